@@ -1,0 +1,94 @@
+package e164
+
+import "strings"
+
+// maxEmergencyDigits is the longest emergency number there is, and also the limit
+// for one with a prefix before it. It is one below the shortest international
+// number, so that nothing which is taken for an emergency call can be a toll call.
+const maxEmergencyDigits = 6
+
+// Emergency reports whether what the caller dialled connects to an emergency
+// service, and the number to send on. It must be asked before Normalise and before
+// any rule, because no rule may stop such a call, and it never looks at what
+// follows an emergency number: "911" with more digits is not one.
+//
+// These forms count, with visual separators anywhere:
+//
+//   - an emergency number of the home country (libphonenumber's short numbers);
+//   - 112 and 911 everywhere. Handsets treat both as emergency numbers in every
+//     country (3GPP TS 22.101 section 10.1), ITU-T E.161.1 wants each country to
+//     answer at least as an alternative to its own, and no subscriber has them;
+//   - the same after a plus, or after plus and the home's calling code ("+1911"),
+//     as some PBXs write whatever they dial in international form;
+//   - the same after the home's trunk prefix ("1911" in the US, "0112" in Germany);
+//   - 9911 where the home dials +1: 911 behind a PBX that has 9 for an outside line;
+//   - an entry of extra, exactly as dialled.
+//
+// home 0 knows no country's numbers besides 112 and 911, and no prefixes but the plus.
+func Emergency(dialled string, home Country, extra []string) (number string, ok bool) {
+	if dialled == "" || len(dialled) > MaxDialled {
+		return "", false
+	}
+	for _, entry := range extra {
+		if entry == dialled {
+			return entry, true
+		}
+	}
+	text, plus, ok := stripSeparators(dialled)
+	if !ok {
+		return "", false
+	}
+	digits := text.String()
+	if len(digits) > maxEmergencyDigits {
+		return "", false
+	}
+	row := home.dial()
+	if found, ok := row.emergencyNumber(digits); ok {
+		return found, true
+	}
+	if row.code == 0 {
+		return "", false
+	}
+	if plus {
+		if rest, ok := cutCallingCode(digits, row.code); ok {
+			return row.emergencyNumber(rest)
+		}
+		return "", false
+	}
+	if row.trunk != "" {
+		if rest, ok := strings.CutPrefix(digits, row.trunk); ok {
+			if found, ok := row.emergencyNumber(rest); ok {
+				return found, true
+			}
+		}
+	}
+	if row.code == 1 && digits == "9911" {
+		return "911", true
+	}
+	return "", false
+}
+
+// emergencyNumber finds digits among the country's emergency numbers. The result
+// is a part of the table, never of the argument.
+func (r *dialRow) emergencyNumber(digits string) (string, bool) {
+	switch digits {
+	case "112":
+		return "112", true
+	case "911":
+		return "911", true
+	}
+	for list := r.emergency; list != ""; {
+		var number string
+		number, list, _ = strings.Cut(list, " ")
+		if number == digits {
+			return number, true
+		}
+	}
+	return "", false
+}
+
+// EmergencyNumbers lists the emergency numbers of a country that the metadata
+// knows, besides 112 and 911, which Emergency takes in every country.
+func EmergencyNumbers(home Country) []string {
+	return strings.Fields(home.dial().emergency)
+}

@@ -1,0 +1,109 @@
+// Package e164 knows telephone numbers: their form (ITU-T E.164), the country or
+// service a number belongs to, its type, national dialling, and emergency numbers.
+package e164
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Number is an international public telecommunication number, the digits
+// without the plus, as an integer. E.164 allows at most 15 digits and none
+// starts with 0, so the integer is exact and the zero value means "no number".
+type Number uint64
+
+// MaxDigits is the longest number that E.164 section 6.1 allows, country code included.
+const MaxDigits = 15
+
+// ErrSyntax says that a text is not "+" and 7 to 15 digits of which the first is not 0.
+var ErrSyntax = errors.New("not a number in E.164 form such as +19705555098")
+
+// Parse reads the strict international form: a plus sign, then 7 to 15 digits
+// of which the first is not 0. Nothing else is accepted: no spaces, no dashes.
+func Parse(s string) (Number, error) {
+	if len(s) < 8 || len(s) > 1+MaxDigits || s[0] != '+' || s[1] == '0' {
+		return 0, fmt.Errorf("parse %.24q: %w", s, ErrSyntax)
+	}
+	var n Number
+	for i := 1; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, fmt.Errorf("parse %.24q: %w", s, ErrSyntax)
+		}
+		n = n*10 + Number(s[i]-'0')
+	}
+	return n, nil
+}
+
+// Digits is a number's digits in order, without allocation. Only the first Len are set.
+type Digits struct {
+	Digit [MaxDigits + 5]byte // values 0 to 9; a uint64 has at most 20
+	Len   int
+}
+
+// Digits returns the digits of n, most significant first.
+func (n Number) Digits() (d Digits) {
+	var reversed [20]byte
+	for n > 0 {
+		reversed[d.Len] = byte(n % 10)
+		n /= 10
+		d.Len++
+	}
+	for i := range d.Len {
+		d.Digit[i] = reversed[d.Len-1-i]
+	}
+	return d
+}
+
+// String writes the number with its plus sign; "" for no number.
+func (n Number) String() string {
+	if n == 0 {
+		return ""
+	}
+	return string(n.AppendText(nil))
+}
+
+// AppendText appends what String returns.
+func (n Number) AppendText(dst []byte) []byte {
+	if n == 0 {
+		return dst
+	}
+	return strconv.AppendUint(append(dst, '+'), uint64(n), 10)
+}
+
+// Masked writes the number for logs: the first four and the last two digits
+// stay, as in "+4479******56".
+func (n Number) Masked() string {
+	text := []byte(n.String())
+	for i := 5; i < len(text)-2; i++ {
+		text[i] = '*'
+	}
+	return string(text)
+}
+
+// MarshalJSON writes the number as a JSON string, or null for no number.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if n == 0 {
+		return []byte("null"), nil
+	}
+	out := append(make([]byte, 0, 20), '"')
+	out = n.AppendText(out)
+	return append(out, '"'), nil
+}
+
+// UnmarshalJSON reads the strict form that Parse reads, or null.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*n = 0
+		return nil
+	}
+	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
+		return fmt.Errorf("parse %.24s: %w", text, ErrSyntax)
+	}
+	parsed, err := Parse(string(text[1 : len(text)-1]))
+	if err != nil {
+		return err
+	}
+	*n = parsed
+	return nil
+}
