@@ -1,0 +1,48 @@
+package admission
+
+import (
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// refusalRecord is the record of an attempt that was not let through.
+func refusalRecord(d *Decision, c *Call) *record.Call {
+	f := &d.Facts
+	return &record.Call{
+		ID: d.ID, AccountID: f.Account, ProfileID: f.Profile, ConnectionID: f.Connection,
+		SIPCallID: c.SIPCallID, From: f.From, To: f.To, Caller: f.Caller, Callee: f.Callee,
+		Country: f.Class.Country, Range: f.Class.Range, NumberType: f.Class.Type,
+		StartedMicros: f.AtMicros, EndedMicros: f.AtMicros,
+		Outcome: record.OutcomeRefused, Reason: d.Reason.String(),
+		SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
+		HangupCause: "call_rejected", HangupSource: record.SideTollgate,
+		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil),
+	}
+}
+
+// ratePrefix is the prefix of the deck that priced the call.
+func (f *Facts) ratePrefix() string {
+	if !f.HasRate {
+		return ""
+	}
+	return f.Callee.String()[1 : 1+f.RatePrefixDigits]
+}
+
+// leaseRecord is the record of an admitted call, without its money.
+func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
+	r := &record.Call{
+		ID: l.ID, AccountID: l.Account, ProfileID: l.Profile, ConnectionID: l.Connection,
+		GatewayID: e.Gateway, BillingGroup: l.BillingGroup, SIPCallID: l.SIPCallID,
+		Emergency: l.Emergency, StartedMicros: l.ReservedMicros,
+		RingingMicros: e.RingingMicros, AnsweredMicros: l.AnsweredMicros, EndedMicros: e.EndedMicros,
+		Outcome: outcome, SIPStatus: e.SIPStatus, SIPPhrase: e.SIPPhrase,
+		HangupCause: e.Cause, HangupSource: e.Source, DurationMicros: e.Elapsed.Microseconds(),
+		GrantedSecs: l.GrantedSecs, Rate: l.Rate, Decision: l.Decision,
+	}
+	if d, err := DecodeDecision(l.Decision); err == nil {
+		f := &d.Facts
+		r.From, r.To, r.Caller, r.Callee = f.From, f.To, f.Caller, f.Callee
+		r.Country, r.Range, r.NumberType = f.Class.Country, f.Class.Range, f.Class.Type
+		r.RatePrefix = f.ratePrefix()
+	}
+	return r
+}

@@ -1,0 +1,377 @@
+// Package admission decides calls and keeps the ledger of what they hold.
+//
+// Both halves are pure. Decide gathers the facts that the rules look at and
+// judges them; the State machine in ledger.go applies commands to leases and
+// money. Neither does I/O, reads a clock or starts a goroutine: the store that
+// owns a State calls it and makes the result durable.
+package admission
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Call is one attempt as its caller presented it, once the edge has authenticated it.
+type Call struct {
+	ID uuid.UUID // of the attempt, its lease, its decision and its record; chosen by the edge
+	// Connection is 0 when the caller was not recognised; Identity then says why.
+	Connection id.ID
+	Identity   policy.Identity
+	Source     netip.Addr
+	From       string // the caller id as presented, "" for anonymous
+	To         string // as dialled, without the connection's tech prefix
+	SIPCallID  string
+}
+
+// Usage is what is in use now. A State is one; a replay has its own.
+type Usage interface {
+	// LiveCalls counts the leases of an account, a profile and a connection.
+	// Emergency calls do not count.
+	LiveCalls(account, profile, connection id.ID) (a, p, c int32)
+	// Spend is what a profile has posted and holds on a day.
+	Spend(profile id.ID, day record.Day) (posted, held money.Amount)
+	// Calls counts the calls of a profile that were let through to a number in
+	// one instance of its calling window.
+	Calls(profile id.ID, callee e164.Number, window int32) int32
+}
+
+// Rule is one of the rules, in the order in which they are judged.
+type Rule uint8
+
+// The rules. Their order is stored; append only.
+const (
+	RuleEmergency Rule = iota
+	RuleConnection
+	RuleProfile
+	RuleCaller
+	RuleNumber
+	RuleCountry
+	RuleNumberType
+	RuleRate
+	RuleWindow
+	RuleChannels
+	RuleSpend
+	NumRules
+)
+
+// Verdict is what one rule says.
+type Verdict uint8
+
+// The verdicts. Their order is stored; append only.
+const (
+	NotJudged Verdict = iota // what it looks at is not known, or the call is an emergency
+	Pass
+	Refuse
+)
+
+// Facts is everything that the rules look at: the values seen and the values
+// allowed. A decision stores them, and judging stored facts again gives the same
+// verdict.
+type Facts struct {
+	AtMicros int64 // when it was decided, Unix microseconds
+	Day      record.Day
+	From, To string
+	Source   string
+
+	Account, Profile, Connection, Deck id.ID
+	ProfileVersion, ConnectionVersion  int64
+	Identity                           policy.Identity
+	AccountActive, ConnectionActive    bool
+	HasProfile, ProfileEnabled         bool
+
+	Emergency    bool
+	Caller       e164.Number
+	CallerForced bool // the caller id is the connection's ani_override
+	Callee       e164.Number
+	Class        e164.Class
+
+	Countries    e164.CountrySet
+	Ranges       e164.RangeSet
+	BlockedTypes e164.NumberTypeSet
+
+	HasRate          bool
+	Rate             rating.Rate
+	RatePrefixDigits int
+	MaxRatePerMinute money.Amount // policy.NoLimit for none
+
+	WindowOpen                               bool
+	WindowStart, WindowEnd                   time.Duration
+	WindowInstance                           int32
+	CalleeCalls, CalleeCallsMax              int32
+	AccountLive, ProfileLive, ConnectionLive int32
+	AccountMax, ProfileMax, ConnectionMax    int32 // policy.NoLimit for none
+	SpendLimited, EndCalls                   bool
+	Posted, Held, FirstGrantCost, SpendLimit money.Amount
+	FirstGrantSecs                           int64
+}
+
+// Decision is the answer to one attempt.
+type Decision struct {
+	ID       uuid.UUID
+	Allow    bool
+	Reason   Reason
+	Facts    Facts
+	Verdicts [NumRules]Verdict
+}
+
+// Decide answers whether a call may go, by the snapshot, by what is in use and at
+// the time given. It is pure and does not allocate.
+func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (d Decision) {
+	d.ID = call.ID
+	gather(&d.Facts, s, call, use, now)
+	d.Reason, d.Verdicts = judge(&d.Facts)
+	d.Allow = d.Reason == ReasonNone
+	return d
+}
+
+// Rejudge judges the stored facts of a decision again.
+func Rejudge(f *Facts) (Reason, [NumRules]Verdict) { return judge(f) }
+
+func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) {
+	f.AtMicros = now.UnixMicro()
+	f.Day = record.DayOf(f.AtMicros)
+	f.From, f.To = call.From, call.To
+	f.Identity = call.Identity
+	c := s.Connection(call.Connection)
+	if c == nil {
+		f.Connection = 0
+		if call.Source.IsValid() {
+			f.Source = call.Source.String() // only for refusals of unknown callers
+		}
+		if f.Identity == policy.IdentityKnown {
+			f.Identity = policy.IdentityNone
+		}
+		return
+	}
+	a := s.Account(c.Account)
+	gatherConnection(f, c, a)
+	gatherNumbers(f, c, a, call)
+	p := s.Profile(c.Profile)
+	if p == nil || p.Account != c.Account {
+		return
+	}
+	gatherProfile(f, s, p, a)
+	f.AccountLive, f.ProfileLive, f.ConnectionLive = use.LiveCalls(f.Account, f.Profile, f.Connection)
+	f.Posted, f.Held = use.Spend(f.Profile, f.Day)
+	if f.HasRate {
+		f.FirstGrantSecs, f.FirstGrantCost = firstGrant(f)
+	}
+	f.WindowOpen, f.WindowInstance = p.Window.Locate(now)
+	if f.CalleeCallsMax != policy.NoLimit && f.Callee != 0 {
+		f.CalleeCalls = use.Calls(f.Profile, f.Callee, f.WindowInstance)
+	}
+}
+
+func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
+	f.Identity = policy.IdentityKnown
+	f.Account, f.Connection, f.ConnectionVersion = c.Account, c.ID, c.Version
+	f.ConnectionActive = c.Active
+	f.ConnectionMax, f.AccountMax, f.ProfileMax = c.ChannelLimit, policy.NoLimit, policy.NoLimit
+	f.MaxRatePerMinute, f.CalleeCallsMax = policy.NoLimit, policy.NoLimit
+	if a != nil {
+		f.AccountActive, f.AccountMax = a.Active, a.ChannelLimit
+	}
+}
+
+func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) {
+	_, f.Emergency = e164.Emergency(call.To, c.Home, c.EmergencyNumbers)
+	if !f.Emergency && a != nil && len(a.EmergencyNumbers) > 0 {
+		_, f.Emergency = e164.Emergency(call.To, c.Home, a.EmergencyNumbers)
+	}
+	f.Caller, f.CallerForced = callerID(c, call.From, f.Emergency)
+	if f.Emergency {
+		return
+	}
+	if callee, err := e164.Normalise(call.To, c.Home); err == nil && e164.Valid(callee) {
+		f.Callee = callee
+		f.Class = e164.Classify(callee)
+	}
+}
+
+// callerID applies ani_override (Telnyx, connection field outbound.ani_override_type:
+// always, normal, emergency) and the connection's localisation.
+func callerID(c *policy.Connection, from string, emergency bool) (caller e164.Number, forced bool) {
+	if c.ANIOverride != 0 {
+		switch c.ANIOverrideType {
+		case "normal":
+			forced = !emergency
+		case "emergency":
+			forced = emergency
+		default:
+			forced = true
+		}
+	}
+	if forced {
+		return c.ANIOverride, true
+	}
+	caller, err := e164.Normalise(from, c.Home)
+	if err != nil || !e164.Valid(caller) {
+		return 0, false
+	}
+	return caller, false
+}
+
+func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Account) {
+	f.HasProfile, f.Profile, f.ProfileVersion = true, p.ID, p.Version
+	f.ProfileEnabled = p.Enabled
+	f.Countries, f.Ranges, f.BlockedTypes = p.Countries, p.Ranges, p.BlockedTypes
+	f.MaxRatePerMinute, f.ProfileMax = p.MaxRatePerMinute, p.ChannelLimit
+	f.WindowStart, f.WindowEnd, f.CalleeCallsMax = p.Window.Start, p.Window.End, p.Window.CallsPerCLD
+	f.SpendLimited, f.SpendLimit, f.EndCalls = p.SpendLimited, p.SpendLimit, p.EndCalls
+	deck := s.DeckOf(p, a)
+	if deck == nil || deck.Account != p.Account || f.Callee == 0 {
+		return
+	}
+	f.Deck = deck.ID
+	f.Rate, f.RatePrefixDigits, f.HasRate = deck.Rates.Lookup(f.Callee)
+}
+
+// judge applies the rules in order. The first that refuses gives the reason; the
+// rest are judged all the same, so that an explanation shows all that stands in
+// the way.
+func judge(f *Facts) (Reason, [NumRules]Verdict) {
+	var verdicts [NumRules]Verdict
+	if f.Emergency {
+		// Tested before everything else: an emergency call is never refused.
+		verdicts[RuleEmergency] = Pass
+		return ReasonNone, verdicts
+	}
+	reason := ReasonNone
+	for rule := RuleConnection; rule < NumRules; rule++ {
+		why, known := judgeRule(rule, f)
+		switch {
+		case !known:
+			continue
+		case why == ReasonNone:
+			verdicts[rule] = Pass
+			continue
+		}
+		verdicts[rule] = Refuse
+		if reason == ReasonNone {
+			reason = why
+		}
+	}
+	return reason, verdicts
+}
+
+// judgeRule says whether one rule refuses. known is false when the facts that it
+// looks at could not be gathered because an earlier rule refused.
+func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
+	switch rule {
+	case RuleConnection:
+		return judgeConnection(f), true
+	case RuleProfile:
+		switch {
+		case f.Connection == 0:
+			return ReasonNone, false
+		case !f.HasProfile:
+			return ReasonProfileMissing, true
+		case !f.ProfileEnabled:
+			return ReasonProfileDisabled, true
+		}
+		return ReasonNone, true
+	case RuleCaller:
+		return refuseIf(f.Caller == 0, ReasonCallerInvalid), f.Connection != 0
+	case RuleNumber:
+		return refuseIf(f.Callee == 0, ReasonNumberInvalid), f.Connection != 0
+	case RuleCountry:
+		return refuseIf(!f.Class.In(f.Countries, f.Ranges), ReasonNotWhitelisted), f.Callee != 0 && f.HasProfile
+	case RuleNumberType:
+		return refuseIf(f.BlockedTypes.Has(f.Class.Type), ReasonNumberTypeBlocked), f.Callee != 0 && f.HasProfile
+	case RuleRate:
+		return judgeRate(f), f.Callee != 0 && f.HasProfile
+	case RuleWindow:
+		return judgeWindow(f), f.HasProfile
+	case RuleChannels:
+		return judgeChannels(f), f.HasProfile
+	case RuleSpend:
+		return judgeSpend(f), f.HasRate
+	}
+	return ReasonNone, false
+}
+
+func refuseIf(refused bool, why Reason) Reason {
+	if refused {
+		return why
+	}
+	return ReasonNone
+}
+
+func judgeConnection(f *Facts) Reason {
+	switch {
+	case f.Connection == 0 && f.Identity == policy.IdentityBadToken:
+		return ReasonTokenInvalid
+	case f.Connection == 0 && f.Identity == policy.IdentityNoPrefix:
+		return ReasonTechPrefixUnknown
+	case f.Connection == 0:
+		return ReasonConnectionUnknown
+	case !f.ConnectionActive:
+		return ReasonConnectionDisabled
+	case !f.AccountActive:
+		return ReasonAccountDisabled
+	}
+	return ReasonNone
+}
+
+func judgeRate(f *Facts) Reason {
+	switch {
+	case !f.HasRate:
+		return ReasonNoRate
+	case f.MaxRatePerMinute != policy.NoLimit && f.Rate.PerMinute > f.MaxRatePerMinute:
+		// Refused only when strictly greater (Telnyx support article 4320411).
+		return ReasonRateAboveMaximum
+	}
+	return ReasonNone
+}
+
+func judgeWindow(f *Facts) Reason {
+	switch {
+	case !f.WindowOpen:
+		return ReasonOutsideWindow
+	case f.CalleeCallsMax != policy.NoLimit && f.CalleeCalls >= f.CalleeCallsMax:
+		return ReasonCalleeLimit
+	}
+	return ReasonNone
+}
+
+func judgeChannels(f *Facts) Reason {
+	switch {
+	case f.AccountMax != policy.NoLimit && f.AccountLive >= f.AccountMax:
+		return ReasonAccountChannels
+	case f.ProfileMax != policy.NoLimit && f.ProfileLive >= f.ProfileMax:
+		return ReasonProfileChannels
+	case f.ConnectionMax != policy.NoLimit && f.ConnectionLive >= f.ConnectionMax:
+		return ReasonConnectionChannels
+	}
+	return ReasonNone
+}
+
+func judgeSpend(f *Facts) Reason {
+	needed := money.Add(money.Add(f.Posted, f.Held), f.FirstGrantCost)
+	return refuseIf(f.SpendLimited && needed > f.SpendLimit, ReasonDailySpendLimit)
+}
+
+// Records reports whether a call with this caller is to be recorded.
+func Records(r *profile.CallRecording, caller e164.Number) bool {
+	switch r.Type {
+	case profile.RecordAll:
+		return true
+	case profile.RecordByCaller:
+		for _, n := range r.CallerPhoneNumbers {
+			if n == caller && n != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,607 @@
+package admission
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Lease is what an admitted call holds: one channel in its account, its profile
+// and its connection, and money up to a moment in time.
+type Lease struct {
+	ID                           uuid.UUID
+	Owner                        uuid.UUID // the process that runs the call
+	Account, Profile, Connection id.ID
+	BillingGroup                 *uuid.UUID
+	SIPCallID                    string
+	Emergency                    bool // holds no channel and no money
+	Rate                         rating.Rate
+	Decision                     []byte // encoded, see Decision.Append
+
+	ReservedMicros int64
+	AnsweredMicros int64 // 0 while ringing
+	ExpiresMicros  int64
+	Gateway        id.ID
+	Teardown       []byte // the owner's own note on how to end the call after a crash
+
+	GrantedSecs int64 // the call may last this long after its answer
+	PostedSecs  int64 // of those, how many are posted
+	Posted      []record.Slice
+	Held        []Hold // in order, from PostedSecs to GrantedSecs
+}
+
+// Hold is money held for one part of a call, booked to the day in which that
+// part starts.
+type Hold struct {
+	FromSecs, ToSecs int64
+	Day              record.Day
+	Cost             money.Amount
+}
+
+// Spend is what one profile has posted and holds on one day.
+type Spend struct {
+	Posted, Held money.Amount
+	Overrun      money.Amount // what calls lasted beyond their grants would have cost
+}
+
+// SpendKey names a Spend.
+type SpendKey struct {
+	Profile id.ID
+	Day     record.Day
+}
+
+// CalleeKey names a count of calls to one number in one calling window.
+type CalleeKey struct {
+	Profile id.ID
+	Callee  e164.Number
+	Window  int32
+}
+
+// Errors of Apply.
+var (
+	ErrUnknownCall = errors.New("no call with this id holds a lease")
+	ErrEnded       = errors.New("the call has ended")
+)
+
+// Command is one of Reserve, Answer, Renew, Settle, Release, Expire and
+// ExpireOwners. Each names its call by an id that the caller chose, and may be
+// repeated: the second time changes nothing and gives the same result.
+type Command interface{ command() }
+
+// Reserve decides an attempt and, when it is allowed, takes a channel in each
+// scope and holds the first grant's money: all or nothing.
+type Reserve struct {
+	Call   Call
+	Owner  uuid.UUID
+	Refuse Reason // set by the edge to record a refusal of its own, such as ReasonStopping
+}
+
+// Answer starts the meter of a call.
+type Answer struct {
+	ID       uuid.UUID
+	AtMicros int64 // when the callee answered
+	Gateway  id.ID
+	Teardown []byte
+}
+
+// Renew extends the grant of an answered call.
+type Renew struct {
+	ID          uuid.UUID
+	Elapsed     time.Duration // since the answer, by the owner's monotonic clock
+	GrantedSecs int64         // what the owner has been granted so far
+}
+
+// Ending is how a call ended.
+type Ending struct {
+	Gateway       id.ID
+	RingingMicros int64
+	EndedMicros   int64
+	Elapsed       time.Duration // answer to end by the owner's monotonic clock; 0 if it was not answered
+	Cancelled     bool          // the caller gave up before the answer
+	SIPStatus     int32
+	SIPPhrase     string
+	Cause         string
+	Source        record.Side
+}
+
+// Settle ends an answered call: the exact charge is posted, the rest of the hold
+// and the channels are freed, and the record is written.
+type Settle struct {
+	ID     uuid.UUID
+	Ending Ending
+}
+
+// Release ends a call that was never answered. Nothing is charged.
+type Release struct {
+	ID     uuid.UUID
+	Ending Ending
+}
+
+// Expire ends every call whose lease nobody renewed in time.
+type Expire struct{}
+
+// ExpireOwners ends every call whose owner is not Keep: those of processes that died.
+type ExpireOwners struct{ Keep uuid.UUID }
+
+func (Reserve) command()      {}
+func (Answer) command()       {}
+func (Renew) command()        {}
+func (Settle) command()       {}
+func (Release) command()      {}
+func (Expire) command()       {}
+func (ExpireOwners) command() {}
+
+// Result is what a command led to.
+type Result struct {
+	Decision    Decision       // of Reserve
+	GrantedSecs int64          // in all, after Reserve, Answer and Renew
+	Extended    bool           // Renew: the grant became longer
+	Record      *record.Call   // of Reserve when it refused, Settle and Release
+	Expired     []*record.Call // of Expire and ExpireOwners
+	Teardowns   [][]byte       // of ExpireOwners: the notes of the answered calls
+	Err         error
+}
+
+// Changes is what must be made durable before the results of a group of commands
+// are given out.
+type Changes struct {
+	Leases  []*Lease    // to be put; an entry may be read only until the next Apply
+	Gone    []uuid.UUID // leases to be deleted
+	Records []*record.Call
+	Spends  map[SpendKey]Spend
+	Callees map[CalleeKey]int32
+}
+
+// State is the ledger: the set of live leases and the money of each profile and
+// day. It is not safe for concurrent use; its one owner applies commands to it
+// and makes the changes durable. When that fails the State must be thrown away
+// and built again from what is durable.
+type State struct {
+	now     int64 // Unix microseconds; never goes back
+	leases  map[uuid.UUID]*Lease
+	live    map[id.ID]map[uuid.UUID]struct{} // by account, profile and connection: ids do not collide
+	spends  map[SpendKey]*Spend
+	callees map[CalleeKey]int32
+	ended   map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
+
+	dirtyLeases  map[uuid.UUID]struct{}
+	dirtySpends  map[SpendKey]struct{}
+	dirtyCallees map[CalleeKey]struct{}
+	gone         []uuid.UUID
+	records      []*record.Call
+}
+
+// NewState returns an empty ledger.
+func NewState() *State {
+	return &State{
+		leases:       make(map[uuid.UUID]*Lease),
+		live:         make(map[id.ID]map[uuid.UUID]struct{}),
+		spends:       make(map[SpendKey]*Spend),
+		callees:      make(map[CalleeKey]int32),
+		ended:        make(map[uuid.UUID]*record.Call),
+		dirtyLeases:  make(map[uuid.UUID]struct{}),
+		dirtySpends:  make(map[SpendKey]struct{}),
+		dirtyCallees: make(map[CalleeKey]struct{}),
+	}
+}
+
+// Restore puts back what was durable: first every Spend, then every lease. The
+// held amounts are not stored; they are the sum of the leases' holds.
+func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[CalleeKey]int32, now time.Time) {
+	s.now = now.UnixMicro()
+	for key, spend := range spends {
+		spend.Held = 0
+		s.spends[key] = &spend
+	}
+	for _, l := range leases {
+		s.insert(l)
+		for _, h := range l.Held {
+			s.spend(l, h.Day).Held += h.Cost
+		}
+	}
+	for key, n := range callees {
+		s.callees[key] = n
+	}
+	clear(s.dirtySpends)
+	clear(s.dirtyLeases)
+}
+
+// Knows reports whether the call is live or was remembered.
+func (s *State) Knows(call uuid.UUID) bool {
+	return s.leases[call] != nil || s.ended[call] != nil
+}
+
+// Remember tells the State of a call that has ended, so that a repeated command
+// is answered alike. Forget makes it forget all of them.
+func (s *State) Remember(r *record.Call) { s.ended[r.ID] = r }
+
+// Forget drops what Remember put in.
+func (s *State) Forget() { clear(s.ended) }
+
+// Lease returns a live lease, or nil. It may be read only until the next Apply.
+func (s *State) Lease(call uuid.UUID) *Lease { return s.leases[call] }
+
+// Leases calls yield for every live lease, in no order.
+func (s *State) Leases(yield func(*Lease) bool) {
+	for _, l := range s.leases {
+		if !yield(l) {
+			return
+		}
+	}
+}
+
+// LiveCalls implements Usage.
+func (s *State) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
+	return int32(len(s.live[account])), int32(len(s.live[profile])), int32(len(s.live[connection]))
+}
+
+// Spend implements Usage. It is for a profile of any account, since profile ids
+// are unique in the server.
+func (s *State) Spend(profile id.ID, day record.Day) (posted, held money.Amount) {
+	if spend := s.spends[SpendKey{Profile: profile, Day: day}]; spend != nil {
+		return spend.Posted, spend.Held
+	}
+	return 0, 0
+}
+
+// Calls implements Usage.
+func (s *State) Calls(profile id.ID, callee e164.Number, window int32) int32 {
+	return s.callees[CalleeKey{profile, callee, window}]
+}
+
+// Apply carries out one command at a time. A time before that of an earlier
+// command counts as that earlier time, so that no accounting day is opened twice.
+func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result {
+	s.now = max(s.now, now.UnixMicro())
+	switch c := command.(type) {
+	case Reserve:
+		return s.reserve(p, &c)
+	case Answer:
+		return s.answer(p, &c)
+	case Renew:
+		return s.renew(p, &c)
+	case Settle:
+		return s.end(c.ID, &c.Ending, true)
+	case Release:
+		return s.end(c.ID, &c.Ending, false)
+	case Expire:
+		return s.expire(func(l *Lease) bool { return l.ExpiresMicros <= s.now })
+	case ExpireOwners:
+		return s.expire(func(l *Lease) bool { return l.Owner != c.Keep })
+	}
+	panic("admission: unknown command")
+}
+
+// TakeChanges returns what has changed since the last time, for one transaction.
+func (s *State) TakeChanges() Changes {
+	changes := Changes{
+		Gone: s.gone, Records: s.records,
+		Spends:  make(map[SpendKey]Spend, len(s.dirtySpends)),
+		Callees: make(map[CalleeKey]int32, len(s.dirtyCallees)),
+	}
+	for call := range s.dirtyLeases {
+		if l := s.leases[call]; l != nil {
+			changes.Leases = append(changes.Leases, l)
+		}
+	}
+	for key := range s.dirtySpends {
+		changes.Spends[key] = *s.spends[key]
+	}
+	for key := range s.dirtyCallees {
+		changes.Callees[key] = s.callees[key]
+	}
+	s.gone, s.records = nil, nil
+	clear(s.dirtyLeases)
+	clear(s.dirtySpends)
+	clear(s.dirtyCallees)
+	return changes
+}
+
+func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
+	if r, repeated := s.repeatedReserve(c.Call.ID); repeated {
+		return r
+	}
+	d := Decide(p, &c.Call, s, time.UnixMicro(s.now))
+	if c.Refuse != ReasonNone && d.Allow && !d.Facts.Emergency {
+		d.Allow, d.Reason = false, c.Refuse
+	}
+	if !d.Allow {
+		r := refusalRecord(&d, &c.Call)
+		if profile := p.Profile(d.Facts.Profile); profile != nil {
+			r.BillingGroup = profile.BillingGroup
+		}
+		s.records = append(s.records, r)
+		return Result{Decision: d, Record: r}
+	}
+	l := &Lease{
+		ID: c.Call.ID, Owner: c.Owner, SIPCallID: c.Call.SIPCallID,
+		Account: d.Facts.Account, Profile: d.Facts.Profile, Connection: d.Facts.Connection,
+		Emergency: d.Facts.Emergency, Rate: d.Facts.Rate, Decision: d.Append(nil),
+		ReservedMicros: s.now, ExpiresMicros: s.now + SetupTTL.Microseconds(),
+		GrantedSecs: d.Facts.FirstGrantSecs,
+	}
+	if l.Emergency {
+		l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
+	} else {
+		l.Held = []Hold{{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Cost: d.Facts.FirstGrantCost}}
+		s.spend(l, d.Facts.Day).Held += d.Facts.FirstGrantCost
+		s.countCallee(&d.Facts)
+	}
+	if profile := p.Profile(l.Profile); profile != nil {
+		l.BillingGroup = profile.BillingGroup
+	}
+	s.insert(l)
+	return Result{Decision: d, GrantedSecs: l.GrantedSecs}
+}
+
+func (s *State) repeatedReserve(call uuid.UUID) (Result, bool) {
+	var encoded []byte
+	result := Result{}
+	if l := s.leases[call]; l != nil {
+		encoded, result.GrantedSecs = l.Decision, l.GrantedSecs
+	} else if r := s.ended[call]; r != nil {
+		encoded, result.Record = r.Decision, r
+	} else {
+		return result, false
+	}
+	result.Decision, result.Err = DecodeDecision(encoded)
+	return result, true
+}
+
+func (s *State) countCallee(f *Facts) {
+	if f.CalleeCallsMax == policy.NoLimit {
+		return
+	}
+	key := CalleeKey{f.Profile, f.Callee, f.WindowInstance}
+	s.callees[key]++
+	s.dirtyCallees[key] = struct{}{}
+}
+
+// answer starts the meter. The first grant was held on the day of the
+// reservation; when the answer falls on a later day it is held there instead, if
+// it fits. If it does not, the grant becomes 0 and the owner must end the call.
+func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
+	l := s.leases[c.ID]
+	if l == nil {
+		return s.missing(c.ID)
+	}
+	if l.AnsweredMicros != 0 {
+		return Result{GrantedSecs: l.GrantedSecs}
+	}
+	l.AnsweredMicros = min(max(c.AtMicros, l.ReservedMicros), s.now)
+	l.Gateway, l.Teardown = c.Gateway, c.Teardown
+	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
+		h := l.Held[0]
+		s.spend(l, h.Day).Held -= h.Cost
+		l.Held, l.GrantedSecs = nil, 0
+		s.hold(p, l, h.ToSecs)
+	}
+	s.touch(l)
+	return Result{GrantedSecs: l.GrantedSecs}
+}
+
+func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
+	l := s.leases[c.ID]
+	if l == nil {
+		return s.missing(c.ID)
+	}
+	elapsedSecs := int64(max(0, c.Elapsed) / time.Second)
+	repeated := c.GrantedSecs < l.GrantedSecs
+	early := l.GrantedSecs-elapsedSecs > max(renewAheadSecs, int64(l.Rate.Increment))
+	if l.AnsweredMicros == 0 || l.Emergency || repeated || early {
+		s.touch(l)
+		return Result{GrantedSecs: l.GrantedSecs, Extended: repeated}
+	}
+	s.postPassed(l, elapsedSecs)
+	before := l.GrantedSecs
+	s.hold(p, l, GrantSecs)
+	s.touch(l)
+	return Result{GrantedSecs: l.GrantedSecs, Extended: l.GrantedSecs > before}
+}
+
+// hold extends the grant of an answered call by at most atMostSecs, by as much as
+// the limit of the day in which the new part starts leaves room for. A profile
+// that does not end calls at its limit never runs out.
+func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
+	day := record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds())
+	spend := s.spend(l, day)
+	budget, limited := money.Max, false
+	profile := p.Profile(l.Profile)
+	if profile != nil && profile.SpendLimited && profile.EndCalls {
+		limited = true
+		budget = max(0, profile.SpendLimit-spend.Posted-spend.Held)
+	}
+	wanted := min(atMostSecs, wantedSecs(l.Rate, int32(len(s.live[l.Profile])), limited, budget))
+	to := l.Rate.GrantWithin(l.GrantedSecs, wanted, budget)
+	if to == l.GrantedSecs {
+		return
+	}
+	cost := l.Rate.SliceCost(l.GrantedSecs, to)
+	spend.Held += cost
+	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
+	l.GrantedSecs = to
+}
+
+// touch moves the expiry of the lease and marks it for the next transaction.
+func (s *State) touch(l *Lease) {
+	if l.AnsweredMicros == 0 || l.Emergency {
+		l.ExpiresMicros = s.now + SetupTTL.Microseconds()
+	} else {
+		l.ExpiresMicros = l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds() + ExpiryGrace.Microseconds()
+	}
+	s.dirtyLeases[l.ID] = struct{}{}
+}
+
+// postPassed posts the holds that the call has passed: they can no longer be freed.
+func (s *State) postPassed(l *Lease, elapsedSecs int64) {
+	for len(l.Held) > 0 && l.Held[0].ToSecs <= elapsedSecs {
+		s.post(l, l.Held[0].ToSecs)
+	}
+}
+
+// post turns the first hold into a charge up to billedSecs and frees the rest of it.
+func (s *State) post(l *Lease, billedSecs int64) {
+	h := l.Held[0]
+	l.Held = l.Held[1:]
+	spend := s.spend(l, h.Day)
+	spend.Held -= h.Cost
+	to := min(h.ToSecs, billedSecs)
+	if to <= h.FromSecs {
+		return
+	}
+	cost := l.Rate.SliceCost(h.FromSecs, to)
+	spend.Posted += cost
+	l.PostedSecs = to
+	if last := len(l.Posted) - 1; last >= 0 && l.Posted[last].Day == h.Day {
+		l.Posted[last].Secs += to - h.FromSecs
+		l.Posted[last].Cost += cost
+		return
+	}
+	l.Posted = append(l.Posted, record.Slice{Day: h.Day, Secs: to - h.FromSecs, Cost: cost})
+}
+
+func (s *State) end(call uuid.UUID, e *Ending, answered bool) Result {
+	l := s.leases[call]
+	if l == nil {
+		if r := s.ended[call]; r != nil {
+			return Result{Record: r}
+		}
+		return Result{Err: ErrUnknownCall}
+	}
+	outcome := record.OutcomeFailed
+	switch {
+	case answered:
+		outcome = record.OutcomeAnswered
+	case e.Cancelled:
+		outcome = record.OutcomeCancelled
+	}
+	return Result{Record: s.close(l, e, outcome)}
+}
+
+// close posts what the call used, frees the rest, and makes its one record.
+func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
+	r := leaseRecord(l, e, outcome)
+	answered := outcome == record.OutcomeAnswered || (outcome == record.OutcomeLost && l.AnsweredMicros != 0)
+	if answered {
+		// The owner's clock may not have seen a whole tick; an answered call is never free of charge for that.
+		used := l.Rate.BillableSecs(max(e.Elapsed, 1))
+		billed := max(min(used, l.GrantedSecs), l.PostedSecs)
+		r.BilledSecs = billed
+		r.OverrunSecs = max(0, used-l.GrantedSecs)
+		if l.AnsweredMicros == 0 {
+			r.AnsweredMicros = e.EndedMicros - e.Elapsed.Microseconds()
+		}
+	}
+	if l.Emergency {
+		r.OverrunSecs = 0
+	}
+	for len(l.Held) > 0 {
+		s.post(l, r.BilledSecs)
+	}
+	if r.OverrunSecs > 0 {
+		r.OverrunCost = l.Rate.SliceCost(l.GrantedSecs, l.GrantedSecs+r.OverrunSecs)
+		spend := s.spend(l, record.DayOf(r.EndedMicros))
+		spend.Overrun = money.Add(spend.Overrun, r.OverrunCost)
+	}
+	r.Slices = l.Posted
+	for _, slice := range l.Posted {
+		r.Cost = money.Add(r.Cost, slice.Cost)
+	}
+	s.remove(l)
+	s.records = append(s.records, r)
+	return r
+}
+
+func (s *State) expire(due func(*Lease) bool) Result {
+	var result Result
+	for _, l := range s.leases {
+		if !due(l) {
+			continue
+		}
+		e := Ending{Gateway: l.Gateway, EndedMicros: s.now, Cause: "owner_lost", Source: record.SideUnknown}
+		if l.AnsweredMicros != 0 {
+			// The call may have lived as long as its grant, and no longer.
+			alive := min(s.now-l.AnsweredMicros, l.GrantedSecs*time.Second.Microseconds())
+			e.Elapsed = time.Duration(alive) * time.Microsecond
+			e.EndedMicros = l.AnsweredMicros + alive
+			result.Teardowns = append(result.Teardowns, l.Teardown)
+		}
+		result.Expired = append(result.Expired, s.close(l, &e, record.OutcomeLost))
+	}
+	s.prune()
+	return result
+}
+
+// prune forgets what no decision will look at any more: windows and days that
+// are over. Their rows stay in the store.
+func (s *State) prune() {
+	today := record.DayOf(s.now)
+	for key := range s.callees {
+		if _, dirty := s.dirtyCallees[key]; !dirty && key.Window < int32(today)-2 {
+			delete(s.callees, key)
+		}
+	}
+	for key, spend := range s.spends {
+		if _, dirty := s.dirtySpends[key]; !dirty && key.Day < today-1 && spend.Held == 0 {
+			delete(s.spends, key)
+		}
+	}
+}
+
+func (s *State) missing(call uuid.UUID) Result {
+	if s.ended[call] != nil {
+		return Result{Err: ErrEnded}
+	}
+	return Result{Err: ErrUnknownCall}
+}
+
+// spend returns the account of a lease's profile and day, marked as changed.
+func (s *State) spend(l *Lease, day record.Day) *Spend {
+	key := SpendKey{Profile: l.Profile, Day: day}
+	spend := s.spends[key]
+	if spend == nil {
+		spend = &Spend{}
+		s.spends[key] = spend
+	}
+	s.dirtySpends[key] = struct{}{}
+	return spend
+}
+
+func (s *State) insert(l *Lease) {
+	s.leases[l.ID] = l
+	s.dirtyLeases[l.ID] = struct{}{}
+	if l.Emergency {
+		return
+	}
+	for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {
+		set := s.live[scope]
+		if set == nil {
+			set = make(map[uuid.UUID]struct{})
+			s.live[scope] = set
+		}
+		set[l.ID] = struct{}{}
+	}
+}
+
+func (s *State) remove(l *Lease) {
+	delete(s.leases, l.ID)
+	delete(s.dirtyLeases, l.ID)
+	s.gone = append(s.gone, l.ID)
+	for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {
+		if set := s.live[scope]; set != nil {
+			delete(set, l.ID)
+			if len(set) == 0 {
+				delete(s.live, scope)
+			}
+		}
+	}
+}

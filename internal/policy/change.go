@@ -1,0 +1,284 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// Change is one change of the policy: exactly one field is set. A Put replaces
+// what had the same id; a Drop of what is not there does nothing.
+type Change struct {
+	PutAccount     *Account
+	PutProfile     *profile.Profile
+	PutIPConn      *connection.IPConnection
+	PutCredential  *connection.CredentialConnection
+	PutIP          *connection.IP
+	PutGateway     *routing.Gateway
+	PutDeck        *Deck
+	DropProfile    id.ID
+	DropConnection id.ID
+	DropIP         id.ID
+	DropGateway    *routing.Gateway
+	DropDeck       id.ID
+}
+
+// With returns the snapshot that results from the changes, in order. On an error
+// nothing of them is in force: the receiver is never modified.
+func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
+	next := *s
+	for i := range changes {
+		if err := next.apply(&changes[i]); err != nil {
+			return nil, err
+		}
+	}
+	next.version++
+	return &next, nil
+}
+
+func (s *Snapshot) apply(c *Change) error {
+	switch {
+	case c.PutAccount != nil:
+		s.accounts = s.accounts.put(uint64(c.PutAccount.ID), c.PutAccount.ID, c.PutAccount)
+	case c.PutProfile != nil:
+		compiled, err := CompileProfile(c.PutProfile)
+		if err != nil {
+			return err
+		}
+		s.profiles = s.profiles.put(uint64(compiled.ID), compiled.ID, compiled)
+	case c.PutIPConn != nil:
+		return s.putConnection(compileIP(c.PutIPConn))
+	case c.PutCredential != nil:
+		return s.putConnection(compileCredential(c.PutCredential))
+	case c.PutIP != nil:
+		s.dropIP(c.PutIP.ID)
+		s.putIP(c.PutIP)
+	case c.PutGateway != nil:
+		s.dropGateway(c.PutGateway)
+		account := c.PutGateway.AccountID
+		s.gateways = s.gateways.put(uint64(account), account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
+	case c.PutDeck != nil:
+		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
+	case c.DropProfile != 0:
+		s.profiles = s.profiles.remove(uint64(c.DropProfile), c.DropProfile)
+	case c.DropConnection != 0:
+		s.dropConnection(c.DropConnection)
+	case c.DropIP != 0:
+		s.dropIP(c.DropIP)
+	case c.DropGateway != nil:
+		s.dropGateway(c.DropGateway)
+	case c.DropDeck != 0:
+		s.decks = s.decks.remove(uint64(c.DropDeck), c.DropDeck)
+	}
+	return nil
+}
+
+func (s *Snapshot) putConnection(c *Connection, err error) error {
+	if err != nil {
+		return err
+	}
+	if old := s.Connection(c.ID); old != nil && old.UserName != "" && old.UserName != c.UserName {
+		s.users = s.users.remove(hashString(old.UserName), old.UserName)
+	}
+	s.connections = s.connections.put(uint64(c.ID), c.ID, c)
+	if c.UserName != "" {
+		s.users = s.users.put(hashString(c.UserName), c.UserName, c.ID)
+	}
+	return nil
+}
+
+func (s *Snapshot) dropConnection(connection id.ID) {
+	old := s.Connection(connection)
+	if old == nil {
+		return
+	}
+	if old.UserName != "" {
+		s.users = s.users.remove(hashString(old.UserName), old.UserName)
+	}
+	s.connections = s.connections.remove(uint64(connection), connection)
+}
+
+func (s *Snapshot) putIP(ip *connection.IP) {
+	if ip.ConnectionID == 0 {
+		return
+	}
+	address := ip.IPAddress.Unmap()
+	s.ips = s.ips.put(uint64(ip.ID), ip.ID, address)
+	s.ipOwner = s.ipOwner.put(uint64(ip.ID), ip.ID, ip.ConnectionID)
+	hash := hashAddr(address)
+	owners := append(slices.Clone(s.sources.get(hash, address)), ip.ConnectionID)
+	s.sources = s.sources.put(hash, address, owners)
+}
+
+func (s *Snapshot) dropIP(ip id.ID) {
+	owner := s.ipOwner.get(uint64(ip), ip)
+	if owner == 0 {
+		return
+	}
+	address := s.ips.get(uint64(ip), ip)
+	s.ips = s.ips.remove(uint64(ip), ip)
+	s.ipOwner = s.ipOwner.remove(uint64(ip), ip)
+	hash := hashAddr(address)
+	owners := slices.Clone(s.sources.get(hash, address))
+	if i := slices.Index(owners, owner); i >= 0 {
+		owners = slices.Delete(owners, i, i+1)
+	}
+	if len(owners) == 0 {
+		s.sources = s.sources.remove(hash, address)
+		return
+	}
+	s.sources = s.sources.put(hash, address, owners)
+}
+
+func (s *Snapshot) dropGateway(gone *routing.Gateway) {
+	account := gone.AccountID
+	kept := slices.DeleteFunc(slices.Clone(s.Gateways(account)), func(g *routing.Gateway) bool { return g.ID == gone.ID })
+	s.gateways = s.gateways.put(uint64(account), account, kept)
+}
+
+// CompileProfile resolves the names in a profile: countries, ranges, number
+// types, time zone. It fails when one is unknown, which validation of the
+// resource has made impossible for profiles that came through the API.
+func CompileProfile(p *profile.Profile) (*Profile, error) {
+	window, err := p.CallingWindow.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("compile profile %s: %w", p.ID, err)
+	}
+	compiled := &Profile{
+		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
+		MaxRatePerMinute: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
+		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
+		EndCalls:     p.SpendLimitAction == profile.EndCalls,
+		Window:       window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
+		Recording: p.CallRecording,
+	}
+	if p.MaxDestinationRate != nil {
+		compiled.MaxRatePerMinute = money.Amount(*p.MaxDestinationRate)
+	}
+	if p.DailySpendLimit != nil {
+		compiled.SpendLimit = *p.DailySpendLimit
+	}
+	for _, name := range p.WhitelistedDestinations {
+		if country, ok := e164.CountryByAlpha2(name); ok {
+			compiled.Countries.Add(country)
+		} else if named, ok := e164.ParseRange(name); ok {
+			compiled.Ranges.Add(named)
+		} else {
+			return nil, fmt.Errorf("compile profile %s: unknown destination %q", p.ID, name)
+		}
+	}
+	for _, name := range p.BlockedNumberTypes {
+		numberType, ok := e164.ParseNumberType(name)
+		if !ok {
+			return nil, fmt.Errorf("compile profile %s: unknown number type %q", p.ID, name)
+		}
+		compiled.BlockedTypes.Add(numberType)
+	}
+	return compiled, nil
+}
+
+func compileIP(c *connection.IPConnection) (*Connection, error) {
+	compiled, err := compileConnection(&c.Base, &c.Outbound.Outbound)
+	if err != nil {
+		return nil, err
+	}
+	compiled.Kind = connection.KindIP
+	compiled.TechPrefix = c.Outbound.TechPrefix
+	compiled.Transport = strings.ToLower(c.TransportProtocol)
+	if c.Outbound.IPAuthenticationMethod == "token" && c.Outbound.IPAuthenticationToken != nil {
+		compiled.Token = *c.Outbound.IPAuthenticationToken
+	}
+	return compiled, nil
+}
+
+func compileCredential(c *connection.CredentialConnection) (*Connection, error) {
+	compiled, err := compileConnection(&c.Base, &c.Outbound)
+	if err != nil {
+		return nil, err
+	}
+	compiled.Kind = connection.KindCredential
+	compiled.UserName, compiled.Password = c.UserName, c.Password
+	return compiled, nil
+}
+
+func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection, error) {
+	compiled := &Connection{
+		ID: b.ID, Account: b.AccountID, Profile: o.OutboundVoiceProfileID, Version: b.Version,
+		Active: b.Active, ChannelLimit: limit(o.ChannelLimit),
+		ANIOverrideType: o.ANIOverrideType, EmergencyNumbers: b.EmergencyNumbers,
+	}
+	if o.Localization != nil && *o.Localization != "" {
+		home, ok := e164.CountryByAlpha2(*o.Localization)
+		if !ok {
+			return nil, fmt.Errorf("compile connection %s: unknown localization %q", b.ID, *o.Localization)
+		}
+		compiled.Home = home
+	}
+	if o.ANIOverride != "" {
+		number, err := e164.Normalise(o.ANIOverride, compiled.Home)
+		if err != nil {
+			return nil, fmt.Errorf("compile connection %s: ani_override: %w", b.ID, err)
+		}
+		compiled.ANIOverride = number
+	}
+	return compiled, nil
+}
+
+func limit(l *int32) int32 {
+	if l == nil {
+		return NoLimit
+	}
+	return *l
+}
+
+// Identity is how the sender of a request was recognised, or why it was not.
+type Identity uint8
+
+// The identities. Their order is stored in decisions; append only.
+const (
+	IdentityNone     Identity = iota // no connection has this address or user
+	IdentityKnown                    // one connection matches
+	IdentityBadToken                 // the address is known, its token is not
+	IdentityNoPrefix                 // the address is known, the dialled tech prefix is not
+)
+
+// BySource finds the connection of a request by its source address. Connections
+// behind one address are told apart by the tech prefix that the caller dialled or
+// by a token header; a connection with neither takes what no other one claims.
+// The rest of the dialled text is returned without the tech prefix.
+func (s *Snapshot) BySource(source netip.Addr, dialled, token string) (*Connection, string, Identity) {
+	source = source.Unmap()
+	var plain *Connection
+	seen := IdentityNone
+	for _, owner := range s.sources.get(hashAddr(source), source) {
+		c := s.Connection(owner)
+		switch {
+		case c == nil:
+		case c.Token != "":
+			if token == c.Token {
+				return c, dialled, IdentityKnown
+			}
+			seen = IdentityBadToken
+		case c.TechPrefix != "":
+			digits := strings.TrimPrefix(dialled, "+")
+			if rest, ok := strings.CutPrefix(digits, c.TechPrefix); ok {
+				return c, rest, IdentityKnown
+			}
+			seen = max(seen, IdentityNoPrefix)
+		default:
+			plain = c
+		}
+	}
+	if plain != nil {
+		return plain, dialled, IdentityKnown
+	}
+	return nil, dialled, seen
+}

@@ -1,0 +1,161 @@
+// Package policy is everything a decision reads, compiled for reading: accounts,
+// profiles, connections, gateways and rate decks as one immutable Snapshot.
+//
+// Readers load the current snapshot from Live and never block. There is one
+// writer: it derives the next snapshot by With, which shares all that did not
+// change, and publishes it. A change that does not compile leaves the last good
+// snapshot in force.
+package policy
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// NoLimit is the value of a limit that is not set.
+const NoLimit = profile.NoLimit
+
+// Account is a tenant.
+type Account struct {
+	ID               id.ID
+	Active           bool
+	ChannelLimit     int32 // of all its calls together, or NoLimit
+	DefaultDeck      id.ID // 0 for none
+	EmergencyNumbers []string
+}
+
+// Profile is a compiled outbound voice profile.
+type Profile struct {
+	ID, Account  id.ID
+	Version      int64
+	Enabled      bool
+	Countries    e164.CountrySet
+	Ranges       e164.RangeSet
+	BlockedTypes e164.NumberTypeSet
+	// MaxRatePerMinute is NoLimit when no maximum is set.
+	MaxRatePerMinute money.Amount
+	ChannelLimit     int32
+	SpendLimited     bool
+	SpendLimit       money.Amount
+	EndCalls         bool // running calls end when the limit is reached
+	Window           profile.Window
+	Deck             id.ID // 0 means the account's default deck
+	BillingGroup     *uuid.UUID
+	Recording        profile.CallRecording
+}
+
+// Connection is a compiled connection of any kind.
+type Connection struct {
+	ID, Account, Profile id.ID // Profile is 0 when none is attached
+	Kind                 connection.Kind
+	Version              int64
+	Active               bool
+	ChannelLimit         int32
+	Home                 e164.Country // 0 means no localisation
+	ANIOverride          e164.Number
+	ANIOverrideType      string
+	TechPrefix, Token    string
+	Transport            string // udp, tcp or tls; "" for any
+	UserName, Password   string
+	EmergencyNumbers     []string
+}
+
+// Deck is a compiled rate deck of an account.
+type Deck struct {
+	ID, Account id.ID
+	Rates       *rating.Deck
+}
+
+// Snapshot is one immutable state of the whole policy. Its methods are safe for
+// concurrent use and do not allocate.
+type Snapshot struct {
+	version     uint64
+	accounts    shards[id.ID, *Account]
+	profiles    shards[id.ID, *Profile]
+	connections shards[id.ID, *Connection]
+	users       shards[string, id.ID]
+	sources     shards[netip.Addr, []id.ID]
+	ips         shards[id.ID, netip.Addr]
+	ipOwner     shards[id.ID, id.ID]
+	decks       shards[id.ID, *Deck]
+	gateways    shards[id.ID, []*routing.Gateway] // by account
+}
+
+// Version counts the changes that led to this snapshot.
+func (s *Snapshot) Version() uint64 { return s.version }
+
+// Account returns an account, or nil.
+func (s *Snapshot) Account(account id.ID) *Account { return s.accounts.get(uint64(account), account) }
+
+// Profile returns a profile, or nil.
+func (s *Snapshot) Profile(profile id.ID) *Profile { return s.profiles.get(uint64(profile), profile) }
+
+// Connection returns a connection, or nil.
+func (s *Snapshot) Connection(connection id.ID) *Connection {
+	return s.connections.get(uint64(connection), connection)
+}
+
+// Deck returns a compiled rate deck, or nil.
+func (s *Snapshot) Deck(deck id.ID) *Deck { return s.decks.get(uint64(deck), deck) }
+
+// DeckOf returns the rates that price a profile's calls, or nil when neither the
+// profile nor the account has a deck.
+func (s *Snapshot) DeckOf(p *Profile, a *Account) *Deck {
+	deck := p.Deck
+	if deck == 0 && a != nil {
+		deck = a.DefaultDeck
+	}
+	if deck == 0 {
+		return nil
+	}
+	return s.Deck(deck)
+}
+
+// Gateways returns an account's gateways in no order. The slice is shared: read only.
+func (s *Snapshot) Gateways(account id.ID) []*routing.Gateway {
+	return s.gateways.get(uint64(account), account)
+}
+
+// ByUser returns the credential connection of a digest user, or nil. User names
+// are unique in the whole server, since a SIP request names no account.
+func (s *Snapshot) ByUser(userName string) *Connection {
+	connection := s.users.get(hashString(userName), userName)
+	if connection == 0 {
+		return nil
+	}
+	return s.Connection(connection)
+}
+
+// Known says whether any connection or gateway may send from this address. It is
+// what the source filter in front of the parser asks.
+func (s *Snapshot) Known(source netip.Addr) bool {
+	return len(s.sources.get(hashAddr(source), source)) > 0
+}
+
+// Live holds the snapshot in force.
+type Live struct {
+	current atomic.Pointer[Snapshot]
+}
+
+// NewLive returns a Live that holds an empty snapshot.
+func NewLive() *Live {
+	l := &Live{}
+	l.current.Store(&Snapshot{})
+	return l
+}
+
+// Snapshot returns the snapshot in force. It never blocks.
+func (l *Live) Snapshot() *Snapshot { return l.current.Load() }
+
+// Publish puts a snapshot in force. Only the one writer calls it.
+func (l *Live) Publish(s *Snapshot) { l.current.Store(s) }

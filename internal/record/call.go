@@ -1,0 +1,116 @@
+// Package record is what remains of a call: the call detail record (CDR). Every
+// attempt leaves exactly one, whether it was refused, failed, cancelled or answered.
+package record
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/rating"
+)
+
+// Outcome is how an attempt ended.
+type Outcome uint8
+
+// The outcomes. Their order is stored; append only.
+const (
+	OutcomeRefused   Outcome = iota + 1 // Tollgate did not let it through
+	OutcomeFailed                       // no gateway completed it, or the callee refused
+	OutcomeCancelled                    // the caller gave up before the answer
+	OutcomeAnswered                     // it was answered and has ended
+	OutcomeLost                         // its owner died or fell silent; the end is not known exactly
+)
+
+// String is the word of the API.
+func (o Outcome) String() string {
+	switch o {
+	case OutcomeRefused:
+		return "refused"
+	case OutcomeFailed:
+		return "failed"
+	case OutcomeCancelled:
+		return "cancelled"
+	case OutcomeAnswered:
+		return "answered"
+	case OutcomeLost:
+		return "lost"
+	}
+	return "unknown"
+}
+
+// Side is who ended a call.
+type Side uint8
+
+// The sides. Their order is stored; append only.
+const (
+	SideUnknown Side = iota
+	SideCaller
+	SideCallee
+	SideTollgate
+)
+
+// String is the word of the API (hangup_source).
+func (s Side) String() string {
+	return [...]string{"unknown", "caller", "callee", "tollgate"}[s]
+}
+
+// Day is an accounting day: the days from 1970-01-01 to it, in UTC.
+type Day int32
+
+// MicrosPerDay is the length of an accounting day.
+const MicrosPerDay = 24 * 60 * 60 * 1_000_000
+
+// DayOf is the accounting day of a Unix time in microseconds.
+func DayOf(micros int64) Day { return Day(micros / MicrosPerDay) }
+
+// StartMicros is the first instant of the day as a Unix time in microseconds.
+func (d Day) StartMicros() int64 { return int64(d) * MicrosPerDay }
+
+// Slice is the part of a call's charge that is booked to one accounting day.
+type Slice struct {
+	Day  Day          `json:"day"`
+	Secs int64        `json:"secs"`
+	Cost money.Amount `json:"cost"`
+}
+
+// Call is a call detail record. Times are Unix microseconds, 0 when the call
+// never got there.
+type Call struct {
+	ID           uuid.UUID // of the attempt; also the id of its decision
+	AccountID    id.ID     // 0 when the caller was not recognised
+	ProfileID    id.ID
+	ConnectionID id.ID
+	GatewayID    id.ID // the gateway that rang last
+	BillingGroup *uuid.UUID
+	SIPCallID    string // Call-ID of the caller's leg
+
+	From, To       string      // as presented and as dialled
+	Caller, Callee e164.Number // after localisation; 0 when not valid
+	Country        e164.Country
+	Range          string
+	NumberType     e164.NumberType
+	Emergency      bool
+
+	StartedMicros, RingingMicros, AnsweredMicros, EndedMicros int64
+
+	Outcome      Outcome
+	Reason       string // the decision's machine-readable word, "" when it was allowed
+	SIPStatus    int32  // final status sent to the caller
+	SIPPhrase    string
+	HangupCause  string // normal_clearing, call_rejected, time_limit and so on
+	HangupSource Side
+
+	DurationMicros int64 // answer to end
+	BilledSecs     int64 // never above GrantedSecs
+	GrantedSecs    int64
+	Rate           rating.Rate
+	RatePrefix     string
+	Cost           money.Amount // the sum of Slices
+	OverrunSecs    int64        // seconds the call lasted beyond its grants; reported, never charged
+	OverrunCost    money.Amount
+	Slices         []Slice
+
+	Decision []byte // the encoded decision, see package admission
+}

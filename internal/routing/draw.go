@@ -1,0 +1,15 @@
+package routing
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// uniform is a number in (0, 1] that depends only on its two arguments.
+func uniform(seed, stream uint64) float64 {
+	return 1 - rand.New(rand.NewPCG(seed, stream)).Float64()
+}
+
+func weightedLot(u float64, weight int32) float64 {
+	return math.Pow(u, 1/float64(weight))
+}

@@ -1,0 +1,97 @@
+// Package routing is where calls go: gateways, which are carriers' trunks, and
+// the order in which they are tried.
+package routing
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// Number formats that a gateway may want in the Request-URI.
+const (
+	FormatPlusE164 = "+e164" // +442079460000
+	FormatE164     = "e164"  // 442079460000
+)
+
+// Gateway is a carrier's trunk. It is Tollgate's own resource.
+type Gateway struct {
+	ID        id.ID `json:"id" readOnly:"true"`
+	AccountID id.ID `json:"-"`
+	Version   int64 `json:"-"`
+
+	Name           string   `json:"name" minLength:"1" maxLength:"255"`
+	Enabled        bool     `json:"enabled" default:"true"`
+	Address        string   `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060."`
+	Transport      string   `json:"transport" enum:"udp,tcp" default:"udp"`
+	Priority       int32    `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
+	Weight         int32    `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
+	NumberFormat   string   `json:"number_format" enum:"+e164,e164" default:"+e164"`
+	Prefix         string   `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
+	CallerFormat   string   `json:"caller_format" enum:"+e164,e164" default:"+e164"`
+	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user, where the carrier challenges."`
+	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
+	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
+	EmergencyRoute bool     `json:"emergency_route" default:"true" doc:"Whether emergency calls may be sent here."`
+	Tags           []string `json:"tags" maxItems:"100"`
+
+	CreatedAt time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+}
+
+// NewGateway returns a gateway with the API's defaults.
+func NewGateway() Gateway {
+	return Gateway{
+		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
+		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{},
+	}
+}
+
+// UserPart is the user part of the Request-URI with which the gateway is called.
+func (g *Gateway) UserPart(callee e164.Number) string {
+	return g.Prefix + format(callee, g.NumberFormat)
+}
+
+// CallerPart is the user part of From with which the gateway is called.
+func (g *Gateway) CallerPart(caller e164.Number) string {
+	return format(caller, g.CallerFormat)
+}
+
+func format(n e164.Number, form string) string {
+	text := n.String()
+	if form == FormatE164 && text != "" {
+		return text[1:]
+	}
+	return text
+}
+
+// Order returns the enabled gateways in the order in which a call tries them: by
+// priority, and within one priority by a weighted draw. The draw depends only on
+// seed, so a call that is decided again gets the same order. Weight 0 comes last
+// within its priority.
+func Order(gateways []*Gateway, seed uint64) []*Gateway {
+	ordered := make([]*Gateway, 0, len(gateways))
+	for _, g := range gateways {
+		if g.Enabled {
+			ordered = append(ordered, g)
+		}
+	}
+	slices.SortFunc(ordered, func(a, b *Gateway) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority),
+			cmp.Compare(lot(b, seed), lot(a, seed)), cmp.Compare(a.ID, b.ID))
+	})
+	return ordered
+}
+
+// lot is the gateway's lot in a weighted draw without replacement: the largest
+// lot goes first. Drawing u^(1/w) gives each gateway a chance in proportion to
+// its weight (Efraimidis and Spirakis, 2006).
+func lot(g *Gateway, seed uint64) float64 {
+	if g.Weight <= 0 {
+		return -1
+	}
+	return weightedLot(uniform(seed, uint64(g.ID)), g.Weight)
+}

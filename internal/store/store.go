@@ -1,0 +1,242 @@
+// Package store says what Tollgate keeps and what it may rely on. The one
+// implementation, package sqlstore, runs the admission state machine inside the
+// transactions that make it durable.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// Errors of the store. They are wrapped with what was tried.
+var (
+	// ErrNotFound: no such object in this account. Another account's object is not found either.
+	ErrNotFound = errors.New("not found")
+	// ErrInUse: the object is referred to by another and cannot be deleted.
+	ErrInUse = errors.New("in use")
+	// ErrDuplicate: another object has the same unique value.
+	ErrDuplicate = errors.New("duplicate")
+	// ErrNoReference: the object names another one that the account does not have.
+	ErrNoReference = errors.New("referenced object does not exist")
+	// ErrBusy: the queue of the store is full; nothing was done.
+	ErrBusy = errors.New("store is busy")
+	// ErrUnavailable: the database failed or is closed. A command whose commit
+	// failed may or may not be durable; repeating it with the same id is safe.
+	ErrUnavailable = errors.New("store is unavailable")
+)
+
+// ReferenceError says which field of an object collides with, is used by, or
+// names which other object. It wraps ErrInUse, ErrDuplicate or ErrNoReference.
+type ReferenceError struct {
+	Err   error
+	Field string // JSON pointer, as in "/billing_group_id"
+	Other string // what it collides with or is used by, for people
+}
+
+func (e *ReferenceError) Error() string { return e.Field + ": " + e.Err.Error() + ": " + e.Other }
+
+// Unwrap returns the sentinel.
+func (e *ReferenceError) Unwrap() error { return e.Err }
+
+// Ledger runs admission commands. Submit never blocks: done is called once, from
+// a goroutine of the store, after the command's effects are durable, or with
+// ErrBusy or ErrUnavailable. Results are in the order of submission. done must
+// not block.
+type Ledger interface {
+	Submit(command admission.Command, done func(admission.Result, error))
+	// Do is Submit and wait. When ctx ends first the command may still take effect.
+	Do(ctx context.Context, command admission.Command) (admission.Result, error)
+}
+
+// Decisions finds the decision of an attempt, live or ended.
+type Decisions interface {
+	Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error)
+}
+
+// Collection keeps one kind of resource. Every method works within one account.
+//
+// Create and Update check references and uniqueness and are durable, and in force
+// for decisions, when they return. The function given to Update may be called more
+// than once; it gets the current object and returns the next one.
+type Collection[T any, K comparable] interface {
+	Create(ctx context.Context, account id.ID, object T) (T, error)
+	Get(ctx context.Context, account id.ID, key K) (T, error)
+	Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error)
+	Delete(ctx context.Context, account id.ID, key K) (T, error)
+	List(ctx context.Context, account id.ID, q Query) (Page[T], error)
+}
+
+// Query selects, orders and pages a list. Every order is made total by the id.
+type Query struct {
+	Filters []Filter
+	Sort    []Order
+	Number  int // page, from 1
+	Size    int // objects a page, at least 1
+}
+
+// Operator compares a field with a value.
+type Operator uint8
+
+// The operators.
+const (
+	Equal    Operator = iota
+	Contains          // without regard to case
+	AtLeast
+	AtMost
+	Below
+)
+
+// Filter is one condition. Field is the JSON name of a field; which fields can be
+// filtered and sorted is the store's table for that kind, and an unknown one is an
+// error that wraps ErrUnknownField. Value is a string, int64 or bool.
+type Filter struct {
+	Field string
+	Op    Operator
+	Value any
+}
+
+// Order is one field to sort by.
+type Order struct {
+	Field      string
+	Descending bool
+}
+
+// ErrUnknownField says that a list cannot be filtered or sorted by a field.
+var ErrUnknownField = errors.New("unknown field")
+
+// Page is one page of a list and the number of objects in all pages.
+type Page[T any] struct {
+	Items []T
+	Total int
+}
+
+// BillingGroup groups calls for invoicing. Source: Telnyx v2, /billing_groups.
+type BillingGroup struct {
+	ID             uuid.UUID  `json:"id"`
+	AccountID      id.ID      `json:"-"`
+	Version        int64      `json:"-"`
+	OrganizationID uuid.UUID  `json:"organization_id" readOnly:"true"`
+	Name           string     `json:"name" minLength:"1" maxLength:"255"`
+	CreatedAt      time.Time  `json:"created_at" readOnly:"true"`
+	UpdatedAt      time.Time  `json:"updated_at" readOnly:"true"`
+	DeletedAt      *time.Time `json:"deleted_at" readOnly:"true"`
+}
+
+// RateDeck is an imported deck without its rows.
+type RateDeck struct {
+	ID        id.ID     `json:"id" readOnly:"true"`
+	AccountID id.ID     `json:"-"`
+	Version   int64     `json:"-"`
+	Name      string    `json:"name" maxLength:"255"`
+	Rows      int       `json:"rows" readOnly:"true"`
+	Active    bool      `json:"active" readOnly:"true"`
+	CreatedAt time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+}
+
+// Decks keeps rate decks. A deck's rows never change; a new price list is a new deck.
+type Decks interface {
+	// ImportDeck stores all rows or none, and has the deck compiled and ready when it returns.
+	ImportDeck(ctx context.Context, account id.ID, name string, rows []rating.Row) (RateDeck, error)
+	Deck(ctx context.Context, account, deck id.ID) (RateDeck, error)
+	ListDecks(ctx context.Context, account id.ID, q Query) (Page[RateDeck], error)
+	// DeckRows returns rows of a deck in prefix order, for looking at.
+	DeckRows(ctx context.Context, account, deck id.ID, q Query) (Page[rating.Row], error)
+	// ActivateDeck makes a deck the account's default.
+	ActivateDeck(ctx context.Context, account, deck id.ID) (RateDeck, error)
+	// DeleteDeck fails with ErrInUse while the deck is the default or a profile names it.
+	DeleteDeck(ctx context.Context, account, deck id.ID) (RateDeck, error)
+}
+
+// Account is a tenant.
+type Account struct {
+	ID               id.ID
+	Name             string
+	Active           bool
+	ChannelLimit     *int32 // of all its calls together; nil means none
+	DefaultDeck      id.ID
+	OrganizationID   uuid.UUID
+	EmergencyNumbers []string
+	CreatedAt        time.Time
+}
+
+// Key is an API key as it is stored: never the secret itself.
+type Key struct {
+	ID        id.ID
+	AccountID id.ID
+	Name      string
+	Hash      [32]byte // SHA-256 of the whole key
+	Hint      string   // its first characters, for people
+	Scopes    []string // read, write, admit
+	ExpiresAt *time.Time
+	CreatedAt time.Time
+}
+
+// Accounts keeps tenants and their keys.
+type Accounts interface {
+	// EnsureFirst creates the first account if there is none, and returns it. created says whether it did.
+	EnsureFirst(ctx context.Context) (account Account, created bool, err error)
+	Account(ctx context.Context, account id.ID) (Account, error)
+	CreateAccount(ctx context.Context, a Account) (Account, error)
+	UpdateAccount(ctx context.Context, account id.ID, change func(Account) (Account, error)) (Account, error)
+	// PutKey stores a key; a key with the same hash and account is left as it is.
+	PutKey(ctx context.Context, k Key) (Key, error)
+	// KeyByHash finds a key of any account, or ErrNotFound.
+	KeyByHash(ctx context.Context, hash [32]byte) (Key, error)
+	CountKeys(ctx context.Context) (int, error)
+}
+
+// Records finds call detail records.
+type Records interface {
+	Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error)
+	ListRecords(ctx context.Context, account id.ID, q Query) (Page[*record.Call], error)
+}
+
+// Connections counts what uses a profile.
+type Connections interface {
+	// CountByProfile is the number of connections that name each of the profiles.
+	CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error)
+}
+
+// LiveCall is a call that holds a lease now, for showing.
+type LiveCall struct {
+	Lease     admission.Lease
+	ElapsedMs int64
+}
+
+// Store is everything together.
+type Store interface {
+	Ledger
+	Decisions
+	Decks
+	Accounts
+	Records
+	Connections
+
+	Profiles() Collection[profile.Profile, id.ID]
+	IPConnections() Collection[connection.IPConnection, id.ID]
+	CredentialConnections() Collection[connection.CredentialConnection, id.ID]
+	IPs() Collection[connection.IP, id.ID]
+	Gateways() Collection[routing.Gateway, id.ID]
+	BillingGroups() Collection[BillingGroup, uuid.UUID]
+
+	// SpendToday is what a profile has posted and holds on the current UTC day.
+	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
+	// LiveCalls lists the calls of an account that hold a lease.
+	LiveCalls(ctx context.Context, account id.ID) ([]LiveCall, error)
+	// Ping says whether the store can commit.
+	Ping(ctx context.Context) error
+	// Close stops taking commands, finishes the ones taken, and closes the database.
+	Close() error
+}
