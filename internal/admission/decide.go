@@ -31,6 +31,9 @@ type Call struct {
 	From       string // the caller id as presented, "" for anonymous
 	To         string // as dialled, without the connection's tech prefix
 	SIPCallID  string
+	// EdgeRefusal is set by an edge that cannot take the call whatever the rules
+	// say, so that the attempt leaves its record all the same.
+	EdgeRefusal Reason
 }
 
 // Usage is what is in use now. A State is one; a replay has its own.
@@ -113,6 +116,10 @@ type Facts struct {
 	SpendLimited, EndCalls                   bool
 	Posted, Held, FirstGrantCost, SpendLimit money.Amount
 	FirstGrantSecs                           int64
+
+	// EdgeRefusal is a refusal of the edge's own that no rule covers, such as
+	// ReasonStopping. It counts only when every rule passes.
+	EdgeRefusal Reason
 }
 
 // Decision is the answer to one attempt.
@@ -128,6 +135,7 @@ type Decision struct {
 // the time given. It is pure and does not allocate.
 func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (d Decision) {
 	d.ID = call.ID
+	d.Facts.EdgeRefusal = call.EdgeRefusal
 	gather(&d.Facts, s, call, use, now)
 	d.Reason, d.Verdicts = judge(&d.Facts)
 	d.Allow = d.Reason == ReasonNone
@@ -260,6 +268,9 @@ func judge(f *Facts) (Reason, [NumRules]Verdict) {
 		if reason == ReasonNone {
 			reason = why
 		}
+	}
+	if reason == ReasonNone {
+		reason = f.EdgeRefusal
 	}
 	return reason, verdicts
 }

@@ -80,9 +80,8 @@ type Command interface{ command() }
 // Reserve decides an attempt and, when it is allowed, takes a channel in each
 // scope and holds the first grant's money: all or nothing.
 type Reserve struct {
-	Call   Call
-	Owner  uuid.UUID
-	Refuse Reason // set by the edge to record a refusal of its own, such as ReasonStopping
+	Call  Call
+	Owner uuid.UUID
 }
 
 // Answer starts the meter of a call.
@@ -311,9 +310,6 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		return r
 	}
 	d := Decide(p, &c.Call, s, time.UnixMicro(s.now))
-	if c.Refuse != ReasonNone && d.Allow && !d.Facts.Emergency {
-		d.Allow, d.Reason = false, c.Refuse
-	}
 	if !d.Allow {
 		r := refusalRecord(&d, &c.Call)
 		if profile := p.Profile(d.Facts.Profile); profile != nil {
