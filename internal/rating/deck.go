@@ -14,9 +14,9 @@ import (
 // number of goroutines may read it.
 //
 // It is a digit trie laid out for few cache misses. The first digits index a
-// table directly; what lies deeper is nodes of 16 bytes, breadth first, of which
-// the children and the values each lie side by side and are found by counting
-// bits. Digits on which all prefixes below a node agree are skipped in one step,
+// table directly; below each of its entries is a tree of nodes of 16 bytes,
+// breadth first, of which the children and the values each lie side by side and
+// are found by counting bits. Digits on which all prefixes below a node agree are skipped in one step,
 // so there are never more nodes than prefixes, however long those are.
 type Deck struct {
 	tableDigits int // the number of leading digits that index table
@@ -45,7 +45,14 @@ const maxDeckRows = 1 << (32 - bestLenBits)
 type node struct {
 	word      uint64
 	firstKid  uint32 // index in nodes of the child for the lowest digit that has one
-	firstRate uint32 // index in values of the value for the lowest digit that has one
+	firstRate uint32 // index in values of the value for the lowest digit that has one, or of the rate itself: see soleValue
+}
+
+// soleValue says whether exactly one digit has a value. The node then holds the
+// index of its rate, which saves a cache miss.
+func (n *node) soleValue() bool {
+	values := n.word >> valuesShift & (1<<digitSetBits - 1)
+	return values != 0 && values&(values-1) == 0
 }
 
 const (
@@ -186,9 +193,7 @@ type span struct {
 // build fills the table, the nodes and the values from leaves in dictionary order.
 func (d *Deck) build(leaves []leaf) {
 	d.table = make([]entry, powersOfTen[d.tableDigits])
-	d.values = make([]uint32, 0, len(leaves))
-	var nodes []node
-	var spans []span // of nodes, index by index
+	var spans []span
 	for low := 0; low < len(leaves); {
 		key := leaves[low].key
 		top := key.digits(0, d.tableDigits)
@@ -205,23 +210,31 @@ func (d *Deck) build(leaves []leaf) {
 		for high < len(leaves) && leaves[high].key.digits(0, d.tableDigits) == top {
 			high++
 		}
-		nodes = append(nodes, node{})
-		spans = append(spans, span{uint32(low), uint32(high), int32(d.tableDigits)})
-		d.table[top].next = uint32(len(nodes))
+		d.table[top].next = uint32(len(d.nodes)) + 1
+		spans = d.buildTree(leaves, append(spans[:0], span{uint32(low), uint32(high), int32(d.tableDigits)}))
 		low = high
 	}
-	for i := 0; i < len(nodes); i++ {
-		nodes[i].firstKid = uint32(len(nodes))
-		nodes[i].firstRate = uint32(len(d.values))
-		var kids []span
-		var room [digitSetBits]span
-		nodes[i].word, kids = d.buildNode(leaves, spans[i], room[:0])
-		for _, kid := range kids {
-			nodes = append(nodes, node{})
-			spans = append(spans, kid)
+	// Append has left room that would be kept for the life of the deck.
+	d.nodes = slices.Clone(d.nodes)
+	d.values = slices.Clone(d.values)
+}
+
+// buildTree appends the nodes of one tree, breadth first from the only span in
+// spans. A tree's nodes are side by side, so that a lookup stays on one page.
+// It returns spans for its room.
+func (d *Deck) buildTree(leaves []leaf, spans []span) []span {
+	root := len(d.nodes)
+	for i := 0; i < len(spans); i++ {
+		made := node{firstKid: uint32(root + len(spans)), firstRate: uint32(len(d.values))}
+		made.word, spans = d.buildNode(leaves, spans[i], spans)
+		if made.soleValue() {
+			last := len(d.values) - 1
+			made.firstRate = d.values[last]
+			d.values = d.values[:last]
 		}
+		d.nodes = append(d.nodes, made)
 	}
-	d.nodes = slices.Clone(nodes) // without the room that append left
+	return spans
 }
 
 // buildNode makes the word of the node for a span, appends the node's values to
@@ -267,7 +280,9 @@ func (d *Deck) Lookup(n e164.Number) (rate Rate, prefixLen int, ok bool) {
 	rest := uint64(n) - top*powersOfTen[left]
 	start := d.table[top]
 
-	value := -1 // index in values of the longest prefix so far
+	// The longest prefix so far. Its value is read last, not at every step.
+	var found *node
+	value := 0 // index in values, unless found has a sole value
 	for next := start.next; next != 0; {
 		at := &d.nodes[next-1]
 		skip := int(at.word >> skipLenShift & skipLenMask)
@@ -285,7 +300,7 @@ func (d *Deck) Lookup(n e164.Number) (rate Rate, prefixLen int, ok bool) {
 		}
 		bit := uint64(1) << digit
 		if values := at.word >> valuesShift; values&bit != 0 {
-			value = int(at.firstRate) + bits.OnesCount64(values&(bit-1))
+			found, value = at, int(at.firstRate)+bits.OnesCount64(values&(bit-1))
 			prefixLen = digits - left
 		}
 		if at.word&bit == 0 {
@@ -294,7 +309,9 @@ func (d *Deck) Lookup(n e164.Number) (rate Rate, prefixLen int, ok bool) {
 		next = at.firstKid + uint32(bits.OnesCount64(at.word&(bit-1))) + 1
 	}
 	switch {
-	case value >= 0:
+	case found != nil && found.soleValue():
+		return d.rates[found.firstRate], prefixLen, true
+	case found != nil:
 		return d.rates[d.values[value]], prefixLen, true
 	case start.best != 0:
 		return d.rates[start.best>>bestLenBits], int(start.best & (1<<bestLenBits - 1)), true

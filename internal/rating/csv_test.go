@@ -1,0 +1,281 @@
+package rating_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/rating"
+)
+
+var update = flag.Bool("update", false, "write the .want files of testdata anew")
+
+// describe writes what ReadCSV returned, one row or error to a line.
+func describe(rows []rating.Row, errs []rating.RowError, err error) string {
+	var out strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&out, "row %d: %s %v + %v, %d/%d", r.Line, r.Prefix, r.Rate.PerMinute, r.Rate.ConnectFee,
+			r.Rate.FirstIncrement, r.Rate.Increment)
+		if !r.EffectiveAt.IsZero() {
+			fmt.Fprintf(&out, ", from %s", r.EffectiveAt.Format(time.RFC3339))
+		}
+		fmt.Fprintf(&out, ", %q\n", r.Description)
+	}
+	for _, e := range errs {
+		fmt.Fprintln(&out, e)
+	}
+	if err != nil {
+		fmt.Fprintln(&out, "error:", err)
+	}
+	return out.String()
+}
+
+// TestReadCSVFiles reads each file of testdata and compares with the .want file
+// beside it.
+func TestReadCSVFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.?sv")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in testdata (%v)", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := describe(rating.ReadCSV(iotest.OneByteReader(bytes.NewReader(text)), rating.Limits{}))
+			wantFile := strings.TrimSuffix(name, filepath.Ext(name)) + ".want"
+			if *update {
+				err := os.WriteFile(wantFile, []byte(got), 0o644)
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(wantFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadCSVHeaderNames(t *testing.T) {
+	tests := []struct{ header, row, want string }{
+		{"Code,Rate", "44,0.01", "44 0.01 + 0.00, 60/60"},
+		{"DIAL_CODE,USD/min", "44,0.01", "44 0.01 + 0.00, 60/60"},
+		{"dial-code,$/Min", "44,0.01", "44 0.01 + 0.00, 60/60"},
+		{"Destination Prefix,Rate/Min.", "44,0.01", "44 0.01 + 0.00, 60/60"},
+		{"Destination Code,Rate ($/min)", "44,0.01", "44 0.01 + 0.00, 60/60"},
+		{"prefix,price_per_minute,Min Duration,Interval", "44,0.01,30,6", "44 0.01 + 0.00, 30/6"},
+		{"prefix,rate,Initial Increment (secs),Next Interval (secs)", "44,0.01,30,6", "44 0.01 + 0.00, 30/6"},
+		{"prefix,rate,Billing Increments", "44,0.01,30/6", "44 0.01 + 0.00, 30/6"},
+		{"prefix,rate,Increment", "44,0.01,6", "44 0.01 + 0.00, 6/6"},
+		{"prefix,rate,First Interval", "44,0.01,30", "44 0.01 + 0.00, 30/30"},
+		{"prefix,rate,Connect Charge", "44,0.01,0.05", "44 0.01 + 0.05, 60/60"},
+		{"prefix,rate,Valid From", "44,0.01,2026-03-01", "44 0.01 + 0.00, 60/60, from 2026-03-01T00:00:00Z"},
+		{"prefix,rate,Start Date", "44,0.01,2026-03-01", "44 0.01 + 0.00, 60/60, from 2026-03-01T00:00:00Z"},
+	}
+	for _, test := range tests {
+		got := describe(rating.ReadCSV(strings.NewReader(test.header+"\n"+test.row+"\n"), rating.Limits{}))
+		want := "row 2: " + test.want + ", \"\"\n"
+		if got != want {
+			t.Errorf("%s\ngot  %swant %s", test.header, got, want)
+		}
+	}
+}
+
+func TestReadCSVLimits(t *testing.T) {
+	const file = "prefix,rate,name\n1,0.01,abc\n2,0.01,abc\n3,0.01,abc\n"
+	tests := []struct {
+		name   string
+		file   string
+		limits rating.Limits
+		want   string
+	}{
+		{"bytes", file, rating.Limits{MaxBytes: int64(len(file)) - 1},
+			"error: read rate deck after line 3, of at most 49 bytes: file is too large\n"},
+		{"one row of bytes", "prefix,rate,name\n1,0.01,\"" + strings.Repeat("a\n", 1<<20), rating.Limits{},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 bytes; is a quote not closed?\n"},
+		{"header of commas", strings.Repeat(",", 2<<20), rating.Limits{},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 bytes; is a quote not closed?\n"},
+		{"rows", file, rating.Limits{MaxRows: 2}, "error: read rate deck: file has too many rows: more than 2\n"},
+		{"field", file, rating.Limits{MaxFieldBytes: 3}, "line 2, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
+			"line 3, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
+			"line 4, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n"},
+		{"errors", "prefix,rate\n1,x\n1,0.01\n1,0.01\n1,0.01\n", rating.Limits{MaxErrors: 2},
+			"line 2, column \"rate\", value \"x\": want an amount of dollars such as 0.0125, without exponent, sign or unit\n" +
+				"line 4, column \"prefix\", value \"1\": line 3 has the same prefix and effective date: want one price for each\n" +
+				"error: file has 3 errors, of which 2 are listed\n"},
+		{"long values are shortened", "prefix,rate\n1," + strings.Repeat("9", 500) + "\n", rating.Limits{},
+			"line 2, column \"rate\", value \"" + strings.Repeat("9", 40) + "...\": want at most 10000.00 dollars\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := describe(rating.ReadCSV(strings.NewReader(test.file), test.limits))
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	exact := rating.Limits{MaxBytes: int64(len(file)), MaxRows: 3, MaxFieldBytes: 4, MaxErrors: 1}
+	rows, errs, err := rating.ReadCSV(strings.NewReader(file), exact)
+	if len(rows) != 3 || len(errs) != 0 || err != nil {
+		t.Errorf("a file just within the limits: %d rows, %v, %v", len(rows), errs, err)
+	}
+}
+
+func TestReadCSVErrorTypes(t *testing.T) {
+	broken := errors.New("connection lost")
+	var omitted *rating.OmittedError
+	tests := []struct {
+		name string
+		r    io.Reader
+		is   error
+	}{
+		{"reader at once", iotest.ErrReader(broken), broken},
+		{"reader later", io.MultiReader(strings.NewReader("prefix,rate\n1,0.01\n2,0."), iotest.ErrReader(broken)), broken},
+		{"reader in quotes", io.MultiReader(strings.NewReader("prefix,rate\n1,\"0.01"), iotest.ErrReader(broken)), broken},
+		{"reader far on", io.MultiReader(strings.NewReader("prefix,rate\n"+strings.Repeat("1,x\n", 1<<16)), iotest.ErrReader(broken)), broken},
+		{"header", strings.NewReader("a,b\n"), rating.ErrHeader},
+		{"no rows", strings.NewReader("prefix,rate\n"), rating.ErrNoRows},
+	}
+	for _, test := range tests {
+		rows, _, err := rating.ReadCSV(test.r, rating.Limits{})
+		if rows != nil || !errors.Is(err, test.is) {
+			t.Errorf("%s: %d rows, %v; want %v", test.name, len(rows), err, test.is)
+		}
+	}
+	_, errs, err := rating.ReadCSV(strings.NewReader("prefix,rate\n"+strings.Repeat("1,x\n", 250)), rating.Limits{})
+	if !errors.As(err, &omitted) || omitted.Total != 250 || len(errs) != rating.DefaultMaxErrors {
+		t.Errorf("250 errors: %d listed, %v", len(errs), err)
+	}
+}
+
+// encodeRows writes rows as a file that ReadCSV reads back.
+func encodeRows(rows []rating.Row) string {
+	var out strings.Builder
+	w := csv.NewWriter(&out)
+	_ = w.Write([]string{"prefix", "rate", "first increment", "increment", "connect fee", "description", "effective date"})
+	for _, r := range rows {
+		at := ""
+		if !r.EffectiveAt.IsZero() {
+			at = r.EffectiveAt.Format(time.RFC3339Nano)
+		}
+		_ = w.Write([]string{r.Prefix, r.Rate.PerMinute.String(), strconv.Itoa(int(r.Rate.FirstIncrement)),
+			strconv.Itoa(int(r.Rate.Increment)), r.Rate.ConnectFee.String(), r.Description, at})
+	}
+	w.Flush()
+	return out.String()
+}
+
+func FuzzReadCSV(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.?sv")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		limits := rating.Limits{MaxErrors: 3, MaxRows: 50}
+		rows, errs, err := rating.ReadCSV(bytes.NewReader(text), limits)
+		if rows != nil && (len(errs) > 0 || err != nil) {
+			t.Fatalf("%d rows beside errors %v, %v", len(rows), errs, err)
+		}
+		if rows == nil && len(errs) == 0 && err == nil {
+			t.Fatal("neither rows nor an error")
+		}
+		lines := bytes.Count(text, []byte("\n")) + 1
+		for _, e := range errs {
+			if e.Line < 2 || e.Line > lines || e.Want == "" {
+				t.Fatalf("of %d lines: %#v", lines, e)
+			}
+		}
+		if len(errs) > limits.MaxErrors || len(rows) > limits.MaxRows {
+			t.Fatalf("%d errors, %d rows: over the limits", len(errs), len(rows))
+		}
+		if rows == nil {
+			return
+		}
+		// What was read is a deck, and none of the file's rows was lost: a record
+		// that is not blank is a row. (Quotes are well formed here.)
+		_, err = rating.NewDeck(rows, noon)
+		if err != nil {
+			t.Fatalf("rows are no deck: %v", err)
+		}
+		for i, row := range rows {
+			if row.Line < 2 || row.Line > lines || (i > 0 && row.Line <= rows[i-1].Line) {
+				t.Fatalf("row %d is of line %d of %d", i, row.Line, lines)
+			}
+		}
+		if bytes.IndexByte(text, '"') < 0 {
+			filled := 0
+			for line := range bytes.Lines(text) {
+				if len(bytes.Trim(line, " \t\r\n,;\v\f\u0085\u00a0\ufeff")) > 0 {
+					filled++
+				}
+			}
+			if strict := isASCII(text); strict && filled != len(rows)+1 {
+				t.Fatalf("%d lines have text, %d rows were read", filled, len(rows))
+			}
+		}
+		again, errs, err := rating.ReadCSV(strings.NewReader(encodeRows(rows)), rating.Limits{})
+		if len(errs) > 0 || err != nil {
+			t.Fatalf("rows do not read back: %v, %v", errs, err)
+		}
+		for i := range rows {
+			rows[i].Line, again[i].Line = 0, 0
+			// Encoding turns a CRLF within a field into LF.
+			rows[i].Description = strings.ReplaceAll(rows[i].Description, "\r\n", "\n")
+		}
+		if diff := cmp.Diff(rows, again); diff != "" {
+			t.Fatalf("rows read back otherwise (-first +second):\n%s", diff)
+		}
+	})
+}
+
+func isASCII(text []byte) bool {
+	for _, b := range text {
+		if b >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func BenchmarkReadCSV500k(b *testing.B) {
+	text := encodeRows(northAmericanRows(500_000))
+	before := heap()
+	rows, errs, err := rating.ReadCSV(strings.NewReader(text), rating.Limits{})
+	if len(rows) != 500_000 {
+		b.Fatal(len(rows), errs, err)
+	}
+	megabytes := (heap() - before) / 1e6
+	runtime.KeepAlive(rows)
+	rows = nil
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		rows, _, _ = rating.ReadCSV(strings.NewReader(text), rating.Limits{})
+	}
+	runtime.KeepAlive(rows)
+	b.ReportMetric(megabytes, "heap-MB")
+}
