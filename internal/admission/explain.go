@@ -31,7 +31,8 @@ var ruleNames = [NumRules]string{
 // String is the word of the API.
 func (r Rule) String() string { return ruleNames[r] }
 
-// Explain tells every rule of the decision in order.
+// Explain tells every rule of the decision in order. A refusal of the server's
+// own, which no rule covers, is told last.
 func (d *Decision) Explain() []Step {
 	steps := make([]Step, 0, NumRules)
 	for rule := range NumRules {
@@ -45,6 +46,12 @@ func (d *Decision) Explain() []Step {
 			step.Seen = ""
 		}
 		steps = append(steps, step)
+	}
+	if why := d.Facts.EdgeRefusal; why != ReasonNone && !d.Facts.Emergency {
+		steps = append(steps, Step{
+			Rule: "server", Verdict: Refuse.String(), Seen: why.String(), Allowed: "a server that can take the call",
+			Reason: why.String(), Fix: why.Fix(),
+		})
 	}
 	return steps
 }
