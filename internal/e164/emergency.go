@@ -24,7 +24,7 @@ const maxEmergencyDigits = 6
 //   - 9911 where the home dials +1: 911 behind a PBX that has 9 for an outside line;
 //   - an entry of extra, exactly as dialled.
 //
-// home 0 knows no country's numbers besides 112 and 911, and no prefixes but the plus.
+// home 0 knows 112 and 911 only, with the prefixes of the North American plan.
 func Emergency(dialled string, home Country, extra []string) (number string, ok bool) {
 	if dialled == "" || len(dialled) > MaxDialled {
 		return "", false
@@ -46,26 +46,31 @@ func Emergency(dialled string, home Country, extra []string) (number string, ok 
 	if found, ok := row.emergencyNumber(digits); ok {
 		return found, true
 	}
-	if row.code == 0 {
-		return "", false
-	}
-	if plus {
-		if rest, ok := cutCallingCode(digits, row.code); ok {
-			return row.emergencyNumber(rest)
-		}
-		return "", false
-	}
-	if row.trunk != "" {
-		if rest, ok := strings.CutPrefix(digits, row.trunk); ok {
-			if found, ok := row.emergencyNumber(rest); ok {
-				return found, true
-			}
-		}
-	}
-	if row.code == 1 && digits == "9911" {
-		return "911", true
+	if rest, ok := row.cutPrefix(digits, plus); ok {
+		return row.emergencyNumber(rest)
 	}
 	return "", false
+}
+
+// cutPrefix takes off what may stand before an emergency number: the calling code
+// after a plus, else the trunk prefix or the 9 of a North American PBX. A caller of
+// no known home may be behind a North American PBX too, whose forms of 911 are too
+// short to be anything else.
+func (r *dialRow) cutPrefix(digits string, plus bool) (rest string, ok bool) {
+	code, trunk := r.code, r.trunk
+	if code == 0 {
+		code, trunk = 1, "1"
+	}
+	if plus {
+		return cutCallingCode(digits, code)
+	}
+	if code == 1 && digits == "9911" {
+		return "911", true
+	}
+	if trunk == "" {
+		return "", false
+	}
+	return strings.CutPrefix(digits, trunk)
 }
 
 // emergencyNumber finds digits among the country's emergency numbers. The result

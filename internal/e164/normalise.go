@@ -20,9 +20,9 @@ var (
 	// ErrDialledText says that the text is empty, too long, or has a character
 	// that is neither a digit, a leading plus nor a visual separator.
 	ErrDialledText = fmt.Errorf("%w: want at most %d digits and separators (- . space and brackets), with or without a leading +", ErrDialled, MaxDialled)
-	// ErrDialledInternational says that what follows a plus or an international
-	// prefix is not 7 to 15 digits that begin with 1 to 9.
-	ErrDialledInternational = fmt.Errorf("%w: want 7 to 15 digits, not beginning with 0, after the plus or the international prefix", ErrDialled)
+	// ErrDialledInternational says that what follows a plus is not 7 to 15 digits
+	// that begin with 1 to 9, or what follows an international prefix is not Valid.
+	ErrDialledInternational = fmt.Errorf("%w: want an existing calling code and 7 to 15 digits in all after the plus or the international prefix", ErrDialled)
 	// ErrDialledBare says that digits without a plus are no allocated number and
 	// that no country is set by whose rules they could be read.
 	ErrDialledBare = fmt.Errorf("%w: digits without a plus, and no allocated number in international form", ErrDialled)
@@ -70,8 +70,8 @@ func stripSeparators(dialled string) (text separated, plus, ok bool) {
 // that begins with the home's own calling code. The last two must be allocated
 // numbers: a toll-fraud scanner's guesses at a PBX's outside line, such as
 // "9011..." or "900...", would otherwise become numbers in a country that nobody
-// meant. After a plus or a prefix a number need not be allocated; ask Valid and
-// Classify about it.
+// meant. After a prefix a number must be Valid, but need not be allocated. After a
+// plus only the form counts, since what was meant is plain: ask Valid about it.
 //
 // The text may hold visual separators (- . ( ) and space) and at most MaxDialled
 // characters. Errors are ErrDialled.
@@ -88,8 +88,12 @@ func Normalise(dialled string, home Country) (Number, error) {
 	if row.code == 0 {
 		return bare(digits)
 	}
-	if n := home.matchIDD(digits); n > 0 {
-		return international(digits[n:])
+	if length := home.matchIDD(digits); length > 0 {
+		n, err := international(digits[length:])
+		if err == nil && !Valid(n) {
+			return 0, fmt.Errorf("read %d dialled digits in %s: %w", len(digits), home, ErrDialledInternational)
+		}
+		return n, err
 	}
 	return home.national(digits)
 }
@@ -141,11 +145,21 @@ func (c Country) national(digits []byte) (Number, error) {
 	row := c.dial()
 	whole, wholeOK := number(row.code, digits)
 	wholeOK = wholeOK && allocated(whole)
-	if rest, ok := c.stripTrunk(digits); ok {
+	if rest, completed := c.stripTrunk(digits); len(rest) > 0 {
+		n, ok := number(row.code, rest)
+		if ok && allocated(n) {
+			return n, nil
+		}
+		// What the metadata takes off may include a carrier's code that only looks
+		// like one: "03300014756" in Colombia is 0 and 3300014756, not 03 and the rest.
+		if plain, found := strings.CutPrefix(string(digits), row.trunk); found && row.trunk != "" && len(plain) != len(rest) {
+			if n, ok := number(row.code, []byte(plain)); ok && allocated(n) {
+				return n, nil
+			}
+		}
 		// The digit that looks like a trunk prefix belongs to the number where only
 		// so it is an allocated one, such as 800... in Russia, whose trunk prefix is 8.
-		n, ok := number(row.code, rest)
-		if ok && Valid(n) && (!wholeOK || allocated(n)) && (rest[0] != '0' || allocated(n)) {
+		if ok && !wholeOK && !completed && rest[0] != '0' && Valid(n) {
 			return n, nil
 		}
 	}
@@ -200,10 +214,11 @@ func (c Country) matchIDD(digits []byte) int {
 	return length
 }
 
-// stripTrunk takes the trunk prefix off the beginning of digits, or does what else
-// the country's callers may leave to their exchange: in Antigua "4621234" is
-// "2684621234".
-func (c Country) stripTrunk(digits []byte) (rest []byte, ok bool) {
+// stripTrunk takes the trunk prefix off the beginning of digits; rest is empty
+// where there is none. completed says that it did not just take something off, but
+// added what the country's callers may leave to their exchange: in Antigua
+// "4621234" is "2684621234".
+func (c Country) stripTrunk(digits []byte) (rest []byte, completed bool) {
 	row := c.dial()
 	if row.trunkParse == "" {
 		return nil, false
@@ -212,20 +227,17 @@ func (c Country) stripTrunk(digits []byte) (rest []byte, ok bool) {
 		if !strings.HasPrefix(string(digits), row.trunkParse) {
 			return nil, false
 		}
-		rest = digits[len(row.trunkParse):]
-		return rest, len(rest) > 0
+		return digits[len(row.trunkParse):], false
 	}
 	pattern := compiledRules[c]().trunk
 	groups := pattern.FindSubmatchIndex(digits)
-	if groups == nil {
-		return nil, false
+	if groups == nil || groups[1] == 0 {
+		return nil, false // some patterns match nothing at all
 	}
 	if row.trunkFormat == "" || groups[len(groups)-2] < 0 {
-		rest = digits[groups[1]:]
-	} else {
-		rest = pattern.ReplaceAll(digits, []byte(ruleTemplate.Replace(row.trunkFormat)))
+		return digits[groups[1]:], false
 	}
-	return rest, len(rest) > 0
+	return pattern.ReplaceAll(digits, []byte(ruleTemplate.Replace(row.trunkFormat))), true
 }
 
 // ruleTemplate writes the metadata's group references so that digits after one

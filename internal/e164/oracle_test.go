@@ -64,6 +64,9 @@ func (a *tally) compare(t *testing.T, code int, national string) {
 	if region == "" {
 		countryAgrees = true // nothing matches and the calling code is shared: no opinion of the country
 	}
+	if got.Country.Alpha2() == "EH" && region == "MA" && strings.HasPrefix(national, "528") {
+		countryAgrees = true // the one place where the plan puts the metadata right on purpose
+	}
 	kindAgrees := got.Type == kind || region == "001"
 	if countryAgrees {
 		a.country++

@@ -72,6 +72,7 @@ func buildPlan(metadata []*phonenumbers.PhoneMetadata) (*table, error) {
 	t := newTable()
 	for _, code := range slices.Compact(codes) {
 		var regions []*region
+		var err error
 		for _, id := range phonenumbers.GetRegionCodesForCountryCode(code) {
 			r, err := newRegion(byID[id])
 			if err != nil {
@@ -79,11 +80,33 @@ func buildPlan(metadata []*phonenumbers.PhoneMetadata) (*table, error) {
 			}
 			regions = append(regions, r)
 		}
+		if code == 212 {
+			if regions, err = preferWesternSahara(regions); err != nil {
+				return nil, err
+			}
+		}
 		if err := t.addCallingCode(code, regions); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
+}
+
+// preferWesternSahara puts right the one region of the metadata that no number can
+// reach. Western Sahara has numbers there (+212 528 8 and 528 9), but the leading
+// digits of Morocco, which comes first, take in all of +212. A whitelist that
+// names Morocco alone must not admit them.
+func preferWesternSahara(regions []*region) ([]*region, error) {
+	i := slices.IndexFunc(regions, func(r *region) bool { return r.country.Alpha2() == "EH" })
+	if i < 0 || regions[i].leading != nil {
+		return nil, fmt.Errorf("the metadata of +212 has changed: look at Western Sahara's leading digits again")
+	}
+	sahara := *regions[i]
+	var err error
+	if sahara.leading, err = compile("528[89][0-9]*", nil); err != nil {
+		return nil, err
+	}
+	return append([]*region{&sahara}, slices.Delete(slices.Clone(regions), i, i+1)...), nil
 }
 
 // dialTable writes the Go table of what a country dials.
