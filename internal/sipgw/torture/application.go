@@ -1,11 +1,10 @@
 package torture
 
 // transactionMessages are those of section 3.2.
-func transactionMessages() []Message {
-	return []Message{
-		{
-			Name: "badbranch", Section: "3.2.1",
-			Bytes: wire(`
+var transactionMessages = []Message{
+	{
+		Name: "badbranch", Section: "3.2.1",
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.org;tag=33242
@@ -17,18 +16,16 @@ CSeq: 8 OPTIONS
 l: 0
 
 `),
-			Want: refuse(400, "", "the branch is the magic cookie alone"),
-		},
-	}
+		Want: refuse(400, "", "the branch is the magic cookie alone"),
+	},
 }
 
-// applicationMessages are the first half of section 3.3: what the layer above
-// the parser must see.
-func applicationMessages() []Message {
-	return []Message{
-		{
-			Name: "insuf", Section: "3.3.1",
-			Bytes: wire(`
+// applicationMessages are those of section 3.3: what the layer above the parser
+// must see.
+var applicationMessages = []Message{
+	{
+		Name: "insuf", Section: "3.3.1",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 CSeq: 193942 INVITE
 Via: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf
@@ -36,11 +33,11 @@ Content-Type: application/sdp
 l: 152
 
 ` + sdp("192.0.2.95", "192.0.2.95", "0 0")),
-			Want: refuse(400, "", "Call-ID, From and To are missing"),
-		},
-		{
-			Name: "unkscm", Section: "3.3.2", Valid: true,
-			Bytes: wire(`
+		Want: refuse(400, "", "Call-ID, From and To are missing"),
+	},
+	{
+		Name: "unkscm", Section: "3.3.2", Valid: true,
+		Bytes: wire(`
 OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=384
@@ -51,11 +48,11 @@ Via: SIP/2.0/TCP host9.example.com;branch=z9hG4bKkdjuw39234
 Content-Length: 0
 
 `),
-			Want: refuse(416, "", "an unknown scheme in the Request-URI"),
-		},
-		{
-			Name: "novelsc", Section: "3.3.3", Valid: true,
-			Bytes: wire(`
+		Want: refuse(416, "", "an unknown scheme in the Request-URI"),
+	},
+	{
+		Name: "novelsc", Section: "3.3.3", Valid: true,
+		Bytes: wire(`
 OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=384
@@ -66,11 +63,11 @@ Via: SIP/2.0/TCP host9.example.com;branch=z9hG4bKkdjuw39234
 Content-Length: 0
 
 `),
-			Want: refuse(416, "", "a registered scheme that is no SIP scheme in the Request-URI"),
-		},
-		{
-			Name: "unksm2", Section: "3.3.4", Valid: true,
-			Bytes: wire(`
+		Want: refuse(416, "", "a registered scheme that is no SIP scheme in the Request-URI"),
+	},
+	{
+		Name: "unksm2", Section: "3.3.4", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 To: isbn:2983792873
 From: <http://www.example.com>;tag=3234233
@@ -82,11 +79,11 @@ Contact: <name:John_Smith>
 l: 0
 
 `),
-			Want: refuse(405, allow, "foreign schemes in To, From and Contact are legal syntax; no registrar here"),
-		},
-		{
-			Name: "bext01", Section: "3.3.5", Valid: true,
-			Bytes: wire(`
+		Want: refuse(405, allow, "foreign schemes in To, From and Contact are legal syntax; no registrar here"),
+	},
+	{
+		Name: "bext01", Section: "3.3.5", Valid: true,
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:j_user@example.com
 From: sip:caller@example.net;tag=242etr
@@ -99,12 +96,12 @@ Via: SIP/2.0/TLS fold-and-staple.example.com;branch=z9hG4bKkdjuw
 Content-Length: 0
 
 `),
-			Want: refuse(420, "Unsupported: nothingSupportsThis, nothingSupportsThisEither",
-				"unknown extensions in Require; an endpoint does not look at Proxy-Require"),
-		},
-		{
-			Name: "invut", Section: "3.3.6", Valid: true,
-			Bytes: wire(`
+		Want: refuse(420, "Unsupported: nothingSupportsThis, nothingSupportsThisEither",
+			"unknown extensions in Require; an endpoint does not look at Proxy-Require"),
+	},
+	{
+		Name: "invut", Section: "3.3.6", Valid: true,
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 Contact: <sip:caller@host5.example.net>
 To: sip:j.user@example.com
@@ -120,11 +117,11 @@ Content-Length: 40
  <pcmu port="443"/>
 </audio>
 `),
-			Want: refuse(415, "Accept: application/sdp", "an unknown body type"),
-		},
-		{
-			Name: "regaut01", Section: "3.3.7", Valid: true,
-			Bytes: wire(`
+		Want: refuse(415, "Accept: application/sdp", "an unknown body type"),
+	},
+	{
+		Name: "regaut01", Section: "3.3.7", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 To: sip:j.user@example.com
 From: sip:j.user@example.com;tag=87321hj23128
@@ -136,11 +133,11 @@ Authorization: NoOneKnowsThisScheme opaque-data=here
 Content-Length:0
 
 `),
-			Want: refuse(405, allow, "an unknown authorization scheme counts as none; no registrar here"),
-		},
-		{
-			Name: "multi01", Section: "3.3.8",
-			Bytes: wire(`
+		Want: refuse(405, allow, "an unknown authorization scheme counts as none; no registrar here"),
+	},
+	{
+		Name: "multi01", Section: "3.3.8",
+		Bytes: wire(`
 INVITE sip:user@company.com SIP/2.0
 Contact: <sip:caller@host25.example.net>
 Via: SIP/2.0/UDP 192.0.2.25;branch=z9hG4bKkdjuw
@@ -159,17 +156,11 @@ Contact: <sip:caller@host36.example.net>
 Max-Forwards: 5
 
 ` + sdp("192.0.2.25", "192.0.2.25", "0 0") + "\n"),
-			Want: refuse(400, "", "headers that may stand once are repeated"),
-		},
-	}
-}
-
-// moreApplicationMessages are the second half of section 3.3.
-func moreApplicationMessages() []Message {
-	return []Message{
-		{
-			Name: "mcl01", Section: "3.3.9",
-			Bytes: wire(`
+		Want: refuse(400, "", "headers that may stand once are repeated"),
+	},
+	{
+		Name: "mcl01", Section: "3.3.9",
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 Via: SIP/2.0/UDP host5.example.net;branch=z9hG4bK293423
 To: sip:user@example.com
@@ -184,11 +175,11 @@ Content-Type: text/plain
 There's no way to know how many octets are supposed to be here.
 
 `),
-			Want: refuse(400, "", "two Content-Length values"),
-		},
-		{
-			Name: "bcast", Section: "3.3.10", Valid: true,
-			Bytes: wire(`
+		Want: refuse(400, "", "two Content-Length values"),
+	},
+	{
+		Name: "bcast", Section: "3.3.10", Valid: true,
+		Bytes: wire(`
 SIP/2.0 200 OK
 Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923
 Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23
@@ -201,11 +192,11 @@ Content-Type: application/sdp
 Contact: <sip:user@host28.example.com>
 
 ` + sdp("192.0.2.198", "192.0.2.198", "0 0")),
-			Want: drop("a response with a second Via was never for this element (RFC 3261 8.1.3.3)"),
-		},
-		{
-			Name: "zeromf", Section: "3.3.11", Valid: true,
-			Bytes: wire(`
+		Want: drop("a response with a second Via was never for this element (RFC 3261 8.1.3.3)"),
+	},
+	{
+		Name: "zeromf", Section: "3.3.11", Valid: true,
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=3ghsd41
@@ -216,11 +207,11 @@ Max-Forwards: 0
 Content-Length: 0
 
 `),
-			Want: accept("an endpoint answers as if Max-Forwards were positive; the gateway answers OPTIONS itself"),
-		},
-		{
-			Name: "cparam01", Section: "3.3.12", Valid: true,
-			Bytes: wire(`
+		Want: accept("an endpoint answers as if Max-Forwards were positive; the gateway answers OPTIONS itself"),
+	},
+	{
+		Name: "cparam01", Section: "3.3.12", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 Via: SIP/2.0/UDP saturn.example.com:5060;branch=z9hG4bKkdjuw
 Max-Forwards: 70
@@ -232,11 +223,11 @@ Contact: sip:+19725552222@gw1.example.net;unknownparam
 l: 0
 
 `),
-			Want: refuse(405, allow, "a Contact header parameter without brackets is legal; no registrar here"),
-		},
-		{
-			Name: "cparam02", Section: "3.3.13", Valid: true,
-			Bytes: wire(`
+		Want: refuse(405, allow, "a Contact header parameter without brackets is legal; no registrar here"),
+	},
+	{
+		Name: "cparam02", Section: "3.3.13", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 Via: SIP/2.0/UDP saturn.example.com:5060;branch=z9hG4bKkdjuw
 Max-Forwards: 70
@@ -248,11 +239,11 @@ Contact: <sip:+19725552222@gw1.example.net;unknownparam>
 l: 0
 
 `),
-			Want: refuse(405, allow, "a Contact URI parameter is legal; no registrar here"),
-		},
-		{
-			Name: "regescrt", Section: "3.3.14", Valid: true,
-			Bytes: wire(`
+		Want: refuse(405, allow, "a Contact URI parameter is legal; no registrar here"),
+	},
+	{
+		Name: "regescrt", Section: "3.3.14", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 To: sip:user@example.com
 From: sip:user@example.com;tag=8
@@ -264,11 +255,11 @@ M: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>
 L:0
 
 `),
-			Want: refuse(405, allow, "a Contact URI in brackets may carry headers; no registrar here"),
-		},
-		{
-			Name: "sdp01", Section: "3.3.15", Valid: true,
-			Bytes: wire(`
+		Want: refuse(405, allow, "a Contact URI in brackets may carry headers; no registrar here"),
+	},
+	{
+		Name: "sdp01", Section: "3.3.15", Valid: true,
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 To: sip:j_user@example.com
 Contact: <sip:caller@host15.example.net>
@@ -282,17 +273,15 @@ Content-Length: 150
 Content-Type: application/sdp
 
 ` + sdp("192.0.2.5", "192.0.2.5", "0 0")),
-			Want: refuse(406, "", "the caller does not accept the SDP an answer needs"),
-		},
-	}
+		Want: refuse(406, "", "the caller does not accept the SDP an answer needs"),
+	},
 }
 
 // compatibilityMessages are those of section 3.4.
-func compatibilityMessages() []Message {
-	return []Message{
-		{
-			Name: "inv2543", Section: "3.4.1", Valid: true,
-			Bytes: wire(`
+var compatibilityMessages = []Message{
+	{
+		Name: "inv2543", Section: "3.4.1", Valid: true,
+		Bytes: wire(`
 INVITE sip:UserB@example.com SIP/2.0
 Via: SIP/2.0/UDP iftgw.example.com
 From: <sip:+13035551111@ift.client.example.net;user=phone>
@@ -309,7 +298,6 @@ c=IN IP4 192.0.2.5
 t=0 0
 m=audio 49217 RTP/AVP 0
 `),
-			Want: accept("an RFC 2543 caller sends no branch, From tag, Max-Forwards or Contact"),
-		},
-	}
+		Want: accept("an RFC 2543 caller sends no branch, From tag, Max-Forwards or Contact"),
+	},
 }

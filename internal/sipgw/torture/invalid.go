@@ -3,11 +3,10 @@ package torture
 import "strings"
 
 // invalidMessages are those of section 3.1.2: not well formed.
-func invalidMessages() []Message {
-	return []Message{
-		{
-			Name: "badinv01", Section: "3.1.2.1",
-			Bytes: wire(`
+var invalidMessages = []Message{
+	{
+		Name: "badinv01", Section: "3.1.2.1",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 To: sip:j.user@example.com
 From: sip:caller@example.net;tag=134161461246
@@ -20,11 +19,11 @@ Content-Length: 152
 Content-Type: application/sdp
 
 ` + sdp("192.0.2.15", "192.0.2.15", "0 0")),
-			Want: refuse(400, "", "empty parameters and values in Via and Contact"),
-		},
-		{
-			Name: "clerr", Section: "3.1.2.2",
-			Bytes: wire(`
+		Want: refuse(400, "", "empty parameters and values in Via and Contact"),
+	},
+	{
+		Name: "clerr", Section: "3.1.2.2",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 Max-Forwards: 80
 To: sip:j.user@example.com
@@ -37,11 +36,11 @@ Content-Type: application/sdp
 Content-Length: 9999
 
 ` + sdp("192.0.2.155", "192.0.2.155", "0 0")),
-			Want: refuse(400, "", "Content-Length is larger than the datagram's body"),
-		},
-		{
-			Name: "ncl", Section: "3.1.2.3",
-			Bytes: wire(`
+		Want: refuse(400, "", "Content-Length is larger than the datagram's body"),
+	},
+	{
+		Name: "ncl", Section: "3.1.2.3",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 Max-Forwards: 254
 To: sip:j.user@example.com
@@ -54,11 +53,11 @@ Content-Type: application/sdp
 Content-Length: -999
 
 ` + sdp("192.0.2.53", "192.0.2.53", "0 0")),
-			Want: refuse(400, "", "Content-Length is negative"),
-		},
-		{
-			Name: "scalar02", Section: "3.1.2.4",
-			Bytes: wire(`
+		Want: refuse(400, "", "Content-Length is negative"),
+	},
+	{
+		Name: "scalar02", Section: "3.1.2.4",
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bK342sdfoi3
 To: <sip:user@example.com>
@@ -72,11 +71,11 @@ Contact: <sip:user@host129.example.com>
 Content-Length: 0
 
 `),
-			Want: refuse(400, "", "the CSeq number is beyond 2**32-1"),
-		},
-		{
-			Name: "scalarlg", Section: "3.1.2.5",
-			Bytes: wire(`
+		Want: refuse(400, "", "the CSeq number is beyond 2**32-1"),
+	},
+	{
+		Name: "scalarlg", Section: "3.1.2.5",
+		Bytes: wire(`
 SIP/2.0 503 Service Unavailable
 Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bKzzxdiwo34sw;received=192.0.2.129
 To: <sip:user@example.com>
@@ -88,11 +87,11 @@ Warning: 1812 overture "In Progress"
 Content-Length: 0
 
 `),
-			Want: drop("a response with a CSeq number beyond 2**32-1"),
-		},
-		{
-			Name: "quotbal", Section: "3.1.2.6",
-			Bytes: wire(`
+		Want: drop("a response with a CSeq number beyond 2**32-1"),
+	},
+	{
+		Name: "quotbal", Section: "3.1.2.6",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 To: "Mr. J. User <sip:j.user@example.com>
 From: sip:caller@example.net;tag=93334
@@ -105,11 +104,11 @@ Content-Type: application/sdp
 Content-Length: 152
 
 ` + sdp("192.0.2.15", "192.0.2.15", "0 0")),
-			Want: refuse(400, "", "the quote in To is never closed"),
-		},
-		{
-			Name: "ltgtruri", Section: "3.1.2.7",
-			Bytes: wire(`
+		Want: refuse(400, "", "the quote in To is never closed"),
+	},
+	{
+		Name: "ltgtruri", Section: "3.1.2.7",
+		Bytes: wire(`
 INVITE <sip:user@example.com> SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=39291
@@ -122,11 +121,11 @@ Content-Type: application/sdp
 Content-Length: 159
 
 ` + sdp("192.0.2.5", "192.0.2.5", "3149328700 0")),
-			Want: refuse(400, "", "the Request-URI is in angle brackets"),
-		},
-		{
-			Name: "lwsruri", Section: "3.1.2.8",
-			Bytes: wire(`
+		Want: refuse(400, "", "the Request-URI is in angle brackets"),
+	},
+	{
+		Name: "lwsruri", Section: "3.1.2.8",
+		Bytes: wire(`
 INVITE sip:user@example.com; lr SIP/2.0
 To: sip:user@example.com;tag=3xfe-9921883-z9f
 From: sip:caller@example.net;tag=231413434
@@ -139,11 +138,11 @@ Content-Type: application/sdp
 Content-Length: 159
 
 ` + sdp("192.0.2.1", "192.0.2.1", "3149328700 0")),
-			Want: refuse(400, "", "there is LWS within the Request-URI"),
-		},
-		{
-			Name: "lwsstart", Section: "3.1.2.9",
-			Bytes: wire(`
+		Want: refuse(400, "", "there is LWS within the Request-URI"),
+	},
+	{
+		Name: "lwsstart", Section: "3.1.2.9",
+		Bytes: wire(`
 INVITE  sip:user@example.com  SIP/2.0
 Max-Forwards: 8
 To: sip:user@example.com
@@ -156,12 +155,12 @@ Content-Type: application/sdp
 Content-Length: 150
 
 ` + sdp("192.0.2.1", "192.0.2.1", "0 0")),
-			Want: refuse(400, "", "more than one space between the parts of the start line"),
-		},
-		{
-			Name: "trws", Section: "3.1.2.10",
-			Bytes: wire("OPTIONS sip:remote-target@example.com SIP/2.0  \n" +
-				`Via: SIP/2.0/TCP host1.examle.com;branch=z9hG4bK299342093
+		Want: refuse(400, "", "more than one space between the parts of the start line"),
+	},
+	{
+		Name: "trws", Section: "3.1.2.10",
+		Bytes: wire("OPTIONS sip:remote-target@example.com SIP/2.0  \n" +
+			`Via: SIP/2.0/TCP host1.examle.com;branch=z9hG4bK299342093
 To: <sip:remote-target@example.com>
 From: <sip:local-resource@example.com>;tag=329429089
 Call-ID: trws.oicu34958239neffasdhr2345r
@@ -171,11 +170,11 @@ Max-Forwards: 70
 Content-Length: 0
 
 `),
-			Want: refuse(400, "", "spaces behind the SIP version"),
-		},
-		{
-			Name: "escruri", Section: "3.1.2.11",
-			Bytes: wire(`
+		Want: refuse(400, "", "spaces behind the SIP version"),
+	},
+	{
+		Name: "escruri", Section: "3.1.2.11",
+		Bytes: wire(`
 INVITE sip:user@example.com?Route=%3Csip:example.com%3E SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=341518
@@ -188,11 +187,11 @@ Content-Type: application/sdp
 Content-Length: 150
 
 ` + sdp("192.0.2.1", "192.0.2.1", "0 0")),
-			Want: refuse(400, "", "the Request-URI carries headers"),
-		},
-		{
-			Name: "baddate", Section: "3.1.2.12",
-			Bytes: wire(`
+		Want: refuse(400, "", "the Request-URI carries headers"),
+	},
+	{
+		Name: "baddate", Section: "3.1.2.12",
+		Bytes: wire(`
 INVITE sip:user@example.com SIP/2.0
 To: sip:user@example.com
 From: sip:caller@example.net;tag=2234923
@@ -206,11 +205,11 @@ Content-Type: application/sdp
 Content-Length: 150
 
 ` + sdp("192.0.2.5", "192.0.2.5", "0 0")),
-			Want: refuse(400, "", "the only time zone of Date is GMT"),
-		},
-		{
-			Name: "regbadct", Section: "3.1.2.13",
-			Bytes: wire(`
+		Want: refuse(400, "", "the only time zone of Date is GMT"),
+	},
+	{
+		Name: "regbadct", Section: "3.1.2.13",
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 To: sip:user@example.com
 From: sip:user@example.com;tag=998332
@@ -222,11 +221,11 @@ Contact: sip:user@example.com?Route=%3Csip:sip.example.com%3E
 l: 0
 
 `),
-			Want: refuse(400, "", "a Contact URI with headers must stand in angle brackets"),
-		},
-		{
-			Name: "badaspec", Section: "3.1.2.14",
-			Bytes: wire(`
+		Want: refuse(400, "", "a Contact URI with headers must stand in angle brackets"),
+	},
+	{
+		Name: "badaspec", Section: "3.1.2.14",
+		Bytes: wire(`
 OPTIONS sip:user@example.org SIP/2.0
 Via: SIP/2.0/UDP host4.example.com:5060;branch=z9hG4bKkdju43234
 Max-Forwards: 70
@@ -238,12 +237,12 @@ CSeq: 3923239 OPTIONS
 l: 0
 
 `),
-			Want: refuse(400, "", "spaces inside the angle brackets of To"),
-		},
-		{
-			Name: "baddn", Section: "3.1.2.15",
-			// The RFC's own archive of the messages lacks the empty line here.
-			Bytes: wire(`
+		Want: refuse(400, "", "spaces inside the angle brackets of To"),
+	},
+	{
+		Name: "baddn", Section: "3.1.2.15",
+		// The RFC's own archive of the messages lacks the empty line here.
+		Bytes: wire(`
 OPTIONS sip:t.watson@example.org SIP/2.0
 Via:     SIP/2.0/UDP c.example.com:5060;branch=z9hG4bKkdjuw
 Max-Forwards:      70
@@ -254,11 +253,11 @@ Accept: application/sdp
 CSeq:    3923239 OPTIONS
 l: 0
 `),
-			Want: refuse(400, "", "a comma in a display name without quotes"),
-		},
-		{
-			Name: "badvers", Section: "3.1.2.16",
-			Bytes: wire(`
+		Want: refuse(400, "", "a comma in a display name without quotes"),
+	},
+	{
+		Name: "badvers", Section: "3.1.2.16",
+		Bytes: wire(`
 OPTIONS sip:t.watson@example.org SIP/7.0
 Via:     SIP/7.0/UDP c.example.com;branch=z9hG4bKkdjuw
 Max-Forwards:     70
@@ -269,11 +268,11 @@ CSeq:    1 OPTIONS
 l: 0
 
 `),
-			Want: refuse(505, "", "the SIP version is not 2.0"),
-		},
-		{
-			Name: "mismatch01", Section: "3.1.2.17",
-			Bytes: wire(`
+		Want: refuse(505, "", "the SIP version is not 2.0"),
+	},
+	{
+		Name: "mismatch01", Section: "3.1.2.17",
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:j.user@example.com
 From: sip:caller@example.net;tag=34525
@@ -284,11 +283,11 @@ Via: SIP/2.0/UDP host.example.com;branch=z9hG4bKkdjuw
 l: 0
 
 `),
-			Want: refuse(400, "", "the CSeq method is not the request's method"),
-		},
-		{
-			Name: "mismatch02", Section: "3.1.2.18",
-			Bytes: wire(`
+		Want: refuse(400, "", "the CSeq method is not the request's method"),
+	},
+	{
+		Name: "mismatch02", Section: "3.1.2.18",
+		Bytes: wire(`
 NEWMETHOD sip:user@example.com SIP/2.0
 To: sip:j.user@example.com
 From: sip:caller@example.net;tag=34525
@@ -307,11 +306,11 @@ m=audio 49217 RTP/AVP 0 12
 m=video 3227 RTP/AVP 31
 a=rtpmap:31 LPC
 `),
-			Want: refuse(501, allow, "an unknown method goes before the CSeq mismatch"),
-		},
-		{
-			Name: "bigcode", Section: "3.1.2.19",
-			Bytes: wire(`
+		Want: refuse(501, allow, "an unknown method goes before the CSeq mismatch"),
+	},
+	{
+		Name: "bigcode", Section: "3.1.2.19",
+		Bytes: wire(`
 SIP/2.0 4294967301 better not break the receiver
 Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe
 Call-ID: bigcode.asdof3uj203asdnf3429uasdhfas3ehjasdfas9i
@@ -322,7 +321,6 @@ Content-Length: 0
 Contact: <sip:user@host105.example.com>
 
 `),
-			Want: drop("a status code beyond 699"),
-		},
-	}
+		Want: drop("a status code beyond 699"),
+	},
 }

@@ -3,7 +3,10 @@
 // expected to do with each. It is test data that other packages' tests import.
 package torture
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Outcome is what a gateway does with a message.
 type Outcome uint8
@@ -58,16 +61,13 @@ type Message struct {
 	Want  Want
 }
 
-// Messages returns all messages in the order of the RFC. Every call builds
+// Messages returns all messages in the order of the RFC. Every call returns
 // fresh byte slices, so a test may change them.
 func Messages() []Message {
-	var all []Message
-	all = append(all, validMessages()...)
-	all = append(all, invalidMessages()...)
-	all = append(all, transactionMessages()...)
-	all = append(all, applicationMessages()...)
-	all = append(all, moreApplicationMessages()...)
-	all = append(all, compatibilityMessages()...)
+	all := slices.Concat(validMessages, invalidMessages, transactionMessages, applicationMessages, compatibilityMessages)
+	for i := range all {
+		all[i].Bytes = slices.Clone(all[i].Bytes)
+	}
 	return all
 }
 

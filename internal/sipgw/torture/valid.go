@@ -7,21 +7,20 @@ import (
 )
 
 // validMessages are those of section 3.1.1: well formed, hard to parse.
-func validMessages() []Message {
-	return []Message{
-		{
-			Name: "wsinv", Section: "3.1.1.1", Valid: true,
-			Bytes: wsinv(),
-			Want:  accept("folding, escapes in quotes, short and long names, LWS everywhere, yet well formed"),
-		},
-		{
-			Name: "intmeth", Section: "3.1.1.2", Valid: true,
-			Bytes: intmeth(),
-			Want:  refuse(501, allow, "the method is unknown; an endpoint answers 501 with Allow"),
-		},
-		{
-			Name: "esc01", Section: "3.1.1.3", Valid: true,
-			Bytes: wire(`
+var validMessages = []Message{
+	{
+		Name: "wsinv", Section: "3.1.1.1", Valid: true,
+		Bytes: wsinv(),
+		Want:  accept("folding, escapes in quotes, short and long names, LWS everywhere, yet well formed"),
+	},
+	{
+		Name: "intmeth", Section: "3.1.1.2", Valid: true,
+		Bytes: intmeth(),
+		Want:  refuse(501, allow, "the method is unknown; an endpoint answers 501 with Allow"),
+	},
+	{
+		Name: "esc01", Section: "3.1.1.3", Valid: true,
+		Bytes: wire(`
 INVITE sip:sips%3Auser%40example.com@example.net SIP/2.0
 To: sip:%75se%72@example.com
 From: <sip:I%20have%20spaces@example.net>;tag=938
@@ -35,11 +34,11 @@ Contact:
 Content-Length: 150
 
 ` + sdp("192.0.2.1", "192.0.2.1", "0 0")),
-			Want: accept("percent escapes in URIs are legal"),
-		},
-		{
-			Name: "escnull", Section: "3.1.1.4", Valid: true,
-			Bytes: wire(`
+		Want: accept("percent escapes in URIs are legal"),
+	},
+	{
+		Name: "escnull", Section: "3.1.1.4", Valid: true,
+		Bytes: wire(`
 REGISTER sip:example.com SIP/2.0
 To: sip:null-%00-null@example.com
 From: sip:null-%00-null@example.com;tag=839923423
@@ -52,11 +51,11 @@ Contact: <sip:%00%00@host5.example.com>
 L:0
 
 `),
-			Want: refuse(405, allow, "well formed, but the gateway is no registrar (RFC 3261 8.2.1)"),
-		},
-		{
-			Name: "esc02", Section: "3.1.1.5", Valid: true,
-			Bytes: wire(`
+		Want: refuse(405, allow, "well formed, but the gateway is no registrar (RFC 3261 8.2.1)"),
+	},
+	{
+		Name: "esc02", Section: "3.1.1.5", Valid: true,
+		Bytes: wire(`
 RE%47IST%45R sip:registrar.example.com SIP/2.0
 To: "%Z%45" <sip:resource@example.com>
 From: "%Z%45" <sip:resource@example.com>;tag=f232jadfj23
@@ -70,11 +69,11 @@ Contact: <sip:alias3@host3.example.com>
 l: 0
 
 `),
-			Want: refuse(501, allow, "percent is no escape in a method, so the method is unknown"),
-		},
-		{
-			Name: "lwsdisp", Section: "3.1.1.6", Valid: true,
-			Bytes: wire(`
+		Want: refuse(501, allow, "percent is no escape in a method, so the method is unknown"),
+	},
+	{
+		Name: "lwsdisp", Section: "3.1.1.6", Valid: true,
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:user@example.com
 From: caller<sip:caller@example.com>;tag=323
@@ -85,21 +84,21 @@ Via: SIP/2.0/UDP funky.example.com;branch=z9hG4bKkdjuw
 l: 0
 
 `),
-			Want: accept("no LWS is needed between display name and angle bracket"),
-		},
-		{
-			Name: "longreq", Section: "3.1.1.7", Valid: true,
-			Bytes: longreq(),
-			Want:  accept("long values and 34 Via values are legal"),
-		},
-		{
-			Name: "dblreq", Section: "3.1.1.8", Valid: true,
-			Bytes: dblreq(),
-			Want:  refuse(405, allow, "one REGISTER; the octets after it are noise (RFC 3261 18.3)"),
-		},
-		{
-			Name: "semiuri", Section: "3.1.1.9", Valid: true,
-			Bytes: wire(`
+		Want: accept("no LWS is needed between display name and angle bracket"),
+	},
+	{
+		Name: "longreq", Section: "3.1.1.7", Valid: true,
+		Bytes: longreq(),
+		Want:  accept("long values and 34 Via values are legal"),
+	},
+	{
+		Name: "dblreq", Section: "3.1.1.8", Valid: true,
+		Bytes: dblreq(),
+		Want:  refuse(405, allow, "one REGISTER; the octets after it are noise (RFC 3261 18.3)"),
+	},
+	{
+		Name: "semiuri", Section: "3.1.1.9", Valid: true,
+		Bytes: wire(`
 OPTIONS sip:user;par=u%40example.net@example.com SIP/2.0
 To: sip:j_user@example.com
 From: sip:caller@example.org;tag=33242
@@ -113,11 +112,11 @@ Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw
 l: 0
 
 `),
-			Want: accept("the semicolon belongs to the user part"),
-		},
-		{
-			Name: "transports", Section: "3.1.1.10", Valid: true,
-			Bytes: wire(`
+		Want: accept("the semicolon belongs to the user part"),
+	},
+	{
+		Name: "transports", Section: "3.1.1.10", Valid: true,
+		Bytes: wire(`
 OPTIONS sip:user@example.com SIP/2.0
 To: sip:user@example.com
 From: <sip:caller@example.com>;tag=323
@@ -133,19 +132,19 @@ Via: SIP/2.0/TCP t5.example.com;branch=z9hG4bK0a9idfnee
 l: 0
 
 `),
-			Want: accept("unknown transports further down the path are no concern of ours"),
-		},
-		{
-			Name: "mpart01", Section: "3.1.1.11", Valid: true,
-			Bytes: mpart01(),
-			Want:  refuse(405, allow, "MESSAGE is known to the gateway and not allowed"),
-		},
-		{
-			Name: "unreason", Section: "3.1.1.12", Valid: true,
-			Bytes: wire("SIP/2.0 200 = 2**3 * 5**2 \u043d\u043e \u0441\u0442\u043e " +
-				"\u0434\u0435\u0432\u044f\u043d\u043e\u0441\u0442\u043e " +
-				"\u0434\u0435\u0432\u044f\u0442\u044c - " +
-				"\u043f\u0440\u043e\u0441\u0442\u043e\u0435\n" + `Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923
+		Want: accept("unknown transports further down the path are no concern of ours"),
+	},
+	{
+		Name: "mpart01", Section: "3.1.1.11", Valid: true,
+		Bytes: mpart01(),
+		Want:  refuse(405, allow, "MESSAGE is known to the gateway and not allowed"),
+	},
+	{
+		Name: "unreason", Section: "3.1.1.12", Valid: true,
+		Bytes: wire("SIP/2.0 200 = 2**3 * 5**2 \u043d\u043e \u0441\u0442\u043e " +
+			"\u0434\u0435\u0432\u044f\u043d\u043e\u0441\u0442\u043e " +
+			"\u0434\u0435\u0432\u044f\u0442\u044c - " +
+			"\u043f\u0440\u043e\u0441\u0442\u043e\u0435\n" + `Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923
 Call-ID: unreason.1234ksdfak3j2erwedfsASdf
 CSeq: 35 INVITE
 From: sip:user@example.com;tag=11141343
@@ -155,12 +154,12 @@ Content-Type: application/sdp
 Contact: <sip:user@host198.example.com>
 
 ` + sdp("192.0.2.198", "192.0.2.198", "0 0")),
-			Want: accept("a reason phrase may hold any UTF-8"),
-		},
-		{
-			Name: "noreason", Section: "3.1.1.13", Valid: true,
-			// The space behind the status code is required even without a phrase.
-			Bytes: wire("SIP/2.0 100 \n" + `Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe
+		Want: accept("a reason phrase may hold any UTF-8"),
+	},
+	{
+		Name: "noreason", Section: "3.1.1.13", Valid: true,
+		// The space behind the status code is required even without a phrase.
+		Bytes: wire("SIP/2.0 100 \n" + `Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe
 Call-ID: noreason.asndj203insdf99223ndf
 CSeq: 35 INVITE
 From: <sip:user@example.com>;tag=39ansfi3
@@ -169,9 +168,8 @@ Content-Length: 0
 Contact: <sip:user@host105.example.com>
 
 `),
-			Want: accept("the reason phrase may be empty"),
-		},
-	}
+		Want: accept("the reason phrase may be empty"),
+	},
 }
 
 func wsinv() []byte {

@@ -1,0 +1,583 @@
+package sipgw
+
+import (
+	"bytes"
+	"mime"
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Limits on one SIP message. A message beyond them is refused with 513 or 414.
+const (
+	// MaxMessageBytes is the largest message taken: what one UDP datagram can hold.
+	MaxMessageBytes = 65535
+	// MaxHeaders bounds the header fields of a message. Calls that crossed many
+	// proxies carry some tens of Via and Record-Route fields.
+	MaxHeaders = 128
+	// MaxHeaderBytes bounds one header field with its folds. Identity fields, the
+	// longest in common use, need a small part of it.
+	MaxHeaderBytes = 8192
+	// MaxRequestURIBytes bounds the Request-URI.
+	MaxRequestURIBytes = 2048
+)
+
+// allowedMethods is the value of Allow in 405 and 501 responses.
+const allowedMethods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO"
+
+// magicCookie begins the branch of an RFC 3261 element (RFC 3261 8.1.1.7).
+const magicCookie = "z9hG4bK"
+
+// verdictKind is what becomes of a message.
+type verdictKind uint8
+
+const (
+	verdictAccept verdictKind = iota
+	verdictAnswer
+	verdictDrop
+)
+
+// verdict is the outcome of validation. Exactly one of the three kinds holds.
+type verdict struct {
+	kind verdictKind
+	// status, reason and headers are the response of verdictAnswer. The headers
+	// are whole lines without CRLF.
+	status  int
+	reason  string
+	headers []string
+	// rule names the rule that decided, for logs and metrics. It is empty when
+	// the message is accepted.
+	rule string
+}
+
+// refusal is what a rule finds wrong. The zero value finds nothing wrong.
+type refusal struct {
+	status int
+	reason string
+	header string
+}
+
+func badRequest(reason string) refusal { return refusal{status: 400, reason: reason} }
+
+// rule is one check of a message.
+type rule struct {
+	name  string
+	check func(*wireMessage) refusal
+}
+
+// framingRules hold for requests and responses.
+var framingRules = []rule{
+	{"version", checkVersion},
+	{"framing", func(m *wireMessage) refusal { return m.flaw }},
+	{"start-line", checkStartLine},
+	{"mandatory", checkMandatory},
+	{"repeated", checkRepeated},
+	{"cseq", checkCSeq},
+	{"content-length", checkContentLength},
+	{"via", checkVia},
+}
+
+// requestRules hold for requests, in the order RFC 3261 8.2 inspects them. An
+// unknown method goes before a CSeq mismatch (RFC 4475 3.1.2.18).
+var requestRules = []rule{
+	{"address", checkAddresses},
+	{"max-forwards", checkMaxForwards},
+	{"date", checkDate},
+	{"method", checkMethod},
+	{"cseq-method", checkCSeqMethod},
+	{"rfc3261", checkElement3261},
+	{"require", checkRequire},
+	{"hops", checkHops},
+	{"content", checkContent},
+	{"accept", checkAccept},
+}
+
+// responseRules hold for responses.
+var responseRules = []rule{
+	{"one-via", checkOneVia},
+}
+
+// validate checks what the parser lets through (RFC 3261 8.1.1, 8.2 and 20,
+// RFC 4475). raw is the message as received; without it, as on a stream, msg is
+// written out again. A request that cannot be answered is dropped, and so is
+// every faulty ACK and response.
+func validate(msg sip.Message, raw []byte) verdict {
+	if msg == nil {
+		return verdict{kind: verdictDrop, rule: "empty"}
+	}
+	if len(raw) == 0 {
+		raw = []byte(msg.String())
+	}
+	m := readWire(raw)
+	if _, isRequest := msg.(*sip.Request); isRequest == (m.start.kind == startResponse) {
+		return verdict{kind: verdictDrop, rule: "kind"}
+	}
+	return judge(&m)
+}
+
+// salvage decides about bytes the parser refused. The verdict is never to
+// accept: a request gets the response its first fault asks for, or 400.
+func salvage(raw []byte) verdict {
+	m := readWire(raw)
+	v := judge(&m)
+	if v.kind == verdictAccept {
+		return m.refuse("parser", badRequest("Bad Request"))
+	}
+	return v
+}
+
+// judge applies the rules in order; the first that finds a fault decides.
+func judge(m *wireMessage) verdict {
+	if m.start.kind == startNone {
+		return verdict{kind: verdictDrop, rule: "not-sip"}
+	}
+	rules := requestRules
+	if m.start.kind == startResponse {
+		rules = responseRules
+	}
+	for _, set := range [][]rule{framingRules, rules} {
+		for _, r := range set {
+			if found := r.check(m); found.status != 0 {
+				return m.refuse(r.name, found)
+			}
+		}
+	}
+	return verdict{kind: verdictAccept}
+}
+
+// refuse turns a fault into a verdict: an answer where one can be sent.
+func (m *wireMessage) refuse(rule string, found refusal) verdict {
+	// An ACK has no response, and without Via and CSeq nobody could match one.
+	answerable := m.start.kind == startRequest && m.start.method != string(sip.ACK) &&
+		m.first(headerVia) != "" && m.first(headerCSeq) != ""
+	if !answerable {
+		return verdict{kind: verdictDrop, rule: rule}
+	}
+	v := verdict{kind: verdictAnswer, status: found.status, reason: found.reason, rule: rule}
+	if found.header != "" {
+		v.headers = []string{found.header}
+	}
+	return v
+}
+
+// refusalBytes writes the response of a verdictAnswer to the request in raw,
+// copying Via, From, To, Call-ID and CSeq as they came, unfolded (RFC 3261
+// 8.2.6.2). toTag is added to a To without one. It returns nil for any other
+// verdict.
+func refusalBytes(raw []byte, v verdict, toTag string) []byte {
+	if v.kind != verdictAnswer {
+		return nil
+	}
+	m := readWire(raw)
+	var b bytes.Buffer
+	b.WriteString("SIP/2.0 " + strconv.Itoa(v.status) + " " + v.reason + "\r\n")
+	for _, f := range m.fields {
+		if f.id == headerVia {
+			b.WriteString("Via: " + f.value + "\r\n")
+		}
+	}
+	copied := []struct {
+		id   headerID
+		name string
+	}{{headerFrom, "From: "}, {headerTo, "To: "}, {headerCallID, "Call-ID: "}, {headerCSeq, "CSeq: "}}
+	for _, c := range copied {
+		value := m.first(c.id)
+		if value == "" {
+			continue
+		}
+		if c.id == headerTo && toTag != "" && !hasTag(value) {
+			value += ";tag=" + toTag
+		}
+		b.WriteString(c.name + value + "\r\n")
+	}
+	for _, line := range v.headers {
+		b.WriteString(line + "\r\n")
+	}
+	b.WriteString("Content-Length: 0\r\n\r\n")
+	return b.Bytes()
+}
+
+// hasTag says whether a From or To value carries a tag. In a value too broken to
+// read, anything that looks like one counts, so that none is added twice.
+func hasTag(value string) bool {
+	address, ok := readAddress(value)
+	if ok {
+		var tag string
+		if tag, _, ok = parameter(address.parameters, "tag"); ok {
+			return tag != ""
+		}
+	}
+	return strings.Contains(strings.ToLower(value), "tag=")
+}
+
+func checkVersion(m *wireMessage) refusal {
+	if strings.EqualFold(m.start.version, "SIP/2.0") {
+		return refusal{}
+	}
+	major, minor, found := strings.Cut(m.start.version[len("SIP/"):], ".")
+	if found && isDigits(major) && isDigits(minor) {
+		return refusal{status: 505, reason: "Version Not Supported"}
+	}
+	return badRequest("Malformed SIP version")
+}
+
+func checkStartLine(m *wireMessage) refusal {
+	if m.start.flaw.status != 0 {
+		return m.start.flaw
+	}
+	if m.start.kind == startResponse {
+		// RFC 3261 7.2: three digits, 1xx to 6xx.
+		if s := m.start.status; len(s) != 3 || !isDigits(s) || s[0] < '1' || s[0] > '6' {
+			return badRequest("Malformed status code")
+		}
+		return refusal{}
+	}
+	return checkRequestURI(m.start.uri)
+}
+
+func checkRequestURI(uri string) refusal {
+	if len(uri) > MaxRequestURIBytes {
+		return refusal{status: 414, reason: "Request-URI Too Long"}
+	}
+	if !isURI(uri) {
+		return badRequest("Malformed Request-URI")
+	}
+	scheme, rest, _ := strings.Cut(uri, ":")
+	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
+		return refusal{status: 416, reason: "Unsupported URI Scheme"}
+	}
+	// The user part may hold "?" and ";", so look behind it only.
+	if i := strings.IndexByte(rest, '@'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	if strings.IndexByte(rest, '?') >= 0 {
+		return badRequest("Header fields in the Request-URI")
+	}
+	hostPort, _, _ := strings.Cut(rest, ";")
+	if !isHostPort(hostPort) {
+		return badRequest("Malformed host in the Request-URI")
+	}
+	return refusal{}
+}
+
+func checkMandatory(m *wireMessage) refusal {
+	// RFC 3261 8.1.1. Max-Forwards is mandatory too, but RFC 2543 has none.
+	for _, h := range [...]struct {
+		id     headerID
+		reason string
+	}{
+		{headerVia, "Missing Via header field"},
+		{headerFrom, "Missing From header field"},
+		{headerTo, "Missing To header field"},
+		{headerCallID, "Missing Call-ID header field"},
+		{headerCSeq, "Missing CSeq header field"},
+	} {
+		if m.first(h.id) == "" {
+			return badRequest(h.reason)
+		}
+	}
+	return refusal{}
+}
+
+// singleHeaders are those that may stand once (RFC 3261 7.3.1).
+var singleHeaders = [...]headerID{
+	headerFrom, headerTo, headerCallID, headerCSeq, headerMaxForwards, headerContentLength, headerContentType,
+	headerContentDisposition, headerDate, headerExpires, headerSessionExpires, headerMinSE, headerRAck, headerRSeq,
+	headerReferTo,
+}
+
+func checkRepeated(m *wireMessage) refusal {
+	for _, id := range singleHeaders {
+		if m.count[id] > 1 {
+			return badRequest("Repeated header field")
+		}
+	}
+	return refusal{}
+}
+
+// cseq splits a CSeq value into number and method.
+func cseq(value string) (number, method string) {
+	number, method, _ = strings.Cut(strings.ReplaceAll(value, "\t", " "), " ")
+	return number, strings.TrimLeft(method, " ")
+}
+
+func checkCSeq(m *wireMessage) refusal {
+	number, method := cseq(m.first(headerCSeq))
+	// RFC 3261 8.1.1.5: the number is less than 2**31.
+	if _, err := strconv.ParseUint(number, 10, 31); err != nil || !isToken(method) {
+		return badRequest("Malformed CSeq header field")
+	}
+	return refusal{}
+}
+
+func checkContentLength(m *wireMessage) refusal {
+	if m.count[headerContentLength] == 0 {
+		return refusal{}
+	}
+	length, err := strconv.ParseUint(m.first(headerContentLength), 10, 32)
+	if err != nil {
+		return badRequest("Malformed Content-Length header field")
+	}
+	if length > uint64(len(m.body)) {
+		return badRequest("Content-Length larger than the body")
+	}
+	return refusal{}
+}
+
+func checkVia(m *wireMessage) refusal {
+	malformed := badRequest("Malformed Via header field")
+	for i := range m.fields {
+		if m.fields[i].id != headerVia {
+			continue
+		}
+		for value, rest, more := "", m.fields[i].value, true; more; {
+			var ok bool
+			if value, rest, more, ok = cutValue(rest, ','); !ok {
+				return malformed
+			}
+			via, ok := readVia(value)
+			if !ok {
+				return malformed
+			}
+			// The cookie alone promises a unique branch and gives none.
+			if via.hasBranch && strings.EqualFold(via.branch, magicCookie) {
+				return badRequest("Empty branch in Via header field")
+			}
+		}
+	}
+	return refusal{}
+}
+
+// checkOneVia drops what RFC 3261 8.1.3.3 says was not for this element.
+func checkOneVia(m *wireMessage) refusal {
+	_, _, more, ok := cutValue(m.first(headerVia), ',')
+	if m.count[headerVia] != 1 || more || !ok {
+		return badRequest("More than one Via value in a response")
+	}
+	return refusal{}
+}
+
+// addressHeaders are the header fields that hold addresses. Those in a list may
+// hold several, and only Contact may be "*".
+var addressHeaders = [...]struct {
+	id        headerID
+	list      bool
+	bracketed bool
+	reason    string
+}{
+	{headerFrom, false, false, "Malformed From header field"},
+	{headerTo, false, false, "Malformed To header field"},
+	{headerContact, true, false, "Malformed Contact header field"},
+	{headerRoute, true, true, "Malformed Route header field"},
+	{headerRecordRoute, true, true, "Malformed Record-Route header field"},
+}
+
+func checkAddresses(m *wireMessage) refusal {
+	for _, h := range addressHeaders {
+		for i := range m.fields {
+			f := &m.fields[i]
+			if f.id != h.id || (h.id == headerContact && f.value == "*") {
+				continue
+			}
+			for value, rest, more := "", f.value, true; more; {
+				var ok bool
+				if value, rest, more, ok = cutValue(rest, ','); !ok || (more && !h.list) {
+					return badRequest(h.reason)
+				}
+				address, ok := readAddress(value)
+				if !ok || (h.bracketed && !address.bracketed) {
+					return badRequest(h.reason)
+				}
+				if _, _, ok := parameter(address.parameters, "tag"); !ok {
+					return badRequest(h.reason)
+				}
+			}
+		}
+	}
+	return refusal{}
+}
+
+func checkMaxForwards(m *wireMessage) refusal {
+	if m.count[headerMaxForwards] == 0 {
+		return refusal{}
+	}
+	if _, err := strconv.ParseUint(m.first(headerMaxForwards), 10, 8); err != nil {
+		return badRequest("Malformed Max-Forwards header field")
+	}
+	return refusal{}
+}
+
+func checkDate(m *wireMessage) refusal {
+	// RFC 3261 20.17: GMT is the only time zone.
+	if m.count[headerDate] > 0 && !strings.HasSuffix(m.first(headerDate), " GMT") {
+		return badRequest("Time zone of the Date header field is not GMT")
+	}
+	return refusal{}
+}
+
+func checkMethod(m *wireMessage) refusal {
+	switch sip.RequestMethod(m.start.method) {
+	case sip.INVITE, sip.ACK, sip.BYE, sip.CANCEL, sip.OPTIONS, sip.UPDATE, sip.PRACK, sip.INFO:
+		return refusal{}
+	case sip.REGISTER, sip.REFER, sip.SUBSCRIBE, sip.NOTIFY, sip.MESSAGE, sip.PUBLISH:
+		return refusal{405, "Method Not Allowed", "Allow: " + allowedMethods}
+	}
+	return refusal{501, "Not Implemented", "Allow: " + allowedMethods}
+}
+
+func checkCSeqMethod(m *wireMessage) refusal {
+	if _, method := cseq(m.first(headerCSeq)); method != m.start.method {
+		return badRequest("CSeq method does not match the request")
+	}
+	return refusal{}
+}
+
+// checkElement3261 asks for what RFC 3261 made mandatory, of those elements whose
+// branch says they follow it. RFC 2543 elements are served without.
+func checkElement3261(m *wireMessage) refusal {
+	top, _, _, _ := cutValue(m.first(headerVia), ',')
+	via, _ := readVia(top)
+	if len(via.branch) < len(magicCookie) || !strings.EqualFold(via.branch[:len(magicCookie)], magicCookie) {
+		return refusal{}
+	}
+	if !hasTag(m.first(headerFrom)) {
+		return badRequest("Missing tag in From header field")
+	}
+	if m.start.method == string(sip.INVITE) && m.first(headerContact) == "" {
+		return badRequest("Missing Contact header field")
+	}
+	return refusal{}
+}
+
+// checkRequire answers 420 for extensions the gateway does not know. Those of
+// ACK and CANCEL are not looked at (RFC 3261 8.2.2.3).
+func checkRequire(m *wireMessage) refusal {
+	if m.start.method == string(sip.ACK) || m.start.method == string(sip.CANCEL) {
+		return refusal{}
+	}
+	var unsupported []string
+	for i := range m.fields {
+		if m.fields[i].id != headerRequire {
+			continue
+		}
+		for tag := range strings.SplitSeq(m.fields[i].value, ",") {
+			tag = trimSpace(tag)
+			switch {
+			case !isToken(tag):
+				return badRequest("Malformed Require header field")
+			case !strings.EqualFold(tag, "timer") && !strings.EqualFold(tag, "100rel"):
+				unsupported = append(unsupported, tag)
+			}
+		}
+	}
+	if len(unsupported) > 0 {
+		return refusal{420, "Bad Extension", "Unsupported: " + strings.Join(unsupported, ", ")}
+	}
+	return refusal{}
+}
+
+// checkHops refuses a call that may go no further. All other requests end at the
+// gateway, where Max-Forwards says nothing (RFC 4475 3.3.11).
+func checkHops(m *wireMessage) refusal {
+	if m.start.method != string(sip.INVITE) || m.count[headerMaxForwards] == 0 {
+		return refusal{}
+	}
+	if strings.Trim(m.first(headerMaxForwards), "0") == "" {
+		return refusal{status: 483, reason: "Too Many Hops"}
+	}
+	return refusal{}
+}
+
+// checkContent refuses a body the gateway cannot read in the methods that carry
+// session descriptions (RFC 3261 8.2.3).
+func checkContent(m *wireMessage) refusal {
+	switch sip.RequestMethod(m.start.method) {
+	case sip.INVITE, sip.UPDATE, sip.PRACK:
+	default:
+		return refusal{}
+	}
+	body := m.body
+	if m.count[headerContentLength] > 0 {
+		length, err := strconv.ParseUint(m.first(headerContentLength), 10, 32)
+		if err != nil || length > uint64(len(body)) {
+			return badRequest("Malformed Content-Length header field")
+		}
+		body = body[:length]
+	}
+	if len(body) == 0 || isOptional(m.first(headerContentDisposition)) {
+		return refusal{}
+	}
+	if encoding := m.first(headerContentEncoding); m.count[headerContentEncoding] > 1 ||
+		(encoding != "" && !strings.EqualFold(encoding, "identity")) {
+		return refusal{415, "Unsupported Media Type", "Accept-Encoding: identity"}
+	}
+	if m.first(headerContentType) == "" {
+		return badRequest("Missing Content-Type header field")
+	}
+	if !holdsSDP(m.first(headerContentType), body) {
+		return refusal{415, "Unsupported Media Type", "Accept: application/sdp"}
+	}
+	return refusal{}
+}
+
+// isOptional says whether a Content-Disposition lets the receiver ignore the
+// body.
+func isOptional(disposition string) bool {
+	_, parameters, found := strings.Cut(disposition, ";")
+	if !found {
+		return false
+	}
+	handling, _, _ := parameter(";"+parameters, "handling")
+	return strings.EqualFold(handling, "optional")
+}
+
+// holdsSDP says whether a body is a session description or a multipart with one.
+func holdsSDP(contentType string, body []byte) bool {
+	if strings.EqualFold(contentType, "application/sdp") {
+		return true
+	}
+	mediaType, parameters, err := mime.ParseMediaType(contentType)
+	if mediaType == "application/sdp" {
+		return true
+	}
+	if err != nil || !strings.HasPrefix(mediaType, "multipart/") || parameters["boundary"] == "" {
+		return false
+	}
+	delimiter := []byte("--" + parameters["boundary"])
+	_, rest, more := bytes.Cut(body, delimiter)
+	for more {
+		var part []byte
+		part, rest, more = bytes.Cut(rest, delimiter)
+		head, _, _ := bytes.Cut(part, []byte("\r\n\r\n"))
+		for line := range strings.SplitSeq(string(head), "\r\n") {
+			name, value, _ := strings.Cut(line, ":")
+			value, _, _ = strings.Cut(value, ";")
+			if identify(trimSpace(name)) == headerContentType && strings.EqualFold(trimSpace(value), "application/sdp") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkAccept refuses an INVITE whose answer could carry no session description
+// (RFC 4475 3.3.15).
+func checkAccept(m *wireMessage) refusal {
+	if m.start.method != string(sip.INVITE) || m.count[headerAccept] == 0 {
+		return refusal{}
+	}
+	for i := range m.fields {
+		if m.fields[i].id != headerAccept {
+			continue
+		}
+		for media := range strings.SplitSeq(m.fields[i].value, ",") {
+			media, _, _ = strings.Cut(media, ";")
+			switch strings.ToLower(strings.ReplaceAll(trimSpace(media), " ", "")) {
+			case "application/sdp", "application/*", "*/*":
+				return refusal{}
+			}
+		}
+	}
+	return refusal{status: 406, reason: "Not Acceptable"}
+}
