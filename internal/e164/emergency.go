@@ -3,8 +3,9 @@ package e164
 import "strings"
 
 // maxEmergencyDigits is the longest emergency number there is, and also the limit
-// for one with a prefix before it. It is one below the shortest international
-// number, so that nothing which is taken for an emergency call can be a toll call.
+// for one with a prefix before it. No international number is that short. What is
+// sent on is always an entry of the table and never the dialled text, so nothing
+// that is taken for an emergency call can become a toll call.
 const maxEmergencyDigits = 6
 
 // Emergency reports whether what the caller dialled connects to an emergency
