@@ -36,7 +36,7 @@ const (
 var columnNames = [columnCount][]string{
 	prefixColumn: {"prefix", "prefixes", "code", "codes", "dialcode", "dialcodes", "dialingcode", "diallingcode",
 		"dialprefix", "dialedprefix", "destinationcode", "destinationprefix", "destcode", "destprefix",
-		"numberprefix", "callprefix", "breakout", "e164prefix"},
+		"numberprefix", "callprefix", "e164prefix"},
 	countryCodeColumn: {"countrycode", "countrydialcode", "cc"},
 	areaCodeColumn:    {"areacode", "citycode", "areacitycode"},
 	rateColumn: {"rate", "rateperminute", "ratepermin", "ratemin", "rateusd", "usdrate", "rateusdmin",
@@ -46,7 +46,7 @@ var columnNames = [columnCount][]string{
 		"cost", "costperminute", "costpermin", "costmin", "perminute", "permin"},
 	firstIncrementColumn: {"firstincrement", "firstinc", "initialincrement", "minimumduration", "minduration",
 		"minimumtime", "mintime", "firstinterval", "initialinterval", "firstperiod", "initialperiod",
-		"minimumincrement", "minimum", "increment1", "interval1"},
+		"minimumincrement", "increment1", "interval1"},
 	incrementColumn: {"increment", "increments", "nextincrement", "nextinc", "subsequentincrement",
 		"additionalincrement", "billingincrement", "billingincrements", "billinginc", "billing", "billinginterval",
 		"interval", "intervals", "nextinterval", "subsequentinterval", "additionalinterval", "nextperiod",
@@ -82,11 +82,6 @@ func plainName(name string) string {
 		}
 		return r
 	}, name)
-	for _, unit := range []string{"inseconds", "seconds", "secs", "sec"} {
-		if trimmed, ok := strings.CutSuffix(name, unit); ok && trimmed != "" {
-			return trimmed
-		}
-	}
 	return name
 }
 
@@ -168,11 +163,24 @@ func (c *columns) list() string {
 	return strings.Join(quoted, ", ")
 }
 
-// meaningOf is the meaning of a plain name, columnCount if it has none.
+// meaningOf is the meaning of a plain name, columnCount if it has none. The names
+// of increments may end in their unit; those of prices may not, as a price per
+// second is not one per minute.
 func meaningOf(plain string) column {
 	for meaning, names := range columnNames {
 		if slices.Contains(names, plain) {
 			return column(meaning)
+		}
+	}
+	for _, unit := range []string{"inseconds", "seconds", "insecs", "insec", "secs", "sec", "s"} {
+		bare, ok := strings.CutSuffix(plain, unit)
+		if !ok {
+			continue
+		}
+		for _, meaning := range []column{firstIncrementColumn, incrementColumn} {
+			if slices.Contains(columnNames[meaning], bare) {
+				return meaning
+			}
 		}
 	}
 	return columnCount

@@ -85,6 +85,8 @@ func TestReadCSVHeaderNames(t *testing.T) {
 		{"prefix,price_per_minute,Min Duration,Interval", "44,0.01,30,6", "44 0.01 + 0.00, 30/6"},
 		{"prefix,rate,Initial Increment (secs),Next Interval (secs)", "44,0.01,30,6", "44 0.01 + 0.00, 30/6"},
 		{"prefix,rate,Billing Increments", "44,0.01,30/6", "44 0.01 + 0.00, 30/6"},
+		{"prefix,rate,Minimum duration in seconds,Increment/s", "44,0.01,30,6", "44 0.01 + 0.00, 30/6"},
+		{"prefix,rate,Rate Center,LRN", "44,0.01,x,y", "44 0.01 + 0.00, 60/60"},
 		{"prefix,rate,Increment", "44,0.01,6", "44 0.01 + 0.00, 6/6"},
 		{"prefix,rate,First Interval", "44,0.01,30", "44 0.01 + 0.00, 30/30"},
 		{"prefix,rate,Connect Charge", "44,0.01,0.05", "44 0.01 + 0.05, 60/60"},
@@ -96,6 +98,24 @@ func TestReadCSVHeaderNames(t *testing.T) {
 		want := "row 2: " + test.want + ", \"\"\n"
 		if got != want {
 			t.Errorf("%s\ngot  %swant %s", test.header, got, want)
+		}
+	}
+}
+
+// TestReadCSVRefusesHeaders has the names that look like a price per minute, or
+// like a term of it, and are something else.
+func TestReadCSVRefusesHeaders(t *testing.T) {
+	headers := []string{
+		"prefix,rate (sec)", "prefix,rate/sec", "prefix,rate per second", "prefix,rate (cents)", "prefix,rate EUR",
+		"prefix,rate,rate change", "prefix,rate,inter,intra", "prefix,rate,minimum charge", "prefix,rate,surcharge",
+		"prefix,rate,billing increment rule", "prefix,rate,interval,next interval", "npa,nxx,rate", "prefix,",
+		"prefix,rate,effective date,start date", "prefix,rate,connect fee,setup fee", "country code,rate",
+	}
+	for _, header := range headers {
+		row := strings.Repeat("1,", strings.Count(header, ",")) + "1"
+		rows, errs, err := rating.ReadCSV(strings.NewReader(header+"\n"+row+"\n"), rating.Limits{})
+		if !errors.Is(err, rating.ErrHeader) {
+			t.Errorf("%s: rows %v, errors %v, %v; want %v", header, rows, errs, err, rating.ErrHeader)
 		}
 	}
 }
@@ -137,6 +157,17 @@ func TestReadCSVLimits(t *testing.T) {
 	rows, errs, err := rating.ReadCSV(strings.NewReader(file), exact)
 	if len(rows) != 3 || len(errs) != 0 || err != nil {
 		t.Errorf("a file just within the limits: %d rows, %v, %v", len(rows), errs, err)
+	}
+}
+
+func TestReadCSVLargeFile(t *testing.T) {
+	want := northAmericanRows(60_000) // over two megabytes: twice what one row may have
+	rows, errs, err := rating.ReadCSV(strings.NewReader(encodeRows(want)), rating.Limits{})
+	if len(errs) > 0 || err != nil {
+		t.Fatal(errs, err)
+	}
+	if diff := cmp.Diff(want[len(want)-3:], rows[len(rows)-3:]); diff != "" || len(rows) != len(want) {
+		t.Errorf("%d rows, want %d; the last (-want +got):\n%s", len(rows), len(want), diff)
 	}
 }
 

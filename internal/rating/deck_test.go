@@ -334,6 +334,15 @@ func scatteredRows(count int) []rating.Row {
 	return rows
 }
 
+// unlikeRows is a carrier's deck in which no price comes twice.
+func unlikeRows(count int) []rating.Row {
+	rows := northAmericanRows(count)
+	for i := range rows {
+		rows[i].Rate.PerMinute = money.Amount(i)
+	}
+	return rows
+}
+
 // heap is the bytes that live objects take.
 func heap() float64 {
 	runtime.GC()
@@ -347,7 +356,7 @@ func BenchmarkLookup1M(b *testing.B) {
 	decks := []struct {
 		name string
 		make func(int) []rating.Row
-	}{{"carrier", northAmericanRows}, {"scattered", scatteredRows}}
+	}{{"carrier", northAmericanRows}, {"scattered", scatteredRows}, {"prices all different", unlikeRows}}
 	for _, shape := range decks {
 		b.Run(shape.name, func(b *testing.B) {
 			rows := shape.make(1_000_000)
