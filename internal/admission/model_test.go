@@ -1,0 +1,341 @@
+package admission
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// plainCall is what the model knows of a call: a few facts, no cleverness.
+type plainCall struct {
+	id         uuid.UUID
+	rate       rating.Rate
+	answered   bool
+	answeredAt time.Time
+	granted    int64
+	emergency  bool
+}
+
+// disk is what the changes of a State add up to: what a store keeps.
+type disk struct {
+	leases  map[uuid.UUID]*Lease
+	spends  map[SpendKey]Spend
+	callees map[CalleeKey]int32
+	records map[uuid.UUID]*record.Call
+}
+
+// machine runs random commands on a State and checks the invariants after each.
+type machine struct {
+	t        *rapid.T
+	state    *State
+	disk     disk
+	deck     *rating.Deck
+	policy   *policy.Snapshot
+	limit    money.Amount
+	channels int32
+	endCalls bool
+	highest  money.Amount // the largest limit in force so far today
+	now      time.Time
+	live     map[uuid.UUID]*plainCall
+	calls    int
+	last     Command
+}
+
+func TestRandomOperations(t *testing.T) {
+	decks := []*rating.Deck{
+		deckOf(t, 60, 60, "0.01", map[string]string{"1": "0.60", "1876": "3.00"}),
+		deckOf(t, 1, 1, "0", map[string]string{"1": "0.017", "1876": "0.99"}),
+		deckOf(t, 30, 6, "0.005", map[string]string{"1": "0.10", "1876": "0.333333"}),
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &machine{
+			t: rt, state: NewState(), deck: rapid.SampledFrom(decks).Draw(rt, "deck"), now: noon,
+			endCalls: rapid.Bool().Draw(rt, "end calls"), live: map[uuid.UUID]*plainCall{},
+			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[uuid.UUID]*record.Call{}},
+		}
+		m.changeLimits()
+		rt.Repeat(map[string]func(*rapid.T){
+			"reserve": func(*rapid.T) { m.reserve() },
+			"answer":  func(*rapid.T) { m.answer() },
+			"renew":   func(*rapid.T) { m.renew() },
+			"end":     func(*rapid.T) { m.end() },
+			"expire":  func(*rapid.T) { m.ended(m.run(Expire{}).Expired) },
+			"limits":  func(*rapid.T) { m.changeLimits() },
+			"repeat":  func(*rapid.T) { m.repeat() },
+			"restart": func(*rapid.T) { m.restart() },
+			"wait":    func(*rapid.T) { m.wait() },
+			"":        func(*rapid.T) { m.check() },
+		})
+	})
+}
+
+func (m *machine) run(c Command) Result {
+	m.last = c
+	r := m.state.Apply(m.policy, c, m.now)
+	m.persist()
+	return r
+}
+
+func (m *machine) persist() {
+	changes := m.state.TakeChanges()
+	for _, l := range changes.Leases {
+		stored := *l
+		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		m.disk.leases[l.ID] = &stored
+	}
+	for _, call := range changes.Gone {
+		delete(m.disk.leases, call)
+	}
+	for _, r := range changes.Records {
+		if m.disk.records[r.ID] != nil {
+			m.t.Fatalf("call %s has a second record", r.ID)
+		}
+		m.disk.records[r.ID] = r
+	}
+	maps.Copy(m.disk.spends, changes.Spends)
+	maps.Copy(m.disk.callees, changes.Callees)
+}
+
+func (m *machine) changeLimits() {
+	m.limit = money.Amount(rapid.Int64Range(0, 8).Draw(m.t, "limit")) * money.Dollar / 2
+	m.channels = rapid.Int32Range(0, 5).Draw(m.t, "channels")
+	m.highest = max(m.highest, m.limit)
+	p := profile.New()
+	p.WhitelistedDestinations = []string{"US", "JM"}
+	p.DailySpendLimit, p.DailySpendLimitEnabled = &m.limit, true
+	p.ConcurrentCallLimit = &m.channels
+	if m.endCalls {
+		p.SpendLimitAction = profile.EndCalls
+	}
+	next, err := policySnapshot(p, m.deck)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.policy = next
+}
+
+func policySnapshot(p profile.Profile, deck *rating.Deck) (*policy.Snapshot, error) {
+	limit := p.DailySpendLimit
+	copied := *limit
+	p.DailySpendLimit = &copied
+	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
+	a, c := testAccountPolicy(), attachedConnection()
+	c.ID, c.AccountID = testConnection, testAccount
+	return (&policy.Snapshot{}).With(policy.Change{PutAccount: &a}, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c},
+		policy.Change{PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}})
+}
+
+func (m *machine) reserve() {
+	number := rapid.SampledFrom([]string{"+12125550123", "+18765551234", "911", "+33142685300"}).Draw(m.t, "number")
+	call := callTo(number)
+	m.calls++
+	call.ID = uuid.UUID{15: byte(m.calls), 14: byte(m.calls >> 8)} // repeatable with the seed
+	posted, held := m.state.Spend(testProfile, record.DayOf(m.now.UnixMicro()))
+	channelsTaken := 0
+	for _, c := range m.live {
+		if !c.emergency {
+			channelsTaken++
+		}
+	}
+	r := m.run(Reserve{Call: call, Owner: owner})
+	if !r.Decision.Allow {
+		if m.disk.records[call.ID] == nil {
+			m.t.Fatalf("refused call %s left no record", call.ID)
+		}
+		return
+	}
+	c := &plainCall{id: call.ID, rate: r.Decision.Facts.Rate, granted: r.GrantedSecs, emergency: number == "911"}
+	m.live[call.ID] = c
+	if c.emergency {
+		return
+	}
+	if channelsTaken >= int(m.channels) {
+		m.t.Fatalf("admitted with %d of %d channels taken", channelsTaken, m.channels)
+	}
+	if posted+held+c.rate.Cost(c.granted) > m.limit {
+		m.t.Fatalf("admitted with %v posted, %v held, first grant %v, limit %v", posted, held, c.rate.Cost(c.granted), m.limit)
+	}
+}
+
+func (m *machine) pick() *plainCall {
+	if len(m.live) == 0 {
+		m.t.Skip("no live call")
+	}
+	ids := slices.SortedFunc(maps.Keys(m.live), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	return m.live[rapid.SampledFrom(ids).Draw(m.t, "call")]
+}
+
+func (m *machine) answer() {
+	c := m.pick()
+	if c.answered {
+		m.t.Skip("answered")
+	}
+	r := m.run(Answer{ID: c.id, AtMicros: m.now.UnixMicro()})
+	c.answered, c.answeredAt, c.granted = true, m.now, r.GrantedSecs
+}
+
+func (m *machine) renew() {
+	c := m.pick()
+	elapsed := time.Duration(0)
+	if c.answered {
+		elapsed = m.now.Sub(c.answeredAt)
+	}
+	r := m.run(Renew{ID: c.id, Elapsed: elapsed, GrantedSecs: c.granted})
+	if r.GrantedSecs < c.granted {
+		m.t.Fatalf("a renewal took back %d s", c.granted-r.GrantedSecs)
+	}
+	c.granted = r.GrantedSecs
+	if !r.Extended {
+		m.last = nil // it had no effect, so sending it again is a new try
+	}
+}
+
+func (m *machine) end() {
+	c := m.pick()
+	e := Ending{EndedMicros: m.now.UnixMicro()}
+	var r Result
+	if c.answered {
+		e.Elapsed = m.now.Sub(c.answeredAt)
+		r = m.run(Settle{ID: c.id, Ending: e})
+	} else {
+		r = m.run(Release{ID: c.id, Ending: e})
+	}
+	if r.Err != nil {
+		m.t.Fatal(r.Err)
+	}
+	m.ended([]*record.Call{r.Record})
+}
+
+// ended compares records with what the plain model says they should be.
+func (m *machine) ended(records []*record.Call) {
+	for _, r := range records {
+		c := m.live[r.ID]
+		delete(m.live, r.ID)
+		want := int64(0)
+		if c.answered {
+			elapsed := max(1, time.Duration(r.DurationMicros)*time.Microsecond)
+			want = min(c.rate.BillableSecs(elapsed), c.granted)
+		}
+		if r.BilledSecs < want && !c.emergency {
+			m.t.Fatalf("billed %d s of a call that used %d s", r.BilledSecs, want)
+		}
+		if r.BilledSecs > c.granted {
+			m.t.Fatalf("billed %d s, granted %d s", r.BilledSecs, c.granted)
+		}
+		if cost := c.rate.Cost(r.BilledSecs); r.Cost != cost && !c.emergency {
+			m.t.Fatalf("cost %v for %d s, want %v", r.Cost, r.BilledSecs, cost)
+		}
+		if c.emergency && (r.Cost != 0 || len(r.Slices) != 0) {
+			m.t.Fatalf("an emergency call was charged %v", r.Cost)
+		}
+	}
+}
+
+// repeat sends the last command again: nothing may change.
+func (m *machine) repeat() {
+	switch c := m.last.(type) {
+	case nil, Expire, ExpireOwners:
+		m.t.Skip("nothing to repeat")
+	case Settle:
+		m.state.Remember(m.disk.records[c.ID])
+	case Release:
+		m.state.Remember(m.disk.records[c.ID])
+	case Reserve:
+		if r := m.disk.records[c.Call.ID]; r != nil {
+			m.state.Remember(r)
+		}
+	}
+	before := m.fingerprint(m.state)
+	m.run(m.last)
+	if after := m.fingerprint(m.state); after != before {
+		m.t.Fatalf("a repeated %T changed the ledger:\n%s\n%s", m.last, before, after)
+	}
+	m.state.Forget()
+}
+
+// restart builds the State again from what was durable.
+func (m *machine) restart() {
+	leases := make([]*Lease, 0, len(m.disk.leases))
+	for _, l := range m.disk.leases {
+		stored := *l
+		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		leases = append(leases, &stored)
+	}
+	next := NewState()
+	next.Restore(m.disk.spends, leases, m.disk.callees, m.now)
+	if before, after := m.fingerprint(m.state), m.fingerprint(next); before != after {
+		m.t.Fatalf("a restart changed the ledger:\n%s\n%s", before, after)
+	}
+	m.state, m.last = next, nil
+}
+
+func (m *machine) wait() {
+	d := time.Duration(rapid.SampledFrom([]int{1, 5, 20, 45, 400, 40_000}).Draw(m.t, "seconds")) * time.Second
+	if record.DayOf(m.now.Add(d).UnixMicro()) != record.DayOf(m.now.UnixMicro()) {
+		m.highest = m.limit
+	}
+	m.now = m.now.Add(d)
+}
+
+// fingerprint is the ledger as text, for comparing two of them. Days on which
+// nothing was booked are left out: a State may or may not remember them.
+func (m *machine) fingerprint(s *State) string {
+	var lines []string
+	for l := range s.Leases {
+		lines = append(lines, fmt.Sprintf("lease %s %d %d %v %v", l.ID, l.AnsweredMicros, l.GrantedSecs, l.Held, l.Posted))
+	}
+	for day := record.DayOf(m.now.UnixMicro()) - 1; day <= record.DayOf(m.now.UnixMicro())+1; day++ {
+		posted, held := s.Spend(testProfile, day)
+		lines = append(lines, fmt.Sprintf("day %d %v %v", day, posted, held))
+	}
+	a, p, c := s.LiveCalls(testAccount, testProfile, testConnection)
+	lines = append(lines, fmt.Sprint("live ", a, p, c))
+	slices.Sort(lines)
+	return fmt.Sprint(lines)
+}
+
+// check holds the invariants that are true at every moment.
+func (m *machine) check() {
+	posted, held := map[record.Day]money.Amount{}, map[record.Day]money.Amount{}
+	for _, r := range m.disk.records {
+		for _, slice := range r.Slices {
+			posted[slice.Day] += slice.Cost
+		}
+	}
+	leases := 0
+	for l := range m.state.Leases {
+		leases++
+		for _, slice := range l.Posted {
+			posted[slice.Day] += slice.Cost
+		}
+		for _, h := range l.Held {
+			held[h.Day] += h.Cost
+		}
+	}
+	if leases != len(m.live) {
+		m.t.Fatalf("%d leases for %d live calls", leases, len(m.live))
+	}
+	for key, spend := range m.disk.spends {
+		if spend.Posted != posted[key.Day] {
+			m.t.Fatalf("day %d: posted %v, the records' slices sum to %v", key.Day, spend.Posted, posted[key.Day])
+		}
+		if spend.Held != held[key.Day] {
+			m.t.Fatalf("day %d: held %v, the leases hold %v", key.Day, spend.Held, held[key.Day])
+		}
+	}
+	day := record.DayOf(m.now.UnixMicro())
+	if m.endCalls && posted[day]+held[day] > m.highest {
+		m.t.Fatalf("posted %v + held %v passes the largest limit of the day, %v", posted[day], held[day], m.highest)
+	}
+}
