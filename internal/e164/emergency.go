@@ -17,13 +17,14 @@ const maxEmergencyDigits = 6
 //
 //   - an emergency number of the home country (libphonenumber's short numbers);
 //   - 112 and 911 everywhere. Handsets treat both as emergency numbers in every
-//     country (3GPP TS 22.101 section 10.1), ITU-T E.161.1 wants each country to
-//     answer at least as an alternative to its own, and no subscriber has them;
+//     country (3GPP TS 22.101 section 10.1), ITU-T E.161.1 names them as the
+//     alternatives to a country's own, and no subscriber has them;
 //   - the same after a plus, or after plus and the home's calling code ("+1911"),
 //     as some PBXs write whatever they dial in international form;
 //   - the same after the home's trunk prefix ("1911" in the US, "0112" in Germany);
 //   - 9911 where the home dials +1: 911 behind a PBX that has 9 for an outside line;
-//   - an entry of extra, exactly as dialled.
+//   - an entry of extra, exactly as dialled. The entries are the operator's, and
+//     are sent on as they are: whoever stores the list must keep it to short numbers.
 //
 // home 0 knows 112 and 911 only, with the prefixes of the North American plan.
 func Emergency(dialled string, home Country, extra []string) (number string, ok bool) {
@@ -35,11 +36,10 @@ func Emergency(dialled string, home Country, extra []string) (number string, ok 
 			return entry, true
 		}
 	}
-	text, plus, ok := stripSeparators(dialled)
+	digits, plus, ok := stripSeparators(dialled)
 	if !ok {
 		return "", false
 	}
-	digits := text.String()
 	if len(digits) > maxEmergencyDigits {
 		return "", false
 	}

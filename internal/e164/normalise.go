@@ -30,33 +30,31 @@ var (
 	ErrDialledNational = fmt.Errorf("%w: not a national number of the home country", ErrDialled)
 )
 
-// separated is a dialled text without its plus and separators.
-type separated struct {
-	digit [MaxDialled]byte // ASCII
-	len   int
-}
-
-func (s *separated) String() string { return string(s.digit[:s.len]) }
-
 // stripSeparators reads a dialled text: an optional plus, then digits, with
-// visual separators (RFC 3966 section 5.1.1, and the space) anywhere.
-func stripSeparators(dialled string) (text separated, plus, ok bool) {
+// visual separators (RFC 3966 section 5.1.1, and the space) anywhere. It returns
+// the digits alone, and allocates only where a separator is among them.
+func stripSeparators(dialled string) (digits string, plus, ok bool) {
 	if len(dialled) > MaxDialled {
-		return separated{}, false, false
+		return "", false, false
 	}
+	var kept [MaxDialled]byte
+	n := 0
 	for i := range len(dialled) {
 		switch c := dialled[i]; {
 		case c >= '0' && c <= '9':
-			text.digit[text.len] = c
-			text.len++
-		case c == '+' && !plus && text.len == 0:
+			kept[n] = c
+			n++
+		case c == '+' && !plus && n == 0:
 			plus = true
 		case c == '-', c == '.', c == ' ', c == '(', c == ')':
 		default:
-			return separated{}, false, false
+			return "", false, false
 		}
 	}
-	return text, plus, text.len > 0
+	if tail := dialled[len(dialled)-n:]; tail == string(kept[:n]) {
+		return tail, plus, n > 0
+	}
+	return string(kept[:n]), plus, n > 0
 }
 
 // Normalise reads what a caller dialled as a number in international form. home is
@@ -76,12 +74,11 @@ func stripSeparators(dialled string) (text separated, plus, ok bool) {
 // The text may hold visual separators (- . ( ) and space) and at most MaxDialled
 // characters. Errors are ErrDialled.
 func Normalise(dialled string, home Country) (Number, error) {
-	text, plus, ok := stripSeparators(dialled)
+	digits, plus, ok := stripSeparators(dialled)
 	if !ok {
 		return 0, fmt.Errorf("read dialled text of %d characters: %w", len(dialled), ErrDialledText)
 	}
 	row := home.dial()
-	digits := text.digit[:text.len]
 	if plus {
 		return international(digits)
 	}
@@ -99,7 +96,7 @@ func Normalise(dialled string, home Country) (Number, error) {
 }
 
 // international reads the digits after a plus or an international prefix.
-func international(digits []byte) (Number, error) {
+func international(digits string) (Number, error) {
 	n, ok := number(0, digits)
 	if !ok {
 		return 0, fmt.Errorf("read %d dialled digits: %w", len(digits), ErrDialledInternational)
@@ -108,7 +105,7 @@ func international(digits []byte) (Number, error) {
 }
 
 // bare reads an international number without its plus.
-func bare(digits []byte) (Number, error) {
+func bare(digits string) (Number, error) {
 	n, ok := number(0, digits)
 	if !ok || !allocated(n) {
 		return 0, fmt.Errorf("read %d dialled digits: %w", len(digits), ErrDialledBare)
@@ -118,13 +115,13 @@ func bare(digits []byte) (Number, error) {
 
 // number joins a calling code, or 0 for none, and digits. It is false where the
 // result is not 7 to 15 digits that begin with 1 to 9.
-func number(code uint16, digits []byte) (Number, bool) {
+func number(code uint16, digits string) (Number, bool) {
 	n := Number(code)
 	if len(digits) > MaxDigits || code == 0 && (len(digits) == 0 || digits[0] == '0') {
 		return 0, false
 	}
-	for _, digit := range digits {
-		n = n*10 + Number(digit-'0')
+	for i := range len(digits) {
+		n = n*10 + Number(digits[i]-'0')
 	}
 	return n, n >= minNumber && n <= maxNumber
 }
@@ -141,7 +138,7 @@ func allocated(n Number) bool {
 }
 
 // national reads digits by the country's own dialling rules.
-func (c Country) national(digits []byte) (Number, error) {
+func (c Country) national(digits string) (Number, error) {
 	row := c.dial()
 	whole, wholeOK := number(row.code, digits)
 	wholeOK = wholeOK && allocated(whole)
@@ -152,8 +149,8 @@ func (c Country) national(digits []byte) (Number, error) {
 		}
 		// What the metadata takes off may include a carrier's code that only looks
 		// like one: "03300014756" in Colombia is 0 and 3300014756, not 03 and the rest.
-		if plain, found := strings.CutPrefix(string(digits), row.trunk); found && row.trunk != "" && len(plain) != len(rest) {
-			if n, ok := number(row.code, []byte(plain)); ok && allocated(n) {
+		if plain, found := strings.CutPrefix(digits, row.trunk); found && row.trunk != "" && len(plain) != len(rest) {
+			if n, ok := number(row.code, plain); ok && allocated(n) {
 				return n, nil
 			}
 		}
@@ -166,7 +163,7 @@ func (c Country) national(digits []byte) (Number, error) {
 	if wholeOK {
 		return whole, nil
 	}
-	if _, ok := cutCallingCode(string(digits), row.code); ok {
+	if _, ok := cutCallingCode(digits, row.code); ok {
 		if n, err := bare(digits); err == nil {
 			return n, nil
 		}
@@ -198,14 +195,14 @@ func (c Country) dial() *dialRow {
 
 // matchIDD is the length of the international prefix at the beginning of digits;
 // 0 if there is none. No calling code begins with 0, so a prefix before a 0 is none.
-func (c Country) matchIDD(digits []byte) int {
+func (c Country) matchIDD(digits string) int {
 	pattern := c.dial().idd
 	length := 0
 	if isDigits(pattern) {
-		if strings.HasPrefix(string(digits), pattern) {
+		if strings.HasPrefix(digits, pattern) {
 			length = len(pattern)
 		}
-	} else if found := compiledRules[c]().idd.FindIndex(digits); found != nil {
+	} else if found := compiledRules[c]().idd.FindStringIndex(digits); found != nil {
 		length = found[1]
 	}
 	if length < len(digits) && digits[length] == '0' {
@@ -218,26 +215,26 @@ func (c Country) matchIDD(digits []byte) int {
 // where there is none. completed says that it did not just take something off, but
 // added what the country's callers may leave to their exchange: in Antigua
 // "4621234" is "2684621234".
-func (c Country) stripTrunk(digits []byte) (rest []byte, completed bool) {
+func (c Country) stripTrunk(digits string) (rest string, completed bool) {
 	row := c.dial()
 	if row.trunkParse == "" {
-		return nil, false
+		return "", false
 	}
 	if isDigits(row.trunkParse) {
-		if !strings.HasPrefix(string(digits), row.trunkParse) {
-			return nil, false
+		if !strings.HasPrefix(digits, row.trunkParse) {
+			return "", false
 		}
 		return digits[len(row.trunkParse):], false
 	}
 	pattern := compiledRules[c]().trunk
-	groups := pattern.FindSubmatchIndex(digits)
+	groups := pattern.FindStringSubmatchIndex(digits)
 	if groups == nil || groups[1] == 0 {
-		return nil, false // some patterns match nothing at all
+		return "", false // some patterns match nothing at all
 	}
 	if row.trunkFormat == "" || groups[len(groups)-2] < 0 {
 		return digits[groups[1]:], false
 	}
-	return pattern.ReplaceAll(digits, []byte(ruleTemplate.Replace(row.trunkFormat))), true
+	return pattern.ReplaceAllString(digits, ruleTemplate.Replace(row.trunkFormat)), true
 }
 
 // ruleTemplate writes the metadata's group references so that digits after one

@@ -163,7 +163,7 @@ func sample(random *rand.Rand, re *syntax.Regexp, out *strings.Builder) {
 // region, then spoils each a little, so that blocks next to allocated ones and
 // wrong lengths are compared too.
 func TestClassifyAgreesOnRandomNumbers(t *testing.T) {
-	perPattern := 40
+	perPattern := 30
 	if testing.Short() {
 		perPattern = 4
 	}
