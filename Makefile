@@ -1,0 +1,53 @@
+# Tollgate. "make help" lists the targets.
+SHELL := /bin/bash
+GO ?= go
+# -race needs a C compiler; the product itself is built without cgo.
+TESTFLAGS ?= -race -timeout 20m
+PACKAGES ?= ./...
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## build ./bin/tollgate, without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tollgate ./cmd/tollgate
+
+.PHONY: deps
+deps: ## install what the tests need beyond Go (Debian packages)
+	@test/install-packages sipp:sip-tester gcc:gcc
+
+.PHONY: test
+test: deps ## run every test, with the race detector
+	$(GO) vet ./...
+	$(GO) test $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: ## formatting, golangci-lint, module files
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these files"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; needs the vulnerability database
+	$(GO) tool -modfile=tools/go.mod govulncheck ./...
+
+.PHONY: bench
+bench: ## run the benchmarks; every figure is a ratio or a count of this run
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/admission ./internal/rating ./internal/e164 ./internal/store/sqlstore
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME each
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package 2>/dev/null | grep '^Fuzz'); do \
+	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; done
+
+.PHONY: generate
+generate: ## make the generated files again
+	$(GO) generate ./...
+
+.PHONY: demo
+demo: ## place real calls through a whole Tollgate in a temporary folder
+	$(GO) run ./cmd/tollgate demo

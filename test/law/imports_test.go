@@ -1,0 +1,130 @@
+// Package law holds rules about the source as a whole.
+package law
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+const module = "github.com/tollgate/tollgate/"
+
+// layers orders the packages from the inside out. A package may import packages
+// of inner layers, and of its own layer only those that stand before it.
+var layers = [][]string{
+	{"internal/money", "internal/id", "internal/field", "internal/e164"},
+	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record"},
+	{"internal/policy"},
+	{"internal/admission"},
+	{"internal/call", "internal/store"},
+	edges,
+	{"internal/app"},
+	{"internal/demo"},
+	{"cmd/tollgate"},
+}
+
+// edges never import each other: only package app knows them all.
+var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api", "internal/phone"}
+
+// pure packages do no I/O: nothing that opens a file or a socket.
+var pure = []string{
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/rating", "internal/profile",
+	"internal/connection", "internal/routing", "internal/record", "internal/policy", "internal/admission", "internal/call",
+}
+
+// exempt packages are tools and test data that no other package of the product imports.
+var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	command := exec.Command("go", "list", "-json=ImportPath,Imports", "./internal/...", "./cmd/...")
+	command.Dir = "../.."
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []goPackage
+	for _, text := range bytes.SplitAfter(out, []byte("\n}\n")) {
+		if len(bytes.TrimSpace(text)) == 0 {
+			continue
+		}
+		var p goPackage
+		if err := json.Unmarshal(text, &p); err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found only %d packages", len(all))
+	}
+	return all
+}
+
+func rank(name string) (layer, place int) {
+	for i, names := range layers {
+		if j := slices.Index(names, name); j >= 0 {
+			return i, j
+		}
+	}
+	return -1, -1
+}
+
+func TestImportsPointInward(t *testing.T) {
+	for _, p := range packages(t) {
+		if slices.Contains(exempt, p.ImportPath) {
+			continue
+		}
+		layer, place := rank(p.ImportPath)
+		if layer < 0 {
+			t.Errorf("%s has no place in the layers: give it one", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			name, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			if slices.Contains(exempt, name) {
+				t.Errorf("%s imports %s, which is for tests", p.ImportPath, name)
+				continue
+			}
+			l, at := rank(name)
+			sameEdge := slices.Contains(edges, p.ImportPath) && slices.Contains(edges, name)
+			if l > layer || (l == layer && at >= place) || sameEdge {
+				t.Errorf("%s imports %s, which is not further in", p.ImportPath, name)
+			}
+		}
+	}
+}
+
+func TestTheCoreDoesNoIO(t *testing.T) {
+	// Package net is not here: it also parses addresses.
+	forbidden := []string{"os", "net/http", "database/sql", "log", "log/slog", "os/exec", "io/fs", "syscall"}
+	for _, p := range packages(t) {
+		if !slices.Contains(pure, p.ImportPath) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if slices.Contains(forbidden, imported) {
+				t.Errorf("%s imports %s: it must stay free of I/O", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func TestNothingWaitsBySleeping(t *testing.T) {
+	out, err := exec.Command("git", "-C", "../..", "grep", "-nE", `time\.Sleep\(`, "--", "*.go").Output()
+	if err == nil {
+		t.Errorf("time.Sleep is banned; wait for a signal, or use testing/synctest:\n%s", out)
+	}
+}
