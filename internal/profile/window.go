@@ -52,7 +52,7 @@ func (w *CallingWindow) Compile() (Window, error) {
 // On the two days a year when clocks change, the window follows the wall clock:
 // an hour that occurs twice is open twice, one that is skipped is not there.
 func (w *Window) Locate(now time.Time) (open bool, instance int32) {
-	local := now
+	var local time.Time
 	if w.Location != nil && w.Location != time.UTC {
 		local = now.In(w.Location)
 	} else {

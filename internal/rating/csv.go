@@ -160,7 +160,7 @@ func (f *file) read(r io.Reader) error {
 	f.csv.ReuseRecord = true
 
 	header, err := f.csv.Read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: the file is empty", ErrHeader)
 	}
 	if malformed := (*csv.ParseError)(nil); errors.As(err, &malformed) {
@@ -185,7 +185,7 @@ func (f *file) readRows() error {
 	for count := 0; ; {
 		f.input.rowLeft = maxRowBytes
 		record, err := f.csv.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		malformed := (*csv.ParseError)(nil)

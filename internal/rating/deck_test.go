@@ -397,7 +397,7 @@ func BenchmarkNewDeck500k(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		deck = mustDeck(b, rows)
+		_ = mustDeck(b, rows)
 	}
 	b.ReportMetric(megabytes, "heap-MB")
 }

@@ -1,0 +1,77 @@
+// Command tollgate is a self-hosted outbound voice gateway: it applies outbound
+// voice profiles to real SIP calls, meters them while they run, and ends them
+// when the budget ends. "tollgate --help" lists the commands.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // calling windows name time zones, and a small host has no zone files
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Config   kong.ConfigFlag  `help:"JSON file with settings; a flag or an environment variable overrides it." placeholder:"FILE" env:"TOLLGATE_CONFIG"`
+	LogLevel slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"TOLLGATE_LOG_LEVEL"`
+	Version  kong.VersionFlag `help:"Print the version and stop."`
+
+	Serve       serveCommand       `cmd:"" help:"Run the gateway and its API."`
+	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell what became of each."`
+	Call        callCommand        `cmd:"" help:"Place one test call through a running server."`
+	CheckConfig checkConfigCommand `cmd:"" help:"Check the settings without starting anything."`
+}
+
+// exit is an error that carries the status of the process.
+type exit struct {
+	status int
+	error
+}
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is main without the exit, for tests of the command line.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	status := -1
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("tollgate"),
+		kong.Description("A self-hosted outbound voice gateway with profiles that are enforced."),
+		kong.Vars{"version": version()},
+		kong.Configuration(configFile),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(code int) { status = code }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		return 1
+	}
+	command, err := parser.Parse(args)
+	if status >= 0 { // --help and --version end here
+		return status
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		return 2
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
+	err = command.Run(logger)
+	if e, ok := err.(exit); ok { //nolint:errorlint // exit is made here and never wrapped
+		return e.status
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/app"
+)
+
+// serverFlags are the settings of a server.
+type serverFlags struct {
+	DataDir   string        `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	HTTPAddr  string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
+	SIPAddr   string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
+	StopLimit time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
+}
+
+func (f serverFlags) config() app.Config {
+	c := app.Default()
+	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
+	// A secret is never a flag: arguments are visible to every user of the machine.
+	c.APIKey = os.Getenv("TOLLGATE_API_KEY")
+	c.Version = version()
+	return c
+}
+
+type serveCommand struct{ serverFlags }
+
+// Run serves until the context ends, then stops cleanly.
+func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger) error {
+	config := c.config()
+	server, err := app.New(ctx, config, logger)
+	if err != nil {
+		return err
+	}
+	if key := server.NewKey(); key != "" {
+		fmt.Printf("API key of the first account, shown this once:\n\n    %s\n\n", key)
+	}
+	if err := server.Start(ctx); err != nil {
+		return errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
+	}
+	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)\n", server.HTTPAddr(), server.SIPAddr())
+	failed := server.Wait(ctx)
+	return errors.Join(failed, server.Stop(context.WithoutCancel(ctx)))
+}
+
+type checkConfigCommand struct{ serverFlags }
+
+// Run checks the settings.
+func (c *checkConfigCommand) Run() error {
+	if err := c.config().Validate(); err != nil {
+		return err
+	}
+	fmt.Println("The configuration is valid.")
+	return nil
+}
+
+// version is the version of the module, or of the checkout it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && (version == "" || version == "(devel)") {
+			return "devel " + setting.Value[:min(12, len(setting.Value))]
+		}
+	}
+	return version
+}

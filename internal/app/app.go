@@ -1,0 +1,211 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/api"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sipgw"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+)
+
+// databaseFile is the name of the SQLite database in the data folder.
+const databaseFile = "tollgate.db"
+
+// Limits of the HTTP server. A client that sends slower than this holds a
+// connection, nothing more.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 5 * time.Minute // a rate deck of 64 MiB over a slow line
+	writeTimeout      = 5 * time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	httpStopLimit     = 5 * time.Second
+)
+
+// App is a whole Tollgate server.
+type App struct {
+	config  Config
+	logger  *slog.Logger
+	newKey  string
+	store   *sqlstore.Store
+	gateway *sipgw.Gateway
+	http    *http.Server
+
+	listener net.Listener
+	serving  sync.WaitGroup
+	failed   chan error // one entry when the HTTP server ends by itself
+
+	stopOnce sync.Once
+	stopErr  error
+	cleanups []cleanup // undone in reverse order
+}
+
+// cleanup undoes one step of New or Start.
+type cleanup struct {
+	what string
+	stop func(context.Context) error
+}
+
+// New opens the database, loads the policy and builds the gateway and the API.
+// Nothing listens yet. When it fails, what it had done is undone.
+func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	a := &App{config: config, logger: logger, failed: make(chan error, 1)}
+	if err := a.build(ctx); err != nil {
+		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context) error {
+	if err := os.MkdirAll(a.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	owner, live := uuid.New(), policy.NewLive()
+	store, err := sqlstore.Open(ctx, sqlstore.Config{
+		Path: filepath.Join(a.config.DataDir, databaseFile), Live: live, Clock: time.Now,
+		IDs: id.NewSource(0, time.Now), Owner: owner, Logger: a.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	a.store = store
+	a.undo("database", func(context.Context) error { return store.Close() })
+	if err := a.ensureAccount(ctx); err != nil {
+		return err
+	}
+	a.gateway = sipgw.New(sipgw.Config{
+		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+	})
+	a.http = &http.Server{
+		Handler: api.New(api.Config{
+			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+		}),
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// ensureAccount makes the first account and its key. A key that the operator gave
+// is added; otherwise one is made when there is none yet.
+func (a *App) ensureAccount(ctx context.Context) error {
+	account, _, err := a.store.EnsureFirst(ctx)
+	if err != nil {
+		return fmt.Errorf("make the first account: %w", err)
+	}
+	secret, name := a.config.APIKey, "from TOLLGATE_API_KEY"
+	if secret == "" {
+		keys, err := a.store.CountKeys(ctx)
+		if err != nil || keys > 0 {
+			return err
+		}
+		if secret, err = api.NewKey(rand.Reader); err != nil {
+			return err
+		}
+		a.newKey, name = secret, "first key"
+	}
+	key, err := api.ImportKey(secret, account.ID, name)
+	if err != nil {
+		return fmt.Errorf("TOLLGATE_API_KEY: %w", err)
+	}
+	if _, err := a.store.PutKey(ctx, key); err != nil {
+		return fmt.Errorf("store the API key: %w", err)
+	}
+	return nil
+}
+
+// NewKey is the key that New made, to be shown once; "" when there was one already.
+func (a *App) NewKey() string { return a.newKey }
+
+// Start listens for SIP and HTTP. The calls of a process that died are ended
+// first, on the wire too.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.gateway.Start(ctx); err != nil {
+		return fmt.Errorf("listen for SIP on %s: %w", a.config.SIPAddr, err)
+	}
+	a.undo("gateway", a.stopGateway)
+	a.gateway.TearDown(a.store.Orphans())
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("listen for HTTP on %s: %w", a.config.HTTPAddr, err)
+	}
+	a.listener = listener
+	a.undo("HTTP", a.stopHTTP)
+	a.serving.Go(func() {
+		if err := a.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	})
+	return nil
+}
+
+// HTTPAddr is the address on which the API listens, once started.
+func (a *App) HTTPAddr() string { return a.listener.Addr().String() }
+
+// SIPAddr is the address on which the gateway listens, once started.
+func (a *App) SIPAddr() string { return a.gateway.Addr() }
+
+// Wait returns when ctx ends, or with the error with which a server ended by itself.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Stop ends everything in reverse order of its start: no new calls, running ones
+// finish or are ended and settled within the stop limit, then the database is
+// closed. It may be called more than once.
+func (a *App) Stop(ctx context.Context) error {
+	a.stopOnce.Do(func() {
+		var problems []error
+		for i := len(a.cleanups) - 1; i >= 0; i-- {
+			if err := a.cleanups[i].stop(ctx); err != nil {
+				problems = append(problems, fmt.Errorf("stop %s: %w", a.cleanups[i].what, err))
+			}
+		}
+		a.stopErr = errors.Join(problems...)
+	})
+	return a.stopErr
+}
+
+func (a *App) undo(what string, stop func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{what, stop})
+}
+
+func (a *App) stopGateway(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, a.config.StopLimit)
+	defer cancel()
+	return a.gateway.Stop(limited)
+}
+
+func (a *App) stopHTTP(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, httpStopLimit)
+	defer cancel()
+	err := a.http.Shutdown(limited)
+	if err != nil {
+		err = a.http.Close()
+	}
+	a.serving.Wait()
+	return err
+}

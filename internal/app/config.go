@@ -1,0 +1,62 @@
+// Package app puts Tollgate together: the store, the gateway and the API. It is
+// the only package that knows everyone, and it is how tests and the demo run a
+// whole server in their own process.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Config is everything that can be set. Its zero value is not usable; Default is.
+// The tags name the key in the config file; each is also a flag (--data-dir) and
+// an environment variable (TOLLGATE_DATA_DIR).
+type Config struct {
+	// DataDir holds the database. It is created when it does not exist.
+	DataDir string `json:"data_dir"`
+	// HTTPAddr is where the API listens, host:port. Port 0 takes a free one.
+	HTTPAddr string `json:"http_addr"`
+	// SIPAddr is where the gateway listens, UDP and TCP, host:port.
+	SIPAddr string `json:"sip_addr"`
+	// APIKey is a key of the first account. Empty: one is made at the first start.
+	APIKey string `json:"-"`
+	// StopLimit is how long running calls may go on after a stop was asked for.
+	StopLimit time.Duration `json:"stop_limit"`
+	// Version is what the server says it is.
+	Version string `json:"-"`
+}
+
+// Default is the configuration of a server on one's own machine: nothing listens
+// beyond loopback.
+func Default() Config {
+	return Config{
+		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
+		StopLimit: 10 * time.Second,
+	}
+}
+
+// minKeyLength is the shortest API key that an operator may choose. A random key
+// of this length cannot be guessed through the API.
+const minKeyLength = 16
+
+// Validate says everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var problems []error
+	if c.DataDir == "" {
+		problems = append(problems, errors.New("data_dir: must name a folder"))
+	}
+	for _, listener := range []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}} {
+		if _, _, err := net.SplitHostPort(listener.address); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %q is not host:port: %w", listener.key, listener.address, err))
+		}
+	}
+	if c.APIKey != "" && len(c.APIKey) < minKeyLength {
+		problems = append(problems, fmt.Errorf("TOLLGATE_API_KEY: must have at least %d characters", minKeyLength))
+	}
+	if c.StopLimit < 0 {
+		problems = append(problems, errors.New("stop_limit: must not be negative"))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,205 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+func ipConnection(number id.ID, prefix, token string) Change {
+	c := connection.NewIPConnection()
+	c.ID, c.AccountID = number, 1
+	c.Outbound.TechPrefix = prefix
+	if token != "" {
+		c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", &token
+	}
+	return Change{PutIPConn: &c}
+}
+
+func address(number, of id.ID, text string) Change {
+	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: netip.MustParseAddr(text)}}
+}
+
+func with(t testing.TB, s *Snapshot, changes ...Change) *Snapshot {
+	t.Helper()
+	next, err := s.With(changes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func TestConnectionsBehindOneAddress(t *testing.T) {
+	const shared = "192.0.2.1"
+	s := with(t, &Snapshot{},
+		ipConnection(10, "", ""), ipConnection(11, "1234", ""), ipConnection(12, "", "secret"),
+		address(20, 10, shared), address(21, 11, shared), address(22, 12, shared),
+		ipConnection(13, "7777", ""), address(23, 13, "192.0.2.2"),
+		ipConnection(14, "", "other"), address(24, 14, "2001:db8::1"))
+	for _, c := range []struct {
+		source, dialled, token string
+		want                   id.ID
+		rest                   string
+		identity               Identity
+	}{
+		{shared, "+12125550123", "", 10, "+12125550123", IdentityKnown},
+		{shared, "123412125550123", "", 11, "12125550123", IdentityKnown},
+		{shared, "+123412125550123", "", 11, "12125550123", IdentityKnown},
+		{shared, "+12125550123", "secret", 12, "+12125550123", IdentityKnown},
+		{shared, "+12125550123", "wrong", 10, "+12125550123", IdentityKnown},
+		{"::ffff:192.0.2.1", "+12125550123", "", 10, "+12125550123", IdentityKnown},
+		{"192.0.2.2", "+12125550123", "", 0, "+12125550123", IdentityNoPrefix},
+		{"2001:db8::1", "+12125550123", "guess", 0, "+12125550123", IdentityBadToken},
+		{"198.51.100.1", "+12125550123", "", 0, "+12125550123", IdentityNone},
+	} {
+		got, rest, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token)
+		found := id.ID(0)
+		if got != nil {
+			found = got.ID
+		}
+		if found != c.want || rest != c.rest || identity != c.identity {
+			t.Errorf("BySource(%s, %s, %q) = %v, %s, %v; want %v, %s, %v", c.source, c.dialled, c.token,
+				found, rest, identity, c.want, c.rest, c.identity)
+		}
+	}
+}
+
+func TestUsersFollowTheirConnection(t *testing.T) {
+	c := connection.NewCredentialConnection()
+	c.ID, c.AccountID, c.UserName, c.Password = 5, 1, "alice1", "12345678"
+	s := with(t, &Snapshot{}, Change{PutCredential: &c})
+	if got := s.ByUser("alice1"); got == nil || got.ID != 5 {
+		t.Fatalf("ByUser = %+v", got)
+	}
+	renamed := c
+	renamed.UserName = "alice2"
+	next := with(t, s, Change{PutCredential: &renamed})
+	if next.ByUser("alice1") != nil || next.ByUser("alice2") == nil {
+		t.Error("a renamed user is found by the old name, or not by the new one")
+	}
+	if s.ByUser("alice1") == nil || s.ByUser("alice2") != nil {
+		t.Error("a snapshot that was handed out has changed")
+	}
+	if gone := with(t, next, Change{DropConnection: 5}); gone.ByUser("alice2") != nil || gone.Connection(5) != nil {
+		t.Error("a dropped connection is still there")
+	}
+}
+
+func TestAChangeThatDoesNotCompileChangesNothing(t *testing.T) {
+	good, bad := profile.New(), profile.New()
+	good.ID, bad.ID = 1, 2
+	bad.WhitelistedDestinations = []string{"XX"}
+	s := with(t, &Snapshot{}, Change{PutProfile: &good})
+	for _, broken := range []func(*profile.Profile){
+		func(p *profile.Profile) { p.WhitelistedDestinations = []string{"XX"} },
+		func(p *profile.Profile) { p.BlockedNumberTypes = []string{"expensive"} },
+		func(p *profile.Profile) { p.CallingWindow = &profile.CallingWindow{TimeZone: new("Mars/Olympus")} },
+	} {
+		p := profile.New()
+		p.ID = 1
+		p.Enabled = false
+		broken(&p)
+		if _, err := s.With(Change{PutProfile: &p}); err == nil {
+			t.Errorf("compiled without an error: %+v", p)
+		}
+	}
+	if !s.Profile(1).Enabled {
+		t.Error("the last good profile is no longer in force")
+	}
+}
+
+// TestRandomChanges compares snapshots with plain maps.
+func TestRandomChanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &Snapshot{}
+		connections, owners := map[id.ID]bool{}, map[id.ID]id.ID{} // ip -> connection
+		gateways := map[id.ID]bool{}
+		source := func(ip id.ID) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("192.0.2.%d", ip%3+1)) }
+		apply := func(c Change) {
+			next, err := s.With(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s = next
+		}
+		number := rapid.Int64Range(1, 6)
+		t.Repeat(map[string]func(*rapid.T){
+			"put connection": func(t *rapid.T) {
+				n := id.ID(number.Draw(t, "connection"))
+				apply(ipConnection(n, "", ""))
+				connections[n] = true
+			},
+			"drop connection": func(t *rapid.T) {
+				n := id.ID(number.Draw(t, "connection"))
+				apply(Change{DropConnection: n})
+				delete(connections, n)
+			},
+			"put ip": func(t *rapid.T) {
+				ip, of := id.ID(number.Draw(t, "ip")), id.ID(number.Draw(t, "connection"))
+				apply(address(ip, of, source(ip).String()))
+				owners[ip] = of
+			},
+			"drop ip": func(t *rapid.T) {
+				ip := id.ID(number.Draw(t, "ip"))
+				apply(Change{DropIP: ip})
+				delete(owners, ip)
+			},
+			"put gateway": func(t *rapid.T) {
+				g := routing.NewGateway()
+				g.ID, g.AccountID = id.ID(number.Draw(t, "gateway")), 1
+				apply(Change{PutGateway: &g})
+				gateways[g.ID] = true
+			},
+			"drop gateway": func(t *rapid.T) {
+				g := routing.Gateway{ID: id.ID(number.Draw(t, "gateway")), AccountID: 1}
+				apply(Change{DropGateway: &g})
+				delete(gateways, g.ID)
+			},
+			"": func(t *rapid.T) {
+				if len(s.Gateways(1)) != len(gateways) {
+					t.Fatalf("%d gateways, want %d", len(s.Gateways(1)), len(gateways))
+				}
+				for n := id.ID(1); n <= 6; n++ {
+					if (s.Connection(n) != nil) != connections[n] {
+						t.Fatalf("connection %d: there=%v, want %v", n, s.Connection(n) != nil, connections[n])
+					}
+				}
+				for _, from := range []id.ID{1, 2, 3} {
+					known, usable := false, false
+					for ip, of := range owners {
+						if source(ip) == source(from) {
+							known, usable = true, usable || connections[of]
+						}
+					}
+					if s.Known(source(from)) != known {
+						t.Fatalf("Known(%v) = %v, want %v", source(from), !known, known)
+					}
+					if c, _, _ := s.BySource(source(from), "+12125550123", ""); (c != nil) != usable {
+						t.Fatalf("BySource(%v) found=%v, want %v", source(from), c != nil, usable)
+					}
+				}
+			},
+		})
+	})
+}
+
+func BenchmarkWithOneChange(b *testing.B) {
+	var changes []Change
+	for i := range 100_000 {
+		changes = append(changes, ipConnection(id.ID(1+i), "", ""))
+	}
+	s := with(b, &Snapshot{}, changes...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.With(changes[500]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
