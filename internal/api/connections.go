@@ -1,0 +1,242 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Connections of each kind as they are answered.
+type ipConnectionView struct {
+	connection.IPConnection
+	RecordType string `json:"record_type" readOnly:"true" enum:"ip_connection"`
+}
+
+type credentialConnectionView struct {
+	connection.CredentialConnection
+	RecordType string `json:"record_type" readOnly:"true" enum:"credential_connection"`
+}
+
+// shortestNameSearch is Telnyx's: filter[connection_name][contains] wants at least 3 characters.
+const shortestNameSearch = 3
+
+// connectionFilters are those of every list of connections.
+func connectionFilters() []parameter {
+	return []parameter{
+		containsFilter("filter[connection_name][contains]", "connection_name", shortestNameSearch),
+		equalFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
+	}
+}
+
+func connectionSorts() []string { return []string{"created_at", "connection_name", "active"} }
+
+func adoptBase(next, current *connection.Base) {
+	next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
+	next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
+}
+
+func (s *server) connectionOperations() []operation {
+	byIP := &resource[connection.IPConnection, ipConnectionView, id.ID]{
+		path: "/v2/ip_connections", name: "ip_connection", tag: "Connections",
+		collection: s.Store.IPConnections(), parseKey: id.Parse, fresh: connection.NewIPConnection, created: http.StatusCreated,
+		adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
+		validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
+			return c.Validate()
+		},
+		view: viewEach(func(c connection.IPConnection) ipConnectionView {
+			return ipConnectionView{IPConnection: c, RecordType: string(connection.KindIP)}
+		}),
+		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+	}
+	byUser := &resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
+		path: "/v2/credential_connections", name: "credential_connection", tag: "Connections",
+		collection: s.Store.CredentialConnections(), parseKey: id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
+		required: []string{"connection_name", "password", "user_name"},
+		adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
+		validate: func(_ id.ID, c *connection.CredentialConnection, _ map[string]any) []field.Error {
+			return c.Validate()
+		},
+		view: viewEach(func(c connection.CredentialConnection) credentialConnectionView {
+			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
+		}),
+		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+	}
+	anyKind := schemaOf[connectionView]()
+	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), []operation{
+		{method: http.MethodGet, path: "/v2/connections", id: "list_connection", tag: "Connections", summary: "List connections of every kind.", scope: ScopeRead,
+			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{sortParam("-created_at", connectionSorts()...)}),
+			status: http.StatusOK, answer: anyKind, list: true, handle: s.listConnections},
+		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
+			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
+	})
+}
+
+// connectionView is what all kinds of connection have in common.
+// Source: Telnyx v2, Connection.
+type connectionView struct {
+	ID                      id.ID     `json:"id" readOnly:"true"`
+	RecordType              string    `json:"record_type" readOnly:"true" enum:"ip_connection,credential_connection"`
+	Active                  bool      `json:"active"`
+	AnchorsiteOverride      string    `json:"anchorsite_override"`
+	ConnectionName          string    `json:"connection_name"`
+	OutboundVoiceProfileID  id.ID     `json:"outbound_voice_profile_id"`
+	Tags                    []string  `json:"tags"`
+	WebhookAPIVersion       string    `json:"webhook_api_version"`
+	WebhookEventURL         *string   `json:"webhook_event_url"`
+	WebhookEventFailoverURL *string   `json:"webhook_event_failover_url"`
+	CreatedAt               time.Time `json:"created_at"`
+	UpdatedAt               time.Time `json:"updated_at"`
+}
+
+func viewConnection(kind connection.Kind, b *connection.Base, o *connection.Outbound) connectionView {
+	return connectionView{ID: b.ID, RecordType: string(kind), Active: b.Active, AnchorsiteOverride: b.AnchorsiteOverride,
+		ConnectionName: b.ConnectionName, OutboundVoiceProfileID: o.OutboundVoiceProfileID, Tags: b.Tags,
+		WebhookAPIVersion: b.WebhookAPIVersion, WebhookEventURL: b.WebhookEventURL,
+		WebhookEventFailoverURL: b.WebhookEventFailoverURL, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
+}
+
+func viewOfIPConnection(c connection.IPConnection) connectionView {
+	return viewConnection(connection.KindIP, &c.Base, &c.Outbound.Outbound)
+}
+
+func viewOfCredentialConnection(c connection.CredentialConnection) connectionView {
+	return viewConnection(connection.KindCredential, &c.Base, &c.Outbound)
+}
+
+func (s *server) getConnection(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	// The snapshot knows which kind a connection is of; it also knows those of
+	// other accounts, which the store then does not find.
+	if c := s.Live.Snapshot().Connection(key); c != nil && c.Kind == connection.KindCredential {
+		found, err := s.Store.CredentialConnections().Get(ctx, in.account, key)
+		if err != nil {
+			return nil, err
+		}
+		return &response{data: viewOfCredentialConnection(found)}, nil
+	}
+	found, err := s.Store.IPConnections().Get(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewOfIPConnection(found)}, nil
+}
+
+// listConnections merges the lists of all kinds. Each is read in the order asked
+// for, only as far as the page reaches.
+func (s *server) listConnections(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", maxPageSize)
+	kinds := []*kindCursor{
+		{read: pagesOf(s.Store.IPConnections(), in.account, viewOfIPConnection)},
+		{read: pagesOf(s.Store.CredentialConnections(), in.account, viewOfCredentialConnection)},
+	}
+	total := 0
+	for _, k := range kinds {
+		k.query = q
+		k.query.Number, k.query.Size = 1, maxPageSize
+		if err := k.fetch(ctx); err != nil {
+			return nil, err
+		}
+		total += k.total
+	}
+	page := []connectionView{}
+	first, end := (q.Number-1)*q.Size, min(q.Number*q.Size, total)
+	for i := 0; i < end && first < total; i++ {
+		next, err := mergeNext(ctx, kinds, q.Sort[0])
+		if err != nil {
+			return nil, err
+		}
+		if i >= first {
+			page = append(page, next)
+		}
+	}
+	return &response{data: page, meta: metaOf(q, total)}, nil
+}
+
+// kindCursor walks through the connections of one kind.
+type kindCursor struct {
+	read  func(context.Context, store.Query) (store.Page[connectionView], error)
+	query store.Query // of the next page
+	ahead []connectionView
+	total int
+}
+
+func pagesOf[T any](c store.Collection[T, id.ID], account id.ID, view func(T) connectionView) func(context.Context, store.Query) (store.Page[connectionView], error) {
+	return func(ctx context.Context, q store.Query) (store.Page[connectionView], error) {
+		page, err := c.List(ctx, account, q)
+		if err != nil {
+			return store.Page[connectionView]{}, listError(err)
+		}
+		views := make([]connectionView, len(page.Items))
+		for i, item := range page.Items {
+			views[i] = view(item)
+		}
+		return store.Page[connectionView]{Items: views, Total: page.Total}, nil
+	}
+}
+
+func (k *kindCursor) fetch(ctx context.Context) error {
+	page, err := k.read(ctx, k.query)
+	if err != nil {
+		return err
+	}
+	k.ahead, k.total = page.Items, page.Total
+	k.query.Number++
+	return nil
+}
+
+// mergeNext takes the connection that comes first of those that the cursors are at.
+func mergeNext(ctx context.Context, kinds []*kindCursor, order store.Order) (connectionView, error) {
+	var best *kindCursor
+	for _, k := range kinds {
+		if len(k.ahead) > 0 && (best == nil || before(&k.ahead[0], &best.ahead[0], order)) {
+			best = k
+		}
+	}
+	if best == nil { // one was deleted between two reads
+		return connectionView{}, store.ErrUnavailable
+	}
+	next := best.ahead[0]
+	best.ahead = best.ahead[1:]
+	if len(best.ahead) == 0 {
+		return next, best.fetch(ctx)
+	}
+	return next, nil
+}
+
+// before is the store's order of two connections of different kinds: by the
+// field, then by id, both in the direction asked for.
+func before(a, b *connectionView, order store.Order) bool {
+	result := 0
+	switch order.Field {
+	case "active":
+		result = boolRank(a.Active) - boolRank(b.Active)
+	case "connection_name":
+		result = cmp.Compare(a.ConnectionName, b.ConnectionName)
+	default:
+		result = a.CreatedAt.Compare(b.CreatedAt)
+	}
+	if result == 0 {
+		result = cmp.Compare(a.ID, b.ID)
+	}
+	if order.Descending {
+		return result > 0
+	}
+	return result < 0
+}
+
+func boolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

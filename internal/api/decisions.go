@@ -1,0 +1,301 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// decisionView is a decision with every rule explained.
+type decisionView struct {
+	ID         *uuid.UUID `json:"id" doc:"The id of the attempt; null for a number that was not dialled."`
+	RecordType string     `json:"record_type" enum:"decision"`
+	DecidedAt  time.Time  `json:"decided_at"`
+	Allowed    bool       `json:"allowed"`
+	Reason     string     `json:"reason" doc:"A word of a closed list: allowed, or why not."`
+	Code       *string    `json:"code" doc:"What the SIP reason phrase ends with: Telnyx's D and TM codes, and TG codes of Tollgate's own."`
+	Fix        *string    `json:"fix" doc:"What would let the call through."`
+	SIPStatus  int32      `json:"sip_status"`
+	SIPPhrase  string     `json:"sip_phrase"`
+
+	From        string       `json:"from"`
+	To          string       `json:"to"`
+	CLI         *e164.Number `json:"cli"`
+	CLD         *e164.Number `json:"cld"`
+	CountryCode *string      `json:"country_code"`
+	NumberRange *string      `json:"number_range"`
+	TNType      string       `json:"tn_type"`
+	Emergency   bool         `json:"emergency"`
+
+	ConnectionID           id.ID `json:"connection_id"`
+	ConnectionVersion      int64 `json:"connection_version"`
+	OutboundVoiceProfileID id.ID `json:"outbound_voice_profile_id"`
+	ProfileVersion         int64 `json:"outbound_voice_profile_version"`
+	RateDeckID             id.ID `json:"rate_deck_id"`
+
+	Rate           *money.Amount `json:"rate" doc:"Price per minute in USD; null without a rate."`
+	ConnectFee     *money.Amount `json:"connect_fee"`
+	FirstIncrement *int32        `json:"first_increment"`
+	Increment      *int32        `json:"increment"`
+	FirstGrantSec  int64         `json:"first_grant_sec"`
+	FirstGrantCost money.Amount  `json:"first_grant_cost"`
+
+	Rules []admission.Step `json:"rules"`
+}
+
+func viewDecision(d *admission.Decision) decisionView {
+	f := &d.Facts
+	v := decisionView{
+		RecordType: "decision", DecidedAt: time.UnixMicro(f.AtMicros), Allowed: d.Allow, Reason: d.Reason.String(),
+		Code: textOrNull(d.Reason.Code()), Fix: textOrNull(d.Reason.Fix()), SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
+		From: f.From, To: f.To, CLI: numberOrNull(f.Caller), CLD: numberOrNull(f.Callee),
+		CountryCode: textOrNull(f.Class.Country.Alpha2()), NumberRange: textOrNull(f.Class.Range), TNType: f.Class.Type.String(), Emergency: f.Emergency,
+		ConnectionID: f.Connection, ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
+		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
+	}
+	if d.ID != uuid.Nil {
+		v.ID = new(d.ID)
+	}
+	if f.HasRate {
+		v.Rate, v.ConnectFee = new(f.Rate.PerMinute), new(f.Rate.ConnectFee)
+		v.FirstIncrement, v.Increment = new(max(1, f.Rate.FirstIncrement)), new(max(1, f.Rate.Increment))
+	}
+	return v
+}
+
+// forecastView is the decision on a number that was not dialled.
+type forecastView struct {
+	decisionView
+	BudgetSecs *int64 `json:"budget_sec" doc:"How many seconds the day's budget allows this call; null when nothing limits it."`
+}
+
+// forecastRequest asks about a number that was not dialled.
+type forecastRequest struct {
+	ConnectionID           id.ID      `json:"connection_id" doc:"The connection that the call would come from. This or outbound_voice_profile_id."`
+	OutboundVoiceProfileID id.ID      `json:"outbound_voice_profile_id" doc:"The profile alone: as a call of a connection without localisation or a limit of its own."`
+	From                   string     `json:"from" maxLength:"128" doc:"The caller id as it would be presented."`
+	To                     string     `json:"to" minLength:"1" maxLength:"128" doc:"The number as it would be dialled."`
+	At                     *time.Time `json:"at" doc:"When; null for now. A moment that has passed is not accepted."`
+}
+
+func (s *server) decisionOperations() []operation {
+	body := schemaOf[forecastRequest]().request(true, []string{"from", "to"}, true)
+	return []operation{
+		{method: http.MethodGet, path: "/tollgate/v1/decisions/{id}", id: "get_decision", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
+			summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.", answer: schemaOf[decisionView](), handle: s.getDecision},
+		{method: http.MethodPost, path: "/tollgate/v1/decisions/explain", id: "explain_decision", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
+			summary: "Decide a call that is not made. Nothing is reserved.", body: body, answer: schemaOf[forecastView](),
+			handle: func(ctx context.Context, in *request) (*response, error) { return s.explain(ctx, in, body) }},
+	}
+}
+
+func (s *server) getDecision(ctx context.Context, in *request) (*response, error) {
+	if parseUUID(in.id) != nil {
+		return nil, invalidPathID()
+	}
+	attempt, err := uuid.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	d, err := s.Store.Decision(ctx, in.account, attempt)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewDecision(&d)}, nil
+}
+
+// pastGrace forgives the clocks of clients.
+const pastGrace = time.Minute
+
+// noConnection stands in for the connection of a forecast that names only a profile. Ids that
+// are given out are far larger.
+const noConnection id.ID = 1
+
+func (s *server) explain(ctx context.Context, in *request, shape *schema) (*response, error) {
+	body, problems := in.checked(shape, nil, nil)
+	var asked forecastRequest
+	now := s.Clock()
+	if len(problems) == 0 {
+		if err := decode(body, &asked); err != nil {
+			return nil, err
+		}
+		problems = asked.problems(now)
+	}
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	if asked.At != nil && asked.At.After(now) {
+		now = *asked.At
+	}
+	snapshot, call, err := s.imagine(in.account, &asked)
+	if err != nil {
+		return nil, err
+	}
+	use, err := s.usage(ctx, in.account, snapshot, call, now)
+	if err != nil {
+		return nil, err
+	}
+	d := admission.Decide(snapshot, call, use, now)
+	view := forecastView{decisionView: viewDecision(&d), BudgetSecs: budgetSecs(&d)}
+	if call.Connection == noConnection {
+		view.ConnectionID = 0
+	}
+	return &response{data: view}, nil
+}
+
+func (a *forecastRequest) problems(now time.Time) []problem {
+	var problems []problem
+	switch {
+	case a.ConnectionID == 0 && a.OutboundVoiceProfileID == 0:
+		problems = append(problems, missingField("/connection_id", "Neither connection_id nor outbound_voice_profile_id is given. Give one of them."))
+	case a.ConnectionID != 0 && a.OutboundVoiceProfileID != 0:
+		problems = append(problems, problem{code: field.Malformed, pointer: "/outbound_voice_profile_id",
+			detail: "Both connection_id and outbound_voice_profile_id are given. Give one of them; a connection has its own profile."})
+	}
+	if a.At != nil && a.At.Before(now.Add(-pastGrace)) {
+		problems = append(problems, problem{code: field.OutOfRange, pointer: "/at",
+			detail: "at has passed: what was in use then is not known. Give a time from now on, or null for now."})
+	}
+	return problems
+}
+
+// imagine returns the attempt that a forecast is about, and a snapshot in which
+// its connection exists. The snapshot in force is not changed.
+func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapshot, *admission.Call, error) {
+	snapshot := s.Live.Snapshot()
+	call := &admission.Call{Connection: asked.ConnectionID, Identity: policy.IdentityKnown, From: asked.From, To: asked.To}
+	if asked.ConnectionID != 0 {
+		c := snapshot.Connection(asked.ConnectionID)
+		if c == nil || c.Account != account {
+			return nil, nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+		}
+		return snapshot, call, nil
+	}
+	p := snapshot.Profile(asked.OutboundVoiceProfileID)
+	if p == nil || p.Account != account {
+		return nil, nil, failAt(http.StatusUnprocessableEntity, "/outbound_voice_profile_id", field.NoAssociation, "outbound_voice_profile_id names a profile that does not exist in this account. Give the id of an existing one.")
+	}
+	imagined := connection.NewIPConnection()
+	imagined.ID, imagined.AccountID, imagined.Outbound.OutboundVoiceProfileID = noConnection, account, p.ID
+	next, err := snapshot.With(policy.Change{PutIPConn: &imagined})
+	if err != nil {
+		return nil, nil, fmt.Errorf("imagine a connection of profile %s: %w", p.ID, err)
+	}
+	call.Connection = noConnection
+	return next, call, nil
+}
+
+// budgetSecs is how long the call may last within what is left of the day's
+// budget, or nil when the profile has no limit or the call no price.
+func budgetSecs(d *admission.Decision) *int64 {
+	f := &d.Facts
+	if !f.HasRate || !f.SpendLimited || f.Emergency {
+		return nil
+	}
+	secs := f.Rate.GrantWithin(0, math.MaxInt64, max(0, f.SpendLimit-f.Posted-f.Held))
+	if f.Rate.Cost(secs) == 0 && secs > 0 {
+		return nil // free of charge
+	}
+	return &secs
+}
+
+// usage is what a forecast's rules ask about, read beforehand.
+type usage struct {
+	calls       []store.LiveCall
+	spend       admission.Spend
+	day         record.Day
+	calleeCalls int32
+}
+
+// LiveCalls implements admission.Usage.
+func (u *usage) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
+	for i := range u.calls {
+		l := &u.calls[i].Lease
+		if l.Emergency {
+			continue
+		}
+		a++
+		if l.Profile == profile {
+			p++
+		}
+		if l.Connection == connection {
+			c++
+		}
+	}
+	return a, p, c
+}
+
+// Spend implements admission.Usage. On a later day nothing is spent yet.
+func (u *usage) Spend(_ id.ID, day record.Day) (posted, held money.Amount) {
+	if day != u.day {
+		return 0, 0
+	}
+	return u.spend.Posted, u.spend.Held
+}
+
+// Calls implements admission.Usage.
+func (u *usage) Calls(id.ID, e164.Number, int32) int32 { return u.calleeCalls }
+
+func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snapshot, call *admission.Call, now time.Time) (*usage, error) {
+	u := &usage{day: record.DayOf(s.Clock().UnixMicro())}
+	var err error
+	if u.calls, err = s.Store.LiveCalls(ctx, account); err != nil {
+		return nil, err
+	}
+	c := snapshot.Connection(call.Connection)
+	p := snapshot.Profile(c.Profile)
+	if p == nil || p.Account != account {
+		return u, nil
+	}
+	if u.spend, err = s.Store.SpendToday(ctx, account, p.ID); err != nil {
+		return nil, err
+	}
+	callee, err := e164.Normalise(call.To, c.Home)
+	if err != nil || p.Window.CallsPerCLD == policy.NoLimit {
+		return u, nil // an invalid number is for the rules to refuse
+	}
+	u.calleeCalls, err = s.calleeCalls(ctx, account, p, callee, u.calls, now)
+	return u, err
+}
+
+// calleeCalls counts the profile's calls to one number in the instance of the
+// calling window that now falls in: those that ended and those in progress.
+func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profile, callee e164.Number, live []store.LiveCall, now time.Time) (int32, error) {
+	_, instance := p.Window.Locate(now)
+	begin := time.Date(1970, 1, 1+int(instance), 0, 0, 0, int(p.Window.Start), p.Window.Location)
+	count := 0
+	for i := range live {
+		l := &live[i].Lease
+		d, err := admission.DecodeDecision(l.Decision)
+		if err == nil && l.Profile == p.ID && d.Facts.Callee == callee && l.ReservedMicros >= begin.UnixMicro() {
+			count++
+		}
+	}
+	for _, outcome := range []record.Outcome{record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost} {
+		page, err := s.Store.ListRecords(ctx, account, store.Query{Number: 1, Size: 1, Filters: []store.Filter{
+			{Field: "profile_id", Op: store.Equal, Value: int64(p.ID)},
+			{Field: "callee", Op: store.Equal, Value: int64(callee)},
+			{Field: "outcome", Op: store.Equal, Value: outcome.String()},
+			{Field: "started_at", Op: store.AtLeast, Value: begin.UnixMicro()},
+		}})
+		if err != nil {
+			return 0, err
+		}
+		count += page.Total
+	}
+	return int32(min(count, math.MaxInt32)), nil
+}

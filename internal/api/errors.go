@@ -1,0 +1,225 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// The codes that concern a request as a whole; the rest are in package field.
+const (
+	codeURL           field.Code = "10003"
+	codeNotFound      field.Code = "10005"
+	codeUnexpected    field.Code = "10007"
+	codeAuth          field.Code = "10009"
+	codeForbidden     field.Code = "10010"
+	codeMediaType     field.Code = "10014"
+	codeInUse         field.Code = "10021"
+	codeJSON          field.Code = "10023"
+	codeEncoding      field.Code = "10028"
+	codeWantsJSON     field.Code = "10029"
+	codeMethod        field.Code = "10030"
+	codeFilter        field.Code = "10031"
+	codeUnavailable   field.Code = "10037"
+	codeTooLarge      field.Code = "10015" // Telnyx has no code of its own for a body that is too large
+	codeAccountClosed field.Code = "20012"
+)
+
+// title is the fixed text of a code, in the words of Telnyx's list.
+func title(code field.Code) string {
+	switch code {
+	case codeURL:
+		return "Invalid URL"
+	case field.Missing:
+		return "Missing required parameter"
+	case codeNotFound:
+		return "Resource not found"
+	case codeAuth:
+		return "Authentication failed"
+	case codeForbidden:
+		return "Authorization failed"
+	case field.Duplicate:
+		return "Duplicate resource"
+	case codeMediaType:
+		return "Unsupported Media Type"
+	case field.Malformed:
+		return "Bad Request"
+	case field.NotE164:
+		return "Phone number must be in +E.164 format"
+	case field.NoAssociation:
+		return "Associated resource does not exist"
+	case codeInUse:
+		return "Resource in use"
+	case codeJSON:
+		return "Invalid JSON"
+	case field.Length:
+		return "String length out of range"
+	case field.WrongType:
+		return "Invalid parameter type"
+	case codeEncoding:
+		return "Character encoding error"
+	case codeWantsJSON:
+		return "Expected JSON Content-Type"
+	case codeMethod:
+		return "Method not allowed"
+	case codeFilter:
+		return "Invalid request filter"
+	case field.NotListed:
+		return "Invalid enumerated value"
+	case field.OutOfRange:
+		return "Value outside of range"
+	case codeUnavailable:
+		return "Service unavailable"
+	case codeAccountClosed:
+		return "Account inactive"
+	}
+	return "Unexpected error"
+}
+
+// problem is one entry of an error answer. At most one of pointer (into the
+// body) and parameter (of the query) is set.
+type problem struct {
+	code      field.Code
+	detail    string
+	pointer   string
+	parameter string
+}
+
+// failure is why a request is not answered with what it asked for. It is the
+// only error type that reaches a client; every other error is a 500 or a 503.
+type failure struct {
+	status     int
+	problems   []problem
+	header     http.Header // of the answer, as Allow
+	underlying error       // for the log, never for the client
+}
+
+func (f *failure) Error() string {
+	var texts []string
+	for _, p := range f.problems {
+		texts = append(texts, fmt.Sprintf("%s %s%s: %s", p.code, p.pointer, p.parameter, p.detail))
+	}
+	return strconv.Itoa(f.status) + " " + strings.Join(texts, "; ")
+}
+
+func (f *failure) Unwrap() error { return f.underlying }
+
+func fail(status int, code field.Code, format string, args ...any) *failure {
+	return &failure{status: status, problems: []problem{{code: code, detail: fmt.Sprintf(format, args...)}}}
+}
+
+// failAt is fail with the pointer of the field that is to blame.
+func failAt(status int, pointer string, code field.Code, format string, args ...any) *failure {
+	f := fail(status, code, format, args...)
+	f.problems[0].pointer = pointer
+	return f
+}
+
+func invalid(problems []problem) *failure {
+	return &failure{status: http.StatusUnprocessableEntity, problems: problems}
+}
+
+// invalidFields is the answer to what a resource's own validation found.
+func invalidFields(errs []field.Error) *failure {
+	problems := make([]problem, 0, min(len(errs), maxProblems))
+	for _, e := range errs[:min(len(errs), maxProblems)] {
+		problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+	}
+	return invalid(problems)
+}
+
+// retryAfterSecs is how soon a client may try again when the store is busy.
+const retryAfterSecs = "1"
+
+// toFailure turns any error into the answer to it. This is the one place where
+// the errors of the store get a status and a code.
+func toFailure(err error) *failure {
+	if known := (*failure)(nil); errors.As(err, &known) {
+		return known
+	}
+	reference := &store.ReferenceError{}
+	errors.As(err, &reference)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fail(http.StatusNotFound, codeNotFound, "The requested resource or URL could not be found.")
+	case errors.Is(err, store.ErrInUse):
+		// A 409 would be repeated by the clients that Telnyx publishes.
+		return failAt(http.StatusUnprocessableEntity, reference.Field, codeInUse, "The resource is still in use%s. Change what uses it first.", by(reference.Other))
+	case errors.Is(err, store.ErrDuplicate):
+		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
+	case errors.Is(err, store.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
+		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
+	case errors.Is(err, store.ErrNoReference):
+		return failAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
+	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable):
+		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The database does not answer now. Try again.")
+		f.header = http.Header{"Retry-After": {retryAfterSecs}}
+		f.underlying = err
+		return f
+	}
+	f := fail(http.StatusInternalServerError, codeUnexpected, "An unexpected error occurred. The request id finds it in the log.")
+	f.underlying = err
+	return f
+}
+
+func by(other string) string {
+	if other == "" {
+		return ""
+	}
+	return ": " + other
+}
+
+// Error answers on the wire. Source: Telnyx v2, ErrorResponse.
+type errorAnswer struct {
+	Errors []errorEntry `json:"errors"`
+}
+
+type errorEntry struct {
+	Code   field.Code   `json:"code" doc:"A code of Telnyx's list."`
+	Title  string       `json:"title"`
+	Detail string       `json:"detail" doc:"What was given and what would be accepted."`
+	Source *errorSource `json:"source,omitzero"`
+	Meta   errorMeta    `json:"meta"`
+}
+
+type errorSource struct {
+	Pointer   string `json:"pointer,omitzero" doc:"JSON pointer into the body."`
+	Parameter string `json:"parameter,omitzero" doc:"Name of a query parameter."`
+}
+
+type errorMeta struct {
+	URL       string `json:"url" doc:"Where the code is explained, relative to this server."`
+	RequestID string `json:"request_id"`
+}
+
+func writeFailure(w http.ResponseWriter, requestID string, f *failure) {
+	answer := errorAnswer{}
+	for _, p := range f.problems {
+		entry := errorEntry{Code: p.code, Title: title(p.code), Detail: p.detail,
+			Meta: errorMeta{URL: "/docs/errors/" + string(p.code), RequestID: requestID}}
+		switch {
+		case p.parameter != "":
+			entry.Source = &errorSource{Parameter: p.parameter}
+		case p.pointer != "":
+			entry.Source = &errorSource{Pointer: p.pointer}
+		case f.status != http.StatusUnauthorized:
+			entry.Source = &errorSource{Pointer: "/"}
+		}
+		answer.Errors = append(answer.Errors, entry)
+	}
+	for name, values := range f.header {
+		w.Header()[name] = values
+	}
+	text, err := json.Marshal(answer, encoding())
+	if err != nil {
+		panic("api: an error answer cannot be encoded: " + err.Error())
+	}
+	writeBody(w, f.status, "application/json", text)
+}

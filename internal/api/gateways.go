@@ -1,0 +1,37 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// gatewayView is a gateway as it is answered: its password is never shown.
+type gatewayView struct {
+	routing.Gateway
+	Password    *string `json:"password,omitzero" maxLength:"128" writeOnly:"true" doc:"Digest password; never shown."`
+	PasswordSet bool    `json:"password_set" readOnly:"true"`
+	RecordType  string  `json:"record_type" readOnly:"true" enum:"gateway"`
+}
+
+func (s *server) gatewayOperations() []operation {
+	r := &resource[routing.Gateway, gatewayView, id.ID]{
+		path: "/tollgate/v1/gateways", name: "gateway", tag: "Gateways", closed: true,
+		collection: s.Store.Gateways(), parseKey: id.Parse, fresh: routing.NewGateway,
+		required: []string{"name", "address"}, created: http.StatusCreated,
+		adopt: func(next, current *routing.Gateway) {
+			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
+			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
+		},
+		validate: func(_ id.ID, g *routing.Gateway, _ map[string]any) []field.Error { return g.Validate() },
+		view: viewEach(func(g routing.Gateway) gatewayView {
+			set := g.Password != nil && *g.Password != ""
+			return gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
+		}),
+		filters: []parameter{containsFilter("filter[name][contains]", "name", 0)},
+		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,
+	}
+	return r.mustOperations()
+}

@@ -1,0 +1,36 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// ipView is a source address as it is answered.
+type ipView struct {
+	connection.IP
+	RecordType string `json:"record_type" readOnly:"true" enum:"ip"`
+}
+
+func (s *server) ipOperations() []operation {
+	r := &resource[connection.IP, ipView, id.ID]{
+		path: "/v2/ips", name: "ip", tag: "Connections",
+		collection: s.Store.IPs(), parseKey: id.Parse, required: []string{"ip_address"}, created: http.StatusCreated,
+		fresh: func() connection.IP { return connection.IP{Port: 5060} },
+		adopt: func(next, current *connection.IP) {
+			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
+			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
+		},
+		validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
+		view:     viewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
+		filters: []parameter{
+			equalFilter("filter[connection_id]", "connection_id", idSchema()),
+			equalFilter("filter[ip_address]", "ip_address", addressSchema()),
+			equalFilter("filter[port]", "port", &schema{kind: "integer", minimum: new(int64(1)), maximum: new(int64(65535))}),
+		},
+		sorts: []string{"created_at"}, standard: "-created_at", pageSize: maxPageSize,
+	}
+	return r.mustOperations()
+}

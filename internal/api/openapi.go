@@ -1,0 +1,154 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// openAPI prints the table of operations as an OpenAPI 3.1 document.
+func (s *server) openAPI() []byte {
+	d := documenter{schemas: map[string]any{}}
+	paths := map[string]any{}
+	for i := range s.operations {
+		op := &s.operations[i]
+		path, ok := paths[op.path].(map[string]any)
+		if !ok {
+			path = map[string]any{}
+			paths[op.path] = path
+		}
+		path[strings.ToLower(op.method)] = d.operation(op)
+	}
+	d.schemas["Error"] = schemaOf[errorAnswer]().document()
+	d.schemas["Meta"] = schemaOf[pageMeta]().document()
+	document := map[string]any{
+		"openapi": "3.1.0",
+		"info": map[string]any{
+			"title":   "Tollgate",
+			"version": s.Version,
+			"description": "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
+				"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept.",
+		},
+		"servers": []any{map[string]any{"url": "/"}},
+		"paths":   paths,
+		"components": map[string]any{
+			"schemas":         d.schemas,
+			"securitySchemes": map[string]any{"bearerAuth": map[string]any{"type": "http", "scheme": "bearer"}},
+		},
+	}
+	text, err := json.Marshal(document, encoding())
+	if err != nil {
+		panic("api: the OpenAPI document cannot be encoded: " + err.Error())
+	}
+	return text
+}
+
+type documenter struct {
+	schemas map[string]any
+}
+
+// named puts a schema among the document's components and refers to it.
+func (d *documenter) named(name string, s *schema) map[string]any {
+	d.schemas[name] = s.document()
+	return ref(name)
+}
+
+func ref(name string) map[string]any { return map[string]any{"$ref": "#/components/schemas/" + name} }
+
+func (d *documenter) operation(op *operation) map[string]any {
+	out := map[string]any{"operationId": op.id, "summary": op.summary, "tags": []string{op.tag}}
+	var params []any
+	if strings.Contains(op.path, "{id}") {
+		params = append(params, map[string]any{"name": "id", "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+	}
+	for _, p := range op.params {
+		params = append(params, map[string]any{"name": p.name, "in": "query", "required": p.required, "description": p.description, "schema": p.schema.document()})
+	}
+	if len(params) > 0 {
+		out["parameters"] = params
+	}
+	switch {
+	case op.csv:
+		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{"text/csv": map[string]any{"schema": map[string]any{"type": "string"}}}}
+	case op.body != nil:
+		out["requestBody"] = map[string]any{"required": true, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
+	}
+	responses := map[string]any{strconv.Itoa(op.status): map[string]any{"description": "Success.", "content": jsonContent(d.answer(op))}}
+	for _, status := range op.failures() {
+		responses[status] = map[string]any{"description": failureText(status), "content": jsonContent(ref("Error"))}
+	}
+	out["responses"] = responses
+	if op.scope != "" {
+		out["security"] = []any{map[string]any{"bearerAuth": []string{}}}
+		out["x-tollgate-scope"] = op.scope
+	}
+	return out
+}
+
+func (d *documenter) answer(op *operation) map[string]any {
+	if op.answer == nil {
+		return map[string]any{"type": "object"}
+	}
+	_, noun, _ := strings.Cut(op.id, "_")
+	if op.bare {
+		noun = op.id
+	}
+	data := d.named(typeName(noun), op.answer)
+	switch {
+	case op.bare:
+		return data
+	case op.list:
+		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
+	}
+	return object(map[string]any{"data": data})
+}
+
+func object(properties map[string]any) map[string]any {
+	required := make([]string, 0, len(properties))
+	for _, name := range []string{"data", "meta"} {
+		if _, ok := properties[name]; ok {
+			required = append(required, name)
+		}
+	}
+	return map[string]any{"type": "object", "properties": properties, "required": required}
+}
+
+func jsonContent(s map[string]any) map[string]any {
+	return map[string]any{"application/json": map[string]any{"schema": s}}
+}
+
+// failures are the statuses of errors that an operation can answer with.
+func (op *operation) failures() []string {
+	statuses := []string{"405", "414", "500"}
+	if op.scope != "" {
+		statuses = append(statuses, "401", "403", "422", "503")
+	}
+	if op.path == "/readyz" {
+		statuses = append(statuses, "503")
+	}
+	if strings.Contains(op.path, "{id}") {
+		statuses = append(statuses, "404")
+	}
+	if op.body != nil || op.csv {
+		statuses = append(statuses, "400", "413", "415")
+	}
+	return statuses
+}
+
+func failureText(status string) string {
+	return map[string]string{
+		"400": "The request is not well-formed.", "401": "No valid API key.", "403": "Not allowed to this key or account.",
+		"404": "Not found in this account.", "405": "Method not allowed.", "413": "The body is too large.", "414": "The URL is too long.",
+		"415": "Unsupported media type.", "422": "Values are wrong; every one is named.", "500": "Unexpected error.", "503": "Try again after Retry-After seconds.",
+	}[status]
+}
+
+// typeName turns outbound_voice_profile into OutboundVoiceProfile.
+func typeName(id string) string {
+	var name strings.Builder
+	for part := range strings.SplitSeq(id, "_") {
+		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return name.String()
+}

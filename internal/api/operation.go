@@ -1,0 +1,292 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// Limits of requests.
+const (
+	// maxBody is far above the largest resource, a profile with 1,000 recorded callers.
+	maxBody = 1 << 20
+	// maxDeckBody is over twice the largest decks that carriers send.
+	maxDeckBody = 64 << 20
+	// maxURL is Telnyx's limit (error 10003).
+	maxURL = 2000
+)
+
+// Scopes of keys.
+const (
+	ScopeRead  = "read"
+	ScopeWrite = "write"
+)
+
+// operation is one method on one path. The router serves it and the OpenAPI
+// document describes it; neither knows anything about it that is not here.
+type operation struct {
+	method, path string
+	id           string
+	summary      string
+	tag          string
+	scope        string // "" for operations that anyone may call
+	params       []parameter
+	body         *schema // of a JSON object, or nil
+	csv          bool    // the body is text/csv
+	status       int     // of success
+	answer       *schema // of data, or nil
+	list         bool    // data is a list, and there is meta
+	bare         bool    // the answer is not wrapped in data
+	handle       func(ctx context.Context, r *request) (*response, error)
+}
+
+// request is what a handler gets: everything in it is checked.
+type request struct {
+	account id.ID
+	id      string // of the path, "" if it has none
+	query   query
+	body    map[string]any // the part that the operation's schema names, not yet checked against it
+	upload  io.Reader      // of a CSV body
+	server  *server
+	unknown []problem // fields of the body that a closed schema does not name
+}
+
+// response is what a handler gives.
+type response struct {
+	data any
+	meta *pageMeta
+	text []byte // instead of data, already encoded
+}
+
+type pageMeta struct {
+	PageNumber   int `json:"page_number"`
+	PageSize     int `json:"page_size"`
+	TotalPages   int `json:"total_pages"`
+	TotalResults int `json:"total_results"`
+}
+
+// serve answers one request of an operation.
+func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
+	scope := scopeOf(r)
+	answer, err := s.run(op, w, r)
+	if err != nil {
+		f := toFailure(err)
+		scope.failure = f.underlying
+		writeFailure(w, scope.requestID, f)
+		return
+	}
+	if answer.text != nil {
+		writeBody(w, op.status, "application/json", answer.text)
+		return
+	}
+	var envelope any = answer.data
+	switch {
+	case op.list:
+		envelope = listAnswer{answer.data, answer.meta}
+	case !op.bare:
+		envelope = objectAnswer{answer.data}
+	}
+	text, err := json.Marshal(envelope, encoding())
+	if err != nil {
+		scope.failure = err
+		writeFailure(w, scope.requestID, toFailure(err))
+		return
+	}
+	writeBody(w, op.status, "application/json", text)
+}
+
+type objectAnswer struct {
+	Data any `json:"data"`
+}
+
+type listAnswer struct {
+	Data any       `json:"data"`
+	Meta *pageMeta `json:"meta"`
+}
+
+func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
+	in := &request{id: r.PathValue("id"), server: s}
+	if op.scope != "" {
+		account, err := s.authenticate(r, op.scope)
+		if err != nil {
+			return nil, err
+		}
+		in.account = account
+		scopeOf(r).account = account
+	}
+	var err error
+	if in.query, err = parseQuery(op.params, r.URL.RawQuery); err != nil {
+		return nil, err
+	}
+	switch {
+	case op.csv:
+		if err := wantsType(r, codeMediaType, "text/csv"); err != nil {
+			return nil, err
+		}
+		in.upload = http.MaxBytesReader(w, r.Body, maxDeckBody)
+	case op.body != nil:
+		if err := in.readBody(op, w, r); err != nil {
+			return nil, err
+		}
+	}
+	return op.handle(r.Context(), in)
+}
+
+// ignoredHeader names what a request had that this API does not know.
+const ignoredHeader = "Tollgate-Ignored-Fields"
+
+// readBody reads the JSON object of a request. What is wrong with the values in
+// it is found later, together with everything else.
+func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Request) error {
+	accepted := []string{"application/json"}
+	if op.method == http.MethodPatch {
+		accepted = append(accepted, "application/merge-patch+json")
+	}
+	if err := wantsType(r, codeWantsJSON, accepted...); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, "The body is larger than %d bytes.", tooLarge.Limit)
+	}
+	if err != nil {
+		return fail(http.StatusBadRequest, field.Malformed, "The body ended early.")
+	}
+	tree, err := parseTree(text)
+	if err != nil {
+		return badJSON(err)
+	}
+	object, ok := tree.(map[string]any)
+	if !ok {
+		return invalid([]problem{{code: field.WrongType, detail: "The body is " + kindOf(tree) + ". Give an object."}})
+	}
+	var ignored []string
+	in.body, ignored = known(op.body, op.answerOrBody(), object, "")
+	switch {
+	case len(ignored) == 0:
+	case op.body.closed:
+		in.unknown = unknownFields(op.body, ignored)
+	default:
+		w.Header().Set(ignoredHeader, headerList(ignored))
+	}
+	return nil
+}
+
+// answerOrBody is the full resource, by which a read-only field is told from an
+// unknown one.
+func (op *operation) answerOrBody() *schema {
+	if op.answer != nil {
+		return op.answer
+	}
+	return op.body
+}
+
+func unknownFields(s *schema, names []string) []problem {
+	var known []string // of the top level
+	for _, p := range s.properties {
+		known = append(known, p.name)
+	}
+	problems := make([]problem, 0, min(len(names), maxProblems))
+	for _, name := range names[:min(len(names), maxProblems)] {
+		pointer := ""
+		for part := range strings.SplitSeq(name, ".") {
+			pointer = pointerOf(pointer, part)
+		}
+		problems = append(problems, problem{code: field.Malformed, pointer: pointer,
+			detail: excerpt(name) + " is not a field of this resource. Known are " + strings.Join(known, ", ") + "."})
+	}
+	return problems
+}
+
+// maxIgnoredHeader bounds the header that repeats a client's own names to it.
+const maxIgnoredHeader = 1000
+
+// headerList writes names into a header. What is not a visible ASCII character
+// becomes a question mark.
+func headerList(names []string) string {
+	var text strings.Builder
+	for i, name := range names {
+		if text.Len()+len(name) > maxIgnoredHeader {
+			text.WriteString(", ...")
+			break
+		}
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		text.WriteString(strings.Map(func(r rune) rune {
+			if r <= ' ' || r >= 0x7f || r == ',' {
+				return '?'
+			}
+			return r
+		}, name))
+	}
+	return text.String()
+}
+
+func badJSON(err error) error {
+	switch {
+	case errors.Is(err, errEncoding):
+		return fail(http.StatusBadRequest, codeEncoding, "The body is not UTF-8 text.")
+	case errors.Is(err, errEmpty):
+		return fail(http.StatusBadRequest, codeJSON, "The body is empty. Give a JSON object, such as {}.")
+	}
+	return fail(http.StatusBadRequest, codeJSON, "The body is not valid JSON: %s.", excerpt(strings.TrimPrefix(err.Error(), "jsontext: ")))
+}
+
+// wantsType checks the media type of a request, and that it is not compressed.
+func wantsType(r *http.Request, code field.Code, accepted ...string) error {
+	given, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := strings.ToLower(params["charset"])
+	if err != nil || !slices.Contains(accepted, given) || charset != "" && charset != "utf-8" {
+		return fail(http.StatusUnsupportedMediaType, code, "The Content-Type is %s. Send %s in UTF-8.",
+			excerpt(r.Header.Get("Content-Type")), strings.Join(accepted, " or "))
+	}
+	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" {
+		return fail(http.StatusUnsupportedMediaType, codeMediaType, "The Content-Encoding is %s. Send the body as it is.", excerpt(encoded))
+	}
+	return nil
+}
+
+// checked is the request's body with its defaults, or everything that is wrong
+// with it. The current object is nil when one is being created.
+func (in *request) checked(s *schema, current, defaults map[string]any) (map[string]any, []problem) {
+	if current != nil {
+		current, _ = known(s, s, current, "")
+	}
+	merged := mergePatch(current, in.body).(map[string]any)
+	fillDefaults(s, merged, defaults)
+	c := checker{problems: slices.Clip(in.unknown)}
+	value := c.check(s, merged, "")
+	return value.(map[string]any), c.problems
+}
+
+// decode puts a checked body into the Go value. A schema that lets through what
+// the type refuses is a fault of this package, so it is not the client's error.
+func decode(body map[string]any, into any) error {
+	text, err := json.Marshal(body, encoding())
+	if err != nil {
+		return fmt.Errorf("encode a checked body: %w", err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("decode a checked body into %T: %w", into, err)
+	}
+	return nil
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	// A client that went away is not an error of the server.
+	_, _ = io.Copy(w, bytes.NewReader(body))
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+)
+
+// profileView is an outbound voice profile as it is answered.
+type profileView struct {
+	profile.Profile
+	RecordType       string `json:"record_type" readOnly:"true" enum:"outbound_voice_profile"`
+	ConnectionsCount int32  `json:"connections_count" readOnly:"true" doc:"How many connections use the profile."`
+}
+
+func (s *server) profileOperations() []operation {
+	r := &resource[profile.Profile, profileView, id.ID]{
+		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles",
+		collection: s.Store.Profiles(), parseKey: id.Parse, fresh: profile.New, required: []string{"name"},
+		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
+		adopt: func(next, current *profile.Profile) {
+			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
+			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
+		},
+		filters:  []parameter{containsFilter("filter[name][contains]", "name", 0)},
+		sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
+		standard: "-created_at", pageSize: 20,
+	}
+	usage := operation{method: http.MethodGet, path: "/tollgate/v1/outbound_voice_profiles/{id}/usage", id: "get_outbound_voice_profile_usage",
+		tag: "Outbound voice profiles", summary: "What the profile has spent and holds today, and its calls now.", scope: ScopeRead,
+		status: http.StatusOK, answer: schemaOf[usageView](), handle: s.profileUsage}
+	return append(r.mustOperations(), usage)
+}
+
+func (s *server) validateProfile(account id.ID, p *profile.Profile, named map[string]any) []field.Error {
+	errs := p.Validate()
+	owner := s.Live.Snapshot().Account(account)
+	_, asked := named["concurrent_call_limit"]
+	// A limit that was set while the account's was higher stands in nobody's way.
+	if asked && owner != nil && owner.ChannelLimit != policy.NoLimit && p.ConcurrentCallLimit != nil && *p.ConcurrentCallLimit > owner.ChannelLimit {
+		errs = append(errs, field.Error{Pointer: "/concurrent_call_limit", Code: field.OutOfRange,
+			Detail: fmt.Sprintf("concurrent_call_limit is %d. Give at most %d, which is the account's own limit, or null.", *p.ConcurrentCallLimit, owner.ChannelLimit)})
+	}
+	return errs
+}
+
+func (s *server) viewProfiles(ctx context.Context, account id.ID, profiles []profile.Profile) ([]profileView, error) {
+	ids := make([]id.ID, len(profiles))
+	for i := range profiles {
+		ids[i] = profiles[i].ID
+	}
+	counts, err := s.Store.CountByProfile(ctx, account, ids)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]profileView, len(profiles))
+	for i, p := range profiles {
+		views[i] = profileView{Profile: p, RecordType: "outbound_voice_profile", ConnectionsCount: int32(counts[p.ID])}
+	}
+	return views, nil
+}
+
+// usageView is what a profile uses now.
+type usageView struct {
+	ID                     id.ID         `json:"id" readOnly:"true"`
+	RecordType             string        `json:"record_type" readOnly:"true" enum:"outbound_voice_profile_usage"`
+	Day                    string        `json:"day" doc:"The UTC day that posted, held and overrun belong to."`
+	Posted                 money.Amount  `json:"posted" doc:"What the day's calls have cost so far."`
+	Held                   money.Amount  `json:"held" doc:"What calls in progress hold ahead."`
+	Overrun                money.Amount  `json:"overrun" doc:"What calls lasted beyond their grants would have cost; reported, never charged."`
+	DailySpendLimit        *money.Amount `json:"daily_spend_limit"`
+	DailySpendLimitEnabled bool          `json:"daily_spend_limit_enabled"`
+	Remaining              *money.Amount `json:"remaining" doc:"What new grants may still cost today; null without an enabled limit."`
+	LiveCalls              int32         `json:"live_calls"`
+	ConcurrentCallLimit    *int32        `json:"concurrent_call_limit"`
+}
+
+func (s *server) profileUsage(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	p, err := s.Store.Profiles().Get(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	spend, err := s.Store.SpendToday(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := s.Store.LiveCalls(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
+	view := usageView{ID: key, RecordType: "outbound_voice_profile_usage", Day: s.Clock().UTC().Format("2006-01-02"),
+		Posted: spend.Posted, Held: spend.Held, Overrun: spend.Overrun,
+		DailySpendLimit: p.DailySpendLimit, DailySpendLimitEnabled: p.DailySpendLimitEnabled,
+		ConcurrentCallLimit: p.ConcurrentCallLimit}
+	if p.DailySpendLimitEnabled && p.DailySpendLimit != nil {
+		view.Remaining = new(max(0, *p.DailySpendLimit-spend.Posted-spend.Held))
+	}
+	for _, call := range calls {
+		if call.Lease.Profile == key && !call.Lease.Emergency {
+			view.LiveCalls++
+		}
+	}
+	return &response{data: view}, nil
+}

@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// recordView is a call detail record as it is answered. Telnyx publishes no
+// schema of its sip-trunking records; the names are those of the dimensions and
+// metrics of its usage reports and of its other record types where it has one.
+type recordView struct {
+	ID         uuid.UUID `json:"id"`
+	RecordType string    `json:"record_type" enum:"sip-trunking"`
+	Direction  string    `json:"direction" enum:"outbound"`
+
+	From string       `json:"from" doc:"The caller id as presented."`
+	To   string       `json:"to" doc:"The number as dialled."`
+	CLI  *e164.Number `json:"cli" doc:"The caller after localisation and ani_override; null when it is no valid number."`
+	CLD  *e164.Number `json:"cld" doc:"The called number after localisation; null when it is no valid number."`
+
+	StartedAt  time.Time  `json:"started_at"`
+	RingingAt  *time.Time `json:"ringing_at"`
+	AnsweredAt *time.Time `json:"answered_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	PDDMs      *int64     `json:"pdd_ms" doc:"Post-dial delay: from the call's start to ringing."`
+	CallSec    int64      `json:"call_sec" doc:"Seconds from answer to end, a part counting whole."`
+	BilledSec  int64      `json:"billed_sec"`
+
+	Rate           money.Amount `json:"rate"`
+	RateMeasuredIn string       `json:"rate_measured_in" enum:"minutes"`
+	RatePrefix     string       `json:"rate_prefix" doc:"The prefix of the rate deck that priced the call."`
+	ConnectFee     money.Amount `json:"connect_fee"`
+	Cost           money.Amount `json:"cost"`
+	Currency       string       `json:"currency" enum:"USD"`
+	Slices         []sliceView  `json:"slices" doc:"The cost by the UTC day to which it is booked."`
+
+	OutboundProfileID id.ID      `json:"outbound_profile_id"`
+	ConnectionID      id.ID      `json:"connection_id"`
+	BillingGroupID    *uuid.UUID `json:"billing_group_id"`
+	GatewayID         id.ID      `json:"gateway_id"`
+	SIPCallID         string     `json:"sip_call_id"`
+
+	CountryCode *string `json:"country_code" doc:"ISO 3166-1 alpha-2; null for ranges that belong to no country."`
+	NumberRange *string `json:"number_range" doc:"The range, such as +881, of a number that belongs to no country."`
+	TNType      string  `json:"tn_type" doc:"The type of the called number."`
+
+	Outcome       string       `json:"outcome" enum:"refused,failed,cancelled,answered,lost"`
+	Decision      string       `json:"decision" enum:"allowed,refused"`
+	DecisionID    uuid.UUID    `json:"decision_id"`
+	Reason        *string      `json:"reason" doc:"Why it was refused, as a word; null when it was allowed."`
+	HangupCause   string       `json:"hangup_cause"`
+	HangupCode    *string      `json:"hangup_code" doc:"The final SIP status sent to the caller."`
+	HangupPhrase  string       `json:"hangup_phrase"`
+	HangupSource  string       `json:"hangup_source" enum:"unknown,caller,callee,tollgate"`
+	ShortDuration bool         `json:"short_duration_call" doc:"Answered, and up for at most 6 seconds."`
+	EmergencyCall bool         `json:"emergency"`
+	GrantedSec    int64        `json:"granted_sec" doc:"How long the call was allowed to last."`
+	OverrunSec    int64        `json:"overrun_sec" doc:"Seconds beyond the grants; reported, never charged."`
+	OverrunCost   money.Amount `json:"overrun_cost"`
+}
+
+type sliceView struct {
+	Day  string       `json:"day"`
+	Sec  int64        `json:"billed_sec"`
+	Cost money.Amount `json:"cost"`
+}
+
+// shortCall is Telnyx's: a call of at most 6 seconds is a short duration call
+// (support article 1130707).
+const shortCall = 6 * time.Second
+
+func viewRecord(r *record.Call) recordView {
+	v := recordView{
+		ID: r.ID, RecordType: "sip-trunking", Direction: "outbound", From: r.From, To: r.To, CLI: numberOrNull(r.Caller), CLD: numberOrNull(r.Callee),
+		StartedAt: time.UnixMicro(r.StartedMicros), RingingAt: timeOrNull(r.RingingMicros), AnsweredAt: timeOrNull(r.AnsweredMicros), FinishedAt: timeOrNull(r.EndedMicros),
+		CallSec: wholeSecs(r.DurationMicros), BilledSec: r.BilledSecs, Rate: r.Rate.PerMinute, RateMeasuredIn: "minutes", RatePrefix: r.RatePrefix,
+		ConnectFee: r.Rate.ConnectFee, Cost: r.Cost, Currency: "USD", Slices: []sliceView{},
+		OutboundProfileID: r.ProfileID, ConnectionID: r.ConnectionID, BillingGroupID: r.BillingGroup, GatewayID: r.GatewayID, SIPCallID: r.SIPCallID,
+		CountryCode: textOrNull(r.Country.Alpha2()), NumberRange: textOrNull(r.Range), TNType: r.NumberType.String(),
+		Outcome: r.Outcome.String(), Decision: "allowed", DecisionID: r.ID, Reason: textOrNull(r.Reason),
+		HangupCause: r.HangupCause, HangupPhrase: r.SIPPhrase, HangupSource: r.HangupSource.String(),
+		ShortDuration: r.Outcome == record.OutcomeAnswered && r.DurationMicros <= shortCall.Microseconds(),
+		EmergencyCall: r.Emergency, GrantedSec: r.GrantedSecs, OverrunSec: r.OverrunSecs, OverrunCost: r.OverrunCost,
+	}
+	if r.Outcome == record.OutcomeRefused {
+		v.Decision = "refused"
+	}
+	if r.RingingMicros != 0 {
+		v.PDDMs = new((r.RingingMicros - r.StartedMicros) / 1000)
+	}
+	if r.SIPStatus != 0 {
+		v.HangupCode = new(strconv.Itoa(int(r.SIPStatus)))
+	}
+	for _, s := range r.Slices {
+		v.Slices = append(v.Slices, sliceView{Day: dayText(s.Day), Sec: s.Secs, Cost: s.Cost})
+	}
+	return v
+}
+
+func dayText(d record.Day) string {
+	return time.UnixMicro(d.StartMicros()).UTC().Format(time.DateOnly)
+}
+
+func wholeSecs(micros int64) int64 { return (micros + 999_999) / 1_000_000 }
+
+func timeOrNull(micros int64) *time.Time {
+	if micros == 0 {
+		return nil
+	}
+	return new(time.UnixMicro(micros))
+}
+
+func numberOrNull(n e164.Number) *e164.Number {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Sizes of pages of records: Telnyx's.
+const (
+	recordPageSize    = 20
+	maxRecordPageSize = 50
+)
+
+func (s *server) recordOperations() []operation {
+	view := schemaOf[recordView]()
+	return []operation{
+		{method: http.MethodGet, path: "/v2/detail_records", id: "list_detail_record", tag: "Detail records", scope: ScopeRead,
+			summary: "List call detail records: one of every attempt.", params: s.recordParams(), status: http.StatusOK, answer: view, list: true, handle: s.listRecords},
+		{method: http.MethodGet, path: "/v2/detail_records/{id}", id: "get_detail_record", tag: "Detail records", scope: ScopeRead,
+			summary: "Get one call detail record. Tollgate's own.", status: http.StatusOK, answer: view, handle: s.getRecord},
+	}
+}
+
+func (s *server) recordParams() []parameter {
+	number := &schema{kind: "string", format: "e164", parse: parseWith(e164.Parse)}
+	outcomes := &schema{kind: "string", enum: []string{"refused", "failed", "cancelled", "answered", "lost"}}
+	dialled := &schema{kind: "string", minLength: 1, maxLength: 128}
+	flag := &schema{kind: "boolean"}
+	return slices.Concat(pageParams(recordPageSize, maxRecordPageSize), []parameter{
+		{name: "filter[record_type]", required: true, description: "The kind of record.", schema: &schema{kind: "string", enum: []string{"sip-trunking"}}},
+		{name: "filter[date_range]", description: "Only calls that started in this span of UTC days. Weeks begin on Monday.",
+			schema: &schema{kind: "string", enum: []string{"today", "yesterday", "this_week", "last_week", "this_month", "last_month"}}, filter: s.dateRangeFilter},
+		timeFilter("filter[started_at][gte]", "started_at", store.AtLeast),
+		timeFilter("filter[started_at][lt]", "started_at", store.Below),
+		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
+		equalFilter("filter[connection_id]", "connection_id", idSchema()),
+		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
+		equalFilter("filter[billing_group_id]", "billing_group_id", uuidSchema()),
+		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter},
+		equalFilter("filter[outcome]", "outcome", outcomes),
+		equalFilter("filter[status]", "outcome", outcomes),
+		equalFilter("filter[reason]", "reason", &schema{kind: "string", maxLength: 64}),
+		equalFilter("filter[cli]", "caller", number),
+		equalFilter("filter[cld]", "callee", number),
+		equalFilter("filter[from]", "from", dialled),
+		equalFilter("filter[to]", "to", dialled),
+		equalFilter("filter[sip_call_id]", "sip_call_id", &schema{kind: "string", maxLength: 255}),
+		boolFilter("filter[emergency]", "emergency", flag),
+		sortParam("-started_at", "started_at", "cost", "billed_secs"),
+	})
+}
+
+func boolFilter(name, storeField string, s *schema) parameter {
+	return parameter{name: name, schema: s, description: "Only objects with this " + storeField + ".",
+		filter: func(value string) ([]store.Filter, *problem) {
+			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value == "true"}}, nil
+		}}
+}
+
+func countryFilter(value string) ([]store.Filter, *problem) {
+	if _, ok := e164.CountryByAlpha2(value); ok {
+		return []store.Filter{{Field: "country", Op: store.Equal, Value: value}}, nil
+	}
+	detail := excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
+	if meant, ok := e164.SuggestCountry(value); ok {
+		detail = excerpt(value) + " is not a country code. Use \"" + meant + "\"."
+	}
+	return nil, &problem{code: field.NotListed, detail: detail}
+}
+
+func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {
+	from, to := dateRange(word, s.Clock())
+	return []store.Filter{
+		{Field: "started_at", Op: store.AtLeast, Value: from.UnixMicro()},
+		{Field: "started_at", Op: store.Below, Value: to.UnixMicro()},
+	}, nil
+}
+
+func (s *server) listRecords(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-started_at", recordPageSize)
+	page, err := s.Store.ListRecords(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := make([]recordView, len(page.Items))
+	for i, r := range page.Items {
+		views[i] = viewRecord(r)
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func (s *server) getRecord(ctx context.Context, in *request) (*response, error) {
+	if parseUUID(in.id) != nil {
+		return nil, invalidPathID()
+	}
+	call, err := uuid.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	r, err := s.Store.Record(ctx, in.account, call)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewRecord(r)}, nil
+}

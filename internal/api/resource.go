@@ -1,0 +1,206 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// resource is a kind of object with the five usual operations. T is the object
+// in the domain and the store, V the object as it is answered, K its key.
+type resource[T, V any, K comparable] struct {
+	path       string // as in /v2/outbound_voice_profiles
+	name       string // as in outbound_voice_profile: the record_type
+	tag        string
+	collection store.Collection[T, K]
+	parseKey   func(string) (K, error)
+	fresh      func() T // with every default of the API
+	required   []string // to be named in a create request
+	created    int      // status of success of a create: Telnyx's differ by resource
+	closed     bool     // unknown fields are refused, not ignored
+
+	// adopt gives a changed object what the wire does not carry of the current one.
+	adopt func(next, current *T)
+	// validate checks what the schema cannot. named is what the request named.
+	validate func(account id.ID, object *T, named map[string]any) []field.Error
+	// view prepares objects for answering, all of one page together.
+	view func(ctx context.Context, account id.ID, objects []T) ([]V, error)
+
+	filters  []parameter
+	sorts    []string
+	standard string // order
+	pageSize int64
+}
+
+// operations are the resource's entries in the table of operations.
+func (r *resource[T, V, K]) operations() ([]operation, error) {
+	fresh := r.fresh()
+	defaults, err := treeOf(&fresh)
+	if err != nil {
+		return nil, err
+	}
+	full := schemaOf[V]()
+	create := full.request(r.closed, r.required, true).withDefaults(defaults)
+	update := full.request(r.closed, r.required, false)
+	// What is checked on an update is the whole object that results from it.
+	whole := full.request(r.closed, r.required, true)
+	one := r.path + "/{id}"
+	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
+	return []operation{
+		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: ScopeWrite,
+			body: create, status: r.created, answer: full, handle: r.create(whole, defaults)},
+		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
+			params: params, status: http.StatusOK, answer: full, list: true, handle: r.list},
+		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
+			status: http.StatusOK, answer: full, handle: r.get},
+		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: ScopeWrite,
+			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
+			body:    update, status: http.StatusOK, answer: full, handle: r.update(whole, defaults)},
+		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: ScopeWrite,
+			status: http.StatusOK, answer: full, handle: r.remove},
+	}, nil
+}
+
+// mustOperations is operations for resources whose fresh object can be encoded,
+// which every test of them shows.
+func (r *resource[T, V, K]) mustOperations() []operation {
+	operations, err := r.operations()
+	if err != nil {
+		panic(err)
+	}
+	return operations
+}
+
+type handler = func(context.Context, *request) (*response, error)
+
+func (r *resource[T, V, K]) create(whole *schema, defaults map[string]any) handler {
+	return func(ctx context.Context, in *request) (*response, error) {
+		object := r.fresh()
+		err := r.fill(&object, in, whole, nil, defaults)
+		if err != nil {
+			return nil, err
+		}
+		object, err = r.collection.Create(ctx, in.account, object)
+		return r.answer(ctx, in, object, err)
+	}
+}
+
+func (r *resource[T, V, K]) update(whole *schema, defaults map[string]any) handler {
+	return func(ctx context.Context, in *request) (*response, error) {
+		key, err := r.parseKey(in.id)
+		if err != nil {
+			return nil, invalidPathID()
+		}
+		object, err := r.collection.Update(ctx, in.account, key, func(current T) (T, error) {
+			tree, err := treeOf(&current)
+			if err != nil {
+				return current, err
+			}
+			var next T
+			if err := r.fill(&next, in, whole, tree, defaults); err != nil {
+				return current, err
+			}
+			r.adopt(&next, &current)
+			return next, nil
+		})
+		return r.answer(ctx, in, object, err)
+	}
+}
+
+// fill puts the request's body, merged into the current object or the defaults,
+// into object, or reports everything that is wrong with it.
+func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, current, defaults map[string]any) error {
+	body, problems := in.checked(whole, current, defaults)
+	if len(problems) > 0 {
+		// The rules of the domain need values of the right types. Those they can
+		// still be asked about are in fields that are right by the schema.
+		problems = append(problems, r.domainProblems(in, body, problems, defaults)...)
+		return invalid(problems)
+	}
+	if err := decode(body, object); err != nil {
+		return err
+	}
+	if errs := r.validate(in.account, object, in.body); len(errs) > 0 {
+		return invalidFields(errs)
+	}
+	return nil
+}
+
+// domainProblems asks the domain about a body of which some fields are wrong
+// already: those are given their defaults, and what is said of them is dropped.
+func (r *resource[T, V, K]) domainProblems(in *request, body map[string]any, known []problem, defaults map[string]any) []problem {
+	var wrong []string
+	for _, p := range known {
+		wrong = append(wrong, reset(body, defaults, p.pointer))
+	}
+	var object T
+	if err := decode(body, &object); err != nil {
+		return nil // a field without a default is to blame
+	}
+	var more []problem
+	for _, e := range r.validate(in.account, &object, in.body) {
+		said := slices.ContainsFunc(wrong, func(pointer string) bool { return e.Pointer == pointer || strings.HasPrefix(e.Pointer, pointer+"/") })
+		if !said && len(known)+len(more) < maxProblems {
+			more = append(more, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+		}
+	}
+	return more
+}
+
+func (r *resource[T, V, K]) get(ctx context.Context, in *request) (*response, error) {
+	key, err := r.parseKey(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	object, err := r.collection.Get(ctx, in.account, key)
+	return r.answer(ctx, in, object, err)
+}
+
+func (r *resource[T, V, K]) remove(ctx context.Context, in *request) (*response, error) {
+	key, err := r.parseKey(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	object, err := r.collection.Delete(ctx, in.account, key)
+	return r.answer(ctx, in, object, err)
+}
+
+func (r *resource[T, V, K]) list(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery(r.standard, int(r.pageSize))
+	page, err := r.collection.List(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views, err := r.view(ctx, in.account, page.Items)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func (r *resource[T, V, K]) answer(ctx context.Context, in *request, object T, err error) (*response, error) {
+	if err != nil {
+		return nil, err
+	}
+	views, err := r.view(ctx, in.account, []T{object})
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: views[0]}, nil
+}
+
+// viewEach is the view of resources whose objects are prepared one by one.
+func viewEach[T, V any](view func(T) V) func(context.Context, id.ID, []T) ([]V, error) {
+	return func(_ context.Context, _ id.ID, objects []T) ([]V, error) {
+		views := make([]V, len(objects))
+		for i, object := range objects {
+			views[i] = view(object)
+		}
+		return views, nil
+	}
+}

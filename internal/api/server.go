@@ -1,0 +1,263 @@
+// Package api is the control API: the outbound voice profiles and their
+// neighbours as Telnyx's v2 API has them, and what Telnyx has no word for under
+// /tollgate/v1.
+//
+// One table of operations (operation.go) is the whole interface: the router
+// serves it, requests are checked against its schemas, and the OpenAPI document
+// is printed from it. Each resource has a file of its own.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Config is what the API needs.
+type Config struct {
+	Store   store.Store
+	Live    *policy.Live
+	Clock   func() time.Time // time.Now if nil
+	Random  io.Reader        // of request ids; crypto/rand if nil
+	Logger  *slog.Logger     // none if nil
+	Version string           // of the program, for the OpenAPI document
+	// Ready says whether calls are being taken, for /readyz; nil means that the
+	// store alone decides.
+	Ready func(ctx context.Context) error
+}
+
+type server struct {
+	Config
+	mux        *http.ServeMux
+	operations []operation
+	document   []byte
+}
+
+// New returns the handler of the API. It serves /v2, /tollgate/v1, /healthz,
+// /readyz and /openapi.json, and answers every other path with a 404 of the API.
+func New(c Config) http.Handler {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &server{Config: c, mux: http.NewServeMux()}
+	s.operations = slices.Concat(
+		s.profileOperations(), s.billingGroupOperations(), s.connectionOperations(), s.ipOperations(),
+		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
+		s.callOperations(), s.serverOperations(),
+	)
+	s.document = s.openAPI()
+	s.route()
+	return s
+}
+
+// route registers every operation, and beside it the answer to other methods on
+// its path, so that all answers have the API's form.
+func (s *server) route() {
+	methods := map[string][]string{}
+	for i := range s.operations {
+		op := &s.operations[i]
+		methods[op.path] = append(methods[op.path], op.method)
+		s.mux.HandleFunc(op.method+" "+op.path, func(w http.ResponseWriter, r *http.Request) { s.serve(op, w, r) })
+	}
+	for pattern, allowed := range methods {
+		slices.Sort(allowed)
+		list := strings.Join(allowed, ", ")
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use %s.", excerpt(r.Method), list)
+			f.header = http.Header{"Allow": {list}}
+			writeFailure(w, scopeOf(r).requestID, f)
+		})
+	}
+	s.mux.HandleFunc("/", notFound)
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	writeFailure(w, scopeOf(r).requestID, toFailure(store.ErrNotFound))
+}
+
+// scope is what one request gathers for its log line.
+type scope struct {
+	requestID string
+	account   id.ID
+	failure   error // what was behind a 500 or a 503
+}
+
+type scopeKey struct{}
+
+func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*scope) }
+
+// ServeHTTP gives the request its id, answers it, and writes one line of log.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := s.Clock()
+	sc := &scope{requestID: s.requestID(r.Header.Get("X-Request-Id"))}
+	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, sc))
+	seen := &statusWriter{ResponseWriter: w}
+	header := w.Header()
+	header.Set("X-Request-Id", sc.requestID)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	// The path may hold a phone number, so the log has the pattern that matched.
+	_, pattern := s.mux.Handler(r)
+	defer func() {
+		if cause := recover(); cause != nil {
+			if cause == http.ErrAbortHandler {
+				panic(cause)
+			}
+			s.Logger.Error("api: request panicked", "request_id", sc.requestID, "route", pattern, "panic", cause, "stack", string(debug.Stack()))
+			if seen.status == 0 {
+				writeFailure(seen, sc.requestID, toFailure(errors.New("panic")))
+			}
+		}
+		s.log(r, sc, pattern, seen.status, s.Clock().Sub(started))
+	}()
+	if len(r.URL.RequestURI()) > maxURL {
+		writeFailure(seen, sc.requestID, fail(http.StatusRequestURITooLong, codeURL, "The URL is too long. URLs can be a maximum of %d characters.", maxURL))
+		return
+	}
+	// The router would redirect a path such as //v2; a client gets a 404 instead.
+	if r.URL.Path != path.Clean(r.URL.Path) {
+		notFound(seen, r)
+		return
+	}
+	s.mux.ServeHTTP(seen, r)
+}
+
+func (s *server) log(r *http.Request, sc *scope, pattern string, status int, took time.Duration) {
+	level := slog.LevelInfo
+	attributes := []any{"request_id", sc.requestID, "method", r.Method, "route", pattern, "status", status, "took_us", took.Microseconds()}
+	if sc.account != 0 {
+		attributes = append(attributes, "account", sc.account.String())
+	}
+	if sc.failure != nil {
+		level = slog.LevelError
+		attributes = append(attributes, "error", sc.failure.Error())
+	}
+	s.Logger.Log(r.Context(), level, "api: request", attributes...)
+}
+
+// maxRequestID bounds the request ids that clients choose.
+const maxRequestID = 64
+
+// requestID takes over the client's id when it is harmless in logs and headers.
+func (s *server) requestID(given string) string {
+	harmless := given != "" && len(given) <= maxRequestID && !strings.ContainsFunc(given, func(r rune) bool {
+		return r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	if harmless {
+		return given
+	}
+	made, err := uuid.NewRandomFromReader(s.Random)
+	if err != nil {
+		return "unavailable" // no random bytes; the request itself needs none
+	}
+	return made.String()
+}
+
+// statusWriter notes the status for the log.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// authenticate finds the account of a request by its key.
+func (s *server) authenticate(r *http.Request, needed string) (id.ID, error) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !plausible(secret) {
+		return 0, unauthenticated()
+	}
+	key, err := s.Store.KeyByHash(r.Context(), HashKey(secret))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return 0, unauthenticated()
+	case err != nil:
+		return 0, err
+	case key.ExpiresAt != nil && !s.Clock().Before(*key.ExpiresAt):
+		return 0, unauthenticated()
+	case !slices.Contains(key.Scopes, needed):
+		return 0, fail(http.StatusForbidden, codeForbidden, "This key has not the scope %q, which the request needs.", needed)
+	}
+	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
+		return 0, fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
+	}
+	return key.AccountID, nil
+}
+
+// unauthenticated is the same for every kind of bad key, so that nothing is learnt from it.
+func unauthenticated() *failure {
+	f := fail(http.StatusUnauthorized, codeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
+	f.header = http.Header{"Www-Authenticate": {"Bearer"}}
+	return f
+}
+
+// serverOperations are those of the server itself. Anyone may call them, so they
+// tell nothing of any account.
+func (s *server) serverOperations() []operation {
+	healthy := schemaOf[health]()
+	return []operation{
+		{method: "GET", path: "/healthz", id: "health", tag: "Server", summary: "Whether the process runs.", status: 200, answer: healthy, bare: true,
+			handle: func(context.Context, *request) (*response, error) { return &response{data: health{Status: "ok"}}, nil }},
+		{method: "GET", path: "/readyz", id: "ready", tag: "Server", summary: "Whether requests and calls can be taken.", status: 200, answer: healthy, bare: true, handle: s.ready},
+		{method: "GET", path: "/openapi.json", id: "openapi", tag: "Server", summary: "This document.", status: 200,
+			handle: func(context.Context, *request) (*response, error) { return &response{text: s.document}, nil }},
+	}
+}
+
+type health struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+// readyTimeout bounds how long a probe waits for the store.
+const readyTimeout = 2 * time.Second
+
+func (s *server) ready(ctx context.Context, _ *request) (*response, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	err := s.Store.Ping(ctx)
+	if err == nil && s.Ready != nil {
+		err = s.Ready(ctx)
+	}
+	if err != nil {
+		return nil, toFailure(errors.Join(store.ErrUnavailable, err))
+	}
+	return &response{data: health{Status: "ok"}}, nil
+}
+
+// invalidPathID is the answer to an id that cannot be one: the same as to one
+// that does not exist.
+func invalidPathID() error { return store.ErrNotFound }
+
+// missingField is used where a field is required by another one.
+func missingField(pointer, detail string) problem {
+	return problem{code: field.Missing, pointer: pointer, detail: detail}
+}

@@ -1,0 +1,155 @@
+package connection
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
+)
+
+// Anchorsites are the values of anchorsite_override. Source: Telnyx v2.
+func Anchorsites() []string {
+	return []string{
+		"Latency", "Chicago, IL", "Ashburn, VA", "San Jose, CA", "Sydney, Australia", "Amsterdam, Netherlands",
+		"London, UK", "Toronto, Canada", "Vancouver, Canada", "Frankfurt, Germany",
+	}
+}
+
+// Codecs are the values that inbound.codecs may hold. Source: Telnyx v2.
+func Codecs() []string {
+	return []string{"G722", "G711U", "G711A", "G729", "OPUS", "H.264", "AMR-WB"}
+}
+
+// Validate says everything that is wrong with the connection's values beyond
+// what the tags of its fields already say.
+func (c *IPConnection) Validate() []field.Error {
+	errs := append(c.validate(), c.Inbound.validate()...)
+	errs = append(errs, c.Outbound.validate()...)
+	token := c.Outbound.IPAuthenticationToken
+	if c.Outbound.IPAuthenticationMethod == "token" && (token == nil || *token == "") {
+		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Missing,
+			Detail: "ip_authentication_method is token, which needs a token. Give the text that callers send in the X-Telnyx-Token header."})
+	}
+	if token != nil && strings.ContainsFunc(*token, notVisible) {
+		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Malformed,
+			Detail: "A token is sent in a SIP header. Use visible ASCII characters without spaces."})
+	}
+	if c.EncryptedMedia != nil && c.TransportProtocol == "TLS" {
+		errs = append(errs, field.Error{Pointer: "/encrypted_media", Code: field.Malformed,
+			Detail: "encrypted_media cannot be set when transport_protocol is TLS. Use null."})
+	}
+	return errs
+}
+
+// Validate says everything that is wrong with the connection's values beyond
+// what the tags of its fields already say.
+func (c *CredentialConnection) Validate() []field.Error {
+	errs := append(c.validate(), c.Inbound.validate()...)
+	errs = append(errs, c.Outbound.validate()...)
+	// One of the first five characters must be a letter (Telnyx v2, user_name), so
+	// that a user name is never mistaken for a phone number.
+	if head := c.UserName[:min(5, len(c.UserName))]; head != "" && !strings.ContainsFunc(head, isLetter) {
+		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,
+			Detail: "None of the first 5 characters is a letter. Use letters and digits, with a letter among the first 5."})
+	}
+	if strings.ContainsFunc(c.Password, isControl) {
+		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
+			Detail: "The password holds a control character. Use printable characters."})
+	}
+	return errs
+}
+
+// Validate says everything that is wrong with the address beyond what the tags
+// of its fields already say.
+func (ip *IP) Validate() []field.Error {
+	address := ip.IPAddress.Unmap()
+	detail := ""
+	switch {
+	case address.Zone() != "":
+		detail = "An address with a zone means another host on each machine. Leave the zone out."
+	case address.IsUnspecified() || address.IsMulticast():
+		detail = "No caller can have this address. Give the address from which the connection's requests arrive."
+	}
+	if detail == "" {
+		return nil
+	}
+	return []field.Error{{Pointer: "/ip_address", Code: field.Malformed, Detail: detail}}
+}
+
+func (b *Base) validate() []field.Error {
+	var errs []field.Error
+	if !slices.Contains(Anchorsites(), b.AnchorsiteOverride) {
+		errs = append(errs, field.Error{Pointer: "/anchorsite_override", Code: field.NotListed,
+			Detail: fmt.Sprintf("%.64q is not a site. Known are %s.", b.AnchorsiteOverride, strings.Join(Anchorsites(), "; "))})
+	}
+	if b.JitterBuffer.JitterbufferMsecMin > b.JitterBuffer.JitterbufferMsecMax {
+		errs = append(errs, field.Error{Pointer: "/jitter_buffer/jitterbuffer_msec_min", Code: field.OutOfRange,
+			Detail: "jitterbuffer_msec_min is above jitterbuffer_msec_max. Give at most the maximum."})
+	}
+	errs = append(errs, urlProblem("/webhook_event_url", b.WebhookEventURL)...)
+	errs = append(errs, urlProblem("/webhook_event_failover_url", b.WebhookEventFailoverURL)...)
+	for i, number := range b.EmergencyNumbers {
+		if number == "" || len(number) > 15 || strings.ContainsFunc(number, func(r rune) bool { return r < '0' || r > '9' }) {
+			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed,
+				Detail: fmt.Sprintf("%.20q is not an emergency number. Give 1 to 15 digits as they are dialled, such as \"112\".", number)})
+		}
+	}
+	return errs
+}
+
+func (in *Inbound) validate() []field.Error {
+	var errs []field.Error
+	for i, codec := range in.Codecs {
+		if !slices.Contains(Codecs(), codec) {
+			errs = append(errs, field.Error{Pointer: "/inbound/codecs/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: fmt.Sprintf("%.20q is not a codec. Known are %s.", codec, strings.Join(Codecs(), ", "))})
+		}
+	}
+	return errs
+}
+
+func (o *Outbound) validate() []field.Error {
+	var errs []field.Error
+	home := e164.Country(0)
+	if o.Localization != nil && *o.Localization != "" {
+		country, ok := e164.CountryByAlpha2(*o.Localization)
+		if !ok {
+			wanted := "Give an ISO 3166-1 alpha-2 code such as \"US\", or null."
+			if meant, ok := e164.SuggestCountry(*o.Localization); ok {
+				wanted = fmt.Sprintf("Use %q.", meant)
+			}
+			errs = append(errs, field.Error{Pointer: "/outbound/localization", Code: field.NotListed,
+				Detail: fmt.Sprintf("%.40q is not a country. %s", *o.Localization, wanted)})
+		}
+		home = country
+	}
+	if o.ANIOverride != "" {
+		number, err := e164.Normalise(o.ANIOverride, home)
+		if err != nil || !e164.Valid(number) {
+			errs = append(errs, field.Error{Pointer: "/outbound/ani_override", Code: field.NotE164,
+				Detail: fmt.Sprintf("%.32q is not a phone number. Give +E.164 such as \"+13125550100\", or a national number of the localization.", o.ANIOverride)})
+		}
+	}
+	return errs
+}
+
+// urlProblem accepts null, "" and absolute http and https addresses.
+func urlProblem(pointer string, value *string) []field.Error {
+	if value == nil || *value == "" {
+		return nil
+	}
+	parsed, err := url.Parse(*value)
+	if err == nil && (parsed.Scheme == "https" || parsed.Scheme == "http") && parsed.Host != "" {
+		return nil
+	}
+	return []field.Error{{Pointer: pointer, Code: field.Malformed,
+		Detail: "Not a web address. Give one with a scheme, such as \"https://example.com/hook\"."}}
+}
+
+func isLetter(r rune) bool   { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+func isControl(r rune) bool  { return r < ' ' || r == 0x7f }
+func notVisible(r rune) bool { return r <= ' ' || r >= 0x7f }

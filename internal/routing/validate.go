@@ -1,0 +1,74 @@
+package routing
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/field"
+)
+
+// Validate says everything that is wrong with the gateway's values beyond what
+// the tags of its fields already say.
+func (g *Gateway) Validate() []field.Error {
+	var errs []field.Error
+	if !validAddress(g.Address) {
+		errs = append(errs, field.Error{Pointer: "/address", Code: field.Malformed,
+			Detail: "Not a host. Give a name or IP address with an optional port, such as \"sip.carrier.example:5060\" or \"[2001:db8::1]:5060\"."})
+	}
+	if g.FromDomain != nil && *g.FromDomain != "" && !validHost(*g.FromDomain) {
+		errs = append(errs, field.Error{Pointer: "/from_domain", Code: field.Malformed,
+			Detail: "Not a host. Give a name or IP address without a port, or null for the gateway's own address."})
+	}
+	hasUser, hasPassword := g.UserName != nil && *g.UserName != "", g.Password != nil && *g.Password != ""
+	if hasUser != hasPassword {
+		pointer := "/password"
+		if hasPassword {
+			pointer = "/user_name"
+		}
+		errs = append(errs, field.Error{Pointer: pointer, Code: field.Missing,
+			Detail: "A carrier that challenges wants both user_name and password. Give both or neither."})
+	}
+	if hasUser && strings.ContainsAny(*g.UserName, "\"\\\r\n\x00") {
+		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,
+			Detail: "The user name holds a quote, a backslash or a line break, which a digest header cannot carry."})
+	}
+	return errs
+}
+
+func validAddress(address string) bool {
+	if ip, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
+		return ip.Zone() == ""
+	}
+	if !strings.Contains(address, ":") {
+		return validHost(address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0 && validHost(host)
+}
+
+// validHost accepts IP addresses and domain names (RFC 1123 section 2.1).
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	if host == "" || len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.ContainsFunc(label, func(r rune) bool {
+			return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		}) {
+			return false
+		}
+	}
+	return true
+}
