@@ -477,6 +477,12 @@ func (s *State) end(call uuid.UUID, e *Ending, answered bool) Result {
 	switch {
 	case answered:
 		outcome = record.OutcomeAnswered
+	case l.AnsweredMicros != 0:
+		// A Release that comes after an Answer does not make the call free.
+		outcome = record.OutcomeAnswered
+		late := *e
+		late.Elapsed = time.Duration(max(0, e.EndedMicros-l.AnsweredMicros)) * time.Microsecond
+		e = &late
 	case e.Cancelled:
 		outcome = record.OutcomeCancelled
 	}

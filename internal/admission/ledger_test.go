@@ -296,3 +296,14 @@ func TestGrantsCannotBeHoarded(t *testing.T) {
 		t.Errorf("a call that has not lasted a second was granted %d s", granted)
 	}
 }
+
+func TestReleaseOfAnAnsweredCallIsCharged(t *testing.T) {
+	b := newBench(t, limited("10"), deckOf(t, 1, 1, "0", map[string]string{"1": "0.60"}))
+	call := b.admit("+12125550123")
+	b.now = b.now.Add(7 * time.Second)
+	r := b.apply(Release{ID: call, Ending: Ending{EndedMicros: b.now.UnixMicro()}})
+	if r.Err != nil || r.Record.Outcome != record.OutcomeAnswered || r.Record.Cost != money.MustParse("0.07") {
+		t.Errorf("released after 7 s: %+v, %v", r.Record, r.Err)
+	}
+	b.wantSpend(today, "0.07", "0")
+}
