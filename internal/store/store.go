@@ -51,8 +51,10 @@ func (e *ReferenceError) Unwrap() error { return e.Err }
 
 // Ledger runs admission commands. Submit never blocks: done is called once, from
 // a goroutine of the store, after the command's effects are durable, or with
-// ErrBusy or ErrUnavailable. Results are in the order of submission. done must
-// not block.
+// ErrUnavailable. When the command is not taken, because the queue is full
+// (ErrBusy) or the store is closed (ErrUnavailable), done is called by Submit
+// itself. Results are in the order of submission. done must not block, nor call
+// the store and wait.
 type Ledger interface {
 	Submit(command admission.Command, done func(admission.Result, error))
 	// Do is Submit and wait. When ctx ends first the command may still take effect.
@@ -114,6 +116,10 @@ type Order struct {
 
 // ErrUnknownField says that a list cannot be filtered or sorted by a field.
 var ErrUnknownField = errors.New("unknown field")
+
+// ErrBadValue says that a filter's value or operator does not fit its field, or that
+// a page size or the number of filters is out of range. It is wrapped with which.
+var ErrBadValue = errors.New("value cannot be used in a query")
 
 // Page is one page of a list and the number of objects in all pages.
 type Page[T any] struct {

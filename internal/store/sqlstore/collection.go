@@ -1,0 +1,303 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// noun describes one kind of resource: where it is kept, which columns it has
+// beside its JSON document, and what must hold when it is written.
+type noun[T any, K comparable] struct {
+	name    string // for messages
+	table   string
+	fields  map[string]field
+	columns []column[T]
+
+	head     func(*T) head[K]
+	keyValue func(K) any // as the column id holds it
+	// assign gives a new object its key, and may fill in what the store decides.
+	assign func(ctx context.Context, tx *txn, s *Store, object *T) error
+	// check fails with a store.ReferenceError when the object may not be written.
+	check func(ctx context.Context, tx *txn, object *T) error
+	// removable fails with a store.ReferenceError when the object may not be deleted.
+	removable func(ctx context.Context, tx *txn, object *T) error
+	// put and drop are what the policy must know. drop may delete what goes with
+	// the object.
+	put  func(object *T) []policy.Change
+	drop func(ctx context.Context, tx *txn, object *T) ([]policy.Change, error)
+	// removed marks an object that has been deleted, as the caller gets it.
+	removed func(object *T, at time.Time)
+}
+
+// head points to the fields that the store itself keeps.
+type head[K comparable] struct {
+	key              *K
+	account          *id.ID
+	version          *int64
+	created, updated *time.Time
+}
+
+// column is a column beside the document.
+type column[T any] struct {
+	name  string
+	value func(*T) any
+}
+
+// collection implements store.Collection.
+type collection[T any, K comparable] struct {
+	store *Store
+	noun  *noun[T, K]
+}
+
+// errStale says that the object has changed since it was read: the update begins again.
+var errStale = errors.New("object has changed")
+
+func encodeDoc(object any) (string, error) {
+	text, err := json.Marshal(object, json.Deterministic(true))
+	return string(text), err
+}
+
+// decode reads a document back. Nothing of the result is shared.
+func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T, err error) {
+	if err := json.Unmarshal(doc, &object); err != nil {
+		return object, fmt.Errorf("decode %s: %w: %w", n.name, errCorrupt, err)
+	}
+	h := n.head(&object)
+	*h.account, *h.version = account, version
+	return object, nil
+}
+
+func (n *noun[T, K]) scan(scan func(...any) error) (object T, err error) {
+	var account id.ID
+	var version int64
+	var doc []byte
+	if err := scan(&account, &version, &doc); err != nil {
+		return object, err
+	}
+	return n.decode(account, version, doc)
+}
+
+const docColumns = "account_id, version, doc"
+
+func (n *noun[T, K]) get(ctx context.Context, q querier, account id.ID, key K) (T, error) {
+	return n.scan(q.QueryRowContext(ctx, bind("SELECT "+docColumns+" FROM "+n.table+
+		" WHERE account_id = $1 AND id = $2"), int64(account), n.keyValue(key)).Scan)
+}
+
+// Get implements store.Collection.
+func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
+	object, err := c.noun.get(ctx, c.store.db.read, account, key)
+	if err != nil {
+		var none T
+		return none, readError(c.noun.name, fmt.Sprint(key), err)
+	}
+	return object, nil
+}
+
+// List implements store.Collection.
+func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
+	l := listing{table: c.noun.table, columns: docColumns, fields: c.noun.fields}
+	page := store.Page[T]{Items: []T{}}
+	err := c.store.reading(ctx, func(tx querier) (err error) {
+		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+			object, err := c.noun.scan(rows.Scan)
+			page.Items = append(page.Items, object)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return store.Page[T]{}, fmt.Errorf("list %s: %w", c.noun.table, unavailable(err))
+	}
+	return page, nil
+}
+
+// Create implements store.Collection.
+func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
+	var created, none T
+	err := c.store.write(ctx, func(tx *txn) (err error) {
+		created, err = c.noun.create(ctx, tx, c.store, account, object)
+		return err
+	})
+	if err != nil {
+		return none, fmt.Errorf("create %s: %w", c.noun.name, err)
+	}
+	return created, nil
+}
+
+func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.ID, object T) (created T, err error) {
+	h := n.head(&object)
+	*h.account, *h.version = account, 1
+	*h.created = s.now()
+	*h.updated = *h.created
+	if err := accountExists(ctx, tx, account); err != nil {
+		return created, err
+	}
+	if err := n.assign(ctx, tx, s, &object); err != nil {
+		return created, err
+	}
+	kept, err := n.copy(&object)
+	if err != nil {
+		return created, err
+	}
+	if err := n.save(ctx, tx, &kept, true); err != nil {
+		return created, err
+	}
+	return n.copy(&kept)
+}
+
+// Update implements store.Collection. The change is made outside the writer, so
+// that whatever it does holds up nobody's calls; it is made again when somebody
+// else was faster.
+func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
+	var none T
+	for {
+		current, err := c.Get(ctx, account, key)
+		if err != nil {
+			return none, err
+		}
+		version := *c.noun.head(&current).version
+		created := *c.noun.head(&current).created
+		next, err := change(current)
+		if err != nil {
+			return none, err
+		}
+		h := c.noun.head(&next)
+		*h.key, *h.account, *h.version, *h.created = key, account, version+1, created
+		*h.updated = c.store.now()
+		saved, err := c.replace(ctx, account, key, version, &next)
+		switch {
+		case err == nil:
+			return saved, nil
+		case !errors.Is(err, errStale):
+			return none, fmt.Errorf("update %s %v: %w", c.noun.name, key, err)
+		}
+	}
+}
+
+// replace puts the next version in the place of the one given, or fails with errStale.
+func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, version int64, next *T) (saved T, err error) {
+	n := c.noun
+	mine, err := n.copy(next)
+	if err != nil {
+		return saved, err
+	}
+	err = c.store.write(ctx, func(tx *txn) error {
+		current, err := n.get(ctx, tx, account, key)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrNotFound
+		case err != nil:
+			return err
+		case *n.head(&current).version != version:
+			return errStale
+		}
+		return n.save(ctx, tx, &mine, false)
+	})
+	if err != nil {
+		return saved, err
+	}
+	return n.copy(&mine)
+}
+
+// Delete implements store.Collection.
+func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
+	n := c.noun
+	var gone T
+	err := c.store.write(ctx, func(tx *txn) (err error) {
+		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
+			return store.ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		if n.removable != nil {
+			if err := n.removable(ctx, tx, &gone); err != nil {
+				return err
+			}
+		}
+		changes, err := n.drop(ctx, tx, &gone)
+		if err != nil {
+			return err
+		}
+		err = tx.exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), n.keyValue(key))
+		if err != nil {
+			return err
+		}
+		return tx.apply(changes...)
+	})
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("delete %s %v: %w", n.name, key, err)
+	}
+	if n.removed != nil {
+		n.removed(&gone, c.store.now())
+	}
+	return gone, nil
+}
+
+// copy makes an object that shares nothing with another one: what the policy
+// keeps must not change under it, and what is returned is what a Get would return.
+func (n *noun[T, K]) copy(object *T) (T, error) {
+	doc, err := encodeDoc(object)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("encode %s: %w", n.name, err)
+	}
+	h := n.head(object)
+	return n.decode(*h.account, *h.version, []byte(doc))
+}
+
+// save checks and writes an object, and tells the policy. The policy keeps it.
+func (n *noun[T, K]) save(ctx context.Context, tx *txn, object *T, create bool) error {
+	if err := n.check(ctx, tx, object); err != nil {
+		return err
+	}
+	doc, err := encodeDoc(object)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", n.name, err)
+	}
+	h := n.head(object)
+	names := []string{"account_id", "id", "version", "created_at", "updated_at", "doc"}
+	args := []any{int64(*h.account), n.keyValue(*h.key), *h.version, h.created.UnixMicro(), h.updated.UnixMicro(), doc}
+	for _, column := range n.columns {
+		names = append(names, column.name)
+		args = append(args, column.value(object))
+	}
+	if err := tx.exec(ctx, n.saveText(names, create), args...); err != nil {
+		if isDuplicate(err) {
+			return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/id", Other: "another " + n.name}
+		}
+		return err
+	}
+	return tx.apply(n.put(object)...)
+}
+
+func (n *noun[T, K]) saveText(names []string, create bool) string {
+	var places, sets []string
+	for i, name := range names {
+		places = append(places, fmt.Sprintf("$%d", i+1))
+		sets = append(sets, fmt.Sprintf("%s = $%d", name, i+1))
+	}
+	if create {
+		return "INSERT INTO " + n.table + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(places, ", ") + ")"
+	}
+	return "UPDATE " + n.table + " SET " + strings.Join(sets[2:], ", ") + " WHERE account_id = $1 AND id = $2"
+}
+
+func accountExists(ctx context.Context, tx *txn, account id.ID) error {
+	found, err := exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
+	if err == nil && !found {
+		err = fmt.Errorf("account %s: %w", account, store.ErrNotFound)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// busyTimeoutMs is how long a statement waits for a lock. The writer is alone, so
+// only a checkpoint or a person with the sqlite3 shell can hold one.
+const busyTimeoutMs = 5000
+
+// checkpointPages is how large the write-ahead log grows before it is copied into
+// the database file. It is four times SQLite's default, so that a group of
+// hundreds of admissions seldom pays for the copy.
+const checkpointPages = 4000
+
+// database is the two pools on one file: one connection that writes, and some
+// that can only read.
+type database struct {
+	path  string
+	write *sql.DB
+	read  *sql.DB
+}
+
+// openDatabase makes the file if there is none, and brings its tables up to date.
+func openDatabase(ctx context.Context, path string) (*database, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	// The file holds the passwords of connections and gateways. SQLite gives the
+	// log beside it the same mode.
+	file, err := os.OpenFile(absolute, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db := &database{path: absolute}
+	if db.write, err = openPool(absolute, false); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db.write); err != nil {
+		return nil, errors.Join(err, db.write.Close())
+	}
+	if db.read, err = openPool(absolute, true); err != nil {
+		return nil, errors.Join(err, db.write.Close())
+	}
+	return db, nil
+}
+
+func (d *database) close() error {
+	return errors.Join(d.read.Close(), d.write.Close())
+}
+
+// openPool opens the file with one connection for writing, or some for reading.
+func openPool(path string, readOnly bool) (*sql.DB, error) {
+	pragmas := []string{
+		"busy_timeout(" + strconv.Itoa(busyTimeoutMs) + ")",
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"foreign_keys(ON)",
+		"wal_autocheckpoint(" + strconv.Itoa(checkpointPages) + ")",
+		"temp_store(MEMORY)",
+	}
+	connections := 1
+	if readOnly {
+		pragmas = append(pragmas, "query_only(ON)")
+		connections = max(4, runtime.NumCPU())
+	} else {
+		pragmas = append(pragmas, "cache_size(-65536)") // 64 MiB
+	}
+	source := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"_pragma": pragmas}.Encode()}
+	pool, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool, nil
+}
+
+// migrate brings the tables up to date.
+func migrate(ctx context.Context, pool *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// querier is a pool, a connection or a transaction of database/sql.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// bind rewrites the placeholders of a query, $1 and so on, to those of SQLite,
+// which are numbered alike: ?1. No query here has a dollar sign for another reason.
+func bind(query string) string { return strings.ReplaceAll(query, "$", "?") }
+
+// isDuplicate says whether a statement broke a unique index or a primary key.
+func isDuplicate(err error) bool {
+	var failed *sqlite.Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	return failed.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || failed.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// isEngineError says whether an error comes from SQLite and not from a rule here.
+func isEngineError(err error) bool {
+	var failed *sqlite.Error
+	return errors.As(err, &failed)
+}
+
+// query runs a query and calls scan for each row.
+func query(ctx context.Context, q querier, scan func(*sql.Rows) error, text string, args ...any) (err error) {
+	rows, err := q.QueryContext(ctx, bind(text), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// exists says whether a query finds a row.
+func exists(ctx context.Context, q querier, text string, args ...any) (bool, error) {
+	var found bool
+	err := q.QueryRowContext(ctx, bind("SELECT EXISTS ("+text+")"), args...).Scan(&found)
+	return found, err
+}

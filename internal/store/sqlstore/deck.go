@@ -1,0 +1,284 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// deckListing joins the account, which says whether the deck is its default.
+var deckListing = listing{
+	table: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
+		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
+	columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
+	fields: withTimes(map[string]field{
+		"id":     {column: "id", kind: kindID},
+		"name":   {column: "name", fold: "name_fold"},
+		"rows":   {column: "row_count", kind: kindInt},
+		"active": {column: "active", kind: kindBool},
+	}),
+}
+
+func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
+	var created, updated int64
+	err = scan(&d.AccountID, &d.ID, &d.Version, &d.Name, &d.Rows, &d.Active, &created, &updated)
+	d.CreatedAt, d.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	return d, err
+}
+
+func readDeck(ctx context.Context, q querier, account, deck id.ID) (store.RateDeck, error) {
+	return scanDeck(q.QueryRowContext(ctx, bind("SELECT "+deckListing.columns+" FROM "+deckListing.table+
+		" WHERE account_id = $1 AND id = $2"), int64(account), int64(deck)).Scan)
+}
+
+// ImportDeck implements store.Decks. The rows are compiled and encoded before the
+// writer sees them, so calls wait only for the chunks to be written.
+func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows []rating.Row) (store.RateDeck, error) {
+	ordered := orderRows(rows)
+	compiled, err := rating.NewDeck(ordered, s.config.Clock())
+	if err != nil {
+		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
+	}
+	chunks := encodeRows(ordered)
+	var deck store.RateDeck
+	err = s.write(ctx, func(tx *txn) error {
+		if err := accountExists(ctx, tx, account); err != nil {
+			return err
+		}
+		key, now := s.config.IDs.Next(), s.now()
+		err := tx.exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
+			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, foldText(name), len(ordered))
+		if err != nil {
+			return err
+		}
+		for i, body := range chunks {
+			first := i * chunkRows
+			err := tx.exec(ctx, "INSERT INTO deck_chunks (account_id, deck_id, first_row, row_count, body) VALUES ($1, $2, $3, $4, $5)",
+				int64(account), int64(key), first, min(chunkRows, len(ordered)-first), body)
+			if err != nil {
+				return err
+			}
+		}
+		if deck, err = readDeck(ctx, tx, account, key); err != nil {
+			return err
+		}
+		return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}})
+	})
+	if err != nil {
+		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
+	}
+	return deck, nil
+}
+
+// Deck implements store.Decks.
+func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+	d, err := readDeck(ctx, s.db.read, account, deck)
+	if err != nil {
+		return store.RateDeck{}, readError("rate deck", deck.String(), err)
+	}
+	return d, nil
+}
+
+// ListDecks implements store.Decks.
+func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (store.Page[store.RateDeck], error) {
+	page := store.Page[store.RateDeck]{Items: []store.RateDeck{}}
+	err := s.reading(ctx, func(tx querier) (err error) {
+		page.Total, err = deckListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+			d, err := scanDeck(rows.Scan)
+			page.Items = append(page.Items, d)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return store.Page[store.RateDeck]{}, fmt.Errorf("list rate decks: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// DeckRows implements store.Decks. Rows can be filtered by prefix and description,
+// with Equal and Contains; their order is that of their prefixes.
+func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query) (store.Page[rating.Row], error) {
+	page := store.Page[rating.Row]{Items: []rating.Row{}}
+	err := s.reading(ctx, func(tx querier) error {
+		d, err := readDeck(ctx, tx, account, deck)
+		if err != nil {
+			return readError("rate deck", deck.String(), err)
+		}
+		if q.Size < 1 || q.Size > maxPageSize {
+			return fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, q.Size, maxPageSize)
+		}
+		if len(q.Sort) > 0 {
+			return fmt.Errorf("sort by %.40q: %w", q.Sort[0].Field, store.ErrUnknownField)
+		}
+		first := int64(max(1, q.Number)-1) * int64(q.Size)
+		if len(q.Filters) == 0 {
+			page.Total = d.Rows
+			page.Items, err = rowsBetween(ctx, tx, account, deck, first, first+int64(q.Size))
+			return err
+		}
+		wanted, err := rowFilter(q.Filters)
+		if err != nil {
+			return err
+		}
+		return eachChunk(ctx, tx, account, deck, func(rows []rating.Row) {
+			for _, row := range rows {
+				if !wanted(&row) {
+					continue
+				}
+				if at := int64(page.Total); at >= first && at < first+int64(q.Size) {
+					page.Items = append(page.Items, row)
+				}
+				page.Total++
+			}
+		})
+	})
+	if err != nil {
+		return store.Page[rating.Row]{}, fmt.Errorf("list rows of rate deck %s: %w", deck, unavailable(err))
+	}
+	return page, nil
+}
+
+func rowFilter(filters []store.Filter) (func(*rating.Row) bool, error) {
+	for _, f := range filters {
+		if f.Field != "prefix" && f.Field != "description" {
+			return nil, fmt.Errorf("filter by %.40q: %w", f.Field, store.ErrUnknownField)
+		}
+		if _, ok := f.Value.(string); !ok || (f.Op != store.Equal && f.Op != store.Contains) {
+			return nil, fmt.Errorf("filter by %s: %w: not a text to equal or contain", f.Field, store.ErrBadValue)
+		}
+	}
+	return func(row *rating.Row) bool {
+		for _, f := range filters {
+			have, want := row.Prefix, f.Value.(string)
+			if f.Field == "description" {
+				have = row.Description
+			}
+			if f.Op == store.Equal && have != want {
+				return false
+			}
+			if f.Op == store.Contains && !strings.Contains(foldText(have), foldText(want)) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+// rowsBetween reads the chunks that hold rows from one number up to another.
+func rowsBetween(ctx context.Context, q querier, account, deck id.ID, from, to int64) ([]rating.Row, error) {
+	found := []rating.Row{}
+	err := query(ctx, q, func(rows *sql.Rows) error {
+		var first int64
+		var body []byte
+		if err := rows.Scan(&first, &body); err != nil {
+			return err
+		}
+		chunk, err := decodeChunk(body)
+		if err != nil {
+			return err
+		}
+		low := min(max(from-first, 0), int64(len(chunk)))
+		high := min(max(to-first, low), int64(len(chunk)))
+		found = append(found, chunk[low:high]...)
+		return nil
+	}, `SELECT first_row, body FROM deck_chunks
+		WHERE account_id = $1 AND deck_id = $2 AND first_row < $3 AND first_row + row_count > $4 ORDER BY first_row`,
+		int64(account), int64(deck), to, from)
+	return found, err
+}
+
+func eachChunk(ctx context.Context, q querier, account, deck id.ID, use func([]rating.Row)) error {
+	return query(ctx, q, func(rows *sql.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		chunk, err := decodeChunk(body)
+		if err == nil {
+			use(chunk)
+		}
+		return err
+	}, "SELECT body FROM deck_chunks WHERE account_id = $1 AND deck_id = $2 ORDER BY first_row", int64(account), int64(deck))
+}
+
+// compileStored compiles a deck from its stored rows.
+func compileStored(ctx context.Context, q querier, account, deck id.ID, at time.Time) (*rating.Deck, error) {
+	var all []rating.Row
+	err := eachChunk(ctx, q, account, deck, func(rows []rating.Row) { all = append(all, rows...) })
+	if err != nil {
+		return nil, fmt.Errorf("read rows of rate deck %s: %w", deck, err)
+	}
+	compiled, err := rating.NewDeck(all, at)
+	if err != nil {
+		return nil, fmt.Errorf("compile rate deck %s: %w", deck, err)
+	}
+	return compiled, nil
+}
+
+// ActivateDeck implements store.Decks.
+func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+	var d store.RateDeck
+	err := s.write(ctx, func(tx *txn) error {
+		if _, err := readDeck(ctx, tx, account, deck); err != nil {
+			return readError("rate deck", deck.String(), err)
+		}
+		a, version, err := readAccount(ctx, tx, account)
+		if err != nil {
+			return err
+		}
+		a.DefaultDeck = deck
+		if err := saveAccount(ctx, tx, &a, version+1); err != nil {
+			return err
+		}
+		err = tx.exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
+			int64(account), int64(deck), s.now().UnixMicro())
+		if err != nil {
+			return err
+		}
+		d, err = readDeck(ctx, tx, account, deck)
+		return err
+	})
+	if err != nil {
+		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
+	}
+	return d, nil
+}
+
+// DeleteDeck implements store.Decks.
+func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+	var d store.RateDeck
+	err := s.write(ctx, func(tx *txn) (err error) {
+		if d, err = readDeck(ctx, tx, account, deck); err != nil {
+			return readError("rate deck", deck.String(), err)
+		}
+		if d.Active {
+			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
+		}
+		err = unused(ctx, tx, "an outbound voice profile",
+			"SELECT 1 FROM profiles WHERE account_id = $1 AND rate_deck_id = $2", int64(account), int64(deck))
+		if err != nil {
+			return err
+		}
+		for _, text := range []string{
+			"DELETE FROM deck_chunks WHERE account_id = $1 AND deck_id = $2",
+			"DELETE FROM rate_decks WHERE account_id = $1 AND id = $2",
+		} {
+			if err := tx.exec(ctx, text, int64(account), int64(deck)); err != nil {
+				return err
+			}
+		}
+		return tx.apply(policy.Change{DropDeck: deck})
+	})
+	if err != nil {
+		return store.RateDeck{}, fmt.Errorf("delete rate deck: %w", err)
+	}
+	return d, nil
+}

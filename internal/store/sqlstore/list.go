@@ -1,0 +1,268 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// kind is what the values of a field are, and how they are stored.
+type kind uint8
+
+const (
+	kindText    kind = iota
+	kindID           // a resource id as digits or as an integer; "" and 0 mean none
+	kindUUID         // its text
+	kindInt          // an integer
+	kindBool         // a bool
+	kindTime         // RFC 3339 or Unix microseconds
+	kindAmount       // decimal dollars or nano-dollars
+	kindNumber       // a phone number, with or without its plus sign
+	kindOutcome      // the word of an outcome
+	kindAddress      // an IP address
+)
+
+// field is a field by which a list can be filtered and sorted.
+type field struct {
+	column string
+	kind   kind
+	// fold is the column with the text in lower case, for Contains. It is "" where
+	// there is none; the text is then plain ASCII, which LIKE folds by itself.
+	fold string
+}
+
+// Limits of a query. The API has its own, lower ones; these keep any caller from
+// making a statement that SQLite refuses.
+const (
+	maxFilters   = 50
+	maxOrders    = 10
+	maxPageSize  = 10_000
+	maxTextBytes = 4096
+)
+
+// listing is a table of which pages are read.
+type listing struct {
+	table   string
+	columns string
+	fields  map[string]field
+}
+
+// read counts the objects that a query selects and scans one page of them.
+func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted store.Query, scan func(*sql.Rows) error) (total int, err error) {
+	if wanted.Size < 1 || wanted.Size > maxPageSize {
+		return 0, fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, wanted.Size, maxPageSize)
+	}
+	where, args, err := l.where(account, wanted.Filters)
+	if err != nil {
+		return 0, err
+	}
+	order, err := l.order(wanted.Sort)
+	if err != nil {
+		return 0, err
+	}
+	count := "SELECT COUNT(*) FROM " + l.table + " WHERE " + where
+	if err := q.QueryRowContext(ctx, bind(count), args...).Scan(&total); err != nil {
+		return 0, err
+	}
+	first := int64(max(1, wanted.Number)-1) * int64(wanted.Size)
+	if first >= int64(total) {
+		return total, nil
+	}
+	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d",
+		l.columns, l.table, where, order, wanted.Size, first)
+	return total, query(ctx, q, scan, text, args...)
+}
+
+// where makes the condition. Only columns of the listing's own table of fields
+// get into the text; every value is an argument.
+func (l *listing) where(account id.ID, filters []store.Filter) (string, []any, error) {
+	if len(filters) > maxFilters {
+		return "", nil, fmt.Errorf("%w: more than %d filters", store.ErrBadValue, maxFilters)
+	}
+	text := "account_id = $1"
+	args := []any{int64(account)}
+	for _, f := range filters {
+		known, ok := l.fields[f.Field]
+		if !ok {
+			return "", nil, fmt.Errorf("filter by %.40q: %w", f.Field, store.ErrUnknownField)
+		}
+		condition, value, err := known.condition(f, len(args)+1)
+		if err != nil {
+			return "", nil, fmt.Errorf("filter by %s: %w", f.Field, err)
+		}
+		text += " AND " + condition
+		args = append(args, value)
+	}
+	return text, args, nil
+}
+
+func (f field) condition(filter store.Filter, place int) (text string, value any, err error) {
+	if filter.Op == store.Contains {
+		return f.contains(filter.Value, place)
+	}
+	operator, ok := map[store.Operator]string{
+		store.Equal: "=", store.AtLeast: ">=", store.AtMost: "<=", store.Below: "<",
+	}[filter.Op]
+	if !ok {
+		return "", nil, fmt.Errorf("%w: operator %d", store.ErrBadValue, filter.Op)
+	}
+	value, err = f.kind.value(filter.Value)
+	return fmt.Sprintf("%s %s $%d", f.column, operator, place), value, err
+}
+
+func (f field) contains(wanted any, place int) (text string, value any, err error) {
+	s, ok := wanted.(string)
+	if !ok || len(s) > maxTextBytes {
+		return "", nil, fmt.Errorf("%w: not a text of at most %d bytes", store.ErrBadValue, maxTextBytes)
+	}
+	column := f.column
+	switch f.kind {
+	case kindText:
+		if f.fold != "" {
+			column, s = f.fold, foldText(s)
+		}
+	case kindAddress:
+	case kindNumber, kindID:
+		column = "CAST(" + f.column + " AS TEXT)"
+		s = strings.TrimPrefix(s, "+")
+	default:
+		return "", nil, fmt.Errorf("%w: the field is not a text", store.ErrBadValue)
+	}
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+	return fmt.Sprintf(`%s LIKE $%d ESCAPE '\'`, column, place), pattern, nil
+}
+
+// foldText is how the *_fold columns are written.
+func foldText(s string) string { return strings.ToLower(s) }
+
+// value converts the value of a filter to what the column holds.
+func (k kind) value(wanted any) (any, error) {
+	switch v := wanted.(type) {
+	case string:
+		if len(v) > maxTextBytes {
+			return nil, fmt.Errorf("%w: a text of over %d bytes", store.ErrBadValue, maxTextBytes)
+		}
+		value, err := k.parse(v)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", store.ErrBadValue, err)
+		}
+		return value, nil
+	case int64:
+		switch k {
+		case kindID, kindInt, kindTime, kindAmount, kindNumber:
+			return v, nil
+		}
+	case bool:
+		if k == kindBool {
+			return v, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %T", store.ErrBadValue, wanted)
+}
+
+func (k kind) parse(text string) (any, error) {
+	switch k {
+	case kindText:
+		return text, nil
+	case kindID:
+		if text == "" {
+			return int64(0), nil
+		}
+		parsed, err := id.Parse(text)
+		return int64(parsed), err
+	case kindUUID:
+		parsed, err := uuid.Parse(text)
+		return parsed[:], err
+	case kindInt:
+		return strconv.ParseInt(text, 10, 64)
+	case kindBool:
+		return strconv.ParseBool(text)
+	case kindTime:
+		parsed, err := time.Parse(time.RFC3339Nano, text)
+		return parsed.UnixMicro(), err
+	case kindAmount:
+		parsed, err := money.Parse(text)
+		return int64(parsed), err
+	case kindNumber:
+		return strconv.ParseInt(strings.TrimPrefix(text, "+"), 10, 64)
+	case kindAddress:
+		parsed, err := netip.ParseAddr(text)
+		return parsed.Unmap().String(), err
+	case kindOutcome:
+		for o := record.OutcomeRefused; o <= record.OutcomeLost; o++ {
+			if o.String() == text {
+				return int64(o), nil
+			}
+		}
+		return nil, fmt.Errorf("no outcome %.40q", text)
+	}
+	return nil, errors.New("field of no kind")
+}
+
+// order makes the order, which the id makes total.
+func (l *listing) order(orders []store.Order) (string, error) {
+	if len(orders) > maxOrders {
+		return "", fmt.Errorf("%w: more than %d orders", store.ErrBadValue, maxOrders)
+	}
+	var text strings.Builder
+	direction := ""
+	for _, o := range orders {
+		known, ok := l.fields[o.Field]
+		if !ok {
+			return "", fmt.Errorf("sort by %.40q: %w", o.Field, store.ErrUnknownField)
+		}
+		direction = ""
+		if o.Descending {
+			direction = " DESC"
+		}
+		text.WriteString(known.column + direction + ", ")
+	}
+	// The id goes the way of the last order, so that newest first is so within
+	// one microsecond too.
+	return text.String() + "id" + direction, nil
+}
+
+// reading runs f in a transaction that sees one state of the database.
+func (s *Store) reading(ctx context.Context, f func(querier) error) error {
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	err = f(tx)
+	return errors.Join(err, tx.Rollback())
+}
+
+// readError wraps the error of a read of one object.
+func readError(what, key string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s %s: %w", what, key, store.ErrNotFound)
+	}
+	return fmt.Errorf("read %s %s: %w", what, key, unavailable(err))
+}
+
+// unavailable marks an error of the database as store.ErrUnavailable. Errors of
+// the store itself and of the caller's context stay as they are.
+func unavailable(err error) error {
+	for _, own := range []error{
+		store.ErrUnavailable, store.ErrBusy, store.ErrNotFound, store.ErrInUse, store.ErrDuplicate,
+		store.ErrNoReference, store.ErrUnknownField, store.ErrBadValue, errCorrupt,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, own) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}

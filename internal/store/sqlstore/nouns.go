@@ -1,0 +1,298 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+func idValue(i id.ID) any { return int64(i) }
+
+// assignID gives a resource the next id.
+func assignID[T any](head func(*T) head[id.ID]) func(context.Context, *txn, *Store, *T) error {
+	return func(_ context.Context, _ *txn, s *Store, object *T) error {
+		*head(object).key = s.config.IDs.Next()
+		return nil
+	}
+}
+
+// withTimes adds the fields that every resource can be filtered and sorted by.
+func withTimes(fields map[string]field) map[string]field {
+	fields["created_at"] = field{column: "created_at", kind: kindTime}
+	fields["updated_at"] = field{column: "updated_at", kind: kindTime}
+	return fields
+}
+
+func profileNoun() *noun[profile.Profile, id.ID] {
+	head := func(p *profile.Profile) head[id.ID] {
+		return head[id.ID]{&p.ID, &p.AccountID, &p.Version, &p.CreatedAt, &p.UpdatedAt}
+	}
+	return &noun[profile.Profile, id.ID]{
+		name: "outbound voice profile", table: "profiles",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: withTimes(map[string]field{
+			"id":                   {column: "id", kind: kindID},
+			"name":                 {column: "name", fold: "name_fold"},
+			"enabled":              {column: "enabled", kind: kindBool},
+			"service_plan":         {column: "service_plan"},
+			"traffic_type":         {column: "traffic_type"},
+			"usage_payment_method": {column: "usage_payment_method"},
+			"billing_group_id":     {column: "billing_group_id", kind: kindUUID},
+			"rate_deck_id":         {column: "rate_deck_id", kind: kindID},
+		}),
+		columns: []column[profile.Profile]{
+			{"name", func(p *profile.Profile) any { return p.Name }},
+			{"name_fold", func(p *profile.Profile) any { return foldText(p.Name) }},
+			{"enabled", func(p *profile.Profile) any { return p.Enabled }},
+			{"service_plan", func(p *profile.Profile) any { return p.ServicePlan }},
+			{"traffic_type", func(p *profile.Profile) any { return p.TrafficType }},
+			{"usage_payment_method", func(p *profile.Profile) any { return p.UsagePaymentMethod }},
+			{"billing_group_id", func(p *profile.Profile) any { return uuidOrNull(p.BillingGroupID) }},
+			{"rate_deck_id", func(p *profile.Profile) any { return int64(p.RateDeckID) }},
+		},
+		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {
+			if p.BillingGroupID != nil {
+				err := refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id", p.BillingGroupID.String())
+				if err != nil {
+					return err
+				}
+			}
+			return referID(ctx, tx, "rate_decks", p.AccountID, p.RateDeckID, "/rate_deck_id")
+		},
+		removable: func(ctx context.Context, tx *txn, p *profile.Profile) error {
+			for _, user := range []struct{ table, name string }{
+				{"ip_connections", "an IP connection"}, {"credential_connections", "a credential connection"},
+			} {
+				err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1 AND profile_id = $2",
+					int64(p.AccountID), int64(p.ID))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		put: func(p *profile.Profile) []policy.Change { return []policy.Change{{PutProfile: p}} },
+		drop: func(_ context.Context, _ *txn, p *profile.Profile) ([]policy.Change, error) {
+			return []policy.Change{{DropProfile: p.ID}}, nil
+		},
+	}
+}
+
+// connectionFields are those of every kind of connection.
+func connectionFields(more map[string]field) map[string]field {
+	fields := withTimes(map[string]field{
+		"id":                        {column: "id", kind: kindID},
+		"connection_name":           {column: "connection_name", fold: "connection_name_fold"},
+		"active":                    {column: "active", kind: kindBool},
+		"outbound_voice_profile_id": {column: "profile_id", kind: kindID},
+	})
+	for name, f := range more {
+		fields[name] = f
+	}
+	return fields
+}
+
+const profileField = "/outbound/outbound_voice_profile_id"
+
+func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
+	type T = connection.IPConnection
+	head := func(c *T) head[id.ID] {
+		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "IP connection", table: "ip_connections",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: connectionFields(nil),
+		columns: []column[T]{
+			{"connection_name", func(c *T) any { return c.ConnectionName }},
+			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
+			{"active", func(c *T) any { return c.Active }},
+			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
+			{"discriminator", func(c *T) any { return discriminator(c) }},
+		},
+		check: func(ctx context.Context, tx *txn, c *T) error {
+			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+			if err != nil {
+				return err
+			}
+			return checkSharedAddresses(ctx, tx, c)
+		},
+		put:  func(c *T) []policy.Change { return []policy.Change{{PutIPConn: c}} },
+		drop: dropIPConnection,
+	}
+}
+
+// dropIPConnection deletes the connection's addresses with it: an address that
+// belongs to nobody would keep another account from using it.
+func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) (changes []policy.Change, err error) {
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		var ip id.ID
+		err := rows.Scan(&ip)
+		changes = append(changes, policy.Change{DropIP: ip})
+		return err
+	}, "SELECT id FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
+	if err != nil {
+		return nil, err
+	}
+	err = tx.exec(ctx, "DELETE FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
+	return append(changes, policy.Change{DropConnection: c.ID}), err
+}
+
+func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
+	type T = connection.CredentialConnection
+	head := func(c *T) head[id.ID] {
+		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "credential connection", table: "credential_connections",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: connectionFields(map[string]field{
+			"user_name": {column: "user_name", fold: "user_name_fold"},
+		}),
+		columns: []column[T]{
+			{"connection_name", func(c *T) any { return c.ConnectionName }},
+			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
+			{"active", func(c *T) any { return c.Active }},
+			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
+			{"user_name", func(c *T) any { return c.UserName }},
+			{"user_name_fold", func(c *T) any { return foldText(c.UserName) }},
+		},
+		check: func(ctx context.Context, tx *txn, c *T) error {
+			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+			if err != nil {
+				return err
+			}
+			// Of any account: a SIP request names none.
+			taken, err := exists(ctx, tx, "SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2",
+				c.UserName, int64(c.ID))
+			if err == nil && taken {
+				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/user_name", Other: "another credential connection"}
+			}
+			return err
+		},
+		put: func(c *T) []policy.Change { return []policy.Change{{PutCredential: c}} },
+		drop: func(_ context.Context, _ *txn, c *T) ([]policy.Change, error) {
+			return []policy.Change{{DropConnection: c.ID}}, nil
+		},
+	}
+}
+
+func ipNoun() *noun[connection.IP, id.ID] {
+	type T = connection.IP
+	head := func(ip *T) head[id.ID] {
+		return head[id.ID]{&ip.ID, &ip.AccountID, &ip.Version, &ip.CreatedAt, &ip.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "IP", table: "ips",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: withTimes(map[string]field{
+			"id":            {column: "id", kind: kindID},
+			"connection_id": {column: "connection_id", kind: kindID},
+			"ip_address":    {column: "ip_address", kind: kindAddress},
+			"port":          {column: "port", kind: kindInt},
+		}),
+		columns: []column[T]{
+			{"connection_id", func(ip *T) any { return int64(ip.ConnectionID) }},
+			{"ip_address", func(ip *T) any { return ip.IPAddress.Unmap().String() }},
+			{"port", func(ip *T) any { return int64(ip.Port) }},
+		},
+		check: func(ctx context.Context, tx *txn, ip *T) error {
+			err := referID(ctx, tx, "ip_connections", ip.AccountID, ip.ConnectionID, "/connection_id")
+			if err != nil {
+				return err
+			}
+			return checkSharedAddress(ctx, tx, ip)
+		},
+		put: func(ip *T) []policy.Change { return []policy.Change{{PutIP: ip}} },
+		drop: func(_ context.Context, _ *txn, ip *T) ([]policy.Change, error) {
+			return []policy.Change{{DropIP: ip.ID}}, nil
+		},
+	}
+}
+
+func gatewayNoun() *noun[routing.Gateway, id.ID] {
+	type T = routing.Gateway
+	head := func(g *T) head[id.ID] {
+		return head[id.ID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "gateway", table: "gateways",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: withTimes(map[string]field{
+			"id":       {column: "id", kind: kindID},
+			"name":     {column: "name", fold: "name_fold"},
+			"enabled":  {column: "enabled", kind: kindBool},
+			"priority": {column: "priority", kind: kindInt},
+		}),
+		columns: []column[T]{
+			{"name", func(g *T) any { return g.Name }},
+			{"name_fold", func(g *T) any { return foldText(g.Name) }},
+			{"enabled", func(g *T) any { return g.Enabled }},
+			{"priority", func(g *T) any { return int64(g.Priority) }},
+		},
+		check: func(context.Context, *txn, *T) error { return nil },
+		put:   func(g *T) []policy.Change { return []policy.Change{{PutGateway: g}} },
+		drop: func(_ context.Context, _ *txn, g *T) ([]policy.Change, error) {
+			return []policy.Change{{DropGateway: g}}, nil
+		},
+	}
+}
+
+func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
+	type T = store.BillingGroup
+	return &noun[T, uuid.UUID]{
+		name: "billing group", table: "billing_groups",
+		head: func(g *T) head[uuid.UUID] {
+			return head[uuid.UUID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
+		},
+		keyValue: func(key uuid.UUID) any { return key[:] },
+		assign:   assignBillingGroup,
+		fields: withTimes(map[string]field{
+			"id":   {column: "id", kind: kindUUID},
+			"name": {column: "name", fold: "name_fold"},
+		}),
+		columns: []column[T]{
+			{"name", func(g *T) any { return g.Name }},
+			{"name_fold", func(g *T) any { return foldText(g.Name) }},
+		},
+		check: func(context.Context, *txn, *T) error { return nil },
+		removable: func(ctx context.Context, tx *txn, g *T) error {
+			return unused(ctx, tx, "an outbound voice profile",
+				"SELECT 1 FROM profiles WHERE account_id = $1 AND billing_group_id = $2", int64(g.AccountID), g.ID[:])
+		},
+		put: func(*T) []policy.Change { return nil },
+		drop: func(context.Context, *txn, *T) ([]policy.Change, error) {
+			return nil, nil
+		},
+		removed: func(g *T, at time.Time) { g.DeletedAt = &at },
+	}
+}
+
+// assignBillingGroup keeps the id and the organisation of a group that was made
+// elsewhere.
+func assignBillingGroup(ctx context.Context, tx *txn, _ *Store, g *store.BillingGroup) error {
+	if g.ID == uuid.Nil {
+		made, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		g.ID = made
+	}
+	if g.OrganizationID == uuid.Nil {
+		account, _, err := readAccount(ctx, tx, g.AccountID)
+		if err != nil {
+			return err
+		}
+		g.OrganizationID = account.OrganizationID
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+// Package sqlstore keeps everything of Tollgate in SQLite.
+//
+// One goroutine writes. It takes admission commands and writes of configuration
+// from one queue, runs as many as are waiting in one transaction, and answers them
+// when that is durable. So a commit is paid for by hundreds of calls, every
+// command sees the configuration that was written before it, and nothing that was
+// answered is lost. Reads have connections of their own and never wait for it.
+//
+// The ledger is in memory, in an admission.State, and its changes are in the
+// transaction. When a commit fails nobody can say whether it has persisted, so
+// the memory is given up and built again from the database.
+//
+// A command that names a call by an id that was used before is answered from the
+// call's lease or, when the call has ended, from its record: Reserve as well.
+//
+// Passwords of connections and gateways are stored as they are, in a file that
+// only its owner can read: digest authentication needs them.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Defaults of Config.
+const (
+	// DefaultGroupSize bounds a transaction, and so how long its first command
+	// waits for its last: some milliseconds.
+	DefaultGroupSize = 512
+	// DefaultQueueLength is what is written in well under a second. More waiting
+	// would only make calls answer late instead of being refused at once.
+	DefaultQueueLength = 8192
+)
+
+// tickInterval is how often leases are looked through for expired ones, and decks
+// for prices that have taken effect.
+const tickInterval = time.Second
+
+// Config says where a store is and what it works with. Path, Live, Clock, IDs and
+// Owner are needed.
+type Config struct {
+	Path   string           // the database file; it is made if there is none
+	Live   *policy.Live     // where the policy in force is published
+	Clock  func() time.Time // the time of day
+	IDs    *id.Source
+	Owner  uuid.UUID // this process: calls of any other owner end when the store is opened
+	Logger *slog.Logger
+
+	GroupSize   int // commands in one transaction at most; 0 means DefaultGroupSize
+	QueueLength int // commands waiting at most; 0 means DefaultQueueLength
+
+	// Ticks drives the expiry of leases and the recompiling of decks; nil means
+	// once a second.
+	Ticks <-chan time.Time
+	// AroundCommit is called in the place of every commit of the writer, to fail it
+	// on purpose before or after it has persisted; nil means just to commit.
+	AroundCommit func(commit func() error) error
+}
+
+// Store implements store.Store.
+type Store struct {
+	config  Config
+	live    *policy.Live
+	log     *slog.Logger
+	db      *database
+	lock    *os.File
+	orphans [][]byte
+
+	mu     sync.RWMutex // guards closed, and queue against being closed while sent to
+	closed bool
+	queue  chan *work
+
+	stopTicks chan struct{}
+	ended     sync.WaitGroup // the store's goroutines
+	ticking   sync.WaitGroup
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the database, publishes the policy that it holds, and ends the calls
+// of processes that are no more. It fails when another process has it open.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	if config.GroupSize <= 0 {
+		config.GroupSize = DefaultGroupSize
+	}
+	if config.QueueLength <= 0 {
+		config.QueueLength = DefaultQueueLength
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		config: config, live: config.Live, log: config.Logger,
+		queue: make(chan *work, config.QueueLength), stopTicks: make(chan struct{}),
+	}
+	var err error
+	if s.lock, err = lockFile(config.Path + ".lock"); err != nil {
+		return nil, err
+	}
+	if s.db, err = openDatabase(ctx, config.Path); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	w := &writer{store: s, snapshot: config.Live.Snapshot(), stale: true}
+	if err := w.ready(); err != nil {
+		w.disconnect()
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.db.close(), s.lock.Close())
+	}
+	s.ended.Go(func() {
+		w.run(s.queue, config.GroupSize)
+		w.disconnect()
+	})
+	result, err := s.Do(ctx, admission.ExpireOwners{Keep: config.Owner})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: end the calls of dead processes: %w", err), s.Close())
+	}
+	s.orphans = result.Teardowns
+	s.ticking.Go(s.tick)
+	return s, nil
+}
+
+// Orphans returns the notes of the answered calls that Open found without an
+// owner, from which the gateway can still end them.
+func (s *Store) Orphans() [][]byte { return s.orphans }
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+
+	close(s.stopTicks)
+	s.ticking.Wait()
+	close(s.queue) // nobody sends any more: closed is set
+	s.ended.Wait()
+	return errors.Join(s.db.close(), s.lock.Close())
+}
+
+// submit queues work, or says why not.
+func (s *Store) submit(w *work) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return fmt.Errorf("%w: closed", store.ErrUnavailable)
+	}
+	select {
+	case s.queue <- w:
+		return nil
+	default:
+		return store.ErrBusy
+	}
+}
+
+// Submit implements store.Ledger.
+func (s *Store) Submit(command admission.Command, done func(admission.Result, error)) {
+	if err := s.submit(&work{command: command, done: done}); err != nil {
+		done(admission.Result{}, err)
+	}
+}
+
+// Do implements store.Ledger.
+func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Result, error) {
+	type answer struct {
+		result admission.Result
+		err    error
+	}
+	answered := make(chan answer, 1)
+	s.Submit(command, func(result admission.Result, err error) { answered <- answer{result, err} })
+	select {
+	case a := <-answered:
+		return a.result, a.err
+	case <-ctx.Done():
+		return admission.Result{}, ctx.Err()
+	}
+}
+
+// write runs a write of configuration in the writer and waits until it is durable
+// and in force. When ctx ends first it may still take effect.
+func (s *Store) write(ctx context.Context, f func(*txn) error) error {
+	w := &work{write: f, answered: make(chan error, 1)}
+	if err := s.submit(w); err != nil {
+		return err
+	}
+	select {
+	case err := <-w.answered:
+		if isEngineError(err) && !errors.Is(err, store.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// now is the time as it is stored.
+func (s *Store) now() time.Time { return time.UnixMicro(s.config.Clock().UnixMicro()).UTC() }
+
+// Ping implements store.Store. It writes the time, since a transaction without
+// changes would succeed on a full disk too.
+func (s *Store) Ping(ctx context.Context) error {
+	err := s.write(ctx, func(tx *txn) error {
+		return tx.exec(ctx, "INSERT INTO pings (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
+			s.now().UnixMicro())
+	})
+	if err != nil {
+		return fmt.Errorf("ping store: %w", err)
+	}
+	return nil
+}
+
+// Decision implements store.Decisions.
+func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
+	var encoded []byte
+	// A call that ends between the two reads would be missed without a transaction.
+	err := s.reading(ctx, func(tx querier) error {
+		l, err := scanLease(tx.QueryRowContext(ctx, bind("SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2"),
+			int64(account), decision[:]).Scan)
+		if err == nil {
+			encoded = l.Decision
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		r, err := scanRecord(tx.QueryRowContext(ctx, bind("SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2"),
+			int64(account), decision[:]).Scan)
+		if err == nil {
+			encoded = r.Decision
+		}
+		return err
+	})
+	if err != nil {
+		return admission.Decision{}, readError("decision", decision.String(), err)
+	}
+	d, err := admission.DecodeDecision(encoded)
+	if err != nil {
+		return admission.Decision{}, fmt.Errorf("read decision %s: %w: %w", decision, errCorrupt, err)
+	}
+	return d, nil
+}
+
+// SpendToday implements store.Store.
+func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
+	var spend admission.Spend
+	day := record.DayOf(s.config.Clock().UnixMicro())
+	err := s.db.read.QueryRowContext(ctx, bind(`SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
+		FROM profiles AS p
+		LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
+		WHERE p.account_id = $1 AND p.id = $2`), int64(account), int64(profile), int64(day)).
+		Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+	if err != nil {
+		return admission.Spend{}, readError("outbound voice profile", profile.String(), err)
+	}
+	return spend, nil
+}
+
+// LiveCalls implements store.Store.
+func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
+	calls := []store.LiveCall{}
+	now := s.config.Clock().UnixMicro()
+	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+		l, err := scanLease(rows.Scan)
+		if err != nil {
+			return err
+		}
+		call := store.LiveCall{Lease: *l}
+		if l.AnsweredMicros != 0 {
+			call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
+		}
+		calls = append(calls, call)
+		return nil
+	}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
+	if err != nil {
+		return nil, fmt.Errorf("list live calls: %w", unavailable(err))
+	}
+	return calls, nil
+}
+
+// CountByProfile implements store.Connections.
+func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error) {
+	counts := make(map[id.ID]int, len(profiles))
+	for _, p := range profiles {
+		var n int
+		err := s.db.read.QueryRowContext(ctx, bind(`SELECT
+			(SELECT COUNT(*) FROM ip_connections WHERE account_id = $1 AND profile_id = $2) +
+			(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2)`),
+			int64(account), int64(p)).Scan(&n)
+		if err != nil {
+			return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))
+		}
+		counts[p] = n
+	}
+	return counts, nil
+}
+
+// Profiles implements store.Store.
+func (s *Store) Profiles() store.Collection[profile.Profile, id.ID] {
+	return &collection[profile.Profile, id.ID]{s, profileNoun()}
+}
+
+// IPConnections implements store.Store.
+func (s *Store) IPConnections() store.Collection[connection.IPConnection, id.ID] {
+	return &collection[connection.IPConnection, id.ID]{s, ipConnectionNoun()}
+}
+
+// CredentialConnections implements store.Store.
+func (s *Store) CredentialConnections() store.Collection[connection.CredentialConnection, id.ID] {
+	return &collection[connection.CredentialConnection, id.ID]{s, credentialConnectionNoun()}
+}
+
+// IPs implements store.Store.
+func (s *Store) IPs() store.Collection[connection.IP, id.ID] {
+	return &collection[connection.IP, id.ID]{s, ipNoun()}
+}
+
+// Gateways implements store.Store.
+func (s *Store) Gateways() store.Collection[routing.Gateway, id.ID] {
+	return &collection[routing.Gateway, id.ID]{s, gatewayNoun()}
+}
+
+// BillingGroups implements store.Store.
+func (s *Store) BillingGroups() store.Collection[store.BillingGroup, uuid.UUID] {
+	return &collection[store.BillingGroup, uuid.UUID]{s, billingGroupNoun()}
+}

@@ -1,0 +1,68 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// tick does what is due by the clock until the store is closed.
+func (s *Store) tick() {
+	ticks := s.config.Ticks
+	if ticks == nil {
+		ticker := time.NewTicker(tickInterval)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		select {
+		case <-s.stopTicks:
+			return
+		case <-ticks:
+		}
+		if _, err := s.Do(ctx, admission.Expire{}); err != nil && !s.isClosed() {
+			s.log.Warn("expire leases; trying again at the next tick", "error", err)
+		}
+		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
+			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
+		}
+	}
+}
+
+func (s *Store) isClosed() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.closed
+}
+
+// refreshDecks compiles the decks anew in which a price has taken effect. It is
+// done outside the writer; only the swap of the pointer is the writer's.
+func (s *Store) refreshDecks(ctx context.Context) error {
+	now := s.config.Clock()
+	due, err := s.outdated(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		rates, err := compileStored(ctx, s.db.read, d.Account, d.ID, now)
+		if err != nil {
+			return err
+		}
+		err = s.write(ctx, func(tx *txn) error {
+			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
+				return readError("rate deck", d.ID.String(), err)
+			}
+			return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
+		})
+		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
+			return err
+		}
+	}
+	return nil
+}

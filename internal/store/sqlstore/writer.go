@@ -1,0 +1,311 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// work is one thing for the writer: an admission command or a write of
+// configuration. Exactly one of command and write is set.
+type work struct {
+	command admission.Command
+	done    func(admission.Result, error)
+
+	write    func(*txn) error
+	answered chan error // has room for one
+
+	result admission.Result
+	err    error
+}
+
+func (w *work) answer(err error) {
+	if w.write != nil {
+		w.answered <- err
+		return
+	}
+	w.done(w.result, err)
+}
+
+// writer owns the one connection that writes, the admission state, and the policy
+// snapshot that is in force. All of its fields belong to its goroutine.
+type writer struct {
+	store  *Store
+	conn   *sql.Conn
+	insert map[string]*bulk
+
+	state    *admission.State // nil when it must be built again from the database
+	snapshot *policy.Snapshot // as committed
+	stale    bool             // the snapshot may be behind the database
+	accounts map[id.ID]id.ID  // of the profiles that have spends or callee counts
+}
+
+// txn is what a write of configuration works with: the open transaction, and the
+// policy as the writes before it in the same transaction have made it.
+type txn struct {
+	querier
+	snapshot *policy.Snapshot
+}
+
+// exec runs a statement.
+func (t *txn) exec(ctx context.Context, text string, args ...any) error {
+	_, err := t.ExecContext(ctx, bind(text), args...)
+	return err
+}
+
+// apply puts changes of the policy in force for whatever comes after in this
+// transaction, and for everybody once it has committed.
+func (t *txn) apply(changes ...policy.Change) error {
+	next, err := t.snapshot.With(changes...)
+	if err != nil {
+		return err
+	}
+	t.snapshot = next
+	return nil
+}
+
+// run commits groups until the queue is closed and empty.
+func (w *writer) run(queue <-chan *work, groupSize int) {
+	group := make([]*work, 0, groupSize)
+	for first := range queue {
+		group = append(group[:0], first)
+	fill:
+		for len(group) < groupSize {
+			select {
+			case next, open := <-queue:
+				if !open {
+					break fill
+				}
+				group = append(group, next)
+			default:
+				break fill
+			}
+		}
+		w.commitGroup(group)
+		clear(group)
+	}
+}
+
+// commitGroup runs a group in one transaction and answers it. Nobody is answered
+// before the transaction is durable and its policy is in force.
+func (w *writer) commitGroup(group []*work) {
+	err := w.ready()
+	if err == nil {
+		err = w.tryGroup(group)
+	}
+	if err != nil {
+		w.store.log.Error("transaction failed", "error", err, "size", len(group))
+		w.recover(group)
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	for _, one := range group {
+		if err != nil {
+			one.result = admission.Result{}
+			one.answer(err)
+			continue
+		}
+		one.answer(one.err)
+	}
+}
+
+// tryGroup returns an error when nothing of the group may be taken for durable.
+func (w *writer) tryGroup(group []*work) error {
+	ctx := context.Background() // a transaction is never given up halfway
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := w.remember(ctx, group); err != nil {
+		return fmt.Errorf("look for repeated commands: %w", err)
+	}
+	tx := &txn{querier: w.conn, snapshot: w.snapshot}
+	for _, one := range group {
+		if one.write == nil {
+			one.result = w.apply(tx.snapshot, one.command)
+		} else if err := w.configure(ctx, tx, one); err != nil {
+			return err
+		}
+	}
+	w.state.Forget()
+	if err := w.writeChanges(ctx, w.state.TakeChanges()); err != nil {
+		return err
+	}
+	commit := func() error {
+		_, err := w.conn.ExecContext(ctx, "COMMIT")
+		return err
+	}
+	if around := w.store.config.AroundCommit; around != nil {
+		inner := commit
+		commit = func() error { return around(inner) }
+	}
+	if err := commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if tx.snapshot != w.snapshot {
+		w.snapshot = tx.snapshot
+		w.store.live.Publish(w.snapshot)
+	}
+	return nil
+}
+
+// apply carries out a command. What ends in this group is remembered for the rest
+// of it, since its record is not in the database yet.
+func (w *writer) apply(snapshot *policy.Snapshot, command admission.Command) admission.Result {
+	result := w.state.Apply(snapshot, command, w.store.config.Clock())
+	if result.Record != nil {
+		w.state.Remember(result.Record)
+	}
+	for _, r := range result.Expired {
+		w.state.Remember(r)
+	}
+	if reserve, ok := command.(admission.Reserve); ok {
+		if l := w.state.Lease(reserve.Call.ID); l != nil {
+			w.accounts[l.Profile] = l.Account
+		}
+	}
+	return result
+}
+
+// configure runs a write of configuration in a savepoint of its own, so that one
+// that fails leaves nothing behind and harms no other of the group.
+func (w *writer) configure(ctx context.Context, tx *txn, one *work) error {
+	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT configuration"); err != nil {
+		return fmt.Errorf("set savepoint: %w", err)
+	}
+	before := tx.snapshot
+	one.err = one.write(tx)
+	end := "RELEASE configuration"
+	if one.err != nil {
+		tx.snapshot = before
+		end = "ROLLBACK TO configuration; RELEASE configuration"
+	}
+	// When SQLite itself gave the transaction up, as on a full disk, there is no
+	// savepoint any more and this fails too.
+	if _, err := w.conn.ExecContext(ctx, end); err != nil {
+		return fmt.Errorf("end savepoint: %w", errors.Join(err, one.err))
+	}
+	return nil
+}
+
+// remember tells the state about the ended calls that commands of the group name.
+// Reserve is looked up too: its ids come from outside, and one that was used
+// before must have its first answer again, not a second call.
+func (w *writer) remember(ctx context.Context, group []*work) error {
+	var unknown []uuid.UUID
+	for _, one := range group {
+		call, ok := callOf(one.command)
+		if ok && !w.state.Knows(call) {
+			unknown = append(unknown, call)
+		}
+	}
+	ended, err := w.findEnded(ctx, unknown)
+	if err != nil {
+		return err
+	}
+	for _, call := range ended {
+		r, err := scanRecord(w.conn.QueryRowContext(ctx,
+			bind("SELECT "+recordColumns+" FROM call_records WHERE id = $1"), call[:]).Scan)
+		if err == nil {
+			err = addSlices(ctx, w.conn, []*record.Call{r})
+		}
+		if err != nil {
+			return err
+		}
+		w.state.Remember(r)
+	}
+	return nil
+}
+
+// callOf is the call that a command names.
+func callOf(command admission.Command) (call uuid.UUID, ok bool) {
+	switch c := command.(type) {
+	case admission.Reserve:
+		return c.Call.ID, true
+	case admission.Answer:
+		return c.ID, true
+	case admission.Renew:
+		return c.ID, true
+	case admission.Settle:
+		return c.ID, true
+	case admission.Release:
+		return c.ID, true
+	}
+	return uuid.UUID{}, false
+}
+
+// recover ends what is left of a failed transaction. Its commit may have
+// persisted all the same, so what is in memory is given up.
+func (w *writer) recover(group []*work) {
+	w.state = nil
+	for _, one := range group {
+		if one.write != nil {
+			w.stale = true
+		}
+	}
+	if err := w.ready(); err != nil {
+		w.store.log.Error("ledger cannot be read back; refusing all commands", "error", err)
+	}
+}
+
+// ready makes sure of a connection and of a state that is what the database has.
+func (w *writer) ready() error {
+	if w.state != nil {
+		return nil
+	}
+	ctx := context.Background()
+	if err := w.connect(ctx); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if w.stale {
+		snapshot, err := loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Clock())
+		if err != nil {
+			return fmt.Errorf("load policy: %w", err)
+		}
+		w.snapshot, w.stale = snapshot, false
+		w.store.live.Publish(snapshot)
+	}
+	state, accounts, err := loadState(ctx, w.conn, w.store.config.Clock())
+	if err != nil {
+		return fmt.Errorf("load ledger: %w", err)
+	}
+	w.state, w.accounts = state, accounts
+	return nil
+}
+
+// connect gives up the connection, and with it whatever transaction is open on
+// it, and takes a new one.
+func (w *writer) connect(ctx context.Context) error {
+	w.disconnect()
+	conn, err := w.store.db.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	w.conn, w.insert = conn, make(map[string]*bulk)
+	return nil
+}
+
+// disconnect closes the connection for good instead of giving it back to the pool.
+func (w *writer) disconnect() {
+	if w.conn == nil {
+		return
+	}
+	for _, b := range w.insert {
+		b.close()
+	}
+	err := w.conn.Raw(func(any) error { return errDiscard })
+	if err != nil && !errors.Is(err, errDiscard) && !errors.Is(err, sql.ErrConnDone) {
+		w.store.log.Warn("close connection", "error", err)
+	}
+	if err := w.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		w.store.log.Warn("close connection", "error", err)
+	}
+	w.conn = nil
+}
