@@ -1,0 +1,165 @@
+package phone
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// One RTP packet of PCMU (RFC 3551 section 4.5.14): 20 ms are 160 samples of one byte.
+const (
+	packetTime    = 20 * time.Millisecond
+	packetSamples = 160
+	rtpHeader     = 12
+	pcmuSilence   = 0xff
+)
+
+// audio is an RTP port. It counts what arrives, and from start on sends silence.
+type audio struct {
+	conn           net.PacketConn
+	local          netip.AddrPort
+	remote         atomic.Pointer[net.UDPAddr]
+	sent, received atomic.Int64
+	stopped        chan struct{}
+	once           sync.Once
+	started        bool
+	workers        sync.WaitGroup
+}
+
+func openAudio(open ListenFunc, ip netip.Addr) (*audio, error) {
+	conn, local, err := listen(open, netip.AddrPortFrom(ip, 0).String())
+	if err != nil {
+		return nil, fmt.Errorf("audio: %w", err)
+	}
+	a := &audio{conn: conn, local: local, stopped: make(chan struct{})}
+	a.workers.Go(a.count)
+	return a, nil
+}
+
+func (a *audio) count() {
+	buffer := make([]byte, maxDatagramBytes)
+	for {
+		n, _, err := a.conn.ReadFrom(buffer)
+		select {
+		case <-a.stopped:
+			return
+		default:
+		}
+		if err == nil && n >= rtpHeader {
+			a.received.Add(1)
+		}
+	}
+}
+
+// start sends silence to where an SDP description says, or turns it there.
+func (a *audio) start(description []byte) {
+	if a == nil {
+		return
+	}
+	remote, ok := audioAddress(description)
+	if !ok {
+		return
+	}
+	a.remote.Store(net.UDPAddrFromAddrPort(remote))
+	if !a.started {
+		a.started = true
+		a.workers.Go(a.play)
+	}
+}
+
+func (a *audio) play() {
+	packet := make([]byte, rtpHeader+packetSamples)
+	_, _ = rand.Read(packet[2:rtpHeader]) // random sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
+	packet[0] = 2 << 6                    // version 2, payload type 0 is PCMU
+	for i := rtpHeader; i < len(packet); i++ {
+		packet[i] = pcmuSilence
+	}
+	sequence, clock := binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:])
+	ticker := time.NewTicker(packetTime)
+	defer ticker.Stop()
+	for {
+		if _, err := a.conn.WriteTo(packet, a.remote.Load()); err == nil {
+			a.sent.Add(1)
+		}
+		sequence, clock = sequence+1, clock+packetSamples
+		binary.BigEndian.PutUint16(packet[2:], sequence)
+		binary.BigEndian.PutUint32(packet[4:], clock)
+		select {
+		case <-ticker.C:
+		case <-a.stopped:
+			return
+		}
+	}
+}
+
+// stop closes the port and waits for the goroutines.
+func (a *audio) stop() {
+	if a == nil {
+		return
+	}
+	a.once.Do(func() {
+		close(a.stopped)
+		_ = a.conn.Close()
+	})
+	a.workers.Wait()
+}
+
+func (a *audio) counts() (sent, received int64) {
+	if a == nil {
+		return 0, 0
+	}
+	return a.sent.Load(), a.received.Load()
+}
+
+// description is the SDP of this port: PCMU only (RFC 8866). Without a port it is
+// the discard port and inactive.
+func (a *audio) description(ip netip.Addr, version int) string {
+	port, direction := 9, "inactive"
+	if a != nil {
+		port, direction = int(a.local.Port()), "sendrecv"
+	}
+	family := "IP4"
+	if ip.Is6() {
+		family = "IP6"
+	}
+	return fmt.Sprintf("v=0\r\no=- 1 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n"+
+		"m=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=%s\r\n",
+		version, family, ip, family, ip, port, direction)
+}
+
+// audioAddress finds where a description wants the audio of its first stream.
+func audioAddress(description []byte) (netip.AddrPort, bool) {
+	var address string
+	var port uint64
+	for line := range strings.Lines(string(description)) {
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "m=") && port != 0:
+			return joinAddress(address, port) // the next stream
+		case strings.HasPrefix(line, "m=audio ") && len(fields) > 1:
+			number, err := strconv.ParseUint(fields[1], 10, 16)
+			if err != nil {
+				return netip.AddrPort{}, false
+			}
+			port = number
+		case strings.HasPrefix(line, "c=IN ") && len(fields) == 3:
+			address = fields[2] // of the session, or of the stream, which comes later
+		}
+	}
+	return joinAddress(address, port)
+}
+
+func joinAddress(address string, port uint64) (netip.AddrPort, bool) {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || port == 0 || ip.IsUnspecified() || ip.IsMulticast() {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), true
+}
