@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -158,7 +159,10 @@ func toFailure(err error) *failure {
 		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	case errors.Is(err, store.ErrNoReference):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
-	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable):
+	case errors.Is(err, store.ErrBadValue):
+		return fail(http.StatusUnprocessableEntity, codeFilter, "A filter has a value that its field cannot have.")
+	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The database does not answer now. Try again.")
 		f.header = http.Header{"Retry-After": {retryAfterSecs}}
 		f.underlying = err

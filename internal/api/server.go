@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -71,21 +72,30 @@ func New(c Config) http.Handler {
 	return s
 }
 
-// route registers every operation, and beside it the answer to other methods on
-// its path, so that all answers have the API's form.
+// route registers every path. Methods are told apart here and not by the router,
+// so that the answer to a wrong one has the API's form.
 func (s *server) route() {
-	methods := map[string][]string{}
+	paths := map[string]map[string]*operation{}
 	for i := range s.operations {
 		op := &s.operations[i]
-		methods[op.path] = append(methods[op.path], op.method)
-		s.mux.HandleFunc(op.method+" "+op.path, func(w http.ResponseWriter, r *http.Request) { s.serve(op, w, r) })
+		if paths[op.path] == nil {
+			paths[op.path] = map[string]*operation{}
+		}
+		paths[op.path][op.method] = op
 	}
-	for pattern, allowed := range methods {
-		slices.Sort(allowed)
-		list := strings.Join(allowed, ", ")
+	for pattern, methods := range paths {
+		allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use %s.", excerpt(r.Method), list)
-			f.header = http.Header{"Allow": {list}}
+			method := r.Method
+			if method == http.MethodHead {
+				method = http.MethodGet // the server leaves the body out
+			}
+			if op, ok := methods[method]; ok {
+				s.serve(op, w, r)
+				return
+			}
+			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use %s.", excerpt(r.Method), allowed)
+			f.header = http.Header{"Allow": {allowed}}
 			writeFailure(w, scopeOf(r).requestID, f)
 		})
 	}
