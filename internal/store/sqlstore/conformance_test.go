@@ -1,0 +1,25 @@
+package sqlstore_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t testing.TB, o storetest.Options) store.Store {
+		t.Helper()
+		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
+			Path: filepath.Join(o.Dir, "tollgate.db"), Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
+			GroupSize: o.GroupSize, QueueLength: o.QueueLength, Ticks: o.Ticks, AroundCommit: o.AroundCommit,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}

@@ -1,0 +1,19 @@
+package storetest
+
+import (
+	"net/netip"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// compare is how objects are compared: addresses by value, and an empty list is
+// as good as none.
+var compare = []cmp.Option{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmpopts.EquateEmpty(),
+}
+
+var ignoreOrganization = cmpopts.IgnoreFields(store.BillingGroup{}, "OrganizationID")
