@@ -212,3 +212,99 @@ func TestCarrierRefusesWhatItCannotDo(t *testing.T) {
 		}
 	})
 }
+
+func TestChallengedBye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(nil)
+		p := newPeer(t, n)
+		c, err := Dial(t.Context(), Options{
+			Server: p.sock.local.String(), From: "100", To: "200", User: "pbx", Password: "secret",
+			LocalAddr: "127.0.0.1:0", Listen: n.listen, NoAudio: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		p.answer(p.expect("INVITE "), 200, "tag")
+		p.expect("ACK ")
+		c.HangUp()
+		bye := p.expect("BYE ").(*sip.Request)
+		p.sock.send(respond(bye, 401, "Unauthorized", "tag", []string{
+			`WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-999, qop="auth"`,
+			`WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"`,
+		}, ""), p.to)
+		again := p.expect("BYE ")
+		if got := headerValue(again, "Authorization"); !strings.Contains(got, "SHA-256") {
+			t.Errorf("Authorization: %q, want one of the challenge that can be answered", got)
+		}
+		p.answer(again, 200, "tag")
+		if o := c.Wait(); o.HungUpBy != SideCaller {
+			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
+// TestByesCross has both sides hang up at once.
+func TestByesCross(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(nil)
+		p := newPeer(t, n)
+		c := dialPeer(t, n, p)
+		invite := p.expect("INVITE ")
+		p.answer(invite, 200, "tag")
+		p.expect("ACK ")
+		c.HangUp()
+		p.expect("BYE ")
+		p.sock.send(p.in(invite, "tag").request("BYE", 8, newBranch(), nil, ""), p.to)
+		p.expect("SIP/2.0 200")
+		if o := c.Wait(); o.HungUpBy != SideCaller {
+			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
+func TestSplitList(t *testing.T) {
+	for in, want := range map[string][]string{
+		"": nil, "a": {"a"}, "a, b": {"a", "b"}, `"x,y" <sip:a,b@c>, <sip:d>`: {`"x,y" <sip:a,b@c>`, "<sip:d>"},
+	} {
+		var got []string
+		for value := range splitList(in) {
+			got = append(got, value)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", in, diff)
+		}
+	}
+}
+
+// FuzzDatagram feeds datagrams to the parser: every answer to what counts as a
+// request, with whatever lines and body, is a message of the same transaction.
+func FuzzDatagram(f *testing.F) {
+	f.Add([]byte("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h:5060;branch=z9hG4bK1;rport\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		"To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nRecord-Route: <sip:p;lr>\r\nRequire: timer, 100rel\r\n" +
+		"Supported: timer\r\nSession-Expires: 90;refresher=uac\r\nContent-Length: 0\r\n\r\n"))
+	from := netip.MustParseAddrPort("192.0.2.1:5060")
+	f.Fuzz(func(t *testing.T, datagram []byte) {
+		m := parse(sip.NewParser(), datagram, from)
+		if m == nil {
+			return
+		}
+		if e := entryOf(m); strings.ContainsAny(e.Line+strings.Join(e.Headers, ""), "\r\n\x1b") {
+			t.Errorf("control characters in the transcript: %+v", e)
+		}
+		req, ok := m.(*sip.Request)
+		if !ok {
+			return
+		}
+		for _, status := range []int{180, 200, 486} {
+			raw := respond(req, status, "Answer", "tag", append(sessionLines(req), "Unsupported: x"), "v=0\r\n")
+			answer, err := sip.ParseMessage(raw)
+			if err != nil || !complete(answer) {
+				t.Fatalf("answer does not parse: %v\n%s", err, raw)
+			}
+			if branchOf(answer) != branchOf(req) || answer.CSeq().SeqNo != req.CSeq().SeqNo || string(answer.Body()) != "v=0\r\n" {
+				t.Errorf("answer is of another transaction:\n%s", raw)
+			}
+		}
+	})
+}

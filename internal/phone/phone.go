@@ -256,11 +256,8 @@ func (o *Options) check() error {
 const structural = " via v from f to t call-id i cseq contact m content-length l content-type c max-forwards allow route record-route authorization proxy-authorization require supported k "
 
 func (h Header) check() error {
-	token := h.Name != "" && !strings.ContainsFunc(h.Name, func(r rune) bool {
-		return r > '~' || r <= ' ' || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
-	})
 	switch {
-	case !token:
+	case !isToken(h.Name):
 		return fmt.Errorf("header name %.40q: %w: want a token", h.Name, errHeader)
 	case strings.Contains(structural, " "+strings.ToLower(h.Name)+" "):
 		return fmt.Errorf("header name %.40q: %w: the phone writes it itself", h.Name, errHeader)

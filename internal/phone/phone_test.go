@@ -390,6 +390,37 @@ Refused after 0.0 s: 403 Dialed number is not included in whitelisted countries 
 	}
 }
 
+func TestSummary(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	at := func(secs int) time.Time { return start.Add(time.Duration(secs) * time.Second) }
+	for want, o := range map[string]Outcome{
+		"Not answered yet.":       {Started: start},
+		"Answered, and still up.": {Started: start, Answered: at(2)},
+		"Answered after 2.0 s, hung up by the far side after 3.0 s.": {Started: start, Answered: at(2), Ended: at(5), HungUpBy: SideCallee},
+		"Cancelled after 4.0 s: 487 Request Terminated":              {Started: start, Ended: at(4), Status: 487, Phrase: "Request Terminated"},
+		"No answer from the server: Request Timeout, after 32.0 s.":  {Started: start, Ended: at(32), Status: 408, Phrase: "Request Timeout", NoResponse: true},
+	} {
+		if got := o.Summary(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestBadCarrierOptions(t *testing.T) {
+	for name, o := range map[string]CarrierOptions{
+		"status":    {Default: Behaviour{Status: 100}},
+		"duration":  {Numbers: map[string]Behaviour{"1": {RingFor: -1}}},
+		"algorithm": {Algorithm: "SHA-1"},
+		"address":   {Addr: "192.0.2.1:0"},
+	} {
+		carrier := NewCarrier(o)
+		if err := carrier.Start(t.Context()); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		carrier.Stop()
+	}
+}
+
 func TestTextFromTheNetworkIsTamed(t *testing.T) {
 	if got := kept("a\x1b[31mb\u0085c\xffd"); got != "a?[31mb?c?d" {
 		t.Errorf("got %q", got)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/emiago/sipgo/sip"
@@ -78,13 +79,12 @@ func (s *socket) read() {
 				continue // such as an ICMP error that the kernel reports here
 			}
 		}
-		message, err := parser.ParseSIP(append([]byte(nil), buffer[:n]...))
-		if err != nil || !complete(message) {
-			continue
-		}
 		from := udp.AddrPort()
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		message.SetSource(from.String())
+		message := parse(parser, append([]byte(nil), buffer[:n]...), from)
+		if message == nil {
+			continue
+		}
 		select {
 		case s.messages <- received{message, from}:
 		case <-s.closed:
@@ -93,13 +93,48 @@ func (s *socket) read() {
 	}
 }
 
-// complete says whether a message has what RFC 3261 section 8.1.1 demands.
+// parse reads a datagram. It returns nil for what is no SIP message, and for a
+// request that cannot be answered, since the parser lets through what does not
+// parse again once it is written back.
+func parse(parser *sip.Parser, datagram []byte, from netip.AddrPort) sip.Message {
+	message, err := parser.ParseSIP(datagram)
+	if err != nil || !complete(message) {
+		return nil
+	}
+	message.SetSource(from.String())
+	req, ok := message.(*sip.Request)
+	if !ok {
+		return message
+	}
+	answer, err := parser.ParseSIP(respond(req, 200, "OK", "tag", nil, ""))
+	if err != nil || !complete(answer) || branchOf(answer) != branchOf(req) ||
+		answer.CallID().Value() != req.CallID().Value() || tagOf(answer.To().Params) == "" {
+		return nil
+	}
+	return message
+}
+
+// complete says whether a message has what RFC 3261 section 8.1.1 demands, in a form
+// that can be written back: the parser lets more through.
 func complete(m sip.Message) bool {
 	if m == nil || m.Via() == nil || m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil {
 		return false
 	}
-	branch, ok := m.Via().Params.Get("branch")
-	return ok && branch != ""
+	for _, params := range []sip.HeaderParams{m.From().Params, m.To().Params} {
+		if tag, ok := params.Get("tag"); ok && !isToken(tag) {
+			return false
+		}
+	}
+	callID := m.CallID().Value()
+	return isToken(branchOf(m)) && isToken(string(m.CSeq().MethodName)) && callID != "" &&
+		!strings.ContainsFunc(callID, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// isToken says whether a text is a token of RFC 3261 section 25.1.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-.!%*_+`'~", r)
+	})
 }
 
 // send writes a datagram. An error is what a lost packet is: retransmission is the cure.
