@@ -1,0 +1,132 @@
+package webhook
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// Endpoint is an address of a customer that is told of events.
+// Source: Tollgate's own; the fields are those of Telnyx's connections
+// (webhook_event_url, webhook_event_failover_url, webhook_timeout_secs).
+type Endpoint struct {
+	ID        id.ID `json:"id" readOnly:"true"`
+	AccountID id.ID `json:"-"`
+	// Version counts the changes of this endpoint, from 1.
+	Version int64 `json:"-"`
+
+	ConnectionID id.ID    `json:"connection_id" doc:"Only events of this connection are sent; null means those of the whole account."`
+	URL          string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where events are sent. It must start with https://, and must not lead to a private address unless the server allows that. Redirects are not followed."`
+	FailoverURL  string   `json:"failover_url" maxLength:"2000" default:"" doc:"Where an event is sent at once when sending it to url fails; empty means nowhere."`
+	Events       []string `json:"events" maxItems:"20" doc:"The types of events that are sent; an empty list means all."`
+	Enabled      bool     `json:"enabled" default:"true" doc:"Whether events are sent. What happens while an endpoint is disabled is not sent later; what was waiting then is."`
+	TimeoutSecs  int32    `json:"timeout_secs" minimum:"1" maximum:"30" default:"10" doc:"How long an attempt may take until the answer, in seconds."`
+
+	CreatedAt time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+}
+
+// Bounds of Endpoint.TimeoutSecs. The maximum is Telnyx's.
+const (
+	defaultTimeoutSecs = 10
+	maxTimeoutSecs     = 30
+)
+
+// NewEndpoint returns an endpoint with every default of the API, which a request
+// then overrides.
+func NewEndpoint() Endpoint {
+	return Endpoint{Events: []string{}, Enabled: true, TimeoutSecs: defaultTimeoutSecs}
+}
+
+// Wants says whether the endpoint is to be told of an event.
+func (e *Endpoint) Wants(event *Event) bool {
+	return e.Enabled && e.AccountID == event.AccountID &&
+		(e.ConnectionID == 0 || e.ConnectionID == event.ConnectionID) &&
+		(len(e.Events) == 0 || slices.Contains(e.Events, event.Type))
+}
+
+// timeout is how long one attempt may take.
+func (e *Endpoint) timeout() time.Duration {
+	if e.TimeoutSecs < 1 {
+		return defaultTimeoutSecs * time.Second
+	}
+	return time.Duration(min(e.TimeoutSecs, maxTimeoutSecs)) * time.Second
+}
+
+// Validate says everything that is wrong with the endpoint's values beyond what
+// the tags of its fields already say and whatever the server's settings are.
+// Client.Validate says what the settings forbid.
+func (e *Endpoint) Validate() []field.Error {
+	var errs []field.Error
+	if e.URL == "" {
+		errs = append(errs, field.Error{Pointer: "/url", Code: field.Missing, Detail: "Give the address that events are sent to, such as \"https://example.com/hook\"."})
+	} else if _, err := parseURL(e.URL); err != nil {
+		errs = append(errs, field.Error{Pointer: "/url", Code: field.Malformed, Detail: err.Error()})
+	}
+	if e.FailoverURL != "" {
+		if _, err := parseURL(e.FailoverURL); err != nil {
+			errs = append(errs, field.Error{Pointer: "/failover_url", Code: field.Malformed, Detail: err.Error()})
+		}
+	}
+	for i, name := range e.Events {
+		if !knownEventType(name) {
+			errs = append(errs, field.Error{Pointer: "/events/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: fmt.Sprintf("%.64q is not a type of event. Known are %s.", name, eventTypeList())})
+		}
+	}
+	return errs
+}
+
+func eventTypeList() string {
+	var names []string
+	for _, t := range EventTypes() {
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Limits of addresses.
+const (
+	maxURLBytes  = 2000 // Telnyx's limit of a URL (error 10003)
+	maxHostBytes = 253  // RFC 1035 section 2.3.4, as text
+)
+
+// URLError says in words for the customer why an address cannot be used.
+type URLError struct{ Detail string }
+
+func (e *URLError) Error() string { return e.Detail }
+
+// parseURL reads an address that requests can be sent to. Any port may be used:
+// customers run their servers on many, and only the address decides whose it is.
+// Hosts are accepted in one spelling only, because a lenient reader further on
+// may see an address where a strict one saw a name. Errors are *URLError.
+func parseURL(raw string) (*url.URL, error) {
+	if len(raw) > maxURLBytes {
+		return nil, &URLError{fmt.Sprintf("The address has %d bytes. Give at most %d.", len(raw), maxURLBytes)}
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
+		return nil, &URLError{"Not a web address. Give one with a scheme and a host, such as \"https://example.com/hook\"."}
+	}
+	if u.User != nil {
+		return nil, &URLError{"The address holds a user name or password. Leave them out; verify the signature of requests instead."}
+	}
+	if strings.Contains(raw, "#") {
+		return nil, &URLError{"The address has a fragment, which is never sent. Leave out the # and what follows it."}
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, &URLError{"The port is not a number from 1 to 65535."}
+		}
+	}
+	if detail := hostProblem(u.Hostname(), strings.HasPrefix(u.Host, "[")); detail != "" {
+		return nil, &URLError{detail}
+	}
+	return u, nil
+}

@@ -1,0 +1,130 @@
+// Package webhook tells customers' HTTP endpoints what happened: it makes and
+// signs the requests, calls only addresses that may be called, tries again, and
+// keeps a log. What waits to be delivered is in an Outbox, which the store keeps.
+//
+// The body and the signature are Telnyx's, so that code written for their
+// webhooks reads and verifies these. Deliveries happen at least once and in no
+// promised order; receivers recognise repeats by the event's id.
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// The types of events. The list is closed; EventTypes has it in order.
+const (
+	CallRefused              = "call.refused"
+	CallEnded                = "call.ended"
+	CallEmergency            = "call.emergency"
+	ProfileSpendThreshold    = "profile.spend_threshold"
+	ProfileSpendLimitReached = "profile.spend_limit_reached"
+	ConfigurationChanged     = "configuration.changed"
+)
+
+// EventType is a type of event and what it means, for the API's documents.
+type EventType struct {
+	Name string
+	Doc  string
+}
+
+// EventTypes lists every type of event.
+func EventTypes() []EventType {
+	return []EventType{
+		{CallRefused, "A call was not let through. The payload says why and by which limit."},
+		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost."},
+		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts."},
+		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day."},
+		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit."},
+		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted."},
+	}
+}
+
+func knownEventType(name string) bool {
+	for _, t := range EventTypes() {
+		if t.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// MaxPayloadBytes bounds an event's payload. The largest, a call with its route
+// attempts, is some kilobytes.
+const MaxPayloadBytes = 64 << 10
+
+// Event is something that happened. It never changes.
+type Event struct {
+	ID           uuid.UUID      // version 7; the same in every attempt, endpoint and replay
+	AccountID    id.ID          // whose event it is
+	ConnectionID id.ID          // 0 when it concerns no single connection
+	Type         string         // one of EventTypes
+	OccurredAt   time.Time      // kept to the microsecond
+	Payload      jsontext.Value // a JSON object of at most MaxPayloadBytes
+}
+
+// ErrBadEvent says that an event cannot be published. It is wrapped with why.
+var ErrBadEvent = errors.New("event cannot be published")
+
+// Validate says whether the event can be published. Its errors wrap ErrBadEvent.
+func (e *Event) Validate() error {
+	switch {
+	case e.ID.Version() != 7:
+		return fmt.Errorf("%w: its id %s is not a version 7 UUID", ErrBadEvent, e.ID)
+	case e.AccountID == 0:
+		return fmt.Errorf("%w: it has no account", ErrBadEvent)
+	case !knownEventType(e.Type):
+		return fmt.Errorf("%w: unknown type %.64q", ErrBadEvent, e.Type)
+	case e.OccurredAt.IsZero():
+		return fmt.Errorf("%w: it has no time", ErrBadEvent)
+	case len(e.Payload) > MaxPayloadBytes:
+		return fmt.Errorf("%w: its payload has %d bytes, more than %d", ErrBadEvent, len(e.Payload), MaxPayloadBytes)
+	case !e.Payload.IsValid() || e.Payload.Kind() != '{':
+		return fmt.Errorf("%w: its payload is not a JSON object", ErrBadEvent)
+	}
+	return nil
+}
+
+// wireTime is the form of Telnyx's times.
+const wireTime = "2006-01-02T15:04:05.000000Z"
+
+type wireBody struct {
+	Data wireData `json:"data"`
+	Meta wireMeta `json:"meta"`
+}
+
+type wireData struct {
+	EventType  string         `json:"event_type"`
+	ID         uuid.UUID      `json:"id"`
+	OccurredAt string         `json:"occurred_at"`
+	Payload    jsontext.Value `json:"payload"`
+	RecordType string         `json:"record_type"`
+}
+
+type wireMeta struct {
+	Attempt     int    `json:"attempt"`
+	DeliveredTo string `json:"delivered_to"`
+}
+
+// Body is the body of one attempt, numbered from 1, to deliver the event to an
+// address. Source: Telnyx v2, webhook fundamentals.
+func (e *Event) Body(attempt int, deliveredTo string) ([]byte, error) {
+	body, err := json.Marshal(wireBody{
+		Data: wireData{
+			EventType: e.Type, ID: e.ID, OccurredAt: e.OccurredAt.UTC().Format(wireTime),
+			Payload: e.Payload, RecordType: "event",
+		},
+		Meta: wireMeta{Attempt: attempt, DeliveredTo: deliveredTo},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write event %s: %w", e.ID, err)
+	}
+	return body, nil
+}
