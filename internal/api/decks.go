@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -61,9 +60,6 @@ func (s *server) deckOperations() []operation {
 
 func (s *server) importDeck(ctx context.Context, in *request) (*response, error) {
 	name := in.query.text("name", "")
-	if !utf8.ValidString(name) {
-		return nil, fail(http.StatusBadRequest, codeEncoding, "name is not UTF-8 text.")
-	}
 	rows, errs, err := rating.ReadCSV(in.upload, rating.Limits{MaxBytes: maxDeckBody})
 	if err != nil || len(errs) > 0 {
 		return nil, deckFailure(errs, err)

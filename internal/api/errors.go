@@ -206,13 +206,14 @@ type errorMeta struct {
 func writeFailure(w http.ResponseWriter, requestID string, f *failure) {
 	answer := errorAnswer{}
 	for _, p := range f.problems {
-		entry := errorEntry{Code: p.code, Title: title(p.code), Detail: p.detail,
+		// What repeats a part of the request may not be UTF-8.
+		entry := errorEntry{Code: p.code, Title: title(p.code), Detail: strings.ToValidUTF8(p.detail, "?"),
 			Meta: errorMeta{URL: "/docs/errors/" + string(p.code), RequestID: requestID}}
 		switch {
 		case p.parameter != "":
-			entry.Source = &errorSource{Parameter: p.parameter}
+			entry.Source = &errorSource{Parameter: strings.ToValidUTF8(p.parameter, "?")}
 		case p.pointer != "":
-			entry.Source = &errorSource{Pointer: p.pointer}
+			entry.Source = &errorSource{Pointer: strings.ToValidUTF8(p.pointer, "?")}
 		case f.status != http.StatusUnauthorized:
 			entry.Source = &errorSource{Pointer: "/"}
 		}

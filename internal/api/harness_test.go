@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +36,9 @@ type harness struct {
 	url   string
 	key   string
 	first store.Account
-	log   *bytes.Buffer
+	log   *lockedBuffer
 	clock *testClock
+	api   *server
 }
 
 type testClock struct {
@@ -74,24 +78,33 @@ func newHarness(t testing.TB) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &harness{t: t, store: s, live: live, first: first, log: &bytes.Buffer{}, clock: clock}
+	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
 	h.key = h.newKey(first.ID)
-	server := httptest.NewServer(New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
-		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{w: h.log}, nil))}))
+	handler := New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
+		Logger: slog.New(slog.NewJSONHandler(h.log, nil))})
+	h.api = handler.(*server)
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// lockedBuffer is what the server logs, to be read while it runs.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.text.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (h *harness) newKey(account id.ID, scopes ...string) string {
@@ -130,9 +143,9 @@ type reply struct {
 }
 
 // do sends a request with the harness's key.
-func (h *harness) do(method, path, body string) reply { return h.doWith(h.key, method, path, body) }
+func (h *harness) do(method, target, body string) reply { return h.doWith(h.key, method, target, body) }
 
-func (h *harness) doWith(key, method, path, body string) reply {
+func (h *harness) doWith(key, method, target, body string) reply {
 	h.t.Helper()
 	header := http.Header{}
 	if key != "" {
@@ -141,12 +154,12 @@ func (h *harness) doWith(key, method, path, body string) reply {
 	if body != "" {
 		header.Set("Content-Type", "application/json")
 	}
-	return h.send(method, path, header, strings.NewReader(body))
+	return h.send(method, target, header, strings.NewReader(body))
 }
 
-func (h *harness) send(method, path string, header http.Header, body io.Reader) reply {
+func (h *harness) send(method, target string, header http.Header, body io.Reader) reply {
 	h.t.Helper()
-	request, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, body)
+	request, err := http.NewRequestWithContext(h.t.Context(), method, h.url+target, body)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -163,10 +176,81 @@ func (h *harness) send(method, path string, header http.Header, body io.Reader) 
 	r := reply{t: h.t, status: answer.StatusCode, header: answer.Header, text: string(text)}
 	if strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(text, &r.body); err != nil {
-			h.t.Fatalf("%s %s: answer is not JSON: %v: %s", method, path, err, text)
+			h.t.Fatalf("%s %s: answer is not JSON: %v: %s", method, target, err, text)
 		}
 	}
+	h.checkDocumented(request, r)
 	return r
+}
+
+// checkDocumented holds every answer of every test against the OpenAPI document's
+// schemas: nothing is missing, nothing is of another type, nothing is undocumented.
+func (h *harness) checkDocumented(request *http.Request, r reply) {
+	h.t.Helper()
+	_, pattern := h.api.mux.Handler(request)
+	i := slices.IndexFunc(h.api.operations, func(op operation) bool { return op.path == pattern && op.method == request.Method })
+	if i < 0 || r.text == "" || path.Clean(request.URL.Path) != request.URL.Path {
+		return
+	}
+	op := &h.api.operations[i]
+	if r.status >= 400 {
+		if !slices.Contains(op.failures(), strconv.Itoa(r.status)) {
+			h.t.Errorf("%s %s: status %d is not documented", op.method, op.path, r.status)
+		}
+		h.checkSchema(op, schemaOf[errorAnswer](), r.text)
+		return
+	}
+	if r.status != op.status {
+		h.t.Errorf("%s %s: status %d, documented is %d", op.method, op.path, r.status, op.status)
+	}
+	switch {
+	case op.answer == nil:
+	case op.bare:
+		h.checkSchema(op, op.answer, r.text)
+	case op.list:
+		h.checkSchema(op, &schema{kind: "object", properties: []property{
+			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
+			{name: "meta", required: true, schema: schemaOf[pageMeta]()}}}, r.text)
+	default:
+		h.checkSchema(op, &schema{kind: "object", properties: []property{{name: "data", required: true, schema: op.answer}}}, r.text)
+	}
+}
+
+func (h *harness) checkSchema(op *operation, s *schema, text string) {
+	h.t.Helper()
+	tree, err := parseTree([]byte(text))
+	if err != nil {
+		h.t.Errorf("%s %s: answer: %v", op.method, op.path, err)
+		return
+	}
+	c := checker{}
+	c.check(s, tree, "")
+	for _, p := range c.problems {
+		h.t.Errorf("%s %s: answer differs from its schema at %s: %s", op.method, op.path, p.pointer, p.detail)
+	}
+	for _, path := range undocumented(s, tree, "") {
+		h.t.Errorf("%s %s: answer has %s, which its schema has not", op.method, op.path, path)
+	}
+}
+
+// undocumented lists the properties of a value that its schema does not have.
+func undocumented(s *schema, value any, path string) (paths []string) {
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			paths = append(paths, undocumented(s.items, item, path+"[]")...)
+		}
+	case map[string]any:
+		for name, item := range v {
+			p := s.property(name)
+			if p == nil {
+				paths = append(paths, path+"."+name)
+				continue
+			}
+			paths = append(paths, undocumented(p.schema, item, path+"."+name)...)
+		}
+	}
+	return paths
 }
 
 // want checks the status and returns the answer's data, if it is an object.

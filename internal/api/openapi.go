@@ -120,7 +120,7 @@ func jsonContent(s map[string]any) map[string]any {
 
 // failures are the statuses of errors that an operation can answer with.
 func (op *operation) failures() []string {
-	statuses := []string{"405", "414", "500"}
+	statuses := []string{"400", "405", "414", "500"}
 	if op.scope != "" {
 		statuses = append(statuses, "401", "403", "422", "503")
 	}
@@ -131,7 +131,7 @@ func (op *operation) failures() []string {
 		statuses = append(statuses, "404")
 	}
 	if op.body != nil || op.csv {
-		statuses = append(statuses, "400", "413", "415")
+		statuses = append(statuses, "413", "415")
 	}
 	return statuses
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/record"
@@ -89,6 +90,9 @@ func unknownParameter(params []parameter, name string) problem {
 
 // take checks one value by its schema and notes it.
 func (q *query) take(p *parameter, text string) *problem {
+	if !utf8.ValidString(text) {
+		return &problem{code: codeEncoding, parameter: p.name, detail: p.name + " is not UTF-8 text."}
+	}
 	var value any = text
 	if p.schema.kind == "integer" {
 		n, err := strconv.ParseInt(text, 10, 64)

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Every operation is tried without a key, with bad keys, and with a key of the
+// wrong scope. The list of operations is the router's own, so none is left out.
+func TestEveryOperationWantsAKey(t *testing.T) {
+	h := newHarness(t)
+	readOnly, writeOnly := h.newKey(h.first.ID, ScopeRead), h.newKey(h.first.ID, ScopeWrite)
+	unknown, err := NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if open[op.path] {
+			h.doWith("", op.method, op.path, "").want(http.StatusOK)
+			continue
+		}
+		target := strings.ReplaceAll(op.path, "{id}", "1293384261075731499")
+		for _, key := range []string{"", "x", unknown, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300)} {
+			r := h.doWith(key, op.method, target, "{}")
+			r.wantError(http.StatusUnauthorized, "10009")
+			if r.header.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%s %s: no WWW-Authenticate", op.method, op.path)
+			}
+		}
+		wrong, right := writeOnly, readOnly
+		if op.scope == ScopeWrite {
+			wrong, right = readOnly, writeOnly
+		}
+		h.doWith(wrong, op.method, target, "{}").wantError(http.StatusForbidden, "10010 /")
+		if r := h.doWith(right, op.method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
+			t.Errorf("%s %s: refused to a key that has the scope %s: %s", op.method, op.path, op.scope, r.text)
+		}
+		if (op.scope == ScopeRead) != (op.method == http.MethodGet) && op.id != "explain_decision" {
+			t.Errorf("%s %s wants the scope %s", op.method, op.path, op.scope)
+		}
+	}
+}
+
+func TestAuthorizationHeader(t *testing.T) {
+	h := newHarness(t)
+	for header, status := range map[string]int{
+		"Bearer " + h.key: 200, "bearer " + h.key: 200, "BEARER " + h.key: 200,
+		"Basic " + h.key: 401, h.key: 401, "Bearer  " + h.key: 401, "Bearer": 401, "Bearer " + h.key + " x": 401,
+	} {
+		r := h.send("GET", "/v2/ips", http.Header{"Authorization": {header}}, nil)
+		if r.status != status {
+			t.Errorf("%.12q...: status %d, want %d", header, r.status, status)
+		}
+	}
+}
+
+func TestExpiredKey(t *testing.T) {
+	h := newHarness(t)
+	secret := "an imported key of any form"
+	if _, err := ImportKey(secret, h.first.ID, "spaces"); err == nil {
+		t.Error("a key with spaces was accepted")
+	}
+	secret = strings.ReplaceAll(secret, " ", "-")
+	key, err := ImportKey(secret, h.first.ID, "imported")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key.ExpiresAt = new(start.Add(time.Hour))
+	if _, err := h.store.PutKey(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	h.doWith(secret, "GET", "/v2/ips", "").want(http.StatusOK)
+	h.clock.Advance(time.Hour)
+	h.doWith(secret, "GET", "/v2/ips", "").wantError(http.StatusUnauthorized, "10009")
+}
+
+func TestDeactivatedAccount(t *testing.T) {
+	h := newHarness(t)
+	off := func(a store.Account) (store.Account, error) { a.Active = false; return a, nil }
+	if _, err := h.store.UpdateAccount(t.Context(), h.first.ID, off); err != nil {
+		t.Fatal(err)
+	}
+	h.do("GET", "/v2/ips", "").wantError(http.StatusForbidden, "20012 /")
+}
+
+func TestKeys(t *testing.T) {
+	seen := map[string]bool{}
+	for range 50 {
+		key, err := NewKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(key) != 57 || !strings.HasPrefix(key, "tg_live_") || !plausible(key) || seen[key] {
+			t.Fatalf("bad key %q", key)
+		}
+		seen[key] = true
+		typo := []byte(key)
+		typo[20] ^= 1
+		if plausible(string(typo)) {
+			t.Errorf("the checksum of %q does not show a typing error", key)
+		}
+	}
+	for _, secret := range []string{"", "short", strings.Repeat("x", 15), strings.Repeat("x", 257), "0123456789abcde\n", "0123456789abcdeé"} {
+		if _, err := ImportKey(secret, 1, "x"); err == nil {
+			t.Errorf("imported %q", secret)
+		}
+	}
+	key, err := ImportKey("0123456789abcdef", 7, "x")
+	if err != nil || key.Hint != "0123" || key.AccountID != 7 || len(key.Scopes) != 2 || key.Hash != HashKey("0123456789abcdef") {
+		t.Errorf("imported %+v, %v", key, err)
+	}
+	if _, err := NewKey(strings.NewReader("too few")); err == nil {
+		t.Error("a key was made of too few random bytes")
+	}
+}
+
+// Another account's ids are 404 on every path, and are in none of its lists.
+func TestTenancy(t *testing.T) {
+	h := newHarness(t)
+	_, stranger := h.secondAccount()
+	ids := map[string]string{}
+	for _, k := range resourceKinds() {
+		made := h.do("POST", k.path, k.body(1)).want(k.created)
+		ids[k.path] = fmt.Sprint(made["id"])
+	}
+	deck := h.importDeck("prefix,rate\n1,0.01\n")
+	ids["/tollgate/v1/rate_decks"] = deck
+	ids["/v2/connections"] = ids["/v2/ip_connections"]
+	ids["/tollgate/v1/outbound_voice_profiles"] = ids["/v2/outbound_voice_profiles"]
+	call := h.refusedCall(ids["/v2/ip_connections"])
+	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
+	tried := 0
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		prefix, _, withID := strings.Cut(op.path, "/{id}")
+		switch {
+		case withID:
+			tried++
+			one := ids[prefix]
+			if one == "" {
+				t.Fatalf("no id for %s", op.path)
+			}
+			target := strings.Replace(op.path, "{id}", one, 1)
+			body := ""
+			if op.body != nil {
+				body = "{}"
+			}
+			h.doWith(stranger, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
+		case op.list:
+			target := op.path
+			if op.path == "/v2/detail_records" {
+				target += "?filter[record_type]=sip-trunking"
+			}
+			if items := h.doWith(stranger, op.method, target, "").list(); len(items) != 0 {
+				t.Errorf("%s shows another account's %v", op.path, items)
+			}
+		}
+	}
+	if tried < 25 {
+		t.Errorf("only %d operations were tried", tried)
+	}
+	for _, body := range []string{
+		fmt.Sprintf(`{"connection_id":%q,"from":"+13125550100","to":"+13125550199"}`, ids["/v2/ip_connections"]),
+		fmt.Sprintf(`{"outbound_voice_profile_id":%q,"from":"+13125550100","to":"+13125550199"}`, ids["/v2/outbound_voice_profiles"]),
+	} {
+		if r := h.doWith(stranger, "POST", "/tollgate/v1/decisions/explain", body); r.status != http.StatusUnprocessableEntity {
+			t.Errorf("another account's policy is explained: %s", r.text)
+		}
+	}
+	// References to another account's objects are as those to nothing.
+	h.doWith(stranger, "POST", "/v2/ips", fmt.Sprintf(`{"ip_address":"192.0.2.9","connection_id":%q}`, ids["/v2/ip_connections"])).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
+		wantError(http.StatusForbidden, "10010 /billing_group_id")
+	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, deck)).
+		wantError(http.StatusUnprocessableEntity, "10017 /rate_deck_id")
+}
