@@ -64,7 +64,7 @@ type Client struct {
 	settings ClientSettings
 	guard    guard
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	http     *http.Client
+	requests *http.Transport // used without http.Client, which follows redirects and reads their targets
 }
 
 // NewClient makes a client. Close it after its last request.
@@ -76,25 +76,22 @@ func NewClient(settings ClientSettings) *Client {
 	// The judgement is repeated at the socket, so that no way to it goes around.
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: c.controlSocket}
 	c.dial = dialer.DialContext
-	c.http = &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  nil, // a proxy would resolve the name again, unjudged
-			DialContext:            c.dialHost,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: settings.RootCAs},
-			TLSHandshakeTimeout:    connectTimeout,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxIdleConns:           maxIdleConns,
-			MaxIdleConnsPerHost:    idleConnsPerHost,
-			IdleConnTimeout:        idleConnTimeout,
-			DisableCompression:     true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	c.requests = &http.Transport{
+		Proxy:                  nil, // a proxy would resolve the name again, unjudged
+		DialContext:            c.dialHost,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: settings.RootCAs},
+		TLSHandshakeTimeout:    connectTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    idleConnsPerHost,
+		IdleConnTimeout:        idleConnTimeout,
+		DisableCompression:     true,
 	}
 	return c
 }
 
 // Close closes the connections that are kept for later requests.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.requests.CloseIdleConnections() }
 
 // Check says whether requests may go to an address as far as its text shows. Where
 // a name leads is judged at each request. Errors are *URLError.
@@ -211,13 +208,9 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 	request.Header = header.Clone()
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Tollgate-Webhook/1")
-	response, err := c.http.Do(request)
+	response, err := c.requests.RoundTrip(request)
 	if err != nil {
-		var inURL *url.Error
-		if errors.As(err, &inURL) {
-			err = inURL.Err // without the URL, which may hold a customer's token
-		}
-		return Answer{}, err
+		return Answer{}, fmt.Errorf("send request: %w", err)
 	}
 	// The rest of a longer body is not read; closing it closes the connection.
 	start, _ := io.ReadAll(io.LimitReader(response.Body, MaxResponseBytes)) // what did arrive is enough

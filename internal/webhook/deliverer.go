@@ -51,7 +51,7 @@ type Settings struct {
 // work on the same outbox.
 type Deliverer struct {
 	settings Settings
-	notify chan struct{}
+	notify   chan struct{}
 }
 
 // NewDeliverer makes a deliverer, which does nothing until Run.
