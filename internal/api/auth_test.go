@@ -23,6 +23,10 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
+		if op.path == "/docs/errors/{id}" {
+			h.doWith("", op.method, "/docs/errors/10015", "").want(http.StatusOK)
+			continue
+		}
 		if open[op.path] {
 			h.doWith("", op.method, op.path, "").want(http.StatusOK)
 			continue
@@ -140,6 +144,9 @@ func TestTenancy(t *testing.T) {
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
+		if op.scope == "" {
+			continue
+		}
 		prefix, _, withID := strings.Cut(op.path, "/{id}")
 		switch {
 		case withID:

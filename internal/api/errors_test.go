@@ -137,3 +137,14 @@ func TestLongURL(t *testing.T) {
 	h := newHarness(t)
 	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", maxURL), "").wantError(414, "10003 /")
 }
+
+func TestErrorPages(t *testing.T) {
+	h := newHarness(t)
+	for _, page := range errorPages() {
+		r := h.doWith("", "GET", "/docs/errors/"+string(page.Code), "")
+		if r.status != http.StatusOK || r.body["code"] != string(page.Code) || r.body["cause"] == "" || r.body["fix"] == "" || r.body["title"] != title(page.Code) {
+			t.Errorf("page of %s: %d %s", page.Code, r.status, r.text)
+		}
+	}
+	h.doWith("", "GET", "/docs/errors/12345", "").wantError(http.StatusNotFound, "10005 /")
+}

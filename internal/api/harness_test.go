@@ -314,6 +314,9 @@ func (r reply) errors() []string {
 				}
 			}
 		}
+		if !slices.ContainsFunc(errorPages(), func(p errorPage) bool { return string(p.Code) == code && p.Title == entry["title"] }) {
+			r.t.Errorf("code %s is not explained", code)
+		}
 		out = append(out, code+place)
 	}
 	return out

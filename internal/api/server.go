@@ -50,7 +50,7 @@ type server struct {
 }
 
 // New returns the handler of the API. It serves /v2, /tollgate/v1, /healthz,
-// /readyz and /openapi.json, and answers every other path with a 404 of the API.
+// /readyz, /openapi.json and /docs/errors, and answers every other path with a 404 of the API.
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -240,6 +240,7 @@ func (s *server) serverOperations() []operation {
 		{method: "GET", path: "/readyz", id: "ready", tag: "Server", summary: "Whether requests and calls can be taken.", status: 200, answer: healthy, bare: true, handle: s.ready},
 		{method: "GET", path: "/openapi.json", id: "openapi", tag: "Server", summary: "This document.", status: 200,
 			handle: func(context.Context, *request) (*response, error) { return &response{text: s.document}, nil }},
+		errorPageOperation(),
 	}
 }
 

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// docs/COMPATIBILITY.md says of every field of every /v2 resource what Tollgate
+// does with it. Here it is held against the schemas that the API works by.
+func TestCompatibilityPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/COMPATIBILITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]string{}
+	for section := range strings.SplitSeq(string(page), "\n## ") {
+		name, text, _ := strings.Cut(section, "\n")
+		sections[name] = text
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z_.0-9]+)` \\| ([a-z]+) \\|")
+	h := newHarness(t)
+	described := 0
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if !strings.HasPrefix(op.path, "/v2/") || op.answer == nil || !op.list {
+			continue
+		}
+		name := strings.TrimPrefix(op.id, "list_")
+		if name == "detail_record" {
+			name = "sip-trunking"
+		}
+		text, ok := sections[name]
+		if !ok || !strings.Contains(text, "`"+op.path+"`") {
+			t.Errorf("no section %q about %s", name, op.path)
+			continue
+		}
+		described++
+		var fields []string
+		for _, match := range row.FindAllStringSubmatch(text, -1) {
+			field, mark := match[1], match[2]
+			fields = append(fields, field)
+			if !slices.Contains([]string{"enforced", "kept", "ours", "set"}, mark) {
+				t.Errorf("%s: mark %q of %s", name, mark, field)
+			}
+			checkMark(t, name, op.answer, field, mark)
+		}
+		slices.Sort(fields)
+		if diff := cmp.Diff(op.answer.fieldPaths(), fields); diff != "" {
+			t.Errorf("%s (-API +page):\n%s", name, diff)
+		}
+	}
+	if described != 7 {
+		t.Errorf("%d resources are described", described)
+	}
+}
+
+// checkMark compares a mark with what the schema itself says of the field.
+func checkMark(t *testing.T, resource string, s *schema, path, mark string) {
+	t.Helper()
+	at := s
+	for name := range strings.SplitSeq(path, ".") {
+		p := at.property(name)
+		if p == nil {
+			return // the comparison of all names tells
+		}
+		at = p.schema
+	}
+	if strings.HasPrefix(at.description, "Tollgate's own") && mark != "ours" {
+		t.Errorf("%s: %s is Tollgate's own, but marked %s", resource, path, mark)
+	}
+	if at.readOnly && mark != "set" && mark != "enforced" || mark == "set" && !at.readOnly && resource != "connection" && resource != "sip-trunking" {
+		t.Errorf("%s: %s is marked %s; read-only: %t", resource, path, mark, at.readOnly)
+	}
+}
