@@ -1,0 +1,272 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// fixture is a store whose writer is driven by the test: see group.
+type fixture struct {
+	*Store
+	writer  *writer
+	account id.ID
+	profile profile.Profile
+	phone   id.ID
+}
+
+// newFixture opens a store, configures it, and takes its writer over, so that a
+// test can put together the groups itself.
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	ctx := context.Background()
+	clock := func() time.Time { return noon }
+	config := Config{
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock,
+		IDs: id.NewSource(1, clock), Owner: uuid.New(), Ticks: make(chan time.Time),
+	}
+	s, err := Open(ctx, config)
+	check(t, err)
+	f := &fixture{Store: s}
+	a, _, err := s.EnsureFirst(ctx)
+	check(t, err)
+	f.account = a.ID
+	deck, err := s.ImportDeck(ctx, a.ID, "deck", []rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
+	check(t, err)
+	_, err = s.ActivateDeck(ctx, a.ID, deck.ID)
+	check(t, err)
+	p := profile.New()
+	p.Name = "calls"
+	f.profile, err = s.Profiles().Create(ctx, a.ID, p)
+	check(t, err)
+	c := newPhone(f.profile.ID)
+	c, err = s.CredentialConnections().Create(ctx, a.ID, c)
+	check(t, err)
+	f.phone = c.ID
+
+	// From here on the test is the writer.
+	check(t, s.Ping(ctx))
+	close(s.queue)
+	s.ended.Wait()
+	s.queue = make(chan *work, s.config.QueueLength)
+	f.writer = &writer{store: s, snapshot: s.live.Snapshot()}
+	check(t, f.writer.ready())
+	t.Cleanup(func() {
+		f.writer.disconnect()
+		check(t, s.Close())
+	})
+	return f
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outcome is how one piece of work was answered.
+type outcome struct {
+	result admission.Result
+	err    error
+}
+
+func (f *fixture) command(c admission.Command, out *outcome) *work {
+	return &work{command: c, done: func(r admission.Result, err error) { *out = outcome{r, err} }}
+}
+
+func (f *fixture) reserve(out *outcome) *work {
+	return f.command(admission.Reserve{Owner: f.config.Owner, Call: admission.Call{
+		ID: uuid.Must(uuid.NewV7()), Connection: f.phone, From: "+12125550100", To: "+12125550199",
+	}}, out)
+}
+
+func (f *fixture) write(w func(*txn) error) *work {
+	return &work{write: w, answered: make(chan error, 1)}
+}
+
+// setEnabled is a write of the profile.
+func (f *fixture) setEnabled(enabled bool) *work {
+	return f.write(func(tx *txn) error {
+		p := f.profile
+		p.Enabled = enabled
+		return profileNoun().save(context.Background(), tx, &p, false)
+	})
+}
+
+// A write takes effect for what was queued after it, in one and the same group,
+// and for nothing before it.
+func TestGroupOrder(t *testing.T) {
+	f := newFixture(t)
+	var before, between, after outcome
+	f.writer.commitGroup([]*work{
+		f.reserve(&before), f.setEnabled(false), f.reserve(&between), f.setEnabled(true), f.reserve(&after),
+	})
+	got := []admission.Reason{before.result.Decision.Reason, between.result.Decision.Reason, after.result.Decision.Reason}
+	want := []admission.Reason{admission.ReasonNone, admission.ReasonProfileDisabled, admission.ReasonNone}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	if !f.live.Snapshot().Profile(f.profile.ID).Enabled {
+		t.Error("the last write is not in force")
+	}
+}
+
+// A write that fails leaves nothing behind, in the database or in the policy, and
+// the rest of its group is as if it had not been there.
+func TestFailedWrite(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	refusal := errors.New("changed my mind")
+	failing := f.write(func(tx *txn) error {
+		p := f.profile
+		p.Enabled, p.Name = false, "half done"
+		if err := profileNoun().save(ctx, tx, &p, false); err != nil {
+			return err
+		}
+		return refusal
+	})
+	var before, after outcome
+	f.writer.commitGroup([]*work{f.reserve(&before), failing, f.reserve(&after)})
+	if err := <-failing.answered; !errors.Is(err, refusal) {
+		t.Errorf("the write: %v", err)
+	}
+	if before.err != nil || after.err != nil || !before.result.Decision.Allow || !after.result.Decision.Allow {
+		t.Errorf("the commands beside it: %+v, %+v", before, after)
+	}
+	p, err := f.Profiles().Get(ctx, f.account, f.profile.ID)
+	if err != nil || p.Name != f.profile.Name || !f.live.Snapshot().Profile(f.profile.ID).Enabled {
+		t.Errorf("the write has left something: %+v, %v", p, err)
+	}
+	calls, err := f.LiveCalls(ctx, f.account)
+	if err != nil || len(calls) != 2 {
+		t.Errorf("%d live calls, %v", len(calls), err)
+	}
+}
+
+// A call that begins, ends and is repeated in one group has one record.
+func TestWholeCallInOneGroup(t *testing.T) {
+	f := newFixture(t)
+	var reserved, settled, again, late outcome
+	first := f.reserve(&reserved)
+	reserve := first.command.(admission.Reserve)
+	settle := admission.Settle{ID: reserve.Call.ID, Ending: admission.Ending{Elapsed: time.Second, EndedMicros: noon.UnixMicro()}}
+	f.writer.commitGroup([]*work{first, f.command(settle, &settled), f.command(settle, &again), f.command(reserve, &late)})
+	for _, o := range []outcome{reserved, settled, again, late} {
+		if o.err != nil || o.result.Err != nil {
+			t.Fatalf("%v, %v", o.err, o.result.Err)
+		}
+	}
+	if settled.result.Record != again.result.Record || late.result.Record != settled.result.Record {
+		t.Error("the repeats have records of their own")
+	}
+	page, err := f.ListRecords(context.Background(), f.account, store.Query{Size: 10})
+	if err != nil || page.Total != 1 {
+		t.Errorf("%d records, %v", page.Total, err)
+	}
+	if wrong, err := f.Audit(context.Background()); err != nil || len(wrong) != 0 {
+		t.Errorf("audit: %+v, %v", wrong, err)
+	}
+}
+
+// When the database cannot even be read back, everything is refused until it can.
+func TestUnreadable(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	var lost, refused, later outcome
+	broken := f.write(func(tx *txn) error {
+		return tx.exec(ctx, "ALTER TABLE leases RENAME TO mislaid")
+	})
+	f.writer.commitGroup([]*work{broken})
+	check(t, <-broken.answered)
+	f.writer.commitGroup([]*work{f.reserve(&lost)})
+	f.writer.commitGroup([]*work{f.reserve(&refused)})
+	for _, o := range []outcome{lost, refused} {
+		if !errors.Is(o.err, store.ErrUnavailable) || o.result.Decision.Allow {
+			t.Errorf("without its tables: %+v", o)
+		}
+	}
+	if f.live.Snapshot().Profile(f.profile.ID) == nil {
+		t.Error("the last good policy is not in force any more")
+	}
+	_, err := f.writer.conn.ExecContext(ctx, "ALTER TABLE mislaid RENAME TO leases")
+	check(t, err)
+	f.writer.commitGroup([]*work{f.reserve(&later)})
+	if later.err != nil || !later.result.Decision.Allow {
+		t.Errorf("after the repair: %+v", later)
+	}
+}
+
+func TestAuditFinds(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	var reserved outcome
+	f.writer.commitGroup([]*work{f.reserve(&reserved)})
+	if wrong, err := f.Audit(ctx); err != nil || len(wrong) != 0 {
+		t.Fatalf("audit with a live call: %+v, %v", wrong, err)
+	}
+	_, err := f.writer.conn.ExecContext(ctx, "UPDATE profile_days SET posted = 5")
+	check(t, err)
+	want := []Discrepancy{{
+		Account: f.account, Profile: f.profile.ID, Day: record.DayOf(noon.UnixMicro()),
+		Posted: 5, Held: money.Dollar, Holding: money.Dollar,
+	}}
+	wrong, err := f.Audit(ctx)
+	check(t, err)
+	if diff := cmp.Diff(want, wrong); diff != "" {
+		t.Errorf("discrepancies (-want +got):\n%s", diff)
+	}
+}
+
+func TestSecondProcess(t *testing.T) {
+	f := newFixture(t)
+	_, err := Open(context.Background(), f.config)
+	if err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("the same file again: %v", err)
+	}
+}
+
+// The statements of the hot path must find their rows by an index.
+func TestPlans(t *testing.T) {
+	f := newFixture(t)
+	for _, text := range []string{
+		"DELETE FROM leases WHERE (account_id, id) IN (VALUES (1, x'01'), (2, x'02'))",
+		"SELECT id FROM call_records WHERE id IN (VALUES (x'01'), (x'02'))",
+		"SELECT call_id FROM call_slices WHERE (account_id, call_id) IN (VALUES (1, x'01'), (2, x'02')) ORDER BY call_id, day",
+		"SELECT body FROM leases WHERE account_id = 1 ORDER BY id",
+		"SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20",
+	} {
+		var plan []string
+		rows, err := f.db.read.Query("EXPLAIN QUERY PLAN " + text)
+		check(t, err)
+		for rows.Next() {
+			var a, b, c int
+			var detail string
+			check(t, rows.Scan(&a, &b, &c, &detail))
+			plan = append(plan, detail)
+		}
+		check(t, rows.Err())
+		for _, table := range []string{"leases", "call_records", "call_slices"} {
+			if strings.Contains(strings.Join(plan, "; "), "SCAN "+table) {
+				t.Errorf("%s\nreads the whole table: %v", text, plan)
+			}
+		}
+	}
+}
