@@ -172,6 +172,33 @@ func TestDecisionExplainsItself(t *testing.T) {
 	}
 }
 
+func TestRecordsInOrder(t *testing.T) {
+	h := newHarness(t)
+	_, connection := h.pbx(`{"name":"office"}`)
+	var calls []string
+	for range 5 {
+		calls = append(calls, h.refusedCallTo(connection, "+442079460000"))
+		h.clock.Advance(time.Second)
+	}
+	for sort, newestFirst := range map[string]bool{"": true, "&sort=started_at": false, "&sort=-finished_at": true, "&sort=cost,-started_at": true, "&sort=billed_sec,answered_at,started_at": false} {
+		for i, r := range h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&page[size]=5"+sort, "").list() {
+			want := calls[i]
+			if newestFirst {
+				want = calls[len(calls)-1-i]
+			}
+			if r["id"] != want {
+				t.Errorf("sort %q: place %d has %v, want %s", sort, i, r["id"], want)
+			}
+		}
+	}
+	second := start.Add(time.Second).Format(timeLayout)
+	for filter, want := range map[string]int{"[started_at][gte]=": 4, "[started_at][lte]=": 2, "[finished_at][lt]=": 1} {
+		if got := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter"+filter+second, "").list(); len(got) != want {
+			t.Errorf("filter%s%s finds %d, want %d", filter, second, len(got), want)
+		}
+	}
+}
+
 // A forecast says what a call would get, and leaves no trace.
 func TestForecast(t *testing.T) {
 	h := newHarness(t)

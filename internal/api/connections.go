@@ -32,6 +32,7 @@ func connectionFilters() []parameter {
 	return []parameter{
 		containsFilter("filter[connection_name][contains]", "connection_name", shortestNameSearch),
 		equalFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
+		equalFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
 	}
 }
 

@@ -63,7 +63,11 @@ func (d *documenter) operation(op *operation) map[string]any {
 		params = append(params, map[string]any{"name": "id", "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 	}
 	for _, p := range op.params {
-		params = append(params, map[string]any{"name": p.name, "in": "query", "required": p.required, "description": p.description, "schema": p.schema.document()})
+		described := map[string]any{"name": p.name, "in": "query", "required": p.required, "description": p.description, "schema": p.schema.document()}
+		if p.schema.kind == "array" {
+			described["explode"] = false // separated by commas
+		}
+		params = append(params, described)
 	}
 	if len(params) > 0 {
 		out["parameters"] = params

@@ -110,6 +110,13 @@ func (q *query) take(p *parameter, text string) *problem {
 		}
 		value = text == "true"
 	}
+	if p.schema.kind == "array" {
+		items := []any{}
+		for item := range strings.SplitSeq(text, ",") {
+			items = append(items, item)
+		}
+		value = items
+	}
 	c := checker{}
 	c.check(p.schema, value, "/"+p.name)
 	if len(c.problems) > 0 {
@@ -155,6 +162,18 @@ func sortParam(standard string, fields ...string) parameter {
 		schema: &schema{kind: "string", enum: enum, defaultTo: standard}}
 }
 
+// maxSorts is how many fields a list may be sorted by at once.
+const maxSorts = 3
+
+// sortListParam is sortParam for several fields, separated by commas.
+func sortListParam(standard string, fields ...string) parameter {
+	p := sortParam("", fields...)
+	p.schema.defaultTo = nil
+	p.description = "The fields to sort by, separated by commas; a minus before one sorts descending. " + standard + " if not given."
+	p.schema = &schema{kind: "array", items: p.schema, maxItems: maxSorts}
+	return p
+}
+
 // equalFilter selects by one field, which the store knows by this name.
 func equalFilter(name, storeField string, s *schema) parameter {
 	return parameter{name: name, schema: s, description: "Only objects with this " + storeField + ".",
@@ -190,9 +209,12 @@ func timeFilter(name, storeField string, op store.Operator) parameter {
 func (q *query) storeQuery(standard string, size int) store.Query {
 	order := q.text("sort", standard)
 	out := store.Query{Filters: q.filters, Number: q.int("page[number]", 1), Size: q.int("page[size]", size)}
-	if order != "" {
-		name, descending := strings.CutPrefix(order, "-")
-		out.Sort = []store.Order{{Field: name, Descending: descending}}
+	if order == "" {
+		return out
+	}
+	for part := range strings.SplitSeq(order, ",") {
+		name, descending := strings.CutPrefix(part, "-")
+		out.Sort = append(out.Sort, store.Order{Field: name, Descending: descending})
 	}
 	return out
 }

@@ -161,8 +161,6 @@ func (s *server) recordParams() []parameter {
 		{name: "filter[record_type]", required: true, description: "The kind of record.", schema: &schema{kind: "string", enum: []string{"sip-trunking"}}},
 		{name: "filter[date_range]", description: "Only calls that started in this span of UTC days. Weeks begin on Monday.",
 			schema: &schema{kind: "string", enum: []string{"today", "yesterday", "this_week", "last_week", "this_month", "last_month"}}, filter: s.dateRangeFilter},
-		timeFilter("filter[started_at][gte]", "started_at", store.AtLeast),
-		timeFilter("filter[started_at][lt]", "started_at", store.Below),
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
 		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
@@ -177,8 +175,30 @@ func (s *server) recordParams() []parameter {
 		equalFilter("filter[to]", "to", dialled),
 		equalFilter("filter[sip_call_id]", "sip_call_id", &schema{kind: "string", maxLength: 255}),
 		boolFilter("filter[emergency]", "emergency", flag),
-		sortParam("-started_at", "started_at", "cost", "billed_secs"),
-	})
+	}, recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
+}
+
+// recordField is the name by which the store knows a field of a record.
+func recordField(name string) string {
+	switch name {
+	case "finished_at":
+		return "ended_at"
+	case "billed_sec":
+		return "billed_secs"
+	}
+	return name
+}
+
+// recordTimeFilters bound the times that Telnyx's sip-trunking records have.
+func recordTimeFilters() []parameter {
+	var filters []parameter
+	for _, name := range []string{"started_at", "answered_at", "finished_at"} {
+		filters = append(filters,
+			timeFilter("filter["+name+"][gte]", recordField(name), store.AtLeast),
+			timeFilter("filter["+name+"][lte]", recordField(name), store.AtMost),
+			timeFilter("filter["+name+"][lt]", recordField(name), store.Below))
+	}
+	return filters
 }
 
 func boolFilter(name, storeField string, s *schema) parameter {
@@ -209,6 +229,9 @@ func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {
 
 func (s *server) listRecords(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-started_at", recordPageSize)
+	for i := range q.Sort {
+		q.Sort[i].Field = recordField(q.Sort[i].Field)
+	}
 	page, err := s.Store.ListRecords(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
