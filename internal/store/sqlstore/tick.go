@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -18,8 +19,8 @@ func (s *Store) tick() {
 		defer ticker.Stop()
 		ticks = ticker.C
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := context.Background() // Close waits for what has begun
+	var pruned record.Day
 	for {
 		select {
 		case <-s.stopTicks:
@@ -32,7 +33,22 @@ func (s *Store) tick() {
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
 		}
+		if today := record.DayOf(s.config.Clock().UnixMicro()); today != pruned {
+			if err := s.prune(ctx, today); err == nil {
+				pruned = today
+			} else if !s.isClosed() {
+				s.log.Warn("delete old callee counts; trying again at the next tick", "error", err)
+			}
+		}
 	}
+}
+
+// prune deletes the counts of calling windows that are over: there is one for
+// each number that was called, and nothing looks at them again.
+func (s *Store) prune(ctx context.Context, today record.Day) error {
+	return s.write(ctx, func(tx *txn) error {
+		return tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+	})
 }
 
 func (s *Store) isClosed() bool {

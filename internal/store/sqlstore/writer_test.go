@@ -270,3 +270,24 @@ func TestPlans(t *testing.T) {
 		}
 	}
 }
+
+// Counts of calling windows that are over are deleted once a day, others are kept.
+func TestPrune(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	today := record.DayOf(noon.UnixMicro())
+	for _, period := range []record.Day{today - keptCalleeDays - 1, today - keptCalleeDays, today} {
+		_, err := f.writer.conn.ExecContext(ctx, bind("INSERT INTO callee_counts VALUES ($1, $2, 12125550199, $3, 1)"),
+			int64(f.account), int64(f.profile.ID), int64(period))
+		check(t, err)
+	}
+	pruned := make(chan error, 1)
+	go func() { pruned <- f.prune(ctx, today) }()
+	f.writer.commitGroup([]*work{<-f.queue})
+	check(t, <-pruned)
+	var left, oldest int64
+	check(t, f.db.read.QueryRow("SELECT COUNT(*), MIN(period) FROM callee_counts").Scan(&left, &oldest))
+	if left != 2 || oldest != int64(today-keptCalleeDays) {
+		t.Errorf("%d counts left, from day %d", left, oldest)
+	}
+}
