@@ -160,7 +160,7 @@ func (s *schema) wantedValue() string {
 		return `a decimal amount in a text, such as "100.00", with at most 9 decimals`
 	case s.format == "e164":
 		return `a phone number in +E.164 form, such as "+19705555098"`
-	case s.format == "time":
+	case s.format == "time-of-day":
 		return `a time of day in a text, such as "08:00", "08:00:00" or "08:00:00.00Z"`
 	case s.format == "ip":
 		return `an IP address in a text, such as "192.0.2.10"`

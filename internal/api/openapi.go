@@ -83,6 +83,7 @@ func (d *documenter) operation(op *operation) map[string]any {
 		responses[status] = map[string]any{"description": failureText(status), "content": jsonContent(ref("Error"))}
 	}
 	out["responses"] = responses
+	out["security"] = []any{}
 	if op.scope != "" {
 		out["security"] = []any{map[string]any{"bearerAuth": []string{}}}
 		out["x-tollgate-scope"] = op.scope

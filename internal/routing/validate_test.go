@@ -1,0 +1,42 @@
+package routing
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestValidateGateway(t *testing.T) {
+	for _, good := range []string{"carrier.example", "carrier.example:5060", "192.0.2.1", "192.0.2.1:65535", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:5060", "sip_1.example.", "localhost"} {
+		g := NewGateway()
+		g.Name, g.Address = "g", good
+		if errs := g.Validate(); len(errs) != 0 {
+			t.Errorf("%q: %v", good, errs)
+		}
+	}
+	for _, bad := range []string{"", ":5060", "carrier.example:", "carrier.example:0", "carrier.example:65536", "carrier.example:+5", "sip:carrier.example", "a b", "-a.example", "a-.example", "a..b",
+		"fe80::1%eth0", "carrier.example/x", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 140), "carrier.example:5060\r\n"} {
+		g := NewGateway()
+		g.Name, g.Address = "g", bad
+		if errs := g.Validate(); len(errs) != 1 || errs[0].Pointer != "/address" || errs[0].Detail == "" {
+			t.Errorf("%q: %v", bad, errs)
+		}
+	}
+	for name, c := range map[string]struct {
+		user, password, domain *string
+		want                   string
+	}{
+		"both": {new("u"), new("p"), nil, ""}, "none": {nil, nil, nil, ""}, "empty": {new(""), new(""), new(""), ""},
+		"user": {new("u"), nil, nil, "/password"}, "password": {nil, new("p"), nil, "/user_name"}, "quote": {new(`u"`), new("p"), nil, "/user_name"},
+		"domain": {nil, nil, new("carrier.example"), ""}, "domain with a port": {nil, nil, new("carrier.example:5060"), "/from_domain"},
+	} {
+		g := NewGateway()
+		g.Address, g.UserName, g.Password, g.FromDomain = "a", c.user, c.password, c.domain
+		got := ""
+		for _, e := range g.Validate() {
+			got += e.Pointer
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
