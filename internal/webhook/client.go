@@ -208,6 +208,9 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 	request.Header = header.Clone()
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Tollgate-Webhook/1")
+	// A kept connection that the server closes just then is replaced, as repeats do
+	// no harm. Empty, this header tells so the transport and is not sent.
+	request.Header["Idempotency-Key"] = []string{}
 	response, err := c.requests.RoundTrip(request)
 	if err != nil {
 		return Answer{}, fmt.Errorf("send request: %w", err)
@@ -246,7 +249,7 @@ func explain(err error, timeout time.Duration) string {
 		return cleanText([]byte("The server's certificate is not accepted: "+certificate.Err.Error()+"."), maxErrorBytes)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "The server refused the connection."
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case isClosed(err):
 		return "The server closed the connection before it answered."
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return "The server could not be reached."
@@ -259,6 +262,16 @@ func explain(err error, timeout time.Duration) string {
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func isClosed(err error) bool {
+	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	// The transport's error for a connection closed before the request has no exported name.
+	return strings.Contains(err.Error(), "server closed idle connection")
 }
 
 func isTLS(err error) bool {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -235,5 +236,26 @@ func TestPostSendsWhatItIsGiven(t *testing.T) {
 	if got.Method != http.MethodPost || got.RequestURI != "/a%20b?c=d" || got.Header.Get("webhook-id") != "x" ||
 		got.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(got.UserAgent(), "Tollgate") || string(body) != `{"a":1}` {
 		t.Errorf("the server got %s %s %v %s", got.Method, got.RequestURI, got.Header, body)
+	}
+}
+
+// TestClosedIdleConnectionIsReplaced closes the kept connection on the second request.
+func TestClosedIdleConnectionIsReplaced(t *testing.T) {
+	var connections atomic.Int32
+	address := rawServer(t, func(c net.Conn) {
+		connections.Add(1)
+		readRequest(c)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		readRequest(c)
+	})
+	client := localClient(t)
+	for range 2 {
+		if answer, err := client.Post(t.Context(), address, http.Header{}, []byte("{}")); err != nil || answer.Status != http.StatusOK {
+			t.Fatalf("Post returned %+v, %v", answer, err)
+		}
+	}
+	client.Close()
+	if n := connections.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
 	}
 }

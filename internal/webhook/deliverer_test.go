@@ -98,7 +98,7 @@ func TestRetries(t *testing.T) {
 		if entry.State != webhook.Delivered || len(entry.Attempts) != 4 {
 			t.Fatalf("entry is %+v", entry)
 		}
-		if a := entry.Attempts[0]; a.StatusCode != 503 || a.Response != "back soon" || a.Error != "The server answered 503." || a.URL != to {
+		if a := entry.Attempts[0]; a.StatusCode != http.StatusServiceUnavailable || a.Response != "back soon" || a.Error != "The server answered 503." || a.URL != to {
 			t.Errorf("the first attempt is %+v", a)
 		}
 	})
@@ -304,6 +304,39 @@ func TestReportIsRepeated(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEndpointDeletedMeanwhile deletes the endpoint while its request is under way.
+func TestEndpointDeletedMeanwhile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.serve(1, func(http.ResponseWriter, *http.Request) { w.memory.DeleteEndpoint(1) })
+		w.endpoint(1, nil)
+		w.publish()
+		_, stop := w.run(nil)
+		w.pass(time.Hour)
+		stop()
+		if got, reports := w.got(), w.outbox.reports.Load(); len(got) != 1 || reports != 1 {
+			t.Errorf("%d requests and %d reports, want one of each", len(got), reports)
+		}
+	})
+}
+
+func TestRedirectIsAFailure(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.serve(1, func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "http://2.example/", http.StatusFound)
+		})
+		w.serve(2, ok)
+		w.endpoint(1, func(e *webhook.Endpoint) { e.TimeoutSecs = 0 })
+		key := w.publish()[0]
+		_, stop := w.run(nil)
+		w.pass(time.Second)
+		stop()
+		entry := w.entry(key)
+		if len(w.got()) != 1 || entry.State != webhook.Pending || entry.Attempts[0].Error != "The server answered 302; redirects are not followed." {
+			t.Errorf("%d requests, entry %+v", len(w.got()), entry)
+		}
+	})
 }
 
 func TestStop(t *testing.T) {
