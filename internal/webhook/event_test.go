@@ -5,7 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,6 +98,11 @@ func TestEventTypesAreDocumented(t *testing.T) {
 			t.Errorf("%q: %v, repeated: %v, doc: %q", eventType.Name, err, seen[eventType.Name], eventType.Doc)
 		}
 		seen[eventType.Name] = true
+	}
+	events, _ := reflect.TypeFor[webhook.Endpoint]().FieldByName("Events")
+	listed := strings.Split(events.Tag.Get("enum"), ",")
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(seen)), slices.Sorted(slices.Values(listed))); diff != "" {
+		t.Errorf("the API lists other types (-want +got):\n%s", diff)
 	}
 }
 
