@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -111,6 +112,31 @@ func BenchmarkAdmissions(b *testing.B) {
 		b.ReportMetric(grouped, "grouped/s")
 		b.ReportMetric(grouped/single, "ratio")
 	}
+}
+
+// BenchmarkCalls runs whole calls, three commands each, of 256 callers at once.
+func BenchmarkCalls(b *testing.B) {
+	const callers = 256
+	s, _ := openStore(b, filepath.Join(b.TempDir(), "tollgate.db"), 0)
+	_, c := configure(b, s)
+	owner := uuid.New()
+	b.SetParallelism(callers / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			call := uuid.Must(uuid.NewV7())
+			for _, command := range []admission.Command{
+				admission.Reserve{Owner: owner, Call: admission.Call{ID: call, Connection: c, From: "+12125550100", To: "+12125550199"}},
+				admission.Answer{ID: call, AtMicros: time.Now().UnixMicro()},
+				admission.Settle{ID: call, Ending: admission.Ending{Elapsed: 10 * time.Second, EndedMicros: time.Now().UnixMicro()}},
+			} {
+				if r, err := s.Do(context.Background(), command); err != nil || r.Err != nil {
+					b.Errorf("%T: %v, %v", command, err, r.Err)
+					return
+				}
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
 // deckRows makes a deck of distinct prefixes such as a large carrier sends.
