@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -70,6 +71,7 @@ type CalleeKey struct {
 var (
 	ErrUnknownCall = errors.New("no call with this id holds a lease")
 	ErrEnded       = errors.New("the call has ended")
+	ErrCommand     = errors.New("not a command of the ledger")
 )
 
 // Command is one of Reserve, Answer, Renew, Settle, Release, Expire and
@@ -277,7 +279,7 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 	case ExpireOwners:
 		return s.expire(func(l *Lease) bool { return l.Owner != c.Keep })
 	}
-	panic("admission: unknown command")
+	return Result{Err: fmt.Errorf("apply %T: %w", command, ErrCommand)}
 }
 
 // TakeChanges returns what has changed since the last time, for one transaction.

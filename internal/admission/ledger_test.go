@@ -221,6 +221,13 @@ func TestUnknownCallsAreRefused(t *testing.T) {
 	}
 }
 
+func TestAPointerIsNoCommand(t *testing.T) {
+	b := newBench(t, profile.New(), standardDeck(t))
+	if r := b.apply(&Expire{}); !errors.Is(r.Err, ErrCommand) {
+		t.Errorf("applied a pointer: %v, want ErrCommand", r.Err)
+	}
+}
+
 func TestEmergencyCallsHoldNothing(t *testing.T) {
 	p := limited("0.01")
 	p.ConcurrentCallLimit = new(int32(0))

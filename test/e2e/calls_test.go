@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"math/big"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// sum adds up a money field of records, exactly.
+func sum(t *testing.T, records []object, field string) *big.Rat {
+	t.Helper()
+	total := new(big.Rat)
+	for _, r := range records {
+		amount, ok := new(big.Rat).SetString(r[field].(string))
+		if !ok {
+			t.Fatalf("%s is %v", field, r[field])
+		}
+		total.Add(total, amount)
+	}
+	return total
+}
+
+// wantSpend holds that what a profile has posted is the sum of its records, and
+// that nothing is held when no call is up.
+func (s *server) wantSpend(profile string) {
+	s.t.Helper()
+	usage := s.must(http.MethodGet, "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", nil)
+	posted, _ := new(big.Rat).SetString(usage["posted"].(string))
+	if charged := sum(s.t, s.records(), "cost"); posted.Cmp(charged) != 0 {
+		s.t.Errorf("posted %v, the records sum to %v", posted.FloatString(9), charged.FloatString(9))
+	}
+	if usage["held"] != "0.00" {
+		s.t.Errorf("held %v with no call up", usage["held"])
+	}
+}
+
+func count(records []object, field string) map[any]int {
+	counts := map[any]int{}
+	for _, r := range records {
+		counts[r[field]]++
+	}
+	return counts
+}
+
+func TestCallsOfAPBXToACarrier(t *testing.T) {
+	s := serve(t, t.TempDir())
+	profile := s.setUp(object{"daily_spend_limit": "100.00", "daily_spend_limit_enabled": true}, startCarrier(t))
+	const calls = 100
+	s.pbx("pbx.xml", "+12125550123", calls, 50, 300*time.Millisecond).wait(t)
+	records := s.records()
+	if got := count(records, "outcome"); len(records) != calls || got["answered"] != calls {
+		t.Errorf("%d records: %v, want %d answered", len(records), got, calls)
+	}
+	for _, r := range records {
+		if r["cost"] != "0.01" || r["billed_sec"] != 1.0 {
+			t.Fatalf("a call of 0.3 s at a cent a second: %v", r)
+		}
+	}
+	s.wantSpend(profile)
+}
+
+func TestCallsOverTCP(t *testing.T) {
+	s := serve(t, t.TempDir())
+	profile := s.setUp(nil, startCarrier(t))
+	s.pbx("pbx.xml", "+12125550123", 20, 20, 200*time.Millisecond, "-t", "t1").wait(t)
+	if records := s.records(); len(records) != 20 || count(records, "outcome")["answered"] != 20 {
+		t.Errorf("%d records: %v", len(records), count(records, "outcome"))
+	}
+	s.wantSpend(profile)
+}
+
+func TestTheBudgetEndsCalls(t *testing.T) {
+	s := serve(t, t.TempDir())
+	// A cent a second: all calls together may last 60 seconds.
+	profile := s.setUp(object{
+		"daily_spend_limit": "0.60", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
+	}, startCarrier(t))
+	s.pbx("pbx-held.xml", "+12125550123", 8, 20, 0).wait(t) // every call ends by Tollgate's BYE
+	records := s.records()
+	if got := count(records, "hangup_cause"); got["time_limit"] != 8 {
+		t.Errorf("hangup causes %v, want 8 time_limit", got)
+	}
+	limit := big.NewRat(60, 100)
+	if charged := sum(t, records, "cost"); charged.Cmp(limit) > 0 || charged.Cmp(big.NewRat(50, 100)) < 0 {
+		t.Errorf("charged %s, want close to the limit of 0.60 and never above it", charged.FloatString(9))
+	}
+	s.wantSpend(profile)
+}
+
+func TestKillAndRestart(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, folder)
+	profile := s.setUp(object{
+		"daily_spend_limit": "50.00", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls", "concurrent_call_limit": 30,
+	}, startCarrier(t))
+	s.pbx("pbx.xml", "+12125550123", 10, 50, 100*time.Millisecond).wait(t)
+	before := sum(t, s.records(), "cost")
+
+	const held = 20
+	pbx := s.pbx("pbx-held.xml", "+12125550124", held, 50, 0)
+	eventually(t, "20 calls up", 10*time.Second, func() bool {
+		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
+		calls, _ := answer["data"].([]any)
+		up := 0
+		for _, c := range calls {
+			if c.(object)["answered_at"] != nil {
+				up++
+			}
+		}
+		return up == held
+	})
+	s.kill()
+
+	s = serve(t, folder, "--sip-addr", s.sip) // the same port: the BYE comes from where the call was
+	pbx.wait(t)                               // each of the held calls got its BYE
+	records := s.records()
+	if got := count(records, "outcome"); got["answered"] != 10 || got["lost"] != held || len(records) != 10+held {
+		t.Errorf("%d records after the restart: %v, want 10 answered and %d lost", len(records), got, held)
+	}
+	seen := map[any]bool{}
+	for _, r := range records {
+		if seen[r["sip_call_id"]] {
+			t.Errorf("call %v has two records", r["sip_call_id"])
+		}
+		seen[r["sip_call_id"]] = true
+	}
+	if after := sum(t, records, "cost"); after.Cmp(before) <= 0 {
+		t.Errorf("the day's spend is %s after the restart, %s before", after.FloatString(9), before.FloatString(9))
+	}
+	s.wantSpend(profile)
+	s.pbx("pbx.xml", "+12125550123", 30, 50, 100*time.Millisecond).wait(t) // no channel leaked
+	s.wantSpend(profile)
+}
+
+func TestTerminateEndsAndSettlesRunningCalls(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, folder, "--stop-limit", "1s")
+	profile := s.setUp(nil, startCarrier(t))
+	pbx := s.pbx("pbx-held.xml", "+12125550124", 10, 50, 0)
+	eventually(t, "10 calls up", 10*time.Second, func() bool {
+		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
+		calls, _ := answer["data"].([]any)
+		return len(calls) == 10
+	})
+	if status := s.terminate(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	pbx.wait(t)
+	s = serve(t, folder)
+	if records := s.records(); len(records) != 10 || count(records, "outcome")["answered"] != 10 {
+		t.Errorf("%d records: %v, want 10 answered", len(records), count(records, "outcome"))
+	}
+	s.wantSpend(profile)
+}
+
+func TestHealth(t *testing.T) {
+	s := serve(t, t.TempDir())
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
+		response, err := http.Get(s.api + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("GET %s: status %d", path, response.StatusCode)
+		}
+	}
+}
