@@ -17,7 +17,7 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164"},
-	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record"},
+	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook"},
 	{"internal/policy"},
 	{"internal/admission"},
 	{"internal/call", "internal/store"},
@@ -37,7 +37,7 @@ var pure = []string{
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest"}
+var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest", "internal/webhook/webhooktest"}
 
 type goPackage struct {
 	ImportPath string
