@@ -494,6 +494,8 @@ func (s *State) end(call uuid.UUID, e *Ending, answered bool) Result {
 // close posts what the call used, frees the rest, and makes its one record.
 func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 	r := leaseRecord(l, e, outcome)
+	// An owner's clock may be off by hours; a call ends within the time of its lease.
+	r.EndedMicros = min(max(e.EndedMicros, l.ReservedMicros, l.AnsweredMicros), s.now)
 	answered := outcome == record.OutcomeAnswered || (outcome == record.OutcomeLost && l.AnsweredMicros != 0)
 	if answered {
 		// The owner's clock may not have seen a whole tick; an answered call is never free of charge for that.
@@ -502,7 +504,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 		r.BilledSecs = billed
 		r.OverrunSecs = max(0, used-l.GrantedSecs)
 		if l.AnsweredMicros == 0 {
-			r.AnsweredMicros = e.EndedMicros - e.Elapsed.Microseconds()
+			r.AnsweredMicros = max(l.ReservedMicros, r.EndedMicros-e.Elapsed.Microseconds())
 		}
 	}
 	if l.Emergency {

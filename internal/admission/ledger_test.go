@@ -314,3 +314,20 @@ func TestReleaseOfAnAnsweredCallIsCharged(t *testing.T) {
 	}
 	b.wantSpend(today, "0.07", "0")
 }
+
+func TestAnOwnersWrongClockBooksNothingElsewhere(t *testing.T) {
+	for _, ended := range []time.Time{{}, noon.AddDate(-1, 0, 0), noon.AddDate(1, 0, 0)} {
+		b := newBench(t, limited("0.10"), deckOf(t, 1, 1, "0", map[string]string{"1": "0.60"}))
+		call := b.admit("+12125550123")
+		b.now = b.now.Add(15 * time.Second)
+		r := b.apply(Settle{ID: call, Ending: Ending{EndedMicros: ended.UnixMicro(), Elapsed: 15 * time.Second}}).Record
+		if r.EndedMicros < r.AnsweredMicros || r.EndedMicros > b.now.UnixMicro() {
+			t.Errorf("ended %v: the record ends at %v", ended, time.UnixMicro(r.EndedMicros))
+		}
+		for key := range b.state.TakeChanges().Spends {
+			if key.Day != today {
+				t.Errorf("ended %v: something is booked to day %d", ended, key.Day)
+			}
+		}
+	}
+}
