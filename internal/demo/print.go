@@ -50,8 +50,8 @@ func (p *printer) in(colour, text string) string {
 
 func (p *printer) opening(s *stage) {
 	p.say("%s\n", p.in(bold, "Tollgate: a phone, an outbound voice profile that is enforced, and a carrier"))
-	p.say("  phone --> Tollgate (SIP %s, API http://%s) --> carrier (SIP %s)\n\n",
-		s.server.SIPAddr(), s.server.HTTPAddr(), s.carrier.Addr())
+	p.say("  phone  --SIP-->  Tollgate %s  --SIP-->  carrier %s\n", s.server.SIPAddr(), s.carrier.Addr())
+	p.say("                   API http://%s\n\n", s.server.HTTPAddr())
 	p.say("Made over the API, with requests that you can send too:\n")
 }
 
@@ -73,8 +73,11 @@ func (p *printer) result(number int, r *result) {
 		talked = fmt.Sprintf("%.1f s", r.wire.Duration().Seconds())
 		billed, cost = fmt.Sprintf("%d s", r.record.BilledSec), "$"+r.record.Cost.String()
 	}
-	if code := r.decision.Code; code != nil {
+	switch code := r.decision.Code; {
+	case code != nil:
 		answer += " " + *code
+	case r.wire.Status == 200:
+		answer += " OK"
 	}
 	line := fmt.Sprintf(row, fmt.Sprint(number), r.dialled, r.about, answer, talked, billed, cost)
 	colour := green
@@ -160,8 +163,8 @@ func (p *printer) closing(results []result, t totals, took time.Duration) {
 
 const nextSteps = `
 Next, on your own machine:
-  tollgate serve                      # API on 127.0.0.1:8080, SIP on 127.0.0.1:5060; shows a key once
-  export TOLLGATE_API_KEY=...         # that key
+  tollgate serve                 # API on 127.0.0.1:8080, SIP on 127.0.0.1:5060; shows a key once
+  export TOLLGATE_API_KEY=...    # that key, in another terminal
   curl http://127.0.0.1:8080/v2/outbound_voice_profiles \
     -H "Authorization: Bearer $TOLLGATE_API_KEY" -H "Content-Type: application/json" \
     -d '{"name": "office", "whitelisted_destinations": ["US", "CA"],
