@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -357,9 +356,4 @@ func (e *exchange) over(l *leg, now time.Time) {
 			c.Ended = now
 		}
 	})
-}
-
-// String names a call for messages of tests.
-func (c CarrierCall) String() string {
-	return c.From + " to " + c.To + " status " + strconv.Itoa(c.Status)
 }

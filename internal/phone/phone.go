@@ -194,6 +194,16 @@ func Dial(ctx context.Context, o Options) (*Call, error) {
 	return c, nil
 }
 
+// Place places one call, waits for its end and closes it: Dial, Wait and Close.
+func Place(ctx context.Context, o Options) (Outcome, error) {
+	c, err := Dial(ctx, o)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer c.Close()
+	return c.Wait(), nil
+}
+
 // Answered is closed when the call is answered, or is over.
 func (c *Call) Answered() <-chan struct{} { return c.answered }
 

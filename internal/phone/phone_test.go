@@ -355,6 +355,25 @@ func TestOverRealSockets(t *testing.T) {
 	}
 }
 
+func TestPlace(t *testing.T) {
+	carrier := NewCarrier(CarrierOptions{Default: Busy})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer carrier.Stop()
+	var seen []string
+	o, err := Place(t.Context(), Options{Server: carrier.Addr(), To: "1", Progress: func(e Entry) { seen = append(seen, e.Line) }})
+	if err != nil || o.Status != 486 {
+		t.Errorf("status %d, error %v, want 486", o.Status, err)
+	}
+	if len(seen) != len(o.Transcript) || len(seen) != 5 {
+		t.Errorf("progress told %d of %d messages, want all 5", len(seen), len(o.Transcript))
+	}
+	if _, err := Place(t.Context(), Options{Server: carrier.Addr()}); err == nil {
+		t.Error("no error without a number to call")
+	}
+}
+
 func TestReport(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	o := Outcome{
