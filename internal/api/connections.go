@@ -217,7 +217,7 @@ func mergeNext(ctx context.Context, kinds []*kindCursor, order store.Order) (con
 // before is the store's order of two connections of different kinds: by the
 // field, then by id, both in the direction asked for.
 func before(a, b *connectionView, order store.Order) bool {
-	result := 0
+	var result int
 	switch order.Field {
 	case "active":
 		result = boolRank(a.Active) - boolRank(b.Active)

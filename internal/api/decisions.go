@@ -266,7 +266,7 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 	}
 	callee, err := e164.Normalise(call.To, c.Home)
 	if err != nil || p.Window.CallsPerCLD == policy.NoLimit {
-		return u, nil // an invalid number is for the rules to refuse
+		return u, nil //nolint:nilerr // an invalid number is for the rules to refuse
 	}
 	u.calleeCalls, err = s.calleeCalls(ctx, account, p, callee, u.calls, now)
 	return u, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("%q was read, the JSON package refuses it: %v", text, stdErr)
 		}
 		if err != nil {
-			if stdErr == nil && err != errDepth {
+			if stdErr == nil && !errors.Is(err, errDepth) {
 				t.Fatalf("%q was refused: %v", text, err)
 			}
 			return

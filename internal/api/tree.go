@@ -46,7 +46,7 @@ func parseTree(text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := decoder.ReadToken(); err != io.EOF {
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errTrailing
 	}
 	return tree, nil

@@ -315,7 +315,7 @@ func localAddress(wished string, server netip.AddrPort) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the address that leads to %s: %w", server, err)
 	}
-	defer probe.Close()
+	defer func() { _ = probe.Close() }()
 	ip := probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 	return netip.AddrPortFrom(ip, 0).String(), nil
 }

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -33,7 +34,9 @@ type socket struct {
 
 func listen(open ListenFunc, address string) (net.PacketConn, netip.AddrPort, error) {
 	if open == nil {
-		open = func(address string) (net.PacketConn, error) { return net.ListenPacket("udp", address) }
+		open = func(address string) (net.PacketConn, error) {
+			return new(net.ListenConfig).ListenPacket(context.Background(), "udp", address)
+		}
 	}
 	conn, err := open(address)
 	if err != nil {

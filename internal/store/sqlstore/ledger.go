@@ -38,7 +38,7 @@ type bulk struct {
 func (b *bulk) close() {
 	for _, s := range b.prepared {
 		if s != nil {
-			s.Close() // the connection goes with it
+			_ = s.Close() // the connection goes with it
 		}
 	}
 }

@@ -17,7 +17,7 @@ func lockFile(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lock database: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fmt.Errorf("lock database: %s is in use by another process: %w", path, err)
 	}
 	return file, nil
