@@ -85,14 +85,28 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 	if err != nil {
 		return err
 	}
-	if old := s.Connection(c.ID); old != nil && old.UserName != "" && old.UserName != c.UserName {
-		s.users = s.users.remove(hashString(old.UserName), old.UserName)
+	if old := s.Connection(c.ID); old != nil && old.UserName != c.UserName {
+		s.dropUser(old.UserName)
 	}
 	s.connections = s.connections.put(uint64(c.ID), c.ID, c)
-	if c.UserName != "" {
-		s.users = s.users.put(hashString(c.UserName), c.UserName, c.ID)
+	if c.UserName == "" {
+		return nil
 	}
+	hash := hashString(c.UserName)
+	if s.users.get(hash, c.UserName) == 0 {
+		s.userCount++
+	}
+	s.users = s.users.put(hash, c.UserName, c.ID)
 	return nil
+}
+
+func (s *Snapshot) dropUser(userName string) {
+	hash := hashString(userName)
+	if userName == "" || s.users.get(hash, userName) == 0 {
+		return
+	}
+	s.users = s.users.remove(hash, userName)
+	s.userCount--
 }
 
 func (s *Snapshot) dropConnection(connection id.ID) {
@@ -100,9 +114,7 @@ func (s *Snapshot) dropConnection(connection id.ID) {
 	if old == nil {
 		return
 	}
-	if old.UserName != "" {
-		s.users = s.users.remove(hashString(old.UserName), old.UserName)
-	}
+	s.dropUser(old.UserName)
 	s.connections = s.connections.remove(uint64(connection), connection)
 }
 

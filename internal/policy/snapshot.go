@@ -84,6 +84,7 @@ type Snapshot struct {
 	profiles    shards[id.ID, *Profile]
 	connections shards[id.ID, *Connection]
 	users       shards[string, id.ID]
+	userCount   int
 	sources     shards[netip.Addr, []id.ID]
 	ips         shards[id.ID, netip.Addr]
 	ipOwner     shards[id.ID, id.ID]
@@ -135,6 +136,10 @@ func (s *Snapshot) ByUser(userName string) *Connection {
 	}
 	return s.Connection(connection)
 }
+
+// HasUsers says whether there is any digest user at all. Without one, a request
+// from an unknown address cannot become a call.
+func (s *Snapshot) HasUsers() bool { return s.userCount > 0 }
 
 // Known says whether any connection or gateway may send from this address. It is
 // what the source filter in front of the parser asks.
