@@ -1,0 +1,79 @@
+package call
+
+import "github.com/tollgate/tollgate/internal/admission"
+
+// The hangup causes of call records, in the words of ITU-T Q.850 where it has one.
+const (
+	CauseNormal        = "normal_clearing"
+	CauseCancel        = "originator_cancel"
+	CauseTimeLimit     = "time_limit"
+	CauseNoAck         = "no_ack"
+	CauseLostPeer      = "lost_peer"
+	CauseStopping      = "server_stopping"
+	CauseStore         = "store_unavailable"
+	CauseLease         = "lease_lost"
+	CauseBusy          = "user_busy"
+	CauseNoAnswer      = "no_answer"
+	CauseUnallocated   = "unallocated_number"
+	CauseRejected      = "call_rejected"
+	CauseIncompatible  = "incompatible_destination"
+	CauseNoGateway     = "no_route_destination"
+	CauseGatewayFailed = "network_out_of_order"
+	CauseUnspecified   = "unspecified"
+)
+
+// causeOf words the final response of a gateway.
+func causeOf(status int) string {
+	switch status {
+	case 486, 600:
+		return CauseBusy
+	case 408, 480:
+		return CauseNoAnswer
+	case 404, 410, 484, 604:
+		return CauseUnallocated
+	case 401, 402, 403, 407, 603:
+		return CauseRejected
+	case 406, 415, 488, 606:
+		return CauseIncompatible
+	case 487:
+		return CauseCancel
+	}
+	if status >= 500 && status < 600 {
+		return CauseGatewayFailed
+	}
+	return CauseUnspecified
+}
+
+// ownCause words a refusal of Tollgate's own.
+func ownCause(why admission.Reason) string {
+	switch why {
+	case admission.ReasonNoGateway:
+		return CauseNoGateway
+	case admission.ReasonStoreUnavailable:
+		return CauseStore
+	case admission.ReasonStopping:
+		return CauseStopping
+	}
+	return CauseRejected
+}
+
+// failsOver reports whether the next gateway is tried after this response: when
+// it speaks of the gateway, not of the callee. A redirection is not followed, and
+// a challenge that the gateway's own credentials did not satisfy is the gateway's
+// matter.
+func failsOver(status int) bool {
+	switch status {
+	case 401, 407, 408:
+		return true
+	}
+	return status >= 500 && status < 600 || status >= 300 && status < 400
+}
+
+// outward is the status that the caller is told when the last gateway failed with
+// status: nothing that would make the caller redirect or authenticate.
+func outward(status int, phrase string) (int, string) {
+	if status == 401 || status == 407 || status < 400 {
+		return 502, "Bad Gateway"
+	}
+	return status, phrase
+}

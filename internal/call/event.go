@@ -1,0 +1,123 @@
+package call
+
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// Event is something that happened to a call. The edge gives it to Handle.
+type Event interface{ event() }
+
+// Begin starts the call. Stopping says that the server takes no new calls.
+type Begin struct{ Stopping bool }
+
+// LedgerDone is the answer to the last Command.
+type LedgerDone struct {
+	Result admission.Result
+	Err    error // of the store: the command may or may not be durable
+	// Nothing says of an error that surely nothing was done.
+	Nothing bool
+}
+
+// Rang says that a gateway answered with a provisional response that means more
+// than 100 Trying.
+type Rang struct{ Gateway int }
+
+// Answered says that a gateway's callee took the call. Teardown is the edge's own
+// note on how to end both legs after a crash.
+type Answered struct {
+	Gateway  int
+	Teardown []byte
+}
+
+// Refused is a gateway's final response other than success.
+type Refused struct {
+	Gateway int
+	Status  int
+	Phrase  string
+}
+
+// Unreachable says that a gateway could not be reached or did not answer in time.
+type Unreachable struct{ Gateway int }
+
+// RingTimeout says that a gateway rang for longer than Timer C (RFC 3261 section 16.6).
+type RingTimeout struct{ Gateway int }
+
+// Cancelled says that the caller gave up before the answer.
+type Cancelled struct{}
+
+// HungUp says that a side ended the answered call, or is lost.
+type HungUp struct {
+	By    record.Side
+	Cause string // a hangup cause of this package
+}
+
+// Due says that the time of the last SetTimer has come.
+type Due struct{}
+
+// Stopping says that the server's patience with running calls is over.
+type Stopping struct{}
+
+func (Begin) event()       {}
+func (LedgerDone) event()  {}
+func (Rang) event()        {}
+func (Answered) event()    {}
+func (Refused) event()     {}
+func (Unreachable) event() {}
+func (RingTimeout) event() {}
+func (Cancelled) event()   {}
+func (HungUp) event()      {}
+func (Due) event()         {}
+func (Stopping) event()    {}
+
+// Action is something the edge must do, in the order given.
+type Action interface{ action() }
+
+// Command is to be submitted to the ledger, and its result given back as
+// LedgerDone. There is never more than one under way.
+type Command struct{ Command admission.Command }
+
+// Try is to send the call to a gateway.
+type Try struct {
+	N       int
+	Gateway *routing.Gateway
+}
+
+// CancelGateway is to stop trying a gateway, whatever it answers from now on.
+type CancelGateway struct{ N int }
+
+// Accept is to tell the caller that the call is answered.
+type Accept struct{}
+
+// Refuse is to tell the caller that the call failed. Decision is set when
+// Tollgate's own rules refused.
+type Refuse struct {
+	Status   int
+	Phrase   string
+	Reason   admission.Reason
+	Decision *admission.Decision
+}
+
+// EndBoth is to hang up on both sides, except on Except, which hung up itself.
+type EndBoth struct {
+	Except record.Side
+	Cause  string
+}
+
+// SetTimer is to give Due at that time; the zero time stops the timer.
+type SetTimer struct{ At time.Time }
+
+// Over says that the call has ended and that the ledger knows it.
+type Over struct{ Record *record.Call }
+
+func (Command) action()       {}
+func (Try) action()           {}
+func (CancelGateway) action() {}
+func (Accept) action()        {}
+func (Refuse) action()        {}
+func (EndBoth) action()       {}
+func (SetTimer) action()      {}
+func (Over) action()          {}

@@ -1,0 +1,275 @@
+package sipgw
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// attempt is one gateway being tried for one call.
+type attempt struct {
+	s       *session
+	n       int
+	gateway *routing.Gateway
+	leg     *leg
+	tx      *clientTx
+	wait    timer // for the first response
+
+	extra      string // authorization of the INVITE under way
+	challenges int
+	minSE      time.Duration
+	cancelled  bool
+	chosen     string   // the remote tag of the dialog that was accepted
+	ended      []string // remote tags of forks that were ended already
+}
+
+// maxChallenges bounds the challenges of one gateway that are answered for one
+// INVITE: one, and another for a stale nonce.
+const maxChallenges = 2
+
+// try begins with a gateway, once its address is known.
+func (s *session) try(t call.Try) {
+	a := &attempt{s: s, n: t.N, gateway: t.Gateway, minSE: s.sh.g.config.Timers.SessionExpires}
+	s.attempt = a
+	s.sh.g.resolver.resolve(t.Gateway.Address, t.Gateway.Transport == "tcp", func(addr netip.AddrPort, ok bool) {
+		s.sh.post(func() {
+			switch {
+			case a.cancelled:
+			case !ok:
+				s.handle(call.Unreachable{Gateway: a.n})
+			default:
+				a.start(addr)
+			}
+		})
+	})
+}
+
+// start builds the carrier's leg and sends the INVITE.
+func (a *attempt) start(addr netip.AddrPort) {
+	g := a.s.sh.g
+	tcp := a.gateway.Transport == "tcp"
+	tag := newToken()
+	a.leg = &leg{
+		s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), localTag: tag,
+		local: a.fromHeader() + ";tag=" + tag, peer: peer{tcp: tcp, addr: addr}, acked: true,
+	}
+	if a.gateway.UserName != nil && a.gateway.Password != nil {
+		a.leg.userName, a.leg.password = *a.gateway.UserName, *a.gateway.Password
+	}
+	target := "sip:" + a.user() + "@" + a.gateway.Address
+	a.leg.remote = "<" + target + ">"
+	a.leg.target = target
+	if tcp {
+		a.leg.target += ";transport=tcp"
+	}
+	g.filter.learn(addr.Addr())
+	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(g.config.Timers.GatewayWait))
+	a.invite()
+}
+
+// expire gives the gateway up when not even a provisional response has come. One
+// that comes later is answered with a CANCEL.
+func (a *attempt) expire(timerKind) {
+	if a.s.attempt != a || a.cancelled || a.tx.provisional || a.tx.done {
+		return
+	}
+	a.cancel()
+	a.s.handle(call.Unreachable{Gateway: a.n})
+}
+
+// user is the user part of the Request-URI: the dialled number in the gateway's
+// form; what an emergency caller dialled goes as it is.
+func (a *attempt) user() string {
+	if number, emergency := a.s.machine.Emergency(); emergency {
+		return number
+	}
+	return a.gateway.UserPart(a.s.to)
+}
+
+// fromHeader is the From of the carrier's leg, without its tag. A caller that asks
+// for privacy is anonymous there (RFC 3323).
+func (a *attempt) fromHeader() string {
+	if a.s.private || a.s.from == 0 {
+		return `"Anonymous" <sip:anonymous@anonymous.invalid>`
+	}
+	return "<sip:" + a.callerUser() + ">"
+}
+
+func (a *attempt) callerUser() string {
+	host := a.s.sh.g.host
+	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
+		host = *a.gateway.FromDomain
+	}
+	return a.gateway.CallerPart(a.s.from) + "@" + host
+}
+
+// privacyLines tell the carrier, and only it, who an anonymous caller is (RFC 3325).
+func (a *attempt) privacyLines() string {
+	if !a.s.private || a.s.from == 0 {
+		return ""
+	}
+	return line("P-Asserted-Identity", "<sip:"+a.callerUser()+">") + "Privacy: id\r\n"
+}
+
+// invite sends the INVITE, the first time or again with credentials or another
+// session interval.
+func (a *attempt) invite() {
+	l, g, m := a.leg, a.s.sh.g, a.s.invite
+	l.localSeq++
+	l.inviteSeq = l.localSeq
+	branch := g.newBranch()
+	w := newWriter()
+	w.requestLine("INVITE", l.requestURI())
+	w.field("Via", g.via(l.peer, branch))
+	w.field("Max-Forwards", strconv.Itoa(maxForwards(m)-1))
+	w.field("From", l.local)
+	w.field("To", l.remote)
+	w.field("Call-ID", l.callID)
+	w.field("CSeq", strconv.FormatUint(uint64(l.localSeq), 10)+" INVITE")
+	w.lines(g.contactLine(l.peer.tcp))
+	w.lines(lineAllow)
+	w.lines(lineSupported)
+	w.field("Session-Expires", seconds(a.minSE))
+	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
+	w.lines(a.privacyLines())
+	w.lines(a.extra)
+	data := w.finish(m.get("content-type"), m.body)
+	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
+	a.tx.ack = l.ackHead(branch, l.localSeq)
+	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
+	a.tx.forgotten = func() { l.lastAck = nil }
+}
+
+// maxForwards is the hops that a request may still take.
+func maxForwards(m *message) int {
+	if n, err := strconv.Atoi(m.get("max-forwards")); err == nil {
+		return n
+	}
+	return 70
+}
+
+// cancel stops the attempt. A gateway that answers all the same is hung up on.
+func (a *attempt) cancel() {
+	if a.cancelled {
+		return
+	}
+	a.cancelled = true
+	if a.tx == nil || a.tx.done {
+		return
+	}
+	a.tx.stop(a.leg.cancelBytes(a.tx.branch, a.leg.inviteSeq))
+}
+
+// response takes what the gateway answers to the INVITE.
+func (a *attempt) response(m *message) {
+	switch {
+	case m == nil:
+		a.s.handle(call.Unreachable{Gateway: a.n})
+	case m.status == 100:
+	case m.status < 200:
+		if !a.cancelled && a.s.attempt == a {
+			a.s.handle(call.Rang{Gateway: a.n})
+			a.s.passProvisional(a, m)
+		}
+	case m.status < 300:
+		a.answered(m)
+	case a.cancelled || a.retry(m):
+	default:
+		a.s.handle(call.Refused{Gateway: a.n, Status: m.status, Phrase: phraseOf(m)})
+	}
+}
+
+// maxPhrase bounds a reason phrase that is passed on.
+const maxPhrase = 128
+
+func phraseOf(m *message) string {
+	if len(m.phrase) > maxPhrase {
+		return strings.ToValidUTF8(m.phrase[:maxPhrase], "")
+	}
+	return strings.Clone(m.phrase)
+}
+
+// retry sends the INVITE again when the gateway asks for credentials or for a
+// longer session interval (RFC 4028 section 7.3).
+func (a *attempt) retry(m *message) bool {
+	if m.status == 422 {
+		wanted := readSeconds(m.get("min-se"))
+		if wanted <= a.minSE || wanted > longestSession {
+			return false
+		}
+		a.minSE = wanted
+		a.invite()
+		return true
+	}
+	if a.challenges >= maxChallenges {
+		return false
+	}
+	answer := a.leg.answerChallenge(m, "INVITE")
+	if answer == "" {
+		return false
+	}
+	a.challenges++
+	a.extra = answer
+	a.invite()
+	return true
+}
+
+// answered takes a 2xx. The first makes the call; it is acknowledged again when it
+// is repeated; that of another branch of a fork is acknowledged and ended, and so
+// is one that comes after the caller gave up.
+func (a *attempt) answered(m *message) {
+	if a.chosen != "" && m.toTag == a.chosen {
+		l := a.leg
+		if l.lastAck != nil && l.lastAckSeq == m.cseq {
+			a.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+		}
+		return
+	}
+	if a.chosen != "" || a.cancelled || a.s.attempt != a {
+		a.endFork(m)
+		return
+	}
+	l := a.leg
+	l.remote, l.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	l.establish(m)
+	a.s.caller.localTag = a.s.earlyTag(a, m.toTag)
+	a.s.caller.local = a.s.inviteTx.request.to + ";tag=" + a.s.caller.localTag
+	a.s.carrier, a.s.answer, a.s.gateway = l, m, a.gateway.ID
+	a.s.handle(call.Answered{Gateway: a.n, Teardown: a.s.teardown()})
+	if !a.s.machine.Running() && a.s.answer != nil {
+		a.s.carrier, a.s.answer = nil, nil
+		a.endFork(m)
+		return
+	}
+	a.s.sh.timers.stop(&a.wait)
+	a.chosen = l.remoteTag
+	l.register(legKey{l.callID, ""})
+	a.s.sh.g.filter.learn(l.peer.addr.Addr())
+}
+
+// endFork acknowledges and hangs up on a dialog that nobody wants.
+func (a *attempt) endFork(m *message) {
+	fork := *a.leg
+	fork.remote, fork.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	fork.establish(m)
+	fork.acknowledge(m.cseq, nil, "")
+	for _, tag := range a.ended {
+		if tag == m.toTag {
+			return
+		}
+	}
+	a.ended = append(a.ended, fork.remoteTag)
+	fork.localSeq = m.cseq
+	a.s.sh.g.count.forks.Add(1)
+	a.s.pending++
+	s := a.s
+	fork.send("BYE", "", nil, "", func(*message) {
+		s.pending--
+		s.forgetIfDone()
+	})
+}

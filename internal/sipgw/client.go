@@ -1,0 +1,193 @@
+package sipgw
+
+import "time"
+
+// clientTx is a client transaction (RFC 3261 section 17.1, with the Accepted state
+// of RFC 6026). It repeats its request until a response comes.
+type clientTx struct {
+	sh     *shard
+	key    string
+	branch string
+	invite bool
+	peer   peer
+	data   []byte // the request, while it may have to be sent again
+	ack    []byte // of a final response other than 2xx
+
+	interval   time.Duration
+	retransmit timer
+	giveUp     timer
+	ring       timer // Timer C, INVITE only
+
+	provisional bool   // a response has come
+	done        bool   // a final response has come, or nobody waits for one
+	cancel      []byte // a CANCEL that waits for the first response
+	cancelled   bool
+
+	// response gets every response but those absorbed here; nil stands for none in
+	// time, or a transport that failed.
+	response func(*message)
+	// rings is called when Timer C fires.
+	rings func()
+	// forgotten is called when a 2xx need not be acknowledged again any more.
+	forgotten func()
+}
+
+// request starts a client transaction.
+func (sh *shard) request(method, branch string, to peer, data []byte, response func(*message)) *clientTx {
+	tx := &clientTx{
+		sh: sh, key: branch + " " + method, branch: branch, invite: method == "INVITE",
+		peer: to, data: data, response: response,
+	}
+	sh.clients[tx.key] = tx
+	tx.transmit()
+	timing := &sh.g.config.Timers
+	if !to.tcp {
+		tx.interval = timing.T1
+		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(tx.interval))
+	}
+	sh.timers.set(&tx.giveUp, tx, timerGiveUp, sh.now.Add(64*timing.T1))
+	return tx
+}
+
+func (tx *clientTx) transmit() {
+	tx.sh.g.transport.send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
+}
+
+// fail ends the transaction without a response.
+func (tx *clientTx) fail() {
+	if tx.done || tx.sh.clients[tx.key] != tx {
+		return
+	}
+	tx.drop()
+	tx.response(nil)
+}
+
+// receive takes a response that matches the transaction.
+func (tx *clientTx) receive(m *message) {
+	if m.status < 200 {
+		tx.receiveProvisional(m)
+		return
+	}
+	if !tx.invite {
+		if !tx.done {
+			tx.drop()
+			tx.response(m)
+		}
+		return
+	}
+	tx.sh.timers.stop(&tx.retransmit)
+	tx.sh.timers.stop(&tx.ring)
+	tx.data, tx.cancel = nil, nil
+	first := !tx.done
+	tx.done = true
+	if m.status < 300 {
+		// Every 2xx goes up: repeated ones are acknowledged there, and those of
+		// another branch of a fork are ended there.
+		if first {
+			tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+		}
+		tx.response(m)
+		return
+	}
+	if tx.ack != nil && m.status >= 300 {
+		tx.sh.g.transport.send(tx.peer, tx.ackFor(m), nil)
+	}
+	if first {
+		// Timer D: the final response is acknowledged again while it is repeated.
+		tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+		tx.response(m)
+	}
+}
+
+func (tx *clientTx) receiveProvisional(m *message) {
+	if tx.done {
+		return
+	}
+	timing := &tx.sh.g.config.Timers
+	if !tx.invite {
+		// Timer E goes on at T2 (RFC 3261 section 17.1.2.2).
+		tx.interval = timing.T2
+		tx.response(m)
+		return
+	}
+	tx.sh.timers.stop(&tx.retransmit)
+	if !tx.provisional {
+		tx.provisional = true
+		tx.sh.timers.stop(&tx.giveUp)
+		if !tx.cancelled {
+			tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
+		}
+	} else if m.status != 100 && !tx.cancelled {
+		tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
+	}
+	if tx.cancel != nil {
+		tx.sendCancel()
+	}
+	tx.response(m)
+}
+
+// stop sends a CANCEL, now or after the first response (RFC 3261 section 9.1).
+// What the gateway answers after that still goes to response.
+func (tx *clientTx) stop(cancel []byte) {
+	if tx.done || tx.cancelled {
+		return
+	}
+	tx.cancelled, tx.cancel = true, cancel
+	tx.sh.timers.stop(&tx.ring)
+	tx.sh.timers.stop(&tx.retransmit)
+	if tx.provisional {
+		tx.sendCancel()
+	}
+}
+
+func (tx *clientTx) sendCancel() {
+	data := tx.cancel
+	tx.cancel = nil
+	tx.sh.timers.stop(&tx.ring)
+	tx.sh.request("CANCEL", tx.branch, tx.peer, data, func(*message) {})
+	// An element that answers neither is not waited for.
+	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+}
+
+func (tx *clientTx) expire(kind timerKind) {
+	switch kind {
+	case timerRetransmit:
+		tx.transmit()
+		tx.interval *= 2
+		if !tx.invite {
+			tx.interval = min(tx.interval, tx.sh.g.config.Timers.T2)
+		}
+		tx.sh.timers.set(&tx.retransmit, tx, timerRetransmit, tx.sh.now.Add(tx.interval))
+	case timerGiveUp:
+		tx.fail()
+	case timerRing:
+		if tx.rings != nil {
+			tx.rings()
+		}
+	case timerForget:
+		tx.drop()
+		if tx.forgotten != nil {
+			tx.forgotten()
+		}
+	}
+}
+
+// ackFor completes the prepared ACK with the To of the response (RFC 3261 section
+// 17.1.1.3).
+func (tx *clientTx) ackFor(m *message) []byte {
+	w := newWriter()
+	w.b = append(w.b, tx.ack...)
+	w.field("To", m.to)
+	return w.finish("", nil)
+}
+
+func (tx *clientTx) drop() {
+	tx.done = true
+	tx.sh.timers.stop(&tx.retransmit)
+	tx.sh.timers.stop(&tx.giveUp)
+	tx.sh.timers.stop(&tx.ring)
+	if tx.sh.clients[tx.key] == tx {
+		delete(tx.sh.clients, tx.key)
+	}
+	tx.data, tx.ack, tx.cancel = nil, nil, nil
+}

@@ -1,0 +1,145 @@
+package sipgw
+
+import (
+	"bytes"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Timers are the times of the protocol. Zero values stand for the defaults.
+type Timers struct {
+	T1 time.Duration // 500 ms, the estimate of a round trip (RFC 3261 section 17.1.1.1)
+	T2 time.Duration // 4 s, the longest interval between repetitions
+	T4 time.Duration // 5 s, the longest that a message stays in the network
+	// TimerC is how long a gateway may go without a provisional response other than
+	// 100; RFC 3261 section 16.6 wants more than 3 minutes. Default 185 s.
+	TimerC time.Duration
+	// GatewayWait is how long a gateway may take for its first response before the
+	// next one is tried. Default 6 s, well before Timer B.
+	GatewayWait time.Duration
+	// SessionExpires is the session interval asked for on the carrier's leg: low, so
+	// that a lost peer costs little. Default 180 s.
+	SessionExpires time.Duration
+	// CallerSessionExpires is the longest session interval on the caller's leg. Default 600 s.
+	CallerSessionExpires time.Duration
+	// MinSE is the shortest session interval that is taken. Default 90 s (RFC 4028 section 5).
+	MinSE time.Duration
+	// RetryAfter goes with every 503. Default 5 s.
+	RetryAfter time.Duration
+	// EndLimit is how long Stop waits for the calls that it ended. Default 5 s.
+	EndLimit time.Duration
+}
+
+// Limits bound what the outside can make the gateway keep. Zero values stand for
+// the defaults.
+type Limits struct {
+	Queue              int     // messages that wait for one shard; default 8192, some 16 MB
+	CallsPerShard      int     // default 50,000
+	Connections        int     // TCP connections; default 4096
+	ConnectionsPerHost int     // default 256: a proxy may open many
+	SocketBuffer       int     // bytes of the UDP socket's buffers; default 4 MiB
+	UnknownSources     int     // rate limits kept for unknown sources; default 65,536
+	UnknownPerSecond   float64 // messages a second from one unknown source; default 5
+	UnknownBurst       float64 // default 20
+	LearnedSources     int     // carriers and authenticated sources remembered; default 65,536
+}
+
+func (c *Config) setDefaults() {
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:5060"
+	}
+	if c.Realm == "" {
+		c.Realm = "tollgate"
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.NewID == nil {
+		c.NewID = uuid.New
+	}
+	if c.Shards <= 0 {
+		c.Shards = runtime.GOMAXPROCS(0)
+	}
+	c.Timers.setDefaults()
+	c.Limits.setDefaults()
+}
+
+func (t *Timers) setDefaults() {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&t.T1, 500 * time.Millisecond}, {&t.T2, 4 * time.Second}, {&t.T4, 5 * time.Second},
+		{&t.TimerC, 185 * time.Second}, {&t.GatewayWait, 6 * time.Second},
+		{&t.SessionExpires, 180 * time.Second}, {&t.CallerSessionExpires, 600 * time.Second},
+		{&t.MinSE, 90 * time.Second}, {&t.RetryAfter, 5 * time.Second}, {&t.EndLimit, 5 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+}
+
+func (l *Limits) setDefaults() {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Queue, 8192}, {&l.CallsPerShard, 50_000}, {&l.Connections, 4096}, {&l.ConnectionsPerHost, 256},
+		{&l.SocketBuffer, 4 << 20}, {&l.UnknownSources, 65_536}, {&l.LearnedSources, 65_536},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if l.UnknownPerSecond == 0 {
+		l.UnknownPerSecond = 5
+	}
+	if l.UnknownBurst == 0 {
+		l.UnknownBurst = 20
+	}
+}
+
+// callIDOf finds the Call-ID of a message without parsing it; "" when there is none.
+func callIDOf(data []byte) string {
+	return string(headerOf(data, "call-id", 'i'))
+}
+
+// isNewCall says whether a message is an INVITE outside any dialog.
+func isNewCall(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("INVITE ")) && !bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))
+}
+
+// headerOf finds the value of a header field by its long or its compact name,
+// unless it is folded right after the colon.
+func headerOf(data []byte, long string, short byte) []byte {
+	for {
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 || end+1 >= len(data) {
+			return nil
+		}
+		data = data[end+1:]
+		if data[0] == '\r' || data[0] == '\n' {
+			return nil // the end of the header section
+		}
+		colon := bytes.IndexByte(data[:min(len(data), len(long)+8)], ':')
+		if colon < 0 {
+			continue
+		}
+		name := bytes.TrimRight(data[:colon], " \t")
+		if (len(name) != 1 || name[0]|0x20 != short) && !bytes.EqualFold(name, []byte(long)) {
+			continue
+		}
+		value := data[colon+1:]
+		if end := bytes.IndexByte(value, '\n'); end >= 0 {
+			value = value[:end]
+		}
+		return bytes.TrimSpace(value)
+	}
+}

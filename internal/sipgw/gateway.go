@@ -1,0 +1,214 @@
+package sipgw
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Config is what a Gateway needs. Live, Ledger and Owner are required.
+type Config struct {
+	Addr   string // host:port for UDP and TCP; default 127.0.0.1:5060
+	Host   string // the host that Contact and Via name, where it is not that of Addr
+	Realm  string // of digest authentication; default "tollgate"
+	Live   *policy.Live
+	Ledger store.Ledger
+	Owner  uuid.UUID // of the leases that the calls of this process hold
+	Clock  func() time.Time
+	Logger *slog.Logger
+	// NewID makes the ids of attempts; default uuid.New.
+	NewID  func() uuid.UUID
+	Shards int // default: one for each processor
+	Timers Timers
+	Limits Limits
+}
+
+// Gateway is a running SIP gateway: a back-to-back user agent between connections
+// and carriers.
+type Gateway struct {
+	config     Config
+	log        *slog.Logger
+	parser     *sip.Parser
+	transport  *transport
+	filter     *filter
+	resolver   *resolver
+	nonces     *nonces
+	shards     []*shard
+	seed       maphash.Seed
+	count      counters
+	panicOnce  sync.Once
+	mark       string // in the branches of this process
+	decoy      string // checked in place of the password of a user that does not exist
+	hostPort   string
+	host       string
+	retryAfter string
+
+	stopping atomic.Bool
+	ended    chan struct{} // has a token when a call was forgotten
+	done     chan struct{}
+	work     sync.WaitGroup // shards and teardown
+}
+
+// New prepares a gateway. Nothing listens yet.
+func New(config Config) *Gateway {
+	config.setDefaults()
+	g := &Gateway{
+		config: config, log: config.Logger, parser: sip.NewParser(), nonces: newNonces(),
+		seed: maphash.MakeSeed(), mark: "tg" + rand.Text()[:8] + ".", decoy: rand.Text(),
+		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
+		ended:      make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	g.filter = newFilter(config.Live, config.Clock, config.Limits)
+	running, cancel := context.WithCancel(context.Background())
+	g.resolver = &resolver{ctx: running, now: config.Clock, names: make(map[string]resolved)}
+	g.transport = &transport{
+		running: running, cancel: cancel,
+		limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
+		streams: make(map[netip.AddrPort]*stream), perHost: make(map[netip.Addr]int),
+	}
+	for i := range config.Shards {
+		g.shards = append(g.shards, &shard{
+			g: g, index: i, now: config.Clock(),
+			servers: make(map[string]*serverTx), clients: make(map[string]*clientTx),
+			legs: make(map[legKey]*leg), calls: make(map[*session]struct{}),
+			inbox: inbox{wake: make(chan struct{}, 1)},
+		})
+	}
+	return g
+}
+
+// Start listens on UDP and TCP and begins to take calls. It returns when both
+// sockets are bound.
+func (g *Gateway) Start(ctx context.Context) error {
+	if err := g.transport.listen(ctx, g.config.Addr); err != nil {
+		return err
+	}
+	g.hostPort = publicAddress(g.transport.addr(), g.config.Host)
+	g.host, _, _ = net.SplitHostPort(g.hostPort)
+	if ip, err := netip.ParseAddr(g.host); err == nil && ip.Is6() {
+		g.host = "[" + g.host + "]"
+	}
+	for _, sh := range g.shards {
+		g.work.Go(func() { sh.run(g.done) })
+	}
+	g.transport.start()
+	return nil
+}
+
+// Addr is the address that the gateway listens on, once started.
+func (g *Gateway) Addr() string { return g.transport.addr().String() }
+
+// Stop refuses new calls and waits for the running ones until ctx ends. Then it
+// hangs up on those that are left and settles them, within Timers.EndLimit. It
+// returns when every goroutine has ended, with an error when calls were left that
+// the ledger has not settled.
+func (g *Gateway) Stop(ctx context.Context) error {
+	g.stopping.Store(true)
+	if !g.idle(ctx) {
+		g.each(func(sh *shard) {
+			for s := range sh.calls {
+				s.handle(call.Stopping{})
+			}
+		})
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.config.Timers.EndLimit)
+		g.idle(limited)
+		cancel()
+	}
+	var left int64
+	for _, n := range g.each(func(sh *shard) {}) {
+		left += int64(n)
+	}
+	close(g.done)
+	g.work.Wait()
+	g.transport.stop()
+	g.resolver.work.Wait()
+	if left > 0 {
+		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, left)
+	}
+	return nil
+}
+
+var errUnsettled = errors.New("calls were left that the ledger has not settled")
+
+// idle waits until no call is left, and says whether that came before the end of ctx.
+func (g *Gateway) idle(ctx context.Context) bool {
+	for {
+		total := 0
+		for _, n := range g.each(func(*shard) {}) {
+			total += n
+		}
+		if total == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-g.ended:
+		}
+	}
+}
+
+// each runs f on every shard's goroutine, waits for all, and returns how many calls
+// each has.
+func (g *Gateway) each(f func(*shard)) []int {
+	counts := make([]int, len(g.shards))
+	var waiting sync.WaitGroup
+	for i, sh := range g.shards {
+		waiting.Add(1)
+		sh.post(func() {
+			defer waiting.Done()
+			f(sh)
+			counts[i] = len(sh.calls)
+		})
+	}
+	waiting.Wait()
+	return counts
+}
+
+// finished notes that a call was forgotten.
+func (g *Gateway) finished() {
+	select {
+	case g.ended <- struct{}{}:
+	default:
+	}
+}
+
+// isBusy says of an error of the ledger that surely nothing was done.
+func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
+
+// dispatch hands a message to the shard of its Call-ID. A shard with much to do is
+// spared new calls first: they are told to try again later, at no further cost.
+func (g *Gateway) dispatch(data []byte, from peer) {
+	sh := g.shardOf(callIDOf(data))
+	limit := g.config.Limits.Queue
+	if isNewCall(data) {
+		limit /= 2
+	}
+	if sh.offer(packet{data, from}, limit) {
+		return
+	}
+	g.count.shed.Add(1)
+	if !isNewCall(data) {
+		return
+	}
+	v := verdict{kind: verdictAnswer, status: 503, reason: "Service Unavailable TG5", headers: []string{
+		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: overloaded", lineRejected[:len(lineRejected)-2],
+	}}
+	g.transport.send(from, refusalBytes(data, v, newToken()), nil)
+}

@@ -1,0 +1,140 @@
+package sipgw
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/policy"
+)
+
+// identify finds the connection of a new call: by its source address first, with
+// the tech prefix or the token that tells connections behind one address apart,
+// otherwise by digest credentials. ok is false when the request has been answered.
+func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok bool) {
+	g := sh.g
+	snapshot := g.config.Live.Snapshot()
+	source := m.peer.addr.Addr()
+	token := m.get("x-telnyx-token")
+	if token == "" {
+		token = m.get("x-tollgate-token")
+	}
+	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token)
+	unknown := connection == nil && !snapshot.Known(source)
+	if connection == nil && (unknown || authorization(m) != "") && snapshot.HasUsers() {
+		if connection, ok = sh.authenticate(snapshot, m, tx); !ok {
+			return attempt, false
+		}
+		identity = policy.IdentityKnown
+		g.filter.learn(source)
+	}
+	attempt = admission.Call{
+		ID: g.config.NewID(), Identity: identity, Source: source,
+		From: callerText(m), To: kept(dialled, maxUser), SIPCallID: kept(m.callID, maxCallID),
+	}
+	if connection == nil {
+		if unknown {
+			// Nobody's record could hold this attempt; it costs no transaction.
+			tx.refuse(admission.ReasonConnectionUnknown, nil)
+			return attempt, false
+		}
+		return attempt, true
+	}
+	if !transportAllowed(connection, m.peer) {
+		attempt.Identity = policy.IdentityNone
+		return attempt, true
+	}
+	attempt.Connection = connection.ID
+	return attempt, true
+}
+
+// transportAllowed says whether the connection takes calls by this transport. UDP
+// is what a connection has by default, and any other is then taken too: the
+// address or the password has proved who it is.
+func transportAllowed(c *policy.Connection, from peer) bool {
+	switch c.Transport {
+	case "tcp":
+		return from.tcp
+	case "tls":
+		return false
+	}
+	return true
+}
+
+// What is kept of the texts that a caller sends. Longer ones are no numbers.
+const (
+	maxUser   = 64
+	maxCallID = 256
+)
+
+// dialledText is what was dialled: the user part of the Request-URI without its
+// parameters.
+func dialledText(uri string) string {
+	parts, ok := uriParts(uri)
+	if !ok {
+		return ""
+	}
+	return userText(parts.User)
+}
+
+// userText decodes a user part, and cuts parameters such as phone-context off
+// (RFC 3261 section 19.1.6).
+func userText(user string) string {
+	user, _, _ = strings.Cut(user, ";")
+	if strings.Contains(user, "%") {
+		decoded, err := url.PathUnescape(user)
+		if err != nil {
+			return ""
+		}
+		user = decoded
+	}
+	return kept(user, maxUser)
+}
+
+// kept is a copy of a text for records: valid UTF-8 without control characters, of
+// at most so many bytes.
+func kept(text string, most int) string {
+	return oneLine(strings.ToValidUTF8(strings.Clone(text[:min(len(text), most)]), "?"))
+}
+
+// callerText is the caller id as presented: the first that is there of
+// P-Preferred-Identity, P-Asserted-Identity, Remote-Party-ID and From, the order
+// that Telnyx documents. An anonymous caller has none.
+func callerText(m *message) string {
+	for _, name := range [...]string{"p-preferred-identity", "p-asserted-identity", "remote-party-id", "from"} {
+		for value := range values(m.get(name)) {
+			if caller := addressUser(value); caller != "" {
+				return caller
+			}
+		}
+	}
+	return ""
+}
+
+// addressUser is the user part of an address, "" for none and for anonymous.
+func addressUser(value string) string {
+	address, ok := readAddress(value)
+	if !ok {
+		return ""
+	}
+	if number, found := strings.CutPrefix(strings.ToLower(address.uri), "tel:"); found {
+		return userText(number)
+	}
+	parts, ok := uriParts(address.uri)
+	if !ok || strings.EqualFold(parts.User, "anonymous") || strings.EqualFold(parts.Host, "anonymous.invalid") {
+		return ""
+	}
+	return userText(parts.User)
+}
+
+// privacyWanted says whether the caller asked to be anonymous towards the callee.
+func privacyWanted(m *message) bool {
+	for value := range strings.SplitSeq(m.get("privacy"), ";") {
+		switch strings.ToLower(trimSpace(value)) {
+		case "id", "user", "header":
+			return true
+		}
+	}
+	address, ok := readAddress(m.from)
+	return ok && strings.Contains(strings.ToLower(address.uri), "anonymous@")
+}

@@ -1,0 +1,310 @@
+package sipgw
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/icholy/digest"
+
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// leg is one dialog of a call (RFC 3261 section 12). Its texts are copies, so that
+// no message is kept alive by them.
+type leg struct {
+	s    *session
+	side record.Side
+	key  legKey
+
+	callID    string
+	local     string // From of our requests, with our tag
+	remote    string // To of our requests, with the peer's tag
+	localTag  string
+	remoteTag string
+	target    string   // the peer's Contact
+	routes    []string // URIs of the route set, nearest first
+	peer      peer     // where requests go
+	localSeq  uint32
+	remoteSeq uint32
+
+	// The credentials for a carrier that challenges.
+	userName, password string
+
+	allowsUpdate bool
+	invite       *clientTx // a re-INVITE of ours that awaits its final response
+	serving      *serverTx // a re-INVITE of the peer's that awaits our final response or its ACK
+	servingSeq   uint32    // its CSeq
+	inviteSeq    uint32    // the CSeq of our first INVITE
+	onAck        func(*message)
+	relaying     bool   // an offer of the peer's is on its way to the other side
+	acked        bool   // the peer has acknowledged the 2xx that made the dialog
+	byeOnAck     bool   // hang up as soon as it has
+	byeCause     string // and why
+	ended        bool
+	lastOffer    []byte // the session description that the peer has from us, for refreshes by INVITE
+	lastType     string
+	lastAck      []byte // our ACK of the peer's last 2xx, while it may be repeated
+	lastAckSeq   uint32
+	refresh      refresh
+}
+
+// register puts the leg where its in-dialog requests find it.
+func (l *leg) register(key legKey) {
+	l.key = key
+	l.s.sh.legs[key] = l
+}
+
+func (l *leg) unregister() {
+	if l.s.sh.legs[l.key] == l {
+		delete(l.s.sh.legs, l.key)
+	}
+}
+
+// other is the leg on the other side of the call, or nil.
+func (l *leg) other() *leg {
+	if l == l.s.caller {
+		return l.s.carrier
+	}
+	return l.s.caller
+}
+
+// establish sets the remote target and the route set from the message that made
+// the dialog: Record-Route in order for the one called, in reverse for the caller.
+func (l *leg) establish(m *message) {
+	l.retarget(m)
+	l.routes = nil
+	for _, value := range m.all("record-route") {
+		if address, ok := readAddress(value); ok && len(l.routes) < maxRoutes {
+			l.routes = append(l.routes, strings.Clone(address.uri))
+		}
+	}
+	if !m.request {
+		slices.Reverse(l.routes)
+	}
+	l.allowsUpdate = m.lists("allow", "UPDATE")
+	l.aim(m.peer)
+}
+
+// maxRoutes bounds a route set. Calls cross a handful of proxies.
+const maxRoutes = 16
+
+// retarget takes the Contact of a target refresh request or its 2xx.
+func (l *leg) retarget(m *message) {
+	if uri := m.contact(); uri != "" && len(uri) <= MaxRequestURIBytes {
+		l.target = strings.Clone(uri)
+	}
+}
+
+// aim chooses where requests go: to the first route, else to the Contact. Where
+// that names no address, or a private one while the peer is not private, the peer
+// is behind a translator or hides its name, and the address that its messages come
+// from is used instead.
+func (l *leg) aim(source peer) {
+	l.peer = source
+	next := l.target
+	if len(l.routes) > 0 {
+		next = l.routes[0]
+	}
+	parts, ok := uriParts(next)
+	if !ok {
+		return
+	}
+	host, err := netip.ParseAddr(strings.Trim(parts.Host, "[]"))
+	if err != nil {
+		return
+	}
+	host = host.Unmap()
+	if host != source.addr.Addr() && (!routable(host) && routable(source.addr.Addr()) || host.IsUnspecified()) {
+		return
+	}
+	port := uint16(5060)
+	if parts.Port > 0 && parts.Port < 65536 {
+		port = uint16(parts.Port)
+	}
+	transport, _ := parts.UriParams.Get("transport")
+	tcp := strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
+	addr := netip.AddrPortFrom(host, port)
+	if tcp && source.tcp && host == source.addr.Addr() {
+		return // the connection in use is reused (RFC 5923)
+	}
+	l.peer = peer{tcp: tcp, addr: addr}
+}
+
+// routable says whether an address is one of the public internet's.
+func routable(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
+}
+
+// sharedSpace is the address space between carriers' translators (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// build writes an in-dialog request (RFC 3261 section 12.2.1.1). extra holds whole lines.
+func (l *leg) build(method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
+	w := newWriter()
+	w.requestLine(method, l.requestURI())
+	w.field("Via", l.s.sh.g.via(l.peer, branch))
+	w.field("Max-Forwards", "70")
+	l.writeRoutes(w)
+	w.field("From", l.local)
+	w.field("To", l.remote)
+	w.field("Call-ID", l.callID)
+	w.field("CSeq", strconv.FormatUint(uint64(cseq), 10)+" "+method)
+	w.lines(extra)
+	return w.finish(contentType, body)
+}
+
+// strict says whether the next hop is a strict router of RFC 2543.
+func (l *leg) strict() bool {
+	if len(l.routes) == 0 {
+		return false
+	}
+	parts, ok := uriParts(l.routes[0])
+	return ok && !parts.UriParams.Has("lr")
+}
+
+func (l *leg) requestURI() string {
+	if l.strict() {
+		return l.routes[0]
+	}
+	return l.target
+}
+
+func (l *leg) writeRoutes(w *writer) {
+	routes := l.routes
+	if l.strict() {
+		routes = append(slices.Clone(routes[1:]), l.target)
+	}
+	for _, uri := range routes {
+		w.field("Route", "<"+uri+">")
+	}
+}
+
+// send starts an in-dialog request other than ACK, and answers a challenge once.
+// done gets the final response, or nil when none came.
+func (l *leg) send(method, extra string, body []byte, contentType string, done func(*message)) *clientTx {
+	return l.sendOnce(method, extra, "", body, contentType, done)
+}
+
+func (l *leg) sendOnce(method, extra, authorization string, body []byte, contentType string, done func(*message)) *clientTx {
+	l.localSeq++
+	seq, branch := l.localSeq, l.s.sh.g.newBranch()
+	data := l.build(method, branch, seq, extra+authorization, body, contentType)
+	answered := false
+	tx := l.s.sh.request(method, branch, l.peer, data, func(m *message) {
+		if m != nil && m.status < 200 {
+			return
+		}
+		if answered {
+			// A 2xx to our INVITE is repeated until its ACK arrives.
+			if m != nil && l.lastAck != nil && l.lastAckSeq == m.cseq {
+				l.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+			}
+			return
+		}
+		answered = true
+		if m != nil && authorization == "" {
+			if answer := l.answerChallenge(m, method); answer != "" {
+				again := l.sendOnce(method, extra, answer, body, contentType, done)
+				if method == "INVITE" {
+					l.invite = again
+				}
+				return
+			}
+		}
+		done(m)
+	})
+	if method == "INVITE" {
+		tx.ack = l.ackHead(branch, seq)
+		tx.forgotten = func() {
+			if l.lastAckSeq == seq {
+				l.lastAck = nil
+			}
+		}
+	}
+	return tx
+}
+
+// ackHead prepares the ACK of a final response other than 2xx, without its To.
+func (l *leg) ackHead(branch string, seq uint32) []byte {
+	w := newWriter()
+	w.requestLine("ACK", l.requestURI())
+	w.field("Via", l.s.sh.g.via(l.peer, branch))
+	w.field("Max-Forwards", "70")
+	l.writeRoutes(w)
+	w.field("From", l.local)
+	w.field("Call-ID", l.callID)
+	w.field("CSeq", strconv.FormatUint(uint64(seq), 10)+" ACK")
+	return w.b
+}
+
+// answerChallenge returns the header line that answers a 401 or 407, or "" when
+// there are no credentials or the challenge cannot be met (RFC 3261 section 22).
+func (l *leg) answerChallenge(m *message, method string) string {
+	return answerChallenge(m, method, l.requestURI(), l.userName, l.password)
+}
+
+func answerChallenge(m *message, method, uri, userName, password string) string {
+	name, answerName := "www-authenticate", "Authorization"
+	switch m.status {
+	case 407:
+		name, answerName = "proxy-authenticate", "Proxy-Authorization"
+	case 401:
+	default:
+		return ""
+	}
+	if userName == "" {
+		return ""
+	}
+	for i := range m.fields {
+		if m.fields[i].name != name {
+			continue
+		}
+		challenge, err := digest.ParseChallenge(m.fields[i].value)
+		if err != nil || !digest.CanDigest(challenge) {
+			continue
+		}
+		credentials, err := digest.Digest(challenge, digest.Options{
+			Method: method, URI: uri, Username: userName, Password: password, Count: 1,
+		})
+		if err == nil {
+			return line(answerName, credentials.String())
+		}
+	}
+	return ""
+}
+
+// acknowledge sends the ACK of a 2xx to our INVITE and keeps it for the
+// repetitions of that 2xx (RFC 3261 section 13.2.2.4).
+func (l *leg) acknowledge(seq uint32, body []byte, contentType string) {
+	l.lastAck = l.build("ACK", l.s.sh.g.newBranch(), seq, "", body, contentType)
+	l.lastAckSeq = seq
+	l.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+}
+
+// bye hangs up on the leg. The peer must not get a BYE before it has acknowledged
+// the 2xx that made the dialog (RFC 3261 section 15).
+func (l *leg) bye(cause string) {
+	if l.ended {
+		return
+	}
+	if l.side == record.SideCaller && !l.acked {
+		l.byeOnAck, l.byeCause = true, cause
+		return
+	}
+	l.ended, l.byeOnAck = true, false
+	l.refresh.stop(l)
+	l.s.pending++
+	l.send("BYE", reasonLine(cause), nil, "", func(*message) {
+		l.s.pending--
+		l.s.forgetIfDone()
+	})
+}
+
+// close forgets the leg without another word.
+func (l *leg) close() {
+	l.ended = true
+	l.refresh.stop(l)
+	l.unregister()
+}

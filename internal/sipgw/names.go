@@ -1,0 +1,84 @@
+package sipgw
+
+import (
+	"crypto/rand"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/tollgate/tollgate/internal/call"
+)
+
+// newToken is a new tag or the secret part of a branch or Call-ID: 80 bits that
+// nobody can guess, since a tag is what lets a peer hang up.
+func newToken() string { return rand.Text()[:16] }
+
+// newBranch names a transaction of ours. The part in the middle is drawn once per
+// process; a request that comes back with it has looped.
+func (g *Gateway) newBranch() string { return magicCookie + g.mark + newToken() }
+
+// newCallID is a Call-ID that falls on the given shard.
+func (g *Gateway) newCallID(sh *shard) string {
+	for {
+		if id := rand.Text(); g.shardOf(id) == sh {
+			return id
+		}
+	}
+}
+
+// via is the Via of our requests to a peer.
+func (g *Gateway) via(to peer, branch string) string {
+	return "SIP/2.0/" + to.transportName() + " " + g.hostPort + ";branch=" + branch + ";rport"
+}
+
+// contactLine is our Contact towards a peer.
+func (g *Gateway) contactLine(tcp bool) string {
+	if tcp {
+		return "Contact: <sip:tollgate@" + g.hostPort + ";transport=tcp>\r\n"
+	}
+	return "Contact: <sip:tollgate@" + g.hostPort + ">\r\n"
+}
+
+// publicAddress is the address that Contact and Via name. An unspecified one
+// stands for the address from which the default route leaves.
+func publicAddress(bound netip.AddrPort, host string) string {
+	port := strconv.Itoa(int(bound.Port()))
+	if host != "" {
+		return net.JoinHostPort(host, port)
+	}
+	address := bound.Addr()
+	if address.IsUnspecified() {
+		address = netip.IPv6Unspecified()
+		// No packet is sent: connecting a UDP socket only looks up the route to the
+		// documentation prefix of RFC 5737.
+		if conn, err := net.Dial("udp", "192.0.2.1:9"); err == nil {
+			address = conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+			conn.Close()
+		} else {
+			address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+	}
+	return net.JoinHostPort(address.Unmap().String(), port)
+}
+
+// lineAllow is the methods that the gateway takes.
+const lineAllow = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n"
+
+// lineSupported is the extensions that the gateway knows.
+const lineSupported = "Supported: timer\r\n"
+
+// lineRejected goes with every refusal of Tollgate's own.
+const lineRejected = "Reason: Q.850;cause=21;text=\"CALL_REJECTED\"\r\n"
+
+// reasonLine says in a BYE why Tollgate hangs up (RFC 3326).
+func reasonLine(cause string) string {
+	switch cause {
+	case call.CauseTimeLimit:
+		return "Reason: Q.850;cause=102;text=\"TIME_LIMIT\"\r\n"
+	case call.CauseLostPeer:
+		return "Reason: Q.850;cause=41;text=\"PEER_LOST\"\r\n"
+	case call.CauseStopping, call.CauseLease, call.CauseNoAck:
+		return "Reason: Q.850;cause=41;text=\"TEMPORARY_FAILURE\"\r\n"
+	}
+	return "Reason: Q.850;cause=16;text=\"NORMAL_CLEARING\"\r\n"
+}

@@ -1,0 +1,242 @@
+package sipgw
+
+import (
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// receive takes one message through the parser and the validation to its
+// transaction.
+func (sh *shard) receive(p packet) {
+	parsed, err := sh.g.parser.ParseSIP(p.data)
+	var v verdict
+	if err != nil {
+		sh.g.count.parseErrors.Add(1)
+		v = salvage(p.data)
+	} else {
+		v = validate(parsed, p.data)
+	}
+	if v.kind == verdictDrop {
+		sh.g.count.invalid.Add(1)
+		return
+	}
+	m := readMessage(p.data, p.from)
+	if v.kind == verdictAnswer || m == nil {
+		sh.g.count.invalid.Add(1)
+		sh.answerInvalid(p, m, v)
+		return
+	}
+	if !m.request {
+		sh.receiveResponse(m)
+		return
+	}
+	m.received()
+	sh.receiveRequest(m)
+}
+
+// answerInvalid answers a request that validation refuses, without keeping
+// anything of it.
+func (sh *shard) answerInvalid(p packet, m *message, v verdict) {
+	if v.kind != verdictAnswer {
+		return
+	}
+	if m == nil || !m.request {
+		sh.g.transport.send(p.from, refusalBytes(p.data, v, newToken()), nil)
+		return
+	}
+	m.received()
+	extra := ""
+	for _, header := range v.headers {
+		extra += oneLine(header) + "\r\n"
+	}
+	sh.answerStateless(m, v.status, v.reason, extra)
+}
+
+// answerStateless answers a request that is repeated until it is answered and for
+// which the same answer can be given again.
+func (sh *shard) answerStateless(m *message, status int, phrase, extra string) {
+	sh.g.transport.send(m.replyTo(), m.response(status, phrase, newToken(), extra, nil, ""), nil)
+}
+
+func (sh *shard) receiveResponse(m *message) {
+	if tx := sh.clients[m.via.branch+" "+m.method]; tx != nil {
+		tx.receive(m)
+	}
+}
+
+func (sh *shard) receiveRequest(m *message) {
+	if tx := sh.servers[transactionKey(m, m.method)]; tx != nil {
+		if m.method == "ACK" {
+			sh.receiveAck(m, tx)
+			return
+		}
+		tx.again()
+		return
+	}
+	switch {
+	case m.method == "ACK":
+		sh.receiveAck(m, nil)
+	case m.method == "CANCEL":
+		sh.receiveCancel(m)
+	case m.toTag != "":
+		sh.receiveInDialog(m)
+	case m.method == "INVITE":
+		sh.receiveInvite(m)
+	case m.method == "OPTIONS":
+		sh.answerStateless(m, 200, "OK", lineAllow+lineSupported+"Accept: application/sdp\r\n")
+	default:
+		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "")
+	}
+}
+
+// receiveAck takes an ACK: that of a refusal belongs to the INVITE's transaction,
+// that of a 2xx to the dialog.
+func (sh *shard) receiveAck(m *message, tx *serverTx) {
+	if tx != nil && tx.state == serverRefused {
+		tx.confirm()
+		return
+	}
+	if l := sh.dialog(m); l != nil {
+		l.receiveAck(m)
+	}
+}
+
+// receiveCancel cancels an INVITE that has no final response yet (RFC 3261 section 9.2).
+func (sh *shard) receiveCancel(m *message) {
+	tx := sh.begin(m)
+	invite := sh.servers[transactionKey(m, "INVITE")]
+	if invite == nil {
+		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		return
+	}
+	tx.toTag = invite.toTag
+	tx.respond(200, "OK", "")
+	if invite.state == serverTrying && invite.cancelled != nil {
+		invite.cancelled()
+	}
+}
+
+// dialog finds the leg that an in-dialog request belongs to, by all three parts of
+// the dialog's id.
+func (sh *shard) dialog(m *message) *leg {
+	if l := sh.legs[legKey{m.callID, m.fromTag}]; l != nil {
+		if l.hasLocalTag(m.toTag) {
+			return l
+		}
+		return nil
+	}
+	if l := sh.legs[legKey{m.callID, ""}]; l != nil && m.toTag == l.localTag && m.fromTag == l.remoteTag {
+		return l
+	}
+	return nil
+}
+
+// receiveInvite takes the attempt of a new call.
+func (sh *shard) receiveInvite(m *message) {
+	g := sh.g
+	tx := sh.begin(m)
+	switch {
+	case sh.legs[legKey{m.callID, m.fromTag}] != nil:
+		// The same request by another way (RFC 3261 section 8.2.2.2).
+		tx.respond(482, "Loop Detected", "")
+		return
+	case g.looped(m):
+		tx.respond(482, "Loop Detected", "")
+		return
+	case m.lists("require", "100rel"):
+		// Provisional responses are passed on unreliably; 100rel is not offered.
+		tx.respond(420, "Bad Extension", "Unsupported: 100rel\r\n")
+		return
+	case len(sh.calls) >= g.config.Limits.CallsPerShard:
+		g.count.shed.Add(1)
+		tx.refuse(admission.ReasonOverloaded, nil)
+		return
+	}
+	if refused := sh.refuseShortSession(m, tx); refused {
+		return
+	}
+	attempt, ok := sh.identify(m, tx)
+	if !ok {
+		return
+	}
+	tx.respond(100, "Trying", "")
+	g.count.attempts.Add(1)
+	s := newSession(sh, m, tx, attempt)
+	s.handle(call.Begin{Stopping: g.stopping.Load()})
+}
+
+// looped says whether the request has passed through this process before.
+func (g *Gateway) looped(m *message) bool {
+	for i := range m.fields {
+		if f := &m.fields[i]; f.name == "via" && strings.Contains(f.value, magicCookie+g.mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse answers with a refusal of Tollgate's own.
+func (tx *serverTx) refuse(why admission.Reason, d *admission.Decision) {
+	if d == nil {
+		d = &admission.Decision{Reason: why}
+	}
+	tx.respond(why.Status(), d.Phrase(), tx.sh.g.refusalLines(why, d))
+}
+
+// refusalLines are the headers of a refusal of Tollgate's own.
+func (g *Gateway) refusalLines(why admission.Reason, d *admission.Decision) string {
+	lines := lineRejected + line("X-Tollgate-Reason", why.String())
+	if d.ID != noID {
+		lines += line("X-Tollgate-Decision", d.ID.String())
+	}
+	if why.Status() == 503 {
+		lines += line("Retry-After", g.retryAfter)
+	}
+	return lines
+}
+
+// receiveInDialog takes a request within a dialog.
+func (sh *shard) receiveInDialog(m *message) {
+	tx := sh.begin(m)
+	l := sh.dialog(m)
+	if l == nil || (l.ended && m.method != "BYE") {
+		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		return
+	}
+	if m.cseq < l.remoteSeq {
+		// Out of order (RFC 3261 section 12.2.2).
+		tx.respond(500, "Server Internal Error", "")
+		return
+	}
+	l.remoteSeq = m.cseq
+	switch m.method {
+	case "BYE":
+		tx.respond(200, "OK", "")
+		l.receiveBye()
+	case "INVITE":
+		l.receiveReinvite(m, tx)
+	case "UPDATE":
+		l.receiveUpdate(m, tx)
+	case "INFO":
+		l.passOn(m, tx)
+	case "OPTIONS":
+		tx.respond(200, "OK", lineAllow+lineSupported)
+	default:
+		tx.respond(481, "Call/Transaction Does Not Exist", "")
+	}
+}
+
+// receiveBye ends the call from this side; a call that still rings is cancelled by it.
+func (l *leg) receiveBye() {
+	if l.ended {
+		return
+	}
+	if l.side == record.SideCaller && !l.s.machine.Running() {
+		l.s.handle(call.Cancelled{})
+		return
+	}
+	l.s.handle(call.HungUp{By: l.side, Cause: call.CauseNormal})
+}

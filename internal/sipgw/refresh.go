@@ -1,0 +1,215 @@
+package sipgw
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/call"
+)
+
+// refresh is the session timer of one leg (RFC 4028): whoever is the refresher
+// sends a request in time, and the other one takes the peer for lost when none
+// comes. A peer that knows no session timers is asked by the gateway whether the
+// dialog is still there.
+type refresh struct {
+	timer    timer
+	interval time.Duration
+	mine     bool // the gateway refreshes
+	probe    bool // no session timer was agreed on
+	answered bool // a probe was answered before, so that silence means something
+}
+
+// longestSession bounds an interval that a peer may ask for.
+const longestSession = 24 * time.Hour
+
+// lostEarly is how long before the end of the interval a silent peer is taken for
+// lost (RFC 4028 section 10).
+const lostEarly = 32 * time.Second
+
+// seconds writes an interval as delta-seconds.
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+// readSeconds reads delta-seconds before any parameters; 0 when there are none.
+func readSeconds(value string) time.Duration {
+	number, _, _ := strings.Cut(value, ";")
+	n, err := strconv.ParseUint(trimSpace(number), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// refresher reads the parameter of a Session-Expires value.
+func refresher(value string) string {
+	i := strings.IndexByte(value, ';')
+	if i < 0 {
+		return ""
+	}
+	who, _, _ := parameter(value[i:], "refresher")
+	return strings.ToLower(who)
+}
+
+// refuseShortSession answers 422 to a session interval that is too short (RFC 4028
+// section 9) and says whether it did.
+func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
+	least := sh.g.config.Timers.MinSE
+	value := m.get("session-expires")
+	if value == "" || readSeconds(value) >= least || !m.lists("supported", "timer") {
+		return false
+	}
+	tx.respond(422, "Session Interval Too Small", line("Min-SE", seconds(least)))
+	return true
+}
+
+// arm sets the next time at which something must have happened.
+func (r *refresh) arm(l *leg) {
+	if l.ended || r.interval <= 0 {
+		return
+	}
+	sh := l.s.sh
+	if r.mine {
+		sh.timers.set(&r.timer, l, timerRefresh, sh.now.Add(r.interval/2))
+		return
+	}
+	sh.timers.set(&r.timer, l, timerLost, sh.now.Add(r.interval-min(lostEarly, r.interval/3)))
+}
+
+func (r *refresh) stop(l *leg) { l.s.sh.timers.stop(&r.timer) }
+
+// accept agrees on a session timer for the leg whose peer sent the INVITE, and
+// returns the header lines for its 2xx.
+func (r *refresh) accept(l *leg, m *message) string {
+	timing := &l.s.sh.g.config.Timers
+	r.interval = timing.CallerSessionExpires
+	if wanted := readSeconds(m.get("session-expires")); wanted > 0 {
+		r.interval = max(min(wanted, r.interval), timing.MinSE, min(readSeconds(m.get("min-se")), longestSession))
+	}
+	// A peer that knows session timers refreshes, unless it asks us to.
+	r.mine = !m.lists("supported", "timer") || refresher(m.get("session-expires")) == "uas"
+	r.arm(l)
+	return r.serveLine()
+}
+
+// serveLine is Session-Expires in a 2xx of ours.
+func (r *refresh) serveLine() string {
+	if r.mine {
+		return "Session-Expires: " + seconds(r.interval) + ";refresher=uas\r\n"
+	}
+	return "Session-Expires: " + seconds(r.interval) + ";refresher=uac\r\nRequire: timer\r\n"
+}
+
+// serve takes a session refresh request of the peer's and returns the header lines
+// for its 2xx.
+func (r *refresh) serve(l *leg, m *message) string {
+	if m.get("session-expires") == "" {
+		r.arm(l)
+		return ""
+	}
+	r.probe = false
+	return r.accept(l, m)
+}
+
+// begin takes the 2xx of our own INVITE or refresh.
+func (r *refresh) begin(l *leg, m *message) {
+	value := m.get("session-expires")
+	if interval := readSeconds(value); interval > 0 {
+		r.interval, r.probe = min(interval, longestSession), false
+		r.mine = refresher(value) != "uas"
+	} else if r.interval == 0 {
+		r.interval, r.mine, r.probe = l.s.sh.g.config.Timers.SessionExpires, true, true
+	}
+	r.arm(l)
+}
+
+// requestLine is Session-Expires in a refresh request of ours.
+func (r *refresh) requestLine() string {
+	if r.probe || r.interval == 0 {
+		return ""
+	}
+	who := "uas"
+	if r.mine {
+		who = "uac"
+	}
+	return "Session-Expires: " + seconds(r.interval) + ";refresher=" + who + "\r\n"
+}
+
+// expire implements timed for the session timer.
+func (l *leg) expire(kind timerKind) {
+	if l.ended || !l.s.machine.Running() {
+		return
+	}
+	if kind == timerLost {
+		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+		return
+	}
+	l.sendRefresh()
+}
+
+// sendRefresh refreshes the session, by UPDATE where the peer takes it, since that
+// needs no session description.
+func (l *leg) sendRefresh() {
+	r, g := &l.refresh, l.s.sh.g
+	extra := g.contactLine(l.peer.tcp) + lineSupported + r.requestLine()
+	switch {
+	case l.allowsUpdate:
+		l.send("UPDATE", extra, nil, "", l.refreshed("UPDATE"))
+	case r.probe || l.lastOffer == nil:
+		l.send("OPTIONS", "", nil, "", l.probed)
+	case l.invite != nil || l.serving != nil:
+		l.again()
+	default:
+		l.invite = l.send("INVITE", extra+lineAllow, l.lastOffer, l.lastType, l.refreshed("INVITE"))
+	}
+}
+
+// again tries a refresh soon, after a crossing request or a glare (RFC 3261
+// section 14.1 lets the one that made the Call-ID wait 2.1 to 4 seconds).
+func (l *leg) again() {
+	sh := l.s.sh
+	sh.timers.set(&l.refresh.timer, l, timerRefresh, sh.now.Add(min(3*time.Second, l.refresh.interval/4)))
+}
+
+// refreshed takes the answer to a refresh.
+func (l *leg) refreshed(method string) func(*message) {
+	return func(m *message) {
+		if method == "INVITE" {
+			l.invite = nil
+			if m != nil && m.status < 300 {
+				l.acknowledge(m.cseq, nil, "")
+			}
+		}
+		switch {
+		case l.ended:
+		case m == nil, m.status == 408, m.status == 481:
+			l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+		case m.status < 300:
+			l.retarget(m)
+			l.refresh.begin(l, m)
+		case m.status == 422:
+			l.refresh.interval = max(l.refresh.interval, min(readSeconds(m.get("min-se")), longestSession))
+			l.again()
+		case m.status == 491:
+			l.again()
+		default:
+			// The peer is alive and does not want this request: another kind is next.
+			l.allowsUpdate = l.allowsUpdate && method != "UPDATE"
+			l.refresh.arm(l)
+		}
+	}
+}
+
+// probed takes the answer to OPTIONS within the dialog. Any answer but 481 shows
+// that the peer is there; silence tells only of a peer that answered before.
+func (l *leg) probed(m *message) {
+	switch {
+	case l.ended:
+		return
+	case m == nil && l.refresh.answered, m != nil && m.status == 481:
+		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+		return
+	case m != nil:
+		l.refresh.answered = true
+	}
+	l.refresh.arm(l)
+}

@@ -1,0 +1,307 @@
+package sipgw
+
+import (
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+var noID uuid.UUID
+
+// session is one call in SIP: the state machine that leads it, the caller's leg
+// and the carrier's.
+type session struct {
+	sh      *shard
+	machine *call.Call
+	events  []call.Event
+	busy    bool // events are being handled
+	over    bool // the machine is done
+
+	inviteTx *serverTx // the caller's INVITE, until it has a final response
+	invite   *message  // the same, until the call is answered
+	caller   *leg
+	carrier  *leg // once answered
+	attempt  *attempt
+	tags     []earlyTag // of the caller's leg, one for each early dialog of a gateway
+	pending  int        // BYEs that await their response
+
+	account    id.ID
+	connection id.ID
+	from, to   e164.Number
+	startedAt  time.Time
+	gateway    id.ID
+	answer     *message // the 2xx being accepted
+	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
+	meter      timer
+	private    bool // the caller wants to be anonymous towards the callee
+}
+
+// earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
+type earlyTag struct {
+	attempt       *attempt
+	remote, local string
+}
+
+// maxEarlyDialogs bounds the early dialogs that one caller is shown. Further forks
+// share the last one's tag.
+const maxEarlyDialogs = 16
+
+func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *session {
+	g := sh.g
+	snapshot := g.config.Live.Snapshot()
+	s := &session{
+		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection,
+		machine: call.New(snapshot, attempt, g.config.Owner), startedAt: sh.now,
+	}
+	if c := snapshot.Connection(attempt.Connection); c != nil {
+		s.account = c.Account
+	}
+	s.private = privacyWanted(m)
+	s.caller = &leg{
+		s: s, side: record.SideCaller, callID: strings.Clone(m.callID),
+		local: strings.Clone(m.to) + ";tag=" + tx.toTag, localTag: tx.toTag,
+		remote: strings.Clone(m.from), remoteTag: strings.Clone(m.fromTag), remoteSeq: m.cseq,
+	}
+	s.caller.establish(m)
+	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
+	tx.cancelled = func() { s.handle(call.Cancelled{}) }
+	sh.calls[s] = struct{}{}
+	return s
+}
+
+// handle gives an event to the machine and carries out its actions. Events that
+// arise from actions are handled after them.
+func (s *session) handle(e call.Event) {
+	s.events = append(s.events, e)
+	if s.busy {
+		return
+	}
+	s.busy = true
+	defer func() { s.busy, s.events = false, nil }()
+	for len(s.events) > 0 {
+		next := s.events[0]
+		s.events = s.events[1:]
+		for _, a := range s.machine.Handle(next, s.sh.g.config.Clock()) {
+			s.act(a)
+		}
+	}
+	s.forgetIfDone()
+}
+
+func (s *session) act(a call.Action) {
+	switch a := a.(type) {
+	case call.Command:
+		s.submit(a.Command)
+	case call.Try:
+		s.try(a)
+	case call.CancelGateway:
+		if s.attempt != nil {
+			s.attempt.cancel()
+		}
+	case call.Accept:
+		s.accept()
+	case call.Refuse:
+		s.refuse(a)
+	case call.EndBoth:
+		s.endBoth(a)
+	case call.SetTimer:
+		if a.At.IsZero() {
+			s.sh.timers.stop(&s.meter)
+		} else {
+			s.sh.timers.set(&s.meter, s, timerMeter, a.At)
+		}
+	case call.Over:
+		s.over = true
+		s.sh.timers.stop(&s.meter)
+	}
+}
+
+func (s *session) expire(timerKind) { s.handle(call.Due{}) }
+
+// submit sends a command to the ledger; its result comes back as an event.
+func (s *session) submit(command admission.Command) {
+	g := s.sh.g
+	g.config.Ledger.Submit(command, func(result admission.Result, err error) {
+		s.sh.post(func() {
+			if _, first := command.(admission.Reserve); first {
+				s.decided(&result, err)
+			}
+			s.handle(call.LedgerDone{Result: result, Err: err, Nothing: isBusy(err)})
+		})
+	})
+}
+
+// decided notes the numbers that the decision read out of the attempt.
+func (s *session) decided(result *admission.Result, err error) {
+	g := s.sh.g
+	facts := &result.Decision.Facts
+	if err != nil {
+		g.count.ledgerErrors.Add(1)
+		attempt := s.machine.Attempt()
+		local := admission.Decide(g.config.Live.Snapshot(), &attempt, nothingUsed{}, g.config.Clock())
+		s.from, s.to = local.Facts.Caller, local.Facts.Callee
+		return
+	}
+	if !result.Decision.Allow {
+		g.count.refused.Add(1)
+		return
+	}
+	s.from, s.to = facts.Caller, facts.Callee
+}
+
+// nothingUsed is the usage of a decision whose only use is the numbers it reads.
+type nothingUsed struct{}
+
+func (nothingUsed) LiveCalls(id.ID, id.ID, id.ID) (a, p, c int32)       { return 0, 0, 0 }
+func (nothingUsed) Spend(id.ID, record.Day) (posted, held money.Amount) { return 0, 0 }
+func (nothingUsed) Calls(id.ID, e164.Number, int32) int32               { return 0 }
+
+// refuse ends the caller's INVITE.
+func (s *session) refuse(a call.Refuse) {
+	extra := ""
+	if a.Decision != nil {
+		extra = s.sh.g.refusalLines(a.Reason, a.Decision)
+	} else if a.Status == 503 {
+		extra = line("Retry-After", s.sh.g.retryAfter)
+	}
+	if s.inviteTx != nil {
+		s.inviteTx.respond(a.Status, a.Phrase, extra)
+	}
+	s.inviteTx, s.invite = nil, nil
+	s.caller.close()
+}
+
+// passProvisional tells the caller of the progress at a gateway, one response for
+// one response and in the same order.
+func (s *session) passProvisional(a *attempt, m *message) {
+	if s.inviteTx == nil || s.invite == nil {
+		return
+	}
+	extra := s.dialogLines()
+	contentType := m.get("content-type")
+	tag := s.earlyTag(a, m.toTag)
+	s.inviteTx.send(m.status, s.invite.response(m.status, m.phrase, tag, extra, m.body, contentType))
+}
+
+// dialogLines are the headers of a response to the caller's INVITE that makes a dialog.
+func (s *session) dialogLines() string {
+	w := newWriter()
+	for i := range s.invite.fields {
+		if s.invite.fields[i].name == "record-route" {
+			w.field("Record-Route", s.invite.fields[i].value)
+		}
+	}
+	w.lines(s.sh.g.contactLine(s.invite.peer.tcp))
+	w.lines(lineAllow)
+	w.lines(lineSupported)
+	return string(w.b)
+}
+
+// earlyTag is the tag that the caller sees for an early dialog of a gateway.
+func (s *session) earlyTag(a *attempt, remote string) string {
+	for i := range s.tags {
+		if s.tags[i].attempt == a && s.tags[i].remote == remote {
+			return s.tags[i].local
+		}
+	}
+	if len(s.tags) >= maxEarlyDialogs {
+		return s.tags[len(s.tags)-1].local
+	}
+	local := s.caller.localTag
+	if len(s.tags) > 0 {
+		local = newToken()
+	}
+	s.tags = append(s.tags, earlyTag{a, strings.Clone(remote), local})
+	return local
+}
+
+// hasLocalTag says whether a tag is one that the peer has seen from this leg.
+func (l *leg) hasLocalTag(tag string) bool {
+	if tag == l.localTag {
+		return true
+	}
+	for i := range l.s.tags {
+		if l.side == record.SideCaller && l.s.tags[i].local == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// accept connects the two legs: the gateway's 2xx is acknowledged and the caller
+// gets one of its own.
+func (s *session) accept() {
+	m := s.answer
+	s.sh.g.count.answered.Add(1)
+	lateOffer := len(s.invite.body) == 0 && len(m.body) > 0
+	if lateOffer {
+		s.unacked = true // the caller's ACK brings the answer
+	} else {
+		s.carrier.acknowledge(m.cseq, nil, "")
+	}
+	contentType := m.get("content-type")
+	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
+	data := s.invite.response(200, "OK", s.caller.localTag, extra, m.body, contentType)
+	s.caller.keepOffer(m.body, contentType)
+	s.carrier.keepOffer(s.invite.body, s.invite.get("content-type"))
+	s.caller.serve(s.inviteTx, s.invite.cseq)
+	s.caller.onAck = s.callerAcked
+	s.inviteTx.send(200, data)
+	s.carrier.refresh.begin(s.carrier, m)
+	s.invite, s.inviteTx, s.answer, s.attempt, s.tags = nil, nil, nil, nil, nil
+}
+
+// callerAcked takes the caller's ACK, which has the answer when the carrier made
+// the offer.
+func (s *session) callerAcked(m *message) {
+	if !s.unacked {
+		return
+	}
+	s.unacked = false
+	contentType := m.get("content-type")
+	s.carrier.acknowledge(s.carrier.inviteSeq, m.body, contentType)
+	s.carrier.keepOffer(m.body, contentType)
+}
+
+// endBoth hangs up on both sides but the one that hung up itself.
+func (s *session) endBoth(a call.EndBoth) {
+	if s.unacked {
+		s.unacked = false
+		s.carrier.acknowledge(s.carrier.inviteSeq, nil, "")
+	}
+	for _, l := range [...]*leg{s.caller, s.carrier} {
+		if l.side == a.Except {
+			l.ended = true
+			l.refresh.stop(l)
+			continue
+		}
+		l.bye(a.Cause)
+	}
+}
+
+// forgetIfDone drops the call when the ledger has settled it and no BYE is under way.
+func (s *session) forgetIfDone() {
+	if !s.over || s.pending > 0 || s.busy {
+		return
+	}
+	if s.carrier != nil && s.caller.byeOnAck {
+		return
+	}
+	if _, live := s.sh.calls[s]; !live {
+		return
+	}
+	delete(s.sh.calls, s)
+	s.caller.close()
+	if s.carrier != nil {
+		s.carrier.close()
+	}
+	s.sh.g.finished()
+}

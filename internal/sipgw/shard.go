@@ -1,0 +1,151 @@
+package sipgw
+
+import (
+	"hash/maphash"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
+// message in the order in which it came. The carrier's leg of a call has a Call-ID
+// of the gateway's own choice that hashes to the same shard.
+type shard struct {
+	g      *Gateway
+	index  int
+	now    time.Time // of the batch being handled
+	timers timers
+
+	servers map[string]*serverTx // by transaction
+	clients map[string]*clientTx // by branch and method
+	legs    map[legKey]*leg
+	calls   map[*session]struct{}
+
+	inbox inbox
+}
+
+// legKey finds a dialog. The caller's leg is told by the caller's tag too, since
+// its Call-ID is not ours; a carrier's leg has a Call-ID of ours and no tag here.
+type legKey struct{ callID, remoteTag string }
+
+// packet is a message as it came.
+type packet struct {
+	data []byte
+	from peer
+}
+
+// inbox is the bounded queue of a shard. Packets are refused when it is full.
+// Functions are results of the ledger, the resolver and the transport, each
+// answering something the shard itself asked for, so that their number is bounded
+// by the shard's own calls; they are always taken.
+type inbox struct {
+	wake chan struct{}
+
+	mu        sync.Mutex // guards the two below
+	packets   []packet
+	functions []func()
+}
+
+// post queues a function for the shard's goroutine. It never blocks.
+func (sh *shard) post(f func()) {
+	sh.inbox.mu.Lock()
+	sh.inbox.functions = append(sh.inbox.functions, f)
+	sh.inbox.mu.Unlock()
+	sh.poke()
+}
+
+// offer queues a packet unless there are limit already, and says whether it did.
+func (sh *shard) offer(p packet, limit int) bool {
+	sh.inbox.mu.Lock()
+	full := len(sh.inbox.packets) >= limit
+	if !full {
+		sh.inbox.packets = append(sh.inbox.packets, p)
+	}
+	sh.inbox.mu.Unlock()
+	if !full {
+		sh.poke()
+	}
+	return !full
+}
+
+func (sh *shard) poke() {
+	select {
+	case sh.inbox.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the inbox into the buffers given, which are reused.
+func (sh *shard) take(packets []packet, functions []func()) ([]packet, []func()) {
+	sh.inbox.mu.Lock()
+	defer sh.inbox.mu.Unlock()
+	packets, sh.inbox.packets = sh.inbox.packets, packets[:0]
+	functions, sh.inbox.functions = sh.inbox.functions, functions[:0]
+	return packets, functions
+}
+
+// run is the shard's goroutine. It ends when the gateway closes done, after it has
+// handled what was in the inbox then.
+func (sh *shard) run(done <-chan struct{}) {
+	var packets []packet
+	var functions []func()
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for {
+		packets, functions = sh.take(packets, functions)
+		sh.now = sh.g.config.Clock()
+		for i, f := range functions {
+			sh.guard(f, nil)
+			functions[i] = nil
+		}
+		for i := range packets {
+			p := packets[i]
+			sh.guard(func() { sh.receive(p) }, &p)
+			packets[i] = packet{}
+		}
+		for t := sh.timers.due(sh.now); t != nil; t = sh.timers.due(sh.now) {
+			sh.guard(func() { t.owner.expire(t.kind) }, nil)
+		}
+		if len(packets)+len(functions) > 0 {
+			continue
+		}
+		wait := time.Hour
+		if at, ok := sh.timers.next(); ok {
+			wait = max(0, at.Sub(sh.g.config.Clock()))
+		}
+		alarm.Reset(wait)
+		select {
+		case <-done:
+			return
+		case <-sh.inbox.wake:
+		case <-alarm.C:
+		}
+	}
+}
+
+// guard runs one step. A message that makes the parser or the engine panic costs
+// that message and no more; the first of its kind from a source is logged.
+func (sh *shard) guard(step func(), p *packet) {
+	defer func() {
+		trouble := recover()
+		if trouble == nil {
+			return
+		}
+		sh.g.count.panics.Add(1)
+		attributes := []any{"panic", trouble}
+		if p != nil {
+			attributes = append(attributes, "source", p.from.addr.String(), "bytes", len(p.data))
+		}
+		sh.g.panicOnce.Do(func() {
+			sh.g.log.Error("a SIP message or timer made the gateway panic; further ones are only counted",
+				append(attributes, "stack", string(debug.Stack()))...)
+		})
+	}()
+	step()
+}
+
+// hashSeed makes the hash of Call-IDs unpredictable for callers, so that nobody
+// can aim at one shard.
+func (g *Gateway) shardOf(callID string) *shard {
+	return g.shards[maphash.String(g.seed, callID)%uint64(len(g.shards))]
+}

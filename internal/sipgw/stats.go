@@ -1,0 +1,90 @@
+package sipgw
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// counters count since the start of the process.
+type counters struct {
+	received, sent, sendErrors                       atomic.Uint64
+	filtered, parseErrors, invalid, shed, panics     atomic.Uint64
+	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
+	challenges, authFailures, authReplays            atomic.Uint64
+}
+
+// Stats is a snapshot of what the gateway has counted since its start.
+type Stats struct {
+	Received    uint64 // messages from the network
+	Sent        uint64
+	SendErrors  uint64
+	Filtered    uint64 // dropped in front of the parser
+	ParseErrors uint64
+	Invalid     uint64 // refused or dropped by validation
+	Shed        uint64 // dropped or refused for overload
+	Panics      uint64 // messages and timers that made the engine panic
+
+	Attempts     uint64 // new calls that were put to the ledger
+	Refused      uint64 // of those, by the rules
+	Answered     uint64
+	Forks        uint64 // answers of carriers that nobody wanted and that were ended
+	LedgerErrors uint64 // reservations that the store did not confirm
+	Challenges   uint64
+	AuthFailures uint64 // wrong digests
+	AuthReplays  uint64 // digests used before
+}
+
+// Stats returns the counters. It is safe for concurrent use.
+func (g *Gateway) Stats() Stats {
+	c := &g.count
+	return Stats{
+		Received: c.received.Load(), Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
+		Filtered: c.filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
+		Shed: c.shed.Load(), Panics: c.panics.Load(),
+		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
+		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
+		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(),
+	}
+}
+
+// LiveCall is a call that is being set up or is up.
+type LiveCall struct {
+	ID                  uuid.UUID
+	Account, Connection id.ID
+	Gateway             id.ID // 0 until a gateway has answered
+	From, To            e164.Number
+	Emergency           bool
+	StartedAt           time.Time
+	AnsweredAt          time.Time     // zero before the answer
+	Granted             time.Duration // how long it may last after its answer, as of now
+}
+
+// Live lists the calls, oldest first. The gateway must be started and not stopped.
+func (g *Gateway) Live() []LiveCall {
+	var mu sync.Mutex
+	var live []LiveCall
+	g.each(func(sh *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		for s := range sh.calls {
+			if !s.machine.Alive() {
+				continue
+			}
+			_, emergency := s.machine.Emergency()
+			live = append(live, LiveCall{
+				ID: s.machine.ID(), Account: s.account, Connection: s.connection, Gateway: s.gateway,
+				From: s.from, To: s.to, Emergency: emergency, StartedAt: s.startedAt,
+				AnsweredAt: s.machine.AnsweredAt(), Granted: s.machine.Granted(),
+			})
+		}
+	})
+	slices.SortFunc(live, func(a, b LiveCall) int { return a.StartedAt.Compare(b.StartedAt) })
+	return live
+}

@@ -1,0 +1,226 @@
+package sipgw
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The times of a TCP connection.
+const (
+	dialTimeout = 4 * time.Second
+	// writeTimeout ends a connection whose peer does not read.
+	writeTimeout = 10 * time.Second
+	// idleTimeout ends a connection that is silent for longer than any session
+	// timer in use lets a dialog be.
+	idleTimeout = time.Hour
+	// firstTimeout ends a connection whose first message does not come.
+	firstTimeout = 32 * time.Second
+	// streamQueue bounds the messages that wait for a slow peer.
+	streamQueue = 256
+)
+
+// outgoing is one message on its way and whom to tell when it is lost.
+type outgoing struct {
+	data []byte
+	lost func()
+}
+
+// stream is one TCP connection, inbound or outbound.
+type stream struct {
+	t    *transport
+	addr netip.AddrPort
+	out  chan outgoing
+
+	mu   sync.Mutex // guards the two below
+	conn *net.TCPConn
+	done bool
+	end  chan struct{} // closed with done
+}
+
+func newStream(t *transport, addr netip.AddrPort, conn *net.TCPConn) *stream {
+	return &stream{t: t, addr: addr, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{})}
+}
+
+// push queues a message; false means that the connection is gone or its peer too slow.
+func (s *stream) push(o outgoing) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return false
+	}
+	select {
+	case s.out <- o:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the connection. It may be called more than once.
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return
+	}
+	s.done = true
+	close(s.end)
+	if s.conn != nil {
+		s.conn.Close()
+	}
+}
+
+// dial makes the connection and then writes.
+func (s *stream) dial() {
+	ctx, cancel := context.WithTimeout(s.t.running, dialTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", s.addr.String())
+	if err == nil && s.opened(conn.(*net.TCPConn)) {
+		s.t.work.Go(s.read)
+		s.write()
+		return
+	}
+	s.close()
+	s.t.remove(s)
+	s.drain()
+}
+
+// opened takes the connection in use, unless the stream was closed meanwhile.
+func (s *stream) opened(conn *net.TCPConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		conn.Close()
+		return false
+	}
+	s.conn = conn
+	return true
+}
+
+func (s *stream) write() {
+	for {
+		select {
+		case <-s.end:
+			s.t.remove(s)
+			s.drain()
+			return
+		case o := <-s.out:
+			_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if _, err := s.conn.Write(o.data); err != nil {
+				s.close()
+				if o.lost != nil {
+					o.lost()
+				}
+			}
+		}
+	}
+}
+
+// drain tells of the messages that nobody will send any more.
+func (s *stream) drain() {
+	for {
+		select {
+		case o := <-s.out:
+			if o.lost != nil {
+				o.lost()
+			}
+		default:
+			return
+		}
+	}
+}
+
+// read cuts the stream into messages (RFC 3261 section 18.3).
+func (s *stream) read() {
+	defer s.close()
+	from := peer{tcp: true, addr: s.addr, conn: s}
+	buffer := make([]byte, 0, 4096)
+	wait := firstTimeout
+	for {
+		if len(buffer) == cap(buffer) {
+			buffer = append(buffer, 0)[:len(buffer)]
+		}
+		_ = s.conn.SetReadDeadline(time.Now().Add(wait))
+		n, err := s.conn.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		for {
+			size, skip, broken := frame(buffer)
+			buffer = buffer[skip:]
+			if broken {
+				s.t.count.received.Add(1)
+				s.t.handle(append([]byte(nil), buffer...), from)
+				return
+			}
+			if size == 0 {
+				break
+			}
+			s.t.count.received.Add(1)
+			wait = idleTimeout
+			data := append([]byte(nil), buffer[:size]...)
+			buffer = buffer[size:]
+			if !s.t.filter.admits(s.addr.Addr(), data) {
+				s.t.count.filtered.Add(1)
+				continue
+			}
+			s.t.handle(data, from)
+		}
+		if err != nil {
+			return
+		}
+		if len(buffer) == 0 {
+			buffer = make([]byte, 0, 4096)
+		}
+	}
+}
+
+// frame finds the first message in a stream: how many bytes to skip before it, and
+// its size, 0 while it is incomplete. broken means that its end cannot be found,
+// so that the connection is of no more use (RFC 3261 section 18.3).
+func frame(buffer []byte) (size, skip int, broken bool) {
+	// Empty lines between messages keep connections alive (RFC 3261 section 7.5).
+	for len(buffer)-skip >= 2 && buffer[skip] == '\r' && buffer[skip+1] == '\n' {
+		skip += 2
+	}
+	rest := buffer[skip:]
+	end := bytes.Index(rest, []byte("\r\n\r\n"))
+	if end < 0 {
+		return 0, skip, len(rest) > MaxMessageBytes
+	}
+	length, ok := contentLength(rest[:end+2])
+	size = end + 4 + length
+	if !ok || size > MaxMessageBytes {
+		return 0, skip, true
+	}
+	if size > len(rest) {
+		return 0, skip, false
+	}
+	return size, skip, false
+}
+
+// contentLength finds the Content-Length in the header section of a message.
+func contentLength(head []byte) (length int, ok bool) {
+	text := string(head)
+	for text != "" {
+		var line string
+		line, text = cutLine(text)
+		name, value, found := strings.Cut(line, ":")
+		if !found {
+			continue
+		}
+		name = strings.TrimRight(name, " \t")
+		if !strings.EqualFold(name, "content-length") && !strings.EqualFold(name, "l") {
+			continue
+		}
+		value, _ = unfold(value)
+		n, err := strconv.ParseUint(value, 10, 31)
+		return int(n), err == nil
+	}
+	return 0, false
+}

@@ -1,0 +1,102 @@
+package sipgw
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/call"
+)
+
+// teardownSeq is how far the CSeq of a BYE that is prepared for after a crash is
+// above that of the call's last request: more requests than a call ever sends.
+const teardownSeq = 1 << 20
+
+// The repetition of prepared BYEs.
+const (
+	teardownTimes = 3
+	teardownPause = 500 * time.Millisecond
+)
+
+// teardownVersion is the first byte of a note.
+const teardownVersion = 1
+
+// teardown writes the note with which another process can hang up on both sides of
+// the call that is being answered: for each leg the transport, the address and the
+// whole BYE.
+func (s *session) teardown() []byte {
+	note := []byte{teardownVersion}
+	for _, l := range [...]*leg{s.caller, s.carrier} {
+		bye := l.build("BYE", s.sh.g.newBranch(), l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
+		address := l.peer.addr.String()
+		transport := byte('u')
+		if l.peer.tcp {
+			transport = 't'
+		}
+		note = append(note, transport, byte(len(address)))
+		note = append(note, address...)
+		note = binary.BigEndian.AppendUint32(note, uint32(len(bye)))
+		note = append(note, bye...)
+	}
+	return note
+}
+
+// prepared is one BYE of a note.
+type prepared struct {
+	to   peer
+	data []byte
+}
+
+// readTeardown reads a note. What cannot be read is left out.
+func readTeardown(note []byte) []prepared {
+	if len(note) == 0 || note[0] != teardownVersion {
+		return nil
+	}
+	note = note[1:]
+	var list []prepared
+	for len(note) >= 2 {
+		tcp, size := note[0] == 't', int(note[1])
+		if note = note[2:]; len(note) < size+4 {
+			return list
+		}
+		address, err := netip.ParseAddrPort(string(note[:size]))
+		length := binary.BigEndian.Uint32(note[size:])
+		if note = note[size+4:]; uint64(length) > uint64(len(note)) {
+			return list
+		}
+		if err == nil {
+			list = append(list, prepared{peer{tcp: tcp, addr: address}, note[:length]})
+		}
+		note = note[length:]
+	}
+	return list
+}
+
+// TearDown hangs up on the calls of a process that died, from the notes that it
+// left in the ledger. It returns at once; each BYE is sent a few times, and nobody
+// waits for answers. It may be called once the gateway is started.
+func (g *Gateway) TearDown(notes [][]byte) {
+	var list []prepared
+	for _, note := range notes {
+		list = append(list, readTeardown(note)...)
+	}
+	if len(list) == 0 {
+		return
+	}
+	g.work.Go(func() {
+		pause := time.NewTicker(teardownPause)
+		defer pause.Stop()
+		for i := range teardownTimes {
+			for _, p := range list {
+				if i == 0 || !p.to.tcp {
+					g.transport.send(p.to, p.data, nil)
+				}
+			}
+			select {
+			case <-g.done:
+				return
+			case <-pause.C:
+			}
+		}
+	})
+}

@@ -1,0 +1,221 @@
+package sipgw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// peer is the other end of a hop.
+type peer struct {
+	tcp  bool
+	addr netip.AddrPort
+	conn *stream // the connection a request came by; nil finds or makes one
+}
+
+func (p peer) transportName() string {
+	if p.tcp {
+		return "TCP"
+	}
+	return "UDP"
+}
+
+// transport owns the sockets. What arrives goes to handle, from the goroutine that
+// read it, so that the messages of one peer stay in order.
+type transport struct {
+	limits Limits
+	filter *filter
+	handle func(data []byte, from peer)
+	count  *counters
+
+	udp      *net.UDPConn
+	listener *net.TCPListener
+	running  context.Context // ends with stop
+	cancel   context.CancelFunc
+	work     sync.WaitGroup // readers, writers and the acceptor
+
+	mu      sync.Mutex // guards the two below
+	streams map[netip.AddrPort]*stream
+	perHost map[netip.Addr]int
+}
+
+// listen binds UDP and TCP to one address. With port 0 both get the same free port.
+func (t *transport) listen(ctx context.Context, address string) error {
+	var config net.ListenConfig
+	var err error
+	for range 16 {
+		var packets net.PacketConn
+		packets, err = config.ListenPacket(ctx, "udp", address)
+		if err != nil {
+			return fmt.Errorf("listen for SIP over UDP on %s: %w", address, err)
+		}
+		t.udp = packets.(*net.UDPConn)
+		var listener net.Listener
+		listener, err = config.Listen(ctx, "tcp", t.udp.LocalAddr().String())
+		if err == nil {
+			t.listener = listener.(*net.TCPListener)
+			break
+		}
+		t.udp.Close()
+		if _, port, _ := net.SplitHostPort(address); port != "0" {
+			break // the port was asked for; another one would not do
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("listen for SIP over TCP on %s: %w", address, err)
+	}
+	// Best effort: the system caps what it grants.
+	_ = t.udp.SetReadBuffer(t.limits.SocketBuffer)
+	_ = t.udp.SetWriteBuffer(t.limits.SocketBuffer)
+	return nil
+}
+
+func (t *transport) start() {
+	t.work.Go(t.readPackets)
+	t.work.Go(t.accept)
+}
+
+// stop closes every socket and waits for their goroutines.
+func (t *transport) stop() {
+	t.cancel()
+	t.udp.Close()
+	t.listener.Close()
+	t.mu.Lock()
+	for _, s := range t.streams {
+		s.close()
+	}
+	t.mu.Unlock()
+	t.work.Wait()
+}
+
+func (t *transport) addr() netip.AddrPort {
+	return t.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// readPackets reads datagrams of up to 64 kB until the socket is closed.
+func (t *transport) readPackets() {
+	buffer := make([]byte, MaxMessageBytes+1)
+	for {
+		n, source, err := t.udp.ReadFromUDPAddrPort(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n == 0 {
+			continue
+		}
+		t.count.received.Add(1)
+		from := peer{addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
+		if !t.filter.admits(from.addr.Addr(), buffer[:n]) {
+			t.count.filtered.Add(1)
+			continue
+		}
+		t.handle(append([]byte(nil), buffer[:n]...), from)
+	}
+}
+
+// send sends one message. lost, which may be nil and must not block, is called, perhaps from another
+// goroutine when a TCP connection could not carry it; a lost datagram is noticed
+// by nobody but the timers.
+func (t *transport) send(to peer, data []byte, lost func()) {
+	t.count.sent.Add(1)
+	if !to.tcp {
+		if _, err := t.udp.WriteToUDPAddrPort(data, to.addr); err != nil {
+			t.count.sendErrors.Add(1)
+			if lost != nil {
+				lost()
+			}
+		}
+		return
+	}
+	s := to.conn
+	if s == nil || !s.push(outgoing{data, lost}) {
+		s = t.stream(to.addr)
+		if s == nil || !s.push(outgoing{data, lost}) {
+			t.count.sendErrors.Add(1)
+			if lost != nil {
+				lost()
+			}
+		}
+	}
+}
+
+// accept takes TCP connections of known sources, within limits.
+func (t *transport) accept() {
+	for {
+		conn, err := t.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of descriptors, for instance: let some be freed.
+			select {
+			case <-t.running.Done():
+				return
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		source := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
+		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+		if !t.filter.admitsConnection(source.Addr()) || !t.adopt(conn, source) {
+			t.count.filtered.Add(1)
+			conn.Close()
+		}
+	}
+}
+
+// acceptPause is the wait after a failed accept.
+const acceptPause = 50 * time.Millisecond
+
+// adopt starts serving an accepted connection, unless there are too many.
+func (t *transport) adopt(conn *net.TCPConn, source netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed() || len(t.streams) >= t.limits.Connections || t.perHost[source.Addr()] >= t.limits.ConnectionsPerHost {
+		return false
+	}
+	s := newStream(t, source, conn)
+	t.add(s)
+	t.work.Go(s.read)
+	t.work.Go(s.write)
+	return true
+}
+
+// stream finds the connection to an address or begins to make one.
+func (t *transport) stream(to netip.AddrPort) *stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.streams[to]; s != nil {
+		return s
+	}
+	if t.closed() || len(t.streams) >= t.limits.Connections {
+		return nil
+	}
+	s := newStream(t, to, nil)
+	t.add(s)
+	t.work.Go(s.dial)
+	return s
+}
+
+func (t *transport) closed() bool { return t.running.Err() != nil }
+
+func (t *transport) add(s *stream) {
+	t.streams[s.addr] = s
+	t.perHost[s.addr.Addr()]++
+}
+
+func (t *transport) remove(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.streams[s.addr] == s {
+		delete(t.streams, s.addr)
+	}
+	host := s.addr.Addr()
+	if t.perHost[host]--; t.perHost[host] <= 0 {
+		delete(t.perHost, host)
+	}
+}
