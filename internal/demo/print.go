@@ -69,7 +69,7 @@ func (p *printer) header() {
 
 func (p *printer) result(number int, r *result) {
 	answer, talked, billed, cost := fmt.Sprint(r.wire.Status), "-", "-", "-"
-	if r.want.code == "" {
+	if !r.wire.Answered.IsZero() {
 		talked = fmt.Sprintf("%.1f s", r.wire.Duration().Seconds())
 		billed, cost = fmt.Sprintf("%d s", r.record.BilledSec), "$"+r.record.Cost.String()
 	}
@@ -115,7 +115,7 @@ func (p *printer) detail(name, text string) {
 func (r *result) wireText() string {
 	text := fmt.Sprintf("%d %s", r.wire.Status, r.wire.Phrase)
 	switch {
-	case r.want.code != "":
+	case r.wire.Answered.IsZero():
 		return text
 	case r.record.HangupSource == "tollgate":
 		return text + "; then BYE from Tollgate to both sides"
@@ -143,7 +143,7 @@ func (p *printer) closing(results []result, t totals, took time.Duration) {
 	}
 	p.say("\nSpend today: $%s posted of a daily_spend_limit of $%s; $%s still held.\n",
 		t.usage.Posted, t.usage.DailySpendLimit, t.usage.Held)
-	p.say("The carrier saw %d of %d calls: those %d that were let through.\n", t.carrier, len(results), through)
+	p.say("The carrier saw %d of %d calls; %d should have been let through.\n", t.carrier, len(results), through)
 	for _, m := range t.mismatches {
 		p.say("%s\n", p.in(red, "WRONG: "+m))
 	}
