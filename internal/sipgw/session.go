@@ -84,6 +84,12 @@ func (s *session) handle(e call.Event) {
 	if s.busy {
 		return
 	}
+	s.drain()
+	s.forgetIfDone()
+}
+
+// drain handles the events that wait, and those that arise from them.
+func (s *session) drain() {
 	s.busy = true
 	defer func() { s.busy, s.events = false, nil }()
 	for len(s.events) > 0 {
@@ -93,7 +99,6 @@ func (s *session) handle(e call.Event) {
 			s.act(a)
 		}
 	}
-	s.forgetIfDone()
 }
 
 func (s *session) act(a call.Action) {
