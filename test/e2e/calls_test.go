@@ -72,18 +72,19 @@ func TestCallsOverTCP(t *testing.T) {
 
 func TestTheBudgetEndsCalls(t *testing.T) {
 	s := serve(t, t.TempDir())
-	// A cent a second: all calls together may last 60 seconds.
+	// A cent a second: all calls together may last 40 seconds.
+	const calls = 4
 	profile := s.setUp(object{
-		"daily_spend_limit": "0.60", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
+		"daily_spend_limit": "0.40", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
 	}, startCarrier(t))
-	s.pbx("pbx-held.xml", "+12125550123", 8, 20, 0).wait(t) // every call ends by Tollgate's BYE
+	s.pbx("pbx-held.xml", "+12125550123", calls, 20, 0).wait(t) // every call ends by Tollgate's BYE
 	records := s.records()
-	if got := count(records, "hangup_cause"); got["time_limit"] != 8 {
-		t.Errorf("hangup causes %v, want 8 time_limit", got)
+	if got := count(records, "hangup_cause"); got["time_limit"] != calls {
+		t.Errorf("hangup causes %v, want %d time_limit", got, calls)
 	}
-	limit := big.NewRat(60, 100)
-	if charged := sum(t, records, "cost"); charged.Cmp(limit) > 0 || charged.Cmp(big.NewRat(50, 100)) < 0 {
-		t.Errorf("charged %s, want close to the limit of 0.60 and never above it", charged.FloatString(9))
+	limit := big.NewRat(40, 100)
+	if charged := sum(t, records, "cost"); charged.Cmp(limit) > 0 || charged.Cmp(big.NewRat(35, 100)) < 0 {
+		t.Errorf("charged %s, want close to the limit of 0.40 and never above it", charged.FloatString(9))
 	}
 	s.wantSpend(profile)
 }
