@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"net/netip"
@@ -48,10 +49,9 @@ func publicAddress(bound netip.AddrPort, host string) string {
 	}
 	address := bound.Addr()
 	if address.IsUnspecified() {
-		address = netip.IPv6Unspecified()
 		// No packet is sent: connecting a UDP socket only looks up the route to the
 		// documentation prefix of RFC 5737.
-		if conn, err := net.Dial("udp", "192.0.2.1:9"); err == nil {
+		if conn, err := new(net.Dialer).DialContext(context.Background(), "udp", "192.0.2.1:9"); err == nil {
 			address = conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
 			conn.Close()
 		} else {

@@ -331,7 +331,8 @@ func checkVia(m *wireMessage) refusal {
 		if m.fields[i].id != headerVia {
 			continue
 		}
-		for value, rest, more := "", m.fields[i].value, true; more; {
+		for rest, more := m.fields[i].value, true; more; {
+			var value string
 			var ok bool
 			if value, rest, more, ok = cutValue(rest, ','); !ok {
 				return malformed
@@ -380,7 +381,8 @@ func checkAddresses(m *wireMessage) refusal {
 			if f.id != h.id || (h.id == headerContact && f.value == "*") {
 				continue
 			}
-			for value, rest, more := "", f.value, true; more; {
+			for rest, more := f.value, true; more; {
+				var value string
 				var ok bool
 				if value, rest, more, ok = cutValue(rest, ','); !ok || (more && !h.list) {
 					return badRequest(h.reason)

@@ -1,0 +1,13 @@
+// Package sipgw is the SIP gateway: a back-to-back user agent between customers'
+// phone systems and carriers. It decides nothing itself; package call leads each
+// call, and this package carries its actions out on the wire.
+//
+// Messages are parsed by sipgo's parser. Its transaction and dialog layers are not
+// used: they hand each message to a goroutine of its own, which loses the order of
+// a 183 and the 200 behind it, and of an ACK and the BYE behind it.
+//
+// Every call belongs to one shard, by its Call-ID, and every shard to one
+// goroutine: receive.go takes a message to its transaction (server.go, client.go),
+// session.go is one call with its two legs (leg.go), attempt.go one gateway being
+// tried, relay.go what passes between the legs, refresh.go the session timers.
+package sipgw
