@@ -91,7 +91,10 @@ func (s *session) handle(e call.Event) {
 // drain handles the events that wait, and those that arise from them.
 func (s *session) drain() {
 	s.busy = true
-	defer func() { s.busy, s.events = false, nil }()
+	defer func() {
+		s.busy, s.events = false, nil
+		s.forgetIfDone()
+	}()
 	for len(s.events) > 0 {
 		next := s.events[0]
 		s.events = s.events[1:]
