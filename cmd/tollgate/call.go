@@ -19,9 +19,14 @@ type callCommand struct {
 	Wait      time.Duration `help:"Give up when there is no answer after this." default:"60s"`
 }
 
+// teardownTime is how long a CANCEL is given to be answered.
+const teardownTime = time.Second
+
 // Run places the call and tells what happened. The exit status is 0 when it was
 // answered, 2 when it was refused or nobody answered, and 1 when nothing came back.
 func (c *callCommand) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	call, err := phone.Dial(ctx, phone.Options{
 		Server: c.Server, From: c.From, To: c.Number, LocalAddr: c.LocalAddr,
 		User: c.User, Password: os.Getenv("TOLLGATE_CALL_PASSWORD"),
@@ -31,6 +36,16 @@ func (c *callCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer call.Close()
+	// A server that says nothing at all cannot be sent a CANCEL (RFC 3261 section
+	// 9.1); nobody needs to wait for it longer than was asked for.
+	giveUp := time.AfterFunc(c.Wait+teardownTime, func() {
+		select {
+		case <-call.Answered():
+		default:
+			cancel()
+		}
+	})
+	defer giveUp.Stop()
 	outcome := call.Wait()
 	if err := phone.Report(os.Stdout, outcome); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -58,10 +59,15 @@ func (s settings) Validate(app *kong.Application) error {
 	return nil
 }
 
+func isSet(variable string) bool {
+	_, set := os.LookupEnv(variable)
+	return set
+}
+
 // Resolve implements kong.Resolver. An environment variable goes before the file.
 func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	value, ok := s[keyOf(flag)]
-	if !ok {
+	if !ok || slices.ContainsFunc(flag.Envs, isSet) {
 		return nil, nil
 	}
 	var text string

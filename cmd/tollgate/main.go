@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -29,7 +30,7 @@ type commands struct {
 
 // exit is an error that carries the status of the process.
 type exit struct {
-	status int
+	code int
 	error
 }
 
@@ -41,7 +42,7 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	status := -1
+	ended := -1
 	var cli commands
 	parser, err := kong.New(&cli,
 		kong.Name("tollgate"),
@@ -49,7 +50,7 @@ func run(args []string) int {
 		kong.Vars{"version": version()},
 		kong.Configuration(configFile),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Exit(func(code int) { status = code }),
+		kong.Exit(func(code int) { ended = code }),
 		kong.UsageOnError(),
 	)
 	if err != nil {
@@ -57,8 +58,8 @@ func run(args []string) int {
 		return 1
 	}
 	command, err := parser.Parse(args)
-	if status >= 0 { // --help and --version end here
-		return status
+	if ended >= 0 { // --help and --version end here
+		return ended
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
@@ -66,8 +67,9 @@ func run(args []string) int {
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
 	err = command.Run(logger)
-	if e, ok := err.(exit); ok { //nolint:errorlint // exit is made here and never wrapped
-		return e.status
+	var status exit
+	if errors.As(err, &status) {
+		return status.code
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)

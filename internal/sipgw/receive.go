@@ -181,7 +181,7 @@ func (g *Gateway) looped(m *message) bool {
 // refuse answers with a refusal of Tollgate's own.
 func (tx *serverTx) refuse(why admission.Reason, d *admission.Decision) {
 	if d == nil {
-		d = &admission.Decision{Reason: why}
+		d = &admission.Decision{Reason: why, Facts: admission.Facts{Source: tx.peer.addr.Addr().String()}}
 	}
 	tx.respond(why.Status(), d.Phrase(), tx.sh.g.refusalLines(why, d))
 }

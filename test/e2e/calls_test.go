@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"math/big"
 	"net/http"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -166,5 +170,46 @@ func TestHealth(t *testing.T) {
 		if response.StatusCode != http.StatusOK {
 			t.Errorf("GET %s: status %d", path, response.StatusCode)
 		}
+	}
+}
+
+// placeCall runs "tollgate call" and returns its exit status and what it printed.
+func (s *server) placeCall(flags ...string) (status int, out string) {
+	s.t.Helper()
+	command := exec.Command(binary, append([]string{"call", "--server", s.sip, "--hang-up", "100ms"}, flags...)...)
+	command.Env = append(os.Environ(), "TOLLGATE_CALL_PASSWORD=correct-horse")
+	text, err := command.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	return command.ProcessState.ExitCode(), string(text)
+}
+
+func TestTheCallCommand(t *testing.T) {
+	s := serve(t, t.TempDir())
+	profile := s.setUp(nil, startCarrier(t))
+	s.must(http.MethodPost, "/v2/credential_connections", object{
+		"connection_name": "phone", "user_name": "alice1", "password": "correct-horse",
+		"outbound": object{"outbound_voice_profile_id": profile},
+	})
+	for _, c := range []struct {
+		why    string
+		flags  []string
+		status int
+		says   string
+	}{
+		{"by address", []string{"+12125550123", "--from", "+13125550100", "--local-addr", pbxIP + ":0"}, 0, "200 OK"},
+		{"by digest, dialled as in the US", []string{"2125550123", "--from", "3125550100", "--user", "alice1"}, 0, "407 Proxy Authentication Required"},
+		{"refused", []string{"+442079460123", "--from", "+13125550100", "--user", "alice1"}, 2, "whitelisted countries USA D13"},
+		{"nobody's user", []string{"+12125550123", "--from", "+13125550100", "--user", "mallory"}, 2, "403 Unable to locate"},
+		{"no credentials", []string{"+12125550123", "--from", "+13125550100"}, 2, "407 Proxy Authentication Required"},
+	} {
+		status, out := s.placeCall(c.flags...)
+		if status != c.status || !strings.Contains(out, c.says) {
+			t.Errorf("%s: status %d, want %d and %q:\n%s", c.why, status, c.status, c.says, out)
+		}
+	}
+	if records := s.records(); len(records) != 3 {
+		t.Errorf("%d records, want 3: who was not recognised is nobody's call", len(records))
 	}
 }
