@@ -92,6 +92,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.gateway = sipgw.New(sipgw.Config{
 		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		// Ids that grow with time are written next to each other.
+		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	})
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
