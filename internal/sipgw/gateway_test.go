@@ -1,0 +1,101 @@
+package sipgw
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+func TestACallFromEndToEnd(t *testing.T) {
+	w := newWorld(t, wish{})
+	carrier := w.carriers[0]
+	pbx := w.pbx.invite("+12125550123", "Supported: 100rel, timer\r\nP-Asserted-Identity: <sip:+12125550111@pbx.test>\r\n")
+	if m := <-w.pbx.got; label(m) != "100 INVITE" || m.toTag != "" {
+		t.Errorf("first response %s with tag %q, want 100 without", label(m), m.toTag)
+	}
+	invite := carrier.want("INVITE")
+	if string(invite.body) != offer {
+		t.Errorf("the offer became %q", invite.body)
+	}
+	if invite.callID == pbx.callID || strings.Contains(invite.contact(), w.pbx.address()) || len(invite.all("via")) != 1 {
+		t.Errorf("the caller's side shows: Call-ID %s, Contact %s, Via %q", invite.callID, invite.contact(), invite.all("via"))
+	}
+	contains(t, invite, "from", "<sip:+12125550111@")
+	contains(t, invite, "max-forwards", "69")
+	contains(t, invite, "session-expires", "180")
+	contains(t, invite, "p-asserted-identity", "")
+	if invite.lists("supported", "100rel") || !invite.lists("supported", "timer") {
+		t.Errorf("Supported is %q", invite.get("supported"))
+	}
+	if !strings.HasPrefix(invite.uri, "sip:+12125550123@"+carrier.address()) {
+		t.Errorf("Request-URI %s", invite.uri)
+	}
+	carrier.reply(invite, 183, "far", "", answerSDP)
+	early := w.pbx.want("183 INVITE")
+	if string(early.body) != answerSDP || early.toTag == "" || early.toTag == "far" {
+		t.Errorf("183 with tag %q and body %q", early.toTag, early.body)
+	}
+	carrier.reply(invite, 200, "far", "", answerSDP)
+	carrier.want("ACK")
+	ok := w.pbx.want("200 INVITE")
+	if ok.toTag != early.toTag || string(ok.body) != answerSDP {
+		t.Errorf("200 with tag %q after 183 with %q", ok.toTag, early.toTag)
+	}
+	pbx.join(ok)
+	w.pbx.request(pbx, "ACK", "", "")
+	if live := w.g.Live(); len(live) != 1 || live[0].To != 12125550123 || live[0].AnsweredAt.IsZero() || live[0].Gateway != worldGateway {
+		t.Errorf("live calls %+v", live)
+	}
+	w.pbx.request(pbx, "BYE", "", "")
+	w.pbx.want("200 BYE")
+	carrier.reply(carrier.want("BYE"), 200, "", "", "")
+	r := w.record()
+	if r.Outcome != record.OutcomeAnswered || r.HangupCause != call.CauseNormal || r.HangupSource != record.SideCaller ||
+		r.BilledSecs != 1 || r.GatewayID != worldGateway || r.RingingMicros == 0 || r.SIPCallID != pbx.callID {
+		t.Errorf("record %+v", r)
+	}
+	w.settled()
+	if live := w.g.Live(); len(live) != 0 {
+		t.Errorf("live calls after the end %+v", live)
+	}
+}
+
+func TestTheCalleeHangsUp(t *testing.T) {
+	w := newWorld(t, wish{})
+	_, far := w.talk("")
+	w.carriers[0].request(far, "BYE", "", "")
+	w.carriers[0].want("200 BYE")
+	bye := w.pbx.want("BYE")
+	contains(t, bye, "reason", "cause=16")
+	w.pbx.reply(bye, 200, "", "", "")
+	if r := w.record(); r.HangupSource != record.SideCallee || r.Outcome != record.OutcomeAnswered {
+		t.Errorf("record %+v", r)
+	}
+	w.settled()
+}
+
+func TestOverTCP(t *testing.T) {
+	w := newWorld(t, wish{tcp: true})
+	w.pbx.connect()
+	carrier := w.carriers[0]
+	pbx := w.pbx.invite("+12125550123", "")
+	carrier.conn = <-carrier.opened
+	invite := carrier.want("INVITE")
+	contains(t, invite, "via", "SIP/2.0/TCP")
+	contains(t, invite, "contact", "transport=tcp")
+	carrier.reply(invite, 200, "far", "", answerSDP)
+	carrier.want("ACK")
+	pbx.join(w.pbx.want("200 INVITE"))
+	w.pbx.request(pbx, "ACK", "", "")
+	far := carrier.serverDialog(invite, "far")
+	carrier.request(far, "BYE", "", "")
+	carrier.want("200 BYE")
+	w.pbx.reply(w.pbx.want("BYE"), 200, "", "", "")
+	w.record()
+	w.settled()
+	if len(carrier.opened) != 0 {
+		t.Error("a second connection was opened to the carrier")
+	}
+}
