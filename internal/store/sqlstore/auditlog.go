@@ -213,7 +213,10 @@ func wireName(name string) string {
 // auditListing orders by id, which is the order in which the changes were made.
 var auditListing = listing{
 	table: "audit_events", columns: "doc, hash",
-	fields: map[string]field{"created_at": {column: "created_at", kind: kindTime}},
+	fields: map[string]field{
+		"created_at": {column: "created_at", kind: kindTime},
+		"sequence":   {column: "id", kind: kindInt},
+	},
 }
 
 func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc string, err error) {
