@@ -33,6 +33,9 @@ func (c *checker) check(s *schema, value any, pointer string) any {
 		}
 		return nil
 	}
+	if s.kind == "" {
+		return value
+	}
 	switch v := value.(type) {
 	case map[string]any:
 		if s.kind == "object" {

@@ -123,13 +123,13 @@ func (s *server) getConnection(ctx context.Context, in *request) (*response, err
 		if err != nil {
 			return nil, err
 		}
-		return &response{data: viewOfCredentialConnection(found)}, nil
+		return &response{data: viewOfCredentialConnection(found), version: found.Version}, nil
 	}
 	found, err := s.Store.IPConnections().Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewOfIPConnection(found)}, nil
+	return &response{data: viewOfIPConnection(found), version: found.Version}, nil
 }
 
 // listConnections merges the lists of all kinds. Each is read in the order asked

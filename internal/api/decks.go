@@ -50,9 +50,9 @@ func (s *server) deckOperations() []operation {
 		{method: http.MethodGet, path: one, id: "get_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck,
 			summary: "Get one, without its rows.", handle: deckHandler(s.Store.Deck)},
 		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeWrite, status: http.StatusOK, answer: deck,
-			summary: "Delete one that is neither the default nor named by a profile.", handle: deckHandler(s.Store.DeleteDeck)},
+			summary: "Delete one that is neither the default nor named by a profile.", handle: deckWriter(s.Store.DeleteDeck)},
 		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeWrite, status: http.StatusOK, answer: deck,
-			summary: "Make it the account's default deck.", handle: deckHandler(s.Store.ActivateDeck)},
+			summary: "Make it the account's default deck.", handle: deckWriter(s.Store.ActivateDeck)},
 		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, list: true,
 			summary: "The prices of a deck in the order of their prefixes.", params: pageParams(maxPageSize, maxPageSize), handle: s.listDeckRows},
 	}
@@ -64,11 +64,13 @@ func (s *server) importDeck(ctx context.Context, in *request) (*response, error)
 	if err != nil || len(errs) > 0 {
 		return nil, deckFailure(errs, err)
 	}
-	deck, err := s.Store.ImportDeck(ctx, in.account, name, rows)
-	if err != nil {
-		return nil, err
-	}
-	return &response{data: viewDeck(deck)}, nil
+	return committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
+		return s.Store.ImportDeck(ctx, in.account, name, rows)
+	})
+}
+
+func answerDeck(_ context.Context, d store.RateDeck) (*response, error) {
+	return &response{data: viewDeck(d), version: d.Version}, nil
 }
 
 // deckFailure reports every bad cell with its line and column.
@@ -110,7 +112,7 @@ func (s *server) listDecks(ctx context.Context, in *request) (*response, error) 
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
 
-// deckHandler is the handler of what is done to one deck.
+// deckHandler is the handler of what reads one deck.
 func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) handler {
 	return func(ctx context.Context, in *request) (*response, error) {
 		key, err := id.Parse(in.id)
@@ -121,7 +123,20 @@ func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)
 		if err != nil {
 			return nil, err
 		}
-		return &response{data: viewDeck(deck)}, nil
+		return answerDeck(ctx, deck)
+	}
+}
+
+// deckWriter is the handler of what changes one deck.
+func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) handler {
+	return func(ctx context.Context, in *request) (*response, error) {
+		key, err := id.Parse(in.id)
+		if err != nil {
+			return nil, invalidPathID()
+		}
+		return committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
+			return act(ctx, in.account, key)
+		})
 	}
 }
 

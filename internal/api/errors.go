@@ -21,13 +21,16 @@ const (
 	codeUnexpected    field.Code = "10007"
 	codeAuth          field.Code = "10009"
 	codeForbidden     field.Code = "10010"
+	codeTooMany       field.Code = "10011"
 	codeMediaType     field.Code = "10014"
 	codeInUse         field.Code = "10021"
 	codeJSON          field.Code = "10023"
+	codeUnprocessable field.Code = "10027" // of a condition that does not hold, and of a key that was used before
 	codeEncoding      field.Code = "10028"
 	codeWantsJSON     field.Code = "10029"
 	codeMethod        field.Code = "10030"
 	codeFilter        field.Code = "10031"
+	codeProcessing    field.Code = "10036"
 	codeUnavailable   field.Code = "10037"
 	codeTooLarge      field.Code = "10015" // Telnyx has no code of its own for a body that is too large
 	codeAccountClosed field.Code = "20012"
@@ -46,6 +49,8 @@ func title(code field.Code) string {
 		return "Authentication failed"
 	case codeForbidden:
 		return "Authorization failed"
+	case codeTooMany:
+		return "Too many requests"
 	case field.Duplicate:
 		return "Duplicate resource"
 	case codeMediaType:
@@ -64,6 +69,8 @@ func title(code field.Code) string {
 		return "String length out of range"
 	case field.WrongType:
 		return "Invalid parameter type"
+	case codeUnprocessable:
+		return "Unprocessable Entity"
 	case codeEncoding:
 		return "Character encoding error"
 	case codeWantsJSON:
@@ -76,6 +83,8 @@ func title(code field.Code) string {
 		return "Invalid enumerated value"
 	case field.OutOfRange:
 		return "Value outside of range"
+	case codeProcessing:
+		return "Resource is being processed"
 	case codeUnavailable:
 		return "Service unavailable"
 	case codeAccountClosed:
@@ -159,6 +168,8 @@ func toFailure(err error) *failure {
 		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	case errors.Is(err, store.ErrNoReference):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
+	case errors.Is(err, store.ErrKeyReused):
+		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "The %s was used before with another method, path, query or body. Use a new key for a new request.", idempotencyHeader)
 	case errors.Is(err, store.ErrBadValue):
 		return fail(http.StatusUnprocessableEntity, codeFilter, "A filter has a value that its field cannot have.")
 	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable),

@@ -53,7 +53,7 @@ func checksum(body string) string {
 }
 
 // ImportKey turns a key of any form into what is stored of it: its hash, and a
-// few characters for people to tell keys apart. No scope means both.
+// few characters for people to tell keys apart. No scope means read and write.
 func ImportKey(secret string, account id.ID, name string, scopes ...string) (store.Key, error) {
 	if !plausible(secret) {
 		return store.Key{}, ErrKey
@@ -61,11 +61,7 @@ func ImportKey(secret string, account id.ID, name string, scopes ...string) (sto
 	if len(scopes) == 0 {
 		scopes = []string{ScopeRead, ScopeWrite}
 	}
-	hint := 4
-	if strings.HasPrefix(secret, keyPrefix) {
-		hint += len(keyPrefix)
-	}
-	return store.Key{AccountID: account, Name: name, Hash: HashKey(secret), Hint: secret[:hint], Scopes: scopes}, nil
+	return store.Key{AccountID: account, Name: name, Hash: HashKey(secret), Hint: hintOf(secret), Scopes: scopes}, nil
 }
 
 // HashKey is the hash by which a key is found. A key has 256 random bits, so a

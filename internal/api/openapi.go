@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,8 @@ func (s *server) openAPI() []byte {
 		"paths":   paths,
 		"components": map[string]any{
 			"schemas":         d.schemas,
+			"parameters":      requestHeaders(),
+			"headers":         responseHeaders(),
 			"securitySchemes": map[string]any{"bearerAuth": map[string]any{"type": "http", "scheme": "bearer"}},
 		},
 	}
@@ -69,6 +72,9 @@ func (d *documenter) operation(op *operation) map[string]any {
 		}
 		params = append(params, described)
 	}
+	for _, name := range op.requestHeaders() {
+		params = append(params, map[string]any{"$ref": "#/components/parameters/" + name})
+	}
 	if len(params) > 0 {
 		out["parameters"] = params
 	}
@@ -78,9 +84,18 @@ func (d *documenter) operation(op *operation) map[string]any {
 	case op.body != nil:
 		out["requestBody"] = map[string]any{"required": true, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
 	}
-	responses := map[string]any{strconv.Itoa(op.status): map[string]any{"description": "Success.", "content": jsonContent(d.answer(op))}}
+	success := map[string]any{"description": "Success.", "content": jsonContent(d.answer(op))}
+	withHeaders(success, op.responseHeaders(strconv.Itoa(op.status)))
+	responses := map[string]any{strconv.Itoa(op.status): success}
+	if op.method == http.MethodGet && op.tagged() {
+		unchanged := map[string]any{"description": "Nothing has changed since the answer whose tag If-None-Match names."}
+		withHeaders(unchanged, op.responseHeaders("304"))
+		responses["304"] = unchanged
+	}
 	for _, status := range op.failures() {
-		responses[status] = map[string]any{"description": failureText(status), "content": jsonContent(ref("Error"))}
+		failed := map[string]any{"description": failureText(status), "content": jsonContent(ref("Error"))}
+		withHeaders(failed, op.responseHeaders(status))
+		responses[status] = failed
 	}
 	out["responses"] = responses
 	out["security"] = []any{}
@@ -106,6 +121,11 @@ func (d *documenter) answer(op *operation) map[string]any {
 	case op.list:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
 	}
+	if op.effects != nil {
+		effects := d.named("DryRun"+typeName(noun), op.effects)
+		return map[string]any{"type": "object", "required": []string{"data"}, "properties": map[string]any{"data": data,
+			"meta": map[string]any{"type": "object", "description": "Only in a dry run.", "required": []string{"dry_run"}, "properties": map[string]any{"dry_run": effects}}}}
+	}
 	return object(map[string]any{"data": data})
 }
 
@@ -127,7 +147,13 @@ func jsonContent(s map[string]any) map[string]any {
 func (op *operation) failures() []string {
 	statuses := []string{"400", "405", "414", "500"}
 	if op.scope != "" {
-		statuses = append(statuses, "401", "403", "422", "503")
+		statuses = append(statuses, "401", "403", "422", "429", "503")
+	}
+	if op.writes() {
+		statuses = append(statuses, "409")
+	}
+	if op.conditional() {
+		statuses = append(statuses, "412")
 	}
 	if op.path == "/readyz" {
 		statuses = append(statuses, "503")
@@ -144,8 +170,9 @@ func (op *operation) failures() []string {
 func failureText(status string) string {
 	return map[string]string{
 		"400": "The request is not well-formed.", "401": "No valid API key.", "403": "Not allowed to this key or account.",
-		"404": "Not found in this account.", "405": "Method not allowed.", "413": "The body is too large.", "414": "The URL is too long.",
-		"415": "Unsupported media type.", "422": "Values are wrong; every one is named.", "500": "Unexpected error.", "503": "Try again after Retry-After seconds.",
+		"404": "Not found in this account.", "405": "Method not allowed.", "409": "A request with the same Idempotency-Key is still being processed.", "412": "The object has changed since the state that If-Match names.",
+		"413": "The body is too large.", "414": "The URL is too long.",
+		"415": "Unsupported media type.", "422": "Values are wrong; every one is named.", "429": "Too many requests.", "500": "Unexpected error.", "503": "Try again after Retry-After seconds.",
 	}[status]
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Limits of requests.
@@ -31,7 +32,12 @@ const (
 const (
 	ScopeRead  = "read"
 	ScopeWrite = "write"
+	ScopeAdmit = "admit" // to ask for admission of calls
+	ScopeAdmin = "admin" // over all accounts of the server
 )
+
+// Scopes are all that a key can have.
+func Scopes() []string { return []string{ScopeRead, ScopeWrite, ScopeAdmit, ScopeAdmin} }
 
 // operation is one method on one path. The router serves it and the OpenAPI
 // document describes it; neither knows anything about it that is not here.
@@ -48,12 +54,18 @@ type operation struct {
 	answer       *schema // of data, or nil
 	list         bool    // data is a list, and there is meta
 	bare         bool    // the answer is not wrapped in data
+	secret       bool    // the answer shows a secret, once
+	effects      *schema // of meta.dry_run, or nil
 	handle       func(ctx context.Context, r *request) (*response, error)
 }
 
 // request is what a handler gets: everything in it is checked.
 type request struct {
+	op      *operation
 	account id.ID
+	key     store.Key
+	secret  string // of the key
+	raw     []byte // the body as it came
 	id      string // of the path, "" if it has none
 	query   query
 	body    map[string]any // the part that the operation's schema names, not yet checked against it
@@ -67,6 +79,12 @@ type response struct {
 	data any
 	meta *pageMeta
 	text []byte // instead of data, already encoded
+
+	version  int64         // of the object; 0 when it has none
+	dryRun   bool          // nothing was changed
+	effects  any           // what the change would do, in a dry run
+	encoded  *store.Answer // instead of all that: what has been rendered already
+	replayed bool          // from an earlier request
 }
 
 type pageMeta struct {
@@ -79,35 +97,72 @@ type pageMeta struct {
 // serve answers one request of an operation.
 func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	scope := scopeOf(r)
+	var encoded store.Answer
 	answer, err := s.run(op, w, r)
+	if err == nil {
+		encoded, err = op.encode(answer)
+	}
 	if err != nil {
 		f := toFailure(err)
 		scope.failure = f.underlying
 		writeFailure(w, scope.requestID, f)
 		return
 	}
-	if answer.text != nil {
-		writeBody(w, op.status, "application/json", answer.text)
+	header := w.Header()
+	if encoded.ETag != "" {
+		header.Set("Etag", encoded.ETag)
+	}
+	if answer.replayed {
+		header.Set(replayedHeader, "true")
+	}
+	if answer.dryRun {
+		header.Set(dryRunHeader, "true")
+	}
+	if op.method == http.MethodGet && encoded.ETag != "" && unchanged(r.Header.Values("If-None-Match"), encoded.ETag) {
+		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	var envelope any = answer.data
-	switch {
-	case op.list:
-		envelope = listAnswer{answer.data, answer.meta}
-	case !op.bare:
-		envelope = objectAnswer{answer.data}
+	writeBody(w, encoded.Status, "application/json", encoded.Body)
+}
+
+// encode makes the status, the tag and the body of an answer.
+func (op *operation) encode(answer *response) (store.Answer, error) {
+	if answer.encoded != nil {
+		return *answer.encoded, nil
 	}
-	text, err := json.Marshal(envelope, encoding())
-	if err != nil {
-		scope.failure = err
-		writeFailure(w, scope.requestID, toFailure(err))
-		return
+	out := store.Answer{Status: op.status, Body: answer.text}
+	if answer.text == nil {
+		var envelope any = answer.data
+		switch {
+		case op.list:
+			envelope = listAnswer{answer.data, answer.meta}
+		case answer.effects != nil:
+			envelope = dryRunAnswer{answer.data, dryRunMeta{answer.effects}}
+		case !op.bare:
+			envelope = objectAnswer{answer.data}
+		}
+		var err error
+		if out.Body, err = json.Marshal(envelope, encoding()); err != nil {
+			return store.Answer{}, fmt.Errorf("encode the answer of %s: %w", op.id, err)
+		}
 	}
-	writeBody(w, op.status, "application/json", text)
+	if op.tagged() {
+		out.ETag = entityTag(answer.version, out.Body)
+	}
+	return out, nil
 }
 
 type objectAnswer struct {
 	Data any `json:"data"`
+}
+
+type dryRunAnswer struct {
+	Data any        `json:"data"`
+	Meta dryRunMeta `json:"meta"`
+}
+
+type dryRunMeta struct {
+	DryRun any `json:"dry_run"`
 }
 
 type listAnswer struct {
@@ -116,14 +171,17 @@ type listAnswer struct {
 }
 
 func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
-	in := &request{id: r.PathValue("id"), server: s}
+	in := &request{op: op, id: r.PathValue("id"), server: s}
 	if op.scope != "" {
-		account, err := s.authenticate(r, op.scope)
-		if err != nil {
+		var err error
+		if in.key, in.secret, err = s.authenticate(r, op.scope); err != nil {
 			return nil, err
 		}
-		in.account = account
-		scopeOf(r).account = account
+		in.account = in.key.AccountID
+		scopeOf(r).account = in.account
+		if err := s.limiter.check(w.Header(), in.key.ID); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	if in.query, err = parseQuery(op.params, r.URL.RawQuery); err != nil {
@@ -131,16 +189,44 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 	}
 	switch {
 	case op.csv:
-		if err := wantsType(r, codeMediaType, "text/csv"); err != nil {
+		if err := in.readUpload(w, r); err != nil {
 			return nil, err
 		}
-		in.upload = http.MaxBytesReader(w, r.Body, maxDeckBody)
 	case op.body != nil:
 		if err := in.readBody(op, w, r); err != nil {
 			return nil, err
 		}
 	}
+	if op.writes() {
+		return s.write(r.Context(), op, in, r)
+	}
 	return op.handle(r.Context(), in)
+}
+
+// readUpload lets the handler read the file as it comes, unless an idempotency key
+// asks to compare all of it with an earlier one first.
+func (in *request) readUpload(w http.ResponseWriter, r *http.Request) error {
+	if err := wantsType(r, codeMediaType, "text/csv"); err != nil {
+		return err
+	}
+	in.upload = http.MaxBytesReader(w, r.Body, maxDeckBody)
+	if r.Header.Get(idempotencyHeader) == "" {
+		return nil
+	}
+	text, err := readAll(in.upload)
+	in.raw, in.upload = text, bytes.NewReader(text)
+	return err
+}
+
+func readAll(body io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(body)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, fail(http.StatusRequestEntityTooLarge, codeTooLarge, "The body is larger than %d bytes.", tooLarge.Limit)
+	}
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, field.Malformed, "The body ended early.")
+	}
+	return text, nil
 }
 
 // ignoredHeader names what a request had that this API does not know.
@@ -156,13 +242,11 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 	if err := wantsType(r, codeWantsJSON, accepted...); err != nil {
 		return err
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, "The body is larger than %d bytes.", tooLarge.Limit)
-	}
+	text, err := readAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return fail(http.StatusBadRequest, field.Malformed, "The body ended early.")
+		return err
 	}
+	in.raw = text
 	tree, err := parseTree(text)
 	if err != nil {
 		return badJSON(err)
@@ -282,11 +366,4 @@ func decode(body map[string]any, into any) error {
 		return fmt.Errorf("decode a checked body into %T: %w", into, err)
 	}
 	return nil
-}
-
-func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	// A client that went away is not an error of the server.
-	_, _ = io.Copy(w, bytes.NewReader(body))
 }

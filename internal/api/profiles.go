@@ -24,6 +24,7 @@ func (s *server) profileOperations() []operation {
 		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles",
 		collection: s.Store.Profiles(), parseKey: id.Parse, fresh: profile.New, required: []string{"name"},
 		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
+		effects: s.profileEffect, effect: schemaOf[profileEffects](),
 		adopt: func(next, current *profile.Profile) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt

@@ -30,6 +30,10 @@ type resource[T, V any, K comparable] struct {
 	validate func(account id.ID, object *T, named map[string]any) []field.Error
 	// view prepares objects for answering, all of one page together.
 	view func(ctx context.Context, account id.ID, objects []T) ([]V, error)
+	// effects tells, in a dry run, what a change would do to calls; nil for nothing.
+	// gone is true when the object would be deleted.
+	effects func(ctx context.Context, account id.ID, object *T, gone bool) (any, error)
+	effect  *schema // of what effects returns
 
 	filters  []parameter
 	sorts    []string
@@ -53,16 +57,16 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
 		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: ScopeWrite,
-			body: create, status: r.created, answer: full, handle: r.create(whole, defaults)},
+			body: create, status: r.created, answer: full, effects: r.effect, handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
 			params: params, status: http.StatusOK, answer: full, list: true, handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
 			status: http.StatusOK, answer: full, handle: r.get},
 		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: ScopeWrite,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			body:    update, status: http.StatusOK, answer: full, handle: r.update(whole, defaults)},
+			body:    update, status: http.StatusOK, answer: full, effects: r.effect, handle: r.update(whole, defaults)},
 		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: ScopeWrite,
-			status: http.StatusOK, answer: full, handle: r.remove},
+			status: http.StatusOK, answer: full, effects: r.effect, handle: r.remove},
 	}, nil
 }
 
@@ -85,8 +89,9 @@ func (r *resource[T, V, K]) create(whole *schema, defaults map[string]any) handl
 		if err != nil {
 			return nil, err
 		}
-		object, err = r.collection.Create(ctx, in.account, object)
-		return r.answer(ctx, in, object, err)
+		return r.commit(ctx, in, func(ctx context.Context) (T, error) {
+			return r.collection.Create(ctx, in.account, object)
+		})
 	}
 }
 
@@ -96,20 +101,32 @@ func (r *resource[T, V, K]) update(whole *schema, defaults map[string]any) handl
 		if err != nil {
 			return nil, invalidPathID()
 		}
-		object, err := r.collection.Update(ctx, in.account, key, func(current T) (T, error) {
-			tree, err := treeOf(&current)
-			if err != nil {
-				return current, err
-			}
-			var next T
-			if err := r.fill(&next, in, whole, tree, defaults); err != nil {
-				return current, err
-			}
-			r.adopt(&next, &current)
-			return next, nil
+		return r.commit(ctx, in, func(ctx context.Context) (T, error) {
+			return r.collection.Update(ctx, in.account, key, func(current T) (T, error) {
+				tree, err := treeOf(&current)
+				if err != nil {
+					return current, err
+				}
+				var next T
+				if err := r.fill(&next, in, whole, tree, defaults); err != nil {
+					return current, err
+				}
+				r.adopt(&next, &current)
+				return next, nil
+			})
 		})
-		return r.answer(ctx, in, object, err)
 	}
+}
+
+// commit runs a write of one object and answers with it.
+func (r *resource[T, V, K]) commit(ctx context.Context, in *request, act func(context.Context) (T, error)) (*response, error) {
+	return committed(ctx, in, func(ctx context.Context, object T) (*response, error) {
+		answer, err := r.answer(ctx, in, object, nil)
+		if err == nil && r.effects != nil && store.OriginOf(ctx).DryRun {
+			answer.effects, err = r.effects(ctx, in.account, &object, in.op.method == http.MethodDelete)
+		}
+		return answer, err
+	}, act)
 }
 
 // fill puts the request's body, merged into the current object or the defaults,
@@ -166,8 +183,9 @@ func (r *resource[T, V, K]) remove(ctx context.Context, in *request) (*response,
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	object, err := r.collection.Delete(ctx, in.account, key)
-	return r.answer(ctx, in, object, err)
+	return r.commit(ctx, in, func(ctx context.Context) (T, error) {
+		return r.collection.Delete(ctx, in.account, key)
+	})
 }
 
 func (r *resource[T, V, K]) list(ctx context.Context, in *request) (*response, error) {
@@ -191,7 +209,7 @@ func (r *resource[T, V, K]) answer(ctx context.Context, in *request, object T, e
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: views[0]}, nil
+	return &response{data: views[0], version: versionOf(&object)}, nil
 }
 
 // viewEach is the view of resources whose objects are prepared one by one.

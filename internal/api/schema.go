@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/e164"
@@ -84,6 +85,7 @@ func scalars() map[reflect.Type]schema {
 			example: "6a09cdc3-8948-47f0-aa62-74ac943d6c58"},
 		reflect.TypeFor[time.Time]():         {kind: "string", format: "date-time", parse: parseTime, example: "2018-02-02T22:25:27.521Z"},
 		reflect.TypeFor[netip.Addr]():        {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr), example: "192.0.2.10"},
+		reflect.TypeFor[jsontext.Value]():    {nullable: true},
 		reflect.TypeFor[profile.TimeOfDay](): {kind: "string", format: "time-of-day", parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
 	}
 }

@@ -40,6 +40,11 @@ type Config struct {
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
+	// RateLimit bounds the requests of each API key.
+	RateLimit RateLimit
+	// CORSOrigins are the origins whose scripts may call the API from a browser, as
+	// in "https://console.example.com"; none by default.
+	CORSOrigins []string
 }
 
 type server struct {
@@ -47,6 +52,10 @@ type server struct {
 	mux        *http.ServeMux
 	operations []operation
 	document   []byte
+	keys       *keyring
+	limiter    *limiter
+	flights    flights
+	gzip       compressors
 }
 
 // New returns the handler of the API. It serves /v2, /tollgate/v1, /healthz,
@@ -61,12 +70,17 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Config: c, mux: http.NewServeMux()}
+	s := &server{Config: c, mux: http.NewServeMux(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
-		s.callOperations(), s.serverOperations(),
+		s.callOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(), s.serverOperations(),
 	)
+	for i := range s.operations {
+		if op := &s.operations[i]; op.writes() {
+			op.params = append(slices.Clip(op.params), dryRunParam())
+		}
+	}
 	s.document = s.openAPI()
 	s.route()
 	return s
@@ -123,6 +137,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sc := &scope{requestID: s.requestID(r.Header.Get("X-Request-Id"))}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, sc))
 	seen := &statusWriter{ResponseWriter: w}
+	if acceptsGzip(r.Header) {
+		seen.gzip = &s.gzip
+	}
 	header := w.Header()
 	header.Set("X-Request-Id", sc.requestID)
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -141,6 +158,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.log(r, sc, pattern, seen.status, s.Clock().Sub(started))
 	}()
+	if s.cors(seen, r) {
+		return
+	}
 	if len(r.URL.RequestURI()) > maxURL {
 		writeFailure(seen, sc.requestID, fail(http.StatusRequestURITooLong, codeURL, "The URL is too long. URLs can be a maximum of %d characters.", maxURL))
 		return
@@ -188,6 +208,7 @@ func (s *server) requestID(given string) string {
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	gzip   *compressors // nil when the client does not take gzip
 }
 
 func (w *statusWriter) WriteHeader(status int) {
@@ -199,36 +220,6 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// authenticate finds the account of a request by its key.
-func (s *server) authenticate(r *http.Request, needed string) (id.ID, error) {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || !plausible(secret) {
-		return 0, unauthenticated()
-	}
-	key, err := s.Store.KeyByHash(r.Context(), HashKey(secret))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return 0, unauthenticated()
-	case err != nil:
-		return 0, err
-	case key.ExpiresAt != nil && !s.Clock().Before(*key.ExpiresAt):
-		return 0, unauthenticated()
-	case !slices.Contains(key.Scopes, needed):
-		return 0, fail(http.StatusForbidden, codeForbidden, "This key has not the scope %q, which the request needs.", needed)
-	}
-	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
-		return 0, fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
-	}
-	return key.AccountID, nil
-}
-
-// unauthenticated is the same for every kind of bad key, so that nothing is learnt from it.
-func unauthenticated() *failure {
-	f := fail(http.StatusUnauthorized, codeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
-	f.header = http.Header{"Www-Authenticate": {"Bearer"}}
-	return f
-}
 
 // serverOperations are those of the server itself. Anyone may call them, so they
 // tell nothing of any account.

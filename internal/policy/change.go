@@ -24,6 +24,7 @@ type Change struct {
 	PutIP          *connection.IP
 	PutGateway     *routing.Gateway
 	PutDeck        *Deck
+	DropAccount    id.ID
 	DropProfile    id.ID
 	DropConnection id.ID
 	DropIP         id.ID
@@ -67,6 +68,8 @@ func (s *Snapshot) apply(c *Change) error {
 		s.gateways = s.gateways.put(uint64(account), account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
 	case c.PutDeck != nil:
 		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
+	case c.DropAccount != 0:
+		s.accounts = s.accounts.remove(uint64(c.DropAccount), c.DropAccount)
 	case c.DropProfile != 0:
 		s.profiles = s.profiles.remove(uint64(c.DropProfile), c.DropProfile)
 	case c.DropConnection != 0:

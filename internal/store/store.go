@@ -174,7 +174,12 @@ type Account struct {
 	DefaultDeck      id.ID
 	OrganizationID   uuid.UUID
 	EmergencyNumbers []string
-	CreatedAt        time.Time
+	// How long records and recordings are to be kept; nil means for ever.
+	RecordRetentionDays, RecordingRetentionDays *int32
+
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Version   int64 `json:"-"`
 }
 
 // Key is an API key as it is stored: never the secret itself.
@@ -184,9 +189,15 @@ type Key struct {
 	Name      string
 	Hash      [32]byte // SHA-256 of the whole key
 	Hint      string   // its first characters, for people
-	Scopes    []string // read, write, admit
+	Scopes    []string // read, write, admit, admin
 	ExpiresAt *time.Time
 	CreatedAt time.Time
+	UpdatedAt time.Time
+	Version   int64 `json:"-"`
+
+	// What the key was before it was last rotated, and until when that is taken too.
+	PreviousHash      *[32]byte
+	PreviousExpiresAt *time.Time
 }
 
 // Accounts keeps tenants and their keys.
@@ -198,7 +209,8 @@ type Accounts interface {
 	UpdateAccount(ctx context.Context, account id.ID, change func(Account) (Account, error)) (Account, error)
 	// PutKey stores a key; a key with the same hash and account is left as it is.
 	PutKey(ctx context.Context, k Key) (Key, error)
-	// KeyByHash finds a key of any account, or ErrNotFound.
+	// KeyByHash finds a key of any account by its hash or its previous one, or
+	// ErrNotFound. Whether it has expired is for the caller to see.
 	KeyByHash(ctx context.Context, hash [32]byte) (Key, error)
 	CountKeys(ctx context.Context) (int, error)
 }
@@ -229,7 +241,11 @@ type Store interface {
 	Accounts
 	Records
 	Connections
+	Writes
+	Tenants
+	KeyUse
 
+	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]
 	IPConnections() Collection[connection.IPConnection, id.ID]
 	CredentialConnections() Collection[connection.CredentialConnection, id.ID]

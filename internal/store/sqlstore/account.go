@@ -17,21 +17,45 @@ import (
 // firstAccountName is the name of the account that a new installation begins with.
 const firstAccountName = "default"
 
-func readAccount(ctx context.Context, q querier, account id.ID) (a store.Account, version int64, err error) {
+func readAccount(ctx context.Context, q querier, account id.ID) (store.Account, error) {
+	return scanAccount(q.QueryRowContext(ctx, bind("SELECT version, doc FROM accounts WHERE id = $1"), int64(account)).Scan)
+}
+
+func scanAccount(scan func(...any) error) (store.Account, error) {
+	var version int64
 	var doc []byte
-	err = q.QueryRowContext(ctx, bind("SELECT version, doc FROM accounts WHERE id = $1"), int64(account)).Scan(&version, &doc)
-	if err != nil {
-		return store.Account{}, 0, err
+	if err := scan(&version, &doc); err != nil {
+		return store.Account{}, err
 	}
-	a, err = decodeAccount(doc)
-	return a, version, err
+	a, err := decodeAccount(doc)
+	a.Version = version
+	return a, err
 }
 
 func decodeAccount(doc []byte) (a store.Account, err error) {
 	if err := json.Unmarshal(doc, &a); err != nil {
 		return store.Account{}, fmt.Errorf("decode account: %w: %w", errCorrupt, err)
 	}
+	if a.UpdatedAt.IsZero() { // of an older server
+		a.UpdatedAt = a.CreatedAt
+	}
 	return a, nil
+}
+
+func accountChange(action string, before, after *store.Account) change {
+	c := change{kind: "account", action: action}
+	for _, a := range []*store.Account{before, after} {
+		if a != nil {
+			c.account, c.resource = a.ID, a.ID.String()
+		}
+	}
+	if before != nil {
+		c.before = before
+	}
+	if after != nil {
+		c.after = after
+	}
+	return c
 }
 
 // compileAccount is what the policy knows of an account.
@@ -47,7 +71,7 @@ func compileAccount(a *store.Account) *policy.Account {
 }
 
 // saveAccount inserts an account at version 1 or updates it to a later one.
-func saveAccount(ctx context.Context, tx *txn, a *store.Account, version int64) error {
+func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 	if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultDeck, "/default_deck"); err != nil {
 		return err
 	}
@@ -56,17 +80,18 @@ func saveAccount(ctx context.Context, tx *txn, a *store.Account, version int64) 
 		return fmt.Errorf("encode account: %w", err)
 	}
 	text := "UPDATE accounts SET version = $2, default_deck = $3, created_at = $4, doc = $5 WHERE id = $1"
-	if version == 1 {
+	if a.Version == 1 {
 		text = "INSERT INTO accounts (id, version, default_deck, created_at, doc) VALUES ($1, $2, $3, $4, $5)"
 	}
-	if err := tx.exec(ctx, text, int64(a.ID), version, int64(a.DefaultDeck), a.CreatedAt.UnixMicro(), doc); err != nil {
+	if err := tx.exec(ctx, text, int64(a.ID), a.Version, int64(a.DefaultDeck), a.CreatedAt.UnixMicro(), doc); err != nil {
 		return err
 	}
 	return tx.apply(policy.Change{PutAccount: compileAccount(a)})
 }
 
 func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (store.Account, error) {
-	a.ID, a.CreatedAt = s.config.IDs.Next(), s.now()
+	a.ID, a.CreatedAt, a.Version = s.config.IDs.Next(), s.now(), 1
+	a.UpdatedAt = a.CreatedAt
 	if a.OrganizationID == uuid.Nil {
 		made, err := uuid.NewV7()
 		if err != nil {
@@ -74,10 +99,11 @@ func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (stor
 		}
 		a.OrganizationID = made
 	}
-	if err := saveAccount(ctx, tx, &a, 1); err != nil {
+	if err := saveAccount(ctx, tx, &a); err != nil {
 		return store.Account{}, err
 	}
-	kept, _, err := readAccount(ctx, tx, a.ID)
+	kept, err := readAccount(ctx, tx, a.ID)
+	tx.note(accountChange("create", nil, &kept), kept)
 	return kept, err
 }
 
@@ -93,7 +119,7 @@ func (s *Store) EnsureFirst(ctx context.Context) (store.Account, bool, error) {
 			created = true
 			first, err = s.makeAccount(ctx, tx, store.Account{Name: firstAccountName, Active: true})
 		case err == nil:
-			first, _, err = readAccount(ctx, tx, oldest)
+			first, err = readAccount(ctx, tx, oldest)
 		}
 		return err
 	})
@@ -105,7 +131,7 @@ func (s *Store) EnsureFirst(ctx context.Context) (store.Account, bool, error) {
 
 // Account implements store.Accounts.
 func (s *Store) Account(ctx context.Context, account id.ID) (store.Account, error) {
-	a, _, err := readAccount(ctx, s.db.read, account)
+	a, err := readAccount(ctx, s.db.read, account)
 	if err != nil {
 		return store.Account{}, readError("account", account.String(), err)
 	}
@@ -129,17 +155,20 @@ func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Accou
 // the change outside the writer, and again when somebody else was faster.
 func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account, error)) (store.Account, error) {
 	for {
-		current, version, err := readAccount(ctx, s.db.read, account)
+		current, err := readAccount(ctx, s.db.read, account)
 		if err != nil {
 			return store.Account{}, readError("account", account.String(), err)
 		}
-		created := current.CreatedAt
+		if !store.OriginOf(ctx).Allows(current.Version) {
+			return store.Account{}, &store.VersionError{Current: current}
+		}
+		created, version := current.CreatedAt, current.Version
 		next, err := change(current)
 		if err != nil {
 			return store.Account{}, err
 		}
-		next.ID, next.CreatedAt = account, created
-		saved, err := s.replaceAccount(ctx, next, version)
+		next.ID, next.CreatedAt, next.UpdatedAt, next.Version = account, created, s.now(), version+1
+		saved, err := s.replaceAccount(ctx, next)
 		switch {
 		case err == nil:
 			return saved, nil
@@ -149,86 +178,29 @@ func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(st
 	}
 }
 
-func (s *Store) replaceAccount(ctx context.Context, next store.Account, version int64) (store.Account, error) {
+func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.Account, error) {
 	var saved store.Account
 	err := s.write(ctx, func(tx *txn) error {
-		_, current, err := readAccount(ctx, tx, next.ID)
-		if err != nil {
+		current, err := readAccount(ctx, tx, next.ID)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrNotFound
+		case err != nil:
 			return err
-		}
-		if current != version {
+		case current.Version != next.Version-1:
 			return errStale
 		}
-		if err := saveAccount(ctx, tx, &next, version+1); err != nil {
+		if err := saveAccount(ctx, tx, &next); err != nil {
 			return err
 		}
-		saved, _, err = readAccount(ctx, tx, next.ID)
-		return err
+		if saved, err = readAccount(ctx, tx, next.ID); err != nil {
+			return err
+		}
+		tx.note(accountChange("update", &current, &saved), saved)
+		return nil
 	})
 	if err != nil {
 		return store.Account{}, err
 	}
 	return saved, nil
-}
-
-func scanKey(scan func(...any) error) (k store.Key, err error) {
-	var doc []byte
-	if err := scan(&doc); err != nil {
-		return store.Key{}, err
-	}
-	if err := json.Unmarshal(doc, &k); err != nil {
-		return store.Key{}, fmt.Errorf("decode API key: %w: %w", errCorrupt, err)
-	}
-	return k, nil
-}
-
-// PutKey implements store.Accounts. Since a key is looked up by its hash alone, a
-// hash that another account has is store.ErrDuplicate.
-func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
-	var kept store.Key
-	err := s.write(ctx, func(tx *txn) error {
-		existing, err := scanKey(tx.QueryRowContext(ctx, bind("SELECT doc FROM api_keys WHERE hash = $1"), k.Hash[:]).Scan)
-		switch {
-		case err == nil && existing.AccountID == k.AccountID:
-			kept = existing
-			return nil
-		case err == nil:
-			return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/", Other: "another key"}
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
-		}
-		if err := accountExists(ctx, tx, k.AccountID); err != nil {
-			return err
-		}
-		kept = k
-		kept.ID, kept.CreatedAt = s.config.IDs.Next(), s.now()
-		doc, err := encodeDoc(&kept)
-		if err != nil {
-			return fmt.Errorf("encode API key: %w", err)
-		}
-		return tx.exec(ctx, "INSERT INTO api_keys (account_id, id, hash, created_at, doc) VALUES ($1, $2, $3, $4, $5)",
-			int64(kept.AccountID), int64(kept.ID), kept.Hash[:], kept.CreatedAt.UnixMicro(), doc)
-	})
-	if err != nil {
-		return store.Key{}, fmt.Errorf("put API key: %w", err)
-	}
-	return kept, nil
-}
-
-// KeyByHash implements store.Accounts.
-func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
-	k, err := scanKey(s.db.read.QueryRowContext(ctx, bind("SELECT doc FROM api_keys WHERE hash = $1"), hash[:]).Scan)
-	if err != nil {
-		return store.Key{}, readError("API key", "by hash", err)
-	}
-	return k, nil
-}
-
-// CountKeys implements store.Accounts.
-func (s *Store) CountKeys(ctx context.Context) (int, error) {
-	var n int
-	if err := s.db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n); err != nil {
-		return 0, fmt.Errorf("count API keys: %w", unavailable(err))
-	}
-	return n, nil
 }

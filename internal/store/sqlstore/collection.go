@@ -153,6 +153,7 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	if err := n.save(ctx, tx, &kept, true); err != nil {
 		return created, err
 	}
+	tx.note(n.change("create", nil, &kept), kept)
 	return n.copy(&kept)
 }
 
@@ -167,6 +168,9 @@ func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, cha
 			return none, err
 		}
 		version := *c.noun.head(&current).version
+		if !store.OriginOf(ctx).Allows(version) {
+			return none, &store.VersionError{Current: current}
+		}
 		created := *c.noun.head(&current).created
 		next, err := change(current)
 		if err != nil {
@@ -202,7 +206,11 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 		case *n.head(&current).version != version:
 			return errStale
 		}
-		return n.save(ctx, tx, &mine, false)
+		if err := n.save(ctx, tx, &mine, false); err != nil {
+			return err
+		}
+		tx.note(n.change("update", &current, &mine), mine)
+		return nil
 	})
 	if err != nil {
 		return saved, err
@@ -220,6 +228,9 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		} else if err != nil {
 			return err
 		}
+		if !store.OriginOf(ctx).Allows(*n.head(&gone).version) {
+			return &store.VersionError{Current: gone}
+		}
 		if n.removable != nil {
 			if err := n.removable(ctx, tx, &gone); err != nil {
 				return err
@@ -233,14 +244,15 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		if err != nil {
 			return err
 		}
+		if n.removed != nil {
+			n.removed(&gone, c.store.now())
+		}
+		tx.note(n.change("delete", &gone, nil), gone)
 		return tx.apply(changes...)
 	})
 	if err != nil {
 		var none T
 		return none, fmt.Errorf("delete %s %v: %w", n.name, key, err)
-	}
-	if n.removed != nil {
-		n.removed(&gone, c.store.now())
 	}
 	return gone, nil
 }

@@ -26,6 +26,22 @@ var deckListing = listing{
 	}),
 }
 
+func deckChange(action string, before, after *store.RateDeck) change {
+	c := change{kind: "rate_deck", action: action}
+	for _, d := range []*store.RateDeck{before, after} {
+		if d != nil {
+			c.account, c.resource = d.AccountID, d.ID.String()
+		}
+	}
+	if before != nil {
+		c.before = before
+	}
+	if after != nil {
+		c.after = after
+	}
+	return c
+}
+
 func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 	var created, updated int64
 	err = scan(&d.AccountID, &d.ID, &d.Version, &d.Name, &d.Rows, &d.Active, &created, &updated)
@@ -69,6 +85,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		if deck, err = readDeck(ctx, tx, account, key); err != nil {
 			return err
 		}
+		tx.note(deckChange("create", nil, &deck), deck)
 		return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}})
 	})
 	if err != nil {
@@ -227,24 +244,33 @@ func compileStored(ctx context.Context, q querier, account, deck id.ID, at time.
 func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
 	err := s.write(ctx, func(tx *txn) error {
-		if _, err := readDeck(ctx, tx, account, deck); err != nil {
+		before, err := readDeck(ctx, tx, account, deck)
+		if err != nil {
 			return readError("rate deck", deck.String(), err)
 		}
-		a, version, err := readAccount(ctx, tx, account)
+		if !store.OriginOf(ctx).Allows(before.Version) {
+			return &store.VersionError{Current: before}
+		}
+		was, err := readAccount(ctx, tx, account)
 		if err != nil {
 			return err
 		}
-		a.DefaultDeck = deck
-		if err := saveAccount(ctx, tx, &a, version+1); err != nil {
+		a := was
+		a.DefaultDeck, a.Version, a.UpdatedAt = deck, was.Version+1, s.now()
+		if err := saveAccount(ctx, tx, &a); err != nil {
 			return err
 		}
+		tx.note(accountChange("update", &was, &a), a)
 		err = tx.exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
 			int64(account), int64(deck), s.now().UnixMicro())
 		if err != nil {
 			return err
 		}
-		d, err = readDeck(ctx, tx, account, deck)
-		return err
+		if d, err = readDeck(ctx, tx, account, deck); err != nil {
+			return err
+		}
+		tx.note(deckChange("update", &before, &d), d)
+		return nil
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
@@ -258,6 +284,9 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 	err := s.write(ctx, func(tx *txn) (err error) {
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return readError("rate deck", deck.String(), err)
+		}
+		if !store.OriginOf(ctx).Allows(d.Version) {
+			return &store.VersionError{Current: d}
 		}
 		if d.Active {
 			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
@@ -275,6 +304,7 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 				return err
 			}
 		}
+		tx.note(deckChange("delete", &d, nil), d)
 		return tx.apply(policy.Change{DropDeck: deck})
 	})
 	if err != nil {

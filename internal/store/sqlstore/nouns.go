@@ -135,11 +135,13 @@ func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
 // belongs to nobody would keep another account from using it.
 func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) (changes []policy.Change, err error) {
 	err = query(ctx, tx, func(rows *sql.Rows) error {
-		var ip id.ID
-		err := rows.Scan(&ip)
-		changes = append(changes, policy.Change{DropIP: ip})
+		ip, err := ipNoun().scan(rows.Scan)
+		if err == nil {
+			changes = append(changes, policy.Change{DropIP: ip.ID})
+			tx.note(ipNoun().change("delete", &ip, nil), ip)
+		}
 		return err
-	}, "SELECT id FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
+	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID), int64(c.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +290,7 @@ func assignBillingGroup(ctx context.Context, tx *txn, _ *Store, g *store.Billing
 		g.ID = made
 	}
 	if g.OrganizationID == uuid.Nil {
-		account, _, err := readAccount(ctx, tx, g.AccountID)
+		account, err := readAccount(ctx, tx, g.AccountID)
 		if err != nil {
 			return err
 		}

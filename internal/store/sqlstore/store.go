@@ -197,12 +197,15 @@ func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Re
 // write runs a write of configuration in the writer and waits until it is durable
 // and in force. When ctx ends first it may still take effect.
 func (s *Store) write(ctx context.Context, f func(*txn) error) error {
-	w := &work{write: f, answered: make(chan error, 1)}
+	w := &work{write: s.attributed(ctx, f), answered: make(chan error, 1)}
 	if err := s.submit(w); err != nil {
 		return err
 	}
 	select {
 	case err := <-w.answered:
+		if errors.Is(err, errDryRun) {
+			return nil
+		}
 		if isEngineError(err) && !errors.Is(err, store.ErrUnavailable) {
 			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}

@@ -21,6 +21,7 @@ func (s *Store) tick() {
 	}
 	ctx := context.Background() // Close waits for what has begun
 	var pruned record.Day
+	var answersPruned time.Time
 	for {
 		select {
 		case <-s.stopTicks:
@@ -32,6 +33,13 @@ func (s *Store) tick() {
 		}
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
+		}
+		if now := s.config.Clock(); now.Sub(answersPruned) >= answerPruneInterval {
+			if err := s.pruneAnswers(ctx, now); err == nil {
+				answersPruned = now
+			} else if !s.isClosed() {
+				s.log.Warn("delete old idempotency keys; trying again at the next tick", "error", err)
+			}
 		}
 		if today := record.DayOf(s.config.Clock().UnixMicro()); today != pruned {
 			if err := s.prune(ctx, today); err == nil {

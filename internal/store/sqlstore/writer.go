@@ -54,6 +54,7 @@ type writer struct {
 type txn struct {
 	querier
 	snapshot *policy.Snapshot
+	written  // by the write that is running
 }
 
 // exec runs a statement.

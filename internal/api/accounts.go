@@ -1,0 +1,224 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// accountView is the account of the key.
+type accountView struct {
+	ID                     id.ID     `json:"id" readOnly:"true"`
+	RecordType             string    `json:"record_type" readOnly:"true" enum:"account"`
+	Name                   string    `json:"name" minLength:"1" maxLength:"255"`
+	Active                 bool      `json:"active" readOnly:"true" doc:"Keys and calls of an account that is not active are refused."`
+	ConcurrentCallLimit    *int32    `json:"concurrent_call_limit" minimum:"0" doc:"Calls of all profiles together, ringing or up; null for no limit. Profiles cannot be given more. When it is lowered, profiles keep what they have and calls that are up go on: no new one is let in above it. Only a key with the scope admin may raise it."`
+	DefaultRateDeckID      id.ID     `json:"default_rate_deck_id" readOnly:"true" doc:"The rate deck of profiles that name none; activate a deck to change it."`
+	OrganizationID         uuid.UUID `json:"organization_id" readOnly:"true"`
+	EmergencyNumbers       []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
+	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on: this version deletes no records. null for ever."`
+	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on. null for ever."`
+	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt              time.Time `json:"updated_at" readOnly:"true"`
+}
+
+// tenantView is an account as the operator of the server sees it.
+type tenantView struct {
+	accountView
+	Active bool `json:"active" doc:"Keys and calls of an account that is not active are refused."`
+}
+
+// newTenantView is a new account with its first key.
+type newTenantView struct {
+	tenantView
+	APIKey newKeyView `json:"api_key" readOnly:"true" doc:"The account's first key, with the scopes read, write and admit."`
+}
+
+// accountFields are what a request sets of an account.
+type accountFields struct {
+	Name                   string   `json:"name"`
+	Active                 *bool    `json:"active"`
+	ConcurrentCallLimit    *int32   `json:"concurrent_call_limit"`
+	EmergencyNumbers       []string `json:"emergency_numbers"`
+	RecordRetentionDays    *int32   `json:"record_retention_days"`
+	RecordingRetentionDays *int32   `json:"recording_retention_days"`
+}
+
+func (f *accountFields) put(a *store.Account) {
+	a.Name, a.ChannelLimit, a.EmergencyNumbers = f.Name, f.ConcurrentCallLimit, f.EmergencyNumbers
+	a.RecordRetentionDays, a.RecordingRetentionDays = f.RecordRetentionDays, f.RecordingRetentionDays
+	if f.Active != nil {
+		a.Active = *f.Active
+	}
+}
+
+func viewAccount(a *store.Account) accountView {
+	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
+		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
+		RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
+		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
+}
+
+func viewTenant(a *store.Account) tenantView {
+	return tenantView{accountView: viewAccount(a), Active: a.Active}
+}
+
+func answerAccount(_ context.Context, a store.Account) (*response, error) {
+	return &response{data: viewAccount(&a), version: a.Version}, nil
+}
+
+func answerTenant(_ context.Context, a store.Account) (*response, error) {
+	return &response{data: viewTenant(&a), version: a.Version}, nil
+}
+
+func (s *server) accountOperations() []operation {
+	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
+	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
+	required := []string{"name"}
+	defaults := map[string]any{"active": true, "concurrent_call_limit": nil, "emergency_numbers": []any{},
+		"record_retention_days": nil, "recording_retention_days": nil}
+	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
+	return []operation{
+		{method: http.MethodGet, path: own, id: "get_account", tag: tag, summary: "The account of the key.", scope: ScopeRead,
+			status: http.StatusOK, answer: account, handle: s.getAccount},
+		{method: http.MethodPatch, path: own, id: "update_account", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite,
+			body: account.request(true, required, false), status: http.StatusOK, answer: account,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.updateAccount(ctx, in, in.account, accountWhole, defaults, answerAccount)
+			}},
+		{method: http.MethodPost, path: all, id: "create_tenant", tag: adminTag, scope: ScopeAdmin, secret: true,
+			summary: "Create an account. The answer shows the secret of its first key, once.",
+			body:    tenantWhole.withDefaults(defaults), status: http.StatusCreated, answer: schemaOf[newTenantView](),
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.createTenant(ctx, in, tenantWhole, defaults)
+			}},
+		{method: http.MethodGet, path: all, id: "list_tenant", tag: adminTag, summary: "List the accounts of the server.", scope: ScopeAdmin,
+			params: slices.Concat(pageParams(20, maxPageSize), []parameter{sortParam("-created_at", "created_at")}),
+			status: http.StatusOK, answer: tenant, list: true, handle: s.listTenants},
+		{method: http.MethodGet, path: one, id: "get_tenant", tag: adminTag, summary: "Get one.", scope: ScopeAdmin,
+			status: http.StatusOK, answer: tenant, handle: s.getTenant},
+		{method: http.MethodPatch, path: one, id: "update_tenant", tag: adminTag, summary: "Change what the request names (RFC 7396).", scope: ScopeAdmin,
+			body: tenant.request(true, required, false), status: http.StatusOK, answer: tenant,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				key, err := id.Parse(in.id)
+				if err != nil {
+					return nil, invalidPathID()
+				}
+				return s.updateAccount(ctx, in, key, tenantWhole, defaults, answerTenant)
+			}},
+		{method: http.MethodDelete, path: one, id: "delete_tenant", tag: adminTag, scope: ScopeAdmin, status: http.StatusOK, answer: tenant,
+			summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.", handle: s.deleteTenant},
+	}
+}
+
+func (s *server) getAccount(ctx context.Context, in *request) (*response, error) {
+	a, err := s.Store.Account(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
+	return answerAccount(ctx, a)
+}
+
+func (s *server) getTenant(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	a, err := s.Store.Account(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return answerTenant(ctx, a)
+}
+
+func (s *server) listTenants(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", 20)
+	page, err := s.Store.ListAccounts(ctx, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := make([]tenantView, len(page.Items))
+	for i := range page.Items {
+		views[i] = viewTenant(&page.Items[i])
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func accountBody(in *request, whole *schema, current, defaults map[string]any) (fields accountFields, err error) {
+	body, problems := in.checked(whole, current, defaults)
+	if len(problems) > 0 {
+		return fields, invalid(problems)
+	}
+	return fields, decode(body, &fields)
+}
+
+func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, whole *schema, defaults map[string]any,
+	render func(context.Context, store.Account) (*response, error)) (*response, error) {
+	return committed(ctx, in, render, func(ctx context.Context) (store.Account, error) {
+		return s.Store.UpdateAccount(ctx, account, func(current store.Account) (store.Account, error) {
+			tree, err := treeOf(viewTenant(&current))
+			if err != nil {
+				return current, err
+			}
+			fields, err := accountBody(in, whole, tree, defaults)
+			if err != nil {
+				return current, err
+			}
+			next := current
+			fields.put(&next)
+			switch {
+			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
+				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q.", ScopeAdmin)
+			case account == in.account && !next.Active:
+				return current, failAt(http.StatusUnprocessableEntity, "/active", codeInUse, "The account is that of the key of this request, which would lock itself out.")
+			}
+			return next, nil
+		})
+	})
+}
+
+// raised says whether a limit becomes higher; nil is the highest.
+func raised(from, to *int32) bool {
+	return from != nil && (to == nil || *to > *from)
+}
+
+func (s *server) createTenant(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+	fields, err := accountBody(in, whole, nil, defaults)
+	if err != nil {
+		return nil, err
+	}
+	var a store.Account
+	fields.put(&a)
+	secret, err := NewKey(s.Random)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ImportKey(secret, 0, "first key", ScopeRead, ScopeWrite, ScopeAdmit)
+	if err != nil {
+		return nil, err
+	}
+	render := func(ctx context.Context, t store.Tenant) (*response, error) {
+		shown := newKeyView{keyView: viewKey(&t.Key, nil), Secret: shownSecret(ctx, secret)}
+		return &response{data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown}, version: t.Account.Version}, nil
+	}
+	return committed(ctx, in, render, func(ctx context.Context) (store.Tenant, error) {
+		return s.Store.CreateTenant(ctx, a, key)
+	})
+}
+
+func (s *server) deleteTenant(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	defer s.keys.forget()
+	return committed(ctx, in, answerTenant, func(ctx context.Context) (store.Account, error) {
+		return s.Store.DeleteAccount(ctx, key)
+	})
+}

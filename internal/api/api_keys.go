@@ -1,0 +1,307 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// keyView is an API key as it is answered: never its secret.
+type keyView struct {
+	ID                id.ID      `json:"id" readOnly:"true"`
+	RecordType        string     `json:"record_type" readOnly:"true" enum:"api_key"`
+	Name              string     `json:"name" minLength:"1" maxLength:"255"`
+	Hint              string     `json:"hint" readOnly:"true" doc:"The first characters of the secret, to tell keys apart."`
+	Scopes            []string   `json:"scopes" maxItems:"4" enum:"read,write,admit,admin" doc:"What the key may do. read: every GET. write: everything that changes configuration. admit: ask for admission of calls. admin: accounts of the server. A key gives no other key a scope that it has not itself."`
+	ExpiresAt         *time.Time `json:"expires_at" doc:"From when the key is refused; null for never."`
+	PreviousExpiresAt *time.Time `json:"previous_secret_expires_at" readOnly:"true" doc:"Until when the secret before the last rotation is taken too."`
+	LastUsedAt        *time.Time `json:"last_used_at" readOnly:"true" doc:"To the minute; null when the key was never used."`
+	CreatedAt         time.Time  `json:"created_at" readOnly:"true"`
+	UpdatedAt         time.Time  `json:"updated_at" readOnly:"true"`
+}
+
+// newKeyView is a key with its secret, in the one answer that shows it.
+type newKeyView struct {
+	keyView
+	Secret *string `json:"secret" readOnly:"true" doc:"The key itself. It is shown this once and not stored; null in a dry run."`
+}
+
+// rotation asks for a new secret.
+type rotation struct {
+	GraceSecs int32 `json:"grace_secs" minimum:"0" maximum:"604800" doc:"How long the secret of before is taken too, in seconds. Default: a day."`
+}
+
+// defaultGraceSecs is a day: time to change every script.
+const defaultGraceSecs = 86400
+
+func viewKey(k *store.Key, uses map[id.ID]time.Time) keyView {
+	v := keyView{ID: k.ID, RecordType: "api_key", Name: k.Name, Hint: k.Hint, Scopes: k.Scopes, ExpiresAt: k.ExpiresAt,
+		PreviousExpiresAt: k.PreviousExpiresAt, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt}
+	if at, used := uses[k.ID]; used {
+		v.LastUsedAt = &at
+	}
+	if v.UpdatedAt.IsZero() { // of an older server
+		v.UpdatedAt = v.CreatedAt
+	}
+	return v
+}
+
+func (s *server) keyOperations() []operation {
+	const keys, one, tag = "/tollgate/v1/api_keys", "/tollgate/v1/api_keys/{id}", "API keys"
+	full, shown := schemaOf[keyView](), schemaOf[newKeyView]()
+	required := []string{"name"}
+	defaults := map[string]any{"scopes": []any{ScopeRead, ScopeWrite}, "expires_at": nil}
+	create := full.request(true, required, true).withDefaults(defaults)
+	update, whole := full.request(true, required, false), full.request(true, required, true)
+	graceDefaults := map[string]any{"grace_secs": literal("86400")}
+	rotate := schemaOf[rotation]().request(true, nil, true).withDefaults(map[string]any{"grace_secs": defaultGraceSecs})
+	return []operation{
+		{method: http.MethodPost, path: keys, id: "create_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite,
+			body: create, status: http.StatusCreated, answer: shown, secret: true,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.createKey(ctx, in, whole, defaults)
+			}},
+		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, list: true,
+			params: slices.Concat(pageParams(20, maxPageSize), []parameter{containsFilter("filter[name][contains]", "name", 0), sortParam("-created_at", "created_at", "name")}),
+			handle: s.listKeys},
+		{method: http.MethodGet, path: one, id: "get_api_key", tag: tag, summary: "Get one.", scope: ScopeRead, status: http.StatusOK, answer: full, handle: s.getKey},
+		{method: http.MethodPatch, path: one, id: "update_api_key", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite,
+			body: update, status: http.StatusOK, answer: full,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.updateKey(ctx, in, whole, defaults)
+			}},
+		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once.", scope: ScopeWrite,
+			status: http.StatusOK, answer: full, handle: s.deleteKey},
+		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", tag: tag, scope: ScopeWrite, secret: true,
+			summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
+			body:    rotate, status: http.StatusOK, answer: shown,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.rotateKey(ctx, in, rotate, graceDefaults)
+			}},
+	}
+}
+
+// beyond is a scope that a key has not itself, or "".
+func (in *request) beyond(scopes []string) string {
+	for _, scope := range scopes {
+		if !slices.Contains(in.key.Scopes, scope) {
+			return scope
+		}
+	}
+	return ""
+}
+
+// mayChange refuses to let a key take over, weaken or revoke one that may do more
+// than itself.
+func (in *request) mayChange(k *store.Key) error {
+	if scope := in.beyond(k.Scopes); scope != "" {
+		return fail(http.StatusForbidden, codeForbidden, "The key has the scope %q, which the key of this request has not.", scope)
+	}
+	return nil
+}
+
+// keyFields are what a request sets of a key.
+type keyFields struct {
+	Name      string     `json:"name"`
+	Scopes    []string   `json:"scopes"`
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// keyBody checks the body of a request against the key as it is, or the defaults.
+func (s *server) keyBody(in *request, whole *schema, current, defaults map[string]any) (fields keyFields, err error) {
+	body, problems := in.checked(whole, current, defaults)
+	if len(problems) > 0 {
+		return fields, invalid(problems)
+	}
+	if err := decode(body, &fields); err != nil {
+		return fields, err
+	}
+	scope := in.beyond(fields.Scopes)
+	_, expires := in.body["expires_at"]
+	switch {
+	case len(fields.Scopes) == 0:
+		problems = append(problems, problem{code: field.Length, pointer: "/scopes", detail: "scopes is empty. Give at least one."})
+	case hasTwice(fields.Scopes):
+		problems = append(problems, problem{code: field.Malformed, pointer: "/scopes", detail: "scopes names one twice. Give each once."})
+	case scope != "":
+		return fields, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
+	}
+	if expires && fields.ExpiresAt != nil && !fields.ExpiresAt.After(s.Clock()) {
+		problems = append(problems, problem{code: field.OutOfRange, pointer: "/expires_at", detail: "expires_at has passed. Give a time to come or null, or delete the key."})
+	}
+	if len(problems) > 0 {
+		return fields, invalid(problems)
+	}
+	return fields, nil
+}
+
+func hasTwice(names []string) bool {
+	sorted := slices.Sorted(slices.Values(names))
+	return len(slices.Compact(sorted)) < len(names)
+}
+
+// answerKey is the answer with a key, and with its secret when there is one to show.
+func (s *server) answerKey(ctx context.Context, k store.Key) (*response, error) {
+	uses, err := s.Store.KeyUses(ctx, k.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewKey(&k, uses), version: k.Version}, nil
+}
+
+func (s *server) answerNewKey(secret string) func(context.Context, store.Key) (*response, error) {
+	return func(ctx context.Context, k store.Key) (*response, error) {
+		answer, err := s.answerKey(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		answer.data = newKeyView{keyView: answer.data.(keyView), Secret: shownSecret(ctx, secret)}
+		return answer, nil
+	}
+}
+
+// shownSecret is null in a dry run: nothing has that secret.
+func shownSecret(ctx context.Context, secret string) *string {
+	if store.OriginOf(ctx).DryRun {
+		return nil
+	}
+	return &secret
+}
+
+func (s *server) createKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+	fields, err := s.keyBody(in, whole, nil, defaults)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := NewKey(s.Random)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ImportKey(secret, in.account, fields.Name, fields.Scopes...)
+	if err != nil {
+		return nil, err
+	}
+	key.ExpiresAt = fields.ExpiresAt
+	return committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
+		return s.Store.Keys().Create(ctx, in.account, key)
+	})
+}
+
+func (s *server) getKey(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	k, err := s.Store.Keys().Get(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	return s.answerKey(ctx, k)
+}
+
+func (s *server) listKeys(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", 20)
+	page, err := s.Store.Keys().List(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	uses, err := s.Store.KeyUses(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]keyView, len(page.Items))
+	for i := range page.Items {
+		views[i] = viewKey(&page.Items[i], uses)
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+// changeKey is a write to one existing key.
+func (s *server) changeKey(ctx context.Context, in *request, render func(context.Context, store.Key) (*response, error), change func(store.Key) (store.Key, error)) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	defer s.keys.forget() // also after an error: the change may be durable all the same
+	return committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
+		return s.Store.Keys().Update(ctx, in.account, key, func(current store.Key) (store.Key, error) {
+			if err := in.mayChange(&current); err != nil {
+				return current, err
+			}
+			return change(current)
+		})
+	})
+}
+
+func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+	return s.changeKey(ctx, in, s.answerKey, func(current store.Key) (store.Key, error) {
+		tree, err := treeOf(viewKey(&current, nil))
+		if err != nil {
+			return current, err
+		}
+		fields, err := s.keyBody(in, whole, tree, defaults)
+		if err != nil {
+			return current, err
+		}
+		current.Name, current.Scopes, current.ExpiresAt = fields.Name, fields.Scopes, fields.ExpiresAt
+		return current, nil
+	})
+}
+
+func (s *server) rotateKey(ctx context.Context, in *request, shape *schema, defaults map[string]any) (*response, error) {
+	body, problems := in.checked(shape, nil, defaults)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	var asked rotation
+	if err := decode(body, &asked); err != nil {
+		return nil, err
+	}
+	secret, err := NewKey(s.Random)
+	if err != nil {
+		return nil, err
+	}
+	return s.changeKey(ctx, in, s.answerNewKey(secret), func(current store.Key) (store.Key, error) {
+		next := current
+		next.PreviousHash, next.PreviousExpiresAt = nil, nil
+		if asked.GraceSecs > 0 {
+			next.PreviousHash = new(current.Hash)
+			next.PreviousExpiresAt = new(s.Clock().Add(time.Duration(asked.GraceSecs) * time.Second))
+		}
+		next.Hash, next.Hint = HashKey(secret), hintOf(secret)
+		return next, nil
+	})
+}
+
+func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	k, err := s.Store.Keys().Get(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.mayChange(&k); err != nil {
+		return nil, err
+	}
+	defer s.keys.forget()
+	return committed(ctx, in, s.answerKey, func(ctx context.Context) (store.Key, error) {
+		return s.Store.Keys().Delete(ctx, in.account, key)
+	})
+}
+
+// hintOf is what of a secret is stored for people to tell keys apart.
+func hintOf(secret string) string {
+	hint := 4
+	if strings.HasPrefix(secret, keyPrefix) {
+		hint += len(keyPrefix)
+	}
+	return secret[:hint]
+}

@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// auditView is a change of configuration as it is answered.
+// Source: Telnyx v2, AuditLogList.
+type auditView struct {
+	ID                  uuid.UUID         `json:"id"`
+	RecordType          string            `json:"record_type" doc:"What kind of object was changed."`
+	ResourceID          string            `json:"resource_id"`
+	AlternateResourceID *string           `json:"alternate_resource_id" doc:"The name of the object."`
+	ChangeType          string            `json:"change_type" enum:"create,update,delete"`
+	ChangeMadeBy        string            `json:"change_made_by" enum:"telnyx,account_manager,account_owner,organization_member" doc:"account_owner for a key of the account, account_manager for an admin key of another one, telnyx for the server itself."`
+	Changes             []auditChangeView `json:"changes" doc:"The fields that differ. Of secrets it says only that they were changed."`
+	OrganizationID      uuid.UUID         `json:"organization_id"`
+	UserID              *uuid.UUID        `json:"user_id" doc:"Always null: there are keys here and no users; see key_id."`
+	CreatedAt           time.Time         `json:"created_at"`
+
+	KeyID     id.ID   `json:"key_id" doc:"Tollgate's own: the API key of the request; null for the server itself."`
+	KeyName   *string `json:"key_name" doc:"Tollgate's own: its name at the time."`
+	Address   *string `json:"address" doc:"Tollgate's own: from where the request came."`
+	RequestID *string `json:"request_id" doc:"Tollgate's own: the X-Request-Id of the request."`
+	Reason    *string `json:"reason" doc:"Tollgate's own: the X-Tollgate-Reason of the request."`
+	Sequence  int64   `json:"sequence" doc:"Tollgate's own: the number of the event on this server, over all accounts."`
+	Hash      string  `json:"hash" doc:"Tollgate's own: SHA-256 of the event and of the hash before it; \"tollgate audit verify\" checks the chain."`
+}
+
+type auditChangeView struct {
+	Field string         `json:"field" doc:"As in outbound.channel_limit."`
+	From  jsontext.Value `json:"from"`
+	To    jsontext.Value `json:"to"`
+}
+
+func (s *server) auditOperations() []operation {
+	order := sortParam("desc", "asc", "desc")
+	order.schema.enum, order.description = []string{"asc", "desc"}, "The oldest or the newest first."
+	return []operation{{method: http.MethodGet, path: "/v2/audit_events", id: "list_audit_event", tag: "Audit events", scope: ScopeRead,
+		summary: "List the changes of the account's configuration.", status: http.StatusOK, answer: schemaOf[auditView](), list: true, handle: s.listAudit,
+		params: slices.Concat(pageParams(20, maxPageSize), []parameter{order,
+			createdAfter(), timeFilter("filter[created_before]", "created_at", store.Below)})}}
+}
+
+// createdAfter selects what is later than a time, which itself is not selected.
+func createdAfter() parameter {
+	p := timeFilter("filter[created_after]", "created_at", store.AtLeast)
+	atLeast := p.filter
+	p.filter = func(value string) ([]store.Filter, *problem) {
+		filters, found := atLeast(value)
+		for i := range filters {
+			filters[i].Value = filters[i].Value.(int64) + 1 // the next microsecond
+		}
+		return filters, found
+	}
+	return p
+}
+
+func (s *server) listAudit(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("", 20)
+	q.Sort = []store.Order{{Field: "sequence", Descending: in.query.text("sort", "desc") == "desc"}}
+	page, err := s.Store.ListAudit(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	account, err := s.Store.Account(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]auditView, len(page.Items))
+	for i := range page.Items {
+		views[i] = viewAudit(&page.Items[i], account.OrganizationID)
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func viewAudit(e *store.AuditEvent, organization uuid.UUID) auditView {
+	v := auditView{ID: e.ID, RecordType: e.RecordType, ResourceID: e.ResourceID, AlternateResourceID: textOrNull(e.AlternateID),
+		ChangeType: e.ChangeType, ChangeMadeBy: "account_owner", OrganizationID: organization, CreatedAt: e.CreatedAt,
+		KeyID: e.KeyID, KeyName: textOrNull(e.KeyName), Address: textOrNull(e.Address), RequestID: textOrNull(e.RequestID),
+		Reason: textOrNull(e.Reason), Sequence: e.Sequence, Hash: hex.EncodeToString(e.Hash[:])}
+	switch e.KeyAccount {
+	case e.AccountID:
+	case 0:
+		v.ChangeMadeBy = "telnyx"
+	default:
+		v.ChangeMadeBy = "account_manager"
+	}
+	v.Changes = make([]auditChangeView, len(e.Changes))
+	for i, c := range e.Changes {
+		v.Changes[i] = auditChangeView(c)
+	}
+	return v
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+const (
+	// keyAge is how long a key is taken from memory. A change through this server
+	// empties the memory at once; one made elsewhere takes hold after so long.
+	keyAge = 5 * time.Second
+	// maxCachedKeys bounds the memory. Only keys that exist get into it.
+	maxCachedKeys = 10_000
+	// useInterval is how coarse last_used_at is.
+	useInterval = time.Minute
+)
+
+// keyring finds keys by their hashes, mostly in memory.
+type keyring struct {
+	store store.Store
+	clock func() time.Time
+
+	mu      sync.Mutex // guards the fields below
+	changes int        // how often the memory was emptied
+	keys    map[[32]byte]cachedKey
+	noted   map[id.ID]time.Time // when a key's use was last noted
+}
+
+type cachedKey struct {
+	key store.Key
+	at  time.Time
+}
+
+func newKeyring(s store.Store, clock func() time.Time) *keyring {
+	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time)}
+}
+
+// find returns the key whose present or previous hash this is, or store.ErrNotFound.
+func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
+	now := k.clock()
+	k.mu.Lock()
+	cached, ok := k.keys[hash]
+	changes := k.changes
+	k.mu.Unlock()
+	if age := now.Sub(cached.at); ok && age >= 0 && age < keyAge {
+		return cached.key, nil
+	}
+	key, err := k.store.KeyByHash(ctx, hash)
+	if err != nil {
+		return store.Key{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// What was read before a change must not come into memory after it.
+	if changes == k.changes {
+		if len(k.keys) >= maxCachedKeys {
+			clear(k.keys)
+		}
+		k.keys[hash] = cachedKey{key, now}
+	}
+	return key, nil
+}
+
+// forget empties the memory: some key has changed.
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.changes++
+	clear(k.keys)
+}
+
+// use notes that a key was used, at most once in an interval.
+func (k *keyring) use(key *store.Key) {
+	now := k.clock()
+	k.mu.Lock()
+	last, known := k.noted[key.ID]
+	due := !known || now.Sub(last) >= useInterval
+	if due {
+		if len(k.noted) >= maxCachedKeys {
+			clear(k.noted)
+		}
+		k.noted[key.ID] = now
+	}
+	k.mu.Unlock()
+	if due {
+		k.store.NoteKeyUse(key.AccountID, key.ID, now)
+	}
+}
+
+// authenticate finds the key of a request, and checks that it may do what is asked.
+func (s *server) authenticate(r *http.Request, needed string) (key store.Key, secret string, err error) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !plausible(secret) {
+		return key, "", unauthenticated()
+	}
+	hash := HashKey(secret)
+	key, err = s.keys.find(r.Context(), hash)
+	now := s.Clock()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return key, "", unauthenticated()
+	case err != nil:
+		return key, "", err
+	case !validAt(&key, hash, now):
+		return key, "", unauthenticated()
+	case !slices.Contains(key.Scopes, needed):
+		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has not the scope %q, which the request needs.", needed)
+	}
+	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
+		return key, "", fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
+	}
+	s.keys.use(&key)
+	return key, secret, nil
+}
+
+// validAt says whether a key that was found by a hash is to be taken: the previous
+// one only for as long as its rotation grants.
+func validAt(key *store.Key, hash [32]byte, now time.Time) bool {
+	if key.ExpiresAt != nil && !now.Before(*key.ExpiresAt) {
+		return false
+	}
+	return key.Hash == hash || key.PreviousExpiresAt != nil && now.Before(*key.PreviousExpiresAt)
+}
+
+// unauthenticated is the same for every kind of bad key, so that nothing is learnt from it.
+func unauthenticated() *failure {
+	f := fail(http.StatusUnauthorized, codeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
+	f.header = http.Header{"Www-Authenticate": {"Bearer"}}
+	return f
+}

@@ -1,0 +1,232 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+func keyNoun() *noun[store.Key, id.ID] {
+	head := func(k *store.Key) head[id.ID] {
+		return head[id.ID]{&k.ID, &k.AccountID, &k.Version, &k.CreatedAt, &k.UpdatedAt}
+	}
+	return &noun[store.Key, id.ID]{
+		name: "API key", table: "api_keys",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: withTimes(map[string]field{"name": {column: "name", fold: "name_fold"}}),
+		columns: []column[store.Key]{
+			{"name", func(k *store.Key) any { return k.Name }},
+			{"name_fold", func(k *store.Key) any { return foldText(k.Name) }},
+			{"hash", func(k *store.Key) any { return k.Hash[:] }},
+			{"previous_hash", func(k *store.Key) any {
+				if k.PreviousHash == nil {
+					return nil
+				}
+				return k.PreviousHash[:]
+			}},
+		},
+		check: func(ctx context.Context, tx *txn, k *store.Key) error {
+			taken, err := exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2", k.Hash[:], int64(k.ID))
+			if err == nil && taken {
+				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/", Other: "another key"}
+			}
+			return err
+		},
+		put: func(*store.Key) []policy.Change { return nil },
+		drop: func(ctx context.Context, tx *txn, k *store.Key) ([]policy.Change, error) {
+			return nil, tx.exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID), int64(k.ID))
+		},
+	}
+}
+
+// Keys implements store.Store.
+func (s *Store) Keys() store.Collection[store.Key, id.ID] {
+	return &collection[store.Key, id.ID]{s, keyNoun()}
+}
+
+func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
+	return keyNoun().scan(q.QueryRowContext(ctx, bind("SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1"), hash[:]).Scan)
+}
+
+// PutKey implements store.Accounts. Since a key is looked up by its hash alone, a
+// hash that another account has is store.ErrDuplicate.
+func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
+	var kept store.Key
+	err := s.write(ctx, func(tx *txn) error {
+		existing, err := findKey(ctx, tx, k.Hash)
+		switch {
+		case err == nil && existing.AccountID == k.AccountID && existing.Hash == k.Hash:
+			kept = existing
+			return nil
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		kept, err = keyNoun().create(ctx, tx, s, k.AccountID, k)
+		return err
+	})
+	if err != nil {
+		return store.Key{}, fmt.Errorf("put API key: %w", err)
+	}
+	return kept, nil
+}
+
+// KeyByHash implements store.Accounts.
+func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
+	k, err := findKey(ctx, s.db.read, hash)
+	if err != nil {
+		return store.Key{}, readError("API key", "by hash", err)
+	}
+	return k, nil
+}
+
+// CountKeys implements store.Accounts.
+func (s *Store) CountKeys(ctx context.Context) (int, error) {
+	var n int
+	if err := s.db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n); err != nil {
+		return 0, fmt.Errorf("count API keys: %w", unavailable(err))
+	}
+	return n, nil
+}
+
+// NoteKeyUse implements store.KeyUse.
+func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
+	ctx := context.Background() // nobody waits
+	w := &work{answered: make(chan error, 1), write: func(tx *txn) error {
+		return tx.exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
+			SELECT account_id, id, $3 FROM api_keys WHERE account_id = $1 AND id = $2
+			ON CONFLICT (account_id, key_id) DO UPDATE SET used_at = excluded.used_at`, int64(account), int64(key), at.UnixMicro())
+	}}
+	if err := s.submit(w); err != nil {
+		s.log.Debug("use of an API key is not noted", "error", err)
+	}
+}
+
+// KeyUses implements store.KeyUse.
+func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error) {
+	uses := make(map[id.ID]time.Time)
+	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+		var key id.ID
+		var at int64
+		err := rows.Scan(&key, &at)
+		uses[key] = time.UnixMicro(at).UTC()
+		return err
+	}, "SELECT key_id, used_at FROM key_uses WHERE account_id = $1", int64(account))
+	if err != nil {
+		return nil, fmt.Errorf("read uses of API keys: %w", unavailable(err))
+	}
+	return uses, nil
+}
+
+// CreateTenant implements store.Tenants.
+func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.Key) (store.Tenant, error) {
+	var made store.Tenant
+	err := s.write(ctx, func(tx *txn) (err error) {
+		if made.Account, err = s.makeAccount(ctx, tx, a); err != nil {
+			return err
+		}
+		if made.Key, err = keyNoun().create(ctx, tx, s, made.Account.ID, first); err != nil {
+			return err
+		}
+		tx.object = made
+		return nil
+	})
+	if err != nil {
+		return store.Tenant{}, fmt.Errorf("create account with key: %w", err)
+	}
+	return made, nil
+}
+
+// accountListing is over all accounts: account 0 stands for the server.
+var accountListing = listing{
+	table:   "(SELECT a.*, 0 AS account_id FROM accounts AS a) AS tenants",
+	columns: "version, doc",
+	fields:  map[string]field{"created_at": {column: "created_at", kind: kindTime}},
+}
+
+// ListAccounts implements store.Tenants.
+func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
+	page := store.Page[store.Account]{Items: []store.Account{}}
+	err := s.reading(ctx, func(tx querier) (err error) {
+		page.Total, err = accountListing.read(ctx, tx, 0, q, func(rows *sql.Rows) error {
+			a, err := scanAccount(rows.Scan)
+			page.Items = append(page.Items, a)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return store.Page[store.Account]{}, fmt.Errorf("list accounts: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// DeleteAccount implements store.Tenants.
+func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account, error) {
+	var gone store.Account
+	err := s.write(ctx, func(tx *txn) (err error) {
+		if gone, err = readAccount(ctx, tx, account); errors.Is(err, sql.ErrNoRows) {
+			return store.ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		if !store.OriginOf(ctx).Allows(gone.Version) {
+			return &store.VersionError{Current: gone}
+		}
+		if err := emptyAccount(ctx, tx, account); err != nil {
+			return err
+		}
+		for _, table := range []string{"key_uses", "api_keys", "idempotency_keys"} {
+			if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(account)); err != nil {
+				return err
+			}
+		}
+		if err := tx.exec(ctx, "DELETE FROM accounts WHERE id = $1", int64(account)); isReferred(err) {
+			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "what belongs to the account"}
+		} else if err != nil {
+			return err
+		}
+		tx.note(accountChange("delete", &gone, nil), gone)
+		return tx.apply(policy.Change{DropAccount: account})
+	})
+	if err != nil {
+		return store.Account{}, fmt.Errorf("delete account %s: %w", account, err)
+	}
+	return gone, nil
+}
+
+// emptyAccount fails when an account is the first one, or has anything but keys.
+func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
+	older, err := exists(ctx, tx, "SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)", int64(account))
+	if err != nil {
+		return err
+	}
+	if !older {
+		return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the server, as its first account"}
+	}
+	for _, user := range []struct{ table, name string }{
+		{"profiles", "an outbound voice profile"}, {"ip_connections", "an IP connection"},
+		{"credential_connections", "a credential connection"}, {"ips", "an IP"}, {"gateways", "a gateway"},
+		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"},
+		{"leases", "a call"}, {"call_records", "a call record"},
+	} {
+		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1", int64(account)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isReferred says whether a statement broke a foreign key.
+func isReferred(err error) bool {
+	var failed *sqlite.Error
+	return errors.As(err, &failed) && failed.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
