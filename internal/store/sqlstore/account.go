@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // firstAccountName is the name of the account that a new installation begins with.
@@ -160,6 +161,10 @@ func (s *Store) replaceAccount(ctx context.Context, next store.Account, version 
 			return errStale
 		}
 		if err := saveAccount(ctx, tx, &next, version+1); err != nil {
+			return err
+		}
+		err = tx.announce(ctx, webhook.Change{Account: next.ID, ResourceType: "account", ResourceID: next.ID.String(), Action: webhook.Updated, Version: version + 1})
+		if err != nil {
 			return err
 		}
 		saved, _, err = readAccount(ctx, tx, next.ID)

@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // deckListing joins the account, which says whether the deck is its default.
@@ -69,7 +70,10 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		if deck, err = readDeck(ctx, tx, account, key); err != nil {
 			return err
 		}
-		return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}})
+		if err := tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}}); err != nil {
+			return err
+		}
+		return tx.announceDeck(ctx, &deck, webhook.Created)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
@@ -243,8 +247,10 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 		if err != nil {
 			return err
 		}
-		d, err = readDeck(ctx, tx, account, deck)
-		return err
+		if d, err = readDeck(ctx, tx, account, deck); err != nil {
+			return err
+		}
+		return tx.announceDeck(ctx, &d, webhook.Activated)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
@@ -275,7 +281,10 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 				return err
 			}
 		}
-		return tx.apply(policy.Change{DropDeck: deck})
+		if err := tx.apply(policy.Change{DropDeck: deck}); err != nil {
+			return err
+		}
+		return tx.announceDeck(ctx, &d, webhook.Deleted)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("delete rate deck: %w", err)
