@@ -52,6 +52,10 @@ type Hold struct {
 type Spend struct {
 	Posted, Held money.Amount
 	Overrun      money.Amount // what calls lasted beyond their grants would have cost
+	// Told has a bit for each event of this day that was made, and ToldLimit is the
+	// limit whose reaching was told last. See announceSpend.
+	Told      uint8
+	ToldLimit money.Amount
 }
 
 // SpendKey names a Spend.
@@ -160,6 +164,7 @@ type Changes struct {
 	Records []*record.Call
 	Spends  map[SpendKey]Spend
 	Callees map[CalleeKey]int32
+	Events  []Event // in the order in which they happened
 }
 
 // State is the ledger: the set of live leases and the money of each profile and
@@ -179,6 +184,7 @@ type State struct {
 	dirtyCallees map[CalleeKey]struct{}
 	gone         []uuid.UUID
 	records      []*record.Call
+	events       []Event
 }
 
 // NewState returns an empty ledger.
@@ -285,7 +291,7 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 // TakeChanges returns what has changed since the last time, for one transaction.
 func (s *State) TakeChanges() Changes {
 	changes := Changes{
-		Gone: s.gone, Records: s.records,
+		Gone: s.gone, Records: s.records, Events: s.events,
 		Spends:  make(map[SpendKey]Spend, len(s.dirtySpends)),
 		Callees: make(map[CalleeKey]int32, len(s.dirtyCallees)),
 	}
@@ -300,7 +306,7 @@ func (s *State) TakeChanges() Changes {
 	for key := range s.dirtyCallees {
 		changes.Callees[key] = s.callees[key]
 	}
-	s.gone, s.records = nil, nil
+	s.gone, s.records, s.events = nil, nil, nil
 	clear(s.dirtyLeases)
 	clear(s.dirtySpends)
 	clear(s.dirtyCallees)
@@ -318,6 +324,9 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 			r.BillingGroup = profile.BillingGroup
 		}
 		s.records = append(s.records, r)
+		if d.Reason == ReasonDailySpendLimit {
+			s.announceSpend(p, spendPlace{d.Facts.Account, d.Facts.Profile, d.Facts.Connection, d.Facts.Day}, true)
+		}
 		return Result{Decision: d, Record: r}
 	}
 	l := &Lease{
@@ -329,9 +338,14 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 	}
 	if l.Emergency {
 		l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
+		s.events = append(s.events, Event{
+			Kind: EventEmergency, AtMicros: s.now, Account: l.Account, Profile: l.Profile, Connection: l.Connection,
+			Call: l.ID, SIPCallID: l.SIPCallID, Decision: l.Decision,
+		})
 	} else {
 		l.Held = []Hold{{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Cost: d.Facts.FirstGrantCost}}
 		s.spend(l, d.Facts.Day).Held += d.Facts.FirstGrantCost
+		s.announceSpend(p, l.place(d.Facts.Day), false)
 		s.countCallee(&d.Facts)
 	}
 	if profile := p.Profile(l.Profile); profile != nil {
@@ -421,12 +435,14 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	wanted := min(atMostSecs, wantedSecs(l.Rate, int32(len(s.live[l.Profile])), limited, budget))
 	to := l.Rate.GrantWithin(l.GrantedSecs, wanted, budget)
 	if to == l.GrantedSecs {
+		s.announceSpend(p, l.place(day), true)
 		return
 	}
 	cost := l.Rate.SliceCost(l.GrantedSecs, to)
 	spend.Held += cost
 	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
 	l.GrantedSecs = to
+	s.announceSpend(p, l.place(day), false)
 }
 
 // touch moves the expiry of the lease and marks it for the next transaction.
@@ -572,7 +588,10 @@ func (s *State) missing(call uuid.UUID) Result {
 
 // spend returns the account of a lease's profile and day, marked as changed.
 func (s *State) spend(l *Lease, day record.Day) *Spend {
-	key := SpendKey{Profile: l.Profile, Day: day}
+	return s.spendOf(SpendKey{Profile: l.Profile, Day: day})
+}
+
+func (s *State) spendOf(key SpendKey) *Spend {
 	spend := s.spends[key]
 	if spend == nil {
 		spend = &Spend{}

@@ -33,6 +33,15 @@ type disk struct {
 	spends  map[SpendKey]Spend
 	callees map[CalleeKey]int32
 	records map[uuid.UUID]*record.Call
+	told    map[toldKey]int // the thresholds; not on a disk, but known to the customer
+}
+
+// toldKey names a threshold that was told of: 100 % of each limit, the others of
+// each day alone.
+type toldKey struct {
+	day     record.Day
+	percent int32
+	limit   money.Amount
 }
 
 // machine runs random commands on a State and checks the invariants after each.
@@ -50,6 +59,8 @@ type machine struct {
 	live     map[uuid.UUID]*plainCall
 	calls    int
 	last     Command
+
+	toldLimits map[record.Day]money.Amount // the limit whose reaching was told last
 }
 
 func TestRandomOperations(t *testing.T) {
@@ -61,8 +72,8 @@ func TestRandomOperations(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &machine{
 			t: rt, state: NewState(), deck: rapid.SampledFrom(decks).Draw(rt, "deck"), now: noon,
-			endCalls: rapid.Bool().Draw(rt, "end calls"), live: map[uuid.UUID]*plainCall{},
-			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[uuid.UUID]*record.Call{}},
+			endCalls: rapid.Bool().Draw(rt, "end calls"), live: map[uuid.UUID]*plainCall{}, toldLimits: map[record.Day]money.Amount{},
+			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[uuid.UUID]*record.Call{}, map[toldKey]int{}},
 		}
 		m.changeLimits()
 		rt.Repeat(map[string]func(*rapid.T){
@@ -105,6 +116,43 @@ func (m *machine) persist() {
 	}
 	maps.Copy(m.disk.spends, changes.Spends)
 	maps.Copy(m.disk.callees, changes.Callees)
+	for _, e := range changes.Events {
+		m.announced(e)
+	}
+}
+
+// announced holds an event against what it says.
+func (m *machine) announced(e Event) {
+	if e.Kind == EventEmergency {
+		return
+	}
+	key := toldKey{e.Day, e.Percent, 0}
+	percent := int64(e.Percent)
+	if e.Kind == EventSpendLimitReached {
+		key.limit, percent = e.Limit, nearLimitPercent
+		if told, ok := m.toldLimits[e.Day]; ok && told == e.Limit {
+			m.t.Fatalf("the limit %v of day %d is told twice in a row", e.Limit, e.Day)
+		}
+		m.toldLimits[e.Day] = e.Limit
+	} else if m.disk.told[key]++; m.disk.told[key] > 1 {
+		m.t.Fatalf("%d %% of day %d is told twice", e.Percent, e.Day)
+	}
+	if int64(e.Posted+e.Held)*100 < int64(e.Limit)*percent || e.Limit != m.limit {
+		m.t.Fatalf("told of %d %% with %v posted, %v held, limit %v", e.Percent, e.Posted, e.Held, e.Limit)
+	}
+}
+
+// overdue looks for a threshold that was passed on a day and not told of.
+func (m *machine) overdue(day record.Day) {
+	posted, held := m.state.Spend(testProfile, day)
+	for _, percent := range spendThresholds {
+		if passed := m.limit > 0 && int64(posted+held)*100 >= int64(m.limit)*int64(percent); passed && m.disk.told[toldKey{day, percent, 0}] == 0 {
+			m.t.Fatalf("%d %% is passed with %v posted, %v held of %v, and not told", percent, posted, held, m.limit)
+		}
+	}
+	if told, ok := m.toldLimits[day]; posted+held >= m.limit && (!ok || told != m.limit) {
+		m.t.Fatalf("the limit is reached with %v posted, %v held of %v, and not told", posted, held, m.limit)
+	}
 }
 
 func (m *machine) changeLimits() {
@@ -160,6 +208,7 @@ func (m *machine) reserve() {
 	if c.emergency {
 		return
 	}
+	m.overdue(record.DayOf(m.now.UnixMicro()))
 	if channelsTaken >= int(m.channels) {
 		m.t.Fatalf("admitted with %d of %d channels taken", channelsTaken, m.channels)
 	}
@@ -198,6 +247,8 @@ func (m *machine) renew() {
 	c.granted = r.GrantedSecs
 	if !r.Extended {
 		m.last = nil // it had no effect, so sending it again is a new try
+	} else if held := m.state.Lease(c.id).Held; len(held) > 0 {
+		m.overdue(held[len(held)-1].Day)
 	}
 }
 
@@ -297,7 +348,11 @@ func (m *machine) fingerprint(s *State) string {
 	}
 	for day := record.DayOf(m.now.UnixMicro()) - 1; day <= record.DayOf(m.now.UnixMicro())+1; day++ {
 		posted, held := s.Spend(testProfile, day)
-		lines = append(lines, fmt.Sprintf("day %d %v %v", day, posted, held))
+		told := Spend{}
+		if spend := s.spends[SpendKey{testProfile, day}]; spend != nil {
+			told = *spend
+		}
+		lines = append(lines, fmt.Sprintf("day %d %v %v told %b %v", day, posted, held, told.Told, told.ToldLimit))
 	}
 	a, p, c := s.LiveCalls(testAccount, testProfile, testConnection)
 	lines = append(lines, fmt.Sprint("live ", a, p, c))

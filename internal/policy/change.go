@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Change is one change of the policy: exactly one field is set. A Put replaces
@@ -25,11 +26,13 @@ type Change struct {
 	PutGateway     *routing.Gateway
 	PutDeck        *Deck
 	DropAccount    id.ID
+	PutWebhook     *webhook.Endpoint
 	DropProfile    id.ID
 	DropConnection id.ID
 	DropIP         id.ID
 	DropGateway    *routing.Gateway
 	DropDeck       id.ID
+	DropWebhook    id.ID
 }
 
 // With returns the snapshot that results from the changes, in order. On an error
@@ -56,8 +59,10 @@ func (s *Snapshot) apply(c *Change) error {
 		}
 		s.profiles = s.profiles.put(uint64(compiled.ID), compiled.ID, compiled)
 	case c.PutIPConn != nil:
+		s.putConnectionWebhook(&c.PutIPConn.Base)
 		return s.putConnection(compileIP(c.PutIPConn))
 	case c.PutCredential != nil:
+		s.putConnectionWebhook(&c.PutCredential.Base)
 		return s.putConnection(compileCredential(c.PutCredential))
 	case c.PutIP != nil:
 		s.dropIP(c.PutIP.ID)
@@ -70,16 +75,22 @@ func (s *Snapshot) apply(c *Change) error {
 		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
 	case c.DropAccount != 0:
 		s.accounts = s.accounts.remove(uint64(c.DropAccount), c.DropAccount)
+	case c.PutWebhook != nil:
+		s.dropWebhook(c.PutWebhook.ID)
+		s.putWebhook(c.PutWebhook)
 	case c.DropProfile != 0:
 		s.profiles = s.profiles.remove(uint64(c.DropProfile), c.DropProfile)
 	case c.DropConnection != 0:
 		s.dropConnection(c.DropConnection)
+		s.dropWebhook(c.DropConnection)
 	case c.DropIP != 0:
 		s.dropIP(c.DropIP)
 	case c.DropGateway != nil:
 		s.dropGateway(c.DropGateway)
 	case c.DropDeck != 0:
 		s.decks = s.decks.remove(uint64(c.DropDeck), c.DropDeck)
+	case c.DropWebhook != 0:
+		s.dropWebhook(c.DropWebhook)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // NoLimit is the value of a limit that is not set.
@@ -90,6 +91,8 @@ type Snapshot struct {
 	ipOwner     shards[id.ID, id.ID]
 	decks       shards[id.ID, *Deck]
 	gateways    shards[id.ID, []*routing.Gateway] // by account
+	webhooks    shards[id.ID, *webhook.Endpoint]
+	listeners   shards[id.ID, []*webhook.Endpoint] // by the account or the connection that they are for
 }
 
 // Version counts the changes that led to this snapshot.

@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Errors of the store. They are wrapped with what was tried.
@@ -252,6 +253,8 @@ type Store interface {
 	IPs() Collection[connection.IP, id.ID]
 	Gateways() Collection[routing.Gateway, id.ID]
 	BillingGroups() Collection[BillingGroup, uuid.UUID]
+	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]
+	Webhooks() Webhooks
 
 	// SpendToday is what a profile has posted and holds on the current UTC day.
 	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)

@@ -47,6 +47,9 @@ func EventTypes() []EventType {
 	}
 }
 
+// CallEvents lists the types of events that concern one call.
+func CallEvents() []string { return []string{CallRefused, CallEnded, CallEmergency} }
+
 func knownEventType(name string) bool {
 	for _, t := range EventTypes() {
 		if t.Name == name {

@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // firstAccountName is the name of the account that a new installation begins with.
@@ -197,7 +198,7 @@ func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.A
 			return err
 		}
 		tx.note(accountChange("update", &current, &saved), saved)
-		return nil
+		return tx.announce(ctx, webhook.Change{Account: next.ID, ResourceType: "account", ResourceID: next.ID.String(), Action: webhook.Updated, Version: saved.Version})
 	})
 	if err != nil {
 		return store.Account{}, err

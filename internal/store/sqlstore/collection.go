@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // noun describes one kind of resource: where it is kept, which columns it has
@@ -248,7 +249,10 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 			n.removed(&gone, c.store.now())
 		}
 		tx.note(n.change("delete", &gone, nil), gone)
-		return tx.apply(changes...)
+		if err := tx.apply(changes...); err != nil {
+			return err
+		}
+		return n.announce(ctx, tx, &gone, webhook.Deleted)
 	})
 	if err != nil {
 		var none T
@@ -269,8 +273,20 @@ func (n *noun[T, K]) copy(object *T) (T, error) {
 	return n.decode(*h.account, *h.version, []byte(doc))
 }
 
-// save checks and writes an object, and tells the policy. The policy keeps it.
+// save writes an object and tells of it those who want to know.
 func (n *noun[T, K]) save(ctx context.Context, tx *txn, object *T, create bool) error {
+	if err := n.write(ctx, tx, object, create); err != nil {
+		return err
+	}
+	action := webhook.Updated
+	if create {
+		action = webhook.Created
+	}
+	return n.announce(ctx, tx, object, action)
+}
+
+// write checks and writes an object, and tells the policy. The policy keeps it.
+func (n *noun[T, K]) write(ctx context.Context, tx *txn, object *T, create bool) error {
 	if err := n.check(ctx, tx, object); err != nil {
 		return err
 	}

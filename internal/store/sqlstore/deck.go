@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // deckListing joins the account, which says whether the deck is its default.
@@ -86,7 +87,10 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 			return err
 		}
 		tx.note(deckChange("create", nil, &deck), deck)
-		return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}})
+		if err := tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}}); err != nil {
+			return err
+		}
+		return tx.announceDeck(ctx, &deck, webhook.Created)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
@@ -270,7 +274,7 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 			return err
 		}
 		tx.note(deckChange("update", &before, &d), d)
-		return nil
+		return tx.announceDeck(ctx, &d, webhook.Activated)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
@@ -305,7 +309,10 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 			}
 		}
 		tx.note(deckChange("delete", &d, nil), d)
-		return tx.apply(policy.Change{DropDeck: deck})
+		if err := tx.apply(policy.Change{DropDeck: deck}); err != nil {
+			return err
+		}
+		return tx.announceDeck(ctx, &d, webhook.Deleted)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("delete rate deck: %w", err)

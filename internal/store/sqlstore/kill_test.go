@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // The environment of the child process that TestKill starts and kills.
@@ -104,6 +105,10 @@ func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tollgate.db")
 	s, _ := openStore(t, path, 0)
 	account, connectionID := configure(t, s)
+	hook := webhook.NewEndpoint()
+	hook.URL, hook.Events = "https://hooks.example.com/", []string{webhook.CallEnded}
+	_, err := s.WebhookEndpoints().Create(t.Context(), account, hook)
+	check(t, err)
 	check(t, s.Close())
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -185,6 +190,11 @@ func verify(t *testing.T, path string, account id.ID, round int, answered map[uu
 		if r.Outcome == record.OutcomeLost {
 			lost++
 		}
+	}
+	// Every end of a call is told of once, as it has one record.
+	told, err := s.Webhooks().Deliveries(ctx, account, store.Query{Size: 1, Filters: []store.Filter{{Field: "event_type", Value: webhook.CallEnded}}})
+	if err != nil || told.Total != len(records) {
+		t.Fatalf("round %d: %d deliveries of %d records, %v", round, told.Total, len(records), err)
 	}
 	t.Logf("round %d: %d calls answered for, %d records, %d lost, %d to be torn down", round, len(answered), len(records), lost, len(s.Orphans()))
 	check(t, s.Close())

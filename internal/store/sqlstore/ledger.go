@@ -157,18 +157,19 @@ func (w *writer) writeSlices(ctx context.Context, c *admission.Changes) error {
 }
 
 func (w *writer) writeSpends(ctx context.Context, c *admission.Changes) error {
-	args := make([]any, 0, 6*len(c.Spends))
+	args := make([]any, 0, 8*len(c.Spends))
 	for key, spend := range c.Spends {
 		account, ok := w.accounts[key.Profile]
 		if !ok {
 			return errStrayChange
 		}
 		args = append(args, int64(account), int64(key.Profile), int64(key.Day),
-			int64(spend.Posted), int64(spend.Held), int64(spend.Overrun))
+			int64(spend.Posted), int64(spend.Held), int64(spend.Overrun), int64(spend.Told), int64(spend.ToldLimit))
 	}
-	return w.exec(ctx, w.bulk("spends", "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun) VALUES ",
+	return w.exec(ctx, w.bulk("spends", "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit) VALUES ",
 		` ON CONFLICT (account_id, profile_id, day) DO UPDATE
-			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun`, 6), args)
+			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
+				told = excluded.told, told_limit = excluded.told_limit`, 8), args)
 }
 
 func (w *writer) writeCallees(ctx context.Context, c *admission.Changes) error {
@@ -242,11 +243,11 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 		var account id.ID
 		var key admission.SpendKey
 		var spend admission.Spend
-		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Overrun)
+		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Overrun, &spend.Told, &spend.ToldLimit)
 		spends[key] = spend
 		accounts[key.Profile] = account
 		return err
-	}, "SELECT account_id, profile_id, day, posted, overrun FROM profile_days WHERE day >= $1", int64(oldest))
+	}, "SELECT account_id, profile_id, day, posted, overrun, told, told_limit FROM profile_days WHERE day >= $1", int64(oldest))
 	if err != nil {
 		return nil, nil, err
 	}

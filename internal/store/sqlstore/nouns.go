@@ -132,7 +132,7 @@ func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
 }
 
 // dropIPConnection deletes the connection's addresses with it: an address that
-// belongs to nobody would keep another account from using it.
+// belongs to nobody would keep another account from using it. Its webhooks go too.
 func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) (changes []policy.Change, err error) {
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
@@ -146,7 +146,11 @@ func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) 
 		return nil, err
 	}
 	err = tx.exec(ctx, "DELETE FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
-	return append(changes, policy.Change{DropConnection: c.ID}), err
+	if err != nil {
+		return nil, err
+	}
+	webhooks, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
+	return append(append(changes, webhooks...), policy.Change{DropConnection: c.ID}), err
 }
 
 func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
@@ -182,8 +186,9 @@ func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
 			return err
 		},
 		put: func(c *T) []policy.Change { return []policy.Change{{PutCredential: c}} },
-		drop: func(_ context.Context, _ *txn, c *T) ([]policy.Change, error) {
-			return []policy.Change{{DropConnection: c.ID}}, nil
+		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
+			changes, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
+			return append(changes, policy.Change{DropConnection: c.ID}), err
 		},
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +73,10 @@ type Config struct {
 	// AroundCommit is called in the place of every commit of the writer, to fail it
 	// on purpose before or after it has persisted; nil means just to commit.
 	AroundCommit func(commit func() error) error
+
+	// Published is called after a commit from which webhooks may have to be
+	// delivered. It must not block; nil means nobody is told.
+	Published func()
 }
 
 // Store implements store.Store.
@@ -86,6 +91,9 @@ type Store struct {
 	mu     sync.RWMutex // guards closed, and queue against being closed while sent to
 	closed bool
 	queue  chan *work
+
+	claiming sync.Mutex  // held while webhook deliveries are claimed
+	unswept  atomic.Bool // the configuration has changed since webhooks were swept
 
 	stopTicks chan struct{}
 	ended     sync.WaitGroup // the store's goroutines
@@ -102,6 +110,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	if config.QueueLength <= 0 {
 		config.QueueLength = DefaultQueueLength
+	}
+	if config.Published == nil {
+		config.Published = func() {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

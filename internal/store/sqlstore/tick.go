@@ -20,7 +20,7 @@ func (s *Store) tick() {
 		ticks = ticker.C
 	}
 	ctx := context.Background() // Close waits for what has begun
-	var pruned record.Day
+	var pruned, swept record.Day
 	var answersPruned time.Time
 	for {
 		select {
@@ -46,6 +46,14 @@ func (s *Store) tick() {
 				pruned = today
 			} else if !s.isClosed() {
 				s.log.Warn("delete old callee counts; trying again at the next tick", "error", err)
+			}
+		}
+		if today := record.DayOf(s.config.Clock().UnixMicro()); s.unswept.Swap(false) || today != swept {
+			if err := s.sweepWebhooks(ctx); err == nil {
+				swept = today
+			} else if !s.isClosed() {
+				s.unswept.Store(true)
+				s.log.Warn("delete old webhook deliveries; trying again at the next tick", "error", err)
 			}
 		}
 	}

@@ -55,6 +55,8 @@ type txn struct {
 	querier
 	snapshot *policy.Snapshot
 	written  // by the write that is running
+	writer   *writer
+	mailed   bool // deliveries of webhooks were made
 }
 
 // exec runs a statement.
@@ -127,7 +129,7 @@ func (w *writer) tryGroup(group []*work) error {
 	if err := w.remember(ctx, group); err != nil {
 		return fmt.Errorf("look for repeated commands: %w", err)
 	}
-	tx := &txn{querier: w.conn, snapshot: w.snapshot}
+	tx := &txn{querier: w.conn, snapshot: w.snapshot, writer: w}
 	for _, one := range group {
 		if one.write == nil {
 			one.result = w.apply(tx.snapshot, one.command)
@@ -136,7 +138,11 @@ func (w *writer) tryGroup(group []*work) error {
 		}
 	}
 	w.state.Forget()
-	if err := w.writeChanges(ctx, w.state.TakeChanges()); err != nil {
+	changes := w.state.TakeChanges()
+	if err := w.writeChanges(ctx, changes); err != nil {
+		return err
+	}
+	if err := w.announce(ctx, tx, &changes); err != nil {
 		return err
 	}
 	commit := func() error {
@@ -150,9 +156,14 @@ func (w *writer) tryGroup(group []*work) error {
 	if err := commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	if tx.snapshot != w.snapshot {
+	configured := tx.snapshot != w.snapshot
+	if configured {
 		w.snapshot = tx.snapshot
 		w.store.live.Publish(w.snapshot)
+		w.store.unswept.Store(true)
+	}
+	if tx.mailed || configured { // an endpoint may have been enabled
+		w.store.config.Published()
 	}
 	return nil
 }
@@ -167,10 +178,8 @@ func (w *writer) apply(snapshot *policy.Snapshot, command admission.Command) adm
 	for _, r := range result.Expired {
 		w.state.Remember(r)
 	}
-	if reserve, ok := command.(admission.Reserve); ok {
-		if l := w.state.Lease(reserve.Call.ID); l != nil {
-			w.accounts[l.Profile] = l.Account
-		}
+	if f := &result.Decision.Facts; f.Profile != 0 { // what is refused may be told of too
+		w.accounts[f.Profile] = f.Account
 	}
 	return result
 }

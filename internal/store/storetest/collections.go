@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // subject is one collection as the common tests see it: objects made from a
@@ -124,6 +125,24 @@ func billingGroups() subject[store.BillingGroup, uuid.UUID] {
 	}
 }
 
+func webhookEndpoints() subject[webhook.Endpoint, id.ID] {
+	type T = webhook.Endpoint
+	address := func(n int) string { return fmt.Sprintf("https://hooks.example.com/Number %04d", n) }
+	return subject[T, id.ID]{
+		of: store.Store.WebhookEndpoints,
+		create: func(n int) T {
+			e := webhook.NewEndpoint()
+			e.URL, e.Events = address(n), []string{webhook.CallEnded}
+			return e
+		},
+		set:   func(e *T, n int) { e.URL = address(n) },
+		field: "url", value: func(n int) any { return address(n) },
+		head: func(e *T) (*id.ID, *id.ID, *int64, *time.Time, *time.Time) {
+			return &e.ID, &e.AccountID, &e.Version, &e.CreatedAt, &e.UpdatedAt
+		},
+	}
+}
+
 func testCollections(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	t.Run("Profiles", func(t *testing.T) { testCollection(t, open, b, profiles()) })
@@ -132,6 +151,7 @@ func testCollections(t *testing.T, open Opener) {
 	t.Run("IPs", func(t *testing.T) { testCollection(t, open, b, ips()) })
 	t.Run("Gateways", func(t *testing.T) { testCollection(t, open, b, gateways()) })
 	t.Run("BillingGroups", func(t *testing.T) { testCollection(t, open, b, billingGroups()) })
+	t.Run("WebhookEndpoints", func(t *testing.T) { testCollection(t, open, b, webhookEndpoints()) })
 }
 
 func testCollection[T any, K comparable](t *testing.T, open Opener, b *bed, s subject[T, K]) {

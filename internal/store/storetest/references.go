@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // testTenancy asks with the other account for everything that the first one has.
@@ -23,6 +24,7 @@ func testTenancy(t *testing.T, open Opener) {
 	live := b.do(t, b.reserve())
 
 	foreign(t, b, b.Profiles(), b.profile.ID)
+	foreign(t, b, b.WebhookEndpoints(), value(b.WebhookEndpoints().Create(ctx, b.account.ID, newWebhook(0)))(t).ID)
 	foreign(t, b, b.CredentialConnections(), b.phone.ID)
 	foreign(t, b, b.IPConnections(), b.pbx.ID)
 	foreign(t, b, b.IPs(), b.ip.ID)
@@ -104,6 +106,9 @@ func testReferences(t *testing.T, open Opener) {
 	}
 	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", foreignPBX.ID))), store.ErrNoReference, "/connection_id")
 	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", b.phone.ID))), store.ErrNoReference, "/connection_id")
+	for _, missing := range []id.ID{foreignPBX.ID, b.profile.ID, 424242} {
+		refused(t, "webhook endpoint", errOf(b.WebhookEndpoints().Create(ctx, account, newWebhook(missing))), store.ErrNoReference, "/connection_id")
+	}
 	refused(t, "profile's group", b.changeProfile(func(p *profile.Profile) { p.BillingGroupID = &foreignGroup.ID }), store.ErrNoReference, "/billing_group_id")
 	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }), store.ErrNoReference, "/rate_deck_id")
 	refused(t, "account's deck", errOf(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
@@ -134,7 +139,16 @@ func testReferences(t *testing.T, open Opener) {
 		t.Errorf("group has id %v and organisation %v", g.ID, g.OrganizationID)
 	}
 
-	// A connection goes with its addresses, and its name is free again.
+	// There is a limit to how many places are told of one event.
+	for range store.MaxWebhookEndpoints {
+		value(b.WebhookEndpoints().Create(ctx, other, newWebhook(0)))(t)
+	}
+	refused(t, "one webhook endpoint more", errOf(b.WebhookEndpoints().Create(ctx, other, newWebhook(0))), store.ErrTooMany, "/")
+
+	// A connection goes with its addresses and webhooks, and its name is free again.
+	hooks := []webhook.Endpoint{
+		value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.pbx.ID)))(t), value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.phone.ID)))(t),
+	}
 	value(b.IPConnections().Delete(ctx, account, b.pbx.ID))(t)
 	if err := errOf(b.IPs().Get(ctx, account, b.ip.ID)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("address of a deleted connection: %v", err)
@@ -143,8 +157,19 @@ func testReferences(t *testing.T, open Opener) {
 		t.Error("address of a deleted connection is still let in")
 	}
 	value(b.CredentialConnections().Delete(ctx, account, b.phone.ID))(t)
+	for _, e := range hooks {
+		if err := errOf(b.WebhookEndpoints().Get(ctx, account, e.ID)); !errors.Is(err, store.ErrNotFound) || b.options.Live.Snapshot().Webhook(e.ID) != nil {
+			t.Errorf("webhook of a deleted connection: %v", err)
+		}
+	}
 	value(b.CredentialConnections().Create(ctx, other, newPhone(b.phone.UserName, 0)))(t)
 	value(b.Profiles().Delete(ctx, account, b.profile.ID))(t)
+}
+
+func newWebhook(connection id.ID) webhook.Endpoint {
+	e := webhook.NewEndpoint()
+	e.URL, e.ConnectionID = "https://hooks.example.com/", connection
+	return e
 }
 
 func (b *bed) changeProfile(change func(*profile.Profile)) error {

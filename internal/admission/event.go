@@ -1,0 +1,141 @@
+package admission
+
+import (
+	"math/bits"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// EventKind is what an Event tells of.
+type EventKind uint8
+
+// The kinds of events. What became of a call is in its record and has none.
+const (
+	EventEmergency         EventKind = iota + 1 // an emergency call was let through
+	EventSpendThreshold                         // a profile's spend has passed a part of its daily limit
+	EventSpendLimitReached                      // a profile's daily limit stands in the way of its calls
+)
+
+// Event is something that customers want to be told at once. It is in the Changes
+// with what caused it, so that it is durable if and only if its cause is.
+type Event struct {
+	Kind                         EventKind
+	AtMicros                     int64
+	Account, Profile, Connection id.ID
+
+	// Of EventEmergency.
+	Call      uuid.UUID
+	SIPCallID string
+	Decision  []byte // encoded, see Decision.Append
+
+	// Of the events of spend.
+	Day          record.Day
+	Percent      int32 // 50, 80, 95 or 100
+	Limit        money.Amount
+	Posted, Held money.Amount
+	// ForecastMicros is when the limit is reached at the pace of the day so far; 0
+	// when that is not before the day's end, and in EventSpendLimitReached.
+	ForecastMicros int64
+}
+
+// spendThresholds are the parts of a daily limit, in percent, that are told of.
+// Their order is stored, in Spend.Told; append only.
+var spendThresholds = [...]int32{50, 80, 95}
+
+const (
+	// toldReached is the bit of Spend.Told for the limit itself.
+	toldReached = 1 << 7
+	// nearLimitPercent says when a limit counts as reached because a call found too
+	// little of it left. What is left below the price of one more increment stays
+	// unused for good, so that the sum of charges seldom meets the limit exactly.
+	nearLimitPercent = 95
+)
+
+// announceSpend makes the events that are due after the spend of a profile and
+// day has grown, or after a call was refused or not extended for want of budget.
+// Each threshold is told once a day; the limit itself once a day and limit, so
+// that one which was raised and reached again is told again.
+func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
+	profile := p.Profile(at.profile)
+	if profile == nil || !profile.SpendLimited {
+		return
+	}
+	key := SpendKey{Profile: at.profile, Day: at.day}
+	var spend Spend
+	if known := s.spends[key]; known != nil {
+		spend = *known
+	}
+	before, limit, spent := spend, profile.SpendLimit, money.Add(spend.Posted, spend.Held)
+	tell := func(kind EventKind, percent int32) *Event {
+		s.events = append(s.events, Event{
+			Kind: kind, AtMicros: s.now, Account: at.account, Profile: at.profile, Connection: at.connection,
+			Day: at.day, Percent: percent, Limit: limit, Posted: spend.Posted, Held: spend.Held,
+		})
+		return &s.events[len(s.events)-1]
+	}
+	for i, percent := range spendThresholds {
+		if bit := uint8(1) << i; spend.Told&bit == 0 && limit > 0 && reaches(spent, limit, percent) {
+			spend.Told |= bit
+			tell(EventSpendThreshold, percent).ForecastMicros, _ = Forecast(spent, limit, at.day, s.now)
+		}
+	}
+	told := spend.Told&toldReached != 0 && spend.ToldLimit == limit
+	if !told && (reaches(spent, limit, 100) || wanting && reaches(spent, limit, nearLimitPercent)) {
+		spend.Told |= toldReached
+		spend.ToldLimit = limit
+		tell(EventSpendLimitReached, 100)
+	}
+	if spend != before {
+		*s.spendOf(key) = spend
+	}
+}
+
+// spendPlace is where an amount of a call is booked.
+type spendPlace struct {
+	account, profile, connection id.ID
+	day                          record.Day
+}
+
+func (l *Lease) place(day record.Day) spendPlace {
+	return spendPlace{l.Account, l.Profile, l.Connection, day}
+}
+
+// reaches says whether an amount is at least so many percent of a limit, in 128 bits.
+func reaches(spent, limit money.Amount, percent int32) bool {
+	spentHigh, spentLow := bits.Mul64(uint64(max(0, spent)), 100)
+	limitHigh, limitLow := bits.Mul64(uint64(max(0, limit)), uint64(percent))
+	return spentHigh > limitHigh || spentHigh == limitHigh && spentLow >= limitLow
+}
+
+// Forecast says when the spend of a profile reaches its limit, as a Unix time in
+// microseconds, if it goes on at the pace of the accounting day so far. It says
+// nothing before anything was spent, and when the day ends first: the next day
+// begins with the whole limit.
+func Forecast(spent, limit money.Amount, day record.Day, nowMicros int64) (atMicros int64, ok bool) {
+	elapsed := nowMicros - day.StartMicros()
+	left := (day + 1).StartMicros() - nowMicros
+	switch {
+	case elapsed <= 0 || left <= 0 || spent <= 0:
+		return 0, false
+	case spent >= limit:
+		return nowMicros, true
+	}
+	// still = (limit - spent) * elapsed / spent, in 128 bits, rounded up.
+	high, low := bits.Mul64(uint64(limit-spent), uint64(elapsed))
+	if high >= uint64(spent) {
+		return 0, false // not within 64 bits of microseconds
+	}
+	still, rest := bits.Div64(high, low, uint64(spent))
+	if rest > 0 {
+		still++
+	}
+	if still >= uint64(left) {
+		return 0, false
+	}
+	return nowMicros + int64(still), true
+}

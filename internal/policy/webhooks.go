@@ -1,0 +1,87 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// Webhook returns an endpoint, or nil. That of a connection's own
+// webhook_event_url has the connection's id. The endpoint is shared: read only.
+func (s *Snapshot) Webhook(endpoint id.ID) *webhook.Endpoint {
+	return s.webhooks.get(uint64(endpoint), endpoint)
+}
+
+// Webhooks calls yield for every endpoint that may want events of a connection,
+// which is 0 for events of the account: those of the whole account and those of
+// the connection. What an endpoint wants is asked of itself.
+func (s *Snapshot) Webhooks(account, connection id.ID, yield func(*webhook.Endpoint) bool) {
+	for _, scope := range [...]id.ID{account, connection} {
+		if scope == 0 {
+			continue
+		}
+		for _, e := range s.listeners.get(uint64(scope), scope) {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Listens says whether anybody may want events of a connection or, with 0, of the account.
+func (s *Snapshot) Listens(account, connection id.ID) bool {
+	return len(s.listeners.get(uint64(account), account)) > 0 ||
+		connection != 0 && len(s.listeners.get(uint64(connection), connection)) > 0
+}
+
+// listenerScope is what an endpoint is listed under. Ids do not collide.
+func listenerScope(e *webhook.Endpoint) id.ID {
+	if e.ConnectionID != 0 {
+		return e.ConnectionID
+	}
+	return e.AccountID
+}
+
+func (s *Snapshot) putWebhook(e *webhook.Endpoint) {
+	scope := listenerScope(e)
+	s.webhooks = s.webhooks.put(uint64(e.ID), e.ID, e)
+	s.listeners = s.listeners.put(uint64(scope), scope, append(slices.Clone(s.listeners.get(uint64(scope), scope)), e))
+}
+
+func (s *Snapshot) dropWebhook(endpoint id.ID) {
+	old := s.Webhook(endpoint)
+	if old == nil {
+		return
+	}
+	scope := listenerScope(old)
+	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(scope), scope)), func(e *webhook.Endpoint) bool { return e.ID == endpoint })
+	s.webhooks = s.webhooks.remove(uint64(endpoint), endpoint)
+	if len(kept) == 0 {
+		s.listeners = s.listeners.remove(uint64(scope), scope)
+		return
+	}
+	s.listeners = s.listeners.put(uint64(scope), scope, kept)
+}
+
+// putConnectionWebhook makes an endpoint of a connection's webhook_event_url.
+// Source: Telnyx v2, webhook_event_url, webhook_event_failover_url and
+// webhook_timeout_secs of a connection.
+func (s *Snapshot) putConnectionWebhook(c *connection.Base) {
+	s.dropWebhook(c.ID)
+	if c.WebhookEventURL == nil || *c.WebhookEventURL == "" {
+		return
+	}
+	e := webhook.NewEndpoint()
+	e.ID, e.AccountID, e.Version, e.ConnectionID = c.ID, c.AccountID, c.Version, c.ID
+	e.URL, e.Events = *c.WebhookEventURL, webhook.CallEvents()
+	e.CreatedAt, e.UpdatedAt = c.CreatedAt, c.UpdatedAt
+	if c.WebhookEventFailoverURL != nil {
+		e.FailoverURL = *c.WebhookEventFailoverURL
+	}
+	if c.WebhookTimeoutSecs != nil && *c.WebhookTimeoutSecs > 0 {
+		e.TimeoutSecs = *c.WebhookTimeoutSecs
+	}
+	s.putWebhook(&e)
+}

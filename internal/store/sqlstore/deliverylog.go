@@ -1,0 +1,226 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+const deliveryColumns = "id, endpoint_id, event_id, event_type, state, created_at, next_at"
+
+func scanEntry(scan func(...any) error) (webhook.Entry, error) {
+	e := webhook.Entry{Attempts: []webhook.Attempt{}}
+	var created, next int64
+	if err := scan(&e.ID, &e.EndpointID, &e.EventID, &e.EventType, &e.State, &created, &next); err != nil {
+		return webhook.Entry{}, err
+	}
+	e.CreatedAt = time.UnixMicro(created).UTC()
+	if e.State == webhook.Pending {
+		e.NextAt = time.UnixMicro(next).UTC()
+	}
+	return e, nil
+}
+
+// entry reads a delivery of an account whose endpoint is still there.
+func (s *Store) entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
+	e, err := scanEntry(q.QueryRowContext(ctx, bind("SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2"),
+		int64(account), delivery[:]).Scan)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && s.live.Snapshot().Webhook(e.EndpointID) == nil {
+		return webhook.Entry{}, fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
+	}
+	return e, err
+}
+
+// Entry implements webhook.Log.
+func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
+	err = o.reading(ctx, func(tx querier) error {
+		if e, err = o.entry(ctx, tx, account, delivery); err != nil {
+			return err
+		}
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			a := webhook.Attempt{DeliveryID: delivery}
+			var started int64
+			err := rows.Scan(&a.Number, &started, &a.DurationMs, &a.StatusCode, &a.URL, &a.Error, &a.Response)
+			a.StartedAt = time.UnixMicro(started).UTC()
+			e.Attempts = append(e.Attempts, a)
+			return err
+		}, `SELECT number, started_at, duration_ms, status_code, url, error, response
+			FROM webhook_attempts WHERE delivery_id = $1 ORDER BY number`, delivery[:])
+	})
+	if err != nil {
+		return webhook.Entry{}, fmt.Errorf("read delivery %s: %w", delivery, unavailable(err))
+	}
+	return e, nil
+}
+
+// Replay implements webhook.Log.
+func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (uuid.UUID, error) {
+	key, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", delivery, err)
+	}
+	err = o.write(ctx, func(tx *txn) error {
+		old, err := o.entry(ctx, tx, account, delivery)
+		if err != nil {
+			return err
+		}
+		if tx.snapshot.Webhook(old.EndpointID) == nil { // deleted in the same transaction
+			return fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
+		}
+		full, err := exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account), int64(store.MaxWebhookQueue))
+		if err != nil {
+			return err
+		}
+		if full {
+			return fmt.Errorf("%w: %d deliveries of the account are pending", store.ErrBusy, store.MaxWebhookQueue)
+		}
+		err = tx.exec(ctx, `INSERT INTO webhook_deliveries
+			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			appendDelivery(nil, key, &webhook.Event{ID: old.EventID, AccountID: account, Type: old.EventType}, old.EndpointID, now)...)
+		if err != nil {
+			return err
+		}
+		tx.mailed = true
+		return tx.count(ctx, account, 1, 0)
+	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", delivery, err)
+	}
+	return key, nil
+}
+
+// Deliveries implements store.Webhooks.
+func (o outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+	l := listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
+		"id":          {column: "id", kind: kindUUID},
+		"endpoint_id": {column: "endpoint_id", kind: kindID},
+		"event_id":    {column: "event_id", kind: kindUUID},
+		"event_type":  {column: "event_type"},
+		"state":       {column: "state"},
+		"created_at":  {column: "created_at", kind: kindTime},
+	}}
+	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
+	err := o.reading(ctx, func(tx querier) (err error) {
+		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+			e, err := scanEntry(rows.Scan)
+			page.Items = append(page.Items, e)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return store.Page[webhook.Entry]{}, fmt.Errorf("list webhook deliveries: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// Queue implements store.Webhooks.
+func (o outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
+	var q store.WebhookQueue
+	err := o.db.read.QueryRowContext(ctx, bind("SELECT pending, refused FROM webhook_queues WHERE account_id = $1"), int64(account)).
+		Scan(&q.Pending, &q.Refused)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return store.WebhookQueue{}, fmt.Errorf("read webhook queue: %w", unavailable(err))
+	}
+	return q, nil
+}
+
+// How long deliveries and events are kept after they were made, and how many are
+// deleted in one transaction, so that calls do not wait for it.
+const (
+	deliveryRetention = 7 * 24 * time.Hour
+	sweepSize         = 200
+)
+
+// sweepWebhooks deletes the deliveries of endpoints that are gone, the old ones
+// of the others whatever their state, and the events that have no delivery left.
+func (s *Store) sweepWebhooks(ctx context.Context) error {
+	cutoff := s.config.Clock().Add(-deliveryRetention).UnixMicro()
+	var endpoints []id.ID
+	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+		var endpoint id.ID
+		err := rows.Scan(&endpoint)
+		endpoints = append(endpoints, endpoint)
+		return err
+	}, `WITH RECURSIVE known (endpoint) AS (
+			SELECT MIN(endpoint_id) FROM webhook_deliveries
+			UNION ALL
+			SELECT (SELECT MIN(d.endpoint_id) FROM webhook_deliveries AS d WHERE d.endpoint_id > known.endpoint)
+			FROM known WHERE known.endpoint IS NOT NULL
+		) SELECT endpoint FROM known WHERE endpoint IS NOT NULL`)
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range endpoints {
+		if err := s.sweep(ctx, func(tx *txn) (int64, error) { return tx.deleteDeliveries(ctx, endpoint, cutoff) }); err != nil {
+			return err
+		}
+	}
+	return s.sweep(ctx, func(tx *txn) (int64, error) {
+		result, err := tx.ExecContext(ctx, bind(`DELETE FROM webhook_events WHERE id IN (
+			SELECT e.id FROM webhook_events AS e WHERE e.made_at < $1
+				AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = e.id)
+			ORDER BY e.made_at LIMIT $2)`), cutoff, sweepSize)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	})
+}
+
+// sweep repeats a step in transactions of their own until it deletes nothing.
+func (s *Store) sweep(ctx context.Context, step func(*txn) (int64, error)) error {
+	for {
+		var gone int64
+		err := s.write(ctx, func(tx *txn) (err error) {
+			gone, err = step(tx)
+			return err
+		})
+		if err != nil || gone == 0 {
+			return err
+		}
+	}
+}
+
+// deleteDeliveries deletes some deliveries of an endpoint with their attempts:
+// any if the endpoint is gone, else those made before the cutoff.
+func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64) (int64, error) {
+	if t.snapshot.Webhook(endpoint) == nil {
+		cutoff = 1<<63 - 1
+	}
+	const some = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND created_at < $2 ORDER BY created_at, id LIMIT $3"
+	args := []any{int64(endpoint), cutoff, int64(sweepSize)}
+	pending := make(map[id.ID]int64)
+	err := query(ctx, t, func(rows *sql.Rows) error {
+		var account id.ID
+		var n int64
+		err := rows.Scan(&account, &n)
+		pending[account] = n
+		return err
+	}, "SELECT account_id, COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND id IN ("+some+") GROUP BY account_id", args...)
+	if err != nil {
+		return 0, err
+	}
+	for account, n := range pending {
+		if err := t.count(ctx, account, -n, 0); err != nil {
+			return 0, err
+		}
+	}
+	if err := t.exec(ctx, "DELETE FROM webhook_attempts WHERE delivery_id IN ("+some+")", args...); err != nil {
+		return 0, err
+	}
+	result, err := t.ExecContext(ctx, bind("DELETE FROM webhook_deliveries WHERE id IN ("+some+")"), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}

@@ -1,0 +1,449 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// listen makes an endpoint of the fixture's account.
+func (f *fixture) listen(t *testing.T, change func(*webhook.Endpoint)) webhook.Endpoint {
+	t.Helper()
+	e := webhook.NewEndpoint()
+	e.AccountID, e.URL = f.account, "https://hooks.example.com/"
+	if change != nil {
+		change(&e)
+	}
+	one := f.write(func(tx *txn) error {
+		e.ID, e.Version = f.config.IDs.Next(), 1
+		return webhookEndpointNoun().write(t.Context(), tx, &e, true)
+	})
+	f.writer.commitGroup([]*work{one})
+	check(t, <-one.answered)
+	return e
+}
+
+func (f *fixture) settle(call uuid.UUID, elapsed time.Duration, out *outcome) *work {
+	return f.command(admission.Settle{ID: call, Ending: admission.Ending{
+		Elapsed: elapsed, EndedMicros: noon.UnixMicro(), SIPStatus: 200, Cause: "normal_clearing",
+	}}, out)
+}
+
+// change is a write of the profile by its collection's rules.
+func (f *fixture) change(t *testing.T, change func(*profile.Profile)) {
+	t.Helper()
+	one := f.write(func(tx *txn) error {
+		p := f.profile
+		change(&p)
+		p.Version++
+		f.profile = p
+		return profileNoun().save(t.Context(), tx, &p, false)
+	})
+	f.writer.commitGroup([]*work{one})
+	check(t, <-one.answered)
+}
+
+// event is an event as it is stored.
+type event struct {
+	Type       string
+	Connection id.ID
+	Payload    map[string]any
+}
+
+// events reads all events in the order in which they were written.
+func (s *Store) events(t *testing.T) []event {
+	t.Helper()
+	all := []event{}
+	rows, err := s.db.read.Query("SELECT type, connection_id, payload FROM webhook_events ORDER BY rowid")
+	check(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var e event
+		var text []byte
+		check(t, rows.Scan(&e.Type, &e.Connection, &text))
+		check(t, json.Unmarshal(text, &e.Payload))
+		all = append(all, e)
+	}
+	check(t, rows.Err())
+	return all
+}
+
+func (s *Store) eventTypes(t *testing.T) []string {
+	t.Helper()
+	types := []string{}
+	for _, e := range s.events(t) {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+// TestCallsAreToldOf runs calls of every end and reads what is told of them.
+func TestCallsAreToldOf(t *testing.T) {
+	f := newFixture(t)
+	f.listen(t, nil)
+	f.listen(t, func(e *webhook.Endpoint) { e.ConnectionID, e.Events = f.phone, []string{webhook.CallEnded} })
+	told := 0
+	f.Store.config.Published = func() { told++ }
+	var reserved, settled, refused, emergency outcome
+	first, abroad, help := f.reserve(&reserved), f.reserve(&refused), f.reserve(&emergency)
+	toFrance, to112 := abroad.command.(admission.Reserve), help.command.(admission.Reserve)
+	toFrance.Call.To, to112.Call.To = "+33142685300", "112"
+	abroad.command, help.command = toFrance, to112
+	call := first.command.(admission.Reserve).Call.ID
+	f.writer.commitGroup([]*work{first, abroad, help})
+	f.writer.commitGroup([]*work{f.settle(call, 58*time.Second, &settled)})
+	if refused.result.Decision.Allow || !emergency.result.Decision.Allow || settled.err != nil {
+		t.Fatalf("the calls: %+v %+v %+v", refused, emergency, settled)
+	}
+	if told != 2 {
+		t.Errorf("told to deliver %d times, want once for each group", told)
+	}
+	got := f.events(t)
+	if diff := cmp.Diff([]string{webhook.CallEmergency, webhook.CallRefused, webhook.CallEnded}, f.eventTypes(t)); diff != "" {
+		t.Fatalf("events (-want +got):\n%s", diff)
+	}
+	for i, want := range []map[string]any{
+		{"to": "112", "emergency": true, "call_session_id": to112.Call.ID.String()},
+		{"to": "+33142685300", "reason": "destination_not_whitelisted", "sip_hangup_cause": "403"},
+		{"total_cost": "1.00", "billed_duration_secs": 60.0, "call_duration_secs": 58.0, "hangup_cause": "normal_clearing", "outcome": "answered", "call_leg_id": call.String()},
+	} {
+		for name, value := range want {
+			if got[i].Payload[name] != value {
+				t.Errorf("%s: %s is %v, want %v", got[i].Type, name, got[i].Payload[name], value)
+			}
+		}
+		if got[i].Connection != f.phone {
+			t.Errorf("%s: connection %s, want %s", got[i].Type, got[i].Connection, f.phone)
+		}
+	}
+	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10})
+	if err != nil || page.Total != 4 { // the second endpoint wants call.ended alone
+		t.Errorf("%d deliveries, %v; want 4", page.Total, err)
+	}
+}
+
+func TestNobodyListensNothingIsWritten(t *testing.T) {
+	f := newFixture(t)
+	f.listen(t, func(e *webhook.Endpoint) { e.Enabled = false })
+	f.listen(t, func(e *webhook.Endpoint) { e.Events = []string{webhook.ConfigurationChanged} })
+	f.listen(t, func(e *webhook.Endpoint) {
+		// Of another account, which may not hear of this one.
+		one := f.write(func(tx *txn) error {
+			other, err := f.makeAccount(t.Context(), tx, store.Account{Name: "other", Active: true})
+			e.AccountID = other.ID
+			return err
+		})
+		f.writer.commitGroup([]*work{one})
+		check(t, <-one.answered)
+	})
+	var reserved, settled outcome
+	first := f.reserve(&reserved)
+	f.writer.commitGroup([]*work{first, f.settle(first.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
+	if types := f.eventTypes(t); len(types) != 0 {
+		t.Errorf("events %v, want none", types)
+	}
+}
+
+// TestSpendIsToldOnce spends a limit of ten dollars, a dollar a call, and starts
+// again from the database in between.
+func TestSpendIsToldOnce(t *testing.T) {
+	f := newFixture(t)
+	f.listen(t, func(e *webhook.Endpoint) {
+		e.Events = []string{webhook.ProfileSpendThreshold, webhook.ProfileSpendLimitReached}
+	})
+	f.change(t, func(p *profile.Profile) {
+		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Dollar), true, profile.EndCalls
+	})
+	for range 12 {
+		var reserved, settled outcome
+		one := f.reserve(&reserved)
+		f.writer.commitGroup([]*work{one})
+		if reserved.result.Decision.Allow {
+			f.writer.commitGroup([]*work{f.settle(one.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
+		}
+		f.writer.state = nil // what is known now must come from the database
+		check(t, f.writer.ready())
+	}
+	var got []string
+	for _, e := range f.events(t) {
+		got = append(got, fmt.Sprint(e.Type, " ", e.Payload["threshold_percent"], " ", e.Payload["spent"], " ", e.Payload["forecast"]))
+	}
+	// It is noon, so half of it is all of it by midnight, which is the next day.
+	want := []string{
+		"profile.spend_threshold 50 5.00 At this pace it is not reached today.",
+		"profile.spend_threshold 80 8.00 At this pace reached at 15:00 UTC.",
+		"profile.spend_threshold 95 10.00 At this pace reached at 12:00 UTC.",
+		"profile.spend_limit_reached 100 10.00 ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// TestConfigurationIsToldOf changes one of everything.
+func TestConfigurationIsToldOf(t *testing.T) {
+	f := newFixture(t)
+	f.listen(t, func(e *webhook.Endpoint) { e.Events = []string{webhook.ConfigurationChanged} })
+	refusal := errors.New("changed my mind")
+	f.change(t, func(p *profile.Profile) { p.Name = "other" })
+	failing := f.write(func(tx *txn) error {
+		p := f.profile
+		if err := profileNoun().save(t.Context(), tx, &p, false); err != nil {
+			return err
+		}
+		return refusal
+	})
+	f.writer.commitGroup([]*work{failing})
+	if err := <-failing.answered; !errors.Is(err, refusal) {
+		t.Fatal(err)
+	}
+	all := f.events(t)
+	if len(all) != 1 {
+		t.Fatalf("%d events, want the one of the change that was made: %v", len(all), all)
+	}
+	want := map[string]any{"resource_type": "outbound_voice_profile", "resource_id": f.profile.ID.String(), "action": "updated", "version": float64(f.profile.Version)}
+	if diff := cmp.Diff(want, all[0].Payload); diff != "" {
+		t.Errorf("payload (-want +got):\n%s", diff)
+	}
+}
+
+// TestConnectionsOwnWebhook has an address in a connection and no endpoint beside it.
+func TestConnectionsOwnWebhook(t *testing.T) {
+	f := newFixture(t)
+	setURL := func(url *string) {
+		one := f.write(func(tx *txn) error {
+			c, err := credentialConnectionNoun().get(t.Context(), tx, f.account, f.phone)
+			if err != nil {
+				return err
+			}
+			c.WebhookEventURL, c.WebhookTimeoutSecs = url, new(int32(3))
+			c.Version++
+			return credentialConnectionNoun().save(t.Context(), tx, &c, false)
+		})
+		f.writer.commitGroup([]*work{one})
+		check(t, <-one.answered)
+	}
+	var reserved, settled, again outcome
+	setURL(new("https://pbx.example.com/hook"))
+	one := f.reserve(&reserved)
+	f.writer.commitGroup([]*work{one, f.settle(one.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
+	f.writer.stale, f.writer.state = true, nil // it must be found by reading the database too
+	check(t, f.writer.ready())
+	e := f.live.Snapshot().Webhook(f.phone)
+	if e == nil || e.URL != "https://pbx.example.com/hook" || e.TimeoutSecs != 3 || e.AccountID != f.account {
+		t.Fatalf("the endpoint of the connection is %+v", e)
+	}
+	if diff := cmp.Diff([]string{webhook.CallEnded}, f.eventTypes(t)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10, Filters: []store.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
+	if err != nil || page.Total != 1 {
+		t.Errorf("%d deliveries to the connection, %v", page.Total, err)
+	}
+	setURL(nil)
+	f.writer.commitGroup([]*work{f.reserve(&again)})
+	if n := len(f.events(t)); n != 1 || f.live.Snapshot().Webhook(f.phone) != nil {
+		t.Errorf("%d events after the address was taken away, want 1", n)
+	}
+}
+
+// serveWriter answers the queue of the fixture until the returned function is called.
+func (f *fixture) serveWriter() (stop func()) {
+	ended := make(chan struct{})
+	quit := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case one := <-f.queue:
+				f.writer.commitGroup([]*work{one})
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
+}
+
+func TestFullQueueRefusesAndCounts(t *testing.T) {
+	f := newFixture(t)
+	defer f.serveWriter()()
+	ctx := context.Background()
+	for range 2 {
+		e := webhook.NewEndpoint()
+		e.URL, e.Events = "https://hooks.example.com/", []string{webhook.CallEnded}
+		_, err := f.WebhookEndpoints().Create(ctx, f.account, e)
+		check(t, err)
+	}
+	check(t, f.Store.write(ctx, func(tx *txn) error { return tx.count(ctx, f.account, store.MaxWebhookQueue-1, 0) }))
+	publish := func() []uuid.UUID {
+		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
+			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: noon, Payload: []byte(`{}`)}, nil
+		})
+		check(t, err)
+		made, err := f.Webhooks().Publish(ctx, noon, e)
+		check(t, err)
+		return made
+	}
+	first, second := publish(), publish()
+	if len(first) != 1 || len(second) != 0 {
+		t.Errorf("with room for one, two events to two endpoints made %d and %d deliveries", len(first), len(second))
+	}
+	want := store.WebhookQueue{Pending: store.MaxWebhookQueue, Refused: 3}
+	if got, err := f.Webhooks().Queue(ctx, f.account); err != nil || got != want {
+		t.Errorf("queue %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := f.Webhooks().Replay(ctx, noon, f.account, first[0]); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("replay into a full queue: %v", err)
+	}
+	claimed, _, err := f.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 1, PerEndpoint: 1})
+	check(t, err)
+	check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: first[0], Claim: claimed[0].Claim, Number: 1, StartedAt: noon, State: webhook.Delivered}))
+	if _, err := f.Webhooks().Replay(ctx, noon, f.account, first[0]); err != nil {
+		t.Errorf("replay with room: %v", err)
+	}
+	if got, err := f.Webhooks().Queue(ctx, f.account); err != nil || got != want {
+		t.Errorf("queue %+v, %v; want %+v", got, err, want)
+	}
+}
+
+// TestSweep has deliveries of a deleted endpoint, old ones and young ones.
+func TestSweep(t *testing.T) {
+	f := newFixture(t)
+	defer f.serveWriter()()
+	ctx := context.Background()
+	make := func() webhook.Endpoint {
+		e := webhook.NewEndpoint()
+		e.URL, e.Events = "https://hooks.example.com/", []string{webhook.CallEnded}
+		e, err := f.WebhookEndpoints().Create(ctx, f.account, e)
+		check(t, err)
+		return e
+	}
+	publish := func(at time.Time) {
+		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
+			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: at, Payload: []byte(`{}`)}, nil
+		})
+		check(t, err)
+		_, err = f.Webhooks().Publish(ctx, at, e)
+		check(t, err)
+	}
+	kept, gone := make(), make()
+	old, young := noon.Add(-deliveryRetention-time.Second), noon.Add(-deliveryRetention+time.Second)
+	const each = sweepSize + 50 // more than one transaction deletes
+	for range each {
+		publish(old)
+	}
+	for range 10 {
+		publish(young)
+	}
+	claimed, _, err := f.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 40, PerEndpoint: 20})
+	check(t, err)
+	for _, d := range claimed {
+		check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: 1, StartedAt: noon, State: webhook.Dead}))
+	}
+	_, err = f.WebhookEndpoints().Delete(ctx, f.account, gone.ID)
+	check(t, err)
+	if !f.unswept.Load() {
+		t.Error("nobody knows that there is something to sweep")
+	}
+	check(t, f.sweepWebhooks(ctx))
+	counts := map[string]int{}
+	for _, table := range []string{"webhook_deliveries", "webhook_attempts", "webhook_events"} {
+		var n int
+		check(t, f.db.read.QueryRow("SELECT COUNT(*) FROM "+table).Scan(&n))
+		counts[table] = n
+	}
+	if diff := cmp.Diff(map[string]int{"webhook_deliveries": 10, "webhook_attempts": 0, "webhook_events": 10}, counts); diff != "" {
+		t.Errorf("rows left (-want +got):\n%s", diff)
+	}
+	if q, err := f.Webhooks().Queue(ctx, f.account); err != nil || q.Pending != 10 {
+		t.Errorf("queue %+v, %v; want the 10 young ones", q, err)
+	}
+	page, err := f.Webhooks().Deliveries(ctx, f.account, store.Query{Size: 100, Sort: []store.Order{{Field: "created_at"}}})
+	check(t, err)
+	for _, d := range page.Items {
+		if d.EndpointID != kept.ID || !d.CreatedAt.Equal(young) {
+			t.Errorf("left is %+v", d)
+		}
+	}
+}
+
+// The statements of claiming must jump through the index, however long queues are.
+func TestClaimPlans(t *testing.T) {
+	f := newFixture(t)
+	for _, text := range []string{
+		"SELECT MIN(endpoint_id) FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id > 5",
+		"SELECT MIN(ready_at) FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id = 5 AND ready_at > 7",
+		"SELECT COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND leased = 1 AND endpoint_id = 5 AND ready_at > 7",
+		"SELECT id, claim, ready_at FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id = 5 AND ready_at <= 7 ORDER BY ready_at LIMIT 4",
+		"SELECT id FROM webhook_deliveries WHERE endpoint_id = 5 AND created_at < 7 ORDER BY created_at, id LIMIT 200",
+		"SELECT id FROM webhook_deliveries WHERE account_id = 5 ORDER BY created_at DESC, id DESC LIMIT 20",
+	} {
+		var plan []string
+		rows, err := f.db.read.Query("EXPLAIN QUERY PLAN " + text)
+		check(t, err)
+		for rows.Next() {
+			var a, b, c int
+			var detail string
+			check(t, rows.Scan(&a, &b, &c, &detail))
+			plan = append(plan, detail)
+		}
+		check(t, rows.Err())
+		if joined := strings.Join(plan, "; "); !strings.Contains(joined, "SEARCH") || strings.Contains(joined, "TEMP B-TREE FOR ORDER BY") {
+			t.Errorf("%s\nis not answered by an index alone: %v", text, plan)
+		}
+	}
+}
+
+// Every kind of write is told of under the record type that the API gives it.
+func TestRecordTypesOfChanges(t *testing.T) {
+	f := newFixture(t)
+	defer f.serveWriter()()
+	ctx := context.Background()
+	e := webhook.NewEndpoint()
+	e.URL = "https://hooks.example.com/"
+	_, err := f.WebhookEndpoints().Create(ctx, f.account, e)
+	check(t, err)
+	_, err = f.BillingGroups().Create(ctx, f.account, store.BillingGroup{Name: "group"})
+	check(t, err)
+	pbx := connection.NewIPConnection()
+	pbx, err = f.IPConnections().Create(ctx, f.account, pbx)
+	check(t, err)
+	_, err = f.IPConnections().Delete(ctx, f.account, pbx.ID)
+	check(t, err)
+	deck, err := f.ImportDeck(ctx, f.account, "deck", nil)
+	check(t, err)
+	_, err = f.ActivateDeck(ctx, f.account, deck.ID)
+	check(t, err)
+	_, err = f.UpdateAccount(ctx, f.account, func(a store.Account) (store.Account, error) { a.DefaultDeck = 0; return a, nil })
+	check(t, err)
+	_, err = f.DeleteDeck(ctx, f.account, deck.ID)
+	check(t, err)
+	got := map[string][]string{}
+	for _, e := range f.events(t) {
+		kind := e.Payload["resource_type"].(string)
+		got[kind] = append(got[kind], e.Payload["action"].(string))
+	}
+	want := map[string][]string{
+		"webhook_endpoint": {"created"}, "billing_group": {"created"}, "ip_connection": {"created", "deleted"},
+		"rate_deck": {"created", "activated", "deleted"}, "account": {"updated"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}

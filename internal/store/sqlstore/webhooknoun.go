@@ -1,0 +1,99 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// WebhookEndpoints implements store.Store.
+func (s *Store) WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID] {
+	return &collection[webhook.Endpoint, id.ID]{s, webhookEndpointNoun()}
+}
+
+// webhookEndpointNoun describes the endpoints that have a resource of their own.
+// Those of connections are in the connections.
+func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
+	type T = webhook.Endpoint
+	head := func(e *T) head[id.ID] {
+		return head[id.ID]{&e.ID, &e.AccountID, &e.Version, &e.CreatedAt, &e.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "webhook endpoint", table: "webhook_endpoints",
+		head: head, keyValue: idValue, assign: assignID(head),
+		fields: withTimes(map[string]field{
+			"id":            {column: "id", kind: kindID},
+			"connection_id": {column: "connection_id", kind: kindID},
+			"enabled":       {column: "enabled", kind: kindBool},
+			"url":           {column: "url"},
+		}),
+		columns: []column[T]{
+			{"connection_id", func(e *T) any { return int64(e.ConnectionID) }},
+			{"enabled", func(e *T) any { return e.Enabled }},
+			{"url", func(e *T) any { return e.URL }},
+		},
+		check: checkWebhookEndpoint,
+		put:   func(e *T) []policy.Change { return []policy.Change{{PutWebhook: e}} },
+		drop: func(_ context.Context, _ *txn, e *T) ([]policy.Change, error) {
+			return []policy.Change{{DropWebhook: e.ID}}, nil
+		},
+	}
+}
+
+// checkWebhookEndpoint wants the connection to exist, and the account to have no
+// more endpoints than it may.
+func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) error {
+	var others int
+	err := tx.QueryRowContext(ctx, bind("SELECT COUNT(*) FROM webhook_endpoints WHERE account_id = $1 AND id <> $2"),
+		int64(e.AccountID), int64(e.ID)).Scan(&others)
+	if err != nil {
+		return err
+	}
+	if others >= store.MaxWebhookEndpoints {
+		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d webhook endpoints", store.MaxWebhookEndpoints)}
+	}
+	if e.ConnectionID == 0 {
+		return nil
+	}
+	if c := tx.snapshot.Connection(e.ConnectionID); c == nil || c.Account != e.AccountID {
+		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: e.ConnectionID.String()}
+	}
+	return nil
+}
+
+// dropWebhooksOf deletes the endpoints of a connection with it.
+func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (changes []policy.Change, err error) {
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		var endpoint id.ID
+		err := rows.Scan(&endpoint)
+		changes = append(changes, policy.Change{DropWebhook: endpoint})
+		return err
+	}, "SELECT id FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2", int64(account), int64(connection))
+	if err != nil {
+		return nil, err
+	}
+	return changes, tx.exec(ctx, "DELETE FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2", int64(account), int64(connection))
+}
+
+// announce tells of a change of an object. The record types of the API are the
+// names of the nouns, as in outbound_voice_profile.
+func (n *noun[T, K]) announce(ctx context.Context, tx *txn, object *T, action string) error {
+	h := n.head(object)
+	return tx.announce(ctx, webhook.Change{
+		Account: *h.account, ResourceType: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"),
+		ResourceID: fmt.Sprint(*h.key), Action: action, Version: *h.version,
+	})
+}
+
+// announceDeck tells of a change of a rate deck.
+func (t *txn) announceDeck(ctx context.Context, d *store.RateDeck, action string) error {
+	return t.announce(ctx, webhook.Change{
+		Account: d.AccountID, ResourceType: "rate_deck", ResourceID: d.ID.String(), Action: action, Version: d.Version,
+	})
+}

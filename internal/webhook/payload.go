@@ -1,0 +1,222 @@
+package webhook
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// callPayload begins the payload of every event of a call. What Telnyx's
+// call.hangup and call.cost have a field for has its name and form; the rest is
+// named as in Tollgate's own detail records. Source: Telnyx v2, CallHangup and
+// CallCost.
+type callPayload struct {
+	CallSessionID     uuid.UUID    `json:"call_session_id"`
+	CallLegID         uuid.UUID    `json:"call_leg_id"`
+	ConnectionID      id.ID        `json:"connection_id"`
+	From              string       `json:"from"`
+	To                string       `json:"to"`
+	StartTime         string       `json:"start_time"`
+	CLI               *e164.Number `json:"cli"`
+	CLD               *e164.Number `json:"cld"`
+	CountryCode       *string      `json:"country_code"`
+	OutboundProfileID id.ID        `json:"outbound_profile_id"`
+	DecisionID        uuid.UUID    `json:"decision_id"`
+	SIPCallID         string       `json:"sip_call_id"`
+	Emergency         bool         `json:"emergency"`
+}
+
+type refusedPayload struct {
+	callPayload
+	State           string `json:"state"`
+	Reason          string `json:"reason"` // the word of the detail record
+	HangupCause     string `json:"hangup_cause"`
+	HangupSource    string `json:"hangup_source"`
+	SIPHangupCause  string `json:"sip_hangup_cause"`
+	SIPHangupPhrase string `json:"sip_hangup_phrase"` // names the limit, and ends in the code
+}
+
+type endedPayload struct {
+	callPayload
+	State           string  `json:"state"`
+	Outcome         string  `json:"outcome"`
+	AnswerTime      *string `json:"answer_time"`
+	EndTime         string  `json:"end_time"`
+	HangupCause     string  `json:"hangup_cause"`
+	HangupSource    string  `json:"hangup_source"`
+	SIPHangupCause  *string `json:"sip_hangup_cause"`
+	SIPHangupPhrase string  `json:"sip_hangup_phrase"`
+	GatewayID       id.ID   `json:"gateway_id"`
+
+	CallDurationSecs   int64        `json:"call_duration_secs"` // from answer to end, a part counting whole
+	BilledDurationSecs int64        `json:"billed_duration_secs"`
+	TotalCost          money.Amount `json:"total_cost"`
+	CostParts          []costPart   `json:"cost_parts"`
+	BillingGroupID     *uuid.UUID   `json:"billing_group_id"`
+	Status             string       `json:"status"`
+	OverrunSecs        int64        `json:"overrun_secs"` // reported, never charged
+	OverrunCost        money.Amount `json:"overrun_cost"`
+}
+
+type costPart struct {
+	CallPart           string       `json:"call_part"`
+	Rate               money.Amount `json:"rate"` // a minute
+	Cost               money.Amount `json:"cost"`
+	BilledDurationSecs int64        `json:"billed_duration_secs"`
+	Currency           string       `json:"currency"`
+}
+
+// CallEvent is the event of a call's record: call.refused or call.ended. A call
+// of nobody, whose caller was not recognised, has an event that does not validate.
+func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
+	e := Event{ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallEnded, OccurredAt: time.UnixMicro(r.EndedMicros).UTC()}
+	call := callPayload{
+		CallSessionID: r.ID, CallLegID: r.ID, ConnectionID: r.ConnectionID, From: r.From, To: r.To,
+		StartTime: microsText(r.StartedMicros), CLI: numberOrNull(r.Caller), CLD: numberOrNull(r.Callee),
+		OutboundProfileID: r.ProfileID, DecisionID: r.ID, SIPCallID: r.SIPCallID, Emergency: r.Emergency,
+	}
+	if r.Country != 0 {
+		call.CountryCode = new(r.Country.Alpha2())
+	}
+	if r.Outcome == record.OutcomeRefused {
+		e.Type = CallRefused
+		return e.with(refusedPayload{
+			callPayload: call, State: "hangup", Reason: r.Reason, HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(),
+			SIPHangupCause: strconv.Itoa(int(r.SIPStatus)), SIPHangupPhrase: r.SIPPhrase,
+		})
+	}
+	ended := endedPayload{
+		callPayload: call, State: "hangup", Outcome: r.Outcome.String(), EndTime: microsText(r.EndedMicros),
+		HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(), SIPHangupPhrase: r.SIPPhrase, GatewayID: r.GatewayID,
+		CallDurationSecs: (r.DurationMicros + 999_999) / 1_000_000, BilledDurationSecs: r.BilledSecs,
+		TotalCost: r.Cost, BillingGroupID: r.BillingGroup, Status: "success", OverrunSecs: r.OverrunSecs, OverrunCost: r.OverrunCost,
+		CostParts: []costPart{{"sip-trunking", r.Rate.PerMinute, r.Cost, r.BilledSecs, "USD"}},
+	}
+	if r.AnsweredMicros != 0 {
+		ended.AnswerTime = new(microsText(r.AnsweredMicros))
+	}
+	if r.SIPStatus != 0 {
+		ended.SIPHangupCause = new(strconv.Itoa(int(r.SIPStatus)))
+	}
+	return e.with(ended)
+}
+
+// Emergency is a call to an emergency number that was let through.
+type Emergency struct {
+	Call                         uuid.UUID
+	Account, Connection, Profile id.ID
+	SIPCallID, From, To          string
+	Caller                       e164.Number // 0 when it is no valid number
+	StartedMicros                int64
+}
+
+// Event is the event of an emergency call. Its end is told by call.ended.
+func (c *Emergency) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: c.Account, ConnectionID: c.Connection, Type: CallEmergency, OccurredAt: time.UnixMicro(c.StartedMicros).UTC()}
+	return e.with(callPayload{
+		CallSessionID: c.Call, CallLegID: c.Call, ConnectionID: c.Connection, From: c.From, To: c.To,
+		StartTime: microsText(c.StartedMicros), CLI: numberOrNull(c.Caller), OutboundProfileID: c.Profile,
+		DecisionID: c.Call, SIPCallID: c.SIPCallID, Emergency: true,
+	})
+}
+
+// Spend is what has become of a profile's daily limit.
+type Spend struct {
+	Account, Profile    id.ID
+	Day                 record.Day
+	Percent             int32 // 100 for the limit itself
+	Limit, Posted, Held money.Amount
+	AtMicros            int64
+	ForecastMicros      int64 // when the limit is reached at the day's pace; 0 for not on this day
+}
+
+type spendPayload struct {
+	OutboundProfileID id.ID        `json:"outbound_profile_id"`
+	Day               string       `json:"day"` // in UTC
+	ThresholdPercent  int32        `json:"threshold_percent"`
+	DailySpendLimit   money.Amount `json:"daily_spend_limit"`
+	Spent             money.Amount `json:"spent"` // posted and held
+	Posted            money.Amount `json:"posted"`
+	Held              money.Amount `json:"held"`
+	Currency          string       `json:"currency"`
+	ForecastAt        *string      `json:"forecast_at"`
+	Forecast          string       `json:"forecast"` // the same for people
+}
+
+// Event is profile.spend_threshold, or profile.spend_limit_reached at 100 percent.
+func (s *Spend) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: s.Account, Type: ProfileSpendThreshold, OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
+	p := spendPayload{
+		OutboundProfileID: s.Profile, Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
+		DailySpendLimit: s.Limit, Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
+		Forecast: "At this pace it is not reached today.",
+	}
+	switch {
+	case s.Percent >= 100:
+		e.Type, p.Forecast = ProfileSpendLimitReached, ""
+	case s.ForecastMicros != 0:
+		p.ForecastAt = new(microsText(s.ForecastMicros))
+		p.Forecast = "At this pace reached at " + time.UnixMicro(s.ForecastMicros).UTC().Format("15:04") + " UTC."
+	}
+	return e.with(p)
+}
+
+// The actions of a Change.
+const (
+	Created   = "created"
+	Updated   = "updated"
+	Deleted   = "deleted"
+	Activated = "activated" // of rate decks
+)
+
+// Change is a write of configuration.
+type Change struct {
+	Account      id.ID
+	ResourceType string // its record_type, as in outbound_voice_profile
+	ResourceID   string
+	Action       string
+	Version      int64 // of the resource after the change, or the last one of what was deleted
+	At           time.Time
+}
+
+type changePayload struct {
+	ResourceType string `json:"resource_type"`
+	ResourceID   string `json:"resource_id"`
+	Action       string `json:"action"`
+	Version      int64  `json:"version"`
+}
+
+// Event is configuration.changed. It tells what was changed and not to what: that
+// may be a password, and the API gives it to those who may read it.
+func (c *Change) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: c.Account, Type: ConfigurationChanged, OccurredAt: c.At.UTC()}
+	return e.with(changePayload{c.ResourceType, c.ResourceID, c.Action, c.Version})
+}
+
+// with gives an event its payload.
+func (e Event) with(payload any) (Event, error) {
+	text, err := json.Marshal(payload, jsontext.AllowInvalidUTF8(true)) // names from SIP are any bytes
+	if err != nil {
+		return Event{}, fmt.Errorf("write payload of %s: %w", e.Type, err)
+	}
+	e.Payload = text
+	return e, nil
+}
+
+func microsText(micros int64) string { return time.UnixMicro(micros).UTC().Format(wireTime) }
+
+func numberOrNull(n e164.Number) *e164.Number {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
