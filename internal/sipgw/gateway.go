@@ -130,16 +130,20 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.idle(limited)
 		cancel()
 	}
-	var left int64
-	for _, n := range g.each(func(sh *shard) {}) {
-		left += int64(n)
-	}
+	var left atomic.Int64
+	g.each(func(sh *shard) {
+		for s := range sh.calls {
+			if !s.over {
+				left.Add(1)
+			}
+		}
+	})
 	close(g.done)
 	g.work.Wait()
 	g.transport.stop()
 	g.resolver.work.Wait()
-	if left > 0 {
-		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, left)
+	if n := left.Load(); n > 0 {
+		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, n)
 	}
 	return nil
 }
@@ -194,17 +198,19 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 
 // dispatch hands a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost.
+// What may be an emergency call is not among them.
 func (g *Gateway) dispatch(data []byte, from peer) {
 	sh := g.shardOf(callIDOf(data))
 	limit := g.config.Limits.Queue
-	if isNewCall(data) {
+	spared := isNewCall(data) && !isShort(data)
+	if spared {
 		limit /= 2
 	}
 	if sh.offer(packet{data, from}, limit) {
 		return
 	}
 	g.count.shed.Add(1)
-	if !isNewCall(data) {
+	if !spared {
 		return
 	}
 	v := verdict{kind: verdictAnswer, status: 503, reason: "Service Unavailable TG5", headers: []string{

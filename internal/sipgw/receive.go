@@ -150,7 +150,7 @@ func (sh *shard) receiveInvite(m *message) {
 		// Provisional responses are passed on unreliably; 100rel is not offered.
 		tx.respond(420, "Bad Extension", "Unsupported: 100rel\r\n")
 		return
-	case len(sh.calls) >= g.config.Limits.CallsPerShard:
+	case len(sh.calls) >= g.config.Limits.CallsPerShard && len(dialledText(m.uri)) > maxShort:
 		g.count.shed.Add(1)
 		tx.refuse(admission.ReasonOverloaded, nil)
 		return
