@@ -212,6 +212,9 @@ func (sh *shard) receiveInDialog(m *message) {
 		return
 	}
 	l.remoteSeq = m.cseq
+	if m.peer.tcp && l.peer.tcp {
+		l.peer.conn = m.peer.conn // the peer may have connected anew
+	}
 	switch m.method {
 	case "BYE":
 		tx.respond(200, "OK", "")
