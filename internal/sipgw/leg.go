@@ -73,17 +73,22 @@ func (l *leg) other() *leg {
 // establish sets the remote target and the route set from the message that made
 // the dialog: Record-Route in order for the one called, in reverse for the caller.
 func (l *leg) establish(m *message) {
-	l.routes = nil
+	l.routes = routesOf(m)
+	l.allowsUpdate = m.lists("allow", "UPDATE")
+	l.retarget(m)
+}
+
+func routesOf(m *message) []string {
+	var routes []string
 	for _, value := range m.all("record-route") {
-		if address, ok := readAddress(value); ok && len(l.routes) < maxRoutes {
-			l.routes = append(l.routes, strings.Clone(address.uri))
+		if address, ok := readAddress(value); ok && len(routes) < maxRoutes {
+			routes = append(routes, strings.Clone(address.uri))
 		}
 	}
 	if !m.request {
-		slices.Reverse(l.routes)
+		slices.Reverse(routes)
 	}
-	l.allowsUpdate = m.lists("allow", "UPDATE")
-	l.retarget(m)
+	return routes
 }
 
 // maxRoutes bounds a route set. Calls cross a handful of proxies.
