@@ -26,7 +26,7 @@ test: deps ## run every test, with the race detector
 lint: ## formatting, golangci-lint, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these files"; exit 1; }
 	$(GO) mod tidy -diff
-	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities; needs the vulnerability database

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"time"
 )
 
@@ -48,7 +49,11 @@ func (c Config) Validate() error {
 		problems = append(problems, errors.New("data_dir: must name a folder"))
 	}
 	for _, listener := range []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}} {
-		if _, _, err := net.SplitHostPort(listener.address); err != nil {
+		_, port, err := net.SplitHostPort(listener.address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %q is not host:port: %w", listener.key, listener.address, err))
 		}
 	}

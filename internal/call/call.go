@@ -144,7 +144,7 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 	case Refused:
 		c.refused(e, now)
 	case Unreachable:
-		c.refused(Refused{Gateway: e.Gateway, Status: 408, Phrase: "Request Timeout"}, now)
+		c.refused(Refused{Gateway: e.Gateway, Status: 504, Phrase: "Server Time-out"}, now)
 	case RingTimeout:
 		c.ringTimeout(e, now)
 	case Cancelled:

@@ -249,7 +249,6 @@ func (a *attempt) answered(m *message) {
 	a.s.sh.timers.stop(&a.wait)
 	a.chosen = l.remoteTag
 	l.register(legKey{l.callID, ""})
-	a.s.sh.g.filter.learn(l.peer.addr.Addr())
 }
 
 // endFork acknowledges and hangs up on a dialog that nobody wants.

@@ -139,13 +139,14 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 	return c, true
 }
 
-// challenge asks for digest credentials, SHA-256 before MD5: the preferred one
-// goes first (RFC 8760 section 2.4).
+// challenge asks for digest credentials, MD5 before SHA-256. RFC 8760 section 2.4
+// wants the stronger one first, but phones that know MD5 alone give up at a first
+// challenge that they cannot meet, and a client that knows both may choose.
 func (sh *shard) challenge(tx *serverTx, stale bool) {
 	sh.g.count.challenges.Add(1)
 	nonce := sh.g.nonces.issue(sh.now)
 	extra := ""
-	for _, algorithm := range [...]string{"SHA-256", "MD5"} {
+	for _, algorithm := range [...]string{"MD5", "SHA-256"} {
 		extra += `Proxy-Authenticate: Digest realm="` + sh.g.config.Realm + `", nonce="` + nonce +
 			`", algorithm=` + algorithm + `, qop="auth"`
 		if stale {

@@ -116,6 +116,18 @@ func isNewCall(data []byte) bool {
 	return bytes.HasPrefix(data, []byte("INVITE ")) && !bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))
 }
 
+// maxShort is the longest dialled text that may be an emergency number with what
+// is dialled before it.
+const maxShort = 7
+
+// isShort says whether what a request dials is as short as an emergency number.
+func isShort(request []byte) bool {
+	line, _, _ := bytes.Cut(request, []byte("\r\n"))
+	_, rest, _ := bytes.Cut(line, []byte(":"))
+	user, _, found := bytes.Cut(rest, []byte("@"))
+	return found && len(user) <= maxShort
+}
+
 // headerOf finds the value of a header field by its long or its compact name,
 // unless it is folded right after the colon.
 func headerOf(data []byte, long string, short byte) []byte {

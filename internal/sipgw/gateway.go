@@ -59,9 +59,13 @@ type Gateway struct {
 	host       string
 	retryAfter string
 
+	started  atomic.Bool
 	stopping atomic.Bool
-	ended    chan struct{} // has a token when a call was forgotten
-	done     chan struct{}
+	stopOnce sync.Once
+	stopErr  error
+	ended    chan struct{}  // has a token when a call was forgotten
+	done     chan struct{}  // closed to end the shards
+	stopped  chan struct{}  // closed when they have ended
 	work     sync.WaitGroup // shards and teardown
 }
 
@@ -72,7 +76,7 @@ func New(config Config) *Gateway {
 		config: config, log: config.Logger, parser: sip.NewParser(), nonces: newNonces(),
 		seed: maphash.MakeSeed(), mark: "tg" + rand.Text()[:8] + ".", decoy: rand.Text(),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
-		ended:      make(chan struct{}, 1), done: make(chan struct{}),
+		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	g.filter = newFilter(config.Live, config.Clock, config.Limits)
 	running, cancel := context.WithCancel(context.Background())
@@ -108,6 +112,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 		g.work.Go(func() { sh.run(g.done) })
 	}
 	g.transport.start()
+	g.started.Store(true)
 	return nil
 }
 
@@ -117,8 +122,18 @@ func (g *Gateway) Addr() string { return g.transport.addr().String() }
 // Stop refuses new calls and waits for the running ones until ctx ends. Then it
 // hangs up on those that are left and settles them, within Timers.EndLimit. It
 // returns when every goroutine has ended, with an error when calls were left that
-// the ledger has not settled.
+// the ledger has not settled. It may be called more than once, and does nothing to
+// a gateway that was not started.
 func (g *Gateway) Stop(ctx context.Context) error {
+	g.stopOnce.Do(func() {
+		if g.started.Load() {
+			g.stopErr = g.stop(ctx)
+		}
+	})
+	return g.stopErr
+}
+
+func (g *Gateway) stop(ctx context.Context) error {
 	g.stopping.Store(true)
 	if !g.idle(ctx) {
 		g.each(func(sh *shard) {
@@ -130,14 +145,19 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.idle(limited)
 		cancel()
 	}
-	var left int64
-	for _, n := range g.each(func(sh *shard) {}) {
-		left += int64(n)
-	}
+	left := 0
+	g.each(func(sh *shard) {
+		for s := range sh.calls {
+			if !s.over {
+				left++
+			}
+		}
+	})
 	close(g.done)
 	g.work.Wait()
 	g.transport.stop()
 	g.resolver.work.Wait()
+	close(g.stopped)
 	if left > 0 {
 		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, left)
 	}
@@ -149,11 +169,7 @@ var errUnsettled = errors.New("calls were left that the ledger has not settled")
 // idle waits until no call is left, and says whether that came before the end of ctx.
 func (g *Gateway) idle(ctx context.Context) bool {
 	for {
-		total := 0
-		for _, n := range g.each(func(*shard) {}) {
-			total += n
-		}
-		if total == 0 {
+		if g.each(func(*shard) {}) == 0 {
 			return true
 		}
 		select {
@@ -164,21 +180,26 @@ func (g *Gateway) idle(ctx context.Context) bool {
 	}
 }
 
-// each runs f on every shard's goroutine, waits for all, and returns how many calls
-// each has.
-func (g *Gateway) each(f func(*shard)) []int {
-	counts := make([]int, len(g.shards))
-	var waiting sync.WaitGroup
-	for i, sh := range g.shards {
-		waiting.Add(1)
-		sh.post(func() {
-			defer waiting.Done()
-			f(sh)
-			counts[i] = len(sh.calls)
-		})
+// each runs f on every shard's goroutine, one shard after the other, and returns
+// how many calls they have. Once the gateway has stopped it does nothing.
+func (g *Gateway) each(f func(*shard)) (calls int) {
+	if !g.started.Load() {
+		return 0
 	}
-	waiting.Wait()
-	return counts
+	counts := make(chan int, 1)
+	for _, sh := range g.shards {
+		sh.post(func() {
+			defer func() { counts <- len(sh.calls) }()
+			f(sh)
+		})
+		select {
+		case n := <-counts:
+			calls += n
+		case <-g.stopped:
+			return calls
+		}
+	}
+	return calls
 }
 
 // finished notes that a call was forgotten.
@@ -194,17 +215,19 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 
 // dispatch hands a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost.
+// What may be an emergency call is not among them.
 func (g *Gateway) dispatch(data []byte, from peer) {
 	sh := g.shardOf(callIDOf(data))
 	limit := g.config.Limits.Queue
-	if isNewCall(data) {
+	spared := isNewCall(data) && !isShort(data)
+	if spared {
 		limit /= 2
 	}
 	if sh.offer(packet{data, from}, limit) {
 		return
 	}
 	g.count.shed.Add(1)
-	if !isNewCall(data) {
+	if !spared {
 		return
 	}
 	v := verdict{kind: verdictAnswer, status: 503, reason: "Service Unavailable TG5", headers: []string{

@@ -14,6 +14,7 @@ import (
 
 // TestTheGrantEndsTheCall: a cent a second and three cents of budget.
 func TestTheGrantEndsTheCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{profile: func(p *profile.Profile) {
 		p.DailySpendLimitEnabled, p.DailySpendLimit = true, new(money.MustParse("0.03"))
 		p.SpendLimitAction = profile.EndCalls
@@ -34,6 +35,7 @@ func TestTheGrantEndsTheCall(t *testing.T) {
 // TestARaisedLimitKeepsTheCall: the money comes between a refused renewal and the
 // end of the grant.
 func TestARaisedLimitKeepsTheCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{profile: func(p *profile.Profile) {
 		p.DailySpendLimitEnabled, p.DailySpendLimit = true, new(money.MustParse("0.03"))
 		p.SpendLimitAction = profile.EndCalls
@@ -58,6 +60,7 @@ func TestARaisedLimitKeepsTheCall(t *testing.T) {
 }
 
 func TestTheStoreHangsAndTheCallEndsAllTheSame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{profile: func(p *profile.Profile) {
 		p.DailySpendLimitEnabled, p.DailySpendLimit = true, new(money.MustParse("0.02"))
 		p.SpendLimitAction = profile.EndCalls

@@ -73,18 +73,22 @@ func (l *leg) other() *leg {
 // establish sets the remote target and the route set from the message that made
 // the dialog: Record-Route in order for the one called, in reverse for the caller.
 func (l *leg) establish(m *message) {
+	l.routes = routesOf(m)
+	l.allowsUpdate = m.lists("allow", "UPDATE")
 	l.retarget(m)
-	l.routes = nil
+}
+
+func routesOf(m *message) []string {
+	var routes []string
 	for _, value := range m.all("record-route") {
-		if address, ok := readAddress(value); ok && len(l.routes) < maxRoutes {
-			l.routes = append(l.routes, strings.Clone(address.uri))
+		if address, ok := readAddress(value); ok && len(routes) < maxRoutes {
+			routes = append(routes, strings.Clone(address.uri))
 		}
 	}
 	if !m.request {
-		slices.Reverse(l.routes)
+		slices.Reverse(routes)
 	}
-	l.allowsUpdate = m.lists("allow", "UPDATE")
-	l.aim(m.peer)
+	return routes
 }
 
 // maxRoutes bounds a route set. Calls cross a handful of proxies.
@@ -94,6 +98,11 @@ const maxRoutes = 16
 func (l *leg) retarget(m *message) {
 	if uri := m.contact(); uri != "" && len(uri) <= MaxRequestURIBytes {
 		l.target = strings.Clone(uri)
+	}
+	l.aim(m.peer)
+	if l.side == record.SideCallee {
+		// What the carrier's other machines send within the call must pass the filter.
+		l.s.sh.g.filter.learn(l.peer.addr.Addr())
 	}
 }
 
@@ -126,10 +135,10 @@ func (l *leg) aim(source peer) {
 	transport, _ := parts.UriParams.Get("transport")
 	tcp := strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
 	addr := netip.AddrPortFrom(host, port)
-	if tcp && source.tcp && host == source.addr.Addr() {
-		return // the connection in use is reused (RFC 5923)
-	}
 	l.peer = peer{tcp: tcp, addr: addr}
+	if tcp && source.tcp && host == source.addr.Addr() {
+		l.peer.conn = source.conn // the connection in use is reused while it lasts (RFC 5923)
+	}
 }
 
 // routable says whether an address is one of the public internet's.

@@ -150,7 +150,7 @@ func (sh *shard) receiveInvite(m *message) {
 		// Provisional responses are passed on unreliably; 100rel is not offered.
 		tx.respond(420, "Bad Extension", "Unsupported: 100rel\r\n")
 		return
-	case len(sh.calls) >= g.config.Limits.CallsPerShard:
+	case len(sh.calls) >= g.config.Limits.CallsPerShard && len(dialledText(m.uri)) > maxShort:
 		g.count.shed.Add(1)
 		tx.refuse(admission.ReasonOverloaded, nil)
 		return
@@ -212,6 +212,9 @@ func (sh *shard) receiveInDialog(m *message) {
 		return
 	}
 	l.remoteSeq = m.cseq
+	if m.peer.tcp && l.peer.tcp {
+		l.peer.conn = m.peer.conn // the peer may have connected anew
+	}
 	switch m.method {
 	case "BYE":
 		tx.respond(200, "OK", "")

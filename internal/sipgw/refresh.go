@@ -86,13 +86,17 @@ func (r *refresh) accept(l *leg, m *message) string {
 		r.interval = max(min(wanted, r.interval), timing.MinSE, min(readSeconds(m.get("min-se")), longestSession))
 	}
 	// A peer that knows session timers refreshes, unless it asks us to.
-	r.mine = !m.lists("supported", "timer") || refresher(m.get("session-expires")) == "uas"
+	r.probe = !m.lists("supported", "timer")
+	r.mine = r.probe || refresher(m.get("session-expires")) == "uas"
 	r.arm(l)
 	return r.serveLine()
 }
 
 // serveLine is Session-Expires in a 2xx of ours.
 func (r *refresh) serveLine() string {
+	if r.probe {
+		return ""
+	}
 	if r.mine {
 		return "Session-Expires: " + seconds(r.interval) + ";refresher=uas\r\n"
 	}
@@ -106,7 +110,6 @@ func (r *refresh) serve(l *leg, m *message) string {
 		r.arm(l)
 		return ""
 	}
-	r.probe = false
 	return r.accept(l, m)
 }
 

@@ -1,6 +1,9 @@
 package sipgw
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // serverState is where a server transaction is.
 type serverState uint8
@@ -46,7 +49,7 @@ func transactionKey(m *message, method string) string {
 	if len(m.via.branch) > len(magicCookie) && m.via.branch[:len(magicCookie)] == magicCookie {
 		return m.via.branch + " " + m.via.sentBy + " " + method
 	}
-	return m.callID + " " + m.fromTag + " " + m.get("cseq")[:len(m.get("cseq"))-len(m.method)] + method
+	return m.callID + " " + m.fromTag + " " + strconv.FormatUint(uint64(m.cseq), 10) + " " + method
 }
 
 // begin makes the server transaction of a request.

@@ -19,6 +19,7 @@ func TestTheCarrierIsAskedAndAnswers(t *testing.T) {
 		"by OPTIONS":   {"", "OPTIONS"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, wish{config: shortSessions})
 			pbx := w.pbx.invite("+12125550123", "")
 			invite := w.carriers[0].want("INVITE")
@@ -52,6 +53,7 @@ func TestTheCarrierIsAskedAndAnswers(t *testing.T) {
 }
 
 func TestALostCarrier(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{config: shortSessions})
 	pbx := w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].want("INVITE")
@@ -69,6 +71,7 @@ func TestALostCarrier(t *testing.T) {
 
 // TestTheDialogIsGone: a 481 to a refresh ends the call.
 func TestTheDialogIsGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{config: shortSessions})
 	pbx := w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].want("INVITE")
@@ -86,6 +89,7 @@ func TestTheDialogIsGone(t *testing.T) {
 }
 
 func TestTheCallerRefreshes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{config: shortSessions})
 	pbx := w.pbx.invite("+12125550123", "Supported: timer\r\nSession-Expires: 3\r\n")
 	invite := w.carriers[0].want("INVITE")
@@ -106,6 +110,7 @@ func TestTheCallerRefreshes(t *testing.T) {
 
 // TestTheCarrierWantsLongerIntervals: 422 is answered with what it asks for.
 func TestTheCarrierWantsLongerIntervals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, wish{})
 	pbx := w.pbx.invite("+12125550123", "")
 	first := w.carriers[0].want("INVITE")

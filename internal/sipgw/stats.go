@@ -2,7 +2,6 @@ package sipgw
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,13 +65,10 @@ type LiveCall struct {
 	Granted             time.Duration // how long it may last after its answer, as of now
 }
 
-// Live lists the calls, oldest first. The gateway must be started and not stopped.
+// Live lists the calls, oldest first.
 func (g *Gateway) Live() []LiveCall {
-	var mu sync.Mutex
 	var live []LiveCall
 	g.each(func(sh *shard) {
-		mu.Lock()
-		defer mu.Unlock()
 		for s := range sh.calls {
 			if !s.machine.Alive() {
 				continue

@@ -74,7 +74,7 @@ func newWorld(t *testing.T, want wish) *world {
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 		Timers: Timers{
 			T1: 100 * time.Millisecond, T2: 400 * time.Millisecond, T4: 200 * time.Millisecond,
-			GatewayWait: 2 * time.Second, EndLimit: 5 * time.Second,
+			GatewayWait: 2 * time.Second, EndLimit: time.Second,
 		},
 	}
 	if want.config != nil {
@@ -151,16 +151,6 @@ func (w *world) publish(want wish) {
 		changes = append(changes, policy.Change{PutGateway: &g})
 	}
 	snapshot, err := w.live.Snapshot().With(append(changes, want.change...)...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.live.Publish(snapshot)
-}
-
-// change puts one more change in force.
-func (w *world) change(c policy.Change) {
-	w.t.Helper()
-	snapshot, err := w.live.Snapshot().With(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}

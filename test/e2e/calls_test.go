@@ -25,10 +25,33 @@ func sum(t *testing.T, records []object, field string) *big.Rat {
 	return total
 }
 
+// settled waits until no call holds a lease. A BYE is answered before the ledger
+// has made the settlement durable, so the last calls of a run may still be up for
+// some milliseconds.
+func (s *server) settled() {
+	s.t.Helper()
+	eventually(s.t, "every call settled", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
+}
+
+// liveCalls counts the live calls for which a field is set; nil counts all.
+func (s *server) liveCalls(field any) int {
+	s.t.Helper()
+	_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
+	calls, _ := answer["data"].([]any)
+	n := 0
+	for _, c := range calls {
+		if field == nil || c.(object)[field.(string)] != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // wantSpend holds that what a profile has posted is the sum of its records, and
 // that nothing is held when no call is up.
 func (s *server) wantSpend(profile string) {
 	s.t.Helper()
+	s.settled()
 	usage := s.must(http.MethodGet, "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", nil)
 	posted, _ := new(big.Rat).SetString(usage["posted"].(string))
 	if charged := sum(s.t, s.records(), "cost"); posted.Cmp(charged) != 0 {
@@ -52,6 +75,7 @@ func TestCallsOfAPBXToACarrier(t *testing.T) {
 	profile := s.setUp(object{"daily_spend_limit": "100.00", "daily_spend_limit_enabled": true}, startCarrier(t))
 	const calls = 100
 	s.pbx("pbx.xml", "+12125550123", calls, 50, 300*time.Millisecond).wait(t)
+	s.settled()
 	records := s.records()
 	if got := count(records, "outcome"); len(records) != calls || got["answered"] != calls {
 		t.Errorf("%d records: %v, want %d answered", len(records), got, calls)
@@ -68,6 +92,7 @@ func TestCallsOverTCP(t *testing.T) {
 	s := serve(t, t.TempDir())
 	profile := s.setUp(nil, startCarrier(t))
 	s.pbx("pbx.xml", "+12125550123", 20, 20, 200*time.Millisecond, "-t", "t1").wait(t)
+	s.settled()
 	if records := s.records(); len(records) != 20 || count(records, "outcome")["answered"] != 20 {
 		t.Errorf("%d records: %v", len(records), count(records, "outcome"))
 	}
@@ -82,6 +107,7 @@ func TestTheBudgetEndsCalls(t *testing.T) {
 		"daily_spend_limit": "0.40", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
 	}, startCarrier(t))
 	s.pbx("pbx-held.xml", "+12125550123", calls, 20, 0).wait(t) // every call ends by Tollgate's BYE
+	s.settled()
 	records := s.records()
 	if got := count(records, "hangup_cause"); got["time_limit"] != calls {
 		t.Errorf("hangup causes %v, want %d time_limit", got, calls)
@@ -100,21 +126,12 @@ func TestKillAndRestart(t *testing.T) {
 		"daily_spend_limit": "50.00", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls", "concurrent_call_limit": 30,
 	}, startCarrier(t))
 	s.pbx("pbx.xml", "+12125550123", 10, 50, 100*time.Millisecond).wait(t)
+	s.settled()
 	before := sum(t, s.records(), "cost")
 
 	const held = 20
 	pbx := s.pbx("pbx-held.xml", "+12125550124", held, 50, 0)
-	eventually(t, "20 calls up", 10*time.Second, func() bool {
-		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
-		calls, _ := answer["data"].([]any)
-		up := 0
-		for _, c := range calls {
-			if c.(object)["answered_at"] != nil {
-				up++
-			}
-		}
-		return up == held
-	})
+	eventually(t, "20 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == held })
 	s.kill()
 
 	s = serve(t, folder, "--sip-addr", s.sip) // the same port: the BYE comes from where the call was
@@ -143,11 +160,7 @@ func TestTerminateEndsAndSettlesRunningCalls(t *testing.T) {
 	s := serve(t, folder, "--stop-limit", "1s")
 	profile := s.setUp(nil, startCarrier(t))
 	pbx := s.pbx("pbx-held.xml", "+12125550124", 10, 50, 0)
-	eventually(t, "10 calls up", 10*time.Second, func() bool {
-		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
-		calls, _ := answer["data"].([]any)
-		return len(calls) == 10
-	})
+	eventually(t, "10 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 10 })
 	if status := s.terminate(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
@@ -209,6 +222,7 @@ func TestTheCallCommand(t *testing.T) {
 			t.Errorf("%s: status %d, want %d and %q:\n%s", c.why, status, c.status, c.says, out)
 		}
 	}
+	s.settled()
 	if records := s.records(); len(records) != 3 {
 		t.Errorf("%d records, want 3: who was not recognised is nobody's call", len(records))
 	}

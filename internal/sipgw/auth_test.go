@@ -1,0 +1,188 @@
+package sipgw
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/icholy/digest"
+
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// credentialsFor answers a challenge with the algorithm given.
+func credentialsFor(t *testing.T, m *message, algorithm, user, password, uri string, count int) string {
+	t.Helper()
+	for i := range m.fields {
+		if m.fields[i].name != "proxy-authenticate" || !strings.Contains(m.fields[i].value, "algorithm="+algorithm+",") {
+			continue
+		}
+		challenge, err := digest.ParseChallenge(m.fields[i].value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: uri, Username: user, Password: password, Count: count})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Proxy-Authorization: " + c.String() + "\r\n"
+	}
+	t.Fatalf("no challenge with %s in %v", algorithm, m.fields)
+	return ""
+}
+
+// challenged makes the gateway challenge a stranger.
+func challenged(p *party, d *dialog) *message {
+	p.t.Helper()
+	p.request(d, "INVITE", "", offer)
+	m := p.want("407 INVITE")
+	p.request(d, "ACK", "", "")
+	return m
+}
+
+func TestDigest(t *testing.T) {
+	for _, algorithm := range []string{"MD5", "SHA-256"} {
+		t.Run(algorithm, func(t *testing.T) {
+			w := newWorld(t, wish{user: true})
+			phone := w.party(strangerAddress, false)
+			d := newDialog(phone, "+12125550123")
+			challenge := challenged(phone, d)
+			phone.request(d, "INVITE", credentialsFor(t, challenge, algorithm, "alice", "correct-horse", d.target, 1), offer)
+			invite := w.carriers[0].want("INVITE")
+			if invite.get("proxy-authorization") != "" {
+				t.Error("the carrier is shown the caller's credentials")
+			}
+			w.carriers[0].reply(invite, 200, "far", "", answerSDP)
+			w.carriers[0].want("ACK")
+			d.join(phone.want("200 INVITE"))
+			phone.request(d, "ACK", "", "")
+			phone.request(d, "UPDATE", "", "") // the source is known by now
+			phone.want("200 UPDATE")
+			phone.request(d, "BYE", "", "")
+			phone.want("200 BYE")
+			w.carriers[0].reply(w.carriers[0].want("BYE"), 200, "", "", "")
+			if r := w.record(); r.ConnectionID != worldUser {
+				t.Errorf("connection %v", r.ConnectionID)
+			}
+			w.settled()
+		})
+	}
+}
+
+// TestWrongCredentials: a user that does not exist and a wrong password look alike,
+// and neither leaves anything behind.
+func TestWrongCredentials(t *testing.T) {
+	w := newWorld(t, wish{user: true})
+	phone := w.party(strangerAddress, false)
+	var answers []string
+	for _, user := range []string{"alice", "nobody"} {
+		d := newDialog(phone, "+12125550123")
+		challenge := challenged(phone, d)
+		phone.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", user, "wrong-horse", d.target, 1), offer)
+		m := phone.want("403 INVITE")
+		phone.request(d, "ACK", "", "")
+		answers = append(answers, fmt.Sprint(m.status, m.phrase, m.get("x-tollgate-reason"), m.get("x-tollgate-decision"), len(m.fields)))
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("a known user gets %s, an unknown one %s", answers[0], answers[1])
+	}
+	if n := w.g.Stats().AuthFailures; n != 2 {
+		t.Errorf("%d failures counted", n)
+	}
+	w.settled()
+}
+
+func TestCredentialsWorkOnce(t *testing.T) {
+	w := newWorld(t, wish{user: true})
+	phone, thief := w.party(strangerAddress, false), w.party("127.0.0.67", false)
+	d := newDialog(phone, "+12125550123")
+	credentials := credentialsFor(t, challenged(phone, d), "MD5", "alice", "correct-horse", d.target, 1)
+	phone.request(d, "INVITE", credentials, offer)
+	invite := w.carriers[0].want("INVITE")
+	w.carriers[0].reply(invite, 486, "far", "", "")
+	phone.want("486 INVITE")
+	w.record()
+
+	stolen := newDialog(thief, "+12125550123")
+	thief.request(stolen, "INVITE", credentials, offer)
+	contains(t, thief.want("407 INVITE"), "proxy-authenticate", "stale=true")
+	other := newDialog(thief, "+19005550123") // what was signed is what may be dialled
+	thief.request(other, "INVITE", strings.Replace(credentials, "nc=00000001", "nc=00000002", 1), offer)
+	thief.want("403 INVITE")
+	if n := w.g.Stats().AuthReplays; n != 1 {
+		t.Errorf("%d replays counted", n)
+	}
+}
+
+func TestNonces(t *testing.T) {
+	n, now := newNonces(), time.Unix(1_800_000_000, 0)
+	nonce := n.issue(now)
+	if !n.fresh(nonce, now) || !n.fresh(nonce, now.Add(nonceLife-1)) || n.fresh(nonce, now.Add(nonceLife)) {
+		t.Error("a nonce is not fresh for its life")
+	}
+	if n.fresh(newNonces().issue(now), now) || n.fresh("", now) || n.fresh(nonce[:len(nonce)-2]+"AA", now) {
+		t.Error("a forged nonce is fresh")
+	}
+	if !n.use(nonce, 1, now) || n.use(nonce, 1, now) || !n.use(nonce, 3, now) || n.use(nonce, 2, now) {
+		t.Error("a count works twice")
+	}
+	// What was forgotten is stale.
+	for i := range maxNonces + 2 {
+		n.use(fmt.Sprint(i), 1, now.Add(time.Second))
+	}
+	if len(n.young)+len(n.old) > maxNonces || n.use(nonce, 3, now) && n.fresh(nonce, now) {
+		t.Errorf("%d counts kept; the first nonce is fresh: %v", len(n.young)+len(n.old), n.fresh(nonce, now))
+	}
+}
+
+func TestTheCarrierChallenges(t *testing.T) {
+	user, password := "tollgate", "s3cret"
+	w := newWorld(t, wish{gateway: func(g *routing.Gateway) { g.UserName, g.Password = &user, &password }})
+	carrier := w.carriers[0]
+	const challenge = `Digest realm="carrier", nonce="n1", algorithm=MD5, qop="auth"`
+	checked := func(m *message, name string) {
+		t.Helper()
+		c, err := digest.ParseCredentials(m.get(name))
+		if err != nil {
+			t.Fatalf("%s: %s %q: %v", label(m), name, m.get(name), err)
+		}
+		parsed, _ := digest.ParseChallenge(challenge)
+		want, _ := digest.Digest(parsed, digest.Options{
+			Method: m.method, URI: m.uri, Username: user, Password: password, Count: c.Nc, Cnonce: c.Cnonce,
+		})
+		if c.Response != want.Response || c.URI != m.uri {
+			t.Errorf("%s: response %s for %s, want %s for %s", label(m), c.Response, c.URI, want.Response, m.uri)
+		}
+	}
+	pbx := w.pbx.invite("+12125550123", "")
+	first := carrier.want("INVITE")
+	carrier.reply(first, 401, "far", "WWW-Authenticate: "+challenge+"\r\n", "")
+	carrier.want("ACK")
+	invite := carrier.want("INVITE")
+	checked(invite, "authorization")
+	if invite.cseq != first.cseq+1 || invite.callID != first.callID {
+		t.Errorf("INVITE %s %d after %s %d", invite.callID, invite.cseq, first.callID, first.cseq)
+	}
+	carrier.reply(invite, 200, "far", "", answerSDP)
+	carrier.want("ACK")
+	pbx.join(w.pbx.want("200 INVITE"))
+	w.pbx.request(pbx, "ACK", "", "")
+	w.pbx.request(pbx, "INVITE", "", offer)
+	re := carrier.want("INVITE")
+	carrier.reply(re, 407, "", "Proxy-Authenticate: "+challenge+"\r\n", "")
+	carrier.want("ACK")
+	re = carrier.want("INVITE")
+	checked(re, "proxy-authorization")
+	carrier.reply(re, 200, "", "", answerSDP)
+	carrier.want("ACK")
+	w.pbx.want("200 INVITE")
+	w.pbx.request(pbx, "ACK", "", "")
+	w.pbx.request(pbx, "BYE", "", "")
+	carrier.reply(carrier.want("BYE"), 407, "", "Proxy-Authenticate: "+challenge+"\r\n", "")
+	bye := carrier.want("BYE")
+	checked(bye, "proxy-authorization")
+	carrier.reply(bye, 200, "", "", "")
+	w.record()
+	w.settled()
+}

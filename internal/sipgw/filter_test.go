@@ -1,0 +1,216 @@
+package sipgw
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sipgw/torture"
+)
+
+// TestStrangersGetNothing: with no digest user in the server, nothing that an
+// unknown source sends is answered.
+func TestStrangersGetNothing(t *testing.T) {
+	w := newWorld(t, wish{})
+	stranger := w.party(strangerAddress, false)
+	for _, method := range []string{"INVITE", "OPTIONS", "REGISTER", "BYE", "FROBNICATE"} {
+		stranger.request(newDialog(stranger, "+12125550123"), method, "", "")
+	}
+	stranger.send("\x00\x01garbage")
+	for _, m := range torture.Messages() {
+		stranger.send(string(m.Bytes))
+	}
+	before := uint64(6 + len(torture.Messages()))
+	w.pbx.quiet() // has come after all of them
+	if s := w.g.Stats(); s.Filtered != before || s.ParseErrors != 0 || s.Attempts != 0 {
+		t.Errorf("stats %+v, want %d filtered", s, before)
+	}
+	if n := len(stranger.got); n != 0 {
+		t.Errorf("the stranger got %d messages", n)
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(strangerAddress)}}
+	conn, err := dialer.Dial("tcp", w.g.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("read %d bytes, %v, from a connection that a stranger opened", n, err)
+	}
+}
+
+// TestStrangersAreChallenged: where digest users exist, a call is challenged, and
+// nothing else is answered.
+func TestStrangersAreChallenged(t *testing.T) {
+	w := newWorld(t, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.UnknownPerSecond = 6, 0.001 }})
+	stranger := w.party(strangerAddress, false)
+	for _, method := range []string{"OPTIONS", "REGISTER", "UPDATE", "INFO"} {
+		stranger.request(newDialog(stranger, "+12125550123"), method, "", "")
+	}
+	for range 3 { // an INVITE and an ACK each
+		challenged(stranger, newDialog(stranger, "+12125550123"))
+	}
+	for range 10 {
+		stranger.request(newDialog(stranger, "+12125550123"), "INVITE", "", offer)
+	}
+	w.pbx.quiet()
+	if n := len(stranger.got); n != 0 {
+		t.Errorf("the stranger got %d more messages", n)
+	}
+	if s := w.g.Stats(); s.Challenges != 3 || s.Filtered != 14 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestBucketsAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	limits := Limits{UnknownSources: 100, LearnedSources: 100}
+	limits.setDefaults()
+	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
+	source := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	for i := range 10_000 {
+		if !f.take(source(i)) {
+			t.Fatalf("source %d has no token", i)
+		}
+		f.learn(source(i))
+	}
+	if n := len(f.young) + len(f.old); n > 201 {
+		t.Errorf("%d buckets kept", n)
+	}
+	if len(f.learned) > 100 || !f.knows(source(9999)) {
+		t.Errorf("%d sources learned, the last is known: %v", len(f.learned), f.knows(source(9999)))
+	}
+	now = now.Add(learnedFor)
+	if f.knows(source(9999)) {
+		t.Error("a source is known for ever")
+	}
+	for range int(limits.UnknownBurst) {
+		f.take(source(0))
+	}
+	if f.take(source(0)) {
+		t.Error("the bucket has no bottom")
+	}
+	now = now.Add(time.Second)
+	if !f.take(source(0)) {
+		t.Error("the bucket does not fill")
+	}
+}
+
+// TestTorture sends the messages of RFC 4475 to a live gateway, over UDP and TCP.
+// It answers as it must, and takes a good call afterwards.
+func TestTorture(t *testing.T) {
+	for _, transport := range []string{"UDP", "TCP"} {
+		t.Run(transport, func(t *testing.T) {
+			w := newWorld(t, wish{})
+			for _, m := range torture.Messages() {
+				status := tortured(t, w, transport == "TCP", m.Bytes)
+				switch {
+				case m.Want.Outcome == torture.Drop && status != 0:
+					t.Errorf("%s: answered %d, want nothing: %s", m.Name, status, m.Want.Why)
+				case m.Want.Outcome == torture.Answer && status != m.Want.Status && !(transport == "TCP" && status == 0 && unframed(m.Bytes)):
+					t.Errorf("%s: answered %d, want %d: %s", m.Name, status, m.Want.Status, m.Want.Why)
+				}
+			}
+			pbx, _ := w.talk("")
+			w.hangUp(pbx)
+		})
+	}
+}
+
+// unframed says of a message that its end cannot be found in a stream.
+func unframed(data []byte) bool {
+	size, skip, broken := frame(data)
+	return broken || size == 0 || skip+size != len(data)
+}
+
+// tortured sends one message and returns the status of its answer, 0 for none. An
+// OPTIONS that follows shows that nothing more will come.
+func tortured(t *testing.T, w *world, tcp bool, data []byte) (status int) {
+	t.Helper()
+	network := "udp"
+	if tcp {
+		network = "tcp"
+	}
+	conn, err := net.Dial(network, w.g.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	probe := "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(network) + " 127.0.0.1;rport;branch=z9hG4bKprobe\r\n" +
+		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + callIDOf(data) + "\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+	if !tcp {
+		// The answer goes to where the request says it comes from: read it by asking
+		// that it come back here.
+		data = bytes.Replace(data, []byte(";branch="), []byte(";rport;branch="), 1)
+	}
+	_, _ = conn.Write(data)
+	_, _ = io.WriteString(conn, probe)
+	wait := patience
+	if tcp && unframed(data) {
+		wait = 200 * time.Millisecond // it waits for the rest, or has hung up
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(wait))
+	var buffer []byte
+	part := make([]byte, 65536)
+	for {
+		n, err := conn.Read(part)
+		buffer = append(buffer, part[:n]...)
+		if bytes.Contains(buffer, []byte("z9hG4bKprobe")) || err != nil {
+			break
+		}
+	}
+	if bytes.HasPrefix(buffer, []byte("SIP/2.0 100")) {
+		buffer = buffer[bytes.Index(buffer, []byte("\r\n\r\n"))+4:]
+	}
+	first, _, _ := bytes.Cut(buffer, []byte("\r\n\r\n"))
+	if bytes.Contains(first, []byte("z9hG4bKprobe")) {
+		return 0
+	}
+	_, _ = fmt.Sscanf(string(first), "SIP/2.0 %d", &status)
+	return status
+}
+
+func TestGarbage(t *testing.T) {
+	w := newWorld(t, wish{})
+	for i := range 2000 {
+		noise := bytes.Repeat([]byte{byte(i), byte(i >> 3), '\r', '\n', ':', byte(i * 7)}, i%97)
+		w.pbx.send("INVITE sip:" + string(noise))
+		w.pbx.send(string(noise) + "\r\n\r\n")
+	}
+	pbx, _ := w.talk("")
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+}
+
+func TestFrames(t *testing.T) {
+	const one = "OPTIONS sip:x SIP/2.0\r\nContent-Length: 3\r\n\r\nabc"
+	cases := []struct {
+		in         string
+		size, skip int
+		broken     bool
+	}{
+		{"", 0, 0, false},
+		{"\r\n\r\n", 0, 4, false},
+		{"\r\n\r\n" + one + "more", len(one), 4, false},
+		{one[:len(one)-1], 0, 0, false},
+		{one[:20], 0, 0, false},
+		{"OPTIONS sip:x SIP/2.0\r\nl : 0\r\n\r\n", 32, 0, false},
+		{"OPTIONS sip:x SIP/2.0\r\nX: l: 5\r\n\r\n", 0, 0, true},
+		{"OPTIONS sip:x SIP/2.0\r\nContent-Length: -1\r\n\r\n", 0, 0, true},
+		{"OPTIONS sip:x SIP/2.0\r\nContent-Length: 99999\r\n\r\n", 0, 0, true},
+		{strings.Repeat("x", MaxMessageBytes+1), 0, 0, true},
+	}
+	for _, c := range cases {
+		if size, skip, broken := frame([]byte(c.in)); size != c.size || skip != c.skip || broken != c.broken {
+			t.Errorf("%.40q: %d %d %v, want %d %d %v", c.in, size, skip, broken, c.size, c.skip, c.broken)
+		}
+	}
+}
