@@ -141,6 +141,7 @@ func TestTenancy(t *testing.T) {
 	ids["/tollgate/v1/outbound_voice_profiles"] = ids["/v2/outbound_voice_profiles"]
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
+	ids["/v2/recordings"] = call // nobody has any
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
@@ -163,15 +164,22 @@ func TestTenancy(t *testing.T) {
 			h.doWith(stranger, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
 		case op.list:
 			target := op.path
-			if op.path == "/v2/detail_records" {
+			switch op.path {
+			case "/v2/detail_records":
 				target += "?filter[record_type]=sip-trunking"
+			case "/v2/usage_reports":
+				target += "?" + someUsage
+			}
+			mine := h.do(op.method, target, "").list()
+			if len(mine) == 0 && op.path != "/tollgate/v1/calls" && op.path != "/v2/recordings" {
+				t.Errorf("%s shows nothing of its own account's", op.path)
 			}
 			if items := h.doWith(stranger, op.method, target, "").list(); len(items) != 0 {
 				t.Errorf("%s shows another account's %v", op.path, items)
 			}
 		}
 	}
-	if tried < 25 {
+	if tried < 36 {
 		t.Errorf("only %d operations were tried", tried)
 	}
 	for _, body := range []string{
@@ -190,3 +198,6 @@ func TestTenancy(t *testing.T) {
 	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, deck)).
 		wantError(http.StatusUnprocessableEntity, "10017 /rate_deck_id")
 }
+
+// someUsage asks for a report that any call is in.
+const someUsage = "product=sip-trunking&dimensions=connection_id&metrics=attempted&date_range=today"

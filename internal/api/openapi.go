@@ -22,11 +22,13 @@ func (s *server) openAPI() []byte {
 	}
 	d.schemas["Error"] = schemaOf[errorAnswer]().document()
 	d.schemas["Meta"] = schemaOf[pageMeta]().document()
+	d.schemas["CursorMeta"] = schemaOf[cursorMeta]().document()
 	document := map[string]any{
 		"openapi": "3.1.0",
 		"info": map[string]any{
 			"title":   "Tollgate",
 			"version": s.Version,
+			"license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 			"description": "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
 				"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept.",
 		},
@@ -78,7 +80,11 @@ func (d *documenter) operation(op *operation) map[string]any {
 	case op.body != nil:
 		out["requestBody"] = map[string]any{"required": true, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
 	}
-	responses := map[string]any{strconv.Itoa(op.status): map[string]any{"description": "Success.", "content": jsonContent(d.answer(op))}}
+	content := jsonContent(d.answer(op))
+	if op.alsoCSV {
+		content["text/csv"] = map[string]any{"schema": map[string]any{"type": "string"}}
+	}
+	responses := map[string]any{strconv.Itoa(op.status): map[string]any{"description": "Success.", "content": content}}
 	for _, status := range op.failures() {
 		responses[status] = map[string]any{"description": failureText(status), "content": jsonContent(ref("Error"))}
 	}
@@ -103,6 +109,8 @@ func (d *documenter) answer(op *operation) map[string]any {
 	switch {
 	case op.bare:
 		return data
+	case op.cursors:
+		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
 	case op.list:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type operation struct {
 	status       int     // of success
 	answer       *schema // of data, or nil
 	list         bool    // data is a list, and there is meta
+	cursors      bool    // meta has cursors too
+	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
 	handle       func(ctx context.Context, r *request) (*response, error)
 }
@@ -67,6 +70,9 @@ type response struct {
 	data any
 	meta *pageMeta
 	text []byte // instead of data, already encoded
+	kind string // media type of text; "" is JSON
+	// cursors is instead of meta in lists with cursors.
+	cursors *cursorMeta
 }
 
 type pageMeta struct {
@@ -87,11 +93,13 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if answer.text != nil {
-		writeBody(w, op.status, "application/json", answer.text)
+		writeBody(w, op.status, cmp.Or(answer.kind, "application/json"), answer.text)
 		return
 	}
 	var envelope any = answer.data
 	switch {
+	case op.cursors:
+		envelope = cursorAnswer{answer.data, answer.cursors}
 	case op.list:
 		envelope = listAnswer{answer.data, answer.meta}
 	case !op.bare:

@@ -50,7 +50,7 @@ type server struct {
 }
 
 // New returns the handler of the API. It serves /v2, /tollgate/v1, /healthz,
-// /readyz, /openapi.json and /docs/errors, and answers every other path with a 404 of the API.
+// /readyz, /openapi.json and /docs, and answers every other path with a 404 of the API.
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -65,7 +65,8 @@ func New(c Config) http.Handler {
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
-		s.callOperations(), s.serverOperations(),
+		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
+		s.callEventOperations(), s.accountOperations(),
 	)
 	s.document = s.openAPI()
 	s.route()
@@ -99,6 +100,7 @@ func (s *server) route() {
 			writeFailure(w, scopeOf(r).requestID, f)
 		})
 	}
+	s.routeDocs()
 	s.mux.HandleFunc("/", notFound)
 }
 

@@ -229,11 +229,14 @@ type Store interface {
 	Accounts
 	Records
 	Connections
+	Reports
 
 	Profiles() Collection[profile.Profile, id.ID]
 	IPConnections() Collection[connection.IPConnection, id.ID]
 	CredentialConnections() Collection[connection.CredentialConnection, id.ID]
+	FQDNConnections() Collection[connection.FQDNConnection, id.ID]
 	IPs() Collection[connection.IP, id.ID]
+	FQDNs() Collection[connection.FQDN, id.ID]
 	Gateways() Collection[routing.Gateway, id.ID]
 	BillingGroups() Collection[BillingGroup, uuid.UUID]
 
