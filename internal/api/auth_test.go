@@ -135,6 +135,8 @@ func TestTenancy(t *testing.T) {
 		made := h.do("POST", k.path, k.body(1)).want(k.created)
 		ids[k.path] = fmt.Sprint(made["id"])
 	}
+	name := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"connection_id":%q,"fqdn":"sip.example.com","dns_record_type":"a"}`, ids["/v2/fqdn_connections"]))
+	ids["/v2/fqdns"] = fmt.Sprint(name.want(http.StatusCreated)["id"])
 	deck := h.importDeck("prefix,rate\n1,0.01\n")
 	ids["/tollgate/v1/rate_decks"] = deck
 	ids["/v2/connections"] = ids["/v2/ip_connections"]
@@ -179,7 +181,7 @@ func TestTenancy(t *testing.T) {
 			}
 		}
 	}
-	if tried < 36 {
+	if tried < 35 {
 		t.Errorf("only %d operations were tried", tried)
 	}
 	for _, body := range []string{
@@ -192,6 +194,8 @@ func TestTenancy(t *testing.T) {
 	}
 	// References to another account's objects are as those to nothing.
 	h.doWith(stranger, "POST", "/v2/ips", fmt.Sprintf(`{"ip_address":"192.0.2.9","connection_id":%q}`, ids["/v2/ip_connections"])).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.doWith(stranger, "POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"a.example","dns_record_type":"a","connection_id":%q}`, ids["/v2/fqdn_connections"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
 	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
 		wantError(http.StatusForbidden, "10010 /billing_group_id")
