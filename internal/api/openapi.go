@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -52,7 +54,11 @@ type documenter struct {
 
 // named puts a schema among the document's components and refers to it.
 func (d *documenter) named(name string, s *schema) map[string]any {
-	d.schemas[name] = s.document()
+	described := s.document()
+	if other, ok := d.schemas[name]; ok && !reflect.DeepEqual(other, described) {
+		panic("api: two schemas are called " + name)
+	}
+	d.schemas[name] = described
 	return ref(name)
 }
 
@@ -105,7 +111,7 @@ func (d *documenter) answer(op *operation) map[string]any {
 	if op.bare {
 		noun = op.id
 	}
-	data := d.named(typeName(noun), op.answer)
+	data := d.named(typeName(cmp.Or(op.noun, noun)), op.answer)
 	switch {
 	case op.bare:
 		return data

@@ -47,6 +47,7 @@ type operation struct {
 	csv          bool    // the body is text/csv
 	status       int     // of success
 	answer       *schema // of data, or nil
+	noun         string  // of the answer, as the document calls its schema; "" is that of the id
 	list         bool    // data is a list, and there is meta
 	cursors      bool    // meta has cursors too
 	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
