@@ -69,8 +69,9 @@ func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 			continue
 		}
 		at := eventTime[kind]
-		part := fmt.Sprintf("SELECT %d AS kind, %s AS at, id AS call_id FROM call_records WHERE %s AND %s <> 0 AND %s >= $%d AND %s < $%d",
-			kind, at, where, at, at, len(args)-1, at, len(args))
+		// No event is after the end of its call, by which there is an index.
+		part := fmt.Sprintf("SELECT %d AS kind, %s AS at, id AS call_id FROM call_records WHERE %s AND ended_at >= $%d AND %s <> 0 AND %s >= $%d AND %s < $%d",
+			kind, at, where, len(args)-1, at, at, len(args)-1, at, len(args))
 		if kind == store.EventCost {
 			part += " AND answered_at <> 0"
 		}
