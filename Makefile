@@ -15,7 +15,7 @@ build: ## build ./bin/tollgate, without cgo
 
 .PHONY: deps
 deps: ## install what the tests need beyond Go (Debian packages)
-	@test/install-packages sipp:sip-tester gcc:gcc
+	@test/install-packages sipp:sip-tester gcc:gcc node:nodejs npm:npm
 
 .PHONY: test
 test: deps ## run every test, with the race detector
@@ -27,6 +27,10 @@ lint: ## formatting, golangci-lint, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these files"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners ./...
+
+.PHONY: lint-openapi
+lint-openapi: ## lint the OpenAPI document that the server prints
+	$(GO) test -count 1 ./test/openapi
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities; needs the vulnerability database

@@ -135,12 +135,15 @@ func TestTenancy(t *testing.T) {
 		made := h.do("POST", k.path, k.body(1)).want(k.created)
 		ids[k.path] = fmt.Sprint(made["id"])
 	}
+	name := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"connection_id":%q,"fqdn":"sip.example.com","dns_record_type":"a"}`, ids["/v2/fqdn_connections"]))
+	ids["/v2/fqdns"] = fmt.Sprint(name.want(http.StatusCreated)["id"])
 	deck := h.importDeck("prefix,rate\n1,0.01\n")
 	ids["/tollgate/v1/rate_decks"] = deck
 	ids["/v2/connections"] = ids["/v2/ip_connections"]
 	ids["/tollgate/v1/outbound_voice_profiles"] = ids["/v2/outbound_voice_profiles"]
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
+	ids["/v2/recordings"] = call // nobody has any
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
@@ -163,15 +166,22 @@ func TestTenancy(t *testing.T) {
 			h.doWith(stranger, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
 		case op.list:
 			target := op.path
-			if op.path == "/v2/detail_records" {
+			switch op.path {
+			case "/v2/detail_records":
 				target += "?filter[record_type]=sip-trunking"
+			case "/v2/usage_reports":
+				target += "?" + someUsage
+			}
+			mine := h.do(op.method, target, "").list()
+			if len(mine) == 0 && op.path != "/tollgate/v1/calls" && op.path != "/v2/recordings" {
+				t.Errorf("%s shows nothing of its own account's", op.path)
 			}
 			if items := h.doWith(stranger, op.method, target, "").list(); len(items) != 0 {
 				t.Errorf("%s shows another account's %v", op.path, items)
 			}
 		}
 	}
-	if tried < 25 {
+	if tried < 35 {
 		t.Errorf("only %d operations were tried", tried)
 	}
 	for _, body := range []string{
@@ -185,8 +195,13 @@ func TestTenancy(t *testing.T) {
 	// References to another account's objects are as those to nothing.
 	h.doWith(stranger, "POST", "/v2/ips", fmt.Sprintf(`{"ip_address":"192.0.2.9","connection_id":%q}`, ids["/v2/ip_connections"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.doWith(stranger, "POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"a.example","dns_record_type":"a","connection_id":%q}`, ids["/v2/fqdn_connections"])).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
 	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
 		wantError(http.StatusForbidden, "10010 /billing_group_id")
 	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, deck)).
 		wantError(http.StatusUnprocessableEntity, "10017 /rate_deck_id")
 }
+
+// someUsage asks for a report that any call is in.
+const someUsage = "product=sip-trunking&dimensions=connection_id&metrics=attempted&date_range=today"

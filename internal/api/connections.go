@@ -70,12 +70,13 @@ func (s *server) connectionOperations() []operation {
 		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
 	}
 	anyKind := schemaOf[connectionView]()
-	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), []operation{
+	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), s.fqdnConnectionOperations(), []operation{
 		{method: http.MethodGet, path: "/v2/connections", id: "list_connection", tag: "Connections", summary: "List connections of every kind.", scope: ScopeRead,
-			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{sortParam("-created_at", connectionSorts()...)}),
+			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{fqdnFilter(), sortParam("-created_at", connectionSorts()...)}),
 			status: http.StatusOK, answer: anyKind, list: true, handle: s.listConnections},
 		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
 			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
+		s.activeCallsOperation(),
 	})
 }
 
@@ -83,7 +84,7 @@ func (s *server) connectionOperations() []operation {
 // Source: Telnyx v2, Connection.
 type connectionView struct {
 	ID                      id.ID     `json:"id" readOnly:"true"`
-	RecordType              string    `json:"record_type" readOnly:"true" enum:"ip_connection,credential_connection"`
+	RecordType              string    `json:"record_type" readOnly:"true" enum:"ip_connection,credential_connection,fqdn_connection"`
 	Active                  bool      `json:"active"`
 	AnchorsiteOverride      string    `json:"anchorsite_override"`
 	ConnectionName          string    `json:"connection_name"`
@@ -107,6 +108,10 @@ func viewOfIPConnection(c connection.IPConnection) connectionView {
 	return viewConnection(connection.KindIP, &c.Base, &c.Outbound.Outbound)
 }
 
+func viewOfFQDNConnection(c connection.FQDNConnection) connectionView {
+	return viewConnection(connection.KindFQDN, &c.Base, &c.Outbound.Outbound)
+}
+
 func viewOfCredentialConnection(c connection.CredentialConnection) connectionView {
 	return viewConnection(connection.KindCredential, &c.Base, &c.Outbound)
 }
@@ -118,18 +123,25 @@ func (s *server) getConnection(ctx context.Context, in *request) (*response, err
 	}
 	// The snapshot knows which kind a connection is of; it also knows those of
 	// other accounts, which the store then does not find.
-	if c := s.Live.Snapshot().Connection(key); c != nil && c.Kind == connection.KindCredential {
-		found, err := s.Store.CredentialConnections().Get(ctx, in.account, key)
-		if err != nil {
-			return nil, err
-		}
-		return &response{data: viewOfCredentialConnection(found), version: found.Version}, nil
+	kind := connection.KindIP
+	if c := s.Live.Snapshot().Connection(key); c != nil {
+		kind = c.Kind
 	}
-	found, err := s.Store.IPConnections().Get(ctx, in.account, key)
+	switch kind {
+	case connection.KindCredential:
+		return answerConnection(ctx, s.Store.CredentialConnections(), in.account, key, viewOfCredentialConnection)
+	case connection.KindFQDN:
+		return answerConnection(ctx, s.Store.FQDNConnections(), in.account, key, viewOfFQDNConnection)
+	}
+	return answerConnection(ctx, s.Store.IPConnections(), in.account, key, viewOfIPConnection)
+}
+
+func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], account, key id.ID, view func(T) connectionView) (*response, error) {
+	found, err := c.Get(ctx, account, key)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewOfIPConnection(found), version: found.Version}, nil
+	return &response{data: view(found), version: versionOf(&found)}, nil
 }
 
 // listConnections merges the lists of all kinds. Each is read in the order asked
@@ -139,6 +151,10 @@ func (s *server) listConnections(ctx context.Context, in *request) (*response, e
 	kinds := []*kindCursor{
 		{read: pagesOf(s.Store.IPConnections(), in.account, viewOfIPConnection)},
 		{read: pagesOf(s.Store.CredentialConnections(), in.account, viewOfCredentialConnection)},
+		{read: pagesOf(s.Store.FQDNConnections(), in.account, viewOfFQDNConnection)},
+	}
+	if in.query.text(fqdnFilterName, "") != "" {
+		kinds = kinds[len(kinds)-1:] // only those have domain names
 	}
 	total := 0
 	for _, k := range kinds {

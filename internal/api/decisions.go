@@ -97,7 +97,7 @@ func (s *server) decisionOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: "/tollgate/v1/decisions/{id}", id: "get_decision", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
 			summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.", answer: schemaOf[decisionView](), handle: s.getDecision},
-		{method: http.MethodPost, path: "/tollgate/v1/decisions/explain", id: "explain_decision", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
+		{method: http.MethodPost, path: "/tollgate/v1/decisions/explain", id: "explain_decision", noun: "forecast", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
 			summary: "Decide a call that is not made. Nothing is reserved.", body: body, answer: schemaOf[forecastView](),
 			handle: func(ctx context.Context, in *request) (*response, error) { return s.explain(ctx, in, body) }},
 	}

@@ -29,6 +29,8 @@ func FuzzBody(f *testing.F) {
 	profiles, gateways := fuzzTarget[profile.Profile, profileView](f, profile.New, "name"), fuzzTarget[routing.Gateway, gatewayView](f, routing.NewGateway, "name", "address")
 	byUser := fuzzTarget[connection.CredentialConnection, credentialConnectionView](f, connection.NewCredentialConnection, "connection_name", "user_name", "password")
 	byIP := fuzzTarget[connection.IPConnection, ipConnectionView](f, connection.NewIPConnection)
+	byName, names := fuzzTarget[connection.FQDNConnection, fqdnConnectionView](f, connection.NewFQDNConnection, "connection_name"),
+		fuzzTarget[connection.FQDN, fqdnView](f, func() connection.FQDN { return connection.FQDN{} }, "connection_id", "dns_record_type", "fqdn")
 	addresses := fuzzTarget[connection.IP, ipView](f, func() connection.IP { return connection.IP{Port: 5060} }, "ip_address")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tree, err := parseTree(text)
@@ -47,7 +49,7 @@ func FuzzBody(f *testing.F) {
 		if !ok {
 			return
 		}
-		for _, target := range []func(*testing.T, map[string]any){profiles, gateways, byUser, byIP, addresses} {
+		for _, target := range []func(*testing.T, map[string]any){profiles, gateways, byUser, byIP, addresses, byName, names} {
 			target(t, object)
 		}
 	})

@@ -208,6 +208,11 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 	}
 	switch {
 	case op.answer == nil:
+	case r.body == nil && op.alsoCSV && strings.HasPrefix(r.header.Get("Content-Type"), "text/csv"):
+	case op.cursors:
+		h.checkSchema(op, &schema{kind: "object", properties: []property{
+			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
+			{name: "meta", required: true, schema: schemaOf[cursorMeta]()}}}, r.text)
 	case op.bare:
 		h.checkSchema(op, op.answer, r.text)
 	case op.list:

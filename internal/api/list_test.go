@@ -97,11 +97,15 @@ func TestPageDefaults(t *testing.T) {
 	h := newHarness(t)
 	for path, size := range map[string]float64{
 		"/v2/outbound_voice_profiles": 20, "/v2/billing_groups": 20, "/v2/ip_connections": 250, "/v2/credential_connections": 250,
-		"/v2/connections": 250, "/v2/ips": 250, "/v2/detail_records": 20,
+		"/v2/connections": 250, "/v2/ips": 250, "/v2/detail_records": 20, "/v2/fqdn_connections": 250, "/v2/fqdns": 250,
+		"/v2/recordings": 20, "/v2/call_events": 20, "/v2/usage_reports": 20,
 	} {
 		for _, query := range []string{"", "page[number]=0&page[size]=0", "page[number]=-3&page[size]=-1"} {
-			if path == "/v2/detail_records" {
+			switch path {
+			case "/v2/detail_records":
 				query += "&filter[record_type]=sip-trunking"
+			case "/v2/usage_reports":
+				query += "&" + someUsage
 			}
 			want := map[string]any{"page_number": 1.0, "page_size": size, "total_pages": 0.0, "total_results": 0.0}
 			if diff := gocmp.Diff(want, h.do("GET", path+"?"+query, "").body["meta"]); diff != "" {
@@ -126,6 +130,8 @@ func TestDateRanges(t *testing.T) {
 	for word, want := range map[string][2]string{
 		"today": {"2026-03-01", "2026-03-02"}, "yesterday": {"2026-02-28", "2026-03-01"}, "this_week": {"2026-02-23", "2026-03-02"},
 		"last_week": {"2026-02-16", "2026-02-23"}, "this_month": {"2026-03-01", "2026-04-01"}, "last_month": {"2026-02-01", "2026-03-01"},
+		"tomorrow": {"2026-03-02", "2026-03-03"}, "next_week": {"2026-03-02", "2026-03-09"}, "next_month": {"2026-04-01", "2026-05-01"},
+		"last_1_days": {"2026-03-01", "2026-03-02"}, "last_7_days": {"2026-02-23", "2026-03-02"},
 	} {
 		from, to := dateRange(word, now)
 		if got := [2]string{from.Format(time.DateOnly), to.Format(time.DateOnly)}; got != want {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -23,11 +25,13 @@ func (s *server) openAPI() []byte {
 	}
 	d.schemas["Error"] = schemaOf[errorAnswer]().document()
 	d.schemas["Meta"] = schemaOf[pageMeta]().document()
+	d.schemas["CursorMeta"] = schemaOf[cursorMeta]().document()
 	document := map[string]any{
 		"openapi": "3.1.0",
 		"info": map[string]any{
 			"title":   "Tollgate",
 			"version": s.Version,
+			"license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 			"description": "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
 				"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept.",
 		},
@@ -53,7 +57,11 @@ type documenter struct {
 
 // named puts a schema among the document's components and refers to it.
 func (d *documenter) named(name string, s *schema) map[string]any {
-	d.schemas[name] = s.document()
+	described := s.document()
+	if other, ok := d.schemas[name]; ok && !reflect.DeepEqual(other, described) {
+		panic("api: two schemas are called " + name)
+	}
+	d.schemas[name] = described
 	return ref(name)
 }
 
@@ -84,7 +92,11 @@ func (d *documenter) operation(op *operation) map[string]any {
 	case op.body != nil:
 		out["requestBody"] = map[string]any{"required": true, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
 	}
-	success := map[string]any{"description": "Success.", "content": jsonContent(d.answer(op))}
+	content := jsonContent(d.answer(op))
+	if op.alsoCSV {
+		content["text/csv"] = map[string]any{"schema": map[string]any{"type": "string"}}
+	}
+	success := map[string]any{"description": "Success.", "content": content}
 	withHeaders(success, op.responseHeaders(strconv.Itoa(op.status)))
 	responses := map[string]any{strconv.Itoa(op.status): success}
 	if op.method == http.MethodGet && op.tagged() {
@@ -114,10 +126,12 @@ func (d *documenter) answer(op *operation) map[string]any {
 	if op.bare {
 		noun = op.id
 	}
-	data := d.named(typeName(noun), op.answer)
+	data := d.named(typeName(cmp.Or(op.noun, noun)), op.answer)
 	switch {
 	case op.bare:
 		return data
+	case op.cursors:
+		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
 	case op.list:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,10 @@ type operation struct {
 	csv          bool    // the body is text/csv
 	status       int     // of success
 	answer       *schema // of data, or nil
+	noun         string  // of the answer, as the document calls its schema; "" is that of the id
 	list         bool    // data is a list, and there is meta
+	cursors      bool    // meta has cursors too
+	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
 	effects      *schema // of meta.dry_run, or nil
@@ -79,6 +83,9 @@ type response struct {
 	data any
 	meta *pageMeta
 	text []byte // instead of data, already encoded
+	kind string // media type of text; "" is JSON
+	// cursors is instead of meta in lists with cursors.
+	cursors *cursorMeta
 
 	version  int64         // of the object; 0 when it has none
 	dryRun   bool          // nothing was changed
@@ -122,7 +129,7 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	writeBody(w, encoded.Status, "application/json", encoded.Body)
+	writeBody(w, encoded.Status, cmp.Or(answer.kind, "application/json"), encoded.Body)
 }
 
 // encode makes the status, the tag and the body of an answer.
@@ -134,6 +141,8 @@ func (op *operation) encode(answer *response) (store.Answer, error) {
 	if answer.text == nil {
 		var envelope any = answer.data
 		switch {
+		case op.cursors:
+			envelope = cursorAnswer{answer.data, answer.cursors}
 		case op.list:
 			envelope = listAnswer{answer.data, answer.meta}
 		case answer.effects != nil:

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -234,6 +235,15 @@ func (q *query) int(name string, standard int) int {
 	return n
 }
 
+// words are the values of a parameter that has several, separated by commas.
+func (q *query) words(name string) []string {
+	text := q.text(name, "")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
 func metaOf(q store.Query, total int) *pageMeta {
 	return &pageMeta{PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total}
 }
@@ -247,25 +257,48 @@ func listError(err error) error {
 	return err
 }
 
+// dateRangePattern has the words of Telnyx's filter[date_range], and the form last_N_days.
+const dateRangePattern = `^(yesterday|today|tomorrow|(last|this|next)_(week|month)|last_[1-9][0-9]{0,2}_days)$`
+
+func dateRangeSchema() *schema {
+	return &schema{kind: "string", pattern: regexp.MustCompile(dateRangePattern), example: "last_7_days"}
+}
+
 // dateRange is the span of days that a word of Telnyx's filter[date_range] means.
-// Weeks begin on Monday; all days are UTC days.
+// Weeks begin on Monday; all days are UTC days; last_7_days is today and the six
+// days before it.
 func dateRange(word string, now time.Time) (from, to time.Time) {
 	now = now.UTC()
 	today := record.DayOf(now.UnixMicro())
 	start := time.UnixMicro(today.StartMicros()).UTC()
 	monday := start.AddDate(0, 0, -(int(start.Weekday())+6)%7)
 	first := start.AddDate(0, 0, 1-start.Day())
+	span := func(from time.Time, months, days int) (time.Time, time.Time) {
+		return from, from.AddDate(0, months, days)
+	}
 	switch word {
 	case "today":
-		return start, start.AddDate(0, 0, 1)
+		return span(start, 0, 1)
 	case "yesterday":
-		return start.AddDate(0, 0, -1), start
+		return span(start.AddDate(0, 0, -1), 0, 1)
+	case "tomorrow":
+		return span(start.AddDate(0, 0, 1), 0, 1)
 	case "this_week":
-		return monday, monday.AddDate(0, 0, 7)
+		return span(monday, 0, 7)
 	case "last_week":
-		return monday.AddDate(0, 0, -7), monday
+		return span(monday.AddDate(0, 0, -7), 0, 7)
+	case "next_week":
+		return span(monday.AddDate(0, 0, 7), 0, 7)
 	case "this_month":
-		return first, first.AddDate(0, 1, 0)
+		return span(first, 1, 0)
+	case "last_month":
+		return span(first.AddDate(0, -1, 0), 1, 0)
+	case "next_month":
+		return span(first.AddDate(0, 1, 0), 1, 0)
 	}
-	return first.AddDate(0, -1, 0), first // last_month
+	days, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(word, "last_"), "_days"))
+	if err != nil || days < 1 {
+		return start, start // the pattern lets no such word through
+	}
+	return start.AddDate(0, 0, 1-days), start.AddDate(0, 0, 1)
 }

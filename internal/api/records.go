@@ -160,7 +160,8 @@ func (s *server) recordParams() []parameter {
 	return slices.Concat(pageParams(recordPageSize, maxRecordPageSize), []parameter{
 		{name: "filter[record_type]", required: true, description: "The kind of record.", schema: &schema{kind: "string", enum: []string{"sip-trunking"}}},
 		{name: "filter[date_range]", description: "Only calls that started in this span of UTC days. Weeks begin on Monday.",
-			schema: &schema{kind: "string", enum: []string{"today", "yesterday", "this_week", "last_week", "this_month", "last_month"}}, filter: s.dateRangeFilter},
+			schema: dateRangeSchema(), filter: s.dateRangeFilter},
+		equalFilter("filter[id]", "id", uuidSchema()),
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
 		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
@@ -175,6 +176,10 @@ func (s *server) recordParams() []parameter {
 		equalFilter("filter[to]", "to", dialled),
 		equalFilter("filter[sip_call_id]", "sip_call_id", &schema{kind: "string", maxLength: 255}),
 		boolFilter("filter[emergency]", "emergency", flag),
+		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
+		equalFilter("filter[hangup_code]", "sip_status", &schema{kind: "integer", minimum: new(int64(0)), maximum: new(int64(699))}),
+		equalFilter("filter[billed_sec]", "billed_secs", &schema{kind: "integer", minimum: new(int64(0))}),
+		equalFilter("filter[cost]", "cost", amountSchema()),
 	}, recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
 }
 

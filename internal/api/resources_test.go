@@ -26,6 +26,7 @@ func resourceKinds() []kindOfResource {
 		{"/v2/ip_connections", `{"connection_name":"ip %d"}`, 201, `{"connection_name":"other"}`, "connection_name", "connection_name"},
 		{"/v2/credential_connections", `{"connection_name":"credential %d","user_name":"user%d","password":"12345678"}`, 201,
 			`{"connection_name":"other"}`, "connection_name", "connection_name"},
+		{"/v2/fqdn_connections", `{"connection_name":"fqdn %d"}`, 201, `{"connection_name":"other"}`, "connection_name", "connection_name"},
 		{"/v2/ips", `{"ip_address":"192.0.2.%d"}`, 201, `{"port":5080}`, "port", "created_at"},
 		{"/tollgate/v1/gateways", `{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
 			`{"name":"other"}`, "name", "name"},
@@ -165,6 +166,10 @@ func TestConnectionsOfEveryKind(t *testing.T) {
 		names = append([]string{name}, names...)
 		if i%2 == 0 {
 			h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":%q}`, name)).want(http.StatusCreated)
+			continue
+		}
+		if i%4 == 1 {
+			h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":%q}`, name)).want(http.StatusCreated)
 			continue
 		}
 		h.do("POST", "/v2/credential_connections", fmt.Sprintf(`{"connection_name":%q,"user_name":"user%d","password":"12345678"}`, name, i)).want(http.StatusCreated)

@@ -358,3 +358,19 @@ func addressSchema() *schema {
 	s := scalars()[reflect.TypeFor[netip.Addr]()]
 	return &s
 }
+
+func amountSchema() *schema {
+	s := scalars()[reflect.TypeFor[money.Amount]()]
+	return &s
+}
+
+// tnTypeSchema has the types of numbers that a record can have.
+func tnTypeSchema() *schema {
+	s := &schema{kind: "string"}
+	for t := e164.NumberType(0); ; t++ {
+		if _, known := e164.ParseNumberType(t.String()); !known {
+			return s
+		}
+		s.enum = append(s.enum, t.String())
+	}
+}

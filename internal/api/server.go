@@ -59,7 +59,7 @@ type server struct {
 }
 
 // New returns the handler of the API. It serves /v2, /tollgate/v1, /healthz,
-// /readyz, /openapi.json and /docs/errors, and answers every other path with a 404 of the API.
+// /readyz, /openapi.json and /docs, and answers every other path with a 404 of the API.
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -74,7 +74,8 @@ func New(c Config) http.Handler {
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
-		s.callOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(), s.serverOperations(),
+		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
+		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
 	)
 	for i := range s.operations {
 		if op := &s.operations[i]; op.writes() {
@@ -113,6 +114,7 @@ func (s *server) route() {
 			writeFailure(w, scopeOf(r).requestID, f)
 		})
 	}
+	s.routeDocs()
 	s.mux.HandleFunc("/", notFound)
 }
 

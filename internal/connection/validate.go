@@ -50,17 +50,22 @@ func (c *IPConnection) Validate() []field.Error {
 func (c *CredentialConnection) Validate() []field.Error {
 	errs := append(c.validate(), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
-	// One of the first five characters must be a letter (Telnyx v2, user_name), so
-	// that a user name is never mistaken for a phone number.
-	if head := c.UserName[:min(5, len(c.UserName))]; head != "" && !strings.ContainsFunc(head, isLetter) {
-		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,
-			Detail: "None of the first 5 characters is a letter. Use letters and digits, with a letter among the first 5."})
-	}
+	errs = append(errs, userNameProblem(c.UserName)...)
 	if strings.ContainsFunc(c.Password, isControl) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
 			Detail: "The password holds a control character. Use printable characters."})
 	}
 	return errs
+}
+
+// userNameProblem wants a letter among the first five characters (Telnyx v2,
+// user_name), so that a user name is never mistaken for a phone number.
+func userNameProblem(name string) []field.Error {
+	if head := name[:min(5, len(name))]; head == "" || strings.ContainsFunc(head, isLetter) {
+		return nil
+	}
+	return []field.Error{{Pointer: "/user_name", Code: field.Malformed,
+		Detail: "None of the first 5 characters is a letter. Use letters and digits, with a letter among the first 5."}}
 }
 
 // Validate says everything that is wrong with the address beyond what the tags

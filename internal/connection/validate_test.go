@@ -17,8 +17,8 @@ func pointers(errs []field.Error) string {
 }
 
 func TestDefaultsAreValid(t *testing.T) {
-	ip, user := NewIPConnection(), NewCredentialConnection()
-	if got := pointers(ip.Validate()) + pointers(user.Validate()); got != "" {
+	ip, user, name := NewIPConnection(), NewCredentialConnection(), NewFQDNConnection()
+	if got := pointers(ip.Validate()) + pointers(user.Validate()) + pointers(name.Validate()); got != "" {
 		t.Errorf("defaults are wrong at %s", got)
 	}
 }

@@ -22,6 +22,7 @@ type Change struct {
 	PutProfile     *profile.Profile
 	PutIPConn      *connection.IPConnection
 	PutCredential  *connection.CredentialConnection
+	PutFQDNConn    *connection.FQDNConnection
 	PutIP          *connection.IP
 	PutGateway     *routing.Gateway
 	PutDeck        *Deck
@@ -64,6 +65,8 @@ func (s *Snapshot) apply(c *Change) error {
 	case c.PutCredential != nil:
 		s.putConnectionWebhook(&c.PutCredential.Base)
 		return s.putConnection(compileCredential(c.PutCredential))
+	case c.PutFQDNConn != nil:
+		return s.putConnection(compileFQDN(c.PutFQDNConn))
 	case c.PutIP != nil:
 		s.dropIP(c.PutIP.ID)
 		s.putIP(c.PutIP)
@@ -232,6 +235,18 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 	}
 	compiled.Kind = connection.KindCredential
 	compiled.UserName, compiled.Password = c.UserName, c.Password
+	return compiled, nil
+}
+
+// compileFQDN leaves out what requests would be recognised by: nothing looks up
+// domain names. The connection can be asked about, and counts for its profile.
+func compileFQDN(c *connection.FQDNConnection) (*Connection, error) {
+	compiled, err := compileConnection(&c.Base, &c.Outbound.Outbound)
+	if err != nil {
+		return nil, err
+	}
+	compiled.Kind = connection.KindFQDN
+	compiled.Transport = strings.ToLower(c.TransportProtocol)
 	return compiled, nil
 }
 

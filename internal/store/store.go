@@ -245,12 +245,15 @@ type Store interface {
 	Writes
 	Tenants
 	KeyUse
+	Reports
 
 	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]
 	IPConnections() Collection[connection.IPConnection, id.ID]
 	CredentialConnections() Collection[connection.CredentialConnection, id.ID]
+	FQDNConnections() Collection[connection.FQDNConnection, id.ID]
 	IPs() Collection[connection.IP, id.ID]
+	FQDNs() Collection[connection.FQDN, id.ID]
 	Gateways() Collection[routing.Gateway, id.ID]
 	BillingGroups() Collection[BillingGroup, uuid.UUID]
 	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]

@@ -41,6 +41,9 @@ type field struct {
 	// fold is the column with the text in lower case, for Contains. It is "" where
 	// there is none; the text is then plain ASCII, which LIKE folds by itself.
 	fold string
+	// within is, for a field that is no column, the condition that Equal makes: a
+	// format of the argument's number. Such a field has no order.
+	within string
 }
 
 // Limits of a query. The API has its own, lower ones; these keep any caller from
@@ -109,6 +112,13 @@ func (l *listing) where(account id.ID, filters []store.Filter) (string, []any, e
 }
 
 func (f field) condition(filter store.Filter, place int) (text string, value any, err error) {
+	if f.within != "" {
+		if filter.Op != store.Equal {
+			return "", nil, fmt.Errorf("%w: operator %d", store.ErrBadValue, filter.Op)
+		}
+		value, err = f.kind.value(filter.Value)
+		return fmt.Sprintf(f.within, place), value, err
+	}
 	if filter.Op == store.Contains {
 		return f.contains(filter.Value, place)
 	}
@@ -140,7 +150,7 @@ func (f field) contains(wanted any, place int) (text string, value any, err erro
 	default:
 		return "", nil, fmt.Errorf("%w: the field is not a text", store.ErrBadValue)
 	}
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+	pattern := "%" + likeEscapes(s) + "%"
 	return fmt.Sprintf(`%s LIKE $%d ESCAPE '\'`, column, place), pattern, nil
 }
 
@@ -220,7 +230,7 @@ func (l *listing) order(orders []store.Order) (string, error) {
 	direction := ""
 	for _, o := range orders {
 		known, ok := l.fields[o.Field]
-		if !ok {
+		if !ok || known.within != "" {
 			return "", fmt.Errorf("sort by %.40q: %w", o.Field, store.ErrUnknownField)
 		}
 		direction = ""

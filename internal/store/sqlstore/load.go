@@ -30,8 +30,8 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, now time.
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
 	for _, load := range []func(context.Context, querier, []policy.Change) ([]policy.Change, error){
-		profileNoun().load, ipConnectionNoun().load, credentialConnectionNoun().load, ipNoun().load, gatewayNoun().load,
-		webhookEndpointNoun().load,
+		profileNoun().load, ipConnectionNoun().load, credentialConnectionNoun().load, fqdnConnectionNoun().load,
+		ipNoun().load, gatewayNoun().load, webhookEndpointNoun().load,
 	} {
 		if changes, err = load(ctx, q, changes); err != nil {
 			return nil, err

@@ -66,11 +66,16 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 					return err
 				}
 			}
-			return referID(ctx, tx, "rate_decks", p.AccountID, p.RateDeckID, "/rate_deck_id")
+			err := referID(ctx, tx, "rate_decks", p.AccountID, p.RateDeckID, "/rate_deck_id")
+			if err != nil {
+				return err
+			}
+			return saveTags(ctx, tx, p)
 		},
 		removable: func(ctx context.Context, tx *txn, p *profile.Profile) error {
 			for _, user := range []struct{ table, name string }{
 				{"ip_connections", "an IP connection"}, {"credential_connections", "a credential connection"},
+				{"fqdn_connections", "an FQDN connection"},
 			} {
 				err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1 AND profile_id = $2",
 					int64(p.AccountID), int64(p.ID))
@@ -81,8 +86,8 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			return nil
 		},
 		put: func(p *profile.Profile) []policy.Change { return []policy.Change{{PutProfile: p}} },
-		drop: func(_ context.Context, _ *txn, p *profile.Profile) ([]policy.Change, error) {
-			return []policy.Change{{DropProfile: p.ID}}, nil
+		drop: func(ctx context.Context, tx *txn, p *profile.Profile) ([]policy.Change, error) {
+			return []policy.Change{{DropProfile: p.ID}}, dropTags(ctx, tx, p)
 		},
 	}
 }

@@ -317,7 +317,8 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 		var n int
 		err := s.db.read.QueryRowContext(ctx, bind(`SELECT
 			(SELECT COUNT(*) FROM ip_connections WHERE account_id = $1 AND profile_id = $2) +
-			(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2)`),
+			(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2) +
+			(SELECT COUNT(*) FROM fqdn_connections WHERE account_id = $1 AND profile_id = $2)`),
 			int64(account), int64(p)).Scan(&n)
 		if err != nil {
 			return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))

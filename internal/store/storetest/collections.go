@@ -147,6 +147,7 @@ func testCollections(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	t.Run("Profiles", func(t *testing.T) { testCollection(t, open, b, profiles()) })
 	t.Run("IPConnections", func(t *testing.T) { testCollection(t, open, b, ipConnections()) })
+	t.Run("FQDNConnections", func(t *testing.T) { testCollection(t, open, b, fqdnConnections()) })
 	t.Run("CredentialConnections", func(t *testing.T) { testCollection(t, open, b, credentialConnections()) })
 	t.Run("IPs", func(t *testing.T) { testCollection(t, open, b, ips()) })
 	t.Run("Gateways", func(t *testing.T) { testCollection(t, open, b, gateways()) })

@@ -1,0 +1,168 @@
+package client_test
+
+import (
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/client"
+)
+
+// document is what this test reads of an OpenAPI document.
+type document struct {
+	Components struct {
+		Schemas map[string]*schema `json:"schemas"`
+	} `json:"components"`
+}
+
+type schema struct {
+	Type       any                `json:"type"` // a text or a list of texts
+	Format     string             `json:"format"`
+	Properties map[string]*schema `json:"properties"`
+	Required   []string           `json:"required"`
+	Items      *schema            `json:"items"`
+	WriteOnly  bool               `json:"writeOnly"`
+}
+
+func (s *schema) kind() (kind string, nullable bool) {
+	switch t := s.Type.(type) {
+	case string:
+		return t, false
+	case []any:
+		return t[0].(string), true
+	}
+	return "", false
+}
+
+// covered says which type is for which schema of the document.
+func covered() map[string]reflect.Type {
+	return map[string]reflect.Type{
+		"OutboundVoiceProfile": reflect.TypeFor[client.Profile](), "CreateOutboundVoiceProfileRequest": reflect.TypeFor[client.ProfileParams](),
+		"UpdateOutboundVoiceProfileRequest": reflect.TypeFor[client.ProfileParams](), "OutboundVoiceProfileUsage": reflect.TypeFor[client.ProfileUsage](),
+		"BillingGroup": reflect.TypeFor[client.BillingGroup](), "CreateBillingGroupRequest": reflect.TypeFor[client.BillingGroupParams](),
+		"UpdateBillingGroupRequest": reflect.TypeFor[client.BillingGroupParams](),
+		"IpConnection":              reflect.TypeFor[client.IPConnection](), "CreateIpConnectionRequest": reflect.TypeFor[client.IPConnectionParams](),
+		"UpdateIpConnectionRequest": reflect.TypeFor[client.IPConnectionParams](),
+		"CredentialConnection":      reflect.TypeFor[client.CredentialConnection](), "CreateCredentialConnectionRequest": reflect.TypeFor[client.CredentialConnectionParams](),
+		"UpdateCredentialConnectionRequest": reflect.TypeFor[client.CredentialConnectionParams](),
+		"FqdnConnection":                    reflect.TypeFor[client.FQDNConnection](), "CreateFqdnConnectionRequest": reflect.TypeFor[client.FQDNConnectionParams](),
+		"UpdateFqdnConnectionRequest": reflect.TypeFor[client.FQDNConnectionParams](),
+		"Connection":                  reflect.TypeFor[client.Connection](), "ActiveCall": reflect.TypeFor[client.ActiveCall](),
+		"Ip": reflect.TypeFor[client.IP](), "CreateIpRequest": reflect.TypeFor[client.IPParams](), "UpdateIpRequest": reflect.TypeFor[client.IPParams](),
+		"Fqdn": reflect.TypeFor[client.FQDN](), "CreateFqdnRequest": reflect.TypeFor[client.FQDNParams](), "UpdateFqdnRequest": reflect.TypeFor[client.FQDNParams](),
+		"Gateway": reflect.TypeFor[client.Gateway](), "CreateGatewayRequest": reflect.TypeFor[client.GatewayParams](), "UpdateGatewayRequest": reflect.TypeFor[client.GatewayParams](),
+		"RateDeck": reflect.TypeFor[client.RateDeck](), "RateDeckRows": reflect.TypeFor[client.RateRow](),
+		"Decision": reflect.TypeFor[client.Decision](), "Forecast": reflect.TypeFor[client.Forecast](), "ExplainDecisionRequest": reflect.TypeFor[client.ForecastParams](),
+		"Call": reflect.TypeFor[client.Call](), "CallEvent": reflect.TypeFor[client.CallEvent](), "DetailRecord": reflect.TypeFor[client.DetailRecord](),
+		"UsageReport": reflect.TypeFor[client.UsageRow](), "UsageReportOptions": reflect.TypeFor[[]client.UsageOptions](), "Recording": reflect.TypeFor[client.Recording](),
+		"Balance": reflect.TypeFor[client.Balance](), "UserTags": reflect.TypeFor[client.UserTags](), "Meta": reflect.TypeFor[client.Meta](),
+	}
+}
+
+// uncovered schemas are no concern of a client's types: those of the server
+// itself, and what methods put together and take apart.
+var uncovered = []string{"Health", "Ready", "ErrorPage", "Error", "CursorMeta", "DeleteRecordings", "DeleteRecordingsRequest"}
+
+// The types have every field of the document's schemas, of its type, and no other.
+func TestTypesCoverTheDocument(t *testing.T) {
+	_, s := newClient(t)
+	answer, err := http.Get(s.address + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d document
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	types := covered()
+	for name, s := range d.Components.Schemas {
+		switch goType, ok := types[name]; {
+		case ok:
+			compare(t, name, s, goType, strings.HasPrefix(name, "Update"))
+		case !slices.Contains(uncovered, name):
+			t.Errorf("schema %s has no type in the client", name)
+		}
+		delete(types, name)
+	}
+	for name := range types {
+		t.Errorf("the document has no schema %s", name)
+	}
+}
+
+// compare holds a type against a schema. partly means that the type may have more
+// fields: one type serves to create and to change.
+func compare(t *testing.T, at string, s *schema, goType reflect.Type, partly bool) {
+	t.Helper()
+	kind, nullable := s.kind()
+	if value, ok := goType.MethodByName("IsZero"); ok && strings.HasPrefix(goType.Name(), "Field[") {
+		goType = value.Type.In(0).Field(0).Type
+	} else if isPointer := goType.Kind() == reflect.Pointer; isPointer {
+		goType = goType.Elem()
+	} else if nullable {
+		t.Errorf("%s may be null, which %s cannot be", at, goType)
+	}
+	switch {
+	case kind == "object" && goType.Kind() == reflect.Struct:
+		compareFields(t, at, s, goType, partly)
+	case kind == "array" && goType.Kind() == reflect.Slice:
+		compare(t, at+"[]", s.Items, goType.Elem(), partly)
+	case kind == "string" && goType == reflect.TypeFor[time.Time]():
+		if s.Format != "date-time" {
+			t.Errorf("%s is a time", at)
+		}
+	case kind == "string" && goType.Kind() == reflect.String && goType != reflect.TypeFor[client.Number]():
+		if (s.Format == "decimal") != (goType == reflect.TypeFor[client.Decimal]()) {
+			t.Errorf("%s has the format %q and the type %s", at, s.Format, goType)
+		}
+	case kind == "number" && goType == reflect.TypeFor[client.Number](), kind == "boolean" && goType.Kind() == reflect.Bool,
+		kind == "integer" && (goType.Kind() == reflect.Int64 || goType.Kind() == reflect.Int):
+	default:
+		t.Errorf("%s is of type %s in the document and %s in the client", at, kind, goType)
+	}
+}
+
+func compareFields(t *testing.T, at string, s *schema, goType reflect.Type, partly bool) {
+	t.Helper()
+	params := strings.HasSuffix(goType.Name(), "Params")
+	have := map[string]reflect.StructField{}
+	for f := range goType.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		have[name] = f
+		if params != strings.HasPrefix(f.Type.Name(), "Field[") {
+			t.Errorf("%s.%s has the type %s", at, name, f.Type)
+		}
+		if optional := !slices.Contains(s.Required, name); !params && optional != (options == "omitzero") {
+			t.Errorf("%s.%s is optional: %t", at, name, optional)
+		}
+	}
+	for name, below := range s.Properties {
+		f, ok := have[name]
+		delete(have, name)
+		switch {
+		case below.WriteOnly && !params:
+			if ok {
+				t.Errorf("%s.%s is never answered", at, name)
+			}
+		case !ok:
+			t.Errorf("%s.%s is not in %s", at, name, goType)
+		default:
+			compare(t, at+"."+name, below, f.Type, partly)
+		}
+	}
+	for name := range have {
+		if !partly {
+			t.Errorf("%s.%s is in %s, and not in the document", at, name, goType)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func list[T any](c *Client, path string) List[T] { return List[T]{client: c, path: path} }
+
+func resource[T, P any](c *Client, path string) Resource[T, P] {
+	return Resource[T, P]{Items[T]{list[T](c, path)}}
+}
+
+// Profiles are the account's outbound voice profiles.
+func (c *Client) Profiles() Resource[Profile, ProfileParams] {
+	return resource[Profile, ProfileParams](c, "/v2/outbound_voice_profiles")
+}
+
+// ProfileUsage says what a profile has spent and holds today, and its calls now.
+func (c *Client) ProfileUsage(ctx context.Context, profile string) (ProfileUsage, error) {
+	return one[ProfileUsage](ctx, c, read("/tollgate/v1/outbound_voice_profiles/"+url.PathEscape(profile)+"/usage"))
+}
+
+// BillingGroups are the account's billing groups.
+func (c *Client) BillingGroups() Resource[BillingGroup, BillingGroupParams] {
+	return resource[BillingGroup, BillingGroupParams](c, "/v2/billing_groups")
+}
+
+// IPConnections are connections that are known by their addresses.
+func (c *Client) IPConnections() Resource[IPConnection, IPConnectionParams] {
+	return resource[IPConnection, IPConnectionParams](c, "/v2/ip_connections")
+}
+
+// CredentialConnections are connections that are known by digest credentials.
+func (c *Client) CredentialConnections() Resource[CredentialConnection, CredentialConnectionParams] {
+	return resource[CredentialConnection, CredentialConnectionParams](c, "/v2/credential_connections")
+}
+
+// FQDNConnections are connections that are known by their domain names.
+func (c *Client) FQDNConnections() Resource[FQDNConnection, FQDNConnectionParams] {
+	return resource[FQDNConnection, FQDNConnectionParams](c, "/v2/fqdn_connections")
+}
+
+// Connections are connections of every kind.
+func (c *Client) Connections() Items[Connection] {
+	return Items[Connection]{list[Connection](c, "/v2/connections")}
+}
+
+// ActiveCalls are the calls of a connection that are up or ringing.
+func (c *Client) ActiveCalls(connection string) List[ActiveCall] {
+	return list[ActiveCall](c, "/v2/connections/"+url.PathEscape(connection)+"/active_calls")
+}
+
+// IPs are the addresses of IP connections.
+func (c *Client) IPs() Resource[IP, IPParams] { return resource[IP, IPParams](c, "/v2/ips") }
+
+// FQDNs are the domain names of FQDN connections.
+func (c *Client) FQDNs() Resource[FQDN, FQDNParams] {
+	return resource[FQDN, FQDNParams](c, "/v2/fqdns")
+}
+
+// Gateways are the trunks to which calls are sent.
+func (c *Client) Gateways() Resource[Gateway, GatewayParams] {
+	return resource[Gateway, GatewayParams](c, "/tollgate/v1/gateways")
+}
+
+// RateDecks are the account's price lists.
+func (c *Client) RateDecks() RateDecks {
+	return RateDecks{Items[RateDeck]{list[RateDeck](c, "/tollgate/v1/rate_decks")}}
+}
+
+// RateDecks are price lists. Their rows never change; a new price list is a new deck.
+type RateDecks struct{ Items[RateDeck] }
+
+// Import makes a deck of CSV rows.
+func (d RateDecks) Import(ctx context.Context, name string, csv io.Reader) (RateDeck, error) {
+	return one[RateDeck](ctx, d.client, call{method: http.MethodPost, path: d.path, query: url.Values{"name": {name}}, csv: csv})
+}
+
+// Activate makes a deck the account's default.
+func (d RateDecks) Activate(ctx context.Context, deck string) (RateDeck, error) {
+	return one[RateDeck](ctx, d.client, call{method: http.MethodPost, path: d.at(deck) + "/activate"})
+}
+
+// Delete deletes a deck that nothing uses.
+func (d RateDecks) Delete(ctx context.Context, deck string) (RateDeck, error) {
+	return one[RateDeck](ctx, d.client, call{method: http.MethodDelete, path: d.at(deck)})
+}
+
+// Rows are the rows of a deck in prefix order.
+func (d RateDecks) Rows(deck string) List[RateRow] {
+	return list[RateRow](d.client, d.at(deck)+"/rows")
+}
+
+// Decision explains the decision on an attempt.
+func (c *Client) Decision(ctx context.Context, id string) (Decision, error) {
+	return one[Decision](ctx, c, read("/tollgate/v1/decisions/"+url.PathEscape(id)))
+}
+
+// Explain decides a call that is not made. Nothing is reserved, so it may be
+// repeated like a read.
+func (c *Client) Explain(ctx context.Context, params ForecastParams) (Forecast, error) {
+	return one[Forecast](ctx, c, call{method: http.MethodPost, path: "/tollgate/v1/decisions/explain", body: params, safe: true})
+}
+
+// Calls are the account's calls that are up or ringing.
+func (c *Client) Calls() List[Call] { return list[Call](c, "/tollgate/v1/calls") }
+
+// CallEvents are events of the last 24 hours, or all of a call that a filter names.
+func (c *Client) CallEvents() List[CallEvent] { return list[CallEvent](c, "/v2/call_events") }
+
+// DetailRecords are the account's call detail records.
+func (c *Client) DetailRecords() Items[DetailRecord] {
+	records := list[DetailRecord](c, "/v2/detail_records")
+	records.fixed = url.Values{"filter[record_type]": {"sip-trunking"}}
+	return Items[DetailRecord]{records}
+}
+
+// Report asks for a usage report.
+type Report struct {
+	Dimensions []string // what to group by, at least one
+	Metrics    []string // what to add up, at least one
+	// Start and End bound the starts of calls; End is left out. Or DateRange is a
+	// word such as "this_month" or "last_7_days".
+	Start, End time.Time
+	DateRange  string
+}
+
+// UsageReport adds up detail records.
+func (c *Client) UsageReport(r Report) List[UsageRow] {
+	rows := list[UsageRow](c, "/v2/usage_reports")
+	rows.fixed = url.Values{"product": {"sip-trunking"}, "dimensions": {strings.Join(r.Dimensions, ",")}, "metrics": {strings.Join(r.Metrics, ",")}}
+	if r.DateRange != "" {
+		rows.fixed.Set("date_range", r.DateRange)
+	}
+	for name, at := range map[string]time.Time{"start_date": r.Start, "end_date": r.End} {
+		if !at.IsZero() {
+			rows.fixed.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return rows
+}
+
+// UsageOptions says what usage reports can be made of.
+func (c *Client) UsageOptions(ctx context.Context) ([]UsageOptions, error) {
+	return one[[]UsageOptions](ctx, c, read("/v2/usage_reports/options"))
+}
+
+// Recordings are the recordings of calls.
+func (c *Client) Recordings() Recordings {
+	return Recordings{Items[Recording]{list[Recording](c, "/v2/recordings")}}
+}
+
+// Recordings are recordings of calls.
+type Recordings struct{ Items[Recording] }
+
+// Delete deletes a recording and returns it as it was.
+func (r Recordings) Delete(ctx context.Context, id string) (Recording, error) {
+	return one[Recording](ctx, r.client, call{method: http.MethodDelete, path: r.at(id)})
+}
+
+// DeleteAll deletes recordings. Ids of none are passed over.
+func (r Recordings) DeleteAll(ctx context.Context, ids ...string) error {
+	var answer struct {
+		Status string `json:"status"`
+	}
+	body := map[string][]string{"ids": ids}
+	return r.client.do(ctx, call{method: http.MethodPost, path: r.path + "/actions/delete", body: body, into: &answer})
+}
+
+// Balance is the account's money.
+func (c *Client) Balance(ctx context.Context) (Balance, error) {
+	return one[Balance](ctx, c, read("/v2/balance"))
+}
+
+// UserTags lists the account's tags that start with a text.
+func (c *Client) UserTags(ctx context.Context, start string) (UserTags, error) {
+	r := read("/v2/user_tags")
+	if start != "" {
+		r.query = url.Values{"filter[starts_with]": {start}}
+	}
+	return one[UserTags](ctx, c, r)
+}
+
+// Collect puts what an iterator gives into a slice, up to its first error.
+func Collect[T any](items iter.Seq2[T, error]) ([]T, error) {
+	var out []T
+	for item, err := range items {
+		if err != nil {
+			return out, fmt.Errorf("after %d objects: %w", len(out), err)
+		}
+		out = append(out, item)
+	}
+	return out, nil
+}

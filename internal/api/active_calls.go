@@ -1,0 +1,153 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// activeCallView is a call that is up or ringing. Source: Telnyx v2, ActiveCall.
+type activeCallView struct {
+	RecordType    string `json:"record_type" enum:"call"`
+	CallControlID string `json:"call_control_id" doc:"The id of the call; there are no commands to be given to it."`
+	CallLegID     string `json:"call_leg_id" doc:"The id of the call."`
+	CallSessionID string `json:"call_session_id" doc:"The id of the call."`
+	ClientState   string `json:"client_state" doc:"Always empty: no command sets it."`
+	CallDuration  int64  `json:"call_duration" doc:"Seconds since the answer."`
+}
+
+// cursorMeta is the meta of lists with cursors. Source: Telnyx v2, ActiveCalls.
+// The members of pageMeta are there too, since Telnyx's SDKs go by them.
+type cursorMeta struct {
+	Cursors    cursorsView `json:"cursors"`
+	Next       *string     `json:"next" doc:"Path and query of the next page; null on the last one."`
+	Previous   *string     `json:"previous" doc:"Path and query of the page before; null on the first one."`
+	TotalItems int         `json:"total_items"`
+	pageMeta
+}
+
+type cursorsView struct {
+	After  *string `json:"after" doc:"What page[after] of the next page is."`
+	Before *string `json:"before" doc:"What page[before] of the page before is."`
+}
+
+type cursorAnswer struct {
+	Data any         `json:"data"`
+	Meta *cursorMeta `json:"meta"`
+}
+
+const activeCallsPageSize = 20
+
+func (s *server) activeCallsOperation() operation {
+	cursor := &schema{kind: "string", minLength: 1, maxLength: 64, parse: parseWith(parseCallCursor)}
+	limit := pageParams(activeCallsPageSize, maxPageSize)[1]
+	limit.name, limit.description = "page[limit]", "How many calls a page has; page[size] is the same."
+	return operation{method: http.MethodGet, path: "/v2/connections/{id}/active_calls", id: "list_active_call", tag: "Connections", scope: ScopeRead,
+		summary: "List the calls of a connection that are up or ringing, the newest first.",
+		params: append(pageParams(activeCallsPageSize, maxPageSize), limit,
+			parameter{name: "page[after]", description: "Calls after this cursor.", schema: cursor},
+			parameter{name: "page[before]", description: "Calls before this cursor.", schema: cursor}),
+		status: http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
+}
+
+// callCursor is the place of a call in the list.
+type callCursor struct {
+	micros int64
+	call   uuid.UUID
+}
+
+func cursorOf(c *store.LiveCall) callCursor { return callCursor{c.Lease.ReservedMicros, c.Lease.ID} }
+
+// compare is the order of the list: the newest first.
+func (c callCursor) compare(other callCursor) int {
+	return cmp.Or(cmp.Compare(other.micros, c.micros), slices.Compare(c.call[:], other.call[:]))
+}
+
+func (c callCursor) String() string {
+	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint64(nil, uint64(c.micros)), c.call[:]...))
+}
+
+var errCursor = errors.New("not a cursor of this list")
+
+func parseCallCursor(text string) (callCursor, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != 8+len(uuid.UUID{}) {
+		return callCursor{}, errCursor
+	}
+	return callCursor{int64(binary.BigEndian.Uint64(raw)), uuid.UUID(raw[8:])}, nil
+}
+
+func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.account {
+		return nil, store.ErrNotFound
+	}
+	calls, err := s.Store.LiveCalls(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
+	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool { return c.Lease.Connection != key })
+	slices.SortFunc(calls, func(a, b store.LiveCall) int { return cursorOf(&a).compare(cursorOf(&b)) })
+	first, end, size := activeCallsPage(&in.query, calls)
+	views := []activeCallView{}
+	for i := range calls[first:end] {
+		c := &calls[first+i]
+		call := c.Lease.ID.String()
+		view := activeCallView{RecordType: "call", CallControlID: call, CallLegID: call, CallSessionID: call}
+		if c.Lease.AnsweredMicros != 0 {
+			view.CallDuration = c.ElapsedMs / 1000
+		}
+		views = append(views, view)
+	}
+	meta := &cursorMeta{TotalItems: len(calls), pageMeta: *metaOf(store.Query{Number: first/size + 1, Size: size}, len(calls))}
+	at := "/v2/connections/" + key.String() + "/active_calls?page%5Blimit%5D=" + strconv.Itoa(size)
+	if end < len(calls) && end > first {
+		meta.Cursors.After = new(cursorOf(&calls[end-1]).String())
+		meta.Next = new(at + "&page%5Bafter%5D=" + url.QueryEscape(*meta.Cursors.After))
+	}
+	if first > 0 && end > first {
+		meta.Cursors.Before = new(cursorOf(&calls[first]).String())
+		meta.Previous = new(at + "&page%5Bbefore%5D=" + url.QueryEscape(*meta.Cursors.Before))
+	}
+	return &response{data: views, cursors: meta}, nil
+}
+
+// activeCallsPage is the part of the sorted calls that a query asks for: after a
+// cursor, before one, or by number.
+func activeCallsPage(q *query, calls []store.LiveCall) (first, end, size int) {
+	size = q.int("page[limit]", q.int("page[size]", activeCallsPageSize))
+	search := func(name string) (int, bool, bool) {
+		c, err := parseCallCursor(q.text(name, ""))
+		if err != nil {
+			return 0, false, false // not given
+		}
+		i, found := slices.BinarySearchFunc(calls, c, func(call store.LiveCall, c callCursor) int { return cursorOf(&call).compare(c) })
+		return i, found, true
+	}
+	if i, found, given := search("page[after]"); given {
+		// The call of the cursor may have ended since.
+		if found {
+			i++
+		}
+		return i, min(i+size, len(calls)), size
+	}
+	if i, _, given := search("page[before]"); given {
+		return max(0, i-size), i, size
+	}
+	first = min((q.int("page[number]", 1)-1)*size, len(calls))
+	return first, min(first+size, len(calls)), size
+}

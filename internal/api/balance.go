@@ -1,0 +1,59 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// balanceView is the account's money. Tollgate is paid nothing, so there is no
+// balance to run out: what is answered is what the account's calls have cost.
+// Source: Telnyx v2, UserBalance.
+type balanceView struct {
+	RecordType      string `json:"record_type" enum:"balance"`
+	Balance         string `json:"balance" doc:"Minus what calls have cost since the first day of this month, UTC."`
+	CreditLimit     string `json:"credit_limit" doc:"Always 0.00: spending is limited by profiles."`
+	AvailableCredit string `json:"available_credit" doc:"balance and credit_limit together, as Telnyx has it. Nothing is refused by it."`
+	Pending         string `json:"pending" doc:"What calls in progress hold."`
+	Currency        string `json:"currency" enum:"USD"`
+}
+
+// userTagsView lists the account's tags. Source: Telnyx v2, /user_tags.
+type userTagsView struct {
+	NumberTags          []string `json:"number_tags" doc:"Always empty: there are no phone numbers here."`
+	OutboundProfileTags []string `json:"outbound_profile_tags" doc:"Tags of outbound voice profiles, each written as the account wrote it first."`
+}
+
+func (s *server) accountViewOperations() []operation {
+	return []operation{
+		{method: http.MethodGet, path: "/v2/balance", id: "get_balance", tag: "Account", scope: ScopeRead,
+			summary: "Get what the account's calls have cost this month and hold now.", status: http.StatusOK, answer: schemaOf[balanceView](), handle: s.balance},
+		{method: http.MethodGet, path: "/v2/user_tags", id: "list_user_tags", tag: "Account", scope: ScopeRead,
+			summary: "List the tags in use.", status: http.StatusOK, answer: schemaOf[userTagsView](), handle: s.userTags,
+			params: []parameter{{name: "filter[starts_with]", description: "Only tags that start with this text, without regard to case.",
+				schema: &schema{kind: "string", maxLength: 255}}}},
+	}
+}
+
+func (s *server) balance(ctx context.Context, in *request) (*response, error) {
+	now := s.Clock().UTC()
+	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	spend, err := s.Store.SpendSince(ctx, in.account, record.DayOf(month.UnixMicro()))
+	if err != nil {
+		return nil, err
+	}
+	balance := (-spend.Posted).String()
+	return &response{data: balanceView{RecordType: "balance", Balance: balance, CreditLimit: money.Amount(0).String(),
+		AvailableCredit: balance, Pending: spend.Held.String(), Currency: "USD"}}, nil
+}
+
+func (s *server) userTags(ctx context.Context, in *request) (*response, error) {
+	tags, err := s.Store.Tags(ctx, in.account, in.query.text("filter[starts_with]", ""))
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: userTagsView{NumberTags: []string{}, OutboundProfileTags: tags}}, nil
+}

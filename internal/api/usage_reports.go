@@ -1,0 +1,240 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// product is the one product that there is usage of.
+const product = "sip-trunking"
+
+// Limits of usage reports. Source: Telnyx v2, /usage_reports.
+const (
+	usagePageSize    = 20
+	maxUsagePageSize = 5000
+	maxUsageRange    = 31 * 24 * time.Hour
+)
+
+// usageOptionsView says what reports can be made of. Source: Telnyx v2,
+// /usage_reports/options.
+type usageOptionsView struct {
+	Product           string              `json:"product"`
+	ProductDimensions []string            `json:"product_dimensions"`
+	ProductMetrics    []string            `json:"product_metrics"`
+	RecordTypes       []usageRecordOption `json:"record_types"`
+}
+
+type usageRecordOption struct {
+	RecordType        string   `json:"record_type"`
+	ProductDimensions []string `json:"product_dimensions"`
+	ProductMetrics    []string `json:"product_metrics"`
+}
+
+func (s *server) usageReportOperations() []operation {
+	products := &schema{kind: "string", enum: []string{product}}
+	return []operation{
+		{method: http.MethodGet, path: "/v2/usage_reports", id: "list_usage_report", tag: "Usage reports", scope: ScopeRead, alsoCSV: true,
+			summary: "Add up call detail records by dimensions.", params: usageParams(products), status: http.StatusOK,
+			answer: usageRowSchema(), list: true, handle: s.usageReport},
+		{method: http.MethodGet, path: "/v2/usage_reports/options", id: "list_usage_report_options", tag: "Usage reports", scope: ScopeRead,
+			summary: "List the dimensions and metrics that reports can be made of.", status: http.StatusOK, answer: listSchema(schemaOf[usageOptionsView]()),
+			params: []parameter{{name: "product", description: "Only options of this product.", schema: products}},
+			handle: func(context.Context, *request) (*response, error) {
+				dimensions, metrics := store.DimensionNames(), store.MetricNames()
+				return &response{data: []usageOptionsView{{Product: product, ProductDimensions: dimensions, ProductMetrics: metrics,
+					RecordTypes: []usageRecordOption{{RecordType: product, ProductDimensions: dimensions, ProductMetrics: metrics}}}}}, nil
+			}},
+	}
+}
+
+func listSchema(items *schema) *schema { return &schema{kind: "array", items: items} }
+
+// usageRowSchema is the schema of a row, which has those members that were asked for.
+func usageRowSchema() *schema {
+	s := &schema{kind: "object"}
+	add := func(name string, member schema) {
+		s.properties = append(s.properties, property{name: name, schema: &member})
+	}
+	for _, name := range store.DimensionNames() {
+		switch name {
+		case "short_duration_call":
+			add(name, schema{kind: "boolean"})
+		case "date":
+			add(name, schema{kind: "string", format: "date", description: "UTC day of the calls' starts."})
+		case "date_time":
+			add(name, schema{kind: "string", format: "date-time", description: "UTC hour of the calls' starts."})
+		default:
+			add(name, schema{kind: "string", nullable: true})
+		}
+	}
+	metrics := map[string]string{
+		"attempted": "Calls, whether let through or not.", "connected": "Calls that were answered.",
+		"completed":  "Calls that were answered and whose end is known.",
+		"call_sec":   "Seconds from answer to end, of each call a part counting whole.",
+		"billed_sec": "Seconds that were charged.",
+	}
+	for _, name := range store.MetricNames() {
+		if name == "cost" {
+			amount := *amountSchema()
+			amount.description = "USD; exact."
+			add(name, amount)
+			continue
+		}
+		add(name, schema{kind: "integer", format: "int64", description: metrics[name]})
+	}
+	return s
+}
+
+func usageParams(products *schema) []parameter {
+	dimensions, metrics := store.DimensionNames(), store.MetricNames()
+	names := func(of []string, most int) *schema {
+		return &schema{kind: "array", maxItems: most, items: &schema{kind: "string", enum: of}}
+	}
+	moment := &schema{kind: "string", format: "date-time", parse: func(text string) error { _, err := parseMoment(text); return err }}
+	var sorts []string
+	for _, name := range slices.Concat(dimensions, metrics) {
+		sorts = append(sorts, name, "-"+name)
+	}
+	return slices.Concat(pageParams(usagePageSize, maxUsagePageSize), []parameter{
+		{name: "product", required: true, description: "Of what the usage is.", schema: products},
+		{name: "dimensions", required: true, description: "What to group by, separated by commas.", schema: names(dimensions, len(dimensions))},
+		{name: "metrics", required: true, description: "What to add up, separated by commas.", schema: names(metrics, len(metrics))},
+		{name: "start_date", description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", schema: moment},
+		{name: "end_date", description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", schema: moment},
+		{name: "date_range", description: "Only calls that started in this span of UTC days: a word, or last_N_days, which ends with today.", schema: dateRangeSchema()},
+		{name: "format", description: "csv for text/csv with a line of names first.", schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
+		{name: "sort", description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
+			schema: names(sorts, len(dimensions)+len(metrics))},
+		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
+		equalFilter("filter[connection_id]", "connection_id", idSchema()),
+		equalFilter("filter[billing_group_id]", "billing_group_id", uuidSchema()),
+		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
+		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter},
+		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
+	})
+}
+
+// parseMoment reads a time, or a day as its beginning in UTC.
+func parseMoment(text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+func (s *server) usageReport(ctx context.Context, in *request) (*response, error) {
+	q := store.ReportQuery{Dimensions: in.query.words("dimensions"), Metrics: in.query.words("metrics"), Filters: in.query.filters,
+		Number: in.query.int("page[number]", 1), Size: in.query.int("page[size]", usagePageSize)}
+	var problems []problem
+	for _, p := range []struct {
+		name  string
+		words []string
+	}{{"dimensions", q.Dimensions}, {"metrics", q.Metrics}} {
+		if len(slices.Compact(slices.Sorted(slices.Values(p.words)))) < len(p.words) {
+			problems = append(problems, problem{code: field.Malformed, parameter: p.name, detail: p.name + " names one twice. Name each once."})
+		}
+	}
+	for _, word := range in.query.words("sort") {
+		name, descending := strings.CutPrefix(word, "-")
+		if !slices.Contains(q.Dimensions, name) && !slices.Contains(q.Metrics, name) {
+			problems = append(problems, problem{code: field.NotListed, parameter: "sort", detail: name + " is not in this report. Sort by one of its dimensions and metrics."})
+		}
+		q.Sort = append(q.Sort, store.Order{Field: name, Descending: descending})
+	}
+	from, to, wrong := s.usageSpan(&in.query)
+	if problems = append(problems, wrong...); len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	q.FromMicros, q.ToMicros = from.UnixMicro(), to.UnixMicro()
+	page, err := s.Store.UsageReport(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	if in.query.text("format", "json") == "csv" {
+		text, err := usageCSV(&q, page.Items)
+		return &response{text: text, kind: "text/csv; charset=utf-8"}, err
+	}
+	rows := []map[string]any{}
+	for _, item := range page.Items {
+		row := map[string]any{}
+		for i, name := range q.Dimensions {
+			row[name] = item.Dimensions[i]
+		}
+		for i, name := range q.Metrics {
+			row[name] = item.Metrics[i]
+		}
+		rows = append(rows, row)
+	}
+	return &response{data: rows, meta: metaOf(store.Query{Number: q.Number, Size: q.Size}, page.Total)}, nil
+}
+
+// usageSpan is the span of time that a report is of.
+func (s *server) usageSpan(q *query) (from, to time.Time, problems []problem) {
+	word, start, end := q.text("date_range", ""), q.text("start_date", ""), q.text("end_date", "")
+	switch {
+	case word != "" && (start != "" || end != ""):
+		return from, to, []problem{{code: field.Malformed, parameter: "date_range", detail: "date_range is given with start_date or end_date. Give either."}}
+	case word != "":
+		from, to = dateRange(word, s.Clock())
+	case start == "" || end == "":
+		missing := "start_date"
+		if start != "" {
+			missing = "end_date"
+		}
+		return from, to, []problem{{code: field.Missing, parameter: missing, detail: "Give start_date and end_date, or date_range."}}
+	default:
+		from, _ = parseMoment(start) // checked by the schema
+		to, _ = parseMoment(end)
+		if len(end) == len(time.DateOnly) {
+			to = to.AddDate(0, 0, 1)
+		}
+	}
+	switch {
+	case to.Before(from):
+		problems = append(problems, problem{code: field.OutOfRange, parameter: "end_date", detail: "end_date is before start_date. Give a later one."})
+	case to.Sub(from) > maxUsageRange:
+		name := "end_date"
+		if word != "" {
+			name = "date_range"
+		}
+		problems = append(problems, problem{code: field.OutOfRange, parameter: name, detail: "The span is longer than 31 days. Ask for parts of it."})
+	}
+	return from, to, problems
+}
+
+func usageCSV(q *store.ReportQuery, rows []store.ReportRow) ([]byte, error) {
+	var text bytes.Buffer
+	w := csv.NewWriter(&text)
+	lines := [][]string{slices.Concat(q.Dimensions, q.Metrics)}
+	for _, row := range rows {
+		var line []string
+		for _, value := range slices.Concat(row.Dimensions, row.Metrics) {
+			line = append(line, cell(value))
+		}
+		lines = append(lines, line)
+	}
+	if err := w.WriteAll(lines); err != nil {
+		return nil, fmt.Errorf("write a report as CSV: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+func cell(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case money.Amount:
+		return v.String()
+	}
+	return fmt.Sprint(value)
+}

@@ -1,0 +1,179 @@
+package connection
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// FQDNConnection is a PBX known by its domain names. It is kept and returned;
+// requests are not recognised by it.
+// Source: Telnyx v2, FqdnConnection.
+type FQDNConnection struct {
+	Base
+	Inbound           FQDNInbound  `json:"inbound"`
+	Outbound          FQDNOutbound `json:"outbound"`
+	TransportProtocol string       `json:"transport_protocol" default:"UDP" enum:"UDP,TCP,TLS"`
+
+	AdjustDTMFTimestamp         bool    `json:"adjust_dtmf_timestamp"`
+	CallCostEnabled             bool    `json:"call_cost_enabled"`
+	IgnoreDTMFDuration          bool    `json:"ignore_dtmf_duration"`
+	IgnoreMarkBit               bool    `json:"ignore_mark_bit"`
+	MicrosoftTeamsSBC           bool    `json:"microsoft_teams_sbc"`
+	RTPPassCodecsOnStreamChange bool    `json:"rtp_pass_codecs_on_stream_change"`
+	SendNormalizedTimestamps    bool    `json:"send_normalized_timestamps"`
+	ThirdPartyControlEnabled    bool    `json:"third_party_control_enabled"`
+	UserName                    *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
+	Password                    *string `json:"password" minLength:"8" maxLength:"128"`
+	TXTName                     *string `json:"txt_name" maxLength:"255"`
+	TXTTTL                      *int32  `json:"txt_ttl" minimum:"0"`
+	TXTValue                    *string `json:"txt_value" maxLength:"255"`
+}
+
+// FQDNInbound is kept for compatibility: Tollgate carries outbound calls only.
+type FQDNInbound struct {
+	ANINumberFormat            string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
+	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
+	Codecs                     []string `json:"codecs" maxItems:"20"`
+	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
+	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36"`
+	DefaultSecondaryFQDNID     *string  `json:"default_secondary_fqdn_id" maxLength:"36"`
+	DefaultTertiaryFQDNID      *string  `json:"default_tertiary_fqdn_id" maxLength:"36"`
+	DNISNumberFormat           string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
+	GenerateRingbackTone       bool     `json:"generate_ringback_tone"`
+	ISUPHeadersEnabled         bool     `json:"isup_headers_enabled"`
+	PRACKEnabled               bool     `json:"prack_enabled"`
+	ShakenStirEnabled          bool     `json:"shaken_stir_enabled"`
+	SIPCompactHeadersEnabled   bool     `json:"sip_compact_headers_enabled" default:"true"`
+	SIPRegion                  string   `json:"sip_region" default:"US" enum:"US,Europe,Australia"`
+	SIPSubdomain               *string  `json:"sip_subdomain" maxLength:"63"`
+	SIPSubdomainReceiveSetting string   `json:"sip_subdomain_receive_settings" default:"from_anyone" enum:"only_my_connections,from_anyone"`
+	Timeout1xxSecs             int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
+	Timeout2xxSecs             int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+}
+
+// FQDNOutbound adds what FQDN connections have besides the settings of every kind.
+type FQDNOutbound struct {
+	Outbound
+	EncryptedMedia         *string `json:"encrypted_media" enum:"SRTP"`
+	IPAuthenticationMethod string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication"`
+	IPAuthenticationToken  *string `json:"ip_authentication_token" maxLength:"128"`
+	TechPrefix             string  `json:"tech_prefix" pattern:"^([0-9]{4})?$"`
+	Timeout1xxSecs         int32   `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
+	Timeout2xxSecs         int32   `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+}
+
+// NewFQDNConnection returns an FQDN connection with the API's defaults.
+func NewFQDNConnection() FQDNConnection {
+	in := newInbound()
+	c := FQDNConnection{Base: newBase(), TransportProtocol: "UDP"}
+	c.DefaultOnHoldComfortNoiseEnabled = true
+	c.Inbound = FQDNInbound{
+		ANINumberFormat: in.ANINumberFormat, Codecs: in.Codecs, DNISNumberFormat: in.DNISNumberFormat,
+		DefaultRoutingMethod: new("sequential"), SIPCompactHeadersEnabled: in.SIPCompactHeadersEnabled,
+		SIPRegion: in.SIPRegion, SIPSubdomainReceiveSetting: "from_anyone",
+		Timeout1xxSecs: in.Timeout1xxSecs, Timeout2xxSecs: in.Timeout2xxSecs,
+	}
+	c.Outbound = FQDNOutbound{
+		Outbound: Outbound{
+			ANIOverrideType: "always", T38ReinviteSource: "customer", CallParkingEnabled: new(false), Localization: new("US"),
+		},
+		IPAuthenticationMethod: "ip-authentication", Timeout1xxSecs: 3, Timeout2xxSecs: 90,
+	}
+	return c
+}
+
+// Validate says everything that is wrong with the connection's values beyond
+// what the tags of its fields already say.
+func (c *FQDNConnection) Validate() []field.Error {
+	errs := append(c.validate(), (&Inbound{Codecs: c.Inbound.Codecs}).validate()...)
+	errs = append(errs, c.Outbound.validate()...)
+	if c.WebhookAPIVersion == "texml" {
+		errs = append(errs, field.Error{Pointer: "/webhook_api_version", Code: field.NotListed,
+			Detail: "webhook_api_version is texml, which FQDN connections do not have. Give one of 1, 2."})
+	}
+	if token := c.Outbound.IPAuthenticationToken; token != nil && strings.ContainsFunc(*token, notVisible) {
+		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Malformed,
+			Detail: "A token is sent in a SIP header. Use visible ASCII characters without spaces."})
+	}
+	for _, media := range []struct {
+		pointer string
+		value   *string
+	}{{"/encrypted_media", c.EncryptedMedia}, {"/outbound/encrypted_media", c.Outbound.EncryptedMedia}} {
+		if media.value != nil && c.TransportProtocol == "TLS" {
+			errs = append(errs, field.Error{Pointer: media.pointer, Code: field.Malformed,
+				Detail: "encrypted_media cannot be set when transport_protocol is TLS. Use null."})
+		}
+	}
+	if c.UserName != nil {
+		errs = append(errs, userNameProblem(*c.UserName)...)
+	}
+	if c.Password != nil && strings.ContainsFunc(*c.Password, isControl) {
+		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
+			Detail: "The password holds a control character. Use printable characters."})
+	}
+	return errs
+}
+
+// FQDN is one domain name of an FQDNConnection.
+// Source: Telnyx v2, /fqdns.
+type FQDN struct {
+	ID            id.ID     `json:"id" readOnly:"true"`
+	AccountID     id.ID     `json:"-"`
+	Version       int64     `json:"-"`
+	ConnectionID  id.ID     `json:"connection_id"`
+	FQDN          string    `json:"fqdn" minLength:"1" maxLength:"253"`
+	DNSRecordType string    `json:"dns_record_type" enum:"a,srv"`
+	Port          *int32    `json:"port" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
+	CreatedAt     time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt     time.Time `json:"updated_at" readOnly:"true"`
+}
+
+// defaultSIPPort is that of SIP over UDP and TCP (RFC 3261, section 19.1.2).
+const defaultSIPPort = 5060
+
+// PortInUse is the port that the name stands for: that of an A record is 5060 if
+// none is set, and an SRV record names its own, which is nil here.
+func (f *FQDN) PortInUse() *int32 {
+	if f.Port == nil && f.DNSRecordType == "a" {
+		return new(int32(defaultSIPPort))
+	}
+	return f.Port
+}
+
+// Name is the domain name as it is compared: without regard to case and without
+// the dot of the root (RFC 4343, RFC 1034 section 3.1).
+func (f *FQDN) Name() string { return FoldName(f.FQDN) }
+
+// FoldName is the form in which domain names are compared.
+func FoldName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// maxLabel is the longest label of a domain name (RFC 1035, section 2.3.4).
+const maxLabel = 63
+
+// Validate says everything that is wrong with the name beyond what the tags of
+// its fields already say.
+func (f *FQDN) Validate() []field.Error {
+	var errs []field.Error
+	if f.DNSRecordType == "srv" && f.Port != nil {
+		errs = append(errs, field.Error{Pointer: "/port", Code: field.Malformed,
+			Detail: "dns_record_type is srv, and an SRV record names its own port. Give null, or dns_record_type a."})
+	}
+	if f.ConnectionID == 0 {
+		errs = append(errs, field.Error{Pointer: "/connection_id", Code: field.Missing,
+			Detail: "connection_id is required. Give the id of an FQDN connection."})
+	}
+	labels := strings.Split(f.Name(), ".")
+	wrong := len(labels) < 2 || !strings.ContainsFunc(labels[len(labels)-1], isLetter)
+	for _, label := range labels {
+		wrong = wrong || label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.ContainsFunc(label, func(r rune) bool { return r != '-' && r != '_' && (r < '0' || r > '9') && !isLetter(r) })
+	}
+	if wrong {
+		errs = append(errs, field.Error{Pointer: "/fqdn", Code: field.Malformed,
+			Detail: "Not a fully qualified domain name. Give labels of letters, digits and hyphens separated by dots, such as \"sip.example.com\"; other characters in their ASCII form (xn--)."})
+	}
+	return errs
+}

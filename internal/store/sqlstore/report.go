@@ -1,0 +1,260 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+const (
+	microsPerHour = 3_600_000_000
+	// shortMicros is the longest call of short_duration_call, as in detail records.
+	shortMicros = 6_000_000
+)
+
+// dimension is one way to group call records. Its expression is an integer, a
+// text, or NULL; show makes the value of the API from it.
+type dimension struct {
+	expression string
+	show       func(any) (any, error)
+}
+
+// dimensions are those of store.DimensionNames.
+var dimensions = map[string]dimension{
+	"billing_group_id":    {"billing_group_id", showUUID},
+	"connection_id":       {"connection_id", showID},
+	"country_code":        {"country", showText},
+	"currency":            {"'USD'", showText},
+	"date":                {fmt.Sprintf("started_at / %d", int64(record.MicrosPerDay)), showDate},
+	"date_time":           {fmt.Sprintf("started_at / %d", int64(microsPerHour)), showHour},
+	"direction":           {"'outbound'", showText},
+	"gateway_id":          {"gateway_id", showID},
+	"outbound_profile_id": {"profile_id", showID},
+	"outcome":             {"outcome", showOutcome},
+	"short_duration_call": {
+		fmt.Sprintf("CASE WHEN outcome = %d AND duration <= %d THEN 1 ELSE 0 END", record.OutcomeAnswered, shortMicros), showBool,
+	},
+	"tn_type": {"number_type", showText},
+}
+
+// metrics are those of store.MetricNames. The sums are cast since an engine may
+// make them wider than the column.
+var metrics = map[string]string{
+	"attempted":  "COUNT(*)",
+	"connected":  "COUNT(CASE WHEN answered_at <> 0 THEN 1 END)",
+	"completed":  fmt.Sprintf("COUNT(CASE WHEN outcome = %d THEN 1 END)", record.OutcomeAnswered),
+	"call_sec":   "CAST(SUM((duration + 999999) / 1000000) AS BIGINT)",
+	"billed_sec": "CAST(SUM(billed_secs) AS BIGINT)",
+	"cost":       "CAST(SUM(cost) AS BIGINT)",
+}
+
+// UsageReport implements store.Reports.
+func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQuery) (store.Page[store.ReportRow], error) {
+	page := store.Page[store.ReportRow]{Items: []store.ReportRow{}}
+	grouped, args, err := groupText(account, &q)
+	if err != nil {
+		return page, fmt.Errorf("usage report: %w", err)
+	}
+	order, err := reportOrder(&q)
+	if err != nil {
+		return page, fmt.Errorf("usage report: %w", err)
+	}
+	err = s.reading(ctx, func(tx querier) error {
+		if err := tx.QueryRowContext(ctx, bind("SELECT COUNT(*) FROM ("+grouped+") AS g"), args...).Scan(&page.Total); err != nil {
+			return err
+		}
+		first := int64(max(1, q.Number)-1) * int64(q.Size)
+		text := fmt.Sprintf("%s ORDER BY %s LIMIT %d OFFSET %d", grouped, order, q.Size, first)
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			row, err := scanReport(rows, &q)
+			page.Items = append(page.Items, row)
+			return err
+		}, text, args...)
+	})
+	if err != nil {
+		return store.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// groupText is the SELECT without its order. Only expressions of the tables above
+// get into the text; every value is an argument.
+func groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
+	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > maxPageSize {
+		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue, maxPageSize)
+	}
+	var columns, groups []string
+	for i, name := range q.Dimensions {
+		d, ok := dimensions[name]
+		if !ok || slices.Contains(q.Dimensions[:i], name) {
+			return "", nil, fmt.Errorf("group by %.40q: %w", name, store.ErrUnknownField)
+		}
+		columns = append(columns, d.expression+" AS "+name)
+		groups = append(groups, fmt.Sprint(i+1))
+	}
+	for i, name := range q.Metrics {
+		expression, ok := metrics[name]
+		if !ok || slices.Contains(q.Metrics[:i], name) {
+			return "", nil, fmt.Errorf("add up %.40q: %w", name, store.ErrUnknownField)
+		}
+		columns = append(columns, expression+" AS metric_"+name)
+	}
+	l := listing{table: "call_records", fields: recordFields}
+	filters := append(slices.Clone(q.Filters),
+		store.Filter{Field: "started_at", Op: store.AtLeast, Value: q.FromMicros},
+		store.Filter{Field: "started_at", Op: store.Below, Value: q.ToMicros})
+	where, args, err := l.where(account, filters)
+	if err != nil {
+		return "", nil, err
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM call_records WHERE " + where + " GROUP BY " + strings.Join(groups, ", "), args, nil
+}
+
+// reportOrder goes by places, since a name could be that of a column too.
+func reportOrder(q *store.ReportQuery) (string, error) {
+	var parts []string
+	named := map[int]bool{}
+	for _, o := range q.Sort {
+		place := slices.Index(q.Dimensions, o.Field) + 1
+		if place == 0 {
+			place = slices.Index(q.Metrics, o.Field) + 1
+			if place == 0 {
+				return "", fmt.Errorf("sort by %.40q: %w", o.Field, store.ErrUnknownField)
+			}
+			place += len(q.Dimensions)
+		}
+		if named[place] {
+			continue
+		}
+		named[place] = true
+		direction := ""
+		if o.Descending {
+			direction = " DESC"
+		}
+		parts = append(parts, fmt.Sprint(place)+direction)
+	}
+	for place := 1; place <= len(q.Dimensions); place++ {
+		if !named[place] {
+			parts = append(parts, fmt.Sprint(place))
+		}
+	}
+	return strings.Join(parts, ", "), nil
+}
+
+func scanReport(rows *sql.Rows, q *store.ReportQuery) (row store.ReportRow, err error) {
+	keys := make([]any, len(q.Dimensions))
+	sums := make([]int64, len(q.Metrics))
+	var into []any
+	for i := range keys {
+		into = append(into, &keys[i])
+	}
+	for i := range sums {
+		into = append(into, &sums[i])
+	}
+	if err := rows.Scan(into...); err != nil {
+		return row, err
+	}
+	for i, name := range q.Dimensions {
+		value, err := dimensions[name].show(keys[i])
+		if err != nil {
+			return row, fmt.Errorf("dimension %s: %w", name, err)
+		}
+		row.Dimensions = append(row.Dimensions, value)
+	}
+	for i, name := range q.Metrics {
+		if name == "cost" {
+			row.Metrics = append(row.Metrics, money.Amount(sums[i]))
+			continue
+		}
+		row.Metrics = append(row.Metrics, sums[i])
+	}
+	return row, nil
+}
+
+func number(value any) (int64, error) {
+	n, ok := value.(int64)
+	if !ok {
+		return 0, fmt.Errorf("%w: %T is not an integer", errCorrupt, value)
+	}
+	return n, nil
+}
+
+func showText(value any) (any, error) {
+	switch v := value.(type) {
+	case string:
+		if v == "" {
+			return nil, nil
+		}
+		return v, nil
+	case []byte:
+		return showText(string(v))
+	}
+	return nil, fmt.Errorf("%w: %T is not a text", errCorrupt, value)
+}
+
+func showUUID(value any) (any, error) {
+	if value == nil {
+		return nil, nil
+	}
+	raw, ok := value.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("%w: %T is not a UUID", errCorrupt, value)
+	}
+	parsed, err := uuid.FromBytes(raw)
+	return parsed.String(), err
+}
+
+func showID(value any) (any, error) {
+	n, err := number(value)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return id.ID(n).String(), nil
+}
+
+func showBool(value any) (any, error) {
+	n, err := number(value)
+	return n != 0, err
+}
+
+func showOutcome(value any) (any, error) {
+	n, err := number(value)
+	return record.Outcome(n).String(), err
+}
+
+func showDate(value any) (any, error) {
+	n, err := number(value)
+	return time.UnixMicro(n * record.MicrosPerDay).UTC().Format(time.DateOnly), err
+}
+
+func showHour(value any) (any, error) {
+	n, err := number(value)
+	return time.UnixMicro(n * microsPerHour).UTC().Format(time.RFC3339), err
+}
+
+// SpendSince implements store.Reports. Holds may be booked to the day after, so
+// they are added up whatever their day.
+func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
+	var spend admission.Spend
+	err := s.db.read.QueryRowContext(ctx, bind(`SELECT
+		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN posted ELSE 0 END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(held), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN overrun ELSE 0 END), 0) AS BIGINT)
+		FROM profile_days WHERE account_id = $1`), int64(account), int64(day)).
+		Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+	if err != nil {
+		return admission.Spend{}, fmt.Errorf("add up spend: %w", unavailable(err))
+	}
+	return spend, nil
+}

@@ -1,0 +1,202 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+func newFQDNConnection(name string, profile id.ID) connection.FQDNConnection {
+	c := connection.NewFQDNConnection()
+	c.ConnectionName = name
+	c.Outbound.OutboundVoiceProfileID = profile
+	return c
+}
+
+func fqdnConnections() subject[connection.FQDNConnection, id.ID] {
+	type T = connection.FQDNConnection
+	return subject[T, id.ID]{
+		of:     store.Store.FQDNConnections,
+		create: func(n int) T { return newFQDNConnection(numbered(n), 0) },
+		set:    func(c *T, n int) { c.ConnectionName = numbered(n) },
+		field:  "connection_name", value: nameValue,
+		head: func(c *T) (*id.ID, *id.ID, *int64, *time.Time, *time.Time) {
+			return &c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt
+		},
+	}
+}
+
+// testFQDNs has connections of two accounts share a domain name.
+func testFQDNs(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	account, other := b.account.ID, b.other.ID
+	mine := value(b.FQDNConnections().Create(ctx, account, newFQDNConnection("mine", b.profile.ID)))(t)
+	p := value(b.Profiles().Create(ctx, other, newProfile("other")))(t)
+	theirs := value(b.FQDNConnections().Create(ctx, other, newFQDNConnection("theirs", p.ID)))(t)
+	fqdn := func(name string, c id.ID) connection.FQDN {
+		return connection.FQDN{FQDN: name, ConnectionID: c, DNSRecordType: "a"}
+	}
+	name := value(b.FQDNs().Create(ctx, account, fqdn("sip.example.com", mine.ID)))(t)
+	foreign(t, b, b.FQDNs(), name.ID)
+	refused(t, "profile", errOf(b.FQDNConnections().Create(ctx, other, newFQDNConnection("x", b.profile.ID))), store.ErrNoReference, "/outbound/outbound_voice_profile_id")
+	for what, c := range map[string]id.ID{"another account's": theirs.ID, "another kind's": b.pbx.ID, "none": 0} {
+		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference, "/connection_id")
+	}
+	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrDuplicate, "/fqdn")
+	change := func(change func(*connection.FQDNConnection)) error {
+		return errOf(b.FQDNConnections().Update(ctx, other, theirs.ID, func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
+			change(&c)
+			return c, nil
+		}))
+	}
+	for what, tell := range map[string]func(*connection.FQDNConnection){
+		"a prefix":   func(c *connection.FQDNConnection) { c.Outbound.TechPrefix = "1234" },
+		"a token":    func(c *connection.FQDNConnection) { c.Outbound.IPAuthenticationToken = new("secret") },
+		"no profile": func(c *connection.FQDNConnection) { c.Outbound.OutboundVoiceProfileID = 0 },
+		"a user": func(c *connection.FQDNConnection) {
+			c.Outbound.IPAuthenticationMethod, c.UserName = "credential-authentication", new("user1")
+		},
+	} {
+		must(t, change(tell))
+		made, err := b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))
+		if err != nil {
+			t.Errorf("told apart by %s: %v", what, err)
+			continue
+		}
+		plain := func(c *connection.FQDNConnection) { c.Outbound = newFQDNConnection("", p.ID).Outbound }
+		refused(t, "without "+what, change(plain), store.ErrDuplicate, "/outbound/tech_prefix")
+		value(b.FQDNs().Delete(ctx, other, made.ID))(t)
+		must(t, change(plain))
+	}
+	if n := value(b.CountByProfile(ctx, account, []id.ID{b.profile.ID}))(t)[b.profile.ID]; n != 3 {
+		t.Errorf("%d connections of the profile, want 3", n)
+	}
+	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, other, p.ID)), store.ErrInUse, "/")
+	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN || c.Profile != b.profile.ID {
+		t.Errorf("in the policy: %+v", c)
+	}
+	b.reopen(t, open)
+	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN {
+		t.Errorf("in the policy after opening again: %+v", c)
+	}
+	value(b.FQDNConnections().Delete(ctx, account, mine.ID))(t)
+	if err := errOf(b.FQDNs().Get(ctx, account, name.ID)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("name of a deleted connection: %v", err)
+	}
+	for _, q := range []store.Query{
+		{Size: 1, Filters: []store.Filter{{Field: "fqdn", Op: store.Contains, Value: "x"}}},
+		{Size: 1, Filters: []store.Filter{{Field: "fqdn", Value: int64(7)}}},
+	} {
+		if err := errOf(b.FQDNConnections().List(ctx, account, q)); !errors.Is(err, store.ErrBadValue) {
+			t.Errorf("%v: %v", q, err)
+		}
+	}
+	if err := errOf(b.FQDNConnections().List(ctx, account, store.Query{Size: 1, Sort: []store.Order{{Field: "fqdn"}}})); !errors.Is(err, store.ErrUnknownField) {
+		t.Errorf("sorted by a field that is no column: %v", err)
+	}
+}
+
+func testTags(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	tags := func(want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(append([]string{}, want...), value(b.Tags(ctx, b.account.ID, ""))(t)); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+	}
+	set := func(tags ...string) { must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = tags })) }
+	set("Zoo", "Office", "OFFICE")
+	tags("Office", "Zoo")
+	set("office")
+	tags("Office")
+	b.reopen(t, open)
+	tags("Office")
+	if got := value(b.Tags(ctx, b.other.ID, ""))(t); len(got) != 0 {
+		t.Errorf("tags of another account: %v", got)
+	}
+	set()
+	tags()
+}
+
+func testReports(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	first := b.do(t, b.reserve())
+	b.do(t, admission.Answer{ID: first.Decision.ID, AtMicros: b.clock.Now().UnixMicro()})
+	b.clock.advance(30 * time.Second)
+	live := b.do(t, b.reserve())
+	b.do(t, admission.Answer{ID: live.Decision.ID, AtMicros: b.clock.Now().UnixMicro()})
+	b.do(t, admission.Settle{ID: first.Decision.ID, Ending: ending(b, 30*time.Second)})
+	today := record.DayOf(noon.UnixMicro())
+
+	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
+		Dimensions: []string{"outbound_profile_id", "date", "billing_group_id", "country_code"}, Metrics: []string{"cost", "attempted", "call_sec"}}
+	want := store.Page[store.ReportRow]{Total: 1, Items: []store.ReportRow{{
+		Dimensions: []any{b.profile.ID.String(), noon.UTC().Format(time.DateOnly), nil, "US"},
+		Metrics:    []any{money.Dollar, int64(1), int64(30)}}}}
+	if diff := cmp.Diff(want, value(b.UsageReport(ctx, b.account.ID, q))(t)); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if got := value(b.UsageReport(ctx, b.other.ID, q))(t); got.Total != 0 || len(got.Items) != 0 {
+		t.Errorf("report of another account: %v", got)
+	}
+	for what, spoil := range map[string]func(*store.ReportQuery){
+		"dimension": func(q *store.ReportQuery) { q.Dimensions = []string{"account_id"} }, "metric": func(q *store.ReportQuery) { q.Metrics = []string{"COUNT(*)"} },
+		"order": func(q *store.ReportQuery) { q.Sort = []store.Order{{Field: "tn_type"}} }, "filter": func(q *store.ReportQuery) { q.Filters = []store.Filter{{Field: "x"}} },
+		"repeated dimension": func(q *store.ReportQuery) { q.Dimensions = []string{"date", "date"} },
+	} {
+		wrong := q
+		spoil(&wrong)
+		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, store.ErrUnknownField) {
+			t.Errorf("unknown %s: %v", what, err)
+		}
+	}
+	for what, spoil := range map[string]func(*store.ReportQuery){
+		"no dimension": func(q *store.ReportQuery) { q.Dimensions = nil }, "no metric": func(q *store.ReportQuery) { q.Metrics = nil }, "no size": func(q *store.ReportQuery) { q.Size = 0 },
+	} {
+		wrong := q
+		spoil(&wrong)
+		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, store.ErrBadValue) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+
+	spend := value(b.SpendSince(ctx, b.account.ID, today))(t)
+	profileSpend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	if spend != profileSpend || spend.Posted < money.Dollar || spend.Held == 0 {
+		t.Errorf("spend %+v, of the only profile %+v", spend, profileSpend)
+	}
+	if later := value(b.SpendSince(ctx, b.account.ID, today+1))(t); later.Posted != 0 || later.Held != spend.Held {
+		t.Errorf("spend since tomorrow %+v", later)
+	}
+	if foreign := value(b.SpendSince(ctx, b.other.ID, 0))(t); foreign != (admission.Spend{}) {
+		t.Errorf("spend of another account %+v", foreign)
+	}
+
+	events := value(b.CallEvents(ctx, b.account.ID, store.EventQuery{ToMicros: 1 << 62, Size: 10}))(t)
+	var kinds []store.EventKind
+	for _, e := range events.Items {
+		kinds = append(kinds, e.Kind)
+		if e.Call.ID != first.Decision.ID || e.Call.Cost != money.Dollar {
+			t.Errorf("event of %+v", e.Call)
+		}
+	}
+	if diff := cmp.Diff([]store.EventKind{store.EventInitiated, store.EventAnswered, store.EventHangup, store.EventCost}, kinds); diff != "" || events.Total != 4 {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if foreign := value(b.CallEvents(ctx, b.other.ID, store.EventQuery{ToMicros: 1 << 62, Size: 10}))(t); foreign.Total != 0 {
+		t.Errorf("events of another account: %v", foreign)
+	}
+	if err := errOf(b.CallEvents(ctx, b.account.ID, store.EventQuery{Size: 0})); !errors.Is(err, store.ErrBadValue) {
+		t.Errorf("events of no size: %v", err)
+	}
+}
