@@ -92,7 +92,7 @@ func (s *server) accountOperations() []operation {
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.updateAccount(ctx, in, in.account, accountWhole, defaults, answerAccount)
 			}},
-		{method: http.MethodPost, path: all, id: "create_tenant", tag: adminTag, scope: ScopeAdmin, secret: true,
+		{method: http.MethodPost, path: all, id: "create_tenant", noun: "new_tenant", tag: adminTag, scope: ScopeAdmin, secret: true,
 			summary: "Create an account. The answer shows the secret of its first key, once.",
 			body:    tenantWhole.withDefaults(defaults), status: http.StatusCreated, answer: schemaOf[newTenantView](),
 			handle: func(ctx context.Context, in *request) (*response, error) {

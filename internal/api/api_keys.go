@@ -62,7 +62,7 @@ func (s *server) keyOperations() []operation {
 	graceDefaults := map[string]any{"grace_secs": literal("86400")}
 	rotate := schemaOf[rotation]().request(true, nil, true).withDefaults(map[string]any{"grace_secs": defaultGraceSecs})
 	return []operation{
-		{method: http.MethodPost, path: keys, id: "create_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite,
+		{method: http.MethodPost, path: keys, id: "create_api_key", noun: "new_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite,
 			body: create, status: http.StatusCreated, answer: shown, secret: true,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createKey(ctx, in, whole, defaults)
@@ -78,7 +78,7 @@ func (s *server) keyOperations() []operation {
 			}},
 		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once.", scope: ScopeWrite,
 			status: http.StatusOK, answer: full, handle: s.deleteKey},
-		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", tag: tag, scope: ScopeWrite, secret: true,
+		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", noun: "new_api_key", tag: tag, scope: ScopeWrite, secret: true,
 			summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
 			body:    rotate, status: http.StatusOK, answer: shown,
 			handle: func(ctx context.Context, in *request) (*response, error) {
