@@ -74,6 +74,7 @@ func outcome(r Result, s *State) string {
 	lines := []string{
 		fmt.Sprintf("%+v %d %v %v", r.Decision.Facts, r.GrantedSecs, r.Extended, r.Err),
 		line(r.Record),
+		fmt.Sprint("live ", s.LiveIn(testAccount), s.LiveIn(testProfile), s.LiveIn(testConnection)),
 	}
 	for _, c := range r.Expired {
 		lines = append(lines, "expired "+line(c))
