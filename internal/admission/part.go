@@ -42,7 +42,7 @@ func (s *State) RestorePart(p Part, now time.Time) {
 			continue
 		}
 		for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {
-			if _, counted := p.Live[scope]; counted {
+			if s.absent[scope] > 0 {
 				s.absent[scope]--
 			}
 		}

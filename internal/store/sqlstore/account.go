@@ -19,7 +19,7 @@ const firstAccountName = "default"
 
 func readAccount(ctx context.Context, q querier, account id.ID) (a store.Account, version int64, err error) {
 	var doc []byte
-	err = q.QueryRowContext(ctx, bind("SELECT version, doc FROM accounts WHERE id = $1"), int64(account)).Scan(&version, &doc)
+	err = q.QueryRowContext(ctx, "SELECT version, doc FROM accounts WHERE id = $1", int64(account)).Scan(&version, &doc)
 	if err != nil {
 		return store.Account{}, 0, err
 	}
@@ -103,9 +103,17 @@ func (s *Store) EnsureFirst(ctx context.Context) (store.Account, bool, error) {
 	return first, created, nil
 }
 
+func (s *Store) account(ctx context.Context, account id.ID) (a store.Account, version int64, err error) {
+	err = s.db.reading(ctx, account, func(tx querier) error {
+		a, version, err = readAccount(ctx, tx, account)
+		return err
+	})
+	return a, version, err
+}
+
 // Account implements store.Accounts.
 func (s *Store) Account(ctx context.Context, account id.ID) (store.Account, error) {
-	a, _, err := readAccount(ctx, s.db.read, account)
+	a, _, err := s.account(ctx, account)
 	if err != nil {
 		return store.Account{}, readError("account", account.String(), err)
 	}
@@ -129,7 +137,7 @@ func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Accou
 // the change outside the writer, and again when somebody else was faster.
 func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account, error)) (store.Account, error) {
 	for {
-		current, version, err := readAccount(ctx, s.db.read, account)
+		current, version, err := s.account(ctx, account)
 		if err != nil {
 			return store.Account{}, readError("account", account.String(), err)
 		}
@@ -151,7 +159,7 @@ func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(st
 
 func (s *Store) replaceAccount(ctx context.Context, next store.Account, version int64) (store.Account, error) {
 	var saved store.Account
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.writeIn(ctx, next.ID, func(tx *txn) error {
 		_, current, err := readAccount(ctx, tx, next.ID)
 		if err != nil {
 			return err
@@ -187,7 +195,7 @@ func scanKey(scan func(...any) error) (k store.Key, err error) {
 func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	var kept store.Key
 	err := s.write(ctx, func(tx *txn) error {
-		existing, err := scanKey(tx.QueryRowContext(ctx, bind("SELECT doc FROM api_keys WHERE hash = $1"), k.Hash[:]).Scan)
+		existing, err := scanKey(tx.QueryRowContext(ctx, "SELECT doc FROM api_keys WHERE hash = $1", k.Hash[:]).Scan)
 		switch {
 		case err == nil && existing.AccountID == k.AccountID:
 			kept = existing
@@ -217,7 +225,11 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 
 // KeyByHash implements store.Accounts.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
-	k, err := scanKey(s.db.read.QueryRowContext(ctx, bind("SELECT doc FROM api_keys WHERE hash = $1"), hash[:]).Scan)
+	var k store.Key
+	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+		k, err = scanKey(tx.QueryRowContext(ctx, "SELECT doc FROM api_keys WHERE hash = $1", hash[:]).Scan)
+		return err
+	})
 	if err != nil {
 		return store.Key{}, readError("API key", "by hash", err)
 	}
@@ -227,7 +239,10 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 // CountKeys implements store.Accounts.
 func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	var n int
-	if err := s.db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n); err != nil {
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+		return tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n)
+	})
+	if err != nil {
 		return 0, fmt.Errorf("count API keys: %w", unavailable(err))
 	}
 	return n, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -47,7 +48,11 @@ func (s *Store) tick() {
 // each number that was called, and nothing looks at them again.
 func (s *Store) prune(ctx context.Context, today record.Day) error {
 	return s.write(ctx, func(tx *txn) error {
-		return tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		if err == nil && s.db.postgres != nil {
+			err = forgetNodes(ctx, tx, s.config.Clock())
+		}
+		return err
 	})
 }
 
@@ -66,15 +71,19 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 		return err
 	}
 	for _, d := range due {
-		rates, err := compileStored(ctx, s.db.read, d.Account, d.ID, now)
+		var rates *rating.Deck
+		err := s.db.reading(ctx, d.Account, func(tx querier) (err error) {
+			rates, err = compileStored(ctx, tx, d.Account, d.ID, now)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		err = s.write(ctx, func(tx *txn) error {
+		err = s.writeIn(ctx, d.Account, func(tx *txn) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
 				return readError("rate deck", d.ID.String(), err)
 			}
-			return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
+			return tx.applyHere(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
 		})
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
 			return err
