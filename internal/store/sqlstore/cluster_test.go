@@ -129,24 +129,26 @@ func audited(tb testing.TB, s *sqlstore.Store) {
 // TestClusterRace has the callers of two nodes race for the last channels and for
 // the last cents: invariants I1 and I2.
 func TestClusterRace(t *testing.T) {
-	const callers, wins = 200, 10
+	const callers, channels = 200, 10
+	const increment = money.Cent / 10 // 6 s, the shortest grant
+	const limit = 10*money.Cent - 1
 	for _, c := range []struct {
 		name   string
 		limit  func(*profile.Profile)
 		reason admission.Reason
+		used   func(allowed int, held money.Amount) bool // all there is, and no more
 	}{
-		{"channels", func(p *profile.Profile) { p.ConcurrentCallLimit = new(int32(wins)) }, admission.ReasonProfileChannels},
-		// The first grant of 30 s costs half a cent at a cent a minute, and near the limit it is of 6 s.
-		{"cents", func(p *profile.Profile) {
-			p.DailySpendLimit, p.DailySpendLimitEnabled = new(wins*money.Cent/10+1), true
-		}, admission.ReasonDailySpendLimit},
+		{"channels", func(p *profile.Profile) { p.ConcurrentCallLimit = new(int32(channels)) }, admission.ReasonProfileChannels,
+			func(allowed int, _ money.Amount) bool { return allowed == channels }},
+		{"cents", func(p *profile.Profile) { p.DailySpendLimit, p.DailySpendLimitEnabled = new(limit), true }, admission.ReasonDailySpendLimit,
+			func(_ int, held money.Amount) bool { return held <= limit && held+increment > limit }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url, _ := newDatabase(t)
 			clock := newTestClock(noon)
 			nodes := []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now)}
 			account, connectionID := configure(t, nodes[0].Store)
-			changeProfile(t, nodes[0].Store, account, c.limit)
+			p := changeProfile(t, nodes[0].Store, account, c.limit)
 			reasons := make(chan admission.Reason, callers)
 			var group sync.WaitGroup
 			for i := range callers {
@@ -165,9 +167,14 @@ func TestClusterRace(t *testing.T) {
 			for r := range reasons {
 				counts[r]++
 			}
-			want := map[admission.Reason]int{admission.ReasonNone: wins, c.reason: callers - wins}
+			allowed := counts[admission.ReasonNone]
+			want := map[admission.Reason]int{admission.ReasonNone: allowed, c.reason: callers - allowed}
 			if diff := cmp.Diff(want, counts); diff != "" {
 				t.Errorf("decisions (-want +got):\n%s", diff)
+			}
+			spend, err := nodes[1].SpendToday(context.Background(), account, p.ID)
+			if err != nil || !c.used(allowed, spend.Held) {
+				t.Errorf("%d calls hold %v, %v", allowed, spend.Held, err)
 			}
 			audited(t, nodes[1].Store)
 		})
