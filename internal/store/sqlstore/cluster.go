@@ -250,11 +250,12 @@ func (w *clusterWriter) configure(ctx context.Context, tx *txn, one *work) error
 	before, changes := tx.snapshot, len(tx.changes)
 	tx.account = one.account
 	one.err = one.write(tx)
-	end := "RELEASE configuration; " + setAccount(everyAccount)
+	end := "RELEASE configuration"
 	if one.err != nil {
 		tx.snapshot, tx.changes = before, tx.changes[:changes]
-		end = "ROLLBACK TO configuration; " + end
+		end = "ROLLBACK TO configuration; RELEASE configuration"
 	}
+	end += "; " + setAccount(everyAccount)
 	if _, err := w.conn.ExecContext(ctx, end); err != nil {
 		return fmt.Errorf("end savepoint: %w", errors.Join(err, one.err))
 	}

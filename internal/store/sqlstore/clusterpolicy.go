@@ -107,7 +107,7 @@ func (w *clusterWriter) catchUp(ctx context.Context, seq int64) error {
 	if err != nil {
 		return fmt.Errorf("read changes of configuration: %w", err)
 	}
-	next := w.snapshot
+	var next *policy.Snapshot
 	if complete {
 		next, err = w.reload(ctx, objects)
 	} else {

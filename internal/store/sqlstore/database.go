@@ -49,17 +49,35 @@ func (d *database) reading(ctx context.Context, account id.ID, f func(querier) e
 	if d.postgres != nil {
 		options.Isolation = sql.LevelRepeatableRead
 	}
-	tx, err := d.read.BeginTx(ctx, options)
+	if d.postgres == nil {
+		tx, err := d.read.BeginTx(ctx, options)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(tx), tx.Rollback())
+	}
+	tx, err := d.beginRead(ctx, options, account)
 	if err != nil {
 		return err
 	}
-	if d.postgres == nil {
-		return errors.Join(f(tx), tx.Rollback())
+	return errors.Join(f(plain{tx}), tx.Rollback())
+}
+
+// beginRead begins a transaction that is narrowed down to an account. After the
+// server was lost every idle connection is dead, and is found out only by its use.
+func (d *database) beginRead(ctx context.Context, options *sql.TxOptions, account id.ID) (tx *sql.Tx, err error) {
+	for range d.read.Stats().MaxOpenConnections + 1 {
+		if tx, err = d.read.BeginTx(ctx, options); err == nil {
+			if _, err = tx.ExecContext(ctx, setAccount(account)); err == nil {
+				return tx, nil
+			}
+			err = errors.Join(err, tx.Rollback())
+		}
+		if !isConnectionError(err) || ctx.Err() != nil {
+			break
+		}
 	}
-	if _, err = tx.ExecContext(ctx, setAccount(account)); err == nil {
-		err = f(plain{tx})
-	}
-	return errors.Join(err, tx.Rollback())
+	return nil, err
 }
 
 // everyAccount stands for all accounts. Only what belongs to none may use it.

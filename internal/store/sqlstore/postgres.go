@@ -182,7 +182,7 @@ func (p plain) ExecContext(ctx context.Context, query string, args ...any) (sql.
 }
 
 func (p plain) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return p.querier.QueryContext(ctx, query, plainArgs(args)...) //nolint:sqlclosecheck // the caller closes them
+	return p.querier.QueryContext(ctx, query, plainArgs(args)...)
 }
 
 func (p plain) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {

@@ -73,7 +73,7 @@ func connectSession(ctx context.Context, s *Store) (*pgx.Conn, error) {
 			}
 			err = errNameTaken
 		}
-		return nil, errors.Join(err, closeConn(conn))
+		return nil, errors.Join(err, closeConn(ctx, conn))
 	}
 }
 
@@ -89,8 +89,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func closeConn(conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
+// closeConn closes a connection, even when ctx has ended.
+func closeConn(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectLimit)
 	defer cancel()
 	return conn.Close(ctx)
 }
@@ -114,7 +115,7 @@ func (s *session) run(ctx context.Context) {
 				}
 				continue
 			}
-			if closing := closeConn(s.conn); closing != nil && ctx.Err() == nil {
+			if closing := closeConn(ctx, s.conn); closing != nil && ctx.Err() == nil {
 				s.store.log.Warn("close connection", "error", closing)
 			}
 			s.conn = nil
