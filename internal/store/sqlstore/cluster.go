@@ -172,7 +172,11 @@ func worthRepeating(err error) bool {
 // commitLedger runs commands in one transaction, again when nothing of it is
 // durable. It then answers them.
 func (w *clusterWriter) commitLedger(run []*work) {
-	ctx, cancel := context.WithTimeout(context.Background(), ledgerGroupLimit)
+	limit := ledgerGroupLimit
+	if kindOf(run[0]) == workTakeover {
+		limit = takeoverLimit
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var err error
 	for range clusterAttempts {

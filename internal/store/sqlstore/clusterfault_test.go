@@ -15,8 +15,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -325,5 +327,170 @@ func TestTexts(t *testing.T) {
 	page, err := n.ListRecords(ctx, account, store.Query{Size: 5, Filters: []store.Filter{{Field: "from", Op: store.Contains, Value: "\x00"}}})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records with such a text, %v", page.Total, err)
+	}
+}
+
+// TestRepeatsAcrossNodes sends the same attempts to both nodes at once: invariant I7.
+func TestRepeatsAcrossNodes(t *testing.T) {
+	url, _ := newDatabase(t)
+	clock := newTestClock(noon)
+	nodes := []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now)}
+	account, connectionID := configure(t, nodes[0].Store)
+	for _, from := range []id.ID{connectionID, 424242} { // one is let through, one is refused
+		reserve := nodes[0].reserve(from)
+		decisions := make(chan admission.Decision, 200)
+		var group sync.WaitGroup
+		for i := range cap(decisions) {
+			group.Go(func() {
+				r, err := nodes[i%2].Do(context.Background(), reserve)
+				if err != nil || r.Err != nil {
+					t.Errorf("%v, %v", err, r.Err)
+				}
+				decisions <- r.Decision
+			})
+		}
+		group.Wait()
+		first := <-decisions
+		for range cap(decisions) - 1 {
+			if again := <-decisions; again != first {
+				t.Fatalf("two decisions of one attempt: %+v, %+v", first, again)
+			}
+		}
+		if first.Allow != (from == connectionID) {
+			t.Errorf("connection %v: %v", from, first.Reason)
+		}
+	}
+	calls, err := nodes[1].LiveCalls(context.Background(), account)
+	if err != nil || len(calls) != 1 {
+		t.Errorf("%d live calls, %v", len(calls), err)
+	}
+}
+
+// TestUsedID reserves with the id of a live call of another profile.
+func TestUsedID(t *testing.T) {
+	url, _ := newDatabase(t)
+	n := newTestNode(t, url, "a", newTestClock(noon).Now)
+	account, connectionID := configure(t, n.Store)
+	ctx := context.Background()
+	p := profile.New()
+	p.Name = "second"
+	p, err := n.Profiles().Create(ctx, account, p)
+	check(t, err)
+	c := connection.NewCredentialConnection()
+	c.UserName, c.Password, c.Outbound.OutboundVoiceProfileID = "phone0002", "correct horse", p.ID
+	c, err = n.CredentialConnections().Create(ctx, account, c)
+	check(t, err)
+	first := n.reserve(connectionID)
+	want := do(t, n, first)
+	again := first
+	again.Call.Connection = c.ID
+	if got := do(t, n, again); got.Decision != want.Decision {
+		t.Errorf("another call took the id: %+v", got.Decision)
+	}
+	audited(t, n.Store)
+}
+
+// TestUnstorable has the database refuse one command of a group: the others are
+// carried out.
+func TestUnstorable(t *testing.T) {
+	url, database := newDatabase(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	var hold atomic.Bool
+	n := newTestNode(t, url, "a", newTestClock(noon).Now, func(c *sqlstore.Config) {
+		c.AroundCommit = func(commit func() error) error {
+			if hold.CompareAndSwap(true, false) {
+				close(held)
+				<-release
+			}
+			return commit()
+		}
+	})
+	_, connectionID := configure(t, n.Store)
+	check(t, postgresServer(t).asSuperuser(database, "ALTER TABLE call_records ADD CHECK (to_number <> 'unstorable')"))
+	hold.Store(true)
+	answers := make(chan error, 9)
+	submit := func(to string, want error) {
+		r := n.reserve(connectionID)
+		r.Call.To = to
+		n.Submit(r, func(_ admission.Result, err error) {
+			if !errors.Is(err, want) || want == nil && err != nil {
+				t.Errorf("%s: %v, want %v", to, err, want)
+			}
+			answers <- err
+		})
+	}
+	submit("+12125550199", nil)
+	<-held // what comes now is one group
+	for range 4 {
+		submit("+12125550199", nil)
+	}
+	submit("unstorable", store.ErrUnavailable)
+	for range 3 {
+		submit("+33123456789", nil)
+	}
+	close(release)
+	for range cap(answers) {
+		<-answers
+	}
+	audited(t, n.Store)
+}
+
+// TestManyExpire lets more calls fall silent than one command ends.
+func TestManyExpire(t *testing.T) {
+	url, _ := newDatabase(t)
+	clock := newTestClock(noon)
+	n := newTestNode(t, url, "a", clock.Now)
+	account, connectionID := configure(t, n.Store)
+	const calls = 2500
+	var group sync.WaitGroup
+	group.Add(calls)
+	for range calls {
+		n.Submit(n.reserve(connectionID), func(r admission.Result, err error) {
+			defer group.Done()
+			if err != nil || !r.Decision.Allow {
+				t.Errorf("%v, %v", r.Decision.Reason, err)
+			}
+		})
+	}
+	group.Wait()
+	clock.advance(admission.SetupTTL)
+	n.tick()
+	page, err := n.ListRecords(context.Background(), account, store.Query{Size: 1})
+	if err != nil || page.Total != calls {
+		t.Errorf("%d records, want %d: %v", page.Total, calls, err)
+	}
+	audited(t, n.Store)
+}
+
+// TestPlansPostgreSQL looks at how the statements of the hot path find their rows,
+// with row-level security in force: by an index, each of them.
+func TestPlansPostgreSQL(t *testing.T) {
+	url, _ := newDatabase(t)
+	newTestNode(t, url, "a", newTestClock(noon).Now)
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	check(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "SET tollgate.account = '*'; SET enable_seqscan = off")
+	check(t, err)
+	for _, text := range []string{
+		`SELECT body FROM leases WHERE id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
+		`SELECT body FROM leases WHERE expires_at <= 5 ORDER BY expires_at LIMIT 10`,
+		`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE profile_id = s.id AND NOT emergency) FROM unnest(ARRAY[1, 2]::BIGINT[]) AS s (id)`,
+		`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE connection_id = s.id AND NOT emergency) FROM unnest(ARRAY[1, 2]::BIGINT[]) AS s (id)`,
+		`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE account_id = s.id AND NOT emergency) FROM unnest(ARRAY[1, 2]::BIGINT[]) AS s (id)`,
+		`SELECT body FROM call_records WHERE id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
+		`SELECT s.cost FROM call_records AS r JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
+			WHERE r.id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
+		`SELECT posted FROM profile_days WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[]) AND day >= 5`,
+		`SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20`,
+	} {
+		rows, err := conn.Query(ctx, "EXPLAIN "+text)
+		check(t, err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		check(t, err)
+		if all := strings.Join(plan, "\n"); strings.Contains(all, "Seq Scan") || !strings.Contains(all, "Index Cond") && !strings.Contains(all, "Index Scan") {
+			t.Errorf("%s\nreads the whole table:\n%s", text, all)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// expireAtOnce is how many leases one Expire ends. More are left to the next tick,
+// expireAtOnce is how many leases one Expire ends. More are left to the next one,
 // so that the calls of a large node that has died hold up nobody for long.
 const expireAtOnce = 1000
 

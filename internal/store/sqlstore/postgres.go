@@ -34,6 +34,7 @@ const (
 	connectLimit       = 5 * time.Second
 	ledgerGroupLimit   = 5 * time.Second // a caller that waits longer has hung up
 	configurationLimit = time.Minute     // the import of a large rate deck
+	takeoverLimit      = time.Minute     // the calls of a large node that died
 )
 
 // everything is the value of the setting tollgate.account that shows the rows of

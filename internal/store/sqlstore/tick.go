@@ -28,7 +28,7 @@ func (s *Store) tick() {
 			return
 		case <-ticks:
 		}
-		if _, err := s.Do(ctx, admission.Expire{}); err != nil && !s.isClosed() {
+		if err := s.expire(ctx); err != nil && !s.isClosed() {
 			s.log.Warn("expire leases; trying again at the next tick", "error", err)
 		}
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
@@ -40,6 +40,17 @@ func (s *Store) tick() {
 			} else if !s.isClosed() {
 				s.log.Warn("delete old callee counts; trying again at the next tick", "error", err)
 			}
+		}
+	}
+}
+
+// expire ends the calls whose leases are over. With PostgreSQL that is so many at
+// once, and other commands come in between.
+func (s *Store) expire(ctx context.Context) error {
+	for {
+		result, err := s.Do(ctx, admission.Expire{})
+		if err != nil || s.db.postgres == nil || len(result.Expired) < expireAtOnce {
+			return err
 		}
 	}
 }
