@@ -151,8 +151,18 @@ func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 
 // BenchmarkCalls runs whole calls, three commands each, of 256 callers at once.
 func BenchmarkCalls(b *testing.B) {
-	const callers = 256
 	s, _ := openStore(b, filepath.Join(b.TempDir(), "tollgate.db"), 0)
+	benchmarkCalls(b, s)
+}
+
+// BenchmarkCallsPostgreSQL does the same with PostgreSQL.
+func BenchmarkCallsPostgreSQL(b *testing.B) {
+	url, _ := newDatabase(b)
+	benchmarkCalls(b, openNode(b, url, "node"))
+}
+
+func benchmarkCalls(b *testing.B, s *sqlstore.Store) {
+	const callers = 256
 	_, c := configure(b, s)
 	owner := uuid.New()
 	b.SetParallelism(callers / runtime.GOMAXPROCS(0))

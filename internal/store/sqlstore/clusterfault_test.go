@@ -480,8 +480,8 @@ func TestPlansPostgreSQL(t *testing.T) {
 		`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE connection_id = s.id AND NOT emergency) FROM unnest(ARRAY[1, 2]::BIGINT[]) AS s (id)`,
 		`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE account_id = s.id AND NOT emergency) FROM unnest(ARRAY[1, 2]::BIGINT[]) AS s (id)`,
 		`SELECT body FROM call_records WHERE id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
-		`SELECT s.cost FROM call_records AS r JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
-			WHERE r.id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
+		`SELECT s.cost FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['\x01', '\x02']::BYTEA[]) AS k (account_id, call_id)
+			CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`,
 		`SELECT posted FROM profile_days WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[]) AND day >= 5`,
 		`SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20`,
 	} {

@@ -299,7 +299,10 @@ func (w *clusterWriter) load(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	if b.Len() == 0 {
 		return nil
 	}
-	return c.SendBatch(ctx, b).Close()
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	return g.loadSlices(ctx, c)
 }
 
 // queueCalls reads the calls that the group names, live or ended.
@@ -319,34 +322,45 @@ func (g *ledgerGroup) queueCalls(b *pgx.Batch) {
 		}
 		return err
 	})
-	byID := make(map[uuid.UUID]*record.Call)
 	b.Queue("SELECT "+recordColumns+" FROM call_records WHERE id = ANY($1)", g.all).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			r, err := scanRecord(rows.Scan)
 			if err != nil {
 				return err
 			}
-			byID[r.ID] = r
 			g.ended = append(g.ended, r)
 		}
 		return rows.Err()
 	})
-	// Slices have no index by the call alone; there are none where there is no record.
-	b.Queue(`SELECT s.call_id, s.day, s.secs, s.cost FROM call_records AS r
-		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
-		WHERE r.id = ANY($1) ORDER BY s.call_id, s.day`, g.all).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var call uuid.UUID
-			var s record.Slice
-			if err := rows.Scan(&call, &s.Day, &s.Secs, &s.Cost); err != nil {
-				return err
-			}
-			if r := byID[call]; r != nil {
-				r.Slices = append(r.Slices, s)
-			}
+}
+
+// loadSlices completes the records of calls that have ended. Commands seldom name
+// one, so that it is a round trip of its own.
+func (g *ledgerGroup) loadSlices(ctx context.Context, c *pgx.Conn) error {
+	if len(g.ended) == 0 {
+		return nil
+	}
+	byID := make(map[uuid.UUID]*record.Call, len(g.ended))
+	var keys columns
+	for _, r := range g.ended {
+		byID[r.ID] = r
+		keys.add(int64(r.AccountID), r.ID[:])
+	}
+	rows, err := c.Query(ctx, `SELECT s.call_id, s.day, s.secs, s.cost FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account_id, call_id)
+		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`, keys...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var call uuid.UUID
+		var s record.Slice
+		if err := rows.Scan(&call, &s.Day, &s.Secs, &s.Cost); err != nil {
+			return err
 		}
-		return rows.Err()
-	})
+		byID[call].Slices = append(byID[call].Slices, s)
+	}
+	return rows.Err()
 }
 
 // queueCounts counts leases: a count is always the size of the set.

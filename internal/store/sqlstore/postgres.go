@@ -84,6 +84,9 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 	// The writer sees all accounts; a write of configuration narrows that down.
 	writing := parsed.Copy()
 	writing.RuntimeParams["tollgate.account"] = everything
+	// A plan that was made for a table when it was small is not kept: on a new
+	// installation that would be until statistics are first collected.
+	writing.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	db.write = stdlib.OpenDB(*writing)
 	db.write.SetMaxOpenConns(2) // one for the writer, one that adds rows to be locked
 	if err := checkServer(ctx, db.write, config.Logger); err != nil {
