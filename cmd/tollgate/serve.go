@@ -15,6 +15,7 @@ import (
 // serverFlags are the settings of a server.
 type serverFlags struct {
 	DataDir   string        `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	NodeName  string        `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
 	HTTPAddr  string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
 	SIPAddr   string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
 	StopLimit time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
@@ -23,7 +24,9 @@ type serverFlags struct {
 func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
+	c.NodeName = f.NodeName
 	// A secret is never a flag: arguments are visible to every user of the machine.
+	c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
 	c.APIKey = os.Getenv("TOLLGATE_API_KEY")
 	c.Version = version()
 	return c

@@ -200,10 +200,19 @@ func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call
 	if f.Emergency {
 		return
 	}
-	if callee, err := e164.Normalise(call.To, c.Home); err == nil && e164.Valid(callee) {
-		f.Callee = callee
-		f.Class = e164.Classify(callee)
+	if f.Callee = Callee(c, call.To); f.Callee != 0 {
+		f.Class = e164.Classify(f.Callee)
 	}
+}
+
+// Callee is the number that a connection dials with this text, or 0 when it is
+// none. It is for calls that are no emergency.
+func Callee(c *policy.Connection, dialled string) e164.Number {
+	callee, err := e164.Normalise(dialled, c.Home)
+	if err != nil || !e164.Valid(callee) {
+		return 0
+	}
+	return callee
 }
 
 // callerID applies ani_override (Telnyx, connection field outbound.ani_override_type:

@@ -175,6 +175,7 @@ type State struct {
 	now     int64 // Unix microseconds; never goes back
 	leases  map[uuid.UUID]*Lease
 	live    map[id.ID]map[uuid.UUID]struct{} // by account, profile and connection: ids do not collide
+	absent  map[id.ID]int32                  // live leases of a scope that RestorePart did not load
 	spends  map[SpendKey]*Spend
 	callees map[CalleeKey]int32
 	ended   map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
@@ -192,6 +193,7 @@ func NewState() *State {
 	return &State{
 		leases:       make(map[uuid.UUID]*Lease),
 		live:         make(map[id.ID]map[uuid.UUID]struct{}),
+		absent:       make(map[id.ID]int32),
 		spends:       make(map[SpendKey]*Spend),
 		callees:      make(map[CalleeKey]int32),
 		ended:        make(map[uuid.UUID]*record.Call),
@@ -248,8 +250,11 @@ func (s *State) Leases(yield func(*Lease) bool) {
 
 // LiveCalls implements Usage.
 func (s *State) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
-	return int32(len(s.live[account])), int32(len(s.live[profile])), int32(len(s.live[connection]))
+	return s.LiveIn(account), s.LiveIn(profile), s.LiveIn(connection)
 }
+
+// LiveIn counts the leases of one scope: an account, a profile or a connection.
+func (s *State) LiveIn(scope id.ID) int32 { return s.absent[scope] + int32(len(s.live[scope])) }
 
 // Spend implements Usage. It is for a profile of any account, since profile ids
 // are unique in the server.
@@ -432,7 +437,7 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 		limited = true
 		budget = max(0, profile.SpendLimit-spend.Posted-spend.Held)
 	}
-	wanted := min(atMostSecs, wantedSecs(l.Rate, int32(len(s.live[l.Profile])), limited, budget))
+	wanted := min(atMostSecs, wantedSecs(l.Rate, s.LiveIn(l.Profile), limited, budget))
 	to := l.Rate.GrantWithin(l.GrantedSecs, wanted, budget)
 	if to == l.GrantedSecs {
 		s.announceSpend(p, l.place(day), true)

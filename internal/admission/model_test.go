@@ -93,7 +93,11 @@ func TestRandomOperations(t *testing.T) {
 
 func (m *machine) run(c Command) Result {
 	m.last = c
+	part := m.part(c)
 	r := m.state.Apply(m.policy, c, m.now)
+	if want, got := outcome(r, m.state), outcome(part.Apply(m.policy, c, m.now), part); want != got {
+		m.t.Fatalf("%T by a part of the ledger:\n%s\nby the whole:\n%s", c, got, want)
+	}
 	m.persist()
 	return r
 }

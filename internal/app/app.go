@@ -78,9 +78,13 @@ func (a *App) build(ctx context.Context) error {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	owner, live := uuid.New(), policy.NewLive()
+	node, err := a.config.nodeName()
+	if err != nil {
+		return err
+	}
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(a.config.DataDir, databaseFile), Live: live, Clock: time.Now,
-		IDs: id.NewSource(0, time.Now), Owner: owner, Logger: a.logger,
+		Path: filepath.Join(a.config.DataDir, databaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
+		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)

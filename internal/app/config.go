@@ -6,17 +6,27 @@ package app
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net"
+	"os"
 	"strconv"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/id"
 )
 
 // Config is everything that can be set. Its zero value is not usable; Default is.
 // The tags name the key in the config file; each is also a flag (--data-dir) and
 // an environment variable (TOLLGATE_DATA_DIR).
 type Config struct {
-	// DataDir holds the database. It is created when it does not exist.
+	// DataDir holds the SQLite database. It is created when it does not exist.
 	DataDir string `json:"data_dir"`
+	// DatabaseURL is a PostgreSQL database that several nodes share, in the place of
+	// the one in DataDir. It may hold a password.
+	DatabaseURL string `json:"-"`
+	// NodeName tells the nodes of one PostgreSQL database apart. A node that is
+	// started again must have the name it had. Empty: the host's name and SIPAddr.
+	NodeName string `json:"node_name"`
 	// HTTPAddr is where the API listens, host:port. Port 0 takes a free one.
 	HTTPAddr string `json:"http_addr"`
 	// SIPAddr is where the gateway listens, UDP and TCP, host:port.
@@ -41,6 +51,28 @@ func Default() Config {
 // minKeyLength is the shortest API key that an operator may choose. A random key
 // of this length cannot be guessed through the API.
 const minKeyLength = 16
+
+// nodeName is NodeName or its default.
+func (c Config) nodeName() (string, error) {
+	if c.NodeName != "" {
+		return c.NodeName, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name of this node: %w", err)
+	}
+	return host + " " + c.SIPAddr, nil
+}
+
+// idNode is the number under which a node makes ids. With SQLite there is one node.
+// With PostgreSQL two names may have the same number; the database then refuses an
+// id that both have made in the same millisecond.
+func (c Config) idNode(name string) int {
+	if c.DatabaseURL == "" {
+		return 0
+	}
+	return int(crc32.ChecksumIEEE([]byte(name)) % id.Nodes)
+}
 
 // Validate says everything that is wrong with the configuration.
 func (c Config) Validate() error {

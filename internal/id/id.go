@@ -71,7 +71,7 @@ const epoch = 1288834974657
 const (
 	nodeBits     = 10
 	sequenceBits = 12
-	maxNode      = 1<<nodeBits - 1
+	maxNode      = Nodes - 1
 	maxSequence  = 1<<sequenceBits - 1
 )
 
@@ -85,6 +85,9 @@ type Source struct {
 	last     int64      // milliseconds since epoch of the last id
 	sequence int64
 }
+
+// Nodes is how many nodes can make ids that never collide.
+const Nodes = 1 << nodeBits
 
 // NewSource returns a source for a node numbered 0 to 1023.
 func NewSource(node int, now func() time.Time) *Source {

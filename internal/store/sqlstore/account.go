@@ -19,7 +19,7 @@ import (
 const firstAccountName = "default"
 
 func readAccount(ctx context.Context, q querier, account id.ID) (store.Account, error) {
-	return scanAccount(q.QueryRowContext(ctx, bind("SELECT version, doc FROM accounts WHERE id = $1"), int64(account)).Scan)
+	return scanAccount(q.QueryRowContext(ctx, "SELECT version, doc FROM accounts WHERE id = $1", int64(account)).Scan)
 }
 
 func scanAccount(scan func(...any) error) (store.Account, error) {
@@ -130,9 +130,17 @@ func (s *Store) EnsureFirst(ctx context.Context) (store.Account, bool, error) {
 	return first, created, nil
 }
 
+func (s *Store) account(ctx context.Context, account id.ID) (a store.Account, err error) {
+	err = s.db.reading(ctx, account, func(tx querier) (err error) {
+		a, err = readAccount(ctx, tx, account)
+		return err
+	})
+	return a, err
+}
+
 // Account implements store.Accounts.
 func (s *Store) Account(ctx context.Context, account id.ID) (store.Account, error) {
-	a, err := readAccount(ctx, s.db.read, account)
+	a, err := s.account(ctx, account)
 	if err != nil {
 		return store.Account{}, readError("account", account.String(), err)
 	}
@@ -156,7 +164,7 @@ func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Accou
 // the change outside the writer, and again when somebody else was faster.
 func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account, error)) (store.Account, error) {
 	for {
-		current, err := readAccount(ctx, s.db.read, account)
+		current, err := s.account(ctx, account)
 		if err != nil {
 			return store.Account{}, readError("account", account.String(), err)
 		}
@@ -181,7 +189,7 @@ func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(st
 
 func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.Account, error) {
 	var saved store.Account
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.writeIn(ctx, next.ID, func(tx *txn) error {
 		current, err := readAccount(ctx, tx, next.ID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):

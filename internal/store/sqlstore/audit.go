@@ -36,7 +36,7 @@ func (s *Store) Audit(ctx context.Context) ([]Discrepancy, error) {
 		}
 		return found[key]
 	}
-	err := s.reading(ctx, func(tx querier) error { return sumUp(ctx, tx, at) })
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error { return sumUp(ctx, tx, at) })
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", unavailable(err))
 	}
@@ -76,7 +76,7 @@ func sumUp(ctx context.Context, tx querier, at func(account, profile id.ID, day 
 		}
 		at(account, profile, day).Charged += cost
 		return nil
-	}, "SELECT account_id, profile_id, day, SUM(cost) FROM call_slices GROUP BY account_id, profile_id, day")
+	}, "SELECT account_id, profile_id, day, CAST(SUM(cost) AS BIGINT) FROM call_slices GROUP BY account_id, profile_id, day")
 	if err != nil {
 		return err
 	}

@@ -237,7 +237,7 @@ func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc st
 // ListAudit implements store.Writes.
 func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (store.Page[store.AuditEvent], error) {
 	page := store.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
-	err := s.reading(ctx, func(tx querier) (err error) {
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = auditListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, _, err := scanEvent(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -275,7 +275,7 @@ func (b *AuditBreak) Error() string { return fmt.Sprintf("audit event %d %s", b.
 // new chain: against that, known is a head that was kept elsewhere, which must be
 // in the chain; nil for none.
 func (s *Store) VerifyAuditChain(ctx context.Context, known *AuditHead) (head AuditHead, err error) {
-	err = s.reading(ctx, func(tx querier) (err error) {
+	err = s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
 		head, err = verifyChain(ctx, tx, known)
 		return err
 	})

@@ -114,10 +114,55 @@ func BenchmarkAdmissions(b *testing.B) {
 	}
 }
 
+// BenchmarkAdmissionsPostgreSQL does the same with PostgreSQL, by one node and by
+// two, and by one whose profile has a limit, so that its calls are counted anew in
+// each group.
+func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
+	const callers = 256
+	rate := func(nodes, n int, limit *int32) float64 {
+		url, _ := newDatabase(b)
+		var stores []*sqlstore.Store
+		for i := range nodes {
+			stores = append(stores, openNode(b, url, fmt.Sprint("node", i)))
+		}
+		account, c := configure(b, stores[0])
+		limitChannels(b, stores[0], account, limit)
+		var group sync.WaitGroup
+		for _, s := range stores {
+			admit(b, s, c, callers/nodes, callers)
+		}
+		started := time.Now()
+		for _, s := range stores {
+			group.Go(func() { admit(b, s, c, callers/nodes, n/nodes) })
+		}
+		group.Wait()
+		rate := float64(n) / time.Since(started).Seconds()
+		for _, s := range stores {
+			check(b, s.Close())
+		}
+		return rate
+	}
+	for b.Loop() {
+		b.ReportMetric(rate(1, 40_000, nil), "grouped/s")
+		b.ReportMetric(rate(2, 40_000, nil), "nodes2/s")
+		b.ReportMetric(rate(1, 20_000, new(int32(100_000))), "limited/s")
+	}
+}
+
 // BenchmarkCalls runs whole calls, three commands each, of 256 callers at once.
 func BenchmarkCalls(b *testing.B) {
-	const callers = 256
 	s, _ := openStore(b, filepath.Join(b.TempDir(), "tollgate.db"), 0)
+	benchmarkCalls(b, s)
+}
+
+// BenchmarkCallsPostgreSQL does the same with PostgreSQL.
+func BenchmarkCallsPostgreSQL(b *testing.B) {
+	url, _ := newDatabase(b)
+	benchmarkCalls(b, openNode(b, url, "node"))
+}
+
+func benchmarkCalls(b *testing.B, s *sqlstore.Store) {
+	const callers = 256
 	_, c := configure(b, s)
 	owner := uuid.New()
 	b.SetParallelism(callers / runtime.GOMAXPROCS(0))

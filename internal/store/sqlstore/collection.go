@@ -91,13 +91,17 @@ func (n *noun[T, K]) scan(scan func(...any) error) (object T, err error) {
 const docColumns = "account_id, version, doc"
 
 func (n *noun[T, K]) get(ctx context.Context, q querier, account id.ID, key K) (T, error) {
-	return n.scan(q.QueryRowContext(ctx, bind("SELECT "+docColumns+" FROM "+n.table+
-		" WHERE account_id = $1 AND id = $2"), int64(account), n.keyValue(key)).Scan)
+	return n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+
+		" WHERE account_id = $1 AND id = $2", int64(account), n.keyValue(key)).Scan)
 }
 
 // Get implements store.Collection.
 func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
-	object, err := c.noun.get(ctx, c.store.db.read, account, key)
+	var object T
+	err := c.store.db.reading(ctx, account, func(tx querier) (err error) {
+		object, err = c.noun.get(ctx, tx, account, key)
+		return err
+	})
 	if err != nil {
 		var none T
 		return none, readError(c.noun.name, fmt.Sprint(key), err)
@@ -109,7 +113,7 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
 	l := listing{table: c.noun.table, columns: docColumns, fields: c.noun.fields}
 	page := store.Page[T]{Items: []T{}}
-	err := c.store.reading(ctx, func(tx querier) (err error) {
+	err := c.store.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
@@ -126,7 +130,7 @@ func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Quer
 // Create implements store.Collection.
 func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
 	var created, none T
-	err := c.store.write(ctx, func(tx *txn) (err error) {
+	err := c.store.writeIn(ctx, account, func(tx *txn) (err error) {
 		created, err = c.noun.create(ctx, tx, c.store, account, object)
 		return err
 	})
@@ -197,7 +201,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 	if err != nil {
 		return saved, err
 	}
-	err = c.store.write(ctx, func(tx *txn) error {
+	err = c.store.writeIn(ctx, account, func(tx *txn) error {
 		current, err := n.get(ctx, tx, account, key)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -223,7 +227,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
 	n := c.noun
 	var gone T
-	err := c.store.write(ctx, func(tx *txn) (err error) {
+	err := c.store.writeIn(ctx, account, func(tx *txn) (err error) {
 		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {

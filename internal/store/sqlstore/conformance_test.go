@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/store"
@@ -16,6 +17,28 @@ func TestConformance(t *testing.T) {
 		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
 			Path: filepath.Join(o.Dir, "tollgate.db"), Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
 			GroupSize: o.GroupSize, QueueLength: o.QueueLength, Ticks: o.Ticks, AroundCommit: o.AroundCommit,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+func TestConformancePostgreSQL(t *testing.T) {
+	var mu sync.Mutex
+	databases := make(map[string]string) // by the folder that a test would have had
+	storetest.Run(t, func(t testing.TB, o storetest.Options) store.Store {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		if databases[o.Dir] == "" {
+			databases[o.Dir], _ = newDatabase(t)
+		}
+		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
+			DatabaseURL: databases[o.Dir], NodeName: "node", Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
+			GroupSize: o.GroupSize, QueueLength: o.QueueLength, Ticks: o.Ticks, AroundCommit: o.AroundCommit,
+			MaxClockOffset: -1, // the tests have a clock of their own
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tollgate/tollgate/internal/id"
 )
 
 //go:embed migrations
@@ -31,12 +33,69 @@ const busyTimeoutMs = 5000
 // hundreds of admissions seldom pays for the copy.
 const checkpointPages = 4000
 
-// database is the two pools on one file: one connection that writes, and some
-// that can only read.
+// database is two pools on one file or server: one connection that writes, and
+// some that only read.
 type database struct {
-	path  string
 	write *sql.DB
 	read  *sql.DB
+	// postgres is how more connections are made; nil for SQLite.
+	postgres *pgx.ConnConfig
+}
+
+// reading runs f in a transaction that sees one state of the database. In
+// PostgreSQL it sees the rows of the account alone, or of all with everyAccount.
+func (d *database) reading(ctx context.Context, account id.ID, f func(querier) error) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if d.postgres != nil {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	if d.postgres == nil {
+		tx, err := d.read.BeginTx(ctx, options)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(tx), tx.Rollback())
+	}
+	tx, err := d.beginRead(ctx, options, account)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(plain{tx}), tx.Rollback())
+}
+
+// list is query within reading.
+func (d *database) list(ctx context.Context, account id.ID, scan func(*sql.Rows) error, text string, args ...any) error {
+	return d.reading(ctx, account, func(tx querier) error { return query(ctx, tx, scan, text, args...) })
+}
+
+// beginRead begins a transaction that is narrowed down to an account. After the
+// server was lost every idle connection is dead, and is found out only by its use.
+func (d *database) beginRead(ctx context.Context, options *sql.TxOptions, account id.ID) (tx *sql.Tx, err error) {
+	for range d.read.Stats().MaxOpenConnections + 1 {
+		if tx, err = d.read.BeginTx(ctx, options); err == nil {
+			if _, err = tx.ExecContext(ctx, setAccount(account)); err == nil {
+				return tx, nil
+			}
+			err = errors.Join(err, tx.Rollback())
+		}
+		if !isConnectionError(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, err
+}
+
+// everyAccount stands for all accounts. Only what belongs to none may use it.
+const everyAccount id.ID = 0
+
+// setAccount is the statement that narrows a transaction of PostgreSQL down to one
+// account.
+func setAccount(account id.ID) string {
+	name := everything
+	if account != everyAccount {
+		name = account.String()
+	}
+	return "SET LOCAL tollgate.account = '" + name + "'"
 }
 
 // openDatabase makes the file if there is none, and brings its tables up to date.
@@ -54,7 +113,7 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &database{path: absolute}
+	db := &database{}
 	if db.write, err = openPool(absolute, false); err != nil {
 		return nil, err
 	}
@@ -115,35 +174,32 @@ func migrate(ctx context.Context, pool *sql.DB) error {
 	return nil
 }
 
-// querier is a pool, a connection or a transaction of database/sql.
+// querier is a pool, a connection or a transaction of database/sql. Placeholders
+// are $1 and so on, which both databases know.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// bind rewrites the placeholders of a query, $1 and so on, to those of SQLite,
-// which are numbered alike: ?1. No query here has a dollar sign for another reason.
-func bind(query string) string { return strings.ReplaceAll(query, "$", "?") }
-
 // isDuplicate says whether a statement broke a unique index or a primary key.
 func isDuplicate(err error) bool {
 	var failed *sqlite.Error
 	if !errors.As(err, &failed) {
-		return false
+		return sqlState(err) == stateUniqueViolation
 	}
 	return failed.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || failed.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
-// isEngineError says whether an error comes from SQLite and not from a rule here.
+// isEngineError says whether an error comes from the database and not from a rule here.
 func isEngineError(err error) bool {
 	var failed *sqlite.Error
-	return errors.As(err, &failed)
+	return errors.As(err, &failed) || sqlState(err) != "" || isConnectionError(err)
 }
 
 // query runs a query and calls scan for each row.
 func query(ctx context.Context, q querier, scan func(*sql.Rows) error, text string, args ...any) (err error) {
-	rows, err := q.QueryContext(ctx, bind(text), args...)
+	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
@@ -159,6 +215,6 @@ func query(ctx context.Context, q querier, scan func(*sql.Rows) error, text stri
 // exists says whether a query finds a row.
 func exists(ctx context.Context, q querier, text string, args ...any) (bool, error) {
 	var found bool
-	err := q.QueryRowContext(ctx, bind("SELECT EXISTS ("+text+")"), args...).Scan(&found)
+	err := q.QueryRowContext(ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
 	return found, err
 }

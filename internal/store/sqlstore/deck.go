@@ -51,8 +51,8 @@ func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 }
 
 func readDeck(ctx context.Context, q querier, account, deck id.ID) (store.RateDeck, error) {
-	return scanDeck(q.QueryRowContext(ctx, bind("SELECT "+deckListing.columns+" FROM "+deckListing.table+
-		" WHERE account_id = $1 AND id = $2"), int64(account), int64(deck)).Scan)
+	return scanDeck(q.QueryRowContext(ctx, "SELECT "+deckListing.columns+" FROM "+deckListing.table+
+		" WHERE account_id = $1 AND id = $2", int64(account), int64(deck)).Scan)
 }
 
 // ImportDeck implements store.Decks. The rows are compiled and encoded before the
@@ -65,7 +65,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 	}
 	chunks := encodeRows(ordered)
 	var deck store.RateDeck
-	err = s.write(ctx, func(tx *txn) error {
+	err = s.writeIn(ctx, account, func(tx *txn) error {
 		if err := accountExists(ctx, tx, account); err != nil {
 			return err
 		}
@@ -100,7 +100,11 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 
 // Deck implements store.Decks.
 func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
-	d, err := readDeck(ctx, s.db.read, account, deck)
+	var d store.RateDeck
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+		d, err = readDeck(ctx, tx, account, deck)
+		return err
+	})
 	if err != nil {
 		return store.RateDeck{}, readError("rate deck", deck.String(), err)
 	}
@@ -110,7 +114,7 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 // ListDecks implements store.Decks.
 func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (store.Page[store.RateDeck], error) {
 	page := store.Page[store.RateDeck]{Items: []store.RateDeck{}}
-	err := s.reading(ctx, func(tx querier) (err error) {
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = deckListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
 			page.Items = append(page.Items, d)
@@ -128,7 +132,7 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (st
 // with Equal and Contains; their order is that of their prefixes.
 func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query) (store.Page[rating.Row], error) {
 	page := store.Page[rating.Row]{Items: []rating.Row{}}
-	err := s.reading(ctx, func(tx querier) error {
+	err := s.db.reading(ctx, account, func(tx querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return readError("rate deck", deck.String(), err)
@@ -247,7 +251,7 @@ func compileStored(ctx context.Context, q querier, account, deck id.ID, at time.
 // ActivateDeck implements store.Decks.
 func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.writeIn(ctx, account, func(tx *txn) error {
 		before, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return readError("rate deck", deck.String(), err)
@@ -285,7 +289,7 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 // DeleteDeck implements store.Decks.
 func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.write(ctx, func(tx *txn) (err error) {
+	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return readError("rate deck", deck.String(), err)
 		}

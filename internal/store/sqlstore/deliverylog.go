@@ -31,7 +31,7 @@ func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 
 // entry reads a delivery of an account whose endpoint is still there.
 func (s *Store) entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, bind("SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2"),
+	e, err := scanEntry(q.QueryRowContext(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
 		int64(account), delivery[:]).Scan)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && s.live.Snapshot().Webhook(e.EndpointID) == nil {
 		return webhook.Entry{}, fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
@@ -41,7 +41,7 @@ func (s *Store) entry(ctx context.Context, q querier, account id.ID, delivery uu
 
 // Entry implements webhook.Log.
 func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
-	err = o.reading(ctx, func(tx querier) error {
+	err = o.db.reading(ctx, account, func(tx querier) error {
 		if e, err = o.entry(ctx, tx, account, delivery); err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (o outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 		"created_at":  {column: "created_at", kind: kindTime},
 	}}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
-	err := o.reading(ctx, func(tx querier) (err error) {
+	err := o.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -126,8 +126,10 @@ func (o outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 // Queue implements store.Webhooks.
 func (o outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
 	var q store.WebhookQueue
-	err := o.db.read.QueryRowContext(ctx, bind("SELECT pending, refused FROM webhook_queues WHERE account_id = $1"), int64(account)).
-		Scan(&q.Pending, &q.Refused)
+	err := o.db.reading(ctx, account, func(tx querier) error {
+		return tx.QueryRowContext(ctx, "SELECT pending, refused FROM webhook_queues WHERE account_id = $1", int64(account)).
+			Scan(&q.Pending, &q.Refused)
+	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return store.WebhookQueue{}, fmt.Errorf("read webhook queue: %w", unavailable(err))
 	}
@@ -146,7 +148,7 @@ const (
 func (s *Store) sweepWebhooks(ctx context.Context) error {
 	cutoff := s.config.Clock().Add(-deliveryRetention).UnixMicro()
 	var endpoints []id.ID
-	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
 		endpoints = append(endpoints, endpoint)
@@ -166,10 +168,10 @@ func (s *Store) sweepWebhooks(ctx context.Context) error {
 		}
 	}
 	return s.sweep(ctx, func(tx *txn) (int64, error) {
-		result, err := tx.ExecContext(ctx, bind(`DELETE FROM webhook_events WHERE id IN (
+		result, err := tx.ExecContext(ctx, `DELETE FROM webhook_events WHERE id IN (
 			SELECT e.id FROM webhook_events AS e WHERE e.made_at < $1
 				AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = e.id)
-			ORDER BY e.made_at LIMIT $2)`), cutoff, sweepSize)
+			ORDER BY e.made_at LIMIT $2)`, cutoff, sweepSize)
 		if err != nil {
 			return 0, err
 		}
@@ -218,7 +220,7 @@ func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64
 	if err := t.exec(ctx, "DELETE FROM webhook_attempts WHERE delivery_id IN ("+some+")", args...); err != nil {
 		return 0, err
 	}
-	result, err := t.ExecContext(ctx, bind("DELETE FROM webhook_deliveries WHERE id IN ("+some+")"), args...)
+	result, err := t.ExecContext(ctx, "DELETE FROM webhook_deliveries WHERE id IN ("+some+")", args...)
 	if err != nil {
 		return 0, err
 	}

@@ -29,8 +29,8 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID, q store.EventQuer
 	if events == "" {
 		return page, nil
 	}
-	err = s.reading(ctx, func(tx querier) error {
-		if err := tx.QueryRowContext(ctx, bind("SELECT COUNT(*) FROM ("+events+") AS e"), args...).Scan(&page.Total); err != nil {
+	err = s.db.reading(ctx, account, func(tx querier) error {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+events+") AS e", args...).Scan(&page.Total); err != nil {
 			return err
 		}
 		text := fmt.Sprintf(`SELECT e.kind, e.at, %s FROM (%s ORDER BY at, call_id, kind LIMIT %d OFFSET %d) AS e

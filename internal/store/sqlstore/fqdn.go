@@ -124,7 +124,7 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 func checkSharedName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 	var profile id.ID
 	var mine string
-	err := tx.QueryRowContext(ctx, bind("SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2"),
+	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
 		int64(f.AccountID), int64(f.ConnectionID)).Scan(&profile, &mine)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

@@ -54,7 +54,7 @@ func (s *Store) Keys() store.Collection[store.Key, id.ID] {
 }
 
 func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
-	return keyNoun().scan(q.QueryRowContext(ctx, bind("SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1"), hash[:]).Scan)
+	return keyNoun().scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1", hash[:]).Scan)
 }
 
 // PutKey implements store.Accounts. Since a key is looked up by its hash alone, a
@@ -81,7 +81,11 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 
 // KeyByHash implements store.Accounts.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
-	k, err := findKey(ctx, s.db.read, hash)
+	var k store.Key
+	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+		k, err = findKey(ctx, tx, hash)
+		return err
+	})
 	if err != nil {
 		return store.Key{}, readError("API key", "by hash", err)
 	}
@@ -91,7 +95,10 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 // CountKeys implements store.Accounts.
 func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	var n int
-	if err := s.db.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n); err != nil {
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+		return tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n)
+	})
+	if err != nil {
 		return 0, fmt.Errorf("count API keys: %w", unavailable(err))
 	}
 	return n, nil
@@ -113,7 +120,7 @@ func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 // KeyUses implements store.KeyUse.
 func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error) {
 	uses := make(map[id.ID]time.Time)
-	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
 		var key id.ID
 		var at int64
 		err := rows.Scan(&key, &at)
@@ -155,7 +162,7 @@ var accountListing = listing{
 // ListAccounts implements store.Tenants.
 func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
 	page := store.Page[store.Account]{Items: []store.Account{}}
-	err := s.reading(ctx, func(tx querier) (err error) {
+	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
 		page.Total, err = accountListing.read(ctx, tx, 0, q, func(rows *sql.Rows) error {
 			a, err := scanAccount(rows.Scan)
 			page.Items = append(page.Items, a)

@@ -39,7 +39,7 @@ type field struct {
 	column string
 	kind   kind
 	// fold is the column with the text in lower case, for Contains. It is "" where
-	// there is none; the text is then plain ASCII, which LIKE folds by itself.
+	// there is none; the text is then plain ASCII, which LOWER can fold.
 	fold string
 	// within is, for a field that is no column, the condition that Equal makes: a
 	// format of the argument's number. Such a field has no order.
@@ -76,7 +76,7 @@ func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted sto
 		return 0, err
 	}
 	count := "SELECT COUNT(*) FROM " + l.table + " WHERE " + where
-	if err := q.QueryRowContext(ctx, bind(count), args...).Scan(&total); err != nil {
+	if err := q.QueryRowContext(ctx, count, args...).Scan(&total); err != nil {
 		return 0, err
 	}
 	first := int64(max(1, wanted.Number)-1) * int64(wanted.Size)
@@ -142,8 +142,11 @@ func (f field) contains(wanted any, place int) (text string, value any, err erro
 	case kindText:
 		if f.fold != "" {
 			column, s = f.fold, foldText(s)
+		} else {
+			column, s = "LOWER("+f.column+")", lowerASCII(s)
 		}
 	case kindAddress:
+		s = lowerASCII(s) // addresses are stored in lower case
 	case kindNumber, kindID:
 		column = "CAST(" + f.column + " AS TEXT)"
 		s = strings.TrimPrefix(s, "+")
@@ -156,6 +159,17 @@ func (f field) contains(wanted any, place int) (text string, value any, err erro
 
 // foldText is how the *_fold columns are written.
 func foldText(s string) string { return strings.ToLower(s) }
+
+// lowerASCII folds as LOWER does in both databases: in PostgreSQL because the
+// columns have the collation "C".
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
 
 // value converts the value of a filter to what the column holds.
 func (k kind) value(wanted any) (any, error) {
@@ -242,16 +256,6 @@ func (l *listing) order(orders []store.Order) (string, error) {
 	// The id goes the way of the last order, so that newest first is so within
 	// one microsecond too.
 	return text.String() + "id" + direction, nil
-}
-
-// reading runs f in a transaction that sees one state of the database.
-func (s *Store) reading(ctx context.Context, f func(querier) error) error {
-	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	err = f(tx)
-	return errors.Join(err, tx.Rollback())
 }
 
 // readError wraps the error of a read of one object.

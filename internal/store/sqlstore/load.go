@@ -90,16 +90,18 @@ func loadDecks(ctx context.Context, q querier, last *policy.Snapshot, now time.T
 func (s *Store) outdated(ctx context.Context, now time.Time) ([]policy.Deck, error) {
 	snapshot := s.live.Snapshot()
 	var due []policy.Deck
-	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
-		var deck id.ID
-		if err := rows.Scan(&deck); err != nil {
-			return err
-		}
-		if d := snapshot.Deck(deck); d != nil && changed(d.Rates, now) {
-			due = append(due, *d)
-		}
-		return nil
-	}, "SELECT id FROM rate_decks")
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			var deck id.ID
+			if err := rows.Scan(&deck); err != nil {
+				return err
+			}
+			if d := snapshot.Deck(deck); d != nil && changed(d.Rates, now) {
+				due = append(due, *d)
+			}
+			return nil
+		}, "SELECT id FROM rate_decks")
+	})
 	return due, err
 }
 

@@ -183,8 +183,12 @@ func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
 				return err
 			}
 			// Of any account: a SIP request names none.
-			taken, err := exists(ctx, tx, "SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2",
-				c.UserName, int64(c.ID))
+			var taken bool
+			err = tx.acrossAccounts(ctx, func() (err error) {
+				taken, err = exists(ctx, tx, "SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2",
+					c.UserName, int64(c.ID))
+				return err
+			})
 			if err == nil && taken {
 				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/user_name", Other: "another credential connection"}
 			}

@@ -14,14 +14,14 @@ import (
 // written is what a write of configuration says of itself: what it changed, and
 // the object that it returns.
 type written struct {
-	changes []change
-	object  any
+	noted  []change
+	object any
 }
 
 // note records a change, and the object that the write returns unless it notes
 // another one later.
 func (w *written) note(c change, object any) {
-	w.changes = append(w.changes, c)
+	w.noted = append(w.noted, c)
 	w.object = object
 }
 
@@ -54,8 +54,8 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 		if err := f(tx); err != nil {
 			return err
 		}
-		for i := range tx.changes {
-			if err := s.appendAudit(ctx, tx, origin, &tx.changes[i]); err != nil {
+		for i := range tx.noted {
+			if err := s.appendAudit(ctx, tx, origin, &tx.noted[i]); err != nil {
 				return fmt.Errorf("write audit event: %w", err)
 			}
 		}
@@ -74,7 +74,7 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 func (s *Store) answered(ctx context.Context, q querier, i *store.Idempotency) (store.Answer, error) {
 	var a store.Answer
 	var request []byte
-	err := q.QueryRowContext(ctx, bind("SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3"),
+	err := q.QueryRowContext(ctx, "SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3",
 		int64(i.Account), i.Key, s.oldestAnswer(s.config.Clock())).Scan(&request, &a.Status, &a.ETag, &a.Body)
 	if err == nil && string(request) != string(i.Request[:]) {
 		err = store.ErrKeyReused
@@ -124,7 +124,11 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 
 // Answered implements store.Writes.
 func (s *Store) Answered(ctx context.Context, i *store.Idempotency) (store.Answer, error) {
-	a, err := s.answered(ctx, s.db.read, i)
+	var a store.Answer
+	err := s.db.reading(ctx, i.Account, func(tx querier) (err error) {
+		a, err = s.answered(ctx, tx, i)
+		return err
+	})
 	switch {
 	case err == nil:
 		return a, nil

@@ -65,7 +65,7 @@ func (o outbox) Claim(ctx context.Context, now time.Time, limits webhook.ClaimLi
 	at := now.UnixMicro()
 	var next int64
 	var found []candidate
-	err := o.reading(ctx, func(tx querier) error {
+	err := o.db.reading(ctx, everyAccount, func(tx querier) error {
 		all, err := listWaiting(ctx, tx, o.live.Snapshot(), at)
 		if err != nil {
 			return err
@@ -157,8 +157,8 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 		d.Endpoint.Events = slices.Clone(d.Endpoint.Events)
 		var created, occurred int64
 		var payload []byte
-		err := q.QueryRowContext(ctx, bind(`SELECT d.attempts, d.created_at, e.id, e.account_id, e.connection_id, e.type, e.occurred_at, e.payload
-			FROM webhook_deliveries AS d JOIN webhook_events AS e ON e.id = d.event_id WHERE d.id = $1`), d.ID[:]).
+		err := q.QueryRowContext(ctx, `SELECT d.attempts, d.created_at, e.id, e.account_id, e.connection_id, e.type, e.occurred_at, e.payload
+			FROM webhook_deliveries AS d JOIN webhook_events AS e ON e.id = d.event_id WHERE d.id = $1`, d.ID[:]).
 			Scan(&d.Attempts, &created, &d.Event.ID, &d.Event.AccountID, &d.Event.ConnectionID, &d.Event.Type, &occurred, &payload)
 		if err != nil {
 			return nil, err
@@ -178,8 +178,8 @@ func (o outbox) lease(ctx context.Context, found []candidate, at, until int64) (
 	err := o.write(ctx, func(tx *txn) error {
 		for i := range found {
 			d := found[i].Delivery
-			result, err := tx.ExecContext(ctx, bind(`UPDATE webhook_deliveries SET leased = 1, ready_at = $1, claim = claim + 1
-				WHERE id = $2 AND claim = $3 AND state = 'pending' AND ready_at <= $4`), until, d.ID[:], d.Claim, at)
+			result, err := tx.ExecContext(ctx, `UPDATE webhook_deliveries SET leased = 1, ready_at = $1, claim = claim + 1
+				WHERE id = $2 AND claim = $3 AND state = 'pending' AND ready_at <= $4`, until, d.ID[:], d.Claim, at)
 			if err != nil {
 				return err
 			}
@@ -199,8 +199,8 @@ func (o outbox) lease(ctx context.Context, found []candidate, at, until int64) (
 // held finds a delivery of which a claim is in force.
 func (t *txn) held(ctx context.Context, delivery uuid.UUID, claim int64) (account id.ID, err error) {
 	var endpoint id.ID
-	err = t.QueryRowContext(ctx, bind(`SELECT account_id, endpoint_id FROM webhook_deliveries
-		WHERE id = $1 AND claim = $2 AND leased = 1 AND state = 'pending'`), delivery[:], claim).Scan(&account, &endpoint)
+	err = t.QueryRowContext(ctx, `SELECT account_id, endpoint_id FROM webhook_deliveries
+		WHERE id = $1 AND claim = $2 AND leased = 1 AND state = 'pending'`, delivery[:], claim).Scan(&account, &endpoint)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && t.snapshot.Webhook(endpoint) == nil {
 		return 0, fmt.Errorf("claim %d of %s: %w", claim, delivery, webhook.ErrLeaseLost)
 	}

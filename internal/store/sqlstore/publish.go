@@ -162,7 +162,7 @@ func (t *txn) address(ctx context.Context, m *mail, now time.Time, e *webhook.Ev
 	q := m.queues[e.AccountID]
 	if q == nil {
 		q = &queue{}
-		err := t.QueryRowContext(ctx, bind("SELECT pending FROM webhook_queues WHERE account_id = $1"), int64(e.AccountID)).Scan(&q.pending)
+		err := t.QueryRowContext(ctx, "SELECT pending FROM webhook_queues WHERE account_id = $1", int64(e.AccountID)).Scan(&q.pending)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

@@ -86,21 +86,21 @@ func scanRecord(scan func(...any) error) (*record.Call, error) {
 	return r, d.finish("call record")
 }
 
-// addSlices reads the slices of records.
+// addSlices reads the slices of records, all of which are of one account.
 func addSlices(ctx context.Context, q querier, records []*record.Call) error {
 	if len(records) == 0 {
 		return nil
 	}
 	byID := make(map[uuid.UUID]*record.Call, len(records))
 	var places strings.Builder
-	args := make([]any, 0, len(records))
+	args := append(make([]any, 0, 1+len(records)), int64(records[0].AccountID))
 	for i, r := range records {
 		byID[r.ID] = r
 		if i > 0 {
 			places.WriteString(", ")
 		}
-		fmt.Fprintf(&places, "($%d, $%d)", 2*i+1, 2*i+2)
-		args = append(args, int64(r.AccountID), r.ID[:])
+		fmt.Fprintf(&places, "$%d", i+2)
+		args = append(args, r.ID[:])
 	}
 	return query(ctx, q, func(rows *sql.Rows) error {
 		var call uuid.UUID
@@ -112,7 +112,7 @@ func addSlices(ctx context.Context, q querier, records []*record.Call) error {
 		r.Slices = append(r.Slices, s)
 		return nil
 	}, `SELECT call_id, day, secs, cost FROM call_slices
-		WHERE (account_id, call_id) IN (VALUES `+places.String()+`) ORDER BY call_id, day`, args...)
+		WHERE account_id = $1 AND call_id IN (`+places.String()+`) ORDER BY call_id, day`, args...)
 }
 
 // recordFields are the fields by which records can be filtered and sorted. Phone
@@ -146,12 +146,15 @@ var recordFields = map[string]field{
 
 // Record implements store.Records.
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
-	row := s.db.read.QueryRowContext(ctx, bind(`SELECT `+recordColumns+` FROM call_records
-		WHERE account_id = $1 AND id = $2`), int64(account), call[:])
-	r, err := scanRecord(row.Scan)
-	if err == nil {
-		err = addSlices(ctx, s.db.read, []*record.Call{r})
-	}
+	var r *record.Call
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+		r, err = scanRecord(tx.QueryRowContext(ctx, `SELECT `+recordColumns+` FROM call_records
+			WHERE account_id = $1 AND id = $2`, int64(account), call[:]).Scan)
+		if err != nil {
+			return err
+		}
+		return addSlices(ctx, tx, []*record.Call{r})
+	})
 	if err != nil {
 		return nil, readError("call record", call.String(), err)
 	}
@@ -162,7 +165,7 @@ func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*rec
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
 	l := listing{table: "call_records", columns: recordColumns, fields: recordFields}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}
-	err := s.reading(ctx, func(tx querier) (err error) {
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecord(rows.Scan)
 			page.Items = append(page.Items, r)

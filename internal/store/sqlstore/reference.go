@@ -58,11 +58,15 @@ func checkSharedAddresses(ctx context.Context, tx *txn, c *connection.IPConnecti
 	if c.Outbound.OutboundVoiceProfileID == 0 {
 		return nil
 	}
-	taken, err := exists(ctx, tx, `SELECT 1 FROM ips AS mine
-		JOIN ips AS theirs ON theirs.ip_address = mine.ip_address AND theirs.connection_id <> mine.connection_id
-		JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-		WHERE mine.account_id = $1 AND mine.connection_id = $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-		int64(c.AccountID), int64(c.ID), discriminator(c))
+	var taken bool
+	err := tx.acrossAccounts(ctx, func() (err error) {
+		taken, err = exists(ctx, tx, `SELECT 1 FROM ips AS mine
+			JOIN ips AS theirs ON theirs.ip_address = mine.ip_address AND theirs.connection_id <> mine.connection_id
+			JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
+			WHERE mine.account_id = $1 AND mine.connection_id = $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
+			int64(c.AccountID), int64(c.ID), discriminator(c))
+		return err
+	})
 	if err != nil || !taken {
 		return err
 	}
@@ -80,7 +84,7 @@ func checkSharedAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 	}
 	var profile id.ID
 	var mine string
-	err := tx.QueryRowContext(ctx, bind("SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2"),
+	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
 		int64(ip.AccountID), int64(ip.ConnectionID)).Scan(&profile, &mine)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -90,10 +94,14 @@ func checkSharedAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 	case profile == 0:
 		return nil
 	}
-	taken, err := exists(ctx, tx, `SELECT 1 FROM ips AS theirs
-		JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-		WHERE theirs.ip_address = $1 AND theirs.connection_id <> $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-		ip.IPAddress.Unmap().String(), int64(ip.ConnectionID), mine)
+	var taken bool
+	err = tx.acrossAccounts(ctx, func() (err error) {
+		taken, err = exists(ctx, tx, `SELECT 1 FROM ips AS theirs
+			JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
+			WHERE theirs.ip_address = $1 AND theirs.connection_id <> $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
+			ip.IPAddress.Unmap().String(), int64(ip.ConnectionID), mine)
+		return err
+	})
 	if err == nil && taken {
 		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/ip_address", Other: "another connection with the same address"}
 	}

@@ -70,8 +70,8 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQu
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
-	err = s.reading(ctx, func(tx querier) error {
-		if err := tx.QueryRowContext(ctx, bind("SELECT COUNT(*) FROM ("+grouped+") AS g"), args...).Scan(&page.Total); err != nil {
+	err = s.db.reading(ctx, account, func(tx querier) error {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+grouped+") AS g", args...).Scan(&page.Total); err != nil {
 			return err
 		}
 		first := int64(max(1, q.Number)-1) * int64(q.Size)
@@ -247,12 +247,14 @@ func showHour(value any) (any, error) {
 // they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
-	err := s.db.read.QueryRowContext(ctx, bind(`SELECT
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		return tx.QueryRowContext(ctx, `SELECT
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN posted ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(held), 0) AS BIGINT),
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN overrun ELSE 0 END), 0) AS BIGINT)
-		FROM profile_days WHERE account_id = $1`), int64(account), int64(day)).
-		Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+		FROM profile_days WHERE account_id = $1`, int64(account), int64(day)).
+			Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+	})
 	if err != nil {
 		return admission.Spend{}, fmt.Errorf("add up spend: %w", unavailable(err))
 	}

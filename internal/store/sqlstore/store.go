@@ -1,4 +1,5 @@
-// Package sqlstore keeps everything of Tollgate in SQLite.
+// Package sqlstore keeps everything of Tollgate in SQLite or, for several nodes
+// that share it, in PostgreSQL.
 //
 // One goroutine writes. It takes admission commands and writes of configuration
 // from one queue, runs as many as are waiting in one transaction, and answers them
@@ -6,9 +7,13 @@
 // command sees the configuration that was written before it, and nothing that was
 // answered is lost. Reads have connections of their own and never wait for it.
 //
-// The ledger is in memory, in an admission.State, and its changes are in the
-// transaction. When a commit fails nobody can say whether it has persisted, so
+// With SQLite the ledger is in memory, in an admission.State, and its changes are
+// in the transaction. When a commit fails nobody can say whether it has persisted, so
 // the memory is given up and built again from the database.
+//
+// With PostgreSQL nothing is kept in memory but the policy, and it is caught up on
+// before each group is decided. A group locks the profiles that it touches, loads
+// what its commands need, applies them to it and writes the changes: cluster.go.
 //
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.
@@ -22,8 +27,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,21 +53,39 @@ const (
 	// DefaultQueueLength is what is written in well under a second. More waiting
 	// would only make calls answer late instead of being refused at once.
 	DefaultQueueLength = 8192
+	// DefaultMaxClockOffset is far less than the time for which a lease outlives its
+	// grant, and far more than a clock that is kept by NTP is off.
+	DefaultMaxClockOffset = 2 * time.Second
 )
 
 // tickInterval is how often leases are looked through for expired ones, and decks
 // for prices that have taken effect.
 const tickInterval = time.Second
 
-// Config says where a store is and what it works with. Path, Live, Clock, IDs and
-// Owner are needed.
+// Config says where a store is and what it works with. Path or DatabaseURL, Live,
+// Clock, IDs and Owner are needed.
 type Config struct {
-	Path   string           // the database file; it is made if there is none
+	// Path is the SQLite file; it is made if there is none.
+	Path string
+	// DatabaseURL is a PostgreSQL database, in the place of Path: a URL or the
+	// key=value words of libpq. It must be reached directly and not through a pooler
+	// that changes connections between transactions.
+	DatabaseURL string
+	// NodeName tells this node from the others that share a PostgreSQL database; a
+	// process that is started again must have the name that it had before, and no
+	// two that run at once the same. "" means the host's name.
+	NodeName string
+
 	Live   *policy.Live     // where the policy in force is published
 	Clock  func() time.Time // the time of day
 	IDs    *id.Source
 	Owner  uuid.UUID // this process: calls of any other owner end when the store is opened
 	Logger *slog.Logger
+
+	// MaxClockOffset is how far the clock of a node may be from that of PostgreSQL
+	// before it admits no more calls; 0 means DefaultMaxClockOffset, and a negative
+	// one that it is not looked at.
+	MaxClockOffset time.Duration
 
 	GroupSize   int // commands in one transaction at most; 0 means DefaultGroupSize
 	QueueLength int // commands waiting at most; 0 means DefaultQueueLength
@@ -81,12 +104,14 @@ type Config struct {
 
 // Store implements store.Store.
 type Store struct {
-	config  Config
-	live    *policy.Live
-	log     *slog.Logger
-	db      *database
-	lock    *os.File
-	orphans [][]byte
+	config Config
+	live   *policy.Live
+	log    *slog.Logger
+	db     *database
+	lock   io.Closer // keeps other processes from being this node
+
+	compiled deckCache // PostgreSQL: decks of other nodes, ahead of their use
+	orphans  [][]byte
 
 	mu     sync.RWMutex // guards closed, and queue against being closed while sent to
 	closed bool
@@ -103,7 +128,9 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens the database, publishes the policy that it holds, and ends the calls
-// of processes that are no more. It fails when another process has it open.
+// of processes that are no more: with PostgreSQL those of this node's earlier
+// runs, while those of other nodes end when their leases do. It fails when another
+// process has the SQLite file open, or the name of the node.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.GroupSize <= 0 {
 		config.GroupSize = DefaultGroupSize
@@ -121,22 +148,13 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		config: config, live: config.Live, log: config.Logger,
 		queue: make(chan *work, config.QueueLength), stopTicks: make(chan struct{}),
 	}
-	var err error
-	if s.lock, err = lockFile(config.Path + ".lock"); err != nil {
+	open := s.openFile
+	if config.DatabaseURL != "" {
+		open = s.openCluster
+	}
+	if err := open(ctx); err != nil {
 		return nil, err
 	}
-	if s.db, err = openDatabase(ctx, config.Path); err != nil {
-		return nil, errors.Join(err, s.lock.Close())
-	}
-	w := &writer{store: s, snapshot: config.Live.Snapshot(), stale: true}
-	if err := w.ready(); err != nil {
-		w.disconnect()
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.db.close(), s.lock.Close())
-	}
-	s.ended.Go(func() {
-		w.run(s.queue, config.GroupSize)
-		w.disconnect()
-	})
 	result, err := s.Do(ctx, admission.ExpireOwners{Keep: config.Owner})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: end the calls of dead processes: %w", err), s.Close())
@@ -144,6 +162,27 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	s.orphans = result.Teardowns
 	s.ticking.Go(s.tick)
 	return s, nil
+}
+
+// openFile opens the SQLite file and starts its writer.
+func (s *Store) openFile(ctx context.Context) error {
+	var err error
+	if s.lock, err = lockFile(s.config.Path + ".lock"); err != nil {
+		return err
+	}
+	if s.db, err = openDatabase(ctx, s.config.Path); err != nil {
+		return errors.Join(err, s.lock.Close())
+	}
+	w := &writer{store: s, snapshot: s.live.Snapshot(), stale: true}
+	if err := w.ready(); err != nil {
+		w.disconnect()
+		return errors.Join(fmt.Errorf("open store: %w", err), s.db.close(), s.lock.Close())
+	}
+	s.ended.Go(func() {
+		commitGroups(s.queue, s.config.GroupSize, w.commitGroup)
+		w.disconnect()
+	})
+	return nil
 }
 
 // Orphans returns the notes of the answered calls that Open found without an
@@ -164,7 +203,7 @@ func (s *Store) Close() error {
 	s.ticking.Wait()
 	close(s.queue) // nobody sends any more: closed is set
 	s.ended.Wait()
-	return errors.Join(s.db.close(), s.lock.Close())
+	return errors.Join(s.lock.Close(), s.db.close())
 }
 
 // submit queues work, or says why not.
@@ -205,10 +244,15 @@ func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Re
 	}
 }
 
-// write runs a write of configuration in the writer and waits until it is durable
-// and in force. When ctx ends first it may still take effect.
+// write runs a write that belongs to no one account; see writeIn.
 func (s *Store) write(ctx context.Context, f func(*txn) error) error {
-	w := &work{write: s.attributed(ctx, f), answered: make(chan error, 1)}
+	return s.writeIn(ctx, everyAccount, f)
+}
+
+// writeIn runs a write of an account's configuration in the writer and waits until
+// it is durable and in force. When ctx ends first it may still take effect.
+func (s *Store) writeIn(ctx context.Context, account id.ID, f func(*txn) error) error {
+	w := &work{write: s.attributed(ctx, f), account: account, answered: make(chan error, 1)}
 	if err := s.submit(w); err != nil {
 		return err
 	}
@@ -246,8 +290,8 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
 	var encoded []byte
 	// A call that ends between the two reads would be missed without a transaction.
-	err := s.reading(ctx, func(tx querier) error {
-		l, err := scanLease(tx.QueryRowContext(ctx, bind("SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2"),
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		l, err := scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
 		if err == nil {
 			encoded = l.Decision
@@ -256,7 +300,7 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		r, err := scanRecord(tx.QueryRowContext(ctx, bind("SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2"),
+		r, err := scanRecord(tx.QueryRowContext(ctx, "SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
 		if err == nil {
 			encoded = r.Decision
@@ -277,11 +321,13 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
 	var spend admission.Spend
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err := s.db.read.QueryRowContext(ctx, bind(`SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
-		FROM profiles AS p
-		LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
-		WHERE p.account_id = $1 AND p.id = $2`), int64(account), int64(profile), int64(day)).
-		Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		return tx.QueryRowContext(ctx, `SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
+			FROM profiles AS p
+			LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
+			WHERE p.account_id = $1 AND p.id = $2`, int64(account), int64(profile), int64(day)).
+			Scan(&spend.Posted, &spend.Held, &spend.Overrun)
+	})
 	if err != nil {
 		return admission.Spend{}, readError("outbound voice profile", profile.String(), err)
 	}
@@ -292,18 +338,20 @@ func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admissi
 func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
 	calls := []store.LiveCall{}
 	now := s.config.Clock().UnixMicro()
-	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
-		l, err := scanLease(rows.Scan)
-		if err != nil {
-			return err
-		}
-		call := store.LiveCall{Lease: *l}
-		if l.AnsweredMicros != 0 {
-			call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
-		}
-		calls = append(calls, call)
-		return nil
-	}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			l, err := scanLease(rows.Scan)
+			if err != nil {
+				return err
+			}
+			call := store.LiveCall{Lease: *l}
+			if l.AnsweredMicros != 0 {
+				call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
+			}
+			calls = append(calls, call)
+			return nil
+		}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list live calls: %w", unavailable(err))
 	}
@@ -313,17 +361,23 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 // CountByProfile implements store.Connections.
 func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error) {
 	counts := make(map[id.ID]int, len(profiles))
-	for _, p := range profiles {
-		var n int
-		err := s.db.read.QueryRowContext(ctx, bind(`SELECT
-			(SELECT COUNT(*) FROM ip_connections WHERE account_id = $1 AND profile_id = $2) +
-			(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2) +
-			(SELECT COUNT(*) FROM fqdn_connections WHERE account_id = $1 AND profile_id = $2)`),
-			int64(account), int64(p)).Scan(&n)
-		if err != nil {
-			return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		for _, p := range profiles {
+			var n int
+			err := tx.QueryRowContext(ctx, `SELECT
+				(SELECT COUNT(*) FROM ip_connections WHERE account_id = $1 AND profile_id = $2) +
+				(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2) +
+				(SELECT COUNT(*) FROM fqdn_connections WHERE account_id = $1 AND profile_id = $2)`,
+				int64(account), int64(p)).Scan(&n)
+			if err != nil {
+				return err
+			}
+			counts[p] = n
 		}
-		counts[p] = n
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))
 	}
 	return counts, nil
 }

@@ -48,7 +48,7 @@ func (s *Store) Tags(ctx context.Context, account id.ID, start string) ([]string
 		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", store.ErrBadValue, maxTextBytes)
 	}
 	tags := []string{}
-	err := query(ctx, s.db.read, func(rows *sql.Rows) error {
+	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
 		var tag string
 		err := rows.Scan(&tag)
 		tags = append(tags, tag)

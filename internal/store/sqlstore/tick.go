@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -28,7 +29,7 @@ func (s *Store) tick() {
 			return
 		case <-ticks:
 		}
-		if _, err := s.Do(ctx, admission.Expire{}); err != nil && !s.isClosed() {
+		if err := s.expire(ctx); err != nil && !s.isClosed() {
 			s.log.Warn("expire leases; trying again at the next tick", "error", err)
 		}
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
@@ -59,11 +60,26 @@ func (s *Store) tick() {
 	}
 }
 
+// expire ends the calls whose leases are over. With PostgreSQL that is so many at
+// once, and other commands come in between.
+func (s *Store) expire(ctx context.Context) error {
+	for {
+		result, err := s.Do(ctx, admission.Expire{})
+		if err != nil || s.db.postgres == nil || len(result.Expired) < expireAtOnce {
+			return err
+		}
+	}
+}
+
 // prune deletes the counts of calling windows that are over: there is one for
 // each number that was called, and nothing looks at them again.
 func (s *Store) prune(ctx context.Context, today record.Day) error {
 	return s.write(ctx, func(tx *txn) error {
-		return tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		if err == nil && s.db.postgres != nil {
+			err = forgetNodes(ctx, tx, s.config.Clock())
+		}
+		return err
 	})
 }
 
@@ -82,15 +98,19 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 		return err
 	}
 	for _, d := range due {
-		rates, err := compileStored(ctx, s.db.read, d.Account, d.ID, now)
+		var rates *rating.Deck
+		err := s.db.reading(ctx, d.Account, func(tx querier) (err error) {
+			rates, err = compileStored(ctx, tx, d.Account, d.ID, now)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		err = s.write(ctx, func(tx *txn) error {
+		err = s.writeIn(ctx, d.Account, func(tx *txn) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
 				return readError("rate deck", d.ID.String(), err)
 			}
-			return tx.apply(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
+			return tx.applyHere(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
 		})
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
 			return err

@@ -50,7 +50,7 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 // more endpoints than it may.
 func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) error {
 	var others int
-	err := tx.QueryRowContext(ctx, bind("SELECT COUNT(*) FROM webhook_endpoints WHERE account_id = $1 AND id <> $2"),
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM webhook_endpoints WHERE account_id = $1 AND id <> $2",
 		int64(e.AccountID), int64(e.ID)).Scan(&others)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type work struct {
 	done    func(admission.Result, error)
 
 	write    func(*txn) error
+	account  id.ID      // whose rows the write may see, or everyAccount
 	answered chan error // has room for one
 
 	result admission.Result
@@ -56,18 +57,46 @@ type txn struct {
 	snapshot *policy.Snapshot
 	written  // by the write that is running
 	writer   *writer
-	mailed   bool // deliveries of webhooks were made
+	mailed   bool            // deliveries of webhooks were made
+	changes  []policy.Change // of the policy, for other nodes
+	account  id.ID           // to which row-level security holds the write
+	guarded  bool            // there is row-level security
 }
 
 // exec runs a statement.
 func (t *txn) exec(ctx context.Context, text string, args ...any) error {
-	_, err := t.ExecContext(ctx, bind(text), args...)
+	_, err := t.ExecContext(ctx, text, args...)
 	return err
 }
 
 // apply puts changes of the policy in force for whatever comes after in this
 // transaction, and for everybody once it has committed.
 func (t *txn) apply(changes ...policy.Change) error {
+	if err := t.applyHere(changes...); err != nil {
+		return err
+	}
+	t.changes = append(t.changes, changes...)
+	return nil
+}
+
+// acrossAccounts runs f with the rows of all accounts in sight: for rules that hold
+// across them, since a SIP request shows no account.
+func (t *txn) acrossAccounts(ctx context.Context, f func() error) error {
+	if !t.guarded {
+		return f()
+	}
+	if _, err := t.ExecContext(ctx, setAccount(everyAccount)); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err // the write is undone, and the setting with it
+	}
+	_, err := t.ExecContext(ctx, setAccount(t.account))
+	return err
+}
+
+// applyHere is apply for what the other nodes find out by themselves.
+func (t *txn) applyHere(changes ...policy.Change) error {
 	next, err := t.snapshot.With(changes...)
 	if err != nil {
 		return err
@@ -76,8 +105,8 @@ func (t *txn) apply(changes ...policy.Change) error {
 	return nil
 }
 
-// run commits groups until the queue is closed and empty.
-func (w *writer) run(queue <-chan *work, groupSize int) {
+// commitGroups takes groups from the queue until it is closed and empty.
+func commitGroups(queue <-chan *work, groupSize int, commit func([]*work)) {
 	group := make([]*work, 0, groupSize)
 	for first := range queue {
 		group = append(group[:0], first)
@@ -93,7 +122,7 @@ func (w *writer) run(queue <-chan *work, groupSize int) {
 				break fill
 			}
 		}
-		w.commitGroup(group)
+		commit(group)
 		clear(group)
 	}
 }
@@ -222,7 +251,7 @@ func (w *writer) remember(ctx context.Context, group []*work) error {
 	}
 	for _, call := range ended {
 		r, err := scanRecord(w.conn.QueryRowContext(ctx,
-			bind("SELECT "+recordColumns+" FROM call_records WHERE id = $1"), call[:]).Scan)
+			"SELECT "+recordColumns+" FROM call_records WHERE id = $1", call[:]).Scan)
 		if err == nil {
 			err = addSlices(ctx, w.conn, []*record.Call{r})
 		}

@@ -277,7 +277,7 @@ func TestPrune(t *testing.T) {
 	ctx := context.Background()
 	today := record.DayOf(noon.UnixMicro())
 	for _, period := range []record.Day{today - keptCalleeDays - 1, today - keptCalleeDays, today} {
-		_, err := f.writer.conn.ExecContext(ctx, bind("INSERT INTO callee_counts VALUES ($1, $2, 12125550199, $3, 1)"),
+		_, err := f.writer.conn.ExecContext(ctx, "INSERT INTO callee_counts VALUES ($1, $2, 12125550199, $3, 1)",
 			int64(f.account), int64(f.profile.ID), int64(period))
 		check(t, err)
 	}

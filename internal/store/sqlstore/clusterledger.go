@@ -1,0 +1,470 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// expireAtOnce is how many leases one Expire ends. More are left to the next one,
+// so that the calls of a large node that has died hold up nobody for long.
+const expireAtOnce = 1000
+
+// shownCountAge is how old the count of live calls may be in a scope that has no
+// limit, where it is only shown.
+const shownCountAge = time.Second
+
+// liveCount is how many live leases a scope had, and when that was counted.
+type liveCount struct {
+	n  int32
+	at time.Time
+}
+
+// Reasons for which a node admits no calls though its database is there.
+var (
+	errClock  = errors.New("the clock of this node differs from that of the database")
+	errFenced = errors.New("this node was silent for so long that the others gave it up")
+)
+
+// ledgerGroup is one transaction of commands, from what it needs to what it leads to.
+type ledgerGroup struct {
+	run      []*work
+	calls    [][]byte // that Answer, Renew, Settle and Release name
+	all      [][]byte // those, and what Reserve names
+	expire   bool
+	takeover bool
+
+	now      int64 // Unix microseconds
+	seq      int64
+	refusing error // why no Reserve is carried out; nil mostly
+	fenced   bool
+
+	oldest   record.Day
+	profiles map[id.ID]id.ID // whose money may move, and their accounts
+	locked   []int64         // scopes to lock, in the order of their ids
+	exact    []countOf       // to be counted under their locks
+	shown    []countOf       // to be counted for showing
+	callees  []admission.CalleeKey
+	opened   int64 // the latest time at which one of the profiles opened its day
+
+	part  admission.Part
+	ended []*record.Call
+	state *admission.State
+}
+
+// countOf is a scope whose leases are to be counted by a column of leases.
+type countOf struct {
+	column string
+	scope  id.ID
+}
+
+// errOverlooked says that a Reserve names a call that is live already, and that its
+// profile is not locked: the group is tried again with all its calls looked up first.
+var errOverlooked = errors.New("a call is live already")
+
+// newLedgerGroup sorts commands. Calls that a Reserve names are nearly always new,
+// and only looked up before the locks when thorough.
+func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
+	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), part: admission.Part{
+		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
+		Callees: make(map[admission.CalleeKey]int32),
+	}}
+	for _, one := range run {
+		one.result, one.err = admission.Result{}, nil
+		switch one.command.(type) {
+		case admission.Expire:
+			g.expire = true
+			continue
+		case admission.ExpireOwners:
+			g.takeover = true
+			continue
+		}
+		call, ok := callOf(one.command)
+		if !ok {
+			continue
+		}
+		g.all = append(g.all, slices.Clone(call[:]))
+		if _, reserve := one.command.(admission.Reserve); !reserve || thorough {
+			g.calls = append(g.calls, g.all[len(g.all)-1])
+		}
+	}
+	return g
+}
+
+// tryLedger runs commands in one transaction. Its three round trips are: begin and
+// find; lock and load; write and commit.
+func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) error {
+	g := newLedgerGroup(run, thorough)
+	if w.conn == nil {
+		if err := w.connect(ctx); err != nil {
+			return undone(fmt.Errorf("connect: %w", err))
+		}
+	}
+	err := w.native(func(c *pgx.Conn) error { return w.find(ctx, c, g) })
+	if err != nil {
+		return undone(fmt.Errorf("begin: %w", err))
+	}
+	if err := w.catchUp(ctx, g.seq); err != nil {
+		return undone(err)
+	}
+	w.plan(g)
+	if err := w.addScopes(ctx, g.locked); err != nil {
+		return undone(err)
+	}
+	if err := w.native(func(c *pgx.Conn) error { return w.load(ctx, c, g) }); err != nil {
+		return undone(fmt.Errorf("load: %w", err))
+	}
+	w.apply(g)
+	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g) }); err != nil {
+		if worthRepeatingStatement(err) {
+			return undone(err)
+		}
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// worthRepeatingStatement says whether a statement of the last round trip, and so
+// its commit, is known to have failed because of another node.
+func worthRepeatingStatement(err error) bool {
+	return sqlState(err) != "" && !isConnectionError(err) && worthRepeating(err)
+}
+
+const leaseColumns = "account_id, id, body"
+
+// find begins the transaction, takes the first two locks, and finds the leases
+// whose profiles have to be locked.
+func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
+	node := w.store.config.Clock()
+	var database time.Time
+	known, expired := false, false
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", configLock)
+	b.Queue("SELECT seq, clock_timestamp() FROM config_state").QueryRow(func(row pgx.Row) error {
+		return row.Scan(&g.seq, &database)
+	})
+	b.Queue("SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE", w.owner[:]).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&expired)
+		known = err == nil
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	g.oldest = record.DayOf(node.UnixMicro()) - keptSpendDays
+	found := func(rows pgx.Rows) error { return g.eachLease(rows, g.touch) }
+	if len(g.calls) > 0 {
+		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.calls).Query(found)
+	}
+	if g.expire {
+		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
+			node.UnixMicro(), expireAtOnce).Query(found)
+	}
+	if g.takeover {
+		b.Queue("UPDATE nodes SET expired = TRUE WHERE name = $1 AND owner <> $2", w.store.config.NodeName, w.owner[:])
+		b.Queue(`SELECT l.account_id, l.id, l.body FROM leases AS l JOIN nodes AS n ON n.owner = l.owner
+			WHERE n.name = $1 AND n.owner <> $2`, w.store.config.NodeName, w.owner[:]).Query(found)
+	}
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	g.now = node.UnixMicro()
+	offset := node.Sub(database)
+	if limit := w.store.config.MaxClockOffset; limit > 0 && offset.Abs() > limit {
+		// What is running is still accounted for, by the right time.
+		g.now = database.UnixMicro()
+		g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
+	}
+	if !known || expired {
+		g.fenced = true
+		g.refusing = fmt.Errorf("%w: %w", store.ErrUnavailable, errFenced)
+	}
+	return nil
+}
+
+// touch notes a lease that the group may change.
+func (g *ledgerGroup) touch(l *admission.Lease) {
+	g.profiles[l.Profile] = l.Account
+	// The charges of a call never fall on a day before its reservation.
+	g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
+	if g.expire || g.takeover {
+		g.all = append(g.all, slices.Clone(l.ID[:]))
+	}
+}
+
+func (g *ledgerGroup) eachLease(rows pgx.Rows, use func(*admission.Lease)) error {
+	for rows.Next() {
+		l, err := scanLease(rows.Scan)
+		if err != nil {
+			return err
+		}
+		use(l)
+	}
+	return rows.Err()
+}
+
+// plan finds out by the policy what has to be locked and loaded.
+func (w *clusterWriter) plan(g *ledgerGroup) {
+	scopes := make(map[id.ID]struct{})
+	counted := make(map[id.ID]struct{})
+	now := w.store.config.Clock()
+	count := func(column string, scope id.ID, limit int32) {
+		if _, done := counted[scope]; done {
+			return
+		}
+		counted[scope] = struct{}{}
+		if limit != policy.NoLimit {
+			scopes[scope] = struct{}{}
+			g.exact = append(g.exact, countOf{column, scope})
+		} else if last, ok := w.counts[scope]; ok && now.Sub(last.at).Abs() < shownCountAge {
+			g.part.Live[scope] = last.n
+		} else {
+			g.shown = append(g.shown, countOf{column, scope})
+		}
+	}
+	for _, one := range g.run {
+		reserve, ok := one.command.(admission.Reserve)
+		if !ok {
+			continue
+		}
+		c := w.snapshot.Connection(reserve.Call.Connection)
+		if c == nil {
+			continue
+		}
+		p := w.snapshot.Profile(c.Profile)
+		if p == nil || p.Account != c.Account {
+			continue
+		}
+		g.profiles[p.ID] = p.Account
+		if a := w.snapshot.Account(c.Account); a != nil {
+			count("account_id", a.ID, a.ChannelLimit)
+		} else {
+			count("account_id", c.Account, policy.NoLimit)
+		}
+		count("profile_id", p.ID, p.ChannelLimit)
+		count("connection_id", c.ID, c.ChannelLimit)
+		if p.Window.CallsPerCLD != policy.NoLimit {
+			if callee := admission.Callee(c, reserve.Call.To); callee != 0 {
+				g.callees = append(g.callees, admission.CalleeKey{Profile: p.ID, Callee: callee})
+			}
+		}
+	}
+	for p := range g.profiles {
+		scopes[p] = struct{}{}
+	}
+	for scope := range scopes {
+		g.locked = append(g.locked, int64(scope))
+	}
+	slices.Sort(g.locked)
+}
+
+// load locks the scopes and then reads what the group needs: each statement sees
+// what was committed before the locks were given.
+func (w *clusterWriter) load(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
+	b := &pgx.Batch{}
+	if len(g.locked) > 0 {
+		b.Queue("SELECT at FROM ledger_scopes WHERE id = ANY($1) ORDER BY id FOR UPDATE", g.locked).Query(func(rows pgx.Rows) error {
+			n := 0
+			for ; rows.Next(); n++ {
+				var at int64
+				if err := rows.Scan(&at); err != nil {
+					return err
+				}
+				g.opened = max(g.opened, at)
+			}
+			if rows.Err() == nil && n != len(g.locked) {
+				clear(w.scopes) // somebody has deleted rows: make them again
+				return fmt.Errorf("%d of %d rows to lock are there", n, len(g.locked))
+			}
+			return rows.Err()
+		})
+	}
+	g.queueCalls(b)
+	g.queueCounts(b, g.exact)
+	g.queueCounts(b, g.shown)
+	g.queueSpends(b)
+	g.queueCallees(b)
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	return g.loadSlices(ctx, c)
+}
+
+// queueCalls reads the calls that the group names, live or ended.
+func (g *ledgerGroup) queueCalls(b *pgx.Batch) {
+	if len(g.all) == 0 {
+		return
+	}
+	b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.all).Query(func(rows pgx.Rows) error {
+		overlooked := false
+		err := g.eachLease(rows, func(l *admission.Lease) {
+			_, locked := g.profiles[l.Profile]
+			overlooked = overlooked || !locked || record.DayOf(l.ReservedMicros) < g.oldest
+			g.part.Leases = append(g.part.Leases, l)
+		})
+		if err == nil && overlooked {
+			err = errOverlooked
+		}
+		return err
+	})
+	b.Queue("SELECT "+recordColumns+" FROM call_records WHERE id = ANY($1)", g.all).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			r, err := scanRecord(rows.Scan)
+			if err != nil {
+				return err
+			}
+			g.ended = append(g.ended, r)
+		}
+		return rows.Err()
+	})
+}
+
+// loadSlices completes the records of calls that have ended. Commands seldom name
+// one, so that it is a round trip of its own.
+func (g *ledgerGroup) loadSlices(ctx context.Context, c *pgx.Conn) error {
+	if len(g.ended) == 0 {
+		return nil
+	}
+	byID := make(map[uuid.UUID]*record.Call, len(g.ended))
+	var keys columns
+	for _, r := range g.ended {
+		byID[r.ID] = r
+		keys.add(int64(r.AccountID), r.ID[:])
+	}
+	rows, err := c.Query(ctx, `SELECT s.call_id, s.day, s.secs, s.cost FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account_id, call_id)
+		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`, keys...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var call uuid.UUID
+		var s record.Slice
+		if err := rows.Scan(&call, &s.Day, &s.Secs, &s.Cost); err != nil {
+			return err
+		}
+		byID[call].Slices = append(byID[call].Slices, s)
+	}
+	return rows.Err()
+}
+
+// queueCounts counts leases: a count is always the size of the set.
+func (g *ledgerGroup) queueCounts(b *pgx.Batch, counts []countOf) {
+	byColumn := make(map[string][]int64)
+	for _, c := range counts {
+		byColumn[c.column] = append(byColumn[c.column], int64(c.scope))
+	}
+	for column, scopes := range byColumn {
+		b.Queue(`SELECT s.id, (SELECT COUNT(*) FROM leases WHERE `+column+` = s.id AND NOT emergency)
+			FROM unnest($1::BIGINT[]) AS s (id)`, scopes).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var scope, n int64
+				if err := rows.Scan(&scope, &n); err != nil {
+					return err
+				}
+				g.part.Live[id.ID(scope)] = int32(n)
+			}
+			return rows.Err()
+		})
+	}
+}
+
+func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
+	if len(g.profiles) == 0 {
+		return
+	}
+	profiles := make([]int64, 0, len(g.profiles))
+	for p := range g.profiles {
+		profiles = append(profiles, int64(p))
+	}
+	b.Queue("SELECT profile_id, day, posted, held, overrun FROM profile_days WHERE profile_id = ANY($1) AND day >= $2",
+		profiles, int64(g.oldest)).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var key admission.SpendKey
+			var s admission.Spend
+			if err := rows.Scan(&key.Profile, &key.Day, &s.Posted, &s.Held, &s.Overrun); err != nil {
+				return err
+			}
+			g.part.Spends[key] = s
+		}
+		return rows.Err()
+	})
+}
+
+func (g *ledgerGroup) queueCallees(b *pgx.Batch) {
+	if len(g.callees) == 0 {
+		return
+	}
+	profiles, numbers := make([]int64, len(g.callees)), make([]int64, len(g.callees))
+	for i, key := range g.callees {
+		profiles[i], numbers[i] = int64(key.Profile), int64(key.Callee)
+	}
+	b.Queue(`SELECT c.profile_id, c.callee, c.period, c.calls FROM callee_counts AS c
+		JOIN unnest($1::BIGINT[], $2::BIGINT[]) AS k (profile_id, callee) ON c.profile_id = k.profile_id AND c.callee = k.callee
+		WHERE c.period >= $3`, profiles, numbers, int64(record.DayOf(g.now)-keptCalleeDays)).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var key admission.CalleeKey
+			var calls int32
+			if err := rows.Scan(&key.Profile, &key.Callee, &key.Window, &calls); err != nil {
+				return err
+			}
+			g.part.Callees[key] = calls
+		}
+		return rows.Err()
+	})
+}
+
+// apply carries the commands out, in order. The time is never before that at which
+// another node has opened an accounting day of one of the profiles, nor before
+// what is already written of one of the calls.
+func (w *clusterWriter) apply(g *ledgerGroup) {
+	g.now = max(g.now, g.opened)
+	for _, l := range g.part.Leases {
+		g.now = max(g.now, l.ReservedMicros, l.AnsweredMicros)
+	}
+	now := time.UnixMicro(g.now)
+	g.state = admission.NewState()
+	g.state.RestorePart(g.part, now)
+	for _, r := range g.ended {
+		g.state.Remember(r)
+	}
+	for _, one := range g.run {
+		command := one.command
+		switch c := command.(type) {
+		case admission.Reserve:
+			if g.refusing != nil {
+				one.err = g.refusing
+				continue
+			}
+			if c.Owner == w.store.config.Owner {
+				c.Owner = w.owner
+				command = c
+			}
+		case admission.ExpireOwners:
+			command = admission.ExpireOwners{Keep: w.owner}
+		}
+		one.result = g.state.Apply(w.snapshot, command, now)
+		if one.result.Record != nil {
+			g.state.Remember(one.result.Record)
+		}
+		for _, r := range one.result.Expired {
+			g.state.Remember(r)
+		}
+	}
+	g.state.Forget()
+}

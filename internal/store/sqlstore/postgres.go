@@ -1,0 +1,194 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Limits that the server holds a connection to, so that a node that is paused or
+// cut off in the middle of a transaction does not keep its locks from the others.
+const (
+	idleInTransactionLimit = "5s"
+	lockWaitLimit          = "3s"
+	statementLimit         = "30s" // a piece of a large rate deck takes well under a second
+	clientCheckInterval    = "2s"
+)
+
+// Limits that the node holds itself to.
+const (
+	connectLimit       = 5 * time.Second
+	ledgerGroupLimit   = 5 * time.Second // a caller that waits longer has hung up
+	configurationLimit = time.Minute     // the import of a large rate deck
+	takeoverLimit      = time.Minute     // the calls of a large node that died
+)
+
+// everything is the value of the setting tollgate.account that shows the rows of
+// all accounts.
+const everything = "*"
+
+// SQLSTATEs that decide what is done next. Source: PostgreSQL 15, appendix A.
+const (
+	stateUniqueViolation      = "23505"
+	stateSerializationFailure = "40001"
+	stateDeadlock             = "40P01"
+	stateLockNotAvailable     = "55P03"
+	stateReadOnly             = "25006" // the server has become a standby
+)
+
+// openServer connects to PostgreSQL and brings its tables up to date. Any number
+// of nodes may do so at once.
+func openServer(ctx context.Context, config *Config) (*database, error) {
+	parsed, err := pgx.ParseConfig(config.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err) // pgx leaves the password out
+	}
+	if parsed.ConnectTimeout == 0 {
+		parsed.ConnectTimeout = connectLimit
+	}
+	if err := migrateServer(ctx, parsed); err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{
+		"application_name":                    "tollgate " + config.NodeName,
+		"idle_in_transaction_session_timeout": idleInTransactionLimit,
+		"lock_timeout":                        lockWaitLimit,
+		"statement_timeout":                   statementLimit,
+		"client_connection_check_interval":    clientCheckInterval,
+		// A server finds out about a node that has lost its power.
+		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+	} {
+		if _, given := parsed.RuntimeParams[name]; !given {
+			parsed.RuntimeParams[name] = value
+		}
+	}
+	db := &database{postgres: parsed}
+	db.read = stdlib.OpenDB(*parsed)
+	connections := max(8, 2*runtime.NumCPU())
+	db.read.SetMaxOpenConns(connections)
+	db.read.SetMaxIdleConns(connections)
+	// The writer sees all accounts; a write of configuration narrows that down.
+	writing := parsed.Copy()
+	writing.RuntimeParams["tollgate.account"] = everything
+	// A plan that was made for a table when it was small is not kept: on a new
+	// installation that would be until statistics are first collected.
+	writing.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	db.write = stdlib.OpenDB(*writing)
+	db.write.SetMaxOpenConns(2) // one for the writer, one that adds rows to be locked
+	if err := checkServer(ctx, db.write, config.Logger); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+// checkServer looks for what would make a guarantee untrue.
+func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
+	var encoding, synchronous, durable string
+	var bypasses bool
+	err := pool.QueryRowContext(ctx, `SELECT current_setting('server_encoding'), current_setting('synchronous_commit'),
+		current_setting('fsync'), (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)`).
+		Scan(&encoding, &synchronous, &durable, &bypasses)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("open database: its encoding is %s and must be UTF8", encoding)
+	}
+	if bypasses {
+		logger.Warn("the database role passes row-level security; use one that is neither superuser nor BYPASSRLS")
+	}
+	if synchronous == "off" || durable == "off" {
+		logger.Warn("the database answers before it is durable: calls and charges may be lost with it",
+			"synchronous_commit", synchronous, "fsync", durable)
+	}
+	return nil
+}
+
+// migrateServer brings the tables up to date, one node at a time.
+func migrateServer(ctx context.Context, config *pgx.ConnConfig) (err error) {
+	pool := stdlib.OpenDB(*config)
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	files, err := fs.Sub(migrations, "migrations/postgres")
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	// Another node that migrates is waited for, a second at a time, for five minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, pool, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// sqlState is the SQLSTATE of an error of the server, or "".
+func sqlState(err error) string {
+	var failed *pgconn.PgError
+	if errors.As(err, &failed) {
+		return failed.Code
+	}
+	return ""
+}
+
+// isConnectionError says whether an error comes from the way to the server or from
+// its end, and not from a statement.
+func isConnectionError(err error) bool {
+	var network net.Error
+	var connecting *pgconn.ConnectError
+	state := sqlState(err)
+	return errors.As(err, &network) || errors.As(err, &connecting) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, errDiscard) || pgconn.SafeToRetry(err) ||
+		strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") || state == stateReadOnly
+}
+
+// plainText is a text as PostgreSQL takes it: what is no UTF-8, and the zero byte,
+// cannot be stored and is replaced. Such texts come from callers.
+func plainText(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+}
+
+// plain is a querier that gives PostgreSQL only texts that it takes.
+type plain struct{ querier }
+
+func plainArgs(args []any) []any {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = plainText(s)
+		}
+	}
+	return args
+}
+
+func (p plain) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return p.querier.ExecContext(ctx, query, plainArgs(args)...)
+}
+
+func (p plain) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.querier.QueryContext(ctx, query, plainArgs(args)...)
+}
+
+func (p plain) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return p.querier.QueryRowContext(ctx, query, plainArgs(args)...)
+}

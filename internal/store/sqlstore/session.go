@@ -1,0 +1,217 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rating"
+)
+
+// Times of the session.
+const (
+	// nameWait is how long Open waits for the name of the node: the server takes a
+	// moment to notice that an earlier run of it has died.
+	nameWait = 15 * time.Second
+	// sessionRetry is how long a session that was lost waits before it connects again.
+	sessionRetry = time.Second
+	nameRetry    = 100 * time.Millisecond
+)
+
+// session is the connection by which a node has its name to itself and hears of
+// changes of the configuration. The lock on the name goes with the connection.
+type session struct {
+	store *Store
+	conn  *pgx.Conn
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+}
+
+// openSession takes the name of the node.
+func openSession(ctx context.Context, s *Store) (*session, error) {
+	waiting, cancel := context.WithTimeout(ctx, nameWait)
+	defer cancel()
+	conn, err := connectSession(waiting, s)
+	if err != nil {
+		return nil, fmt.Errorf("open store: become node %q: %w", s.config.NodeName, err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	listening := &session{store: s, conn: conn, stop: stop}
+	listening.ended.Go(func() { listening.run(running) })
+	return listening, nil
+}
+
+// errNameTaken says that another process is the node of this name.
+var errNameTaken = errors.New("another process that runs has this name")
+
+func connectSession(ctx context.Context, s *Store) (*pgx.Conn, error) {
+	config := s.db.postgres.Copy()
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var taken bool
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended('tollgate node ' || $1, 0))",
+			plainText(s.config.NodeName)).Scan(&taken)
+		if err == nil && taken {
+			_, err = conn.Exec(ctx, "LISTEN "+configChannel)
+			if err == nil {
+				return conn, nil
+			}
+		}
+		if err == nil {
+			if err = pause(ctx, nameRetry); err == nil {
+				continue
+			}
+			err = errNameTaken
+		}
+		return nil, errors.Join(err, closeConn(ctx, conn))
+	}
+}
+
+// pause waits, or returns the error with which ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeConn closes a connection, even when ctx has ended.
+func closeConn(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectLimit)
+	defer cancel()
+	return conn.Close(ctx)
+}
+
+// Close gives the name back.
+func (s *session) Close() error {
+	s.stop()
+	s.ended.Wait()
+	return nil
+}
+
+// run listens until the session is closed. When the connection is lost, the nodes
+// still find out what has changed: each group of commands looks for itself.
+func (s *session) run(ctx context.Context) {
+	for {
+		if s.conn != nil {
+			notification, err := s.conn.WaitForNotification(ctx)
+			if err == nil {
+				if notification.Payload != s.store.config.Owner.String() { // not this node's own
+					s.wake(ctx)
+				}
+				continue
+			}
+			if closing := closeConn(ctx, s.conn); closing != nil && ctx.Err() == nil {
+				s.store.log.Warn("close connection", "error", closing)
+			}
+			s.conn = nil
+			if ctx.Err() == nil {
+				s.store.log.Warn("lost the connection that listens for changes; connecting again", "error", err)
+			}
+		}
+		if pause(ctx, sessionRetry) != nil {
+			return
+		}
+		waiting, cancel := context.WithTimeout(ctx, connectLimit)
+		conn, err := connectSession(waiting, s.store)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil {
+				s.store.log.Warn("cannot listen for changes; trying again", "error", err)
+			}
+			continue
+		}
+		s.conn = conn
+		s.wake(ctx)
+	}
+}
+
+// wake has the writer look for changes, by a group of its own, with the new decks
+// already compiled: that takes long and must not hold up calls.
+func (s *session) wake(ctx context.Context) {
+	if err := s.store.compileNew(ctx); err != nil && ctx.Err() == nil {
+		s.store.log.Warn("compile new rate decks; the writer will", "error", err)
+	}
+	s.store.Submit(admission.Expire{}, func(_ admission.Result, err error) {
+		if err != nil {
+			s.store.log.Debug("look for changes of the configuration", "error", err)
+		}
+	})
+}
+
+// deckCache holds decks that were compiled ahead of their use.
+type deckCache struct {
+	mu    sync.Mutex // guards decks
+	decks map[id.ID]*rating.Deck
+}
+
+func (c *deckCache) put(deck id.ID, rates *rating.Deck) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.decks == nil {
+		c.decks = make(map[id.ID]*rating.Deck)
+	}
+	c.decks[deck] = rates
+}
+
+func (c *deckCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.decks = nil
+}
+
+// take returns a deck and forgets it, or returns nil.
+func (c *deckCache) take(deck id.ID) *rating.Deck {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rates := c.decks[deck]
+	delete(c.decks, deck)
+	return rates
+}
+
+// compileNew compiles the decks that the policy does not have yet.
+func (s *Store) compileNew(ctx context.Context) error {
+	type deck struct{ account, id id.ID }
+	var missing []deck
+	s.compiled.clear()
+	snapshot := s.live.Snapshot()
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			var d deck
+			err := rows.Scan(&d.account, &d.id)
+			if snapshot.Deck(d.id) == nil {
+				missing = append(missing, d)
+			}
+			return err
+		}, "SELECT account_id, id FROM rate_decks")
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range missing {
+		var rates *rating.Deck
+		err := s.db.reading(ctx, d.account, func(tx querier) (err error) {
+			rates, err = compileStored(ctx, tx, d.account, d.id, s.config.Clock())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		s.compiled.put(d.id, rates)
+	}
+	return nil
+}
