@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tollgate/tollgate/client"
 )
@@ -62,12 +63,18 @@ func covered() map[string]reflect.Type {
 		"Call": reflect.TypeFor[client.Call](), "CallEvent": reflect.TypeFor[client.CallEvent](), "DetailRecord": reflect.TypeFor[client.DetailRecord](),
 		"UsageReport": reflect.TypeFor[client.UsageRow](), "UsageReportOptions": reflect.TypeFor[[]client.UsageOptions](), "Recording": reflect.TypeFor[client.Recording](),
 		"Balance": reflect.TypeFor[client.Balance](), "UserTags": reflect.TypeFor[client.UserTags](), "Meta": reflect.TypeFor[client.Meta](),
+		"Account": reflect.TypeFor[client.Account](), "UpdateAccountRequest": reflect.TypeFor[client.AccountParams](),
+		"Tenant": reflect.TypeFor[client.Account](), "NewTenant": reflect.TypeFor[client.NewTenant](),
+		"CreateTenantRequest": reflect.TypeFor[client.TenantParams](), "UpdateTenantRequest": reflect.TypeFor[client.TenantParams](),
+		"ApiKey": reflect.TypeFor[client.APIKey](), "NewApiKey": reflect.TypeFor[client.NewAPIKey](),
+		"CreateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](), "UpdateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](),
+		"RotateApiKeyRequest": reflect.TypeFor[client.RotateParams](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }
 
 // uncovered schemas are no concern of a client's types: those of the server
 // itself, and what methods put together and take apart.
-var uncovered = []string{"Health", "Ready", "ErrorPage", "Error", "CursorMeta", "DeleteRecordings", "DeleteRecordingsRequest"}
+var uncovered = []string{"Health", "Ready", "ErrorPage", "Error", "CursorMeta", "DryRunOutboundVoiceProfile", "DeleteRecordings", "DeleteRecordingsRequest"}
 
 // The types have every field of the document's schemas, of its type, and no other.
 func TestTypesCoverTheDocument(t *testing.T) {
@@ -113,6 +120,7 @@ func compare(t *testing.T, at string, s *schema, goType reflect.Type, partly boo
 		t.Errorf("%s may be null, which %s cannot be", at, goType)
 	}
 	switch {
+	case kind == "" && goType == reflect.TypeFor[jsontext.Value](): // any JSON
 	case kind == "object" && goType.Kind() == reflect.Struct:
 		compareFields(t, at, s, goType, partly)
 	case kind == "array" && goType.Kind() == reflect.Slice:

@@ -199,3 +199,67 @@ func Collect[T any](items iter.Seq2[T, error]) ([]T, error) {
 	}
 	return out, nil
 }
+
+// Account is the account of the client's key.
+func (c *Client) Account(ctx context.Context) (Account, error) {
+	return one[Account](ctx, c, read("/tollgate/v1/account"))
+}
+
+// UpdateAccount changes what params set of the account of the client's key.
+func (c *Client) UpdateAccount(ctx context.Context, params AccountParams) (Account, error) {
+	return one[Account](ctx, c, call{method: http.MethodPatch, path: "/tollgate/v1/account", body: params})
+}
+
+// Tenants are the accounts of the server, for keys with the scope admin.
+func (c *Client) Tenants() Tenants {
+	return Tenants{Items[Account]{list[Account](c, "/tollgate/v1/accounts")}}
+}
+
+// Tenants are the accounts of the server.
+type Tenants struct{ Items[Account] }
+
+// Create makes an account and its first key.
+func (t Tenants) Create(ctx context.Context, params TenantParams) (NewTenant, error) {
+	return one[NewTenant](ctx, t.client, call{method: http.MethodPost, path: t.path, body: params})
+}
+
+// Update changes what params set of an account.
+func (t Tenants) Update(ctx context.Context, account string, params TenantParams) (Account, error) {
+	return one[Account](ctx, t.client, call{method: http.MethodPatch, path: t.at(account), body: params})
+}
+
+// Delete deletes an account that has nothing but its keys.
+func (t Tenants) Delete(ctx context.Context, account string) (Account, error) {
+	return one[Account](ctx, t.client, call{method: http.MethodDelete, path: t.at(account)})
+}
+
+// APIKeys are the account's keys.
+func (c *Client) APIKeys() APIKeys {
+	return APIKeys{Items[APIKey]{list[APIKey](c, "/tollgate/v1/api_keys")}}
+}
+
+// APIKeys are keys of the API. A secret is shown once, by Create and Rotate.
+type APIKeys struct{ Items[APIKey] }
+
+// Create makes a key.
+func (k APIKeys) Create(ctx context.Context, params APIKeyParams) (NewAPIKey, error) {
+	return one[NewAPIKey](ctx, k.client, call{method: http.MethodPost, path: k.path, body: params})
+}
+
+// Update changes what params set of a key.
+func (k APIKeys) Update(ctx context.Context, key string, params APIKeyParams) (APIKey, error) {
+	return one[APIKey](ctx, k.client, call{method: http.MethodPatch, path: k.at(key), body: params})
+}
+
+// Delete revokes a key at once.
+func (k APIKeys) Delete(ctx context.Context, key string) (APIKey, error) {
+	return one[APIKey](ctx, k.client, call{method: http.MethodDelete, path: k.at(key)})
+}
+
+// Rotate gives a key a new secret; the one of before is taken for a grace time.
+func (k APIKeys) Rotate(ctx context.Context, key string, params RotateParams) (NewAPIKey, error) {
+	return one[NewAPIKey](ctx, k.client, call{method: http.MethodPost, path: k.at(key) + "/rotate", body: params})
+}
+
+// AuditEvents are the changes of the account's configuration.
+func (c *Client) AuditEvents() List[AuditEvent] { return list[AuditEvent](c, "/v2/audit_events") }
