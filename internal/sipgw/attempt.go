@@ -61,7 +61,8 @@ func (a *attempt) start(addr netip.AddrPort) {
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
 		a.leg.userName, a.leg.password = *a.gateway.UserName, *a.gateway.Password
 	}
-	target := "sip:" + a.user() + "@" + a.gateway.Address
+	// A # of a prefix is not a character that a URI has (RFC 3261 section 25.1).
+	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
 	a.leg.remote = "<" + target + ">"
 	a.leg.target = target
 	if tcp {
