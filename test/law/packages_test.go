@@ -33,8 +33,7 @@ func TestTheClientStandsAlone(t *testing.T) {
 	}
 }
 
-// Packages of Node are pinned by version and checksum, and come from whatever
-// registry the machine uses.
+// Packages of Node are pinned by version and checksum, and name no host.
 func TestNodePackagesArePinned(t *testing.T) {
 	locks, err := filepath.Glob("../*/package-lock.json")
 	if err != nil || len(locks) < 2 {
