@@ -14,8 +14,8 @@ type Part struct {
 	// ExpireOwners those that are to end.
 	Leases []*Lease
 	// Live is how many leases each account, profile and connection has that a
-	// Reserve looks at: the size of the whole set, with those in Leases and
-	// without emergency calls.
+	// Reserve looks at, and each profile that ends calls at its spend limit: the
+	// size of the whole set, with those in Leases and without emergency calls.
 	Live map[id.ID]int32
 	// Spends are those of every profile that the commands touch, from the day on
 	// which the oldest of the Leases was reserved, and from today. Held is the sum

@@ -77,6 +77,7 @@ type testNode struct {
 	*sqlstore.Store
 	config sqlstore.Config
 	ticks  chan time.Time
+	phone  id.ID // of the tests that keep it here
 }
 
 func newTestNode(tb testing.TB, url, name string, clock func() time.Time, adjust ...func(*sqlstore.Config)) *testNode {

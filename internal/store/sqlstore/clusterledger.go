@@ -263,6 +263,10 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 	}
 	for p := range g.profiles {
 		scopes[p] = struct{}{}
+		// How many calls share what is left of the budget decides how long a grant is.
+		if p := w.snapshot.Profile(p); p != nil && p.SpendLimited && p.EndCalls {
+			count("profile_id", p.ID, p.ChannelLimit)
+		}
 	}
 	for scope := range scopes {
 		g.locked = append(g.locked, int64(scope))
