@@ -48,9 +48,13 @@ func runChild(path, connectionText string) error {
 		return err
 	}
 	owner := uuid.New()
-	s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-		Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(2, time.Now), Owner: owner,
-	})
+	config := sqlstore.Config{
+		Path: path, NodeName: "node", Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(2, time.Now), Owner: owner,
+	}
+	if isURL(path) {
+		config.DatabaseURL = path
+	}
+	s, err := sqlstore.Open(context.Background(), config)
 	if err != nil {
 		return err
 	}
@@ -104,8 +108,27 @@ func childCall(s *sqlstore.Store, owner uuid.UUID, connectionID id.ID, say func(
 // what it had answered: invariants I4 (one record for each call), I5 (what was
 // answered is kept) and I6 (the accounts are the sum of the calls).
 func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "tollgate.db")
+	t.Run("SQLite", func(t *testing.T) { testKill(t, filepath.Join(t.TempDir(), "tollgate.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		url, _ := newDatabase(t)
+		testKill(t, url)
+	})
+}
+
+func isURL(path string) bool { return strings.HasPrefix(path, "host=") }
+
+// openAgain opens the store as the next run of the process that was killed.
+func openAgain(t *testing.T, path string) *sqlstore.Store {
+	t.Helper()
+	if isURL(path) {
+		return openNode(t, path, "node")
+	}
 	s, _ := openStore(t, path, 0)
+	return s
+}
+
+func testKill(t *testing.T, path string) {
+	s := openAgain(t, path)
 	account, connectionID := configure(t, s)
 	hook := webhook.NewEndpoint()
 	hook.URL, hook.Events = "https://hooks.example.com/", []string{webhook.CallEnded}
@@ -157,7 +180,7 @@ func killChild(t *testing.T, path string, connectionID id.ID, steps int, answere
 // answered. It returns how many calls have lost their owner so far.
 func verify(t *testing.T, path string, account id.ID, round int, answered map[uuid.UUID]string) (lost int) {
 	t.Helper()
-	s, _ := openStore(t, path, 0)
+	s := openAgain(t, path)
 	ctx := context.Background()
 	records := make(map[uuid.UUID]*record.Call)
 	for number, read := 1, -1; read != 0; number++ {
