@@ -142,10 +142,11 @@ func testKill(t *testing.T, path string) {
 	lost := 0
 	for round := range 5 {
 		killChild(t, path, connectionID, 200+random.IntN(3000), answered)
-		before := lost
-		if lost = verify(t, path, account, round, answered); lost == before {
-			t.Errorf("round %d: no call was lost, so the child was not killed under load", round)
-		}
+		lost = verify(t, path, account, round, answered)
+	}
+	// In one round all callers may happen to be between two calls.
+	if lost == 0 {
+		t.Error("no call was lost, so the child was not killed under load")
 	}
 }
 
