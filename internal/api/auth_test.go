@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,11 +12,16 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// Every operation is tried without a key, with bad keys, and with a key of the
-// wrong scope. The list of operations is the router's own, so none is left out.
+// Every operation is tried without a key, with bad, expired and revoked keys, and
+// with a key of every scope but the right one. The list of operations is the router's own, so none is left out.
 func TestEveryOperationWantsAKey(t *testing.T) {
 	h := newHarness(t)
-	readOnly, writeOnly := h.newKey(h.first.ID, ScopeRead), h.newKey(h.first.ID, ScopeWrite)
+	only, without := map[string]string{}, map[string]string{}
+	for _, scope := range Scopes() {
+		only[scope] = h.newKey(h.first.ID, scope)
+		without[scope] = h.newKey(h.first.ID, slices.DeleteFunc(Scopes(), func(s string) bool { return s == scope })...)
+	}
+	expired, revoked, rotated := h.deadKeys()
 	unknown, err := NewKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -32,25 +38,41 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 			continue
 		}
 		target := strings.ReplaceAll(op.path, "{id}", "1293384261075731499")
-		for _, key := range []string{"", "x", unknown, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300)} {
+		for _, key := range []string{"", "x", unknown, expired, revoked, rotated, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300)} {
 			r := h.doWith(key, op.method, target, "{}")
 			r.wantError(http.StatusUnauthorized, "10009")
 			if r.header.Get("WWW-Authenticate") != "Bearer" {
 				t.Errorf("%s %s: no WWW-Authenticate", op.method, op.path)
 			}
 		}
-		wrong, right := writeOnly, readOnly
-		if op.scope == ScopeWrite {
-			wrong, right = readOnly, writeOnly
-		}
-		h.doWith(wrong, op.method, target, "{}").wantError(http.StatusForbidden, "10010 /")
-		if r := h.doWith(right, op.method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
+		h.doWith(without[op.scope], op.method, target, "{}").wantError(http.StatusForbidden, "10010 /")
+		if r := h.doWith(only[op.scope], op.method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
 			t.Errorf("%s %s: refused to a key that has the scope %s: %s", op.method, op.path, op.scope, r.text)
 		}
-		if (op.scope == ScopeRead) != (op.method == http.MethodGet) && op.id != "explain_decision" {
+		if (op.scope == ScopeRead) != (op.method == http.MethodGet) && op.scope != ScopeAdmin && op.id != "explain_decision" {
 			t.Errorf("%s %s wants the scope %s", op.method, op.path, op.scope)
 		}
 	}
+}
+
+// deadKeys are keys that were good once: one has expired, one was revoked, and one
+// was replaced by a rotation without grace. Each has been used before, so that it
+// was in the server's memory.
+func (h *harness) deadKeys() (expired, revoked, rotated string) {
+	h.t.Helper()
+	make := func(body string) (one, secret string) {
+		data := h.do("POST", "/tollgate/v1/api_keys", body).want(http.StatusCreated)
+		secret = data["secret"].(string)
+		h.doWith(secret, "GET", "/v2/ips", "").want(http.StatusOK)
+		return "/tollgate/v1/api_keys/" + data["id"].(string), secret
+	}
+	_, expired = make(fmt.Sprintf(`{"name":"short","expires_at":%q}`, wireTime(h.clock.Now().Add(time.Second))))
+	one, revoked := make(`{"name":"revoked"}`)
+	h.do("DELETE", one, "").want(http.StatusOK)
+	one, rotated = make(`{"name":"rotated"}`)
+	h.do("POST", one+"/rotate", `{"grace_secs":0}`).want(http.StatusOK)
+	h.clock.Advance(time.Second)
+	return expired, revoked, rotated
 }
 
 func TestAuthorizationHeader(t *testing.T) {
@@ -141,6 +163,8 @@ func TestTenancy(t *testing.T) {
 	ids["/tollgate/v1/rate_decks"] = deck
 	ids["/v2/connections"] = ids["/v2/ip_connections"]
 	ids["/tollgate/v1/outbound_voice_profiles"] = ids["/v2/outbound_voice_profiles"]
+	key := h.do("GET", "/tollgate/v1/api_keys", "").list()[0]["id"]
+	ids["/tollgate/v1/api_keys"] = fmt.Sprint(key)
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
 	ids["/v2/recordings"] = call // nobody has any
@@ -148,6 +172,10 @@ func TestTenancy(t *testing.T) {
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
 		if op.scope == "" {
+			continue
+		}
+		if op.scope == ScopeAdmin {
+			h.doWith(stranger, op.method, strings.Replace(op.path, "{id}", h.first.ID.String(), 1), "").wantError(http.StatusForbidden, "10010 /")
 			continue
 		}
 		prefix, _, withID := strings.Cut(op.path, "/{id}")
@@ -176,8 +204,15 @@ func TestTenancy(t *testing.T) {
 			if len(mine) == 0 && op.path != "/tollgate/v1/calls" && op.path != "/v2/recordings" {
 				t.Errorf("%s shows nothing of its own account's", op.path)
 			}
-			if items := h.doWith(stranger, op.method, target, "").list(); len(items) != 0 {
+			r := h.doWith(stranger, op.method, target, "")
+			own := map[string]int{"/tollgate/v1/api_keys": 1, "/v2/audit_events": 2}[op.path] // a key, and that it and the account were made
+			if items := r.list(); len(items) != own {
 				t.Errorf("%s shows another account's %v", op.path, items)
+			}
+			for _, foreign := range ids {
+				if strings.Contains(r.text, foreign) {
+					t.Errorf("%s shows another account's %s: %s", op.path, foreign, r.text)
+				}
 			}
 		}
 	}

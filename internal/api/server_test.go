@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -151,24 +153,23 @@ func TestOpenAPIDocument(t *testing.T) {
 			t.Errorf("%s %s: security %v", op.method, op.path, described["security"])
 		}
 	}
-	schemas := r.body["components"].(map[string]any)["schemas"].(map[string]any)
+	components := r.body["components"].(map[string]any)
+	schemas := components["schemas"].(map[string]any)
 	used := map[string]bool{}
 	walk(r.body, func(name string, value any) {
 		target, ok := value.(string)
-		if name != "$ref" || !ok {
-			return
+		if name == "$ref" && ok {
+			used[strings.TrimPrefix(target, "#/components/")] = true
 		}
-		used[strings.TrimPrefix(target, "#/components/schemas/")] = true
 	})
-	for name := range used {
-		if _, ok := schemas[name]; !ok {
-			t.Errorf("no schema %s", name)
+	defined := map[string]bool{}
+	for _, section := range []string{"schemas", "parameters", "headers"} {
+		for name := range components[section].(map[string]any) {
+			defined[section+"/"+name] = true
 		}
 	}
-	for name := range schemas {
-		if !used[name] {
-			t.Errorf("schema %s is not used", name)
-		}
+	if diff := cmp.Diff(defined, used); diff != "" {
+		t.Errorf("components (-defined +used):\n%s", diff)
 	}
 	create := schemas["CreateOutboundVoiceProfileRequest"].(map[string]any)
 	if fmt.Sprint(create["required"]) != "[name]" {

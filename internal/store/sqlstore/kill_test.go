@@ -32,7 +32,12 @@ const (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
-		err := runChild(path, os.Getenv(childConnection))
+		var err error
+		if round := os.Getenv(childGateways); round != "" {
+			err = runGatewayChild(path, round)
+		} else {
+			err = runChild(path, os.Getenv(childConnection))
+		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) // it only ends when something is wrong: it is there to be killed
 	}
