@@ -89,7 +89,8 @@ func TestRefusalsOnTheWire(t *testing.T) {
 }
 
 func TestTheStoreIsAway(t *testing.T) {
-	w := newWorld(t, wish{})
+	// The attempt that may be durable is released a second after the store is back.
+	w := newWorld(t, wish{config: func(c *Config) { c.Timers.EndLimit = patience }})
 	w.ledger.set(store.ErrUnavailable, false)
 	w.pbx.invite("+12125550123", "")
 	m := w.pbx.await("503 INVITE")
