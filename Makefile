@@ -39,6 +39,7 @@ vuln: ## look for known vulnerabilities; needs the vulnerability database
 .PHONY: bench
 bench: ## run the benchmarks; every figure is a ratio or a count of this run
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/admission ./internal/rating ./internal/e164 ./internal/store/sqlstore
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/api
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
