@@ -17,16 +17,16 @@ import (
 // auditView is a change of configuration as it is answered.
 // Source: Telnyx v2, AuditLogList.
 type auditView struct {
-	ID                  uuid.UUID         `json:"id"`
-	RecordType          string            `json:"record_type" doc:"What kind of object was changed."`
-	ResourceID          string            `json:"resource_id"`
-	AlternateResourceID *string           `json:"alternate_resource_id" doc:"The name of the object."`
-	ChangeType          string            `json:"change_type" enum:"create,update,delete"`
-	ChangeMadeBy        string            `json:"change_made_by" enum:"telnyx,account_manager,account_owner,organization_member" doc:"account_owner for a key of the account, account_manager for an admin key of another one, telnyx for the server itself."`
-	Changes             []auditChangeView `json:"changes" doc:"The fields that differ. Of secrets it says only that they were changed."`
-	OrganizationID      uuid.UUID         `json:"organization_id"`
-	UserID              *uuid.UUID        `json:"user_id" doc:"Always null: there are keys here and no users; see key_id."`
-	CreatedAt           time.Time         `json:"created_at"`
+	ID                  uuid.UUID         `json:"id" readOnly:"true"`
+	RecordType          string            `json:"record_type" readOnly:"true" doc:"What kind of object was changed."`
+	ResourceID          string            `json:"resource_id" readOnly:"true"`
+	AlternateResourceID *string           `json:"alternate_resource_id" readOnly:"true" doc:"The name of the object."`
+	ChangeType          string            `json:"change_type" readOnly:"true" enum:"create,update,delete"`
+	ChangeMadeBy        string            `json:"change_made_by" readOnly:"true" enum:"telnyx,account_manager,account_owner,organization_member" doc:"account_owner for a key of the account, account_manager for an admin key of another one, telnyx for the server itself."`
+	Changes             []auditChangeView `json:"changes" readOnly:"true" doc:"The fields that differ. Of secrets it says only that they were changed."`
+	OrganizationID      uuid.UUID         `json:"organization_id" readOnly:"true"`
+	UserID              *uuid.UUID        `json:"user_id" readOnly:"true" doc:"Always null: there are keys here and no users; see key_id."`
+	CreatedAt           time.Time         `json:"created_at" readOnly:"true"`
 
 	KeyID     id.ID   `json:"key_id" doc:"Tollgate's own: the API key of the request; null for the server itself."`
 	KeyName   *string `json:"key_name" doc:"Tollgate's own: its name at the time."`

@@ -54,7 +54,7 @@ func TestCompatibilityPage(t *testing.T) {
 			t.Errorf("%s (-API +page):\n%s", name, diff)
 		}
 	}
-	if described != 13 {
+	if described != 14 {
 		t.Errorf("%d resources are described", described)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
-// databaseFile is the name of the SQLite database in the data folder.
-const databaseFile = "tollgate.db"
+// DatabaseFile is the name of the SQLite database in the data folder.
+const DatabaseFile = "tollgate.db"
 
 // Limits of the HTTP server. A client that sends slower than this holds a
 // connection, nothing more.
@@ -83,7 +83,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(a.config.DataDir, databaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
+		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
 	})
 	if err != nil {
@@ -102,6 +102,7 @@ func (a *App) build(ctx context.Context) error {
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+			CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -128,7 +129,7 @@ func (a *App) ensureAccount(ctx context.Context) error {
 		}
 		a.newKey, name = secret, "first key"
 	}
-	key, err := api.ImportKey(secret, account.ID, name)
+	key, err := api.ImportKey(secret, account.ID, name, api.Scopes()...)
 	if err != nil {
 		return fmt.Errorf("TOLLGATE_API_KEY: %w", err)
 	}

@@ -156,11 +156,12 @@ func TestTwoServersDoNotShareAFolder(t *testing.T) {
 }
 
 func TestBadConfigurationsNameEverySetting(t *testing.T) {
-	_, err := New(t.Context(), Config{HTTPAddr: "nowhere", SIPAddr: ":", APIKey: "short", StopLimit: -1}, silent())
+	_, err := New(t.Context(), Config{HTTPAddr: "nowhere", SIPAddr: ":", APIKey: "short", StopLimit: -1,
+		RateBurst: -1, CORSOrigins: []string{"*"}}, silent())
 	if err == nil {
 		t.Fatal("started without an error")
 	}
-	for _, setting := range []string{"data_dir", "http_addr", "sip_addr", "TOLLGATE_API_KEY", "stop_limit"} {
+	for _, setting := range []string{"data_dir", "http_addr", "sip_addr", "TOLLGATE_API_KEY", "stop_limit", "rate_burst", "cors_origins"} {
 		if !strings.Contains(err.Error(), setting) {
 			t.Errorf("the error does not name %s: %v", setting, err)
 		}

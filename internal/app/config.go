@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -35,6 +36,12 @@ type Config struct {
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
 	StopLimit time.Duration `json:"stop_limit"`
+	// RateLimit is how many requests a second each API key may send, and RateBurst
+	// how many at once. 0 is the API's default, a negative RateLimit is none.
+	RateLimit float64 `json:"rate_limit"`
+	RateBurst int     `json:"rate_burst"`
+	// CORSOrigins are the origins whose scripts may call the API from a browser.
+	CORSOrigins []string `json:"cors_origins"`
 	// Version is what the server says it is.
 	Version string `json:"-"`
 }
@@ -91,6 +98,15 @@ func (c Config) Validate() error {
 	}
 	if c.APIKey != "" && len(c.APIKey) < minKeyLength {
 		problems = append(problems, fmt.Errorf("TOLLGATE_API_KEY: must have at least %d characters", minKeyLength))
+	}
+	for _, origin := range c.CORSOrigins {
+		parsed, err := url.Parse(origin)
+		if err != nil || parsed.Scheme == "" || parsed.Host == "" || origin != parsed.Scheme+"://"+parsed.Host {
+			problems = append(problems, fmt.Errorf("cors_origins: %q is not an origin such as https://console.example.com", origin))
+		}
+	}
+	if c.RateBurst < 0 {
+		problems = append(problems, errors.New("rate_burst: must not be negative"))
 	}
 	if c.StopLimit < 0 {
 		problems = append(problems, errors.New("stop_limit: must not be negative"))

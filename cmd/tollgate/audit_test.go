@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/app"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+)
+
+// output runs the command line and returns what it prints, to either stream.
+func output(t *testing.T, args ...string) (status int, text string) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := os.Stdout, os.Stderr
+	os.Stdout, os.Stderr = w, w
+	status = run(args)
+	os.Stdout, os.Stderr = stdout, stderr
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, string(all)
+}
+
+func TestAuditVerify(t *testing.T) {
+	dir := t.TempDir()
+	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 1 || !strings.Contains(text, "no database") {
+		t.Errorf("without a database: %d, %s", status, text)
+	}
+	path := filepath.Join(dir, app.DatabaseFile)
+	ctx := context.Background()
+	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, _, err := s.EnsureFirst(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.BillingGroups().Create(ctx, account.ID, store.BillingGroup{Name: "group"}); err != nil {
+		t.Fatal(err)
+	}
+	// The store is open, as in a running server.
+	status, text := output(t, "audit", "verify", "--data-dir", dir)
+	head := regexp.MustCompile(`2:[0-9a-f]{64}`).FindString(text)
+	if status != 0 || head == "" {
+		t.Fatalf("while it is open: %d, %s", status, text)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(ctx, "DROP TRIGGER audit_events_update; UPDATE audit_events SET doc = replace(doc, 'group', 'troop') WHERE id = 2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		status, text = output(t, "audit", "verify", "--data-dir", dir, "--head", head)
+		if status != 1 || !strings.Contains(text, "audit event 2 ") {
+			t.Errorf("after a change: %d, %s", status, text)
+		}
+		if err := s.Close(); err != nil { // and again when nothing has it open
+			t.Fatal(err)
+		}
+	}
+	for _, bad := range []string{"2", "x:00", "2:zz", "-1:" + strings.Repeat("0", 64), "2:00"} {
+		if status, text := output(t, "audit", "verify", "--data-dir", dir, "--head="+bad); status != 1 || !strings.Contains(text, "is not a head") {
+			t.Errorf("head %q: %d, %s", bad, status, text)
+		}
+	}
+}

@@ -1,0 +1,496 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// with sends a request with more headers, given as names and values in turn.
+func (h *harness) with(key, method, target, body string, headers ...string) reply {
+	h.t.Helper()
+	header := http.Header{"Authorization": {"Bearer " + key}}
+	switch {
+	case strings.HasPrefix(body, "{"):
+		header.Set("Content-Type", "application/json")
+	case body != "":
+		header.Set("Content-Type", "text/csv")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		header.Add(headers[i], headers[i+1])
+	}
+	return h.send(method, target, header, strings.NewReader(body))
+}
+
+func (h *harness) adminKey() string { return h.newKey(h.first.ID, Scopes()...) }
+
+// writeRequests is a valid request for every operation that writes, with what it
+// needs made beforehand. An operation that is not in here fails the tests below.
+func (h *harness) writeRequests() map[string]func() (target, body string) {
+	h.t.Helper()
+	n := 100
+	requests := map[string]func() (string, string){}
+	for _, k := range resourceKinds() {
+		requests["POST "+k.path] = func() (string, string) { n++; return k.path, k.body(n) }
+		one := func() string {
+			n++
+			return k.path + "/" + h.do("POST", k.path, k.body(n)).want(k.created)["id"].(string)
+		}
+		requests["PATCH "+k.path+"/{id}"] = func() (string, string) { return one(), k.change }
+		requests["DELETE "+k.path+"/{id}"] = func() (string, string) { return one(), "" }
+	}
+	admin := h.adminKey()
+	made := func(path, body string) string {
+		n++
+		return path + "/" + h.with(admin, "POST", path, fmt.Sprintf(body, n)).want(http.StatusCreated)["id"].(string)
+	}
+	const keys, accounts, decks = "/tollgate/v1/api_keys", "/tollgate/v1/accounts", "/tollgate/v1/rate_decks"
+	deck := func() string {
+		return decks + "/" + h.with(h.key, "POST", decks+"?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
+	}
+	requests["POST "+keys] = func() (string, string) { n++; return keys, fmt.Sprintf(`{"name":"key %d"}`, n) }
+	requests["PATCH "+keys+"/{id}"] = func() (string, string) { return made(keys, `{"name":"key %d"}`), `{"name":"other"}` }
+	requests["DELETE "+keys+"/{id}"] = func() (string, string) { return made(keys, `{"name":"key %d"}`), "" }
+	requests["POST "+keys+"/{id}/rotate"] = func() (string, string) { return made(keys, `{"name":"key %d"}`) + "/rotate", `{}` }
+	requests["POST "+accounts] = func() (string, string) { n++; return accounts, fmt.Sprintf(`{"name":"account %d"}`, n) }
+	requests["PATCH "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), `{"name":"other"}` }
+	requests["DELETE "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), "" }
+	requests["PATCH /tollgate/v1/account"] = func() (string, string) {
+		n++
+		return "/tollgate/v1/account", fmt.Sprintf(`{"name":"name %d"}`, n)
+	}
+	requests["POST "+decks] = func() (string, string) { n++; return fmt.Sprint(decks, "?name=deck", n), "prefix,rate\n1,0.02\n" }
+	requests["DELETE "+decks+"/{id}"] = func() (string, string) { return deck(), "" }
+	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
+	return requests
+}
+
+// state is everything that a write could have changed: the lists of every
+// collection, and the audit.
+func (h *harness) state(admin string) string {
+	h.t.Helper()
+	var text strings.Builder
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if op.method != http.MethodGet || op.scope == "" || strings.Contains(op.path, "{id}") || op.path == "/v2/detail_records" {
+			continue
+		}
+		target := op.path
+		if op.list {
+			target += "?page[size]=250"
+		}
+		r := h.with(admin, "GET", target, "")
+		r.want(http.StatusOK)
+		if op.path != "/tollgate/v1/api_keys" { // which tells when the key was last used
+			text.WriteString(r.text + "\n")
+		}
+	}
+	return text.String()
+}
+
+// writesOf calls f for every operation that writes, with a request for it.
+func writesOf(t *testing.T, h *harness, f func(op *operation, target, body string)) {
+	t.Helper()
+	requests, tried := h.writeRequests(), 0
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if !op.writes() {
+			continue
+		}
+		request := requests[op.method+" "+op.path]
+		if request == nil {
+			t.Errorf("%s %s has no request here", op.method, op.path)
+			continue
+		}
+		tried++
+		target, body := request()
+		f(op, target, body)
+	}
+	if tried < 25 {
+		t.Errorf("only %d operations were tried", tried)
+	}
+}
+
+// Every write happens once for a key, and is answered alike however often it is sent.
+func TestEveryWriteIsIdempotent(t *testing.T) {
+	h := newHarness(t)
+	admin := h.adminKey()
+	writesOf(t, h, func(op *operation, target, body string) {
+		key := op.id + "-1"
+		first := h.with(admin, op.method, target, body, idempotencyHeader, key)
+		first.want(op.status)
+		before := h.state(admin)
+		if first.header.Get(replayedHeader) != "" {
+			t.Errorf("%s: the first answer says that it is a repeated one", op.id)
+		}
+		for range 2 {
+			h.clock.Advance(time.Minute)
+			again := h.with(admin, op.method, target, body, idempotencyHeader, key)
+			if again.status != first.status || again.text != first.text || again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(replayedHeader) != "true" {
+				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.id, again.status, again.text, again.header, first.status, first.text)
+			}
+		}
+		if after := h.state(admin); after != before {
+			t.Errorf("%s: repeating has changed something:\n%s", op.id, cmp.Diff(before, after))
+		}
+		other := "?x=1"
+		if strings.Contains(target, "?") {
+			other = "&dry_run=false"
+		} else {
+			other = "?dry_run=false"
+		}
+		h.with(admin, op.method, target+other, body, idempotencyHeader, key).wantError(http.StatusUnprocessableEntity, "10027 /")
+	})
+	// A key is the account's own, and another body is another request.
+	_, stranger := h.secondAccount()
+	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "create_billing_group-1").want(http.StatusOK)
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, idempotencyHeader, "create_billing_group-1").wantError(http.StatusUnprocessableEntity, "10027 /")
+	// What was refused has not used the key up.
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, idempotencyHeader, "new").wantError(http.StatusUnprocessableEntity, "10026 /name")
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "new").want(http.StatusOK)
+	h.clock.Advance(store.IdempotencyAge)
+	if r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "new"); r.status != 200 || r.header.Get(replayedHeader) != "" {
+		t.Errorf("after a day: %d %v", r.status, r.header)
+	}
+}
+
+// An answer that shows a secret is kept so that only the key that asked has it again.
+func TestKeptSecretIsSealed(t *testing.T) {
+	h := newHarness(t)
+	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").want(http.StatusCreated)
+	kept, err := h.store.Answered(t.Context(), &store.Idempotency{Account: h.first.ID, Key: "k", Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
+	if err != nil || len(kept.Body) == 0 || strings.Contains(string(kept.Body), "tg_live_") || strings.Contains(string(kept.Body), "name") {
+		t.Errorf("kept %q, %v", kept.Body, err)
+	}
+	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").want(http.StatusCreated)
+	if again["secret"] != first["secret"] || first["secret"] == nil {
+		t.Errorf("secret %v, then %v", first["secret"], again["secret"])
+	}
+	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").wantError(http.StatusUnprocessableEntity, "10027 /")
+}
+
+func requestHash(t *testing.T, method, target, body string) [32]byte {
+	t.Helper()
+	in := &request{raw: []byte(body)}
+	return in.hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
+}
+
+func TestHeadersOfWrites(t *testing.T) {
+	h := newHarness(t)
+	for _, c := range []struct{ name, value string }{
+		{idempotencyHeader, ""}, {idempotencyHeader, strings.Repeat("k", 256)}, {idempotencyHeader, "a b"}, {idempotencyHeader, "schlüssel"},
+		{reasonHeader, strings.Repeat("r", 501)}, {reasonHeader, "a\tb"}, {reasonHeader, "\xff"},
+		{"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`}, {"If-Match", strings.Repeat(`"7",`, 51)},
+	} {
+		h.with(h.key, "DELETE", "/v2/ips/7", "", c.name, c.value).wantError(http.StatusBadRequest, "10015 /")
+	}
+	h.with(h.key, "DELETE", "/v2/ips/7", "", idempotencyHeader, "a", idempotencyHeader, "b").wantError(http.StatusBadRequest, "10015 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", idempotencyHeader, strings.Repeat("~", 255), reasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
+}
+
+// Many clients repeat the same requests at once. Each key has one effect; whoever
+// is told to wait gets the answer later.
+func TestIdempotencyUnderConcurrency(t *testing.T) {
+	h := newHarness(t)
+	round := 0
+	rapid.Check(t, func(t *rapid.T) {
+		round++
+		tries := rapid.SliceOfN(rapid.IntRange(0, 3), 2, 12).Draw(t, "keys")
+		replies := make([]reply, len(tries))
+		var all sync.WaitGroup
+		for i, key := range tries {
+			all.Go(func() {
+				name := fmt.Sprintf("%d-%d", round, key)
+				for {
+					replies[i] = h.with(h.key, "POST", "/v2/billing_groups", fmt.Sprintf(`{"name":"group %s"}`, name), idempotencyHeader, name)
+					if replies[i].status != http.StatusConflict {
+						return
+					}
+					if replies[i].header.Get("Retry-After") == "" {
+						t.Errorf("a 409 without Retry-After")
+					}
+				}
+			})
+		}
+		all.Wait()
+		texts, effects := map[int]string{}, map[int]int{}
+		for i, key := range tries {
+			if replies[i].status != http.StatusOK {
+				t.Fatalf("status %d: %s", replies[i].status, replies[i].text)
+			}
+			if replies[i].header.Get(replayedHeader) == "" {
+				effects[key]++
+			}
+			if texts[key] != "" && texts[key] != replies[i].text {
+				t.Fatalf("key %d is answered %s and %s", key, texts[key], replies[i].text)
+			}
+			texts[key] = replies[i].text
+		}
+		for key, n := range effects {
+			if n != 1 {
+				t.Fatalf("key %d took effect %d times", key, n)
+			}
+		}
+		h.clock.Advance(time.Hour) // for the rate limit
+		if made := h.do("GET", fmt.Sprintf("/v2/billing_groups?filter[name][contains]=group+%d-", round), "").list(); len(made) != len(texts) {
+			t.Fatalf("%d groups, want %d", len(made), len(texts))
+		}
+	})
+}
+
+// slowStore holds a write up until it is let go.
+type slowStore struct {
+	store.Store
+	entered, release chan struct{}
+}
+
+func (s *slowStore) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+	close(s.entered)
+	<-s.release
+	return s.Store.DeleteDeck(ctx, account, deck)
+}
+
+func TestRepeatedWhileInFlight(t *testing.T) {
+	h := newHarness(t)
+	deck := h.with(h.key, "POST", "/tollgate/v1/rate_decks?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
+	slow := &slowStore{h.store, make(chan struct{}), make(chan struct{})}
+	handler := New(Config{Store: slow, Live: h.live, Clock: h.clock.Now})
+	send := func() *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "DELETE", "/tollgate/v1/rate_decks/"+deck, nil)
+		r.Header.Set("Authorization", "Bearer "+h.key)
+		r.Header.Set(idempotencyHeader, "k")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	first := make(chan *httptest.ResponseRecorder)
+	go func() { first <- send() }()
+	<-slow.entered
+	w := send()
+	if w.Code != http.StatusConflict || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"10036"`) {
+		t.Errorf("while the first is in flight: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	close(slow.release)
+	done := <-first
+	if done.Code != http.StatusOK {
+		t.Fatalf("the first: %d %s", done.Code, done.Body)
+	}
+	if w := send(); w.Code != http.StatusOK || w.Header().Get(replayedHeader) != "true" || w.Body.String() != done.Body.String() {
+		t.Errorf("after it: %d %s", w.Code, w.Body)
+	}
+}
+
+// A dry run of every write is answered as the write itself would be, and changes nothing.
+func TestEveryWriteHasADryRun(t *testing.T) {
+	h := newHarness(t)
+	admin := h.adminKey()
+	writesOf(t, h, func(op *operation, target, body string) {
+		before := h.state(admin)
+		dry := target + "?dry_run=true"
+		if strings.Contains(target, "?") {
+			dry = target + "&dry_run=true"
+		}
+		r := h.with(admin, op.method, dry, body, idempotencyHeader, "dry-"+op.id)
+		r.want(op.status)
+		if r.header.Get(dryRunHeader) != "true" || r.header.Get(replayedHeader) != "" {
+			t.Errorf("%s: headers %v", op.id, r.header)
+		}
+		if strings.Contains(r.text, "tg_live_") && strings.Contains(r.text, `"secret":"`) {
+			t.Errorf("%s: a dry run shows a secret", op.id)
+		}
+		if after := h.state(admin); after != before {
+			t.Errorf("%s: a dry run has changed something:\n%s", op.id, cmp.Diff(before, after))
+		}
+		real := h.with(admin, op.method, target, body, idempotencyHeader, "dry-"+op.id)
+		real.want(op.status)
+		if real.header.Get(dryRunHeader) != "" || real.header.Get(replayedHeader) != "" {
+			t.Errorf("%s: headers after a dry run %v", op.id, real.header)
+		}
+		got, want := r.want(op.status), real.want(op.status)
+		for _, name := range []string{"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at"} { // made anew each time
+			delete(got, name)
+			delete(want, name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: a dry run is answered otherwise (-real +dry):\n%s", op.id, diff)
+		}
+	})
+	// Everything is checked: values, references, uniqueness, use.
+	user := `{"connection_name":"c","user_name":"taken","password":"12345678"}`
+	h.do("POST", "/v2/credential_connections?dry_run=true", user).want(http.StatusCreated)
+	h.do("POST", "/v2/credential_connections", user).want(http.StatusCreated)
+	h.do("POST", "/v2/credential_connections?dry_run=true", user).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
+	h.do("POST", "/v2/ips?dry_run=true", `{"ip_address":"192.0.2.1","connection_id":"7"}`).wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.do("POST", "/v2/ips?dry_run=yes", `{"ip_address":"192.0.2.1"}`).wantError(http.StatusUnprocessableEntity, "10026 dry_run")
+	h.do("GET", "/v2/ips?dry_run=true", "").wantError(http.StatusUnprocessableEntity, "10015 dry_run")
+}
+
+// A dry run on a profile says what would become of its calls.
+func TestDryRunOfAProfileWithCalls(t *testing.T) {
+	h := newHarness(t)
+	profile, connection := h.pbx(`{"name":"calls","whitelisted_destinations":["US","GB"]}`)
+	for _, to := range []string{"+13125550101", "+13125550102", "+442079460001"} {
+		if r := h.reserve(connection, to); !r.Decision.Allow {
+			t.Fatalf("call to %s: %+v", to, r.Decision)
+		}
+	}
+	one := "/v2/outbound_voice_profiles/" + profile
+	effects := func(method, body string) map[string]any {
+		t.Helper()
+		r := h.do(method, one+"?dry_run=true", body)
+		r.want(http.StatusOK)
+		return r.body["meta"].(map[string]any)["dry_run"].(map[string]any)
+	}
+	reason := func(word string, n float64) []any { return []any{map[string]any{"reason": word, "calls": n}} }
+	for _, c := range []struct {
+		body            string
+		beyond, refused float64
+		reasons         []any
+	}{
+		{`{"name":"other"}`, 0, 0, []any{}},
+		{`{"concurrent_call_limit":1}`, 2, 0, []any{}},
+		{`{"concurrent_call_limit":3}`, 0, 0, []any{}},
+		{`{"whitelisted_destinations":["US"]}`, 0, 1, reason("destination_not_whitelisted", 1)},
+		{`{"enabled":false,"concurrent_call_limit":0}`, 3, 3, reason("profile_disabled", 3)},
+		{`{"max_destination_rate":0.9}`, 0, 1, reason("rate_above_maximum", 1)},
+	} {
+		want := map[string]any{"live_calls": 3.0, "live_calls_beyond_limit": c.beyond, "live_calls_no_longer_admitted": c.refused, "reasons": c.reasons}
+		if diff := cmp.Diff(want, effects("PATCH", c.body)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.body, diff)
+		}
+	}
+	if r := h.do("PATCH", one, `{"name":"other"}`); r.body["meta"] != nil {
+		t.Errorf("a real change has meta: %s", r.text)
+	}
+}
+
+func TestEntityTags(t *testing.T) {
+	h := newHarness(t)
+	for _, k := range resourceKinds() {
+		made := h.do("POST", k.path, k.body(1))
+		one := fmt.Sprint(k.path, "/", made.want(k.created)["id"])
+		tag := h.do("GET", one, "").header.Get("ETag")
+		if tag == "" || strings.TrimSuffix(made.header.Get("ETag"), `-gzip"`) != strings.TrimSuffix(tag, `-gzip"`) {
+			t.Errorf("%s: tags %s and %s", k.path, made.header.Get("ETag"), tag)
+		}
+		for _, header := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
+			for _, method := range []string{"GET", "HEAD"} {
+				r := h.with(h.key, method, one, "", "If-None-Match", header)
+				if r.status != http.StatusNotModified || r.text != "" || r.header.Get("ETag") == "" {
+					t.Errorf("%s %s with %s: %d %q", method, one, header, r.status, r.text)
+				}
+			}
+		}
+		changed := h.with(h.key, "PATCH", one, k.change, "If-Match", `"999-x", `+tag)
+		changed.want(http.StatusOK)
+		h.with(h.key, "GET", one, "", "If-None-Match", tag).want(http.StatusOK)
+		for _, stale := range []string{tag, "W/" + changed.header.Get("ETag"), `"x"`, `""`} {
+			for _, method := range []string{"PATCH", "DELETE"} {
+				body := ""
+				if method == "PATCH" {
+					body = k.change
+				}
+				r := h.with(h.key, method, one, body, "If-Match", stale)
+				r.wantError(http.StatusPreconditionFailed, "10027 /")
+				if r.header.Get("ETag") != strings.ReplaceAll(changed.header.Get("ETag"), "-gzip", "") {
+					t.Errorf("%s: the 412 has the tag %s, not %s", one, r.header.Get("ETag"), changed.header.Get("ETag"))
+				}
+			}
+		}
+		h.with(h.key, "PATCH", one, k.change, "If-Match", "*").want(http.StatusOK)
+		now := h.do("GET", one, "").header.Get("ETag")
+		h.with(h.key, "DELETE", one, "", "If-Match", now).want(http.StatusOK)
+		h.with(h.key, "PATCH", one, k.change, "If-Match", "*").wantError(http.StatusNotFound, "10005 /")
+	}
+	// What others refer to is in the tag, and is no change of the object.
+	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc"}`)
+	one := "/v2/outbound_voice_profiles/" + profile.want(200)["id"].(string)
+	h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%q}}`, profile.want(200)["id"])).want(201)
+	h.with(h.key, "GET", one, "", "If-None-Match", profile.header.Get("ETag")).want(http.StatusOK)
+	h.with(h.key, "PATCH", one, `{"name":"abd"}`, "If-Match", profile.header.Get("ETag")).want(http.StatusOK)
+}
+
+// Everybody adds one to a limit, as far as If-Match lets them. No addition is lost.
+func TestNoLostUpdate(t *testing.T) {
+	h := newHarness(t)
+	one := "/v2/outbound_voice_profiles/" + h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":0}`).want(200)["id"].(string)
+	const workers, additions = 6, 8
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for done := 0; done < additions; {
+				current := h.do("GET", one, "")
+				limit := current.want(http.StatusOK)["concurrent_call_limit"].(float64)
+				r := h.with(h.key, "PATCH", one, fmt.Sprintf(`{"concurrent_call_limit":%d}`, int(limit)+1), "If-Match", current.header.Get("ETag"))
+				switch r.status {
+				case http.StatusOK:
+					done++
+				case http.StatusPreconditionFailed:
+				default:
+					t.Errorf("status %d: %s", r.status, r.text)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := h.do("GET", one, "").want(http.StatusOK)["concurrent_call_limit"]; got != float64(workers*additions) {
+		t.Errorf("the limit is %v, want %d", got, workers*additions)
+	}
+}
+
+func TestAuditEventsList(t *testing.T) {
+	h := newHarness(t)
+	h.clock.Advance(time.Second)
+	since := wireTime(h.clock.Now())
+	h.clock.Advance(time.Second)
+	made := h.with(h.key, "POST", "/v2/credential_connections", `{"connection_name":"phone","user_name":"user","password":"the-secret"}`,
+		reasonHeader, "ticket 7", "X-Request-Id", "request-7").want(201)
+	h.do("PATCH", "/v2/credential_connections/"+made["id"].(string), `{"password":"new-secret","outbound":{"channel_limit":3}}`).want(200)
+	h.do("POST", "/tollgate/v1/api_keys", `{"name":"new"}`).want(201)
+	r := h.do("GET", "/v2/audit_events?sort=asc&filter[created_after]="+since, "")
+	events := r.list()
+	if len(events) != 3 || strings.Contains(r.text, "secret\"") && strings.Contains(r.text, "the-secret") || strings.Contains(r.text, "new-secret") || strings.Contains(r.text, "tg_live_"+strings.Repeat("x", 9)) {
+		t.Fatalf("events: %s", r.text)
+	}
+	first := events[0]
+	for name, want := range map[string]any{"record_type": "credential_connection", "resource_id": made["id"], "alternate_resource_id": "phone",
+		"change_type": "create", "change_made_by": "account_owner", "reason": "ticket 7", "request_id": "request-7", "address": "127.0.0.1",
+		"organization_id": h.first.OrganizationID.String(), "user_id": nil, "key_name": "test"} {
+		if first[name] != want {
+			t.Errorf("%s is %v, want %v", name, first[name], want)
+		}
+	}
+	want := []any{map[string]any{"field": "outbound.channel_limit", "from": nil, "to": 3.0},
+		map[string]any{"field": "password", "from": "[changed]", "to": "[changed]"}}
+	if diff := cmp.Diff(want, events[1]["changes"]); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	if hash := fmt.Sprint(events[2]["changes"]); !strings.Contains(hash, "map[field:hash from:<nil> to:[changed]]") {
+		t.Errorf("the hash of a key in the audit: %s", hash)
+	}
+	newest := h.do("GET", "/v2/audit_events?page[size]=3", "").list()
+	slices.Reverse(newest)
+	if diff := cmp.Diff(events, newest); diff != "" {
+		t.Errorf("newest first (-asc +desc):\n%s", diff)
+	}
+	at := first["created_at"].(string)
+	if n := len(h.do("GET", "/v2/audit_events?filter[created_after]="+at, "").list()); n != 0 {
+		t.Errorf("%d events after the time of all of them", n)
+	}
+	if n := len(h.do("GET", "/v2/audit_events?filter[created_before]="+at+"&filter[created_after]="+since, "").list()); n != 0 {
+		t.Errorf("%d events before the first", n)
+	}
+}
