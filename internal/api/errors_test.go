@@ -18,6 +18,7 @@ type errorCase struct {
 	Name   string         `json:"name"`
 	Method string         `json:"method"`
 	Path   string         `json:"path"`
+	Header [][2]string    `json:"header"`
 	Body   jsontext.Value `json:"body"`
 	Raw    string         `json:"raw"` // a body whose exact text matters
 	Status int            `json:"status"`
@@ -51,7 +52,11 @@ func TestErrorTable(t *testing.T) {
 				if c.Body != nil {
 					body = string(c.Body)
 				}
-				r := h.do(c.Method, c.Path, body)
+				var headers []string
+				for _, header := range c.Header {
+					headers = append(headers, header[:]...)
+				}
+				r := h.with(h.key, c.Method, c.Path, body, headers...)
 				r.wantError(c.Status, c.Errors...)
 				if !strings.Contains(strings.ReplaceAll(r.text, `\"`, `"`), c.Detail) {
 					t.Errorf("no detail says %q: %s", c.Detail, r.text)

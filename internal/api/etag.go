@@ -40,7 +40,7 @@ const maxTags = 50
 // parseTags reads the tags of If-Match or If-None-Match (RFC 9110 section 13.1).
 // any is true for "*".
 func parseTags(values []string) (tags []string, anything bool, ok bool) {
-	rest := strings.TrimSpace(strings.Join(values, ","))
+	rest := strings.Trim(strings.Join(values, ","), " \t")
 	if rest == "*" {
 		return nil, true, true
 	}

@@ -258,17 +258,17 @@ type AuditHead struct {
 	Hash     [32]byte
 }
 
-// AuditBreak is the first place where the chain of audit events does not hold.
-type AuditBreak struct {
+// AuditError is the first place where the chain of audit events does not hold.
+type AuditError struct {
 	Sequence int64 // of the event, from 1
 	Problem  string
 }
 
-func (b *AuditBreak) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
+func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
 
 // VerifyAuditChain recomputes the chain of audit events, which shows whether an
 // event was changed, removed or inserted, and returns its head. The error is an
-// *AuditBreak when the chain does not hold.
+// *AuditError when the chain does not hold.
 //
 // The stored head shows that events were cut off the end, as long as it was not
 // set back with them. Whoever can write to the database can also compute a whole
@@ -308,7 +308,7 @@ func VerifyAuditFile(ctx context.Context, path string, known *AuditHead) (head A
 func verifyChain(ctx context.Context, q querier, known *AuditHead) (head AuditHead, err error) {
 	head.Hash = [32]byte{}
 	broken := func(format string, args ...any) error {
-		return &AuditBreak{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
+		return &AuditError{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
 	}
 	err = query(ctx, q, func(rows *sql.Rows) error {
 		var account id.ID

@@ -135,7 +135,7 @@ func TestTamperedAuditIsFound(t *testing.T) {
 			_, err := db.ExecContext(t.Context(), "DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete; "+c.tamper)
 			check(t, err)
 			_, err = s.VerifyAuditChain(t.Context(), nil)
-			broken := (*sqlstore.AuditBreak)(nil)
+			broken := (*sqlstore.AuditError)(nil)
 			if !errors.As(err, &broken) || broken.Sequence != c.first {
 				t.Errorf("found %v, want event %d", err, c.first)
 			}
@@ -160,7 +160,7 @@ func TestAuditAgainstAKeptHead(t *testing.T) {
 	if _, err := s.VerifyAuditChain(t.Context(), nil); err != nil {
 		t.Errorf("the documented blind spot is none: %v", err)
 	}
-	broken := (*sqlstore.AuditBreak)(nil)
+	broken := (*sqlstore.AuditError)(nil)
 	if _, err := s.VerifyAuditChain(context.Background(), &head); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("with a kept head: %v", err)
 	}

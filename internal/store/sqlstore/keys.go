@@ -64,7 +64,7 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	err := s.write(ctx, func(tx *txn) error {
 		existing, err := findKey(ctx, tx, k.Hash)
 		switch {
-		case err == nil && existing.AccountID == k.AccountID && existing.Hash == k.Hash:
+		case err == nil && existing.AccountID == k.AccountID: // also when it was rotated since
 			kept = existing
 			return nil
 		case err != nil && !errors.Is(err, sql.ErrNoRows):

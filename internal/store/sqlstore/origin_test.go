@@ -154,6 +154,34 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	check(t, s.Close())
 }
 
+// A key that an operator configures may have been rotated since: that is no
+// reason not to start.
+func TestPutKeyAfterRotation(t *testing.T) {
+	s, _ := openStore(t, filepath.Join(t.TempDir(), "tollgate.db"), 0)
+	ctx := t.Context()
+	account, _, err := s.EnsureFirst(ctx)
+	check(t, err)
+	configured := store.Key{AccountID: account.ID, Name: "configured", Hash: [32]byte{1}, Scopes: []string{"read"}}
+	k, err := s.PutKey(ctx, configured)
+	check(t, err)
+	_, err = s.Keys().Update(ctx, account.ID, k.ID, func(k store.Key) (store.Key, error) {
+		k.PreviousHash, k.Hash = new(k.Hash), [32]byte{2}
+		return k, nil
+	})
+	check(t, err)
+	again, err := s.PutKey(ctx, configured)
+	if err != nil || again.ID != k.ID || again.Hash != [32]byte{2} {
+		t.Errorf("put again: %+v, %v", again, err)
+	}
+	if _, err := s.PutKey(ctx, store.Key{AccountID: account.ID, Name: "other", Hash: [32]byte{3}}); err != nil {
+		t.Error(err)
+	}
+	_, err = s.Keys().Update(ctx, account.ID, k.ID, func(k store.Key) (store.Key, error) { k.Hash = [32]byte{3}; return k, nil })
+	if !errors.Is(err, store.ErrDuplicate) {
+		t.Errorf("two keys with one hash: %v", err)
+	}
+}
+
 // childGateways, when set, has the child process make gateways under the keys that
 // the parent will look for.
 const childGateways = "SQLSTORE_TEST_CHILD_GATEWAYS"
