@@ -229,7 +229,7 @@ func (w *clusterWriter) tryConfiguration(ctx context.Context, run []*work) error
 	var tx *txn
 	var seq int64
 	err := w.transaction(ctx, false, func(now int64) error {
-		tx = &txn{querier: plain{w.conn}, snapshot: w.snapshot, guarded: true}
+		tx = &txn{querier: plain{w.conn}, snapshot: w.snapshot, store: w.store, guarded: true}
 		for _, one := range run {
 			if err := w.configure(ctx, tx, one); err != nil {
 				return err
@@ -238,11 +238,19 @@ func (w *clusterWriter) tryConfiguration(ctx context.Context, run []*work) error
 		seq = now + int64(len(tx.changes))
 		return w.logChanges(ctx, tx.changes, now)
 	})
-	if err == nil && tx.snapshot != w.snapshot {
+	if err != nil {
+		return err
+	}
+	configured := tx.snapshot != w.snapshot
+	if configured {
 		w.snapshot, w.seq = tx.snapshot, seq
 		w.store.live.Publish(w.snapshot)
+		w.store.unswept.Store(true)
 	}
-	return err
+	if tx.mailed || configured { // an endpoint may have been enabled
+		w.store.config.Published()
+	}
+	return nil
 }
 
 // configure runs one write in a savepoint of its own, with only its account's rows

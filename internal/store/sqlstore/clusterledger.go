@@ -103,7 +103,8 @@ func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
 }
 
 // tryLedger runs commands in one transaction. Its three round trips are: begin and
-// find; lock and load; write and commit.
+// find; lock and load; write and commit. Where webhooks want to know of the calls
+// there are some more, in which the events are written.
 func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) error {
 	g := newLedgerGroup(run, thorough)
 	if w.conn == nil {
@@ -126,11 +127,19 @@ func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough boo
 		return undone(fmt.Errorf("load: %w", err))
 	}
 	w.apply(g)
-	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g) }); err != nil {
+	changes := g.state.TakeChanges()
+	told := &txn{querier: plain{w.conn}, snapshot: w.snapshot, store: w.store, guarded: true}
+	if err := told.announceCalls(ctx, &changes); err != nil {
+		return undone(err)
+	}
+	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g, &changes) }); err != nil {
 		if worthRepeatingStatement(err) {
 			return undone(err)
 		}
 		return fmt.Errorf("write: %w", err)
+	}
+	if told.mailed {
+		w.store.config.Published()
 	}
 	return nil
 }
@@ -396,12 +405,12 @@ func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
 	for p := range g.profiles {
 		profiles = append(profiles, int64(p))
 	}
-	b.Queue("SELECT profile_id, day, posted, held, overrun FROM profile_days WHERE profile_id = ANY($1) AND day >= $2",
+	b.Queue("SELECT profile_id, day, posted, held, overrun, told, told_limit FROM profile_days WHERE profile_id = ANY($1) AND day >= $2",
 		profiles, int64(g.oldest)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var key admission.SpendKey
 			var s admission.Spend
-			if err := rows.Scan(&key.Profile, &key.Day, &s.Posted, &s.Held, &s.Overrun); err != nil {
+			if err := rows.Scan(&key.Profile, &key.Day, &s.Posted, &s.Held, &s.Overrun, &s.Told, &s.ToldLimit); err != nil {
 				return err
 			}
 			g.part.Spends[key] = s

@@ -27,6 +27,7 @@ const (
 	changedIP         = "ip"
 	changedGateway    = "gateway"
 	changedDeck       = "deck"
+	changedWebhook    = "webhook"
 	changedAnything   = "anything"
 )
 
@@ -41,6 +42,8 @@ func changedObject(c *policy.Change) configObject {
 	switch {
 	case c.PutAccount != nil:
 		return configObject{kind: changedAccount, object: c.PutAccount.ID}
+	case c.DropAccount != 0:
+		return configObject{kind: changedAccount, object: c.DropAccount}
 	case c.PutProfile != nil:
 		return configObject{kind: changedProfile, object: c.PutProfile.ID}
 	case c.DropProfile != 0:
@@ -49,6 +52,8 @@ func changedObject(c *policy.Change) configObject {
 		return configObject{kind: changedConnection, object: c.PutIPConn.ID}
 	case c.PutCredential != nil:
 		return configObject{kind: changedConnection, object: c.PutCredential.ID}
+	case c.PutFQDNConn != nil:
+		return configObject{kind: changedConnection, object: c.PutFQDNConn.ID}
 	case c.DropConnection != 0:
 		return configObject{kind: changedConnection, object: c.DropConnection}
 	case c.PutIP != nil:
@@ -63,6 +68,10 @@ func changedObject(c *policy.Change) configObject {
 		return configObject{kind: changedDeck, object: c.PutDeck.ID}
 	case c.DropDeck != 0:
 		return configObject{kind: changedDeck, object: c.DropDeck}
+	case c.PutWebhook != nil:
+		return configObject{kind: changedWebhook, object: c.PutWebhook.ID}
+	case c.DropWebhook != 0:
+		return configObject{kind: changedWebhook, object: c.DropWebhook}
 	}
 	return configObject{kind: changedAnything}
 }
@@ -177,6 +186,11 @@ func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*po
 			}
 		case changedDeck:
 			found, err = w.reloadDeck(ctx, o.object)
+		case changedWebhook:
+			found, err = reloadOne(ctx, w.conn, webhookEndpointNoun(), o.object)
+			if len(found) == 0 {
+				found = []policy.Change{{DropWebhook: o.object}}
+			}
 		default:
 			// A node of a later release has written it.
 			return loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Clock())
@@ -203,8 +217,11 @@ func reloadOne[T any](ctx context.Context, q querier, n *noun[T, id.ID], key id.
 
 func (w *clusterWriter) reloadAccount(ctx context.Context, account id.ID) ([]policy.Change, error) {
 	a, err := readAccount(ctx, w.conn, account)
-	if err != nil {
-		return nil, err // accounts are never deleted
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return []policy.Change{{DropAccount: account}}, nil
+	case err != nil:
+		return nil, err
 	}
 	return []policy.Change{{PutAccount: compileAccount(&a)}}, nil
 }
@@ -213,6 +230,9 @@ func (w *clusterWriter) reloadConnection(ctx context.Context, key id.ID) ([]poli
 	found, err := reloadOne(ctx, w.conn, ipConnectionNoun(), key)
 	if err == nil && len(found) == 0 {
 		found, err = reloadOne(ctx, w.conn, credentialConnectionNoun(), key)
+	}
+	if err == nil && len(found) == 0 {
+		found, err = reloadOne(ctx, w.conn, fqdnConnectionNoun(), key)
 	}
 	if len(found) == 0 {
 		found = []policy.Change{{DropConnection: key}}

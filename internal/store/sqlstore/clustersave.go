@@ -61,9 +61,10 @@ const (
 		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body`
 	insertLeases = `INSERT INTO leases (id, account_id, profile_id, connection_id, owner, emergency, expires_at, body)
 		SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[], $6::BOOLEAN[], $7::BIGINT[], $8::BYTEA[])`
-	putSpends = `INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun)
-		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[])
-		ON CONFLICT (profile_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun`
+	putSpends = `INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit)
+		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
+		ON CONFLICT (profile_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
+			told = excluded.told, told_limit = excluded.told_limit`
 	putCallees = `INSERT INTO callee_counts (account_id, profile_id, callee, period, calls)
 		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
 		ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls`
@@ -76,10 +77,9 @@ const (
 )
 
 // save writes what the commands have changed, and commits.
-func (w *clusterWriter) save(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
-	changes := g.state.TakeChanges()
+func (w *clusterWriter) save(ctx context.Context, c *pgx.Conn, g *ledgerGroup, changes *admission.Changes) error {
 	b := &pgx.Batch{}
-	if err := g.queueChanges(b, &changes); err != nil {
+	if err := g.queueChanges(b, changes); err != nil {
 		return err
 	}
 	owner, beat := w.queueNode(b, g)
@@ -140,7 +140,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		if !ok {
 			return errStrayChange
 		}
-		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun))
+		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
 	}
 	for key, calls := range changes.Callees {
 		account, ok := g.profiles[key.Profile]

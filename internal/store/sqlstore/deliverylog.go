@@ -67,7 +67,7 @@ func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", delivery, err)
 	}
-	err = o.write(ctx, func(tx *txn) error {
+	err = o.writeIn(ctx, account, func(tx *txn) error {
 		old, err := o.entry(ctx, tx, account, delivery)
 		if err != nil {
 			return err

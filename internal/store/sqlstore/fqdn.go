@@ -51,7 +51,11 @@ func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
 		// another account from using it.
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
-			return []policy.Change{{DropConnection: c.ID}}, err
+			if err != nil {
+				return nil, err
+			}
+			changes, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
+			return append(changes, policy.Change{DropConnection: c.ID}), err
 		},
 	}
 }
@@ -76,11 +80,15 @@ func checkSharedNames(ctx context.Context, tx *txn, c *connection.FQDNConnection
 	if c.Outbound.OutboundVoiceProfileID == 0 {
 		return nil
 	}
-	taken, err := exists(ctx, tx, `SELECT 1 FROM fqdns AS mine
-		JOIN fqdns AS theirs ON theirs.fqdn = mine.fqdn AND theirs.connection_id <> mine.connection_id
-		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-		WHERE mine.account_id = $1 AND mine.connection_id = $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-		int64(c.AccountID), int64(c.ID), fqdnDiscriminator(c))
+	var taken bool
+	err := tx.acrossAccounts(ctx, func() (err error) {
+		taken, err = exists(ctx, tx, `SELECT 1 FROM fqdns AS mine
+			JOIN fqdns AS theirs ON theirs.fqdn = mine.fqdn AND theirs.connection_id <> mine.connection_id
+			JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
+			WHERE mine.account_id = $1 AND mine.connection_id = $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
+			int64(c.AccountID), int64(c.ID), fqdnDiscriminator(c))
+		return err
+	})
 	if err != nil || !taken {
 		return err
 	}
@@ -134,10 +142,14 @@ func checkSharedName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 	case profile == 0:
 		return nil
 	}
-	taken, err := exists(ctx, tx, `SELECT 1 FROM fqdns AS theirs
-		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-		WHERE theirs.fqdn = $1 AND theirs.connection_id <> $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-		f.Name(), int64(f.ConnectionID), mine)
+	var taken bool
+	err = tx.acrossAccounts(ctx, func() (err error) {
+		taken, err = exists(ctx, tx, `SELECT 1 FROM fqdns AS theirs
+			JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
+			WHERE theirs.fqdn = $1 AND theirs.connection_id <> $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
+			f.Name(), int64(f.ConnectionID), mine)
+		return err
+	})
 	if err == nil && taken {
 		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/fqdn", Other: "another connection with the same domain name"}
 	}

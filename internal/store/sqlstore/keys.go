@@ -35,7 +35,12 @@ func keyNoun() *noun[store.Key, id.ID] {
 			}},
 		},
 		check: func(ctx context.Context, tx *txn, k *store.Key) error {
-			taken, err := exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2", k.Hash[:], int64(k.ID))
+			// Of any account: a request names none but by its key.
+			var taken bool
+			err := tx.acrossAccounts(ctx, func() (err error) {
+				taken, err = exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2", k.Hash[:], int64(k.ID))
+				return err
+			})
 			if err == nil && taken {
 				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/", Other: "another key"}
 			}
@@ -61,7 +66,8 @@ func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
 // hash that another account has is store.ErrDuplicate.
 func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	var kept store.Key
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
+		// A key of another account, which is not in sight, is found by create.
 		existing, err := findKey(ctx, tx, k.Hash)
 		switch {
 		case err == nil && existing.AccountID == k.AccountID: // also when it was rotated since
@@ -107,7 +113,7 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 // NoteKeyUse implements store.KeyUse.
 func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 	ctx := context.Background() // nobody waits
-	w := &work{answered: make(chan error, 1), write: func(tx *txn) error {
+	w := &work{account: account, answered: make(chan error, 1), write: func(tx *txn) error {
 		return tx.exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
 			SELECT account_id, id, $3 FROM api_keys WHERE account_id = $1 AND id = $2
 			ON CONFLICT (account_id, key_id) DO UPDATE SET used_at = excluded.used_at`, int64(account), int64(key), at.UnixMicro())
@@ -179,7 +185,7 @@ func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[sto
 // DeleteAccount implements store.Tenants.
 func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account, error) {
 	var gone store.Account
-	err := s.write(ctx, func(tx *txn) (err error) {
+	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
 		if gone, err = readAccount(ctx, tx, account); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {
@@ -212,7 +218,11 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 
 // emptyAccount fails when an account is the first one, or has anything but keys.
 func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
-	older, err := exists(ctx, tx, "SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)", int64(account))
+	var older bool
+	err := tx.acrossAccounts(ctx, func() (err error) {
+		older, err = exists(ctx, tx, "SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)", int64(account))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -221,7 +231,8 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 	}
 	for _, user := range []struct{ table, name string }{
 		{"profiles", "an outbound voice profile"}, {"ip_connections", "an IP connection"},
-		{"credential_connections", "a credential connection"}, {"ips", "an IP"}, {"gateways", "a gateway"},
+		{"credential_connections", "a credential connection"}, {"fqdn_connections", "an FQDN connection"},
+		{"fqdns", "an FQDN"}, {"webhook_endpoints", "a webhook endpoint"}, {"ips", "an IP"}, {"gateways", "a gateway"},
 		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"},
 		{"leases", "a call"}, {"call_records", "a call record"},
 	} {
@@ -235,5 +246,8 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 // isReferred says whether a statement broke a foreign key.
 func isReferred(err error) bool {
 	var failed *sqlite.Error
-	return errors.As(err, &failed) && failed.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+	if !errors.As(err, &failed) {
+		return sqlState(err) == stateForeignKeyViolation
+	}
+	return failed.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }

@@ -87,14 +87,16 @@ func (s *Store) oldestAnswer(now time.Time) int64 { return now.Add(-store.Idempo
 
 // replay fails with a store.ReplayError when the write has happened before.
 func (s *Store) replay(ctx context.Context, tx *txn, i *store.Idempotency) error {
-	a, err := s.answered(ctx, tx, i)
-	switch {
-	case err == nil:
-		return &store.ReplayError{Answer: a}
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	}
-	return err
+	return tx.within(ctx, i.Account, func() error {
+		a, err := s.answered(ctx, tx, i)
+		switch {
+		case err == nil:
+			return &store.ReplayError{Answer: a}
+		case errors.Is(err, sql.ErrNoRows):
+			return nil
+		}
+		return err
+	})
 }
 
 // keepAnswer keeps the answer to the write that is being committed.
@@ -113,13 +115,15 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 		return err
 	}
 	now := s.config.Clock()
-	// One that is past its age may still be there.
-	if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account), i.Key); err != nil {
-		return err
-	}
-	return tx.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, request, created_at, status, etag, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		int64(i.Account), i.Key, i.Request[:], now.UnixMicro(), a.Status, a.ETag, a.Body)
+	return tx.within(ctx, i.Account, func() error {
+		// One that is past its age may still be there.
+		if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account), i.Key); err != nil {
+			return err
+		}
+		return tx.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, request, created_at, status, etag, body)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			int64(i.Account), i.Key, i.Request[:], now.UnixMicro(), a.Status, a.ETag, a.Body)
+	})
 }
 
 // Answered implements store.Writes.

@@ -31,7 +31,7 @@ func (o outbox) Publish(ctx context.Context, now time.Time, event webhook.Event)
 		return nil, err
 	}
 	var made []uuid.UUID
-	err := o.write(ctx, func(tx *txn) error {
+	err := o.writeIn(ctx, event.AccountID, func(tx *txn) error {
 		known, err := exists(ctx, tx, "SELECT 1 FROM webhook_events WHERE id = $1", event.ID[:])
 		if err != nil || known {
 			return err
@@ -82,7 +82,7 @@ func (o outbox) Claim(ctx context.Context, now time.Time, limits webhook.ClaimLi
 		return nil, time.Time{}, fmt.Errorf("claim deliveries: %w", unavailable(err))
 	}
 	until := now.Add(limits.Lease).UnixMicro()
-	claimed, err := o.lease(ctx, found, at, until)
+	claimed, err := o.lease(ctx, found, at, until, limits.PerEndpoint)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("claim deliveries: %w", err)
 	}
@@ -170,7 +170,7 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 
 // lease marks candidates as claimed until an instant, and returns those that
 // nobody else has claimed, ended or deleted since.
-func (o outbox) lease(ctx context.Context, found []candidate, at, until int64) ([]webhook.Delivery, error) {
+func (o outbox) lease(ctx context.Context, found []candidate, at, until int64, perEndpoint int) ([]webhook.Delivery, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
@@ -178,8 +178,12 @@ func (o outbox) lease(ctx context.Context, found []candidate, at, until int64) (
 	err := o.write(ctx, func(tx *txn) error {
 		for i := range found {
 			d := found[i].Delivery
+			// Another node may have claimed since, so the limit is looked at again.
 			result, err := tx.ExecContext(ctx, `UPDATE webhook_deliveries SET leased = 1, ready_at = $1, claim = claim + 1
-				WHERE id = $2 AND claim = $3 AND state = 'pending' AND ready_at <= $4`, until, d.ID[:], d.Claim, at)
+				WHERE id = $2 AND claim = $3 AND state = 'pending' AND ready_at <= $4
+				AND (SELECT COUNT(*) FROM webhook_deliveries AS l WHERE l.state = 'pending' AND l.leased = 1
+					AND l.endpoint_id = $5 AND l.ready_at > $4) < $6`,
+				until, d.ID[:], d.Claim, at, int64(d.Endpoint.ID), perEndpoint)
 			if err != nil {
 				return err
 			}

@@ -43,6 +43,7 @@ const everything = "*"
 
 // SQLSTATEs that decide what is done next. Source: PostgreSQL 15, appendix A.
 const (
+	stateForeignKeyViolation  = "23503"
 	stateUniqueViolation      = "23505"
 	stateSerializationFailure = "40001"
 	stateDeadlock             = "40P01"

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,17 +19,17 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// announce writes the events of what a group of commands has changed, for those
+// announceCalls writes the events of what a group of commands has changed, for those
 // who want them. An event that cannot be made is left out: no call fails for it.
-func (w *writer) announce(ctx context.Context, tx *txn, c *admission.Changes) error {
+func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 	var events []webhook.Event
 	add := func(account, connection id.ID, kind string, make func(key uuid.UUID) (webhook.Event, error)) {
-		if !wanted(tx.snapshot, account, connection, kind) {
+		if !wanted(t.snapshot, account, connection, kind) {
 			return
 		}
 		e, err := newEvent(make)
 		if err != nil {
-			w.store.log.Error("webhook event cannot be made", "event_type", kind, "error", err)
+			t.store.log.Error("webhook event cannot be made", "event_type", kind, "error", err)
 			return
 		}
 		events = append(events, e)
@@ -53,7 +55,7 @@ func (w *writer) announce(ctx context.Context, tx *txn, c *admission.Changes) er
 	if len(events) == 0 {
 		return nil
 	}
-	_, err := tx.publish(ctx, w.store.now(), events)
+	_, err := t.publish(ctx, t.store.now(), events)
 	return err
 }
 
@@ -108,7 +110,7 @@ func (t *txn) announce(ctx context.Context, c webhook.Change) error {
 	if !wanted(t.snapshot, c.Account, 0, webhook.ConfigurationChanged) {
 		return nil
 	}
-	c.At = t.writer.store.now()
+	c.At = t.store.now()
 	e, err := newEvent(c.Event)
 	if err != nil {
 		return fmt.Errorf("tell of the change: %w", err)
@@ -130,24 +132,26 @@ type queue struct{ pending, added, refused int64 }
 // wants it, as far as the account's queue has room. The events are valid.
 func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event) ([]uuid.UUID, error) {
 	m := &mail{queues: make(map[id.ID]*queue)}
+	if err := t.lockQueues(ctx, events); err != nil {
+		return nil, fmt.Errorf("publish events: %w", err)
+	}
 	for i := range events {
 		if err := t.address(ctx, m, now, &events[i]); err != nil {
 			return nil, err
 		}
 	}
-	w := t.writer
-	err := w.exec(ctx, w.bulk("webhook events",
-		"INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload) VALUES ", "", 7), m.events)
+	err := t.insert(ctx, "webhook events",
+		"INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload) VALUES ", 7, m.events)
 	if err == nil {
-		err = w.exec(ctx, w.bulk("webhook deliveries", `INSERT INTO webhook_deliveries
-			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts) VALUES `, "", 12), m.deliveries)
+		err = t.insert(ctx, "webhook deliveries", `INSERT INTO webhook_deliveries
+			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts) VALUES `, 12, m.deliveries)
 	}
 	for account, q := range m.queues {
 		if err == nil {
 			err = t.count(ctx, account, q.added, q.refused)
 		}
 		if q.refused > 0 && q.pending < store.MaxWebhookQueue {
-			w.store.log.Warn("webhook queue is full; deliveries are refused and counted", "account", account.String(), "limit", store.MaxWebhookQueue)
+			t.store.log.Warn("webhook queue is full; deliveries are refused and counted", "account", account.String(), "limit", store.MaxWebhookQueue)
 		}
 	}
 	if err != nil {
@@ -155,6 +159,57 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 	}
 	t.mailed = t.mailed || len(m.made) > 0
 	return m.made, nil
+}
+
+// lockQueues keeps the queues of the accounts of events from other nodes, so that
+// none grows beyond its limit. They are locked in the order of their ids, after all
+// other locks, and whoever counts a queue down has the configuration to itself.
+func (t *txn) lockQueues(ctx context.Context, events []webhook.Event) error {
+	if !t.guarded {
+		return nil // there is one writer
+	}
+	accounts := make([]id.ID, 0, len(events))
+	for i := range events {
+		if e := &events[i]; wanted(t.snapshot, e.AccountID, e.ConnectionID, e.Type) {
+			accounts = append(accounts, e.AccountID)
+		}
+	}
+	slices.Sort(accounts)
+	for _, account := range slices.Compact(accounts) {
+		err := t.exec(ctx, `INSERT INTO webhook_queues (account_id, pending, refused) VALUES ($1, 0, 0)
+			ON CONFLICT (account_id) DO UPDATE SET pending = webhook_queues.pending`, int64(account))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert writes rows, many in each statement.
+func (t *txn) insert(ctx context.Context, name, head string, columns int, args []any) error {
+	if t.writer != nil {
+		return t.writer.exec(ctx, t.writer.bulk(name, head, "", columns), args)
+	}
+	for rows := range slices.Chunk(args, bulkSizes[0]*columns) {
+		var text strings.Builder
+		text.WriteString(head)
+		for i := range rows {
+			switch {
+			case i == 0:
+				text.WriteString("(")
+			case i%columns == 0:
+				text.WriteString("), (")
+			default:
+				text.WriteString(", ")
+			}
+			fmt.Fprintf(&text, "$%d", i+1)
+		}
+		text.WriteString(")")
+		if err := t.exec(ctx, text.String(), rows...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // address makes the rows of one event.

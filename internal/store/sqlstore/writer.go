@@ -56,7 +56,8 @@ type txn struct {
 	querier
 	snapshot *policy.Snapshot
 	written  // by the write that is running
-	writer   *writer
+	store    *Store
+	writer   *writer         // nil with PostgreSQL
 	mailed   bool            // deliveries of webhooks were made
 	changes  []policy.Change // of the policy, for other nodes
 	account  id.ID           // to which row-level security holds the write
@@ -82,10 +83,16 @@ func (t *txn) apply(changes ...policy.Change) error {
 // acrossAccounts runs f with the rows of all accounts in sight: for rules that hold
 // across them, since a SIP request shows no account.
 func (t *txn) acrossAccounts(ctx context.Context, f func() error) error {
-	if !t.guarded {
+	return t.within(ctx, everyAccount, f)
+}
+
+// within runs f with the rows of another account in sight, for what belongs to
+// whoever asks and not to the account that is written to.
+func (t *txn) within(ctx context.Context, account id.ID, f func() error) error {
+	if !t.guarded || account == t.account {
 		return f()
 	}
-	if _, err := t.ExecContext(ctx, setAccount(everyAccount)); err != nil {
+	if _, err := t.ExecContext(ctx, setAccount(account)); err != nil {
 		return err
 	}
 	if err := f(); err != nil {
@@ -158,7 +165,7 @@ func (w *writer) tryGroup(group []*work) error {
 	if err := w.remember(ctx, group); err != nil {
 		return fmt.Errorf("look for repeated commands: %w", err)
 	}
-	tx := &txn{querier: w.conn, snapshot: w.snapshot, writer: w}
+	tx := &txn{querier: w.conn, snapshot: w.snapshot, store: w.store, writer: w}
 	for _, one := range group {
 		if one.write == nil {
 			one.result = w.apply(tx.snapshot, one.command)
@@ -171,7 +178,7 @@ func (w *writer) tryGroup(group []*work) error {
 	if err := w.writeChanges(ctx, changes); err != nil {
 		return err
 	}
-	if err := w.announce(ctx, tx, &changes); err != nil {
+	if err := tx.announceCalls(ctx, &changes); err != nil {
 		return err
 	}
 	commit := func() error {
