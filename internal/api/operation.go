@@ -59,6 +59,7 @@ type operation struct {
 	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
+	idle         bool    // it wants the scope write, and there is nothing yet that it could change
 	effects      *schema // of meta.dry_run, or nil
 	handle       func(ctx context.Context, r *request) (*response, error)
 }

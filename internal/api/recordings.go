@@ -67,9 +67,9 @@ func (s *server) recordingOperations() []operation {
 			}},
 		{method: http.MethodGet, path: "/v2/recordings/{id}", id: "get_recording", tag: "Recordings", scope: ScopeRead,
 			summary: "Get a recording.", status: http.StatusOK, answer: view, handle: none},
-		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", tag: "Recordings", scope: ScopeWrite,
+		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", idle: true, tag: "Recordings", scope: ScopeWrite,
 			summary: "Delete a recording.", status: http.StatusOK, answer: view, handle: none},
-		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", tag: "Recordings", scope: ScopeWrite, body: body,
+		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", idle: true, tag: "Recordings", scope: ScopeWrite, body: body,
 			summary: "Delete recordings by their ids. Ids of none are passed over.", status: http.StatusOK, answer: schemaOf[deletedRecordingsView](), bare: true,
 			handle: func(_ context.Context, in *request) (*response, error) {
 				if _, problems := in.checked(body, nil, nil); len(problems) > 0 {

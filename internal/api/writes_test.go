@@ -56,6 +56,18 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		n++
 		return path + "/" + h.with(admin, "POST", path, fmt.Sprintf(body, n)).want(http.StatusCreated)["id"].(string)
 	}
+	fqdn := func() (string, string) {
+		n++
+		of := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"pbx %d"}`, n)).want(http.StatusCreated)["id"]
+		return "/v2/fqdns", fmt.Sprintf(`{"fqdn":"pbx%d.example.com","dns_record_type":"a","connection_id":%q}`, n, of)
+	}
+	oneFQDN := func() string {
+		path, body := fqdn()
+		return path + "/" + h.do("POST", path, body).want(http.StatusCreated)["id"].(string)
+	}
+	requests["POST /v2/fqdns"] = fqdn
+	requests["PATCH /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), `{"port":5070}` }
+	requests["DELETE /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), "" }
 	const keys, accounts, decks = "/tollgate/v1/api_keys", "/tollgate/v1/accounts", "/tollgate/v1/rate_decks"
 	deck := func() string {
 		return decks + "/" + h.with(h.key, "POST", decks+"?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
@@ -84,7 +96,8 @@ func (h *harness) state(admin string) string {
 	var text strings.Builder
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
-		if op.method != http.MethodGet || op.scope == "" || strings.Contains(op.path, "{id}") || op.path == "/v2/detail_records" {
+		if op.method != http.MethodGet || op.scope == "" || strings.Contains(op.path, "{id}") ||
+			slices.ContainsFunc(op.params, func(p parameter) bool { return p.required }) {
 			continue
 		}
 		target := op.path
