@@ -154,7 +154,6 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 	found = found[:min(len(found), limits.Total)]
 	for i := range found {
 		d := &found[i].Delivery
-		d.Endpoint.Events = slices.Clone(d.Endpoint.Events)
 		var created, occurred int64
 		var payload []byte
 		err := q.QueryRowContext(ctx, `SELECT d.attempts, d.created_at, e.id, e.account_id, e.connection_id, e.type, e.occurred_at, e.payload
@@ -178,6 +177,13 @@ func (o outbox) lease(ctx context.Context, found []candidate, at, until int64, p
 	err := o.write(ctx, func(tx *txn) error {
 		for i := range found {
 			d := found[i].Delivery
+			// Another node may have changed the endpoint.
+			e := tx.snapshot.Webhook(d.Endpoint.ID)
+			if e == nil || !e.Enabled {
+				continue
+			}
+			d.Endpoint = *e
+			d.Endpoint.Events = slices.Clone(e.Events)
 			// Another node may have claimed since, so the limit is looked at again.
 			result, err := tx.ExecContext(ctx, `UPDATE webhook_deliveries SET leased = 1, ready_at = $1, claim = claim + 1
 				WHERE id = $2 AND claim = $3 AND state = 'pending' AND ready_at <= $4

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlstore_test
 
 import (
 	"context"
@@ -12,31 +12,28 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/webhook"
 	"github.com/tollgate/tollgate/internal/webhook/webhooktest"
 )
 
-// putEndpoint writes an endpoint as it is given, without an event of that.
-func putEndpoint(t testing.TB, s *Store, e webhook.Endpoint) {
-	t.Helper()
-	check(t, s.write(t.Context(), func(tx *txn) error {
-		n := webhookEndpointNoun()
-		known, err := exists(t.Context(), tx, "SELECT 1 FROM webhook_endpoints WHERE id = $1", int64(e.ID))
-		if err != nil {
-			return err
-		}
-		return n.write(t.Context(), tx, &e, !known)
-	}))
+func TestOutbox(t *testing.T) {
+	runOutbox(t, func(t *testing.T, c *sqlstore.Config) { c.Path = filepath.Join(t.TempDir(), "tollgate.db") })
 }
 
-func TestOutbox(t *testing.T) {
+func TestOutboxPostgreSQL(t *testing.T) {
+	runOutbox(t, func(t *testing.T, c *sqlstore.Config) { c.DatabaseURL, _ = newDatabase(t) })
+}
+
+func runOutbox(t *testing.T, place func(*testing.T, *sqlstore.Config)) {
 	webhooktest.Run(t, func(t *testing.T) webhooktest.Subject {
 		clock := func() time.Time { return noon }
-		config := Config{
-			Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock,
-			IDs: id.NewSource(1, clock), Owner: uuid.New(), Ticks: make(chan time.Time),
+		config := sqlstore.Config{
+			Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock), Owner: uuid.New(), Ticks: make(chan time.Time),
+			NodeName: "node", MaxClockOffset: -1, // the test has a clock of its own
 		}
-		s, err := Open(t.Context(), config)
+		place(t, &config)
+		s, err := sqlstore.Open(t.Context(), config)
 		check(t, err)
 		t.Cleanup(func() { check(t, s.Close()) })
 		var subject webhooktest.Subject
@@ -52,19 +49,19 @@ func TestOutbox(t *testing.T) {
 			check(t, err)
 			subject.Connections[i] = made.ID
 		}
-		with := func(s *Store) webhooktest.Subject {
+		with := func(s *sqlstore.Store) webhooktest.Subject {
 			subject := subject
 			subject.Outbox, subject.Log = s.Webhooks(), s.Webhooks()
 			return subject
 		}
-		subject.PutEndpoint = func(e webhook.Endpoint) { putEndpoint(t, s, e) }
+		subject.PutEndpoint = func(e webhook.Endpoint) { sqlstore.PutEndpoint(t, s, e) }
 		subject.DeleteEndpoint = func(account, endpoint id.ID) {
 			_, err := s.WebhookEndpoints().Delete(context.Background(), account, endpoint)
 			check(t, err)
 		}
 		subject.Reopen = func() webhooktest.Subject {
 			check(t, s.Close())
-			s, err = Open(t.Context(), config)
+			s, err = sqlstore.Open(t.Context(), config)
 			check(t, err)
 			return with(s)
 		}
