@@ -49,8 +49,8 @@ func newProfile(name string) profile.Profile {
 	return p
 }
 
-// once is an origin with an idempotency key.
-func once(account id.ID, key string, request byte) *store.Origin {
+// keyed is an origin with an idempotency key.
+func keyed(account id.ID, key string, request byte) *store.Origin {
 	return &store.Origin{KeyName: "tester", Idempotency: &store.Idempotency{
 		Account: account, Key: key, Request: [32]byte{request},
 		Render: func(object any) (store.Answer, error) {
@@ -65,7 +65,7 @@ func TestIdempotency(t *testing.T) {
 		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "other", Active: true}, store.Key{Name: "first", Hash: [32]byte{1}})
 		check(t, err)
 		for i, target := range []id.ID{account, tenant.Account.ID} {
-			origin := once(account, fmt.Sprint("key ", i), 1)
+			origin := keyed(account, fmt.Sprint("key ", i), 1)
 			ctx := store.WithOrigin(t.Context(), origin)
 			_, err := s.Profiles().Create(ctx, target, newProfile("once"))
 			check(t, err)
@@ -80,7 +80,7 @@ func TestIdempotency(t *testing.T) {
 			if diff := cmp.Diff(want, kept); err != nil || diff != "" {
 				t.Errorf("%v, kept answer (-want +got):\n%s", err, diff)
 			}
-			other := store.WithOrigin(t.Context(), once(account, fmt.Sprint("key ", i), 2))
+			other := store.WithOrigin(t.Context(), keyed(account, fmt.Sprint("key ", i), 2))
 			if _, err := s.Profiles().Create(other, target, newProfile("other")); !errors.Is(err, store.ErrKeyReused) {
 				t.Errorf("another request with the key: %v", err)
 			}
@@ -88,7 +88,7 @@ func TestIdempotency(t *testing.T) {
 				t.Errorf("%d profiles, %v; want 1", page.Total, err)
 			}
 		}
-		foreign := once(tenant.Account.ID, "key 0", 1)
+		foreign := keyed(tenant.Account.ID, "key 0", 1)
 		if _, err := s.Answered(t.Context(), foreign.Idempotency); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the answer to another account's key: %v", err)
 		}
@@ -158,7 +158,7 @@ func TestAuditChain(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		known.Hash[0]++
-		if broken := (*sqlstore.AuditBreak)(nil); !errors.As(func() error { _, err := s.VerifyAuditChain(t.Context(), &known); return err }(), &broken) {
+		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error { _, err := s.VerifyAuditChain(t.Context(), &known); return err }(), &broken) {
 			t.Error("a chain with another head holds")
 		}
 	})
@@ -232,7 +232,7 @@ func TestClusterAudit(t *testing.T) {
 	for _, n := range nodes {
 		running.Go(func() {
 			for i := range each {
-				ctx := store.WithOrigin(context.Background(), once(first.ID, fmt.Sprint(i), 1))
+				ctx := store.WithOrigin(context.Background(), keyed(first.ID, fmt.Sprint(i), 1))
 				_, err := n.Profiles().Create(ctx, first.ID, newProfile(fmt.Sprint(i)))
 				if replay := (*store.ReplayError)(nil); err != nil && !errors.As(err, &replay) {
 					t.Errorf("create: %v", err)
