@@ -263,3 +263,8 @@ func (k APIKeys) Rotate(ctx context.Context, key string, params RotateParams) (N
 
 // AuditEvents are the changes of the account's configuration.
 func (c *Client) AuditEvents() List[AuditEvent] { return list[AuditEvent](c, "/v2/audit_events") }
+
+// WebhookPublicKey is what the server's webhooks are verified with.
+func (c *Client) WebhookPublicKey(ctx context.Context) (WebhookPublicKey, error) {
+	return one[WebhookPublicKey](ctx, c, read("/tollgate/v1/webhook_public_key"))
+}

@@ -141,3 +141,10 @@ type AuditChange struct {
 	From  jsontext.Value `json:"from"`
 	To    jsontext.Value `json:"to"`
 }
+
+// WebhookPublicKey is what the server's webhooks are verified with.
+type WebhookPublicKey struct {
+	RecordType string `json:"record_type"`
+	// Ed25519, base64 of 32 bytes.
+	PublicKey string `json:"public_key"`
+}

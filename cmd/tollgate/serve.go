@@ -20,6 +20,9 @@ type serverFlags struct {
 	SIPAddr   string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
 	StopLimit time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
+	WebhookAllowPrivate bool `help:"Let webhooks go to private and loopback addresses." env:"TOLLGATE_WEBHOOK_ALLOW_PRIVATE"`
+	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://." env:"TOLLGATE_WEBHOOK_ALLOW_HTTP"`
+
 	RateLimit   float64  `help:"Requests a second that each API key may send; 0 is 500, a negative number no limit." default:"0" env:"TOLLGATE_RATE_LIMIT"`
 	RateBurst   int      `help:"Requests that each API key may send at once; 0 is 5000." default:"0" env:"TOLLGATE_RATE_BURST"`
 	CORSOrigins []string `name:"cors-origins" help:"Origins whose scripts may call the API from a browser, as in https://console.example.com; none by default." env:"TOLLGATE_CORS_ORIGINS"`
@@ -30,6 +33,7 @@ func (f serverFlags) config() app.Config {
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
 	c.NodeName = f.NodeName
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
+	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
 	// A secret is never a flag: arguments are visible to every user of the machine.
 	c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
 	c.APIKey = os.Getenv("TOLLGATE_API_KEY")

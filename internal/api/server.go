@@ -37,6 +37,8 @@ type Config struct {
 	Random  io.Reader        // of request ids; crypto/rand if nil
 	Logger  *slog.Logger     // none if nil
 	Version string           // of the program, for the OpenAPI document
+	// WebhookPublicKey is what webhooks are verified with.
+	WebhookPublicKey string
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
@@ -76,6 +78,7 @@ func New(c Config) http.Handler {
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
 		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
+		s.webhookOperations(),
 	)
 	for i := range s.operations {
 		if op := &s.operations[i]; op.writes() {

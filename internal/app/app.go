@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // DatabaseFile is the name of the SQLite database in the data folder.
@@ -44,6 +46,9 @@ type App struct {
 	store   *sqlstore.Store
 	gateway *sipgw.Gateway
 	http    *http.Server
+	// deliverer is set before the store gives anything out to be delivered, but the
+	// store exists before it.
+	deliverer atomic.Pointer[webhook.Deliverer]
 
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -85,6 +90,7 @@ func (a *App) build(ctx context.Context) error {
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
+		Published: a.published,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -94,6 +100,11 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.ensureAccount(ctx); err != nil {
 		return err
 	}
+	signer, err := loadSigner(a.config.DataDir)
+	if err != nil {
+		return err
+	}
+	a.buildWebhooks(signer)
 	a.gateway = sipgw.New(sipgw.Config{
 		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
@@ -102,7 +113,8 @@ func (a *App) build(ctx context.Context) error {
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-			CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+			WebhookPublicKey: signer.PublicKey(),
+			CORSOrigins:      a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -145,6 +157,7 @@ func (a *App) NewKey() string { return a.newKey }
 // Start listens for SIP and HTTP. The calls of a process that died are ended
 // first, on the wire too.
 func (a *App) Start(ctx context.Context) error {
+	a.startWebhooks(ctx)
 	if err := a.gateway.Start(ctx); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", a.config.SIPAddr, err)
 	}

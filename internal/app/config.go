@@ -42,6 +42,11 @@ type Config struct {
 	RateBurst int     `json:"rate_burst"`
 	// CORSOrigins are the origins whose scripts may call the API from a browser.
 	CORSOrigins []string `json:"cors_origins"`
+	// WebhookAllowPrivate lets webhooks go to private and loopback addresses, and
+	// WebhookAllowHTTP lets their URLs be http://. Both are for servers whose
+	// customers are trusted with the server's network.
+	WebhookAllowPrivate bool `json:"webhook_allow_private"`
+	WebhookAllowHTTP    bool `json:"webhook_allow_http"`
 	// Version is what the server says it is.
 	Version string `json:"-"`
 }
