@@ -68,7 +68,9 @@ func covered() map[string]reflect.Type {
 		"CreateTenantRequest": reflect.TypeFor[client.TenantParams](), "UpdateTenantRequest": reflect.TypeFor[client.TenantParams](),
 		"ApiKey": reflect.TypeFor[client.APIKey](), "NewApiKey": reflect.TypeFor[client.NewAPIKey](),
 		"CreateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](), "UpdateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](),
-		"RotateApiKeyRequest": reflect.TypeFor[client.RotateParams](), "WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
+		"RotateApiKeyRequest": reflect.TypeFor[client.RotateParams](), "WebhookEndpoint": reflect.TypeFor[client.WebhookEndpoint](), "CreateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
+		"UpdateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
+		"WebhookPublicKey":             reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }
 

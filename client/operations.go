@@ -268,3 +268,8 @@ func (c *Client) AuditEvents() List[AuditEvent] { return list[AuditEvent](c, "/v
 func (c *Client) WebhookPublicKey(ctx context.Context) (WebhookPublicKey, error) {
 	return one[WebhookPublicKey](ctx, c, read("/tollgate/v1/webhook_public_key"))
 }
+
+// WebhookEndpoints are addresses that are told of the account's events.
+func (c *Client) WebhookEndpoints() Resource[WebhookEndpoint, WebhookEndpointParams] {
+	return resource[WebhookEndpoint, WebhookEndpointParams](c, "/tollgate/v1/webhook_endpoints")
+}

@@ -148,3 +148,31 @@ type WebhookPublicKey struct {
 	// Ed25519, base64 of 32 bytes.
 	PublicKey string `json:"public_key"`
 }
+
+// WebhookEndpoint is an address that is told of events.
+type WebhookEndpoint struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	// Only events of this connection are sent; null means those of the whole account.
+	ConnectionID *string `json:"connection_id"`
+	Enabled      bool    `json:"enabled"`
+	// The types of events that are sent; an empty list means all.
+	Events []string `json:"events"`
+	// Where an event is sent at once when sending it to the URL fails.
+	FailoverURL string `json:"failover_url"`
+	TimeoutSecs int64  `json:"timeout_secs"`
+	// Where events are sent.
+	URL       string    `json:"url"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// WebhookEndpointParams is what can be set of a WebhookEndpoint.
+type WebhookEndpointParams struct {
+	ConnectionID Field[string]   `json:"connection_id,omitzero"`
+	Enabled      Field[bool]     `json:"enabled,omitzero"`
+	Events       Field[[]string] `json:"events,omitzero"`
+	FailoverURL  Field[string]   `json:"failover_url,omitzero"`
+	TimeoutSecs  Field[int64]    `json:"timeout_secs,omitzero"`
+	URL          Field[string]   `json:"url,omitzero"`
+}

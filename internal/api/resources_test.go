@@ -30,6 +30,7 @@ func resourceKinds() []kindOfResource {
 		{"/v2/ips", `{"ip_address":"192.0.2.%d"}`, 201, `{"port":5080}`, "port", "created_at"},
 		{"/tollgate/v1/gateways", `{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
 			`{"name":"other"}`, "name", "name"},
+		{"/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/%d"}`, 201, `{"url":"https://other.example.com/"}`, "url", "created_at"},
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Config is what the API needs.
@@ -39,6 +40,9 @@ type Config struct {
 	Version string           // of the program, for the OpenAPI document
 	// WebhookPublicKey is what webhooks are verified with.
 	WebhookPublicKey string
+	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
+	// forbids nothing.
+	CheckWebhook func(*webhook.Endpoint) []field.Error
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
@@ -78,7 +82,7 @@ func New(c Config) http.Handler {
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
 		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
-		s.webhookOperations(),
+		s.webhookOperations(), s.webhookEndpointOperations(),
 	)
 	for i := range s.operations {
 		if op := &s.operations[i]; op.writes() {

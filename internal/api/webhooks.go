@@ -3,7 +3,41 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
+
+// webhookEndpointView is a webhook endpoint as it is answered.
+type webhookEndpointView struct {
+	webhook.Endpoint
+	RecordType string `json:"record_type" readOnly:"true" enum:"webhook_endpoint"`
+}
+
+func (s *server) webhookEndpointOperations() []operation {
+	r := &resource[webhook.Endpoint, webhookEndpointView, id.ID]{
+		path: "/tollgate/v1/webhook_endpoints", name: "webhook_endpoint", tag: "Webhooks", closed: true,
+		collection: s.Store.WebhookEndpoints(), parseKey: id.Parse, fresh: webhook.NewEndpoint,
+		required: []string{"url"}, created: http.StatusCreated,
+		adopt: func(next, current *webhook.Endpoint) {
+			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
+			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
+		},
+		validate: func(_ id.ID, e *webhook.Endpoint, _ map[string]any) []field.Error {
+			errs := e.Validate()
+			if len(errs) == 0 && s.CheckWebhook != nil {
+				errs = s.CheckWebhook(e)
+			}
+			return errs
+		},
+		view: viewEach(func(e webhook.Endpoint) webhookEndpointView {
+			return webhookEndpointView{Endpoint: e, RecordType: "webhook_endpoint"}
+		}),
+		sorts: []string{"created_at"}, standard: "-created_at", pageSize: 20,
+	}
+	return r.mustOperations()
+}
 
 // webhookKeyView is the key that webhooks are verified with.
 type webhookKeyView struct {

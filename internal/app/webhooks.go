@@ -45,8 +45,9 @@ func loadSigner(folder string) (*webhook.Signer, error) {
 	return webhook.NewSigner(seed)
 }
 
-// buildWebhooks makes what delivers webhooks; it begins with startWebhooks.
-func (a *App) buildWebhooks(signer *webhook.Signer) {
+// buildWebhooks makes what delivers webhooks, and begins with startWebhooks. The
+// client that it returns tells which URLs the settings allow.
+func (a *App) buildWebhooks(signer *webhook.Signer) *webhook.Client {
 	client := webhook.NewClient(webhook.ClientSettings{
 		AllowPrivate: a.config.WebhookAllowPrivate, AllowPlainHTTP: a.config.WebhookAllowHTTP,
 	})
@@ -54,6 +55,7 @@ func (a *App) buildWebhooks(signer *webhook.Signer) {
 		Outbox: a.store.Webhooks(), Signer: signer, Client: client, Logger: a.logger,
 		Now: time.Now, Random: mathrand.Float64,
 	}))
+	return client
 }
 
 // published tells the deliverer that there is something new to send.
