@@ -1,0 +1,88 @@
+package admission
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Command is one of Reserve, Answer, Renew, Settle, Release, Expire and
+// ExpireOwners. Each names its call by an id that the caller chose, and may be
+// repeated: the second time changes nothing and gives the same result.
+type Command interface{ command() }
+
+// Reserve decides an attempt and, when it is allowed, takes a channel in each
+// scope and holds the first grant's money: all or nothing.
+type Reserve struct {
+	Call  Call
+	Owner uuid.UUID
+}
+
+// Answer starts the meter of a call.
+type Answer struct {
+	ID       uuid.UUID
+	AtMicros int64 // when the callee answered
+	Gateway  id.ID
+	Teardown []byte
+}
+
+// Renew extends the grant of an answered call.
+type Renew struct {
+	ID          uuid.UUID
+	Elapsed     time.Duration // since the answer, by the owner's monotonic clock
+	GrantedSecs int64         // what the owner has been granted so far
+}
+
+// Ending is how a call ended.
+type Ending struct {
+	Gateway       id.ID
+	RingingMicros int64
+	EndedMicros   int64
+	Elapsed       time.Duration // answer to end by the owner's monotonic clock; 0 if it was not answered
+	Cancelled     bool          // the caller gave up before the answer
+	SIPStatus     int32
+	SIPPhrase     string
+	Cause         string
+	Source        record.Side
+}
+
+// Settle ends an answered call: the exact charge is posted, the rest of the hold
+// and the channels are freed, and the record is written.
+type Settle struct {
+	ID     uuid.UUID
+	Ending Ending
+}
+
+// Release ends a call that was never answered. Nothing is charged.
+type Release struct {
+	ID     uuid.UUID
+	Ending Ending
+}
+
+// Expire ends every call whose lease nobody renewed in time.
+type Expire struct{}
+
+// ExpireOwners ends every call whose owner is not Keep: those of processes that died.
+type ExpireOwners struct{ Keep uuid.UUID }
+
+func (Reserve) command()      {}
+func (Answer) command()       {}
+func (Renew) command()        {}
+func (Settle) command()       {}
+func (Release) command()      {}
+func (Expire) command()       {}
+func (ExpireOwners) command() {}
+
+// Result is what a command led to.
+type Result struct {
+	Decision    Decision       // of Reserve
+	GrantedSecs int64          // in all, after Reserve, Answer and Renew
+	Extended    bool           // Renew: the grant became longer
+	Record      *record.Call   // of Reserve when it refused, Settle and Release
+	Expired     []*record.Call // of Expire and ExpireOwners
+	Teardowns   [][]byte       // of ExpireOwners: the notes of the answered calls
+	Err         error
+}
