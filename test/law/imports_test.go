@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store"},
+	{"internal/call", "internal/store", "internal/media"},
 	edges,
 	{"internal/app"},
 	{"internal/demo"},
@@ -28,7 +28,8 @@ var layers = [][]string{
 }
 
 // edges never import each other: only package app knows them all.
-var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api", "internal/phone"}
+var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api", "internal/phone",
+	"internal/media/relay", "internal/media/rtpengine", "internal/recording"}
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{

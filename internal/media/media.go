@@ -1,0 +1,54 @@
+// Package media is the seam between the signalling of a call and its audio: what an
+// anchored call's packets are given to, and what they are.
+package media
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Format is one payload type that a side may send, from the offer and the answer
+// (RFC 3264, RFC 4566 section 6 "rtpmap").
+type Format struct {
+	PayloadType uint8
+	Name        string // as in PCMU, PCMA, G722, opus, telephone-event; case does not matter
+	ClockRate   int    // of the RTP timestamps, Hz: 8000 for G722 too (RFC 3551 section 4.5.2)
+	Channels    int    // at least 1
+}
+
+// Call is what is known of a call when its gateways are about to be tried.
+type Call struct {
+	ID                           uuid.UUID // of the call, its lease, its decision and its record
+	Account, Profile, Connection id.ID
+	From, To                     e164.Number
+	SIPCallID                    string
+	Emergency                    bool
+}
+
+// Recorder says which calls are recorded.
+type Recorder interface {
+	// Record is asked once for each call that was let through, before its offer is
+	// sent on. It returns nil when the call is not recorded. A call that is recorded
+	// is anchored, whatever else asks for it.
+	Record(c Call) Tap
+}
+
+// Tap is given the audio of one anchored call. Formats and Packet are called for
+// both sides, from any goroutine, and must not block: what cannot be taken is
+// dropped and counted by the Tap.
+type Tap interface {
+	// Formats says what a side may send from now on.
+	Formats(side record.Side, formats []Format)
+	// Answered is the moment at which the recording begins.
+	Answered(at time.Time)
+	// Packet gives one RTP packet (RFC 3550) as the side sent it, decrypted. The
+	// bytes may be read only until it returns.
+	Packet(side record.Side, at time.Time, packet []byte)
+	// Close ends the call, answered or not. Nothing is called after it.
+	Close()
+}
