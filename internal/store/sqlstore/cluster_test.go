@@ -253,7 +253,7 @@ func TestClusterConfiguration(t *testing.T) {
 		return c, nil
 	})
 	check(t, err)
-	check(t, postgresServer(t).asSuperuser(database, "DELETE FROM config_changes"))
+	check(t, postgresServer(t).Exec(database, "DELETE FROM config_changes"))
 	expect(admission.ReasonConnectionDisabled)
 }
 
@@ -355,7 +355,7 @@ func TestFencedNode(t *testing.T) {
 	if len(calls) != 2 || owners[held.Call.ID] != a.config.Owner || owners[next.Call.ID] == a.config.Owner {
 		t.Errorf("owners of the calls: %v", owners)
 	}
-	check(t, postgresServer(t).asSuperuser(database, `DO $$ BEGIN
+	check(t, postgresServer(t).Exec(database, `DO $$ BEGIN
 		ASSERT (SELECT COUNT(*) FROM nodes WHERE name = 'a' AND expired) = 1;
 		ASSERT (SELECT COUNT(*) FROM nodes WHERE name = 'a' AND NOT expired) = 1;
 		ASSERT (SELECT COUNT(*) FROM nodes WHERE name = 'b' AND NOT expired) = 1;

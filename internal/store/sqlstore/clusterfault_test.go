@@ -144,7 +144,7 @@ func TestConnectionsTerminated(t *testing.T) {
 	l := startLoad(t, connectionID, a, b)
 	for range 10 {
 		l.await(t, 500)
-		check(t, postgresServer(t).asSuperuser("postgres",
+		check(t, postgresServer(t).Exec("postgres",
 			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database))
 	}
 	l.await(t, 500)
@@ -160,11 +160,11 @@ func TestServerKilled(t *testing.T) {
 	server := postgresServer(t)
 	for range 2 {
 		l.await(t, 1000)
-		check(t, server.stop(syscall.SIGQUIT))
+		check(t, server.Stop(syscall.SIGQUIT))
 		if _, err := a.Do(context.Background(), admission.Expire{}); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("without a server: %v", err)
 		}
-		check(t, server.start())
+		check(t, server.Restart())
 	}
 	l.await(t, 1000)
 	l.verify(t, b, account)
@@ -406,7 +406,7 @@ func TestUnstorable(t *testing.T) {
 		}
 	})
 	_, connectionID := configure(t, n.Store)
-	check(t, postgresServer(t).asSuperuser(database, "ALTER TABLE call_records ADD CHECK (to_number <> 'unstorable')"))
+	check(t, postgresServer(t).Exec(database, "ALTER TABLE call_records ADD CHECK (to_number <> 'unstorable')"))
 	hold.Store(true)
 	answers := make(chan error, 9)
 	submit := func(to string, want error) {

@@ -116,9 +116,9 @@ func (p *stallingProxy) release() {
 func TestStalled(t *testing.T) {
 	const answerLimit = 8 * time.Second // five for its group, and what a busy machine adds
 	url, database := newDatabase(t)
-	proxy, dir := newStallingProxy(t, postgresServer(t).dir)
+	proxy, dir := newStallingProxy(t, postgresServer(t).Dir())
 	clock := newTestClock(noon)
-	cut := newTestNode(t, strings.Replace(url, postgresServer(t).dir, dir, 1), "cut", clock.Now)
+	cut := newTestNode(t, strings.Replace(url, postgresServer(t).Dir(), dir, 1), "cut", clock.Now)
 	other := newTestNode(t, url, "other", clock.Now)
 	account, connectionID := configure(t, other.Store)
 	do(t, cut, cut.reserve(connectionID))
