@@ -241,3 +241,23 @@ func TestCalls(t *testing.T) {
 		t.Errorf("delete the deck in use: %v", err)
 	}
 }
+
+func TestWebhookDeliveries(t *testing.T) {
+	c, _ := newClient(t)
+	ctx := t.Context()
+	endpoint := value(c.WebhookEndpoints().Create(ctx, client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
+	value(c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set("group")}))(t)
+	filters := map[string]string{"endpoint_id": endpoint.ID, "event_type": "configuration.changed", "state": "pending"}
+	listed := value(c.WebhookDeliveries().Page(ctx, client.Query{Filters: filters, Sort: []string{"-created_at"}}))(t)
+	if len(listed.Data) == 0 || *listed.Data[0].EndpointID != endpoint.ID {
+		t.Fatalf("listed %+v", listed)
+	}
+	one := value(c.WebhookDeliveries().Get(ctx, listed.Data[0].ID))(t)
+	if !strings.Contains(string(one.Payload), "billing_group") || len(one.Attempts) != 0 {
+		t.Errorf("read %+v", one)
+	}
+	again := value(c.WebhookDeliveries().Replay(ctx, one.ID))(t)
+	if again.ID == one.ID || again.EventID != one.EventID || again.State != "pending" {
+		t.Errorf("replayed as %+v", again)
+	}
+}

@@ -70,7 +70,8 @@ func covered() map[string]reflect.Type {
 		"CreateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](), "UpdateApiKeyRequest": reflect.TypeFor[client.APIKeyParams](),
 		"RotateApiKeyRequest": reflect.TypeFor[client.RotateParams](), "WebhookEndpoint": reflect.TypeFor[client.WebhookEndpoint](), "CreateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
 		"UpdateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
-		"WebhookPublicKey":             reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
+		"WebhookDelivery":              reflect.TypeFor[client.WebhookDelivery](), "WebhookDeliverySummary": reflect.TypeFor[client.WebhookDeliverySummary](),
+		"WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }
 

@@ -269,6 +269,25 @@ func (c *Client) WebhookPublicKey(ctx context.Context) (WebhookPublicKey, error)
 	return one[WebhookPublicKey](ctx, c, read("/tollgate/v1/webhook_public_key"))
 }
 
+// WebhookDeliveries are what was sent to the account's webhook endpoints in the last
+// 7 days, or is to be sent.
+func (c *Client) WebhookDeliveries() WebhookDeliveries {
+	return WebhookDeliveries{list[WebhookDeliverySummary](c, "/tollgate/v1/webhook_deliveries")}
+}
+
+// WebhookDeliveries are events on their way to webhook endpoints.
+type WebhookDeliveries struct{ List[WebhookDeliverySummary] }
+
+// Get reads a delivery with its attempts.
+func (d WebhookDeliveries) Get(ctx context.Context, id string) (WebhookDelivery, error) {
+	return one[WebhookDelivery](ctx, d.client, read(d.at(id)))
+}
+
+// Replay sends the event of a delivery to its endpoint once more, and returns the new delivery.
+func (d WebhookDeliveries) Replay(ctx context.Context, id string) (WebhookDelivery, error) {
+	return one[WebhookDelivery](ctx, d.client, call{method: http.MethodPost, path: d.at(id) + "/replay"})
+}
+
 // WebhookEndpoints are addresses that are told of the account's events.
 func (c *Client) WebhookEndpoints() Resource[WebhookEndpoint, WebhookEndpointParams] {
 	return resource[WebhookEndpoint, WebhookEndpointParams](c, "/tollgate/v1/webhook_endpoints")

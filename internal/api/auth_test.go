@@ -167,7 +167,8 @@ func TestTenancy(t *testing.T) {
 	ids["/tollgate/v1/api_keys"] = fmt.Sprint(key)
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
-	ids["/v2/recordings"] = call // nobody has any
+	ids["/v2/recordings"] = call                                                      // nobody has any
+	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]

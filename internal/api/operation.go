@@ -60,6 +60,7 @@ type operation struct {
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
 	idle         bool    // it wants the scope write, and there is nothing yet that it could change
+	additive     bool    // it makes something new of what its path names, and does not change that
 	effects      *schema // of meta.dry_run, or nil
 	handle       func(ctx context.Context, r *request) (*response, error)
 }

@@ -249,12 +249,9 @@ func (s *server) listRecords(ctx context.Context, in *request) (*response, error
 }
 
 func (s *server) getRecord(ctx context.Context, in *request) (*response, error) {
-	if parseUUID(in.id) != nil {
-		return nil, invalidPathID()
-	}
-	call, err := uuid.Parse(in.id)
+	call, err := in.uuid()
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, err
 	}
 	r, err := s.Store.Record(ctx, in.account, call)
 	if err != nil {

@@ -46,11 +46,11 @@ type webhookKeyView struct {
 }
 
 func (s *server) webhookOperations() []operation {
-	return []operation{{
+	return append(s.deliveryOperations(), operation{
 		method: http.MethodGet, path: "/tollgate/v1/webhook_public_key", id: "get_webhook_public_key", tag: "Webhooks", scope: ScopeRead,
 		summary: "Get the key with which this server's webhooks are verified.", status: http.StatusOK, answer: schemaOf[webhookKeyView](),
 		handle: func(context.Context, *request) (*response, error) {
 			return &response{data: webhookKeyView{RecordType: "webhook_public_key", PublicKey: s.WebhookPublicKey}}, nil
 		},
-	}}
+	})
 }

@@ -45,7 +45,7 @@ func (op *operation) writes() bool {
 // conditional says whether a write is to one existing object, so that If-Match
 // applies to it.
 func (op *operation) conditional() bool {
-	return op.writes() && (op.method != http.MethodPost || strings.Contains(op.path, "{id}"))
+	return op.writes() && !op.additive && (op.method != http.MethodPost || strings.Contains(op.path, "{id}"))
 }
 
 func dryRunParam() parameter {

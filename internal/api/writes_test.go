@@ -85,6 +85,12 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	}
 	requests["POST "+decks] = func() (string, string) { n++; return fmt.Sprint(decks, "?name=deck", n), "prefix,rate\n1,0.02\n" }
 	requests["DELETE "+decks+"/{id}"] = func() (string, string) { return deck(), "" }
+	requests["POST "+deliveriesPath+"/{id}/replay"] = func() (string, string) {
+		n++
+		h.do("POST", "/tollgate/v1/webhook_endpoints", fmt.Sprintf(`{"url":"https://hooks.example.com/%d"}`, n)).want(http.StatusCreated)
+		h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)
+		return fmt.Sprint(deliveriesPath, "/", h.do("GET", deliveriesPath, "").list()[0]["id"], "/replay"), ""
+	}
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

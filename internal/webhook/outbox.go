@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
@@ -64,7 +65,12 @@ type Entry struct {
 	State      State     `json:"state" enum:"pending,delivered,dead"`
 	CreatedAt  time.Time `json:"created_at"`
 	NextAt     time.Time `json:"next_attempt_at,omitzero" doc:"When the next attempt is due, while the delivery is pending."`
-	Attempts   []Attempt `json:"attempts"`
+	// AttemptCount is how many attempts were made.
+	AttemptCount int `json:"attempt_count"`
+
+	// Payload and Attempts are those of one entry that is read; lists leave them out.
+	Payload  jsontext.Value `json:"payload"`
+	Attempts []Attempt      `json:"attempts"`
 }
 
 // ClaimLimits bounds a claim.
@@ -123,6 +129,6 @@ type Log interface {
 	// Entry returns a delivery with its attempts in order, or ErrNotFound.
 	Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (Entry, error)
 	// Replay makes a new delivery of the same event to the same endpoint, due at
-	// now, whatever became of the old one, and returns its id.
-	Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (uuid.UUID, error)
+	// now, whatever became of the old one, and returns it.
+	Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (Entry, error)
 }

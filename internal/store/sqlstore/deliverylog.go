@@ -14,12 +14,12 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-const deliveryColumns = "id, endpoint_id, event_id, event_type, state, created_at, next_at"
+const deliveryColumns = "id, endpoint_id, event_id, event_type, state, created_at, next_at, attempts"
 
 func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 	e := webhook.Entry{Attempts: []webhook.Attempt{}}
 	var created, next int64
-	if err := scan(&e.ID, &e.EndpointID, &e.EventID, &e.EventType, &e.State, &created, &next); err != nil {
+	if err := scan(&e.ID, &e.EndpointID, &e.EventID, &e.EventType, &e.State, &created, &next, &e.AttemptCount); err != nil {
 		return webhook.Entry{}, err
 	}
 	e.CreatedAt = time.UnixMicro(created).UTC()
@@ -29,20 +29,27 @@ func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 	return e, nil
 }
 
-// entry reads a delivery of an account whose endpoint is still there.
-func (s *Store) entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
+// entry reads a delivery of an account, without its attempts.
+func entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
 	e, err := scanEntry(q.QueryRowContext(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
 		int64(account), delivery[:]).Scan)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && s.live.Snapshot().Webhook(e.EndpointID) == nil {
+	if errors.Is(err, sql.ErrNoRows) {
 		return webhook.Entry{}, fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
 	}
+	if err != nil {
+		return webhook.Entry{}, err
+	}
+	// The event is kept as long as its deliveries.
+	var payload []byte
+	err = q.QueryRowContext(ctx, "SELECT payload FROM webhook_events WHERE account_id = $1 AND id = $2", int64(account), e.EventID[:]).Scan(&payload)
+	e.Payload = payload
 	return e, err
 }
 
 // Entry implements webhook.Log.
 func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
 	err = o.db.reading(ctx, account, func(tx querier) error {
-		if e, err = o.entry(ctx, tx, account, delivery); err != nil {
+		if e, err = entry(ctx, tx, account, delivery); err != nil {
 			return err
 		}
 		return query(ctx, tx, func(rows *sql.Rows) error {
@@ -62,17 +69,18 @@ func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e
 }
 
 // Replay implements webhook.Log.
-func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (uuid.UUID, error) {
+func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
 	key, err := uuid.NewV7()
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", delivery, err)
+		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", delivery, err)
 	}
+	var made webhook.Entry
 	err = o.writeIn(ctx, account, func(tx *txn) error {
-		old, err := o.entry(ctx, tx, account, delivery)
+		old, err := entry(ctx, tx, account, delivery)
 		if err != nil {
 			return err
 		}
-		if tx.snapshot.Webhook(old.EndpointID) == nil { // deleted in the same transaction
+		if tx.snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
 			return fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
 		}
 		full, err := exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account), int64(store.MaxWebhookQueue))
@@ -89,13 +97,18 @@ func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		if err != nil {
 			return err
 		}
+		if made, err = entry(ctx, tx, account, key); err != nil {
+			return err
+		}
 		tx.mailed = true
+		// It is no change of configuration, so nothing is noted for the audit.
+		tx.object = made
 		return tx.count(ctx, account, 1, 0)
 	})
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", delivery, err)
+		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", delivery, err)
 	}
-	return key, nil
+	return made, nil
 }
 
 // Deliveries implements store.Webhooks.

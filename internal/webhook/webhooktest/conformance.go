@@ -184,9 +184,20 @@ func (b *bench) wantEntry(key uuid.UUID, want webhook.Entry) {
 	}
 	want.ID = key
 	shown := cmpopts.IgnoreFields(webhook.Attempt{}, "DeliveryID", "Claim", "State", "NextAt")
-	if diff := cmp.Diff(want, got, shown, cmpopts.EquateApproxTime(0), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, got, shown, b.canonical(), cmpopts.EquateApproxTime(0), cmpopts.EquateEmpty()); diff != "" {
 		b.Fatalf("entry (-want +got):\n%s", diff)
 	}
+}
+
+// canonical compares JSON by what it says.
+func (b *bench) canonical() cmp.Option {
+	return cmp.Transformer("canonical", func(v jsontext.Value) string {
+		v = v.Clone()
+		if err := v.Canonicalize(); err != nil {
+			b.Fatal(err)
+		}
+		return string(v)
+	})
 }
 
 func (b *bench) wantError(err, want error) {
@@ -248,18 +259,11 @@ func claimReturnsWhatWasPublished(b *bench) {
 	got := b.claimOne(start, key)
 	want := webhook.Delivery{ID: key, Endpoint: endpoint, Event: event, CreatedAt: start, Claim: got.Claim}
 	stamps := cmpopts.IgnoreFields(webhook.Endpoint{}, "Version", "CreatedAt", "UpdatedAt") // the store's own
-	values := cmp.Transformer("canonical", func(v jsontext.Value) string {
-		v = v.Clone()
-		if err := v.Canonicalize(); err != nil {
-			b.Fatal(err)
-		}
-		return string(v)
-	})
-	if diff := cmp.Diff(want, got, stamps, values, cmpopts.EquateApproxTime(0)); diff != "" {
+	if diff := cmp.Diff(want, got, stamps, b.canonical(), cmpopts.EquateApproxTime(0)); diff != "" {
 		b.Fatalf("claimed delivery (-want +got):\n%s", diff)
 	}
 	b.wantEntry(key, webhook.Entry{
-		EndpointID: 1, EventID: event.ID, EventType: event.Type, State: webhook.Pending, CreatedAt: start, NextAt: start,
+		EndpointID: 1, EventID: event.ID, EventType: event.Type, State: webhook.Pending, CreatedAt: start, NextAt: start, Payload: event.Payload,
 	})
 }
 
@@ -317,7 +321,7 @@ func reportPlansNextAttempt(b *bench) {
 	b.report(done)
 	b.wantEntry(key, webhook.Entry{
 		EndpointID: 1, EventID: first.Event.ID, EventType: webhook.CallEnded, State: webhook.Delivered, CreatedAt: start,
-		Attempts: []webhook.Attempt{failed(first, due), done},
+		AttemptCount: 2, Payload: first.Event.Payload, Attempts: []webhook.Attempt{failed(first, due), done},
 	})
 }
 
@@ -443,10 +447,12 @@ func replayIsANewDelivery(b *bench) {
 	original := b.claimOne(start, old)
 	b.report(finished(original, webhook.Dead))
 	later := start.Add(72 * time.Hour)
-	key, err := b.Replay(b.Context(), later, b.Accounts[0], old)
+	made, err := b.Replay(b.Context(), later, b.Accounts[0], old)
+	key := made.ID
 	if err != nil || key == old {
 		b.Fatalf("Replay returned %s, %v; want a new id", key, err)
 	}
+	b.wantEntry(key, made)
 	b.claimNone(later.Add(-time.Microsecond))
 	again := b.claimOne(later, key)
 	if again.Event.ID != original.Event.ID || again.Attempts != 0 || !again.CreatedAt.Equal(later) || again.Endpoint.ID != 1 {

@@ -90,7 +90,7 @@ func (m *Memory) add(now time.Time, endpoint id.ID, event webhook.Event) uuid.UU
 	key := uuid.NewSHA1(uuid.Nil, binary.BigEndian.AppendUint64(nil, m.made))
 	m.deliveries[key] = &delivery{event: event, entry: webhook.Entry{
 		ID: key, EndpointID: endpoint, EventID: event.ID, EventType: event.Type,
-		State: webhook.Pending, CreatedAt: now, NextAt: now, Attempts: []webhook.Attempt{},
+		State: webhook.Pending, CreatedAt: now, NextAt: now, Payload: event.Payload, Attempts: []webhook.Attempt{},
 	}}
 	return key
 }
@@ -157,6 +157,7 @@ func (m *Memory) Report(_ context.Context, a webhook.Attempt) error {
 		d.entry.NextAt = time.Time{}
 	}
 	d.entry.Attempts = append(d.entry.Attempts, a)
+	d.entry.AttemptCount++
 	return nil
 }
 
@@ -194,12 +195,12 @@ func (m *Memory) Entry(_ context.Context, account id.ID, key uuid.UUID) (webhook
 }
 
 // Replay implements webhook.Log.
-func (m *Memory) Replay(_ context.Context, now time.Time, account id.ID, key uuid.UUID) (uuid.UUID, error) {
+func (m *Memory) Replay(_ context.Context, now time.Time, account id.ID, key uuid.UUID) (webhook.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.deliveries[key]
 	if d == nil || d.event.AccountID != account {
-		return uuid.Nil, fmt.Errorf("replay delivery %s: %w", key, webhook.ErrNotFound)
+		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", key, webhook.ErrNotFound)
 	}
-	return m.add(now, d.entry.EndpointID, d.event), nil
+	return m.deliveries[m.add(now, d.entry.EndpointID, d.event)].entry, nil
 }
