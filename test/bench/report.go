@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// row is one load of a table.
+type row struct {
+	work        string
+	connections int
+	outcome
+	cpu   time.Duration // of the server for each round
+	empty float64       // rounds a second of the empty handler with as many connections; 0 when not compared
+}
+
+// report is the text of a run in Markdown.
+type report struct{ text bytes.Buffer }
+
+func (r *report) printf(format string, args ...any) { fmt.Fprintf(&r.text, format, args...) }
+
+func (r *report) table(title string, rows []row) {
+	r.printf("### %s\n\n| load | connections | a second | of the empty handler | p50 | p99 | server CPU each |\n|---|---:|---:|---:|---:|---:|---:|\n", title)
+	for _, row := range rows {
+		ratio := ""
+		if row.empty > 0 {
+			ratio = fmt.Sprintf("%.2f", row.PerSecond/row.empty)
+		}
+		r.printf("| %s | %d | %s | %s | %s | %s | %d µs |\n", row.work, row.connections, thousands(row.PerSecond), ratio,
+			milliseconds(row.P50), milliseconds(row.P99), row.cpu.Microseconds())
+	}
+	r.printf("\n")
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+}
+
+func thousands(f float64) string {
+	digits := fmt.Sprintf("%.0f", f)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// The section of the document that a run writes lies between these lines.
+const (
+	sectionStart = "<!-- made by test/bench: start -->\n"
+	sectionEnd   = "<!-- made by test/bench: end -->\n"
+)
+
+// write puts the report in its section of a document, and leaves the rest as it is.
+func (r *report) write(path string) error {
+	document, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, started := strings.Cut(string(document), sectionStart)
+	_, after, ended := strings.Cut(rest, sectionEnd)
+	if !started || !ended {
+		return fmt.Errorf("%s has no section between %q and %q", path, strings.TrimSpace(sectionStart), strings.TrimSpace(sectionEnd))
+	}
+	return os.WriteFile(path, []byte(before+sectionStart+"\n"+r.text.String()+sectionEnd+after), 0o644)
+}
