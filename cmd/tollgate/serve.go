@@ -14,11 +14,12 @@ import (
 
 // serverFlags are the settings of a server.
 type serverFlags struct {
-	DataDir   string        `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
-	NodeName  string        `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
-	HTTPAddr  string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
-	SIPAddr   string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
-	StopLimit time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
+	DataDir     string        `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	NodeName    string        `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
+	HTTPAddr    string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
+	SIPAddr     string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
+	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
+	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
 	WebhookAllowPrivate bool `help:"Let webhooks go to private and loopback addresses." env:"TOLLGATE_WEBHOOK_ALLOW_PRIVATE"`
 	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://." env:"TOLLGATE_WEBHOOK_ALLOW_HTTP"`
@@ -31,7 +32,7 @@ type serverFlags struct {
 func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
-	c.NodeName = f.NodeName
+	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
 	// A secret is never a flag: arguments are visible to every user of the machine.
@@ -55,6 +56,9 @@ func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger) error {
 	}
 	if err := server.Start(ctx); err != nil {
 		return errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
+	}
+	if address := server.MetricsAddr(); address != "" {
+		fmt.Printf("Metrics on http://%s/metrics\n", address)
 	}
 	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)\n", server.HTTPAddr(), server.SIPAddr())
 	failed := server.Wait(ctx)

@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/telemetry"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -46,13 +47,16 @@ type App struct {
 	store   *sqlstore.Store
 	gateway *sipgw.Gateway
 	http    *http.Server
+	metrics *telemetry.Metrics
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
 
 	listener net.Listener
 	serving  sync.WaitGroup
-	failed   chan error // one entry when the HTTP server ends by itself
+	failed   chan error // one entry for each HTTP server that ends by itself
+
+	metricsListener net.Listener // nil when there is none
 
 	stopOnce sync.Once
 	stopErr  error
@@ -71,7 +75,7 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	a := &App{config: config, logger: logger, failed: make(chan error, 1)}
+	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2)}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -90,7 +94,7 @@ func (a *App) build(ctx context.Context) error {
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
-		Published: a.published,
+		Published: a.published, Observe: a.metrics.Group,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -109,7 +113,9 @@ func (a *App) build(ctx context.Context) error {
 		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Rang:  a.metrics.Rang,
 	})
+	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
@@ -174,7 +180,7 @@ func (a *App) Start(ctx context.Context) error {
 			a.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
-	return nil
+	return a.startMetrics(ctx)
 }
 
 // HTTPAddr is the address on which the API listens, once started.

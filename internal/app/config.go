@@ -32,6 +32,9 @@ type Config struct {
 	HTTPAddr string `json:"http_addr"`
 	// SIPAddr is where the gateway listens, UDP and TCP, host:port.
 	SIPAddr string `json:"sip_addr"`
+	// MetricsAddr is where Prometheus finds /metrics, host:port, over HTTP without a
+	// key: they name no customer, no number and no call. Empty: nowhere.
+	MetricsAddr string `json:"metrics_addr"`
 	// APIKey is a key of the first account. Empty: one is made at the first start.
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
@@ -92,7 +95,11 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		problems = append(problems, errors.New("data_dir: must name a folder"))
 	}
-	for _, listener := range []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}} {
+	listeners := []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}}
+	if c.MetricsAddr != "" {
+		listeners = append(listeners, struct{ key, address string }{"metrics_addr", c.MetricsAddr})
+	}
+	for _, listener := range listeners {
 		_, port, err := net.SplitHostPort(listener.address)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)

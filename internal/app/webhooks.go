@@ -53,7 +53,7 @@ func (a *App) buildWebhooks(signer *webhook.Signer) *webhook.Client {
 	})
 	a.deliverer.Store(webhook.NewDeliverer(webhook.Settings{
 		Outbox: a.store.Webhooks(), Signer: signer, Client: client, Logger: a.logger,
-		Now: time.Now, Random: mathrand.Float64,
+		Now: time.Now, Random: mathrand.Float64, Observe: a.metrics.Attempt,
 	}))
 	return client
 }

@@ -174,6 +174,7 @@ func (a *attempt) response(m *message) {
 	case m.status == 100:
 	case m.status < 200:
 		if !a.cancelled && a.s.attempt == a {
+			a.s.noteRang(a.gateway.ID)
 			a.s.handle(call.Rang{Gateway: a.n})
 			a.s.passProvisional(a, m)
 		}
@@ -247,6 +248,7 @@ func (a *attempt) answered(m *message) {
 		a.endFork(m)
 		return
 	}
+	a.s.noteRang(a.gateway.ID)
 	a.s.sh.timers.stop(&a.wait)
 	a.chosen = l.remoteTag
 	l.register(legKey{l.callID, ""})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
 )
 
 // Timers are the times of the protocol. Zero values stand for the defaults.
@@ -62,6 +64,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.NewID == nil {
 		c.NewID = uuid.New
+	}
+	if c.Rang == nil {
+		c.Rang = func(id.ID, time.Duration) {}
 	}
 	if c.Shards <= 0 {
 		c.Shards = runtime.GOMAXPROCS(0)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -33,7 +34,11 @@ type Config struct {
 	Clock  func() time.Time
 	Logger *slog.Logger
 	// NewID makes the ids of attempts; default uuid.New.
-	NewID  func() uuid.UUID
+	NewID func() uuid.UUID
+	// Rang is told how long after the caller's INVITE a call first rang or was
+	// answered, and through which gateway. Shards call it concurrently and it must not
+	// block; nil means nobody is told.
+	Rang   func(gateway id.ID, delay time.Duration)
 	Shards int // default: one for each processor
 	Timers Timers
 	Limits Limits

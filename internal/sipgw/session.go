@@ -42,6 +42,7 @@ type session struct {
 	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
 	meter      timer
 	private    bool // the caller wants to be anonymous towards the callee
+	rang       bool // a gateway has shown progress
 }
 
 // earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
@@ -242,6 +243,16 @@ func (l *leg) hasLocalTag(tag string) bool {
 		}
 	}
 	return false
+}
+
+// noteRang measures the post-dial delay: from the caller's INVITE to the first sign
+// that the callee's phone rings.
+func (s *session) noteRang(gateway id.ID) {
+	if s.rang {
+		return
+	}
+	s.rang = true
+	s.sh.g.config.Rang(gateway, s.sh.now.Sub(s.startedAt))
 }
 
 // accept connects the two legs: the gateway's 2xx is acknowledged and the caller

@@ -53,6 +53,28 @@ func (g *Gateway) Stats() Stats {
 	}
 }
 
+// Load is how much the gateway has to do at a moment.
+type Load struct {
+	Calls       int // set up or being set up, or ended and not yet settled
+	Queued      int // messages that wait for their shards
+	Connections int // TCP
+}
+
+// Load returns the load. It is safe for concurrent use, and waits for each shard
+// to answer.
+func (g *Gateway) Load() Load {
+	l := Load{Calls: g.each(func(*shard) {})}
+	for _, sh := range g.shards {
+		sh.inbox.mu.Lock()
+		l.Queued += len(sh.inbox.packets)
+		sh.inbox.mu.Unlock()
+	}
+	g.transport.mu.Lock()
+	l.Connections = len(g.transport.streams)
+	g.transport.mu.Unlock()
+	return l
+}
+
 // LiveCall is a call that is being set up or is up.
 type LiveCall struct {
 	ID                  uuid.UUID

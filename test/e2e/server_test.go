@@ -64,9 +64,12 @@ type server struct {
 	command *exec.Cmd
 	api     string // http://host:port
 	sip     string // host:port
+	metrics string // http://host:port/metrics, "" when it has none
 	log     *bytes.Buffer
 	done    chan struct{} // closed when the process has ended
 }
+
+var measured = regexp.MustCompile(`Metrics on (http://\S+)`)
 
 var listening = regexp.MustCompile(`API on (http://\S+), SIP on (\S+) `)
 
@@ -90,6 +93,9 @@ func serve(t *testing.T, dataDir string, flags ...string) *server {
 		defer close(s.done)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
+			if match := measured.FindStringSubmatch(lines.Text()); match != nil {
+				s.metrics = match[1] // which the server prints before the line below
+			}
 			if match := listening.FindStringSubmatch(lines.Text()); match != nil {
 				found <- match
 			}

@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"internal/admission"},
 	{"internal/call", "internal/store", "internal/media"},
 	edges,
+	{"internal/telemetry"},
 	{"internal/app"},
 	{"internal/demo"},
 	{"cmd/tollgate"},

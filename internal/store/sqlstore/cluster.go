@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -178,9 +179,11 @@ func (w *clusterWriter) commitLedger(run []*work) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	started := w.store.config.Clock()
+	var records []*record.Call
 	var err error
 	for range clusterAttempts {
-		if err = w.tryLedger(ctx, run, errors.Is(err, errOverlooked)); err == nil {
+		if records, err = w.tryLedger(ctx, run, errors.Is(err, errOverlooked)); err == nil {
 			break
 		}
 		w.disconnect()
@@ -195,6 +198,7 @@ func (w *clusterWriter) commitLedger(run []*work) {
 		w.commitLedger(run[len(run)/2:])
 		return
 	}
+	w.store.observe(run, started, records, err)
 	w.answer(run, err)
 }
 
@@ -218,7 +222,9 @@ func (w *clusterWriter) answer(run []*work, err error) {
 func (w *clusterWriter) commitConfiguration(run []*work) {
 	ctx, cancel := context.WithTimeout(context.Background(), configurationLimit)
 	defer cancel()
+	started := w.store.config.Clock()
 	err := w.tryConfiguration(ctx, run)
+	w.store.observe(run, started, nil, err)
 	if err != nil {
 		w.disconnect()
 	}

@@ -104,44 +104,45 @@ func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
 
 // tryLedger runs commands in one transaction. Its three round trips are: begin and
 // find; lock and load; write and commit. Where webhooks want to know of the calls
-// there are some more, in which the events are written.
-func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) error {
+// there are some more, in which the events are written. It returns the records that
+// it wrote.
+func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) ([]*record.Call, error) {
 	g := newLedgerGroup(run, thorough)
 	if w.conn == nil {
 		if err := w.connect(ctx); err != nil {
-			return undone(fmt.Errorf("connect: %w", err))
+			return nil, undone(fmt.Errorf("connect: %w", err))
 		}
 	}
 	err := w.native(func(c *pgx.Conn) error { return w.find(ctx, c, g) })
 	if err != nil {
-		return undone(fmt.Errorf("begin: %w", err))
+		return nil, undone(fmt.Errorf("begin: %w", err))
 	}
 	if err := w.catchUp(ctx, g.seq); err != nil {
-		return undone(err)
+		return nil, undone(err)
 	}
 	w.plan(g)
 	if err := w.addScopes(ctx, g.locked); err != nil {
-		return undone(err)
+		return nil, undone(err)
 	}
 	if err := w.native(func(c *pgx.Conn) error { return w.load(ctx, c, g) }); err != nil {
-		return undone(fmt.Errorf("load: %w", err))
+		return nil, undone(fmt.Errorf("load: %w", err))
 	}
 	w.apply(g)
 	changes := g.state.TakeChanges()
 	told := &txn{querier: plain{w.conn}, snapshot: w.snapshot, store: w.store, guarded: true}
 	if err := told.announceCalls(ctx, &changes); err != nil {
-		return undone(err)
+		return nil, undone(err)
 	}
 	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g, &changes) }); err != nil {
 		if worthRepeatingStatement(err) {
-			return undone(err)
+			return nil, undone(err)
 		}
-		return fmt.Errorf("write: %w", err)
+		return nil, fmt.Errorf("write: %w", err)
 	}
 	if told.mailed {
 		w.store.config.Published()
 	}
-	return nil
+	return changes.Records, nil
 }
 
 // worthRepeatingStatement says whether a statement of the last round trip, and so

@@ -97,6 +97,10 @@ type Config struct {
 	// on purpose before or after it has persisted; nil means just to commit.
 	AroundCommit func(commit func() error) error
 
+	// Observe is told of every transaction of the writer, by its goroutine; it must
+	// not block, nor keep or change what it gets. nil means nobody is told.
+	Observe func(Group)
+
 	// Published is called after a commit from which webhooks may have to be
 	// delivered. It must not block; nil means nobody is told.
 	Published func()

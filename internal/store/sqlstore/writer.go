@@ -137,10 +137,13 @@ func commitGroups(queue <-chan *work, groupSize int, commit func([]*work)) {
 // commitGroup runs a group in one transaction and answers it. Nobody is answered
 // before the transaction is durable and its policy is in force.
 func (w *writer) commitGroup(group []*work) {
+	started := w.store.config.Clock()
+	var records []*record.Call
 	err := w.ready()
 	if err == nil {
-		err = w.tryGroup(group)
+		records, err = w.tryGroup(group)
 	}
+	w.store.observe(group, started, records, err)
 	if err != nil {
 		w.store.log.Error("transaction failed", "error", err, "size", len(group))
 		w.recover(group)
@@ -156,30 +159,31 @@ func (w *writer) commitGroup(group []*work) {
 	}
 }
 
-// tryGroup returns an error when nothing of the group may be taken for durable.
-func (w *writer) tryGroup(group []*work) error {
+// tryGroup returns the records that it wrote, or an error when nothing of the group
+// may be taken for durable.
+func (w *writer) tryGroup(group []*work) ([]*record.Call, error) {
 	ctx := context.Background() // a transaction is never given up halfway
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return nil, fmt.Errorf("begin: %w", err)
 	}
 	if err := w.remember(ctx, group); err != nil {
-		return fmt.Errorf("look for repeated commands: %w", err)
+		return nil, fmt.Errorf("look for repeated commands: %w", err)
 	}
 	tx := &txn{querier: w.conn, snapshot: w.snapshot, store: w.store, writer: w}
 	for _, one := range group {
 		if one.write == nil {
 			one.result = w.apply(tx.snapshot, one.command)
 		} else if err := w.configure(ctx, tx, one); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	w.state.Forget()
 	changes := w.state.TakeChanges()
 	if err := w.writeChanges(ctx, changes); err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.announceCalls(ctx, &changes); err != nil {
-		return err
+		return nil, err
 	}
 	commit := func() error {
 		_, err := w.conn.ExecContext(ctx, "COMMIT")
@@ -190,7 +194,7 @@ func (w *writer) tryGroup(group []*work) error {
 		commit = func() error { return around(inner) }
 	}
 	if err := commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return nil, fmt.Errorf("commit: %w", err)
 	}
 	configured := tx.snapshot != w.snapshot
 	if configured {
@@ -201,7 +205,7 @@ func (w *writer) tryGroup(group []*work) error {
 	if tx.mailed || configured { // an endpoint may have been enabled
 		w.store.config.Published()
 	}
-	return nil
+	return changes.Records, nil
 }
 
 // apply carries out a command. What ends in this group is remembered for the rest

@@ -1,0 +1,91 @@
+package telemetry
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tollgate/tollgate/internal/sipgw"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+)
+
+// Sources are the parts of a server that are asked at each scrape.
+type Sources struct {
+	SIPStats func() sipgw.Stats
+	SIPLoad  func() sipgw.Load
+	Totals   func(context.Context) (sqlstore.Totals, error)
+}
+
+// Watch has the sources asked at each scrape. Call it once.
+func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(&collector{s}) }
+
+// collector reads the sources. What the database does not answer in time is left
+// out of that scrape, and an error is reported in its place.
+type collector struct{ Sources }
+
+var (
+	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.", []string{"direction"}, nil)
+	descSIPDropped  = prometheus.NewDesc("tollgate_sip_dropped_total",
+		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), unparsable, invalid, overload, panic.",
+		[]string{"why"}, nil)
+	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil, nil)
+	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
+	descSIPAnswered   = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
+	descSIPForks      = prometheus.NewDesc("tollgate_sip_unwanted_answers_total", "Answers of carriers that nobody wanted any more, and that were hung up on.", nil, nil)
+	descSIPLedger     = prometheus.NewDesc("tollgate_sip_ledger_errors_total", "Reservations of calls by SIP that the store did not confirm.", nil, nil)
+	descSIPAuth       = prometheus.NewDesc("tollgate_sip_auth_total", "Digest authentication, by result: challenged, failed, replayed.", []string{"result"}, nil)
+	descSIPCalls      = prometheus.NewDesc("tollgate_sip_live_calls", "Calls that the SIP gateway of this process carries.", nil, nil)
+	descSIPQueue      = prometheus.NewDesc("tollgate_sip_queue", "SIP messages that wait to be handled.", nil, nil)
+	descSIPStreams    = prometheus.NewDesc("tollgate_sip_connections", "Open TCP connections of the SIP gateway.", nil, nil)
+	descLeases        = prometheus.NewDesc("tollgate_live_leases", "Calls that hold a channel and money in the database, by SIP and by outside switches, on all nodes.", nil, nil)
+	descPending       = prometheus.NewDesc("tollgate_webhook_queue", "Webhook deliveries that are pending, on all nodes.", nil, nil)
+	descRefused       = prometheus.NewDesc("tollgate_webhook_refused_total", "Webhook deliveries that were never made because the account's queue was full, on all nodes.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts, descSIPAnswered, descSIPForks,
+		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descLeases, descPending, descRefused} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64) { out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n) }
+
+	stats := c.SIPStats()
+	count(descSIPMessages, stats.Received, "in")
+	count(descSIPMessages, stats.Sent, "out")
+	count(descSIPDropped, stats.Filtered, "filtered")
+	count(descSIPDropped, stats.ParseErrors, "unparsable")
+	count(descSIPDropped, stats.Invalid-min(stats.Invalid, stats.ParseErrors), "invalid") // which has the unparsable in it
+	count(descSIPDropped, stats.Shed, "overload")
+	count(descSIPDropped, stats.Panics, "panic")
+	count(descSIPSendErrors, stats.SendErrors)
+	count(descSIPAttempts, stats.Attempts)
+	count(descSIPAnswered, stats.Answered)
+	count(descSIPForks, stats.Forks)
+	count(descSIPLedger, stats.LedgerErrors)
+	count(descSIPAuth, stats.Challenges, "challenged")
+	count(descSIPAuth, stats.AuthFailures, "failed")
+	count(descSIPAuth, stats.AuthReplays, "replayed")
+	load := c.SIPLoad()
+	gauge(descSIPCalls, float64(load.Calls))
+	gauge(descSIPQueue, float64(load.Queued))
+	gauge(descSIPStreams, float64(load.Connections))
+
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
+	defer cancel()
+	totals, err := c.Totals(ctx)
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(descLeases, err)
+		return
+	}
+	gauge(descLeases, float64(totals.Leases))
+	gauge(descPending, float64(totals.WebhooksPending))
+	out <- prometheus.MustNewConstMetric(descRefused, prometheus.CounterValue, float64(totals.WebhooksRefused))
+}

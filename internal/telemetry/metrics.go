@@ -1,0 +1,178 @@
+package telemetry
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// The most values of the labels whose values come from use. Gateways are few in
+// one server; more than this many make no graph that anybody reads.
+const (
+	maxGateways = 100
+	maxCauses   = 40
+	maxEvents   = 20
+)
+
+// scrapeLimit bounds one scrape, which asks the database and the shards.
+const scrapeLimit = 10 * time.Second
+
+// delayBuckets are those of the post-dial delay, in seconds: from a callee on the
+// same switch to what makes callers hang up.
+var delayBuckets = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
+
+// Metrics is what one server measures. Its methods are what the parts of the server
+// are given to tell of; they are safe for concurrent use and do not block.
+type Metrics struct {
+	registry *prometheus.Registry
+	gateways *bounded
+	causes   *bounded
+	events   *bounded
+
+	calls         *prometheus.CounterVec
+	refusals      *prometheus.CounterVec
+	durations     *prometheus.CounterVec
+	delays        *prometheus.HistogramVec
+	grants        *prometheus.CounterVec
+	groupSizes    prometheus.Histogram
+	groupTimes    prometheus.Histogram
+	groupFailures prometheus.Counter
+	groupWaiting  prometheus.Gauge
+	attempts      *prometheus.CounterVec
+	attemptTimes  prometheus.Histogram
+	rejected      *prometheus.CounterVec
+}
+
+// New makes the metrics of a server. version is what it says it is.
+func New(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		gateways: newBounded(maxGateways), causes: newBounded(maxCauses), events: newBounded(maxEvents),
+		calls: counters("tollgate_calls_total", "Calls that have ended, each once, by outcome, hangup cause and the gateway that was tried last.",
+			"outcome", "cause", "gateway"),
+		refusals:  counters("tollgate_refusals_total", "Attempts that were refused by a rule, by reason.", "reason"),
+		durations: counters("tollgate_call_seconds_total", "Seconds between answer and end of the calls that have ended, by gateway.", "gateway"),
+		delays: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tollgate_post_dial_delay_seconds", Help: "From the caller's INVITE to the first ringing, progress or answer, by gateway.",
+			Buckets: delayBuckets,
+		}, []string{"gateway"}),
+		grants: counters("tollgate_grants_total",
+			"What the ledger answered: first (a call was let through), extended (a running call got more time) or exhausted (it did not).", "kind"),
+		groupSizes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tollgate_store_group_size", Help: "Commands and writes in one transaction of the store.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		groupTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tollgate_store_commit_seconds", Help: "Duration of one transaction of the store, its durable commit included.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+		groupFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_store_failures_total", Help: "Transactions of the store that failed.",
+		}),
+		groupWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_store_queue", Help: "Work that waited for the store when its last transaction ended.",
+		}),
+		attempts: counters("tollgate_webhook_attempts_total", "Attempts to deliver a webhook, by what became of the delivery.", "state"),
+		attemptTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
+		}),
+		rejected: counters("tollgate_admission_events_rejected_total",
+			"Events of calls that an outside switch reported and that were not taken, by why.", "why"),
+	}
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tollgate_build_info", Help: "Always 1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 })
+	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes, m.groupFailures,
+		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.preset()
+	return m
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+// preset makes what is known beforehand start at 0, so that its first increase is
+// one that a rate sees.
+func (m *Metrics) preset() {
+	for _, reason := range admission.Reasons() {
+		if reason != admission.ReasonNone {
+			m.refusals.WithLabelValues(reason.String())
+		}
+	}
+	for _, kind := range []string{"first", "extended", "exhausted"} {
+		m.grants.WithLabelValues(kind)
+	}
+	for _, state := range []webhook.State{webhook.Delivered, webhook.Pending, webhook.Dead} {
+		m.attempts.WithLabelValues(string(state))
+	}
+}
+
+// Handler serves the metrics in the text format of Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, Timeout: scrapeLimit, MaxRequestsInFlight: 4, Registry: m.registry,
+	})
+}
+
+// Group takes what a transaction of the store did.
+func (m *Metrics) Group(g sqlstore.Group) {
+	m.groupSizes.Observe(float64(g.Size))
+	m.groupTimes.Observe(g.Took.Seconds())
+	m.groupWaiting.Set(float64(g.Waiting))
+	if g.Failed {
+		m.groupFailures.Inc()
+		return
+	}
+	m.grants.WithLabelValues("first").Add(float64(g.Reserved))
+	m.grants.WithLabelValues("extended").Add(float64(g.Extended))
+	m.grants.WithLabelValues("exhausted").Add(float64(g.Exhausted))
+	for _, r := range g.Records {
+		m.record(r)
+	}
+}
+
+func (m *Metrics) record(r *record.Call) {
+	gateway := m.gateway(r.GatewayID)
+	m.calls.WithLabelValues(r.Outcome.String(), m.causes.value(r.HangupCause), gateway).Inc()
+	if r.Outcome == record.OutcomeRefused {
+		m.refusals.WithLabelValues(r.Reason).Inc() // a word of a closed set
+	}
+	if r.DurationMicros > 0 {
+		m.durations.WithLabelValues(gateway).Add(float64(r.DurationMicros) / 1e6)
+	}
+}
+
+// gateway is the label of a gateway: its id, or "" where none was tried.
+func (m *Metrics) gateway(key id.ID) string {
+	if key == 0 {
+		return ""
+	}
+	return m.gateways.value(key.String())
+}
+
+// Rang takes a post-dial delay.
+func (m *Metrics) Rang(gateway id.ID, delay time.Duration) {
+	m.delays.WithLabelValues(m.gateway(gateway)).Observe(delay.Seconds())
+}
+
+// Attempt takes an attempt to deliver a webhook.
+func (m *Metrics) Attempt(a webhook.Attempt) {
+	m.attempts.WithLabelValues(string(a.State)).Inc()
+	m.attemptTimes.Observe(float64(a.DurationMs) / 1000)
+}
+
+// EventRejected counts an event of an outside switch that was not taken. why is a
+// word of the API, such as an error code.
+func (m *Metrics) EventRejected(why string) { m.rejected.WithLabelValues(m.events.value(why)).Inc() }
