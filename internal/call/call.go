@@ -53,6 +53,7 @@ type Call struct {
 	leased   bool      // the ledger holds a lease, or may hold one
 	retryAt  time.Time // no command before this, after the store failed
 	failures int       // of the store in a row
+	patience time.Time // until when an emergency call waits for the decision
 	timer    time.Time // as last set
 
 	current  int               // index of the gateway being tried
@@ -134,7 +135,7 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 	c.out = c.out[:0]
 	switch e := e.(type) {
 	case Begin:
-		c.begin(e)
+		c.begin(e, now)
 	case LedgerDone:
 		c.ledgerDone(e, now)
 	case Rang:
@@ -165,6 +166,10 @@ func (c *Call) do(a Action) { c.out = append(c.out, a) }
 func (c *Call) proceed(now time.Time) {
 	if cut := c.meter.cutAt(); c.state == running && !cut.IsZero() && !now.Before(cut) {
 		c.endBoth(record.SideUnknown, CauseTimeLimit, now)
+	}
+	if c.state == deciding && c.emergency != "" && !now.Before(c.patience) {
+		// Every answer of the ledger would be yes, and it may take long to say that it cannot.
+		c.try(0, now)
 	}
 	if c.underway == none && !now.Before(c.retryAt) {
 		if kind, command := c.next(now); kind != none {
@@ -202,8 +207,11 @@ func (c *Call) next(now time.Time) (underway, admission.Command) {
 
 // due is when proceed has something to do without another event.
 func (c *Call) due(now time.Time) (at time.Time) {
-	if c.state == running {
+	switch {
+	case c.state == running:
 		at = c.meter.cutAt()
+	case c.state == deciding && c.emergency != "":
+		at = c.patience
 	}
 	next := time.Time{}
 	switch {
@@ -219,11 +227,12 @@ func (c *Call) due(now time.Time) (at time.Time) {
 	return at
 }
 
-func (c *Call) begin(e Begin) {
+func (c *Call) begin(e Begin, now time.Time) {
 	if c.state != fresh {
 		return
 	}
 	c.state = deciding
+	c.patience = now.Add(emergencyPatience)
 	// The ledger heeds an edge's refusal only when its own rules do not refuse, and
 	// never for an emergency call.
 	switch {

@@ -120,6 +120,26 @@ func TestTheStoreIsAway(t *testing.T) {
 	w.settled()
 }
 
+// TestEmergencyDoesNotWait has a store that says nothing at all, as when its host is
+// cut off: an emergency call goes out without it.
+func TestEmergencyDoesNotWait(t *testing.T) {
+	w := newWorld(t, wish{})
+	w.ledger.set(nil, true)
+	d := w.pbx.invite("911", "")
+	invite := w.carriers[0].want("INVITE")
+	contains(t, invite, "from", "<sip:+12125550100@")
+	w.carriers[0].reply(invite, 200, "far", "", answerSDP)
+	w.carriers[0].want("ACK")
+	d.join(w.pbx.await("200 INVITE"))
+	w.pbx.request(d, "ACK", "", "")
+	w.ledger.set(nil, false)
+	w.hangUp(d)
+	if r := w.record(); !r.Emergency || r.Outcome != record.OutcomeAnswered {
+		t.Errorf("record %+v", r)
+	}
+	w.settled()
+}
+
 func TestEveryOtherMethod(t *testing.T) {
 	w := newWorld(t, wish{})
 	for method, want := range map[string]string{

@@ -110,6 +110,9 @@ func (s *session) act(a call.Action) {
 	case call.Command:
 		s.submit(a.Command)
 	case call.Try:
+		if s.from == 0 && s.to == 0 {
+			s.readNumbers() // an emergency call that did not wait for its decision
+		}
 		s.try(a)
 	case call.CancelGateway:
 		if s.attempt != nil {
@@ -154,9 +157,7 @@ func (s *session) decided(result *admission.Result, err error) {
 	facts := &result.Decision.Facts
 	if err != nil {
 		g.count.ledgerErrors.Add(1)
-		attempt := s.machine.Attempt()
-		local := admission.Decide(g.config.Live.Snapshot(), &attempt, nothingUsed{}, g.config.Clock())
-		s.from, s.to = local.Facts.Caller, local.Facts.Callee
+		s.readNumbers()
 		return
 	}
 	if !result.Decision.Allow {
@@ -164,6 +165,13 @@ func (s *session) decided(result *admission.Result, err error) {
 		return
 	}
 	s.from, s.to = facts.Caller, facts.Callee
+}
+
+// readNumbers reads the numbers out of the attempt as a decision would.
+func (s *session) readNumbers() {
+	attempt := s.machine.Attempt()
+	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, nothingUsed{}, s.sh.g.config.Clock())
+	s.from, s.to = local.Facts.Caller, local.Facts.Callee
 }
 
 // nothingUsed is the usage of a decision whose only use is the numbers it reads.
