@@ -270,7 +270,12 @@ func TestWrongClock(t *testing.T) {
 	account, connectionID := configure(t, n.Store)
 	call := n.reserve(connectionID)
 	do(t, n, call)
+	offset.Store(int64(-time.Hour))
 	do(t, n, admission.Answer{ID: call.Call.ID, AtMicros: clock().UnixMicro()})
+	if live, err := n.LiveCalls(context.Background(), account); err != nil || len(live) != 1 ||
+		time.Since(time.UnixMicro(live[0].Lease.AnsweredMicros)).Abs() > time.Minute || live[0].Lease.AnsweredMicros == live[0].Lease.ReservedMicros {
+		t.Errorf("answered by a clock that is an hour late: %+v, %v", live, err)
+	}
 	for _, wrong := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
 		offset.Store(int64(wrong))
 		if _, err := n.Do(context.Background(), n.reserve(connectionID)); !errors.Is(err, store.ErrUnavailable) {

@@ -46,6 +46,7 @@ type ledgerGroup struct {
 	takeover bool
 
 	now      int64 // Unix microseconds
+	astray   int64 // how far the node's wrong clock is ahead of that; 0 when it is right
 	seq      int64
 	refusing error // why no Reserve is carried out; nil mostly
 	fenced   bool
@@ -195,6 +196,7 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	if limit := w.store.config.MaxClockOffset; limit > 0 && offset.Abs() > limit {
 		// What is running is still accounted for, by the right time.
 		g.now = database.UnixMicro()
+		g.astray = offset.Microseconds()
 		g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
 	}
 	if !known || expired {
@@ -471,6 +473,8 @@ func (w *clusterWriter) apply(g *ledgerGroup) {
 			}
 		case admission.ExpireOwners:
 			command = admission.ExpireOwners{Keep: w.owner}
+		default:
+			command = g.righted(command)
 		}
 		one.result = g.state.Apply(w.snapshot, command, now)
 		if one.result.Record != nil {
@@ -481,4 +485,29 @@ func (w *clusterWriter) apply(g *ledgerGroup) {
 		}
 	}
 	g.state.Forget()
+}
+
+// righted is a command whose times are by the clock of the database. A node whose
+// clock is wrong would else have a lease end long before its call, or after it.
+func (g *ledgerGroup) righted(command admission.Command) admission.Command {
+	switch c := command.(type) {
+	case admission.Answer:
+		c.AtMicros -= g.astray
+		return c
+	case admission.Settle:
+		c.Ending = g.rightedEnding(c.Ending)
+		return c
+	case admission.Release:
+		c.Ending = g.rightedEnding(c.Ending)
+		return c
+	}
+	return command
+}
+
+func (g *ledgerGroup) rightedEnding(e admission.Ending) admission.Ending {
+	e.EndedMicros -= g.astray
+	if e.RingingMicros != 0 {
+		e.RingingMicros -= g.astray
+	}
+	return e
 }
