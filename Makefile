@@ -18,9 +18,15 @@ deps: ## install what the tests need beyond Go (Debian packages)
 	@test/install-packages sipp:sip-tester gcc:gcc node:nodejs npm:npm pg_ctlcluster:postgresql
 
 .PHONY: test
-test: deps ## run every test, with the race detector
+test: deps simulation ## run every test, with the race detector
 	$(GO) vet ./...
 	$(GO) test $(TESTFLAGS) $(PACKAGES)
+
+SIM_RUNS ?= 3000
+SIM_FIRST ?= 1
+.PHONY: simulation
+simulation: ## run SIM_RUNS seeds of the simulation, from SIM_FIRST on
+	TOLLGATE_SIM_RUNS=$(SIM_RUNS) TOLLGATE_SIM_FIRST=$(SIM_FIRST) $(GO) test -count 1 -run 'TestSimulation$$' -v ./test/sim
 
 .PHONY: lint
 lint: ## formatting, golangci-lint, module files
