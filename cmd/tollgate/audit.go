@@ -5,17 +5,87 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
 type auditCommand struct {
+	Ledger auditLedgerCommand `cmd:"" default:"withargs" help:"Recompute the invariants of calls, charges and limits from every row. A server may be running. This is what audit alone does."`
 	Verify auditVerifyCommand `cmd:"" help:"Check the chain of audit events for changed, removed and inserted ones. A server may be running."`
+}
+
+// The statuses of audit.
+const (
+	auditBroken = 1
+	auditFailed = 2 // it could not be found out
+)
+
+type auditLedgerCommand struct {
+	DataDir     string `help:"Folder of the database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	DatabaseURL string `name:"database-url" help:"PostgreSQL database, in the place of the folder; by default that of TOLLGATE_DATABASE_URL. A password belongs there or into PGPASSWORD, since everybody on the machine can see arguments." placeholder:"URL"`
+}
+
+// Run audits the ledger. The exit status is 0 when all invariants hold, 1 when one
+// is broken, and 2 when that could not be found out.
+func (c *auditLedgerCommand) Run(ctx context.Context) error {
+	audit, err := c.audit(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		return exit{auditFailed, err}
+	}
+	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n\n", audit.Leases, audit.Records, audit.Days)
+	for invariant := range admission.NumInvariants {
+		verdict := "holds"
+		if n := audit.Broken[invariant]; n > 0 {
+			verdict = fmt.Sprintf("BROKEN by %d rows", n)
+		}
+		fmt.Printf("%s  %s: %s\n", invariant, invariant.Says(), verdict)
+		for i := range audit.Breaches {
+			if b := &audit.Breaches[i]; b.Invariant == invariant {
+				fmt.Printf("    %s %s\n", b.Row, b.Problem)
+			}
+		}
+	}
+	if !audit.Holds() {
+		first := &audit.Breaches[0]
+		err := fmt.Errorf("%s is broken first by %s, which %s", first.Invariant, first.Row, first.Problem)
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		return exit{auditBroken, err}
+	}
+	return nil
+}
+
+func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error) {
+	if hasPassword(c.DatabaseURL) {
+		return admission.Audit{}, errors.New("--database-url: must not have a password, which everybody on the machine could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
+	}
+	if c.DatabaseURL == "" {
+		c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
+	}
+	if c.DatabaseURL != "" {
+		return sqlstore.AuditServer(ctx, c.DatabaseURL)
+	}
+	return sqlstore.AuditFile(ctx, filepath.Join(c.DataDir, app.DatabaseFile))
+}
+
+// hasPassword says whether a URL or the key=value words of libpq have a password.
+func hasPassword(database string) bool {
+	if strings.Contains(database, "://") {
+		parsed, err := url.Parse(database)
+		if err != nil {
+			return false // it is refused for what it is
+		}
+		_, set := parsed.User.Password()
+		return set || parsed.Query().Has("password")
+	}
+	return strings.Contains(strings.ReplaceAll(database, " ", ""), "password=")
 }
 
 type auditVerifyCommand struct {
@@ -34,11 +104,7 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 		}
 		known = &head
 	}
-	path := filepath.Join(c.DataDir, app.DatabaseFile)
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("no database: %w", err)
-	}
-	head, err := sqlstore.VerifyAuditFile(ctx, path, known)
+	head, err := sqlstore.VerifyAuditFile(ctx, filepath.Join(c.DataDir, app.DatabaseFile), known)
 	if err != nil {
 		return err
 	}

@@ -90,3 +90,50 @@ func TestAuditVerify(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditLedger audits beside a store that is open, before and after a row was
+// spoiled, and what cannot be audited.
+func TestAuditLedger(t *testing.T) {
+	dir := t.TempDir()
+	if status, text := output(t, "audit", "--data-dir", dir); status != 2 || !strings.Contains(text, "no database") {
+		t.Errorf("without a database: %d, %s", status, text)
+	}
+	path := filepath.Join(dir, app.DatabaseFile)
+	ctx := context.Background()
+	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if status, text := output(t, "audit", "--data-dir", dir); status != 0 || strings.Count(text, ": holds") != 4 {
+		t.Errorf("an empty ledger: %d, %s", status, text)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(ctx, "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun) VALUES (1, 2, 20000, 5, 0, 0)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	status, text := output(t, "audit", "ledger", "--data-dir", dir)
+	if status != 1 || !strings.Contains(text, "I6 is broken first by day 2024-10-04 of profile 2 of account 1, which has 0.000000005 posted") {
+		t.Errorf("a spoiled row: %d, %s", status, text)
+	}
+	for _, secret := range []string{"postgres://u:hunter22@127.0.0.1:1/d", "host=127.0.0.1 password = hunter22", "postgres://127.0.0.1/d?password=hunter22"} {
+		status, text := output(t, "audit", "--database-url", secret)
+		if status != 2 || !strings.Contains(text, "must not have a password") || strings.Contains(text, "hunter22") {
+			t.Errorf("%d, %s", status, text)
+		}
+	}
+	if status, text := output(t, "audit", "--database-url", "postgres://u@127.0.0.1:1/d?connect_timeout=1"); status != 2 || !strings.Contains(text, "refused") {
+		t.Errorf("a server that is not there: %d, %s", status, text)
+	}
+}

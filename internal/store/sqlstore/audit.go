@@ -1,96 +1,212 @@
 package sqlstore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
-	"slices"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Discrepancy is a profile and day whose account does not agree with its calls.
-type Discrepancy struct {
-	Account, Profile id.ID
-	Day              record.Day
-	// Posted is what the account says; Charged is the sum of what ended and live
-	// calls were charged on that day.
-	Posted, Charged money.Amount
-	// Held is what the account says; Holding is the sum of what live calls hold.
-	Held, Holding money.Amount
-}
-
-// Audit compares the account of every profile and day with the calls themselves,
-// in one state of the database, and returns where they differ: nowhere, unless
-// there is a bug or somebody else wrote to the file.
-func (s *Store) Audit(ctx context.Context) ([]Discrepancy, error) {
-	found := make(map[admission.SpendKey]*Discrepancy)
-	at := func(account, profile id.ID, day record.Day) *Discrepancy {
-		key := admission.SpendKey{Profile: profile, Day: day}
-		if found[key] == nil {
-			found[key] = &Discrepancy{Account: account, Profile: profile, Day: day}
-		}
-		return found[key]
-	}
-	err := s.db.reading(ctx, everyAccount, func(tx querier) error { return sumUp(ctx, tx, at) })
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", unavailable(err))
-	}
-	var differing []Discrepancy
-	for _, d := range found {
-		if d.Posted != d.Charged || d.Held != d.Holding {
-			differing = append(differing, *d)
-		}
-	}
-	slices.SortFunc(differing, func(a, b Discrepancy) int {
-		return cmp.Or(cmp.Compare(a.Profile, b.Profile), cmp.Compare(a.Day, b.Day))
+// Audit recomputes the invariants of the ledger from all of its rows, in one state
+// of the database: nothing is broken, unless there is a bug or somebody else wrote
+// to the database.
+func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
+	err = s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+		audit, err = auditLedger(ctx, tx, s.db.postgres != nil)
+		return err
 	})
-	return differing, nil
+	if err != nil {
+		return audit, fmt.Errorf("audit: %w", unavailable(err))
+	}
+	return audit, nil
 }
 
-func sumUp(ctx context.Context, tx querier, at func(account, profile id.ID, day record.Day) *Discrepancy) error {
-	err := query(ctx, tx, func(rows *sql.Rows) error {
-		var account, profile id.ID
-		var day record.Day
-		var posted, held money.Amount
-		if err := rows.Scan(&account, &profile, &day, &posted, &held); err != nil {
-			return err
-		}
-		d := at(account, profile, day)
-		d.Posted, d.Held = posted, held
-		return nil
-	}, "SELECT account_id, profile_id, day, posted, held FROM profile_days")
+// AuditFile is Audit for a database file, which a running server may have open. It
+// changes nothing in the file.
+func AuditFile(ctx context.Context, path string) (audit admission.Audit, err error) {
+	err = readFile(ctx, path, func(tx querier) (err error) {
+		audit, err = auditLedger(ctx, tx, false)
+		return err
+	})
+	if err != nil {
+		return audit, fmt.Errorf("audit: %w", err)
+	}
+	return audit, nil
+}
+
+// AuditServer is Audit for a PostgreSQL database whose nodes may be running. It
+// changes nothing and locks nothing out.
+func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit, err error) {
+	parsed, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return audit, fmt.Errorf("audit: %w", err) // pgx leaves the password out
+	}
+	if parsed.ConnectTimeout == 0 {
+		parsed.ConnectTimeout = connectLimit
+	}
+	parsed.RuntimeParams["application_name"] = "tollgate audit"
+	db := &database{postgres: parsed, read: stdlib.OpenDB(*parsed)}
+	defer func() { err = errors.Join(err, db.read.Close()) }()
+	err = db.reading(ctx, everyAccount, func(tx querier) (err error) {
+		audit, err = auditLedger(ctx, tx, true)
+		return err
+	})
+	if err != nil {
+		return audit, fmt.Errorf("audit: %w", err)
+	}
+	return audit, nil
+}
+
+// readFile runs f in one read transaction on a database file that a server may
+// have open.
+func readFile(ctx context.Context, path string, f func(querier) error) (err error) {
+	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(absolute); err != nil {
+		return fmt.Errorf("no database: %w", err)
+	}
+	source := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
+		"mode": {"ro"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs), "query_only(ON)"},
+	}.Encode()}
+	pool, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	tx, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(tx), tx.Rollback())
+}
+
+// auditLedger reads all rows of the ledger. The leases of PostgreSQL have columns
+// that repeat what is in their bodies.
+func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission.Audit, err error) {
+	a := admission.NewAuditor()
+	if err := auditLeases(ctx, tx, a, columns); err != nil {
+		return audit, fmt.Errorf("read leases: %w", err)
+	}
+	if err := auditRecords(ctx, tx, a); err != nil {
+		return audit, fmt.Errorf("read call_records: %w", err)
+	}
+	if err := auditStraySlices(ctx, tx, a); err != nil {
+		return audit, fmt.Errorf("read call_slices: %w", err)
 	}
 	err = query(ctx, tx, func(rows *sql.Rows) error {
-		var account, profile id.ID
-		var day record.Day
-		var cost money.Amount
-		if err := rows.Scan(&account, &profile, &day, &cost); err != nil {
-			return err
-		}
-		at(account, profile, day).Charged += cost
-		return nil
-	}, "SELECT account_id, profile_id, day, CAST(SUM(cost) AS BIGINT) FROM call_slices GROUP BY account_id, profile_id, day")
-	if err != nil {
+		var account id.ID
+		var key admission.SpendKey
+		var spend admission.Spend
+		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Held, &spend.Overrun)
+		a.Day(account, key, spend)
 		return err
+	}, "SELECT account_id, profile_id, day, posted, held, overrun FROM profile_days")
+	if err != nil {
+		return audit, fmt.Errorf("read profile_days: %w", err)
+	}
+	limits, err := readLimits(ctx, tx)
+	if err != nil {
+		return audit, fmt.Errorf("read limits: %w", err)
+	}
+	return a.Finish(limits.largest), nil
+}
+
+func auditLeases(ctx context.Context, tx querier, a *admission.Auditor, columns bool) error {
+	more := ""
+	if columns {
+		more = ", profile_id, connection_id, owner, emergency, expires_at"
 	}
 	return query(ctx, tx, func(rows *sql.Rows) error {
-		l, err := scanLease(rows.Scan)
+		var account, profile, connection id.ID
+		var call, owner uuid.UUID
+		var emergency bool
+		var expires int64
+		var body []byte
+		fields := []any{&account, &call, &body}
+		if columns {
+			fields = append(fields, &profile, &connection, &owner, &emergency, &expires)
+		}
+		if err := rows.Scan(fields...); err != nil {
+			return err
+		}
+		row := admission.LeaseRow(account, call)
+		l, err := decodeLease(account, call, body)
+		if err != nil {
+			a.Broken(admission.Conservation, row, "cannot be read: %v", err)
+			return nil
+		}
+		if columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner || emergency != l.Emergency || expires != l.ExpiresMicros) {
+			a.Broken(admission.Channels, row, "has columns, by which live calls are counted, that differ from its body")
+		}
+		a.Lease(l)
+		return nil
+	}, "SELECT account_id, id, body"+more+" FROM leases ORDER BY id")
+}
+
+// auditRecords reads each record with its slices, one row for each of them.
+func auditRecords(ctx context.Context, tx querier, a *admission.Auditor) error {
+	var last *record.Call
+	err := query(ctx, tx, func(rows *sql.Rows) error {
+		var day, secs, cost, profile sql.NullInt64
+		r, err := scanRecord(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
+		if errors.Is(err, errCorrupt) {
+			a.Broken(admission.OneRecord, admission.RecordRow(r.AccountID, r.ID), "cannot be read: %v", err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		for _, s := range l.Posted {
-			at(l.Account, l.Profile, s.Day).Charged += s.Cost
+		slice := record.Slice{Day: record.Day(day.Int64), Secs: secs.Int64, Cost: amount(cost.Int64)}
+		if last != nil && last.ID == r.ID && len(last.Slices) > 0 && day.Valid && slice.Day > last.Slices[len(last.Slices)-1].Day {
+			r = last
+		} else {
+			if last != nil {
+				a.Record(last)
+			}
+			last = r
 		}
-		for _, h := range l.Held {
-			at(l.Account, l.Profile, h.Day).Holding += h.Cost
+		if !day.Valid {
+			return nil
+		}
+		r.Slices = append(r.Slices, slice)
+		if id.ID(profile.Int64) != r.ProfileID {
+			a.Broken(admission.Conservation, admission.RecordRow(r.AccountID, r.ID), "has a slice that is booked to profile %d and not to its own, %s",
+				profile.Int64, r.ProfileID)
 		}
 		return nil
-	}, "SELECT account_id, id, body FROM leases")
+	}, `SELECT `+recordColumns+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
+		LEFT JOIN (SELECT account_id AS slice_account, call_id AS slice_call, day AS slice_day, profile_id AS slice_profile,
+			secs AS slice_secs, cost AS slice_cost FROM call_slices) AS s ON slice_account = account_id AND slice_call = id
+		ORDER BY id, slice_day`)
+	if last != nil {
+		a.Record(last)
+	}
+	return err
+}
+
+// auditStraySlices looks for charges whose call has no record.
+func auditStraySlices(ctx context.Context, tx querier, a *admission.Auditor) error {
+	return query(ctx, tx, func(rows *sql.Rows) error {
+		var account id.ID
+		var call uuid.UUID
+		if err := rows.Scan(&account, &call); err != nil {
+			return err
+		}
+		a.Broken(admission.OneRecord, admission.RecordRow(account, call), "is missing, and the call was charged")
+		return nil
+	}, `SELECT s.account_id, s.call_id FROM call_slices AS s WHERE NOT EXISTS
+		(SELECT 1 FROM call_records AS r WHERE r.id = s.call_id AND r.account_id = s.account_id) ORDER BY s.call_id`)
 }

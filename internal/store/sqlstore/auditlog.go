@@ -8,8 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -285,24 +283,15 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known *AuditHead) (head Au
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
 func VerifyAuditFile(ctx context.Context, path string, known *AuditHead) (head AuditHead, err error) {
-	absolute, err := filepath.Abs(path)
+	var broken error
+	err = readFile(ctx, path, func(tx querier) error {
+		head, broken = verifyChain(ctx, tx, known)
+		return nil
+	})
 	if err != nil {
 		return head, fmt.Errorf("verify audit: %w", err)
 	}
-	source := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
-		"mode": {"ro"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs), "query_only(ON)"},
-	}.Encode()}
-	pool, err := sql.Open("sqlite", source.String())
-	if err != nil {
-		return head, fmt.Errorf("verify audit: %w", err)
-	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	tx, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return head, fmt.Errorf("verify audit: %w", err)
-	}
-	head, err = verifyChain(ctx, tx, known)
-	return head, errors.Join(err, tx.Rollback())
+	return head, broken
 }
 
 func verifyChain(ctx context.Context, q querier, known *AuditHead) (head AuditHead, err error) {

@@ -214,8 +214,8 @@ func verify(t *testing.T, path string, account id.ID, round int, answered map[uu
 	if calls, err := s.LiveCalls(ctx, account); err != nil || len(calls) != 0 {
 		t.Fatalf("round %d: %d live calls, %v", round, len(calls), err)
 	}
-	if wrong, err := s.Audit(ctx); err != nil || len(wrong) != 0 {
-		t.Fatalf("round %d: accounts differ: %+v, %v", round, wrong, err)
+	if audit, err := s.Audit(ctx); err != nil || !audit.Holds() {
+		t.Fatalf("round %d: accounts differ: %+v, %v", round, audit, err)
 	}
 	for _, r := range records {
 		if r.Outcome == record.OutcomeLost {

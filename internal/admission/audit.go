@@ -1,0 +1,322 @@
+package admission
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Invariant is one of the statements that hold in every state of the ledger.
+type Invariant uint8
+
+// The invariants that an Auditor recomputes.
+const (
+	// Channels (I1): no call was let through beyond a limit of channels in force.
+	Channels Invariant = iota
+	// Limit (I2): with end_calls posted and held are within the largest limit of the
+	// day, and no call was let through whose first grant did not fit.
+	Limit
+	// OneRecord (I4): each call is either live or has exactly one record.
+	OneRecord
+	// Conservation (I6): what is posted is what the calls were charged, within what
+	// they were granted; what is held is what live calls hold.
+	Conservation
+	NumInvariants
+)
+
+// String is the invariant's number in the documentation.
+func (i Invariant) String() string { return [...]string{"I1", "I2", "I4", "I6"}[i] }
+
+// Says is what the invariant promises, in words.
+func (i Invariant) Says() string {
+	return [...]string{
+		"no call was let through beyond the channels in force",
+		"charges and holds are within the daily limits in force",
+		"each call is live or has exactly one record",
+		"posted is the sum of the charges, held the sum of what live calls hold",
+	}[i]
+}
+
+// Breach is a row of the ledger that breaks an invariant.
+type Breach struct {
+	Invariant Invariant
+	Row       string // which row it is, for people
+	Problem   string
+}
+
+// Audit is what an Auditor has found.
+type Audit struct {
+	Leases, Records, Days int
+	// Broken counts the breaches of each invariant, and Breaches has the first of each.
+	Broken   [NumInvariants]int
+	Breaches []Breach
+}
+
+// Holds says that nothing is broken.
+func (a *Audit) Holds() bool { return len(a.Breaches) == 0 }
+
+// keptBreaches is how many breaches of one invariant are told one by one.
+const keptBreaches = 100
+
+// Auditor recomputes the invariants from the rows of a ledger: first all leases,
+// then all records by id, then all days, all of them of one moment.
+type Auditor struct {
+	audit   Audit
+	live    map[uuid.UUID]struct{}
+	held    map[id.ID]int // live calls of a profile
+	scopes  map[id.ID][]admitted
+	names   map[id.ID]string
+	days    map[SpendKey]*auditedDay
+	last    uuid.UUID // the record before
+	counted bool      // there is a record before
+}
+
+// admitted is a live call in a scope whose channels were limited when it was let through.
+type admitted struct {
+	call uuid.UUID
+	seen int32 // other calls that were live then
+}
+
+type auditedDay struct {
+	account                        id.ID
+	found                          bool // there is a row
+	row                            Spend
+	charged, holding, overrunCosts money.Amount
+	firstMicros                    int64 // when the first of its calls was let through
+	unlimited                      bool  // one was let through while calls did not end at a limit
+}
+
+// call notes a call that has money on the day.
+func (d *auditedDay) call(decided *Decision, reservedMicros int64) {
+	d.firstMicros = min(d.firstMicros, reservedMicros)
+	if decided != nil && !(decided.Facts.SpendLimited && decided.Facts.EndCalls) {
+		d.unlimited = true
+	}
+}
+
+// NewAuditor returns one that has seen no rows.
+func NewAuditor() *Auditor {
+	return &Auditor{
+		live: make(map[uuid.UUID]struct{}), held: make(map[id.ID]int), scopes: make(map[id.ID][]admitted),
+		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay),
+	}
+}
+
+// Broken notes a row that breaks an invariant in a way that only its reader sees.
+func (a *Auditor) Broken(invariant Invariant, row, format string, args ...any) {
+	a.audit.Broken[invariant]++
+	if a.audit.Broken[invariant] <= keptBreaches {
+		a.audit.Breaches = append(a.audit.Breaches, Breach{invariant, row, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (a *Auditor) day(account, profile id.ID, day record.Day) *auditedDay {
+	key := SpendKey{Profile: profile, Day: day}
+	d := a.days[key]
+	if d == nil {
+		d = &auditedDay{account: account, firstMicros: math.MaxInt64}
+		a.days[key] = d
+	}
+	return d
+}
+
+// Lease takes a live call in.
+func (a *Auditor) Lease(l *Lease) {
+	a.audit.Leases++
+	row := LeaseRow(l.Account, l.ID)
+	if _, twice := a.live[l.ID]; twice {
+		a.Broken(OneRecord, row, "is there twice")
+	}
+	a.live[l.ID] = struct{}{}
+	if l.Emergency {
+		return // it holds nothing
+	}
+	decided := a.decision(row, l.Decision)
+	for _, s := range l.Posted {
+		d := a.day(l.Account, l.Profile, s.Day)
+		d.charged = money.Add(d.charged, s.Cost)
+		d.call(decided, l.ReservedMicros)
+	}
+	for _, h := range l.Held {
+		d := a.day(l.Account, l.Profile, h.Day)
+		d.holding = money.Add(d.holding, h.Cost)
+		d.call(decided, l.ReservedMicros)
+	}
+	a.held[l.Profile]++
+	if decided != nil {
+		f := &decided.Facts
+		a.seen(l.Account, "account", l.ID, f.AccountLive, f.AccountMax)
+		a.seen(l.Profile, "profile", l.ID, f.ProfileLive, f.ProfileMax)
+		a.seen(l.Connection, "connection", l.ID, f.ConnectionLive, f.ConnectionMax)
+	}
+}
+
+func (a *Auditor) seen(scope id.ID, kind string, call uuid.UUID, live, most int32) {
+	if most != policy.NoLimit {
+		a.scopes[scope] = append(a.scopes[scope], admitted{call, live})
+		a.names[scope] = kind + " " + scope.String()
+	}
+}
+
+// decision judges again what a call that was let through was let through on.
+func (a *Auditor) decision(row string, encoded []byte) *Decision {
+	d, err := DecodeDecision(encoded)
+	if err != nil {
+		a.Broken(OneRecord, row, "has a decision that cannot be read: %v", err)
+		return nil
+	}
+	f := &d.Facts
+	if d.Verdicts[RuleChannels] == Refuse {
+		a.Broken(Channels, row, "was let through with account %d of %s, profile %d of %s, connection %d of %s channels taken",
+			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive, limitText(f.ConnectionMax))
+	}
+	if d.Verdicts[RuleSpend] == Refuse {
+		a.Broken(Limit, row, "was let through with %s posted, %s held and a first grant of %s under a limit of %s",
+			f.Posted, f.Held, f.FirstGrantCost, f.SpendLimit)
+	}
+	return &d
+}
+
+// Record takes a call that has ended in. Records come in the order of their ids.
+func (a *Auditor) Record(r *record.Call) {
+	a.audit.Records++
+	row := RecordRow(r.AccountID, r.ID)
+	if a.counted && a.last == r.ID {
+		a.Broken(OneRecord, row, "is a second record of the call")
+	}
+	a.last, a.counted = r.ID, true
+	if _, live := a.live[r.ID]; live {
+		a.Broken(OneRecord, row, "is there, and the call still holds a lease")
+	}
+	var decided *Decision
+	if r.Outcome != record.OutcomeRefused && !r.Emergency {
+		decided = a.decision(row, r.Decision)
+	}
+	a.charges(row, r)
+	for _, s := range r.Slices {
+		d := a.day(r.AccountID, r.ProfileID, s.Day)
+		d.charged = money.Add(d.charged, s.Cost)
+		d.call(decided, r.StartedMicros)
+	}
+	if r.OverrunCost != 0 {
+		d := a.day(r.AccountID, r.ProfileID, record.DayOf(r.EndedMicros))
+		d.overrunCosts = money.Add(d.overrunCosts, r.OverrunCost)
+	}
+}
+
+// charges holds the charge of one call against its slices, its rate and its grants.
+func (a *Auditor) charges(row string, r *record.Call) {
+	var cost money.Amount
+	var secs int64
+	for _, s := range r.Slices {
+		cost, secs = money.Add(cost, s.Cost), secs+s.Secs
+	}
+	switch {
+	case cost != r.Cost:
+		a.Broken(Conservation, row, "costs %s, its slices sum to %s", r.Cost, cost)
+	case !r.Emergency && cost != r.Rate.Cost(r.BilledSecs):
+		a.Broken(Conservation, row, "costs %s, %d s at its rate are %s", r.Cost, r.BilledSecs, r.Rate.Cost(r.BilledSecs))
+	case !r.Emergency && secs != r.BilledSecs:
+		a.Broken(Conservation, row, "bills %d s, its slices sum to %d s", r.BilledSecs, secs)
+	case r.BilledSecs > r.GrantedSecs:
+		a.Broken(Conservation, row, "bills %d s of %d s granted", r.BilledSecs, r.GrantedSecs)
+	}
+}
+
+// Day takes the account of a profile and day in.
+func (a *Auditor) Day(account id.ID, key SpendKey, spend Spend) {
+	a.audit.Days++
+	d := a.day(account, key.Profile, key.Day)
+	d.found, d.row = true, spend
+}
+
+// Finish compares what belongs together. largest is the largest limit that was in
+// force while grants of a day could be made to calls that were let through from a
+// time on, if calls were ended at a limit all the while.
+func (a *Auditor) Finish(largest func(key SpendKey, fromMicros int64) (limit money.Amount, ok bool)) Audit {
+	a.finishScopes()
+	a.finishDays(largest)
+	slices.SortStableFunc(a.audit.Breaches, func(x, y Breach) int { return cmp.Compare(x.Invariant, y.Invariant) })
+	return a.audit
+}
+
+// finishScopes looks for more live calls than could have been let through. Each of
+// them was alone, or saw those that came before it: sorted by what they saw, the
+// one at place n, from 0, must have seen n others. This holds in whatever order they came.
+func (a *Auditor) finishScopes() {
+	ids := make([]id.ID, 0, len(a.scopes))
+	for scope := range a.scopes {
+		ids = append(ids, scope)
+	}
+	slices.Sort(ids)
+	for _, scope := range ids {
+		calls := a.scopes[scope]
+		slices.SortFunc(calls, func(x, y admitted) int {
+			return cmp.Or(cmp.Compare(x.seen, y.seen), slices.Compare(x.call[:], y.call[:]))
+		})
+		for place, c := range calls {
+			if int(c.seen) < place {
+				a.Broken(Channels, "lease "+c.call.String(), "is one of %d live calls of %s, of which %d saw at most %d others when they were let through",
+					len(calls), a.names[scope], place+1, c.seen)
+				break
+			}
+		}
+	}
+}
+
+func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool)) {
+	keys := make([]SpendKey, 0, len(a.days))
+	for key := range a.days {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(x, y SpendKey) int {
+		return cmp.Or(cmp.Compare(x.Profile, y.Profile), cmp.Compare(x.Day, y.Day))
+	})
+	for _, key := range keys {
+		d := a.days[key]
+		row := DayRow(d.account, key)
+		problem := func(format string, args ...any) { a.Broken(Conservation, row, format, args...) }
+		spend := d.row
+		switch {
+		case !d.found && (d.charged != 0 || d.holding != 0):
+			problem("is missing: calls were charged %s and hold %s", d.charged, d.holding)
+		case spend.Posted != d.charged:
+			problem("has %s posted, the calls were charged %s", spend.Posted, d.charged)
+		case spend.Held != d.holding:
+			problem("has %s held, the %d live calls of the profile hold %s", spend.Held, a.held[key.Profile], d.holding)
+		case spend.Overrun != d.overrunCosts:
+			problem("has an overrun of %s, the calls' sums to %s", spend.Overrun, d.overrunCosts)
+		}
+		if d.unlimited {
+			continue
+		}
+		if limit, ok := largest(key, d.firstMicros); ok && money.Add(spend.Posted, spend.Held) > limit {
+			a.Broken(Limit, row, "has %s posted and %s held, the largest limit in force was %s", spend.Posted, spend.Held, limit)
+		}
+	}
+}
+
+// LeaseRow names the row of a live call.
+func LeaseRow(account id.ID, call uuid.UUID) string {
+	return fmt.Sprintf("lease %s of account %s", call, account)
+}
+
+// RecordRow names the record of a call.
+func RecordRow(account id.ID, call uuid.UUID) string {
+	return fmt.Sprintf("record %s of account %s", call, account)
+}
+
+// DayRow names the account of a profile and day.
+func DayRow(account id.ID, key SpendKey) string {
+	day := time.UnixMicro(key.Day.StartMicros()).UTC().Format(time.DateOnly)
+	return fmt.Sprintf("day %s of profile %s of account %s", day, key.Profile, account)
+}

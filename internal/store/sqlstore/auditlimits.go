@@ -1,0 +1,149 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+func amount(nanos int64) money.Amount { return money.Amount(nanos) }
+
+// Grants of a day are made while its part of the call is near: not earlier than
+// this before the day begins, and not later than this after it ends. The longest
+// billing increment that decks are known to have is an hour.
+const (
+	grantsBefore = 2 * time.Hour
+	grantsAfter  = 5 * time.Minute
+)
+
+// limitHistory is which daily limits profiles have had.
+type limitHistory map[id.ID][]limitSpan
+
+// limitSpan is a daily limit and since when it was in force, until the next span.
+type limitSpan struct {
+	sinceMicros int64
+	exists      bool
+	ends        bool // calls end at the limit
+	limit       money.Amount
+}
+
+// readLimits walks back from what is configured now by what was recorded of changes.
+func readLimits(ctx context.Context, tx querier) (limitHistory, error) {
+	changes := make(map[id.ID][]store.AuditEvent)
+	err := query(ctx, tx, func(rows *sql.Rows) error {
+		e, _, err := scanEvent(rows.Scan)
+		if err != nil || e.RecordType != "outbound_voice_profile" {
+			return err
+		}
+		p, err := id.Parse(e.ResourceID)
+		if err == nil {
+			changes[p] = append(changes[p], e)
+		}
+		return err
+	}, "SELECT doc, hash FROM audit_events WHERE doc LIKE '%outbound_voice_profile%' ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[id.ID]map[string]jsontext.Value)
+	n := profileNoun()
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		p, err := n.scan(rows.Scan)
+		if err != nil {
+			return err
+		}
+		now[p.ID], err = flatten(&p)
+		return err
+	}, "SELECT "+docColumns+" FROM "+n.table)
+	if err != nil {
+		return nil, err
+	}
+	history := make(limitHistory)
+	for p := range changes {
+		if now[p] == nil {
+			now[p] = map[string]jsontext.Value{} // it was deleted
+		}
+	}
+	for p, fields := range now {
+		if history[p], err = walkBack(fields, changes[p]); err != nil {
+			return nil, err
+		}
+	}
+	return history, nil
+}
+
+// walkBack undoes changes, of which the last led to fields, and returns the spans in order.
+func walkBack(fields map[string]jsontext.Value, changes []store.AuditEvent) (spans []limitSpan, err error) {
+	for i := len(changes); ; i-- {
+		span, err := spanOf(fields)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			span.sinceMicros = math.MinInt64
+			spans = append(spans, span)
+			slices.Reverse(spans)
+			return spans, nil
+		}
+		e := &changes[i-1]
+		span.sinceMicros = e.CreatedAt.UnixMicro()
+		spans = append(spans, span)
+		for _, c := range e.Changes {
+			fields[c.Field] = c.From
+		}
+	}
+}
+
+func spanOf(fields map[string]jsontext.Value) (limitSpan, error) {
+	var enabled *bool
+	var limit *money.Amount
+	var action *string
+	for name, into := range map[string]any{
+		"daily_spend_limit_enabled": &enabled, "daily_spend_limit": &limit, "spend_limit_action": &action,
+	} {
+		if text := fields[name]; text != nil {
+			if err := json.Unmarshal(text, into); err != nil {
+				return limitSpan{}, err
+			}
+		}
+	}
+	span := limitSpan{exists: enabled != nil}
+	if enabled != nil && *enabled && limit != nil && action != nil && *action == profile.EndCalls {
+		span.ends, span.limit = true, *limit
+	}
+	return span, nil
+}
+
+// largest is the largest limit in force while grants of a day could be made to calls
+// that were let through from a time on. ok is false when at some time of it calls
+// did not end at a limit, or nothing is known.
+func (h limitHistory) largest(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
+	from := max(fromMicros, key.Day.StartMicros()-grantsBefore.Microseconds())
+	to := key.Day.StartMicros() + record.MicrosPerDay + grantsAfter.Microseconds()
+	spans := h[key.Profile]
+	for i, s := range spans {
+		until := int64(math.MaxInt64)
+		if i+1 < len(spans) {
+			until = spans[i+1].sinceMicros
+		}
+		switch {
+		case s.sinceMicros >= to || until <= from || !s.exists:
+			continue
+		case !s.ends:
+			return 0, false
+		}
+		limit, ok = max(limit, s.limit), true
+	}
+	return limit, ok
+}
