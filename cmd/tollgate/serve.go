@@ -21,6 +21,12 @@ type serverFlags struct {
 	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
 	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
+	Media          string        `help:"What anchors the media of calls: relay, the built-in one, or none." default:"relay" env:"TOLLGATE_MEDIA"`
+	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`
+	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told." env:"TOLLGATE_MEDIA_ADDRESS"`
+	MediaPorts     string        `help:"Range of the relay's ports." default:"20000-29999" env:"TOLLGATE_MEDIA_PORTS"`
+	MediaTimeout   time.Duration `help:"How long an answered call that is anchored may be silent before it is ended." default:"60s" env:"TOLLGATE_MEDIA_TIMEOUT"`
+
 	WebhookAllowPrivate bool `help:"Let webhooks go to private and loopback addresses." env:"TOLLGATE_WEBHOOK_ALLOW_PRIVATE"`
 	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://." env:"TOLLGATE_WEBHOOK_ALLOW_HTTP"`
 
@@ -33,6 +39,8 @@ func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
+	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
+	c.MediaPorts, c.MediaTimeout = f.MediaPorts, f.MediaTimeout
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
 	// A secret is never a flag: arguments are visible to every user of the machine.

@@ -109,7 +109,12 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	client := a.buildWebhooks(signer)
+	anchor, err := a.buildMedia()
+	if err != nil {
+		return err
+	}
 	a.gateway = sipgw.New(sipgw.Config{
+		Media: anchor, AnchorAll: a.config.MediaAnchor,
 		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },

@@ -50,6 +50,19 @@ type Config struct {
 	// customers are trusted with the server's network.
 	WebhookAllowPrivate bool `json:"webhook_allow_private"`
 	WebhookAllowHTTP    bool `json:"webhook_allow_http"`
+	// Media is what anchors the media of calls: MediaRelay or MediaNone.
+	Media string `json:"media"`
+	// MediaAnchor anchors every call, not only those that are recorded or whose
+	// connection wants it.
+	MediaAnchor bool `json:"media_anchor"`
+	// MediaAddresses are the addresses that the relay's ports are bound to, one of
+	// each family at most; after a / the address that peers are told, where that is
+	// another. Empty: the address that SIPAddr names, if it names one.
+	MediaAddresses []string `json:"media_addresses"`
+	// MediaPorts is the range of the relay's ports, as in 20000-29999.
+	MediaPorts string `json:"media_ports"`
+	// MediaTimeout is how long an answered call that is anchored may be silent.
+	MediaTimeout time.Duration `json:"media_timeout"`
 	// Version is what the server says it is.
 	Version string `json:"-"`
 }
@@ -59,7 +72,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		StopLimit: 10 * time.Second,
+		StopLimit: 10 * time.Second, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
 
@@ -119,6 +132,9 @@ func (c Config) Validate() error {
 	}
 	if c.RateBurst < 0 {
 		problems = append(problems, errors.New("rate_burst: must not be negative"))
+	}
+	if _, err := c.relayConfig(); err != nil {
+		problems = append(problems, err)
 	}
 	if c.StopLimit < 0 {
 		problems = append(problems, errors.New("stop_limit: must not be negative"))

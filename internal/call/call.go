@@ -146,6 +146,8 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 		c.refused(e, now)
 	case Unreachable:
 		c.refused(Refused{Gateway: e.Gateway, Status: 504, Phrase: "Server Time-out"}, now)
+	case NoMedia:
+		c.noMedia(e, now)
 	case RingTimeout:
 		c.ringTimeout(e, now)
 	case Cancelled:
@@ -372,6 +374,14 @@ func (c *Call) refused(e Refused, now time.Time) {
 	status, phrase := outward(e.Status, e.Phrase)
 	c.do(Refuse{Status: status, Phrase: phrase})
 	c.close(record.SideCallee, causeOf(e.Status), status, phrase, now)
+}
+
+func (c *Call) noMedia(e NoMedia, now time.Time) {
+	if c.state != hunting || e.Gateway != c.current {
+		return
+	}
+	c.do(Refuse{Status: e.Status, Phrase: e.Phrase})
+	c.close(record.SideTollgate, e.Cause, e.Status, e.Phrase, now)
 }
 
 func (c *Call) ringTimeout(e RingTimeout, now time.Time) {

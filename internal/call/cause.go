@@ -19,6 +19,8 @@ const (
 	CauseIncompatible  = "incompatible_destination"
 	CauseNoGateway     = "no_route_destination"
 	CauseGatewayFailed = "network_out_of_order"
+	CauseNoResource    = "resource_unavailable"
+	CauseMediaTimeout  = "media_timeout"
 	CauseUnspecified   = "unspecified"
 )
 

@@ -43,6 +43,15 @@ type Refused struct {
 // Unreachable says that a gateway could not be reached or did not answer in time.
 type Unreachable struct{ Gateway int }
 
+// NoMedia says that the caller's offer cannot be anchored: no gateway would do
+// better.
+type NoMedia struct {
+	Gateway int
+	Status  int
+	Phrase  string
+	Cause   string // a hangup cause of this package
+}
+
 // RingTimeout says that a gateway rang for longer than Timer C (RFC 3261 section 16.6).
 type RingTimeout struct{ Gateway int }
 
@@ -67,6 +76,7 @@ func (Rang) event()        {}
 func (Answered) event()    {}
 func (Refused) event()     {}
 func (Unreachable) event() {}
+func (NoMedia) event()     {}
 func (RingTimeout) event() {}
 func (Cancelled) event()   {}
 func (HungUp) event()      {}

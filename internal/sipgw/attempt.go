@@ -20,6 +20,7 @@ type attempt struct {
 	tx      *clientTx
 	wait    timer // for the first response
 
+	body       []byte // the caller's offer as the gateway gets it
 	extra      string // authorization of the INVITE under way
 	challenges int
 	minSE      time.Duration
@@ -70,13 +71,13 @@ func (a *attempt) start(addr netip.AddrPort) {
 	}
 	g.filter.learn(addr.Addr())
 	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(g.config.Timers.GatewayWait))
-	a.invite()
+	a.offer()
 }
 
 // expire gives the gateway up when not even a provisional response has come. One
 // that comes later is answered with a CANCEL.
 func (a *attempt) expire(timerKind) {
-	if a.s.attempt != a || a.cancelled || a.tx.provisional || a.tx.done {
+	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.provisional || a.tx.done) {
 		return
 	}
 	a.cancel()
@@ -139,7 +140,7 @@ func (a *attempt) invite() {
 	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
 	w.lines(a.privacyLines())
 	w.lines(a.extra)
-	data := w.finish(m.get("content-type"), m.body)
+	data := w.finish(m.get("content-type"), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
 	a.tx.ack = l.ackHead(branch, l.localSeq)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }

@@ -9,5 +9,6 @@
 // Every call belongs to one shard, by its Call-ID, and every shard to one
 // goroutine: receive.go takes a message to its transaction (server.go, client.go),
 // session.go is one call with its two legs (leg.go), attempt.go one gateway being
-// tried, relay.go what passes between the legs, refresh.go the session timers.
+// tried, relay.go what passes between the legs, media.go its session descriptions,
+// refresh.go the session timers.
 package sipgw

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -38,7 +39,15 @@ type Config struct {
 	// Rang is told how long after the caller's INVITE a call first rang or was
 	// answered, and through which gateway. Shards call it concurrently and it must not
 	// block; nil means nobody is told.
-	Rang   func(gateway id.ID, delay time.Duration)
+	Rang func(gateway id.ID, delay time.Duration)
+	// Media relays what is anchored; nil lets every session description pass as it is.
+	Media media.Relay
+	// Recorder says which calls are recorded; nil records none.
+	Recorder media.Recorder
+	// AnchorAll anchors every call, not only those of connections that want it and
+	// those that are recorded.
+	AnchorAll bool
+
 	Shards int // default: one for each processor
 	Timers Timers
 	Limits Limits

@@ -95,16 +95,29 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 // relayOffer sends the body of m to the other side by the method given, and its
 // answer back.
 func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
-	g := l.s.sh.g
-	extra := g.contactLine(o.peer.tcp) + lineAllow + lineSupported + o.refresh.requestLine()
-	contentType := m.get("content-type")
 	l.relaying = true
-	client := o.send(method, extra, m.body, contentType, func(answer *message) {
+	l.between(isOffer, m, func(body []byte, err error) {
+		switch {
+		case err != nil && !l.ended:
+			l.relaying = false
+			tx.respond(488, "Not Acceptable Here", "")
+		case l.ended || o.ended:
+			l.relaying = false
+			tx.respond(481, "Call/Transaction Does Not Exist", "")
+		default:
+			l.sendOffer(o, m, body, tx, method)
+		}
+	})
+}
+
+func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
+	extra := l.s.sh.g.contactLine(o.peer.tcp) + lineAllow + lineSupported + o.refresh.requestLine()
+	client := o.send(method, extra, body, m.get("content-type"), func(answer *message) {
 		l.relaying = false
 		if method == "INVITE" {
 			o.invite = nil
 		}
-		l.relayAnswer(o, m, tx, method, answer)
+		l.relayAnswer(o, m, body, tx, method, answer)
 	})
 	if method != "INVITE" {
 		return
@@ -117,8 +130,9 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 	}
 }
 
-// relayAnswer sends the other side's answer back.
-func (l *leg) relayAnswer(o *leg, m *message, tx *serverTx, method string, answer *message) {
+// relayAnswer sends the other side's answer back. sent is the description that the
+// other side got.
+func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method string, answer *message) {
 	if answer == nil || answer.status == 408 || answer.status == 481 {
 		// The dialog there is gone (RFC 5057 section 5.1).
 		tx.respond(408, "Request Timeout", "")
@@ -134,7 +148,6 @@ func (l *leg) relayAnswer(o *leg, m *message, tx *serverTx, method string, answe
 		return
 	}
 	lateOffer := method == "INVITE" && m.method == "INVITE" && len(m.body) == 0 && len(answer.body) > 0
-	contentType := answer.get("content-type")
 	if method == "INVITE" && !lateOffer {
 		o.acknowledge(answer.cseq, nil, "")
 	}
@@ -147,18 +160,42 @@ func (l *leg) relayAnswer(o *leg, m *message, tx *serverTx, method string, answe
 	}
 	o.retarget(answer)
 	o.refresh.begin(o, answer)
-	o.keepOffer(m.body, m.get("content-type"))
-	l.keepOffer(answer.body, contentType)
+	o.keepOffer(sent, m.get("content-type"))
+	what := isAnswer
+	if lateOffer {
+		what = isOffer
+	}
+	o.between(what, answer, func(body []byte, err error) {
+		if err != nil || l.ended {
+			if lateOffer {
+				o.acknowledge(answer.cseq, nil, "")
+			}
+			tx.respond(488, "Not Acceptable Here", "")
+			return
+		}
+		l.respondAnswer(o, m, body, tx, answer, lateOffer)
+	})
+}
+
+// respondAnswer sends a 2xx with the other side's description to a re-INVITE or UPDATE.
+func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
+	contentType := answer.get("content-type")
+	l.keepOffer(body, contentType)
 	extra := l.s.sh.g.contactLine(l.peer.tcp) + lineAllow + lineSupported + l.refresh.serve(l, m)
-	data := m.response(200, "OK", "", extra, answer.body, contentType)
+	data := m.response(200, "OK", "", extra, body, contentType)
 	if m.method == "INVITE" {
 		l.serve(tx, m.cseq)
 	}
 	if lateOffer {
 		seq := answer.cseq
 		l.onAck = func(ack *message) {
-			o.acknowledge(seq, ack.body, ack.get("content-type"))
-			o.keepOffer(ack.body, ack.get("content-type"))
+			l.between(isAnswer, ack, func(body []byte, err error) {
+				o.acknowledge(seq, body, ack.get("content-type"))
+				o.keepOffer(body, ack.get("content-type"))
+				if err != nil {
+					l.s.handle(call.HungUp{Cause: call.CauseIncompatible})
+				}
+			})
 		}
 	}
 	tx.send(200, data)

@@ -43,6 +43,10 @@ type session struct {
 	meter      timer
 	private    bool // the caller wants to be anonymous towards the callee
 	rang       bool // a gateway has shown progress
+
+	media        anchor
+	profile      id.ID
+	anchorWanted bool // the connection wants its media anchored
 }
 
 // earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
@@ -63,7 +67,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		machine: call.New(snapshot, attempt, g.config.Owner), startedAt: sh.now,
 	}
 	if c := snapshot.Connection(attempt.Connection); c != nil {
-		s.account = c.Account
+		s.account, s.profile = c.Account, c.Profile
 	}
 	s.private = privacyWanted(m)
 	s.caller = &leg{
@@ -121,8 +125,10 @@ func (s *session) act(a call.Action) {
 	case call.Accept:
 		s.accept()
 	case call.Refuse:
+		s.closeMedia()
 		s.refuse(a)
 	case call.EndBoth:
+		s.closeMedia()
 		s.endBoth(a)
 	case call.SetTimer:
 		if a.At.IsZero() {
@@ -131,6 +137,7 @@ func (s *session) act(a call.Action) {
 			s.sh.timers.set(&s.meter, s, timerMeter, a.At)
 		}
 	case call.Over:
+		s.closeMedia()
 		s.over = true
 		s.sh.timers.stop(&s.meter)
 	}
@@ -202,10 +209,16 @@ func (s *session) passProvisional(a *attempt, m *message) {
 	if s.inviteTx == nil || s.invite == nil {
 		return
 	}
-	extra := s.dialogLines()
-	contentType := m.get("content-type")
-	tag := s.earlyTag(a, m.toTag)
-	s.inviteTx.send(m.status, s.invite.response(m.status, m.phrase, tag, extra, m.body, contentType))
+	if len(s.media.waiting) >= maxWaitingSteps {
+		return
+	}
+	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.toTag), s.inviteTx, s.invite
+	s.describe(s.fromGateway(), record.SideCallee, m.peer.addr.Addr(), s.caller.peer.addr.Addr(), m, func(body []byte, err error) {
+		if err != nil {
+			body = nil // the progress is told, without its media
+		}
+		tx.send(m.status, invite.response(m.status, m.phrase, tag, extra, body, m.get("content-type")))
+	})
 }
 
 // dialogLines are the headers of a response to the caller's INVITE that makes a dialog.
@@ -274,16 +287,29 @@ func (s *session) accept() {
 	} else {
 		s.carrier.acknowledge(m.cseq, nil, "")
 	}
-	contentType := m.get("content-type")
+	if s.media.session != nil {
+		s.media.session.Answered(s.sh.g.config.Clock())
+	}
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
-	data := s.invite.response(200, "OK", s.caller.localTag, extra, m.body, contentType)
-	s.caller.keepOffer(m.body, contentType)
-	s.carrier.keepOffer(s.invite.body, s.invite.get("content-type"))
+	s.carrier.keepOffer(s.attempt.body, s.invite.get("content-type"))
 	s.caller.serve(s.inviteTx, s.invite.cseq)
 	s.caller.onAck = s.callerAcked
-	s.inviteTx.send(200, data)
 	s.carrier.refresh.begin(s.carrier, m)
+	what, invite, tx := s.fromGateway(), s.invite, s.inviteTx
 	s.invite, s.inviteTx, s.answer, s.attempt, s.tags = nil, nil, nil, nil, nil
+	s.carrier.between(what, m, func(body []byte, err error) {
+		if err != nil && s.machine.Running() {
+			// A 2xx without media is of no use to either side.
+			s.caller.ended = true
+			s.caller.refresh.stop(s.caller)
+			tx.send(488, invite.response(488, "Not Acceptable Here", s.caller.localTag, "", nil, ""))
+			s.handle(call.HungUp{Cause: call.CauseIncompatible})
+			return
+		}
+		contentType := m.get("content-type")
+		s.caller.keepOffer(body, contentType)
+		tx.send(200, invite.response(200, "OK", s.caller.localTag, extra, body, contentType))
+	})
 }
 
 // callerAcked takes the caller's ACK, which has the answer when the carrier made
@@ -292,10 +318,18 @@ func (s *session) callerAcked(m *message) {
 	if !s.unacked {
 		return
 	}
-	s.unacked = false
-	contentType := m.get("content-type")
-	s.carrier.acknowledge(s.carrier.inviteSeq, m.body, contentType)
-	s.carrier.keepOffer(m.body, contentType)
+	s.caller.between(isAnswer, m, func(body []byte, err error) {
+		if !s.unacked {
+			return // the call has ended, and its end has acknowledged the 2xx
+		}
+		s.unacked = false
+		contentType := m.get("content-type")
+		s.carrier.acknowledge(s.carrier.inviteSeq, body, contentType)
+		s.carrier.keepOffer(body, contentType)
+		if err != nil {
+			s.handle(call.HungUp{Cause: call.CauseIncompatible})
+		}
+	})
 }
 
 // endBoth hangs up on both sides but the one that hung up itself.

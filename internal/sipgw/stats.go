@@ -17,6 +17,7 @@ type counters struct {
 	filtered, parseErrors, invalid, shed, panics     atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
 	challenges, authFailures, authReplays            atomic.Uint64
+	mediaErrors                                      atomic.Uint64
 }
 
 // Stats is a snapshot of what the gateway has counted since its start.
@@ -38,6 +39,7 @@ type Stats struct {
 	Challenges   uint64
 	AuthFailures uint64 // wrong digests
 	AuthReplays  uint64 // digests used before
+	MediaErrors  uint64 // session descriptions that could not be anchored
 }
 
 // Stats returns the counters. It is safe for concurrent use.
@@ -49,7 +51,7 @@ func (g *Gateway) Stats() Stats {
 		Shed: c.shed.Load(), Panics: c.panics.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
-		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(),
+		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), MediaErrors: c.mediaErrors.Load(),
 	}
 }
 

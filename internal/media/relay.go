@@ -1,0 +1,68 @@
+package media
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Relay anchors calls: it puts ports of its own between the two sides and passes
+// their media on. There are two, the built-in one (package relay) and rtpengine;
+// both keep to the obligations written here.
+type Relay interface {
+	// Open begins an anchored call. It returns at once and takes no ports yet.
+	Open(o Opening) Session
+}
+
+// Opening is what a Relay is told of a call.
+type Opening struct {
+	Call Call
+	// Tap is given the audio; nil when the call is not recorded. The Session closes it.
+	Tap Tap
+	// Lost is called at most once, from any goroutine, when an answered call has
+	// fallen silent for longer than the Relay was told to wait.
+	Lost func()
+}
+
+// Session is one anchored call. Its methods are called by one goroutine and return
+// without waiting for anyone. There is one Offer or Answer at a time: the next is
+// given after done of the one before was called.
+//
+// Offers and answers are those of RFC 3264. An offer that is not answered changes
+// nothing in what passes. One offer may have several answers until the call is
+// answered: those of the branches of a fork, of which the last counts.
+type Session interface {
+	// Offer takes what one side offers and gives done what to offer to the other.
+	// done is called once, from any goroutine, perhaps before Offer returns.
+	Offer(d Description, done func(sdp []byte, err error))
+	// Answer takes what the other side answers and gives done what to answer to the
+	// side that made the offer. From then on media pass.
+	Answer(d Description, done func(sdp []byte, err error))
+	// Answered says that the call was answered: silence is measured from here on.
+	Answered(at time.Time)
+	// Close gives the ports back and closes the Tap. What is under way ends with
+	// ErrClosed. It may be called more than once.
+	Close()
+}
+
+// Description is a session description on its way from one side to the other.
+type Description struct {
+	From record.Side
+	SDP  []byte
+	// Source is the address that the signalling of the side that wrote it comes
+	// from, and Target the one that the signalling of the other side goes to.
+	Source, Target netip.Addr
+}
+
+// The reasons for which a call cannot be anchored.
+var (
+	// ErrDescription is wrapped when a description cannot be read, or says what
+	// cannot be relayed.
+	ErrDescription = errors.New("session description")
+	// ErrExhausted is wrapped when there are no ports left, or no relay that answers.
+	ErrExhausted = errors.New("no media relay is free")
+	// ErrClosed says that the Session was closed.
+	ErrClosed = errors.New("the media session is closed")
+)

@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"github.com/tollgate/tollgate/internal/media"
+)
+
+// ports gives out pairs of ports, an even one for RTP and the next for RTCP (RFC
+// 3550 section 11). They are used in a random order, so that nobody guesses the
+// next, and again as late as possible, so that what still arrives for one call
+// finds no other.
+type ports struct {
+	mu    sync.Mutex // guards all below
+	free  []uint16   // even ports; taken from the front, given back at the end
+	taken map[uint16]struct{}
+}
+
+func newPorts(low, high uint16) *ports {
+	p := &ports{taken: make(map[uint16]struct{})}
+	for port := (uint32(low) + 1) &^ 1; port+1 <= uint32(high); port += 2 {
+		p.free = append(p.free, uint16(port))
+	}
+	rand.Shuffle(len(p.free), func(i, j int) { p.free[i], p.free[j] = p.free[j], p.free[i] })
+	return p
+}
+
+func (p *ports) take() (uint16, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == 0 {
+		return 0, false
+	}
+	port := p.free[0]
+	p.free = p.free[1:]
+	p.taken[port] = struct{}{}
+	return port, true
+}
+
+func (p *ports) give(port uint16) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, port)
+	delete(p.taken, port)
+}
+
+// holds says whether a port is one of a pair that was taken.
+func (p *ports) holds(port uint16) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, taken := p.taken[port&^1]
+	return taken
+}
+
+// maxBusyPorts bounds how many pairs that other programs use are passed over for
+// one stream.
+const maxBusyPorts = 64
+
+// openPair binds a pair of ports of an address.
+func (p *ports) openPair(address netip.Addr) (rtp, rtcp *net.UDPConn, port uint16, err error) {
+	for range maxBusyPorts {
+		port, ok := p.take()
+		if !ok {
+			return nil, nil, 0, fmt.Errorf("%w: every port of the range is in use", media.ErrExhausted)
+		}
+		rtp, err = listen(address, port)
+		if err == nil {
+			if rtcp, err = listen(address, port+1); err == nil {
+				return rtp, rtcp, port, nil
+			}
+			_ = rtp.Close()
+		}
+		p.give(port)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, nil, 0, fmt.Errorf("%w: %w", media.ErrExhausted, err)
+		}
+	}
+	return nil, nil, 0, fmt.Errorf("%w: other programs use the ports of the range: %w", media.ErrExhausted, err)
+}
+
+func listen(address netip.Addr, port uint16) (*net.UDPConn, error) {
+	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
+}

@@ -1,0 +1,233 @@
+package sipgw
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/media/relay"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// ear is a Recorder that records every call, and its Tap.
+type ear struct {
+	mu      sync.Mutex
+	calls   []media.Call
+	formats map[record.Side][]media.Format
+	packets map[record.Side]int
+	begun   bool
+	closed  chan struct{}
+	heard   chan record.Side
+}
+
+func newEar() *ear {
+	return &ear{
+		formats: make(map[record.Side][]media.Format), packets: make(map[record.Side]int),
+		closed: make(chan struct{}), heard: make(chan record.Side, 1000),
+	}
+}
+
+func (e *ear) Record(c media.Call) media.Tap {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls = append(e.calls, c)
+	return e
+}
+
+func (e *ear) Formats(side record.Side, formats []media.Format) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.formats[side] = formats
+}
+
+func (e *ear) Answered(time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begun = true
+}
+
+func (e *ear) Packet(side record.Side, _ time.Time, packet []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(packet) >= 12 {
+		e.packets[side]++
+	}
+	e.heard <- side
+}
+
+func (e *ear) Close() { close(e.closed) }
+
+// anchored is the wish for a gateway with the built-in relay on loopback.
+func anchored(t *testing.T, change func(*Config, *relay.Config)) wish {
+	return wish{config: func(c *Config) {
+		settings := relay.Config{
+			Addresses: []relay.Address{{Local: netip.MustParseAddr("127.0.0.1")}, {Local: netip.MustParseAddr("::1")}},
+			Low:       21000, High: 21999,
+		}
+		c.AnchorAll = true
+		if change != nil {
+			change(c, &settings)
+		}
+		r, err := relay.New(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Stop(context.Background()) })
+		c.Media = r
+	}}
+}
+
+// mic is an RTP port of a party.
+type mic struct {
+	t    *testing.T
+	conn *net.UDPConn
+	addr netip.AddrPort
+	seq  uint16
+}
+
+func newMic(t *testing.T, host string) *mic {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &mic{t: t, conn: conn, addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+}
+
+// sdp describes the microphone.
+func (m *mic) sdp(extra ...string) string {
+	family := "IP4"
+	if m.addr.Addr().Is6() {
+		family = "IP6"
+	}
+	return fmt.Sprintf("v=0\r\no=x 1 1 IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\nm=audio %d RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n%s",
+		family, m.addr.Addr(), family, m.addr.Addr(), m.addr.Port(), strings.Join(extra, ""))
+}
+
+// say sends an RTP packet of PCMA with a text in it.
+func (m *mic) say(to netip.AddrPort, text string) {
+	m.t.Helper()
+	packet := append([]byte{0x80, 8, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, text...)
+	m.seq++
+	binary.BigEndian.PutUint16(packet[2:], m.seq)
+	if _, err := m.conn.WriteToUDPAddrPort(packet, to); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// hear waits for the next packet and returns its text and where it came from.
+func (m *mic) hear() (string, netip.AddrPort) {
+	m.t.Helper()
+	_ = m.conn.SetReadDeadline(time.Now().Add(patience))
+	buffer := make([]byte, 2048)
+	n, from, err := m.conn.ReadFromUDPAddrPort(buffer)
+	if err != nil || n < 12 {
+		m.t.Fatalf("heard %d bytes, %v", n, err)
+	}
+	return string(buffer[12:n]), from
+}
+
+// audioOf is where a description wants its audio.
+func audioOf(t *testing.T, body []byte) netip.AddrPort {
+	t.Helper()
+	var address netip.Addr
+	port := 0
+	for line := range strings.Lines(string(body)) {
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "c="):
+			address = netip.MustParseAddr(fields[2])
+		case strings.HasPrefix(line, "m=audio"):
+			port, _ = strconv.Atoi(fields[1])
+		}
+	}
+	if !address.IsValid() || port == 0 {
+		t.Fatalf("no audio in %q", body)
+	}
+	return netip.AddrPortFrom(address, uint16(port))
+}
+
+// converse holds that both hear each other by way of the relay.
+func converse(t *testing.T, a, b *mic, toA, toB netip.AddrPort) {
+	t.Helper()
+	a.say(toA, "from the caller")
+	if text, from := b.hear(); text != "from the caller" || from != toB {
+		t.Errorf("the callee heard %q from %s, want it from %s", text, from, toB)
+	}
+	b.say(toB, "from the callee")
+	if text, from := a.hear(); text != "from the callee" || from != toA {
+		t.Errorf("the caller heard %q from %s, want it from %s", text, from, toA)
+	}
+}
+
+// talkThrough sets a call up between two microphones and returns where each sends.
+func (w *world) talkThrough(near, far *mic) (pbx, carrier *dialog, toNear, toFar netip.AddrPort) {
+	w.t.Helper()
+	pbx = newDialog(w.pbx, "+12125550123")
+	w.pbx.request(pbx, "INVITE", "", near.sdp())
+	invite := w.carriers[0].await("INVITE")
+	toFar = audioOf(w.t, invite.body)
+	w.carriers[0].reply(invite, 200, "far", "", far.sdp())
+	w.carriers[0].await("ACK")
+	ok := w.pbx.await("200 INVITE")
+	toNear = audioOf(w.t, ok.body)
+	pbx.join(ok)
+	w.pbx.request(pbx, "ACK", "", "")
+	return pbx, w.carriers[0].serverDialog(invite, "far"), toNear, toFar
+}
+
+func TestAnAnchoredCallIsHeardOnBothSidesAndRecorded(t *testing.T) {
+	e := newEar()
+	w := newWorld(t, anchored(t, func(c *Config, _ *relay.Config) { c.AnchorAll, c.Recorder = false, e }))
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	pbx, _, toNear, toFar := w.talkThrough(near, far)
+	if toNear.Addr() != netip.MustParseAddr("127.0.0.1") || toNear == near.addr || toFar == near.addr {
+		t.Errorf("the caller sends to %s, the callee to %s", toNear, toFar)
+	}
+	converse(t, near, far, toNear, toFar)
+	w.hangUp(pbx)
+	r := w.record()
+	<-e.closed
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.calls) != 1 || e.calls[0].ID != r.ID || e.calls[0].Profile != worldProfile || e.calls[0].To != 12125550123 || !e.begun {
+		t.Errorf("asked for %+v, begun %v", e.calls, e.begun)
+	}
+	if e.packets[record.SideCaller] != 1 || e.packets[record.SideCallee] != 1 || len(e.formats[record.SideCallee]) != 2 {
+		t.Errorf("packets %v, formats %v", e.packets, e.formats)
+	}
+	w.settled()
+}
+
+func TestNothingIsAnchoredUnlessAskedFor(t *testing.T) {
+	w := newWorld(t, anchored(t, func(c *Config, _ *relay.Config) { c.AnchorAll = false }))
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	pbx, _, toNear, toFar := w.talkThrough(near, far)
+	if toNear != far.addr || toFar != near.addr {
+		t.Errorf("the sides were told %s and %s", toNear, toFar)
+	}
+	w.hangUp(pbx)
+	w.record()
+}
+
+func TestASilentCallIsEnded(t *testing.T) {
+	w := newWorld(t, anchored(t, func(_ *Config, r *relay.Config) { r.Silence = 200 * time.Millisecond }))
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	w.talkThrough(near, far)
+	w.pbx.reply(w.pbx.await("BYE"), 200, "", "", "")
+	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
+	if r := w.record(); r.HangupCause != call.CauseMediaTimeout || r.HangupSource != record.SideTollgate {
+		t.Errorf("record: %s by %s", r.HangupCause, r.HangupSource)
+	}
+	w.settled()
+}
