@@ -1,0 +1,230 @@
+// Package recording records calls: it decodes the audio of both sides into one
+// time line, writes it as the call runs, and keeps it as a WAV or MP3 file.
+//
+//	Recorder  says which calls are recorded, and works for all of them together
+//	tap       takes the packets of one call
+//	side      puts the packets of one side in order and in time, and decodes them
+//	live      is the file of a call that is up, playable at any time
+//	keeper    makes the finished file after the call, or after a crash
+//
+// A recording begins at the answer. Time without audio is silence, so both sides
+// stay in time with each other, whatever the network loses.
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Config is what a Recorder needs.
+type Config struct {
+	// Dir holds the files of calls that are up, and the finished ones.
+	Dir    string
+	Live   *policy.Live
+	Clock  func() time.Time
+	NewID  func() uuid.UUID // of version 7, so that ids sort by time
+	Logger *slog.Logger
+	// Keys encrypt the files; nil leaves them as they are.
+	Keys *Keys
+	// Ticks tells when to write; nil is every half second.
+	Ticks <-chan time.Time
+}
+
+// drainInterval is how often audio is written.
+const drainInterval = 500 * time.Millisecond
+
+// Recorder implements media.Recorder.
+type Recorder struct {
+	config Config
+	log    *slog.Logger
+	folder string // of the calls that this process records
+	lock   *os.File
+
+	mu      sync.Mutex // guards the fields below
+	taps    []*tap
+	closing []*tap // ended, to be drained before the next tick
+	stopped bool
+
+	woken   chan struct{} // a call has ended
+	stop    chan struct{}
+	working sync.WaitGroup
+	ended   func(*meta) // a live file is closed and may be kept
+}
+
+// New makes the folders. Nothing is recorded before Start.
+func New(config Config) (*Recorder, error) {
+	r := &Recorder{
+		config: config, log: config.Logger, folder: filepath.Join(config.Dir, "live", config.NewID().String()),
+		woken: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	if err := os.MkdirAll(r.folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of recordings: %w", err)
+	}
+	lock, err := lockFolder(r.folder)
+	if err != nil {
+		return nil, err
+	}
+	r.lock = lock
+	return r, nil
+}
+
+// Record implements media.Recorder. The profile counts as it is now; a change
+// during the call has no effect on it. Emergency calls are never recorded.
+func (r *Recorder) Record(c media.Call) media.Tap {
+	if c.Emergency {
+		return nil
+	}
+	p := r.config.Live.Snapshot().Profile(c.Profile)
+	if p == nil || p.Account != c.Account || !wanted(&p.Recording, c) {
+		return nil
+	}
+	channels := 1
+	if p.Recording.Channels == "dual" {
+		channels = 2
+	}
+	t := &tap{recorder: r, meta: meta{
+		Recording: record.Recording{
+			ID: r.config.NewID(), AccountID: c.Account, ProfileID: c.Profile, ConnectionID: c.Connection,
+			CallID: c.ID, SIPCallID: c.SIPCallID, From: c.From.String(), To: c.To.String(), Channels: channels,
+		},
+		Wanted: p.Recording.Format,
+	}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return nil
+	}
+	r.taps = append(r.taps, t)
+	return t
+}
+
+func wanted(settings *profile.CallRecording, c media.Call) bool {
+	switch settings.Type {
+	case profile.RecordAll:
+		return true
+	case profile.RecordByCaller:
+		return c.From != 0 && slices.Contains(settings.CallerPhoneNumbers, c.From)
+	}
+	return false
+}
+
+// Start begins to write what the taps are given.
+func (r *Recorder) Start() {
+	r.working.Go(r.work)
+}
+
+// Stop ends the recordings of calls that are still up and waits until their audio
+// is in their files.
+func (r *Recorder) Stop(context.Context) error {
+	r.mu.Lock()
+	taps := slices.Clone(r.taps)
+	again := r.stopped
+	r.stopped = true
+	r.mu.Unlock()
+	if again {
+		return nil
+	}
+	for _, t := range taps {
+		t.Close()
+	}
+	close(r.stop)
+	r.working.Wait()
+	return errors.Join(r.lock.Close())
+}
+
+// over has the file of an ended call closed soon.
+func (r *Recorder) over(t *tap) {
+	r.mu.Lock()
+	r.closing = append(r.closing, t)
+	r.mu.Unlock()
+	select {
+	case r.woken <- struct{}{}:
+	default:
+	}
+}
+
+// work writes the audio of all calls until Stop.
+func (r *Recorder) work() {
+	ticks := r.config.Ticks
+	if ticks == nil {
+		ticker := time.NewTicker(drainInterval)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	for {
+		select {
+		case <-ticks:
+			r.drain(r.all())
+		case <-r.woken:
+			r.mu.Lock()
+			closing := r.closing
+			r.closing = nil
+			r.mu.Unlock()
+			r.drain(closing)
+		case <-r.stop:
+			r.drain(r.all())
+			return
+		}
+	}
+}
+
+func (r *Recorder) all() []*tap {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.taps)
+}
+
+// drain works off the inboxes of calls, as many at once as there are processors.
+func (r *Recorder) drain(taps []*tap) {
+	var next, ended atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(taps), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(taps)); i = next.Add(1) - 1 {
+				if t := taps[i]; !t.finished && t.drain(r.config.Clock()) {
+					t.finished = true
+					ended.Add(1)
+					r.finish(t)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if ended.Load() > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.taps = slices.DeleteFunc(r.taps, func(t *tap) bool { return t.finished })
+	}
+}
+
+// finish closes the file of a call and hands it on.
+func (r *Recorder) finish(t *tap) {
+	if t.file == nil {
+		return // never answered, or never begun
+	}
+	if err := t.file.close(); err != nil {
+		r.log.Error("recording: close the file of a call", "recording", t.meta.ID, "error", err)
+	}
+	r.log.Info("recording: call ended", "call", t.meta.CallID, "recording", t.meta.ID,
+		"duration_ms", t.meta.Shape.millis(t.file.bytes), "caller", t.sides[0].counts, "callee", t.sides[1].counts,
+		"codec_not_recorded", t.sides[0].ignored+t.sides[1].ignored)
+	if r.ended != nil {
+		r.ended(&t.meta)
+	}
+}
