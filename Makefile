@@ -46,6 +46,12 @@ vuln: ## look for known vulnerabilities; needs the vulnerability database
 bench: ## run the benchmarks; every figure is a ratio or a count of this run
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/admission ./internal/rating ./internal/e164 ./internal/store/sqlstore
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/api
+	$(GO) run ./test/bench $(BENCHFLAGS)
+
+.PHONY: bench-sip
+bench-sip: ## measure calls over SIP beside Kamailio; BENCHFLAGS="-write docs/PERFORMANCE.md" keeps the tables
+	@test/install-packages sipp:sip-tester kamailio:kamailio
+	$(GO) run ./test/bench -sip $(BENCHFLAGS)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

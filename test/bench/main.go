@@ -1,7 +1,7 @@
-// Command bench asks running servers for calls over HTTP, as switches do, and says
-// how many a second they let through: one load generator for every target, on the
-// same cores as the server, beside an empty handler in the same run. "make bench"
-// runs it; docs/PERFORMANCE.md holds the tables of a run.
+// Command bench asks running servers for calls, and says how many a second they let
+// through: over HTTP as switches do, beside an empty handler in the same run, and with
+// -sip over SIP, beside Kamailio. Load and server share the machine's cores. "make
+// bench" and "make bench-sip" run it; docs/PERFORMANCE.md holds the tables of a run.
 package main
 
 import (
@@ -31,6 +31,7 @@ func run() (err error) {
 	window := flag.Duration("time", 3*time.Second, "how long each load runs")
 	only := flag.String("run", "", "run only the sections whose name matches this regular expression")
 	path := flag.String("write", "", "document whose section to write, as in docs/PERFORMANCE.md")
+	overSIP := flag.Bool("sip", false, "measure calls over SIP instead of admissions over HTTP")
 	flag.Parse()
 	chosen, err := regexp.Compile(*only)
 	if err != nil {
@@ -46,21 +47,23 @@ func run() (err error) {
 	if b.program, err = build(ctx, b.folder); err != nil {
 		return err
 	}
-	b.report.printf("Measured %s on %d cores, which the load generator, the server and the database share. Each load ran %v.\n\n",
-		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), *window)
-	for _, s := range sections {
+	name, chapters := "admissions", sections
+	if *overSIP {
+		name, chapters = "sip", sipSections
+	}
+	b.report.printf("Measured %s on %d cores, which the load generator and the servers share.\n\n",
+		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU())
+	for _, s := range chapters {
 		if !chosen.MatchString(s.name) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s…\n", s.name)
-		before := b.report.text.Len()
 		if err := s.measure(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Print(b.report.text.String()[before:])
 	}
 	if *path == "" {
 		return nil
 	}
-	return b.report.write(*path)
+	return b.report.write(*path, name)
 }

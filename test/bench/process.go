@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type process struct {
 	command *exec.Cmd
 	address string // host:port of its API
 	ended   chan struct{}
+	group   bool // its children belong to it
 }
 
 var listening = regexp.MustCompile(`API on http://([^\s,]+)`)
@@ -82,13 +84,50 @@ func start(program string, environment []string, args ...string) (*process, erro
 
 // kill ends the process: what it has answered is durable.
 func (p *process) kill() {
-	_ = p.command.Process.Kill()
+	pid := p.command.Process.Pid
+	if p.group {
+		pid = -pid
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
 	<-p.ended
+}
+
+// pids are the process and, if it is a group, its children.
+func (p *process) pids() ([]int, error) {
+	own := p.command.Process.Pid
+	if !p.group {
+		return []int{own}, nil
+	}
+	found, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, path := range found {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if group, err := syscall.Getpgid(pid); err == nil && group == own {
+			all = append(all, pid)
+		}
+	}
+	return all, nil
 }
 
 // cpu is the processor time that the process has used, all threads, at the kernel's
 // resolution of a hundredth of a second.
-func (p *process) cpu() (time.Duration, error) { return processCPU(p.command.Process.Pid) }
+func (p *process) cpu() (sum time.Duration, err error) {
+	pids, err := p.pids()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		used, err := processCPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
+}
 
 func processCPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -96,7 +135,7 @@ func processCPU(pid int) (time.Duration, error) {
 		return 0, err
 	}
 	// The second field is the program's name in brackets, which may hold spaces.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const utime, stime = 11, 12
 	var ticks int64
 	for _, field := range []int{utime, stime} {
@@ -109,17 +148,30 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// memory is the resident memory of the process that is not files, in bytes.
-func (p *process) memory() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+// memory is the resident memory that is not files, in bytes; what several processes
+// share is counted once.
+func (p *process) memory() (sum int64, err error) {
+	pids, err := p.pids()
 	if err != nil {
 		return 0, err
 	}
-	_, rest, found := strings.Cut(string(text), "RssAnon:")
-	fields := strings.Fields(rest)
-	if !found || len(fields) == 0 {
-		return 0, fmt.Errorf("/proc/%d/status has no RssAnon", p.command.Process.Pid)
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range []string{"Pss_Anon:", "Pss_Shmem:"} {
+			_, rest, _ := strings.Cut(string(text), name)
+			value, _, found := strings.Cut(strings.TrimSpace(rest), " kB")
+			if !found {
+				return 0, fmt.Errorf("/proc/%d/smaps_rollup has no %s", pid, name)
+			}
+			kilobytes, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += kilobytes << 10
+		}
 	}
-	kilobytes, err := strconv.ParseInt(fields[0], 10, 64)
-	return kilobytes << 10, err
+	return sum, nil
 }

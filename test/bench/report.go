@@ -20,7 +20,11 @@ type row struct {
 // report is the text of a run in Markdown.
 type report struct{ text bytes.Buffer }
 
-func (r *report) printf(format string, args ...any) { fmt.Fprintf(&r.text, format, args...) }
+// printf adds to the report, and shows it while the run goes on.
+func (r *report) printf(format string, args ...any) {
+	fmt.Fprintf(&r.text, format, args...)
+	fmt.Printf(format, args...)
+}
 
 func (r *report) table(title string, rows []row) {
 	r.printf("### %s\n\n| load | connections | a second | of the empty handler | p50 | p99 | server CPU each |\n|---|---:|---:|---:|---:|---:|---:|\n", title)
@@ -47,22 +51,18 @@ func thousands(f float64) string {
 	return digits
 }
 
-// The section of the document that a run writes lies between these lines.
-const (
-	sectionStart = "<!-- made by test/bench: start -->\n"
-	sectionEnd   = "<!-- made by test/bench: end -->\n"
-)
-
-// write puts the report in its section of a document, and leaves the rest as it is.
-func (r *report) write(path string) error {
+// write puts the report in its section of a document, between two lines that name the
+// section, and leaves the rest as it is.
+func (r *report) write(path, name string) error {
 	document, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, started := strings.Cut(string(document), sectionStart)
-	_, after, ended := strings.Cut(rest, sectionEnd)
+	start, end := fmt.Sprintf("<!-- %s: start -->\n", name), fmt.Sprintf("<!-- %s: end -->\n", name)
+	before, rest, started := strings.Cut(string(document), start)
+	_, after, ended := strings.Cut(rest, end)
 	if !started || !ended {
-		return fmt.Errorf("%s has no section between %q and %q", path, strings.TrimSpace(sectionStart), strings.TrimSpace(sectionEnd))
+		return fmt.Errorf("%s has no section between %q and %q", path, strings.TrimSpace(start), strings.TrimSpace(end))
 	}
-	return os.WriteFile(path, []byte(before+sectionStart+"\n"+r.text.String()+sectionEnd+after), 0o644)
+	return os.WriteFile(path, []byte(before+start+"\n"+r.text.String()+end+after), 0o644)
 }

@@ -63,6 +63,9 @@ func (d deck) csv(increment int) string {
 	return text.String()
 }
 
+// number is one that the deck has a price for.
+func (d deck) number() string { return "+" + d.prefixes[0] + "123" }
+
 // world is a server that calls can be asked of.
 type world struct {
 	servers     []*process
