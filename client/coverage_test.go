@@ -71,6 +71,9 @@ func covered() map[string]reflect.Type {
 		"RotateApiKeyRequest": reflect.TypeFor[client.RotateParams](), "WebhookEndpoint": reflect.TypeFor[client.WebhookEndpoint](), "CreateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
 		"UpdateWebhookEndpointRequest": reflect.TypeFor[client.WebhookEndpointParams](),
 		"WebhookDelivery":              reflect.TypeFor[client.WebhookDelivery](), "WebhookDeliverySummary": reflect.TypeFor[client.WebhookDeliverySummary](),
+		"Admission": reflect.TypeFor[client.Admission](), "CreateAdmissionRequest": reflect.TypeFor[client.AdmissionParams](),
+		"AdmissionState": reflect.TypeFor[client.AdmissionState](), "AnswerAdmissionRequest": reflect.TypeFor[client.AnswerParams](),
+		"RenewAdmissionRequest": reflect.TypeFor[client.RenewParams](), "EndAdmissionRequest": reflect.TypeFor[client.EndParams](),
 		"WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Command is one of Reserve, Answer, Renew, Settle, Release, Expire and
-// ExpireOwners. Each names its call by an id that the caller chose, and may be
+// Command is one of Reserve, Answer, Renew, Settle, Release, Expire,
+// ExpireOwners and, for the calls of other switches, Report and ExpireSwitch. Each names its call by an id that the caller chose, and may be
 // repeated: the second time changes nothing and gives the same result.
 type Command interface{ command() }
 
@@ -65,7 +65,8 @@ type Release struct {
 // Expire ends every call whose lease nobody renewed in time.
 type Expire struct{}
 
-// ExpireOwners ends every call whose owner is not Keep: those of processes that died.
+// ExpireOwners ends every call whose owner is not Keep: those of processes that
+// died. The calls of other switches live on, since their switches do.
 type ExpireOwners struct{ Keep uuid.UUID }
 
 func (Reserve) command()      {}
@@ -78,11 +79,15 @@ func (ExpireOwners) command() {}
 
 // Result is what a command led to.
 type Result struct {
-	Decision    Decision       // of Reserve
-	GrantedSecs int64          // in all, after Reserve, Answer and Renew
-	Extended    bool           // Renew: the grant became longer
-	Record      *record.Call   // of Reserve when it refused, Settle and Release
-	Expired     []*record.Call // of Expire and ExpireOwners
-	Teardowns   [][]byte       // of ExpireOwners: the notes of the answered calls
-	Err         error
+	Decision    Decision // of Reserve
+	GrantedSecs int64    // in all, after Reserve, Answer and Renew
+	Extended    bool     // Renew: the grant became longer
+	// Of Reserve and Report while the call is live: whether it is answered, and when
+	// it must be answered or, once it is, must have ended; 0 means never.
+	Answered  bool
+	DueMicros int64
+	Record    *record.Call   // of Reserve when it refused, Settle, Release and Report once it has ended
+	Expired   []*record.Call // of Expire and ExpireOwners
+	Teardowns [][]byte       // of ExpireOwners: the notes of the answered calls
+	Err       error
 }

@@ -31,6 +31,8 @@ type Call struct {
 	From       string // the caller id as presented, "" for anonymous
 	To         string // as dialled, without the connection's tech prefix
 	SIPCallID  string
+	// Account is whose the attempt is, where the edge knows it without a connection.
+	Account id.ID
 	// EdgeRefusal is set by an edge that cannot take the call whatever the rules
 	// say, so that the attempt leaves its record all the same.
 	EdgeRefusal Reason
@@ -47,6 +49,18 @@ type Usage interface {
 	// one instance of its calling window.
 	Calls(profile id.ID, callee e164.Number, window int32) int32
 }
+
+// NothingUsed is the usage of decisions for which it does not count.
+type NothingUsed struct{}
+
+// LiveCalls implements Usage.
+func (NothingUsed) LiveCalls(id.ID, id.ID, id.ID) (a, p, c int32) { return 0, 0, 0 }
+
+// Spend implements Usage.
+func (NothingUsed) Spend(id.ID, record.Day) (posted, held money.Amount) { return 0, 0 }
+
+// Calls implements Usage.
+func (NothingUsed) Calls(id.ID, e164.Number, int32) int32 { return 0 }
 
 // Rule is one of the rules, in the order in which they are judged.
 type Rule uint8
@@ -152,7 +166,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	f.Identity = call.Identity
 	c := s.Connection(call.Connection)
 	if c == nil {
-		f.Connection = 0
+		f.Connection, f.Account = 0, call.Account
 		if call.Source.IsValid() {
 			f.Source = call.Source.String() // only for refusals of unknown callers
 		}

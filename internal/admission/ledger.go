@@ -210,7 +210,11 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 	case Expire:
 		return s.expire(func(l *Lease) bool { return l.ExpiresMicros <= s.now })
 	case ExpireOwners:
-		return s.expire(func(l *Lease) bool { return l.Owner != c.Keep })
+		return s.expire(func(l *Lease) bool { return l.Owner != c.Keep && !IsSwitchID(l.Owner) })
+	case ExpireSwitch:
+		return s.expire(func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
+	case Report:
+		return s.report(p, &c)
 	}
 	return Result{Err: fmt.Errorf("apply %T: %w", command, ErrCommand)}
 }
@@ -241,7 +245,7 @@ func (s *State) TakeChanges() Changes {
 }
 
 func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
-	if r, repeated := s.repeatedReserve(c.Call.ID); repeated {
+	if r, repeated := s.repeatedReserve(c); repeated {
 		return r
 	}
 	d := Decide(p, &c.Call, s, time.UnixMicro(s.now))
@@ -279,20 +283,26 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		l.BillingGroup = profile.BillingGroup
 	}
 	s.insert(l)
-	return Result{Decision: d, GrantedSecs: l.GrantedSecs}
+	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.dueMicros()}
 }
 
-func (s *State) repeatedReserve(call uuid.UUID) (Result, bool) {
+// repeatedReserve answers a Reserve whose call is known already. Ids that a switch
+// chose may come with another call, which is refused.
+func (s *State) repeatedReserve(c *Reserve) (Result, bool) {
 	var encoded []byte
 	result := Result{}
-	if l := s.leases[call]; l != nil {
+	if l := s.leases[c.Call.ID]; l != nil {
 		encoded, result.GrantedSecs = l.Decision, l.GrantedSecs
-	} else if r := s.ended[call]; r != nil {
+		result.DueMicros, result.Answered = l.dueMicros(), l.AnsweredMicros != 0
+	} else if r := s.ended[c.Call.ID]; r != nil {
 		encoded, result.Record = r.Decision, r
 	} else {
 		return result, false
 	}
 	result.Decision, result.Err = DecodeDecision(encoded)
+	if result.Err == nil && IsSwitchID(c.Call.ID) && !sameAttempt(&result.Decision.Facts, &c.Call) {
+		return Result{Err: ErrOtherContent}, true
+	}
 	return result, true
 }
 
@@ -351,16 +361,9 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 // the limit of the day in which the new part starts leaves room for. A profile
 // that does not end calls at its limit never runs out.
 func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
-	day := record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds())
-	spend := s.spend(l, day)
-	budget, limited := money.Max, false
-	profile := p.Profile(l.Profile)
-	if profile != nil && profile.SpendLimited && profile.EndCalls {
-		limited = true
-		budget = max(0, profile.SpendLimit-spend.Posted-spend.Held)
-	}
-	wanted := min(atMostSecs, wantedSecs(l.Rate, s.LiveIn(l.Profile), limited, budget))
-	to := l.Rate.GrantWithin(l.GrantedSecs, wanted, budget)
+	room := s.roomFor(p, l)
+	day, spend := room.day, s.spend(l, room.day)
+	to := l.Rate.GrantWithin(l.GrantedSecs, min(atMostSecs, room.wantedSecs), room.budget)
 	if to == l.GrantedSecs {
 		s.announceSpend(p, l.place(day), true)
 		return
@@ -370,6 +373,25 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
 	l.GrantedSecs = to
 	s.announceSpend(p, l.place(day), false)
+}
+
+// room is what an answered call may be granted next.
+type room struct {
+	day        record.Day // to which it is booked
+	budget     money.Amount
+	wantedSecs int64 // how long the next grant should be
+}
+
+func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
+	r := room{day: record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()), budget: money.Max}
+	limited := false
+	if profile := p.Profile(l.Profile); profile != nil && profile.SpendLimited && profile.EndCalls {
+		limited = true
+		posted, held := s.Spend(l.Profile, r.day)
+		r.budget = max(0, profile.SpendLimit-posted-held)
+	}
+	r.wantedSecs = wantedSecs(l.Rate, s.LiveIn(l.Profile), limited, r.budget)
+	return r
 }
 
 // touch moves the expiry of the lease and marks it for the next transaction.

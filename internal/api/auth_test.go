@@ -151,7 +151,8 @@ func TestKeys(t *testing.T) {
 // Another account's ids are 404 on every path, and are in none of its lists.
 func TestTenancy(t *testing.T) {
 	h := newHarness(t)
-	_, stranger := h.secondAccount()
+	other, stranger := h.secondAccount()
+	strangeSwitch := h.newKey(other.ID, ScopeAdmit)
 	ids := map[string]string{}
 	for _, k := range resourceKinds() {
 		made := h.do("POST", k.path, k.body(1)).want(k.created)
@@ -169,6 +170,8 @@ func TestTenancy(t *testing.T) {
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
 	ids["/v2/recordings"] = call                                                      // nobody has any
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
+	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
+	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
@@ -192,7 +195,11 @@ func TestTenancy(t *testing.T) {
 			if op.body != nil {
 				body = "{}"
 			}
-			h.doWith(stranger, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
+			key := stranger
+			if op.scope == ScopeAdmit {
+				key = strangeSwitch
+			}
+			h.doWith(key, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
 		case op.list:
 			target := op.path
 			switch op.path {
@@ -206,7 +213,7 @@ func TestTenancy(t *testing.T) {
 				t.Errorf("%s shows nothing of its own account's", op.path)
 			}
 			r := h.doWith(stranger, op.method, target, "")
-			own := map[string]int{"/tollgate/v1/api_keys": 1, "/v2/audit_events": 2}[op.path] // a key, and that it and the account were made
+			own := map[string]int{"/tollgate/v1/api_keys": 2, "/v2/audit_events": 3}[op.path] // two keys, and that they and the account were made
 			if items := r.list(); len(items) != own {
 				t.Errorf("%s shows another account's %v", op.path, items)
 			}

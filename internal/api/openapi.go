@@ -161,7 +161,10 @@ func jsonContent(s map[string]any) map[string]any {
 func (op *operation) failures() []string {
 	statuses := []string{"400", "405", "414", "500"}
 	if op.scope != "" {
-		statuses = append(statuses, "401", "403", "422", "429", "503")
+		statuses = append(statuses, "401", "403", "422", "503")
+		if !op.lean {
+			statuses = append(statuses, "429")
+		}
 	}
 	if op.writes() {
 		statuses = append(statuses, "409")

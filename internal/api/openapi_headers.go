@@ -6,7 +6,7 @@ import (
 )
 
 // tagged says whether the answers of an operation have an ETag.
-func (op *operation) tagged() bool { return !op.list && !op.bare }
+func (op *operation) tagged() bool { return !op.list && !op.bare && !op.lean }
 
 // requestHeaders are the components of the headers that an operation reads.
 func (op *operation) requestHeaders() []string {
@@ -26,7 +26,7 @@ func (op *operation) requestHeaders() []string {
 // responseHeaders are the headers that an answer with this status has or may have.
 func (op *operation) responseHeaders(status string) []string {
 	names := []string{"X-Request-Id"}
-	if op.scope != "" && !slices.Contains([]string{"401", "405", "414"}, status) {
+	if op.scope != "" && !op.lean && !slices.Contains([]string{"401", "405", "414"}, status) {
 		names = append(names, "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 	}
 	switch {

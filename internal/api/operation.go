@@ -59,6 +59,7 @@ type operation struct {
 	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
+	lean         bool    // of every call: no limit of requests, no tag, and the handler reads raw itself
 	idle         bool    // it wants the scope write, and there is nothing yet that it could change
 	additive     bool    // it makes something new of what its path names, and does not change that
 	effects      *schema // of meta.dry_run, or nil
@@ -190,8 +191,10 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 		}
 		in.account = in.key.AccountID
 		scopeOf(r).account = in.account
-		if err := s.limiter.check(w.Header(), in.key.ID); err != nil {
-			return nil, err
+		if !op.lean {
+			if err := s.limiter.check(w.Header(), in.key.ID); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var err error
@@ -258,24 +261,33 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 		return err
 	}
 	in.raw = text
-	tree, err := parseTree(text)
+	if op.lean {
+		return nil
+	}
+	ignored, err := in.parseBody(op.body, op.answerOrBody())
+	if len(ignored) > 0 {
+		w.Header().Set(ignoredHeader, headerList(ignored))
+	}
+	return err
+}
+
+// parseBody reads the JSON object of a body by its schema. ignored are the fields
+// that the schema does not name, where it does not refuse them.
+func (in *request) parseBody(shape, whole *schema) (ignored []string, err error) {
+	tree, err := parseTree(in.raw)
 	if err != nil {
-		return badJSON(err)
+		return nil, badJSON(err)
 	}
 	object, ok := tree.(map[string]any)
 	if !ok {
-		return invalid([]problem{{code: field.WrongType, detail: "The body is " + kindOf(tree) + ". Give an object."}})
+		return nil, invalid([]problem{{code: field.WrongType, detail: "The body is " + kindOf(tree) + ". Give an object."}})
 	}
-	var ignored []string
-	in.body, ignored = known(op.body, op.answerOrBody(), object, "")
-	switch {
-	case len(ignored) == 0:
-	case op.body.closed:
-		in.unknown = unknownFields(op.body, ignored)
-	default:
-		w.Header().Set(ignoredHeader, headerList(ignored))
+	in.body, ignored = known(shape, whole, object, "")
+	if len(ignored) > 0 && shape.closed {
+		in.unknown = unknownFields(shape, ignored)
+		return nil, nil
 	}
-	return nil
+	return ignored, nil
 }
 
 // answerOrBody is the full resource, by which a read-only field is told from an

@@ -79,6 +79,7 @@ func scalars() map[reflect.Type]schema {
 		reflect.TypeFor[money.Amount](): {kind: "string", format: "decimal", pattern: regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`),
 			parse: parseWith(money.Parse), example: "100.00"},
 		reflect.TypeFor[money.Rate](): {kind: "number", minimum: new(int64(0)), parse: parseWith(money.Parse), example: 10},
+		reflect.TypeFor[seconds]():    {kind: "number", minimum: new(int64(0)), maximum: new(int64(maxSeconds)), parse: parseWith(parseSeconds), example: 61.5},
 		reflect.TypeFor[e164.Number](): {kind: "string", format: "e164", pattern: regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`),
 			parse: parseWith(e164.Parse), example: "+19705555098"},
 		reflect.TypeFor[uuid.UUID](): {kind: "string", format: "uuid", parse: parseUUID,

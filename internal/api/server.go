@@ -82,7 +82,7 @@ func New(c Config) http.Handler {
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
 		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
-		s.webhookOperations(), s.webhookEndpointOperations(),
+		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)
 	for i := range s.operations {
 		if op := &s.operations[i]; op.writes() {

@@ -10,7 +10,6 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -177,16 +176,9 @@ func (s *session) decided(result *admission.Result, err error) {
 // readNumbers reads the numbers out of the attempt as a decision would.
 func (s *session) readNumbers() {
 	attempt := s.machine.Attempt()
-	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, nothingUsed{}, s.sh.g.config.Clock())
+	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, admission.NothingUsed{}, s.sh.g.config.Clock())
 	s.from, s.to = local.Facts.Caller, local.Facts.Callee
 }
-
-// nothingUsed is the usage of a decision whose only use is the numbers it reads.
-type nothingUsed struct{}
-
-func (nothingUsed) LiveCalls(id.ID, id.ID, id.ID) (a, p, c int32)       { return 0, 0, 0 }
-func (nothingUsed) Spend(id.ID, record.Day) (posted, held money.Amount) { return 0, 0 }
-func (nothingUsed) Calls(id.ID, e164.Number, int32) int32               { return 0 }
 
 // refuse ends the caller's INVITE.
 func (s *session) refuse(a call.Refuse) {

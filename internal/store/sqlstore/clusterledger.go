@@ -39,11 +39,12 @@ var (
 
 // ledgerGroup is one transaction of commands, from what it needs to what it leads to.
 type ledgerGroup struct {
-	run      []*work
-	calls    [][]byte // that Answer, Renew, Settle and Release name
-	all      [][]byte // those, and what Reserve names
-	expire   bool
-	takeover bool
+	run       []*work
+	calls     [][]byte // that Answer, Renew, Settle and Release name
+	all       [][]byte // those, and what Reserve names
+	expire    bool
+	takeover  bool
+	restarted [][]byte // owners of switches that were started again
 
 	now      int64 // Unix microseconds
 	astray   int64 // how far the node's wrong clock is ahead of that; 0 when it is right
@@ -83,15 +84,18 @@ func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
 	}}
 	for _, one := range run {
 		one.result, one.err = admission.Result{}, nil
-		switch one.command.(type) {
+		switch c := one.command.(type) {
 		case admission.Expire:
 			g.expire = true
 			continue
 		case admission.ExpireOwners:
 			g.takeover = true
 			continue
+		case admission.ExpireSwitch:
+			g.restarted = append(g.restarted, slices.Clone(c.Owner[:]))
+			continue
 		}
-		call, ok := callOf(one.command)
+		call, ok := admission.CallOf(one.command)
 		if !ok {
 			continue
 		}
@@ -183,6 +187,9 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
 			node.UnixMicro(), expireAtOnce).Query(found)
 	}
+	if len(g.restarted) > 0 {
+		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE owner = ANY($1)", g.restarted).Query(found)
+	}
 	if g.takeover {
 		b.Queue("UPDATE nodes SET expired = TRUE WHERE name = $1 AND owner <> $2", w.store.config.NodeName, w.owner[:])
 		b.Queue(`SELECT l.account_id, l.id, l.body FROM leases AS l JOIN nodes AS n ON n.owner = l.owner
@@ -211,7 +218,7 @@ func (g *ledgerGroup) touch(l *admission.Lease) {
 	g.profiles[l.Profile] = l.Account
 	// The charges of a call never fall on a day before its reservation.
 	g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
-	if g.expire || g.takeover {
+	if g.expire || g.takeover || len(g.restarted) > 0 {
 		g.all = append(g.all, slices.Clone(l.ID[:]))
 	}
 }
@@ -247,8 +254,8 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 		}
 	}
 	for _, one := range g.run {
-		reserve, ok := one.command.(admission.Reserve)
-		if !ok {
+		reserve := admission.AttemptOf(one.command)
+		if reserve == nil {
 			continue
 		}
 		c := w.snapshot.Connection(reserve.Call.Connection)
@@ -470,6 +477,11 @@ func (w *clusterWriter) apply(g *ledgerGroup) {
 			if c.Owner == w.store.config.Owner {
 				c.Owner = w.owner
 				command = c
+			}
+		case admission.Report:
+			if g.refusing != nil && c.Attempt != nil && !g.state.Knows(c.ID) {
+				one.err = g.refusing
+				continue
 			}
 		case admission.ExpireOwners:
 			command = admission.ExpireOwners{Keep: w.owner}

@@ -251,7 +251,7 @@ func (w *writer) configure(ctx context.Context, tx *txn, one *work) error {
 func (w *writer) remember(ctx context.Context, group []*work) error {
 	var unknown []uuid.UUID
 	for _, one := range group {
-		call, ok := callOf(one.command)
+		call, ok := admission.CallOf(one.command)
 		if ok && !w.state.Knows(call) {
 			unknown = append(unknown, call)
 		}
@@ -272,23 +272,6 @@ func (w *writer) remember(ctx context.Context, group []*work) error {
 		w.state.Remember(r)
 	}
 	return nil
-}
-
-// callOf is the call that a command names.
-func callOf(command admission.Command) (call uuid.UUID, ok bool) {
-	switch c := command.(type) {
-	case admission.Reserve:
-		return c.Call.ID, true
-	case admission.Answer:
-		return c.ID, true
-	case admission.Renew:
-		return c.ID, true
-	case admission.Settle:
-		return c.ID, true
-	case admission.Release:
-		return c.ID, true
-	}
-	return uuid.UUID{}, false
 }
 
 // recover ends what is left of a failed transaction. Its commit may have

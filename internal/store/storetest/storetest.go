@@ -60,6 +60,7 @@ func Run(t *testing.T, open Opener) {
 		{"Faults", testFaults},
 		{"Queue", testQueue},
 		{"Reopen", testReopen},
+		{"Switches", testSwitches},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })
 	}

@@ -1,0 +1,180 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Admission is the answer to a switch that asks whether a call may go.
+type Admission struct {
+	// The id of the admission, and of the call's detail record.
+	ID         string   `json:"id"`
+	RecordType string   `json:"record_type"`
+	CallID     string   `json:"call_id"`
+	ConnectFee *Decimal `json:"connect_fee"`
+	// allow or deny.
+	Decision string `json:"decision"`
+	// Names the explanation: see Decision.
+	DecisionID string `json:"decision_id"`
+	// The number is an emergency number: no limit ends the call.
+	Emergency bool `json:"emergency"`
+	// When the call must have been answered or, once it is, must have ended, unless the grant is
+	// renewed.
+	ExpiresAt      *time.Time `json:"expires_at"`
+	FirstIncrement *int64     `json:"first_increment"`
+	// How many seconds after its answer the call may last, unless the grant is renewed; null
+	// without limit and when denied.
+	GrantSecs *int64 `json:"grant_secs"`
+	Increment *int64 `json:"increment"`
+	// Price per minute in USD.
+	Rate *Decimal `json:"rate"`
+	// Why the call is denied: a word of a closed list.
+	Reason *string `json:"reason"`
+	// Whether and how the profile wants the call recorded; null when denied.
+	Recording *RecordingOrder `json:"recording"`
+	// The account's gateways in the order in which to try them.
+	Routes []AdmittedRoute `json:"routes"`
+	// The SIP status to refuse the call with.
+	SIPCode *int64 `json:"sip_code"`
+	// The reason phrase to refuse it with, ending in the code.
+	SIPReason *string `json:"sip_reason"`
+	// ringing, answered, ended or denied: a repeated question may be about a call that is
+	// further on.
+	Status string `json:"status"`
+}
+
+// AdmittedRoute is a gateway that an admitted call may be sent to.
+type AdmittedRoute struct {
+	Address string `json:"address"`
+	// The caller id in the gateway's form; empty for none.
+	CallerID  string  `json:"caller_id"`
+	GatewayID *string `json:"gateway_id"`
+	// The user part to send: prefix and number in the gateway's form.
+	Number    string `json:"number"`
+	Transport string `json:"transport"`
+}
+
+// RecordingOrder is what a profile wants of the recording of a call.
+type RecordingOrder struct {
+	Channels string `json:"channels"`
+	Format   string `json:"format"`
+	Record   bool   `json:"record"`
+}
+
+// AdmissionState is what is known of a call of a switch after an event.
+type AdmissionState struct {
+	ID           string   `json:"id"`
+	RecordType   string   `json:"record_type"`
+	BilledSecs   *int64   `json:"billed_secs"`
+	Cost         *Decimal `json:"cost"`
+	DurationSecs *Number  `json:"duration_secs"`
+	// When the call must have been answered or, once it is, must have ended, unless the grant is
+	// renewed; null when it is over.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// How many seconds after its answer the call may last, unless the grant is renewed; null
+	// without limit and when it is over.
+	GrantSecs *int64 `json:"grant_secs"`
+	// Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not
+	// told in time.
+	Outcome *string `json:"outcome"`
+	// Seconds beyond what was granted. They are not charged.
+	OverrunSecs *int64  `json:"overrun_secs"`
+	Reason      *string `json:"reason"`
+	SIPCode     *int64  `json:"sip_code"`
+	SIPReason   *string `json:"sip_reason"`
+	Status      string  `json:"status"`
+}
+
+// AdmissionParams is a call that a switch asks about.
+type AdmissionParams struct {
+	// The switch's own id of the call, such as its Call-ID. It names the call in every later
+	// request, and no two calls of the account may have the same.
+	CallID Field[string] `json:"call_id,omitzero"`
+	// The connection that the call comes from. This, SourceIP or UserName.
+	ConnectionID Field[string] `json:"connection_id,omitzero"`
+	// The caller id as it was presented.
+	From Field[string] `json:"from,omitzero"`
+	// The address that the call comes from.
+	SourceIP Field[string] `json:"source_ip,omitzero"`
+	// The name of the switch, by which it says that it was restarted.
+	Switch Field[string] `json:"switch,omitzero"`
+	// The number as it was dialled.
+	To Field[string] `json:"to,omitzero"`
+	// With SourceIP: the value of X-Telnyx-Token.
+	Token Field[string] `json:"token,omitzero"`
+	// The user of a credential connection, whom the switch has authenticated.
+	UserName Field[string] `json:"user_name,omitzero"`
+}
+
+// AnswerParams says that a call was answered.
+type AnswerParams struct {
+	// The call as it was asked about: if it is not known yet, it is decided first.
+	Admission Field[AdmissionParams] `json:"admission,omitzero"`
+	// When; the server's present time if it is left out.
+	AnsweredAt Field[time.Time] `json:"answered_at,omitzero"`
+	// The route that took the call.
+	GatewayID Field[string] `json:"gateway_id,omitzero"`
+}
+
+// RenewParams asks for a longer grant.
+type RenewParams struct {
+	Admission Field[AdmissionParams] `json:"admission,omitzero"`
+	// Seconds since the answer by the switch's clock.
+	DurationSecs Field[Number] `json:"duration_secs,omitzero"`
+}
+
+// EndParams says that a call has ended.
+type EndParams struct {
+	Admission Field[AdmissionParams] `json:"admission,omitzero"`
+	// Whether the call had been answered.
+	Answered Field[bool] `json:"answered,omitzero"`
+	// Seconds from the answer to the end by the switch's clock.
+	DurationSecs Field[Number] `json:"duration_secs,omitzero"`
+	// When; the server's present time if it is left out.
+	EndedAt   Field[time.Time] `json:"ended_at,omitzero"`
+	GatewayID Field[string]    `json:"gateway_id,omitzero"`
+	// Why, as in normal_clearing.
+	HangupCause Field[string] `json:"hangup_cause,omitzero"`
+	// caller, callee or tollgate.
+	HangupSource Field[string] `json:"hangup_source,omitzero"`
+	// The final status that the caller got.
+	SIPStatus Field[int64] `json:"sip_status,omitzero"`
+}
+
+// Admissions are for switches that keep their own signalling. Every method may be
+// repeated, and is when the server or the network fails for a moment: a repetition
+// changes nothing.
+func (c *Client) Admissions() Admissions { return Admissions{c} }
+
+// Admissions lets a switch ask about its calls and tell what becomes of them. A
+// call is named by its call id or by the id of its admission.
+type Admissions struct{ client *Client }
+
+const admissionsPath = "/tollgate/v1/admissions"
+
+// Ask asks whether a call may go.
+func (a Admissions) Ask(ctx context.Context, params AdmissionParams) (Admission, error) {
+	return one[Admission](ctx, a.client, call{method: http.MethodPost, path: admissionsPath, body: params, safe: true})
+}
+
+// Answer tells that the callee took a call.
+func (a Admissions) Answer(ctx context.Context, callID string, params AnswerParams) (AdmissionState, error) {
+	return a.tell(ctx, callID, "answer", params)
+}
+
+// Renew asks for a longer grant of a call that goes on.
+func (a Admissions) Renew(ctx context.Context, callID string, params RenewParams) (AdmissionState, error) {
+	return a.tell(ctx, callID, "renew", params)
+}
+
+// End tells that a call has ended.
+func (a Admissions) End(ctx context.Context, callID string, params EndParams) (AdmissionState, error) {
+	return a.tell(ctx, callID, "end", params)
+}
+
+func (a Admissions) tell(ctx context.Context, callID, event string, params any) (AdmissionState, error) {
+	path := admissionsPath + "/" + url.PathEscape(callID) + "/" + event
+	return one[AdmissionState](ctx, a.client, call{method: http.MethodPost, path: path, body: params, safe: true})
+}

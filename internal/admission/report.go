@@ -1,0 +1,323 @@
+package admission
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Calls of other switches. Another switch keeps its own signalling and media and
+// asks only for admission. It names a call by an id of its own, from which the id
+// of the lease follows, and tells of what becomes of the call by Reports. They may
+// come more than once, late, and in any order.
+
+// ids that are made from a name are UUIDs of version 8 (RFC 9562 section 5.8), so
+// that none is ever that of a call or of a process of Tollgate itself.
+const nameVersion = 8
+
+// SwitchCallID is the id of a call of another switch.
+func SwitchCallID(account id.ID, callID string) uuid.UUID { return nameID("call", account, callID) }
+
+// SwitchOwner is the owner of the leases of a switch, by the name that it gives
+// itself; "" is a name too.
+func SwitchOwner(account id.ID, name string) uuid.UUID { return nameID("switch", account, name) }
+
+// IsSwitchID says whether an id was made by SwitchCallID or SwitchOwner.
+func IsSwitchID(u uuid.UUID) bool { return u.Version() == nameVersion && u.Variant() == uuid.RFC4122 }
+
+func nameID(kind string, account id.ID, name string) uuid.UUID {
+	text := make([]byte, 0, 128)
+	text = append(text, kind...)
+	text = binary.BigEndian.AppendUint64(text, uint64(account))
+	sum := sha256.Sum256(append(text, name...))
+	made := uuid.UUID(sum[:16])
+	made[6] = made[6]&0x0f | nameVersion<<4
+	made[8] = made[8]&0x3f | 0x80
+	return made
+}
+
+// Stage is what a Report tells of.
+type Stage uint8
+
+// The stages of a call of another switch.
+const (
+	StageAnswered Stage = iota + 1 // the callee took the call
+	StageRunning                   // it rings or runs still, and asks for a longer grant
+	StageEnded
+)
+
+// Report is what a switch tells of a call of its own. It is refused whole, by Err
+// of its Result, or carried out.
+type Report struct {
+	ID      uuid.UUID
+	Account id.ID // whose switch it is; calls of others are unknown to it
+	Stage   Stage
+	// Attempt, if not nil, is the call's Reserve: a call that is not known yet is
+	// decided first. So an event may come before the question that it follows.
+	Attempt *Reserve
+	// AtMicros is when the call was answered or ended by the switch's clock; 0 means now.
+	AtMicros int64
+	// Elapsed is the time since the answer by the switch's clock; negative when it
+	// was not told.
+	Elapsed time.Duration
+	// Answered says of a call that has ended whether it had been answered; nil when
+	// that was not told, and then Elapsed and earlier reports decide.
+	Answered *bool
+	Gateway  id.ID  // the route that took the call, 0 when it was not told
+	Ending   Ending // of StageEnded: its SIP status, cause and source
+}
+
+func (Report) command() {}
+
+// ExpireSwitch ends the calls of a switch that were admitted before a moment: it
+// was started again, and none of them is up any more.
+type ExpireSwitch struct {
+	Owner        uuid.UUID
+	BeforeMicros int64
+}
+
+func (ExpireSwitch) command() {}
+
+const (
+	// ReportTolerance is how far a switch's clock may be off.
+	ReportTolerance = time.Minute
+	// MaxReportAge bounds how late the first report of a call may come that was not
+	// asked for before: an emergency call that went ahead without an answer.
+	MaxReportAge = 24 * time.Hour
+)
+
+// Errors of Apply for the calls of other switches.
+var (
+	// ErrOtherContent: an id was used before for another call, or an event was told
+	// before with other values.
+	ErrOtherContent = errors.New("it was told before with other values")
+	// ErrClock: a time or a duration that cannot be, by the server's clock.
+	ErrClock = errors.New("it cannot have been then or so long")
+)
+
+func (s *State) report(p *policy.Snapshot, c *Report) Result {
+	if r := s.ended[c.ID]; r != nil {
+		return reportEnded(r, c)
+	}
+	l := s.leases[c.ID]
+	if l != nil && l.Account != c.Account || l == nil && c.Attempt == nil {
+		return Result{Err: ErrUnknownCall}
+	}
+	if err := s.plausible(l, c); err != nil {
+		return Result{Err: err}
+	}
+	var result Result
+	if l == nil {
+		if result = s.reserve(p, c.Attempt); result.Err != nil || !result.Decision.Allow {
+			return result
+		}
+		l = s.leases[c.ID]
+	}
+	switch c.Stage {
+	case StageAnswered:
+		s.takeAnswer(p, l, cmpOr(c.AtMicros, s.now), c.Gateway)
+	case StageRunning:
+		s.keepRunning(p, l, c)
+	case StageEnded:
+		result.Record = s.takeEnd(p, l, c)
+		return result
+	}
+	result.GrantedSecs, result.DueMicros = l.GrantedSecs, l.dueMicros()
+	result.Answered = l.AnsweredMicros != 0
+	return result
+}
+
+func cmpOr(told, otherwise int64) int64 {
+	if told != 0 {
+		return told
+	}
+	return otherwise
+}
+
+// plausible holds a report against the clock and against what is known of the call.
+// l is nil when nothing is.
+func (s *State) plausible(l *Lease, c *Report) error {
+	tolerance := ReportTolerance.Microseconds()
+	earliest, longest := s.now-MaxReportAge.Microseconds(), MaxReportAge.Microseconds()
+	if l != nil {
+		earliest = l.ReservedMicros
+		if c.Stage == StageEnded {
+			earliest = max(earliest, l.AnsweredMicros)
+		}
+		longest = s.now - max(l.ReservedMicros, l.AnsweredMicros)
+	}
+	if c.AtMicros != 0 && (c.AtMicros < earliest-tolerance || c.AtMicros > s.now+tolerance) || c.Elapsed.Microseconds() > longest+tolerance {
+		return ErrClock
+	}
+	if l == nil {
+		return nil
+	}
+	if c.Attempt != nil {
+		if d, err := DecodeDecision(l.Decision); err != nil || !sameAttempt(&d.Facts, &c.Attempt.Call) {
+			return errors.Join(ErrOtherContent, err)
+		}
+	}
+	answered := l.AnsweredMicros != 0
+	switch {
+	case c.Stage == StageAnswered && answered && c.AtMicros != 0 && abs(c.AtMicros-l.AnsweredMicros) > tolerance,
+		c.Stage == StageEnded && answered && c.Answered != nil && !*c.Answered:
+		return ErrOtherContent
+	}
+	return nil
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+func sameAttempt(f *Facts, c *Call) bool {
+	return f.From == c.From && f.To == c.To && f.Connection == c.Connection
+}
+
+// reportEnded answers a report of a call that has its record: late or repeated
+// ones change nothing, and those that contradict it are refused.
+func reportEnded(r *record.Call, c *Report) Result {
+	if r.AccountID != c.Account {
+		return Result{Err: ErrUnknownCall}
+	}
+	if a := c.Attempt; a != nil && (r.From != a.Call.From || r.To != a.Call.To || r.ConnectionID != a.Call.Connection) {
+		return Result{Err: ErrOtherContent}
+	}
+	answered := r.Outcome == record.OutcomeAnswered
+	e := &c.Ending
+	switch {
+	case r.Outcome == record.OutcomeLost, r.Outcome == record.OutcomeRefused:
+		// What the switch says of it now comes too late to be charged, or it had been
+		// told not to make the call.
+	case c.Stage == StageAnswered && !answered,
+		c.Stage == StageEnded && c.Answered != nil && *c.Answered != answered,
+		c.Stage == StageEnded && c.Elapsed >= 0 && c.Elapsed.Microseconds() != r.DurationMicros,
+		c.Stage == StageEnded && e.SIPStatus != 0 && e.SIPStatus != r.SIPStatus,
+		c.Stage == StageEnded && e.Cause != "" && e.Cause != r.HangupCause:
+		return Result{Err: ErrOtherContent}
+	}
+	return Result{Record: r}
+}
+
+// takeAnswer starts the meter, if it has not been started.
+func (s *State) takeAnswer(p *policy.Snapshot, l *Lease, atMicros int64, gateway id.ID) {
+	if l.AnsweredMicros == 0 {
+		s.answer(p, &Answer{ID: l.ID, AtMicros: atMicros, Gateway: gateway})
+	}
+}
+
+// keepRunning extends the grant so that it reaches a whole grant beyond what has
+// elapsed. That depends on nothing but Elapsed, so that a repeated or late report
+// extends nothing.
+func (s *State) keepRunning(p *policy.Snapshot, l *Lease, c *Report) {
+	elapsed := c.Elapsed
+	if elapsed > 0 {
+		s.takeAnswer(p, l, s.now-elapsed.Microseconds(), c.Gateway)
+	}
+	if l.AnsweredMicros != 0 && elapsed < 0 {
+		elapsed = time.Duration(s.now-l.AnsweredMicros) * time.Microsecond
+	}
+	if l.AnsweredMicros != 0 && !l.Emergency {
+		elapsedSecs := int64(elapsed / time.Second)
+		s.postPassed(l, elapsedSecs)
+		s.extend(p, l, elapsedSecs, GrantSecs)
+	}
+	s.touch(l)
+}
+
+// extend grants until so many seconds are granted beyond what has elapsed, or as
+// far as the limit allows. Near the limit it stays near.
+func (s *State) extend(p *policy.Snapshot, l *Lease, elapsedSecs, aheadSecs int64) {
+	for {
+		room := s.roomFor(p, l)
+		if l.GrantedSecs >= elapsedSecs+min(aheadSecs, room.wantedSecs) {
+			return
+		}
+		before := l.GrantedSecs
+		s.hold(p, l, GrantSecs)
+		if l.GrantedSecs == before {
+			return
+		}
+	}
+}
+
+// takeEnd ends a call. Its grants may lag behind what it used, since renewals can
+// be lost or late: the charge is what it would have been had they come in time.
+func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
+	e := c.Ending
+	e.EndedMicros = cmpOr(c.AtMicros, s.now)
+	if e.Gateway = c.Gateway; e.Gateway == 0 {
+		e.Gateway = l.Gateway
+	}
+	answered := l.AnsweredMicros != 0 || c.Elapsed > 0 || c.Answered != nil && *c.Answered
+	if !answered {
+		outcome := record.OutcomeFailed
+		if e.Cancelled {
+			outcome = record.OutcomeCancelled
+		}
+		return s.close(l, &e, outcome)
+	}
+	s.takeAnswer(p, l, e.EndedMicros-max(0, c.Elapsed).Microseconds(), c.Gateway)
+	if e.Elapsed = c.Elapsed; e.Elapsed < 0 {
+		e.Elapsed = time.Duration(max(0, min(e.EndedMicros, s.now)-l.AnsweredMicros)) * time.Microsecond
+	}
+	if !l.Emergency {
+		used := l.Rate.BillableSecs(max(e.Elapsed, 1))
+		s.postPassed(l, used)
+		for before := int64(-1); l.GrantedSecs < used && l.GrantedSecs != before; {
+			before = l.GrantedSecs
+			s.hold(p, l, GrantSecs)
+		}
+	}
+	if e.SIPStatus == 0 {
+		e.SIPStatus = 200
+	}
+	return s.close(l, &e, record.OutcomeAnswered)
+}
+
+// dueMicros is when the call must be answered or, once it is, must have ended; 0
+// for an emergency call, which no limit ends.
+func (l *Lease) dueMicros() int64 {
+	switch {
+	case l.Emergency:
+		return 0
+	case l.AnsweredMicros == 0:
+		return l.ExpiresMicros
+	}
+	return l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()
+}
+
+// CallOf is the call that a command names, if it names one.
+func CallOf(command Command) (call uuid.UUID, ok bool) {
+	switch c := command.(type) {
+	case Reserve:
+		return c.Call.ID, true
+	case Answer:
+		return c.ID, true
+	case Renew:
+		return c.ID, true
+	case Settle:
+		return c.ID, true
+	case Release:
+		return c.ID, true
+	case Report:
+		return c.ID, true
+	}
+	return uuid.UUID{}, false
+}
+
+// AttemptOf is the attempt that a command may have to decide, or nil.
+func AttemptOf(command Command) *Reserve {
+	switch c := command.(type) {
+	case Reserve:
+		return &c
+	case Report:
+		return c.Attempt
+	}
+	return nil
+}

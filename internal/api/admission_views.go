@@ -1,0 +1,292 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// admissionView is the answer to a question for admission.
+type admissionView struct {
+	ID         uuid.UUID `json:"id" doc:"The id of the admission, and of the call's detail record."`
+	RecordType string    `json:"record_type" enum:"admission"`
+	CallID     string    `json:"call_id"`
+	Decision   string    `json:"decision" enum:"allow,deny"`
+	DecisionID uuid.UUID `json:"decision_id" doc:"Names the explanation under /tollgate/v1/decisions."`
+	Status     string    `json:"status" enum:"ringing,answered,ended,denied" doc:"What is known of the call: a repeated question may be about one that is further on."`
+	Emergency  bool      `json:"emergency" doc:"The number is an emergency number: no limit ends the call."`
+
+	GrantSecs      *int64          `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when denied."`
+	ExpiresAt      *time.Time      `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed."`
+	Rate           *money.Amount   `json:"rate" doc:"Price per minute in USD."`
+	ConnectFee     *money.Amount   `json:"connect_fee"`
+	FirstIncrement *int32          `json:"first_increment"`
+	Increment      *int32          `json:"increment"`
+	Routes         []admittedRoute `json:"routes" doc:"The account's gateways in the order in which to try them."`
+	Recording      *recordingOrder `json:"recording" doc:"Whether and how the profile wants the call recorded; null when denied."`
+
+	Reason    *string `json:"reason" doc:"Why the call is denied: a word of a closed list."`
+	SIPCode   *int32  `json:"sip_code" doc:"The SIP status to refuse the call with."`
+	SIPReason *string `json:"sip_reason" doc:"The reason phrase to refuse it with, ending in the code."`
+}
+
+// admittedRoute is a gateway that an admitted call may be sent to.
+type admittedRoute struct {
+	GatewayID id.ID  `json:"gateway_id"`
+	Address   string `json:"address"`
+	Transport string `json:"transport"`
+	Number    string `json:"number" doc:"The user part to send: prefix and number in the gateway's form."`
+	CallerID  string `json:"caller_id" doc:"The caller id in the gateway's form; empty for none."`
+}
+
+// recordingOrder is what a profile wants of the recording of a call.
+type recordingOrder struct {
+	Record   bool   `json:"record"`
+	Channels string `json:"channels" enum:"single,dual"`
+	Format   string `json:"format" enum:"wav,mp3"`
+}
+
+// admissionState is what is known of a call after an event.
+type admissionState struct {
+	ID         uuid.UUID  `json:"id"`
+	RecordType string     `json:"record_type" enum:"admission_state"`
+	Status     string     `json:"status" enum:"ringing,answered,ended,denied"`
+	GrantSecs  *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it is over."`
+	ExpiresAt  *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it is over."`
+
+	Outcome      *string       `json:"outcome" doc:"Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told in time."`
+	DurationSecs *seconds      `json:"duration_secs" doc:"Of a call that is over: from the answer to the end."`
+	BilledSecs   *int64        `json:"billed_secs"`
+	Cost         *money.Amount `json:"cost"`
+	OverrunSecs  *int64        `json:"overrun_secs" doc:"Seconds beyond what was granted. They are not charged."`
+	Reason       *string       `json:"reason" doc:"Of a call that is denied: a word of a closed list."`
+	SIPCode      *int32        `json:"sip_code"`
+	SIPReason    *string       `json:"sip_reason"`
+}
+
+// out writes JSON objects member by member. These answers are written for every
+// call, so they do not go through reflection.
+type out struct {
+	b     []byte
+	comma bool
+}
+
+func (o *out) name(name string) {
+	if o.comma {
+		o.b = append(o.b, ',')
+	}
+	o.comma = true
+	o.b = append(o.b, '"')
+	o.b = append(o.b, name...)
+	o.b = append(o.b, '"', ':')
+}
+
+func (o *out) text(name, value string) {
+	o.name(name)
+	o.b, _ = jsontext.AppendQuote(o.b, value) // what is not UTF-8 becomes U+FFFD
+}
+
+func (o *out) textOrNull(name, value string) {
+	if value == "" {
+		o.null(name)
+		return
+	}
+	o.text(name, value)
+}
+
+func (o *out) int(name string, n int64) {
+	o.name(name)
+	o.b = strconv.AppendInt(o.b, n, 10)
+}
+
+func (o *out) bool(name string, v bool) {
+	o.name(name)
+	o.b = strconv.AppendBool(o.b, v)
+}
+
+func (o *out) null(names ...string) {
+	for _, name := range names {
+		o.name(name)
+		o.b = append(o.b, "null"...)
+	}
+}
+
+func (o *out) uuid(name string, u uuid.UUID) {
+	o.name(name)
+	o.b = append(o.b, '"')
+	text, _ := u.MarshalText() // never fails
+	o.b = append(o.b, text...)
+	o.b = append(o.b, '"')
+}
+
+func (o *out) amount(name string, a money.Amount) {
+	o.name(name)
+	o.b = append(o.b, '"')
+	o.b = a.AppendText(o.b)
+	o.b = append(o.b, '"')
+}
+
+func (o *out) open(name string, with byte) {
+	o.name(name)
+	o.begin(with)
+}
+
+func (o *out) begin(with byte) {
+	if o.comma && with == '{' && len(o.b) > 0 && o.b[len(o.b)-1] == '}' {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(o.b, with)
+	o.comma = false
+}
+
+func (o *out) close(with byte) {
+	o.b = append(o.b, with)
+	o.comma = true
+}
+
+// grant writes how long the call may last.
+func (o *out) grant(r *admission.Result) {
+	if r.Record != nil || r.DueMicros == 0 {
+		o.null("grant_secs", "expires_at")
+		return
+	}
+	o.int("grant_secs", r.GrantedSecs)
+	o.name("expires_at")
+	o.b = append(o.b, '"')
+	o.b = append(o.b, wireTime(time.UnixMicro(r.DueMicros))...)
+	o.b = append(o.b, '"')
+}
+
+// statusOf is a word of admissionView.Status.
+func statusOf(r *admission.Result) string {
+	switch {
+	case r.Record != nil && r.Record.Outcome == record.OutcomeRefused:
+		return "denied"
+	case r.Record != nil:
+		return "ended"
+	case r.Answered:
+		return "answered"
+	}
+	return "ringing"
+}
+
+// appendAdmission writes an admissionView in its envelope.
+func appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admission.Result) []byte {
+	d := &r.Decision
+	f := &d.Facts
+	o := out{b: b}
+	o.begin('{')
+	o.open("data", '{')
+	o.uuid("id", d.ID)
+	o.text("record_type", "admission")
+	o.text("call_id", a.CallID)
+	o.uuid("decision_id", d.ID)
+	o.bool("emergency", f.Emergency)
+	if !d.Allow {
+		o.text("decision", "deny")
+		o.text("status", "denied")
+		o.null("grant_secs", "expires_at", "rate", "connect_fee", "first_increment", "increment", "recording")
+		o.open("routes", '[')
+		o.close(']')
+		o.text("reason", d.Reason.String())
+		o.int("sip_code", int64(d.Reason.Status()))
+		o.text("sip_reason", d.Phrase())
+	} else {
+		o.text("decision", "allow")
+		o.text("status", statusOf(r))
+		o.grant(r)
+		o.rate(f)
+		o.routes(snapshot, f, d.ID)
+		o.recording(snapshot, f)
+		o.null("reason", "sip_code", "sip_reason")
+	}
+	o.close('}')
+	o.close('}')
+	return o.b
+}
+
+func (o *out) rate(f *admission.Facts) {
+	if !f.HasRate {
+		o.null("rate", "connect_fee", "first_increment", "increment")
+		return
+	}
+	o.amount("rate", f.Rate.PerMinute)
+	o.amount("connect_fee", f.Rate.ConnectFee)
+	o.int("first_increment", int64(max(1, f.Rate.FirstIncrement)))
+	o.int("increment", int64(max(1, f.Rate.Increment)))
+}
+
+func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UUID) {
+	o.open("routes", '[')
+	for _, g := range routing.Order(snapshot.Gateways(f.Account), callSeed(call)) {
+		if f.Emergency && !g.EmergencyRoute {
+			continue
+		}
+		o.begin('{')
+		o.text("gateway_id", g.ID.String())
+		o.text("address", g.Address)
+		o.text("transport", g.Transport)
+		number := f.To
+		if !f.Emergency {
+			number = g.UserPart(f.Callee)
+		}
+		o.text("number", number)
+		o.text("caller_id", g.CallerPart(f.Caller))
+		o.close('}')
+	}
+	o.close(']')
+}
+
+func (o *out) recording(snapshot *policy.Snapshot, f *admission.Facts) {
+	p := snapshot.Profile(f.Profile)
+	if p == nil {
+		o.null("recording")
+		return
+	}
+	o.open("recording", '{')
+	o.bool("record", !f.Emergency && admission.Records(&p.Recording, f.Caller))
+	o.text("channels", p.Recording.Channels)
+	o.text("format", p.Recording.Format)
+	o.close('}')
+}
+
+// appendState writes an admissionState in its envelope.
+func appendState(b []byte, call uuid.UUID, r *admission.Result) []byte {
+	o := out{b: b}
+	o.begin('{')
+	o.open("data", '{')
+	o.uuid("id", call)
+	o.text("record_type", "admission_state")
+	o.text("status", statusOf(r))
+	o.grant(r)
+	c := r.Record
+	if c == nil {
+		o.null("outcome", "duration_secs", "billed_secs", "cost", "overrun_secs", "reason", "sip_code", "sip_reason")
+	} else {
+		o.text("outcome", c.Outcome.String())
+		o.name("duration_secs")
+		o.b = appendSeconds(o.b, c.DurationMicros)
+		o.int("billed_secs", c.BilledSecs)
+		o.amount("cost", c.Cost)
+		o.int("overrun_secs", c.OverrunSecs)
+		o.textOrNull("reason", c.Reason)
+		if c.SIPStatus == 0 {
+			o.null("sip_code")
+		} else {
+			o.int("sip_code", int64(c.SIPStatus))
+		}
+		o.textOrNull("sip_reason", c.SIPPhrase)
+	}
+	o.close('}')
+	o.close('}')
+	return o.b
+}

@@ -1,0 +1,113 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// switchCall is the attempt of another switch, by the switch's own call id.
+func (b *bed) switchCall(callID string) admission.Reserve {
+	r := b.reserve()
+	r.Call.ID, r.Call.Account = admission.SwitchCallID(b.account.ID, callID), b.account.ID
+	r.Call.SIPCallID = callID
+	r.Owner = admission.SwitchOwner(b.account.ID, "pbx")
+	return r
+}
+
+func (b *bed) report(call uuid.UUID, stage admission.Stage, elapsed time.Duration) admission.Report {
+	return admission.Report{ID: call, Account: b.account.ID, Stage: stage, Elapsed: elapsed}
+}
+
+// testSwitches leads calls of another switch: the processes of Tollgate come and go
+// meanwhile, and only the switch's own restart ends them.
+func testSwitches(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	first, second := b.switchCall("first"), b.switchCall("second")
+	b.do(t, first)
+	b.do(t, second)
+	b.do(t, b.report(first.Call.ID, admission.StageAnswered, -1))
+	b.clock.advance(20 * time.Second)
+	b.reopen(t, open, func(o *Options) { o.Owner = uuid.New() })
+	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 2 {
+		t.Fatalf("%d live calls after a restart of Tollgate, want 2", n)
+	}
+	b.clock.advance(20 * time.Second)
+	renew := b.report(first.Call.ID, admission.StageRunning, 40*time.Second)
+	for range 3 {
+		if r := b.do(t, renew); r.GrantedSecs != 120 {
+			t.Errorf("granted %d s, want 120", r.GrantedSecs)
+		}
+	}
+	end := b.report(first.Call.ID, admission.StageEnded, 61*time.Second)
+	b.clock.advance(21 * time.Second)
+	one := b.do(t, end)
+	for _, repeated := range []admission.Report{end, renew, b.report(first.Call.ID, admission.StageAnswered, -1)} {
+		if diff := cmp.Diff(one.Record, b.do(t, repeated).Record); diff != "" || one.Record.Cost != 2*money.Dollar {
+			t.Errorf("stage %d after the end:\n%s", repeated.Stage, diff)
+		}
+	}
+	b.wantRefused(t, admission.ErrOtherContent, b.report(first.Call.ID, admission.StageEnded, 62*time.Second))
+	b.wantRefused(t, admission.ErrUnknownCall, admission.Report{ID: first.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
+	b.wantRefused(t, admission.ErrUnknownCall, admission.Report{ID: second.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
+	b.wantRefused(t, admission.ErrUnknownCall, b.report(uuid.New(), admission.StageAnswered, -1))
+
+	// An end that comes first brings the attempt with it.
+	early := b.switchCall("early")
+	end = b.report(early.Call.ID, admission.StageEnded, 30*time.Second)
+	end.Attempt = &early
+	if r := b.do(t, end); r.Record == nil || r.Record.Cost != money.Dollar {
+		t.Errorf("early end: %+v", r)
+	}
+	if r := b.do(t, early); !r.Decision.Allow || r.Record == nil {
+		t.Errorf("attempt after its end: %+v", r)
+	}
+	other := early
+	other.Call.To = "+12125550100"
+	b.wantRefused(t, admission.ErrOtherContent, other)
+
+	expire := admission.ExpireSwitch{Owner: second.Owner, BeforeMicros: b.clock.Now().UnixMicro()}
+	b.clock.advance(time.Second)
+	after := b.switchCall("after the restart")
+	b.do(t, after)
+	if r := b.do(t, expire); len(r.Expired) != 1 || r.Expired[0].ID != second.Call.ID {
+		t.Errorf("restart ended %d calls, want 1", len(r.Expired))
+	}
+	if r := value(b.Record(ctx, b.account.ID, second.Call.ID))(t); r.Outcome != record.OutcomeLost || r.Cost != 0 {
+		t.Errorf("ringing call of a restarted switch: %v, %v", r.Outcome, r.Cost)
+	}
+	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 1 {
+		t.Errorf("%d live calls, want 1", n)
+	}
+	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	if want := (admission.Spend{Posted: 3 * money.Dollar, Held: money.Dollar}); spend != want {
+		t.Errorf("spend %+v, want %+v", spend, want)
+	}
+}
+
+// wantRefused runs a command that must be refused and change nothing.
+func (b *bed) wantRefused(t testing.TB, want error, c admission.Command) {
+	t.Helper()
+	before := b.picture(t)
+	r, err := b.Do(ctx, c)
+	if err != nil || !errors.Is(r.Err, want) {
+		t.Errorf("%T: %v, %v, want %v", c, err, r.Err, want)
+	}
+	if diff := cmp.Diff(before, b.picture(t)); diff != "" {
+		t.Errorf("%T was refused and changed something:\n%s", c, diff)
+	}
+}
+
+// picture is all that the ledger shows of the first account.
+func (b *bed) picture(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprint(value(b.LiveCalls(ctx, b.account.ID))(t), value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t))
+}
