@@ -112,6 +112,12 @@ func (c *Client) Explain(ctx context.Context, params ForecastParams) (Forecast, 
 // Calls are the account's calls that are up or ringing.
 func (c *Client) Calls() List[Call] { return list[Call](c, "/tollgate/v1/calls") }
 
+// Trace shows the SIP messages of a call, from the oldest, as far as the server
+// still has them.
+func (c *Client) Trace(call string) List[SIPMessage] {
+	return list[SIPMessage](c, "/tollgate/v1/calls/"+url.PathEscape(call)+"/trace")
+}
+
 // CallEvents are events of the last 24 hours, or all of a call that a filter names.
 func (c *Client) CallEvents() List[CallEvent] { return list[CallEvent](c, "/v2/call_events") }
 

@@ -19,6 +19,8 @@ type serverFlags struct {
 	HTTPAddr    string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
 	SIPAddr     string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
 	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
+	TraceMemory int           `help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none." default:"32" env:"TOLLGATE_TRACE_MEMORY"`
+	HEP         string        `name:"hep" help:"Capture server, such as Homer, that gets a copy of every SIP message by HEP version 3 over UDP, host:port. Its key is read from TOLLGATE_HEP_KEY." env:"TOLLGATE_HEP"`
 	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, or none." default:"relay" env:"TOLLGATE_MEDIA"`
@@ -39,6 +41,7 @@ func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
+	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")
 	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
 	c.MediaPorts, c.MediaTimeout = f.MediaPorts, f.MediaTimeout
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins

@@ -167,7 +167,7 @@ func TestTenancy(t *testing.T) {
 	key := h.do("GET", "/tollgate/v1/api_keys", "").list()[0]["id"]
 	ids["/tollgate/v1/api_keys"] = fmt.Sprint(key)
 	call := h.refusedCall(ids["/v2/ip_connections"])
-	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"] = call, call
+	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"], ids["/tollgate/v1/calls"] = call, call, call
 	ids["/v2/recordings"] = call                                                      // nobody has any
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))

@@ -26,6 +26,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -46,6 +47,8 @@ type Config struct {
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
+	// Trace finds the SIP messages of a call; nil finds none.
+	Trace func(call uuid.UUID) []siptrace.Message
 	// RateLimit bounds the requests of each API key.
 	RateLimit RateLimit
 	// CORSOrigins are the origins whose scripts may call the API from a browser, as

@@ -113,19 +113,23 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tracer, err := a.buildTracer(ctx)
+	if err != nil {
+		return err
+	}
 	a.gateway = sipgw.New(sipgw.Config{
 		Media: anchor, AnchorAll: a.config.MediaAnchor,
 		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-		Rang:  a.metrics.Rang,
+		Rang:  a.metrics.Rang, Tracer: tracer,
 	})
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate,
-			CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+			Trace: tracer.Call, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,

@@ -35,6 +35,12 @@ type Config struct {
 	// MetricsAddr is where Prometheus finds /metrics, host:port, over HTTP without a
 	// key: they name no customer, no number and no call. Empty: nowhere.
 	MetricsAddr string `json:"metrics_addr"`
+	// TraceMemory is the memory for the latest SIP messages, MiB; 0 keeps none.
+	TraceMemory int `json:"trace_memory"`
+	// HEP is a capture server, host:port, that gets a copy of every SIP message, and
+	// HEPKey what it wants to see.
+	HEP    string `json:"hep"`
+	HEPKey string `json:"-"`
 	// APIKey is a key of the first account. Empty: one is made at the first start.
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
@@ -72,7 +78,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		StopLimit: 10 * time.Second, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
+		StopLimit: 10 * time.Second, TraceMemory: 32, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
 
@@ -102,6 +108,9 @@ func (c Config) idNode(name string) int {
 	return int(crc32.ChecksumIEEE([]byte(name)) % id.Nodes)
 }
 
+// maxTraceMemory bounds TraceMemory: looking through more would hold up the calls.
+const maxTraceMemory = 1024
+
 // Validate says everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var problems []error
@@ -109,8 +118,10 @@ func (c Config) Validate() error {
 		problems = append(problems, errors.New("data_dir: must name a folder"))
 	}
 	listeners := []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}}
-	if c.MetricsAddr != "" {
-		listeners = append(listeners, struct{ key, address string }{"metrics_addr", c.MetricsAddr})
+	for _, optional := range []struct{ key, address string }{{"metrics_addr", c.MetricsAddr}, {"hep", c.HEP}} {
+		if optional.address != "" {
+			listeners = append(listeners, optional)
+		}
 	}
 	for _, listener := range listeners {
 		_, port, err := net.SplitHostPort(listener.address)
@@ -129,6 +140,9 @@ func (c Config) Validate() error {
 		if err != nil || parsed.Scheme == "" || parsed.Host == "" || origin != parsed.Scheme+"://"+parsed.Host {
 			problems = append(problems, fmt.Errorf("cors_origins: %q is not an origin such as https://console.example.com", origin))
 		}
+	}
+	if c.TraceMemory < 0 || c.TraceMemory > maxTraceMemory {
+		problems = append(problems, fmt.Errorf("trace_memory: must be from 0 to %d", maxTraceMemory))
 	}
 	if c.RateBurst < 0 {
 		problems = append(problems, errors.New("rate_burst: must not be negative"))

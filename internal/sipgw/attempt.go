@@ -69,6 +69,7 @@ func (a *attempt) start(addr netip.AddrPort) {
 	if tcp {
 		a.leg.target += ";transport=tcp"
 	}
+	a.leg.traceBegin(addr.Addr())
 	g.filter.learn(addr.Addr())
 	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(g.config.Timers.GatewayWait))
 	a.offer()

@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -48,7 +49,8 @@ type Config struct {
 	// those that are recorded.
 	AnchorAll bool
 
-	Shards int // default: one for each processor
+	Tracer *siptrace.Tracer // of messages; nil: none
+	Shards int              // default: one for each processor
 	Timers Timers
 	Limits Limits
 }
@@ -97,7 +99,7 @@ func New(config Config) *Gateway {
 	g.resolver = &resolver{ctx: running, now: config.Clock, names: make(map[string]resolved)}
 	g.transport = &transport{
 		running: running, cancel: cancel,
-		limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
+		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
 		streams: make(map[netip.AddrPort]*stream), perHost: make(map[netip.Addr]int),
 	}
 	for i := range config.Shards {

@@ -99,7 +99,11 @@ func (l *leg) retarget(m *message) {
 	if uri := m.contact(); uri != "" && len(uri) <= MaxRequestURIBytes {
 		l.target = strings.Clone(uri)
 	}
+	before := l.peer.addr.Addr()
 	l.aim(m.peer)
+	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
+		l.traceBegin(now)
+	}
 	if l.side == record.SideCallee {
 		// What the carrier's other machines send within the call must pass the filter.
 		l.s.sh.g.filter.learn(l.peer.addr.Addr())

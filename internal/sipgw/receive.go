@@ -11,6 +11,7 @@ import (
 // receive takes one message through the parser and the validation to its
 // transaction.
 func (sh *shard) receive(p packet) {
+	sh.g.transport.traceMessage(false, p.from, p.data)
 	parsed, err := sh.g.parser.ParseSIP(p.data)
 	var v verdict
 	if err != nil {

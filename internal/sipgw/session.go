@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -45,7 +46,8 @@ type session struct {
 
 	media        anchor
 	profile      id.ID
-	anchorWanted bool // the connection wants its media anchored
+	anchorWanted bool       // the connection wants its media anchored
+	source       netip.Addr // of the caller's INVITE
 }
 
 // earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
@@ -76,6 +78,8 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	}
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
+	s.source = m.peer.addr.Addr()
+	s.caller.traceBegin(s.source)
 	tx.cancelled = func() { s.handle(call.Cancelled{}) }
 	sh.calls[s] = struct{}{}
 	return s
@@ -352,6 +356,7 @@ func (s *session) forgetIfDone() {
 		return
 	}
 	delete(s.sh.calls, s)
+	s.traceEnd()
 	s.caller.close()
 	if s.carrier != nil {
 		s.carrier.close()

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
 // peer is the other end of a hop.
@@ -31,9 +33,12 @@ type transport struct {
 	filter *filter
 	handle func(data []byte, from peer)
 	count  *counters
+	tracer *siptrace.Tracer // nil: none
+	now    func() time.Time
 
 	udp      *net.UDPConn
 	listener *net.TCPListener
+	address  netip.AddrPort  // of the UDP socket, for traces
 	running  context.Context // ends with stop
 	cancel   context.CancelFunc
 	work     sync.WaitGroup // readers, writers and the acceptor
@@ -68,6 +73,8 @@ func (t *transport) listen(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("listen for SIP over TCP on %s: %w", address, err)
 	}
+	t.address = t.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	t.address = netip.AddrPortFrom(t.address.Addr().Unmap(), t.address.Port())
 	// Best effort: the system caps what it grants.
 	_ = t.udp.SetReadBuffer(t.limits.SocketBuffer)
 	_ = t.udp.SetWriteBuffer(t.limits.SocketBuffer)
@@ -122,6 +129,7 @@ func (t *transport) readPackets() {
 // by nobody but the timers.
 func (t *transport) send(to peer, data []byte, lost func()) {
 	t.count.sent.Add(1)
+	t.traceMessage(true, to, data)
 	if !to.tcp {
 		if _, err := t.udp.WriteToUDPAddrPort(data, to.addr); err != nil {
 			t.count.sendErrors.Add(1)

@@ -19,6 +19,16 @@ type Sources struct {
 // Watch has the sources asked at each scrape. Call it once.
 func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(&collector{s}) }
 
+// WatchHEP has the messages to a capture server counted. Call it once.
+func (m *Metrics) WatchHEP(sent, lost func() uint64) {
+	for result, count := range map[string]func() uint64{"sent": sent, "lost": lost} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "tollgate_hep_messages_total", Help: "SIP messages for the capture server, by whether they were sent.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(count()) }))
+	}
+}
+
 // collector reads the sources. What the database does not answer in time is left
 // out of that scrape, and an error is reported in its place.
 type collector struct{ Sources }

@@ -1,0 +1,52 @@
+package sipgw
+
+import (
+	"net/netip"
+
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/siptrace"
+)
+
+// traceMessage gives a message to the tracer, if there is one.
+func (t *transport) traceMessage(sent bool, other peer, data []byte) {
+	if t.tracer == nil {
+		return
+	}
+	here := t.address
+	m := siptrace.Message{At: t.now(), Sent: sent, Transport: other.transportName(), Source: other.addr, Destination: here, Text: data}
+	if sent {
+		m.Source, m.Destination = here, other.addr
+	}
+	t.tracer.Message(callIDOf(data), &m)
+}
+
+// traced is what tells the messages of a leg to a peer from all others: its
+// Call-ID, the peer, and the tag that is there from the first message on.
+func (l *leg) traced(peer netip.Addr) siptrace.Leg {
+	tag := l.localTag
+	if l.side == record.SideCaller {
+		tag = l.remoteTag
+	}
+	return siptrace.Leg{CallID: l.callID, Peer: peer, Tag: tag}
+}
+
+// traceBegin says whose leg it is.
+func (l *leg) traceBegin(peer netip.Addr) {
+	if tracer := l.s.sh.g.config.Tracer; tracer != nil {
+		tracer.Begin(l.s.machine.ID(), l.traced(peer))
+	}
+}
+
+// traceEnd says that the legs of a call are over.
+func (s *session) traceEnd() {
+	tracer := s.sh.g.config.Tracer
+	if tracer == nil {
+		return
+	}
+	tracer.End(s.machine.ID(), s.caller.traced(s.source))
+	for _, l := range [...]*leg{s.caller, s.carrier} {
+		if l != nil && l.peer.addr.IsValid() {
+			tracer.End(s.machine.ID(), l.traced(l.peer.addr.Addr()))
+		}
+	}
+}
