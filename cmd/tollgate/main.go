@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,13 +15,16 @@ import (
 	_ "time/tzdata" // calling windows name time zones, and a small host has no zone files
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
 // commands is the command line.
 type commands struct {
-	Config   kong.ConfigFlag  `help:"JSON file with settings; a flag or an environment variable overrides it." placeholder:"FILE" env:"TOLLGATE_CONFIG"`
-	LogLevel slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"TOLLGATE_LOG_LEVEL"`
-	Version  kong.VersionFlag `help:"Print the version and stop."`
+	Config    kong.ConfigFlag  `help:"JSON file with settings; a flag or an environment variable overrides it." placeholder:"FILE" env:"TOLLGATE_CONFIG"`
+	LogLevel  slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"TOLLGATE_LOG_LEVEL"`
+	LogFormat string           `help:"How the log is written: text or json. Telephone numbers are masked in both." enum:"text,json" default:"text" env:"TOLLGATE_LOG_FORMAT"`
+	Version   kong.VersionFlag `help:"Print the version and stop."`
 
 	Serve       serveCommand       `cmd:"" help:"Run the gateway and its API."`
 	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell what became of each."`
@@ -38,6 +42,15 @@ type exit struct {
 
 func main() {
 	os.Exit(run(os.Args[1:]))
+}
+
+// newLogger makes the log of the program. No telephone number is in it.
+func newLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(telemetry.Mask(slog.NewJSONHandler(out, options)))
+	}
+	return slog.New(telemetry.Mask(slog.NewTextHandler(out, options)))
 }
 
 // run is main without the exit, for tests of the command line.
@@ -67,7 +80,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
 		return 2
 	}
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
+	logger := newLogger(os.Stderr, cli.LogFormat, cli.LogLevel)
 	err = command.Run(logger)
 	var status exit
 	if errors.As(err, &status) {

@@ -94,7 +94,7 @@ func (a *App) build(ctx context.Context) error {
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
-		Published: a.published, Observe: a.metrics.Group,
+		Published: a.published, Observe: a.observe,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)

@@ -7,7 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/telemetry"
 )
+
+// observe takes what a transaction of the store did.
+func (a *App) observe(g sqlstore.Group) {
+	a.metrics.Group(g)
+	telemetry.LogCalls(a.logger, g.Records)
+}
 
 // startMetrics serves /metrics on a listener of its own, since whoever may see how
 // the server does is not who may use its API.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ type server struct {
 	api     string // http://host:port
 	sip     string // host:port
 	metrics string // http://host:port/metrics, "" when it has none
-	log     *bytes.Buffer
+	log     *lockedBuffer
 	done    chan struct{} // closed when the process has ended
 }
 
@@ -76,7 +77,7 @@ var listening = regexp.MustCompile(`API on (http://\S+), SIP on (\S+) `)
 // serve starts the program on a data folder and free ports.
 func serve(t *testing.T, dataDir string, flags ...string) *server {
 	t.Helper()
-	s := &server{t: t, log: &bytes.Buffer{}, done: make(chan struct{})}
+	s := &server{t: t, log: &lockedBuffer{}, done: make(chan struct{})}
 	args := append([]string{"serve", "--data-dir", dataDir, "--http-addr", "127.0.0.1:0", "--sip-addr", "127.0.0.1:0"}, flags...)
 	s.command = exec.Command(binary, args...)
 	s.command.Env = append(os.Environ(), "TOLLGATE_API_KEY="+apiKey)
@@ -118,6 +119,27 @@ func serve(t *testing.T, dataDir string, flags ...string) *server {
 		t.Fatalf("the server does not listen after %v", startLimit)
 	}
 	return s
+}
+
+// text is what the server has logged so far.
+func (s *server) text() string { return s.log.String() }
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // kill ends the process without any chance to clean up.
