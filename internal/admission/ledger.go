@@ -328,6 +328,7 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 	}
 	l.AnsweredMicros = min(max(c.AtMicros, l.ReservedMicros), s.now)
 	l.Gateway, l.Teardown = c.Gateway, c.Teardown
+	promisedSecs := l.GrantedSecs
 	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
 		h := l.Held[0]
 		s.spend(l, h.Day).Held -= h.Cost
@@ -335,6 +336,10 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 		s.hold(p, l, h.ToSecs)
 	}
 	s.touch(l)
+	if promisedSecs > l.GrantedSecs {
+		// Until the owner hears of the shorter grant, the call may live by the longer one.
+		l.ExpiresMicros = max(l.ExpiresMicros, l.AnsweredMicros+promisedSecs*time.Second.Microseconds()+ExpiryGrace.Microseconds())
+	}
 	return Result{GrantedSecs: l.GrantedSecs}
 }
 

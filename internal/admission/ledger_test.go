@@ -165,6 +165,28 @@ func TestAnswerAfterMidnightMovesTheHold(t *testing.T) {
 	b.wantSpend(today+1, "0", "0.60")
 }
 
+// TestAShorterGrantKeepsTheLease: an owner that has not heard yet that the new day
+// has no money for its call may let it live as long as it was first granted.
+func TestAShorterGrantKeepsTheLease(t *testing.T) {
+	b := newBench(t, limited("1"), deckOf(t, 60, 60, "0", map[string]string{"1": "0.60"}))
+	b.now = time.Date(2026, 11, 24, 23, 59, 50, 0, time.UTC)
+	call := callTo("+12125550123")
+	b.apply(Reserve{Call: call, Owner: owner})
+	b.now = b.now.Add(20 * time.Second)
+	b.admit("+12125550123") // takes what the new day has
+	if r := b.apply(Answer{ID: call.ID, AtMicros: b.now.UnixMicro()}); r.GrantedSecs != 0 {
+		t.Fatalf("granted %d s, want none", r.GrantedSecs)
+	}
+	b.now = b.now.Add(time.Minute + ExpiryGrace - time.Microsecond)
+	if b.apply(Expire{}); b.state.Lease(call.ID) == nil {
+		t.Fatal("the lease ended before its call can be known to have")
+	}
+	b.now = b.now.Add(time.Microsecond)
+	if b.apply(Expire{}); b.state.Lease(call.ID) != nil {
+		t.Error("the lease does not end")
+	}
+}
+
 func TestTheClockNeverOpensADayAgain(t *testing.T) {
 	b := newBench(t, limited("0.60"), deckOf(t, 60, 60, "0", map[string]string{"1": "0.60"}))
 	b.settle(b.admit("+12125550123"), time.Minute)
