@@ -172,6 +172,7 @@ func (c *peerCall) ring() {
 			return
 		}
 		c.granted = r.GrantedSecs
+		c.cut() // it may have become less
 		c.meter()
 	})
 	c.cut()
