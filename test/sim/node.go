@@ -70,24 +70,26 @@ func (n *node) clock() int64 { return n.w.now + n.offset.Microseconds() }
 // cutOff says whether the node cannot reach the store.
 func (n *node) cutOff() bool { return n.w.now < n.cutUntil || n.w.now < n.downUntil }
 
-// start is a new process of this name. It ends the calls of the one before.
+// start is a new process of this name. It ends the calls of the one before, and
+// then serves.
 func (n *node) start() {
-	n.up, n.incarnation = true, n.incarnation+1
+	n.incarnation++
 	n.owner = n.w.id()
 	n.owned, n.beat = n.owner, n.w.now
 	n.calls, n.queue, n.busy, n.state = map[uuid.UUID]*phoneCall{}, nil, nil, nil
 	n.disk.nodes[n.owner] = &nodeRow{name: n.name, heartbeat: n.w.now}
 	n.w.logf("%s starts as %s", n.name, short(n.owner))
 	n.takeOver()
-	n.tick()
 }
 
-// takeOver repeats until it has succeeded: a real process does not start before.
 func (n *node) takeOver() {
 	n.submit(admission.ExpireOwners{Keep: n.owner}, func(_ admission.Result, err error) {
 		if err != nil {
 			n.after(time.Second, n.takeOver)
+			return
 		}
+		n.up = true
+		n.tick()
 	})
 }
 
