@@ -28,6 +28,14 @@ SIM_FIRST ?= 1
 simulation: ## run SIM_RUNS seeds of the simulation, from SIM_FIRST on
 	TOLLGATE_SIM_RUNS=$(SIM_RUNS) TOLLGATE_SIM_FIRST=$(SIM_FIRST) $(GO) test -count 1 -run 'TestSimulation$$' -v ./test/sim
 
+.PHONY: faults
+faults: deps ## inject every fault into real processes, and print the table; takes half an hour
+	$(GO) test -count 1 -timeout 90m -v ./test/faults -full $(FAULTS)
+
+.PHONY: faults-short
+faults-short: deps ## inject the quick faults
+	$(GO) test -count 1 -v ./test/faults
+
 .PHONY: lint
 lint: ## formatting, golangci-lint, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these files"; exit 1; }

@@ -1,0 +1,54 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// killedEmbedded kills a node with its own database again and again under load.
+func killedEmbedded(b *bench) {
+	n := b.sqliteNode(b.TempDir()).start()
+	s := b.configure(nil, n)
+	l := s.startCalls(30, 300*time.Millisecond)
+	begin, end := b.emergencies(n)
+	begin()
+	kills := b.times(200, 4)
+	for range kills {
+		l.await(5)
+		b.wait(rand.N(120 * time.Millisecond))
+		n.kill()
+		n.start()
+	}
+	l.await(20)
+	end()
+	l.end()
+	s.settled(10 * time.Second)
+	s.verify(l)
+	b.did(fmt.Sprintf("%d × SIGKILL", kills), l.String())
+}
+
+// killedNode kills the nodes of a cluster in turn under load.
+func killedNode(b *bench) {
+	url, _ := b.newDatabase()
+	first, second := b.clusterNode("first", url).start(), b.clusterNode("second", url)
+	s := b.configure(nil, first)
+	s.nodes = append(s.nodes, second.start())
+	l := s.startCalls(30, 300*time.Millisecond)
+	begin, end := b.emergencies(s.nodes...)
+	begin()
+	kills := b.times(60, 4)
+	for i := range kills {
+		l.await(5)
+		b.wait(rand.N(120 * time.Millisecond))
+		s.nodes[i%2].kill()
+		l.await(5) // the other one goes on
+		s.nodes[i%2].start()
+	}
+	l.await(20)
+	end()
+	l.end()
+	s.settled(time.Minute)
+	s.verify(l)
+	b.did(fmt.Sprintf("%d × SIGKILL, in turn", kills), l.String())
+}
