@@ -335,11 +335,9 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 		l.Held, l.GrantedSecs = nil, 0
 		s.hold(p, l, h.ToSecs)
 	}
-	s.touch(l)
-	if promisedSecs > l.GrantedSecs {
-		// Until the owner hears of the shorter grant, the call may live by the longer one.
-		l.ExpiresMicros = max(l.ExpiresMicros, l.AnsweredMicros+promisedSecs*time.Second.Microseconds()+ExpiryGrace.Microseconds())
-	}
+	s.touch(l, 0)
+	// Until the owner hears of a shorter grant, the call may live by the longer one.
+	l.ExpiresMicros += max(0, promisedSecs-l.GrantedSecs) * time.Second.Microseconds()
 	return Result{GrantedSecs: l.GrantedSecs}
 }
 
@@ -352,13 +350,13 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 	repeated := c.GrantedSecs < l.GrantedSecs
 	early := l.GrantedSecs-elapsedSecs > max(renewAheadSecs, int64(l.Rate.Increment))
 	if l.AnsweredMicros == 0 || l.Emergency || repeated || early {
-		s.touch(l)
+		s.touch(l, c.Elapsed)
 		return Result{GrantedSecs: l.GrantedSecs, Extended: repeated}
 	}
 	s.postPassed(l, elapsedSecs)
 	before := l.GrantedSecs
 	s.hold(p, l, GrantSecs)
-	s.touch(l)
+	s.touch(l, c.Elapsed)
 	return Result{GrantedSecs: l.GrantedSecs, Extended: l.GrantedSecs > before}
 }
 
@@ -399,12 +397,15 @@ func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
 	return r
 }
 
-// touch moves the expiry of the lease and marks it for the next transaction.
-func (s *State) touch(l *Lease) {
+// touch moves the expiry of the lease and marks it for the next transaction. elapsed
+// is how long ago the call was answered by its owner's monotonic clock, at most:
+// the time of day of the answer, which is by the owner's clock too, may be wrong.
+func (s *State) touch(l *Lease, elapsed time.Duration) {
 	if l.AnsweredMicros == 0 || l.Emergency {
 		l.ExpiresMicros = s.now + SetupTTL.Microseconds()
 	} else {
-		l.ExpiresMicros = l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds() + ExpiryGrace.Microseconds()
+		answered := max(l.AnsweredMicros, s.now-max(0, elapsed).Microseconds())
+		l.ExpiresMicros = answered + l.GrantedSecs*time.Second.Microseconds() + ExpiryGrace.Microseconds()
 	}
 	s.dirtyLeases[l.ID] = struct{}{}
 }

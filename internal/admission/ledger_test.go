@@ -187,6 +187,26 @@ func TestAShorterGrantKeepsTheLease(t *testing.T) {
 	}
 }
 
+// TestAWrongTimeOfTheAnswerKeepsTheLease: an owner whose clock is late says that a
+// call was answered before it was.
+func TestAWrongTimeOfTheAnswerKeepsTheLease(t *testing.T) {
+	b := newBench(t, limited("10"), deckOf(t, 60, 60, "0", map[string]string{"1": "0.60"}))
+	attempt := callTo("+12125550123")
+	call := attempt.ID
+	b.apply(Reserve{Call: attempt, Owner: owner})
+	b.now = b.now.Add(2 * time.Minute) // it rings
+	b.apply(Answer{ID: call, AtMicros: b.now.Add(-time.Hour).UnixMicro()})
+	alive := func(d time.Duration) {
+		b.now = b.now.Add(d)
+		if b.apply(Expire{}); b.state.Lease(call) == nil {
+			t.Fatal("the lease of a call that runs has ended")
+		}
+	}
+	alive(50 * time.Second)
+	b.apply(Renew{ID: call, Elapsed: 50 * time.Second, GrantedSecs: 60})
+	alive(70*time.Second + ExpiryGrace - time.Microsecond)
+}
+
 func TestTheClockNeverOpensADayAgain(t *testing.T) {
 	b := newBench(t, limited("0.60"), deckOf(t, 60, 60, "0", map[string]string{"1": "0.60"}))
 	b.settle(b.admit("+12125550123"), time.Minute)

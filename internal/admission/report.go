@@ -227,7 +227,7 @@ func (s *State) keepRunning(p *policy.Snapshot, l *Lease, c *Report) {
 		s.postPassed(l, elapsedSecs)
 		s.extend(p, l, elapsedSecs, GrantSecs)
 	}
-	s.touch(l)
+	s.touch(l, elapsed)
 }
 
 // extend grants until so many seconds are granted beyond what has elapsed, or as
