@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -102,7 +102,8 @@ func (n *node) start() *node {
 
 func (n *node) tryStart() error {
 	if n.api == "" {
-		n.api, n.sip = freePort("tcp"), freePort("udp")
+		host := ownAddress()
+		n.api, n.sip = host+":8080", host+":5060"
 		n.b.Cleanup(n.end)
 	}
 	args := append([]string{"serve", "--http-addr", n.api, "--sip-addr", n.sip}, n.flags...)
@@ -185,22 +186,10 @@ func (n *node) wake() {
 	n.paused.Store(false)
 }
 
-// freePort is an address whose port is free now.
-func freePort(network string) string {
-	if network == "udp" {
-		socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			panic(err)
-		}
-		defer socket.Close()
-		return socket.LocalAddr().String()
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+// ownAddress is an address of the loopback network that nobody else has, so that the
+// ports of a node are free each time it is started.
+func ownAddress() string {
+	return fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(128), rand.IntN(256), 1+rand.IntN(254))
 }
 
 // object is a JSON object of the API.
