@@ -20,9 +20,13 @@ type Gateway struct {
 	// Digits put before the number, as some carriers' technical prefixes.
 	Prefix string `json:"prefix"`
 	// Gateways with a lower priority value are tried first.
-	Priority  int64    `json:"priority"`
-	Tags      []string `json:"tags"`
-	Transport string   `json:"transport"`
+	Priority int64    `json:"priority"`
+	Tags     []string `json:"tags"`
+	// What the gateway's certificate must name; null for the host of Address.
+	TLSServerName *string `json:"tls_server_name"`
+	// Whether any certificate of the gateway will do.
+	TLSSkipVerify bool   `json:"tls_skip_verify"`
+	Transport     string `json:"transport"`
 	// Digest user, where the carrier challenges.
 	UserName *string `json:"user_name"`
 	// Share of the calls among gateways of one priority.
@@ -48,9 +52,13 @@ type GatewayParams struct {
 	// Digits put before the number, as some carriers' technical prefixes.
 	Prefix Field[string] `json:"prefix,omitzero"`
 	// Gateways with a lower priority value are tried first.
-	Priority  Field[int64]    `json:"priority,omitzero"`
-	Tags      Field[[]string] `json:"tags,omitzero"`
-	Transport Field[string]   `json:"transport,omitzero"`
+	Priority Field[int64]    `json:"priority,omitzero"`
+	Tags     Field[[]string] `json:"tags,omitzero"`
+	// What the gateway's certificate must name; null for the host of Address.
+	TLSServerName Field[string] `json:"tls_server_name,omitzero"`
+	// Whether any certificate of the gateway will do.
+	TLSSkipVerify Field[bool]   `json:"tls_skip_verify,omitzero"`
+	Transport     Field[string] `json:"transport,omitzero"`
 	// Digest user, where the carrier challenges.
 	UserName Field[string] `json:"user_name,omitzero"`
 	// Share of the calls among gateways of one priority.

@@ -14,10 +14,11 @@ import (
 
 // serverFlags are the settings of a server.
 type serverFlags struct {
-	DataDir     string        `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
-	NodeName    string        `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
-	HTTPAddr    string        `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
-	SIPAddr     string        `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
+	DataDir     string `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	NodeName    string `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
+	HTTPAddr    string `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
+	SIPAddr     string `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
+	sipFlags    `embed:""`
 	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
 	TraceMemory int           `help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none." default:"32" env:"TOLLGATE_TRACE_MEMORY"`
 	HEP         string        `name:"hep" help:"Capture server, such as Homer, that gets a copy of every SIP message by HEP version 3 over UDP, host:port. Its key is read from TOLLGATE_HEP_KEY." env:"TOLLGATE_HEP"`
@@ -40,6 +41,7 @@ type serverFlags struct {
 func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
+	c.SIPTLS = f.tls()
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")
 	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
@@ -71,7 +73,12 @@ func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger) error {
 	if address := server.MetricsAddr(); address != "" {
 		fmt.Printf("Metrics on http://%s/metrics\n", address)
 	}
-	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)\n", server.HTTPAddr(), server.SIPAddr())
+	secured := ""
+	if address := server.SIPTLSAddr(); address != "" {
+		secured = ", " + address + " (TLS)"
+	}
+	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)%s\n", server.HTTPAddr(), server.SIPAddr(), secured)
+	defer reloadOnHangup(server, logger)()
 	failed := server.Wait(ctx)
 	return errors.Join(failed, server.Stop(context.WithoutCancel(ctx)))
 }

@@ -119,7 +119,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.gateway = sipgw.New(sipgw.Config{
 		Media: anchor, AnchorAll: a.config.MediaAnchor,
-		Addr: a.config.SIPAddr, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer,
@@ -197,6 +197,13 @@ func (a *App) HTTPAddr() string { return a.listener.Addr().String() }
 
 // SIPAddr is the address on which the gateway listens, once started.
 func (a *App) SIPAddr() string { return a.gateway.Addr() }
+
+// SIPTLSAddr is the address on which the gateway listens for TLS, once started; ""
+// without TLS.
+func (a *App) SIPTLSAddr() string { return a.gateway.SecureAddr() }
+
+// Reload reads the files again that may change while the server runs. Calls go on.
+func (a *App) Reload() error { return a.gateway.Reload() }
 
 // Wait returns when ctx ends, or with the error with which a server ended by itself.
 func (a *App) Wait(ctx context.Context) error {

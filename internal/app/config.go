@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/sipgw"
 )
 
 // Config is everything that can be set. Its zero value is not usable; Default is.
@@ -41,6 +42,8 @@ type Config struct {
 	// HEPKey what it wants to see.
 	HEP    string `json:"hep"`
 	HEPKey string `json:"-"`
+	// SIPTLS is SIP over TLS; its zero value leaves it out.
+	SIPTLS sipgw.TLS `json:"-"`
 	// APIKey is a key of the first account. Empty: one is made at the first start.
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
@@ -152,6 +155,14 @@ func (c Config) Validate() error {
 	}
 	if c.StopLimit < 0 {
 		problems = append(problems, errors.New("stop_limit: must not be negative"))
+	}
+	if c.SIPTLS.Addr != "" {
+		if _, _, err := net.SplitHostPort(c.SIPTLS.Addr); err != nil {
+			problems = append(problems, fmt.Errorf("sip_tls_listen: %q is not host:port: %w", c.SIPTLS.Addr, err))
+		}
+	}
+	if err := c.SIPTLS.Check(); err != nil {
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }

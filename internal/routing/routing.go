@@ -4,7 +4,10 @@ package routing
 
 import (
 	"cmp"
+	"net"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/e164"
@@ -26,7 +29,9 @@ type Gateway struct {
 	Name           string   `json:"name" minLength:"1" maxLength:"255"`
 	Enabled        bool     `json:"enabled" default:"true"`
 	Address        string   `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060."`
-	Transport      string   `json:"transport" enum:"udp,tcp" default:"udp"`
+	Transport      string   `json:"transport" enum:"udp,tcp,tls" default:"udp"`
+	TLSServerName  *string  `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
+	TLSSkipVerify  bool     `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
 	Priority       int32    `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
 	Weight         int32    `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
 	NumberFormat   string   `json:"number_format" enum:"+e164,e164" default:"+e164"`
@@ -48,6 +53,25 @@ func NewGateway() Gateway {
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
 		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{},
 	}
+}
+
+// Host is the host of the address, without its port and without brackets.
+func (g *Gateway) Host() string {
+	if _, err := netip.ParseAddr(strings.Trim(g.Address, "[]")); err == nil {
+		return strings.Trim(g.Address, "[]")
+	}
+	if host, _, err := net.SplitHostPort(g.Address); err == nil {
+		return host
+	}
+	return g.Address
+}
+
+// ServerName is what the certificate of the gateway must name.
+func (g *Gateway) ServerName() string {
+	if g.TLSServerName != nil && *g.TLSServerName != "" {
+		return *g.TLSServerName
+	}
+	return strings.TrimSuffix(g.Host(), ".")
 }
 
 // UserPart is the user part of the Request-URI with which the gateway is called.

@@ -21,6 +21,10 @@ func (g *Gateway) Validate() []field.Error {
 		errs = append(errs, field.Error{Pointer: "/from_domain", Code: field.Malformed,
 			Detail: "Not a host. Give a name or IP address without a port, or null for the gateway's own address."})
 	}
+	if g.TLSServerName != nil && *g.TLSServerName != "" && !validHost(*g.TLSServerName) {
+		errs = append(errs, field.Error{Pointer: "/tls_server_name", Code: field.Malformed,
+			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of address."})
+	}
 	hasUser, hasPassword := g.UserName != nil && *g.UserName != "", g.Password != nil && *g.Password != ""
 	if hasUser != hasPassword {
 		pointer := "/password"

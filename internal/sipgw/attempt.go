@@ -37,7 +37,7 @@ const maxChallenges = 2
 func (s *session) try(t call.Try) {
 	a := &attempt{s: s, n: t.N, gateway: t.Gateway, minSE: s.sh.g.config.Timers.SessionExpires}
 	s.attempt = a
-	s.sh.g.resolver.resolve(t.Gateway.Address, t.Gateway.Transport == "tcp", func(addr netip.AddrPort, ok bool) {
+	s.sh.g.resolver.resolve(t.Gateway.Address, t.Gateway.Transport, func(addr netip.AddrPort, ok bool) {
 		s.sh.post(func() {
 			switch {
 			case a.cancelled:
@@ -50,14 +50,23 @@ func (s *session) try(t call.Try) {
 	})
 }
 
+// peerOf is a gateway at one of its addresses.
+func (g *Gateway) peerOf(gateway *routing.Gateway, addr netip.AddrPort) peer {
+	to := peer{tcp: gateway.Transport != "udp", tls: gateway.Transport == "tls", addr: addr}
+	if to.tls {
+		to.name, to.unverified = gateway.ServerName(), gateway.TLSSkipVerify
+	}
+	return to
+}
+
 // start builds the carrier's leg and sends the INVITE.
 func (a *attempt) start(addr netip.AddrPort) {
 	g := a.s.sh.g
-	tcp := a.gateway.Transport == "tcp"
+	to := g.peerOf(a.gateway, addr)
 	tag := newToken()
 	a.leg = &leg{
 		s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), localTag: tag,
-		local: a.fromHeader() + ";tag=" + tag, peer: peer{tcp: tcp, addr: addr}, acked: true,
+		local: a.fromHeader() + ";tag=" + tag, peer: to, acked: true,
 	}
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
 		a.leg.userName, a.leg.password = *a.gateway.UserName, *a.gateway.Password
@@ -66,8 +75,8 @@ func (a *attempt) start(addr netip.AddrPort) {
 	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
 	a.leg.remote = "<" + target + ">"
 	a.leg.target = target
-	if tcp {
-		a.leg.target += ";transport=tcp"
+	if to.tcp {
+		a.leg.target += ";transport=" + strings.ToLower(to.transportName())
 	}
 	a.leg.traceBegin(addr.Addr())
 	g.filter.learn(addr.Addr())
@@ -134,7 +143,7 @@ func (a *attempt) invite() {
 	w.field("To", l.remote)
 	w.field("Call-ID", l.callID)
 	w.field("CSeq", strconv.FormatUint(uint64(l.localSeq), 10)+" INVITE")
-	w.lines(g.contactLine(l.peer.tcp))
+	w.lines(g.contactLine(l.peer))
 	w.lines(lineAllow)
 	w.lines(lineSupported)
 	w.field("Session-Expires", seconds(a.minSE))

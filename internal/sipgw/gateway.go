@@ -28,6 +28,7 @@ import (
 // Config is what a Gateway needs. Live, Ledger and Owner are required.
 type Config struct {
 	Addr   string // host:port for UDP and TCP; default 127.0.0.1:5060
+	TLS    TLS    // SIP over TLS, if it is wanted
 	Host   string // the host that Contact and Via name, where it is not that of Addr
 	Realm  string // of digest authentication; default "tollgate"
 	Live   *policy.Live
@@ -58,22 +59,24 @@ type Config struct {
 // Gateway is a running SIP gateway: a back-to-back user agent between connections
 // and carriers.
 type Gateway struct {
-	config     Config
-	log        *slog.Logger
-	parser     *sip.Parser
-	transport  *transport
-	filter     *filter
-	resolver   *resolver
-	nonces     *nonces
-	shards     []*shard
-	seed       maphash.Seed
-	count      counters
-	panicOnce  sync.Once
-	mark       string // in the branches of this process
-	decoy      string // checked in place of the password of a user that does not exist
-	hostPort   string
-	host       string
-	retryAfter string
+	config    Config
+	log       *slog.Logger
+	parser    *sip.Parser
+	transport *transport
+	filter    *filter
+	resolver  *resolver
+	nonces    *nonces
+	shards    []*shard
+	seed      maphash.Seed
+	count     counters
+	panicOnce sync.Once
+	mark      string // in the branches of this process
+	decoy     string // checked in place of the password of a user that does not exist
+	hostPort  string // in Via and Contact over UDP and TCP
+	// secureHostPort is the same over TLS.
+	secureHostPort string
+	host           string
+	retryAfter     string
 
 	started  atomic.Bool
 	stopping atomic.Bool
@@ -100,7 +103,10 @@ func New(config Config) *Gateway {
 	g.transport = &transport{
 		running: running, cancel: cancel,
 		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
-		streams: make(map[netip.AddrPort]*stream), perHost: make(map[netip.Addr]int),
+		streams: make(map[streamKey]*stream), perHost: make(map[netip.Addr]int), log: config.Logger,
+	}
+	if config.TLS.wanted() {
+		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
 	}
 	for i := range config.Shards {
 		g.shards = append(g.shards, &shard{
@@ -120,6 +126,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return err
 	}
 	g.hostPort = publicAddress(g.transport.addr(), g.config.Host)
+	if g.transport.secure != nil {
+		g.secureHostPort = publicAddress(g.transport.secure.Addr().(*net.TCPAddr).AddrPort(), g.config.Host)
+	}
 	g.host, _, _ = net.SplitHostPort(g.hostPort)
 	if ip, err := netip.ParseAddr(g.host); err == nil && ip.Is6() {
 		g.host = "[" + g.host + "]"
@@ -134,6 +143,15 @@ func (g *Gateway) Start(ctx context.Context) error {
 
 // Addr is the address that the gateway listens on, once started.
 func (g *Gateway) Addr() string { return g.transport.addr().String() }
+
+// SecureAddr is the address on which the gateway listens for TLS, once started; ""
+// without TLS.
+func (g *Gateway) SecureAddr() string {
+	if g.transport.secure == nil {
+		return ""
+	}
+	return g.transport.secure.Addr().String()
+}
 
 // Stop refuses new calls and waits for the running ones until ctx ends. Then it
 // hangs up on those that are left and settles them, within Timers.EndLimit. It

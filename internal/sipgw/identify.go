@@ -54,9 +54,9 @@ func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok 
 func transportAllowed(c *policy.Connection, from peer) bool {
 	switch c.Transport {
 	case "tcp":
-		return from.tcp
+		return from.tcp && !from.tls
 	case "tls":
-		return false
+		return from.tls
 	}
 	return true
 }

@@ -137,10 +137,17 @@ func (l *leg) aim(source peer) {
 		port = uint16(parts.Port)
 	}
 	transport, _ := parts.UriParams.Get("transport")
-	tcp := strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
-	addr := netip.AddrPortFrom(host, port)
-	l.peer = peer{tcp: tcp, addr: addr}
-	if tcp && source.tcp && host == source.addr.Addr() {
+	secured := strings.EqualFold(transport, "tls") || strings.HasPrefix(strings.ToLower(next), "sips:") ||
+		(transport == "" && source.tls)
+	if secured && parts.Port <= 0 {
+		port = 5061
+	}
+	tcp := secured || strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
+	l.peer = peer{tcp: tcp, tls: secured, addr: netip.AddrPortFrom(host, port)}
+	if secured {
+		l.peer.name, l.peer.unverified = source.name, source.unverified
+	}
+	if tcp && source.tcp && secured == source.tls && host == source.addr.Addr() {
 		l.peer.conn = source.conn // the connection in use is reused while it lasts (RFC 5923)
 	}
 }

@@ -154,7 +154,7 @@ func TestSplitAddress(t *testing.T) {
 		"2001:db8::1": {"2001:db8::1", 5060}, "[2001:db8::1]": {"2001:db8::1", 5060}, "[2001:db8::1]:5080": {"2001:db8::1", 5080},
 		"carrier.test:0": {"carrier.test:0", 0}, "carrier.test:sip": {"carrier.test:sip", 0},
 	} {
-		if host, port := splitAddress(address); host != want.host || port != want.port {
+		if host, port := splitAddress(address, "udp"); host != want.host || port != want.port {
 			t.Errorf("%s: %s %d, want %s %d", address, host, port, want.host, want.port)
 		}
 	}

@@ -29,15 +29,29 @@ func (g *Gateway) newCallID(sh *shard) string {
 
 // via is the Via of our requests to a peer.
 func (g *Gateway) via(to peer, branch string) string {
-	return "SIP/2.0/" + to.transportName() + " " + g.hostPort + ";branch=" + branch + ";rport"
+	return "SIP/2.0/" + to.transportName() + " " + g.ownAddress(to) + ";branch=" + branch + ";rport"
 }
 
-// contactLine is our Contact towards a peer.
-func (g *Gateway) contactLine(tcp bool) string {
-	if tcp {
-		return "Contact: <sip:tollgate@" + g.hostPort + ";transport=tcp>\r\n"
+// ownAddress is where a peer reaches us by the transport in use.
+func (g *Gateway) ownAddress(to peer) string {
+	if to.tls {
+		return g.secureHostPort
 	}
-	return "Contact: <sip:tollgate@" + g.hostPort + ">\r\n"
+	return g.hostPort
+}
+
+// contactLine is our Contact towards a peer. A hop secured by TLS is told by the
+// transport: a sips URI would promise that every hop behind it is secured too (RFC
+// 5630 section 3.1.3), which nobody here can.
+func (g *Gateway) contactLine(to peer) string {
+	address := "Contact: <sip:tollgate@" + g.ownAddress(to)
+	switch {
+	case to.tls:
+		return address + ";transport=tls>\r\n"
+	case to.tcp:
+		return address + ";transport=tcp>\r\n"
+	}
+	return address + ">\r\n"
 }
 
 // publicAddress is the address that Contact and Via name. An unspecified one

@@ -3,6 +3,7 @@ package sipgw
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -26,11 +27,14 @@ type party struct {
 	w      *world
 	t      testing.TB
 	udp    *net.UDPConn
-	tcp    *net.TCPListener
+	tcp    net.Listener
 	conn   net.Conn // of a TCP party: towards the gateway, or the last accepted
 	local  netip.AddrPort
 	got    chan *message
 	opened chan net.Conn
+	// secure makes a TCP party one of TLS: listening with the first, connecting with
+	// the second.
+	secure, dials *tls.Config
 }
 
 func (w *world) party(host string, tcp bool) *party {
@@ -46,6 +50,10 @@ func (w *world) party(host string, tcp bool) *party {
 	if tcp {
 		if p.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(p.local)); err != nil {
 			w.t.Fatal(err)
+		}
+		if w.secured != nil {
+			p.tcp = tls.NewListener(p.tcp, w.secured.server(host))
+			p.dials = w.secured.client()
 		}
 		go p.accept(done)
 	} else {
@@ -92,9 +100,12 @@ func (p *party) accept(done chan struct{}) {
 func (p *party) connect() {
 	p.t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: p.local.Addr().AsSlice()}}
-	conn, err := dialer.Dial("tcp", p.w.g.Addr())
+	conn, err := dialer.Dial("tcp", p.gateway())
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	if p.dials != nil {
+		conn = tls.Client(conn, p.dials)
 	}
 	p.conn = conn
 	read := make(chan struct{})
@@ -130,6 +141,22 @@ func (p *party) take(data []byte, from peer) {
 }
 
 func (p *party) address() string { return p.local.String() }
+
+// gateway is where the party connects to.
+func (p *party) gateway() string {
+	if p.dials != nil {
+		return p.w.g.SecureAddr()
+	}
+	return p.w.g.Addr()
+}
+
+// stream names the transport of the party's connection.
+func (p *party) stream() string {
+	if p.dials != nil {
+		return "TLS"
+	}
+	return "TCP"
+}
 
 // send sends text over the party's transport; line ends are written as on the wire.
 func (p *party) send(text string) {
@@ -233,7 +260,7 @@ func (p *party) text(method, uri string, d *dialog, extra, body string) string {
 	transport := "UDP"
 	contact := "<sip:" + p.address() + ">"
 	if p.conn != nil {
-		transport, contact = "TCP", "<sip:"+p.address()+";transport=tcp>"
+		transport, contact = p.stream(), "<sip:"+p.address()+";transport="+strings.ToLower(p.stream())+">"
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", method, uri, transport, p.address(), d.branch)
@@ -285,7 +312,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 	}
 	contact := "<sip:" + p.address() + ">"
 	if m.peer.tcp {
-		contact = "<sip:" + p.address() + ";transport=tcp>"
+		contact = "<sip:" + p.address() + ";transport=" + strings.ToLower(p.stream()) + ">"
 	}
 	w.field("Contact", contact)
 	w.lines(extra)

@@ -153,7 +153,7 @@ func (l *leg) expire(kind timerKind) {
 // needs no session description.
 func (l *leg) sendRefresh() {
 	r, g := &l.refresh, l.s.sh.g
-	extra := g.contactLine(l.peer.tcp) + lineSupported + r.requestLine()
+	extra := g.contactLine(l.peer) + lineSupported + r.requestLine()
 	switch {
 	case l.allowsUpdate:
 		l.send("UPDATE", extra, nil, "", l.refreshed("UPDATE"))

@@ -36,13 +36,13 @@ type resolved struct {
 }
 
 // resolve calls done once, at once or from another goroutine.
-func (r *resolver) resolve(address string, tcp bool, done func(netip.AddrPort, bool)) {
-	host, port := splitAddress(address)
+func (r *resolver) resolve(address, transport string, done func(netip.AddrPort, bool)) {
+	host, port := splitAddress(address, transport)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		done(netip.AddrPortFrom(ip.Unmap(), port), true)
 		return
 	}
-	key := host + ":" + strconv.Itoa(int(port)) + strconv.FormatBool(tcp)
+	key := host + ":" + strconv.Itoa(int(port)) + transport
 	r.mu.Lock()
 	known, ok := r.names[key]
 	r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *resolver) resolve(address string, tcp bool, done func(netip.AddrPort, b
 		return
 	}
 	r.work.Go(func() {
-		addr, found := r.lookup(host, port, tcp)
+		addr, found := r.lookup(host, port, transport)
 		if !found {
 			done(known.addr, ok)
 			return
@@ -72,16 +72,16 @@ func (r *resolver) resolve(address string, tcp bool, done func(netip.AddrPort, b
 
 // lookup asks the name servers, for an SRV record when no port is given (RFC 3263
 // section 4.2).
-func (r *resolver) lookup(host string, port uint16, tcp bool) (netip.AddrPort, bool) {
+func (r *resolver) lookup(host string, port uint16, transport string) (netip.AddrPort, bool) {
 	ctx, cancel := context.WithTimeout(r.ctx, resolveTimeout)
 	defer cancel()
 	if port == 0 {
-		transport := "udp"
-		if tcp {
-			transport = "tcp"
+		service, protocol := "sip", transport
+		if transport == "tls" {
+			service, protocol = "sips", "tcp"
 		}
-		port = 5060
-		if _, services, err := net.DefaultResolver.LookupSRV(ctx, "sip", transport, host); err == nil && len(services) > 0 {
+		port = defaultPort(transport)
+		if _, services, err := net.DefaultResolver.LookupSRV(ctx, service, protocol, host); err == nil && len(services) > 0 {
 			host, port = strings.TrimSuffix(services[0].Target, "."), services[0].Port
 		}
 	}
@@ -93,10 +93,11 @@ func (r *resolver) lookup(host string, port uint16, tcp bool) (netip.AddrPort, b
 }
 
 // splitAddress reads "host", "host:port" or an IPv6 address in or out of brackets.
-// The port is 0 when a name comes without one, and 5060 when an address does.
-func splitAddress(address string) (host string, port uint16) {
+// The port is 0 when a name comes without one, and the transport's when an address
+// does.
+func splitAddress(address, transport string) (host string, port uint16) {
 	if ip, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
-		return ip.String(), 5060
+		return ip.String(), defaultPort(transport)
 	}
 	h, p, err := net.SplitHostPort(address)
 	if err != nil {
@@ -107,4 +108,12 @@ func splitAddress(address string) (host string, port uint16) {
 		return address, 0
 	}
 	return h, uint16(n)
+}
+
+// defaultPort is where SIP is served (RFC 3261 section 19.1.2).
+func defaultPort(transport string) uint16 {
+	if transport == "tls" {
+		return 5061
+	}
+	return 5060
 }

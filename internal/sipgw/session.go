@@ -225,7 +225,7 @@ func (s *session) dialogLines() string {
 			w.field("Record-Route", s.invite.fields[i].value)
 		}
 	}
-	w.lines(s.sh.g.contactLine(s.invite.peer.tcp))
+	w.lines(s.sh.g.contactLine(s.invite.peer))
 	w.lines(lineAllow)
 	w.lines(lineSupported)
 	return string(w.b)

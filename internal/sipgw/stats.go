@@ -15,6 +15,7 @@ import (
 type counters struct {
 	received, sent, sendErrors                       atomic.Uint64
 	filtered, parseErrors, invalid, shed, panics     atomic.Uint64
+	handshakeErrors                                  atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
 	challenges, authFailures, authReplays            atomic.Uint64
 	mediaErrors                                      atomic.Uint64
@@ -29,6 +30,7 @@ type Stats struct {
 	ParseErrors uint64
 	Invalid     uint64 // refused or dropped by validation
 	Shed        uint64 // dropped or refused for overload
+	Handshakes  uint64 // TLS handshakes that peers did not complete
 	Panics      uint64 // messages and timers that made the engine panic
 
 	Attempts     uint64 // new calls that were put to the ledger
@@ -48,7 +50,7 @@ func (g *Gateway) Stats() Stats {
 	return Stats{
 		Received: c.received.Load(), Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
 		Filtered: c.filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
-		Shed: c.shed.Load(), Panics: c.panics.Load(),
+		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
 		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), MediaErrors: c.mediaErrors.Load(),

@@ -3,8 +3,8 @@ package sipgw
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,20 +31,21 @@ type outgoing struct {
 	lost func()
 }
 
-// stream is one TCP connection, inbound or outbound.
+// stream is one connection, TCP or TLS, inbound or outbound.
 type stream struct {
-	t    *transport
-	addr netip.AddrPort
-	out  chan outgoing
+	t   *transport
+	to  peer
+	out chan outgoing
 
 	mu   sync.Mutex // guards the two below
-	conn *net.TCPConn
+	conn net.Conn
 	done bool
 	end  chan struct{} // closed with done
 }
 
-func newStream(t *transport, addr netip.AddrPort, conn *net.TCPConn) *stream {
-	return &stream{t: t, addr: addr, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{})}
+func newStream(t *transport, to peer, conn net.Conn) *stream {
+	to.conn = nil
+	return &stream{t: t, to: to, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{})}
 }
 
 // push queues a message; false means that the connection is gone or its peer too slow.
@@ -71,8 +72,18 @@ func (s *stream) close() {
 	}
 	s.done = true
 	close(s.end)
-	if s.conn != nil {
-		s.conn.Close()
+	closeNow(s.conn)
+}
+
+// closeNow closes a connection without a last word to its peer, for which TLS
+// would wait. The length of every message is told, so that nothing can be cut off
+// unseen.
+func closeNow(conn net.Conn) {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	if conn != nil {
+		conn.Close()
 	}
 }
 
@@ -81,11 +92,21 @@ func (s *stream) dial() {
 	ctx, cancel := context.WithTimeout(s.t.running, dialTimeout)
 	defer cancel()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", s.addr.String())
-	if err == nil && s.opened(conn.(*net.TCPConn)) {
+	conn, err := dialer.DialContext(ctx, "tcp", s.to.addr.String())
+	if err == nil && s.to.tls {
+		raw := conn
+		if conn, err = s.secureClient(ctx, raw); err != nil {
+			raw.Close()
+		}
+	}
+	if err == nil && s.opened(conn) {
 		s.t.work.Go(s.read)
 		s.write()
 		return
+	}
+	if err != nil && s.t.running.Err() == nil {
+		s.t.log.Warn("a connection to a SIP peer could not be opened",
+			"address", s.to.addr.String(), "transport", s.to.transportName(), "err", err)
 	}
 	s.close()
 	s.t.remove(s)
@@ -93,11 +114,11 @@ func (s *stream) dial() {
 }
 
 // opened takes the connection in use, unless the stream was closed meanwhile.
-func (s *stream) opened(conn *net.TCPConn) bool {
+func (s *stream) opened(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
-		conn.Close()
+		closeNow(conn)
 		return false
 	}
 	s.conn = conn
@@ -137,10 +158,29 @@ func (s *stream) drain() {
 	}
 }
 
+// shakenHands completes the TLS handshake of a connection that came in.
+func (s *stream) shakenHands() bool {
+	secured, ok := s.conn.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(s.t.running, handshakeTimeout)
+	defer cancel()
+	if err := secured.HandshakeContext(ctx); err != nil {
+		s.t.count.handshakeErrors.Add(1)
+		return false
+	}
+	return true
+}
+
 // read cuts the stream into messages (RFC 3261 section 18.3).
 func (s *stream) read() {
 	defer s.close()
-	from := peer{tcp: true, addr: s.addr, conn: s}
+	from := s.to
+	from.conn = s
+	if !s.shakenHands() {
+		return
+	}
 	buffer := make([]byte, 0, 4096)
 	wait := firstTimeout
 	for {
@@ -165,7 +205,7 @@ func (s *stream) read() {
 			wait = idleTimeout
 			data := append([]byte(nil), buffer[:size]...)
 			buffer = buffer[size:]
-			if !s.t.filter.admits(s.addr.Addr(), data) {
+			if !s.t.filter.admits(s.to.addr.Addr(), data) {
 				s.t.count.filtered.Add(1)
 				continue
 			}

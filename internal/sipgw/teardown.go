@@ -3,6 +3,7 @@ package sipgw
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -30,9 +31,17 @@ func (s *session) teardown() []byte {
 		bye := l.build("BYE", s.sh.g.newBranch(), l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
 		address := l.peer.addr.String()
 		transport := byte('u')
-		if l.peer.tcp {
+		switch {
+		case l.peer.tls:
+			// What the peer's certificate must name goes behind the address.
+			transport, address = 's', address+" "+l.peer.name
+			if l.peer.unverified {
+				transport = 'i'
+			}
+		case l.peer.tcp:
 			transport = 't'
 		}
+		address = address[:min(len(address), 255)]
 		note = append(note, transport, byte(len(address)))
 		note = append(note, address...)
 		note = binary.BigEndian.AppendUint32(note, uint32(len(bye)))
@@ -55,17 +64,21 @@ func readTeardown(note []byte) []prepared {
 	note = note[1:]
 	var list []prepared
 	for len(note) >= 2 {
-		tcp, size := note[0] == 't', int(note[1])
+		transport, size := note[0], int(note[1])
 		if note = note[2:]; len(note) < size+4 {
 			return list
 		}
-		address, err := netip.ParseAddrPort(string(note[:size]))
+		text, name, _ := strings.Cut(string(note[:size]), " ")
+		address, err := netip.ParseAddrPort(text)
 		length := binary.BigEndian.Uint32(note[size:])
 		if note = note[size+4:]; uint64(length) > uint64(len(note)) {
 			return list
 		}
 		if err == nil {
-			list = append(list, prepared{peer{tcp: tcp, addr: address}, note[:length]})
+			list = append(list, prepared{peer{
+				tcp: transport != 'u', tls: transport == 's' || transport == 'i', addr: address,
+				name: name, unverified: transport == 'i',
+			}, note[:length]})
 		}
 		note = note[length:]
 	}

@@ -2,8 +2,10 @@ package sipgw
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,17 +16,36 @@ import (
 
 // peer is the other end of a hop.
 type peer struct {
-	tcp  bool
+	tcp  bool // a stream, with or without TLS
+	tls  bool
 	addr netip.AddrPort
-	conn *stream // the connection a request came by; nil finds or makes one
+	// name is what the certificate of a peer must name when a TLS connection to it is
+	// opened; "" for its address.
+	name       string
+	unverified bool    // its certificate may be anything
+	conn       *stream // the connection a request came by; nil finds or makes one
 }
 
 func (p peer) transportName() string {
-	if p.tcp {
+	switch {
+	case p.tls:
+		return "TLS"
+	case p.tcp:
 		return "TCP"
 	}
 	return "UDP"
 }
+
+// streamKey tells connections apart: what was verified for one name is not used
+// for another.
+type streamKey struct {
+	addr       netip.AddrPort
+	tls        bool
+	name       string
+	unverified bool
+}
+
+func (p peer) key() streamKey { return streamKey{p.addr, p.tls, p.name, p.unverified} }
 
 // transport owns the sockets. What arrives goes to handle, from the goroutine that
 // read it, so that the messages of one peer stay in order.
@@ -35,16 +56,20 @@ type transport struct {
 	count  *counters
 	tracer *siptrace.Tracer // nil: none
 	now    func() time.Time
+	log    *slog.Logger
 
 	udp      *net.UDPConn
 	listener *net.TCPListener
-	address  netip.AddrPort  // of the UDP socket, for traces
-	running  context.Context // ends with stop
-	cancel   context.CancelFunc
-	work     sync.WaitGroup // readers, writers and the acceptor
+	secure   *net.TCPListener // for TLS, or nil
+	// certificates is nil without TLS.
+	certificates *certificates
+	address      netip.AddrPort  // of the UDP socket, for traces
+	running      context.Context // ends with stop
+	cancel       context.CancelFunc
+	work         sync.WaitGroup // readers, writers and the acceptor
 
 	mu      sync.Mutex // guards the two below
-	streams map[netip.AddrPort]*stream
+	streams map[streamKey]*stream
 	perHost map[netip.Addr]int
 }
 
@@ -78,12 +103,20 @@ func (t *transport) listen(ctx context.Context, address string) error {
 	// Best effort: the system caps what it grants.
 	_ = t.udp.SetReadBuffer(t.limits.SocketBuffer)
 	_ = t.udp.SetWriteBuffer(t.limits.SocketBuffer)
+	if err := t.listenTLS(ctx); err != nil {
+		t.udp.Close()
+		t.listener.Close()
+		return err
+	}
 	return nil
 }
 
 func (t *transport) start() {
 	t.work.Go(t.readPackets)
-	t.work.Go(t.accept)
+	t.work.Go(func() { t.accept(t.listener, false) })
+	if t.secure != nil {
+		t.work.Go(func() { t.accept(t.secure, true) })
+	}
 }
 
 // stop closes every socket and waits for their goroutines.
@@ -91,6 +124,9 @@ func (t *transport) stop() {
 	t.cancel()
 	t.udp.Close()
 	t.listener.Close()
+	if t.secure != nil {
+		t.secure.Close()
+	}
 	t.mu.Lock()
 	for _, s := range t.streams {
 		s.close()
@@ -141,7 +177,7 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 	}
 	s := to.conn
 	if s == nil || !s.push(outgoing{data, lost}) {
-		s = t.stream(to.addr)
+		s = t.stream(to)
 		if s == nil || !s.push(outgoing{data, lost}) {
 			t.count.sendErrors.Add(1)
 			if lost != nil {
@@ -151,10 +187,10 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 	}
 }
 
-// accept takes TCP connections of known sources, within limits.
-func (t *transport) accept() {
+// accept takes connections of known sources, within limits.
+func (t *transport) accept(listener *net.TCPListener, secure bool) {
 	for {
-		conn, err := t.listener.AcceptTCP()
+		conn, err := listener.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -169,7 +205,7 @@ func (t *transport) accept() {
 		}
 		source := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-		if !t.filter.admitsConnection(source.Addr()) || !t.adopt(conn, source) {
+		if !t.filter.admitsConnection(source.Addr()) || !t.adopt(conn, peer{tcp: true, tls: secure, addr: source}) {
 			t.count.filtered.Add(1)
 			conn.Close()
 		}
@@ -180,11 +216,16 @@ func (t *transport) accept() {
 const acceptPause = 50 * time.Millisecond
 
 // adopt starts serving an accepted connection, unless there are too many.
-func (t *transport) adopt(conn *net.TCPConn, source netip.AddrPort) bool {
+func (t *transport) adopt(conn net.Conn, source peer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed() || len(t.streams) >= t.limits.Connections || t.perHost[source.Addr()] >= t.limits.ConnectionsPerHost {
+	host := source.addr.Addr()
+	if t.closed() || len(t.streams) >= t.limits.Connections || t.perHost[host] >= t.limits.ConnectionsPerHost {
 		return false
+	}
+	if source.tls {
+		// The handshake is part of the first read.
+		conn = tls.Server(conn, t.certificates.server())
 	}
 	s := newStream(t, source, conn)
 	t.add(s)
@@ -194,10 +235,10 @@ func (t *transport) adopt(conn *net.TCPConn, source netip.AddrPort) bool {
 }
 
 // stream finds the connection to an address or begins to make one.
-func (t *transport) stream(to netip.AddrPort) *stream {
+func (t *transport) stream(to peer) *stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.streams[to]; s != nil {
+	if s := t.streams[to.key()]; s != nil {
 		return s
 	}
 	if t.closed() || len(t.streams) >= t.limits.Connections {
@@ -212,17 +253,17 @@ func (t *transport) stream(to netip.AddrPort) *stream {
 func (t *transport) closed() bool { return t.running.Err() != nil }
 
 func (t *transport) add(s *stream) {
-	t.streams[s.addr] = s
-	t.perHost[s.addr.Addr()]++
+	t.streams[s.to.key()] = s
+	t.perHost[s.to.addr.Addr()]++
 }
 
 func (t *transport) remove(s *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.streams[s.addr] == s {
-		delete(t.streams, s.addr)
+	if t.streams[s.to.key()] == s {
+		delete(t.streams, s.to.key())
 	}
-	host := s.addr.Addr()
+	host := s.to.addr.Addr()
 	if t.perHost[host]--; t.perHost[host] <= 0 {
 		delete(t.perHost, host)
 	}

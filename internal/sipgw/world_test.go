@@ -50,12 +50,14 @@ type world struct {
 	live     *policy.Live
 	carriers []*party
 	pbx      *party
+	secured  *authority // of a world over TLS
 }
 
 // wish is what a test wants other than the usual world.
 type wish struct {
 	carriers int // default 1
 	tcp      bool
+	tls      *authority // over TLS, by certificates of this authority; wants tcp
 	profile  func(*profile.Profile)
 	pbx      func(*connection.IPConnection)
 	gateway  func(*routing.Gateway)
@@ -76,6 +78,10 @@ func newWorld(t *testing.T, want wish) *world {
 			T1: 100 * time.Millisecond, T2: 400 * time.Millisecond, T4: 200 * time.Millisecond,
 			GatewayWait: 2 * time.Second, EndLimit: time.Second,
 		},
+	}
+	if want.tls != nil {
+		w.secured = want.tls
+		config.TLS = want.tls.files("127.0.0.1")
 	}
 	if want.config != nil {
 		want.config(&config)
@@ -144,6 +150,9 @@ func (w *world) publish(want wish) {
 		g.ID, g.AccountID, g.Address, g.Priority = worldGateway+id.ID(i), worldAccount, carrier.address(), int32(i)
 		if want.tcp {
 			g.Transport = "tcp"
+		}
+		if want.tls != nil {
+			g.Transport = "tls"
 		}
 		if want.gateway != nil {
 			want.gateway(&g)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tollgate/tollgate/internal/app"
+	"github.com/tollgate/tollgate/internal/sipgw"
+)
+
+// sipFlags are the settings of the SIP gateway beyond its address.
+type sipFlags struct {
+	SIPTLSListen string `name:"sip-tls-listen" help:"Address of the SIP gateway for TLS, host:port, as in 127.0.0.1:5061; none by default." env:"TOLLGATE_SIP_TLS_LISTEN"`
+	SIPTLSCert   string `name:"sip-tls-cert" help:"PEM file of the certificate of SIP over TLS, with those between it and its root. Read again when it changes, and on SIGHUP." env:"TOLLGATE_SIP_TLS_CERT"`
+	SIPTLSKey    string `name:"sip-tls-key" help:"PEM file of its key." env:"TOLLGATE_SIP_TLS_KEY"`
+	SIPTLSCA     string `name:"sip-tls-ca" help:"PEM file of the roots that certificates of gateways must lead to; by default those of the system." env:"TOLLGATE_SIP_TLS_CA"`
+}
+
+func (f sipFlags) tls() sipgw.TLS {
+	return sipgw.TLS{Addr: f.SIPTLSListen, CertFile: f.SIPTLSCert, KeyFile: f.SIPTLSKey, CAFile: f.SIPTLSCA}
+}
+
+// reloadOnHangup makes the server read its files again on each SIGHUP, until the
+// function that it returns is called.
+func reloadOnHangup(server *app.App, logger *slog.Logger) (stop func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range signals {
+			if err := server.Reload(); err != nil {
+				logger.Error("reload on SIGHUP; what was in force stays so", "err", err)
+				continue
+			}
+			logger.Info("reloaded on SIGHUP")
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
