@@ -489,6 +489,7 @@ func TestPlansPostgreSQL(t *testing.T) {
 			CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`,
 		`SELECT posted FROM profile_days WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[]) AND day >= 5`,
 		`SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20`,
+		`SELECT COUNT(*) FROM call_records WHERE account_id = 1 AND country = 'GB' AND written >= CAST(CAST(CAST(5 AS BIGINT) AS TEXT) AS XID8)`,
 	} {
 		rows, err := conn.Query(ctx, "EXPLAIN "+text)
 		check(t, err)

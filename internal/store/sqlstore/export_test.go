@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -23,4 +24,20 @@ func PutEndpoint(t testing.TB, s *Store, e webhook.Endpoint) {
 func SweepWebhooks(t testing.TB, s *Store) {
 	t.Helper()
 	check(t, s.sweepWebhooks(t.Context()))
+}
+
+// CountBoth counts the records of a profile as lists do and row by row, in one and
+// the same state of the database.
+func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByOne int) {
+	t.Helper()
+	check(t, s.db.reading(t.Context(), account, func(tx querier) error {
+		const where = "account_id = $1 AND profile_id = $2"
+		found, err := s.countRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
+		if err != nil {
+			return err
+		}
+		asListed = found.total
+		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account), int64(profile)).Scan(&oneByOne)
+	}))
+	return asListed, oneByOne
 }

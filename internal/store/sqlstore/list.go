@@ -60,6 +60,8 @@ type listing struct {
 	table   string
 	columns string
 	fields  map[string]field
+	// count counts what a condition selects; nil means to do it row by row.
+	count func(ctx context.Context, q querier, account id.ID, where string, args []any) (selected, error)
 }
 
 // read counts the objects that a query selects and scans one page of them.
@@ -71,21 +73,61 @@ func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted sto
 	if err != nil {
 		return 0, err
 	}
-	order, err := l.order(wanted.Sort)
+	order, err := l.order(wanted.Sort, false)
 	if err != nil {
 		return 0, err
 	}
-	count := "SELECT COUNT(*) FROM " + l.table + " WHERE " + where
-	if err := q.QueryRowContext(ctx, count, args...).Scan(&total); err != nil {
+	count := l.count
+	if count == nil {
+		count = l.countAll
+	}
+	found, err := count(ctx, q, account, where, args)
+	if err != nil {
 		return 0, err
 	}
+	total = found.total
+	if found.few != nil {
+		where, args = amongThese(account, found.few)
+	}
 	first := int64(max(1, wanted.Number)-1) * int64(wanted.Size)
-	if first >= int64(total) {
+	rest := int64(total) - first
+	if rest <= 0 {
 		return total, nil
 	}
-	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d",
-		l.columns, l.table, where, order, wanted.Size, first)
+	size := min(int64(wanted.Size), rest)
+	if first == 0 {
+		text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d", l.columns, l.table, where, order, size)
+		return total, query(ctx, q, scan, text, args...)
+	}
+	// What is passed over is passed over in an index, from the nearer end; only the
+	// rows of the page are looked up.
+	way, skipped := order, first
+	if rest-size < first {
+		if way, err = l.order(wanted.Sort, true); err != nil {
+			return 0, err
+		}
+		skipped = rest - size
+	}
+	text := fmt.Sprintf("SELECT %s FROM (SELECT id AS of_page FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d) AS p CROSS JOIN %s WHERE account_id = $1 AND id = of_page ORDER BY %s",
+		l.columns, l.table, where, way, size, skipped, l.table, order)
 	return total, query(ctx, q, scan, text, args...)
+}
+
+// countAll counts row by row.
+func (l *listing) countAll(ctx context.Context, q querier, _ id.ID, where string, args []any) (found selected, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+l.table+" WHERE "+where, args...).Scan(&found.total)
+	return found, err
+}
+
+// amongThese is the condition for rows of an account with these ids.
+func amongThese(account id.ID, ids [][]byte) (string, []any) {
+	args := []any{int64(account)}
+	places := make([]string, len(ids))
+	for i, key := range ids {
+		args = append(args, key)
+		places[i] = fmt.Sprintf("$%d", len(args))
+	}
+	return "account_id = $1 AND id IN (" + strings.Join(places, ", ") + ")", args
 }
 
 // where makes the condition. Only columns of the listing's own table of fields
@@ -235,22 +277,20 @@ func (k kind) parse(text string) (any, error) {
 	return nil, errors.New("field of no kind")
 }
 
-// order makes the order, which the id makes total.
-func (l *listing) order(orders []store.Order) (string, error) {
+// order makes the order, which the id makes total, or its reverse.
+func (l *listing) order(orders []store.Order, reverse bool) (string, error) {
 	if len(orders) > maxOrders {
 		return "", fmt.Errorf("%w: more than %d orders", store.ErrBadValue, maxOrders)
 	}
 	var text strings.Builder
-	direction := ""
+	directions := map[bool]string{false: "", true: " DESC"}
+	direction := directions[reverse]
 	for _, o := range orders {
 		known, ok := l.fields[o.Field]
 		if !ok || known.within != "" {
 			return "", fmt.Errorf("sort by %.40q: %w", o.Field, store.ErrUnknownField)
 		}
-		direction = ""
-		if o.Descending {
-			direction = " DESC"
-		}
+		direction = directions[o.Descending != reverse]
 		text.WriteString(known.column + direction + ", ")
 	}
 	// The id goes the way of the last order, so that newest first is so within

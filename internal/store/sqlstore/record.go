@@ -163,7 +163,7 @@ func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*rec
 
 // ListRecords implements store.Records.
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
-	l := listing{table: "call_records", columns: recordColumns, fields: recordFields}
+	l := listing{table: "call_records", columns: recordColumns, fields: recordFields, count: s.countRecords}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}
 	err := s.db.reading(ctx, account, func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {

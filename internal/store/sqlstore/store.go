@@ -114,6 +114,7 @@ type Store struct {
 	db     *database
 	lock   io.Closer // keeps other processes from being this node
 
+	counts   counts
 	compiled deckCache // PostgreSQL: decks of other nodes, ahead of their use
 	orphans  [][]byte
 

@@ -231,6 +231,10 @@ func TestPlans(t *testing.T) {
 		"SELECT call_id FROM call_slices WHERE (account_id, call_id) IN (VALUES (1, x'01'), (2, x'02')) ORDER BY call_id, day",
 		"SELECT body FROM leases WHERE account_id = 1 ORDER BY id",
 		"SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20",
+		"SELECT COUNT(*) FROM call_records NOT INDEXED WHERE account_id = 1 AND country = 'GB' AND rowid >= 5",
+		"SELECT COUNT(*) FROM call_records WHERE account_id = 1 AND country = 'GB' AND outcome = 1 AND callee = 442079460000",
+		`SELECT body FROM (SELECT id AS of_page FROM call_records WHERE account_id = 1 AND connection_id = 2 ORDER BY started_at DESC, id DESC LIMIT 20 OFFSET 20000) AS p
+			CROSS JOIN call_records WHERE account_id = 1 AND id = of_page ORDER BY started_at DESC, id DESC`,
 	} {
 		var plan []string
 		rows, err := f.db.read.Query("EXPLAIN QUERY PLAN " + text)

@@ -57,6 +57,7 @@ func Run(t *testing.T, open Opener) {
 		{"Model", testModel},
 		{"Ledger", testLedger},
 		{"Records", testRecords},
+		{"RecordPages", testRecordPages},
 		{"Faults", testFaults},
 		{"Queue", testQueue},
 		{"Reopen", testReopen},

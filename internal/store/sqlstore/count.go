@@ -1,0 +1,162 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// Call records are counted by their millions, on every page of a list. They never
+// change: they are added, and the old ones are deleted. So a count that was made
+// once holds for the rows that were there then, and only what has come since is
+// counted; what is deleted is in record_sweeps, which makes counts of before void.
+
+// maxCounts bounds the memory: a count takes some 400 bytes, and 4 kB with its ids.
+const maxCounts = 5_000
+
+// counts remembers counts of call records.
+type counts struct {
+	mu   sync.Mutex // guards made
+	made map[string]counted
+}
+
+// counted is how many rows a condition selected of those before a mark.
+type counted struct {
+	rows   int
+	few    [][]byte // their ids, or nil for more than maxFew
+	mark   int64
+	sweeps int64 // of the account, when they were counted
+}
+
+// marker is how a database tells what has come after a moment.
+type marker struct {
+	// now selects a mark and the account's number of sweeps. Every row that is not
+	// in sight yet will be after the mark; the account is argument 1.
+	now string
+	// table is the records as they are best read from a mark on, and after the
+	// condition for being after it: a format of the number of the mark's argument.
+	table, after string
+	// reach is how far from the present a mark may be for the rows after it to be
+	// fewer than an index has to be read for; 0 means any.
+	reach int64
+}
+
+// In SQLite there is one writer and rows get rising numbers. In PostgreSQL the rows
+// of a transaction that is still open may come in sight in any order, so the mark is
+// the oldest transaction that is open. Source: PostgreSQL 15, pg_snapshot_xmin.
+var (
+	fileMarker = marker{
+		now: `SELECT (SELECT COALESCE(MAX(rowid), 0) FROM call_records) + 1,
+			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
+		table: "call_records NOT INDEXED", after: "rowid >= $%d", reach: 50_000,
+	}
+	serverMarker = marker{
+		now: `SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
+			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
+		table: "call_records", after: "written >= CAST(CAST(CAST($%d AS BIGINT) AS TEXT) AS XID8)",
+	}
+)
+
+func (s *Store) marker() *marker {
+	if s.db.postgres != nil {
+		return &serverMarker
+	}
+	return &fileMarker
+}
+
+// selected is what a condition selects: how many rows and, when they are few, which.
+type selected struct {
+	total int
+	few   [][]byte // ids; nil for many
+}
+
+// maxFew is how many ids are remembered of a condition that selects so few. One that
+// is looked for in a million rows is then not looked for again on each page.
+const maxFew = 100
+
+// countRecords counts the records that a condition selects, in the transaction of a read.
+func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, where string, args []any) (selected, error) {
+	m := s.marker()
+	var mark, sweeps int64
+	if err := tx.QueryRowContext(ctx, m.now, int64(account)).Scan(&mark, &sweeps); err != nil {
+		return selected{}, err
+	}
+	key := fmt.Sprint(where, args)
+	before, known := s.counts.get(key, mark, sweeps)
+	if m.reach > 0 && mark-before.mark > m.reach {
+		before, known = counted{}, false
+	}
+	table, place := "call_records", len(args)+1
+	args = append(args[:len(args):len(args)], mark)
+	if known {
+		table = m.table
+		where += " AND " + fmt.Sprintf(m.after, place+1)
+		args = append(args, before.mark)
+	}
+	after := "CASE WHEN " + fmt.Sprintf(m.after, place) + " THEN 1 END"
+	if !known || before.few != nil {
+		found, kept, err := listFew(ctx, tx, before.few, "SELECT id, "+after+" FROM "+table+" WHERE "+where, args)
+		if err != nil {
+			return selected{}, err
+		}
+		if len(found) <= maxFew {
+			s.counts.put(key, counted{rows: len(kept), few: kept, mark: mark, sweeps: sweeps})
+			return selected{len(found), found}, nil
+		}
+	}
+	// What is after the mark already is counted again next time.
+	var all, again int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COUNT("+after+") FROM "+table+" WHERE "+where, args...).Scan(&all, &again)
+	if err != nil {
+		return selected{}, err
+	}
+	total := before.rows + all
+	s.counts.put(key, counted{rows: total - again, mark: mark, sweeps: sweeps})
+	return selected{total: total}, nil
+}
+
+// listFew adds to ids those that a statement finds, up to one more than maxFew, and
+// says which of them are to be remembered.
+func listFew(ctx context.Context, tx querier, ids [][]byte, text string, args []any) (found, kept [][]byte, err error) {
+	found, kept = slices.Clip(append([][]byte{}, ids...)), slices.Clip(append([][]byte{}, ids...))
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		var key []byte
+		var after sql.NullInt64
+		err := rows.Scan(&key, &after)
+		found = append(found, key)
+		if !after.Valid {
+			kept = append(kept, key)
+		}
+		return err
+	}, fmt.Sprintf("%s LIMIT %d", text, maxFew+1-len(ids)), args...)
+	return found, kept, err
+}
+
+// get returns a count from which that of a moment can be made.
+func (c *counts) get(key string, mark, sweeps int64) (counted, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, ok := c.made[key]
+	// A read that began before another one ended must not take its count.
+	if !ok || found.sweeps != sweeps || found.mark > mark {
+		return counted{}, false
+	}
+	return found, true
+}
+
+// put remembers a count, unless there is a later one.
+func (c *counts) put(key string, n counted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if found, ok := c.made[key]; ok && (found.sweeps > n.sweeps || found.sweeps == n.sweeps && found.mark >= n.mark) {
+		return
+	}
+	if c.made == nil || len(c.made) >= maxCounts {
+		c.made = make(map[string]counted)
+	}
+	c.made[key] = n
+}
