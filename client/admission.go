@@ -178,3 +178,75 @@ func (a Admissions) tell(ctx context.Context, callID, event string, params any) 
 	path := admissionsPath + "/" + url.PathEscape(callID) + "/" + event
 	return one[AdmissionState](ctx, a.client, call{method: http.MethodPost, path: path, body: params, safe: true})
 }
+
+// EventParams is one event of a batch.
+type EventParams struct {
+	// With admit, the call that is asked about; with the others, the same again: if the call is
+	// not known yet, it is decided first.
+	Admission    Field[AdmissionParams] `json:"admission,omitzero"`
+	Answered     Field[bool]            `json:"answered,omitzero"`
+	AnsweredAt   Field[time.Time]       `json:"answered_at,omitzero"`
+	DurationSecs Field[Number]          `json:"duration_secs,omitzero"`
+	EndedAt      Field[time.Time]       `json:"ended_at,omitzero"`
+	// admit, answer, renew or end.
+	Event        Field[string] `json:"event,omitzero"`
+	GatewayID    Field[string] `json:"gateway_id,omitzero"`
+	HangupCause  Field[string] `json:"hangup_cause,omitzero"`
+	HangupSource Field[string] `json:"hangup_source,omitzero"`
+	// The id of the admission, or the switch's own call id. Not in admit.
+	ID        Field[string] `json:"id,omitzero"`
+	SIPStatus Field[int64]  `json:"sip_status,omitzero"`
+}
+
+// BatchParams are events of many calls.
+type BatchParams struct {
+	Events Field[[]EventParams] `json:"events,omitzero"`
+}
+
+// BatchResult is what became of one event of a batch.
+type BatchResult struct {
+	// Of admit.
+	Admission *Admission  `json:"admission"`
+	Error     *BatchError `json:"error"`
+	// Of answer, renew and end.
+	State *AdmissionState `json:"state"`
+	// The HTTP status that the event alone would have had.
+	Status int64 `json:"status"`
+}
+
+// BatchError says why an event of a batch was not taken.
+type BatchError struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	// JSON pointer into the event; empty for the event as a whole.
+	Pointer string `json:"pointer"`
+	Title   string `json:"title"`
+}
+
+// Batch sends at most 1000 events. The results are in the order of the events.
+func (a Admissions) Batch(ctx context.Context, events ...EventParams) ([]BatchResult, error) {
+	return one[[]BatchResult](ctx, a.client, call{method: http.MethodPost, path: admissionsPath + "/batch",
+		body: BatchParams{Events: Set(events)}, safe: true})
+}
+
+// RestartParams says that a switch was restarted.
+type RestartParams struct {
+	// Calls that were admitted after it go on; the server's present time if it is left out.
+	RestartedAt Field[time.Time] `json:"restarted_at,omitzero"`
+}
+
+// SwitchRestart is what a restart led to.
+type SwitchRestart struct {
+	RecordType string `json:"record_type"`
+	// How many calls were ended and charged for as long as they may have lasted.
+	Ended  int64  `json:"ended"`
+	Switch string `json:"switch"`
+}
+
+// SwitchRestarted tells that a switch was restarted, and that none of the calls is
+// up any more for which it has asked admission under this name. It is repeated when
+// the network fails only if restartedAt is set: else it would end calls of after.
+func (c *Client) SwitchRestarted(ctx context.Context, name string, params RestartParams) (SwitchRestart, error) {
+	return one[SwitchRestart](ctx, c, call{method: http.MethodPost, path: "/tollgate/v1/switches/" + url.PathEscape(name) + "/restarted",
+		body: params, safe: !params.RestartedAt.IsZero()})
+}

@@ -74,6 +74,8 @@ func covered() map[string]reflect.Type {
 		"Admission": reflect.TypeFor[client.Admission](), "CreateAdmissionRequest": reflect.TypeFor[client.AdmissionParams](),
 		"AdmissionState": reflect.TypeFor[client.AdmissionState](), "AnswerAdmissionRequest": reflect.TypeFor[client.AnswerParams](),
 		"RenewAdmissionRequest": reflect.TypeFor[client.RenewParams](), "EndAdmissionRequest": reflect.TypeFor[client.EndParams](),
+		"BatchResult": reflect.TypeFor[client.BatchResult](), "BatchAdmissionRequest": reflect.TypeFor[client.BatchParams](),
+		"SwitchRestart": reflect.TypeFor[client.SwitchRestart](), "RestartSwitchRequest": reflect.TypeFor[client.RestartParams](),
 		"WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }

@@ -208,11 +208,11 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 	case Release:
 		return s.end(c.ID, &c.Ending, false)
 	case Expire:
-		return s.expire(func(l *Lease) bool { return l.ExpiresMicros <= s.now })
+		return s.expire("owner_lost", s.now, func(l *Lease) bool { return l.ExpiresMicros <= s.now })
 	case ExpireOwners:
-		return s.expire(func(l *Lease) bool { return l.Owner != c.Keep && !IsSwitchID(l.Owner) })
+		return s.expire("owner_lost", s.now, func(l *Lease) bool { return l.Owner != c.Keep && !IsSwitchID(l.Owner) })
 	case ExpireSwitch:
-		return s.expire(func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
+		return s.expire("switch_restarted", min(c.BeforeMicros, s.now), func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
 	case Report:
 		return s.report(p, &c)
 	}
@@ -498,16 +498,17 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	return r
 }
 
-func (s *State) expire(due func(*Lease) bool) Result {
+// expire ends the calls that are due. None of them has lived after lastMicros.
+func (s *State) expire(cause string, lastMicros int64, due func(*Lease) bool) Result {
 	var result Result
 	for _, l := range s.leases {
 		if !due(l) {
 			continue
 		}
-		e := Ending{Gateway: l.Gateway, EndedMicros: s.now, Cause: "owner_lost", Source: record.SideUnknown}
+		e := Ending{Gateway: l.Gateway, EndedMicros: lastMicros, Cause: cause, Source: record.SideUnknown}
 		if l.AnsweredMicros != 0 {
 			// The call may have lived as long as its grant, and no longer.
-			alive := min(s.now-l.AnsweredMicros, l.GrantedSecs*time.Second.Microseconds())
+			alive := min(max(0, lastMicros-l.AnsweredMicros), l.GrantedSecs*time.Second.Microseconds())
 			e.Elapsed = time.Duration(alive) * time.Microsecond
 			e.EndedMicros = l.AnsweredMicros + alive
 			result.Teardowns = append(result.Teardowns, l.Teardown)

@@ -124,7 +124,9 @@ func (s *State) report(p *policy.Snapshot, c *Report) Result {
 	case StageAnswered:
 		s.takeAnswer(p, l, cmpOr(c.AtMicros, s.now), c.Gateway)
 	case StageRunning:
+		before := l.GrantedSecs
 		s.keepRunning(p, l, c)
+		result.Extended = l.GrantedSecs > before
 	case StageEnded:
 		result.Record = s.takeEnd(p, l, c)
 		return result
@@ -144,16 +146,8 @@ func cmpOr(told, otherwise int64) int64 {
 // plausible holds a report against the clock and against what is known of the call.
 // l is nil when nothing is.
 func (s *State) plausible(l *Lease, c *Report) error {
-	tolerance := ReportTolerance.Microseconds()
-	earliest, longest := s.now-MaxReportAge.Microseconds(), MaxReportAge.Microseconds()
-	if l != nil {
-		earliest = l.ReservedMicros
-		if c.Stage == StageEnded {
-			earliest = max(earliest, l.AnsweredMicros)
-		}
-		longest = s.now - max(l.ReservedMicros, l.AnsweredMicros)
-	}
-	if c.AtMicros != 0 && (c.AtMicros < earliest-tolerance || c.AtMicros > s.now+tolerance) || c.Elapsed.Microseconds() > longest+tolerance {
+	earliest, longest := s.possible(l)
+	if c.AtMicros != 0 && (c.AtMicros < earliest || c.AtMicros > s.now+ReportTolerance.Microseconds()) || c.Elapsed.Microseconds() > longest {
 		return ErrClock
 	}
 	if l == nil {
@@ -166,14 +160,27 @@ func (s *State) plausible(l *Lease, c *Report) error {
 	}
 	answered := l.AnsweredMicros != 0
 	switch {
-	case c.Stage == StageAnswered && answered && c.AtMicros != 0 && abs(c.AtMicros-l.AnsweredMicros) > tolerance,
+	case c.Stage == StageAnswered && answered && c.AtMicros > l.AnsweredMicros+ReportTolerance.Microseconds(),
 		c.Stage == StageEnded && answered && c.Answered != nil && !*c.Answered:
 		return ErrOtherContent
 	}
 	return nil
 }
 
-func abs(n int64) int64 { return max(n, -n) }
+// possible is the earliest time that a report of a call can tell of, and the
+// longest that the call can have lasted since its answer. The attempt may itself
+// have come late, or with a later event, so the call may be older than its lease.
+func (s *State) possible(l *Lease) (earliestMicros, longestMicros int64) {
+	if l == nil || l.Emergency {
+		return s.now - MaxReportAge.Microseconds(), MaxReportAge.Microseconds()
+	}
+	late := SetupTTL.Microseconds()
+	earliest, longest := l.ReservedMicros-late, s.now-l.ReservedMicros+late
+	if l.AnsweredMicros > l.ReservedMicros { // the answer was told in time
+		longest = s.now - l.AnsweredMicros + ReportTolerance.Microseconds()
+	}
+	return earliest, longest
+}
 
 func sameAttempt(f *Facts, c *Call) bool {
 	return f.From == c.From && f.To == c.To && f.Connection == c.Connection

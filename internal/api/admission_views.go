@@ -181,11 +181,19 @@ func statusOf(r *admission.Result) string {
 
 // appendAdmission writes an admissionView in its envelope.
 func appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admission.Result) []byte {
-	d := &r.Decision
-	f := &d.Facts
 	o := out{b: b}
 	o.begin('{')
 	o.open("data", '{')
+	o.admission(snapshot, a, r)
+	o.close('}')
+	o.close('}')
+	return o.b
+}
+
+// admission writes the members of an admissionView.
+func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Result) {
+	d := &r.Decision
+	f := &d.Facts
 	o.uuid("id", d.ID)
 	o.text("record_type", "admission")
 	o.text("call_id", a.CallID)
@@ -209,9 +217,6 @@ func appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admissi
 		o.recording(snapshot, f)
 		o.null("reason", "sip_code", "sip_reason")
 	}
-	o.close('}')
-	o.close('}')
-	return o.b
 }
 
 func (o *out) rate(f *admission.Facts) {
@@ -264,6 +269,14 @@ func appendState(b []byte, call uuid.UUID, r *admission.Result) []byte {
 	o := out{b: b}
 	o.begin('{')
 	o.open("data", '{')
+	o.state(call, r)
+	o.close('}')
+	o.close('}')
+	return o.b
+}
+
+// state writes the members of an admissionState.
+func (o *out) state(call uuid.UUID, r *admission.Result) {
 	o.uuid("id", call)
 	o.text("record_type", "admission_state")
 	o.text("status", statusOf(r))
@@ -286,7 +299,4 @@ func appendState(b []byte, call uuid.UUID, r *admission.Result) []byte {
 		}
 		o.textOrNull("sip_reason", c.SIPPhrase)
 	}
-	o.close('}')
-	o.close('}')
-	return o.b
 }

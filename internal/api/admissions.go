@@ -43,8 +43,11 @@ type attempt struct {
 // by that needs no closer look.
 func (a *attempt) wellFormed() bool {
 	return within(a.UserName, 0, 128) && within(a.Token, 0, 128) && within(a.CallID, 1, 255) && within(a.From, 0, 128) &&
-		within(a.To, 1, 128) && within(a.Switch, 0, 64)
+		within(a.To, 1, 128) && within(a.Switch, 0, maxSwitchName)
 }
+
+// maxSwitchName bounds the name of a switch.
+const maxSwitchName = 64
 
 // within counts bytes, which are at least as many as characters: a text that is
 // near its limit is looked at closely.
@@ -99,11 +102,10 @@ const (
 )
 
 func (s *server) admissionOperations() []operation {
-	attempts := schemaOf[attempt]().request(true, []string{"call_id", "to"}, true)
 	return []operation{
 		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: "create_admission", tag: "Admissions", scope: ScopeAdmit, lean: true,
 			summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
-			status:  http.StatusOK, body: attempts, answer: schemaOf[admissionView](), handle: s.admit},
+			status:  http.StatusOK, body: attemptShape(), answer: schemaOf[admissionView](), handle: s.admit},
 		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
 			return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
 		}),
@@ -114,16 +116,14 @@ func (s *server) admissionOperations() []operation {
 			return switchEvent{EndedAt: e.EndedAt, Answered: e.Answered, DurationSecs: e.DurationSecs, GatewayID: e.GatewayID,
 				SIPStatus: e.SIPStatus, HangupCause: e.HangupCause, HangupSource: e.HangupSource, Admission: e.Admission}
 		}),
+		s.batchOperation(), s.restartOperation(),
 	}
 }
 
 // eventOperation is the operation of one event, whose body is a T.
 func eventOperation[T any](s *server, event, summary string, read func(*T) switchEvent) operation {
 	shape := schemaOf[T]().request(true, nil, false)
-	if nested := shape.property("admission"); nested != nil {
-		nested.schema = schemaOf[attempt]().request(true, []string{"call_id", "to"}, true)
-		nested.schema.nullable = true
-	}
+	shape.property("admission").schema = nestedAttempt()
 	return operation{
 		method: http.MethodPost, path: "/tollgate/v1/admissions/{id}/" + event, id: event + "_admission", noun: "admission_state",
 		tag: "Admissions", scope: ScopeAdmit, lean: true, status: http.StatusOK, summary: summary, body: shape, answer: schemaOf[admissionState](),
@@ -148,6 +148,19 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 			return &response{text: appendState(nil, report.ID, &result)}, nil
 		},
 	}
+}
+
+// attemptShape is the schema of an attempt in a request.
+func attemptShape() *schema {
+	return schemaOf[attempt]().request(true, []string{"call_id", "to"}, true)
+}
+
+// nestedAttempt is the schema of the attempt that an event may bring along.
+func nestedAttempt() *schema {
+	shape := attemptShape()
+	shape.nullable = true
+	shape.description = "The call as it was asked about: if it is not known yet, it is decided first. With admit, the call that is asked about."
+	return shape
 }
 
 func (e *switchEvent) wellFormed() bool {
@@ -178,10 +191,8 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	snapshot := s.Live.Snapshot()
 	result, err := s.Store.Do(ctx, *reserve)
 	if err != nil {
-		// No failure of the store may stop an emergency call. The ledger hears of it
-		// with the events that follow, if they tell of the admission too.
-		d := admission.Decide(snapshot, &reserve.Call, admission.NothingUsed{}, s.Clock())
-		if !d.Facts.Emergency {
+		d, ok := s.emergency(in.account, &a, err)
+		if !ok {
 			return nil, err
 		}
 		result = admission.Result{Decision: d}
@@ -190,6 +201,21 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 		return nil, reportFailure(&switchEvent{Event: eventAdmit, Admission: &a}, result.Err)
 	}
 	return &response{text: appendAdmission(nil, snapshot, &a, &result)}, nil
+}
+
+// emergency lets an emergency call through when the ledger did not answer, since
+// no failure of the store may stop one. The ledger hears of it with the events that
+// follow, if they bring the admission along.
+func (s *server) emergency(account id.ID, a *attempt, err error) (admission.Decision, bool) {
+	if !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrUnavailable) {
+		return admission.Decision{}, false
+	}
+	reserve, err := s.reserveOf(account, a, "")
+	if err != nil {
+		return admission.Decision{}, false
+	}
+	d := admission.Decide(s.Live.Snapshot(), &reserve.Call, admission.NothingUsed{}, s.Clock())
+	return d, d.Facts.Emergency
 }
 
 // reportOf is what an event tells the ledger.

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +103,131 @@ func TestDeniedAdmission(t *testing.T) {
 	h.do("GET", "/tollgate/v1/decisions/"+fmt.Sprint(unknown["decision_id"]), "").want(http.StatusOK)
 	if end := h.event("b@pbx", "end", `{}`).want(http.StatusOK); end["status"] != "denied" || end["outcome"] != "refused" {
 		t.Errorf("end of a denied call: %v", end)
+	}
+}
+
+// switchHarness is a harness whose key may ask for admission, and which counts what
+// is not taken.
+func switchHarness(t testing.TB) (h *harness, rejected map[string]int) {
+	t.Helper()
+	h = newHarness(t)
+	h.key = h.newKey(h.first.ID, Scopes()...)
+	rejected = map[string]int{}
+	h.api.Rejected = func(why string) { rejected[why]++ }
+	return h, rejected
+}
+
+func TestBatchOfEvents(t *testing.T) {
+	h, rejected := switchHarness(t)
+	_, pbx := h.pbx(`{"name":"pbx"}`)
+	batch := func(events ...string) []map[string]any {
+		t.Helper()
+		r := h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[`+strings.Join(events, ",")+`]}`)
+		return r.list()
+	}
+	admit := func(call, to string) string { return `{"event":"admit","admission":` + attemptOf(pbx, call, to) + `}` }
+	// The whole life of calls in one request, what is refused among it.
+	got := batch(
+		admit("a", "+13125550199"), `{"event":"answer","id":"a"}`, `{"event":"renew","id":"a"}`,
+		admit("b", "+442079460000"), `{"event":"end","id":"nobody"}`, admit("a", "+13125550100"),
+		`{"event":"end","id":"c","answered":true,"duration_secs":2,"admission":`+attemptOf(pbx, "c", "+13125550199")+`}`,
+		`{"event":"admit"}`, admit("c", "+13125550199"))
+	var seen []string
+	for _, r := range got {
+		seen = append(seen, fmt.Sprint(r["status"])+" "+summary(r))
+	}
+	want := []string{"200 ringing", "200 answered", "200 answered", "200 denied", "404 10005", "422 10027", "200 ended 0.02", "422 10004", "200 ended"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int{"unknown_call": 1, "other_values": 1, "malformed": 1}, rejected); diff != "" {
+		t.Errorf("counted:\n%s", diff)
+	}
+	// As many as a batch may have, at once.
+	many := make([]string, maxBatch)
+	for i := range many {
+		many[i] = admit(fmt.Sprint("many-", i), "+13125550199")
+	}
+	for i, r := range batch(many...) {
+		if r["status"] != 200.0 || r["admission"].(map[string]any)["call_id"] != fmt.Sprint("many-", i) {
+			t.Fatalf("call %d: %v", i, r)
+		}
+	}
+	many = append(many, many[0])
+	h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[`+strings.Join(many, ",")+`]}`).wantError(http.StatusUnprocessableEntity, "10025 /events")
+	if calls := h.do("GET", "/tollgate/v1/calls?page[size]=1", "").body["meta"].(map[string]any)["total_results"]; calls != float64(maxBatch+1) {
+		t.Errorf("%v calls are live", calls)
+	}
+	restarted := h.do("POST", "/tollgate/v1/switches/nobody/restarted", `{}`).want(http.StatusOK)
+	if restarted["ended"] != 0.0 {
+		t.Errorf("restart of a switch without calls: %v", restarted)
+	}
+}
+
+// summary is the status of a call, or the code of an error, in a result of a batch.
+func summary(r map[string]any) string {
+	for _, name := range []string{"admission", "state"} {
+		if one, ok := r[name].(map[string]any); ok {
+			if one["cost"] != nil {
+				return fmt.Sprint(one["status"], " ", one["cost"])
+			}
+			return fmt.Sprint(one["status"])
+		}
+	}
+	return fmt.Sprint(r["error"].(map[string]any)["code"])
+}
+
+func TestRestartedSwitchEndsItsCalls(t *testing.T) {
+	h, _ := switchHarness(t)
+	_, pbx := h.pbx(`{"name":"pbx"}`)
+	admit := func(call, name string) {
+		t.Helper()
+		h.do("POST", "/tollgate/v1/admissions", fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"from":"+13125550100","to":"+13125550199","switch":%q}`, pbx, call, name)).want(http.StatusOK)
+	}
+	admit("a", "edge 1")
+	admit("b", "edge 1")
+	admit("c", "edge 2")
+	h.event("a", "answer", `{}`).want(http.StatusOK)
+	h.clock.Advance(10 * time.Second)
+	at := h.clock.Now()
+	h.clock.Advance(time.Second)
+	admit("d", "edge 1")
+	for _, want := range []float64{2, 0} {
+		r := h.do("POST", "/tollgate/v1/switches/edge%201/restarted", fmt.Sprintf(`{"restarted_at":%q}`, wireTime(at))).want(http.StatusOK)
+		if r["ended"] != want || r["switch"] != "edge 1" {
+			t.Errorf("restarted: %v, want %v ended", r, want)
+		}
+	}
+	for call, want := range map[string]string{"a": "ended 0.10", "b": "ended 0.00", "c": "ringing", "d": "ringing"} {
+		state := h.event(call, "renew", `{}`).want(http.StatusOK)
+		if got := summary(map[string]any{"state": state}); got != want {
+			t.Errorf("call %s is %s, want %s", call, got, want)
+		}
+	}
+}
+
+// What cannot be is refused, counted, and changes nothing.
+func TestImplausibleEvents(t *testing.T) {
+	h, rejected := switchHarness(t)
+	_, pbx := h.pbx(`{"name":"pbx"}`)
+	h.admit(pbx, "a", "+13125550199").want(http.StatusOK)
+	hour := wireTime(start.Add(time.Hour))
+	before := h.do("GET", "/tollgate/v1/calls", "").text
+	for _, c := range []struct{ event, body, want string }{
+		{"answer", `{"answered_at":"` + hour + `"}`, "10033 /answered_at"},
+		{"answer", `{"answered_at":"` + wireTime(start.Add(-time.Hour)) + `"}`, "10033 /answered_at"},
+		{"renew", `{"duration_secs":7200}`, "10033 /duration_secs"},
+		{"end", `{"ended_at":"` + hour + `"}`, "10033 /ended_at"},
+		{"end", `{"duration_secs":7200,"answered":true}`, "10033 /duration_secs"},
+		{"end", `{"admission":` + attemptOf(pbx, "a", "+13125550100") + `}`, "10027 /"},
+	} {
+		h.event("a", c.event, c.body).wantError(http.StatusUnprocessableEntity, c.want)
+	}
+	h.admit(pbx, "a", "+13125550100").wantError(http.StatusUnprocessableEntity, "10027 /")
+	if after := h.do("GET", "/tollgate/v1/calls", "").text; after != before {
+		t.Errorf("changed: %s, before: %s", after, before)
+	}
+	if diff := cmp.Diff(map[string]int{"out_of_range": 5, "other_values": 2}, rejected); diff != "" {
+		t.Errorf("counted:\n%s", diff)
 	}
 }

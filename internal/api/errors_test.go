@@ -32,6 +32,7 @@ func TestErrorTable(t *testing.T) {
 		t.Fatalf("found %d files of cases: %v", len(files), err)
 	}
 	h := newHarness(t)
+	ofSwitch := h.newKey(h.first.ID, ScopeAdmit)
 	limit := func(a store.Account) (store.Account, error) { a.ChannelLimit = new(int32(50)); return a, nil }
 	if _, err := h.store.UpdateAccount(t.Context(), h.first.ID, limit); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,11 @@ func TestErrorTable(t *testing.T) {
 				for _, header := range c.Header {
 					headers = append(headers, header[:]...)
 				}
-				r := h.with(h.key, c.Method, c.Path, body, headers...)
+				key := h.key
+				if filepath.Base(file) == "admissions.json" {
+					key = ofSwitch
+				}
+				r := h.with(key, c.Method, c.Path, body, headers...)
 				r.wantError(c.Status, c.Errors...)
 				if !strings.Contains(strings.ReplaceAll(r.text, `\"`, `"`), c.Detail) {
 					t.Errorf("no detail says %q: %s", c.Detail, r.text)

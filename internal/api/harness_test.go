@@ -215,6 +215,9 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 			{name: "meta", required: true, schema: schemaOf[cursorMeta]()}}}, r.text)
 	case op.bare:
 		h.checkSchema(op, op.answer, r.text)
+	case op.unpaged:
+		h.checkSchema(op, &schema{kind: "object", properties: []property{
+			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}}}}, r.text)
 	case op.list:
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},

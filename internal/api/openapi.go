@@ -70,8 +70,10 @@ func ref(name string) map[string]any { return map[string]any{"$ref": "#/componen
 func (d *documenter) operation(op *operation) map[string]any {
 	out := map[string]any{"operationId": op.id, "summary": op.summary, "tags": []string{op.tag}}
 	var params []any
-	if strings.Contains(op.path, "{id}") {
-		params = append(params, map[string]any{"name": "id", "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+	for _, name := range []string{"id", "name"} {
+		if strings.Contains(op.path, "{"+name+"}") {
+			params = append(params, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+		}
 	}
 	for _, p := range op.params {
 		described := map[string]any{"name": p.name, "in": "query", "required": p.required, "description": p.description, "schema": p.schema.document()}
@@ -132,6 +134,8 @@ func (d *documenter) answer(op *operation) map[string]any {
 		return data
 	case op.cursors:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
+	case op.unpaged:
+		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}})
 	case op.list:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
 	}
@@ -175,7 +179,7 @@ func (op *operation) failures() []string {
 	if op.path == "/readyz" {
 		statuses = append(statuses, "503")
 	}
-	if strings.Contains(op.path, "{id}") {
+	if strings.Contains(op.path, "{id}") || strings.Contains(op.path, "{name}") {
 		statuses = append(statuses, "404")
 	}
 	if op.body != nil || op.csv {

@@ -55,6 +55,7 @@ type operation struct {
 	answer       *schema // of data, or nil
 	noun         string  // of the answer, as the document calls its schema; "" is that of the id
 	list         bool    // data is a list, and there is meta
+	unpaged      bool    // data is a list without meta
 	cursors      bool    // meta has cursors too
 	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
@@ -114,6 +115,9 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		f := toFailure(err)
+		if op.lean && f.status != http.StatusUnauthorized && f.status != http.StatusForbidden {
+			s.countRejected(f)
+		}
 		scope.failure = f.underlying
 		writeFailure(w, scope.requestID, f)
 		return
@@ -183,7 +187,7 @@ type listAnswer struct {
 }
 
 func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
-	in := &request{op: op, id: r.PathValue("id"), server: s}
+	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), server: s}
 	if op.scope != "" {
 		var err error
 		if in.key, in.secret, err = s.authenticate(r, op.scope); err != nil {

@@ -49,6 +49,9 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
+	// Rejected is told of each event of another switch that was not taken, and why, in
+	// a word of a few; nil tells nobody.
+	Rejected func(why string)
 	// RateLimit bounds the requests of each API key.
 	RateLimit RateLimit
 	// CORSOrigins are the origins whose scripts may call the API from a browser, as

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -159,7 +160,25 @@ func known(s, full *schema, object map[string]any, path string) (kept map[string
 				kept[name], unknown = below, append(unknown, rest...)
 				continue
 			}
+			if list, ok := value.([]any); ok && p.schema.kind == "array" && p.schema.items.kind == "object" {
+				below, rest := knownItems(p.schema.items, ours.schema.items, list, path+name+".")
+				kept[name], unknown = below, append(unknown, rest...)
+				continue
+			}
 			kept[name] = noneForEmpty(p.schema, value)
+		}
+	}
+	return kept, unknown
+}
+
+// knownItems is known for each object of a list.
+func knownItems(s, full *schema, list []any, path string) (kept []any, unknown []string) {
+	kept = make([]any, len(list))
+	for i, item := range list {
+		kept[i] = item
+		if object, ok := item.(map[string]any); ok {
+			below, rest := known(s, full, object, path+strconv.Itoa(i)+".")
+			kept[i], unknown = below, append(unknown, rest...)
 		}
 	}
 	return kept, unknown

@@ -48,6 +48,13 @@ func (g *Group) count(w *work) {
 		if w.result.Decision.Allow {
 			g.Reserved++
 		}
+	case admission.Report:
+		if w.result.Decision.Allow {
+			g.Reserved++
+		}
+		if w.result.Extended {
+			g.Extended++
+		}
 	case admission.Renew:
 		if w.result.Extended {
 			g.Extended++

@@ -62,6 +62,7 @@ func Run(t *testing.T, open Opener) {
 		{"Queue", testQueue},
 		{"Reopen", testReopen},
 		{"Switches", testSwitches},
+		{"SwitchOrders", testSwitchOrders},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })
 	}

@@ -3,6 +3,8 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // switchCall is the attempt of another switch, by the switch's own call id.
@@ -110,4 +113,71 @@ func (b *bed) wantRefused(t testing.TB, want error, c admission.Command) {
 func (b *bed) picture(t testing.TB) string {
 	t.Helper()
 	return fmt.Sprint(value(b.LiveCalls(ctx, b.account.ID))(t), value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t))
+}
+
+// testSwitchOrders tells of a call in every order of its events, some of them at
+// once with those of other calls, and twice.
+func testSwitchOrders(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	b.clock.advance(time.Minute)
+	var calls []admission.Reserve
+	var group sync.WaitGroup
+	orders(4, func(order []int) {
+		attempt := b.switchCall(fmt.Sprint("call ", order))
+		calls = append(calls, attempt)
+		end := b.report(attempt.Call.ID, admission.StageEnded, 61*time.Second)
+		end.Answered, end.Ending.Cause = new(true), "normal_clearing"
+		events := []admission.Report{b.report(attempt.Call.ID, admission.StageAnswered, -1), b.report(attempt.Call.ID, admission.StageRunning, 40*time.Second), end}
+		for i := range events {
+			events[i].Attempt = &attempt
+		}
+		order = slices.Clone(order)
+		group.Go(func() {
+			for range 2 {
+				for _, i := range order {
+					var c admission.Command = attempt
+					if i > 0 {
+						c = events[i-1]
+					}
+					if r, err := b.Do(ctx, c); err != nil || r.Err != nil {
+						t.Errorf("order %v, event %d: %v, %v", order, i, err, r.Err)
+					}
+				}
+			}
+		})
+	})
+	group.Wait()
+	for _, attempt := range calls {
+		r := value(b.Record(ctx, b.account.ID, attempt.Call.ID))(t)
+		if r.Outcome != record.OutcomeAnswered || r.BilledSecs != 120 || r.Cost != 2*money.Dollar || r.DurationMicros != 61_000_000 || len(r.Slices) != 1 || r.SIPCallID != attempt.Call.SIPCallID {
+			t.Errorf("%s: %+v", attempt.Call.SIPCallID, r)
+		}
+	}
+	if page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 1, Number: 1}))(t); page.Total != len(calls) {
+		t.Errorf("%d records of %d calls", page.Total, len(calls))
+	}
+	want := admission.Spend{Posted: money.Amount(len(calls)) * 2 * money.Dollar}
+	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != want {
+		t.Errorf("spend %+v, want %+v", spend, want)
+	}
+	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 0 {
+		t.Errorf("%d calls are left", n)
+	}
+}
+
+// orders calls yield with every order of n things.
+func orders(n int, yield func([]int)) {
+	var place func([]int)
+	place = func(order []int) {
+		if len(order) == n {
+			yield(order)
+			return
+		}
+		for i := range n {
+			if !slices.Contains(order, i) {
+				place(append(slices.Clip(order), i))
+			}
+		}
+	}
+	place(nil)
 }

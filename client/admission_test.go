@@ -1,0 +1,63 @@
+package client_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/client"
+)
+
+// A switch leads a call and a batch through the client.
+func TestAdmissions(t *testing.T) {
+	c, _ := newClient(t)
+	ctx := t.Context()
+	deck, err := c.RateDecks().Import(ctx, "deck", strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RateDecks().Activate(ctx, deck.ID); err != nil {
+		t.Fatal(err)
+	}
+	profile, err := c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set("office")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pbx, err := c.IPConnections().Create(ctx, client.IPConnectionParams{ConnectionName: client.Set("pbx"),
+		Outbound: client.Set(client.IPOutboundParams{OutboundVoiceProfileID: client.Set(profile.ID)})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(call string) client.AdmissionParams {
+		return client.AdmissionParams{ConnectionID: client.Set(pbx.ID), CallID: client.Set(call), Switch: client.Set("edge"),
+			From: client.Set("+13125550100"), To: client.Set("+13125550199")}
+	}
+	admitted, err := c.Admissions().Ask(ctx, ask("a/b@pbx"))
+	if err != nil || admitted.Decision != "allow" || *admitted.GrantSecs != 30 {
+		t.Fatalf("%+v, %v", admitted, err)
+	}
+	if state, err := c.Admissions().Answer(ctx, "a/b@pbx", client.AnswerParams{}); err != nil || state.Status != "answered" {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if state, err := c.Admissions().Renew(ctx, admitted.ID, client.RenewParams{DurationSecs: client.Set(client.Number("1.5"))}); err != nil || *state.GrantSecs != 60 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	state, err := c.Admissions().End(ctx, "a/b@pbx", client.EndParams{DurationSecs: client.Set(client.Number("2.5")), EndedAt: client.Set(time.Now())})
+	if err != nil || *state.Cost != "0.03" || *state.DurationSecs != "2.5" {
+		t.Errorf("%+v, %v", state, err)
+	}
+	results, err := c.Admissions().Batch(ctx, client.EventParams{Event: client.Set("admit"), Admission: client.Set(ask("b"))},
+		client.EventParams{Event: client.Set("renew"), ID: client.Set("nobody")})
+	if err != nil || len(results) != 2 || results[0].Admission.Decision != "allow" || results[1].Status != http.StatusNotFound {
+		t.Errorf("%+v, %v", results, err)
+	}
+	if r, err := c.SwitchRestarted(ctx, "edge", client.RestartParams{}); err != nil || r.Ended != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	answered := &client.Error{}
+	if _, err := c.Admissions().Renew(ctx, "nobody", client.RenewParams{}); !errors.As(err, &answered) || answered.Status != http.StatusNotFound {
+		t.Errorf("renewal of nobody: %v", err)
+	}
+}

@@ -1,0 +1,235 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+)
+
+// maxBatch bounds the events of one batch: what fits a body, and less than what
+// the ledger commits at once twice over.
+const maxBatch = 1000
+
+// batchRequest is many events, carried out in their order.
+type batchRequest struct {
+	Events []switchEvent `json:"events" maxItems:"1000" doc:"At most 1000."`
+}
+
+// batchResult is what became of one event of a batch. Of admission, state and
+// error one is not null.
+type batchResult struct {
+	Status    int32           `json:"status" doc:"The HTTP status that the event alone would have had."`
+	Admission *admissionView  `json:"admission" doc:"Of admit."`
+	State     *admissionState `json:"state" doc:"Of answer, renew and end."`
+	Error     *batchError     `json:"error"`
+}
+
+type batchError struct {
+	Code    field.Code `json:"code"`
+	Title   string     `json:"title"`
+	Detail  string     `json:"detail"`
+	Pointer string     `json:"pointer" doc:"JSON pointer into the event; empty for the event as a whole."`
+}
+
+func (s *server) batchOperation() operation {
+	shape := schemaOf[batchRequest]().request(true, []string{"events"}, true)
+	event := schemaOf[switchEvent]().request(true, []string{"event"}, true)
+	event.property("admission").schema = nestedAttempt()
+	shape.property("events").schema.items = event
+	return operation{method: http.MethodPost, path: "/tollgate/v1/admissions/batch", id: "batch_admission", noun: "batch_result", tag: "Admissions",
+		scope: ScopeAdmit, lean: true, unpaged: true, status: http.StatusOK, body: shape, answer: schemaOf[batchResult](),
+		summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. The answers are in the order of the events; one that is refused does not keep the others back.",
+		handle: func(ctx context.Context, in *request) (*response, error) {
+			var body batchRequest
+			if err := in.readLean(&body, shape, body.wellFormed); err != nil {
+				return nil, err
+			}
+			return s.runBatch(ctx, in, body.Events)
+		}}
+}
+
+func (b *batchRequest) wellFormed() bool {
+	for i := range b.Events {
+		e := &b.Events[i]
+		if !e.wellFormed() || e.Event != eventAdmit && e.Event != eventAnswer && e.Event != eventRenew && e.Event != eventEnd {
+			return false
+		}
+	}
+	return len(b.Events) > 0 && len(b.Events) <= maxBatch
+}
+
+// batched is one event of a batch under way.
+type batched struct {
+	index  int
+	result admission.Result
+	err    error
+}
+
+// runBatch queues all events before it waits for the first, so that they share
+// the ledger's transactions.
+func (s *server) runBatch(ctx context.Context, in *request, events []switchEvent) (*response, error) {
+	snapshot := s.Live.Snapshot()
+	results := make([]batched, len(events))
+	done := make(chan batched, len(events)) // nobody who answers late has to wait
+	waiting := 0
+	for i := range events {
+		command, err := s.commandOf(in.account, &events[i])
+		if err != nil {
+			results[i].err = err
+			continue
+		}
+		waiting++
+		s.Store.Submit(command, func(result admission.Result, err error) { done <- batched{i, result, err} })
+	}
+	for range waiting {
+		select {
+		case one := <-done:
+			results[one.index] = one
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the events of a batch: %w", ctx.Err())
+		}
+	}
+	o := out{b: make([]byte, 0, 512*len(events))}
+	o.begin('{')
+	o.open("data", '[')
+	for i := range events {
+		o.batched(s, snapshot, in, &events[i], &results[i])
+	}
+	o.close(']')
+	o.close('}')
+	return &response{text: o.b}, nil
+}
+
+// commandOf is what an event asks of the ledger.
+func (s *server) commandOf(account id.ID, e *switchEvent) (admission.Command, error) {
+	if e.Event != eventAdmit {
+		return s.reportOf(account, e)
+	}
+	if e.Admission == nil {
+		return nil, invalid([]problem{missingField("/admission", "admission is required with admit. Give the call that is asked about.")})
+	}
+	reserve, err := s.reserveOf(account, e.Admission, "/admission")
+	if err != nil {
+		return nil, err
+	}
+	return *reserve, nil
+}
+
+// batched writes a batchResult.
+func (o *out) batched(s *server, snapshot *policy.Snapshot, in *request, e *switchEvent, r *batched) {
+	result, err := r.result, r.err
+	if err == nil && result.Err != nil {
+		err = reportFailure(e, result.Err)
+	}
+	if err != nil && e.Event == eventAdmit {
+		if d, ok := s.emergency(in.account, e.Admission, err); ok {
+			result, err = admission.Result{Decision: d}, nil
+		}
+	}
+	o.begin('{')
+	switch {
+	case err != nil:
+		f := toFailure(err)
+		s.countRejected(f)
+		o.int("status", int64(f.status))
+		o.null("admission", "state")
+		o.open("error", '{')
+		p := f.problems[0]
+		o.text("code", string(p.code))
+		o.text("title", title(p.code))
+		o.text("detail", p.detail)
+		o.text("pointer", p.pointer)
+		o.close('}')
+	case e.Event == eventAdmit:
+		o.int("status", http.StatusOK)
+		o.open("admission", '{')
+		o.admission(snapshot, e.Admission, &result)
+		o.close('}')
+		o.null("state", "error")
+	default:
+		o.int("status", http.StatusOK)
+		o.null("admission")
+		o.open("state", '{')
+		call, _ := switchCallID(in.account, e.ID) // it was read before
+		o.state(call, &result)
+		o.close('}')
+		o.null("error")
+	}
+	o.close('}')
+}
+
+// countRejected counts what a switch sent that was not taken.
+func (s *server) countRejected(f *failure) {
+	if s.Rejected == nil || f.status < 400 || f.status >= 500 {
+		return
+	}
+	why := "malformed"
+	switch f.problems[0].code {
+	case codeNotFound:
+		why = "unknown_call"
+	case codeUnprocessable:
+		why = "other_values"
+	case field.OutOfRange:
+		why = "out_of_range"
+	}
+	s.Rejected(why)
+}
+
+// restartRequest says that a switch was started again.
+type restartRequest struct {
+	RestartedAt *time.Time `json:"restarted_at" doc:"Calls that were admitted after it go on; null for now. With it the request may be repeated."`
+}
+
+// restartView is what a restart led to.
+type restartView struct {
+	RecordType string `json:"record_type" enum:"switch_restart"`
+	Switch     string `json:"switch"`
+	Ended      int64  `json:"ended" doc:"How many calls were ended and charged for as long as they may have lasted."`
+}
+
+func (s *server) restartOperation() operation {
+	shape := schemaOf[restartRequest]().request(true, nil, false)
+	return operation{method: http.MethodPost, path: "/tollgate/v1/switches/{name}/restarted", id: "restart_switch", noun: "switch_restart", tag: "Admissions",
+		scope: ScopeAdmit, lean: true, status: http.StatusOK, body: shape, answer: schemaOf[restartView](),
+		summary: "Tell that a switch was started again, and none of the calls that it asked admission for under this name is up any more.",
+		handle: func(ctx context.Context, in *request) (*response, error) {
+			var body restartRequest
+			if err := in.readLean(&body, shape, func() bool { return true }); err != nil {
+				return nil, err
+			}
+			if !within(in.id, 1, maxSwitchName) {
+				return nil, invalidPathID()
+			}
+			now := s.Clock()
+			at := now
+			if body.RestartedAt != nil {
+				at = *body.RestartedAt
+			}
+			if at.After(now.Add(admission.ReportTolerance)) || at.Before(now.Add(-admission.MaxReportAge)) {
+				return nil, failAt(http.StatusUnprocessableEntity, "/restarted_at", field.OutOfRange,
+					"restarted_at is not within the last 24 hours, by the server's clock. Set the switch's clock, or leave it out.")
+			}
+			result, err := s.Store.Do(ctx, admission.ExpireSwitch{Owner: admission.SwitchOwner(in.account, in.id), BeforeMicros: at.UnixMicro()})
+			if err == nil {
+				err = result.Err
+			}
+			if err != nil {
+				return nil, err
+			}
+			o := out{}
+			o.begin('{')
+			o.open("data", '{')
+			o.text("record_type", "switch_restart")
+			o.text("switch", in.id)
+			o.int("ended", int64(len(result.Expired)))
+			o.close('}')
+			o.close('}')
+			return &response{text: o.b}, nil
+		}}
+}
