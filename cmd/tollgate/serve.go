@@ -22,6 +22,8 @@ type serverFlags struct {
 	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
 	TraceMemory int           `help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none." default:"32" env:"TOLLGATE_TRACE_MEMORY"`
 	HEP         string        `name:"hep" help:"Capture server, such as Homer, that gets a copy of every SIP message by HEP version 3 over UDP, host:port. Its key is read from TOLLGATE_HEP_KEY." env:"TOLLGATE_HEP"`
+	OTLP        string        `name:"otlp" help:"URL of an OpenTelemetry collector that gets a trace of each call by OTLP over HTTP, as in http://127.0.0.1:4318; none by default." env:"TOLLGATE_OTLP"`
+	OTLPRatio   float64       `name:"otlp-ratio" help:"Part of the calls that is traced, from 0 to 1." default:"1" env:"TOLLGATE_OTLP_RATIO"`
 	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, or none." default:"relay" env:"TOLLGATE_MEDIA"`
@@ -43,6 +45,7 @@ func (f serverFlags) config() app.Config {
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
 	c.SIPTLS = f.tls()
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
+	c.OTLP, c.OTLPRatio = f.OTLP, f.OTLPRatio
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")
 	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
 	c.MediaPorts, c.MediaTimeout = f.MediaPorts, f.MediaTimeout

@@ -117,12 +117,16 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	journey, err := a.buildTracing(ctx)
+	if err != nil {
+		return err
+	}
 	a.gateway = sipgw.New(sipgw.Config{
 		Media: anchor, AnchorAll: a.config.MediaAnchor,
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-		Rang:  a.metrics.Rang, Tracer: tracer,
+		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey,
 	})
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	a.http = &http.Server{

@@ -44,6 +44,10 @@ type Config struct {
 	HEPKey string `json:"-"`
 	// SIPTLS is SIP over TLS; its zero value leaves it out.
 	SIPTLS sipgw.TLS `json:"-"`
+	// OTLP is the URL of an OpenTelemetry collector that gets a trace of each call over
+	// HTTP, and OTLPRatio the part of the calls. Empty: none.
+	OTLP      string  `json:"otlp"`
+	OTLPRatio float64 `json:"otlp_ratio"`
 	// APIKey is a key of the first account. Empty: one is made at the first start.
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
@@ -81,7 +85,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		StopLimit: 10 * time.Second, TraceMemory: 32, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
+		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
 
@@ -143,6 +147,12 @@ func (c Config) Validate() error {
 		if err != nil || parsed.Scheme == "" || parsed.Host == "" || origin != parsed.Scheme+"://"+parsed.Host {
 			problems = append(problems, fmt.Errorf("cors_origins: %q is not an origin such as https://console.example.com", origin))
 		}
+	}
+	if target, err := url.Parse(c.OTLP); c.OTLP != "" && (err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Host == "") {
+		problems = append(problems, fmt.Errorf("otlp: %q is not a URL such as http://127.0.0.1:4318", c.OTLP))
+	}
+	if !(c.OTLPRatio >= 0 && c.OTLPRatio <= 1) {
+		problems = append(problems, errors.New("otlp_ratio: must be from 0 to 1"))
 	}
 	if c.TraceMemory < 0 || c.TraceMemory > maxTraceMemory {
 		problems = append(problems, fmt.Errorf("trace_memory: must be from 0 to %d", maxTraceMemory))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"hash/crc32"
 
+	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/siptrace"
+	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
 // buildTracer makes what takes SIP messages; nil when nothing is to be kept or sent.
@@ -29,4 +31,31 @@ func (a *App) buildTracer(ctx context.Context) (*siptrace.Tracer, error) {
 		return nil, nil
 	}
 	return siptrace.NewTracer(buffer, hep), nil
+}
+
+// buildTracing makes what sends traces of calls; nil when nobody wants them.
+func (a *App) buildTracing(ctx context.Context) (func(*sipgw.Journey), error) {
+	if a.config.OTLP == "" {
+		return nil, nil
+	}
+	node, err := a.config.nodeName()
+	if err != nil {
+		return nil, err
+	}
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingSettings{
+		Endpoint: a.config.OTLP, Ratio: a.config.OTLPRatio, Node: node, Version: a.config.Version, Logger: a.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.undo("traces", func(ctx context.Context) error {
+		// A collector that is away must not hold up the end.
+		limited, cancel := context.WithTimeout(ctx, httpStopLimit)
+		defer cancel()
+		if err := tracing.Close(limited); err != nil {
+			a.logger.Warn("the last traces were not sent", "error", err)
+		}
+		return nil
+	})
+	return tracing.Journey, nil
 }

@@ -50,10 +50,13 @@ type Config struct {
 	// those that are recorded.
 	AnchorAll bool
 
-	Tracer *siptrace.Tracer // of messages; nil: none
-	Shards int              // default: one for each processor
-	Timers Timers
-	Limits Limits
+	// Journey is told of every call that is over, by its shard; it must not block. nil
+	// means that nobody wants to know, and nothing is noted.
+	Journey func(*Journey)
+	Tracer  *siptrace.Tracer // of messages; nil: none
+	Shards  int              // default: one for each processor
+	Timers  Timers
+	Limits  Limits
 }
 
 // Gateway is a running SIP gateway: a back-to-back user agent between connections

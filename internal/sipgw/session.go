@@ -48,6 +48,7 @@ type session struct {
 	profile      id.ID
 	anchorWanted bool       // the connection wants its media anchored
 	source       netip.Addr // of the caller's INVITE
+	journey      *Journey   // nil when nobody wants to know
 }
 
 // earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
@@ -71,6 +72,9 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		s.account, s.profile = c.Account, c.Profile
 	}
 	s.private = privacyWanted(m)
+	if g.config.Journey != nil {
+		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
+	}
 	s.caller = &leg{
 		s: s, side: record.SideCaller, callID: strings.Clone(m.callID),
 		local: strings.Clone(m.to) + ";tag=" + tx.toTag, localTag: tx.toTag,
@@ -106,7 +110,10 @@ func (s *session) drain() {
 	for len(s.events) > 0 {
 		next := s.events[0]
 		s.events = s.events[1:]
-		for _, a := range s.machine.Handle(next, s.sh.g.config.Clock()) {
+		now := s.sh.g.config.Clock()
+		s.journey.noteEvent(next, now)
+		for _, a := range s.machine.Handle(next, now) {
+			s.journey.noteAction(a, now)
 			s.act(a)
 		}
 	}
@@ -143,6 +150,10 @@ func (s *session) act(a call.Action) {
 		s.closeMedia()
 		s.over = true
 		s.sh.timers.stop(&s.meter)
+		if s.journey != nil {
+			s.sh.g.config.Journey(s.journey)
+			s.journey = nil
+		}
 	}
 }
 
