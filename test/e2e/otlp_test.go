@@ -60,9 +60,12 @@ func TestACallIsTraced(t *testing.T) {
 	target := httptest.NewServer(received)
 	defer target.Close()
 	s := serve(t, t.TempDir(), "--otlp", target.URL)
-	// The first gateway answers nobody, so that the call fails over.
-	s.must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "broken", "address": "broken.invalid", "priority": 1})
 	s.setUp(nil, startCarrier(t))
+	// The first gateway cannot be found, so that the call fails over.
+	_, list := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	carrier := list["data"].([]any)[0].(object)["id"].(string)
+	s.must(http.MethodPatch, "/tollgate/v1/gateways/"+carrier, object{"priority": 1})
+	s.must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "broken", "address": "broken.invalid"})
 	s.pbx("pbx.xml", "+12125550123", 2, 50, 200*time.Millisecond).wait(t)
 	<-s.pbx("pbx.xml", "+18765550123", 1, 50, 0).done
 	s.settled()
