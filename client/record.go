@@ -172,6 +172,16 @@ type Recording struct {
 	To                 string       `json:"to"`
 	CreatedAt          time.Time    `json:"created_at"`
 	UpdatedAt          time.Time    `json:"updated_at"`
+
+	// Of the file as it is downloaded, in hex.
+	SHA256 string `json:"sha256"`
+	// Of the file as it is downloaded.
+	SizeBytes int64 `json:"size_bytes"`
+	// The server died during the call, so its end is missing.
+	Interrupted       bool    `json:"interrupted"`
+	OutboundProfileID *string `json:"outbound_profile_id"`
+	// Call-ID of the caller's leg.
+	SIPCallID string `json:"sip_call_id"`
 }
 
 // DownloadURLs are links to the files of a recording.

@@ -23,7 +23,7 @@ type accountView struct {
 	OrganizationID         uuid.UUID `json:"organization_id" readOnly:"true"`
 	EmergencyNumbers       []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
 	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on: this version deletes no records. null for ever."`
-	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on. null for ever."`
+	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt              time.Time `json:"updated_at" readOnly:"true"`
 }

@@ -168,7 +168,7 @@ func TestTenancy(t *testing.T) {
 	ids["/tollgate/v1/api_keys"] = fmt.Sprint(key)
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"], ids["/tollgate/v1/calls"] = call, call, call
-	ids["/v2/recordings"] = call                                                      // nobody has any
+	ids["/v2/recordings"] = h.recording().ID.String()
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
@@ -209,7 +209,7 @@ func TestTenancy(t *testing.T) {
 				target += "?" + someUsage
 			}
 			mine := h.do(op.method, target, "").list()
-			if len(mine) == 0 && op.path != "/tollgate/v1/calls" && op.path != "/v2/recordings" {
+			if len(mine) == 0 && op.path != "/tollgate/v1/calls" {
 				t.Errorf("%s shows nothing of its own account's", op.path)
 			}
 			r := h.doWith(stranger, op.method, target, "")

@@ -81,7 +81,8 @@ func newHarness(t testing.TB) *harness {
 	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
 	h.key = h.newKey(first.ID)
 	handler := New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
-		Logger: slog.New(slog.NewJSONHandler(h.log, nil))})
+		Downloads: &Downloads{Key: []byte("a key of the tests"), Open: openSound},
+		Logger:    slog.New(slog.NewJSONHandler(h.log, nil))})
 	h.api = handler.(*server)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

@@ -75,6 +75,7 @@ type request struct {
 	secret  string // of the key
 	raw     []byte // the body as it came
 	id      string // of the path, "" if it has none
+	base    string // the address that it was sent to, as in http://127.0.0.1:8080
 	query   query
 	body    map[string]any // the part that the operation's schema names, not yet checked against it
 	upload  io.Reader      // of a CSV body
@@ -187,7 +188,7 @@ type listAnswer struct {
 }
 
 func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
-	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), server: s}
+	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: baseOf(r), server: s}
 	if op.scope != "" {
 		var err error
 		if in.key, in.secret, err = s.authenticate(r, op.scope); err != nil {

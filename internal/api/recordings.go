@@ -2,18 +2,20 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// recordingView is the recording of a call. Source: Telnyx v2, RecordingResponseData.
+// recordingView is the recording of a call. Source: Telnyx v2, RecordingResponseData;
+// the last group of fields is Tollgate's own.
 type recordingView struct {
 	ID                 uuid.UUID    `json:"id"`
 	RecordType         string       `json:"record_type" enum:"recording"`
@@ -21,11 +23,11 @@ type recordingView struct {
 	CallLegID          uuid.UUID    `json:"call_leg_id"`
 	CallSessionID      uuid.UUID    `json:"call_session_id"`
 	Channels           string       `json:"channels" enum:"single,dual"`
-	ConferenceID       *uuid.UUID   `json:"conference_id"`
+	ConferenceID       *uuid.UUID   `json:"conference_id" doc:"Always null: there are no conferences."`
 	ConnectionID       id.ID        `json:"connection_id"`
 	CreatedAt          time.Time    `json:"created_at"`
 	DownloadURLs       downloadURLs `json:"download_urls"`
-	DurationMillis     int32        `json:"duration_millis"`
+	DurationMillis     int64        `json:"duration_millis"`
 	From               string       `json:"from"`
 	InitiatedBy        string       `json:"initiated_by"`
 	RecordingEndedAt   time.Time    `json:"recording_ended_at"`
@@ -34,11 +36,17 @@ type recordingView struct {
 	Status             string       `json:"status" enum:"completed"`
 	To                 string       `json:"to"`
 	UpdatedAt          time.Time    `json:"updated_at"`
+
+	SHA256            string `json:"sha256" doc:"Tollgate's own: of the file as it is downloaded, in hex."`
+	SizeBytes         int64  `json:"size_bytes" doc:"Tollgate's own: of the file as it is downloaded."`
+	Interrupted       bool   `json:"interrupted" doc:"Tollgate's own: the server died during the call, so its end is missing."`
+	OutboundProfileID id.ID  `json:"outbound_profile_id" doc:"Tollgate's own."`
+	SIPCallID         string `json:"sip_call_id" doc:"Tollgate's own: Call-ID of the caller's leg."`
 }
 
 type downloadURLs struct {
-	MP3 string `json:"mp3,omitzero"`
-	WAV string `json:"wav,omitzero"`
+	MP3 string `json:"mp3,omitzero" doc:"Signed, and good for ten minutes."`
+	WAV string `json:"wav,omitzero" doc:"Signed, and good for ten minutes."`
 }
 
 // deleteRecordingsRequest names recordings. Source: Telnyx v2, /recordings/actions/delete.
@@ -52,49 +60,143 @@ type deletedRecordingsView struct {
 
 const recordingPageSize = 20
 
-// recordingOperations answer as for an account that has recorded nothing: this
-// version has no recorder.
+func (in *request) viewRecording(r *record.Recording) recordingView {
+	v := recordingView{
+		ID: r.ID, RecordType: "recording", CallControlID: r.CallID.String(), CallLegID: r.CallID, CallSessionID: r.CallID, Channels: r.ChannelWord(),
+		ConnectionID: r.ConnectionID, CreatedAt: time.UnixMicro(r.CreatedMicros), UpdatedAt: time.UnixMicro(r.UpdatedMicros),
+		DurationMillis: r.DurationMillis, From: r.From, To: r.To, InitiatedBy: "Trunking", Source: "call", Status: "completed",
+		RecordingStartedAt: time.UnixMicro(r.StartedMicros), RecordingEndedAt: time.UnixMicro(r.EndedMicros),
+		SHA256: hex.EncodeToString(r.SHA256[:]), SizeBytes: r.Bytes, Interrupted: r.Interrupted, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
+	}
+	address := in.server.Downloads.Address(in.base, r, in.server.Clock())
+	if r.Format == record.FormatMP3 {
+		v.DownloadURLs.MP3 = address
+	} else {
+		v.DownloadURLs.WAV = address
+	}
+	return v
+}
+
 func (s *server) recordingOperations() []operation {
 	view := schemaOf[recordingView]()
 	body := schemaOf[deleteRecordingsRequest]().request(false, []string{"ids"}, true)
-	none := func(context.Context, *request) (*response, error) { return nil, store.ErrNotFound }
 	return []operation{
 		{method: http.MethodGet, path: "/v2/recordings", id: "list_recording", tag: "Recordings", scope: ScopeRead, params: recordingParams(),
-			summary: "List recordings. There are none: this version has no recorder.", status: http.StatusOK, answer: view, list: true,
-			handle: func(_ context.Context, in *request) (*response, error) {
-				q := in.query.storeQuery("", recordingPageSize)
-				return &response{data: []recordingView{}, meta: metaOf(q, 0)}, nil
-			}},
+			summary: "List recordings, the newest first.", status: http.StatusOK, answer: view, list: true, handle: s.listRecordings},
 		{method: http.MethodGet, path: "/v2/recordings/{id}", id: "get_recording", tag: "Recordings", scope: ScopeRead,
-			summary: "Get a recording.", status: http.StatusOK, answer: view, handle: none},
-		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", idle: true, tag: "Recordings", scope: ScopeWrite,
-			summary: "Delete a recording.", status: http.StatusOK, answer: view, handle: none},
-		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", idle: true, tag: "Recordings", scope: ScopeWrite, body: body,
+			summary: "Get a recording, with an address for downloading it.", status: http.StatusOK, answer: view, handle: s.getRecording},
+		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", tag: "Recordings", scope: ScopeWrite,
+			summary: "Delete a recording. Its file is removed soon after.", status: http.StatusOK, answer: view, handle: s.deleteRecording},
+		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", tag: "Recordings", scope: ScopeWrite, body: body,
 			summary: "Delete recordings by their ids. Ids of none are passed over.", status: http.StatusOK, answer: schemaOf[deletedRecordingsView](), bare: true,
-			handle: func(_ context.Context, in *request) (*response, error) {
-				if _, problems := in.checked(body, nil, nil); len(problems) > 0 {
-					return nil, invalid(problems)
-				}
-				return &response{data: deletedRecordingsView{Status: "ok"}}, nil
-			}},
+			handle: func(ctx context.Context, in *request) (*response, error) { return s.deleteRecordings(ctx, in, body) }},
 	}
 }
 
-func recordingParams() []parameter {
-	text := func(name string) parameter {
-		return parameter{name: "filter[" + name + "]", description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
-			schema: &schema{kind: "string", minLength: 1, maxLength: 255}}
+func (s *server) listRecordings(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", recordingPageSize)
+	if in.query.text("filter[conference_id]", "")+in.query.text("filter[conference_region]", "") != "" {
+		return &response{data: []recordingView{}, meta: metaOf(q, 0)}, nil // there are no conferences
 	}
-	at := func(name, bound string) parameter {
-		return parameter{name: "filter[" + name + "][" + bound + "]", description: "Only recordings by this time.",
-			schema: &schema{kind: "string", format: "date-time", parse: parseTime}}
+	page, err := s.Store.ListRecordings(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := make([]recordingView, 0, len(page.Items))
+	for i := range page.Items {
+		views = append(views, in.viewRecording(&page.Items[i]))
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+// recordingVersion is that of every recording: none ever changes.
+const recordingVersion = 1
+
+func (in *request) answerRecording(_ context.Context, r record.Recording) (*response, error) {
+	return &response{data: in.viewRecording(&r), version: recordingVersion}, nil
+}
+
+func (s *server) getRecording(ctx context.Context, in *request) (*response, error) {
+	key, err := uuid.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	r, err := s.Store.Recording(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	return in.answerRecording(ctx, r)
+}
+
+func (s *server) deleteRecording(ctx context.Context, in *request) (*response, error) {
+	key, err := uuid.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	return committed(ctx, in, in.answerRecording, func(ctx context.Context) (record.Recording, error) {
+		return s.Store.DeleteRecording(ctx, in.account, key)
+	})
+}
+
+func (s *server) deleteRecordings(ctx context.Context, in *request, body *schema) (*response, error) {
+	checked, problems := in.checked(body, nil, nil)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	var asked deleteRecordingsRequest
+	if err := decode(checked, &asked); err != nil {
+		return nil, err
+	}
+	var keys []uuid.UUID
+	for _, text := range asked.IDs {
+		if key, err := uuid.Parse(text); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	answer := func(context.Context, store.Deleted) (*response, error) {
+		return &response{data: deletedRecordingsView{Status: "ok"}}, nil
+	}
+	return committed(ctx, in, answer, func(ctx context.Context) (store.Deleted, error) {
+		return s.Store.DeleteRecordings(ctx, in.account, keys)
+	})
+}
+
+func recordingParams() []parameter {
+	text := func(name, storeField string, value func(string) any) parameter {
+		return parameter{name: "filter[" + name + "]", description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
+			schema: &schema{kind: "string", minLength: 1, maxLength: 255},
+			filter: func(given string) ([]store.Filter, *problem) {
+				return []store.Filter{{Field: storeField, Op: store.Equal, Value: value(given)}}, nil
+			}}
+	}
+	same := func(given string) any { return given }
+	// What is no id is the id of nothing.
+	call := func(given string) any {
+		key, err := uuid.Parse(given)
+		if err != nil {
+			key = uuid.Nil
+		}
+		return key.String()
+	}
+	connection := func(given string) any {
+		key, err := id.Parse(given)
+		if err != nil {
+			key = -1
+		}
+		return int64(key)
+	}
+	ignored := func(name string) parameter {
+		p := text(name, "", same)
+		p.description, p.filter = "There are no conferences, so no recording is selected.", nil
+		return p
 	}
 	params := pageParams(recordingPageSize, maxPageSize)
-	for _, name := range []string{"call_control_id", "call_leg_id", "call_session_id", "conference_id", "conference_region", "connection_id", "from", "sip_call_id", "to"} {
-		params = append(params, text(name))
-	}
-	for _, name := range []string{"created_at", "start_time", "end_time"} {
-		params = append(params, at(name, "gte"), at(name, "lte"))
-	}
-	return slices.Clip(params)
+	return append(params,
+		text("call_control_id", "call_id", call), text("call_leg_id", "call_id", call), text("call_session_id", "call_id", call),
+		text("connection_id", "connection_id", connection), text("from", "from", same), text("to", "to", same), text("sip_call_id", "sip_call_id", same),
+		ignored("conference_id"), ignored("conference_region"),
+		timeFilter("filter[created_at][gte]", "created_at", store.AtLeast), timeFilter("filter[created_at][lte]", "created_at", store.AtMost),
+		timeFilter("filter[start_time][gte]", "started_at", store.AtLeast), timeFilter("filter[start_time][lte]", "started_at", store.AtMost),
+		timeFilter("filter[end_time][gte]", "ended_at", store.AtLeast), timeFilter("filter[end_time][lte]", "ended_at", store.AtMost),
+	)
 }

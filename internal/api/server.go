@@ -44,6 +44,8 @@ type Config struct {
 	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
 	// forbids nothing.
 	CheckWebhook func(*webhook.Endpoint) []field.Error
+	// Downloads serves the files of recordings; nil when there are none.
+	Downloads *Downloads
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
@@ -128,6 +130,7 @@ func (s *server) route() {
 		})
 	}
 	s.routeDocs()
+	s.routeDownloads()
 	s.mux.HandleFunc("/", notFound)
 }
 

@@ -68,6 +68,10 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	requests["POST /v2/fqdns"] = fqdn
 	requests["PATCH /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), `{"port":5070}` }
 	requests["DELETE /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), "" }
+	requests["DELETE /v2/recordings/{id}"] = func() (string, string) { return "/v2/recordings/" + h.recording().ID.String(), "" }
+	requests["POST /v2/recordings/actions/delete"] = func() (string, string) {
+		return "/v2/recordings/actions/delete", fmt.Sprintf(`{"ids":[%q]}`, h.recording().ID)
+	}
 	const keys, accounts, decks = "/tollgate/v1/api_keys", "/tollgate/v1/accounts", "/tollgate/v1/rate_decks"
 	deck := func() string {
 		return decks + "/" + h.with(h.key, "POST", decks+"?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)

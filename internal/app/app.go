@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/api"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/telemetry"
@@ -41,13 +42,14 @@ const (
 
 // App is a whole Tollgate server.
 type App struct {
-	config  Config
-	logger  *slog.Logger
-	newKey  string
-	store   *sqlstore.Store
-	gateway *sipgw.Gateway
-	http    *http.Server
-	metrics *telemetry.Metrics
+	config   Config
+	logger   *slog.Logger
+	newKey   string
+	store    *sqlstore.Store
+	gateway  *sipgw.Gateway
+	recorder *recording.Recorder
+	http     *http.Server
+	metrics  *telemetry.Metrics
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
@@ -104,11 +106,19 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.ensureAccount(ctx); err != nil {
 		return err
 	}
-	signer, err := loadSigner(a.config.DataDir)
+	seed, err := loadSeed(a.config.DataDir)
+	if err != nil {
+		return err
+	}
+	signer, err := webhook.NewSigner(seed)
 	if err != nil {
 		return err
 	}
 	client := a.buildWebhooks(signer)
+	downloads, err := a.buildRecording(live, seed)
+	if err != nil {
+		return err
+	}
 	anchor, err := a.buildMedia()
 	if err != nil {
 		return err
@@ -122,7 +132,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.gateway = sipgw.New(sipgw.Config{
-		Media: anchor, AnchorAll: a.config.MediaAnchor,
+		Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
@@ -132,7 +142,7 @@ func (a *App) build(ctx context.Context) error {
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Rejected: a.metrics.EventRejected,
+			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
 			Trace: tracer.Call, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
@@ -177,6 +187,9 @@ func (a *App) NewKey() string { return a.newKey }
 // first, on the wire too.
 func (a *App) Start(ctx context.Context) error {
 	a.startWebhooks(ctx)
+	if err := a.recorder.Start(ctx); err != nil {
+		return err
+	}
 	if err := a.gateway.Start(ctx); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", a.config.SIPAddr, err)
 	}

@@ -76,6 +76,14 @@ type Config struct {
 	MediaPorts string `json:"media_ports"`
 	// MediaTimeout is how long an answered call that is anchored may be silent.
 	MediaTimeout time.Duration `json:"media_timeout"`
+	// PublicURL is where clients reach the API, as in https://tollgate.example.com, for
+	// addresses in webhooks. Empty: webhooks have none.
+	PublicURL string `json:"public_url"`
+	// RecordingDir holds recordings. Empty: the folder recordings in DataDir.
+	RecordingDir string `json:"recording_dir"`
+	// RecordingKeyFile holds the keys with which recordings are encrypted. Empty:
+	// they are not.
+	RecordingKeyFile string `json:"recording_key_file"`
 	// Version is what the server says it is.
 	Version string `json:"-"`
 }
@@ -174,5 +182,5 @@ func (c Config) Validate() error {
 	if err := c.SIPTLS.Check(); err != nil {
 		problems = append(problems, err)
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.validateRecording())...)
 }

@@ -22,9 +22,9 @@ import (
 // share a database must have the same one, or receivers see two keys.
 const webhookKeyFile = "webhook.key"
 
-// loadSigner reads the signing key from the data folder, and makes it at the first
+// loadSeed reads the signing key from the data folder, and makes it at the first
 // start.
-func loadSigner(folder string) (*webhook.Signer, error) {
+func loadSeed(folder string) ([]byte, error) {
 	path := filepath.Join(folder, webhookKeyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func loadSigner(folder string) (*webhook.Signer, error) {
 	if err != nil || len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("%s is not a webhook key: want %d bytes in hex; delete the file to have a new key made", path, ed25519.SeedSize)
 	}
-	return webhook.NewSigner(seed)
+	return seed, nil
 }
 
 // buildWebhooks makes what delivers webhooks, and begins with startWebhooks. The

@@ -15,23 +15,29 @@ const (
 // Recording is the audio of a call, as it is kept after the call's end. Times are
 // Unix microseconds.
 type Recording struct {
-	ID                           uuid.UUID
-	AccountID, ProfileID         id.ID
-	ConnectionID                 id.ID
-	CallID                       uuid.UUID // of the call's record
-	SIPCallID                    string
-	From, To                     string // E.164
-	Channels                     int    // 1: both sides mixed; 2: the caller left, the callee right
-	Format                       string // of the file: FormatWAV or FormatMP3
-	StartedMicros, EndedMicros   int64  // the answer, and the end of the audio
-	DurationMillis               int64
-	Bytes                        int64    // of the file as it is downloaded
-	SHA256                       [32]byte // of the file as it is downloaded
-	Place                        string   // where the file is: PlaceDisk or PlaceS3
-	Key                          string   // the file's name there
-	Sealed                       bool     // the file is encrypted there
+	ID                      uuid.UUID
+	AccountID               id.ID
+	ProfileID, ConnectionID id.ID
+	CallID                  uuid.UUID // of the call's record
+	SIPCallID               string
+	From, To                string // E.164, "" when not known
+	Channels                int    // 1: both sides mixed; 2: the caller left, the callee right
+	Format                  string // of the file: FormatWAV or FormatMP3
+
+	StartedMicros, EndedMicros int64 // the answer, and the end of the audio
+	DurationMillis             int64
+	// Interrupted says that the process died while it recorded: the call went on,
+	// or its last seconds are missing.
+	Interrupted bool
+
+	Bytes  int64    // of the file as it is downloaded
+	SHA256 [32]byte // of the file as it is downloaded
+	Place  string   // where the file is: PlaceDisk or PlaceS3
+	Volume string   // which disk, or which bucket
+	Name   string   // of the file there
+	Sealed bool     // the file is encrypted there
+
 	CreatedMicros, UpdatedMicros int64
-	DeletedMicros                int64 // 0; otherwise it is gone for everybody and its file is to be removed
 }
 
 // Places of files.
@@ -39,3 +45,11 @@ const (
 	PlaceDisk = "disk"
 	PlaceS3   = "s3"
 )
+
+// ChannelWord is the word of the API for Channels.
+func (r *Recording) ChannelWord() string {
+	if r.Channels == 2 {
+		return "dual"
+	}
+	return "single"
+}

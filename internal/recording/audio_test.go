@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"slices"
+	"sort"
 	"testing"
 	"time"
 
@@ -35,13 +37,19 @@ func power(audio []int16, rate int, hz float64) float64 {
 
 // compand finds the nearest code of a law.
 func compand(table *[256]int16, audio []int16) []byte {
+	codes := make([]byte, 256) // in the order of what they mean
+	for i := range codes {
+		codes[i] = byte(i)
+	}
+	slices.SortStableFunc(codes, func(a, b byte) int { return int(table[a]) - int(table[b]) })
 	out := make([]byte, len(audio))
 	for i, v := range audio {
-		best := math.MaxInt
-		for code, known := range table {
-			if off := int(v) - int(known); off*off < best {
-				best, out[i] = off*off, byte(code)
-			}
+		above := sort.Search(len(codes), func(j int) bool { return table[codes[j]] >= v })
+		below := max(0, above-1)
+		above = min(above, len(codes)-1)
+		out[i] = codes[below]
+		if int(table[codes[above]])-int(v) < int(v)-int(table[codes[below]]) {
+			out[i] = codes[above]
 		}
 	}
 	return out

@@ -33,6 +33,7 @@ type meta struct {
 	record.Recording
 	Shape  shape  `json:"shape"`
 	Wanted string `json:"wanted"` // the format that the profile asks for
+	Closed bool   `json:"closed"` // the audio is complete
 }
 
 // live is the audio file of a call that is up.
@@ -43,16 +44,25 @@ type live struct {
 	bytes  int64   // of audio
 }
 
-// createLive makes both files.
-func createLive(folder string, m *meta, keys *Keys) (_ *live, err error) {
+// writeMeta writes what is known of a recording, all of it or nothing.
+func writeMeta(folder string, m *meta) error {
 	text, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("describe recording %s: %w", m.ID, err)
+		return fmt.Errorf("describe recording %s: %w", m.ID, err)
 	}
-	base := filepath.Join(folder, m.ID.String())
-	if err := os.WriteFile(base+liveMeta, text, 0o600); err != nil {
+	path := filepath.Join(folder, m.ID.String()+liveMeta)
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// createLive makes both files.
+func createLive(folder string, m *meta, keys *Keys) (_ *live, err error) {
+	if err := writeMeta(folder, m); err != nil {
 		return nil, fmt.Errorf("begin recording: %w", err)
 	}
+	base := filepath.Join(folder, m.ID.String())
 	file, err := os.OpenFile(base+liveAudio, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("begin recording: %w", errors.Join(err, os.Remove(base+liveMeta)))
@@ -163,7 +173,7 @@ func readMetas(folder string) (all []*meta, problems error) {
 func removeLive(folder string, recording uuid.UUID) error {
 	base := filepath.Join(folder, recording.String())
 	var problems error
-	for _, path := range []string{base + liveAudio, base + liveMeta} {
+	for _, path := range []string{base + liveAudio, base + liveMeta + ".new", base + liveMeta} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = errors.Join(problems, err)
 		}

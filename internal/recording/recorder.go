@@ -30,6 +30,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Config is what a Recorder needs.
@@ -41,9 +42,16 @@ type Config struct {
 	NewID  func() uuid.UUID // of version 7, so that ids sort by time
 	Logger *slog.Logger
 	// Keys encrypt the files; nil leaves them as they are.
-	Keys *Keys
-	// Ticks tells when to write; nil is every half second.
-	Ticks <-chan time.Time
+	Keys  *Keys
+	Store store.Recordings
+	// Encoder is the program lame, which makes MP3 files; "" when there is none.
+	Encoder string
+	// Address makes the address under which a recording can be downloaded for a
+	// while, for webhooks; nil when the server does not know its own.
+	Address func(*record.Recording) string
+	// Ticks tells when to write; nil is every half second. HousekeepingTicks tells
+	// when to look for what is due; nil is every ten seconds.
+	Ticks, HousekeepingTicks <-chan time.Time
 }
 
 // drainInterval is how often audio is written.
@@ -53,25 +61,36 @@ const drainInterval = 500 * time.Millisecond
 type Recorder struct {
 	config Config
 	log    *slog.Logger
-	folder string // of the calls that this process records
-	lock   *os.File
+	disk   *disk
+	folder string     // of the calls that this process records
+	locks  []*os.File // of that folder, and of those of processes that have died
 
 	mu      sync.Mutex // guards the fields below
 	taps    []*tap
 	closing []*tap // ended, to be drained before the next tick
+	jobs    []job  // ended, to be kept
+	failed  []job  // could not be kept yet
 	stopped bool
 
 	woken   chan struct{} // a call has ended
+	queued  chan struct{} // there is a job
 	stop    chan struct{}
-	working sync.WaitGroup
-	ended   func(*meta) // a live file is closed and may be kept
+	emptied chan struct{} // no more jobs will come
+	writing sync.WaitGroup
+	workers sync.WaitGroup // that keep recordings
+	keeping sync.WaitGroup
+	giveUp  context.CancelFunc // ends both
 }
 
 // New makes the folders. Nothing is recorded before Start.
 func New(config Config) (*Recorder, error) {
 	r := &Recorder{
 		config: config, log: config.Logger, folder: filepath.Join(config.Dir, "live", config.NewID().String()),
-		woken: make(chan struct{}, 1), stop: make(chan struct{}),
+		woken: make(chan struct{}, 1), queued: make(chan struct{}, 1), stop: make(chan struct{}), emptied: make(chan struct{}),
+	}
+	var err error
+	if r.disk, err = openDisk(filepath.Join(config.Dir, "files")); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(r.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of recordings: %w", err)
@@ -80,7 +99,7 @@ func New(config Config) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.lock = lock
+	r.locks = []*os.File{lock}
 	return r, nil
 }
 
@@ -124,14 +143,24 @@ func wanted(settings *profile.CallRecording, c media.Call) bool {
 	return false
 }
 
-// Start begins to write what the taps are given.
-func (r *Recorder) Start() {
-	r.working.Go(r.work)
+// Start begins to write what the taps are given, and keeps what a process before
+// this one had recorded when it died.
+func (r *Recorder) Start(ctx context.Context) error {
+	ctx, r.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	if err := r.recover(); err != nil {
+		return err
+	}
+	r.writing.Go(r.work)
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		r.workers.Go(func() { r.keepAll(ctx) })
+	}
+	r.keeping.Go(func() { r.housekeep(ctx) })
+	return nil
 }
 
-// Stop ends the recordings of calls that are still up and waits until their audio
-// is in their files.
-func (r *Recorder) Stop(context.Context) error {
+// Stop ends the recordings of calls that are still up, and keeps what it can
+// before ctx ends. The rest is kept at the next start.
+func (r *Recorder) Stop(ctx context.Context) error {
 	r.mu.Lock()
 	taps := slices.Clone(r.taps)
 	again := r.stopped
@@ -144,8 +173,34 @@ func (r *Recorder) Stop(context.Context) error {
 		t.Close()
 	}
 	close(r.stop)
-	r.working.Wait()
-	return errors.Join(r.lock.Close())
+	r.writing.Wait()
+	close(r.emptied)
+	if r.giveUp != nil {
+		r.awaitJobs(ctx)
+		r.giveUp()
+		r.keeping.Wait()
+	}
+	removeEmpty(r.folder)
+	var problems error
+	for _, lock := range r.locks {
+		problems = errors.Join(problems, lock.Close())
+	}
+	return problems
+}
+
+// awaitJobs waits until the queue is empty and every worker has ended its job.
+func (r *Recorder) awaitJobs(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.workers.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		r.giveUp()
+		<-ended
+	}
 }
 
 // over has the file of an ended call closed soon.
@@ -213,18 +268,17 @@ func (r *Recorder) drain(taps []*tap) {
 	}
 }
 
-// finish closes the file of a call and hands it on.
+// finish closes the file of a call and queues the recording to be kept.
 func (r *Recorder) finish(t *tap) {
 	if t.file == nil {
 		return // never answered, or never begun
 	}
-	if err := t.file.close(); err != nil {
+	t.meta.Closed = true
+	if err := errors.Join(t.file.close(), writeMeta(r.folder, &t.meta)); err != nil {
 		r.log.Error("recording: close the file of a call", "recording", t.meta.ID, "error", err)
 	}
 	r.log.Info("recording: call ended", "call", t.meta.CallID, "recording", t.meta.ID,
 		"duration_ms", t.meta.Shape.millis(t.file.bytes), "caller", t.sides[0].counts, "callee", t.sides[1].counts,
 		"codec_not_recorded", t.sides[0].ignored+t.sides[1].ignored)
-	if r.ended != nil {
-		r.ended(&t.meta)
-	}
+	r.enqueue(job{r.folder, &t.meta})
 }

@@ -2,11 +2,13 @@ package recording
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +39,6 @@ type world struct {
 	recorder *Recorder
 	live     *policy.Live
 	now      time.Time
-	ended    []meta
 	first    time.Time // the start of time
 }
 
@@ -52,8 +54,7 @@ func newWorld(t *testing.T, dir string, keys *Keys) *world {
 		t.Fatal(err)
 	}
 	w.recorder = r
-	r.ended = func(m *meta) { w.ended = append(w.ended, *m) }
-	t.Cleanup(func() { _ = r.lock.Close() })
+	t.Cleanup(func() { _ = r.Stop(context.Background()) })
 	return w
 }
 
@@ -157,10 +158,10 @@ func TestBothSidesAreInTime(t *testing.T) {
 			tap.Close()
 			tap.Packet(record.SideCaller, w.now, one.next(low[:160]))
 			w.recorder.drain(w.recorder.closing)
-			if len(w.ended) != 1 || len(w.recorder.taps) != 0 {
-				t.Fatalf("%d recordings ended, %d go on", len(w.ended), len(w.recorder.taps))
+			if len(w.recorder.jobs) != 1 || len(w.recorder.taps) != 0 {
+				t.Fatalf("%d recordings ended, %d go on", len(w.recorder.jobs), len(w.recorder.taps))
 			}
-			got := w.audio(&w.ended[0], keys)
+			got := w.audio(w.recorder.jobs[0].meta, keys)
 			left, right := recorded(low), slices.Clone(alawTable[:0])
 			right, _ = g711{&alawTable}.decode(right, high)
 			left, right = append(left, make([]int16, 4000)...), append(right, make([]int16, 4000)...)
@@ -229,7 +230,7 @@ func TestSilenceOfASideDelaysNothingForEver(t *testing.T) {
 	}
 	tap.Close()
 	w.recorder.drain(w.recorder.closing)
-	left := channel(w.audio(&w.ended[0], nil), 0)
+	left := channel(w.audio(w.recorder.jobs[0].meta, nil), 0)
 	sameAudio(t, left, slices.Concat(slices.Repeat([][]int16{recorded(low)}, 500)...))
 }
 
@@ -248,8 +249,8 @@ func TestTooManyPacketsAreDroppedAndCounted(t *testing.T) {
 		t.Errorf("the inbox has %d bytes", len(tap.inbox.bytes))
 	}
 	w.recorder.drain(w.recorder.closing)
-	if got := tap.sides[0].counts.Dropped; got < 900 || len(w.ended) != 1 {
-		t.Errorf("%d dropped, %d ended", got, len(w.ended))
+	if got := tap.sides[0].counts.Dropped; got < 900 || len(w.recorder.jobs) != 1 {
+		t.Errorf("%d dropped, %d ended", got, len(w.recorder.jobs))
 	}
 }
 
@@ -257,16 +258,22 @@ func TestStopEndsWhatIsUp(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	w.profile(profile.CallRecording{Type: profile.RecordAll, Channels: "single", Format: "wav"})
 	ticks := make(chan time.Time)
-	w.recorder.config.Ticks = ticks
-	w.recorder.Start()
+	w.recorder.config.Ticks, w.recorder.config.Store = ticks, openStore(t)
+	var later atomic.Int64
+	w.recorder.config.Clock = func() time.Time { return w.first.Add(time.Duration(later.Load())) }
+	if err := w.recorder.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	tap := w.recorder.Record(call())
 	tap.Answered(w.now)
 	ticks <- w.now
+	later.Store(int64(time.Second))
 	if err := w.recorder.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.ended) != 1 {
-		t.Errorf("%d recordings ended", len(w.ended))
+	page, err := w.recorder.config.Store.ListRecordings(context.Background(), account, store.Query{Size: 10})
+	if err != nil || len(page.Items) != 1 || page.Items[0].DurationMillis != 1000 {
+		t.Errorf("kept are %+v, %v", page.Items, err)
 	}
 	if tap := w.recorder.Record(call()); tap != nil {
 		t.Error("a call is recorded after Stop")
@@ -310,5 +317,5 @@ func BenchmarkTap(b *testing.B) {
 	}
 	tap.Close()
 	r.drain(r.closing)
-	_ = r.lock.Close()
+	_ = r.Stop(context.Background())
 }

@@ -241,6 +241,7 @@ type Store interface {
 	Decks
 	Accounts
 	Records
+	Recordings
 	Connections
 	Writes
 	Tenants

@@ -24,6 +24,7 @@ const (
 	CallRefused              = "call.refused"
 	CallEnded                = "call.ended"
 	CallEmergency            = "call.emergency"
+	CallRecordingSaved       = "call.recording.saved"
 	ProfileSpendThreshold    = "profile.spend_threshold"
 	ProfileSpendLimitReached = "profile.spend_limit_reached"
 	ConfigurationChanged     = "configuration.changed"
@@ -41,6 +42,7 @@ func EventTypes() []EventType {
 		{CallRefused, "A call was not let through. The payload says why and by which limit."},
 		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost."},
 		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts."},
+		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after call.ended."},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day."},
 		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit."},
 		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted."},
@@ -48,7 +50,9 @@ func EventTypes() []EventType {
 }
 
 // CallEvents lists the types of events that concern one call.
-func CallEvents() []string { return []string{CallRefused, CallEnded, CallEmergency} }
+func CallEvents() []string {
+	return []string{CallRefused, CallEnded, CallEmergency, CallRecordingSaved}
+}
 
 func knownEventType(name string) bool {
 	for _, t := range EventTypes() {

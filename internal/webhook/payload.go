@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -108,6 +109,45 @@ func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 		ended.SIPHangupCause = new(strconv.Itoa(int(r.SIPStatus)))
 	}
 	return e.with(ended)
+}
+
+// recordingPayload is Telnyx's call.recording.saved, and what Tollgate knows besides.
+// Source: Telnyx v2, CallRecordingSaved.
+type recordingPayload struct {
+	CallControlID     uuid.UUID         `json:"call_control_id"`
+	CallLegID         uuid.UUID         `json:"call_leg_id"`
+	CallSessionID     uuid.UUID         `json:"call_session_id"`
+	ConnectionID      id.ID             `json:"connection_id"`
+	Channels          string            `json:"channels"`
+	StartedAt         string            `json:"recording_started_at"`
+	EndedAt           string            `json:"recording_ended_at"`
+	URLs              map[string]string `json:"recording_urls"`        // by format; empty when the server was not told its address
+	PublicURLs        map[string]string `json:"public_recording_urls"` // always empty: nothing is public
+	RecordingID       uuid.UUID         `json:"recording_id"`
+	Format            string            `json:"format"`
+	DurationMillis    int64             `json:"duration_millis"`
+	SHA256            string            `json:"sha256"`
+	Interrupted       bool              `json:"interrupted"`
+	From              string            `json:"from"`
+	To                string            `json:"to"`
+	OutboundProfileID id.ID             `json:"outbound_profile_id"`
+	SIPCallID         string            `json:"sip_call_id"`
+}
+
+// RecordingEvent is call.recording.saved. address is where the file can be
+// downloaded for a while, "" for none.
+func RecordingEvent(key uuid.UUID, r *record.Recording, address string) (Event, error) {
+	e := Event{ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallRecordingSaved, OccurredAt: time.UnixMicro(r.EndedMicros).UTC()}
+	p := recordingPayload{
+		CallControlID: r.CallID, CallLegID: r.CallID, CallSessionID: r.CallID, ConnectionID: r.ConnectionID, Channels: r.ChannelWord(),
+		StartedAt: microsText(r.StartedMicros), EndedAt: microsText(r.EndedMicros), URLs: map[string]string{}, PublicURLs: map[string]string{},
+		RecordingID: r.ID, Format: r.Format, DurationMillis: r.DurationMillis, SHA256: hex.EncodeToString(r.SHA256[:]), Interrupted: r.Interrupted,
+		From: r.From, To: r.To, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
+	}
+	if address != "" {
+		p.URLs[r.Format] = address
+	}
+	return e.with(p)
 }
 
 // Emergency is a call to an emergency number that was let through.

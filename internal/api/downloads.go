@@ -1,0 +1,146 @@
+package api
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Downloads makes and checks the addresses under which recordings are downloaded.
+// Whoever has an address may download until it expires; nobody else can make one.
+type Downloads struct {
+	// Key signs the addresses. Nodes that share a database must have the same one.
+	Key []byte
+	// PublicURL is where clients reach this server, as in https://tollgate.example.com;
+	// "" takes what the request for the recording was sent to.
+	PublicURL string
+	// Open opens the file of a recording, decrypted. Its error wraps fs.ErrNotExist
+	// when this server cannot reach the file.
+	Open func(ctx context.Context, r *record.Recording) (io.ReadSeekCloser, error)
+}
+
+const (
+	downloadsPath = "/tollgate/v1/downloads/"
+	// downloadAge is how long an address is good; Telnyx's are too.
+	downloadAge = 10 * time.Minute
+	// downloadLimit is how long one download may take.
+	downloadLimit = time.Hour
+)
+
+// Address is a signed address of a recording's file, or "" when there are no files.
+func (d *Downloads) Address(base string, r *record.Recording, now time.Time) string {
+	if d == nil {
+		return ""
+	}
+	if d.PublicURL != "" {
+		base = d.PublicURL
+	}
+	name, expires := r.ID.String()+"."+r.Format, now.Add(downloadAge).Unix()
+	return strings.TrimSuffix(base, "/") + downloadsPath + name + "?" + url.Values{
+		"account": {r.AccountID.String()}, "expires": {strconv.FormatInt(expires, 10)},
+		"signature": {base64.RawURLEncoding.EncodeToString(d.sign(r.AccountID, name, expires))},
+	}.Encode()
+}
+
+func (d *Downloads) sign(account id.ID, name string, expires int64) []byte {
+	h := hmac.New(sha256.New, d.Key)
+	_, _ = fmt.Fprintf(h, "%d\n%s\n%d", account, name, expires)
+	return h.Sum(nil)
+}
+
+// named is the account and the recording of an address, if it is good.
+func (d *Downloads) named(name string, query url.Values, now time.Time) (account id.ID, recording uuid.UUID, err error) {
+	refused := fail(http.StatusForbidden, codeForbidden, "The address is not one that this server has signed. Get the recording from /v2/recordings for a new one.")
+	account, failed := id.Parse(query.Get("account"))
+	expires, other := strconv.ParseInt(query.Get("expires"), 10, 64)
+	signature, third := base64.RawURLEncoding.DecodeString(query.Get("signature"))
+	if errors.Join(failed, other, third) != nil || !hmac.Equal(signature, d.sign(account, name, expires)) {
+		return 0, uuid.Nil, refused
+	}
+	if now.Unix() >= expires {
+		return 0, uuid.Nil, fail(http.StatusForbidden, codeForbidden, "The address has expired. Get the recording from /v2/recordings for a new one.")
+	}
+	text, _, _ := strings.Cut(name, ".")
+	if recording, err = uuid.Parse(text); err != nil {
+		return 0, uuid.Nil, store.ErrNotFound
+	}
+	return account, recording, nil
+}
+
+// routeDownloads serves signed addresses. They are in no table of operations, since
+// clients take them as they are given.
+func (s *server) routeDownloads() {
+	s.mux.HandleFunc(downloadsPath+"{name}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use GET.", excerpt(r.Method))
+			f.header = http.Header{"Allow": {http.MethodGet}}
+			writeFailure(w, scopeOf(r).requestID, f)
+			return
+		}
+		if err := s.download(w, r); err != nil {
+			f := toFailure(err)
+			scopeOf(r).failure = f.underlying
+			writeFailure(w, scopeOf(r).requestID, f)
+		}
+	})
+}
+
+// download sends the file of a recording, or the part that a Range header asks for.
+func (s *server) download(w http.ResponseWriter, r *http.Request) error {
+	if s.Downloads == nil {
+		return store.ErrNotFound
+	}
+	name := r.PathValue("name")
+	account, recording, err := s.Downloads.named(name, r.URL.Query(), s.Clock())
+	if err != nil {
+		return err
+	}
+	scopeOf(r).account = account
+	kept, err := s.Store.Recording(r.Context(), account, recording)
+	if err != nil {
+		return err
+	}
+	file, err := s.Downloads.Open(r.Context(), &kept)
+	if errors.Is(err, fs.ErrNotExist) {
+		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The file of the recording is not within reach of this server.")
+		f.underlying = err
+		return f
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	// A server without such deadlines, as in a test, is as good.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadLimit))
+	header := w.Header()
+	header.Set("Content-Type", map[string]string{record.FormatMP3: "audio/mpeg", record.FormatWAV: "audio/wav"}[kept.Format])
+	header.Set("Content-Disposition", `attachment; filename="`+kept.ID.String()+"."+kept.Format+`"`)
+	header.Set("Etag", `"`+hex.EncodeToString(kept.SHA256[:])+`"`)
+	http.ServeContent(w, r, name, time.UnixMicro(kept.EndedMicros), file)
+	return nil
+}
+
+// baseOf is the address that a request was sent to.
+func baseOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

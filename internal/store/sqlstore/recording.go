@@ -1,0 +1,259 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// recordingColumns are the columns of recordings in the order of scanRecording.
+const recordingColumns = `account_id, id, profile_id, connection_id, call_id, sip_call_id, from_number, to_number, channels, format,
+	started_at, ended_at, duration_ms, interrupted, bytes, sha256, place, volume, name, sealed, created_at, updated_at`
+
+func scanRecording(scan func(...any) error) (record.Recording, error) {
+	var r record.Recording
+	var digest []byte
+	err := scan(&r.AccountID, &r.ID, &r.ProfileID, &r.ConnectionID, &r.CallID, &r.SIPCallID, &r.From, &r.To, &r.Channels, &r.Format,
+		&r.StartedMicros, &r.EndedMicros, &r.DurationMillis, &r.Interrupted, &r.Bytes, &digest, &r.Place, &r.Volume, &r.Name, &r.Sealed,
+		&r.CreatedMicros, &r.UpdatedMicros)
+	copy(r.SHA256[:], digest)
+	return r, err
+}
+
+// recordingFields are the fields by which recordings can be filtered and sorted.
+var recordingFields = map[string]field{
+	"id":            {column: "id", kind: kindUUID},
+	"call_id":       {column: "call_id", kind: kindUUID},
+	"connection_id": {column: "connection_id", kind: kindID},
+	"profile_id":    {column: "profile_id", kind: kindID},
+	"sip_call_id":   {column: "sip_call_id"},
+	"from":          {column: "from_number"},
+	"to":            {column: "to_number"},
+	"started_at":    {column: "started_at", kind: kindTime},
+	"ended_at":      {column: "ended_at", kind: kindTime},
+	"created_at":    {column: "created_at", kind: kindTime},
+	"removed_at":    {column: "removed_at", kind: kindInt},
+}
+
+// AddRecording implements store.Recordings.
+func (s *Store) AddRecording(ctx context.Context, r record.Recording, address string) error {
+	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
+		known, err := exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
+		if err != nil || known {
+			return err
+		}
+		now := s.now().UnixMicro()
+		err = tx.exec(ctx, `INSERT INTO recordings (`+recordingColumns+`, removed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)`,
+			int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), r.CallID[:], r.SIPCallID, r.From, r.To, r.Channels, r.Format,
+			r.StartedMicros, r.EndedMicros, r.DurationMillis, r.Interrupted, r.Bytes, r.SHA256[:], r.Place, r.Volume, r.Name, r.Sealed, now, now)
+		if err != nil || !wanted(tx.snapshot, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved) {
+			return err
+		}
+		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) { return webhook.RecordingEvent(key, &r, address) })
+		if err != nil {
+			return err
+		}
+		_, err = tx.publish(ctx, s.now(), []webhook.Event{e})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add recording %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Recording implements store.Recordings.
+func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
+	var r record.Recording
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+		r, err = readRecording(ctx, tx, account, recording)
+		return err
+	})
+	if err != nil {
+		return record.Recording{}, readError("recording", recording.String(), err)
+	}
+	return r, nil
+}
+
+func readRecording(ctx context.Context, q querier, account id.ID, recording uuid.UUID) (record.Recording, error) {
+	return scanRecording(q.QueryRowContext(ctx, "SELECT "+recordingColumns+` FROM recordings
+		WHERE account_id = $1 AND id = $2 AND removed_at = 0`, int64(account), recording[:]).Scan)
+}
+
+// ListRecordings implements store.Recordings.
+func (s *Store) ListRecordings(ctx context.Context, account id.ID, q store.Query) (store.Page[record.Recording], error) {
+	l := listing{table: "recordings", columns: recordingColumns, fields: recordingFields}
+	q.Filters = append(slices.Clip(q.Filters), store.Filter{Field: "removed_at", Op: store.Equal, Value: int64(0)})
+	page := store.Page[record.Recording]{Items: []record.Recording{}}
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+			r, err := scanRecording(rows.Scan)
+			page.Items = append(page.Items, r)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return store.Page[record.Recording]{}, fmt.Errorf("list recordings: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// removeRecording hides a recording, and notes it for the audit.
+func (t *txn) removeRecording(ctx context.Context, r *record.Recording) error {
+	err := t.exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",
+		t.store.now().UnixMicro(), int64(r.AccountID), r.ID[:])
+	t.note(change{account: r.AccountID, kind: "recording", resource: r.ID.String(), action: "delete", before: recordingInAudit{
+		r.CallID, r.StartedMicros, r.DurationMillis, fmt.Sprintf("%x", r.SHA256),
+	}}, *r)
+	return err
+}
+
+// recordingInAudit is what the audit tells of a deleted recording: enough to
+// recognise a copy, and nothing of who spoke.
+type recordingInAudit struct {
+	CallID         uuid.UUID `json:"call_id"`
+	StartedMicros  int64     `json:"started_micros"`
+	DurationMillis int64     `json:"duration_millis"`
+	Digest         string    `json:"sha256"`
+}
+
+// DeleteRecording implements store.Recordings.
+func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
+	var r record.Recording
+	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
+		if r, err = readRecording(ctx, tx, account, recording); errors.Is(err, sql.ErrNoRows) {
+			return store.ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		if !store.OriginOf(ctx).Allows(1) { // a recording never changes
+			return &store.VersionError{Current: r}
+		}
+		return tx.removeRecording(ctx, &r)
+	})
+	if err != nil {
+		return record.Recording{}, fmt.Errorf("delete recording %s: %w", recording, err)
+	}
+	return r, nil
+}
+
+// DeleteRecordings implements store.Recordings.
+func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (store.Deleted, error) {
+	recordings = slices.Clone(recordings)
+	slices.SortFunc(recordings, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	var deleted store.Deleted
+	err := s.writeIn(ctx, account, func(tx *txn) error {
+		deleted = store.Deleted{}
+		for _, recording := range slices.Compact(recordings) {
+			r, err := readRecording(ctx, tx, account, recording)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err == nil {
+				err = tx.removeRecording(ctx, &r)
+			}
+			if err != nil {
+				return err
+			}
+			deleted.Count++
+		}
+		tx.object = deleted
+		return nil
+	})
+	if err != nil {
+		return store.Deleted{}, fmt.Errorf("delete recordings: %w", err)
+	}
+	return deleted, nil
+}
+
+// ExpireRecordings implements store.Recordings.
+func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
+	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
+	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+		a, err := scanAccount(rows.Scan)
+		if err == nil && a.RecordingRetentionDays != nil {
+			oldest[a.ID] = now.Add(-time.Duration(*a.RecordingRetentionDays) * 24 * time.Hour).UnixMicro()
+		}
+		return err
+	}, "SELECT version, doc FROM accounts ORDER BY id")
+	if err != nil {
+		return 0, fmt.Errorf("expire recordings: %w", unavailable(err))
+	}
+	expired := 0
+	for account, before := range oldest {
+		var due []uuid.UUID
+		err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+			var one uuid.UUID
+			err := rows.Scan(&one)
+			due = append(due, one)
+			return err
+		}, "SELECT id FROM recordings WHERE account_id = $1 AND removed_at = 0 AND started_at < $2 AND ended_at < $2 ORDER BY started_at LIMIT $3",
+			int64(account), before, limit-expired)
+		if err != nil {
+			return expired, fmt.Errorf("expire recordings: %w", unavailable(err))
+		}
+		if len(due) == 0 {
+			continue
+		}
+		deleted, err := s.DeleteRecordings(ctx, account, due)
+		expired += deleted.Count
+		if err != nil || expired >= limit {
+			return expired, err
+		}
+	}
+	return expired, nil
+}
+
+// RecordingsAt implements store.Recordings.
+func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted bool, limit int) ([]record.Recording, error) {
+	condition := "removed_at = 0"
+	if deleted {
+		condition = "removed_at > 0"
+	}
+	var all []record.Recording
+	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+		r, err := scanRecording(rows.Scan)
+		all = append(all, r)
+		return err
+	}, "SELECT "+recordingColumns+" FROM recordings WHERE place = $1 AND volume = $2 AND "+condition+" ORDER BY id LIMIT $3", place, volume, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list recordings: %w", unavailable(err))
+	}
+	return all, nil
+}
+
+// MoveRecording implements store.Recordings.
+func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
+	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
+		return tx.exec(ctx, "UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
+			r.Place, r.Volume, r.Name, s.now().UnixMicro(), int64(r.AccountID), r.ID[:])
+	})
+	if err != nil {
+		return fmt.Errorf("move recording %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// ForgetRecording implements store.Recordings.
+func (s *Store) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
+	err := s.writeIn(ctx, account, func(tx *txn) error {
+		return tx.exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account), recording[:])
+	})
+	if err != nil {
+		return fmt.Errorf("forget recording %s: %w", recording, err)
+	}
+	return nil
+}
