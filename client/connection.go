@@ -4,9 +4,12 @@ import "time"
 
 // IPConnection is a PBX known by its source addresses.
 type IPConnection struct {
-	ID                               string  `json:"id"`
-	RecordType                       string  `json:"record_type"`
-	Active                           bool    `json:"active"`
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	Active     bool   `json:"active"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      bool    `json:"anchor_media"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
@@ -106,7 +109,10 @@ type RTCPSettings struct {
 
 // IPConnectionParams is what can be set of an IPConnection.
 type IPConnectionParams struct {
-	Active                           Field[bool]   `json:"active,omitzero"`
+	Active Field[bool] `json:"active,omitzero"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
@@ -204,9 +210,12 @@ type RTCPSettingsParams struct {
 
 // CredentialConnection is a phone or PBX known by SIP digest credentials.
 type CredentialConnection struct {
-	ID                               string  `json:"id"`
-	RecordType                       string  `json:"record_type"`
-	Active                           bool    `json:"active"`
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	Active     bool   `json:"active"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      bool    `json:"anchor_media"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
@@ -259,7 +268,10 @@ type Outbound struct {
 
 // CredentialConnectionParams is what can be set of a CredentialConnection.
 type CredentialConnectionParams struct {
-	Active                           Field[bool]   `json:"active,omitzero"`
+	Active Field[bool] `json:"active,omitzero"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
@@ -310,9 +322,12 @@ type OutboundParams struct {
 
 // Connection is what connections of every kind have in common.
 type Connection struct {
-	ID                      string    `json:"id"`
-	RecordType              string    `json:"record_type"`
-	Active                  bool      `json:"active"`
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	Active     bool   `json:"active"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia             bool      `json:"anchor_media"`
 	AnchorsiteOverride      string    `json:"anchorsite_override"`
 	ConnectionName          string    `json:"connection_name"`
 	OutboundVoiceProfileID  *string   `json:"outbound_voice_profile_id"`

@@ -4,10 +4,13 @@ import "time"
 
 // FQDNConnection is a PBX known by its domain names.
 type FQDNConnection struct {
-	ID                               string  `json:"id"`
-	RecordType                       string  `json:"record_type"`
-	Active                           bool    `json:"active"`
-	AdjustDTMFTimestamp              bool    `json:"adjust_dtmf_timestamp"`
+	ID                  string `json:"id"`
+	RecordType          string `json:"record_type"`
+	Active              bool   `json:"active"`
+	AdjustDTMFTimestamp bool   `json:"adjust_dtmf_timestamp"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      bool    `json:"anchor_media"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostEnabled                  bool    `json:"call_cost_enabled"`
@@ -98,8 +101,11 @@ type FQDNOutbound struct {
 
 // FQDNConnectionParams is what can be set of an FQDNConnection.
 type FQDNConnectionParams struct {
-	Active                           Field[bool]   `json:"active,omitzero"`
-	AdjustDTMFTimestamp              Field[bool]   `json:"adjust_dtmf_timestamp,omitzero"`
+	Active              Field[bool] `json:"active,omitzero"`
+	AdjustDTMFTimestamp Field[bool] `json:"adjust_dtmf_timestamp,omitzero"`
+	// Tollgate's own: whether the media of this connection's calls go through the server's media
+	// relay, also when they are not recorded.
+	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostEnabled                  Field[bool]   `json:"call_cost_enabled,omitzero"`

@@ -11,7 +11,9 @@ type Gateway struct {
 	CallerFormat string `json:"caller_format"`
 	// Whether emergency calls may be sent here.
 	EmergencyRoute bool `json:"emergency_route"`
-	Enabled        bool `json:"enabled"`
+	// What is offered to this carrier: SRTP, plain RTP, or null for what the caller offers.
+	EncryptedMedia *string `json:"encrypted_media"`
+	Enabled        bool    `json:"enabled"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain   *string `json:"from_domain"`
 	Name         string  `json:"name"`
@@ -42,7 +44,9 @@ type GatewayParams struct {
 	CallerFormat Field[string] `json:"caller_format,omitzero"`
 	// Whether emergency calls may be sent here.
 	EmergencyRoute Field[bool] `json:"emergency_route,omitzero"`
-	Enabled        Field[bool] `json:"enabled,omitzero"`
+	// What is offered to this carrier: SRTP, plain RTP, or null for what the caller offers.
+	EncryptedMedia Field[string] `json:"encrypted_media,omitzero"`
+	Enabled        Field[bool]   `json:"enabled,omitzero"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain   Field[string] `json:"from_domain,omitzero"`
 	Name         Field[string] `json:"name,omitzero"`

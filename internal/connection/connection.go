@@ -31,8 +31,10 @@ type Base struct {
 	// Version counts the changes of this connection, from 1.
 	Version int64 `json:"-"`
 
-	Active                           bool                    `json:"active" default:"true"`
-	ConnectionName                   string                  `json:"connection_name" maxLength:"255"`
+	Active         bool   `json:"active" default:"true"`
+	ConnectionName string `json:"connection_name" maxLength:"255"`
+	// AnchorMedia is Tollgate's own.
+	AnchorMedia                      bool                    `json:"anchor_media" doc:"Tollgate's own: whether the media of this connection's calls go through the server's media relay, also when they are not recorded."`
 	AnchorsiteOverride               string                  `json:"anchorsite_override" default:"Latency" maxLength:"64"`
 	AndroidPushCredentialID          *uuid.UUID              `json:"android_push_credential_id"`
 	IOSPushCredentialID              *uuid.UUID              `json:"ios_push_credential_id"`

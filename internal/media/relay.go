@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -54,6 +55,30 @@ type Description struct {
 	// Source is the address that the signalling of the side that wrote it comes
 	// from, and Target the one that the signalling of the other side goes to.
 	Source, Target netip.Addr
+	// Encryption is what an offer is to ask of the side that gets it, unless that
+	// side speaks SRTP in this call already. It does not matter to an answer.
+	Encryption Encryption
+}
+
+// Encryption is whether a side is offered SRTP with its keys in the description
+// (RFC 4568) or plain RTP.
+type Encryption uint8
+
+// The ways to offer.
+const (
+	AsOffered Encryption = iota // what the other side has offered
+	Plain
+	Encrypted
+)
+
+// OffersSRTP says whether a description offers audio by SRTP.
+func OffersSRTP(sdp []byte) bool {
+	for line := range bytes.Lines(sdp) {
+		if bytes.HasPrefix(line, []byte("m=audio ")) && bytes.Contains(line, []byte("/SAVP")) {
+			return true
+		}
+	}
+	return false
 }
 
 // The reasons for which a call cannot be anchored.

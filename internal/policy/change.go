@@ -255,6 +255,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		ID: b.ID, Account: b.AccountID, Profile: o.OutboundVoiceProfileID, Version: b.Version,
 		Active: b.Active, ChannelLimit: limit(o.ChannelLimit),
 		ANIOverrideType: o.ANIOverrideType, EmergencyNumbers: b.EmergencyNumbers,
+		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
 	}
 	if o.Localization != nil && *o.Localization != "" {
 		home, ok := e164.CountryByAlpha2(*o.Localization)

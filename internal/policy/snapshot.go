@@ -69,6 +69,8 @@ type Connection struct {
 	Transport            string // udp, tcp or tls; "" for any
 	UserName, Password   string
 	EmergencyNumbers     []string
+	AnchorMedia          bool
+	EncryptedMedia       bool // the caller's side speaks SRTP only
 }
 
 // Deck is a compiled rate deck of an account.

@@ -18,6 +18,10 @@ import (
 const (
 	FormatPlusE164 = "+e164" // +442079460000
 	FormatE164     = "e164"  // 442079460000
+
+	// The values of a gateway's encrypted_media.
+	MediaSRTP = "SRTP"
+	MediaRTP  = "RTP"
 )
 
 // Gateway is a carrier's trunk. It is Tollgate's own resource.
@@ -40,6 +44,7 @@ type Gateway struct {
 	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user, where the carrier challenges."`
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
+	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
 	EmergencyRoute bool     `json:"emergency_route" default:"true" doc:"Whether emergency calls may be sent here."`
 	Tags           []string `json:"tags" maxItems:"100"`
 

@@ -2,19 +2,19 @@ package sipgw
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
 )
 
 // anchor is the media of one call. Without a session, descriptions pass as they
 // are. With one, each goes by way of the relay, which answers later; what is to be
 // sent after it waits for it, so that messages keep their order.
 type anchor struct {
-	asked   bool // whether the call is to be anchored has been decided
+	asked   bool // the recorder was asked
 	session media.Session
 	closed  bool
 	running bool     // the relay has a description
@@ -25,25 +25,34 @@ type anchor struct {
 // this is not worth telling.
 const maxWaitingSteps = 64
 
-// openMedia decides, once for a call that was let through, whether it is anchored:
-// because it is recorded, or because the server or the connection wants it.
-func (s *session) openMedia() {
+// openMedia decides, before a gateway is tried, whether the call is anchored:
+// because it is recorded, because the server or the connection wants it, or because
+// one side speaks SRTP and the other does not.
+func (s *session) openMedia(wanted media.Encryption) {
 	g := s.sh.g
-	if s.media.asked || g.config.Media == nil {
+	if s.media.session != nil || s.media.closed || g.config.Media == nil {
 		return
 	}
-	s.media.asked = true
+	offered := media.Plain
+	if media.OffersSRTP(s.invite.body) {
+		offered = media.Encrypted
+	}
+	need := g.config.AnchorAll || s.connected.AnchorMedia || wanted != media.AsOffered && wanted != offered
+	if len(s.invite.body) == 0 {
+		need = need || s.connected.EncryptedMedia
+	}
 	attempt := s.machine.Attempt()
 	_, emergency := s.machine.Emergency()
 	c := media.Call{
-		ID: attempt.ID, Account: s.account, Profile: s.profile, Connection: s.connection,
+		ID: attempt.ID, Account: s.account, Profile: s.connected.Profile, Connection: s.connection,
 		From: s.from, To: s.to, SIPCallID: s.caller.callID, Emergency: emergency,
 	}
 	var tap media.Tap
-	if g.config.Recorder != nil {
+	if g.config.Recorder != nil && !s.media.asked {
 		tap = g.config.Recorder.Record(c)
 	}
-	if tap == nil && !g.config.AnchorAll && !s.anchorWanted {
+	s.media.asked = true
+	if tap == nil && !need {
 		return
 	}
 	s.media.session = g.config.Media.Open(media.Opening{Call: c, Tap: tap, Lost: func() {
@@ -76,10 +85,10 @@ const (
 	isAnswer
 )
 
-// describe takes a description on its way from a side to the other, and gives then
+// describe takes the description of m on its way as d says, and gives then
 // what to send there: the same when the call is not anchored, when there is none,
 // or when an emergency call must go on without the relay.
-func (s *session) describe(what kind, from record.Side, source, target netip.Addr, m *message, then func(body []byte, err error)) {
+func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
 	if s.media.session == nil || len(m.body) == 0 {
 		s.inOrder(func() { then(m.body, nil) })
 		return
@@ -94,7 +103,7 @@ func (s *session) describe(what kind, from record.Side, source, target netip.Add
 		if what == isAnswer {
 			give = s.media.session.Answer
 		}
-		d := media.Description{From: from, SDP: m.body, Source: source, Target: target}
+		d.SDP = m.body
 		done := func(body []byte, err error) {
 			s.sh.post(func() { s.described(m, body, err, then) })
 		}
@@ -135,8 +144,17 @@ func isSDP(contentType string) bool {
 // offer prepares the caller's offer for the gateway and sends the INVITE.
 func (a *attempt) offer() {
 	s := a.s
-	s.openMedia()
-	s.describe(isOffer, record.SideCaller, s.caller.peer.addr.Addr(), a.leg.peer.addr.Addr(), s.invite, func(body []byte, err error) {
+	wanted := a.encryption()
+	_, emergency := s.machine.Emergency()
+	if s.connected.EncryptedMedia && !emergency && len(s.invite.body) > 0 && !media.OffersSRTP(s.invite.body) {
+		s.handle(noMedia(a, media.ErrDescription))
+		return
+	}
+	s.openMedia(wanted)
+	d := media.Description{
+		From: record.SideCaller, Source: s.caller.peer.addr.Addr(), Target: a.leg.peer.addr.Addr(), Encryption: wanted,
+	}
+	s.describe(isOffer, d, s.invite, func(body []byte, err error) {
 		switch {
 		case a.cancelled || s.attempt != a || s.invite == nil:
 		case err != nil:
@@ -146,6 +164,17 @@ func (a *attempt) offer() {
 			a.invite()
 		}
 	})
+}
+
+// encryption is what the gateway is offered.
+func (a *attempt) encryption() media.Encryption {
+	switch wanted := a.gateway.EncryptedMedia; {
+	case wanted == nil:
+		return media.AsOffered
+	case *wanted == routing.MediaSRTP:
+		return media.Encrypted
+	}
+	return media.Plain
 }
 
 // noMedia is what becomes of a call whose offer cannot be anchored.
@@ -166,6 +195,9 @@ func (s *session) fromGateway() kind {
 
 // between gives a description of one leg's peer to the other's.
 func (l *leg) between(what kind, m *message, then func(body []byte, err error)) {
-	o := l.other()
-	l.s.describe(what, l.side, l.peer.addr.Addr(), o.peer.addr.Addr(), m, then)
+	d := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: l.other().peer.addr.Addr()}
+	if l.side == record.SideCallee && l.s.connected.EncryptedMedia {
+		d.Encryption = media.Encrypted
+	}
+	l.s.describe(what, d, m, then)
 }

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/media/relay"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
 )
 
 // ear is a Recorder that records every call, and its Tap.
@@ -230,4 +232,216 @@ func TestASilentCallIsEnded(t *testing.T) {
 		t.Errorf("record: %s by %s", r.HangupCause, r.HangupSource)
 	}
 	w.settled()
+}
+
+func TestHoldAndReinvitesGoThroughTheRelay(t *testing.T) {
+	w := newWorld(t, anchored(t, nil))
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	pbx, carrier, toNear, toFar := w.talkThrough(near, far)
+	converse(t, near, far, toNear, toFar)
+	// The caller puts the callee on hold and takes it back, from another port.
+	moved := newMic(t, pbxAddress)
+	for _, direction := range []string{"sendonly", "sendrecv"} {
+		w.pbx.request(pbx, "INVITE", "", moved.sdp("a="+direction+"\r\n"))
+		re := w.carriers[0].await("INVITE")
+		if audioOf(t, re.body) != toFar || !strings.Contains(string(re.body), "a="+direction+"\r\n") {
+			t.Errorf("the re-INVITE became %s", re.body)
+		}
+		w.carriers[0].reply(re, 200, "", "", far.sdp())
+		w.carriers[0].await("ACK")
+		ok := w.pbx.await("200 INVITE")
+		if audioOf(t, ok.body) != toNear {
+			t.Errorf("its answer became %s", ok.body)
+		}
+		w.pbx.request(pbx, "ACK", "", "")
+	}
+	converse(t, moved, far, toNear, toFar)
+	// The callee offers anew in an UPDATE, which is refused and changes nothing.
+	other := newMic(t, carrierAddress)
+	w.carriers[0].request(carrier, "INVITE", "", other.sdp())
+	re := w.pbx.await("INVITE")
+	w.pbx.reply(re, 488, "", "", "")
+	w.pbx.await("ACK")
+	w.carriers[0].await("488 INVITE")
+	w.carriers[0].request(carrier, "ACK", "", "")
+	converse(t, moved, far, toNear, toFar)
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+}
+
+func TestEarlyMediaOfForksIsAnchored(t *testing.T) {
+	w := newWorld(t, anchored(t, nil))
+	near, first, second := newMic(t, pbxAddress), newMic(t, carrierAddress), newMic(t, carrierAddress)
+	pbx := newDialog(w.pbx, "+12125550123")
+	w.pbx.request(pbx, "INVITE", "", near.sdp())
+	invite := w.carriers[0].await("INVITE")
+	toFar := audioOf(t, invite.body)
+	w.carriers[0].reply(invite, 183, "one", "", first.sdp())
+	early := w.pbx.await("183 INVITE")
+	toNear := audioOf(t, early.body)
+	converse(t, near, first, toNear, toFar)
+	w.carriers[0].reply(invite, 180, "two", "", "")
+	w.pbx.await("180 INVITE")
+	w.carriers[0].reply(invite, 200, "two", "", second.sdp())
+	w.carriers[0].await("ACK")
+	ok := w.pbx.await("200 INVITE")
+	if audioOf(t, ok.body) != toNear || ok.toTag == early.toTag {
+		t.Errorf("200 with tag %s after 183 with %s:\n%s", ok.toTag, early.toTag, ok.body)
+	}
+	pbx.join(ok)
+	w.pbx.request(pbx, "ACK", "", "")
+	converse(t, near, second, toNear, toFar)
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+}
+
+func TestALateOfferIsAnchored(t *testing.T) {
+	w := newWorld(t, anchored(t, nil))
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	pbx := newDialog(w.pbx, "+12125550123")
+	w.pbx.request(pbx, "INVITE", "", "")
+	invite := w.carriers[0].await("INVITE")
+	w.carriers[0].reply(invite, 200, "far", "", far.sdp())
+	ok := w.pbx.await("200 INVITE")
+	toNear := audioOf(t, ok.body)
+	pbx.join(ok)
+	w.pbx.request(pbx, "ACK", "", near.sdp())
+	toFar := audioOf(t, w.carriers[0].await("ACK").body)
+	converse(t, near, far, toNear, toFar)
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+}
+
+// TestFailoverKeepsTheCallAnchored: the second gateway's media pass, those of the
+// first one do not.
+func TestFailoverKeepsTheCallAnchored(t *testing.T) {
+	want := anchored(t, nil)
+	want.carriers = 2
+	w := newWorld(t, want)
+	near, first, second := newMic(t, pbxAddress), newMic(t, carrierAddress), newMic(t, carrierAddress)
+	pbx := newDialog(w.pbx, "+12125550123")
+	w.pbx.request(pbx, "INVITE", "", near.sdp())
+	invite := w.carriers[0].await("INVITE")
+	w.carriers[0].reply(invite, 183, "far", "", first.sdp())
+	w.pbx.await("183 INVITE")
+	w.carriers[0].reply(invite, 503, "far", "", "")
+	invite = w.carriers[1].await("INVITE")
+	w.carriers[1].reply(invite, 200, "far", "", second.sdp())
+	w.carriers[1].await("ACK")
+	ok := w.pbx.await("200 INVITE")
+	pbx.join(ok)
+	w.pbx.request(pbx, "ACK", "", "")
+	converse(t, near, second, audioOf(t, ok.body), audioOf(t, invite.body))
+	w.pbx.request(pbx, "BYE", "", "")
+	w.carriers[1].reply(w.carriers[1].await("BYE"), 200, "", "", "")
+	w.record()
+	w.settled()
+}
+
+// TestWhatCannotBeAnchored: a call that must be anchored and cannot be is refused;
+// an emergency call goes out as it came.
+func TestWhatCannotBeAnchored(t *testing.T) {
+	strange := strings.Replace(offer, "c=IN IP4 127.0.0.1", "c=IN IP4 224.0.0.1", 1)
+	for name, c := range map[string]struct {
+		body   string
+		ports  uint16 // how many the relay has
+		status string
+		cause  string
+	}{
+		"nonsense":         {"v=0\r\nnothing\r\n", 1000, "488 INVITE", call.CauseIncompatible},
+		"multicast":        {strange, 1000, "488 INVITE", call.CauseIncompatible},
+		"no ports":         {offer, 4, "503 INVITE", call.CauseNoResource},
+		"plain RTP":        {offer, 1000, "488 INVITE", call.CauseIncompatible},
+		"no key for SRTP":  {strings.Replace(offer, "RTP/AVP", "RTP/SAVP", 1), 1000, "488 INVITE", call.CauseIncompatible},
+		"nothing to relay": {"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", 1000, "488 INVITE", call.CauseIncompatible},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := anchored(t, func(_ *Config, r *relay.Config) { r.Low, r.High = 21000, 21000+c.ports-1 })
+			if name == "plain RTP" {
+				want.pbx = func(c *connection.IPConnection) { c.EncryptedMedia = new("SRTP") }
+			}
+			w := newWorld(t, want)
+			if c.ports == 4 {
+				w.pbx.invite("+12125550123", "") // has them all
+				w.carriers[0].await("INVITE")
+			}
+			pbx := newDialog(w.pbx, "+12125550123")
+			w.pbx.request(pbx, "INVITE", "", c.body)
+			refusal := w.pbx.await(c.status)
+			if c.status == "503 INVITE" {
+				contains(t, refusal, "retry-after", "5")
+			}
+			w.pbx.request(pbx, "ACK", "", "")
+			if r := w.record(); r.HangupCause != c.cause || r.HangupSource != record.SideTollgate {
+				t.Errorf("record: %s by %s", r.HangupCause, r.HangupSource)
+			}
+			help := newDialog(w.pbx, "911")
+			w.pbx.request(help, "INVITE", "", c.body)
+			invite := w.carriers[0].await("INVITE")
+			if name != "plain RTP" && string(invite.body) != c.body {
+				t.Errorf("the emergency call went out with %q", invite.body)
+			}
+			w.carriers[0].reply(invite, 200, "far", "", answerSDP)
+			w.carriers[0].await("ACK")
+			ok := w.pbx.await("200 INVITE")
+			if name != "plain RTP" && string(ok.body) != answerSDP {
+				t.Errorf("its answer came as %q", ok.body)
+			}
+			help.join(ok)
+			w.pbx.request(help, "ACK", "", "")
+			w.hangUp(help)
+		})
+	}
+}
+
+// TestAnAnswerThatCannotBeAnchored ends the call on both sides.
+func TestAnAnswerThatCannotBeAnchored(t *testing.T) {
+	w := newWorld(t, anchored(t, nil))
+	pbx := w.pbx.invite("+12125550123", "")
+	invite := w.carriers[0].await("INVITE")
+	w.carriers[0].reply(invite, 183, "far", "", "nonsense")
+	if early := w.pbx.await("183 INVITE"); len(early.body) != 0 {
+		t.Errorf("183 with %q", early.body)
+	}
+	w.carriers[0].reply(invite, 200, "far", "", "nonsense")
+	w.carriers[0].await("ACK")
+	w.pbx.await("488 INVITE")
+	w.pbx.request(pbx, "ACK", "", "")
+	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
+	if r := w.record(); r.HangupCause != call.CauseIncompatible {
+		t.Errorf("record: %s", r.HangupCause)
+	}
+	w.settled()
+}
+
+// TestSidesThatDoNotSpeakTheSame: the caller speaks RTP and the gateway wants SRTP,
+// so the call is anchored although nobody asked for it.
+func TestSidesThatDoNotSpeakTheSame(t *testing.T) {
+	want := anchored(t, func(c *Config, _ *relay.Config) { c.AnchorAll = false })
+	want.gateway = func(g *routing.Gateway) { g.EncryptedMedia = new(routing.MediaSRTP) }
+	w := newWorld(t, want)
+	w.pbx.invite("+12125550123", "")
+	invite := w.carriers[0].await("INVITE")
+	if body := string(invite.body); !strings.Contains(body, " RTP/SAVP 8\r\n") || strings.Count(body, "a=crypto:") != 2 {
+		t.Errorf("the offer became %s", body)
+	}
+	key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+	w.carriers[0].reply(invite, 183, "far", "", strings.Replace(answerSDP, "RTP/AVP", "RTP/SAVP", 1)+key)
+	if body := string(w.pbx.await("183 INVITE").body); !strings.Contains(body, " RTP/AVP 8\r\n") || strings.Contains(body, "crypto") {
+		t.Errorf("the answer became %s", body)
+	}
+}
+
+func TestAConnectionWantsItsMediaAnchored(t *testing.T) {
+	want := anchored(t, func(c *Config, _ *relay.Config) { c.AnchorAll = false })
+	want.pbx = func(c *connection.IPConnection) { c.AnchorMedia = true }
+	w := newWorld(t, want)
+	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
+	pbx, _, toNear, toFar := w.talkThrough(near, far)
+	converse(t, near, far, toNear, toFar)
+	w.hangUp(pbx)
+	w.record()
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -44,11 +46,10 @@ type session struct {
 	private    bool // the caller wants to be anonymous towards the callee
 	rang       bool // a gateway has shown progress
 
-	media        anchor
-	profile      id.ID
-	anchorWanted bool       // the connection wants its media anchored
-	source       netip.Addr // of the caller's INVITE
-	journey      *Journey   // nil when nobody wants to know
+	source    netip.Addr // of the caller's INVITE
+	journey   *Journey   // nil when nobody wants to know
+	media     anchor
+	connected *policy.Connection // as it was when the call began
 }
 
 // earlyTag maps an early dialog of a gateway to the tag that the caller sees for it.
@@ -65,11 +66,11 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
 	s := &session{
-		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection,
+		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection, connected: &policy.Connection{},
 		machine: call.New(snapshot, attempt, g.config.Owner), startedAt: sh.now,
 	}
 	if c := snapshot.Connection(attempt.Connection); c != nil {
-		s.account, s.profile = c.Account, c.Profile
+		s.account, s.connected = c.Account, c
 	}
 	s.private = privacyWanted(m)
 	if g.config.Journey != nil {
@@ -220,7 +221,8 @@ func (s *session) passProvisional(a *attempt, m *message) {
 		return
 	}
 	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.toTag), s.inviteTx, s.invite
-	s.describe(s.fromGateway(), record.SideCallee, m.peer.addr.Addr(), s.caller.peer.addr.Addr(), m, func(body []byte, err error) {
+	d := media.Description{From: record.SideCallee, Source: m.peer.addr.Addr(), Target: s.caller.peer.addr.Addr()}
+	s.describe(s.fromGateway(), d, m, func(body []byte, err error) {
 		if err != nil {
 			body = nil // the progress is told, without its media
 		}

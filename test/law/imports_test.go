@@ -39,7 +39,7 @@ var pure = []string{
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest", "internal/webhook/webhooktest"}
+var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
 
 type goPackage struct {
 	ImportPath string

@@ -11,7 +11,8 @@ import (
 
 // Sizes of packets. RTP begins with twelve bytes and RTCP with eight (RFC 3550).
 const (
-	maxPacketBytes  = 2048
+	maxPacketBytes  = 2048 - sealBytes
+	sealBytes       = 64 // that encryption may add
 	leastRTPBytes   = 12
 	leastRTCPBytes  = 8
 	rtpVersion      = 2
@@ -30,11 +31,13 @@ type end struct {
 	public    netip.AddrPort
 	rtp, rtcp *port
 
+	keys       map[suite]keying // of the relay's own, towards the side; guarded by the session
 	peer       atomic.Pointer[peer]
 	lastMicros atomic.Int64 // when the side was heard last, Unix microseconds
 }
 
-// peer is what a side's description says of a stream. It does not change.
+// peer is what a side's description says of a stream, which does not change, and
+// where its packets have been found to come from.
 type peer struct {
 	rtp, rtcp  netip.AddrPort // the address is invalid where the description has a name
 	signalling netip.Addr
@@ -43,18 +46,59 @@ type peer struct {
 	onHold     bool // by the unspecified address: nothing is sent there
 	sends      bool // media are to be expected
 	tapped     bool // the recorder hears this stream
+	open, seal *cipher
+
+	// Where RTP and RTCP come from, once the first packet has come: none are taken
+	// from elsewhere, and what is for the side goes there.
+	source, rtcpSource atomic.Pointer[netip.AddrPort]
+}
+
+// learnt is where packets of one of the ports come from.
+func (p *peer) learnt(rtcp bool) *atomic.Pointer[netip.AddrPort] {
+	if rtcp {
+		return &p.rtcpSource
+	}
+	return &p.source
+}
+
+// encrypt makes the media of a peer SRTP: theirs is the key that it sends with,
+// ours the one it is sent to with.
+func (p *peer) encrypt(e *end, theirs, ours keying) (err error) {
+	old := e.peer.Load()
+	if old == nil {
+		old = &peer{}
+	}
+	if p.open, err = old.open.reuse(theirs); err != nil {
+		return err
+	}
+	p.seal, err = old.seal.reuse(ours)
+	return err
+}
+
+// ourKey is the relay's key of a suite towards the side. It stays the same through
+// a call, and is a new one for each gateway that is tried.
+func (e *end) ourKey(tag int, s suite, fresh bool) keying {
+	k, known := e.keys[s]
+	if fresh || !known {
+		k = newKeying(tag, s)
+		if e.keys == nil {
+			e.keys = make(map[suite]keying)
+		}
+		e.keys[s] = k
+	}
+	k.tag = tag
+	return k
 }
 
 // describe takes what the side's description says; nil lets nothing pass. What
 // was learnt of the side's addresses is kept while the description names the same.
 func (e *end) describe(p *peer) {
 	old := e.peer.Load()
-	e.peer.Store(p)
 	if old != nil && p != nil && old.rtp == p.rtp && old.rtcp == p.rtcp && old.signalling == p.signalling {
-		return
+		p.source.Store(old.source.Load())
+		p.rtcpSource.Store(old.rtcpSource.Load())
 	}
-	e.rtp.source.Store(nil)
-	e.rtcp.source.Store(nil)
+	e.peer.Store(p)
 }
 
 // close closes the ports and gives their numbers back.
@@ -69,14 +113,11 @@ type port struct {
 	conn *net.UDPConn
 	end  *end
 	rtcp bool
-	// source is where the side's packets come from, once the first has come: no
-	// others are taken, and what is for the side goes there.
-	source atomic.Pointer[netip.AddrPort]
 }
 
 // run passes packets on until the socket is closed.
 func (p *port) run() {
-	buffer := make([]byte, maxPacketBytes)
+	buffer := make([]byte, maxPacketBytes+sealBytes)
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
 		if err != nil {
@@ -93,42 +134,59 @@ func (p *port) run() {
 func (p *port) receive(packet []byte, from netip.AddrPort) {
 	e := p.end
 	described := e.peer.Load()
-	if described == nil || len(packet) == 0 || len(packet) == maxPacketBytes || !p.takes(described, from) {
+	if described == nil || len(packet) == 0 || len(packet) > maxPacketBytes || !described.mayTake(p.rtcp, from) {
 		return
+	}
+	rtcp := p.rtcp
+	if described.isRTP {
+		rtcp = rtcp || described.mux && isRTCP(packet)
+		if !wellFormed(packet, rtcp) {
+			return
+		}
+		var genuine bool
+		if packet, genuine = described.open.open(packet, rtcp); !genuine {
+			return
+		}
+	}
+	if learnt := described.learnt(p.rtcp); learnt.Load() == nil || *learnt.Load() != from {
+		learnt.Store(&from)
 	}
 	now := e.session.relay.config.Clock()
 	e.lastMicros.Store(now.UnixMicro())
-	to := e.opposite
-	target := to.peer.Load()
+	target := e.opposite.peer.Load()
 	if target == nil {
 		return
 	}
-	if !described.isRTP {
-		to.send(packet, target, p.rtcp)
-		return
-	}
-	rtcp := p.rtcp || described.mux && isRTCP(packet)
-	if !wellFormed(packet, rtcp) {
-		return
-	}
-	if !rtcp && described.tapped {
+	if described.tapped && !rtcp {
 		e.session.opening.Tap.Packet(e.side, now, packet)
 	}
-	to.send(packet, target, rtcp)
+	if target.isRTP {
+		var sealed bool
+		if packet, sealed = target.seal.seal(packet, rtcp); !sealed {
+			return
+		}
+	}
+	e.opposite.send(packet, target, rtcp)
 }
 
-// takes says whether a packet from an address is the side's. The first that may
-// be decides; no other source is taken after it, so that nobody else can put
-// media into the call or draw it to himself.
-func (p *port) takes(described *peer, from netip.AddrPort) bool {
-	if source := p.source.Load(); source != nil {
-		return *source == from
+// mayTake says whether a packet from an address can be the side's. The first that
+// may be decides; no other source is taken after it, so that nobody else can put
+// media into the call or draw it to himself. Only the very address and port of the
+// description go before one that was first.
+func (p *peer) mayTake(rtcp bool, from netip.AddrPort) bool {
+	learnt := p.learnt(rtcp)
+	source := learnt.Load()
+	if source == nil {
+		return p.allows(from.Addr())
 	}
-	if !described.allows(from.Addr()) {
-		return false
+	return *source == from || from == p.described(rtcp)
+}
+
+func (p *peer) described(rtcp bool) netip.AddrPort {
+	if rtcp {
+		return p.rtcp
 	}
-	p.source.Store(&from)
-	return true
+	return p.rtp
 }
 
 // allows says whether media may come from an address: the one that the
@@ -145,7 +203,7 @@ func (e *end) send(packet []byte, target *peer, rtcp bool) {
 	if rtcp && !target.mux {
 		out, to = e.rtcp, target.rtcp
 	}
-	if source := out.source.Load(); source != nil {
+	if source := target.learnt(out.rtcp).Load(); source != nil {
 		to = *source
 	}
 	if target.onHold || !to.IsValid() || to.Addr().IsUnspecified() || to.Port() == 0 {

@@ -38,6 +38,7 @@ type streamLines struct {
 	rtcp      netip.AddrPort
 	mux       bool   // a=rtcp-mux (RFC 5761)
 	direction string // sendrecv, sendonly, recvonly, inactive
+	keys      []keying
 }
 
 func wrong(format string, arguments ...any) error {
@@ -113,6 +114,10 @@ func (s *streamLines) read(session []string) error {
 			rtcp = value
 		case line == "a=rtcp-mux":
 			s.mux = true
+		case name == "a=crypto":
+			if k, ok := readKeying(line); ok {
+				s.keys = append(s.keys, k)
+			}
 		case line == "a=sendrecv", line == "a=sendonly", line == "a=recvonly", line == "a=inactive":
 			s.direction = line[2:]
 		}
@@ -173,9 +178,23 @@ func (s *streamLines) readRTCP(value string) error {
 	return nil
 }
 
-// rtp says whether the stream is RTP; anything else over UDP is passed on without
-// being understood.
-func (s *streamLines) rtp() bool { return strings.Contains(s.proto, "RTP/") }
+// rtp says whether the stream is RTP or SRTP with its keys in the description.
+// Anything else over UDP, as DTLS or a fax, is passed on without being understood.
+func (s *streamLines) rtp() bool { return strings.HasPrefix(s.proto, "RTP/") }
+
+// encrypted says whether the stream is SRTP with its keys in the description.
+func (s *streamLines) encrypted() bool { return strings.HasPrefix(s.proto, "RTP/SAVP") }
+
+// protocol is the stream's with or without encryption.
+func (s *streamLines) protocol(encrypted bool) string {
+	if !s.rtp() || encrypted == s.encrypted() {
+		return s.proto
+	}
+	if encrypted {
+		return "RTP/S" + strings.TrimPrefix(s.proto, "RTP/")
+	}
+	return "RTP/" + strings.TrimPrefix(s.proto, "RTP/S")
+}
 
 // relayed says whether the stream goes over UDP, so that it can be relayed.
 func (s *streamLines) relayed() bool {
@@ -232,6 +251,8 @@ var staticFormats = map[uint8]media.Format{
 type placement struct {
 	address netip.AddrPort // of RTP; RTCP is at the next port
 	mux     bool
+	proto   string
+	keys    []keying // of the relay's own
 }
 
 // write writes the description with the relay's addresses in the place of the
@@ -247,40 +268,46 @@ func (d *description) write(places []*placement, fallback netip.Addr) []byte {
 	}
 	var b strings.Builder
 	put := func(line string) { b.WriteString(line); b.WriteString("\r\n") }
-	sessionConnection, placed := "", false
+	sessionConnection := ""
 	for _, line := range d.session {
 		switch {
 		case strings.HasPrefix(line, "o="):
 			put(writeOrigin(line, address))
 		case strings.HasPrefix(line, "c="):
-			sessionConnection, placed = line, true
+			sessionConnection = line
 			put(connectionLine(address, line))
 		case !ofTransport(line):
 			put(line)
 		}
 	}
 	for i, s := range d.streams {
-		s.write(put, places[i], sessionConnection, placed)
+		s.write(put, places[i], sessionConnection)
 	}
 	return []byte(b.String())
 }
 
-func (s *streamLines) write(put func(string), p *placement, sessionConnection string, placed bool) {
+func (s *streamLines) write(put func(string), p *placement, sessionConnection string) {
+	own := false
+	for _, line := range s.lines {
+		own = own || strings.HasPrefix(line, "c=")
+	}
 	if p == nil {
-		s.writeUnchanged(put, sessionConnection, placed)
+		s.writeUnchanged(put, sessionConnection, own)
 		return
 	}
-	put("m=" + s.kind + " " + strconv.Itoa(int(p.address.Port())) + " " + s.proto + " " + s.rest)
+	put("m=" + s.kind + " " + strconv.Itoa(int(p.address.Port())) + " " + p.proto + " " + s.rest)
 	rest := s.lines[1:]
 	if len(rest) > 0 && strings.HasPrefix(rest[0], "i=") {
 		put(rest[0])
 		rest = rest[1:]
 	}
-	connection := connectionLine(p.address.Addr(), "")
-	if s.onHold {
-		connection = connectionLine(unspecified(p.address.Addr()), "")
+	if own || sessionConnection == "" {
+		address := p.address.Addr()
+		if s.onHold {
+			address = unspecified(address)
+		}
+		put(connectionLine(address, ""))
 	}
-	put(connection)
 	for _, line := range rest {
 		if !strings.HasPrefix(line, "c=") && !ofTransport(line) {
 			put(line)
@@ -289,17 +316,16 @@ func (s *streamLines) write(put func(string), p *placement, sessionConnection st
 	if p.mux {
 		put("a=rtcp-mux")
 	}
+	for _, k := range p.keys {
+		put(k.line())
+	}
 }
 
 // writeUnchanged writes a stream that is not relayed: one that is refused, or one
 // that does not go over UDP and keeps its own address.
-func (s *streamLines) writeUnchanged(put func(string), sessionConnection string, placed bool) {
+func (s *streamLines) writeUnchanged(put func(string), sessionConnection string, own bool) {
 	put(s.lines[0])
-	own := false
-	for _, line := range s.lines[1:] {
-		own = own || strings.HasPrefix(line, "c=")
-	}
-	if !own && placed && s.port != 0 {
+	if !own && sessionConnection != "" && s.port != 0 {
 		put(sessionConnection)
 	}
 	for _, line := range s.lines[1:] {
@@ -315,7 +341,7 @@ func (s *streamLines) writeUnchanged(put func(string), sessionConnection string,
 func ofTransport(line string) bool {
 	name, value, _ := strings.Cut(line, ":")
 	switch name {
-	case "a=rtcp", "a=rtcp-mux", "a=rtcp-mux-only", "a=candidate", "a=remote-candidates", "a=end-of-candidates",
+	case "a=crypto", "a=rtcp", "a=rtcp-mux", "a=rtcp-mux-only", "a=candidate", "a=remote-candidates", "a=end-of-candidates",
 		"a=ice-ufrag", "a=ice-pwd", "a=ice-options", "a=ice-lite", "a=ice-mismatch", "a=ice-pacing", "a=bundle-only":
 		return true
 	case "a=group":

@@ -28,6 +28,12 @@ type offer struct {
 	from record.Side
 	by   netip.Addr
 	*description
+	// Of each stream: whether it went on as SRTP, with which keys of the relay's own,
+	// and the key of the side that made it and the relay's for its answer.
+	encrypted []bool
+	offered   [][]keying
+	theirs    []keying
+	ours      []keying
 }
 
 // stream is what one m= line stands for: the relay's ports towards each side.
@@ -77,8 +83,50 @@ func (s *session) takeOffer(d media.Description) ([]byte, error) {
 			return nil, err
 		}
 	}
-	s.offer = &offer{d.From, d.Source, read}
-	return s.write(read, opposite(d.From), func(_ int, lines *streamLines) bool { return lines.mux }), nil
+	o := &offer{from: d.From, by: d.Source, description: read}
+	places := s.places(read, opposite(d.From))
+	for i, lines := range read.streams {
+		if err := s.offerKeys(o, i, lines, d); err != nil {
+			return nil, err
+		}
+		if places[i] != nil {
+			places[i].mux, places[i].proto, places[i].keys = lines.mux, lines.protocol(o.encrypted[i]), o.offered[i]
+		}
+	}
+	s.offer = o
+	return read.write(places, s.relay.config.Addresses[0].Public), nil
+}
+
+// offerKeys chooses the keys of a stream: the relay's towards both sides.
+func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Description) error {
+	var theirs, ours keying
+	var offered []keying
+	encrypted := false
+	if lines.relayed() && lines.rtp() {
+		from, to := s.streams[i].ends[place(d.From)], s.streams[i].ends[place(opposite(d.From))]
+		if lines.encrypted() {
+			if len(lines.keys) == 0 {
+				return wrong("SRTP without a key that is understood")
+			}
+			theirs = lines.keys[0]
+			ours = from.ourKey(theirs.tag, theirs.suite, s.answeredAt.IsZero())
+		}
+		now := to.peer.Load()
+		switch {
+		case now != nil && !s.answeredAt.IsZero():
+			encrypted = now.open != nil
+		case d.Encryption == media.AsOffered:
+			encrypted = lines.encrypted()
+		default:
+			encrypted = d.Encryption == media.Encrypted
+		}
+		for n := 0; encrypted && n < offeredSuites; n++ {
+			offered = append(offered, to.ourKey(n+1, suites[n], s.answeredAt.IsZero()))
+		}
+	}
+	o.theirs, o.ours = append(o.theirs, theirs), append(o.ours, ours)
+	o.offered, o.encrypted = append(o.offered, offered), append(o.encrypted, encrypted)
+	return nil
 }
 
 // Answer implements media.Session.
@@ -103,33 +151,77 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 		return nil, err
 	}
 	for i, lines := range read.streams {
-		s.connect(i, lines, d)
+		if err := s.connect(i, lines, d); err != nil {
+			return nil, err
+		}
 	}
 	s.tellFormats(read)
-	return s.write(read, s.offer.from, func(i int, _ *streamLines) bool { return s.offer.streams[i].mux }), nil
+	places := s.places(read, s.offer.from)
+	for i, p := range places {
+		if p == nil {
+			continue
+		}
+		asked := s.offer.streams[i]
+		p.mux, p.proto = asked.mux && (asked.rtp() || read.streams[i].mux), asked.proto
+		if asked.rtp() && asked.encrypted() {
+			p.keys = []keying{s.offer.ours[i]}
+		}
+	}
+	return read.write(places, s.relay.config.Addresses[0].Public), nil
 }
 
 // connect makes a stream pass as the offer and its answer have agreed.
-func (s *session) connect(i int, answer *streamLines, d media.Description) {
+func (s *session) connect(i int, answer *streamLines, d media.Description) error {
 	asked, ends := s.offer.streams[i], s.streams[i].ends
 	if ends[0] == nil {
-		return
+		return nil
 	}
 	offerer, answerer := ends[place(s.offer.from)], ends[place(d.From)]
 	tapped := s.opening.Tap != nil && i == s.audio()
 	if !asked.relayed() || !answer.relayed() {
 		offerer.describe(nil)
 		answerer.describe(nil)
-		return
+		return nil
 	}
-	offerer.describe(&peer{
+	if asked.rtp() != answer.rtp() || asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
+		return wrong("%s answers to what was offered as %s", answer.proto, asked.protocol(s.offer.encrypted[i]))
+	}
+	toOfferer, toAnswerer := &peer{
 		rtp: netip.AddrPortFrom(asked.address, asked.port), rtcp: asked.rtcp, signalling: s.offer.by,
 		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped,
-	})
-	answerer.describe(&peer{
+	}, &peer{
 		rtp: netip.AddrPortFrom(answer.address, answer.port), rtcp: answer.rtcp, signalling: d.Source,
 		mux: answer.mux && asked.mux, isRTP: answer.rtp(), onHold: answer.onHold, sends: sends(answer, asked), tapped: tapped,
-	})
+	}
+	if asked.rtp() && asked.encrypted() {
+		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
+			return err
+		}
+	}
+	if s.offer.encrypted[i] {
+		theirs, ours, ok := chosen(answer.keys, s.offer.offered[i])
+		if !ok {
+			return wrong("the answer chooses no key that was offered")
+		}
+		if err := toAnswerer.encrypt(answerer, theirs, ours); err != nil {
+			return err
+		}
+	}
+	offerer.describe(toOfferer)
+	answerer.describe(toAnswerer)
+	return nil
+}
+
+// chosen finds the key of the relay's own that an answer has chosen by its tag.
+func chosen(answered, offered []keying) (theirs, ours keying, ok bool) {
+	for _, theirs := range answered {
+		for _, ours := range offered {
+			if theirs.tag == ours.tag && theirs.suite == ours.suite {
+				return theirs, ours, true
+			}
+		}
+	}
+	return keying{}, keying{}, false
 }
 
 // sends says whether one side sends and the other takes it.
@@ -201,18 +293,15 @@ func (s *session) openEnd(side record.Side, a Address) (*end, error) {
 	return e, nil
 }
 
-// write writes a description for a side, with the relay's ports towards it.
-func (s *session) write(d *description, side record.Side, mux func(int, *streamLines) bool) []byte {
+// places are the relay's ports towards a side, for a description that goes there.
+func (s *session) places(d *description, side record.Side) []*placement {
 	places := make([]*placement, len(d.streams))
-	fallback := s.relay.config.Addresses[0].Public
 	for i, lines := range d.streams {
-		e := s.streams[i].ends[place(side)]
-		if e == nil || !lines.relayed() {
-			continue
+		if e := s.streams[i].ends[place(side)]; e != nil && lines.relayed() {
+			places[i] = &placement{address: e.public, proto: lines.proto}
 		}
-		places[i] = &placement{address: e.public, mux: mux(i, lines)}
 	}
-	return d.write(places, fallback)
+	return places
 }
 
 // Answered implements media.Session.
