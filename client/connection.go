@@ -322,12 +322,9 @@ type OutboundParams struct {
 
 // Connection is what connections of every kind have in common.
 type Connection struct {
-	ID         string `json:"id"`
-	RecordType string `json:"record_type"`
-	Active     bool   `json:"active"`
-	// Tollgate's own: whether the media of this connection's calls go through the server's media
-	// relay, also when they are not recorded.
-	AnchorMedia             bool      `json:"anchor_media"`
+	ID                      string    `json:"id"`
+	RecordType              string    `json:"record_type"`
+	Active                  bool      `json:"active"`
 	AnchorsiteOverride      string    `json:"anchorsite_override"`
 	ConnectionName          string    `json:"connection_name"`
 	OutboundVoiceProfileID  *string   `json:"outbound_voice_profile_id"`
