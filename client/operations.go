@@ -27,6 +27,16 @@ func (c *Client) ProfileUsage(ctx context.Context, profile string) (ProfileUsage
 	return one[ProfileUsage](ctx, c, read("/tollgate/v1/outbound_voice_profiles/"+url.PathEscape(profile)+"/usage"))
 }
 
+// BillingGroupUsage says what the calls of a billing group have spent and hold today.
+func (c *Client) BillingGroupUsage(ctx context.Context, group string) (SharedUsage, error) {
+	return one[SharedUsage](ctx, c, read("/tollgate/v1/billing_groups/"+url.PathEscape(group)+"/usage"))
+}
+
+// AccountUsage says what all calls of the account have spent and hold today.
+func (c *Client) AccountUsage(ctx context.Context) (SharedUsage, error) {
+	return one[SharedUsage](ctx, c, read("/tollgate/v1/account/usage"))
+}
+
 // BillingGroups are the account's billing groups.
 func (c *Client) BillingGroups() Resource[BillingGroup, BillingGroupParams] {
 	return resource[BillingGroup, BillingGroupParams](c, "/v2/billing_groups")

@@ -31,6 +31,9 @@ type Profile struct {
 	MaxDestinationRate *Number `json:"max_destination_rate"`
 	// A user-supplied name to help with organisation.
 	Name string `json:"name"`
+	// Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls
+	// until it is released.
+	AfterLimit string `json:"after_limit"`
 	// Tollgate's own: the rate deck of this profile's calls; null means the account's default
 	// deck.
 	RateDeckID *string `json:"rate_deck_id"`
@@ -98,6 +101,9 @@ type ProfileParams struct {
 	MaxDestinationRate Field[Number] `json:"max_destination_rate,omitzero"`
 	// A user-supplied name to help with organisation.
 	Name Field[string] `json:"name,omitzero"`
+	// Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls
+	// until it is released.
+	AfterLimit Field[string] `json:"after_limit,omitzero"`
 	// Tollgate's own: the rate deck of this profile's calls; null means the account's default
 	// deck.
 	RateDeckID Field[string] `json:"rate_deck_id,omitzero"`
@@ -156,4 +162,37 @@ type ProfileUsage struct {
 	Posted Decimal `json:"posted"`
 	// What new grants may still cost today; null without an enabled limit.
 	Remaining *Decimal `json:"remaining"`
+	// Why calls are refused whatever remains, until it is released; null mostly.
+	SpendHold *SpendHold `json:"spend_hold"`
+}
+
+// SpendHold is why calls are refused whatever is left of a daily limit.
+type SpendHold struct {
+	Cause string    `json:"cause"` // limit_reached or restored
+	Since time.Time `json:"since"`
+	// When it ends by itself; null for not before it is released.
+	Until *time.Time `json:"until"`
+}
+
+// SharedUsage is what a billing group or an account uses now. Its money is counted,
+// and not null, only while it has a daily limit.
+type SharedUsage struct {
+	ID                     string   `json:"id"`
+	RecordType             string   `json:"record_type"`
+	DailySpendLimit        *Decimal `json:"daily_spend_limit"`
+	DailySpendLimitEnabled bool     `json:"daily_spend_limit_enabled"`
+	// The UTC day that posted, held and overrun belong to.
+	Day       string     `json:"day"`
+	Held      *Decimal   `json:"held"`
+	Overrun   *Decimal   `json:"overrun"`
+	Posted    *Decimal   `json:"posted"`
+	Remaining *Decimal   `json:"remaining"`
+	SpendHold *SpendHold `json:"spend_hold"`
+}
+
+// SpendRelease says that nothing is held back any more.
+type SpendRelease struct {
+	RecordType string `json:"record_type"`
+	ScopeID    string `json:"scope_id"`
+	ScopeType  string `json:"scope_type"` // outbound_voice_profile, billing_group or account
 }

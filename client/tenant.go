@@ -13,6 +13,13 @@ type Account struct {
 	// Keys and calls of an account that is not active are refused.
 	Active bool `json:"active"`
 	// Calls of all profiles together, ringing or up; null for no limit.
+	// The most that the calls of all its profiles may cost together in a UTC day, in USD.
+	DailySpendLimit        *Decimal `json:"daily_spend_limit"`
+	DailySpendLimitEnabled bool     `json:"daily_spend_limit_enabled"`
+	// What happens to calls in progress at the daily limit.
+	SpendLimitAction string `json:"spend_limit_action"`
+	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
+	AfterLimit          string `json:"after_limit"`
 	ConcurrentCallLimit *int64 `json:"concurrent_call_limit"`
 	// The rate deck of profiles that name none; null for none.
 	DefaultRateDeckID *string `json:"default_rate_deck_id"`
@@ -28,6 +35,13 @@ type Account struct {
 
 // AccountParams is what can be set of an Account by its own keys.
 type AccountParams struct {
+	// The most that the calls of all its profiles may cost together in a UTC day, in USD.
+	DailySpendLimit        Field[Decimal] `json:"daily_spend_limit,omitzero"`
+	DailySpendLimitEnabled Field[bool]    `json:"daily_spend_limit_enabled,omitzero"`
+	// What happens to calls in progress at the daily limit.
+	SpendLimitAction Field[string] `json:"spend_limit_action,omitzero"`
+	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
+	AfterLimit             Field[string]   `json:"after_limit,omitzero"`
 	ConcurrentCallLimit    Field[int64]    `json:"concurrent_call_limit,omitzero"`
 	EmergencyNumbers       Field[[]string] `json:"emergency_numbers,omitzero"`
 	Name                   Field[string]   `json:"name,omitzero"`
@@ -37,7 +51,14 @@ type AccountParams struct {
 
 // TenantParams is what can be set of any account by a key with the scope admin.
 type TenantParams struct {
-	Active                 Field[bool]     `json:"active,omitzero"`
+	Active Field[bool] `json:"active,omitzero"`
+	// The most that the calls of all its profiles may cost together in a UTC day, in USD.
+	DailySpendLimit        Field[Decimal] `json:"daily_spend_limit,omitzero"`
+	DailySpendLimitEnabled Field[bool]    `json:"daily_spend_limit_enabled,omitzero"`
+	// What happens to calls in progress at the daily limit.
+	SpendLimitAction Field[string] `json:"spend_limit_action,omitzero"`
+	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
+	AfterLimit             Field[string]   `json:"after_limit,omitzero"`
 	ConcurrentCallLimit    Field[int64]    `json:"concurrent_call_limit,omitzero"`
 	EmergencyNumbers       Field[[]string] `json:"emergency_numbers,omitzero"`
 	Name                   Field[string]   `json:"name,omitzero"`
@@ -47,10 +68,17 @@ type TenantParams struct {
 
 // NewTenant is an account that was just made, with its first key.
 type NewTenant struct {
-	ID                     string    `json:"id"`
-	RecordType             string    `json:"record_type"`
-	Active                 bool      `json:"active"`
-	APIKey                 NewAPIKey `json:"api_key"`
+	ID         string    `json:"id"`
+	RecordType string    `json:"record_type"`
+	Active     bool      `json:"active"`
+	APIKey     NewAPIKey `json:"api_key"`
+	// The most that the calls of all its profiles may cost together in a UTC day, in USD.
+	DailySpendLimit        *Decimal `json:"daily_spend_limit"`
+	DailySpendLimitEnabled bool     `json:"daily_spend_limit_enabled"`
+	// What happens to calls in progress at the daily limit.
+	SpendLimitAction string `json:"spend_limit_action"`
+	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
+	AfterLimit             string    `json:"after_limit"`
 	ConcurrentCallLimit    *int64    `json:"concurrent_call_limit"`
 	DefaultRateDeckID      *string   `json:"default_rate_deck_id"`
 	EmergencyNumbers       []string  `json:"emergency_numbers"`

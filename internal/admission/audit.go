@@ -72,7 +72,6 @@ const keptBreaches = 100
 type Auditor struct {
 	audit   Audit
 	live    map[uuid.UUID]struct{}
-	held    map[id.ID]int // live calls of a profile
 	scopes  map[id.ID][]admitted
 	names   map[id.ID]string
 	days    map[SpendKey]*auditedDay
@@ -96,17 +95,53 @@ type auditedDay struct {
 }
 
 // call notes a call that has money on the day.
-func (d *auditedDay) call(decided *Decision, reservedMicros int64) {
+func (d *auditedDay) call(spend *SpendFacts, reservedMicros int64) {
 	d.firstMicros = min(d.firstMicros, reservedMicros)
-	if decided != nil && !(decided.Facts.SpendLimited && decided.Facts.EndCalls) {
+	if spend != nil && !(spend.Limited && spend.EndCalls) {
 		d.unlimited = true
+	}
+}
+
+// charge is money of a call on a day.
+type charge struct {
+	account, profile       id.ID
+	group                  *uuid.UUID
+	day                    record.Day
+	posted, holds, overrun money.Amount
+	reservedMicros         int64
+	decided                *Decision // nil when it cannot be read, or does not matter
+}
+
+// book adds a charge to every scope that it may be counted in.
+func (a *Auditor) book(c *charge) {
+	scopes := [3]Scope{{Profile: c.profile}, {Account: c.account}}
+	n := 2
+	if c.group != nil {
+		scopes[n] = Scope{Group: *c.group}
+		n++
+	}
+	for _, scope := range scopes[:n] {
+		d := a.day(c.account, scope.On(c.day))
+		d.charged, d.holding = money.Add(d.charged, c.posted), money.Add(d.holding, c.holds)
+		d.overrunCosts = money.Add(d.overrunCosts, c.overrun)
+		if c.decided == nil {
+			continue
+		}
+		spends := c.decided.Facts.spends()
+		facts := &spends[0]
+		if scope.Account != 0 {
+			facts = &spends[2]
+		} else if scope.Profile == 0 {
+			facts = &spends[1]
+		}
+		d.call(facts, c.reservedMicros)
 	}
 }
 
 // NewAuditor returns one that has seen no rows.
 func NewAuditor() *Auditor {
 	return &Auditor{
-		live: make(map[uuid.UUID]struct{}), held: make(map[id.ID]int), scopes: make(map[id.ID][]admitted),
+		live: make(map[uuid.UUID]struct{}), scopes: make(map[id.ID][]admitted),
 		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay),
 	}
 }
@@ -119,8 +154,7 @@ func (a *Auditor) Broken(invariant Invariant, row, format string, args ...any) {
 	}
 }
 
-func (a *Auditor) day(account, profile id.ID, day record.Day) *auditedDay {
-	key := SpendKey{Profile: profile, Day: day}
+func (a *Auditor) day(account id.ID, key SpendKey) *auditedDay {
 	d := a.days[key]
 	if d == nil {
 		d = &auditedDay{account: account, firstMicros: math.MaxInt64}
@@ -141,17 +175,16 @@ func (a *Auditor) Lease(l *Lease) {
 		return // it holds nothing
 	}
 	decided := a.decision(row, l.Decision)
+	c := charge{account: l.Account, profile: l.Profile, group: l.BillingGroup, reservedMicros: l.ReservedMicros, decided: decided}
 	for _, s := range l.Posted {
-		d := a.day(l.Account, l.Profile, s.Day)
-		d.charged = money.Add(d.charged, s.Cost)
-		d.call(decided, l.ReservedMicros)
+		c.day, c.posted = s.Day, s.Cost
+		a.book(&c)
 	}
+	c.posted = 0
 	for _, h := range l.Held {
-		d := a.day(l.Account, l.Profile, h.Day)
-		d.holding = money.Add(d.holding, h.Cost)
-		d.call(decided, l.ReservedMicros)
+		c.day, c.holds = h.Day, h.Cost
+		a.book(&c)
 	}
-	a.held[l.Profile]++
 	if decided != nil {
 		f := &decided.Facts
 		a.seen(l.Account, "account", l.ID, f.AccountLive, f.AccountMax)
@@ -202,14 +235,13 @@ func (a *Auditor) Record(r *record.Call) {
 		decided = a.decision(row, r.Decision)
 	}
 	a.charges(row, r)
+	c := charge{account: r.AccountID, profile: r.ProfileID, group: r.BillingGroup, reservedMicros: r.StartedMicros, decided: decided}
 	for _, s := range r.Slices {
-		d := a.day(r.AccountID, r.ProfileID, s.Day)
-		d.charged = money.Add(d.charged, s.Cost)
-		d.call(decided, r.StartedMicros)
+		c.day, c.posted = s.Day, s.Cost
+		a.book(&c)
 	}
 	if r.OverrunCost != 0 {
-		d := a.day(r.AccountID, r.ProfileID, record.DayOf(r.EndedMicros))
-		d.overrunCosts = money.Add(d.overrunCosts, r.OverrunCost)
+		a.book(&charge{account: r.AccountID, profile: r.ProfileID, group: r.BillingGroup, day: record.DayOf(r.EndedMicros), overrun: r.OverrunCost})
 	}
 }
 
@@ -232,10 +264,10 @@ func (a *Auditor) charges(row string, r *record.Call) {
 	}
 }
 
-// Day takes the account of a profile and day in.
+// Day takes what a scope has spent on a day in.
 func (a *Auditor) Day(account id.ID, key SpendKey, spend Spend) {
 	a.audit.Days++
-	d := a.day(account, key.Profile, key.Day)
+	d := a.day(account, key)
 	d.found, d.row = true, spend
 }
 
@@ -279,10 +311,13 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(x, y SpendKey) int {
-		return cmp.Or(cmp.Compare(x.Profile, y.Profile), cmp.Compare(x.Day, y.Day))
+		return cmp.Or(cmp.Compare(x.Profile, y.Profile), cmp.Compare(x.Account, y.Account), slices.Compare(x.Group[:], y.Group[:]), cmp.Compare(x.Day, y.Day))
 	})
 	for _, key := range keys {
 		d := a.days[key]
+		if key.Profile == 0 && !d.found {
+			continue // it has no limit, or had none on that day
+		}
 		row := DayRow(d.account, key)
 		problem := func(format string, args ...any) { a.Broken(Conservation, row, format, args...) }
 		spend := d.row
@@ -292,7 +327,7 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		case spend.Posted != d.charged:
 			problem("has %s posted, the calls were charged %s", spend.Posted, d.charged)
 		case spend.Held != d.holding:
-			problem("has %s held, the %d live calls of the profile hold %s", spend.Held, a.held[key.Profile], d.holding)
+			problem("has %s held, its live calls hold %s", spend.Held, d.holding)
 		case spend.Overrun != d.overrunCosts:
 			problem("has an overrun of %s, the calls' sums to %s", spend.Overrun, d.overrunCosts)
 		}
@@ -315,8 +350,11 @@ func RecordRow(account id.ID, call uuid.UUID) string {
 	return fmt.Sprintf("record %s of account %s", call, account)
 }
 
-// DayRow names the account of a profile and day.
+// DayRow names what a scope has spent on a day.
 func DayRow(account id.ID, key SpendKey) string {
 	day := time.UnixMicro(key.Day.StartMicros()).UTC().Format(time.DateOnly)
-	return fmt.Sprintf("day %s of profile %s of account %s", day, key.Profile, account)
+	if key.Account != 0 {
+		return fmt.Sprintf("day %s of account %s", day, account)
+	}
+	return fmt.Sprintf("day %s of %s of account %s", day, key.Scope(), account)
 }

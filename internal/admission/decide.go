@@ -43,8 +43,8 @@ type Usage interface {
 	// LiveCalls counts the leases of an account, a profile and a connection.
 	// Emergency calls do not count.
 	LiveCalls(account, profile, connection id.ID) (a, p, c int32)
-	// Spend is what a profile has posted and holds on a day.
-	Spend(profile id.ID, day record.Day) (posted, held money.Amount)
+	// SpendIn is what is used of a scope on a day.
+	SpendIn(scope Scope, day record.Day) ScopeSpend
 	// Calls counts the calls of a profile that were let through to a number in
 	// one instance of its calling window.
 	Calls(profile id.ID, callee e164.Number, window int32) int32
@@ -56,8 +56,8 @@ type NothingUsed struct{}
 // LiveCalls implements Usage.
 func (NothingUsed) LiveCalls(id.ID, id.ID, id.ID) (a, p, c int32) { return 0, 0, 0 }
 
-// Spend implements Usage.
-func (NothingUsed) Spend(id.ID, record.Day) (posted, held money.Amount) { return 0, 0 }
+// SpendIn implements Usage.
+func (NothingUsed) SpendIn(Scope, record.Day) (none ScopeSpend) { return none }
 
 // Calls implements Usage.
 func (NothingUsed) Calls(id.ID, e164.Number, int32) int32 { return 0 }
@@ -130,6 +130,11 @@ type Facts struct {
 	SpendLimited, EndCalls                   bool
 	Posted, Held, FirstGrantCost, SpendLimit money.Amount
 	FirstGrantSecs                           int64
+	SpendHeldBack                            bool // the profile is, by a SpendHold
+
+	// The limits of the profile's billing group and of the account, where they have one.
+	BillingGroup             uuid.UUID
+	GroupSpend, AccountSpend SpendFacts
 
 	// EdgeRefusal is a refusal of the edge's own that no rule covers, such as
 	// ReasonStopping. It counts only when every rule passes.
@@ -184,7 +189,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	}
 	gatherProfile(f, s, p, a)
 	f.AccountLive, f.ProfileLive, f.ConnectionLive = use.LiveCalls(f.Account, f.Profile, f.Connection)
-	f.Posted, f.Held = use.Spend(f.Profile, f.Day)
+	gatherSpend(f, s, p, use)
 	if f.HasRate {
 		f.FirstGrantSecs, f.FirstGrantCost = firstGrant(f)
 	}
@@ -192,6 +197,40 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	if f.CalleeCallsMax != policy.NoLimit && f.Callee != 0 {
 		f.CalleeCalls = use.Calls(f.Profile, f.Callee, f.WindowInstance)
 	}
+}
+
+func gatherSpend(f *Facts, s *policy.Snapshot, p *policy.Profile, use Usage) {
+	scopes, n := scopesOf(s, f.Account, f.Profile, p.BillingGroup)
+	for i := range n {
+		facts := scopes[i].facts(use, f.Day)
+		switch {
+		case scopes[i].Profile != 0:
+			f.Posted, f.Held, f.SpendHeldBack = facts.Posted, facts.Held, facts.HeldBack
+		case scopes[i].Account != 0:
+			f.AccountSpend = facts
+		default:
+			f.BillingGroup, f.GroupSpend = scopes[i].Group, facts
+		}
+	}
+}
+
+// spends are the facts about the daily limits: the profile's, the billing group's,
+// the account's.
+func (f *Facts) spends() [3]SpendFacts {
+	return [3]SpendFacts{
+		{f.SpendLimited, f.EndCalls, f.SpendHeldBack, f.Posted, f.Held, f.SpendLimit},
+		f.GroupSpend, f.AccountSpend,
+	}
+}
+
+// SpendLeft is what grants may still cost by the tightest limit, or money.Max when
+// nothing is limited.
+func (f *Facts) SpendLeft() money.Amount {
+	left := money.Max
+	for _, spend := range f.spends() {
+		left = min(left, spend.left())
+	}
+	return left
 }
 
 func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
@@ -391,8 +430,16 @@ func judgeChannels(f *Facts) Reason {
 }
 
 func judgeSpend(f *Facts) Reason {
-	needed := money.Add(money.Add(f.Posted, f.Held), f.FirstGrantCost)
-	return refuseIf(f.SpendLimited && needed > f.SpendLimit, ReasonDailySpendLimit)
+	reasons := [...]Reason{ReasonDailySpendLimit, ReasonGroupSpendLimit, ReasonAccountSpendLimit}
+	for i, spend := range f.spends() {
+		switch {
+		case spend.Limited && spend.HeldBack:
+			return ReasonSpendHeldBack
+		case spend.refuses(f.FirstGrantCost):
+			return reasons[i]
+		}
+	}
+	return ReasonNone
 }
 
 // Records reports whether a call with this caller is to be recorded.

@@ -28,6 +28,8 @@ type decisionCase struct {
 	Identity        int            `json:"identity"`
 	AccountInactive bool           `json:"account_inactive"`
 	AccountChannels *int32         `json:"account_channels"`
+	AccountLimit    jsontext.Value `json:"account_limit"` // a profile.SpendLimit
+	GroupLimit      jsontext.Value `json:"group_limit"`
 	Profile         jsontext.Value `json:"profile"`
 	Connection      jsontext.Value `json:"connection"`
 	Usage           fixedUsage     `json:"usage"`
@@ -49,13 +51,22 @@ type fixedUsage struct {
 	CallsToNumber                int32        `json:"calls"`
 	PostedToday                  money.Amount `json:"posted"`
 	HeldToday                    money.Amount `json:"held"`
+	GroupPosted                  money.Amount `json:"group_posted"`
+	AccountPosted                money.Amount `json:"account_posted"`
+	HeldBack                     string       `json:"held_back"` // profile, group or account
 }
 
 func (u *fixedUsage) LiveCalls(_, _, _ id.ID) (a, p, c int32) {
 	return u.Account, u.Profile, u.Connection
 }
-func (u *fixedUsage) Spend(id.ID, record.Day) (posted, held money.Amount) {
-	return u.PostedToday, u.HeldToday
+func (u *fixedUsage) SpendIn(scope Scope, _ record.Day) ScopeSpend {
+	switch {
+	case scope.Profile != 0:
+		return ScopeSpend{Posted: u.PostedToday, Held: u.HeldToday, HeldBack: u.HeldBack == "profile"}
+	case scope.Account != 0:
+		return ScopeSpend{Posted: u.AccountPosted, HeldBack: u.HeldBack == "account"}
+	}
+	return ScopeSpend{Posted: u.GroupPosted, HeldBack: u.HeldBack == "group"}
 }
 func (u *fixedUsage) Calls(id.ID, e164.Number, int32) int32 { return u.CallsToNumber }
 
@@ -106,7 +117,26 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 	if at.IsZero() {
 		at = noon
 	}
-	return Decide(snapshotOf(t, account, p, conn, standardDeck(t)), &call, &c.Usage, at)
+	group := policy.Group{ID: testGroup, Account: testAccount}
+	for text, into := range map[string]*policy.SpendLimit{string(c.AccountLimit): &account.Spending, string(c.GroupLimit): &group.Spending} {
+		limit := profile.NewSpendLimit()
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), &limit, json.RejectUnknownMembers(true)); err != nil {
+			t.Fatal(err)
+		}
+		limit.DailySpendLimitEnabled = true
+		*into = policy.CompileSpendLimit(&limit)
+	}
+	if group.Spending.On {
+		p.BillingGroupID = &group.ID
+	}
+	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(policy.Change{PutGroup: &group})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Decide(snapshot, &call, &c.Usage, at)
 }
 
 func TestDecisions(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 // encodingVersion is the first byte of an encoded decision. A new field is
 // appended behind the others under a new version; old ones stay readable.
-const encodingVersion = 1
+const encodingVersion = 2
 
 // ErrDecision says that stored bytes are not a decision.
 var ErrDecision = errors.New("not an encoded decision")
@@ -63,7 +63,33 @@ func (d *Decision) Append(dst []byte) []byte {
 	for named := range f.Ranges.All() {
 		w.text(named.String())
 	}
+	w.flags(f.SpendHeldBack, f.GroupSpend.Limited, f.GroupSpend.EndCalls, f.GroupSpend.HeldBack,
+		f.AccountSpend.Limited, f.AccountSpend.EndCalls, f.AccountSpend.HeldBack)
+	if f.GroupSpend.Limited {
+		w.bytes = append(w.bytes, f.BillingGroup[:]...)
+	}
+	for _, spend := range [...]*SpendFacts{&f.GroupSpend, &f.AccountSpend} {
+		if spend.Limited {
+			w.int(int64(spend.Posted))
+			w.int(int64(spend.Held))
+			w.int(int64(spend.Limit))
+		}
+	}
 	return w.bytes
+}
+
+// readSharedSpend reads what version 2 has behind version 1.
+func (r *reader) readSharedSpend(f *Facts) {
+	r.flags(&f.SpendHeldBack, &f.GroupSpend.Limited, &f.GroupSpend.EndCalls, &f.GroupSpend.HeldBack,
+		&f.AccountSpend.Limited, &f.AccountSpend.EndCalls, &f.AccountSpend.HeldBack)
+	if f.GroupSpend.Limited {
+		copy(f.BillingGroup[:], r.take(len(f.BillingGroup)))
+	}
+	for _, spend := range [...]*SpendFacts{&f.GroupSpend, &f.AccountSpend} {
+		if spend.Limited {
+			spend.Posted, spend.Held, spend.Limit = money.Amount(r.int()), money.Amount(r.int()), money.Amount(r.int())
+		}
+	}
 }
 
 // DecodeDecision reads what Append wrote, and judges the facts again for the
@@ -72,7 +98,8 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	var d Decision
 	f := &d.Facts
 	r := reader{rest: encoded}
-	if version := r.take(1); len(version) != 1 || version[0] != encodingVersion {
+	version := r.take(1)
+	if len(version) != 1 || version[0] == 0 || version[0] > encodingVersion {
 		return d, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)
 	}
 	copy(d.ID[:], r.take(len(uuid.UUID{})))
@@ -106,6 +133,9 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	for range min(r.uint(), 1<<6) {
 		named, _ := e164.ParseRange(r.text())
 		f.Ranges.Add(named)
+	}
+	if version[0] >= 2 {
+		r.readSharedSpend(f)
 	}
 	if r.failed || len(r.rest) > 0 || d.Reason >= numReasons {
 		return d, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)

@@ -17,8 +17,8 @@ type EventKind uint8
 // The kinds of events. What became of a call is in its record and has none.
 const (
 	EventEmergency         EventKind = iota + 1 // an emergency call was let through
-	EventSpendThreshold                         // a profile's spend has passed a part of its daily limit
-	EventSpendLimitReached                      // a profile's daily limit stands in the way of its calls
+	EventSpendThreshold                         // the spend of a scope has passed a part of its daily limit
+	EventSpendLimitReached                      // a daily limit stands in the way of calls
 )
 
 // Event is something that customers want to be told at once. It is in the Changes
@@ -33,7 +33,8 @@ type Event struct {
 	SIPCallID string
 	Decision  []byte // encoded, see Decision.Append
 
-	// Of the events of spend.
+	// Of the events of spend. Profile and Connection are those of the call that led to it.
+	Scope        Scope
 	Day          record.Day
 	Percent      int32 // 50, 80, 95 or 100
 	Limit        money.Amount
@@ -56,24 +57,33 @@ const (
 	nearLimitPercent = 95
 )
 
-// announceSpend makes the events that are due after the spend of a profile and
-// day has grown, or after a call was refused or not extended for want of budget.
-// Each threshold is told once a day; the limit itself once a day and limit, so
-// that one which was raised and reached again is told again.
+// announceSpend makes the events that are due after the spend of a call's scopes
+// and day has grown, or after a call was refused or not extended for want of
+// budget. Each threshold is told once a day; the limit itself once a day and limit,
+// so that one which was raised and reached again is told again. A scope that is to
+// be held until it is released is held from then on.
 func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
-	profile := p.Profile(at.profile)
-	if profile == nil || !profile.SpendLimited {
-		return
+	scopes, n := scopesOf(p, at.account, at.profile, at.group)
+	for i := range n {
+		if scopes[i].limit.On {
+			s.announceScope(&scopes[i], at, wanting)
+		}
 	}
-	key := SpendKey{Profile: at.profile, Day: at.day}
+}
+
+func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) {
+	key := scope.On(at.day)
+	if scope.Group != uuid.Nil {
+		s.groups[scope.Group] = at.account
+	}
 	var spend Spend
 	if known := s.spends[key]; known != nil {
 		spend = *known
 	}
-	before, limit, spent := spend, profile.SpendLimit, money.Add(spend.Posted, spend.Held)
+	before, limit, spent := spend, scope.limit.Limit, money.Add(spend.Posted, spend.Held)
 	tell := func(kind EventKind, percent int32) *Event {
 		s.events = append(s.events, Event{
-			Kind: kind, AtMicros: s.now, Account: at.account, Profile: at.profile, Connection: at.connection,
+			Kind: kind, AtMicros: s.now, Account: at.account, Profile: at.profile, Connection: at.connection, Scope: scope.Scope,
 			Day: at.day, Percent: percent, Limit: limit, Posted: spend.Posted, Held: spend.Held,
 		})
 		return &s.events[len(s.events)-1]
@@ -89,6 +99,10 @@ func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
 		spend.Told |= toldReached
 		spend.ToldLimit = limit
 		tell(EventSpendLimitReached, 100)
+		if scope.limit.HoldAfter {
+			s.holds[scope.Scope] = SpendHold{Cause: HoldLimit, SinceMicros: s.now}
+			s.dirtyHolds[scope.Scope] = struct{}{}
+		}
 	}
 	if spend != before {
 		*s.spendOf(key) = spend
@@ -98,11 +112,12 @@ func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
 // spendPlace is where an amount of a call is booked.
 type spendPlace struct {
 	account, profile, connection id.ID
+	group                        *uuid.UUID
 	day                          record.Day
 }
 
 func (l *Lease) place(day record.Day) spendPlace {
-	return spendPlace{l.Account, l.Profile, l.Connection, day}
+	return spendPlace{l.Account, l.Profile, l.Connection, l.BillingGroup, day}
 }
 
 // reaches says whether an amount is at least so many percent of a limit, in 128 bits.

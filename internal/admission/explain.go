@@ -86,10 +86,28 @@ func values(rule Rule, f *Facts) (seen, allowed string) {
 		return fmt.Sprintf("account %d, profile %d, connection %d in use", f.AccountLive, f.ProfileLive, f.ConnectionLive),
 			fmt.Sprintf("below account %s, profile %s, connection %s", limitText(f.AccountMax), limitText(f.ProfileMax), limitText(f.ConnectionMax))
 	case RuleSpend:
-		return fmt.Sprintf("posted %s, held %s, first grant %s for %d s", f.Posted, f.Held, f.FirstGrantCost, f.FirstGrantSecs),
-			yesNo(f.SpendLimited, "together at most "+f.SpendLimit.String(), "no limit")
+		return spendText(f)
 	}
 	return "", ""
+}
+
+// spendText tells every scope that has a limit; the profile's spend is told always.
+func spendText(f *Facts) (seen, allowed string) {
+	names := [...]string{"", "billing group " + f.BillingGroup.String() + " ", "account "}
+	for i, spend := range f.spends() {
+		if i > 0 && !spend.Limited {
+			continue
+		}
+		if i > 0 {
+			seen, allowed = seen+"; ", allowed+"; "
+		}
+		seen += fmt.Sprintf("%sposted %s, held %s%s", names[i], spend.Posted, spend.Held, yesNo(spend.HeldBack, ", held until it is released", ""))
+		if i == 0 {
+			seen += fmt.Sprintf(", first grant %s for %d s", f.FirstGrantCost, f.FirstGrantSecs)
+		}
+		allowed += names[i] + yesNo(spend.Limited, "together at most "+spend.Limit.String(), "no limit")
+	}
+	return seen, allowed
 }
 
 func connectionText(f *Facts) string {

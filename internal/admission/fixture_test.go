@@ -23,6 +23,8 @@ const (
 	testDeck       id.ID = 4
 )
 
+var testGroup = uuid.MustParse("00000000-0000-4000-8000-0000000000f0")
+
 var (
 	noon  = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	owner = uuid.MustParse("00000000-0000-4000-8000-00000000000a")

@@ -49,11 +49,17 @@ func wantedSecs(rate rating.Rate, live int32, limited bool, budget money.Amount)
 // connect fee. When not even one increment fits into the budget it is that one
 // increment, which the spend rule then refuses.
 func firstGrant(f *Facts) (secs int64, cost money.Amount) {
-	budget := money.Max
-	if f.SpendLimited {
-		budget = max(0, f.SpendLimit-f.Posted-f.Held)
+	budget, wanted := money.Max, int64(GrantSecs)
+	for i, spend := range f.spends() {
+		live := f.AccountLive
+		if i == 0 {
+			live = f.ProfileLive
+		}
+		left := spend.left()
+		budget = min(budget, left)
+		wanted = min(wanted, wantedSecs(f.Rate, live+1, spend.Limited, left))
 	}
-	secs = f.Rate.GrantWithin(0, wantedSecs(f.Rate, f.ProfileLive+1, f.SpendLimited, budget), budget)
+	secs = f.Rate.GrantWithin(0, wanted, budget)
 	if secs == 0 {
 		secs = f.Rate.RoundUp(1)
 	}

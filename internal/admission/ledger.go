@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -48,7 +49,7 @@ type Hold struct {
 	Cost             money.Amount
 }
 
-// Spend is what one profile has posted and holds on one day.
+// Spend is what one scope has posted and holds on one day.
 type Spend struct {
 	Posted, Held money.Amount
 	Overrun      money.Amount // what calls lasted beyond their grants would have cost
@@ -56,12 +57,6 @@ type Spend struct {
 	// limit whose reaching was told last. See announceSpend.
 	Told      uint8
 	ToldLimit money.Amount
-}
-
-// SpendKey names a Spend.
-type SpendKey struct {
-	Profile id.ID
-	Day     record.Day
 }
 
 // CalleeKey names a count of calls to one number in one calling window.
@@ -86,7 +81,9 @@ type Changes struct {
 	Records []*record.Call
 	Spends  map[SpendKey]Spend
 	Callees map[CalleeKey]int32
-	Events  []Event // in the order in which they happened
+	Holds   map[Scope]SpendHold // to be put
+	Groups  map[uuid.UUID]id.ID // the accounts of the billing groups in Spends and Holds
+	Events  []Event             // in the order in which they happened
 }
 
 // State is the ledger: the set of live leases and the money of each profile and
@@ -94,17 +91,21 @@ type Changes struct {
 // and makes the changes durable. When that fails the State must be thrown away
 // and built again from what is durable.
 type State struct {
-	now     int64 // Unix microseconds; never goes back
+	now     int64            // Unix microseconds; never goes back
+	policy  *policy.Snapshot // in force for the command that is applied
 	leases  map[uuid.UUID]*Lease
 	live    map[id.ID]map[uuid.UUID]struct{} // by account, profile and connection: ids do not collide
 	absent  map[id.ID]int32                  // live leases of a scope that RestorePart did not load
 	spends  map[SpendKey]*Spend
+	holds   map[Scope]SpendHold
+	groups  map[uuid.UUID]id.ID // whose the billing groups in spends are
 	callees map[CalleeKey]int32
 	ended   map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
 
 	dirtyLeases  map[uuid.UUID]struct{}
 	dirtySpends  map[SpendKey]struct{}
 	dirtyCallees map[CalleeKey]struct{}
+	dirtyHolds   map[Scope]struct{}
 	gone         []uuid.UUID
 	records      []*record.Call
 	events       []Event
@@ -117,16 +118,21 @@ func NewState() *State {
 		live:         make(map[id.ID]map[uuid.UUID]struct{}),
 		absent:       make(map[id.ID]int32),
 		spends:       make(map[SpendKey]*Spend),
+		holds:        make(map[Scope]SpendHold),
+		groups:       make(map[uuid.UUID]id.ID),
 		callees:      make(map[CalleeKey]int32),
 		ended:        make(map[uuid.UUID]*record.Call),
 		dirtyLeases:  make(map[uuid.UUID]struct{}),
 		dirtySpends:  make(map[SpendKey]struct{}),
 		dirtyCallees: make(map[CalleeKey]struct{}),
+		dirtyHolds:   make(map[Scope]struct{}),
 	}
 }
 
 // Restore puts back what was durable: first every Spend, then every lease. The
-// held amounts are not stored; they are the sum of the leases' holds.
+// held amounts are not taken from there; they are the sum of the leases' holds. A
+// billing group or an account has a Spend for every day on which money is counted
+// in it.
 func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[CalleeKey]int32, now time.Time) {
 	s.now = now.UnixMicro()
 	for key, spend := range spends {
@@ -136,7 +142,16 @@ func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[
 	for _, l := range leases {
 		s.insert(l)
 		for _, h := range l.Held {
-			s.spend(l, h.Day).Held += h.Cost
+			s.spendOf(SpendKey{Profile: l.Profile, Day: h.Day}).Held += h.Cost
+			if spend := s.spends[SpendKey{Account: l.Account, Day: h.Day}]; spend != nil {
+				spend.Held += h.Cost
+			}
+			if l.BillingGroup == nil {
+				continue
+			}
+			if spend := s.spends[SpendKey{Group: *l.BillingGroup, Day: h.Day}]; spend != nil {
+				spend.Held += h.Cost
+			}
 		}
 	}
 	for key, n := range callees {
@@ -144,6 +159,33 @@ func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[
 	}
 	clear(s.dirtySpends)
 	clear(s.dirtyLeases)
+}
+
+// PutHolds puts back holds that are durable.
+func (s *State) PutHolds(holds map[Scope]SpendHold) { maps.Copy(s.holds, holds) }
+
+// DropHold forgets a hold that was released.
+func (s *State) DropHold(scope Scope) {
+	delete(s.holds, scope)
+	delete(s.dirtyHolds, scope)
+}
+
+// Count puts in what a billing group or an account has spent, from when on its
+// money is counted. Uncount forgets it again.
+func (s *State) Count(spends map[SpendKey]Spend) {
+	for key, spend := range spends {
+		s.spends[key] = &spend
+	}
+}
+
+// Uncount forgets what a billing group or an account has spent.
+func (s *State) Uncount(scope Scope) {
+	for key := range s.spends {
+		if key.Scope() == scope {
+			delete(s.spends, key)
+			delete(s.dirtySpends, key)
+		}
+	}
 }
 
 // Knows reports whether the call is live or was remembered.
@@ -178,13 +220,23 @@ func (s *State) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
 // LiveIn counts the leases of one scope: an account, a profile or a connection.
 func (s *State) LiveIn(scope id.ID) int32 { return s.absent[scope] + int32(len(s.live[scope])) }
 
-// Spend implements Usage. It is for a profile of any account, since profile ids
-// are unique in the server.
-func (s *State) Spend(profile id.ID, day record.Day) (posted, held money.Amount) {
-	if spend := s.spends[SpendKey{Profile: profile, Day: day}]; spend != nil {
-		return spend.Posted, spend.Held
+// SpendIn implements Usage. It is for a scope of any account, since their ids are
+// unique in the server.
+func (s *State) SpendIn(scope Scope, day record.Day) ScopeSpend {
+	var used ScopeSpend
+	if spend := s.spends[scope.On(day)]; spend != nil {
+		used.Posted, used.Held = spend.Posted, spend.Held
 	}
-	return 0, 0
+	if hold, held := s.holds[scope]; held {
+		used.HeldBack = hold.On(day)
+	}
+	return used
+}
+
+// Spend is what a profile has posted and holds on a day.
+func (s *State) Spend(profile id.ID, day record.Day) (posted, held money.Amount) {
+	used := s.SpendIn(Scope{Profile: profile}, day)
+	return used.Posted, used.Held
 }
 
 // Calls implements Usage.
@@ -196,6 +248,7 @@ func (s *State) Calls(profile id.ID, callee e164.Number, window int32) int32 {
 // command counts as that earlier time, so that no accounting day is opened twice.
 func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result {
 	s.now = max(s.now, now.UnixMicro())
+	s.policy = p
 	switch c := command.(type) {
 	case Reserve:
 		return s.reserve(p, &c)
@@ -226,6 +279,16 @@ func (s *State) TakeChanges() Changes {
 		Spends:  make(map[SpendKey]Spend, len(s.dirtySpends)),
 		Callees: make(map[CalleeKey]int32, len(s.dirtyCallees)),
 	}
+	if len(s.dirtyHolds) > 0 {
+		changes.Holds = make(map[Scope]SpendHold, len(s.dirtyHolds))
+		for scope := range s.dirtyHolds {
+			changes.Holds[scope] = s.holds[scope]
+		}
+		clear(s.dirtyHolds)
+	}
+	if len(s.groups) > 0 {
+		changes.Groups = maps.Clone(s.groups)
+	}
 	for call := range s.dirtyLeases {
 		if l := s.leases[call]; l != nil {
 			changes.Leases = append(changes.Leases, l)
@@ -255,8 +318,8 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 			r.BillingGroup = profile.BillingGroup
 		}
 		s.records = append(s.records, r)
-		if d.Reason == ReasonDailySpendLimit {
-			s.announceSpend(p, spendPlace{d.Facts.Account, d.Facts.Profile, d.Facts.Connection, d.Facts.Day}, true)
+		if d.Verdicts[RuleSpend] == Refuse && d.Reason.ofSpend() {
+			s.announceSpend(p, spendPlace{d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup, d.Facts.Day}, true)
 		}
 		return Result{Decision: d, Record: r}
 	}
@@ -267,6 +330,9 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		ReservedMicros: s.now, ExpiresMicros: s.now + SetupTTL.Microseconds(),
 		GrantedSecs: d.Facts.FirstGrantSecs,
 	}
+	if profile := p.Profile(l.Profile); profile != nil {
+		l.BillingGroup = profile.BillingGroup
+	}
 	if l.Emergency {
 		l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
 		s.events = append(s.events, Event{
@@ -275,12 +341,9 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		})
 	} else {
 		l.Held = []Hold{{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Cost: d.Facts.FirstGrantCost}}
-		s.spend(l, d.Facts.Day).Held += d.Facts.FirstGrantCost
+		s.move(l, d.Facts.Day, 0, d.Facts.FirstGrantCost)
 		s.announceSpend(p, l.place(d.Facts.Day), false)
 		s.countCallee(&d.Facts)
-	}
-	if profile := p.Profile(l.Profile); profile != nil {
-		l.BillingGroup = profile.BillingGroup
 	}
 	s.insert(l)
 	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.dueMicros()}
@@ -331,7 +394,7 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 	promisedSecs := l.GrantedSecs
 	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
 		h := l.Held[0]
-		s.spend(l, h.Day).Held -= h.Cost
+		s.move(l, h.Day, 0, -h.Cost)
 		l.Held, l.GrantedSecs = nil, 0
 		s.hold(p, l, h.ToSecs)
 	}
@@ -361,18 +424,17 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 }
 
 // hold extends the grant of an answered call by at most atMostSecs, by as much as
-// the limit of the day in which the new part starts leaves room for. A profile
-// that does not end calls at its limit never runs out.
+// the limits of the day in which the new part starts leave room for.
 func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	room := s.roomFor(p, l)
-	day, spend := room.day, s.spend(l, room.day)
+	day := room.day
 	to := l.Rate.GrantWithin(l.GrantedSecs, min(atMostSecs, room.wantedSecs), room.budget)
 	if to == l.GrantedSecs {
 		s.announceSpend(p, l.place(day), true)
 		return
 	}
 	cost := l.Rate.SliceCost(l.GrantedSecs, to)
-	spend.Held += cost
+	s.move(l, day, 0, cost)
 	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
 	l.GrantedSecs = to
 	s.announceSpend(p, l.place(day), false)
@@ -385,15 +447,27 @@ type room struct {
 	wantedSecs int64 // how long the next grant should be
 }
 
+// roomFor finds the tightest of the call's scopes. One that does not end calls at
+// its limit never runs out.
 func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
-	r := room{day: record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()), budget: money.Max}
-	limited := false
-	if profile := p.Profile(l.Profile); profile != nil && profile.SpendLimited && profile.EndCalls {
-		limited = true
-		posted, held := s.Spend(l.Profile, r.day)
-		r.budget = max(0, profile.SpendLimit-posted-held)
+	r := room{
+		day:    record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()),
+		budget: money.Max, wantedSecs: GrantSecs,
 	}
-	r.wantedSecs = wantedSecs(l.Rate, s.LiveIn(l.Profile), limited, r.budget)
+	scopes, n := scopesOf(p, l.Account, l.Profile, l.BillingGroup)
+	for i := range n {
+		if limit := &scopes[i].limit; !limit.On || !limit.EndCalls {
+			continue
+		}
+		live := s.LiveIn(l.Account) // of a billing group it is not known better
+		if scopes[i].Profile != 0 {
+			live = s.LiveIn(l.Profile)
+		}
+		f := scopes[i].facts(s, r.day)
+		budget := f.left()
+		r.budget = min(r.budget, budget)
+		r.wantedSecs = min(r.wantedSecs, wantedSecs(l.Rate, live, true, budget))
+	}
 	return r
 }
 
@@ -421,14 +495,13 @@ func (s *State) postPassed(l *Lease, elapsedSecs int64) {
 func (s *State) post(l *Lease, billedSecs int64) {
 	h := l.Held[0]
 	l.Held = l.Held[1:]
-	spend := s.spend(l, h.Day)
-	spend.Held -= h.Cost
 	to := min(h.ToSecs, billedSecs)
 	if to <= h.FromSecs {
+		s.move(l, h.Day, 0, -h.Cost)
 		return
 	}
 	cost := l.Rate.SliceCost(h.FromSecs, to)
-	spend.Posted += cost
+	s.move(l, h.Day, cost, -h.Cost)
 	l.PostedSecs = to
 	if last := len(l.Posted) - 1; last >= 0 && l.Posted[last].Day == h.Day {
 		l.Posted[last].Secs += to - h.FromSecs
@@ -486,8 +559,12 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	}
 	if r.OverrunSecs > 0 {
 		r.OverrunCost = l.Rate.SliceCost(l.GrantedSecs, l.GrantedSecs+r.OverrunSecs)
-		spend := s.spend(l, record.DayOf(r.EndedMicros))
-		spend.Overrun = money.Add(spend.Overrun, r.OverrunCost)
+		day := record.DayOf(r.EndedMicros)
+		scopes, n := scopesOf(s.policy, l.Account, l.Profile, l.BillingGroup)
+		for i := range n {
+			spend := s.spendOf(scopes[i].On(day))
+			spend.Overrun = money.Add(spend.Overrun, r.OverrunCost)
+		}
 	}
 	r.Slices = l.Posted
 	for _, slice := range l.Posted {
@@ -542,9 +619,18 @@ func (s *State) missing(call uuid.UUID) Result {
 	return Result{Err: ErrUnknownCall}
 }
 
-// spend returns the account of a lease's profile and day, marked as changed.
-func (s *State) spend(l *Lease, day record.Day) *Spend {
-	return s.spendOf(SpendKey{Profile: l.Profile, Day: day})
+// move adds to what is posted and held in every scope in which the money of a call
+// is counted.
+func (s *State) move(l *Lease, day record.Day, posted, held money.Amount) {
+	scopes, n := scopesOf(s.policy, l.Account, l.Profile, l.BillingGroup)
+	for i := range n {
+		spend := s.spendOf(scopes[i].On(day))
+		spend.Posted += posted
+		spend.Held += held
+		if group := scopes[i].Group; group != uuid.Nil {
+			s.groups[group] = l.Account
+		}
+	}
 }
 
 func (s *State) spendOf(key SpendKey) *Spend {

@@ -32,6 +32,7 @@ type disk struct {
 	leases  map[uuid.UUID]*Lease
 	spends  map[SpendKey]Spend
 	callees map[CalleeKey]int32
+	holds   map[Scope]SpendHold
 	records map[uuid.UUID]*record.Call
 	told    map[toldKey]int // the thresholds; not on a disk, but known to the customer
 }
@@ -39,6 +40,7 @@ type disk struct {
 // toldKey names a threshold that was told of: 100 % of each limit, the others of
 // each day alone.
 type toldKey struct {
+	scope   Scope
 	day     record.Day
 	percent int32
 	limit   money.Amount
@@ -51,17 +53,19 @@ type machine struct {
 	disk     disk
 	deck     *rating.Deck
 	policy   *policy.Snapshot
-	limit    money.Amount
+	limits   map[Scope]policy.SpendLimit
 	channels int32
-	endCalls bool
-	highest  money.Amount // the largest limit in force so far today
+	highest  map[Scope]money.Amount // the largest limit in force so far today
 	now      time.Time
 	live     map[uuid.UUID]*plainCall
 	calls    int
 	last     Command
 
-	toldLimits map[record.Day]money.Amount // the limit whose reaching was told last
+	toldLimits map[SpendKey]money.Amount // the limit whose reaching was told last
 }
+
+// modelScopes are the scopes of every call of the model.
+var modelScopes = [...]Scope{{Profile: testProfile}, {Group: testGroup}, {Account: testAccount}}
 
 func TestRandomOperations(t *testing.T) {
 	decks := []*rating.Deck{
@@ -72,8 +76,12 @@ func TestRandomOperations(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &machine{
 			t: rt, state: NewState(), deck: rapid.SampledFrom(decks).Draw(rt, "deck"), now: noon,
-			endCalls: rapid.Bool().Draw(rt, "end calls"), live: map[uuid.UUID]*plainCall{}, toldLimits: map[record.Day]money.Amount{},
-			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[uuid.UUID]*record.Call{}, map[toldKey]int{}},
+			live: map[uuid.UUID]*plainCall{}, toldLimits: map[SpendKey]money.Amount{},
+			limits: map[Scope]policy.SpendLimit{}, highest: map[Scope]money.Amount{},
+			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[Scope]SpendHold{}, map[uuid.UUID]*record.Call{}, map[toldKey]int{}},
+		}
+		for _, scope := range modelScopes {
+			m.limits[scope] = policy.SpendLimit{On: true, EndCalls: rapid.Bool().Draw(rt, "end calls"), HoldAfter: rapid.Bool().Draw(rt, "hold after")}
 		}
 		m.changeLimits()
 		rt.Repeat(map[string]func(*rapid.T){
@@ -83,6 +91,7 @@ func TestRandomOperations(t *testing.T) {
 			"end":     func(*rapid.T) { m.end() },
 			"expire":  func(*rapid.T) { m.ended(m.run(Expire{}).Expired) },
 			"limits":  func(*rapid.T) { m.changeLimits() },
+			"release": func(*rapid.T) { m.releaseHold() },
 			"repeat":  func(*rapid.T) { m.repeat() },
 			"restart": func(*rapid.T) { m.restart() },
 			"wait":    func(*rapid.T) { m.wait() },
@@ -120,6 +129,7 @@ func (m *machine) persist() {
 	}
 	maps.Copy(m.disk.spends, changes.Spends)
 	maps.Copy(m.disk.callees, changes.Callees)
+	maps.Copy(m.disk.holds, changes.Holds)
 	for _, e := range changes.Events {
 		m.announced(e)
 	}
@@ -130,61 +140,90 @@ func (m *machine) announced(e Event) {
 	if e.Kind == EventEmergency {
 		return
 	}
-	key := toldKey{e.Day, e.Percent, 0}
+	key := toldKey{e.Scope, e.Day, e.Percent, 0}
 	percent := int64(e.Percent)
 	if e.Kind == EventSpendLimitReached {
 		key.limit, percent = e.Limit, nearLimitPercent
-		if told, ok := m.toldLimits[e.Day]; ok && told == e.Limit {
-			m.t.Fatalf("the limit %v of day %d is told twice in a row", e.Limit, e.Day)
+		if told, ok := m.toldLimits[e.Scope.On(e.Day)]; ok && told == e.Limit {
+			m.t.Fatalf("the limit %v of %s and day %d is told twice in a row", e.Limit, e.Scope, e.Day)
 		}
-		m.toldLimits[e.Day] = e.Limit
+		m.toldLimits[e.Scope.On(e.Day)] = e.Limit
+		if _, held := m.disk.holds[e.Scope]; held != m.limits[e.Scope].HoldAfter {
+			m.t.Fatalf("%s has reached its limit; held: %v", e.Scope, held)
+		}
 	} else if m.disk.told[key]++; m.disk.told[key] > 1 {
 		m.t.Fatalf("%d %% of day %d is told twice", e.Percent, e.Day)
 	}
-	if int64(e.Posted+e.Held)*100 < int64(e.Limit)*percent || e.Limit != m.limit {
+	if int64(e.Posted+e.Held)*100 < int64(e.Limit)*percent || e.Limit != m.limits[e.Scope].Limit {
 		m.t.Fatalf("told of %d %% with %v posted, %v held, limit %v", e.Percent, e.Posted, e.Held, e.Limit)
 	}
 }
 
 // overdue looks for a threshold that was passed on a day and not told of.
 func (m *machine) overdue(day record.Day) {
-	posted, held := m.state.Spend(testProfile, day)
-	for _, percent := range spendThresholds {
-		if passed := m.limit > 0 && int64(posted+held)*100 >= int64(m.limit)*int64(percent); passed && m.disk.told[toldKey{day, percent, 0}] == 0 {
-			m.t.Fatalf("%d %% is passed with %v posted, %v held of %v, and not told", percent, posted, held, m.limit)
+	for _, scope := range modelScopes {
+		limit, used := m.limits[scope].Limit, m.state.SpendIn(scope, day)
+		spent := used.Posted + used.Held
+		for _, percent := range spendThresholds {
+			if passed := limit > 0 && int64(spent)*100 >= int64(limit)*int64(percent); passed && m.disk.told[toldKey{scope, day, percent, 0}] == 0 {
+				m.t.Fatalf("%d %% of %s is passed with %v of %v, and not told", percent, scope, spent, limit)
+			}
 		}
-	}
-	if told, ok := m.toldLimits[day]; posted+held >= m.limit && (!ok || told != m.limit) {
-		m.t.Fatalf("the limit is reached with %v posted, %v held of %v, and not told", posted, held, m.limit)
+		if told, ok := m.toldLimits[scope.On(day)]; spent >= limit && (!ok || told != limit) {
+			m.t.Fatalf("the limit of %s is reached with %v of %v, and not told", scope, spent, limit)
+		}
 	}
 }
 
 func (m *machine) changeLimits() {
-	m.limit = money.Amount(rapid.Int64Range(0, 8).Draw(m.t, "limit")) * money.Dollar / 2
 	m.channels = rapid.Int32Range(0, 5).Draw(m.t, "channels")
-	m.highest = max(m.highest, m.limit)
+	for i, scope := range modelScopes {
+		limit := m.limits[scope]
+		// What is shared is mostly larger than what is not.
+		limit.Limit = money.Amount(rapid.Int64Range(0, 8+4*int64(i)).Draw(m.t, "limit")) * money.Dollar / 2
+		m.limits[scope] = limit
+		m.highest[scope] = max(m.highest[scope], limit.Limit)
+	}
 	p := profile.New()
 	p.WhitelistedDestinations = []string{"US", "JM"}
-	p.DailySpendLimit, p.DailySpendLimitEnabled = &m.limit, true
+	own := m.limits[modelScopes[0]]
+	p.DailySpendLimit, p.DailySpendLimitEnabled = &own.Limit, true
 	p.ConcurrentCallLimit = &m.channels
-	if m.endCalls {
+	p.BillingGroupID = &testGroup
+	if own.EndCalls {
 		p.SpendLimitAction = profile.EndCalls
 	}
-	next, err := policySnapshot(p, m.deck)
+	if own.HoldAfter {
+		p.AfterLimit = profile.HoldUntilReleased
+	}
+	next, err := policySnapshot(p, m.deck, m.limits)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.policy = next
 }
 
-func policySnapshot(p profile.Profile, deck *rating.Deck) (*policy.Snapshot, error) {
+// releaseHold is what somebody does who has looked at what was spent.
+func (m *machine) releaseHold() {
+	scope := rapid.SampledFrom(modelScopes[:]).Draw(m.t, "scope")
+	if _, held := m.disk.holds[scope]; !held {
+		m.t.Skip("not held")
+	}
+	delete(m.disk.holds, scope)
+	m.state.DropHold(scope)
+	m.last = nil
+}
+
+func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]policy.SpendLimit) (*policy.Snapshot, error) {
 	limit := p.DailySpendLimit
 	copied := *limit
 	p.DailySpendLimit = &copied
 	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
 	a, c := testAccountPolicy(), attachedConnection()
 	c.ID, c.AccountID = testConnection, testAccount
-	return (&policy.Snapshot{}).With(policy.Change{PutAccount: &a}, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c},
+	a.Spending = limits[Scope{Account: testAccount}]
+	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[Scope{Group: testGroup}]}
+	return (&policy.Snapshot{}).With(policy.Change{PutGroup: &group}, policy.Change{PutAccount: &a}, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c},
 		policy.Change{PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}})
 }
 
@@ -193,7 +232,11 @@ func (m *machine) reserve() {
 	call := callTo(number)
 	m.calls++
 	call.ID = uuid.UUID{15: byte(m.calls), 14: byte(m.calls >> 8)} // repeatable with the seed
-	posted, held := m.state.Spend(testProfile, record.DayOf(m.now.UnixMicro()))
+	before := map[Scope]ScopeSpend{}
+	for _, scope := range modelScopes {
+		before[scope] = m.state.SpendIn(scope, record.DayOf(m.now.UnixMicro()))
+	}
+	heldBack := maps.Clone(m.disk.holds)
 	channelsTaken := 0
 	for _, c := range m.live {
 		if !c.emergency {
@@ -216,8 +259,13 @@ func (m *machine) reserve() {
 	if channelsTaken >= int(m.channels) {
 		m.t.Fatalf("admitted with %d of %d channels taken", channelsTaken, m.channels)
 	}
-	if posted+held+c.rate.Cost(c.granted) > m.limit {
-		m.t.Fatalf("admitted with %v posted, %v held, first grant %v, limit %v", posted, held, c.rate.Cost(c.granted), m.limit)
+	for scope, used := range before {
+		if used.Posted+used.Held+c.rate.Cost(c.granted) > m.limits[scope].Limit {
+			m.t.Fatalf("%s: admitted with %+v, first grant %v, limit %v", scope, used, c.rate.Cost(c.granted), m.limits[scope].Limit)
+		}
+		if hold, held := heldBack[scope]; held {
+			m.t.Fatalf("%s: admitted in spite of %+v", scope, hold)
+		}
 	}
 }
 
@@ -329,6 +377,7 @@ func (m *machine) restart() {
 	}
 	next := NewState()
 	next.Restore(m.disk.spends, leases, m.disk.callees, m.now)
+	next.PutHolds(m.disk.holds)
 	if before, after := m.fingerprint(m.state), m.fingerprint(next); before != after {
 		m.t.Fatalf("a restart changed the ledger:\n%s\n%s", before, after)
 	}
@@ -338,7 +387,9 @@ func (m *machine) restart() {
 func (m *machine) wait() {
 	d := time.Duration(rapid.SampledFrom([]int{1, 5, 20, 45, 400, 40_000}).Draw(m.t, "seconds")) * time.Second
 	if record.DayOf(m.now.Add(d).UnixMicro()) != record.DayOf(m.now.UnixMicro()) {
-		m.highest = m.limit
+		for scope, limit := range m.limits {
+			m.highest[scope] = limit.Limit
+		}
 	}
 	m.now = m.now.Add(d)
 }
@@ -351,12 +402,13 @@ func (m *machine) fingerprint(s *State) string {
 		lines = append(lines, fmt.Sprintf("lease %s %d %d %v %v", l.ID, l.AnsweredMicros, l.GrantedSecs, l.Held, l.Posted))
 	}
 	for day := record.DayOf(m.now.UnixMicro()) - 1; day <= record.DayOf(m.now.UnixMicro())+1; day++ {
-		posted, held := s.Spend(testProfile, day)
-		told := Spend{}
-		if spend := s.spends[SpendKey{testProfile, day}]; spend != nil {
-			told = *spend
+		for _, scope := range modelScopes {
+			used, told := s.SpendIn(scope, day), Spend{}
+			if spend := s.spends[scope.On(day)]; spend != nil {
+				told = *spend
+			}
+			lines = append(lines, fmt.Sprintf("day %d of %s %+v told %b %v", day, scope, used, told.Told, told.ToldLimit))
 		}
-		lines = append(lines, fmt.Sprintf("day %d %v %v told %b %v", day, posted, held, told.Told, told.ToldLimit))
 	}
 	a, p, c := s.LiveCalls(testAccount, testProfile, testConnection)
 	lines = append(lines, fmt.Sprint("live ", a, p, c))
@@ -387,14 +439,16 @@ func (m *machine) check() {
 	}
 	for key, spend := range m.disk.spends {
 		if spend.Posted != posted[key.Day] {
-			m.t.Fatalf("day %d: posted %v, the records' slices sum to %v", key.Day, spend.Posted, posted[key.Day])
+			m.t.Fatalf("%s, day %d: posted %v, the records' slices sum to %v", key.Scope(), key.Day, spend.Posted, posted[key.Day])
 		}
 		if spend.Held != held[key.Day] {
-			m.t.Fatalf("day %d: held %v, the leases hold %v", key.Day, spend.Held, held[key.Day])
+			m.t.Fatalf("%s, day %d: held %v, the leases hold %v", key.Scope(), key.Day, spend.Held, held[key.Day])
 		}
 	}
 	day := record.DayOf(m.now.UnixMicro())
-	if m.endCalls && posted[day]+held[day] > m.highest {
-		m.t.Fatalf("posted %v + held %v passes the largest limit of the day, %v", posted[day], held[day], m.highest)
+	for scope, limit := range m.limits {
+		if limit.EndCalls && posted[day]+held[day] > m.highest[scope] {
+			m.t.Fatalf("%s: posted %v + held %v passes the largest limit of the day, %v", scope, posted[day], held[day], m.highest[scope])
+		}
 	}
 }

@@ -17,10 +17,13 @@ type Part struct {
 	// Reserve looks at, and each profile that ends calls at its spend limit: the
 	// size of the whole set, with those in Leases and without emergency calls.
 	Live map[id.ID]int32
-	// Spends are those of every profile that the commands touch, from the day on
+	// Spends are those of every profile that the commands touch, and of their billing
+	// groups and accounts while these have a limit, from the day on
 	// which the oldest of the Leases was reserved, and from today. Held is the sum
 	// over all leases, loaded or not.
 	Spends map[SpendKey]Spend
+	// Holds are those of the same scopes.
+	Holds map[Scope]SpendHold
 	// Callees are the counts of the numbers that a Reserve calls.
 	Callees map[CalleeKey]int32
 }
@@ -33,6 +36,7 @@ func (s *State) RestorePart(p Part, now time.Time) {
 	for key, spend := range p.Spends {
 		s.spends[key] = &spend
 	}
+	s.PutHolds(p.Holds)
 	for scope, n := range p.Live {
 		s.absent[scope] = n
 	}

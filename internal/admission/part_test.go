@@ -38,6 +38,7 @@ func (m *machine) part(c Command) *State {
 	p.Spends = maps.Clone(m.disk.spends)
 	maps.DeleteFunc(p.Spends, func(key SpendKey, _ Spend) bool { return key.Day < oldest })
 	p.Callees = m.disk.callees
+	p.Holds = m.disk.holds
 	s := NewState()
 	s.RestorePart(p, m.now)
 	if r := m.state.ended[named]; r != nil {
@@ -92,6 +93,9 @@ func outcome(r Result, s *State) string {
 	}
 	for key := range s.dirtySpends {
 		lines = append(lines, fmt.Sprintf("spend %v %+v", key, *s.spends[key]))
+	}
+	for scope := range s.dirtyHolds {
+		lines = append(lines, fmt.Sprintf("hold %v %+v", scope, s.holds[scope]))
 	}
 	for key := range s.dirtyCallees {
 		lines = append(lines, fmt.Sprintf("callee %v %d", key, s.callees[key]))

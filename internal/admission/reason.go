@@ -36,6 +36,9 @@ const (
 	ReasonStoreUnavailable
 	ReasonOverloaded
 	ReasonStopping
+	ReasonGroupSpendLimit
+	ReasonAccountSpendLimit
+	ReasonSpendHeldBack
 	numReasons
 )
 
@@ -99,6 +102,21 @@ var answers = [numReasons]answer{
 		"Too many calls at once are being decided. Try again after the Retry-After header."},
 	ReasonStopping: {"stopping", "TG6", 503, "Service Unavailable",
 		"The server is being stopped. Send the call to another one."},
+	ReasonGroupSpendLimit: {"billing_group_daily_spend_limit", "TG7", 403, "Daily spend limit of the Billing Group reached",
+		"Raise the billing group's daily_spend_limit, or wait for 00:00 UTC."},
+	ReasonAccountSpendLimit: {"account_daily_spend_limit", "TG8", 403, "Daily spend limit of the Account reached",
+		"Raise the account's daily_spend_limit, or wait for 00:00 UTC."},
+	ReasonSpendHeldBack: {"spend_held", "TG9", 403, "Spending is held until it is released",
+		"Look at what was spent, then release the profile, the billing group or the account that is held."},
+}
+
+// ofSpend says whether it is a daily limit that refuses.
+func (r Reason) ofSpend() bool {
+	switch r {
+	case ReasonDailySpendLimit, ReasonGroupSpendLimit, ReasonAccountSpendLimit, ReasonSpendHeldBack:
+		return true
+	}
+	return false
 }
 
 // Reasons returns every reason, for tables and documents.

@@ -9,19 +9,21 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
 // accountView is the account of the key.
 type accountView struct {
-	ID                     id.ID     `json:"id" readOnly:"true"`
-	RecordType             string    `json:"record_type" readOnly:"true" enum:"account"`
-	Name                   string    `json:"name" minLength:"1" maxLength:"255"`
-	Active                 bool      `json:"active" readOnly:"true" doc:"Keys and calls of an account that is not active are refused."`
-	ConcurrentCallLimit    *int32    `json:"concurrent_call_limit" minimum:"0" doc:"Calls of all profiles together, ringing or up; null for no limit. Profiles cannot be given more. When it is lowered, profiles keep what they have and calls that are up go on: no new one is let in above it. Only a key with the scope admin may raise it."`
-	DefaultRateDeckID      id.ID     `json:"default_rate_deck_id" readOnly:"true" doc:"The rate deck of profiles that name none; activate a deck to change it."`
-	OrganizationID         uuid.UUID `json:"organization_id" readOnly:"true"`
-	EmergencyNumbers       []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
+	ID                  id.ID     `json:"id" readOnly:"true"`
+	RecordType          string    `json:"record_type" readOnly:"true" enum:"account"`
+	Name                string    `json:"name" minLength:"1" maxLength:"255"`
+	Active              bool      `json:"active" readOnly:"true" doc:"Keys and calls of an account that is not active are refused."`
+	ConcurrentCallLimit *int32    `json:"concurrent_call_limit" minimum:"0" doc:"Calls of all profiles together, ringing or up; null for no limit. Profiles cannot be given more. When it is lowered, profiles keep what they have and calls that are up go on: no new one is let in above it. Only a key with the scope admin may raise it."`
+	DefaultRateDeckID   id.ID     `json:"default_rate_deck_id" readOnly:"true" doc:"The rate deck of profiles that name none; activate a deck to change it."`
+	OrganizationID      uuid.UUID `json:"organization_id" readOnly:"true"`
+	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
+	profile.SpendLimit
 	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on: this version deletes no records. null for ever."`
 	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
@@ -42,17 +44,19 @@ type newTenantView struct {
 
 // accountFields are what a request sets of an account.
 type accountFields struct {
-	Name                   string   `json:"name"`
-	Active                 *bool    `json:"active"`
-	ConcurrentCallLimit    *int32   `json:"concurrent_call_limit"`
-	EmergencyNumbers       []string `json:"emergency_numbers"`
-	RecordRetentionDays    *int32   `json:"record_retention_days"`
-	RecordingRetentionDays *int32   `json:"recording_retention_days"`
+	Name                string   `json:"name"`
+	Active              *bool    `json:"active"`
+	ConcurrentCallLimit *int32   `json:"concurrent_call_limit"`
+	EmergencyNumbers    []string `json:"emergency_numbers"`
+	profile.SpendLimit
+	RecordRetentionDays    *int32 `json:"record_retention_days"`
+	RecordingRetentionDays *int32 `json:"recording_retention_days"`
 }
 
 func (f *accountFields) put(a *store.Account) {
 	a.Name, a.ChannelLimit, a.EmergencyNumbers = f.Name, f.ConcurrentCallLimit, f.EmergencyNumbers
 	a.RecordRetentionDays, a.RecordingRetentionDays = f.RecordRetentionDays, f.RecordingRetentionDays
+	a.SpendLimit = f.SpendLimit
 	if f.Active != nil {
 		a.Active = *f.Active
 	}
@@ -62,7 +66,7 @@ func viewAccount(a *store.Account) accountView {
 	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
 		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
 		RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
-		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
+		SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
 }
 
 func viewTenant(a *store.Account) tenantView {
@@ -82,7 +86,8 @@ func (s *server) accountOperations() []operation {
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
 	defaults := map[string]any{"active": true, "concurrent_call_limit": nil, "emergency_numbers": []any{},
-		"record_retention_days": nil, "recording_retention_days": nil}
+		"record_retention_days": nil, "recording_retention_days": nil,
+		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
 	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
 	return []operation{
 		{method: http.MethodGet, path: own, id: "get_account", tag: tag, summary: "The account of the key.", scope: ScopeRead,
@@ -155,7 +160,13 @@ func accountBody(in *request, whole *schema, current, defaults map[string]any) (
 	if len(problems) > 0 {
 		return fields, invalid(problems)
 	}
-	return fields, decode(body, &fields)
+	if err := decode(body, &fields); err != nil {
+		return fields, err
+	}
+	if problems := fields.SpendLimit.Validate(); len(problems) > 0 {
+		return fields, invalidFields(problems)
+	}
+	return fields, nil
 }
 
 func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, whole *schema, defaults map[string]any,
@@ -175,12 +186,21 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			switch {
 			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
 				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q.", ScopeAdmin)
+			case weakened(&current.SpendLimit, &next.SpendLimit) && in.beyond([]string{ScopeAdmin}) != "":
+				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden, "Raising or loosening daily_spend_limit needs a key with the scope %q.", ScopeAdmin)
 			case account == in.account && !next.Active:
 				return current, failAt(http.StatusUnprocessableEntity, "/active", codeInUse, "The account is that of the key of this request, which would lock itself out.")
 			}
 			return next, nil
 		})
 	})
+}
+
+// weakened says whether a daily limit lets more through than before.
+func weakened(from, to *profile.SpendLimit) bool {
+	return from.Limits() && (!to.Limits() || *to.DailySpendLimit > *from.DailySpendLimit ||
+		from.SpendLimitAction == profile.EndCalls && to.SpendLimitAction != profile.EndCalls ||
+		from.AfterLimit == profile.HoldUntilReleased && to.AfterLimit != profile.HoldUntilReleased)
 }
 
 // raised says whether a limit becomes higher; nil is the highest.

@@ -164,6 +164,7 @@ func TestTenancy(t *testing.T) {
 	ids["/tollgate/v1/rate_decks"] = deck
 	ids["/v2/connections"] = ids["/v2/ip_connections"]
 	ids["/tollgate/v1/outbound_voice_profiles"] = ids["/v2/outbound_voice_profiles"]
+	ids["/tollgate/v1/billing_groups"] = ids["/v2/billing_groups"]
 	key := h.do("GET", "/tollgate/v1/api_keys", "").list()[0]["id"]
 	ids["/tollgate/v1/api_keys"] = fmt.Sprint(key)
 	call := h.refusedCall(ids["/v2/ip_connections"])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -22,13 +23,13 @@ func (s *server) billingGroupOperations() []operation {
 	r := &resource[store.BillingGroup, billingGroupView, uuid.UUID]{
 		path: "/v2/billing_groups", name: "billing_group", tag: "Billing groups",
 		collection: s.Store.BillingGroups(), parseKey: parseGroupID, required: []string{"name"}, created: http.StatusOK,
-		fresh: func() store.BillingGroup { return store.BillingGroup{} },
+		fresh: func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },
 		adopt: func(next, current *store.BillingGroup) {
-			name := next.Name
+			name, limit := next.Name, next.SpendLimit
 			*next = *current
-			next.Name = name
+			next.Name, next.SpendLimit = name, limit
 		},
-		validate: func(id.ID, *store.BillingGroup, map[string]any) []field.Error { return nil },
+		validate: func(_ id.ID, g *store.BillingGroup, _ map[string]any) []field.Error { return g.SpendLimit.Validate() },
 		view: viewEach(func(g store.BillingGroup) billingGroupView {
 			return billingGroupView{BillingGroup: g, RecordType: "billing_group"}
 		}),

@@ -203,10 +203,11 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 // budget, or nil when the profile has no limit or the call no price.
 func budgetSecs(d *admission.Decision) *int64 {
 	f := &d.Facts
-	if !f.HasRate || !f.SpendLimited || f.Emergency {
+	left := f.SpendLeft()
+	if !f.HasRate || left == money.Max || f.Emergency {
 		return nil
 	}
-	secs := f.Rate.GrantWithin(0, math.MaxInt64, max(0, f.SpendLimit-f.Posted-f.Held))
+	secs := f.Rate.GrantWithin(0, math.MaxInt64, left)
 	if f.Rate.Cost(secs) == 0 && secs > 0 {
 		return nil // free of charge
 	}
@@ -216,7 +217,7 @@ func budgetSecs(d *admission.Decision) *int64 {
 // usage is what a forecast's rules ask about, read beforehand.
 type usage struct {
 	calls       []store.LiveCall
-	spend       admission.Spend
+	spends      map[admission.Scope]store.SpendUse
 	day         record.Day
 	calleeCalls int32
 }
@@ -239,12 +240,35 @@ func (u *usage) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
 	return a, p, c
 }
 
-// Spend implements admission.Usage. On a later day nothing is spent yet.
-func (u *usage) Spend(_ id.ID, day record.Day) (posted, held money.Amount) {
-	if day != u.day {
-		return 0, 0
+// SpendIn implements admission.Usage. On a later day nothing is spent yet.
+func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSpend {
+	use := u.spends[scope]
+	spend := admission.ScopeSpend{HeldBack: use.Hold != nil && use.Hold.On(day)}
+	if day == u.day {
+		spend.Posted, spend.Held = use.Posted, use.Held
 	}
-	return u.spend.Posted, u.spend.Held
+	return spend
+}
+
+// readSpends reads what is used of a profile and of the billing group and account
+// that it shares limits with.
+func (s *server) readSpends(ctx context.Context, account id.ID, snapshot *policy.Snapshot, p *policy.Profile) (map[admission.Scope]store.SpendUse, error) {
+	scopes := []admission.Scope{{Profile: p.ID}}
+	if a := snapshot.Account(account); a != nil && a.Spending.On {
+		scopes = append(scopes, admission.Scope{Account: account})
+	}
+	if p.BillingGroup != nil && snapshot.Group(*p.BillingGroup) != nil {
+		scopes = append(scopes, admission.Scope{Group: *p.BillingGroup})
+	}
+	spends := make(map[admission.Scope]store.SpendUse, len(scopes))
+	for _, scope := range scopes {
+		use, err := s.Store.Spend(ctx, account, scope)
+		if err != nil {
+			return nil, err
+		}
+		spends[scope] = use
+	}
+	return spends, nil
 }
 
 // Calls implements admission.Usage.
@@ -261,7 +285,7 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 	if p == nil || p.Account != account {
 		return u, nil
 	}
-	if u.spend, err = s.Store.SpendToday(ctx, account, p.ID); err != nil {
+	if u.spends, err = s.readSpends(ctx, account, snapshot, p); err != nil {
 		return nil, err
 	}
 	callee, err := e164.Normalise(call.To, c.Home)

@@ -53,8 +53,8 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 		if l.Profile != p.ID || l.Emergency {
 			continue
 		}
-		if effects.LiveCalls == 0 { // only a profile that exists has calls, and spend
-			if use.spend, err = s.Store.SpendToday(ctx, account, p.ID); err != nil {
+		if known := before.Profile(p.ID); effects.LiveCalls == 0 && known != nil { // only a profile that exists has calls, and spend
+			if use.spends, err = s.readSpends(ctx, account, before, known); err != nil {
 				return nil, err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -69,17 +70,18 @@ func (s *server) viewProfiles(ctx context.Context, account id.ID, profiles []pro
 
 // usageView is what a profile uses now.
 type usageView struct {
-	ID                     id.ID         `json:"id" readOnly:"true"`
-	RecordType             string        `json:"record_type" readOnly:"true" enum:"outbound_voice_profile_usage"`
-	Day                    string        `json:"day" doc:"The UTC day that posted, held and overrun belong to."`
-	Posted                 money.Amount  `json:"posted" doc:"What the day's calls have cost so far."`
-	Held                   money.Amount  `json:"held" doc:"What calls in progress hold ahead."`
-	Overrun                money.Amount  `json:"overrun" doc:"What calls lasted beyond their grants would have cost; reported, never charged."`
-	DailySpendLimit        *money.Amount `json:"daily_spend_limit"`
-	DailySpendLimitEnabled bool          `json:"daily_spend_limit_enabled"`
-	Remaining              *money.Amount `json:"remaining" doc:"What new grants may still cost today; null without an enabled limit."`
-	LiveCalls              int32         `json:"live_calls"`
-	ConcurrentCallLimit    *int32        `json:"concurrent_call_limit"`
+	ID                     id.ID          `json:"id" readOnly:"true"`
+	RecordType             string         `json:"record_type" readOnly:"true" enum:"outbound_voice_profile_usage"`
+	Day                    string         `json:"day" doc:"The UTC day that posted, held and overrun belong to."`
+	Posted                 money.Amount   `json:"posted" doc:"What the day's calls have cost so far."`
+	Held                   money.Amount   `json:"held" doc:"What calls in progress hold ahead."`
+	Overrun                money.Amount   `json:"overrun" doc:"What calls lasted beyond their grants would have cost; reported, never charged."`
+	DailySpendLimit        *money.Amount  `json:"daily_spend_limit"`
+	DailySpendLimitEnabled bool           `json:"daily_spend_limit_enabled"`
+	Remaining              *money.Amount  `json:"remaining" doc:"What new grants may still cost today; null without an enabled limit."`
+	SpendHold              *spendHoldView `json:"spend_hold" doc:"Why calls are refused whatever remains, until it is released; null mostly."`
+	LiveCalls              int32          `json:"live_calls"`
+	ConcurrentCallLimit    *int32         `json:"concurrent_call_limit"`
 }
 
 func (s *server) profileUsage(ctx context.Context, in *request) (*response, error) {
@@ -91,7 +93,7 @@ func (s *server) profileUsage(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, err
 	}
-	spend, err := s.Store.SpendToday(ctx, in.account, key)
+	spend, err := s.Store.Spend(ctx, in.account, admission.Scope{Profile: key})
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +104,9 @@ func (s *server) profileUsage(ctx context.Context, in *request) (*response, erro
 	view := usageView{ID: key, RecordType: "outbound_voice_profile_usage", Day: s.Clock().UTC().Format("2006-01-02"),
 		Posted: spend.Posted, Held: spend.Held, Overrun: spend.Overrun,
 		DailySpendLimit: p.DailySpendLimit, DailySpendLimitEnabled: p.DailySpendLimitEnabled,
-		ConcurrentCallLimit: p.ConcurrentCallLimit}
+		ConcurrentCallLimit: p.ConcurrentCallLimit, SpendHold: viewHold(spend.Hold)}
 	if p.DailySpendLimitEnabled && p.DailySpendLimit != nil {
-		view.Remaining = new(max(0, *p.DailySpendLimit-spend.Posted-spend.Held))
+		view.Remaining = remaining(*p.DailySpendLimit, &spend, s.today())
 	}
 	for _, call := range calls {
 		if call.Lease.Profile == key && !call.Lease.Emergency {

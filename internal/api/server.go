@@ -86,7 +86,7 @@ func New(c Config) http.Handler {
 	}
 	s := &server{Config: c, mux: http.NewServeMux(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
 	s.operations = slices.Concat(
-		s.profileOperations(), s.billingGroupOperations(), s.connectionOperations(), s.ipOperations(),
+		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
 		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),

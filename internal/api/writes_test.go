@@ -95,6 +95,15 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)
 		return fmt.Sprint(deliveriesPath, "/", h.do("GET", deliveriesPath, "").list()[0]["id"], "/replay"), ""
 	}
+	const profiles, groups = "/v2/outbound_voice_profiles", "/v2/billing_groups"
+	for _, path := range []string{profiles, groups} {
+		ours := strings.Replace(path, "/v2/", "/tollgate/v1/", 1)
+		requests["POST "+ours+"/{id}/release"] = func() (string, string) {
+			n++
+			return ours + "/" + h.do("POST", path, fmt.Sprintf(`{"name":"held %d"}`, n)).want(http.StatusOK)["id"].(string) + "/release", ""
+		}
+	}
+	requests["POST "+accounts+"/{id}/release"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`) + "/release", "" }
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
@@ -26,7 +28,9 @@ type Change struct {
 	PutIP          *connection.IP
 	PutGateway     *routing.Gateway
 	PutDeck        *Deck
+	PutGroup       *Group
 	DropAccount    id.ID
+	DropGroup      uuid.UUID
 	PutWebhook     *webhook.Endpoint
 	DropProfile    id.ID
 	DropConnection id.ID
@@ -76,6 +80,10 @@ func (s *Snapshot) apply(c *Change) error {
 		s.gateways = s.gateways.put(uint64(account), account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
 	case c.PutDeck != nil:
 		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
+	case c.PutGroup != nil:
+		s.groups = s.groups.put(hashGroup(c.PutGroup.ID), c.PutGroup.ID, c.PutGroup)
+	case c.DropGroup != uuid.Nil:
+		s.groups = s.groups.remove(hashGroup(c.DropGroup), c.DropGroup)
 	case c.DropAccount != 0:
 		s.accounts = s.accounts.remove(uint64(c.DropAccount), c.DropAccount)
 	case c.PutWebhook != nil:
@@ -186,6 +194,7 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 		MaxRatePerMinute: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
 		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
 		EndCalls:     p.SpendLimitAction == profile.EndCalls,
+		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,
 		Window:       window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
 		Recording: p.CallRecording,
 	}
@@ -212,6 +221,15 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 		compiled.BlockedTypes.Add(numberType)
 	}
 	return compiled, nil
+}
+
+// CompileSpendLimit compiles the limit of a billing group or an account.
+func CompileSpendLimit(l *profile.SpendLimit) SpendLimit {
+	if !l.Limits() {
+		return SpendLimit{}
+	}
+	return SpendLimit{On: true, Limit: *l.DailySpendLimit,
+		EndCalls: l.SpendLimitAction == profile.EndCalls, HoldAfter: l.AfterLimit == profile.HoldUntilReleased}
 }
 
 func compileIP(c *connection.IPConnection) (*Connection, error) {

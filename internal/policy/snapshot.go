@@ -8,6 +8,7 @@
 package policy
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 
@@ -33,6 +34,22 @@ type Account struct {
 	ChannelLimit     int32 // of all its calls together, or NoLimit
 	DefaultDeck      id.ID // 0 for none
 	EmergencyNumbers []string
+	Spending         SpendLimit
+}
+
+// SpendLimit is a daily limit of what calls may cost.
+type SpendLimit struct {
+	On        bool
+	Limit     money.Amount
+	EndCalls  bool // running calls end when the limit is reached
+	HoldAfter bool // once it is reached, no call is admitted until somebody releases it
+}
+
+// Group is a billing group that has a daily limit.
+type Group struct {
+	ID       uuid.UUID
+	Account  id.ID
+	Spending SpendLimit
 }
 
 // Profile is a compiled outbound voice profile.
@@ -49,6 +66,7 @@ type Profile struct {
 	SpendLimited     bool
 	SpendLimit       money.Amount
 	EndCalls         bool // running calls end when the limit is reached
+	HoldAfter        bool // see SpendLimit
 	Window           profile.Window
 	Deck             id.ID // 0 means the account's default deck
 	BillingGroup     *uuid.UUID
@@ -92,6 +110,7 @@ type Snapshot struct {
 	ips         shards[id.ID, netip.Addr]
 	ipOwner     shards[id.ID, id.ID]
 	decks       shards[id.ID, *Deck]
+	groups      shards[uuid.UUID, *Group]         // those that have a limit
 	gateways    shards[id.ID, []*routing.Gateway] // by account
 	webhooks    shards[id.ID, *webhook.Endpoint]
 	listeners   shards[id.ID, []*webhook.Endpoint] // by the account or the connection that they are for
@@ -105,6 +124,18 @@ func (s *Snapshot) Account(account id.ID) *Account { return s.accounts.get(uint6
 
 // Profile returns a profile, or nil.
 func (s *Snapshot) Profile(profile id.ID) *Profile { return s.profiles.get(uint64(profile), profile) }
+
+// Group returns a billing group that has a daily limit, or nil.
+func (s *Snapshot) Group(group uuid.UUID) *Group {
+	return s.groups.get(hashGroup(group), group)
+}
+
+func hashGroup(group uuid.UUID) uint64 { return binary.LittleEndian.Uint64(group[8:]) }
+
+// Spending is the profile's daily limit.
+func (p *Profile) Spending() SpendLimit {
+	return SpendLimit{On: p.SpendLimited, Limit: p.SpendLimit, EndCalls: p.EndCalls, HoldAfter: p.HoldAfter}
+}
 
 // Connection returns a connection, or nil.
 func (s *Snapshot) Connection(connection id.ID) *Connection {

@@ -21,6 +21,12 @@ const (
 	EndCalls      = "end_calls"       // running calls end at their grant's end: booked charges never pass the limit
 )
 
+// What follows a day's limit that was reached.
+const (
+	ResumeAtReset     = "resume_at_reset"     // calls are admitted again from 00:00 UTC on
+	HoldUntilReleased = "hold_until_released" // none is until somebody releases the limit
+)
+
 // Recording types.
 const (
 	RecordAll      = "all"
@@ -52,6 +58,7 @@ type Profile struct {
 	CallingWindow           *CallingWindow `json:"calling_window" doc:"The time of day in which calls may start, and how often one number may be called in it; null means no window."`
 
 	SpendLimitAction   string   `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	AfterLimit         string   `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
 	BlockedNumberTypes []string `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
 	RateDeckID         id.ID    `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
 
@@ -89,6 +96,7 @@ func New() Profile {
 			Type: RecordNone, CallerPhoneNumbers: []e164.Number{}, Channels: "single", Format: "wav",
 		},
 		SpendLimitAction:   BlockNewCalls,
+		AfterLimit:         ResumeAtReset,
 		BlockedNumberTypes: []string{"premium_rate"},
 	}
 }

@@ -27,8 +27,7 @@ func (p *Profile) Validate() []field.Error {
 		}
 	}
 	if p.DailySpendLimitEnabled && p.DailySpendLimit == nil {
-		errs = append(errs, field.Error{Pointer: "/daily_spend_limit", Code: field.Missing,
-			Detail: "daily_spend_limit_enabled is true, which without a daily_spend_limit limits nothing. Give a limit such as \"100.00\", or disable it."})
+		errs = append(errs, missingLimit())
 	}
 	if p.CallRecording.Type == RecordByCaller && len(p.CallRecording.CallerPhoneNumbers) == 0 {
 		errs = append(errs, field.Error{Pointer: "/call_recording/call_recording_caller_phone_numbers", Code: field.Missing,

@@ -130,14 +130,15 @@ type Page[T any] struct {
 
 // BillingGroup groups calls for invoicing. Source: Telnyx v2, /billing_groups.
 type BillingGroup struct {
-	ID             uuid.UUID  `json:"id"`
-	AccountID      id.ID      `json:"-"`
-	Version        int64      `json:"-"`
-	OrganizationID uuid.UUID  `json:"organization_id" readOnly:"true"`
-	Name           string     `json:"name" minLength:"1" maxLength:"255"`
-	CreatedAt      time.Time  `json:"created_at" readOnly:"true"`
-	UpdatedAt      time.Time  `json:"updated_at" readOnly:"true"`
-	DeletedAt      *time.Time `json:"deleted_at" readOnly:"true"`
+	ID             uuid.UUID `json:"id"`
+	AccountID      id.ID     `json:"-"`
+	Version        int64     `json:"-"`
+	OrganizationID uuid.UUID `json:"organization_id" readOnly:"true"`
+	Name           string    `json:"name" minLength:"1" maxLength:"255"`
+	profile.SpendLimit
+	CreatedAt time.Time  `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time  `json:"updated_at" readOnly:"true"`
+	DeletedAt *time.Time `json:"deleted_at" readOnly:"true"`
 }
 
 // RateDeck is an imported deck without its rows.
@@ -177,6 +178,7 @@ type Account struct {
 	EmergencyNumbers []string
 	// How long records and recordings are to be kept; nil means for ever.
 	RecordRetentionDays, RecordingRetentionDays *int32
+	profile.SpendLimit
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -234,6 +236,12 @@ type LiveCall struct {
 	ElapsedMs int64
 }
 
+// SpendUse is what is used of a scope on a day, and whether its calls are held back.
+type SpendUse struct {
+	admission.Spend
+	Hold *admission.SpendHold
+}
+
 // Store is everything together.
 type Store interface {
 	Ledger
@@ -260,6 +268,11 @@ type Store interface {
 	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]
 	Webhooks() Webhooks
 
+	// Spend is what a profile, or a billing group or an account that has a limit, has
+	// posted and holds on the current UTC day.
+	Spend(ctx context.Context, account id.ID, scope admission.Scope) (SpendUse, error)
+	// Release ends the hold of a scope's spending. It does nothing when there is none.
+	Release(ctx context.Context, account id.ID, scope admission.Scope) error
 	// SpendToday is what a profile has posted and holds on the current UTC day.
 	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
 	// LiveCalls lists the calls of an account that hold a lease.

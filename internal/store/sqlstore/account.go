@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
@@ -40,6 +41,7 @@ func decodeAccount(doc []byte) (a store.Account, err error) {
 	if a.UpdatedAt.IsZero() { // of an older server
 		a.UpdatedAt = a.CreatedAt
 	}
+	a.SpendLimit.Complete()
 	return a, nil
 }
 
@@ -64,6 +66,7 @@ func compileAccount(a *store.Account) *policy.Account {
 	compiled := &policy.Account{
 		ID: a.ID, Active: a.Active, ChannelLimit: policy.NoLimit,
 		DefaultDeck: a.DefaultDeck, EmergencyNumbers: append([]string(nil), a.EmergencyNumbers...),
+		Spending: policy.CompileSpendLimit(&a.SpendLimit),
 	}
 	if a.ChannelLimit != nil {
 		compiled.ChannelLimit = *a.ChannelLimit
@@ -74,6 +77,9 @@ func compileAccount(a *store.Account) *policy.Account {
 // saveAccount inserts an account at version 1 or updates it to a later one.
 func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 	if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultDeck, "/default_deck"); err != nil {
+		return err
+	}
+	if err := tx.countSpend(ctx, a.ID, admission.Scope{Account: a.ID}, a.Limits()); err != nil {
 		return err
 	}
 	doc, err := encodeDoc(a)
@@ -93,6 +99,7 @@ func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (store.Account, error) {
 	a.ID, a.CreatedAt, a.Version = s.config.IDs.Next(), s.now(), 1
 	a.UpdatedAt = a.CreatedAt
+	a.SpendLimit.Complete()
 	if a.OrganizationID == uuid.Nil {
 		made, err := uuid.NewV7()
 		if err != nil {

@@ -117,6 +117,14 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	if err != nil {
 		return audit, fmt.Errorf("read profile_days: %w", err)
 	}
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		account, key, spend, err := scanScopeDay(rows.Scan)
+		a.Day(account, key, spend)
+		return err
+	}, "SELECT "+scopeDayColumns+" FROM scope_days")
+	if err != nil {
+		return audit, fmt.Errorf("read scope_days: %w", err)
+	}
 	limits, err := readLimits(ctx, tx)
 	if err != nil {
 		return audit, fmt.Errorf("read limits: %w", err)

@@ -160,7 +160,7 @@ var spoiled = []struct {
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "posted, the calls were charged"},
 	{"held", func(l *ledgerRows) {
 		l.exec("UPDATE profile_days SET held = held - 1")
-	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "held, the 3 live calls"},
+	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "held, its live calls hold"},
 	{"overrun", func(l *ledgerRows) {
 		l.exec("UPDATE profile_days SET overrun = 0")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "overrun"},

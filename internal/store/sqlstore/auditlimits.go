@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
@@ -28,8 +29,23 @@ const (
 	grantsAfter  = 5 * time.Minute
 )
 
-// limitHistory is which daily limits profiles have had.
-type limitHistory map[id.ID][]limitSpan
+// limitHistory is which daily limits profiles, billing groups and accounts have had.
+type limitHistory map[admission.Scope][]limitSpan
+
+// scopeOfEvent is the scope whose limit an audit event may have changed.
+func scopeOfEvent(e *store.AuditEvent) (scope admission.Scope, ok bool, err error) {
+	switch e.RecordType {
+	case "outbound_voice_profile":
+		scope.Profile, err = id.Parse(e.ResourceID)
+	case "account":
+		scope.Account, err = id.Parse(e.ResourceID)
+	case "billing_group":
+		scope.Group, err = uuid.Parse(e.ResourceID)
+	default:
+		return scope, false, nil
+	}
+	return scope, err == nil, err
+}
 
 // limitSpan is a daily limit and since when it was in force, until the next span.
 type limitSpan struct {
@@ -41,31 +57,22 @@ type limitSpan struct {
 
 // readLimits walks back from what is configured now by what was recorded of changes.
 func readLimits(ctx context.Context, tx querier) (limitHistory, error) {
-	changes := make(map[id.ID][]store.AuditEvent)
+	changes := make(map[admission.Scope][]store.AuditEvent)
 	err := query(ctx, tx, func(rows *sql.Rows) error {
 		e, _, err := scanEvent(rows.Scan)
-		if err != nil || e.RecordType != "outbound_voice_profile" {
-			return err
-		}
-		p, err := id.Parse(e.ResourceID)
-		if err == nil {
-			changes[p] = append(changes[p], e)
-		}
-		return err
-	}, "SELECT doc, hash FROM audit_events WHERE doc LIKE '%outbound_voice_profile%' ORDER BY id")
-	if err != nil {
-		return nil, err
-	}
-	now := make(map[id.ID]map[string]jsontext.Value)
-	n := profileNoun()
-	err = query(ctx, tx, func(rows *sql.Rows) error {
-		p, err := n.scan(rows.Scan)
 		if err != nil {
 			return err
 		}
-		now[p.ID], err = flatten(&p)
+		scope, ok, err := scopeOfEvent(&e)
+		if ok {
+			changes[scope] = append(changes[scope], e)
+		}
 		return err
-	}, "SELECT "+docColumns+" FROM "+n.table)
+	}, "SELECT doc, hash FROM audit_events ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	now, err := limitsNow(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +88,41 @@ func readLimits(ctx context.Context, tx querier) (limitHistory, error) {
 		}
 	}
 	return history, nil
+}
+
+// limitsNow reads the fields of everything that may have a limit.
+func limitsNow(ctx context.Context, tx querier) (map[admission.Scope]map[string]jsontext.Value, error) {
+	now := make(map[admission.Scope]map[string]jsontext.Value)
+	profiles, groups := profileNoun(), billingGroupNoun()
+	for _, kind := range []struct {
+		columns, table string
+		read           func(*sql.Rows) (admission.Scope, any, error)
+	}{
+		{docColumns, profiles.table, func(rows *sql.Rows) (admission.Scope, any, error) {
+			p, err := profiles.scan(rows.Scan)
+			return admission.Scope{Profile: p.ID}, &p, err
+		}},
+		{docColumns, groups.table, func(rows *sql.Rows) (admission.Scope, any, error) {
+			g, err := groups.scan(rows.Scan)
+			return admission.Scope{Group: g.ID}, &g, err
+		}},
+		{"version, doc", "accounts", func(rows *sql.Rows) (admission.Scope, any, error) {
+			a, err := scanAccount(rows.Scan)
+			return admission.Scope{Account: a.ID}, &a, err
+		}},
+	} {
+		err := query(ctx, tx, func(rows *sql.Rows) error {
+			scope, object, err := kind.read(rows)
+			if err == nil {
+				now[scope], err = flatten(object)
+			}
+			return err
+		}, "SELECT "+kind.columns+" FROM "+kind.table)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return now, nil
 }
 
 // walkBack undoes changes, of which the last led to fields, and returns the spans in order.
@@ -131,7 +173,7 @@ func spanOf(fields map[string]jsontext.Value) (limitSpan, error) {
 func (h limitHistory) largest(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
 	from := max(fromMicros, key.Day.StartMicros()-grantsBefore.Microseconds())
 	to := key.Day.StartMicros() + record.MicrosPerDay + grantsAfter.Microseconds()
-	spans := h[key.Profile]
+	spans := h[key.Scope()]
 	for i, s := range spans {
 		until := int64(math.MaxInt64)
 		if i+1 < len(spans) {

@@ -2,8 +2,10 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -54,15 +56,30 @@ type ledgerGroup struct {
 
 	oldest   record.Day
 	profiles map[id.ID]id.ID // whose money may move, and their accounts
-	locked   []int64         // scopes to lock, in the order of their ids
-	exact    []countOf       // to be counted under their locks
-	shown    []countOf       // to be counted for showing
+	payers   map[payer]struct{}
+	shared   []admission.Scope // billing groups and accounts in which money is counted
+	locked   []int64           // scopes to lock, in the order of their ids
+	exact    []countOf         // to be counted under their locks
+	shown    []countOf         // to be counted for showing
 	callees  []admission.CalleeKey
 	opened   int64 // the latest time at which one of the profiles opened its day
 
 	part  admission.Part
 	ended []*record.Call
 	state *admission.State
+}
+
+// payer is whose money moves beside a profile's.
+type payer struct {
+	account id.ID
+	group   uuid.UUID // Nil for none
+}
+
+func payerOf(account id.ID, group *uuid.UUID) payer {
+	if group == nil {
+		return payer{account: account}
+	}
+	return payer{account, *group}
 }
 
 // countOf is a scope whose leases are to be counted by a column of leases.
@@ -78,7 +95,7 @@ var errOverlooked = errors.New("a call is live already")
 // newLedgerGroup sorts commands. Calls that a Reserve names are nearly always new,
 // and only looked up before the locks when thorough.
 func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
-	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), part: admission.Part{
+	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), part: admission.Part{
 		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
 		Callees: make(map[admission.CalleeKey]int32),
 	}}
@@ -216,6 +233,7 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 // touch notes a lease that the group may change.
 func (g *ledgerGroup) touch(l *admission.Lease) {
 	g.profiles[l.Profile] = l.Account
+	g.payers[payerOf(l.Account, l.BillingGroup)] = struct{}{}
 	// The charges of a call never fall on a day before its reservation.
 	g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
 	if g.expire || g.takeover || len(g.restarted) > 0 {
@@ -267,6 +285,7 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 			continue
 		}
 		g.profiles[p.ID] = p.Account
+		g.payers[payerOf(p.Account, p.BillingGroup)] = struct{}{}
 		if a := w.snapshot.Account(c.Account); a != nil {
 			count("account_id", a.ID, a.ChannelLimit)
 		} else {
@@ -287,10 +306,43 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 			count("profile_id", p.ID, p.ChannelLimit)
 		}
 	}
+	w.planShared(g, scopes, count)
 	for scope := range scopes {
 		g.locked = append(g.locked, int64(scope))
 	}
 	slices.Sort(g.locked)
+}
+
+// planShared finds the billing groups and accounts in which the group's money is
+// counted. Their rows are locked among the others, by id.
+func (w *clusterWriter) planShared(g *ledgerGroup, scopes map[id.ID]struct{}, count func(string, id.ID, int32)) {
+	seen := make(map[admission.Scope]struct{})
+	add := func(scope admission.Scope, lock, account id.ID, limit policy.SpendLimit) {
+		if limit.On {
+			if limit.EndCalls {
+				count("account_id", account, policy.NoLimit) // among so many the budget is shared
+			}
+			if _, known := seen[scope]; !known {
+				seen[scope] = struct{}{}
+				scopes[lock] = struct{}{}
+				g.shared = append(g.shared, scope)
+			}
+		}
+	}
+	for p := range g.payers {
+		if a := w.snapshot.Account(p.account); a != nil {
+			add(admission.Scope{Account: p.account}, p.account, p.account, a.Spending)
+		}
+		if group := w.snapshot.Group(p.group); group != nil {
+			add(admission.Scope{Group: p.group}, groupLock(p.group), p.account, group.Spending)
+		}
+	}
+}
+
+// groupLock is the row of ledger_scopes that is locked for a billing group. Ids of
+// other things are positive. Two groups with the same row only wait for each other.
+func groupLock(group uuid.UUID) id.ID {
+	return id.ID(binary.BigEndian.Uint64(group[:8])^binary.BigEndian.Uint64(group[8:])) | math.MinInt64
 }
 
 // load locks the scopes and then reads what the group needs: each statement sees
@@ -318,6 +370,8 @@ func (w *clusterWriter) load(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	g.queueCounts(b, g.exact)
 	g.queueCounts(b, g.shown)
 	g.queueSpends(b)
+	g.queueShared(b)
+	g.queueHolds(b)
 	g.queueCallees(b)
 	if b.Len() == 0 {
 		return nil
@@ -411,12 +465,8 @@ func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
 	if len(g.profiles) == 0 {
 		return
 	}
-	profiles := make([]int64, 0, len(g.profiles))
-	for p := range g.profiles {
-		profiles = append(profiles, int64(p))
-	}
 	b.Queue("SELECT profile_id, day, posted, held, overrun, told, told_limit FROM profile_days WHERE profile_id = ANY($1) AND day >= $2",
-		profiles, int64(g.oldest)).Query(func(rows pgx.Rows) error {
+		g.profileIDs(), int64(g.oldest)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var key admission.SpendKey
 			var s admission.Spend
@@ -427,6 +477,69 @@ func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
 		}
 		return rows.Err()
 	})
+}
+
+func (g *ledgerGroup) queueShared(b *pgx.Batch) {
+	if len(g.shared) == 0 {
+		return
+	}
+	accounts, groups := g.sharedColumns()
+	b.Queue("SELECT "+scopeDayColumns+` FROM scope_days
+		WHERE day >= $3 AND (billing_group_id = ANY($2) OR billing_group_id = '' AND account_id = ANY($1))`,
+		accounts, groups, int64(g.oldest)).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			_, key, spend, err := scanScopeDay(rows.Scan)
+			if err != nil {
+				return err
+			}
+			g.part.Spends[key] = spend
+		}
+		return rows.Err()
+	})
+}
+
+func (g *ledgerGroup) sharedColumns() (accounts []int64, groups [][]byte) {
+	accounts, groups = []int64{}, [][]byte{}
+	for _, scope := range g.shared {
+		if scope.Account != 0 {
+			accounts = append(accounts, int64(scope.Account))
+		} else {
+			groups = append(groups, groupColumn(scope))
+		}
+	}
+	return accounts, groups
+}
+
+// queueHolds reads what is held back of the profiles and of what they share.
+func (g *ledgerGroup) queueHolds(b *pgx.Batch) {
+	if len(g.profiles) == 0 {
+		return
+	}
+	accounts, groups := g.sharedColumns()
+	b.Queue("SELECT "+holdColumns+` FROM spend_holds WHERE profile_id = ANY($1)
+		UNION ALL SELECT `+holdColumns+` FROM spend_holds WHERE profile_id = 0
+			AND (billing_group_id = ANY($3) OR billing_group_id = '' AND account_id = ANY($2))`,
+		g.profileIDs(), accounts, groups).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			scope, hold, err := scanHold(rows.Scan)
+			if err != nil {
+				return err
+			}
+			if g.part.Holds == nil {
+				g.part.Holds = make(map[admission.Scope]admission.SpendHold)
+			}
+			g.part.Holds[scope] = hold
+		}
+		return rows.Err()
+	})
+}
+
+func (g *ledgerGroup) profileIDs() []int64 {
+	profiles := make([]int64, 0, len(g.profiles))
+	for p := range g.profiles {
+		profiles = append(profiles, int64(p))
+	}
+	return profiles
 }
 
 func (g *ledgerGroup) queueCallees(b *pgx.Batch) {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -65,6 +66,13 @@ const (
 		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
 		ON CONFLICT (profile_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
 			told = excluded.told, told_limit = excluded.told_limit`
+	putScopes = `INSERT INTO scope_days (` + scopeDayColumns + `)
+		SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
+		ON CONFLICT (account_id, billing_group_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
+			told = excluded.told, told_limit = excluded.told_limit`
+	putHolds = `INSERT INTO spend_holds (` + holdColumns + `)
+		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[])
+		ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`
 	putCallees = `INSERT INTO callee_counts (account_id, profile_id, callee, period, calls)
 		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
 		ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls`
@@ -118,7 +126,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	for _, l := range g.part.Leases {
 		loaded[l.ID] = struct{}{}
 	}
-	var put, insert, records, cuts, spends, callees columns
+	var put, insert, records, cuts, spends, scopes, holds, callees columns
 	for _, l := range changes.Leases {
 		into := &insert
 		if _, ok := loaded[l.ID]; ok {
@@ -136,11 +144,22 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		}
 	}
 	for key, s := range changes.Spends {
-		account, ok := g.profiles[key.Profile]
+		account, ok := g.accountOf(key.Scope(), changes)
 		if !ok {
 			return errStrayChange
 		}
+		if key.Profile == 0 {
+			scopes.add(int64(account), groupColumn(key.Scope()), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
+			continue
+		}
 		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
+	}
+	for scope, hold := range changes.Holds {
+		account, ok := g.accountOf(scope, changes)
+		if !ok {
+			return errStrayChange
+		}
+		holds.add(int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
 	}
 	for key, calls := range changes.Callees {
 		account, ok := g.profiles[key.Profile]
@@ -154,15 +173,26 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	records.queue(b, insertRecords)
 	cuts.queue(b, insertSlices)
 	spends.queue(b, putSpends)
+	scopes.queue(b, putScopes)
+	holds.queue(b, putHolds)
 	callees.queue(b, putCallees)
 	if len(changes.Spends) > 0 && record.DayOf(g.opened) < record.DayOf(g.now) {
-		profiles := make([]int64, 0, len(g.profiles))
-		for p := range g.profiles {
-			profiles = append(profiles, int64(p))
-		}
-		b.Queue("UPDATE ledger_scopes SET at = $2 WHERE id = ANY($1)", profiles, g.now)
+		b.Queue("UPDATE ledger_scopes SET at = $2 WHERE id = ANY($1)", g.profileIDs(), g.now)
 	}
 	return nil
+}
+
+// accountOf is whose a scope is.
+func (g *ledgerGroup) accountOf(scope admission.Scope, changes *admission.Changes) (account id.ID, ok bool) {
+	switch {
+	case scope.Profile != 0:
+		account, ok = g.profiles[scope.Profile]
+	case scope.Account != 0:
+		return scope.Account, true
+	default:
+		account, ok = changes.Groups[scope.Group]
+	}
+	return account, ok
 }
 
 // queueNode keeps the node's own row, and gives up nodes that have long been

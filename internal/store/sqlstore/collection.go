@@ -25,6 +25,7 @@ type noun[T any, K comparable] struct {
 	columns []column[T]
 
 	head     func(*T) head[K]
+	complete func(*T)    // fills in what an older server has not written; nil for nothing
 	keyValue func(K) any // as the column id holds it
 	// assign gives a new object its key, and may fill in what the store decides.
 	assign func(ctx context.Context, tx *txn, s *Store, object *T) error
@@ -75,6 +76,9 @@ func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T,
 	}
 	h := n.head(&object)
 	*h.account, *h.version = account, version
+	if n.complete != nil {
+		n.complete(&object)
+	}
 	return object, nil
 }
 
@@ -147,6 +151,9 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	*h.updated = *h.created
 	if err := accountExists(ctx, tx, account); err != nil {
 		return created, err
+	}
+	if n.complete != nil {
+		n.complete(&object)
 	}
 	if err := n.assign(ctx, tx, s, &object); err != nil {
 		return created, err

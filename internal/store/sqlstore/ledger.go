@@ -100,7 +100,7 @@ func (w *writer) writeChanges(ctx context.Context, c admission.Changes) error {
 		write func(context.Context, *admission.Changes) error
 	}{
 		{"leases", w.writeLeases}, {"records", w.writeRecords}, {"slices", w.writeSlices},
-		{"spends", w.writeSpends}, {"callee counts", w.writeCallees},
+		{"spends", w.writeSpends}, {"shared spends", w.writeScopes}, {"holds", w.writeHolds}, {"callee counts", w.writeCallees},
 	} {
 		if err := part.write(ctx, &c); err != nil {
 			return fmt.Errorf("write %s: %w", part.what, err)
@@ -159,6 +159,9 @@ func (w *writer) writeSlices(ctx context.Context, c *admission.Changes) error {
 func (w *writer) writeSpends(ctx context.Context, c *admission.Changes) error {
 	args := make([]any, 0, 8*len(c.Spends))
 	for key, spend := range c.Spends {
+		if key.Profile == 0 {
+			continue
+		}
 		account, ok := w.accounts[key.Profile]
 		if !ok {
 			return errStrayChange
@@ -170,6 +173,52 @@ func (w *writer) writeSpends(ctx context.Context, c *admission.Changes) error {
 		` ON CONFLICT (account_id, profile_id, day) DO UPDATE
 			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
 				told = excluded.told, told_limit = excluded.told_limit`, 8), args)
+}
+
+// accountOf is whose a scope is.
+func (w *writer) accountOf(scope admission.Scope, c *admission.Changes) (account id.ID, ok bool) {
+	switch {
+	case scope.Profile != 0:
+		account, ok = w.accounts[scope.Profile]
+	case scope.Account != 0:
+		return scope.Account, true
+	default:
+		account, ok = c.Groups[scope.Group]
+	}
+	return account, ok
+}
+
+func (w *writer) writeScopes(ctx context.Context, c *admission.Changes) error {
+	var args []any
+	for key, spend := range c.Spends {
+		if key.Profile != 0 {
+			continue
+		}
+		account, ok := w.accountOf(key.Scope(), c)
+		if !ok {
+			return errStrayChange
+		}
+		args = append(args, int64(account), groupColumn(key.Scope()), int64(key.Day),
+			int64(spend.Posted), int64(spend.Held), int64(spend.Overrun), int64(spend.Told), int64(spend.ToldLimit))
+	}
+	return w.exec(ctx, w.bulk("scopes", "INSERT INTO scope_days ("+scopeDayColumns+") VALUES ",
+		` ON CONFLICT (account_id, billing_group_id, day) DO UPDATE
+			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
+				told = excluded.told, told_limit = excluded.told_limit`, 8), args)
+}
+
+func (w *writer) writeHolds(ctx context.Context, c *admission.Changes) error {
+	var args []any
+	for scope, hold := range c.Holds {
+		account, ok := w.accountOf(scope, c)
+		if !ok {
+			return errStrayChange
+		}
+		args = append(args, int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
+	}
+	return w.exec(ctx, w.bulk("holds", "INSERT INTO spend_holds ("+holdColumns+") VALUES ",
+		` ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE
+			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6), args)
 }
 
 func (w *writer) writeCallees(ctx context.Context, c *admission.Changes) error {
@@ -251,6 +300,19 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 	if err != nil {
 		return nil, nil, err
 	}
+	err = query(ctx, q, func(rows *sql.Rows) error {
+		_, key, spend, err := scanScopeDay(rows.Scan)
+		spend.Held = 0 // as of profiles it is the sum of what leases hold
+		spends[key] = spend
+		return err
+	}, "SELECT "+scopeDayColumns+" FROM scope_days WHERE day >= $1", int64(oldest))
+	if err != nil {
+		return nil, nil, err
+	}
+	holds, err := loadHolds(ctx, q, "")
+	if err != nil {
+		return nil, nil, err
+	}
 	callees := make(map[admission.CalleeKey]int32)
 	err = query(ctx, q, func(rows *sql.Rows) error {
 		var account id.ID
@@ -266,6 +328,7 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 	}
 	state := admission.NewState()
 	state.Restore(spends, leases, callees, now)
+	state.PutHolds(holds)
 	return state, accounts, nil
 }
 

@@ -31,7 +31,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, now time.
 	}
 	for _, load := range []func(context.Context, querier, []policy.Change) ([]policy.Change, error){
 		profileNoun().load, ipConnectionNoun().load, credentialConnectionNoun().load, fqdnConnectionNoun().load,
-		ipNoun().load, gatewayNoun().load, webhookEndpointNoun().load,
+		ipNoun().load, gatewayNoun().load, webhookEndpointNoun().load, billingGroupNoun().load,
 	} {
 		if changes, err = load(ctx, q, changes); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -39,6 +40,11 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 	return &noun[profile.Profile, id.ID]{
 		name: "outbound voice profile", table: "profiles",
 		head: head, keyValue: idValue, assign: assignID(head),
+		complete: func(p *profile.Profile) {
+			if p.AfterLimit == "" {
+				p.AfterLimit = profile.ResumeAtReset
+			}
+		},
 		fields: withTimes(map[string]field{
 			"id":                   {column: "id", kind: kindID},
 			"name":                 {column: "name", fold: "name_fold"},
@@ -280,14 +286,22 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 			{"name", func(g *T) any { return g.Name }},
 			{"name_fold", func(g *T) any { return foldText(g.Name) }},
 		},
-		check: func(context.Context, *txn, *T) error { return nil },
+		complete: func(g *T) { g.SpendLimit.Complete() },
+		check: func(ctx context.Context, tx *txn, g *T) error {
+			return tx.countSpend(ctx, g.AccountID, admission.Scope{Group: g.ID}, g.Limits())
+		},
 		removable: func(ctx context.Context, tx *txn, g *T) error {
 			return unused(ctx, tx, "an outbound voice profile",
 				"SELECT 1 FROM profiles WHERE account_id = $1 AND billing_group_id = $2", int64(g.AccountID), g.ID[:])
 		},
-		put: func(*T) []policy.Change { return nil },
-		drop: func(context.Context, *txn, *T) ([]policy.Change, error) {
-			return nil, nil
+		put: func(g *T) []policy.Change {
+			if !g.Limits() {
+				return nil
+			}
+			return []policy.Change{{PutGroup: &policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)}}}
+		},
+		drop: func(ctx context.Context, tx *txn, g *T) ([]policy.Change, error) {
+			return nil, tx.countSpend(ctx, g.AccountID, admission.Scope{Group: g.ID}, false)
 		},
 		removed: func(g *T, at time.Time) { g.DeletedAt = &at },
 	}

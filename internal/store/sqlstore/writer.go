@@ -62,7 +62,12 @@ type txn struct {
 	changes  []policy.Change // of the policy, for other nodes
 	account  id.ID           // to which row-level security holds the write
 	guarded  bool            // there is row-level security
+	after    []func(*admission.State)
 }
+
+// afterwards runs f on the ledger in memory, where there is one, once the write that
+// is running has succeeded.
+func (t *txn) afterwards(f func(*admission.State)) { t.after = append(t.after, f) }
 
 // exec runs a statement.
 func (t *txn) exec(ctx context.Context, text string, args ...any) error {
@@ -161,7 +166,7 @@ func (w *writer) commitGroup(group []*work) {
 
 // tryGroup returns the records that it wrote, or an error when nothing of the group
 // may be taken for durable.
-func (w *writer) tryGroup(group []*work) ([]*record.Call, error) {
+func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 	ctx := context.Background() // a transaction is never given up halfway
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
@@ -173,18 +178,24 @@ func (w *writer) tryGroup(group []*work) ([]*record.Call, error) {
 	for _, one := range group {
 		if one.write == nil {
 			one.result = w.apply(tx.snapshot, one.command)
-		} else if err := w.configure(ctx, tx, one); err != nil {
+			continue
+		}
+		// What the commands before it have changed is in the database for it to see.
+		ended, err := w.flush(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, ended...)
+		if err := w.configure(ctx, tx, one); err != nil {
 			return nil, err
 		}
 	}
 	w.state.Forget()
-	changes := w.state.TakeChanges()
-	if err := w.writeChanges(ctx, changes); err != nil {
+	ended, err := w.flush(ctx, tx)
+	if err != nil {
 		return nil, err
 	}
-	if err := tx.announceCalls(ctx, &changes); err != nil {
-		return nil, err
-	}
+	records = append(records, ended...)
 	commit := func() error {
 		_, err := w.conn.ExecContext(ctx, "COMMIT")
 		return err
@@ -205,7 +216,16 @@ func (w *writer) tryGroup(group []*work) ([]*record.Call, error) {
 	if tx.mailed || configured { // an endpoint may have been enabled
 		w.store.config.Published()
 	}
-	return changes.Records, nil
+	return records, nil
+}
+
+// flush writes what commands have changed, and the events of it.
+func (w *writer) flush(ctx context.Context, tx *txn) ([]*record.Call, error) {
+	changes := w.state.TakeChanges()
+	if err := w.writeChanges(ctx, changes); err != nil {
+		return nil, err
+	}
+	return changes.Records, tx.announceCalls(ctx, &changes)
 }
 
 // apply carries out a command. What ends in this group is remembered for the rest
@@ -231,6 +251,7 @@ func (w *writer) configure(ctx context.Context, tx *txn, one *work) error {
 		return fmt.Errorf("set savepoint: %w", err)
 	}
 	before := tx.snapshot
+	tx.after = nil
 	one.err = one.write(tx)
 	end := "RELEASE configuration"
 	if one.err != nil {
@@ -241,6 +262,11 @@ func (w *writer) configure(ctx context.Context, tx *txn, one *work) error {
 	// savepoint any more and this fails too.
 	if _, err := w.conn.ExecContext(ctx, end); err != nil {
 		return fmt.Errorf("end savepoint: %w", errors.Join(err, one.err))
+	}
+	for _, f := range tx.after {
+		if one.err == nil {
+			f(w.state)
+		}
 	}
 	return nil
 }

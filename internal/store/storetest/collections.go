@@ -116,7 +116,7 @@ func billingGroups() subject[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return subject[T, uuid.UUID]{
 		of:     store.Store.BillingGroups,
-		create: func(n int) T { return T{Name: numbered(n)} },
+		create: func(n int) T { return T{Name: numbered(n), SpendLimit: profile.NewSpendLimit()} },
 		set:    func(g *T, n int) { g.Name = numbered(n) },
 		field:  "name", value: nameValue,
 		head: func(g *T) (*uuid.UUID, *id.ID, *int64, *time.Time, *time.Time) {

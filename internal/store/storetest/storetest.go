@@ -61,6 +61,8 @@ func Run(t *testing.T, open Opener) {
 		{"Recordings", testRecordings},
 		{"Retention", testRetention},
 		{"SavedEvent", testSavedEvent},
+		{"SharedLimits", testSharedLimits},
+		{"SpendHolds", testSpendHolds},
 		{"Faults", testFaults},
 		{"Queue", testQueue},
 		{"Reopen", testReopen},

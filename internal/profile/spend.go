@@ -1,0 +1,46 @@
+package profile
+
+import (
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/money"
+)
+
+// SpendLimit is a daily limit of what the calls of a billing group or an account
+// may cost together. A profile has the same fields of its own.
+type SpendLimit struct {
+	DailySpendLimit        *money.Amount `json:"daily_spend_limit" doc:"Tollgate's own: the most that the calls of all its profiles may cost together in a UTC day, in USD, as a decimal string."`
+	DailySpendLimitEnabled bool          `json:"daily_spend_limit_enabled" default:"false" doc:"Tollgate's own: whether daily_spend_limit is enforced."`
+	SpendLimitAction       string        `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	AfterLimit             string        `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released."`
+}
+
+// NewSpendLimit returns the defaults: no limit.
+func NewSpendLimit() SpendLimit {
+	return SpendLimit{SpendLimitAction: BlockNewCalls, AfterLimit: ResumeAtReset}
+}
+
+// Complete fills in the defaults of what was written before there were such limits.
+func (l *SpendLimit) Complete() {
+	if l.SpendLimitAction == "" {
+		l.SpendLimitAction = BlockNewCalls
+	}
+	if l.AfterLimit == "" {
+		l.AfterLimit = ResumeAtReset
+	}
+}
+
+// Limits says whether there is a limit in force.
+func (l *SpendLimit) Limits() bool { return l.DailySpendLimitEnabled && l.DailySpendLimit != nil }
+
+// Validate says what is wrong with the limit.
+func (l *SpendLimit) Validate() []field.Error {
+	if l.DailySpendLimitEnabled && l.DailySpendLimit == nil {
+		return []field.Error{missingLimit()}
+	}
+	return nil
+}
+
+func missingLimit() field.Error {
+	return field.Error{Pointer: "/daily_spend_limit", Code: field.Missing,
+		Detail: "daily_spend_limit_enabled is true, which without a daily_spend_limit limits nothing. Give a limit such as \"100.00\", or disable it."}
+}

@@ -1,0 +1,221 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Billing groups and accounts are counted in scope_days while they have a limit. A
+// write of configuration that sets a limit adds up what the days of live calls have
+// cost so far; it has the ledger to itself, so that no charge is counted twice or
+// not at all. See admission.Scope.
+
+// groupColumn is how tables name a scope's billing group: empty for none.
+func groupColumn(scope admission.Scope) []byte {
+	if scope.Group == uuid.Nil {
+		return []byte{}
+	}
+	return scope.Group[:]
+}
+
+// scopeOf is the scope of the columns account_id, profile_id and billing_group_id.
+func scopeOf(account, profile id.ID, group []byte) admission.Scope {
+	switch {
+	case profile != 0:
+		return admission.Scope{Profile: profile}
+	case len(group) == len(uuid.UUID{}):
+		return admission.Scope{Group: uuid.UUID(group)}
+	}
+	return admission.Scope{Account: account}
+}
+
+const scopeDayColumns = "account_id, billing_group_id, day, posted, held, overrun, told, told_limit"
+
+func scanScopeDay(scan func(...any) error) (account id.ID, key admission.SpendKey, spend admission.Spend, err error) {
+	var group []byte
+	var day record.Day
+	err = scan(&account, &group, &day, &spend.Posted, &spend.Held, &spend.Overrun, &spend.Told, &spend.ToldLimit)
+	return account, scopeOf(account, 0, group).On(day), spend, err
+}
+
+const holdColumns = "account_id, profile_id, billing_group_id, cause, since, until_day"
+
+func scanHold(scan func(...any) error) (scope admission.Scope, hold admission.SpendHold, err error) {
+	var account, profile id.ID
+	var group []byte
+	err = scan(&account, &profile, &group, &hold.Cause, &hold.SinceMicros, &hold.UntilDay)
+	return scopeOf(account, profile, group), hold, err
+}
+
+// loadHolds reads the holds that a condition selects.
+func loadHolds(ctx context.Context, q querier, condition string, args ...any) (map[admission.Scope]admission.SpendHold, error) {
+	holds := make(map[admission.Scope]admission.SpendHold)
+	err := query(ctx, q, func(rows *sql.Rows) error {
+		scope, hold, err := scanHold(rows.Scan)
+		holds[scope] = hold
+		return err
+	}, "SELECT "+holdColumns+" FROM spend_holds "+condition, args...)
+	return holds, err
+}
+
+// countSpend has a billing group or an account counted from now on, or no more.
+func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Scope, on bool) error {
+	counted := t.snapshot.Group(scope.Group) != nil
+	if scope.Account != 0 {
+		a := t.snapshot.Account(account)
+		counted = a != nil && a.Spending.On
+	}
+	if counted == on {
+		return nil
+	}
+	err := t.exec(ctx, "DELETE FROM scope_days WHERE account_id = $1 AND billing_group_id = $2", int64(account), groupColumn(scope))
+	if err != nil {
+		return fmt.Errorf("count %s: %w", scope, err)
+	}
+	if !on {
+		t.afterwards(func(s *admission.State) { s.Uncount(scope) })
+		if scope.Group != uuid.Nil {
+			return t.apply(policy.Change{DropGroup: scope.Group})
+		}
+		return nil
+	}
+	spends, err := t.addUp(ctx, account, scope)
+	if err != nil {
+		return fmt.Errorf("count %s: %w", scope, err)
+	}
+	for key, s := range spends {
+		err := t.exec(ctx, "INSERT INTO scope_days ("+scopeDayColumns+") VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
+			int64(account), groupColumn(scope), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun))
+		if err != nil {
+			return fmt.Errorf("count %s: %w", scope, err)
+		}
+	}
+	t.afterwards(func(s *admission.State) { s.Count(spends) })
+	return nil
+}
+
+// addUp adds up the days that may still change: of the last days, and of live calls.
+func (t *txn) addUp(ctx context.Context, account id.ID, scope admission.Scope) (map[admission.SpendKey]admission.Spend, error) {
+	spends := make(map[admission.SpendKey]admission.Spend)
+	add := func(day record.Day, posted, held, overrun money.Amount) {
+		s := spends[scope.On(day)]
+		s.Posted, s.Held, s.Overrun = money.Add(s.Posted, posted), money.Add(s.Held, held), money.Add(s.Overrun, overrun)
+		spends[scope.On(day)] = s
+	}
+	oldest := record.DayOf(t.store.config.Clock().UnixMicro()) - keptSpendDays
+	var leases []*admission.Lease
+	err := query(ctx, t, func(rows *sql.Rows) error {
+		l, err := scanLease(rows.Scan)
+		if err != nil {
+			return err
+		}
+		oldest = min(oldest, record.DayOf(l.ReservedMicros))
+		if l.BillingGroup != nil && *l.BillingGroup == scope.Group {
+			leases = append(leases, l)
+		}
+		return nil
+	}, "SELECT account_id, id, body FROM leases WHERE account_id = $1", int64(account))
+	if err != nil {
+		return nil, err
+	}
+	sum := func(rows *sql.Rows) error {
+		var day record.Day
+		var posted, held, overrun money.Amount
+		err := rows.Scan(&day, &posted, &held, &overrun)
+		add(day, posted, held, overrun)
+		return err
+	}
+	if scope.Account != 0 {
+		return spends, query(ctx, t, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
+			FROM profile_days WHERE account_id = $1 AND day >= $2 GROUP BY day`, int64(account), int64(oldest))
+	}
+	for _, l := range leases {
+		for _, s := range l.Posted {
+			add(s.Day, s.Cost, 0, 0)
+		}
+		for _, h := range l.Held {
+			add(h.Day, 0, h.Cost, 0)
+		}
+	}
+	err = query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
+		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
+		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.billing_group_id = $3 AND s.day >= $4 GROUP BY s.day`,
+		int64(account), oldest.StartMicros(), scope.Group[:], int64(oldest))
+	if err != nil {
+		return nil, err
+	}
+	return spends, query(ctx, t, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
+		WHERE account_id = $1 AND ended_at >= $2 AND billing_group_id = $3 AND overrun_cost > 0 GROUP BY 1`, record.MicrosPerDay),
+		int64(account), oldest.StartMicros(), scope.Group[:])
+}
+
+// Spend implements store.Spends.
+func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope) (use store.SpendUse, err error) {
+	day := record.DayOf(s.config.Clock().UnixMicro())
+	err = s.db.reading(ctx, account, func(tx querier) error {
+		table, condition, args := "scope_days", "billing_group_id = $3", []any{int64(account), int64(day), groupColumn(scope)}
+		if scope.Profile != 0 {
+			table, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
+		}
+		err := tx.QueryRowContext(ctx, "SELECT posted, held, overrun FROM "+table+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
+			Scan(&use.Posted, &use.Held, &use.Overrun)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		holds, err := loadHolds(ctx, tx, "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3",
+			int64(account), int64(scope.Profile), groupColumn(scope))
+		if hold, held := holds[scope]; held && hold.On(day) {
+			use.Hold = &hold
+		}
+		return err
+	})
+	if err != nil {
+		return use, fmt.Errorf("read the spend of %s: %w", scope, unavailable(err))
+	}
+	return use, nil
+}
+
+// spendRelease is what the audit keeps of a release.
+type spendRelease struct {
+	Scope string `json:"scope"`
+	Cause string `json:"cause"`
+	Since int64  `json:"since"`
+}
+
+// Release implements store.Spends.
+func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scope) error {
+	err := s.writeIn(ctx, account, func(tx *txn) error {
+		where := "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3"
+		args := []any{int64(account), int64(scope.Profile), groupColumn(scope)}
+		holds, err := loadHolds(ctx, tx, where, args...)
+		if err != nil {
+			return err
+		}
+		hold, held := holds[scope]
+		if held {
+			if err := tx.exec(ctx, "DELETE FROM spend_holds "+where, args...); err != nil {
+				return err
+			}
+			tx.afterwards(func(s *admission.State) { s.DropHold(scope) })
+		}
+		c := change{kind: "spend_hold", action: "delete", account: account, resource: scope.String()}
+		c.before = &spendRelease{Scope: scope.String(), Cause: hold.Cause.String(), Since: hold.SinceMicros}
+		tx.note(c, scope)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("release %s: %w", scope, err)
+	}
+	return nil
+}
