@@ -61,6 +61,7 @@ type operation struct {
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
 	lean         bool    // of every call: no limit of requests, no tag, and the handler reads raw itself
+	settled      bool    // the answer depends on the account's configuration alone
 	idle         bool    // it wants the scope write, and there is nothing yet that it could change
 	additive     bool    // it makes something new of what its path names, and does not change that
 	effects      *schema // of meta.dry_run, or nil
@@ -201,6 +202,9 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 				return nil, err
 			}
 		}
+	}
+	if op.body == nil && !op.csv && !op.writes() {
+		return s.answerOf(r.Context(), in, r.URL.RawQuery)
 	}
 	var err error
 	if in.query, err = parseQuery(op.params, r.URL.RawQuery); err != nil {

@@ -68,6 +68,7 @@ type server struct {
 	document   []byte
 	keys       *keyring
 	limiter    *limiter
+	answers    answers
 	flights    flights
 	gzip       compressors
 }

@@ -230,6 +230,14 @@ type Connections interface {
 	CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error)
 }
 
+// Versions tells whether an account's configuration has changed.
+type Versions interface {
+	// ConfigVersion is a number above 0 that has changed when a write of the account's
+	// configuration is answered, without asking the database. It may change without a
+	// write. known is false when other processes write too, as with PostgreSQL.
+	ConfigVersion(account id.ID) (version uint64, known bool)
+}
+
 // LiveCall is a call that holds a lease now, for showing.
 type LiveCall struct {
 	Lease     admission.Lease
@@ -255,6 +263,7 @@ type Store interface {
 	Tenants
 	KeyUse
 	Reports
+	Versions
 
 	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]

@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,6 +116,7 @@ type Store struct {
 	lock   io.Closer // keeps other processes from being this node
 
 	counts   counts
+	versions versions
 	compiled deckCache // PostgreSQL: decks of other nodes, ahead of their use
 	orphans  [][]byte
 
@@ -366,21 +368,26 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 // CountByProfile implements store.Connections.
 func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error) {
 	counts := make(map[id.ID]int, len(profiles))
-	err := s.db.reading(ctx, account, func(tx querier) error {
-		for _, p := range profiles {
-			var n int
-			err := tx.QueryRowContext(ctx, `SELECT
-				(SELECT COUNT(*) FROM ip_connections WHERE account_id = $1 AND profile_id = $2) +
-				(SELECT COUNT(*) FROM credential_connections WHERE account_id = $1 AND profile_id = $2) +
-				(SELECT COUNT(*) FROM fqdn_connections WHERE account_id = $1 AND profile_id = $2)`,
-				int64(account), int64(p)).Scan(&n)
-			if err != nil {
-				return err
-			}
-			counts[p] = n
-		}
-		return nil
-	})
+	if len(profiles) == 0 {
+		return counts, nil
+	}
+	args := []any{int64(account)}
+	places := make([]string, len(profiles))
+	for i, p := range profiles {
+		args = append(args, int64(p))
+		places[i] = fmt.Sprintf("$%d", len(args))
+	}
+	where := " WHERE account_id = $1 AND profile_id IN (" + strings.Join(places, ", ") + ") GROUP BY profile_id"
+	text := "SELECT profile_id, COUNT(*) FROM ip_connections" + where +
+		" UNION ALL SELECT profile_id, COUNT(*) FROM credential_connections" + where +
+		" UNION ALL SELECT profile_id, COUNT(*) FROM fqdn_connections" + where
+	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+		var p id.ID
+		var n int
+		err := rows.Scan(&p, &n)
+		counts[p] += n
+		return err
+	}, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))
 	}

@@ -155,6 +155,11 @@ func (w *writer) commitGroup(group []*work) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	for _, one := range group {
+		if one.write != nil {
+			w.store.versions.change(one.account)
+		}
+	}
+	for _, one := range group {
 		if err != nil {
 			one.result = admission.Result{}
 			one.answer(err)

@@ -1,0 +1,41 @@
+package sqlstore
+
+import (
+	"sync"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// versions count the writes of configuration, of each account and of all of them
+// together.
+type versions struct {
+	mu   sync.Mutex // guards of
+	of   map[id.ID]uint64
+	over uint64 // writes that belong to no one account
+}
+
+// change counts a write that may be durable. It is called before the write is
+// answered: until then a reader may see either state.
+func (v *versions) change(account id.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if account == everyAccount {
+		v.over++
+		return
+	}
+	if v.of == nil {
+		v.of = make(map[id.ID]uint64)
+	}
+	v.of[account]++
+}
+
+// ConfigVersion implements store.Versions. Both counts only rise, so their sum is the
+// same only while both are.
+func (s *Store) ConfigVersion(account id.ID) (version uint64, known bool) {
+	if s.db.postgres != nil {
+		return 0, false
+	}
+	s.versions.mu.Lock()
+	defer s.versions.mu.Unlock()
+	return s.versions.of[account] + s.versions.over + 1, true
+}
