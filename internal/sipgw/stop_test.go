@@ -122,7 +122,7 @@ func TestTearDown(t *testing.T) {
 	if bye.callID != far.callID || bye.toTag != "far" || bye.cseq < teardownSeq {
 		t.Errorf("BYE to the carrier: %v", bye.fields)
 	}
-	for range 2 { // they are repeated, since nobody waits for the answers
+	for range 2 { // it is repeated until it is answered
 		w.pbx.want("BYE")
 	}
 	w.hangUp(pbx)

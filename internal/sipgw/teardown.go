@@ -13,10 +13,11 @@ import (
 // above that of the call's last request: more requests than a call ever sends.
 const teardownSeq = 1 << 20
 
-// The repetition of prepared BYEs.
+// The pace of prepared BYEs, 2,000 a second: as much as the parties, who get them all
+// from one address, and the buffers on the way surely take.
 const (
-	teardownTimes = 3
-	teardownPause = 500 * time.Millisecond
+	teardownBatch = 20
+	teardownPause = 10 * time.Millisecond
 )
 
 // teardownVersion is the first byte of a note.
@@ -86,8 +87,9 @@ func readTeardown(note []byte) []prepared {
 }
 
 // TearDown hangs up on the calls of a process that died, from the notes that it
-// left in the ledger. It returns at once; each BYE is sent a few times, and nobody
-// waits for answers. It may be called once the gateway is started.
+// left in the ledger. It returns at once. The BYEs go out at teardownBatch every
+// teardownPause, and each is repeated until it is answered or Timer F fires. It may
+// be called once the gateway is started.
 func (g *Gateway) TearDown(notes [][]byte) {
 	var list []prepared
 	for _, note := range notes {
@@ -99,17 +101,26 @@ func (g *Gateway) TearDown(notes [][]byte) {
 	g.work.Go(func() {
 		pause := time.NewTicker(teardownPause)
 		defer pause.Stop()
-		for i := range teardownTimes {
-			for _, p := range list {
-				if i == 0 || !p.to.tcp {
-					g.transport.send(p.to, p.data, nil)
+		for i, p := range list {
+			if i > 0 && i%teardownBatch == 0 {
+				select {
+				case <-g.done:
+					return
+				case <-pause.C:
 				}
 			}
-			select {
-			case <-g.done:
-				return
-			case <-pause.C:
-			}
+			g.sendPrepared(p)
 		}
 	})
+}
+
+// sendPrepared sends a BYE of another process as a transaction of this one.
+func (g *Gateway) sendPrepared(p prepared) {
+	m := readMessage(p.data, p.to)
+	if m == nil || m.method != "BYE" {
+		return
+	}
+	g.filter.learn(p.to.addr.Addr()) // whose answer must pass the filter
+	sh := g.shardOf(m.callID)
+	sh.post(func() { sh.request("BYE", m.via.branch, p.to, p.data, func(*message) {}) })
 }

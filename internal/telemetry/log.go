@@ -142,24 +142,28 @@ func maskAttr(a slog.Attr) slog.Attr {
 	return slog.Attr{Key: a.Key, Value: value}
 }
 
-// LogCalls writes a line about each call that has ended: a lost one is a warning,
-// the rest is for who looks for something.
+// LogCalls writes a line about each call that has ended, for who looks for
+// something, and one warning for all that were lost together.
 func LogCalls(logger *slog.Logger, records []*record.Call) {
 	ctx := context.Background()
+	lost := 0
+	each := logger.Enabled(ctx, slog.LevelDebug)
 	for _, r := range records {
-		level := slog.LevelDebug
 		if r.Outcome == record.OutcomeLost {
-			level = slog.LevelWarn
+			lost++
 		}
-		if !logger.Enabled(ctx, level) {
+		if !each {
 			continue
 		}
-		logger.LogAttrs(ctx, level, "call ended",
+		logger.LogAttrs(ctx, slog.LevelDebug, "call ended",
 			slog.String("call", r.ID.String()), slog.String("account", r.AccountID.String()), slog.String("profile", r.ProfileID.String()),
 			slog.String("connection", r.ConnectionID.String()), slog.String("gateway", r.GatewayID.String()),
 			slog.String("from", r.From), slog.String("to", r.To),
 			slog.String("outcome", r.Outcome.String()), slog.String("reason", r.Reason), slog.Int("sip_status", int(r.SIPStatus)),
 			slog.String("cause", r.HangupCause), slog.String("ended_by", r.HangupSource.String()),
 			slog.Duration("duration", time.Duration(r.DurationMicros)*time.Microsecond), slog.Int64("billed_sec", r.BilledSecs))
+	}
+	if lost > 0 {
+		logger.Warn("calls were lost: their process died or fell silent; their charges are those of their grants at most", "calls", lost)
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"math/big"
 	"net/http"
 	"os"
@@ -152,6 +153,46 @@ func TestKillAndRestart(t *testing.T) {
 	}
 	s.wantSpend(profile)
 	s.pbx("pbx.xml", "+12125550123", 30, 50, 100*time.Millisecond).wait(t) // no channel leaked
+	s.wantSpend(profile)
+}
+
+// restartLimit is how long after the start of the next process the calls of one that
+// was killed may take to be hung up on and recorded, 1,000 of them. It is stated in
+// docs/OPERATIONS.md.
+const restartLimit = 10 * time.Second
+
+func TestKillWithAThousandCallsUp(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, folder, "--metrics-addr", "127.0.0.1:0")
+	const up = 1000
+	port := freePort(t, carrierIP)
+	carrier := startSIPp(t, "-sf", "carrier.xml", "-i", carrierIP, "-p", fmt.Sprint(port), "-m", fmt.Sprint(up), "-timeout", "120s", "-timeout_error")
+	profile := s.setUp(object{"concurrent_call_limit": up}, fmt.Sprintf("%s:%d", carrierIP, port))
+	pbx := s.pbx("pbx-held.xml", "+12125550124", up, 200, 0)
+	eventually(t, "1,000 calls up", 60*time.Second, func() bool { return s.scrape()["tollgate_sip_answered_total"] == up })
+	s.kill()
+
+	started := time.Now()
+	s = serve(t, folder, "--sip-addr", s.sip)
+	pbx.wait(t) // each caller got its BYE, and each callee too
+	carrier.wait(t)
+	eventually(t, "no call holds a channel", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
+	if took := time.Since(started); took > restartLimit {
+		t.Errorf("the calls took %v to end", took)
+	}
+	records := s.records()
+	seen := map[any]bool{}
+	for _, r := range records {
+		seen[r["sip_call_id"]] = true
+	}
+	if got := count(records, "outcome"); len(records) != up || len(seen) != up || got["lost"] != up {
+		t.Errorf("%d records of %d calls: %v, want one for each of %d lost calls", len(records), len(seen), got, up)
+	}
+	s.wantSpend(profile)
+
+	// As many calls at once as the limit lets through: no channel has leaked.
+	startSIPp(t, "-sf", "carrier.xml", "-i", carrierIP, "-p", fmt.Sprint(port))
+	s.pbx("pbx.xml", "+12125550123", up, 250, 8*time.Second).wait(t)
 	s.wantSpend(profile)
 }
 
