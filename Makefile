@@ -36,6 +36,10 @@ faults: deps ## inject every fault into real processes, and print the table; tak
 faults-short: deps ## inject the quick faults
 	$(GO) test -count 1 -v ./test/faults
 
+.PHONY: test-recording
+test-recording: deps ## record real calls in every form, listen to them, and kill the server in the middle
+	$(GO) test -race -count 1 -run Recording ./test/e2e
+
 .PHONY: lint
 lint: ## formatting, golangci-lint, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these files"; exit 1; }

@@ -54,6 +54,7 @@ func (f serverFlags) config() app.Config {
 	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
 	c.MediaPorts, c.MediaTimeout = f.MediaPorts, f.MediaTimeout
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
+	c.PublicURL, c.RecordingDir, c.RecordingKeyFile = f.PublicURL, f.RecordingDir, f.RecordingKeyFile
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
 	// A secret is never a flag: arguments are visible to every user of the machine.
 	c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")

@@ -21,8 +21,9 @@ const (
 	pcmuSilence   = 0xff
 )
 
-// audio is an RTP port. It counts what arrives, and from start on sends silence.
+// audio is an RTP port. It counts what arrives, and from start on plays a sound.
 type audio struct {
+	sound          []byte // PCMU, played again and again; none is silence
 	conn           net.PacketConn
 	local          netip.AddrPort
 	remote         atomic.Pointer[net.UDPAddr]
@@ -33,12 +34,15 @@ type audio struct {
 	workers        sync.WaitGroup
 }
 
-func openAudio(open ListenFunc, ip netip.Addr) (*audio, error) {
+func openAudio(open ListenFunc, ip netip.Addr, sound []byte) (*audio, error) {
 	conn, local, err := listen(open, netip.AddrPortFrom(ip, 0).String())
 	if err != nil {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
-	a := &audio{conn: conn, local: local, stopped: make(chan struct{})}
+	if len(sound) == 0 {
+		sound = []byte{pcmuSilence}
+	}
+	a := &audio{sound: sound, conn: conn, local: local, stopped: make(chan struct{})}
 	a.workers.Go(a.count)
 	return a, nil
 }
@@ -58,7 +62,7 @@ func (a *audio) count() {
 	}
 }
 
-// start sends silence to where an SDP description says, or turns it there.
+// start plays to where an SDP description says, or turns it there.
 func (a *audio) start(description []byte) {
 	if a == nil {
 		return
@@ -74,23 +78,29 @@ func (a *audio) start(description []byte) {
 	}
 }
 
+// play sends a packet every 20 ms. When the process was kept from it, it sends what
+// is due at once, as a real phone's clock goes on too.
 func (a *audio) play() {
 	packet := make([]byte, rtpHeader+packetSamples)
 	_, _ = rand.Read(packet[2:rtpHeader]) // random sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
 	packet[0] = 2 << 6                    // version 2, payload type 0 is PCMU
-	for i := rtpHeader; i < len(packet); i++ {
-		packet[i] = pcmuSilence
-	}
 	sequence, clock := binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:])
 	ticker := time.NewTicker(packetTime)
 	defer ticker.Stop()
-	for {
-		if _, err := a.conn.WriteTo(packet, a.remote.Load()); err == nil {
-			a.sent.Add(1)
+	began, played := time.Now(), 0
+	for packets := time.Duration(0); ; {
+		for ; packets <= time.Since(began)/packetTime; packets++ {
+			for i := rtpHeader; i < len(packet); i++ {
+				packet[i] = a.sound[played%len(a.sound)]
+				played++
+			}
+			if _, err := a.conn.WriteTo(packet, a.remote.Load()); err == nil {
+				a.sent.Add(1)
+			}
+			sequence, clock = sequence+1, clock+packetSamples
+			binary.BigEndian.PutUint16(packet[2:], sequence)
+			binary.BigEndian.PutUint32(packet[4:], clock)
 		}
-		sequence, clock = sequence+1, clock+packetSamples
-		binary.BigEndian.PutUint16(packet[2:], sequence)
-		binary.BigEndian.PutUint32(packet[4:], clock)
 		select {
 		case <-ticker.C:
 		case <-a.stopped:

@@ -46,6 +46,7 @@ type CarrierOptions struct {
 	User, Password string
 	Algorithm      string // of the challenge: "MD5", which "" means too, or "SHA-256"
 	NoAudio        bool   // answers without opening an RTP port
+	Sound          []byte // what it says again and again, PCMU; nil is silence
 	T1             time.Duration
 	Listen         ListenFunc
 }

@@ -70,6 +70,8 @@ type Options struct {
 	Progress func(Entry)
 	// NoAudio offers audio without opening a port for it.
 	NoAudio bool
+	// Sound is what the phone says again and again, PCMU; nil is silence.
+	Sound []byte
 	// T1 replaces DefaultT1 where it is not 0.
 	T1 time.Duration
 	// Listen replaces the network's sockets where it is not nil.
@@ -178,7 +180,7 @@ func Dial(ctx context.Context, o Options) (*Call, error) {
 	}
 	var sound *audio
 	if !o.NoAudio {
-		sound, err = openAudio(o.Listen, sock.local.Addr())
+		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Sound)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("dial: %w", err), sock.close())
 		}

@@ -1,0 +1,335 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	little "encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/phone"
+)
+
+// The tone of each side. 20 ms are whole periods of both.
+const (
+	callerHz = 400.0
+	calleeHz = 900.0
+)
+
+// talkerIP is the address of the phones, which no connection has: they are told by
+// their users.
+const talkerIP = "127.0.0.4"
+
+// toneAmplitude is a quarter of full volume, so that both together are not cut off.
+const toneAmplitude = 8000.0
+
+// pcmuTone is a tenth of a second of a sine in PCMU, by the formula of ITU-T G.711.
+func pcmuTone(hz float64) []byte {
+	out := make([]byte, 800)
+	for i := range out {
+		v := toneAmplitude * math.Sin(2*math.Pi*hz*float64(i)/8000)
+		sign := byte(0x80)
+		if v < 0 {
+			sign, v = 0, -v
+		}
+		biased := int(v) + 132
+		segment := 0
+		for biased>>(segment+8) > 0 && segment < 7 {
+			segment++
+		}
+		out[i] = ^(byte(segment<<4|biased>>(segment+3)&0xf) | (sign ^ 0x80))
+	}
+	return out
+}
+
+// amplitude is how strong a frequency is in audio, by Goertzel's algorithm.
+func amplitude(audio []int16, hz float64) float64 {
+	w := 2 * math.Pi * hz / 8000
+	var s1, s2 float64
+	for _, v := range audio {
+		s1, s2 = float64(v)+2*math.Cos(w)*s1-s2, s1
+	}
+	return 2 * math.Hypot(s1-s2*math.Cos(w), s2*math.Sin(w)) / float64(len(audio))
+}
+
+// startTalker starts a carrier that answers with the callee's tone.
+func startTalker(t *testing.T) *phone.Carrier {
+	t.Helper()
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Sound: pcmuTone(calleeHz)})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	return carrier
+}
+
+// talker makes a profile that records in a way, and a phone's connection to it.
+func (s *server) talker(format, channels string) string {
+	s.t.Helper()
+	user := format + channels
+	profile := s.must(http.MethodPost, "/v2/outbound_voice_profiles", object{
+		"name": user, "call_recording": object{"call_recording_type": "all", "call_recording_format": format, "call_recording_channels": channels},
+	})["id"]
+	s.must(http.MethodPost, "/v2/credential_connections", object{
+		"connection_name": user, "user_name": user, "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+	})
+	return user
+}
+
+func (s *server) talk(user string, length time.Duration) phone.Options {
+	return phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", User: user, Password: "correct-horse",
+		LocalAddr: talkerIP + ":0", HangUpAfter: length, Sound: pcmuTone(callerHz)}
+}
+
+// recordings waits until there are so many.
+func (s *server) recordings(n int) []object {
+	s.t.Helper()
+	var all []object
+	eventually(s.t, fmt.Sprintf("%d recordings", n), 30*time.Second, func() bool {
+		_, answer := s.call(http.MethodGet, "/v2/recordings", nil)
+		all = nil
+		for _, r := range answer["data"].([]any) {
+			all = append(all, r.(object))
+		}
+		return len(all) >= n
+	})
+	if len(all) != n {
+		s.t.Fatalf("%d recordings, want %d", len(all), n)
+	}
+	return all
+}
+
+// fetch downloads the file of a recording as the API names it, without a key.
+func fetch(t *testing.T, r object) []byte {
+	t.Helper()
+	for format, address := range r["download_urls"].(object) {
+		response, err := http.Get(address.(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("status %d, %v", response.StatusCode, err)
+		}
+		if fmt.Sprintf("%x", sha256.Sum256(text)) != r["sha256"] || float64(len(text)) != r["size_bytes"] {
+			t.Errorf("%d bytes with another digest than the recording's", len(text))
+		}
+		if format == "wav" {
+			return text
+		}
+		return decoded(t, text)
+	}
+	t.Fatalf("recording %v has no address", r["id"])
+	return nil
+}
+
+// decoded is an MP3 as a WAV.
+func decoded(t *testing.T, mp3 []byte) []byte {
+	t.Helper()
+	path, err := exec.LookPath("lame")
+	if err != nil {
+		t.Fatalf("LAME is needed (Debian package lame; make deps installs it): %v", err)
+	}
+	command := exec.CommandContext(t.Context(), path, "--quiet", "--decode", "--mp3input", "-", "-")
+	command.Stdin = bytes.NewReader(mp3)
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// sides are the channels of a WAV.
+func sides(t *testing.T, wav []byte, channels string) [][]int16 {
+	t.Helper()
+	if !bytes.HasPrefix(wav, []byte("RIFF")) || little.LittleEndian.Uint32(wav[24:]) != 8000 {
+		t.Fatalf("not a WAV of 8,000 Hz: %q", wav[:44])
+	}
+	n := int(little.LittleEndian.Uint16(wav[22:]))
+	if want := map[string]int{"single": 1, "dual": 2}[channels]; n != want {
+		t.Fatalf("%d channels, want %d", n, want)
+	}
+	out := make([][]int16, n)
+	for i := 44; i+1 < len(wav); i += 2 {
+		c := (i - 44) / 2 % n
+		out[c] = append(out[c], int16(little.LittleEndian.Uint16(wav[i:])))
+	}
+	return out
+}
+
+// present are the tenths of a second in which a tone is heard, and whole those in
+// which nothing of it is missing.
+func present(audio []int16, hz float64) (heard, whole int) {
+	for ; len(audio) >= 800; audio = audio[800:] {
+		switch strength := amplitude(audio[:800], hz); {
+		case strength > toneAmplitude*0.9:
+			heard, whole = heard+1, whole+1
+		case strength > toneAmplitude*0.02:
+			heard++
+		}
+	}
+	return heard, whole
+}
+
+// checkVoices looks for each side's tone where it belongs, from the answer to the
+// end, and nowhere else.
+func checkVoices(t *testing.T, audio [][]int16, channels string) {
+	t.Helper()
+	caller, callee := audio[0], audio[len(audio)-1]
+	tenths := len(caller) / 800
+	for _, side := range []struct {
+		name   string
+		audio  []int16
+		own    float64
+		others float64
+	}{{"caller", caller, callerHz, calleeHz}, {"callee", callee, calleeHz, callerHz}} {
+		// Speech begins with the answer's way over the network, within the first tenths.
+		if _, whole := present(side.audio, side.own); whole < tenths-3 {
+			t.Errorf("%s: in %d of %d tenths of a second the tone is whole", side.name, whole, tenths)
+		}
+		if heard, _ := present(side.audio, side.others); channels == "dual" && heard > 0 {
+			t.Errorf("%s: the other side is heard for %d tenths of a second", side.name, heard)
+		}
+	}
+}
+
+// TestRecording places a call for each form of recording and listens to all of
+// them as a customer does.
+func TestRecording(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	s.setUp(nil, startTalker(t).Addr())
+	const length = 3 * time.Second
+	lasted := map[string]time.Duration{} // by Call-ID
+	var mu sync.Mutex
+	var calls sync.WaitGroup
+	for _, format := range []string{"wav", "mp3"} {
+		for _, channels := range []string{"single", "dual"} {
+			options := s.talk(s.talker(format, channels), length)
+			calls.Go(func() {
+				o, err := phone.Place(t.Context(), options)
+				if err != nil || o.Status != http.StatusOK {
+					t.Errorf("call: %d %s, %v", o.Status, o.Phrase, err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				lasted[o.CallID] = o.Duration()
+			})
+		}
+	}
+	calls.Wait()
+	seen := map[string]bool{}
+	for _, r := range s.recordings(4) {
+		format, channels := "", r["channels"].(string)
+		for format = range r["download_urls"].(object) {
+		}
+		seen[format+" "+channels] = true
+		wav := fetch(t, r)
+		audio := sides(t, wav, channels)
+		millis := r["duration_millis"].(float64)
+		call := lasted[r["sip_call_id"].(string)]
+		if off := millis - float64(call.Milliseconds()); call == 0 || math.Abs(off) > 150 || math.Abs(float64(len(audio[0]))/8-millis) > 1 {
+			t.Errorf("%s %s: the call lasted %v, its recording %.0f ms, its file has %d samples", format, channels, call, millis, len(audio[0]))
+		}
+		if r["interrupted"] != false || r["from"] != "+13125550100" || r["to"] != "+12125550123" || r["initiated_by"] != "Trunking" {
+			t.Errorf("recording %v", r)
+		}
+		checkVoices(t, audio, channels)
+	}
+	if len(seen) != 4 {
+		t.Errorf("recorded forms %v", seen)
+	}
+	// Deleted over the API, the files go too.
+	for _, r := range s.recordings(4) {
+		s.must(http.MethodDelete, "/v2/recordings/"+r["id"].(string), nil)
+	}
+	s.recordings(0)
+	// Nothing is recorded by default.
+	o, err := phone.Place(t.Context(), phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0", HangUpAfter: 200 * time.Millisecond})
+	if err != nil || o.Status != http.StatusOK {
+		t.Fatalf("call: %d %s, %v", o.Status, o.Phrase, err)
+	}
+	s.settled()
+	s.recordings(0)
+}
+
+// TestRecordingKill kills the server in the middle of a call. The next one has what
+// was said until then, also when it is encrypted.
+func TestRecordingKill(t *testing.T) {
+	for _, encrypted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("encrypted=%v", encrypted), func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			var flags []string
+			if encrypted {
+				key := make([]byte, 32)
+				_, _ = rand.Read(key) // it never fails
+				path := filepath.Join(folder, "recording.keys")
+				if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				flags = append(flags, "--recording-key-file", path)
+			}
+			s := serve(t, folder, flags...)
+			s.setUp(nil, startTalker(t).Addr())
+			call, err := phone.Dial(t.Context(), s.talk(s.talker("wav", "dual"), 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(call.Close)
+			audio := filepath.Join(folder, "recordings", "live", "*", "*.audio")
+			var path string
+			eventually(t, "two seconds of audio", 30*time.Second, func() bool {
+				found, err := filepath.Glob(audio)
+				if err != nil || len(found) == 0 {
+					return false
+				}
+				path = found[0]
+				info, err := os.Stat(path)
+				return err == nil && info.Size() > 64_000
+			})
+			s.kill()
+			left, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if encrypted == bytes.HasPrefix(left, []byte("RIFF")) {
+				t.Errorf("the file that was left begins with %q", left[:8])
+			}
+			if !encrypted && int(little.LittleEndian.Uint32(left[40:])) != len(left)-44 {
+				t.Errorf("the file that was left says that it has %d bytes of audio, and has %d", little.LittleEndian.Uint32(left[40:]), len(left)-44)
+			}
+			s = serve(t, folder, append(flags, "--sip-addr", s.sip)...)
+			r := s.recordings(1)[0]
+			if r["interrupted"] != true {
+				t.Errorf("recording %v", r)
+			}
+			wav := fetch(t, r)
+			// All that was on the disk is there, but for a part of an encrypted chunk.
+			if missing := len(left) - len(wav); missing > 6000 || !encrypted && missing != 0 || r["duration_millis"] != float64((len(wav)-44)/32) {
+				t.Errorf("%d bytes were left, %d are in the recording of %v ms", len(left), len(wav), r["duration_millis"])
+			}
+			checkVoices(t, sides(t, wav, "dual"), "dual")
+			names, err := filepath.Glob(audio)
+			if err != nil || len(names) != 0 {
+				t.Errorf("live files are left: %v, %v", names, err)
+			}
+			if strings.Contains(s.text(), "13125550100") {
+				t.Error("the log has a number")
+			}
+		})
+	}
+}
