@@ -15,7 +15,7 @@ build: ## build ./bin/tollgate, without cgo
 
 .PHONY: deps
 deps: ## install what the tests need beyond Go (Debian packages)
-	@test/install-packages sipp:sip-tester gcc:gcc lame:lame node:nodejs npm:npm pg_ctlcluster:postgresql
+	@test/install-packages sipp:sip-tester gcc:gcc lame:lame node:nodejs npm:npm pg_ctlcluster:postgresql rtpengine:rtpengine-daemon
 
 .PHONY: test
 test: deps simulation ## run every test, with the race detector

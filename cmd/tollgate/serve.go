@@ -26,7 +26,7 @@ type serverFlags struct {
 	OTLPRatio   float64       `name:"otlp-ratio" help:"Part of the calls that is traced, from 0 to 1." default:"1" env:"TOLLGATE_OTLP_RATIO"`
 	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
-	Media          string        `help:"What anchors the media of calls: relay, the built-in one, or none." default:"relay" env:"TOLLGATE_MEDIA"`
+	Media          string        `help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none." default:"relay" env:"TOLLGATE_MEDIA"`
 	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`
 	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told." env:"TOLLGATE_MEDIA_ADDRESS"`
 	MediaPorts     string        `help:"Range of the relay's ports." default:"20000-29999" env:"TOLLGATE_MEDIA_PORTS"`

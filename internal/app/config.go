@@ -63,7 +63,8 @@ type Config struct {
 	// customers are trusted with the server's network.
 	WebhookAllowPrivate bool `json:"webhook_allow_private"`
 	WebhookAllowHTTP    bool `json:"webhook_allow_http"`
-	// Media is what anchors the media of calls: MediaRelay or MediaNone.
+	// Media is what anchors the media of calls: MediaRelay, MediaNone, or
+	// MediaRtpengine and its instances.
 	Media string `json:"media"`
 	// MediaAnchor anchors every call, not only those that are recorded or whose
 	// connection wants it.

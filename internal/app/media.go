@@ -12,12 +12,17 @@ import (
 
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/media/relay"
+	"github.com/tollgate/tollgate/internal/media/rtpengine"
 )
 
 // The values of Config.Media.
 const (
 	MediaRelay = "relay" // the built-in relay
 	MediaNone  = "none"  // nothing is anchored, so nothing is recorded either
+	// MediaRtpengine begins a list of rtpengine instances, as in
+	// rtpengine=10.0.0.6:2223,10.0.0.7:2223. What is recorded goes through the
+	// built-in relay all the same.
+	MediaRtpengine = "rtpengine="
 )
 
 // buildMedia makes what anchors calls; nil when nothing does.
@@ -32,22 +37,53 @@ func (a *App) buildMedia() (media.Relay, error) {
 		return nil, err
 	}
 	a.undo("media relay", func(ctx context.Context) error { return built.Stop(ctx) })
-	return built, nil
+	if !strings.HasPrefix(a.config.Media, MediaRtpengine) {
+		return built, nil
+	}
+	instances, err := a.config.rtpengines()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := rtpengine.New(rtpengine.Config{
+		Instances: instances, Silence: a.config.MediaTimeout, Clock: time.Now, Logger: a.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.undo("rtpengine", func(ctx context.Context) error { return engine.Stop(ctx) })
+	return media.Split{Recorded: built, Others: engine}, nil
+}
+
+// rtpengines reads the addresses of the instances.
+func (c Config) rtpengines() ([]netip.AddrPort, error) {
+	var list []netip.AddrPort
+	for text := range strings.SplitSeq(strings.TrimPrefix(c.Media, MediaRtpengine), ",") {
+		address, err := netip.ParseAddrPort(strings.TrimSpace(text))
+		if err != nil || address.Port() == 0 {
+			return nil, fmt.Errorf("media: %q is not the address:port of an rtpengine's ng protocol", text)
+		}
+		list = append(list, address)
+	}
+	return list, nil
 }
 
 // relayConfig reads the settings of the built-in relay. There are no addresses in
 // it when nothing is to be anchored.
 func (c Config) relayConfig() (relay.Config, error) {
 	config := relay.Config{Silence: c.MediaTimeout}
-	switch c.Media {
-	case MediaNone:
+	switch {
+	case c.Media == MediaNone:
 		if c.MediaAnchor {
 			return config, errors.New("media_anchor: media is none, which anchors nothing: set media to relay")
 		}
 		return config, nil
-	case MediaRelay:
+	case strings.HasPrefix(c.Media, MediaRtpengine):
+		if _, err := c.rtpengines(); err != nil {
+			return config, err
+		}
+	case c.Media == MediaRelay:
 	default:
-		return config, fmt.Errorf("media: %q is not known: want relay or none", c.Media)
+		return config, fmt.Errorf("media: %q is not known: want relay, rtpengine=address:port,... or none", c.Media)
 	}
 	low, high, _ := strings.Cut(c.MediaPorts, "-")
 	first, err := strconv.ParseUint(low, 10, 16)

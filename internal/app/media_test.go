@@ -57,6 +57,9 @@ func TestMediaSettingsAreChecked(t *testing.T) {
 	}{
 		"default":            {func(*Config) {}, ""},
 		"none":               {func(c *Config) { c.Media = "none" }, ""},
+		"rtpengine":          {func(c *Config) { c.Media = "rtpengine=127.0.0.1:2223,[::1]:2223" }, ""},
+		"rtpengine nowhere":  {func(c *Config) { c.Media = "rtpengine=" }, "media:"},
+		"rtpengine by name":  {func(c *Config) { c.Media = "rtpengine=media.example.com:2223" }, "media:"},
 		"unknown":            {func(c *Config) { c.Media = "magic" }, "media:"},
 		"anchored by none":   {func(c *Config) { c.Media, c.MediaAnchor = "none", true }, "media_anchor"},
 		"no range":           {func(c *Config) { c.MediaPorts = "20000" }, "media_ports"},

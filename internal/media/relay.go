@@ -91,3 +91,15 @@ var (
 	// ErrClosed says that the Session was closed.
 	ErrClosed = errors.New("the media session is closed")
 )
+
+// Split gives calls that are recorded to one Relay and all others to another: a
+// recording needs the packets, which a relay in another process does not give.
+type Split struct{ Recorded, Others Relay }
+
+// Open implements Relay.
+func (s Split) Open(o Opening) Session {
+	if o.Tap != nil {
+		return s.Recorded.Open(o)
+	}
+	return s.Others.Open(o)
+}

@@ -36,6 +36,7 @@ type Phone struct {
 	seal      *srtp.Context
 	open      *srtp.Context
 	version   int
+	tag       string // of the a=crypto line that the phone answers to
 
 	// ToRTP and ToRTCP are where the other side's description wants media.
 	ToRTP, ToRTCP netip.AddrPort
@@ -98,7 +99,7 @@ func (p *Phone) Describe(lines ...string) []byte {
 	}
 	if p.key != "" {
 		proto = "RTP/SAVP"
-		lines = append(lines, "a=crypto:1 "+suiteName+" inline:"+base64.StdEncoding.EncodeToString([]byte(p.key)))
+		lines = append(lines, "a=crypto:"+p.cryptoTag()+" "+suiteName+" inline:"+base64.StdEncoding.EncodeToString([]byte(p.key)))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "v=0\r\no=phone 7 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n", p.version, family, p.ip, family, p.ip)
@@ -107,6 +108,13 @@ func (p *Phone) Describe(lines ...string) []byte {
 		b.WriteString(line + "\r\n")
 	}
 	return []byte(b.String())
+}
+
+func (p *Phone) cryptoTag() string {
+	if p.tag == "" {
+		return "1"
+	}
+	return p.tag
 }
 
 // Learn reads where the other side wants media and with which key they come.
@@ -136,6 +144,7 @@ func (p *Phone) Learn(sdp []byte) {
 				p.t.Fatalf("the key of %q", line)
 			}
 			p.open = p.context(string(key))
+			p.tag = strings.TrimPrefix(fields[0], "a=crypto:")
 		}
 	}
 	if !ip.IsValid() || port == 0 {
