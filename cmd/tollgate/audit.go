@@ -64,7 +64,7 @@ func (c *auditLedgerCommand) Run(ctx context.Context) error {
 
 func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error) {
 	if hasPassword(c.DatabaseURL) {
-		return admission.Audit{}, errors.New("--database-url: must not have a password, which everybody on the machine could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
+		return admission.Audit{}, errPasswordSeen
 	}
 	if c.DatabaseURL == "" {
 		c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
@@ -74,6 +74,8 @@ func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error)
 	}
 	return sqlstore.AuditFile(ctx, filepath.Join(c.DataDir, app.DatabaseFile))
 }
+
+var errPasswordSeen = errors.New("--database-url: must not have a password, which everybody on the machine could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
 
 // hasPassword says whether a URL or the key=value words of libpq have a password.
 func hasPassword(database string) bool {

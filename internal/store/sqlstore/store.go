@@ -162,6 +162,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := open(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.reopenCopy(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+	}
 	result, err := s.Do(ctx, admission.ExpireOwners{Keep: config.Owner})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: end the calls of dead processes: %w", err), s.Close())

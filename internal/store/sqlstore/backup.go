@@ -1,0 +1,254 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// A copy of a ledger knows nothing of what was spent after it was made. So each copy
+// has a mark, the row of the table copied, and a store that opens a database with
+// the mark holds the spending of every profile, billing group and account: until
+// the day is over, or until it is released. See reopenCopy.
+
+// Backup copies a database file, which a running server may have open, as it is at
+// one moment. The copy is checked and durable when Backup returns; a file that is
+// there already is never overwritten.
+func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("back up: no database: %w", err)
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("back up: %s is there already, and is not overwritten", to)
+	}
+	partial, err := newPartial(to)
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(partial)) }()
+	// The moment of the copy is after now, which errs on the safe side.
+	if err := copyDatabase(ctx, path, partial); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := markFile(ctx, partial, now.UnixMicro()); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := publish(partial, to); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return nil
+}
+
+// newPartial makes an empty file beside the one that it is to become. It holds the
+// same secrets.
+func newPartial(to string) (string, error) {
+	file, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".partial-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	return file.Name(), file.Close()
+}
+
+// publish gives a whole file its name, unless something has it.
+func publish(partial, to string) error {
+	file, err := os.OpenFile(partial, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(partial, to); err != nil {
+		return err // it never replaces a file
+	}
+	folder, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// openAlone opens a database file for one short use.
+func openAlone(path, mode string) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	source := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
+		"mode": {mode}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs), "synchronous(FULL)"},
+	}.Encode()}
+	pool, err := sql.Open("sqlite", source.String())
+	if err == nil {
+		pool.SetMaxOpenConns(1)
+	}
+	return pool, err
+}
+
+// copyDatabase writes the whole database into an empty file. It is one read
+// transaction, for which no writer waits.
+func copyDatabase(ctx context.Context, path, to string) (err error) {
+	pool, err := openAlone(path, "ro")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	if _, err := pool.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
+		return fmt.Errorf("copy the database: %w", err)
+	}
+	return nil
+}
+
+// errNotCopy says that a file is no database of Tollgate, or damaged.
+var errNotCopy = errors.New("not a whole Tollgate database")
+
+// markFile checks a copy and marks it as one. A mark that it has already is older
+// and stays.
+func markFile(ctx context.Context, path string, atMicros int64) (err error) {
+	pool, err := openAlone(path, "rw")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	var verdict string
+	if err := pool.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
+		return fmt.Errorf("%w: %w", errNotCopy, errors.Join(err, errors.New(verdict)))
+	}
+	if _, err := pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", atMicros); err != nil {
+		return fmt.Errorf("%w, or one of an older version: serve it once with this one: %w", errNotCopy, err)
+	}
+	return nil
+}
+
+// Restore puts a copy in the place of a database file that is not there. The copy
+// is checked first, and stays where it is.
+func Restore(ctx context.Context, from, path string) (err error) {
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	for _, present := range []string{path, path + "-wal", path + "-shm"} {
+		if _, err := os.Lstat(present); err == nil {
+			return fmt.Errorf("restore: %s is there, and is not overwritten: move it away, it may be wanted yet", present)
+		}
+	}
+	partial, err := newPartial(path)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(partial)) }()
+	if err := copyFile(from, partial); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	// A file that was copied by other means has no mark: when is not known.
+	if err := markFile(ctx, partial, 0); err != nil {
+		return fmt.Errorf("restore %s: %w", from, err)
+	}
+	if err := publish(partial, path); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := os.OpenFile(to, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
+}
+
+// MarkRestored marks a PostgreSQL database that was restored by PostgreSQL's own
+// tools, or has lost its last transactions otherwise. No node may be running.
+func MarkRestored(ctx context.Context, databaseURL string, now time.Time) (err error) {
+	parsed, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return fmt.Errorf("mark restored: %w", err) // pgx leaves the password out
+	}
+	if parsed.ConnectTimeout == 0 {
+		parsed.ConnectTimeout = connectLimit
+	}
+	pool := stdlib.OpenDB(*parsed)
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	var node string
+	err = pool.QueryRowContext(ctx, "SELECT name FROM nodes WHERE NOT expired AND heartbeat_at > $1 ORDER BY name LIMIT 1",
+		now.Add(-deadAfter).UnixMicro()).Scan(&node)
+	switch {
+	case err == nil:
+		return fmt.Errorf("mark restored: node %q runs: stop it first, and wait %v", node, deadAfter)
+	case !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("mark restored: %w", err)
+	}
+	if _, err := pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, 0) ON CONFLICT (one) DO NOTHING"); err != nil {
+		return fmt.Errorf("mark restored: %w", err)
+	}
+	return nil
+}
+
+// reopenCopy looks for the mark of a copy. What was spent since the copy was made is
+// unknown, and so whether limits were reached: what has a limit counts as spent
+// until the UTC day is over, and where after_limit is hold_until_released, until
+// somebody has released it. Nothing is held where nothing is limited.
+func (s *Store) reopenCopy(ctx context.Context) error {
+	err := s.write(ctx, func(tx *txn) error {
+		var at int64
+		err := tx.QueryRowContext(ctx, "SELECT at FROM copied WHERE one = 1").Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.holdEverything(ctx, tx); err != nil {
+			return err
+		}
+		s.log.Warn("the database is a copy: what was spent since it was made is unknown, and daily limits count as reached until 00:00 UTC or until they are released",
+			"copied_at", time.UnixMicro(at).UTC(), "known", at != 0)
+		return tx.exec(ctx, "DELETE FROM copied")
+	})
+	if err != nil {
+		return fmt.Errorf("reopen a copy: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
+	none, afterLimit := "x''", "json_extract(doc, '$.after_limit')"
+	if s.db.postgres != nil {
+		none, afterLimit = "''::BYTEA", "doc::JSONB ->> 'after_limit'"
+	}
+	now := s.config.Clock().UnixMicro()
+	for _, kind := range []struct{ table, scope string }{
+		{"profiles", "account_id, id, " + none},
+		{"billing_groups", "account_id, 0, id"},
+		{"accounts", "id, 0, " + none},
+	} {
+		err := tx.exec(ctx, "INSERT INTO spend_holds ("+holdColumns+") SELECT "+kind.scope+", CAST($1 AS BIGINT), CAST($2 AS BIGINT), CASE WHEN "+
+			afterLimit+" = 'hold_until_released' THEN 0 ELSE CAST($3 AS BIGINT) END FROM "+kind.table+" WHERE TRUE ON CONFLICT DO NOTHING",
+			int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
+		if err != nil {
+			return fmt.Errorf("hold %s: %w", kind.table, err)
+		}
+	}
+	holds, err := loadHolds(ctx, tx, "")
+	tx.afterwards(func(state *admission.State) { state.PutHolds(holds) })
+	return err
+}
