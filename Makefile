@@ -16,6 +16,7 @@ build: ## build ./bin/tollgate, without cgo
 .PHONY: deps
 deps: ## install what the tests need beyond Go (Debian packages)
 	@test/install-packages sipp:sip-tester gcc:gcc lame:lame node:nodejs npm:npm pg_ctlcluster:postgresql rtpengine:rtpengine-daemon
+	@test/install-packages strace:strace faketime:faketime # for the faults
 
 .PHONY: test
 test: deps simulation ## run every test, with the race detector
@@ -30,11 +31,11 @@ simulation: ## run SIM_RUNS seeds of the simulation, from SIM_FIRST on
 
 .PHONY: faults
 faults: deps ## inject every fault into real processes, and print the table; takes half an hour
-	$(GO) test -count 1 -timeout 90m -v ./test/faults -full $(FAULTS)
+	$(GO) test -count 1 -timeout 90m -parallel 3 -v ./test/faults -full $(FAULTS)
 
 .PHONY: faults-short
 faults-short: deps ## inject the quick faults
-	$(GO) test -count 1 -v ./test/faults
+	$(GO) test -count 1 -parallel 3 -v ./test/faults
 
 .PHONY: test-recording
 test-recording: deps ## record real calls in every form, listen to them, and kill the server in the middle

@@ -10,22 +10,20 @@ import (
 func killedEmbedded(b *bench) {
 	n := b.sqliteNode(b.TempDir()).start()
 	s := b.configure(nil, n)
-	l := s.startCalls(30, 300*time.Millisecond)
+	phones, l := s.startCalls(15, 300*time.Millisecond), s.startSwitch("pbx", 15)
 	begin, end := b.emergencies(n)
 	begin()
 	kills := b.times(200, 4)
 	for range kills {
-		l.await(5)
+		l.await(20)
 		b.wait(rand.N(120 * time.Millisecond))
 		n.kill()
 		n.start()
 	}
-	l.await(20)
+	phones.await(20)
 	end()
-	l.end()
-	s.settled(10 * time.Second)
-	s.verify(l)
-	b.did(fmt.Sprintf("%d × SIGKILL", kills), l.String())
+	s.conclude(phones, l)
+	b.did(fmt.Sprintf("%d × SIGKILL", kills), phones.String()+"; "+l.String())
 }
 
 // killedNode kills the nodes of a cluster in turn under load.
@@ -34,21 +32,19 @@ func killedNode(b *bench) {
 	first, second := b.clusterNode("first", url).start(), b.clusterNode("second", url)
 	s := b.configure(nil, first)
 	s.nodes = append(s.nodes, second.start())
-	l := s.startCalls(30, 300*time.Millisecond)
+	phones, l := s.startCalls(15, 300*time.Millisecond), s.startSwitch("pbx", 15)
 	begin, end := b.emergencies(s.nodes...)
 	begin()
-	kills := b.times(60, 4)
+	kills := b.times(60, 2)
 	for i := range kills {
-		l.await(5)
+		l.await(20)
 		b.wait(rand.N(120 * time.Millisecond))
 		s.nodes[i%2].kill()
-		l.await(5) // the other one goes on
+		l.await(20) // the other one goes on
 		s.nodes[i%2].start()
 	}
-	l.await(20)
+	phones.await(20)
 	end()
-	l.end()
-	s.settled(time.Minute)
-	s.verify(l)
-	b.did(fmt.Sprintf("%d × SIGKILL, in turn", kills), l.String())
+	s.conclude(phones, l)
+	b.did(fmt.Sprintf("%d × SIGKILL, in turn", kills), phones.String()+"; "+l.String())
 }

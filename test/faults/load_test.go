@@ -157,7 +157,7 @@ type probe struct {
 	work   sync.WaitGroup
 	active atomic.Bool // the fault lasts: it counts
 
-	placed, admitted int
+	placed, admitted atomic.Int64
 	failed           []string
 }
 
@@ -165,7 +165,8 @@ type probe struct {
 // on a busy machine.
 const emergencyWait = 6 * time.Second
 
-// emergencies starts a probe of each node; they count from the start of the fault.
+// emergencies starts a probe of each node. They count from begin to end, and end
+// waits until one has been placed since begin.
 func (b *bench) emergencies(nodes ...*node) (begin, end func()) {
 	var started []*probe
 	for _, n := range nodes {
@@ -180,14 +181,28 @@ func (b *bench) emergencies(nodes ...*node) (begin, end func()) {
 		})
 	}
 	b.probes = append(b.probes, started...)
-	set := func(active bool) func() {
-		return func() {
-			for _, p := range started {
-				p.active.Store(active)
-			}
+	sum := func() (n int64) {
+		for _, p := range started {
+			n += p.placed.Load()
+		}
+		return n
+	}
+	var before int64
+	set := func(active bool) {
+		for _, p := range started {
+			p.active.Store(active)
 		}
 	}
-	return set(true), set(false)
+	begin = func() {
+		before = sum()
+		set(true)
+	}
+	end = func() {
+		b.Helper()
+		b.eventually("I12: an emergency call during the fault", time.Minute, func() bool { return sum() > before })
+		set(false)
+	}
+	return begin, end
 }
 
 func (p *probe) try(ctx context.Context, n *node) {
@@ -203,9 +218,9 @@ func (p *probe) try(ctx context.Context, n *node) {
 	if !active || err != nil || n.changes.Load() != before || ctx.Err() == context.Canceled {
 		return // not in the fault, or the process was killed, stopped or started meanwhile
 	}
-	p.placed++
+	p.placed.Add(1)
 	if !outcome.Answered.IsZero() {
-		p.admitted++
+		p.admitted.Add(1)
 		return
 	}
 	p.failed = append(p.failed, fmt.Sprintf("an emergency call was not answered within %v: %d %s", time.Since(began), outcome.Status, outcome.Phrase))
@@ -262,18 +277,17 @@ func (s *site) settled(limit time.Duration) {
 func (s *site) verify(l *load) {
 	s.b.Helper()
 	n := s.nodes[0]
-	recorded := map[string]int{}
+	recorded := map[string]any{}
 	for _, r := range n.records() {
-		recorded[fmt.Sprint(r["sip_call_id"])]++
-	}
-	for call, times := range recorded {
-		if times != 1 {
-			s.b.Errorf("I4: call %s has %d records", call, times)
+		call := fmt.Sprint(r["sip_call_id"])
+		if other := recorded[call]; other != nil && other != r["id"] {
+			s.b.Errorf("I4: call %s has two records", call)
 		}
+		recorded[call] = r["id"]
 	}
 	if l != nil {
 		for _, call := range slices.Sorted(maps.Keys(l.heard)) {
-			if recorded[call] == 0 {
+			if recorded[call] == nil {
 				s.b.Errorf("I5: call %s was answered and has no record", call)
 			}
 		}

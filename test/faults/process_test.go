@@ -146,6 +146,18 @@ func (n *node) tryStart() error {
 	}
 }
 
+// startAndKill runs the program for a moment only.
+func (n *node) startAndKill(after time.Duration) {
+	args := append([]string{"serve", "--http-addr", ownAddress() + ":8080", "--sip-addr", ownAddress() + ":5060"}, n.flags...)
+	command := exec.Command(program, args...)
+	command.Env = append(append(os.Environ(), "TOLLGATE_API_KEY="+apiKey), n.env...)
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	n.b.check(command.Start())
+	pauseFor(after)
+	_ = command.Process.Kill()
+	_ = command.Wait()
+}
+
 // end is for the end of a test.
 func (n *node) end() {
 	if n.command != nil && n.command.Process != nil {

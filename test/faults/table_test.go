@@ -40,7 +40,7 @@ type result struct {
 
 // counted is how many emergency calls were placed while the fault lasted, and how
 // many reached the carrier or were allowed.
-type counted struct{ placed, admitted int }
+type counted struct{ placed, admitted int64 }
 
 // bench is a row being run.
 type bench struct {
@@ -64,8 +64,8 @@ func (b *bench) did(injected, load string) { b.injected, b.load = injected, load
 func (b *bench) finish() {
 	for _, p := range b.probes {
 		p.stop()
-		b.emergency.placed += p.placed
-		b.emergency.admitted += p.admitted
+		b.emergency.placed += p.placed.Load()
+		b.emergency.admitted += p.admitted.Load()
 		for _, text := range p.failed {
 			b.Errorf("I12: %s", text)
 		}
@@ -110,6 +110,9 @@ func tableOf(done []result) string {
 		injected := r.injected
 		if r.run == nil {
 			injected = r.elsewhere
+		}
+		if runes := []rune(injected); len(runes) > 60 {
+			injected = string(runes[:57]) + "..."
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f s\n", r.id, r.on, r.fault, injected, r.invariants, r.emergencies(), r.verdict(), r.took.Seconds())
 	}

@@ -33,6 +33,9 @@ const limit = time.Minute
 
 // Server is one PostgreSQL server.
 type Server struct {
+	// Env is added to the environment of its programs, from the next Restart on.
+	Env []string
+
 	dir      string
 	programs string // where initdb and postgres are
 	process  *exec.Cmd
@@ -122,7 +125,42 @@ func (s *Server) Command(ctx context.Context, name string, args ...string) *exec
 	full = append(full, filepath.Join(s.programs, name))
 	c := exec.CommandContext(ctx, "setpriv", append(full, args...)...)
 	c.Dir = s.dir
+	c.Env = append(os.Environ(), s.Env...)
 	return c
+}
+
+// Standby makes a synchronous standby of the server and starts it: from now on, no
+// commit of the server is answered before the standby has it. Remove ends it.
+func (s *Server) Standby() (_ *Server, err error) {
+	dir, err := os.MkdirTemp("", "tollgate-pg")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{dir: dir, programs: s.programs}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, standby.Remove())
+		}
+	}()
+	if err := s.own(dir); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	out, err := s.Command(ctx, "pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast",
+		"-d", "application_name=standby").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("pg_basebackup: %w: %s", err, out)
+	}
+	if err := standby.Restart(); err != nil {
+		return nil, err
+	}
+	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
+		if err := s.Exec("postgres", statement); err != nil {
+			return nil, err
+		}
+	}
+	return standby, nil
 }
 
 // Restart starts the server after Stop, with further settings as in
