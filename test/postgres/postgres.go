@@ -122,10 +122,9 @@ func (s *Server) Command(ctx context.Context, name string, args ...string) *exec
 	if os.Getuid() == 0 {
 		full = append(full, "--reuid=postgres", "--regid=postgres", "--clear-groups")
 	}
-	full = append(full, filepath.Join(s.programs, name))
+	full = append(append(append(full, "env"), s.Env...), filepath.Join(s.programs, name))
 	c := exec.CommandContext(ctx, "setpriv", append(full, args...)...)
 	c.Dir = s.dir
-	c.Env = append(os.Environ(), s.Env...)
 	return c
 }
 
