@@ -7,8 +7,32 @@ type Gateway struct {
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
 	// Host or IP address, with an optional port: sip.carrier.example:5060.
-	Address      string `json:"address"`
-	CallerFormat string `json:"caller_format"`
+	Address string `json:"address"`
+	// After how many calls in a row that it did not answer the gateway is left out for BreakerSecs; 0 means never.
+	BreakerFailures int64 `json:"breaker_failures"`
+	// How long; then one call tries it again.
+	BreakerSecs int64 `json:"breaker_secs"`
+	// Put before the caller's number.
+	CallerPrefix string `json:"caller_prefix"`
+	// How many digits are taken off the front of the caller's number.
+	CallerStripDigits int64 `json:"caller_strip_digits"`
+	// How many calls are sent to it a second by each server; null means no limit.
+	CallsPerSecond *int64 `json:"calls_per_second"`
+	// How many calls it may have at once on each server; null means no limit.
+	ChannelLimit *int64 `json:"channel_limit"`
+	// SIP statuses after which the next gateway is tried, besides 3xx, 401, 407, 408 and 5xx.
+	FailoverStatuses []int64 `json:"failover_statuses"`
+	// How often it is asked by OPTIONS whether it is there; 0 means never.
+	OptionsIntervalSecs int64 `json:"options_interval_secs"`
+	// Whether to register with it.
+	Register bool `json:"register"`
+	// How long a registration is asked for.
+	RegisterExpiresSecs int64 `json:"register_expires_secs"`
+	// How many digits are taken off the front of the number, before Prefix.
+	StripDigits int64 `json:"strip_digits"`
+	// What the server that answers has seen of it; nil before.
+	Health       *GatewayHealth `json:"health"`
+	CallerFormat string         `json:"caller_format"`
 	// Whether emergency calls may be sent here.
 	EmergencyRoute bool `json:"emergency_route"`
 	// What is offered to this carrier: SRTP, plain RTP, or null for what the caller offers.
@@ -37,10 +61,51 @@ type Gateway struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// GatewayHealth is what one server has seen of a gateway since its start.
+type GatewayHealth struct {
+	// up, down, tripped, resting, unregistered or disabled.
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// When a gateway that is tripped or resting is tried again.
+	Until *time.Time `json:"until"`
+	// Calls that are being set up or are up there.
+	LiveCalls int64 `json:"live_calls"`
+	// Calls in a row that it did not answer at all.
+	Failures int64 `json:"failures"`
+	// When it last answered OPTIONS, and how long that took in microseconds.
+	OptionsAt     *time.Time `json:"options_at"`
+	OptionsMicros int64      `json:"options_us"`
+	// Until when the registration is in force, and the status of the last answer to REGISTER.
+	RegisteredUntil *time.Time `json:"registered_until"`
+	RegisterStatus  int64      `json:"register_status"`
+}
+
 // GatewayParams is what can be set of a Gateway.
 type GatewayParams struct {
 	// Host or IP address, with an optional port: sip.carrier.example:5060.
-	Address      Field[string] `json:"address,omitzero"`
+	Address Field[string] `json:"address,omitzero"`
+	// After how many calls in a row that it did not answer the gateway is left out for BreakerSecs; 0 means never.
+	BreakerFailures Field[int64] `json:"breaker_failures,omitzero"`
+	// How long; then one call tries it again.
+	BreakerSecs Field[int64] `json:"breaker_secs,omitzero"`
+	// Put before the caller's number.
+	CallerPrefix Field[string] `json:"caller_prefix,omitzero"`
+	// How many digits are taken off the front of the caller's number.
+	CallerStripDigits Field[int64] `json:"caller_strip_digits,omitzero"`
+	// How many calls are sent to it a second by each server; null means no limit.
+	CallsPerSecond Field[int64] `json:"calls_per_second,omitzero"`
+	// How many calls it may have at once on each server; null means no limit.
+	ChannelLimit Field[int64] `json:"channel_limit,omitzero"`
+	// SIP statuses after which the next gateway is tried, besides 3xx, 401, 407, 408 and 5xx.
+	FailoverStatuses Field[[]int64] `json:"failover_statuses,omitzero"`
+	// How often it is asked by OPTIONS whether it is there; 0 means never.
+	OptionsIntervalSecs Field[int64] `json:"options_interval_secs,omitzero"`
+	// Whether to register with it.
+	Register Field[bool] `json:"register,omitzero"`
+	// How long a registration is asked for.
+	RegisterExpiresSecs Field[int64] `json:"register_expires_secs,omitzero"`
+	// How many digits are taken off the front of the number, before Prefix.
+	StripDigits  Field[int64]  `json:"strip_digits,omitzero"`
 	CallerFormat Field[string] `json:"caller_format,omitzero"`
 	// Whether emergency calls may be sent here.
 	EmergencyRoute Field[bool] `json:"emergency_route,omitzero"`

@@ -39,6 +39,8 @@ const (
 	ReasonGroupSpendLimit
 	ReasonAccountSpendLimit
 	ReasonSpendHeldBack
+	ReasonGatewaysDown
+	ReasonGatewayLimit
 	numReasons
 )
 
@@ -108,6 +110,10 @@ var answers = [numReasons]answer{
 		"Raise the account's daily_spend_limit, or wait for 00:00 UTC."},
 	ReasonSpendHeldBack: {"spend_held", "TG9", 403, "Spending is held until it is released",
 		"Look at what was spent, then release the profile, the billing group or the account that is held."},
+	ReasonGatewaysDown: {"gateways_down", "TG20", 503, "Service Unavailable",
+		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
+	ReasonGatewayLimit: {"gateway_limit", "TG21", 503, "Service Unavailable",
+		"Every gateway has as many calls as its channel_limit or calls_per_second allow. Raise them, or try again."},
 }
 
 // ofSpend says whether it is a daily limit that refuses.

@@ -13,7 +13,9 @@ type gatewayView struct {
 	routing.Gateway
 	Password    *string `json:"password,omitzero" maxLength:"128" writeOnly:"true" doc:"Digest password; never shown."`
 	PasswordSet bool    `json:"password_set" readOnly:"true"`
-	RecordType  string  `json:"record_type" readOnly:"true" enum:"gateway"`
+	// Health is nil before this server has seen the gateway.
+	Health     *routing.Health `json:"health" readOnly:"true" doc:"What the server that answers has seen of the gateway; null before."`
+	RecordType string          `json:"record_type" readOnly:"true" enum:"gateway"`
 }
 
 func (s *server) gatewayOperations() []operation {
@@ -28,7 +30,13 @@ func (s *server) gatewayOperations() []operation {
 		validate: func(_ id.ID, g *routing.Gateway, _ map[string]any) []field.Error { return g.Validate() },
 		view: viewEach(func(g routing.Gateway) gatewayView {
 			set := g.Password != nil && *g.Password != ""
-			return gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
+			view := gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
+			if s.GatewayHealth != nil {
+				if health, ok := s.GatewayHealth(g.ID); ok {
+					view.Health = &health
+				}
+			}
+			return view
 		}),
 		filters: []parameter{containsFilter("filter[name][contains]", "name", 0)},
 		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,

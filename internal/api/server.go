@@ -26,6 +26,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -49,6 +50,8 @@ type Config struct {
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
+	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
+	GatewayHealth func(gateway id.ID) (routing.Health, bool)
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
 	// Rejected is told of each event of another switch that was not taken, and why, in

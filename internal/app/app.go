@@ -142,6 +142,7 @@ func (a *App) build(ctx context.Context) error {
 	a.http = &http.Server{
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+			GatewayHealth:    a.gateway.Health,
 			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
 			Trace: tracer.Call, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),

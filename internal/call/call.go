@@ -5,14 +5,12 @@
 package call
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/e164"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -57,6 +55,11 @@ type Call struct {
 	timer    time.Time // as last set
 
 	current  int               // index of the gateway being tried
+	reached  int               // one more than the index of the last gateway that was not skipped; 0 for none
+	skipped  []bool            // by gateway
+	why      admission.Reason  // of the last skip
+	failure  *Refused          // of the last gateway that was tried, when it was its own
+	forced   bool              // gateways that were skipped are tried all the same
 	rung     bool              // the current gateway has rung
 	answered *admission.Answer // until the ledger has confirmed it
 	ending   admission.Ending
@@ -91,20 +94,6 @@ func emergencyNumber(s *policy.Snapshot, c *policy.Connection, dialled string) s
 		}
 	}
 	return ""
-}
-
-func hunt(s *policy.Snapshot, account id.ID, call uuid.UUID, emergency bool) []*routing.Gateway {
-	ordered := routing.Order(s.Gateways(account), binary.BigEndian.Uint64(call[8:]))
-	if !emergency {
-		return ordered
-	}
-	routes := ordered[:0]
-	for _, g := range ordered {
-		if g.EmergencyRoute {
-			routes = append(routes, g)
-		}
-	}
-	return routes
 }
 
 // ID is the id of the call, its lease, its decision and its record.
@@ -148,6 +137,8 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 		c.refused(Refused{Gateway: e.Gateway, Status: 504, Phrase: "Server Time-out"}, now)
 	case NoMedia:
 		c.noMedia(e, now)
+	case Skipped:
+		c.skip(e, now)
 	case RingTimeout:
 		c.ringTimeout(e, now)
 	case Cancelled:
@@ -327,22 +318,11 @@ func (c *Call) reserved(e LedgerDone, now time.Time) {
 	}
 }
 
-// try hunts on with the nth gateway.
-func (c *Call) try(n int, now time.Time) {
-	c.state = hunting
-	c.meter.plan(now)
-	if n >= len(c.gateways) {
-		c.refuse(admission.ReasonNoGateway, now)
-		return
-	}
-	c.current, c.rung = n, false
-	c.do(Try{N: n, Gateway: c.gateways[n]})
-}
-
 func (c *Call) ring(e Rang, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
+	c.reached = c.current + 1
 	c.rung = true
 	if c.ending.RingingMicros == 0 {
 		c.ending.RingingMicros = now.UnixMicro()
@@ -353,6 +333,7 @@ func (c *Call) answer(e Answered, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
+	c.reached = c.current + 1
 	c.state = running
 	c.meter.start(now)
 	c.answered = &admission.Answer{
@@ -362,24 +343,11 @@ func (c *Call) answer(e Answered, now time.Time) {
 	c.do(Accept{})
 }
 
-func (c *Call) refused(e Refused, now time.Time) {
-	if c.state != hunting || e.Gateway != c.current {
-		return
-	}
-	// Once a callee has rung, a timeout speaks of the callee.
-	if failsOver(e.Status) && !(c.rung && e.Status == 408) && c.current+1 < len(c.gateways) {
-		c.try(c.current+1, now)
-		return
-	}
-	status, phrase := outward(e.Status, e.Phrase)
-	c.do(Refuse{Status: status, Phrase: phrase})
-	c.close(record.SideCallee, causeOf(e.Status), status, phrase, now)
-}
-
 func (c *Call) noMedia(e NoMedia, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
+	c.reached = c.current + 1
 	c.do(Refuse{Status: e.Status, Phrase: e.Phrase})
 	c.close(record.SideTollgate, e.Cause, e.Status, e.Phrase, now)
 }
@@ -388,6 +356,7 @@ func (c *Call) ringTimeout(e RingTimeout, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
+	c.reached = c.current + 1
 	c.do(CancelGateway{N: c.current})
 	c.do(Refuse{Status: 480, Phrase: "Temporarily Unavailable"})
 	c.close(record.SideTollgate, CauseNoAnswer, 480, "Temporarily Unavailable", now)
@@ -395,6 +364,7 @@ func (c *Call) ringTimeout(e RingTimeout, now time.Time) {
 
 func (c *Call) cancelled(now time.Time) {
 	if c.state == hunting {
+		c.reached = c.current + 1
 		c.do(CancelGateway{N: c.current})
 	}
 	if c.state != hunting && c.state != deciding {
@@ -455,8 +425,8 @@ func (c *Call) close(by record.Side, cause string, status int, phrase string, no
 	c.state = ending
 	c.answered = nil
 	c.retryAt = time.Time{}
-	if c.current < len(c.gateways) && c.leased {
-		c.ending.Gateway = c.gateways[c.current].ID
+	if c.reached > 0 && c.leased {
+		c.ending.Gateway = c.gateways[c.reached-1].ID
 	}
 	c.ending.EndedMicros = now.UnixMicro()
 	c.ending.Elapsed = c.meter.elapsed(now)

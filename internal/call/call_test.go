@@ -30,6 +30,7 @@ func attemptOf(t interface{ Fatal(...any) }, emergency bool) *Call {
 	first, second := routing.NewGateway(), routing.NewGateway()
 	first.ID, first.AccountID = 11, 1
 	second.ID, second.AccountID, second.Priority = 12, 1, 1
+	second.FailoverStatuses = []int32{404}
 	snapshot, err := policy.NewLive().Snapshot().With(
 		policy.Change{PutAccount: &policy.Account{ID: 1, Active: true}}, policy.Change{PutIPConn: &c},
 		policy.Change{PutGateway: &second}, policy.Change{PutGateway: &first},
@@ -80,6 +81,9 @@ func event(words []string) Event {
 	case "refused":
 		status, _ := strconv.Atoi(words[2])
 		return Refused{Gateway: number, Status: status, Phrase: "Why"}
+	case "skipped":
+		why := map[string]admission.Reason{"down": admission.ReasonGatewaysDown, "limit": admission.ReasonGatewayLimit}
+		return Skipped{number, why[words[2]]}
 	case "unreachable":
 		return Unreachable{number}
 	case "ring-timeout":
@@ -116,6 +120,9 @@ func text(a Action) string {
 			return fmt.Sprintf("release(%s)", c.Ending.Cause)
 		}
 	case Try:
+		if a.Force {
+			return fmt.Sprintf("force %d", a.N)
+		}
 		return fmt.Sprintf("try %d", a.N)
 	case CancelGateway:
 		return fmt.Sprintf("cancel %d", a.N)

@@ -21,6 +21,8 @@ const (
 	CauseGatewayFailed = "network_out_of_order"
 	CauseNoResource    = "resource_unavailable"
 	CauseMediaTimeout  = "media_timeout"
+	CauseGatewayDown   = "gateway_down"
+	CauseGatewayLimit  = "gateway_limit"
 	CauseUnspecified   = "unspecified"
 )
 
@@ -51,6 +53,10 @@ func ownCause(why admission.Reason) string {
 	switch why {
 	case admission.ReasonNoGateway:
 		return CauseNoGateway
+	case admission.ReasonGatewaysDown:
+		return CauseGatewayDown
+	case admission.ReasonGatewayLimit:
+		return CauseGatewayLimit
 	case admission.ReasonStoreUnavailable:
 		return CauseStore
 	case admission.ReasonStopping:

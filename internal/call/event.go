@@ -52,6 +52,13 @@ type NoMedia struct {
 	Cause   string // a hangup cause of this package
 }
 
+// Skipped says that a gateway was not tried, for a reason of Tollgate's own: it is
+// out of order, or has as many calls as it may have.
+type Skipped struct {
+	Gateway int
+	Why     admission.Reason
+}
+
 // RingTimeout says that a gateway rang for longer than Timer C (RFC 3261 section 16.6).
 type RingTimeout struct{ Gateway int }
 
@@ -76,6 +83,7 @@ func (Rang) event()        {}
 func (Answered) event()    {}
 func (Refused) event()     {}
 func (Unreachable) event() {}
+func (Skipped) event()     {}
 func (NoMedia) event()     {}
 func (RingTimeout) event() {}
 func (Cancelled) event()   {}
@@ -94,6 +102,9 @@ type Command struct{ Command admission.Command }
 type Try struct {
 	N       int
 	Gateway *routing.Gateway
+	// Force is to try it even if it would be skipped: an emergency call has found no
+	// other way.
+	Force bool
 }
 
 // CancelGateway is to stop trying a gateway, whatever it answers from now on.

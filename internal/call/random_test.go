@@ -144,7 +144,7 @@ func TestRandomOrders(t *testing.T) {
 			now = w.advance(c, now, rapid.Int64Range(0, 4000).Draw(t, "milliseconds"))
 			gateway := rapid.IntRange(0, 2).Draw(t, "gateway")
 			var e Event
-			switch rapid.IntRange(0, 13).Draw(t, "event") {
+			switch rapid.IntRange(0, 14).Draw(t, "event") {
 			case 0, 1, 2, 3:
 				if w.underway == nil {
 					continue
@@ -166,6 +166,8 @@ func TestRandomOrders(t *testing.T) {
 				e = HungUp{By: rapid.SampledFrom([]record.Side{0, 1, 2}).Draw(t, "side"), Cause: CauseNormal}
 			case 12:
 				e = Stopping{}
+			case 14:
+				e = Skipped{Gateway: gateway, Why: admission.ReasonGatewaysDown}
 			case 13:
 				e = NoMedia{Gateway: gateway, Status: 488, Cause: CauseIncompatible}
 			}

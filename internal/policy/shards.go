@@ -73,3 +73,17 @@ func hashAddr(a netip.Addr) uint64 {
 	}
 	return h
 }
+
+// all calls yield for every value, in no order.
+func (s *shards[K, V]) all(yield func(V) bool) {
+	if s.parts == nil {
+		return
+	}
+	for _, part := range s.parts {
+		for _, value := range part {
+			if !yield(value) {
+				return
+			}
+		}
+	}
+}

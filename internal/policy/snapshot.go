@@ -163,6 +163,18 @@ func (s *Snapshot) Gateways(account id.ID) []*routing.Gateway {
 	return s.gateways.get(uint64(account), account)
 }
 
+// EveryGateway calls yield for the gateways of all accounts, in no order.
+func (s *Snapshot) EveryGateway(yield func(*routing.Gateway) bool) {
+	s.gateways.all(func(gateways []*routing.Gateway) bool {
+		for _, g := range gateways {
+			if !yield(g) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // ByUser returns the credential connection of a digest user, or nil. User names
 // are unique in the whole server, since a SIP request names no account.
 func (s *Snapshot) ByUser(userName string) *Connection {

@@ -30,17 +30,32 @@ type Gateway struct {
 	AccountID id.ID `json:"-"`
 	Version   int64 `json:"-"`
 
-	Name           string   `json:"name" minLength:"1" maxLength:"255"`
-	Enabled        bool     `json:"enabled" default:"true"`
-	Address        string   `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060."`
-	Transport      string   `json:"transport" enum:"udp,tcp,tls" default:"udp"`
-	TLSServerName  *string  `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
-	TLSSkipVerify  bool     `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
-	Priority       int32    `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
-	Weight         int32    `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
-	NumberFormat   string   `json:"number_format" enum:"+e164,e164" default:"+e164"`
-	Prefix         string   `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
-	CallerFormat   string   `json:"caller_format" enum:"+e164,e164" default:"+e164"`
+	Name          string  `json:"name" minLength:"1" maxLength:"255"`
+	Enabled       bool    `json:"enabled" default:"true"`
+	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060."`
+	Transport     string  `json:"transport" enum:"udp,tcp,tls" default:"udp"`
+	TLSServerName *string `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
+	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
+	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
+	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
+	NumberFormat  string  `json:"number_format" enum:"+e164,e164" default:"+e164"`
+	Prefix        string  `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
+	CallerFormat  string  `json:"caller_format" enum:"+e164,e164" default:"+e164"`
+	StripDigits   int32   `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
+
+	CallerPrefix      string  `json:"caller_prefix" maxLength:"16" pattern:"^[0-9*#+]*$" doc:"Put before the caller's number."`
+	CallerStripDigits int32   `json:"caller_strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the caller's number, after caller_format and before caller_prefix."`
+	ChannelLimit      *int32  `json:"channel_limit" minimum:"0" doc:"How many calls this gateway may have at once, on each server; null means no limit."`
+	CallsPerSecond    *int32  `json:"calls_per_second" minimum:"1" maximum:"100000" doc:"How many calls are sent to this gateway a second, by each server; null means no limit."`
+	FailoverStatuses  []int32 `json:"failover_statuses" maxItems:"32" doc:"SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is tried, besides 3xx, 401, 407, 408 and 5xx."`
+
+	OptionsIntervalSecs int32 `json:"options_interval_secs" minimum:"0" maximum:"3600" doc:"How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it out of the hunt until it answers. 0 means never."`
+	BreakerFailures     int32 `json:"breaker_failures" minimum:"0" maximum:"1000" default:"5" doc:"After how many calls in a row that it did not answer at all the gateway is left out for breaker_secs. 0 means never."`
+	BreakerSecs         int32 `json:"breaker_secs" minimum:"0" maximum:"3600" default:"30" doc:"How long; then one call tries it again."`
+
+	Register            bool  `json:"register" doc:"Whether to register with the gateway (REGISTER). While that fails, calls go elsewhere. Needs user_name and password."`
+	RegisterExpiresSecs int32 `json:"register_expires_secs" minimum:"0" maximum:"86400" default:"300" doc:"How long a registration is asked for."`
+
 	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user, where the carrier challenges."`
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
@@ -57,6 +72,7 @@ func NewGateway() Gateway {
 	return Gateway{
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
 		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{},
+		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
 	}
 }
 
@@ -81,12 +97,21 @@ func (g *Gateway) ServerName() string {
 
 // UserPart is the user part of the Request-URI with which the gateway is called.
 func (g *Gateway) UserPart(callee e164.Number) string {
-	return g.Prefix + format(callee, g.NumberFormat)
+	return g.Prefix + strip(format(callee, g.NumberFormat), g.StripDigits)
 }
 
 // CallerPart is the user part of From with which the gateway is called.
 func (g *Gateway) CallerPart(caller e164.Number) string {
-	return format(caller, g.CallerFormat)
+	return g.CallerPrefix + strip(format(caller, g.CallerFormat), g.CallerStripDigits)
+}
+
+// strip takes digits off the front, and a plus sign with them.
+func strip(number string, digits int32) string {
+	if digits <= 0 {
+		return number
+	}
+	number = strings.TrimPrefix(number, "+")
+	return number[min(int(digits), len(number)):]
 }
 
 func format(n e164.Number, form string) string {

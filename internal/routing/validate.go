@@ -25,6 +25,16 @@ func (g *Gateway) Validate() []field.Error {
 		errs = append(errs, field.Error{Pointer: "/tls_server_name", Code: field.Malformed,
 			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of address."})
 	}
+	for i, status := range g.FailoverStatuses {
+		if status < 400 || status > 699 {
+			errs = append(errs, field.Error{Pointer: "/failover_statuses/" + strconv.Itoa(i), Code: field.OutOfRange,
+				Detail: "Not a final SIP status of a failure. Give one from 400 to 699, such as 480."})
+		}
+	}
+	if g.Register && g.RegisterExpiresSecs < 60 {
+		errs = append(errs, field.Error{Pointer: "/register_expires_secs", Code: field.OutOfRange,
+			Detail: "Too short to register again and again. Give at least 60."})
+	}
 	hasUser, hasPassword := g.UserName != nil && *g.UserName != "", g.Password != nil && *g.Password != ""
 	if hasUser != hasPassword {
 		pointer := "/password"
@@ -33,6 +43,10 @@ func (g *Gateway) Validate() []field.Error {
 		}
 		errs = append(errs, field.Error{Pointer: pointer, Code: field.Missing,
 			Detail: "A carrier that challenges wants both user_name and password. Give both or neither."})
+	}
+	if g.Register && !hasUser {
+		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Missing,
+			Detail: "register is true, which needs user_name and password. Give both."})
 	}
 	if hasUser && strings.ContainsAny(*g.UserName, "\"\\\r\n\x00") {
 		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -16,6 +17,7 @@ type attempt struct {
 	s       *session
 	n       int
 	gateway *routing.Gateway
+	trunk   *trunk
 	leg     *leg
 	tx      *clientTx
 	wait    timer // for the first response
@@ -33,21 +35,45 @@ type attempt struct {
 // INVITE: one, and another for a stale nonce.
 const maxChallenges = 2
 
-// try begins with a gateway, once its address is known.
+// try begins with a gateway, if it has a place for the call, once its address is known.
 func (s *session) try(t call.Try) {
-	a := &attempt{s: s, n: t.N, gateway: t.Gateway, minSE: s.sh.g.config.Timers.SessionExpires}
+	s.leaveTrunk()
+	s.attempt = nil
+	trunk := s.sh.g.trunks.of(t.Gateway)
+	if why := trunk.take(s.sh.now, t.Force); why != admission.ReasonNone {
+		s.handle(call.Skipped{Gateway: t.N, Why: why})
+		return
+	}
+	s.trunk = trunk
+	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.g.config.Timers.SessionExpires}
 	s.attempt = a
 	s.sh.g.resolver.resolve(t.Gateway.Address, t.Gateway.Transport, func(addr netip.AddrPort, ok bool) {
 		s.sh.post(func() {
 			switch {
 			case a.cancelled:
 			case !ok:
-				s.handle(call.Unreachable{Gateway: a.n})
+				a.unreachable()
 			default:
 				a.start(addr)
 			}
 		})
 	})
+}
+
+// leaveTrunk gives the call's place at a gateway back.
+func (s *session) leaveTrunk() {
+	if s.trunk != nil {
+		s.trunk.release()
+		s.trunk = nil
+	}
+}
+
+// unreachable goes on without a gateway that did not answer.
+func (a *attempt) unreachable() {
+	if !a.cancelled {
+		a.trunk.missed(a.s.sh.now)
+	}
+	a.s.handle(call.Unreachable{Gateway: a.n})
 }
 
 // peerOf is a gateway at one of its addresses.
@@ -90,6 +116,7 @@ func (a *attempt) expire(timerKind) {
 	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.provisional || a.tx.done) {
 		return
 	}
+	a.trunk.missed(a.s.sh.now)
 	a.cancel()
 	a.s.handle(call.Unreachable{Gateway: a.n})
 }
@@ -179,9 +206,12 @@ func (a *attempt) cancel() {
 
 // response takes what the gateway answers to the INVITE.
 func (a *attempt) response(m *message) {
+	if m != nil {
+		a.trunk.reached()
+	}
 	switch {
 	case m == nil:
-		a.s.handle(call.Unreachable{Gateway: a.n})
+		a.unreachable()
 	case m.status == 100:
 	case m.status < 200:
 		if !a.cancelled && a.s.attempt == a {
@@ -193,6 +223,9 @@ func (a *attempt) response(m *message) {
 		a.answered(m)
 	case a.cancelled || a.retry(m):
 	default:
+		if m.status == 503 {
+			a.trunk.rest(a.s.sh.now, readSeconds(m.get("retry-after")))
+		}
 		a.s.handle(call.Refused{Gateway: a.n, Status: m.status, Phrase: phraseOf(m)})
 	}
 }

@@ -29,6 +29,10 @@ type Timers struct {
 	CallerSessionExpires time.Duration
 	// MinSE is the shortest session interval that is taken. Default 90 s (RFC 4028 section 5).
 	MinSE time.Duration
+	// PingWait is how long a gateway may take to answer OPTIONS. Default 4 s.
+	PingWait time.Duration
+	// PolicyCheck is how often the gateways are brought in line with the policy. Default 1 s.
+	PolicyCheck time.Duration
 	// RetryAfter goes with every 503. Default 5 s.
 	RetryAfter time.Duration
 	// EndLimit is how long Stop waits for the calls that it ended. Default 5 s.
@@ -83,7 +87,7 @@ func (t *Timers) setDefaults() {
 		{&t.T1, 500 * time.Millisecond}, {&t.T2, 4 * time.Second}, {&t.T4, 5 * time.Second},
 		{&t.TimerC, 185 * time.Second}, {&t.GatewayWait, 6 * time.Second},
 		{&t.SessionExpires, 180 * time.Second}, {&t.CallerSessionExpires, 600 * time.Second},
-		{&t.MinSE, 90 * time.Second}, {&t.RetryAfter, 5 * time.Second}, {&t.EndLimit, 5 * time.Second},
+		{&t.MinSE, 90 * time.Second}, {&t.PolicyCheck, time.Second}, {&t.PingWait, 4 * time.Second}, {&t.RetryAfter, 5 * time.Second}, {&t.EndLimit, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

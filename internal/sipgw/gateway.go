@@ -68,6 +68,7 @@ type Gateway struct {
 	transport *transport
 	filter    *filter
 	resolver  *resolver
+	trunks    *trunks
 	nonces    *nonces
 	shards    []*shard
 	seed      maphash.Seed
@@ -111,6 +112,7 @@ func New(config Config) *Gateway {
 	if config.TLS.wanted() {
 		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
 	}
+	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
 		g.shards = append(g.shards, &shard{
 			g: g, index: i, now: config.Clock(),
@@ -139,6 +141,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, sh := range g.shards {
 		g.work.Go(func() { sh.run(g.done) })
 	}
+	// Carriers are known before the first message can come.
+	g.trunks.follow(g.config.Live.Snapshot())
+	g.work.Go(g.followPolicy)
 	g.transport.start()
 	g.started.Store(true)
 	return nil
@@ -172,6 +177,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 
 func (g *Gateway) stop(ctx context.Context) error {
 	g.stopping.Store(true)
+	g.farewell()
 	if !g.idle(ctx) {
 		g.each(func(sh *shard) {
 			for s := range sh.calls {

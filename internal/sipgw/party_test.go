@@ -331,6 +331,19 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 	}
 }
 
+// replyContact answers a REGISTER with the Contact that is bound.
+func (p *party) replyContact(m *message, status int, contact string) {
+	p.t.Helper()
+	w := newWriter()
+	w.statusLine(status, "Because")
+	w.lines(m.head())
+	w.field("To", withTag(m.to, m.toTag, "r"))
+	w.field("Contact", contact)
+	if _, err := p.udp.WriteToUDPAddrPort(w.finish("", nil), m.peer.addr); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // serverDialog is the dialog of an INVITE that the party answers with a tag.
 func (p *party) serverDialog(invite *message, tag string) *dialog {
 	return &dialog{

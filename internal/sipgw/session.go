@@ -32,6 +32,7 @@ type session struct {
 	caller   *leg
 	carrier  *leg // once answered
 	attempt  *attempt
+	trunk    *trunk     // in which the call has a place
 	tags     []earlyTag // of the caller's leg, one for each early dialog of a gateway
 	pending  int        // BYEs that await their response
 
@@ -369,6 +370,7 @@ func (s *session) forgetIfDone() {
 		return
 	}
 	delete(s.sh.calls, s)
+	s.leaveTrunk()
 	s.traceEnd()
 	s.caller.close()
 	if s.carrier != nil {

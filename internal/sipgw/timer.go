@@ -19,6 +19,9 @@ const (
 	timerMeter                       // of the call
 	timerRefresh                     // RFC 4028: send a refresh
 	timerLost                        // RFC 4028: no refresh came
+	timerPing                        // of a gateway: OPTIONS
+	timerSilence                     // OPTIONS was not answered
+	timerRegister                    // of a gateway: REGISTER
 )
 
 // timer is one timer, kept by value in its owner.

@@ -76,7 +76,7 @@ func newWorld(t *testing.T, want wish) *world {
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 		Timers: Timers{
 			T1: 100 * time.Millisecond, T2: 400 * time.Millisecond, T4: 200 * time.Millisecond,
-			GatewayWait: 2 * time.Second, EndLimit: time.Second,
+			GatewayWait: 2 * time.Second, PolicyCheck: 10 * time.Millisecond, EndLimit: time.Second,
 		},
 	}
 	if want.tls != nil {

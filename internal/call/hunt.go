@@ -1,0 +1,100 @@
+package call
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+func hunt(s *policy.Snapshot, account id.ID, call uuid.UUID, emergency bool) []*routing.Gateway {
+	ordered := routing.Order(s.Gateways(account), binary.BigEndian.Uint64(call[8:]))
+	if !emergency {
+		return ordered
+	}
+	routes := ordered[:0]
+	for _, g := range ordered {
+		if g.EmergencyRoute {
+			routes = append(routes, g)
+		}
+	}
+	return routes
+}
+
+// try hunts on with the nth gateway, or ends the hunt.
+func (c *Call) try(n int, now time.Time) {
+	c.state = hunting
+	c.meter.plan(now)
+	for c.forced && n < len(c.gateways) && !c.skipped[n] {
+		n++ // it has failed already
+	}
+	if n >= len(c.gateways) {
+		c.exhausted(now)
+		return
+	}
+	c.current, c.rung = n, false
+	c.do(Try{N: n, Gateway: c.gateways[n], Force: c.forced})
+}
+
+// exhausted ends a hunt in which no gateway is left. An emergency call tries those
+// that were skipped all the same before it gives up.
+func (c *Call) exhausted(now time.Time) {
+	switch {
+	case c.emergency != "" && !c.forced && slices.Contains(c.skipped, true):
+		c.forced = true
+		c.try(0, now)
+	case c.failure != nil:
+		c.fail(*c.failure, now)
+	case c.why != admission.ReasonNone:
+		c.refuse(c.why, now)
+	default:
+		c.refuse(admission.ReasonNoGateway, now)
+	}
+}
+
+// skip passes over the current gateway, which was not tried.
+func (c *Call) skip(e Skipped, now time.Time) {
+	if c.state != hunting || e.Gateway != c.current {
+		return
+	}
+	if c.skipped == nil {
+		c.skipped = make([]bool, len(c.gateways))
+	}
+	c.why = e.Why
+	// A gateway that skips a call that is forced is not asked a third time.
+	c.skipped[c.current] = !c.forced
+	c.try(c.current+1, now)
+}
+
+func (c *Call) refused(e Refused, now time.Time) {
+	if c.state != hunting || e.Gateway != c.current {
+		return
+	}
+	c.reached = c.current + 1
+	// Once a callee has rung, a timeout speaks of the callee.
+	if c.gatewaysFault(e.Status) && !(c.rung && e.Status == 408) {
+		c.failure = &e
+		c.try(c.current+1, now)
+		return
+	}
+	c.fail(e, now)
+}
+
+// gatewaysFault says whether a response is the current gateway's failure, so that
+// the next one is tried: by its class, or because the gateway says it of this status.
+func (c *Call) gatewaysFault(status int) bool {
+	return failsOver(status) || slices.Contains(c.gateways[c.current].FailoverStatuses, int32(status))
+}
+
+func (c *Call) fail(e Refused, now time.Time) {
+	status, phrase := outward(e.Status, e.Phrase)
+	c.do(Refuse{Status: status, Phrase: phrase})
+	c.close(record.SideCallee, causeOf(e.Status), status, phrase, now)
+}

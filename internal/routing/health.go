@@ -1,0 +1,32 @@
+package routing
+
+import "time"
+
+// State is whether calls go to a gateway.
+type State string
+
+// The states.
+const (
+	StateUp           State = "up"           // it has answered lately, or nothing speaks against it
+	StateDown         State = "down"         // it does not answer OPTIONS
+	StateTripped      State = "tripped"      // calls to it were not answered; a call will try it again
+	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After)
+	StateUnregistered State = "unregistered" // its registration is not in force
+	StateDisabled     State = "disabled"
+)
+
+// Health is what one server has seen of a gateway since its start.
+type Health struct {
+	State State     `json:"state" readOnly:"true" enum:"up,down,tripped,resting,unregistered,disabled"`
+	Since time.Time `json:"since" readOnly:"true" doc:"Since when it is in this state."`
+	// Until is when a gateway that is tripped or resting is tried again.
+	Until     *time.Time `json:"until" readOnly:"true" doc:"When a gateway that is tripped or resting is tried again."`
+	LiveCalls int32      `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are up there."`
+	Failures  int32      `json:"failures" readOnly:"true" doc:"Calls in a row that it did not answer at all."`
+	// The last OPTIONS.
+	OptionsAt     *time.Time `json:"options_at" readOnly:"true" doc:"When it last answered OPTIONS."`
+	OptionsMicros int64      `json:"options_us" readOnly:"true" doc:"How long that took, in microseconds."`
+	// The registration.
+	RegisteredUntil *time.Time `json:"registered_until" readOnly:"true"`
+	RegisterStatus  int32      `json:"register_status" readOnly:"true" doc:"The SIP status of the last answer to REGISTER; 0 before, and 408 when none came."`
+}

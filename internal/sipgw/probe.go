@@ -1,0 +1,344 @@
+package sipgw
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// probe is the part of a trunk that speaks to the gateway outside of calls. All but
+// armed belongs to the shard's goroutine.
+type probe struct {
+	armed atomic.Bool // the shard has been told of it
+	sh    *shard
+
+	ping, silence timer
+	pinging       *clientTx
+	asked         time.Time
+
+	register  timer
+	callID    string
+	seq       uint32
+	tag       string
+	enrolling bool // a REGISTER awaits its answer
+	enrolled  *routing.Gateway
+	address   peer // where the registration was made
+	failures  int
+	minimum   time.Duration // of an interval too brief (423)
+}
+
+func (p *probe) fresh() bool { return !p.armed.Load() }
+
+// The times of what a gateway is asked.
+const (
+	// pingDown is the longest interval at which a gateway that is down is asked.
+	pingDown = 10 * time.Second
+	// silencesDown is how many OPTIONS in a row without an answer take a gateway out.
+	silencesDown = 2
+	// The pauses after a registration that failed double between these.
+	registerRetryLeast = 5 * time.Second
+	registerRetryMost  = 10 * time.Minute
+)
+
+// wake makes the trunk's shard look at what is to be asked of the gateway.
+func (t *trunk) wake() {
+	t.probe.armed.Store(true)
+	t.probe.sh.post(t.plan)
+}
+
+// wanted is what the policy wants asked now.
+func (t *trunk) wanted() (gateway *routing.Gateway, here bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gateway, !t.gone && t.gateway.Enabled && !t.g.stopping.Load()
+}
+
+// plan starts or ends OPTIONS and the registration as the policy says.
+func (t *trunk) plan() {
+	p := &t.probe
+	gateway, here := t.wanted()
+	if here && gateway.OptionsIntervalSecs > 0 {
+		if p.ping.pos == 0 && p.pinging == nil {
+			t.ask()
+		}
+	} else {
+		p.sh.timers.stop(&p.ping)
+	}
+	switch {
+	case here && gateway.Register:
+		if p.enrolled != gateway && !p.enrolling {
+			p.failures = 0
+			t.enrol(t.registerExpires(gateway))
+		}
+	case p.enrolled != nil && p.enrolled.Register:
+		t.enrol(0)
+	default:
+		p.sh.timers.stop(&p.register)
+	}
+}
+
+func (t *trunk) expire(kind timerKind) {
+	p := &t.probe
+	switch kind {
+	case timerPing:
+		t.ask()
+	case timerSilence:
+		if p.pinging != nil {
+			p.pinging.drop()
+			t.heard(nil)
+		}
+	case timerRegister:
+		if gateway, here := t.wanted(); here && gateway.Register && !p.enrolling {
+			t.enrol(t.registerExpires(gateway))
+		}
+	}
+}
+
+// outside writes a request outside of any dialog.
+func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer peer, branch, extra string) []byte {
+	w := newWriter()
+	w.requestLine(method, uri)
+	w.field("Via", t.g.via(peer, branch))
+	w.field("Max-Forwards", "70")
+	w.field("From", from)
+	w.field("To", to)
+	w.field("Call-ID", callID)
+	w.field("CSeq", strconv.FormatUint(uint64(seq), 10)+" "+method)
+	w.lines(extra)
+	return w.finish("", nil)
+}
+
+// find resolves the gateway's address on the shard's goroutine.
+func (t *trunk) find(gateway *routing.Gateway, found func(to peer, ok bool)) {
+	t.g.resolver.resolve(gateway.Address, gateway.Transport, func(addr netip.AddrPort, ok bool) {
+		t.probe.sh.post(func() { found(t.g.peerOf(gateway, addr), ok) })
+	})
+}
+
+// ask sends OPTIONS (RFC 3261 section 11). Any answer shows that the gateway is there.
+func (t *trunk) ask() {
+	p := &t.probe
+	gateway, here := t.wanted()
+	if !here || gateway.OptionsIntervalSecs <= 0 || p.pinging != nil {
+		return
+	}
+	placeholder := &clientTx{sh: p.sh, done: true}
+	p.pinging, p.asked = placeholder, p.sh.now
+	t.find(gateway, func(to peer, ok bool) {
+		if p.pinging != placeholder {
+			return
+		}
+		if !ok {
+			t.heard(nil)
+			return
+		}
+		uri := "sip:" + gateway.Address
+		self := "<sip:tollgate@" + t.g.host + ">"
+		branch := t.g.newBranch()
+		data := t.outside("OPTIONS", uri, self+";tag="+newToken(), "<"+uri+">", t.g.newCallID(p.sh), 1, to, branch,
+			t.g.contactLine(to)+"Accept: application/sdp\r\n")
+		t.g.filter.learn(to.addr.Addr())
+		p.asked = p.sh.now
+		p.pinging = p.sh.request("OPTIONS", branch, to, data, func(m *message) {
+			if m == nil || m.status >= 200 {
+				t.heard(m)
+			}
+		})
+		p.sh.timers.set(&p.silence, t, timerSilence, p.sh.now.Add(t.g.config.Timers.PingWait))
+	})
+}
+
+// heard takes the answer to OPTIONS, or nil for none.
+func (t *trunk) heard(m *message) {
+	p := &t.probe
+	if p.pinging == nil {
+		return
+	}
+	p.pinging = nil
+	p.sh.timers.stop(&p.silence)
+	now := p.sh.now
+	t.mu.Lock()
+	pause := time.Duration(t.gateway.OptionsIntervalSecs) * time.Second
+	if m != nil {
+		t.silences, t.answered, t.took = 0, now, t.g.config.Clock().Sub(p.asked)
+		if t.state == routing.StateDown || t.state == routing.StateTripped {
+			t.failures = 0
+			t.set(routing.StateUp, time.Time{})
+		}
+	} else if t.silences++; t.silences >= silencesDown {
+		t.set(routing.StateDown, time.Time{})
+	}
+	if t.silences > 0 {
+		pause = min(pause, pingDown)
+	}
+	t.mu.Unlock()
+	p.sh.timers.set(&p.ping, t, timerPing, now.Add(pause))
+}
+
+func (t *trunk) registerExpires(gateway *routing.Gateway) time.Duration {
+	return max(time.Duration(gateway.RegisterExpiresSecs)*time.Second, t.probe.minimum, time.Minute)
+}
+
+// enrol registers with the gateway, or takes the registration back with 0 (RFC 3261
+// section 10.2).
+func (t *trunk) enrol(expires time.Duration) {
+	p := &t.probe
+	gateway := p.enrolled
+	if expires > 0 || gateway == nil {
+		gateway, _ = t.wanted()
+	}
+	p.enrolling, p.enrolled = true, gateway
+	if p.callID == "" {
+		p.callID, p.tag = t.g.newCallID(p.sh), newToken()
+	}
+	t.find(gateway, func(to peer, ok bool) {
+		if !ok {
+			t.enrolment(nil, expires)
+			return
+		}
+		p.address = to
+		t.g.filter.learn(to.addr.Addr())
+		t.sendRegister(gateway, expires, "", 0)
+	})
+}
+
+func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, authorization string, challenges int) {
+	p := &t.probe
+	domain := gateway.Host()
+	if strings.Contains(domain, ":") {
+		domain = "[" + domain + "]"
+	}
+	if gateway.FromDomain != nil && *gateway.FromDomain != "" {
+		domain = *gateway.FromDomain
+	}
+	user, uri := textOf(gateway.UserName), "sip:"+domain
+	record := "<sip:" + user + "@" + domain + ">"
+	p.seq++
+	branch := t.g.newBranch()
+	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
+		t.g.contactLine(p.address)+"Expires: "+seconds(expires)+"\r\n"+authorization)
+	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
+		if m != nil && m.status < 200 {
+			return
+		}
+		if m != nil && challenges < maxChallenges {
+			if answer := answerChallenge(m, "REGISTER", uri, user, textOf(gateway.Password)); answer != "" {
+				t.sendRegister(gateway, expires, answer, challenges+1)
+				return
+			}
+		}
+		t.enrolment(m, expires)
+	})
+}
+
+// enrolment takes the final answer to REGISTER, or nil for none.
+func (t *trunk) enrolment(m *message, expires time.Duration) {
+	p := &t.probe
+	p.enrolling = false
+	now := p.sh.now
+	gateway, here := t.wanted()
+	if expires == 0 {
+		p.enrolled = nil
+		t.g.finished()
+	}
+	granted := time.Duration(0)
+	status := int32(408)
+	if m != nil {
+		status = int32(m.status)
+		if m.status < 300 {
+			granted = grantedExpires(m, t.g.ownAddress(p.address), expires)
+		}
+		if m.status == 423 {
+			p.minimum = min(readSeconds(m.get("min-expires")), 24*time.Hour)
+		}
+	}
+	t.mu.Lock()
+	t.registerStatus = status
+	switch {
+	case granted > 0:
+		t.registered = now.Add(granted)
+	case m != nil || !now.Before(t.registered):
+		// Silence leaves what is in force to its end; a refusal ends it.
+		t.registered = time.Time{}
+	}
+	t.mu.Unlock()
+	if !here || !gateway.Register {
+		p.sh.timers.stop(&p.register)
+		return
+	}
+	pause := granted * 4 / 5
+	if granted == 0 {
+		pause = min(registerRetryLeast<<min(p.failures, 8), registerRetryMost)
+		pause += time.Duration(rand.Int64N(int64(pause / 4)))
+		if m != nil && m.status == 423 && p.failures == 0 {
+			pause = 0
+		}
+		p.failures++
+		t.g.log.Warn("a registration failed", "gateway", t.id.String(), "name", gateway.Name, "status", status, "again_in", pause.String())
+	} else {
+		p.failures = 0
+	}
+	if p.enrolled != gateway {
+		pause = 0 // the policy has changed meanwhile
+	}
+	p.sh.timers.set(&p.register, t, timerRegister, now.Add(pause))
+}
+
+// grantedExpires is how long the registrar keeps our Contact: its expires
+// parameter, else the Expires header, else what was asked for.
+func grantedExpires(m *message, own string, asked time.Duration) time.Duration {
+	for _, value := range m.all("contact") {
+		address, ok := readAddress(value)
+		if !ok || !strings.Contains(address.uri, own) {
+			continue
+		}
+		if text, found, _ := parameter(address.parameters, "expires"); found {
+			return min(readSeconds(text), 24*time.Hour)
+		}
+	}
+	if value := m.get("expires"); value != "" {
+		return min(readSeconds(value), 24*time.Hour)
+	}
+	return asked
+}
+
+// farewellWait is how long a stop waits for gateways to let registrations go.
+const farewellWait = time.Second
+
+// farewell takes the registrations back when the gateway stops.
+func (g *Gateway) farewell() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewellWait)
+	defer cancel()
+	list := g.trunks.all()
+	for _, t := range list {
+		t.probe.sh.post(func() {
+			if t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
+				t.enrol(0)
+			}
+		})
+	}
+	for {
+		waiting := 0
+		g.each(func(sh *shard) {
+			for _, t := range list {
+				if t.probe.sh == sh && t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
+					waiting++
+				}
+			}
+		})
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.ended:
+		}
+	}
+}

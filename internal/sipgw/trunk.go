@@ -1,0 +1,296 @@
+package sipgw
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// trunk is what this process knows of one gateway: whether it is in order, and how
+// much is being sent to it. Calls of every shard look at it; its own requests,
+// OPTIONS and REGISTER, belong to one shard (probe.go).
+type trunk struct {
+	g  *Gateway
+	id id.ID
+
+	mu       sync.Mutex // guards all below
+	gateway  *routing.Gateway
+	gone     bool // no longer in the policy
+	state    routing.State
+	since    time.Time
+	until    time.Time // of StateTripped and StateResting
+	live     int32
+	failures int32 // calls in a row that were not answered at all
+	rate     bucket
+	silences int // OPTIONS in a row that were not answered
+	answered time.Time
+	took     time.Duration
+	// registered is until when the registration is in force.
+	registered     time.Time
+	registerStatus int32
+
+	probe probe // of its shard's goroutine alone
+}
+
+// longestRest bounds the Retry-After of a gateway that is heeded.
+const longestRest = time.Minute
+
+// trunks are all of them, by gateway.
+type trunks struct {
+	g *Gateway
+
+	mu   sync.Mutex // guards byID
+	byID map[id.ID]*trunk
+}
+
+// of returns the trunk of a gateway, made when it is new.
+func (ts *trunks) of(gateway *routing.Gateway) *trunk {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.byID[gateway.ID]
+	if t == nil {
+		now := ts.g.config.Clock()
+		t = &trunk{g: ts.g, id: gateway.ID, gateway: gateway, state: routing.StateUp, since: now}
+		t.probe.sh = ts.g.shards[uint64(gateway.ID)%uint64(len(ts.g.shards))]
+		ts.byID[gateway.ID] = t
+	}
+	return t
+}
+
+// follow brings the trunks in line with the policy. What was learned of a gateway
+// that has not moved stays.
+func (ts *trunks) follow(s *policy.Snapshot) {
+	present := make(map[id.ID]bool)
+	for g := range s.EveryGateway {
+		present[g.ID] = true
+		t := ts.of(g)
+		t.configure(g)
+		ts.g.learn(g)
+	}
+	ts.mu.Lock()
+	var gone []*trunk
+	for key, t := range ts.byID {
+		if !present[key] {
+			delete(ts.byID, key)
+			gone = append(gone, t)
+		}
+	}
+	ts.mu.Unlock()
+	for _, t := range gone {
+		t.mu.Lock()
+		t.gone = true
+		t.mu.Unlock()
+		t.wake()
+	}
+}
+
+// all lists the trunks.
+func (ts *trunks) all() []*trunk {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	list := make([]*trunk, 0, len(ts.byID))
+	for _, t := range ts.byID {
+		list = append(list, t)
+	}
+	return list
+}
+
+// learn makes the addresses of a gateway known to the filter, so that what it sends
+// before the first call to it, such as OPTIONS, is not dropped.
+func (g *Gateway) learn(gateway *routing.Gateway) {
+	if !gateway.Enabled {
+		return
+	}
+	g.resolver.resolve(gateway.Address, gateway.Transport, func(addr netip.AddrPort, ok bool) {
+		if ok {
+			g.filter.learn(addr.Addr())
+		}
+	})
+}
+
+// followPolicy keeps the trunks in line with the policy until the gateway stops,
+// and looks their names up again from time to time.
+func (g *Gateway) followPolicy() {
+	ticker := time.NewTicker(g.config.Timers.PolicyCheck)
+	defer ticker.Stop()
+	var version uint64
+	var at time.Time
+	for {
+		snapshot := g.config.Live.Snapshot()
+		if now := time.Now(); snapshot.Version() != version || now.Sub(at) >= resolvedFor {
+			version, at = snapshot.Version(), now
+			g.trunks.follow(snapshot)
+		}
+		select {
+		case <-g.done:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// configure takes what the policy says of the gateway.
+func (t *trunk) configure(gateway *routing.Gateway) {
+	t.mu.Lock()
+	old := t.gateway
+	t.gateway = gateway
+	if !samePlace(old, gateway) {
+		t.set(routing.StateUp, time.Time{})
+		t.failures, t.silences, t.registered = 0, 0, time.Time{}
+	}
+	changed := old != gateway || t.probe.fresh()
+	t.mu.Unlock()
+	if changed {
+		t.wake()
+	}
+}
+
+// samePlace says whether what was seen of a gateway still holds.
+func samePlace(a, b *routing.Gateway) bool {
+	return a.Address == b.Address && a.Transport == b.Transport && a.Enabled == b.Enabled &&
+		a.OptionsIntervalSecs == b.OptionsIntervalSecs && a.Register == b.Register &&
+		textOf(a.UserName) == textOf(b.UserName) && textOf(a.Password) == textOf(b.Password)
+}
+
+func textOf(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+// set changes the state; t.mu is held.
+func (t *trunk) set(state routing.State, until time.Time) {
+	t.until = until
+	if t.state == state {
+		return
+	}
+	was := t.state
+	t.state, t.since = state, t.g.config.Clock()
+	t.g.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was), "to", string(state))
+}
+
+// take asks for a place for one more call, and says why there is none. A call that
+// is forced gets one in any case.
+func (t *trunk) take(now time.Time, force bool) admission.Reason {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if why := t.obstacle(now); why != admission.ReasonNone && !force {
+		return why
+	}
+	t.live++
+	t.rate.tokens--
+	if t.state == routing.StateTripped && !now.Before(t.until) {
+		// This call is the trial; others wait for how it goes.
+		t.until = now.Add(time.Duration(t.gateway.BreakerSecs) * time.Second)
+	}
+	return admission.ReasonNone
+}
+
+func (t *trunk) obstacle(now time.Time) admission.Reason {
+	per := t.gateway.CallsPerSecond
+	if per != nil {
+		if t.rate.at.IsZero() {
+			t.rate = bucket{tokens: float64(*per), at: now}
+		}
+		t.rate.tokens = min(float64(*per), t.rate.tokens+now.Sub(t.rate.at).Seconds()*float64(*per))
+		t.rate.at = now
+	}
+	switch {
+	case t.current(now) != routing.StateUp && !(t.state == routing.StateTripped && !now.Before(t.until)):
+		return admission.ReasonGatewaysDown
+	case t.gateway.ChannelLimit != nil && t.live >= *t.gateway.ChannelLimit:
+		return admission.ReasonGatewayLimit
+	case per != nil && t.rate.tokens < 1:
+		return admission.ReasonGatewayLimit
+	}
+	return admission.ReasonNone
+}
+
+// current is the state as of now; t.mu is held.
+func (t *trunk) current(now time.Time) routing.State {
+	switch {
+	case !t.gateway.Enabled:
+		return routing.StateDisabled
+	case t.state == routing.StateResting && !now.Before(t.until):
+		t.set(routing.StateUp, time.Time{})
+	}
+	if t.state == routing.StateUp && t.gateway.Register && !now.Before(t.registered) {
+		return routing.StateUnregistered
+	}
+	return t.state
+}
+
+// release gives a place back.
+func (t *trunk) release() {
+	t.mu.Lock()
+	t.live--
+	t.mu.Unlock()
+}
+
+// reached notes that the gateway answered a call.
+func (t *trunk) reached() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failures = 0
+	if t.state == routing.StateTripped {
+		t.set(routing.StateUp, time.Time{})
+	}
+}
+
+// missed notes that the gateway did not answer a call at all.
+func (t *trunk) missed(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failures++
+	g := t.gateway
+	tripped := t.state == routing.StateTripped
+	if g.BreakerFailures > 0 && g.BreakerSecs > 0 && (t.state == routing.StateUp && t.failures >= g.BreakerFailures || tripped) {
+		t.set(routing.StateTripped, now.Add(time.Duration(g.BreakerSecs)*time.Second))
+	}
+}
+
+// rest leaves a gateway alone for as long as it asked to be (RFC 3261 section 21.5.4).
+func (t *trunk) rest(now time.Time, wanted time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state == routing.StateUp && wanted > 0 {
+		t.set(routing.StateResting, now.Add(min(wanted, longestRest)))
+	}
+}
+
+// health is what the API shows.
+func (t *trunk) health(now time.Time) routing.Health {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := routing.Health{
+		State: t.current(now), Since: t.since, LiveCalls: t.live, Failures: t.failures,
+		OptionsMicros: t.took.Microseconds(), RegisterStatus: t.registerStatus,
+	}
+	h.Until, h.OptionsAt, h.RegisteredUntil = timeOrNil(t.until), timeOrNil(t.answered), timeOrNil(t.registered)
+	return h
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Health tells what this process has seen of a gateway; ok is false when it knows
+// nothing of it yet.
+func (g *Gateway) Health(gateway id.ID) (h routing.Health, ok bool) {
+	g.trunks.mu.Lock()
+	t := g.trunks.byID[gateway]
+	g.trunks.mu.Unlock()
+	if t == nil {
+		return h, false
+	}
+	return t.health(g.config.Clock()), true
+}
