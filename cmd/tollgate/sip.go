@@ -16,6 +16,8 @@ type sipFlags struct {
 	SIPTLSCert   string `name:"sip-tls-cert" help:"PEM file of the certificate of SIP over TLS, with those between it and its root. Read again when it changes, and on SIGHUP." env:"TOLLGATE_SIP_TLS_CERT"`
 	SIPTLSKey    string `name:"sip-tls-key" help:"PEM file of its key." env:"TOLLGATE_SIP_TLS_KEY"`
 	SIPTLSCA     string `name:"sip-tls-ca" help:"PEM file of the roots that certificates of gateways must lead to; by default those of the system." env:"TOLLGATE_SIP_TLS_CA"`
+
+	NameServers []string `name:"name-servers" help:"DNS servers for the names of gateways, host:port; by default those of the system." env:"TOLLGATE_NAME_SERVERS"`
 }
 
 func (f sipFlags) tls() sipgw.TLS {

@@ -48,6 +48,9 @@ type Config struct {
 	// HTTP, and OTLPRatio the part of the calls. Empty: none.
 	OTLP      string  `json:"otlp"`
 	OTLPRatio float64 `json:"otlp_ratio"`
+	// NameServers are the DNS servers for gateways' names, host:port; by default those
+	// of the system.
+	NameServers []string `json:"name_servers"`
 	// APIKey is a key of the first account. Empty: one is made at the first start.
 	APIKey string `json:"-"`
 	// StopLimit is how long running calls may go on after a stop was asked for.
@@ -174,6 +177,11 @@ func (c Config) Validate() error {
 	}
 	if c.StopLimit < 0 {
 		problems = append(problems, errors.New("stop_limit: must not be negative"))
+	}
+	for _, server := range c.NameServers {
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			problems = append(problems, fmt.Errorf("name_servers: %q is not host:port: %w", server, err))
+		}
 	}
 	if c.SIPTLS.Addr != "" {
 		if _, _, err := net.SplitHostPort(c.SIPTLS.Addr); err != nil {

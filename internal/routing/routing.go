@@ -24,6 +24,10 @@ const (
 	MediaRTP  = "RTP"
 )
 
+// TransportAuto leaves the transport to the gateway's NAPTR and SRV records (RFC 3263
+// section 4.1), and is UDP when it has none.
+const TransportAuto = "auto"
+
 // Gateway is a carrier's trunk. It is Tollgate's own resource.
 type Gateway struct {
 	ID        id.ID `json:"id" readOnly:"true"`
@@ -32,8 +36,8 @@ type Gateway struct {
 
 	Name          string  `json:"name" minLength:"1" maxLength:"255"`
 	Enabled       bool    `json:"enabled" default:"true"`
-	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060."`
-	Transport     string  `json:"transport" enum:"udp,tcp,tls" default:"udp"`
+	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
+	Transport     string  `json:"transport" enum:"udp,tcp,tls,auto" default:"udp" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
 	TLSServerName *string `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
 	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
 	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`

@@ -1,7 +1,6 @@
 package sipgw
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ type attempt struct {
 	n       int
 	gateway *routing.Gateway
 	trunk   *trunk
+	targets []target // that are left of the gateway
 	leg     *leg
 	tx      *clientTx
 	wait    timer // for the first response
@@ -47,17 +47,31 @@ func (s *session) try(t call.Try) {
 	s.trunk = trunk
 	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.g.config.Timers.SessionExpires}
 	s.attempt = a
-	s.sh.g.resolver.resolve(t.Gateway.Address, t.Gateway.Transport, func(addr netip.AddrPort, ok bool) {
+	s.sh.g.resolver.resolve(t.Gateway, func(targets []target) {
 		s.sh.post(func() {
 			switch {
 			case a.cancelled:
-			case !ok:
+			case len(targets) == 0:
 				a.unreachable()
 			default:
-				a.start(addr)
+				a.targets = targets[1:]
+				a.start(targets[0])
 			}
 		})
 	})
+}
+
+// elsewhere tries the next server of the same gateway, if it has one (RFC 3263
+// section 4.3). What the server before answers from now on is too late.
+func (a *attempt) elsewhere() bool {
+	s := a.s
+	if len(a.targets) == 0 || s.attempt != a {
+		return false
+	}
+	next := &attempt{s: s, n: a.n, gateway: a.gateway, trunk: a.trunk, minSE: a.minSE, targets: a.targets[1:]}
+	s.attempt = next
+	next.start(a.targets[0])
+	return true
 }
 
 // leaveTrunk gives the call's place at a gateway back.
@@ -70,15 +84,20 @@ func (s *session) leaveTrunk() {
 
 // unreachable goes on without a gateway that did not answer.
 func (a *attempt) unreachable() {
-	if !a.cancelled {
-		a.trunk.missed(a.s.sh.now)
+	if a.s.attempt != a || a.cancelled {
+		return
 	}
+	a.cancel()
+	if a.elsewhere() {
+		return
+	}
+	a.trunk.missed(a.s.sh.now)
 	a.s.handle(call.Unreachable{Gateway: a.n})
 }
 
 // peerOf is a gateway at one of its addresses.
-func (g *Gateway) peerOf(gateway *routing.Gateway, addr netip.AddrPort) peer {
-	to := peer{tcp: gateway.Transport != "udp", tls: gateway.Transport == "tls", addr: addr}
+func (g *Gateway) peerOf(gateway *routing.Gateway, at target) peer {
+	to := peer{tcp: at.transport != "udp", tls: at.transport == "tls", addr: at.addr}
 	if to.tls {
 		to.name, to.unverified = gateway.ServerName(), gateway.TLSSkipVerify
 	}
@@ -86,9 +105,9 @@ func (g *Gateway) peerOf(gateway *routing.Gateway, addr netip.AddrPort) peer {
 }
 
 // start builds the carrier's leg and sends the INVITE.
-func (a *attempt) start(addr netip.AddrPort) {
+func (a *attempt) start(at target) {
 	g := a.s.sh.g
-	to := g.peerOf(a.gateway, addr)
+	to := g.peerOf(a.gateway, at)
 	tag := newToken()
 	a.leg = &leg{
 		s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), localTag: tag,
@@ -104,8 +123,8 @@ func (a *attempt) start(addr netip.AddrPort) {
 	if to.tcp {
 		a.leg.target += ";transport=" + strings.ToLower(to.transportName())
 	}
-	a.leg.traceBegin(addr.Addr())
-	g.filter.learn(addr.Addr())
+	a.leg.traceBegin(to.addr.Addr())
+	g.filter.learn(to.addr.Addr())
 	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(g.config.Timers.GatewayWait))
 	a.offer()
 }
@@ -116,9 +135,7 @@ func (a *attempt) expire(timerKind) {
 	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.provisional || a.tx.done) {
 		return
 	}
-	a.trunk.missed(a.s.sh.now)
-	a.cancel()
-	a.s.handle(call.Unreachable{Gateway: a.n})
+	a.unreachable()
 }
 
 // user is the user part of the Request-URI: the dialled number in the gateway's
@@ -224,6 +241,9 @@ func (a *attempt) response(m *message) {
 	case a.cancelled || a.retry(m):
 	default:
 		if m.status == 503 {
+			if a.elsewhere() {
+				return
+			}
 			a.trunk.rest(a.s.sh.now, readSeconds(m.get("retry-after")))
 		}
 		a.s.handle(call.Refused{Gateway: a.n, Status: m.status, Phrase: phraseOf(m)})

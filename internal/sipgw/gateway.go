@@ -2,11 +2,12 @@ package sipgw
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
@@ -34,8 +35,11 @@ type Config struct {
 	Live   *policy.Live
 	Ledger store.Ledger
 	Owner  uuid.UUID // of the leases that the calls of this process hold
-	Clock  func() time.Time
-	Logger *slog.Logger
+	// NameServers are host:port of the DNS servers for gateways' names; by default
+	// those of the system.
+	NameServers []string
+	Clock       func() time.Time
+	Logger      *slog.Logger
 	// NewID makes the ids of attempts; default uuid.New.
 	NewID func() uuid.UUID
 	// Rang is told how long after the caller's INVITE a call first rang or was
@@ -97,13 +101,16 @@ func New(config Config) *Gateway {
 	config.setDefaults()
 	g := &Gateway{
 		config: config, log: config.Logger, parser: sip.NewParser(), nonces: newNonces(),
-		seed: maphash.MakeSeed(), mark: "tg" + rand.Text()[:8] + ".", decoy: rand.Text(),
+		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: cryptorand.Text(),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	g.filter = newFilter(config.Live, config.Clock, config.Limits)
 	running, cancel := context.WithCancel(context.Background())
-	g.resolver = &resolver{ctx: running, now: config.Clock, names: make(map[string]resolved)}
+	g.resolver = &resolver{
+		ctx: running, now: config.Clock, random: rand.Float64, dns: newNameServers(config.NameServers),
+		tls: config.TLS.wanted(), names: make(map[string]resolved),
+	}
 	g.transport = &transport{
 		running: running, cancel: cancel,
 		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,

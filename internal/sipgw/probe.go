@@ -3,7 +3,6 @@ package sipgw
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -116,8 +115,14 @@ func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer p
 
 // find resolves the gateway's address on the shard's goroutine.
 func (t *trunk) find(gateway *routing.Gateway, found func(to peer, ok bool)) {
-	t.g.resolver.resolve(gateway.Address, gateway.Transport, func(addr netip.AddrPort, ok bool) {
-		t.probe.sh.post(func() { found(t.g.peerOf(gateway, addr), ok) })
+	t.g.resolver.resolve(gateway, func(targets []target) {
+		t.probe.sh.post(func() {
+			if len(targets) == 0 {
+				found(peer{}, false)
+				return
+			}
+			found(t.g.peerOf(gateway, targets[0]), true)
+		})
 	})
 }
 

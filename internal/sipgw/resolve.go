@@ -8,88 +8,218 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/routing"
 )
 
 // The limits of name resolution.
 const (
 	resolveTimeout = 3 * time.Second
-	// resolvedFor is how long an answer is used before it is asked for again; an old
-	// one is used on when the name servers are silent.
+	// resolvedFor is the longest that an answer is used before it is asked for again;
+	// an old one is used on when the name servers are silent.
 	resolvedFor = time.Minute
-	maxNames    = 4096
+	// resolvedLeast is the shortest, whatever the records say.
+	resolvedLeast = 5 * time.Second
+	maxNames      = 4096
+	maxTargets    = 16 // addresses of one gateway
 )
 
-// resolver finds the addresses of gateways that are given by name (RFC 3263: SRV,
-// then A and AAAA). Addresses given as numbers cost nothing.
+// target is one address at which a gateway can be reached.
+type target struct {
+	addr      netip.AddrPort
+	transport string // udp, tcp or tls
+}
+
+// resolver finds the addresses of gateways that are given by name: NAPTR, SRV, then
+// A and AAAA (RFC 3263 section 4). Addresses given as numbers cost nothing.
 type resolver struct {
-	ctx  context.Context
-	now  func() time.Time
-	work sync.WaitGroup
+	ctx    context.Context
+	now    func() time.Time
+	random func() float64 // in [0, 1)
+	dns    *nameServers
+	tls    bool // whether TLS may be chosen
+	work   sync.WaitGroup
 
 	mu    sync.Mutex // guards names
 	names map[string]resolved
 }
 
+// resolved is what the name servers said of one gateway.
 type resolved struct {
-	addr netip.AddrPort
-	at   time.Time
+	services []service
+	until    time.Time
 }
 
-// resolve calls done once, at once or from another goroutine.
-func (r *resolver) resolve(address, transport string, done func(netip.AddrPort, bool)) {
-	host, port := splitAddress(address, transport)
+// service is one host that serves, with its addresses.
+type service struct {
+	priority, weight uint16
+	transport        string
+	addresses        []netip.AddrPort
+}
+
+// resolve calls done once, at once or from another goroutine, with the addresses in
+// the order in which they are to be tried; with none when nothing was found.
+func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
+	transport := gateway.Transport
+	host, port := splitAddress(gateway.Address, transport)
 	if ip, err := netip.ParseAddr(host); err == nil {
-		done(netip.AddrPortFrom(ip.Unmap(), port), true)
+		// Without a name there is nothing to ask which transport it takes.
+		done([]target{{netip.AddrPortFrom(ip.Unmap(), port), orUDP(transport)}})
 		return
 	}
 	key := host + ":" + strconv.Itoa(int(port)) + transport
 	r.mu.Lock()
 	known, ok := r.names[key]
 	r.mu.Unlock()
-	if ok && r.now().Sub(known.at) < resolvedFor {
-		done(known.addr, true)
+	if ok && r.now().Before(known.until) {
+		done(r.order(known.services))
 		return
 	}
 	if r.ctx.Err() != nil {
-		done(netip.AddrPort{}, false)
+		done(nil)
 		return
 	}
 	r.work.Go(func() {
-		addr, found := r.lookup(host, port, transport)
-		if !found {
-			done(known.addr, ok)
+		ctx, cancel := context.WithTimeout(r.ctx, resolveTimeout)
+		defer cancel()
+		services, life := r.lookup(ctx, host, port, transport)
+		if len(services) == 0 {
+			done(r.order(known.services))
 			return
 		}
 		r.mu.Lock()
 		if len(r.names) >= maxNames {
 			clear(r.names)
 		}
-		r.names[key] = resolved{addr, r.now()}
+		r.names[key] = resolved{services, r.now().Add(max(min(life, resolvedFor), resolvedLeast))}
 		r.mu.Unlock()
-		done(addr, true)
+		done(r.order(services))
 	})
 }
 
-// lookup asks the name servers, for an SRV record when no port is given (RFC 3263
-// section 4.2).
-func (r *resolver) lookup(host string, port uint16, transport string) (netip.AddrPort, bool) {
-	ctx, cancel := context.WithTimeout(r.ctx, resolveTimeout)
-	defer cancel()
-	if port == 0 {
-		service, protocol := "sip", transport
-		if transport == "tls" {
-			service, protocol = "sips", "tcp"
+func orUDP(transport string) string {
+	if transport == routing.TransportAuto {
+		return "udp"
+	}
+	return transport
+}
+
+// order draws the order of the services: by priority, and within one by weight, as
+// RFC 2782 draws it.
+func (r *resolver) order(services []service) []target {
+	left := make([]service, len(services))
+	copy(left, services)
+	var targets []target
+	for len(left) > 0 {
+		i := r.draw(left)
+		for _, addr := range left[i].addresses {
+			if len(targets) < maxTargets {
+				targets = append(targets, target{addr, left[i].transport})
+			}
 		}
-		port = defaultPort(transport)
-		if _, services, err := net.DefaultResolver.LookupSRV(ctx, service, protocol, host); err == nil && len(services) > 0 {
-			host, port = strings.TrimSuffix(services[0].Target, "."), services[0].Port
+		left = append(left[:i], left[i+1:]...)
+	}
+	return targets
+}
+
+// draw picks one of the services of the lowest priority. Services of a transport
+// that is liked less stand behind those of the first.
+func (r *resolver) draw(services []service) int {
+	first, total := services[0], 0
+	for _, s := range services {
+		if s.transport == first.transport {
+			if s.priority < first.priority {
+				first = s
+			}
 		}
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(ips) == 0 {
-		return netip.AddrPort{}, false
+	same := func(s service) bool { return s.transport == first.transport && s.priority == first.priority }
+	for _, s := range services {
+		if same(s) {
+			total += int(s.weight)
+		}
 	}
-	return netip.AddrPortFrom(ips[0].Unmap(), port), true
+	lot := int(r.random() * float64(total+1))
+	for i, s := range services {
+		if !same(s) {
+			continue
+		}
+		if lot -= int(s.weight); lot <= 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// lookup asks the name servers (RFC 3263 sections 4.1 and 4.2). life is how long
+// the answer may be used.
+func (r *resolver) lookup(ctx context.Context, host string, port uint16, transport string) (services []service, life time.Duration) {
+	if port != 0 {
+		// A port was given, so nothing but addresses is asked for.
+		transport = orUDP(transport)
+		addresses := r.addresses(ctx, host, port)
+		if len(addresses) == 0 {
+			return nil, 0
+		}
+		return []service{{transport: transport, addresses: addresses}}, resolvedFor
+	}
+	life = resolvedFor
+	for _, q := range r.questions(ctx, host, transport) {
+		records, ttl := r.dns.services(ctx, q.name)
+		for _, record := range records {
+			addresses := r.addresses(ctx, record.host, record.port)
+			if len(addresses) > 0 && len(services) < maxTargets {
+				services = append(services, service{record.priority, record.weight, q.transport, addresses})
+			}
+		}
+		if len(records) > 0 {
+			life = min(life, ttl)
+		}
+	}
+	if len(services) > 0 {
+		return services, life
+	}
+	transport = orUDP(transport)
+	if addresses := r.addresses(ctx, host, defaultPort(transport)); len(addresses) > 0 {
+		return []service{{transport: transport, addresses: addresses}}, life
+	}
+	return nil, 0
+}
+
+// question is a name of SRV records and the transport that they are for.
+type question struct{ name, transport string }
+
+// questions lists the SRV names to ask for, best first: that of the transport when
+// one is given, otherwise those of the NAPTR records, otherwise those of every
+// transport that we have.
+func (r *resolver) questions(ctx context.Context, host, transport string) []question {
+	names := map[string]string{"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
+	if transport != routing.TransportAuto {
+		return []question{{names[transport] + host, transport}}
+	}
+	var list []question
+	for _, pointer := range r.dns.pointers(ctx, host) {
+		by := map[string]string{"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}[strings.ToLower(pointer.service)]
+		if by != "" && (by != "tls" || r.tls) && strings.EqualFold(pointer.flags, "s") {
+			list = append(list, question{pointer.replacement, by})
+		}
+	}
+	if len(list) > 0 {
+		return list
+	}
+	for _, by := range [...]string{"udp", "tcp"} {
+		list = append(list, question{names[by] + host, by})
+	}
+	return list
+}
+
+func (r *resolver) addresses(ctx context.Context, host string, port uint16) []netip.AddrPort {
+	ips := r.dns.addresses(ctx, host)
+	list := make([]netip.AddrPort, 0, len(ips))
+	for _, ip := range ips[:min(len(ips), maxTargets)] {
+		list = append(list, netip.AddrPortFrom(ip.Unmap(), port))
+	}
+	return list
 }
 
 // splitAddress reads "host", "host:port" or an IPv6 address in or out of brackets.

@@ -1,7 +1,6 @@
 package sipgw
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
@@ -106,9 +105,9 @@ func (g *Gateway) learn(gateway *routing.Gateway) {
 	if !gateway.Enabled {
 		return
 	}
-	g.resolver.resolve(gateway.Address, gateway.Transport, func(addr netip.AddrPort, ok bool) {
-		if ok {
-			g.filter.learn(addr.Addr())
+	g.resolver.resolve(gateway, func(targets []target) {
+		for _, t := range targets {
+			g.filter.learn(t.addr.Addr())
 		}
 	})
 }
