@@ -75,8 +75,9 @@ type Auditor struct {
 	scopes  map[id.ID][]admitted
 	names   map[id.ID]string
 	days    map[SpendKey]*auditedDay
-	last    uuid.UUID // the record before
-	counted bool      // there is a record before
+	swept   map[id.ID]record.Day // see Swept
+	last    uuid.UUID            // the record before
+	counted bool                 // there is a record before
 }
 
 // admitted is a live call in a scope whose channels were limited when it was let through.
@@ -271,6 +272,16 @@ func (a *Auditor) Day(account id.ID, key SpendKey, spend Spend) {
 	d.found, d.row = true, spend
 }
 
+// Swept says that records of calls of an account that ended before a day were deleted,
+// as its retention wants it. What was posted on those days is then more than what the
+// records that are left were charged, and must not be less.
+func (a *Auditor) Swept(account id.ID, before record.Day) {
+	if a.swept == nil {
+		a.swept = make(map[id.ID]record.Day)
+	}
+	a.swept[account] = before
+}
+
 // Finish compares what belongs together. largest is the largest limit that was in
 // force while grants of a day could be made to calls that were let through from a
 // time on, if calls were ended at a limit all the while.
@@ -321,6 +332,9 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		row := DayRow(d.account, key)
 		problem := func(format string, args ...any) { a.Broken(Conservation, row, format, args...) }
 		spend := d.row
+		if key.Day < a.swept[d.account] && spend.Posted >= d.charged && spend.Held == d.holding && spend.Overrun >= d.overrunCosts {
+			continue
+		}
 		switch {
 		case !d.found && (d.charged != 0 || d.holding != 0):
 			problem("is missing: calls were charged %s and hold %s", d.charged, d.holding)

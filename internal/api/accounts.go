@@ -24,7 +24,7 @@ type accountView struct {
 	OrganizationID      uuid.UUID `json:"organization_id" readOnly:"true"`
 	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
 	profile.SpendLimit
-	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"Kept, and not acted on: this version deletes no records. null for ever."`
+	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"How many whole UTC days before today call detail records are kept; those of calls that ended earlier are deleted, and with them what usage reports and call events are made of. Those of today are never deleted. null for ever."`
 	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt              time.Time `json:"updated_at" readOnly:"true"`

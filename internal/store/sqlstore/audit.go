@@ -125,6 +125,16 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	if err != nil {
 		return audit, fmt.Errorf("read scope_days: %w", err)
 	}
+	err = query(ctx, tx, func(rows *sql.Rows) error {
+		var account id.ID
+		var before record.Day
+		err := rows.Scan(&account, &before)
+		a.Swept(account, before)
+		return err
+	}, "SELECT account_id, before_day FROM record_sweeps")
+	if err != nil {
+		return audit, fmt.Errorf("read record_sweeps: %w", err)
+	}
 	limits, err := readLimits(ctx, tx)
 	if err != nil {
 		return audit, fmt.Errorf("read limits: %w", err)

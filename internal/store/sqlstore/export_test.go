@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -40,4 +41,14 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account), int64(profile)).Scan(&oneByOne)
 	}))
 	return asListed, oneByOne
+}
+
+// DeleteRecordsBeforeTomorrow deletes all records of the first account.
+func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
+	t.Helper()
+	first, _, err := s.EnsureFirst(t.Context())
+	check(t, err)
+	n, err := s.deleteRecords(t.Context(), first.ID, record.DayOf(s.config.Clock().UnixMicro())+1)
+	check(t, err)
+	return n
 }

@@ -22,7 +22,8 @@ func (s *Store) tick() {
 	}
 	ctx := context.Background() // Close waits for what has begun
 	var pruned, swept record.Day
-	var answersPruned time.Time
+	var answersPruned, recordsExpired time.Time
+	var moreRecords bool
 	for {
 		select {
 		case <-s.stopTicks:
@@ -40,6 +41,14 @@ func (s *Store) tick() {
 				answersPruned = now
 			} else if !s.isClosed() {
 				s.log.Warn("delete old idempotency keys; trying again at the next tick", "error", err)
+			}
+		}
+		if now := s.config.Clock(); moreRecords || now.Sub(recordsExpired) >= retentionInterval {
+			var err error
+			if moreRecords, err = s.expireRecords(ctx, now); err == nil {
+				recordsExpired = now
+			} else if !s.isClosed() {
+				s.log.Warn("delete call records that are past their time; trying again at the next tick", "error", err)
 			}
 		}
 		if today := record.DayOf(s.config.Clock().UnixMicro()); today != pruned {

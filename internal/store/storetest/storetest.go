@@ -58,6 +58,7 @@ func Run(t *testing.T, open Opener) {
 		{"Ledger", testLedger},
 		{"Records", testRecords},
 		{"RecordPages", testRecordPages},
+		{"RecordRetention", testRecordRetention},
 		{"Recordings", testRecordings},
 		{"Retention", testRetention},
 		{"SavedEvent", testSavedEvent},

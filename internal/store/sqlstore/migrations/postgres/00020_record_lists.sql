@@ -16,10 +16,12 @@ ALTER TABLE call_records ADD COLUMN written XID8;
 ALTER TABLE call_records ALTER COLUMN written SET DEFAULT pg_current_xact_id();
 CREATE INDEX call_records_written ON call_records (account_id, written);
 
--- How often records of an account were deleted: a count of before does not hold any more.
+-- How often records of an account were deleted, since a count of before does not hold
+-- any more, and the UTC day before which all calls ended whose records were.
 CREATE TABLE record_sweeps (
 	account_id BIGINT NOT NULL PRIMARY KEY,
-	sweeps     BIGINT NOT NULL
+	sweeps     BIGINT NOT NULL,
+	before_day BIGINT NOT NULL
 );
 ALTER TABLE record_sweeps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE record_sweeps FORCE ROW LEVEL SECURITY;

@@ -10,8 +10,10 @@ DROP INDEX call_records_profile;
 CREATE INDEX call_records_profile ON call_records (account_id, profile_id, started_at, id);
 CREATE INDEX call_records_connection ON call_records (account_id, connection_id, started_at, id);
 
--- How often records of an account were deleted: a count of before does not hold any more.
+-- How often records of an account were deleted, since a count of before does not hold
+-- any more, and the UTC day before which all calls ended whose records were.
 CREATE TABLE record_sweeps (
 	account_id INTEGER NOT NULL PRIMARY KEY,
-	sweeps     INTEGER NOT NULL
+	sweeps     INTEGER NOT NULL,
+	before_day INTEGER NOT NULL
 ) STRICT;

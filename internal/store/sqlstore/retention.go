@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Call records that are past the account's record_retention_days are deleted by the
+// ticks, some at a time, so that calls do not wait for it. What was posted to profiles
+// and scopes on those days stays.
+const (
+	retentionInterval = time.Minute // how often it is looked for some
+	retentionBatch    = 200         // records deleted in one transaction
+	retentionBatches  = 10          // transactions in one tick
+)
+
+// expireRecords deletes records that are past their time. more says that there may be
+// others left.
+func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, err error) {
+	type due struct {
+		account id.ID
+		before  record.Day
+	}
+	var all []due
+	err = s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+		a, err := scanAccount(rows.Scan)
+		if err == nil && a.RecordRetentionDays != nil {
+			// At least a day, so that those of today are never among them.
+			all = append(all, due{a.ID, record.DayOf(now.UnixMicro()) - record.Day(max(1, *a.RecordRetentionDays))})
+		}
+		return err
+	}, "SELECT version, doc FROM accounts ORDER BY id")
+	if err != nil {
+		return false, err
+	}
+	left := retentionBatches
+	for _, d := range all {
+		deleted := 0
+		for last := false; !last; left-- {
+			if left == 0 {
+				more = true
+				break
+			}
+			n, err := s.deleteRecords(ctx, d.account, d.before)
+			if err != nil {
+				return false, err
+			}
+			deleted += n
+			last = n < retentionBatch
+		}
+		if deleted > 0 {
+			s.log.Info("call records deleted that were past their time", "account", d.account.String(),
+				"ended_before", dayText(d.before), "records", deleted)
+		}
+	}
+	return more, nil
+}
+
+func dayText(d record.Day) string {
+	return time.UnixMicro(d.StartMicros()).UTC().Format(time.DateOnly)
+}
+
+// deleteRecords deletes some records of calls that ended before a day. A call has no
+// charge on a day after its end, so none of a later day is lost.
+func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.Day) (int, error) {
+	var ids [][]byte
+	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+		var one []byte
+		err := rows.Scan(&one)
+		ids = append(ids, one)
+		return err
+	}, "SELECT id FROM call_records WHERE account_id = $1 AND ended_at < $2 ORDER BY ended_at LIMIT $3",
+		int64(account), before.StartMicros(), retentionBatch)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		if err := tx.noteSweep(ctx, account, before); err != nil {
+			return err
+		}
+		where, args := amongThese(account, ids)
+		if err := tx.exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1), slices.Clone(args)...); err != nil {
+			return err
+		}
+		return tx.exec(ctx, "DELETE FROM call_records WHERE "+where, args...)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete call records: %w", err)
+	}
+	return len(ids), nil
+}
+
+// retentionInAudit is what the audit tells of deleted records.
+type retentionInAudit struct {
+	EndedBefore string `json:"ended_before"`
+}
+
+// noteSweep notes that records are deleted: for counts of them, for the audit of the
+// ledger and, once for each day, in the audit of the account.
+func (t *txn) noteSweep(ctx context.Context, account id.ID, before record.Day) error {
+	var known record.Day
+	err := t.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1", int64(account)).Scan(&known)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if known < before {
+		t.note(change{account: account, kind: "detail_record", resource: uuid.Nil.String(), action: "delete",
+			before: retentionInAudit{dayText(before)}}, nil)
+	}
+	return t.exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
+		ON CONFLICT (account_id) DO UPDATE SET sweeps = record_sweeps.sweeps + 1, before_day = $3`,
+		int64(account), int64(before), int64(max(known, before)))
+}
