@@ -1,10 +1,9 @@
 package relay
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/record"
 )
@@ -20,6 +19,7 @@ const (
 	lastRTCPType    = 223
 	versionShift    = 6
 	payloadTypeByte = 1
+	dscpShift       = 2 // of the DSCP within the traffic class (RFC 2474)
 )
 
 // end is the relay's pair of ports towards one side of one stream.
@@ -101,57 +101,54 @@ func (e *end) describe(p *peer) {
 	e.peer.Store(p)
 }
 
-// close closes the ports and gives their numbers back.
-func (e *end) close() {
-	_ = e.rtp.conn.Close()
-	_ = e.rtcp.conn.Close()
-	e.session.relay.ports.give(e.number)
-}
-
-// port is one socket of the relay.
+// port is one socket of the relay. What follows its end is the loop's own.
 type port struct {
-	conn *net.UDPConn
-	end  *end
-	rtcp bool
+	socket  socket
+	end     *end
+	rtcp    bool
+	removed bool
+
+	second  int64 // of the packets that are counted
+	arrived int   // in that second
+	relayed atomic.Uint64
 }
 
-// run passes packets on until the socket is closed.
-func (p *port) run() {
-	buffer := make([]byte, maxPacketBytes+sealBytes)
-	for {
-		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue // an ICMP error of an earlier packet
-		}
-		p.receive(buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
-	}
-}
+// maxPacketsPerSecond is how many packets of one port are passed on in a second:
+// twenty times those of audio, and enough for video.
+const maxPacketsPerSecond = 2000
 
-// receive passes one packet on.
-func (p *port) receive(packet []byte, from netip.AddrPort) {
+// receive passes one packet on. There is room behind it for what encryption adds.
+func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.Time) {
 	e := p.end
+	count := &e.session.relay.count
+	if second := now.Unix(); second != p.second {
+		p.second, p.arrived = second, 0
+	}
+	if p.arrived++; p.arrived > maxPacketsPerSecond {
+		count.excess.Add(1)
+		return
+	}
 	described := e.peer.Load()
-	if described == nil || len(packet) == 0 || len(packet) > maxPacketBytes || !described.mayTake(p.rtcp, from) {
+	if described == nil || len(packet) == 0 || !described.mayTake(p.rtcp, from) {
+		count.foreign.Add(1)
 		return
 	}
 	rtcp := p.rtcp
 	if described.isRTP {
 		rtcp = rtcp || described.mux && isRTCP(packet)
 		if !wellFormed(packet, rtcp) {
+			count.malformed.Add(1)
 			return
 		}
 		var genuine bool
 		if packet, genuine = described.open.open(packet, rtcp); !genuine {
+			count.forged.Add(1)
 			return
 		}
 	}
 	if learnt := described.learnt(p.rtcp); learnt.Load() == nil || *learnt.Load() != from {
 		learnt.Store(&from)
 	}
-	now := e.session.relay.config.Clock()
 	e.lastMicros.Store(now.UnixMicro())
 	target := e.opposite.peer.Load()
 	if target == nil {
@@ -166,7 +163,9 @@ func (p *port) receive(packet []byte, from netip.AddrPort) {
 			return
 		}
 	}
-	e.opposite.send(packet, target, rtcp)
+	if e.opposite.send(packet, target, rtcp, dscp) {
+		p.relayed.Add(1)
+	}
 }
 
 // mayTake says whether a packet from an address can be the side's. The first that
@@ -198,7 +197,7 @@ func (d *peer) allows(from netip.Addr) bool {
 
 // send sends a packet to the side: to where its own come from, or as long as none
 // have come to where its description says.
-func (e *end) send(packet []byte, target *peer, rtcp bool) {
+func (e *end) send(packet []byte, target *peer, rtcp bool, dscp uint8) bool {
 	out, to := e.rtp, target.rtp
 	if rtcp && !target.mux {
 		out, to = e.rtcp, target.rtcp
@@ -207,10 +206,9 @@ func (e *end) send(packet []byte, target *peer, rtcp bool) {
 		to = *source
 	}
 	if target.onHold || !to.IsValid() || to.Addr().IsUnspecified() || to.Port() == 0 {
-		return
+		return false
 	}
-	// A packet that cannot be sent is lost, as others are on their way.
-	_, _ = out.conn.WriteToUDPAddrPort(packet, to)
+	return out.socket.send(packet, to, dscp)
 }
 
 func isRTCP(packet []byte) bool {

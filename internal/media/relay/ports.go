@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -63,27 +62,23 @@ func (p *ports) holds(port uint16) bool {
 const maxBusyPorts = 64
 
 // openPair binds a pair of ports of an address.
-func (p *ports) openPair(address netip.Addr) (rtp, rtcp *net.UDPConn, port uint16, err error) {
+func (p *ports) openPair(address netip.Addr) (rtp, rtcp socket, port uint16, err error) {
 	for range maxBusyPorts {
 		port, ok := p.take()
 		if !ok {
-			return nil, nil, 0, fmt.Errorf("%w: every port of the range is in use", media.ErrExhausted)
+			return rtp, rtcp, 0, fmt.Errorf("%w: every port of the range is in use", media.ErrExhausted)
 		}
-		rtp, err = listen(address, port)
+		rtp, err = bind(address, port)
 		if err == nil {
-			if rtcp, err = listen(address, port+1); err == nil {
+			if rtcp, err = bind(address, port+1); err == nil {
 				return rtp, rtcp, port, nil
 			}
-			_ = rtp.Close()
+			rtp.close()
 		}
 		p.give(port)
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, nil, 0, fmt.Errorf("%w: %w", media.ErrExhausted, err)
+			return rtp, rtcp, 0, fmt.Errorf("%w: %w", media.ErrExhausted, err)
 		}
 	}
-	return nil, nil, 0, fmt.Errorf("%w: other programs use the ports of the range: %w", media.ErrExhausted, err)
-}
-
-func listen(address netip.Addr, port uint16) (*net.UDPConn, error) {
-	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
+	return rtp, rtcp, 0, fmt.Errorf("%w: other programs use the ports of the range: %w", media.ErrExhausted, err)
 }

@@ -3,7 +3,7 @@
 // Nothing is transcoded.
 //
 // sdp.go reads and rewrites session descriptions, session.go is the negotiation of
-// one call, port.go the packets.
+// one call, port.go what becomes of a packet, loop_linux.go how packets come and go.
 package relay
 
 import (
@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/media"
@@ -28,8 +30,10 @@ type Config struct {
 	// 60 s. A single side may be silent for five times as long: there are phones that
 	// send nothing while their user is silent.
 	Silence time.Duration
-	Clock   func() time.Time
-	Logger  *slog.Logger
+	// Loops is how many goroutines pass packets on; default one for each processor.
+	Loops  int
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 // Address is an address of this host, and the one that peers are told where that
@@ -43,12 +47,48 @@ const oneSided = 5
 type Relay struct {
 	config Config
 	ports  *ports
+	loops  []*loop
+	count  counters
 	work   sync.WaitGroup // the watch, and sessions that close
+	passes sync.WaitGroup // the loops
 	done   chan struct{}
 
 	mu       sync.Mutex // guards all below
 	sessions map[*session]struct{}
+	next     int // the loop of the next session
 	closed   bool
+}
+
+// counters count packets since the relay was made.
+type counters struct {
+	relayed                            atomic.Uint64 // of sessions that are closed
+	foreign, malformed, forged, excess atomic.Uint64
+}
+
+// Stats is a snapshot of what the relay has counted and has open.
+type Stats struct {
+	Sessions  int    // open now
+	FreePorts int    // pairs
+	Relayed   uint64 // packets of sessions that are closed
+	Foreign   uint64 // packets that were dropped: from a source that is not the side's,
+	Malformed uint64 // neither RTP nor RTCP,
+	Forged    uint64 // not encrypted with the key of the side, or a repetition,
+	Excess    uint64 // or more of them than a stream has
+}
+
+// Stats returns the counters. It is safe for concurrent use.
+func (r *Relay) Stats() Stats {
+	r.mu.Lock()
+	sessions := len(r.sessions)
+	r.mu.Unlock()
+	r.ports.mu.Lock()
+	free := len(r.ports.free)
+	r.ports.mu.Unlock()
+	c := &r.count
+	return Stats{
+		Sessions: sessions, FreePorts: free, Relayed: c.relayed.Load(), Foreign: c.foreign.Load(),
+		Malformed: c.malformed.Load(), Forged: c.forged.Load(), Excess: c.excess.Load(),
+	}
 }
 
 // New prepares a relay. Ports are bound call by call.
@@ -77,6 +117,9 @@ func New(config Config) (*Relay, error) {
 	if config.Silence == 0 {
 		config.Silence = time.Minute
 	}
+	if config.Loops <= 0 {
+		config.Loops = runtime.GOMAXPROCS(0)
+	}
 	if config.Clock == nil {
 		config.Clock = time.Now
 	}
@@ -86,6 +129,18 @@ func New(config Config) (*Relay, error) {
 	r := &Relay{
 		config: config, ports: newPorts(config.Low, config.High), done: make(chan struct{}),
 		sessions: make(map[*session]struct{}),
+	}
+	for range config.Loops {
+		l, err := newLoop(config.Clock)
+		if err != nil {
+			for _, opened := range r.loops {
+				opened.stop()
+			}
+			r.passes.Wait()
+			return nil, fmt.Errorf("media relay: %w", err)
+		}
+		r.loops = append(r.loops, l)
+		r.passes.Go(l.run)
 	}
 	r.work.Go(r.watch)
 	return r, nil
@@ -109,6 +164,12 @@ func (r *Relay) Stop(context.Context) error {
 		close(r.done)
 	}
 	r.work.Wait()
+	if first {
+		for _, l := range r.loops {
+			l.stop()
+		}
+	}
+	r.passes.Wait()
 	return nil
 }
 
@@ -117,6 +178,8 @@ func (r *Relay) Open(o media.Opening) media.Session {
 	s := &session{relay: r, opening: o}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s.loop = r.loops[r.next%len(r.loops)]
+	r.next++
 	if r.closed {
 		s.closed = true
 		if o.Tap != nil {

@@ -13,7 +13,7 @@ import (
 type session struct {
 	relay   *Relay
 	opening media.Opening
-	readers sync.WaitGroup // of the ports
+	loop    *loop
 
 	mu         sync.Mutex // guards all below
 	streams    []*stream
@@ -272,14 +272,14 @@ func (s *session) openStream(st *stream, d media.Description) error {
 	}
 	to, err := s.openEnd(opposite(d.From), s.relay.addressFor(d.Target))
 	if err != nil {
-		from.close()
+		from.rtp.socket.close()
+		from.rtcp.socket.close()
+		s.relay.ports.give(from.number)
 		return err
 	}
 	from.opposite, to.opposite = to, from
 	st.ends[place(from.side)], st.ends[place(to.side)] = from, to
-	for _, p := range []*port{from.rtp, from.rtcp, to.rtp, to.rtcp} {
-		s.readers.Go(p.run)
-	}
+	s.loop.add(from.rtp, from.rtcp, to.rtp, to.rtcp)
 	return nil
 }
 
@@ -289,7 +289,7 @@ func (s *session) openEnd(side record.Side, a Address) (*end, error) {
 		return nil, err
 	}
 	e := &end{session: s, side: side, number: number, public: netip.AddrPortFrom(a.Public, number)}
-	e.rtp, e.rtcp = &port{conn: rtp, end: e}, &port{conn: rtcp, end: e, rtcp: true}
+	e.rtp, e.rtcp = &port{socket: rtp, end: e}, &port{socket: rtcp, end: e, rtcp: true}
 	return e, nil
 }
 
@@ -317,8 +317,8 @@ func (s *session) Answered(at time.Time) {
 	}
 }
 
-// Close implements media.Session. The sockets are closed at once; the Tap is
-// closed when no reader is left that could give it a packet.
+// Close implements media.Session. The Tap is closed when no packet is under way
+// that it could be given.
 func (s *session) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -326,17 +326,26 @@ func (s *session) Close() {
 		return
 	}
 	s.closed = true
-	streams := s.streams
-	s.mu.Unlock()
-	s.relay.forget(s, func() {
-		for _, st := range streams {
-			for _, e := range st.ends {
-				if e != nil {
-					e.close()
-				}
+	var ports []*port
+	var numbers []uint16
+	for _, st := range s.streams {
+		for _, e := range st.ends {
+			if e != nil {
+				ports, numbers = append(ports, e.rtp, e.rtcp), append(numbers, e.number)
 			}
 		}
-		s.readers.Wait()
+	}
+	s.mu.Unlock()
+	s.relay.forget(s, func() {
+		gone := make(chan struct{})
+		s.loop.remove(ports, func() { close(gone) })
+		<-gone
+		for _, number := range numbers {
+			s.relay.ports.give(number)
+		}
+		for _, p := range ports {
+			s.relay.count.relayed.Add(p.relayed.Load())
+		}
 		if s.opening.Tap != nil {
 			s.opening.Tap.Close()
 		}
