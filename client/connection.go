@@ -9,7 +9,17 @@ type IPConnection struct {
 	Active     bool   `json:"active"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      bool    `json:"anchor_media"`
+	AnchorMedia bool `json:"anchor_media"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders string `json:"caller_id_headers"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy string `json:"caller_privacy"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond *int64 `json:"calls_per_second"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions string `json:"diversions"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      *int64  `json:"max_call_secs"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
@@ -112,7 +122,17 @@ type IPConnectionParams struct {
 	Active Field[bool] `json:"active,omitzero"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
+	AnchorMedia Field[bool] `json:"anchor_media,omitzero"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy Field[string] `json:"caller_privacy,omitzero"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond Field[int64] `json:"calls_per_second,omitzero"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions Field[string] `json:"diversions,omitzero"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
@@ -215,7 +235,19 @@ type CredentialConnection struct {
 	Active     bool   `json:"active"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      bool    `json:"anchor_media"`
+	AnchorMedia bool `json:"anchor_media"`
+	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges.
+	DigestAlgorithms []string `json:"digest_algorithms"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders string `json:"caller_id_headers"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy string `json:"caller_privacy"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond *int64 `json:"calls_per_second"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions string `json:"diversions"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      *int64  `json:"max_call_secs"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
@@ -271,7 +303,19 @@ type CredentialConnectionParams struct {
 	Active Field[bool] `json:"active,omitzero"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
+	AnchorMedia Field[bool] `json:"anchor_media,omitzero"`
+	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges.
+	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy Field[string] `json:"caller_privacy,omitzero"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond Field[int64] `json:"calls_per_second,omitzero"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions Field[string] `json:"diversions,omitzero"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`

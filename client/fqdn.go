@@ -10,7 +10,17 @@ type FQDNConnection struct {
 	AdjustDTMFTimestamp bool   `json:"adjust_dtmf_timestamp"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      bool    `json:"anchor_media"`
+	AnchorMedia bool `json:"anchor_media"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders string `json:"caller_id_headers"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy string `json:"caller_privacy"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond *int64 `json:"calls_per_second"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions string `json:"diversions"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      *int64  `json:"max_call_secs"`
 	AnchorsiteOverride               string  `json:"anchorsite_override"`
 	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
 	CallCostEnabled                  bool    `json:"call_cost_enabled"`
@@ -105,7 +115,17 @@ type FQDNConnectionParams struct {
 	AdjustDTMFTimestamp Field[bool] `json:"adjust_dtmf_timestamp,omitzero"`
 	// Tollgate's own: whether the media of this connection's calls go through the server's media
 	// relay, also when they are not recorded.
-	AnchorMedia                      Field[bool]   `json:"anchor_media,omitzero"`
+	AnchorMedia Field[bool] `json:"anchor_media,omitzero"`
+	// Tollgate's own: in which headers besides From the carrier is told the caller.
+	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
+	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
+	CallerPrivacy Field[string] `json:"caller_privacy,omitzero"`
+	// Tollgate's own: how many calls each server takes a second; null means no limit.
+	CallsPerSecond Field[int64] `json:"calls_per_second,omitzero"`
+	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
+	Diversions Field[string] `json:"diversions,omitzero"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
 	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
 	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
 	CallCostEnabled                  Field[bool]   `json:"call_cost_enabled,omitzero"`

@@ -27,6 +27,8 @@ type Profile struct {
 	// Whether the profile can be used. A disabled profile refuses every new call of its
 	// connections.
 	Enabled bool `json:"enabled"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs *int64 `json:"max_call_secs"`
 	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
 	MaxDestinationRate *Number `json:"max_destination_rate"`
 	// A user-supplied name to help with organisation.
@@ -97,6 +99,8 @@ type ProfileParams struct {
 	// Whether the profile can be used. A disabled profile refuses every new call of its
 	// connections.
 	Enabled Field[bool] `json:"enabled,omitzero"`
+	// Tollgate's own: how long a call may last; null means no limit.
+	MaxCallSecs Field[int64] `json:"max_call_secs,omitzero"`
 	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
 	MaxDestinationRate Field[Number] `json:"max_destination_rate,omitzero"`
 	// A user-supplied name to help with organisation.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/sipgw"
@@ -16,6 +17,8 @@ type sipFlags struct {
 	SIPTLSCert   string `name:"sip-tls-cert" help:"PEM file of the certificate of SIP over TLS, with those between it and its root. Read again when it changes, and on SIGHUP." env:"TOLLGATE_SIP_TLS_CERT"`
 	SIPTLSKey    string `name:"sip-tls-key" help:"PEM file of its key." env:"TOLLGATE_SIP_TLS_KEY"`
 	SIPTLSCA     string `name:"sip-tls-ca" help:"PEM file of the roots that certificates of gateways must lead to; by default those of the system." env:"TOLLGATE_SIP_TLS_CA"`
+
+	MaxCall time.Duration `help:"How long any call may last; 0 is no limit. Emergency calls have none." default:"0" env:"TOLLGATE_MAX_CALL"`
 
 	NameServers []string `name:"name-servers" help:"DNS servers for the names of gateways, host:port; by default those of the system." env:"TOLLGATE_NAME_SERVERS"`
 }

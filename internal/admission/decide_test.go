@@ -196,7 +196,7 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 		produced[c.Reason] = true
 	}
 	// These come from an edge, which passes them as EdgeRefusal or answers alone.
-	for _, edge := range []Reason{ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit} {
+	for _, edge := range []Reason{ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallRate} {
 		produced[edge.String()] = true
 	}
 	for _, r := range Reasons() {

@@ -41,6 +41,7 @@ const (
 	ReasonSpendHeldBack
 	ReasonGatewaysDown
 	ReasonGatewayLimit
+	ReasonCallRate
 	numReasons
 )
 
@@ -110,6 +111,9 @@ var answers = [numReasons]answer{
 		"Raise the account's daily_spend_limit, or wait for 00:00 UTC."},
 	ReasonSpendHeldBack: {"spend_held", "TG9", 403, "Spending is held until it is released",
 		"Look at what was spent, then release the profile, the billing group or the account that is held."},
+	// The code that Telnyx answers with above its limit of calls a second.
+	ReasonCallRate: {"calls_per_second", "P05", 503, "CPS Limit Reached",
+		"Raise calls_per_second on the connection, or send its calls more slowly."},
 	ReasonGatewaysDown: {"gateways_down", "TG20", 503, "Service Unavailable",
 		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
 	ReasonGatewayLimit: {"gateway_limit", "TG21", 503, "Service Unavailable",

@@ -48,6 +48,8 @@ type Config struct {
 	// HTTP, and OTLPRatio the part of the calls. Empty: none.
 	OTLP      string  `json:"otlp"`
 	OTLPRatio float64 `json:"otlp_ratio"`
+	// MaxCall is how long any call may last; 0 is no limit.
+	MaxCall time.Duration `json:"max_call"`
 	// NameServers are the DNS servers for gateways' names, host:port; by default those
 	// of the system.
 	NameServers []string `json:"name_servers"`
@@ -174,6 +176,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := c.relayConfig(); err != nil {
 		problems = append(problems, err)
+	}
+	if c.MaxCall < 0 {
+		problems = append(problems, errors.New("max_call: must not be negative"))
 	}
 	if c.StopLimit < 0 {
 		problems = append(problems, errors.New("stop_limit: must not be negative"))

@@ -78,6 +78,10 @@ func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 	}
 	c.emergency = emergencyNumber(s, connection, attempt.To)
 	c.meter.endless = c.emergency != ""
+	c.meter.limit(connection.MaxCall)
+	if p := s.Profile(connection.Profile); p != nil {
+		c.meter.limit(p.MaxCall)
+	}
 	c.gateways = hunt(s, connection.Account, attempt.ID, c.emergency != "")
 	return c
 }
@@ -95,6 +99,10 @@ func emergencyNumber(s *policy.Snapshot, c *policy.Connection, dialled string) s
 	}
 	return ""
 }
+
+// LimitLength makes the call end that long after its answer, if nothing ends it
+// before; 0 is no limit. Emergency calls have none.
+func (c *Call) LimitLength(most time.Duration) { c.meter.limit(most) }
 
 // ID is the id of the call, its lease, its decision and its record.
 func (c *Call) ID() uuid.UUID { return c.attempt.ID }
@@ -231,6 +239,8 @@ func (c *Call) begin(e Begin, now time.Time) {
 	switch {
 	case e.Stopping:
 		c.attempt.EdgeRefusal = admission.ReasonStopping
+	case c.attempt.EdgeRefusal != admission.ReasonNone:
+		// The edge has its own reason already.
 	case len(c.gateways) == 0:
 		c.attempt.EdgeRefusal = admission.ReasonNoGateway
 	}

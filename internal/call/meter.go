@@ -31,6 +31,7 @@ type meter struct {
 	answered time.Time     // zero before the answer
 	granted  time.Duration // since the answer
 	last     time.Duration // the last extension
+	most     time.Duration // since the answer, whatever is granted; 0 for no limit
 	endless  bool          // an emergency call is never cut
 	renewAt  time.Time     // when to renew next
 }
@@ -88,7 +89,18 @@ func (m *meter) cutAt() time.Time {
 	if m.endless || m.answered.IsZero() {
 		return time.Time{}
 	}
-	return m.answered.Add(m.granted - Guard)
+	last := m.granted - Guard
+	if m.most > 0 {
+		last = min(last, m.most)
+	}
+	return m.answered.Add(last)
+}
+
+// limit makes the call last no longer than that; 0 is no limit.
+func (m *meter) limit(most time.Duration) {
+	if most > 0 && (m.most == 0 || most < m.most) {
+		m.most = most
+	}
 }
 
 // elapsed is the time since the answer by the monotonic clock, 0 before it.

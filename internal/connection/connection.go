@@ -58,6 +58,13 @@ type Base struct {
 	// are emergency calls besides those of the connection's country.
 	EmergencyNumbers []string `json:"emergency_numbers" maxItems:"50" doc:"Tollgate's own: dialled numbers that are emergency calls besides those of the connection's country."`
 
+	// The rest of these is Tollgate's own.
+	CallsPerSecond  *int32 `json:"calls_per_second" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many calls of this connection each server takes a second; null means no limit."`
+	MaxCallSecs     *int32 `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call of this connection may last; null means no limit of its own."`
+	CallerIDHeaders string `json:"caller_id_headers" enum:"private-calls,p-asserted-identity,remote-party-id,both,none" default:"private-calls" doc:"Tollgate's own: in which headers besides From the carrier is told the caller: P-Asserted-Identity on calls whose caller wants to be anonymous, one of the two headers or both on every call, or none."`
+	CallerPrivacy   string `json:"caller_privacy" enum:"as-asked,always,never" default:"as-asked" doc:"Tollgate's own: whether callers are anonymous towards the callee: when they ask for it, always, or never."`
+	Diversions      string `json:"diversions" enum:"remove,pass" default:"remove" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
+
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
 }
@@ -142,7 +149,14 @@ type CredentialConnection struct {
 	UserName                string   `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
 	Password                string   `json:"password" minLength:"8" maxLength:"128"`
 	SIPURICallingPreference *string  `json:"sip_uri_calling_preference" enum:"disabled,unrestricted,internal"`
+	// DigestAlgorithms is Tollgate's own: what challenges offer, in their order.
+	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
 }
+
+// DigestAlgorithms are those that are known, in the order of the default. RFC 8760
+// section 2.4 wants the stronger one first, but phones that know MD5 alone give up
+// at a first challenge that they cannot meet, and a client that knows both may choose.
+func DigestAlgorithms() []string { return []string{"MD5", "SHA-256"} }
 
 // IP is one source address of an IPConnection.
 // Source: Telnyx v2, /ips.
@@ -169,6 +183,23 @@ func newBase() Base {
 		Tags:                    []string{},
 		WebhookAPIVersion:       "1",
 		EmergencyNumbers:        []string{},
+		CallerIDHeaders:         "private-calls", CallerPrivacy: "as-asked", Diversions: "remove",
+	}
+}
+
+// Complete gives the fields that a server before them has not written their defaults.
+func (b *Base) Complete() {
+	if b.CallerIDHeaders == "" {
+		fresh := newBase()
+		b.CallerIDHeaders, b.CallerPrivacy, b.Diversions = fresh.CallerIDHeaders, fresh.CallerPrivacy, fresh.Diversions
+	}
+}
+
+// Complete gives the fields that a server before them has not written their defaults.
+func (c *CredentialConnection) Complete() {
+	c.Base.Complete()
+	if len(c.DigestAlgorithms) == 0 {
+		c.DigestAlgorithms = DigestAlgorithms()
 	}
 }
 
@@ -201,7 +232,7 @@ func NewIPConnection() IPConnection {
 
 // NewCredentialConnection returns a credential connection with the API's defaults.
 func NewCredentialConnection() CredentialConnection {
-	c := CredentialConnection{Base: newBase(), Inbound: newInbound()}
+	c := CredentialConnection{Base: newBase(), Inbound: newInbound(), DigestAlgorithms: DigestAlgorithms()}
 	c.Outbound = Outbound{
 		ANIOverrideType: "always", InstantRingbackEnabled: true, T38ReinviteSource: "telnyx",
 		CallParkingEnabled: new(false), Localization: new("US"),

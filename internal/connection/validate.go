@@ -51,9 +51,25 @@ func (c *CredentialConnection) Validate() []field.Error {
 	errs := append(c.validate(), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
 	errs = append(errs, userNameProblem(c.UserName)...)
+	errs = append(errs, algorithmProblems(c.DigestAlgorithms)...)
 	if strings.ContainsFunc(c.Password, isControl) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
 			Detail: "The password holds a control character. Use printable characters."})
+	}
+	return errs
+}
+
+func algorithmProblems(algorithms []string) []field.Error {
+	if len(algorithms) == 0 {
+		return []field.Error{{Pointer: "/digest_algorithms", Code: field.Missing,
+			Detail: "Without an algorithm nobody could authenticate. Give MD5, SHA-256 or both."}}
+	}
+	var errs []field.Error
+	for i, algorithm := range algorithms {
+		if !slices.Contains(DigestAlgorithms(), algorithm) || slices.Contains(algorithms[:i], algorithm) {
+			errs = append(errs, field.Error{Pointer: "/digest_algorithms/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: fmt.Sprintf("%.20q is no algorithm that is known here, or is named twice. Known are %s.", algorithm, strings.Join(DigestAlgorithms(), ", "))})
+		}
 	}
 	return errs
 }

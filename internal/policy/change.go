@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -191,7 +192,7 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	}
 	compiled := &Profile{
 		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
-		MaxRatePerMinute: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
+		MaxRatePerMinute: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit), MaxCall: secondsOf(p.MaxCallSecs),
 		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
 		EndCalls:     p.SpendLimitAction == profile.EndCalls,
 		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,
@@ -253,6 +254,9 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 	}
 	compiled.Kind = connection.KindCredential
 	compiled.UserName, compiled.Password = c.UserName, c.Password
+	if compiled.DigestAlgorithms = c.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
+		compiled.DigestAlgorithms = connection.DigestAlgorithms()
+	}
 	return compiled, nil
 }
 
@@ -273,6 +277,8 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		ID: b.ID, Account: b.AccountID, Profile: o.OutboundVoiceProfileID, Version: b.Version,
 		Active: b.Active, ChannelLimit: limit(o.ChannelLimit),
 		ANIOverrideType: o.ANIOverrideType, EmergencyNumbers: b.EmergencyNumbers,
+		CallsPerSecond: limit(b.CallsPerSecond), MaxCall: secondsOf(b.MaxCallSecs),
+		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
 	}
 	if o.Localization != nil && *o.Localization != "" {
@@ -290,6 +296,13 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		compiled.ANIOverride = number
 	}
 	return compiled, nil
+}
+
+func secondsOf(s *int32) time.Duration {
+	if s == nil {
+		return 0
+	}
+	return time.Duration(*s) * time.Second
 }
 
 func limit(l *int32) int32 {

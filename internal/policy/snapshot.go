@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -71,6 +72,7 @@ type Profile struct {
 	Deck             id.ID // 0 means the account's default deck
 	BillingGroup     *uuid.UUID
 	Recording        profile.CallRecording
+	MaxCall          time.Duration // 0 for no limit
 }
 
 // Connection is a compiled connection of any kind.
@@ -88,7 +90,15 @@ type Connection struct {
 	UserName, Password   string
 	EmergencyNumbers     []string
 	AnchorMedia          bool
-	EncryptedMedia       bool // the caller's side speaks SRTP only
+	// CallsPerSecond is NoLimit for none.
+	CallsPerSecond  int32
+	MaxCall         time.Duration // 0 for no limit
+	CallerIDHeaders string
+	CallerPrivacy   string
+	PassDiversions  bool
+	// DigestAlgorithms are those of a credential connection, in the order of challenges.
+	DigestAlgorithms []string
+	EncryptedMedia   bool // the caller's side speaks SRTP only
 }
 
 // Deck is a compiled rate deck of an account.

@@ -80,6 +80,16 @@ func NewGateway() Gateway {
 	}
 }
 
+// Complete gives the fields that a server before them has not written their defaults.
+func (g *Gateway) Complete() {
+	if g.FailoverStatuses != nil {
+		return
+	}
+	fresh := NewGateway()
+	g.FailoverStatuses, g.RegisterExpiresSecs = fresh.FailoverStatuses, fresh.RegisterExpiresSecs
+	g.BreakerFailures, g.BreakerSecs = fresh.BreakerFailures, fresh.BreakerSecs
+}
+
 // Host is the host of the address, without its port and without brackets.
 func (g *Gateway) Host() string {
 	if _, err := netip.ParseAddr(strings.Trim(g.Address, "[]")); err == nil {

@@ -147,31 +147,6 @@ func (a *attempt) user() string {
 	return a.gateway.UserPart(a.s.to)
 }
 
-// fromHeader is the From of the carrier's leg, without its tag. A caller that asks
-// for privacy is anonymous there (RFC 3323).
-func (a *attempt) fromHeader() string {
-	if a.s.private || a.s.from == 0 {
-		return `"Anonymous" <sip:anonymous@anonymous.invalid>`
-	}
-	return "<sip:" + a.callerUser() + ">"
-}
-
-func (a *attempt) callerUser() string {
-	host := a.s.sh.g.host
-	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
-		host = *a.gateway.FromDomain
-	}
-	return a.gateway.CallerPart(a.s.from) + "@" + host
-}
-
-// privacyLines tell the carrier, and only it, who an anonymous caller is (RFC 3325).
-func (a *attempt) privacyLines() string {
-	if !a.s.private || a.s.from == 0 {
-		return ""
-	}
-	return line("P-Asserted-Identity", "<sip:"+a.callerUser()+">") + "Privacy: id\r\n"
-}
-
 // invite sends the INVITE, the first time or again with credentials or another
 // session interval.
 func (a *attempt) invite() {
@@ -192,7 +167,8 @@ func (a *attempt) invite() {
 	w.lines(lineSupported)
 	w.field("Session-Expires", seconds(a.minSE))
 	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
-	w.lines(a.privacyLines())
+	w.lines(a.identityLines())
+	w.lines(a.s.diversions)
 	w.lines(a.extra)
 	data := w.finish(m.get("content-type"), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)

@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/icholy/digest"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
@@ -109,19 +112,25 @@ func authorization(m *message) string {
 func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverTx) (c *policy.Connection, ok bool) {
 	value := authorization(m)
 	if !digest.IsDigest(value) {
-		sh.challenge(tx, false)
+		sh.challenge(tx, algorithmsOf(snapshot.ByUser(addressUser(m.from))), false)
 		return nil, false
 	}
 	credentials, err := digest.ParseCredentials(value)
 	if err != nil || credentials.Realm != sh.g.config.Realm {
-		sh.challenge(tx, false)
-		return nil, false
-	}
-	if !sh.g.nonces.fresh(credentials.Nonce, sh.now) {
-		sh.challenge(tx, true)
+		sh.challenge(tx, algorithmsOf(nil), false)
 		return nil, false
 	}
 	c = snapshot.ByUser(credentials.Username)
+	algorithms := algorithmsOf(c)
+	if !sh.g.nonces.fresh(credentials.Nonce, sh.now) {
+		sh.challenge(tx, algorithms, true)
+		return nil, false
+	}
+	if used := cmp.Or(strings.ToUpper(credentials.Algorithm), "MD5"); c != nil && !slices.Contains(algorithms, used) {
+		// The user's own challenge is told from that of others only once the user is known.
+		sh.challenge(tx, algorithms, false)
+		return nil, false
+	}
 	password := sh.g.decoy
 	if c != nil {
 		password = c.Password
@@ -133,20 +142,27 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 	}
 	if credentials.Nc <= 0 || !sh.g.nonces.use(credentials.Nonce, uint32(credentials.Nc), sh.now) {
 		sh.g.count.authReplays.Add(1)
-		sh.challenge(tx, true)
+		sh.challenge(tx, algorithms, true)
 		return nil, false
 	}
 	return c, true
 }
 
-// challenge asks for digest credentials, MD5 before SHA-256. RFC 8760 section 2.4
-// wants the stronger one first, but phones that know MD5 alone give up at a first
-// challenge that they cannot meet, and a client that knows both may choose.
-func (sh *shard) challenge(tx *serverTx, stale bool) {
+// algorithmsOf are those of a connection's challenges, best first; those of anybody
+// when it is nil.
+func algorithmsOf(c *policy.Connection) []string {
+	if c == nil {
+		return connection.DigestAlgorithms()
+	}
+	return c.DigestAlgorithms
+}
+
+// challenge asks for digest credentials.
+func (sh *shard) challenge(tx *serverTx, algorithms []string, stale bool) {
 	sh.g.count.challenges.Add(1)
 	nonce := sh.g.nonces.issue(sh.now)
 	extra := ""
-	for _, algorithm := range [...]string{"MD5", "SHA-256"} {
+	for _, algorithm := range algorithms {
 		extra += `Proxy-Authenticate: Digest realm="` + sh.g.config.Realm + `", nonce="` + nonce +
 			`", algorithm=` + algorithm + `, qop="auth"`
 		if stale {

@@ -35,6 +35,8 @@ type Config struct {
 	Live   *policy.Live
 	Ledger store.Ledger
 	Owner  uuid.UUID // of the leases that the calls of this process hold
+	// MaxCall is how long a call may last; 0 is no limit.
+	MaxCall time.Duration
 	// NameServers are host:port of the DNS servers for gateways' names; by default
 	// those of the system.
 	NameServers []string
@@ -73,6 +75,7 @@ type Gateway struct {
 	filter    *filter
 	resolver  *resolver
 	trunks    *trunks
+	rates     callRates
 	nonces    *nonces
 	shards    []*shard
 	seed      maphash.Seed
@@ -119,6 +122,7 @@ func New(config Config) *Gateway {
 	if config.TLS.wanted() {
 		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
 	}
+	g.rates.buckets = make(map[id.ID]bucket)
 	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
 		g.shards = append(g.shards, &shard{

@@ -45,6 +45,10 @@ func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok 
 		return attempt, true
 	}
 	attempt.Connection = connection.ID
+	if per := connection.CallsPerSecond; per != policy.NoLimit && !g.rates.take(connection.ID, per, sh.now) {
+		// The ledger heeds it unless this is an emergency call, and keeps the record.
+		attempt.EdgeRefusal = admission.ReasonCallRate
+	}
 	return attempt, true
 }
 

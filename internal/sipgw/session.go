@@ -44,8 +44,9 @@ type session struct {
 	answer     *message // the 2xx being accepted
 	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
 	meter      timer
-	private    bool // the caller wants to be anonymous towards the callee
-	rang       bool // a gateway has shown progress
+	diversions string // header lines for the carrier
+	private    bool   // the caller wants to be anonymous towards the callee
+	rang       bool   // a gateway has shown progress
 
 	source    netip.Addr // of the caller's INVITE
 	journey   *Journey   // nil when nobody wants to know
@@ -73,7 +74,11 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	if c := snapshot.Connection(attempt.Connection); c != nil {
 		s.account, s.connected = c.Account, c
 	}
-	s.private = privacyWanted(m)
+	s.private = s.privacy(m)
+	s.machine.LimitLength(g.config.MaxCall)
+	if s.connected.PassDiversions {
+		s.diversions = diversionLines(m)
+	}
 	if g.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
 	}

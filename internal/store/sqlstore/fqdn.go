@@ -29,6 +29,7 @@ func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
 	return &noun[T, id.ID]{
 		name: "FQDN connection", table: "fqdn_connections",
 		head: head, keyValue: idValue, assign: assignID(head),
+		complete: func(c *T) { c.Complete() },
 		fields: connectionFields(map[string]field{
 			"fqdn": {within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
 		}),

@@ -122,7 +122,8 @@ func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
 	return &noun[T, id.ID]{
 		name: "IP connection", table: "ip_connections",
 		head: head, keyValue: idValue, assign: assignID(head),
-		fields: connectionFields(nil),
+		complete: func(c *T) { c.Complete() },
+		fields:   connectionFields(nil),
 		columns: []column[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
@@ -172,6 +173,7 @@ func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
 	return &noun[T, id.ID]{
 		name: "credential connection", table: "credential_connections",
 		head: head, keyValue: idValue, assign: assignID(head),
+		complete: func(c *T) { c.Complete() },
 		fields: connectionFields(map[string]field{
 			"user_name": {column: "user_name", fold: "user_name_fold"},
 		}),
@@ -249,6 +251,7 @@ func gatewayNoun() *noun[routing.Gateway, id.ID] {
 	return &noun[T, id.ID]{
 		name: "gateway", table: "gateways",
 		head: head, keyValue: idValue, assign: assignID(head),
+		complete: func(g *T) { g.Complete() },
 		fields: withTimes(map[string]field{
 			"id":       {column: "id", kind: kindID},
 			"name":     {column: "name", fold: "name_fold"},

@@ -1,0 +1,231 @@
+package sipgw
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/icholy/digest"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/profile"
+)
+
+// TestCallsPerSecond: calls above a connection's rate are refused with the reason
+// and a record; emergency calls are not, and after a second there is room again.
+func TestCallsPerSecond(t *testing.T) {
+	two := int32(2)
+	w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { c.CallsPerSecond = &two }})
+	for range 2 {
+		w.pbx.invite("+12125550123", "")
+		w.busyAt(w.carriers[0])
+	}
+	w.pbx.invite("+12125550123", "")
+	refused := w.pbx.await("503 INVITE")
+	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" {
+		t.Errorf("%d %s, Retry-After %q", refused.status, refused.phrase, refused.get("retry-after"))
+	}
+	contains(t, refused, "x-tollgate-reason", "calls_per_second")
+	if r := w.record(); r.Reason != "calls_per_second" || len(r.Decision) == 0 {
+		t.Errorf("record %+v", r)
+	}
+	w.pbx.invite("911", "")
+	w.busyAt(w.carriers[0])
+	for began := time.Now(); time.Since(began) < 1100*time.Millisecond; {
+		w.pause()
+	}
+	w.pbx.invite("+12125550123", "")
+	w.busyAt(w.carriers[0])
+	w.settled()
+}
+
+// TestMaximumLength: the least of the limits of the server, the profile and the
+// connection ends the call on both sides.
+func TestMaximumLength(t *testing.T) {
+	one, many := int32(1), int32(3600)
+	for name, want := range map[string]wish{
+		"server":     {config: func(c *Config) { c.MaxCall = time.Second }},
+		"profile":    {profile: func(p *profile.Profile) { p.MaxCallSecs = &one }, pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &many }},
+		"connection": {profile: func(p *profile.Profile) { p.MaxCallSecs = &many }, pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &one }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, want)
+			w.talk("")
+			bye := w.pbx.await("BYE")
+			contains(t, bye, "reason", "TIME_LIMIT")
+			w.pbx.reply(bye, 200, "", "", "")
+			w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
+			if r := w.record(); r.HangupCause != call.CauseTimeLimit || r.BilledSecs > 2 {
+				t.Errorf("record %+v", r)
+			}
+			w.settled()
+		})
+	}
+}
+
+// TestDigestAlgorithms: a connection's challenges name its algorithms in its order,
+// and an answer by another one is challenged again.
+func TestDigestAlgorithms(t *testing.T) {
+	offered := func(m *message) (list []string) {
+		for _, f := range m.fields {
+			if f.name == "proxy-authenticate" {
+				c, err := digest.ParseChallenge(f.value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, c.Algorithm)
+			}
+		}
+		return list
+	}
+	user := func(algorithms ...string) policy.Change {
+		c := connection.NewCredentialConnection()
+		c.ID, c.AccountID, c.UserName, c.Password = worldUser, worldAccount, "alice", "correct-horse"
+		c.Outbound.OutboundVoiceProfileID = worldProfile
+		c.DigestAlgorithms = algorithms
+		return policy.Change{PutCredential: &c}
+	}
+	w := newWorld(t, wish{change: []policy.Change{user("SHA-256")}})
+	phone := w.party(strangerAddress, false)
+	answer := func(d *dialog, m *message, algorithm string) {
+		t.Helper()
+		c, err := digest.ParseChallenge(m.get("proxy-authenticate"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Algorithm = algorithm
+		credentials, err := digest.Digest(c, digest.Options{Method: "INVITE", URI: d.target, Username: "alice", Password: "correct-horse", Count: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.request(d, "ACK", "", "")
+		phone.request(d, "INVITE", "Proxy-Authorization: "+credentials.String()+"\r\n", offer)
+	}
+	d := phone.invite("+12125550123", "")
+	first := phone.want("407 INVITE")
+	if got := offered(first); !slices.Equal(got, []string{"MD5", "SHA-256"}) {
+		t.Errorf("nobody known is offered %v", got)
+	}
+	answer(d, first, "MD5")
+	second := phone.want("407 INVITE")
+	if got := offered(second); !slices.Equal(got, []string{"SHA-256"}) {
+		t.Errorf("after MD5 alice is offered %v", got)
+	}
+	answer(d, second, "SHA-256")
+	w.carriers[0].reply(w.carriers[0].await("INVITE"), 486, "far", "", "")
+	phone.await("486 INVITE")
+	w.record()
+
+	// A caller who says in From who it is gets its own order at once.
+	snapshot, err := w.live.Snapshot().With(user("SHA-256", "MD5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.live.Publish(snapshot)
+	other := w.party("127.0.0.67", false)
+	named := newDialog(other, "+12125550123")
+	named.local = "<sip:alice@tollgate.test>;tag=1"
+	other.request(named, "INVITE", "", offer)
+	if got := offered(other.want("407 INVITE")); !slices.Equal(got, []string{"SHA-256", "MD5"}) {
+		t.Errorf("alice is offered %v", got)
+	}
+}
+
+// TestCallerIDHeaders: who the carrier is told to be calling, by what the connection
+// says and the caller asks.
+func TestCallerIDHeaders(t *testing.T) {
+	for _, c := range []struct {
+		headers, privacy string
+		asks             bool
+		from, pai, rpid  string // what must be in them; "" for no such header
+		hidden           bool
+	}{
+		{"private-calls", "as-asked", false, "+12125550100", "", "", false},
+		{"private-calls", "as-asked", true, "anonymous.invalid", "+12125550100", "", true},
+		{"private-calls", "never", true, "+12125550100", "", "", false},
+		{"private-calls", "always", false, "anonymous.invalid", "+12125550100", "", true},
+		{"p-asserted-identity", "as-asked", false, "+12125550100", "+12125550100", "", false},
+		{"remote-party-id", "as-asked", false, "+12125550100", "", "privacy=off", false},
+		{"remote-party-id", "as-asked", true, "anonymous.invalid", "", "privacy=full", true},
+		{"both", "as-asked", true, "anonymous.invalid", "+12125550100", "+12125550100", true},
+		{"none", "as-asked", true, "anonymous.invalid", "", "", true},
+	} {
+		name := fmt.Sprint(c.headers, " ", c.privacy, " ", c.asks)
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, wish{pbx: func(p *connection.IPConnection) { p.CallerIDHeaders, p.CallerPrivacy = c.headers, c.privacy }})
+			extra := ""
+			if c.asks {
+				extra = "Privacy: id\r\n"
+			}
+			w.pbx.invite("+12125550123", extra)
+			invite := w.carriers[0].want("INVITE")
+			contains(t, invite, "from", c.from)
+			for header, want := range map[string]string{"p-asserted-identity": c.pai, "remote-party-id": c.rpid} {
+				if got := invite.get(header); (want == "") != (got == "") || !strings.Contains(got, want) {
+					t.Errorf("%s is %q, want %q in it", header, got, want)
+				}
+			}
+			if got := invite.get("privacy"); (got == "id") != c.hidden {
+				t.Errorf("Privacy is %q", got)
+			}
+			w.carriers[0].reply(invite, 486, "far", "", "")
+			w.pbx.await("486 INVITE")
+			w.record()
+		})
+	}
+}
+
+// TestHeadersThatDoNotPass: what either side says of itself in headers stays there,
+// except what the connection passes, and that within limits.
+func TestHeadersThatDoNotPass(t *testing.T) {
+	said := "P-Asserted-Identity: \"Mallory\" <sip:+12125550199@evil.test>\r\nRemote-Party-ID: <sip:+12125550198@evil.test>\r\n" +
+		"Identity: abc;info=<https://evil.test>\r\nX-Secret: tenant 7\r\nAlert-Info: <http://evil.test/ring>\r\n" +
+		"P-Charging-Vector: icid-value=1\r\nCall-Info: <http://evil.test>\r\nUser-to-User: 00\r\nServer: pbx 1\r\nUser-Agent: pbx 1\r\n"
+	var diversions strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&diversions, "Diversion: <sip:+1212555020%d@pbx.test>;reason=unconditional\r\n", i)
+	}
+	diversions.WriteString("Diversion: <sip:" + strings.Repeat("9", 300) + "@pbx.test>\r\n")
+	for i := range 12 {
+		fmt.Fprintf(&diversions, "History-Info: <sip:+1212555030%x@pbx.test>;index=1.%d\r\n", i, i)
+	}
+	for _, pass := range []bool{false, true} {
+		w := newWorld(t, wish{pbx: func(c *connection.IPConnection) {
+			if pass {
+				c.Diversions = "pass"
+			}
+		}})
+		pbx := w.pbx.invite("+12125550123", said+diversions.String())
+		invite := w.carriers[0].want("INVITE")
+		contains(t, invite, "from", "<sip:+12125550199@") // the caller id is read from it
+		w.carriers[0].reply(invite, 180, "far", said, "")
+		ringing := w.pbx.want("180 INVITE")
+		w.carriers[0].reply(invite, 200, "far", said, answerSDP)
+		w.carriers[0].want("ACK")
+		answer := w.pbx.want("200 INVITE")
+		for _, m := range []*message{invite, ringing, answer} {
+			for _, header := range []string{"p-asserted-identity", "remote-party-id", "identity", "x-secret", "alert-info",
+				"p-charging-vector", "call-info", "user-to-user", "server", "user-agent"} {
+				if got := m.get(header); got != "" {
+					t.Errorf("%s has passed in %s: %q", header, label(m), got)
+				}
+			}
+		}
+		d, h := invite.all("diversion"), invite.all("history-info")
+		if !pass && len(d)+len(h) != 0 {
+			t.Errorf("%d Diversion and %d History-Info have passed", len(d), len(h))
+		}
+		if pass && (len(d) != 5 || len(h) != 10 || !strings.Contains(d[0], "+12125550200") || !strings.Contains(h[9], "index=1.11")) {
+			t.Errorf("Diversion %q, History-Info %q", d, h)
+		}
+		pbx.join(answer)
+		w.pbx.request(pbx, "ACK", "", "")
+		w.hangUp(pbx)
+		w.record()
+		w.settled()
+	}
+}
