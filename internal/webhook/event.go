@@ -27,6 +27,10 @@ const (
 	CallRecordingSaved       = "call.recording.saved"
 	ProfileSpendThreshold    = "profile.spend_threshold"
 	ProfileSpendLimitReached = "profile.spend_limit_reached"
+	GroupSpendThreshold      = "billing_group.spend_threshold"
+	GroupSpendLimitReached   = "billing_group.spend_limit_reached"
+	AccountSpendThreshold    = "account.spend_threshold"
+	AccountSpendLimitReached = "account.spend_limit_reached"
 	ConfigurationChanged     = "configuration.changed"
 )
 
@@ -45,6 +49,10 @@ func EventTypes() []EventType {
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after call.ended."},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day."},
 		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit."},
+		{GroupSpendThreshold, "The spend of a billing group's profiles of the UTC day has passed 50, 80 or 95 percent of the group's daily limit. Each is sent once a day."},
+		{GroupSpendLimitReached, "The spend of a billing group has reached its daily limit. It is sent once a day and limit."},
+		{AccountSpendThreshold, "The spend of all profiles of the UTC day has passed 50, 80 or 95 percent of the account's daily limit. Each is sent once a day."},
+		{AccountSpendLimitReached, "The spend of the account has reached its daily limit. It is sent once a day and limit."},
 		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted."},
 	}
 }

@@ -169,9 +169,11 @@ func (c *Emergency) Event(key uuid.UUID) (Event, error) {
 	})
 }
 
-// Spend is what has become of a profile's daily limit.
+// Spend is what has become of a daily limit: of a profile, of a billing group or,
+// when neither is set, of the account.
 type Spend struct {
 	Account, Profile    id.ID
+	Group               uuid.UUID
 	Day                 record.Day
 	Percent             int32 // 100 for the limit itself
 	Limit, Posted, Held money.Amount
@@ -180,7 +182,8 @@ type Spend struct {
 }
 
 type spendPayload struct {
-	OutboundProfileID id.ID        `json:"outbound_profile_id"`
+	OutboundProfileID id.ID        `json:"outbound_profile_id,omitzero"`
+	BillingGroupID    uuid.UUID    `json:"billing_group_id,omitzero"`
 	Day               string       `json:"day"` // in UTC
 	ThresholdPercent  int32        `json:"threshold_percent"`
 	DailySpendLimit   money.Amount `json:"daily_spend_limit"`
@@ -192,17 +195,38 @@ type spendPayload struct {
 	Forecast          string       `json:"forecast"` // the same for people
 }
 
-// Event is profile.spend_threshold, or profile.spend_limit_reached at 100 percent.
+// types are those of the events below the limit and at it.
+func (s *Spend) types() (threshold, reached string) {
+	switch {
+	case s.Profile != 0:
+		return ProfileSpendThreshold, ProfileSpendLimitReached
+	case s.Group != uuid.Nil:
+		return GroupSpendThreshold, GroupSpendLimitReached
+	}
+	return AccountSpendThreshold, AccountSpendLimitReached
+}
+
+// Type is the type of its event.
+func (s *Spend) Type() string {
+	threshold, reached := s.types()
+	if s.Percent >= 100 {
+		return reached
+	}
+	return threshold
+}
+
+// Event is the event of the limit that was reached at 100 percent, and of a
+// threshold below.
 func (s *Spend) Event(key uuid.UUID) (Event, error) {
-	e := Event{ID: key, AccountID: s.Account, Type: ProfileSpendThreshold, OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
+	e := Event{ID: key, AccountID: s.Account, Type: s.Type(), OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
 	p := spendPayload{
-		OutboundProfileID: s.Profile, Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
+		OutboundProfileID: s.Profile, BillingGroupID: s.Group, Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
 		DailySpendLimit: s.Limit, Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
 		Forecast: "At this pace it is not reached today.",
 	}
 	switch {
 	case s.Percent >= 100:
-		e.Type, p.Forecast = ProfileSpendLimitReached, ""
+		p.Forecast = ""
 	case s.ForecastMicros != 0:
 		p.ForecastAt = new(microsText(s.ForecastMicros))
 		p.Forecast = "At this pace reached at " + time.UnixMicro(s.ForecastMicros).UTC().Format("15:04") + " UTC."

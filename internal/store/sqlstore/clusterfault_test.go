@@ -52,6 +52,7 @@ func startLoad(tb testing.TB, connectionID id.ID, nodes ...*sqlstore.Store) *loa
 
 func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 	call := uuid.Must(uuid.NewV7())
+	refused := false
 	for _, step := range []struct {
 		name    string
 		command admission.Command
@@ -63,6 +64,7 @@ func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 		for {
 			r, err := s.Do(context.Background(), step.command)
 			if err == nil && r.Err == nil {
+				refused = step.name == "reserved" && !r.Decision.Allow
 				break
 			}
 			if !errors.Is(err, store.ErrUnavailable) {
@@ -74,6 +76,9 @@ func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 			}
 		}
 		l.steps.Add(1)
+		if refused {
+			return
+		}
 		l.mu.Lock()
 		l.acked[call] = step.name
 		l.mu.Unlock()

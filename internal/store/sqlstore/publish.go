@@ -39,10 +39,9 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 		switch e.Kind {
 		case admission.EventEmergency:
 			add(e.Account, e.Connection, webhook.CallEmergency, func(key uuid.UUID) (webhook.Event, error) { return emergencyEvent(key, e) })
-		case admission.EventSpendThreshold:
-			add(e.Account, 0, webhook.ProfileSpendThreshold, spendEvent(e).Event)
-		case admission.EventSpendLimitReached:
-			add(e.Account, 0, webhook.ProfileSpendLimitReached, spendEvent(e).Event)
+		case admission.EventSpendThreshold, admission.EventSpendLimitReached:
+			spend := spendEvent(e)
+			add(e.Account, 0, spend.Type(), spend.Event)
 		}
 	}
 	for _, r := range c.Records {
@@ -100,7 +99,7 @@ func emergencyEvent(key uuid.UUID, e *admission.Event) (webhook.Event, error) {
 
 func spendEvent(e *admission.Event) *webhook.Spend {
 	return &webhook.Spend{
-		Account: e.Account, Profile: e.Profile, Day: e.Day, Percent: e.Percent, Limit: e.Limit,
+		Account: e.Account, Profile: e.Scope.Profile, Group: e.Scope.Group, Day: e.Day, Percent: e.Percent, Limit: e.Limit,
 		Posted: e.Posted, Held: e.Held, AtMicros: e.AtMicros, ForecastMicros: e.ForecastMicros,
 	}
 }

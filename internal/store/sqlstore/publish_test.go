@@ -195,6 +195,39 @@ func TestSpendIsToldOnce(t *testing.T) {
 	}
 }
 
+// TestSharedSpendIsToldOf spends the limit of the account.
+func TestSharedSpendIsToldOf(t *testing.T) {
+	f := newFixture(t)
+	f.listen(t, func(e *webhook.Endpoint) {
+		e.Events = []string{webhook.AccountSpendThreshold, webhook.AccountSpendLimitReached, webhook.ProfileSpendThreshold, webhook.ProfileSpendLimitReached}
+	})
+	limit := f.write(func(tx *txn) error {
+		a, err := readAccount(context.Background(), tx, f.account)
+		if err != nil {
+			return err
+		}
+		a.Version++
+		a.DailySpendLimit, a.DailySpendLimitEnabled = new(2*money.Dollar), true
+		return saveAccount(context.Background(), tx, &a)
+	})
+	f.writer.commitGroup([]*work{limit})
+	check(t, <-limit.answered)
+	for range 3 {
+		var reserved outcome
+		f.writer.commitGroup([]*work{f.reserve(&reserved)})
+	}
+	var got []string
+	for _, e := range f.events(t) {
+		got = append(got, fmt.Sprint(e.Type, " ", e.Payload["threshold_percent"], " ", e.Payload["outbound_profile_id"]))
+	}
+	want := []string{
+		"account.spend_threshold 50 <nil>", "account.spend_threshold 80 <nil>", "account.spend_threshold 95 <nil>", "account.spend_limit_reached 100 <nil>",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 // TestConfigurationIsToldOf changes one of everything.
 func TestConfigurationIsToldOf(t *testing.T) {
 	f := newFixture(t)
