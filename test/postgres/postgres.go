@@ -267,3 +267,6 @@ func (s *Server) NewDatabase(tb testing.TB) (url, name string) {
 	})
 	return url, name
 }
+
+// Promote makes a standby the primary, and returns when it takes writes.
+func (s *Server) Promote() error { return s.Exec("postgres", "SELECT pg_promote()") }
