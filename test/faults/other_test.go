@@ -57,8 +57,9 @@ func killedMigration(b *bench) {
 		begin()
 		b.eventually("an emergency call", time.Minute, func() bool { return s.carried("911") > 0 })
 		end()
-		s.startSwitch("pbx", 2).await(10)
-		s.conclude(nil, nil)
+		l := s.startSwitch("pbx", 2)
+		l.await(10)
+		s.conclude(nil, l)
 		n.kill()
 	}
 	b.did(fmt.Sprintf("%d × SIGKILL in the first 0.4 s of a start, 5 on each database", kills), "calls over HTTP after it")

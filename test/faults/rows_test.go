@@ -37,4 +37,6 @@ var rows = []row{
 	{id: "F24", on: "SQLite", fault: "SIP garbage", invariants: "calls go on; memory is bounded", quick: true, run: garbage},
 	{id: "F25", on: "SQLite", fault: "emergency calls at each limit", invariants: "I12", quick: true, run: emergencyAtLimits},
 	{id: "F25", on: "PostgreSQL", fault: "emergency calls with no store at all", invariants: "I12 I13", run: emergencyWithoutStore},
+	{id: "F26", on: "SQLite", fault: "an old copy is restored", invariants: "I2 I4 I6", quick: true, run: restoredFile},
+	{id: "F26", on: "PostgreSQL", fault: "an old copy is restored", invariants: "I2 I4 I6", run: restoredServer},
 }

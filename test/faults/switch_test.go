@@ -126,7 +126,11 @@ func (l *switchLoad) verify() {
 	l.end()
 	recorded := map[string]object{}
 	for _, r := range n.records() {
-		recorded[fmt.Sprint(r["sip_call_id"])] = r
+		call := fmt.Sprint(r["sip_call_id"])
+		if other := recorded[call]; other != nil && other["id"] != r["id"] && l.told[call] != nothing {
+			b.Errorf("I4: call %s has two records", call)
+		}
+		recorded[call] = r
 	}
 	live := n.live()
 	for call, told := range l.told {
