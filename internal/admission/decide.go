@@ -245,10 +245,7 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 }
 
 func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) {
-	_, f.Emergency = e164.Emergency(call.To, c.Home, c.EmergencyNumbers)
-	if !f.Emergency && a != nil && len(a.EmergencyNumbers) > 0 {
-		_, f.Emergency = e164.Emergency(call.To, c.Home, a.EmergencyNumbers)
-	}
+	_, f.Emergency = c.Emergency(a, call.To)
 	f.Caller, f.CallerForced = callerID(c, call.From, f.Emergency)
 	if f.Emergency {
 		return

@@ -19,7 +19,7 @@ const (
 	nearLimitSecs = 60
 )
 
-// Expiry of leases.
+// Times of calls and their leases.
 const (
 	// SetupTTL is how long a call may ring before its lease expires: Timer C of
 	// RFC 3261 section 16.6 is at least 3 minutes, plus what failing over takes.
@@ -28,6 +28,9 @@ const (
 	// A BYE is retransmitted for 32 s (64*T1, RFC 3261 section 17.1.2.2), so the
 	// call cannot be known to be over before.
 	ExpiryGrace = 32 * time.Second
+	// EmergencyPatience is how long an emergency call waits for the ledger before it
+	// goes out without it: a database that is cut off says nothing for many seconds.
+	EmergencyPatience = time.Second
 	// renewAheadSecs bounds how early a grant may be extended, so that no owner
 	// hoards the budget.
 	renewAheadSecs = 45

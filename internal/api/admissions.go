@@ -189,6 +189,13 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 		return nil, err
 	}
 	snapshot := s.Live.Snapshot()
+	if c := snapshot.Connection(reserve.Call.Connection); c != nil {
+		if _, urgent := c.Emergency(snapshot.Account(c.Account), reserve.Call.To); urgent {
+			waiting, cancel := context.WithTimeout(ctx, admission.EmergencyPatience)
+			defer cancel()
+			ctx = waiting
+		}
+	}
 	result, err := s.Store.Do(ctx, *reserve)
 	if err != nil {
 		d, ok := s.emergency(in.account, &a, err)
@@ -207,7 +214,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 // no failure of the store may stop one. The ledger hears of it with the events that
 // follow, if they bring the admission along.
 func (s *server) emergency(account id.ID, a *attempt, err error) (admission.Decision, bool) {
-	if !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrUnavailable) {
+	if !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 		return admission.Decision{}, false
 	}
 	reserve, err := s.reserveOf(account, a, "")

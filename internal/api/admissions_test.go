@@ -1,13 +1,18 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // admit asks for admission of a call of a connection.
@@ -229,5 +234,36 @@ func TestImplausibleEvents(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"out_of_range": 5, "other_values": 2}, rejected); diff != "" {
 		t.Errorf("counted:\n%s", diff)
+	}
+}
+
+// mutedStore says nothing, as when its database is cut off.
+type mutedStore struct{ store.Store }
+
+func (mutedStore) Do(ctx context.Context, _ admission.Command) (admission.Result, error) {
+	<-ctx.Done()
+	return admission.Result{}, ctx.Err()
+}
+
+func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
+	h := newHarness(t)
+	h.key = h.newKey(h.first.ID, Scopes()...)
+	_, pbx := h.pbx(`{"name":"pbx"}`)
+	handler := New(Config{Store: mutedStore{h.store}, Live: h.live, Clock: h.clock.Now})
+	ask := func(to string) *httptest.ResponseRecorder {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*admission.EmergencyPatience)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, "POST", "/tollgate/v1/admissions", strings.NewReader(attemptOf(pbx, "muted-"+to, to)))
+		r.Header.Set("Authorization", "Bearer "+h.key)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	if w := ask("911"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"decision":"allow"`) {
+		t.Errorf("an emergency call: %d %s", w.Code, w.Body)
+	}
+	if w := ask("+13125550199"); w.Code == http.StatusOK {
+		t.Errorf("any other call: %d %s", w.Code, w.Body)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -76,7 +75,7 @@ func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 	if connection == nil {
 		return c
 	}
-	c.emergency = emergencyNumber(s, connection, attempt.To)
+	c.emergency, _ = connection.Emergency(s.Account(connection.Account), attempt.To)
 	c.meter.endless = c.emergency != ""
 	c.meter.limit(connection.MaxCall)
 	if p := s.Profile(connection.Profile); p != nil {
@@ -84,20 +83,6 @@ func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 	}
 	c.gateways = hunt(s, connection.Account, attempt.ID, c.emergency != "")
 	return c
-}
-
-// emergencyNumber is the number to send on when the dialled text is one of the
-// connection's or the account's emergency numbers, as admission.Decide tells them.
-func emergencyNumber(s *policy.Snapshot, c *policy.Connection, dialled string) string {
-	if number, ok := e164.Emergency(dialled, c.Home, c.EmergencyNumbers); ok {
-		return number
-	}
-	if a := s.Account(c.Account); a != nil {
-		if number, ok := e164.Emergency(dialled, c.Home, a.EmergencyNumbers); ok {
-			return number
-		}
-	}
-	return ""
 }
 
 // LimitLength makes the call end that long after its answer, if nothing ends it
@@ -233,7 +218,7 @@ func (c *Call) begin(e Begin, now time.Time) {
 		return
 	}
 	c.state = deciding
-	c.patience = now.Add(emergencyPatience)
+	c.patience = now.Add(admission.EmergencyPatience)
 	// The ledger heeds an edge's refusal only when its own rules do not refuse, and
 	// never for an emergency call.
 	switch {

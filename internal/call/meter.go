@@ -17,9 +17,6 @@ const (
 	// keepLease is how often the lease of a call that is not metered is kept from
 	// expiring: well within admission.SetupTTL.
 	keepLease = 2 * time.Minute
-	// emergencyPatience is how long an emergency call waits for the ledger before it
-	// goes out without it: a database that is cut off says nothing for many seconds.
-	emergencyPatience = time.Second
 	// The pause between two tries of a command that the store did not confirm.
 	storeRetryLeast = time.Second
 	storeRetryMost  = 8 * time.Second

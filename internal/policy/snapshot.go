@@ -101,6 +101,17 @@ type Connection struct {
 	EncryptedMedia   bool // the caller's side speaks SRTP only
 }
 
+// Emergency returns the number to dial when the dialled text is an emergency number
+// where the connection is, or one of the connection's or of its account's own. The
+// account may be nil.
+func (c *Connection) Emergency(a *Account, dialled string) (number string, ok bool) {
+	number, ok = e164.Emergency(dialled, c.Home, c.EmergencyNumbers)
+	if !ok && a != nil && len(a.EmergencyNumbers) > 0 {
+		number, ok = e164.Emergency(dialled, c.Home, a.EmergencyNumbers)
+	}
+	return number, ok
+}
+
 // Deck is a compiled rate deck of an account.
 type Deck struct {
 	ID, Account id.ID
