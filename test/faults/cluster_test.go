@@ -108,6 +108,7 @@ func cutOff(b *bench) {
 		begin()
 		p.cut.Store(true)
 		s.mustNotAdmit(s.nodes[1], 1)
+		b.wantEmergency(s, s.nodes[1], "cut")
 		span := 10 * time.Second
 		if i == 0 {
 			span = 45 * time.Second
@@ -141,17 +142,29 @@ func (s *site) hold(n *node, calls int) *held {
 		s.b.check(err)
 		s.b.Cleanup(c.Close)
 		h.calls = append(h.calls, c)
+		if len(h.calls) >= atOnce {
+			h.await(s.b, h.calls[len(h.calls)-atOnce])
+		}
 	}
 	for _, c := range h.calls {
-		select {
-		case <-c.Answered():
-		case <-time.After(20 * time.Second):
-		}
-		if o := c.Outcome(); o.Answered.IsZero() {
-			s.b.Fatalf("a call to be held was not answered: %d %s", o.Status, o.Phrase)
-		}
+		h.await(s.b, c)
 	}
 	return h
+}
+
+// atOnce is how many calls to be held are being set up at a time.
+const atOnce = 10
+
+// await returns when a call has been answered.
+func (h *held) await(b *bench, c *phone.Call) {
+	b.Helper()
+	select {
+	case <-c.Answered():
+	case <-time.After(20 * time.Second):
+	}
+	if o := c.Outcome(); o.Answered.IsZero() {
+		b.Fatalf("a call to be held was not answered: %d %s", o.Status, o.Phrase)
+	}
 }
 
 // alive counts the calls that are up, as their phones see them.
@@ -183,6 +196,7 @@ func slowStore(b *bench) {
 		l.await(20)
 		p.delay.Store(int64([]time.Duration{500 * time.Millisecond, 5 * time.Second}[i%2]))
 		begin()
+		b.wantEmergency(s, n, "slow")
 		asked := time.Now()
 		status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint("slow-", i), "+12125550123"))
 		if took := time.Since(asked); err != nil || took > 14*time.Second {

@@ -130,7 +130,7 @@ func badSinks(b *bench) {
 			ended++
 		}
 	}
-	b.eventually("every event arrives", 3*time.Minute, func() bool {
+	b.eventually("every event arrives", 8*time.Minute, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(seen) >= ended
