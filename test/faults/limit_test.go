@@ -116,7 +116,7 @@ func (b *bench) changeLimits(s *site) {
 	phones, l := s.startCalls(10, 200*time.Millisecond), s.startSwitch("pbx", 20)
 	begin, end := b.emergencies(s.nodes...)
 	begin()
-	changes := b.times(1000, 40)
+	changes := b.times(300, 40)
 	for i := range changes {
 		posted, _ := s.usage()
 		limit := new(big.Rat).Add(posted, big.NewRat(rand.Int64N(300), 100))

@@ -124,12 +124,16 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// phoneT1 is RFC 3261's T1 of the phones. On loopback it only decides how soon a
+// phone gives a dead node up: after 64 of it.
+const phoneT1 = 100 * time.Millisecond
+
 // dial places one call and returns when it is over, or when nobody answers.
 func dial(ctx context.Context, n *node, number string, hold time.Duration) (phone.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return phone.Place(ctx, phone.Options{
-		Server: n.sip, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: hold, NoAudio: true, T1: 50 * time.Millisecond,
+		Server: n.sip, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: hold, NoAudio: true, T1: phoneT1,
 	})
 }
 
@@ -163,7 +167,7 @@ type probe struct {
 
 // emergencyWait is how long an emergency call may take to be answered by the carrier,
 // on a busy machine.
-const emergencyWait = 6 * time.Second
+const emergencyWait = 8 * time.Second
 
 // emergencies starts a probe of each node. They count from begin to end, and end
 // waits until one has been placed since begin.
