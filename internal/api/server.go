@@ -52,6 +52,8 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
+	// BansChanged is told that the list of banned sources has changed; nil: nobody is.
+	BansChanged func()
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
 	// Rejected is told of each event of another switch that was not taken, and why, in
@@ -92,7 +94,7 @@ func New(c Config) http.Handler {
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
-		s.callOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
+		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
 		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)

@@ -104,6 +104,9 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		}
 	}
 	requests["POST "+accounts+"/{id}/release"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`) + "/release", "" }
+	const bans = "/tollgate/v1/bans"
+	requests["POST "+bans] = func() (string, string) { n++; return bans, fmt.Sprintf(`{"source":"10.0.0.%d"}`, n) }
+	requests["DELETE "+bans+"/{id}"] = func() (string, string) { return made(bans, `{"source":"10.0.1.%d"}`), "" }
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

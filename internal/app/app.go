@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/sipgw"
+	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/telemetry"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -58,6 +59,9 @@ type App struct {
 	serving  sync.WaitGroup
 	failed   chan error // one entry for each HTTP server that ends by itself
 
+	newBans   chan store.Ban // made by the gateway, to be stored
+	staleBans chan struct{}  // has a token when the list has changed
+
 	metricsListener net.Listener // nil when there is none
 
 	stopOnce sync.Once
@@ -77,7 +81,8 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2)}
+	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
+		newBans: make(chan store.Ban, bansQueue), staleBans: make(chan struct{}, 1)}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -136,7 +141,7 @@ func (a *App) build(ctx context.Context) error {
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey,
+		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned,
 	})
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	a.http = &http.Server{
@@ -144,7 +149,7 @@ func (a *App) build(ctx context.Context) error {
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 			GatewayHealth:    a.gateway.Health,
 			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
-			Trace: tracer.Call, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+			Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -196,6 +201,9 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.undo("gateway", a.stopGateway)
 	a.gateway.TearDown(a.store.Orphans())
+	if err := a.startBans(ctx); err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("listen for HTTP on %s: %w", a.config.HTTPAddr, err)

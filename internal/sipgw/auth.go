@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -51,25 +52,27 @@ func newNonces() *nonces {
 	return n
 }
 
-// issue makes a nonce: the time, some chance, and a MAC of both.
-func (n *nonces) issue(now time.Time) string {
+// issue makes a nonce for a source: the time, some chance, and a MAC of all three.
+func (n *nonces) issue(source netip.Addr, now time.Time) string {
 	var b [32]byte
 	binary.BigEndian.PutUint64(b[:], uint64(now.UnixNano()))
 	rand.Read(b[8:16])
-	copy(b[16:], n.mac(b[:16]))
+	copy(b[16:], n.mac(b[:16], source))
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (n *nonces) mac(data []byte) []byte {
+func (n *nonces) mac(data []byte, source netip.Addr) []byte {
 	h := hmac.New(sha256.New, n.secret[:])
 	h.Write(data)
+	address := source.As16()
+	h.Write(address[:])
 	return h.Sum(nil)[:16]
 }
 
-// fresh says whether a nonce is one of ours and young enough.
-func (n *nonces) fresh(nonce string, now time.Time) bool {
+// fresh says whether a nonce is one of ours, for this source, and young enough.
+func (n *nonces) fresh(nonce string, source netip.Addr, now time.Time) bool {
 	b, err := base64.RawURLEncoding.DecodeString(nonce)
-	if err != nil || len(b) != 32 || !hmac.Equal(b[16:], n.mac(b[:16])) {
+	if err != nil || len(b) != 32 || !hmac.Equal(b[16:], n.mac(b[:16], source)) {
 		return false
 	}
 	made := time.Unix(0, int64(binary.BigEndian.Uint64(b)))
@@ -122,7 +125,7 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 	}
 	c = snapshot.ByUser(credentials.Username)
 	algorithms := algorithmsOf(c)
-	if !sh.g.nonces.fresh(credentials.Nonce, sh.now) {
+	if !sh.g.nonces.fresh(credentials.Nonce, m.peer.addr.Addr(), sh.now) {
 		sh.challenge(tx, algorithms, true)
 		return nil, false
 	}
@@ -137,6 +140,7 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 	}
 	if right := digestRight(credentials, m, password); !right || c == nil {
 		sh.g.count.authFailures.Add(1)
+		sh.g.guessed(m.peer.addr.Addr(), sh.now)
 		tx.refuse(admission.ReasonConnectionUnknown, nil)
 		return nil, false
 	}
@@ -160,7 +164,7 @@ func algorithmsOf(c *policy.Connection) []string {
 // challenge asks for digest credentials.
 func (sh *shard) challenge(tx *serverTx, algorithms []string, stale bool) {
 	sh.g.count.challenges.Add(1)
-	nonce := sh.g.nonces.issue(sh.now)
+	nonce := sh.g.nonces.issue(tx.request.peer.addr.Addr(), sh.now)
 	extra := ""
 	for _, algorithm := range algorithms {
 		extra += `Proxy-Authenticate: Digest realm="` + sh.g.config.Realm + `", nonce="` + nonce +

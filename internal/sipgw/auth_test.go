@@ -2,6 +2,7 @@ package sipgw
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -107,9 +108,13 @@ func TestCredentialsWorkOnce(t *testing.T) {
 	stolen := newDialog(thief, "+12125550123")
 	thief.request(stolen, "INVITE", credentials, offer)
 	contains(t, thief.want("407 INVITE"), "proxy-authenticate", "stale=true")
-	other := newDialog(thief, "+19005550123") // what was signed is what may be dialled
-	thief.request(other, "INVITE", strings.Replace(credentials, "nc=00000001", "nc=00000002", 1), offer)
-	thief.want("403 INVITE")
+	again := newDialog(phone, "+12125550123")
+	phone.request(again, "INVITE", credentials, offer)
+	contains(t, phone.want("407 INVITE"), "proxy-authenticate", "stale=true")
+	phone.request(again, "ACK", "", "")
+	other := newDialog(phone, "+19005550123") // what was signed is what may be dialled
+	phone.request(other, "INVITE", strings.Replace(credentials, "nc=00000001", "nc=00000002", 1), offer)
+	phone.want("403 INVITE")
 	if n := w.g.Stats().AuthReplays; n != 1 {
 		t.Errorf("%d replays counted", n)
 	}
@@ -117,11 +122,15 @@ func TestCredentialsWorkOnce(t *testing.T) {
 
 func TestNonces(t *testing.T) {
 	n, now := newNonces(), time.Unix(1_800_000_000, 0)
-	nonce := n.issue(now)
-	if !n.fresh(nonce, now) || !n.fresh(nonce, now.Add(nonceLife-1)) || n.fresh(nonce, now.Add(nonceLife)) {
+	source := netip.MustParseAddr("192.0.2.7")
+	nonce := n.issue(source, now)
+	if n.fresh(nonce, netip.MustParseAddr("192.0.2.8"), now) {
+		t.Error("a nonce is taken from another address than the one it was given to")
+	}
+	if !n.fresh(nonce, source, now) || !n.fresh(nonce, source, now.Add(nonceLife-1)) || n.fresh(nonce, source, now.Add(nonceLife)) {
 		t.Error("a nonce is not fresh for its life")
 	}
-	if n.fresh(newNonces().issue(now), now) || n.fresh("", now) || n.fresh(nonce[:len(nonce)-2]+"AA", now) {
+	if n.fresh(newNonces().issue(source, now), source, now) || n.fresh("", source, now) || n.fresh(nonce[:len(nonce)-2]+"AA", source, now) {
 		t.Error("a forged nonce is fresh")
 	}
 	if !n.use(nonce, 1, now) || n.use(nonce, 1, now) || !n.use(nonce, 3, now) || n.use(nonce, 2, now) {
@@ -131,8 +140,8 @@ func TestNonces(t *testing.T) {
 	for i := range maxNonces + 2 {
 		n.use(fmt.Sprint(i), 1, now.Add(time.Second))
 	}
-	if len(n.young)+len(n.old) > maxNonces || n.use(nonce, 3, now) && n.fresh(nonce, now) {
-		t.Errorf("%d counts kept; the first nonce is fresh: %v", len(n.young)+len(n.old), n.fresh(nonce, now))
+	if len(n.young)+len(n.old) > maxNonces || n.use(nonce, 3, now) && n.fresh(nonce, source, now) {
+		t.Errorf("%d counts kept; the first nonce is fresh: %v", len(n.young)+len(n.old), n.fresh(nonce, source, now))
 	}
 }
 

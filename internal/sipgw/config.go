@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Timers are the times of the protocol. Zero values stand for the defaults.
@@ -83,6 +84,12 @@ type Limits struct {
 	UnknownPerSecond   float64 // messages a second from one unknown source; default 5
 	UnknownBurst       float64 // default 20
 	LearnedSources     int     // carriers and authenticated sources remembered; default 65,536
+
+	// A source that nobody knows and that sends BanAfter wrong digests within
+	// BanWindow is not listened to for BanFor. Default 10 within 10 minutes, for an
+	// hour; a negative BanAfter bans nobody.
+	BanAfter          int
+	BanWindow, BanFor time.Duration
 }
 
 func (c *Config) setDefaults() {
@@ -100,6 +107,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.NewID == nil {
 		c.NewID = uuid.New
+	}
+	if c.Banned == nil {
+		c.Banned = func(store.Ban) {}
 	}
 	if c.Rang == nil {
 		c.Rang = func(id.ID, time.Duration) {}
@@ -138,6 +148,15 @@ func (l *Limits) setDefaults() {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if l.BanAfter == 0 {
+		l.BanAfter = 10
+	}
+	if l.BanWindow == 0 {
+		l.BanWindow = 10 * time.Minute
+	}
+	if l.BanFor == 0 {
+		l.BanFor = time.Hour
 	}
 	if l.UnknownPerSecond == 0 {
 		l.UnknownPerSecond = 5

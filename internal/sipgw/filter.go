@@ -17,6 +17,7 @@ type filter struct {
 	live   *policy.Live
 	now    func() time.Time
 	limits Limits
+	bans   banList
 
 	mu      sync.Mutex               // guards all below
 	learned map[netip.Addr]time.Time // until when
@@ -71,6 +72,9 @@ func (f *filter) knows(source netip.Addr) bool {
 
 // admitsConnection says whether a TCP connection is worth accepting.
 func (f *filter) admitsConnection(source netip.Addr) bool {
+	if f.bans.has(source, f.now()) {
+		return false
+	}
 	return f.knows(source) || f.live.Snapshot().HasUsers()
 }
 
@@ -80,6 +84,9 @@ var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "),
 
 // admits says whether a message goes on to the parser.
 func (f *filter) admits(source netip.Addr, data []byte) bool {
+	if f.bans.has(source, f.now()) {
+		return false
+	}
 	if f.knows(source) {
 		return true
 	}

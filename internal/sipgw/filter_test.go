@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sipgw/torture"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // TestStrangersGetNothing: with no digest user in the server, nothing that an
@@ -66,6 +67,87 @@ func TestStrangersAreChallenged(t *testing.T) {
 	}
 	if s := w.g.Stats(); s.Challenges != 3 || s.Filtered != 14 {
 		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestWhoGuessesIsBanned: wrong passwords, again and again, and then silence. A source
+// that is known is not silenced for it.
+func TestWhoGuessesIsBanned(t *testing.T) {
+	banned := make(chan store.Ban, 10)
+	w := newWorld(t, wish{user: true, config: func(c *Config) {
+		c.Limits.BanAfter, c.Limits.UnknownBurst = 3, 1000
+		c.Banned = func(b store.Ban) { banned <- b }
+	}})
+	guess := func(p *party) {
+		d := newDialog(p, "+12125550123")
+		challenge := challenged(p, d)
+		p.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", "alice", "wrong-horse", d.target, 1), offer)
+		p.want("403 INVITE")
+		p.request(d, "ACK", "", "")
+	}
+	thief := w.party(strangerAddress, false)
+	for range 3 {
+		guess(thief)
+	}
+	select {
+	case b := <-banned:
+		if b.Prefix.String() != strangerAddress+"/32" || !b.Automatic || b.ExpiresAt.Sub(b.CreatedAt) != time.Hour {
+			t.Errorf("banned %+v", b)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody is banned")
+	}
+	before := w.g.Stats().Filtered
+	thief.request(newDialog(thief, "+12125550123"), "INVITE", "", offer)
+	w.pbx.quiet()
+	if got := w.g.Stats(); got.Filtered == before || got.Bans != 1 {
+		t.Errorf("stats %+v", got)
+	}
+	if n := len(thief.got); n != 0 {
+		t.Errorf("the banned source got %d messages", n)
+	}
+	w.g.SetBans(nil) // lifted
+	guess(thief)
+
+	// A telephone of an office with an old password does not silence the office.
+	w.g.filter.learn(netip.MustParseAddr("127.0.0.67"))
+	office := w.party("127.0.0.67", false)
+	for range 5 {
+		guess(office)
+	}
+	if got := w.g.Stats().Bans; got != 1 {
+		t.Errorf("%d bans", got)
+	}
+}
+
+func TestBans(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	limits := Limits{}
+	limits.setDefaults()
+	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
+	f.learn(netip.MustParseAddr("192.0.2.7")) // a ban by hand goes before everything
+	f.bans.current.Store(newBanSet([]store.Ban{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24")}, {Prefix: netip.MustParsePrefix("203.0.113.5/32"), ExpiresAt: now.Add(time.Minute)},
+		{Prefix: netip.MustParsePrefix("2001:db8::/32")},
+	}))
+	for address, want := range map[string]bool{
+		"192.0.2.7": true, "192.0.3.7": false, "203.0.113.5": true, "203.0.113.6": false, "2001:db8:7::1": true, "2001:db9::1": false,
+	} {
+		source := netip.MustParseAddr(address)
+		if got := f.bans.has(source, now); got != want || got && f.admits(source, []byte("OPTIONS ")) || got && f.admitsConnection(source) {
+			t.Errorf("%s: banned %v, want %v", address, got, want)
+		}
+	}
+	now = now.Add(time.Minute)
+	if f.bans.has(netip.MustParseAddr("203.0.113.5"), now) {
+		t.Error("a ban does not expire")
+	}
+	var g guesses
+	for i := range 100_000 {
+		g.wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now, 3, time.Hour)
+	}
+	if n := len(g.young) + len(g.old); n > 2*maxGuessers {
+		t.Errorf("%d guessers kept", n)
 	}
 }
 

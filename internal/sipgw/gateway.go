@@ -56,6 +56,8 @@ type Config struct {
 	// those that are recorded.
 	AnchorAll bool
 
+	// Banned is told of every source that the gateway bans by itself; it must not block.
+	Banned func(store.Ban)
 	// Journey is told of every call that is over, by its shard; it must not block. nil
 	// means that nobody wants to know, and nothing is noted.
 	Journey func(*Journey)
@@ -77,6 +79,7 @@ type Gateway struct {
 	trunks    *trunks
 	rates     callRates
 	nonces    *nonces
+	guesses   guesses
 	shards    []*shard
 	seed      maphash.Seed
 	count     counters

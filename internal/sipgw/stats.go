@@ -17,7 +17,7 @@ type counters struct {
 	filtered, parseErrors, invalid, shed, panics     atomic.Uint64
 	handshakeErrors                                  atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
-	challenges, authFailures, authReplays            atomic.Uint64
+	challenges, authFailures, authReplays, bans      atomic.Uint64
 	mediaErrors                                      atomic.Uint64
 }
 
@@ -41,6 +41,7 @@ type Stats struct {
 	Challenges   uint64
 	AuthFailures uint64 // wrong digests
 	AuthReplays  uint64 // digests used before
+	Bans         uint64 // sources that guessed too often
 	MediaErrors  uint64 // session descriptions that could not be anchored
 }
 
@@ -53,7 +54,7 @@ func (g *Gateway) Stats() Stats {
 		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
-		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), MediaErrors: c.mediaErrors.Load(),
+		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 	}
 }
 

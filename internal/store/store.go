@@ -264,6 +264,7 @@ type Store interface {
 	KeyUse
 	Reports
 	Versions
+	Bans
 
 	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]

@@ -67,6 +67,7 @@ func Run(t *testing.T, open Opener) {
 		{"Faults", testFaults},
 		{"Queue", testQueue},
 		{"Reopen", testReopen},
+		{"Bans", testBans},
 		{"Switches", testSwitches},
 		{"SwitchOrders", testSwitchOrders},
 	} {

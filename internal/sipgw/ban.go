@@ -1,0 +1,145 @@
+package sipgw
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// banList is the sources that nothing is taken from. Looking an address up takes no
+// lock, and one look into a map for each length of prefix that is in use.
+type banList struct {
+	current atomic.Pointer[banSet]
+}
+
+type banSet struct {
+	until   map[netip.Prefix]int64 // Unix microseconds, 0 for ever
+	lengths [2][]int               // of the prefixes, of IPv4 and of IPv6
+}
+
+func newBanSet(bans []store.Ban) *banSet {
+	s := &banSet{until: make(map[netip.Prefix]int64, len(bans))}
+	for i := range bans {
+		s.add(&bans[i])
+	}
+	return s
+}
+
+func (s *banSet) add(b *store.Ban) {
+	until := int64(0)
+	if !b.ExpiresAt.IsZero() {
+		until = b.ExpiresAt.UnixMicro()
+	}
+	s.until[b.Prefix] = until
+	family := familyOf(b.Prefix.Addr())
+	if !slices.Contains(s.lengths[family], b.Prefix.Bits()) {
+		s.lengths[family] = append(s.lengths[family], b.Prefix.Bits())
+	}
+}
+
+func familyOf(a netip.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// has says whether a source is banned.
+func (l *banList) has(source netip.Addr, now time.Time) bool {
+	s := l.current.Load()
+	if s == nil || len(s.until) == 0 {
+		return false
+	}
+	for _, bits := range s.lengths[familyOf(source)] {
+		prefix, err := source.Prefix(bits)
+		if err != nil {
+			continue
+		}
+		if until, banned := s.until[prefix]; banned && (until == 0 || now.UnixMicro() < until) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetBans puts a list of bans in force in the place of the one before. It is safe
+// for concurrent use.
+func (g *Gateway) SetBans(bans []store.Ban) { g.filter.bans.current.Store(newBanSet(bans)) }
+
+// guesses counts the wrong digests of each source, in two generations like the
+// buckets of the filter, so that its memory is bounded.
+type guesses struct {
+	mu         sync.Mutex // guards all below
+	young, old map[netip.Addr]int
+	since      time.Time
+}
+
+// maxGuessers bounds one generation.
+const maxGuessers = 16_384
+
+// wrong counts a wrong digest and says whether the source has had too many within
+// the window, or a little more than it.
+func (n *guesses) wrong(source netip.Addr, now time.Time, most int, window time.Duration) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.young == nil || len(n.young) >= maxGuessers || now.Sub(n.since) >= window {
+		n.old, n.young, n.since = n.young, make(map[netip.Addr]int), now
+	}
+	n.young[source]++
+	if n.young[source]+n.old[source] < most {
+		return false
+	}
+	delete(n.young, source)
+	delete(n.old, source)
+	return true
+}
+
+// guessed notes a wrong digest. Who guesses too often is banned for a time, here at
+// once and elsewhere by who is told. A digest is only looked at with a nonce that
+// was given to this very address, so nobody can have another one banned by sending
+// in its name; and sources that are known are not banned by themselves, since one
+// telephone with an old password must not silence the office around it.
+func (g *Gateway) guessed(source netip.Addr, now time.Time) {
+	limits := &g.config.Limits
+	if limits.BanAfter < 0 || g.filter.knows(source) || !g.guesses.wrong(source, now, limits.BanAfter, limits.BanWindow) {
+		return
+	}
+	b := store.Ban{
+		Prefix: netip.PrefixFrom(source, source.BitLen()), Reason: "wrong digest credentials, again and again",
+		Automatic: true, CreatedAt: now, ExpiresAt: now.Add(limits.BanFor),
+	}
+	g.count.bans.Add(1)
+	g.filter.ban(&b)
+	g.config.Banned(b)
+}
+
+// ban adds a ban to the list.
+func (f *filter) ban(b *store.Ban) {
+	for {
+		before := f.bans.current.Load()
+		next := newBanSet(nil)
+		if before != nil {
+			for prefix, until := range before.until {
+				next.add(&store.Ban{Prefix: prefix, ExpiresAt: expiry(until)})
+			}
+		}
+		if len(next.until) >= store.MaxBans {
+			return // the flood is held off by the rate limits
+		}
+		next.add(b)
+		if f.bans.current.CompareAndSwap(before, next) {
+			return
+		}
+	}
+}
+
+func expiry(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros)
+}

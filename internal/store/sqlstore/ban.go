@@ -1,0 +1,141 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+var _ store.Bans = (*Store)(nil)
+
+// banDoc is a ban as the audit shows it.
+type banDoc struct {
+	Source    string    `json:"source"`
+	Reason    string    `json:"reason"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+const banColumns = "prefix, reason, automatic, created_at, expires_at"
+
+// PutBan implements store.Bans.
+func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
+	b.Prefix, b.CreatedAt = b.Prefix.Masked(), s.now()
+	if !b.ExpiresAt.IsZero() {
+		b.ExpiresAt = time.UnixMicro(b.ExpiresAt.UnixMicro()).UTC()
+	}
+	err := s.write(ctx, func(tx *txn) error {
+		if err := tx.exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1", s.now().UnixMicro()); err != nil {
+			return err
+		}
+		before, err := readBan(ctx, tx, b.Prefix)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			var n int
+			if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM bans").Scan(&n); err != nil {
+				return err
+			}
+			if n >= store.MaxBans {
+				return fmt.Errorf("%w: %d sources are banned", store.ErrTooMany, n)
+			}
+		case err != nil:
+			return err
+		case b.Automatic && !before.Automatic:
+			b = before
+			return nil
+		}
+		noteBan(ctx, tx, "create", nil, &b)
+		return tx.exec(ctx, "INSERT INTO bans ("+banColumns+`) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (prefix) DO UPDATE SET
+			reason = excluded.reason, automatic = excluded.automatic, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+			b.Prefix.String(), b.Reason, b.Automatic, b.CreatedAt.UnixMicro(), microsOrZero(b.ExpiresAt))
+	})
+	if err != nil {
+		return store.Ban{}, fmt.Errorf("ban %s: %w", b.Prefix, err)
+	}
+	return b, nil
+}
+
+// DeleteBan implements store.Bans.
+func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, error) {
+	var gone store.Ban
+	err := s.write(ctx, func(tx *txn) (err error) {
+		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) || err == nil && !gone.InForce(s.now()) {
+			return store.ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		noteBan(ctx, tx, "delete", &gone, nil)
+		return tx.exec(ctx, "DELETE FROM bans WHERE prefix = $1", prefix.Masked().String())
+	})
+	if err != nil {
+		return store.Ban{}, fmt.Errorf("lift the ban of %s: %w", prefix, err)
+	}
+	return gone, nil
+}
+
+// ListBans implements store.Bans.
+func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
+	bans := []store.Ban{}
+	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+		b, err := scanBan(rows.Scan)
+		bans = append(bans, b)
+		return err
+	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix", s.now().UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("list bans: %w", unavailable(err))
+	}
+	return bans, nil
+}
+
+func readBan(ctx context.Context, q querier, prefix netip.Prefix) (store.Ban, error) {
+	return scanBan(q.QueryRowContext(ctx, "SELECT "+banColumns+" FROM bans WHERE prefix = $1", prefix.String()).Scan)
+}
+
+func scanBan(scan func(...any) error) (b store.Ban, err error) {
+	var prefix string
+	var created, expires int64
+	if err := scan(&prefix, &b.Reason, &b.Automatic, &created, &expires); err != nil {
+		return b, err
+	}
+	if b.Prefix, err = netip.ParsePrefix(prefix); err != nil {
+		return b, fmt.Errorf("banned prefix: %w: %w", errCorrupt, err)
+	}
+	b.CreatedAt = time.UnixMicro(created).UTC()
+	if expires != 0 {
+		b.ExpiresAt = time.UnixMicro(expires).UTC()
+	}
+	return b, nil
+}
+
+func microsOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// noteBan has a ban in the audit of the account whose key asked for it. Those of the
+// gateway itself are in nobody's.
+func noteBan(ctx context.Context, tx *txn, action string, before, after *store.Ban) {
+	origin := store.OriginOf(ctx)
+	if origin == nil {
+		return
+	}
+	c := change{account: origin.KeyAccount, kind: "ban", action: action}
+	object := store.Ban{}
+	for _, side := range []struct {
+		ban *store.Ban
+		doc *any
+	}{{before, &c.before}, {after, &c.after}} {
+		if b := side.ban; b != nil {
+			object, c.resource = *b, b.Prefix.String()
+			*side.doc = banDoc{b.Prefix.String(), b.Reason, b.CreatedAt, b.ExpiresAt}
+		}
+	}
+	tx.note(c, object)
+}
