@@ -62,10 +62,16 @@ func newHarness(t testing.TB) *harness {
 	t.Helper()
 	clock := &testClock{now: start}
 	live := policy.NewLive()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: clock.Now,
+	config := sqlstore.Config{
+		Live: live, Clock: clock.Now, MaxClockOffset: -1, // the clock of the test is not that of the database
 		IDs: id.NewSource(1, clock.Now), Owner: uuid.New(), Logger: slog.New(slog.DiscardHandler), Ticks: make(chan time.Time),
-	})
+	}
+	if onServer {
+		config.DatabaseURL, config.NodeName = newDatabase(t), "node"
+	} else {
+		config.Path = filepath.Join(t.TempDir(), "tollgate.db")
+	}
+	s, err := sqlstore.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

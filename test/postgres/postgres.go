@@ -252,6 +252,27 @@ func (s *Server) CreateDatabase() (url, name string, err error) {
 	return s.URL(name, User), name, nil
 }
 
+// NewCopy makes a copy of a database that nobody is connected to. It goes with the
+// test.
+func (s *Server) NewCopy(tb testing.TB, of string) (url, name string) {
+	tb.Helper()
+	name = fmt.Sprintf("test%d", s.databases.Add(1))
+	if err := s.Exec("postgres", "CREATE DATABASE "+name+" TEMPLATE "+of+" OWNER "+User); err != nil {
+		tb.Fatal(err)
+	}
+	s.dropAfter(tb, name)
+	return s.URL(name, User), name
+}
+
+func (s *Server) dropAfter(tb testing.TB, name string) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		if err := s.Exec("postgres", "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			tb.Error(err)
+		}
+	})
+}
+
 // NewDatabase makes an empty database of User's that goes with the test, and
 // returns its URL and name.
 func (s *Server) NewDatabase(tb testing.TB) (url, name string) {
@@ -260,11 +281,7 @@ func (s *Server) NewDatabase(tb testing.TB) (url, name string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		if err := s.Exec("postgres", "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			tb.Error(err)
-		}
-	})
+	s.dropAfter(tb, name)
 	return url, name
 }
 
