@@ -164,7 +164,7 @@ func (a *attempt) invite() {
 	w.field("CSeq", strconv.FormatUint(uint64(l.localSeq), 10)+" INVITE")
 	w.lines(g.contactLine(l.peer))
 	w.lines(lineAllow)
-	w.lines(lineSupported)
+	w.lines(a.s.rely.supportedLine())
 	w.field("Session-Expires", seconds(a.minSE))
 	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
 	w.lines(a.identityLines())
@@ -207,7 +207,7 @@ func (a *attempt) response(m *message) {
 		a.unreachable()
 	case m.status == 100:
 	case m.status < 200:
-		if !a.cancelled && a.s.attempt == a {
+		if !a.cancelled && a.s.attempt == a && a.s.rely.takes(a, m) {
 			a.s.noteRang(a.gateway.ID)
 			a.s.handle(call.Rang{Gateway: a.n})
 			a.s.passProvisional(a, m)
@@ -279,6 +279,7 @@ func (a *attempt) answered(m *message) {
 	l := a.leg
 	l.remote, l.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
 	l.establish(m)
+	a.s.rely.answered(a, l)
 	a.s.caller.localTag = a.s.earlyTag(a, m.toTag)
 	a.s.caller.local = a.s.inviteTx.request.to + ";tag=" + a.s.caller.localTag
 	a.s.carrier, a.s.answer, a.s.gateway = l, m, a.gateway.ID

@@ -10,5 +10,6 @@
 // goroutine: receive.go takes a message to its transaction (server.go, client.go),
 // session.go is one call with its two legs (leg.go), attempt.go one gateway being
 // tried, relay.go what passes between the legs, media.go its session descriptions,
-// refresh.go the session timers.
+// refresh.go the session timers,
+// reliable.go the early dialogs, trunk.go what is known of each gateway.
 package sipgw

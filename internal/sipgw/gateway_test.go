@@ -26,7 +26,7 @@ func TestACallFromEndToEnd(t *testing.T) {
 	contains(t, invite, "max-forwards", "69")
 	contains(t, invite, "session-expires", "180")
 	contains(t, invite, "p-asserted-identity", "")
-	if invite.lists("supported", "100rel") || !invite.lists("supported", "timer") {
+	if !invite.lists("supported", "100rel") || !invite.lists("supported", "timer") {
 		t.Errorf("Supported is %q", invite.get("supported"))
 	}
 	if !strings.HasPrefix(invite.uri, "sip:+12125550123@"+carrier.address()) {

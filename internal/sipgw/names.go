@@ -76,10 +76,13 @@ func publicAddress(bound netip.AddrPort, host string) string {
 }
 
 // lineAllow is the methods that the gateway takes.
-const lineAllow = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n"
+const lineAllow = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO\r\n"
 
 // lineSupported is the extensions that the gateway knows.
 const lineSupported = "Supported: timer\r\n"
+
+// lineReliable is the same of calls whose caller takes reliable provisional responses.
+const lineReliable = "Supported: timer, 100rel\r\n"
 
 // lineRejected goes with every refusal of Tollgate's own.
 const lineRejected = "Reason: Q.850;cause=21;text=\"CALL_REJECTED\"\r\n"

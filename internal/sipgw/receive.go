@@ -87,7 +87,7 @@ func (sh *shard) receiveRequest(m *message) {
 	case m.method == "INVITE":
 		sh.receiveInvite(m)
 	case m.method == "OPTIONS":
-		sh.answerStateless(m, 200, "OK", lineAllow+lineSupported+"Accept: application/sdp\r\n")
+		sh.answerStateless(m, 200, "OK", lineAllow+lineReliable+"Accept: application/sdp\r\n")
 	default:
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "")
 	}
@@ -132,6 +132,9 @@ func (sh *shard) dialog(m *message) *leg {
 	if l := sh.legs[legKey{m.callID, ""}]; l != nil && m.toTag == l.localTag && m.fromTag == l.remoteTag {
 		return l
 	}
+	if e := sh.earlies[legKey{m.callID, m.fromTag}]; e != nil && m.toTag == e.leg.localTag {
+		return e.leg
+	}
 	return nil
 }
 
@@ -146,10 +149,6 @@ func (sh *shard) receiveInvite(m *message) {
 		return
 	case g.looped(m):
 		tx.respond(482, "Loop Detected", "")
-		return
-	case m.lists("require", "100rel"):
-		// Provisional responses are passed on unreliably; 100rel is not offered.
-		tx.respond(420, "Bad Extension", "Unsupported: 100rel\r\n")
 		return
 	case len(sh.calls) >= g.config.Limits.CallsPerShard && len(dialledText(m.uri)) > maxShort:
 		g.count.shed.Add(1)
@@ -224,6 +223,8 @@ func (sh *shard) receiveInDialog(m *message) {
 		l.receiveReinvite(m, tx)
 	case "UPDATE":
 		l.receiveUpdate(m, tx)
+	case "PRACK":
+		l.receivePrack(m, tx)
 	case "INFO":
 		l.passOn(m, tx)
 	case "OPTIONS":

@@ -181,10 +181,10 @@ func TestInvitesThatGoNoFurther(t *testing.T) {
 	if m := send(same, "Via: SIP/2.0/UDP 192.0.2.7;branch="+w.g.newBranch()+"\r\n"); m.status != 482 {
 		t.Errorf("own branch: %d", m.status)
 	}
-	m := send(same, "Require: 100rel\r\n")
-	contains(t, m, "unsupported", "100rel")
+	m := send(same, "Require: precondition\r\n")
+	contains(t, m, "unsupported", "precondition")
 	if m.status != 420 {
-		t.Errorf("Require 100rel: %d", m.status)
+		t.Errorf("Require precondition: %d", m.status)
 	}
 	m = send(same, "Supported: timer\r\nSession-Expires: 30\r\n")
 	contains(t, m, "min-se", "90")

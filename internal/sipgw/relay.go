@@ -78,8 +78,7 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 	o := l.other()
 	switch {
 	case !l.s.machine.Running():
-		// An offer before the answer needs reliable provisional responses.
-		tx.respond(500, "Server Internal Error", "Retry-After: 1\r\n")
+		l.updateEarly(m, tx)
 	case l.invite != nil || l.serving != nil || o.invite != nil || o.serving != nil || l.relaying || o.relaying:
 		tx.respond(491, "Request Pending", "")
 	default:

@@ -32,9 +32,10 @@ type session struct {
 	caller   *leg
 	carrier  *leg // once answered
 	attempt  *attempt
-	trunk    *trunk     // in which the call has a place
-	tags     []earlyTag // of the caller's leg, one for each early dialog of a gateway
-	pending  int        // BYEs that await their response
+	trunk    *trunk       // in which the call has a place
+	tags     []earlyTag   // of the caller's leg, one for each early dialog of a gateway
+	rely     *reliability // nil for a caller that does not take 100rel
+	pending  int          // BYEs that await their response
 
 	account    id.ID
 	connection id.ID
@@ -75,6 +76,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		s.account, s.connected = c.Account, c
 	}
 	s.private = s.privacy(m)
+	s.rely = newReliability(s, m, tx)
 	s.machine.LimitLength(g.config.MaxCall)
 	if s.connected.PassDiversions {
 		s.diversions = diversionLines(m)
@@ -214,6 +216,7 @@ func (s *session) refuse(a call.Refuse) {
 		s.inviteTx.respond(a.Status, a.Phrase, extra)
 	}
 	s.inviteTx, s.invite = nil, nil
+	s.rely.close()
 	s.caller.close()
 }
 
@@ -232,7 +235,12 @@ func (s *session) passProvisional(a *attempt, m *message) {
 		if err != nil {
 			body = nil // the progress is told, without its media
 		}
-		tx.send(m.status, invite.response(m.status, m.phrase, tag, extra, body, m.get("content-type")))
+		build := func(more string) []byte {
+			return invite.response(m.status, m.phrase, tag, extra+more, body, m.get("content-type"))
+		}
+		if tx.state == serverTrying && !s.rely.send(a, m, len(body) > 0, build) {
+			tx.send(m.status, build(""))
+		}
 	})
 }
 
@@ -246,7 +254,7 @@ func (s *session) dialogLines() string {
 	}
 	w.lines(s.sh.g.contactLine(s.invite.peer))
 	w.lines(lineAllow)
-	w.lines(lineSupported)
+	w.lines(s.rely.supportedLine())
 	return string(w.b)
 }
 
@@ -323,7 +331,9 @@ func (s *session) accept() {
 		}
 		contentType := m.get("content-type")
 		s.caller.keepOffer(body, contentType)
-		tx.send(200, invite.response(200, "OK", s.caller.localTag, extra, body, contentType))
+		s.rely.whenAcknowledged(func() {
+			tx.send(200, invite.response(200, "OK", s.caller.localTag, extra, body, contentType))
+		})
 	})
 }
 
@@ -376,6 +386,7 @@ func (s *session) forgetIfDone() {
 	}
 	delete(s.sh.calls, s)
 	s.leaveTrunk()
+	s.rely.close()
 	s.traceEnd()
 	s.caller.close()
 	if s.carrier != nil {

@@ -1,0 +1,355 @@
+package sipgw
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/media"
+)
+
+// reliability makes the provisional responses of one call reliable from end to end
+// (RFC 3262), for a caller that takes 100rel. What a gateway sends reliably goes to
+// the caller reliably, and the caller's PRACK to the gateway; what a gateway sends
+// otherwise is made reliable here when the caller insists. Within the early dialogs
+// that this makes, UPDATE passes too (RFC 3311).
+type reliability struct {
+	s        *session
+	required bool   // the caller insists
+	late     bool   // the INVITE had no offer
+	cseq     uint32 // of the INVITE
+	rseq     uint32 // of the last response that was made reliable
+	tx       *serverTx
+	queue    []*reliable // the first awaits its PRACK, the others wait for it
+	early    []*early
+	final    func() // sends the 2xx, once every response before it is acknowledged
+	updating bool   // an UPDATE is on its way through
+
+	interval   time.Duration
+	retransmit timer
+	giveUp     timer
+}
+
+// reliable is one provisional response to the caller.
+type reliable struct {
+	rseq   uint32
+	status int
+	data   []byte
+	sdp    bool
+	from   *early // whose PRACK it wants; nil when the gateway sent it unreliably
+	theirs uint32 // the gateway's RSeq
+}
+
+// early is an early dialog with a gateway.
+type early struct {
+	attempt *attempt
+	leg     *leg
+	local   string // the tag that the caller sees for it
+	rseq    uint32 // of the last response taken in order
+}
+
+// newReliability is nil for a caller that does not take 100rel.
+func newReliability(s *session, m *message, tx *serverTx) *reliability {
+	required := m.lists("require", "100rel")
+	if !required && !m.lists("supported", "100rel") {
+		return nil
+	}
+	return &reliability{
+		s: s, required: required, late: len(m.body) == 0, cseq: m.cseq, tx: tx, rseq: uint32(rand.Int32N(1 << 30)),
+	}
+}
+
+// supportedLine is the extensions of the call.
+func (r *reliability) supportedLine() string {
+	if r == nil {
+		return lineSupported
+	}
+	return lineReliable
+}
+
+// takes says whether a provisional response of a gateway is to be handled: one that
+// is repeated, or comes before another that is missing, is not (RFC 3262 section 4).
+func (r *reliability) takes(a *attempt, m *message) bool {
+	if r == nil || m.toTag == "" {
+		return true
+	}
+	theirs := rseqOf(m)
+	if theirs == 0 {
+		return true
+	}
+	e := r.dialog(a, m)
+	if e == nil || (e.rseq != 0 && theirs != e.rseq+1) {
+		return false
+	}
+	e.rseq = theirs
+	return true
+}
+
+// rseqOf is the RSeq of a response that was sent reliably; 0 of any other.
+func rseqOf(m *message) uint32 {
+	if !m.lists("require", "100rel") {
+		return 0
+	}
+	n, err := strconv.ParseUint(trimSpace(m.get("rseq")), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}
+
+// dialog finds the early dialog of a response, or makes it; nil when there are too many.
+func (r *reliability) dialog(a *attempt, m *message) *early {
+	if e := r.find(a, m.toTag); e != nil {
+		return e
+	}
+	if len(r.early) >= maxEarlyDialogs {
+		return nil
+	}
+	l := *a.leg
+	l.remote, l.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	l.establish(m)
+	e := &early{attempt: a, leg: &l, local: r.s.earlyTag(a, m.toTag)}
+	r.early = append(r.early, e)
+	r.s.sh.earlies[legKey{l.callID, l.remoteTag}] = e
+	return e
+}
+
+func (r *reliability) find(a *attempt, remoteTag string) *early {
+	for _, e := range r.early {
+		if e.attempt == a && e.leg.remoteTag == remoteTag {
+			return e
+		}
+	}
+	return nil
+}
+
+// answered makes the early dialog of a 2xx the dialog of the call.
+func (r *reliability) answered(a *attempt, l *leg) {
+	if r == nil {
+		return
+	}
+	for _, e := range r.early {
+		// What another branch says from now on is of no call.
+		delete(r.s.sh.earlies, legKey{e.leg.callID, e.leg.remoteTag})
+	}
+	if e := r.find(a, l.remoteTag); e != nil {
+		l.localSeq, l.remoteSeq = max(l.localSeq, e.leg.localSeq), e.leg.remoteSeq
+		e.leg = l
+	}
+}
+
+// send gives the caller a provisional response, reliably when it must be. build
+// writes it with the header lines given.
+func (r *reliability) send(a *attempt, m *message, sdp bool, build func(extra string) []byte) (taken bool) {
+	if r == nil {
+		return false
+	}
+	theirs := rseqOf(m)
+	if theirs == 0 && !r.required {
+		return false
+	}
+	r.rseq++
+	p := &reliable{rseq: r.rseq, status: m.status, sdp: sdp, theirs: theirs}
+	if theirs != 0 {
+		p.from = r.find(a, m.toTag)
+	}
+	p.data = build("Require: 100rel\r\nRSeq: " + strconv.FormatUint(uint64(r.rseq), 10) + "\r\n")
+	r.queue = append(r.queue, p)
+	if len(r.queue) == 1 {
+		r.transmit()
+	}
+	return true
+}
+
+// transmit sends the first response of the queue.
+func (r *reliability) transmit() {
+	sh := r.s.sh
+	timing := &sh.g.config.Timers
+	r.tx.send(r.queue[0].status, r.queue[0].data)
+	r.interval = timing.T1
+	sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
+	sh.timers.set(&r.giveUp, r, timerGiveUp, sh.now.Add(64*timing.T1))
+}
+
+// expire implements timed.
+func (r *reliability) expire(kind timerKind) {
+	if len(r.queue) == 0 {
+		return
+	}
+	sh := r.s.sh
+	if kind == timerRetransmit {
+		sh.g.transport.send(r.tx.peer, r.queue[0].data, nil)
+		r.interval *= 2
+		sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
+		return
+	}
+	// A caller that acknowledges nothing is gone; one that is answered may yet come back.
+	waiting := r.final
+	r.stop()
+	if waiting != nil {
+		waiting()
+		return
+	}
+	r.s.handle(call.Cancelled{})
+}
+
+// whenAcknowledged runs what sends the 2xx, now or after the last PRACK.
+func (r *reliability) whenAcknowledged(final func()) {
+	if r == nil || len(r.queue) == 0 {
+		final()
+		return
+	}
+	r.final = final
+}
+
+// proceed goes on after a PRACK.
+func (r *reliability) proceed() {
+	if len(r.queue) > 0 && r.retransmit.pos == 0 {
+		r.transmit()
+		return
+	}
+	if final := r.final; final != nil && len(r.queue) == 0 {
+		r.final = nil
+		final()
+	}
+}
+
+// stop forgets what waits: the INVITE has its final response.
+func (r *reliability) stop() {
+	if r == nil {
+		return
+	}
+	r.queue, r.final = nil, nil
+	r.s.sh.timers.stop(&r.retransmit)
+	r.s.sh.timers.stop(&r.giveUp)
+}
+
+// close forgets the early dialogs.
+func (r *reliability) close() {
+	if r == nil {
+		return
+	}
+	r.stop()
+	for _, e := range r.early {
+		delete(r.s.sh.earlies, legKey{e.leg.callID, e.leg.remoteTag})
+	}
+	r.early = nil
+}
+
+// alive says whether the gateway still tries the call in this dialog, or has taken it.
+func (e *early) alive() bool {
+	return e.attempt == e.attempt.s.attempt || e.attempt.chosen == e.leg.remoteTag
+}
+
+// receivePrack takes the caller's PRACK: what it acknowledges is not repeated any
+// more, and a gateway that waits for one gets it.
+func (l *leg) receivePrack(m *message, tx *serverTx) {
+	r := l.s.rely
+	if r == nil || l != l.s.caller || len(r.queue) == 0 || !r.acknowledges(m) {
+		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		return
+	}
+	sh, p := l.s.sh, r.queue[0]
+	sh.timers.stop(&r.retransmit)
+	sh.timers.stop(&r.giveUp)
+	r.queue = r.queue[1:]
+	if p.from == nil || !p.from.alive() {
+		if len(m.body) > 0 {
+			tx.respond(488, "Not Acceptable Here", "")
+		} else {
+			tx.respond(200, "OK", "")
+		}
+		r.proceed()
+		return
+	}
+	what := isOffer
+	if r.late && p.sdp {
+		what = isAnswer
+	}
+	rack := "RAck: " + strconv.FormatUint(uint64(p.theirs), 10) + " " + strconv.FormatUint(uint64(p.from.attempt.leg.inviteSeq), 10) + " INVITE\r\n"
+	l.passEarly(p.from.leg, "PRACK", rack, what, m, tx, r.proceed)
+}
+
+// acknowledges says whether a PRACK is for the response that awaits one.
+func (r *reliability) acknowledges(m *message) bool {
+	words := strings.Fields(m.get("rack"))
+	return len(words) == 3 && words[0] == strconv.FormatUint(uint64(r.queue[0].rseq), 10) &&
+		words[1] == strconv.FormatUint(uint64(r.cseq), 10) && words[2] == "INVITE"
+}
+
+// passEarly sends a request of l's peer on in an early dialog of the other side,
+// and the answer back. done is called when that is over.
+func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx *serverTx, done func()) {
+	s := l.s
+	there := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: to.peer.addr.Addr()}
+	s.describe(what, there, m, func(body []byte, err error) {
+		if err != nil {
+			tx.respond(488, "Not Acceptable Here", "")
+			done()
+			return
+		}
+		to.send(method, extra, body, m.get("content-type"), func(answer *message) {
+			switch {
+			case answer == nil:
+				tx.respond(504, "Server Time-out", "")
+				done()
+				return
+			case answer.status >= 300:
+				status, phrase := answer.status, phraseOf(answer)
+				if status < 400 || status == 401 || status == 407 {
+					status, phrase = 488, "Not Acceptable Here"
+				}
+				tx.respond(status, phrase, "")
+				done()
+				return
+			}
+			back := media.Description{From: to.side, Source: to.peer.addr.Addr(), Target: l.peer.addr.Addr()}
+			s.describe(isAnswer, back, answer, func(body []byte, err error) {
+				if err != nil {
+					body = nil
+				}
+				if tx.request != nil {
+					tx.send(200, m.response(200, "OK", "", s.sh.g.contactLine(l.peer)+lineAllow, body, answer.get("content-type")))
+				}
+				done()
+			})
+		})
+	})
+}
+
+// updateEarly passes an offer on before the call is answered.
+func (l *leg) updateEarly(m *message, tx *serverTx) {
+	s, r := l.s, l.s.rely
+	var e *early
+	if r != nil {
+		for _, candidate := range r.early {
+			if l == s.caller && candidate.local == m.toTag || candidate.leg == l {
+				e = candidate
+			}
+		}
+	}
+	switch {
+	case e == nil || s.invite == nil:
+		// Without a reliable response there is no dialog in which it could pass.
+		tx.respond(500, "Server Internal Error", "Retry-After: 1\r\n")
+		return
+	case r.updating || len(r.queue) > 0:
+		tx.respond(491, "Request Pending", "")
+		return
+	}
+	to := e.leg
+	if l != s.caller {
+		caller := *s.caller
+		caller.local, caller.localTag = s.invite.to+";tag="+e.local, e.local
+		s.caller.localSeq++ // the copy counts from here
+		to = &caller
+	}
+	if !to.allowsUpdate {
+		tx.respond(488, "Not Acceptable Here", "")
+		return
+	}
+	r.updating = true
+	l.passEarly(to, "UPDATE", s.sh.g.contactLine(to.peer)+lineAllow+lineReliable, isOffer, m, tx, func() { r.updating = false })
+}
