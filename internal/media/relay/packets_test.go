@@ -1,0 +1,240 @@
+package relay
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/media/mediatest"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// call is a call through a relay between two phones.
+func (r *Relay) call(t *testing.T, caller, callee *mediatest.Phone, lines ...string) (*session, error) {
+	t.Helper()
+	s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}}).(*session)
+	t.Cleanup(s.Close)
+	var err error
+	ip := netip.MustParseAddr("127.0.0.1")
+	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(lines...), Source: ip, Target: ip}, func(sdp []byte, e error) {
+		if err = e; err == nil {
+			callee.Learn(sdp)
+		}
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip}, func(sdp []byte, e error) {
+		if err = e; err == nil {
+			caller.Learn(sdp)
+		}
+	})
+	s.Answered(time.Now())
+	return s, err
+}
+
+func pair(t *testing.T) (caller, callee *mediatest.Phone) {
+	return mediatest.NewPhone(t, "127.0.0.1"), mediatest.NewPhone(t, "127.0.0.2")
+}
+
+func TestPortsRunOutAndComeBack(t *testing.T) {
+	c := loopback()
+	c.Low, c.High = 23500, 23503
+	r := newRelay(t, c)
+	caller, callee := pair(t)
+	for range 5 {
+		s, err := r.call(t, caller, callee)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mediatest.Converse(t, caller, callee)
+		if _, err := r.call(t, caller, callee); !errors.Is(err, media.ErrExhausted) {
+			t.Fatalf("a call too many: %v", err)
+		}
+		s.Close()
+		r.settle(t)
+	}
+}
+
+// settle waits until every session has ended, refused ones too, and its ports are back.
+func (r *Relay) settle(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	left := make([]*session, 0, len(r.sessions))
+	for s := range r.sessions {
+		left = append(left, s)
+	}
+	r.mu.Unlock()
+	for _, s := range left {
+		s.Close()
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); r.Stats().FreePorts != (int(r.config.High)-int(r.config.Low)+1)/2; <-tick.C {
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("%+v after the end of every call", r.Stats())
+		}
+	}
+}
+
+func TestTheRelayDoesNotTalkToItself(t *testing.T) {
+	r := newRelay(t, loopback())
+	caller, callee := pair(t)
+	if _, err := r.call(t, caller, callee); err != nil {
+		t.Fatal(err)
+	}
+	port := strings.TrimPrefix(caller.ToRTP.String(), "127.0.0.1:")
+	mine := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio " + port + " RTP/AVP 0\r\n"
+	s := r.Open(media.Opening{})
+	defer s.Close()
+	s.Offer(media.Description{From: record.SideCaller, SDP: []byte(mine)}, func(_ []byte, err error) {
+		if !errors.Is(err, media.ErrDescription) {
+			t.Errorf("an offer that names a port of the relay's: %v", err)
+		}
+	})
+}
+
+// TestAFloodIsCutOff: a side that sends more than a stream has is cut off for the
+// rest of the second, and another call does not notice.
+func TestAFloodIsCutOff(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0) // stands still
+	c := loopback()
+	c.Clock = func() time.Time { return now }
+	r := newRelay(t, c)
+	caller, callee := pair(t)
+	if _, err := r.call(t, caller, callee); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxPacketsPerSecond {
+		caller.Say("flood")
+		if i%100 == 99 {
+			for range 100 {
+				callee.Hear()
+			}
+		}
+	}
+	caller.Say("too much")
+	callee.Quiet()
+	if excess := r.Stats().Excess; excess != 1 {
+		t.Errorf("%d packets too many, want 1", excess)
+	}
+	one, other := pair(t)
+	if _, err := r.call(t, one, other); err != nil {
+		t.Fatal(err)
+	}
+	mediatest.Converse(t, one, other)
+}
+
+func TestPacketsThatAreNone(t *testing.T) {
+	r := newRelay(t, loopback())
+	caller, callee := pair(t)
+	s, err := r.call(t, caller, callee)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.streams[0].ends[0]
+	from := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 9)
+	done := make(chan struct{})
+	feed := func() { // by the loop, which alone touches its ports
+		for _, packet := range []string{"", "x", strings.Repeat("\x80", 11), strings.Repeat("\x00", 172), strings.Repeat("\xff", 172)} {
+			e.rtp.receive([]byte(packet), from, 0, time.Now())
+		}
+		for _, packet := range []string{"", strings.Repeat("\x80", 7), strings.Repeat("\x00", 20)} {
+			e.rtcp.receive([]byte(packet), from, 0, time.Now())
+		}
+		close(done)
+	}
+	s.loop.do(feed)
+	<-done
+	callee.Quiet()
+	if stats := r.Stats(); stats.Malformed != 6 || stats.Foreign != 2 {
+		t.Errorf("%+v", stats)
+	}
+	// None of them has taken the side's place.
+	mediatest.Converse(t, caller, callee)
+}
+
+// TestAForgedPacketTakesNothing: with SRTP a packet without the key neither passes
+// nor decides where the side is.
+func TestAForgedPacketTakesNothing(t *testing.T) {
+	r := newRelay(t, loopback())
+	caller, callee := pair(t)
+	caller.Encrypt("caller")
+	s := r.Open(media.Opening{}).(*session)
+	defer s.Close()
+	ip := netip.MustParseAddr("127.0.0.1")
+	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(), Source: ip, Target: ip, Encryption: media.Plain}, func(sdp []byte, err error) { callee.Learn(sdp) })
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip}, func(sdp []byte, err error) { caller.Learn(sdp) })
+	attacker := mediatest.NewPhone(t, "127.0.0.1")
+	attacker.ToRTP = caller.ToRTP
+	attacker.Say("in the clear")
+	callee.Quiet()
+	attacker.Encrypt("guess").Say("with another key")
+	callee.Quiet()
+	mediatest.Converse(t, caller, callee)
+	if forged := r.Stats().Forged; forged != 2 {
+		t.Errorf("%d forged packets, want 2", forged)
+	}
+}
+
+func TestOneKeyHasFewSources(t *testing.T) {
+	c, err := newCipher(newKeying(1, suites[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := 0
+	for i := range 10 * maxSources {
+		packet := make([]byte, 172, 172+sealBytes)
+		packet[0], packet[10], packet[11] = 0x80, byte(i>>8), byte(i)
+		if _, ok := c.seal(packet, false); ok {
+			sealed++
+		}
+	}
+	if sealed != maxSources {
+		t.Errorf("sealed packets of %d sources, want %d", sealed, maxSources)
+	}
+}
+
+func TestSilenceOfOneSideAndOnHold(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		direction string
+		speaks    bool          // the caller
+		want      time.Duration // when the call is lost; 0 for never
+	}{
+		{"both silent", "a=sendrecv", false, 61 * time.Second},
+		{"one silent", "a=sendrecv", true, 301 * time.Second},
+		{"on hold", "a=inactive", false, 0},
+		{"music on hold", "a=sendonly", true, 0},
+		{"silent music on hold", "a=sendonly", false, 61 * time.Second},
+	} {
+		r := newRelay(t, loopback())
+		caller, callee := pair(t)
+		s, err := r.call(t, caller, callee, c.direction)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lost time.Duration
+		for at := time.Second; at < 10*time.Minute; at += time.Second {
+			now := s.answeredAt.Add(at)
+			if c.speaks {
+				s.streams[0].ends[0].lastMicros.Store(now.UnixMicro())
+			}
+			s.mu.Lock()
+			silent := s.silent(now, time.Minute)
+			s.mu.Unlock()
+			if silent {
+				lost = at
+				break
+			}
+		}
+		if lost != c.want {
+			t.Errorf("%s: lost after %v, want %v", c.name, lost, c.want)
+		}
+	}
+}
