@@ -61,6 +61,11 @@ bench: ## run the benchmarks; every figure is a ratio or a count of this run
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/api
 	$(GO) run ./test/bench $(BENCHFLAGS)
 
+.PHONY: bench-media
+bench-media: ## measure the media relay beside rtpengine, with and without recording
+	$(GO) build -trimpath -o bin/benchmedia ./test/benchmedia
+	bin/benchmedia $(BENCHFLAGS)
+
 .PHONY: bench-sip
 bench-sip: ## measure calls over SIP beside Kamailio; BENCHFLAGS="-write docs/PERFORMANCE.md" keeps the tables
 	@test/install-packages sipp:sip-tester kamailio:kamailio

@@ -23,8 +23,8 @@ func main() {
 		}
 		return
 	}
-	calls := flag.String("calls", "250,500,800", "how many calls are up at once, one run for each")
-	seconds := flag.Duration("for", 8*time.Second, "how long each is measured")
+	calls := flag.String("calls", "250,500,1000", "how many calls are up at once, one run for each")
+	seconds := flag.Duration("for", 10*time.Second, "how long each is measured")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
