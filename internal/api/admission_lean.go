@@ -46,9 +46,10 @@ const maxSeconds = 366 * 24 * 60 * 60
 func parseSeconds(text string) (seconds, error) {
 	whole, part, dotted := strings.Cut(text, ".")
 	secs, err := strconv.ParseUint(whole, 10, 63)
-	if err != nil || secs > maxSeconds || dotted && part == "" || len(part) > 9 {
+	if err != nil || secs > maxSeconds || dotted && part == "" || strings.Trim(part, "0123456789") != "" {
 		return 0, fmt.Errorf("%.24q: %w", text, errSeconds)
 	}
+	// Programs that have the duration in a float write more digits than it means.
 	micros, err := strconv.ParseUint((part + "000000")[:6], 10, 32)
 	if err != nil {
 		return 0, fmt.Errorf("%.24q: %w", text, errSeconds)

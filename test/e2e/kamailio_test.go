@@ -1,0 +1,251 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// kamailio is a running Kamailio with the configuration of examples/kamailio. To
+// the tests' PBX it is what the server's own gateway is to others.
+type kamailio struct {
+	t    *testing.T
+	sip  string
+	log  *lockedBuffer
+	stop func()
+}
+
+// kamailioIP is where Kamailio listens.
+const kamailioIP = "127.0.0.4"
+
+// startKamailio starts Kamailio in front of a server. name is that of the switch.
+func startKamailio(t *testing.T, s *server, name string) *kamailio {
+	t.Helper()
+	program, err := exec.LookPath("kamailio")
+	if err != nil {
+		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules, kamailio-json-modules and kamailio-utils-modules; \"make deps\" installs them): %v", err)
+	}
+	k := &kamailio{t: t, log: &lockedBuffer{}, sip: fmt.Sprintf("%s:%d", kamailioIP, freePort(t, kamailioIP))}
+	config, err := filepath.Abs("../../examples/kamailio/kamailio.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := t.TempDir()
+	quoted := strconv.Quote
+	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", run, "-P", filepath.Join(run, "pid"), "-m", "64", "-M", "8",
+		"-A", "LISTEN=udp:"+k.sip, "-A", "TOLLGATE="+quoted(s.api), "-A", "TOLLGATE_KEY="+quoted(apiKey), "-A", "SWITCH="+quoted(name),
+		"-A", "RENEW_EVERY=3", "-A", "EMERGENCY_ROUTE="+quoted(net.JoinHostPort(carrierIP, "5080")))
+	command.Stdout, command.Stderr = k.log, k.log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = command.Wait()
+	}()
+	k.stop = func() {
+		// SIGTERM takes its children along.
+		_ = command.Process.Signal(os.Interrupt)
+		<-ended
+	}
+	t.Cleanup(func() {
+		k.stop()
+		if t.Failed() {
+			t.Logf("log of Kamailio:\n%s", k.log)
+		}
+	})
+	k.ready()
+	return k
+}
+
+// ready waits until Kamailio answers and has told the server of its start: it lets
+// no call through before.
+func (k *kamailio) ready() {
+	k.t.Helper()
+	conn, err := net.Dial("udp", k.sip)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer conn.Close()
+	n := 0
+	eventually(k.t, "Kamailio lets calls through", 20*time.Second, func() bool {
+		n++
+		// A number that is refused, so that nothing rings.
+		request := fmt.Sprintf("INVITE sip:+33123456789@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bKready%[3]d\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"+
+			"Call-ID: ready-%[3]d-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 7\r\nContent-Length: 0\r\n\r\n", k.sip, conn.LocalAddr(), n)
+		if _, err := conn.Write([]byte(request)); err != nil {
+			return false
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		answer := make([]byte, 4096)
+		for {
+			size, err := conn.Read(answer)
+			if err != nil {
+				return false
+			}
+			if text := string(answer[:size]); !strings.HasPrefix(text, "SIP/2.0 100") {
+				return strings.HasPrefix(text, "SIP/2.0 403")
+			}
+		}
+	})
+}
+
+// pbx starts SIPp as a PBX that calls through Kamailio.
+func (k *kamailio) pbx(scenario, number string, calls int, hold time.Duration, more ...string) *sipp {
+	k.t.Helper()
+	return startSIPp(k.t, append([]string{"-sf", scenario, "-i", pbxIP, "-s", number, "-m", fmt.Sprint(calls), "-r", "20", "-l", fmt.Sprint(calls),
+		"-d", fmt.Sprint(hold.Milliseconds()), "-p", fmt.Sprint(freePort(k.t, pbxIP)), "-timeout", "90s", "-timeout_error", k.sip}, more...)...)
+}
+
+// refusal sends one INVITE and returns the final response.
+func (k *kamailio) refusal(number string) string {
+	k.t.Helper()
+	from, err := net.ResolveUDPAddr("udp", pbxIP+":0")
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	dialer := net.Dialer{LocalAddr: from}
+	conn, err := dialer.DialContext(context.Background(), "udp", k.sip)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "INVITE sip:%[1]s@%[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]s;branch=z9hG4bK%[1]s\r\nFrom: <sip:+13125550100@%[3]s>;tag=1\r\nTo: <sip:%[1]s@%[2]s>\r\n"+
+		"Call-ID: refused-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[3]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", number, k.sip, conn.LocalAddr())
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	answer := make([]byte, 4096)
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		size, err := conn.Read(answer)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		if text := string(answer[:size]); !strings.HasPrefix(text, "SIP/2.0 100") {
+			return text
+		}
+	}
+}
+
+// callRecords are the records without those of the calls by which ready looked.
+func (s *server) callRecords() (records []object) {
+	s.t.Helper()
+	for _, r := range s.records() {
+		if !strings.HasPrefix(fmt.Sprint(r["sip_call_id"]), "ready-") {
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+func TestKamailioAsksAndTells(t *testing.T) {
+	s := serve(t, t.TempDir())
+	profile := s.setUp(object{"daily_spend_limit": "100.00", "daily_spend_limit_enabled": true}, startCarrier(t))
+	k := startKamailio(t, s, "edge")
+	const calls = 20
+	k.pbx("pbx.xml", "+12125550123", calls, 1500*time.Millisecond).wait(t)
+	s.settled()
+	records := s.callRecords()
+	if got := count(records, "outcome"); len(records) != calls || got["answered"] != calls {
+		t.Errorf("%d records: %v, want %d answered", len(records), got, calls)
+	}
+	for _, r := range records {
+		// The calls lasted for 1.5 s and what SIPp took to send its BYE.
+		if billed, _ := r["billed_sec"].(float64); billed < 2 || billed > 4 || r["gateway_id"] == nil {
+			t.Errorf("a call of 1.5 s: %v", r)
+		}
+	}
+	s.wantSpend(profile)
+
+	refused := k.refusal("+442079460000")
+	for _, want := range []string{
+		"SIP/2.0 403 Dialed number +442079460000 (associated countries: GBR) is not included in whitelisted countries USA D13\r\n",
+		"Reason: Q.850;cause=21;text=\"CALL_REJECTED\"\r\n", "X-Tollgate-Reason: destination_not_whitelisted\r\n",
+	} {
+		if !strings.Contains(refused, want) {
+			t.Errorf("the refusal has no %q:\n%s", want, refused)
+		}
+	}
+}
+
+func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
+	s := serve(t, t.TempDir())
+	// A cent a second: the two calls together may last 20 seconds.
+	profile := s.setUp(object{
+		"daily_spend_limit": "0.20", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
+	}, startCarrier(t))
+	k := startKamailio(t, s, "edge")
+	k.pbx("pbx-held.xml", "+12125550123", 2, 0).wait(t) // each ends by Kamailio's BYE
+	s.settled()
+	records := s.callRecords()
+	if len(records) != 2 || count(records, "outcome")["answered"] != 2 || count(records, "hangup_cause")["time_limit"] != 2 {
+		t.Fatalf("%d records: %v", len(records), count(records, "outcome"))
+	}
+	charged, _ := sum(t, records, "cost").Float64()
+	if charged > 0.20 || charged < 0.10 {
+		t.Errorf("charged %v, want close to the limit of 0.20 and never above it", charged)
+	}
+	s.wantSpend(profile)
+}
+
+// The server is killed while calls are up. They go on, and nothing of them is lost.
+func TestKamailioOutlivesTheServer(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, folder)
+	profile := s.setUp(nil, startCarrier(t))
+	k := startKamailio(t, s, "edge")
+	const calls = 10
+	pbx := k.pbx("pbx.xml", "+12125550123", calls, 8*time.Second)
+	eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == calls })
+	s.kill()
+	// While nothing can be decided no new call is let through, but in an emergency.
+	if text := k.refusal("+12125550124"); !strings.HasPrefix(text, "SIP/2.0 503 Service Unavailable TG4\r\n") {
+		t.Errorf("a call without a server:\n%s", text)
+	}
+	s = serve(t, folder, "--http-addr", strings.TrimPrefix(s.api, "http://"))
+	if n := s.liveCalls("answered_at"); n == 0 {
+		t.Error("the restart has ended the calls of the switch")
+	}
+	pbx.wait(t)
+	s.settled()
+	records := s.callRecords()
+	if got := count(records, "outcome"); len(records) != calls || got["answered"] != calls {
+		t.Errorf("%d records: %v, want %d answered", len(records), got, calls)
+	}
+	for _, r := range records {
+		if billed, _ := r["billed_sec"].(float64); billed < 8 || billed > 12 {
+			t.Errorf("a call of 8 s was billed for %v", r["billed_sec"])
+		}
+	}
+	s.wantSpend(profile)
+}
+
+// A Kamailio that is killed loses its calls, and says so when it is back.
+func TestKamailioIsRestarted(t *testing.T) {
+	s := serve(t, t.TempDir())
+	profile := s.setUp(nil, startCarrier(t))
+	k := startKamailio(t, s, "edge")
+	k.pbx("pbx-held.xml", "+12125550123", 5, 0)
+	eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == 5 })
+	k.stop()
+	startKamailio(t, s, "edge")
+	s.settled()
+	records := s.callRecords()
+	if got := count(records, "hangup_cause"); len(records) != 5 || got["switch_restarted"] != 5 {
+		t.Errorf("%d records: %v", len(records), got)
+	}
+	s.wantSpend(profile)
+	if status, _ := s.call(http.MethodPost, "/tollgate/v1/switches/edge/restarted", object{}); status != http.StatusOK {
+		t.Errorf("restarted again: %d", status)
+	}
+}
