@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -33,6 +34,14 @@ func (l *ledgerRows) fill(t *testing.T) {
 		p.ConcurrentCallLimit = new(int32(5))
 		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Cent), true, profile.EndCalls
 	})
+	group, err := l.BillingGroups().Create(t.Context(), account, store.BillingGroup{Name: "group", SpendLimit: endingAt(20 * money.Cent)})
+	check(t, err)
+	changeProfile(t, l.Store, account, func(p *profile.Profile) { p.BillingGroupID = &group.ID })
+	_, err = l.UpdateAccount(t.Context(), account, func(a store.Account) (store.Account, error) {
+		a.SpendLimit = endingAt(30 * money.Cent)
+		return a, nil
+	})
+	check(t, err)
 	reserve := func() uuid.UUID {
 		call := uuid.Must(uuid.NewV7())
 		r := do(t, l.Store, admission.Reserve{Owner: uuid.New(), Call: admission.Call{
@@ -62,6 +71,13 @@ func (l *ledgerRows) fill(t *testing.T) {
 		do(t, l.Store, admission.Settle{ID: call, Ending: admission.Ending{Elapsed: elapsed, EndedMicros: now}})
 		l.ended = call
 	}
+}
+
+// endingAt is a limit at which calls are ended.
+func endingAt(limit money.Amount) profile.SpendLimit {
+	l := profile.NewSpendLimit()
+	l.DailySpendLimit, l.DailySpendLimitEnabled, l.SpendLimitAction = &limit, true, profile.EndCalls
+	return l
 }
 
 func onBoth(t *testing.T, test func(*testing.T, *ledgerRows)) {
@@ -106,12 +122,12 @@ func onBoth(t *testing.T, test func(*testing.T, *ledgerRows)) {
 func TestAuditNamesTheRow(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *ledgerRows) {
 		l.fill(t)
-		tables := []string{"leases", "profile_days", "call_records", "call_slices"}
+		tables := []string{"leases", "profile_days", "scope_days", "call_records", "call_slices"}
 		for _, table := range tables {
 			l.exec("CREATE TABLE saved_" + table + " AS SELECT * FROM " + table)
 		}
 		for _, c := range spoiled {
-			if audit := l.audit(); !audit.Holds() || audit.Leases != 3 || audit.Records != 2 || audit.Days != 1 {
+			if audit := l.audit(); !audit.Holds() || audit.Leases != 3 || audit.Records != 2 || audit.Days != 3 {
 				t.Fatalf("before %s: %+v", c.name, audit)
 			}
 			c.spoil(l)
@@ -155,6 +171,15 @@ var spoiled = []struct {
 	{"a record that is gone", func(l *ledgerRows) {
 		l.exec("DELETE FROM call_records WHERE id = $1", l.ended[:])
 	}, admission.OneRecord, func(l *ledgerRows) string { return "record " + l.ended.String() }, "is missing"},
+	{"more posted than the billing group's limit", func(l *ledgerRows) {
+		l.exec("UPDATE scope_days SET posted = posted + $1", int64(money.Dollar))
+	}, admission.Limit, func(*ledgerRows) string { return "day " }, "the largest limit in force was 0.2"},
+	{"more posted than the account's limit", func(l *ledgerRows) {
+		l.exec("UPDATE scope_days SET posted = posted + $1", int64(money.Dollar))
+	}, admission.Limit, func(*ledgerRows) string { return "day " }, "the largest limit in force was 0.3"},
+	{"held of what is shared", func(l *ledgerRows) {
+		l.exec("UPDATE scope_days SET held = held - 1")
+	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "held, its live calls hold"},
 	{"posted", func(l *ledgerRows) {
 		l.exec("UPDATE profile_days SET posted = posted - 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "posted, the calls were charged"},

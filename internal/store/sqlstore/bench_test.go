@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -99,15 +100,19 @@ func admit(tb testing.TB, s *sqlstore.Store, connectionID id.ID, callers, n int)
 // groups with the same callers and one commit for each admission.
 func BenchmarkAdmissions(b *testing.B) {
 	const callers = 256
-	rate := func(groupSize, n int) float64 {
+	rate := func(groupSize, n int, spending bool) float64 {
 		s, _ := openStore(b, filepath.Join(b.TempDir(), "tollgate.db"), groupSize)
-		_, c := configure(b, s)
+		account, c := configure(b, s)
+		if spending {
+			limitAccount(b, s, account)
+		}
 		admit(b, s, c, callers, callers) // the callers and the statements are there
 		return float64(n) / admit(b, s, c, callers, n).Seconds()
 	}
 	for b.Loop() {
-		single := rate(1, 4_000)
-		grouped := rate(sqlstore.DefaultGroupSize, 40_000)
+		single := rate(1, 4_000, false)
+		grouped := rate(sqlstore.DefaultGroupSize, 40_000, false)
+		b.ReportMetric(rate(sqlstore.DefaultGroupSize, 40_000, true), "account/s")
 		b.ReportMetric(single, "single/s")
 		b.ReportMetric(grouped, "grouped/s")
 		b.ReportMetric(grouped/single, "ratio")
@@ -119,7 +124,7 @@ func BenchmarkAdmissions(b *testing.B) {
 // each group.
 func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 	const callers = 256
-	rate := func(nodes, n int, limit *int32) float64 {
+	rate := func(nodes, n int, limit *int32, spending bool) float64 {
 		url, _ := newDatabase(b)
 		var stores []*sqlstore.Store
 		for i := range nodes {
@@ -127,6 +132,9 @@ func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 		}
 		account, c := configure(b, stores[0])
 		limitChannels(b, stores[0], account, limit)
+		if spending {
+			limitAccount(b, stores[0], account)
+		}
 		var group sync.WaitGroup
 		for _, s := range stores {
 			admit(b, s, c, callers/nodes, callers)
@@ -143,10 +151,23 @@ func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 		return rate
 	}
 	for b.Loop() {
-		b.ReportMetric(rate(1, 40_000, nil), "grouped/s")
-		b.ReportMetric(rate(2, 40_000, nil), "nodes2/s")
-		b.ReportMetric(rate(1, 20_000, new(int32(100_000))), "limited/s")
+		b.ReportMetric(rate(1, 40_000, nil, false), "grouped/s")
+		b.ReportMetric(rate(2, 40_000, nil, false), "nodes2/s")
+		b.ReportMetric(rate(1, 20_000, new(int32(100_000)), false), "limited/s")
+		b.ReportMetric(rate(1, 40_000, nil, true), "account/s")
+		b.ReportMetric(rate(2, 40_000, nil, true), "accounts2/s")
 	}
+}
+
+// limitAccount gives the account a daily limit that ends calls and is never reached:
+// the money of every call is counted in one more row.
+func limitAccount(tb testing.TB, s *sqlstore.Store, account id.ID) {
+	tb.Helper()
+	_, err := s.UpdateAccount(context.Background(), account, func(a store.Account) (store.Account, error) {
+		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = new(1_000_000*money.Dollar), true, profile.EndCalls
+		return a, nil
+	})
+	check(tb, err)
 }
 
 // BenchmarkCalls runs whole calls, three commands each, of 256 callers at once.

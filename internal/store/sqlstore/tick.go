@@ -85,6 +85,9 @@ func (s *Store) expire(ctx context.Context) error {
 func (s *Store) prune(ctx context.Context, today record.Day) error {
 	return s.write(ctx, func(tx *txn) error {
 		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		if err == nil { // holds that have ended by themselves
+			err = tx.exec(ctx, "DELETE FROM spend_holds WHERE until_day BETWEEN 1 AND $1", int64(today))
+		}
 		if err == nil && s.db.postgres != nil {
 			err = forgetNodes(ctx, tx, s.config.Clock())
 		}
