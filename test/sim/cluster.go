@@ -66,9 +66,9 @@ type cluster struct {
 	configuring int // a change of the configuration waits for the groups under way
 	decided     map[uuid.UUID]admission.Decision
 	talking     map[uuid.UUID]*peerCall
-	switchOwner uuid.UUID
 	settings    [2]profile.Profile
 	channels    int32 // of the account
+	spending    policy.SpendLimit
 	deck        *rating.Deck
 	lifted      map[*policy.Snapshot]*policy.Snapshot
 }
@@ -77,9 +77,10 @@ func newCluster(w *world, defect Defect) *cluster {
 	c := &cluster{
 		w: w, defect: defect, faulty: true, groupSize: 1 + w.chance.IntN(4)*w.chance.IntN(8),
 		locked: map[id.ID]*group{}, inflight: map[*group]struct{}{}, decided: map[uuid.UUID]admission.Decision{},
-		talking: map[uuid.UUID]*peerCall{}, switchOwner: w.id(), lifted: map[*policy.Snapshot]*policy.Snapshot{},
+		talking: map[uuid.UUID]*peerCall{}, lifted: map[*policy.Snapshot]*policy.Snapshot{},
 	}
 	c.deck = decks[w.chance.IntN(len(decks))]
+	c.spending = policy.SpendLimit{On: w.odds(2), EndCalls: true}
 	c.draw()
 	c.disk = newDisk(w, c.compile())
 	c.disk.ended = c.checkAlive
@@ -123,12 +124,13 @@ func (c *cluster) draw() {
 		c.settings[i] = p
 	}
 	c.channels = 2 + int32(w.chance.IntN(8))
+	c.spending.Limit = money.Amount(w.chance.IntN(60)) * money.Dollar / 5
 }
 
 // compile makes the policy of the present settings.
 func (c *cluster) compile() *policy.Snapshot {
 	changes := []policy.Change{
-		{PutAccount: &policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID}},
+		{PutAccount: &policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID, Spending: c.spending}},
 		{PutDeck: &policy.Deck{ID: deckID, Account: accountID, Rates: c.deck}},
 	}
 	for i := range c.settings {

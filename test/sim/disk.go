@@ -34,8 +34,8 @@ type disk struct {
 
 	charged map[admission.SpendKey]money.Amount // by the slices of records and leases
 	holding map[admission.SpendKey]money.Amount // by the holds of leases
-	lastDay map[id.ID]record.Day                // by profile: of its last admission
-	ended   func(call uuid.UUID, takeover bool) // is told of a call that ends for want of its owner
+	lastDay map[id.ID]record.Day                // by profile: of its last decision
+	ended   func(call uuid.UUID)                // is told of a call that ends for want of its owner
 }
 
 func newDisk(w *world, p *policy.Snapshot) *disk {
@@ -73,12 +73,31 @@ func (d *disk) live(scope id.ID) (n int32) {
 
 // book adds what a lease has posted and holds to the sums, or takes it off.
 func (d *disk) book(l *admission.Lease, sign money.Amount) {
-	for _, s := range l.Posted {
-		d.charged[admission.SpendKey{Profile: l.Profile, Day: s.Day}] += sign * s.Cost
+	for _, scope := range d.scopes(l.Account, l.Profile) {
+		for _, s := range l.Posted {
+			d.charged[scope.On(s.Day)] += sign * s.Cost
+		}
+		for _, h := range l.Held {
+			d.holding[scope.On(h.Day)] += sign * h.Cost
+		}
 	}
-	for _, h := range l.Held {
-		d.holding[admission.SpendKey{Profile: l.Profile, Day: h.Day}] += sign * h.Cost
+}
+
+// scopes are those in which the money of a call is counted.
+func (d *disk) scopes(account, profile id.ID) []admission.Scope {
+	scopes := []admission.Scope{{Profile: profile}}
+	if d.policy.Account(account).Spending.On { // for the whole run, or never
+		scopes = append(scopes, admission.Scope{Account: account})
 	}
+	return scopes
+}
+
+// limit is the daily limit of a scope.
+func (d *disk) limit(s admission.Scope) policy.SpendLimit {
+	if s.Account != 0 {
+		return d.policy.Account(s.Account).Spending
+	}
+	return d.policy.Profile(s.Profile).Spending()
 }
 
 // commit makes a group's changes durable. commands are those of the group.
@@ -90,7 +109,7 @@ func (d *disk) commit(c *admission.Changes, commands []admission.Command) {
 	for _, r := range c.Records {
 		d.addRecord(r, c.Gone)
 		if r.Outcome == record.OutcomeLost {
-			d.ended(r.ID, kindOf(commands[0]))
+			d.ended(r.ID)
 		}
 	}
 	for _, call := range c.Gone {
@@ -135,7 +154,9 @@ func (d *disk) addRecord(r *record.Call, gone []uuid.UUID) {
 	var cost money.Amount
 	for _, s := range r.Slices {
 		cost += s.Cost
-		d.charged[admission.SpendKey{Profile: r.ProfileID, Day: s.Day}] += s.Cost
+		for _, scope := range d.scopes(r.AccountID, r.ProfileID) {
+			d.charged[scope.On(s.Day)] += s.Cost
+		}
 	}
 	if cost != r.Cost || r.Emergency && cost != 0 {
 		w.failf("I6", "call %s costs %v, its slices %v, emergency %v", short(r.ID), r.Cost, cost, r.Emergency)
@@ -144,6 +165,7 @@ func (d *disk) addRecord(r *record.Call, gone []uuid.UUID) {
 	switch r.Outcome {
 	case record.OutcomeRefused:
 		w.Counts.Refused++
+		d.checkDay(r.ID, r.ProfileID, record.DayOf(r.StartedMicros))
 		if r.Reason == admission.ReasonDailySpendLimit.String() {
 			w.Counts.LimitReached++
 		}
@@ -191,11 +213,15 @@ func (d *disk) checkAdmission(l *admission.Lease) {
 			w.failf("I1", "call %s makes %d live calls of scope %d, whose limit is %d", short(l.ID), n, scope, limit)
 		}
 	}
-	day := record.DayOf(l.ReservedMicros)
-	if day < d.lastDay[l.Profile] {
-		w.failf("I8", "call %s was admitted on day %d after one on day %d", short(l.ID), day, d.lastDay[l.Profile])
+	d.checkDay(l.ID, l.Profile, record.DayOf(l.ReservedMicros))
+}
+
+// checkDay holds the day of a decision against those of the profile before it.
+func (d *disk) checkDay(call uuid.UUID, profile id.ID, day record.Day) {
+	if day < d.lastDay[profile] {
+		d.w.failf("I8", "call %s was decided on day %d after one on day %d", short(call), day, d.lastDay[profile])
 	}
-	d.lastDay[l.Profile] = day
+	d.lastDay[profile] = day
 }
 
 // checkMoney holds the money of a commit against I2 and I6.
@@ -206,13 +232,13 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 	for key := range keys {
 		spend := d.spends[key]
 		if spend.Posted != d.charged[key] || spend.Held != d.holding[key] {
-			w.failf("I6", "profile %d, day %d: posted %v and held %v, by the calls %v and %v", key.Profile, key.Day,
+			w.failf("I6", "%s, day %d: posted %v and held %v, by the calls %v and %v", key.Scope(), key.Day,
 				spend.Posted, spend.Held, d.charged[key], d.holding[key])
 		}
-		p := d.policy.Profile(key.Profile)
+		limit := d.limit(key.Scope())
 		after := d.charged[key] + d.holding[key]
-		if p.SpendLimited && p.EndCalls && after > before[key] && after > p.SpendLimit {
-			w.failf("I2", "profile %d, day %d: posted %v and held %v, limit %v", key.Profile, key.Day, d.charged[key], d.holding[key], p.SpendLimit)
+		if limit.On && limit.EndCalls && after > before[key] && after > limit.Limit {
+			w.failf("I2", "%s, day %d: posted %v and held %v, limit %v", key.Scope(), key.Day, d.charged[key], d.holding[key], limit.Limit)
 		}
 	}
 	// A profile that lets running calls go on passes its limit by their renewals, so
@@ -226,10 +252,11 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 		if l.Emergency {
 			continue
 		}
-		p := d.policy.Profile(l.Profile)
-		key := admission.SpendKey{Profile: l.Profile, Day: record.DayOf(l.ReservedMicros)}
-		if after := d.charged[key] + d.holding[key]; p.SpendLimited && after > p.SpendLimit {
-			w.failf("I2", "call %s was admitted with %v posted and held in all, limit %v", short(l.ID), after, p.SpendLimit)
+		for _, scope := range d.scopes(l.Account, l.Profile) {
+			key, limit := scope.On(record.DayOf(l.ReservedMicros)), d.limit(scope)
+			if after := d.charged[key] + d.holding[key]; limit.On && after > limit.Limit {
+				w.failf("I2", "call %s was admitted with %v posted and held in all by %s, limit %v", short(l.ID), after, scope, limit.Limit)
+			}
 		}
 	}
 }
@@ -246,18 +273,20 @@ func (d *disk) audit() {
 	charged := make(map[admission.SpendKey]money.Amount)
 	for _, r := range d.records {
 		for _, s := range r.Slices {
-			charged[admission.SpendKey{Profile: r.ProfileID, Day: s.Day}] += s.Cost
+			for _, scope := range d.scopes(r.AccountID, r.ProfileID) {
+				charged[scope.On(s.Day)] += s.Cost
+			}
 		}
 	}
 	for key, spend := range d.spends {
 		if spend.Posted != charged[key] || spend.Held != 0 {
-			w.failf("I6", "profile %d, day %d at the end: posted %v and held %v, by the calls %v", key.Profile, key.Day, spend.Posted, spend.Held, charged[key])
+			w.failf("I6", "%s, day %d at the end: posted %v and held %v, by the calls %v", key.Scope(), key.Day, spend.Posted, spend.Held, charged[key])
 		}
 		delete(charged, key)
 	}
 	for key, cost := range charged {
 		if cost != 0 {
-			w.failf("I6", "profile %d, day %d: calls were charged %v and the day knows nothing of it", key.Profile, key.Day, cost)
+			w.failf("I6", "%s, day %d: calls were charged %v and the day knows nothing of it", key.Scope(), key.Day, cost)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (n *node) applyWhole(g *group) {
 		n.state = n.restored()
 	}
 	for _, one := range g.run {
-		if call, ok := callOf(one.command); ok && !n.state.Knows(call) && n.disk.records[call] != nil {
+		if call, ok := admission.CallOf(one.command); ok && !n.state.Knows(call) && n.disk.records[call] != nil {
 			n.remember(n.state, n.disk.records[call])
 		}
 	}
@@ -103,6 +103,11 @@ func (n *node) apply(g *group, s *admission.State, one *work, p *policy.Snapshot
 			c.Owner = n.owned
 			command = c
 		}
+	case admission.Report:
+		if g.refuse && c.Attempt != nil && !s.Knows(c.ID) {
+			one.err = errStore
+			return
+		}
 	case admission.ExpireOwners:
 		command = admission.ExpireOwners{Keep: n.owned}
 	case admission.Answer:
@@ -138,6 +143,9 @@ func (n *node) find(g *group) {
 	touch := func(call uuid.UUID) {
 		if l := d.leases[call]; l != nil {
 			scopes[l.Profile] = struct{}{}
+			if g.policy.Account(l.Account).Spending.On {
+				scopes[l.Account] = struct{}{}
+			}
 			g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
 		}
 	}
@@ -155,15 +163,20 @@ func (n *node) find(g *group) {
 					g.expires = append(g.expires, call)
 				}
 			}
-		case admission.Reserve:
-			if connection := g.policy.Connection(c.Call.Connection); connection != nil {
-				for _, scope := range []id.ID{connection.Account, connection.Profile, connection.ID} {
-					scopes[scope] = struct{}{}
+		case admission.ExpireSwitch:
+			for _, call := range d.leaseIDs() {
+				if l := d.leases[call]; l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros {
+					g.expires = append(g.expires, call)
 				}
 			}
-			touch(c.Call.ID)
-		default:
-			call, _ := callOf(c)
+		}
+		if attempt := admission.AttemptOf(one.command); attempt != nil {
+			connection := g.policy.Connection(attempt.Call.Connection)
+			for _, scope := range []id.ID{connection.Account, connection.Profile, connection.ID} {
+				scopes[scope] = struct{}{}
+			}
+		}
+		if call, ok := admission.CallOf(one.command); ok {
 			touch(call)
 		}
 	}
@@ -206,7 +219,7 @@ func (n *node) applyPart(g *group) {
 	part := admission.Part{Live: map[id.ID]int32{}, Spends: map[admission.SpendKey]admission.Spend{}, Callees: d.callees}
 	named := make(map[uuid.UUID]struct{})
 	for _, one := range g.run {
-		if call, ok := callOf(one.command); ok {
+		if call, ok := admission.CallOf(one.command); ok {
 			named[call] = struct{}{}
 		}
 	}
@@ -238,7 +251,7 @@ func (n *node) applyPart(g *group) {
 		}
 	}
 	for key, spend := range d.spends {
-		if key.Day >= g.oldest && slices.Contains(g.locks, key.Profile) {
+		if key.Day >= g.oldest && (slices.Contains(g.locks, key.Profile) || slices.Contains(g.locks, key.Account)) {
 			part.Spends[key] = spend
 		}
 	}
@@ -322,7 +335,7 @@ func (n *node) persist(g *group) {
 		return
 	}
 	for _, scope := range g.locks {
-		if record.DayOf(g.now) > record.DayOf(d.opened[scope]) {
+		if slices.Contains(profiles, scope) && record.DayOf(g.now) > record.DayOf(d.opened[scope]) {
 			d.opened[scope] = g.now
 		}
 	}
@@ -338,20 +351,4 @@ func (n *node) persist(g *group) {
 			row.expired = true
 		}
 	}
-}
-
-func callOf(c admission.Command) (uuid.UUID, bool) {
-	switch c := c.(type) {
-	case admission.Reserve:
-		return c.Call.ID, true
-	case admission.Answer:
-		return c.ID, true
-	case admission.Renew:
-		return c.ID, true
-	case admission.Settle:
-		return c.ID, true
-	case admission.Release:
-		return c.ID, true
-	}
-	return uuid.UUID{}, false
 }

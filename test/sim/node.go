@@ -192,6 +192,12 @@ func (n *node) acknowledged(one *work) {
 			w.failf("I5", "the renewal of call %s to %d s is not stored", short(c.ID), r.GrantedSecs)
 		}
 		w.Counts.Renewals++
+	case admission.Report:
+		if r.Record != nil {
+			n.acknowledgedEnd(c.ID, r)
+		} else if l, rec := known(c.ID); r.Err == nil && (l == nil && rec == nil || c.Stage == admission.StageEnded) {
+			w.failf("I5", "a report of call %s is not stored", short(c.ID))
+		}
 	case admission.Settle:
 		n.acknowledgedEnd(c.ID, r)
 	case admission.Release:

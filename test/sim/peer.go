@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,15 +25,20 @@ const (
 // grants do, whatever it hears.
 type peer struct {
 	*cluster
+	name        string
 	incarnation int
+	calls       int
+	readyAt     int64 // before that it is starting
 }
+
+func (s *peer) owner() uuid.UUID { return admission.SwitchOwner(accountID, s.name) }
 
 // peerCall is a call of a switch.
 type peerCall struct {
 	s           *peer
 	incarnation int
 	id          uuid.UUID
-	owner       uuid.UUID
+	attempt     admission.Reserve
 	state       peerState
 	answeredAt  int64
 	granted     int64 // seconds
@@ -61,11 +68,21 @@ func (c *peerCall) after(d time.Duration, do func()) {
 	})
 }
 
-// restart loses all calls of the switch.
+// restart loses all calls of the switch. Once in two times it says so, and takes no
+// calls before that was heard and clocks that differ are past the moment.
 func (s *peer) restart() {
-	s.w.logf("the switch restarts")
+	s.w.logf("%s restarts", s.name)
 	s.w.Counts.SwitchRestarts++
 	s.incarnation++
+	s.readyAt = s.w.now + (2 * maxClockOffset).Microseconds()
+	if s.w.odds(2) {
+		return
+	}
+	s.readyAt = math.MaxInt64
+	c, at := &peerCall{s: s, incarnation: s.incarnation}, s.w.now
+	c.send(admission.ExpireSwitch{Owner: s.owner(), BeforeMicros: at}, time.Hour, func(admission.Result) {
+		s.readyAt = max(s.w.now, at+(2*maxClockOffset).Microseconds())
+	})
 }
 
 // carry takes a message over the network: any number of times, at any time.
@@ -136,15 +153,20 @@ func (c *peerCall) post(command admission.Command, done func(admission.Result)) 
 // dial begins a call.
 func (s *peer) dial() {
 	w := s.w
-	c := &peerCall{s: s, incarnation: s.incarnation, id: w.id(), owner: s.switchOwner}
+	if w.now < s.readyAt {
+		return
+	}
+	s.calls++
+	name := fmt.Sprintf("%s-%d-%d", s.name, s.incarnation, s.calls)
+	c := &peerCall{s: s, incarnation: s.incarnation, id: admission.SwitchCallID(accountID, name)}
 	w.Counts.Calls++
-	w.logf("switch: call %s", short(c.id))
+	w.logf("%s: call %s", s.name, short(c.id))
 	s.talking[c.id] = c
-	attempt := admission.Reserve{Owner: c.owner, Call: admission.Call{
-		ID: c.id, Connection: connections[w.chance.IntN(len(connections))], Identity: policy.IdentityKnown,
-		From: "+13125550100", To: numbers[w.chance.IntN(len(numbers))], SIPCallID: short(c.id),
+	c.attempt = admission.Reserve{Owner: s.owner(), Call: admission.Call{
+		ID: c.id, Account: accountID, Connection: connections[w.chance.IntN(len(connections))], Identity: policy.IdentityKnown,
+		From: "+13125550100", To: numbers[w.chance.IntN(len(numbers))], SIPCallID: name,
 	}}
-	c.send(attempt, peerWait, func(r admission.Result) {
+	c.send(c.attempt, peerWait, func(r admission.Result) {
 		switch {
 		case r.Err != nil:
 			// It may have been admitted all the same.
@@ -158,6 +180,16 @@ func (s *peer) dial() {
 	})
 }
 
+// report is what the switch tells of the call. Half of the reports bring the attempt
+// along, so that they may come before it.
+func (c *peerCall) report(r admission.Report) admission.Report {
+	r.ID, r.Account = c.id, accountID
+	if c.s.w.odds(2) {
+		r.Attempt = &c.attempt
+	}
+	return r
+}
+
 // ring answers the call, or gives it up.
 func (c *peerCall) ring() {
 	w := c.s.w
@@ -166,8 +198,8 @@ func (c *peerCall) ring() {
 		return
 	}
 	c.state, c.answeredAt = peerTalking, w.now
-	c.send(admission.Answer{ID: c.id, AtMicros: w.now}, time.Hour, func(r admission.Result) {
-		if r.Err != nil {
+	c.send(c.report(admission.Report{Stage: admission.StageAnswered, Elapsed: -1}), time.Hour, func(r admission.Result) {
+		if r.Err != nil || r.Record != nil {
 			c.hangUp()
 			return
 		}
@@ -201,9 +233,9 @@ func (c *peerCall) meter() {
 		if c.state != peerTalking {
 			return
 		}
-		renew := admission.Renew{ID: c.id, Elapsed: c.elapsed(), GrantedSecs: c.granted}
+		renew := c.report(admission.Report{Stage: admission.StageRunning, Elapsed: c.elapsed()})
 		c.send(renew, time.Hour, func(r admission.Result) {
-			if r.Err != nil {
+			if r.Err != nil || r.Record != nil {
 				c.hangUp()
 				return
 			}
@@ -224,7 +256,8 @@ func (c *peerCall) hangUp() {
 	}
 	c.state = peerOver
 	late := c.last
-	c.send(admission.Settle{ID: c.id, Ending: admission.Ending{Elapsed: c.elapsed(), EndedMicros: c.s.w.now}}, time.Hour, func(admission.Result) {})
+	end := c.report(admission.Report{Stage: admission.StageEnded, Elapsed: c.elapsed(), Answered: new(true)})
+	c.send(end, time.Hour, func(admission.Result) {})
 	if c.s.faulty && c.s.w.odds(3) {
 		// Something that was under way arrives after the end.
 		c.after(c.s.w.between(0, 30*time.Second), func() { c.post(late, func(admission.Result) {}) })
@@ -234,5 +267,6 @@ func (c *peerCall) hangUp() {
 // release gives up an attempt that was not answered.
 func (c *peerCall) release() {
 	c.state = peerOver
-	c.send(admission.Release{ID: c.id, Ending: admission.Ending{EndedMicros: c.s.w.now}}, time.Hour, func(admission.Result) {})
+	end := c.report(admission.Report{Stage: admission.StageEnded, Elapsed: -1, Answered: new(false)})
+	c.send(end, time.Hour, func(admission.Result) {})
 }

@@ -152,14 +152,13 @@ func (p *phoneCall) talk() {
 }
 
 // checkAlive fails when a lease is ended for want of its owner while the owner has the call: I3b.
-// takeover says that its node has started anew.
-func (c *cluster) checkAlive(id uuid.UUID, takeover bool) {
+func (c *cluster) checkAlive(id uuid.UUID) {
 	for _, n := range c.nodes {
 		if p := n.calls[id]; p != nil && n.up && !n.paused() && p.c.Running() && !p.emergency {
 			c.w.failf("I3b", "call %s is running on %s and its lease is ended as lost", short(id), n.name)
 		}
 	}
-	if s := c.talking[id]; s != nil && s.talking() && !takeover {
+	if s := c.talking[id]; s != nil && s.talking() {
 		c.w.failf("I3b", "call %s is running on a switch and its lease is ended as lost", short(id))
 	}
 }

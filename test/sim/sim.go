@@ -53,7 +53,7 @@ func Run(seed uint64, defect Defect) (counts Counts, err error) {
 // storm makes calls and lets things go wrong.
 func (c *cluster) storm(until int64) {
 	w := c.w
-	switches := []*peer{{cluster: c}, {cluster: c}}
+	switches := []*peer{{cluster: c, name: "north"}, {cluster: c, name: "south"}}
 	var dial, harm func()
 	dial = func() {
 		if w.now >= until {
