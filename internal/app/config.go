@@ -90,6 +90,13 @@ type Config struct {
 	// RecordingKeyFile holds the keys with which recordings are encrypted. Empty:
 	// they are not.
 	RecordingKeyFile string `json:"recording_key_file"`
+	// RecordingS3 is the bucket that finished recordings are moved to, as in
+	// https://s3.example.com/bucket/folder. Empty: they stay in RecordingDir.
+	RecordingS3 string `json:"recording_s3"`
+	// RecordingS3Region is the bucket's. Empty: the server is asked.
+	RecordingS3Region string `json:"recording_s3_region"`
+	// RecordingS3AccessKey and RecordingS3SecretKey open the bucket.
+	RecordingS3AccessKey, RecordingS3SecretKey string `json:"-"`
 	// Version is what the server says it is.
 	Version string `json:"-"`
 }

@@ -34,7 +34,7 @@ func (a *App) buildRecording(live *policy.Live, seed []byte) (*api.Downloads, er
 	downloads := &api.Downloads{Key: key, PublicURL: a.config.PublicURL}
 	config := recording.Config{
 		Dir: a.config.recordingDir(), Live: live, Store: a.store, Clock: time.Now, Logger: a.logger,
-		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, S3: a.config.s3(),
 	}
 	if a.config.PublicURL != "" {
 		config.Address = func(r *record.Recording) string { return downloads.Address("", r, time.Now()) }
@@ -51,6 +51,7 @@ func (a *App) buildRecording(live *policy.Live, seed []byte) (*api.Downloads, er
 		return nil, err
 	}
 	downloads.Open = a.recorder.Open
+	a.metrics.WatchRecordings(a.recorder.Stats)
 	a.undo("recorder", func(ctx context.Context) error {
 		limited, cancel := context.WithTimeout(ctx, a.config.StopLimit)
 		defer cancel()
@@ -77,6 +78,14 @@ func (c Config) recordingDir() string {
 	return filepath.Join(c.DataDir, "recordings")
 }
 
+// s3 is where finished recordings are moved to, or nil.
+func (c Config) s3() *recording.S3 {
+	if c.RecordingS3 == "" {
+		return nil
+	}
+	return &recording.S3{URL: c.RecordingS3, Region: c.RecordingS3Region, AccessKey: c.RecordingS3AccessKey, SecretKey: c.RecordingS3SecretKey}
+}
+
 // validateRecording says what is wrong with the settings of recordings.
 func (c Config) validateRecording() error {
 	var problems []error
@@ -89,6 +98,11 @@ func (c Config) validateRecording() error {
 	if c.RecordingKeyFile != "" {
 		if _, err := recording.LoadKeys(c.RecordingKeyFile); err != nil {
 			problems = append(problems, fmt.Errorf("recording_key_file: %w", err))
+		}
+	}
+	if bucket := c.s3(); bucket != nil {
+		if err := bucket.Validate(); err != nil {
+			problems = append(problems, fmt.Errorf("recording_s3: %w (the keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY)", err))
 		}
 	}
 	return errors.Join(problems...)

@@ -2,9 +2,19 @@ package recording
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // housekeepingBatch is how many recordings are looked at in one step.
@@ -12,32 +22,39 @@ const housekeepingBatch = 100
 
 // housekeep does what is due by the clock until ctx ends.
 func (r *Recorder) housekeep(ctx context.Context) {
-	ticks := r.config.HousekeepingTicks
-	if ticks == nil {
-		ticker := time.NewTicker(retryInterval)
-		defer ticker.Stop()
-		ticks = ticker.C
+	if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
+		r.log.Warn("recording: look for files that belong to no recording; trying again at the next start", "error", err)
 	}
+	ticker := time.NewTicker(retryInterval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticks:
+		case <-ticker.C:
 		}
 		r.retry()
-		for what, step := range map[string]func(context.Context) (int, error){
-			"delete recordings that are past their time": r.expire,
-			"remove files of deleted recordings":         r.removeFiles,
-		} {
-			for {
-				done, err := step(ctx)
-				if err != nil && ctx.Err() == nil {
-					r.log.Warn("recording: "+what+"; trying again later", "error", err)
-				}
-				if err != nil || done < housekeepingBatch {
-					break
-				}
-			}
+		r.steps(ctx, "delete recordings that are past their time", r.expire)
+		r.steps(ctx, "remove files of deleted recordings", func(ctx context.Context) (int, error) {
+			return r.removeFiles(ctx, record.PlaceDisk, r.disk.volume)
+		})
+		if r.bucket != nil {
+			r.steps(ctx, "remove files of deleted recordings from the bucket", func(ctx context.Context) (int, error) {
+				return r.removeFiles(ctx, record.PlaceS3, r.bucket.volume)
+			})
+		}
+	}
+}
+
+// steps repeats a step as long as it finds as much as it may do at once.
+func (r *Recorder) steps(ctx context.Context, what string, step func(context.Context) (int, error)) {
+	for {
+		done, err := step(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("recording: "+what+"; trying again later", "error", err)
+		}
+		if err != nil || done < housekeepingBatch {
+			return
 		}
 	}
 }
@@ -46,9 +63,9 @@ func (r *Recorder) expire(ctx context.Context) (int, error) {
 	return r.config.Store.ExpireRecordings(ctx, r.config.Clock(), housekeepingBatch)
 }
 
-// removeFiles removes the files of deleted recordings that are within reach.
-func (r *Recorder) removeFiles(ctx context.Context) (removed int, err error) {
-	due, err := r.config.Store.RecordingsAt(ctx, record.PlaceDisk, r.disk.volume, true, housekeepingBatch)
+// removeFiles removes the files of deleted recordings from a place.
+func (r *Recorder) removeFiles(ctx context.Context, place, volume string) (removed int, err error) {
+	due, err := r.config.Store.RecordingsAt(ctx, place, volume, true, housekeepingBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -67,4 +84,100 @@ func (r *Recorder) removeFiles(ctx context.Context) (removed int, err error) {
 		r.log.Info("recording: file removed", "recording", due[i].ID)
 	}
 	return removed, nil
+}
+
+// uploadAll moves finished files to the bucket until ctx ends.
+func (r *Recorder) uploadAll(ctx context.Context) {
+	ticker := time.NewTicker(retryInterval)
+	defer ticker.Stop()
+	for {
+		r.steps(ctx, "move recordings to the bucket", r.upload)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-r.kept:
+		}
+	}
+}
+
+// upload moves files from the disk to the bucket. One that fails stays where it is
+// and can be downloaded from there; the others go on.
+func (r *Recorder) upload(ctx context.Context) (moved int, problems error) {
+	due, err := r.config.Store.RecordingsAt(ctx, record.PlaceDisk, r.disk.volume, false, housekeepingBatch)
+	if err != nil {
+		return 0, err
+	}
+	for i := range due {
+		if err := r.move(ctx, due[i]); err != nil {
+			problems = errors.Join(problems, fmt.Errorf("recording %s: %w", due[i].ID, err))
+			continue
+		}
+		moved++
+	}
+	return moved, problems
+}
+
+// move uploads one file, and removes it from the disk when the bucket and then the
+// store have confirmed it.
+func (r *Recorder) move(ctx context.Context, kept record.Recording) error {
+	file, size, err := r.disk.open(ctx, kept.Name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	there := kept
+	there.Place, there.Volume, there.Name = record.PlaceS3, r.bucket.volume, r.bucket.prefix+kept.Name
+	if err := r.bucket.put(ctx, there.Name, file, size); err != nil {
+		return err
+	}
+	err = r.config.Store.MoveRecording(ctx, there)
+	if errors.Is(err, store.ErrNotFound) { // deleted meanwhile, and its file on the disk too
+		return r.bucket.remove(ctx, there.Name)
+	}
+	if err != nil {
+		return err
+	}
+	return r.disk.remove(ctx, kept.Name)
+}
+
+// sweepAge is how old a file must be to be taken for a forgotten one.
+const sweepAge = time.Hour
+
+// sweep removes files of the disk that belong to no recording that is there: a
+// process died between making a file and storing its recording, which is then
+// made anew, or between moving a recording and removing its file.
+func (r *Recorder) sweep(ctx context.Context) error {
+	return filepath.WalkDir(r.disk.root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		info, err := entry.Info()
+		if err != nil || r.config.Clock().Sub(info.ModTime()) < sweepAge {
+			return nil // one that is gone, or new
+		}
+		name, err := filepath.Rel(r.disk.root, path)
+		if err != nil {
+			return err
+		}
+		accountText, rest, _ := strings.Cut(filepath.ToSlash(name), "/")
+		account, err := id.Parse(accountText)
+		if err != nil {
+			return nil // not one of ours
+		}
+		recordingText, _, _ := strings.Cut(filepath.Base(rest), ".")
+		recording, err := uuid.Parse(recordingText)
+		if err != nil {
+			return nil
+		}
+		kept, err := r.config.Store.Recording(ctx, account, recording)
+		switch {
+		case err == nil && kept.Place == record.PlaceDisk && kept.Name == filepath.ToSlash(name):
+			return nil
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		r.log.Info("recording: a file that belongs to no recording is removed", "file", name)
+		return os.Remove(path)
+	})
 }

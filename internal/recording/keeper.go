@@ -86,6 +86,7 @@ func (r *Recorder) keepOrRetry(ctx context.Context, j job) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
+	r.tally.failures.Add(1)
 	r.log.Error("recording: a recording cannot be kept yet; it is tried again", "recording", j.meta.ID, "error", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,6 +131,11 @@ func (r *Recorder) keep(ctx context.Context, j job) error {
 	}
 	if err := r.config.Store.AddRecording(ctx, kept, address); err != nil {
 		return err
+	}
+	r.tally.kept.Add(1)
+	select {
+	case r.kept <- struct{}{}:
+	default:
 	}
 	err = removeLive(j.folder, j.meta.ID)
 	if j.folder != r.folder {
@@ -221,6 +227,13 @@ func (r *Recorder) Open(ctx context.Context, kept *record.Recording) (io.ReadSee
 		return nil, err
 	}
 	file, size, err := from.open(ctx, kept.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		// It may have been moved to the bucket since it was looked up.
+		moved, failed := r.config.Store.Recording(ctx, kept.AccountID, kept.ID)
+		if failed == nil && moved.Place != kept.Place {
+			return r.Open(ctx, &moved)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open recording %s: %w", kept.ID, err)
 	}
@@ -240,8 +253,11 @@ type unsealed struct {
 }
 
 func (r *Recorder) placeOf(kept *record.Recording) (storage, error) {
-	if kept.Place == record.PlaceDisk && kept.Volume == r.disk.volume {
+	switch {
+	case kept.Place == record.PlaceDisk && kept.Volume == r.disk.volume:
 		return r.disk, nil
+	case kept.Place == record.PlaceS3 && r.bucket != nil && kept.Volume == r.bucket.volume:
+		return r.bucket, nil
 	}
 	return nil, fmt.Errorf("recording %s is on %s %s, which this server does not have: %w", kept.ID, kept.Place, kept.Volume, fs.ErrNotExist)
 }

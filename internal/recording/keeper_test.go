@@ -298,7 +298,7 @@ func TestDeletedAndExpiredFilesAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a second time there is nothing to do
-		if _, err := w.recorder.removeFiles(t.Context()); err != nil {
+		if _, err := w.recorder.removeFiles(t.Context(), record.PlaceDisk, w.recorder.disk.volume); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -325,5 +325,44 @@ func TestTheEncoderIsLimited(t *testing.T) {
 	defer cancel()
 	if out, err := encodeMP3(ctx, script, shape{8000, 1}, bytes.NewReader(nil), true); err == nil || out != nil {
 		t.Errorf("it ended by itself: %v", err)
+	}
+}
+
+// When the disk takes no more, the call goes on and what was written is kept.
+func TestADiskThatTakesNoMore(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	w.recorder.config.Store = openStore(t)
+	w.profile(profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"})
+	tap := w.recorder.Record(call())
+	w.speak(tap)
+	w.recorder.drain(w.recorder.all())
+	if err := w.recorder.taps[0].file.file.Close(); err != nil { // every write fails from here on
+		t.Fatal(err)
+	}
+	other := &stream{ssrc: 3, step: 160}
+	for range 200 {
+		tap.Packet(record.SideCaller, w.now, other.next(make([]byte, 160)))
+		w.now = w.now.Add(packetTime)
+	}
+	w.recorder.drain(w.recorder.all())
+	tap.Close()
+	w.recorder.drain(w.recorder.closing)
+	kept := w.keepAll()
+	if len(kept) != 1 || kept[0].DurationMillis != 2000 {
+		t.Errorf("kept are %+v", kept)
+	}
+	if s := w.recorder.Stats(); s.Abandoned != 1 || s.Kept != 1 || s.Live != 0 || s.Waiting != 0 || s.Packets[0].Played != 300 {
+		t.Errorf("stats %+v", s)
+	}
+	// There is no folder any more: a call cannot be begun, and goes on unrecorded.
+	if err := os.RemoveAll(w.recorder.folder); err != nil {
+		t.Fatal(err)
+	}
+	tap = w.recorder.Record(call())
+	w.speak(tap)
+	tap.Close()
+	w.recorder.drain(w.recorder.all())
+	if s := w.recorder.Stats(); s.Abandoned != 2 || s.Live != 0 || len(w.recorder.jobs) != 0 {
+		t.Errorf("stats %+v", s)
 	}
 }

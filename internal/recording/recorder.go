@@ -49,9 +49,10 @@ type Config struct {
 	// Address makes the address under which a recording can be downloaded for a
 	// while, for webhooks; nil when the server does not know its own.
 	Address func(*record.Recording) string
-	// Ticks tells when to write; nil is every half second. HousekeepingTicks tells
-	// when to look for what is due; nil is every ten seconds.
-	Ticks, HousekeepingTicks <-chan time.Time
+	// S3 is where finished files are moved to; nil leaves them in Dir.
+	S3 *S3
+	// Ticks tells when to write; nil is every half second.
+	Ticks <-chan time.Time
 }
 
 // drainInterval is how often audio is written.
@@ -62,9 +63,11 @@ type Recorder struct {
 	config Config
 	log    *slog.Logger
 	disk   *disk
+	bucket *bucket    // nil when files stay on the disk
 	folder string     // of the calls that this process records
 	locks  []*os.File // of that folder, and of those of processes that have died
 
+	tally   tally
 	mu      sync.Mutex // guards the fields below
 	taps    []*tap
 	closing []*tap // ended, to be drained before the next tick
@@ -74,6 +77,7 @@ type Recorder struct {
 
 	woken   chan struct{} // a call has ended
 	queued  chan struct{} // there is a job
+	kept    chan struct{} // there is a finished file
 	stop    chan struct{}
 	emptied chan struct{} // no more jobs will come
 	writing sync.WaitGroup
@@ -86,11 +90,16 @@ type Recorder struct {
 func New(config Config) (*Recorder, error) {
 	r := &Recorder{
 		config: config, log: config.Logger, folder: filepath.Join(config.Dir, "live", config.NewID().String()),
-		woken: make(chan struct{}, 1), queued: make(chan struct{}, 1), stop: make(chan struct{}), emptied: make(chan struct{}),
+		woken: make(chan struct{}, 1), queued: make(chan struct{}, 1), kept: make(chan struct{}, 1), stop: make(chan struct{}), emptied: make(chan struct{}),
 	}
 	var err error
 	if r.disk, err = openDisk(filepath.Join(config.Dir, "files")); err != nil {
 		return nil, err
+	}
+	if config.S3 != nil {
+		if r.bucket, err = openBucket(config.S3); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.MkdirAll(r.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of recordings: %w", err)
@@ -155,6 +164,9 @@ func (r *Recorder) Start(ctx context.Context) error {
 		r.workers.Go(func() { r.keepAll(ctx) })
 	}
 	r.keeping.Go(func() { r.housekeep(ctx) })
+	if r.bucket != nil {
+		r.keeping.Go(func() { r.uploadAll(ctx) })
+	}
 	return nil
 }
 
@@ -179,6 +191,9 @@ func (r *Recorder) Stop(ctx context.Context) error {
 		r.awaitJobs(ctx)
 		r.giveUp()
 		r.keeping.Wait()
+	}
+	if r.bucket != nil {
+		r.bucket.transport.CloseIdleConnections()
 	}
 	removeEmpty(r.folder)
 	var problems error
@@ -270,6 +285,7 @@ func (r *Recorder) drain(taps []*tap) {
 
 // finish closes the file of a call and queues the recording to be kept.
 func (r *Recorder) finish(t *tap) {
+	r.tally.add(&t.sides)
 	if t.file == nil {
 		return // never answered, or never begun
 	}

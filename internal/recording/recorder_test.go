@@ -24,7 +24,17 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "tollgate-recording")
+	if err != nil {
+		panic(err)
+	}
+	programs = folder
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(status)
+	}))
+}
 
 const (
 	account   = id.ID(1)

@@ -183,6 +183,7 @@ func (t *tap) begin(at time.Time) {
 // recorded is kept.
 func (t *tap) fail(err error) {
 	t.failed = true
+	t.recorder.tally.abandoned.Add(1)
 	t.recorder.log.Error("recording: a call is not recorded any further", "call", t.meta.CallID, "recording", t.meta.ID, "error", err)
 }
 

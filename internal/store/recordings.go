@@ -33,7 +33,9 @@ type Recordings interface {
 	// RecordingsAt lists up to limit recordings whose files are at a place, the
 	// oldest first: those that are deleted, or those that are not.
 	RecordingsAt(ctx context.Context, place, volume string, deleted bool, limit int) ([]record.Recording, error)
-	// MoveRecording says that the file is at the place, volume and name of r now.
+	// MoveRecording says that the file is at the place, volume and name of r now. It
+	// fails with ErrNotFound when the recording was forgotten; one that is deleted
+	// is moved.
 	MoveRecording(ctx context.Context, r record.Recording) error
 	// ForgetRecording says that the file of a deleted recording is gone.
 	ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error

@@ -238,8 +238,15 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 // MoveRecording implements store.Recordings.
 func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
-		return tx.exec(ctx, "UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
+		result, err := tx.ExecContext(ctx, "UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
 			r.Place, r.Volume, r.Name, s.now().UnixMicro(), int64(r.AccountID), r.ID[:])
+		if err != nil {
+			return err
+		}
+		if changed, err := result.RowsAffected(); err != nil || changed == 0 {
+			return errors.Join(err, store.ErrNotFound)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("move recording %s: %w", r.ID, err)

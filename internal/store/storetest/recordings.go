@@ -108,6 +108,9 @@ func testRecordings(t *testing.T, open Opener) {
 	if n := places(true) + len(list(other)); n != 1 {
 		t.Errorf("%d are left", n)
 	}
+	if err := b.MoveRecording(ctx, first); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("moved what was forgotten: %v", err)
+	}
 	audit := value(b.ListAudit(ctx, account, store.Query{Size: 100}))(t)
 	kept := 0
 	for _, e := range audit.Items {
