@@ -71,6 +71,7 @@ type cluster struct {
 	spending    policy.SpendLimit
 	deck        *rating.Deck
 	lifted      map[*policy.Snapshot]*policy.Snapshot
+	mirror      *mirror // nil mostly
 }
 
 func newCluster(w *world, defect Defect) *cluster {
@@ -87,18 +88,24 @@ func newCluster(w *world, defect Defect) *cluster {
 	return c
 }
 
-// decks are price lists with increments of all kinds.
-var decks = []*rating.Deck{
-	deck(60, 60, "0.01", "0.60", "3.00"), deck(1, 1, "0", "0.017", "0.99"), deck(30, 6, "0.005", "0.10", "0.333333"),
-}
+// decks are price lists with increments of all kinds, made of deckRows.
+var (
+	deckRows = [][]rating.Row{
+		rowsOf(60, 60, "0.01", "0.60", "3.00"), rowsOf(1, 1, "0", "0.017", "0.99"), rowsOf(30, 6, "0.005", "0.10", "0.333333"),
+	}
+	decks = []*rating.Deck{deckOf(deckRows[0]), deckOf(deckRows[1]), deckOf(deckRows[2])}
+)
 
-func deck(first, increment int32, fee string, near, far string) *rating.Deck {
-	var rows []rating.Row
-	for prefix, price := range map[string]string{"1": near, "1876": far} {
-		rows = append(rows, rating.Row{Prefix: prefix, Rate: rating.Rate{
-			PerMinute: money.MustParse(price), ConnectFee: money.MustParse(fee), FirstIncrement: first, Increment: increment,
+func rowsOf(first, increment int32, fee string, near, far string) (rows []rating.Row) {
+	for _, r := range []struct{ prefix, price string }{{"1", near}, {"1876", far}} {
+		rows = append(rows, rating.Row{Prefix: r.prefix, Rate: rating.Rate{
+			PerMinute: money.MustParse(r.price), ConnectFee: money.MustParse(fee), FirstIncrement: first, Increment: increment,
 		}})
 	}
+	return rows
+}
+
+func deckOf(rows []rating.Row) *rating.Deck {
 	d, err := rating.NewDeck(rows, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		panic(err) // the rows are constants
@@ -162,6 +169,9 @@ func (c *cluster) configure() {
 		c.configuring--
 		c.draw()
 		c.disk.policy = c.compile()
+		if c.mirror != nil {
+			c.mirror.configure(c)
+		}
 		c.w.logf("new limits: %s and %s", limits(&c.settings[0]), limits(&c.settings[1]))
 	}
 	try()

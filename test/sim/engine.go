@@ -65,8 +65,9 @@ func (n *node) applyWhole(g *group) {
 			n.remember(n.state, n.disk.records[call])
 		}
 	}
+	g.now = n.clock()
 	for _, one := range g.run {
-		n.apply(g, n.state, one, n.disk.policy, n.clock())
+		n.apply(g, n.state, one, n.disk.policy, g.now)
 	}
 	n.state.Forget()
 	g.changes = n.state.TakeChanges()
@@ -283,6 +284,9 @@ func (n *node) commit(g *group) {
 	}
 	if n.cutOff() { // since the transaction began
 		kind = failsBefore + fate(n.w.chance.IntN(2))
+	}
+	if n.mirror != nil {
+		n.mirror.carryOut(n, g, kind)
 	}
 	if kind == failsAfter || kind == crashesAfter || kind == fine {
 		n.persist(g)

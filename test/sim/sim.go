@@ -18,23 +18,39 @@ const tolerated = 1900 * time.Millisecond
 
 // Run runs one seed and returns what happened. The error names the first invariant
 // that did not hold, or is nil.
-func Run(seed uint64, defect Defect) (counts Counts, err error) {
+func Run(seed uint64, defect Defect) (counts Counts, err error) { return run(seed, defect, "") }
+
+// RunMirrored is Run with a single node, and with a real store on SQLite in a folder
+// beside the simulated one, which must answer alike.
+func RunMirrored(seed uint64, defect Defect, folder string) (Counts, error) {
+	return run(seed, defect, folder)
+}
+
+func run(seed uint64, defect Defect, folder string) (counts Counts, err error) {
 	// One run in two crosses midnight.
 	start := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	if seed%2 == 1 {
 		start = time.Date(2026, 11, 24, 23, 57, 0, 0, time.UTC)
 	}
 	w := newWorld(seed, start)
+	var c *cluster
 	defer func() {
 		counts = w.Counts
+		if c != nil && c.mirror != nil && c.mirror.Store != nil {
+			err = c.mirror.Store.Close() // only after a failure
+		}
 		if broken, ok := recover().(failure); ok {
 			err = fmt.Errorf("seed %d: %s", seed, broken.text)
 		} else if !ok && broken != (failure{}) {
 			panic(broken)
 		}
 	}()
-	c := newCluster(w, defect)
-	c.shared = !w.odds(3)
+	c = newCluster(w, defect)
+	c.shared = !w.odds(3) && folder == ""
+	if folder != "" {
+		c.groupSize = 1
+		c.mirror = newMirror(c, folder)
+	}
 	names := []string{"alpha"}
 	if c.shared {
 		names = []string{"alpha", "beta", "gamma"}[:2+w.chance.IntN(2)]
@@ -47,6 +63,9 @@ func Run(seed uint64, defect Defect) (counts Counts, err error) {
 	c.storm(start.Add(stormTime).UnixMicro())
 	c.calm()
 	c.disk.audit()
+	if c.mirror != nil {
+		c.mirror.finish(c.disk)
+	}
 	return w.Counts, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -81,6 +82,23 @@ func add(total *Counts, one Counts) {
 	sum, part := reflect.ValueOf(total).Elem(), reflect.ValueOf(one)
 	for i := range sum.NumField() {
 		sum.Field(i).SetInt(sum.Field(i).Int() + part.Field(i).Int())
+	}
+}
+
+// TestTheRealStoreAgrees gives a real store on SQLite all that the simulated one gets.
+func TestTheRealStoreAgrees(t *testing.T) {
+	runs := number(t, "TOLLGATE_SIM_MIRRORED", 4)
+	for seed := uint64(1); seed <= runs; seed++ {
+		counts, err := RunMirrored(seed, None, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counts.Calls == 0 || counts.Admitted == 0 {
+			t.Errorf("seed %d: %+v", seed, counts)
+		}
+	}
+	if _, err := RunMirrored(1, LiftsChannels, t.TempDir()); err == nil || !strings.Contains(err.Error(), "mirror at") {
+		t.Errorf("a simulated store with a defect agrees with the real one: %v", err)
 	}
 }
 
