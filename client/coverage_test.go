@@ -47,6 +47,7 @@ func covered() map[string]reflect.Type {
 		"OutboundVoiceProfile": reflect.TypeFor[client.Profile](), "CreateOutboundVoiceProfileRequest": reflect.TypeFor[client.ProfileParams](),
 		"UpdateOutboundVoiceProfileRequest": reflect.TypeFor[client.ProfileParams](), "OutboundVoiceProfileUsage": reflect.TypeFor[client.ProfileUsage](),
 		"SharedUsage": reflect.TypeFor[client.SharedUsage](), "SpendRelease": reflect.TypeFor[client.SpendRelease](),
+		"SpendHold": reflect.TypeFor[client.HeldScope](), "SpendReleases": reflect.TypeFor[client.SpendReleases](),
 		"BillingGroup": reflect.TypeFor[client.BillingGroup](), "CreateBillingGroupRequest": reflect.TypeFor[client.BillingGroupParams](),
 		"UpdateBillingGroupRequest": reflect.TypeFor[client.BillingGroupParams](),
 		"IpConnection":              reflect.TypeFor[client.IPConnection](), "CreateIpConnectionRequest": reflect.TypeFor[client.IPConnectionParams](),

@@ -194,6 +194,23 @@ type SharedUsage struct {
 	SpendHold *SpendHold `json:"spend_hold"`
 }
 
+// HeldScope is a profile, a billing group or an account whose calls are refused.
+type HeldScope struct {
+	RecordType string    `json:"record_type"`
+	Cause      string    `json:"cause"` // limit_reached or restored
+	ScopeID    string    `json:"scope_id"`
+	ScopeType  string    `json:"scope_type"` // outbound_voice_profile, billing_group or account
+	Since      time.Time `json:"since"`
+	// When it ends by itself; null for not before it is released.
+	Until *time.Time `json:"until"`
+}
+
+// SpendReleases says how many profiles and billing groups were released.
+type SpendReleases struct {
+	RecordType string `json:"record_type"`
+	Released   int64  `json:"released"`
+}
+
 // SpendRelease says that nothing is held back any more.
 type SpendRelease struct {
 	RecordType string `json:"record_type"`

@@ -173,6 +173,12 @@ func TestTenancy(t *testing.T) {
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
+	// Something is held: the profile has a limit that is reached at once.
+	h.do("PATCH", "/v2/outbound_voice_profiles/"+ids["/v2/outbound_voice_profiles"],
+		`{"daily_spend_limit":"0.00","daily_spend_limit_enabled":true,"after_limit":"hold_until_released"}`).want(http.StatusOK)
+	h.do("PATCH", "/v2/ip_connections/"+ids["/v2/ip_connections"],
+		fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, ids["/v2/outbound_voice_profiles"])).want(http.StatusOK)
+	h.refusedCall(ids["/v2/ip_connections"])
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]

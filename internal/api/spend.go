@@ -55,11 +55,34 @@ type spendReleaseView struct {
 	ScopeID    string `json:"scope_id"`
 }
 
+// heldView is a scope whose calls are refused.
+type heldView struct {
+	RecordType string     `json:"record_type" readOnly:"true" enum:"spend_hold"`
+	ScopeType  string     `json:"scope_type" enum:"outbound_voice_profile,billing_group,account"`
+	ScopeID    string     `json:"scope_id"`
+	Cause      string     `json:"cause" enum:"limit_reached,restored" doc:"As in the usage of the scope."`
+	Since      time.Time  `json:"since"`
+	Until      *time.Time `json:"until" doc:"When it ends by itself; null for not before it is released."`
+}
+
+// releasedView says how much was released.
+type releasedView struct {
+	RecordType string `json:"record_type" readOnly:"true" enum:"spend_releases"`
+	Released   int32  `json:"released" doc:"How many profiles and billing groups were held."`
+}
+
 func (s *server) spendOperations() []operation {
 	const profiles, groups, account = "/tollgate/v1/outbound_voice_profiles/{id}", "/tollgate/v1/billing_groups/{id}", "/tollgate/v1/account"
 	usage, release := schemaOf[sharedUsageView](), schemaOf[spendReleaseView]()
 	const summary = "Release the spending that a reached limit or a restored copy holds back. Without a hold nothing happens."
+	const holds = "/tollgate/v1/spend_holds"
 	return []operation{
+		{method: http.MethodGet, path: holds, id: "list_spend_hold", tag: "Account", scope: ScopeRead,
+			summary: "List what is held back: a hold counts while its scope has a daily limit.", params: pageParams(20, maxPageSize),
+			status: http.StatusOK, answer: schemaOf[heldView](), list: true, handle: s.listHolds},
+		{method: http.MethodPost, path: holds + "/release", id: "release_spend_holds", noun: "spend_releases", tag: "Account", scope: ScopeWrite,
+			summary: "Release every profile and billing group at once, as after a copy was restored. The account's own hold stays.",
+			status:  http.StatusOK, answer: schemaOf[releasedView](), handle: s.releaseAll},
 		{method: http.MethodGet, path: groups + "/usage", id: "get_billing_group_usage", noun: "shared_usage", tag: "Billing groups", scope: ScopeRead,
 			summary: "What the calls of the billing group have spent and hold today.", status: http.StatusOK, answer: usage, handle: s.groupUsage},
 		{method: http.MethodGet, path: account + "/usage", id: "get_account_usage", noun: "shared_usage", tag: "Account", scope: ScopeRead,
@@ -158,12 +181,38 @@ func (s *server) release(ctx context.Context, in *request, account id.ID, scope 
 }
 
 func answerRelease(_ context.Context, scope admission.Scope) (*response, error) {
-	v := spendReleaseView{RecordType: "spend_release", ScopeType: "account", ScopeID: scope.Account.String()}
+	v := spendReleaseView{RecordType: "spend_release"}
+	v.ScopeType, v.ScopeID = scopeWords(scope)
+	return &response{data: v}, nil
+}
+
+func scopeWords(scope admission.Scope) (kind, key string) {
 	switch {
 	case scope.Profile != 0:
-		v.ScopeType, v.ScopeID = "outbound_voice_profile", scope.Profile.String()
+		return "outbound_voice_profile", scope.Profile.String()
 	case scope.Group != uuid.Nil:
-		v.ScopeType, v.ScopeID = "billing_group", scope.Group.String()
+		return "billing_group", scope.Group.String()
 	}
-	return &response{data: v}, nil
+	return "account", scope.Account.String()
+}
+
+func (s *server) listHolds(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("", 20)
+	page, err := s.Store.ListHolds(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := make([]heldView, len(page.Items))
+	for i := range page.Items {
+		hold := viewHold(&page.Items[i].Hold)
+		views[i] = heldView{RecordType: "spend_hold", Cause: hold.Cause, Since: hold.Since, Until: hold.Until}
+		views[i].ScopeType, views[i].ScopeID = scopeWords(page.Items[i].Scope)
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func (s *server) releaseAll(ctx context.Context, in *request) (*response, error) {
+	return committed(ctx, in, func(_ context.Context, released int) (*response, error) {
+		return &response{data: releasedView{RecordType: "spend_releases", Released: int32(released)}}, nil
+	}, func(ctx context.Context) (int, error) { return s.Store.ReleaseAll(ctx, in.account) })
 }

@@ -69,6 +69,11 @@ func TestSharedLimits(t *testing.T) {
 	}
 	release := accountsPath + "/" + h.first.ID.String() + "/release"
 	h.doWith(h.newKey(h.first.ID, ScopeRead, ScopeWrite), "POST", release, "").wantError(http.StatusForbidden, "10010 /")
+	h.do("POST", "/tollgate/v1/spend_holds/release", "").want(http.StatusOK) // the account's own is none of its
+	held := h.do("GET", "/tollgate/v1/spend_holds", "").list()
+	if len(held) != 1 || held[0]["scope_type"] != "account" || held[0]["scope_id"] != h.first.ID.String() || held[0]["cause"] != "limit_reached" {
+		t.Errorf("held: %v", held)
+	}
 	h.doWith(h.adminKey(), "POST", release, "").want(http.StatusOK)
 	if d := h.reserve(connection, "+13125550199").Decision; !d.Allow {
 		t.Errorf("raised and released: %v", d.Reason)

@@ -96,6 +96,7 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		return fmt.Sprint(deliveriesPath, "/", h.do("GET", deliveriesPath, "").list()[0]["id"], "/replay"), ""
 	}
 	const profiles, groups = "/v2/outbound_voice_profiles", "/v2/billing_groups"
+	requests["POST /tollgate/v1/spend_holds/release"] = func() (string, string) { return "/tollgate/v1/spend_holds/release", "" }
 	for _, path := range []string{profiles, groups} {
 		ours := strings.Replace(path, "/v2/", "/tollgate/v1/", 1)
 		requests["POST "+ours+"/{id}/release"] = func() (string, string) {

@@ -250,6 +250,12 @@ type SpendUse struct {
 	Hold *admission.SpendHold
 }
 
+// HeldScope is a scope whose spending is held.
+type HeldScope struct {
+	Scope admission.Scope
+	Hold  admission.SpendHold
+}
+
 // Store is everything together.
 type Store interface {
 	Ledger
@@ -283,6 +289,11 @@ type Store interface {
 	Spend(ctx context.Context, account id.ID, scope admission.Scope) (SpendUse, error)
 	// Release ends the hold of a scope's spending. It does nothing when there is none.
 	Release(ctx context.Context, account id.ID, scope admission.Scope) error
+	// ListHolds lists what is held back in an account: Number and Size of the query count.
+	ListHolds(ctx context.Context, account id.ID, q Query) (Page[HeldScope], error)
+	// ReleaseAll ends the holds of the account's profiles and billing groups, not that
+	// of the account itself, and returns how many there were.
+	ReleaseAll(ctx context.Context, account id.ID) (released int, err error)
 	// SpendToday is what a profile has posted and holds on the current UTC day.
 	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
 	// LiveCalls lists the calls of an account that hold a lease.

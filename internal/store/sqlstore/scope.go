@@ -219,3 +219,55 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 	}
 	return nil
 }
+
+// ListHolds implements store.Store.
+func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (store.Page[store.HeldScope], error) {
+	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
+	today := record.DayOf(s.config.Clock().UnixMicro())
+	const where = "FROM spend_holds WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account), int64(today)).Scan(&page.Total); err != nil {
+			return err
+		}
+		skip := min(max(0, q.Number-1), page.Total) * q.Size
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			scope, hold, err := scanHold(rows.Scan)
+			page.Items = append(page.Items, store.HeldScope{Scope: scope, Hold: hold})
+			return err
+		}, "SELECT "+holdColumns+" "+where+" ORDER BY profile_id, billing_group_id LIMIT $3 OFFSET $4",
+			int64(account), int64(today), q.Size, skip)
+	})
+	if err != nil {
+		return store.Page[store.HeldScope]{}, fmt.Errorf("list spend holds: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// ReleaseAll implements store.Store.
+func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, err error) {
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		holds, err := loadHolds(ctx, tx, "WHERE account_id = $1", int64(account))
+		if err != nil {
+			return err
+		}
+		delete(holds, admission.Scope{Account: account})
+		released = len(holds)
+		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND (profile_id <> 0 OR billing_group_id <> $2)", int64(account), []byte{})
+		if err != nil {
+			return err
+		}
+		for scope := range holds {
+			tx.afterwards(func(s *admission.State) { s.DropHold(scope) })
+		}
+		c := change{kind: "spend_hold", action: "delete", account: account, resource: "all profiles and billing groups"}
+		c.before = &struct {
+			Released int `json:"released"`
+		}{released}
+		tx.note(c, released)
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("release all: %w", err)
+	}
+	return released, nil
+}
