@@ -42,6 +42,7 @@ var (
 	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
 	descSIPAnswered   = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
 	descSIPForks      = prometheus.NewDesc("tollgate_sip_unwanted_answers_total", "Answers of carriers that nobody wanted any more, and that were hung up on.", nil, nil)
+	descMediaErrors   = prometheus.NewDesc("tollgate_media_errors_total", "Session descriptions that could not be anchored.", nil, nil)
 	descSIPLedger     = prometheus.NewDesc("tollgate_sip_ledger_errors_total", "Reservations of calls by SIP that the store did not confirm.", nil, nil)
 	descSIPAuth       = prometheus.NewDesc("tollgate_sip_auth_total", "Digest authentication, by result: challenged, failed, replayed; banned counts the sources that failed too often.", []string{"result"}, nil)
 	descSIPCalls      = prometheus.NewDesc("tollgate_sip_live_calls", "Calls that the SIP gateway of this process carries.", nil, nil)
@@ -54,7 +55,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts, descSIPAnswered, descSIPForks,
+	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts, descSIPAnswered, descSIPForks, descMediaErrors,
 		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descLeases, descPending, descRefused} {
 		out <- d
 	}
@@ -79,6 +80,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPAttempts, stats.Attempts)
 	count(descSIPAnswered, stats.Answered)
 	count(descSIPForks, stats.Forks)
+	count(descMediaErrors, stats.MediaErrors)
 	count(descSIPLedger, stats.LedgerErrors)
 	count(descSIPAuth, stats.Challenges, "challenged")
 	count(descSIPAuth, stats.AuthFailures, "failed")
