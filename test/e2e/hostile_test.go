@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// strangerIP is a source that no connection names.
+const strangerIP = "127.0.0.66"
+
+// floodRate is what the flood sends, in packets a second.
+const floodRate = 10_000
+
+// flood sends packets from a stranger until it is stopped, and returns how many.
+// What it sends alternates between what scanners send and what nothing could parse.
+func flood(t *testing.T, target string) (stop func() (sent int, took time.Duration)) {
+	t.Helper()
+	local, err := net.ResolveUDPAddr("udp", strangerIP+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote, err := net.ResolveUDPAddr("udp", target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.DialUDP("udp", local, remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets [][]byte
+	for i := range 500 {
+		packets = append(packets, fmt.Appendf(nil, "INVITE sip:+12125550123@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKflood%d\r\nFrom: <sip:x@y>;tag=%d\r\n"+
+			"To: <sip:+12125550123@z>\r\nCall-ID: flood%d\r\nCSeq: 1 INVITE\r\nContact: <sip:x@%s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", target, strangerIP, i, i, i, strangerIP),
+			fmt.Appendf(nil, "OPTIONS sip:%d@%s SIP/2.0\r\nCall-ID: %d\r\n\r\n", i, target, i), []byte(strings.Repeat("\x00\xff", 200)))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	total := make(chan int)
+	started := time.Now()
+	go func() {
+		const batch = 50
+		tick := time.NewTicker(batch * time.Second / floodRate)
+		defer tick.Stop()
+		sent := 0
+		for {
+			select {
+			case <-ctx.Done():
+				total <- sent
+				return
+			case <-tick.C:
+			}
+			// As many as are due, so that a tick that comes late is made up for.
+			for due := int(time.Since(started).Seconds() * floodRate); sent < due; sent++ {
+				_, _ = conn.Write(packets[sent%len(packets)])
+			}
+		}
+	}()
+	return func() (int, time.Duration) {
+		cancel()
+		sent, took := <-total, time.Since(started)
+		conn.Close()
+		return sent, took
+	}
+}
+
+// runOfCalls places calls and returns their mean post-dial delay, as the server measured it.
+func (s *server) runOfCalls(t *testing.T, calls int) (meanDelay time.Duration) {
+	t.Helper()
+	sum := func() (seconds, n float64) {
+		for name, value := range s.scrape() {
+			if strings.HasPrefix(name, "tollgate_post_dial_delay_seconds_sum") {
+				seconds += value
+			}
+			if strings.HasPrefix(name, "tollgate_post_dial_delay_seconds_count") {
+				n += value
+			}
+		}
+		return seconds, n
+	}
+	secondsBefore, before := sum()
+	s.pbx("pbx.xml", "+12125550123", calls, 50, 500*time.Millisecond).wait(t) // a call that failed fails the test
+	seconds, n := sum()
+	if n-before != float64(calls) {
+		t.Fatalf("%v of %d calls rang", n-before, calls)
+	}
+	return time.Duration((seconds - secondsBefore) / float64(calls) * float64(time.Second))
+}
+
+// A flood of 10,000 packets a second changes nothing for those who are known:
+// every call is answered, none waits noticeably longer, and those that are up stay.
+func TestAFloodChangesNothing(t *testing.T) {
+	for _, users := range []bool{false, true} {
+		t.Run(fmt.Sprintf("digest users %v", users), func(t *testing.T) {
+			s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
+			profile := s.setUp(nil, startCarrier(t))
+			if users {
+				s.must(http.MethodPost, "/v2/credential_connections", object{
+					"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+				})
+			}
+			const calls, up = 200, 20
+			s.pbx("pbx-held.xml", "+12125550124", up, 50, 0)
+			eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
+			quiet := s.runOfCalls(t, calls)
+			before := s.scrape()
+			stop := flood(t, s.sip)
+			flooded := s.runOfCalls(t, calls)
+			sent, took := stop()
+			eventually(t, "the calls of the run settled", 10*time.Second, func() bool { return s.liveCalls(nil) == up })
+			after := s.scrape()
+			filtered := after[`tollgate_sip_dropped_total{why="filtered"}`] - before[`tollgate_sip_dropped_total{why="filtered"}`]
+			t.Logf("%d packets in %v (%.0f/s), %.0f dropped before the parser; mean post-dial delay %v quiet, %v flooded",
+				sent, took.Round(time.Millisecond), float64(sent)/took.Seconds(), filtered, quiet, flooded)
+			if rate := float64(sent) / took.Seconds(); rate < floodRate*0.9 {
+				t.Errorf("the flood was only %.0f packets a second", rate)
+			}
+			if filtered < 0.9*float64(sent) {
+				t.Errorf("%.0f of %d packets were dropped before the parser", filtered, sent)
+			}
+			// One stranger gets 5 messages a second to the parser, and 20 at once.
+			if through := after[`tollgate_sip_auth_total{result="challenged"}`]; !users && through != 0 || through > 20+5*took.Seconds()+1 {
+				t.Errorf("%v challenges went out", through)
+			}
+			if after["tollgate_sip_attempts_total"] != 2*calls+up || s.liveCalls("answered_at") != up {
+				t.Errorf("%v attempts and %d calls up, want %d and %d", after["tollgate_sip_attempts_total"], s.liveCalls("answered_at"), 2*calls+up, up)
+			}
+			// Far less than the 500 ms after which a lost message would come again. The
+			// machine has to send the flood, too.
+			if limit := 3*quiet + 100*time.Millisecond; flooded > limit {
+				t.Errorf("post-dial delay %v under the flood, %v without", flooded, quiet)
+			}
+		})
+	}
+}
+
+// sipvicious runs a program of SIPVicious from a stranger's address.
+func sipvicious(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatalf("SIPVicious is needed (Debian package sipvicious; \"make deps\" installs it): %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, args...)
+	command.Dir = t.TempDir()
+	command.Env = []string{"HOME=" + command.Dir, "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
+	out, err := command.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("%s does not end: %v\n%s", program, err, out)
+	}
+	return string(out)
+}
+
+// What attackers use finds no server, no user and no password, and a known PBX
+// calls meanwhile and afterwards.
+func TestSIPViciousFindsNothing(t *testing.T) {
+	s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
+	profile := s.setUp(nil, startCarrier(t))
+	s.must(http.MethodPost, "/v2/credential_connections", object{
+		"connection_name": "phone", "user_name": "a1000", "password": "1234567890", "outbound": object{"outbound_voice_profile_id": profile},
+	})
+	host, port, _ := net.SplitHostPort(s.sip)
+	run := s.pbx("pbx.xml", "+12125550123", 100, 10, 300*time.Millisecond)
+
+	if out := sipvicious(t, "svmap", "-p", port, "-b", strangerIP, "-x", strangerIP, host); !strings.Contains(out, "found nothing") {
+		t.Errorf("svmap by OPTIONS found a server:\n%s", out)
+	}
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("a999\na1000\na1001\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"REGISTER", "OPTIONS"} {
+		out := sipvicious(t, "svwar", "-p", port, "-m", method, "-d", users, "-b", strangerIP, "-x", strangerIP, host)
+		if regexp.MustCompile(`(?m)^\| *a1000\b`).MatchString(out) {
+			t.Errorf("svwar by %s found the user:\n%s", method, out)
+		}
+	}
+	// By INVITE a user that exists must look like one that does not.
+	if out := sipvicious(t, "svwar", "-p", port, "-m", "INVITE", "-d", users, "-b", strangerIP, "-x", strangerIP, "--force", host); regexp.MustCompile(`(?m)^\| *a1000\b`).MatchString(out) &&
+		!regexp.MustCompile(`(?m)^\| *a1001\b`).MatchString(out) {
+		t.Errorf("svwar by INVITE tells the user from others:\n%s", out)
+	}
+	if out := sipvicious(t, "svcrack", "-p", port, "-u", "a1000", "-r", "1234567880-1234567895", "-b", strangerIP, "-x", strangerIP, host); strings.Contains(out, "1234567890") && !strings.Contains(out, "found nothing") {
+		t.Errorf("svcrack found the password:\n%s", out)
+	}
+	run.wait(t)
+	s.settled()
+	if records := s.records(); len(records) != 100 || count(records, "outcome")["answered"] != 100 {
+		t.Errorf("%d records: %v", len(records), count(records, "outcome"))
+	}
+	if series := s.scrape(); series[`tollgate_sip_dropped_total{why="filtered"}`] == 0 || series["tollgate_sip_attempts_total"] != 100 {
+		t.Errorf("%v packets filtered, %v attempts", series[`tollgate_sip_dropped_total{why="filtered"}`], series["tollgate_sip_attempts_total"])
+	}
+}
