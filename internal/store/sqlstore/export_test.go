@@ -1,7 +1,10 @@
 package sqlstore
 
 import (
+	"io/fs"
 	"testing"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
@@ -51,4 +54,36 @@ func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 	n, err := s.deleteRecords(t.Context(), first.ID, record.DayOf(s.config.Clock().UnixMicro())+1)
 	check(t, err)
 	return n
+}
+
+// MigrateTo makes a database file whose tables are of an older version.
+func MigrateTo(t testing.TB, path string, version int64) {
+	t.Helper()
+	pool, err := openPool(path, false)
+	check(t, err)
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	check(t, err)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	check(t, err)
+	_, err = provider.UpTo(t.Context(), version)
+	check(t, err)
+	check(t, pool.Close())
+}
+
+// Forge runs a statement that forgets to name the account, in the name of one, as a
+// query with a mistake would: by the way of reads and by that of writes.
+func Forge(t testing.TB, s *Store, account id.ID, count, change string) (seen, changed int64) {
+	t.Helper()
+	check(t, s.db.reading(t.Context(), account, func(tx querier) error {
+		return tx.QueryRowContext(t.Context(), count).Scan(&seen)
+	}))
+	check(t, s.writeIn(t.Context(), account, func(tx *txn) error {
+		result, err := tx.ExecContext(t.Context(), change)
+		if err != nil {
+			return err
+		}
+		changed, err = result.RowsAffected()
+		return err
+	}))
+	return seen, changed
 }
