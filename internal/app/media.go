@@ -31,11 +31,12 @@ func (a *App) buildMedia() (media.Relay, error) {
 	if err != nil || len(config.Addresses) == 0 {
 		return nil, err
 	}
-	config.Clock, config.Logger = time.Now, a.logger
+	config.Clock, config.Logger, config.Measured = time.Now, a.logger, a.metrics.Media
 	built, err := relay.New(config)
 	if err != nil {
 		return nil, err
 	}
+	a.metrics.WatchMedia(built.Stats)
 	a.undo("media relay", func(ctx context.Context) error { return built.Stop(ctx) })
 	if !strings.HasPrefix(a.config.Media, MediaRtpengine) {
 		return built, nil

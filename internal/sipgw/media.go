@@ -104,6 +104,9 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 			give = s.media.session.Answer
 		}
 		d.SDP = m.body
+		if what == isOffer {
+			d.Encryption = s.encryption(d.From)
+		}
 		done := func(body []byte, err error) {
 			s.sh.post(func() { s.described(m, body, err, then) })
 		}
@@ -152,7 +155,7 @@ func (a *attempt) offer() {
 	}
 	s.openMedia(wanted)
 	d := media.Description{
-		From: record.SideCaller, Source: s.caller.peer.addr.Addr(), Target: a.leg.peer.addr.Addr(), Encryption: wanted,
+		From: record.SideCaller, Source: s.caller.peer.addr.Addr(), Target: a.leg.peer.addr.Addr(),
 	}
 	s.describe(isOffer, d, s.invite, func(body []byte, err error) {
 		switch {
@@ -164,6 +167,17 @@ func (a *attempt) offer() {
 			a.invite()
 		}
 	})
+}
+
+// encryption is what the side that gets an offer of from is to be offered.
+func (s *session) encryption(from record.Side) media.Encryption {
+	switch {
+	case from == record.SideCaller && s.attempt != nil:
+		return s.attempt.encryption()
+	case from == record.SideCallee && s.connected.EncryptedMedia:
+		return media.Encrypted
+	}
+	return media.AsOffered
 }
 
 // encryption is what the gateway is offered.
@@ -196,8 +210,5 @@ func (s *session) fromGateway() kind {
 // between gives a description of one leg's peer to the other's.
 func (l *leg) between(what kind, m *message, then func(body []byte, err error)) {
 	d := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: l.other().peer.addr.Addr()}
-	if l.side == record.SideCallee && l.s.connected.EncryptedMedia {
-		d.Encryption = media.Encrypted
-	}
 	l.s.describe(what, d, m, then)
 }

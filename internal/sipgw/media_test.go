@@ -226,7 +226,9 @@ func TestASilentCallIsEnded(t *testing.T) {
 	w := newWorld(t, anchored(t, func(_ *Config, r *relay.Config) { r.Silence = 200 * time.Millisecond }))
 	near, far := newMic(t, pbxAddress), newMic(t, carrierAddress)
 	w.talkThrough(near, far)
-	w.pbx.reply(w.pbx.await("BYE"), 200, "", "", "")
+	bye := w.pbx.await("BYE")
+	contains(t, bye, "reason", "cause=102;text=\"MEDIA_TIMEOUT\"")
+	w.pbx.reply(bye, 200, "", "", "")
 	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
 	if r := w.record(); r.HangupCause != call.CauseMediaTimeout || r.HangupSource != record.SideTollgate {
 		t.Errorf("record: %s by %s", r.HangupCause, r.HangupSource)

@@ -94,6 +94,10 @@ func reasonLine(cause string) string {
 		return "Reason: Q.850;cause=102;text=\"TIME_LIMIT\"\r\n"
 	case call.CauseLostPeer:
 		return "Reason: Q.850;cause=41;text=\"PEER_LOST\"\r\n"
+	case call.CauseMediaTimeout:
+		return "Reason: Q.850;cause=102;text=\"MEDIA_TIMEOUT\"\r\n"
+	case call.CauseIncompatible:
+		return "Reason: Q.850;cause=88;text=\"INCOMPATIBLE_DESTINATION\"\r\n"
 	case call.CauseStopping, call.CauseLease, call.CauseNoAck:
 		return "Reason: Q.850;cause=41;text=\"TEMPORARY_FAILURE\"\r\n"
 	}

@@ -37,6 +37,7 @@ type Metrics struct {
 	gateways *bounded
 	causes   *bounded
 	events   *bounded
+	media    media
 
 	calls         *prometheus.CounterVec
 	refusals      *prometheus.CounterVec
@@ -55,7 +56,7 @@ type Metrics struct {
 // New makes the metrics of a server. version is what it says it is.
 func New(version string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), media: newMedia(),
 		gateways: newBounded(maxGateways), causes: newBounded(maxCauses), events: newBounded(maxEvents),
 		calls: counters("tollgate_calls_total", "Calls that have ended, each once, by outcome, hangup cause and the gateway that was tried last.",
 			"outcome", "cause", "gateway"),

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -110,6 +111,7 @@ type loop struct {
 	epoll, wake int
 	clock       func() time.Time
 	ports       map[int32]*port
+	relayed     atomic.Uint64 // packets
 	events      [maxEvents]unix.EpollEvent
 	messages    [maxBatch]message
 	parts       [maxBatch]unix.Iovec

@@ -3,14 +3,45 @@ package relay
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/media/mediatest"
 	"github.com/tollgate/tollgate/internal/record"
 )
+
+func TestPacketsThatAreNone(t *testing.T) {
+	r := newRelay(t, loopback())
+	caller, callee := pair(t)
+	s, err := r.call(t, caller, callee)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.streams[0].ends[0]
+	from := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 9)
+	done := make(chan struct{})
+	feed := func() { // by the loop, which alone touches its ports
+		for _, packet := range []string{"", "x", strings.Repeat("\x80", 11), strings.Repeat("\x00", 172), strings.Repeat("\xff", 172)} {
+			e.rtp.receive([]byte(packet), from, 0, time.Now())
+		}
+		for _, packet := range []string{"", strings.Repeat("\x80", 7), strings.Repeat("\x00", 20)} {
+			e.rtcp.receive([]byte(packet), from, 0, time.Now())
+		}
+		close(done)
+	}
+	s.loop.do(feed)
+	<-done
+	callee.Quiet()
+	if stats := r.Stats(); stats.Malformed != 6 || stats.Foreign != 2 {
+		t.Errorf("%+v", stats)
+	}
+	// None of them has taken the side's place.
+	mediatest.Converse(t, caller, callee)
+}
 
 // TestTheDSCPIsKept holds that what a side marks is marked for the other too.
 func TestTheDSCPIsKept(t *testing.T) {

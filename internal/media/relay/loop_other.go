@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,8 @@ type loop struct {
 	clock   func() time.Time
 	readers sync.WaitGroup
 	done    chan struct{}
-	mu      sync.Mutex // held while a packet passes
+	relayed atomic.Uint64 // packets
+	mu      sync.Mutex    // held while a packet passes
 }
 
 func newLoop(clock func() time.Time) (*loop, error) {

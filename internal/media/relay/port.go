@@ -46,6 +46,7 @@ type peer struct {
 	onHold     bool // by the unspecified address: nothing is sent there
 	sends      bool // media are to be expected
 	tapped     bool // the recorder hears this stream
+	clockRate  int  // of its timestamps, Hz; 0 when it is not known
 	open, seal *cipher
 
 	// Where RTP and RTCP come from, once the first packet has come: none are taken
@@ -110,7 +111,7 @@ type port struct {
 
 	second  int64 // of the packets that are counted
 	arrived int   // in that second
-	relayed atomic.Uint64
+	quality arrivals
 }
 
 // maxPacketsPerSecond is how many packets of one port are passed on in a second:
@@ -154,6 +155,9 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 	if target == nil {
 		return
 	}
+	if described.isRTP && !rtcp {
+		p.quality.take(packet, now, described.clockRate)
+	}
 	if described.tapped && !rtcp {
 		e.session.opening.Tap.Packet(e.side, now, packet)
 	}
@@ -164,7 +168,7 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 		}
 	}
 	if e.opposite.send(packet, target, rtcp, dscp) {
-		p.relayed.Add(1)
+		e.session.loop.relayed.Add(1)
 	}
 }
 

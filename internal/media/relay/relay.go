@@ -31,9 +31,12 @@ type Config struct {
 	// send nothing while their user is silent.
 	Silence time.Duration
 	// Loops is how many goroutines pass packets on; default one for each processor.
-	Loops  int
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Loops int
+	// Measured is told how the RTP of each side of a stream arrived, when the call is
+	// over; nil tells nobody. It must not block.
+	Measured func(Quality)
+	Clock    func() time.Time
+	Logger   *slog.Logger
 }
 
 // Address is an address of this host, and the one that peers are told where that
@@ -61,7 +64,6 @@ type Relay struct {
 
 // counters count packets since the relay was made.
 type counters struct {
-	relayed                            atomic.Uint64 // of sessions that are closed
 	foreign, malformed, forged, excess atomic.Uint64
 }
 
@@ -69,7 +71,7 @@ type counters struct {
 type Stats struct {
 	Sessions  int    // open now
 	FreePorts int    // pairs
-	Relayed   uint64 // packets of sessions that are closed
+	Relayed   uint64 // packets
 	Foreign   uint64 // packets that were dropped: from a source that is not the side's,
 	Malformed uint64 // neither RTP nor RTCP,
 	Forged    uint64 // not encrypted with the key of the side, or a repetition,
@@ -85,8 +87,12 @@ func (r *Relay) Stats() Stats {
 	free := len(r.ports.free)
 	r.ports.mu.Unlock()
 	c := &r.count
+	relayed := uint64(0)
+	for _, l := range r.loops {
+		relayed += l.relayed.Load()
+	}
 	return Stats{
-		Sessions: sessions, FreePorts: free, Relayed: c.relayed.Load(), Foreign: c.foreign.Load(),
+		Sessions: sessions, FreePorts: free, Relayed: relayed, Foreign: c.foreign.Load(),
 		Malformed: c.malformed.Load(), Forged: c.forged.Load(), Excess: c.excess.Load(),
 	}
 }

@@ -177,7 +177,10 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 		return nil
 	}
 	offerer, answerer := ends[place(s.offer.from)], ends[place(d.From)]
-	tapped := s.opening.Tap != nil && i == s.audio()
+	tapped, rate := s.opening.Tap != nil && i == s.audio(), 0
+	if formats := answer.formats(); len(formats) > 0 {
+		rate = formats[0].ClockRate
+	}
 	if !asked.relayed() || !answer.relayed() {
 		offerer.describe(nil)
 		answerer.describe(nil)
@@ -188,10 +191,10 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 	}
 	toOfferer, toAnswerer := &peer{
 		rtp: netip.AddrPortFrom(asked.address, asked.port), rtcp: asked.rtcp, signalling: s.offer.by,
-		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped,
+		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped, clockRate: rate,
 	}, &peer{
 		rtp: netip.AddrPortFrom(answer.address, answer.port), rtcp: answer.rtcp, signalling: d.Source,
-		mux: answer.mux && asked.mux, isRTP: answer.rtp(), onHold: answer.onHold, sends: sends(answer, asked), tapped: tapped,
+		mux: answer.mux && asked.mux, isRTP: answer.rtp(), onHold: answer.onHold, sends: sends(answer, asked), tapped: tapped, clockRate: rate,
 	}
 	if asked.rtp() && asked.encrypted() {
 		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
@@ -344,7 +347,9 @@ func (s *session) Close() {
 			s.relay.ports.give(number)
 		}
 		for _, p := range ports {
-			s.relay.count.relayed.Add(p.relayed.Load())
+			if q := p.quality.quality(p.end.side); q.Packets > 0 && s.relay.config.Measured != nil {
+				s.relay.config.Measured(q)
+			}
 		}
 		if s.opening.Tap != nil {
 			s.opening.Tap.Close()
