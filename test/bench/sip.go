@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +23,29 @@ type between struct {
 	address string // where the PBX sends its calls
 	carrier string
 	number  string // that all calls are to
-	server  *process
+	servers []*process
+}
+
+func (s *between) close() {
+	for _, server := range s.servers {
+		server.kill()
+	}
+}
+
+// used is the processor time and the memory of all that it takes.
+func (s *between) used() (cpu time.Duration, memory int64, err error) {
+	for _, server := range s.servers {
+		c, err := server.cpu()
+		if err != nil {
+			return 0, 0, err
+		}
+		m, err := server.memory()
+		if err != nil {
+			return 0, 0, err
+		}
+		cpu, memory = cpu+c, memory+m
+	}
+	return cpu, memory, nil
 }
 
 // sipSections are measured with SIPp on both sides: signalling only, UDP, loopback.
@@ -40,6 +63,7 @@ var contenders = []struct {
 }{
 	{"Tollgate", startTollgate},
 	{"Kamailio as a proxy", startKamailio},
+	{"Kamailio that asks Tollgate", startAsking},
 }
 
 func startTollgate(ctx context.Context, b *bench, carrier string) (*between, error) {
@@ -58,7 +82,7 @@ func startTollgate(ctx context.Context, b *bench, carrier string) (*between, err
 		server.kill()
 		return nil, err
 	}
-	return &between{name: "Tollgate", address: listen, server: server}, nil
+	return &between{name: "Tollgate", address: listen, servers: []*process{server}}, nil
 }
 
 // setUpSIP makes one PBX known by its address, and the carrier.
@@ -89,8 +113,7 @@ func (w *world) setUpSIP(ctx context.Context, carrier string) error {
 //go:embed kamailio.cfg
 var kamailioConfig string
 
-// startKamailio starts a record-routing proxy with the settings that serve it best:
-// another allocator and large socket buffers.
+// startKamailio starts a record-routing proxy.
 func startKamailio(_ context.Context, b *bench, carrier string) (*between, error) {
 	listen, err := freeUDP(proxyIP)
 	if err != nil {
@@ -105,7 +128,44 @@ func startKamailio(_ context.Context, b *bench, carrier string) (*between, error
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	command := exec.Command("kamailio", "-DD", "-E", "-f", config, "-Y", folder, "-m", "1024", "-x", "tlsf", "-X", "tlsf", "-b", "8388608")
+	server, err := kamailio(config, folder, listen)
+	if err != nil {
+		return nil, err
+	}
+	return &between{name: "Kamailio as a proxy", address: listen, servers: []*process{server}}, nil
+}
+
+// startAsking starts the Kamailio of examples/kamailio and the Tollgate that it asks.
+func startAsking(ctx context.Context, b *bench, carrier string) (*between, error) {
+	s, err := startTollgate(ctx, b, carrier)
+	if err != nil {
+		return nil, err
+	}
+	s.name = "Kamailio that asks Tollgate"
+	if s.address, err = freeUDP(proxyIP); err != nil {
+		s.close()
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(b.folder, "kamailio")
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	server, err := kamailio("examples/kamailio/kamailio.cfg", folder, s.address, "-A", "LISTEN=udp:"+s.address, "-A", "SWITCH="+strconv.Quote("kamailio"),
+		"-A", "TOLLGATE="+strconv.Quote("http://"+s.servers[0].address), "-A", "TOLLGATE_KEY="+strconv.Quote(apiKey))
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.servers = append(s.servers, server)
+	return s, nil
+}
+
+// kamailio starts Kamailio with the settings that serve it best: another allocator and
+// large socket buffers.
+func kamailio(config, folder, listen string, more ...string) (*process, error) {
+	command := exec.Command("kamailio", append([]string{"-DD", "-E", "-f", config, "-Y", folder, "-P", filepath.Join(folder, "pid"),
+		"-m", "1024", "-x", "tlsf", "-X", "tlsf", "-b", "8388608"}, more...)...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("kamailio (Debian package kamailio): %w", err)
@@ -115,7 +175,7 @@ func startKamailio(_ context.Context, b *bench, carrier string) (*between, error
 		defer close(p.ended)
 		_ = command.Wait()
 	}()
-	return &between{name: "Kamailio as a proxy", address: listen, server: p}, nil
+	return p, nil
 }
 
 // ready returns when a call gets through.
@@ -153,25 +213,23 @@ func measureCalls(ctx context.Context, b *bench) error {
 	const seconds, hold = 8, time.Second
 	b.report.printf("### Calls a second\n\nCalls of %v, %d s at each rate; the rate is raised until one call in a thousand fails.\n\n"+
 		"| between PBX and carrier | calls/s tried | failed | retransmissions | CPU a call | memory at the end |\n|---|---:|---:|---:|---:|---:|\n", hold, seconds)
-	cost := map[string]time.Duration{}
-	for _, contender := range contenders {
+	costs := make([]map[int]time.Duration, len(contenders)) // of a call, by rate
+	for i, contender := range contenders {
+		costs[i] = map[int]time.Duration{}
 		for _, rate := range []int{500, 1000, 2000, 3000, 4000, 5000, 6000} {
 			var used time.Duration
 			var memory int64
 			var result placed
 			err := b.between(ctx, contender.start, func(s *between) (err error) {
-				before, err := s.server.cpu()
+				before, _, err := s.used()
 				if err != nil {
 					return err
 				}
 				if result, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * seconds, hold: hold}); err != nil {
 					return err
 				}
-				if used, err = s.server.cpu(); err != nil {
-					return err
-				}
+				used, memory, err = s.used()
 				used -= before
-				memory, err = s.server.memory()
 				return err
 			})
 			if err != nil {
@@ -180,17 +238,28 @@ func measureCalls(ctx context.Context, b *bench) error {
 			perCall := used / time.Duration(rate*seconds)
 			b.report.printf("| %s | %s | %d | %d | %d µs | %d MB |\n", contender.name, thousands(float64(rate)), result.failed, result.retransmitted,
 				perCall.Microseconds(), memory>>20)
-			if rate == 1000 {
-				cost[contender.name] = perCall
-			}
+			costs[i][rate] = perCall
 			if result.failed > rate*seconds/1000 {
 				break
 			}
 		}
 	}
-	b.report.printf("\nCPU a call at 1,000/s, as multiples of Kamailio as a proxy: %.2f.\n\n",
-		float64(cost[contenders[0].name])/float64(cost[contenders[1].name]))
+	for i := range contenders[1:] {
+		rate, ratio := compared(costs[0], costs[i+1])
+		b.report.printf("\nCPU a call at %s/s: %.2f of what %s takes.\n", thousands(float64(rate)), ratio, contenders[i+1].name)
+	}
+	b.report.printf("\n")
 	return nil
+}
+
+// compared is the ratio of two costs at the highest rate that both have.
+func compared(of, to map[int]time.Duration) (rate int, ratio float64) {
+	for candidate := range of {
+		if _, both := to[candidate]; both {
+			rate = max(rate, candidate)
+		}
+	}
+	return rate, float64(of[rate]) / float64(to[rate])
 }
 
 // between starts a carrier and what stands in front of it, for the time of a load.
@@ -208,7 +277,7 @@ func (b *bench) between(ctx context.Context, begin func(context.Context, *bench,
 	if err != nil {
 		return err
 	}
-	defer s.server.kill()
+	defer s.close()
 	s.carrier, s.number = address, b.deck.number()
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -268,7 +337,7 @@ func measureLive(ctx context.Context, b *bench) error {
 		var before, during int64
 		var result placed
 		err := b.between(ctx, contender.start, func(s *between) (err error) {
-			if before, err = s.server.memory(); err != nil {
+			if _, before, err = s.used(); err != nil {
 				return err
 			}
 			loaded := make(chan error, 1)
@@ -286,7 +355,7 @@ func measureLive(ctx context.Context, b *bench) error {
 			case err := <-loaded:
 				return fmt.Errorf("the calls were over before they were measured: %w", err)
 			}
-			during, err = s.server.memory()
+			_, during, err = s.used()
 			return errors.Join(err, <-loaded)
 		})
 		if err != nil {
