@@ -204,6 +204,16 @@ func TestCalls(t *testing.T) {
 	if usage := value(c.ProfileUsage(ctx, profile.ID))(t); usage.LiveCalls != 1 || *usage.DailySpendLimit != "5.00" || usage.Held == "0.00" {
 		t.Errorf("usage %+v", usage)
 	}
+	held := value(client.Collect(c.SpendHolds().All(ctx, client.Query{})))(t)
+	if usage := value(c.AccountUsage(ctx))(t); len(held) != 0 || usage.DailySpendLimitEnabled || usage.Posted != nil || usage.SpendHold != nil {
+		t.Errorf("usage of the account %+v, held %+v", usage, held)
+	}
+	if r := value(c.ReleaseProfile(ctx, profile.ID))(t); r.ScopeID != profile.ID {
+		t.Errorf("released %+v", r)
+	}
+	if r := value(c.ReleaseAll(ctx))(t); r.Released != 0 {
+		t.Errorf("released %+v", r)
+	}
 	records := value(client.Collect(c.DetailRecords().All(ctx, client.Query{Filters: map[string]string{"outcome": "refused"}})))(t)
 	if len(records) != 1 || records[0].ID != refused.ID.String() || *records[0].CountryCode != "GB" || time.Since(records[0].StartedAt) > time.Hour {
 		t.Errorf("records %+v", records)

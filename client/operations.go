@@ -32,6 +32,36 @@ func (c *Client) BillingGroupUsage(ctx context.Context, group string) (SharedUsa
 	return one[SharedUsage](ctx, c, read("/tollgate/v1/billing_groups/"+url.PathEscape(group)+"/usage"))
 }
 
+// SpendHolds are the profiles, billing groups and accounts whose calls are refused
+// until they are released.
+func (c *Client) SpendHolds() List[HeldScope] {
+	return list[HeldScope](c, "/tollgate/v1/spend_holds")
+}
+
+// ReleaseProfile lets a profile admit calls again.
+func (c *Client) ReleaseProfile(ctx context.Context, profile string) (SpendRelease, error) {
+	return release[SpendRelease](ctx, c, "outbound_voice_profiles/"+url.PathEscape(profile))
+}
+
+// ReleaseBillingGroup lets a billing group admit calls again.
+func (c *Client) ReleaseBillingGroup(ctx context.Context, group string) (SpendRelease, error) {
+	return release[SpendRelease](ctx, c, "billing_groups/"+url.PathEscape(group))
+}
+
+// ReleaseAccount lets an account admit calls again. It takes a key with the scope admin.
+func (c *Client) ReleaseAccount(ctx context.Context, account string) (SpendRelease, error) {
+	return release[SpendRelease](ctx, c, "accounts/"+url.PathEscape(account))
+}
+
+// ReleaseAll releases every profile and billing group of the account.
+func (c *Client) ReleaseAll(ctx context.Context) (SpendReleases, error) {
+	return release[SpendReleases](ctx, c, "spend_holds")
+}
+
+func release[T any](ctx context.Context, c *Client, what string) (T, error) {
+	return one[T](ctx, c, call{method: http.MethodPost, path: "/tollgate/v1/" + what + "/release"})
+}
+
 // AccountUsage says what all calls of the account have spent and hold today.
 func (c *Client) AccountUsage(ctx context.Context) (SharedUsage, error) {
 	return one[SharedUsage](ctx, c, read("/tollgate/v1/account/usage"))
