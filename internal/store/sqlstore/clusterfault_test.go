@@ -493,6 +493,11 @@ func TestPlansPostgreSQL(t *testing.T) {
 		`SELECT s.cost FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['\x01', '\x02']::BYTEA[]) AS k (account_id, call_id)
 			CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`,
 		`SELECT posted FROM profile_days WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[]) AND day >= 5`,
+		`SELECT posted FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['', '\x02']::BYTEA[]) AS k (account, billing_group)
+			CROSS JOIN LATERAL (SELECT * FROM scope_days WHERE account_id = account AND billing_group_id = billing_group AND day >= 5) AS d`,
+		`SELECT cause FROM spend_holds WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[])`,
+		`SELECT cause FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['', '\x02']::BYTEA[]) AS k (account, billing_group)
+			CROSS JOIN LATERAL (SELECT * FROM spend_holds WHERE account_id = account AND profile_id = 0 AND billing_group_id = billing_group) AS h`,
 		`SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20`,
 		`SELECT COUNT(*) FROM call_records WHERE account_id = 1 AND country = 'GB' AND written >= CAST(CAST(CAST(5 AS BIGINT) AS TEXT) AS XID8)`,
 	} {

@@ -57,10 +57,10 @@ type ledgerGroup struct {
 	oldest   record.Day
 	profiles map[id.ID]id.ID // whose money may move, and their accounts
 	payers   map[payer]struct{}
-	shared   []admission.Scope // billing groups and accounts in which money is counted
-	locked   []int64           // scopes to lock, in the order of their ids
-	exact    []countOf         // to be counted under their locks
-	shown    []countOf         // to be counted for showing
+	shared   map[admission.Scope]id.ID // billing groups and accounts in which money is counted, and their accounts
+	locked   []int64                   // scopes to lock, in the order of their ids
+	exact    []countOf                 // to be counted under their locks
+	shown    []countOf                 // to be counted for showing
 	callees  []admission.CalleeKey
 	opened   int64 // the latest time at which one of the profiles opened its day
 
@@ -95,7 +95,7 @@ var errOverlooked = errors.New("a call is live already")
 // newLedgerGroup sorts commands. Calls that a Reserve names are nearly always new,
 // and only looked up before the locks when thorough.
 func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
-	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), part: admission.Part{
+	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
 		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
 		Callees: make(map[admission.CalleeKey]int32),
 	}}
@@ -316,18 +316,15 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 // planShared finds the billing groups and accounts in which the group's money is
 // counted. Their rows are locked among the others, by id.
 func (w *clusterWriter) planShared(g *ledgerGroup, scopes map[id.ID]struct{}, count func(string, id.ID, int32)) {
-	seen := make(map[admission.Scope]struct{})
 	add := func(scope admission.Scope, lock, account id.ID, limit policy.SpendLimit) {
-		if limit.On {
-			if limit.EndCalls {
-				count("account_id", account, policy.NoLimit) // among so many the budget is shared
-			}
-			if _, known := seen[scope]; !known {
-				seen[scope] = struct{}{}
-				scopes[lock] = struct{}{}
-				g.shared = append(g.shared, scope)
-			}
+		if !limit.On {
+			return
 		}
+		if limit.EndCalls {
+			count("account_id", account, policy.NoLimit) // among so many the budget is shared
+		}
+		scopes[lock] = struct{}{}
+		g.shared[scope] = account
 	}
 	for p := range g.payers {
 		if a := w.snapshot.Account(p.account); a != nil {
@@ -484,8 +481,8 @@ func (g *ledgerGroup) queueShared(b *pgx.Batch) {
 		return
 	}
 	accounts, groups := g.sharedColumns()
-	b.Queue("SELECT "+scopeDayColumns+` FROM scope_days
-		WHERE day >= $3 AND (billing_group_id = ANY($2) OR billing_group_id = '' AND account_id = ANY($1))`,
+	b.Queue("SELECT "+scopeDayColumns+` FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account, billing_group)
+		CROSS JOIN LATERAL (SELECT * FROM scope_days WHERE account_id = account AND billing_group_id = billing_group AND day >= $3) AS d`,
 		accounts, groups, int64(g.oldest)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			_, key, spend, err := scanScopeDay(rows.Scan)
@@ -500,12 +497,8 @@ func (g *ledgerGroup) queueShared(b *pgx.Batch) {
 
 func (g *ledgerGroup) sharedColumns() (accounts []int64, groups [][]byte) {
 	accounts, groups = []int64{}, [][]byte{}
-	for _, scope := range g.shared {
-		if scope.Account != 0 {
-			accounts = append(accounts, int64(scope.Account))
-		} else {
-			groups = append(groups, groupColumn(scope))
-		}
+	for scope, account := range g.shared {
+		accounts, groups = append(accounts, int64(account)), append(groups, groupColumn(scope))
 	}
 	return accounts, groups
 }
@@ -517,8 +510,8 @@ func (g *ledgerGroup) queueHolds(b *pgx.Batch) {
 	}
 	accounts, groups := g.sharedColumns()
 	b.Queue("SELECT "+holdColumns+` FROM spend_holds WHERE profile_id = ANY($1)
-		UNION ALL SELECT `+holdColumns+` FROM spend_holds WHERE profile_id = 0
-			AND (billing_group_id = ANY($3) OR billing_group_id = '' AND account_id = ANY($2))`,
+		UNION ALL SELECT `+holdColumns+` FROM unnest($2::BIGINT[], $3::BYTEA[]) AS k (account, billing_group)
+			CROSS JOIN LATERAL (SELECT * FROM spend_holds WHERE account_id = account AND profile_id = 0 AND billing_group_id = billing_group) AS h`,
 		g.profileIDs(), accounts, groups).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			scope, hold, err := scanHold(rows.Scan)
