@@ -42,6 +42,7 @@ type Event struct {
 	// ForecastMicros is when the limit is reached at the pace of the day so far; 0
 	// when that is not before the day's end, and in EventSpendLimitReached.
 	ForecastMicros int64
+	HoldAfter      bool // calls are refused from then on until the scope is released
 }
 
 // spendThresholds are the parts of a daily limit, in percent, that are told of.
@@ -98,7 +99,7 @@ func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) 
 	if !told && (reaches(spent, limit, 100) || wanting && reaches(spent, limit, nearLimitPercent)) {
 		spend.Told |= toldReached
 		spend.ToldLimit = limit
-		tell(EventSpendLimitReached, 100)
+		tell(EventSpendLimitReached, 100).HoldAfter = scope.limit.HoldAfter
 		if scope.limit.HoldAfter {
 			s.holds[scope.Scope] = SpendHold{Cause: HoldLimit, SinceMicros: s.now}
 			s.dirtyHolds[scope.Scope] = struct{}{}

@@ -179,6 +179,7 @@ type Spend struct {
 	Limit, Posted, Held money.Amount
 	AtMicros            int64
 	ForecastMicros      int64 // when the limit is reached at the day's pace; 0 for not on this day
+	HoldAfter           bool  // calls are refused until the scope is released
 }
 
 type spendPayload struct {
@@ -192,7 +193,8 @@ type spendPayload struct {
 	Held              money.Amount `json:"held"`
 	Currency          string       `json:"currency"`
 	ForecastAt        *string      `json:"forecast_at"`
-	Forecast          string       `json:"forecast"` // the same for people
+	Forecast          string       `json:"forecast"`       // the same for people
+	ReleaseNeeded     bool         `json:"release_needed"` // calls are refused, also after 00:00 UTC, until somebody releases the scope
 }
 
 // types are those of the events below the limit and at it.
@@ -222,7 +224,7 @@ func (s *Spend) Event(key uuid.UUID) (Event, error) {
 	p := spendPayload{
 		OutboundProfileID: s.Profile, BillingGroupID: s.Group, Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
 		DailySpendLimit: s.Limit, Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
-		Forecast: "At this pace it is not reached today.",
+		Forecast: "At this pace it is not reached today.", ReleaseNeeded: s.HoldAfter,
 	}
 	switch {
 	case s.Percent >= 100:

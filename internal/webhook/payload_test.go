@@ -67,16 +67,26 @@ func TestPayloads(t *testing.T) {
 				ForecastMicros: began.Add(2*time.Hour + 32*time.Minute).UnixMicro()}).Event(eventKey)
 		}, webhook.ProfileSpendThreshold,
 			`{"outbound_profile_id":"12","day":"2026-03-01","threshold_percent":80,"daily_spend_limit":"1.00","spent":"0.81","posted":"0.70","held":"0.11","currency":"USD",
-			"forecast_at":"2026-03-01T14:32:00.000000Z","forecast":"At this pace reached at 14:32 UTC."}`},
+			"forecast_at":"2026-03-01T14:32:00.000000Z","forecast":"At this pace reached at 14:32 UTC.","release_needed":false}`},
 		{"threshold late in the day", func() (webhook.Event, error) {
 			return (&webhook.Spend{Account: 11, Profile: 12, Day: record.DayOf(noon), Percent: 50, Limit: money.Dollar, Posted: 50 * money.Cent, AtMicros: noon}).Event(eventKey)
 		}, webhook.ProfileSpendThreshold,
 			`{"outbound_profile_id":"12","day":"2026-03-01","threshold_percent":50,"daily_spend_limit":"1.00","spent":"0.50","posted":"0.50","held":"0.00","currency":"USD",
-			"forecast_at":null,"forecast":"At this pace it is not reached today."}`},
+			"forecast_at":null,"forecast":"At this pace it is not reached today.","release_needed":false}`},
 		{"limit", func() (webhook.Event, error) {
 			return (&webhook.Spend{Account: 11, Profile: 12, Day: record.DayOf(noon), Percent: 100, Limit: money.Dollar, Posted: money.Dollar, AtMicros: noon}).Event(eventKey)
 		}, webhook.ProfileSpendLimitReached,
-			`{"outbound_profile_id":"12","day":"2026-03-01","threshold_percent":100,"daily_spend_limit":"1.00","spent":"1.00","posted":"1.00","held":"0.00","currency":"USD","forecast_at":null,"forecast":""}`},
+			`{"outbound_profile_id":"12","day":"2026-03-01","threshold_percent":100,"daily_spend_limit":"1.00","spent":"1.00","posted":"1.00","held":"0.00","currency":"USD","forecast_at":null,"forecast":"","release_needed":false}`},
+		{"limit of the billing group", func() (webhook.Event, error) {
+			return (&webhook.Spend{Account: 11, Group: callKey, Day: record.DayOf(noon), Percent: 100, Limit: money.Dollar, Posted: money.Dollar, AtMicros: noon, HoldAfter: true}).Event(eventKey)
+		}, webhook.GroupSpendLimitReached,
+			`{"billing_group_id":"0198c0de-0000-7000-8000-000000000002","day":"2026-03-01","threshold_percent":100,"daily_spend_limit":"1.00","spent":"1.00","posted":"1.00","held":"0.00",
+			"currency":"USD","forecast_at":null,"forecast":"","release_needed":true}`},
+		{"threshold of the account", func() (webhook.Event, error) {
+			return (&webhook.Spend{Account: 11, Day: record.DayOf(noon), Percent: 80, Limit: money.Dollar, Posted: 80 * money.Cent, AtMicros: noon}).Event(eventKey)
+		}, webhook.AccountSpendThreshold,
+			`{"day":"2026-03-01","threshold_percent":80,"daily_spend_limit":"1.00","spent":"0.80","posted":"0.80","held":"0.00","currency":"USD","forecast_at":null,
+			"forecast":"At this pace it is not reached today.","release_needed":false}`},
 		{"configuration", func() (webhook.Event, error) {
 			return (&webhook.Change{Account: 11, ResourceType: "outbound_voice_profile", ResourceID: "12", Action: webhook.Updated, Version: 3, At: began}).Event(eventKey)
 		}, webhook.ConfigurationChanged, `{"resource_type":"outbound_voice_profile","resource_id":"12","action":"updated","version":3}`},

@@ -100,7 +100,7 @@ func emergencyEvent(key uuid.UUID, e *admission.Event) (webhook.Event, error) {
 func spendEvent(e *admission.Event) *webhook.Spend {
 	return &webhook.Spend{
 		Account: e.Account, Profile: e.Scope.Profile, Group: e.Scope.Group, Day: e.Day, Percent: e.Percent, Limit: e.Limit,
-		Posted: e.Posted, Held: e.Held, AtMicros: e.AtMicros, ForecastMicros: e.ForecastMicros,
+		Posted: e.Posted, Held: e.Held, AtMicros: e.AtMicros, ForecastMicros: e.ForecastMicros, HoldAfter: e.HoldAfter,
 	}
 }
 
