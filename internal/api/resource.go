@@ -23,6 +23,7 @@ type resource[T, V any, K comparable] struct {
 	required   []string // to be named in a create request
 	created    int      // status of success of a create: Telnyx's differ by resource
 	closed     bool     // unknown fields are refused, not ignored
+	watched    bool     // the view shows more than configuration, and changes by itself
 
 	// adopt gives a changed object what the wire does not carry of the current one.
 	adopt func(next, current *T)
@@ -59,9 +60,9 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: ScopeWrite,
 			body: create, status: r.created, answer: full, effects: r.effect, handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
-			params: params, status: http.StatusOK, answer: full, list: true, settled: true, handle: r.list},
+			params: params, status: http.StatusOK, answer: full, list: true, settled: !r.watched, handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
-			status: http.StatusOK, answer: full, settled: true, handle: r.get},
+			status: http.StatusOK, answer: full, settled: !r.watched, handle: r.get},
 		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: ScopeWrite,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
 			body:    update, status: http.StatusOK, answer: full, effects: r.effect, handle: r.update(whole, defaults)},

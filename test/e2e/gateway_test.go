@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startRegistrar starts Kamailio as a carrier that wants a registration and digest,
+// in front of another server, and returns what stops it.
+func startRegistrar(t *testing.T, listen, carrier, password string) (stop func()) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "registrar.cfg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	config := filepath.Join(folder, "kamailio.cfg")
+	filled := strings.NewReplacer("sip:CARRIER", "sip:"+carrier, "=LISTEN", "=udp:"+listen, "\"PASSWORD\"", "\""+password+"\"").Replace(string(text))
+	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	command := exec.Command("kamailio", "-DD", "-E", "-f", config, "-Y", folder, "-m", "64")
+	command.Stdout, command.Stderr = &out, &out
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		t.Fatalf("Kamailio is needed (Debian package kamailio; \"make test\" installs it): %v", err)
+	}
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+		_ = command.Wait()
+		if t.Failed() {
+			t.Logf("log of Kamailio:\n%s", out.Bytes())
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// health is that of the first gateway.
+func (s *server) health() object {
+	s.t.Helper()
+	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	data, _ := answer["data"].([]any)
+	if len(data) == 0 {
+		s.t.Fatalf("no gateway: %v", answer)
+	}
+	health, _ := data[0].(object)["health"].(object)
+	return health
+}
+
+// TestARegistrarOfKamailio: Tollgate registers with a carrier, answers its
+// challenges, calls through it, and sees when it is away and back.
+func TestARegistrarOfKamailio(t *testing.T) {
+	listen := fmt.Sprintf("%s:%d", carrierIP, freePort(t, carrierIP))
+	carrier := startCarrier(t)
+	stop := startRegistrar(t, listen, carrier, "s3cret-pass")
+	s := serve(t, t.TempDir())
+	s.setUp(nil, listen)
+	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	gateway := answer["data"].([]any)[0].(object)["id"]
+	path := fmt.Sprintf("/tollgate/v1/gateways/%v", gateway)
+	s.must(http.MethodPatch, path, object{
+		"user_name": "trunk", "password": "s3cret-pass", "from_domain": "carrier.test", "register": true, "options_interval_secs": 1,
+	})
+	eventually(t, "registration", 10*time.Second, func() bool {
+		h := s.health()
+		return h != nil && h["state"] == "up" && h["register_status"] == 200.0 && h["registered_until"] != nil && h["options_at"] != nil
+	})
+	s.pbx("pbx.xml", "+12125550123", 5, 5, 300*time.Millisecond).wait(t)
+	s.settled()
+	if records := s.records(); count(records, "outcome")["answered"] != 5 {
+		t.Fatalf("records: %v", records)
+	}
+
+	stop()
+	eventually(t, "the gateway down", 30*time.Second, func() bool { return s.health()["state"] == "down" })
+	began := time.Now()
+	refused := s.pbx("pbx.xml", "+12125550123", 1, 1, 0)
+	if err := <-refused.done; err == nil {
+		t.Error("a call was let through to a carrier that is away")
+	}
+	eventually(t, "the record of the refusal", 10*time.Second, func() bool { return len(s.records()) == 6 })
+	for _, r := range s.records() {
+		if r["outcome"] != "answered" && r["hangup_cause"] != "gateway_down" {
+			t.Errorf("record %v", r)
+		}
+	}
+	t.Logf("refused within %v", time.Since(began))
+
+	startRegistrar(t, listen, carrier, "s3cret-pass")
+	eventually(t, "the gateway up", 30*time.Second, func() bool { return s.health()["state"] == "up" })
+	// Wrong credentials take it out.
+	s.must(http.MethodPatch, path, object{"password": "wrong-pass"})
+	eventually(t, "the registration refused", 20*time.Second, func() bool {
+		h := s.health()
+		return h["state"] == "unregistered" && h["register_status"] == 401.0
+	})
+}
+
+// TestDrain: after SIGTERM a call that is up goes on to its own end, new ones are
+// told to go elsewhere, and the process ends with the last call.
+func TestDrain(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, folder, "--stop-limit", "60s")
+	s.setUp(nil, startCarrier(t))
+	pbx := s.pbx("pbx.xml", "+12125550124", 3, 50, 4*time.Second)
+	eventually(t, "3 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 3 })
+	began := time.Now()
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	late := s.pbx("pbx-drained.xml", "+12125550125", 1, 1, 0)
+	late.wait(t) // the scenario wants 503 with Retry-After
+	pbx.wait(t)
+	<-s.done
+	if took := time.Since(began); took > 30*time.Second || s.command.ProcessState.ExitCode() != 0 {
+		t.Errorf("ended after %v with status %d", took, s.command.ProcessState.ExitCode())
+	}
+	s = serve(t, folder)
+	if got := count(s.records(), "outcome"); got["answered"] != 3 || got["refused"] != 1 {
+		t.Errorf("records %v", got)
+	}
+	for _, r := range s.records() {
+		if r["outcome"] == "answered" && r["hangup_source"] != "caller" {
+			t.Errorf("record %v", r)
+		}
+	}
+}
