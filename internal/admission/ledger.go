@@ -161,33 +161,6 @@ func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[
 	clear(s.dirtyLeases)
 }
 
-// PutHolds puts back holds that are durable.
-func (s *State) PutHolds(holds map[Scope]SpendHold) { maps.Copy(s.holds, holds) }
-
-// DropHold forgets a hold that was released.
-func (s *State) DropHold(scope Scope) {
-	delete(s.holds, scope)
-	delete(s.dirtyHolds, scope)
-}
-
-// Count puts in what a billing group or an account has spent, from when on its
-// money is counted. Uncount forgets it again.
-func (s *State) Count(spends map[SpendKey]Spend) {
-	for key, spend := range spends {
-		s.spends[key] = &spend
-	}
-}
-
-// Uncount forgets what a billing group or an account has spent.
-func (s *State) Uncount(scope Scope) {
-	for key := range s.spends {
-		if key.Scope() == scope {
-			delete(s.spends, key)
-			delete(s.dirtySpends, key)
-		}
-	}
-}
-
 // Knows reports whether the call is live or was remembered.
 func (s *State) Knows(call uuid.UUID) bool {
 	return s.leases[call] != nil || s.ended[call] != nil

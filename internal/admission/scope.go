@@ -1,6 +1,8 @@
 package admission
 
 import (
+	"maps"
+
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
@@ -138,5 +140,32 @@ func (l *limitedScope) facts(use Usage, day record.Day) SpendFacts {
 	return SpendFacts{
 		Limited: l.limit.On, EndCalls: l.limit.EndCalls, HeldBack: used.HeldBack,
 		Posted: used.Posted, Held: used.Held, Limit: l.limit.Limit,
+	}
+}
+
+// PutHolds puts back holds that are durable.
+func (s *State) PutHolds(holds map[Scope]SpendHold) { maps.Copy(s.holds, holds) }
+
+// DropHold forgets a hold that was released.
+func (s *State) DropHold(scope Scope) {
+	delete(s.holds, scope)
+	delete(s.dirtyHolds, scope)
+}
+
+// Count puts in what a billing group or an account has spent, from when on its
+// money is counted. Uncount forgets it again.
+func (s *State) Count(spends map[SpendKey]Spend) {
+	for key, spend := range spends {
+		s.spends[key] = &spend
+	}
+}
+
+// Uncount forgets what a billing group or an account has spent.
+func (s *State) Uncount(scope Scope) {
+	for key := range s.spends {
+		if key.Scope() == scope {
+			delete(s.spends, key)
+			delete(s.dirtySpends, key)
+		}
 	}
 }
