@@ -2,7 +2,6 @@ package sipgw
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/media"
@@ -103,14 +102,15 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 		if what == isAnswer {
 			give = s.media.session.Answer
 		}
-		d.SDP = m.body
+		body, known := describedBy(m.get("content-type"), m.body)
+		d.SDP = body.sdp
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)
 		}
-		done := func(body []byte, err error) {
-			s.sh.post(func() { s.described(m, body, err, then) })
+		done := func(sdp []byte, err error) {
+			s.sh.post(func() { s.described(m, body.with(sdp), err, then) })
 		}
-		if !isSDP(m.get("content-type")) {
+		if !known {
 			done(nil, media.ErrDescription)
 			return
 		}
@@ -120,6 +120,9 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 
 // described takes what the relay made of a description and goes on with what waits.
 func (s *session) described(m *message, body []byte, err error, then func([]byte, error)) {
+	if err != nil {
+		body = nil
+	}
 	if _, emergency := s.machine.Emergency(); emergency && err != nil && !errors.Is(err, media.ErrClosed) {
 		s.closeMedia()
 		s.media.session = nil
@@ -136,12 +139,6 @@ func (s *session) described(m *message, body []byte, err error, then func([]byte
 		s.media.waiting = s.media.waiting[1:]
 		next()
 	}
-}
-
-// isSDP says whether a body is a session description and nothing else.
-func isSDP(contentType string) bool {
-	kind, _, _ := strings.Cut(contentType, ";")
-	return strings.EqualFold(trimSpace(kind), "application/sdp")
 }
 
 // offer prepares the caller's offer for the gateway and sends the INVITE.

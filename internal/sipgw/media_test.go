@@ -447,3 +447,45 @@ func TestAConnectionWantsItsMediaAnchored(t *testing.T) {
 	w.hangUp(pbx)
 	w.record()
 }
+
+func TestBodiesOfSeveralParts(t *testing.T) {
+	const isup = "--b\r\nContent-Type: application/isup;version=nxv3\r\n\r\n\x01\x00\r\n\xff"
+	for name, c := range map[string]struct{ contentType, body, sdp, changed string }{
+		"one":      {"application/sdp", "v=0", "v=0", "X"},
+		"shouting": {"Application/SDP; charset=utf-8", "v=0", "v=0", "X"},
+		"ISUP behind": {`multipart/mixed; boundary="b"`, "--b\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n\r\n" + isup + "\r\n--b--\r\n", "v=0\r\n",
+			"--b\r\nContent-Type: application/sdp\r\n\r\nX\r\n" + isup + "\r\n--b--\r\n"},
+		"ISUP first": {"multipart/mixed;boundary=b", "preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--", "v=0",
+			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nX\r\n--b--"},
+		"no description":  {"multipart/mixed;boundary=b", isup + "\r\n--b--", "", ""},
+		"no end":          {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0", "", ""},
+		"no head":         {"multipart/mixed;boundary=b", "--b\r\nv=0\r\n--b--", "", ""},
+		"no boundary":     {"multipart/mixed", "--b\r\n", "", ""},
+		"another kind":    {"text/plain", "v=0", "", ""},
+		"nonsense":        {";;;", "v=0", "", ""},
+		"too many parts":  {"multipart/mixed;boundary=b", strings.Repeat("--b\r\nx: y\r\n\r\n\r\n", maxParts) + "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--", "", ""},
+		"only delimiters": {"multipart/mixed;boundary=b", strings.Repeat("--b\r\n", 1000), "", ""},
+	} {
+		d, ok := describedBy(c.contentType, []byte(c.body))
+		if ok != (c.sdp != "") || string(d.sdp) != c.sdp {
+			t.Errorf("%s: %q, %v", name, d.sdp, ok)
+		}
+		if ok && string(d.with([]byte("X"))) != c.changed {
+			t.Errorf("%s: became %q", name, d.with([]byte("X")))
+		}
+	}
+}
+
+// TestAnOfferBesideISUPIsAnchored: what stands beside the description passes.
+func TestAnOfferBesideISUPIsAnchored(t *testing.T) {
+	w := newWorld(t, anchored(t, nil))
+	d := newDialog(w.pbx, "+12125550123")
+	body := "--b\r\nContent-Type: application/sdp\r\n\r\n" + offer + "\r\n--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b--\r\n"
+	text := w.pbx.text("INVITE", d.target, d, "", body)
+	w.pbx.send(strings.Replace(text, "Content-Type: application/sdp\r\nContent-Length", "Content-Type: multipart/mixed;boundary=b\r\nContent-Length", 1))
+	invite := w.carriers[0].await("INVITE")
+	got := string(invite.body)
+	if !strings.Contains(got, "m=audio 21") || !strings.HasSuffix(got, "application/isup\r\n\r\n\x01\x02\r\n--b--\r\n") || invite.get("content-type") != "multipart/mixed;boundary=b" {
+		t.Errorf("%s: %q", invite.get("content-type"), got)
+	}
+}
