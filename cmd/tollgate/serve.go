@@ -36,8 +36,9 @@ type serverFlags struct {
 	RecordingDir     string `help:"Folder of recordings; by default recordings in the data folder." env:"TOLLGATE_RECORDING_DIR"`
 	RecordingKeyFile string `help:"File of the keys that recordings are encrypted with: lines of 32 bytes in base64, the first for new files. Not encrypted without." env:"TOLLGATE_RECORDING_KEY_FILE"`
 
-	RecordingS3       string `name:"recording-s3" help:"Bucket that finished recordings are moved to, as in https://s3.example.com/bucket/folder. Its keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY." env:"TOLLGATE_RECORDING_S3"`
-	RecordingS3Region string `name:"recording-s3-region" help:"Region of the bucket; the server is asked by default." env:"TOLLGATE_RECORDING_S3_REGION"`
+	RecordingAnnouncement string `help:"WAV file (8,000 Hz, 16 bits, one channel) that both sides hear before a call is recorded." env:"TOLLGATE_RECORDING_ANNOUNCEMENT"`
+	RecordingS3           string `name:"recording-s3" help:"Bucket that finished recordings are moved to, as in https://s3.example.com/bucket/folder. Its keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY." env:"TOLLGATE_RECORDING_S3"`
+	RecordingS3Region     string `name:"recording-s3-region" help:"Region of the bucket; the server is asked by default." env:"TOLLGATE_RECORDING_S3_REGION"`
 
 	WebhookAllowPrivate bool `help:"Let webhooks go to private and loopback addresses." env:"TOLLGATE_WEBHOOK_ALLOW_PRIVATE"`
 	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://." env:"TOLLGATE_WEBHOOK_ALLOW_HTTP"`
@@ -59,6 +60,7 @@ func (f serverFlags) config() app.Config {
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
 	c.PublicURL, c.RecordingDir, c.RecordingKeyFile = f.PublicURL, f.RecordingDir, f.RecordingKeyFile
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
+	c.RecordingAnnouncement = f.RecordingAnnouncement
 	c.RecordingS3, c.RecordingS3Region = f.RecordingS3, f.RecordingS3Region
 	// A secret is never a flag: arguments are visible to every user of the machine.
 	c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")

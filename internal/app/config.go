@@ -90,6 +90,9 @@ type Config struct {
 	// RecordingKeyFile holds the keys with which recordings are encrypted. Empty:
 	// they are not.
 	RecordingKeyFile string `json:"recording_key_file"`
+	// RecordingAnnouncement is a WAV file that both sides hear before a call is
+	// recorded. Empty: they hear none.
+	RecordingAnnouncement string `json:"recording_announcement"`
 	// RecordingS3 is the bucket that finished recordings are moved to, as in
 	// https://s3.example.com/bucket/folder. Empty: they stay in RecordingDir.
 	RecordingS3 string `json:"recording_s3"`

@@ -44,6 +44,11 @@ func (a *App) buildRecording(live *policy.Live, seed []byte) (*api.Downloads, er
 			return nil, err
 		}
 	}
+	if a.config.RecordingAnnouncement != "" {
+		if config.Announcement, err = recording.LoadAnnouncement(a.config.RecordingAnnouncement); err != nil {
+			return nil, err
+		}
+	}
 	if config.Encoder, err = exec.LookPath(encoderProgram); err != nil {
 		a.logger.Warn("the program " + encoderProgram + " is not installed: recordings that are to be mp3 are kept as wav")
 	}
@@ -98,6 +103,11 @@ func (c Config) validateRecording() error {
 	if c.RecordingKeyFile != "" {
 		if _, err := recording.LoadKeys(c.RecordingKeyFile); err != nil {
 			problems = append(problems, fmt.Errorf("recording_key_file: %w", err))
+		}
+	}
+	if c.RecordingAnnouncement != "" {
+		if _, err := recording.LoadAnnouncement(c.RecordingAnnouncement); err != nil {
+			problems = append(problems, fmt.Errorf("recording_announcement: %w", err))
 		}
 	}
 	if bucket := c.s3(); bucket != nil {

@@ -52,3 +52,21 @@ type Tap interface {
 	// Close ends the call, answered or not. Nothing is called after it.
 	Close()
 }
+
+// Announcer is a Tap that has something to say before the recording begins. Once
+// the call is answered and before it tells Answered, a Relay that carries the audio
+// itself asks for what each side is to hear, and plays it to both; meanwhile neither
+// side hears the other.
+type Announcer interface {
+	Tap
+	// Announcement is what a side is to hear, as RTP payloads of 20 ms each; none is
+	// nothing. It is called once for each side, after Formats.
+	Announcement(to record.Side) Announcement
+}
+
+// Announcement is RTP that is played to a side.
+type Announcement struct {
+	PayloadType uint8
+	Step        uint32   // of the timestamp, each payload
+	Payloads    [][]byte // read only
+}

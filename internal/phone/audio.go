@@ -24,6 +24,7 @@ const (
 // audio is an RTP port. It counts what arrives, and from start on plays a sound.
 type audio struct {
 	sound          []byte // PCMU, played again and again; none is silence
+	hear           func(packet []byte)
 	conn           net.PacketConn
 	local          netip.AddrPort
 	remote         atomic.Pointer[net.UDPAddr]
@@ -34,7 +35,7 @@ type audio struct {
 	workers        sync.WaitGroup
 }
 
-func openAudio(open ListenFunc, ip netip.Addr, sound []byte) (*audio, error) {
+func openAudio(open ListenFunc, ip netip.Addr, sound []byte, hear func([]byte)) (*audio, error) {
 	conn, local, err := listen(open, netip.AddrPortFrom(ip, 0).String())
 	if err != nil {
 		return nil, fmt.Errorf("audio: %w", err)
@@ -42,7 +43,7 @@ func openAudio(open ListenFunc, ip netip.Addr, sound []byte) (*audio, error) {
 	if len(sound) == 0 {
 		sound = []byte{pcmuSilence}
 	}
-	a := &audio{sound: sound, conn: conn, local: local, stopped: make(chan struct{})}
+	a := &audio{sound: sound, hear: hear, conn: conn, local: local, stopped: make(chan struct{})}
 	a.workers.Go(a.count)
 	return a, nil
 }
@@ -58,6 +59,9 @@ func (a *audio) count() {
 		}
 		if err == nil && n >= rtpHeader {
 			a.received.Add(1)
+			if a.hear != nil {
+				a.hear(buffer[:n])
+			}
 		}
 	}
 }

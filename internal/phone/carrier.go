@@ -44,9 +44,10 @@ type CarrierOptions struct {
 	Numbers map[string]Behaviour // by the user part of the Request-URI
 	// User and Password make the carrier challenge each call with 407.
 	User, Password string
-	Algorithm      string // of the challenge: "MD5", which "" means too, or "SHA-256"
-	NoAudio        bool   // answers without opening an RTP port
-	Sound          []byte // what it says again and again, PCMU; nil is silence
+	Algorithm      string              // of the challenge: "MD5", which "" means too, or "SHA-256"
+	NoAudio        bool                // answers without opening an RTP port
+	Sound          []byte              // what it says again and again, PCMU; nil is silence
+	Hear           func(packet []byte) // told every RTP packet of one call at a time; nil for none
 	T1             time.Duration
 	Listen         ListenFunc
 }

@@ -72,6 +72,9 @@ type Options struct {
 	NoAudio bool
 	// Sound is what the phone says again and again, PCMU; nil is silence.
 	Sound []byte
+	// Hear, when set, is told every RTP packet that arrives, until it returns. It is
+	// called by one goroutine at a time.
+	Hear func(packet []byte)
 	// T1 replaces DefaultT1 where it is not 0.
 	T1 time.Duration
 	// Listen replaces the network's sockets where it is not nil.
@@ -180,7 +183,7 @@ func Dial(ctx context.Context, o Options) (*Call, error) {
 	}
 	var sound *audio
 	if !o.NoAudio {
-		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Sound)
+		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Sound, o.Hear)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("dial: %w", err), sock.close())
 		}

@@ -49,6 +49,8 @@ type Config struct {
 	// Address makes the address under which a recording can be downloaded for a
 	// while, for webhooks; nil when the server does not know its own.
 	Address func(*record.Recording) string
+	// Announcement is what both sides hear before a call is recorded; nil is nothing.
+	Announcement *Announcement
 	// S3 is where finished files are moved to; nil leaves them in Dir.
 	S3 *S3
 	// Ticks tells when to write; nil is every half second.
@@ -139,6 +141,9 @@ func (r *Recorder) Record(c media.Call) media.Tap {
 		return nil
 	}
 	r.taps = append(r.taps, t)
+	if r.config.Announcement != nil {
+		return announcing{t, r.config.Announcement}
+	}
 	return t
 }
 

@@ -26,6 +26,8 @@ type tap struct {
 	answered bool
 	closed   bool
 	dropped  [2]int64
+	offered  [2][]media.Format // what each side may send, as it was told last
+	unheard  bool              // the announcement could not be said: nothing is recorded
 
 	// What follows belongs to the one worker of the recorder that drains the tap.
 	finished bool
@@ -75,6 +77,7 @@ func (t *tap) Formats(s record.Side, formats []media.Format) {
 	own := append([]media.Format(nil), formats...)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.offered[index(s)] = own
 	t.tell(event{kind: eventFormats, side: index(s), formats: own})
 }
 
@@ -82,7 +85,7 @@ func (t *tap) Formats(s record.Side, formats []media.Format) {
 func (t *tap) Answered(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.answered {
+	if !t.answered && !t.unheard {
 		t.answered = true
 		t.tell(event{kind: eventAnswered, at: at})
 	}

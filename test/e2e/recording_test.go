@@ -333,3 +333,80 @@ func TestRecordingKill(t *testing.T) {
 		})
 	}
 }
+
+// announcementHz is the tone of the announcement.
+const announcementHz = 600.0
+
+// ear keeps what it hears, decoded from PCMU by the formula of ITU-T G.711.
+type ear struct {
+	mu    sync.Mutex
+	audio []int16
+}
+
+func (e *ear) hear(packet []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, code := range packet[12:] {
+		code = ^code
+		v := (int(code&0xf)<<3+0x84)<<(code>>4&7) - 0x84
+		if code&0x80 != 0 {
+			v = -v
+		}
+		e.audio = append(e.audio, int16(v))
+	}
+}
+
+// tenths counts the tenths of a second in which a tone is heard.
+func (e *ear) tenths(hz float64) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, whole := present(e.audio, hz)
+	return whole
+}
+
+// TestRecordingAnnouncement has both sides told before the recording begins.
+func TestRecordingAnnouncement(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	wav := []byte("RIFF\xa4\x3e\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x80\x3e\x00\x00")
+	for i := range 8000 {
+		wav = little.LittleEndian.AppendUint16(wav, uint16(int16(toneAmplitude*math.Sin(2*math.Pi*announcementHz*float64(i)/8000))))
+	}
+	path := filepath.Join(folder, "announcement.wav")
+	if err := os.WriteFile(path, wav, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, folder, "--recording-announcement", path)
+	var near, far ear
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Sound: pcmuTone(calleeHz), Hear: far.hear})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	s.setUp(nil, carrier.Addr())
+	options := s.talk(s.talker("wav", "dual"), 3*time.Second)
+	options.Hear = near.hear
+	o, err := phone.Place(t.Context(), options)
+	if err != nil || o.Status != http.StatusOK {
+		t.Fatalf("call: %d %s, %v", o.Status, o.Phrase, err)
+	}
+	r := s.recordings(1)[0]
+	if off := r["duration_millis"].(float64) - float64((o.Duration() - time.Second).Milliseconds()); math.Abs(off) > 200 {
+		t.Errorf("the call lasted %v with an announcement of a second, its recording %v ms", o.Duration(), r["duration_millis"])
+	}
+	audio := sides(t, fetch(t, r), "dual")
+	checkVoices(t, audio, "dual")
+	for _, side := range audio {
+		if heard, _ := present(side, announcementHz); heard > 0 {
+			t.Errorf("the announcement is in the recording for %d tenths of a second", heard)
+		}
+	}
+	for name, e := range map[string]struct {
+		*ear
+		other float64
+	}{"caller": {&near, calleeHz}, "callee": {&far, callerHz}} {
+		if told, heard := e.tenths(announcementHz), e.tenths(e.other); told < 8 || told > 10 || heard < 15 {
+			t.Errorf("the %s heard the announcement for %d tenths of a second and the other side for %d", name, told, heard)
+		}
+	}
+}

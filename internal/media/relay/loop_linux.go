@@ -203,6 +203,16 @@ func (l *loop) remove(ports []*port, then func()) {
 	}
 }
 
+// through does something with a port that may have been closed meanwhile: then it
+// is left out.
+func (l *loop) through(p *port, command func()) {
+	l.do(func() {
+		if l.ports[int32(p.socket.fd)] == p {
+			command()
+		}
+	})
+}
+
 // stop ends the loop's goroutine after what it was told to do before.
 func (l *loop) stop() {
 	l.mu.Lock()

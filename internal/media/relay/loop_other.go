@@ -72,6 +72,16 @@ func (l *loop) remove(ports []*port, then func()) {
 	then()
 }
 
+// through does something with a port that may have been closed meanwhile: then it
+// is left out.
+func (l *loop) through(p *port, command func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !p.removed {
+		command()
+	}
+}
+
 func (l *loop) stop() { close(l.done) }
 
 func (l *loop) run() {

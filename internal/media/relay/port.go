@@ -34,6 +34,7 @@ type end struct {
 	keys       map[suite]keying // of the relay's own, towards the side; guarded by the session
 	peer       atomic.Pointer[peer]
 	lastMicros atomic.Int64 // when the side was heard last, Unix microseconds
+	announced  atomic.Bool  // the side hears an announcement, and not the other side
 }
 
 // peer is what a side's description says of a stream, which does not change, and
@@ -160,6 +161,9 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 	}
 	if described.tapped && !rtcp {
 		e.session.opening.Tap.Packet(e.side, now, packet)
+	}
+	if e.opposite.announced.Load() && !rtcp {
+		return
 	}
 	if target.isRTP {
 		var sealed bool

@@ -315,6 +315,10 @@ func (s *session) Answered(at time.Time) {
 		return
 	}
 	s.answeredAt = at
+	if a, speaks := s.opening.Tap.(media.Announcer); speaks {
+		s.relay.work.Go(func() { s.announce(a) })
+		return
+	}
 	if s.opening.Tap != nil {
 		s.opening.Tap.Answered(at)
 	}
