@@ -6,6 +6,7 @@ package siptrace
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"slices"
@@ -49,32 +50,15 @@ type Leg struct {
 }
 
 // Buffer keeps the latest messages. It is safe for concurrent use.
+//
+// Everything is in a few large pieces of bytes without pointers, so that the
+// collector of garbage has nothing to look at, and keeping a message costs a copy.
 type Buffer struct {
 	seed maphash.Seed
 	most int // segments
 
 	mu       sync.Mutex // guards segments
-	segments []*segment // the oldest first
-}
-
-// segment is a run of messages and of links, in the order of time.
-type segment struct {
-	text     []byte
-	messages []entry
-	links    []link
-}
-
-// entry is a message whose text is in the segment.
-type entry struct {
-	hash       uint64 // of the Call-ID
-	message    Message
-	start, end int32
-}
-
-// link says that a leg belongs to a call.
-type link struct {
-	call uuid.UUID
-	leg  Leg
+	segments [][]byte   // of records in the order of time, the oldest first
 }
 
 // NewBuffer makes a buffer of at most so many bytes of messages, taken as they
@@ -83,53 +67,99 @@ func NewBuffer(most int) *Buffer {
 	return &Buffer{seed: maphash.MakeSeed(), most: max(2, most/segmentBytes)}
 }
 
+// The kinds of records of a segment.
+const (
+	recordMessage = 1 // head, peers, text
+	recordLink    = 2 // head, call, peer, tag, Call-ID
+)
+
+// recordHead is the kind, a detail, the length of what follows, and the hash of
+// the Call-ID.
+const recordHead = 1 + 1 + 4 + 8
+
+// addressBytes is an address and a port.
+const addressBytes = 16 + 2
+
+// transports are those that a record can name, by their index.
+var transports = []string{"", "UDP", "TCP", "TLS", "WS", "WSS"}
+
 // Add keeps a copy of a message.
-func (b *Buffer) Add(callID string, m *Message) {
-	if len(m.Text) > segmentBytes {
+func (b *Buffer) Add(callID []byte, m *Message) {
+	size := 8 + 2*addressBytes + len(m.Text)
+	if recordHead+size > segmentBytes {
 		return
 	}
-	hash := maphash.String(b.seed, callID)
+	detail := byte(max(0, slices.Index(transports, m.Transport))) << 1
+	if m.Sent {
+		detail |= 1
+	}
+	hash := maphash.Bytes(b.seed, callID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.room(len(m.Text))
-	e := entry{hash: hash, message: *m, start: int32(len(s.text))}
-	s.text = append(s.text, m.Text...)
-	e.end, e.message.Text = int32(len(s.text)), nil
-	s.messages = append(s.messages, e)
+	s := b.record(recordMessage, detail, size, hash)
+	*s = binary.BigEndian.AppendUint64(*s, uint64(m.At.UnixMicro()))
+	*s = appendAddress(*s, m.Source)
+	*s = appendAddress(*s, m.Destination)
+	*s = append(*s, m.Text...)
 }
 
 // Link says that a leg belongs to a call. It may be said again, so that it is not
 // forgotten before the messages that still come.
 func (b *Buffer) Link(call uuid.UUID, leg Leg) {
-	leg.CallID, leg.Tag = strings.Clone(leg.CallID), strings.Clone(leg.Tag)
+	size := len(call) + 16 + 2 + len(leg.Tag) + len(leg.CallID)
+	if recordHead+size > segmentBytes || len(leg.Tag) > 0xffff {
+		return
+	}
+	hash := maphash.String(b.seed, leg.CallID)
+	peer := leg.Peer.As16()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.room(0)
-	s.links = append(s.links, link{call, leg})
+	s := b.record(recordLink, 0, size, hash)
+	*s = append(*s, call[:]...)
+	*s = append(*s, peer[:]...)
+	*s = binary.BigEndian.AppendUint16(*s, uint16(len(leg.Tag)))
+	*s = append(*s, leg.Tag...)
+	*s = append(*s, leg.CallID...)
 }
 
-// maxEntries bounds a segment of tiny messages or of links.
-const maxEntries = segmentBytes / 128
-
-// room returns the segment that the next message of a size goes to. The oldest one
-// is used again when there are enough.
-func (b *Buffer) room(size int) *segment {
-	if n := len(b.segments); n > 0 {
-		last := b.segments[n-1]
-		if len(last.text)+size <= segmentBytes && len(last.messages) < maxEntries && len(last.links) < maxEntries {
-			return last
+// record begins a record of a size in the segment that has room for it. The oldest
+// segment is used again when there are enough.
+func (b *Buffer) record(kind, detail byte, size int, hash uint64) *[]byte {
+	n := len(b.segments)
+	if n == 0 || len(b.segments[n-1])+recordHead+size > segmentBytes {
+		if n < b.most {
+			b.segments = append(b.segments, make([]byte, 0, segmentBytes))
+		} else {
+			oldest := b.segments[0][:0]
+			copy(b.segments, b.segments[1:])
+			b.segments[n-1] = oldest
 		}
 	}
-	if len(b.segments) < b.most {
-		b.segments = append(b.segments, &segment{text: make([]byte, 0, segmentBytes)})
-	} else {
-		oldest := b.segments[0]
-		copy(b.segments, b.segments[1:])
-		clear(oldest.links) // which have texts
-		oldest.text, oldest.messages, oldest.links = oldest.text[:0], oldest.messages[:0], oldest.links[:0]
-		b.segments[len(b.segments)-1] = oldest
+	s := &b.segments[len(b.segments)-1]
+	*s = append(*s, kind, detail)
+	*s = binary.BigEndian.AppendUint32(*s, uint32(size))
+	*s = binary.BigEndian.AppendUint64(*s, hash)
+	return s
+}
+
+func appendAddress(b []byte, a netip.AddrPort) []byte {
+	address := a.Addr().As16()
+	return binary.BigEndian.AppendUint16(append(b, address[:]...), a.Port())
+}
+
+func readAddress(b []byte) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), binary.BigEndian.Uint16(b[16:]))
+}
+
+// each calls f for every record, from the oldest.
+func (b *Buffer) each(f func(kind, detail byte, hash uint64, body []byte)) {
+	for _, s := range b.segments {
+		for len(s) > 0 {
+			size := int(binary.BigEndian.Uint32(s[2:]))
+			f(s[0], s[1], binary.BigEndian.Uint64(s[6:]), s[recordHead:recordHead+size])
+			s = s[recordHead+size:]
+		}
 	}
-	return b.segments[len(b.segments)-1]
 }
 
 // Call returns what is kept of a call's messages, in the order of time, without
@@ -146,32 +176,33 @@ func (b *Buffer) find(call uuid.UUID) (found []Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	legs := make(map[uint64][]Leg)
-	for _, s := range b.segments {
-		for _, l := range s.links {
-			hash := maphash.String(b.seed, l.leg.CallID)
-			if l.call == call && !slices.Contains(legs[hash], l.leg) {
-				legs[hash] = append(legs[hash], l.leg)
-			}
+	b.each(func(kind, _ byte, hash uint64, body []byte) {
+		if kind != recordLink || !bytes.Equal(body[:16], call[:]) {
+			return
 		}
-	}
+		tag := 34 + int(binary.BigEndian.Uint16(body[32:]))
+		l := Leg{CallID: string(body[tag:]), Peer: netip.AddrFrom16([16]byte(body[16:32])).Unmap(), Tag: string(body[34:tag])}
+		if !slices.Contains(legs[hash], l) {
+			legs[hash] = append(legs[hash], l)
+		}
+	})
 	if len(legs) == 0 {
 		return nil
 	}
-	for _, s := range b.segments {
-		for i := range s.messages {
-			e := &s.messages[i]
-			candidates := legs[e.hash]
-			if len(candidates) == 0 {
-				continue
-			}
-			m := e.message
-			m.Text = s.text[e.start:e.end]
-			if slices.ContainsFunc(candidates, func(l Leg) bool { return l.has(&m) }) {
-				m.Text = bytes.Clone(m.Text)
-				found = append(found, m)
-			}
+	b.each(func(kind, detail byte, hash uint64, body []byte) {
+		candidates := legs[hash]
+		if kind != recordMessage || len(candidates) == 0 {
+			return
 		}
-	}
+		m := Message{
+			At: time.UnixMicro(int64(binary.BigEndian.Uint64(body))), Sent: detail&1 != 0, Transport: transports[detail>>1],
+			Source: readAddress(body[8:]), Destination: readAddress(body[8+addressBytes:]), Text: body[8+2*addressBytes:],
+		}
+		if slices.ContainsFunc(candidates, func(l Leg) bool { return l.has(&m) }) {
+			m.Text = bytes.Clone(m.Text)
+			found = append(found, m)
+		}
+	})
 	return found
 }
 

@@ -24,7 +24,7 @@ func NewTracer(buffer *Buffer, hep *HEP) *Tracer {
 }
 
 // Message takes a message with the Call-ID that it has.
-func (t *Tracer) Message(callID string, m *Message) {
+func (t *Tracer) Message(callID []byte, m *Message) {
 	if t == nil {
 		return
 	}
@@ -67,10 +67,10 @@ func (t *Tracer) End(call uuid.UUID, leg Leg) {
 	}
 }
 
-func (t *Tracer) correlation(callID string) string {
+func (t *Tracer) correlation(callID []byte) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if call, known := t.calls[maphash.String(t.seed, callID)]; known {
+	if call, known := t.calls[maphash.Bytes(t.seed, callID)]; known {
 		return call.String()
 	}
 	return ""
