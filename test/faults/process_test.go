@@ -103,7 +103,8 @@ func (n *node) start() *node {
 func (n *node) tryStart() error {
 	if n.api == "" {
 		host := ownAddress()
-		n.api, n.sip = host+":8080", host+":5060"
+		// Not the usual ports, on which somebody may listen at every address.
+		n.api, n.sip = fmt.Sprintf("%s:%d", host, 20000+rand.IntN(5000)), fmt.Sprintf("%s:%d", host, 25000+rand.IntN(5000))
 		n.b.Cleanup(n.end)
 	}
 	args := append([]string{"serve", "--http-addr", n.api, "--sip-addr", n.sip}, n.flags...)
@@ -148,7 +149,7 @@ func (n *node) tryStart() error {
 
 // startAndKill runs the program for a moment only.
 func (n *node) startAndKill(after time.Duration) {
-	args := append([]string{"serve", "--http-addr", ownAddress() + ":8080", "--sip-addr", ownAddress() + ":5060"}, n.flags...)
+	args := append([]string{"serve", "--http-addr", ownAddress() + ":20080", "--sip-addr", ownAddress() + ":25060"}, n.flags...)
 	command := exec.Command(program, args...)
 	command.Env = append(append(os.Environ(), "TOLLGATE_API_KEY="+apiKey), n.env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
