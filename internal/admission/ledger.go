@@ -245,6 +245,15 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 	return Result{Err: fmt.Errorf("apply %T: %w", command, ErrCommand)}
 }
 
+// Stepped moves the expiry of every lease by as much as the time of day was set
+// forward. No call has come nearer to the end of its grant by that.
+func (s *State) Stepped(by time.Duration) {
+	for _, l := range s.leases {
+		l.ExpiresMicros += by.Microseconds()
+		s.dirtyLeases[l.ID] = struct{}{}
+	}
+}
+
 // TakeChanges returns what has changed since the last time, for one transaction.
 func (s *State) TakeChanges() Changes {
 	changes := Changes{

@@ -100,7 +100,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
-		Live: live, Clock: time.Now, IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
+		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
 		Published: a.published, Observe: a.observe,
 	})
 	if err != nil {
@@ -276,4 +276,10 @@ func (a *App) stopHTTP(ctx context.Context) error {
 	}
 	a.serving.Wait()
 	return err
+}
+
+// sinceStart is a clock that nobody sets.
+func sinceStart() func() time.Duration {
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) }
 }

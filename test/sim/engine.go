@@ -24,6 +24,7 @@ const (
 	commitLeast      = 500 * time.Microsecond
 	commitMost       = 20 * time.Millisecond
 	commitSlowAtMost = 4 * time.Second
+	stepLeast        = time.Second
 )
 
 // group is one transaction.
@@ -39,7 +40,8 @@ type group struct {
 	expires []uuid.UUID // leases that an Expire or a takeover ends
 	locks   []id.ID     // by id
 	changes admission.Changes
-	aborted bool // by the server, or because the node is gone
+	step    time.Duration // of the clock, which this group makes durable
+	aborted bool          // by the server, or because the node is gone
 	since   int64
 }
 
@@ -65,7 +67,10 @@ func (n *node) applyWhole(g *group) {
 			n.remember(n.state, n.disk.records[call])
 		}
 	}
-	g.now = n.clock()
+	g.now, g.step = n.clock(), n.step
+	if g.step != 0 {
+		n.state.Stepped(g.step)
+	}
 	for _, one := range g.run {
 		n.apply(g, n.state, one, n.disk.policy, g.now)
 	}
@@ -336,6 +341,7 @@ func (n *node) persist(g *group) {
 	d := n.disk
 	d.commit(&g.changes, g.commands())
 	if !n.shared {
+		n.step -= g.step
 		return
 	}
 	for _, scope := range g.locks {

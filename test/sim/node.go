@@ -35,6 +35,7 @@ type node struct {
 	pausedUntil int64         // stopped by a signal, or by a machine that stands still
 	cutUntil    int64         // no way to the store
 	offset      time.Duration // of its clock from true time
+	step        time.Duration // by which that was set forward, until it is durable
 
 	calls map[uuid.UUID]*phoneCall
 	queue []*work
@@ -99,6 +100,8 @@ func (n *node) crash() {
 	n.w.Counts.Crashes++
 	n.up, n.incarnation = false, n.incarnation+1
 	n.calls = nil
+	n.offset -= n.step // nobody finds a step that the next process has not seen
+	n.step = 0
 	if n.busy != nil {
 		n.abort(n.busy)
 	}

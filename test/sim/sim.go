@@ -144,13 +144,28 @@ func (c *cluster) harm(switches []*peer) {
 }
 
 // setClock steps the clock of a node: by what is tolerated, or by hours. A node that
-// embeds its store has no other clock to compare its own with.
+// embeds its store has no other clock to compare its own with but the one that
+// nobody sets. It finds a step forward. After one back by hours its time stands
+// still until the next process: safe, and so long that no run waits for it.
 func (c *cluster) setClock(n *node) {
 	w := c.w
 	w.Counts.ClockJumps++
-	n.offset = w.between(-tolerated, tolerated)
-	if c.shared && w.odds(2) {
+	before := n.offset
+	switch {
+	case c.shared:
+		n.offset = w.between(-tolerated, tolerated)
+	default:
+		n.offset += w.between(-stepLeast/2, stepLeast/2)
+	}
+	switch {
+	case w.odds(2):
+	case c.shared:
 		n.offset = []time.Duration{-25 * time.Hour, -time.Hour, -3 * time.Second, 3 * time.Second, time.Hour, 25 * time.Hour}[w.chance.IntN(6)]
+	case c.mirror == nil && n.up:
+		n.offset = before + []time.Duration{3 * time.Second, time.Minute, time.Hour, 25 * time.Hour}[w.chance.IntN(4)]
+	}
+	if by := n.offset - before; !c.shared && by >= stepLeast {
+		n.step += by
 	}
 	w.logf("the clock of %s is off by %v", n.name, n.offset)
 }
@@ -160,7 +175,10 @@ func (c *cluster) calm() {
 	c.faulty = false
 	c.downUntil = 0
 	for _, n := range c.nodes {
-		n.cutUntil, n.offset = 0, 0
+		n.cutUntil = 0
+		if c.shared {
+			n.offset = 0
+		}
 	}
 	c.w.logf("calm")
 	until := c.w.now + calmTime.Microseconds()

@@ -77,11 +77,15 @@ type Config struct {
 	// two that run at once the same. "" means the host's name.
 	NodeName string
 
-	Live   *policy.Live     // where the policy in force is published
-	Clock  func() time.Time // the time of day
-	IDs    *id.Source
-	Owner  uuid.UUID // this process: calls of any other owner end when the store is opened
-	Logger *slog.Logger
+	Live  *policy.Live     // where the policy in force is published
+	Clock func() time.Time // the time of day
+	// Monotonic is the time since some moment by a clock that nobody sets. With it a
+	// store on SQLite finds out that the time of day was set forward, which must not
+	// end the leases of calls that run. nil means that it does not look.
+	Monotonic func() time.Duration
+	IDs       *id.Source
+	Owner     uuid.UUID // this process: calls of any other owner end when the store is opened
+	Logger    *slog.Logger
 
 	// MaxClockOffset is how far the clock of a node may be from that of PostgreSQL
 	// before it admits no more calls; 0 means DefaultMaxClockOffset, and a negative

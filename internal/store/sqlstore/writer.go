@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -48,6 +49,10 @@ type writer struct {
 	snapshot *policy.Snapshot // as committed
 	stale    bool             // the snapshot may be behind the database
 	accounts map[id.ID]id.ID  // of the profiles that have spends or callee counts
+
+	lastWall time.Time     // of the last group, by both clocks
+	lastTick time.Duration //
+	step     time.Duration // by which the time of day was set forward, until that is durable
 }
 
 // txn is what a write of configuration works with: the open transaction, and the
@@ -179,6 +184,9 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 	if err := w.remember(ctx, group); err != nil {
 		return nil, fmt.Errorf("look for repeated commands: %w", err)
 	}
+	if w.lookForStep(); w.step != 0 {
+		w.state.Stepped(w.step)
+	}
 	tx := &txn{querier: w.conn, snapshot: w.snapshot, store: w.store, writer: w}
 	for _, one := range group {
 		if one.write == nil {
@@ -212,6 +220,7 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 	if err := commit(); err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
 	}
+	w.step = 0
 	configured := tx.snapshot != w.snapshot
 	if configured {
 		w.snapshot = tx.snapshot
@@ -317,6 +326,26 @@ func (w *writer) recover(group []*work) {
 	if err := w.ready(); err != nil {
 		w.store.log.Error("ledger cannot be read back; refusing all commands", "error", err)
 	}
+}
+
+// stepLeast is what counts as a step of the time of day and not as its being kept right.
+const stepLeast = time.Second
+
+// lookForStep compares the time of day with the clock that nobody sets.
+func (w *writer) lookForStep() {
+	monotonic := w.store.config.Monotonic
+	if monotonic == nil {
+		return
+	}
+	wall, tick := w.store.config.Clock(), monotonic()
+	if !w.lastWall.IsZero() {
+		// Round strips the monotonic reading that the time of day may have of its own.
+		if by := wall.Round(0).Sub(w.lastWall.Round(0)) - (tick - w.lastTick); by >= stepLeast {
+			w.step += by
+			w.store.log.Warn("the time of day was set forward; leases are kept for as much longer", "by", by)
+		}
+	}
+	w.lastWall, w.lastTick = wall, tick
 }
 
 // ready makes sure of a connection and of a state that is what the database has.
