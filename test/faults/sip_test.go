@@ -161,7 +161,7 @@ func deadGateway(b *bench) {
 	s.conclude(nil, nil)
 	lost := 0
 	for _, r := range n.records() {
-		if r["outcome"] == "lost" {
+		if r["outcome"] == "lost" && r["emergency"] != true {
 			lost++
 		}
 	}

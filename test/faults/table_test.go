@@ -126,14 +126,15 @@ const (
 	tableEnd   = "<!-- made by test/faults: end -->\n"
 )
 
-// writeTable puts the table of a run into a document.
+// writeTable puts the table of a run into a document. Rows that were not in the run
+// keep what an earlier one said.
 func writeTable(path string, done []result) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	before, rest, ok := strings.Cut(string(text), tableStart)
-	_, after, ends := strings.Cut(rest, tableEnd)
+	old, after, ends := strings.Cut(rest, tableEnd)
 	if !ok || !ends {
 		return fmt.Errorf("%s has no place for the table", path)
 	}
@@ -141,11 +142,18 @@ func writeTable(path string, done []result) error {
 	b.WriteString("\n| row | store | fault | injected | load | invariants | emergency calls admitted | verdict |\n|---|---|---|---|---|---|---|---|\n")
 	var elsewhere []string
 	for _, r := range done {
-		if r.run == nil {
+		key := fmt.Sprintf("| %s | %s | %s | ", r.id, r.on, r.fault)
+		switch {
+		case r.run == nil:
 			elsewhere = append(elsewhere, fmt.Sprintf("- **%s**, %s: %s\n", r.id, r.fault, r.elsewhere))
-			continue
+		case r.ran:
+			fmt.Fprintf(&b, "%s%s | %s | %s | %s | %s |\n", key, r.injected, r.load, r.invariants, r.emergencies(), r.verdict())
+		default:
+			if _, line, found := strings.Cut(old, key); found {
+				line, _, _ = strings.Cut(line, "\n")
+				b.WriteString(key + line + "\n")
+			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.id, r.on, r.fault, r.injected, r.load, r.invariants, r.emergencies(), r.verdict())
 	}
 	if len(elsewhere) > 0 {
 		b.WriteString("\nNot by this runner:\n\n" + strings.Join(elsewhere, ""))
