@@ -27,6 +27,13 @@ func TestDocsPageNeedsNoOtherHost(t *testing.T) {
 		if got.status != http.StatusOK || len(got.text) == 0 {
 			t.Errorf("%s: %d", link[1], got.status)
 		}
+		// What a browser gets, which takes gzip, is the same.
+		if strings.HasPrefix(link[1], "/docs/swagger-ui") {
+			packed := h.send("GET", link[1], http.Header{"Accept-Encoding": {"gzip"}}, nil)
+			if text, err := inflate([]byte(packed.text)); err != nil || string(text) != got.text {
+				t.Errorf("%s: compressed it is something else: %v", link[1], err)
+			}
+		}
 		if strings.HasSuffix(link[1], ".css") {
 			for _, loaded := range regexp.MustCompile(`(?:url\(|@import)\s*["']?([^"')\s]*)`).FindAllStringSubmatch(got.text, -1) {
 				if !strings.HasPrefix(loaded[1], "data:") && !strings.HasPrefix(loaded[1], "#") {

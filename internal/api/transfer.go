@@ -60,7 +60,7 @@ func (c *compressors) compress(body []byte) []byte {
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", contentType)
-	if len(body) >= gzipFrom {
+	if len(body) >= gzipFrom && header.Get("Content-Encoding") == "" {
 		header.Add("Vary", "Accept-Encoding")
 		if seen, ok := w.(*statusWriter); ok && seen.gzip != nil {
 			if smaller := seen.gzip.compress(body); smaller != nil {
