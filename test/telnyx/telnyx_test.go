@@ -21,15 +21,36 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/test/postgres"
 )
 
 func TestSDK(t *testing.T) {
+	drive(t, sqlstore.Config{Path: filepath.Join(t.TempDir(), "tollgate.db")})
+}
+
+func TestSDKOnPostgreSQL(t *testing.T) {
+	server, err := postgres.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	url, _ := server.NewDatabase(t)
+	drive(t, sqlstore.Config{DatabaseURL: url, NodeName: "node"})
+}
+
+// drive runs the script against the API over a store.
+func drive(t *testing.T, config sqlstore.Config) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatal("node is missing; make deps installs it")
 	}
 	folder := packages(t)
-	base, key := serve(t)
+	base, key := serve(t, config)
 	command := exec.CommandContext(t.Context(), node, filepath.Join(folder, "drive.mjs"))
 	command.Dir = folder
 	command.Env = append(os.Environ(), "TOLLGATE_URL="+base+"/v2", "TOLLGATE_KEY="+key)
@@ -74,12 +95,11 @@ func packages(t *testing.T) string {
 }
 
 // serve starts the API over a store with two refused calls.
-func serve(t *testing.T) (base, secret string) {
+func serve(t *testing.T, config sqlstore.Config) (base, secret string) {
 	t.Helper()
 	live := policy.NewLive()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
-	})
+	config.Live, config.Clock, config.IDs, config.Owner = live, time.Now, id.NewSource(1, time.Now), uuid.New()
+	s, err := sqlstore.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
