@@ -230,9 +230,13 @@ func (s *State) keepRunning(p *policy.Snapshot, l *Lease, c *Report) {
 		elapsed = time.Duration(s.now-l.AnsweredMicros) * time.Microsecond
 	}
 	if l.AnsweredMicros != 0 && !l.Emergency {
+		granted, posted := l.GrantedSecs, l.PostedSecs
 		elapsedSecs := int64(elapsed / time.Second)
 		s.postPassed(l, elapsedSecs)
 		s.extend(p, l, elapsedSecs, GrantSecs)
+		if l.GrantedSecs == granted && l.PostedSecs == posted {
+			return // nothing to be written
+		}
 	}
 	s.touch(l, elapsed)
 }

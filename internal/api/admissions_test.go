@@ -267,3 +267,25 @@ func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
 		t.Errorf("any other call: %d %s", w.Code, w.Body)
 	}
 }
+
+// While the ledger does not answer, an emergency call goes ahead and no other does.
+func TestEmergencyWithoutAStore(t *testing.T) {
+	h, _ := switchHarness(t)
+	_, pbx := h.pbx(`{"name":"pbx"}`)
+	c := `{"outbound":{"localization":"US","outbound_voice_profile_id":null}}`
+	h.do("PATCH", "/v2/ip_connections/"+pbx, c).want(http.StatusOK)
+	h.admit(pbx, "before", "911").want(http.StatusOK)
+	if err := h.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(time.Hour)
+	got := h.admit(pbx, "emergency", "911").want(http.StatusOK)
+	if got["decision"] != "allow" || got["emergency"] != true || got["grant_secs"] != nil || got["expires_at"] != nil {
+		t.Errorf("emergency call: %v", got)
+	}
+	h.admit(pbx, "other", "+13125550199").wantError(http.StatusServiceUnavailable, "10037 /")
+	batch := h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[{"event":"admit","admission":`+attemptOf(pbx, "b", "911")+`},{"event":"end","id":"b"}]}`).list()
+	if batch[0]["status"] != 200.0 || batch[1]["status"] != 503.0 {
+		t.Errorf("batch: %v", batch)
+	}
+}

@@ -17,6 +17,9 @@ const (
 	// keyAge is how long a key is taken from memory. A change through this server
 	// empties the memory at once; one made elsewhere takes hold after so long.
 	keyAge = 5 * time.Second
+	// keyTrust is how long a key is taken from memory while the database does not
+	// answer: a switch may then still ask about emergency calls.
+	keyTrust = 24 * time.Hour
 	// maxCachedKeys bounds the memory. Only keys that exist get into it.
 	maxCachedKeys = 10_000
 	// useInterval is how coarse last_used_at is.
@@ -54,7 +57,12 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 		return cached.key, nil
 	}
 	key, err := k.store.KeyByHash(ctx, hash)
-	if err != nil {
+	switch age := now.Sub(cached.at); {
+	case errors.Is(err, store.ErrNotFound):
+		return store.Key{}, err
+	case err != nil && ok && age >= 0 && age < keyTrust:
+		return cached.key, nil
+	case err != nil:
 		return store.Key{}, err
 	}
 	k.mu.Lock()

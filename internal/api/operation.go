@@ -110,6 +110,7 @@ type pageMeta struct {
 // serve answers one request of an operation.
 func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	scope := scopeOf(r)
+	scope.lean = op.lean
 	var encoded store.Answer
 	answer, err := s.run(op, w, r)
 	if err == nil {
@@ -362,6 +363,9 @@ func badJSON(err error) error {
 
 // wantsType checks the media type of a request, and that it is not compressed.
 func wantsType(r *http.Request, code field.Code, accepted ...string) error {
+	if kind := r.Header["Content-Type"]; len(kind) == 1 && kind[0] == accepted[0] && r.Header["Content-Encoding"] == nil {
+		return nil // as nearly always
+	}
 	given, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(params["charset"])
 	if err != nil || !slices.Contains(accepted, given) || charset != "" && charset != "utf-8" {

@@ -149,6 +149,7 @@ type scope struct {
 	requestID string
 	account   id.ID
 	failure   error // what was behind a 500 or a 503
+	lean      bool  // see operation
 }
 
 type scopeKey struct{}
@@ -168,9 +169,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Request-Id", sc.requestID)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	// The path may hold a phone number, so the log has the pattern that matched.
-	_, pattern := s.mux.Handler(r)
 	defer func() {
+		pattern := r.Pattern // and not the path, which may hold a phone number; set by the router
+
 		if cause := recover(); cause != nil {
 			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(cause)
@@ -180,7 +181,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				writeFailure(seen, sc.requestID, toFailure(errors.New("panic")))
 			}
 		}
-		s.log(r, sc, pattern, seen.status, s.Clock().Sub(started))
+		s.log(r, sc, seen.status, s.Clock().Sub(started))
 	}()
 	if s.cors(seen, r) {
 		return
@@ -197,14 +198,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(seen, r)
 }
 
-func (s *server) log(r *http.Request, sc *scope, pattern string, status int, took time.Duration) {
+func (s *server) log(r *http.Request, sc *scope, status int, took time.Duration) {
 	level := slog.LevelInfo
-	attributes := []any{"request_id", sc.requestID, "method", r.Method, "route", pattern, "status", status, "took_us", took.Microseconds()}
+	switch {
+	case sc.failure != nil:
+		level = slog.LevelError
+	case sc.lean && status < http.StatusBadRequest:
+		level = slog.LevelDebug // there is one for each step of each call, and a record of the call
+	}
+	if !s.Logger.Enabled(r.Context(), level) {
+		return
+	}
+	attributes := []any{"request_id", sc.requestID, "method", r.Method, "route", r.Pattern, "status", status, "took_us", took.Microseconds()}
 	if sc.account != 0 {
 		attributes = append(attributes, "account", sc.account.String())
 	}
 	if sc.failure != nil {
-		level = slog.LevelError
 		attributes = append(attributes, "error", sc.failure.Error())
 	}
 	s.Logger.Log(r.Context(), level, "api: request", attributes...)
