@@ -13,7 +13,9 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/media/relay"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -32,6 +34,9 @@ func families(t *testing.T) map[string]bool {
 		Totals: func(context.Context) (sqlstore.Totals, error) { return sqlstore.Totals{}, nil },
 	})
 	m.WatchHEP(func() uint64 { return 0 }, func() uint64 { return 0 })
+	m.WatchMedia(func() relay.Stats { return relay.Stats{} })
+	m.WatchRecordings(func() recording.Stats { return recording.Stats{} })
+	m.Media(relay.Quality{Packets: 1, Lost: 1, Jitter: time.Millisecond})
 	m.Group(sqlstore.Group{Size: 1, Records: []*record.Call{{Outcome: record.OutcomeAnswered, GatewayID: 1, DurationMicros: 1}}})
 	m.Rang(1, time.Second)
 	m.Attempt(webhook.Attempt{State: webhook.Delivered})
