@@ -140,3 +140,17 @@ func TestDrain(t *testing.T) {
 		}
 	}
 }
+
+// TestReliableProgress: a PBX that insists on reliable provisional responses, and a
+// carrier that sends them and answers after the PRACK.
+func TestReliableProgress(t *testing.T) {
+	port := freePort(t, carrierIP)
+	startSIPp(t, "-sf", "carrier-prack.xml", "-i", carrierIP, "-p", fmt.Sprint(port))
+	s := serve(t, t.TempDir())
+	profile := s.setUp(nil, fmt.Sprintf("%s:%d", carrierIP, port))
+	s.pbx("pbx-prack.xml", "+12125550123", 20, 20, 300*time.Millisecond).wait(t)
+	s.wantSpend(profile)
+	if got := count(s.records(), "outcome"); got["answered"] != 20 {
+		t.Errorf("records %v", got)
+	}
+}
