@@ -47,7 +47,7 @@ func main() {
 }
 
 // newLogger makes the log of the program. No telephone number is in it.
-func newLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
+func newLogger(out io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
 		return slog.New(telemetry.Mask(slog.NewJSONHandler(out, options)))
@@ -55,21 +55,30 @@ func newLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 	return slog.New(telemetry.Mask(slog.NewTextHandler(out, options)))
 }
 
+// newParser makes the parser of the command line, the environment and the config file.
+func newParser(ctx context.Context, cli *commands, exit func(int)) (*kong.Kong, error) {
+	return kong.New(cli,
+		kong.Name("tollgate"),
+		kong.Description("A self-hosted outbound voice gateway with profiles that are enforced."),
+		kong.Vars{"version": version()},
+		kong.Configuration(configFile),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(exit),
+		kong.UsageOnError(),
+	)
+}
+
+// reread reads the settings again from where they came, and puts the level of the
+// log in force.
+type reread func() (serverFlags, error)
+
 // run is main without the exit, for tests of the command line.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ended := -1
 	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("tollgate"),
-		kong.Description("A self-hosted outbound voice gateway with profiles that are enforced."),
-		kong.Vars{"version": version()},
-		kong.Configuration(configFile),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Exit(func(code int) { ended = code }),
-		kong.UsageOnError(),
-	)
+	parser, err := newParser(ctx, &cli, func(code int) { ended = code })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
 		return 1
@@ -82,8 +91,21 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
 		return 2
 	}
-	logger := newLogger(os.Stderr, cli.LogFormat, cli.LogLevel)
-	err = command.Run(logger)
+	level := new(slog.LevelVar)
+	level.Set(cli.LogLevel)
+	logger := newLogger(os.Stderr, cli.LogFormat, level)
+	err = command.Run(logger, reread(func() (serverFlags, error) {
+		var again commands
+		parser, err := newParser(ctx, &again, func(int) {})
+		if err != nil {
+			return serverFlags{}, err
+		}
+		if _, err := parser.Parse(args); err != nil {
+			return serverFlags{}, err
+		}
+		level.Set(again.LogLevel)
+		return again.Serve.serverFlags, nil
+	}))
 	var status exit
 	if errors.As(err, &status) {
 		return status.code

@@ -73,7 +73,7 @@ func (f serverFlags) config() app.Config {
 type serveCommand struct{ serverFlags }
 
 // Run serves until the context ends, then stops cleanly.
-func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger) error {
+func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger, again reread) error {
 	config := c.config()
 	server, err := app.New(ctx, config, logger)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger) error {
 		secured = ", " + address + " (TLS)"
 	}
 	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)%s\n", server.HTTPAddr(), server.SIPAddr(), secured)
-	defer reloadOnHangup(server, logger)()
+	defer reloadOnHangup(server, logger, again)()
 	failed := server.Wait(ctx)
 	return errors.Join(failed, server.Stop(context.WithoutCancel(ctx)))
 }

@@ -27,19 +27,24 @@ func (f sipFlags) tls() sipgw.TLS {
 	return sipgw.TLS{Addr: f.SIPTLSListen, CertFile: f.SIPTLSCert, KeyFile: f.SIPTLSKey, CAFile: f.SIPTLSCA}
 }
 
-// reloadOnHangup makes the server read its files again on each SIGHUP, until the
-// function that it returns is called.
-func reloadOnHangup(server *app.App, logger *slog.Logger) (stop func()) {
+// reloadOnHangup makes the server read its settings and files again on each SIGHUP,
+// until the function that it returns is called.
+func reloadOnHangup(server *app.App, logger *slog.Logger, again reread) (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() {
 		defer close(done)
 		for range signals {
-			if err := server.Reload(); err != nil {
+			flags, err := again()
+			later := false
+			if err == nil {
+				later, err = server.Reload(flags.config())
+			}
+			if err != nil {
 				logger.Error("reload on SIGHUP; what was in force stays so", "err", err)
 				continue
 			}
-			logger.Info("reloaded on SIGHUP")
+			logger.Info("reloaded on SIGHUP", "more_at_next_start", later)
 		}
 	}()
 	return func() {

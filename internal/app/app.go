@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,8 @@ type App struct {
 
 	metricsListener net.Listener // nil when there is none
 
+	stopLimit atomic.Int64 // nanoseconds, of the last configuration
+
 	stopOnce sync.Once
 	stopErr  error
 	cleanups []cleanup // undone in reverse order
@@ -83,6 +86,7 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 	}
 	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
 		newBans: make(chan store.Ban, bansQueue), staleBans: make(chan struct{}, 1)}
+	a.stopLimit.Store(int64(config.StopLimit))
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -228,8 +232,22 @@ func (a *App) SIPAddr() string { return a.gateway.Addr() }
 // without TLS.
 func (a *App) SIPTLSAddr() string { return a.gateway.SecureAddr() }
 
-// Reload reads the files again that may change while the server runs. Calls go on.
-func (a *App) Reload() error { return a.gateway.Reload() }
+// Reload puts in force what may change while the server runs: the files of TLS,
+// StopLimit and MaxCall. Calls go on; those that are up keep the limit that they
+// began with. later says that other settings have changed, which takes effect at the
+// next start. On an error everything stays as it was.
+func (a *App) Reload(config Config) (later bool, err error) {
+	if err := config.Validate(); err != nil {
+		return false, err
+	}
+	if err := a.gateway.Reload(); err != nil {
+		return false, err
+	}
+	a.stopLimit.Store(int64(config.StopLimit))
+	a.gateway.LimitCalls(config.MaxCall)
+	config.StopLimit, config.MaxCall = a.config.StopLimit, a.config.MaxCall
+	return !reflect.DeepEqual(config, a.config), nil
+}
 
 // Wait returns when ctx ends, or with the error with which a server ended by itself.
 func (a *App) Wait(ctx context.Context) error {
@@ -262,7 +280,7 @@ func (a *App) undo(what string, stop func(context.Context) error) {
 }
 
 func (a *App) stopGateway(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, a.config.StopLimit)
+	limited, cancel := context.WithTimeout(ctx, time.Duration(a.stopLimit.Load()))
 	defer cancel()
 	return a.gateway.Stop(limited)
 }

@@ -92,6 +92,7 @@ type Gateway struct {
 	host           string
 	retryAfter     string
 
+	maxCall  atomic.Int64 // nanoseconds; 0 for no limit
 	started  atomic.Bool
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -111,6 +112,7 @@ func New(config Config) *Gateway {
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	g.LimitCalls(config.MaxCall)
 	g.filter = newFilter(config.Live, config.Clock, config.Limits)
 	running, cancel := context.WithCancel(context.Background())
 	g.resolver = &resolver{

@@ -77,7 +77,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	}
 	s.private = s.privacy(m)
 	s.rely = newReliability(s, m, tx)
-	s.machine.LimitLength(g.config.MaxCall)
+	s.machine.LimitLength(time.Duration(g.maxCall.Load()))
 	if s.connected.PassDiversions {
 		s.diversions = diversionLines(m)
 	}

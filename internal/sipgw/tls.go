@@ -176,6 +176,9 @@ func (g *Gateway) Reload() error {
 	return g.transport.certificates.load()
 }
 
+// LimitCalls says how long calls that begin from now on may last; 0 is no limit.
+func (g *Gateway) LimitCalls(most time.Duration) { g.maxCall.Store(int64(most)) }
+
 // Check says what is wrong with the settings of TLS, without listening.
 func (t TLS) Check() error {
 	if !t.wanted() {

@@ -2,7 +2,15 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -151,6 +159,89 @@ func TestReliableProgress(t *testing.T) {
 	s.pbx("pbx-prack.xml", "+12125550123", 20, 20, 300*time.Millisecond).wait(t)
 	s.wantSpend(profile)
 	if got := count(s.records(), "outcome"); got["answered"] != 20 {
+		t.Errorf("records %v", got)
+	}
+}
+
+// TestReloadOnHangup: certificates and settings of a config file are read again
+// while a call is up; what cannot be used leaves everything in force.
+func TestReloadOnHangup(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name string) string { return filepath.Join(folder, name) }
+	certificate := func() {
+		t.Helper()
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serial, _ := rand.Int(rand.Reader, big.NewInt(1<<60))
+		template := &x509.Certificate{
+			SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+			IPAddresses: []net.IP{net.ParseIP("127.0.0.1")},
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, _ := x509.MarshalECPrivateKey(key)
+		for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: secret}} {
+			if err := os.WriteFile(file(name), pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settings := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file("tollgate.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certificate()
+	settings(`{"log_level": "error"}`)
+	secure := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
+	s := serve(t, t.TempDir(), "--config", file("tollgate.json"),
+		"--sip-tls-listen", secure, "--sip-tls-cert", file("cert.pem"), "--sip-tls-key", file("key.pem"))
+	serial := func() string {
+		t.Helper()
+		// No other source gets a connection.
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(pbxIP)}}
+		conn, err := tls.DialWithDialer(dialer, "tcp", secure, &tls.Config{InsecureSkipVerify: true}) // what is looked at is which one it is
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	hangup := func(words string) {
+		t.Helper()
+		seen := strings.Count(s.text(), words)
+		if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, words, 10*time.Second, func() bool { return strings.Count(s.text(), words) > seen })
+	}
+	s.setUp(nil, startCarrier(t))
+	first := serial()
+	long := s.pbx("pbx.xml", "+12125550123", 1, 1, 6*time.Second)
+	eventually(t, "a call up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 1 })
+
+	certificate()
+	settings(`{"log_level": "info", "max_call": "1s"}`)
+	hangup("reloaded on SIGHUP")
+	if serial() == first {
+		t.Error("the old certificate is still in use")
+	}
+	second := serial()
+	short := s.pbx("pbx-held.xml", "+12125550124", 1, 1, 0)
+	short.wait(t) // the server hangs up
+	settings(`{"log_level": "info", "max_call": "never"}`)
+	hangup("what was in force stays so")
+	if serial() != second {
+		t.Error("a config file that cannot be read has changed the certificate")
+	}
+	long.wait(t) // it ends by itself
+	s.settled()
+	if got := count(s.records(), "hangup_cause"); got["time_limit"] != 1 || got["normal_clearing"] != 1 {
 		t.Errorf("records %v", got)
 	}
 }
