@@ -129,11 +129,6 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 		sh.challenge(tx, algorithms, true)
 		return nil, false
 	}
-	if used := cmp.Or(strings.ToUpper(credentials.Algorithm), "MD5"); c != nil && !slices.Contains(algorithms, used) {
-		// The user's own challenge is told from that of others only once the user is known.
-		sh.challenge(tx, algorithms, false)
-		return nil, false
-	}
 	password := sh.g.decoy
 	if c != nil {
 		password = c.Password
@@ -142,6 +137,11 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverT
 		sh.g.count.authFailures.Add(1)
 		sh.g.guessed(m.peer.addr.Addr(), sh.now)
 		tx.refuse(admission.ReasonConnectionUnknown, nil)
+		return nil, false
+	}
+	if used := cmp.Or(strings.ToUpper(credentials.Algorithm), "MD5"); !slices.Contains(algorithms, used) {
+		// Told only to who knows the password: a guess learns nothing of the user from it.
+		sh.challenge(tx, algorithms, false)
 		return nil, false
 	}
 	if credentials.Nc <= 0 || !sh.g.nonces.use(credentials.Nonce, uint32(credentials.Nc), sh.now) {
