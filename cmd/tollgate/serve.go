@@ -29,6 +29,7 @@ type serverFlags struct {
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none." default:"relay" env:"TOLLGATE_MEDIA"`
 	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`
 	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told." env:"TOLLGATE_MEDIA_ADDRESS"`
+	MediaAnySource bool          `help:"Take the media of a side from whatever source is heard first, also where neither its description nor its signalling names that address." env:"TOLLGATE_MEDIA_ANY_SOURCE"`
 	MediaPorts     string        `help:"Range of the relay's ports." default:"20000-29999" env:"TOLLGATE_MEDIA_PORTS"`
 	MediaTimeout   time.Duration `help:"How long an answered call that is anchored may be silent before it is ended." default:"60s" env:"TOLLGATE_MEDIA_TIMEOUT"`
 
@@ -56,7 +57,7 @@ func (f serverFlags) config() app.Config {
 	c.OTLP, c.OTLPRatio = f.OTLP, f.OTLPRatio
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")
 	c.Media, c.MediaAnchor, c.MediaAddresses = f.Media, f.MediaAnchor, f.MediaAddresses
-	c.MediaPorts, c.MediaTimeout = f.MediaPorts, f.MediaTimeout
+	c.MediaPorts, c.MediaTimeout, c.MediaAnySource = f.MediaPorts, f.MediaTimeout, f.MediaAnySource
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
 	c.PublicURL, c.RecordingDir, c.RecordingKeyFile = f.PublicURL, f.RecordingDir, f.RecordingKeyFile
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP

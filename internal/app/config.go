@@ -78,6 +78,8 @@ type Config struct {
 	// each family at most; after a / the address that peers are told, where that is
 	// another. Empty: the address that SIPAddr names, if it names one.
 	MediaAddresses []string `json:"media_addresses"`
+	// MediaAnySource takes the media of a side from whatever source is heard first.
+	MediaAnySource bool `json:"media_any_source"`
 	// MediaPorts is the range of the relay's ports, as in 20000-29999.
 	MediaPorts string `json:"media_ports"`
 	// MediaTimeout is how long an answered call that is anchored may be silent.

@@ -71,7 +71,7 @@ func (c Config) rtpengines() ([]netip.AddrPort, error) {
 // relayConfig reads the settings of the built-in relay. There are no addresses in
 // it when nothing is to be anchored.
 func (c Config) relayConfig() (relay.Config, error) {
-	config := relay.Config{Silence: c.MediaTimeout}
+	config := relay.Config{Silence: c.MediaTimeout, AnySource: c.MediaAnySource}
 	switch {
 	case c.Media == MediaNone:
 		if c.MediaAnchor {

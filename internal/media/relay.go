@@ -29,10 +29,10 @@ type Opening struct {
 
 // Session is one anchored call. Its methods are called by one goroutine and return
 // without waiting for anyone. There is one Offer or Answer at a time: the next is
-// given after done of the one before was called.
+// given after done of the one before was called, and so is Refused.
 //
-// Offers and answers are those of RFC 3264. An offer that is not answered changes
-// nothing in what passes. One offer may have several answers until the call is
+// Offers and answers are those of RFC 3264. An offer that is refused changes nothing
+// in what passes. One offer may have several answers until the call is
 // answered: those of the branches of a fork, of which the last counts.
 type Session interface {
 	// Offer takes what one side offers and gives done what to offer to the other.
@@ -41,6 +41,8 @@ type Session interface {
 	// Answer takes what the other side answers and gives done what to answer to the
 	// side that made the offer. From then on media pass.
 	Answer(d Description, done func(sdp []byte, err error))
+	// Refused says that the last offer was refused: what passed before it goes on.
+	Refused(done func())
 	// Answered says that the call was answered: silence is measured from here on.
 	Answered(at time.Time)
 	// Close gives the ports back and closes the Tap. What is under way ends with

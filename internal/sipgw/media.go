@@ -133,6 +133,25 @@ func (s *session) described(m *message, body []byte, err error, then func([]byte
 		s.sh.g.log.Info("a session description could not be anchored", "call", s.machine.ID(), "error", err)
 	}
 	then(body, err)
+	s.resume()
+}
+
+// offerRefused has the relay go on as before an offer that the other side refused.
+func (s *session) offerRefused() {
+	if s.media.session == nil {
+		return
+	}
+	s.inOrder(func() {
+		if s.media.session == nil || s.media.closed {
+			return
+		}
+		s.media.running = true
+		s.media.session.Refused(func() { s.sh.post(s.resume) })
+	})
+}
+
+// resume goes on with what waits for the relay.
+func (s *session) resume() {
 	s.media.running = false
 	for len(s.media.waiting) > 0 && !s.media.running {
 		next := s.media.waiting[0]

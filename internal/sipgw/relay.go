@@ -139,6 +139,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 		return
 	}
 	if answer.status >= 300 {
+		l.s.offerRefused()
 		status, phrase := answer.status, phraseOf(answer)
 		if status < 400 || status == 401 || status == 407 {
 			status, phrase = 488, "Not Acceptable Here"

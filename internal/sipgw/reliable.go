@@ -297,6 +297,9 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 				done()
 				return
 			case answer.status >= 300:
+				if what == isOffer && len(m.body) > 0 {
+					s.offerRefused()
+				}
 				status, phrase := answer.status, phraseOf(answer)
 				if status < 400 || status == 401 || status == 407 {
 					status, phrase = 488, "Not Acceptable Here"

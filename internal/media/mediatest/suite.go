@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T, want Want) media.Relay) {
 		"hold and back":                 hold,
 		"the answer of another fork":    fork,
 		"a late offer":                  lateOffer,
+		"an offer that is refused":      refusedOffer,
 		"a stranger":                    stranger,
 		"behind a translator":           translated,
 		"rtcp-mux on one side":          mux,
@@ -201,6 +202,26 @@ func fork(t *testing.T, r media.Relay) {
 	l.answer(record.SideCallee, second, caller) // the other one takes the call
 	l.session.Answered(time.Now())
 	Converse(t, caller, second)
+}
+
+// refusedOffer holds that an offer within the call which is refused moves nothing.
+func refusedOffer(t *testing.T, r media.Relay) {
+	caller, callee := phones(t)
+	l := dial(t, r)
+	l.connect(caller, callee, media.AsOffered)
+	Converse(t, caller, callee)
+	for side, by := range map[record.Side]*Phone{record.SideCaller: caller, record.SideCallee: callee} {
+		elsewhere := NewPhone(t, by.ip.String())
+		if _, err := l.wait(l.session.Offer, description(side, elsewhere.Describe(), elsewhere, elsewhere)); err != nil {
+			t.Fatal(err)
+		}
+		l.wait(func(_ media.Description, done func([]byte, error)) { l.session.Refused(func() { done(nil, nil) }) }, media.Description{})
+		Converse(t, caller, callee)
+	}
+	// And the next offer works.
+	l.offer(record.SideCaller, caller, callee, media.AsOffered)
+	l.answer(record.SideCallee, callee, caller)
+	Converse(t, caller, callee)
 }
 
 // lateOffer is a call in which the callee makes the offer.

@@ -209,3 +209,26 @@ func TestSilenceOfOneSideAndOnHold(t *testing.T) {
 		}
 	}
 }
+
+// TestMediaFromElsewhere: a packet from an address that nothing names is heard only
+// where the operator says so.
+func TestMediaFromElsewhere(t *testing.T) {
+	for _, anySource := range []bool{false, true} {
+		c := loopback()
+		c.AnySource = anySource
+		r := newRelay(t, c)
+		caller, callee := pair(t)
+		if _, err := r.call(t, caller, callee); err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := mediatest.NewPhone(t, "127.0.0.9")
+		elsewhere.ToRTP, elsewhere.ToRTCP = caller.ToRTP, caller.ToRTCP
+		if !anySource {
+			elsewhere.Say("hello")
+			callee.Quiet()
+			mediatest.Converse(t, caller, callee)
+			continue
+		}
+		mediatest.Converse(t, elsewhere, callee)
+	}
+}

@@ -47,6 +47,7 @@ type peer struct {
 	onHold     bool // by the unspecified address: nothing is sent there
 	sends      bool // media are to be expected
 	tapped     bool // the recorder hears this stream
+	anySource  bool // whatever source is heard first is the side's
 	clockRate  int  // of its timestamps, Hz; 0 when it is not known
 	open, seal *cipher
 
@@ -200,7 +201,7 @@ func (p *peer) described(rtcp bool) netip.AddrPort {
 // description names, or the one that the side's signalling comes from, which is
 // where media of a phone behind a translator come from.
 func (d *peer) allows(from netip.Addr) bool {
-	return from == d.rtp.Addr() || from == d.rtcp.Addr() || from == d.signalling
+	return d.anySource || from == d.rtp.Addr() || from == d.rtcp.Addr() || from == d.signalling
 }
 
 // send sends a packet to the side: to where its own come from, or as long as none

@@ -30,6 +30,9 @@ type Config struct {
 	// 60 s. A single side may be silent for five times as long: there are phones that
 	// send nothing while their user is silent.
 	Silence time.Duration
+	// AnySource takes a side's media from whatever source is heard first, also where
+	// neither its description nor its signalling names that address.
+	AnySource bool
 	// Loops is how many goroutines pass packets on; default one for each processor.
 	Loops int
 	// Measured is told how the RTP of each side of a stream arrived, when the call is

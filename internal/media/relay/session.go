@@ -191,10 +191,11 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 	}
 	toOfferer, toAnswerer := &peer{
 		rtp: netip.AddrPortFrom(asked.address, asked.port), rtcp: asked.rtcp, signalling: s.offer.by,
-		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped, clockRate: rate,
+		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped, clockRate: rate, anySource: s.relay.config.AnySource,
 	}, &peer{
 		rtp: netip.AddrPortFrom(answer.address, answer.port), rtcp: answer.rtcp, signalling: d.Source,
 		mux: answer.mux && asked.mux, isRTP: answer.rtp(), onHold: answer.onHold, sends: sends(answer, asked), tapped: tapped, clockRate: rate,
+		anySource: s.relay.config.AnySource,
 	}
 	if asked.rtp() && asked.encrypted() {
 		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
@@ -306,6 +307,9 @@ func (s *session) places(d *description, side record.Side) []*placement {
 	}
 	return places
 }
+
+// Refused implements media.Session: an offer alone has changed nothing.
+func (s *session) Refused(done func()) { done() }
 
 // Answered implements media.Session.
 func (s *session) Answered(at time.Time) {

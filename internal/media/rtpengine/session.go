@@ -24,7 +24,9 @@ type session struct {
 	mu         sync.Mutex // guards all below
 	at         *instance  // where the call is, once an offer was taken
 	offeredBy  record.Side
-	joined     bool    // an answer was taken
+	joined     bool // an answer was taken
+	offer      dict // the last offer, and the last that was answered with its answer
+	agreed     [2]dict
 	encrypted  [2]bool // whether a side speaks SRTP
 	held       [2]bool // whether the last description of a side stops media
 	answeredAt time.Time
@@ -115,7 +117,7 @@ func (s *session) offerTo(order []*instance, request dict, d media.Description, 
 				if s.at != order[0] {
 					order[0].took(1)
 				}
-				s.at, s.offeredBy = order[0], d.From
+				s.at, s.offeredBy, s.offer = order[0], d.From, request
 				s.note(d)
 			}
 			done(sdp, err)
@@ -153,10 +155,25 @@ func (s *session) Answer(d media.Description, done func([]byte, error)) {
 			sdp, err = description(answer)
 		}
 		if err == nil {
-			s.joined = true
+			s.joined, s.agreed = true, [2]dict{s.offer, request}
 			s.note(d)
 		}
 		done(sdp, err)
+	})
+}
+
+// Refused implements media.Session. rtpengine moves the media at the offer, so that
+// the exchange before it is made once more.
+func (s *session) Refused(done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || !s.joined {
+		done()
+		return
+	}
+	at, agreed := s.at, s.agreed
+	at.send(agreed[0], s.engine.config.Clock(), func(dict, error) {
+		at.send(agreed[1], s.engine.config.Clock(), func(dict, error) { done() })
 	})
 }
 
