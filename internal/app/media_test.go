@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -38,7 +39,12 @@ func TestACallWithAnchoredMedia(t *testing.T) {
 	if err != nil || o.Status != 200 {
 		t.Fatalf("the call: %d %s, %v", o.Status, o.Phrase, err)
 	}
-	if err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool { return !calls[0].Ended.IsZero() }); err != nil {
+	limited, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	// The packets are counted after the end.
+	if err := carrier.Await(limited, func(calls []phone.CarrierCall) bool {
+		return !calls[0].Ended.IsZero() && calls[0].AudioReceived > 0
+	}); err != nil {
 		t.Fatal(err)
 	}
 	far := carrier.Calls()[0]
