@@ -5,8 +5,13 @@ package recording
 // Names of blocks are those of the Recommendation, section 6.
 type g722 struct {
 	low, high subBand
-	history   [24]int32 // of the mirror filter
+	// The mirror filter sees the last 24 values. They move along a longer array, so
+	// that they are seldom copied.
+	history [g722Span + 22]int32
+	at      int // where the next two go
 }
+
+const g722Span = 512
 
 // subBand is the adaptive predictor and the scale factor of one band.
 type subBand struct {
@@ -45,18 +50,23 @@ var (
 )
 
 func newG722() *g722 {
-	return &g722{low: subBand{scale: 32}, high: subBand{scale: 8}}
+	return &g722{low: subBand{scale: 32}, high: subBand{scale: 8}, at: 22}
 }
 
 func (d *g722) decode(dst []int16, payload []byte) ([]int16, error) {
 	for _, code := range payload {
 		low, high := d.decodeLow(code&0x3f), d.decodeHigh(code>>6)
-		copy(d.history[:], d.history[2:])
-		d.history[22], d.history[23] = low+high, low-high
+		if d.at == len(d.history) {
+			copy(d.history[:22], d.history[len(d.history)-22:])
+			d.at = 22
+		}
+		d.history[d.at], d.history[d.at+1] = low+high, low-high
+		seen := (*[24]int32)(d.history[d.at-22 : d.at+2])
+		d.at += 2
 		var even, odd int32
 		for i, c := range g722Mirror {
-			odd += d.history[2*i] * c
-			even += d.history[2*i+1] * g722Mirror[11-i]
+			odd += seen[2*i] * c
+			even += seen[2*i+1] * g722Mirror[11-i]
 		}
 		dst = append(dst, saturate(even>>11), saturate(odd>>11))
 	}

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -46,11 +47,17 @@ type side struct {
 
 // Counts says what became of the packets of one side.
 type Counts struct {
-	Played      int64 `json:"played"`      // decoded into the recording
-	Late        int64 `json:"late"`        // came after their time was written as silence
-	Duplicate   int64 `json:"duplicate"`   // came twice
-	Undecodable int64 `json:"undecodable"` // of no known codec, or damaged
-	Dropped     int64 `json:"dropped"`     // not taken because the recorder was behind
+	Played      int64 // decoded into the recording
+	Late        int64 // came after their time was written as silence
+	Duplicate   int64 // came twice
+	Undecodable int64 // of no known codec, or damaged
+	Dropped     int64 // not taken because the recorder was behind
+}
+
+// LogValue implements slog.LogValuer.
+func (c Counts) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int64("played", c.Played), slog.Int64("late", c.Late), slog.Int64("duplicate", c.Duplicate),
+		slog.Int64("undecodable", c.Undecodable), slog.Int64("dropped", c.Dropped))
 }
 
 // source is one RTP stream (RFC 3550 section 3, "SSRC") and how its timestamps map
