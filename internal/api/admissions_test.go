@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,7 +239,18 @@ func TestImplausibleEvents(t *testing.T) {
 }
 
 // mutedStore says nothing, as when its database is cut off.
-type mutedStore struct{ store.Store }
+type mutedStore struct {
+	store.Store
+	keys *atomic.Bool // it still knows keys
+}
+
+func (s mutedStore) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
+	if s.keys.Load() {
+		return s.Store.KeyByHash(ctx, hash)
+	}
+	<-ctx.Done()
+	return store.Key{}, ctx.Err()
+}
 
 func (mutedStore) Do(ctx context.Context, _ admission.Command) (admission.Result, error) {
 	<-ctx.Done()
@@ -249,7 +261,9 @@ func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
 	h := newHarness(t)
 	h.key = h.newKey(h.first.ID, Scopes()...)
 	_, pbx := h.pbx(`{"name":"pbx"}`)
-	handler := New(Config{Store: mutedStore{h.store}, Live: h.live, Clock: h.clock.Now})
+	var keys atomic.Bool
+	keys.Store(true)
+	handler := New(Config{Store: mutedStore{h.store, &keys}, Live: h.live, Clock: h.clock.Now})
 	ask := func(to string) *httptest.ResponseRecorder {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*admission.EmergencyPatience)
 		defer cancel()
@@ -265,6 +279,15 @@ func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
 	}
 	if w := ask("+13125550199"); w.Code == http.StatusOK {
 		t.Errorf("any other call: %d %s", w.Code, w.Body)
+	}
+	keys.Store(false)
+	h.clock.Advance(time.Hour) // what is in memory of the key is old
+	if w := ask("911"); w.Code != http.StatusOK {
+		t.Errorf("an emergency call with a key that cannot be looked up: %d %s", w.Code, w.Body)
+	}
+	h.clock.Advance(knownKeyAge)
+	if w := ask("911"); w.Code == http.StatusOK {
+		t.Errorf("a key that was last found a day ago is taken: %s", w.Body)
 	}
 }
 

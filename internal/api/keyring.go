@@ -17,9 +17,11 @@ const (
 	// keyAge is how long a key is taken from memory. A change through this server
 	// empties the memory at once; one made elsewhere takes hold after so long.
 	keyAge = 5 * time.Second
-	// keyTrust is how long a key is taken from memory while the database does not
-	// answer: a switch may then still ask about emergency calls.
-	keyTrust = 24 * time.Hour
+	// keyPatience is how long a key that is in memory is looked for in a store that does
+	// not answer, and knownKeyAge how old what is in memory may be that is taken then:
+	// no failure of the store may stop an emergency call, and nothing else goes without it.
+	keyPatience = 500 * time.Millisecond
+	knownKeyAge = 24 * time.Hour
 	// maxCachedKeys bounds the memory. Only keys that exist get into it.
 	maxCachedKeys = 10_000
 	// useInterval is how coarse last_used_at is.
@@ -38,8 +40,9 @@ type keyring struct {
 }
 
 type cachedKey struct {
-	key store.Key
-	at  time.Time
+	key   store.Key
+	at    time.Time // when it was last looked for
+	found time.Time // and when it was last found
 }
 
 func newKeyring(s store.Store, clock func() time.Time) *keyring {
@@ -56,14 +59,19 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	if age := now.Sub(cached.at); ok && age >= 0 && age < keyAge {
 		return cached.key, nil
 	}
-	key, err := k.store.KeyByHash(ctx, hash)
-	switch age := now.Sub(cached.at); {
-	case errors.Is(err, store.ErrNotFound):
-		return store.Key{}, err
-	case err != nil && ok && age >= 0 && age < keyTrust:
-		return cached.key, nil
-	case err != nil:
-		return store.Key{}, err
+	looking := ctx
+	if ok {
+		var cancel context.CancelFunc
+		looking, cancel = context.WithTimeout(ctx, keyPatience)
+		defer cancel()
+	}
+	found := now
+	key, err := k.store.KeyByHash(looking, hash)
+	if err != nil {
+		if !ok || errors.Is(err, store.ErrNotFound) || ctx.Err() != nil || now.Sub(cached.found) >= knownKeyAge {
+			return store.Key{}, err
+		}
+		key, found = cached.key, cached.found
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,7 +80,7 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 		if len(k.keys) >= maxCachedKeys {
 			clear(k.keys)
 		}
-		k.keys[hash] = cachedKey{key, now}
+		k.keys[hash] = cachedKey{key, now, found}
 	}
 	return key, nil
 }
