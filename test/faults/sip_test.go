@@ -152,10 +152,11 @@ func deadGateway(b *bench) {
 	begin, end := b.emergencies(n)
 	calls := b.times(1000, 50)
 	h := s.hold(n, calls)
+	b.eventually("each answer is durable", time.Minute, func() bool { return n.talking() >= calls })
 	begin()
 	n.kill()
 	n.start()
-	b.eventually("both sides of each call hear its end", time.Minute, func() bool { return h.alive() == 0 })
+	b.eventually("both sides of each call hear its end", 3*time.Minute, func() bool { return h.alive() == 0 })
 	b.eventually("an emergency call", time.Minute, func() bool { return s.carried("911") > 0 })
 	end()
 	s.conclude(nil, nil)
@@ -169,6 +170,17 @@ func deadGateway(b *bench) {
 		b.Errorf("I4: %d of %d calls have a record as lost", lost, calls)
 	}
 	b.did(fmt.Sprintf("1 × SIGKILL with %d calls up; each side of each gets its BYE from the next process", calls), fmt.Sprintf("%d calls over SIP", calls))
+}
+
+// talking counts the live calls that are answered, as far as the ledger has heard.
+func (n *node) talking() (talking int) {
+	n.b.Helper()
+	for _, c := range n.live() {
+		if c["answered_at"] != nil {
+			talking++
+		}
+	}
+	return talking
 }
 
 // carried counts the calls to a number that the carrier has answered.

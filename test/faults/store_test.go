@@ -96,7 +96,7 @@ func (s *site) conclude(phones *load, l *switchLoad) {
 // fullDisk fills the file system of the database.
 func fullDisk(b *bench) {
 	dir := b.TempDir()
-	b.check(syscall.Mount("tollgate-faults", dir, "tmpfs", 0, "size=24m"))
+	b.check(syscall.Mount("tollgate-faults", dir, "tmpfs", 0, "size=128m"))
 	b.Cleanup(func() { b.check(syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	n := b.sqliteNode(filepath.Join(dir, "data")).start()
 	s := b.configure(nil, n)
