@@ -259,14 +259,19 @@ func (n *node) records() []object {
 func (n *node) live() map[string]object {
 	n.b.Helper()
 	live := map[string]object{}
-	status, answer, err := n.call(http.MethodGet, "/tollgate/v1/calls", nil)
-	if err != nil || status != http.StatusOK {
-		n.b.Fatalf("live calls: status %d: %v, %v", status, answer, err)
+	for page := 1; ; page++ {
+		status, answer, err := n.call(http.MethodGet, fmt.Sprintf("/tollgate/v1/calls?page[size]=250&page[number]=%d", page), nil)
+		if err != nil || status != http.StatusOK {
+			n.b.Fatalf("live calls: status %d: %v, %v", status, answer, err)
+		}
+		data := answer["data"].([]any)
+		for _, c := range data {
+			live[fmt.Sprint(c.(object)["sip_call_id"])] = c.(object)
+		}
+		if len(data) < 250 {
+			return live
+		}
 	}
-	for _, c := range answer["data"].([]any) {
-		live[fmt.Sprint(c.(object)["sip_call_id"])] = c.(object)
-	}
-	return live
 }
 
 // settled waits until no call holds a lease: I3.
