@@ -104,7 +104,7 @@ func (c Config) mediaAddresses() ([]relay.Address, error) {
 	if len(c.MediaAddresses) == 0 {
 		host, _, err := net.SplitHostPort(c.SIPAddr)
 		if err != nil {
-			return nil, nil // Validate says so of sip_addr
+			return nil, nil //nolint:nilerr // Validate says so of sip_addr
 		}
 		address, err := netip.ParseAddr(host)
 		if err != nil || address.IsUnspecified() {

@@ -152,7 +152,7 @@ func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, 
 	if j.meta.Wanted == record.FormatMP3 {
 		encoded, err := encodeMP3(ctx, r.config.Encoder, shape, audio, r.config.Keys != nil)
 		if err == nil {
-			defer encoded.Close()
+			defer func() { _ = encoded.Close() }() // it was read to its end, or what failed is told
 			kept.Format = record.FormatMP3
 			return r.writeFile(kept, nil, encoded)
 		}

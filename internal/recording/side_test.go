@@ -153,8 +153,9 @@ func TestDriftIsCorrected(t *testing.T) {
 	for _, ppm := range []time.Duration{1000, -1000} {
 		coded := compand(&ulawTable, tone(400, narrowband, 160))
 		s, played := newSide(), &stream{ssrc: 1, step: 160}
-		for i := range time.Duration(30_000) {
-			at := i*packetTime + i*packetTime*ppm/1_000_000
+		for i := range 30_000 {
+			at := time.Duration(i) * packetTime
+			at += at * ppm / 1_000_000
 			s.push(at, played.next(coded))
 			if i%25 == 0 {
 				s.settle(s.at(at - maxWait))

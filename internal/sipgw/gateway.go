@@ -133,7 +133,7 @@ func New(config Config) *Gateway {
 		g.shards = append(g.shards, &shard{
 			g: g, index: i, now: config.Clock(),
 			servers: make(map[string]*serverTx), clients: make(map[string]*clientTx),
-			legs: make(map[legKey]*leg), earlies: make(map[legKey]*early), calls: make(map[*session]struct{}),
+			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
 			inbox: inbox{wake: make(chan struct{}, 1)},
 		})
 	}

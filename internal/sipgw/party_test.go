@@ -32,10 +32,8 @@ type party struct {
 	local  netip.AddrPort
 	got    chan *message
 	opened chan net.Conn
-	// secure makes a TCP party one of TLS: listening with the first, connecting with
-	// the second.
-	secure, dials *tls.Config
-	wanted        map[string]bool // messages that want has returned
+	dials  *tls.Config     // set where a TCP party connects by TLS
+	wanted map[string]bool // messages that want has returned
 }
 
 func (w *world) party(host string, tcp bool) *party {

@@ -132,7 +132,7 @@ func (sh *shard) dialog(m *message) *leg {
 	if l := sh.legs[legKey{m.callID, ""}]; l != nil && m.toTag == l.localTag && m.fromTag == l.remoteTag {
 		return l
 	}
-	if e := sh.earlies[legKey{m.callID, m.fromTag}]; e != nil && m.toTag == e.leg.localTag {
+	if e := sh.early[legKey{m.callID, m.fromTag}]; e != nil && m.toTag == e.leg.localTag {
 		return e.leg
 	}
 	return nil

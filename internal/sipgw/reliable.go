@@ -112,7 +112,7 @@ func (r *reliability) dialog(a *attempt, m *message) *early {
 	l.establish(m)
 	e := &early{attempt: a, leg: &l, local: r.s.earlyTag(a, m.toTag)}
 	r.early = append(r.early, e)
-	r.s.sh.earlies[legKey{l.callID, l.remoteTag}] = e
+	r.s.sh.early[legKey{l.callID, l.remoteTag}] = e
 	return e
 }
 
@@ -132,7 +132,7 @@ func (r *reliability) answered(a *attempt, l *leg) {
 	}
 	for _, e := range r.early {
 		// What another branch says from now on is of no call.
-		delete(r.s.sh.earlies, legKey{e.leg.callID, e.leg.remoteTag})
+		delete(r.s.sh.early, legKey{e.leg.callID, e.leg.remoteTag})
 	}
 	if e := r.find(a, l.remoteTag); e != nil {
 		l.localSeq, l.remoteSeq = max(l.localSeq, e.leg.localSeq), e.leg.remoteSeq
@@ -233,7 +233,7 @@ func (r *reliability) close() {
 	}
 	r.stop()
 	for _, e := range r.early {
-		delete(r.s.sh.earlies, legKey{e.leg.callID, e.leg.remoteTag})
+		delete(r.s.sh.early, legKey{e.leg.callID, e.leg.remoteTag})
 	}
 	r.early = nil
 }

@@ -133,8 +133,8 @@ func TestOffersBeforeTheAnswer(t *testing.T) {
 	w.record()
 	w.settled()
 	w.g.each(func(sh *shard) {
-		if len(sh.earlies) != 0 {
-			t.Errorf("%d early dialogs are left", len(sh.earlies))
+		if len(sh.early) != 0 {
+			t.Errorf("%d early dialogs are left", len(sh.early))
 		}
 	})
 }

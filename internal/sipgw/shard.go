@@ -19,7 +19,7 @@ type shard struct {
 	servers map[string]*serverTx // by transaction
 	clients map[string]*clientTx // by branch and method
 	legs    map[legKey]*leg
-	earlies map[legKey]*early // of gateways, by our Call-ID and their tag
+	early   map[legKey]*early // of gateways, by our Call-ID and their tag
 	calls   map[*session]struct{}
 
 	inbox inbox

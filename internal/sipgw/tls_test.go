@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -259,7 +260,7 @@ func TestSilentHandshake(t *testing.T) {
 	for err == nil {
 		_, err = conn.Read(buffer)
 	}
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		t.Error("the connection stays open")
 	}
 	w.pbx.connect()

@@ -69,7 +69,7 @@ func TestCarriersAreKnownBeforeTheFirstCall(t *testing.T) {
 func TestOptionsTakeAGatewayOut(t *testing.T) {
 	w := newWorld(t, wish{carriers: 2,
 		config:  func(c *Config) { c.Timers.PingWait = 100 * time.Millisecond },
-		gateway: func(g *routing.Gateway) { g.OptionsIntervalSecs = 1 - int32(g.Priority) },
+		gateway: func(g *routing.Gateway) { g.OptionsIntervalSecs = 1 - g.Priority },
 	})
 	first, second := w.carriers[0], w.carriers[1]
 	options := first.await("OPTIONS")

@@ -300,7 +300,10 @@ func measureDelay(ctx context.Context, b *bench) error {
 				_, err := place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * 60, hold: time.Second})
 				loaded <- err
 			}()
-			defer func() { cancel(); <-loaded }()
+			defer func() {
+				cancel()
+				_ = <-loaded // it was interrupted
+			}()
 			for range probes {
 				for _, way := range []struct {
 					address string

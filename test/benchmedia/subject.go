@@ -92,7 +92,9 @@ func startChild(ctx context.Context, record bool) (*subject, error) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	s.place = func(_ context.Context, calls int, peers [2]netip.AddrPort) ([]target, error) {
-		fmt.Fprintln(in, calls, peers[0], peers[1])
+		if _, err := fmt.Fprintln(in, calls, peers[0], peers[1]); err != nil {
+			return nil, err
+		}
 		return readTargets(out, calls)
 	}
 	return s, nil

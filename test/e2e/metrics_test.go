@@ -46,7 +46,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	gateway := list["data"].([]any)[0].(object)["id"].(string)
 	const answered, refused, up = 20, 5, 3
 	s.pbx("pbx.xml", "+12125550123", answered, 50, 300*time.Millisecond).wait(t)
-	_ = <-s.pbx("pbx.xml", "+18765550123", refused, 50, 0).done // Jamaica is not on the whitelist
+	<-s.pbx("pbx.xml", "+18765550123", refused, 50, 0).done // Jamaica is not on the whitelist
 	s.pbx("pbx-held.xml", "+12125550124", up, 50, 0)
 	eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
 

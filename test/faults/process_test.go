@@ -178,14 +178,6 @@ func (n *node) kill() {
 	<-n.done
 }
 
-// terminate asks the process to stop.
-func (n *node) terminate() {
-	n.changes.Add(1)
-	n.up.Store(false)
-	_ = n.command.Process.Signal(syscall.SIGTERM)
-	<-n.done
-}
-
 // stall stops the process where it stands, and wake lets it go on.
 func (n *node) stall() {
 	n.paused.Store(true)

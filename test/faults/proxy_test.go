@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -78,7 +79,7 @@ func (p *proxy) copy(to, from net.Conn) {
 		for p.cut.Load() {
 			pauseFor(5 * time.Millisecond)
 		}
-		if _, err := to.Write(piece[:n]); err != nil && err != io.ErrShortWrite {
+		if _, err := to.Write(piece[:n]); err != nil && !errors.Is(err, io.ErrShortWrite) {
 			return
 		}
 	}

@@ -57,7 +57,6 @@ type world struct {
 	now    int64 // Unix microseconds
 	agenda agenda
 	seq    int
-	steps  int
 	trace  []string
 	Counts Counts
 }

@@ -58,7 +58,7 @@ func TestTheDSCPIsKept(t *testing.T) {
 		}
 		var to netip.AddrPort
 		s.Offer(media.Description{From: record.SideCaller, SDP: describe(near), Source: ip, Target: ip}, func([]byte, error) {})
-		s.Answer(media.Description{From: record.SideCallee, SDP: describe(far), Source: ip, Target: ip}, func(sdp []byte, err error) {
+		s.Answer(media.Description{From: record.SideCallee, SDP: describe(far), Source: ip, Target: ip}, func(sdp []byte, _ error) {
 			d, err := readDescription(sdp)
 			if err != nil {
 				t.Fatal(err)

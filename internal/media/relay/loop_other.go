@@ -14,11 +14,14 @@ import (
 // Elsewhere than on Linux a goroutine reads each socket, and the DSCP of packets is
 // not known.
 
-type socket struct{ conn *net.UDPConn }
+type socket struct {
+	conn    *net.UDPConn
+	removed bool
+}
 
 func bind(address netip.Addr, port uint16) (socket, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
-	return socket{conn}, err
+	return socket{conn: conn}, err
 }
 
 func (s *socket) close() { _ = s.conn.Close() }
@@ -55,7 +58,7 @@ func (l *loop) read(p *port) {
 			return
 		}
 		l.mu.Lock()
-		if err == nil && !p.removed {
+		if err == nil && !p.socket.removed {
 			p.receive(buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), 0, l.clock())
 		}
 		l.mu.Unlock()
@@ -65,7 +68,7 @@ func (l *loop) read(p *port) {
 func (l *loop) remove(ports []*port, then func()) {
 	l.mu.Lock()
 	for _, p := range ports {
-		p.removed = true
+		p.socket.removed = true
 		p.socket.close()
 	}
 	l.mu.Unlock()
@@ -77,7 +80,7 @@ func (l *loop) remove(ports []*port, then func()) {
 func (l *loop) through(p *port, command func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !p.removed {
+	if !p.socket.removed {
 		command()
 	}
 }

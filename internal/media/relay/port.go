@@ -106,10 +106,9 @@ func (e *end) describe(p *peer) {
 
 // port is one socket of the relay. What follows its end is the loop's own.
 type port struct {
-	socket  socket
-	end     *end
-	rtcp    bool
-	removed bool
+	socket socket
+	end    *end
+	rtcp   bool
 
 	second  int64 // of the packets that are counted
 	arrived int   // in that second
@@ -200,8 +199,8 @@ func (p *peer) described(rtcp bool) netip.AddrPort {
 // allows says whether media may come from an address: the one that the
 // description names, or the one that the side's signalling comes from, which is
 // where media of a phone behind a translator come from.
-func (d *peer) allows(from netip.Addr) bool {
-	return d.anySource || from == d.rtp.Addr() || from == d.rtcp.Addr() || from == d.signalling
+func (p *peer) allows(from netip.Addr) bool {
+	return p.anySource || from == p.rtp.Addr() || from == p.rtcp.Addr() || from == p.signalling
 }
 
 // send sends a packet to the side: to where its own come from, or as long as none

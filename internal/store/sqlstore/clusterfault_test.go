@@ -52,7 +52,7 @@ func startLoad(tb testing.TB, connectionID id.ID, nodes ...*sqlstore.Store) *loa
 
 func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 	call := uuid.Must(uuid.NewV7())
-	refused := false
+	var refused bool
 	for _, step := range []struct {
 		name    string
 		command admission.Command
