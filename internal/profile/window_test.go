@@ -100,6 +100,15 @@ func TestWindowsOpenAndCount(t *testing.T) {
 		{"09:00", "09:00", "", "2026-11-24T10:00:00Z", true, today},
 		{"09:00", "17:00", "America/New_York", "2026-11-24T14:00:00Z", true, today},
 		{"09:00", "17:00", "America/New_York", "2026-11-24T13:59:00Z", false, today},
+		// The day of 25 hours: the hour from one to two comes twice.
+		{"01:00", "02:00", "America/New_York", "2026-11-01T05:30:00Z", true, today - 23},
+		{"01:00", "02:00", "America/New_York", "2026-11-01T06:30:00Z", true, today - 23},
+		{"01:00", "02:00", "America/New_York", "2026-11-01T07:00:00Z", false, today - 23},
+		// The day of 23 hours: the hour from two to three is not there.
+		{"02:00", "03:00", "America/New_York", "2026-03-08T06:59:59Z", false, today},
+		{"02:00", "03:00", "America/New_York", "2026-03-08T07:00:00Z", false, today},
+		{"22:00", "02:30", "America/New_York", "2026-03-08T06:59:59Z", true, today - 262},
+		{"22:00", "02:30", "America/New_York", "2026-03-08T07:00:00Z", false, today},
 		{"22:00", "02:00", "Asia/Tokyo", "2026-11-23T16:00:00Z", true, today - 1}, // 01:00 on the 24th there
 	} {
 		at, err := time.Parse(time.RFC3339, c.at)
