@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -27,9 +28,25 @@ const (
 	auditFailed = 2 // it could not be found out
 )
 
-type auditLedgerCommand struct {
+// auditedDatabase says which database is audited.
+type auditedDatabase struct {
 	DataDir     string `help:"Folder of the database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
 	DatabaseURL string `name:"database-url" help:"PostgreSQL database, in the place of the folder; by default that of TOLLGATE_DATABASE_URL. A password belongs there or into PGPASSWORD, since everybody on the machine can see arguments." placeholder:"URL"`
+}
+
+// server is the URL of the PostgreSQL database; empty when the database is the
+// folder's file.
+func (d *auditedDatabase) server() (string, error) {
+	if hasPassword(d.DatabaseURL) {
+		return "", errPasswordSeen
+	}
+	return cmp.Or(d.DatabaseURL, os.Getenv("TOLLGATE_DATABASE_URL")), nil
+}
+
+func (d *auditedDatabase) file() string { return filepath.Join(d.DataDir, app.DatabaseFile) }
+
+type auditLedgerCommand struct {
+	auditedDatabase `embed:""`
 }
 
 // Run audits the ledger. The exit status is 0 when all invariants hold, 1 when one
@@ -63,16 +80,14 @@ func (c *auditLedgerCommand) Run(ctx context.Context) error {
 }
 
 func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error) {
-	if hasPassword(c.DatabaseURL) {
-		return admission.Audit{}, errPasswordSeen
+	server, err := c.server()
+	switch {
+	case err != nil:
+		return admission.Audit{}, err
+	case server != "":
+		return sqlstore.AuditServer(ctx, server)
 	}
-	if c.DatabaseURL == "" {
-		c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
-	}
-	if c.DatabaseURL != "" {
-		return sqlstore.AuditServer(ctx, c.DatabaseURL)
-	}
-	return sqlstore.AuditFile(ctx, filepath.Join(c.DataDir, app.DatabaseFile))
+	return sqlstore.AuditFile(ctx, c.file())
 }
 
 var errPasswordSeen = errors.New("--database-url: must not have a password, which everybody on the machine could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
@@ -91,8 +106,8 @@ func hasPassword(database string) bool {
 }
 
 type auditVerifyCommand struct {
-	DataDir string `help:"Folder of the database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
-	Head    string `help:"A head that this command printed before, SEQUENCE:HASH. It must be in the chain, which also shows a chain that was made anew or cut off together with its end." placeholder:"SEQUENCE:HASH"`
+	auditedDatabase `embed:""`
+	Head            string `help:"A head that this command printed before, SEQUENCE:HASH. It must be in the chain, which also shows a chain that was made anew or cut off together with its end." placeholder:"SEQUENCE:HASH"`
 }
 
 // Run verifies the chain. The exit status is 0 when it holds, and 1 when it does
@@ -106,12 +121,23 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 		}
 		known = &head
 	}
-	head, err := sqlstore.VerifyAuditFile(ctx, filepath.Join(c.DataDir, app.DatabaseFile), known)
+	head, err := c.verify(ctx, known)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("The chain of %d audit events holds. Its head, to be kept elsewhere:\n\n    %d:%x\n\n", head.Sequence, head.Sequence, head.Hash)
 	return nil
+}
+
+func (c *auditVerifyCommand) verify(ctx context.Context, known *sqlstore.AuditHead) (sqlstore.AuditHead, error) {
+	server, err := c.server()
+	switch {
+	case err != nil:
+		return sqlstore.AuditHead{}, err
+	case server != "":
+		return sqlstore.VerifyAuditServer(ctx, server, known)
+	}
+	return sqlstore.VerifyAuditFile(ctx, c.file(), known)
 }
 
 func parseHead(text string) (head sqlstore.AuditHead, err error) {

@@ -89,6 +89,14 @@ func TestAuditVerify(t *testing.T) {
 			t.Errorf("head %q: %d, %s", bad, status, text)
 		}
 	}
+	// A database server goes before the folder, whose chain would say nothing of it.
+	t.Setenv("TOLLGATE_DATABASE_URL", "postgres://u@127.0.0.1:1/d?connect_timeout=1")
+	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 1 || !strings.Contains(text, "refused") {
+		t.Errorf("with a server that does not answer: %d, %s", status, text)
+	}
+	if status, text := output(t, "audit", "verify", "--database-url", "postgres://u:secret@127.0.0.1/d"); status != 1 || !strings.Contains(text, "must not have a password") {
+		t.Errorf("with a password in the arguments: %d, %s", status, text)
+	}
 }
 
 // TestAuditLedger audits beside a store that is open, before and after a row was

@@ -48,17 +48,7 @@ func AuditFile(ctx context.Context, path string) (audit admission.Audit, err err
 // AuditServer is Audit for a PostgreSQL database whose nodes may be running. It
 // changes nothing and locks nothing out.
 func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit, err error) {
-	parsed, err := pgx.ParseConfig(databaseURL)
-	if err != nil {
-		return audit, fmt.Errorf("audit: %w", err) // pgx leaves the password out
-	}
-	if parsed.ConnectTimeout == 0 {
-		parsed.ConnectTimeout = connectLimit
-	}
-	parsed.RuntimeParams["application_name"] = "tollgate audit"
-	db := &database{postgres: parsed, read: stdlib.OpenDB(*parsed)}
-	defer func() { err = errors.Join(err, db.read.Close()) }()
-	err = db.reading(ctx, everyAccount, func(tx querier) (err error) {
+	err = readServer(ctx, databaseURL, func(tx querier) (err error) {
 		audit, err = auditLedger(ctx, tx, true)
 		return err
 	})
@@ -66,6 +56,22 @@ func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit
 		return audit, fmt.Errorf("audit: %w", err)
 	}
 	return audit, nil
+}
+
+// readServer runs f in one read transaction on a PostgreSQL database whose nodes
+// may be running, with the rows of every account.
+func readServer(ctx context.Context, databaseURL string, f func(querier) error) (err error) {
+	parsed, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return err // pgx leaves the password out
+	}
+	if parsed.ConnectTimeout == 0 {
+		parsed.ConnectTimeout = connectLimit
+	}
+	parsed.RuntimeParams["application_name"] = "tollgate audit"
+	db := &database{postgres: parsed, read: stdlib.OpenDB(*parsed)}
+	defer func() { err = errors.Join(err, db.read.Close()) }()
+	return db.reading(ctx, everyAccount, f)
 }
 
 // readFile runs f in one read transaction on a database file that a server may

@@ -282,9 +282,21 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known *AuditHead) (head Au
 
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
-func VerifyAuditFile(ctx context.Context, path string, known *AuditHead) (head AuditHead, err error) {
+func VerifyAuditFile(ctx context.Context, path string, known *AuditHead) (AuditHead, error) {
+	return verifyApart(ctx, known, func(f func(querier) error) error { return readFile(ctx, path, f) })
+}
+
+// VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
+// running. It changes nothing and locks nothing out.
+func VerifyAuditServer(ctx context.Context, databaseURL string, known *AuditHead) (AuditHead, error) {
+	return verifyApart(ctx, known, func(f func(querier) error) error { return readServer(ctx, databaseURL, f) })
+}
+
+// verifyApart verifies the chain of a database that is opened for that alone. What
+// is wrong with the chain is told apart from what is wrong with the database.
+func verifyApart(ctx context.Context, known *AuditHead, read func(func(querier) error) error) (head AuditHead, err error) {
 	var broken error
-	err = readFile(ctx, path, func(tx querier) error {
+	err = read(func(tx querier) error {
 		head, broken = verifyChain(ctx, tx, known)
 		return nil
 	})

@@ -221,7 +221,7 @@ func TestKeysAndTenants(t *testing.T) {
 // and one effect of each idempotency key. The events cannot be changed.
 func TestClusterAudit(t *testing.T) {
 	const each = 20
-	url, _ := newDatabase(t)
+	url, name := newDatabase(t)
 	clock := newTestClock(noon)
 	nodes := []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) {
 		c.IDs = id.NewSource(2, clock.Now)
@@ -265,5 +265,14 @@ func TestClusterAudit(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), "SET tollgate.account = '*'; "+text); err == nil {
 			t.Errorf("%s was done", text)
 		}
+	}
+	// From outside, beside the nodes: the whole chain, then a row that somebody changed.
+	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, &head); err != nil || head.Sequence <= 1+each {
+		t.Errorf("from outside: head %d, %v", head.Sequence, err)
+	}
+	check(t, postgresServer(t).Exec(name, "ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET created_at = created_at + 1 WHERE id = 5"))
+	_, err = sqlstore.VerifyAuditServer(t.Context(), url, nil)
+	if broken := (*sqlstore.AuditError)(nil); !errors.As(err, &broken) || broken.Sequence != 5 {
+		t.Errorf("found %v, want event 5", err)
 	}
 }
