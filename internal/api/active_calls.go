@@ -50,7 +50,7 @@ type cursorAnswer struct {
 const activeCallsPageSize = 20
 
 func (s *server) activeCallsOperation() operation {
-	cursor := &schema{kind: "string", minLength: 1, maxLength: 64, parse: parseWith(parseCallCursor)}
+	cursor := &schema{kind: "string", format: "cursor", minLength: 1, maxLength: 64, parse: parseWith(parseCallCursor)}
 	limit := pageParams(activeCallsPageSize, maxPageSize)[1]
 	limit.name, limit.description = "page[limit]", "How many calls a page has; page[size] is the same."
 	return operation{method: http.MethodGet, path: "/v2/connections/{id}/active_calls", id: "list_active_call", tag: "Connections", scope: ScopeRead,

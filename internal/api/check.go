@@ -171,6 +171,8 @@ func (s *schema) wantedValue() string {
 		return `a UUID such as "6a09cdc3-8948-47f0-aa62-74ac943d6c58"`
 	case s.format == "date-time":
 		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z"`
+	case s.format == "cursor":
+		return "a cursor that an answer gave in meta.cursors"
 	case s.kind == "string" && s.parse != nil:
 		return "the id of a resource, which is a text of 1 to 19 digits"
 	case s.kind == "string" && s.minLength == s.maxLength && s.maxLength > 0:

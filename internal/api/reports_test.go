@@ -266,6 +266,11 @@ func TestActiveCalls(t *testing.T) {
 	if diff := gocmp.Diff(all[3:], h.do("GET", base+"?page[after]="+cursor, "").list()); diff != "" {
 		t.Errorf("after a call that has ended (-want +got):\n%s", diff)
 	}
+	bad := h.do("GET", base+"?page[after]=nothing", "")
+	bad.wantError(http.StatusUnprocessableEntity, "10015 page[after]")
+	if !strings.Contains(bad.text, "Give a cursor that an answer gave in meta.cursors.") {
+		t.Errorf("what is not a cursor: %s", bad.text)
+	}
 	if none := h.do("GET", "/v2/connections/"+other+"/active_calls", "").list(); len(none) != 0 {
 		t.Errorf("calls of another connection: %v", none)
 	}
