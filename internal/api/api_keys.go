@@ -152,7 +152,11 @@ func (s *server) answerKey(ctx context.Context, k store.Key) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewKey(&k, uses), version: k.Version}, nil
+	return answerKeyUsed(&k, uses), nil
+}
+
+func answerKeyUsed(k *store.Key, uses map[id.ID]time.Time) *response {
+	return &response{data: viewKey(k, uses), version: k.Version}
 }
 
 func (s *server) answerNewKey(secret string) func(context.Context, store.Key) (*response, error) {
@@ -291,10 +295,14 @@ func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) 
 	if err := in.mayChange(&k); err != nil {
 		return nil, err
 	}
+	// When it was last used is gone with the key, and the answer says it all the same.
+	uses, err := s.Store.KeyUses(ctx, in.account)
+	if err != nil {
+		return nil, err
+	}
 	defer s.keys.forget()
-	return committed(ctx, in, s.answerKey, func(ctx context.Context) (store.Key, error) {
-		return s.Store.Keys().Delete(ctx, in.account, key)
-	})
+	return committed(ctx, in, func(_ context.Context, k store.Key) (*response, error) { return answerKeyUsed(&k, uses), nil },
+		func(ctx context.Context) (store.Key, error) { return s.Store.Keys().Delete(ctx, in.account, key) })
 }
 
 // hintOf is what of a secret is stored for people to tell keys apart.
