@@ -121,6 +121,13 @@ func TestAccount(t *testing.T) {
 	if diff := cmp.Diff(changed, h.do("GET", path, "").want(http.StatusOK)); diff != "" {
 		t.Errorf("read differs from changed (-changed +read):\n%s", diff)
 	}
+	// The audit names the fields as the API does.
+	event := h.do("GET", "/v2/audit_events?page[size]=1", "").list()[0]
+	for _, c := range event["changes"].([]any) {
+		if name := c.(map[string]any)["field"].(string); changed[name] == nil {
+			t.Errorf("the audit has a change of %q, which is no field of an account", name)
+		}
+	}
 	if live := h.live.Snapshot().Account(h.first.ID); live.ChannelLimit != 10 || len(live.EmergencyNumbers) != 1 {
 		t.Errorf("in force: %+v", live)
 	}

@@ -136,7 +136,7 @@ func compare(before, after any) (changes []store.FieldChange, name string, err e
 	}
 	slices.SortFunc(changes, func(a, b store.FieldChange) int { return cmp.Compare(a.Field, b.Field) })
 	for _, object := range []map[string]jsontext.Value{to, from} {
-		for _, path := range []string{"name", "connection_name", "ip_address"} {
+		for _, path := range []string{"name", "connection_name", "ip_address", "fqdn"} {
 			if text := object[path]; name == "" && text.Kind() == '"' {
 				if err := json.Unmarshal(text, &name); err != nil {
 					return nil, "", err
@@ -192,10 +192,15 @@ func flattenInto(fields map[string]jsontext.Value, prefix string, doc jsontext.V
 	return nil
 }
 
-// wireName turns a Go name such as ChannelLimit, under which accounts and keys are
-// stored, into channel_limit. Other names stay as they are.
+// wireName turns a Go name such as OrganizationID, under which accounts and keys are
+// stored, into the API's, organization_id. Other names stay as they are.
 func wireName(name string) string {
-	if name == "" || !unicode.IsUpper(rune(name[0])) {
+	switch {
+	case name == "ChannelLimit":
+		return "concurrent_call_limit"
+	case name == "DefaultDeck":
+		return "default_rate_deck_id"
+	case name == "" || !unicode.IsUpper(rune(name[0])):
 		return name
 	}
 	var out strings.Builder
