@@ -56,8 +56,12 @@ type DetailRecord struct {
 	ShortDurationCall bool   `json:"short_duration_call"`
 	SIPCallID         string `json:"sip_call_id"`
 	// The cost by the UTC day to which it is booked.
-	Slices    []CostSlice `json:"slices"`
-	StartedAt time.Time   `json:"started_at"`
+	Slices []CostSlice `json:"slices"`
+	// The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number.
+	SourceCountryCode *string `json:"source_country_code"`
+	// The type of the caller's number; null when it is no valid number.
+	SourceTNType *string   `json:"source_tn_type"`
+	StartedAt    time.Time `json:"started_at"`
 	// The type of the called number.
 	TNType string `json:"tn_type"`
 	// The number as dialled.
@@ -78,6 +82,8 @@ type UsageRow struct {
 	// Seconds that were charged.
 	BilledSec      *int64  `json:"billed_sec,omitzero"`
 	BillingGroupID *string `json:"billing_group_id,omitzero"`
+	// Always null: there are no bundles.
+	BundleID *string `json:"bundle_id,omitzero"`
 	// Seconds from answer to end, of each call a part counting whole.
 	CallSec *int64 `json:"call_sec,omitzero"`
 	// Calls that were answered and whose end is known.
@@ -92,13 +98,19 @@ type UsageRow struct {
 	// UTC day of the calls' starts.
 	Date *string `json:"date,omitzero"`
 	// UTC hour of the calls' starts.
-	DateTime          *string `json:"date_time,omitzero"`
-	Direction         *string `json:"direction,omitzero"`
-	GatewayID         *string `json:"gateway_id,omitzero"`
+	DateTime  *string `json:"date_time,omitzero"`
+	Direction *string `json:"direction,omitzero"`
+	GatewayID *string `json:"gateway_id,omitzero"`
+	// The caller's and the called number are of one country; false when that of either is not known.
+	IsLocalCalling    *bool   `json:"is_local_calling,omitzero"`
 	OutboundProfileID *string `json:"outbound_profile_id,omitzero"`
 	Outcome           *string `json:"outcome,omitzero"`
 	ShortDurationCall *bool   `json:"short_duration_call,omitzero"`
-	TNType            *string `json:"tn_type,omitzero"`
+	SourceCountryCode *string `json:"source_country_code,omitzero"`
+	SourceTNType      *string `json:"source_tn_type,omitzero"`
+	// The tags that the call's profile has now, joined with commas in their order; null when it has none or is deleted.
+	Tags   *string `json:"tags,omitzero"`
+	TNType *string `json:"tn_type,omitzero"`
 }
 
 // UsageOptions says what usage reports can be made of.

@@ -1,13 +1,14 @@
 package admission
 
 import (
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
 // refusalRecord is the record of an attempt that was not let through.
 func refusalRecord(d *Decision, c *Call) *record.Call {
 	f := &d.Facts
-	return &record.Call{
+	r := &record.Call{
 		ID: d.ID, AccountID: f.Account, ProfileID: f.Profile, ConnectionID: f.Connection,
 		SIPCallID: c.SIPCallID, From: f.From, To: f.To, Caller: f.Caller, Callee: f.Callee,
 		Country: f.Class.Country, Range: f.Class.Range, NumberType: f.Class.Type,
@@ -17,6 +18,17 @@ func refusalRecord(d *Decision, c *Call) *record.Call {
 		HangupCause: "call_rejected", HangupSource: record.SideTollgate,
 		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil),
 	}
+	classifySource(r)
+	return r
+}
+
+// classifySource notes where the caller's number belongs.
+func classifySource(r *record.Call) {
+	if r.Caller == 0 {
+		return
+	}
+	class := e164.Classify(r.Caller)
+	r.HasSource, r.SourceCountry, r.SourceType = true, class.Country, class.Type
 }
 
 // ratePrefix is the prefix of the deck that priced the call.
@@ -43,6 +55,7 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 		r.From, r.To, r.Caller, r.Callee = f.From, f.To, f.Caller, f.Callee
 		r.Country, r.Range, r.NumberType = f.Class.Country, f.Class.Range, f.Class.Type
 		r.RatePrefix = f.ratePrefix()
+		classifySource(r)
 	}
 	return r
 }

@@ -31,12 +31,17 @@ func (h *harness) importDeck(csv string) string {
 // reserve puts an attempt through the store, as the SIP gateway does.
 func (h *harness) reserve(connection, to string) admission.Result {
 	h.t.Helper()
+	return h.reserveFrom(connection, "+13125550100", to)
+}
+
+func (h *harness) reserveFrom(connection, from, to string) admission.Result {
+	h.t.Helper()
 	key, err := id.Parse(connection)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	result, err := h.store.Do(h.t.Context(), admission.Reserve{Owner: uuid.New(), Call: admission.Call{
-		ID: uuid.New(), Connection: key, Identity: policy.IdentityKnown, From: "+13125550100", To: to, SIPCallID: "abc@pbx"}})
+		ID: uuid.New(), Connection: key, Identity: policy.IdentityKnown, From: from, To: to, SIPCallID: "abc@pbx"}})
 	if err != nil || result.Err != nil {
 		h.t.Fatal(err, result.Err)
 	}

@@ -56,6 +56,9 @@ type recordView struct {
 	NumberRange *string `json:"number_range" doc:"The range, such as +881, of a number that belongs to no country."`
 	TNType      string  `json:"tn_type" doc:"The type of the called number."`
 
+	SourceCountryCode *string `json:"source_country_code" doc:"The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number."`
+	SourceTNType      *string `json:"source_tn_type" doc:"The type of the caller's number; null when it is no valid number."`
+
 	Outcome       string       `json:"outcome" enum:"refused,failed,cancelled,answered,lost"`
 	Decision      string       `json:"decision" enum:"allowed,refused"`
 	DecisionID    uuid.UUID    `json:"decision_id"`
@@ -93,6 +96,9 @@ func viewRecord(r *record.Call) recordView {
 		HangupCause: r.HangupCause, HangupPhrase: r.SIPPhrase, HangupSource: r.HangupSource.String(),
 		ShortDuration: r.Outcome == record.OutcomeAnswered && r.DurationMicros <= shortCall.Microseconds(),
 		EmergencyCall: r.Emergency, GrantedSec: r.GrantedSecs, OverrunSec: r.OverrunSecs, OverrunCost: r.OverrunCost,
+	}
+	if r.HasSource {
+		v.SourceCountryCode, v.SourceTNType = textOrNull(r.SourceCountry.Alpha2()), new(r.SourceType.String())
 	}
 	if r.Outcome == record.OutcomeRefused {
 		v.Decision = "refused"
@@ -166,7 +172,8 @@ func (s *server) recordParams() []parameter {
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
 		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
 		equalFilter("filter[billing_group_id]", "billing_group_id", uuidSchema()),
-		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter},
+		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter("country")},
+		sourceCountryFilter(),
 		equalFilter("filter[outcome]", "outcome", outcomes),
 		equalFilter("filter[status]", "outcome", outcomes),
 		equalFilter("filter[reason]", "reason", &schema{kind: "string", maxLength: 64}),
@@ -177,6 +184,7 @@ func (s *server) recordParams() []parameter {
 		equalFilter("filter[sip_call_id]", "sip_call_id", &schema{kind: "string", maxLength: 255}),
 		boolFilter("filter[emergency]", "emergency", flag),
 		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
+		equalFilter("filter[source_tn_type]", "source_number_type", tnTypeSchema()),
 		equalFilter("filter[hangup_code]", "sip_status", &schema{kind: "integer", minimum: new(int64(0)), maximum: new(int64(699))}),
 		equalFilter("filter[billed_sec]", "billed_secs", &schema{kind: "integer", minimum: new(int64(0))}),
 		equalFilter("filter[cost]", "cost", amountSchema()),
@@ -213,15 +221,22 @@ func boolFilter(name, storeField string, s *schema) parameter {
 		}}
 }
 
-func countryFilter(value string) ([]store.Filter, *problem) {
-	if _, ok := e164.CountryByAlpha2(value); ok {
-		return []store.Filter{{Field: "country", Op: store.Equal, Value: value}}, nil
+func sourceCountryFilter() parameter {
+	return parameter{name: "filter[source_country_code]", description: "Only calls whose caller's number is of this country, ISO 3166-1 alpha-2.",
+		schema: &schema{kind: "string"}, filter: countryFilter("source_country")}
+}
+
+func countryFilter(storeField string) func(string) ([]store.Filter, *problem) {
+	return func(value string) ([]store.Filter, *problem) {
+		if _, ok := e164.CountryByAlpha2(value); ok {
+			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value}}, nil
+		}
+		detail := excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
+		if meant, ok := e164.SuggestCountry(value); ok {
+			detail = excerpt(value) + " is not a country code. Use \"" + meant + "\"."
+		}
+		return nil, &problem{code: field.NotListed, detail: detail}
 	}
-	detail := excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
-	if meant, ok := e164.SuggestCountry(value); ok {
-		detail = excerpt(value) + " is not a country code. Use \"" + meant + "\"."
-	}
-	return nil, &problem{code: field.NotListed, detail: detail}
 }
 
 func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {

@@ -43,7 +43,7 @@ func (h *harness) settle(call uuid.UUID, up time.Duration) {
 // traffic makes calls of every outcome over some days, of two profiles.
 func (h *harness) traffic() {
 	h.t.Helper()
-	_, first := h.pbx(`{"name":"office","whitelisted_destinations":["US","GB"]}`)
+	_, first := h.pbx(`{"name":"office","tags":["main","Annex"],"whitelisted_destinations":["US","GB"]}`)
 	group := fmt.Sprint(h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)["id"])
 	profile := h.do("POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"shop","billing_group_id":%q}`, group)).want(http.StatusOK)["id"]
 	second := fmt.Sprint(h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, profile)).want(http.StatusCreated)["id"])
@@ -51,7 +51,8 @@ func (h *harness) traffic() {
 	for i := range 40 {
 		connection := []string{first, second}[i%2]
 		h.clock.Advance(time.Duration(i%7) * time.Hour)
-		d := h.reserve(connection, numbers[i%len(numbers)]).Decision
+		from := []string{"+13125550100", "+447400123400", "anonymous", "+881612345678"}[i%4]
+		d := h.reserveFrom(connection, from, numbers[i%len(numbers)]).Decision
 		if !d.Allow {
 			continue
 		}
@@ -78,8 +79,14 @@ func TestUsageReportAddsUpTheRecords(t *testing.T) {
 	if len(records) != 40 {
 		t.Fatalf("%d records", len(records))
 	}
-	dimensions := []string{"billing_group_id", "connection_id", "country_code", "currency", "date", "date_time", "direction", "gateway_id",
-		"outbound_profile_id", "outcome", "short_duration_call", "tn_type"}
+	dimensions := []string{"billing_group_id", "bundle_id", "connection_id", "country_code", "currency", "date", "date_time", "direction", "gateway_id",
+		"is_local_calling", "outbound_profile_id", "outcome", "short_duration_call", "source_country_code", "source_tn_type", "tags", "tn_type"}
+	for _, r := range records { // what a record does not say
+		r["is_local_calling"] = r["country_code"] != nil && r["country_code"] == r["source_country_code"]
+		if r["billing_group_id"] == nil { // the first profile's
+			r["tags"] = "main,Annex"
+		}
+	}
 	metrics := []string{"attempted", "billed_sec", "call_sec", "completed", "connected", "cost"}
 	end := h.clock.Now().Add(time.Second)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -207,7 +214,7 @@ func TestUsageReportOrderAndCSV(t *testing.T) {
 		}
 	}
 	options := h.do("GET", "/v2/usage_reports/options", "").list()
-	if len(options) != 1 || options[0]["product"] != "sip-trunking" || len(options[0]["product_dimensions"].([]any)) != 12 || len(options[0]["product_metrics"].([]any)) != 6 {
+	if len(options) != 1 || options[0]["product"] != "sip-trunking" || len(options[0]["product_dimensions"].([]any)) != 17 || len(options[0]["product_metrics"].([]any)) != 6 {
 		t.Errorf("options %v", options)
 	}
 }

@@ -69,6 +69,13 @@ func usageRowSchema() *schema {
 		switch name {
 		case "short_duration_call":
 			add(name, schema{kind: "boolean"})
+		case "is_local_calling":
+			add(name, schema{kind: "boolean", description: "The caller's and the called number are of one country; false when that of either is not known."})
+		case "bundle_id":
+			add(name, schema{kind: "string", nullable: true, description: "Always null: there are no bundles."})
+		case "tags":
+			add(name, schema{kind: "string", nullable: true,
+				description: "The tags that the call's profile has now, joined with commas in their order; null when it has none or is deleted."})
 		case "date":
 			add(name, schema{kind: "string", format: "date", description: "UTC day of the calls' starts."})
 		case "date_time":
@@ -119,8 +126,10 @@ func usageParams(products *schema) []parameter {
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
 		equalFilter("filter[billing_group_id]", "billing_group_id", uuidSchema()),
 		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
-		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter},
+		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter("country")},
 		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
+		sourceCountryFilter(),
+		equalFilter("filter[source_tn_type]", "source_number_type", tnTypeSchema()),
 	})
 }
 

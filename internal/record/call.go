@@ -91,7 +91,12 @@ type Call struct {
 	Country        e164.Country
 	Range          string
 	NumberType     e164.NumberType
-	Emergency      bool
+	// HasSource says that SourceCountry and SourceType, where Caller belongs, are
+	// known. They are not of callers that are no valid number, and of old records.
+	HasSource     bool
+	SourceCountry e164.Country
+	SourceType    e164.NumberType
+	Emergency     bool
 
 	StartedMicros, RingingMicros, AnsweredMicros, EndedMicros int64
 

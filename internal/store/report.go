@@ -50,8 +50,9 @@ type ReportRow struct {
 // reports of the product sip-trunking; gateway_id and outcome are Tollgate's own.
 func DimensionNames() []string {
 	return []string{
-		"billing_group_id", "connection_id", "country_code", "currency", "date", "date_time", "direction",
-		"gateway_id", "outbound_profile_id", "outcome", "short_duration_call", "tn_type",
+		"billing_group_id", "bundle_id", "connection_id", "country_code", "currency", "date", "date_time", "direction",
+		"gateway_id", "is_local_calling", "outbound_profile_id", "outcome", "short_duration_call",
+		"source_country_code", "source_tn_type", "tags", "tn_type",
 	}
 }
 

@@ -81,7 +81,8 @@ const (
 	insertRecords = `INSERT INTO call_records (` + recordColumns + `) SELECT * FROM unnest(
 		$1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[],
 		$7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], $11::TEXT[], $12::BIGINT[], $13::TEXT[], $14::TEXT[], $15::BOOLEAN[],
-		$16::TEXT[], $17::TEXT[], $18::BIGINT[], $19::BIGINT[], $20::TEXT[], $21::BIGINT[], $22::BIGINT[], $23::BIGINT[], $24::BIGINT[], $25::BYTEA[])`
+		$16::TEXT[], $17::TEXT[], $18::BIGINT[], $19::BIGINT[], $20::TEXT[], $21::BIGINT[], $22::BIGINT[], $23::BIGINT[], $24::BIGINT[], $25::BYTEA[],
+		$26::TEXT[], $27::TEXT[])`
 )
 
 // save writes what the commands have changed, and commits.

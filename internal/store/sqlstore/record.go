@@ -17,9 +17,10 @@ import (
 // recordColumns are the columns of call_records in the order of recordValues.
 const recordColumns = `account_id, id, profile_id, connection_id, gateway_id, billing_group_id,
 	started_at, answered_at, ended_at, outcome, reason, sip_status, country, number_type, emergency,
-	from_number, to_number, caller, callee, sip_call_id, duration, billed_secs, cost, overrun_cost, body`
+	from_number, to_number, caller, callee, sip_call_id, duration, billed_secs, cost, overrun_cost, body,
+	source_country, source_number_type`
 
-const numRecordColumns = 25
+const numRecordColumns = 27
 
 // recordValues appends one row's values.
 func recordValues(args []any, r *record.Call) []any {
@@ -27,12 +28,17 @@ func recordValues(args []any, r *record.Call) []any {
 	if r.Country != 0 {
 		country = r.Country.Alpha2()
 	}
+	sourceCountry, sourceType := "", ""
+	if r.HasSource {
+		sourceCountry, sourceType = r.SourceCountry.Alpha2(), r.SourceType.String()
+	}
 	return append(args,
 		int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), int64(r.GatewayID), uuidOrNull(r.BillingGroup),
 		r.StartedMicros, r.AnsweredMicros, r.EndedMicros, int64(r.Outcome), r.Reason, int64(r.SIPStatus),
 		country, r.NumberType.String(), r.Emergency,
 		r.From, r.To, int64(r.Caller), int64(r.Callee), r.SIPCallID,
-		r.DurationMicros, r.BilledSecs, int64(r.Cost), int64(r.OverrunCost), appendRecord(nil, r))
+		r.DurationMicros, r.BilledSecs, int64(r.Cost), int64(r.OverrunCost), appendRecord(nil, r),
+		sourceCountry, sourceType)
 }
 
 // uuidOrNull is the column value of an optional id.
@@ -65,16 +71,20 @@ func scanRecord(scan func(...any) error) (*record.Call, error) {
 	r := &record.Call{}
 	var group, body []byte
 	var country, numberType string
+	var sourceCountry, sourceType sql.NullString
 	err := scan(&r.AccountID, &r.ID, &r.ProfileID, &r.ConnectionID, &r.GatewayID, &group,
 		&r.StartedMicros, &r.AnsweredMicros, &r.EndedMicros, &r.Outcome, &r.Reason, &r.SIPStatus,
 		&country, &numberType, &r.Emergency,
 		&r.From, &r.To, &r.Caller, &r.Callee, &r.SIPCallID,
-		&r.DurationMicros, &r.BilledSecs, &r.Cost, &r.OverrunCost, &body)
+		&r.DurationMicros, &r.BilledSecs, &r.Cost, &r.OverrunCost, &body,
+		&sourceCountry, &sourceType)
 	if err != nil {
 		return nil, err
 	}
 	r.Country, _ = e164.CountryByAlpha2(country)
 	r.NumberType, _ = e164.ParseNumberType(numberType)
+	r.SourceCountry, _ = e164.CountryByAlpha2(sourceCountry.String)
+	r.SourceType, r.HasSource = e164.ParseNumberType(sourceType.String)
 	if len(group) == len(uuid.UUID{}) {
 		r.BillingGroup = new(uuid.UUID(group))
 	}
@@ -119,29 +129,31 @@ func addSlices(ctx context.Context, q querier, records []*record.Call) error {
 // numbers are compared as text without their plus sign in caller and callee, and
 // as presented and dialled in from and to.
 var recordFields = map[string]field{
-	"id":               {column: "id", kind: kindUUID},
-	"profile_id":       {column: "profile_id", kind: kindID},
-	"connection_id":    {column: "connection_id", kind: kindID},
-	"gateway_id":       {column: "gateway_id", kind: kindID},
-	"billing_group_id": {column: "billing_group_id", kind: kindUUID},
-	"started_at":       {column: "started_at", kind: kindTime},
-	"answered_at":      {column: "answered_at", kind: kindTime},
-	"ended_at":         {column: "ended_at", kind: kindTime},
-	"outcome":          {column: "outcome", kind: kindOutcome},
-	"reason":           {column: "reason", kind: kindText},
-	"sip_status":       {column: "sip_status", kind: kindInt},
-	"country":          {column: "country", kind: kindText},
-	"number_type":      {column: "number_type", kind: kindText},
-	"emergency":        {column: "emergency", kind: kindBool},
-	"from":             {column: "from_number", kind: kindText},
-	"to":               {column: "to_number", kind: kindText},
-	"caller":           {column: "caller", kind: kindNumber},
-	"callee":           {column: "callee", kind: kindNumber},
-	"sip_call_id":      {column: "sip_call_id", kind: kindText},
-	"duration_micros":  {column: "duration", kind: kindInt},
-	"billed_secs":      {column: "billed_secs", kind: kindInt},
-	"cost":             {column: "cost", kind: kindAmount},
-	"overrun_cost":     {column: "overrun_cost", kind: kindAmount},
+	"id":                 {column: "id", kind: kindUUID},
+	"profile_id":         {column: "profile_id", kind: kindID},
+	"connection_id":      {column: "connection_id", kind: kindID},
+	"gateway_id":         {column: "gateway_id", kind: kindID},
+	"billing_group_id":   {column: "billing_group_id", kind: kindUUID},
+	"started_at":         {column: "started_at", kind: kindTime},
+	"answered_at":        {column: "answered_at", kind: kindTime},
+	"ended_at":           {column: "ended_at", kind: kindTime},
+	"outcome":            {column: "outcome", kind: kindOutcome},
+	"reason":             {column: "reason", kind: kindText},
+	"sip_status":         {column: "sip_status", kind: kindInt},
+	"country":            {column: "country", kind: kindText},
+	"number_type":        {column: "number_type", kind: kindText},
+	"source_country":     {column: "source_country", kind: kindText},
+	"source_number_type": {column: "source_number_type", kind: kindText},
+	"emergency":          {column: "emergency", kind: kindBool},
+	"from":               {column: "from_number", kind: kindText},
+	"to":                 {column: "to_number", kind: kindText},
+	"caller":             {column: "caller", kind: kindNumber},
+	"callee":             {column: "callee", kind: kindNumber},
+	"sip_call_id":        {column: "sip_call_id", kind: kindText},
+	"duration_micros":    {column: "duration", kind: kindInt},
+	"billed_secs":        {column: "billed_secs", kind: kindInt},
+	"cost":               {column: "cost", kind: kindAmount},
+	"overrun_cost":       {column: "overrun_cost", kind: kindAmount},
 }
 
 // Record implements store.Records.

@@ -33,6 +33,7 @@ type dimension struct {
 // dimensions are those of store.DimensionNames.
 var dimensions = map[string]dimension{
 	"billing_group_id":    {"billing_group_id", showUUID},
+	"bundle_id":           {"CAST(NULL AS TEXT)", showText}, // there are no bundles
 	"connection_id":       {"connection_id", showID},
 	"country_code":        {"country", showText},
 	"currency":            {"'USD'", showText},
@@ -40,13 +41,30 @@ var dimensions = map[string]dimension{
 	"date_time":           {fmt.Sprintf("started_at / %d", int64(microsPerHour)), showHour},
 	"direction":           {"'outbound'", showText},
 	"gateway_id":          {"gateway_id", showID},
+	"is_local_calling":    {"CASE WHEN country <> '' AND country = source_country THEN 1 ELSE 0 END", showBool},
 	"outbound_profile_id": {"profile_id", showID},
 	"outcome":             {"outcome", showOutcome},
 	"short_duration_call": {
 		fmt.Sprintf("CASE WHEN outcome = %d AND duration <= %d THEN 1 ELSE 0 END", record.OutcomeAnswered, shortMicros), showBool,
 	},
-	"tn_type": {"number_type", showText},
+	"source_country_code": {"NULLIF(source_country, '')", showText},
+	"source_tn_type":      {"NULLIF(source_number_type, '')", showText},
+	"tags":                {"tagged_text", showText},
+	"tn_type":             {"number_type", showText},
 }
+
+// tagged joins to the records of the account, which is argument 1, the tags that
+// their profiles have now, as texts in the order in which each profile has them.
+// What it names must not be named as columns of call_records are.
+const tagged = ` LEFT JOIN (SELECT p.id AS tagged_profile, %s AS tagged_text
+	FROM profiles AS p CROSS JOIN %s WHERE p.account_id = $1 GROUP BY p.id) AS tagged ON tagged_profile = profile_id`
+
+var (
+	fileTagged   = fmt.Sprintf(tagged, "group_concat(t.value, ',' ORDER BY t.key)", "json_each(p.doc, '$.tags') AS t")
+	serverTagged = fmt.Sprintf(tagged, `string_agg(t.value, ',' ORDER BY t.place) COLLATE "C"`, `LATERAL json_array_elements_text(
+		CASE json_typeof(p.doc::json -> 'tags') WHEN 'array' THEN p.doc::json -> 'tags' ELSE '[]'::json END)
+		WITH ORDINALITY AS t (value, place)`)
+)
 
 // metrics are those of store.MetricNames. The sums are cast since an engine may
 // make them wider than the column.
@@ -62,7 +80,7 @@ var metrics = map[string]string{
 // UsageReport implements store.Reports.
 func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQuery) (store.Page[store.ReportRow], error) {
 	page := store.Page[store.ReportRow]{Items: []store.ReportRow{}}
-	grouped, args, err := groupText(account, &q)
+	grouped, args, err := s.groupText(account, &q)
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
@@ -90,7 +108,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQu
 
 // groupText is the SELECT without its order. Only expressions of the tables above
 // get into the text; every value is an argument.
-func groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
+func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > maxPageSize {
 		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue, maxPageSize)
 	}
@@ -118,7 +136,15 @@ func groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM call_records WHERE " + where + " GROUP BY " + strings.Join(groups, ", "), args, nil
+	from := "call_records"
+	switch {
+	case !slices.Contains(q.Dimensions, "tags"):
+	case s.db.postgres != nil:
+		from += serverTagged
+	default:
+		from += fileTagged
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + where + " GROUP BY " + strings.Join(groups, ", "), args, nil
 }
 
 // reportOrder goes by places, since a name could be that of a column too.
@@ -192,6 +218,8 @@ func number(value any) (int64, error) {
 
 func showText(value any) (any, error) {
 	switch v := value.(type) {
+	case nil:
+		return nil, nil
 	case string:
 		if v == "" {
 			return nil, nil

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -198,5 +199,82 @@ func testReports(t *testing.T, open Opener) {
 	}
 	if err := errOf(b.CallEvents(ctx, b.account.ID, store.EventQuery{Size: 0})); !errors.Is(err, store.ErrBadValue) {
 		t.Errorf("events of no size: %v", err)
+	}
+}
+
+// testReportsBySource has callers of two countries and of none, over profiles with
+// tags, without, and deleted since; another account's calls and tags stay out.
+func testReportsBySource(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = []string{"night", "Ärger", "day"} }))
+	attempt := func(connection id.ID, from, to string) record.Call {
+		t.Helper()
+		c := b.reserve()
+		c.Call.Connection, c.Call.From, c.Call.To = connection, from, to
+		r := b.do(t, c)
+		if r.Decision.Allow {
+			r = b.do(t, admission.Release{ID: r.Decision.ID, Ending: admission.Ending{Cancelled: true, EndedMicros: b.clock.Now().UnixMicro()}})
+		}
+		return *r.Record
+	}
+	const us, gb, callee = "+12125550100", "+447400123456", "+12125550199"
+	british := attempt(b.phone.ID, gb, callee)
+	attempt(b.phone.ID, us, callee)
+	attempt(b.phone.ID, us, callee)
+	attempt(b.phone.ID, "+881612345678", "+881612345679") // no country on either side
+	attempt(b.phone.ID, "anonymous", callee)
+	gone := newProfile("gone")
+	gone.Tags = []string{"gone"}
+	gone = value(b.Profiles().Create(ctx, b.account.ID, gone))(t)
+	phone := value(b.CredentialConnections().Create(ctx, b.account.ID, newPhone("phone0002", gone.ID)))(t)
+	attempt(phone.ID, us, callee)
+	value(b.CredentialConnections().Delete(ctx, b.account.ID, phone.ID))(t)
+	value(b.Profiles().Delete(ctx, b.account.ID, gone.ID))(t)
+	foreign := newProfile("foreign")
+	foreign.Tags = []string{"foreign"}
+	foreign = value(b.Profiles().Create(ctx, b.other.ID, foreign))(t)
+	theirs := value(b.CredentialConnections().Create(ctx, b.other.ID, newPhone("phone0003", foreign.ID)))(t)
+	attempt(theirs.ID, us, callee)
+
+	today := record.DayOf(noon.UnixMicro())
+	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
+		Dimensions: []string{"source_country_code", "source_tn_type", "is_local_calling", "tags", "bundle_id"}, Metrics: []string{"attempted"}}
+	report := func(account id.ID, filters ...store.Filter) map[string]int64 {
+		t.Helper()
+		q.Filters = filters
+		got := map[string]int64{}
+		page := value(b.UsageReport(ctx, account, q))(t)
+		for _, row := range page.Items {
+			got[fmt.Sprint(row.Dimensions...)] += row.Metrics[0].(int64)
+		}
+		if page.Total != len(page.Items) || page.Total != len(got) {
+			t.Errorf("total %d of %d rows, %d of them different", page.Total, len(page.Items), len(got))
+		}
+		return got
+	}
+	same := func(what string, want, got map[string]int64) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	row := func(country, kind any, local bool, tags any) string {
+		return fmt.Sprint(country, kind, local, tags, any(nil))
+	}
+	tags := "night,Ärger,day"
+	same("report", map[string]int64{
+		row("US", "fixed_line_or_mobile", true, tags): 2, row("GB", "mobile", false, tags): 1, row(nil, "satellite", false, tags): 1,
+		row(nil, nil, false, tags): 1, row("US", "fixed_line_or_mobile", true, nil): 1,
+	}, report(b.account.ID))
+	same("another account's", map[string]int64{row("US", "fixed_line_or_mobile", true, "foreign"): 1}, report(b.other.ID))
+	ofGB, mobile := store.Filter{Field: "source_country", Value: "GB"}, store.Filter{Field: "source_number_type", Value: "mobile"}
+	same("filtered", map[string]int64{row("GB", "mobile", false, tags): 1}, report(b.account.ID, ofGB, mobile))
+	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = nil }))
+	same("without tags", map[string]int64{row("GB", "mobile", false, nil): 1}, report(b.account.ID, ofGB))
+
+	page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: []store.Filter{ofGB, mobile}}))(t)
+	if page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != british.ID || !page.Items[0].HasSource ||
+		page.Items[0].SourceCountry.Alpha2() != "GB" || page.Items[0].SourceType != british.SourceType {
+		t.Errorf("records of British mobiles: %+v", page.Items)
 	}
 }

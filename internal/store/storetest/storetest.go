@@ -51,6 +51,7 @@ func Run(t *testing.T, open Opener) {
 		{"FQDNs", testFQDNs},
 		{"Tags", testTags},
 		{"Reports", testReports},
+		{"ReportsBySource", testReportsBySource},
 		{"Accounts", testAccounts},
 		{"Decks", testDecks},
 		{"FuturePrices", testFuturePrices},
