@@ -154,7 +154,7 @@ func committed[T any](ctx context.Context, in *request, render func(context.Cont
 	}
 	object, err := act(ctx)
 	if other := (*store.VersionError)(nil); errors.As(err, &other) {
-		return nil, in.changed(ctx, other, func(ctx context.Context) (*response, error) { return render(ctx, other.Current.(T)) })
+		return nil, in.changed(ctx, func(ctx context.Context) (*response, error) { return render(ctx, other.Current.(T)) })
 	}
 	if err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func committed[T any](ctx context.Context, in *request, render func(context.Cont
 
 // changed is the answer to an If-Match that does not hold. It has the object's tag,
 // so that the client can tell which state it has not seen.
-func (in *request) changed(ctx context.Context, cause error, render func(context.Context) (*response, error)) error {
+func (in *request) changed(ctx context.Context, render func(context.Context) (*response, error)) error {
 	f := fail(http.StatusPreconditionFailed, codeUnprocessable, "The object has changed since the state that If-Match names. Get it again, and repeat the change on what it is now.")
 	answer, err := render(ctx)
 	if err != nil {
@@ -182,7 +182,6 @@ func (in *request) changed(ctx context.Context, cause error, render func(context
 		return err
 	}
 	f.header = http.Header{"Etag": {encoded.ETag}}
-	f.underlying = cause
 	return f
 }
 

@@ -454,6 +454,9 @@ func TestEntityTags(t *testing.T) {
 	h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%q}}`, profile.want(200)["id"])).want(201)
 	h.with(h.key, "GET", one, "", "If-None-Match", profile.header.Get("ETag")).want(http.StatusOK)
 	h.with(h.key, "PATCH", one, `{"name":"abd"}`, "If-Match", profile.header.Get("ETag")).want(http.StatusOK)
+	if logged := h.log.String(); strings.Contains(logged, `"level":"ERROR"`) || !strings.Contains(logged, `"status":412`) {
+		t.Errorf("a condition that does not hold is no error of the server:\n%s", logged)
+	}
 }
 
 // Everybody adds one to a limit, as far as If-Match lets them. No addition is lost.
