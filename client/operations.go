@@ -279,6 +279,11 @@ func (t Tenants) Delete(ctx context.Context, account string) (Account, error) {
 	return one[Account](ctx, t.client, call{method: http.MethodDelete, path: t.at(account)})
 }
 
+// CreateKey makes a key of an account, for one that has lost its own.
+func (t Tenants) CreateKey(ctx context.Context, account string, params APIKeyParams) (NewAPIKey, error) {
+	return one[NewAPIKey](ctx, t.client, call{method: http.MethodPost, path: t.at(account) + "/api_keys", body: params})
+}
+
 // APIKeys are the account's keys.
 func (c *Client) APIKeys() APIKeys {
 	return APIKeys{Items[APIKey]{list[APIKey](c, "/tollgate/v1/api_keys")}}
@@ -297,7 +302,7 @@ func (k APIKeys) Update(ctx context.Context, key string, params APIKeyParams) (A
 	return one[APIKey](ctx, k.client, call{method: http.MethodPatch, path: k.at(key), body: params})
 }
 
-// Delete revokes a key at once.
+// Delete revokes a key, at once on the node that is asked and within 5 seconds on others.
 func (k APIKeys) Delete(ctx context.Context, key string) (APIKey, error) {
 	return one[APIKey](ctx, k.client, call{method: http.MethodDelete, path: k.at(key)})
 }

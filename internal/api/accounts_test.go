@@ -164,6 +164,23 @@ func TestTenants(t *testing.T) {
 	if len(events) != 2 || events[0]["change_made_by"] != "account_manager" || events[1]["record_type"] != "api_key" {
 		t.Errorf("events %v", events)
 	}
+	// A tenant that has lost its keys gets one from the operator, and never the operator's scope.
+	h.doWith(admin, "POST", one+"/api_keys", `{"name":"x","scopes":["read","admin"]}`).wantError(http.StatusForbidden, "10010 /scopes")
+	h.doWith(admin, "POST", one+"/api_keys", `{"scopes":["read"]}`).wantError(http.StatusUnprocessableEntity, "10004 /name")
+	h.doWith(admin, "POST", accountsPath+"/1/api_keys", `{"name":"x"}`).wantError(http.StatusNotFound, "10005 /")
+	h.doWith(key, "DELETE", keysPath+"/"+made["api_key"].(map[string]any)["id"].(string), "").want(http.StatusOK)
+	h.doWith(key, "GET", "/v2/ips", "").wantError(http.StatusUnauthorized, "10009")
+	again := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").want(http.StatusCreated)
+	if replayed := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").want(http.StatusCreated); replayed["secret"] != again["secret"] {
+		t.Errorf("a repeat made another key: %v", replayed)
+	}
+	key = again["secret"].(string)
+	if got := h.doWith(key, "GET", "/tollgate/v1/account", "").want(http.StatusOK); got["id"] != made["id"] {
+		t.Errorf("the new key sees %v", got)
+	}
+	if events := h.doWith(key, "GET", "/v2/audit_events?page[size]=1", "").list(); events[0]["change_made_by"] != "account_manager" || events[0]["alternate_resource_id"] != "again" {
+		t.Errorf("the tenant does not see who made its key: %v", events)
+	}
 	h.doWith(admin, "PATCH", one, `{"active":false}`).want(http.StatusOK)
 	h.doWith(key, "GET", "/v2/ips", "").wantError(http.StatusForbidden, "20012 /")
 	h.doWith(admin, "PATCH", one, `{"active":true}`).want(http.StatusOK)

@@ -67,6 +67,12 @@ func (s *server) keyOperations() []operation {
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
+		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin,
+			summary: "Create a key of an account, for one that has lost its own. The answer shows its secret, once.",
+			body:    create, status: http.StatusCreated, answer: shown, secret: true,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.createTenantKey(ctx, in, whole, defaults)
+			}},
 		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, list: true,
 			params: slices.Concat(pageParams(20, maxPageSize), []parameter{containsFilter("filter[name][contains]", "name", 0), sortParam("-created_at", "created_at", "name")}),
 			handle: s.listKeys},
@@ -76,7 +82,7 @@ func (s *server) keyOperations() []operation {
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.updateKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once.", scope: ScopeWrite,
+		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", scope: ScopeWrite,
 			status: http.StatusOK, answer: full, handle: s.deleteKey},
 		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", noun: "new_api_key", tag: tag, scope: ScopeWrite, secret: true,
 			summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
@@ -106,6 +112,15 @@ func (in *request) mayChange(k *store.Key) error {
 	return nil
 }
 
+// mayGive refuses to give a key of the own account a scope that the key of the
+// request has not itself.
+func (in *request) mayGive(scopes []string) error {
+	if scope := in.beyond(scopes); scope != "" {
+		return failAt(http.StatusForbidden, "/scopes", codeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
+	}
+	return nil
+}
+
 // keyFields are what a request sets of a key.
 type keyFields struct {
 	Name      string     `json:"name"`
@@ -122,15 +137,12 @@ func (s *server) keyBody(in *request, whole *schema, current, defaults map[strin
 	if err := decode(body, &fields); err != nil {
 		return fields, err
 	}
-	scope := in.beyond(fields.Scopes)
 	_, expires := in.body["expires_at"]
 	switch {
 	case len(fields.Scopes) == 0:
 		problems = append(problems, problem{code: field.Length, pointer: "/scopes", detail: "scopes is empty. Give at least one."})
 	case hasTwice(fields.Scopes):
 		problems = append(problems, problem{code: field.Malformed, pointer: "/scopes", detail: "scopes names one twice. Give each once."})
-	case scope != "":
-		return fields, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
 	}
 	if expires && fields.ExpiresAt != nil && !fields.ExpiresAt.After(s.Clock()) {
 		problems = append(problems, problem{code: field.OutOfRange, pointer: "/expires_at", detail: "expires_at has passed. Give a time to come or null, or delete the key."})
@@ -183,17 +195,44 @@ func (s *server) createKey(ctx context.Context, in *request, whole *schema, defa
 	if err != nil {
 		return nil, err
 	}
+	if err := in.mayGive(fields.Scopes); err != nil {
+		return nil, err
+	}
+	return s.makeKey(ctx, in, in.account, fields)
+}
+
+// createTenantKey makes a key of any account, so that one whose keys are all lost,
+// expired or revoked is not lost with them.
+func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+	account, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	if _, err := s.Store.Account(ctx, account); err != nil {
+		return nil, err
+	}
+	fields, err := s.keyBody(in, whole, nil, defaults)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(fields.Scopes, ScopeAdmin) {
+		return nil, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
+	}
+	return s.makeKey(ctx, in, account, fields)
+}
+
+func (s *server) makeKey(ctx context.Context, in *request, account id.ID, fields keyFields) (*response, error) {
 	secret, err := NewKey(s.Random)
 	if err != nil {
 		return nil, err
 	}
-	key, err := ImportKey(secret, in.account, fields.Name, fields.Scopes...)
+	key, err := ImportKey(secret, account, fields.Name, fields.Scopes...)
 	if err != nil {
 		return nil, err
 	}
 	key.ExpiresAt = fields.ExpiresAt
 	return committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
-		return s.Store.Keys().Create(ctx, in.account, key)
+		return s.Store.Keys().Create(ctx, account, key)
 	})
 }
 
@@ -251,6 +290,9 @@ func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defa
 		}
 		fields, err := s.keyBody(in, whole, tree, defaults)
 		if err != nil {
+			return current, err
+		}
+		if err := in.mayGive(fields.Scopes); err != nil {
 			return current, err
 		}
 		current.Name, current.Scopes, current.ExpiresAt = fields.Name, fields.Scopes, fields.ExpiresAt

@@ -81,6 +81,10 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	requests["DELETE "+keys+"/{id}"] = func() (string, string) { return made(keys, `{"name":"key %d"}`), "" }
 	requests["POST "+keys+"/{id}/rotate"] = func() (string, string) { return made(keys, `{"name":"key %d"}`) + "/rotate", `{}` }
 	requests["POST "+accounts] = func() (string, string) { n++; return accounts, fmt.Sprintf(`{"name":"account %d"}`, n) }
+	requests["POST "+accounts+"/{id}/api_keys"] = func() (string, string) {
+		n++
+		return made(accounts, `{"name":"account %d"}`) + "/api_keys", fmt.Sprintf(`{"name":"key %d"}`, n)
+	}
 	requests["PATCH "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), `{"name":"other"}` }
 	requests["DELETE "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), "" }
 	requests["PATCH /tollgate/v1/account"] = func() (string, string) {
