@@ -201,6 +201,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *server) log(r *http.Request, sc *scope, status int, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
+	case errors.Is(sc.failure, context.Canceled) && r.Context().Err() != nil: // the client has gone
 	case sc.failure != nil:
 		level = slog.LevelError
 	case sc.lean && status < http.StatusBadRequest:

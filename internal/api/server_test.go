@@ -106,6 +106,27 @@ func TestUnavailableStore(t *testing.T) {
 	}
 }
 
+// A client that goes away is no error of the server; a store that fails is one.
+func TestClientThatHasGone(t *testing.T) {
+	h := newHarness(t)
+	for _, gone := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		handler := New(Config{Store: brokenStore{h.store, func() error {
+			if gone {
+				cancel()
+			}
+			return fmt.Errorf("ping: %w", context.Canceled)
+		}}, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
+		before := len(h.log.String())
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/readyz", nil))
+		cancel()
+		line := h.log.String()[before:]
+		if !strings.Contains(line, "context canceled") || strings.Contains(line, `"level":"ERROR"`) == gone {
+			t.Errorf("the client has gone: %t; the log says %s", gone, line)
+		}
+	}
+}
+
 // Every error of the store has an answer of its own.
 func TestStoreErrors(t *testing.T) {
 	at := func(err error) error {
