@@ -93,7 +93,7 @@ func checkSharedNames(ctx context.Context, tx *txn, c *connection.FQDNConnection
 	if err != nil || !taken {
 		return err
 	}
-	return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/outbound/tech_prefix", Other: "another connection with one of the same domain names"}
+	return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/outbound/tech_prefix", Other: "another connection with one of the same domain names, and no other tech_prefix or token"}
 }
 
 func fqdnNoun() *noun[connection.FQDN, id.ID] {
@@ -152,7 +152,7 @@ func checkSharedName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 		return err
 	})
 	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/fqdn", Other: "another connection with the same domain name"}
+		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/fqdn", Other: "another connection with the same domain name, and no other tech_prefix or token"}
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func checkSharedAddresses(ctx context.Context, tx *txn, c *connection.IPConnecti
 	if c.Outbound.IPAuthenticationMethod == "token" {
 		pointer = "/outbound/ip_authentication_token"
 	}
-	return &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer, Other: "another connection with one of the same addresses"}
+	return &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer, Other: "another connection with one of the same addresses, and no other tech_prefix or token"}
 }
 
 // checkSharedAddress is the same rule for an address that is added or moved.
@@ -103,7 +103,7 @@ func checkSharedAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 		return err
 	})
 	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/ip_address", Other: "another connection with the same address"}
+		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/ip_address", Other: "another connection with the same address, and no other tech_prefix or token"}
 	}
 	return err
 }
