@@ -101,6 +101,11 @@ func TestDeniedAdmission(t *testing.T) {
 	if d["reason"] != denied["reason"] {
 		t.Errorf("decision: %v", d)
 	}
+	bad := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"\u0001","to":"+13125550199"}`)
+	bad.wantError(http.StatusUnprocessableEntity, "10015 /call_id")
+	if !strings.Contains(bad.text, "Give a text of 1 to 255 characters, none of them a control character.") {
+		t.Errorf("people are shown a pattern: %s", bad.text)
+	}
 	// Who is not known is denied too, and can look up why.
 	unknown := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"c","to":"+13125550199"}`).want(http.StatusOK)
 	if unknown["reason"] != "connection_unknown" {

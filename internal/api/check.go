@@ -153,6 +153,10 @@ func (s *schema) wanted() string {
 	return text
 }
 
+// noControls is the pattern of what may have any character that can be seen. People
+// are told it in words.
+const noControls = `^[^\x00-\x1f\x7f]*$`
+
 func (s *schema) wantedValue() string {
 	switch {
 	case len(s.enum) == 1:
@@ -177,6 +181,8 @@ func (s *schema) wantedValue() string {
 		return "the id of a resource, which is a text of 1 to 19 digits"
 	case s.kind == "string" && s.minLength == s.maxLength && s.maxLength > 0:
 		return fmt.Sprintf("a text of %d characters", s.maxLength)
+	case s.kind == "string" && s.pattern != nil && s.pattern.String() == noControls:
+		return fmt.Sprintf("a text of %d to %d characters, none of them a control character", s.minLength, s.maxLength)
 	case s.kind == "string" && s.pattern != nil:
 		return "a text of the form " + s.pattern.String()
 	case s.kind == "string" && s.maxLength > 0:
