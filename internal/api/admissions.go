@@ -178,14 +178,6 @@ func sideOf(word string) record.Side {
 	return record.SideUnknown
 }
 
-const (
-	// maxShort is the longest dialled text that may be an emergency number with what
-	// is dialled before it.
-	maxShort = 7
-	// emergencyWait is how long an emergency call waits for the ledger.
-	emergencyWait = time.Second
-)
-
 // admit answers POST /tollgate/v1/admissions.
 func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	var a attempt

@@ -150,12 +150,12 @@ func TestAClockThatStoodStill(t *testing.T) {
 // A clock that is 1,000 ppm off, ten times what real ones are, is 0.6 s off after
 // ten minutes. The recording stays within maxDrift and a window of real time.
 func TestDriftIsCorrected(t *testing.T) {
-	for _, ppm := range []time.Duration{1000, -1000} {
+	for _, drift := range []time.Duration{time.Millisecond, -time.Millisecond} { // in a second
 		coded := compand(&ulawTable, tone(400, narrowband, 160))
 		s, played := newSide(), &stream{ssrc: 1, step: 160}
 		for i := range 30_000 {
 			at := time.Duration(i) * packetTime
-			at += at * ppm / 1_000_000
+			at += time.Duration(at.Seconds() * float64(drift))
 			s.push(at, played.next(coded))
 			if i%25 == 0 {
 				s.settle(s.at(at - maxWait))
@@ -165,11 +165,11 @@ func TestDriftIsCorrected(t *testing.T) {
 			}
 			from := s.sources[0]
 			if off := time.Duration(s.at(at)-from.anchor-from.elapsed) * time.Second / narrowband; off.Abs() > maxDrift+2*time.Millisecond {
-				t.Fatalf("%d ppm: %v off after %v", ppm, off, at)
+				t.Fatalf("%v a second: %v off after %v", drift, off, at)
 			}
 		}
 		if s.counts.Played < 29_900 {
-			t.Errorf("%d ppm: %+v", ppm, s.counts)
+			t.Errorf("%v a second: %+v", drift, s.counts)
 		}
 	}
 }

@@ -295,14 +295,14 @@ func measureDelay(ctx context.Context, b *bench) error {
 		var through, straight []time.Duration
 		err := b.between(ctx, contender.start, func(s *between) error {
 			ctx, cancel := context.WithCancel(ctx)
-			loaded := make(chan error, 1)
+			loaded := make(chan struct{})
 			go func() {
-				_, err := place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * 60, hold: time.Second})
-				loaded <- err
+				defer close(loaded)
+				_, _ = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * 60, hold: time.Second}) // it is interrupted
 			}()
 			defer func() {
 				cancel()
-				_ = <-loaded // it was interrupted
+				<-loaded
 			}()
 			for range probes {
 				for _, way := range []struct {

@@ -215,7 +215,7 @@ func refusedOffer(t *testing.T, r media.Relay) {
 		if _, err := l.wait(l.session.Offer, description(side, elsewhere.Describe(), elsewhere, elsewhere)); err != nil {
 			t.Fatal(err)
 		}
-		l.wait(func(_ media.Description, done func([]byte, error)) { l.session.Refused(func() { done(nil, nil) }) }, media.Description{})
+		_, _ = l.wait(func(_ media.Description, done func([]byte, error)) { l.session.Refused(func() { done(nil, nil) }) }, media.Description{})
 		Converse(t, caller, callee)
 	}
 	// And the next offer works.

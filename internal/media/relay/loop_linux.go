@@ -77,11 +77,11 @@ func (s *socket) send(packet []byte, to netip.AddrPort, dscp uint8) bool {
 	var size uintptr
 	if s.is6 {
 		raw := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: to.Addr().As16()}
-		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:], to.Port()) //nolint:gosec // G103: the kernel wants the port in network order
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:], to.Port())
 		name, size = unsafe.Pointer(&raw), unix.SizeofSockaddrInet6
 	} else {
 		raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: to.Addr().As4()}
-		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:], to.Port()) //nolint:gosec // G103: the kernel wants the port in network order
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:], to.Port())
 		name, size = unsafe.Pointer(&raw), unix.SizeofSockaddrInet4
 	}
 	// The socket does not block, so that the runtime need not be told.
