@@ -33,8 +33,12 @@ func (r *report) table(title string, rows []row) {
 		if row.empty > 0 {
 			ratio = fmt.Sprintf("%.2f", row.PerSecond/row.empty)
 		}
-		r.printf("| %s | %d | %s | %s | %s | %s | %d µs |\n", row.work, row.connections, thousands(row.PerSecond), ratio,
-			milliseconds(row.P50), milliseconds(row.P99), row.cpu.Microseconds())
+		cpu := ""
+		if row.cpu > 0 {
+			cpu = fmt.Sprintf("%d µs", row.cpu.Microseconds())
+		}
+		r.printf("| %s | %d | %s | %s | %s | %s | %s |\n", row.work, row.connections, thousands(row.PerSecond), ratio,
+			milliseconds(row.P50), milliseconds(row.P99), cpu)
 	}
 	r.printf("\n")
 }

@@ -257,7 +257,7 @@ func measureNodes(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		measured.work = fmt.Sprintf("%d nodes", nodes)
+		measured.work = fmt.Sprintf("nodes: %d", nodes)
 		rows = append(rows, measured)
 	}
 	rows[1].work += fmt.Sprintf(": %.2f of one", rows[1].PerSecond/rows[0].PerSecond)
