@@ -50,8 +50,10 @@ type DetailRecord struct {
 	// The prefix of the rate deck that priced the call.
 	RatePrefix string `json:"rate_prefix"`
 	// Why it was refused, as a word; null when it was allowed.
-	Reason    *string    `json:"reason"`
-	RingingAt *time.Time `json:"ringing_at"`
+	Reason *string `json:"reason"`
+	// Its recordings: none until some seconds after its end, and none that are deleted.
+	RecordingIDs []string   `json:"recording_ids"`
+	RingingAt    *time.Time `json:"ringing_at"`
 	// Answered, and up for at most 6 seconds.
 	ShortDurationCall bool   `json:"short_duration_call"`
 	SIPCallID         string `json:"sip_call_id"`

@@ -125,6 +125,27 @@ func TestCallFromReservationToRecord(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	if diff := cmp.Diff([]any{}, one["recording_ids"]); diff != "" {
+		t.Errorf("recordings of a call that was not recorded (-want +got):\n%s", diff)
+	}
+	kept := h.recording(func(r *record.Recording) { r.CallID = call })
+	h.recording() // of another call
+	ids := func(deleted bool) {
+		t.Helper()
+		want := []any{kept.ID.String()}
+		if deleted {
+			want = []any{}
+		}
+		listed := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[id]="+call.String(), "").list()
+		for _, r := range append(listed, h.do("GET", "/v2/detail_records/"+call.String(), "").want(http.StatusOK)) {
+			if diff := cmp.Diff(want, r["recording_ids"]); diff != "" {
+				t.Errorf("recording_ids (-want +got):\n%s", diff)
+			}
+		}
+	}
+	ids(false)
+	h.do("DELETE", "/v2/recordings/"+kept.ID.String(), "").want(http.StatusOK)
+	ids(true)
 	usage = h.do("GET", "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", "").want(http.StatusOK)
 	if usage["posted"] != "0.05" || usage["held"] != "0.00" || usage["remaining"] != "9.95" || usage["live_calls"] != 0.0 {
 		t.Errorf("usage after the call %v", usage)

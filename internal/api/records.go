@@ -72,6 +72,7 @@ type recordView struct {
 	GrantedSec    int64        `json:"granted_sec" doc:"How long the call was allowed to last."`
 	OverrunSec    int64        `json:"overrun_sec" doc:"Seconds beyond the grants; reported, never charged."`
 	OverrunCost   money.Amount `json:"overrun_cost"`
+	RecordingIDs  []uuid.UUID  `json:"recording_ids" doc:"The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted."`
 }
 
 type sliceView struct {
@@ -96,6 +97,7 @@ func viewRecord(r *record.Call) recordView {
 		HangupCause: r.HangupCause, HangupPhrase: r.SIPPhrase, HangupSource: r.HangupSource.String(),
 		ShortDuration: r.Outcome == record.OutcomeAnswered && r.DurationMicros <= shortCall.Microseconds(),
 		EmergencyCall: r.Emergency, GrantedSec: r.GrantedSecs, OverrunSec: r.OverrunSecs, OverrunCost: r.OverrunCost,
+		RecordingIDs: []uuid.UUID{},
 	}
 	if r.HasSource {
 		v.SourceCountryCode, v.SourceTNType = textOrNull(r.SourceCountry.Alpha2()), new(r.SourceType.String())
@@ -256,11 +258,34 @@ func (s *server) listRecords(ctx context.Context, in *request) (*response, error
 	if err != nil {
 		return nil, listError(err)
 	}
-	views := make([]recordView, len(page.Items))
-	for i, r := range page.Items {
-		views[i] = viewRecord(r)
+	views, err := s.viewRecords(ctx, in.account, page.Items)
+	if err != nil {
+		return nil, err
 	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+// viewRecords shows records with their recordings, which are looked up together:
+// only calls that were answered can have any.
+func (s *server) viewRecords(ctx context.Context, account id.ID, records []*record.Call) ([]recordView, error) {
+	var answered []uuid.UUID
+	for _, r := range records {
+		if r.AnsweredMicros != 0 {
+			answered = append(answered, r.ID)
+		}
+	}
+	recordings, err := s.Store.RecordingsOf(ctx, account, answered)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]recordView, len(records))
+	for i, r := range records {
+		views[i] = viewRecord(r)
+		if of := recordings[r.ID]; len(of) > 0 {
+			views[i].RecordingIDs = of
+		}
+	}
+	return views, nil
 }
 
 func (s *server) getRecord(ctx context.Context, in *request) (*response, error) {
@@ -272,5 +297,9 @@ func (s *server) getRecord(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewRecord(r)}, nil
+	views, err := s.viewRecords(ctx, in.account, []*record.Call{r})
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: views[0]}, nil
 }

@@ -22,6 +22,9 @@ type Recordings interface {
 	AddRecording(ctx context.Context, r record.Recording, address string) error
 	Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
 	ListRecordings(ctx context.Context, account id.ID, q Query) (Page[record.Recording], error)
+	// RecordingsOf finds the recordings of an account's calls, by call, the oldest
+	// first. A call that has none is not in the answer.
+	RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error)
 	// DeleteRecording fails with ErrNotFound when there is none.
 	DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
 	// DeleteRecordings deletes several, or none on an error. Ids of none are passed over.

@@ -102,16 +102,11 @@ func addSlices(ctx context.Context, q querier, records []*record.Call) error {
 		return nil
 	}
 	byID := make(map[uuid.UUID]*record.Call, len(records))
-	var places strings.Builder
-	args := append(make([]any, 0, 1+len(records)), int64(records[0].AccountID))
+	calls := make([]uuid.UUID, len(records))
 	for i, r := range records {
-		byID[r.ID] = r
-		if i > 0 {
-			places.WriteString(", ")
-		}
-		fmt.Fprintf(&places, "$%d", i+2)
-		args = append(args, r.ID[:])
+		byID[r.ID], calls[i] = r, r.ID
 	}
+	places, args := ofCalls(records[0].AccountID, calls)
 	return query(ctx, q, func(rows *sql.Rows) error {
 		var call uuid.UUID
 		var s record.Slice
@@ -122,7 +117,22 @@ func addSlices(ctx context.Context, q querier, records []*record.Call) error {
 		r.Slices = append(r.Slices, s)
 		return nil
 	}, `SELECT call_id, day, secs, cost FROM call_slices
-		WHERE account_id = $1 AND call_id IN (`+places.String()+`) ORDER BY call_id, day`, args...)
+		WHERE account_id = $1 AND call_id IN (`+places+`) ORDER BY call_id, day`, args...)
+}
+
+// ofCalls gives the placeholders of some calls, for a statement whose first
+// argument is their account, and the arguments.
+func ofCalls(account id.ID, calls []uuid.UUID) (places string, args []any) {
+	var list strings.Builder
+	args = append(make([]any, 0, 1+len(calls)), int64(account))
+	for i := range calls {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		fmt.Fprintf(&list, "$%d", i+2)
+		args = append(args, calls[i][:])
+	}
+	return list.String(), args
 }
 
 // recordFields are the fields by which records can be filtered and sorted. Phone

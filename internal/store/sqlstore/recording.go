@@ -111,6 +111,25 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID, q store.Query
 	return page, nil
 }
 
+// RecordingsOf implements store.Recordings.
+func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
+	found := map[uuid.UUID][]uuid.UUID{}
+	if len(calls) == 0 {
+		return found, nil
+	}
+	places, args := ofCalls(account, calls)
+	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+		var call, recording uuid.UUID
+		err := rows.Scan(&call, &recording)
+		found[call] = append(found[call], recording)
+		return err
+	}, "SELECT call_id, id FROM recordings WHERE account_id = $1 AND call_id IN ("+places+") AND removed_at = 0 ORDER BY started_at, id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("find recordings of calls: %w", unavailable(err))
+	}
+	return found, nil
+}
+
 // removeRecording hides a recording, and notes it for the audit.
 func (t *txn) removeRecording(ctx context.Context, r *record.Recording) error {
 	err := t.exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",

@@ -74,6 +74,14 @@ func testRecordings(t *testing.T, open Opener) {
 			t.Errorf("%+v (-want +got):\n%s", c.filters, diff)
 		}
 	}
+	// A page of calls learns of its recordings at once, of its own account only.
+	byCall := value(b.RecordingsOf(ctx, account, []uuid.UUID{first.CallID, uuid.New(), theirs.CallID}))(t)
+	if diff := cmp.Diff(map[uuid.UUID][]uuid.UUID{first.CallID: {first.ID}}, byCall); diff != "" {
+		t.Errorf("recordings by call (-want +got):\n%s", diff)
+	}
+	if none := value(b.RecordingsOf(ctx, account, nil))(t); len(none) != 0 {
+		t.Errorf("no call has the recordings %v", none)
+	}
 	moved := second
 	moved.Place, moved.Volume, moved.Name = record.PlaceS3, "bucket", "x/y"
 	must(t, b.MoveRecording(ctx, moved))
@@ -96,6 +104,9 @@ func testRecordings(t *testing.T, open Opener) {
 		t.Errorf("deleted %v and %d more", gone.ID, deleted.Count)
 	}
 	must(t, b.AddRecording(ctx, first, ""))
+	if byCall := value(b.RecordingsOf(ctx, account, []uuid.UUID{first.CallID, second.CallID}))(t); len(byCall) != 0 {
+		t.Errorf("calls still have the deleted recordings %v", byCall)
+	}
 	if left := list(account); len(left) != 0 {
 		t.Errorf("left are %v", left)
 	}
