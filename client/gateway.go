@@ -12,6 +12,12 @@ type Gateway struct {
 	BreakerFailures int64 `json:"breaker_failures"`
 	// How long; then one call tries it again.
 	BreakerSecs int64 `json:"breaker_secs"`
+	// The country, ISO 3166-1 alpha-2, that the format national is of.
+	CountryCode *string `json:"country_code"`
+	// What the format national puts before the national number; null for the form that is usual in CountryCode.
+	NationalPrefix *string `json:"national_prefix"`
+	// What the format national puts before numbers with another calling code; null for what is dialled in CountryCode.
+	InternationalPrefix *string `json:"international_prefix"`
 	// Put before the caller's number.
 	CallerPrefix string `json:"caller_prefix"`
 	// How many digits are taken off the front of the caller's number.
@@ -88,6 +94,12 @@ type GatewayParams struct {
 	BreakerFailures Field[int64] `json:"breaker_failures,omitzero"`
 	// How long; then one call tries it again.
 	BreakerSecs Field[int64] `json:"breaker_secs,omitzero"`
+	// The country, ISO 3166-1 alpha-2, that the format national is of.
+	CountryCode Field[string] `json:"country_code,omitzero"`
+	// What the format national puts before the national number; null for the form that is usual in CountryCode.
+	NationalPrefix Field[string] `json:"national_prefix,omitzero"`
+	// What the format national puts before numbers with another calling code; null for what is dialled in CountryCode.
+	InternationalPrefix Field[string] `json:"international_prefix,omitzero"`
 	// Put before the caller's number.
 	CallerPrefix Field[string] `json:"caller_prefix,omitzero"`
 	// How many digits are taken off the front of the caller's number.

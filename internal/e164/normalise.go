@@ -239,7 +239,7 @@ func (c Country) stripTrunk(digits string) (rest string, completed bool) {
 
 // ruleTemplate writes the metadata's group references so that digits after one
 // are not read as a part of it.
-var ruleTemplate = strings.NewReplacer("$1", "${1}", "$2", "${2}")
+var ruleTemplate = strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}", "$4", "${4}", "$5", "${5}", "$6", "${6}")
 
 func isDigits(pattern string) bool {
 	for i := range len(pattern) {

@@ -29,20 +29,28 @@ var oracleTypes = map[phonenumbers.PhoneNumberType]NumberType{
 // oracle asks libphonenumber for the class of a number in digits. The national
 // number is set directly, since its parser would take trunk prefixes off.
 func oracle(code int, national string) (region string, kind NumberType) {
-	value, err := strconv.ParseUint(national, 10, 64)
-	if err != nil {
+	number := oracleNumber(code, national)
+	if number == nil {
 		return "", TypeUnknown
-	}
-	number := &phonenumbers.PhoneNumber{}
-	number.CountryCode, number.NationalNumber = new(int32(code)), &value
-	if zeros := len(national) - len(strings.TrimLeft(national, "0")); zeros > 0 && zeros < len(national) {
-		number.ItalianLeadingZero, number.NumberOfLeadingZeros = new(true), new(int32(zeros))
 	}
 	region = phonenumbers.GetRegionCodeForNumber(number)
 	if region == "001" {
 		return region, TypeUnknown
 	}
 	return region, oracleTypes[phonenumbers.GetNumberType(number)]
+}
+
+// oracleNumber is a number as libphonenumber has it, or nil.
+func oracleNumber(code int, national string) *phonenumbers.PhoneNumber {
+	value, err := strconv.ParseUint(national, 10, 64)
+	if err != nil {
+		return nil
+	}
+	number := &phonenumbers.PhoneNumber{CountryCode: new(int32(code)), NationalNumber: &value}
+	if zeros := len(national) - len(strings.TrimLeft(national, "0")); zeros > 0 && zeros < len(national) {
+		number.ItalianLeadingZero, number.NumberOfLeadingZeros = new(true), new(int32(zeros))
+	}
+	return number
 }
 
 // tally counts how often this package agrees with the oracle.

@@ -18,6 +18,9 @@ import (
 const (
 	FormatPlusE164 = "+e164" // +442079460000
 	FormatE164     = "e164"  // 442079460000
+	// FormatNational is 02079460000 inside of the gateway's country, and its
+	// international prefix with the number elsewhere: 0012125550100.
+	FormatNational = "national"
 
 	// The values of a gateway's encrypted_media.
 	MediaSRTP = "SRTP"
@@ -42,10 +45,14 @@ type Gateway struct {
 	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
 	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
 	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
-	NumberFormat  string  `json:"number_format" enum:"+e164,e164" default:"+e164"`
+	NumberFormat  string  `json:"number_format" enum:"+e164,e164,national" default:"+e164" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
 	Prefix        string  `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
-	CallerFormat  string  `json:"caller_format" enum:"+e164,e164" default:"+e164"`
+	CallerFormat  string  `json:"caller_format" enum:"+e164,e164,national" default:"+e164" doc:"The form of the caller's number, as number_format."`
 	StripDigits   int32   `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
+
+	CountryCode         *string `json:"country_code" minLength:"2" maxLength:"2" doc:"The country, ISO 3166-1 alpha-2, that the format national is of. All numbers with its calling code are national: those of Canada in the US too."`
+	NationalPrefix      *string `json:"national_prefix" maxLength:"4" pattern:"^[0-9]*$" doc:"What the format national puts before the national number, such as 1 in the US where the carrier wants 12125550100; null for the form that is usual in country_code."`
+	InternationalPrefix *string `json:"international_prefix" maxLength:"8" pattern:"^([+]|[0-9]*)$" doc:"What the format national puts before numbers with another calling code, such as 00, 011, + or nothing; null for what is dialled in country_code."`
 
 	CallerPrefix      string  `json:"caller_prefix" maxLength:"16" pattern:"^[0-9*#+]*$" doc:"Put before the caller's number."`
 	CallerStripDigits int32   `json:"caller_strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the caller's number, after caller_format and before caller_prefix."`
@@ -111,12 +118,12 @@ func (g *Gateway) ServerName() string {
 
 // UserPart is the user part of the Request-URI with which the gateway is called.
 func (g *Gateway) UserPart(callee e164.Number) string {
-	return g.Prefix + strip(format(callee, g.NumberFormat), g.StripDigits)
+	return g.Prefix + strip(g.format(callee, g.NumberFormat), g.StripDigits)
 }
 
 // CallerPart is the user part of From with which the gateway is called.
 func (g *Gateway) CallerPart(caller e164.Number) string {
-	return g.CallerPrefix + strip(format(caller, g.CallerFormat), g.CallerStripDigits)
+	return g.CallerPrefix + strip(g.format(caller, g.CallerFormat), g.CallerStripDigits)
 }
 
 // strip takes digits off the front, and a plus sign with them.
@@ -128,12 +135,38 @@ func strip(number string, digits int32) string {
 	return number[min(int(digits), len(number)):]
 }
 
-func format(n e164.Number, form string) string {
+func (g *Gateway) format(n e164.Number, form string) string {
 	text := n.String()
-	if form == FormatE164 && text != "" {
+	if text == "" {
+		return ""
+	}
+	switch form {
+	case FormatE164:
 		return text[1:]
+	case FormatNational:
+		home := g.country()
+		if national, ok := home.Significant(n); ok {
+			if g.NationalPrefix != nil {
+				return *g.NationalPrefix + national
+			}
+			national, _ = home.National(n)
+			return national
+		}
+		if g.InternationalPrefix != nil {
+			return *g.InternationalPrefix + text[1:]
+		}
+		return home.InternationalPrefix() + text[1:]
 	}
 	return text
+}
+
+// country is that of the format national; 0 for none.
+func (g *Gateway) country() e164.Country {
+	if g.CountryCode == nil {
+		return 0
+	}
+	country, _ := e164.CountryByAlpha2(*g.CountryCode)
+	return country
 }
 
 // Order returns the enabled gateways in the order in which a call tries them: by

@@ -1,8 +1,13 @@
 package routing
 
 import (
+	"encoding/csv"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
 
@@ -42,17 +47,52 @@ func TestOrderIsByPriorityThenByWeightedDraw(t *testing.T) {
 	}
 }
 
+// TestNumberFormats writes numbers as the gateways in testdata/numbers.csv want them.
 func TestNumberFormats(t *testing.T) {
-	g := NewGateway()
-	g.Prefix = "99#"
-	if got := g.UserPart(442079460000); got != "99#+442079460000" {
-		t.Errorf("UserPart = %q", got)
+	file, err := os.Open("testdata/numbers.csv")
+	if err != nil {
+		t.Fatal(err)
 	}
-	g.NumberFormat, g.CallerFormat = FormatE164, FormatE164
-	if got := g.UserPart(442079460000); got != "99#442079460000" {
-		t.Errorf("UserPart = %q", got)
+	defer file.Close()
+	reader := csv.NewReader(file)
+	reader.Comment = '#'
+	rows, err := reader.ReadAll()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := g.CallerPart(0); got != "" {
-		t.Errorf("CallerPart of no caller = %q", got)
+	for _, row := range rows[1:] {
+		g := NewGateway()
+		g.Name, g.Address = "carrier", "192.0.2.1"
+		g.NumberFormat, g.CallerFormat = row[1], row[1]
+		if row[2] != "" {
+			g.CountryCode = &row[2]
+		}
+		if row[3] != "" {
+			g.InternationalPrefix = new(strings.Trim(row[3], "'"))
+		}
+		if row[7] != "" {
+			g.NationalPrefix = new(strings.Trim(row[7], "'"))
+		}
+		digits, err := strconv.Atoi(row[4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.StripDigits, g.CallerStripDigits = int32(digits), int32(digits)
+		g.Prefix, g.CallerPrefix = row[5], row[5]
+		var number e164.Number
+		if row[0] != "" {
+			if number, err = e164.Parse(row[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if errs := g.Validate(); len(errs) > 0 {
+			t.Errorf("%v: %v", row, errs)
+		}
+		if got := g.UserPart(number); got != row[6] {
+			t.Errorf("%v: called %q", row, got)
+		}
+		if got := g.CallerPart(number); got != row[6] {
+			t.Errorf("%v: caller %q", row, got)
+		}
 	}
 }

@@ -1,11 +1,13 @@
 package routing
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 )
 
@@ -25,6 +27,7 @@ func (g *Gateway) Validate() []field.Error {
 		errs = append(errs, field.Error{Pointer: "/tls_server_name", Code: field.Malformed,
 			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of address."})
 	}
+	errs = append(errs, g.countryProblems()...)
 	for i, status := range g.FailoverStatuses {
 		if status < 400 || status > 699 {
 			errs = append(errs, field.Error{Pointer: "/failover_statuses/" + strconv.Itoa(i), Code: field.OutOfRange,
@@ -53,6 +56,34 @@ func (g *Gateway) Validate() []field.Error {
 			Detail: "The user name holds a quote, a backslash or a line break, which a digest header cannot carry."})
 	}
 	return errs
+}
+
+// countryProblems says what keeps the format national from being written.
+func (g *Gateway) countryProblems() []field.Error {
+	const pointer = "/country_code"
+	if g.CountryCode == nil || *g.CountryCode == "" {
+		if g.NumberFormat != FormatNational && g.CallerFormat != FormatNational {
+			return nil
+		}
+		return []field.Error{{Pointer: pointer, Code: field.Missing,
+			Detail: "The format national is that of a country. Give its ISO 3166-1 alpha-2 code such as \"GB\"."}}
+	}
+	country, ok := e164.CountryByAlpha2(*g.CountryCode)
+	if !ok {
+		wanted := "Give an ISO 3166-1 alpha-2 code such as \"US\", or null."
+		if meant, ok := e164.SuggestCountry(*g.CountryCode); ok {
+			wanted = fmt.Sprintf("Use %q.", meant)
+		}
+		return []field.Error{{Pointer: pointer, Code: field.NotListed, Detail: fmt.Sprintf("%.40q is not a country. %s", *g.CountryCode, wanted)}}
+	}
+	if country.CallingCode() == 0 {
+		return []field.Error{{Pointer: pointer, Code: field.NotListed, Detail: country.Name() + " has no calling code, so no number is national there. Give another country, or null."}}
+	}
+	if g.InternationalPrefix == nil && country.InternationalPrefix() == "" {
+		return []field.Error{{Pointer: "/international_prefix", Code: field.Missing,
+			Detail: "Callers in " + country.Name() + " choose among several international prefixes. Give the one that this gateway takes."}}
+	}
+	return nil
 }
 
 func validAddress(address string) bool {

@@ -40,3 +40,32 @@ func TestValidateGateway(t *testing.T) {
 		}
 	}
 }
+
+func TestValidateCountry(t *testing.T) {
+	for name, c := range map[string]struct {
+		format          string
+		country, prefix *string
+		want            string
+	}{
+		"none": {FormatE164, nil, nil, ""}, "not used": {FormatE164, new("GB"), nil, ""}, "national": {FormatNational, new("GB"), nil, ""},
+		"no country": {FormatNational, nil, nil, "/country_code"}, "empty": {FormatNational, new(""), nil, "/country_code"},
+		"lower case": {FormatNational, new("gb"), nil, "/country_code"}, "unknown": {FormatE164, new("XX"), nil, "/country_code"},
+		"no calling code": {FormatNational, new("AQ"), nil, "/country_code"},
+		"several":         {FormatNational, new("AU"), nil, "/international_prefix"}, "one of several": {FormatNational, new("AU"), new("0011"), ""},
+	} {
+		for _, caller := range []bool{false, true} {
+			g := NewGateway()
+			g.Address, g.CountryCode, g.InternationalPrefix = "a", c.country, c.prefix
+			if g.NumberFormat = c.format; caller {
+				g.NumberFormat, g.CallerFormat = FormatE164, c.format
+			}
+			got := ""
+			for _, e := range g.Validate() {
+				got += e.Pointer
+			}
+			if got != c.want {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+		}
+	}
+}

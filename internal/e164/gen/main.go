@@ -1,7 +1,8 @@
 // Command gen writes the numbering plan that package e164 looks numbers up in,
 // from the metadata of libphonenumber: plan.bin, the automaton that classifies
-// numbers, and plan_table.go, what each country dials. Run it by "go generate"
-// in internal/e164 after an upgrade of the phonenumbers module.
+// numbers, plan_table.go, what each country dials, and national_table.go, how its
+// numbers are written for dialling inside of it. Run it by "go generate" in
+// internal/e164 after an upgrade of the phonenumbers module.
 package main
 
 import (
@@ -52,6 +53,12 @@ func run() error {
 	}
 	if err := os.WriteFile("plan_table.go", source, 0o644); err != nil {
 		return fmt.Errorf("write the dialling table: %w", err)
+	}
+	if source, err = nationalTable(numbers.GetMetadata()); err != nil {
+		return fmt.Errorf("build the national forms: %w", err)
+	}
+	if err := os.WriteFile("national_table.go", source, 0o644); err != nil {
+		return fmt.Errorf("write the national forms: %w", err)
 	}
 	log.Printf("%d states, %d bytes", len(plan.states), len(plan.states)*stateBytes)
 	return nil
