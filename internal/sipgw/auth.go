@@ -209,7 +209,7 @@ func sameTarget(signed, called string) bool {
 	}
 	s, okS := uriParts(signed)
 	c, okC := uriParts(called)
-	return okS && okC && s.User == c.User && s.User != ""
+	return okS && okC && s.user == c.user && s.user != ""
 }
 
 // ncText writes a nonce count as it is hashed.

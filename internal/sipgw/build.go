@@ -54,7 +54,7 @@ func (w *writer) finish(contentType string, body []byte) []byte {
 // oneLine takes control characters out of a text that is copied into a message,
 // so that it can neither end its line nor begin another.
 func oneLine(text string) string {
-	if !strings.ContainsFunc(text, isControl) {
+	if !hasControl(text) {
 		return text
 	}
 	return strings.Map(func(r rune) rune {

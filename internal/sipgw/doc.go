@@ -2,14 +2,15 @@
 // phone systems and carriers. It decides nothing itself; package call leads each
 // call, and this package carries its actions out on the wire.
 //
-// Messages are parsed by sipgo's parser. Its transaction and dialog layers are not
-// used: they hand each message to a goroutine of its own, which loses the order of
-// a 183 and the 200 behind it, and of an ACK and the BYE behind it.
+// A message is split into its fields once (wire.go); the rules (validate.go) and the
+// calls (message.go) look at the same fields. No layer of transactions or dialogs of
+// another library is used: those hand each message to a goroutine of its own, which
+// loses the order of a 183 and the 200 behind it, and of an ACK and the BYE behind it.
 //
 // Every call belongs to one shard, by its Call-ID, and every shard to one
 // goroutine: receive.go takes a message to its transaction (server.go, client.go),
 // session.go is one call with its two legs (leg.go), attempt.go one gateway being
 // tried, relay.go what passes between the legs, media.go its session descriptions,
-// refresh.go the session timers,
-// reliable.go the early dialogs, trunk.go what is known of each gateway.
+// refresh.go the session timers, reliable.go the early
+// dialogs, trunk.go what is known of each gateway.
 package sipgw

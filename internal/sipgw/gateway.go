@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/emiago/sipgo/sip"
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -72,7 +71,6 @@ type Config struct {
 type Gateway struct {
 	config    Config
 	log       *slog.Logger
-	parser    *sip.Parser
 	transport *transport
 	filter    *filter
 	resolver  *resolver
@@ -107,7 +105,7 @@ type Gateway struct {
 func New(config Config) *Gateway {
 	config.setDefaults()
 	g := &Gateway{
-		config: config, log: config.Logger, parser: sip.NewParser(), nonces: newNonces(),
+		config: config, log: config.Logger, nonces: newNonces(),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: cryptorand.Text(),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),

@@ -78,7 +78,7 @@ func dialledText(uri string) string {
 	if !ok {
 		return ""
 	}
-	return userText(parts.User)
+	return userText(parts.user)
 }
 
 // userText decodes a user part, and cuts parameters such as phone-context off
@@ -125,10 +125,10 @@ func addressUser(value string) string {
 		return userText(number)
 	}
 	parts, ok := uriParts(address.uri)
-	if !ok || strings.EqualFold(parts.User, "anonymous") || strings.EqualFold(parts.Host, "anonymous.invalid") {
+	if !ok || strings.EqualFold(parts.user, "anonymous") || strings.EqualFold(parts.host, "anonymous.invalid") {
 		return ""
 	}
-	return userText(parts.User)
+	return userText(parts.user)
 }
 
 // privacyWanted says whether the caller asked to be anonymous towards the callee.

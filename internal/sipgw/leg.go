@@ -124,7 +124,7 @@ func (l *leg) aim(source peer) {
 	if !ok {
 		return
 	}
-	host, err := netip.ParseAddr(strings.Trim(parts.Host, "[]"))
+	host, err := netip.ParseAddr(parts.host)
 	if err != nil {
 		return
 	}
@@ -133,13 +133,13 @@ func (l *leg) aim(source peer) {
 		return
 	}
 	port := uint16(5060)
-	if parts.Port > 0 && parts.Port < 65536 {
-		port = uint16(parts.Port)
+	if parts.port > 0 {
+		port = uint16(parts.port)
 	}
-	transport, _ := parts.UriParams.Get("transport")
+	transport, _ := parts.parameter("transport")
 	secured := strings.EqualFold(transport, "tls") || strings.HasPrefix(strings.ToLower(next), "sips:") ||
 		(transport == "" && source.tls)
-	if secured && parts.Port <= 0 {
+	if secured && parts.port == 0 {
 		port = 5061
 	}
 	tcp := secured || strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
@@ -181,7 +181,8 @@ func (l *leg) strict() bool {
 		return false
 	}
 	parts, ok := uriParts(l.routes[0])
-	return ok && !parts.UriParams.Has("lr")
+	_, loose := parts.parameter("lr")
+	return ok && !loose
 }
 
 func (l *leg) requestURI() string {

@@ -140,7 +140,7 @@ func (m *mic) hear() (string, netip.AddrPort) {
 }
 
 // audioOf is where a description wants its audio.
-func audioOf(t *testing.T, body []byte) netip.AddrPort {
+func audioOf(t testing.TB, body []byte) netip.AddrPort {
 	t.Helper()
 	var address netip.Addr
 	port := 0

@@ -1,16 +1,11 @@
 package sipgw
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/emiago/sipgo/sip"
 )
-
-// field is one header field. The name is the long one in lower case; the value is
-// unfolded and holds no control characters.
-type field struct{ name, value string }
 
 // message is a valid message as the gateway works with it: text by text as it
 // came, so that what must be copied is copied and not written anew.
@@ -42,67 +37,35 @@ type via struct {
 	hasRport bool
 }
 
-// longNames maps compact header names to long ones (RFC 3261 section 7.3.3 and
-// the registry of header fields).
-var longNames = map[string]string{
-	"v": "via", "f": "from", "t": "to", "i": "call-id", "l": "content-length", "c": "content-type",
-	"e": "content-encoding", "m": "contact", "k": "supported", "x": "session-expires", "s": "subject",
-	"o": "event", "u": "allow-events", "r": "refer-to", "b": "referred-by",
+// readMessage reads a message that validation need not see. It returns nil when
+// something it needs cannot be read.
+func readMessage(raw []byte, from peer) *message {
+	w := readWire(raw)
+	return w.message(from)
 }
 
-// readMessage reads a message that validation has accepted. It returns nil when
-// something it needs cannot be read after all.
-func readMessage(raw []byte, from peer) *message {
-	text := string(raw)
-	head, body, found := strings.Cut(text, "\r\n\r\n")
-	if !found {
-		return nil
-	}
-	start, rest := cutLine(head)
-	m := &message{peer: from, fields: make([]field, 0, 24)}
-	if !m.readStart(start) {
-		return nil
-	}
-	for rest != "" {
-		var line string
-		line, rest = cutLine(rest)
-		name, value, found := strings.Cut(line, ":")
-		if !found || len(m.fields) >= MaxHeaders {
+// message interprets what validation has seen. It returns nil when something that it
+// needs cannot be read after all. The message keeps nothing of the sender's bytes.
+func (m *wireMessage) message(from peer) *message {
+	out := &message{peer: from, fields: m.fields, request: m.start.kind == startRequest, method: m.start.method, uri: m.start.uri, phrase: m.start.phrase}
+	if m.start.kind == startResponse {
+		status, err := strconv.Atoi(m.start.status)
+		if err != nil {
 			return nil
 		}
-		name = strings.ToLower(strings.TrimRight(name, " \t"))
-		if long := longNames[name]; long != "" {
-			name = long
-		}
-		value, _ = unfold(value)
-		m.fields = append(m.fields, field{name, value})
+		out.status = status
 	}
-	if !m.readCore() {
+	if m.start.kind == startNone || !out.readCore() {
 		return nil
 	}
-	if length, err := strconv.Atoi(m.get("content-length")); err == nil && length >= 0 && length < len(body) {
+	body := m.body
+	if length, err := strconv.Atoi(out.get("content-length")); err == nil && length >= 0 && length < len(body) {
 		body = body[:length]
 	}
-	if body != "" {
-		m.body = []byte(body)
+	if len(body) > 0 {
+		out.body = bytes.Clone(body)
 	}
-	return m
-}
-
-func (m *message) readStart(line string) bool {
-	first, rest, found := strings.Cut(line, " ")
-	if !found {
-		return false
-	}
-	if strings.EqualFold(first, "SIP/2.0") {
-		code, phrase, _ := strings.Cut(rest, " ")
-		status, err := strconv.Atoi(code)
-		m.status, m.phrase = status, phrase
-		return err == nil
-	}
-	m.request, m.method = true, first
-	m.uri, _, found = strings.Cut(rest, " ")
-	return found
+	return out
 }
 
 // readCore reads the fields that every message has.
@@ -141,7 +104,7 @@ func (m *message) splitVias() {
 			continue
 		}
 		for value := range values(f.value) {
-			split = append(split, field{"via", value})
+			split = append(split, field{headerVia, "via", value})
 		}
 	}
 	m.fields = split
@@ -310,9 +273,4 @@ func (m *message) replyTo() peer {
 		return m.peer
 	}
 	return peer{addr: netip.AddrPortFrom(m.peer.addr.Addr(), m.via.port)}
-}
-
-// uriParts reads a URI for its user, host and port.
-func uriParts(uri string) (parts sip.Uri, ok bool) {
-	return parts, sip.ParseUri(uri, &parts) == nil && parts.Host != ""
 }

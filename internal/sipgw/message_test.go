@@ -201,7 +201,8 @@ func TestTimers(t *testing.T) {
 }
 
 // FuzzMessage gives what validation accepts to the reader. What is answered to it
-// is one message that the parser reads, with what must be copied copied.
+// is one message, with what must be copied copied, and sipgo's parser reads the answer
+// where it has read the request: it refuses some that equipment in use sends.
 func FuzzMessage(f *testing.F) {
 	for _, m := range torture.Messages() {
 		f.Add(m.Bytes)
@@ -222,13 +223,17 @@ func FuzzMessage(f *testing.F) {
 		transactionKey(m, m.method)
 		routesOf(m)
 		out := m.response(486, "Busy Here", "tag", lineAllow, nil, "")
-		parsed, err := sip.ParseMessage(out)
-		if err != nil {
-			t.Fatalf("the parser does not read %q: %v", out, err)
-		}
-		response, ok := parsed.(*sip.Response)
-		if !ok || response.StatusCode != 486 || bytes.Count(out, []byte("\r\n\r\n")) != 1 {
+		if bytes.Count(out, []byte("\r\n\r\n")) != 1 {
 			t.Fatalf("answered %q", out)
+		}
+		if _, err := sip.ParseMessage(data); err == nil {
+			parsed, err := sip.ParseMessage(out)
+			if err != nil {
+				t.Fatalf("the parser does not read %q: %v", out, err)
+			}
+			if response, ok := parsed.(*sip.Response); !ok || response.StatusCode != 486 {
+				t.Fatalf("answered %q", out)
+			}
 		}
 		if got := readMessage(out, source); got == nil || got.callID != m.callID || got.cseq != m.cseq || got.fromTag != m.fromTag {
 			t.Fatalf("answered %q to %q", out, data)

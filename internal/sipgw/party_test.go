@@ -379,7 +379,7 @@ func (w *world) hangUp(pbx *dialog) {
 	w.pbx.await("200 BYE")
 }
 
-func contains(t *testing.T, m *message, name, want string) {
+func contains(t testing.TB, m *message, name, want string) {
 	t.Helper()
 	if got := strings.Join(m.all(name), ", "); !strings.Contains(got, want) {
 		t.Errorf("%s: %s is %q, want %q in it", label(m), name, got, want)

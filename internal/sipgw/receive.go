@@ -8,23 +8,19 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// receive takes one message through the parser and the validation to its
-// transaction.
+// receive takes one message through the validation to its transaction.
 func (sh *shard) receive(p packet) {
 	sh.g.transport.traceMessage(false, p.from, p.data)
-	parsed, err := sh.g.parser.ParseSIP(p.data)
-	var v verdict
-	if err != nil {
+	w := readWire(p.data)
+	v := judge(&w)
+	if w.flaw.status != 0 || w.start.kind == startNone {
 		sh.g.count.parseErrors.Add(1)
-		v = salvage(p.data)
-	} else {
-		v = validate(parsed, p.data)
 	}
 	if v.kind == verdictDrop {
 		sh.g.count.invalid.Add(1)
 		return
 	}
-	m := readMessage(p.data, p.from)
+	m := w.message(p.from)
 	if v.kind == verdictAnswer || m == nil {
 		sh.g.count.invalid.Add(1)
 		sh.answerInvalid(p, m, v)

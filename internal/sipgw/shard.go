@@ -22,7 +22,9 @@ type shard struct {
 	early   map[legKey]*early // of gateways, by our Call-ID and their tag
 	calls   map[*session]struct{}
 
-	inbox inbox
+	inbox     inbox
+	packets   []packet // of the turn; the slices are used again
+	functions []func()
 }
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since
@@ -88,26 +90,10 @@ func (sh *shard) take(packets []packet, functions []func()) ([]packet, []func())
 // run is the shard's goroutine. It ends when the gateway closes done, after it has
 // handled what was in the inbox then.
 func (sh *shard) run(done <-chan struct{}) {
-	var packets []packet
-	var functions []func()
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
-		packets, functions = sh.take(packets, functions)
-		sh.now = sh.g.config.Clock()
-		for i, f := range functions {
-			sh.guard(f, nil)
-			functions[i] = nil
-		}
-		for i := range packets {
-			p := packets[i]
-			sh.guard(func() { sh.receive(p) }, &p)
-			packets[i] = packet{}
-		}
-		for t := sh.timers.due(sh.now); t != nil; t = sh.timers.due(sh.now) {
-			sh.guard(func() { t.owner.expire(t.kind) }, nil)
-		}
-		if len(packets)+len(functions) > 0 {
+		if sh.turn() {
 			continue
 		}
 		wait := time.Hour
@@ -122,6 +108,26 @@ func (sh *shard) run(done <-chan struct{}) {
 		case <-alarm.C:
 		}
 	}
+}
+
+// turn handles what is in the inbox and what is due, and says whether there was
+// anything in the inbox.
+func (sh *shard) turn() bool {
+	sh.packets, sh.functions = sh.take(sh.packets, sh.functions)
+	sh.now = sh.g.config.Clock()
+	for i, f := range sh.functions {
+		sh.guard(f, nil)
+		sh.functions[i] = nil
+	}
+	for i := range sh.packets {
+		p := sh.packets[i]
+		sh.guard(func() { sh.receive(p) }, &p)
+		sh.packets[i] = packet{}
+	}
+	for t := sh.timers.due(sh.now); t != nil; t = sh.timers.due(sh.now) {
+		sh.guard(func() { t.owner.expire(t.kind) }, nil)
+	}
+	return len(sh.packets)+len(sh.functions) > 0
 }
 
 // guard runs one step. A message that makes the parser or the engine panic costs

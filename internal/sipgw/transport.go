@@ -36,6 +36,11 @@ func (p peer) transportName() string {
 	return "UDP"
 }
 
+// datagrams takes what goes out over UDP. It does not keep the data.
+type datagrams interface {
+	WriteToUDPAddrPort(data []byte, to netip.AddrPort) (int, error)
+}
+
 // streamKey tells connections apart: what was verified for one name is not used
 // for another.
 type streamKey struct {
@@ -58,9 +63,10 @@ type transport struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	udp      *net.UDPConn
-	listener *net.TCPListener
-	secure   *net.TCPListener // for TLS, or nil
+	udp       *net.UDPConn
+	datagrams datagrams // the same, to write to
+	listener  *net.TCPListener
+	secure    *net.TCPListener // for TLS, or nil
 	// certificates is nil without TLS.
 	certificates *certificates
 	address      netip.AddrPort  // of the UDP socket, for traces
@@ -84,6 +90,7 @@ func (t *transport) listen(ctx context.Context, address string) error {
 			return fmt.Errorf("listen for SIP over UDP on %s: %w", address, err)
 		}
 		t.udp = packets.(*net.UDPConn)
+		t.datagrams = t.udp
 		var listener net.Listener
 		listener, err = config.Listen(ctx, "tcp", t.udp.LocalAddr().String())
 		if err == nil {
@@ -167,7 +174,7 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 	t.count.sent.Add(1)
 	t.traceMessage(true, to, data)
 	if !to.tcp {
-		if _, err := t.udp.WriteToUDPAddrPort(data, to.addr); err != nil {
+		if _, err := t.datagrams.WriteToUDPAddrPort(data, to.addr); err != nil {
 			t.count.sendErrors.Add(1)
 			if lost != nil {
 				lost()

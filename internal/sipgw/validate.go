@@ -5,8 +5,6 @@ import (
 	"mime"
 	"strconv"
 	"strings"
-
-	"github.com/emiago/sipgo/sip"
 )
 
 // Limits on one SIP message. A message beyond them is refused with 513 or 414.
@@ -98,36 +96,9 @@ var responseRules = []rule{
 	{"one-via", checkOneVia},
 }
 
-// validate checks what the parser lets through (RFC 3261 8.1.1, 8.2 and 20,
-// RFC 4475). raw is the message as received; without it, as on a stream, msg is
-// written out again. A request that cannot be answered is dropped, and so is
-// every faulty ACK and response.
-func validate(msg sip.Message, raw []byte) verdict {
-	if msg == nil {
-		return verdict{kind: verdictDrop, rule: "empty"}
-	}
-	if len(raw) == 0 {
-		raw = []byte(msg.String())
-	}
-	m := readWire(raw)
-	if _, isRequest := msg.(*sip.Request); isRequest == (m.start.kind == startResponse) {
-		return verdict{kind: verdictDrop, rule: "kind"}
-	}
-	return judge(&m)
-}
-
-// salvage decides about bytes the parser refused. The verdict is never to
-// accept: a request gets the response its first fault asks for, or 400.
-func salvage(raw []byte) verdict {
-	m := readWire(raw)
-	v := judge(&m)
-	if v.kind == verdictAccept {
-		return m.refuse("parser", badRequest("Bad Request"))
-	}
-	return v
-}
-
-// judge applies the rules in order; the first that finds a fault decides.
+// judge checks a message (RFC 3261 8.1.1, 8.2 and 20, RFC 4475): it applies the rules
+// in order, and the first that finds a fault decides. A request that cannot be
+// answered is dropped, and so is every faulty ACK and response.
 func judge(m *wireMessage) verdict {
 	if m.start.kind == startNone {
 		return verdict{kind: verdictDrop, rule: "not-sip"}
@@ -136,10 +107,10 @@ func judge(m *wireMessage) verdict {
 	if m.start.kind == startResponse {
 		rules = responseRules
 	}
-	for _, set := range [][]rule{framingRules, rules} {
-		for _, r := range set {
-			if found := r.check(m); found.status != 0 {
-				return m.refuse(r.name, found)
+	for _, set := range [...][]rule{framingRules, rules} {
+		for i := range set {
+			if found := set[i].check(m); found.status != 0 {
+				return m.refuse(set[i].name, found)
 			}
 		}
 	}
@@ -149,7 +120,7 @@ func judge(m *wireMessage) verdict {
 // refuse turns a fault into a verdict: an answer where one can be sent.
 func (m *wireMessage) refuse(rule string, found refusal) verdict {
 	// An ACK has no response, and without Via and CSeq nobody could match one.
-	answerable := m.start.kind == startRequest && m.start.method != string(sip.ACK) &&
+	answerable := m.start.kind == startRequest && m.start.method != "ACK" &&
 		m.first(headerVia) != "" && m.first(headerCSeq) != ""
 	if !answerable {
 		return verdict{kind: verdictDrop, rule: rule}
@@ -419,10 +390,10 @@ func checkDate(m *wireMessage) refusal {
 }
 
 func checkMethod(m *wireMessage) refusal {
-	switch sip.RequestMethod(m.start.method) {
-	case sip.INVITE, sip.ACK, sip.BYE, sip.CANCEL, sip.OPTIONS, sip.UPDATE, sip.PRACK, sip.INFO:
+	switch m.start.method {
+	case "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "INFO":
 		return refusal{}
-	case sip.REGISTER, sip.REFER, sip.SUBSCRIBE, sip.NOTIFY, sip.MESSAGE, sip.PUBLISH:
+	case "REGISTER", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH":
 		return refusal{405, "Method Not Allowed", "Allow: " + allowedMethods}
 	}
 	return refusal{501, "Not Implemented", "Allow: " + allowedMethods}
@@ -446,7 +417,7 @@ func checkElement3261(m *wireMessage) refusal {
 	if !hasTag(m.first(headerFrom)) {
 		return badRequest("Missing tag in From header field")
 	}
-	if m.start.method == string(sip.INVITE) && m.first(headerContact) == "" {
+	if m.start.method == "INVITE" && m.first(headerContact) == "" {
 		return badRequest("Missing Contact header field")
 	}
 	return refusal{}
@@ -455,7 +426,7 @@ func checkElement3261(m *wireMessage) refusal {
 // checkRequire answers 420 for extensions the gateway does not know. Those of
 // ACK and CANCEL are not looked at (RFC 3261 8.2.2.3).
 func checkRequire(m *wireMessage) refusal {
-	if m.start.method == string(sip.ACK) || m.start.method == string(sip.CANCEL) {
+	if m.start.method == "ACK" || m.start.method == "CANCEL" {
 		return refusal{}
 	}
 	var unsupported []string
@@ -482,7 +453,7 @@ func checkRequire(m *wireMessage) refusal {
 // checkHops refuses a call that may go no further. All other requests end at the
 // gateway, where Max-Forwards says nothing (RFC 4475 3.3.11).
 func checkHops(m *wireMessage) refusal {
-	if m.start.method != string(sip.INVITE) || m.count[headerMaxForwards] == 0 {
+	if m.start.method != "INVITE" || m.count[headerMaxForwards] == 0 {
 		return refusal{}
 	}
 	if strings.Trim(m.first(headerMaxForwards), "0") == "" {
@@ -494,8 +465,8 @@ func checkHops(m *wireMessage) refusal {
 // checkContent refuses a body the gateway cannot read in the methods that carry
 // session descriptions (RFC 3261 8.2.3).
 func checkContent(m *wireMessage) refusal {
-	switch sip.RequestMethod(m.start.method) {
-	case sip.INVITE, sip.UPDATE, sip.PRACK:
+	switch m.start.method {
+	case "INVITE", "UPDATE", "PRACK":
 	default:
 		return refusal{}
 	}
@@ -555,7 +526,7 @@ func holdsSDP(contentType string, body []byte) bool {
 		for line := range strings.SplitSeq(string(head), "\r\n") {
 			name, value, _ := strings.Cut(line, ":")
 			value, _, _ = strings.Cut(value, ";")
-			if identify(trimSpace(name)) == headerContentType && strings.EqualFold(trimSpace(value), "application/sdp") {
+			if nameOf(trimSpace(name)).id == headerContentType && strings.EqualFold(trimSpace(value), "application/sdp") {
 				return true
 			}
 		}
@@ -566,7 +537,7 @@ func holdsSDP(contentType string, body []byte) bool {
 // checkAccept refuses an INVITE whose answer could carry no session description
 // (RFC 4475 3.3.15).
 func checkAccept(m *wireMessage) refusal {
-	if m.start.method != string(sip.INVITE) || m.count[headerAccept] == 0 {
+	if m.start.method != "INVITE" || m.count[headerAccept] == 0 {
 		return refusal{}
 	}
 	for i := range m.fields {

@@ -1,231 +1,25 @@
 package sipgw
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 )
 
-// headerID names the header fields the rules look at.
-type headerID uint8
-
-const (
-	headerOther headerID = iota
-	headerVia
-	headerFrom
-	headerTo
-	headerCallID
-	headerCSeq
-	headerMaxForwards
-	headerContentLength
-	headerContentType
-	headerContentEncoding
-	headerContentDisposition
-	headerContact
-	headerRoute
-	headerRecordRoute
-	headerRequire
-	headerAccept
-	headerDate
-	headerExpires
-	headerSessionExpires
-	headerMinSE
-	headerRAck
-	headerRSeq
-	headerReferTo
-	headerIDs // the number of identifiers
-)
-
-// headerNames maps a lower-case field name, long or compact, to its identifier.
-var headerNames = map[string]headerID{
-	"via": headerVia, "v": headerVia,
-	"from": headerFrom, "f": headerFrom,
-	"to": headerTo, "t": headerTo,
-	"call-id": headerCallID, "i": headerCallID,
-	"cseq":           headerCSeq,
-	"max-forwards":   headerMaxForwards,
-	"content-length": headerContentLength, "l": headerContentLength,
-	"content-type": headerContentType, "c": headerContentType,
-	"content-encoding": headerContentEncoding, "e": headerContentEncoding,
-	"content-disposition": headerContentDisposition,
-	"contact":             headerContact, "m": headerContact,
-	"route":           headerRoute,
-	"record-route":    headerRecordRoute,
-	"require":         headerRequire,
-	"accept":          headerAccept,
-	"date":            headerDate,
-	"expires":         headerExpires,
-	"session-expires": headerSessionExpires, "x": headerSessionExpires,
-	"min-se":   headerMinSE,
-	"rack":     headerRAck,
-	"rseq":     headerRSeq,
-	"refer-to": headerReferTo, "r": headerReferTo,
-}
-
-// longestKnownName bounds the buffer a name is lowered in.
-const longestKnownName = len("content-disposition")
-
-// wireField is one header field. Its value is unfolded, trimmed and free of CR
-// and LF, whatever the sender wrote.
-type wireField struct {
-	id    headerID
-	value string
-}
-
-// wireMessage is a message as it came, split but not interpreted. The parser
-// drops or repairs some of what the rules must see, so they read this instead.
-type wireMessage struct {
-	start  startLine
-	fields []wireField
-	count  [headerIDs]int
-	body   []byte
-	// flaw is the first fault met while splitting.
-	flaw refusal
-}
-
-// first returns the value of the first field with the identifier, or "".
-func (m *wireMessage) first(id headerID) string {
-	for i := range m.fields {
-		if m.fields[i].id == id {
-			return m.fields[i].value
-		}
-	}
-	return ""
-}
-
-// note keeps the first fault.
-func (m *wireMessage) note(flaw refusal) {
-	if m.flaw.status == 0 {
-		m.flaw = flaw
-	}
-}
-
-// readWire splits a message into start line, header fields and body. It accepts
-// any bytes: what is wrong is noted as a flaw and left out.
-func readWire(raw []byte) wireMessage {
-	var m wireMessage
-	if len(raw) > MaxMessageBytes {
-		m.note(refusal{status: 513, reason: "Message Too Large"})
-		raw = raw[:MaxMessageBytes]
-	}
-	head, body, terminated := bytes.Cut(raw, []byte("\r\n\r\n"))
-	m.body = body
-	text := string(head)
-	if !terminated {
-		m.note(badRequest("Missing empty line after the header fields"))
-		text = strings.TrimSuffix(text, "\r\n")
-	}
-
-	first, rest := cutLine(text)
-	if strings.ContainsAny(first, "\r\n\x00") {
-		m.note(badRequest("Control character in the start line"))
-	}
-	m.start = readStartLine(first)
-	m.fields = make([]wireField, 0, 24)
-	for rest != "" {
-		var line string
-		line, rest = cutLine(rest)
-		if len(m.fields) == MaxHeaders {
-			m.note(refusal{status: 513, reason: "Too many header fields"})
-			break
-		}
-		m.readField(line)
-	}
-	return m
-}
-
-// readField adds one logical line, which may still be folded.
-func (m *wireMessage) readField(line string) {
-	if len(line) > MaxHeaderBytes {
-		m.note(refusal{status: 513, reason: "Header field too long"})
-		return
-	}
-	name, value, found := strings.Cut(line, ":")
-	name = strings.TrimRight(name, " \t")
-	if !found || !isToken(name) {
-		m.note(badRequest("Malformed header field"))
-		return
-	}
-	value, clean := unfold(value)
-	if !clean {
-		m.note(badRequest("Control character in a header field"))
-	}
-	id := identify(name)
-	m.count[id]++
-	m.fields = append(m.fields, wireField{id: id, value: value})
-}
-
-// identify returns the identifier of a header name in any case.
-func identify(name string) headerID {
-	if len(name) > longestKnownName {
-		return headerOther
-	}
-	var lower [longestKnownName]byte
-	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		lower[i] = c
-	}
-	return headerNames[string(lower[:len(name)])]
-}
-
-// cutLine returns the first logical line of s, with its folds still in it, and
-// what follows its CRLF.
-func cutLine(s string) (line, rest string) {
-	for from := 0; ; {
-		i := strings.Index(s[from:], "\r\n")
-		if i < 0 {
-			return s, ""
-		}
-		end := from + i
-		next := end + 2
-		if next == len(s) || (s[next] != ' ' && s[next] != '\t') {
-			return s[:end], s[next:]
-		}
-		from = next
-	}
-}
-
-// unfold joins the lines of a folded value with one space each and trims it. A
-// control character is only legal behind a backslash in a quoted string; any
-// other becomes a space and clean is false. CR and LF never remain.
-func unfold(value string) (unfolded string, clean bool) {
-	if !strings.ContainsFunc(value, isControl) {
-		return trimSpace(value), true
-	}
-	clean = true
-	out := make([]byte, 0, len(value))
-	quoted := false
-	for i := 0; i < len(value); i++ {
-		c := value[i]
-		switch {
-		case c == '"':
-			quoted = !quoted
-			out = append(out, c)
-		case quoted && c == '\\' && i+1 < len(value) && value[i+1] != '\r' && value[i+1] != '\n':
-			out = append(out, c, value[i+1])
-			i++
-		case c == '\r' && i+2 < len(value) && value[i+1] == '\n' && isSpace(value[i+2]):
-			i++
-			for i+1 < len(value) && isSpace(value[i+1]) {
-				i++
-			}
-			out = append(bytes.TrimRight(out, " \t"), ' ')
-		case c != '\t' && isControl(rune(c)):
-			clean = false
-			out = append(out, ' ')
-		default:
-			out = append(out, c)
-		}
-	}
-	return trimSpace(string(out)), clean
-}
-
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
-func isSpace(c byte) bool   { return c == ' ' || c == '\t' }
-func isDigit(c byte) bool   { return '0' <= c && c <= '9' }
+
+// hasControl says whether a text has a control character. Bytes are enough: in UTF-8
+// none of them is part of a longer character.
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isAlphanumeric(c byte) bool {
 	return isDigit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
@@ -402,8 +196,16 @@ func readBracketed(s string) (wireAddress, bool) {
 // quotes, brackets or control characters.
 func isURI(s string) bool {
 	scheme, rest, found := strings.Cut(s, ":")
-	return found && rest != "" && isScheme(scheme) && !strings.ContainsAny(rest, " \t\"<>") &&
-		!strings.ContainsFunc(rest, isControl)
+	if !found || rest == "" || !isScheme(scheme) {
+		return false
+	}
+	for i := range len(rest) {
+		switch c := rest[i]; {
+		case c <= ' ', c == '"', c == '<', c == '>', c == 0x7f:
+			return false
+		}
+	}
+	return true
 }
 
 func isScheme(s string) bool {
@@ -499,6 +301,7 @@ type startLine struct {
 	method  string // of a request
 	uri     string // of a request, as it came
 	status  string // of a response, as it came
+	phrase  string // of a response
 	flaw    refusal
 }
 
@@ -508,8 +311,8 @@ func readStartLine(line string) startLine {
 	malformed := badRequest("Malformed start line")
 	if len(line) >= 4 && strings.EqualFold(line[:4], "SIP/") {
 		version, rest, _ := strings.Cut(line, " ")
-		status, _, _ := strings.Cut(rest, " ")
-		return startLine{kind: startResponse, version: version, status: status}
+		status, phrase, _ := strings.Cut(rest, " ")
+		return startLine{kind: startResponse, version: version, status: status, phrase: phrase}
 	}
 	trimmed := strings.TrimRight(line, " \t")
 	first, last := strings.IndexByte(trimmed, ' '), strings.LastIndexByte(trimmed, ' ')

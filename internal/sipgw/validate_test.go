@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/emiago/sipgo/sip"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollgate/tollgate/internal/sipgw/torture"
@@ -15,11 +14,8 @@ import (
 
 // decide does what the gateway does with a datagram.
 func decide(raw []byte) verdict {
-	msg, err := sip.NewParser().ParseSIP(raw)
-	if err != nil {
-		return salvage(raw)
-	}
-	return validate(msg, raw)
+	m := readWire(raw)
+	return judge(&m)
 }
 
 func TestTortureMessages(t *testing.T) {
@@ -260,22 +256,6 @@ Content-Length: 0
 	}
 }
 
-func TestValidateWithoutRawBytes(t *testing.T) {
-	msg, err := sip.NewParser().ParseSIP(edited("CSeq: 1 INVITE", "CSeq: 1 BYE"))
-	if err != nil {
-		t.Fatalf("parse: %v", err)
-	}
-	if got := validate(msg, nil); got.status != 400 || got.rule != "cseq-method" {
-		t.Errorf("got %+v, want the CSeq mismatch found in the message written out", got)
-	}
-	if got := validate(nil, nil); got.kind != verdictDrop {
-		t.Errorf("no message: got %+v, want it dropped", got)
-	}
-	if got := validate(msg, []byte("SIP/2.0 200 OK\r\n\r\n")); got.rule != "kind" {
-		t.Errorf("a request whose bytes are a response: got %+v", got)
-	}
-}
-
 func TestUnfold(t *testing.T) {
 	tests := []struct {
 		in, want string
@@ -300,7 +280,7 @@ func TestUnfold(t *testing.T) {
 	}
 }
 
-// FuzzValidate feeds any bytes through parser, rules and response writer. A
+// FuzzValidate feeds any bytes through reader, rules and response writer. A
 // verdict is exactly one of its kinds, only requests other than ACK are answered,
 // and no line of a response comes from the inside of a header.
 func FuzzValidate(f *testing.F) {
@@ -312,14 +292,7 @@ func FuzzValidate(f *testing.F) {
 	names := map[string]bool{"via": true, "from": true, "to": true, "call-id": true, "cseq": true, "allow": true,
 		"unsupported": true, "accept": true, "accept-encoding": true, "content-length": true}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		msg, err := sip.NewParser().ParseSIP(raw)
-		v := salvage(raw)
-		if v.kind == verdictAccept {
-			t.Fatalf("salvage accepted %q", raw)
-		}
-		if err == nil {
-			v = validate(msg, raw)
-		}
+		v := decide(raw)
 		response := refusalBytes(raw, v, "totag")
 		if (v.kind == verdictAnswer) != (v.status != 0 && v.reason != "" && response != nil) || v.kind > verdictDrop {
 			t.Fatalf("verdict %+v with response %q", v, response)
@@ -349,13 +322,9 @@ func FuzzValidate(f *testing.F) {
 
 func BenchmarkValidate(b *testing.B) {
 	raw := edited()
-	msg, err := sip.NewParser().ParseSIP(raw)
-	if err != nil {
-		b.Fatal(err)
-	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if v := validate(msg, raw); v.kind != verdictAccept {
+		if v := decide(raw); v.kind != verdictAccept {
 			b.Fatalf("%+v", v)
 		}
 	}

@@ -44,7 +44,7 @@ const (
 
 // world is a gateway on loopback with a ledger behind it and parties around it.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	g        *Gateway
 	ledger   *ledger
 	live     *policy.Live
@@ -305,7 +305,7 @@ func (l *ledger) charged() money.Amount {
 }
 
 // testWriter sends the log to the test's own.
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	if os.Getenv("TOLLGATE_TEST_LOG") != "" {

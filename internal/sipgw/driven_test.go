@@ -1,0 +1,206 @@
+package sipgw
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/siptrace"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// driven is a gateway of one shard that the test drives by hand: nothing runs by
+// itself, the clock is the test's, and what is sent is kept for the test to look at.
+// So what it costs is what calls cost, without a socket and without a database.
+type driven struct {
+	tb    testing.TB
+	g     *Gateway
+	live  *policy.Live
+	state *admission.State
+	now   time.Time
+	calls int
+
+	toPBX, toCarrier []byte // the last message to each
+	work             []byte // in which messages are written
+}
+
+var (
+	drivenPBX     = netip.MustParseAddrPort(pbxAddress + ":5070")
+	drivenCarrier = netip.MustParseAddrPort(carrierAddress + ":5080")
+)
+
+func newDriven(tb testing.TB, traced bool) *driven {
+	tb.Helper()
+	d := &driven{tb: tb, live: policy.NewLive(), state: admission.NewState(), now: time.Now()}
+	config := Config{
+		Live: d.live, Ledger: d, Owner: uuid.New(), Shards: 1, Clock: func() time.Time { return d.now },
+		Limits: Limits{CallsPerShard: 1 << 20},
+	}
+	if traced {
+		config.Tracer = siptrace.NewTracer(siptrace.NewBuffer(siptrace.DefaultBytes), nil)
+	}
+	w := &world{t: tb, live: d.live, carriers: []*party{{local: drivenCarrier}}}
+	w.publish(wish{})
+	d.g = New(config)
+	d.g.transport.datagrams = d
+	d.g.hostPort, d.g.host = "127.0.0.4:5060", "127.0.0.4"
+	return d
+}
+
+// WriteToUDPAddrPort implements datagrams.
+func (d *driven) WriteToUDPAddrPort(data []byte, to netip.AddrPort) (int, error) {
+	if to == drivenPBX {
+		d.toPBX = append(d.toPBX[:0], data...)
+	} else {
+		d.toCarrier = append(d.toCarrier[:0], data...)
+	}
+	return len(data), nil
+}
+
+// Submit implements store.Ledger: every command is durable at once.
+func (d *driven) Submit(command admission.Command, done func(admission.Result, error)) {
+	result := d.state.Apply(d.live.Snapshot(), command, d.now)
+	d.state.TakeChanges()
+	done(result, nil)
+}
+
+// Do implements store.Ledger.
+func (d *driven) Do(context.Context, admission.Command) (admission.Result, error) {
+	return admission.Result{}, store.ErrUnavailable
+}
+
+// deliver is a datagram that arrives, and all that follows from it.
+func (d *driven) deliver(data []byte, from netip.AddrPort) {
+	d.g.dispatch(data, peer{addr: from})
+	for d.g.shards[0].turn() {
+		continue
+	}
+}
+
+// request sends a request of the PBX's in the nth call. to is its To, uri its
+// Request-URI.
+func (d *driven) request(method string, n, cseq int, uri, to []byte, more string) {
+	b := fmt.Appendf(d.work[:0], "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKpbx-%d-%s\r\n", method, uri, drivenPBX, n, method)
+	b = fmt.Appendf(b, "From: <sip:+13125550100@%s>;tag=1pbx%d\r\nTo: %s\r\nCall-ID: %d-4711@%s\r\n", drivenPBX, n, to, n, pbxAddress)
+	d.work = fmt.Appendf(b, "CSeq: %d %s\r\nMax-Forwards: 70\r\n%s", cseq, method, more)
+	d.deliver(d.work, drivenPBX)
+}
+
+// respond answers the last request to the carrier.
+func (d *driven) respond(status string, more string) {
+	b := append(append(append(d.work[:0], "SIP/2.0 "...), status...), "\r\n"...)
+	for _, h := range []struct {
+		long  string
+		short byte
+	}{{"Via", 'v'}, {"From", 'f'}, {"To", 't'}, {"Call-ID", 'i'}, {"CSeq", 0}} {
+		value := headerOf(d.toCarrier, h.long, h.short)
+		b = append(append(append(b, h.long...), ": "...), value...)
+		if h.long == "To" && !bytes.Contains(value, []byte("tag=")) {
+			b = append(b, ";tag=1carrier7"...)
+		}
+		b = append(b, "\r\n"...)
+	}
+	d.work = append(b, more...)
+	d.deliver(d.work, drivenCarrier)
+}
+
+// begin sets the next call up, and says which it is and what the PBX has of it.
+func (d *driven) begin() (n int, uri, to []byte) {
+	d.calls++
+	body := "Content-Type: application/sdp\r\nContent-Length: " + strconv.Itoa(len(offer)) + "\r\n\r\n" + offer
+	contact := fmt.Sprintf("Contact: <sip:pbx@%s;transport=UDP>\r\nSupported: timer\r\n", drivenPBX)
+	d.request("INVITE", d.calls, 1, []byte("sip:+12125550123@127.0.0.4:5060"), []byte("<sip:+12125550123@127.0.0.4:5060>"), contact+body)
+	contact = fmt.Sprintf("Contact: <sip:carrier@%s;transport=UDP>\r\n", drivenCarrier)
+	d.respond("180 Ringing", contact+"Content-Length: 0\r\n\r\n")
+	d.respond("200 OK", contact+body)
+	if !bytes.HasPrefix(d.toPBX, []byte("SIP/2.0 200 ")) {
+		d.tb.Fatalf("the PBX got %q", d.toPBX)
+	}
+	uri = bytes.Trim(headerOf(d.toPBX, "contact", 'm'), "<>")
+	to = bytes.Clone(headerOf(d.toPBX, "to", 't'))
+	uri = bytes.Clone(uri)
+	d.request("ACK", d.calls, 1, uri, to, "Content-Length: 0\r\n\r\n")
+	if !bytes.HasPrefix(d.toCarrier, []byte("ACK ")) {
+		d.tb.Fatalf("the carrier got %q", d.toCarrier)
+	}
+	return d.calls, uri, to
+}
+
+// hangUp ends a call from the PBX's side.
+func (d *driven) hangUp(n int, uri, to []byte) {
+	d.request("BYE", n, 2, uri, to, "Content-Length: 0\r\n\r\n")
+	if !bytes.HasPrefix(d.toCarrier, []byte("BYE ")) || !bytes.HasPrefix(d.toPBX, []byte("SIP/2.0 200 ")) {
+		d.tb.Fatalf("the carrier got %q, the PBX %q", d.toCarrier, d.toPBX)
+	}
+	d.respond("200 OK", "Content-Length: 0\r\n\r\n")
+}
+
+// pass lets time go by, in steps in which nothing that is due is late.
+func (d *driven) pass(span time.Duration) {
+	for end := d.now.Add(span); d.now.Before(end); {
+		d.now = d.now.Add(time.Second)
+		for d.g.shards[0].turn() {
+			continue
+		}
+	}
+}
+
+// heap is the live heap.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // the second frees what finalizers and pools held on to
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkCall is one whole call, from the INVITE to the end of its record, at 2,000
+// calls a second, so that 64,000 ended calls have transactions that linger.
+func BenchmarkCall(b *testing.B) {
+	d := newDriven(b, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		d.hangUp(d.begin())
+		d.now = d.now.Add(500 * time.Microsecond)
+	}
+	b.StopTimer()
+	if n := len(d.g.shards[0].calls); n != 0 {
+		b.Fatalf("%d calls are left", n)
+	}
+	d.g.transport.cancel()
+	b.ReportMetric(float64(heap())/(1<<20), "MB-heap")
+	runtime.KeepAlive(d)
+}
+
+// BenchmarkLive is the heap of a call that is up: the gateway's part and the ledger's.
+func BenchmarkLive(b *testing.B) {
+	const calls = 10_000
+	for b.Loop() {
+		d := newDriven(b, false)
+		for range 100 { // what every call uses is there
+			d.hangUp(d.begin())
+		}
+		d.pass(time.Minute)
+		before := heap()
+		for range calls {
+			d.begin()
+		}
+		up := heap()
+		d.pass(40 * time.Second) // the transactions of their beginnings are over
+		b.ReportMetric(float64(up-before)/calls, "B/new-call")
+		b.ReportMetric(float64(heap()-before)/calls, "B/call")
+		if n := len(d.g.shards[0].calls); n != calls {
+			b.Fatalf("%d calls are up", n)
+		}
+		d.g.transport.cancel()
+	}
+}

@@ -1,0 +1,256 @@
+package sipgw
+
+import (
+	"bytes"
+	"strings"
+)
+
+// headerID names the header fields the rules look at.
+type headerID uint8
+
+const (
+	headerOther headerID = iota
+	headerVia
+	headerFrom
+	headerTo
+	headerCallID
+	headerCSeq
+	headerMaxForwards
+	headerContentLength
+	headerContentType
+	headerContentEncoding
+	headerContentDisposition
+	headerContact
+	headerRoute
+	headerRecordRoute
+	headerRequire
+	headerAccept
+	headerDate
+	headerExpires
+	headerSessionExpires
+	headerMinSE
+	headerRAck
+	headerRSeq
+	headerReferTo
+	headerIDs // the number of identifiers
+)
+
+// headerName is what a header field is called: its long name in lower case, and its
+// identifier if a rule looks at it.
+type headerName struct {
+	id   headerID
+	long string
+}
+
+// ruled are the header fields that the rules look at.
+var ruled = [headerIDs]string{
+	headerVia: "via", headerFrom: "from", headerTo: "to", headerCallID: "call-id", headerCSeq: "cseq",
+	headerMaxForwards: "max-forwards", headerContentLength: "content-length", headerContentType: "content-type",
+	headerContentEncoding: "content-encoding", headerContentDisposition: "content-disposition", headerContact: "contact",
+	headerRoute: "route", headerRecordRoute: "record-route", headerRequire: "require", headerAccept: "accept",
+	headerDate: "date", headerExpires: "expires", headerSessionExpires: "session-expires", headerMinSE: "min-se",
+	headerRAck: "rack", headerRSeq: "rseq", headerReferTo: "refer-to",
+}
+
+// compact maps compact header names to long ones (RFC 3261 section 7.3.3 and the
+// registry of header fields).
+var compact = map[string]string{
+	"v": "via", "f": "from", "t": "to", "i": "call-id", "l": "content-length", "c": "content-type",
+	"e": "content-encoding", "m": "contact", "k": "supported", "x": "session-expires", "s": "subject",
+	"o": "event", "u": "allow-events", "r": "refer-to", "b": "referred-by",
+}
+
+// usual are further fields of common messages, so that their names cost no copy.
+var usual = []string{
+	"allow", "supported", "user-agent", "server", "privacy", "p-asserted-identity", "p-preferred-identity", "remote-party-id",
+	"diversion", "history-info", "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+	"retry-after", "reason", "x-telnyx-token", "x-tollgate-token", "identity", "timestamp", "info-package",
+}
+
+// headerNames maps a field name in lower case, long or compact.
+var headerNames = nameHeaders()
+
+func nameHeaders() map[string]headerName {
+	names := make(map[string]headerName)
+	for _, long := range usual {
+		names[long] = headerName{headerOther, long}
+	}
+	for id, long := range ruled {
+		if long != "" {
+			names[long] = headerName{headerID(id), long}
+		}
+	}
+	for short, long := range compact {
+		known := names[long]
+		names[short] = headerName{known.id, long}
+	}
+	return names
+}
+
+// longestKnownName bounds the buffer a name is lowered in.
+const longestKnownName = len("p-preferred-identity")
+
+// field is one header field. The name is the long one in lower case; the value is
+// unfolded, trimmed and free of CR and LF, whatever the sender wrote.
+type field struct {
+	id    headerID
+	name  string
+	value string
+}
+
+// wireMessage is a message as it came, split but not interpreted. Its texts are parts
+// of one copy of the header section; its body is the sender's bytes themselves.
+type wireMessage struct {
+	start  startLine
+	fields []field
+	count  [headerIDs]uint8
+	body   []byte
+	// flaw is the first fault met while splitting.
+	flaw refusal
+}
+
+// first returns the value of the first field with the identifier, or "".
+func (m *wireMessage) first(id headerID) string {
+	for i := range m.fields {
+		if m.fields[i].id == id {
+			return m.fields[i].value
+		}
+	}
+	return ""
+}
+
+// note keeps the first fault.
+func (m *wireMessage) note(flaw refusal) {
+	if m.flaw.status == 0 {
+		m.flaw = flaw
+	}
+}
+
+// readWire splits a message into start line, header fields and body. It accepts
+// any bytes: what is wrong is noted as a flaw and left out.
+func readWire(raw []byte) wireMessage {
+	var m wireMessage
+	if len(raw) > MaxMessageBytes {
+		m.note(refusal{status: 513, reason: "Message Too Large"})
+		raw = raw[:MaxMessageBytes]
+	}
+	head, body, terminated := bytes.Cut(raw, []byte("\r\n\r\n"))
+	m.body = body
+	text := string(head)
+	if !terminated {
+		m.note(badRequest("Missing empty line after the header fields"))
+		text = strings.TrimSuffix(text, "\r\n")
+	}
+
+	first, rest := cutLine(text)
+	if strings.ContainsAny(first, "\r\n\x00") {
+		m.note(badRequest("Control character in the start line"))
+	}
+	m.start = readStartLine(first)
+	m.fields = make([]field, 0, min(MaxHeaders, strings.Count(rest, "\r\n")+1))
+	for rest != "" {
+		var line string
+		line, rest = cutLine(rest)
+		if len(m.fields) == MaxHeaders {
+			m.note(refusal{status: 513, reason: "Too many header fields"})
+			break
+		}
+		m.readField(line)
+	}
+	return m
+}
+
+// readField adds one logical line, which may still be folded.
+func (m *wireMessage) readField(line string) {
+	if len(line) > MaxHeaderBytes {
+		m.note(refusal{status: 513, reason: "Header field too long"})
+		return
+	}
+	name, value, found := strings.Cut(line, ":")
+	name = strings.TrimRight(name, " \t")
+	if !found || !isToken(name) {
+		m.note(badRequest("Malformed header field"))
+		return
+	}
+	value, clean := unfold(value)
+	if !clean {
+		m.note(badRequest("Control character in a header field"))
+	}
+	known := nameOf(name)
+	m.count[known.id]++
+	m.fields = append(m.fields, field{known.id, known.long, value})
+}
+
+// nameOf knows a header name in any case.
+func nameOf(name string) headerName {
+	if len(name) > longestKnownName {
+		return headerName{headerOther, strings.ToLower(name)}
+	}
+	var lower [longestKnownName]byte
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	if known, ok := headerNames[string(lower[:len(name)])]; ok {
+		return known
+	}
+	return headerName{headerOther, strings.ToLower(name)}
+}
+
+// cutLine returns the first logical line of s, with its folds still in it, and
+// what follows its CRLF.
+func cutLine(s string) (line, rest string) {
+	for from := 0; ; {
+		i := strings.IndexByte(s[from:], '\n')
+		if i < 0 {
+			return s, ""
+		}
+		end, next := from+i-1, from+i+1
+		if end < 0 || s[end] != '\r' {
+			from = next
+			continue
+		}
+		if next == len(s) || (s[next] != ' ' && s[next] != '\t') {
+			return s[:end], s[next:]
+		}
+		from = next
+	}
+}
+
+// unfold joins the lines of a folded value with one space each and trims it. A
+// control character is only legal behind a backslash in a quoted string; any
+// other becomes a space and clean is false. CR and LF never remain.
+func unfold(value string) (unfolded string, clean bool) {
+	if !hasControl(value) {
+		return trimSpace(value), true
+	}
+	clean = true
+	out := make([]byte, 0, len(value))
+	quoted := false
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		switch {
+		case c == '"':
+			quoted = !quoted
+			out = append(out, c)
+		case quoted && c == '\\' && i+1 < len(value) && value[i+1] != '\r' && value[i+1] != '\n':
+			out = append(out, c, value[i+1])
+			i++
+		case c == '\r' && i+2 < len(value) && value[i+1] == '\n' && isSpace(value[i+2]):
+			i++
+			for i+1 < len(value) && isSpace(value[i+1]) {
+				i++
+			}
+			out = append(bytes.TrimRight(out, " \t"), ' ')
+		case c != '\t' && isControl(rune(c)):
+			clean = false
+			out = append(out, ' ')
+		default:
+			out = append(out, c)
+		}
+	}
+	return trimSpace(string(out)), clean
+}
