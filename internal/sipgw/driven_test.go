@@ -181,26 +181,45 @@ func BenchmarkCall(b *testing.B) {
 	runtime.KeepAlive(d)
 }
 
-// BenchmarkLive is the heap of a call that is up: the gateway's part and the ledger's.
+// memory sets up so many calls and says what heap each takes: the gateway's part and the
+// ledger's, at once and when the transactions of their beginnings are over.
+func (d *driven) memory(calls int) (fresh, settled float64) {
+	d.tb.Helper()
+	for range 100 { // what every call uses is there
+		d.hangUp(d.begin())
+	}
+	d.pass(time.Minute)
+	before := heap()
+	for range calls {
+		d.begin()
+	}
+	up := heap()
+	d.pass(40 * time.Second)
+	after := heap()
+	if n := len(d.g.shards[0].calls); n != calls {
+		d.tb.Fatalf("%d calls are up, want %d", n, calls)
+	}
+	return (float64(up) - float64(before)) / float64(calls), (float64(after) - float64(before)) / float64(calls)
+}
+
 func BenchmarkLive(b *testing.B) {
-	const calls = 10_000
 	for b.Loop() {
 		d := newDriven(b, false)
-		for range 100 { // what every call uses is there
-			d.hangUp(d.begin())
-		}
-		d.pass(time.Minute)
-		before := heap()
-		for range calls {
-			d.begin()
-		}
-		up := heap()
-		d.pass(40 * time.Second) // the transactions of their beginnings are over
-		b.ReportMetric(float64(up-before)/calls, "B/new-call")
-		b.ReportMetric(float64(heap()-before)/calls, "B/call")
-		if n := len(d.g.shards[0].calls); n != calls {
-			b.Fatalf("%d calls are up", n)
-		}
+		fresh, settled := d.memory(10_000)
+		b.ReportMetric(fresh, "B/new-call")
+		b.ReportMetric(settled, "B/call")
 		d.g.transport.cancel()
+	}
+}
+
+// TestMemoryOfACall bounds the heap of a call that is up.
+func TestMemoryOfACall(t *testing.T) {
+	const most = 5200
+	d := newDriven(t, false)
+	defer d.g.transport.cancel()
+	fresh, settled := d.memory(2000)
+	t.Logf("%.0f bytes of heap a call, %.0f while its transactions last", settled, fresh)
+	if settled > most {
+		t.Errorf("%.0f bytes of heap a call, want at most %d", settled, most)
 	}
 }

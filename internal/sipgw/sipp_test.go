@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -91,42 +90,4 @@ func TestManyCallsOfSIPp(t *testing.T) {
 			w.settled()
 		})
 	}
-}
-
-// TestMemoryOfACall measures the heap that a call takes while it is up, once its
-// transactions are over.
-func TestMemoryOfACall(t *testing.T) {
-	w := newWorld(t, wish{config: func(c *Config) { c.Timers.T1, c.Timers.T2 = 20*time.Millisecond, 80*time.Millisecond }})
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	const calls = 400
-	pbx := make([]*dialog, calls)
-	before := heap()
-	for i := range pbx {
-		pbx[i], _ = w.talk("")
-	}
-	for w.transactions() > 0 {
-		w.pbx.quiet()
-	}
-	perCall := (heap() - before) / calls
-	t.Logf("%d bytes of heap a call, with its lease and the parties of the test", perCall)
-	if perCall > 16_000 {
-		t.Errorf("%d bytes of heap a call", perCall)
-	}
-	for _, d := range pbx {
-		w.hangUp(d)
-		w.record()
-	}
-	w.settled()
-}
-
-// transactions counts those that are kept.
-func (w *world) transactions() (n int) {
-	w.g.each(func(sh *shard) { n += len(sh.servers) + len(sh.clients) })
-	return n
 }
