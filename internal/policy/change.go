@@ -280,6 +280,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		CallsPerSecond: limit(b.CallsPerSecond), MaxCall: secondsOf(b.MaxCallSecs),
 		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
+		EncodeContact: b.EncodeContactHeaderEnabled,
 	}
 	if o.Localization != nil && *o.Localization != "" {
 		home, ok := e164.CountryByAlpha2(*o.Localization)

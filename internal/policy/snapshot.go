@@ -99,6 +99,9 @@ type Connection struct {
 	// DigestAlgorithms are those of a credential connection, in the order of challenges.
 	DigestAlgorithms []string
 	EncryptedMedia   bool // the caller's side speaks SRTP only
+	// EncodeContact hides our address in Contact from translators on the way, and
+	// sends requests to where the caller's messages come from.
+	EncodeContact bool
 }
 
 // Emergency returns the number to dial when the dialled text is an emergency number

@@ -229,3 +229,86 @@ func TestHeadersThatDoNotPass(t *testing.T) {
 		w.settled()
 	}
 }
+
+// TestEncodedContact: with encode_contact_header_enabled a PBX behind a translator,
+// whose Contact leads nowhere, gets what is sent to it within the call, also when the
+// translator has given it another port meanwhile; and nothing of our Contact looks
+// like an address.
+func TestEncodedContact(t *testing.T) {
+	for _, tcp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tcp=%v", tcp), func(t *testing.T) {
+			w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { c.EncodeContactHeaderEnabled = true }})
+			transport := ""
+			if tcp {
+				w.pbx = w.party(pbxAddress, true)
+				w.pbx.connect()
+				transport = ";transport=tcp"
+			}
+			// hidden writes a request whose Contact is the PBX's private address.
+			hidden := func(text string, of *party) string {
+				return strings.Replace(text, "Contact: <sip:"+of.address(), "Contact: <sip:192.168.1.20:5066", 1)
+			}
+			pbx := newDialog(w.pbx, "+12125550123")
+			w.pbx.send(hidden(w.pbx.text("INVITE", pbx.target, pbx, "", offer), w.pbx))
+			invite := w.carriers[0].await("INVITE")
+			if got := invite.contact(); strings.Contains(got, "encoded") {
+				t.Errorf("the carrier gets Contact %q", got)
+			}
+			w.carriers[0].reply(invite, 180, "far", "", "")
+			ringing := w.pbx.await("180 INVITE")
+			w.carriers[0].reply(invite, 200, "far", "", answerSDP)
+			w.carriers[0].await("ACK")
+			answer := w.pbx.await("200 INVITE")
+			for _, m := range []*message{ringing, answer} {
+				if m.contact() != "sip:tollgate@encoded.invalid" || m.get("record-route") != "<sip:"+w.g.Addr()+transport+";lr>" {
+					t.Errorf("%s: Contact %q, Record-Route %q", label(m), m.contact(), m.get("record-route"))
+				}
+			}
+			pbx.join(answer)
+			w.pbx.send(hidden(w.pbx.text("ACK", pbx.target, pbx, "", ""), w.pbx))
+			carrier := w.carriers[0].serverDialog(invite, "far")
+
+			// The carrier's request reaches the PBX, and has the PBX's own Contact in its first line.
+			w.carriers[0].request(carrier, "INFO", "", "")
+			info := w.pbx.await("INFO")
+			if !strings.HasPrefix(info.uri, "sip:192.168.1.20:5066") {
+				t.Errorf("Request-URI %q", info.uri)
+			}
+			w.pbx.reply(info, 200, "", "", "")
+			w.carriers[0].await("200 INFO")
+
+			moved := w.party(pbxAddress, tcp)
+			if tcp {
+				moved.connect()
+			}
+			moved.send(hidden(moved.text("OPTIONS", pbx.target, pbx, "", ""), moved))
+			moved.await("200 OPTIONS")
+			w.carriers[0].request(carrier, "BYE", "", "")
+			bye := moved.await("BYE")
+			moved.reply(bye, 200, "", "", "")
+			w.carriers[0].await("200 BYE")
+			w.record()
+			w.settled()
+		})
+	}
+}
+
+// TestEncodedContactBehindProxy: what goes by proxies goes on going by them.
+func TestEncodedContactBehindProxy(t *testing.T) {
+	w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { c.EncodeContactHeaderEnabled = true }})
+	proxy := w.party("127.0.0.3", false)
+	own := "<sip:" + proxy.address() + ";lr>"
+	pbx, carrier := w.talk("Record-Route: " + own + "\r\n")
+	if len(pbx.routes) != 2 || "<"+pbx.routes[0]+">" != own || !strings.Contains(pbx.routes[1], w.g.Addr()) {
+		t.Errorf("the PBX's route set is %q", pbx.routes)
+	}
+	w.carriers[0].request(carrier, "BYE", "", "")
+	bye := proxy.await("BYE")
+	if bye.get("route") != own {
+		t.Errorf("Route %q", bye.get("route"))
+	}
+	proxy.reply(bye, 200, "", "", "")
+	w.carriers[0].await("200 BYE")
+	w.record()
+	w.settled()
+}

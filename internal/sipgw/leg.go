@@ -32,6 +32,8 @@ type leg struct {
 	// The credentials for a carrier that challenges.
 	userName, password string
 
+	encoded bool // our Contact is encoded, and the peer is where its messages come from
+
 	allowsUpdate bool
 	invite       *clientTx // a re-INVITE of ours that awaits its final response
 	serving      *serverTx // a re-INVITE of the peer's that awaits our final response or its ACK
@@ -116,6 +118,9 @@ func (l *leg) retarget(m *message) {
 // from is used instead.
 func (l *leg) aim(source peer) {
 	l.peer = source
+	if l.latched() {
+		return
+	}
 	next := l.target
 	if len(l.routes) > 0 {
 		next = l.routes[0]
@@ -151,6 +156,10 @@ func (l *leg) aim(source peer) {
 		l.peer.conn = source.conn // the connection in use is reused while it lasts (RFC 5923)
 	}
 }
+
+// latched says that the peer is behind a translator, as its connection says, with no
+// proxy before it: it is reached where its messages come from, and nowhere else.
+func (l *leg) latched() bool { return l.encoded && len(l.routes) == 0 }
 
 // routable says whether an address is one of the public internet's.
 func routable(a netip.Addr) bool {

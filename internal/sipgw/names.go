@@ -44,14 +44,44 @@ func (g *Gateway) ownAddress(to peer) string {
 // transport: a sips URI would promise that every hop behind it is secured too (RFC
 // 5630 section 3.1.3), which nobody here can.
 func (g *Gateway) contactLine(to peer) string {
-	address := "Contact: <sip:tollgate@" + g.ownAddress(to)
+	return "Contact: <sip:tollgate@" + g.ownAddress(to) + to.transportParam() + ">\r\n"
+}
+
+// transportParam is the parameter of a URI that is reached by the peer's transport.
+func (p peer) transportParam() string {
 	switch {
-	case to.tls:
-		return address + ";transport=tls>\r\n"
-	case to.tcp:
-		return address + ";transport=tcp>\r\n"
+	case p.tls:
+		return ";transport=tls"
+	case p.tcp:
+		return ";transport=tcp"
 	}
-	return address + ">\r\n"
+	return ""
+}
+
+// lineEncodedContact is our Contact where it is encoded: nothing in it looks like an
+// address, so that no translator or application layer gateway on the way can put
+// another in its place. The name is one that never resolves (RFC 6761 section 6.4):
+// whoever has it goes by the route set.
+const lineEncodedContact = "Contact: <sip:tollgate@encoded.invalid>\r\n"
+
+// contactLine is our Contact within the dialog.
+func (l *leg) contactLine() string { return l.contactTo(l.peer) }
+
+func (l *leg) contactTo(to peer) string {
+	if l.encoded {
+		return lineEncodedContact
+	}
+	return l.s.sh.g.contactLine(to)
+}
+
+// routeLine is, where our Contact is encoded, the Record-Route by which requests
+// within the dialog reach us nevertheless: that of a proxy right before us (RFC 3261
+// section 16.12.1.1).
+func (l *leg) routeLine(to peer) string {
+	if !l.encoded {
+		return ""
+	}
+	return "Record-Route: <sip:" + l.s.sh.g.ownAddress(to) + to.transportParam() + ";lr>\r\n"
 }
 
 // publicAddress is the address that Contact and Via name. An unspecified one

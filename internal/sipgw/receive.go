@@ -208,7 +208,9 @@ func (sh *shard) receiveInDialog(m *message) {
 		return
 	}
 	l.remoteSeq = m.cseq
-	if m.peer.tcp && l.peer.tcp {
+	if l.latched() {
+		l.peer = m.peer // a translator may have forgotten the port and taken another
+	} else if m.peer.tcp && l.peer.tcp {
 		l.peer.conn = m.peer.conn // the peer may have connected anew
 	}
 	switch m.method {

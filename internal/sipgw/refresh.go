@@ -152,8 +152,8 @@ func (l *leg) expire(kind timerKind) {
 // sendRefresh refreshes the session, by UPDATE where the peer takes it, since that
 // needs no session description.
 func (l *leg) sendRefresh() {
-	r, g := &l.refresh, l.s.sh.g
-	extra := g.contactLine(l.peer) + lineSupported + r.requestLine()
+	r := &l.refresh
+	extra := l.contactLine() + lineSupported + r.requestLine()
 	switch {
 	case l.allowsUpdate:
 		l.send("UPDATE", extra, nil, "", l.refreshed("UPDATE"))

@@ -68,7 +68,7 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 	}
 	if len(m.body) == 0 {
 		l.retarget(m)
-		extra := l.s.sh.g.contactLine(l.peer) + lineAllow + lineSupported
+		extra := l.contactLine() + lineAllow + lineSupported
 		if l.s.machine.Running() {
 			extra += l.refresh.serve(l, m)
 		}
@@ -110,7 +110,7 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 }
 
 func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
-	extra := l.s.sh.g.contactLine(o.peer) + lineAllow + lineSupported + o.refresh.requestLine()
+	extra := o.contactLine() + lineAllow + lineSupported + o.refresh.requestLine()
 	client := o.send(method, extra, body, m.get("content-type"), func(answer *message) {
 		l.relaying = false
 		if method == "INVITE" {
@@ -181,7 +181,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
 	contentType := answer.get("content-type")
 	l.keepOffer(body, contentType)
-	extra := l.s.sh.g.contactLine(l.peer) + lineAllow + lineSupported + l.refresh.serve(l, m)
+	extra := l.contactLine() + lineAllow + lineSupported + l.refresh.serve(l, m)
 	data := m.response(200, "OK", "", extra, body, contentType)
 	if m.method == "INVITE" {
 		l.serve(tx, m.cseq)

@@ -314,7 +314,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 					body = nil
 				}
 				if tx.request != nil {
-					tx.send(200, m.response(200, "OK", "", s.sh.g.contactLine(l.peer)+lineAllow, body, answer.get("content-type")))
+					tx.send(200, m.response(200, "OK", "", l.contactLine()+lineAllow, body, answer.get("content-type")))
 				}
 				done()
 			})
@@ -354,5 +354,5 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 		return
 	}
 	r.updating = true
-	l.passEarly(to, "UPDATE", s.sh.g.contactLine(to.peer)+lineAllow+lineReliable, isOffer, m, tx, func() { r.updating = false })
+	l.passEarly(to, "UPDATE", to.contactLine()+lineAllow+lineReliable, isOffer, m, tx, func() { r.updating = false })
 }

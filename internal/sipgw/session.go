@@ -89,6 +89,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		local: strings.Clone(m.to) + ";tag=" + tx.toTag, localTag: tx.toTag,
 		remote: strings.Clone(m.from), remoteTag: strings.Clone(m.fromTag), remoteSeq: m.cseq,
 	}
+	s.caller.encoded = s.connected.EncodeContact
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
 	s.source = m.peer.addr.Addr()
@@ -247,12 +248,13 @@ func (s *session) passProvisional(a *attempt, m *message) {
 // dialogLines are the headers of a response to the caller's INVITE that makes a dialog.
 func (s *session) dialogLines() string {
 	w := newWriter()
+	w.lines(s.caller.routeLine(s.invite.peer))
 	for i := range s.invite.fields {
 		if s.invite.fields[i].name == "record-route" {
 			w.field("Record-Route", s.invite.fields[i].value)
 		}
 	}
-	w.lines(s.sh.g.contactLine(s.invite.peer))
+	w.lines(s.caller.contactTo(s.invite.peer))
 	w.lines(lineAllow)
 	w.lines(s.rely.supportedLine())
 	return string(w.b)

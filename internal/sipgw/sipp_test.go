@@ -9,9 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -72,9 +74,11 @@ func sippCarrier(t *testing.T, w *world) {
 // TestManyCallsOfSIPp: a hundred calls a second between two programs that are not
 // ours, and every one of them has its record.
 func TestManyCallsOfSIPp(t *testing.T) {
-	for name, transport := range map[string]string{"UDP": "u1", "TCP": "t1"} {
+	for name, transport := range map[string]string{"UDP": "u1", "TCP": "t1", "UDP, our Contact encoded": "u1"} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, wish{config: func(c *Config) { c.Timers = Timers{} }})
+			w := newWorld(t, wish{config: func(c *Config) { c.Timers = Timers{} }, pbx: func(c *connection.IPConnection) {
+				c.EncodeContactHeaderEnabled = strings.Contains(name, "encoded")
+			}})
 			sippCarrier(t, w)
 			const calls = 300
 			err := sipp(t, "uac.xml", w.g.Addr(), "-s", "+12125550123", "-t", transport,
