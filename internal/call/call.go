@@ -118,7 +118,7 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 	switch e := e.(type) {
 	case Begin:
 		c.begin(e, now)
-	case LedgerDone:
+	case *LedgerDone:
 		c.ledgerDone(e, now)
 	case Rang:
 		c.ring(e, now)
@@ -232,7 +232,7 @@ func (c *Call) begin(e Begin, now time.Time) {
 }
 
 // ledgerDone takes the answer to the command under way.
-func (c *Call) ledgerDone(e LedgerDone, now time.Time) {
+func (c *Call) ledgerDone(e *LedgerDone, now time.Time) {
 	kind := c.underway
 	c.underway = none
 	if kind == none {
@@ -276,7 +276,7 @@ func (c *Call) storeFailed(kind underway, now time.Time) {
 }
 
 // reserved takes the decision.
-func (c *Call) reserved(e LedgerDone, now time.Time) {
+func (c *Call) reserved(e *LedgerDone, now time.Time) {
 	switch {
 	case e.Err != nil && c.emergency != "":
 		// No store failure may stop an emergency call. The ledger hears of it later.

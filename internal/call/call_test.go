@@ -61,19 +61,19 @@ func event(words []string) Event {
 	case "begin":
 		return Begin{}
 	case "allowed":
-		return LedgerDone{Result: admission.Result{Decision: allowed, GrantedSecs: int64(number)}}
+		return &LedgerDone{Result: admission.Result{Decision: allowed, GrantedSecs: int64(number)}}
 	case "denied":
-		return LedgerDone{Result: admission.Result{Decision: admission.Decision{Reason: admission.ReasonNotWhitelisted}}}
+		return &LedgerDone{Result: admission.Result{Decision: admission.Decision{Reason: admission.ReasonNotWhitelisted}}}
 	case "granted", "extended":
-		return LedgerDone{Result: admission.Result{GrantedSecs: int64(number), Extended: words[0] == "extended"}}
+		return &LedgerDone{Result: admission.Result{GrantedSecs: int64(number), Extended: words[0] == "extended"}}
 	case "failed":
-		return LedgerDone{Err: errStore}
+		return &LedgerDone{Err: errStore}
 	case "busy":
-		return LedgerDone{Err: errStore, Nothing: true}
+		return &LedgerDone{Err: errStore, Nothing: true}
 	case "unknown":
-		return LedgerDone{Result: admission.Result{Err: admission.ErrUnknownCall}}
+		return &LedgerDone{Result: admission.Result{Err: admission.ErrUnknownCall}}
 	case "ended":
-		return LedgerDone{Result: admission.Result{Record: &record.Call{}}}
+		return &LedgerDone{Result: admission.Result{Record: &record.Call{}}}
 	case "rang":
 		return Rang{number}
 	case "answered":

@@ -14,7 +14,8 @@ type Event interface{ event() }
 // Begin starts the call. Stopping says that the server takes no new calls.
 type Begin struct{ Stopping bool }
 
-// LedgerDone is the answer to the last Command.
+// LedgerDone is the answer to the last Command. It is given by its pointer, since it is
+// large.
 type LedgerDone struct {
 	Result admission.Result
 	Err    error // of the store: the command may or may not be durable
@@ -78,7 +79,7 @@ type Due struct{}
 type Stopping struct{}
 
 func (Begin) event()       {}
-func (LedgerDone) event()  {}
+func (*LedgerDone) event() {}
 func (Rang) event()        {}
 func (Answered) event()    {}
 func (Refused) event()     {}

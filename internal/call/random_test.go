@@ -94,7 +94,7 @@ func (w *watcher) command(c admission.Command) {
 }
 
 // answer makes up what the ledger says to the command under way.
-func (w *watcher) answer() LedgerDone {
+func (w *watcher) answer() *LedgerDone {
 	c := w.underway
 	w.underway = nil
 	switch rapid.SampledFrom([]string{"done", "done", "done", "failed", "busy"}).Draw(w.t, "store") {
@@ -102,15 +102,15 @@ func (w *watcher) answer() LedgerDone {
 		if _, ok := c.(admission.Reserve); ok && rapid.Bool().Draw(w.t, "durable all the same") {
 			w.reserved = true
 		}
-		return LedgerDone{Err: errStore}
+		return &LedgerDone{Err: errStore}
 	case "busy":
-		return LedgerDone{Err: errStore, Nothing: true}
+		return &LedgerDone{Err: errStore, Nothing: true}
 	}
 	switch c.(type) {
 	case admission.Reserve:
 		w.reserved = true
 		if !w.emergency && rapid.IntRange(0, 4).Draw(w.t, "deny") == 0 {
-			return LedgerDone{Result: admission.Result{Decision: admission.Decision{Reason: admission.ReasonNoRate}}}
+			return &LedgerDone{Result: admission.Result{Decision: admission.Decision{Reason: admission.ReasonNoRate}}}
 		}
 		w.allowed = true
 		if !w.emergency {
@@ -126,9 +126,9 @@ func (w *watcher) answer() LedgerDone {
 		}
 	default:
 		w.ends++
-		return LedgerDone{Result: admission.Result{Record: &record.Call{}}}
+		return &LedgerDone{Result: admission.Result{Record: &record.Call{}}}
 	}
-	return LedgerDone{Result: admission.Result{Decision: admission.Decision{Allow: true}, GrantedSecs: w.granted}}
+	return &LedgerDone{Result: admission.Result{Decision: admission.Decision{Allow: true}, GrantedSecs: w.granted}}
 }
 
 // TestRandomOrders gives calls events in any order. Whatever comes: one final
@@ -195,7 +195,7 @@ func (w *watcher) finish(c *Call, now time.Time) {
 	w.watch(c.Handle(Stopping{}, now), now)
 	for range 20 {
 		if w.underway != nil {
-			e := LedgerDone{Result: admission.Result{Record: &record.Call{}, Decision: admission.Decision{Allow: true}}}
+			e := &LedgerDone{Result: admission.Result{Record: &record.Call{}, Decision: admission.Decision{Allow: true}}}
 			switch w.underway.(type) {
 			case admission.Reserve:
 				w.reserved, w.allowed = true, true

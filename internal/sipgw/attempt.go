@@ -156,12 +156,12 @@ func (a *attempt) invite() {
 	branch := g.newBranch()
 	w := newWriter()
 	w.requestLine("INVITE", l.requestURI())
-	w.field("Via", g.via(l.peer, branch))
+	w.via(g, l.peer, branch)
 	w.field("Max-Forwards", strconv.Itoa(maxForwards(m)-1))
 	w.field("From", l.local)
 	w.field("To", l.remote)
 	w.field("Call-ID", l.callID)
-	w.field("CSeq", strconv.FormatUint(uint64(l.localSeq), 10)+" INVITE")
+	w.cseq(l.localSeq, "INVITE")
 	w.lines(g.contactLine(l.peer))
 	w.lines(lineAllow)
 	w.lines(a.s.rely.supportedLine())
@@ -172,7 +172,6 @@ func (a *attempt) invite() {
 	w.lines(a.extra)
 	data := w.finish(m.get("content-type"), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
-	a.tx.ack = l.ackHead(branch, l.localSeq)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
 	a.tx.forgotten = func() { l.lastAck = nil }
 }

@@ -6,12 +6,12 @@ import "time"
 // of RFC 6026). It repeats its request until a response comes.
 type clientTx struct {
 	sh     *shard
-	key    string
+	key    clientKey
 	branch string
 	invite bool
 	peer   peer
 	data   []byte // the request, while it may have to be sent again
-	ack    []byte // of a final response other than 2xx
+	ack    []byte // of a final response other than 2xx, once there is one
 
 	interval   time.Duration
 	retransmit timer
@@ -32,10 +32,13 @@ type clientTx struct {
 	forgotten func()
 }
 
+// clientKey names a client transaction (RFC 3261 section 17.1.3).
+type clientKey struct{ branch, method string }
+
 // request starts a client transaction.
 func (sh *shard) request(method, branch string, to peer, data []byte, response func(*message)) *clientTx {
 	tx := &clientTx{
-		sh: sh, key: branch + " " + method, branch: branch, invite: method == "INVITE",
+		sh: sh, key: clientKey{branch, method}, branch: branch, invite: method == "INVITE",
 		peer: to, data: data, response: response,
 	}
 	sh.clients[tx.key] = tx
@@ -77,9 +80,12 @@ func (tx *clientTx) receive(m *message) {
 	}
 	tx.sh.timers.stop(&tx.retransmit)
 	tx.sh.timers.stop(&tx.ring)
-	tx.data, tx.cancel = nil, nil
 	first := !tx.done
 	tx.done = true
+	if first && m.status >= 300 {
+		tx.ack = ackFor(tx.data, m)
+	}
+	tx.data, tx.cancel = nil, nil
 	if m.status < 300 {
 		// Every 2xx goes up: repeated ones are acknowledged there, and those of
 		// another branch of a fork are ended there.
@@ -89,8 +95,8 @@ func (tx *clientTx) receive(m *message) {
 		tx.response(m)
 		return
 	}
-	if tx.ack != nil && m.status >= 300 {
-		tx.sh.g.transport.send(tx.peer, tx.ackFor(m), nil)
+	if tx.ack != nil {
+		tx.sh.g.transport.send(tx.peer, tx.ack, nil)
 	}
 	if first {
 		// Timer D: the final response is acknowledged again while it is repeated.
@@ -172,12 +178,25 @@ func (tx *clientTx) expire(kind timerKind) {
 	}
 }
 
-// ackFor completes the prepared ACK with the To of the response (RFC 3261 section
-// 17.1.1.3).
-func (tx *clientTx) ackFor(m *message) []byte {
+// ackFor writes the ACK of a final response other than 2xx, from the INVITE as it was
+// sent and the To of the response (RFC 3261 section 17.1.1.3). It returns nil when
+// there is no INVITE any more.
+func ackFor(sent []byte, m *message) []byte {
+	invite := readMessage(sent, peer{})
+	if invite == nil {
+		return nil
+	}
 	w := newWriter()
-	w.b = append(w.b, tx.ack...)
+	w.requestLine("ACK", invite.uri)
+	w.field("Via", invite.get("via"))
+	w.field("Max-Forwards", "70")
+	for _, route := range invite.all("route") {
+		w.field("Route", route)
+	}
+	w.field("From", invite.from)
 	w.field("To", m.to)
+	w.field("Call-ID", invite.callID)
+	w.cseq(invite.cseq, "ACK")
 	return w.finish("", nil)
 }
 

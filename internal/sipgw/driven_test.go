@@ -52,7 +52,7 @@ func newDriven(tb testing.TB, traced bool) *driven {
 	w.publish(wish{})
 	d.g = New(config)
 	d.g.transport.datagrams = d
-	d.g.hostPort, d.g.host = "127.0.0.4:5060", "127.0.0.4"
+	d.g.setAddresses("127.0.0.4:5060", "")
 	return d
 }
 

@@ -87,6 +87,7 @@ type Gateway struct {
 	hostPort  string // in Via and Contact over UDP and TCP
 	// secureHostPort is the same over TLS.
 	secureHostPort string
+	contacts       contactLines
 	host           string
 	retryAfter     string
 
@@ -130,7 +131,7 @@ func New(config Config) *Gateway {
 	for i := range config.Shards {
 		g.shards = append(g.shards, &shard{
 			g: g, index: i, now: config.Clock(),
-			servers: make(map[string]*serverTx), clients: make(map[string]*clientTx),
+			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
 			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
 			inbox: inbox{wake: make(chan struct{}, 1)},
 		})
@@ -144,14 +145,11 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.transport.listen(ctx, g.config.Addr); err != nil {
 		return err
 	}
-	g.hostPort = publicAddress(g.transport.addr(), g.config.Host)
+	secure := ""
 	if g.transport.secure != nil {
-		g.secureHostPort = publicAddress(g.transport.secure.Addr().(*net.TCPAddr).AddrPort(), g.config.Host)
+		secure = publicAddress(g.transport.secure.Addr().(*net.TCPAddr).AddrPort(), g.config.Host)
 	}
-	g.host, _, _ = net.SplitHostPort(g.hostPort)
-	if ip, err := netip.ParseAddr(g.host); err == nil && ip.Is6() {
-		g.host = "[" + g.host + "]"
-	}
+	g.setAddresses(publicAddress(g.transport.addr(), g.config.Host), secure)
 	for _, sh := range g.shards {
 		g.work.Go(func() { sh.run(g.done) })
 	}

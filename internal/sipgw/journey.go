@@ -44,7 +44,7 @@ func (j *Journey) noteEvent(e call.Event, now time.Time) {
 		return
 	}
 	switch e := e.(type) {
-	case call.LedgerDone:
+	case *call.LedgerDone:
 		if j.Decided.IsZero() {
 			j.Decided = now
 		}

@@ -3,7 +3,6 @@ package sipgw
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/icholy/digest"
@@ -173,13 +172,13 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 func (l *leg) build(method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
 	w := newWriter()
 	w.requestLine(method, l.requestURI())
-	w.field("Via", l.s.sh.g.via(l.peer, branch))
+	w.via(l.s.sh.g, l.peer, branch)
 	w.field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.field("From", l.local)
 	w.field("To", l.remote)
 	w.field("Call-ID", l.callID)
-	w.field("CSeq", strconv.FormatUint(uint64(cseq), 10)+" "+method)
+	w.cseq(cseq, method)
 	w.lines(extra)
 	return w.finish(contentType, body)
 }
@@ -246,7 +245,6 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		done(m)
 	})
 	if method == "INVITE" {
-		tx.ack = l.ackHead(branch, seq)
 		tx.forgotten = func() {
 			if l.lastAckSeq == seq {
 				l.lastAck = nil
@@ -254,19 +252,6 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		}
 	}
 	return tx
-}
-
-// ackHead prepares the ACK of a final response other than 2xx, without its To.
-func (l *leg) ackHead(branch string, seq uint32) []byte {
-	w := newWriter()
-	w.requestLine("ACK", l.requestURI())
-	w.field("Via", l.s.sh.g.via(l.peer, branch))
-	w.field("Max-Forwards", "70")
-	l.writeRoutes(w)
-	w.field("From", l.local)
-	w.field("Call-ID", l.callID)
-	w.field("CSeq", strconv.FormatUint(uint64(seq), 10)+" ACK")
-	return w.b
 }
 
 // answerChallenge returns the header line that answers a 401 or 407, or "" when

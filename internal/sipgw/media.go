@@ -88,6 +88,10 @@ const (
 // what to send there: the same when the call is not anchored, when there is none,
 // or when an emergency call must go on without the relay.
 func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
+	if s.media.session == nil && !s.media.running {
+		then(m.body, nil) // the usual case
+		return
+	}
 	if s.media.session == nil || len(m.body) == 0 {
 		s.inOrder(func() { then(m.body, nil) })
 		return

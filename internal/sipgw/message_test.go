@@ -220,7 +220,7 @@ func FuzzMessage(f *testing.F) {
 		m.received()
 		callerText(m)
 		dialledText(m.uri)
-		transactionKey(m, m.method)
+		transactionKey(nil, m, m.method)
 		routesOf(m)
 		out := m.response(486, "Busy Here", "tag", lineAllow, nil, "")
 		if bytes.Count(out, []byte("\r\n\r\n")) != 1 {

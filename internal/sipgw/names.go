@@ -27,11 +27,6 @@ func (g *Gateway) newCallID(sh *shard) string {
 	}
 }
 
-// via is the Via of our requests to a peer.
-func (g *Gateway) via(to peer, branch string) string {
-	return "SIP/2.0/" + to.transportName() + " " + g.ownAddress(to) + ";branch=" + branch + ";rport"
-}
-
 // ownAddress is where a peer reaches us by the transport in use.
 func (g *Gateway) ownAddress(to peer) string {
 	if to.tls {
@@ -44,7 +39,30 @@ func (g *Gateway) ownAddress(to peer) string {
 // transport: a sips URI would promise that every hop behind it is secured too (RFC
 // 5630 section 3.1.3), which nobody here can.
 func (g *Gateway) contactLine(to peer) string {
-	return "Contact: <sip:tollgate@" + g.ownAddress(to) + to.transportParam() + ">\r\n"
+	switch {
+	case to.tls:
+		return g.contacts.tls
+	case to.tcp:
+		return g.contacts.tcp
+	}
+	return g.contacts.udp
+}
+
+// contactLines are our Contacts, which are the same for all peers.
+type contactLines struct{ udp, tcp, tls string }
+
+// setAddresses notes where peers reach us. secure is "" without TLS.
+func (g *Gateway) setAddresses(plain, secure string) {
+	g.hostPort, g.secureHostPort = plain, secure
+	g.contacts = contactLines{
+		udp: "Contact: <sip:tollgate@" + plain + ">\r\n",
+		tcp: "Contact: <sip:tollgate@" + plain + ";transport=tcp>\r\n",
+		tls: "Contact: <sip:tollgate@" + secure + ";transport=tls>\r\n",
+	}
+	g.host, _, _ = net.SplitHostPort(plain)
+	if ip, err := netip.ParseAddr(g.host); err == nil && ip.Is6() {
+		g.host = "[" + g.host + "]"
+	}
 }
 
 // transportParam is the parameter of a URI that is reached by the peer's transport.

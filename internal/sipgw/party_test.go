@@ -310,7 +310,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 	p.t.Helper()
 	w := newWriter()
 	w.statusLine(status, "Because")
-	w.lines(m.head())
+	w.head(m)
 	w.field("To", withTag(m.to, m.toTag, tag))
 	for _, value := range m.all("record-route") {
 		w.field("Record-Route", value)
@@ -341,7 +341,7 @@ func (p *party) replyContact(m *message, status int, contact string) {
 	p.t.Helper()
 	w := newWriter()
 	w.statusLine(status, "Because")
-	w.lines(m.head())
+	w.head(m)
 	w.field("To", withTag(m.to, m.toTag, "r"))
 	w.field("Contact", contact)
 	if _, err := p.udp.WriteToUDPAddrPort(w.finish("", nil), m.peer.addr); err != nil {

@@ -3,7 +3,6 @@ package sipgw
 import (
 	"context"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -103,12 +102,12 @@ func (t *trunk) expire(kind timerKind) {
 func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer peer, branch, extra string) []byte {
 	w := newWriter()
 	w.requestLine(method, uri)
-	w.field("Via", t.g.via(peer, branch))
+	w.via(t.g, peer, branch)
 	w.field("Max-Forwards", "70")
 	w.field("From", from)
 	w.field("To", to)
 	w.field("Call-ID", callID)
-	w.field("CSeq", strconv.FormatUint(uint64(seq), 10)+" "+method)
+	w.cseq(seq, method)
 	w.lines(extra)
 	return w.finish("", nil)
 }

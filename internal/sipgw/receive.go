@@ -59,13 +59,13 @@ func (sh *shard) answerStateless(m *message, status int, phrase, extra string) {
 }
 
 func (sh *shard) receiveResponse(m *message) {
-	if tx := sh.clients[m.via.branch+" "+m.method]; tx != nil {
+	if tx := sh.clients[clientKey{m.via.branch, m.method}]; tx != nil {
 		tx.receive(m)
 	}
 }
 
 func (sh *shard) receiveRequest(m *message) {
-	if tx := sh.servers[transactionKey(m, m.method)]; tx != nil {
+	if tx := sh.server(m, m.method); tx != nil {
 		if m.method == "ACK" {
 			sh.receiveAck(m, tx)
 			return
@@ -104,7 +104,7 @@ func (sh *shard) receiveAck(m *message, tx *serverTx) {
 // receiveCancel cancels an INVITE that has no final response yet (RFC 3261 section 9.2).
 func (sh *shard) receiveCancel(m *message) {
 	tx := sh.begin(m)
-	invite := sh.servers[transactionKey(m, "INVITE")]
+	invite := sh.server(m, "INVITE")
 	if invite == nil {
 		tx.respond(481, "Call/Transaction Does Not Exist", "")
 		return

@@ -1,7 +1,6 @@
 package sipgw
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -229,12 +228,12 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w := newWriter()
 	w.requestLine("CANCEL", l.requestURI())
-	w.field("Via", l.s.sh.g.via(l.peer, branch))
+	w.via(l.s.sh.g, l.peer, branch)
 	w.field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.field("From", l.local)
 	w.field("To", l.remote)
 	w.field("Call-ID", l.callID)
-	w.field("CSeq", strconv.FormatUint(uint64(seq), 10)+" CANCEL")
+	w.cseq(seq, "CANCEL")
 	return w.finish("", nil)
 }

@@ -39,22 +39,34 @@ type serverTx struct {
 	cancelled func()
 }
 
-// transactionKey names the transaction of a request (RFC 3261 section 17.2.3). An
+// transactionKey appends the name of the transaction of a request (RFC 3261 section 17.2.3). An
 // ACK has the key of its INVITE. An element that predates RFC 3261 has no branch
 // to go by; its INVITE, ACK and CANCEL share Call-ID, From tag and CSeq number.
-func transactionKey(m *message, method string) string {
+func transactionKey(b []byte, m *message, method string) []byte {
 	if method == "ACK" {
 		method = "INVITE"
 	}
 	if len(m.via.branch) > len(magicCookie) && m.via.branch[:len(magicCookie)] == magicCookie {
-		return m.via.branch + " " + m.via.sentBy + " " + method
+		b = append(append(b, m.via.branch...), ' ')
+		b = append(append(b, m.via.sentBy...), ' ')
+		return append(b, method...)
 	}
-	return m.callID + " " + m.fromTag + " " + strconv.FormatUint(uint64(m.cseq), 10) + " " + method
+	b = append(append(b, m.callID...), ' ')
+	b = append(append(b, m.fromTag...), ' ')
+	b = strconv.AppendUint(b, uint64(m.cseq), 10)
+	return append(append(b, ' '), method...)
+}
+
+// server finds the server transaction of a request by a method; nil when there is none.
+func (sh *shard) server(m *message, method string) *serverTx {
+	sh.key = transactionKey(sh.key[:0], m, method)
+	return sh.servers[string(sh.key)]
 }
 
 // begin makes the server transaction of a request.
 func (sh *shard) begin(m *message) *serverTx {
-	tx := &serverTx{sh: sh, key: transactionKey(m, m.method), request: m, peer: m.replyTo(), toTag: newToken()}
+	sh.key = transactionKey(sh.key[:0], m, m.method)
+	tx := &serverTx{sh: sh, key: string(sh.key), request: m, peer: m.replyTo(), toTag: newToken()}
 	sh.servers[tx.key] = tx
 	return tx
 }

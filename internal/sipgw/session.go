@@ -23,9 +23,9 @@ var noID uuid.UUID
 type session struct {
 	sh      *shard
 	machine *call.Call
-	events  []call.Event
-	busy    bool // events are being handled
-	over    bool // the machine is done
+	events  []call.Event // that arose while one is being handled
+	busy    bool         // an event is being handled
+	over    bool         // the machine is done
 
 	inviteTx *serverTx // the caller's INVITE, until it has a final response
 	invite   *message  // the same, until the call is answered
@@ -102,30 +102,26 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 // handle gives an event to the machine and carries out its actions. Events that
 // arise from actions are handled after them.
 func (s *session) handle(e call.Event) {
-	s.events = append(s.events, e)
 	if s.busy {
+		s.events = append(s.events, e)
 		return
 	}
-	s.drain()
-	s.forgetIfDone()
-}
-
-// drain handles the events that wait, and those that arise from them.
-func (s *session) drain() {
 	s.busy = true
 	defer func() {
 		s.busy, s.events = false, nil
 		s.forgetIfDone()
 	}()
-	for len(s.events) > 0 {
-		next := s.events[0]
-		s.events = s.events[1:]
+	for {
 		now := s.sh.g.config.Clock()
-		s.journey.noteEvent(next, now)
-		for _, a := range s.machine.Handle(next, now) {
+		s.journey.noteEvent(e, now)
+		for _, a := range s.machine.Handle(e, now) {
 			s.journey.noteAction(a, now)
 			s.act(a)
 		}
+		if len(s.events) == 0 {
+			return
+		}
+		e, s.events = s.events[0], s.events[1:]
 	}
 }
 
@@ -171,15 +167,21 @@ func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 
 // submit sends a command to the ledger; its result comes back as an event.
 func (s *session) submit(command admission.Command) {
-	g := s.sh.g
-	g.config.Ledger.Submit(command, func(result admission.Result, err error) {
-		s.sh.post(func() {
-			if _, first := command.(admission.Reserve); first {
-				s.decided(&result, err)
-			}
-			s.handle(call.LedgerDone{Result: result, Err: err, Nothing: isBusy(err)})
-		})
+	_, first := command.(admission.Reserve)
+	s.sh.g.config.Ledger.Submit(command, func(result admission.Result, err error) {
+		s.sh.post(s.answered(&call.LedgerDone{Result: result, Err: err, Nothing: isBusy(err)}, first))
 	})
+}
+
+// answered is what the shard does with the answer to a command. It captures little,
+// since a result is large.
+func (s *session) answered(done *call.LedgerDone, first bool) func() {
+	return func() {
+		if first {
+			s.decided(&done.Result, done.Err)
+		}
+		s.handle(done)
+	}
 }
 
 // decided notes the numbers that the decision read out of the attempt.
@@ -257,7 +259,7 @@ func (s *session) dialogLines() string {
 	w.lines(s.caller.contactTo(s.invite.peer))
 	w.lines(lineAllow)
 	w.lines(s.rely.supportedLine())
-	return string(w.b)
+	return w.text()
 }
 
 // earlyTag is the tag that the caller sees for an early dialog of a gateway.

@@ -17,7 +17,7 @@ type shard struct {
 	timers timers
 
 	servers map[string]*serverTx // by transaction
-	clients map[string]*clientTx // by branch and method
+	clients map[clientKey]*clientTx
 	legs    map[legKey]*leg
 	early   map[legKey]*early // of gateways, by our Call-ID and their tag
 	calls   map[*session]struct{}
@@ -25,6 +25,7 @@ type shard struct {
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
+	key       []byte // in which keys of transactions are written
 }
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since

@@ -17,7 +17,7 @@ func (t *transport) traceMessage(sent bool, other peer, data []byte) {
 	if sent {
 		m.Source, m.Destination = here, other.addr
 	}
-	t.tracer.Message(headerOf(data, "call-id", 'i'), &m)
+	t.tracer.Message(&m)
 }
 
 // traced is what tells the messages of a leg to a peer from all others: its

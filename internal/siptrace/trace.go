@@ -7,7 +7,6 @@ package siptrace
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/maphash"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,55 +51,63 @@ type Leg struct {
 // Buffer keeps the latest messages. It is safe for concurrent use.
 //
 // Everything is in a few large pieces of bytes without pointers, so that the
-// collector of garbage has nothing to look at, and keeping a message costs a copy.
+// collector of garbage has nothing to look at, and keeping a message costs a copy:
+// what a message is of is found out when somebody asks.
 type Buffer struct {
-	seed maphash.Seed
 	most int // segments
 
-	mu       sync.Mutex // guards segments
+	mu       sync.Mutex // guards all below
 	segments [][]byte   // of records in the order of time, the oldest first
+	readers  int        // that look at the segments without the lock
 }
 
 // NewBuffer makes a buffer of at most so many bytes of messages, taken as they
 // come, and at least two segments.
-func NewBuffer(most int) *Buffer {
-	return &Buffer{seed: maphash.MakeSeed(), most: max(2, most/segmentBytes)}
-}
+func NewBuffer(most int) *Buffer { return &Buffer{most: max(2, most/segmentBytes)} }
 
 // The kinds of records of a segment.
 const (
-	recordMessage = 1 // head, peers, text
+	recordMessage = 1 // head, time, peers, text
 	recordLink    = 2 // head, call, peer, tag, Call-ID
 )
 
-// recordHead is the kind, a detail, the length of what follows, and the hash of
-// the Call-ID.
-const recordHead = 1 + 1 + 4 + 8
+// recordHead is the kind, a detail, and the length of what follows.
+const recordHead = 1 + 1 + 4
 
 // addressBytes is an address and a port.
 const addressBytes = 16 + 2
 
+// The parts of a message's record.
+const (
+	sourceAt      = 8
+	destinationAt = sourceAt + addressBytes
+	textAt        = destinationAt + addressBytes
+)
+
 // transports are those that a record can name, by their index.
-var transports = []string{"", "UDP", "TCP", "TLS", "WS", "WSS"}
+var transports = [...]string{"", "UDP", "TCP", "TLS", "WS", "WSS"}
 
 // Add keeps a copy of a message.
-func (b *Buffer) Add(callID []byte, m *Message) {
-	size := 8 + 2*addressBytes + len(m.Text)
+func (b *Buffer) Add(m *Message) {
+	size := textAt + len(m.Text)
 	if recordHead+size > segmentBytes {
 		return
 	}
-	detail := byte(max(0, slices.Index(transports, m.Transport))) << 1
+	detail := byte(max(0, slices.Index(transports[:], m.Transport))) << 1
 	if m.Sent {
 		detail |= 1
 	}
-	hash := maphash.Bytes(b.seed, callID)
+	micros := uint64(m.At.UnixMicro())
+	source, destination := m.Source.Addr().As16(), m.Destination.Addr().As16()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.record(recordMessage, detail, size, hash)
-	*s = binary.BigEndian.AppendUint64(*s, uint64(m.At.UnixMicro()))
-	*s = appendAddress(*s, m.Source)
-	*s = appendAddress(*s, m.Destination)
-	*s = append(*s, m.Text...)
+	r := b.record(recordMessage, detail, size)
+	binary.BigEndian.PutUint64(r, micros)
+	copy(r[sourceAt:], source[:])
+	binary.BigEndian.PutUint16(r[sourceAt+16:], m.Source.Port())
+	copy(r[destinationAt:], destination[:])
+	binary.BigEndian.PutUint16(r[destinationAt+16:], m.Destination.Port())
+	copy(r[textAt:], m.Text)
 }
 
 // Link says that a leg belongs to a call. It may be said again, so that it is not
@@ -110,53 +117,54 @@ func (b *Buffer) Link(call uuid.UUID, leg Leg) {
 	if recordHead+size > segmentBytes || len(leg.Tag) > 0xffff {
 		return
 	}
-	hash := maphash.String(b.seed, leg.CallID)
 	peer := leg.Peer.As16()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.record(recordLink, 0, size, hash)
-	*s = append(*s, call[:]...)
-	*s = append(*s, peer[:]...)
-	*s = binary.BigEndian.AppendUint16(*s, uint16(len(leg.Tag)))
-	*s = append(*s, leg.Tag...)
-	*s = append(*s, leg.CallID...)
+	r := b.record(recordLink, 0, size)
+	copy(r, call[:])
+	copy(r[16:], peer[:])
+	binary.BigEndian.PutUint16(r[32:], uint16(len(leg.Tag)))
+	copy(r[34:], leg.Tag)
+	copy(r[34+len(leg.Tag):], leg.CallID)
 }
 
-// record begins a record of a size in the segment that has room for it. The oldest
-// segment is used again when there are enough.
-func (b *Buffer) record(kind, detail byte, size int, hash uint64) *[]byte {
+// record begins a record in the segment that has room for it, and returns the place of
+// its body. The oldest segment is used again when there are enough, unless somebody
+// is reading it.
+func (b *Buffer) record(kind, detail byte, size int) []byte {
 	n := len(b.segments)
 	if n == 0 || len(b.segments[n-1])+recordHead+size > segmentBytes {
-		if n < b.most {
+		switch {
+		case n < b.most:
 			b.segments = append(b.segments, make([]byte, 0, segmentBytes))
-		} else {
+		case b.readers > 0:
+			b.segments = append(b.segments[:0:0], b.segments[1:]...)
+			b.segments = append(b.segments, make([]byte, 0, segmentBytes))
+		default:
 			oldest := b.segments[0][:0]
 			copy(b.segments, b.segments[1:])
 			b.segments[n-1] = oldest
 		}
 	}
-	s := &b.segments[len(b.segments)-1]
-	*s = append(*s, kind, detail)
-	*s = binary.BigEndian.AppendUint32(*s, uint32(size))
-	*s = binary.BigEndian.AppendUint64(*s, hash)
-	return s
-}
-
-func appendAddress(b []byte, a netip.AddrPort) []byte {
-	address := a.Addr().As16()
-	return binary.BigEndian.AppendUint16(append(b, address[:]...), a.Port())
+	last := &b.segments[len(b.segments)-1]
+	from := len(*last)
+	*last = (*last)[:from+recordHead+size]
+	r := (*last)[from:]
+	r[0], r[1] = kind, detail
+	binary.BigEndian.PutUint32(r[2:], uint32(size))
+	return r[recordHead:]
 }
 
 func readAddress(b []byte) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), binary.BigEndian.Uint16(b[16:]))
 }
 
-// each calls f for every record, from the oldest.
-func (b *Buffer) each(f func(kind, detail byte, hash uint64, body []byte)) {
-	for _, s := range b.segments {
+// each calls f for every record of the segments, from the oldest.
+func each(segments [][]byte, f func(kind, detail byte, body []byte)) {
+	for _, s := range segments {
 		for len(s) > 0 {
 			size := int(binary.BigEndian.Uint32(s[2:]))
-			f(s[0], s[1], binary.BigEndian.Uint64(s[6:]), s[recordHead:recordHead+size])
+			f(s[0], s[1], s[recordHead:recordHead+size])
 			s = s[recordHead+size:]
 		}
 	}
@@ -172,33 +180,40 @@ func (b *Buffer) Call(call uuid.UUID) []Message {
 	return messages
 }
 
+// find looks through all that is kept, without holding up those who add to it.
 func (b *Buffer) find(call uuid.UUID) (found []Message) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	legs := make(map[uint64][]Leg)
-	b.each(func(kind, _ byte, hash uint64, body []byte) {
+	segments := slices.Clone(b.segments)
+	b.readers++
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		b.readers--
+		b.mu.Unlock()
+	}()
+	var legs []Leg
+	each(segments, func(kind, _ byte, body []byte) {
 		if kind != recordLink || !bytes.Equal(body[:16], call[:]) {
 			return
 		}
 		tag := 34 + int(binary.BigEndian.Uint16(body[32:]))
 		l := Leg{CallID: string(body[tag:]), Peer: netip.AddrFrom16([16]byte(body[16:32])).Unmap(), Tag: string(body[34:tag])}
-		if !slices.Contains(legs[hash], l) {
-			legs[hash] = append(legs[hash], l)
+		if l.Tag != "" && !slices.Contains(legs, l) {
+			legs = append(legs, l)
 		}
 	})
 	if len(legs) == 0 {
 		return nil
 	}
-	b.each(func(kind, detail byte, hash uint64, body []byte) {
-		candidates := legs[hash]
-		if kind != recordMessage || len(candidates) == 0 {
+	each(segments, func(kind, detail byte, body []byte) {
+		if kind != recordMessage || !slices.ContainsFunc(legs, func(l Leg) bool { return bytes.Contains(body[textAt:], []byte(l.CallID)) }) {
 			return
 		}
 		m := Message{
 			At: time.UnixMicro(int64(binary.BigEndian.Uint64(body))), Sent: detail&1 != 0, Transport: transports[detail>>1],
-			Source: readAddress(body[8:]), Destination: readAddress(body[8+addressBytes:]), Text: body[8+2*addressBytes:],
+			Source: readAddress(body[sourceAt:]), Destination: readAddress(body[destinationAt:]), Text: body[textAt:],
 		}
-		if slices.ContainsFunc(candidates, func(l Leg) bool { return l.has(&m) }) {
+		if slices.ContainsFunc(legs, func(l Leg) bool { return l.has(&m) }) {
 			m.Text = bytes.Clone(m.Text)
 			found = append(found, m)
 		}
@@ -208,7 +223,7 @@ func (b *Buffer) find(call uuid.UUID) (found []Message) {
 
 // has says whether a message belongs to the leg.
 func (l *Leg) has(m *Message) bool {
-	return m.peer() == l.Peer && header(m.Text, "call-id", "i") == l.CallID && l.Tag != "" &&
+	return m.peer() == l.Peer && header(m.Text, "call-id", "i") == l.CallID &&
 		(tagged(header(m.Text, "from", "f"), l.Tag) || tagged(header(m.Text, "to", "t"), l.Tag))
 }
 

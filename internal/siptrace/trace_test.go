@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,17 +38,17 @@ func TestACallHasItsOwnMessagesOnly(t *testing.T) {
 	b := NewBuffer(DefaultBytes)
 	mine, other := uuid.New(), uuid.New()
 	stranger := netip.MustParseAddrPort("192.0.2.9:5060")
-	b.Add([]byte("one"), received(pbx, invite("one", "a1", "X-N: 1\r\n"))) // before anybody knows whose it is
+	b.Add(received(pbx, invite("one", "a1", "X-N: 1\r\n"))) // before anybody knows whose it is
 	b.Link(mine, Leg{"one", pbx.Addr(), "a1"})
-	b.Add([]byte("one"), &Message{At: at, Sent: true, Source: here, Destination: pbx, Text: []byte(
+	b.Add(&Message{At: at, Sent: true, Source: here, Destination: pbx, Text: []byte(
 		"BYE sip:x SIP/2.0\r\nFrom: <sip:y>;tag=ours\r\nTo: <sip:x>;tag=a1\r\nCall-ID: one\r\n\r\n")})
 	// Another customer has chosen the same Call-ID, or somebody else sends it.
-	b.Add([]byte("one"), received(stranger, invite("one", "a1", "X-N: 2\r\n")))
-	b.Add([]byte("one"), received(pbx, invite("one", "a12", "X-N: 3\r\n")))
-	b.Add([]byte("one"), received(pbx, invite("one", "A1", "X-N: 4\r\n")))
+	b.Add(received(stranger, invite("one", "a1", "X-N: 2\r\n")))
+	b.Add(received(pbx, invite("one", "a12", "X-N: 3\r\n")))
+	b.Add(received(pbx, invite("one", "A1", "X-N: 4\r\n")))
 	b.Link(other, Leg{"one", stranger.Addr(), "a1"})
 	b.Link(other, Leg{"two", pbx.Addr(), ""})
-	b.Add([]byte("two"), received(pbx, invite("two", "", "")))
+	b.Add(received(pbx, invite("two", "", "")))
 
 	got := b.Call(mine)
 	if len(got) != 2 || !bytes.Contains(got[0].Text, []byte("X-N: 1")) || !got[1].Sent {
@@ -69,7 +70,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		call, callID := uuid.New(), fmt.Sprint("call", i)
 		calls = append(calls, call)
 		b.Link(call, Leg{callID, pbx.Addr(), "t"})
-		b.Add([]byte(callID), received(pbx, invite(callID, "t", "X-Filler: "+strings.Repeat("x", 700)+"\r\n")))
+		b.Add(received(pbx, invite(callID, "t", "X-Filler: "+strings.Repeat("x", 700)+"\r\n")))
 	}
 	size := 0
 	for _, s := range b.segments {
@@ -84,7 +85,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if got := b.Call(calls[len(calls)-1]); len(got) != 1 {
 		t.Errorf("%d messages of the latest call", len(got))
 	}
-	b.Add([]byte("huge"), received(pbx, make([]byte, segmentBytes+1)))
+	b.Add(received(pbx, make([]byte, segmentBytes+1)))
 	if got := b.segments[len(b.segments)-1]; len(got) > segmentBytes {
 		t.Error("a message larger than a segment was kept")
 	}
@@ -95,14 +96,14 @@ func TestTheEndOfALongCallIsFound(t *testing.T) {
 	tracer := NewTracer(b, nil)
 	call, leg := uuid.New(), Leg{"long", pbx.Addr(), "t"}
 	tracer.Begin(call, leg)
-	tracer.Message([]byte("long"), received(pbx, invite("long", "t", "")))
+	tracer.Message(received(pbx, invite("long", "t", "")))
 	for i := range 4000 {
-		tracer.Message([]byte("noise"), received(pbx, invite("noise", fmt.Sprint(i), strings.Repeat("x", 900)+"\r\n")))
+		tracer.Message(received(pbx, invite("noise", fmt.Sprint(i), strings.Repeat("x", 900)+"\r\n")))
 	}
 	if got := tracer.Call(call); len(got) != 0 {
 		t.Fatalf("%d messages that should have been forgotten", len(got))
 	}
-	tracer.Message([]byte("long"), received(pbx, invite("long", "t", "X-Last: 1\r\n")))
+	tracer.Message(received(pbx, invite("long", "t", "X-Last: 1\r\n")))
 	tracer.End(call, leg)
 	if got := tracer.Call(call); len(got) != 1 {
 		t.Errorf("%d messages, want the last one", len(got))
@@ -111,7 +112,7 @@ func TestTheEndOfALongCallIsFound(t *testing.T) {
 
 func TestNoTracerTakesNothing(t *testing.T) {
 	var none *Tracer
-	none.Message([]byte("x"), received(pbx, nil))
+	none.Message(received(pbx, nil))
 	none.Begin(uuid.New(), Leg{})
 	none.End(uuid.New(), Leg{})
 	if none.Call(uuid.New()) != nil {
@@ -205,7 +206,7 @@ func TestHEPPackets(t *testing.T) {
 	text := invite("one", "a", "Authorization: Digest response=\"deadbeef\"\r\n")
 	six := &Message{At: at, Transport: "TCP", Source: netip.MustParseAddrPort("[2001:db8::1]:5060"), Destination: pbx, Text: text}
 	for i, m := range []*Message{received(pbx, text), six} {
-		tracer.Message([]byte("one"), m)
+		tracer.Message(m)
 		packet := make([]byte, 1<<16)
 		_ = socket.SetReadDeadline(time.Now().Add(10 * time.Second))
 		n, _, err := socket.ReadFrom(packet)
@@ -238,5 +239,34 @@ func TestHEPPackets(t *testing.T) {
 	h.Send(&Message{Source: pbx, Destination: here, Text: make([]byte, maxHEP+1)}, "")
 	if h.Lost() != 1 {
 		t.Errorf("%d lost, want the one that fits no datagram", h.Lost())
+	}
+}
+
+// TestReadingWhileMessagesCome: who asks sees whole messages, whatever is added and
+// forgotten meanwhile.
+func TestReadingWhileMessagesCome(t *testing.T) {
+	b := NewBuffer(0) // two segments, so that much is forgotten
+	call := uuid.New()
+	var work sync.WaitGroup
+	done := make(chan struct{})
+	work.Go(func() {
+		defer close(done)
+		for range 5000 {
+			b.Link(call, Leg{"one", pbx.Addr(), "t"})
+			b.Add(received(pbx, invite("one", "t", "X-Filler: "+strings.Repeat("x", 900)+"\r\n")))
+		}
+	})
+	defer work.Wait()
+	for {
+		for _, m := range b.Call(call) {
+			if !bytes.HasPrefix(m.Text, []byte("INVITE ")) || !bytes.HasSuffix(m.Text, []byte("xxx\r\n\r\n")) {
+				t.Fatalf("a message is %q", m.Text)
+			}
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
 	}
 }

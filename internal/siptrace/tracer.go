@@ -23,16 +23,16 @@ func NewTracer(buffer *Buffer, hep *HEP) *Tracer {
 	return &Tracer{buffer: buffer, hep: hep, seed: maphash.MakeSeed(), calls: make(map[uint64]uuid.UUID)}
 }
 
-// Message takes a message with the Call-ID that it has.
-func (t *Tracer) Message(callID []byte, m *Message) {
+// Message takes a message.
+func (t *Tracer) Message(m *Message) {
 	if t == nil {
 		return
 	}
 	if t.buffer != nil {
-		t.buffer.Add(callID, m)
+		t.buffer.Add(m)
 	}
 	if t.hep != nil {
-		t.hep.Send(m, t.correlation(callID))
+		t.hep.Send(m, t.correlation(header(m.Text, "call-id", "i")))
 	}
 }
 
@@ -67,10 +67,10 @@ func (t *Tracer) End(call uuid.UUID, leg Leg) {
 	}
 }
 
-func (t *Tracer) correlation(callID []byte) string {
+func (t *Tracer) correlation(callID string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if call, known := t.calls[maphash.Bytes(t.seed, callID)]; known {
+	if call, known := t.calls[maphash.String(t.seed, callID)]; known {
 		return call.String()
 	}
 	return ""

@@ -240,5 +240,5 @@ func (n *node) restate(c admission.Command) admission.Command {
 
 // deliver gives a call the answer of the ledger.
 func (n *node) deliver(p *phoneCall, result admission.Result, err error) {
-	p.handle(call.LedgerDone{Result: result, Err: err})
+	p.handle(&call.LedgerDone{Result: result, Err: err})
 }
