@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T, want Want) media.Relay) {
 		"a late offer":                  lateOffer,
 		"an offer that is refused":      refusedOffer,
 		"a stranger":                    stranger,
+		"a stranger who is first":       first,
 		"behind a translator":           translated,
 		"rtcp-mux on one side":          mux,
 		"IPv6 to IPv4":                  families,
@@ -252,19 +254,59 @@ func stranger(t *testing.T, r media.Relay) {
 	}
 }
 
-// translated is a phone whose translator gives it another port than its
-// description names.
-func translated(t *testing.T, r media.Relay) {
+// first holds that a stranger who sends before the phones do is neither heard nor
+// sent anything, where a side has said from where its media come.
+func first(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)
 	l.connect(caller, callee, media.AsOffered)
-	outside := NewPhone(t, "127.0.0.1")
-	outside.ToRTP, outside.ToRTCP = caller.ToRTP, caller.ToRTCP
-	outside.Say("hello")
-	if got := callee.Hear(); got != "hello" {
-		t.Errorf("heard %q", got)
+	attacker := NewPhone(t, "127.0.0.66")
+	for _, target := range []netip.AddrPort{caller.ToRTP, callee.ToRTP} {
+		attacker.ToRTP = target
+		attacker.Say("advertisement")
 	}
-	Converse(t, outside, callee)
+	Converse(t, caller, callee)
+	attacker.Quiet()
+}
+
+// translated is a phone whose description names an address and a port that only its
+// own network knows, on either side of the call; the other side is not affected.
+func translated(t *testing.T, r media.Relay) {
+	for _, side := range []record.Side{record.SideCaller, record.SideCallee} {
+		caller, callee := phones(t)
+		l := dial(t, r)
+		inside := func(from record.Side, by, to *Phone) media.Description {
+			sdp := by.Describe()
+			if from == side {
+				sdp = bytes.ReplaceAll(sdp, []byte("c=IN IP4 "+by.ip.String()), []byte("c=IN IP4 192.168.7.7"))
+				sdp = bytes.Replace(sdp, []byte("m=audio "+strconv.Itoa(int(by.port()))), []byte("m=audio 4000"), 1)
+			}
+			return description(from, sdp, by, to)
+		}
+		sdp, err := l.wait(l.session.Offer, inside(record.SideCaller, caller, callee))
+		if err != nil {
+			t.Fatal(err)
+		}
+		callee.Learn(sdp)
+		if sdp, err = l.wait(l.session.Answer, inside(record.SideCallee, callee, caller)); err != nil {
+			t.Fatal(err)
+		}
+		caller.Learn(sdp)
+		l.session.Answered(time.Now())
+		hidden, other := caller, callee
+		if side == record.SideCallee {
+			hidden, other = callee, caller
+		}
+		attacker := NewPhone(t, "127.0.0.66")
+		attacker.ToRTP = other.ToRTP // on the side that has said where it is
+		attacker.Say("advertisement")
+		hidden.Say("hello")
+		if got := other.Hear(); got != "hello" {
+			t.Errorf("heard %q", got)
+		}
+		Converse(t, hidden, other)
+		attacker.Quiet()
+	}
 }
 
 func mux(t *testing.T, r media.Relay) {

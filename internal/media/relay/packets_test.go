@@ -232,3 +232,20 @@ func TestMediaFromElsewhere(t *testing.T) {
 		mediatest.Converse(t, elsewhere, callee)
 	}
 }
+
+// TestMediaFromAnotherPort: a translator gives a phone another port than its
+// description names.
+func TestMediaFromAnotherPort(t *testing.T) {
+	r := newRelay(t, loopback())
+	caller, callee := pair(t)
+	if _, err := r.call(t, caller, callee); err != nil {
+		t.Fatal(err)
+	}
+	outside := mediatest.NewPhone(t, "127.0.0.1")
+	outside.ToRTP, outside.ToRTCP = caller.ToRTP, caller.ToRTCP
+	outside.Say("hello")
+	if got := callee.Hear(); got != "hello" {
+		t.Errorf("heard %q", got)
+	}
+	mediatest.Converse(t, outside, callee)
+}

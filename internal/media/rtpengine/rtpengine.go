@@ -21,8 +21,11 @@ type Config struct {
 	// Silence is how long nothing may pass in an answered call that is not on hold;
 	// default 60 s. rtpengine's own --timeout must not be shorter.
 	Silence time.Duration
-	Clock   func() time.Time
-	Logger  *slog.Logger
+	// AnySource takes the media of a side from wherever they come first, also where
+	// its description says from where.
+	AnySource bool
+	Clock     func() time.Time
+	Logger    *slog.Logger
 }
 
 // Engine is a set of rtpengine instances: a call goes to the one with the least to

@@ -36,7 +36,7 @@ func daemon(t *testing.T, low int) netip.AddrPort {
 	free.Close()
 	command := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1", "--interface=::1",
 		"--listen-ng="+address.String(), "--port-min="+strconv.Itoa(low), "--port-max="+strconv.Itoa(low+999),
-		"--endpoint-learning=immediate", "--num-threads=1", "--log-stderr", "--log-level=3", "--delete-delay=0", "--pidfile="+t.TempDir()+"/pid")
+		"--num-threads=1", "--log-stderr", "--log-level=3", "--delete-delay=0", "--pidfile="+t.TempDir()+"/pid")
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,58 @@ func TestConformance(t *testing.T) {
 		e.ready(t)
 		return e
 	})
+}
+
+// TestAnySource: with it the first packet of a side decides, from wherever it comes.
+func TestAnySource(t *testing.T) {
+	e := newEngine(t, Config{Instances: []netip.AddrPort{daemon(t, 27000)}, AnySource: true})
+	e.ready(t)
+	s, sdp, err := call(t, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	callee, elsewhere := mediatest.NewPhone(t, "127.0.0.2"), mediatest.NewPhone(t, "127.0.0.9")
+	callee.Learn(sdp)
+	done := make(chan []byte, 1)
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: netip.MustParseAddr("127.0.0.2"), Target: netip.MustParseAddr("127.0.0.1")},
+		func(sdp []byte, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			done <- sdp
+		})
+	elsewhere.Learn(<-done)
+	mediatest.Converse(t, elsewhere, callee)
+}
+
+func TestNamed(t *testing.T) {
+	for _, c := range []struct {
+		addresses []string
+		source    string
+		want      bool
+	}{
+		{[]string{"IP4 10.1.2.3"}, "10.1.2.3", true},
+		{[]string{"IP4 10.1.2.3"}, "::ffff:10.1.2.3", true},
+		{[]string{"IP4 10.1.2.3"}, "10.1.2.4", false},
+		{[]string{"IP4 10.1.2.3"}, "198.51.100.7", false},
+		{[]string{"IP4 198.51.100.9"}, "198.51.100.7", true}, // a carrier's media gateway
+		{[]string{"IP4 198.51.100.9", "IP4 192.168.0.9"}, "198.51.100.9", false},
+		{[]string{"IP4 100.64.0.1"}, "198.51.100.7", false},
+		{[]string{"IP4 0.0.0.0"}, "198.51.100.7", false},
+		{[]string{"IP4 239.1.1.1/127"}, "198.51.100.7", false},
+		{[]string{"IP6 2001:db8::9"}, "2001:db8::7", true},
+		{[]string{"IP6 fd00::9"}, "2001:db8::7", false},
+		{[]string{"IP4 media.example"}, "198.51.100.7", false},
+		{nil, "198.51.100.7", false},
+	} {
+		sdp := "v=0\r\n"
+		for _, a := range c.addresses {
+			sdp += "c=IN " + a + "\r\n"
+		}
+		if got := named(media.Description{SDP: []byte(sdp), Source: netip.MustParseAddr(c.source)}); got != c.want {
+			t.Errorf("%v from %s: %v", c.addresses, c.source, got)
+		}
+	}
 }
 
 // call opens a session and makes an offer by a phone.

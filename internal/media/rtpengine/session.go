@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -183,7 +184,7 @@ func (s *session) request(command string, d media.Description) dict {
 		"command": command, "call-id": s.id, "sdp": string(d.SDP),
 		"replace": []string{"origin", "session-connection"}, "ICE": "remove",
 		// Once a side was heard, nobody else is; and a side that did not move keeps its port.
-		"flags":    []string{"strict-source", "port-latching"},
+		"flags":    []string{"strict-source", "port-latching", s.learning(d)},
 		"rtcp-mux": []string{"demux"},
 	}
 	if family := familyOf(d.Target); family != "" {
@@ -191,6 +192,42 @@ func (s *session) request(command string, d media.Description) dict {
 	}
 	return r
 }
+
+// learning is how rtpengine is to find out where the media of a side come from.
+func (s *session) learning(d media.Description) string {
+	if s.engine.config.AnySource || !named(d) {
+		return "endpoint-learning-immediate" // the first packet decides
+	}
+	return "endpoint-learning-off" // nothing is heard but the address and port of the description
+}
+
+// named says whether the media of the side that wrote a description will come from
+// where it says: all its addresses are public, or that of its signalling. Another
+// one is behind a translator, which decides the address.
+func named(d media.Description) bool {
+	found := false
+	for line := range bytes.Lines(d.SDP) {
+		text, ok := bytes.CutPrefix(line, []byte("c=IN IP"))
+		if !ok || len(text) < 2 {
+			continue
+		}
+		host, _, _ := strings.Cut(strings.TrimSpace(string(text[2:])), "/")
+		address, err := netip.ParseAddr(host)
+		if err != nil {
+			return false
+		}
+		address = address.Unmap()
+		public := address.IsGlobalUnicast() && !address.IsPrivate() && !sharedSpace.Contains(address)
+		if !public && address != d.Source.Unmap() {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// sharedSpace is the address space between carriers' translators (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 func familyOf(a netip.Addr) string {
 	switch a = a.Unmap(); {
