@@ -314,11 +314,12 @@ func (w *clusterWriter) transaction(ctx context.Context, shared bool, f func(seq
 	return nil
 }
 
-// begin makes sure of a connection; one that has died since its last use is
-// replaced.
+// begin begins a transaction that is planned for itself. It makes sure of a
+// connection; one that has died since its last use is replaced.
 func (w *clusterWriter) begin(ctx context.Context) error {
+	const text = "BEGIN; " + ownPlans
 	if w.conn != nil {
-		_, err := w.conn.ExecContext(ctx, "BEGIN")
+		_, err := w.conn.ExecContext(ctx, text)
 		if err == nil || !isConnectionError(err) {
 			return err
 		}
@@ -327,7 +328,7 @@ func (w *clusterWriter) begin(ctx context.Context) error {
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
-	_, err := w.conn.ExecContext(ctx, "BEGIN")
+	_, err := w.conn.ExecContext(ctx, text)
 	return err
 }
 

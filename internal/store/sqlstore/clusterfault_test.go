@@ -510,3 +510,51 @@ func TestPlansPostgreSQL(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptPlans has a group's statements planned when the tables are known to be
+// empty, and looks at the plans a moment after the tables have grown. They must be
+// other plans: in an empty table any index is as good as any other.
+func TestKeptPlans(t *testing.T) {
+	url, database := newDatabase(t)
+	clock := newTestClock(noon)
+	n := newTestNode(t, url, "a", clock.Now)
+	_, phone := configure(t, n.Store)
+	server := postgresServer(t)
+	for _, text := range []string{
+		"ALTER TABLE leases SET (autovacuum_enabled = off)", "ALTER TABLE call_records SET (autovacuum_enabled = off)", "VACUUM ANALYZE",
+	} {
+		check(t, server.Exec(database, text))
+	}
+	whole := func() {
+		r := n.reserve(phone)
+		do(t, n, r)
+		do(t, n, admission.Answer{ID: r.Call.ID, AtMicros: clock.Now().UnixMicro()})
+		do(t, n, admission.Renew{ID: r.Call.ID, Elapsed: time.Second, GrantedSecs: 6})
+		do(t, n, admission.Settle{ID: r.Call.ID, Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro(), Elapsed: time.Second}})
+	}
+	whole()
+	for _, text := range []string{
+		`INSERT INTO leases SELECT decode(md5(n::TEXT), 'hex'), 1, n, n, '', FALSE, 9e15::BIGINT, '' FROM generate_series(1, 5000) AS n`,
+		`INSERT INTO call_records SELECT (jsonb_populate_record(r, jsonb_build_object('id', '\x' || md5(n::TEXT), 'started_at', n))).*
+			FROM call_records AS r, generate_series(1, 5000) AS n`,
+	} {
+		check(t, server.Exec(database, text))
+	}
+	clock.advance(time.Second)
+	n.tick()
+	whole()
+	seen := 0
+	for statement, plan := range sqlstore.Plans(t, n.Store) {
+		for table, index := range map[string]string{"leases": "leases_pkey", "call_records": "call_records_id_key"} {
+			if strings.Contains(statement, "FROM "+table+" WHERE id = ANY") {
+				seen++
+				if !strings.Contains(plan, index) {
+					t.Errorf("%s\n%s", statement, plan)
+				}
+			}
+		}
+	}
+	if seen < 3 { // a lease and a record that are read, a lease that is deleted
+		t.Errorf("only %d of the statements have a plan", seen)
+	}
+}

@@ -169,7 +169,7 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", configLock)
-	b.Queue("SELECT seq, clock_timestamp() FROM config_state").QueryRow(func(row pgx.Row) error {
+	b.Queue("SELECT seq, clock_timestamp() FROM config_state WHERE one = 1").QueryRow(func(row pgx.Row) error {
 		return row.Scan(&g.seq, &database)
 	})
 	b.Queue("SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE", w.owner[:]).QueryRow(func(row pgx.Row) error {

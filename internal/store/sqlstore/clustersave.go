@@ -196,8 +196,8 @@ func (g *ledgerGroup) accountOf(scope admission.Scope, changes *admission.Change
 	return account, ok
 }
 
-// queueNode keeps the node's own row, and gives up nodes that have long been
-// silent. It returns the incarnation and the heartbeat that hold once it has
+// queueNode keeps the node's own row, has plans made anew, and gives up nodes that
+// have long been silent. It returns the incarnation and the heartbeat that hold once it has
 // committed.
 func (w *clusterWriter) queueNode(b *pgx.Batch, g *ledgerGroup) (owner uuid.UUID, heartbeat int64) {
 	owner, heartbeat = w.owner, w.heartbeat
@@ -209,6 +209,7 @@ func (w *clusterWriter) queueNode(b *pgx.Batch, g *ledgerGroup) (owner uuid.UUID
 	} else if time.Duration(g.now-w.heartbeat)*time.Microsecond >= heartbeatEvery {
 		heartbeat = g.now
 		b.Queue("UPDATE nodes SET heartbeat_at = $2 WHERE owner = $1", owner[:], heartbeat)
+		b.Queue(renewPlans)
 	}
 	if g.expire {
 		b.Queue(`UPDATE nodes SET expired = TRUE WHERE owner IN (

@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"database/sql"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/pressly/goose/v3"
@@ -44,6 +46,42 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account), int64(profile)).Scan(&oneByOne)
 	}))
 	return asListed, oneByOne
+}
+
+// Plans returns the statements for which the connection of a node's writer has kept
+// a plan, and the plans, as they are: none is made for this.
+func Plans(t testing.TB, s *Store) map[string]string {
+	t.Helper()
+	plans := make(map[string]string)
+	check(t, s.write(t.Context(), func(tx *txn) error {
+		if err := tx.exec(t.Context(), "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"); err != nil {
+			return err
+		}
+		explain := make(map[string]string)
+		err := query(t.Context(), tx, func(rows *sql.Rows) error {
+			var statement, name string
+			var parameters int
+			err := rows.Scan(&statement, &name, &parameters)
+			explain[statement] = "EXPLAIN EXECUTE \"" + name + "\""
+			if parameters > 0 {
+				explain[statement] += "(NULL" + strings.Repeat(", NULL", parameters-1) + ")"
+			}
+			return err
+		}, "SELECT statement, name, cardinality(parameter_types) FROM pg_prepared_statements WHERE generic_plans > 0")
+		for statement, text := range explain {
+			if err != nil {
+				break
+			}
+			err = query(t.Context(), tx, func(rows *sql.Rows) error {
+				var line string
+				err := rows.Scan(&line)
+				plans[statement] += line + "\n"
+				return err
+			}, text)
+		}
+		return err
+	}))
+	return plans
 }
 
 // DeleteRecordsBeforeTomorrow deletes all records of the first account.

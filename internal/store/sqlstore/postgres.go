@@ -37,6 +37,21 @@ const (
 	takeoverLimit      = time.Minute     // the calls of a large node that died
 )
 
+// keptPlans are the settings of the connections that groups of commands use. To plan
+// the dozen statements of a group takes the server as long as to run them, so plans
+// are kept; renewPlans throws them away once in a while, since one that was made for
+// a table when it was small may be very wrong later. Every statement of a group finds
+// its rows by an index, also in tables that are small as yet.
+var keptPlans = map[string]string{"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+
+// Statements about plans.
+const (
+	renewPlans = "DISCARD PLANS"
+	// ownPlans has a transaction planned statement by statement, for writes of
+	// configuration and what they read: rare and of any kind.
+	ownPlans = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on"
+)
+
 // everything is the value of the setting tollgate.account that shows the rows of
 // all accounts.
 const everything = "*"
@@ -85,9 +100,9 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 	// The writer sees all accounts; a write of configuration narrows that down.
 	writing := parsed.Copy()
 	writing.RuntimeParams["tollgate.account"] = everything
-	// A plan that was made for a table when it was small is not kept: on a new
-	// installation that would be until statistics are first collected.
-	writing.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	for name, value := range keptPlans {
+		writing.RuntimeParams[name] = value
+	}
 	db.write = stdlib.OpenDB(*writing)
 	db.write.SetMaxOpenConns(2) // one for the writer, one that adds rows to be locked
 	if err := checkServer(ctx, db.write, config.Logger); err != nil {
