@@ -20,6 +20,9 @@ type sipFlags struct {
 
 	MaxCall time.Duration `help:"How long any call may last; 0 is no limit. Emergency calls have none." default:"0" env:"TOLLGATE_MAX_CALL"`
 
+	SIPSourceRate  int `name:"sip-source-rate" help:"SIP requests a second that are taken from one address, known or not; 0 is no limit. What belongs to running calls has as much again. Emergency calls pass." default:"20000" env:"TOLLGATE_SIP_SOURCE_RATE"`
+	SIPSourceCalls int `name:"sip-source-calls" help:"Calls that one address may have at once; 0 is no limit. Emergency calls pass." default:"0" env:"TOLLGATE_SIP_SOURCE_CALLS"`
+
 	NameServers []string `name:"name-servers" help:"DNS servers for the names of gateways, host:port; by default those of the system." env:"TOLLGATE_NAME_SERVERS"`
 }
 

@@ -50,6 +50,10 @@ type Config struct {
 	OTLPRatio float64 `json:"otlp_ratio"`
 	// MaxCall is how long any call may last; 0 is no limit.
 	MaxCall time.Duration `json:"max_call"`
+	// SIPSourceRate is how many SIP requests a second are taken from one address, and
+	// SIPSourceCalls how many calls it may have at once; 0 is no limit.
+	SIPSourceRate  int `json:"sip_source_rate"`
+	SIPSourceCalls int `json:"sip_source_calls"`
 	// NameServers are the DNS servers for gateways' names, host:port; by default those
 	// of the system.
 	NameServers []string `json:"name_servers"`
@@ -111,7 +115,8 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
+		SIPSourceRate: 20_000,
+		StopLimit:     10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
 
@@ -188,6 +193,12 @@ func (c Config) Validate() error {
 	}
 	if _, err := c.relayConfig(); err != nil {
 		problems = append(problems, err)
+	}
+	if c.SIPSourceRate < 0 {
+		problems = append(problems, errors.New("sip_source_rate: must not be negative; 0 is no limit"))
+	}
+	if c.SIPSourceCalls < 0 {
+		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
 	}
 	if c.MaxCall < 0 {
 		problems = append(problems, errors.New("max_call: must not be negative"))

@@ -83,7 +83,11 @@ type Limits struct {
 	UnknownSources     int     // rate limits kept for unknown sources; default 65,536
 	UnknownPerSecond   float64 // messages a second from one unknown source; default 5
 	UnknownBurst       float64 // default 20
-	LearnedSources     int     // carriers and authenticated sources remembered; default 65,536
+	// SourcePerSecond is how many requests a second are taken from one address, known
+	// or not, and SourceCalls how many calls it may have at once. 0 is no limit.
+	SourcePerSecond float64
+	SourceCalls     int
+	LearnedSources  int // carriers and authenticated sources remembered; default 65,536
 
 	// A source that nobody knows and that sends BanAfter wrong digests within
 	// BanWindow is not listened to for BanFor. Default 10 within 10 minutes, for an

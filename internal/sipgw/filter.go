@@ -19,17 +19,10 @@ type filter struct {
 	limits Limits
 	bans   banList
 
-	mu      sync.Mutex               // guards all below
-	learned map[netip.Addr]time.Time // until when
-	// The buckets of unknown sources, in two generations: when the young one is full
-	// the old one is dropped, so that a flood of forged addresses has a bounded cost.
-	young, old map[netip.Addr]bucket
-}
+	strangers buckets
 
-// bucket is a token bucket.
-type bucket struct {
-	tokens float64
-	at     time.Time
+	mu      sync.Mutex               // guards learned
+	learned map[netip.Addr]time.Time // until when
 }
 
 // learnedFor is how long a source that authenticated, or to which the gateway
@@ -39,7 +32,7 @@ const learnedFor = 12 * time.Hour
 func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
 	return &filter{
 		live: live, now: now, limits: limits,
-		learned: make(map[netip.Addr]time.Time), young: make(map[netip.Addr]bucket),
+		learned: make(map[netip.Addr]time.Time), strangers: buckets{most: limits.UnknownSources},
 	}
 }
 
@@ -95,32 +88,8 @@ func (f *filter) admits(source netip.Addr, data []byte) bool {
 	}
 	for _, method := range unknownMethods {
 		if bytes.HasPrefix(data, method) {
-			return f.take(source)
+			return f.strangers.take(source, f.now(), f.limits.UnknownPerSecond, f.limits.UnknownBurst, 0)
 		}
 	}
 	return false
-}
-
-// take takes a token from the bucket of an unknown source.
-func (f *filter) take(source netip.Addr) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	b, ok := f.young[source]
-	if !ok {
-		if b, ok = f.old[source]; !ok {
-			b = bucket{tokens: f.limits.UnknownBurst, at: now}
-		}
-		if len(f.young) >= f.limits.UnknownSources {
-			f.young, f.old = make(map[netip.Addr]bucket), f.young
-		}
-	}
-	b.tokens = min(f.limits.UnknownBurst, b.tokens+now.Sub(b.at).Seconds()*f.limits.UnknownPerSecond)
-	b.at = now
-	allowed := b.tokens >= 1
-	if allowed {
-		b.tokens--
-	}
-	f.young[source] = b
-	return allowed
 }

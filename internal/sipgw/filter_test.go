@@ -157,13 +157,16 @@ func TestBucketsAreBounded(t *testing.T) {
 	limits.setDefaults()
 	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
 	source := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	take := func(a netip.Addr) bool {
+		return f.strangers.take(a, now, limits.UnknownPerSecond, limits.UnknownBurst, 0)
+	}
 	for i := range 10_000 {
-		if !f.take(source(i)) {
+		if !take(source(i)) {
 			t.Fatalf("source %d has no token", i)
 		}
 		f.learn(source(i))
 	}
-	if n := len(f.young) + len(f.old); n > 201 {
+	if n := f.strangers.size(); n > 201 {
 		t.Errorf("%d buckets kept", n)
 	}
 	if len(f.learned) > 100 || !f.knows(source(9999)) {
@@ -174,13 +177,13 @@ func TestBucketsAreBounded(t *testing.T) {
 		t.Error("a source is known for ever")
 	}
 	for range int(limits.UnknownBurst) {
-		f.take(source(0))
+		take(source(0))
 	}
-	if f.take(source(0)) {
+	if take(source(0)) {
 		t.Error("the bucket has no bottom")
 	}
 	now = now.Add(time.Second)
-	if !f.take(source(0)) {
+	if !take(source(0)) {
 		t.Error("the bucket does not fill")
 	}
 }

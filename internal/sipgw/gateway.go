@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
@@ -76,6 +77,8 @@ type Gateway struct {
 	resolver  *resolver
 	trunks    *trunks
 	rates     callRates
+	paces     buckets // of sources
+	crowds    sourceCalls
 	nonces    *nonces
 	guesses   guesses
 	shards    []*shard
@@ -127,6 +130,8 @@ func New(config Config) *Gateway {
 		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
 	}
 	g.rates.buckets = make(map[id.ID]bucket)
+	g.paces.most = config.Limits.UnknownSources
+	g.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
 	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
 		g.shards = append(g.shards, &shard{
@@ -272,6 +277,13 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 // spared new calls first: they are told to try again later, at no further cost.
 // What may be an emergency call is not among them.
 func (g *Gateway) dispatch(data []byte, from peer) {
+	if !g.inRate(data, from) {
+		g.count.paced.Add(1)
+		if isNewCall(data) {
+			g.turnAway(data, from, admission.ReasonCallRate)
+		}
+		return
+	}
 	sh := g.shardOf(callIDOf(data))
 	limit := g.config.Limits.Queue
 	spared := isNewCall(data) && !isShort(data)
@@ -285,8 +297,14 @@ func (g *Gateway) dispatch(data []byte, from peer) {
 	if !spared {
 		return
 	}
-	v := verdict{kind: verdictAnswer, status: 503, reason: "Service Unavailable TG5", headers: []string{
-		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: overloaded", lineRejected[:len(lineRejected)-2],
+	g.turnAway(data, from, admission.ReasonOverloaded)
+}
+
+// turnAway refuses a new call before anything reads it.
+func (g *Gateway) turnAway(data []byte, from peer, why admission.Reason) {
+	d := admission.Decision{Reason: why}
+	v := verdict{kind: verdictAnswer, status: why.Status(), reason: d.Phrase(), headers: []string{
+		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
 	}}
 	g.transport.send(from, refusalBytes(data, v, newToken()), nil)
 }

@@ -138,6 +138,7 @@ func (sh *shard) dialog(m *message) *leg {
 func (sh *shard) receiveInvite(m *message) {
 	g := sh.g
 	tx := sh.begin(m)
+	short := len(dialledText(m.uri)) <= maxShort
 	switch {
 	case sh.legs[legKey{m.callID, m.fromTag}] != nil:
 		// The same request by another way (RFC 3261 section 8.2.2.2).
@@ -146,7 +147,7 @@ func (sh *shard) receiveInvite(m *message) {
 	case g.looped(m):
 		tx.respond(482, "Loop Detected", "")
 		return
-	case len(sh.calls) >= g.config.Limits.CallsPerShard && len(dialledText(m.uri)) > maxShort:
+	case len(sh.calls) >= g.config.Limits.CallsPerShard && !short:
 		g.count.shed.Add(1)
 		tx.refuse(admission.ReasonOverloaded, nil)
 		return
@@ -156,6 +157,11 @@ func (sh *shard) receiveInvite(m *message) {
 	}
 	attempt, ok := sh.identify(m, tx)
 	if !ok {
+		return
+	}
+	if !g.crowds.enter(m.peer.addr.Addr(), short) {
+		g.count.crowded.Add(1)
+		tx.refuse(admission.ReasonOverloaded, nil)
 		return
 	}
 	tx.respond(100, "Trying", "")

@@ -389,6 +389,7 @@ func (s *session) forgetIfDone() {
 		return
 	}
 	delete(s.sh.calls, s)
+	s.sh.g.crowds.leave(s.source)
 	s.leaveTrunk()
 	s.rely.close()
 	s.traceEnd()

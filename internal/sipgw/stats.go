@@ -18,7 +18,7 @@ type counters struct {
 	handshakeErrors                                  atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
 	challenges, authFailures, authReplays, bans      atomic.Uint64
-	mediaErrors                                      atomic.Uint64
+	mediaErrors, paced, crowded                      atomic.Uint64
 }
 
 // Stats is a snapshot of what the gateway has counted since its start.
@@ -30,6 +30,8 @@ type Stats struct {
 	ParseErrors uint64
 	Invalid     uint64 // refused or dropped by validation
 	Shed        uint64 // dropped or refused for overload
+	Paced       uint64 // dropped or refused because their source sends too many a second
+	Crowded     uint64 // calls refused because their source has too many
 	Handshakes  uint64 // TLS handshakes that peers did not complete
 	Panics      uint64 // messages and timers that made the engine panic
 
@@ -55,6 +57,7 @@ func (g *Gateway) Stats() Stats {
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
 		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
+		Paced: c.paced.Load(), Crowded: c.crowded.Load(),
 	}
 }
 

@@ -36,7 +36,7 @@ type collector struct{ Sources }
 var (
 	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.", []string{"direction"}, nil)
 	descSIPDropped  = prometheus.NewDesc("tollgate_sip_dropped_total",
-		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), unparsable, invalid, overload, panic.",
+		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), panic.",
 		[]string{"why"}, nil)
 	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil, nil)
 	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
@@ -75,6 +75,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPDropped, stats.ParseErrors, "unparsable")
 	count(descSIPDropped, stats.Invalid-min(stats.Invalid, stats.ParseErrors), "invalid") // which has the unparsable in it
 	count(descSIPDropped, stats.Shed, "overload")
+	count(descSIPDropped, stats.Paced, "source_rate")
+	count(descSIPDropped, stats.Crowded, "source_calls")
 	count(descSIPDropped, stats.Panics, "panic")
 	count(descSIPSendErrors, stats.SendErrors)
 	count(descSIPAttempts, stats.Attempts)

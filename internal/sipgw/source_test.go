@@ -1,0 +1,110 @@
+package sipgw
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSourceRate: a known source that sends too much is turned away, but for what
+// belongs to its running call and for emergency calls.
+func TestSourceRate(t *testing.T) {
+	const rate, flood = 4, 60
+	w := newWorld(t, wish{config: func(c *Config) { c.Limits.SourcePerSecond = rate }})
+	pbx, _ := w.talk("")
+	begun := time.Now()
+	for range flood {
+		w.pbx.invite("+12125550123", "")
+	}
+	refused := w.pbx.await("503 INVITE")
+	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" || refused.get("x-tollgate-reason") != "calls_per_second" {
+		t.Errorf("%s, Retry-After %q, reason %q", refused.phrase, refused.get("retry-after"), refused.get("x-tollgate-reason"))
+	}
+	w.pbx.invite("911", "")
+	for {
+		invite := w.carriers[0].await("INVITE")
+		w.carriers[0].reply(invite, 486, "far", "", "")
+		if strings.HasPrefix(invite.uri, "sip:911@") {
+			break
+		}
+	}
+	w.pbx.request(pbx, "BYE", "", "")
+	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
+	w.pbx.await("200 BYE")
+	if paced := float64(w.g.Stats().Paced); paced < flood-rate-rate*time.Since(begun).Seconds() {
+		t.Errorf("%v of %d calls are turned away in %v", paced, flood, time.Since(begun))
+	}
+}
+
+func TestSourceCredit(t *testing.T) {
+	b := buckets{most: 10}
+	source, now := netip.MustParseAddr("192.0.2.1"), time.Unix(1_800_000_000, 0)
+	taken := func(floor float64) (n int) {
+		for b.take(source, now, 3, 3, floor) {
+			n++
+		}
+		return n
+	}
+	if fresh, running, after := taken(0), taken(-3), taken(0); fresh != 3 || running != 3 || after != 0 {
+		t.Errorf("%d new requests, %d of running calls and %d more are taken", fresh, running, after)
+	}
+	now = now.Add(time.Second)
+	if n := taken(0); n != 0 {
+		t.Errorf("%d new requests are taken while the credit is being paid back", n)
+	}
+	now = now.Add(time.Hour)
+	if n := taken(0); n != 3 {
+		t.Errorf("after an hour %d are taken", n)
+	}
+}
+
+// TestSourceCalls: a source has no more calls than it may, its emergency calls apart,
+// and what did not become a call is not counted.
+func TestSourceCalls(t *testing.T) {
+	w := newWorld(t, wish{user: true, config: func(c *Config) { c.Limits.SourceCalls = 1 }})
+	pbx, _ := w.talk("")
+	w.pbx.invite("+12125550123", "")
+	refused := w.pbx.await("503 INVITE")
+	if refused.phrase != "Service Unavailable TG5" || refused.get("retry-after") == "" {
+		t.Errorf("%s, Retry-After %q", refused.phrase, refused.get("retry-after"))
+	}
+	w.pbx.invite("911", "")
+	w.busyAt(w.carriers[0])
+	w.hangUp(pbx)
+	w.record()
+	for w.g.Load().Calls > 0 { // until the first call is forgotten
+		w.pbx.quiet()
+	}
+	pbx, _ = w.talk("")
+	w.hangUp(pbx)
+	w.record()
+	phone := w.party(strangerAddress, false)
+	for range 3 {
+		challenged(phone, newDialog(phone, "+12125550123"))
+	}
+	if n := w.g.Stats().Crowded; n != 1 {
+		t.Errorf("%d calls are refused", n)
+	}
+	w.settled()
+}
+
+// TestTooMuchHeader: a known source's message with too many or too long header
+// fields is answered, and costs no call.
+func TestTooMuchHeader(t *testing.T) {
+	w := newWorld(t, wish{})
+	for name, extra := range map[string]string{
+		"many": strings.Repeat("X-Filler: 1\r\n", MaxHeaders), "long": "X-Filler: " + strings.Repeat("x", MaxHeaderBytes) + "\r\n",
+	} {
+		w.pbx.invite("+12125550123", extra)
+		if m := w.pbx.next(); m.status != 513 {
+			t.Errorf("%s: %s", name, label(m))
+		}
+	}
+	w.pbx.send(strings.Repeat("X", MaxMessageBytes-100)) // no message at all
+	pbx, _ := w.talk("")
+	w.hangUp(pbx)
+	if s := w.g.Stats(); s.Attempts != 1 || s.Invalid != 3 {
+		t.Errorf("stats %+v", s)
+	}
+}
