@@ -170,9 +170,9 @@ func (l *Limits) setDefaults() {
 	}
 }
 
-// callIDOf finds the Call-ID of a message without parsing it; "" when there is none.
-func callIDOf(data []byte) string {
-	return string(headerOf(data, "call-id", 'i'))
+// callIDOf finds the Call-ID of a message without parsing it; nil when there is none.
+func callIDOf(data []byte) []byte {
+	return headerOf(data, "call-id", 'i')
 }
 
 // isNewCall says whether a message is an INVITE outside any dialog.

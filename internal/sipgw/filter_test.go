@@ -229,7 +229,7 @@ func tortured(t *testing.T, w *world, tcp bool, data []byte) (status int) {
 	}
 	defer conn.Close()
 	probe := "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(network) + " 127.0.0.1;rport;branch=z9hG4bKprobe\r\n" +
-		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + callIDOf(data) + "\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + string(callIDOf(data)) + "\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
 	if !tcp {
 		// The answer goes to where the request says it comes from: read it by asking
 		// that it come back here.

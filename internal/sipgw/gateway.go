@@ -273,7 +273,7 @@ func (g *Gateway) finished() {
 // isBusy says of an error of the ledger that surely nothing was done.
 func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 
-// dispatch hands a message to the shard of its Call-ID. A shard with much to do is
+// dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost.
 // What may be an emergency call is not among them.
 func (g *Gateway) dispatch(data []byte, from peer) {
@@ -284,13 +284,13 @@ func (g *Gateway) dispatch(data []byte, from peer) {
 		}
 		return
 	}
-	sh := g.shardOf(callIDOf(data))
+	sh := g.shards[maphash.Bytes(g.seed, callIDOf(data))%uint64(len(g.shards))]
 	limit := g.config.Limits.Queue
 	spared := isNewCall(data) && !isShort(data)
 	if spared {
 		limit /= 2
 	}
-	if sh.offer(packet{data, from}, limit) {
+	if sh.offer(data, from, limit) {
 		return
 	}
 	g.count.shed.Add(1)

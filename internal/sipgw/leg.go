@@ -168,11 +168,17 @@ func routable(a netip.Addr) bool {
 // sharedSpace is the address space between carriers' translators (RFC 6598).
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
-// build writes an in-dialog request (RFC 3261 section 12.2.1.1). extra holds whole lines.
+// build writes an in-dialog request. extra holds whole lines.
 func (l *leg) build(method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
+	return l.request(l.s.sh.g, method, branch, cseq, extra, body, contentType)
+}
+
+// request writes an in-dialog request (RFC 3261 section 12.2.1.1) of a gateway, which
+// need not be the one that made the dialog.
+func (l *leg) request(g *Gateway, method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
 	w := newWriter()
 	w.requestLine(method, l.requestURI())
-	w.via(l.s.sh.g, l.peer, branch)
+	w.via(g, l.peer, branch)
 	w.field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.field("From", l.local)

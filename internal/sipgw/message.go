@@ -40,8 +40,7 @@ type via struct {
 // readMessage reads a message that validation need not see. It returns nil when
 // something it needs cannot be read.
 func readMessage(raw []byte, from peer) *message {
-	w := readWire(raw)
-	return w.message(from)
+	return readWire(raw).message(from)
 }
 
 // message interprets what validation has seen. It returns nil when something that it

@@ -256,7 +256,7 @@ func BenchmarkMessages(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(request)))
 	for b.Loop() {
-		g.shards[0].receive(packet{request, from})
+		g.shards[0].receive(request, from)
 	}
 	if n := g.Stats().Sent; n < uint64(b.N) {
 		b.Fatalf("%d answers to %d requests", n, b.N)

@@ -9,10 +9,11 @@ import (
 )
 
 // receive takes one message through the validation to its transaction.
-func (sh *shard) receive(p packet) {
-	sh.g.transport.traceMessage(false, p.from, p.data)
-	w := readWire(p.data)
-	v := judge(&w)
+func (sh *shard) receive(data []byte, from peer) {
+	sh.g.transport.traceMessage(false, from, data)
+	w := &sh.wire
+	w.read(data)
+	v := judge(w)
 	if w.flaw.status != 0 || w.start.kind == startNone {
 		sh.g.count.parseErrors.Add(1)
 	}
@@ -20,10 +21,10 @@ func (sh *shard) receive(p packet) {
 		sh.g.count.invalid.Add(1)
 		return
 	}
-	m := w.message(p.from)
+	m := w.message(from)
 	if v.kind == verdictAnswer || m == nil {
 		sh.g.count.invalid.Add(1)
-		sh.answerInvalid(p, m, v)
+		sh.answerInvalid(data, from, m, v)
 		return
 	}
 	if !m.request {
@@ -36,12 +37,12 @@ func (sh *shard) receive(p packet) {
 
 // answerInvalid answers a request that validation refuses, without keeping
 // anything of it.
-func (sh *shard) answerInvalid(p packet, m *message, v verdict) {
+func (sh *shard) answerInvalid(data []byte, from peer, m *message, v verdict) {
 	if v.kind != verdictAnswer {
 		return
 	}
 	if m == nil || !m.request {
-		sh.g.transport.send(p.from, refusalBytes(p.data, v, newToken()), nil)
+		sh.g.transport.send(from, refusalBytes(data, v, newToken()), nil)
 		return
 	}
 	m.received()

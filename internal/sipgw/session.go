@@ -3,6 +3,7 @@ package sipgw
 import (
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -169,19 +170,26 @@ func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 func (s *session) submit(command admission.Command) {
 	_, first := command.(admission.Reserve)
 	s.sh.g.config.Ledger.Submit(command, func(result admission.Result, err error) {
-		s.sh.post(s.answered(&call.LedgerDone{Result: result, Err: err, Nothing: isBusy(err)}, first))
+		s.ledgerDone(result, err, first)
 	})
 }
 
-// answered is what the shard does with the answer to a command. It captures little,
-// since a result is large.
-func (s *session) answered(done *call.LedgerDone, first bool) func() {
-	return func() {
+// ledgerEvents are those not in use: a result is large, and is done with as soon as it
+// is handled.
+var ledgerEvents = sync.Pool{New: func() any { return new(call.LedgerDone) }}
+
+// ledgerDone gives the answer to a command to the shard.
+func (s *session) ledgerDone(result admission.Result, err error, first bool) {
+	done := ledgerEvents.Get().(*call.LedgerDone)
+	*done = call.LedgerDone{Result: result, Err: err, Nothing: isBusy(err)}
+	s.sh.post(func() {
 		if first {
 			s.decided(&done.Result, done.Err)
 		}
 		s.handle(done)
-	}
+		*done = call.LedgerDone{}
+		ledgerEvents.Put(done)
+	})
 }
 
 // decided notes the numbers that the decision read out of the attempt.

@@ -25,17 +25,40 @@ type shard struct {
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
-	key       []byte // in which keys of transactions are written
+	key       []byte      // in which keys of transactions are written
+	wire      wireMessage // the message being received
 }
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since
 // its Call-ID is not ours; a carrier's leg has a Call-ID of ours and no tag here.
 type legKey struct{ callID, remoteTag string }
 
-// packet is a message as it came.
+// packet is a message as it came, in a buffer that is used again once it is handled.
 type packet struct {
-	data []byte
-	from peer
+	buffer *buffer
+	from   peer
+}
+
+type buffer struct{ data []byte }
+
+// buffers are those not in use.
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2048)} }}
+
+// maxIdleBuffer bounds a buffer that is kept for the next message.
+const maxIdleBuffer = 16 << 10
+
+func newPacket(data []byte, from peer) packet {
+	b := buffers.Get().(*buffer)
+	b.data = append(b.data[:0], data...)
+	return packet{b, from}
+}
+
+// done gives the buffer of a packet back.
+func (p *packet) done() {
+	if cap(p.buffer.data) <= maxIdleBuffer {
+		buffers.Put(p.buffer)
+	}
+	*p = packet{}
 }
 
 // inbox is the bounded queue of a shard. Packets are refused when it is full.
@@ -58,12 +81,12 @@ func (sh *shard) post(f func()) {
 	sh.poke()
 }
 
-// offer queues a packet unless there are limit already, and says whether it did.
-func (sh *shard) offer(p packet, limit int) bool {
+// offer queues a copy of a message unless there are limit already, and says whether it did.
+func (sh *shard) offer(data []byte, from peer, limit int) bool {
 	sh.inbox.mu.Lock()
 	full := len(sh.inbox.packets) >= limit
 	if !full {
-		sh.inbox.packets = append(sh.inbox.packets, p)
+		sh.inbox.packets = append(sh.inbox.packets, newPacket(data, from))
 	}
 	sh.inbox.mu.Unlock()
 	if !full {
@@ -122,8 +145,8 @@ func (sh *shard) turn() bool {
 	}
 	for i := range sh.packets {
 		p := sh.packets[i]
-		sh.guard(func() { sh.receive(p) }, &p)
-		sh.packets[i] = packet{}
+		sh.guard(func() { sh.receive(p.buffer.data, p.from) }, &p)
+		sh.packets[i].done()
 	}
 	for t := sh.timers.due(sh.now); t != nil; t = sh.timers.due(sh.now) {
 		sh.guard(func() { t.owner.expire(t.kind) }, nil)
@@ -142,7 +165,7 @@ func (sh *shard) guard(step func(), p *packet) {
 		sh.g.count.panics.Add(1)
 		attributes := []any{"panic", trouble}
 		if p != nil {
-			attributes = append(attributes, "source", p.from.addr.String(), "bytes", len(p.data))
+			attributes = append(attributes, "source", p.from.addr.String(), "bytes", len(p.buffer.data))
 		}
 		sh.g.panicOnce.Do(func() {
 			sh.g.log.Error("a SIP message or timer made the gateway panic; further ones are only counted",

@@ -181,7 +181,8 @@ func (s *stream) read() {
 	if !s.shakenHands() {
 		return
 	}
-	buffer := make([]byte, 0, 4096)
+	idle := make([]byte, 0, 4096)
+	buffer := idle
 	wait := firstTimeout
 	for {
 		if len(buffer) == cap(buffer) {
@@ -195,7 +196,7 @@ func (s *stream) read() {
 			buffer = buffer[skip:]
 			if broken {
 				s.t.count.received.Add(1)
-				s.t.handle(append([]byte(nil), buffer...), from)
+				s.t.handle(buffer, from)
 				return
 			}
 			if size == 0 {
@@ -203,7 +204,7 @@ func (s *stream) read() {
 			}
 			s.t.count.received.Add(1)
 			wait = idleTimeout
-			data := append([]byte(nil), buffer[:size]...)
+			data := buffer[:size]
 			buffer = buffer[size:]
 			if !s.t.filter.admits(s.to.addr.Addr(), data) {
 				s.t.count.filtered.Add(1)
@@ -215,7 +216,7 @@ func (s *stream) read() {
 			return
 		}
 		if len(buffer) == 0 {
-			buffer = make([]byte, 0, 4096)
+			buffer = idle[:0]
 		}
 	}
 }

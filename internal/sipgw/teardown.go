@@ -3,7 +3,6 @@ package sipgw
 import (
 	"encoding/binary"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -21,69 +20,120 @@ const (
 )
 
 // teardownVersion is the first byte of a note.
-const teardownVersion = 1
+const teardownVersion = 2
 
 // teardown writes the note with which another process can hang up on both sides of
-// the call that is being answered: for each leg the transport, the address and the
-// whole BYE.
+// the call that is being answered. It is kept with the lease as long as the call is
+// up, so it holds what a BYE is made of and no more.
 func (s *session) teardown() []byte {
-	note := []byte{teardownVersion}
+	w := newWriter()
+	w.b = append(w.b, teardownVersion)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
-		bye := l.build("BYE", s.sh.g.newBranch(), l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
-		address := l.peer.addr.String()
-		transport := byte('u')
-		switch {
-		case l.peer.tls:
-			// What the peer's certificate must name goes behind the address.
-			transport, address = 's', address+" "+l.peer.name
-			if l.peer.unverified {
-				transport = 'i'
-			}
-		case l.peer.tcp:
-			transport = 't'
-		}
-		address = address[:min(len(address), 255)]
-		note = append(note, transport, byte(len(address)))
-		note = append(note, address...)
-		note = binary.BigEndian.AppendUint32(note, uint32(len(bye)))
-		note = append(note, bye...)
+		w.b = l.appendNote(w.b)
 	}
-	return note
+	return w.bytes()
 }
 
-// prepared is one BYE of a note.
-type prepared struct {
-	to   peer
-	data []byte
+// The transports of a note.
+const (
+	noteUDP byte = iota
+	noteTCP
+	noteTLS
+	noteUnverified // TLS, whatever the certificate is
+)
+
+// appendNote appends what another process must know to send requests in the dialog.
+func (l *leg) appendNote(b []byte) []byte {
+	transport := noteUDP
+	switch {
+	case l.peer.tls && l.peer.unverified:
+		transport = noteUnverified
+	case l.peer.tls:
+		transport = noteTLS
+	case l.peer.tcp:
+		transport = noteTCP
+	}
+	b = append(b, transport)
+	b = appendText(b, l.peer.addr.String())
+	for _, text := range [...]string{l.peer.name, l.callID, l.local, l.remote, l.target} {
+		b = appendText(b, text)
+	}
+	b = binary.AppendUvarint(b, uint64(l.localSeq))
+	b = binary.AppendUvarint(b, uint64(len(l.routes)))
+	for _, route := range l.routes {
+		b = appendText(b, route)
+	}
+	return b
+}
+
+// appendText appends a text behind its length.
+func appendText(b []byte, text string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(text)))
+	return append(b, text...)
+}
+
+// noteReader reads a note. Once something is missing, everything behind it is empty.
+type noteReader struct {
+	rest   []byte
+	broken bool
+}
+
+func (r *noteReader) number() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.rest, r.broken = nil, true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *noteReader) text() string {
+	size := r.number()
+	if size > uint64(len(r.rest)) {
+		r.rest, r.broken = nil, true
+		return ""
+	}
+	text := string(r.rest[:size])
+	r.rest = r.rest[size:]
+	return text
+}
+
+// leg reads one leg; nil when there is none, or not the whole of it.
+func (r *noteReader) leg() *leg {
+	if len(r.rest) == 0 {
+		return nil
+	}
+	transport := r.rest[0]
+	r.rest = r.rest[1:]
+	address, err := netip.ParseAddrPort(r.text())
+	l := &leg{peer: peer{addr: address, tcp: transport != noteUDP, tls: transport >= noteTLS, unverified: transport == noteUnverified}}
+	for _, text := range [...]*string{&l.peer.name, &l.callID, &l.local, &l.remote, &l.target} {
+		*text = r.text()
+	}
+	l.localSeq = uint32(r.number())
+	for range min(r.number(), maxRoutes) {
+		l.routes = append(l.routes, r.text())
+	}
+	if r.broken || err != nil || transport > noteUnverified {
+		return nil
+	}
+	return l
 }
 
 // readTeardown reads a note. What cannot be read is left out.
-func readTeardown(note []byte) []prepared {
+func readTeardown(note []byte) []*leg {
 	if len(note) == 0 || note[0] != teardownVersion {
 		return nil
 	}
-	note = note[1:]
-	var list []prepared
-	for len(note) >= 2 {
-		transport, size := note[0], int(note[1])
-		if note = note[2:]; len(note) < size+4 {
+	var list []*leg
+	for r := (noteReader{rest: note[1:]}); ; {
+		l := r.leg()
+		if l == nil {
 			return list
 		}
-		text, name, _ := strings.Cut(string(note[:size]), " ")
-		address, err := netip.ParseAddrPort(text)
-		length := binary.BigEndian.Uint32(note[size:])
-		if note = note[size+4:]; uint64(length) > uint64(len(note)) {
-			return list
-		}
-		if err == nil {
-			list = append(list, prepared{peer{
-				tcp: transport != 'u', tls: transport == 's' || transport == 'i', addr: address,
-				name: name, unverified: transport == 'i',
-			}, note[:length]})
-		}
-		note = note[length:]
+		list = append(list, l)
 	}
-	return list
 }
 
 // TearDown hangs up on the calls of a process that died, from the notes that it
@@ -91,7 +141,7 @@ func readTeardown(note []byte) []prepared {
 // teardownPause, and each is repeated until it is answered or Timer F fires. It may
 // be called once the gateway is started.
 func (g *Gateway) TearDown(notes [][]byte) {
-	var list []prepared
+	var list []*leg
 	for _, note := range notes {
 		list = append(list, readTeardown(note)...)
 	}
@@ -101,7 +151,7 @@ func (g *Gateway) TearDown(notes [][]byte) {
 	g.work.Go(func() {
 		pause := time.NewTicker(teardownPause)
 		defer pause.Stop()
-		for i, p := range list {
+		for i, l := range list {
 			if i > 0 && i%teardownBatch == 0 {
 				select {
 				case <-g.done:
@@ -109,18 +159,16 @@ func (g *Gateway) TearDown(notes [][]byte) {
 				case <-pause.C:
 				}
 			}
-			g.sendPrepared(p)
+			g.sendPrepared(l)
 		}
 	})
 }
 
-// sendPrepared sends a BYE of another process as a transaction of this one.
-func (g *Gateway) sendPrepared(p prepared) {
-	m := readMessage(p.data, p.to)
-	if m == nil || m.method != "BYE" {
-		return
-	}
-	g.filter.learn(p.to.addr.Addr()) // whose answer must pass the filter
-	sh := g.shardOf(m.callID)
-	sh.post(func() { sh.request("BYE", m.via.branch, p.to, p.data, func(*message) {}) })
+// sendPrepared hangs up on a leg of another process.
+func (g *Gateway) sendPrepared(l *leg) {
+	g.filter.learn(l.peer.addr.Addr()) // whose answer must pass the filter
+	branch := g.newBranch()
+	bye := l.request(g, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
+	sh := g.shardOf(l.callID)
+	sh.post(func() { sh.request("BYE", branch, l.peer, bye, func(*message) {}) })
 }

@@ -52,8 +52,8 @@ type streamKey struct {
 
 func (p peer) key() streamKey { return streamKey{p.addr, p.tls, p.name, p.unverified} }
 
-// transport owns the sockets. What arrives goes to handle, from the goroutine that
-// read it, so that the messages of one peer stay in order.
+// transport owns the sockets. What arrives goes to handle, which does not keep it, from
+// the goroutine that read it, so that the messages of one peer stay in order.
 type transport struct {
 	limits Limits
 	filter *filter
@@ -163,7 +163,7 @@ func (t *transport) readPackets() {
 			t.count.filtered.Add(1)
 			continue
 		}
-		t.handle(append([]byte(nil), buffer[:n]...), from)
+		t.handle(buffer[:n], from)
 	}
 }
 

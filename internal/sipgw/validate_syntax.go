@@ -25,10 +25,15 @@ func isAlphanumeric(c byte) bool {
 	return isDigit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// isTokenByte is the character set of token in RFC 3261 25.1.
-func isTokenByte(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("-.!%*_+`'~", c) >= 0
-}
+// tokenBytes is the character set of token in RFC 3261 25.1.
+var tokenBytes = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-.!%*_+`'~", byte(c)) >= 0
+	}
+	return set
+}()
+
+func isTokenByte(c byte) bool { return tokenBytes[c] }
 
 func isToken(s string) bool {
 	for i := range len(s) {
@@ -48,7 +53,21 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-func trimSpace(s string) string { return strings.Trim(s, " \t") }
+func trimSpace(s string) string { return trimRight(trimLeft(s)) }
+
+func trimLeft(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	return s
+}
+
+func trimRight(s string) string {
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // quotedEnd returns the index behind the closing quote of the quoted string s
 // begins with, or -1 when it is never closed.
@@ -92,11 +111,11 @@ func cutValue(s string, separator byte) (value, rest string, more, ok bool) {
 // read more freely than the grammar does, because tags and branches of common
 // equipment hold characters no token has.
 func cutParameter(s string) (name, value, rest string, ok bool) {
-	s = strings.TrimLeft(s, " \t")
+	s = trimLeft(s)
 	if s == "" || s[0] != ';' {
 		return "", "", "", false
 	}
-	s = strings.TrimLeft(s[1:], " \t")
+	s = trimLeft(s[1:])
 	end := 0
 	for end < len(s) && isTokenByte(s[end]) {
 		end++
@@ -104,24 +123,26 @@ func cutParameter(s string) (name, value, rest string, ok bool) {
 	if end == 0 {
 		return "", "", "", false
 	}
-	name, s = s[:end], strings.TrimLeft(s[end:], " \t")
+	name, s = s[:end], trimLeft(s[end:])
 	if s == "" || s[0] != '=' {
 		return name, "", s, true
 	}
-	s = strings.TrimLeft(s[1:], " \t")
+	s = trimLeft(s[1:])
 	if s != "" && s[0] == '"' {
 		end = quotedEnd(s)
 	} else {
-		end = strings.IndexAny(s, " \t;,\"<>")
-		if end < 0 {
-			end = len(s)
+		for end = 0; end < len(s) && !endsValue[s[end]]; end++ {
+			continue
 		}
 	}
 	if end <= 0 {
 		return "", "", "", false
 	}
-	return name, s[:end], strings.TrimLeft(s[end:], " \t"), true
+	return name, s[:end], trimLeft(s[end:]), true
 }
+
+// endsValue are the characters that no value of a parameter has.
+var endsValue = [256]bool{' ': true, '\t': true, ';': true, ',': true, '"': true, '<': true, '>': true}
 
 // parameter looks for a parameter by name, in any case. ok is false when the
 // parameters are malformed anywhere.
@@ -155,7 +176,7 @@ func readAddress(s string) (wireAddress, bool) {
 		if end < 0 {
 			return wireAddress{}, false
 		}
-		s = strings.TrimLeft(s[end:], " \t")
+		s = trimLeft(s[end:])
 		return readBracketed(s)
 	}
 	open := strings.IndexByte(s, '<')
@@ -171,7 +192,7 @@ func readAddress(s string) (wireAddress, bool) {
 	}
 	uri, parameters := s, ""
 	if i := strings.IndexByte(s, ';'); i >= 0 {
-		uri, parameters = strings.TrimRight(s[:i], " \t"), s[i:]
+		uri, parameters = trimRight(s[:i]), s[i:]
 	}
 	// RFC 3261 20: with a comma or a question mark the URI must be in brackets.
 	if !isURI(uri) || strings.ContainsAny(uri, ",?") {
@@ -188,7 +209,7 @@ func readBracketed(s string) (wireAddress, bool) {
 	if end < 0 || !isURI(s[1:end]) {
 		return wireAddress{}, false
 	}
-	parameters := strings.TrimLeft(s[end+1:], " \t")
+	parameters := trimLeft(s[end+1:])
 	return wireAddress{uri: s[1:end], parameters: parameters, bracketed: true}, true
 }
 
@@ -233,21 +254,24 @@ func readVia(s string) (wireVia, bool) {
 	if !found || trimSpace(version) != "2.0" {
 		return wireVia{}, false
 	}
-	s = strings.TrimLeft(s, " \t")
-	end := strings.IndexAny(s, " \t")
-	if end < 0 || !isToken(s[:end]) {
+	s = trimLeft(s)
+	end := 0
+	for end < len(s) && isTokenByte(s[end]) {
+		end++
+	}
+	if end == 0 || end == len(s) || !isSpace(s[end]) {
 		return wireVia{}, false
 	}
 	sentBy, parameters := trimSpace(s[end:]), ""
 	if i := strings.IndexByte(sentBy, ';'); i >= 0 {
-		sentBy, parameters = strings.TrimRight(sentBy[:i], " \t"), sentBy[i:]
+		sentBy, parameters = trimRight(sentBy[:i]), sentBy[i:]
 	}
 	// LWS may stand around the colon of the port.
 	if host, port, found := cutPort(sentBy); found {
 		if !isDigits(trimSpace(port)) {
 			return wireVia{}, false
 		}
-		sentBy = strings.TrimRight(host, " \t")
+		sentBy = trimRight(host)
 	}
 	if sentBy == "" || strings.ContainsAny(sentBy, " \t\",<>@") {
 		return wireVia{}, false
@@ -314,7 +338,7 @@ func readStartLine(line string) startLine {
 		status, phrase, _ := strings.Cut(rest, " ")
 		return startLine{kind: startResponse, version: version, status: status, phrase: phrase}
 	}
-	trimmed := strings.TrimRight(line, " \t")
+	trimmed := trimRight(line)
 	first, last := strings.IndexByte(trimmed, ' '), strings.LastIndexByte(trimmed, ' ')
 	if first <= 0 || first == last {
 		return startLine{}

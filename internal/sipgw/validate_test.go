@@ -15,7 +15,7 @@ import (
 // decide does what the gateway does with a datagram.
 func decide(raw []byte) verdict {
 	m := readWire(raw)
-	return judge(&m)
+	return judge(m)
 }
 
 func TestTortureMessages(t *testing.T) {

@@ -126,10 +126,18 @@ func (m *wireMessage) note(flaw refusal) {
 	}
 }
 
-// readWire splits a message into start line, header fields and body. It accepts
-// any bytes: what is wrong is noted as a flaw and left out.
-func readWire(raw []byte) wireMessage {
-	var m wireMessage
+// readWire is read into a message of its own.
+func readWire(raw []byte) *wireMessage {
+	m := new(wireMessage)
+	m.read(raw)
+	return m
+}
+
+// read splits a message into start line, header fields and body. It accepts any bytes:
+// what is wrong is noted as a flaw and left out. What the message was before is
+// forgotten.
+func (m *wireMessage) read(raw []byte) {
+	*m = wireMessage{}
 	if len(raw) > MaxMessageBytes {
 		m.note(refusal{status: 513, reason: "Message Too Large"})
 		raw = raw[:MaxMessageBytes]
@@ -157,7 +165,6 @@ func readWire(raw []byte) wireMessage {
 		}
 		m.readField(line)
 	}
-	return m
 }
 
 // readField adds one logical line, which may still be folded.
@@ -167,7 +174,7 @@ func (m *wireMessage) readField(line string) {
 		return
 	}
 	name, value, found := strings.Cut(line, ":")
-	name = strings.TrimRight(name, " \t")
+	name = trimRight(name)
 	if !found || !isToken(name) {
 		m.note(badRequest("Malformed header field"))
 		return
