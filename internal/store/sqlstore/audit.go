@@ -22,7 +22,7 @@ import (
 // of the database: nothing is broken, unless there is a bug or somebody else wrote
 // to the database.
 func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
-	err = s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+	err = s.readingLedger(ctx, everyAccount, func(tx querier) (err error) {
 		audit, err = auditLedger(ctx, tx, s.db.postgres != nil)
 		return err
 	})
@@ -103,10 +103,14 @@ func readFile(ctx context.Context, path string, f func(querier) error) (err erro
 // that repeat what is in their bodies.
 func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission.Audit, err error) {
 	a := admission.NewAuditor()
-	if err := auditLeases(ctx, tx, a, columns); err != nil {
+	journal, err := readJournalled(ctx, tx, columns)
+	if err != nil {
+		return audit, fmt.Errorf("read the journal: %w", err)
+	}
+	if err := auditLeases(ctx, tx, a, columns, journal); err != nil {
 		return audit, fmt.Errorf("read leases: %w", err)
 	}
-	if err := auditRecords(ctx, tx, a); err != nil {
+	if err := auditRecords(ctx, tx, a, journal.records); err != nil {
 		return audit, fmt.Errorf("read call_records: %w", err)
 	}
 	if err := auditStraySlices(ctx, tx, a); err != nil {
@@ -117,7 +121,9 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 		var key admission.SpendKey
 		var spend admission.Spend
 		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Held, &spend.Overrun)
-		a.Day(account, key, spend)
+		if _, later := journal.days[key]; !later {
+			a.Day(account, key, spend)
+		}
 		return err
 	}, "SELECT account_id, profile_id, day, posted, held, overrun FROM profile_days")
 	if err != nil {
@@ -125,11 +131,16 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	}
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		account, key, spend, err := scanScopeDay(rows.Scan)
-		a.Day(account, key, spend)
+		if _, later := journal.days[key]; !later {
+			a.Day(account, key, spend)
+		}
 		return err
 	}, "SELECT "+scopeDayColumns+" FROM scope_days")
 	if err != nil {
 		return audit, fmt.Errorf("read scope_days: %w", err)
+	}
+	for key, day := range journal.days {
+		a.Day(day.account, key, day.spend)
 	}
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
@@ -148,40 +159,55 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	return a.Finish(limits.largest), nil
 }
 
-func auditLeases(ctx context.Context, tx querier, a *admission.Auditor, columns bool) error {
-	more := ""
+func auditLeases(ctx context.Context, tx querier, a *admission.Auditor, columns bool, journal *journalled) error {
+	more := ", place"
 	if columns {
 		more = ", profile_id, connection_id, owner, emergency, expires_at"
 	}
-	return query(ctx, tx, func(rows *sql.Rows) error {
+	err := query(ctx, tx, func(rows *sql.Rows) error {
 		var account, profile, connection id.ID
 		var call, owner uuid.UUID
 		var emergency bool
-		var expires int64
+		var expires, place int64
 		var body []byte
-		fields := []any{&account, &call, &body}
+		fields := []any{&account, &call, &body, &place}
 		if columns {
-			fields = append(fields, &profile, &connection, &owner, &emergency, &expires)
+			fields = append(fields[:3], &profile, &connection, &owner, &emergency, &expires)
 		}
 		if err := rows.Scan(fields...); err != nil {
 			return err
 		}
-		row := admission.LeaseRow(account, call)
-		l, err := decodeLease(account, call, body)
-		if err != nil {
-			a.Broken(admission.Conservation, row, "cannot be read: %v", err)
+		if _, later := journal.leases[place]; later {
 			return nil
 		}
-		if columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner || emergency != l.Emergency || expires != l.ExpiresMicros) {
-			a.Broken(admission.Channels, row, "has columns, by which live calls are counted, that differ from its body")
+		l := auditLease(a, account, call, body)
+		if l != nil && columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner || emergency != l.Emergency || expires != l.ExpiresMicros) {
+			a.Broken(admission.Channels, admission.LeaseRow(account, call), "has columns, by which live calls are counted, that differ from its body")
 		}
-		a.Lease(l)
 		return nil
 	}, "SELECT account_id, id, body"+more+" FROM leases ORDER BY id")
+	for _, l := range journal.leases {
+		if l != nil {
+			auditLease(a, l.account, l.call, l.body)
+		}
+	}
+	return err
 }
 
-// auditRecords reads each record with its slices, one row for each of them.
-func auditRecords(ctx context.Context, tx querier, a *admission.Auditor) error {
+// auditLease returns the lease, or nil for one that cannot be read.
+func auditLease(a *admission.Auditor, account id.ID, call uuid.UUID, body []byte) *admission.Lease {
+	l, err := decodeLease(account, call, body)
+	if err != nil {
+		a.Broken(admission.Conservation, admission.LeaseRow(account, call), "cannot be read: %v", err)
+		return nil
+	}
+	a.Lease(l)
+	return l
+}
+
+// auditRecords reads each record with its slices, one row for each of them, and takes
+// those that are in no table yet.
+func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []*record.Call) error {
 	var last *record.Call
 	err := query(ctx, tx, func(rows *sql.Rows) error {
 		var day, secs, cost, profile sql.NullInt64
@@ -217,6 +243,9 @@ func auditRecords(ctx context.Context, tx querier, a *admission.Auditor) error {
 		ORDER BY id, slice_day`)
 	if last != nil {
 		a.Record(last)
+	}
+	for _, r := range more {
+		a.Record(r)
 	}
 	return err
 }

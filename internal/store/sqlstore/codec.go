@@ -20,9 +20,10 @@ import (
 
 // Form numbers. A form never changes; new fields need a new form.
 const (
-	leaseForm  = 1
-	recordForm = 1
-	chunkForm  = 1
+	leaseForm   = 1
+	recordForm  = 1
+	chunkForm   = 1
+	journalForm = 1
 )
 
 // errCorrupt says that a stored value is not what an encoder here writes.

@@ -29,7 +29,7 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID, q store.EventQuer
 	if events == "" {
 		return page, nil
 	}
-	err = s.db.reading(ctx, account, func(tx querier) error {
+	err = s.readingLedger(ctx, account, func(tx querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+events+") AS e", args...).Scan(&page.Total); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func SweepWebhooks(t testing.TB, s *Store) {
 // the same state of the database.
 func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByOne int) {
 	t.Helper()
-	check(t, s.db.reading(t.Context(), account, func(tx querier) error {
+	check(t, s.readingLedger(t.Context(), account, func(tx querier) error {
 		const where = "account_id = $1 AND profile_id = $2"
 		found, err := s.countRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
 		if err != nil {

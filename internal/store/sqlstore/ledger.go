@@ -93,86 +93,139 @@ func (w *writer) exec(ctx context.Context, b *bulk, args []any) error {
 	})
 }
 
-// writeChanges writes what the commands of a group have changed.
-func (w *writer) writeChanges(ctx context.Context, c admission.Changes) error {
-	for _, part := range []struct {
-		what  string
-		write func(context.Context, *admission.Changes) error
-	}{
-		{"leases", w.writeLeases}, {"records", w.writeRecords}, {"slices", w.writeSlices},
-		{"spends", w.writeSpends}, {"shared spends", w.writeScopes}, {"holds", w.writeHolds}, {"callee counts", w.writeCallees},
-	} {
-		if err := part.write(ctx, &c); err != nil {
-			return fmt.Errorf("write %s: %w", part.what, err)
-		}
-	}
-	return nil
-}
+// tableChange is a way in which commands change a table of the ledger. Its number is in
+// the journal, which a later version may have to read: neither it nor its columns ever
+// change, and a table that gets another column gets another number.
+type tableChange int
 
-func (w *writer) writeLeases(ctx context.Context, c *admission.Changes) error {
-	if len(c.Gone) > 0 {
-		ended := make(map[uuid.UUID]id.ID, len(c.Records))
-		for _, r := range c.Records {
-			ended[r.ID] = r.AccountID
-		}
-		args := make([]any, 0, 2*len(c.Gone))
-		for i := range c.Gone {
-			account, ok := ended[c.Gone[i]]
-			if !ok {
-				return errStrayChange // a lease goes only with its record
-			}
-			args = append(args, int64(account), c.Gone[i][:])
-		}
-		gone := w.bulk("gone", "DELETE FROM leases WHERE (account_id, id) IN (VALUES ", ")", 2)
-		if err := w.exec(ctx, gone, args); err != nil {
-			return err
-		}
-	}
-	args := make([]any, 0, 3*len(c.Leases))
-	for _, l := range c.Leases {
-		args = append(args, int64(l.Account), l.ID[:], appendLease(make([]byte, 0, 512), l))
-	}
-	return w.exec(ctx, w.bulk("leases", "INSERT INTO leases (account_id, id, body) VALUES ",
-		" ON CONFLICT (account_id, id) DO UPDATE SET body = excluded.body", 3), args)
-}
+const (
+	leasesGone tableChange = iota
+	leasesPut
+	recordsNew
+	slicesNew
+	daysPut
+	scopeDaysPut
+	holdsPut
+	calleesPut
+	numChanges
+)
 
-// writeRecords has no ON CONFLICT: a second record of one call must fail.
-func (w *writer) writeRecords(ctx context.Context, c *admission.Changes) error {
-	args := make([]any, 0, numRecordColumns*len(c.Records))
-	for _, r := range c.Records {
-		args = recordValues(args, r)
-	}
-	return w.exec(ctx, w.bulk("records", "INSERT INTO call_records ("+recordColumns+") VALUES ", "", numRecordColumns), args)
-}
-
-func (w *writer) writeSlices(ctx context.Context, c *admission.Changes) error {
-	var args []any
-	for _, r := range c.Records {
-		for _, s := range r.Slices {
-			args = append(args, int64(r.AccountID), r.ID[:], int64(s.Day), int64(r.ProfileID), s.Secs, int64(s.Cost))
-		}
-	}
-	return w.exec(ctx, w.bulk("slices",
-		"INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost) VALUES ", "", 6), args)
-}
-
-func (w *writer) writeSpends(ctx context.Context, c *admission.Changes) error {
-	args := make([]any, 0, 8*len(c.Spends))
-	for key, spend := range c.Spends {
-		if key.Profile == 0 {
-			continue
-		}
-		account, ok := w.accounts[key.Profile]
-		if !ok {
-			return errStrayChange
-		}
-		args = append(args, int64(account), int64(key.Profile), int64(key.Day),
-			int64(spend.Posted), int64(spend.Held), int64(spend.Overrun), int64(spend.Told), int64(spend.ToldLimit))
-	}
-	return w.exec(ctx, w.bulk("spends", "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit) VALUES ",
+// statements are what each change is done with. There is no ON CONFLICT for records:
+// a second record of one call must fail.
+var statements = [numChanges]struct {
+	head, tail string
+	columns    int
+}{
+	leasesGone: {"DELETE FROM leases WHERE place IN (VALUES ", ")", 1},
+	leasesPut: {"INSERT INTO leases (place, account_id, id, body) VALUES ",
+		" ON CONFLICT (place) DO UPDATE SET body = excluded.body", 4},
+	recordsNew: {"INSERT INTO call_records (" + recordColumns + ") VALUES ", "", numRecordColumns},
+	slicesNew:  {"INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost) VALUES ", "", 6},
+	daysPut: {"INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit) VALUES ",
 		` ON CONFLICT (account_id, profile_id, day) DO UPDATE
 			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-				told = excluded.told, told_limit = excluded.told_limit`, 8), args)
+				told = excluded.told, told_limit = excluded.told_limit`, 8},
+	scopeDaysPut: {"INSERT INTO scope_days (" + scopeDayColumns + ") VALUES ",
+		` ON CONFLICT (account_id, billing_group_id, day) DO UPDATE
+			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
+				told = excluded.told, told_limit = excluded.told_limit`, 8},
+	holdsPut: {"INSERT INTO spend_holds (" + holdColumns + ") VALUES ",
+		` ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE
+			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6},
+	calleesPut: {"INSERT INTO callee_counts (account_id, profile_id, callee, period, calls) VALUES ",
+		" ON CONFLICT (account_id, profile_id, callee, period) DO UPDATE SET calls = excluded.calls", 5},
+}
+
+// rows are the values for one statement, row after row.
+type rows struct {
+	change tableChange
+	values []any
+}
+
+// place gives each new lease its place in the table, and returns the places of those
+// that are gone.
+func (w *writer) place(c *admission.Changes) (gone []int64) {
+	for _, call := range c.Gone {
+		if place, ok := w.places[call]; ok { // else it has come and gone in this group
+			gone = append(gone, place)
+			delete(w.places, call)
+		}
+	}
+	for _, l := range c.Leases {
+		if _, ok := w.places[l.ID]; !ok {
+			w.lastPlace++
+			w.places[l.ID] = w.lastPlace
+		}
+	}
+	return gone
+}
+
+// rowsOf is what changes come to, in the order in which it is to be written. The
+// leases in them have places, and gone are the places of those that are no more.
+func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
+	list := make([]rows, 0, numChanges)
+	add := func(change tableChange, values []any) {
+		if len(values) > 0 {
+			list = append(list, rows{change, values})
+		}
+	}
+	places := make([]any, 0, len(gone))
+	for _, place := range gone {
+		places = append(places, place)
+	}
+	add(leasesGone, places)
+	leases := make([]any, 0, statements[leasesPut].columns*len(c.Leases))
+	for _, l := range c.Leases {
+		leases = append(leases, w.places[l.ID], int64(l.Account), l.ID[:], appendLease(make([]byte, 0, 512), l))
+	}
+	add(leasesPut, leases)
+	records := make([]any, 0, numRecordColumns*len(c.Records))
+	var slices []any
+	for _, r := range c.Records {
+		records = recordValues(records, r)
+		for _, s := range r.Slices {
+			slices = append(slices, int64(r.AccountID), r.ID[:], int64(s.Day), int64(r.ProfileID), s.Secs, int64(s.Cost))
+		}
+	}
+	add(recordsNew, records)
+	add(slicesNew, slices)
+	var days, scopeDays, holds, callees []any
+	for key, spend := range c.Spends {
+		account, ok := w.accountOf(key.Scope(), c)
+		if !ok {
+			return nil, errStrayChange
+		}
+		if key.Profile != 0 {
+			days = append(days, int64(account), int64(key.Profile))
+			days = appendSpend(days, key.Day, &spend)
+		} else {
+			scopeDays = append(scopeDays, int64(account), groupColumn(key.Scope()))
+			scopeDays = appendSpend(scopeDays, key.Day, &spend)
+		}
+	}
+	for scope, hold := range c.Holds {
+		account, ok := w.accountOf(scope, c)
+		if !ok {
+			return nil, errStrayChange
+		}
+		holds = append(holds, int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
+	}
+	for key, calls := range c.Callees {
+		account, ok := w.accounts[key.Profile]
+		if !ok {
+			return nil, errStrayChange
+		}
+		callees = append(callees, int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
+	}
+	add(daysPut, days)
+	add(scopeDaysPut, scopeDays)
+	add(holdsPut, holds)
+	add(calleesPut, callees)
+	return list, nil
+}
+
+func appendSpend(values []any, day record.Day, s *admission.Spend) []any {
+	return append(values, int64(day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
 }
 
 // accountOf is whose a scope is.
@@ -188,50 +241,18 @@ func (w *writer) accountOf(scope admission.Scope, c *admission.Changes) (account
 	return account, ok
 }
 
-func (w *writer) writeScopes(ctx context.Context, c *admission.Changes) error {
-	var args []any
-	for key, spend := range c.Spends {
-		if key.Profile != 0 {
-			continue
+// writeRows writes to the tables of the ledger.
+func (w *writer) writeRows(ctx context.Context, list []rows) error {
+	for _, r := range list {
+		if err := w.exec(ctx, w.statement(r.change), r.values); err != nil {
+			return fmt.Errorf("change %d of the ledger: %w", r.change, err)
 		}
-		account, ok := w.accountOf(key.Scope(), c)
-		if !ok {
-			return errStrayChange
-		}
-		args = append(args, int64(account), groupColumn(key.Scope()), int64(key.Day),
-			int64(spend.Posted), int64(spend.Held), int64(spend.Overrun), int64(spend.Told), int64(spend.ToldLimit))
 	}
-	return w.exec(ctx, w.bulk("scopes", "INSERT INTO scope_days ("+scopeDayColumns+") VALUES ",
-		` ON CONFLICT (account_id, billing_group_id, day) DO UPDATE
-			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-				told = excluded.told, told_limit = excluded.told_limit`, 8), args)
+	return nil
 }
 
-func (w *writer) writeHolds(ctx context.Context, c *admission.Changes) error {
-	var args []any
-	for scope, hold := range c.Holds {
-		account, ok := w.accountOf(scope, c)
-		if !ok {
-			return errStrayChange
-		}
-		args = append(args, int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
-	}
-	return w.exec(ctx, w.bulk("holds", "INSERT INTO spend_holds ("+holdColumns+") VALUES ",
-		` ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE
-			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6), args)
-}
-
-func (w *writer) writeCallees(ctx context.Context, c *admission.Changes) error {
-	args := make([]any, 0, 5*len(c.Callees))
-	for key, calls := range c.Callees {
-		account, ok := w.accounts[key.Profile]
-		if !ok {
-			return errStrayChange
-		}
-		args = append(args, int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
-	}
-	return w.exec(ctx, w.bulk("callees", "INSERT INTO callee_counts (account_id, profile_id, callee, period, calls) VALUES ",
-		" ON CONFLICT (account_id, profile_id, callee, period) DO UPDATE SET calls = excluded.calls", 5), args)
+func (w *writer) statement(c tableChange) *bulk {
+	return w.bulk(statements[c].head, statements[c].head, statements[c].tail, statements[c].columns)
 }
 
 // findEnded returns those of the calls that have a record.
@@ -267,25 +288,27 @@ const (
 	keptCalleeDays = 3
 )
 
-// loadState builds the ledger from the database, and the accounts of its profiles.
-func loadState(ctx context.Context, q querier, now time.Time) (*admission.State, map[id.ID]id.ID, error) {
-	accounts := make(map[id.ID]id.ID)
+// load builds the ledger from the database, and notes the accounts of its profiles and
+// the places of its leases.
+func (w *writer) load(ctx context.Context, q querier, now time.Time) error {
+	accounts, places, lastPlace := make(map[id.ID]id.ID), make(map[uuid.UUID]int64), int64(0)
 	today := record.DayOf(now.UnixMicro())
 	oldest := today - keptSpendDays
 	var leases []*admission.Lease
 	err := query(ctx, q, func(rows *sql.Rows) error {
-		l, err := scanLease(rows.Scan)
+		l, err := scanLease(func(into ...any) error { return rows.Scan(append([]any{&lastPlace}, into...)...) })
 		if err != nil {
 			return err
 		}
 		leases = append(leases, l)
 		accounts[l.Profile] = l.Account
+		places[l.ID] = lastPlace
 		// The charges of a call never fall on a day before its reservation.
 		oldest = min(oldest, record.DayOf(l.ReservedMicros))
 		return nil
-	}, "SELECT account_id, id, body FROM leases")
+	}, "SELECT place, account_id, id, body FROM leases ORDER BY place")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	spends := make(map[admission.SpendKey]admission.Spend)
 	err = query(ctx, q, func(rows *sql.Rows) error {
@@ -298,7 +321,7 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 		return err
 	}, "SELECT account_id, profile_id, day, posted, overrun, told, told_limit FROM profile_days WHERE day >= $1", int64(oldest))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	err = query(ctx, q, func(rows *sql.Rows) error {
 		_, key, spend, err := scanScopeDay(rows.Scan)
@@ -307,11 +330,11 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 		return err
 	}, "SELECT "+scopeDayColumns+" FROM scope_days WHERE day >= $1", int64(oldest))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	holds, err := loadHolds(ctx, q, "")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	callees := make(map[admission.CalleeKey]int32)
 	err = query(ctx, q, func(rows *sql.Rows) error {
@@ -324,12 +347,13 @@ func loadState(ctx context.Context, q querier, now time.Time) (*admission.State,
 		return err
 	}, "SELECT account_id, profile_id, callee, period, calls FROM callee_counts WHERE period >= $1", int64(today-keptCalleeDays))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	state := admission.NewState()
 	state.Restore(spends, leases, callees, now)
 	state.PutHolds(holds)
-	return state, accounts, nil
+	w.state, w.accounts, w.places, w.lastPlace, w.foldedPlace = state, accounts, places, lastPlace, lastPlace
+	return nil
 }
 
 func scanLease(scan func(...any) error) (*admission.Lease, error) {

@@ -73,7 +73,7 @@ type Totals struct {
 
 // Totals counts. It reads without waiting for the writer.
 func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
-	err = s.db.reading(ctx, everyAccount, func(tx querier) error {
+	err = s.readingLedger(ctx, everyAccount, func(tx querier) error {
 		return tx.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM leases),
 			CAST(COALESCE(SUM(pending), 0) AS BIGINT), CAST(COALESCE(SUM(refused), 0) AS BIGINT) FROM webhook_queues`).
 			Scan(&t.Leases, &t.WebhooksPending, &t.WebhooksRefused)

@@ -169,7 +169,7 @@ var recordFields = map[string]field{
 // Record implements store.Records.
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
 	var r *record.Call
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.readingLedger(ctx, account, func(tx querier) (err error) {
 		r, err = scanRecord(tx.QueryRowContext(ctx, `SELECT `+recordColumns+` FROM call_records
 			WHERE account_id = $1 AND id = $2`, int64(account), call[:]).Scan)
 		if err != nil {
@@ -187,7 +187,7 @@ func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*rec
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
 	l := listing{table: "call_records", columns: recordColumns, fields: recordFields, count: s.countRecords}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.readingLedger(ctx, account, func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecord(rows.Scan)
 			page.Items = append(page.Items, r)

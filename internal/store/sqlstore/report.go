@@ -88,7 +88,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQu
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
-	err = s.db.reading(ctx, account, func(tx querier) error {
+	err = s.readingLedger(ctx, account, func(tx querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+grouped+") AS g", args...).Scan(&page.Total); err != nil {
 			return err
 		}
@@ -275,7 +275,7 @@ func showHour(value any) (any, error) {
 // they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.readingLedger(ctx, account, func(tx querier) error {
 		return tx.QueryRowContext(ctx, `SELECT
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN posted ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(held), 0) AS BIGINT),

@@ -163,7 +163,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID, scope admission.Scope) (
 // Spend implements store.Spends.
 func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope) (use store.SpendUse, err error) {
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err = s.db.reading(ctx, account, func(tx querier) error {
+	err = s.readingLedger(ctx, account, func(tx querier) error {
 		table, condition, args := "scope_days", "billing_group_id = $3", []any{int64(account), int64(day), groupColumn(scope)}
 		if scope.Profile != 0 {
 			table, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
@@ -225,7 +225,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "FROM spend_holds WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.readingLedger(ctx, account, func(tx querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account), int64(today)).Scan(&page.Total); err != nil {
 			return err
 		}

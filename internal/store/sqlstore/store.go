@@ -5,11 +5,13 @@
 // from one queue, runs as many as are waiting in one transaction, and answers them
 // when that is durable. So a commit is paid for by hundreds of calls, every
 // command sees the configuration that was written before it, and nothing that was
-// answered is lost. Reads have connections of their own and never wait for it.
+// answered is lost. Reads have connections of their own and do not wait for it; what
+// reads the ledger in SQLite has it bring the tables up to date first.
 //
 // With SQLite the ledger is in memory, in an admission.State, and its changes are
-// in the transaction. When a commit fails nobody can say whether it has persisted, so
-// the memory is given up and built again from the database.
+// in the transaction: in a row of the journal or in the tables, see journal.go. When a
+// commit fails nobody can say whether it has persisted, so the memory is given up and
+// built again from the database.
 //
 // With PostgreSQL nothing is kept in memory but the policy, and it is caught up on
 // before each group is decided. A group locks the profiles that it touches, loads
@@ -29,6 +31,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,6 +131,7 @@ type Store struct {
 	closed bool
 	queue  chan *work
 
+	behind   atomic.Bool // SQLite: the journal has what the tables of the ledger have not
 	claiming sync.Mutex  // held while webhook deliveries are claimed
 	unswept  atomic.Bool // the configuration has changed since webhooks were swept
 
@@ -194,6 +198,9 @@ func (s *Store) openFile(ctx context.Context) error {
 	}
 	s.ended.Go(func() {
 		commitGroups(s.queue, s.config.GroupSize, w.commitGroup)
+		if err := w.foldRest(); err != nil {
+			s.log.Warn("the journal is left to be folded when the database is opened again", "error", err)
+		}
 		w.disconnect()
 	})
 	return nil
@@ -237,8 +244,12 @@ func (s *Store) submit(w *work) error {
 
 // Submit implements store.Ledger.
 func (s *Store) Submit(command admission.Command, done func(admission.Result, error)) {
-	if err := s.submit(&work{command: command, done: done}); err != nil {
-		done(admission.Result{}, err)
+	s.submitCommand(&work{command: command, done: done, patient: isPatient(command)})
+}
+
+func (s *Store) submitCommand(w *work) {
+	if err := s.submit(w); err != nil {
+		w.done(admission.Result{}, err)
 	}
 }
 
@@ -249,7 +260,7 @@ func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Re
 		err    error
 	}
 	answered := make(chan answer, 1)
-	s.Submit(command, func(result admission.Result, err error) { answered <- answer{result, err} })
+	s.submitCommand(&work{command: command, done: func(result admission.Result, err error) { answered <- answer{result, err} }})
 	select {
 	case a := <-answered:
 		return a.result, a.err
@@ -302,17 +313,21 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Decision implements store.Decisions.
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
-	var encoded []byte
+	encoded, err := s.liveDecision(ctx, account, decision)
+	if encoded != nil || err != nil {
+		return readDecision(decision, encoded, err)
+	}
 	// A call that ends between the two reads would be missed without a transaction.
-	err := s.db.reading(ctx, account, func(tx querier) error {
-		l, err := scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
-			int64(account), decision[:]).Scan)
-		if err == nil {
-			encoded = l.Decision
-			return nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
+	err = s.readingLedger(ctx, account, func(tx querier) error {
+		if s.db.postgres != nil {
+			l, err := scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
+				int64(account), decision[:]).Scan)
+			if err == nil {
+				encoded = l.Decision
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
 		}
 		r, err := scanRecord(tx.QueryRowContext(ctx, "SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
@@ -321,6 +336,34 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 		}
 		return err
 	})
+	return readDecision(decision, encoded, err)
+}
+
+// liveDecision finds the decision of a live call in the memory of SQLite's writer, or
+// nil: the table of leases has no index. A call that is not live when it looks has its
+// record when the tables are read after that.
+func (s *Store) liveDecision(ctx context.Context, account id.ID, decision uuid.UUID) (encoded []byte, err error) {
+	if s.db.postgres != nil {
+		return nil, nil
+	}
+	w := &work{answered: make(chan error, 1)}
+	w.look = func(state *admission.State) {
+		if l := state.Lease(decision); l != nil && l.Account == account {
+			encoded = slices.Clone(l.Decision)
+		}
+	}
+	if err := s.submit(w); err != nil {
+		return nil, err
+	}
+	select {
+	case err = <-w.answered:
+		return encoded, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Decision, error) {
 	if err != nil {
 		return admission.Decision{}, readError("decision", decision.String(), err)
 	}
@@ -335,7 +378,7 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
 	var spend admission.Spend
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.readingLedger(ctx, account, func(tx querier) error {
 		return tx.QueryRowContext(ctx, `SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
 			FROM profiles AS p
 			LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
@@ -352,7 +395,7 @@ func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admissi
 func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
 	calls := []store.LiveCall{}
 	now := s.config.Clock().UnixMicro()
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.readingLedger(ctx, account, func(tx querier) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {
 			l, err := scanLease(rows.Scan)
 			if err != nil {

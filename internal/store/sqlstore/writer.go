@@ -16,26 +16,38 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// work is one thing for the writer: an admission command or a write of
-// configuration. Exactly one of command and write is set.
+// work is one thing for the writer: an admission command, a write of configuration, a
+// look at the ledger in memory, or just that the journal be folded. Exactly one of
+// command, write, look and fold is set.
 type work struct {
 	command admission.Command
 	done    func(admission.Result, error)
 
 	write    func(*txn) error
-	account  id.ID      // whose rows the write may see, or everyAccount
-	answered chan error // has room for one
+	account  id.ID // whose rows the write may see, or everyAccount
+	look     func(*admission.State)
+	fold     bool
+	answered chan error // of all but commands; has room for one
+
+	patient bool // nobody waits for the answer; see gatherer
 
 	result admission.Result
 	err    error
 }
 
 func (w *work) answer(err error) {
-	if w.write != nil {
+	if w.command == nil {
 		w.answered <- err
 		return
 	}
 	w.done(w.result, err)
+}
+
+// folds says whether the tables must be up to date for it, or with it: with the
+// expiry of leases they are once a second.
+func (w *work) folds() bool {
+	_, expire := w.command.(admission.Expire)
+	return w.fold || w.write != nil || expire
 }
 
 // writer owns the one connection that writes, the admission state, and the policy
@@ -46,9 +58,14 @@ type writer struct {
 	insert map[string]*bulk
 
 	state    *admission.State // nil when it must be built again from the database
+	unfolded unfolded         // what is in the journal
+	entry    []byte           // for the encoding of one
 	snapshot *policy.Snapshot // as committed
 	stale    bool             // the snapshot may be behind the database
 	accounts map[id.ID]id.ID  // of the profiles that have spends or callee counts
+	places   map[uuid.UUID]int64
+	// The places of leases rise. Those after foldedPlace are not in the table yet.
+	lastPlace, foldedPlace int64
 
 	lastWall time.Time     // of the last group, by both clocks
 	lastTick time.Duration //
@@ -122,28 +139,6 @@ func (t *txn) applyHere(changes ...policy.Change) error {
 	return nil
 }
 
-// commitGroups takes groups from the queue until it is closed and empty.
-func commitGroups(queue <-chan *work, groupSize int, commit func([]*work)) {
-	group := make([]*work, 0, groupSize)
-	for first := range queue {
-		group = append(group[:0], first)
-	fill:
-		for len(group) < groupSize {
-			select {
-			case next, open := <-queue:
-				if !open {
-					break fill
-				}
-				group = append(group, next)
-			default:
-				break fill
-			}
-		}
-		commit(group)
-		clear(group)
-	}
-}
-
 // commitGroup runs a group in one transaction and answers it. Nobody is answered
 // before the transaction is durable and its policy is in force.
 func (w *writer) commitGroup(group []*work) {
@@ -153,6 +148,7 @@ func (w *writer) commitGroup(group []*work) {
 	if err == nil {
 		records, err = w.tryGroup(group)
 	}
+	w.store.behind.Store(err == nil && w.unfolded.commands > 0)
 	w.store.observe(group, started, records, err)
 	if err != nil {
 		w.store.log.Error("transaction failed", "error", err, "size", len(group))
@@ -188,27 +184,40 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 		w.state.Stepped(w.step)
 	}
 	tx := &txn{querier: w.conn, snapshot: w.snapshot, store: w.store, writer: w}
+	commands, folds := 0, false
 	for _, one := range group {
-		if one.write == nil {
+		folds = folds || one.folds()
+		if one.command != nil {
 			one.result = w.apply(tx.snapshot, one.command)
+			commands++
 			continue
 		}
-		// What the commands before it have changed is in the database for it to see.
-		ended, err := w.flush(ctx, tx)
+		if one.look != nil {
+			one.look(w.state)
+			continue
+		}
+		// What the commands before it have changed is in the tables for it to see.
+		ended, err := w.flush(ctx, tx, commands, true)
 		if err != nil {
 			return nil, err
 		}
+		commands = 0
 		records = append(records, ended...)
+		if one.write == nil {
+			continue
+		}
 		if err := w.configure(ctx, tx, one); err != nil {
 			return nil, err
 		}
 	}
-	w.state.Forget()
-	ended, err := w.flush(ctx, tx)
+	ended, err := w.flush(ctx, tx, commands, folds)
 	if err != nil {
 		return nil, err
 	}
 	records = append(records, ended...)
+	if w.unfolded.commands == 0 {
+		w.state.Forget() // the tables know it
+	}
 	commit := func() error {
 		_, err := w.conn.ExecContext(ctx, "COMMIT")
 		return err
@@ -233,17 +242,23 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 	return records, nil
 }
 
-// flush writes what commands have changed, and the events of it.
-func (w *writer) flush(ctx context.Context, tx *txn) ([]*record.Call, error) {
+// flush writes what commands have changed, and the events of it: to the tables, or to
+// the journal while it has room.
+func (w *writer) flush(ctx context.Context, tx *txn, commands int, fold bool) ([]*record.Call, error) {
 	changes := w.state.TakeChanges()
-	if err := w.writeChanges(ctx, changes); err != nil {
+	gone := w.place(&changes)
+	write := w.journal
+	if fold || w.unfolded.commands+commands >= foldCommands {
+		write = w.fold
+	}
+	if err := write(ctx, &changes, gone, commands); err != nil {
 		return nil, err
 	}
 	return changes.Records, tx.announceCalls(ctx, &changes)
 }
 
-// apply carries out a command. What ends in this group is remembered for the rest
-// of it, since its record is not in the database yet.
+// apply carries out a command. What has ended is remembered until its record is in
+// the tables.
 func (w *writer) apply(snapshot *policy.Snapshot, command admission.Command) admission.Result {
 	result := w.state.Apply(snapshot, command, w.store.config.Clock())
 	if result.Record != nil {
@@ -365,11 +380,13 @@ func (w *writer) ready() error {
 		w.snapshot, w.stale = snapshot, false
 		w.store.live.Publish(snapshot)
 	}
-	state, accounts, err := loadState(ctx, w.conn, w.store.config.Clock())
-	if err != nil {
+	if err := w.replay(ctx); err != nil {
+		return fmt.Errorf("fold the journal: %w", err)
+	}
+	w.unfolded = unfolded{}
+	if err := w.load(ctx, w.conn, w.store.config.Clock()); err != nil {
 		return fmt.Errorf("load ledger: %w", err)
 	}
-	w.state, w.accounts = state, accounts
 	return nil
 }
 

@@ -1,0 +1,99 @@
+package sqlstore
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+)
+
+// patience is how long commands wait for company for which nobody waits: the answer,
+// the renewal and the end of a call of the gateway, which goes on meanwhile. Under
+// load they are committed with the next reservation, so that a call costs one
+// transaction and not three. A process that is killed loses what waited, as it loses
+// what was being committed, and finds the calls by their leases.
+const patience = 5 * time.Millisecond
+
+// isPatient says whether nobody waits for the answer of a command that was submitted.
+func isPatient(command admission.Command) bool {
+	switch command.(type) {
+	case admission.Answer, admission.Renew, admission.Settle, admission.Release:
+		return true
+	}
+	return false
+}
+
+// gatherer makes the groups of a queue.
+type gatherer struct {
+	queue <-chan *work
+	group []*work
+	timer *time.Timer
+}
+
+// commitGroups takes groups from the queue until it is closed and empty.
+func commitGroups(queue <-chan *work, groupSize int, commit func([]*work)) {
+	g := &gatherer{queue: queue, group: make([]*work, 0, groupSize), timer: time.NewTimer(0)}
+	defer g.timer.Stop()
+	for first := range queue {
+		g.gather(first)
+		commit(g.group)
+		clear(g.group)
+	}
+}
+
+// gather takes what is there: what waits, what those who run already are about to ask
+// and, when all of it has time, what comes soon.
+func (g *gatherer) gather(first *work) {
+	g.group = append(g.group[:0], first)
+	urgent := !first.patient
+	// The goroutines that are ready to run come first, for they may be about to ask;
+	// when there are none this costs next to nothing.
+	for yielded := false; ; yielded = true {
+		before := len(g.group)
+		urgent = g.take() || urgent
+		if yielded && len(g.group) == before || len(g.group) == cap(g.group) {
+			break
+		}
+		runtime.Gosched()
+	}
+	if !urgent {
+		g.wait()
+	}
+}
+
+// take takes what waits, and says whether any of it is urgent.
+func (g *gatherer) take() (urgent bool) {
+	for len(g.group) < cap(g.group) {
+		select {
+		case next, open := <-g.queue:
+			if !open {
+				return true
+			}
+			g.group = append(g.group, next)
+			urgent = urgent || !next.patient
+		default:
+			return urgent
+		}
+	}
+	return urgent
+}
+
+// wait takes what comes until patience is over or something urgent has come.
+func (g *gatherer) wait() {
+	g.timer.Reset(patience)
+	for len(g.group) < cap(g.group) {
+		select {
+		case next, open := <-g.queue:
+			if !open {
+				return
+			}
+			g.group = append(g.group, next)
+			if !next.patient {
+				g.take()
+				return
+			}
+		case <-g.timer.C:
+			return
+		}
+	}
+}

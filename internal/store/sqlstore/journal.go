@@ -1,0 +1,290 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// The tables of the ledger in SQLite are written many groups at a time. What one
+// small group of commands has changed is one row of ledger_journal, which is one or
+// two pages where the tables and their indexes are a dozen; it is as durable there.
+// The tables get it with some later group, in the transaction that empties the
+// journal: that is to fold it. Together they are the state of the ledger, at any
+// moment and after any failure.
+//
+// The journal is folded when it has the changes of foldCommands commands, before a
+// write of configuration, before a read of the ledger, once a second, when the store
+// closes, and when it is opened.
+
+// foldCommands is how many commands the journal has at most. A group that would make
+// it more is written to the tables with all that is in the journal, and never to the
+// journal: large groups need none.
+const foldCommands = 256
+
+// unfolded is what the journal has and the tables have not: the changes of several
+// groups, of which the latest counts.
+type unfolded struct {
+	commands int
+	leases   map[uuid.UUID]*admission.Lease
+	gone     []int64           // places of leases in the table that are no more
+	changes  admission.Changes // without leases
+}
+
+// add puts the changes of a group on top. The table has the leases whose places are
+// not after foldedPlace.
+func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, commands int) {
+	u.commands += commands
+	if u.leases == nil {
+		u.leases = make(map[uuid.UUID]*admission.Lease)
+		u.changes = admission.Changes{
+			Spends: make(map[admission.SpendKey]admission.Spend), Callees: make(map[admission.CalleeKey]int32),
+			Holds: make(map[admission.Scope]admission.SpendHold), Groups: make(map[uuid.UUID]id.ID),
+		}
+	}
+	for _, l := range c.Leases {
+		u.leases[l.ID] = l
+	}
+	for _, call := range c.Gone {
+		delete(u.leases, call)
+	}
+	for _, place := range gone {
+		if place <= foldedPlace {
+			u.gone = append(u.gone, place)
+		}
+	}
+	u.changes.Records = append(u.changes.Records, c.Records...)
+	maps.Copy(u.changes.Spends, c.Spends)
+	maps.Copy(u.changes.Callees, c.Callees)
+	maps.Copy(u.changes.Holds, c.Holds)
+	maps.Copy(u.changes.Groups, c.Groups)
+}
+
+// all is everything in one. The leases are as they are now.
+func (u *unfolded) all() *admission.Changes {
+	c := u.changes
+	c.Leases = make([]*admission.Lease, 0, len(u.leases))
+	for _, l := range u.leases {
+		c.Leases = append(c.Leases, l)
+	}
+	return &c
+}
+
+// fold brings the tables up to date within the open transaction: with what is in the
+// journal, which is then empty, and with the changes of commands since.
+func (w *writer) fold(ctx context.Context, c *admission.Changes, gone []int64, commands int) error {
+	journalled := w.unfolded.commands > 0
+	if journalled {
+		w.unfolded.add(c, gone, w.foldedPlace, commands)
+		c, gone = w.unfolded.all(), w.unfolded.gone
+	}
+	list, err := w.rowsOf(c, gone)
+	if err != nil {
+		return err
+	}
+	if err := w.writeRows(ctx, list); err != nil {
+		return err
+	}
+	if journalled {
+		if _, err := w.conn.ExecContext(ctx, "DELETE FROM ledger_journal"); err != nil {
+			return fmt.Errorf("empty the journal: %w", err)
+		}
+	}
+	w.unfolded, w.foldedPlace = unfolded{}, w.lastPlace
+	return nil
+}
+
+// journal writes the changes of a group to the journal.
+func (w *writer) journal(ctx context.Context, c *admission.Changes, gone []int64, commands int) error {
+	list, err := w.rowsOf(c, gone)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	w.entry = appendEntry(w.entry[:0], list)
+	if err := w.exec(ctx, w.bulk("journal", "INSERT INTO ledger_journal (body) VALUES ", "", 1), []any{w.entry}); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	w.unfolded.add(c, gone, w.foldedPlace, commands)
+	return nil
+}
+
+// foldRest is a transaction of its own for what is left in the journal.
+func (w *writer) foldRest() error {
+	if w.state == nil || w.unfolded.commands == 0 {
+		return nil // what a failed transaction has left is folded when the file is opened
+	}
+	ctx := context.Background()
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := w.fold(ctx, &admission.Changes{}, nil, 0); err != nil {
+		return err
+	}
+	_, err := w.conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+// replay folds a journal that another process has left, or a transaction that failed.
+// Its entries are written one after the other, each over what is there.
+func (w *writer) replay(ctx context.Context) (err error) {
+	entries, err := readJournal(ctx, w.conn)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for _, list := range entries {
+		if err := w.writeRows(ctx, list); err != nil {
+			return err // with the connection, the transaction is given up
+		}
+	}
+	if _, err := w.conn.ExecContext(ctx, "DELETE FROM ledger_journal"); err != nil {
+		return err
+	}
+	_, err = w.conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+// readJournal reads the entries of the journal in their order.
+func readJournal(ctx context.Context, q querier) (entries [][]rows, err error) {
+	err = query(ctx, q, func(r *sql.Rows) error {
+		var seq int64
+		var body []byte
+		if err := r.Scan(&seq, &body); err != nil {
+			return err
+		}
+		list, err := decodeEntry(body)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		entries = append(entries, list)
+		return nil
+	}, "SELECT seq, body FROM ledger_journal ORDER BY seq")
+	return entries, err
+}
+
+// Kinds of values in an entry.
+const (
+	valueNull = iota
+	valueInt
+	valueText
+	valueBytes
+	valueFalse
+	valueTrue
+)
+
+// appendEntry encodes what one group has changed: each change with its values, of
+// which each has its kind before it.
+func appendEntry(dst []byte, list []rows) []byte {
+	e := encoder{out: dst}
+	e.int(journalForm)
+	e.int(int64(len(list)))
+	for _, r := range list {
+		e.int(int64(r.change))
+		e.int(int64(len(r.values)))
+		for _, value := range r.values {
+			e.value(value)
+		}
+	}
+	return e.out
+}
+
+func (e *encoder) value(value any) {
+	switch v := value.(type) {
+	case nil:
+		e.int(valueNull)
+	case int64:
+		e.int(valueInt)
+		e.int(v)
+	case string:
+		e.int(valueText)
+		e.text(v)
+	case []byte:
+		e.int(valueBytes)
+		e.bytes(v)
+	case bool:
+		if v {
+			e.int(valueTrue)
+		} else {
+			e.int(valueFalse)
+		}
+	default:
+		panic(fmt.Sprintf("sqlstore: a %T in a row of the ledger", value)) // rowsOf makes none
+	}
+}
+
+// decodeEntry reads an entry back.
+func decodeEntry(body []byte) ([]rows, error) {
+	d := newDecoder(body, journalForm)
+	var list []rows
+	for range d.count() {
+		r := rows{change: tableChange(d.int())}
+		n := d.count()
+		if r.change < 0 || r.change >= numChanges || n%statements[r.change].columns != 0 {
+			return nil, fmt.Errorf("decode entry of the journal: %w", errCorrupt)
+		}
+		r.values = make([]any, 0, n)
+		for range n {
+			r.values = append(r.values, d.value())
+		}
+		list = append(list, r)
+	}
+	return list, d.finish("entry of the journal")
+}
+
+func (d *decoder) value() any {
+	switch d.int() {
+	case valueNull:
+		return nil
+	case valueInt:
+		return d.int()
+	case valueText:
+		return d.text()
+	case valueBytes:
+		return append([]byte{}, d.sized()...) // nil would be NULL
+	case valueFalse:
+		return false
+	case valueTrue:
+		return true
+	}
+	d.bad = true
+	return nil
+}
+
+// foldPatience is how long a read waits for the tables to be brought up to date. The
+// writer takes some milliseconds; a disk that hangs must not hang the reads.
+const foldPatience = time.Second
+
+// upToDate brings the tables of the ledger up to date with everything that was
+// answered before. When that fails, or takes too long, they are as they were a
+// moment ago, which is a state of the ledger too.
+func (s *Store) upToDate(ctx context.Context) {
+	if !s.behind.Load() {
+		return
+	}
+	w := &work{fold: true, answered: make(chan error, 1)}
+	if s.submit(w) != nil {
+		return
+	}
+	timer := time.NewTimer(foldPatience)
+	defer timer.Stop()
+	select {
+	case <-w.answered:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// readingLedger is database.reading for what commands change.
+func (s *Store) readingLedger(ctx context.Context, account id.ID, f func(querier) error) error {
+	s.upToDate(ctx)
+	return s.db.reading(ctx, account, f)
+}
