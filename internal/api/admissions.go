@@ -145,7 +145,7 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 			if result.Err != nil {
 				return nil, reportFailure(&told, result.Err)
 			}
-			return &response{text: appendState(nil, report.ID, &result)}, nil
+			return &response{text: appendState(make([]byte, 0, stateSize), report.ID, &result)}, nil
 		},
 	}
 }
@@ -178,6 +178,12 @@ func sideOf(word string) record.Side {
 	return record.SideUnknown
 }
 
+// Answers have about so many bytes.
+const (
+	admissionSize = 1024
+	stateSize     = 256
+)
+
 // admit answers POST /tollgate/v1/admissions.
 func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	var a attempt
@@ -207,7 +213,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	if result.Err != nil {
 		return nil, reportFailure(&switchEvent{Event: eventAdmit, Admission: &a}, result.Err)
 	}
-	return &response{text: appendAdmission(nil, snapshot, &a, &result)}, nil
+	return &response{text: appendAdmission(make([]byte, 0, admissionSize), snapshot, &a, &result)}, nil
 }
 
 // emergency lets an emergency call through when the ledger did not answer, since

@@ -237,13 +237,16 @@ func (in *request) readUpload(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get(idempotencyHeader) == "" {
 		return nil
 	}
-	text, err := readAll(in.upload)
+	text, err := readAll(in.upload, 0)
 	in.raw, in.upload = text, bytes.NewReader(text)
 	return err
 }
 
-func readAll(body io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(body)
+// readAll reads a body to its end, for which it is told about how many bytes to expect.
+func readAll(body io.Reader, expected int64) ([]byte, error) {
+	read := bytes.NewBuffer(make([]byte, 0, max(0, min(expected, maxBody))+bytes.MinRead))
+	_, err := read.ReadFrom(body)
+	text := read.Bytes()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, fail(http.StatusRequestEntityTooLarge, codeTooLarge, "The body is larger than %d bytes.", tooLarge.Limit)
 	}
@@ -266,7 +269,7 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 	if err := wantsType(r, codeWantsJSON, accepted...); err != nil {
 		return err
 	}
-	text, err := readAll(http.MaxBytesReader(w, r.Body, maxBody))
+	text, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,11 @@ type query struct {
 // parseQuery checks the query of a request against the parameters that its
 // operation knows, and reports all that is wrong with it.
 func parseQuery(params []parameter, raw string) (query, error) {
-	q := query{values: map[string]string{}}
+	q := query{}
+	if raw == "" && !slices.ContainsFunc(params, func(p parameter) bool { return p.required }) {
+		return q, nil
+	}
+	q.values = map[string]string{}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return q, fail(http.StatusBadRequest, codeURL, "The query is not well-formed. Encode %% as %%25, and separate parameters by &.")

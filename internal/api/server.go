@@ -156,6 +156,13 @@ type scopeKey struct{}
 
 func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*scope) }
 
+// Values of header fields that every answer shares; nothing ever writes to them.
+var (
+	noSniff  = []string{"nosniff"}
+	noStore  = []string{"no-store"}
+	jsonType = []string{"application/json"}
+)
+
 // ServeHTTP gives the request its id, answers it, and writes one line of log.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.Clock()
@@ -167,8 +174,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header := w.Header()
 	header.Set("X-Request-Id", sc.requestID)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
+	header["X-Content-Type-Options"], header["Cache-Control"] = noSniff, noStore
 	defer func() {
 		pattern := r.Pattern // and not the path, which may hold a phone number; set by the router
 

@@ -16,6 +16,9 @@ const gzipFrom = 1024
 
 // acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3).
 func acceptsGzip(header http.Header) bool {
+	if len(header["Accept-Encoding"]) == 0 {
+		return false
+	}
 	accepted := false
 	for item := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
 		coding, params, _ := strings.Cut(item, ";")
@@ -59,7 +62,11 @@ func (c *compressors) compress(body []byte) []byte {
 // is worth it.
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	header := w.Header()
-	header.Set("Content-Type", contentType)
+	if contentType == jsonType[0] {
+		header["Content-Type"] = jsonType
+	} else {
+		header.Set("Content-Type", contentType)
+	}
 	if len(body) >= gzipFrom && header.Get("Content-Encoding") == "" {
 		header.Add("Vary", "Accept-Encoding")
 		if seen, ok := w.(*statusWriter); ok && seen.gzip != nil {

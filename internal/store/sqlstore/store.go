@@ -244,28 +244,22 @@ func (s *Store) submit(w *work) error {
 
 // Submit implements store.Ledger.
 func (s *Store) Submit(command admission.Command, done func(admission.Result, error)) {
-	s.submitCommand(&work{command: command, done: done, patient: isPatient(command)})
-}
-
-func (s *Store) submitCommand(w *work) {
-	if err := s.submit(w); err != nil {
-		w.done(admission.Result{}, err)
+	if err := s.submit(&work{command: command, done: done, patient: isPatient(command)}); err != nil {
+		done(admission.Result{}, err)
 	}
 }
 
 // Do implements store.Ledger.
 func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Result, error) {
-	type answer struct {
-		result admission.Result
-		err    error
+	w := &work{command: command, answered: make(chan error, 1)}
+	if err := s.submit(w); err != nil {
+		return admission.Result{}, err
 	}
-	answered := make(chan answer, 1)
-	s.submitCommand(&work{command: command, done: func(result admission.Result, err error) { answered <- answer{result, err} }})
 	select {
-	case a := <-answered:
-		return a.result, a.err
+	case err := <-w.answered:
+		return w.result, err
 	case <-ctx.Done():
-		return admission.Result{}, ctx.Err()
+		return admission.Result{}, ctx.Err() // the writer still has w
 	}
 }
 

@@ -21,13 +21,13 @@ import (
 // command, write, look and fold is set.
 type work struct {
 	command admission.Command
-	done    func(admission.Result, error)
+	done    func(admission.Result, error) // of a command that was submitted
 
 	write    func(*txn) error
 	account  id.ID // whose rows the write may see, or everyAccount
 	look     func(*admission.State)
 	fold     bool
-	answered chan error // of all but commands; has room for one
+	answered chan error // where done is nil; has room for one
 
 	patient bool // nobody waits for the answer; see gatherer
 
@@ -36,7 +36,7 @@ type work struct {
 }
 
 func (w *work) answer(err error) {
-	if w.command == nil {
+	if w.done == nil {
 		w.answered <- err
 		return
 	}
