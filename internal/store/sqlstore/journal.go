@@ -271,7 +271,8 @@ func (s *Store) upToDate(ctx context.Context) {
 		return
 	}
 	w := &work{fold: true, answered: make(chan error, 1)}
-	if s.submit(w) != nil {
+	if err := s.submit(w); err != nil {
+		s.log.Debug("the tables of the ledger are read as they are", "error", err)
 		return
 	}
 	timer := time.NewTimer(foldPatience)

@@ -264,13 +264,13 @@ func TestGathering(t *testing.T) {
 				}()
 				for _, a := range c.arrivals {
 					if a.after > 0 {
-						time.Sleep(a.after) // of the test's own time
+						<-time.After(a.after) // of the test's own time
 						synctest.Wait()
 					}
 					queue <- &work{patient: a.patient}
 				}
 				synctest.Wait()
-				time.Sleep(patience)
+				<-time.After(patience)
 				close(queue)
 				<-done
 				if got.String() != c.want {
