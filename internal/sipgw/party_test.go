@@ -40,16 +40,22 @@ func (w *world) party(host string, tcp bool) *party {
 	w.t.Helper()
 	p := &party{w: w, t: w.t, got: make(chan *message, 4096), wanted: make(map[string]bool), opened: make(chan net.Conn, 16)}
 	var err error
-	if p.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0))); err != nil {
+	for range 16 { // a port may be free for UDP only
+		if p.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0))); err != nil || !tcp {
+			break
+		}
+		if p.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(p.udp.LocalAddr().(*net.UDPAddr).AddrPort())); err == nil {
+			break
+		}
+		p.udp.Close()
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	p.local = p.udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	_ = p.udp.SetReadBuffer(4 << 20)
 	done := make(chan struct{})
 	if tcp {
-		if p.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(p.local)); err != nil {
-			w.t.Fatal(err)
-		}
 		if w.secured != nil {
 			p.tcp = tls.NewListener(p.tcp, w.secured.server(host))
 			p.dials = w.secured.client()
