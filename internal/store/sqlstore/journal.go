@@ -278,7 +278,10 @@ func (s *Store) upToDate(ctx context.Context) {
 	timer := time.NewTimer(foldPatience)
 	defer timer.Stop()
 	select {
-	case <-w.answered:
+	case err := <-w.answered:
+		if err != nil {
+			s.log.Debug("the tables of the ledger are read as they are", "error", err)
+		}
 	case <-ctx.Done():
 	case <-timer.C:
 	}
