@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// authority issues certificates for addresses, in files.
+type authority struct {
+	t      *testing.T
+	folder string
+	root   *x509.Certificate
+	key    *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{t: t, folder: t.TempDir()}
+	a.key = a.newKey()
+	a.root = &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root of the test"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	a.write("root.pem", "CERTIFICATE", a.sign(a.root, a.key))
+	return a
+}
+
+func (a *authority) newKey() *ecdsa.PrivateKey {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return key
+}
+
+func (a *authority) sign(template *x509.Certificate, key *ecdsa.PrivateKey) []byte {
+	a.t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, a.root, key.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return der
+}
+
+func (a *authority) write(name, kind string, der []byte) string {
+	a.t.Helper()
+	path := filepath.Join(a.folder, name)
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	return path
+}
+
+func (a *authority) roots() string { return filepath.Join(a.folder, "root.pem") }
+
+// issue makes the certificate of an address and returns the files of it and its key.
+func (a *authority) issue(address string) (certificate, key string) {
+	a.t.Helper()
+	made := a.newKey()
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	der := a.sign(&x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: address}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.ParseIP(address)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}, made)
+	secret, err := x509.MarshalECPrivateKey(made)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.write(address+".pem", "CERTIFICATE", der), a.write(address+".key", "EC PRIVATE KEY", secret)
+}
+
+// tlsProxy is a Kamailio between UDP and TLS.
+type tlsProxy struct{ udp, tls string }
+
+// startTLSProxy starts Kamailio at an address. It shows a certificate of one
+// authority, and wants one of the other from whom it calls.
+func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPort int, next string) tlsProxy {
+	t.Helper()
+	program, err := exec.LookPath("kamailio")
+	if err != nil {
+		t.Fatalf("Kamailio with TLS is needed (Debian packages kamailio and kamailio-tls-modules; \"make deps\" installs them): %v", err)
+	}
+	p := tlsProxy{udp: fmt.Sprintf("%s:%d", address, freePort(t, address)), tls: fmt.Sprintf("%s:%d", address, tlsPort)}
+	folder := t.TempDir()
+	certificate, key := shows.issue(address)
+	settings := filepath.Join(folder, "tls.cfg")
+	text := fmt.Sprintf("[server:default]\nmethod = TLSv1.2+\ncertificate = %[1]s\nprivate_key = %[2]s\n"+
+		"[client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\nca_list = %[3]s\n", certificate, key, trusts.roots())
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	template, err := os.ReadFile(filepath.Join("testdata", "tls-proxy.cfg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(folder, "kamailio.cfg")
+	filled := strings.NewReplacer("udp:UDP_LISTEN", "udp:"+p.udp, "tls:TLS_LISTEN", "tls:"+p.tls, "\"TLS_CONFIG\"", "\""+settings+"\"", "sip:NEXT", "sip:"+next, "=ADDRESS", "="+address).Replace(string(template))
+	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", folder, "-P", filepath.Join(folder, "pid"), "-m", "64", "-M", "8")
+	command.Stdout, command.Stderr = &out, &out
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+		_ = command.Wait()
+		if t.Failed() {
+			t.Logf("log of the Kamailio at %s:\n%s", address, &out)
+		}
+	})
+	eventually(t, "Kamailio listens for TLS", 20*time.Second, func() bool {
+		conn, err := net.Dial("tcp", p.tls)
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+	return p
+}
+
+// TestTLSWithKamailio has whole calls between programs that are not ours and speak
+// TLS with OpenSSL: SIPp, by UDP to a Kamailio, by TLS to Tollgate, by TLS to another
+// Kamailio, by UDP to SIPp. Both Kamailios and Tollgate verify whom they connect to.
+func TestTLSWithKamailio(t *testing.T) {
+	const edgeIP, farIP, strangeIP = "127.0.0.4", "127.0.0.5", "127.0.0.6"
+	ours, theirs := newAuthority(t), newAuthority(t)
+	certificate, key := ours.issue("127.0.0.1")
+	secure := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
+	s := serve(t, t.TempDir(), "--sip-tls-listen", secure, "--sip-tls-cert", certificate, "--sip-tls-key", key, "--sip-tls-ca", theirs.roots(), "--max-call", "3s")
+	carrier := startCarrier(t)
+	far := startTLSProxy(t, farIP, theirs, ours, freePort(t, farIP), carrier)
+	strange := startTLSProxy(t, strangeIP, ours, ours, freePort(t, strangeIP), carrier)
+	edge := startTLSProxy(t, edgeIP, theirs, ours, freePort(t, edgeIP), secure+";transport=tls")
+
+	profile := s.setUp(nil, far.tls)
+	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	gateway := fmt.Sprintf("/tollgate/v1/gateways/%v", answer["data"].([]any)[0].(object)["id"])
+	s.must(http.MethodPatch, gateway, object{"transport": "tls"})
+	connection := s.must(http.MethodPost, "/v2/ip_connections", object{
+		"connection_name": "edge", "transport_protocol": "TLS", "outbound": object{"outbound_voice_profile_id": profile},
+	})["id"]
+	s.must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": edgeIP})
+	through := func(scenario, number string, calls int, hold time.Duration) *sipp {
+		return startSIPp(t, "-sf", scenario, "-i", pbxIP, "-p", fmt.Sprint(freePort(t, pbxIP)), "-s", number, "-m", fmt.Sprint(calls), "-l", fmt.Sprint(calls),
+			"-r", "20", "-d", fmt.Sprint(hold.Milliseconds()), "-timeout", "60s", "-timeout_error", edge.udp)
+	}
+	through("pbx.xml", "+12125550123", 20, 500*time.Millisecond).wait(t) // the PBX hangs up
+	through("pbx-held.xml", "+12125550124", 5, 0).wait(t)                // Tollgate hangs up, by TLS on both sides
+	s.settled()
+	records := s.records()
+	if causes := count(records, "hangup_cause"); len(records) != 25 || count(records, "outcome")["answered"] != 25 || causes["normal_clearing"] != 20 || causes["time_limit"] != 5 {
+		t.Errorf("%d records: %v", len(records), causes)
+	}
+	s.wantSpend(profile)
+
+	// A carrier with a certificate of somebody else gets no call.
+	s.must(http.MethodPatch, gateway, object{"address": strange.tls})
+	if err := <-through("pbx.xml", "+12125550125", 1, 0).done; err == nil {
+		t.Error("a call went to a carrier with a certificate that nobody vouches for")
+	}
+	eventually(t, "the record of the call that failed", 20*time.Second, func() bool { return len(s.records()) == 26 })
+	if got := count(s.records(), "outcome"); got["failed"] != 1 {
+		t.Errorf("records %v", got)
+	}
+}
