@@ -38,7 +38,8 @@ const clusterAttempts = 4
 
 // clusterWriter is the writer of a node that shares a PostgreSQL database. All of
 // its fields belong to its goroutine. None is a truth of its own: the policy is
-// compared before it is used, and the counts only show what no limit is set on.
+// compared before it is used, the counts only show what no limit is set on, and what
+// is known of leases is compared with them.
 type clusterWriter struct {
 	store *Store
 	conn  *sql.Conn // nil when there is none
@@ -51,6 +52,7 @@ type clusterWriter struct {
 
 	scopes map[id.ID]struct{} // that are known to have a row in ledger_scopes
 	counts map[id.ID]liveCount
+	known  map[uuid.UUID]knownLease // of live calls
 }
 
 // unloaded is the number of no configuration.
@@ -79,6 +81,7 @@ func (s *Store) openCluster(ctx context.Context) error {
 	w := &clusterWriter{
 		store: s, snapshot: s.live.Snapshot(), seq: unloaded, owner: s.config.Owner,
 		scopes: make(map[id.ID]struct{}), counts: make(map[id.ID]liveCount),
+		known: make(map[uuid.UUID]knownLease),
 	}
 	if err := w.start(ctx); err != nil {
 		w.disconnect()

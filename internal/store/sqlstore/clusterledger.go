@@ -52,7 +52,7 @@ type ledgerGroup struct {
 	refusing error // why no Reserve is carried out; nil mostly
 	fenced   bool
 
-	oldest   record.Day
+	oldest   record.Day      // the earliest whose spends it may need
 	profiles map[id.ID]id.ID // whose money may move, and their accounts
 	payers   map[payer]struct{}
 	shared   map[admission.Scope]id.ID // billing groups and accounts in which money is counted, and their accounts
@@ -73,14 +73,15 @@ type countOf struct {
 	scope  id.ID
 }
 
-// errOverlooked says that a Reserve names a call that is live already, and that its
-// profile is not locked: the group is tried again with all its calls looked up first.
-var errOverlooked = errors.New("a call is live already")
+// errOverlooked says that a lease is of a profile that is not locked, as when a
+// Reserve names a call that is live already: the group is tried again with all its
+// calls looked up first.
+var errOverlooked = errors.New("a call is of a profile that is not locked")
 
-// newLedgerGroup sorts commands. Calls that a Reserve names are nearly always new,
-// and only looked up before the locks when thorough.
-func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
-	g := &ledgerGroup{run: run, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
+// newLedgerGroup sorts commands, at the time that the node has. Calls that a Reserve
+// names are nearly always new, and only looked up before the locks when thorough.
+func newLedgerGroup(run []*work, now int64, thorough bool) *ledgerGroup {
+	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - keptSpendDays, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
 		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
 		Callees: make(map[admission.CalleeKey]int32),
 	}}
@@ -109,30 +110,29 @@ func newLedgerGroup(run []*work, thorough bool) *ledgerGroup {
 	return g
 }
 
-// tryLedger runs commands in one transaction. Its three round trips are: begin and
-// find; lock and load; write and commit. Where webhooks want to know of the calls
-// there are some more, in which the events are written. It returns the records that
-// it wrote.
+// tryLedger runs commands in one transaction. Its two round trips are: begin, lock
+// and load; write and commit. A third comes before when it is not known which
+// profiles to lock. Where webhooks want to know of the calls there are some more, in
+// which the events are written. It returns the records that it wrote.
 func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) ([]*record.Call, error) {
-	g := newLedgerGroup(run, thorough)
 	if w.conn == nil {
 		if err := w.connect(ctx); err != nil {
 			return nil, undone(fmt.Errorf("connect: %w", err))
 		}
 	}
-	err := w.native(func(c *pgx.Conn) error { return w.find(ctx, c, g) })
-	if err != nil {
-		return nil, undone(fmt.Errorf("begin: %w", err))
+	g := newLedgerGroup(run, w.store.config.Clock().UnixMicro(), thorough)
+	loaded := false
+	if !thorough && w.recall(g) {
+		var err error
+		if loaded, err = w.loadAtOnce(ctx, g); err != nil {
+			return nil, undone(err)
+		}
 	}
-	if err := w.catchUp(ctx, g.seq); err != nil {
-		return nil, undone(err)
-	}
-	w.plan(g)
-	if err := w.addScopes(ctx, g.locked); err != nil {
-		return nil, undone(err)
-	}
-	if err := w.native(func(c *pgx.Conn) error { return w.load(ctx, c, g) }); err != nil {
-		return nil, undone(fmt.Errorf("load: %w", err))
+	if !loaded {
+		g = newLedgerGroup(run, w.store.config.Clock().UnixMicro(), thorough)
+		if err := w.findAndLoad(ctx, g); err != nil {
+			return nil, undone(err)
+		}
 	}
 	w.apply(g)
 	changes := g.state.TakeChanges()
@@ -146,10 +146,63 @@ func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough boo
 		}
 		return nil, fmt.Errorf("write: %w", err)
 	}
+	w.remember(g)
 	if told.mailed {
 		w.store.config.Published()
 	}
 	return changes.Records, nil
+}
+
+// loadAtOnce begins the transaction of a group of which it is known what it needs,
+// and locks and loads that in the same round trip. It reports false, and the
+// transaction has ended again, when something turns out not to be as usual: the
+// policy has changed since, this node was given up, or its clock is wrong.
+func (w *clusterWriter) loadAtOnce(ctx context.Context, g *ledgerGroup) (bool, error) {
+	w.plan(g)
+	if err := w.addScopes(ctx, g.locked); err != nil {
+		return false, err
+	}
+	b := &pgx.Batch{}
+	begun := w.queueBegin(b, g)
+	g.queueLoad(b, w)
+	if err := w.native(func(c *pgx.Conn) error { return c.SendBatch(ctx, b).Close() }); err != nil {
+		return false, fmt.Errorf("begin and load: %w", err)
+	}
+	begun()
+	if g.refusing != nil || g.seq != w.seq {
+		if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+			return false, fmt.Errorf("begin again: %w", err)
+		}
+		return false, nil
+	}
+	return true, w.native(func(c *pgx.Conn) error { return g.loadSlices(ctx, c) })
+}
+
+// findAndLoad is for any group: it first finds the leases whose profiles have to be
+// locked, and has the policy of the moment before it looks what else has.
+func (w *clusterWriter) findAndLoad(ctx context.Context, g *ledgerGroup) error {
+	if err := w.native(func(c *pgx.Conn) error { return w.find(ctx, c, g) }); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := w.catchUp(ctx, g.seq); err != nil {
+		return err
+	}
+	w.plan(g)
+	if err := w.addScopes(ctx, g.locked); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	g.queueLoad(b, w)
+	err := w.native(func(c *pgx.Conn) error {
+		if err := c.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		return g.loadSlices(ctx, c)
+	})
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return nil
 }
 
 // worthRepeatingStatement says whether a statement of the last round trip, and so
@@ -160,34 +213,49 @@ func worthRepeatingStatement(err error) bool {
 
 const leaseColumns = "account_id, id, body"
 
-// find begins the transaction, takes the first two locks, and finds the leases
-// whose profiles have to be locked.
-func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
-	node := w.store.config.Clock()
+// queueBegin begins the transaction and takes the first two locks. The function that
+// it returns is to be called when the batch has succeeded.
+func (w *clusterWriter) queueBegin(b *pgx.Batch, g *ledgerGroup) (begun func()) {
+	node := time.UnixMicro(g.now)
 	var database time.Time
-	known, expired := false, false
-	b := &pgx.Batch{}
+	var expired *bool
 	b.Queue("BEGIN")
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", configLock)
-	b.Queue("SELECT seq, clock_timestamp() FROM config_state WHERE one = 1").QueryRow(func(row pgx.Row) error {
-		return row.Scan(&g.seq, &database)
-	})
-	b.Queue("SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE", w.owner[:]).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&expired)
-		known = err == nil
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+	b.Queue("SELECT seq, clock_timestamp(), (SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE) FROM config_state WHERE one = 1",
+		w.owner[:]).QueryRow(func(row pgx.Row) error { return row.Scan(&g.seq, &database, &expired) })
+	return func() {
+		offset := node.Sub(database)
+		if limit := w.store.config.MaxClockOffset; limit > 0 && offset.Abs() > limit {
+			// What is running is still accounted for, by the right time.
+			g.now = database.UnixMicro()
+			g.astray = offset.Microseconds()
+			g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
 		}
-		return err
-	})
-	g.oldest = record.DayOf(node.UnixMicro()) - keptSpendDays
-	found := func(rows pgx.Rows) error { return g.eachLease(rows, g.touch) }
+		if expired == nil || *expired {
+			g.fenced = true
+			g.refusing = fmt.Errorf("%w: %w", store.ErrUnavailable, errFenced)
+		}
+	}
+}
+
+// find begins the transaction and finds the leases whose profiles have to be locked.
+func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
+	b := &pgx.Batch{}
+	begun := w.queueBegin(b, g)
+	found := func(rows pgx.Rows) error {
+		return g.eachLease(rows, func(l *admission.Lease) {
+			g.touch(knownLeaseOf(l))
+			if g.sweeping() {
+				g.all = append(g.all, slices.Clone(l.ID[:]))
+			}
+		})
+	}
 	if len(g.calls) > 0 {
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.calls).Query(found)
 	}
 	if g.expire {
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
-			node.UnixMicro(), expireAtOnce).Query(found)
+			g.now, expireAtOnce).Query(found)
 	}
 	if len(g.restarted) > 0 {
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE owner = ANY($1)", g.restarted).Query(found)
@@ -200,31 +268,12 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	if err := c.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	g.now = node.UnixMicro()
-	offset := node.Sub(database)
-	if limit := w.store.config.MaxClockOffset; limit > 0 && offset.Abs() > limit {
-		// What is running is still accounted for, by the right time.
-		g.now = database.UnixMicro()
-		g.astray = offset.Microseconds()
-		g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
-	}
-	if !known || expired {
-		g.fenced = true
-		g.refusing = fmt.Errorf("%w: %w", store.ErrUnavailable, errFenced)
-	}
+	begun()
 	return nil
 }
 
-// touch notes a lease that the group may change.
-func (g *ledgerGroup) touch(l *admission.Lease) {
-	g.profiles[l.Profile] = l.Account
-	g.payers[payerOf(l.Account, l.BillingGroup)] = struct{}{}
-	// The charges of a call never fall on a day before its reservation.
-	g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
-	if g.expire || g.takeover || len(g.restarted) > 0 {
-		g.all = append(g.all, slices.Clone(l.ID[:]))
-	}
-}
+// sweeping says whether the group ends calls that it does not name.
+func (g *ledgerGroup) sweeping() bool { return g.expire || g.takeover || len(g.restarted) > 0 }
 
 func (g *ledgerGroup) eachLease(rows pgx.Rows, use func(*admission.Lease)) error {
 	for rows.Next() {
@@ -298,10 +347,9 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 	slices.Sort(g.locked)
 }
 
-// load locks the scopes and then reads what the group needs: each statement sees
-// what was committed before the locks were given.
-func (w *clusterWriter) load(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
-	b := &pgx.Batch{}
+// queueLoad locks the scopes and then reads what the group needs: each statement
+// sees what was committed before the locks were given.
+func (g *ledgerGroup) queueLoad(b *pgx.Batch, w *clusterWriter) {
 	if len(g.locked) > 0 {
 		b.Queue("SELECT at FROM ledger_scopes WHERE id = ANY($1) ORDER BY id FOR UPDATE", g.locked).Query(func(rows pgx.Rows) error {
 			n := 0
@@ -326,13 +374,6 @@ func (w *clusterWriter) load(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 	g.queueShared(b)
 	g.queueHolds(b)
 	g.queueCallees(b)
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := c.SendBatch(ctx, b).Close(); err != nil {
-		return err
-	}
-	return g.loadSlices(ctx, c)
 }
 
 // queueCalls reads the calls that the group names, live or ended.
@@ -343,8 +384,7 @@ func (g *ledgerGroup) queueCalls(b *pgx.Batch) {
 	b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.all).Query(func(rows pgx.Rows) error {
 		overlooked := false
 		err := g.eachLease(rows, func(l *admission.Lease) {
-			_, locked := g.profiles[l.Profile]
-			overlooked = overlooked || !locked || record.DayOf(l.ReservedMicros) < g.oldest
+			overlooked = overlooked || !g.touched(knownLeaseOf(l))
 			g.part.Leases = append(g.part.Leases, l)
 		})
 		if err == nil && overlooked {
@@ -371,13 +411,13 @@ func (g *ledgerGroup) loadSlices(ctx context.Context, c *pgx.Conn) error {
 		return nil
 	}
 	byID := make(map[uuid.UUID]*record.Call, len(g.ended))
-	var keys columns
+	var keys tuples
 	for _, r := range g.ended {
 		byID[r.ID] = r
 		keys.add(int64(r.AccountID), r.ID[:])
 	}
 	rows, err := c.Query(ctx, `SELECT s.call_id, s.day, s.secs, s.cost FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account_id, call_id)
-		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`, keys...)
+		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`, keys.columns()...)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,19 +14,74 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// columns are rows turned on their side, as unnest takes them: one array for each
-// column, so that one statement serves any number of rows.
-type columns []any
+// spelledRows is up to how many rows a statement names each value of each row. More
+// are given to it as one array for each column, so that one statement serves any
+// number of rows; to take those apart costs the server as much as some rows do.
+const spelledRows = 8
 
-// add appends a row. A column holds int64, string, bool or []byte, and nil stands
-// for no bytes.
-func (c *columns) add(values ...any) {
-	if *c == nil {
-		*c = make(columns, len(values))
+// insertion is a statement that writes rows.
+type insertion struct {
+	spelled [spelledRows]string // for one row, for two, and so on
+	arrays  string
+}
+
+// insertInto makes the statements that insert rows with columns of some types, such
+// as "BIGINT, BYTEA"; tail comes after the rows.
+func insertInto(table, columns, types, tail string) *insertion {
+	var s insertion
+	head := "INSERT INTO " + table + " (" + columns + ") "
+	var arrays, rows strings.Builder
+	list, n := strings.Split(types, ", "), 0
+	for i, name := range list {
+		fmt.Fprintf(&arrays, ", $%d::%s[]", i+1, name)
 	}
-	for i, v := range values {
-		column := &(*c)[i]
-		switch v := v.(type) {
+	s.arrays = head + "SELECT * FROM unnest(" + arrays.String()[2:] + ")" + tail
+	for i := range s.spelled {
+		for j := range list {
+			n++
+			fmt.Fprintf(&rows, "%s$%d", [...]string{", (", ", "}[min(j, 1)], n)
+		}
+		rows.WriteString(")")
+		s.spelled[i] = head + "VALUES " + rows.String()[2:] + tail
+	}
+	return &s
+}
+
+// tuples are the rows that one insertion writes. A column holds int64, string, bool or []byte,
+// and nil stands for no bytes.
+type tuples struct {
+	values []any
+	n      int
+}
+
+// add appends a row.
+func (r *tuples) add(values ...any) {
+	r.values = append(r.values, values...)
+	r.n++
+}
+
+// queue appends the statement that writes the rows, if there are any.
+func (r *tuples) queue(b *pgx.Batch, s *insertion) {
+	switch {
+	case r.n == 0:
+	case r.n <= spelledRows:
+		for i, v := range r.values {
+			if text, ok := v.(string); ok {
+				r.values[i] = plainText(text)
+			}
+		}
+		b.Queue(s.spelled[r.n-1], r.values...)
+	default:
+		b.Queue(s.arrays, r.columns()...)
+	}
+}
+
+// columns are the rows turned on their side, as unnest takes them.
+func (r *tuples) columns() []any {
+	all := make([]any, len(r.values)/r.n)
+	for i := range r.values {
+		column := &all[i%len(all)]
+		switch v := r.values[i].(type) {
 		case int64:
 			list, _ := (*column).([]int64)
 			*column = append(list, v)
@@ -42,47 +98,36 @@ func (c *columns) add(values ...any) {
 			list, _ := (*column).([][]byte)
 			*column = append(list, nil)
 		default:
-			panic(fmt.Sprintf("sqlstore: column %d of type %T", i, v))
+			panic(fmt.Sprintf("sqlstore: column %d of type %T", i%len(all), v))
 		}
 	}
-}
-
-// queue appends a statement that takes the columns, if there are any rows.
-func (c columns) queue(b *pgx.Batch, text string) {
-	if c != nil {
-		b.Queue(text, c...)
-	}
+	return all
 }
 
 // The statements of a group. Records have no ON CONFLICT: a second record of one
 // call must fail.
 const (
-	putLeases = `INSERT INTO leases (id, account_id, profile_id, connection_id, owner, emergency, expires_at, body)
-		SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[], $6::BOOLEAN[], $7::BIGINT[], $8::BYTEA[])
-		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body`
-	insertLeases = `INSERT INTO leases (id, account_id, profile_id, connection_id, owner, emergency, expires_at, body)
-		SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[], $6::BOOLEAN[], $7::BIGINT[], $8::BYTEA[])`
-	putSpends = `INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit)
-		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
-		ON CONFLICT (profile_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-			told = excluded.told, told_limit = excluded.told_limit`
-	putScopes = `INSERT INTO scope_days (` + scopeDayColumns + `)
-		SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
-		ON CONFLICT (account_id, billing_group_id, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-			told = excluded.told, told_limit = excluded.told_limit`
-	putHolds = `INSERT INTO spend_holds (` + holdColumns + `)
-		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[])
-		ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`
-	putCallees = `INSERT INTO callee_counts (account_id, profile_id, callee, period, calls)
-		SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
-		ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls`
-	insertSlices = `INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost)
-		SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[])`
-	insertRecords = `INSERT INTO call_records (` + recordColumns + `) SELECT * FROM unnest(
-		$1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[],
-		$7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], $11::TEXT[], $12::BIGINT[], $13::TEXT[], $14::TEXT[], $15::BOOLEAN[],
-		$16::TEXT[], $17::TEXT[], $18::BIGINT[], $19::BIGINT[], $20::TEXT[], $21::BIGINT[], $22::BIGINT[], $23::BIGINT[], $24::BIGINT[], $25::BYTEA[],
-		$26::TEXT[], $27::TEXT[])`
+	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, body"
+	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BYTEA"
+	putSpend      = "posted = excluded.posted, held = excluded.held, overrun = excluded.overrun, told = excluded.told, told_limit = excluded.told_limit"
+)
+
+var (
+	putLeases = insertInto("leases", leaseRow, leaseRowTypes,
+		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body")
+	insertLeases = insertInto("leases", leaseRow, leaseRowTypes, "")
+	putSpends    = insertInto("profile_days", "account_id, profile_id, day, posted, held, overrun, told, told_limit",
+		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", " ON CONFLICT (profile_id, day) DO UPDATE SET "+putSpend)
+	putScopes = insertInto("scope_days", scopeDayColumns, "BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (account_id, billing_group_id, day) DO UPDATE SET "+putSpend)
+	putHolds = insertInto("spend_holds", holdColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day")
+	putCallees = insertInto("callee_counts", "account_id, profile_id, callee, period, calls", "BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls")
+	insertSlices  = insertInto("call_slices", "account_id, call_id, day, profile_id, secs, cost", "BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT", "")
+	insertRecords = insertInto("call_records", recordColumns, `BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, `+
+		`BIGINT, BIGINT, BIGINT, BIGINT, TEXT, BIGINT, TEXT, TEXT, BOOLEAN, `+
+		`TEXT, TEXT, BIGINT, BIGINT, TEXT, BIGINT, BIGINT, BIGINT, BIGINT, BYTEA, TEXT, TEXT`, "")
 )
 
 // save writes what the commands have changed, and commits.
@@ -127,7 +172,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	for _, l := range g.part.Leases {
 		loaded[l.ID] = struct{}{}
 	}
-	var put, insert, records, cuts, spends, scopes, holds, callees columns
+	var put, insert, records, cuts, spends, scopes, holds, callees tuples
 	for _, l := range changes.Leases {
 		into := &insert
 		if _, ok := loaded[l.ID]; ok {
@@ -136,10 +181,10 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		into.add(l.ID[:], int64(l.Account), int64(l.Profile), int64(l.Connection), l.Owner[:], l.Emergency, l.ExpiresMicros,
 			appendLease(make([]byte, 0, 512), l))
 	}
-	values := make([]any, 0, numRecordColumns)
+	records.values = make([]any, 0, numRecordColumns*len(changes.Records))
 	for _, r := range changes.Records {
-		values = recordValues(values[:0], r)
-		records.add(values...)
+		records.values = recordValues(records.values, r)
+		records.n++
 		for _, s := range r.Slices {
 			cuts.add(int64(r.AccountID), r.ID[:], int64(s.Day), int64(r.ProfileID), s.Secs, int64(s.Cost))
 		}

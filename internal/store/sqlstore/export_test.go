@@ -84,6 +84,17 @@ func Plans(t testing.TB, s *Store) map[string]string {
 	return plans
 }
 
+// Lookups counts the statements by which a node's writer has looked for leases of
+// calls that were named.
+func Lookups(t testing.TB, s *Store) (n int) {
+	t.Helper()
+	check(t, s.write(t.Context(), func(tx *txn) error {
+		return tx.QueryRowContext(t.Context(), "SELECT COALESCE(SUM(generic_plans), 0) FROM pg_prepared_statements WHERE statement = $1",
+			"SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)").Scan(&n)
+	}))
+	return n
+}
+
 // DeleteRecordsBeforeTomorrow deletes all records of the first account.
 func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 	t.Helper()
