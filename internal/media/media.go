@@ -44,7 +44,8 @@ type Recorder interface {
 type Tap interface {
 	// Formats says what a side may send from now on.
 	Formats(side record.Side, formats []Format)
-	// Answered is the moment at which the recording begins.
+	// Answered is the moment at which the recording begins. It is told after the
+	// Formats of both sides.
 	Answered(at time.Time)
 	// Packet gives one RTP packet (RFC 3550) as the side sent it, decrypted. The
 	// bytes may be read only until it returns.

@@ -43,7 +43,9 @@ type Session interface {
 	Answer(d Description, done func(sdp []byte, err error))
 	// Refused says that the last offer was refused: what passed before it goes on.
 	Refused(done func())
-	// Answered says that the call was answered: silence is measured from here on.
+	// Answered says that the call was answered: silence is measured from here on. It
+	// comes after the Answer, or before it where the side that answers the call has
+	// made the offer.
 	Answered(at time.Time)
 	// Close gives the ports back and closes the Tap. What is under way ends with
 	// ErrClosed. It may be called more than once.

@@ -13,17 +13,44 @@ import (
 	"time"
 )
 
-// One RTP packet of PCMU (RFC 3551 section 4.5.14): 20 ms are 160 samples of one byte.
+// One RTP packet (RFC 3551 section 4.5): in each codec that a phone speaks, 20 ms are
+// 160 bytes and 160 steps of the clock.
 const (
 	packetTime    = 20 * time.Millisecond
 	packetSamples = 160
 	rtpHeader     = 12
-	pcmuSilence   = 0xff
 )
+
+// Codec is what a phone speaks.
+type Codec string
+
+// The codecs. G722 has the clock of the others, by an old mistake that stays (RFC 3551
+// section 4.5.2).
+const (
+	PCMU Codec = "PCMU" // also the zero value
+	PCMA Codec = "PCMA"
+	G722 Codec = "G722"
+)
+
+// form is the static payload type of a codec (RFC 3551 section 6) and the byte that
+// is silence.
+func (c Codec) form() (name Codec, payloadType, silence byte, err error) {
+	switch c {
+	case PCMU, "":
+		return PCMU, 0, 0xff, nil
+	case PCMA:
+		return PCMA, 8, 0xd5, nil
+	case G722:
+		return G722, 9, 0xfa, nil
+	}
+	return "", 0, 0, fmt.Errorf("audio: codec %.20q is not known: want PCMU, PCMA or G722", string(c))
+}
 
 // audio is an RTP port. It counts what arrives, and from start on plays a sound.
 type audio struct {
-	sound          []byte // PCMU, played again and again; none is silence
+	codec          Codec
+	kind           byte   // payload type
+	sound          []byte // in the codec, played again and again
 	hear           func(packet []byte)
 	conn           net.PacketConn
 	local          netip.AddrPort
@@ -35,15 +62,20 @@ type audio struct {
 	workers        sync.WaitGroup
 }
 
-func openAudio(open ListenFunc, ip netip.Addr, sound []byte, hear func([]byte)) (*audio, error) {
+// openAudio opens a port; no sound is silence.
+func openAudio(open ListenFunc, ip netip.Addr, codec Codec, sound []byte, hear func([]byte)) (*audio, error) {
+	name, kind, silence, err := codec.form()
+	if err != nil {
+		return nil, err
+	}
 	conn, local, err := listen(open, netip.AddrPortFrom(ip, 0).String())
 	if err != nil {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
 	if len(sound) == 0 {
-		sound = []byte{pcmuSilence}
+		sound = []byte{silence}
 	}
-	a := &audio{sound: sound, hear: hear, conn: conn, local: local, stopped: make(chan struct{})}
+	a := &audio{codec: name, kind: kind, sound: sound, hear: hear, conn: conn, local: local, stopped: make(chan struct{})}
 	a.workers.Go(a.count)
 	return a, nil
 }
@@ -87,7 +119,7 @@ func (a *audio) start(description []byte) {
 func (a *audio) play() {
 	packet := make([]byte, rtpHeader+packetSamples)
 	_, _ = rand.Read(packet[2:rtpHeader]) // random sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
-	packet[0] = 2 << 6                    // version 2, payload type 0 is PCMU
+	packet[0], packet[1] = 2<<6, a.kind   // version 2
 	sequence, clock := binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:])
 	ticker := time.NewTicker(packetTime)
 	defer ticker.Stop()
@@ -132,20 +164,20 @@ func (a *audio) counts() (sent, received int64) {
 	return a.sent.Load(), a.received.Load()
 }
 
-// description is the SDP of this port: PCMU only (RFC 8866). Without a port it is
-// the discard port and inactive.
+// description is the SDP of this port: one codec only (RFC 8866). Without a port it
+// is the discard port and inactive, and PCMU.
 func (a *audio) description(ip netip.Addr, version int) string {
-	port, direction := 9, "inactive"
+	port, direction, codec, kind := 9, "inactive", PCMU, byte(0)
 	if a != nil {
-		port, direction = int(a.local.Port()), "sendrecv"
+		port, direction, codec, kind = int(a.local.Port()), "sendrecv", a.codec, a.kind
 	}
 	family := "IP4"
 	if ip.Is6() {
 		family = "IP6"
 	}
 	return fmt.Sprintf("v=0\r\no=- 1 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n"+
-		"m=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=%s\r\n",
-		version, family, ip, family, ip, port, direction)
+		"m=audio %d RTP/AVP %d\r\na=rtpmap:%d %s/8000\r\na=ptime:20\r\na=%s\r\n",
+		version, family, ip, family, ip, port, kind, kind, codec, direction)
 }
 
 // audioAddress finds where a description wants the audio of its first stream.

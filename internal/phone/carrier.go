@@ -46,7 +46,8 @@ type CarrierOptions struct {
 	User, Password string
 	Algorithm      string              // of the challenge: "MD5", which "" means too, or "SHA-256"
 	NoAudio        bool                // answers without opening an RTP port
-	Sound          []byte              // what it says again and again, PCMU; nil is silence
+	Codec          Codec               // what it speaks
+	Sound          []byte              // what it says in it again and again; nil is silence
 	Hear           func(packet []byte) // told every RTP packet of one call at a time; nil for none
 	T1             time.Duration
 	Listen         ListenFunc

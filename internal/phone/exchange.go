@@ -238,7 +238,7 @@ func (e *exchange) finalAnswer(l *leg, now time.Time) {
 		return
 	}
 	if !e.carrier.o.NoAudio {
-		sound, err := openAudio(e.carrier.o.Listen, e.carrier.sock.local.Addr(), e.carrier.o.Sound, e.carrier.o.Hear)
+		sound, err := openAudio(e.carrier.o.Listen, e.carrier.sock.local.Addr(), e.carrier.o.Codec, e.carrier.o.Sound, e.carrier.o.Hear)
 		if err != nil {
 			e.refuse(l, 503, "Service Unavailable", now)
 			return

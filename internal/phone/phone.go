@@ -70,7 +70,9 @@ type Options struct {
 	Progress func(Entry)
 	// NoAudio offers audio without opening a port for it.
 	NoAudio bool
-	// Sound is what the phone says again and again, PCMU; nil is silence.
+	// Codec is what the phone speaks, and Sound what it says in it again and again; nil
+	// is silence.
+	Codec Codec
 	Sound []byte
 	// Hear, when set, is told every RTP packet that arrives, until it returns. It is
 	// called by one goroutine at a time.
@@ -183,7 +185,7 @@ func Dial(ctx context.Context, o Options) (*Call, error) {
 	}
 	var sound *audio
 	if !o.NoAudio {
-		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Sound, o.Hear)
+		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Codec, o.Sound, o.Hear)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("dial: %w", err), sock.close())
 		}

@@ -54,7 +54,7 @@ func (e *ear) Formats(side record.Side, formats []media.Format) {
 func (e *ear) Answered(time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.begun = true
+	e.begun = len(e.formats) == 2 // it must know by then what both sides may send
 }
 
 func (e *ear) Packet(side record.Side, _ time.Time, packet []byte) {

@@ -322,9 +322,7 @@ func (s *session) accept() {
 	} else {
 		s.carrier.acknowledge(m.cseq, nil, "")
 	}
-	if s.media.session != nil {
-		s.media.session.Answered(s.sh.g.config.Clock())
-	}
+	answeredAt := s.sh.g.config.Clock()
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
 	s.carrier.keepOffer(s.attempt.body, s.invite.get("content-type"))
 	s.caller.serve(s.inviteTx, s.invite.cseq)
@@ -340,6 +338,9 @@ func (s *session) accept() {
 			tx.send(488, invite.response(488, "Not Acceptable Here", s.caller.localTag, "", nil, ""))
 			s.handle(call.HungUp{Cause: call.CauseIncompatible})
 			return
+		}
+		if s.media.session != nil && !s.media.closed {
+			s.media.session.Answered(answeredAt)
 		}
 		contentType := m.get("content-type")
 		s.caller.keepOffer(body, contentType)

@@ -34,6 +34,53 @@ const talkerIP = "127.0.0.4"
 // toneAmplitude is a quarter of full volume, so that both together are not cut off.
 const toneAmplitude = 8000.0
 
+// voice is how the phones of a test speak: a codec, the tone of each side in it, and
+// the rate of what is recorded of it, Hz.
+type voice struct {
+	codec          phone.Codec
+	caller, callee []byte
+	rate           int
+}
+
+// voices are all codecs that a phone has. The tones in G.722 are a second each, made
+// with FFmpeg.
+func voices(t *testing.T) []voice {
+	t.Helper()
+	wide := func(name string) []byte {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	return []voice{
+		{phone.PCMU, pcmuTone(callerHz), pcmuTone(calleeHz), 8000},
+		{phone.PCMA, pcmaTone(callerHz), pcmaTone(calleeHz), 8000},
+		{phone.G722, wide("400.g722"), wide("900.g722"), 16000},
+	}
+}
+
+// pcmaTone is a tenth of a second of a sine in PCMA, by the formula of ITU-T G.711.
+func pcmaTone(hz float64) []byte {
+	out := make([]byte, 800)
+	for i := range out {
+		v := toneAmplitude * math.Sin(2*math.Pi*hz*float64(i)/8000)
+		sign := byte(0x80)
+		if v < 0 {
+			sign, v = 0, -v
+		}
+		magnitude, segment := int(v)>>4, 0
+		for ; magnitude >= 32; segment++ {
+			magnitude >>= 1
+		}
+		if magnitude >= 16 {
+			segment++
+		}
+		out[i] = (byte(segment<<4|magnitude&0xf) | sign) ^ 0x55
+	}
+	return out
+}
+
 // pcmuTone is a tenth of a second of a sine in PCMU, by the formula of ITU-T G.711.
 func pcmuTone(hz float64) []byte {
 	out := make([]byte, 800)
@@ -54,8 +101,8 @@ func pcmuTone(hz float64) []byte {
 }
 
 // amplitude is how strong a frequency is in audio, by Goertzel's algorithm.
-func amplitude(audio []int16, hz float64) float64 {
-	w := 2 * math.Pi * hz / 8000
+func amplitude(audio []int16, rate int, hz float64) float64 {
+	w := 2 * math.Pi * hz / float64(rate)
 	var s1, s2 float64
 	for _, v := range audio {
 		s1, s2 = float64(v)+2*math.Cos(w)*s1-s2, s1
@@ -64,9 +111,9 @@ func amplitude(audio []int16, hz float64) float64 {
 }
 
 // startTalker starts a carrier that answers with the callee's tone.
-func startTalker(t *testing.T) *phone.Carrier {
+func startTalker(t *testing.T, v voice) *phone.Carrier {
 	t.Helper()
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Sound: pcmuTone(calleeHz)})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Codec: v.codec, Sound: v.callee})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +134,9 @@ func (s *server) talker(format, channels string) string {
 	return user
 }
 
-func (s *server) talk(user string, length time.Duration) phone.Options {
+func (s *server) talk(user string, length time.Duration, v voice) phone.Options {
 	return phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", User: user, Password: "correct-horse",
-		LocalAddr: talkerIP + ":0", HangUpAfter: length, Sound: pcmuTone(callerHz)}
+		LocalAddr: talkerIP + ":0", HangUpAfter: length, Codec: v.codec, Sound: v.caller}
 }
 
 // recordings waits until there are so many.
@@ -152,10 +199,10 @@ func decoded(t *testing.T, mp3 []byte) []byte {
 }
 
 // sides are the channels of a WAV.
-func sides(t *testing.T, wav []byte, channels string) [][]int16 {
+func sides(t *testing.T, wav []byte, channels string, rate int) [][]int16 {
 	t.Helper()
-	if !bytes.HasPrefix(wav, []byte("RIFF")) || little.LittleEndian.Uint32(wav[24:]) != 8000 {
-		t.Fatalf("not a WAV of 8,000 Hz: %q", wav[:44])
+	if !bytes.HasPrefix(wav, []byte("RIFF")) || int(little.LittleEndian.Uint32(wav[24:])) != rate {
+		t.Fatalf("not a WAV of %d Hz: %q", rate, wav[:44])
 	}
 	n := int(little.LittleEndian.Uint16(wav[22:]))
 	if want := map[string]int{"single": 1, "dual": 2}[channels]; n != want {
@@ -171,9 +218,9 @@ func sides(t *testing.T, wav []byte, channels string) [][]int16 {
 
 // present are the tenths of a second in which a tone is heard, and whole those in
 // which nothing of it is missing.
-func present(audio []int16, hz float64) (heard, whole int) {
-	for ; len(audio) >= 800; audio = audio[800:] {
-		switch strength := amplitude(audio[:800], hz); {
+func present(audio []int16, rate int, hz float64) (heard, whole int) {
+	for tenth := rate / 10; len(audio) >= tenth; audio = audio[tenth:] {
+		switch strength := amplitude(audio[:tenth], rate, hz); {
 		case strength > toneAmplitude*0.9:
 			heard, whole = heard+1, whole+1
 		case strength > toneAmplitude*0.02:
@@ -185,10 +232,10 @@ func present(audio []int16, hz float64) (heard, whole int) {
 
 // checkVoices looks for each side's tone where it belongs, from the answer to the
 // end, and nowhere else.
-func checkVoices(t *testing.T, audio [][]int16, channels string) {
+func checkVoices(t *testing.T, audio [][]int16, channels string, rate int) {
 	t.Helper()
 	caller, callee := audio[0], audio[len(audio)-1]
-	tenths := len(caller) / 800
+	tenths := len(caller) / (rate / 10)
 	for _, side := range []struct {
 		name   string
 		audio  []int16
@@ -196,28 +243,36 @@ func checkVoices(t *testing.T, audio [][]int16, channels string) {
 		others float64
 	}{{"caller", caller, callerHz, calleeHz}, {"callee", callee, calleeHz, callerHz}} {
 		// Speech begins with the answer's way over the network, within the first tenths.
-		if _, whole := present(side.audio, side.own); whole < tenths-3 {
+		if _, whole := present(side.audio, rate, side.own); whole < tenths-3 {
 			t.Errorf("%s: in %d of %d tenths of a second the tone is whole", side.name, whole, tenths)
 		}
-		if heard, _ := present(side.audio, side.others); channels == "dual" && heard > 0 {
+		if heard, _ := present(side.audio, rate, side.others); channels == "dual" && heard > 0 {
 			t.Errorf("%s: the other side is heard for %d tenths of a second", side.name, heard)
 		}
 	}
 }
 
-// TestRecording places a call for each form of recording and listens to all of
-// them as a customer does.
+// TestRecording places a call for each form of recording in each codec and listens
+// to all of them as a customer does.
 func TestRecording(t *testing.T) {
-	t.Parallel()
+	for _, v := range voices(t) {
+		t.Run(string(v.codec), func(t *testing.T) {
+			t.Parallel()
+			testRecording(t, v)
+		})
+	}
+}
+
+func testRecording(t *testing.T, v voice) {
 	s := serve(t, t.TempDir())
-	s.setUp(nil, startTalker(t).Addr())
+	s.setUp(nil, startTalker(t, v).Addr())
 	const length = 3 * time.Second
 	lasted := map[string]time.Duration{} // by Call-ID
 	var mu sync.Mutex
 	var calls sync.WaitGroup
 	for _, format := range []string{"wav", "mp3"} {
 		for _, channels := range []string{"single", "dual"} {
-			options := s.talk(s.talker(format, channels), length)
+			options := s.talk(s.talker(format, channels), length, v)
 			calls.Go(func() {
 				o, err := phone.Place(t.Context(), options)
 				if err != nil || o.Status != http.StatusOK {
@@ -238,19 +293,26 @@ func TestRecording(t *testing.T) {
 		}
 		seen[format+" "+channels] = true
 		wav := fetch(t, r)
-		audio := sides(t, wav, channels)
+		audio := sides(t, wav, channels, v.rate)
 		millis := r["duration_millis"].(float64)
 		call := lasted[r["sip_call_id"].(string)]
-		if off := millis - float64(call.Milliseconds()); call == 0 || math.Abs(off) > 150 || math.Abs(float64(len(audio[0]))/8-millis) > 1 {
+		if off := millis - float64(call.Milliseconds()); call == 0 || math.Abs(off) > 150 || math.Abs(float64(len(audio[0])*1000/v.rate)-millis) > 1 {
 			t.Errorf("%s %s: the call lasted %v, its recording %.0f ms, its file has %d samples", format, channels, call, millis, len(audio[0]))
 		}
 		if r["interrupted"] != false || r["from"] != "+13125550100" || r["to"] != "+12125550123" || r["initiated_by"] != "Trunking" {
 			t.Errorf("recording %v", r)
 		}
-		checkVoices(t, audio, channels)
+		checkVoices(t, audio, channels, v.rate)
 	}
 	if len(seen) != 4 {
 		t.Errorf("recorded forms %v", seen)
+	}
+	// The record of each call names its recording.
+	for _, r := range s.recordings(4) {
+		record := s.must(http.MethodGet, fmt.Sprintf("/v2/detail_records/%v", r["call_leg_id"]), nil)
+		if ids, _ := record["recording_ids"].([]any); len(ids) != 1 || ids[0] != r["id"] {
+			t.Errorf("the call of recording %v has recording_ids %v", r["id"], record["recording_ids"])
+		}
 	}
 	// Deleted over the API, the files go too.
 	for _, r := range s.recordings(4) {
@@ -284,8 +346,8 @@ func TestRecordingKill(t *testing.T) {
 				flags = append(flags, "--recording-key-file", path)
 			}
 			s := serve(t, folder, flags...)
-			s.setUp(nil, startTalker(t).Addr())
-			call, err := phone.Dial(t.Context(), s.talk(s.talker("wav", "dual"), 0))
+			s.setUp(nil, startTalker(t, voices(t)[0]).Addr())
+			call, err := phone.Dial(t.Context(), s.talk(s.talker("wav", "dual"), 0, voices(t)[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -322,7 +384,7 @@ func TestRecordingKill(t *testing.T) {
 			if missing := len(left) - len(wav); missing > 6000 || !encrypted && missing != 0 || r["duration_millis"] != float64((len(wav)-44)/32) {
 				t.Errorf("%d bytes were left, %d are in the recording of %v ms", len(left), len(wav), r["duration_millis"])
 			}
-			checkVoices(t, sides(t, wav, "dual"), "dual")
+			checkVoices(t, sides(t, wav, "dual", 8000), "dual", 8000)
 			names, err := filepath.Glob(audio)
 			if err != nil || len(names) != 0 {
 				t.Errorf("live files are left: %v, %v", names, err)
@@ -360,7 +422,7 @@ func (e *ear) hear(packet []byte) {
 func (e *ear) tenths(hz float64) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, whole := present(e.audio, hz)
+	_, whole := present(e.audio, 8000, hz)
 	return whole
 }
 
@@ -384,7 +446,7 @@ func TestRecordingAnnouncement(t *testing.T) {
 	}
 	t.Cleanup(carrier.Stop)
 	s.setUp(nil, carrier.Addr())
-	options := s.talk(s.talker("wav", "dual"), 3*time.Second)
+	options := s.talk(s.talker("wav", "dual"), 3*time.Second, voices(t)[0])
 	options.Hear = near.hear
 	o, err := phone.Place(t.Context(), options)
 	if err != nil || o.Status != http.StatusOK {
@@ -394,10 +456,10 @@ func TestRecordingAnnouncement(t *testing.T) {
 	if off := r["duration_millis"].(float64) - float64((o.Duration() - time.Second).Milliseconds()); math.Abs(off) > 200 {
 		t.Errorf("the call lasted %v with an announcement of a second, its recording %v ms", o.Duration(), r["duration_millis"])
 	}
-	audio := sides(t, fetch(t, r), "dual")
-	checkVoices(t, audio, "dual")
+	audio := sides(t, fetch(t, r), "dual", 8000)
+	checkVoices(t, audio, "dual", 8000)
 	for _, side := range audio {
-		if heard, _ := present(side, announcementHz); heard > 0 {
+		if heard, _ := present(side, 8000, announcementHz); heard > 0 {
 			t.Errorf("the announcement is in the recording for %d tenths of a second", heard)
 		}
 	}

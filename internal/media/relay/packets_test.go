@@ -249,3 +249,68 @@ func TestMediaFromAnotherPort(t *testing.T) {
 	}
 	mediatest.Converse(t, outside, callee)
 }
+
+// teller is a Tap that writes down what it is told.
+type teller struct {
+	told chan string
+}
+
+func (t teller) Formats(side record.Side, _ []media.Format) { t.told <- "formats of " + side.String() }
+func (t teller) Answered(time.Time)                         { t.told <- "answered" }
+func (t teller) Packet(record.Side, time.Time, []byte)      {}
+func (t teller) Close()                                     {}
+
+// crier has an announcement too.
+type crier struct{ teller }
+
+func (c crier) Announcement(to record.Side) media.Announcement {
+	c.told <- "announcement to " + to.String()
+	return media.Announcement{}
+}
+
+// TestFormatsComeFirst: a recording, and an announcement before it, begins when both
+// the call is answered and it is known what the sides may send, whichever is last: an
+// answer may come with the ACK.
+func TestFormatsComeFirst(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		for _, announces := range []bool{false, true} {
+			r := newRelay(t, loopback())
+			told := make(chan string, 10)
+			var tap media.Tap = teller{told}
+			want := []string{"formats of caller", "formats of callee", "answered"}
+			if announces {
+				tap, want = crier{teller{told}}, []string{"formats of caller", "formats of callee", "announcement to caller", "announcement to callee", "answered"}
+			}
+			s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}, Tap: tap})
+			t.Cleanup(s.Close)
+			caller, callee := pair(t)
+			ip := netip.MustParseAddr("127.0.0.1")
+			exchange := func(give func(media.Description, func([]byte, error)), from record.Side, by, to *mediatest.Phone) {
+				give(media.Description{From: from, SDP: by.Describe(), Source: ip, Target: ip}, func(sdp []byte, err error) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					to.Learn(sdp)
+				})
+			}
+			exchange(s.Offer, record.SideCaller, caller, callee)
+			if late {
+				s.Answered(time.Now())
+			}
+			exchange(s.Answer, record.SideCallee, callee, caller)
+			if !late {
+				s.Answered(time.Now())
+			}
+			for _, what := range want {
+				select {
+				case got := <-told:
+					if got != what {
+						t.Errorf("late: %v, announcement: %v: told %q, want %q", late, announces, got, what)
+					}
+				case <-time.After(10 * time.Second):
+					t.Fatalf("late: %v, announcement: %v: %q was never told", late, announces, what)
+				}
+			}
+		}
+	}
+}

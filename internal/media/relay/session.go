@@ -19,6 +19,8 @@ type session struct {
 	streams    []*stream
 	offer      *offer
 	answeredAt time.Time
+	described  bool // an answer was taken
+	begun      bool // the Tap knows of it, or its announcement is being said
 	lost       bool
 	closed     bool
 }
@@ -156,6 +158,8 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 		}
 	}
 	s.tellFormats(read)
+	s.described = true
+	s.begin()
 	places := s.places(read, s.offer.from)
 	for i, p := range places {
 		if p == nil {
@@ -319,12 +323,22 @@ func (s *session) Answered(at time.Time) {
 		return
 	}
 	s.answeredAt = at
+	s.begin()
+}
+
+// begin has the recording begin, or the announcement before it, once the call is
+// answered and the Tap knows what both sides may send.
+func (s *session) begin() {
+	if s.begun || s.answeredAt.IsZero() || !s.described {
+		return
+	}
+	s.begun = true
 	if a, speaks := s.opening.Tap.(media.Announcer); speaks {
 		s.relay.work.Go(func() { s.announce(a) })
 		return
 	}
 	if s.opening.Tap != nil {
-		s.opening.Tap.Answered(at)
+		s.opening.Tap.Answered(s.answeredAt)
 	}
 }
 
