@@ -37,12 +37,16 @@ const (
 	NeverExpires              // leaves the leases of the dead: I3
 )
 
-// The ids of the simulated installation: two profiles of one account, each with a
-// connection. The first ends calls at its limit, the second blocks new ones.
+// The ids of the simulated installation: two profiles of one account and of one billing
+// group, each with a connection. The first ends calls at its limit, the second blocks
+// new ones.
 const (
 	accountID id.ID = 1
 	deckID    id.ID = 4
+	groupLock id.ID = 5 // what is locked for the billing group
 )
+
+var groupID = uuid.UUID{15: 6}
 
 var (
 	profiles    = []id.ID{11, 12}
@@ -69,6 +73,7 @@ type cluster struct {
 	settings    [2]profile.Profile
 	channels    int32 // of the account
 	spending    policy.SpendLimit
+	grouped     policy.SpendLimit // of the billing group
 	deck        *rating.Deck
 	lifted      map[*policy.Snapshot]*policy.Snapshot
 	mirror      *mirror // nil mostly
@@ -82,6 +87,7 @@ func newCluster(w *world, defect Defect) *cluster {
 	}
 	c.deck = decks[w.chance.IntN(len(decks))]
 	c.spending = policy.SpendLimit{On: w.odds(2), EndCalls: true}
+	c.grouped = policy.SpendLimit{On: w.odds(2), EndCalls: true}
 	c.draw()
 	c.disk = newDisk(w, c.compile())
 	c.disk.ended = c.checkAlive
@@ -118,7 +124,7 @@ func (c *cluster) draw() {
 	w := c.w
 	for i := range c.settings {
 		p := profile.New()
-		p.ID, p.AccountID, p.Version = profiles[i], accountID, 1
+		p.ID, p.AccountID, p.Version, p.BillingGroupID = profiles[i], accountID, 1, &groupID
 		p.WhitelistedDestinations = []string{"US", "JM"}
 		p.DailySpendLimit, p.DailySpendLimitEnabled = new(money.Amount(w.chance.IntN(40))*money.Dollar/5), !w.odds(8)
 		if !w.odds(4) {
@@ -132,12 +138,14 @@ func (c *cluster) draw() {
 	}
 	c.channels = 2 + int32(w.chance.IntN(8))
 	c.spending.Limit = money.Amount(w.chance.IntN(60)) * money.Dollar / 5
+	c.grouped.Limit = money.Amount(w.chance.IntN(50)) * money.Dollar / 5
 }
 
 // compile makes the policy of the present settings.
 func (c *cluster) compile() *policy.Snapshot {
 	changes := []policy.Change{
 		{PutAccount: &policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID, Spending: c.spending}},
+		{PutGroup: &policy.Group{ID: groupID, Account: accountID, Spending: c.grouped}},
 		{PutDeck: &policy.Deck{ID: deckID, Account: accountID, Rates: c.deck}},
 	}
 	for i := range c.settings {

@@ -73,7 +73,7 @@ func (d *disk) live(scope id.ID) (n int32) {
 
 // book adds what a lease has posted and holds to the sums, or takes it off.
 func (d *disk) book(l *admission.Lease, sign money.Amount) {
-	for _, scope := range d.scopes(l.Account, l.Profile) {
+	for _, scope := range d.scopes(l.Account, l.Profile, l.BillingGroup) {
 		for _, s := range l.Posted {
 			d.charged[scope.On(s.Day)] += sign * s.Cost
 		}
@@ -84,8 +84,11 @@ func (d *disk) book(l *admission.Lease, sign money.Amount) {
 }
 
 // scopes are those in which the money of a call is counted.
-func (d *disk) scopes(account, profile id.ID) []admission.Scope {
+func (d *disk) scopes(account, profile id.ID, group *uuid.UUID) []admission.Scope {
 	scopes := []admission.Scope{{Profile: profile}}
+	if group != nil && d.policy.Group(*group).Spending.On {
+		scopes = append(scopes, admission.Scope{Group: *group})
+	}
 	if d.policy.Account(account).Spending.On { // for the whole run, or never
 		scopes = append(scopes, admission.Scope{Account: account})
 	}
@@ -94,8 +97,11 @@ func (d *disk) scopes(account, profile id.ID) []admission.Scope {
 
 // limit is the daily limit of a scope.
 func (d *disk) limit(s admission.Scope) policy.SpendLimit {
-	if s.Account != 0 {
+	switch {
+	case s.Account != 0:
 		return d.policy.Account(s.Account).Spending
+	case s.Group != uuid.Nil:
+		return d.policy.Group(s.Group).Spending
 	}
 	return d.policy.Profile(s.Profile).Spending()
 }
@@ -154,7 +160,7 @@ func (d *disk) addRecord(r *record.Call, gone []uuid.UUID) {
 	var cost money.Amount
 	for _, s := range r.Slices {
 		cost += s.Cost
-		for _, scope := range d.scopes(r.AccountID, r.ProfileID) {
+		for _, scope := range d.scopes(r.AccountID, r.ProfileID, r.BillingGroup) {
 			d.charged[scope.On(s.Day)] += s.Cost
 		}
 	}
@@ -252,7 +258,7 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 		if l.Emergency {
 			continue
 		}
-		for _, scope := range d.scopes(l.Account, l.Profile) {
+		for _, scope := range d.scopes(l.Account, l.Profile, l.BillingGroup) {
 			key, limit := scope.On(record.DayOf(l.ReservedMicros)), d.limit(scope)
 			if after := d.charged[key] + d.holding[key]; limit.On && after > limit.Limit {
 				w.failf("I2", "call %s was admitted with %v posted and held in all by %s, limit %v", short(l.ID), after, scope, limit.Limit)
@@ -273,7 +279,7 @@ func (d *disk) audit() {
 	charged := make(map[admission.SpendKey]money.Amount)
 	for _, r := range d.records {
 		for _, s := range r.Slices {
-			for _, scope := range d.scopes(r.AccountID, r.ProfileID) {
+			for _, scope := range d.scopes(r.AccountID, r.ProfileID, r.BillingGroup) {
 				charged[scope.On(s.Day)] += s.Cost
 			}
 		}

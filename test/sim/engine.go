@@ -149,9 +149,7 @@ func (n *node) find(g *group) {
 	touch := func(call uuid.UUID) {
 		if l := d.leases[call]; l != nil {
 			scopes[l.Profile] = struct{}{}
-			if g.policy.Account(l.Account).Spending.On {
-				scopes[l.Account] = struct{}{}
-			}
+			lockShared(g.policy, scopes)
 			g.oldest = min(g.oldest, record.DayOf(l.ReservedMicros))
 		}
 	}
@@ -181,6 +179,7 @@ func (n *node) find(g *group) {
 			for _, scope := range []id.ID{connection.Account, connection.Profile, connection.ID} {
 				scopes[scope] = struct{}{}
 			}
+			lockShared(g.policy, scopes)
 		}
 		if call, ok := admission.CallOf(one.command); ok {
 			touch(call)
@@ -194,6 +193,16 @@ func (n *node) find(g *group) {
 	}
 	slices.Sort(g.locks)
 	n.after(n.w.between(100*time.Microsecond, 3*time.Millisecond), func() { n.lock(g) })
+}
+
+// lockShared adds what the money of every call moves beside that of its profile.
+func lockShared(p *policy.Snapshot, scopes map[id.ID]struct{}) {
+	if p.Account(accountID).Spending.On {
+		scopes[accountID] = struct{}{}
+	}
+	if p.Group(groupID).Spending.On {
+		scopes[groupLock] = struct{}{}
+	}
 }
 
 // lock waits for the rows of the group's scopes.
@@ -257,7 +266,11 @@ func (n *node) applyPart(g *group) {
 		}
 	}
 	for key, spend := range d.spends {
-		if key.Day >= g.oldest && (slices.Contains(g.locks, key.Profile) || slices.Contains(g.locks, key.Account)) {
+		lock := key.Profile + key.Account // only one of the two is set
+		if key.Group == groupID {
+			lock = groupLock
+		}
+		if key.Day >= g.oldest && slices.Contains(g.locks, lock) {
 			part.Spends[key] = spend
 		}
 	}

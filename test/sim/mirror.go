@@ -34,6 +34,7 @@ type mirror struct {
 	behind bool // the limits have changed since it was open
 
 	account     store.Account
+	group       uuid.UUID
 	profiles    [2]id.ID
 	connections [2]id.ID
 }
@@ -53,9 +54,12 @@ func newMirror(c *cluster, dir string) *mirror {
 	m.must(err)
 	_, err = m.ActivateDeck(ctx, account.ID, deck.ID)
 	m.must(err)
+	group, err := m.BillingGroups().Create(ctx, account.ID, store.BillingGroup{Name: "both"})
+	m.must(err)
+	m.group = group.ID
 	for i := range c.settings {
 		p := c.settings[i]
-		p.ID, p.Name = 0, fmt.Sprint("profile ", i)
+		p.ID, p.Name, p.BillingGroupID = 0, fmt.Sprint("profile ", i), &m.group
 		p, err = m.Profiles().Create(ctx, account.ID, p)
 		m.must(err)
 		from := connection.NewIPConnection()
@@ -124,7 +128,13 @@ func (m *mirror) configure(c *cluster) {
 		})
 		m.must(err)
 	}
-	_, err := m.UpdateAccount(ctx, m.account.ID, func(a store.Account) (store.Account, error) {
+	_, err := m.BillingGroups().Update(ctx, m.account.ID, m.group, func(g store.BillingGroup) (store.BillingGroup, error) {
+		limit := c.grouped.Limit
+		g.DailySpendLimit, g.DailySpendLimitEnabled, g.SpendLimitAction = &limit, c.grouped.On, profile.EndCalls
+		return g, nil
+	})
+	m.must(err)
+	_, err = m.UpdateAccount(ctx, m.account.ID, func(a store.Account) (store.Account, error) {
 		limit, channels := c.spending.Limit, c.channels
 		a.ChannelLimit = &channels
 		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = &limit, c.spending.On, profile.EndCalls
