@@ -49,8 +49,9 @@ func (a *App) buildRecording(live *policy.Live, seed []byte) (*api.Downloads, er
 			return nil, err
 		}
 	}
-	if config.Encoder, err = exec.LookPath(encoderProgram); err != nil {
-		a.logger.Warn("the program " + encoderProgram + " is not installed: recordings that are to be mp3 are kept as wav")
+	config.Encoder = encoderProgram
+	if _, err := exec.LookPath(encoderProgram); err != nil {
+		a.logger.Warn("the program " + encoderProgram + " is not installed: until it is, recordings that are to be mp3 are kept as wav, and stay so")
 	}
 	if a.recorder, err = recording.New(config); err != nil {
 		return nil, err

@@ -194,6 +194,34 @@ func TestWithoutAnEncoderItIsAWAV(t *testing.T) {
 	}
 }
 
+// TestAnEncoderInstalledLater: it is used from the next recording on, and what was
+// kept before stays as it is.
+func TestAnEncoderInstalledLater(t *testing.T) {
+	real, programs := lame(t), t.TempDir()
+	t.Setenv("PATH", programs)
+	w := newWorld(t, t.TempDir(), nil)
+	w.recorder.config.Store, w.recorder.config.Encoder = openStore(t), "lame"
+	w.recordedCall(profile.CallRecording{Channels: "dual", Format: "mp3"})
+	before := w.keepAll()
+	if len(before) != 1 || before[0].Format != "wav" {
+		t.Fatalf("kept without the program: %+v", before)
+	}
+	if err := os.Symlink(real, filepath.Join(programs, "lame")); err != nil {
+		t.Fatal(err)
+	}
+	w.recordedCall(profile.CallRecording{Channels: "dual", Format: "mp3"})
+	formats := map[string]int{}
+	for _, r := range w.keepAll() {
+		formats[r.Format]++
+		if r.ID == before[0].ID && r.SHA256 != before[0].SHA256 {
+			t.Error("the recording of before has changed")
+		}
+	}
+	if formats["wav"] != 1 || formats["mp3"] != 1 {
+		t.Errorf("kept with the program: %v", formats)
+	}
+}
+
 // A process that died leaves its files; the next one keeps what they hold.
 func TestRecordingsOfADeadProcess(t *testing.T) {
 	for _, keys := range []*Keys{nil, testKeys(t)} {

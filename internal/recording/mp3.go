@@ -30,8 +30,9 @@ var errNoEncoder = errors.New("the program lame is not installed")
 // the first frame, last of all, how much of the file is no audio. With it players
 // give back exactly what was recorded, to the sample.
 func encodeMP3(ctx context.Context, program string, s shape, audio io.Reader, private bool) (_ *os.File, err error) {
-	if program == "" {
-		return nil, errNoEncoder
+	program, err = exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoEncoder, err)
 	}
 	out, err := scratch(private)
 	if err != nil {

@@ -44,7 +44,8 @@ type Config struct {
 	// Keys encrypt the files; nil leaves them as they are.
 	Keys  *Keys
 	Store store.Recordings
-	// Encoder is the program lame, which makes MP3 files; "" when there is none.
+	// Encoder is the program lame, which makes MP3 files, by its path or its name. It
+	// is looked for each time, so it may be installed later; "" when there is none.
 	Encoder string
 	// Address makes the address under which a recording can be downloaded for a
 	// while, for webhooks; nil when the server does not know its own.
