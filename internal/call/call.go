@@ -48,6 +48,8 @@ type Call struct {
 	state    state
 	underway underway
 	leased   bool      // the ledger holds a lease, or may hold one
+	forced   bool      // gateways that were skipped are tried all the same
+	rung     bool      // the current gateway has rung
 	retryAt  time.Time // no command before this, after the store failed
 	failures int       // of the store in a row
 	patience time.Time // until when an emergency call waits for the decision
@@ -58,8 +60,6 @@ type Call struct {
 	skipped  []bool            // by gateway
 	why      admission.Reason  // of the last skip
 	failure  *Refused          // of the last gateway that was tried, when it was its own
-	forced   bool              // gateways that were skipped are tried all the same
-	rung     bool              // the current gateway has rung
 	answered *admission.Answer // until the ledger has confirmed it
 	ending   admission.Ending
 	meter    meter

@@ -108,13 +108,10 @@ func (g *Gateway) peerOf(gateway *routing.Gateway, at target) peer {
 func (a *attempt) start(at target) {
 	g := a.s.sh.g
 	to := g.peerOf(a.gateway, at)
-	tag := newToken()
-	a.leg = &leg{
-		s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), localTag: tag,
-		local: a.fromHeader() + ";tag=" + tag, peer: to, acked: true,
-	}
+	a.leg = &leg{s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), peer: to, acked: true}
+	a.leg.setLocal(a.fromHeader(), newToken())
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
-		a.leg.userName, a.leg.password = *a.gateway.UserName, *a.gateway.Password
+		a.leg.credentials = a.gateway
 	}
 	// A # of a prefix is not a character that a URI has (RFC 3261 section 25.1).
 	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
@@ -168,12 +165,14 @@ func (a *attempt) invite() {
 	w.field("Session-Expires", seconds(a.minSE))
 	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
 	w.lines(a.identityLines())
-	w.lines(a.s.diversions)
+	if a.s.connected.PassDiversions {
+		w.lines(diversionLines(m))
+	}
 	w.lines(a.extra)
 	data := w.finish(m.get("content-type"), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
-	a.tx.forgotten = func() { l.lastAck = nil }
+	a.tx.forgotten = func() { l.lastAck, l.won = nil, nil }
 }
 
 // maxForwards is the hops that a request may still take.
@@ -276,11 +275,10 @@ func (a *attempt) answered(m *message) {
 		return
 	}
 	l := a.leg
-	l.remote, l.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	l.setRemote(m.to, m.toTag)
 	l.establish(m)
 	a.s.rely.answered(a, l)
-	a.s.caller.localTag = a.s.earlyTag(a, m.toTag)
-	a.s.caller.local = a.s.inviteTx.request.to + ";tag=" + a.s.caller.localTag
+	a.s.caller.setLocal(a.s.inviteTx.request.to, a.s.earlyTag(a, m.toTag))
 	a.s.carrier, a.s.answer, a.s.gateway = l, m, a.gateway.ID
 	a.s.handle(call.Answered{Gateway: a.n, Teardown: a.s.teardown()})
 	if !a.s.machine.Running() && a.s.answer != nil {
@@ -291,13 +289,22 @@ func (a *attempt) answered(m *message) {
 	a.s.noteRang(a.gateway.ID)
 	a.s.sh.timers.stop(&a.wait)
 	a.chosen = l.remoteTag
+	l.won = a
 	l.register(legKey{l.callID, ""})
+}
+
+// outlive lets go of a call that is over: until the carrier's 2xx can come no more, from
+// this fork or another, the carrier's leg is all that is needed. So the calls of the
+// last half minute cost little.
+func (a *attempt) outlive() {
+	a.s, a.leg.s = a.s.sh.gone, a.s.sh.gone
+	a.tx.rings = nil
 }
 
 // endFork acknowledges and hangs up on a dialog that nobody wants.
 func (a *attempt) endFork(m *message) {
 	fork := *a.leg
-	fork.remote, fork.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	fork.setRemote(m.to, m.toTag)
 	fork.establish(m)
 	fork.acknowledge(m.cseq, nil, "")
 	for _, tag := range a.ended {

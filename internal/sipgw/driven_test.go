@@ -227,7 +227,7 @@ func BenchmarkLive(b *testing.B) {
 
 // TestMemoryOfACall bounds the heap of a call that is up.
 func TestMemoryOfACall(t *testing.T) {
-	const most = 4400
+	const most = 4100
 	d := newDriven(t, false)
 	defer d.g.transport.cancel()
 	fresh, settled := d.memory(2000)

@@ -134,12 +134,14 @@ func New(config Config) *Gateway {
 	g.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
 	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
-		g.shards = append(g.shards, &shard{
+		sh := &shard{
 			g: g, index: i, now: config.Clock(),
 			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
 			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
 			inbox: inbox{wake: make(chan struct{}, 1)},
-		})
+		}
+		sh.gone = &session{sh: sh, connected: &unconnected}
+		g.shards = append(g.shards, sh)
 	}
 	return g
 }

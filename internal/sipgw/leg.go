@@ -8,6 +8,7 @@ import (
 	"github.com/icholy/digest"
 
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
 )
 
 // leg is one dialog of a call (RFC 3261 section 12). Its texts are copies, so that
@@ -28,8 +29,7 @@ type leg struct {
 	localSeq  uint32
 	remoteSeq uint32
 
-	// The credentials for a carrier that challenges.
-	userName, password string
+	credentials *routing.Gateway // for a carrier that challenges; nil: there are none
 
 	encoded bool // our Contact is encoded, and the peer is where its messages come from
 
@@ -44,11 +44,24 @@ type leg struct {
 	byeOnAck     bool   // hang up as soon as it has
 	byeCause     string // and why
 	ended        bool
-	lastOffer    []byte // the session description that the peer has from us, for refreshes by INVITE
-	lastType     string
-	lastAck      []byte // our ACK of the peer's last 2xx, while it may be repeated
+	lastOffer    *offered // the session description that the peer has from us, for refreshes by INVITE
+	lastAck      []byte   // our ACK of the peer's last 2xx, while it may be repeated
 	lastAckSeq   uint32
+	won          *attempt // whose answer made the leg, while that may be repeated
 	refresh      refresh
+}
+
+// setLocal makes our From, or To, of the leg; the tag is a part of it.
+func (l *leg) setLocal(address, tag string) {
+	l.local = address + ";tag=" + tag
+	l.localTag = l.local[len(l.local)-len(tag):]
+}
+
+// setRemote keeps a copy of the peer's, of which its tag is a part.
+func (l *leg) setRemote(address, tag string) {
+	l.remote = strings.Clone(address)
+	from := max(0, strings.LastIndex(l.remote, tag))
+	l.remoteTag = l.remote[from : from+len(tag)]
 }
 
 // register puts the leg where its in-dialog requests find it.
@@ -263,7 +276,10 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 // answerChallenge returns the header line that answers a 401 or 407, or "" when
 // there are no credentials or the challenge cannot be met (RFC 3261 section 22).
 func (l *leg) answerChallenge(m *message, method string) string {
-	return answerChallenge(m, method, l.requestURI(), l.userName, l.password)
+	if l.credentials == nil {
+		return ""
+	}
+	return answerChallenge(m, method, l.requestURI(), *l.credentials.UserName, *l.credentials.Password)
 }
 
 func answerChallenge(m *message, method, uri, userName, password string) string {

@@ -162,7 +162,7 @@ func (l *leg) sendRefresh() {
 	case l.invite != nil || l.serving != nil:
 		l.again()
 	default:
-		l.invite = l.send("INVITE", extra+lineAllow, l.lastOffer, l.lastType, l.refreshed("INVITE"))
+		l.invite = l.send("INVITE", extra+lineAllow, l.lastOffer.body, l.lastOffer.contentType, l.refreshed("INVITE"))
 	}
 }
 

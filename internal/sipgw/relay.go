@@ -40,8 +40,21 @@ func (l *leg) keepOffer(body []byte, contentType string) {
 	if len(body) == 0 || l.allowsUpdate {
 		return
 	}
-	l.lastOffer, l.lastType = append([]byte(nil), body...), strings.Clone(contentType)
+	l.lastOffer = &offered{body, sdpType}
+	if contentType != sdpType {
+		l.lastOffer.contentType = strings.Clone(contentType)
+	}
 }
+
+// offered is a session description that was sent. Its bytes belong to it: those of a
+// message are of no other use.
+type offered struct {
+	body        []byte
+	contentType string
+}
+
+// sdpType is the usual type of a session description.
+const sdpType = "application/sdp"
 
 // receiveReinvite passes a change of the session on to the other side.
 func (l *leg) receiveReinvite(m *message, tx *serverTx) {

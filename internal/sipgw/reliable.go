@@ -108,7 +108,7 @@ func (r *reliability) dialog(a *attempt, m *message) *early {
 		return nil
 	}
 	l := *a.leg
-	l.remote, l.remoteTag = strings.Clone(m.to), strings.Clone(m.toTag)
+	l.setRemote(m.to, m.toTag)
 	l.establish(m)
 	e := &early{attempt: a, leg: &l, local: r.s.earlyTag(a, m.toTag)}
 	r.early = append(r.early, e)
@@ -345,7 +345,7 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 	to := e.leg
 	if l != s.caller {
 		caller := *s.caller
-		caller.local, caller.localTag = s.invite.to+";tag="+e.local, e.local
+		caller.setLocal(s.invite.to, e.local)
 		s.caller.localSeq++ // the copy counts from here
 		to = &caller
 	}

@@ -1,12 +1,14 @@
 package sipgw
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
 func TestCancelBeforeTheAnswer(t *testing.T) {
@@ -131,6 +133,40 @@ func TestAForkedAnswer(t *testing.T) {
 	w.carriers[0].reply(bye, 200, "", "", "")
 	w.hangUp(pbx)
 	w.record()
+	w.settled()
+	if n := w.g.Stats().Forks; n != 1 {
+		t.Errorf("%d forks ended, want 1", n)
+	}
+}
+
+// TestAnswersAfterTheEnd: a carrier repeats its 2xx, and another fork answers, when the
+// call is over already. Both are acknowledged, and the fork is ended.
+func TestAnswersAfterTheEnd(t *testing.T) {
+	w := newWorld(t, wish{config: func(c *Config) { c.Tracer = siptrace.NewTracer(siptrace.NewBuffer(0), nil) }})
+	pbx := w.pbx.invite("+12125550123", "")
+	invite := w.carriers[0].want("INVITE")
+	w.carriers[0].reply(invite, 200, "one", "", answerSDP)
+	w.carriers[0].await("ACK")
+	pbx.join(w.pbx.await("200 INVITE"))
+	w.pbx.request(pbx, "ACK", "", "")
+	w.hangUp(pbx)
+	w.record()
+	ended, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if !w.g.idle(ended) {
+		t.Fatal("the call is not over")
+	}
+	for _, tag := range []string{"one", "two", "two"} {
+		w.carriers[0].reply(invite, 200, tag, "", answerSDP)
+		if ack := w.carriers[0].await("ACK"); ack.toTag != tag {
+			t.Errorf("ACK to %s, want %s", ack.toTag, tag)
+		}
+	}
+	bye := w.carriers[0].await("BYE")
+	if bye.toTag != "two" {
+		t.Errorf("BYE to %s", bye.toTag)
+	}
+	w.carriers[0].reply(bye, 200, "", "", "")
 	w.settled()
 	if n := w.g.Stats().Forks; n != 1 {
 		t.Errorf("%d forks ended, want 1", n)

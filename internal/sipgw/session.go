@@ -33,6 +33,7 @@ type session struct {
 	caller   *leg
 	carrier  *leg // once answered
 	attempt  *attempt
+	won      *attempt     // that was answered
 	trunk    *trunk       // in which the call has a place
 	tags     []earlyTag   // of the caller's leg, one for each early dialog of a gateway
 	rely     *reliability // nil for a caller that does not take 100rel
@@ -46,9 +47,8 @@ type session struct {
 	answer     *message // the 2xx being accepted
 	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
 	meter      timer
-	diversions string // header lines for the carrier
-	private    bool   // the caller wants to be anonymous towards the callee
-	rang       bool   // a gateway has shown progress
+	private    bool // the caller wants to be anonymous towards the callee
+	rang       bool // a gateway has shown progress
 
 	source    netip.Addr // of the caller's INVITE
 	journey   *Journey   // nil when nobody wants to know
@@ -66,11 +66,14 @@ type earlyTag struct {
 // share the last one's tag.
 const maxEarlyDialogs = 16
 
+// unconnected stands for the connection of a call that has none.
+var unconnected policy.Connection
+
 func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *session {
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
 	s := &session{
-		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection, connected: &policy.Connection{},
+		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection, connected: &unconnected,
 		machine: call.New(snapshot, attempt, g.config.Owner), startedAt: sh.now,
 	}
 	if c := snapshot.Connection(attempt.Connection); c != nil {
@@ -79,17 +82,15 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.private = s.privacy(m)
 	s.rely = newReliability(s, m, tx)
 	s.machine.LimitLength(time.Duration(g.maxCall.Load()))
-	if s.connected.PassDiversions {
-		s.diversions = diversionLines(m)
-	}
 	if g.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
 	}
-	s.caller = &leg{
-		s: s, side: record.SideCaller, callID: strings.Clone(m.callID),
-		local: strings.Clone(m.to) + ";tag=" + tx.toTag, localTag: tx.toTag,
-		remote: strings.Clone(m.from), remoteTag: strings.Clone(m.fromTag), remoteSeq: m.cseq,
+	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.cseq}
+	if s.caller.callID != m.callID {
+		s.caller.callID = strings.Clone(m.callID) // longer than what a record keeps
 	}
+	s.caller.setLocal(m.to, tx.toTag)
+	s.caller.setRemote(m.from, m.fromTag)
 	s.caller.encoded = s.connected.EncodeContact
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
@@ -405,6 +406,9 @@ func (s *session) forgetIfDone() {
 	s.caller.close()
 	if s.carrier != nil {
 		s.carrier.close()
+		if s.carrier.won != nil {
+			s.carrier.won.outlive()
+		}
 	}
 	s.sh.g.finished()
 }

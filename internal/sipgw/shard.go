@@ -25,6 +25,7 @@ type shard struct {
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
+	gone      *session    // stands for calls that are over
 	key       []byte      // in which keys of transactions are written
 	wire      wireMessage // the message being received
 }

@@ -26,7 +26,7 @@ const (
 
 // timer is one timer, kept by value in its owner.
 type timer struct {
-	at    time.Time
+	at    time.Duration // since the base of the heap
 	owner timed
 	pos   int32 // in the heap, from 1; 0 when not set
 	kind  timerKind
@@ -34,11 +34,17 @@ type timer struct {
 
 // timers is a heap of the timers of one shard, soonest first. Setting and
 // stopping cost O(log n) and leave nothing behind.
-type timers struct{ heap []*timer }
+type timers struct {
+	heap []*timer
+	base time.Time // the first time that was set; a call has many timers, and the difference is short
+}
 
 // set makes t due at a time, whether it was set before or not.
 func (h *timers) set(t *timer, owner timed, kind timerKind, at time.Time) {
-	t.at, t.owner, t.kind = at, owner, kind
+	if h.base.IsZero() {
+		h.base = at
+	}
+	t.at, t.owner, t.kind = at.Sub(h.base), owner, kind
 	if t.pos == 0 {
 		h.heap = append(h.heap, t)
 		t.pos = int32(len(h.heap))
@@ -63,7 +69,7 @@ func (h *timers) stop(t *timer) {
 
 // due takes off the soonest timer that is due at now, or returns nil.
 func (h *timers) due(now time.Time) *timer {
-	if len(h.heap) == 0 || h.heap[0].at.After(now) {
+	if len(h.heap) == 0 || h.heap[0].at > now.Sub(h.base) {
 		return nil
 	}
 	t := h.heap[0]
@@ -76,7 +82,7 @@ func (h *timers) next() (at time.Time, ok bool) {
 	if len(h.heap) == 0 {
 		return time.Time{}, false
 	}
-	return h.heap[0].at, true
+	return h.base.Add(h.heap[0].at), true
 }
 
 func (h *timers) swap(i, j int) {
@@ -87,7 +93,7 @@ func (h *timers) swap(i, j int) {
 func (h *timers) up(i int) int {
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !h.heap[i].at.Before(h.heap[parent].at) {
+		if h.heap[i].at >= h.heap[parent].at {
 			break
 		}
 		h.swap(i, parent)
@@ -102,10 +108,10 @@ func (h *timers) down(i int) {
 		if child >= len(h.heap) {
 			return
 		}
-		if child+1 < len(h.heap) && h.heap[child+1].at.Before(h.heap[child].at) {
+		if child+1 < len(h.heap) && h.heap[child+1].at < h.heap[child].at {
 			child++
 		}
-		if !h.heap[child].at.Before(h.heap[i].at) {
+		if h.heap[child].at >= h.heap[i].at {
 			return
 		}
 		h.swap(i, child)

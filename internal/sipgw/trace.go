@@ -32,7 +32,7 @@ func (l *leg) traced(peer netip.Addr) siptrace.Leg {
 
 // traceBegin says whose leg it is.
 func (l *leg) traceBegin(peer netip.Addr) {
-	if tracer := l.s.sh.g.config.Tracer; tracer != nil {
+	if tracer := l.s.sh.g.config.Tracer; tracer != nil && l.s != l.s.sh.gone {
 		tracer.Begin(l.s.machine.ID(), l.traced(peer))
 	}
 }

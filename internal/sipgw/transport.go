@@ -16,14 +16,14 @@ import (
 
 // peer is the other end of a hop.
 type peer struct {
-	tcp  bool // a stream, with or without TLS
-	tls  bool
-	addr netip.AddrPort
+	tcp        bool // a stream, with or without TLS
+	tls        bool
+	unverified bool // its certificate may be anything
+	addr       netip.AddrPort
 	// name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
-	name       string
-	unverified bool    // its certificate may be anything
-	conn       *stream // the connection a request came by; nil finds or makes one
+	name string
+	conn *stream // the connection a request came by; nil finds or makes one
 }
 
 func (p peer) transportName() string {
