@@ -28,19 +28,29 @@ type zone struct {
 	cut     bool // answers over UDP are truncated
 }
 
+// listenBoth takes a port of loopback that is free for UDP and TCP.
+func listenBoth(t *testing.T) (packets net.PacketConn, listener net.Listener) {
+	t.Helper()
+	for range 16 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, listener
+		}
+		packets.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
+}
+
 func newZone(t *testing.T, text string) *zone {
 	t.Helper()
 	z := &zone{records: map[dns.Question][]dns.RR{}}
 	z.put(t, text)
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, listener := listenBoth(t)
 	z.address = packets.LocalAddr().String()
-	listener, err := net.Listen("tcp", z.address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: z}, {Listener: listener, Handler: z}} {
 		started, ended := make(chan struct{}), make(chan struct{})
 		server.NotifyStartedFunc = func() { close(started) }
