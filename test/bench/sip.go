@@ -23,6 +23,7 @@ type between struct {
 	address string // where the PBX sends its calls
 	carrier string
 	number  string // that all calls are to
+	metrics string // host:port of Tollgate's metrics, "" for what has none
 	servers []*process
 }
 
@@ -72,7 +73,11 @@ func startTollgate(ctx context.Context, b *bench, carrier string) (*between, err
 	if err != nil {
 		return nil, err
 	}
-	server, err := start(b.program, []string{"TOLLGATE_API_KEY=" + apiKey}, "serve", "--data-dir", filepath.Join(b.folder, fmt.Sprint("data", b.folders)),
+	metrics, err := freeTCP()
+	if err != nil {
+		return nil, err
+	}
+	server, err := start(b.program, []string{"TOLLGATE_API_KEY=" + apiKey}, "serve", "--metrics-addr", metrics, "--data-dir", filepath.Join(b.folder, fmt.Sprint("data", b.folders)),
 		"--http-addr", "127.0.0.1:0", "--sip-addr", listen, "--rate-limit=-1", "--log-level", "error")
 	if err != nil {
 		return nil, err
@@ -82,7 +87,7 @@ func startTollgate(ctx context.Context, b *bench, carrier string) (*between, err
 		server.kill()
 		return nil, err
 	}
-	return &between{name: "Tollgate", address: listen, servers: []*process{server}}, nil
+	return &between{name: "Tollgate", address: listen, metrics: metrics, servers: []*process{server}}, nil
 }
 
 // setUpSIP makes one PBX known by its address, and the carrier.
@@ -336,15 +341,26 @@ func measureDelay(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// measureLive holds calls up and says what memory each has.
+// lingering is how long transactions of a call outlast it (RFC 3261, 64*T1), with some
+// seconds to spare.
+const lingering = 40 * time.Second
+
+// measureLive holds calls up and says what memory each has. Before it, as many calls come
+// and go that what is kept of the past, such as the trace of SIP messages, is full.
 func measureLive(ctx context.Context, b *bench) error {
 	const live, rate, hold = 10_000, 500, 75 * time.Second
-	b.report.printf("### Memory of %s live calls\n\n| between PBX and carrier | a call | failed |\n|---|---:|---:|\n", thousands(live))
+	b.report.printf("### Memory of %s live calls\n\n| between PBX and carrier | heap a call | memory of the process a call | failed |\n|---|---:|---:|---:|\n", thousands(live))
 	for _, contender := range contenders[:2] {
-		var before, during int64
+		var before, during memory
 		var result placed
 		err := b.between(ctx, contender.start, func(s *between) (err error) {
-			if _, before, err = s.used(); err != nil {
+			if _, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: live, hold: time.Millisecond}); err != nil {
+				return err
+			}
+			if err := wait(ctx, lingering); err != nil {
+				return err
+			}
+			if before, err = s.memory(ctx); err != nil {
 				return err
 			}
 			loaded := make(chan error, 1)
@@ -353,23 +369,55 @@ func measureLive(ctx context.Context, b *bench) error {
 				result, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: live, hold: hold})
 				loaded <- err
 			}()
-			// All calls are up from the last INVITE on; 40 s later the transactions of
-			// their beginnings are over (RFC 3261, 64*T1).
-			timer := time.NewTimer(live/rate*time.Second + 40*time.Second)
+			// All calls are up from the last INVITE on; after some time the transactions of
+			// their beginnings are over.
+			timer := time.NewTimer(live/rate*time.Second + lingering)
 			defer timer.Stop()
 			select {
 			case <-timer.C:
 			case err := <-loaded:
 				return fmt.Errorf("the calls were over before they were measured: %w", err)
 			}
-			_, during, err = s.used()
+			during, err = s.memory(ctx)
 			return errors.Join(err, <-loaded)
 		})
 		if err != nil {
 			return err
 		}
-		b.report.printf("| %s | %d bytes | %d |\n", contender.name, (during-before)/live, result.failed)
+		heap := ""
+		if during.heap > 0 {
+			heap = fmt.Sprintf("%d bytes", (during.heap-before.heap)/live)
+		}
+		b.report.printf("| %s | %s | %d bytes | %d |\n", contender.name, heap, (during.process-before.process)/live, result.failed)
 	}
-	b.report.printf("\nThat is memory of the process, garbage included.\n\n")
+	b.report.printf("\nBoth are what the calls add to what %s calls before them left. Heap is what a collection of garbage has left, the call's\n"+
+		"lease in the ledger included (`%s` of the metrics); the memory of the process counts garbage too.\n\n", thousands(live), metricLive)
 	return nil
+}
+
+// memory is what a server uses, in bytes.
+type memory struct {
+	process int64
+	heap    int64 // without garbage; 0 where nobody can tell
+}
+
+func (s *between) memory(ctx context.Context) (m memory, err error) {
+	// The process first: reading the heap collects its garbage.
+	if _, m.process, err = s.used(); err != nil || s.metrics == "" {
+		return m, err
+	}
+	m.heap, err = liveHeap(ctx, s.metrics)
+	return m, err
+}
+
+// wait waits, or returns why not.
+func wait(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -67,6 +67,15 @@ func freeUDP(ip string) (string, error) {
 	return socket.LocalAddr().String(), socket.Close()
 }
 
+// freeTCP is an address on loopback whose port is free.
+func freeTCP() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
 // calls is a load of calls.
 type calls struct {
 	number    string
