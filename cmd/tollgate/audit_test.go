@@ -145,3 +145,14 @@ func TestAuditLedger(t *testing.T) {
 		t.Errorf("a server that is not there: %d, %s", status, text)
 	}
 }
+
+// Nobody is led to put a password where everybody on the machine sees it.
+func TestPasswordInArguments(t *testing.T) {
+	for _, command := range []string{"serve", "check-config"} {
+		for _, database := range []string{"postgres://u:secret@127.0.0.1/d", "host=127.0.0.1 password=secret"} {
+			if status, text := output(t, command, "--database-url", database); status == 0 || !strings.Contains(text, "must not have a password") || strings.Contains(text, "secret") {
+				t.Errorf("%s --database-url %s: %d, %s", command, database, status, text)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // serverFlags are the settings of a server.
 type serverFlags struct {
 	DataDir     string `help:"Folder of the database; made if it is not there." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	DatabaseURL string `name:"database-url" help:"PostgreSQL database that several nodes share, in the place of the one in the folder; by default that of TOLLGATE_DATABASE_URL. A password belongs there or into PGPASSWORD, since everybody on the machine can see arguments." placeholder:"URL"`
 	NodeName    string `help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address." env:"TOLLGATE_NODE_NAME"`
 	HTTPAddr    string `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
 	SIPAddr     string `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
@@ -49,6 +51,14 @@ type serverFlags struct {
 	CORSOrigins []string `name:"cors-origins" help:"Origins whose scripts may call the API from a browser, as in https://console.example.com; none by default." env:"TOLLGATE_CORS_ORIGINS"`
 }
 
+// Validate refuses what must not be seen in the arguments; kong calls it.
+func (f serverFlags) Validate() error {
+	if hasPassword(f.DatabaseURL) {
+		return errPasswordSeen
+	}
+	return nil
+}
+
 func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
@@ -65,7 +75,7 @@ func (f serverFlags) config() app.Config {
 	c.RecordingAnnouncement = f.RecordingAnnouncement
 	c.RecordingS3, c.RecordingS3Region = f.RecordingS3, f.RecordingS3Region
 	// A secret is never a flag: arguments are visible to every user of the machine.
-	c.DatabaseURL = os.Getenv("TOLLGATE_DATABASE_URL")
+	c.DatabaseURL = cmp.Or(f.DatabaseURL, os.Getenv("TOLLGATE_DATABASE_URL"))
 	c.APIKey = os.Getenv("TOLLGATE_API_KEY")
 	c.RecordingS3AccessKey, c.RecordingS3SecretKey = os.Getenv("TOLLGATE_RECORDING_S3_ACCESS_KEY"), os.Getenv("TOLLGATE_RECORDING_S3_SECRET_KEY")
 	c.Version = version()

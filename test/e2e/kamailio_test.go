@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/postgres"
 )
 
 // kamailio is a running Kamailio with the configuration of examples/kamailio. To
@@ -31,7 +33,7 @@ func startKamailio(t *testing.T, s *server, name string) *kamailio {
 	t.Helper()
 	program, err := exec.LookPath("kamailio")
 	if err != nil {
-		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules, kamailio-json-modules and kamailio-utils-modules; \"make deps\" installs them): %v", err)
+		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules and kamailio-utils-modules; \"make deps\" installs them): %v", err)
 	}
 	k := &kamailio{t: t, log: &lockedBuffer{}, sip: fmt.Sprintf("%s:%d", kamailioIP, freePort(t, kamailioIP))}
 	config, err := filepath.Abs("../../examples/kamailio/kamailio.cfg")
@@ -200,8 +202,25 @@ func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
 
 // The server is killed while calls are up. They go on, and nothing of them is lost.
 func TestKamailioOutlivesTheServer(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { outliveServer(t) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		database, err := postgres.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := database.Remove(); err != nil {
+				t.Error(err)
+			}
+		})
+		url, _ := database.NewDatabase(t)
+		outliveServer(t, "--database-url", url, "--node-name", "first")
+	})
+}
+
+func outliveServer(t *testing.T, flags ...string) {
 	folder := t.TempDir()
-	s := serve(t, folder)
+	s := serve(t, folder, flags...)
 	profile := s.setUp(nil, startCarrier(t))
 	k := startKamailio(t, s, "edge")
 	const calls = 10
@@ -212,7 +231,7 @@ func TestKamailioOutlivesTheServer(t *testing.T) {
 	if text := k.refusal("+12125550124"); !strings.HasPrefix(text, "SIP/2.0 503 Service Unavailable TG4\r\n") {
 		t.Errorf("a call without a server:\n%s", text)
 	}
-	s = serve(t, folder, "--http-addr", strings.TrimPrefix(s.api, "http://"))
+	s = serve(t, folder, append(flags, "--http-addr", strings.TrimPrefix(s.api, "http://"))...)
 	if n := s.liveCalls("answered_at"); n == 0 {
 		t.Error("the restart has ended the calls of the switch")
 	}
