@@ -50,6 +50,8 @@ type clusterWriter struct {
 	owner     uuid.UUID // the present incarnation of this node
 	heartbeat int64     // when it was last written, Unix microseconds
 
+	answers []*work // that wait to be given, of transactions that are durable
+
 	scopes map[id.ID]struct{} // that are known to have a row in ledger_scopes
 	counts map[id.ID]liveCount
 	known  map[uuid.UUID]knownLease // of live calls
@@ -89,7 +91,7 @@ func (s *Store) openCluster(ctx context.Context) error {
 	}
 	s.lock = session
 	s.ended.Go(func() {
-		commitGroups(s.queue, s.config.GroupSize, w.commitGroup)
+		w.run()
 		w.disconnect()
 	})
 	return nil
@@ -111,8 +113,31 @@ func (w *clusterWriter) start(ctx context.Context) error {
 	return w.transaction(ctx, true, func(int64) error { return nil })
 }
 
-// commitGroup runs a group and answers it. Commands and writes of configuration
-// are in transactions of their own, in the order of the queue.
+// run takes groups from the queue until it is closed and empty.
+//
+// A group is answered when the next one has been sent to the server, if there is one
+// at once: the server then works on that, while the processes that share the machine
+// with it work on the answers.
+func (w *clusterWriter) run() {
+	g := newGatherer(w.store.queue, w.store.config.GroupSize, w.giveAnswers)
+	defer g.timer.Stop()
+	for g.next() {
+		w.commitGroup(g.group)
+	}
+	w.giveAnswers()
+}
+
+// giveAnswers gives the answers that wait. It comes before anything that may take long.
+func (w *clusterWriter) giveAnswers() {
+	for i, one := range w.answers {
+		w.answers[i] = nil
+		one.answer(one.err)
+	}
+	w.answers = w.answers[:0]
+}
+
+// commitGroup runs a group. Commands and writes of configuration are in transactions
+// of their own, in the order of the queue.
 func (w *clusterWriter) commitGroup(group []*work) {
 	for len(group) > 0 {
 		n := 1
@@ -205,24 +230,23 @@ func (w *clusterWriter) commitLedger(run []*work) {
 	w.answer(run, err)
 }
 
-// answer gives out the results of a transaction that has ended.
+// answer has the results of a transaction that has ended given out.
 func (w *clusterWriter) answer(run []*work, err error) {
-	if err != nil {
-		w.store.log.Error("transaction failed", "error", err, "size", len(run))
-		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	if err == nil {
+		w.answers = append(w.answers, run...)
+		return
 	}
+	w.store.log.Error("transaction failed", "error", err, "size", len(run))
+	err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	for _, one := range run {
-		if err != nil {
-			one.result = admission.Result{}
-			one.answer(err)
-			continue
-		}
-		one.answer(one.err)
+		one.result = admission.Result{}
+		one.answer(err)
 	}
 }
 
 // commitConfiguration runs writes of configuration in one transaction.
 func (w *clusterWriter) commitConfiguration(run []*work) {
+	w.giveAnswers()
 	ctx, cancel := context.WithTimeout(context.Background(), configurationLimit)
 	defer cancel()
 	started := w.store.config.Clock()
@@ -343,6 +367,7 @@ func (w *clusterWriter) around(commit func() error) error {
 }
 
 func (w *clusterWriter) connect(ctx context.Context) error {
+	w.giveAnswers()
 	conn, err := w.store.db.write.Conn(ctx)
 	w.conn = conn
 	return err
@@ -368,6 +393,16 @@ func (w *clusterWriter) native(f func(*pgx.Conn) error) error {
 	return w.conn.Raw(func(c any) error { return f(c.(*stdlib.Conn).Conn()) })
 }
 
+// sendFirst sends the first batch of a transaction, gives the answers of the one
+// before, and then waits for the results.
+func (w *clusterWriter) sendFirst(ctx context.Context, b *pgx.Batch) error {
+	return w.native(func(c *pgx.Conn) error {
+		results := c.SendBatch(ctx, b)
+		w.giveAnswers()
+		return results.Close()
+	})
+}
+
 // addScopes makes the rows that are there to be locked. It does so beside the
 // transaction, which must not wait for another one's new rows: their order would
 // not be that of the ids.
@@ -381,6 +416,7 @@ func (w *clusterWriter) addScopes(ctx context.Context, scopes []int64) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	w.giveAnswers()
 	_, err := w.store.db.write.ExecContext(ctx,
 		"INSERT INTO ledger_scopes (id) SELECT unnest($1::BIGINT[]) ON CONFLICT (id) DO NOTHING", missing)
 	if err != nil {

@@ -165,7 +165,7 @@ func (w *clusterWriter) loadAtOnce(ctx context.Context, g *ledgerGroup) (bool, e
 	b := &pgx.Batch{}
 	begun := w.queueBegin(b, g)
 	g.queueLoad(b, w)
-	if err := w.native(func(c *pgx.Conn) error { return c.SendBatch(ctx, b).Close() }); err != nil {
+	if err := w.sendFirst(ctx, b); err != nil {
 		return false, fmt.Errorf("begin and load: %w", err)
 	}
 	begun()
@@ -181,7 +181,7 @@ func (w *clusterWriter) loadAtOnce(ctx context.Context, g *ledgerGroup) (bool, e
 // findAndLoad is for any group: it first finds the leases whose profiles have to be
 // locked, and has the policy of the moment before it looks what else has.
 func (w *clusterWriter) findAndLoad(ctx context.Context, g *ledgerGroup) error {
-	if err := w.native(func(c *pgx.Conn) error { return w.find(ctx, c, g) }); err != nil {
+	if err := w.find(ctx, g); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	if err := w.catchUp(ctx, g.seq); err != nil {
@@ -239,7 +239,7 @@ func (w *clusterWriter) queueBegin(b *pgx.Batch, g *ledgerGroup) (begun func()) 
 }
 
 // find begins the transaction and finds the leases whose profiles have to be locked.
-func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) error {
+func (w *clusterWriter) find(ctx context.Context, g *ledgerGroup) error {
 	b := &pgx.Batch{}
 	begun := w.queueBegin(b, g)
 	found := func(rows pgx.Rows) error {
@@ -265,7 +265,7 @@ func (w *clusterWriter) find(ctx context.Context, c *pgx.Conn, g *ledgerGroup) e
 		b.Queue(`SELECT l.account_id, l.id, l.body FROM leases AS l JOIN nodes AS n ON n.owner = l.owner
 			WHERE n.name = $1 AND n.owner <> $2`, w.store.config.NodeName, w.owner[:]).Query(found)
 	}
-	if err := c.SendBatch(ctx, b).Close(); err != nil {
+	if err := w.sendFirst(ctx, b); err != nil {
 		return err
 	}
 	begun()

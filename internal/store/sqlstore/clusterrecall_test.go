@@ -1,12 +1,17 @@
 package sqlstore_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -42,4 +47,58 @@ func TestRecall(t *testing.T) {
 	do(t, a, settle)
 	lookups(a, 7) // it has forgotten the call
 	audited(t, a.Store)
+}
+
+// TestAnswersDoNotWait has a group wait for a lock while the group before it, which
+// is durable, has not been answered yet: it must be.
+func TestAnswersDoNotWait(t *testing.T) {
+	url, _ := newDatabase(t)
+	var armed atomic.Bool
+	committing, queued := make(chan struct{}), make(chan struct{})
+	n := newTestNode(t, url, "a", newTestClock(noon).Now, func(c *sqlstore.Config) {
+		c.GroupSize = 1
+		c.AroundCommit = func(commit func() error) error {
+			if armed.CompareAndSwap(true, false) {
+				close(committing)
+				<-queued
+			}
+			return commit()
+		}
+	})
+	account, phone := configure(t, n.Store)
+	ctx := context.Background()
+	p := profile.New()
+	p.Name = "locked"
+	p, err := n.Profiles().Create(ctx, account, p)
+	check(t, err)
+	c := connection.NewCredentialConnection()
+	c.UserName, c.Password, c.Outbound.OutboundVoiceProfileID = "phone0002", "correct horse", p.ID
+	c, err = n.CredentialConnections().Create(ctx, account, c)
+	check(t, err)
+	do(t, n, n.reserve(c.ID)) // its profile has a row that can be locked
+	other, err := pgx.Connect(ctx, url)
+	check(t, err)
+	defer other.Close(ctx)
+	lock, err := other.Begin(ctx)
+	check(t, err)
+	_, err = lock.Exec(ctx, "SELECT 1 FROM ledger_scopes WHERE id = $1 FOR UPDATE", int64(p.ID))
+	check(t, err)
+
+	first, second := make(chan error, 1), make(chan error, 1)
+	armed.Store(true)
+	n.Submit(n.reserve(phone), func(_ admission.Result, err error) { first <- err })
+	<-committing
+	n.Submit(n.reserve(c.ID), func(_ admission.Result, err error) { second <- err })
+	close(queued)
+	select {
+	case err = <-first:
+	case err = <-second:
+		t.Error("the first answer came after that which waits for a lock")
+	}
+	check(t, err)
+	check(t, lock.Rollback(ctx))
+	if err := <-second; err != nil {
+		t.Errorf("the command that waited for a lock: %v", err)
+	}
+	audited(t, n.Store)
 }

@@ -26,19 +26,39 @@ func isPatient(command admission.Command) bool {
 // gatherer makes the groups of a queue.
 type gatherer struct {
 	queue <-chan *work
-	group []*work
+	group []*work // the present one, until next is called
 	timer *time.Timer
+	idle  func() // is called before it waits
+}
+
+func newGatherer(queue <-chan *work, groupSize int, idle func()) *gatherer {
+	return &gatherer{queue: queue, group: make([]*work, 0, groupSize), timer: time.NewTimer(0), idle: idle}
 }
 
 // commitGroups takes groups from the queue until it is closed and empty.
 func commitGroups(queue <-chan *work, groupSize int, commit func([]*work)) {
-	g := &gatherer{queue: queue, group: make([]*work, 0, groupSize), timer: time.NewTimer(0)}
+	g := newGatherer(queue, groupSize, func() {})
 	defer g.timer.Stop()
-	for first := range queue {
-		g.gather(first)
+	for g.next() {
 		commit(g.group)
-		clear(g.group)
 	}
+}
+
+// next makes the next group, and returns false when there is none any more.
+func (g *gatherer) next() bool {
+	clear(g.group)
+	var first *work
+	var open bool
+	select {
+	case first, open = <-g.queue:
+	default:
+		g.idle()
+		first, open = <-g.queue
+	}
+	if open {
+		g.gather(first)
+	}
+	return open
 }
 
 // gather takes what is there: what waits, what those who run already are about to ask
@@ -57,6 +77,7 @@ func (g *gatherer) gather(first *work) {
 		runtime.Gosched()
 	}
 	if !urgent {
+		g.idle()
 		g.wait()
 	}
 }
