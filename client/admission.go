@@ -87,6 +87,49 @@ type AdmissionState struct {
 	Status      string  `json:"status"`
 }
 
+// AdmissionStatus is where a call of a switch is.
+type AdmissionStatus struct {
+	ID         string     `json:"id"`
+	RecordType string     `json:"record_type"`
+	AnsweredAt *time.Time `json:"answered_at"`
+	// Of a call that is over, as all that is said of its end.
+	BilledSecs   *int64   `json:"billed_secs"`
+	CallID       string   `json:"call_id"`
+	ConnectionID *string  `json:"connection_id"`
+	Cost         *Decimal `json:"cost"`
+	DecisionID   string   `json:"decision_id"`
+	// The record of a call that is over; null before.
+	DetailRecordID *string `json:"detail_record_id"`
+	DurationSecs   *Number `json:"duration_secs"`
+	// Of a call that is answered and goes on: seconds since the answer, by the server's clock.
+	ElapsedSecs *Number    `json:"elapsed_secs"`
+	Emergency   bool       `json:"emergency"`
+	EndedAt     *time.Time `json:"ended_at"`
+	// Of a call that goes on: when it must have been answered or, once it is, must have ended,
+	// unless the grant is renewed; null without limit.
+	ExpiresAt *time.Time `json:"expires_at"`
+	From      string     `json:"from"`
+	GatewayID *string    `json:"gateway_id"`
+	// Of a call that goes on: how many seconds after its answer it may last.
+	GrantSecs   *int64  `json:"grant_secs"`
+	HangupCause *string `json:"hangup_cause"`
+	// Of a call that goes on: what is held for the rest of its grant.
+	Held                   *Decimal `json:"held"`
+	OutboundVoiceProfileID *string  `json:"outbound_voice_profile_id"`
+	Outcome                *string  `json:"outcome"`
+	OverrunSecs            *int64   `json:"overrun_secs"`
+	// Of a call that goes on: what is charged already.
+	Posted    *Decimal  `json:"posted"`
+	Rate      Decimal   `json:"rate"`
+	Reason    *string   `json:"reason"`
+	SIPCode   *int64    `json:"sip_code"`
+	SIPReason *string   `json:"sip_reason"`
+	StartedAt time.Time `json:"started_at"`
+	// ringing, answered, ended or denied.
+	Status string `json:"status"`
+	To     string `json:"to"`
+}
+
 // AdmissionParams is a call that a switch asks about.
 type AdmissionParams struct {
 	// The switch's own id of the call, such as its Call-ID. It names the call in every later
@@ -172,6 +215,11 @@ func (a Admissions) Renew(ctx context.Context, callID string, params RenewParams
 // End tells that a call has ended.
 func (a Admissions) End(ctx context.Context, callID string, params EndParams) (AdmissionState, error) {
 	return a.tell(ctx, callID, "end", params)
+}
+
+// Get says where a call is.
+func (a Admissions) Get(ctx context.Context, callID string) (AdmissionStatus, error) {
+	return one[AdmissionStatus](ctx, a.client, read(admissionsPath+"/"+url.PathEscape(callID)))
 }
 
 func (a Admissions) tell(ctx context.Context, callID, event string, params any) (AdmissionState, error) {

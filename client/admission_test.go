@@ -44,6 +44,9 @@ func TestAdmissions(t *testing.T) {
 	if state, err := c.Admissions().Renew(ctx, admitted.ID, client.RenewParams{DurationSecs: client.Set(client.Number("1.5"))}); err != nil || *state.GrantSecs != 60 {
 		t.Errorf("%+v, %v", state, err)
 	}
+	if status, err := c.Admissions().Get(ctx, "a/b@pbx"); err != nil || status.Status != "answered" || status.ID != admitted.ID || *status.GrantSecs != 60 || status.DetailRecordID != nil {
+		t.Errorf("%+v, %v", status, err)
+	}
 	state, err := c.Admissions().End(ctx, "a/b@pbx", client.EndParams{DurationSecs: client.Set(client.Number("2.5")), EndedAt: client.Set(time.Now())})
 	if err != nil || *state.Cost != "0.03" || *state.DurationSecs != "2.5" {
 		t.Errorf("%+v, %v", state, err)

@@ -328,7 +328,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		s.countCallee(&d.Facts)
 	}
 	s.insert(l)
-	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.dueMicros()}
+	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.DueMicros()}
 }
 
 // repeatedReserve answers a Reserve whose call is known already. Ids that a switch
@@ -338,7 +338,7 @@ func (s *State) repeatedReserve(c *Reserve) (Result, bool) {
 	result := Result{}
 	if l := s.leases[c.Call.ID]; l != nil {
 		encoded, result.GrantedSecs = l.Decision, l.GrantedSecs
-		result.DueMicros, result.Answered = l.dueMicros(), l.AnsweredMicros != 0
+		result.DueMicros, result.Answered = l.DueMicros(), l.AnsweredMicros != 0
 	} else if r := s.ended[c.Call.ID]; r != nil {
 		encoded, result.Record = r.Decision, r
 	} else {

@@ -131,7 +131,7 @@ func (s *State) report(p *policy.Snapshot, c *Report) Result {
 		result.Record = s.takeEnd(p, l, c)
 		return result
 	}
-	result.GrantedSecs, result.DueMicros = l.GrantedSecs, l.dueMicros()
+	result.GrantedSecs, result.DueMicros = l.GrantedSecs, l.DueMicros()
 	result.Answered = l.AnsweredMicros != 0
 	return result
 }
@@ -291,9 +291,9 @@ func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
 	return s.close(l, &e, record.OutcomeAnswered)
 }
 
-// dueMicros is when the call must be answered or, once it is, must have ended; 0
+// DueMicros is when the call must be answered or, once it is, must have ended; 0
 // for an emergency call, which no limit ends.
-func (l *Lease) dueMicros() int64 {
+func (l *Lease) DueMicros() int64 {
 	switch {
 	case l.Emergency:
 		return 0

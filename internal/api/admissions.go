@@ -116,7 +116,7 @@ func (s *server) admissionOperations() []operation {
 			return switchEvent{EndedAt: e.EndedAt, Answered: e.Answered, DurationSecs: e.DurationSecs, GatewayID: e.GatewayID,
 				SIPStatus: e.SIPStatus, HangupCause: e.HangupCause, HangupSource: e.HangupSource, Admission: e.Admission}
 		}),
-		s.batchOperation(), s.restartOperation(),
+		s.batchOperation(), s.restartOperation(), s.admissionStatusOperation(),
 	}
 }
 

@@ -31,6 +31,12 @@ func (h *harness) event(callID, event, body string) reply {
 	return h.do("POST", "/tollgate/v1/admissions/"+callID+"/"+event, body)
 }
 
+// status gets where a call is.
+func (h *harness) status(callID string) map[string]any {
+	h.t.Helper()
+	return h.do("GET", "/tollgate/v1/admissions/"+callID, "").want(http.StatusOK)
+}
+
 func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	h := newHarness(t)
 	h.key = h.newKey(h.first.ID, Scopes()...)
@@ -51,6 +57,15 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 		t.Errorf("repeated: %s", again.text)
 	}
 
+	for _, name := range []string{"a@pbx", fmt.Sprint(got["id"])} {
+		if diff := cmp.Diff(map[string]any{"id": got["id"], "record_type": "admission_status", "call_id": "a@pbx", "status": "ringing", "decision_id": got["id"], "emergency": false,
+			"from": "+13125550100", "to": "+13125550199", "connection_id": pbx, "outbound_voice_profile_id": profile, "gateway_id": nil, "rate": "0.60",
+			"started_at": wireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "expires_at": got["expires_at"],
+			"posted": "0.00", "held": "0.30", "detail_record_id": nil, "outcome": nil, "duration_secs": nil, "billed_secs": nil, "cost": nil, "overrun_secs": nil,
+			"hangup_cause": nil, "reason": nil, "sip_code": nil, "sip_reason": nil}, h.status(name)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
 	h.clock.Advance(5 * time.Second)
 	answered := h.event("a@pbx", "answer", fmt.Sprintf(`{"gateway_id":%q}`, gateway)).want(http.StatusOK)
 	if answered["status"] != "answered" || answered["expires_at"] != wireTime(start.Add(35*time.Second)) {
@@ -60,6 +75,10 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	renewed := h.event("a@pbx", "renew", `{"duration_secs":20}`)
 	if got := renewed.want(http.StatusOK); got["grant_secs"] != 60.0 {
 		t.Errorf("renewed: %v", got)
+	}
+	if got := h.status("a@pbx"); got["status"] != "answered" || got["answered_at"] != wireTime(start.Add(5*time.Second)) || got["elapsed_secs"] != 20.0 || got["grant_secs"] != 60.0 ||
+		got["expires_at"] != wireTime(start.Add(65*time.Second)) || got["posted"] != "0.00" || got["held"] != "0.60" || got["gateway_id"] != gateway || got["detail_record_id"] != nil {
+		t.Errorf("answered and renewed: %v", got)
 	}
 	if again := h.event("a@pbx", "renew", `{"duration_secs":20}`); again.text != renewed.text {
 		t.Errorf("renewed again: %s", again.text)
@@ -73,6 +92,14 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	if again := h.event("a@pbx", "end", `{"duration_secs":40.5,"hangup_source":"callee"}`); again.text != ended.text {
 		t.Errorf("ended again: %s", again.text)
 	}
+	over := h.status("a@pbx")
+	for name, want := range map[string]any{"status": "ended", "detail_record_id": got["id"], "cost": "0.41", "billed_secs": 41.0, "duration_secs": 40.5, "outcome": "answered",
+		"grant_secs": nil, "expires_at": nil, "elapsed_secs": nil, "posted": nil, "held": nil, "gateway_id": gateway, "from": "+13125550100", "call_id": "a@pbx"} {
+		if over[name] != want {
+			t.Errorf("over: %s is %v, want %v", name, over[name], want)
+		}
+	}
+	h.do("GET", fmt.Sprint("/v2/detail_records/", over["detail_record_id"]), "").want(http.StatusOK)
 	records := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking", "").list()
 	if len(records) != 1 || records[0]["cost"] != "0.41" || records[0]["sip_call_id"] != "a@pbx" || records[0]["gateway_id"] != gateway || records[0]["hangup_source"] != "callee" {
 		t.Errorf("records: %v", records)
@@ -101,6 +128,16 @@ func TestDeniedAdmission(t *testing.T) {
 	if d["reason"] != denied["reason"] {
 		t.Errorf("decision: %v", d)
 	}
+	if got := h.status("b@pbx"); got["status"] != "denied" || got["outcome"] != "refused" || got["reason"] != denied["reason"] || got["detail_record_id"] != denied["id"] || got["sip_code"] != 403.0 {
+		t.Errorf("status of a denied call: %v", got)
+	}
+	// Nobody else sees it, by whichever name.
+	other, _ := h.secondAccount()
+	stranger := h.newKey(other.ID, Scopes()...)
+	for _, name := range []string{"b@pbx", fmt.Sprint(denied["id"]), "nothing", "%01"} {
+		h.doWith(stranger, "GET", "/tollgate/v1/admissions/"+name, "").wantError(http.StatusNotFound, "10005 /")
+	}
+	h.doWith(h.newKey(other.ID, ScopeRead), "GET", "/tollgate/v1/admissions/b@pbx", "").wantError(http.StatusForbidden, "10010 /")
 	bad := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"\u0001","to":"+13125550199"}`)
 	bad.wantError(http.StatusUnprocessableEntity, "10015 /call_id")
 	if !strings.Contains(bad.text, "Give a text of 1 to 255 characters, none of them a control character.") {

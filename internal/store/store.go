@@ -298,6 +298,9 @@ type Store interface {
 	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
 	// LiveCalls lists the calls of an account that hold a lease.
 	LiveCalls(ctx context.Context, account id.ID) ([]LiveCall, error)
+	// LiveCall is one call that holds a lease. Where it fails with ErrNotFound for a
+	// call that there was, Record has it from then on.
+	LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (LiveCall, error)
 	// Ping says whether the store can commit.
 	Ping(ctx context.Context) error
 	// Close stops taking commands, finishes the ones taken, and closes the database.

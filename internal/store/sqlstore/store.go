@@ -307,10 +307,14 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Decision implements store.Decisions.
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
-	encoded, err := s.liveDecision(ctx, account, decision)
-	if encoded != nil || err != nil {
-		return readDecision(decision, encoded, err)
+	live, err := s.liveLease(ctx, account, decision)
+	if err != nil {
+		return readDecision(decision, nil, err)
 	}
+	if live != nil {
+		return readDecision(decision, live.Decision, nil)
+	}
+	var encoded []byte
 	// A call that ends between the two reads would be missed without a transaction.
 	err = s.readingLedger(ctx, account, func(tx querier) error {
 		if s.db.postgres != nil {
@@ -333,17 +337,19 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 	return readDecision(decision, encoded, err)
 }
 
-// liveDecision finds the decision of a live call in the memory of SQLite's writer, or
-// nil: the table of leases has no index. A call that is not live when it looks has its
-// record when the tables are read after that.
-func (s *Store) liveDecision(ctx context.Context, account id.ID, decision uuid.UUID) (encoded []byte, err error) {
+// liveLease finds a live call in the memory of SQLite's writer, or nil: the table of
+// leases has no index. A call that is not live when it looks has its record when the
+// tables are read after that.
+func (s *Store) liveLease(ctx context.Context, account id.ID, call uuid.UUID) (found *admission.Lease, err error) {
 	if s.db.postgres != nil {
 		return nil, nil
 	}
 	w := &work{answered: make(chan error, 1)}
 	w.look = func(state *admission.State) {
-		if l := state.Lease(decision); l != nil && l.Account == account {
-			encoded = slices.Clone(l.Decision)
+		if l := state.Lease(call); l != nil && l.Account == account {
+			own := *l
+			own.Decision, own.Posted, own.Held = slices.Clone(l.Decision), slices.Clone(l.Posted), slices.Clone(l.Held)
+			found = &own
 		}
 	}
 	if err := s.submit(w); err != nil {
@@ -351,7 +357,7 @@ func (s *Store) liveDecision(ctx context.Context, account id.ID, decision uuid.U
 	}
 	select {
 	case err = <-w.answered:
-		return encoded, err
+		return found, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -395,11 +401,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 			if err != nil {
 				return err
 			}
-			call := store.LiveCall{Lease: *l}
-			if l.AnsweredMicros != 0 {
-				call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
-			}
-			calls = append(calls, call)
+			calls = append(calls, liveCall(l, now))
 			return nil
 		}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
 	})
@@ -407,6 +409,33 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 		return nil, fmt.Errorf("list live calls: %w", unavailable(err))
 	}
 	return calls, nil
+}
+
+// LiveCall implements store.Store.
+func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (store.LiveCall, error) {
+	now := s.config.Clock().UnixMicro()
+	l, err := s.liveLease(ctx, account, call)
+	if s.db.postgres != nil {
+		err = s.readingLedger(ctx, account, func(tx querier) (err error) {
+			l, err = scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2", int64(account), call[:]).Scan)
+			return err
+		})
+	}
+	if err == nil && l == nil {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return store.LiveCall{}, readError("live call", call.String(), err)
+	}
+	return liveCall(l, now), nil
+}
+
+func liveCall(l *admission.Lease, now int64) store.LiveCall {
+	call := store.LiveCall{Lease: *l}
+	if l.AnsweredMicros != 0 {
+		call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
+	}
+	return call
 }
 
 // CountByProfile implements store.Connections.

@@ -43,6 +43,18 @@ func testSwitches(t *testing.T, open Opener) {
 	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 2 {
 		t.Fatalf("%d live calls after a restart of Tollgate, want 2", n)
 	}
+	// One of them is found by itself, by its own account only.
+	live := value(b.LiveCall(ctx, b.account.ID, first.Call.ID))(t)
+	if all := value(b.LiveCalls(ctx, b.account.ID))(t); !slices.ContainsFunc(all, func(c store.LiveCall) bool { return cmp.Equal(c, live) }) || live.ElapsedMs != 20_000 {
+		t.Errorf("live call %+v, among %+v", live, all)
+	}
+	for what, err := range map[string]error{
+		"another account's": errOf(b.LiveCall(ctx, b.other.ID, first.Call.ID)), "none": errOf(b.LiveCall(ctx, b.account.ID, uuid.New())),
+	} {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s live call: %v", what, err)
+		}
+	}
 	b.clock.advance(20 * time.Second)
 	renew := b.report(first.Call.ID, admission.StageRunning, 40*time.Second)
 	for range 3 {
@@ -53,6 +65,9 @@ func testSwitches(t *testing.T, open Opener) {
 	end := b.report(first.Call.ID, admission.StageEnded, 61*time.Second)
 	b.clock.advance(21 * time.Second)
 	one := b.do(t, end)
+	if err := errOf(b.LiveCall(ctx, b.account.ID, first.Call.ID)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a call that is over is live: %v", err)
+	}
 	for _, repeated := range []admission.Report{end, renew, b.report(first.Call.ID, admission.StageAnswered, -1)} {
 		if diff := cmp.Diff(one.Record, b.do(t, repeated).Record); diff != "" || one.Record.Cost != 2*money.Dollar {
 			t.Errorf("stage %d after the end:\n%s", repeated.Stage, diff)

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// admissionStatus is where a call of another switch is, for a switch that has lost
+// track and for people.
+type admissionStatus struct {
+	ID         uuid.UUID `json:"id"`
+	RecordType string    `json:"record_type" enum:"admission_status"`
+	CallID     string    `json:"call_id" doc:"The switch's own id of the call."`
+	Status     string    `json:"status" enum:"ringing,answered,ended,denied"`
+	DecisionID uuid.UUID `json:"decision_id" doc:"Names the explanation under /tollgate/v1/decisions."`
+	Emergency  bool      `json:"emergency"`
+
+	From                   string       `json:"from"`
+	To                     string       `json:"to"`
+	ConnectionID           id.ID        `json:"connection_id"`
+	OutboundVoiceProfileID id.ID        `json:"outbound_voice_profile_id"`
+	GatewayID              id.ID        `json:"gateway_id" doc:"The route that took the call, once the switch has told it."`
+	Rate                   money.Amount `json:"rate" doc:"Price per minute in USD."`
+
+	StartedAt  time.Time  `json:"started_at" doc:"When admission was asked for."`
+	AnsweredAt *time.Time `json:"answered_at"`
+	EndedAt    *time.Time `json:"ended_at"`
+
+	ElapsedSecs *seconds      `json:"elapsed_secs" doc:"Of a call that is answered and goes on: seconds since the answer, by the server's clock."`
+	GrantSecs   *int64        `json:"grant_secs" doc:"Of a call that goes on: how many seconds after its answer it may last, unless the grant is renewed; null without limit."`
+	ExpiresAt   *time.Time    `json:"expires_at" doc:"Of a call that goes on: when it must have been answered or, once it is, must have ended, unless the grant is renewed; null without limit."`
+	Posted      *money.Amount `json:"posted" doc:"Of a call that goes on: what is charged already."`
+	Held        *money.Amount `json:"held" doc:"Of a call that goes on: what is held for the rest of its grant."`
+
+	DetailRecordID *uuid.UUID    `json:"detail_record_id" doc:"The record of a call that is over, under /v2/detail_records; null before."`
+	Outcome        *string       `json:"outcome" doc:"Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told in time."`
+	DurationSecs   *seconds      `json:"duration_secs" doc:"Of a call that is over: from the answer to the end."`
+	BilledSecs     *int64        `json:"billed_secs" doc:"Of a call that is over."`
+	Cost           *money.Amount `json:"cost" doc:"Of a call that is over."`
+	OverrunSecs    *int64        `json:"overrun_secs" doc:"Of a call that is over: seconds beyond what was granted. They are not charged."`
+	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that is over."`
+	Reason         *string       `json:"reason" doc:"Of a call that was denied: a word of a closed list."`
+	SIPCode        *int32        `json:"sip_code" doc:"Of a call that is over: the final status that the caller got."`
+	SIPReason      *string       `json:"sip_reason"`
+}
+
+func (s *server) admissionStatusOperation() operation {
+	return operation{
+		method: http.MethodGet, path: "/tollgate/v1/admissions/{id}", id: "get_admission", noun: "admission_status", tag: "Admissions", scope: ScopeAdmit,
+		summary: "Get where a call of another switch is, by the id of its admission or the switch's own call_id: its grant while it goes on, its charge when it is over.",
+		status:  http.StatusOK, answer: schemaOf[admissionStatus](), handle: s.admissionStatus,
+	}
+}
+
+// admissionStatus looks for the lease before the record: a call that ends in between
+// has its record by then.
+func (s *server) admissionStatus(ctx context.Context, in *request) (*response, error) {
+	call, err := switchCallID(in.account, in.id)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.Store.LiveCall(ctx, in.account, call)
+	if err == nil {
+		return &response{data: viewLiveAdmission(&live)}, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	ended, err := s.Store.Record(ctx, in.account, call)
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewEndedAdmission(ended)}, nil
+}
+
+func viewLiveAdmission(c *store.LiveCall) admissionStatus {
+	l := &c.Lease
+	v := admissionStatus{
+		ID: l.ID, RecordType: "admission_status", CallID: l.SIPCallID, Status: "ringing", DecisionID: l.ID, Emergency: l.Emergency,
+		ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, GatewayID: l.Gateway, Rate: l.Rate.PerMinute,
+		StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
+		Posted: new(money.Amount), Held: new(money.Amount),
+	}
+	if l.AnsweredMicros != 0 {
+		v.Status, v.ElapsedSecs = "answered", new(seconds(c.ElapsedMs*1000))
+	}
+	if due := l.DueMicros(); due != 0 {
+		v.GrantSecs, v.ExpiresAt = &l.GrantedSecs, timeOrNull(due)
+	}
+	for _, posted := range l.Posted {
+		*v.Posted = money.Add(*v.Posted, posted.Cost)
+	}
+	for _, hold := range l.Held {
+		*v.Held = money.Add(*v.Held, hold.Cost)
+	}
+	if d, err := admission.DecodeDecision(l.Decision); err == nil {
+		v.From, v.To = d.Facts.From, d.Facts.To
+	}
+	return v
+}
+
+func viewEndedAdmission(r *record.Call) admissionStatus {
+	v := admissionStatus{
+		ID: r.ID, RecordType: "admission_status", CallID: r.SIPCallID, Status: "ended", DecisionID: r.ID, Emergency: r.Emergency,
+		From: r.From, To: r.To, ConnectionID: r.ConnectionID, OutboundVoiceProfileID: r.ProfileID, GatewayID: r.GatewayID, Rate: r.Rate.PerMinute,
+		StartedAt: time.UnixMicro(r.StartedMicros), AnsweredAt: timeOrNull(r.AnsweredMicros), EndedAt: timeOrNull(r.EndedMicros),
+		DetailRecordID: &r.ID, Outcome: new(r.Outcome.String()), DurationSecs: new(seconds(r.DurationMicros)), BilledSecs: &r.BilledSecs, Cost: &r.Cost,
+		OverrunSecs: &r.OverrunSecs, HangupCause: textOrNull(r.HangupCause), Reason: textOrNull(r.Reason), SIPReason: textOrNull(r.SIPPhrase),
+	}
+	if r.Outcome == record.OutcomeRefused {
+		v.Status = "denied"
+	}
+	if r.SIPStatus != 0 {
+		v.SIPCode = &r.SIPStatus
+	}
+	return v
+}
