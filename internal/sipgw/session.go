@@ -33,7 +33,6 @@ type session struct {
 	caller   *leg
 	carrier  *leg // once answered
 	attempt  *attempt
-	won      *attempt     // that was answered
 	trunk    *trunk       // in which the call has a place
 	tags     []earlyTag   // of the caller's leg, one for each early dialog of a gateway
 	rely     *reliability // nil for a caller that does not take 100rel
