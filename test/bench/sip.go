@@ -92,7 +92,7 @@ func startTollgate(ctx context.Context, b *bench, carrier string) (*between, err
 
 // setUpSIP makes one PBX known by its address, and the carrier.
 func (w *world) setUpSIP(ctx context.Context, carrier string) error {
-	if err := w.setUp(ctx, 0, fullMinute); err != nil {
+	if err := w.price(ctx, fullMinute); err != nil {
 		return err
 	}
 	profile, err := w.create(ctx, "/v2/outbound_voice_profiles", map[string]any{

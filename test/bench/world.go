@@ -85,15 +85,10 @@ func (w *world) addresses() []string {
 // setUp loads the deck and makes the profiles, each with a connection and a daily
 // limit that is counted at every call and never reached.
 func (w *world) setUp(ctx context.Context, profiles, increment int) error {
-	w.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	if err := w.price(ctx, increment); err != nil {
+		return err
+	}
 	if _, err := w.create(ctx, "/tollgate/v1/gateways", map[string]any{"name": "carrier", "address": "192.0.2.50:5060"}); err != nil {
-		return err
-	}
-	imported, err := w.create(ctx, "/tollgate/v1/rate_decks?name=default", w.deck.csv(increment))
-	if err != nil {
-		return err
-	}
-	if _, err := w.create(ctx, "/tollgate/v1/rate_decks/"+imported+"/activate", nil); err != nil {
 		return err
 	}
 	w.connections = make([]string, profiles)
@@ -109,6 +104,17 @@ func (w *world) setUp(ctx context.Context, profiles, increment int) error {
 	}
 	work.Wait()
 	return errors.Join(failures...)
+}
+
+// price loads the deck and makes it the one in force.
+func (w *world) price(ctx context.Context, increment int) error {
+	w.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	imported, err := w.create(ctx, "/tollgate/v1/rate_decks?name=default", w.deck.csv(increment))
+	if err != nil {
+		return err
+	}
+	_, err = w.create(ctx, "/tollgate/v1/rate_decks/"+imported+"/activate", nil)
+	return err
 }
 
 // customer makes a profile and its connection, whose id it returns.

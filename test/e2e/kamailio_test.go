@@ -200,6 +200,30 @@ func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
 	s.wantSpend(profile)
 }
 
+// More calls than Kamailio goes through in a loop by itself are all renewed.
+func TestKamailioRenewsManyCalls(t *testing.T) {
+	s := serve(t, t.TempDir())
+	s.setUp(nil, startCarrier(t))
+	k := startKamailio(t, s, "edge")
+	const calls, firstGrant = 150, 30
+	pbx := k.pbx("pbx.xml", "+12125550123", calls, 15*time.Second, "-r", "50")
+	eventually(t, "all calls are renewed", 25*time.Second, func() bool {
+		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls?page[size]=250", nil)
+		renewed := 0
+		for _, c := range answer["data"].([]any) {
+			if granted, _ := c.(object)["granted_sec"].(float64); granted > firstGrant {
+				renewed++
+			}
+		}
+		return renewed == calls
+	})
+	pbx.wait(t)
+	s.settled()
+	if got := count(s.callRecords(), "outcome")["answered"]; got != calls {
+		t.Errorf("%d of %d calls answered", got, calls)
+	}
+}
+
 // The server is killed while calls are up. They go on, and nothing of them is lost.
 func TestKamailioOutlivesTheServer(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { outliveServer(t) })
