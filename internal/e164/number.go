@@ -7,6 +7,7 @@
 //	Normalise  the text, by the dialling rules of the caller's home, as a Number.
 //	Valid      does the number's prefix exist, and is its length possible?
 //	Classify   its country or range, and its type, for whitelists and blocks.
+//	National   how it is dialled inside of a country, for carriers that want that.
 //
 // The numbering plan is libphonenumber's, compiled by the generator in gen to one
 // automaton over digits, which is embedded; PlanVersion names its release. It holds
