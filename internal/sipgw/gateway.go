@@ -79,6 +79,7 @@ type Gateway struct {
 	rates     callRates
 	paces     buckets // of sources
 	crowds    sourceCalls
+	limitedAt atomic.Int64 // when the log was last told of a source above its limits
 	nonces    *nonces
 	guesses   guesses
 	shards    []*shard
@@ -281,6 +282,7 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 func (g *Gateway) dispatch(data []byte, from peer) {
 	if !g.inRate(data, from) {
 		g.count.paced.Add(1)
+		g.limited(from.addr.Addr(), "sip_source_rate")
 		if isNewCall(data) {
 			g.turnAway(data, from, admission.ReasonCallRate)
 		}

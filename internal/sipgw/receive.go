@@ -162,6 +162,7 @@ func (sh *shard) receiveInvite(m *message) {
 	}
 	if !g.crowds.enter(m.peer.addr.Addr(), short) {
 		g.count.crowded.Add(1)
+		g.limited(m.peer.addr.Addr(), "sip_source_calls")
 		tx.refuse(admission.ReasonOverloaded, nil)
 		return
 	}

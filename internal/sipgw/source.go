@@ -107,3 +107,13 @@ func (c *sourceCalls) leave(source netip.Addr) {
 		delete(c.calls, source)
 	}
 }
+
+// limited logs that a source is turned away, one line a minute: a flood must not fill
+// the log.
+func (g *Gateway) limited(source netip.Addr, by string) {
+	now, last := g.config.Clock().UnixNano(), g.limitedAt.Load()
+	if now-last < int64(time.Minute) || !g.limitedAt.CompareAndSwap(last, now) {
+		return
+	}
+	g.log.Warn("a source is turned away, since it is above a limit; further ones are only counted for a minute", "source", source.String(), "limit", by)
+}

@@ -1,17 +1,41 @@
 package sipgw
 
 import (
+	"bytes"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// logged is a log that is read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 // TestSourceRate: a known source that sends too much is turned away, but for what
 // belongs to its running call and for emergency calls.
 func TestSourceRate(t *testing.T) {
 	const rate, flood = 4, 60
-	w := newWorld(t, wish{config: func(c *Config) { c.Limits.SourcePerSecond = rate }})
+	var log logged
+	w := newWorld(t, wish{config: func(c *Config) {
+		c.Limits.SourcePerSecond, c.Logger = rate, slog.New(slog.NewTextHandler(&log, nil))
+	}})
 	pbx, _ := w.talk("")
 	begun := time.Now()
 	for range flood {
@@ -34,6 +58,9 @@ func TestSourceRate(t *testing.T) {
 	w.pbx.await("200 BYE")
 	if paced := float64(w.g.Stats().Paced); paced < flood-rate-rate*time.Since(begun).Seconds() {
 		t.Errorf("%v of %d calls are turned away in %v", paced, flood, time.Since(begun))
+	}
+	if text := log.String(); strings.Count(text, "a source is turned away") != 1 || !strings.Contains(text, "source="+pbxAddress+" limit=sip_source_rate") {
+		t.Errorf("the log says:\n%s", text)
 	}
 }
 
