@@ -72,6 +72,7 @@ bench-media: ## measure the media relay beside rtpengine, with and without recor
 bench-sip: ## measure calls over SIP beside Kamailio; BENCHFLAGS="-write docs/PERFORMANCE.md" keeps the tables
 	@test/install-packages sipp:sip-tester kamailio:kamailio /usr/lib/*/kamailio/modules/http_client.so:kamailio-utils-modules \
 		/usr/lib/*/kamailio/modules/jansson.so:kamailio-extra-modules /usr/lib/*/kamailio/modules/jansson.so:kamailio-json-modules
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/sipgw ./internal/siptrace
 	$(GO) run ./test/bench -sip $(BENCHFLAGS)
 
 FUZZTIME ?= 30s

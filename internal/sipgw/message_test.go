@@ -241,6 +241,30 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// BenchmarkRead is one message, validated and read.
+func BenchmarkRead(b *testing.B) {
+	raw := edited()
+	w := new(wireMessage)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.read(raw)
+		if judge(w).kind != verdictAccept || w.message(source) == nil {
+			b.Fatal("a good message is refused")
+		}
+	}
+}
+
+// BenchmarkBuild is one response.
+func BenchmarkBuild(b *testing.B) {
+	m := readMessage(edited(), source)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(m.response(200, "OK", "tag", lineAllow+lineSupported, m.body, sdpType)) == 0 {
+			b.Fatal("nothing was written")
+		}
+	}
+}
+
 // BenchmarkMessages is what one request costs from the datagram to its answer on
 // the socket.
 func BenchmarkMessages(b *testing.B) {

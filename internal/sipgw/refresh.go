@@ -32,6 +32,9 @@ func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Sec
 
 // readSeconds reads delta-seconds before any parameters; 0 when there are none.
 func readSeconds(value string) time.Duration {
+	if value == "" {
+		return 0
+	}
 	number, _, _ := strings.Cut(value, ";")
 	n, err := strconv.ParseUint(trimSpace(number), 10, 31)
 	if err != nil {
