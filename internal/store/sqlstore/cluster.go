@@ -20,7 +20,8 @@ import (
 )
 
 // The locks of a group of commands, in the order in which every transaction takes
-// them, so that none waits in a circle:
+// them, so that none waits in a circle; before all of them turnLock, where nodes take
+// turns:
 //
 //  1. configLock: shared by groups of commands, exclusive for writes of
 //     configuration. While a group runs the configuration stands still, and its
@@ -49,6 +50,11 @@ type clusterWriter struct {
 
 	owner     uuid.UUID // the present incarnation of this node
 	heartbeat int64     // when it was last written, Unix microseconds
+
+	crowd      crowding
+	begun      bool  // the transaction was begun by taking a turn
+	extensible bool  // the run is the last of its group
+	left       *work // was taken from the queue for a run that it does not belong to
 
 	answers []*work // that wait to be given, of transactions that are durable
 
@@ -147,9 +153,13 @@ func (w *clusterWriter) commitGroup(group []*work) {
 		if group[0].write != nil {
 			w.commitConfiguration(group[:n])
 		} else {
-			w.commitLedger(group[:n])
+			w.extensible = n == len(group)
+			w.commitLedger(group[:n:n])
 		}
 		group = group[n:]
+		if w.left != nil {
+			group, w.left = []*work{w.left}, nil
+		}
 	}
 }
 
@@ -211,7 +221,10 @@ func (w *clusterWriter) commitLedger(run []*work) {
 	var records []*record.Call
 	var err error
 	for range clusterAttempts {
-		if records, err = w.tryLedger(ctx, run, errors.Is(err, errOverlooked)); err == nil {
+		w.begun = false
+		if run, err = w.takeTurn(ctx, run); err != nil {
+			err = undone(err)
+		} else if records, err = w.tryLedger(ctx, run, errors.Is(err, errOverlooked)); err == nil {
 			break
 		}
 		w.disconnect()
@@ -222,6 +235,7 @@ func (w *clusterWriter) commitLedger(run []*work) {
 	if class := sqlState(err); len(run) > 1 && len(class) == 5 && (class[:2] == "22" || class[:2] == "23") {
 		// One of them cannot be stored; it must not take the others with it.
 		w.store.log.Error("commands cannot be stored; trying them apart", "error", err, "size", len(run))
+		w.extensible = false // what would join the first half comes after the second
 		w.commitLedger(run[:len(run)/2])
 		w.commitLedger(run[len(run)/2:])
 		return

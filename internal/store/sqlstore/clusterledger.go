@@ -46,8 +46,10 @@ type ledgerGroup struct {
 	takeover  bool
 	restarted [][]byte // owners of switches that were started again
 
-	now      int64 // Unix microseconds
-	astray   int64 // how far the node's wrong clock is ahead of that; 0 when it is right
+	began    time.Time     // by the clock of the database
+	waited   time.Duration // for locks
+	now      int64         // Unix microseconds
+	astray   int64         // how far the node's wrong clock is ahead of that; 0 when it is right
 	seq      int64
 	refusing error // why no Reserve is carried out; nil mostly
 	fenced   bool
@@ -110,16 +112,12 @@ func newLedgerGroup(run []*work, now int64, thorough bool) *ledgerGroup {
 	return g
 }
 
-// tryLedger runs commands in one transaction. Its two round trips are: begin, lock
-// and load; write and commit. A third comes before when it is not known which
-// profiles to lock. Where webhooks want to know of the calls there are some more, in
-// which the events are written. It returns the records that it wrote.
+// tryLedger runs commands in one transaction, which takeTurn may have begun. Its two
+// round trips are: begin, lock and load; write and commit. A third comes before when
+// it is not known which profiles to lock. Where webhooks want to know of the calls
+// there are some more, in which the events are written. It returns the records that
+// it wrote.
 func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough bool) ([]*record.Call, error) {
-	if w.conn == nil {
-		if err := w.connect(ctx); err != nil {
-			return nil, undone(fmt.Errorf("connect: %w", err))
-		}
-	}
 	g := newLedgerGroup(run, w.store.config.Clock().UnixMicro(), thorough)
 	loaded := false
 	if !thorough && w.recall(g) {
@@ -133,6 +131,9 @@ func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough boo
 		if err := w.findAndLoad(ctx, g); err != nil {
 			return nil, undone(err)
 		}
+	}
+	if !w.begun {
+		w.crowd.note(g.waited)
 	}
 	w.apply(g)
 	changes := g.state.TakeChanges()
@@ -170,10 +171,7 @@ func (w *clusterWriter) loadAtOnce(ctx context.Context, g *ledgerGroup) (bool, e
 	}
 	begun()
 	if g.refusing != nil || g.seq != w.seq {
-		if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-			return false, fmt.Errorf("begin again: %w", err)
-		}
-		return false, nil
+		return false, w.rollback(ctx)
 	}
 	return true, w.native(func(c *pgx.Conn) error { return g.loadSlices(ctx, c) })
 }
@@ -211,23 +209,28 @@ func worthRepeatingStatement(err error) bool {
 	return sqlState(err) != "" && !isConnectionError(err) && worthRepeating(err)
 }
 
+// lockScopes says of each row when it was locked.
+const lockScopes = `SELECT at, clock_timestamp() FROM (
+	SELECT at FROM ledger_scopes WHERE id = ANY($1) ORDER BY id FOR UPDATE) AS locked`
+
 const leaseColumns = "account_id, id, body"
 
 // queueBegin begins the transaction and takes the first two locks. The function that
 // it returns is to be called when the batch has succeeded.
 func (w *clusterWriter) queueBegin(b *pgx.Batch, g *ledgerGroup) (begun func()) {
 	node := time.UnixMicro(g.now)
-	var database time.Time
 	var expired *bool
-	b.Queue("BEGIN")
+	if !w.begun {
+		b.Queue("BEGIN")
+	}
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", configLock)
 	b.Queue("SELECT seq, clock_timestamp(), (SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE) FROM config_state WHERE one = 1",
-		w.owner[:]).QueryRow(func(row pgx.Row) error { return row.Scan(&g.seq, &database, &expired) })
+		w.owner[:]).QueryRow(func(row pgx.Row) error { return row.Scan(&g.seq, &g.began, &expired) })
 	return func() {
-		offset := node.Sub(database)
+		offset := node.Sub(g.began)
 		if limit := w.store.config.MaxClockOffset; limit > 0 && offset.Abs() > limit {
 			// What is running is still accounted for, by the right time.
-			g.now = database.UnixMicro()
+			g.now = g.began.UnixMicro()
 			g.astray = offset.Microseconds()
 			g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
 		}
@@ -254,6 +257,9 @@ func (w *clusterWriter) find(ctx context.Context, g *ledgerGroup) error {
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.calls).Query(found)
 	}
 	if g.expire {
+		b.Queue("SELECT EXISTS (SELECT 1 FROM nodes WHERE NOT expired AND owner <> $1)", w.owner[:]).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&w.crowd.others)
+		})
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
 			g.now, expireAtOnce).Query(found)
 	}
@@ -351,14 +357,16 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 // sees what was committed before the locks were given.
 func (g *ledgerGroup) queueLoad(b *pgx.Batch, w *clusterWriter) {
 	if len(g.locked) > 0 {
-		b.Queue("SELECT at FROM ledger_scopes WHERE id = ANY($1) ORDER BY id FOR UPDATE", g.locked).Query(func(rows pgx.Rows) error {
+		b.Queue(lockScopes, g.locked).Query(func(rows pgx.Rows) error {
 			n := 0
 			for ; rows.Next(); n++ {
 				var at int64
-				if err := rows.Scan(&at); err != nil {
+				var locked time.Time
+				if err := rows.Scan(&at, &locked); err != nil {
 					return err
 				}
 				g.opened = max(g.opened, at)
+				g.waited = max(g.waited, locked.Sub(g.began))
 			}
 			if rows.Err() == nil && n != len(g.locked) {
 				clear(w.scopes) // somebody has deleted rows: make them again

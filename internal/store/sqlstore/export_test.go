@@ -86,11 +86,26 @@ func Plans(t testing.TB, s *Store) map[string]string {
 
 // Lookups counts the statements by which a node's writer has looked for leases of
 // calls that were named.
-func Lookups(t testing.TB, s *Store) (n int) {
+func Lookups(t testing.TB, s *Store) int {
+	t.Helper()
+	return executed(t, s, "SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)")
+}
+
+// TurnLock is what nodes take turns by.
+const TurnLock = turnLock
+
+// Turns counts the turns that a node's writer has taken.
+func Turns(t testing.TB, s *Store) int {
+	t.Helper()
+	return executed(t, s, lockTurn)
+}
+
+// executed counts how often a statement was carried out by a kept plan.
+func executed(t testing.TB, s *Store, statement string) (n int) {
 	t.Helper()
 	check(t, s.write(t.Context(), func(tx *txn) error {
-		return tx.QueryRowContext(t.Context(), "SELECT COALESCE(SUM(generic_plans), 0) FROM pg_prepared_statements WHERE statement = $1",
-			"SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)").Scan(&n)
+		return tx.QueryRowContext(t.Context(),
+			"SELECT COALESCE(SUM(generic_plans), 0) FROM pg_prepared_statements WHERE statement = $1", statement).Scan(&n)
 	}))
 	return n
 }
