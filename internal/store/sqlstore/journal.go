@@ -27,7 +27,7 @@ import (
 // foldCommands is how many commands the journal has at most. A group that would make
 // it more is written to the tables with all that is in the journal, and never to the
 // journal: large groups need none.
-const foldCommands = 256
+const foldCommands = 512
 
 // unfolded is what the journal has and the tables have not: the changes of several
 // groups, of which the latest counts.
