@@ -71,6 +71,10 @@ func TestFolding(t *testing.T) {
 	if got := f.entries(t); got != 0 {
 		t.Errorf("after the tick: %d entries", got)
 	}
+	f.group(t, admission.ExpireOwners{}) // one command that changes more than an entry should have
+	if got := f.entries(t); got != 0 {
+		t.Errorf("after the end of all calls: %d entries", got)
+	}
 }
 
 // What the writer has in memory, what another process would read back, and what an

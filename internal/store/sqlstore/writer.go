@@ -247,8 +247,10 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 func (w *writer) flush(ctx context.Context, tx *txn, commands int, fold bool) ([]*record.Call, error) {
 	changes := w.state.TakeChanges()
 	gone := w.place(&changes)
+	// One command can change a great deal, as when the leases of a dead process end.
+	size := max(commands, len(changes.Leases)+len(changes.Records))
 	write := w.journal
-	if fold || w.unfolded.commands+commands >= foldCommands {
+	if fold || w.unfolded.commands+size >= foldCommands {
 		write = w.fold
 	}
 	if err := write(ctx, &changes, gone, commands); err != nil {
