@@ -129,8 +129,24 @@ func (w *clusterWriter) run() {
 	defer g.timer.Stop()
 	for g.next() {
 		w.commitGroup(g.group)
+		g.expected = w.company()
 	}
 	w.giveAnswers()
+}
+
+// company is how many commands there will be when everybody who waits for an answer
+// that is to be given has asked again. Whoever waits for a turn has them anyway.
+func (w *clusterWriter) company() int {
+	if w.crowd.turns > 0 {
+		return 0
+	}
+	n := len(w.store.queue)
+	for _, one := range w.answers {
+		if !one.patient {
+			n++
+		}
+	}
+	return n
 }
 
 // giveAnswers gives the answers that wait. It comes before anything that may take long.

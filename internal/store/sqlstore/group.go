@@ -29,6 +29,9 @@ type gatherer struct {
 	group []*work // the present one, until next is called
 	timer *time.Timer
 	idle  func() // is called before it waits
+
+	expected int // how many the next group will be, if those who were answered ask again
+	alone    int // groups yet that wait for no company
 }
 
 func newGatherer(queue <-chan *work, groupSize int, idle func()) *gatherer {
@@ -61,11 +64,14 @@ func (g *gatherer) next() bool {
 	return open
 }
 
-// gather takes what is there: what waits, what those who run already are about to ask
-// and, when all of it has time, what comes soon.
+// gather takes what is there: what waits, what those who were just answered or who
+// run already are about to ask and, when all of it has time, what comes soon.
 func (g *gatherer) gather(first *work) {
 	g.group = append(g.group[:0], first)
-	urgent := !first.patient
+	urgent := g.take() || !first.patient
+	if g.awaitCompany() {
+		urgent = true
+	}
 	// The goroutines that are ready to run come first, for they may be about to ask;
 	// when there are none this costs next to nothing.
 	for yielded := false; ; yielded = true {
@@ -93,6 +99,50 @@ func (g *gatherer) take() (urgent bool) {
 			g.group = append(g.group, next)
 			urgent = urgent || !next.patient
 		default:
+			return urgent
+		}
+	}
+	return urgent
+}
+
+const (
+	// companyWait is how long a group waits for those whom the one before has answered.
+	companyWait = time.Millisecond
+	// companyEnough is of how many a group waits for no more: what each costs is then
+	// far more than what the transaction does.
+	companyEnough = 24
+	// groupsAlone is how many groups do not wait when few of those who were expected
+	// came: nobody asks in a loop then.
+	groupsAlone = 30
+)
+
+// awaitCompany waits for as many as are expected, and says whether any that came is
+// urgent. Callers that ask again when they are answered soon fall into two halves, of
+// which one waits for the other's transaction: two small transactions, where one of
+// all of them costs hardly more.
+func (g *gatherer) awaitCompany() (urgent bool) {
+	expected := min(g.expected, companyEnough, cap(g.group))
+	if len(g.group) >= expected {
+		return false
+	}
+	if g.alone > 0 {
+		g.alone--
+		return false
+	}
+	g.idle()
+	g.timer.Reset(companyWait)
+	for len(g.group) < expected {
+		select {
+		case next, open := <-g.queue:
+			if !open {
+				return true
+			}
+			g.group = append(g.group, next)
+			urgent = urgent || !next.patient
+		case <-g.timer.C:
+			if 2*len(g.group) < expected {
+				g.alone = groupsAlone
+			}
 			return urgent
 		}
 	}
