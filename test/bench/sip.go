@@ -351,9 +351,12 @@ func measureLive(ctx context.Context, b *bench) error {
 	const live, rate, hold = 10_000, 500, 75 * time.Second
 	b.report.printf("### Memory of %s live calls\n\n| between PBX and carrier | heap a call | memory of the process a call | failed |\n|---|---:|---:|---:|\n", thousands(live))
 	for _, contender := range contenders[:2] {
-		var before, during memory
+		var fresh, before, during memory
 		var result placed
 		err := b.between(ctx, contender.start, func(s *between) (err error) {
+			if _, fresh.process, err = s.used(); err != nil {
+				return err
+			}
 			if _, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: live, hold: time.Millisecond}); err != nil {
 				return err
 			}
@@ -388,10 +391,11 @@ func measureLive(ctx context.Context, b *bench) error {
 		if during.heap > 0 {
 			heap = fmt.Sprintf("%d bytes", (during.heap-before.heap)/live)
 		}
-		b.report.printf("| %s | %s | %d bytes | %d |\n", contender.name, heap, (during.process-before.process)/live, result.failed)
+		b.report.printf("| %s | %s | %d bytes | %d |\n", contender.name, heap, (during.process-fresh.process)/live, result.failed)
 	}
-	b.report.printf("\nBoth are what the calls add to what %s calls before them left. Heap is what a collection of garbage has left, the call's\n"+
-		"lease in the ledger included (`%s` of the metrics); the memory of the process counts garbage too.\n\n", thousands(live), metricLive)
+	b.report.printf("\nHeap is what the calls add to what %s calls before them left, after a collection of garbage, the call's lease in the ledger\n"+
+		"included (`%s` of the metrics). The memory of the process is what it has grown by since it was ready, with garbage and with\n"+
+		"what it keeps of calls that are over.\n\n", thousands(live), metricLive)
 	return nil
 }
 
