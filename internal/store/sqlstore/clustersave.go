@@ -133,6 +133,7 @@ var (
 // save writes what the commands have changed, and commits.
 func (w *clusterWriter) save(ctx context.Context, c *pgx.Conn, g *ledgerGroup, changes *admission.Changes) error {
 	b := &pgx.Batch{}
+	w.queueEndTurn(b)
 	if err := g.queueChanges(b, changes); err != nil {
 		return err
 	}

@@ -18,7 +18,13 @@ import (
 // other locks.
 const turnLock = configLock + 1
 
-const lockTurn = "SELECT pg_advisory_xact_lock($1)"
+// A turn ends before its transaction does, when the locks of its rows are held: the
+// next node makes up its group while this one writes. It is of the connection, and
+// ends with that at the latest.
+const (
+	lockTurn = "SELECT pg_advisory_lock($1)"
+	endTurn  = "SELECT pg_advisory_unlock($1)"
+)
 
 const (
 	crowdedWait   = 500 * time.Microsecond // for a lock; that it is had at once takes some 50
@@ -93,9 +99,19 @@ func (w *clusterWriter) join(run []*work) []*work {
 
 // rollback ends the transaction that is open, and keeps the connection.
 func (w *clusterWriter) rollback(ctx context.Context) error {
+	b := &pgx.Batch{}
+	b.Queue("ROLLBACK")
+	w.queueEndTurn(b)
 	w.begun = false
-	if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+	err := w.native(func(c *pgx.Conn) error { return c.SendBatch(ctx, b).Close() })
+	if err != nil {
 		return fmt.Errorf("roll back: %w", err)
 	}
 	return nil
+}
+
+func (w *clusterWriter) queueEndTurn(b *pgx.Batch) {
+	if w.begun {
+		b.Queue(endTurn, turnLock)
+	}
 }
