@@ -13,9 +13,10 @@
 // commit fails nobody can say whether it has persisted, so the memory is given up and
 // built again from the database.
 //
-// With PostgreSQL nothing is kept in memory but the policy, and it is caught up on
-// before each group is decided. A group locks the profiles that it touches, loads
-// what its commands need, applies them to it and writes the changes: cluster.go.
+// With PostgreSQL nothing in memory is relied on: the policy is caught up on before
+// each group is decided, and what is remembered of leases is compared with them. A
+// group locks the profiles that it touches, loads what its commands need, applies
+// them to it and writes the changes: cluster.go.
 //
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.
