@@ -28,11 +28,6 @@ var migrations embed.FS
 // only a checkpoint or a person with the sqlite3 shell can hold one.
 const busyTimeoutMs = 5000
 
-// checkpointPages is how large the write-ahead log grows before it is copied into
-// the database file. It is four times SQLite's default, so that a group of
-// hundreds of admissions seldom pays for the copy.
-const checkpointPages = 4000
-
 // database is two pools on one file or server: one connection that writes, and
 // some that only read.
 type database struct {

@@ -20,14 +20,13 @@ import (
 // journal: that is to fold it. Together they are the state of the ledger, at any
 // moment and after any failure.
 //
-// The journal is folded when it has the changes of foldCommands commands, before a
-// write of configuration, before a read of the ledger, once a second, when the store
-// closes, and when it is opened.
+// The journal is folded when it has the changes of foldCommands commands, once those
+// who wait for them have their answers; before a write of configuration, before a read
+// of the ledger, once a second, when the store closes, and when it is opened.
 
-// foldCommands is how many commands the journal has at most. A group that would make
-// it more is written to the tables with all that is in the journal, and never to the
-// journal: large groups need none.
-const foldCommands = 512
+// foldCommands is how many commands the journal has before it is folded. A group that
+// has so many by itself goes to the tables at once.
+const foldCommands = 256
 
 // unfolded is what the journal has and the tables have not: the changes of several
 // groups, of which the latest counts.
@@ -115,12 +114,19 @@ func (w *writer) journal(ctx context.Context, c *admission.Changes, gone []int64
 	return nil
 }
 
-// foldRest is a transaction of its own for what is left in the journal.
-func (w *writer) foldRest() error {
+// foldNow folds in a transaction of its own, for which nobody waits.
+func (w *writer) foldNow() {
 	if w.state == nil || w.unfolded.commands == 0 {
-		return nil // what a failed transaction has left is folded when the file is opened
+		return // what a failed transaction has left is folded when the ledger is read back
 	}
-	ctx := context.Background()
+	if err := w.foldAlone(context.Background()); err != nil {
+		w.store.log.Error("the journal cannot be folded; reading the ledger back", "error", err)
+		w.recover(nil)
+	}
+	w.store.behind.Store(w.state != nil && w.unfolded.commands > 0)
+}
+
+func (w *writer) foldAlone(ctx context.Context) error {
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -128,6 +134,9 @@ func (w *writer) foldRest() error {
 		return err
 	}
 	_, err := w.conn.ExecContext(ctx, "COMMIT")
+	if err == nil {
+		w.state.Forget() // the tables know it
+	}
 	return err
 }
 

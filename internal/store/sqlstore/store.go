@@ -197,11 +197,13 @@ func (s *Store) openFile(ctx context.Context) error {
 		w.disconnect()
 		return errors.Join(fmt.Errorf("open store: %w", err), s.db.close(), s.lock.Close())
 	}
+	wanted := make(chan struct{}, 1)
+	w.checkpoints = wanted
+	s.ended.Go(func() { s.checkpoint(wanted) })
 	s.ended.Go(func() {
+		defer close(wanted)
 		commitGroups(s.queue, s.config.GroupSize, w.commitGroup)
-		if err := w.foldRest(); err != nil {
-			s.log.Warn("the journal is left to be folded when the database is opened again", "error", err)
-		}
+		w.foldNow()
 		w.disconnect()
 	})
 	return nil

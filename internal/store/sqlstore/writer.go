@@ -59,6 +59,10 @@ type writer struct {
 
 	state    *admission.State // nil when it must be built again from the database
 	unfolded unfolded         // what is in the journal
+	uncopied int              // commands since the last checkpoint that was asked for
+
+	checkpoints chan<- struct{} // asks for one; nil asks nobody
+
 	entry    []byte           // for the encoding of one
 	snapshot *policy.Snapshot // as committed
 	stale    bool             // the snapshot may be behind the database
@@ -168,6 +172,10 @@ func (w *writer) commitGroup(group []*work) {
 		}
 		one.answer(one.err)
 	}
+	if w.unfolded.commands >= foldCommands {
+		w.foldNow()
+	}
+	w.countUncopied(len(group))
 }
 
 // tryGroup returns the records that it wrote, or an error when nothing of the group
@@ -250,7 +258,7 @@ func (w *writer) flush(ctx context.Context, tx *txn, commands int, fold bool) ([
 	// One command can change a great deal, as when the leases of a dead process end.
 	size := max(commands, len(changes.Leases)+len(changes.Records))
 	write := w.journal
-	if fold || w.unfolded.commands+size >= foldCommands {
+	if fold || size >= foldCommands {
 		write = w.fold
 	}
 	if err := write(ctx, &changes, gone, commands); err != nil {
