@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -253,7 +254,7 @@ func flood(ctx context.Context, from, to string, messages []torture.Message, sen
 					text[i] = byte(rand.Uint32())
 				}
 			case 1:
-				if len(text) > 0 {
+				if text = slices.Clone(text); len(text) > 0 { // others send it too
 					text[rand.IntN(len(text))] = byte(rand.Uint32())
 				}
 			}
