@@ -40,7 +40,7 @@ type unfolded struct {
 // add puts the changes of a group on top. The table has the leases whose places are
 // not after foldedPlace.
 func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, commands int) {
-	u.commands += commands
+	u.commands += max(commands, 1) // a step of the time of day changes leases without any
 	if u.leases == nil {
 		u.leases = make(map[uuid.UUID]*admission.Lease)
 		u.changes = admission.Changes{
