@@ -103,11 +103,21 @@ type APIKey struct {
 	Name       string     `json:"name"`
 	// Until when the secret before the last rotation is taken too.
 	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
-	// What the key may do: read, write, admit, admin.
+	// What the key may do: ScopeRead and so on.
 	Scopes    []string  `json:"scopes"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
+
+// What a key may do. No scope includes another.
+const (
+	ScopeRead    = "read"    // every GET
+	ScopeWrite   = "write"   // change configuration, but for what the next ones are for
+	ScopeAdmit   = "admit"   // ask for admission of calls
+	ScopeCarrier = "carrier" // change rate decks and gateways
+	ScopeSecrets = "secrets" // see stored secrets in full
+	ScopeAdmin   = "admin"   // over all accounts of the server
+)
 
 // NewAPIKey is a key with its secret, in the one answer that shows it.
 type NewAPIKey struct {

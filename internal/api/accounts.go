@@ -219,7 +219,7 @@ func (s *server) createTenant(ctx context.Context, in *request, whole *schema, d
 	if err != nil {
 		return nil, err
 	}
-	key, err := ImportKey(secret, 0, "first key", ScopeRead, ScopeWrite, ScopeAdmit)
+	key, err := ImportKey(secret, 0, "first key", tenantScopes()...)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type keyView struct {
 	RecordType        string     `json:"record_type" readOnly:"true" enum:"api_key"`
 	Name              string     `json:"name" minLength:"1" maxLength:"255"`
 	Hint              string     `json:"hint" readOnly:"true" doc:"The first characters of the secret, to tell keys apart."`
-	Scopes            []string   `json:"scopes" maxItems:"4" enum:"read,write,admit,admin" doc:"What the key may do. read: every GET. write: everything that changes configuration. admit: ask for admission of calls. admin: accounts of the server. A key gives no other key a scope that it has not itself."`
+	Scopes            []string   `json:"scopes" maxItems:"6" enum:"read,write,admit,carrier,secrets,admin" doc:"What the key may do. read: every GET. write: everything that changes configuration, but for what the next ones are for. admit: ask for admission of calls. carrier: change rate decks and gateways. secrets: see stored secrets in full. admin: accounts of the server. No scope includes another. A key gives no other key a scope that it has not itself."`
 	ExpiresAt         *time.Time `json:"expires_at" doc:"From when the key is refused; null for never."`
 	PreviousExpiresAt *time.Time `json:"previous_secret_expires_at" readOnly:"true" doc:"Until when the secret before the last rotation is taken too."`
 	LastUsedAt        *time.Time `json:"last_used_at" readOnly:"true" doc:"To the minute; null when the key was never used."`

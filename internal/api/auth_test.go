@@ -76,6 +76,23 @@ func (h *harness) deadKeys() (expired, revoked, rotated string) {
 	return expired, revoked, rotated
 }
 
+// A tenant gets what it needs for its own calls. What decides about prices, routes,
+// secrets and limits stays with whoever runs the server.
+func TestTenantsFirstKey(t *testing.T) {
+	h := newHarness(t)
+	admin := h.newKey(h.first.ID, Scopes()...)
+	made := h.doWith(admin, "POST", "/tollgate/v1/accounts", `{"name":"tenant"}`).want(http.StatusCreated)
+	if scopes := fmt.Sprint(made["api_key"].(map[string]any)["scopes"]); scopes != "[read write admit]" {
+		t.Errorf("a tenant's first key has %s", scopes)
+	}
+	given := h.doWith(admin, "POST", "/tollgate/v1/api_keys", `{"name":"all","scopes":["read","write","admit","carrier","secrets","admin"]}`)
+	given.want(http.StatusCreated)
+	for _, scope := range []string{ScopeCarrier, ScopeSecrets} {
+		body := fmt.Sprintf(`{"name":"more","scopes":[%q]}`, scope)
+		h.do("POST", "/tollgate/v1/api_keys", body).wantError(http.StatusForbidden, "10010 /scopes")
+	}
+}
+
 func TestAuthorizationHeader(t *testing.T) {
 	h := newHarness(t)
 	for header, status := range map[string]int{

@@ -192,7 +192,7 @@ type Key struct {
 	Name      string
 	Hash      [32]byte // SHA-256 of the whole key
 	Hint      string   // its first characters, for people
-	Scopes    []string // read, write, admit, admin
+	Scopes    []string // read, write, admit, carrier, secrets, admin
 	ExpiresAt *time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
