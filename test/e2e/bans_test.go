@@ -20,18 +20,18 @@ const (
 
 // hears says whether a server answers an INVITE from an address.
 func (s *server) hears(ip string) bool {
-	s.t.Helper()
+	s.T.Helper()
 	dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(ip)}}
-	conn, err := dialer.Dial("udp", s.sip)
+	conn, err := dialer.Dial("udp", s.SIP)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	defer conn.Close()
 	now := time.Now().UnixNano()
 	_, err = fmt.Fprintf(conn, "INVITE sip:+12125550123@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]d\r\nFrom: <sip:alice@%[2]s>;tag=1\r\nTo: <sip:+12125550123@%[1]s>\r\n"+
-		"Call-ID: %[3]d\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", s.sip, conn.LocalAddr(), now)
+		"Call-ID: %[3]d\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", s.SIP, conn.LocalAddr(), now)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	n, err := conn.Read(make([]byte, 4096))
@@ -42,19 +42,19 @@ func (s *server) hears(ip string) bool {
 // took. It asks less often than a stranger may: who is heard no longer is not heard
 // although it may speak.
 func (s *server) becomes(ip string, heard bool, limit time.Duration) time.Duration {
-	s.t.Helper()
+	s.T.Helper()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	begun := time.Now()
 	for s.hears(ip) != heard {
 		if time.Since(begun) > limit {
-			s.t.Fatalf("%s is heard: %v after %v", ip, !heard, limit)
+			s.T.Fatalf("%s is heard: %v after %v", ip, !heard, limit)
 		}
 		<-tick.C
 	}
 	took := time.Since(begun)
 	if <-tick.C; s.hears(ip) != heard {
-		s.t.Fatalf("%s was heard: %v, and then not", ip, heard)
+		s.T.Fatalf("%s was heard: %v, and then not", ip, heard)
 	}
 	return took
 }
@@ -79,7 +79,7 @@ func TestBansOnTwoNodes(t *testing.T) {
 	first := serve(t, t.TempDir(), "--node-name", "first")
 	second := serve(t, t.TempDir(), "--node-name", "second")
 	profile := first.setUp(nil, startCarrier(t))
-	first.must(http.MethodPost, "/v2/credential_connections", object{
+	first.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "alice", "user_name": "alice1", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
 	})
 	const byHand, byItself = "127.0.0.66", "127.0.0.67"
@@ -87,13 +87,13 @@ func TestBansOnTwoNodes(t *testing.T) {
 		s.becomes(byHand, true, 10*time.Second)
 		s.becomes(byItself, true, 10*time.Second)
 	}
-	ban := first.must(http.MethodPost, "/tollgate/v1/bans", object{"source": byHand, "reason": "a test"})
+	ban := first.Must(http.MethodPost, "/tollgate/v1/bans", object{"source": byHand, "reason": "a test"})
 	first.becomes(byHand, false, banSlack)
 	t.Logf("banned by hand: on the other node after %v", second.becomes(byHand, false, banDelay+banSlack))
 	if !second.hears(byItself) {
 		t.Error("the ban is in force for another source too")
 	}
-	first.must(http.MethodDelete, fmt.Sprintf("/tollgate/v1/bans/%v", ban["id"]), nil)
+	first.Must(http.MethodDelete, fmt.Sprintf("/tollgate/v1/bans/%v", ban["id"]), nil)
 	t.Logf("lifted: on the other node after %v", second.becomes(byHand, true, banDelay+banSlack))
 
 	guesses := 0
@@ -101,7 +101,7 @@ func TestBansOnTwoNodes(t *testing.T) {
 	defer pace.Stop()
 	for ; guesses < 20; guesses++ {
 		<-pace.C
-		o, err := phone.Place(t.Context(), phone.Options{Server: first.sip, From: "+13125550100", To: "+12125550123", User: "alice1", Password: "wrong-horse",
+		o, err := phone.Place(t.Context(), phone.Options{Server: first.SIP, From: "+13125550100", To: "+12125550123", User: "alice1", Password: "wrong-horse",
 			LocalAddr: byItself + ":0", CancelAfter: 3 * time.Second, NoAudio: true, T1: 100 * time.Millisecond})
 		if err == nil && o.Status == http.StatusForbidden {
 			continue
@@ -113,7 +113,7 @@ func TestBansOnTwoNodes(t *testing.T) {
 	}
 	first.becomes(byItself, false, banSlack)
 	t.Logf("banned by itself after %d wrong passwords: on the other node after %v", guesses, second.becomes(byItself, false, banDelay+banSlack))
-	_, answer := second.call(http.MethodGet, "/tollgate/v1/bans", nil)
+	_, answer := second.Call(http.MethodGet, "/tollgate/v1/bans", nil)
 	if bans, _ := answer["data"].([]any); len(bans) != 1 || bans[0].(object)["automatic"] != true {
 		t.Errorf("bans %v", answer["data"])
 	}

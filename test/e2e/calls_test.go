@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // sum adds up a money field of records, exactly.
@@ -30,14 +31,14 @@ func sum(t *testing.T, records []object, field string) *big.Rat {
 // has made the settlement durable, so the last calls of a run may still be up for
 // some milliseconds.
 func (s *server) settled() {
-	s.t.Helper()
-	eventually(s.t, "every call settled", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
+	s.T.Helper()
+	process.Eventually(s.T, "every call settled", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
 }
 
 // liveCalls counts the live calls for which a field is set; nil counts all.
 func (s *server) liveCalls(field any) int {
-	s.t.Helper()
-	_, answer := s.call(http.MethodGet, "/tollgate/v1/calls", nil)
+	s.T.Helper()
+	_, answer := s.Call(http.MethodGet, "/tollgate/v1/calls", nil)
 	calls, _ := answer["data"].([]any)
 	n := 0
 	for _, c := range calls {
@@ -51,15 +52,15 @@ func (s *server) liveCalls(field any) int {
 // wantSpend holds that what a profile has posted is the sum of its records, and
 // that nothing is held when no call is up.
 func (s *server) wantSpend(profile string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.settled()
-	usage := s.must(http.MethodGet, "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", nil)
+	usage := s.Must(http.MethodGet, "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", nil)
 	posted, _ := new(big.Rat).SetString(usage["posted"].(string))
-	if charged := sum(s.t, s.records(), "cost"); posted.Cmp(charged) != 0 {
-		s.t.Errorf("posted %v, the records sum to %v", posted.FloatString(9), charged.FloatString(9))
+	if charged := sum(s.T, s.records(), "cost"); posted.Cmp(charged) != 0 {
+		s.T.Errorf("posted %v, the records sum to %v", posted.FloatString(9), charged.FloatString(9))
 	}
 	if usage["held"] != "0.00" {
-		s.t.Errorf("held %v with no call up", usage["held"])
+		s.T.Errorf("held %v with no call up", usage["held"])
 	}
 }
 
@@ -132,10 +133,10 @@ func TestKillAndRestart(t *testing.T) {
 
 	const held = 20
 	pbx := s.pbx("pbx-held.xml", "+12125550124", held, 50, 0)
-	eventually(t, "20 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == held })
-	s.kill()
+	process.Eventually(t, "20 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == held })
+	s.Kill()
 
-	s = serve(t, folder, "--sip-addr", s.sip) // the same port: the BYE comes from where the call was
+	s = serve(t, folder, "--sip-addr", s.SIP) // the same port: the BYE comes from where the call was
 	pbx.wait(t)                               // each of the held calls got its BYE
 	records := s.records()
 	if got := count(records, "outcome"); got["answered"] != 10 || got["lost"] != held || len(records) != 10+held {
@@ -165,18 +166,18 @@ func TestKillWithAThousandCallsUp(t *testing.T) {
 	folder := t.TempDir()
 	s := serve(t, folder, "--metrics-addr", "127.0.0.1:0")
 	const up = 1000
-	port := freePort(t, carrierIP)
+	port := process.FreePort(t, carrierIP)
 	carrier := startSIPp(t, "-sf", "carrier.xml", "-i", carrierIP, "-p", fmt.Sprint(port), "-m", fmt.Sprint(up), "-timeout", "120s", "-timeout_error")
 	profile := s.setUp(object{"concurrent_call_limit": up}, fmt.Sprintf("%s:%d", carrierIP, port))
 	pbx := s.pbx("pbx-held.xml", "+12125550124", up, 200, 0)
-	eventually(t, "1,000 calls up", 60*time.Second, func() bool { return s.scrape()["tollgate_sip_answered_total"] == up })
-	s.kill()
+	process.Eventually(t, "1,000 calls up", 60*time.Second, func() bool { return s.Scrape()["tollgate_sip_answered_total"] == up })
+	s.Kill()
 
 	started := time.Now()
-	s = serve(t, folder, "--sip-addr", s.sip)
+	s = serve(t, folder, "--sip-addr", s.SIP)
 	pbx.wait(t) // each caller got its BYE, and each callee too
 	carrier.wait(t)
-	eventually(t, "no call holds a channel", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
+	process.Eventually(t, "no call holds a channel", 10*time.Second, func() bool { return s.liveCalls(nil) == 0 })
 	if took := time.Since(started); took > restartLimit {
 		t.Errorf("the calls took %v to end", took)
 	}
@@ -201,8 +202,8 @@ func TestTerminateEndsAndSettlesRunningCalls(t *testing.T) {
 	s := serve(t, folder, "--stop-limit", "1s")
 	profile := s.setUp(nil, startCarrier(t))
 	pbx := s.pbx("pbx-held.xml", "+12125550124", 10, 50, 0)
-	eventually(t, "10 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 10 })
-	if status := s.terminate(); status != 0 {
+	process.Eventually(t, "10 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 10 })
+	if status := s.Terminate(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 	pbx.wait(t)
@@ -216,7 +217,7 @@ func TestTerminateEndsAndSettlesRunningCalls(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := serve(t, t.TempDir())
 	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
-		response, err := http.Get(s.api + path)
+		response, err := http.Get(s.API + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,12 +230,12 @@ func TestHealth(t *testing.T) {
 
 // placeCall runs "tollgate call" and returns its exit status and what it printed.
 func (s *server) placeCall(flags ...string) (status int, out string) {
-	s.t.Helper()
-	command := exec.Command(binary, append([]string{"call", "--server", s.sip, "--hang-up", "100ms"}, flags...)...)
-	command.Env = append(os.Environ(), "TOLLGATE_CALL_PASSWORD=correct-horse")
+	s.T.Helper()
+	command := process.Command(append([]string{"call", "--server", s.SIP, "--hang-up", "100ms"}, flags...)...)
+	command.Env = append(command.Env, "TOLLGATE_CALL_PASSWORD=correct-horse")
 	text, err := command.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return command.ProcessState.ExitCode(), string(text)
 }
@@ -242,7 +243,7 @@ func (s *server) placeCall(flags ...string) (status int, out string) {
 func TestTheCallCommand(t *testing.T) {
 	s := serve(t, t.TempDir())
 	profile := s.setUp(nil, startCarrier(t))
-	s.must(http.MethodPost, "/v2/credential_connections", object{
+	s.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "phone", "user_name": "alice1", "password": "correct-horse",
 		"outbound": object{"outbound_voice_profile_id": profile},
 	})

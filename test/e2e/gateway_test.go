@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // startRegistrar starts Kamailio as a carrier that wants a registration and digest,
@@ -60,11 +62,11 @@ func startRegistrar(t *testing.T, listen, carrier, password string) (stop func()
 
 // health is that of the first gateway.
 func (s *server) health() object {
-	s.t.Helper()
-	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	s.T.Helper()
+	_, answer := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
 	data, _ := answer["data"].([]any)
 	if len(data) == 0 {
-		s.t.Fatalf("no gateway: %v", answer)
+		s.T.Fatalf("no gateway: %v", answer)
 	}
 	health, _ := data[0].(object)["health"].(object)
 	return health
@@ -73,18 +75,18 @@ func (s *server) health() object {
 // TestARegistrarOfKamailio: Tollgate registers with a carrier, answers its
 // challenges, calls through it, and sees when it is away and back.
 func TestARegistrarOfKamailio(t *testing.T) {
-	listen := fmt.Sprintf("%s:%d", carrierIP, freePort(t, carrierIP))
+	listen := fmt.Sprintf("%s:%d", carrierIP, process.FreePort(t, carrierIP))
 	carrier := startCarrier(t)
 	stop := startRegistrar(t, listen, carrier, "s3cret-pass")
 	s := serve(t, t.TempDir())
 	s.setUp(nil, listen)
-	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	_, answer := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
 	gateway := answer["data"].([]any)[0].(object)["id"]
 	path := fmt.Sprintf("/tollgate/v1/gateways/%v", gateway)
-	s.must(http.MethodPatch, path, object{
+	s.Must(http.MethodPatch, path, object{
 		"user_name": "trunk", "password": "s3cret-pass", "from_domain": "carrier.test", "register": true, "options_interval_secs": 1,
 	})
-	eventually(t, "registration", 10*time.Second, func() bool {
+	process.Eventually(t, "registration", 10*time.Second, func() bool {
 		h := s.health()
 		return h != nil && h["state"] == "up" && h["register_status"] == 200.0 && h["registered_until"] != nil && h["options_at"] != nil
 	})
@@ -95,13 +97,13 @@ func TestARegistrarOfKamailio(t *testing.T) {
 	}
 
 	stop()
-	eventually(t, "the gateway down", 30*time.Second, func() bool { return s.health()["state"] == "down" })
+	process.Eventually(t, "the gateway down", 30*time.Second, func() bool { return s.health()["state"] == "down" })
 	began := time.Now()
 	refused := s.pbx("pbx.xml", "+12125550123", 1, 1, 0)
 	if err := <-refused.done; err == nil {
 		t.Error("a call was let through to a carrier that is away")
 	}
-	eventually(t, "the record of the refusal", 10*time.Second, func() bool { return len(s.records()) == 6 })
+	process.Eventually(t, "the record of the refusal", 10*time.Second, func() bool { return len(s.records()) == 6 })
 	for _, r := range s.records() {
 		if r["outcome"] != "answered" && r["hangup_cause"] != "gateway_down" {
 			t.Errorf("record %v", r)
@@ -110,10 +112,10 @@ func TestARegistrarOfKamailio(t *testing.T) {
 	t.Logf("refused within %v", time.Since(began))
 
 	startRegistrar(t, listen, carrier, "s3cret-pass")
-	eventually(t, "the gateway up", 30*time.Second, func() bool { return s.health()["state"] == "up" })
+	process.Eventually(t, "the gateway up", 30*time.Second, func() bool { return s.health()["state"] == "up" })
 	// Wrong credentials take it out.
-	s.must(http.MethodPatch, path, object{"password": "wrong-pass"})
-	eventually(t, "the registration refused", 20*time.Second, func() bool {
+	s.Must(http.MethodPatch, path, object{"password": "wrong-pass"})
+	process.Eventually(t, "the registration refused", 20*time.Second, func() bool {
 		h := s.health()
 		return h["state"] == "unregistered" && h["register_status"] == 401.0
 	})
@@ -126,17 +128,17 @@ func TestDrain(t *testing.T) {
 	s := serve(t, folder, "--stop-limit", "60s")
 	s.setUp(nil, startCarrier(t))
 	pbx := s.pbx("pbx.xml", "+12125550124", 3, 50, 4*time.Second)
-	eventually(t, "3 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 3 })
+	process.Eventually(t, "3 calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 3 })
 	began := time.Now()
-	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.Command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	late := s.pbx("pbx-drained.xml", "+12125550125", 1, 1, 0)
 	late.wait(t) // the scenario wants 503 with Retry-After
 	pbx.wait(t)
-	<-s.done
-	if took := time.Since(began); took > 30*time.Second || s.command.ProcessState.ExitCode() != 0 {
-		t.Errorf("ended after %v with status %d", took, s.command.ProcessState.ExitCode())
+	<-s.Done
+	if took := time.Since(began); took > 30*time.Second || s.Command.ProcessState.ExitCode() != 0 {
+		t.Errorf("ended after %v with status %d", took, s.Command.ProcessState.ExitCode())
 	}
 	s = serve(t, folder)
 	if got := count(s.records(), "outcome"); got["answered"] != 3 || got["refused"] != 1 {
@@ -152,7 +154,7 @@ func TestDrain(t *testing.T) {
 // TestReliableProgress: a PBX that insists on reliable provisional responses, and a
 // carrier that sends them and answers after the PRACK.
 func TestReliableProgress(t *testing.T) {
-	port := freePort(t, carrierIP)
+	port := process.FreePort(t, carrierIP)
 	startSIPp(t, "-sf", "carrier-prack.xml", "-i", carrierIP, "-p", fmt.Sprint(port))
 	s := serve(t, t.TempDir())
 	profile := s.setUp(nil, fmt.Sprintf("%s:%d", carrierIP, port))
@@ -198,7 +200,7 @@ func TestReloadOnHangup(t *testing.T) {
 	}
 	certificate()
 	settings(`{"log_level": "error"}`)
-	secure := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
+	secure := fmt.Sprintf("127.0.0.1:%d", process.FreePort(t, "127.0.0.1"))
 	s := serve(t, t.TempDir(), "--config", file("tollgate.json"),
 		"--sip-tls-listen", secure, "--sip-tls-cert", file("cert.pem"), "--sip-tls-key", file("key.pem"))
 	serial := func() string {
@@ -214,16 +216,16 @@ func TestReloadOnHangup(t *testing.T) {
 	}
 	hangup := func(words string) {
 		t.Helper()
-		seen := strings.Count(s.text(), words)
-		if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+		seen := strings.Count(s.Text(), words)
+		if err := s.Command.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, words, 10*time.Second, func() bool { return strings.Count(s.text(), words) > seen })
+		process.Eventually(t, words, 10*time.Second, func() bool { return strings.Count(s.Text(), words) > seen })
 	}
 	s.setUp(nil, startCarrier(t))
 	first := serial()
 	long := s.pbx("pbx.xml", "+12125550123", 1, 1, 6*time.Second)
-	eventually(t, "a call up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 1 })
+	process.Eventually(t, "a call up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 1 })
 
 	certificate()
 	settings(`{"log_level": "info", "max_call": "1s"}`)

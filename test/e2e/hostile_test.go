@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // strangerIP is a source that no connection names.
@@ -75,7 +77,7 @@ func flood(t *testing.T, target string) (stop func() (sent int, took time.Durati
 func (s *server) runOfCalls(t *testing.T, calls int) (meanDelay time.Duration) {
 	t.Helper()
 	sum := func() (seconds, n float64) {
-		for name, value := range s.scrape() {
+		for name, value := range s.Scrape() {
 			if strings.HasPrefix(name, "tollgate_post_dial_delay_seconds_sum") {
 				seconds += value
 			}
@@ -102,20 +104,20 @@ func TestAFloodChangesNothing(t *testing.T) {
 			s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
 			profile := s.setUp(nil, startCarrier(t))
 			if users {
-				s.must(http.MethodPost, "/v2/credential_connections", object{
+				s.Must(http.MethodPost, "/v2/credential_connections", object{
 					"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
 				})
 			}
 			const calls, up = 200, 20
 			s.pbx("pbx-held.xml", "+12125550124", up, 50, 0)
-			eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
+			process.Eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
 			quiet := s.runOfCalls(t, calls)
-			before := s.scrape()
-			stop := flood(t, s.sip)
+			before := s.Scrape()
+			stop := flood(t, s.SIP)
 			flooded := s.runOfCalls(t, calls)
 			sent, took := stop()
-			eventually(t, "the calls of the run settled", 10*time.Second, func() bool { return s.liveCalls(nil) == up })
-			after := s.scrape()
+			process.Eventually(t, "the calls of the run settled", 10*time.Second, func() bool { return s.liveCalls(nil) == up })
+			after := s.Scrape()
 			filtered := after[`tollgate_sip_dropped_total{why="filtered"}`] - before[`tollgate_sip_dropped_total{why="filtered"}`]
 			t.Logf("%d packets in %v (%.0f/s), %.0f dropped before the parser; mean post-dial delay %v quiet, %v flooded",
 				sent, took.Round(time.Millisecond), float64(sent)/took.Seconds(), filtered, quiet, flooded)
@@ -165,10 +167,10 @@ func sipvicious(t *testing.T, program string, args ...string) string {
 func TestSIPViciousFindsNothing(t *testing.T) {
 	s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
 	profile := s.setUp(nil, startCarrier(t))
-	s.must(http.MethodPost, "/v2/credential_connections", object{
+	s.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "phone", "user_name": "a1000", "password": "1234567890", "outbound": object{"outbound_voice_profile_id": profile},
 	})
-	host, port, _ := net.SplitHostPort(s.sip)
+	host, port, _ := net.SplitHostPort(s.SIP)
 	run := s.pbx("pbx.xml", "+12125550123", 100, 10, 300*time.Millisecond)
 
 	if out := sipvicious(t, "svmap", "-p", port, "-b", strangerIP, "-x", strangerIP, host); !strings.Contains(out, "found nothing") {
@@ -197,7 +199,7 @@ func TestSIPViciousFindsNothing(t *testing.T) {
 	if records := s.records(); len(records) != 100 || count(records, "outcome")["answered"] != 100 {
 		t.Errorf("%d records: %v", len(records), count(records, "outcome"))
 	}
-	if series := s.scrape(); series[`tollgate_sip_dropped_total{why="filtered"}`] == 0 || series["tollgate_sip_attempts_total"] != 100 {
+	if series := s.Scrape(); series[`tollgate_sip_dropped_total{why="filtered"}`] == 0 || series["tollgate_sip_attempts_total"] != 100 {
 		t.Errorf("%v packets filtered, %v attempts", series[`tollgate_sip_dropped_total{why="filtered"}`], series["tollgate_sip_attempts_total"])
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/test/postgres"
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // kamailio is a running Kamailio with the configuration of examples/kamailio. To
@@ -21,7 +22,7 @@ import (
 type kamailio struct {
 	t    *testing.T
 	sip  string
-	log  *lockedBuffer
+	log  *process.Log
 	stop func()
 }
 
@@ -35,7 +36,7 @@ func startKamailio(t *testing.T, s *server, name string) *kamailio {
 	if err != nil {
 		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules and kamailio-utils-modules; \"make deps\" installs them): %v", err)
 	}
-	k := &kamailio{t: t, log: &lockedBuffer{}, sip: fmt.Sprintf("%s:%d", kamailioIP, freePort(t, kamailioIP))}
+	k := &kamailio{t: t, log: &process.Log{}, sip: fmt.Sprintf("%s:%d", kamailioIP, process.FreePort(t, kamailioIP))}
 	config, err := filepath.Abs("../../examples/kamailio/kamailio.cfg")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +44,7 @@ func startKamailio(t *testing.T, s *server, name string) *kamailio {
 	run := t.TempDir()
 	quoted := strconv.Quote
 	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", run, "-P", filepath.Join(run, "pid"), "-m", "64", "-M", "8",
-		"-A", "LISTEN=udp:"+k.sip, "-A", "TOLLGATE="+quoted(s.api), "-A", "TOLLGATE_KEY="+quoted(apiKey), "-A", "SWITCH="+quoted(name),
+		"-A", "LISTEN=udp:"+k.sip, "-A", "TOLLGATE="+quoted(s.API), "-A", "TOLLGATE_KEY="+quoted(process.Key), "-A", "SWITCH="+quoted(name),
 		"-A", "RENEW_EVERY=3", "-A", "EMERGENCY_ROUTE="+quoted(net.JoinHostPort(carrierIP, "5080")))
 	command.Stdout, command.Stderr = k.log, k.log
 	if err := command.Start(); err != nil {
@@ -79,7 +80,7 @@ func (k *kamailio) ready() {
 	}
 	defer conn.Close()
 	n := 0
-	eventually(k.t, "Kamailio lets calls through", 20*time.Second, func() bool {
+	process.Eventually(k.t, "Kamailio lets calls through", 20*time.Second, func() bool {
 		n++
 		// A number that is refused, so that nothing rings.
 		request := fmt.Sprintf("INVITE sip:+33123456789@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bKready%[3]d\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"+
@@ -105,7 +106,7 @@ func (k *kamailio) ready() {
 func (k *kamailio) pbx(scenario, number string, calls int, hold time.Duration, more ...string) *sipp {
 	k.t.Helper()
 	return startSIPp(k.t, append([]string{"-sf", scenario, "-i", pbxIP, "-s", number, "-m", fmt.Sprint(calls), "-r", "20", "-l", fmt.Sprint(calls),
-		"-d", fmt.Sprint(hold.Milliseconds()), "-p", fmt.Sprint(freePort(k.t, pbxIP)), "-timeout", "90s", "-timeout_error", k.sip}, more...)...)
+		"-d", fmt.Sprint(hold.Milliseconds()), "-p", fmt.Sprint(process.FreePort(k.t, pbxIP)), "-timeout", "90s", "-timeout_error", k.sip}, more...)...)
 }
 
 // refusal sends one INVITE and returns the final response.
@@ -141,7 +142,7 @@ func (k *kamailio) refusal(number string) string {
 
 // callRecords are the records without those of the calls by which ready looked.
 func (s *server) callRecords() (records []object) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, r := range s.records() {
 		if !strings.HasPrefix(fmt.Sprint(r["sip_call_id"]), "ready-") {
 			records = append(records, r)
@@ -207,8 +208,8 @@ func TestKamailioRenewsManyCalls(t *testing.T) {
 	k := startKamailio(t, s, "edge")
 	const calls, firstGrant = 150, 30
 	pbx := k.pbx("pbx.xml", "+12125550123", calls, 15*time.Second, "-r", "50")
-	eventually(t, "all calls are renewed", 25*time.Second, func() bool {
-		_, answer := s.call(http.MethodGet, "/tollgate/v1/calls?page[size]=250", nil)
+	process.Eventually(t, "all calls are renewed", 25*time.Second, func() bool {
+		_, answer := s.Call(http.MethodGet, "/tollgate/v1/calls?page[size]=250", nil)
 		renewed := 0
 		for _, c := range answer["data"].([]any) {
 			if granted, _ := c.(object)["granted_sec"].(float64); granted > firstGrant {
@@ -249,13 +250,13 @@ func outliveServer(t *testing.T, flags ...string) {
 	k := startKamailio(t, s, "edge")
 	const calls = 10
 	pbx := k.pbx("pbx.xml", "+12125550123", calls, 8*time.Second)
-	eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == calls })
-	s.kill()
+	process.Eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == calls })
+	s.Kill()
 	// While nothing can be decided no new call is let through, but in an emergency.
 	if text := k.refusal("+12125550124"); !strings.HasPrefix(text, "SIP/2.0 503 Service Unavailable TG4\r\n") {
 		t.Errorf("a call without a server:\n%s", text)
 	}
-	s = serve(t, folder, append(flags, "--http-addr", strings.TrimPrefix(s.api, "http://"))...)
+	s = serve(t, folder, append(flags, "--http-addr", strings.TrimPrefix(s.API, "http://"))...)
 	if n := s.liveCalls("answered_at"); n == 0 {
 		t.Error("the restart has ended the calls of the switch")
 	}
@@ -279,7 +280,7 @@ func TestKamailioIsRestarted(t *testing.T) {
 	profile := s.setUp(nil, startCarrier(t))
 	k := startKamailio(t, s, "edge")
 	k.pbx("pbx-held.xml", "+12125550123", 5, 0)
-	eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == 5 })
+	process.Eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == 5 })
 	k.stop()
 	startKamailio(t, s, "edge")
 	s.settled()
@@ -288,7 +289,7 @@ func TestKamailioIsRestarted(t *testing.T) {
 		t.Errorf("%d records: %v", len(records), got)
 	}
 	s.wantSpend(profile)
-	if status, _ := s.call(http.MethodPost, "/tollgate/v1/switches/edge/restarted", object{}); status != http.StatusOK {
+	if status, _ := s.Call(http.MethodPost, "/tollgate/v1/switches/edge/restarted", object{}); status != http.StatusOK {
 		t.Errorf("restarted again: %d", status)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // Real calls, allowed, refused and lost, and requests about them leave a log that
@@ -18,16 +20,16 @@ func TestTheLogNamesNoNumber(t *testing.T) {
 	<-s.pbx("pbx.xml", "+18765550123", 2, 50, 0).done // not on the whitelist
 	<-s.pbx("pbx.xml", "0018765550199", 1, 50, 0).done
 	s.settled()
-	s.call("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[cld]=%2B12125550123", nil)
-	s.call("POST", "/tollgate/v1/decisions/explain", object{"from": "+13125550100", "to": "+12125550123"})
+	s.Call("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[cld]=%2B12125550123", nil)
+	s.Call("POST", "/tollgate/v1/decisions/explain", object{"from": "+13125550100", "to": "+12125550123"})
 	pbx := s.pbx("pbx-held.xml", "+12125550124", 2, 50, 0)
-	eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 2 })
-	s.kill()
-	first := s.log.String()
-	s = serve(t, folder, append(debug, "--sip-addr", s.sip)...)
+	process.Eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == 2 })
+	s.Kill()
+	first := s.Log.String()
+	s = serve(t, folder, append(debug, "--sip-addr", s.SIP)...)
 	pbx.wait(t)
-	eventually(t, "lost calls told of", 10*time.Second, func() bool { return strings.Count(s.text(), `"outcome":"lost"`) == 2 })
-	all := first + s.text()
+	process.Eventually(t, "lost calls told of", 10*time.Second, func() bool { return strings.Count(s.Text(), `"outcome":"lost"`) == 2 })
+	all := first + s.Text()
 	if got := strings.Count(all, `"msg":"call ended"`); got != 10 {
 		t.Errorf("%d calls are told of, want 10", got)
 	}
@@ -37,7 +39,7 @@ func TestTheLogNamesNoNumber(t *testing.T) {
 	if found := regexp.MustCompile(`.*(2125550|8765550|3125550).*`).FindAllString(all, 3); found != nil {
 		t.Errorf("the log names numbers:\n%s", strings.Join(found, "\n"))
 	}
-	if strings.Contains(all, apiKey) {
+	if strings.Contains(all, process.Key) {
 		t.Error("the log shows the API key")
 	}
 }

@@ -1,64 +1,36 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-)
 
-// scrape reads the metrics as Prometheus does: by name and labels.
-func (s *server) scrape() map[string]float64 {
-	s.t.Helper()
-	response, err := http.Get(s.metrics)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		s.t.Fatalf("GET %s: status %d", s.metrics, response.StatusCode)
-	}
-	series := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		line := lines.Text()
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		at := strings.LastIndexByte(line, ' ')
-		value, err := strconv.ParseFloat(line[at+1:], 64)
-		if err != nil {
-			s.t.Fatalf("%q: %v", line, err)
-		}
-		series[line[:at]] = value
-	}
-	return series
-}
+	"github.com/tollgate/tollgate/test/process"
+)
 
 func TestMetricsCountWhatHappened(t *testing.T) {
 	s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
 	s.setUp(object{"concurrent_call_limit": 40}, startCarrier(t))
-	_, list := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	_, list := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
 	gateway := list["data"].([]any)[0].(object)["id"].(string)
 	const answered, refused, up = 20, 5, 3
 	s.pbx("pbx.xml", "+12125550123", answered, 50, 300*time.Millisecond).wait(t)
 	<-s.pbx("pbx.xml", "+18765550123", refused, 50, 0).done // Jamaica is not on the whitelist
 	s.pbx("pbx-held.xml", "+12125550124", up, 50, 0)
-	eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
+	process.Eventually(t, "calls up", 10*time.Second, func() bool { return s.liveCalls("answered_at") == up })
 
-	stranger, err := net.Dial("udp", s.sip) // no connection names 127.0.0.1
+	stranger, err := net.Dial("udp", s.SIP) // no connection names 127.0.0.1
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
 	fmt.Fprint(stranger, "OPTIONS sip:x@y SIP/2.0\r\n\r\n")
-	eventually(t, "the stranger counted", 5*time.Second, func() bool { return s.scrape()[`tollgate_sip_dropped_total{why="filtered"}`] == 1 })
+	process.Eventually(t, "the stranger counted", 5*time.Second, func() bool { return s.Scrape()[`tollgate_sip_dropped_total{why="filtered"}`] == 1 })
 
-	series := s.scrape()
+	series := s.Scrape()
 	for name, want := range map[string]float64{
 		`tollgate_calls_total{cause="normal_clearing",gateway="` + gateway + `",outcome="answered"}`: answered,
 		`tollgate_calls_total{cause="call_rejected",gateway="",outcome="refused"}`:                   refused,
@@ -94,10 +66,10 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 
 func TestMetricsAreNowhereUnlessAsked(t *testing.T) {
 	s := serve(t, t.TempDir())
-	if s.metrics != "" {
-		t.Fatalf("metrics on %s", s.metrics)
+	if s.Metrics != "" {
+		t.Fatalf("metrics on %s", s.Metrics)
 	}
-	response, err := http.Get(s.api + "/metrics")
+	response, err := http.Get(s.API + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

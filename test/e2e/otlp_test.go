@@ -62,15 +62,15 @@ func TestACallIsTraced(t *testing.T) {
 	s := serve(t, t.TempDir(), "--otlp", target.URL)
 	s.setUp(nil, startCarrier(t))
 	// The first gateway cannot be found, so that the call fails over.
-	_, list := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	_, list := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
 	carrier := list["data"].([]any)[0].(object)["id"].(string)
-	s.must(http.MethodPatch, "/tollgate/v1/gateways/"+carrier, object{"priority": 1})
-	s.must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "broken", "address": "broken.invalid"})
+	s.Must(http.MethodPatch, "/tollgate/v1/gateways/"+carrier, object{"priority": 1})
+	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "broken", "address": "broken.invalid"})
 	s.pbx("pbx.xml", "+12125550123", 2, 50, 200*time.Millisecond).wait(t)
 	<-s.pbx("pbx.xml", "+18765550123", 1, 50, 0).done
 	s.settled()
 	records := s.records()
-	if status := s.terminate(); status != 0 {
+	if status := s.Terminate(); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
 	received.mu.Lock()
@@ -124,7 +124,7 @@ func TestACollectorThatIsAwayHarmsNobody(t *testing.T) {
 	s.pbx("pbx.xml", "+12125550123", 5, 50, 100*time.Millisecond).wait(t)
 	s.settled()
 	started := time.Now()
-	if status := s.terminate(); status != 0 {
+	if status := s.Terminate(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 	if took := time.Since(started); took > 15*time.Second {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // The tone of each side. 20 ms are whole periods of both.
@@ -123,28 +124,28 @@ func startTalker(t *testing.T, v voice) *phone.Carrier {
 
 // talker makes a profile that records in a way, and a phone's connection to it.
 func (s *server) talker(format, channels string) string {
-	s.t.Helper()
+	s.T.Helper()
 	user := format + channels
-	profile := s.must(http.MethodPost, "/v2/outbound_voice_profiles", object{
+	profile := s.Must(http.MethodPost, "/v2/outbound_voice_profiles", object{
 		"name": user, "call_recording": object{"call_recording_type": "all", "call_recording_format": format, "call_recording_channels": channels},
 	})["id"]
-	s.must(http.MethodPost, "/v2/credential_connections", object{
+	s.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": user, "user_name": user, "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
 	})
 	return user
 }
 
 func (s *server) talk(user string, length time.Duration, v voice) phone.Options {
-	return phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", User: user, Password: "correct-horse",
+	return phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123", User: user, Password: "correct-horse",
 		LocalAddr: talkerIP + ":0", HangUpAfter: length, Codec: v.codec, Sound: v.caller}
 }
 
 // recordings waits until there are so many.
 func (s *server) recordings(n int) []object {
-	s.t.Helper()
+	s.T.Helper()
 	var all []object
-	eventually(s.t, fmt.Sprintf("%d recordings", n), 30*time.Second, func() bool {
-		_, answer := s.call(http.MethodGet, "/v2/recordings", nil)
+	process.Eventually(s.T, fmt.Sprintf("%d recordings", n), 30*time.Second, func() bool {
+		_, answer := s.Call(http.MethodGet, "/v2/recordings", nil)
 		all = nil
 		for _, r := range answer["data"].([]any) {
 			all = append(all, r.(object))
@@ -152,7 +153,7 @@ func (s *server) recordings(n int) []object {
 		return len(all) >= n
 	})
 	if len(all) != n {
-		s.t.Fatalf("%d recordings, want %d", len(all), n)
+		s.T.Fatalf("%d recordings, want %d", len(all), n)
 	}
 	return all
 }
@@ -309,18 +310,18 @@ func testRecording(t *testing.T, v voice) {
 	}
 	// The record of each call names its recording.
 	for _, r := range s.recordings(4) {
-		record := s.must(http.MethodGet, fmt.Sprintf("/v2/detail_records/%v", r["call_leg_id"]), nil)
+		record := s.Must(http.MethodGet, fmt.Sprintf("/v2/detail_records/%v", r["call_leg_id"]), nil)
 		if ids, _ := record["recording_ids"].([]any); len(ids) != 1 || ids[0] != r["id"] {
 			t.Errorf("the call of recording %v has recording_ids %v", r["id"], record["recording_ids"])
 		}
 	}
 	// Deleted over the API, the files go too.
 	for _, r := range s.recordings(4) {
-		s.must(http.MethodDelete, "/v2/recordings/"+r["id"].(string), nil)
+		s.Must(http.MethodDelete, "/v2/recordings/"+r["id"].(string), nil)
 	}
 	s.recordings(0)
 	// Nothing is recorded by default.
-	o, err := phone.Place(t.Context(), phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0", HangUpAfter: 200 * time.Millisecond})
+	o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0", HangUpAfter: 200 * time.Millisecond})
 	if err != nil || o.Status != http.StatusOK {
 		t.Fatalf("call: %d %s, %v", o.Status, o.Phrase, err)
 	}
@@ -354,7 +355,7 @@ func TestRecordingKill(t *testing.T) {
 			t.Cleanup(call.Close)
 			audio := filepath.Join(folder, "recordings", "live", "*", "*.audio")
 			var path string
-			eventually(t, "two seconds of audio", 30*time.Second, func() bool {
+			process.Eventually(t, "two seconds of audio", 30*time.Second, func() bool {
 				found, err := filepath.Glob(audio)
 				if err != nil || len(found) == 0 {
 					return false
@@ -363,7 +364,7 @@ func TestRecordingKill(t *testing.T) {
 				info, err := os.Stat(path)
 				return err == nil && info.Size() > 64_000
 			})
-			s.kill()
+			s.Kill()
 			left, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -374,7 +375,7 @@ func TestRecordingKill(t *testing.T) {
 			if !encrypted && int(little.LittleEndian.Uint32(left[40:])) != len(left)-44 {
 				t.Errorf("the file that was left says that it has %d bytes of audio, and has %d", little.LittleEndian.Uint32(left[40:]), len(left)-44)
 			}
-			s = serve(t, folder, append(flags, "--sip-addr", s.sip)...)
+			s = serve(t, folder, append(flags, "--sip-addr", s.SIP)...)
 			r := s.recordings(1)[0]
 			if r["interrupted"] != true {
 				t.Errorf("recording %v", r)
@@ -389,7 +390,7 @@ func TestRecordingKill(t *testing.T) {
 			if err != nil || len(names) != 0 {
 				t.Errorf("live files are left: %v, %v", names, err)
 			}
-			if strings.Contains(s.text(), "13125550100") {
+			if strings.Contains(s.Text(), "13125550100") {
 				t.Error("the log has a number")
 			}
 		})

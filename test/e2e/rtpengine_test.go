@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // TestThroughRtpengine: a call of which rtpengine carries the audio, and both sides
@@ -20,7 +21,7 @@ func TestThroughRtpengine(t *testing.T) {
 	if err != nil {
 		t.Fatalf("rtpengine is needed (Debian package rtpengine-daemon; \"make deps\" installs it): %v", err)
 	}
-	ng := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
+	ng := fmt.Sprintf("127.0.0.1:%d", process.FreePort(t, "127.0.0.1"))
 	engine := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1", "--listen-ng="+ng,
 		"--port-min=31000", "--port-max=31999", "--num-threads=1", "--log-stderr", "--log-level=3", "--pidfile="+filepath.Join(t.TempDir(), "pid"))
 	if err := engine.Start(); err != nil {
@@ -39,7 +40,7 @@ func TestThroughRtpengine(t *testing.T) {
 	t.Cleanup(carrier.Stop)
 	s.setUp(nil, carrier.Addr())
 	place := func() phone.Outcome {
-		o, err := phone.Place(t.Context(), phone.Options{Server: s.sip, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0",
+		o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0",
 			HangUpAfter: 3 * time.Second, Sound: pcmuTone(callerHz), Hear: near.hear})
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestThroughRtpengine(t *testing.T) {
 		return o
 	}
 	var o phone.Outcome
-	eventually(t, "rtpengine takes calls", 20*time.Second, func() bool {
+	process.Eventually(t, "rtpengine takes calls", 20*time.Second, func() bool {
 		o = place()
 		return o.Status == http.StatusOK
 	})

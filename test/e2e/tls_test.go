@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // authority issues certificates for addresses, in files.
@@ -100,7 +102,7 @@ func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPo
 	if err != nil {
 		t.Fatalf("Kamailio with TLS is needed (Debian packages kamailio and kamailio-tls-modules; \"make deps\" installs them): %v", err)
 	}
-	p := tlsProxy{udp: fmt.Sprintf("%s:%d", address, freePort(t, address)), tls: fmt.Sprintf("%s:%d", address, tlsPort)}
+	p := tlsProxy{udp: fmt.Sprintf("%s:%d", address, process.FreePort(t, address)), tls: fmt.Sprintf("%s:%d", address, tlsPort)}
 	folder := t.TempDir()
 	certificate, key := shows.issue(address)
 	settings := filepath.Join(folder, "tls.cfg")
@@ -118,7 +120,7 @@ func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPo
 	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out lockedBuffer
+	var out process.Log
 	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", folder, "-P", filepath.Join(folder, "pid"), "-m", "64", "-M", "8")
 	command.Stdout, command.Stderr = &out, &out
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -132,7 +134,7 @@ func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPo
 			t.Logf("log of the Kamailio at %s:\n%s", address, &out)
 		}
 	})
-	eventually(t, "Kamailio listens for TLS", 20*time.Second, func() bool {
+	process.Eventually(t, "Kamailio listens for TLS", 20*time.Second, func() bool {
 		conn, err := net.Dial("tcp", p.tls)
 		if err != nil {
 			return false
@@ -150,23 +152,23 @@ func TestTLSWithKamailio(t *testing.T) {
 	const edgeIP, farIP, strangeIP = "127.0.0.4", "127.0.0.5", "127.0.0.6"
 	ours, theirs := newAuthority(t), newAuthority(t)
 	certificate, key := ours.issue("127.0.0.1")
-	secure := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
+	secure := fmt.Sprintf("127.0.0.1:%d", process.FreePort(t, "127.0.0.1"))
 	s := serve(t, t.TempDir(), "--sip-tls-listen", secure, "--sip-tls-cert", certificate, "--sip-tls-key", key, "--sip-tls-ca", theirs.roots(), "--max-call", "3s")
 	carrier := startCarrier(t)
-	far := startTLSProxy(t, farIP, theirs, ours, freePort(t, farIP), carrier)
-	strange := startTLSProxy(t, strangeIP, ours, ours, freePort(t, strangeIP), carrier)
-	edge := startTLSProxy(t, edgeIP, theirs, ours, freePort(t, edgeIP), secure+";transport=tls")
+	far := startTLSProxy(t, farIP, theirs, ours, process.FreePort(t, farIP), carrier)
+	strange := startTLSProxy(t, strangeIP, ours, ours, process.FreePort(t, strangeIP), carrier)
+	edge := startTLSProxy(t, edgeIP, theirs, ours, process.FreePort(t, edgeIP), secure+";transport=tls")
 
 	profile := s.setUp(nil, far.tls)
-	_, answer := s.call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	_, answer := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
 	gateway := fmt.Sprintf("/tollgate/v1/gateways/%v", answer["data"].([]any)[0].(object)["id"])
-	s.must(http.MethodPatch, gateway, object{"transport": "tls"})
-	connection := s.must(http.MethodPost, "/v2/ip_connections", object{
+	s.Must(http.MethodPatch, gateway, object{"transport": "tls"})
+	connection := s.Must(http.MethodPost, "/v2/ip_connections", object{
 		"connection_name": "edge", "transport_protocol": "TLS", "outbound": object{"outbound_voice_profile_id": profile},
 	})["id"]
-	s.must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": edgeIP})
+	s.Must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": edgeIP})
 	through := func(scenario, number string, calls int, hold time.Duration) *sipp {
-		return startSIPp(t, "-sf", scenario, "-i", pbxIP, "-p", fmt.Sprint(freePort(t, pbxIP)), "-s", number, "-m", fmt.Sprint(calls), "-l", fmt.Sprint(calls),
+		return startSIPp(t, "-sf", scenario, "-i", pbxIP, "-p", fmt.Sprint(process.FreePort(t, pbxIP)), "-s", number, "-m", fmt.Sprint(calls), "-l", fmt.Sprint(calls),
 			"-r", "20", "-d", fmt.Sprint(hold.Milliseconds()), "-timeout", "60s", "-timeout_error", edge.udp)
 	}
 	through("pbx.xml", "+12125550123", 20, 500*time.Millisecond).wait(t) // the PBX hangs up
@@ -179,11 +181,11 @@ func TestTLSWithKamailio(t *testing.T) {
 	s.wantSpend(profile)
 
 	// A carrier with a certificate of somebody else gets no call.
-	s.must(http.MethodPatch, gateway, object{"address": strange.tls})
+	s.Must(http.MethodPatch, gateway, object{"address": strange.tls})
 	if err := <-through("pbx.xml", "+12125550125", 1, 0).done; err == nil {
 		t.Error("a call went to a carrier with a certificate that nobody vouches for")
 	}
-	eventually(t, "the record of the call that failed", 20*time.Second, func() bool { return len(s.records()) == 26 })
+	process.Eventually(t, "the record of the call that failed", 20*time.Second, func() bool { return len(s.records()) == 26 })
 	if got := count(s.records(), "outcome"); got["failed"] != 1 {
 		t.Errorf("records %v", got)
 	}

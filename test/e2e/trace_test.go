@@ -4,18 +4,18 @@ import (
 	"bytes"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // program runs a command of the program against the server's API.
 func (s *server) program(args ...string) (status int, out string) {
-	s.t.Helper()
-	command := exec.Command(binary, args...)
-	command.Env = append(os.Environ(), "TOLLGATE_API_KEY="+apiKey, "TOLLGATE_API="+s.api)
+	s.T.Helper()
+	command := process.Command(args...)
+	command.Env = append(command.Env, "TOLLGATE_API="+s.API)
 	text, _ := command.CombinedOutput()
 	return command.ProcessState.ExitCode(), string(text)
 }
@@ -28,7 +28,7 @@ func TestTraceOfACall(t *testing.T) {
 	defer capture.Close()
 	s := serve(t, t.TempDir(), "--hep", capture.LocalAddr().String())
 	profile := s.setUp(nil, startCarrier(t))
-	s.must(http.MethodPost, "/v2/credential_connections", object{
+	s.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
 	})
 	s.pbx("pbx.xml", "+12125550123", 3, 50, 100*time.Millisecond).wait(t)
