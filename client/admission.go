@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -41,7 +43,7 @@ type Admission struct {
 	// The reason phrase to refuse it with, ending in the code.
 	SIPReason *string `json:"sip_reason"`
 	// ringing, answered, ended or denied: a repeated question may be about a call that is
-	// further on.
+	// further on. One that has ended is denied.
 	Status string `json:"status"`
 }
 
@@ -132,13 +134,17 @@ type AdmissionStatus struct {
 
 // AdmissionParams is a call that a switch asks about.
 type AdmissionParams struct {
-	// The switch's own id of the call, such as its Call-ID. It names the call in every later
-	// request, and no two calls of the account may have the same.
+	// The switch's own id of the call. It names the call in every later request, and no two calls
+	// of the account may have the same: another call with it is denied. Callers choose their
+	// Call-IDs, so put something of the switch's own into it.
 	CallID Field[string] `json:"call_id,omitzero"`
 	// The connection that the call comes from. This, SourceIP or UserName.
 	ConnectionID Field[string] `json:"connection_id,omitzero"`
 	// The caller id as it was presented.
 	From Field[string] `json:"from,omitzero"`
+	// What only a repetition of this very request has. Ask and Batch make one up where it is
+	// left out; events that bring the admission along carry the one that it was asked for with.
+	RequestID Field[string] `json:"request_id,omitzero"`
 	// The address that the call comes from.
 	SourceIP Field[string] `json:"source_ip,omitzero"`
 	// The name of the switch, by which it says that it was restarted.
@@ -197,8 +203,10 @@ type Admissions struct{ client *Client }
 
 const admissionsPath = "/tollgate/v1/admissions"
 
-// Ask asks whether a call may go.
+// Ask asks whether a call may go. A call that is over is denied, also when the same
+// request is repeated.
 func (a Admissions) Ask(ctx context.Context, params AdmissionParams) (Admission, error) {
+	params.provable()
 	return one[Admission](ctx, a.client, call{method: http.MethodPost, path: admissionsPath, body: params, safe: true})
 }
 
@@ -220,6 +228,14 @@ func (a Admissions) End(ctx context.Context, callID string, params EndParams) (A
 // Get says where a call is.
 func (a Admissions) Get(ctx context.Context, callID string) (AdmissionStatus, error) {
 	return one[AdmissionStatus](ctx, a.client, read(admissionsPath+"/"+url.PathEscape(callID)))
+}
+
+// provable gives a question for admission something by which its repetitions are told
+// from other questions with the same call id.
+func (p *AdmissionParams) provable() {
+	if p.RequestID.IsZero() {
+		p.RequestID = Set(rand.Text())
+	}
 }
 
 func (a Admissions) tell(ctx context.Context, callID, event string, params any) (AdmissionState, error) {
@@ -273,6 +289,12 @@ type BatchError struct {
 
 // Batch sends at most 1000 events. The results are in the order of the events.
 func (a Admissions) Batch(ctx context.Context, events ...EventParams) ([]BatchResult, error) {
+	events = slices.Clone(events)
+	for i := range events {
+		if e := &events[i]; e.Event == Set("admit") && e.Admission.state == fieldSet {
+			e.Admission.value.provable()
+		}
+	}
 	return one[[]BatchResult](ctx, a.client, call{method: http.MethodPost, path: admissionsPath + "/batch",
 		body: BatchParams{Events: Set(events)}, safe: true})
 }

@@ -19,6 +19,9 @@ type Command interface{ command() }
 type Reserve struct {
 	Call  Call
 	Owner uuid.UUID
+	// Spare is the id that a call of a switch gets when the one it came with was used
+	// before and the request is no repetition. See SpareID.
+	Spare uuid.UUID
 }
 
 // Answer starts the meter of a call.

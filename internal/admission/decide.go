@@ -36,6 +36,10 @@ type Call struct {
 	// EdgeRefusal is set by an edge that cannot take the call whatever the rules
 	// say, so that the attempt leaves its record all the same.
 	EdgeRefusal Reason
+	// Request is the proof by which the switch can repeat this very request, zero for none.
+	Request uuid.UUID
+	// IDUse is set by the ledger, when another call has the id that this one came with.
+	IDUse IDUse
 }
 
 // Usage is what is in use now. A State is one; a replay has its own.
@@ -78,6 +82,7 @@ const (
 	RuleWindow
 	RuleChannels
 	RuleSpend
+	RuleCallID
 	NumRules
 )
 
@@ -139,6 +144,9 @@ type Facts struct {
 	// EdgeRefusal is a refusal of the edge's own that no rule covers, such as
 	// ReasonStopping. It counts only when every rule passes.
 	EdgeRefusal Reason
+
+	Request uuid.UUID // see Call
+	IDUse   IDUse
 }
 
 // Decision is the answer to one attempt.
@@ -154,7 +162,7 @@ type Decision struct {
 // the time given. It is pure and does not allocate.
 func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (d Decision) {
 	d.ID = call.ID
-	d.Facts.EdgeRefusal = call.EdgeRefusal
+	d.Facts.EdgeRefusal, d.Facts.Request, d.Facts.IDUse = call.EdgeRefusal, call.Request, call.IDUse
 	gather(&d.Facts, s, call, use, now)
 	d.Reason, d.Verdicts = judge(&d.Facts)
 	d.Allow = d.Reason == ReasonNone
@@ -366,6 +374,8 @@ func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 		return judgeChannels(f), f.HasProfile
 	case RuleSpend:
 		return judgeSpend(f), f.HasRate
+	case RuleCallID:
+		return judgeCallID(f), f.Connection != 0
 	}
 	return ReasonNone, false
 }

@@ -37,6 +37,7 @@ type decisionCase struct {
 	To              string         `json:"to"`
 	At              time.Time      `json:"at"`
 	EdgeRefusal     string         `json:"edge_refusal"`
+	IDUse           IDUse          `json:"id_use"`
 
 	Allow     bool   `json:"allow"`
 	Emergency bool   `json:"emergency"`
@@ -101,6 +102,7 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 		account.ChannelLimit = *c.AccountChannels
 	}
 	call := callTo(c.To)
+	call.IDUse = c.IDUse
 	if c.From != nil {
 		call.From = *c.From
 	}
@@ -195,8 +197,8 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 	for _, c := range loadDecisionCases(t) {
 		produced[c.Reason] = true
 	}
-	// These come from an edge, which passes them as EdgeRefusal or answers alone.
-	for _, edge := range []Reason{ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallRate} {
+	// These come from an edge, which passes them as EdgeRefusal or answers alone, or from the ledger.
+	for _, edge := range []Reason{ReasonCallEnded, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallRate} {
 		produced[edge.String()] = true
 	}
 	for _, r := range Reasons() {

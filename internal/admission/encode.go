@@ -18,7 +18,7 @@ import (
 
 // encodingVersion is the first byte of an encoded decision. A new field is
 // appended behind the others under a new version; old ones stay readable.
-const encodingVersion = 2
+const encodingVersion = 3
 
 // ErrDecision says that stored bytes are not a decision.
 var ErrDecision = errors.New("not an encoded decision")
@@ -75,7 +75,18 @@ func (d *Decision) Append(dst []byte) []byte {
 			w.int(int64(spend.Limit))
 		}
 	}
+	w.appendRules(f)
 	return w.bytes
+}
+
+// appendRules appends what version 3 has behind version 2, one rule after the other.
+func (w *writer) appendRules(f *Facts) {
+	w.appendRepetition(f)
+}
+
+// readRules reads what appendRules wrote.
+func (r *reader) readRules(f *Facts) {
+	r.readRepetition(f)
 }
 
 // readSharedSpend reads what version 2 has behind version 1.
@@ -136,6 +147,9 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	}
 	if version[0] >= 2 {
 		r.readSharedSpend(f)
+	}
+	if version[0] >= 3 {
+		r.readRules(f)
 	}
 	if r.failed || len(r.rest) > 0 || d.Reason >= numReasons {
 		return d, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)

@@ -26,6 +26,7 @@ func (v Verdict) String() string { return [...]string{"not_judged", "pass", "ref
 var ruleNames = [NumRules]string{
 	"emergency", "connection", "profile", "caller_id", "number", "country",
 	"number_type", "rate", "calling_window", "channels", "daily_spend_limit",
+	"call_id",
 }
 
 // String is the word of the API.
@@ -87,6 +88,8 @@ func values(rule Rule, f *Facts) (seen, allowed string) {
 			fmt.Sprintf("below account %s, profile %s, connection %s", limitText(f.AccountMax), limitText(f.ProfileMax), limitText(f.ConnectionMax))
 	case RuleSpend:
 		return spendText(f)
+	case RuleCallID:
+		return callIDText(f)
 	}
 	return "", ""
 }

@@ -290,7 +290,7 @@ func (s *State) TakeChanges() Changes {
 }
 
 func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
-	if r, repeated := s.repeatedReserve(c); repeated {
+	if r, repeated := s.repeatedReserve(p, c); repeated {
 		return r
 	}
 	d := Decide(p, &c.Call, s, time.UnixMicro(s.now))
@@ -329,26 +329,6 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 	}
 	s.insert(l)
 	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.DueMicros()}
-}
-
-// repeatedReserve answers a Reserve whose call is known already. Ids that a switch
-// chose may come with another call, which is refused.
-func (s *State) repeatedReserve(c *Reserve) (Result, bool) {
-	var encoded []byte
-	result := Result{}
-	if l := s.leases[c.Call.ID]; l != nil {
-		encoded, result.GrantedSecs = l.Decision, l.GrantedSecs
-		result.DueMicros, result.Answered = l.DueMicros(), l.AnsweredMicros != 0
-	} else if r := s.ended[c.Call.ID]; r != nil {
-		encoded, result.Record = r.Decision, r
-	} else {
-		return result, false
-	}
-	result.Decision, result.Err = DecodeDecision(encoded)
-	if result.Err == nil && IsSwitchID(c.Call.ID) && !sameAttempt(&result.Decision.Facts, &c.Call) {
-		return Result{Err: ErrOtherContent}, true
-	}
-	return result, true
 }
 
 func (s *State) countCallee(f *Facts) {

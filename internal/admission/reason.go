@@ -42,6 +42,8 @@ const (
 	ReasonGatewaysDown
 	ReasonGatewayLimit
 	ReasonCallRate
+	ReasonCallIDUsed
+	ReasonCallEnded
 	numReasons
 )
 
@@ -114,6 +116,10 @@ var answers = [numReasons]answer{
 	// The code that Telnyx answers with above its limit of calls a second.
 	ReasonCallRate: {"calls_per_second", "P05", 503, "CPS Limit Reached",
 		"Raise calls_per_second on the connection, or send its calls more slowly."},
+	ReasonCallIDUsed: {"call_id_used", "TG12", 403, "The id of the call was used before",
+		"Give each call a call_id that its caller cannot choose, and send the same request_id when the same request is repeated."},
+	ReasonCallEnded: {"call_ended", "TG12", 403, "The call has ended",
+		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
 	ReasonGatewaysDown: {"gateways_down", "TG20", 503, "Service Unavailable",
 		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
 	ReasonGatewayLimit: {"gateway_limit", "TG21", 503, "Service Unavailable",

@@ -37,7 +37,10 @@ func nameID(kind string, account id.ID, name string) uuid.UUID {
 	text = append(text, kind...)
 	text = binary.BigEndian.AppendUint64(text, uint64(account))
 	sum := sha256.Sum256(append(text, name...))
-	made := uuid.UUID(sum[:16])
+	return asName(uuid.UUID(sum[:16]))
+}
+
+func asName(made uuid.UUID) uuid.UUID {
 	made[6] = made[6]&0x0f | nameVersion<<4
 	made[8] = made[8]&0x3f | 0x80
 	return made
@@ -62,6 +65,8 @@ type Report struct {
 	// Attempt, if not nil, is the call's Reserve: a call that is not known yet is
 	// decided first. So an event may come before the question that it follows.
 	Attempt *Reserve
+	// OnlyKnown says that the Attempt is only compared: its id does not follow from it.
+	OnlyKnown bool
 	// AtMicros is when the call was answered or ended by the switch's clock; 0 means now.
 	AtMicros int64
 	// Elapsed is the time since the answer by the switch's clock; negative when it
@@ -107,7 +112,7 @@ func (s *State) report(p *policy.Snapshot, c *Report) Result {
 		return reportEnded(r, c)
 	}
 	l := s.leases[c.ID]
-	if l != nil && l.Account != c.Account || l == nil && c.Attempt == nil {
+	if l != nil && l.Account != c.Account || l == nil && (c.Attempt == nil || c.OnlyKnown) {
 		return Result{Err: ErrUnknownCall}
 	}
 	if err := s.plausible(l, c); err != nil {

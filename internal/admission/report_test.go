@@ -27,6 +27,7 @@ const (
 func switchAttempt(number string) Reserve {
 	call := callTo(number)
 	call.ID, call.Account, call.SIPCallID = SwitchCallID(testAccount, "a@pbx"), testAccount, "a@pbx"
+	call.Request = RequestID("the first request")
 	return Reserve{Call: call, Owner: SwitchOwner(testAccount, "pbx")}
 }
 

@@ -154,7 +154,14 @@ func TestStoredDecisionsOfSharedLimits(t *testing.T) {
 		if again.Facts.GroupSpend.Limited {
 			continue
 		}
-		// The first version ended before what is shared: here one byte of no flags.
+		// The second version ended before the rules that have their own sections, and the
+		// first one before what is shared: here one byte of no flags.
+		var rules writer
+		rules.appendRules(&d.Facts)
+		encoded = encoded[:len(encoded)-len(rules.bytes)]
+		if again, err = DecodeDecision(append([]byte{2}, encoded[1:]...)); err != nil || again.Facts != d.Facts {
+			t.Errorf("of the second version: %v, %+v", err, again.Facts)
+		}
 		old := append([]byte{1}, encoded[1:len(encoded)-1]...)
 		if again, err = DecodeDecision(old); err != nil || again.Facts != d.Facts {
 			t.Errorf("of the first version: %v, %+v", err, again.Facts)

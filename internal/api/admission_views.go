@@ -17,7 +17,7 @@ import (
 
 // admissionView is the answer to a question for admission.
 type admissionView struct {
-	ID         uuid.UUID `json:"id" doc:"The id of the admission, and of the call's detail record."`
+	ID         uuid.UUID `json:"id" doc:"The id of the admission, and of the call's detail record. Events are best sent to it: it is never that of another call."`
 	RecordType string    `json:"record_type" enum:"admission"`
 	CallID     string    `json:"call_id"`
 	Decision   string    `json:"decision" enum:"allow,deny"`
@@ -201,7 +201,11 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 	o.bool("emergency", f.Emergency)
 	if !d.Allow {
 		o.text("decision", "deny")
-		o.text("status", "denied")
+		if d.Reason == admission.ReasonCallEnded {
+			o.text("status", "ended")
+		} else {
+			o.text("status", "denied")
+		}
 		o.null("grant_secs", "expires_at", "rate", "connect_fee", "first_increment", "increment", "recording")
 		o.open("routes", '[')
 		o.close(']')

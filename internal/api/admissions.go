@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -33,7 +34,8 @@ type attempt struct {
 	SourceIP     netip.Addr `json:"source_ip" doc:"The address that the call comes from, by which an IP connection of the account is found as the SIP gateway would."`
 	UserName     string     `json:"user_name" maxLength:"128" doc:"The user of a credential connection of the account, whom the switch has authenticated."`
 	Token        string     `json:"token" maxLength:"128" doc:"With source_ip: the value of X-Telnyx-Token, where the connection has an ip_authentication_token."`
-	CallID       string     `json:"call_id" minLength:"1" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The switch's own id of the call, such as its Call-ID. It names the call in every later request, and no two calls of the account may have the same."`
+	CallID       string     `json:"call_id" minLength:"1" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The switch's own id of the call. It names the call in every later request, and no two calls of the account may have the same: another call with it is denied (call_id_used). Callers choose their Call-IDs, so put something of the switch's own into it."`
+	RequestID    string     `json:"request_id" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"What only a repetition of this very request has, such as a random text that the switch makes up for it. A repeated request gets the same answer while its call goes on; without a request_id it is denied. In a question of its own it may be the header Idempotency-Key instead."`
 	From         string     `json:"from" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The caller id as it was presented."`
 	To           string     `json:"to" minLength:"1" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The number as it was dialled."`
 	Switch       string     `json:"switch" maxLength:"64" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The name of the switch, by which it says that it was restarted."`
@@ -43,7 +45,7 @@ type attempt struct {
 // by that needs no closer look.
 func (a *attempt) wellFormed() bool {
 	return within(a.UserName, 0, 128) && within(a.Token, 0, 128) && within(a.CallID, 1, 255) && within(a.From, 0, 128) &&
-		within(a.To, 1, 128) && within(a.Switch, 0, maxSwitchName)
+		within(a.To, 1, 128) && within(a.Switch, 0, maxSwitchName) && within(a.RequestID, 0, 255)
 }
 
 // maxSwitchName bounds the name of a switch.
@@ -93,6 +95,9 @@ type endRequest struct {
 	Admission    *attempt   `json:"admission" doc:"The call as it was asked about: if it is not known yet, it is decided first."`
 }
 
+// admitOperation is the id of the operation that asks for admission.
+const admitOperation = "create_admission"
+
 // The names of events.
 const (
 	eventAdmit  = "admit"
@@ -103,7 +108,7 @@ const (
 
 func (s *server) admissionOperations() []operation {
 	return []operation{
-		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: "create_admission", tag: "Admissions", scope: ScopeAdmit, lean: true,
+		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: admitOperation, tag: "Admissions", scope: ScopeAdmit, lean: true,
 			summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
 			status:  http.StatusOK, body: attemptShape(), answer: schemaOf[admissionView](), handle: s.admit},
 		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
@@ -190,6 +195,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	if err := in.readLean(&a, in.op.body, a.wellFormed); err != nil {
 		return nil, err
 	}
+	a.RequestID = cmp.Or(a.RequestID, in.idempotency)
 	reserve, err := s.reserveOf(in.account, &a, "")
 	if err != nil {
 		return nil, err
@@ -245,7 +251,12 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 		if report.Attempt, err = s.reserveOf(account, e.Admission, "/admission"); err != nil {
 			return report, err
 		}
-		if report.Attempt.Call.ID != call {
+		switch _, byAdmission := admissionID(e.ID); {
+		case report.Attempt.Call.ID == call:
+		case byAdmission:
+			// A call whose call_id was used before has an id that does not follow from it.
+			report.Attempt.Call.ID, report.OnlyKnown = call, true
+		default:
 			return report, failAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed, "admission.call_id is not that of the call whose event this is. Give the same.")
 		}
 	}
@@ -304,7 +315,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	}
 	call := admission.Call{
 		ID: admission.SwitchCallID(account, a.CallID), Account: account, Identity: policy.IdentityKnown, Source: a.SourceIP.Unmap(),
-		From: a.From, To: a.To, SIPCallID: a.CallID,
+		From: a.From, To: a.To, SIPCallID: a.CallID, Request: admission.RequestID(a.RequestID),
 	}
 	snapshot := s.Live.Snapshot()
 	var c *policy.Connection
@@ -328,7 +339,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	default:
 		call.Connection = c.ID
 	}
-	return &admission.Reserve{Call: call, Owner: admission.SwitchOwner(account, a.Switch)}, nil
+	return &admission.Reserve{Call: call, Owner: admission.SwitchOwner(account, a.Switch), Spare: admission.SpareID(uuid.New())}, nil
 }
 
 // reportFailure is the answer to what the ledger refused. Nothing was changed.

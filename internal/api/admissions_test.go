@@ -23,7 +23,7 @@ func (h *harness) admit(connection, callID, to string) reply {
 }
 
 func attemptOf(connection, callID, to string) string {
-	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"from":"+13125550100","to":%q}`, connection, callID, to)
+	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"request_id":%q,"from":"+13125550100","to":%q}`, connection, callID, "of "+callID, to)
 }
 
 func (h *harness) event(callID, event, body string) reply {

@@ -89,7 +89,9 @@ type request struct {
 	body    map[string]any // the part that the operation's schema names, not yet checked against it
 	upload  io.Reader      // of a CSV body
 	server  *server
-	unknown []problem // fields of the body that a closed schema does not name
+
+	idempotency string    // the header Idempotency-Key of a lean operation
+	unknown     []problem // fields of the body that a closed schema does not name
 }
 
 // response is what a handler gives.
@@ -283,6 +285,7 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 	}
 	in.raw = text
 	if op.lean {
+		in.idempotency = r.Header.Get(idempotencyHeader)
 		return nil
 	}
 	ignored, err := in.parseBody(op.body, op.answerOrBody())

@@ -62,7 +62,7 @@ func (l *switchLoad) note(call string, s step) {
 
 // attempt is the body of an admission.
 func (s *site) attempt(call, number string) object {
-	return object{"source_ip": pbxIP, "call_id": call, "from": "+13125550100", "to": number}
+	return object{"source_ip": pbxIP, "call_id": call, "request_id": "of " + call, "from": "+13125550100", "to": number}
 }
 
 func (l *switchLoad) call(call string) {

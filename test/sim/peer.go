@@ -165,6 +165,7 @@ func (s *peer) dial() {
 	c.attempt = admission.Reserve{Owner: s.owner(), Call: admission.Call{
 		ID: c.id, Account: accountID, Connection: connections[w.chance.IntN(len(connections))], Identity: policy.IdentityKnown,
 		From: "+13125550100", To: numbers[w.chance.IntN(len(numbers))], SIPCallID: name,
+		Request: admission.RequestID(name),
 	}}
 	c.send(c.attempt, peerWait, func(r admission.Result) {
 		switch {

@@ -70,6 +70,7 @@ func Run(t *testing.T, open Opener) {
 		{"Reopen", testReopen},
 		{"Bans", testBans},
 		{"Switches", testSwitches},
+		{"UsedIDs", testUsedIDs},
 		{"SwitchOrders", testSwitchOrders},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })

@@ -21,7 +21,8 @@ import (
 func (b *bed) switchCall(callID string) admission.Reserve {
 	r := b.reserve()
 	r.Call.ID, r.Call.Account = admission.SwitchCallID(b.account.ID, callID), b.account.ID
-	r.Call.SIPCallID = callID
+	r.Call.SIPCallID, r.Call.Request = callID, admission.RequestID("of "+callID)
+	r.Spare = admission.SpareID(uuid.New())
 	r.Owner = admission.SwitchOwner(b.account.ID, "pbx")
 	return r
 }
@@ -85,7 +86,7 @@ func testSwitches(t *testing.T, open Opener) {
 	if r := b.do(t, end); r.Record == nil || r.Record.Cost != money.Dollar {
 		t.Errorf("early end: %+v", r)
 	}
-	if r := b.do(t, early); !r.Decision.Allow || r.Record == nil {
+	if r := b.do(t, early); r.Decision.Reason != admission.ReasonCallEnded || r.Decision.Allow || r.Record == nil {
 		t.Errorf("attempt after its end: %+v", r)
 	}
 	other := early
@@ -107,6 +108,49 @@ func testSwitches(t *testing.T, open Opener) {
 	}
 	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
 	if want := (admission.Spend{Posted: 3 * money.Dollar, Held: money.Dollar}); spend != want {
+		t.Errorf("spend %+v, want %+v", spend, want)
+	}
+}
+
+// testUsedIDs repeats attempts whose ids were used before, by the same request and by
+// others, before and after the store was opened again.
+func testUsedIDs(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	live, over, refused := b.switchCall("live"), b.switchCall("over"), b.switchCall("refused")
+	refused.Call.To = "+33142685300"
+	b.do(t, live)
+	b.do(t, over)
+	if r := b.do(t, refused); r.Decision.Allow {
+		t.Fatal("a call to a country that is not whitelisted is allowed")
+	}
+	b.do(t, admission.Report{ID: over.Call.ID, Account: b.account.ID, Stage: admission.StageEnded, Elapsed: 61 * time.Second, Answered: new(true)})
+	for range 2 {
+		for _, c := range []struct {
+			attempt admission.Reserve
+			same    admission.Reason
+		}{{live, admission.ReasonNone}, {over, admission.ReasonCallEnded}, {refused, admission.ReasonNotWhitelisted}} {
+			if r := b.do(t, c.attempt); r.Decision.Reason != c.same || r.Decision.Allow != (c.same == admission.ReasonNone) || r.Decision.ID != c.attempt.Call.ID {
+				t.Errorf("%s, the same request: %v, allowed %v", c.attempt.Call.SIPCallID, r.Decision.Reason, r.Decision.Allow)
+			}
+			for _, proof := range []string{"", "another"} {
+				other := c.attempt
+				other.Call.To, other.Call.Request, other.Spare = live.Call.To, admission.RequestID(proof), admission.SpareID(uuid.New())
+				r := b.do(t, other)
+				if r.Decision.Allow || r.Decision.Reason != admission.ReasonCallIDUsed || r.Decision.ID != other.Spare {
+					t.Errorf("%s, request %q: %v as %v", c.attempt.Call.SIPCallID, proof, r.Decision.Reason, r.Decision.ID)
+				}
+				if r := value(b.Record(ctx, b.account.ID, other.Spare))(t); r.Reason != "call_id_used" {
+					t.Errorf("record of %s: %+v", c.attempt.Call.SIPCallID, r)
+				}
+			}
+		}
+		b.reopen(t, open)
+	}
+	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 1 {
+		t.Errorf("%d live calls, want 1", n)
+	}
+	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	if want := (admission.Spend{Posted: 2 * money.Dollar, Held: money.Dollar}); spend != want {
 		t.Errorf("spend %+v, want %+v", spend, want)
 	}
 }
