@@ -24,7 +24,9 @@ type Account struct {
 	// The rate deck of profiles that name none; null for none.
 	DefaultRateDeckID *string `json:"default_rate_deck_id"`
 	// Dialled numbers that are emergency calls besides those of the connection and its country.
-	EmergencyNumbers       []string  `json:"emergency_numbers"`
+	EmergencyNumbers []string `json:"emergency_numbers"`
+	// What only a key with the scope admin changes, though others could.
+	LockedFields           []string  `json:"locked_fields"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`
 	RecordRetentionDays    *int64    `json:"record_retention_days"`
@@ -58,9 +60,13 @@ type TenantParams struct {
 	// What happens to calls in progress at the daily limit.
 	SpendLimitAction Field[string] `json:"spend_limit_action,omitzero"`
 	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
-	AfterLimit             Field[string]   `json:"after_limit,omitzero"`
-	ConcurrentCallLimit    Field[int64]    `json:"concurrent_call_limit,omitzero"`
-	EmergencyNumbers       Field[[]string] `json:"emergency_numbers,omitzero"`
+	AfterLimit          Field[string] `json:"after_limit,omitzero"`
+	ConcurrentCallLimit Field[int64]  `json:"concurrent_call_limit,omitzero"`
+	// The rate deck of profiles that name none: one of the account's.
+	DefaultRateDeckID Field[string]   `json:"default_rate_deck_id,omitzero"`
+	EmergencyNumbers  Field[[]string] `json:"emergency_numbers,omitzero"`
+	// What only a key with the scope admin changes, though others could.
+	LockedFields           Field[[]string] `json:"locked_fields,omitzero"`
 	Name                   Field[string]   `json:"name,omitzero"`
 	RecordRetentionDays    Field[int64]    `json:"record_retention_days,omitzero"`
 	RecordingRetentionDays Field[int64]    `json:"recording_retention_days,omitzero"`
@@ -82,6 +88,7 @@ type NewTenant struct {
 	ConcurrentCallLimit    *int64    `json:"concurrent_call_limit"`
 	DefaultRateDeckID      *string   `json:"default_rate_deck_id"`
 	EmergencyNumbers       []string  `json:"emergency_numbers"`
+	LockedFields           []string  `json:"locked_fields"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`
 	RecordRetentionDays    *int64    `json:"record_retention_days"`

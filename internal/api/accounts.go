@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
@@ -24,6 +25,7 @@ type accountView struct {
 	OrganizationID      uuid.UUID `json:"organization_id" readOnly:"true"`
 	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
 	profile.SpendLimit
+	LockedFields           []string  `json:"locked_fields" readOnly:"true" maxItems:"10" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, and of billing_groups their limits, their release and which group a profile is in. Set at /tollgate/v1/accounts/{id}."`
 	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"How many whole UTC days before today call detail records are kept; those of calls that ended earlier are deleted, and with them what usage reports and call events are made of. Those of today are never deleted. null for ever."`
 	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
@@ -33,7 +35,9 @@ type accountView struct {
 // tenantView is an account as the operator of the server sees it.
 type tenantView struct {
 	accountView
-	Active bool `json:"active" doc:"Keys and calls of an account that is not active are refused."`
+	Active            bool     `json:"active" doc:"Keys and calls of an account that is not active are refused."`
+	DefaultRateDeckID id.ID    `json:"default_rate_deck_id" doc:"The rate deck of profiles that name none: one of the account's."`
+	LockedFields      []string `json:"locked_fields" maxItems:"10" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, and of billing_groups their limits, their release and which group a profile is in."`
 }
 
 // newTenantView is a new account with its first key.
@@ -51,9 +55,17 @@ type accountFields struct {
 	profile.SpendLimit
 	RecordRetentionDays    *int32 `json:"record_retention_days"`
 	RecordingRetentionDays *int32 `json:"recording_retention_days"`
+
+	// What only an admin sets; not given in a request that cannot.
+	ofAdmin           bool
+	DefaultRateDeckID id.ID    `json:"default_rate_deck_id"`
+	LockedFields      []string `json:"locked_fields"`
 }
 
 func (f *accountFields) put(a *store.Account) {
+	if f.ofAdmin {
+		a.DefaultDeck, a.LockedFields = f.DefaultRateDeckID, f.LockedFields
+	}
 	a.Name, a.ChannelLimit, a.EmergencyNumbers = f.Name, f.ConcurrentCallLimit, f.EmergencyNumbers
 	a.RecordRetentionDays, a.RecordingRetentionDays = f.RecordRetentionDays, f.RecordingRetentionDays
 	a.SpendLimit = f.SpendLimit
@@ -65,12 +77,13 @@ func (f *accountFields) put(a *store.Account) {
 func viewAccount(a *store.Account) accountView {
 	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
 		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
-		RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
+		LockedFields: append([]string{}, a.LockedFields...), RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
 		SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
 }
 
 func viewTenant(a *store.Account) tenantView {
-	return tenantView{accountView: viewAccount(a), Active: a.Active}
+	v := viewAccount(a)
+	return tenantView{accountView: v, Active: v.Active, DefaultRateDeckID: v.DefaultRateDeckID, LockedFields: v.LockedFields}
 }
 
 func answerAccount(_ context.Context, a store.Account) (*response, error) {
@@ -85,7 +98,7 @@ func (s *server) accountOperations() []operation {
 	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
-	defaults := map[string]any{"active": true, "concurrent_call_limit": nil, "emergency_numbers": []any{},
+	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
 		"record_retention_days": nil, "recording_retention_days": nil,
 		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
 	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
@@ -163,6 +176,10 @@ func accountBody(in *request, whole *schema, current, defaults map[string]any) (
 	if err := decode(body, &fields); err != nil {
 		return fields, err
 	}
+	_, fields.ofAdmin = body["locked_fields"]
+	if hasTwice(fields.LockedFields) {
+		return fields, failAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed, "locked_fields names one twice. Give each once.")
+	}
 	if problems := fields.SpendLimit.Validate(); len(problems) > 0 {
 		return fields, invalidFields(problems)
 	}
@@ -185,9 +202,9 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			fields.put(&next)
 			switch {
 			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q.", ScopeAdmin)
+				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s", ScopeAdmin, wayToScope(ScopeAdmin))
 			case weakened(&current.SpendLimit, &next.SpendLimit) && in.beyond([]string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden, "Raising or loosening daily_spend_limit needs a key with the scope %q.", ScopeAdmin)
+				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden, "Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s", ScopeAdmin, wayToScope(ScopeAdmin))
 			case account == in.account && !next.Active:
 				return current, failAt(http.StatusUnprocessableEntity, "/active", codeInUse, "The account is that of the key of this request, which would lock itself out.")
 			}

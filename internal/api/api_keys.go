@@ -68,7 +68,7 @@ func (s *server) keyOperations() []operation {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
 		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin,
-			summary: "Create a key of an account, for one that has lost its own. The answer shows its secret, once.",
+			summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
 			body:    create, status: http.StatusCreated, answer: shown, secret: true,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
@@ -91,6 +91,17 @@ func (s *server) keyOperations() []operation {
 				return s.rotateKey(ctx, in, rotate, graceDefaults)
 			}},
 	}
+}
+
+// wayToScope says who gives a key with the scope.
+func wayToScope(scope string) string {
+	switch scope {
+	case ScopeAdmin:
+		return "Ask whoever runs the server."
+	case ScopeCarrier, ScopeSecrets:
+		return "Whoever runs the server gives a key that has it: POST /tollgate/v1/accounts/{id}/api_keys."
+	}
+	return "Use a key that has it."
 }
 
 // beyond is a scope that a key has not itself, or "".
@@ -215,8 +226,16 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(fields.Scopes, ScopeAdmin) {
+	switch {
+	case slices.Contains(fields.Scopes, ScopeAdmin):
 		return nil, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
+	case account == in.account:
+		err = in.mayGive(fields.Scopes) // else this would be the way around that rule
+	case slices.Contains(fields.Scopes, ScopeSecrets):
+		err = in.mayGive([]string{ScopeSecrets}) // what is seen with it is the account's own
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s.makeKey(ctx, in, account, fields)
 }

@@ -89,7 +89,7 @@ func TestTenantsFirstKey(t *testing.T) {
 	given.want(http.StatusCreated)
 	for _, scope := range []string{ScopeCarrier, ScopeSecrets} {
 		body := fmt.Sprintf(`{"name":"more","scopes":[%q]}`, scope)
-		h.do("POST", "/tollgate/v1/api_keys", body).wantError(http.StatusForbidden, "10010 /scopes")
+		h.doWith(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", body).wantError(http.StatusForbidden, "10010 /scopes")
 	}
 }
 

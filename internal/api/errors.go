@@ -156,7 +156,10 @@ func toFailure(err error) *failure {
 	}
 	reference := &store.ReferenceError{}
 	errors.As(err, &reference)
+	locked := (*store.LockedError)(nil)
 	switch {
+	case errors.As(err, &locked):
+		return lockedFailure(locked)
 	case errors.Is(err, store.ErrNotFound):
 		return fail(http.StatusNotFound, codeNotFound, "The requested resource or URL could not be found.")
 	case errors.Is(err, store.ErrInUse):
@@ -181,6 +184,17 @@ func toFailure(err error) *failure {
 	}
 	f := fail(http.StatusInternalServerError, codeUnexpected, "An unexpected error occurred. The request id finds it in the log.")
 	f.underlying = err
+	return f
+}
+
+// lockedFailure names every field that is locked, and who can change it.
+func lockedFailure(e *store.LockedError) *failure {
+	f := &failure{status: http.StatusForbidden}
+	for _, locked := range e.Fields {
+		f.problems = append(f.problems, problem{code: codeForbidden, pointer: locked.Pointer, detail: fmt.Sprintf(
+			"%s is locked for this account (locked_fields) by whoever runs the server. Leave it as it is, or ask them: "+
+				"a key with the scope %q changes or unlocks it at /tollgate/v1/accounts/{id}.", locked.Lock, ScopeAdmin)})
+	}
 	return f
 }
 

@@ -85,7 +85,7 @@ func newHarness(t testing.TB) *harness {
 		t.Fatal(err)
 	}
 	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
-	h.key = h.newKey(first.ID)
+	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
 	handler := New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
 		Downloads: &Downloads{Key: []byte("a key of the tests"), Open: openSound},
 		Logger:    slog.New(slog.NewJSONHandler(h.log, nil))})
@@ -137,7 +137,7 @@ func (h *harness) secondAccount() (store.Account, string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return other, h.newKey(other.ID)
+	return other, h.newKey(other.ID, ScopeRead, ScopeWrite, ScopeCarrier)
 }
 
 // reply is an answer of the API.

@@ -128,7 +128,8 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	case !validAt(&key, hash, now):
 		return key, "", unauthenticated()
 	case !slices.Contains(key.Scopes, needed):
-		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has not the scope %q, which the request needs.", needed)
+		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has the scopes %s and not %q, which the request needs. %s",
+			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))
 	}
 	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
 		return key, "", fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")

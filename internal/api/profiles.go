@@ -25,6 +25,7 @@ func (s *server) profileOperations() []operation {
 		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles",
 		collection: s.Store.Profiles(), parseKey: id.Parse, fresh: profile.New, required: []string{"name"},
 		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
+		permit:  permitDeck,
 		effects: s.profileEffect, effect: schemaOf[profileEffects](),
 		adopt: func(next, current *profile.Profile) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
@@ -38,6 +39,20 @@ func (s *server) profileOperations() []operation {
 		tag: "Outbound voice profiles", summary: "What the profile has spent and holds today, and its calls now.", scope: ScopeRead,
 		status: http.StatusOK, answer: schemaOf[usageView](), handle: s.profileUsage}
 	return append(r.mustOperations(), usage)
+}
+
+// permitDeck keeps the choice of prices to those who may set prices.
+func permitDeck(in *request, current, next *profile.Profile) error {
+	was := id.ID(0)
+	if current != nil {
+		was = current.RateDeckID
+	}
+	if next.RateDeckID == was || in.beyond([]string{ScopeCarrier}) == "" {
+		return nil
+	}
+	return failAt(http.StatusForbidden, "/rate_deck_id", codeForbidden,
+		"rate_deck_id sets what calls cost, so to change it needs a key with the scope %q. %s Or leave it as it is; null in a new profile is the account's default deck.",
+		ScopeCarrier, wayToScope(ScopeCarrier))
 }
 
 func (s *server) validateProfile(account id.ID, p *profile.Profile, named map[string]any) []field.Error {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -22,9 +23,13 @@ type resource[T, V any, K comparable] struct {
 	fresh      func() T // with every default of the API
 	required   []string // to be named in a create request
 	created    int      // status of success of a create: Telnyx's differ by resource
+	scope      string   // what a key needs to change one; "" is ScopeWrite
 	closed     bool     // unknown fields are refused, not ignored
 	watched    bool     // the view shows more than configuration, and changes by itself
 
+	// permit refuses what the key of the request may not set; nil permits all. current
+	// is nil for a new object.
+	permit func(in *request, current, next *T) error
 	// adopt gives a changed object what the wire does not carry of the current one.
 	adopt func(next, current *T)
 	// validate checks what the schema cannot. named is what the request named.
@@ -54,19 +59,19 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	update := full.request(r.closed, r.required, false)
 	// What is checked on an update is the whole object that results from it.
 	whole := full.request(r.closed, r.required, true)
-	one := r.path + "/{id}"
+	one, scope := r.path+"/{id}", cmp.Or(r.scope, ScopeWrite)
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
-		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: ScopeWrite,
+		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope,
 			body: create, status: r.created, answer: full, effects: r.effect, handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
 			params: params, status: http.StatusOK, answer: full, list: true, settled: !r.watched, handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
 			status: http.StatusOK, answer: full, settled: !r.watched, handle: r.get},
-		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: ScopeWrite,
+		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
 			body:    update, status: http.StatusOK, answer: full, effects: r.effect, handle: r.update(whole, defaults)},
-		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: ScopeWrite,
+		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: scope,
 			status: http.StatusOK, answer: full, effects: r.effect, handle: r.remove},
 	}, nil
 }
@@ -87,6 +92,9 @@ func (r *resource[T, V, K]) create(whole *schema, defaults map[string]any) handl
 	return func(ctx context.Context, in *request) (*response, error) {
 		object := r.fresh()
 		err := r.fill(&object, in, whole, nil, defaults)
+		if err == nil && r.permit != nil {
+			err = r.permit(in, nil, &object)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +121,10 @@ func (r *resource[T, V, K]) update(whole *schema, defaults map[string]any) handl
 					return current, err
 				}
 				r.adopt(&next, &current)
-				return next, nil
+				if r.permit != nil {
+					err = r.permit(in, &current, &next)
+				}
+				return next, err
 			})
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -39,7 +40,7 @@ const (
 // writes says whether an operation changes configuration: it then takes an
 // idempotency key, a reason and dry_run, and is in the audit.
 func (op *operation) writes() bool {
-	return !op.idle && (op.scope == ScopeWrite || op.scope == ScopeAdmin && op.method != http.MethodGet)
+	return !op.idle && (op.scope == ScopeWrite || op.scope == ScopeCarrier || op.scope == ScopeAdmin && op.method != http.MethodGet)
 }
 
 // conditional says whether a write is to one existing object, so that If-Match
@@ -98,7 +99,7 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 	}
 	o := &store.Origin{
 		KeyID: in.key.ID, KeyAccount: in.key.AccountID, KeyName: in.key.Name,
-		Address: address, RequestID: scopeOf(r).requestID, Reason: reason,
+		Admin: slices.Contains(in.key.Scopes, ScopeAdmin), Address: address, RequestID: scopeOf(r).requestID, Reason: reason,
 		DryRun: in.query.text("dry_run", "") == "true",
 	}
 	if op.conditional() {

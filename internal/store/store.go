@@ -179,11 +179,27 @@ type Account struct {
 	// How long records and recordings are to be kept; nil means for ever.
 	RecordRetentionDays, RecordingRetentionDays *int32
 	profile.SpendLimit
+	// LockedFields are those of Lockable that only an admin changes.
+	LockedFields []string
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	Version   int64 `json:"-"`
 }
+
+// What an admin can lock for an account.
+const (
+	LockSpendLimit         = "daily_spend_limit" // with everything about it
+	LockChannelLimit       = "concurrent_call_limit"
+	LockDefaultDeck        = "default_rate_deck_id"
+	LockProfileDecks       = "rate_deck_id" // of all profiles
+	LockDecks              = "rate_decks"
+	LockGateways           = "gateways"
+	LockGroups             = "billing_groups" // their limits and holds, and which group a profile is in
+	LockEmergencyNumbers   = "emergency_numbers"
+	LockRecordRetention    = "record_retention_days"
+	LockRecordingRetention = "recording_retention_days"
+)
 
 // Key is an API key as it is stored: never the secret itself.
 type Key struct {

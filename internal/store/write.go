@@ -20,6 +20,7 @@ type Origin struct {
 	Address    string // from where, without the port
 	RequestID  string
 	Reason     string // in the words of who asks
+	Admin      bool   // the key is an admin's, whom no lock of an account keeps out
 
 	// DryRun has everything checked and nothing changed: the write returns what
 	// it would return.
@@ -69,6 +70,8 @@ const IdempotencyAge = 24 * time.Hour
 var (
 	// ErrVersion: the object has none of the versions of Origin.Versions.
 	ErrVersion = errors.New("the object has another version")
+	// ErrLocked: the write changes what an admin has locked for the account.
+	ErrLocked = errors.New("locked by an admin")
 	// ErrKeyReused: the idempotency key was used with another request.
 	ErrKeyReused = errors.New("idempotency key was used with another request")
 )
@@ -82,6 +85,22 @@ func (e *VersionError) Error() string { return ErrVersion.Error() }
 
 // Unwrap returns ErrVersion.
 func (e *VersionError) Unwrap() error { return ErrVersion }
+
+// LockedError says which fields a write may not change. It wraps ErrLocked.
+type LockedError struct {
+	Fields []LockedField
+}
+
+// LockedField is one field that a write may not change.
+type LockedField struct {
+	Lock    string // as in Account.LockedFields
+	Pointer string // JSON pointer of what the write names, as in "/rate_deck_id"
+}
+
+func (e *LockedError) Error() string { return e.Fields[0].Pointer + ": " + ErrLocked.Error() }
+
+// Unwrap returns ErrLocked.
+func (e *LockedError) Unwrap() error { return ErrLocked }
 
 // ReplayError says that the write has happened before, with the same idempotency
 // key and the same request, and how it was answered then. Nothing was done now.

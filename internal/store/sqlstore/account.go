@@ -76,7 +76,7 @@ func compileAccount(a *store.Account) *policy.Account {
 
 // saveAccount inserts an account at version 1 or updates it to a later one.
 func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
-	if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultDeck, "/default_deck"); err != nil {
+	if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultDeck, "/default_rate_deck_id"); err != nil {
 		return err
 	}
 	if err := tx.countSpend(ctx, a.ID, admission.Scope{Account: a.ID}, a.Limits()); err != nil {
@@ -205,6 +205,9 @@ func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.A
 			return err
 		case current.Version != next.Version-1:
 			return errStale
+		}
+		if err := tx.permit(ctx, next.ID, touchedOfAccount(&current, &next)...); err != nil {
+			return err
 		}
 		if err := saveAccount(ctx, tx, &next); err != nil {
 			return err

@@ -31,6 +31,8 @@ type noun[T any, K comparable] struct {
 	assign func(ctx context.Context, tx *txn, s *Store, object *T) error
 	// check fails with a store.ReferenceError when the object may not be written.
 	check func(ctx context.Context, tx *txn, object *T) error
+	// touched are the lockable fields that a write changes; either object is nil for none.
+	touched func(before, after *T) []store.LockedField
 	// removable fails with a store.ReferenceError when the object may not be deleted.
 	removable func(ctx context.Context, tx *txn, object *T) error
 	// put and drop are what the policy must know. drop may delete what goes with
@@ -162,6 +164,9 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	if err != nil {
 		return created, err
 	}
+	if err := n.permit(ctx, tx, account, nil, &kept); err != nil {
+		return created, err
+	}
 	if err := n.save(ctx, tx, &kept, true); err != nil {
 		return created, err
 	}
@@ -218,6 +223,9 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 		case *n.head(&current).version != version:
 			return errStale
 		}
+		if err := n.permit(ctx, tx, account, &current, &mine); err != nil {
+			return err
+		}
 		if err := n.save(ctx, tx, &mine, false); err != nil {
 			return err
 		}
@@ -242,6 +250,9 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		}
 		if !store.OriginOf(ctx).Allows(*n.head(&gone).version) {
 			return &store.VersionError{Current: gone}
+		}
+		if err := n.permit(ctx, tx, account, &gone, nil); err != nil {
+			return err
 		}
 		if n.removable != nil {
 			if err := n.removable(ctx, tx, &gone); err != nil {
@@ -270,6 +281,14 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		return none, fmt.Errorf("delete %s %v: %w", n.name, key, err)
 	}
 	return gone, nil
+}
+
+// permit fails when a write changes what is locked.
+func (n *noun[T, K]) permit(ctx context.Context, tx *txn, account id.ID, before, after *T) error {
+	if n.touched == nil {
+		return nil
+	}
+	return tx.permit(ctx, account, n.touched(before, after)...)
 }
 
 // copy makes an object that shares nothing with another one: what the policy

@@ -69,6 +69,9 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		if err := accountExists(ctx, tx, account); err != nil {
 			return err
 		}
+		if err := tx.permit(ctx, account, whole(store.LockDecks)); err != nil {
+			return err
+		}
 		key, now := s.config.IDs.Next(), s.now()
 		err := tx.exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
 			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, foldText(name), len(ordered))
@@ -263,6 +266,9 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 		if err != nil {
 			return err
 		}
+		if err := tx.permit(ctx, account, whole(store.LockDecks), whole(store.LockDefaultDeck)); err != nil {
+			return err
+		}
 		a := was
 		a.DefaultDeck, a.Version, a.UpdatedAt = deck, was.Version+1, s.now()
 		if err := saveAccount(ctx, tx, &a); err != nil {
@@ -295,6 +301,9 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 		}
 		if !store.OriginOf(ctx).Allows(d.Version) {
 			return &store.VersionError{Current: d}
+		}
+		if err := tx.permit(ctx, account, whole(store.LockDecks)); err != nil {
+			return err
 		}
 		if d.Active {
 			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}

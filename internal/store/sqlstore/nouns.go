@@ -38,7 +38,7 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 		return head[id.ID]{&p.ID, &p.AccountID, &p.Version, &p.CreatedAt, &p.UpdatedAt}
 	}
 	return &noun[profile.Profile, id.ID]{
-		name: "outbound voice profile", table: "profiles",
+		name: "outbound voice profile", table: "profiles", touched: touchedOfProfile,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(p *profile.Profile) {
 			if p.AfterLimit == "" {
@@ -249,7 +249,7 @@ func gatewayNoun() *noun[routing.Gateway, id.ID] {
 		return head[id.ID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
 	}
 	return &noun[T, id.ID]{
-		name: "gateway", table: "gateways",
+		name: "gateway", table: "gateways", touched: touchedOfGateway,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(g *T) { g.Complete() },
 		fields: withTimes(map[string]field{
@@ -275,7 +275,7 @@ func gatewayNoun() *noun[routing.Gateway, id.ID] {
 func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return &noun[T, uuid.UUID]{
-		name: "billing group", table: "billing_groups",
+		name: "billing group", table: "billing_groups", touched: touchedOfGroup,
 		head: func(g *T) head[uuid.UUID] {
 			return head[uuid.UUID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
 		},

@@ -198,6 +198,11 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 	err := s.writeIn(ctx, account, func(tx *txn) error {
 		where := "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3"
 		args := []any{int64(account), int64(scope.Profile), groupColumn(scope)}
+		if scope.Group != uuid.Nil {
+			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
+				return err
+			}
+		}
 		holds, err := loadHolds(ctx, tx, where, args...)
 		if err != nil {
 			return err
@@ -251,6 +256,14 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 			return err
 		}
 		delete(holds, admission.Scope{Account: account})
+		for scope := range holds {
+			if scope.Group == uuid.Nil {
+				continue
+			}
+			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
+				return err
+			}
+		}
 		released = len(holds)
 		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND (profile_id <> 0 OR billing_group_id <> $2)", int64(account), []byte{})
 		if err != nil {

@@ -114,7 +114,7 @@ func testReferences(t *testing.T, open Opener) {
 	refused(t, "account's deck", errOf(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
 		a.DefaultDeck = foreignDeck.ID
 		return a, nil
-	})), store.ErrNoReference, "/default_deck")
+	})), store.ErrNoReference, "/default_rate_deck_id")
 
 	// In use.
 	group := value(b.BillingGroups().Create(ctx, account, store.BillingGroup{Name: "group"}))(t)
