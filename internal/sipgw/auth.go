@@ -10,7 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,12 +52,21 @@ func newNonces() *nonces {
 	return n
 }
 
+// The parts of a nonce, which is short, since who has not authenticated yet is
+// answered with no more than is needed.
+const (
+	nonceTime   = 8 // Unix nanoseconds
+	nonceChance = 2
+	nonceMAC    = 8
+	nonceBytes  = nonceTime + nonceChance + nonceMAC
+)
+
 // issue makes a nonce for a source: the time, some chance, and a MAC of all three.
 func (n *nonces) issue(source netip.Addr, now time.Time) string {
-	var b [32]byte
+	var b [nonceBytes]byte
 	binary.BigEndian.PutUint64(b[:], uint64(now.UnixNano()))
-	rand.Read(b[8:16])
-	copy(b[16:], n.mac(b[:16], source))
+	rand.Read(b[nonceTime : nonceTime+nonceChance])
+	copy(b[nonceTime+nonceChance:], n.mac(b[:nonceTime+nonceChance], source))
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -66,13 +75,14 @@ func (n *nonces) mac(data []byte, source netip.Addr) []byte {
 	h.Write(data)
 	address := source.As16()
 	h.Write(address[:])
-	return h.Sum(nil)[:16]
+	return h.Sum(nil)[:nonceMAC]
 }
 
 // fresh says whether a nonce is one of ours, for this source, and young enough.
 func (n *nonces) fresh(nonce string, source netip.Addr, now time.Time) bool {
 	b, err := base64.RawURLEncoding.DecodeString(nonce)
-	if err != nil || len(b) != 32 || !hmac.Equal(b[16:], n.mac(b[:16], source)) {
+	if err != nil || len(b) != nonceBytes ||
+		!hmac.Equal(b[nonceTime+nonceChance:], n.mac(b[:nonceTime+nonceChance], source)) {
 		return false
 	}
 	made := time.Unix(0, int64(binary.BigEndian.Uint64(b)))
@@ -101,55 +111,103 @@ func (n *nonces) use(nonce string, count uint32, now time.Time) bool {
 	return true
 }
 
-// authorization is the digest answer of a request, under either name.
-func authorization(m *message) string {
-	if value := m.get("proxy-authorization"); value != "" {
-		return value
+// authorization is the digest answer of a request for a realm, under either name; of
+// several the first for this realm, else the first of all, or "".
+func authorization(m *message, realm string) string {
+	first := ""
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.name != "proxy-authorization" && f.name != "authorization" {
+			continue
+		}
+		if first == "" {
+			first = f.value
+		}
+		if c, err := digest.ParseCredentials(f.value); err == nil && c.Realm == realm {
+			return f.value
+		}
 	}
-	return m.get("authorization")
+	return first
 }
 
 // authenticate finds the credential connection of a request. ok is false when the
-// request has been answered: with a challenge, or with a refusal that is the same
-// whether the user exists or not.
-func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, tx *serverTx) (c *policy.Connection, ok bool) {
-	value := authorization(m)
+// request has been answered, or is not worth an answer: with a challenge, or with a
+// refusal that is the same whether the user exists or not. A guess is a wrong digest for
+// our realm by a nonce that is in force and in a form that was offered. All else is
+// challenged, and counts for nobody's ban.
+func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message) (c *policy.Connection, ok bool) {
+	value := authorization(m, sh.g.config.Realm)
 	if !digest.IsDigest(value) {
-		sh.challenge(tx, algorithmsOf(snapshot.ByUser(addressUser(m.from))), false)
+		sh.challenge(m, algorithmsOf(snapshot.ByUser(addressUser(m.from))), false)
 		return nil, false
 	}
 	credentials, err := digest.ParseCredentials(value)
 	if err != nil || credentials.Realm != sh.g.config.Realm {
-		sh.challenge(tx, algorithmsOf(nil), false)
+		sh.challenge(m, algorithmsOf(nil), false)
 		return nil, false
 	}
 	c = snapshot.ByUser(credentials.Username)
 	algorithms := algorithmsOf(c)
 	if !sh.g.nonces.fresh(credentials.Nonce, m.peer.addr.Addr(), sh.now) {
-		sh.challenge(tx, algorithms, true)
+		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	password := sh.g.decoy
-	if c != nil {
-		password = c.Password
+	if !usable(credentials) {
+		sh.challenge(m, algorithms, false)
+		return nil, false
 	}
-	if right := digestRight(credentials, m, password); !right || c == nil {
-		sh.g.count.authFailures.Add(1)
-		sh.g.guessed(m.peer.addr.Addr(), sh.now)
-		tx.refuse(admission.ReasonConnectionUnknown, nil)
+	if !sh.verify(credentials, c, m) {
 		return nil, false
 	}
 	if used := cmp.Or(strings.ToUpper(credentials.Algorithm), "MD5"); !slices.Contains(algorithms, used) {
 		// Told only to who knows the password: a guess learns nothing of the user from it.
-		sh.challenge(tx, algorithms, false)
+		sh.challenge(m, algorithms, false)
 		return nil, false
 	}
-	if credentials.Nc <= 0 || !sh.g.nonces.use(credentials.Nonce, uint32(credentials.Nc), sh.now) {
+	if !sh.g.nonces.use(credentials.Nonce, countOf(credentials), sh.now) {
 		sh.g.count.authReplays.Add(1)
-		sh.challenge(tx, algorithms, true)
+		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
+	sh.g.guesses.right(sh.g.guesses.pairOf(m.peer.addr.Addr(), credentials.Username), sh.now)
 	return c, true
+}
+
+// verify looks at a digest of a user, who may not exist, within the limits of guesses.
+// When it says no, the request has been answered or is not worth an answer.
+func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m *message) bool {
+	g, source := sh.g, m.peer.addr.Addr()
+	p := g.guesses.pairOf(source, credentials.Username)
+	proven := g.guesses.proven(p, sh.now)
+	pairRoom, userRoom := g.guesses.room(p, sh.now)
+	// Who nobody knows is banned in the end, and gateways are an operator's.
+	if g.config.Limits.BanAfter >= 0 && !g.filter.knows(source) || g.filter.vouched(source) {
+		pairRoom = true
+	}
+	if !proven && !pairRoom {
+		g.count.guessesHeld.Add(1)
+		return false
+	}
+	password := g.decoy
+	if c != nil {
+		password = c.Password
+	}
+	right := digestRight(credentials, m, password) && c != nil && (proven || userRoom)
+	if right && sameTarget(credentials.URI, m.uri) {
+		return true
+	}
+	if !right {
+		g.count.authFailures.Add(1)
+		if g.guesses.wrong(p, credentials.Response, c != nil, sh.now) {
+			g.strike(source, sh.now)
+		}
+		if proven && !pairRoom {
+			g.count.guessesHeld.Add(1)
+			return false
+		}
+	}
+	sh.refuseStateless(m, admission.ReasonConnectionUnknown)
+	return false
 }
 
 // algorithmsOf are those of a connection's challenges, best first; those of anybody
@@ -161,11 +219,11 @@ func algorithmsOf(c *policy.Connection) []string {
 	return c.DigestAlgorithms
 }
 
-// challenge asks for digest credentials.
-func (sh *shard) challenge(tx *serverTx, algorithms []string, stale bool) {
+// challenge asks for digest credentials, and keeps nothing of the request.
+func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 	sh.g.count.challenges.Add(1)
-	nonce := sh.g.nonces.issue(tx.request.peer.addr.Addr(), sh.now)
-	extra := ""
+	nonce := sh.g.nonces.issue(m.peer.addr.Addr(), sh.now)
+	extra, first := "", ""
 	for _, algorithm := range algorithms {
 		extra += `Proxy-Authenticate: Digest realm="` + sh.g.config.Realm + `", nonce="` + nonce +
 			`", algorithm=` + algorithm + `, qop="auth"`
@@ -173,31 +231,59 @@ func (sh *shard) challenge(tx *serverTx, algorithms []string, stale bool) {
 			extra += ", stale=true"
 		}
 		extra += "\r\n"
+		if first == "" {
+			first = extra
+		}
 	}
-	tx.respond(407, "Proxy Authentication Required", extra)
+	sh.answerStateless(m, 407, "Proxy Authentication Required", extra, first)
+}
+
+// usable says whether credentials have a form that was offered, or that of RFC 2069,
+// which has no qop. Others prove nothing and guess nothing.
+func usable(c *digest.Credentials) bool {
+	switch strings.ToUpper(c.Algorithm) {
+	case "", "MD5", "SHA-256":
+	default:
+		return false
+	}
+	if c.Username == "" || c.Response == "" || c.URI == "" || c.Userhash {
+		return false
+	}
+	return c.QOP == "" || c.QOP == "auth" && c.Cnonce != "" && c.Nc > 0
+}
+
+// countOf is the nonce count of credentials. Without qop there is none: such a nonce
+// works once.
+func countOf(c *digest.Credentials) uint32 {
+	if c.QOP == "" {
+		return math.MaxUint32
+	}
+	return uint32(c.Nc)
 }
 
 // digestRight checks the response of a digest in constant time.
 func digestRight(c *digest.Credentials, m *message, password string) bool {
-	var h hash.Hash
-	switch strings.ToUpper(c.Algorithm) {
-	case "", "MD5":
-		h = md5.New()
-	case "SHA-256":
+	h := md5.New()
+	if strings.EqualFold(c.Algorithm, "SHA-256") {
 		h = sha256.New()
-	default:
-		return false
-	}
-	if c.QOP != "auth" || c.Cnonce == "" || !sameTarget(c.URI, m.uri) {
-		return false
 	}
 	sum := func(parts ...string) string {
 		h.Reset()
 		h.Write([]byte(strings.Join(parts, ":")))
 		return hex.EncodeToString(h.Sum(nil))
 	}
-	want := sum(sum(c.Username, c.Realm, password), c.Nonce, ncText(c.Nc), c.Cnonce, c.QOP, sum(m.method, c.URI))
-	return subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(c.Response))) == 1
+	given := []byte(strings.ToLower(c.Response))
+	secret, request := sum(c.Username, c.Realm, password), sum(m.method, c.URI)
+	if c.QOP == "" {
+		return subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, request)), given) == 1
+	}
+	count := ncText(c.Nc)
+	right := subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, count, c.Cnonce, c.QOP, request)), given)
+	if upper := strings.ToUpper(count); upper != count {
+		// Some write the count in capitals, and hash it so.
+		right |= subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, upper, c.Cnonce, c.QOP, request)), given)
+	}
+	return right == 1
 }
 
 // sameTarget says whether the URI that was signed is the one that is called. A

@@ -3,7 +3,6 @@ package sipgw
 import (
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,46 +69,27 @@ func (l *banList) has(source netip.Addr, now time.Time) bool {
 // for concurrent use.
 func (g *Gateway) SetBans(bans []store.Ban) { g.filter.bans.current.Store(newBanSet(bans)) }
 
-// guesses counts the wrong digests of each source, in two generations like the
-// buckets of the filter, so that its memory is bounded.
-type guesses struct {
-	mu         sync.Mutex // guards all below
-	young, old map[netip.Addr]int
-	since      time.Time
-}
-
-// maxGuessers bounds one generation.
-const maxGuessers = 16_384
-
-// wrong counts a wrong digest and says whether the source has had too many within
-// the window, or a little more than it.
-func (n *guesses) wrong(source netip.Addr, now time.Time, most int, window time.Duration) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.young == nil || len(n.young) >= maxGuessers || now.Sub(n.since) >= window {
-		n.old, n.young, n.since = n.young, make(map[netip.Addr]int), now
-	}
-	n.young[source]++
-	if n.young[source]+n.old[source] < most {
-		return false
-	}
-	delete(n.young, source)
-	delete(n.old, source)
-	return true
-}
-
-// guessed notes a wrong digest. Who guesses too often is banned for a time, here at
-// once and elsewhere by who is told. A digest is only looked at with a nonce that
-// was given to this very address, so nobody can have another one banned by sending
-// in its name; and sources that are known are not banned by themselves, since one
-// telephone with an old password must not silence the office around it.
-func (g *Gateway) guessed(source netip.Addr, now time.Time) {
+// strike notes a wrong digest of a source that nobody knows. Who has too many is banned
+// for a time, here at once and elsewhere by who is told. A digest is only looked at with
+// a nonce that was given to this very address, so nobody can have another one banned by
+// sending in its name; and sources that are known are not banned by themselves, since one
+// telephone with an old password must not silence the office around it: they are held
+// back instead (guess.go).
+func (g *Gateway) strike(source netip.Addr, now time.Time) {
 	limits := &g.config.Limits
-	if limits.BanAfter < 0 || g.filter.knows(source) || !g.guesses.wrong(source, now, limits.BanAfter, limits.BanWindow) {
+	if limits.BanAfter < 0 || g.filter.knows(source) || !g.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {
+		return
+	}
+	bits := source.BitLen()
+	if source.Is6() {
+		bits = 64
+	}
+	prefix, err := source.WithZone("").Prefix(bits)
+	if err != nil {
 		return
 	}
 	b := store.Ban{
-		Prefix: netip.PrefixFrom(source, source.BitLen()), Reason: "wrong digest credentials, again and again",
+		Prefix: prefix, Reason: "wrong digest credentials, again and again",
 		Automatic: true, CreatedAt: now, ExpiresAt: now.Add(limits.BanFor),
 	}
 	g.count.bans.Add(1)

@@ -75,19 +75,33 @@ const maxCallRates = 1 << 20
 // Limits bound what the outside can make the gateway keep. Zero values stand for
 // the defaults.
 type Limits struct {
-	Queue              int     // messages that wait for one shard; default 8192, some 16 MB
-	CallsPerShard      int     // default 50,000
-	Connections        int     // TCP connections; default 4096
-	ConnectionsPerHost int     // default 256: a proxy may open many
-	SocketBuffer       int     // bytes of the UDP socket's buffers; default 4 MiB
-	UnknownSources     int     // rate limits kept for unknown sources; default 65,536
-	UnknownPerSecond   float64 // messages a second from one unknown source; default 5
-	UnknownBurst       float64 // default 20
+	Queue            int     // messages that wait for one shard; default 8192, some 16 MB
+	CallsPerShard    int     // default 50,000
+	SocketBuffer     int     // bytes of the UDP socket's buffers; default 4 MiB
+	UnknownSources   int     // rate limits kept for unknown sources; default 65,536
+	UnknownPerSecond float64 // messages a second from one unknown source; default 5
+	UnknownBurst     float64 // default 20
 	// SourcePerSecond is how many requests a second are taken from one address, known
 	// or not, and SourceCalls how many calls it may have at once. 0 is no limit.
 	SourcePerSecond float64
 	SourceCalls     int
 	LearnedSources  int // carriers and authenticated sources remembered; default 65,536
+
+	// StrangerAnswers and StrangerBytes are what all strangers together are answered in a
+	// second. Default 1,000, and 1 KiB for each of them.
+	StrangerAnswers, StrangerBytes float64
+
+	// The connections over TCP and TLS, each kind with a budget of its own, so that none
+	// can take the place of another.
+	Connections         int // of known sources; default 4096
+	ConnectionsPerHost  int // of one known source; default 256: a proxy may open many
+	OutboundConnections int // that the gateway opened itself; default 1024
+	StrangerConnections int // of all that nobody knows yet; default 512
+	StrangerPerHost     int // of one of them; default 16
+	// StrangerLife is how long a connection may go without proof of who is behind it, and
+	// MessageWait how long one message may take from its first byte to its last. Default
+	// 32 s and 10 s.
+	StrangerLife, MessageWait time.Duration
 
 	// A source that nobody knows and that sends BanAfter wrong digests within
 	// BanWindow is not listened to for BanFor. Default 10 within 10 minutes, for an
@@ -147,6 +161,7 @@ func (l *Limits) setDefaults() {
 		value int
 	}{
 		{&l.Queue, 8192}, {&l.CallsPerShard, 50_000}, {&l.Connections, 4096}, {&l.ConnectionsPerHost, 256},
+		{&l.OutboundConnections, 1024}, {&l.StrangerConnections, 512}, {&l.StrangerPerHost, 16},
 		{&l.SocketBuffer, 4 << 20}, {&l.UnknownSources, 65_536}, {&l.LearnedSources, 65_536},
 	} {
 		if *d.field == 0 {
@@ -161,6 +176,18 @@ func (l *Limits) setDefaults() {
 	}
 	if l.BanFor == 0 {
 		l.BanFor = time.Hour
+	}
+	if l.StrangerAnswers == 0 {
+		l.StrangerAnswers = 1000
+	}
+	if l.StrangerBytes == 0 {
+		l.StrangerBytes = 1024 * l.StrangerAnswers
+	}
+	if l.StrangerLife == 0 {
+		l.StrangerLife = 32 * time.Second
+	}
+	if l.MessageWait == 0 {
+		l.MessageWait = 10 * time.Second
 	}
 	if l.UnknownPerSecond == 0 {
 		l.UnknownPerSecond = 5
@@ -178,18 +205,6 @@ func callIDOf(data []byte) []byte {
 // isNewCall says whether a message is an INVITE outside any dialog.
 func isNewCall(data []byte) bool {
 	return bytes.HasPrefix(data, []byte("INVITE ")) && !bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))
-}
-
-// maxShort is the longest dialled text that may be an emergency number with what
-// is dialled before it.
-const maxShort = 7
-
-// isShort says whether what a request dials is as short as an emergency number.
-func isShort(request []byte) bool {
-	line, _, _ := bytes.Cut(request, []byte("\r\n"))
-	_, rest, _ := bytes.Cut(line, []byte(":"))
-	user, _, found := bytes.Cut(rest, []byte("@"))
-	return found && len(user) <= maxShort
 }
 
 // headerOf finds the value of a header field by its long or its compact name,

@@ -3,9 +3,11 @@ package sipgw
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
@@ -19,10 +21,18 @@ type filter struct {
 	limits Limits
 	bans   banList
 
-	strangers buckets
+	strangers buckets[netip.Addr] // by sourceKey
 
-	mu      sync.Mutex               // guards learned
-	learned map[netip.Addr]time.Time // until when
+	mu      sync.Mutex                  // guards both below
+	learned map[netip.Addr]acquaintance // to which the gateway itself sends
+	proven  map[netip.Addr]acquaintance // at which digest users are
+}
+
+// acquaintance is what is known of a source that no connection names.
+type acquaintance struct {
+	until time.Time
+	// connections are the latest whose digests came from there.
+	connections [4]id.ID
 }
 
 // learnedFor is how long a source that authenticated, or to which the gateway
@@ -32,24 +42,48 @@ const learnedFor = 12 * time.Hour
 func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
 	return &filter{
 		live: live, now: now, limits: limits,
-		learned: make(map[netip.Addr]time.Time), strangers: buckets{most: limits.UnknownSources},
+		learned: make(map[netip.Addr]acquaintance), proven: make(map[netip.Addr]acquaintance),
+		strangers: buckets[netip.Addr]{most: limits.UnknownSources},
 	}
 }
 
-// learn makes a source known for some hours.
+// learn makes a source known for some hours to which the gateway sends.
 func (f *filter) learn(source netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.learned) >= f.limits.LearnedSources {
-		now := f.now()
-		for a, until := range f.learned {
-			// Those whose time is over go first, and then any.
-			if until.Before(now) || len(f.learned) >= f.limits.LearnedSources {
-				delete(f.learned, a)
+	f.keep(f.learned, source, acquaintance{})
+}
+
+// authenticated makes a source known for some hours at which a digest user is.
+func (f *filter) authenticated(source netip.Addr, connection id.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := f.proven[source]
+	if !slices.Contains(one.connections[:], connection) {
+		copy(one.connections[1:], one.connections[:])
+		one.connections[0] = connection
+	}
+	f.keep(f.proven, source, one)
+}
+
+// mostLooked bounds the search for an acquaintance that can be forgotten.
+const mostLooked = 64
+
+// keep keeps an acquaintance, if need be in the place of one whose time is over, or of
+// any. f.mu is held.
+func (f *filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acquaintance) {
+	now := f.now()
+	if _, known := in[source]; !known && len(in) >= f.limits.LearnedSources {
+		looked := 0
+		for a, other := range in {
+			if looked++; other.until.Before(now) || looked == mostLooked || looked == len(in) {
+				delete(in, a)
+				break
 			}
 		}
 	}
-	f.learned[source] = f.now().Add(learnedFor)
+	one.until = now.Add(learnedFor)
+	in[source] = one
 }
 
 // knows says whether a source may send anything.
@@ -59,37 +93,60 @@ func (f *filter) knows(source netip.Addr) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	until, ok := f.learned[source]
-	return ok && f.now().Before(until)
+	now := f.now()
+	return now.Before(f.learned[source].until) || now.Before(f.proven[source].until)
 }
 
-// admitsConnection says whether a TCP connection is worth accepting.
-func (f *filter) admitsConnection(source netip.Addr) bool {
-	if f.bans.has(source, f.now()) {
-		return false
+// vouched says whether a source is one that the gateway itself sends to: an operator
+// has named it.
+func (f *filter) vouched(source netip.Addr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now().Before(f.learned[source].until)
+}
+
+// connectionsAt are the latest connections whose digests came from a source.
+func (f *filter) connectionsAt(source netip.Addr) (list [4]id.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if one := f.proven[source]; f.now().Before(one.until) {
+		list = one.connections
 	}
-	return f.knows(source) || f.live.Snapshot().HasUsers()
+	return list
+}
+
+// admitsConnection says whether a TCP connection is worth accepting, and whether it is
+// a stranger's.
+func (f *filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
+	if f.bans.has(source, f.now()) {
+		return false, false
+	}
+	if f.knows(source) {
+		return false, true
+	}
+	return true, f.live.Snapshot().HasUsers()
 }
 
 // unknownMethods are what a source may send before it has authenticated: what a
 // challenge needs.
 var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), []byte("CANCEL ")}
 
-// admits says whether a message goes on to the parser.
-func (f *filter) admits(source netip.Addr, data []byte) bool {
+// admits says whether a message goes on to the parser, and whether it is a stranger's.
+func (f *filter) admits(source netip.Addr, data []byte) (stranger, ok bool) {
 	if f.bans.has(source, f.now()) {
-		return false
+		return false, false
 	}
 	if f.knows(source) {
-		return true
+		return false, true
 	}
 	if !f.live.Snapshot().HasUsers() {
-		return false
+		return true, false
 	}
 	for _, method := range unknownMethods {
 		if bytes.HasPrefix(data, method) {
-			return f.strangers.take(source, f.now(), f.limits.UnknownPerSecond, f.limits.UnknownBurst, 0)
+			limits := &f.limits
+			return true, f.strangers.take(sourceKey(source), f.now(), limits.UnknownPerSecond, limits.UnknownBurst, 0)
 		}
 	}
-	return false
+	return true, false
 }

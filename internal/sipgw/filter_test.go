@@ -134,7 +134,9 @@ func TestBans(t *testing.T) {
 		"192.0.2.7": true, "192.0.3.7": false, "203.0.113.5": true, "203.0.113.6": false, "2001:db8:7::1": true, "2001:db9::1": false,
 	} {
 		source := netip.MustParseAddr(address)
-		if got := f.bans.has(source, now); got != want || got && f.admits(source, []byte("OPTIONS ")) || got && f.admitsConnection(source) {
+		_, message := f.admits(source, []byte("OPTIONS "))
+		_, connects := f.admitsConnection(source)
+		if got := f.bans.has(source, now); got != want || got && (message || connects) {
 			t.Errorf("%s: banned %v, want %v", address, got, want)
 		}
 	}
@@ -142,7 +144,7 @@ func TestBans(t *testing.T) {
 	if f.bans.has(netip.MustParseAddr("203.0.113.5"), now) {
 		t.Error("a ban does not expire")
 	}
-	var g guesses
+	var g strikes
 	for i := range 100_000 {
 		g.wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now, 3, time.Hour)
 	}

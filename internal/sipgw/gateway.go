@@ -77,18 +77,24 @@ type Gateway struct {
 	resolver  *resolver
 	trunks    *trunks
 	rates     callRates
-	paces     buckets // of sources
+	paces     buckets[netip.Addr] // of sources, by sourceKey
+	urgent    buckets[netip.Addr] // the same, of emergency calls
 	crowds    sourceCalls
-	limitedAt atomic.Int64 // when the log was last told of a source above its limits
-	nonces    *nonces
-	guesses   guesses
-	shards    []*shard
-	seed      maphash.Seed
-	count     counters
-	panicOnce sync.Once
-	mark      string // in the branches of this process
-	decoy     string // checked in place of the password of a user that does not exist
-	hostPort  string // in Via and Contact over UDP and TCP
+	strangers answerBudget
+	// unidentified bounds the calls of known sources that do not say whose they are.
+	unidentified buckets[netip.Addr]
+	warnings     *warnings
+	tagSecret    [32]byte
+	nonces       *nonces
+	guesses      *guesses
+	strikes      strikes
+	shards       []*shard
+	seed         maphash.Seed
+	count        counters
+	panicOnce    sync.Once
+	mark         string // in the branches of this process
+	decoy        string // checked in place of the password of a user that does not exist
+	hostPort     string // in Via and Contact over UDP and TCP
 	// secureHostPort is the same over TLS.
 	secureHostPort string
 	contacts       contactLines
@@ -110,7 +116,7 @@ type Gateway struct {
 func New(config Config) *Gateway {
 	config.setDefaults()
 	g := &Gateway{
-		config: config, log: config.Logger, nonces: newNonces(),
+		config: config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: cryptorand.Text(),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
@@ -125,13 +131,16 @@ func New(config Config) *Gateway {
 	g.transport = &transport{
 		running: running, cancel: cancel,
 		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
-		streams: make(map[streamKey]*stream), perHost: make(map[netip.Addr]int), log: config.Logger,
+		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings,
 	}
 	if config.TLS.wanted() {
 		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
 	}
 	g.rates.buckets = make(map[id.ID]bucket)
-	g.paces.most = config.Limits.UnknownSources
+	cryptorand.Read(g.tagSecret[:])
+	for _, b := range []*buckets[netip.Addr]{&g.paces, &g.urgent, &g.unidentified} {
+		b.most = config.Limits.UnknownSources
+	}
 	g.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
 	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
@@ -277,30 +286,29 @@ func (g *Gateway) finished() {
 func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 
 // dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
-// spared new calls first: they are told to try again later, at no further cost.
-// What may be an emergency call is not among them.
+// spared new calls first: they are told to try again later, at no further cost. Emergency
+// calls of connections that are known at their source are not among them.
 func (g *Gateway) dispatch(data []byte, from peer) {
 	if !g.inRate(data, from) {
 		g.count.paced.Add(1)
 		g.limited(from.addr.Addr(), "sip_source_rate")
-		if isNewCall(data) {
+		if isNewCall(data) && !g.isEmergency(data, from) {
 			g.turnAway(data, from, admission.ReasonCallRate)
 		}
 		return
 	}
 	sh := g.shards[maphash.Bytes(g.seed, callIDOf(data))%uint64(len(g.shards))]
 	limit := g.config.Limits.Queue
-	spared := isNewCall(data) && !isShort(data)
-	if spared {
-		limit /= 2
+	if !isNewCall(data) {
+		if !sh.offer(data, from, limit) {
+			g.count.shed.Add(1)
+		}
+		return
 	}
-	if sh.offer(data, from, limit) {
+	if sh.offer(data, from, limit/2) || g.isEmergency(data, from) && sh.offer(data, from, limit) {
 		return
 	}
 	g.count.shed.Add(1)
-	if !spared {
-		return
-	}
 	g.turnAway(data, from, admission.ReasonOverloaded)
 }
 
@@ -310,5 +318,5 @@ func (g *Gateway) turnAway(data []byte, from peer, why admission.Reason) {
 	v := verdict{kind: verdictAnswer, status: why.Status(), reason: d.Phrase(), headers: []string{
 		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
 	}}
-	g.transport.send(from, refusalBytes(data, v, newToken()), nil)
+	g.answer(from, refusalBytes(data, v, g.tagForBytes(data)), len(data))
 }

@@ -10,8 +10,9 @@ import (
 
 // identify finds the connection of a new call: by its source address first, with
 // the tech prefix or the token that tells connections behind one address apart,
-// otherwise by digest credentials. ok is false when the request has been answered.
-func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok bool) {
+// otherwise by digest credentials. ok is false when the request is done with. A nil
+// connection is that of a known source which has not said whose call it is.
+func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
 	source := m.peer.addr.Addr()
@@ -21,12 +22,13 @@ func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok 
 	}
 	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token)
 	unknown := connection == nil && !snapshot.Known(source)
-	if connection == nil && (unknown || authorization(m) != "") && snapshot.HasUsers() {
-		if connection, ok = sh.authenticate(snapshot, m, tx); !ok {
-			return attempt, false
+	if connection == nil && (unknown || m.has("authorization") || m.has("proxy-authorization")) && snapshot.HasUsers() {
+		if connection, ok = sh.authenticate(snapshot, m); !ok {
+			return attempt, nil, false
 		}
 		identity = policy.IdentityKnown
-		g.filter.learn(source)
+		g.filter.authenticated(source, connection.ID)
+		g.transport.known(m.peer.conn)
 	}
 	attempt = admission.Call{
 		ID: g.config.NewID(), Identity: identity, Source: source,
@@ -35,21 +37,21 @@ func (sh *shard) identify(m *message, tx *serverTx) (attempt admission.Call, ok 
 	if connection == nil {
 		if unknown {
 			// Nobody's record could hold this attempt; it costs no transaction.
-			tx.refuse(admission.ReasonConnectionUnknown, nil)
-			return attempt, false
+			sh.refuseStateless(m, admission.ReasonConnectionUnknown)
+			return attempt, nil, false
 		}
-		return attempt, true
+		return attempt, nil, true
 	}
 	if !transportAllowed(connection, m.peer) {
 		attempt.Identity = policy.IdentityNone
-		return attempt, true
+		return attempt, nil, true
 	}
 	attempt.Connection = connection.ID
 	if per := connection.CallsPerSecond; per != policy.NoLimit && !g.rates.take(connection.ID, per, sh.now) {
 		// The ledger heeds it unless this is an emergency call, and keeps the record.
 		attempt.EdgeRefusal = admission.ReasonCallRate
 	}
-	return attempt, true
+	return attempt, connection, true
 }
 
 // transportAllowed says whether the connection takes calls by this transport. UDP

@@ -26,6 +26,7 @@ type message struct {
 	callID  string
 	cseq    uint32
 	peer    peer // where it came from
+	size    int  // in bytes, as it came
 }
 
 // via is the topmost Via of a message.
@@ -146,6 +147,16 @@ func (m *message) get(name string) string {
 		}
 	}
 	return ""
+}
+
+// has says whether there is a field of that name.
+func (m *message) has(name string) bool {
+	for i := range m.fields {
+		if m.fields[i].name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // all lists every value of a field that may have several, in order.
@@ -271,5 +282,5 @@ func (m *message) replyTo() peer {
 	if err != nil || host.Unmap() != m.peer.addr.Addr() || m.via.port == 0 {
 		return m.peer
 	}
-	return peer{addr: netip.AddrPortFrom(m.peer.addr.Addr(), m.via.port)}
+	return peer{addr: netip.AddrPortFrom(m.peer.addr.Addr(), m.via.port), stranger: m.peer.stranger}
 }

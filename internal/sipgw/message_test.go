@@ -212,7 +212,7 @@ func FuzzMessage(f *testing.F) {
 		frame(data)
 		callIDOf(data)
 		isNewCall(data)
-		isShort(data)
+		requestURIOf(data)
 		m := readMessage(data, source)
 		if decide(data).kind != verdictAccept || m == nil || !m.request {
 			return

@@ -22,6 +22,9 @@ func (sh *shard) receive(data []byte, from peer) {
 		return
 	}
 	m := w.message(from)
+	if m != nil {
+		m.size = len(data)
+	}
 	if v.kind == verdictAnswer || m == nil {
 		sh.g.count.invalid.Add(1)
 		sh.answerInvalid(data, from, m, v)
@@ -42,7 +45,7 @@ func (sh *shard) answerInvalid(data []byte, from peer, m *message, v verdict) {
 		return
 	}
 	if m == nil || !m.request {
-		sh.g.transport.send(from, refusalBytes(data, v, newToken()), nil)
+		sh.g.answer(from, refusalBytes(data, v, sh.g.tagForBytes(data)), len(data))
 		return
 	}
 	m.received()
@@ -50,13 +53,7 @@ func (sh *shard) answerInvalid(data []byte, from peer, m *message, v verdict) {
 	for _, header := range v.headers {
 		extra += oneLine(header) + "\r\n"
 	}
-	sh.answerStateless(m, v.status, v.reason, extra)
-}
-
-// answerStateless answers a request that is repeated until it is answered and for
-// which the same answer can be given again.
-func (sh *shard) answerStateless(m *message, status int, phrase, extra string) {
-	sh.g.transport.send(m.replyTo(), m.response(status, phrase, newToken(), extra, nil, ""), nil)
+	sh.answerStateless(m, v.status, v.reason, extra, "")
 }
 
 func (sh *shard) receiveResponse(m *message) {
@@ -84,9 +81,9 @@ func (sh *shard) receiveRequest(m *message) {
 	case m.method == "INVITE":
 		sh.receiveInvite(m)
 	case m.method == "OPTIONS":
-		sh.answerStateless(m, 200, "OK", lineAllow+lineReliable+"Accept: application/sdp\r\n")
+		sh.answerStateless(m, 200, "OK", lineAllow+lineReliable+"Accept: application/sdp\r\n", "")
 	default:
-		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "")
+		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 	}
 }
 
@@ -103,15 +100,14 @@ func (sh *shard) receiveAck(m *message, tx *serverTx) {
 }
 
 // receiveCancel cancels an INVITE that has no final response yet (RFC 3261 section 9.2).
+// One that is repeated gets the same answer, so nothing is kept of it.
 func (sh *shard) receiveCancel(m *message) {
-	tx := sh.begin(m)
 	invite := sh.server(m, "INVITE")
 	if invite == nil {
-		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	tx.toTag = invite.toTag
-	tx.respond(200, "OK", "")
+	sh.g.transport.send(m.replyTo(), m.response(200, "OK", invite.toTag, "", nil, ""), nil)
 	if invite.state == serverTrying && invite.cancelled != nil {
 		invite.cancelled()
 	}
@@ -135,41 +131,79 @@ func (sh *shard) dialog(m *message) *leg {
 	return nil
 }
 
-// receiveInvite takes the attempt of a new call.
+// receiveInvite takes the attempt of a new call. Until it is known whose it is, and that
+// there is room for it, it costs no transaction: who repeats it gets the same answer.
 func (sh *shard) receiveInvite(m *message) {
 	g := sh.g
-	tx := sh.begin(m)
-	short := len(dialledText(m.uri)) <= maxShort
-	switch {
-	case sh.legs[legKey{m.callID, m.fromTag}] != nil:
-		// The same request by another way (RFC 3261 section 8.2.2.2).
-		tx.respond(482, "Loop Detected", "")
-		return
-	case g.looped(m):
-		tx.respond(482, "Loop Detected", "")
-		return
-	case len(sh.calls) >= g.config.Limits.CallsPerShard && !short:
-		g.count.shed.Add(1)
-		tx.refuse(admission.ReasonOverloaded, nil)
+	if sh.legs[legKey{m.callID, m.fromTag}] != nil || g.looped(m) {
+		// Or the same request by another way (RFC 3261 section 8.2.2.2).
+		sh.answerStateless(m, 482, "Loop Detected", "", "")
 		return
 	}
-	if refused := sh.refuseShortSession(m, tx); refused {
-		return
-	}
-	attempt, ok := sh.identify(m, tx)
+	attempt, connection, ok := sh.identify(m)
 	if !ok {
 		return
 	}
-	if !g.crowds.enter(m.peer.addr.Addr(), short) {
-		g.count.crowded.Add(1)
-		g.limited(m.peer.addr.Addr(), "sip_source_calls")
-		tx.refuse(admission.ReasonOverloaded, nil)
+	if connection == nil {
+		sh.refuseUnidentified(m, attempt)
 		return
 	}
+	emergency := emergencyFor(g.config.Live.Snapshot(), connection, attempt.To)
+	if len(sh.calls) >= g.config.Limits.CallsPerShard && !emergency {
+		g.count.shed.Add(1)
+		sh.refuseStateless(m, admission.ReasonOverloaded)
+		return
+	}
+	if least := sh.g.shortSession(m); least > 0 {
+		sh.answerStateless(m, 422, shortPhrase, line("Min-SE", seconds(least)), "")
+		return
+	}
+	if !g.crowds.enter(m.peer.addr.Addr(), emergency) {
+		g.count.crowded.Add(1)
+		g.limited(m.peer.addr.Addr(), "sip_source_calls")
+		sh.refuseStateless(m, admission.ReasonOverloaded)
+		return
+	}
+	tx := sh.begin(m)
 	tx.respond(100, "Trying", "")
-	g.count.attempts.Add(1)
+	sh.put(m, tx, attempt)
+}
+
+// put puts a call to the ledger.
+func (sh *shard) put(m *message, tx *serverTx, attempt admission.Call) {
+	sh.g.count.attempts.Add(1)
 	s := newSession(sh, m, tx, attempt)
-	s.handle(call.Begin{Stopping: g.stopping.Load()})
+	s.handle(call.Begin{Stopping: sh.g.stopping.Load()})
+}
+
+// The refusals of calls from a known source that do not say whose they are, as by a wrong
+// tech prefix or token: how many a second are put on record for one source, and how many
+// of their transactions a shard keeps at most.
+const (
+	unidentifiedPerSecond, unidentifiedBurst = 20, 100
+	mostUnidentified                         = 1024
+)
+
+// refuseUnidentified has the ledger refuse a call of a known source that does not say
+// whose it is. The address may be forged, so the refusal is sent once for each time that
+// the request comes, and no timer repeats it.
+func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
+	g := sh.g
+	if !g.unidentified.take(sourceKey(m.peer.addr.Addr()), sh.now, unidentifiedPerSecond, unidentifiedBurst, 0) ||
+		!g.crowds.enter(m.peer.addr.Addr(), false) {
+		g.count.unanswered.Add(1)
+		return
+	}
+	tx := sh.begin(m)
+	tx.once = true
+	if len(sh.once) < mostUnidentified {
+		sh.once = append(sh.once, tx)
+	} else {
+		sh.once[sh.oldest].drop()
+		sh.once[sh.oldest] = tx
+		sh.oldest = (sh.oldest + 1) % mostUnidentified
+	}
+	sh.put(m, tx, attempt)
 }
 
 // looped says whether the request has passed through this process before.
@@ -182,12 +216,10 @@ func (g *Gateway) looped(m *message) bool {
 	return false
 }
 
-// refuse answers with a refusal of Tollgate's own.
-func (tx *serverTx) refuse(why admission.Reason, d *admission.Decision) {
-	if d == nil {
-		d = &admission.Decision{Reason: why, Facts: admission.Facts{Source: tx.peer.addr.Addr().String()}}
-	}
-	tx.respond(why.Status(), d.Phrase(), tx.sh.g.refusalLines(why, d))
+// refuseStateless answers with a refusal of Tollgate's own, of which nothing is kept.
+func (sh *shard) refuseStateless(m *message, why admission.Reason) {
+	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.peer.addr.Addr().String()}}
+	sh.answerStateless(m, why.Status(), d.Phrase(), sh.g.refusalLines(why, &d), "")
 }
 
 // refusalLines are the headers of a refusal of Tollgate's own.
@@ -204,12 +236,12 @@ func (g *Gateway) refusalLines(why admission.Reason, d *admission.Decision) stri
 
 // receiveInDialog takes a request within a dialog.
 func (sh *shard) receiveInDialog(m *message) {
-	tx := sh.begin(m)
 	l := sh.dialog(m)
 	if l == nil || (l.ended && m.method != "BYE") {
-		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
+	tx := sh.begin(m)
 	if m.cseq < l.remoteSeq {
 		// Out of order (RFC 3261 section 12.2.2).
 		tx.respond(500, "Server Internal Error", "")

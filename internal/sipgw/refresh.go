@@ -53,16 +53,28 @@ func refresher(value string) string {
 	return strings.ToLower(who)
 }
 
-// refuseShortSession answers 422 to a session interval that is too short (RFC 4028
-// section 9) and says whether it did.
-func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
-	least := sh.g.config.Timers.MinSE
+// shortPhrase refuses a session interval that is too short (RFC 4028 section 9).
+const shortPhrase = "Session Interval Too Small"
+
+// shortSession is the shortest session interval that is taken, when that of a request is
+// shorter, else 0.
+func (g *Gateway) shortSession(m *message) time.Duration {
+	least := g.config.Timers.MinSE
 	value := m.get("session-expires")
 	if value == "" || readSeconds(value) >= least || !m.lists("supported", "timer") {
-		return false
+		return 0
 	}
-	tx.respond(422, "Session Interval Too Small", line("Min-SE", seconds(least)))
-	return true
+	return least
+}
+
+// refuseShortSession answers 422 to a session interval that is too short and says
+// whether it did.
+func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
+	least := sh.g.shortSession(m)
+	if least > 0 {
+		tx.respond(422, shortPhrase, line("Min-SE", seconds(least)))
+	}
+	return least > 0
 }
 
 // arm sets the next time at which something must have happened.

@@ -27,6 +27,9 @@ type serverTx struct {
 	state   serverState
 	// toTag is the tag of the gateway's own responses that create no dialog.
 	toTag string
+	// once says that the final response goes out once for each time that the request
+	// comes, and that no timer repeats it.
+	once bool
 
 	interval   time.Duration
 	retransmit timer
@@ -119,7 +122,7 @@ func (tx *serverTx) send(status int, data []byte) {
 		tx.repeat()
 	default:
 		tx.state = serverRefused
-		if !tx.peer.tcp {
+		if !tx.peer.tcp && !tx.once {
 			tx.repeat()
 		}
 	}

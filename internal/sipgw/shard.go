@@ -21,6 +21,10 @@ type shard struct {
 	legs    map[legKey]*leg
 	early   map[legKey]*early // of gateways, by our Call-ID and their tag
 	calls   map[*session]struct{}
+	// once are the latest transactions of calls that do not say whose they are, at most
+	// mostUnidentified; the one at oldest goes first.
+	once   []*serverTx
+	oldest int
 
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again

@@ -5,16 +5,18 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/policy"
 )
 
-// buckets are the token buckets of source addresses, in two generations: when the
+// buckets are token buckets, as of source addresses, in two generations: when the
 // young one is full the old one is dropped, so that a flood of forged addresses has
 // a bounded cost.
-type buckets struct {
+type buckets[K comparable] struct {
 	most int // of one generation
 
 	mu         sync.Mutex // guards both below
-	young, old map[netip.Addr]bucket
+	young, old map[K]bucket
 }
 
 // bucket is a token bucket.
@@ -23,62 +25,146 @@ type bucket struct {
 	at     time.Time
 }
 
-// take takes a token of a source, which gets perSecond and may save burst, and says
+// take takes a token of a key, which gets perSecond and may save burst, and says
 // whether there was one. With a floor below 0 a token may be taken on credit.
-func (b *buckets) take(source netip.Addr, now time.Time, perSecond, burst, floor float64) bool {
+func (b *buckets[K]) take(key K, now time.Time, perSecond, burst, floor float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one, ok := b.young[source]
-	if !ok {
-		if one, ok = b.old[source]; !ok {
-			one = bucket{tokens: burst, at: now}
-		}
-		if len(b.young) >= b.most || b.young == nil {
-			b.young, b.old = make(map[netip.Addr]bucket), b.young
+	one := b.get(key, now, perSecond, burst)
+	if len(b.young) >= b.most || b.young == nil {
+		if _, there := b.young[key]; !there {
+			b.young, b.old = make(map[K]bucket), b.young
 		}
 	}
-	one.tokens = min(burst, one.tokens+now.Sub(one.at).Seconds()*perSecond)
-	one.at = now
 	allowed := one.tokens-1 >= floor
 	if allowed {
 		one.tokens--
 	}
-	b.young[source] = one
+	b.young[key] = one
 	return allowed
 }
 
-func (b *buckets) size() int {
+// get is the bucket of a key as of now; b.mu is held.
+func (b *buckets[K]) get(key K, now time.Time, perSecond, burst float64) bucket {
+	one, ok := b.young[key]
+	if !ok {
+		if one, ok = b.old[key]; !ok {
+			return bucket{tokens: burst, at: now}
+		}
+	}
+	one.tokens = min(burst, one.tokens+now.Sub(one.at).Seconds()*perSecond)
+	one.at = now
+	return one
+}
+
+// has says whether a key has a token, and takes none.
+func (b *buckets[K]) has(key K, now time.Time, perSecond, burst float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.get(key, now, perSecond, burst).tokens >= 1
+}
+
+func (b *buckets[K]) size() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.young) + len(b.old)
 }
 
+// sourceKey is what a source counts by: an IPv4 address, or the /64 of an IPv6 one,
+// of which a single customer of a network has all.
+func sourceKey(source netip.Addr) netip.Addr {
+	if source.Is4() || source.Is4In6() {
+		return source.Unmap()
+	}
+	prefix, err := source.WithZone("").Prefix(64)
+	if err != nil {
+		return source
+	}
+	return prefix.Addr()
+}
+
 // inRate says whether a request of a source is within Limits.SourcePerSecond. What
 // belongs to a call that there is has as much again to itself, so that running calls
-// go on and end while new ones of their source are turned away. Answers are not
-// counted, and what may be an emergency call is never turned away.
+// go on and end while new ones of their source are turned away. So have emergency calls
+// of connections that are known there. Answers are not counted.
 func (g *Gateway) inRate(data []byte, from peer) bool {
 	per := g.config.Limits.SourcePerSecond
 	if per <= 0 || bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
 		return true
 	}
 	begins := isNewCall(data)
-	if begins && isShort(data) {
-		return true
-	}
 	floor := 0.0
 	if !begins && (bytes.HasPrefix(data, []byte("CANCEL ")) || bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))) {
 		floor = -per
 	}
-	return g.paces.take(from.addr.Addr(), g.config.Clock(), per, per, floor)
+	source, now := sourceKey(from.addr.Addr()), g.config.Clock()
+	if g.paces.take(source, now, per, per, floor) {
+		return true
+	}
+	return begins && g.isEmergency(data, from) && g.urgentInRate(source, from, now, per)
+}
+
+// leastUrgent is how many emergency calls a second of one source are taken at least,
+// whatever the rate of its other calls is.
+const leastUrgent = 50
+
+// urgentInRate bounds the emergency calls of a source that is above its rate. One that is
+// too many is not refused: over UDP its INVITE is repeated until there is room again.
+func (g *Gateway) urgentInRate(source netip.Addr, from peer, now time.Time, per float64) bool {
+	per = max(per, leastUrgent)
+	return from.tcp || g.urgent.take(source, now, per, per, 0)
+}
+
+// isEmergency says whether a new call dials what a connection that is known to be at
+// its source knows as an emergency number. Nothing is known of a stranger.
+func (g *Gateway) isEmergency(invite []byte, from peer) bool {
+	if from.stranger {
+		return false
+	}
+	uri := requestURIOf(invite)
+	if len(uri) > maxEmergencyURI {
+		return false
+	}
+	token := headerOf(invite, "x-telnyx-token", 0)
+	if len(token) == 0 {
+		token = headerOf(invite, "x-tollgate-token", 0)
+	}
+	snapshot, source := g.config.Live.Snapshot(), from.addr.Addr()
+	text := dialledText(string(uri))
+	if c, dialled, _ := snapshot.BySource(source, text, string(token)); c != nil {
+		return emergencyFor(snapshot, c, dialled)
+	}
+	for _, connection := range g.filter.connectionsAt(source) {
+		if c := snapshot.Connection(connection); c != nil && emergencyFor(snapshot, c, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// requestURIOf finds the Request-URI without parsing the request.
+func requestURIOf(request []byte) []byte {
+	line, _, _ := bytes.Cut(request, []byte("\r\n"))
+	_, rest, _ := bytes.Cut(line, []byte(" "))
+	uri, _, _ := bytes.Cut(rest, []byte(" "))
+	return uri
+}
+
+// maxEmergencyURI bounds the Request-URI that is looked at for an emergency number.
+const maxEmergencyURI = 256
+
+// emergencyFor says whether a connection knows what was dialled as an emergency number.
+func emergencyFor(snapshot *policy.Snapshot, c *policy.Connection, dialled string) bool {
+	_, emergency := c.Emergency(snapshot.Account(c.Account), dialled)
+	return emergency
 }
 
 // sourceCalls counts the calls that each source has, where that has a limit.
 type sourceCalls struct {
 	most int // 0 for no limit
 
-	mu    sync.Mutex // guards calls
-	calls map[netip.Addr]int
+	mu    sync.Mutex         // guards calls
+	calls map[netip.Addr]int // by sourceKey
 }
 
 // enter counts a call of a source, unless it has as many as it may; an emergency
@@ -87,6 +173,7 @@ func (c *sourceCalls) enter(source netip.Addr, emergency bool) bool {
 	if c.most <= 0 {
 		return true
 	}
+	source = sourceKey(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[source] >= c.most && !emergency {
@@ -101,6 +188,7 @@ func (c *sourceCalls) leave(source netip.Addr) {
 	if c.most <= 0 {
 		return
 	}
+	source = sourceKey(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[source]--; c.calls[source] <= 0 {
@@ -111,9 +199,7 @@ func (c *sourceCalls) leave(source netip.Addr) {
 // limited logs that a source is turned away, one line a minute: a flood must not fill
 // the log.
 func (g *Gateway) limited(source netip.Addr, by string) {
-	now, last := g.config.Clock().UnixNano(), g.limitedAt.Load()
-	if now-last < int64(time.Minute) || !g.limitedAt.CompareAndSwap(last, now) {
-		return
-	}
-	g.log.Warn("a source is turned away, since it is above a limit; further ones are only counted for a minute", "source", source.String(), "limit", by)
+	g.warnings.source.warn(g.log, g.config.Clock(),
+		"a source is turned away, since it is above a limit; further ones are only counted for a minute",
+		"source", source.String(), "limit", by)
 }

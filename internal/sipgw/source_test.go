@@ -65,7 +65,7 @@ func TestSourceRate(t *testing.T) {
 }
 
 func TestSourceCredit(t *testing.T) {
-	b := buckets{most: 10}
+	b := buckets[netip.Addr]{most: 10}
 	source, now := netip.MustParseAddr("192.0.2.1"), time.Unix(1_800_000_000, 0)
 	taken := func(floor float64) (n int) {
 		for b.take(source, now, 3, 3, floor) {

@@ -19,6 +19,9 @@ type counters struct {
 	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
 	challenges, authFailures, authReplays, bans      atomic.Uint64
 	mediaErrors, paced, crowded                      atomic.Uint64
+	guessesHeld, unanswered                          atomic.Uint64
+	refusedConnections                               [streamClasses]atomic.Uint64
+	evicted                                          atomic.Uint64
 }
 
 // Stats is a snapshot of what the gateway has counted since its start.
@@ -44,29 +47,43 @@ type Stats struct {
 	AuthFailures uint64 // wrong digests
 	AuthReplays  uint64 // digests used before
 	Bans         uint64 // sources that guessed too often
+	GuessesHeld  uint64 // digests that were not looked at, since there were too many wrong ones before
 	MediaErrors  uint64 // session descriptions that could not be anchored
+
+	Unanswered         uint64                // requests of who has not proved who it is, above what is answered
+	RefusedConnections [streamClasses]uint64 // TCP connections above their budget, by StreamClasses
+	EvictedConnections uint64                // TCP connections that made room for others
 }
 
 // Stats returns the counters. It is safe for concurrent use.
 func (g *Gateway) Stats() Stats {
 	c := &g.count
-	return Stats{
+	s := Stats{
 		Received: c.received.Load(), Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
 		Filtered: c.filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
 		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
 		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
-		Paced: c.paced.Load(), Crowded: c.crowded.Load(),
+		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
+		Unanswered: c.unanswered.Load(), EvictedConnections: c.evicted.Load(),
 	}
+	for class := range s.RefusedConnections {
+		s.RefusedConnections[class] = c.refusedConnections[class].Load()
+	}
+	return s
 }
 
 // Load is how much the gateway has to do at a moment.
 type Load struct {
-	Calls       int // set up or being set up, or ended and not yet settled
-	Queued      int // messages that wait for their shards
-	Connections int // TCP
+	Calls       int                // set up or being set up, or ended and not yet settled
+	Queued      int                // messages that wait for their shards
+	Connections int                // TCP
+	ByClass     [streamClasses]int // the same, by StreamClasses
 }
+
+// StreamClasses are the names of the kinds of TCP connections.
+func StreamClasses() []string { return streamNames[:] }
 
 // Load returns the load. It is safe for concurrent use, and waits for each shard
 // to answer.
@@ -78,7 +95,11 @@ func (g *Gateway) Load() Load {
 		sh.inbox.mu.Unlock()
 	}
 	g.transport.mu.Lock()
-	l.Connections = len(g.transport.streams)
+	for class := range g.transport.budgets {
+		n := g.transport.budgets[class].idle.Len()
+		l.Connections += n
+		l.ByClass[class] = n
+	}
 	g.transport.mu.Unlock()
 	return l
 }

@@ -2,12 +2,14 @@ package sipgw
 
 import (
 	"bytes"
+	"container/list"
 	"context"
 	"crypto/tls"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,8 +21,6 @@ const (
 	// idleTimeout ends a connection that is silent for longer than any session
 	// timer in use lets a dialog be.
 	idleTimeout = time.Hour
-	// firstTimeout ends a connection whose first message does not come.
-	firstTimeout = 32 * time.Second
 	// streamQueue bounds the messages that wait for a slow peer.
 	streamQueue = 256
 )
@@ -37,6 +37,12 @@ type stream struct {
 	to  peer
 	out chan outgoing
 
+	class   streamClass   // guarded by t.mu, as place is
+	place   *list.Element // in the budget of its class; nil when it is in none
+	touched atomic.Int64  // when something came last, Unix nanoseconds
+	trusted atomic.Bool   // who is behind it is known
+	until   time.Time     // when it ends unless that is known by then
+
 	mu   sync.Mutex // guards the two below
 	conn net.Conn
 	done bool
@@ -45,7 +51,10 @@ type stream struct {
 
 func newStream(t *transport, to peer, conn net.Conn) *stream {
 	to.conn = nil
-	return &stream{t: t, to: to, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{})}
+	return &stream{
+		t: t, to: to, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{}),
+		until: time.Now().Add(t.limits.StrangerLife),
+	}
 }
 
 // push queues a message; false means that the connection is gone or its peer too slow.
@@ -173,52 +182,107 @@ func (s *stream) shakenHands() bool {
 	return true
 }
 
+// trust lets the connection live on, now that it is known who is behind it.
+func (s *stream) trust() {
+	s.trusted.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.done {
+		_ = s.conn.SetReadDeadline(time.Now().Add(idleTimeout))
+	}
+}
+
+// await sets how long the next bytes may take. begun is when the message that is
+// incomplete began, zero for none: the time is for the whole of it, so that it cannot be
+// drawn out byte by byte. A stranger's connection ends when its time is over, whatever
+// has come by then.
+func (s *stream) await(begun time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return
+	}
+	until := s.until
+	if s.trusted.Load() {
+		until = time.Now().Add(idleTimeout)
+	}
+	if whole := begun.Add(s.t.limits.MessageWait); !begun.IsZero() && whole.Before(until) {
+		until = whole
+	}
+	_ = s.conn.SetReadDeadline(until)
+}
+
+// The most of a stranger on one connection: the bytes of a message, and messages that
+// the filter drops.
+const (
+	strangerBytes    = 16 << 10
+	strangerFiltered = 64
+)
+
 // read cuts the stream into messages (RFC 3261 section 18.3).
 func (s *stream) read() {
 	defer s.close()
-	from := s.to
-	from.conn = s
 	if !s.shakenHands() {
 		return
 	}
 	idle := make([]byte, 0, 4096)
 	buffer := idle
-	wait := firstTimeout
+	var begun time.Time
+	filtered := 0
 	for {
 		if len(buffer) == cap(buffer) {
 			buffer = append(buffer, 0)[:len(buffer)]
 		}
-		_ = s.conn.SetReadDeadline(time.Now().Add(wait))
+		s.await(begun)
 		n, err := s.conn.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
 		for {
 			size, skip, broken := frame(buffer)
 			buffer = buffer[skip:]
-			if broken {
-				s.t.count.received.Add(1)
-				s.t.handle(buffer, from)
-				return
-			}
-			if size == 0 {
+			if !broken && size == 0 {
 				break
 			}
-			s.t.count.received.Add(1)
-			wait = idleTimeout
-			data := buffer[:size]
-			buffer = buffer[size:]
-			if !s.t.filter.admits(s.to.addr.Addr(), data) {
-				s.t.count.filtered.Add(1)
-				continue
+			begun = time.Time{}
+			data := buffer
+			if !broken {
+				data, buffer = buffer[:size], buffer[size:]
 			}
-			s.t.handle(data, from)
+			if !s.take(data) {
+				filtered++
+			}
+			if broken || s.t.filter.bans.has(s.to.addr.Addr(), s.t.now()) || filtered > strangerFiltered && !s.trusted.Load() {
+				return
+			}
 		}
-		if err != nil {
+		if err != nil || len(buffer) > strangerBytes && !s.trusted.Load() {
 			return
 		}
-		if len(buffer) == 0 {
+		switch {
+		case len(buffer) == 0:
 			buffer = idle[:0]
+		case begun.IsZero():
+			begun = time.Now()
 		}
 	}
+}
+
+// take hands a message on, if the filter lets it pass.
+func (s *stream) take(data []byte) bool {
+	t := s.t
+	t.count.received.Add(1)
+	stranger, ok := t.filter.admits(s.to.addr.Addr(), data)
+	if !ok {
+		t.count.filtered.Add(1)
+		return false
+	}
+	t.touch(s)
+	if !stranger {
+		t.known(s)
+	}
+	from := s.to
+	from.conn, from.stranger = s, stranger
+	t.handle(data, from)
+	return true
 }
 
 // frame finds the first message in a stream: how many bytes to skip before it, and

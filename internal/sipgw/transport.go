@@ -24,6 +24,8 @@ type peer struct {
 	// opened; "" for its address.
 	name string
 	conn *stream // the connection a request came by; nil finds or makes one
+	// stranger says of where a request came from that nobody knows who that is.
+	stranger bool
 }
 
 func (p peer) transportName() string {
@@ -74,9 +76,11 @@ type transport struct {
 	cancel       context.CancelFunc
 	work         sync.WaitGroup // readers, writers and the acceptor
 
+	warned *warnings
+
 	mu      sync.Mutex // guards the two below
 	streams map[streamKey]*stream
-	perHost map[netip.Addr]int
+	budgets [streamClasses]streamBudget
 }
 
 // listen binds UDP and TCP to one address. With port 0 both get the same free port.
@@ -159,10 +163,12 @@ func (t *transport) readPackets() {
 		}
 		t.count.received.Add(1)
 		from := peer{addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
-		if !t.filter.admits(from.addr.Addr(), buffer[:n]) {
+		stranger, ok := t.filter.admits(from.addr.Addr(), buffer[:n])
+		if !ok {
 			t.count.filtered.Add(1)
 			continue
 		}
+		from.stranger = stranger
 		t.handle(buffer[:n], from)
 	}
 }
@@ -194,7 +200,21 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 	}
 }
 
-// accept takes connections of known sources, within limits.
+// answer sends an answer that nothing is kept of. Over a stream it goes by the connection
+// that the request came by, or nowhere: none is opened for it.
+func (t *transport) answer(to peer, data []byte) {
+	if !to.tcp {
+		t.send(to, data, nil)
+		return
+	}
+	t.count.sent.Add(1)
+	t.traceMessage(true, to, data)
+	if to.conn == nil || !to.conn.push(outgoing{data, nil}) {
+		t.count.sendErrors.Add(1)
+	}
+}
+
+// accept takes connections, within limits.
 func (t *transport) accept(listener *net.TCPListener, secure bool) {
 	for {
 		conn, err := listener.AcceptTCP()
@@ -212,7 +232,8 @@ func (t *transport) accept(listener *net.TCPListener, secure bool) {
 		}
 		source := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-		if !t.filter.admitsConnection(source.Addr()) || !t.adopt(conn, peer{tcp: true, tls: secure, addr: source}) {
+		stranger, ok := t.filter.admitsConnection(source.Addr())
+		if !ok || !t.adopt(conn, peer{tcp: true, tls: secure, addr: source, stranger: stranger}) {
 			t.count.filtered.Add(1)
 			conn.Close()
 		}
@@ -222,12 +243,16 @@ func (t *transport) accept(listener *net.TCPListener, secure bool) {
 // acceptPause is the wait after a failed accept.
 const acceptPause = 50 * time.Millisecond
 
-// adopt starts serving an accepted connection, unless there are too many.
+// adopt starts serving an accepted connection, unless there are too many of its class.
 func (t *transport) adopt(conn net.Conn, source peer) bool {
+	class := classKnown
+	if source.stranger {
+		class = classStranger
+	}
+	source.stranger = false
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	host := source.addr.Addr()
-	if t.closed() || len(t.streams) >= t.limits.Connections || t.perHost[host] >= t.limits.ConnectionsPerHost {
+	if t.closed() || !t.room(class, sourceKey(source.addr.Addr())) {
 		return false
 	}
 	if source.tls {
@@ -235,7 +260,8 @@ func (t *transport) adopt(conn net.Conn, source peer) bool {
 		conn = tls.Server(conn, t.certificates.server())
 	}
 	s := newStream(t, source, conn)
-	t.add(s)
+	s.trusted.Store(class == classKnown)
+	t.add(s, class)
 	t.work.Go(s.read)
 	t.work.Go(s.write)
 	return true
@@ -248,20 +274,21 @@ func (t *transport) stream(to peer) *stream {
 	if s := t.streams[to.key()]; s != nil {
 		return s
 	}
-	if t.closed() || len(t.streams) >= t.limits.Connections {
+	if t.closed() || !t.room(classOutbound, sourceKey(to.addr.Addr())) {
 		return nil
 	}
 	s := newStream(t, to, nil)
-	t.add(s)
+	s.trusted.Store(true)
+	t.add(s, classOutbound)
 	t.work.Go(s.dial)
 	return s
 }
 
 func (t *transport) closed() bool { return t.running.Err() != nil }
 
-func (t *transport) add(s *stream) {
+func (t *transport) add(s *stream, class streamClass) {
 	t.streams[s.to.key()] = s
-	t.perHost[s.to.addr.Addr()]++
+	t.enlist(s, class)
 }
 
 func (t *transport) remove(s *stream) {
@@ -270,8 +297,5 @@ func (t *transport) remove(s *stream) {
 	if t.streams[s.to.key()] == s {
 		delete(t.streams, s.to.key())
 	}
-	host := s.to.addr.Addr()
-	if t.perHost[host]--; t.perHost[host] <= 0 {
-		delete(t.perHost, host)
-	}
+	t.unlist(s)
 }

@@ -1,0 +1,108 @@
+package sipgw
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// answerBudget is what may be sent to strangers: so many answers and so many bytes a
+// second for all of them together, since the address that a datagram names may be that of
+// somebody else.
+type answerBudget struct {
+	mu             sync.Mutex // guards both below
+	answers, bytes bucket
+}
+
+// take takes what an answer of that size needs, and says whether there was enough.
+func (b *answerBudget) take(size int, now time.Time, limits *Limits) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers.fill(now, limits.StrangerAnswers)
+	b.bytes.fill(now, limits.StrangerBytes)
+	if b.answers.tokens < 1 || b.bytes.tokens < float64(size) {
+		return false
+	}
+	b.answers.tokens--
+	b.bytes.tokens -= float64(size)
+	return true
+}
+
+// fill adds what a second gives, up to a second's worth; a new bucket is full.
+func (b *bucket) fill(now time.Time, perSecond float64) {
+	if b.at.IsZero() {
+		b.tokens = perSecond
+	}
+	b.tokens = min(perSecond, b.tokens+max(0, now.Sub(b.at).Seconds())*perSecond)
+	b.at = now
+}
+
+// An answer to a stranger is never larger than mostAmplified times its request. Above
+// wantedAmplified it is cut down first: no header that could be missed, and one way to
+// authenticate instead of all.
+const (
+	wantedAmplified = 2
+	mostAmplified   = 3
+)
+
+// answerStateless answers a request for which the same answer can be given again, and
+// keeps nothing of it (RFC 3261 sections 8.2.7 and 26.3.2.4): who repeats the request gets
+// the same tag, and an ACK is for nobody. lesser is what extra may shrink to.
+func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser string) {
+	data := m.response(status, phrase, sh.g.tagFor(m), extra, nil, "")
+	if m.peer.stranger && len(data) > wantedAmplified*m.size {
+		data = m.response(status, phrase, sh.g.tagFor(m), lesser, nil, "")
+	}
+	sh.g.answer(m.replyTo(), data, m.size)
+}
+
+// answer sends an answer that nothing is kept of to a request of that size, if it comes
+// from who is known or the strangers' budget has room for it.
+func (g *Gateway) answer(to peer, data []byte, request int) {
+	if to.stranger && (len(data) > mostAmplified*request || !g.strangers.take(len(data), g.config.Clock(), &g.config.Limits)) {
+		g.count.unanswered.Add(1)
+		g.warnings.strangers.warn(g.log, g.config.Clock(), "strangers send more than they are answered; what is above is only counted",
+			"answers_per_second", g.config.Limits.StrangerAnswers)
+		return
+	}
+	g.transport.answer(to, data)
+}
+
+// tagFor is the tag of answers that nothing is kept of: the same for the same request,
+// and for nobody to foretell.
+func (g *Gateway) tagFor(m *message) string {
+	h := hmac.New(sha256.New, g.tagSecret[:])
+	for _, part := range [...]string{m.via.sentBy, m.via.branch, m.callID, m.fromTag, strconv.FormatUint(uint64(m.cseq), 10)} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return tagEncoding.EncodeToString(h.Sum(nil)[:10])
+}
+
+// tagForBytes is the same of a request that could not be read.
+func (g *Gateway) tagForBytes(request []byte) string {
+	h := hmac.New(sha256.New, g.tagSecret[:])
+	h.Write(request)
+	return tagEncoding.EncodeToString(h.Sum(nil)[:10])
+}
+
+var tagEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// warning is a line of the log that is written once a minute at most.
+type warning struct{ at atomic.Int64 }
+
+func (w *warning) warn(log *slog.Logger, at time.Time, text string, attributes ...any) {
+	now, last := at.UnixNano(), w.at.Load()
+	if now-last < int64(time.Minute) || !w.at.CompareAndSwap(last, now) {
+		return
+	}
+	log.Warn(text, attributes...)
+}
+
+// warnings are those about strangers.
+type warnings struct{ source, strangers, connections warning }
