@@ -19,6 +19,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -134,7 +135,9 @@ func New(config Config) *Gateway {
 		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings,
 	}
 	if config.TLS.wanted() {
-		g.transport.certificates = &certificates{files: config.TLS, now: config.Clock, log: config.Logger}
+		files := config.TLS.files()
+		files.Now, files.Log = config.Clock, config.Logger
+		g.transport.certificates, g.transport.secureAddr = certificate.New(files), config.TLS.Addr
 	}
 	g.rates.buckets = make(map[id.ID]bucket)
 	cryptorand.Read(g.tagSecret[:])

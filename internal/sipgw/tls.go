@@ -3,15 +3,12 @@ package sipgw
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net"
-	"os"
-	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/certificate"
 )
 
 // TLS is what SIP over TLS needs. Its zero value leaves TLS out: nothing listens
@@ -27,103 +24,19 @@ type TLS struct {
 
 func (t *TLS) wanted() bool { return t.Addr != "" }
 
-// certificateCheck is how often at most the files are looked at for a change.
-const certificateCheck = time.Second
-
 // handshakeTimeout ends a connection whose TLS handshake does not come to an end.
 const handshakeTimeout = 10 * time.Second
 
-// certificates holds what was read from the files, and reads them again when they
-// change. Connections that exist go on with what they began with.
-type certificates struct {
-	files TLS
-	now   func() time.Time
-	log   *slog.Logger
-
-	mu      sync.Mutex // guards all below
-	pair    *tls.Certificate
-	roots   *x509.CertPool // nil for the system's
-	marks   [3]fileMark
-	checked time.Time
+// files are those of the certificate.
+func (t *TLS) files() certificate.Config {
+	return certificate.Config{What: "SIP over TLS", Cert: t.CertFile, Key: t.KeyFile, CA: t.CAFile}
 }
 
-// fileMark tells versions of a file apart without reading it.
-type fileMark struct {
-	modified time.Time
-	size     int64
-}
-
-// load reads the files. What was in force stays so when they cannot be used.
-func (c *certificates) load() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.read()
-}
-
-func (c *certificates) read() error {
-	c.checked, c.marks = c.now(), c.look()
-	pair, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
-	if err != nil {
-		return fmt.Errorf("read the certificate of SIP over TLS: %w", err)
-	}
-	var roots *x509.CertPool
-	if c.files.CAFile != "" {
-		text, err := os.ReadFile(c.files.CAFile)
-		if err != nil {
-			return fmt.Errorf("read the roots of SIP over TLS: %w", err)
-		}
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(text) {
-			return fmt.Errorf("read the roots of SIP over TLS: %s holds no certificate in PEM", c.files.CAFile)
-		}
-	}
-	c.pair, c.roots = &pair, roots
-	return nil
-}
-
-func (c *certificates) look() (marks [3]fileMark) {
-	for i, name := range [...]string{c.files.CertFile, c.files.KeyFile, c.files.CAFile} {
-		if info, err := os.Stat(name); err == nil {
-			marks[i] = fileMark{info.ModTime(), info.Size()}
-		}
-	}
-	return marks
-}
-
-// inForce returns the certificate and the roots for a new connection, after a look
-// at whether the files have changed.
-func (c *certificates) inForce() (*tls.Certificate, *x509.CertPool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := c.now(); now.Sub(c.checked) >= certificateCheck {
-		c.checked = now
-		if c.look() != c.marks {
-			if err := c.read(); err != nil {
-				// A certificate and its key are seldom written in one instant.
-				c.log.Error("the files of SIP over TLS changed and cannot be used; what was read before stays in force", "err", err)
-			} else {
-				c.log.Info("the files of SIP over TLS were read again")
-			}
-		}
-	}
-	return c.pair, c.roots
-}
-
-// server is the configuration for connections that come in.
-func (c *certificates) server() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			pair, _ := c.inForce()
-			return pair, nil
-		},
-	}
-}
-
-// client is the configuration for a connection to a peer. name is what its
+// clientTLS is the configuration for a connection to a peer. name is what its
 // certificate must name (RFC 5922 section 7.3) and what it is asked for by SNI. A
 // peer that wants a certificate of ours gets the server's.
-func (c *certificates) client(name string, unverified bool) *tls.Config {
-	pair, roots := c.inForce()
+func clientTLS(files *certificate.Files, name string, unverified bool) *tls.Config {
+	pair, roots := files.InForce()
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: name, RootCAs: roots,
 		InsecureSkipVerify: unverified, //nolint:gosec // G402: only for a gateway with tls_skip_verify
@@ -138,12 +51,12 @@ func (t *transport) listenTLS(ctx context.Context) error {
 	if t.certificates == nil {
 		return nil
 	}
-	if err := t.certificates.load(); err != nil {
+	if err := t.certificates.Load(); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.certificates.files.Addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.secureAddr)
 	if err != nil {
-		return fmt.Errorf("listen for SIP over TLS on %s: %w", t.certificates.files.Addr, err)
+		return fmt.Errorf("listen for SIP over TLS on %s: %w", t.secureAddr, err)
 	}
 	t.secure = listener.(*net.TCPListener)
 	return nil
@@ -158,7 +71,7 @@ func (s *stream) secureClient(ctx context.Context, conn net.Conn) (net.Conn, err
 	if name == "" {
 		name = s.to.addr.Addr().String()
 	}
-	secured := tls.Client(conn, s.t.certificates.client(name, s.to.unverified))
+	secured := tls.Client(conn, clientTLS(s.t.certificates, name, s.to.unverified))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +86,7 @@ func (g *Gateway) Reload() error {
 	if g.transport.certificates == nil {
 		return nil
 	}
-	return g.transport.certificates.load()
+	return g.transport.certificates.Load()
 }
 
 // LimitCalls says how long calls that begin from now on may last; 0 is no limit.
@@ -187,13 +100,5 @@ func (t TLS) Check() error {
 		}
 		return nil
 	}
-	if t.CertFile == "" || t.KeyFile == "" {
-		return errors.New("sip_tls_cert, sip_tls_key: SIP over TLS needs both a certificate and its key as PEM files")
-	}
-	for _, name := range []string{t.CertFile, t.KeyFile, t.CAFile} {
-		if _, err := os.Stat(name); name != "" && errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("sip_tls: no file %s", name)
-		}
-	}
-	return nil
+	return t.files().Check("sip_tls")
 }

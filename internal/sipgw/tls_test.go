@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/routing"
 )
@@ -190,7 +191,12 @@ func TestCertificateReload(t *testing.T) {
 	now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
 	w := newWorld(t, wish{tcp: true, tls: a})
-	w.g.transport.certificates.now = clock
+	files := w.g.config.TLS.files()
+	files.Now, files.Log = clock, w.g.config.Logger
+	w.g.transport.certificates = certificate.New(files)
+	if err := w.g.Reload(); err != nil {
+		t.Fatal(err)
+	}
 	w.pbx.connect()
 	carrier := w.carriers[0]
 	pbx := w.pbx.invite("+12125550123", "")
@@ -212,7 +218,7 @@ func TestCertificateReload(t *testing.T) {
 	}
 	first := serial()
 	a.files("127.0.0.1")
-	now.Add(int64(2 * certificateCheck))
+	now.Add(int64(2 * certificate.CheckInterval))
 	second := serial()
 	if second == first {
 		t.Error("the changed certificate is not in use")
@@ -231,7 +237,7 @@ func TestCertificateReload(t *testing.T) {
 	if err := w.g.Reload(); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("reload of a broken file: %v", err)
 	}
-	now.Add(int64(2 * certificateCheck))
+	now.Add(int64(2 * certificate.CheckInterval))
 	if serial() != third {
 		t.Error("a broken file has changed the certificate in use")
 	}

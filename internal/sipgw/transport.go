@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
@@ -69,8 +70,9 @@ type transport struct {
 	datagrams datagrams // the same, to write to
 	listener  *net.TCPListener
 	secure    *net.TCPListener // for TLS, or nil
-	// certificates is nil without TLS.
-	certificates *certificates
+	// certificates is nil without TLS, and secureAddr is where it listens, host:port.
+	certificates *certificate.Files
+	secureAddr   string
 	address      netip.AddrPort  // of the UDP socket, for traces
 	running      context.Context // ends with stop
 	cancel       context.CancelFunc
@@ -257,7 +259,7 @@ func (t *transport) adopt(conn net.Conn, source peer) bool {
 	}
 	if source.tls {
 		// The handshake is part of the first read.
-		conn = tls.Server(conn, t.certificates.server())
+		conn = tls.Server(conn, t.certificates.Server())
 	}
 	s := newStream(t, source, conn)
 	s.trusted.Store(class == classKnown)

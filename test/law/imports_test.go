@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store", "internal/siptrace", "internal/media"},
+	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate"},
 	edges,
 	{"internal/telemetry"},
 	{"internal/app"},
