@@ -13,11 +13,13 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/reach"
 )
 
 // Limits of requests and answers.
@@ -62,7 +64,7 @@ type ClientSettings struct {
 // for concurrent use.
 type Client struct {
 	settings ClientSettings
-	guard    guard
+	guard    *reach.Guard
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	requests *http.Transport // used without http.Client, which follows redirects and reads their targets
 }
@@ -72,7 +74,7 @@ func NewClient(settings ClientSettings) *Client {
 	if settings.Resolver == nil {
 		settings.Resolver = net.DefaultResolver
 	}
-	c := &Client{settings: settings, guard: newGuard(settings.AllowPrivate)}
+	c := &Client{settings: settings, guard: reach.New(reach.Rules{Private: settings.AllowPrivate, Loopback: settings.AllowPrivate})}
 	// The judgement is repeated at the socket, so that no way to it goes around.
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: c.controlSocket}
 	c.dial = dialer.DialContext
@@ -88,6 +90,21 @@ func NewClient(settings ClientSettings) *Client {
 		DisableCompression:     true,
 	}
 	return c
+}
+
+// Know tells the client of the machine that it runs on, so that no event goes to the
+// server itself.
+func (c *Client) Know(h reach.Host) { c.guard.Know(h) }
+
+// portOf is the port of a URL, or that of its scheme.
+func portOf(port, scheme string) uint16 {
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		return uint16(n)
+	}
+	if scheme == "http" {
+		return 80
+	}
+	return 443
 }
 
 // Close closes the connections that are kept for later requests.
@@ -109,8 +126,8 @@ func (c *Client) parse(raw string) (*url.URL, error) {
 		return nil, &URLError{"This server sends events over https only. Give an address that starts with https://."}
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if what := c.guard.refuses(address); what != "" {
-			return nil, &URLError{fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached over the internet.", what)}
+		if why, ok := c.guard.Refuses(netip.AddrPortFrom(address, portOf(u.Port(), u.Scheme))); !ok {
+			return nil, &URLError{fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached over the internet.", why.What)}
 		}
 	}
 	return u, nil
@@ -156,9 +173,9 @@ func (c *Client) dialFirst(ctx context.Context, network, host, port string, addr
 	tried := 0
 	for _, address := range addresses {
 		address = address.Unmap()
-		if what := c.guard.refuses(address); what != "" {
+		if why, ok := c.guard.Refuses(netip.AddrPortFrom(address, portOf(port, ""))); !ok {
 			if tried == 0 {
-				last = fmt.Errorf("resolve %.300q: %s is %s: %w", host, address, what, errForbidden)
+				last = fmt.Errorf("resolve %.300q: %s is %s: %w", host, address, why.What, errForbidden)
 			}
 			continue
 		}
@@ -182,8 +199,8 @@ func (c *Client) controlSocket(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("judge socket address %.100q: %w", address, errForbidden)
 	}
-	if what := c.guard.refuses(target.Addr()); what != "" {
-		return fmt.Errorf("%s is %s: %w", target.Addr(), what, errForbidden)
+	if why, ok := c.guard.Refuses(target); !ok {
+		return fmt.Errorf("%s is %s: %w", target.Addr(), why.What, errForbidden)
 	}
 	return nil
 }

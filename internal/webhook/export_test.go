@@ -16,7 +16,10 @@ func (c *Client) SetDial(dial func(ctx context.Context, network, address string)
 func (c *Client) ControlSocket(address string) error { return c.controlSocket("tcp", address, nil) }
 
 // Refuses is the judgement of an address.
-func (c *Client) Refuses(address netip.Addr) string { return c.guard.refuses(address) }
+func (c *Client) Refuses(address netip.Addr) string {
+	why, _ := c.guard.Refuses(netip.AddrPortFrom(address, 0))
+	return why.What
+}
 
 // Explain is the explanation that customers get.
 func Explain(err error, timeout time.Duration) string { return explain(err, timeout) }

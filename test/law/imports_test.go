@@ -16,7 +16,7 @@ const module = "github.com/tollgate/tollgate/"
 // layers orders the packages from the inside out. A package may import packages
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
-	{"internal/money", "internal/id", "internal/field", "internal/e164"},
+	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach"},
 	{"internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook"},
 	{"internal/policy"},
 	{"internal/admission"},
@@ -34,7 +34,7 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/rating", "internal/profile",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/rating", "internal/profile",
 	"internal/connection", "internal/routing", "internal/record", "internal/policy", "internal/admission", "internal/call",
 }
 
