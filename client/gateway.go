@@ -69,11 +69,13 @@ type Gateway struct {
 
 // GatewayHealth is what one server has seen of a gateway since its start.
 type GatewayHealth struct {
-	// up, down, tripped, resting, unregistered or disabled.
+	// up, down, tripped, resting, unregistered, disabled or forbidden.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
 	// When a gateway that is tripped or resting is tried again.
 	Until *time.Time `json:"until"`
+	// Why a gateway is forbidden: where its address leads, and which setting allows that, if any.
+	Detail *string `json:"detail"`
 	// Calls that are being set up or are up there.
 	LiveCalls int64 `json:"live_calls"`
 	// Calls in a row that it did not answer at all.

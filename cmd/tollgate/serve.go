@@ -43,6 +43,7 @@ type serverFlags struct {
 	RecordingS3           string `name:"recording-s3" help:"Bucket that finished recordings are moved to, as in https://s3.example.com/bucket/folder. Its keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY." env:"TOLLGATE_RECORDING_S3"`
 	RecordingS3Region     string `name:"recording-s3-region" help:"Region of the bucket; the server is asked by default." env:"TOLLGATE_RECORDING_S3_REGION"`
 
+	GatewayAllowPrivate bool `help:"Let gateways be in private networks and on this machine, and media go to private networks. On this machine alone they may be without it while the SIP gateway listens on loopback." env:"TOLLGATE_GATEWAY_ALLOW_PRIVATE"`
 	WebhookAllowPrivate bool `help:"Let webhooks go to private and loopback addresses." env:"TOLLGATE_WEBHOOK_ALLOW_PRIVATE"`
 	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://." env:"TOLLGATE_WEBHOOK_ALLOW_HTTP"`
 
@@ -71,6 +72,7 @@ func (f serverFlags) config() app.Config {
 	c.MediaPorts, c.MediaTimeout, c.MediaAnySource = f.MediaPorts, f.MediaTimeout, f.MediaAnySource
 	c.RateLimit, c.RateBurst, c.CORSOrigins = f.RateLimit, f.RateBurst, f.CORSOrigins
 	c.PublicURL, c.RecordingDir, c.RecordingKeyFile = f.PublicURL, f.RecordingDir, f.RecordingKeyFile
+	c.GatewayAllowPrivate = f.GatewayAllowPrivate
 	c.WebhookAllowPrivate, c.WebhookAllowHTTP = f.WebhookAllowPrivate, f.WebhookAllowHTTP
 	c.RecordingAnnouncement = f.RecordingAnnouncement
 	c.RecordingS3, c.RecordingS3Region = f.RecordingS3, f.RecordingS3Region

@@ -27,7 +27,13 @@ func (s *server) gatewayOperations() []operation {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		validate: func(_ id.ID, g *routing.Gateway, _ map[string]any) []field.Error { return g.Validate() },
+		validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
+			errs := g.Validate()
+			if len(errs) == 0 && s.CheckGateway != nil && aims(g, named) {
+				errs = s.CheckGateway(g)
+			}
+			return errs
+		},
 		view: viewEach(func(g routing.Gateway) gatewayView {
 			set := g.Password != nil && *g.Password != ""
 			view := gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
@@ -42,4 +48,15 @@ func (s *server) gatewayOperations() []operation {
 		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,
 	}
 	return r.mustOperations()
+}
+
+// aims says whether a request gives the gateway a target. One that is there already
+// and is not allowed any more can still be renamed and switched off.
+func aims(g *routing.Gateway, named map[string]any) bool {
+	for _, field := range []string{"address", "transport", "enabled"} {
+		if _, ok := named[field]; ok && (g.Enabled || field != "enabled") {
+			return true
+		}
+	}
+	return false
 }

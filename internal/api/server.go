@@ -45,6 +45,9 @@ type Config struct {
 	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
 	// forbids nothing.
 	CheckWebhook func(*webhook.Endpoint) []field.Error
+	// CheckGateway says what the server's settings forbid of a gateway's address; nil
+	// forbids nothing.
+	CheckGateway func(*routing.Gateway) []field.Error
 	// Downloads serves the files of recordings; nil when there are none.
 	Downloads *Downloads
 	// Ready says whether calls are being taken, for /readyz; nil means that the

@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/api"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
@@ -52,6 +53,8 @@ type App struct {
 	recorder *recording.Recorder
 	http     *http.Server
 	metrics  *telemetry.Metrics
+	reach    *reach.Guard    // of gateways, Contacts and media
+	webhooks *webhook.Client // which has a guard of its own
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
@@ -124,6 +127,8 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	client := a.buildWebhooks(signer)
+	a.webhooks = client
+	a.buildReach()
 	downloads, err := a.buildRecording(live, seed)
 	if err != nil {
 		return err
@@ -141,7 +146,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.gateway = sipgw.New(sipgw.Config{
-		Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
+		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: sipgw.Limits{SourcePerSecond: float64(a.config.SIPSourceRate), SourceCalls: a.config.SIPSourceCalls},
 		// Ids that grow with time are written next to each other.
@@ -153,6 +158,7 @@ func (a *App) build(ctx context.Context) error {
 		Handler: api.New(api.Config{
 			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 			GatewayHealth:    a.gateway.Health,
+			CheckGateway:     a.checkGateway,
 			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
 			Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 		}),
@@ -220,7 +226,11 @@ func (a *App) Start(ctx context.Context) error {
 			a.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
-	return a.startMetrics(ctx)
+	if err := a.startMetrics(ctx); err != nil {
+		return err
+	}
+	a.lookAround()
+	return nil
 }
 
 // HTTPAddr is the address on which the API listens, once started.
@@ -233,8 +243,8 @@ func (a *App) SIPAddr() string { return a.gateway.Addr() }
 // without TLS.
 func (a *App) SIPTLSAddr() string { return a.gateway.SecureAddr() }
 
-// Reload puts in force what may change while the server runs: the files of TLS,
-// StopLimit and MaxCall. Calls go on; those that are up keep the limit that they
+// Reload puts in force what may change while the server runs: the files of TLS, the
+// addresses of this machine, StopLimit and MaxCall. Calls go on; those that are up keep the limit that they
 // began with. later says that other settings have changed, which takes effect at the
 // next start. On an error everything stays as it was.
 func (a *App) Reload(config Config) (later bool, err error) {
@@ -246,6 +256,7 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	}
 	a.stopLimit.Store(int64(config.StopLimit))
 	a.gateway.LimitCalls(config.MaxCall)
+	a.lookAround()
 	config.StopLimit, config.MaxCall = a.config.StopLimit, a.config.MaxCall
 	return !reflect.DeepEqual(config, a.config), nil
 }

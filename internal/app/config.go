@@ -67,6 +67,9 @@ type Config struct {
 	RateBurst int     `json:"rate_burst"`
 	// CORSOrigins are the origins whose scripts may call the API from a browser.
 	CORSOrigins []string `json:"cors_origins"`
+	// GatewayAllowPrivate lets gateways be in private networks and on this machine, and
+	// media go to private networks.
+	GatewayAllowPrivate bool `json:"gateway_allow_private"`
 	// WebhookAllowPrivate lets webhooks go to private and loopback addresses, and
 	// WebhookAllowHTTP lets their URLs be http://. Both are for servers whose
 	// customers are trusted with the server's network.

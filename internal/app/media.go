@@ -31,7 +31,7 @@ func (a *App) buildMedia() (media.Relay, error) {
 	if err != nil || len(config.Addresses) == 0 {
 		return nil, err
 	}
-	config.Clock, config.Logger, config.Measured = time.Now, a.logger, a.metrics.Media
+	config.Reach, config.Clock, config.Logger, config.Measured = a.reach, time.Now, a.logger, a.metrics.Media
 	built, err := relay.New(config)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (a *App) buildMedia() (media.Relay, error) {
 		return nil, err
 	}
 	engine, err := rtpengine.New(rtpengine.Config{
-		Instances: instances, Silence: a.config.MediaTimeout, AnySource: a.config.MediaAnySource, Clock: time.Now, Logger: a.logger,
+		Instances: instances, Silence: a.config.MediaTimeout, AnySource: a.config.MediaAnySource, Reach: a.reach, Clock: time.Now, Logger: a.logger,
 	})
 	if err != nil {
 		return nil, err

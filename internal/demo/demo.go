@@ -117,6 +117,7 @@ func (s *stage) start(ctx context.Context, logger *slog.Logger) (err error) {
 		return err
 	}
 	config := app.Default()
+	config.GatewayAllowPrivate = true
 	config.DataDir, config.HTTPAddr, config.SIPAddr = s.folder, "127.0.0.1:0", "127.0.0.1:0"
 	config.APIKey, config.StopLimit, config.Version = s.key, time.Second, "demo"
 	s.server, err = app.New(ctx, config, logger)

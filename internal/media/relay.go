@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -87,6 +88,9 @@ func OffersSRTP(sdp []byte) bool {
 
 // The reasons for which a call cannot be anchored.
 var (
+	// ErrForbidden is wrapped, and ErrDescription with it, when a description would aim
+	// the relay at the server itself.
+	ErrForbidden = fmt.Errorf("%w: it names a socket of this server", ErrDescription)
 	// ErrDescription is wrapped when a description cannot be read, or says what
 	// cannot be relayed.
 	ErrDescription = errors.New("session description")

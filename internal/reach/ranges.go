@@ -50,7 +50,7 @@ var ranges = table(
 	row{"10.0.0.0/8", Private, "a private network", "RFC 1918"},
 	row{"100.64.0.0/10", Private, "shared address space (carrier-grade NAT)", "RFC 6598"},
 	row{"127.0.0.0/8", Loopback, "loopback", "RFC 1122 section 3.2.1.3"},
-	row{"169.254.0.0/16", Never, "link-local, where clouds serve credentials", "RFC 3927"},
+	row{"169.254.0.0/16", Never, "link-local (where clouds serve credentials too)", "RFC 3927"},
 	row{"172.16.0.0/12", Private, "a private network", "RFC 1918"},
 	row{"192.0.0.0/24", Never, "protocol assignments", "RFC 6890"}, // and Oracle's metadata
 	row{"192.0.2.0/24", Documentation, "documentation", "RFC 5737"},

@@ -13,16 +13,19 @@ const (
 	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After)
 	StateUnregistered State = "unregistered" // its registration is not in force
 	StateDisabled     State = "disabled"
+	StateForbidden    State = "forbidden" // its address leads where this server does not send
 )
 
 // Health is what one server has seen of a gateway since its start.
 type Health struct {
-	State State     `json:"state" readOnly:"true" enum:"up,down,tripped,resting,unregistered,disabled"`
+	State State     `json:"state" readOnly:"true" enum:"up,down,tripped,resting,unregistered,disabled,forbidden"`
 	Since time.Time `json:"since" readOnly:"true" doc:"Since when it is in this state."`
 	// Until is when a gateway that is tripped or resting is tried again.
-	Until     *time.Time `json:"until" readOnly:"true" doc:"When a gateway that is tripped or resting is tried again."`
-	LiveCalls int32      `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are up there."`
-	Failures  int32      `json:"failures" readOnly:"true" doc:"Calls in a row that it did not answer at all."`
+	Until *time.Time `json:"until" readOnly:"true" doc:"When a gateway that is tripped or resting is tried again."`
+	// Detail is why a gateway is forbidden.
+	Detail    *string `json:"detail" readOnly:"true" doc:"Why a gateway is forbidden: where its address leads, and which setting allows that, if any; null in other states."`
+	LiveCalls int32   `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are up there."`
+	Failures  int32   `json:"failures" readOnly:"true" doc:"Calls in a row that it did not answer at all."`
 	// The last OPTIONS.
 	OptionsAt     *time.Time `json:"options_at" readOnly:"true" doc:"When it last answered OPTIONS."`
 	OptionsMicros int64      `json:"options_us" readOnly:"true" doc:"How long that took, in microseconds."`

@@ -3,6 +3,8 @@ package sipgw
 import (
 	"bytes"
 	"log/slog"
+	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -132,11 +135,24 @@ func (c *Config) setDefaults() {
 	if c.Rang == nil {
 		c.Rang = func(id.ID, time.Duration) {}
 	}
+	if c.Reach == nil {
+		c.Reach = reach.New(reach.Rules{Documentation: true, HighPorts: true, Loopback: onLoopback(c.Addr)})
+	}
 	if c.Shards <= 0 {
 		c.Shards = runtime.GOMAXPROCS(0)
 	}
 	c.Timers.setDefaults()
 	c.Limits.setDefaults()
+}
+
+// onLoopback says whether an address to listen on is reached from this machine only.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func (t *Timers) setDefaults() {

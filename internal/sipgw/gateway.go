@@ -23,6 +23,8 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -49,6 +51,9 @@ type Config struct {
 	// answered, and through which gateway. Shards call it concurrently and it must not
 	// block; nil means nobody is told.
 	Rang func(gateway id.ID, delay time.Duration)
+	// Reach says where requests may go. By default nothing goes to private networks,
+	// and to this machine only if Addr is loopback.
+	Reach *reach.Guard
 	// Media relays what is anchored; nil lets every session description pass as it is.
 	Media media.Relay
 	// Recorder says which calls are recorded; nil records none.
@@ -93,9 +98,11 @@ type Gateway struct {
 	seed         maphash.Seed
 	count        counters
 	panicOnce    sync.Once
-	mark         string // in the branches of this process
-	decoy        string // checked in place of the password of a user that does not exist
-	hostPort     string // in Via and Contact over UDP and TCP
+	// knowsItself says that nobody else tells Config.Reach of this machine.
+	knowsItself bool
+	mark        string // in the branches of this process
+	decoy       string // checked in place of the password of a user that does not exist
+	hostPort    string // in Via and Contact over UDP and TCP
 	// secureHostPort is the same over TLS.
 	secureHostPort string
 	contacts       contactLines
@@ -115,9 +122,11 @@ type Gateway struct {
 
 // New prepares a gateway. Nothing listens yet.
 func New(config Config) *Gateway {
+	alone := config.Reach == nil
 	config.setDefaults()
 	g := &Gateway{
-		config: config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
+		knowsItself: alone,
+		config:      config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: cryptorand.Text(),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
@@ -128,11 +137,12 @@ func New(config Config) *Gateway {
 	g.resolver = &resolver{
 		ctx: running, now: config.Clock, random: rand.Float64, dns: newNameServers(config.NameServers),
 		tls: config.TLS.wanted(), names: make(map[string]resolved),
+		guard: config.Reach, refused: func(gateway *routing.Gateway, why string, all bool) { g.trunks.of(gateway).forbid(why, all) },
 	}
 	g.transport = &transport{
 		running: running, cancel: cancel,
 		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
-		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings,
+		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings, reach: config.Reach,
 	}
 	if config.TLS.wanted() {
 		files := config.TLS.files()
@@ -169,6 +179,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if g.transport.secure != nil {
 		secure = publicAddress(g.transport.secure.Addr().(*net.TCPAddr).AddrPort(), g.config.Host)
 	}
+	if g.knowsItself {
+		g.config.Reach.Know(reach.Host{Listeners: g.listeners()})
+	}
 	g.setAddresses(publicAddress(g.transport.addr(), g.config.Host), secure)
 	for _, sh := range g.shards {
 		g.work.Go(func() { sh.run(g.done) })
@@ -179,6 +192,15 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.transport.start()
 	g.started.Store(true)
 	return nil
+}
+
+// listeners are the sockets of the gateway, once it listens.
+func (g *Gateway) listeners() []netip.AddrPort {
+	list := []netip.AddrPort{g.transport.addr()}
+	if g.transport.secure != nil {
+		list = append(list, g.transport.secure.Addr().(*net.TCPAddr).AddrPort())
+	}
+	return list
 }
 
 // Addr is the address that the gateway listens on, once started.

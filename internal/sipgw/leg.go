@@ -7,6 +7,7 @@ import (
 
 	"github.com/icholy/digest"
 
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 )
@@ -114,7 +115,7 @@ func (l *leg) retarget(m *message) {
 		l.target = strings.Clone(uri)
 	}
 	before := l.peer.addr.Addr()
-	l.aim(m.peer)
+	l.aim(m.peer, l.s.sh.g.config.Reach)
 	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
@@ -127,8 +128,8 @@ func (l *leg) retarget(m *message) {
 // aim chooses where requests go: to the first route, else to the Contact. Where
 // that names no address, or a private one while the peer is not private, the peer
 // is behind a translator or hides its name, and the address that its messages come
-// from is used instead.
-func (l *leg) aim(source peer) {
+// from is used instead; so it is where guard forbids the peer to name that address.
+func (l *leg) aim(source peer, guard *reach.Guard) {
 	l.peer = source
 	if l.latched() {
 		return
@@ -149,7 +150,7 @@ func (l *leg) aim(source peer) {
 	if host != source.addr.Addr() && (!routable(host) && routable(source.addr.Addr()) || host.IsUnspecified()) {
 		return
 	}
-	port := uint16(5060)
+	port := routing.DefaultPort("udp")
 	if parts.port > 0 {
 		port = uint16(parts.port)
 	}
@@ -158,6 +159,9 @@ func (l *leg) aim(source peer) {
 		(transport == "" && source.tls)
 	if secured && parts.port == 0 {
 		port = 5061
+	}
+	if !guard.Follows(netip.AddrPortFrom(host, port), source.addr.Addr()) {
+		return
 	}
 	tcp := secured || strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
 	l.peer = peer{tcp: tcp, tls: secured, addr: netip.AddrPortFrom(host, port)}

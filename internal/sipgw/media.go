@@ -214,9 +214,17 @@ func (a *attempt) encryption() media.Encryption {
 // noMedia is what becomes of a call whose offer cannot be anchored.
 func noMedia(a *attempt, err error) call.Event {
 	if errors.Is(err, media.ErrDescription) {
-		return call.NoMedia{Gateway: a.n, Status: 488, Phrase: "Not Acceptable Here", Cause: call.CauseIncompatible}
+		return call.NoMedia{Gateway: a.n, Status: 488, Phrase: phraseOfMedia(err), Cause: call.CauseIncompatible}
 	}
 	return call.NoMedia{Gateway: a.n, Status: 503, Phrase: "Service Unavailable", Cause: call.CauseNoResource}
+}
+
+// phraseOfMedia says with a 488 why a description is not taken.
+func phraseOfMedia(err error) string {
+	if errors.Is(err, media.ErrForbidden) {
+		return "Media Address Not Allowed"
+	}
+	return "Not Acceptable Here"
 }
 
 // fromGateway is what the body of a gateway's response to the caller's INVITE is.

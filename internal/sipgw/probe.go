@@ -54,7 +54,7 @@ func (t *trunk) wake() {
 func (t *trunk) wanted() (gateway *routing.Gateway, here bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.gateway, !t.gone && t.gateway.Enabled && !t.g.stopping.Load()
+	return t.gateway, !t.gone && t.gateway.Enabled && t.forbidden == "" && !t.g.stopping.Load()
 }
 
 // plan starts or ends OPTIONS and the registration as the policy says.

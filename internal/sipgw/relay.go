@@ -111,7 +111,7 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 		switch {
 		case err != nil && !l.ended:
 			l.relaying = false
-			tx.respond(488, "Not Acceptable Here", "")
+			tx.respond(488, phraseOfMedia(err), "")
 		case l.ended || o.ended:
 			l.relaying = false
 			tx.respond(481, "Call/Transaction Does Not Exist", "")
@@ -182,7 +182,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 			if lateOffer {
 				o.acknowledge(answer.cseq, nil, "")
 			}
-			tx.respond(488, "Not Acceptable Here", "")
+			tx.respond(488, phraseOfMedia(err), "")
 			return
 		}
 		l.respondAnswer(o, m, body, tx, answer, lateOffer)

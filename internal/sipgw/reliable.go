@@ -286,7 +286,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 	there := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: to.peer.addr.Addr()}
 	s.describe(what, there, m, func(body []byte, err error) {
 		if err != nil {
-			tx.respond(488, "Not Acceptable Here", "")
+			tx.respond(488, phraseOfMedia(err), "")
 			done()
 			return
 		}

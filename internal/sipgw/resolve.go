@@ -2,13 +2,13 @@ package sipgw
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
@@ -38,7 +38,10 @@ type resolver struct {
 	random func() float64 // in [0, 1)
 	dns    *nameServers
 	tls    bool // whether TLS may be chosen
-	work   sync.WaitGroup
+	guard  *reach.Guard
+	// refused is told why a target of a gateway is left out, and whether it has no other.
+	refused func(gateway *routing.Gateway, why string, all bool)
+	work    sync.WaitGroup
 
 	mu    sync.Mutex // guards names
 	names map[string]resolved
@@ -61,10 +64,10 @@ type service struct {
 // the order in which they are to be tried; with none when nothing was found.
 func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 	transport := gateway.Transport
-	host, port := splitAddress(gateway.Address, transport)
+	host, port := gateway.Target()
 	if ip, err := netip.ParseAddr(host); err == nil {
 		// Without a name there is nothing to ask which transport it takes.
-		done([]target{{netip.AddrPortFrom(ip.Unmap(), port), orUDP(transport)}})
+		done(r.judge(gateway, []target{{netip.AddrPortFrom(ip.Unmap(), port), orUDP(transport)}}))
 		return
 	}
 	key := host + ":" + strconv.Itoa(int(port)) + transport
@@ -72,7 +75,7 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 	known, ok := r.names[key]
 	r.mu.Unlock()
 	if ok && r.now().Before(known.until) {
-		done(r.order(known.services))
+		done(r.judge(gateway, r.order(known.services)))
 		return
 	}
 	if r.ctx.Err() != nil {
@@ -84,7 +87,7 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 		defer cancel()
 		services, life := r.lookup(ctx, host, port, transport)
 		if len(services) == 0 {
-			done(r.order(known.services))
+			done(r.judge(gateway, r.order(known.services)))
 			return
 		}
 		r.mu.Lock()
@@ -93,8 +96,29 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 		}
 		r.names[key] = resolved{services, r.now().Add(max(min(life, resolvedFor), resolvedLeast))}
 		r.mu.Unlock()
-		done(r.order(services))
+		done(r.judge(gateway, r.order(services)))
 	})
+}
+
+// judge leaves out the targets to which this server does not send, whatever a name
+// leads to today, and tells of them.
+func (r *resolver) judge(gateway *routing.Gateway, targets []target) []target {
+	if r.guard == nil {
+		return targets
+	}
+	problem := ""
+	allowed := targets[:0]
+	for _, t := range targets {
+		if why, ok := r.guard.Refuses(t.addr); ok {
+			allowed = append(allowed, t)
+		} else if problem == "" {
+			problem = routing.Refused(t.addr.String(), why)
+		}
+	}
+	if problem != "" {
+		r.refused(gateway, problem, len(allowed) == 0)
+	}
+	return allowed
 }
 
 func orUDP(transport string) string {
@@ -180,7 +204,7 @@ func (r *resolver) lookup(ctx context.Context, host string, port uint16, transpo
 		return services, life
 	}
 	transport = orUDP(transport)
-	if addresses := r.addresses(ctx, host, defaultPort(transport)); len(addresses) > 0 {
+	if addresses := r.addresses(ctx, host, routing.DefaultPort(transport)); len(addresses) > 0 {
 		return []service{{transport: transport, addresses: addresses}}, life
 	}
 	return nil, 0
@@ -220,30 +244,4 @@ func (r *resolver) addresses(ctx context.Context, host string, port uint16) []ne
 		list = append(list, netip.AddrPortFrom(ip.Unmap(), port))
 	}
 	return list
-}
-
-// splitAddress reads "host", "host:port" or an IPv6 address in or out of brackets.
-// The port is 0 when a name comes without one, and the transport's when an address
-// does.
-func splitAddress(address, transport string) (host string, port uint16) {
-	if ip, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
-		return ip.String(), defaultPort(transport)
-	}
-	h, p, err := net.SplitHostPort(address)
-	if err != nil {
-		return address, 0
-	}
-	n, err := strconv.ParseUint(p, 10, 16)
-	if err != nil || n == 0 {
-		return address, 0
-	}
-	return h, uint16(n)
-}
-
-// defaultPort is where SIP is served (RFC 3261 section 19.1.2).
-func defaultPort(transport string) uint16 {
-	if transport == "tls" {
-		return 5061
-	}
-	return 5060
 }

@@ -335,7 +335,7 @@ func (s *session) accept() {
 			// A 2xx without media is of no use to either side.
 			s.caller.ended = true
 			s.caller.refresh.stop(s.caller)
-			tx.send(488, invite.response(488, "Not Acceptable Here", s.caller.localTag, "", nil, ""))
+			tx.send(488, invite.response(488, phraseOfMedia(err), s.caller.localTag, "", nil, ""))
 			s.handle(call.HungUp{Cause: call.CauseIncompatible})
 			return
 		}

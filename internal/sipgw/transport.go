@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/certificate"
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
@@ -65,6 +66,7 @@ type transport struct {
 	tracer *siptrace.Tracer // nil: none
 	now    func() time.Time
 	log    *slog.Logger
+	reach  *reach.Guard
 
 	udp       *net.UDPConn
 	datagrams datagrams // the same, to write to
@@ -166,7 +168,8 @@ func (t *transport) readPackets() {
 		t.count.received.Add(1)
 		from := peer{addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
 		stranger, ok := t.filter.admits(from.addr.Addr(), buffer[:n])
-		if !ok {
+		// What the server sends itself, as through a media port, is no peer's.
+		if !ok || t.reach.Own(from.addr) {
 			t.count.filtered.Add(1)
 			continue
 		}
@@ -276,7 +279,7 @@ func (t *transport) stream(to peer) *stream {
 	if s := t.streams[to.key()]; s != nil {
 		return s
 	}
-	if t.closed() || !t.room(classOutbound, sourceKey(to.addr.Addr())) {
+	if t.closed() || t.forbids(to.addr) || !t.room(classOutbound, sourceKey(to.addr.Addr())) {
 		return nil
 	}
 	s := newStream(t, to, nil)
@@ -284,6 +287,12 @@ func (t *transport) stream(to peer) *stream {
 	t.add(s, classOutbound)
 	t.work.Go(s.dial)
 	return s
+}
+
+// forbids says whether no connection is opened to an address, whoever has named it.
+func (t *transport) forbids(at netip.AddrPort) bool {
+	class, _ := t.reach.Judge(at.Addr())
+	return class == reach.Never || t.reach.Own(at)
 }
 
 func (t *transport) closed() bool { return t.running.Err() != nil }

@@ -25,10 +25,13 @@ type trunk struct {
 	until    time.Time // of StateTripped and StateResting
 	live     int32
 	failures int32 // calls in a row that were not answered at all
-	rate     bucket
-	silences int // OPTIONS in a row that were not answered
-	answered time.Time
-	took     time.Duration
+	// forbidden is why nothing is sent to the gateway: its address leads where this
+	// server does not send. "" while it does not. told is what was logged last.
+	forbidden, told string
+	rate            bucket
+	silences        int // OPTIONS in a row that were not answered
+	answered        time.Time
+	took            time.Duration
 	// registered is until when the registration is in force.
 	registered     time.Time
 	registerStatus int32
@@ -109,6 +112,9 @@ func (g *Gateway) learn(gateway *routing.Gateway) {
 		for _, t := range targets {
 			g.filter.learn(t.addr.Addr())
 		}
+		if len(targets) > 0 {
+			g.trunks.of(gateway).allow()
+		}
 	})
 }
 
@@ -141,6 +147,7 @@ func (t *trunk) configure(gateway *routing.Gateway) {
 	if !samePlace(old, gateway) {
 		t.set(routing.StateUp, time.Time{})
 		t.failures, t.silences, t.registered = 0, 0, time.Time{}
+		t.forbidden, t.told = "", ""
 	}
 	changed := old != gateway || t.probe.fresh()
 	t.mu.Unlock()
@@ -174,6 +181,38 @@ func (t *trunk) set(state routing.State, until time.Time) {
 	t.g.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was), "to", string(state))
 }
 
+// forbid notes that the gateway's address leads where this server does not send: as
+// a whole, or one of the addresses of its name.
+func (t *trunk) forbid(why string, all bool) {
+	t.mu.Lock()
+	changed := all && t.forbidden != why
+	if changed {
+		t.forbidden, t.since = why, t.g.config.Clock()
+	}
+	if t.told != why {
+		t.told = why
+		t.g.log.Warn("a gateway leads where nothing is sent", "gateway", t.id.String(), "name", t.gateway.Name,
+			"address", t.gateway.Address, "why", why, "unused", all)
+	}
+	t.mu.Unlock()
+	if changed {
+		t.wake()
+	}
+}
+
+// allow notes that the gateway has an address to which something may be sent.
+func (t *trunk) allow() {
+	t.mu.Lock()
+	changed := t.forbidden != ""
+	if changed {
+		t.forbidden, t.since = "", t.g.config.Clock()
+	}
+	t.mu.Unlock()
+	if changed {
+		t.wake()
+	}
+}
+
 // take asks for a place for one more call, and says why there is none. A call that
 // is forced gets one in any case.
 func (t *trunk) take(now time.Time, force bool) admission.Reason {
@@ -201,7 +240,7 @@ func (t *trunk) obstacle(now time.Time) admission.Reason {
 		t.rate.at = now
 	}
 	switch {
-	case t.current(now) != routing.StateUp && !(t.state == routing.StateTripped && !now.Before(t.until)):
+	case t.forbidden != "" || t.current(now) != routing.StateUp && !(t.state == routing.StateTripped && !now.Before(t.until)):
 		return admission.ReasonGatewaysDown
 	case t.gateway.ChannelLimit != nil && t.live >= *t.gateway.ChannelLimit:
 		return admission.ReasonGatewayLimit
@@ -216,6 +255,8 @@ func (t *trunk) current(now time.Time) routing.State {
 	switch {
 	case !t.gateway.Enabled:
 		return routing.StateDisabled
+	case t.forbidden != "":
+		return routing.StateForbidden
 	case t.state == routing.StateResting && !now.Before(t.until):
 		t.set(routing.StateUp, time.Time{})
 	}
@@ -270,6 +311,10 @@ func (t *trunk) health(now time.Time) routing.Health {
 	h := routing.Health{
 		State: t.current(now), Since: t.since, LiveCalls: t.live, Failures: t.failures,
 		OptionsMicros: t.took.Microseconds(), RegisterStatus: t.registerStatus,
+	}
+	if h.State == routing.StateForbidden {
+		why := t.forbidden
+		h.Detail = &why
 	}
 	h.Until, h.OptionsAt, h.RegisteredUntil = timeOrNil(t.until), timeOrNil(t.answered), timeOrNil(t.registered)
 	return h

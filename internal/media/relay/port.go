@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"bytes"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -40,10 +42,16 @@ type end struct {
 // peer is what a side's description says of a stream, which does not change, and
 // where its packets have been found to come from.
 type peer struct {
-	rtp, rtcp  netip.AddrPort // the address is invalid where the description has a name
+	named, namedRTCP netip.AddrPort // as the description says
+	// rtp and rtcp are the same where the side may name them. Otherwise they are
+	// invalid: nothing is sent there, and what the side sends from its signalling's
+	// address shows where to.
+	rtp, rtcp  netip.AddrPort
 	signalling netip.Addr
+	guard      *reach.Guard
 	mux        bool
 	isRTP      bool
+	isFax      bool // UDPTL
 	onHold     bool // by the unspecified address: nothing is sent there
 	sends      bool // media are to be expected
 	tapped     bool // the recorder hears this stream
@@ -54,6 +62,23 @@ type peer struct {
 	// Where RTP and RTCP come from, once the first packet has come: none are taken
 	// from elsewhere, and what is for the side goes there.
 	source, rtcpSource atomic.Pointer[netip.AddrPort]
+}
+
+// peer is what a description says of a stream, by a side whose signalling comes from
+// the address given.
+func (r *Relay) peer(lines *streamLines, signalling netip.Addr) *peer {
+	guard := r.config.Reach
+	p := &peer{
+		named: netip.AddrPortFrom(lines.address, lines.port), namedRTCP: lines.rtcp, signalling: signalling, guard: guard,
+		isRTP: lines.rtp(), isFax: lines.fax(), onHold: lines.onHold, anySource: r.config.AnySource,
+	}
+	if guard.Follows(p.named, signalling) {
+		p.rtp = p.named
+	}
+	if guard.Follows(p.namedRTCP, signalling) {
+		p.rtcp = p.namedRTCP
+	}
+	return p
 }
 
 // learnt is where packets of one of the ports come from.
@@ -97,7 +122,7 @@ func (e *end) ourKey(tag int, s suite, fresh bool) keying {
 // was learnt of the side's addresses is kept while the description names the same.
 func (e *end) describe(p *peer) {
 	old := e.peer.Load()
-	if old != nil && p != nil && old.rtp == p.rtp && old.rtcp == p.rtcp && old.signalling == p.signalling {
+	if old != nil && p != nil && old.named == p.named && old.namedRTCP == p.namedRTCP && old.signalling == p.signalling {
 		p.source.Store(old.source.Load())
 		p.rtcpSource.Store(old.rtcpSource.Load())
 	}
@@ -147,6 +172,9 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 			count.forged.Add(1)
 			return
 		}
+	} else if !described.passes(packet) {
+		count.malformed.Add(1)
+		return
 	}
 	if learnt := described.learnt(p.rtcp); learnt.Load() == nil || *learnt.Load() != from {
 		learnt.Store(&from)
@@ -184,9 +212,9 @@ func (p *peer) mayTake(rtcp bool, from netip.AddrPort) bool {
 	learnt := p.learnt(rtcp)
 	source := learnt.Load()
 	if source == nil {
-		return p.allows(from.Addr())
+		return p.allows(from)
 	}
-	return *source == from || from == p.described(rtcp)
+	return *source == from || from == p.described(rtcp) && !p.guard.Own(from)
 }
 
 func (p *peer) described(rtcp bool) netip.AddrPort {
@@ -198,9 +226,12 @@ func (p *peer) described(rtcp bool) netip.AddrPort {
 
 // allows says whether media may come from an address: the one that the
 // description names, or the one that the side's signalling comes from, which is
-// where media of a phone behind a translator come from.
-func (p *peer) allows(from netip.Addr) bool {
-	return p.anySource || from == p.rtp.Addr() || from == p.rtcp.Addr() || from == p.signalling
+// where media of a phone behind a translator come from. What comes from the server
+// itself is no side's.
+func (p *peer) allows(from netip.AddrPort) bool {
+	ip := from.Addr()
+	named := ip == p.rtp.Addr() || ip == p.rtcp.Addr() || ip == p.signalling
+	return (named || p.anySource && p.guard.Follows(from, p.signalling)) && !p.guard.Own(from)
 }
 
 // send sends a packet to the side: to where its own come from, or as long as none
@@ -221,6 +252,34 @@ func (e *end) send(packet []byte, target *peer, rtcp bool, dscp uint8) bool {
 
 func isRTCP(packet []byte) bool {
 	return len(packet) > payloadTypeByte && packet[payloadTypeByte] >= firstRTCPType && packet[payloadTypeByte] <= lastRTCPType
+}
+
+// passes says whether a packet of a stream that is not RTP may be one. Nothing else
+// is carried: who trusts this server's address would take a request in it for one of
+// the server's own.
+func (p *peer) passes(packet []byte) bool {
+	if p.isFax {
+		return !isSIP(packet)
+	}
+	// STUN, DTLS, and RTP or RTCP (RFC 7983 section 7).
+	first := packet[0]
+	return first <= 3 || first >= 20 && first <= 63 || first>>versionShift == rtpVersion
+}
+
+// isSIP says whether a packet could be read as a SIP message: each has the protocol's
+// name in its first line (RFC 3261 section 7). A fax has it once in 2^50 packets.
+func isSIP(packet []byte) bool {
+	const version = "SIP/2."
+	for rest := packet; ; {
+		at := bytes.IndexByte(rest, '/')
+		if at < 0 {
+			return false
+		}
+		if at >= 3 && len(rest) >= at+3 && bytes.EqualFold(rest[at-3:at+3], []byte(version)) {
+			return true
+		}
+		rest = rest[at+1:]
+	}
 }
 
 // wellFormed says whether a packet can be RTP or RTCP at all.

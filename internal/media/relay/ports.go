@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/tollgate/tollgate/internal/media"
@@ -16,13 +17,27 @@ import (
 // next, and again as late as possible, so that what still arrives for one call
 // finds no other.
 type ports struct {
-	mu    sync.Mutex // guards all below
-	free  []uint16   // even ports; taken from the front, given back at the end
-	taken map[uint16]struct{}
+	mu   sync.Mutex // guards free
+	free []uint16   // even ports; taken from the front, given back at the end
+
+	taken [1 << 16 / portsPerWord]atomic.Uint64 // a bit for each port that is given out
+}
+
+// portsPerWord is how many ports have their bit in one word.
+const portsPerWord = 64
+
+// mark notes whether a pair of ports is given out.
+func (p *ports) mark(port uint16, taken bool) {
+	word, bit := &p.taken[port/portsPerWord], uint64(1)<<(port%portsPerWord)
+	if taken {
+		word.Or(bit)
+	} else {
+		word.And(^bit)
+	}
 }
 
 func newPorts(low, high uint16) *ports {
-	p := &ports{taken: make(map[uint16]struct{})}
+	p := &ports{}
 	for port := (uint32(low) + 1) &^ 1; port+1 <= uint32(high); port += 2 {
 		p.free = append(p.free, uint16(port))
 	}
@@ -38,7 +53,7 @@ func (p *ports) take() (uint16, bool) {
 	}
 	port := p.free[0]
 	p.free = p.free[1:]
-	p.taken[port] = struct{}{}
+	p.mark(port, true)
 	return port, true
 }
 
@@ -46,15 +61,13 @@ func (p *ports) give(port uint16) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, port)
-	delete(p.taken, port)
+	p.mark(port, false)
 }
 
 // holds says whether a port is one of a pair that was taken.
 func (p *ports) holds(port uint16) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, taken := p.taken[port&^1]
-	return taken
+	port &^= 1
+	return p.taken[port/portsPerWord].Load()&(1<<(port%portsPerWord)) != 0
 }
 
 // maxBusyPorts bounds how many pairs that other programs use are passed over for

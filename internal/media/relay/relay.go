@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/reach"
 )
 
 // Config is what a Relay needs. Addresses is required.
@@ -38,8 +39,11 @@ type Config struct {
 	// Measured is told how the RTP of each side of a stream arrived, when the call is
 	// over; nil tells nobody. It must not block.
 	Measured func(Quality)
-	Clock    func() time.Time
-	Logger   *slog.Logger
+	// Reach says where media may go; by default to the internet, and from a peer in a
+	// private network or on this machine to others there.
+	Reach  *reach.Guard
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 // Address is an address of this host, and the one that peers are told where that
@@ -129,6 +133,9 @@ func New(config Config) (*Relay, error) {
 	if config.Loops <= 0 {
 		config.Loops = runtime.GOMAXPROCS(0)
 	}
+	if config.Reach == nil {
+		config.Reach = reach.New(reach.Rules{Documentation: true})
+	}
 	if config.Clock == nil {
 		config.Clock = time.Now
 	}
@@ -139,6 +146,7 @@ func New(config Config) (*Relay, error) {
 		config: config, ports: newPorts(config.Low, config.High), done: make(chan struct{}),
 		sessions: make(map[*session]struct{}),
 	}
+	config.Reach.Also(r.own)
 	for range config.Loops {
 		l, err := newLoop(config.Clock)
 		if err != nil {
@@ -218,8 +226,8 @@ func (r *Relay) addressFor(peer netip.Addr) Address {
 	return r.config.Addresses[0]
 }
 
-// own says whether an address is a port that the relay has open: a peer that names one
-// would make the relay talk to itself.
+// own says whether an address is a port that the relay has open. A peer that names one
+// would make the server talk to itself.
 func (r *Relay) own(a netip.AddrPort) bool {
 	if !r.ports.holds(a.Port()) {
 		return false

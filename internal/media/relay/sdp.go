@@ -182,6 +182,9 @@ func (s *streamLines) readRTCP(value string) error {
 // Anything else over UDP, as DTLS or a fax, is passed on without being understood.
 func (s *streamLines) rtp() bool { return strings.HasPrefix(s.proto, "RTP/") }
 
+// fax says whether the stream is T.38 over UDP (ITU-T T.38 annex D).
+func (s *streamLines) fax() bool { return s.kind == "image" && strings.EqualFold(s.proto, "udptl") }
+
 // encrypted says whether the stream is SRTP with its keys in the description.
 func (s *streamLines) encrypted() bool { return strings.HasPrefix(s.proto, "RTP/SAVP") }
 

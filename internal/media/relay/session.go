@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -115,12 +116,12 @@ func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Descrip
 		}
 		now := to.peer.Load()
 		switch {
-		case now != nil && !s.answeredAt.IsZero():
+		case d.Encryption == media.Encrypted: // whatever went on before, as a fax
+			encrypted = true
+		case now != nil && now.isRTP && !s.answeredAt.IsZero():
 			encrypted = now.open != nil
 		case d.Encryption == media.AsOffered:
 			encrypted = lines.encrypted()
-		default:
-			encrypted = d.Encryption == media.Encrypted
 		}
 		for n := 0; encrypted && n < offeredSuites; n++ {
 			offered = append(offered, to.ourKey(n+1, suites[n], s.answeredAt.IsZero()))
@@ -190,16 +191,14 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 		answerer.describe(nil)
 		return nil
 	}
-	if asked.rtp() != answer.rtp() || asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
+	if asked.rtp() != answer.rtp() || asked.fax() != answer.fax() || asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
 		return wrong("%s answers to what was offered as %s", answer.proto, asked.protocol(s.offer.encrypted[i]))
 	}
-	toOfferer, toAnswerer := &peer{
-		rtp: netip.AddrPortFrom(asked.address, asked.port), rtcp: asked.rtcp, signalling: s.offer.by,
-		mux: asked.mux, isRTP: asked.rtp(), onHold: asked.onHold, sends: sends(asked, answer), tapped: tapped, clockRate: rate, anySource: s.relay.config.AnySource,
-	}, &peer{
-		rtp: netip.AddrPortFrom(answer.address, answer.port), rtcp: answer.rtcp, signalling: d.Source,
-		mux: answer.mux && asked.mux, isRTP: answer.rtp(), onHold: answer.onHold, sends: sends(answer, asked), tapped: tapped, clockRate: rate,
-		anySource: s.relay.config.AnySource,
+	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by), s.relay.peer(answer, d.Source)
+	toOfferer.mux, toAnswerer.mux = asked.mux, answer.mux && asked.mux
+	toOfferer.sends, toAnswerer.sends = sends(asked, answer), sends(answer, asked)
+	for _, p := range []*peer{toOfferer, toAnswerer} {
+		p.tapped, p.clockRate = tapped, rate
 	}
 	if asked.rtp() && asked.encrypted() {
 		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
@@ -259,11 +258,12 @@ func (s *session) audio() int {
 	return -1
 }
 
-// refuseOwn refuses a description that names a port of the relay's own.
+// refuseOwn refuses a description that names a socket of the server's own.
 func (s *session) refuseOwn(d *description) error {
+	guard := s.relay.config.Reach
 	for _, lines := range d.streams {
-		if s.relay.own(netip.AddrPortFrom(lines.address, lines.port)) || s.relay.own(lines.rtcp) {
-			return wrong("it names a port of the relay's own")
+		if at := netip.AddrPortFrom(lines.address, lines.port); lines.relayed() && (guard.Own(at) || guard.Own(lines.rtcp)) {
+			return fmt.Errorf("%w: %s", media.ErrForbidden, at)
 		}
 	}
 	return nil

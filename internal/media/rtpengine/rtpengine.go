@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/reach"
 )
 
 // Config is what an Engine needs. Instances is required.
@@ -24,8 +25,11 @@ type Config struct {
 	// AnySource takes the media of a side from wherever they come first, also where
 	// its description says from where.
 	AnySource bool
-	Clock     func() time.Time
-	Logger    *slog.Logger
+	// Reach says where media may go; by default to the internet, and from a peer in a
+	// private network or on this machine to others there.
+	Reach  *reach.Guard
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 // Engine is a set of rtpengine instances: a call goes to the one with the least to
@@ -49,6 +53,9 @@ func New(config Config) (*Engine, error) {
 	}
 	if config.Silence == 0 {
 		config.Silence = time.Minute
+	}
+	if config.Reach == nil {
+		config.Reach = reach.New(reach.Rules{Documentation: true})
 	}
 	if config.Clock == nil {
 		config.Clock = time.Now

@@ -64,7 +64,8 @@ func opposite(side record.Side) record.Side {
 // Offer implements media.Session. An instance that does not answer is passed over:
 // in a call that is up, both sides then learn new ports by the same offer.
 func (s *session) Offer(d media.Description, done func([]byte, error)) {
-	if err := check(d); err != nil {
+	sdp, err := s.engine.check(d)
+	if err != nil {
 		done(nil, err)
 		return
 	}
@@ -79,7 +80,7 @@ func (s *session) Offer(d media.Description, done func([]byte, error)) {
 	if !s.answeredAt.IsZero() {
 		encrypted = s.encrypted[place(to)]
 	}
-	request := s.request("offer", d)
+	request := s.request("offer", d, sdp)
 	request["from-tag"] = tag(d.From)
 	if s.joined {
 		request["to-tag"] = tag(to)
@@ -128,7 +129,8 @@ func (s *session) offerTo(order []*instance, request dict, d media.Description, 
 
 // Answer implements media.Session.
 func (s *session) Answer(d media.Description, done func([]byte, error)) {
-	if err := check(d); err != nil {
+	judged, err := s.engine.check(d)
+	if err != nil {
 		done(nil, err)
 		return
 	}
@@ -142,7 +144,7 @@ func (s *session) Answer(d media.Description, done func([]byte, error)) {
 		done(nil, fmt.Errorf("%w: an answer without an offer", media.ErrDescription))
 		return
 	}
-	request := s.request("answer", d)
+	request := s.request("answer", d, judged)
 	request["from-tag"], request["to-tag"] = tag(s.offeredBy), tag(d.From)
 	s.at.send(request, s.engine.config.Clock(), func(answer dict, err error) {
 		s.mu.Lock()
@@ -178,10 +180,11 @@ func (s *session) Refused(done func()) {
 	})
 }
 
-// request is what offers and answers have in common.
-func (s *session) request(command string, d media.Description) dict {
+// request is what offers and answers have in common. sdp is the description as it was
+// judged.
+func (s *session) request(command string, d media.Description, sdp []byte) dict {
 	r := dict{
-		"command": command, "call-id": s.id, "sdp": string(d.SDP),
+		"command": command, "call-id": s.id, "sdp": string(sdp),
 		"replace": []string{"origin", "session-connection"}, "ICE": "remove",
 		// Once a side was heard, nobody else is; and a side that did not move keeps its port.
 		"flags":    []string{"strict-source", "port-latching", s.learning(d)},
@@ -262,12 +265,12 @@ func (s *session) note(d media.Description) {
 	s.heard = s.engine.config.Clock()
 }
 
-// check refuses what would not be worth a request.
-func check(d media.Description) error {
+// check refuses what would not be worth a request, and gives what may be sent.
+func (e *Engine) check(d media.Description) ([]byte, error) {
 	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) || !bytes.Contains(d.SDP, []byte("\nm=")) {
-		return fmt.Errorf("%w: not one that has a stream, of at most %d bytes", media.ErrDescription, maxDescriptionBytes)
+		return nil, fmt.Errorf("%w: not one that has a stream, of at most %d bytes", media.ErrDescription, maxDescriptionBytes)
 	}
-	return nil
+	return judge(e.config.Reach, d)
 }
 
 // description takes the session description out of an answer of rtpengine's.

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/routing"
+)
+
+// buildReach makes the guard of everything that SIP and media are sent to. This
+// machine itself is allowed where SIP is served to nobody else, as in the quick start.
+func (a *App) buildReach() {
+	c := a.config
+	quick := onLoopback(c.SIPAddr) && (c.SIPTLS.Addr == "" || onLoopback(c.SIPTLS.Addr))
+	a.reach = reach.New(reach.Rules{
+		Private: c.GatewayAllowPrivate, Loopback: c.GatewayAllowPrivate || quick, Documentation: true, HighPorts: true,
+	})
+	a.lookAround()
+}
+
+// lookAround tells the guards what this machine's addresses are now, and what listens.
+func (a *App) lookAround() {
+	h := reach.Host{Listeners: a.listeners()}
+	if networks, err := net.InterfaceAddrs(); err == nil {
+		for _, n := range networks {
+			if prefix, err := netip.ParsePrefix(n.String()); err == nil {
+				h.Addresses = append(h.Addresses, prefix.Addr())
+			}
+		}
+	}
+	if anchor, err := a.config.relayConfig(); err == nil {
+		for _, address := range anchor.Addresses {
+			if !address.Public.IsValid() {
+				continue
+			}
+			h.Addresses = append(h.Addresses, address.Public)
+			for _, l := range h.Listeners {
+				if l.Addr() == address.Local || l.Addr().IsUnspecified() {
+					h.Listeners = append(h.Listeners, netip.AddrPortFrom(address.Public, l.Port()))
+				}
+			}
+		}
+	}
+	a.reach.Know(h)
+	// A web server of the same machine may well want events.
+	a.webhooks.Know(reach.Host{Listeners: h.Listeners})
+}
+
+// listeners are the sockets on which this server listens, or will, as far as their
+// ports are known.
+func (a *App) listeners() []netip.AddrPort {
+	texts := []string{a.config.SIPAddr, a.config.SIPTLS.Addr, a.config.HTTPAddr, a.config.MetricsAddr}
+	if a.listener != nil {
+		texts = append(texts, a.SIPAddr(), a.SIPTLSAddr(), a.HTTPAddr(), a.MetricsAddr())
+	}
+	var list []netip.AddrPort
+	for _, text := range texts {
+		host, port, err := net.SplitHostPort(text)
+		if err != nil {
+			continue
+		}
+		switch host {
+		case "":
+			host = "::"
+		case "localhost":
+			host = "127.0.0.1"
+		}
+		if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil && at.Port() != 0 {
+			list = append(list, at)
+		}
+	}
+	if engines, err := a.config.rtpengines(); err == nil {
+		list = append(list, engines...)
+	}
+	return list
+}
+
+// onLoopback says whether an address to listen on is reached from this machine only.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// checkGateway says what of a gateway leads where this server does not send.
+func (a *App) checkGateway(g *routing.Gateway) []field.Error { return g.Reachable(a.reach) }
