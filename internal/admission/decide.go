@@ -116,6 +116,7 @@ type Facts struct {
 	CallerForced bool // the caller id is the connection's ani_override
 	Callee       e164.Number
 	Class        e164.Class
+	Could        e164.NumberTypeSet // every type that a network could take the callee for
 
 	Countries    e164.CountrySet
 	Ranges       e164.RangeSet
@@ -190,12 +191,12 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	}
 	a := s.Account(c.Account)
 	gatherConnection(f, c, a)
-	gatherNumbers(f, c, a, call)
+	judged := gatherNumbers(f, c, a, call)
 	p := s.Profile(c.Profile)
 	if p == nil || p.Account != c.Account {
 		return
 	}
-	gatherProfile(f, s, p, a)
+	gatherProfile(f, s, p, a, &judged)
 	f.AccountLive, f.ProfileLive, f.ConnectionLive = use.LiveCalls(f.Account, f.Profile, f.Connection)
 	gatherSpend(f, s, p, use)
 	if f.HasRate {
@@ -252,25 +253,13 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	}
 }
 
-func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) {
+func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) (judged e164.Judgement) {
 	_, f.Emergency = c.Emergency(a, call.To)
 	f.Caller, f.CallerForced = callerID(c, call.From, f.Emergency)
 	if f.Emergency {
-		return
+		return judged
 	}
-	if f.Callee = Callee(c, call.To); f.Callee != 0 {
-		f.Class = e164.Classify(f.Callee)
-	}
-}
-
-// Callee is the number that a connection dials with this text, or 0 when it is
-// none. It is for calls that are no emergency.
-func Callee(c *policy.Connection, dialled string) e164.Number {
-	callee, err := e164.Normalise(dialled, c.Home)
-	if err != nil || !e164.Valid(callee) {
-		return 0
-	}
-	return callee
+	return gatherCallee(f, c, call.To)
 }
 
 // callerID applies ani_override (Telnyx, connection field outbound.ani_override_type:
@@ -296,7 +285,7 @@ func callerID(c *policy.Connection, from string, emergency bool) (caller e164.Nu
 	return caller, false
 }
 
-func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Account) {
+func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Account, judged *e164.Judgement) {
 	f.HasProfile, f.Profile, f.ProfileVersion = true, p.ID, p.Version
 	f.ProfileEnabled = p.Enabled
 	f.Countries, f.Ranges, f.BlockedTypes = p.Countries, p.Ranges, p.BlockedTypes
@@ -308,7 +297,7 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 		return
 	}
 	f.Deck = deck.ID
-	f.Rate, f.RatePrefixDigits, f.HasRate = deck.Rates.Lookup(f.Callee)
+	f.Rate, f.RatePrefixDigits, f.HasRate = dearestRate(deck.Rates, f.Callee, judged)
 }
 
 // judge applies the rules in order. The first that refuses gives the reason; the
@@ -365,7 +354,7 @@ func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 	case RuleCountry:
 		return refuseIf(!f.Class.In(f.Countries, f.Ranges), ReasonNotWhitelisted), f.Callee != 0 && f.HasProfile
 	case RuleNumberType:
-		return refuseIf(f.BlockedTypes.Has(f.Class.Type), ReasonNumberTypeBlocked), f.Callee != 0 && f.HasProfile
+		return judgeNumberType(f), f.Callee != 0 && f.HasProfile
 	case RuleRate:
 		return judgeRate(f), f.Callee != 0 && f.HasProfile
 	case RuleWindow:

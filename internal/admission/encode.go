@@ -82,11 +82,13 @@ func (d *Decision) Append(dst []byte) []byte {
 // appendRules appends what version 3 has behind version 2, one rule after the other.
 func (w *writer) appendRules(f *Facts) {
 	w.appendRepetition(f)
+	w.appendNumber(f)
 }
 
 // readRules reads what appendRules wrote.
 func (r *reader) readRules(f *Facts) {
 	r.readRepetition(f)
+	r.readNumber(f)
 }
 
 // readSharedSpend reads what version 2 has behind version 1.

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/policy"
@@ -74,11 +73,7 @@ func values(rule Rule, f *Facts) (seen, allowed string) {
 	case RuleCountry:
 		return f.place(), whitelistText(f.Countries, f.Ranges)
 	case RuleNumberType:
-		var blocked []string
-		for numberType := range f.BlockedTypes.All() {
-			blocked = append(blocked, numberType.String())
-		}
-		return f.Class.Type.String(), "any but " + orNone(strings.Join(blocked, ", "))
+		return numberTypeText(f)
 	case RuleRate:
 		return rateText(f)
 	case RuleWindow:

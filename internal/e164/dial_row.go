@@ -4,6 +4,8 @@ package e164
 type dialRow struct {
 	code        uint16  // calling code; 0 where the metadata has none
 	national    lengths // of the national significant number
+	possible    uint32  // bit n: numbers of n digits are possible
+	general     string  // pattern of all national numbers, where mainCountry needs it
 	idd         string  // pattern of the international prefix, such as "00" or "011"
 	trunk       string  // national prefix as people dial it, such as "0"; "" where there is none
 	trunkParse  string  // pattern that is taken off a national number

@@ -71,9 +71,24 @@ func stripSeparators(dialled string) (digits string, plus, ok bool) {
 // meant. After a prefix a number must be Valid, but need not be allocated. After a
 // plus only the form counts, since what was meant is plain: ask Valid about it.
 //
+// The number is then read as the network of its country will: see complete. So
+// "+49 (0) 900 1234567" is +499001234567, and 0690 dialled in France is Guadeloupe.
+//
 // The text may hold visual separators (- . ( ) and space) and at most MaxDialled
 // characters. Errors are ErrDialled.
 func Normalise(dialled string, home Country) (Number, error) {
+	n, err := written(dialled, home)
+	if err != nil {
+		return 0, err
+	}
+	if n = complete(n); n == 0 {
+		return 0, fmt.Errorf("read dialled text of %d characters: %w", len(dialled), ErrDialledInternational)
+	}
+	return n, nil
+}
+
+// written reads a dialled text as it stands.
+func written(dialled string, home Country) (Number, error) {
 	digits, plus, ok := stripSeparators(dialled)
 	if !ok {
 		return 0, fmt.Errorf("read dialled text of %d characters: %w", len(dialled), ErrDialledText)
@@ -87,7 +102,7 @@ func Normalise(dialled string, home Country) (Number, error) {
 	}
 	if length := home.matchIDD(digits); length > 0 {
 		n, err := international(digits[length:])
-		if err == nil && !Valid(n) {
+		if err == nil && !Valid(complete(n)) {
 			return 0, fmt.Errorf("read %d dialled digits in %s: %w", len(digits), home, ErrDialledInternational)
 		}
 		return n, err

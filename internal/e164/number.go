@@ -70,6 +70,14 @@ func (n Number) Digits() (d Digits) {
 	return d
 }
 
+// First is the number that the first digits of n are; n itself where it has no more.
+func (n Number) First(digits int) Number {
+	for length := n.Digits().Len; length > digits; length-- {
+		n /= 10
+	}
+	return n
+}
+
 // String writes the number with its plus sign; "" for no number.
 func (n Number) String() string {
 	if n == 0 {

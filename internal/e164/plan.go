@@ -6,16 +6,18 @@ import _ "embed"
 
 // plan is an automaton over the digits of a number, in rows of stateBytes: ten
 // transitions of two bytes, low byte first, then the country that numbers have
-// from there on (0 leaves it as it was) and the type of a number that ends there.
+// from there on (0 leaves it as it was), the type of a number that ends there, and
+// the set of types, in two bytes, of the numbers that end there or later.
 // It is exactly libphonenumber's patterns, all calling codes in one.
 //
 //go:embed plan.bin
 var plan string
 
 const (
-	stateBytes   = 22
+	stateBytes   = 24
 	stateCountry = 20
 	stateType    = 21
+	stateReach   = 22
 	rootState    = 1
 )
 
@@ -31,15 +33,25 @@ type lengths struct {
 // it would be routed to, with TypeUnknown. Under +1 that beginning is the area
 // code: one that is not allocated has no country. Services of the whole North
 // American plan (toll-free, 900, 500) count as US, as libphonenumber has it.
+// Exchanges that are premium rate within an ordinary area code are told too, which
+// libphonenumber does not know: see premiumExchange.
 func Classify(n Number) Class {
 	digits := n.Digits()
+	return classify(&digits)
+}
+
+func classify(digits *Digits) Class {
 	if digits.Len >= 3 {
-		if r := rangeOf(&digits); r != 0 {
-			return Class{Range: rangeNames[r], Type: rangeType(r, &digits)}
+		if r := rangeOf(digits); r != 0 {
+			return Class{Range: rangeNames[r], Type: rangeType(r, digits)}
 		}
 	}
-	country, kind := walk(&digits)
-	return Class{Country: country, Type: kind}
+	country, kind := walk(digits)
+	class := Class{Country: country, Type: kind}
+	if premiumExchange(digits, class) {
+		class.Type = TypePremiumRate
+	}
+	return class
 }
 
 // walk runs the automaton over the digits.
@@ -106,17 +118,22 @@ func rangeType(r Range, digits *Digits) NumberType {
 // nothing about whether the number is allocated: see Class.Type for that.
 func Valid(n Number) bool {
 	digits := n.Digits()
+	class := classify(&digits)
+	return valid(&digits, &class)
+}
+
+// valid is Valid for a number of which the class is known.
+func valid(digits *Digits, class *Class) bool {
 	if digits.Len < 3 || digits.Len > MaxDigits {
 		return false
 	}
-	if r := rangeOf(&digits); r != 0 {
-		return rangeLengths[r].allow(digits.Len - 3)
+	if class.Range != "" {
+		return rangeLengths[rangeOf(digits)].allow(digits.Len - 3)
 	}
-	country, _ := walk(&digits)
-	if country == 0 {
+	if class.Country == 0 {
 		return false
 	}
-	row := &dialTable[country]
+	row := &dialTable[class.Country]
 	return row.national.allow(digits.Len - row.codeDigits())
 }
 

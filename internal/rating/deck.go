@@ -319,6 +319,78 @@ func (d *Deck) Lookup(n e164.Number) (rate Rate, prefixLen int, ok bool) {
 	return Rate{}, 0, false
 }
 
+// DearestFrom is the dearest price of all prefixes that begin with n and are longer,
+// put together as Rate.Dearer does, and the length of the prefix that is dearest a
+// minute. It allocates nothing.
+func (d *Deck) DearestFrom(n e164.Number) (rate Rate, prefixLen int, ok bool) {
+	digits := digitCount(uint64(n))
+	if digits < minNumberDigits || digits > e164.MaxDigits {
+		return Rate{}, 0, false
+	}
+	left := digits - d.tableDigits
+	top := uint64(n) / powersOfTen[left]
+	rest := uint64(n) - top*powersOfTen[left]
+	best := dearest{deck: d}
+	if next := d.table[top].next; next != 0 {
+		best.below(&d.nodes[next-1], left, rest, d.tableDigits)
+	}
+	return best.rate, best.prefixLen, best.ok
+}
+
+// dearest collects the dearest of several rates.
+type dearest struct {
+	deck      *Deck
+	rate      Rate
+	prefixLen int
+	ok        bool
+}
+
+// below adds the values below a node at depth, along the digits that are left of a
+// number and everywhere behind them.
+func (b *dearest) below(at *node, left int, rest uint64, depth int) {
+	skip := int(at.word >> skipLenShift & skipLenMask)
+	skipped := at.word >> skipShift
+	common := min(skip, left)
+	if rest/powersOfTen[left-common] != skipped/powersOfTen[skip-common] {
+		return
+	}
+	left -= common
+	rest %= powersOfTen[left]
+	depth += skip + 1
+	low, high := uint64(0), uint64(9)
+	if left > 0 {
+		left--
+		low = rest / powersOfTen[left]
+		rest -= low * powersOfTen[left]
+		high = low
+	}
+	values := at.word >> valuesShift & (1<<digitSetBits - 1)
+	for digit := low; digit <= high; digit++ {
+		bit := uint64(1) << digit
+		// A value at the last digit of the number is a prefix of it, and not longer.
+		if values&bit != 0 && left == 0 && low != high {
+			b.add(at, bits.OnesCount64(values&(bit-1)), depth)
+		}
+		if at.word&bit != 0 {
+			b.below(&b.deck.nodes[at.firstKid+uint32(bits.OnesCount64(at.word&(bit-1)))], left, rest, depth)
+		}
+	}
+}
+
+func (b *dearest) add(at *node, value, prefixLen int) {
+	index := at.firstRate
+	if !at.soleValue() {
+		index = b.deck.values[int(at.firstRate)+value]
+	}
+	rate := b.deck.rates[index]
+	if !b.ok || rate.PerMinute > b.rate.PerMinute {
+		b.prefixLen = prefixLen
+	}
+	if b.rate = b.rate.Dearer(rate); !b.ok {
+		b.rate, b.ok = rate, true
+	}
+}
+
 // Match is Lookup that returns the prefix itself.
 func (d *Deck) Match(n e164.Number) (Match, bool) {
 	rate, length, ok := d.Lookup(n)

@@ -50,6 +50,14 @@ func (r Rate) Validate() error {
 	return nil
 }
 
+// Dearer is a rate by which no call costs less than by either: of each part the greater.
+func (r Rate) Dearer(other Rate) Rate {
+	return Rate{
+		PerMinute: max(r.PerMinute, other.PerMinute), ConnectFee: max(r.ConnectFee, other.ConnectFee),
+		FirstIncrement: max(r.FirstIncrement, other.FirstIncrement), Increment: max(r.Increment, other.Increment),
+	}
+}
+
 // increments are the two increments, never less than a second, so that the zero
 // Rate divides by no zero.
 func (r Rate) increments() (first, next int64) {

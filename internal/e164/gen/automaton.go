@@ -198,8 +198,9 @@ func (b *builder) classify(at [][]threads, length int) (e164.Country, e164.Numbe
 // state is a row of the table that is written out.
 type state struct {
 	next    [10]uint16
-	country uint8 // that a number has from here on; 0 leaves it as it is
-	kind    uint8 // of a number that ends here
+	country uint8              // that a number has from here on; 0 leaves it as it is
+	kind    uint8              // of a number that ends here
+	reach   e164.NumberTypeSet // of numbers that end here or later
 }
 
 // table collects states. Equal states are one, which merges what calling codes
@@ -255,6 +256,9 @@ func (e *emitter) emit(n *node, known e164.Country, national int) (uint16, error
 	}
 	here := e.countryAt(n, national)
 	s := state{kind: uint8(n.kind)}
+	if n.kind != e164.TypeUnknown {
+		s.reach.Add(n.kind)
+	}
 	if here != known {
 		s.country = uint8(here)
 	}
@@ -263,6 +267,7 @@ func (e *emitter) emit(n *node, known e164.Country, national int) (uint16, error
 		switch lead := n.lead[digit]; {
 		case next != nil:
 			s.next[digit], err = e.emit(next, here, national+1)
+			s.reach |= e.table.states[s.next[digit]].reach
 		case lead != 0 && lead != here:
 			s.next[digit], err = e.table.add(state{country: uint8(lead)})
 		}
@@ -331,8 +336,8 @@ func (t *table) link(code string, id uint16) error {
 }
 
 // stateBytes is the size of a state in the file: ten transitions of two bytes,
-// low byte first, the country and the type.
-const stateBytes = 22
+// low byte first, the country, the type, and the set of types in two bytes.
+const stateBytes = 24
 
 // encode writes the states in order.
 func (t *table) encode() []byte {
@@ -342,6 +347,7 @@ func (t *table) encode() []byte {
 			out = binary.LittleEndian.AppendUint16(out, next)
 		}
 		out = append(out, s.country, s.kind)
+		out = binary.LittleEndian.AppendUint16(out, uint16(s.reach))
 	}
 	return out
 }

@@ -1,6 +1,6 @@
 // Command gen writes the numbering plan that package e164 looks numbers up in,
 // from the metadata of libphonenumber: plan.bin, the automaton that classifies
-// numbers, plan_table.go, what each country dials, and national_table.go, how its
+// numbers, short.bin, the same of short numbers, plan_table.go, what each country dials, and national_table.go, how its
 // numbers are written for dialling inside of it. Run it by "go generate" in
 // internal/e164 after an upgrade of the phonenumbers module.
 package main
@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"go/format"
 	"log"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -47,6 +48,13 @@ func run() error {
 	if err := os.WriteFile("plan.bin", plan.encode(), 0o644); err != nil {
 		return fmt.Errorf("write the automaton: %w", err)
 	}
+	shortPlan, err := buildShortPlan(numbers.GetMetadata(), short.GetMetadata())
+	if err != nil {
+		return fmt.Errorf("build the automaton of short numbers: %w", err)
+	}
+	if err := os.WriteFile("short.bin", shortPlan.encode(), 0o644); err != nil {
+		return fmt.Errorf("write the automaton of short numbers: %w", err)
+	}
 	source, err := dialTable(numbers.GetMetadata(), short.GetMetadata())
 	if err != nil {
 		return fmt.Errorf("build the dialling table: %w", err)
@@ -61,23 +69,18 @@ func run() error {
 		return fmt.Errorf("write the national forms: %w", err)
 	}
 	log.Printf("%d states, %d bytes", len(plan.states), len(plan.states)*stateBytes)
+	log.Printf("short numbers: %d states, %d bytes", len(shortPlan.states), len(shortPlan.states)*stateBytes)
 	return nil
 }
 
 // buildPlan compiles all calling codes that belong to countries.
 func buildPlan(metadata []*phonenumbers.PhoneMetadata) (*table, error) {
 	byID := map[string]*phonenumbers.PhoneMetadata{}
-	var codes []int
 	for _, meta := range metadata {
-		if meta.GetId() == "001" {
-			continue // ranges without a country are told by their calling code alone
-		}
 		byID[meta.GetId()] = meta
-		codes = append(codes, int(meta.GetCountryCode()))
 	}
-	slices.Sort(codes)
 	t := newTable()
-	for _, code := range slices.Compact(codes) {
+	for _, code := range callingCodes(metadata) {
 		var regions []*region
 		var err error
 		for _, id := range phonenumbers.GetRegionCodesForCountryCode(code) {
@@ -97,6 +100,66 @@ func buildPlan(metadata []*phonenumbers.PhoneMetadata) (*table, error) {
 		}
 	}
 	return t, nil
+}
+
+// callingCodes lists the calling codes of countries. Ranges without a country are
+// told by their calling code alone.
+func callingCodes(metadata []*phonenumbers.PhoneMetadata) []int {
+	var codes []int
+	for _, meta := range metadata {
+		if meta.GetId() != "001" {
+			codes = append(codes, int(meta.GetCountryCode()))
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+// minShortDigits is the shortest short number whose digits behind a calling code
+// can be taken for a telephone number of seven digits.
+const minShortDigits = 4
+
+// buildShortPlan compiles the short numbers of all regions behind their calling
+// codes: directory enquiries, voting, services of carriers. They are in no plan of
+// numbers that others may dial.
+func buildShortPlan(numbers, short []*phonenumbers.PhoneMetadata) (*table, error) {
+	codes := map[string]int{}
+	for _, meta := range numbers {
+		codes[meta.GetId()] = int(meta.GetCountryCode())
+	}
+	regions := map[int][]*region{}
+	for _, meta := range short {
+		country, ok := e164.CountryByAlpha2(meta.GetId())
+		desc := meta.GetShortCode()
+		lengths := slices.DeleteFunc(slices.Clone(possibleLengths(meta, desc)), func(n int32) bool { return n < minShortDigits })
+		if !ok || codes[meta.GetId()] == 0 || len(lengths) == 0 {
+			continue
+		}
+		p, err := compile(desc.GetNationalNumberPattern(), lengths)
+		if err != nil {
+			return nil, fmt.Errorf("short numbers of %s: %w", meta.GetId(), err)
+		}
+		code := codes[meta.GetId()]
+		regions[code] = append(regions[code], &region{
+			country: country, general: p, typed: []typedPattern{{e164.TypePremiumRate, p}},
+		})
+	}
+	t := newTable()
+	for _, code := range slices.Sorted(maps.Keys(regions)) {
+		if err := t.addCallingCode(code, regions[code]); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// possibleLengths are those of a description, or of all numbers of the region
+// where the description leaves them out because they are the same.
+func possibleLengths(meta *phonenumbers.PhoneMetadata, desc *phonenumbers.PhoneNumberDesc) []int32 {
+	if lengths := desc.GetPossibleLength(); len(lengths) > 0 {
+		return lengths
+	}
+	return meta.GetGeneralDesc().GetPossibleLength()
 }
 
 // preferWesternSahara puts right the one region of the metadata that no number can
@@ -138,6 +201,12 @@ func dialTable(numbers, short []*phonenumbers.PhoneMetadata) ([]byte, error) {
 	for _, country := range e164.Countries() {
 		writeDialRow(&out, country, byID[country.Alpha2()], emergency[country.Alpha2()])
 	}
+	fmt.Fprintf(&out, "}\n\n// mainCountry is the country whose dialling rules hold for all numbers of a calling code.\n")
+	fmt.Fprintf(&out, "var mainCountry = [1000]Country{\n")
+	for _, code := range callingCodes(numbers) {
+		country, _ := e164.CountryByAlpha2(phonenumbers.GetRegionCodeForCountryCode(code))
+		fmt.Fprintf(&out, "\t%d: %d, // %s\n", code, country, country.Alpha2())
+	}
 	fmt.Fprintf(&out, "}\n\n// rangeLengths is how many digits follow the code of each range, in the order of rangeNames.\n")
 	fmt.Fprintf(&out, "var rangeLengths = [len(rangeNames)]lengths{\n\t{},\n")
 	for _, name := range e164.Ranges() {
@@ -160,8 +229,16 @@ func writeDialRow(out *bytes.Buffer, country e164.Country, meta *phonenumbers.Ph
 		return
 	}
 	possible := meta.GetGeneralDesc().GetPossibleLength()
-	fmt.Fprintf(out, "\t{%d, lengths{%d, %d}, %q, %q, %q, %q, %q}, // %s\n", meta.GetCountryCode(),
-		slices.Min(possible), slices.Max(possible), meta.GetInternationalPrefix(), meta.GetNationalPrefix(),
+	general := ""
+	if phonenumbers.GetRegionCodeForCountryCode(int(meta.GetCountryCode())) == meta.GetId() && meta.GetNationalPrefixForParsing() != "" {
+		general = meta.GetGeneralDesc().GetNationalNumberPattern()
+	}
+	var mask uint32
+	for _, length := range possible {
+		mask |= 1 << length
+	}
+	fmt.Fprintf(out, "\t{%d, lengths{%d, %d}, %#x, %q, %q, %q, %q, %q, %q}, // %s\n", meta.GetCountryCode(),
+		slices.Min(possible), slices.Max(possible), mask, general, meta.GetInternationalPrefix(), meta.GetNationalPrefix(),
 		meta.GetNationalPrefixForParsing(), meta.GetNationalPrefixTransformRule(), emergency, country.Alpha2())
 }
 
