@@ -113,10 +113,10 @@ type Facts struct {
 
 	Emergency    bool
 	Caller       e164.Number
-	CallerForced bool // the caller id is the connection's ani_override
+	CallerForced bool               // the caller id is the connection's ani_override
+	Could        e164.NumberTypeSet // every type that a network could take the callee for
 	Callee       e164.Number
 	Class        e164.Class
-	Could        e164.NumberTypeSet // every type that a network could take the callee for
 
 	Countries    e164.CountrySet
 	Ranges       e164.RangeSet
