@@ -18,6 +18,7 @@ type clientTx struct {
 	giveUp     timer
 	ring       timer // Timer C, INVITE only
 
+	most        int8   // times that it may yet be sent again; 0: as the timers say
 	provisional bool   // a response has come
 	done        bool   // a final response has come, or nobody waits for one
 	cancel      []byte // a CANCEL that waits for the first response
@@ -50,6 +51,17 @@ func (sh *shard) request(method, branch string, to peer, data []byte, response f
 	}
 	sh.timers.set(&tx.giveUp, tx, timerGiveUp, sh.now.Add(64*timing.T1))
 	return tx
+}
+
+// atMost has the request, which was sent once, sent so many times at most. What is sent
+// once is not waited for so long either.
+func (tx *clientTx) atMost(times int8) {
+	tx.most = times
+	if times > 1 {
+		return
+	}
+	tx.sh.timers.stop(&tx.retransmit)
+	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(8*tx.sh.g.config.Timers.T1))
 }
 
 func (tx *clientTx) transmit() {
@@ -159,6 +171,11 @@ func (tx *clientTx) expire(kind timerKind) {
 	switch kind {
 	case timerRetransmit:
 		tx.transmit()
+		if tx.most > 0 {
+			if tx.most--; tx.most == 1 {
+				return
+			}
+		}
 		tx.interval *= 2
 		if !tx.invite {
 			tx.interval = min(tx.interval, tx.sh.g.config.Timers.T2)

@@ -26,7 +26,7 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 		if connection, ok = sh.authenticate(snapshot, m); !ok {
 			return attempt, nil, false
 		}
-		identity = policy.IdentityKnown
+		identity, m.proved = policy.IdentityKnown, true
 		g.filter.authenticated(source, connection.ID)
 		g.transport.known(m.peer.conn)
 	}

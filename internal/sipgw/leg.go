@@ -33,6 +33,8 @@ type leg struct {
 	credentials *routing.Gateway // for a carrier that challenges; nil: there are none
 
 	encoded bool // our Contact is encoded, and the peer is where its messages come from
+	proven  bool // the caller has sent what only who gets our messages can know
+	heard   bool // something has come from the host that requests go to
 
 	allowsUpdate bool
 	invite       *clientTx // a re-INVITE of ours that awaits its final response
@@ -41,6 +43,7 @@ type leg struct {
 	inviteSeq    uint32    // the CSeq of our first INVITE
 	onAck        func(*message)
 	relaying     bool   // an offer of the peer's is on its way to the other side
+	silent       bool   // the caller has left a request unanswered
 	acked        bool   // the peer has acknowledged the 2xx that made the dialog
 	byeOnAck     bool   // hang up as soon as it has
 	byeCause     string // and why
@@ -130,8 +133,9 @@ func (l *leg) retarget(m *message) {
 // is behind a translator or hides its name, and the address that its messages come
 // from is used instead; so it is where guard forbids the peer to name that address.
 func (l *leg) aim(source peer, guard *reach.Guard) {
+	defer func() { l.heard = l.peer.addr.Addr() == source.addr.Addr() }()
 	l.peer = source
-	if l.latched() {
+	if l.latched() || l.unproven() {
 		return
 	}
 	next := l.target
@@ -164,6 +168,9 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 		return
 	}
 	tcp := secured || strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
+	if tcp && l.side == record.SideCaller && host != source.addr.Addr() {
+		return // no connection is opened to where a caller points, only to where it is
+	}
 	l.peer = peer{tcp: tcp, tls: secured, addr: netip.AddrPortFrom(host, port)}
 	if secured {
 		l.peer.name, l.peer.unverified = source.name, source.unverified
@@ -171,6 +178,40 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 	if tcp && source.tcp && secured == source.tls && host == source.addr.Addr() {
 		l.peer.conn = source.conn // the connection in use is reused while it lasts (RFC 5923)
 	}
+}
+
+// unproven says of a caller that it may not be where its messages seem to come from. What
+// is sent to it goes nowhere else, and once.
+func (l *leg) unproven() bool { return l.side == record.SideCaller && !l.proven }
+
+// hear notes a message of the peer's within the dialog: it has our tag, which only who
+// gets our messages knows. From now on requests go where the peer wants them.
+func (l *leg) hear(from peer) {
+	l.heard = l.heard || l.peer.addr.Addr() == from.addr.Addr()
+	if !l.unproven() {
+		return
+	}
+	l.proven = true
+	before := l.peer.addr.Addr()
+	l.aim(from, l.s.sh.g.config.Reach)
+	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
+		l.traceBegin(now)
+	}
+}
+
+// mostUnheard is how often a request is sent at most to where a caller points, as long
+// as nothing has come from there.
+const mostUnheard = 4
+
+// tries is how often a request of ours is sent at most; 0 is as often as its timers say.
+func (l *leg) tries() int8 {
+	switch {
+	case l.unproven(), l.side == record.SideCaller && l.silent:
+		return 1
+	case l.side == record.SideCaller && !l.heard:
+		return mostUnheard
+	}
+	return 0
 }
 
 // latched says that the peer is behind a translator, as its connection says, with no
@@ -248,6 +289,8 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		if m != nil && m.status < 200 {
 			return
 		}
+		l.heard = l.heard || m != nil && m.peer.addr.Addr() == l.peer.addr.Addr()
+		l.silent = m == nil && !l.heard
 		if answered {
 			// A 2xx to our INVITE is repeated until its ACK arrives.
 			if m != nil && l.lastAck != nil && l.lastAckSeq == m.cseq {
@@ -267,6 +310,9 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		}
 		done(m)
 	})
+	if most := l.tries(); most > 0 {
+		tx.atMost(most)
+	}
 	if method == "INVITE" {
 		tx.forgotten = func() {
 			if l.lastAckSeq == seq {

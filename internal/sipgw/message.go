@@ -27,6 +27,7 @@ type message struct {
 	cseq    uint32
 	peer    peer // where it came from
 	size    int  // in bytes, as it came
+	proved  bool // by a digest who sent it
 }
 
 // via is the topmost Via of a message.

@@ -95,6 +95,7 @@ func (sh *shard) receiveAck(m *message, tx *serverTx) {
 		return
 	}
 	if l := sh.dialog(m); l != nil {
+		l.hear(m.peer)
 		l.receiveAck(m)
 	}
 }
@@ -248,6 +249,7 @@ func (sh *shard) receiveInDialog(m *message) {
 		return
 	}
 	l.remoteSeq = m.cseq
+	l.hear(m.peer)
 	if l.latched() {
 		l.peer = m.peer // a translator may have forgotten the port and taken another
 	} else if m.peer.tcp && l.peer.tcp {

@@ -91,6 +91,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.caller.setLocal(m.to, tx.toTag)
 	s.caller.setRemote(m.from, m.fromTag)
 	s.caller.encoded = s.connected.EncodeContact
+	s.caller.proven = m.proved || m.peer.tcp
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
 	s.source = m.peer.addr.Addr()

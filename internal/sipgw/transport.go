@@ -21,13 +21,13 @@ type peer struct {
 	tcp        bool // a stream, with or without TLS
 	tls        bool
 	unverified bool // its certificate may be anything
-	addr       netip.AddrPort
+	// stranger says of where a request came from that nobody knows who that is.
+	stranger bool
+	addr     netip.AddrPort
 	// name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
 	name string
 	conn *stream // the connection a request came by; nil finds or makes one
-	// stranger says of where a request came from that nobody knows who that is.
-	stranger bool
 }
 
 func (p peer) transportName() string {
