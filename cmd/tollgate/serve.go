@@ -65,6 +65,7 @@ func (f serverFlags) config() app.Config {
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
 	c.SIPTLS, c.NameServers, c.MaxCall = f.tls(), f.NameServers, f.MaxCall
 	c.SIPSourceRate, c.SIPSourceCalls = f.SIPSourceRate, f.SIPSourceCalls
+	c.SIPStrangerRate, c.SIPStrangerConnections = f.SIPStrangerRate, f.SIPStrangerConnections
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
 	c.OTLP, c.OTLPRatio = f.OTLP, f.OTLPRatio
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")

@@ -54,6 +54,11 @@ type Config struct {
 	// SIPSourceCalls how many calls it may have at once; 0 is no limit.
 	SIPSourceRate  int `json:"sip_source_rate"`
 	SIPSourceCalls int `json:"sip_source_calls"`
+	// SIPStrangerRate is how many answers a second all SIP sources together get that have
+	// not proved who they are, and SIPStrangerConnections how many TCP connections they may
+	// have at once.
+	SIPStrangerRate        int `json:"sip_stranger_rate"`
+	SIPStrangerConnections int `json:"sip_stranger_connections"`
 	// NameServers are the DNS servers for gateways' names, host:port; by default those
 	// of the system.
 	NameServers []string `json:"name_servers"`
@@ -118,7 +123,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		SIPSourceRate: 20_000,
+		SIPSourceRate: 20_000, SIPStrangerRate: 1000, SIPStrangerConnections: 512,
 		StopLimit:     10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
@@ -202,6 +207,12 @@ func (c Config) Validate() error {
 	}
 	if c.SIPSourceCalls < 0 {
 		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
+	}
+	if c.SIPStrangerRate < 1 {
+		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; give at least 1", c.SIPStrangerRate))
+	}
+	if c.SIPStrangerConnections < 1 {
+		problems = append(problems, fmt.Errorf("sip_stranger_connections: %d would let no telephone connect that has yet to log in; give at least 1", c.SIPStrangerConnections))
 	}
 	if c.MaxCall < 0 {
 		problems = append(problems, errors.New("max_call: must not be negative"))

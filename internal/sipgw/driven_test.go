@@ -30,8 +30,9 @@ type driven struct {
 	now   time.Time
 	calls int
 
-	toPBX, toCarrier []byte // the last message to each
-	work             []byte // in which messages are written
+	toPBX, toCarrier []byte                               // the last message to each
+	watch            func(to netip.AddrPort, data []byte) // is told of every datagram, if it is there
+	work             []byte                               // in which messages are written
 }
 
 var (
@@ -41,6 +42,11 @@ var (
 
 func newDriven(tb testing.TB, traced bool) *driven {
 	tb.Helper()
+	return newDrivenFor(tb, traced, wish{})
+}
+
+func newDrivenFor(tb testing.TB, traced bool, want wish) *driven {
+	tb.Helper()
 	d := &driven{tb: tb, live: policy.NewLive(), state: admission.NewState(), now: time.Now()}
 	config := Config{
 		Live: d.live, Ledger: d, Owner: uuid.New(), Shards: 1, Clock: func() time.Time { return d.now },
@@ -49,8 +55,11 @@ func newDriven(tb testing.TB, traced bool) *driven {
 	if traced {
 		config.Tracer = siptrace.NewTracer(siptrace.NewBuffer(siptrace.DefaultBytes), nil)
 	}
+	if want.config != nil {
+		want.config(&config)
+	}
 	w := &world{t: tb, live: d.live, carriers: []*party{{local: drivenCarrier}}}
-	w.publish(wish{})
+	w.publish(want)
 	d.g = New(config)
 	d.g.transport.datagrams = d
 	d.g.setAddresses("127.0.0.4:5060", "")
@@ -59,6 +68,9 @@ func newDriven(tb testing.TB, traced bool) *driven {
 
 // WriteToUDPAddrPort implements datagrams.
 func (d *driven) WriteToUDPAddrPort(data []byte, to netip.AddrPort) (int, error) {
+	if d.watch != nil {
+		d.watch(to, data)
+	}
 	if to == drivenPBX {
 		d.toPBX = append(d.toPBX[:0], data...)
 	} else {
@@ -81,7 +93,11 @@ func (d *driven) Do(context.Context, admission.Command) (admission.Result, error
 
 // deliver is a datagram that arrives, and all that follows from it.
 func (d *driven) deliver(data []byte, from netip.AddrPort) {
-	d.g.dispatch(data, peer{addr: from})
+	stranger, ok := d.g.filter.admits(from.Addr(), data)
+	if !ok {
+		return
+	}
+	d.g.dispatch(data, peer{addr: from, stranger: stranger})
 	for d.g.shards[0].turn() {
 		continue
 	}
