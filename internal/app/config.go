@@ -124,7 +124,7 @@ func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
 		SIPSourceRate: 20_000, SIPStrangerRate: 1000, SIPStrangerConnections: 512,
-		StopLimit:     10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
+		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
 
