@@ -236,18 +236,20 @@ type FQDNParams struct {
 
 // IP is a source address of an IP connection.
 type IP struct {
-	ID           string    `json:"id"`
-	RecordType   string    `json:"record_type"`
-	ConnectionID *string   `json:"connection_id"`
-	IPAddress    string    `json:"ip_address"`
-	Port         int64     `json:"port"`
-	CreatedAt    time.Time `json:"created_at"`
-	UpdatedAt    time.Time `json:"updated_at"`
+	ID           string  `json:"id"`
+	RecordType   string  `json:"record_type"`
+	ConnectionID *string `json:"connection_id"`
+	// An address, or a network such as 192.0.2.0/24.
+	IPAddress string    `json:"ip_address"`
+	Port      int64     `json:"port"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // IPParams is what can be set of an IP.
 type IPParams struct {
 	ConnectionID Field[string] `json:"connection_id,omitzero"`
-	IPAddress    Field[string] `json:"ip_address,omitzero"`
-	Port         Field[int64]  `json:"port,omitzero"`
+	// An address, or a network such as 192.0.2.0/24.
+	IPAddress Field[string] `json:"ip_address,omitzero"`
+	Port      Field[int64]  `json:"port,omitzero"`
 }

@@ -63,7 +63,7 @@ func snapshotOf(t testing.TB, a policy.Account, p profile.Profile, c connection.
 		policy.Change{PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}},
 		policy.Change{PutProfile: &p},
 		policy.Change{PutIPConn: &c},
-		policy.Change{PutIP: &connection.IP{ID: 5, ConnectionID: testConnection, IPAddress: netip.MustParseAddr("192.0.2.10")}},
+		policy.Change{PutIP: &connection.IP{ID: 5, ConnectionID: testConnection, IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10"))}},
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -26,6 +29,7 @@ type accountView struct {
 	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
 	profile.SpendLimit
 	LockedFields           []string  `json:"locked_fields" readOnly:"true" maxItems:"10" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, and of billing_groups their limits, their release and which group a profile is in. Set at /tollgate/v1/accounts/{id}."`
+	SharedSources          []string  `json:"shared_sources" readOnly:"true" maxItems:"100" maxLength:"253" doc:"Addresses, networks and domain names that the account may use though they are another account's. Every connection there needs a tech_prefix or a token. Set at /tollgate/v1/accounts/{id}."`
 	RecordRetentionDays    *int32    `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"How many whole UTC days before today call detail records are kept; those of calls that ended earlier are deleted, and with them what usage reports and call events are made of. Those of today are never deleted. null for ever."`
 	RecordingRetentionDays *int32    `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	CreatedAt              time.Time `json:"created_at" readOnly:"true"`
@@ -38,6 +42,7 @@ type tenantView struct {
 	Active            bool     `json:"active" doc:"Keys and calls of an account that is not active are refused."`
 	DefaultRateDeckID id.ID    `json:"default_rate_deck_id" doc:"The rate deck of profiles that name none: one of the account's."`
 	LockedFields      []string `json:"locked_fields" maxItems:"10" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, and of billing_groups their limits, their release and which group a profile is in."`
+	SharedSources     []string `json:"shared_sources" maxItems:"100" minLength:"1" maxLength:"253" doc:"Addresses, networks and domain names that the account may use though they are another account's. Every connection there needs a tech_prefix or a token. What is taken off keeps what is in use already."`
 }
 
 // newTenantView is a new account with its first key.
@@ -60,11 +65,12 @@ type accountFields struct {
 	ofAdmin           bool
 	DefaultRateDeckID id.ID    `json:"default_rate_deck_id"`
 	LockedFields      []string `json:"locked_fields"`
+	SharedSources     []string `json:"shared_sources"`
 }
 
 func (f *accountFields) put(a *store.Account) {
 	if f.ofAdmin {
-		a.DefaultDeck, a.LockedFields = f.DefaultRateDeckID, f.LockedFields
+		a.DefaultDeck, a.LockedFields, a.SharedSources = f.DefaultRateDeckID, f.LockedFields, f.SharedSources
 	}
 	a.Name, a.ChannelLimit, a.EmergencyNumbers = f.Name, f.ConcurrentCallLimit, f.EmergencyNumbers
 	a.RecordRetentionDays, a.RecordingRetentionDays = f.RecordRetentionDays, f.RecordingRetentionDays
@@ -77,13 +83,13 @@ func (f *accountFields) put(a *store.Account) {
 func viewAccount(a *store.Account) accountView {
 	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
 		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
-		LockedFields: append([]string{}, a.LockedFields...), RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
+		LockedFields: append([]string{}, a.LockedFields...), SharedSources: append([]string{}, a.SharedSources...), RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
 		SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
 }
 
 func viewTenant(a *store.Account) tenantView {
 	v := viewAccount(a)
-	return tenantView{accountView: v, Active: v.Active, DefaultRateDeckID: v.DefaultRateDeckID, LockedFields: v.LockedFields}
+	return tenantView{accountView: v, Active: v.Active, DefaultRateDeckID: v.DefaultRateDeckID, LockedFields: v.LockedFields, SharedSources: v.SharedSources}
 }
 
 func answerAccount(_ context.Context, a store.Account) (*response, error) {
@@ -98,7 +104,7 @@ func (s *server) accountOperations() []operation {
 	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
-	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
+	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{}, "shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
 		"record_retention_days": nil, "recording_retention_days": nil,
 		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
 	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
@@ -180,10 +186,36 @@ func accountBody(in *request, whole *schema, current, defaults map[string]any) (
 	if hasTwice(fields.LockedFields) {
 		return fields, failAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed, "locked_fields names one twice. Give each once.")
 	}
-	if problems := fields.SpendLimit.Validate(); len(problems) > 0 {
-		return fields, invalidFields(problems)
+	problems = foldSources(fields.SharedSources)
+	for _, e := range fields.SpendLimit.Validate() {
+		problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+	}
+	if len(problems) > 0 {
+		return fields, invalid(problems)
 	}
 	return fields, nil
+}
+
+// foldSources checks addresses, networks and domain names, and puts each into the form
+// in which it is compared.
+func foldSources(sources []string) (problems []problem) {
+	for i, text := range sources {
+		network, err := connection.ParseNetwork(text)
+		name := connection.FQDN{FQDN: text, ConnectionID: 1}
+		detail := ""
+		switch {
+		case err == nil:
+			sources[i], detail = network.String(), network.Problem()
+		case len(name.Validate()) > 0 || strings.Contains(text, "/"):
+			detail = fmt.Sprintf("%.50q is no address, network or domain name. Give one such as \"192.0.2.1\", \"192.0.2.0/24\" or \"sip.example.com\".", text)
+		default:
+			sources[i] = name.Name()
+		}
+		if detail != "" {
+			problems = append(problems, problem{code: field.Malformed, pointer: fmt.Sprint("/shared_sources/", i), detail: detail})
+		}
+	}
+	return problems
 }
 
 func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, whole *schema, defaults map[string]any,

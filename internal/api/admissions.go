@@ -327,7 +327,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	case a.UserName != "":
 		c = snapshot.ByUser(a.UserName)
 	default:
-		c, call.To, call.Identity = snapshot.BySource(a.SourceIP, a.To, a.Token)
+		c, call.To, call.Identity = snapshot.BySourceOf(account, a.SourceIP, a.To, a.Token)
 	}
 	switch {
 	case c == nil:

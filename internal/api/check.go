@@ -171,6 +171,8 @@ func (s *schema) wantedValue() string {
 		return `a time of day in a text, such as "08:00", "08:00:00" or "08:00:00.00Z"`
 	case s.format == "ip":
 		return `an IP address in a text, such as "192.0.2.10"`
+	case s.format == "ip-or-network":
+		return `an IP address or a network in a text, such as "192.0.2.10" or "192.0.2.0/24"`
 	case s.format == "uuid":
 		return `a UUID such as "6a09cdc3-8948-47f0-aa62-74ac943d6c58"`
 	case s.format == "date-time":

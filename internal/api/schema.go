@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -84,10 +85,11 @@ func scalars() map[reflect.Type]schema {
 			parse: parseWith(e164.Parse), example: "+19705555098"},
 		reflect.TypeFor[uuid.UUID](): {kind: "string", format: "uuid", parse: parseUUID,
 			example: "6a09cdc3-8948-47f0-aa62-74ac943d6c58"},
-		reflect.TypeFor[time.Time]():         {kind: "string", format: "date-time", parse: parseTime, example: "2018-02-02T22:25:27.521Z"},
-		reflect.TypeFor[netip.Addr]():        {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr), example: "192.0.2.10"},
-		reflect.TypeFor[jsontext.Value]():    {nullable: true},
-		reflect.TypeFor[profile.TimeOfDay](): {kind: "string", format: "time-of-day", parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
+		reflect.TypeFor[time.Time]():          {kind: "string", format: "date-time", parse: parseTime, example: "2018-02-02T22:25:27.521Z"},
+		reflect.TypeFor[netip.Addr]():         {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr), example: "192.0.2.10"},
+		reflect.TypeFor[connection.Network](): {kind: "string", format: "ip-or-network", maxLength: 64, parse: parseWith(connection.ParseNetwork), example: "192.0.2.10"},
+		reflect.TypeFor[jsontext.Value]():     {nullable: true},
+		reflect.TypeFor[profile.TimeOfDay]():  {kind: "string", format: "time-of-day", parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
 	}
 }
 
@@ -184,8 +186,8 @@ func (b *builder) field(f reflect.StructField) *schema {
 	if text := f.Tag.Get("pattern"); text != "" {
 		target.pattern = regexp.MustCompile(text)
 	}
-	target.minLength = int(intTag(f, "minLength", 0))
-	target.maxLength = int(intTag(f, "maxLength", 0))
+	target.minLength = int(intTag(f, "minLength", int64(target.minLength)))
+	target.maxLength = int(intTag(f, "maxLength", int64(target.maxLength)))
 	target.multipleOf = intTag(f, "multipleOf", 0)
 	if _, ok := f.Tag.Lookup("minimum"); ok {
 		target.minimum = new(intTag(f, "minimum", 0))
@@ -355,8 +357,8 @@ func uuidSchema() *schema {
 	return &s
 }
 
-func addressSchema() *schema {
-	s := scalars()[reflect.TypeFor[netip.Addr]()]
+func networkSchema() *schema {
+	s := scalars()[reflect.TypeFor[connection.Network]()]
 	return &s
 }
 

@@ -4,7 +4,6 @@
 package connection
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -161,14 +160,14 @@ func DigestAlgorithms() []string { return []string{"MD5", "SHA-256"} }
 // IP is one source address of an IPConnection.
 // Source: Telnyx v2, /ips.
 type IP struct {
-	ID           id.ID      `json:"id" readOnly:"true"`
-	AccountID    id.ID      `json:"-"`
-	Version      int64      `json:"-"`
-	ConnectionID id.ID      `json:"connection_id"`
-	IPAddress    netip.Addr `json:"ip_address"`
-	Port         int32      `json:"port" minimum:"1" maximum:"65535" default:"5060"`
-	CreatedAt    time.Time  `json:"created_at" readOnly:"true"`
-	UpdatedAt    time.Time  `json:"updated_at" readOnly:"true"`
+	ID           id.ID     `json:"id" readOnly:"true"`
+	AccountID    id.ID     `json:"-"`
+	Version      int64     `json:"-"`
+	ConnectionID id.ID     `json:"connection_id"`
+	IPAddress    Network   `json:"ip_address" doc:"An address or, Tollgate's own, a network such as 192.0.2.0/24; of several that a sender is in, the smallest counts. It belongs to one account, unless an admin shares it: shared_sources of accounts. A network larger than /24 (IPv6 /48) needs a key with the scope carrier."`
+	Port         int32     `json:"port" minimum:"1" maximum:"65535" default:"5060"`
+	CreatedAt    time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt    time.Time `json:"updated_at" readOnly:"true"`
 }
 
 func newBase() Base {

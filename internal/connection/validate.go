@@ -87,18 +87,10 @@ func userNameProblem(name string) []field.Error {
 // Validate says everything that is wrong with the address beyond what the tags
 // of its fields already say.
 func (ip *IP) Validate() []field.Error {
-	address := ip.IPAddress.Unmap()
-	detail := ""
-	switch {
-	case address.Zone() != "":
-		detail = "An address with a zone means another host on each machine. Leave the zone out."
-	case address.IsUnspecified() || address.IsMulticast():
-		detail = "No caller can have this address. Give the address from which the connection's requests arrive."
+	if detail := ip.IPAddress.Problem(); detail != "" {
+		return []field.Error{{Pointer: "/ip_address", Code: field.Malformed, Detail: detail}}
 	}
-	if detail == "" {
-		return nil
-	}
-	return []field.Error{{Pointer: "/ip_address", Code: field.Malformed, Detail: detail}}
+	return nil
 }
 
 func (b *Base) validate() []field.Error {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -73,8 +72,7 @@ func (s *Snapshot) apply(c *Change) error {
 	case c.PutFQDNConn != nil:
 		return s.putConnection(compileFQDN(c.PutFQDNConn))
 	case c.PutIP != nil:
-		s.dropIP(c.PutIP.ID)
-		s.putIP(c.PutIP)
+		s.sources.put(c.PutIP)
 	case c.PutGateway != nil:
 		s.dropGateway(c.PutGateway)
 		account := c.PutGateway.AccountID
@@ -96,7 +94,7 @@ func (s *Snapshot) apply(c *Change) error {
 		s.dropConnection(c.DropConnection)
 		s.dropWebhook(c.DropConnection)
 	case c.DropIP != 0:
-		s.dropIP(c.DropIP)
+		s.sources.drop(c.DropIP)
 	case c.DropGateway != nil:
 		s.dropGateway(c.DropGateway)
 	case c.DropDeck != 0:
@@ -142,38 +140,6 @@ func (s *Snapshot) dropConnection(connection id.ID) {
 	}
 	s.dropUser(old.UserName)
 	s.connections = s.connections.remove(uint64(connection), connection)
-}
-
-func (s *Snapshot) putIP(ip *connection.IP) {
-	if ip.ConnectionID == 0 {
-		return
-	}
-	address := ip.IPAddress.Unmap()
-	s.ips = s.ips.put(uint64(ip.ID), ip.ID, address)
-	s.ipOwner = s.ipOwner.put(uint64(ip.ID), ip.ID, ip.ConnectionID)
-	hash := hashAddr(address)
-	owners := append(slices.Clone(s.sources.get(hash, address)), ip.ConnectionID)
-	s.sources = s.sources.put(hash, address, owners)
-}
-
-func (s *Snapshot) dropIP(ip id.ID) {
-	owner := s.ipOwner.get(uint64(ip), ip)
-	if owner == 0 {
-		return
-	}
-	address := s.ips.get(uint64(ip), ip)
-	s.ips = s.ips.remove(uint64(ip), ip)
-	s.ipOwner = s.ipOwner.remove(uint64(ip), ip)
-	hash := hashAddr(address)
-	owners := slices.Clone(s.sources.get(hash, address))
-	if i := slices.Index(owners, owner); i >= 0 {
-		owners = slices.Delete(owners, i, i+1)
-	}
-	if len(owners) == 0 {
-		s.sources = s.sources.remove(hash, address)
-		return
-	}
-	s.sources = s.sources.put(hash, address, owners)
 }
 
 func (s *Snapshot) dropGateway(gone *routing.Gateway) {
@@ -311,48 +277,4 @@ func limit(l *int32) int32 {
 		return NoLimit
 	}
 	return *l
-}
-
-// Identity is how the sender of a request was recognised, or why it was not.
-type Identity uint8
-
-// The identities. Their order is stored in decisions; append only.
-const (
-	IdentityNone     Identity = iota // no connection has this address or user
-	IdentityKnown                    // one connection matches
-	IdentityBadToken                 // the address is known, its token is not
-	IdentityNoPrefix                 // the address is known, the dialled tech prefix is not
-)
-
-// BySource finds the connection of a request by its source address. Connections
-// behind one address are told apart by the tech prefix that the caller dialled or
-// by a token header; a connection with neither takes what no other one claims.
-// The rest of the dialled text is returned without the tech prefix.
-func (s *Snapshot) BySource(source netip.Addr, dialled, token string) (*Connection, string, Identity) {
-	source = source.Unmap()
-	var plain *Connection
-	seen := IdentityNone
-	for _, owner := range s.sources.get(hashAddr(source), source) {
-		c := s.Connection(owner)
-		switch {
-		case c == nil:
-		case c.Token != "":
-			if token == c.Token {
-				return c, dialled, IdentityKnown
-			}
-			seen = IdentityBadToken
-		case c.TechPrefix != "":
-			digits := strings.TrimPrefix(dialled, "+")
-			if rest, ok := strings.CutPrefix(digits, c.TechPrefix); ok {
-				return c, rest, IdentityKnown
-			}
-			seen = max(seen, IdentityNoPrefix)
-		default:
-			plain = c
-		}
-	}
-	if plain != nil {
-		return plain, dialled, IdentityKnown
-	}
-	return nil, dialled, seen
 }

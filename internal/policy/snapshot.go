@@ -36,6 +36,7 @@ type Account struct {
 	DefaultDeck      id.ID // 0 for none
 	EmergencyNumbers []string
 	Spending         SpendLimit
+	Shared           []netip.Prefix // networks of other accounts that it may use too
 }
 
 // SpendLimit is a daily limit of what calls may cost.
@@ -130,9 +131,7 @@ type Snapshot struct {
 	connections shards[id.ID, *Connection]
 	users       shards[string, id.ID]
 	userCount   int
-	sources     shards[netip.Addr, []id.ID]
-	ips         shards[id.ID, netip.Addr]
-	ipOwner     shards[id.ID, id.ID]
+	sources     sources
 	decks       shards[id.ID, *Deck]
 	groups      shards[uuid.UUID, *Group]         // those that have a limit
 	gateways    shards[id.ID, []*routing.Gateway] // by account
@@ -212,12 +211,6 @@ func (s *Snapshot) ByUser(userName string) *Connection {
 // HasUsers says whether there is any digest user at all. Without one, a request
 // from an unknown address cannot become a call.
 func (s *Snapshot) HasUsers() bool { return s.userCount > 0 }
-
-// Known says whether any connection or gateway may send from this address. It is
-// what the source filter in front of the parser asks.
-func (s *Snapshot) Known(source netip.Addr) bool {
-	return len(s.sources.get(hashAddr(source), source)) > 0
-}
 
 // Live holds the snapshot in force.
 type Live struct {

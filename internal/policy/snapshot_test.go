@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -12,6 +13,113 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
 )
+
+func connectionOf(account, number id.ID, prefix, token string) Change {
+	c := ipConnection(number, prefix, token)
+	c.PutIPConn.AccountID = account
+	return c
+}
+
+func network(number, of id.ID, text string) Change {
+	n, err := connection.ParseNetwork(text)
+	if err != nil {
+		panic(err)
+	}
+	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: n}}
+}
+
+// An address that an admin has shared: only a token or a tech prefix tells whose a call
+// is, whatever the order in which this node has learnt of them, and a call for help is
+// the owner's.
+func TestSharedAddress(t *testing.T) {
+	changes := []Change{
+		{PutAccount: &Account{ID: 1, Active: true}}, {PutAccount: &Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}},
+		connectionOf(1, 10, "", ""), connectionOf(1, 11, "1111", ""), connectionOf(2, 12, "1212", ""), connectionOf(2, 13, "", "secret"), connectionOf(2, 14, "", ""),
+		// The guest's address is older than the owner's: it was moved here.
+		network(20, 12, "192.0.2.1"), network(21, 13, "192.0.2.1"), network(22, 14, "192.0.2.0/30"), network(30, 11, "192.0.2.1"), network(31, 10, "192.0.2.0/24"),
+	}
+	forward := with(t, &Snapshot{}, changes...)
+	slices.Reverse(changes)
+	backward := with(t, &Snapshot{}, changes...)
+	for _, c := range []struct {
+		source, dialled, token string
+		want                   id.ID
+		identity               Identity
+	}{
+		{"192.0.2.1", "111113125550199", "", 11, IdentityKnown},
+		{"192.0.2.1", "121213125550199", "", 12, IdentityKnown},
+		{"192.0.2.1", "121213125550199", "secret", 13, IdentityKnown}, // a token is a secret, a prefix is not
+		{"192.0.2.1", "+13125550199", "secret", 13, IdentityKnown},
+		{"192.0.2.1", "+13125550199", "guess", 0, IdentityNoPrefix}, // neither account's plain connection
+		{"192.0.2.2", "+13125550199", "", 0, IdentityNoPrefix},      // there are two plain ones, of two accounts
+		{"192.0.2.9", "+13125550199", "", 10, IdentityKnown},        // the owner's alone
+		{"192.0.2.1", "911", "", 11, IdentityKnown}, // of the owner's, the one whose address was added first
+		{"192.0.2.1", "112", "guess", 11, IdentityKnown},
+		{"192.0.2.1", "1212911", "", 12, IdentityKnown}, // said whose it is
+		{"192.0.3.1", "911", "", 0, IdentityNone},
+	} {
+		for name, s := range map[string]*Snapshot{"forward": forward, "backward": backward} {
+			got, _, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token)
+			found := id.ID(0)
+			if got != nil {
+				found = got.ID
+			}
+			if found != c.want || identity != c.identity {
+				t.Errorf("%s: %s dials %s with %q: %v, %v; want %v, %v", name, c.source, c.dialled, c.token, found, identity, c.want, c.identity)
+			}
+		}
+	}
+	// A switch says whose call it is, so the plain connection of its account takes it.
+	if c, _, _ := forward.BySourceOf(2, netip.MustParseAddr("192.0.2.2"), "+13125550199", ""); c == nil || c.ID != 14 {
+		t.Errorf("of account 2: %+v", c)
+	}
+	if c, _, _ := forward.BySourceOf(1, netip.MustParseAddr("192.0.2.1"), "121213125550199", ""); c == nil || c.ID != 10 {
+		t.Errorf("of account 1, which the prefix of another does not concern: %+v", c)
+	}
+}
+
+// Of the networks that an address is in, the smallest counts.
+func TestLongestPrefix(t *testing.T) {
+	s := with(t, &Snapshot{}, ipConnection(10, "", ""), ipConnection(11, "", ""), ipConnection(12, "", ""), ipConnection(13, "9999", ""),
+		network(20, 10, "192.0.0.0/16"), network(21, 11, "192.0.2.0/24"), network(22, 12, "192.0.2.7"), network(23, 13, "192.0.2.8"),
+		network(24, 10, "2001:db8::/32"), network(25, 11, "2001:db8:1::/48"))
+	for source, want := range map[string]id.ID{
+		"192.0.1.1": 10, "192.0.2.1": 11, "192.0.2.7": 12, "::ffff:192.0.2.7": 12, "192.0.2.8": 11, "192.1.0.0": 0, "191.255.255.255": 0,
+		"192.0.2.255": 11, "192.0.3.0": 10, "2001:db8::1": 10, "2001:db8:1:ffff::": 11, "2001:db8:2::": 10, "2001:db9::": 0,
+	} {
+		c, _, _ := s.BySource(netip.MustParseAddr(source), "+13125550199", "")
+		if found := c != nil; found != (want != 0) || found && c.ID != want {
+			t.Errorf("%s: %+v, want %v", source, c, want)
+		}
+		if s.Known(netip.MustParseAddr(source)) != (want != 0) {
+			t.Errorf("%s: known %v", source, want == 0)
+		}
+	}
+	moved := with(t, s, network(21, 11, "198.51.100.0/24"), Change{DropIP: 22})
+	if c, _, _ := moved.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", ""); c == nil || c.ID != 10 {
+		t.Errorf("after the smaller ones are gone: %+v", c)
+	}
+	if gone := with(t, moved, Change{DropIP: 20}, Change{DropIP: 21}, Change{DropIP: 23}); gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
+		t.Errorf("networks are left: %v", gone.sources.four)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		s.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "")
+		s.Known(netip.MustParseAddr("2001:db8:1::1"))
+	}); n != 0 {
+		t.Errorf("a look-up allocates %v times", n)
+	}
+}
+
+// Within one account, too, a call for help does not fail for want of a prefix or a token.
+func TestHelpWithoutPrefix(t *testing.T) {
+	s := with(t, &Snapshot{}, ipConnection(10, "", "secret"), ipConnection(11, "1111", ""), network(20, 11, "192.0.2.1"), network(21, 10, "192.0.2.1"))
+	if c, rest, identity := s.BySource(netip.MustParseAddr("192.0.2.1"), "911", ""); c == nil || c.ID != 11 || rest != "911" || identity != IdentityKnown {
+		t.Errorf("911: %+v, %s, %v", c, rest, identity)
+	}
+	if c, _, _ := s.BySource(netip.MustParseAddr("192.0.2.1"), "+13125550199", ""); c != nil {
+		t.Errorf("another number: %+v", c)
+	}
+}
 
 func ipConnection(number id.ID, prefix, token string) Change {
 	c := connection.NewIPConnection()
@@ -24,7 +132,7 @@ func ipConnection(number id.ID, prefix, token string) Change {
 }
 
 func address(number, of id.ID, text string) Change {
-	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: netip.MustParseAddr(text)}}
+	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: connection.SingleAddress(netip.MustParseAddr(text))}}
 }
 
 func with(t testing.TB, s *Snapshot, changes ...Change) *Snapshot {

@@ -28,6 +28,11 @@ var (
 	ErrInUse = errors.New("in use")
 	// ErrDuplicate: another object has the same unique value.
 	ErrDuplicate = errors.New("duplicate")
+	// ErrTaken: the address, network or domain name is another account's.
+	ErrTaken = errors.New("taken by another account")
+	// ErrIndistinct: of the connections of several accounts behind one address, not all
+	// have a tech prefix or a token of their own.
+	ErrIndistinct = errors.New("not to be told apart from another account")
 	// ErrNoReference: the object names another one that the account does not have.
 	ErrNoReference = errors.New("referenced object does not exist")
 	// ErrBusy: the queue of the store is full; nothing was done.
@@ -181,6 +186,9 @@ type Account struct {
 	profile.SpendLimit
 	// LockedFields are those of Lockable that only an admin changes.
 	LockedFields []string
+	// SharedSources are addresses, networks and domain names that it may use though
+	// they are another account's.
+	SharedSources []string
 
 	CreatedAt time.Time
 	UpdatedAt time.Time

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
@@ -67,6 +68,11 @@ func compileAccount(a *store.Account) *policy.Account {
 		ID: a.ID, Active: a.Active, ChannelLimit: policy.NoLimit,
 		DefaultDeck: a.DefaultDeck, EmergencyNumbers: append([]string(nil), a.EmergencyNumbers...),
 		Spending: policy.CompileSpendLimit(&a.SpendLimit),
+	}
+	for _, text := range a.SharedSources {
+		if n, err := connection.ParseNetwork(text); err == nil { // else it is a domain name
+			compiled.Shared = append(compiled.Shared, n.Prefix())
+		}
 	}
 	if a.ChannelLimit != nil {
 		compiled.ChannelLimit = *a.ChannelLimit

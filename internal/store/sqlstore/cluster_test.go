@@ -227,7 +227,7 @@ func TestClusterConfiguration(t *testing.T) {
 	pbx.ConnectionName, pbx.Outbound.OutboundVoiceProfileID = "pbx", p.ID
 	pbx, err = a.IPConnections().Create(ctx, account, pbx)
 	check(t, err)
-	ip, err := a.IPs().Create(ctx, account, connection.IP{IPAddress: netip.MustParseAddr("192.0.2.10"), ConnectionID: pbx.ID, Port: 5060})
+	ip, err := a.IPs().Create(ctx, account, connection.IP{IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10")), ConnectionID: pbx.ID, Port: 5060})
 	check(t, err)
 	gateway := routing.NewGateway()
 	gateway.Name, gateway.Address = "carrier", "sip.carrier.example"
@@ -235,7 +235,7 @@ func TestClusterConfiguration(t *testing.T) {
 	check(t, err)
 	expect(admission.ReasonNone)
 	snapshot := func() *policy.Snapshot { return b.config.Live.Snapshot() }
-	if !snapshot().Known(ip.IPAddress) || snapshot().Deck(dear.ID) != nil || len(snapshot().Gateways(account)) != 1 {
+	if !snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Deck(dear.ID) != nil || len(snapshot().Gateways(account)) != 1 {
 		t.Error("the other node has another policy")
 	}
 	_, err = a.IPConnections().Delete(ctx, account, pbx.ID)
@@ -243,7 +243,7 @@ func TestClusterConfiguration(t *testing.T) {
 	_, err = a.Gateways().Delete(ctx, account, gateway.ID)
 	check(t, err)
 	expect(admission.ReasonNone)
-	if snapshot().Known(ip.IPAddress) || snapshot().Connection(pbx.ID) != nil || len(snapshot().Gateways(account)) != 0 {
+	if snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Connection(pbx.ID) != nil || len(snapshot().Gateways(account)) != 0 {
 		t.Error("what was deleted is in the other node's policy")
 	}
 

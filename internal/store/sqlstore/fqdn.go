@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
@@ -45,7 +43,7 @@ func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
 			if err != nil {
 				return err
 			}
-			return checkSharedNames(ctx, tx, c)
+			return checkConnectionNames(ctx, tx, c)
 		},
 		put: func(c *T) []policy.Change { return []policy.Change{{PutFQDNConn: c}} },
 		// The names go with the connection: one that belongs to nobody would keep
@@ -76,26 +74,6 @@ func fqdnDiscriminator(c *connection.FQDNConnection) string {
 	return ""
 }
 
-// checkSharedNames is the rule of checkSharedAddresses for domain names.
-func checkSharedNames(ctx context.Context, tx *txn, c *connection.FQDNConnection) error {
-	if c.Outbound.OutboundVoiceProfileID == 0 {
-		return nil
-	}
-	var taken bool
-	err := tx.acrossAccounts(ctx, func() (err error) {
-		taken, err = exists(ctx, tx, `SELECT 1 FROM fqdns AS mine
-			JOIN fqdns AS theirs ON theirs.fqdn = mine.fqdn AND theirs.connection_id <> mine.connection_id
-			JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-			WHERE mine.account_id = $1 AND mine.connection_id = $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-			int64(c.AccountID), int64(c.ID), fqdnDiscriminator(c))
-		return err
-	})
-	if err != nil || !taken {
-		return err
-	}
-	return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/outbound/tech_prefix", Other: "another connection with one of the same domain names, and no other tech_prefix or token"}
-}
-
 func fqdnNoun() *noun[connection.FQDN, id.ID] {
 	type T = connection.FQDN
 	head := func(f *T) head[id.ID] {
@@ -122,37 +100,9 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 				return int64(0)
 			}},
 		},
-		check: checkSharedName,
+		check: checkName,
 		// Nothing recognises requests by a domain name, so the policy has none.
 		put:  func(*T) []policy.Change { return nil },
 		drop: func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
 	}
-}
-
-// checkSharedName is the rule of checkSharedAddress for domain names.
-func checkSharedName(ctx context.Context, tx *txn, f *connection.FQDN) error {
-	var profile id.ID
-	var mine string
-	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
-		int64(f.AccountID), int64(f.ConnectionID)).Scan(&profile, &mine)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
-	case err != nil:
-		return err
-	case profile == 0:
-		return nil
-	}
-	var taken bool
-	err = tx.acrossAccounts(ctx, func() (err error) {
-		taken, err = exists(ctx, tx, `SELECT 1 FROM fqdns AS theirs
-			JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
-			WHERE theirs.fqdn = $1 AND theirs.connection_id <> $2 AND c.profile_id <> 0 AND c.discriminator = $3`,
-			f.Name(), int64(f.ConnectionID), mine)
-		return err
-	})
-	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/fqdn", Other: "another connection with the same domain name, and no other tech_prefix or token"}
-	}
-	return err
 }

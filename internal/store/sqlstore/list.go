@@ -5,13 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
@@ -31,7 +31,7 @@ const (
 	kindAmount       // decimal dollars or nano-dollars
 	kindNumber       // a phone number, with or without its plus sign
 	kindOutcome      // the word of an outcome
-	kindAddress      // an IP address
+	kindAddress      // an IP address or a network
 )
 
 // field is a field by which a list can be filtered and sorted.
@@ -264,8 +264,8 @@ func (k kind) parse(text string) (any, error) {
 	case kindNumber:
 		return strconv.ParseInt(strings.TrimPrefix(text, "+"), 10, 64)
 	case kindAddress:
-		parsed, err := netip.ParseAddr(text)
-		return parsed.Unmap().String(), err
+		parsed, err := connection.ParseNetwork(text)
+		return parsed.String(), err
 	case kindOutcome:
 		for o := record.OutcomeRefused; o <= record.OutcomeLost; o++ {
 			if o.String() == text {

@@ -136,7 +136,7 @@ func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
 			if err != nil {
 				return err
 			}
-			return checkSharedAddresses(ctx, tx, c)
+			return checkConnectionAddresses(ctx, tx, c)
 		},
 		put:  func(c *T) []policy.Change { return []policy.Change{{PutIPConn: c}} },
 		drop: dropIPConnection,
@@ -226,17 +226,12 @@ func ipNoun() *noun[connection.IP, id.ID] {
 		}),
 		columns: []column[T]{
 			{"connection_id", func(ip *T) any { return int64(ip.ConnectionID) }},
-			{"ip_address", func(ip *T) any { return ip.IPAddress.Unmap().String() }},
+			{"ip_address", func(ip *T) any { return ip.IPAddress.String() }},
+			{"first_address", func(ip *T) any { return addressKey(ip.IPAddress.Prefix().Addr()) }},
 			{"port", func(ip *T) any { return int64(ip.Port) }},
 		},
-		check: func(ctx context.Context, tx *txn, ip *T) error {
-			err := referID(ctx, tx, "ip_connections", ip.AccountID, ip.ConnectionID, "/connection_id")
-			if err != nil {
-				return err
-			}
-			return checkSharedAddress(ctx, tx, ip)
-		},
-		put: func(ip *T) []policy.Change { return []policy.Change{{PutIP: ip}} },
+		check: checkAddress,
+		put:   func(ip *T) []policy.Change { return []policy.Change{{PutIP: ip}} },
 		drop: func(_ context.Context, _ *txn, ip *T) ([]policy.Change, error) {
 			return []policy.Change{{DropIP: ip.ID}}, nil
 		},

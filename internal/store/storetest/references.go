@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
@@ -153,7 +152,7 @@ func testReferences(t *testing.T, open Opener) {
 	if err := errOf(b.IPs().Get(ctx, account, b.ip.ID)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("address of a deleted connection: %v", err)
 	}
-	if b.options.Live.Snapshot().Known(b.ip.IPAddress) {
+	if b.options.Live.Snapshot().Known(b.ip.IPAddress.Prefix().Addr()) {
 		t.Error("address of a deleted connection is still let in")
 	}
 	value(b.CredentialConnections().Delete(ctx, account, b.phone.ID))(t)
@@ -177,55 +176,6 @@ func (b *bed) changeProfile(change func(*profile.Profile)) error {
 		change(&p)
 		return p, nil
 	}))
-}
-
-// testAddresses has connections of two accounts share an address.
-func testAddresses(t *testing.T, open Opener) {
-	b := newBed(t, open)
-	account, other := b.account.ID, b.other.ID
-	p := value(b.Profiles().Create(ctx, other, newProfile("other")))(t)
-	add := func(c connection.IPConnection) connection.IPConnection {
-		return value(b.IPConnections().Create(ctx, other, c))(t)
-	}
-	address := b.ip.IPAddress.String()
-
-	plain := add(newPBX("plain", p.ID))
-	refused(t, "two plain ones", errOf(b.IPs().Create(ctx, other, newIP(address, plain.ID))), store.ErrDuplicate, "/ip_address")
-	refused(t, "in IPv6 form", errOf(b.IPs().Create(ctx, other, newIP("::ffff:"+address, plain.ID))), store.ErrDuplicate, "/ip_address")
-
-	unattached := add(newPBX("no profile", 0))
-	value(b.IPs().Create(ctx, other, newIP(address, unattached.ID)))(t)
-	attach := func(o connection.IPConnection) (connection.IPConnection, error) {
-		o.Outbound.OutboundVoiceProfileID = p.ID
-		return o, nil
-	}
-	refused(t, "attached later", errOf(b.IPConnections().Update(ctx, other, unattached.ID, attach)), store.ErrDuplicate, "/outbound/tech_prefix")
-
-	prefixed := newPBX("prefixed", p.ID)
-	prefixed.Outbound.TechPrefix = "1234"
-	prefixed = add(prefixed)
-	value(b.IPs().Create(ctx, other, newIP(address, prefixed.ID)))(t)
-	refused(t, "the same prefix", errOf(b.IPConnections().Update(ctx, account, b.pbx.ID, func(o connection.IPConnection) (connection.IPConnection, error) {
-		o.Outbound.TechPrefix = "1234"
-		return o, nil
-	})), store.ErrDuplicate, "/outbound/tech_prefix")
-
-	token := newPBX("token", p.ID)
-	token.Outbound.IPAuthenticationMethod, token.Outbound.IPAuthenticationToken = "token", new("one")
-	token = add(token)
-	value(b.IPs().Create(ctx, other, newIP(address, token.ID)))(t)
-	refused(t, "the same token", errOf(b.IPConnections().Update(ctx, account, b.pbx.ID, func(o connection.IPConnection) (connection.IPConnection, error) {
-		o.Outbound.IPAuthenticationMethod, o.Outbound.IPAuthenticationToken = "token", new("one")
-		return o, nil
-	})), store.ErrDuplicate, "/outbound/ip_authentication_token")
-
-	c, rest, _ := b.options.Live.Snapshot().BySource(b.ip.IPAddress, "12342125550199", "")
-	if c == nil || c.ID != prefixed.ID || rest != "2125550199" {
-		t.Errorf("a call with the prefix is not of the prefixed connection: %+v", c)
-	}
-	if page := value(b.IPs().List(ctx, other, store.Query{Size: 10, Filters: []store.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 3 {
-		t.Errorf("%d addresses, want 3", page.Total)
-	}
 }
 
 func testAccounts(t *testing.T, open Opener) {

@@ -53,9 +53,12 @@ func testFQDNs(t *testing.T, open Opener) {
 	for what, c := range map[string]id.ID{"another account's": theirs.ID, "another kind's": b.pbx.ID, "none": 0} {
 		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference, "/connection_id")
 	}
-	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrDuplicate, "/fqdn")
+	refused(t, "the same name of another account", errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrTaken, "/fqdn")
+	q := value(b.Profiles().Create(ctx, account, newProfile("second")))(t)
+	second := value(b.FQDNConnections().Create(ctx, account, newFQDNConnection("second", q.ID)))(t)
+	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, account, fqdn("SIP.example.com.", second.ID))), store.ErrDuplicate, "/fqdn")
 	change := func(change func(*connection.FQDNConnection)) error {
-		return errOf(b.FQDNConnections().Update(ctx, other, theirs.ID, func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
+		return errOf(b.FQDNConnections().Update(ctx, account, second.ID, func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
 			change(&c)
 			return c, nil
 		}))
@@ -69,14 +72,14 @@ func testFQDNs(t *testing.T, open Opener) {
 		},
 	} {
 		must(t, change(tell))
-		made, err := b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))
+		made, err := b.FQDNs().Create(ctx, account, fqdn("SIP.example.com.", second.ID))
 		if err != nil {
 			t.Errorf("told apart by %s: %v", what, err)
 			continue
 		}
-		plain := func(c *connection.FQDNConnection) { c.Outbound = newFQDNConnection("", p.ID).Outbound }
+		plain := func(c *connection.FQDNConnection) { c.Outbound = newFQDNConnection("", q.ID).Outbound }
 		refused(t, "without "+what, change(plain), store.ErrDuplicate, "/outbound/tech_prefix")
-		value(b.FQDNs().Delete(ctx, other, made.ID))(t)
+		value(b.FQDNs().Delete(ctx, account, made.ID))(t)
 		must(t, change(plain))
 	}
 	if n := value(b.CountByProfile(ctx, account, []id.ID{b.profile.ID}))(t)[b.profile.ID]; n != 3 {

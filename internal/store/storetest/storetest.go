@@ -5,7 +5,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +47,9 @@ func Run(t *testing.T, open Opener) {
 		{"Tenancy", testTenancy},
 		{"References", testReferences},
 		{"Addresses", testAddresses},
+		{"Ownership", testOwnership},
+		{"NameOwnership", testNameOwnership},
+		{"RacingClaims", testRacingClaims},
 		{"FQDNs", testFQDNs},
 		{"Tags", testTags},
 		{"Reports", testReports},
@@ -187,7 +189,11 @@ func newPBX(name string, profile id.ID) connection.IPConnection {
 }
 
 func newIP(address string, connectionID id.ID) connection.IP {
-	return connection.IP{IPAddress: netip.MustParseAddr(address), ConnectionID: connectionID, Port: 5060}
+	network, err := connection.ParseNetwork(address)
+	if err != nil {
+		panic(err)
+	}
+	return connection.IP{IPAddress: network, ConnectionID: connectionID, Port: 5060}
 }
 
 // reserve is a call of the phone to a number in New York.
