@@ -26,9 +26,9 @@ type Account struct {
 	// Dialled numbers that are emergency calls besides those of the connection and its country.
 	EmergencyNumbers []string `json:"emergency_numbers"`
 	// What only a key with the scope admin changes, though others could.
-	LockedFields           []string  `json:"locked_fields"`
+	LockedFields []string `json:"locked_fields"`
 	// Addresses, networks and domain names that it may use though they are another account\'s.
-	SharedSources []string `json:"shared_sources"`
+	SharedSources          []string  `json:"shared_sources"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`
 	RecordRetentionDays    *int64    `json:"record_retention_days"`
@@ -68,9 +68,9 @@ type TenantParams struct {
 	DefaultRateDeckID Field[string]   `json:"default_rate_deck_id,omitzero"`
 	EmergencyNumbers  Field[[]string] `json:"emergency_numbers,omitzero"`
 	// What only a key with the scope admin changes, though others could.
-	LockedFields           Field[[]string] `json:"locked_fields,omitzero"`
+	LockedFields Field[[]string] `json:"locked_fields,omitzero"`
 	// Addresses, networks and domain names that it may use though they are another account\'s.
-	SharedSources Field[[]string] `json:"shared_sources,omitzero"`
+	SharedSources          Field[[]string] `json:"shared_sources,omitzero"`
 	Name                   Field[string]   `json:"name,omitzero"`
 	RecordRetentionDays    Field[int64]    `json:"record_retention_days,omitzero"`
 	RecordingRetentionDays Field[int64]    `json:"recording_retention_days,omitzero"`
@@ -88,13 +88,13 @@ type NewTenant struct {
 	// What happens to calls in progress at the daily limit.
 	SpendLimitAction string `json:"spend_limit_action"`
 	// Whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released.
-	AfterLimit             string    `json:"after_limit"`
-	ConcurrentCallLimit    *int64    `json:"concurrent_call_limit"`
-	DefaultRateDeckID      *string   `json:"default_rate_deck_id"`
-	EmergencyNumbers       []string  `json:"emergency_numbers"`
-	LockedFields           []string  `json:"locked_fields"`
+	AfterLimit          string   `json:"after_limit"`
+	ConcurrentCallLimit *int64   `json:"concurrent_call_limit"`
+	DefaultRateDeckID   *string  `json:"default_rate_deck_id"`
+	EmergencyNumbers    []string `json:"emergency_numbers"`
+	LockedFields        []string `json:"locked_fields"`
 	// Addresses, networks and domain names that it may use though they are another account\'s.
-	SharedSources []string `json:"shared_sources"`
+	SharedSources          []string  `json:"shared_sources"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`
 	RecordRetentionDays    *int64    `json:"record_retention_days"`

@@ -53,7 +53,7 @@ func TestSharedAddress(t *testing.T) {
 		{"192.0.2.1", "+13125550199", "guess", 0, IdentityNoPrefix}, // neither account's plain connection
 		{"192.0.2.2", "+13125550199", "", 0, IdentityNoPrefix},      // there are two plain ones, of two accounts
 		{"192.0.2.9", "+13125550199", "", 10, IdentityKnown},        // the owner's alone
-		{"192.0.2.1", "911", "", 11, IdentityKnown}, // of the owner's, the one whose address was added first
+		{"192.0.2.1", "911", "", 11, IdentityKnown},                 // of the owner's, the one whose address was added first
 		{"192.0.2.1", "112", "guess", 11, IdentityKnown},
 		{"192.0.2.1", "1212911", "", 12, IdentityKnown}, // said whose it is
 		{"192.0.3.1", "911", "", 0, IdentityNone},
