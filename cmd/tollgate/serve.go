@@ -21,6 +21,7 @@ type serverFlags struct {
 	HTTPAddr    string `help:"Address of the API, host:port." default:"127.0.0.1:8080" env:"TOLLGATE_HTTP_ADDR"`
 	SIPAddr     string `help:"Address of the SIP gateway, UDP and TCP, host:port." default:"127.0.0.1:5060" env:"TOLLGATE_SIP_ADDR"`
 	sipFlags    `embed:""`
+	httpFlags   `embed:""`
 	MetricsAddr string        `help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default." env:"TOLLGATE_METRICS_ADDR"`
 	TraceMemory int           `help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none." default:"32" env:"TOLLGATE_TRACE_MEMORY"`
 	HEP         string        `name:"hep" help:"Capture server, such as Homer, that gets a copy of every SIP message by HEP version 3 over UDP, host:port. Its key is read from TOLLGATE_HEP_KEY." env:"TOLLGATE_HEP"`
@@ -63,6 +64,7 @@ func (f serverFlags) Validate() error {
 func (f serverFlags) config() app.Config {
 	c := app.Default()
 	c.DataDir, c.HTTPAddr, c.SIPAddr, c.StopLimit = f.DataDir, f.HTTPAddr, f.SIPAddr, f.StopLimit
+	c.HTTP = f.http()
 	c.SIPTLS, c.NameServers, c.MaxCall = f.tls(), f.NameServers, f.MaxCall
 	c.SIPSourceRate, c.SIPSourceCalls = f.SIPSourceRate, f.SIPSourceCalls
 	c.SIPStrangerRate, c.SIPStrangerConnections = f.SIPStrangerRate, f.SIPStrangerConnections
@@ -100,14 +102,14 @@ func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger, again rerea
 	if err := server.Start(ctx); err != nil {
 		return errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
 	}
-	if address := server.MetricsAddr(); address != "" {
-		fmt.Printf("Metrics on http://%s/metrics\n", address)
+	if address := server.MetricsURL(); address != "" {
+		fmt.Printf("Metrics on %s\n", address)
 	}
 	secured := ""
 	if address := server.SIPTLSAddr(); address != "" {
 		secured = ", " + address + " (TLS)"
 	}
-	fmt.Printf("API on http://%s, SIP on %s (UDP and TCP)%s\n", server.HTTPAddr(), server.SIPAddr(), secured)
+	fmt.Printf("API on %s, SIP on %s (UDP and TCP)%s\n", server.HTTPURL(), server.SIPAddr(), secured)
 	defer reloadOnHangup(server, logger, again)()
 	failed := server.Wait(ctx)
 	return errors.Join(failed, server.Stop(context.WithoutCancel(ctx)))

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path"
-	"strings"
 
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -55,53 +53,43 @@ const docsMaxAge = "public, max-age=86400"
 // routeDocs registers the interactive page. It is for people, so it is not among
 // the operations.
 func (s *server) routeDocs() {
-	s.mux.HandleFunc("GET /docs", docsText("text/html; charset=utf-8", docsPage))
-	s.mux.HandleFunc("GET /docs/start.js", docsText("text/javascript; charset=utf-8", docsScript))
-	for name, kind := range map[string]string{
-		"swagger-ui.css": "text/css; charset=utf-8", "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "favicon-32x32.png": "image/png",
-	} {
-		s.mux.HandleFunc("GET "+path.Join("/docs", name), s.docsFile(name, kind))
+	files := map[string]*asset{
+		"/docs": newAsset("text/html; charset=utf-8", []byte(docsPage)), "/docs/start.js": newAsset("text/javascript; charset=utf-8", []byte(docsScript)),
+		"/docs/swagger-ui.css":       newCompressedAsset("text/css; charset=utf-8", docsFile("swagger-ui.css.gz")),
+		"/docs/swagger-ui-bundle.js": newCompressedAsset("text/javascript; charset=utf-8", docsFile("swagger-ui-bundle.js.gz")),
+		"/docs/favicon-32x32.png":    newAsset("image/png", docsFile("favicon-32x32.png")),
+	}
+	files["/docs/favicon-32x32.png"].compressed = nil // a picture is compressed as it is
+	for path, file := range files {
+		if path != "/docs" && path != "/docs/start.js" {
+			file.cacheControl = docsMaxAge
+		}
+		s.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			docsHeader(w, r)
+			file.serve(w, r)
+		})
 	}
 }
 
-func docsHeader(w http.ResponseWriter) {
+// docsFile is a file of Swagger UI, which are compressed but for pictures.
+func docsFile(name string) []byte {
+	text, err := static.FS.ReadFile(name)
+	if err != nil {
+		panic("api: a file of the page is not in the program: " + err.Error())
+	}
+	return text
+}
+
+// strictTransport has browsers ask this host by TLS only, for a year.
+const strictTransport = "max-age=31536000"
+
+func docsHeader(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", docsPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
-}
-
-func docsText(kind, text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		docsHeader(w)
-		writeBody(w, http.StatusOK, kind, []byte(text))
-	}
-}
-
-// docsFile serves a file of Swagger UI, which are compressed but for pictures.
-func (s *server) docsFile(name, kind string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		docsHeader(w)
-		body, err := static.FS.ReadFile(name)
-		compressed := err != nil
-		if compressed {
-			body, err = static.FS.ReadFile(name + ".gz")
-		}
-		if compressed && err == nil {
-			w.Header().Set("Vary", "Accept-Encoding")
-			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-				w.Header().Set("Content-Encoding", "gzip")
-			} else {
-				body, err = inflate(body)
-			}
-		}
-		if err != nil {
-			scopeOf(r).failure = err
-			writeFailure(w, scopeOf(r).requestID, toFailure(err))
-			return
-		}
-		w.Header().Set("Cache-Control", docsMaxAge)
-		writeBody(w, http.StatusOK, kind, body)
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", strictTransport)
 	}
 }
 

@@ -113,6 +113,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	scopeOf(r).account = account
+	s.known(r, account)
 	kept, err := s.Store.Recording(r.Context(), account, recording)
 	if err != nil {
 		return err

@@ -32,6 +32,8 @@ const (
 type keyring struct {
 	store store.Store
 	clock func() time.Time
+	// lookups bounds how many ask the store for a key that is not in memory.
+	lookups lookups
 
 	mu      sync.Mutex // guards the fields below
 	changes int        // how often the memory was emptied
@@ -59,6 +61,13 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	if age := now.Sub(cached.at); ok && age >= 0 && age < keyAge {
 		return cached.key, nil
 	}
+	if !ok {
+		end, err := k.lookups.begin(ctx)
+		if err != nil {
+			return store.Key{}, err
+		}
+		defer end()
+	}
 	looking := ctx
 	if ok {
 		var cancel context.CancelFunc
@@ -67,6 +76,11 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	}
 	found := now
 	key, err := k.store.KeyByHash(looking, hash)
+	if errors.Is(err, store.ErrNotFound) {
+		k.mu.Lock()
+		delete(k.keys, hash) // it was deleted through another node
+		k.mu.Unlock()
+	}
 	if err != nil {
 		if !ok || errors.Is(err, store.ErrNotFound) || ctx.Err() != nil || now.Sub(cached.found) >= knownKeyAge {
 			return store.Key{}, err
@@ -83,6 +97,14 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 		k.keys[hash] = cachedKey{key, now, found}
 	}
 	return key, nil
+}
+
+// remembers says whether a valid key of this hash is in memory.
+func (k *keyring) remembers(hash [32]byte) bool {
+	k.mu.Lock()
+	cached, ok := k.keys[hash]
+	k.mu.Unlock()
+	return ok && validAt(&cached.key, hash, k.clock())
 }
 
 // forget empties the memory: some key has changed.
@@ -113,8 +135,8 @@ func (k *keyring) use(key *store.Key) {
 
 // authenticate finds the key of a request, and checks that it may do what is asked.
 func (s *server) authenticate(r *http.Request, needed string) (key store.Key, secret string, err error) {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || !plausible(secret) {
+	secret, shown := bearer(r)
+	if !shown {
 		return key, "", unauthenticated()
 	}
 	hash := HashKey(secret)
@@ -127,6 +149,9 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 		return key, "", err
 	case !validAt(&key, hash, now):
 		return key, "", unauthenticated()
+	}
+	s.known(r, key.AccountID)
+	switch {
 	case !slices.Contains(key.Scopes, needed):
 		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has the scopes %s and not %q, which the request needs. %s",
 			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))

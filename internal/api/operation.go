@@ -100,6 +100,9 @@ type response struct {
 	meta *pageMeta
 	text []byte // instead of data, already encoded
 	kind string // media type of text; "" is JSON
+	// asset is instead of all that: what is the same for everybody, for as long as the
+	// process runs.
+	asset *asset
 	// cursors is instead of meta in lists with cursors.
 	cursors *cursorMeta
 
@@ -123,6 +126,10 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	scope.lean = op.lean
 	var encoded store.Answer
 	answer, err := s.run(op, w, r)
+	if err == nil && answer.asset != nil {
+		answer.asset.serve(w, r)
+		return
+	}
 	if err == nil {
 		encoded, err = op.encode(answer)
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	Rejected func(why string)
 	// RateLimit bounds the requests of each API key.
 	RateLimit RateLimit
+	// Guard bounds what strangers take; nil bounds nothing.
+	Guard Guard
 	// CORSOrigins are the origins whose scripts may call the API from a browser, as
 	// in "https://console.example.com"; none by default.
 	CORSOrigins []string
@@ -73,7 +75,9 @@ type server struct {
 	Config
 	mux        *http.ServeMux
 	operations []operation
-	document   []byte
+	document   *asset
+	lookups    lookups
+	strangers  lines
 	keys       *keyring
 	limiter    *limiter
 	answers    answers
@@ -94,6 +98,8 @@ func New(c Config) http.Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &server{Config: c, mux: http.NewServeMux(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
+	s.lookups = make(lookups, maxLookups)
+	s.keys.lookups = s.lookups
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
@@ -106,7 +112,7 @@ func New(c Config) http.Handler {
 			op.params = append(slices.Clip(op.params), dryRunParam())
 		}
 	}
-	s.document = s.openAPI()
+	s.document = newAsset("application/json", s.openAPI())
 	s.route()
 	return s
 }
@@ -153,6 +159,7 @@ type scope struct {
 	account   id.ID
 	failure   error // what was behind a 500 or a 503
 	lean      bool  // see operation
+	known     bool  // a valid key was shown
 }
 
 type scopeKey struct{}
@@ -171,7 +178,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.Clock()
 	sc := &scope{requestID: s.requestID(r.Header.Get("X-Request-Id"))}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, sc))
-	seen := &statusWriter{ResponseWriter: w}
+	seen := &statusWriter{ResponseWriter: w, scope: sc, body: r.ContentLength != 0}
 	if acceptsGzip(r.Header) {
 		seen.gzip = &s.gzip
 	}
@@ -192,7 +199,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.log(r, sc, seen.status, s.Clock().Sub(started))
 	}()
-	if s.cors(seen, r) {
+	if !s.enter(seen, r) || s.cors(seen, r) {
 		return
 	}
 	if len(r.URL.RequestURI()) > maxURL {
@@ -218,6 +225,15 @@ func (s *server) log(r *http.Request, sc *scope, status int, took time.Duration)
 	}
 	if !s.Logger.Enabled(r.Context(), level) {
 		return
+	}
+	if !sc.known && level < slog.LevelError {
+		write, leftOut := s.strangers.take(s.Clock())
+		if leftOut > 0 {
+			s.Logger.Warn("api: requests without a valid key are so many that some have no line of their own", "left_out", leftOut)
+		}
+		if !write {
+			return
+		}
 	}
 	attributes := []any{"request_id", sc.requestID, "method", r.Method, "route", r.Pattern, "status", status, "took_us", took.Microseconds()}
 	if sc.account != 0 {
@@ -252,11 +268,17 @@ type statusWriter struct {
 	http.ResponseWriter
 	status int
 	gzip   *compressors // nil when the client does not take gzip
+	scope  *scope
+	body   bool // the request has one
 }
 
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if w.body && !w.scope.known {
+			// The body of a stranger's request is not read, not even to throw it away.
+			w.Header().Set("Connection", "close")
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -273,7 +295,7 @@ func (s *server) serverOperations() []operation {
 			handle: func(context.Context, *request) (*response, error) { return &response{data: health{Status: "ok"}}, nil }},
 		{method: "GET", path: "/readyz", id: "ready", tag: "Server", summary: "Whether requests and calls can be taken.", status: 200, answer: healthy, bare: true, handle: s.ready},
 		{method: "GET", path: "/openapi.json", id: "openapi", tag: "Server", summary: "This document.", status: 200,
-			handle: func(context.Context, *request) (*response, error) { return &response{text: s.document}, nil }},
+			handle: func(context.Context, *request) (*response, error) { return &response{asset: s.document}, nil }},
 		errorPageOperation(),
 	}
 }
@@ -288,7 +310,11 @@ const readyTimeout = 2 * time.Second
 func (s *server) ready(ctx context.Context, _ *request) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	err := s.Store.Ping(ctx)
+	end, err := s.lookups.begin(ctx)
+	if err == nil {
+		err = s.Store.Ping(ctx)
+		end()
+	}
 	if err == nil && s.Ready != nil {
 		err = s.Ready(ctx)
 	}

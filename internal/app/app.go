@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,6 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/api"
+	"github.com/tollgate/tollgate/internal/certificate"
+	"github.com/tollgate/tollgate/internal/httpd"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
@@ -32,16 +33,8 @@ import (
 // DatabaseFile is the name of the SQLite database in the data folder.
 const DatabaseFile = "tollgate.db"
 
-// Limits of the HTTP server. A client that sends slower than this holds a
-// connection, nothing more.
-const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 5 * time.Minute // a rate deck of 64 MiB over a slow line
-	writeTimeout      = 5 * time.Minute
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
-	httpStopLimit     = 5 * time.Second
-)
+// httpStopLimit is how long running requests may go on at a stop.
+const httpStopLimit = 5 * time.Second
 
 // App is a whole Tollgate server.
 type App struct {
@@ -51,10 +44,12 @@ type App struct {
 	store    *sqlstore.Store
 	gateway  *sipgw.Gateway
 	recorder *recording.Recorder
-	http     *http.Server
+	http     *httpd.Server
 	metrics  *telemetry.Metrics
 	reach    *reach.Guard    // of gateways, Contacts and media
 	webhooks *webhook.Client // which has a guard of its own
+	// certificate is that of HTTPS; nil without TLS.
+	certificate *certificate.Files
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
@@ -67,6 +62,7 @@ type App struct {
 	staleBans chan struct{}  // has a token when the list has changed
 
 	metricsListener net.Listener // nil when there is none
+	metricsSecured  bool         // it speaks TLS
 
 	stopLimit atomic.Int64 // nanoseconds, of the last configuration
 
@@ -157,18 +153,19 @@ func (a *App) build(ctx context.Context) error {
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned,
 	})
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
-	a.http = &http.Server{
-		Handler: api.New(api.Config{
-			Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-			GatewayHealth:    a.gateway.Health,
-			CheckGateway:     a.checkGateway,
-			WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
-			Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
-		}),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	if err := a.loadCertificate(); err != nil {
+		return err
 	}
+	if a.http, err = a.newHTTP("api", a.certificate != nil, true, a.connectionBudget()); err != nil {
+		return err
+	}
+	a.http.Handler = api.New(api.Config{
+		Guard: a.http,
+		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+		GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway,
+		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
+		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+	})
 	return nil
 }
 
@@ -218,14 +215,14 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.startBans(ctx); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.HTTPAddr)
+	listener, err := a.listenHTTP(ctx, "http_addr", a.config.HTTPAddr, "API keys", a.certificate != nil)
 	if err != nil {
-		return fmt.Errorf("listen for HTTP on %s: %w", a.config.HTTPAddr, err)
+		return err
 	}
 	a.listener = listener
 	a.undo("HTTP", a.stopHTTP)
 	a.serving.Go(func() {
-		if err := a.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.http.Serve(listener); err != nil {
 			a.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
@@ -256,6 +253,11 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	}
 	if err := a.gateway.Reload(); err != nil {
 		return false, err
+	}
+	if a.certificate != nil {
+		if err := a.certificate.Load(); err != nil {
+			return false, err
+		}
 	}
 	a.stopLimit.Store(int64(config.StopLimit))
 	a.gateway.LimitCalls(config.MaxCall)
@@ -304,9 +306,6 @@ func (a *App) stopHTTP(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, httpStopLimit)
 	defer cancel()
 	err := a.http.Shutdown(limited)
-	if err != nil {
-		err = a.http.Close()
-	}
 	a.serving.Wait()
 	return err
 }

@@ -31,6 +31,8 @@ type Config struct {
 	NodeName string `json:"node_name"`
 	// HTTPAddr is where the API listens, host:port. Port 0 takes a free one.
 	HTTPAddr string `json:"http_addr"`
+	// HTTP is how the API and the metrics are served.
+	HTTP HTTP `json:"-"`
 	// SIPAddr is where the gateway listens, UDP and TCP, host:port.
 	SIPAddr string `json:"sip_addr"`
 	// MetricsAddr is where Prometheus finds /metrics, host:port, over HTTP without a
@@ -233,5 +235,6 @@ func (c Config) Validate() error {
 	if err := c.SIPTLS.Check(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.validateHTTP()...)
 	return errors.Join(append(problems, c.validateRecording())...)
 }

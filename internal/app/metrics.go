@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -24,22 +22,26 @@ func (a *App) startMetrics(ctx context.Context) error {
 	if a.config.MetricsAddr == "" {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.MetricsAddr)
+	secured, err := a.secureMetrics()
 	if err != nil {
-		return fmt.Errorf("listen for metrics on %s: %w", a.config.MetricsAddr, err)
+		return fmt.Errorf("metrics_addr: %w", err)
 	}
-	a.metricsListener = listener
+	listener, err := a.listenHTTP(ctx, "metrics_addr", a.config.MetricsAddr, "metrics", secured)
+	if err != nil {
+		return err
+	}
+	a.metricsListener, a.metricsSecured = listener, secured
 	routes := http.NewServeMux()
 	routes.Handle("GET /metrics", a.metrics.Handler())
-	server := &http.Server{
-		Handler: routes, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readHeaderTimeout,
-		WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	server, err := a.newHTTP("metrics", secured, false, metricsConnections)
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
+	server.Handler = routes
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); err != nil {
 			a.failed <- fmt.Errorf("serve metrics: %w", err)
 		}
 	}()

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/httpd"
 	"github.com/tollgate/tollgate/internal/media/relay"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/recording"
@@ -34,6 +35,7 @@ func families(t *testing.T) map[string]bool {
 		Totals: func(context.Context) (sqlstore.Totals, error) { return sqlstore.Totals{}, nil },
 	})
 	m.WatchHEP(func() uint64 { return 0 }, func() uint64 { return 0 })
+	m.WatchHTTP("api", func() httpd.Stats { return httpd.Stats{} })
 	m.WatchMedia(func() relay.Stats { return relay.Stats{} })
 	m.WatchRecordings(func() recording.Stats { return recording.Stats{} })
 	m.Media(relay.Quality{Packets: 1, Lost: 1, Jitter: time.Millisecond})

@@ -30,7 +30,7 @@ var layers = [][]string{
 
 // edges never import each other: only package app knows them all.
 var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api", "internal/phone",
-	"internal/media/relay", "internal/media/rtpengine", "internal/recording"}
+	"internal/media/relay", "internal/media/rtpengine", "internal/recording", "internal/httpd"}
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// Guard bounds what strangers take of the server, so that those with a key never wait
+// behind them. Who serves the API has one; it must not block.
+type Guard interface {
+	// Enter counts a request that is not known to show a valid key, and returns how
+	// long whoever sent it is to wait; 0 if it may be served.
+	Enter(r *http.Request) time.Duration
+	// Known says that a request showed a valid key, or an address signed for the account.
+	Known(r *http.Request, account id.ID)
+}
+
+// maxLookups bounds how many strangers' requests ask the store at once: for keys that
+// are not in memory, and whether it answers.
+const maxLookups = 8
+
+// lookups has a token for each that asks.
+type lookups chan struct{}
+
+// begin waits for a token. end gives it back.
+func (l lookups) begin(ctx context.Context) (end func(), err error) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// bearer is the key that a request shows; ok says that it can be one.
+func bearer(r *http.Request) (secret string, ok bool) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return secret, strings.EqualFold(scheme, "Bearer") && plausible(secret)
+}
+
+// enter counts a stranger's request, and answers it when there are too many. A key
+// that is in memory makes no stranger; what becomes of it is decided later.
+func (s *server) enter(w http.ResponseWriter, r *http.Request) (taken bool) {
+	if s.Guard == nil {
+		return true
+	}
+	if secret, ok := bearer(r); ok && s.keys.remembers(HashKey(secret)) {
+		return true
+	}
+	wait := s.Guard.Enter(r)
+	if wait <= 0 {
+		return true
+	}
+	f := fail(http.StatusTooManyRequests, codeTooMany, "Requests without a valid API key are limited, and these are too many.")
+	f.header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}, "Connection": {"close"}}
+	writeFailure(w, scopeOf(r).requestID, f)
+	return false
+}
+
+// known tells the guard whose request it is.
+func (s *server) known(r *http.Request, account id.ID) {
+	scopeOf(r).known = true
+	if s.Guard != nil {
+		s.Guard.Known(r, account)
+	}
+}
+
+// The log lines of strangers' requests: so many a second, and at once. What is left
+// out is told of once a minute.
+const (
+	strangerLines, strangerLinesBurst = 10, 100
+	leftOutInterval                   = time.Minute
+)
+
+// lines bounds the lines of the log.
+type lines struct {
+	mu      sync.Mutex // guards the fields below
+	level   float64
+	at      time.Time
+	leftOut int
+	told    time.Time
+}
+
+// take says whether one more line may be written, and how many were left out that are
+// to be told of now.
+func (l *lines) take(now time.Time) (write bool, leftOut int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at.IsZero() {
+		l.level, l.told = strangerLinesBurst, now
+	}
+	l.level = min(strangerLinesBurst, l.level+max(0, now.Sub(l.at).Seconds())*strangerLines)
+	l.at = now
+	if l.level >= 1 {
+		l.level--
+		write = true
+	} else {
+		l.leftOut++
+	}
+	if l.leftOut > 0 && now.Sub(l.told) >= leftOutInterval {
+		leftOut, l.leftOut, l.told = l.leftOut, 0, now
+	}
+	return write, leftOut
+}

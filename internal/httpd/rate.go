@@ -1,0 +1,101 @@
+package httpd
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// The requests of strangers: of one source and of all.
+const (
+	sourcePerSecond, sourceBurst = 200, 1000
+	allPerSecond, allBurst       = 2000, 4000
+
+	// maxSources bounds the tables. In a flood of more sources than that any one may be
+	// forgotten, and the budget of all strangers holds.
+	maxSources = 20_000
+	// keyMemory is how long a source from which a key was used keeps its advantages: it
+	// may have more connections on which no key was shown yet, and its requests without
+	// one, such as probes, are not counted with those of all strangers.
+	keyMemory = time.Hour
+	keyNoted  = 60 // seconds between notes of a key on one connection
+)
+
+// bucket is filled at a rate and emptied by requests.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+// take takes one and returns 0, or how long to wait until there is one.
+func (b *bucket) take(now time.Time, perSecond, burst float64) time.Duration {
+	if b.at.IsZero() {
+		b.level = burst
+	} else if passed := now.Sub(b.at); passed > 0 {
+		b.level = min(burst, b.level+passed.Seconds()*perSecond)
+	}
+	b.at = now
+	if b.level < 1 {
+		return time.Duration((1 - b.level) / perSecond * float64(time.Second))
+	}
+	b.level--
+	return 0
+}
+
+// rates are what strangers have left.
+type rates struct {
+	all     bucket
+	sources map[netip.Prefix]*bucket
+	keys    map[netip.Prefix]time.Time // when a key was last used from there
+}
+
+func (rs *rates) init() {
+	rs.sources, rs.keys = make(map[netip.Prefix]*bucket), make(map[netip.Prefix]time.Time)
+}
+
+func (rs *rates) hasKey(source netip.Prefix, now time.Time) bool {
+	last, ok := rs.keys[source]
+	return ok && now.Sub(last) < keyMemory
+}
+
+func (rs *rates) sawKey(source netip.Prefix, now time.Time) {
+	makeRoom(rs.keys)
+	rs.keys[source] = now
+}
+
+// makeRoom forgets any entry of a full table.
+func makeRoom[V any](table map[netip.Prefix]V) {
+	for key := range table {
+		if len(table) < maxSources {
+			return
+		}
+		delete(table, key)
+	}
+}
+
+// Enter counts a request that is not known to show a valid key. It returns how long
+// whoever sent it is to wait, or 0 if it may be served.
+func (s *Server) Enter(r *http.Request) time.Duration {
+	address := addressOf(r)
+	source, now := sourceOf(address), s.Clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.rates.sources[source]
+	if own == nil {
+		makeRoom(s.rates.sources)
+		own = &bucket{}
+		s.rates.sources[source] = own
+	}
+	if wait := own.take(now, sourcePerSecond, sourceBurst); wait > 0 {
+		s.full(fullSourceRequests, sourcePerSecond, address)
+		return wait
+	}
+	if s.rates.hasKey(source, now) {
+		return 0
+	}
+	if wait := s.rates.all.take(now, allPerSecond, allBurst); wait > 0 {
+		s.full(fullRequests, allPerSecond, address)
+		return wait
+	}
+	return 0
+}
