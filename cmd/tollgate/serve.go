@@ -29,6 +29,8 @@ type serverFlags struct {
 	OTLPRatio   float64       `name:"otlp-ratio" help:"Part of the calls that is traced, from 0 to 1." default:"1" env:"TOLLGATE_OTLP_RATIO"`
 	StopLimit   time.Duration `help:"How long running calls may go on after SIGTERM." default:"10s" env:"TOLLGATE_STOP_LIMIT"`
 
+	SecretsKeyFile string `help:"File of the keys that seal the secrets in the database and authenticate its audit; by default secrets.key in the data folder. Made at the first start. Nodes that share a database need the same file." env:"TOLLGATE_SECRETS_KEY_FILE"`
+
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none." default:"relay" env:"TOLLGATE_MEDIA"`
 	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`
 	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told." env:"TOLLGATE_MEDIA_ADDRESS"`
@@ -68,6 +70,7 @@ func (f serverFlags) config() app.Config {
 	c.SIPTLS, c.NameServers, c.MaxCall = f.tls(), f.NameServers, f.MaxCall
 	c.SIPSourceRate, c.SIPSourceCalls = f.SIPSourceRate, f.SIPSourceCalls
 	c.SIPStrangerRate, c.SIPStrangerConnections = f.SIPStrangerRate, f.SIPStrangerConnections
+	c.SecretsKeyFile = f.SecretsKeyFile
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
 	c.OTLP, c.OTLPRatio = f.OTLP, f.OTLPRatio
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")

@@ -37,6 +37,7 @@ type answerKey struct {
 	op        *operation
 	account   id.ID
 	id, query string
+	sees      bool // secrets
 }
 
 type keptAnswer struct {
@@ -114,7 +115,7 @@ func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*r
 	if !known {
 		return read()
 	}
-	key := answerKey{in.op, in.account, in.id, rawQuery}
+	key := answerKey{in.op, in.account, in.id, rawQuery, in.sees()}
 	if kept := s.answers.get(key, version); kept != nil {
 		return &response{encoded: kept}, nil
 	}

@@ -54,6 +54,7 @@ func (s *server) connectionOperations() []operation {
 		view: viewEach(func(c connection.IPConnection) ipConnectionView {
 			return ipConnectionView{IPConnection: c, RecordType: string(connection.KindIP)}
 		}),
+		secrets: secretsOfIP,
 		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
 	}
 	byUser := &resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
@@ -61,9 +62,10 @@ func (s *server) connectionOperations() []operation {
 		collection: s.Store.CredentialConnections(), parseKey: id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
 		required: []string{"connection_name", "password", "user_name"},
 		adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
-		validate: func(_ id.ID, c *connection.CredentialConnection, _ map[string]any) []field.Error {
-			return c.Validate()
+		validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
+			return validCredential(c, named)
 		},
+		secrets: secretsOfCredential,
 		view: viewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
 		}),

@@ -43,6 +43,7 @@ func (s *server) fqdnConnectionOperations() []operation {
 		view: viewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
 		}),
+		secrets: secretsOfFQDN,
 		filters: append(connectionFilters(), fqdnFilter()), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
 	}
 	return r.mustOperations()

@@ -44,6 +44,7 @@ func (s *server) gatewayOperations() []operation {
 			}
 			return view
 		}),
+		secrets: secretsOfGateway,
 		filters: []parameter{containsFilter("filter[name][contains]", "name", 0)},
 		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,
 	}

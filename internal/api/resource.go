@@ -36,6 +36,8 @@ type resource[T, V any, K comparable] struct {
 	validate func(account id.ID, object *T, named map[string]any) []field.Error
 	// view prepares objects for answering, all of one page together.
 	view func(ctx context.Context, account id.ID, objects []T) ([]V, error)
+	// secrets are the fields of a view that not every key gets to see; nil for none.
+	secrets func(view *V) []secretField
 	// effects tells, in a dry run, what a change would do to calls; nil for nothing.
 	// gone is true when the object would be deleted.
 	effects func(ctx context.Context, account id.ID, object *T, gone bool) (any, error)
@@ -63,14 +65,14 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
 		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope,
-			body: create, status: r.created, answer: full, effects: r.effect, handle: r.create(whole, defaults)},
+			body: create, status: r.created, answer: full, effects: r.effect, secret: r.secrets != nil, handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
 			params: params, status: http.StatusOK, answer: full, list: true, settled: !r.watched, handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
 			status: http.StatusOK, answer: full, settled: !r.watched, handle: r.get},
 		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			body:    update, status: http.StatusOK, answer: full, effects: r.effect, handle: r.update(whole, defaults)},
+			body:    update, status: http.StatusOK, answer: full, effects: r.effect, secret: r.secrets != nil, handle: r.update(whole, defaults)},
 		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: scope,
 			status: http.StatusOK, answer: full, effects: r.effect, handle: r.remove},
 	}, nil
@@ -154,7 +156,7 @@ func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, current,
 	if err := decode(body, object); err != nil {
 		return err
 	}
-	if errs := r.validate(in.account, object, in.body); len(errs) > 0 {
+	if errs := r.problems(in, object); len(errs) > 0 {
 		return invalidFields(errs)
 	}
 	return nil
@@ -172,13 +174,24 @@ func (r *resource[T, V, K]) domainProblems(in *request, body map[string]any, kno
 		return nil // a field without a default is to blame
 	}
 	var more []problem
-	for _, e := range r.validate(in.account, &object, in.body) {
+	for _, e := range r.problems(in, &object) {
 		said := slices.ContainsFunc(wrong, func(pointer string) bool { return e.Pointer == pointer || strings.HasPrefix(e.Pointer, pointer+"/") })
 		if !said && len(known)+len(more) < maxProblems {
 			more = append(more, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
 		}
 	}
 	return more
+}
+
+// problems are what the schema cannot tell of.
+func (r *resource[T, V, K]) problems(in *request, object *T) []field.Error {
+	errs := r.maskProblems(in)
+	for _, e := range r.validate(in.account, object, in.body) {
+		if !slices.ContainsFunc(errs, func(known field.Error) bool { return known.Pointer == e.Pointer }) {
+			errs = append(errs, e)
+		}
+	}
+	return errs
 }
 
 func (r *resource[T, V, K]) get(ctx context.Context, in *request) (*response, error) {
@@ -210,6 +223,9 @@ func (r *resource[T, V, K]) list(ctx context.Context, in *request) (*response, e
 	if err != nil {
 		return nil, err
 	}
+	for i := range views {
+		r.conceal(in, &views[i])
+	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
 
@@ -221,6 +237,7 @@ func (r *resource[T, V, K]) answer(ctx context.Context, in *request, object T, e
 	if err != nil {
 		return nil, err
 	}
+	r.conceal(in, &views[0])
 	return &response{data: views[0], version: versionOf(&object)}, nil
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -40,6 +41,9 @@ type Config struct {
 	Random  io.Reader        // of request ids; crypto/rand if nil
 	Logger  *slog.Logger     // none if nil
 	Version string           // of the program, for the OpenAPI document
+	// Vault keeps what tells requests apart from those who read the database; nil is one
+	// of a key that everybody knows.
+	Vault *secret.Vault
 	// WebhookPublicKey is what webhooks are verified with.
 	WebhookPublicKey string
 	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
@@ -90,6 +94,9 @@ type server struct {
 func New(c Config) http.Handler {
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Vault == nil {
+		c.Vault = secret.Open()
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader

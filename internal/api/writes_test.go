@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -221,7 +222,7 @@ func TestKeptSecretIsSealed(t *testing.T) {
 
 func requestHash(t *testing.T, method, target, body string) [32]byte {
 	t.Helper()
-	in := &request{raw: []byte(body)}
+	in := &request{raw: []byte(body), server: &server{Config: Config{Vault: secret.Open()}}}
 	return in.hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
 }
 
@@ -420,7 +421,12 @@ func TestEntityTags(t *testing.T) {
 		made := h.do("POST", k.path, k.body(1))
 		one := fmt.Sprint(k.path, "/", made.want(k.created)["id"])
 		tag := h.do("GET", one, "").header.Get("ETag")
-		if tag == "" || strings.TrimSuffix(made.header.Get("ETag"), `-gzip"`) != strings.TrimSuffix(tag, `-gzip"`) {
+		first := made.header.Get("ETag")
+		if made.want(k.created)["password"] != nil { // shown once: the version is the same, and the bytes are others
+			first, _, _ = strings.Cut(first, "-")
+			first += tag[strings.IndexByte(tag, '-'):]
+		}
+		if tag == "" || strings.TrimSuffix(first, `-gzip"`) != strings.TrimSuffix(tag, `-gzip"`) {
 			t.Errorf("%s: tags %s and %s", k.path, made.header.Get("ETag"), tag)
 		}
 		for _, header := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {

@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/recording"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -42,6 +43,7 @@ type App struct {
 	logger   *slog.Logger
 	newKey   string
 	store    *sqlstore.Store
+	vault    *secret.Vault
 	gateway  *sipgw.Gateway
 	recorder *recording.Recorder
 	http     *httpd.Server
@@ -101,13 +103,13 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := sqlstore.Open(ctx, sqlstore.Config{
+	store, err := a.openStore(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
 		Published: a.published, Observe: a.observe,
 	})
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return err
 	}
 	a.store = store
 	a.undo("database", func(context.Context) error { return store.Close() })
@@ -162,7 +164,7 @@ func (a *App) build(ctx context.Context) error {
 	a.http.Handler = api.New(api.Config{
 		Guard: a.http,
 		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-		GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway,
+		Vault: a.vault, GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
 		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})

@@ -26,6 +26,10 @@ type Config struct {
 	// DatabaseURL is a PostgreSQL database that several nodes share, in the place of
 	// the one in DataDir. It may hold a password.
 	DatabaseURL string `json:"-"`
+	// SecretsKeyFile holds the keys that seal the secrets in the database and
+	// authenticate its audit. Nodes that share a database share the file. Empty: the file
+	// secrets.key in DataDir. It is made at the first start.
+	SecretsKeyFile string `json:"secrets_key_file"`
 	// NodeName tells the nodes of one PostgreSQL database apart. A node that is
 	// started again must have the name it had. Empty: the host's name and SIPAddr.
 	NodeName string `json:"node_name"`
@@ -236,5 +240,5 @@ func (c Config) Validate() error {
 		problems = append(problems, err)
 	}
 	problems = append(problems, c.validateHTTP()...)
-	return errors.Join(append(problems, c.validateRecording())...)
+	return errors.Join(append(problems, c.validateRecording(), c.validateSecretFiles())...)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -26,7 +27,7 @@ const webhookKeyFile = "webhook.key"
 // start.
 func loadSeed(folder string) ([]byte, error) {
 	path := filepath.Join(folder, webhookKeyFile)
-	text, err := os.ReadFile(path)
+	text, err := secret.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		seed := make([]byte, ed25519.SeedSize)
 		_, _ = rand.Read(seed) // it never fails

@@ -12,6 +12,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/secret"
 )
 
 // CheckInterval is how often at most the files are looked at for a change.
@@ -58,6 +60,9 @@ func (f *Files) Load() error {
 
 func (f *Files) read() error {
 	f.checked, f.marks = f.config.Now(), f.look()
+	if err := secret.CheckFile(f.config.Key); err != nil {
+		return fmt.Errorf("read the key of %s: %w", f.config.What, err)
+	}
 	pair, err := tls.LoadX509KeyPair(f.config.Cert, f.config.Key)
 	if err != nil {
 		return fmt.Errorf("read the certificate of %s: %w", f.config.What, err)

@@ -52,7 +52,7 @@ func (c *CredentialConnection) Validate() []field.Error {
 	errs = append(errs, c.Outbound.validate()...)
 	errs = append(errs, userNameProblem(c.UserName)...)
 	errs = append(errs, algorithmProblems(c.DigestAlgorithms)...)
-	if strings.ContainsFunc(c.Password, isControl) {
+	if !IsHashed(c.Password) && strings.ContainsFunc(c.Password, isControl) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
 			Detail: "The password holds a control character. Use printable characters."})
 	}

@@ -219,7 +219,7 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 		return nil, err
 	}
 	compiled.Kind = connection.KindCredential
-	compiled.UserName, compiled.Password = c.UserName, c.Password
+	compiled.UserName, compiled.HA1 = c.UserName, connection.HA1Of(c.UserName, c.Password)
 	if compiled.DigestAlgorithms = c.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
 		compiled.DigestAlgorithms = connection.DigestAlgorithms()
 	}

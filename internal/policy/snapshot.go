@@ -88,7 +88,8 @@ type Connection struct {
 	ANIOverrideType      string
 	TechPrefix, Token    string
 	Transport            string // udp, tcp or tls; "" for any
-	UserName, Password   string
+	UserName             string
+	HA1                  connection.HA1 // of a credential connection
 	EmergencyNumbers     []string
 	AnchorMedia          bool
 	// CallsPerSecond is NoLimit for none.

@@ -12,8 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
+
+	"github.com/tollgate/tollgate/internal/secret"
 )
 
 // A sealed file is encrypted in chunks, so that it can be written as a call runs,
@@ -50,16 +51,9 @@ type Keys struct {
 
 // LoadKeys reads a key file: one key a line, 32 bytes in base64, as printed by
 // "openssl rand -base64 32". Empty lines and lines that begin with # are left out.
-// It refuses a file that others than its owner can read.
+// It refuses a file that others can read.
 func LoadKeys(path string) (*Keys, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("recording key file: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("recording key file %s: others can read it (mode %04o); use chmod 600", path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
+	text, err := secret.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("recording key file: %w", err)
 	}

@@ -188,11 +188,11 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 		g.count.guessesHeld.Add(1)
 		return false
 	}
-	password := g.decoy
+	known := g.decoy
 	if c != nil {
-		password = c.Password
+		known = c.HA1
 	}
-	right := digestRight(credentials, m, password) && c != nil && (proven || userRoom)
+	right := digestRight(credentials, m, known) && c != nil && (proven || userRoom)
 	if right && sameTarget(credentials.URI, m.uri) {
 		return true
 	}
@@ -262,10 +262,10 @@ func countOf(c *digest.Credentials) uint32 {
 }
 
 // digestRight checks the response of a digest in constant time.
-func digestRight(c *digest.Credentials, m *message, password string) bool {
-	h := md5.New()
+func digestRight(c *digest.Credentials, m *message, known connection.HA1) bool {
+	h, ha1 := md5.New(), known.MD5
 	if strings.EqualFold(c.Algorithm, "SHA-256") {
-		h = sha256.New()
+		h, ha1 = sha256.New(), known.SHA256
 	}
 	sum := func(parts ...string) string {
 		h.Reset()
@@ -273,15 +273,15 @@ func digestRight(c *digest.Credentials, m *message, password string) bool {
 		return hex.EncodeToString(h.Sum(nil))
 	}
 	given := []byte(strings.ToLower(c.Response))
-	secret, request := sum(c.Username, c.Realm, password), sum(m.method, c.URI)
+	request := sum(m.method, c.URI)
 	if c.QOP == "" {
-		return subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, request)), given) == 1
+		return subtle.ConstantTimeCompare([]byte(sum(ha1, c.Nonce, request)), given) == 1
 	}
 	count := ncText(c.Nc)
-	right := subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, count, c.Cnonce, c.QOP, request)), given)
+	right := subtle.ConstantTimeCompare([]byte(sum(ha1, c.Nonce, count, c.Cnonce, c.QOP, request)), given)
 	if upper := strings.ToUpper(count); upper != count {
 		// Some write the count in capitals, and hash it so.
-		right |= subtle.ConstantTimeCompare([]byte(sum(secret, c.Nonce, upper, c.Cnonce, c.QOP, request)), given)
+		right |= subtle.ConstantTimeCompare([]byte(sum(ha1, c.Nonce, upper, c.Cnonce, c.QOP, request)), given)
 	}
 	return right == 1
 }

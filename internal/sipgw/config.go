@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/store"
@@ -117,9 +118,7 @@ func (c *Config) setDefaults() {
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:5060"
 	}
-	if c.Realm == "" {
-		c.Realm = "tollgate"
-	}
+	c.Realm = connection.Realm
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/certificate"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -34,7 +35,7 @@ type Config struct {
 	Addr   string // host:port for UDP and TCP; default 127.0.0.1:5060
 	TLS    TLS    // SIP over TLS, if it is wanted
 	Host   string // the host that Contact and Via name, where it is not that of Addr
-	Realm  string // of digest authentication; default "tollgate"
+	Realm  string // of digest authentication: always connection.Realm, for which passwords are hashed
 	Live   *policy.Live
 	Ledger store.Ledger
 	Owner  uuid.UUID // of the leases that the calls of this process hold
@@ -100,9 +101,9 @@ type Gateway struct {
 	panicOnce    sync.Once
 	// knowsItself says that nobody else tells Config.Reach of this machine.
 	knowsItself bool
-	mark        string // in the branches of this process
-	decoy       string // checked in place of the password of a user that does not exist
-	hostPort    string // in Via and Contact over UDP and TCP
+	mark        string         // in the branches of this process
+	decoy       connection.HA1 // checked in place of that of a user that does not exist
+	hostPort    string         // in Via and Contact over UDP and TCP
 	// secureHostPort is the same over TLS.
 	secureHostPort string
 	contacts       contactLines
@@ -127,7 +128,7 @@ func New(config Config) *Gateway {
 	g := &Gateway{
 		knowsItself: alone,
 		config:      config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
-		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: cryptorand.Text(),
+		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -76,8 +77,9 @@ func TestBansOnTwoNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TOLLGATE_DATABASE_URL", url)
-	first := serve(t, t.TempDir(), "--node-name", "first")
-	second := serve(t, t.TempDir(), "--node-name", "second")
+	key := filepath.Join(t.TempDir(), "secrets.key")
+	first := serve(t, t.TempDir(), "--node-name", "first", "--secrets-key-file", key)
+	second := serve(t, t.TempDir(), "--node-name", "second", "--secrets-key-file", key)
 	profile := first.setUp(nil, startCarrier(t))
 	first.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "alice", "user_name": "alice1", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},

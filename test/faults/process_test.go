@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/secret"
 )
 
 const apiKey = "an-api-key-for-the-fault-tests"
@@ -80,7 +83,18 @@ func (b *bench) sqliteNode(dataDir string) *node {
 
 // clusterNode is a node on a PostgreSQL database.
 func (b *bench) clusterNode(name, url string) *node {
-	return &node{b: b, flags: []string{"--node-name", name, "--data-dir", b.TempDir()}, env: []string{"TOLLGATE_DATABASE_URL=" + url}}
+	return &node{b: b, flags: []string{"--node-name", name, "--data-dir", b.TempDir(), "--secrets-key-file", b.secretsKey()},
+		env: []string{"TOLLGATE_DATABASE_URL=" + url}}
+}
+
+// secretsKey is the key file that all nodes of a test share.
+func (b *bench) secretsKey() string {
+	b.Helper()
+	if b.keyFile == "" {
+		b.keyFile = filepath.Join(b.TempDir(), "secrets.key")
+		b.check(secret.Make(b.keyFile))
+	}
+	return b.keyFile
 }
 
 // newDatabase is an empty PostgreSQL database.

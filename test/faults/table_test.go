@@ -46,7 +46,8 @@ type counted struct{ placed, admitted int64 }
 type bench struct {
 	*testing.T
 	*result
-	probes []*probe
+	probes  []*probe
+	keyFile string // see secretsKey
 }
 
 // times is how often something is repeated: all of n, or few in a quick run.

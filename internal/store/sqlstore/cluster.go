@@ -82,6 +82,9 @@ func (s *Store) openCluster(ctx context.Context) error {
 	if s.db, err = openServer(ctx, &s.config); err != nil {
 		return err
 	}
+	if s.stale, err = claim(ctx, s.db.write, s.config.Vault, "LOCK TABLE secret_keys IN EXCLUSIVE MODE"); err != nil {
+		return errors.Join(err, s.db.close())
+	}
 	session, err := openSession(ctx, s)
 	if err != nil {
 		return errors.Join(err, s.db.close())

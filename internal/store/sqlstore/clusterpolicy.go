@@ -120,7 +120,7 @@ func (w *clusterWriter) catchUp(ctx context.Context, seq int64) error {
 	if complete {
 		next, err = w.reload(ctx, objects)
 	} else {
-		next, err = loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Clock())
+		next, err = loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Vault, w.store.config.Clock())
 	}
 	if err != nil {
 		return fmt.Errorf("load policy: %w", err)
@@ -180,7 +180,7 @@ func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*po
 				found = []policy.Change{{DropIP: o.object}}
 			}
 		case changedGateway:
-			found, err = reloadOne(ctx, w.conn, gatewayNoun(), o.object)
+			found, err = reloadOne(ctx, w.conn, gatewayNoun(w.store.config.Vault), o.object)
 			if len(found) == 0 {
 				found = []policy.Change{{DropGateway: &routing.Gateway{ID: o.object, AccountID: o.account}}}
 			}
@@ -193,7 +193,7 @@ func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*po
 			}
 		default:
 			// A node of a later release has written it.
-			return loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Clock())
+			return loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Vault, w.store.config.Clock())
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", o.kind, o.object, err)
@@ -227,12 +227,12 @@ func (w *clusterWriter) reloadAccount(ctx context.Context, account id.ID) ([]pol
 }
 
 func (w *clusterWriter) reloadConnection(ctx context.Context, key id.ID) ([]policy.Change, error) {
-	found, err := reloadOne(ctx, w.conn, ipConnectionNoun(), key)
+	found, err := reloadOne(ctx, w.conn, ipConnectionNoun(w.store.config.Vault), key)
 	if err == nil && len(found) == 0 {
-		found, err = reloadOne(ctx, w.conn, credentialConnectionNoun(), key)
+		found, err = reloadOne(ctx, w.conn, credentialConnectionNoun(w.store.config.Vault), key)
 	}
 	if err == nil && len(found) == 0 {
-		found, err = reloadOne(ctx, w.conn, fqdnConnectionNoun(), key)
+		found, err = reloadOne(ctx, w.conn, fqdnConnectionNoun(w.store.config.Vault), key)
 	}
 	if len(found) == 0 {
 		found = []policy.Change{{DropConnection: key}}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -41,6 +42,10 @@ type noun[T any, K comparable] struct {
 	drop func(ctx context.Context, tx *txn, object *T) ([]policy.Change, error)
 	// removed marks an object that has been deleted, as the caller gets it.
 	removed func(object *T, at time.Time)
+
+	// secrets are the fields that vault seals where they are stored; nil for none.
+	secrets func(*T) []secretText
+	vault   *secret.Vault
 }
 
 // head points to the fields that the store itself keeps.
@@ -91,7 +96,10 @@ func (n *noun[T, K]) scan(scan func(...any) error) (object T, err error) {
 	if err := scan(&account, &version, &doc); err != nil {
 		return object, err
 	}
-	return n.decode(account, version, doc)
+	if object, err = n.decode(account, version, doc); err != nil {
+		return object, err
+	}
+	return object, n.unseal(&object)
 }
 
 const docColumns = "account_id, version, doc"
@@ -320,7 +328,16 @@ func (n *noun[T, K]) write(ctx context.Context, tx *txn, object *T, create bool)
 	if err := n.check(ctx, tx, object); err != nil {
 		return err
 	}
-	doc, err := encodeDoc(object)
+	return n.keep(ctx, tx, object, create)
+}
+
+// keep writes an object that is right, and tells the policy.
+func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) error {
+	stored, err := n.sealed(object)
+	if err != nil {
+		return err
+	}
+	doc, err := encodeDoc(stored)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", n.name, err)
 	}

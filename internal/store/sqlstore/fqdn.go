@@ -6,12 +6,13 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
 // FQDNConnections implements store.Store.
 func (s *Store) FQDNConnections() store.Collection[connection.FQDNConnection, id.ID] {
-	return &collection[connection.FQDNConnection, id.ID]{s, fqdnConnectionNoun()}
+	return &collection[connection.FQDNConnection, id.ID]{s, fqdnConnectionNoun(s.config.Vault)}
 }
 
 // FQDNs implements store.Store.
@@ -19,13 +20,13 @@ func (s *Store) FQDNs() store.Collection[connection.FQDN, id.ID] {
 	return &collection[connection.FQDN, id.ID]{s, fqdnNoun()}
 }
 
-func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
+func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {
 	type T = connection.FQDNConnection
 	head := func(c *T) head[id.ID] {
 		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
 	}
 	return &noun[T, id.ID]{
-		name: "FQDN connection", table: "fqdn_connections",
+		name: "FQDN connection", table: "fqdn_connections", secrets: fqdnSecrets, vault: v,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields: connectionFields(map[string]field{
@@ -36,7 +37,7 @@ func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
-			{"discriminator", func(c *T) any { return fqdnDiscriminator(c) }},
+			{"discriminator", func(c *T) any { return fqdnDiscriminator(v, c) }},
 		},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
@@ -61,13 +62,13 @@ func fqdnConnectionNoun() *noun[connection.FQDNConnection, id.ID] {
 
 // fqdnDiscriminator is what would tell requests of connections with one name
 // apart: the user of digest credentials, a token, a tech prefix, or nothing.
-func fqdnDiscriminator(c *connection.FQDNConnection) string {
+func fqdnDiscriminator(v *secret.Vault, c *connection.FQDNConnection) string {
 	o := &c.Outbound
 	switch {
 	case o.IPAuthenticationMethod == "credential-authentication" && c.UserName != nil:
 		return "user " + *c.UserName
 	case o.IPAuthenticationToken != nil && *o.IPAuthenticationToken != "":
-		return "token " + *o.IPAuthenticationToken
+		return "token " + v.Mark(*o.IPAuthenticationToken)
 	case o.TechPrefix != "":
 		return "prefix " + o.TechPrefix
 	}

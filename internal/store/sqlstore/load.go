@@ -9,11 +9,12 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/secret"
 )
 
 // loadPolicy builds the snapshot of all that is configured. Decks that the last
 // snapshot has compiled are taken from it: their rows never change.
-func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, now time.Time) (*policy.Snapshot, error) {
+func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret.Vault, now time.Time) (*policy.Snapshot, error) {
 	var changes []policy.Change
 	err := query(ctx, q, func(rows *sql.Rows) error {
 		var doc []byte
@@ -30,8 +31,8 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, now time.
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
 	for _, load := range []func(context.Context, querier, []policy.Change) ([]policy.Change, error){
-		profileNoun().load, ipConnectionNoun().load, credentialConnectionNoun().load, fqdnConnectionNoun().load,
-		ipNoun().load, gatewayNoun().load, webhookEndpointNoun().load, billingGroupNoun().load,
+		profileNoun().load, ipConnectionNoun(v).load, credentialConnectionNoun(v).load, fqdnConnectionNoun(v).load,
+		ipNoun().load, gatewayNoun(v).load, webhookEndpointNoun().load, billingGroupNoun().load,
 	} {
 		if changes, err = load(ctx, q, changes); err != nil {
 			return nil, err

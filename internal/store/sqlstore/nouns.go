@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -114,13 +115,13 @@ func connectionFields(more map[string]field) map[string]field {
 
 const profileField = "/outbound/outbound_voice_profile_id"
 
-func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
+func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 	type T = connection.IPConnection
 	head := func(c *T) head[id.ID] {
 		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
 	}
 	return &noun[T, id.ID]{
-		name: "IP connection", table: "ip_connections",
+		name: "IP connection", table: "ip_connections", secrets: ipSecrets, vault: v,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields:   connectionFields(nil),
@@ -129,7 +130,7 @@ func ipConnectionNoun() *noun[connection.IPConnection, id.ID] {
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
-			{"discriminator", func(c *T) any { return discriminator(c) }},
+			{"discriminator", func(c *T) any { return discriminator(v, c) }},
 		},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
@@ -165,13 +166,13 @@ func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) 
 	return append(append(changes, webhooks...), policy.Change{DropConnection: c.ID}), err
 }
 
-func credentialConnectionNoun() *noun[connection.CredentialConnection, id.ID] {
+func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
 	type T = connection.CredentialConnection
 	head := func(c *T) head[id.ID] {
 		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
 	}
 	return &noun[T, id.ID]{
-		name: "credential connection", table: "credential_connections",
+		name: "credential connection", table: "credential_connections", secrets: credentialSecrets, vault: v,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields: connectionFields(map[string]field{
@@ -238,13 +239,13 @@ func ipNoun() *noun[connection.IP, id.ID] {
 	}
 }
 
-func gatewayNoun() *noun[routing.Gateway, id.ID] {
+func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 	type T = routing.Gateway
 	head := func(g *T) head[id.ID] {
 		return head[id.ID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
 	}
 	return &noun[T, id.ID]{
-		name: "gateway", table: "gateways", touched: touchedOfGateway,
+		name: "gateway", table: "gateways", touched: touchedOfGateway, secrets: gatewaySecrets, vault: v,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(g *T) { g.Complete() },
 		fields: withTimes(map[string]field{

@@ -144,7 +144,7 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 
 // checkConnectionAddresses is the same rule for a connection that is changed.
 func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConnection) error {
-	mine := discriminator(c)
+	mine := discriminator(tx.store.config.Vault, c)
 	var was string
 	var profile id.ID
 	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
@@ -242,7 +242,7 @@ func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnec
 		return err
 	}
 	for i := range names {
-		err := checkDistinctNames(ctx, tx, &names[i], c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(c), "/outbound/tech_prefix")
+		err := checkDistinctNames(ctx, tx, &names[i], c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(tx.store.config.Vault, c), "/outbound/tech_prefix")
 		if err != nil {
 			return err
 		}

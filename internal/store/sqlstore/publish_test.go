@@ -260,13 +260,13 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 	f := newFixture(t)
 	setURL := func(url *string) {
 		one := f.write(func(tx *txn) error {
-			c, err := credentialConnectionNoun().get(t.Context(), tx, f.account, f.phone)
+			c, err := credentialConnectionNoun(f.config.Vault).get(t.Context(), tx, f.account, f.phone)
 			if err != nil {
 				return err
 			}
 			c.WebhookEventURL, c.WebhookTimeoutSecs = url, new(int32(3))
 			c.Version++
-			return credentialConnectionNoun().save(t.Context(), tx, &c, false)
+			return credentialConnectionNoun(f.config.Vault).save(t.Context(), tx, &c, false)
 		})
 		f.writer.commitGroup([]*work{one})
 		check(t, <-one.answered)

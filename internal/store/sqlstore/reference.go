@@ -5,6 +5,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -37,11 +38,11 @@ func unused(ctx context.Context, tx *txn, user, text string, args ...any) error 
 // discriminator is what tells requests for this connection from those for others
 // behind the same address: a token, a tech prefix, or nothing. It is what
 // policy.Snapshot.BySource goes by.
-func discriminator(c *connection.IPConnection) string {
+func discriminator(v *secret.Vault, c *connection.IPConnection) string {
 	o := &c.Outbound
 	switch {
 	case o.IPAuthenticationMethod == "token" && o.IPAuthenticationToken != nil && *o.IPAuthenticationToken != "":
-		return "token " + *o.IPAuthenticationToken
+		return "token " + v.Mark(*o.IPAuthenticationToken)
 	case o.TechPrefix != "":
 		return "prefix " + o.TechPrefix
 	}

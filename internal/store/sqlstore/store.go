@@ -21,8 +21,8 @@
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.
 //
-// Passwords of connections and gateways are stored as they are, in a file that
-// only its owner can read: digest authentication needs them.
+// Passwords and tokens are sealed under a key that is not in the database (secret.go),
+// and the chain of audit events is authenticated by it.
 package sqlstore
 
 import (
@@ -47,6 +47,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -88,8 +89,11 @@ type Config struct {
 	// end the leases of calls that run. nil means that it does not look.
 	Monotonic func() time.Duration
 	IDs       *id.Source
-	Owner     uuid.UUID // this process: calls of any other owner end when the store is opened
-	Logger    *slog.Logger
+	// Vault seals secrets and authenticates the audit; nil is one of a key that
+	// everybody knows.
+	Vault  *secret.Vault
+	Owner  uuid.UUID // this process: calls of any other owner end when the store is opened
+	Logger *slog.Logger
 
 	// MaxClockOffset is how far the clock of a node may be from that of PostgreSQL
 	// before it admits no more calls; 0 means DefaultMaxClockOffset, and a negative
@@ -121,6 +125,7 @@ type Store struct {
 	live   *policy.Live
 	log    *slog.Logger
 	db     *database
+	stale  bool      // something may not be sealed under the first key of the vault
 	lock   io.Closer // keeps other processes from being this node
 
 	counts   counts
@@ -160,6 +165,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	if config.Vault == nil {
+		config.Vault = secret.Open()
+	}
 	s := &Store{
 		config: config, live: config.Live, log: config.Logger,
 		queue: make(chan *work, config.QueueLength), stopTicks: make(chan struct{}),
@@ -173,6 +181,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	if err := s.reopenCopy(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+	}
+	if s.stale {
+		if err := s.reseal(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+		}
 	}
 	result, err := s.Do(ctx, admission.ExpireOwners{Keep: config.Owner})
 	if err != nil {
@@ -191,6 +204,9 @@ func (s *Store) openFile(ctx context.Context) error {
 	}
 	if s.db, err = openDatabase(ctx, s.config.Path); err != nil {
 		return errors.Join(err, s.lock.Close())
+	}
+	if s.stale, err = claim(ctx, s.db.write, s.config.Vault, ""); err != nil {
+		return errors.Join(err, s.db.close(), s.lock.Close())
 	}
 	w := &writer{store: s, snapshot: s.live.Snapshot(), stale: true}
 	if err := w.ready(); err != nil {
@@ -477,12 +493,12 @@ func (s *Store) Profiles() store.Collection[profile.Profile, id.ID] {
 
 // IPConnections implements store.Store.
 func (s *Store) IPConnections() store.Collection[connection.IPConnection, id.ID] {
-	return &collection[connection.IPConnection, id.ID]{s, ipConnectionNoun()}
+	return &collection[connection.IPConnection, id.ID]{s, ipConnectionNoun(s.config.Vault)}
 }
 
 // CredentialConnections implements store.Store.
 func (s *Store) CredentialConnections() store.Collection[connection.CredentialConnection, id.ID] {
-	return &collection[connection.CredentialConnection, id.ID]{s, credentialConnectionNoun()}
+	return &collection[connection.CredentialConnection, id.ID]{s, credentialConnectionNoun(s.config.Vault)}
 }
 
 // IPs implements store.Store.
@@ -492,7 +508,7 @@ func (s *Store) IPs() store.Collection[connection.IP, id.ID] {
 
 // Gateways implements store.Store.
 func (s *Store) Gateways() store.Collection[routing.Gateway, id.ID] {
-	return &collection[routing.Gateway, id.ID]{s, gatewayNoun()}
+	return &collection[routing.Gateway, id.ID]{s, gatewayNoun(s.config.Vault)}
 }
 
 // BillingGroups implements store.Store.

@@ -383,7 +383,7 @@ func (w *writer) ready() error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	if w.stale {
-		snapshot, err := loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Clock())
+		snapshot, err := loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Vault, w.store.config.Clock())
 		if err != nil {
 			return fmt.Errorf("load policy: %w", err)
 		}
