@@ -14,7 +14,7 @@ import (
 
 type backupCommand struct {
 	DataDir string `help:"Folder of the database. A server may be running." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
-	To      string `required:"" help:"File to write the copy to; it must not be there. It holds the passwords of connections." placeholder:"FILE"`
+	To      string `required:"" help:"File to write the copy to; it must not be there. It holds call records and sealed passwords; the secrets key file is not in it." placeholder:"FILE"`
 }
 
 // Run copies the SQLite database.
@@ -25,7 +25,8 @@ func (c *backupCommand) Run(ctx context.Context) error {
 	if err := sqlstore.Backup(ctx, filepath.Join(c.DataDir, app.DatabaseFile), c.To, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("The database is copied to %s and checked.\n", c.To)
+	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy of that elsewhere.\n",
+		c.To, app.Config{DataDir: c.DataDir, SecretsKeyFile: os.Getenv("TOLLGATE_SECRETS_KEY_FILE")}.SecretsKey())
 	return nil
 }
 

@@ -143,7 +143,7 @@ func TestKeyFiles(t *testing.T) {
 		mode os.FileMode
 		says string
 	}{
-		{good, 0o640, "chmod 600"}, {"", 0o600, "no key"}, {"# nothing\n", 0o600, "no key"}, {"short\n", 0o600, "line 1"},
+		{good, 0o644, "chmod 600"}, {"", 0o600, "no key"}, {"# nothing\n", 0o600, "no key"}, {"short\n", 0o600, "line 1"},
 		{good + "AAAA\n", 0o600, "line 5"},
 	} {
 		write(c.text, c.mode)
