@@ -94,6 +94,9 @@ var (
 	// ErrDescription is wrapped when a description cannot be read, or says what
 	// cannot be relayed.
 	ErrDescription = errors.New("session description")
+	// ErrClear is wrapped, and ErrDescription with it, when a description asks for media
+	// that are not encrypted, of a side whose media must be.
+	ErrClear = fmt.Errorf("%w: it asks for media without encryption", ErrDescription)
 	// ErrExhausted is wrapped when there are no ports left, or no relay that answers.
 	ErrExhausted = errors.New("no media relay is free")
 	// ErrClosed says that the Session was closed.

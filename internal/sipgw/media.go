@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -16,8 +17,10 @@ type anchor struct {
 	asked   bool // the recorder was asked
 	session media.Session
 	closed  bool
-	running bool     // the relay has a description
-	waiting []func() // steps that come after it, in order
+	wanted  media.Encryption // of the gateway that is tried, or has the call
+	spoilt  error            // why the last early answer was not passed on
+	running bool             // the relay has a description
+	waiting []func()         // steps that come after it, in order
 }
 
 // maxWaitingSteps bounds what waits for the relay: more progress of a gateway than
@@ -29,14 +32,13 @@ const maxWaitingSteps = 64
 // one side speaks SRTP and the other does not.
 func (s *session) openMedia(wanted media.Encryption) {
 	g := s.sh.g
+	s.media.wanted = wanted
 	if s.media.session != nil || s.media.closed || g.config.Media == nil {
 		return
 	}
-	offered := media.Plain
-	if media.OffersSRTP(s.invite.body) {
-		offered = media.Encrypted
-	}
-	need := g.config.AnchorAll || s.connected.AnchorMedia || wanted != media.AsOffered && wanted != offered
+	offered := media.ProtectionOf(s.invite.body)
+	need := g.config.AnchorAll || s.connected.AnchorMedia || wanted == media.Encrypted && offered != media.Sealed ||
+		wanted == media.Plain && offered > media.Clear
 	if len(s.invite.body) == 0 {
 		need = need || s.connected.EncryptedMedia
 	}
@@ -88,12 +90,12 @@ const (
 // what to send there: the same when the call is not anchored, when there is none,
 // or when an emergency call must go on without the relay.
 func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
-	if s.media.session == nil && !s.media.running {
-		then(m.body, nil) // the usual case
-		return
+	err := s.exposes(d.From, m.body)
+	if s.media.session == nil && err == nil {
+		err = s.exposes(otherSide(d.From), m.body)
 	}
-	if s.media.session == nil || len(m.body) == 0 {
-		s.inOrder(func() { then(m.body, nil) })
+	if s.media.session == nil || len(m.body) == 0 || err != nil {
+		s.passed(m.body, err, then)
 		return
 	}
 	s.inOrder(func() {
@@ -112,7 +114,8 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 			d.Encryption = s.encryption(d.From)
 		}
 		done := func(sdp []byte, err error) {
-			s.sh.post(func() { s.described(m, body.with(sdp), err, then) })
+			whole := body.with(sdp)
+			s.sh.post(func() { s.described(m, whole, cmp.Or(err, s.exposes(otherSide(d.From), whole)), then) })
 		}
 		if !known {
 			done(nil, media.ErrDescription)
@@ -120,6 +123,46 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 		}
 		give(d, done)
 	})
+}
+
+// passed goes on with a description that no relay gets: now, or after those that wait
+// for one.
+func (s *session) passed(body []byte, err error, then func([]byte, error)) {
+	if err != nil {
+		s.sh.g.count.mediaErrors.Add(1)
+		s.sh.g.log.Info("a session description was refused", "call", s.machine.ID(), "error", err)
+		body = nil
+	}
+	s.inOrder(func() { then(body, err) })
+}
+
+// sealed says whether a side speaks encrypted media only, through the whole call. An
+// emergency call goes on with what there is.
+func (s *session) sealed(side record.Side) bool {
+	if side == record.SideCaller && !s.connected.EncryptedMedia || side == record.SideCallee && s.media.wanted != media.Encrypted {
+		return false
+	}
+	_, emergency := s.machine.Emergency()
+	return !emergency
+}
+
+// exposes says of a description of a side's, or to it, that it would have media pass
+// unencrypted where they must not. A fax is not encrypted either.
+func (s *session) exposes(side record.Side, body []byte) error {
+	if len(body) == 0 || !s.sealed(side) {
+		return nil
+	}
+	if p := media.ProtectionOf(body); p == media.Clear || p == media.Mixed {
+		return media.ErrClear
+	}
+	return nil
+}
+
+func otherSide(side record.Side) record.Side {
+	if side == record.SideCaller {
+		return record.SideCallee
+	}
+	return record.SideCaller
 }
 
 // described takes what the relay made of a description and goes on with what waits.
@@ -167,13 +210,11 @@ func (s *session) resume() {
 // offer prepares the caller's offer for the gateway and sends the INVITE.
 func (a *attempt) offer() {
 	s := a.s
-	wanted := a.encryption()
-	_, emergency := s.machine.Emergency()
-	if s.connected.EncryptedMedia && !emergency && len(s.invite.body) > 0 && !media.OffersSRTP(s.invite.body) {
-		s.handle(noMedia(a, media.ErrDescription))
+	if s.sealed(record.SideCaller) && len(s.invite.body) > 0 && media.ProtectionOf(s.invite.body) != media.Sealed {
+		s.handle(noMedia(a, media.ErrClear))
 		return
 	}
-	s.openMedia(wanted)
+	s.openMedia(a.encryption())
 	d := media.Description{
 		From: record.SideCaller, Source: s.caller.peer.addr.Addr(), Target: a.leg.peer.addr.Addr(),
 	}
@@ -192,8 +233,8 @@ func (a *attempt) offer() {
 // encryption is what the side that gets an offer of from is to be offered.
 func (s *session) encryption(from record.Side) media.Encryption {
 	switch {
-	case from == record.SideCaller && s.attempt != nil:
-		return s.attempt.encryption()
+	case from == record.SideCaller:
+		return s.media.wanted
 	case from == record.SideCallee && s.connected.EncryptedMedia:
 		return media.Encrypted
 	}
@@ -221,8 +262,11 @@ func noMedia(a *attempt, err error) call.Event {
 
 // phraseOfMedia says with a 488 why a description is not taken.
 func phraseOfMedia(err error) string {
-	if errors.Is(err, media.ErrForbidden) {
+	switch {
+	case errors.Is(err, media.ErrForbidden):
 		return "Media Address Not Allowed"
+	case errors.Is(err, media.ErrClear):
+		return "Encrypted Media Required"
 	}
 	return "Not Acceptable Here"
 }

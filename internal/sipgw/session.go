@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"sync"
@@ -247,6 +248,9 @@ func (s *session) passProvisional(a *attempt, m *message) {
 		if err != nil {
 			body = nil // the progress is told, without its media
 		}
+		if len(m.body) > 0 {
+			s.media.spoilt = err
+		}
 		build := func(more string) []byte {
 			return invite.response(m.status, m.phrase, tag, extra+more, body, m.get("content-type"))
 		}
@@ -332,6 +336,9 @@ func (s *session) accept() {
 	what, invite, tx := s.fromGateway(), s.invite, s.inviteTx
 	s.invite, s.inviteTx, s.answer, s.attempt, s.tags = nil, nil, nil, nil, nil
 	s.carrier.between(what, m, func(body []byte, err error) {
+		if len(m.body) == 0 {
+			err = cmp.Or(err, s.media.spoilt) // the answer was that of a provisional response
+		}
 		if err != nil && s.machine.Running() {
 			// A 2xx without media is of no use to either side.
 			s.caller.ended = true

@@ -77,7 +77,7 @@ func (s *session) Offer(d media.Description, done func([]byte, error)) {
 	}
 	to := opposite(d.From)
 	encrypted := d.Encryption == media.Encrypted || d.Encryption == media.AsOffered && media.OffersSRTP(d.SDP)
-	if !s.answeredAt.IsZero() {
+	if !s.answeredAt.IsZero() && d.Encryption != media.Encrypted {
 		encrypted = s.encrypted[place(to)]
 	}
 	request := s.request("offer", d, sdp)
