@@ -258,12 +258,10 @@ func isRTCP(packet []byte) bool {
 // is carried: who trusts this server's address would take a request in it for one of
 // the server's own.
 func (p *peer) passes(packet []byte) bool {
-	if p.isFax {
-		return !isSIP(packet)
-	}
 	// STUN, DTLS, and RTP or RTCP (RFC 7983 section 7).
 	first := packet[0]
-	return first <= 3 || first >= 20 && first <= 63 || first>>versionShift == rtpVersion
+	known := first <= 3 || first >= 20 && first <= 63 || first>>versionShift == rtpVersion
+	return (known || p.isFax) && !isSIP(packet)
 }
 
 // isSIP says whether a packet could be read as a SIP message: each has the protocol's
