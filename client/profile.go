@@ -27,8 +27,13 @@ type Profile struct {
 	// Whether the profile can be used. A disabled profile refuses every new call of its
 	// connections.
 	Enabled bool `json:"enabled"`
+	// Tollgate's own: what one call may cost at most, in USD; null means no maximum.
+	MaxCallCost *Decimal `json:"max_call_cost"`
 	// Tollgate's own: how long a call may last; null means no limit.
 	MaxCallSecs *int64 `json:"max_call_secs"`
+	// Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means
+	// no maximum.
+	MaxConnectFee *Decimal `json:"max_connect_fee"`
 	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
 	MaxDestinationRate *Number `json:"max_destination_rate"`
 	// A user-supplied name to help with organisation.
@@ -99,8 +104,13 @@ type ProfileParams struct {
 	// Whether the profile can be used. A disabled profile refuses every new call of its
 	// connections.
 	Enabled Field[bool] `json:"enabled,omitzero"`
+	// Tollgate's own: what one call may cost at most, in USD; null means no maximum.
+	MaxCallCost Field[Decimal] `json:"max_call_cost,omitzero"`
 	// Tollgate's own: how long a call may last; null means no limit.
 	MaxCallSecs Field[int64] `json:"max_call_secs,omitzero"`
+	// Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means
+	// no maximum.
+	MaxConnectFee Field[Decimal] `json:"max_connect_fee,omitzero"`
 	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
 	MaxDestinationRate Field[Number] `json:"max_destination_rate,omitzero"`
 	// A user-supplied name to help with organisation.

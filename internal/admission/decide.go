@@ -126,6 +126,8 @@ type Facts struct {
 	Rate             rating.Rate
 	RatePrefixDigits int
 	MaxRatePerMinute money.Amount // policy.NoLimit for none
+	MaxConnectFee    money.Amount // policy.NoLimit for none
+	MaxCallCost      money.Amount // policy.NoLimit for none
 
 	WindowOpen                               bool
 	WindowStart, WindowEnd                   time.Duration
@@ -239,7 +241,7 @@ func (f *Facts) SpendLeft() money.Amount {
 	for _, spend := range f.spends() {
 		left = min(left, spend.left())
 	}
-	return left
+	return min(left, callCostLeft(f.MaxCallCost, 0))
 }
 
 func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
@@ -247,7 +249,7 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	f.Account, f.Connection, f.ConnectionVersion = c.Account, c.ID, c.Version
 	f.ConnectionActive = c.Active
 	f.ConnectionMax, f.AccountMax, f.ProfileMax = c.ChannelLimit, policy.NoLimit, policy.NoLimit
-	f.MaxRatePerMinute, f.CalleeCallsMax = policy.NoLimit, policy.NoLimit
+	f.MaxRatePerMinute, f.MaxConnectFee, f.MaxCallCost, f.CalleeCallsMax = policy.NoLimit, policy.NoLimit, policy.NoLimit, policy.NoLimit
 	if a != nil {
 		f.AccountActive, f.AccountMax = a.Active, a.ChannelLimit
 	}
@@ -290,6 +292,7 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 	f.ProfileEnabled = p.Enabled
 	f.Countries, f.Ranges, f.BlockedTypes = p.Countries, p.Ranges, p.BlockedTypes
 	f.MaxRatePerMinute, f.ProfileMax = p.MaxRatePerMinute, p.ChannelLimit
+	f.MaxConnectFee, f.MaxCallCost = p.MaxConnectFee, p.MaxCallCost
 	f.WindowStart, f.WindowEnd, f.CalleeCallsMax = p.Window.Start, p.Window.End, p.Window.CallsPerCLD
 	f.SpendLimited, f.SpendLimit, f.EndCalls = p.SpendLimited, p.SpendLimit, p.EndCalls
 	deck := s.DeckOf(p, a)
@@ -400,7 +403,7 @@ func judgeRate(f *Facts) Reason {
 		// Refused only when strictly greater (Telnyx support article 4320411).
 		return ReasonRateAboveMaximum
 	}
-	return ReasonNone
+	return judgeConnectFee(f)
 }
 
 func judgeWindow(f *Facts) Reason {
@@ -435,7 +438,7 @@ func judgeSpend(f *Facts) Reason {
 			return reasons[i]
 		}
 	}
-	return ReasonNone
+	return judgeCallCost(f)
 }
 
 // Records reports whether a call with this caller is to be recorded.

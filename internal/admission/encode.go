@@ -83,12 +83,14 @@ func (d *Decision) Append(dst []byte) []byte {
 func (w *writer) appendRules(f *Facts) {
 	w.appendRepetition(f)
 	w.appendNumber(f)
+	w.appendCallCost(f)
 }
 
 // readRules reads what appendRules wrote.
 func (r *reader) readRules(f *Facts) {
 	r.readRepetition(f)
 	r.readNumber(f)
+	r.readCallCost(f)
 }
 
 // readSharedSpend reads what version 2 has behind version 1.
@@ -152,6 +154,8 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	}
 	if version[0] >= 3 {
 		r.readRules(f)
+	} else {
+		f.MaxConnectFee, f.MaxCallCost = policy.NoLimit, policy.NoLimit
 	}
 	if r.failed || len(r.rest) > 0 || d.Reason >= numReasons {
 		return d, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)

@@ -105,7 +105,7 @@ func spendText(f *Facts) (seen, allowed string) {
 		}
 		allowed += names[i] + yesNo(spend.Limited, "together at most "+spend.Limit.String(), "no limit")
 	}
-	return seen, allowed
+	return seen, allowed + callCostText(f)
 }
 
 func connectionText(f *Facts) string {
@@ -127,6 +127,7 @@ func rateText(f *Facts) (seen, allowed string) {
 	if f.MaxRatePerMinute != policy.NoLimit {
 		allowed += ", at most " + f.MaxRatePerMinute.String() + " per minute"
 	}
+	allowed += connectFeeText(f)
 	if !f.HasRate {
 		return "no rate", allowed
 	}

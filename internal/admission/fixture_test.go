@@ -33,13 +33,21 @@ var (
 // deckOf makes a deck of "prefix price" pairs with the increments given.
 func deckOf(t testing.TB, first, increment int32, fee string, prices map[string]string) *rating.Deck {
 	t.Helper()
-	var rows []rating.Row
+	return compiled(t, rowsOf(first, increment, fee, prices))
+}
+
+func rowsOf(first, increment int32, fee string, prices map[string]string) (rows []rating.Row) {
 	for prefix, price := range prices {
 		rows = append(rows, rating.Row{Prefix: prefix, Rate: rating.Rate{
 			PerMinute: money.MustParse(price), ConnectFee: money.MustParse(fee),
 			FirstIncrement: first, Increment: increment,
 		}})
 	}
+	return rows
+}
+
+func compiled(t testing.TB, rows []rating.Row) *rating.Deck {
+	t.Helper()
 	deck, err := rating.NewDeck(rows, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +56,10 @@ func deckOf(t testing.TB, first, increment int32, fee string, prices map[string]
 }
 
 func standardDeck(t testing.TB) *rating.Deck {
-	return deckOf(t, 60, 60, "0", map[string]string{
+	rows := rowsOf(60, 60, "0", map[string]string{
 		"1": "0.01", "1876": "0.25", "1900": "1.50", "44": "0.02", "447": "0.03", "8816": "9.00", "33": "0.015",
 	})
+	return compiled(t, append(rows, rowsOf(60, 60, "0.05", map[string]string{"61": "0.02"})...))
 }
 
 // snapshotOf compiles the fixture.

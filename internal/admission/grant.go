@@ -52,7 +52,7 @@ func wantedSecs(rate rating.Rate, live int32, limited bool, budget money.Amount)
 // connect fee. When not even one increment fits into the budget it is that one
 // increment, which the spend rule then refuses.
 func firstGrant(f *Facts) (secs int64, cost money.Amount) {
-	budget, wanted := money.Max, int64(GrantSecs)
+	budget, wanted := callCostLeft(f.MaxCallCost, 0), int64(GrantSecs)
 	for i, spend := range f.spends() {
 		live := f.AccountLive
 		if i == 0 {

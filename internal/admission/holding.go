@@ -19,7 +19,7 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	day := room.day
 	to := l.Rate.GrantWithin(l.GrantedSecs, min(atMostSecs, room.wantedSecs), room.budget)
 	if to == l.GrantedSecs {
-		s.announceSpend(p, l.place(day), true)
+		s.announceSpend(p, l.place(day), !room.ofCall)
 		return
 	}
 	cost := l.Rate.SliceCost(l.GrantedSecs, to)
@@ -34,6 +34,7 @@ type room struct {
 	day        record.Day // to which it is booked
 	budget     money.Amount
 	wantedSecs int64 // how long the next grant should be
+	ofCall     bool  // the budget is what the call itself may still cost
 }
 
 // roomFor finds the tightest of the call's scopes. One that does not end calls at
@@ -56,6 +57,9 @@ func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
 		budget := f.left()
 		r.budget = min(r.budget, budget)
 		r.wantedSecs = min(r.wantedSecs, wantedSecs(l.Rate, live, true, budget))
+	}
+	if left := l.costLeft(p); left < r.budget {
+		r.budget, r.ofCall = left, true
 	}
 	return r
 }

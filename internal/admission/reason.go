@@ -44,6 +44,8 @@ const (
 	ReasonCallRate
 	ReasonCallIDUsed
 	ReasonCallEnded
+	ReasonConnectFee
+	ReasonCallCost
 	numReasons
 )
 
@@ -120,6 +122,10 @@ var answers = [numReasons]answer{
 		"Give each call a call_id that its caller cannot choose, and send the same request_id when the same request is repeated."},
 	ReasonCallEnded: {"call_ended", "TG12", 403, "The call has ended",
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
+	ReasonConnectFee: {"connect_fee_above_maximum", "TG10", 403, "Maximum connect fee exceeded",
+		"Raise the profile's max_connect_fee."},
+	ReasonCallCost: {"call_cost_above_maximum", "TG11", 403, "Maximum cost of a call exceeded",
+		"Raise the profile's max_call_cost: already the first increment costs more."},
 	ReasonGatewaysDown: {"gateways_down", "TG20", 503, "Service Unavailable",
 		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
 	ReasonGatewayLimit: {"gateway_limit", "TG21", 503, "Service Unavailable",

@@ -38,7 +38,7 @@ func TestDocumentedProfileIsAcceptedUnchanged(t *testing.T) {
 		},
 		"billing_group_id":   "6a09cdc3-8948-47f0-aa62-74ac943d6c58",
 		"calling_window":     map[string]any{"start_time": "08:00:00", "end_time": "20:00:00", "calls_per_cld": 5.0, "time_zone": nil},
-		"spend_limit_action": "block_new_calls", "after_limit": "resume_at_reset", "blocked_number_types": []any{"premium_rate"}, "rate_deck_id": nil, "max_call_secs": nil,
+		"spend_limit_action": "block_new_calls", "after_limit": "resume_at_reset", "blocked_number_types": []any{"premium_rate"}, "rate_deck_id": nil, "max_call_secs": nil, "max_connect_fee": nil, "max_call_cost": nil,
 		"created_at": "2026-03-11T15:04:05.678Z", "updated_at": "2026-03-11T15:04:05.678Z",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

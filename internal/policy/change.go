@@ -158,7 +158,7 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	}
 	compiled := &Profile{
 		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
-		MaxRatePerMinute: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit), MaxCall: secondsOf(p.MaxCallSecs),
+		MaxRatePerMinute: NoLimit, MaxConnectFee: NoLimit, MaxCallCost: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit), MaxCall: secondsOf(p.MaxCallSecs),
 		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
 		EndCalls:     p.SpendLimitAction == profile.EndCalls,
 		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,
@@ -167,6 +167,12 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	}
 	if p.MaxDestinationRate != nil {
 		compiled.MaxRatePerMinute = money.Amount(*p.MaxDestinationRate)
+	}
+	if p.MaxConnectFee != nil {
+		compiled.MaxConnectFee = *p.MaxConnectFee
+	}
+	if p.MaxCallCost != nil {
+		compiled.MaxCallCost = *p.MaxCallCost
 	}
 	if p.DailySpendLimit != nil {
 		compiled.SpendLimit = *p.DailySpendLimit

@@ -64,6 +64,8 @@ type Profile struct {
 	BlockedTypes e164.NumberTypeSet
 	// MaxRatePerMinute is NoLimit when no maximum is set.
 	MaxRatePerMinute money.Amount
+	MaxConnectFee    money.Amount // NoLimit for none
+	MaxCallCost      money.Amount // NoLimit for none
 	ChannelLimit     int32
 	SpendLimited     bool
 	SpendLimit       money.Amount

@@ -57,11 +57,13 @@ type Profile struct {
 	BillingGroupID          *uuid.UUID     `json:"billing_group_id" doc:"The billing group of the profile's calls; null for none."`
 	CallingWindow           *CallingWindow `json:"calling_window" doc:"The time of day in which calls may start, and how often one number may be called in it; null means no window."`
 
-	SpendLimitAction   string   `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
-	AfterLimit         string   `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
-	BlockedNumberTypes []string `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
-	MaxCallSecs        *int32   `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call may last; null means no limit of its own."`
-	RateDeckID         id.ID    `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
+	SpendLimitAction   string        `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	AfterLimit         string        `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
+	BlockedNumberTypes []string      `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
+	MaxCallSecs        *int32        `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call may last; null means no limit of its own."`
+	MaxConnectFee      *money.Amount `json:"max_connect_fee" doc:"Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no maximum."`
+	MaxCallCost        *money.Amount `json:"max_call_cost" doc:"Tollgate's own: what one call may cost at most, in USD. A call of which the first increment costs more is refused; another one ends before it costs more. null means no maximum."`
+	RateDeckID         id.ID         `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
 
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
