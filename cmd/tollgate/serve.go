@@ -69,6 +69,7 @@ func (f serverFlags) config() app.Config {
 	c.HTTP = f.http()
 	c.SIPTLS, c.NameServers, c.MaxCall = f.tls(), f.NameServers, f.MaxCall
 	c.SIPSourceRate, c.SIPSourceCalls = f.SIPSourceRate, f.SIPSourceCalls
+	c.SIPSourceConnections = f.SIPSourceConnections
 	c.SIPStrangerRate, c.SIPStrangerConnections = f.SIPStrangerRate, f.SIPStrangerConnections
 	c.SecretsKeyFile = f.SecretsKeyFile
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr

@@ -148,7 +148,8 @@ func (a *App) build(ctx context.Context) error {
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: sipgw.Limits{
 			SourcePerSecond: float64(a.config.SIPSourceRate), SourceCalls: a.config.SIPSourceCalls,
-			StrangerAnswers: float64(a.config.SIPStrangerRate), StrangerConnections: a.config.SIPStrangerConnections,
+			ConnectionsPerHost: a.config.SIPSourceConnections,
+			StrangerAnswers:    float64(a.config.SIPStrangerRate), StrangerConnections: a.config.SIPStrangerConnections,
 		},
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },

@@ -60,6 +60,9 @@ type Config struct {
 	// SIPSourceCalls how many calls it may have at once; 0 is no limit.
 	SIPSourceRate  int `json:"sip_source_rate"`
 	SIPSourceCalls int `json:"sip_source_calls"`
+	// SIPSourceConnections is how many TCP connections a source that is known may have at
+	// once; others may have a 16th of it.
+	SIPSourceConnections int `json:"sip_source_connections"`
 	// SIPStrangerRate is how many answers a second all SIP sources together get that have
 	// not proved who they are, and SIPStrangerConnections how many TCP connections they may
 	// have at once.
@@ -129,7 +132,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
-		SIPSourceRate: 20_000, SIPStrangerRate: 1000, SIPStrangerConnections: 512,
+		SIPSourceRate: 20_000, SIPSourceConnections: 256, SIPStrangerRate: 1000, SIPStrangerConnections: 512,
 		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
 	}
 }
@@ -213,6 +216,9 @@ func (c Config) Validate() error {
 	}
 	if c.SIPSourceCalls < 0 {
 		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
+	}
+	if c.SIPSourceConnections < 1 {
+		problems = append(problems, fmt.Errorf("sip_source_connections: %d would let no source connect; give at least 1", c.SIPSourceConnections))
 	}
 	if c.SIPStrangerRate < 1 {
 		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; give at least 1", c.SIPStrangerRate))

@@ -133,6 +133,25 @@ func TestAStrangerHasLittleTime(t *testing.T) {
 	}
 }
 
+// TestAHandshakeHasLittleTime: a TLS connection that says nothing ends.
+func TestAHandshakeHasLittleTime(t *testing.T) {
+	w := newWorld(t, wish{user: true, tcp: true, tls: newAuthority(t), config: func(c *Config) { c.Limits.StrangerLife = 300 * time.Millisecond }})
+	for _, host := range []string{strangerAddress, pbxAddress} {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
+		conn, err := dialer.Dial("tcp", w.g.SecureAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ended(conn) {
+			t.Errorf("a connection from %s that does not shake hands goes on", host)
+		}
+		conn.Close()
+	}
+	if n := w.g.Stats().Handshakes; n != 2 {
+		t.Errorf("%d handshakes failed", n)
+	}
+}
+
 // TestProofLetsAConnectionLive: a telephone that has logged in keeps its connection.
 func TestProofLetsAConnectionLive(t *testing.T) {
 	w := newWorld(t, wish{user: true, config: func(c *Config) { c.Limits.StrangerLife = 500 * time.Millisecond }})

@@ -101,7 +101,7 @@ type Limits struct {
 	ConnectionsPerHost  int // of one known source; default 256: a proxy may open many
 	OutboundConnections int // that the gateway opened itself; default 1024
 	StrangerConnections int // of all that nobody knows yet; default 512
-	StrangerPerHost     int // of one of them; default 16
+	StrangerPerHost     int // of one of them; default a 16th of ConnectionsPerHost
 	// StrangerLife is how long a connection may go without proof of who is behind it, and
 	// MessageWait how long one message may take from its first byte to its last. Default
 	// 32 s and 10 s.
@@ -176,7 +176,7 @@ func (l *Limits) setDefaults() {
 		value int
 	}{
 		{&l.Queue, 8192}, {&l.CallsPerShard, 50_000}, {&l.Connections, 4096}, {&l.ConnectionsPerHost, 256},
-		{&l.OutboundConnections, 1024}, {&l.StrangerConnections, 512}, {&l.StrangerPerHost, 16},
+		{&l.OutboundConnections, 1024}, {&l.StrangerConnections, 512},
 		{&l.SocketBuffer, 4 << 20}, {&l.UnknownSources, 65_536}, {&l.LearnedSources, 65_536},
 	} {
 		if *d.field == 0 {
@@ -191,6 +191,9 @@ func (l *Limits) setDefaults() {
 	}
 	if l.BanFor == 0 {
 		l.BanFor = time.Hour
+	}
+	if l.StrangerPerHost == 0 {
+		l.StrangerPerHost = max(1, l.ConnectionsPerHost/16)
 	}
 	if l.StrangerAnswers == 0 {
 		l.StrangerAnswers = 1000

@@ -419,6 +419,15 @@ func TestNoGuess(t *testing.T) {
 	if s := d.g.Stats(); s.Bans != 0 {
 		t.Errorf("%d bans for one guess that came twice", s.Bans)
 	}
+	// Whoever sees a nonce cannot use it up with a wrong digest of a high count.
+	poor := d.phone("203.0.113.61:5060", "alice", "correct-horse")
+	challenge = poor.challenged("MD5")
+	d.g.config.Limits.BanAfter = 100
+	poor.answer(challenge, replace("nc=00000001", "nc=0000ffff"))
+	if got := poor.answer(challenge, nil); !slices.Equal(got, taken) {
+		t.Errorf("after a wrong digest by the same nonce: %q", got)
+	}
+	d.g.config.Limits.BanAfter = 2
 	// One without qop counts too.
 	wrong.answer(wrong.challenged("MD5"), withoutQOP(wrong, "MD5"))
 	if s := d.g.Stats(); s.Bans != 1 {

@@ -173,7 +173,7 @@ func (s *stream) shakenHands() bool {
 	if !ok {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(s.t.running, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(s.t.running, min(handshakeTimeout, s.t.limits.StrangerLife))
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {
 		s.t.count.handshakeErrors.Add(1)
