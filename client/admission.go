@@ -30,6 +30,9 @@ type Admission struct {
 	// without limit and when denied.
 	GrantSecs *int64 `json:"grant_secs"`
 	Increment *int64 `json:"increment"`
+	// How many seconds after its answer the call ends whatever is granted; null without limit and
+	// when denied.
+	MaxCallSecs *int64 `json:"max_call_secs"`
 	// Price per minute in USD.
 	Rate *Decimal `json:"rate"`
 	// Why the call is denied: a word of a closed list.
@@ -78,6 +81,9 @@ type AdmissionState struct {
 	// How many seconds after its answer the call may last, unless the grant is renewed; null
 	// without limit and when it is over.
 	GrantSecs *int64 `json:"grant_secs"`
+	// How many seconds after its answer the call ends whatever is granted; null without limit and
+	// when it is over.
+	MaxCallSecs *int64 `json:"max_call_secs"`
 	// Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not
 	// told in time.
 	Outcome *string `json:"outcome"`
@@ -116,10 +122,13 @@ type AdmissionStatus struct {
 	GrantSecs   *int64  `json:"grant_secs"`
 	HangupCause *string `json:"hangup_cause"`
 	// Of a call that goes on: what is held for the rest of its grant.
-	Held                   *Decimal `json:"held"`
-	OutboundVoiceProfileID *string  `json:"outbound_voice_profile_id"`
-	Outcome                *string  `json:"outcome"`
-	OverrunSecs            *int64   `json:"overrun_secs"`
+	Held *Decimal `json:"held"`
+	// Of a call that goes on: how many seconds after its answer it ends whatever is granted; null
+	// without limit.
+	MaxCallSecs            *int64  `json:"max_call_secs"`
+	OutboundVoiceProfileID *string `json:"outbound_voice_profile_id"`
+	Outcome                *string `json:"outcome"`
+	OverrunSecs            *int64  `json:"overrun_secs"`
 	// Of a call that goes on: what is charged already.
 	Posted    *Decimal  `json:"posted"`
 	Rate      Decimal   `json:"rate"`

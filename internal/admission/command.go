@@ -84,6 +84,7 @@ func (ExpireOwners) command() {}
 type Result struct {
 	Decision    Decision // of Reserve
 	GrantedSecs int64    // in all, after Reserve, Answer and Renew
+	MaxSecs     int64    // beyond which no grant will ever reach; 0 for no limit
 	Extended    bool     // Renew: the grant became longer
 	// Of Reserve and Report while the call is live: whether it is answered, and when
 	// it must be answered or, once it is, must have ended; 0 means never.

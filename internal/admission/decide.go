@@ -36,6 +36,8 @@ type Call struct {
 	// EdgeRefusal is set by an edge that cannot take the call whatever the rules
 	// say, so that the attempt leaves its record all the same.
 	EdgeRefusal Reason
+	// MaxSecs is how long the server lets any call last, by its settings; 0 is no limit.
+	MaxSecs int64
 	// Request is the proof by which the switch can repeat this very request, zero for none.
 	Request uuid.UUID
 	// IDUse is set by the ledger, when another call has the id that this one came with.
@@ -52,6 +54,9 @@ type Usage interface {
 	// Calls counts the calls of a profile that were let through to a number in
 	// one instance of its calling window.
 	Calls(profile id.ID, callee e164.Number, window int32) int32
+	// Begun counts the calls of a connection that were begun in the past second, at
+	// most perSecond.
+	Begun(connection id.ID, perSecond int32) int32
 }
 
 // NothingUsed is the usage of decisions for which it does not count.
@@ -65,6 +70,9 @@ func (NothingUsed) SpendIn(Scope, record.Day) (none ScopeSpend) { return none }
 
 // Calls implements Usage.
 func (NothingUsed) Calls(id.ID, e164.Number, int32) int32 { return 0 }
+
+// Begun implements Usage.
+func (NothingUsed) Begun(id.ID, int32) int32 { return 0 }
 
 // Rule is one of the rules, in the order in which they are judged.
 type Rule uint8
@@ -83,6 +91,8 @@ const (
 	RuleChannels
 	RuleSpend
 	RuleCallID
+	RulePace
+	RuleLength
 	NumRules
 )
 
@@ -148,6 +158,9 @@ type Facts struct {
 	// ReasonStopping. It counts only when every rule passes.
 	EdgeRefusal Reason
 
+	Length LengthFacts
+	Pace   PaceFacts
+
 	Request uuid.UUID // see Call
 	IDUse   IDUse
 }
@@ -192,8 +205,12 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 		return
 	}
 	a := s.Account(c.Account)
+	f.Length.ServerSecs = call.MaxSecs
 	gatherConnection(f, c, a)
 	judged := gatherNumbers(f, c, a, call)
+	if f.Pace.Max != policy.NoLimit {
+		f.Pace.Begun = use.Begun(f.Connection, f.Pace.Max)
+	}
 	p := s.Profile(c.Profile)
 	if p == nil || p.Account != c.Account {
 		return
@@ -250,6 +267,8 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	f.ConnectionActive = c.Active
 	f.ConnectionMax, f.AccountMax, f.ProfileMax = c.ChannelLimit, policy.NoLimit, policy.NoLimit
 	f.MaxRatePerMinute, f.MaxConnectFee, f.MaxCallCost, f.CalleeCallsMax = policy.NoLimit, policy.NoLimit, policy.NoLimit, policy.NoLimit
+	f.Length.ConnectionSecs = WholeSecs(c.MaxCall)
+	f.Pace.Max = c.CallsPerSecond
 	if a != nil {
 		f.AccountActive, f.AccountMax = a.Active, a.ChannelLimit
 	}
@@ -294,6 +313,7 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 	f.MaxRatePerMinute, f.ProfileMax = p.MaxRatePerMinute, p.ChannelLimit
 	f.MaxConnectFee, f.MaxCallCost = p.MaxConnectFee, p.MaxCallCost
 	f.WindowStart, f.WindowEnd, f.CalleeCallsMax = p.Window.Start, p.Window.End, p.Window.CallsPerCLD
+	f.Length.ProfileSecs = WholeSecs(p.MaxCall)
 	f.SpendLimited, f.SpendLimit, f.EndCalls = p.SpendLimited, p.SpendLimit, p.EndCalls
 	deck := s.DeckOf(p, a)
 	if deck == nil || deck.Account != p.Account || f.Callee == 0 {
@@ -368,6 +388,10 @@ func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 		return judgeSpend(f), f.HasRate
 	case RuleCallID:
 		return judgeCallID(f), f.Connection != 0
+	case RulePace:
+		return judgePace(f), f.Connection != 0
+	case RuleLength:
+		return ReasonNone, f.Connection != 0 // it ends calls and refuses none
 	}
 	return ReasonNone, false
 }

@@ -50,6 +50,7 @@ type decisionCase struct {
 type fixedUsage struct {
 	Account, Profile, Connection int32
 	CallsToNumber                int32        `json:"calls"`
+	CallsBegun                   int32        `json:"begun"`
 	PostedToday                  money.Amount `json:"posted"`
 	HeldToday                    money.Amount `json:"held"`
 	GroupPosted                  money.Amount `json:"group_posted"`
@@ -70,6 +71,7 @@ func (u *fixedUsage) SpendIn(scope Scope, _ record.Day) ScopeSpend {
 	return ScopeSpend{Posted: u.GroupPosted, HeldBack: u.HeldBack == "group"}
 }
 func (u *fixedUsage) Calls(id.ID, e164.Number, int32) int32 { return u.CallsToNumber }
+func (u *fixedUsage) Begun(id.ID, int32) int32              { return u.CallsBegun }
 
 func loadDecisionCases(t *testing.T) []decisionCase {
 	t.Helper()
@@ -198,7 +200,7 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 		produced[c.Reason] = true
 	}
 	// These come from an edge, which passes them as EdgeRefusal or answers alone, or from the ledger.
-	for _, edge := range []Reason{ReasonCallEnded, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallRate} {
+	for _, edge := range []Reason{ReasonCallEnded, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit} {
 		produced[edge.String()] = true
 	}
 	for _, r := range Reasons() {

@@ -84,6 +84,8 @@ func (w *writer) appendRules(f *Facts) {
 	w.appendRepetition(f)
 	w.appendNumber(f)
 	w.appendCallCost(f)
+	w.appendPace(f)
+	w.appendLength(f)
 }
 
 // readRules reads what appendRules wrote.
@@ -91,6 +93,8 @@ func (r *reader) readRules(f *Facts) {
 	r.readRepetition(f)
 	r.readNumber(f)
 	r.readCallCost(f)
+	r.readPace(f)
+	r.readLength(f)
 }
 
 // readSharedSpend reads what version 2 has behind version 1.
@@ -152,6 +156,7 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	if version[0] >= 2 {
 		r.readSharedSpend(f)
 	}
+	f.Pace.Max = policy.NoLimit
 	if version[0] >= 3 {
 		r.readRules(f)
 	} else {

@@ -51,6 +51,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 			r.AnsweredMicros = max(l.ReservedMicros, r.EndedMicros-e.Elapsed.Microseconds())
 		}
 	}
+	r.GrantedSecs = max(l.AllowedSecs(), r.BilledSecs)
 	if l.Emergency {
 		r.OverrunSecs = 0
 	}
@@ -85,7 +86,7 @@ func (s *State) expire(cause string, lastMicros int64, due func(*Lease) bool) Re
 		e := Ending{Gateway: l.Gateway, EndedMicros: lastMicros, Cause: cause, Source: record.SideUnknown}
 		if l.AnsweredMicros != 0 {
 			// The call may have lived as long as its grant, and no longer.
-			alive := min(max(0, lastMicros-l.AnsweredMicros), l.GrantedSecs*time.Second.Microseconds())
+			alive := min(max(0, lastMicros-l.AnsweredMicros), l.AllowedSecs()*time.Second.Microseconds())
 			e.Elapsed = time.Duration(alive) * time.Microsecond
 			e.EndedMicros = l.AnsweredMicros + alive
 			result.Teardowns = append(result.Teardowns, l.Teardown)

@@ -53,6 +53,9 @@ func wantedSecs(rate rating.Rate, live int32, limited bool, budget money.Amount)
 // increment, which the spend rule then refuses.
 func firstGrant(f *Facts) (secs int64, cost money.Amount) {
 	budget, wanted := callCostLeft(f.MaxCallCost, 0), int64(GrantSecs)
+	if most := f.MaxSecs(); most > 0 {
+		wanted = min(wanted, most)
+	}
 	for i, spend := range f.spends() {
 		live := f.AccountLive
 		if i == 0 {

@@ -15,9 +15,13 @@ import (
 // hold extends the grant of an answered call by at most atMostSecs, by as much as
 // the limits of the day in which the new part starts leave room for.
 func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
+	wishSecs := l.wishSecs(atMostSecs)
+	if wishSecs <= 0 {
+		return
+	}
 	room := s.roomFor(p, l)
 	day := room.day
-	to := l.Rate.GrantWithin(l.GrantedSecs, min(atMostSecs, room.wantedSecs), room.budget)
+	to := l.Rate.GrantWithin(l.GrantedSecs, min(wishSecs, room.wantedSecs), room.budget)
 	if to == l.GrantedSecs {
 		s.announceSpend(p, l.place(day), !room.ofCall)
 		return

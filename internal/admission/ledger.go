@@ -35,7 +35,8 @@ type Lease struct {
 	Gateway        id.ID
 	Teardown       []byte // the owner's own note on how to end the call after a crash
 
-	GrantedSecs int64 // the call may last this long after its answer
+	MaxSecs     int64 // the call may never last longer; 0 for no limit
+	GrantedSecs int64 // for so much of the call there is money, from its answer on
 	PostedSecs  int64 // of those, how many are posted
 	Posted      []record.Slice
 	Held        []Hold // in order, from PostedSecs to GrantedSecs
@@ -84,6 +85,7 @@ type Changes struct {
 	Holds   map[Scope]SpendHold // to be put
 	Groups  map[uuid.UUID]id.ID // the accounts of the billing groups in Spends and Holds
 	Events  []Event             // in the order in which they happened
+	Begun   []id.ID             // connections whose calls were counted, see Paces
 }
 
 // State is the ledger: the set of live leases and the money of each profile and
@@ -100,6 +102,7 @@ type State struct {
 	holds   map[Scope]SpendHold
 	groups  map[uuid.UUID]id.ID // whose the billing groups in spends are
 	callees map[CalleeKey]int32
+	paces   *Paces
 	ended   map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
 
 	dirtyLeases  map[uuid.UUID]struct{}
@@ -109,6 +112,7 @@ type State struct {
 	gone         []uuid.UUID
 	records      []*record.Call
 	events       []Event
+	begun        []id.ID // connections, see Paces
 }
 
 // NewState returns an empty ledger.
@@ -121,6 +125,7 @@ func NewState() *State {
 		holds:        make(map[Scope]SpendHold),
 		groups:       make(map[uuid.UUID]id.ID),
 		callees:      make(map[CalleeKey]int32),
+		paces:        &Paces{},
 		ended:        make(map[uuid.UUID]*record.Call),
 		dirtyLeases:  make(map[uuid.UUID]struct{}),
 		dirtySpends:  make(map[SpendKey]struct{}),
@@ -257,7 +262,7 @@ func (s *State) Stepped(by time.Duration) {
 // TakeChanges returns what has changed since the last time, for one transaction.
 func (s *State) TakeChanges() Changes {
 	changes := Changes{
-		Gone: s.gone, Records: s.records, Events: s.events,
+		Gone: s.gone, Records: s.records, Events: s.events, Begun: s.begun,
 		Spends:  make(map[SpendKey]Spend, len(s.dirtySpends)),
 		Callees: make(map[CalleeKey]int32, len(s.dirtyCallees)),
 	}
@@ -282,7 +287,7 @@ func (s *State) TakeChanges() Changes {
 	for key := range s.dirtyCallees {
 		changes.Callees[key] = s.callees[key]
 	}
-	s.gone, s.records, s.events = nil, nil, nil
+	s.gone, s.records, s.events, s.begun = nil, nil, nil, nil
 	clear(s.dirtyLeases)
 	clear(s.dirtySpends)
 	clear(s.dirtyCallees)
@@ -294,6 +299,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		return r
 	}
 	d := Decide(p, &c.Call, s, time.UnixMicro(s.now))
+	s.countPace(&d.Facts)
 	if !d.Allow {
 		r := refusalRecord(&d, &c.Call)
 		if profile := p.Profile(d.Facts.Profile); profile != nil {
@@ -310,7 +316,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		Account: d.Facts.Account, Profile: d.Facts.Profile, Connection: d.Facts.Connection,
 		Emergency: d.Facts.Emergency, Rate: d.Facts.Rate, Decision: d.Append(nil),
 		ReservedMicros: s.now, ExpiresMicros: s.now + SetupTTL.Microseconds(),
-		GrantedSecs: d.Facts.FirstGrantSecs,
+		GrantedSecs: d.Facts.FirstGrantSecs, MaxSecs: d.Facts.MaxSecs(),
 	}
 	if profile := p.Profile(l.Profile); profile != nil {
 		l.BillingGroup = profile.BillingGroup
@@ -328,7 +334,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		s.countCallee(&d.Facts)
 	}
 	s.insert(l)
-	return Result{Decision: d, GrantedSecs: l.GrantedSecs, DueMicros: l.DueMicros()}
+	return l.grant(Result{Decision: d, DueMicros: l.DueMicros()})
 }
 
 func (s *State) countCallee(f *Facts) {
@@ -349,11 +355,11 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 		return s.missing(c.ID)
 	}
 	if l.AnsweredMicros != 0 {
-		return Result{GrantedSecs: l.GrantedSecs}
+		return l.grant(Result{})
 	}
 	l.AnsweredMicros = min(max(c.AtMicros, l.ReservedMicros), s.now)
 	l.Gateway, l.Teardown = c.Gateway, c.Teardown
-	promisedSecs := l.GrantedSecs
+	promisedSecs := l.AllowedSecs()
 	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
 		h := l.Held[0]
 		s.move(l, h.Day, 0, -h.Cost)
@@ -362,8 +368,8 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 	}
 	s.touch(l, 0)
 	// Until the owner hears of a shorter grant, the call may live by the longer one.
-	l.ExpiresMicros += max(0, promisedSecs-l.GrantedSecs) * time.Second.Microseconds()
-	return Result{GrantedSecs: l.GrantedSecs}
+	l.ExpiresMicros += max(0, promisedSecs-l.AllowedSecs()) * time.Second.Microseconds()
+	return l.grant(Result{})
 }
 
 func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
@@ -372,17 +378,17 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 		return s.missing(c.ID)
 	}
 	elapsedSecs := int64(max(0, c.Elapsed) / time.Second)
-	repeated := c.GrantedSecs < l.GrantedSecs
+	repeated := c.GrantedSecs < l.AllowedSecs()
 	early := l.GrantedSecs-elapsedSecs > max(renewAheadSecs, int64(l.Rate.Increment))
 	if l.AnsweredMicros == 0 || l.Emergency || repeated || early {
 		s.touch(l, c.Elapsed)
-		return Result{GrantedSecs: l.GrantedSecs, Extended: repeated}
+		return l.grant(Result{Extended: repeated})
 	}
 	s.postPassed(l, elapsedSecs)
 	before := l.GrantedSecs
 	s.hold(p, l, GrantSecs)
 	s.touch(l, c.Elapsed)
-	return Result{GrantedSecs: l.GrantedSecs, Extended: l.GrantedSecs > before}
+	return l.grant(Result{Extended: l.GrantedSecs > before})
 }
 
 // touch moves the expiry of the lease and marks it for the next transaction. elapsed
@@ -393,7 +399,7 @@ func (s *State) touch(l *Lease, elapsed time.Duration) {
 		l.ExpiresMicros = s.now + SetupTTL.Microseconds()
 	} else {
 		answered := max(l.AnsweredMicros, s.now-max(0, elapsed).Microseconds())
-		l.ExpiresMicros = answered + l.GrantedSecs*time.Second.Microseconds() + ExpiryGrace.Microseconds()
+		l.ExpiresMicros = answered + l.AllowedSecs()*time.Second.Microseconds() + ExpiryGrace.Microseconds()
 	}
 	s.dirtyLeases[l.ID] = struct{}{}
 }

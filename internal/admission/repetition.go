@@ -57,7 +57,7 @@ func (s *State) repeatedReserve(p *policy.Snapshot, c *Reserve) (Result, bool) {
 	var encoded []byte
 	switch {
 	case l != nil:
-		encoded, result.GrantedSecs = l.Decision, l.GrantedSecs
+		encoded, result = l.Decision, l.grant(result)
 		result.DueMicros, result.Answered = l.DueMicros(), l.AnsweredMicros != 0
 	case r != nil:
 		encoded, result.Record = r.Decision, r

@@ -93,6 +93,11 @@ func (ExpireSwitch) command() {}
 const (
 	// ReportTolerance is how far a switch's clock may be off.
 	ReportTolerance = time.Minute
+	// lengthTolerance is how much before its limit of length a call is cut by a switch
+	// that does not say why.
+	lengthTolerance = time.Second
+	// causeTimeLimit is the hangup cause of calls that are ended by a limit.
+	causeTimeLimit = "time_limit"
 	// MaxReportAge bounds how late the first report of a call may come that was not
 	// asked for before: an emergency call that went ahead without an answer.
 	MaxReportAge = 24 * time.Hour
@@ -136,7 +141,8 @@ func (s *State) report(p *policy.Snapshot, c *Report) Result {
 		result.Record = s.takeEnd(p, l, c)
 		return result
 	}
-	result.GrantedSecs, result.DueMicros = l.GrantedSecs, l.DueMicros()
+	result = l.grant(result)
+	result.DueMicros = l.DueMicros()
 	result.Answered = l.AnsweredMicros != 0
 	return result
 }
@@ -293,6 +299,9 @@ func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
 	if e.SIPStatus == 0 {
 		e.SIPStatus = 200
 	}
+	if e.Cause == "" && l.MaxSecs > 0 && e.Elapsed > time.Duration(l.MaxSecs)*time.Second-lengthTolerance {
+		e.Cause = causeTimeLimit
+	}
 	return s.close(l, &e, record.OutcomeAnswered)
 }
 
@@ -305,7 +314,7 @@ func (l *Lease) DueMicros() int64 {
 	case l.AnsweredMicros == 0:
 		return l.ExpiresMicros
 	}
-	return l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()
+	return l.AnsweredMicros + l.AllowedSecs()*time.Second.Microseconds()
 }
 
 // CallOf is the call that a command names, if it names one.

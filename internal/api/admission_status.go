@@ -39,6 +39,7 @@ type admissionStatus struct {
 	ElapsedSecs *seconds      `json:"elapsed_secs" doc:"Of a call that is answered and goes on: seconds since the answer, by the server's clock."`
 	GrantSecs   *int64        `json:"grant_secs" doc:"Of a call that goes on: how many seconds after its answer it may last, unless the grant is renewed; null without limit."`
 	ExpiresAt   *time.Time    `json:"expires_at" doc:"Of a call that goes on: when it must have been answered or, once it is, must have ended, unless the grant is renewed; null without limit."`
+	MaxCallSecs *int64        `json:"max_call_secs" doc:"Of a call that goes on: how many seconds after its answer it ends whatever is granted, by the limits of the server, the profile and the connection; null without limit."`
 	Posted      *money.Amount `json:"posted" doc:"Of a call that goes on: what is charged already."`
 	Held        *money.Amount `json:"held" doc:"Of a call that goes on: what is held for the rest of its grant."`
 
@@ -83,6 +84,13 @@ func (s *server) admissionStatus(ctx context.Context, in *request) (*response, e
 	return &response{data: viewEndedAdmission(ended)}, nil
 }
 
+func limitOrNull(limit int64) *int64 {
+	if limit == 0 {
+		return nil
+	}
+	return &limit
+}
+
 func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 	l := &c.Lease
 	v := admissionStatus{
@@ -95,7 +103,7 @@ func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 		v.Status, v.ElapsedSecs = "answered", new(seconds(c.ElapsedMs*1000))
 	}
 	if due := l.DueMicros(); due != 0 {
-		v.GrantSecs, v.ExpiresAt = &l.GrantedSecs, timeOrNull(due)
+		v.GrantSecs, v.ExpiresAt, v.MaxCallSecs = new(l.AllowedSecs()), timeOrNull(due), limitOrNull(l.MaxSecs)
 	}
 	for _, posted := range l.Posted {
 		*v.Posted = money.Add(*v.Posted, posted.Cost)

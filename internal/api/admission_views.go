@@ -27,6 +27,7 @@ type admissionView struct {
 
 	GrantSecs      *int64          `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when denied."`
 	ExpiresAt      *time.Time      `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed."`
+	MaxCallSecs    *int64          `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted, by the limits of the server, the profile and the connection; null without limit and when denied."`
 	Rate           *money.Amount   `json:"rate" doc:"Price per minute in USD."`
 	ConnectFee     *money.Amount   `json:"connect_fee"`
 	FirstIncrement *int32          `json:"first_increment"`
@@ -57,11 +58,12 @@ type recordingOrder struct {
 
 // admissionState is what is known of a call after an event.
 type admissionState struct {
-	ID         uuid.UUID  `json:"id"`
-	RecordType string     `json:"record_type" enum:"admission_state"`
-	Status     string     `json:"status" enum:"ringing,answered,ended,denied"`
-	GrantSecs  *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it is over."`
-	ExpiresAt  *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it is over."`
+	ID          uuid.UUID  `json:"id"`
+	RecordType  string     `json:"record_type" enum:"admission_state"`
+	Status      string     `json:"status" enum:"ringing,answered,ended,denied"`
+	GrantSecs   *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it is over."`
+	ExpiresAt   *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it is over."`
+	MaxCallSecs *int64     `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted; null without limit and when it is over."`
 
 	Outcome      *string       `json:"outcome" doc:"Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told in time."`
 	DurationSecs *seconds      `json:"duration_secs" doc:"Of a call that is over: from the answer to the end."`
@@ -156,7 +158,7 @@ func (o *out) close(with byte) {
 // grant writes how long the call may last.
 func (o *out) grant(r *admission.Result) {
 	if r.Record != nil || r.DueMicros == 0 {
-		o.null("grant_secs", "expires_at")
+		o.null("grant_secs", "expires_at", "max_call_secs")
 		return
 	}
 	o.int("grant_secs", r.GrantedSecs)
@@ -164,6 +166,11 @@ func (o *out) grant(r *admission.Result) {
 	o.b = append(o.b, '"')
 	o.b = append(o.b, wireTime(time.UnixMicro(r.DueMicros))...)
 	o.b = append(o.b, '"')
+	if r.MaxSecs == 0 {
+		o.null("max_call_secs")
+		return
+	}
+	o.int("max_call_secs", r.MaxSecs)
 }
 
 // statusOf is a word of admissionView.Status.
@@ -206,7 +213,7 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		} else {
 			o.text("status", "denied")
 		}
-		o.null("grant_secs", "expires_at", "rate", "connect_fee", "first_increment", "increment", "recording")
+		o.null("grant_secs", "expires_at", "max_call_secs", "rate", "connect_fee", "first_increment", "increment", "recording")
 		o.open("routes", '[')
 		o.close(']')
 		o.text("reason", d.Reason.String())

@@ -316,6 +316,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	call := admission.Call{
 		ID: admission.SwitchCallID(account, a.CallID), Account: account, Identity: policy.IdentityKnown, Source: a.SourceIP.Unmap(),
 		From: a.From, To: a.To, SIPCallID: a.CallID, Request: admission.RequestID(a.RequestID),
+		MaxSecs: admission.WholeSecs(s.MaxCall()),
 	}
 	snapshot := s.Live.Snapshot()
 	var c *policy.Connection

@@ -49,7 +49,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow", "decision_id": got["id"], "status": "ringing", "emergency": false,
 		"grant_secs": 30.0, "expires_at": wireTime(start.Add(5 * time.Minute)), "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
 		"routes":    []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070", "transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
-		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil, "sip_reason": nil}
+		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil, "sip_reason": nil, "max_call_secs": nil}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -60,7 +60,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	for _, name := range []string{"a@pbx", fmt.Sprint(got["id"])} {
 		if diff := cmp.Diff(map[string]any{"id": got["id"], "record_type": "admission_status", "call_id": "a@pbx", "status": "ringing", "decision_id": got["id"], "emergency": false,
 			"from": "+13125550100", "to": "+13125550199", "connection_id": pbx, "outbound_voice_profile_id": profile, "gateway_id": nil, "rate": "0.60",
-			"started_at": wireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "expires_at": got["expires_at"],
+			"started_at": wireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "max_call_secs": nil, "expires_at": got["expires_at"],
 			"posted": "0.00", "held": "0.30", "detail_record_id": nil, "outcome": nil, "duration_secs": nil, "billed_secs": nil, "cost": nil, "overrun_secs": nil,
 			"hangup_cause": nil, "reason": nil, "sip_code": nil, "sip_reason": nil}, h.status(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -74,7 +74,7 @@ func viewCall(c *store.LiveCall) callView {
 	l := &c.Lease
 	v := callView{ID: l.ID, RecordType: "call", StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
 		ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, BillingGroupID: l.BillingGroup, GatewayID: l.Gateway,
-		SIPCallID: l.SIPCallID, Emergency: l.Emergency, Rate: l.Rate.PerMinute, GrantedSec: l.GrantedSecs}
+		SIPCallID: l.SIPCallID, Emergency: l.Emergency, Rate: l.Rate.PerMinute, GrantedSec: l.AllowedSecs()}
 	if l.AnsweredMicros != 0 {
 		v.CallDuration = c.ElapsedMs / 1000
 	}

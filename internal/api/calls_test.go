@@ -176,7 +176,7 @@ func TestDecisionExplainsItself(t *testing.T) {
 			t.Errorf("the rule that refused: %v", step)
 		}
 	}
-	all := "emergency connection profile caller_id number country number_type rate calling_window channels daily_spend_limit"
+	all := "emergency connection profile caller_id number country number_type rate calling_window channels daily_spend_limit call_id calls_per_second max_call_secs"
 	if strings.Join(names, " ") != all {
 		t.Errorf("rules %v", names)
 	}

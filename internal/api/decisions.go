@@ -177,7 +177,8 @@ func (a *forecastRequest) problems(now time.Time) []problem {
 // its connection exists. The snapshot in force is not changed.
 func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapshot, *admission.Call, error) {
 	snapshot := s.Live.Snapshot()
-	call := &admission.Call{Connection: asked.ConnectionID, Identity: policy.IdentityKnown, From: asked.From, To: asked.To}
+	call := &admission.Call{Connection: asked.ConnectionID, Identity: policy.IdentityKnown, From: asked.From, To: asked.To,
+		MaxSecs: admission.WholeSecs(s.MaxCall())}
 	if asked.ConnectionID != 0 {
 		c := snapshot.Connection(asked.ConnectionID)
 		if c == nil || c.Account != account {
@@ -273,6 +274,10 @@ func (s *server) readSpends(ctx context.Context, account id.ID, snapshot *policy
 
 // Calls implements admission.Usage.
 func (u *usage) Calls(id.ID, e164.Number, int32) int32 { return u.calleeCalls }
+
+// Begun implements admission.Usage. Another server may get the call, and what was begun
+// in the past second says nothing of the next.
+func (u *usage) Begun(id.ID, int32) int32 { return 0 }
 
 func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snapshot, call *admission.Call, now time.Time) (*usage, error) {
 	u := &usage{day: record.DayOf(s.Clock().UnixMicro())}

@@ -57,6 +57,8 @@ type Config struct {
 	// Ready says whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
+	// MaxCall is how long the server lets any call last; 0 is no limit, and so is nil.
+	MaxCall func() time.Duration
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
 	// BansChanged is told that the list of banned sources has changed; nil: nobody is.
@@ -97,6 +99,9 @@ func New(c Config) http.Handler {
 	}
 	if c.Vault == nil {
 		c.Vault = secret.Open()
+	}
+	if c.MaxCall == nil {
+		c.MaxCall = func() time.Duration { return 0 }
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader

@@ -77,17 +77,9 @@ func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 	}
 	c.emergency, _ = connection.Emergency(s.Account(connection.Account), attempt.To)
 	c.meter.endless = c.emergency != ""
-	c.meter.limit(connection.MaxCall)
-	if p := s.Profile(connection.Profile); p != nil {
-		c.meter.limit(p.MaxCall)
-	}
 	c.gateways = hunt(s, connection.Account, attempt.ID, c.emergency != "")
 	return c
 }
-
-// LimitLength makes the call end that long after its answer, if nothing ends it
-// before; 0 is no limit. Emergency calls have none.
-func (c *Call) LimitLength(most time.Duration) { c.meter.limit(most) }
 
 // ID is the id of the call, its lease, its decision and its record.
 func (c *Call) ID() uuid.UUID { return c.attempt.ID }
@@ -183,7 +175,7 @@ func (c *Call) next(now time.Time) (underway, admission.Command) {
 		return end, admission.Settle{ID: c.attempt.ID, Ending: c.ending}
 	case c.answered != nil:
 		return answer, *c.answered
-	case !now.Before(c.meter.renewAt):
+	case c.meter.mayGrow() && !now.Before(c.meter.renewAt):
 		return renew, admission.Renew{
 			ID: c.attempt.ID, Elapsed: c.meter.elapsed(now), GrantedSecs: int64(c.meter.granted / time.Second),
 		}
@@ -204,7 +196,7 @@ func (c *Call) due(now time.Time) (at time.Time) {
 	case c.underway != none, c.state == fresh, c.state == over:
 	case now.Before(c.retryAt):
 		next = c.retryAt
-	case c.state == hunting, c.state == running:
+	case (c.state == hunting || c.state == running) && c.meter.mayGrow():
 		next = c.meter.renewAt
 	}
 	if at.IsZero() || (!next.IsZero() && next.Before(at)) {
@@ -257,10 +249,10 @@ func (c *Call) ledgerDone(e *LedgerDone, now time.Time) {
 		// or a channel for this call any more.
 		c.leaseLost(now)
 	case kind == renew:
-		c.meter.extend(e.Result.GrantedSecs, now)
+		c.meter.extend(&e.Result, now)
 	case kind == answer:
 		c.answered = nil
-		c.meter.confirm(e.Result.GrantedSecs, now)
+		c.meter.confirm(&e.Result, now)
 	}
 }
 
@@ -306,7 +298,7 @@ func (c *Call) reserved(e *LedgerDone, now time.Time) {
 		c.leased = true // an emergency call that the ledger does not know goes on all the same
 	default:
 		c.leased = true
-		c.meter.grant(e.Result.GrantedSecs)
+		c.meter.grant(&e.Result)
 		if c.state == deciding {
 			c.try(0, now)
 		}

@@ -1,6 +1,10 @@
 package call
 
-import "time"
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/admission"
+)
 
 // The times of the meter.
 const (
@@ -28,14 +32,15 @@ type meter struct {
 	answered time.Time     // zero before the answer
 	granted  time.Duration // since the answer
 	last     time.Duration // the last extension
-	most     time.Duration // since the answer, whatever is granted; 0 for no limit
+	most     time.Duration // since the answer: no grant reaches further; 0 for no limit
 	endless  bool          // an emergency call is never cut
 	renewAt  time.Time     // when to renew next
 }
 
 // grant notes what has been granted in all.
-func (m *meter) grant(secs int64) {
-	granted := time.Duration(secs) * time.Second
+func (m *meter) grant(r *admission.Result) {
+	granted := time.Duration(r.GrantedSecs) * time.Second
+	m.most = time.Duration(r.MaxSecs) * time.Second
 	m.last = granted - m.granted
 	m.granted = granted
 }
@@ -57,23 +62,23 @@ func (m *meter) plan(now time.Time) {
 }
 
 // confirm takes the grant that the ledger has given the answered call.
-func (m *meter) confirm(secs int64, now time.Time) {
-	m.granted = time.Duration(secs) * time.Second
+func (m *meter) confirm(r *admission.Result, now time.Time) {
+	m.grant(r)
 	m.last = m.granted
 	m.plan(now)
 }
 
 // extend takes the result of a renewal.
-func (m *meter) extend(secs int64, now time.Time) {
+func (m *meter) extend(r *admission.Result, now time.Time) {
 	if m.endless || m.answered.IsZero() {
 		m.plan(now)
 		return
 	}
-	if time.Duration(secs)*time.Second <= m.granted {
+	if time.Duration(r.GrantedSecs)*time.Second <= m.granted {
 		m.renewAt = now.Add(renewRetry)
 		return
 	}
-	m.grant(secs)
+	m.grant(r)
 	m.plan(now)
 	if m.renewAt.Before(now) {
 		// A grant shorter than a renewal ahead of time: ask again, but not in a loop.
@@ -86,18 +91,13 @@ func (m *meter) cutAt() time.Time {
 	if m.endless || m.answered.IsZero() {
 		return time.Time{}
 	}
-	last := m.granted - Guard
-	if m.most > 0 {
-		last = min(last, m.most)
-	}
-	return m.answered.Add(last)
+	return m.answered.Add(m.granted - Guard)
 }
 
-// limit makes the call last no longer than that; 0 is no limit.
-func (m *meter) limit(most time.Duration) {
-	if most > 0 && (m.most == 0 || most < m.most) {
-		m.most = most
-	}
+// mayGrow says whether a renewal can bring anything: not once the grant has reached
+// the limit of the call's length.
+func (m *meter) mayGrow() bool {
+	return m.endless || m.answered.IsZero() || m.most == 0 || m.granted < m.most
 }
 
 // elapsed is the time since the answer by the monotonic clock, 0 before it.

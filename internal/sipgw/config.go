@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,37 +43,6 @@ type Timers struct {
 	// EndLimit is how long Stop waits for the calls that it ended. Default 5 s.
 	EndLimit time.Duration
 }
-
-// callRates are the token buckets of connections that have a limit of calls a second.
-type callRates struct {
-	mu      sync.Mutex // guards buckets
-	buckets map[id.ID]bucket
-}
-
-// take takes a token of a connection and says whether there was one.
-func (r *callRates) take(connection id.ID, perSecond int32, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	most := float64(perSecond)
-	b, known := r.buckets[connection]
-	if !known {
-		if len(r.buckets) >= maxCallRates {
-			clear(r.buckets)
-		}
-		b = bucket{tokens: most, at: now}
-	}
-	b.tokens = min(most, b.tokens+now.Sub(b.at).Seconds()*most)
-	b.at = now
-	allowed := b.tokens >= 1
-	if allowed {
-		b.tokens--
-	}
-	r.buckets[connection] = b
-	return allowed
-}
-
-// maxCallRates bounds the connections whose calls are counted at once.
-const maxCallRates = 1 << 20
 
 // Limits bound what the outside can make the gateway keep. Zero values stand for
 // the defaults.

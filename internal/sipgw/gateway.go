@@ -83,7 +83,6 @@ type Gateway struct {
 	filter    *filter
 	resolver  *resolver
 	trunks    *trunks
-	rates     callRates
 	paces     buckets[netip.Addr] // of sources, by sourceKey
 	urgent    buckets[netip.Addr] // the same, of emergency calls
 	crowds    sourceCalls
@@ -150,7 +149,6 @@ func New(config Config) *Gateway {
 		files.Now, files.Log = config.Clock, config.Logger
 		g.transport.certificates, g.transport.secureAddr = certificate.New(files), config.TLS.Addr
 	}
-	g.rates.buckets = make(map[id.ID]bucket)
 	cryptorand.Read(g.tagSecret[:])
 	for _, b := range []*buckets[netip.Addr]{&g.paces, &g.urgent, &g.unidentified} {
 		b.most = config.Limits.UnknownSources

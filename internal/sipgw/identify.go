@@ -33,6 +33,7 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 	attempt = admission.Call{
 		ID: g.config.NewID(), Identity: identity, Source: source,
 		From: callerText(m), To: kept(dialled, maxUser), SIPCallID: kept(m.callID, maxCallID),
+		MaxSecs: admission.WholeSecs(g.MaxCall()),
 	}
 	if connection == nil {
 		if unknown {
@@ -47,10 +48,6 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 		return attempt, nil, true
 	}
 	attempt.Connection = connection.ID
-	if per := connection.CallsPerSecond; per != policy.NoLimit && !g.rates.take(connection.ID, per, sh.now) {
-		// The ledger heeds it unless this is an emergency call, and keeps the record.
-		attempt.EdgeRefusal = admission.ReasonCallRate
-	}
 	return attempt, connection, true
 }
 

@@ -81,7 +81,6 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	}
 	s.private = s.privacy(m)
 	s.rely = newReliability(s, m, tx)
-	s.machine.LimitLength(time.Duration(g.maxCall.Load()))
 	if g.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
 	}

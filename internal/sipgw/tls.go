@@ -92,6 +92,9 @@ func (g *Gateway) Reload() error {
 // LimitCalls says how long calls that begin from now on may last; 0 is no limit.
 func (g *Gateway) LimitCalls(most time.Duration) { g.maxCall.Store(int64(most)) }
 
+// MaxCall is what LimitCalls said last.
+func (g *Gateway) MaxCall() time.Duration { return time.Duration(g.maxCall.Load()) }
+
 // Check says what is wrong with the settings of TLS, without listening.
 func (t TLS) Check() error {
 	if !t.wanted() {

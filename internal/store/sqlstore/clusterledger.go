@@ -137,11 +137,20 @@ func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough boo
 	}
 	w.apply(g)
 	changes := g.state.TakeChanges()
+	records, err := w.finish(ctx, g, &changes)
+	if err != nil {
+		w.store.paces.Undo(changes.Begun)
+	}
+	return records, err
+}
+
+// finish writes what the commands of a group have changed, and commits.
+func (w *clusterWriter) finish(ctx context.Context, g *ledgerGroup, changes *admission.Changes) ([]*record.Call, error) {
 	told := &txn{querier: plain{w.conn}, snapshot: w.snapshot, store: w.store, guarded: true}
-	if err := told.announceCalls(ctx, &changes); err != nil {
+	if err := told.announceCalls(ctx, changes); err != nil {
 		return nil, undone(err)
 	}
-	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g, &changes) }); err != nil {
+	if err := w.native(func(c *pgx.Conn) error { return w.save(ctx, c, g, changes) }); err != nil {
 		if worthRepeatingStatement(err) {
 			return nil, undone(err)
 		}
@@ -521,6 +530,7 @@ func (w *clusterWriter) apply(g *ledgerGroup) {
 	}
 	now := time.UnixMicro(g.now)
 	g.state = admission.NewState()
+	g.state.CountPaces(&w.store.paces)
 	g.state.RestorePart(g.part, now)
 	for _, r := range g.ended {
 		g.state.Remember(r)

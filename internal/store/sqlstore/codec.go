@@ -20,7 +20,7 @@ import (
 
 // Form numbers. A form never changes; new fields need a new form.
 const (
-	leaseForm   = 1
+	leaseForm   = 2 // the first had no limit of length
 	recordForm  = 1
 	chunkForm   = 1
 	journalForm = 1
@@ -85,6 +85,15 @@ func newDecoder(in []byte, form int64) *decoder {
 		d.bad = true
 	}
 	return d
+}
+
+// newDecoderUpTo starts reading a value that may be of any form up to the one given.
+func newDecoderUpTo(in []byte, most int64) (d *decoder, form int64) {
+	d = &decoder{in: in}
+	if form = d.int(); form < 1 || form > most {
+		d.bad = true
+	}
+	return d, form
 }
 
 // finish says whether all of the value was read, and no more than that.

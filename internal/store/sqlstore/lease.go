@@ -38,12 +38,13 @@ func appendLease(dst []byte, l *admission.Lease) []byte {
 		e.int(int64(h.Day))
 		e.amount(h.Cost)
 	}
+	e.int(l.MaxSecs)
 	return e.out
 }
 
 // decodeLease reads a row of leases back.
 func decodeLease(account id.ID, call uuid.UUID, body []byte) (*admission.Lease, error) {
-	d := newDecoder(body, leaseForm)
+	d, form := newDecoderUpTo(body, leaseForm)
 	l := &admission.Lease{ID: call, Account: account, Owner: d.uuid(), Profile: d.id(), Connection: d.id()}
 	if d.bool() {
 		l.BillingGroup = new(d.uuid())
@@ -56,6 +57,9 @@ func decodeLease(account id.ID, call uuid.UUID, body []byte) (*admission.Lease, 
 		l.Held = append(l.Held, admission.Hold{
 			FromSecs: d.int(), ToSecs: d.int(), Day: record.Day(d.int()), Cost: d.amount(),
 		})
+	}
+	if form >= 2 {
+		l.MaxSecs = d.int()
 	}
 	return l, d.finish("lease")
 }

@@ -350,6 +350,7 @@ func (w *writer) load(ctx context.Context, q querier, now time.Time) error {
 		return err
 	}
 	state := admission.NewState()
+	state.CountPaces(&w.store.paces)
 	state.Restore(spends, leases, callees, now)
 	state.PutHolds(holds)
 	w.state, w.accounts, w.places, w.lastPlace, w.foldedPlace = state, accounts, places, lastPlace, lastPlace

@@ -122,6 +122,7 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	config Config
+	paces  admission.Paces // of this server
 	live   *policy.Live
 	log    *slog.Logger
 	db     *database

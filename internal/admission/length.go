@@ -1,0 +1,82 @@
+package admission
+
+import (
+	"fmt"
+	"time"
+)
+
+// How long a call may last: the least of what the server, the profile and the
+// connection say. It refuses no call. It is the end of its grants, so it holds for
+// the calls of the SIP gateway and of other switches alike, and stays as it was when
+// the call was let through.
+
+// LengthFacts are the limits of a call's length in seconds; 0 is no limit.
+type LengthFacts struct{ ServerSecs, ProfileSecs, ConnectionSecs int64 }
+
+// WholeSecs is a limit of length in whole seconds, at least one; 0 stays no limit.
+func WholeSecs(most time.Duration) int64 {
+	if most <= 0 {
+		return 0
+	}
+	return max(1, int64(most/time.Second))
+}
+
+// MaxSecs is how long the call may last at most, or 0 for no limit.
+func (f *Facts) MaxSecs() (least int64) {
+	if f.Emergency {
+		return 0
+	}
+	for _, most := range [...]int64{f.Length.ServerSecs, f.Length.ProfileSecs, f.Length.ConnectionSecs} {
+		if most > 0 && (least == 0 || most < least) {
+			least = most
+		}
+	}
+	return least
+}
+
+// AllowedSecs is how long after its answer the call may last as of now. What is held
+// for it may reach further, since increments are paid whole.
+func (l *Lease) AllowedSecs() int64 {
+	if l.MaxSecs > 0 {
+		return min(l.GrantedSecs, l.MaxSecs)
+	}
+	return l.GrantedSecs
+}
+
+// wishSecs is how much more of a grant makes sense: none beyond the limit of length.
+func (l *Lease) wishSecs(wantedSecs int64) int64 {
+	if l.MaxSecs > 0 {
+		return min(wantedSecs, l.MaxSecs-l.GrantedSecs)
+	}
+	return wantedSecs
+}
+
+// grant puts into a result how long the call may last.
+func (l *Lease) grant(r Result) Result {
+	r.GrantedSecs, r.MaxSecs = l.AllowedSecs(), l.MaxSecs
+	return r
+}
+
+func lengthText(f *Facts) (seen, allowed string) {
+	seen = "a call of any length"
+	if most := f.MaxSecs(); most > 0 {
+		seen = fmt.Sprintf("a call that ends after %d s at most", most)
+	}
+	text := func(secs int64) string {
+		if secs == 0 {
+			return "unlimited"
+		}
+		return fmt.Sprintf("%d s", secs)
+	}
+	return seen, fmt.Sprintf("server %s, profile %s, connection %s", text(f.Length.ServerSecs), text(f.Length.ProfileSecs), text(f.Length.ConnectionSecs))
+}
+
+func (w *writer) appendLength(f *Facts) {
+	w.uint(uint64(f.Length.ServerSecs))
+	w.uint(uint64(f.Length.ProfileSecs))
+	w.uint(uint64(f.Length.ConnectionSecs))
+}
+
+func (r *reader) readLength(f *Facts) {
+	f.Length = LengthFacts{int64(r.uint()), int64(r.uint()), int64(r.uint())}
+}
