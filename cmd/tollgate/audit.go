@@ -3,17 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/app"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -107,46 +106,73 @@ func hasPassword(database string) bool {
 
 type auditVerifyCommand struct {
 	auditedDatabase `embed:""`
-	Head            string `help:"A head that this command printed before, SEQUENCE:HASH. It must be in the chain, which also shows a chain that was made anew or cut off together with its end." placeholder:"SEQUENCE:HASH"`
+	SecretsKeyFile  string   `help:"Key file of the server's secrets; by default secrets.key in the folder." env:"TOLLGATE_SECRETS_KEY_FILE"`
+	Head            []string `help:"A head that this command or the server's log has printed before, SEQUENCE:HASH. It must be in the chain, which also shows what was cut off its end. The one that a server keeps in the folder is looked for by itself." placeholder:"SEQUENCE:HASH"`
 }
 
-// Run verifies the chain. The exit status is 0 when it holds, and 1 when it does
-// not or cannot be read.
+// Run verifies the chain. The exit status is 0 when it holds, 1 when it does not, and 2
+// when that could not be found out.
 func (c *auditVerifyCommand) Run(ctx context.Context) error {
-	var known *sqlstore.AuditHead
-	if c.Head != "" {
-		head, err := parseHead(c.Head)
-		if err != nil {
-			return err
-		}
-		known = &head
-	}
-	head, err := c.verify(ctx, known)
+	head, known, err := c.verify(ctx)
 	if err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "tollgate:", err)
+		if broken := (*sqlstore.AuditError)(nil); errors.As(err, &broken) {
+			return exit{auditBroken, err}
+		}
+		return exit{auditFailed, err}
 	}
-	fmt.Printf("The chain of %d audit events holds. Its head, to be kept elsewhere:\n\n    %d:%x\n\n", head.Sequence, head.Sequence, head.Hash)
+	fmt.Printf("The chain of %d audit events holds. Its head, to be kept elsewhere:\n\n    %s\n\n", head.Sequence, head)
+	fmt.Println("Proven: each event was written by a server with a key of the secrets key file, and none was changed, inserted," +
+		"\nmoved or removed before the last one.")
+	switch len(known) {
+	case 0:
+		fmt.Println("Not proven: that the last events were not cut off. No head was given, and the folder has none.")
+	default:
+		var last int64
+		for _, k := range known {
+			last = max(last, k.Sequence)
+		}
+		fmt.Printf("Proven too: nothing up to event %d was cut off, since a head of it was kept outside the database.\n", last)
+		fmt.Println("Not proven: that no events after that one were cut off.")
+	}
+	fmt.Println("Not proven: that the configuration is what the events say, that somebody with the key file has not made the chain" +
+		"\nanew, and that a change was made by the person who has the API key.")
 	return nil
 }
 
-func (c *auditVerifyCommand) verify(ctx context.Context, known *sqlstore.AuditHead) (sqlstore.AuditHead, error) {
-	server, err := c.server()
-	switch {
-	case err != nil:
-		return sqlstore.AuditHead{}, err
-	case server != "":
-		return sqlstore.VerifyAuditServer(ctx, server, known)
+// heads are those that the chain must go through: given, and kept by a server.
+func (c *auditVerifyCommand) heads(vault *secret.Vault) (known []sqlstore.AuditHead, err error) {
+	for _, text := range c.Head {
+		head, err := sqlstore.ParseAuditHead(text)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, head)
 	}
-	return sqlstore.VerifyAuditFile(ctx, c.file(), known)
+	head, found, err := app.ReadAuditHead(c.DataDir, vault)
+	if found {
+		known = append(known, head)
+	}
+	return known, err
 }
 
-func parseHead(text string) (head sqlstore.AuditHead, err error) {
-	number, digits, _ := strings.Cut(text, ":")
-	head.Sequence, err = strconv.ParseInt(number, 10, 64)
-	hash, hexErr := hex.DecodeString(digits)
-	if err := errors.Join(err, hexErr); err != nil || head.Sequence < 0 || len(hash) != len(head.Hash) {
-		return head, fmt.Errorf("%q is not a head such as 12:9f86d0..., a number and 64 hexadecimal digits", text)
+func (c *auditVerifyCommand) verify(ctx context.Context) (head sqlstore.AuditHead, known []sqlstore.AuditHead, err error) {
+	server, err := c.server()
+	if err != nil {
+		return head, nil, err
 	}
-	copy(head.Hash[:], hash)
-	return head, nil
+	vault, err := secret.Load(app.Config{DataDir: c.DataDir, SecretsKeyFile: c.SecretsKeyFile}.SecretsKey())
+	if err != nil {
+		return head, nil, err
+	}
+	// What is kept is read before the database, which is only ever ahead of it.
+	if known, err = c.heads(vault); err != nil {
+		return head, nil, err
+	}
+	if server != "" {
+		head, err = sqlstore.VerifyAuditServer(ctx, server, vault, known...)
+	} else {
+		head, err = sqlstore.VerifyAuditFile(ctx, c.file(), vault, known...)
+	}
+	return head, known, err
 }

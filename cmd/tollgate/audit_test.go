@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
@@ -43,12 +44,23 @@ func output(t *testing.T, args ...string) (status int, text string) {
 
 func TestAuditVerify(t *testing.T) {
 	dir := t.TempDir()
-	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 1 || !strings.Contains(text, "no database") {
+	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "secrets.key") {
+		t.Errorf("without a key: %d, %s", status, text)
+	}
+	key := filepath.Join(dir, "secrets.key")
+	if err := secret.Make(key); err != nil {
+		t.Fatal(err)
+	}
+	vault, err := secret.Load(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "no database") {
 		t.Errorf("without a database: %d, %s", status, text)
 	}
 	path := filepath.Join(dir, app.DatabaseFile)
 	ctx := context.Background()
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New()})
+	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(), Vault: vault})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +74,7 @@ func TestAuditVerify(t *testing.T) {
 	// The store is open, as in a running server.
 	status, text := output(t, "audit", "verify", "--data-dir", dir)
 	head := regexp.MustCompile(`2:[0-9a-f]{64}`).FindString(text)
-	if status != 0 || head == "" {
+	if status != 0 || head == "" || !strings.Contains(text, "Not proven: that the last events were not cut off") {
 		t.Fatalf("while it is open: %d, %s", status, text)
 	}
 	db, err := sql.Open("sqlite", path)
@@ -85,16 +97,16 @@ func TestAuditVerify(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"2", "x:00", "2:zz", "-1:" + strings.Repeat("0", 64), "2:00"} {
-		if status, text := output(t, "audit", "verify", "--data-dir", dir, "--head="+bad); status != 1 || !strings.Contains(text, "is not a head") {
+		if status, text := output(t, "audit", "verify", "--data-dir", dir, "--head="+bad); status != 2 || !strings.Contains(text, "is not a head") {
 			t.Errorf("head %q: %d, %s", bad, status, text)
 		}
 	}
 	// A database server goes before the folder, whose chain would say nothing of it.
 	t.Setenv("TOLLGATE_DATABASE_URL", "postgres://u@127.0.0.1:1/d?connect_timeout=1")
-	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 1 || !strings.Contains(text, "refused") {
+	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "refused") {
 		t.Errorf("with a server that does not answer: %d, %s", status, text)
 	}
-	if status, text := output(t, "audit", "verify", "--database-url", "postgres://u:secret@127.0.0.1/d"); status != 1 || !strings.Contains(text, "must not have a password") {
+	if status, text := output(t, "audit", "verify", "--database-url", "postgres://u:secret@127.0.0.1/d"); status != 2 || !strings.Contains(text, "must not have a password") {
 		t.Errorf("with a password in the arguments: %d, %s", status, text)
 	}
 }

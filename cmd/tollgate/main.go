@@ -31,6 +31,7 @@ type commands struct {
 	Call        callCommand        `cmd:"" help:"Place one test call through a running server."`
 	Trace       traceCommand       `cmd:"" help:"Show the SIP messages of one call."`
 	Audit       auditCommand       `cmd:"" help:"Check what was recorded of calls, charges and changes."`
+	Secrets     secretsCommand     `cmd:"" help:"Change the keys that seal the secrets in the database."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also of a running server."`
 	Restore     restoreCommand     `cmd:"" help:"Put a copy in the place of the database, or mark a PostgreSQL database that was restored."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Check the settings without starting anything."`

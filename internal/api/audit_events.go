@@ -34,7 +34,7 @@ type auditView struct {
 	RequestID *string `json:"request_id" doc:"Tollgate's own: the X-Request-Id of the request."`
 	Reason    *string `json:"reason" doc:"Tollgate's own: the X-Tollgate-Reason of the request."`
 	Sequence  int64   `json:"sequence" doc:"Tollgate's own: the number of the event on this server, over all accounts."`
-	Hash      string  `json:"hash" doc:"Tollgate's own: SHA-256 of the event and of the hash before it; \"tollgate audit verify\" checks the chain."`
+	Hash      string  `json:"hash" doc:"Tollgate's own: HMAC-SHA256 of the event and of the hash before it, by a key of the secrets key file; \"tollgate audit verify\" checks the chain."`
 }
 
 type auditChangeView struct {

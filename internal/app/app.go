@@ -39,17 +39,19 @@ const httpStopLimit = 5 * time.Second
 
 // App is a whole Tollgate server.
 type App struct {
-	config   Config
-	logger   *slog.Logger
-	newKey   string
-	store    *sqlstore.Store
-	vault    *secret.Vault
-	gateway  *sipgw.Gateway
-	recorder *recording.Recorder
-	http     *httpd.Server
-	metrics  *telemetry.Metrics
-	reach    *reach.Guard    // of gateways, Contacts and media
-	webhooks *webhook.Client // which has a guard of its own
+	config Config
+	logger *slog.Logger
+	newKey string
+	store  *sqlstore.Store
+	vault  *secret.Vault
+	// auditHead is what auditHeadFile has; it is watchAudit's.
+	auditHead sqlstore.AuditHead
+	gateway   *sipgw.Gateway
+	recorder  *recording.Recorder
+	http      *httpd.Server
+	metrics   *telemetry.Metrics
+	reach     *reach.Guard    // of gateways, Contacts and media
+	webhooks  *webhook.Client // which has a guard of its own
 	// certificate is that of HTTPS; nil without TLS.
 	certificate *certificate.Files
 	// deliverer is set before the store gives anything out to be delivered, but the
@@ -206,6 +208,9 @@ func (a *App) NewKey() string { return a.newKey }
 // Start listens for SIP and HTTP. The calls of a process that died are ended
 // first, on the wire too.
 func (a *App) Start(ctx context.Context) error {
+	if err := a.watchAudit(ctx); err != nil {
+		return err
+	}
 	a.startWebhooks(ctx)
 	if err := a.recorder.Start(ctx); err != nil {
 		return err

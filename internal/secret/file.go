@@ -101,40 +101,29 @@ func newLine() string {
 	return base64.StdEncoding.EncodeToString(key) + "\n"
 }
 
-// Added is what AddKey did.
-type Added struct {
-	ID    string // of the new key
-	First bool   // it is the one that seals
-}
-
-// AddKey writes a new key into a key file: as the last, which opens only, or as the
-// first, which seals. The file is replaced as a whole.
-func AddKey(path string, first bool) (Added, error) {
+// AddKey appends a new key to a key file, which opens and does not seal yet. It
+// returns its id. The file is replaced as a whole.
+func AddKey(path string) (string, error) {
 	text, err := ReadFile(path)
 	if err != nil {
-		return Added{}, err
+		return "", err
 	}
 	if _, err := ParseKeys(string(text)); err != nil {
-		return Added{}, fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	line := newLine()
 	keys, err := ParseKeys(line)
 	if err != nil {
-		return Added{}, err
+		return "", err
 	}
 	v, err := New(keys...)
 	if err != nil {
-		return Added{}, err
+		return "", err
 	}
 	if !bytes.HasSuffix(text, []byte("\n")) {
 		text = append(text, '\n')
 	}
-	if first {
-		text = append([]byte(line), text...)
-	} else {
-		text = append(text, line...)
-	}
-	return Added{ID: v.ID(), First: first}, replace(path, text)
+	return v.ID(), replace(path, append(text, line...))
 }
 
 // Promote makes the last key of a file its first, which seals. It returns its id.

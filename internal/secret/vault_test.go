@@ -115,18 +115,18 @@ func TestRotationOfAKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := AddKey(path, false)
+	added, err := AddKey(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if both, err := Load(path); err != nil || both.ID() != before.ID() || !both.Has(added.ID) {
+	if both, err := Load(path); err != nil || both.ID() != before.ID() || !both.Has(added) {
 		t.Errorf("with a second key: %v, %v", both, err)
 	}
 	id, err := Promote(path)
-	if err != nil || id != added.ID {
+	if err != nil || id != added {
 		t.Errorf("promoted %s, %v", id, err)
 	}
-	if after, err := Load(path); err != nil || after.ID() != added.ID || !after.Has(before.ID()) || len(after.keys) != 2 {
+	if after, err := Load(path); err != nil || after.ID() != added || !after.Has(before.ID()) || len(after.keys) != 2 {
 		t.Errorf("after the rotation: %v, %v", after, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

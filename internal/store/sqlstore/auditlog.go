@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -69,18 +69,20 @@ func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, 
 	if err != nil {
 		return err
 	}
-	hash := chain(last, doc)
-	err = tx.exec(ctx, "INSERT INTO audit_events (id, account_id, created_at, doc, hash) VALUES ($1, $2, $3, $4, $5)",
-		e.Sequence, int64(e.AccountID), e.CreatedAt.UnixMicro(), doc, hash[:])
+	key := s.config.Vault.ID()
+	hash, _ := chain(s.config.Vault, key, last, doc)
+	err = tx.exec(ctx, "INSERT INTO audit_events (id, account_id, created_at, doc, hash, key) VALUES ($1, $2, $3, $4, $5, $6)",
+		e.Sequence, int64(e.AccountID), e.CreatedAt.UnixMicro(), doc, hash[:], key)
 	if err != nil {
 		return err
 	}
 	return tx.exec(ctx, "UPDATE audit_head SET hash = $1 WHERE one = 1", hash[:])
 }
 
-// chain is the hash of an event: over the hash before it and its content.
-func chain(last []byte, doc string) [32]byte {
-	return sha256.Sum256(append(bytes.Clone(last), doc...))
+// chain is the hash of an event: over the hash before it and its content, by a key
+// that is not in the database. ok is false when the vault does not have the key.
+func chain(v *secret.Vault, key string, last []byte, doc string) (hash [32]byte, ok bool) {
+	return v.MAC(key, "audit event", last, []byte(doc))
 }
 
 // masked stands for every secret in the audit.
@@ -254,17 +256,20 @@ func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (st
 	return page, nil
 }
 
-// AuditHead is the end of the chain of audit events. Whoever keeps one elsewhere
-// can later prove that everything up to it is unchanged.
-type AuditHead struct {
-	Sequence int64 // how many events there are
-	Hash     [32]byte
-}
-
 // AuditError is the first place where the chain of audit events does not hold.
 type AuditError struct {
 	Sequence int64 // of the event, from 1
 	Problem  string
+}
+
+// AuditKeyError says that an event cannot be checked for want of its key.
+type AuditKeyError struct {
+	Sequence int64
+	Key      string
+}
+
+func (e *AuditKeyError) Error() string {
+	return fmt.Sprintf("audit event %d was made under the key %.20q, which the secrets key file does not have", e.Sequence, e.Key)
 }
 
 func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
@@ -273,13 +278,13 @@ func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.
 // event was changed, removed or inserted, and returns its head. The error is an
 // *AuditError when the chain does not hold.
 //
-// The stored head shows that events were cut off the end, as long as it was not
-// set back with them. Whoever can write to the database can also compute a whole
-// new chain: against that, known is a head that was kept elsewhere, which must be
-// in the chain; nil for none.
-func (s *Store) VerifyAuditChain(ctx context.Context, known *AuditHead) (head AuditHead, err error) {
+// Whoever can write to the database but has not the key can make no event that holds.
+// The stored head shows that events were cut off the end, as long as it was not set
+// back with them: against that, known are heads that were kept elsewhere, which must
+// be in the chain.
+func (s *Store) VerifyAuditChain(ctx context.Context, known ...AuditHead) (head AuditHead, err error) {
 	err = s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
-		head, err = verifyChain(ctx, tx, known)
+		head, err = verifyChain(ctx, tx, s.config.Vault, known)
 		return err
 	})
 	return head, err
@@ -287,22 +292,22 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known *AuditHead) (head Au
 
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
-func VerifyAuditFile(ctx context.Context, path string, known *AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, known, func(f func(querier) error) error { return readFile(ctx, path, f) })
+func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ...AuditHead) (AuditHead, error) {
+	return verifyApart(ctx, v, known, func(f func(querier) error) error { return readFile(ctx, path, f) })
 }
 
 // VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
 // running. It changes nothing and locks nothing out.
-func VerifyAuditServer(ctx context.Context, databaseURL string, known *AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, known, func(f func(querier) error) error { return readServer(ctx, databaseURL, f) })
+func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault, known ...AuditHead) (AuditHead, error) {
+	return verifyApart(ctx, v, known, func(f func(querier) error) error { return readServer(ctx, databaseURL, f) })
 }
 
 // verifyApart verifies the chain of a database that is opened for that alone. What
 // is wrong with the chain is told apart from what is wrong with the database.
-func verifyApart(ctx context.Context, known *AuditHead, read func(func(querier) error) error) (head AuditHead, err error) {
+func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead, read func(func(querier) error) error) (head AuditHead, err error) {
 	var broken error
 	err = read(func(tx querier) error {
-		head, broken = verifyChain(ctx, tx, known)
+		head, broken = verifyChain(ctx, tx, v, known)
 		return nil
 	})
 	if err != nil {
@@ -311,16 +316,16 @@ func verifyApart(ctx context.Context, known *AuditHead, read func(func(querier) 
 	return head, broken
 }
 
-func verifyChain(ctx context.Context, q querier, known *AuditHead) (head AuditHead, err error) {
-	head.Hash = [32]byte{}
+func verifyChain(ctx context.Context, q querier, v *secret.Vault, known []AuditHead) (head AuditHead, err error) {
 	broken := func(format string, args ...any) error {
 		return &AuditError{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
 	}
 	err = query(ctx, q, func(rows *sql.Rows) error {
 		var account id.ID
 		var sequence, created int64
-		e, doc, err := scanEvent(rows.Scan, &sequence, &account, &created)
-		hash := chain(head.Hash[:], doc)
+		var key string
+		e, doc, err := scanEvent(rows.Scan, &sequence, &account, &created, &key)
+		hash, has := chain(v, key, head.Hash[:], doc)
 		switch {
 		case errors.Is(err, errCorrupt):
 			return broken("cannot be read: %v", err)
@@ -328,16 +333,20 @@ func verifyChain(ctx context.Context, q querier, known *AuditHead) (head AuditHe
 			return err
 		case sequence != head.Sequence+1:
 			return broken("is missing: event %d comes next", sequence)
+		case key == "":
+			return broken("has no key: it was written by a server that had none, or by somebody who has none")
+		case !has:
+			return &AuditKeyError{Sequence: sequence, Key: key}
 		case hash != e.Hash:
 			return broken("does not follow from what is before it: it, or the event before it, was changed or inserted")
 		case e.Sequence != sequence || e.AccountID != account || e.CreatedAt.UnixMicro() != created:
 			return broken("was changed in its columns")
-		case known != nil && known.Sequence == sequence && known.Hash != hash:
-			return broken("is not the one whose head was given")
+		case slices.ContainsFunc(known, func(k AuditHead) bool { return k.Sequence == sequence && k.Hash != hash }):
+			return broken("is not the one whose head was kept")
 		}
 		head = AuditHead{Sequence: sequence, Hash: hash}
 		return nil
-	}, "SELECT doc, hash, id, account_id, created_at FROM audit_events ORDER BY id")
+	}, "SELECT doc, hash, id, account_id, created_at, key FROM audit_events ORDER BY id")
 	if err != nil {
 		return head, fmt.Errorf("verify audit: %w", err)
 	}
@@ -352,8 +361,11 @@ func verifyChain(ctx context.Context, q querier, known *AuditHead) (head AuditHe
 	case last < head.Sequence || !bytes.Equal(hash, head.Hash[:]):
 		head.Sequence = last
 		err = broken("is not where the stored head says that the chain ends")
-	case known != nil && known.Sequence > head.Sequence:
-		err = broken("is missing: the head that was given is of event %d", known.Sequence)
+	}
+	for _, k := range known {
+		if err == nil && k.Sequence > head.Sequence {
+			err = broken("is missing: a head that was kept is of event %d", k.Sequence)
+		}
 	}
 	return head, err
 }

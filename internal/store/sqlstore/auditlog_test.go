@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
@@ -78,7 +79,7 @@ func TestAuditEvents(t *testing.T) {
 	if update.Address != "192.0.2.7" || update.RequestID != "request-1" || update.Reason != "ticket 7" || update.KeyID != 7 || update.Sequence != 4 {
 		t.Errorf("event %+v", update)
 	}
-	head, err := sqlstore.VerifyAuditFile(t.Context(), path, nil) // while the store has it open
+	head, err := sqlstore.VerifyAuditFile(t.Context(), path, secret.Open()) // while the store has it open
 	if err != nil || head.Sequence != 6 {
 		t.Errorf("head %+v, %v", head, err)
 	}
@@ -88,7 +89,7 @@ func TestAuditEvents(t *testing.T) {
 	if i := strings.Index(string(text), `"changes":`); i < 0 {
 		t.Error("the file has no events") // so that the next line means something
 	}
-	if again, err := sqlstore.VerifyAuditFile(t.Context(), path, &head); err != nil || again != head {
+	if again, err := sqlstore.VerifyAuditFile(t.Context(), path, secret.Open(), head); err != nil || again != head {
 		t.Errorf("after the store was closed: %+v, %v", again, err)
 	}
 }
@@ -113,9 +114,9 @@ func TestTamperedAuditIsFound(t *testing.T) {
 		{"removed", `DELETE FROM audit_events WHERE id = 3`, 3},
 		{"removed and closed up", `DELETE FROM audit_events WHERE id = 3; UPDATE audit_events SET id = id - 1 WHERE id > 3`, 3},
 		{"first removed", `DELETE FROM audit_events WHERE id = 1`, 1},
-		{"inserted at the end", `INSERT INTO audit_events SELECT id + 6, account_id, created_at, doc, hash FROM audit_events WHERE id = 1`, 7},
+		{"inserted at the end", `INSERT INTO audit_events SELECT id + 6, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 1`, 7},
 		{"inserted between", `UPDATE audit_events SET id = id + 100 WHERE id > 2; UPDATE audit_events SET id = id - 99 WHERE id > 100;
-			INSERT INTO audit_events SELECT 3, account_id, created_at, doc, hash FROM audit_events WHERE id = 2`, 3},
+			INSERT INTO audit_events SELECT 3, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 2`, 3},
 		{"cut off", `DELETE FROM audit_events WHERE id > 4`, 5},
 		{"all of it", `DELETE FROM audit_events`, 1},
 		{"not JSON", `UPDATE audit_events SET doc = 'x' WHERE id = 5`, 5},
@@ -134,7 +135,7 @@ func TestTamperedAuditIsFound(t *testing.T) {
 			}
 			_, err := db.ExecContext(t.Context(), "DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete; "+c.tamper)
 			check(t, err)
-			_, err = s.VerifyAuditChain(t.Context(), nil)
+			_, err = s.VerifyAuditChain(t.Context())
 			broken := (*sqlstore.AuditError)(nil)
 			if !errors.As(err, &broken) || broken.Sequence != c.first {
 				t.Errorf("found %v, want event %d", err, c.first)
@@ -151,21 +152,21 @@ func TestAuditAgainstAKeptHead(t *testing.T) {
 	s, _ := openStore(t, path, 0)
 	defer func() { check(t, s.Close()) }()
 	changeSome(t, s)
-	head, err := s.VerifyAuditChain(t.Context(), nil)
+	head, err := s.VerifyAuditChain(t.Context())
 	check(t, err)
 	db := openRaw(t, path)
 	_, err = db.ExecContext(t.Context(), `DROP TRIGGER audit_events_delete; DELETE FROM audit_events WHERE id > 4;
 		UPDATE audit_head SET last = 4, hash = (SELECT hash FROM audit_events WHERE id = 4)`)
 	check(t, err)
-	if _, err := s.VerifyAuditChain(t.Context(), nil); err != nil {
+	if _, err := s.VerifyAuditChain(t.Context()); err != nil {
 		t.Errorf("the documented blind spot is none: %v", err)
 	}
 	broken := (*sqlstore.AuditError)(nil)
-	if _, err := s.VerifyAuditChain(context.Background(), &head); !errors.As(err, &broken) || broken.Sequence != 5 {
+	if _, err := s.VerifyAuditChain(context.Background(), head); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("with a kept head: %v", err)
 	}
 	other := sqlstore.AuditHead{Sequence: 2, Hash: [32]byte{1}}
-	if _, err := s.VerifyAuditChain(t.Context(), &other); !errors.As(err, &broken) || broken.Sequence != 2 {
+	if _, err := s.VerifyAuditChain(t.Context(), other); !errors.As(err, &broken) || broken.Sequence != 2 {
 		t.Errorf("with another head: %v", err)
 	}
 }

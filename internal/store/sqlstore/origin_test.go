@@ -246,7 +246,7 @@ func TestIdempotencySurvivesKill(t *testing.T) {
 				t.Fatalf("round %d: key %s again: %q, %t, %v; want %q", round, key, again, replayed, err, answer)
 			}
 		}
-		head, err := s.VerifyAuditChain(t.Context(), nil)
+		head, err := s.VerifyAuditChain(t.Context())
 		if err != nil || head.Sequence < int64(len(gateways)) {
 			t.Fatalf("round %d: audit of %d events for %d gateways: %v", round, head.Sequence, len(gateways), err)
 		}

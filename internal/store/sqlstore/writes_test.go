@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
@@ -117,7 +118,7 @@ func TestDryRun(t *testing.T) {
 		}
 		_, err = s.Profiles().Create(t.Context(), account, newProfile("wet"))
 		check(t, err)
-		if _, err := s.VerifyAuditChain(t.Context(), nil); err != nil {
+		if _, err := s.VerifyAuditChain(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -134,11 +135,11 @@ func TestAuditChain(t *testing.T) {
 			return p, nil
 		})
 		check(t, err)
-		known, err := s.VerifyAuditChain(t.Context(), nil)
+		known, err := s.VerifyAuditChain(t.Context())
 		check(t, err)
 		_, err = s.Profiles().Delete(ctx, account, p.ID)
 		check(t, err)
-		head, err := s.VerifyAuditChain(t.Context(), &known)
+		head, err := s.VerifyAuditChain(t.Context(), known)
 		if err != nil || head.Sequence != 4 { // the account comes first
 			t.Errorf("head %d, %v", head.Sequence, err)
 		}
@@ -158,7 +159,7 @@ func TestAuditChain(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		known.Hash[0]++
-		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error { _, err := s.VerifyAuditChain(t.Context(), &known); return err }(), &broken) {
+		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error { _, err := s.VerifyAuditChain(t.Context(), known); return err }(), &broken) {
 			t.Error("a chain with another head holds")
 		}
 	})
@@ -211,7 +212,7 @@ func TestKeysAndTenants(t *testing.T) {
 		if _, err := s.KeyByHash(ctx, [32]byte{2}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a key of a deleted account: %v", err)
 		}
-		if _, err := s.VerifyAuditChain(ctx, nil); err != nil {
+		if _, err := s.VerifyAuditChain(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -241,7 +242,7 @@ func TestClusterAudit(t *testing.T) {
 		})
 	}
 	running.Wait()
-	head, err := nodes[1].VerifyAuditChain(t.Context(), nil)
+	head, err := nodes[1].VerifyAuditChain(t.Context())
 	if err != nil || head.Sequence != 1+each {
 		t.Errorf("head %d, %v; want %d", head.Sequence, err, 1+each)
 	}
@@ -267,11 +268,11 @@ func TestClusterAudit(t *testing.T) {
 		}
 	}
 	// From outside, beside the nodes: the whole chain, then a row that somebody changed.
-	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, &head); err != nil || head.Sequence <= 1+each {
+	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open(), head); err != nil || head.Sequence <= 1+each {
 		t.Errorf("from outside: head %d, %v", head.Sequence, err)
 	}
 	check(t, postgresServer(t).Exec(name, "ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET created_at = created_at + 1 WHERE id = 5"))
-	_, err = sqlstore.VerifyAuditServer(t.Context(), url, nil)
+	_, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open())
 	if broken := (*sqlstore.AuditError)(nil); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("found %v, want event 5", err)
 	}
