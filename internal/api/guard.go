@@ -16,8 +16,9 @@ import (
 // behind them. Who serves the API has one; it must not block.
 type Guard interface {
 	// Enter counts a request that is not known to show a valid key, and returns how
-	// long whoever sent it is to wait; 0 if it may be served.
-	Enter(r *http.Request) time.Duration
+	// long whoever sent it is to wait; 0 if it may be served. Those that show what may
+	// be a key are counted apart, so that who shows none keeps no key out.
+	Enter(r *http.Request, shows bool) time.Duration
 	// Known says that a request showed a valid key, or an address signed for the account.
 	Known(r *http.Request, account id.ID)
 }
@@ -45,16 +46,17 @@ func bearer(r *http.Request) (secret string, ok bool) {
 	return secret, strings.EqualFold(scheme, "Bearer") && plausible(secret)
 }
 
-// enter counts a stranger's request, and answers it when there are too many. A key
-// that is in memory makes no stranger; what becomes of it is decided later.
+// enter counts a stranger's request, and answers it when there are too many. Who shows
+// a key that was valid once is no stranger; whether it still is, is decided later.
 func (s *server) enter(w http.ResponseWriter, r *http.Request) (taken bool) {
 	if s.Guard == nil {
 		return true
 	}
-	if secret, ok := bearer(r); ok && s.keys.remembers(HashKey(secret)) {
+	secret, shows := bearer(r)
+	if shows && s.keys.remembers(HashKey(secret)) {
 		return true
 	}
-	wait := s.Guard.Enter(r)
+	wait := s.Guard.Enter(r, shows)
 	if wait <= 0 {
 		return true
 	}

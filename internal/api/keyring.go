@@ -39,6 +39,10 @@ type keyring struct {
 	changes int        // how often the memory was emptied
 	keys    map[[32]byte]cachedKey
 	noted   map[id.ID]time.Time // when a key's use was last noted
+	// valid are the hashes of keys that were valid when they were last looked for. A
+	// change of keys does not empty it: nothing is decided by it but whose request
+	// counts as a stranger's.
+	valid map[[32]byte]struct{}
 }
 
 type cachedKey struct {
@@ -48,7 +52,7 @@ type cachedKey struct {
 }
 
 func newKeyring(s store.Store, clock func() time.Time) *keyring {
-	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time)}
+	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time), valid: make(map[[32]byte]struct{})}
 }
 
 // find returns the key whose present or previous hash this is, or store.ErrNotFound.
@@ -99,12 +103,26 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	return key, nil
 }
 
-// remembers says whether a valid key of this hash is in memory.
+// remembers says whether a key of this hash was valid when it was last looked for.
 func (k *keyring) remembers(hash [32]byte) bool {
 	k.mu.Lock()
-	cached, ok := k.keys[hash]
-	k.mu.Unlock()
-	return ok && validAt(&cached.key, hash, k.clock())
+	defer k.mu.Unlock()
+	_, ok := k.valid[hash]
+	return ok
+}
+
+// note remembers that a key of this hash is valid, or is not.
+func (k *keyring) note(hash [32]byte, valid bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !valid {
+		delete(k.valid, hash)
+		return
+	}
+	if _, known := k.valid[hash]; !known && len(k.valid) >= maxCachedKeys {
+		clear(k.valid)
+	}
+	k.valid[hash] = struct{}{}
 }
 
 // forget empties the memory: some key has changed.
@@ -144,11 +162,16 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	now := s.Clock()
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		s.keys.note(hash, false)
 		return key, "", unauthenticated()
 	case err != nil:
 		return key, "", err
 	case !validAt(&key, hash, now):
+		s.keys.note(hash, false)
 		return key, "", unauthenticated()
+	}
+	if !s.keys.remembers(hash) {
+		s.keys.note(hash, true)
 	}
 	s.known(r, key.AccountID)
 	switch {

@@ -290,6 +290,8 @@ func (w *statusWriter) WriteHeader(status int) {
 		if w.body && !w.scope.known {
 			// The body of a stranger's request is not read, not even to throw it away.
 			w.Header().Set("Connection", "close")
+			// A server without such deadlines, as in a test, is as good.
+			_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -161,7 +161,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if !s.KeyHolders {
-		if wait := s.Enter(r); wait > 0 {
+		if wait := s.Enter(r, false); wait > 0 {
 			w.Header().Set("Connection", "close")
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "Too many requests.", http.StatusTooManyRequests)

@@ -78,7 +78,7 @@ func newHouse(t *testing.T, connections int, proxies ...string) *house {
 	h.s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if account, err := id.Parse(strings.TrimPrefix(r.URL.Path, "/key/")); err == nil {
 			h.s.Known(r, account)
-		} else if wait := h.s.Enter(r); wait > 0 {
+		} else if wait := h.s.Enter(r, false); wait > 0 {
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
 		}

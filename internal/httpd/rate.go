@@ -42,15 +42,22 @@ func (b *bucket) take(now time.Time, perSecond, burst float64) time.Duration {
 	return 0
 }
 
+// asker is a source that asks, by whether it shows what may be a key.
+type asker struct {
+	source netip.Prefix
+	shows  bool
+}
+
 // rates are what strangers have left.
 type rates struct {
-	all     bucket
-	sources map[netip.Prefix]*bucket
+	all     map[bool]*bucket // by whether they show what may be a key
+	sources map[asker]*bucket
 	keys    map[netip.Prefix]time.Time // when a key was last used from there
 }
 
 func (rs *rates) init() {
-	rs.sources, rs.keys = make(map[netip.Prefix]*bucket), make(map[netip.Prefix]time.Time)
+	rs.all = map[bool]*bucket{false: {}, true: {}}
+	rs.sources, rs.keys = make(map[asker]*bucket), make(map[netip.Prefix]time.Time)
 }
 
 func (rs *rates) hasKey(source netip.Prefix, now time.Time) bool {
@@ -64,7 +71,7 @@ func (rs *rates) sawKey(source netip.Prefix, now time.Time) {
 }
 
 // makeRoom forgets any entry of a full table.
-func makeRoom[V any](table map[netip.Prefix]V) {
+func makeRoom[K comparable, V any](table map[K]V) {
 	for key := range table {
 		if len(table) < maxSources {
 			return
@@ -74,17 +81,19 @@ func makeRoom[V any](table map[netip.Prefix]V) {
 }
 
 // Enter counts a request that is not known to show a valid key. It returns how long
-// whoever sent it is to wait, or 0 if it may be served.
-func (s *Server) Enter(r *http.Request) time.Duration {
+// whoever sent it is to wait, or 0 if it may be served. Requests that show what may be
+// a key are counted apart from those that do not.
+func (s *Server) Enter(r *http.Request, shows bool) time.Duration {
 	address := addressOf(r)
 	source, now := sourceOf(address), s.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.rates.sources[source]
+	who := asker{source, shows}
+	own := s.rates.sources[who]
 	if own == nil {
 		makeRoom(s.rates.sources)
 		own = &bucket{}
-		s.rates.sources[source] = own
+		s.rates.sources[who] = own
 	}
 	if wait := own.take(now, sourcePerSecond, sourceBurst); wait > 0 {
 		s.full(fullSourceRequests, sourcePerSecond, address)
@@ -93,7 +102,7 @@ func (s *Server) Enter(r *http.Request) time.Duration {
 	if s.rates.hasKey(source, now) {
 		return 0
 	}
-	if wait := s.rates.all.take(now, allPerSecond, allBurst); wait > 0 {
+	if wait := s.rates.all[shows].take(now, allPerSecond, allBurst); wait > 0 {
 		s.full(fullRequests, allPerSecond, address)
 		return wait
 	}

@@ -1,14 +1,7 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -22,81 +15,12 @@ import (
 	"github.com/tollgate/tollgate/test/process"
 )
 
-// authority issues certificates for addresses, in files.
-type authority struct {
-	t      *testing.T
-	folder string
-	root   *x509.Certificate
-	key    *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{t: t, folder: t.TempDir()}
-	a.key = a.newKey()
-	a.root = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root of the test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.write("root.pem", "CERTIFICATE", a.sign(a.root, a.key))
-	return a
-}
-
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) sign(template *x509.Certificate, key *ecdsa.PrivateKey) []byte {
-	a.t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, a.root, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return der
-}
-
-func (a *authority) write(name, kind string, der []byte) string {
-	a.t.Helper()
-	path := filepath.Join(a.folder, name)
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-	return path
-}
-
-func (a *authority) roots() string { return filepath.Join(a.folder, "root.pem") }
-
-// issue makes the certificate of an address and returns the files of it and its key.
-func (a *authority) issue(address string) (certificate, key string) {
-	a.t.Helper()
-	made := a.newKey()
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	der := a.sign(&x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: address}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.ParseIP(address)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, made)
-	secret, err := x509.MarshalECPrivateKey(made)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return a.write(address+".pem", "CERTIFICATE", der), a.write(address+".key", "EC PRIVATE KEY", secret)
-}
-
 // tlsProxy is a Kamailio between UDP and TLS.
 type tlsProxy struct{ udp, tls string }
 
 // startTLSProxy starts Kamailio at an address. It shows a certificate of one
 // authority, and wants one of the other from whom it calls.
-func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPort int, next string) tlsProxy {
+func startTLSProxy(t *testing.T, address string, shows, trusts *process.Authority, tlsPort int, next string) tlsProxy {
 	t.Helper()
 	program, err := exec.LookPath("kamailio")
 	if err != nil {
@@ -104,10 +28,10 @@ func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPo
 	}
 	p := tlsProxy{udp: fmt.Sprintf("%s:%d", address, process.FreePort(t, address)), tls: fmt.Sprintf("%s:%d", address, tlsPort)}
 	folder := t.TempDir()
-	certificate, key := shows.issue(address)
+	certificate, key := shows.Issue(address)
 	settings := filepath.Join(folder, "tls.cfg")
 	text := fmt.Sprintf("[server:default]\nmethod = TLSv1.2+\ncertificate = %[1]s\nprivate_key = %[2]s\n"+
-		"[client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\nca_list = %[3]s\n", certificate, key, trusts.roots())
+		"[client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\nca_list = %[3]s\n", certificate, key, trusts.Roots())
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -150,10 +74,10 @@ func startTLSProxy(t *testing.T, address string, shows, trusts *authority, tlsPo
 // Kamailio, by UDP to SIPp. Both Kamailios and Tollgate verify whom they connect to.
 func TestTLSWithKamailio(t *testing.T) {
 	const edgeIP, farIP, strangeIP = "127.0.0.4", "127.0.0.5", "127.0.0.6"
-	ours, theirs := newAuthority(t), newAuthority(t)
-	certificate, key := ours.issue("127.0.0.1")
+	ours, theirs := process.NewAuthority(t), process.NewAuthority(t)
+	certificate, key := ours.Issue("127.0.0.1")
 	secure := fmt.Sprintf("127.0.0.1:%d", process.FreePort(t, "127.0.0.1"))
-	s := serve(t, t.TempDir(), "--sip-tls-listen", secure, "--sip-tls-cert", certificate, "--sip-tls-key", key, "--sip-tls-ca", theirs.roots(), "--max-call", "3s")
+	s := serve(t, t.TempDir(), "--sip-tls-listen", secure, "--sip-tls-cert", certificate, "--sip-tls-key", key, "--sip-tls-ca", theirs.Roots(), "--max-call", "3s")
 	carrier := startCarrier(t)
 	far := startTLSProxy(t, farIP, theirs, ours, process.FreePort(t, farIP), carrier)
 	strange := startTLSProxy(t, strangeIP, ours, ours, process.FreePort(t, strangeIP), carrier)
