@@ -60,7 +60,7 @@ func (a *App) openStore(ctx context.Context, config sqlstore.Config) (*sqlstore.
 func (c Config) validateSecretFiles() error {
 	var problems []error
 	for _, file := range []struct{ key, path string }{
-		{"secrets_key_file", c.SecretsKey()}, {"sip_tls_key", c.SIPTLS.KeyFile},
+		{"secrets_key_file", c.SecretsKey()}, {"sip_tls_key", c.SIPTLS.KeyFile}, {"http_tls_key", c.HTTP.KeyFile},
 		{"recording_key_file", c.RecordingKeyFile}, {"data_dir", filepath.Join(c.DataDir, webhookKeyFile)},
 	} {
 		if file.path == "" {
