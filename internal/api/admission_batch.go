@@ -95,7 +95,7 @@ func (s *server) runBatch(ctx context.Context, in *request, events []switchEvent
 			return nil, fmt.Errorf("wait for the events of a batch: %w", ctx.Err())
 		}
 	}
-	o := out{b: make([]byte, 0, 512*len(events))}
+	o := out{b: make([]byte, 0, 512*len(events)), forbidden: s.GatewayForbidden}
 	o.begin('{')
 	o.open("data", '[')
 	for i := range events {

@@ -32,7 +32,7 @@ type admissionView struct {
 	ConnectFee     *money.Amount   `json:"connect_fee"`
 	FirstIncrement *int32          `json:"first_increment"`
 	Increment      *int32          `json:"increment"`
-	Routes         []admittedRoute `json:"routes" doc:"The account's gateways in the order in which to try them."`
+	Routes         []admittedRoute `json:"routes" doc:"The account's gateways in the order in which to try them, without those of the state forbidden."`
 	Recording      *recordingOrder `json:"recording" doc:"Whether and how the profile wants the call recorded; null when denied."`
 
 	Reason    *string `json:"reason" doc:"Why the call is denied: a word of a closed list."`
@@ -80,6 +80,8 @@ type admissionState struct {
 type out struct {
 	b     []byte
 	comma bool
+	// forbidden says which gateways nothing is sent to; nil: none.
+	forbidden func(gateway id.ID) bool
 }
 
 func (o *out) name(name string) {
@@ -187,8 +189,8 @@ func statusOf(r *admission.Result) string {
 }
 
 // appendAdmission writes an admissionView in its envelope.
-func appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admission.Result) []byte {
-	o := out{b: b}
+func (s *server) appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admission.Result) []byte {
+	o := out{b: b, forbidden: s.GatewayForbidden}
 	o.begin('{')
 	o.open("data", '{')
 	o.admission(snapshot, a, r)
@@ -244,7 +246,7 @@ func (o *out) rate(f *admission.Facts) {
 func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UUID) {
 	o.open("routes", '[')
 	for _, g := range routing.Order(snapshot.Gateways(f.Account), callSeed(call)) {
-		if f.Emergency && !g.EmergencyRoute {
+		if f.Emergency && !g.EmergencyRoute || o.forbidden != nil && o.forbidden(g.ID) {
 			continue
 		}
 		o.begin('{')

@@ -219,7 +219,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	if result.Err != nil {
 		return nil, reportFailure(&switchEvent{Event: eventAdmit, Admission: &a}, result.Err)
 	}
-	return &response{text: appendAdmission(make([]byte, 0, admissionSize), snapshot, &a, &result)}, nil
+	return &response{text: s.appendAdmission(make([]byte, 0, admissionSize), snapshot, &a, &result)}, nil
 }
 
 // emergency lets an emergency call through when the ledger did not answer, since

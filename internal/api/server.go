@@ -49,6 +49,9 @@ type Config struct {
 	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
 	// forbids nothing.
 	CheckWebhook func(*webhook.Endpoint) []field.Error
+	// GatewayForbidden says of a gateway that its address leads where nothing is sent;
+	// nil forbids none.
+	GatewayForbidden func(gateway id.ID) bool
 	// CheckGateway says what the server's settings forbid of a gateway's address; nil
 	// forbids nothing.
 	CheckGateway func(*routing.Gateway) []field.Error

@@ -166,6 +166,9 @@ func (g *Gateway) TearDown(notes [][]byte) {
 
 // sendPrepared hangs up on a leg of another process.
 func (g *Gateway) sendPrepared(l *leg) {
+	if g.transport.forbids(l.peer.addr) {
+		return
+	}
 	g.filter.learn(l.peer.addr.Addr()) // whose answer must pass the filter
 	branch := g.newBranch()
 	bye := l.request(g, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")

@@ -327,6 +327,19 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
+// Forbidden says of a gateway that its address leads where nothing is sent.
+func (g *Gateway) Forbidden(gateway id.ID) bool {
+	g.trunks.mu.Lock()
+	t := g.trunks.byID[gateway]
+	g.trunks.mu.Unlock()
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.forbidden != ""
+}
+
 // Health tells what this process has seen of a gateway; ok is false when it knows
 // nothing of it yet.
 func (g *Gateway) Health(gateway id.ID) (h routing.Health, ok bool) {

@@ -78,6 +78,15 @@ func TestOnlyTheQuickStartHasLoopbackGateways(t *testing.T) {
 	if n := strings.Count(open.Text(), "a gateway leads where nothing is sent"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
+	// Another switch is not sent there either.
+	open.ipConnection(open.profile(nil), pbxIP, nil)
+	open.deck("1,0.60,1,1")
+	admitted := open.Must(http.MethodPost, "/tollgate/v1/admissions", object{
+		"source_ip": pbxIP, "call_id": unique("call"), "from": "+13125550100", "to": "+12125550123",
+	})
+	if routes, _ := admitted["routes"].([]any); admitted["decision"] != "allow" || len(routes) != 0 {
+		t.Errorf("admitted: %v", admitted)
+	}
 	// It can still be renamed and switched off.
 	if status, answer := open.Call(http.MethodPatch, "/tollgate/v1/gateways/"+id, object{"name": "old carrier", "enabled": false}); status != http.StatusOK {
 		t.Errorf("status %d: %v", status, problems(answer))
