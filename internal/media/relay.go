@@ -60,6 +60,9 @@ type Description struct {
 	// Source is the address that the signalling of the side that wrote it comes
 	// from, and Target the one that the signalling of the other side goes to.
 	Source, Target netip.Addr
+	// Sender is the address that this description itself came from, where that is
+	// another. The side may name what is as close as either.
+	Sender netip.Addr
 	// Encryption is what an offer is to ask of the side that gets it, unless that
 	// side speaks SRTP in this call already. It does not matter to an answer.
 	Encryption Encryption

@@ -109,7 +109,7 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 			give = s.media.session.Answer
 		}
 		body, known := describedBy(m.get("content-type"), m.body)
-		d.SDP = body.sdp
+		d.SDP, d.Sender = body.sdp, m.peer.addr.Addr()
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)
 		}

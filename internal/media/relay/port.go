@@ -65,17 +65,20 @@ type peer struct {
 }
 
 // peer is what a description says of a stream, by a side whose signalling comes from
-// the address given.
-func (r *Relay) peer(lines *streamLines, signalling netip.Addr) *peer {
+// the address given, in a message that was sent from another, if that is valid.
+func (r *Relay) peer(lines *streamLines, signalling, sender netip.Addr) *peer {
 	guard := r.config.Reach
 	p := &peer{
 		named: netip.AddrPortFrom(lines.address, lines.port), namedRTCP: lines.rtcp, signalling: signalling, guard: guard,
 		isRTP: lines.rtp(), isFax: lines.fax(), onHold: lines.onHold, anySource: r.config.AnySource,
 	}
-	if guard.Follows(p.named, signalling) {
+	follows := func(at netip.AddrPort) bool {
+		return guard.Follows(at, signalling) || sender.IsValid() && guard.Follows(at, sender)
+	}
+	if follows(p.named) {
 		p.rtp = p.named
 	}
-	if guard.Follows(p.namedRTCP, signalling) {
+	if follows(p.namedRTCP) {
 		p.rtcp = p.namedRTCP
 	}
 	return p

@@ -30,6 +30,7 @@ type session struct {
 type offer struct {
 	from record.Side
 	by   netip.Addr
+	sent netip.Addr
 	*description
 	// Of each stream: whether it went on as SRTP, with which keys of the relay's own,
 	// and the key of the side that made it and the relay's for its answer.
@@ -86,7 +87,7 @@ func (s *session) takeOffer(d media.Description) ([]byte, error) {
 			return nil, err
 		}
 	}
-	o := &offer{from: d.From, by: d.Source, description: read}
+	o := &offer{from: d.From, by: d.Source, sent: d.Sender, description: read}
 	places := s.places(read, opposite(d.From))
 	for i, lines := range read.streams {
 		if err := s.offerKeys(o, i, lines, d); err != nil {
@@ -194,7 +195,7 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 	if asked.rtp() != answer.rtp() || asked.fax() != answer.fax() || asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
 		return wrong("%s answers to what was offered as %s", answer.proto, asked.protocol(s.offer.encrypted[i]))
 	}
-	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by), s.relay.peer(answer, d.Source)
+	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by, s.offer.sent), s.relay.peer(answer, d.Source, d.Sender)
 	toOfferer.mux, toAnswerer.mux = asked.mux, answer.mux && asked.mux
 	toOfferer.sends, toAnswerer.sends = sends(asked, answer), sends(answer, asked)
 	for _, p := range []*peer{toOfferer, toAnswerer} {

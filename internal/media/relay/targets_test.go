@@ -106,13 +106,28 @@ func TestATranslatedCallerMovesItsPort(t *testing.T) {
 	r := newRelay(t, loopback())
 	signalling := netip.MustParseAddr("198.51.100.7")
 	e := &end{}
-	first := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4000, proto: "RTP/AVP"}, signalling)
+	first := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4000, proto: "RTP/AVP"}, signalling, netip.Addr{})
 	e.describe(first)
 	first.source.Store(new(netip.MustParseAddrPort("198.51.100.7:6000")))
-	second := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4002, proto: "RTP/AVP"}, signalling)
+	second := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4002, proto: "RTP/AVP"}, signalling, netip.Addr{})
 	e.describe(second)
 	if second.source.Load() != nil || !second.mayTake(false, netip.MustParseAddrPort("198.51.100.7:6002")) {
 		t.Error("the new port is not heard")
+	}
+}
+
+// TestTheSenderIsAsClose: a PBX at home that names a public Contact may have its media
+// at home.
+func TestTheSenderIsAsClose(t *testing.T) {
+	r := newRelay(t, loopback())
+	at := netip.MustParseAddrPort("10.0.0.5:4000")
+	lines := &streamLines{address: at.Addr(), port: at.Port(), proto: "RTP/AVP"}
+	contact, sender := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("10.0.0.4")
+	if p := r.peer(lines, contact, sender); p.rtp != at {
+		t.Errorf("media go to %s", p.rtp)
+	}
+	if p := r.peer(lines, contact, contact); p.rtp.IsValid() {
+		t.Errorf("media of one from outside go to %s", p.rtp)
 	}
 }
 

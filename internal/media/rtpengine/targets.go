@@ -15,6 +15,7 @@ import (
 type targets struct {
 	guard  *reach.Guard
 	source netip.Addr // of the signalling of the side that wrote it
+	sender netip.Addr // of this message
 
 	session, stream netip.Addr // of c=; that of the stream where it has one
 	port            uint16     // of the m= line; 0 before the first
@@ -28,7 +29,7 @@ const highPort = 65535
 // the port. ICE is left out: it is not spoken by way of rtpengine. A description that
 // names a socket of this server is refused.
 func judge(guard *reach.Guard, d media.Description) ([]byte, error) {
-	t := targets{guard: guard, source: d.Source}
+	t := targets{guard: guard, source: d.Source, sender: d.Sender}
 	var b strings.Builder
 	for line := range strings.Lines(string(d.SDP)) {
 		text := strings.TrimRight(line, "\r\n")
@@ -125,7 +126,8 @@ func (t *targets) rtcp(text string, fields []string) (string, error) {
 }
 
 func (t *targets) follows(address netip.Addr, port uint16) bool {
-	return t.guard.Follows(netip.AddrPortFrom(address, port), t.source)
+	at := netip.AddrPortFrom(address, port)
+	return t.guard.Follows(at, t.source) || t.sender.IsValid() && t.guard.Follows(at, t.sender)
 }
 
 // endStream judges the stream that ends here by its port.
