@@ -26,7 +26,7 @@ type accountView struct {
 	ConcurrentCallLimit *int32    `json:"concurrent_call_limit" minimum:"0" doc:"Calls of all profiles together, ringing or up; null for no limit. Profiles cannot be given more. When it is lowered, profiles keep what they have and calls that are up go on: no new one is let in above it. Only a key with the scope admin may raise it."`
 	DefaultRateDeckID   id.ID     `json:"default_rate_deck_id" readOnly:"true" doc:"The rate deck of profiles that name none; activate a deck to change it."`
 	OrganizationID      uuid.UUID `json:"organization_id" readOnly:"true"`
-	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" pattern:"^[0-9]{1,15}$" doc:"Dialled numbers that are emergency calls besides those of the connection and its country."`
+	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" doc:"Dialled numbers that are emergency calls besides those of the connection and its country: 2 to 6 digits that can be dialled as nothing else on any connection of the account. Only a key with the scope admin may add one."`
 	profile.SpendLimit
 	LockedFields           []string  `json:"locked_fields" readOnly:"true" maxItems:"10" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, and of billing_groups their limits, their release and which group a profile is in. Set at /tollgate/v1/accounts/{id}."`
 	SharedSources          []string  `json:"shared_sources" readOnly:"true" maxItems:"100" maxLength:"253" doc:"Addresses, networks and domain names that the account may use though they are another account's. Every connection there needs a tech_prefix or a token. Set at /tollgate/v1/accounts/{id}."`
@@ -174,8 +174,18 @@ func (s *server) listTenants(ctx context.Context, in *request) (*response, error
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
 
-func accountBody(in *request, whole *schema, current, defaults map[string]any) (fields accountFields, err error) {
+func (s *server) accountBody(in *request, whole *schema, before *store.Account, current, defaults map[string]any) (fields accountFields, err error) {
 	body, problems := in.checked(whole, current, defaults)
+	numbers, _ := body["emergency_numbers"].([]any)
+	texts := make([]string, len(numbers))
+	for i := range numbers {
+		texts[i], _ = numbers[i].(string)
+	}
+	for _, e := range accountEmergencyProblems(s.Live.Snapshot(), before.ID, before.EmergencyNumbers, texts) {
+		if !slices.ContainsFunc(problems, func(p problem) bool { return p.pointer == e.Pointer }) && len(problems) < maxProblems {
+			problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+		}
+	}
 	if len(problems) > 0 {
 		return fields, invalid(problems)
 	}
@@ -226,13 +236,16 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			if err != nil {
 				return current, err
 			}
-			fields, err := accountBody(in, whole, tree, defaults)
+			fields, err := s.accountBody(in, whole, &current, tree, defaults)
 			if err != nil {
 				return current, err
 			}
 			next := current
 			fields.put(&next)
+			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers)
 			switch {
+			case len(added) > 0 && in.beyond([]string{ScopeAdmin}) != "":
+				return current, &failure{status: http.StatusForbidden, problems: added}
 			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
 				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s", ScopeAdmin, wayToScope(ScopeAdmin))
 			case weakened(&current.SpendLimit, &next.SpendLimit) && in.beyond([]string{ScopeAdmin}) != "":
@@ -258,7 +271,7 @@ func raised(from, to *int32) bool {
 }
 
 func (s *server) createTenant(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
-	fields, err := accountBody(in, whole, nil, defaults)
+	fields, err := s.accountBody(in, whole, &store.Account{}, nil, defaults)
 	if err != nil {
 		return nil, err
 	}

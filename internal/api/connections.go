@@ -51,6 +51,9 @@ func (s *server) connectionOperations() []operation {
 		validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
 			return c.Validate()
 		},
+		settle: settleConnection(s, func(c *connection.IPConnection) settled {
+			return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
+		}),
 		view: viewEach(func(c connection.IPConnection) ipConnectionView {
 			return ipConnectionView{IPConnection: c, RecordType: string(connection.KindIP)}
 		}),
@@ -66,6 +69,9 @@ func (s *server) connectionOperations() []operation {
 			return validCredential(c, named)
 		},
 		secrets: secretsOfCredential,
+		settle: settleConnection(s, func(c *connection.CredentialConnection) settled {
+			return settled{&c.Base, &c.Outbound, ""}
+		}),
 		view: viewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
 		}),

@@ -40,6 +40,9 @@ func (s *server) fqdnConnectionOperations() []operation {
 		validate: func(_ id.ID, c *connection.FQDNConnection, _ map[string]any) []field.Error {
 			return c.Validate()
 		},
+		settle: settleConnection(s, func(c *connection.FQDNConnection) settled {
+			return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
+		}),
 		view: viewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
 		}),

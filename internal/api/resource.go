@@ -34,6 +34,10 @@ type resource[T, V any, K comparable] struct {
 	adopt func(next, current *T)
 	// validate checks what the schema cannot. named is what the request named.
 	validate func(account id.ID, object *T, named map[string]any) []field.Error
+	// settle looks at a change as a whole: current is nil when an object is created. It
+	// may complete what is to be kept, and adds to or takes from what validate has found
+	// wrong. Its error is for a change that the key of the request may not make.
+	settle func(in *request, current, next *T, errs []field.Error) ([]field.Error, error)
 	// view prepares objects for answering, all of one page together.
 	view func(ctx context.Context, account id.ID, objects []T) ([]V, error)
 	// secrets are the fields of a view that not every key gets to see; nil for none.
@@ -93,7 +97,7 @@ type handler = func(context.Context, *request) (*response, error)
 func (r *resource[T, V, K]) create(whole *schema, defaults map[string]any) handler {
 	return func(ctx context.Context, in *request) (*response, error) {
 		object := r.fresh()
-		err := r.fill(&object, in, whole, nil, defaults)
+		err := r.fill(&object, in, whole, nil, nil, defaults)
 		if err == nil && r.permit != nil {
 			err = r.permit(in, nil, &object)
 		}
@@ -119,7 +123,7 @@ func (r *resource[T, V, K]) update(whole *schema, defaults map[string]any) handl
 					return current, err
 				}
 				var next T
-				if err := r.fill(&next, in, whole, tree, defaults); err != nil {
+				if err := r.fill(&next, in, whole, &current, tree, defaults); err != nil {
 					return current, err
 				}
 				r.adopt(&next, &current)
@@ -144,8 +148,9 @@ func (r *resource[T, V, K]) commit(ctx context.Context, in *request, act func(co
 }
 
 // fill puts the request's body, merged into the current object or the defaults,
-// into object, or reports everything that is wrong with it.
-func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, current, defaults map[string]any) error {
+// into object, or reports everything that is wrong with it. before is the object that
+// is changed, nil for none.
+func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, before *T, current, defaults map[string]any) error {
 	body, problems := in.checked(whole, current, defaults)
 	if len(problems) > 0 {
 		// The rules of the domain need values of the right types. Those they can
@@ -156,10 +161,15 @@ func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, current,
 	if err := decode(body, object); err != nil {
 		return err
 	}
-	if errs := r.problems(in, object); len(errs) > 0 {
+	errs := r.problems(in, object)
+	var forbidden error
+	if r.settle != nil {
+		errs, forbidden = r.settle(in, before, object, errs)
+	}
+	if len(errs) > 0 {
 		return invalidFields(errs)
 	}
-	return nil
+	return forbidden
 }
 
 // domainProblems asks the domain about a body of which some fields are wrong

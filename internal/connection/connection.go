@@ -55,7 +55,12 @@ type Base struct {
 
 	// EmergencyNumbers is Tollgate's own: numbers dialled on this connection that
 	// are emergency calls besides those of the connection's country.
-	EmergencyNumbers []string `json:"emergency_numbers" maxItems:"50" doc:"Tollgate's own: dialled numbers that are emergency calls besides those of the connection's country."`
+	EmergencyNumbers []string `json:"emergency_numbers" maxItems:"50" doc:"Tollgate's own: dialled numbers that are emergency calls besides those of the connection's country: 2 to 6 digits that can be dialled as nothing else. Only a key with the scope admin may add one."`
+	// EmergencyCallLimit and EmergencyAlertCalls are Tollgate's own.
+	EmergencyCallLimit  *int32 `json:"emergency_call_limit" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many emergency calls of this connection may be up or ringing at once; more are refused with TG13. null, the default, refuses none. Only a key with the scope admin may change it; docs/EMERGENCY.md says what it means."`
+	EmergencyAlertCalls *int32 `json:"emergency_alert_calls" minimum:"0" maximum:"100000" default:"10" doc:"Tollgate's own: how many emergency calls of this connection on one UTC day are unusual: the event connection.emergency_calls tells when so many have started, and again at each doubling. 0 never tells. Only a key with the scope admin may raise it or set 0."`
+	// CallerIDs is Tollgate's own.
+	CallerIDs CallerIDs `json:"caller_ids" doc:"Tollgate's own: which caller ids the callers of this connection may show."`
 
 	// The rest of these is Tollgate's own.
 	CallsPerSecond  *int32 `json:"calls_per_second" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many calls of this connection each server takes a second; null means no limit."`
@@ -182,6 +187,8 @@ func newBase() Base {
 		Tags:                    []string{},
 		WebhookAPIVersion:       "1",
 		EmergencyNumbers:        []string{},
+		EmergencyAlertCalls:     new(int32(DefaultEmergencyAlertCalls)),
+		CallerIDs:               newCallerIDs(),
 		CallerIDHeaders:         "private-calls", CallerPrivacy: "as-asked", Diversions: "remove",
 	}
 }
@@ -191,6 +198,9 @@ func (b *Base) Complete() {
 	if b.CallerIDHeaders == "" {
 		fresh := newBase()
 		b.CallerIDHeaders, b.CallerPrivacy, b.Diversions = fresh.CallerIDHeaders, fresh.CallerPrivacy, fresh.Diversions
+	}
+	if b.CallerIDs.OnMismatch == "" {
+		b.CallerIDs, b.EmergencyAlertCalls = newCallerIDs(), new(int32(DefaultEmergencyAlertCalls))
 	}
 }
 

@@ -27,7 +27,7 @@ func Codecs() []string {
 // Validate says everything that is wrong with the connection's values beyond
 // what the tags of its fields already say.
 func (c *IPConnection) Validate() []field.Error {
-	errs := append(c.validate(), c.Inbound.validate()...)
+	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
 	token := c.Outbound.IPAuthenticationToken
 	if c.Outbound.IPAuthenticationMethod == "token" && (token == nil || *token == "") {
@@ -48,7 +48,7 @@ func (c *IPConnection) Validate() []field.Error {
 // Validate says everything that is wrong with the connection's values beyond
 // what the tags of its fields already say.
 func (c *CredentialConnection) Validate() []field.Error {
-	errs := append(c.validate(), c.Inbound.validate()...)
+	errs := append(c.validate(&c.Outbound, ""), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
 	errs = append(errs, userNameProblem(c.UserName)...)
 	errs = append(errs, algorithmProblems(c.DigestAlgorithms)...)
@@ -93,7 +93,7 @@ func (ip *IP) Validate() []field.Error {
 	return nil
 }
 
-func (b *Base) validate() []field.Error {
+func (b *Base) validate(o *Outbound, techPrefix string) []field.Error {
 	var errs []field.Error
 	if !slices.Contains(Anchorsites(), b.AnchorsiteOverride) {
 		errs = append(errs, field.Error{Pointer: "/anchorsite_override", Code: field.NotListed,
@@ -105,12 +105,8 @@ func (b *Base) validate() []field.Error {
 	}
 	errs = append(errs, urlProblem("/webhook_event_url", b.WebhookEventURL)...)
 	errs = append(errs, urlProblem("/webhook_event_failover_url", b.WebhookEventFailoverURL)...)
-	for i, number := range b.EmergencyNumbers {
-		if number == "" || len(number) > 15 || strings.ContainsFunc(number, func(r rune) bool { return r < '0' || r > '9' }) {
-			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed,
-				Detail: fmt.Sprintf("%.20q is not an emergency number. Give 1 to 15 digits as they are dialled, such as \"112\".", number)})
-		}
-	}
+	errs = append(errs, b.emergencyProblems(o, techPrefix)...)
+	errs = append(errs, b.CallerIDs.problems(o)...)
 	return errs
 }
 

@@ -240,6 +240,7 @@ func compileFQDN(c *connection.FQDNConnection) (*Connection, error) {
 		return nil, err
 	}
 	compiled.Kind = connection.KindFQDN
+	compiled.TechPrefix = c.Outbound.TechPrefix
 	compiled.Transport = strings.ToLower(c.TransportProtocol)
 	return compiled, nil
 }

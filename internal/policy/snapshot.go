@@ -10,6 +10,7 @@ package policy
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -110,13 +111,18 @@ type Connection struct {
 
 // Emergency returns the number to dial when the dialled text is an emergency number
 // where the connection is, or one of the connection's or of its account's own. The
-// account may be nil.
+// account may be nil. A number of their own that could be dialled as another one
+// where the connection is, or that is too long, is not in force: see
+// e164.OwnEmergency.
 func (c *Connection) Emergency(a *Account, dialled string) (number string, ok bool) {
-	number, ok = e164.Emergency(dialled, c.Home, c.EmergencyNumbers)
-	if !ok && a != nil && len(a.EmergencyNumbers) > 0 {
-		number, ok = e164.Emergency(dialled, c.Home, a.EmergencyNumbers)
+	if number, ok = e164.Emergency(dialled, c.Home, nil); ok {
+		return number, true
 	}
-	return number, ok
+	own := slices.Contains(c.EmergencyNumbers, dialled) || a != nil && slices.Contains(a.EmergencyNumbers, dialled)
+	if !own || e164.OwnEmergency(dialled, c.Home, c.TechPrefix) != nil {
+		return "", false
+	}
+	return dialled, true
 }
 
 // Deck is a compiled rate deck of an account.
@@ -188,6 +194,9 @@ func (s *Snapshot) DeckOf(p *Profile, a *Account) *Deck {
 func (s *Snapshot) Gateways(account id.ID) []*routing.Gateway {
 	return s.gateways.get(uint64(account), account)
 }
+
+// EveryConnection calls yield for the connections of all accounts, in no order.
+func (s *Snapshot) EveryConnection(yield func(*Connection) bool) { s.connections.all(yield) }
 
 // EveryGateway calls yield for the gateways of all accounts, in no order.
 func (s *Snapshot) EveryGateway(yield func(*routing.Gateway) bool) {

@@ -1,7 +1,8 @@
 // Command gen writes the numbering plan that package e164 looks numbers up in,
 // from the metadata of libphonenumber: plan.bin, the automaton that classifies
-// numbers, short.bin, the same of short numbers, plan_table.go, what each country dials, and national_table.go, how its
-// numbers are written for dialling inside of it. Run it by "go generate" in
+// numbers, short.bin, the same of short numbers, plan_table.go, what each country
+// dials, national_table.go, how its numbers are written for dialling inside of it, and
+// short_table.go, which of its short numbers cost money. Run it by "go generate" in
 // internal/e164 after an upgrade of the phonenumbers module.
 package main
 
@@ -67,6 +68,12 @@ func run() error {
 	}
 	if err := os.WriteFile("national_table.go", source, 0o644); err != nil {
 		return fmt.Errorf("write the national forms: %w", err)
+	}
+	if source, err = shortTable(short.GetMetadata()); err != nil {
+		return fmt.Errorf("build the table of short numbers: %w", err)
+	}
+	if err := os.WriteFile("short_table.go", source, 0o644); err != nil {
+		return fmt.Errorf("write the table of short numbers: %w", err)
 	}
 	log.Printf("%d states, %d bytes", len(plan.states), len(plan.states)*stateBytes)
 	log.Printf("short numbers: %d states, %d bytes", len(shortPlan.states), len(shortPlan.states)*stateBytes)

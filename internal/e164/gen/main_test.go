@@ -48,6 +48,13 @@ func TestCommittedFilesAreCurrent(t *testing.T) {
 	if committed, err := os.ReadFile("../national_table.go"); err != nil || !bytes.Equal(committed, forms) {
 		t.Errorf("national_table.go is stale: run go generate in internal/e164 (%v)", err)
 	}
+	costly, err := shortTable(short.GetMetadata())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if committed, err := os.ReadFile("../short_table.go"); err != nil || !bytes.Equal(committed, costly) {
+		t.Errorf("short_table.go is stale: run go generate in internal/e164 (%v)", err)
+	}
 	// A test binary may not know its modules' versions, which the first constant names.
 	version := regexp.MustCompile(`const PlanVersion = .*`)
 	if diff := cmp.Diff(version.ReplaceAllString(string(source), ""), version.ReplaceAllString(string(committed), "")); diff != "" {
