@@ -12,10 +12,15 @@ import (
 // Admission is the answer to a switch that asks whether a call may go.
 type Admission struct {
 	// The id of the admission, and of the call's detail record.
-	ID         string   `json:"id"`
-	RecordType string   `json:"record_type"`
-	CallID     string   `json:"call_id"`
-	ConnectFee *Decimal `json:"connect_fee"`
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	CallID     string `json:"call_id"`
+	// The caller id to show, +E.164: that of the call, or what replaces it; null for none and
+	// when denied.
+	CallerID *string `json:"caller_id"`
+	// Whether it is confirmed for the connection. Only then assert it to the carrier.
+	CallerIDConfirmed bool     `json:"caller_id_confirmed"`
+	ConnectFee        *Decimal `json:"connect_fee"`
 	// allow or deny.
 	Decision string `json:"decision"`
 	// Names the explanation: see Decision.

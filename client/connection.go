@@ -12,6 +12,12 @@ type IPConnection struct {
 	AnchorMedia bool `json:"anchor_media"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders string `json:"caller_id_headers"`
+	// Tollgate's own: which caller ids the callers of this connection may show.
+	CallerIDs CallerIDs `json:"caller_ids"`
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	EmergencyAlertCalls *int64 `json:"emergency_alert_calls"`
+	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
+	EmergencyCallLimit *int64 `json:"emergency_call_limit"`
 	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
 	CallerPrivacy string `json:"caller_privacy"`
 	// Tollgate's own: how many calls each server takes a second; null means no limit.
@@ -125,6 +131,12 @@ type IPConnectionParams struct {
 	AnchorMedia Field[bool] `json:"anchor_media,omitzero"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
+	// Tollgate's own: which caller ids the callers of this connection may show.
+	CallerIDs Field[CallerIDsParams] `json:"caller_ids,omitzero"`
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	EmergencyAlertCalls Field[int64] `json:"emergency_alert_calls,omitzero"`
+	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
+	EmergencyCallLimit Field[int64] `json:"emergency_call_limit,omitzero"`
 	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
 	CallerPrivacy Field[string] `json:"caller_privacy,omitzero"`
 	// Tollgate's own: how many calls each server takes a second; null means no limit.
@@ -240,6 +252,12 @@ type CredentialConnection struct {
 	DigestAlgorithms []string `json:"digest_algorithms"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders string `json:"caller_id_headers"`
+	// Tollgate's own: which caller ids the callers of this connection may show.
+	CallerIDs CallerIDs `json:"caller_ids"`
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	EmergencyAlertCalls *int64 `json:"emergency_alert_calls"`
+	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
+	EmergencyCallLimit *int64 `json:"emergency_call_limit"`
 	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
 	CallerPrivacy string `json:"caller_privacy"`
 	// Tollgate's own: how many calls each server takes a second; null means no limit.
@@ -308,6 +326,12 @@ type CredentialConnectionParams struct {
 	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
+	// Tollgate's own: which caller ids the callers of this connection may show.
+	CallerIDs Field[CallerIDsParams] `json:"caller_ids,omitzero"`
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	EmergencyAlertCalls Field[int64] `json:"emergency_alert_calls,omitzero"`
+	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
+	EmergencyCallLimit Field[int64] `json:"emergency_call_limit,omitzero"`
 	// Tollgate's own: whether callers are anonymous: as-asked, always or never.
 	CallerPrivacy Field[string] `json:"caller_privacy,omitzero"`
 	// Tollgate's own: how many calls each server takes a second; null means no limit.
@@ -393,4 +417,6 @@ type ActiveCall struct {
 	CallSessionID string `json:"call_session_id"`
 	// Always empty: no command sets it.
 	ClientState string `json:"client_state"`
+	// Tollgate's own: it is an emergency call.
+	Emergency bool `json:"emergency"`
 }

@@ -56,7 +56,7 @@ func covered() map[string]reflect.Type {
 		"UpdateCredentialConnectionRequest": reflect.TypeFor[client.CredentialConnectionParams](),
 		"FqdnConnection":                    reflect.TypeFor[client.FQDNConnection](), "CreateFqdnConnectionRequest": reflect.TypeFor[client.FQDNConnectionParams](),
 		"UpdateFqdnConnectionRequest": reflect.TypeFor[client.FQDNConnectionParams](),
-		"Connection":                  reflect.TypeFor[client.Connection](), "ActiveCall": reflect.TypeFor[client.ActiveCall](),
+		"Connection":                  reflect.TypeFor[client.Connection](), "ActiveCall": reflect.TypeFor[client.ActiveCall](), "EmergencyDay": reflect.TypeFor[client.EmergencyDay](),
 		"Ip": reflect.TypeFor[client.IP](), "CreateIpRequest": reflect.TypeFor[client.IPParams](), "UpdateIpRequest": reflect.TypeFor[client.IPParams](),
 		"Fqdn": reflect.TypeFor[client.FQDN](), "CreateFqdnRequest": reflect.TypeFor[client.FQDNParams](), "UpdateFqdnRequest": reflect.TypeFor[client.FQDNParams](),
 		"Gateway": reflect.TypeFor[client.Gateway](), "CreateGatewayRequest": reflect.TypeFor[client.GatewayParams](), "UpdateGatewayRequest": reflect.TypeFor[client.GatewayParams](),

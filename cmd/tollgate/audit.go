@@ -56,7 +56,10 @@ func (c *auditLedgerCommand) Run(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
 		return exit{auditFailed, err}
 	}
-	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n\n", audit.Leases, audit.Records, audit.Days)
+	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n", audit.Leases, audit.Records, audit.Days)
+	e := &audit.Emergencies
+	fmt.Printf("Emergency calls: %d let through, %d of them live, %d s billed, %s posted outside the limits.\n\n",
+		e.Started, e.Started-e.Ended, e.BilledSecs, e.Posted)
 	for invariant := range admission.NumInvariants {
 		verdict := "holds"
 		if n := audit.Broken[invariant]; n > 0 {

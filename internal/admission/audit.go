@@ -40,9 +40,9 @@ func (i Invariant) String() string { return [...]string{"I1", "I2", "I4", "I6"}[
 func (i Invariant) Says() string {
 	return [...]string{
 		"no call was let through beyond the channels in force",
-		"charges and holds are within the daily limits in force",
+		"charges and holds are within the daily limits in force, and emergency calls are in neither",
 		"each call is live or has exactly one record",
-		"posted is the sum of the charges, held the sum of what live calls hold",
+		"posted is the sum of the charges, held the sum of what live calls hold, of emergency calls for themselves",
 	}[i]
 }
 
@@ -56,6 +56,8 @@ type Breach struct {
 // Audit is what an Auditor has found.
 type Audit struct {
 	Leases, Records, Days int
+	// Emergencies is what is posted outside the limits.
+	Emergencies EmergencyDay
 	// Broken counts the breaches of each invariant, and Breaches has the first of each.
 	Broken   [NumInvariants]int
 	Breaches []Breach
@@ -75,6 +77,7 @@ type Auditor struct {
 	scopes  map[id.ID][]admitted
 	names   map[id.ID]string
 	days    map[SpendKey]*auditedDay
+	urgent  map[EmergencyKey]*auditedEmergencies
 	swept   map[id.ID]record.Day // see Swept
 	last    uuid.UUID            // the record before
 	counted bool                 // there is a record before
@@ -143,7 +146,7 @@ func (a *Auditor) book(c *charge) {
 func NewAuditor() *Auditor {
 	return &Auditor{
 		live: make(map[uuid.UUID]struct{}), scopes: make(map[id.ID][]admitted),
-		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay),
+		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay), urgent: make(map[EmergencyKey]*auditedEmergencies),
 	}
 }
 
@@ -173,7 +176,8 @@ func (a *Auditor) Lease(l *Lease) {
 	}
 	a.live[l.ID] = struct{}{}
 	if l.Emergency {
-		return // it holds nothing
+		a.emergencyLease(row, l)
+		return
 	}
 	decided := a.decision(row, l.Decision)
 	c := charge{account: l.Account, profile: l.Profile, group: l.BillingGroup, reservedMicros: l.ReservedMicros, decided: decided}
@@ -236,6 +240,10 @@ func (a *Auditor) Record(r *record.Call) {
 		decided = a.decision(row, r.Decision)
 	}
 	a.charges(row, r)
+	if r.Emergency {
+		a.emergencyRecord(r)
+		return
+	}
 	c := charge{account: r.AccountID, profile: r.ProfileID, group: r.BillingGroup, reservedMicros: r.StartedMicros, decided: decided}
 	for _, s := range r.Slices {
 		c.day, c.posted = s.Day, s.Cost
@@ -256,9 +264,9 @@ func (a *Auditor) charges(row string, r *record.Call) {
 	switch {
 	case cost != r.Cost:
 		a.Broken(Conservation, row, "costs %s, its slices sum to %s", r.Cost, cost)
-	case !r.Emergency && cost != r.Rate.Cost(r.BilledSecs):
+	case cost != r.Rate.Cost(r.BilledSecs):
 		a.Broken(Conservation, row, "costs %s, %d s at its rate are %s", r.Cost, r.BilledSecs, r.Rate.Cost(r.BilledSecs))
-	case !r.Emergency && secs != r.BilledSecs:
+	case secs != r.BilledSecs:
 		a.Broken(Conservation, row, "bills %d s, its slices sum to %d s", r.BilledSecs, secs)
 	case r.BilledSecs > r.GrantedSecs:
 		a.Broken(Conservation, row, "bills %d s of %d s granted", r.BilledSecs, r.GrantedSecs)
@@ -288,6 +296,7 @@ func (a *Auditor) Swept(account id.ID, before record.Day) {
 func (a *Auditor) Finish(largest func(key SpendKey, fromMicros int64) (limit money.Amount, ok bool)) Audit {
 	a.finishScopes()
 	a.finishDays(largest)
+	a.finishEmergencies()
 	slices.SortStableFunc(a.audit.Breaches, func(x, y Breach) int { return cmp.Compare(x.Invariant, y.Invariant) })
 	return a.audit
 }

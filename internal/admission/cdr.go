@@ -16,7 +16,7 @@ func refusalRecord(d *Decision, c *Call) *record.Call {
 		Outcome: record.OutcomeRefused, Reason: d.Reason.String(),
 		SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
 		HangupCause: "call_rejected", HangupSource: record.SideTollgate,
-		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil),
+		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil), Emergency: f.Emergency,
 	}
 	classifySource(r)
 	return r
@@ -33,8 +33,11 @@ func classifySource(r *record.Call) {
 
 // ratePrefix is the prefix of the deck that priced the call.
 func (f *Facts) ratePrefix() string {
-	if !f.HasRate {
+	switch {
+	case !f.HasRate:
 		return ""
+	case f.Emergency:
+		return f.Urgent.Prefix
 	}
 	return f.Callee.String()[1 : 1+f.RatePrefixDigits]
 }

@@ -49,6 +49,8 @@ type Usage interface {
 	// LiveCalls counts the leases of an account, a profile and a connection.
 	// Emergency calls do not count.
 	LiveCalls(account, profile, connection id.ID) (a, p, c int32)
+	// LiveEmergencies counts the emergency calls of a connection.
+	LiveEmergencies(connection id.ID) int32
 	// SpendIn is what is used of a scope on a day.
 	SpendIn(scope Scope, day record.Day) ScopeSpend
 	// Calls counts the calls of a profile that were let through to a number in
@@ -64,6 +66,9 @@ type NothingUsed struct{}
 
 // LiveCalls implements Usage.
 func (NothingUsed) LiveCalls(id.ID, id.ID, id.ID) (a, p, c int32) { return 0, 0, 0 }
+
+// LiveEmergencies implements Usage.
+func (NothingUsed) LiveEmergencies(id.ID) int32 { return 0 }
 
 // SpendIn implements Usage.
 func (NothingUsed) SpendIn(Scope, record.Day) (none ScopeSpend) { return none }
@@ -122,7 +127,9 @@ type Facts struct {
 	HasProfile, ProfileEnabled         bool
 
 	Emergency    bool
-	Caller       e164.Number
+	Urgent       EmergencyFacts // of an emergency call
+	Caller       e164.Number    // that is shown
+	CallerID     CallerFacts
 	CallerForced bool               // the caller id is the connection's ani_override
 	Could        e164.NumberTypeSet // every type that a network could take the callee for
 	Callee       e164.Number
@@ -211,6 +218,9 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	if f.Pace.Max != policy.NoLimit {
 		f.Pace.Begun = use.Begun(f.Connection, f.Pace.Max)
 	}
+	if f.Emergency {
+		f.Urgent.Live = use.LiveEmergencies(f.Connection)
+	}
 	p := s.Profile(c.Profile)
 	if p == nil || p.Account != c.Account {
 		return
@@ -218,7 +228,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	gatherProfile(f, s, p, a, &judged)
 	f.AccountLive, f.ProfileLive, f.ConnectionLive = use.LiveCalls(f.Account, f.Profile, f.Connection)
 	gatherSpend(f, s, p, use)
-	if f.HasRate {
+	if f.HasRate && !f.Emergency {
 		f.FirstGrantSecs, f.FirstGrantCost = firstGrant(f)
 	}
 	f.WindowOpen, f.WindowInstance = p.Window.Locate(now)
@@ -275,35 +285,14 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 }
 
 func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) (judged e164.Judgement) {
-	_, f.Emergency = c.Emergency(a, call.To)
-	f.Caller, f.CallerForced = callerID(c, call.From, f.Emergency)
+	var number string
+	number, f.Emergency = c.Emergency(a, call.To)
+	gatherCaller(f, c, call.From)
 	if f.Emergency {
+		gatherEmergency(f, c, number)
 		return judged
 	}
 	return gatherCallee(f, c, call.To)
-}
-
-// callerID applies ani_override (Telnyx, connection field outbound.ani_override_type:
-// always, normal, emergency) and the connection's localisation.
-func callerID(c *policy.Connection, from string, emergency bool) (caller e164.Number, forced bool) {
-	if c.ANIOverride != 0 {
-		switch c.ANIOverrideType {
-		case "normal":
-			forced = !emergency
-		case "emergency":
-			forced = emergency
-		default:
-			forced = true
-		}
-	}
-	if forced {
-		return c.ANIOverride, true
-	}
-	caller, err := e164.Normalise(from, c.Home)
-	if err != nil || !e164.Valid(caller) {
-		return 0, false
-	}
-	return caller, false
 }
 
 func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Account, judged *e164.Judgement) {
@@ -316,10 +305,14 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 	f.Length.ProfileSecs = WholeSecs(p.MaxCall)
 	f.SpendLimited, f.SpendLimit, f.EndCalls = p.SpendLimited, p.SpendLimit, p.EndCalls
 	deck := s.DeckOf(p, a)
-	if deck == nil || deck.Account != p.Account || f.Callee == 0 {
+	if deck == nil || deck.Account != p.Account || f.Callee == 0 && !f.Emergency {
 		return
 	}
 	f.Deck = deck.ID
+	if f.Emergency {
+		f.Rate, f.HasRate = f.Urgent.rateOf(deck.Rates)
+		return
+	}
 	f.Rate, f.RatePrefixDigits, f.HasRate = dearestRate(deck.Rates, f.Callee, judged)
 }
 
@@ -329,9 +322,13 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 func judge(f *Facts) (Reason, [NumRules]Verdict) {
 	var verdicts [NumRules]Verdict
 	if f.Emergency {
-		// Tested before everything else: an emergency call is never refused.
+		// Tested before everything else: no other rule refuses an emergency call.
 		verdicts[RuleEmergency] = Pass
-		return ReasonNone, verdicts
+		why := judgeEmergency(f)
+		if why != ReasonNone {
+			verdicts[RuleEmergency] = Refuse
+		}
+		return why, verdicts
 	}
 	reason := ReasonNone
 	for rule := RuleConnection; rule < NumRules; rule++ {
@@ -358,6 +355,8 @@ func judge(f *Facts) (Reason, [NumRules]Verdict) {
 // looks at could not be gathered because an earlier rule refused.
 func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 	switch rule {
+	case RuleEmergency:
+		return judgeEmergency(f), f.Emergency
 	case RuleConnection:
 		return judgeConnection(f), true
 	case RuleProfile:
@@ -371,7 +370,7 @@ func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 		}
 		return ReasonNone, true
 	case RuleCaller:
-		return refuseIf(f.Caller == 0, ReasonCallerInvalid), f.Connection != 0
+		return judgeCaller(f), f.Connection != 0
 	case RuleNumber:
 		return refuseIf(f.Callee == 0, ReasonNumberInvalid), f.Connection != 0
 	case RuleCountry:

@@ -51,6 +51,7 @@ type fixedUsage struct {
 	Account, Profile, Connection int32
 	CallsToNumber                int32        `json:"calls"`
 	CallsBegun                   int32        `json:"begun"`
+	Emergencies                  int32        `json:"emergencies"`
 	PostedToday                  money.Amount `json:"posted"`
 	HeldToday                    money.Amount `json:"held"`
 	GroupPosted                  money.Amount `json:"group_posted"`
@@ -61,6 +62,7 @@ type fixedUsage struct {
 func (u *fixedUsage) LiveCalls(_, _, _ id.ID) (a, p, c int32) {
 	return u.Account, u.Profile, u.Connection
 }
+func (u *fixedUsage) LiveEmergencies(id.ID) int32 { return u.Emergencies }
 func (u *fixedUsage) SpendIn(scope Scope, _ record.Day) ScopeSpend {
 	switch {
 	case scope.Profile != 0:

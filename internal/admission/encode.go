@@ -86,6 +86,8 @@ func (w *writer) appendRules(f *Facts) {
 	w.appendCallCost(f)
 	w.appendPace(f)
 	w.appendLength(f)
+	w.callerID(&f.CallerID)
+	w.emergency(&f.Urgent)
 }
 
 // readRules reads what appendRules wrote.
@@ -95,6 +97,8 @@ func (r *reader) readRules(f *Facts) {
 	r.readCallCost(f)
 	r.readPace(f)
 	r.readLength(f)
+	r.callerID(&f.CallerID)
+	r.emergency(&f.Urgent)
 }
 
 // readSharedSpend reads what version 2 has behind version 1.
@@ -161,6 +165,9 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 		r.readRules(f)
 	} else {
 		f.MaxConnectFee, f.MaxCallCost = policy.NoLimit, policy.NoLimit
+		if f.Emergency {
+			f.Urgent.Max = policy.NoLimit
+		}
 	}
 	if r.failed || len(r.rest) > 0 || d.Reason >= numReasons {
 		return d, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)

@@ -54,6 +54,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	r.GrantedSecs = max(l.AllowedSecs(), r.BilledSecs)
 	if l.Emergency {
 		r.OverrunSecs = 0
+		s.postEmergency(l, r.AnsweredMicros, r.BilledSecs)
 	}
 	for len(l.Held) > 0 {
 		s.post(l, r.BilledSecs)
@@ -86,7 +87,11 @@ func (s *State) expire(cause string, lastMicros int64, due func(*Lease) bool) Re
 		e := Ending{Gateway: l.Gateway, EndedMicros: lastMicros, Cause: cause, Source: record.SideUnknown}
 		if l.AnsweredMicros != 0 {
 			// The call may have lived as long as its grant, and no longer.
-			alive := min(max(0, lastMicros-l.AnsweredMicros), l.AllowedSecs()*time.Second.Microseconds())
+			last := lastMicros
+			if l.Emergency {
+				last = min(last, l.lastSign())
+			}
+			alive := min(max(0, last-l.AnsweredMicros), l.AllowedSecs()*time.Second.Microseconds())
 			e.Elapsed = time.Duration(alive) * time.Microsecond
 			e.EndedMicros = l.AnsweredMicros + alive
 			result.Teardowns = append(result.Teardowns, l.Teardown)
@@ -101,6 +106,11 @@ func (s *State) expire(cause string, lastMicros int64, due func(*Lease) bool) Re
 // are over. Their rows stay in the store.
 func (s *State) prune() {
 	today := record.DayOf(s.now)
+	for key := range s.started {
+		if key.Day < today {
+			delete(s.started, key)
+		}
+	}
 	for key := range s.callees {
 		if _, dirty := s.dirtyCallees[key]; !dirty && key.Window < int32(today)-2 {
 			delete(s.callees, key)

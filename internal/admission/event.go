@@ -19,6 +19,7 @@ const (
 	EventEmergency         EventKind = iota + 1 // an emergency call was let through
 	EventSpendThreshold                         // the spend of a scope has passed a part of its daily limit
 	EventSpendLimitReached                      // a daily limit stands in the way of calls
+	EventEmergencyAlert                         // a connection has started unusually many emergency calls
 )
 
 // Event is something that customers want to be told at once. It is in the Changes
@@ -28,10 +29,13 @@ type Event struct {
 	AtMicros                     int64
 	Account, Profile, Connection id.ID
 
-	// Of EventEmergency.
+	// Of EventEmergency, and of the call that led to EventEmergencyAlert.
 	Call      uuid.UUID
 	SIPCallID string
 	Decision  []byte // encoded, see Decision.Append
+
+	// Of EventEmergencyAlert: the calls of Day, and how many of them are unusual.
+	Count, Threshold int64
 
 	// Of the events of spend. Profile and Connection are those of the call that led to it.
 	Scope        Scope

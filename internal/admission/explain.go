@@ -60,14 +60,14 @@ func (d *Decision) Explain() []Step {
 func values(rule Rule, f *Facts) (seen, allowed string) {
 	switch rule {
 	case RuleEmergency:
-		return yesNo(f.Emergency, "emergency number "+f.To, "not an emergency number"), "emergency numbers are always allowed"
+		return emergencyText(f)
 	case RuleConnection:
 		return connectionText(f), "a known, active connection of an active account"
 	case RuleProfile:
 		return yesNo(f.HasProfile, fmt.Sprintf("profile %s %s", f.Profile, yesNo(f.ProfileEnabled, "enabled", "disabled")), "no profile attached"),
 			"an enabled outbound voice profile"
 	case RuleCaller:
-		return fmt.Sprintf("%q, used as %s%s", f.From, orNone(f.Caller.String()), yesNo(f.CallerForced, " (ani_override)", "")), "a valid E.164 caller id"
+		return callerText(f)
 	case RuleNumber:
 		return fmt.Sprintf("%q, read as %s", f.To, orNone(f.Callee.String())), "a valid E.164 number"
 	case RuleCountry:

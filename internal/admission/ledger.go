@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +24,7 @@ type Lease struct {
 	Account, Profile, Connection id.ID
 	BillingGroup                 *uuid.UUID
 	SIPCallID                    string
-	Emergency                    bool // holds no channel and no money
+	Emergency                    bool // holds no channel and no money, see emergency.go
 	Rate                         rating.Rate
 	Decision                     []byte // encoded, see Decision.Append
 
@@ -84,8 +83,10 @@ type Changes struct {
 	Callees map[CalleeKey]int32
 	Holds   map[Scope]SpendHold // to be put
 	Groups  map[uuid.UUID]id.ID // the accounts of the billing groups in Spends and Holds
-	Events  []Event             // in the order in which they happened
-	Begun   []id.ID             // connections whose calls were counted, see Paces
+	// Emergencies are to be added to what there is.
+	Emergencies map[EmergencyKey]EmergencyDay
+	Events      []Event // in the order in which they happened
+	Begun       []id.ID // connections whose calls were counted, see Paces
 }
 
 // State is the ledger: the set of live leases and the money of each profile and
@@ -103,7 +104,13 @@ type State struct {
 	groups  map[uuid.UUID]id.ID // whose the billing groups in spends are
 	callees map[CalleeKey]int32
 	paces   *Paces
-	ended   map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
+
+	urgent       map[id.ID]int32               // live emergency calls of a connection
+	absentUrgent map[id.ID]int32               // those that RestorePart did not load
+	started      map[EmergencyKey]int64        // emergency calls of today
+	emergencies  map[EmergencyKey]EmergencyDay // since the last TakeChanges
+
+	ended map[uuid.UUID]*record.Call // records that Remember put here for repeated commands
 
 	dirtyLeases  map[uuid.UUID]struct{}
 	dirtySpends  map[SpendKey]struct{}
@@ -127,6 +134,10 @@ func NewState() *State {
 		callees:      make(map[CalleeKey]int32),
 		paces:        &Paces{},
 		ended:        make(map[uuid.UUID]*record.Call),
+		urgent:       make(map[id.ID]int32),
+		absentUrgent: make(map[id.ID]int32),
+		started:      make(map[EmergencyKey]int64),
+		emergencies:  make(map[EmergencyKey]EmergencyDay),
 		dirtyLeases:  make(map[uuid.UUID]struct{}),
 		dirtySpends:  make(map[SpendKey]struct{}),
 		dirtyCallees: make(map[CalleeKey]struct{}),
@@ -273,6 +284,10 @@ func (s *State) TakeChanges() Changes {
 		}
 		clear(s.dirtyHolds)
 	}
+	if len(s.emergencies) > 0 {
+		changes.Emergencies = maps.Clone(s.emergencies)
+		clear(s.emergencies)
+	}
 	if len(s.groups) > 0 {
 		changes.Groups = maps.Clone(s.groups)
 	}
@@ -322,11 +337,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		l.BillingGroup = profile.BillingGroup
 	}
 	if l.Emergency {
-		l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
-		s.events = append(s.events, Event{
-			Kind: EventEmergency, AtMicros: s.now, Account: l.Account, Profile: l.Profile, Connection: l.Connection,
-			Call: l.ID, SIPCallID: l.SIPCallID, Decision: l.Decision,
-		})
+		s.startEmergency(p, l)
 	} else {
 		l.Held = []Hold{{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Cost: d.Facts.FirstGrantCost}}
 		s.move(l, d.Facts.Day, 0, d.Facts.FirstGrantCost)
@@ -408,6 +419,7 @@ func (s *State) insert(l *Lease) {
 	s.leases[l.ID] = l
 	s.dirtyLeases[l.ID] = struct{}{}
 	if l.Emergency {
+		s.urgent[l.Connection]++
 		return
 	}
 	for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {
@@ -424,6 +436,12 @@ func (s *State) remove(l *Lease) {
 	delete(s.leases, l.ID)
 	delete(s.dirtyLeases, l.ID)
 	s.gone = append(s.gone, l.ID)
+	if l.Emergency {
+		if s.urgent[l.Connection]--; s.urgent[l.Connection] == 0 {
+			delete(s.urgent, l.Connection)
+		}
+		return
+	}
 	for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {
 		if set := s.live[scope]; set != nil {
 			delete(set, l.ID)

@@ -34,6 +34,7 @@ type disk struct {
 	callees map[CalleeKey]int32
 	holds   map[Scope]SpendHold
 	records map[uuid.UUID]*record.Call
+	urgent  map[EmergencyKey]EmergencyDay
 	told    map[toldKey]int // the thresholds; not on a disk, but known to the customer
 }
 
@@ -55,6 +56,7 @@ type machine struct {
 	policy   *policy.Snapshot
 	limits   map[Scope]policy.SpendLimit
 	channels int32
+	urgent   *int32                 // emergency calls at once, nil for no limit
 	highest  map[Scope]money.Amount // the largest limit in force so far today
 	now      time.Time
 	live     map[uuid.UUID]*plainCall
@@ -69,8 +71,8 @@ var modelScopes = [...]Scope{{Profile: testProfile}, {Group: testGroup}, {Accoun
 
 func TestRandomOperations(t *testing.T) {
 	decks := []*rating.Deck{
-		deckOf(t, 60, 60, "0.01", map[string]string{"1": "0.60", "1876": "3.00"}),
-		deckOf(t, 1, 1, "0", map[string]string{"1": "0.017", "1876": "0.99"}),
+		deckOf(t, 60, 60, "0.01", map[string]string{"1": "0.60", "1876": "3.00", "1911": "75"}),
+		deckOf(t, 1, 1, "0", map[string]string{"1": "0.017", "1876": "0.99", "1911": "0.25", "19110": "9"}),
 		deckOf(t, 30, 6, "0.005", map[string]string{"1": "0.10", "1876": "0.333333"}),
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -78,7 +80,7 @@ func TestRandomOperations(t *testing.T) {
 			t: rt, state: NewState(), deck: rapid.SampledFrom(decks).Draw(rt, "deck"), now: noon,
 			live: map[uuid.UUID]*plainCall{}, toldLimits: map[SpendKey]money.Amount{},
 			limits: map[Scope]policy.SpendLimit{}, highest: map[Scope]money.Amount{},
-			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[Scope]SpendHold{}, map[uuid.UUID]*record.Call{}, map[toldKey]int{}},
+			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[Scope]SpendHold{}, map[uuid.UUID]*record.Call{}, map[EmergencyKey]EmergencyDay{}, map[toldKey]int{}},
 		}
 		for _, scope := range modelScopes {
 			m.limits[scope] = policy.SpendLimit{On: true, EndCalls: rapid.Bool().Draw(rt, "end calls"), HoldAfter: rapid.Bool().Draw(rt, "hold after")}
@@ -130,6 +132,11 @@ func (m *machine) persist() {
 	maps.Copy(m.disk.spends, changes.Spends)
 	maps.Copy(m.disk.callees, changes.Callees)
 	maps.Copy(m.disk.holds, changes.Holds)
+	for key, more := range changes.Emergencies {
+		day := m.disk.urgent[key]
+		day.Add(more)
+		m.disk.urgent[key] = day
+	}
 	for _, e := range changes.Events {
 		m.announced(e)
 	}
@@ -137,7 +144,15 @@ func (m *machine) persist() {
 
 // announced holds an event against what it says.
 func (m *machine) announced(e Event) {
-	if e.Kind == EventEmergency {
+	switch e.Kind {
+	case EventEmergency:
+		return
+	case EventEmergencyAlert:
+		key := toldKey{Scope{}, e.Day, int32(e.Count), 0}
+		started := m.disk.urgent[EmergencyKey{testAccount, testConnection, e.Day}].Started
+		if m.disk.told[key]++; m.disk.told[key] > 1 || e.Count != started || e.Count%2 != 0 {
+			m.t.Fatalf("told of %d emergency calls of %d, %d times", e.Count, started, m.disk.told[key])
+		}
 		return
 	}
 	key := toldKey{e.Scope, e.Day, e.Percent, 0}
@@ -196,7 +211,10 @@ func (m *machine) changeLimits() {
 	if own.HoldAfter {
 		p.AfterLimit = profile.HoldUntilReleased
 	}
-	next, err := policySnapshot(p, m.deck, m.limits)
+	if m.urgent = nil; rapid.Bool().Draw(m.t, "emergency calls limited") {
+		m.urgent = new(rapid.Int32Range(1, 2).Draw(m.t, "emergency calls"))
+	}
+	next, err := policySnapshot(p, m.deck, m.limits, m.urgent)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -214,13 +232,15 @@ func (m *machine) releaseHold() {
 	m.last = nil
 }
 
-func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]policy.SpendLimit) (*policy.Snapshot, error) {
+func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]policy.SpendLimit, urgent *int32) (*policy.Snapshot, error) {
 	limit := p.DailySpendLimit
 	copied := *limit
 	p.DailySpendLimit = &copied
 	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
 	a, c := testAccountPolicy(), attachedConnection()
 	c.ID, c.AccountID = testConnection, testAccount
+	c.Outbound.Localization = new("US")
+	c.EmergencyCallLimit, c.EmergencyAlertCalls = urgent, new(int32(2))
 	a.Spending = limits[Scope{Account: testAccount}]
 	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[Scope{Group: testGroup}]}
 	return (&policy.Snapshot{}).With(policy.Change{PutGroup: &group}, policy.Change{PutAccount: &a}, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c},
@@ -237,14 +257,19 @@ func (m *machine) reserve() {
 		before[scope] = m.state.SpendIn(scope, record.DayOf(m.now.UnixMicro()))
 	}
 	heldBack := maps.Clone(m.disk.holds)
-	channelsTaken := 0
+	channelsTaken, urgent := 0, int32(0)
 	for _, c := range m.live {
-		if !c.emergency {
+		if c.emergency {
+			urgent++
+		} else {
 			channelsTaken++
 		}
 	}
 	r := m.run(Reserve{Call: call, Owner: owner})
 	if !r.Decision.Allow {
+		if number == "911" && (m.urgent == nil || urgent < *m.urgent) {
+			m.t.Fatalf("an emergency call beside %d is refused: %v", urgent, r.Decision.Reason)
+		}
 		if m.disk.records[call.ID] == nil {
 			m.t.Fatalf("refused call %s left no record", call.ID)
 		}
@@ -253,6 +278,9 @@ func (m *machine) reserve() {
 	c := &plainCall{id: call.ID, rate: r.Decision.Facts.Rate, granted: r.GrantedSecs, emergency: number == "911"}
 	m.live[call.ID] = c
 	if c.emergency {
+		if m.urgent != nil && urgent >= *m.urgent {
+			m.t.Fatalf("an emergency call beside %d, above the limit of %d", urgent, *m.urgent)
+		}
 		return
 	}
 	m.overdue(record.DayOf(m.now.UnixMicro()))
@@ -336,11 +364,8 @@ func (m *machine) ended(records []*record.Call) {
 		if r.BilledSecs > c.granted {
 			m.t.Fatalf("billed %d s, granted %d s", r.BilledSecs, c.granted)
 		}
-		if cost := c.rate.Cost(r.BilledSecs); r.Cost != cost && !c.emergency {
+		if cost := c.rate.Cost(r.BilledSecs); r.Cost != cost {
 			m.t.Fatalf("cost %v for %d s, want %v", r.Cost, r.BilledSecs, cost)
-		}
-		if c.emergency && (r.Cost != 0 || len(r.Slices) != 0) {
-			m.t.Fatalf("an emergency call was charged %v", r.Cost)
 		}
 	}
 }
@@ -378,6 +403,7 @@ func (m *machine) restart() {
 	next := NewState()
 	next.Restore(m.disk.spends, leases, m.disk.callees, m.now)
 	next.PutHolds(m.disk.holds)
+	next.PutEmergencies(m.startedToday())
 	if before, after := m.fingerprint(m.state), m.fingerprint(next); before != after {
 		m.t.Fatalf("a restart changed the ledger:\n%s\n%s", before, after)
 	}
@@ -411,7 +437,7 @@ func (m *machine) fingerprint(s *State) string {
 		}
 	}
 	a, p, c := s.LiveCalls(testAccount, testProfile, testConnection)
-	lines = append(lines, fmt.Sprint("live ", a, p, c))
+	lines = append(lines, fmt.Sprint("live ", a, p, c, s.LiveEmergencies(testConnection)))
 	slices.Sort(lines)
 	return fmt.Sprint(lines)
 }
@@ -419,14 +445,31 @@ func (m *machine) fingerprint(s *State) string {
 // check holds the invariants that are true at every moment.
 func (m *machine) check() {
 	posted, held := map[record.Day]money.Amount{}, map[record.Day]money.Amount{}
+	urgent := map[EmergencyKey]EmergencyDay{}
+	count := func(day record.Day, more EmergencyDay) {
+		key := EmergencyKey{testAccount, testConnection, day}
+		sum := urgent[key]
+		sum.Add(more)
+		urgent[key] = sum
+	}
 	for _, r := range m.disk.records {
+		if r.Emergency && r.Outcome != record.OutcomeRefused {
+			count(record.DayOf(r.StartedMicros), EmergencyDay{Started: 1, Ended: 1})
+		}
 		for _, slice := range r.Slices {
+			if r.Emergency {
+				count(slice.Day, EmergencyDay{BilledSecs: slice.Secs, Posted: slice.Cost})
+				continue
+			}
 			posted[slice.Day] += slice.Cost
 		}
 	}
 	leases := 0
 	for l := range m.state.Leases {
 		leases++
+		if l.Emergency {
+			count(record.DayOf(l.ReservedMicros), EmergencyDay{Started: 1})
+		}
 		for _, slice := range l.Posted {
 			posted[slice.Day] += slice.Cost
 		}
@@ -436,6 +479,9 @@ func (m *machine) check() {
 	}
 	if leases != len(m.live) {
 		m.t.Fatalf("%d leases for %d live calls", leases, len(m.live))
+	}
+	if !maps.Equal(urgent, m.disk.urgent) {
+		m.t.Fatalf("emergency calls are counted as %+v, they are %+v", m.disk.urgent, urgent)
 	}
 	for key, spend := range m.disk.spends {
 		if spend.Posted != posted[key.Day] {
@@ -451,4 +497,15 @@ func (m *machine) check() {
 			m.t.Fatalf("%s: posted %v + held %v passes the largest limit of the day, %v", scope, posted[day], held[day], m.highest[scope])
 		}
 	}
+}
+
+// startedToday is what a store knows of the emergency calls of today.
+func (m *machine) startedToday() map[EmergencyKey]int64 {
+	started := map[EmergencyKey]int64{}
+	for key, day := range m.disk.urgent {
+		if key.Day == record.DayOf(m.now.UnixMicro()) {
+			started[key] = day.Started
+		}
+	}
+	return started
 }

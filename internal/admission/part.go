@@ -24,6 +24,10 @@ type Part struct {
 	Spends map[SpendKey]Spend
 	// Holds are those of the same scopes.
 	Holds map[Scope]SpendHold
+	// Urgent is how many emergency calls each connection has from which a Reserve is one,
+	// with those in Leases, and Started how many of them have started today.
+	Urgent  map[id.ID]int32
+	Started map[EmergencyKey]int64
 	// Callees are the counts of the numbers that a Reserve calls.
 	Callees map[CalleeKey]int32
 }
@@ -40,9 +44,16 @@ func (s *State) RestorePart(p Part, now time.Time) {
 	for scope, n := range p.Live {
 		s.absent[scope] = n
 	}
+	for connection, n := range p.Urgent {
+		s.absentUrgent[connection] = n
+	}
+	s.PutEmergencies(p.Started)
 	for _, l := range p.Leases {
 		s.insert(l)
 		if l.Emergency {
+			if s.absentUrgent[l.Connection] > 0 {
+				s.absentUrgent[l.Connection]--
+			}
 			continue
 		}
 		for _, scope := range [...]id.ID{l.Account, l.Profile, l.Connection} {

@@ -25,6 +25,12 @@ func (m *machine) part(c Command) *State {
 			}
 		}
 	}
+	p.Urgent, p.Started = map[id.ID]int32{}, m.startedToday()
+	for _, l := range m.disk.leases {
+		if l.Emergency {
+			p.Urgent[l.Connection]++
+		}
+	}
 	for call, l := range m.disk.leases {
 		_, all := c.(ExpireOwners)
 		_, due := c.(Expire)
@@ -75,7 +81,8 @@ func outcome(r Result, s *State) string {
 	lines := []string{
 		fmt.Sprintf("%+v %d %v %v", r.Decision.Facts, r.GrantedSecs, r.Extended, r.Err),
 		line(r.Record),
-		fmt.Sprint("live ", s.LiveIn(testAccount), s.LiveIn(testProfile), s.LiveIn(testConnection)),
+		fmt.Sprint("live ", s.LiveIn(testAccount), s.LiveIn(testProfile), s.LiveIn(testConnection), s.LiveEmergencies(testConnection)),
+		fmt.Sprint("emergency calls ", s.emergencies),
 	}
 	for _, c := range r.Expired {
 		lines = append(lines, "expired "+line(c))

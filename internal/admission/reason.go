@@ -46,6 +46,8 @@ const (
 	ReasonCallEnded
 	ReasonConnectFee
 	ReasonCallCost
+	ReasonCallerNotAllowed
+	ReasonEmergencyLimit
 	numReasons
 )
 
@@ -126,6 +128,11 @@ var answers = [numReasons]answer{
 		"Raise the profile's max_connect_fee."},
 	ReasonCallCost: {"call_cost_above_maximum", "TG11", 403, "Maximum cost of a call exceeded",
 		"Raise the profile's max_call_cost: already the first increment costs more."},
+	ReasonCallerNotAllowed: {"caller_id_not_allowed", "D51", 403, "Unverified origination number",
+		"Show a caller id that caller_ids of the connection lists, or list this one there."},
+	// 503, so that whoever calls tries another way out at once.
+	ReasonEmergencyLimit: {"emergency_call_limit", "TG13", 503, "Emergency call limit of the Connection reached",
+		"Raise emergency_call_limit of the connection, or take it away: it refuses emergency calls."},
 	ReasonGatewaysDown: {"gateways_down", "TG20", 503, "Service Unavailable",
 		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
 	ReasonGatewayLimit: {"gateway_limit", "TG21", 503, "Service Unavailable",

@@ -160,7 +160,7 @@ func TestStoredDecisionsOfSharedLimits(t *testing.T) {
 		rules.appendRules(&d.Facts)
 		encoded = encoded[:len(encoded)-len(rules.bytes)]
 		want := d.Facts
-		want.Could = 0
+		want.Could, want.CallerID = 0, CallerFacts{}
 		if again, err = DecodeDecision(append([]byte{2}, encoded[1:]...)); err != nil || again.Facts != want {
 			t.Errorf("of the second version: %v, %+v", err, again.Facts)
 		}

@@ -25,6 +25,7 @@ type activeCallView struct {
 	CallSessionID string `json:"call_session_id" doc:"The id of the call."`
 	ClientState   string `json:"client_state" doc:"Always empty: no command sets it."`
 	CallDuration  int64  `json:"call_duration" doc:"Seconds since the answer."`
+	Emergency     bool   `json:"emergency" doc:"Tollgate's own: it is an emergency call."`
 }
 
 // cursorMeta is the meta of lists with cursors. Source: Telnyx v2, ActiveCalls.
@@ -107,7 +108,7 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 	for i := range calls[first:end] {
 		c := &calls[first+i]
 		call := c.Lease.ID.String()
-		view := activeCallView{RecordType: "call", CallControlID: call, CallLegID: call, CallSessionID: call}
+		view := activeCallView{RecordType: "call", CallControlID: call, CallLegID: call, CallSessionID: call, Emergency: c.Lease.Emergency}
 		if c.Lease.AnsweredMicros != 0 {
 			view.CallDuration = c.ElapsedMs / 1000
 		}

@@ -25,6 +25,9 @@ type admissionView struct {
 	Status     string    `json:"status" enum:"ringing,answered,ended,denied" doc:"What is known of the call: a repeated question may be about one that is further on."`
 	Emergency  bool      `json:"emergency" doc:"The number is an emergency number: no limit ends the call."`
 
+	CallerID          *string `json:"caller_id" doc:"The caller id to show, +E.164: that of the call, or what replaces it; null for none and when denied."`
+	CallerIDConfirmed bool    `json:"caller_id_confirmed" doc:"Whether it is confirmed for the connection. Only then assert it to the carrier: P-Asserted-Identity, screen=yes."`
+
 	GrantSecs      *int64          `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when denied."`
 	ExpiresAt      *time.Time      `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed."`
 	MaxCallSecs    *int64          `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted, by the limits of the server, the profile and the connection; null without limit and when denied."`
@@ -215,6 +218,8 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		} else {
 			o.text("status", "denied")
 		}
+		o.null("caller_id")
+		o.bool("caller_id_confirmed", false)
 		o.null("grant_secs", "expires_at", "max_call_secs", "rate", "connect_fee", "first_increment", "increment", "recording")
 		o.open("routes", '[')
 		o.close(']')
@@ -225,6 +230,8 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		o.text("decision", "allow")
 		o.text("status", statusOf(r))
 		o.grant(r)
+		o.textOrNull("caller_id", f.Caller.String())
+		o.bool("caller_id_confirmed", f.CallerID.Confirmed)
 		o.rate(f)
 		o.routes(snapshot, f, d.ID)
 		o.recording(snapshot, f)
@@ -253,7 +260,7 @@ func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UU
 		o.text("gateway_id", g.ID.String())
 		o.text("address", g.Address)
 		o.text("transport", g.Transport)
-		number := f.To
+		number := f.Urgent.Number
 		if !f.Emergency {
 			number = g.UserPart(f.Callee)
 		}

@@ -241,6 +241,16 @@ func (u *usage) LiveCalls(account, profile, connection id.ID) (a, p, c int32) {
 	return a, p, c
 }
 
+// LiveEmergencies implements admission.Usage.
+func (u *usage) LiveEmergencies(connection id.ID) (n int32) {
+	for i := range u.calls {
+		if l := &u.calls[i].Lease; l.Emergency && l.Connection == connection {
+			n++
+		}
+	}
+	return n
+}
+
 // SpendIn implements admission.Usage. On a later day nothing is spent yet.
 func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSpend {
 	use := u.spends[scope]

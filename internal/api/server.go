@@ -119,7 +119,7 @@ func New(c Config) http.Handler {
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
-		s.callEventOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
+		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
 		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)
 	for i := range s.operations {

@@ -255,6 +255,10 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
 		EncodeContact: b.EncodeContactHeaderEnabled,
 	}
+	compiled.EmergencyLimit = limit(b.EmergencyCallLimit)
+	if b.EmergencyAlertCalls != nil {
+		compiled.EmergencyAlert = *b.EmergencyAlertCalls
+	}
 	if o.Localization != nil && *o.Localization != "" {
 		home, ok := e164.CountryByAlpha2(*o.Localization)
 		if !ok {
@@ -269,6 +273,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		}
 		compiled.ANIOverride = number
 	}
+	compiled.CallerIDs = compileCallerIDs(&b.CallerIDs, compiled.ANIOverride)
 	return compiled, nil
 }
 

@@ -94,6 +94,9 @@ type Connection struct {
 	UserName             string
 	HA1                  connection.HA1 // of a credential connection
 	EmergencyNumbers     []string
+	EmergencyLimit       int32 // of emergency calls at once, or NoLimit
+	EmergencyAlert       int32 // emergency calls of a day that are unusual; 0 for none
+	CallerIDs            CallerIDs
 	AnchorMedia          bool
 	// CallsPerSecond is NoLimit for none.
 	CallsPerSecond  int32

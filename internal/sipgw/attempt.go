@@ -166,7 +166,7 @@ func (a *attempt) invite() {
 	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
 	w.lines(a.identityLines())
 	if a.s.connected.PassDiversions {
-		w.lines(diversionLines(m))
+		w.lines(a.s.diversionLines(m))
 	}
 	w.lines(a.extra)
 	data := w.finish(m.get("content-type"), a.body)

@@ -156,7 +156,10 @@ func TestCallerIDHeaders(t *testing.T) {
 	} {
 		name := fmt.Sprint(c.headers, " ", c.privacy, " ", c.asks)
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, wish{pbx: func(p *connection.IPConnection) { p.CallerIDHeaders, p.CallerPrivacy = c.headers, c.privacy }})
+			w := newWorld(t, wish{pbx: func(p *connection.IPConnection) {
+				p.CallerIDHeaders, p.CallerPrivacy = c.headers, c.privacy
+				confirm(p, "+12125550100")
+			}})
 			extra := ""
 			if c.asks {
 				extra = "Privacy: id\r\n"

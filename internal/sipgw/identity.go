@@ -1,6 +1,11 @@
 package sipgw
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/policy"
+)
 
 // fromHeader is the From of the carrier's leg, without its tag. A caller that asks
 // for privacy is anonymous there (RFC 3323).
@@ -21,7 +26,8 @@ func (a *attempt) callerUser() string {
 
 // identityLines tell the carrier, and only it, who the caller is, in the headers
 // that the connection says. Nothing of what the caller sent in these headers goes
-// on: what stands here is the number that was decided upon.
+// on: what stands here is the number that was decided upon. It is asserted only when
+// it is confirmed for the connection; of any other number nobody has screened it.
 func (a *attempt) identityLines() string {
 	s := a.s
 	if s.from == 0 {
@@ -37,10 +43,11 @@ func (a *attempt) identityLines() string {
 		asserted, party = true, true
 	case "none":
 	default:
-		asserted = s.private
+		_, emergency := s.machine.Emergency()
+		asserted = s.private || emergency
 	}
 	lines, address := "", "<sip:"+a.callerUser()+">"
-	if asserted {
+	if asserted && s.confirmed {
 		lines += line("P-Asserted-Identity", address) // RFC 3325 section 9.1
 	}
 	if party {
@@ -48,7 +55,7 @@ func (a *attempt) identityLines() string {
 		if s.private {
 			privacy = "full"
 		}
-		lines += line("Remote-Party-ID", address+";party=calling;screen=yes;privacy="+privacy)
+		lines += line("Remote-Party-ID", address+";party=calling;screen="+yesOrNo(s.confirmed)+";privacy="+privacy)
 	}
 	if s.private {
 		lines += "Privacy: id\r\n" // RFC 3323 section 4.2, RFC 3325 section 9.3
@@ -75,20 +82,84 @@ const (
 	maxDiversionSize = 256
 )
 
-// diversionLines copies Diversion and History-Info, newest first, within limits.
-func diversionLines(m *message) string {
+// diversionLines copies Diversion and History-Info, newest first, within limits. What
+// they name must be the connection's to show, where it says which numbers are.
+func (s *session) diversionLines(m *message) string {
 	var b strings.Builder
-	copyValues(&b, "Diversion", m.all("diversion"), maxDiversions)
+	kept := 0
+	for _, value := range m.all("diversion") {
+		if kept >= maxDiversions {
+			break
+		}
+		if said, ok := s.diversion(value, true); ok {
+			b.WriteString(line("Diversion", said))
+			kept++
+		}
+	}
 	history := m.all("history-info")
 	// The newest entry of History-Info is the last one.
-	copyValues(&b, "History-Info", history[max(0, len(history)-maxHistory):], maxHistory)
+	for _, value := range history[max(0, len(history)-maxHistory):] {
+		if said, ok := s.diversion(value, false); ok {
+			b.WriteString(line("History-Info", said))
+		}
+	}
 	return b.String()
 }
 
-func copyValues(b *strings.Builder, name string, values []string, most int) {
-	for _, value := range values[:min(len(values), most)] {
-		if _, ok := readAddress(value); ok && len(value) <= maxDiversionSize {
-			b.WriteString(line(name, value))
+// diversion is an entry as it goes on to the carrier: without a name, which could say
+// anything, and screened only when its number is confirmed.
+func (s *session) diversion(value string, screened bool) (said string, ok bool) {
+	address, ok := readAddress(value)
+	if !ok || len(value) > maxDiversionSize {
+		return "", false
+	}
+	c := s.connected
+	number, err := e164.Normalise(addressUser(value), c.Home)
+	if err != nil {
+		number = 0
+	}
+	ids := &c.CallerIDs
+	foreign := !ids.Listed.Empty() && ids.OnMismatch != policy.MismatchPass && !ids.Listed.Has(number)
+	if foreign && (number == 0 || number != s.to) {
+		return "", false
+	}
+	said = "<" + plainURI(address.uri, !screened) + ">"
+	parameters := address.parameters
+	if strings.Contains(parameters, `"`) {
+		parameters = "" // it could hide anything
+	}
+	for param := range strings.SplitSeq(parameters, ";") {
+		name, _, _ := strings.Cut(param, "=")
+		name = strings.ToLower(trimSpace(name))
+		if name != "" && (name != "screen" || !screened) {
+			said += ";" + trimSpace(param)
 		}
 	}
+	if screened {
+		said += ";screen=" + yesOrNo(ids.Confirms(number))
+	}
+	return said, true
+}
+
+// plainURI is a URI without the headers that it would bring along, but for those that
+// History-Info has there (RFC 7044 section 5).
+func plainURI(uri string, history bool) string {
+	plain, headers, found := strings.Cut(uri, "?")
+	if !found {
+		return uri
+	}
+	for header := range strings.SplitSeq(headers, "&") {
+		name, _, _ := strings.Cut(header, "=")
+		if !history || !strings.EqualFold(name, "Reason") && !strings.EqualFold(name, "Privacy") {
+			return plain
+		}
+	}
+	return uri
+}
+
+func yesOrNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
@@ -23,8 +24,20 @@ func carried(t *testing.T, w *world, callee, extra string) *message {
 	return invite
 }
 
+// confirm lists numbers as a key with the scope admin would.
+func confirm(c *connection.IPConnection, numbers ...string) {
+	for _, text := range numbers {
+		n, err := e164.Parse(text)
+		if err != nil {
+			panic(err)
+		}
+		c.CallerIDs.Numbers = append(c.CallerIDs.Numbers, n)
+	}
+	c.CallerIDs.Confirm(&connection.CallerIDs{}, true, true)
+}
+
 func TestAnAnonymousCallerOfAKnownNumber(t *testing.T) {
-	w := newWorld(t, wish{})
+	w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { confirm(c, "+12125550111") }})
 	invite := carried(t, w, "+12125550123", "Privacy: id\r\nP-Asserted-Identity: <sip:+12125550111@pbx.test>\r\nRemote-Party-ID: <sip:1@secret.test>\r\n")
 	contains(t, invite, "from", `<sip:anonymous@anonymous.invalid>`)
 	contains(t, invite, "privacy", "id")

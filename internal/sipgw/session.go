@@ -42,6 +42,7 @@ type session struct {
 	account    id.ID
 	connection id.ID
 	from, to   e164.Number
+	confirmed  bool // from is known to be the connection's to show
 	startedAt  time.Time
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
@@ -79,7 +80,10 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	if c := snapshot.Connection(attempt.Connection); c != nil {
 		s.account, s.connected = c.Account, c
 	}
-	s.private = s.privacy(m)
+	if _, emergency := s.machine.Emergency(); !emergency {
+		// Whoever answers an emergency call must be able to call back.
+		s.private = s.privacy(m)
+	}
 	s.rely = newReliability(s, m, tx)
 	if g.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
@@ -206,14 +210,14 @@ func (s *session) decided(result *admission.Result, err error) {
 		g.count.refused.Add(1)
 		return
 	}
-	s.from, s.to = facts.Caller, facts.Callee
+	s.from, s.to, s.confirmed = facts.Caller, facts.Callee, facts.CallerID.Confirmed
 }
 
 // readNumbers reads the numbers out of the attempt as a decision would.
 func (s *session) readNumbers() {
 	attempt := s.machine.Attempt()
 	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, admission.NothingUsed{}, s.sh.g.config.Clock())
-	s.from, s.to = local.Facts.Caller, local.Facts.Callee
+	s.from, s.to, s.confirmed = local.Facts.Caller, local.Facts.Callee, local.Facts.CallerID.Confirmed
 }
 
 // refuse ends the caller's INVITE.

@@ -21,8 +21,23 @@ type Reports interface {
 	// CallEvents lists events of calls that have ended, and counts all that the query selects.
 	CallEvents(ctx context.Context, account id.ID, q EventQuery) (Page[CallEvent], error)
 	// SpendSince adds up what all profiles of the account have posted since a UTC
-	// day, and what they hold now.
+	// day, emergency calls included, and what they hold now.
 	SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error)
+	// EmergencyDays lists the emergency calls of connections by day, the latest first.
+	EmergencyDays(ctx context.Context, account id.ID, q EmergencyQuery) (Page[EmergencyDay], error)
+}
+
+// EmergencyQuery asks for one page of EmergencyDays.
+type EmergencyQuery struct {
+	From, To     record.Day // both included
+	Connection   id.ID      // 0 for all
+	Number, Size int
+}
+
+// EmergencyDay is what is counted of the emergency calls of a connection on a day.
+type EmergencyDay struct {
+	admission.EmergencyKey
+	admission.EmergencyDay
 }
 
 // ReportQuery asks for one page of a usage report.

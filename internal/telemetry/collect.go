@@ -55,6 +55,8 @@ var (
 		"TCP and TLS connections that were not taken or not opened, since their class or source had as many as it may.", []string{"class"}, nil)
 	descSIPEvictedStreams = prometheus.NewDesc("tollgate_sip_connections_evicted_total", "TCP and TLS connections that were closed to make room for others, the longest silent first.", nil, nil)
 	descLeases            = prometheus.NewDesc("tollgate_live_leases", "Calls that hold a channel and money in the database, by SIP and by outside switches, on all nodes.", nil, nil)
+	descEmergencies       = prometheus.NewDesc("tollgate_emergency_calls_total", "Emergency calls that were let through, by SIP and by outside switches, on all nodes.", nil, nil)
+	descEmergencyLive     = prometheus.NewDesc("tollgate_emergency_calls_live", "Emergency calls that ring or are up, on all nodes.", nil, nil)
 	descPending           = prometheus.NewDesc("tollgate_webhook_queue", "Webhook deliveries that are pending, on all nodes.", nil, nil)
 	descRefused           = prometheus.NewDesc("tollgate_webhook_refused_total", "Webhook deliveries that were never made because the account's queue was full, on all nodes.", nil, nil)
 )
@@ -62,7 +64,8 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts, descSIPAnswered, descSIPForks, descMediaErrors,
-		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams, descLeases, descPending, descRefused} {
+		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams, descLeases, descEmergencies, descEmergencyLive,
+		descPending, descRefused} {
 		out <- d
 	}
 }
@@ -113,6 +116,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	gauge(descLeases, float64(totals.Leases))
+	count(descEmergencies, uint64(totals.Emergencies))
+	gauge(descEmergencyLive, float64(totals.EmergenciesLive))
 	gauge(descPending, float64(totals.WebhooksPending))
 	out <- prometheus.MustNewConstMetric(descRefused, prometheus.CounterValue, float64(totals.WebhooksRefused))
 }

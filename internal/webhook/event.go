@@ -25,6 +25,7 @@ const (
 	CallEnded                = "call.ended"
 	CallEmergency            = "call.emergency"
 	CallRecordingSaved       = "call.recording.saved"
+	ConnectionEmergencies    = "connection.emergency_calls"
 	ProfileSpendThreshold    = "profile.spend_threshold"
 	ProfileSpendLimitReached = "profile.spend_limit_reached"
 	GroupSpendThreshold      = "billing_group.spend_threshold"
@@ -47,6 +48,7 @@ func EventTypes() []EventType {
 		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost."},
 		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts."},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after call.ended."},
+		{ConnectionEmergencies, "A connection has started as many emergency calls on one UTC day as its emergency_alert_calls says, or twice, four times, eight times as many."},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day."},
 		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit."},
 		{GroupSpendThreshold, "The spend of a billing group's profiles of the UTC day has passed 50, 80 or 95 percent of the group's daily limit. Each is sent once a day."},

@@ -169,6 +169,32 @@ func (c *Emergency) Event(key uuid.UUID) (Event, error) {
 	})
 }
 
+// EmergencyAlert is a connection that has started unusually many emergency calls.
+type EmergencyAlert struct {
+	Call                uuid.UUID // the last of them
+	Account, Connection id.ID
+	Day                 record.Day
+	Calls, Threshold    int64
+	AtMicros            int64
+}
+
+type emergencyAlertPayload struct {
+	ConnectionID   id.ID     `json:"connection_id"`
+	Day            string    `json:"day"` // in UTC
+	EmergencyCalls int64     `json:"emergency_calls"`
+	AlertCalls     int64     `json:"emergency_alert_calls"`
+	CallSessionID  uuid.UUID `json:"call_session_id"`
+}
+
+// Event is connection.emergency_calls.
+func (a *EmergencyAlert) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: a.Account, ConnectionID: a.Connection, Type: ConnectionEmergencies, OccurredAt: time.UnixMicro(a.AtMicros).UTC()}
+	return e.with(emergencyAlertPayload{
+		ConnectionID: a.Connection, Day: time.UnixMicro(a.Day.StartMicros()).UTC().Format(time.DateOnly),
+		EmergencyCalls: a.Calls, AlertCalls: a.Threshold, CallSessionID: a.Call,
+	})
+}
+
 // Spend is what has become of a daily limit: of a profile, of a billing group or,
 // when neither is set, of the account.
 type Spend struct {

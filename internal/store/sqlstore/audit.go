@@ -143,6 +143,17 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 		a.Day(day.account, key, day.spend)
 	}
 	err = query(ctx, tx, func(rows *sql.Rows) error {
+		key, day, err := scanEmergencies(rows.Scan)
+		a.EmergencyDay(key, day)
+		return err
+	}, "SELECT "+emergencyColumns+" FROM emergency_days")
+	if err != nil {
+		return audit, fmt.Errorf("read emergency_days: %w", err)
+	}
+	for key, day := range journal.emergencies {
+		a.EmergencyDay(key, day)
+	}
+	err = query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var before record.Day
 		err := rows.Scan(&account, &before)

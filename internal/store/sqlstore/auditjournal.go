@@ -18,6 +18,8 @@ type journalled struct {
 	leases  map[int64]*journalledLease // by place; nil for one that is gone
 	records []*record.Call             // by id
 	days    map[admission.SpendKey]journalledDay
+	// emergencies are to be added to what the table has.
+	emergencies map[admission.EmergencyKey]admission.EmergencyDay
 }
 
 type journalledLease struct {
@@ -33,7 +35,8 @@ type journalledDay struct {
 
 // readJournalled reads the journal of a file. With PostgreSQL there is none.
 func readJournalled(ctx context.Context, tx querier, postgres bool) (*journalled, error) {
-	j := &journalled{leases: make(map[int64]*journalledLease), days: make(map[admission.SpendKey]journalledDay)}
+	j := &journalled{leases: make(map[int64]*journalledLease), days: make(map[admission.SpendKey]journalledDay),
+		emergencies: make(map[admission.EmergencyKey]admission.EmergencyDay)}
 	if postgres {
 		return j, nil
 	}
@@ -98,6 +101,14 @@ func (j *journalled) add(ctx context.Context, tx querier, records map[uuid.UUID]
 			return err
 		}
 		j.days[admission.Scope{Profile: profile}.On(day)] = journalledDay{account, s}
+	case emergenciesAdd:
+		key, more, err := scanEmergencies(scan)
+		if err != nil {
+			return err
+		}
+		day := j.emergencies[key]
+		day.Add(more)
+		j.emergencies[key] = day
 	case scopeDaysPut:
 		account, key, s, err := scanScopeDay(scan)
 		if err != nil {

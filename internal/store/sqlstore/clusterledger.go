@@ -62,7 +62,8 @@ type ledgerGroup struct {
 	exact    []countOf                 // to be counted under their locks
 	shown    []countOf                 // to be counted for showing
 	callees  []admission.CalleeKey
-	opened   int64 // the latest time at which one of the profiles opened its day
+	urgent   []int64 // connections from which a Reserve is an emergency call
+	opened   int64   // the latest time at which one of the profiles opened its day
 
 	part  admission.Part
 	ended []*record.Call
@@ -85,7 +86,7 @@ var errOverlooked = errors.New("a call is of a profile that is not locked")
 func newLedgerGroup(run []*work, now int64, thorough bool) *ledgerGroup {
 	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - keptSpendDays, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
 		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
-		Callees: make(map[admission.CalleeKey]int32),
+		Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32), Started: make(map[admission.EmergencyKey]int64),
 	}}
 	for _, one := range run {
 		one.result, one.err = admission.Result{}, nil
@@ -329,6 +330,10 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 		if c == nil {
 			continue
 		}
+		if _, urgent := c.Emergency(w.snapshot.Account(c.Account), reserve.Call.To); urgent && !slices.Contains(g.urgent, int64(c.ID)) {
+			g.urgent = append(g.urgent, int64(c.ID))
+			scopes[c.ID] = struct{}{}
+		}
 		p := w.snapshot.Profile(c.Profile)
 		if p == nil || p.Account != c.Account {
 			continue
@@ -391,6 +396,7 @@ func (g *ledgerGroup) queueLoad(b *pgx.Batch, w *clusterWriter) {
 	g.queueShared(b)
 	g.queueHolds(b)
 	g.queueCallees(b)
+	g.queueEmergencies(b)
 }
 
 // queueCalls reads the calls that the group names, live or ended.

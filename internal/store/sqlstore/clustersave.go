@@ -215,6 +215,11 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		}
 		callees.add(int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
 	}
+	var emergencies tuples
+	for _, key := range sortedEmergencies(changes.Emergencies) {
+		emergencies.values = appendEmergencies(emergencies.values, key, changes.Emergencies[key])
+		emergencies.n++
+	}
 	put.queue(b, putLeases)
 	insert.queue(b, insertLeases)
 	records.queue(b, insertRecords)
@@ -223,6 +228,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	scopes.queue(b, putScopes)
 	holds.queue(b, putHolds)
 	callees.queue(b, putCallees)
+	emergencies.queue(b, insertEmergencies)
 	if len(changes.Spends) > 0 && record.DayOf(g.opened) < record.DayOf(g.now) {
 		b.Queue("UPDATE ledger_scopes SET at = $2 WHERE id = ANY($1)", g.profileIDs(), g.now)
 	}

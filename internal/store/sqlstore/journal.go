@@ -46,6 +46,7 @@ func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, co
 		u.changes = admission.Changes{
 			Spends: make(map[admission.SpendKey]admission.Spend), Callees: make(map[admission.CalleeKey]int32),
 			Holds: make(map[admission.Scope]admission.SpendHold), Groups: make(map[uuid.UUID]id.ID),
+			Emergencies: make(map[admission.EmergencyKey]admission.EmergencyDay),
 		}
 	}
 	for _, l := range c.Leases {
@@ -64,6 +65,11 @@ func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, co
 	maps.Copy(u.changes.Callees, c.Callees)
 	maps.Copy(u.changes.Holds, c.Holds)
 	maps.Copy(u.changes.Groups, c.Groups)
+	for key, more := range c.Emergencies {
+		day := u.changes.Emergencies[key]
+		day.Add(more)
+		u.changes.Emergencies[key] = day
+	}
 }
 
 // all is everything in one. The leases are as they are now.

@@ -107,6 +107,7 @@ const (
 	scopeDaysPut
 	holdsPut
 	calleesPut
+	emergenciesAdd
 	numChanges
 )
 
@@ -134,6 +135,7 @@ var statements = [numChanges]struct {
 			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6},
 	calleesPut: {"INSERT INTO callee_counts (account_id, profile_id, callee, period, calls) VALUES ",
 		" ON CONFLICT (account_id, profile_id, callee, period) DO UPDATE SET calls = excluded.calls", 5},
+	emergenciesAdd: {"INSERT INTO emergency_days (" + emergencyColumns + ") VALUES ", addEmergencies, 7},
 }
 
 // rows are the values for one statement, row after row.
@@ -221,6 +223,11 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 	add(scopeDaysPut, scopeDays)
 	add(holdsPut, holds)
 	add(calleesPut, callees)
+	var emergencies []any
+	for _, key := range sortedEmergencies(c.Emergencies) {
+		emergencies = appendEmergencies(emergencies, key, c.Emergencies[key])
+	}
+	add(emergenciesAdd, emergencies)
 	return list, nil
 }
 
@@ -349,10 +356,15 @@ func (w *writer) load(ctx context.Context, q querier, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	started, err := loadStarted(ctx, q, today)
+	if err != nil {
+		return err
+	}
 	state := admission.NewState()
 	state.CountPaces(&w.store.paces)
 	state.Restore(spends, leases, callees, now)
 	state.PutHolds(holds)
+	state.PutEmergencies(started)
 	w.state, w.accounts, w.places, w.lastPlace, w.foldedPlace = state, accounts, places, lastPlace, lastPlace
 	return nil
 }

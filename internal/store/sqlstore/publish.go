@@ -39,6 +39,11 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 		switch e.Kind {
 		case admission.EventEmergency:
 			add(e.Account, e.Connection, webhook.CallEmergency, func(key uuid.UUID) (webhook.Event, error) { return emergencyEvent(key, e) })
+		case admission.EventEmergencyAlert:
+			t.warnOfEmergencies(e)
+			alert := webhook.EmergencyAlert{Call: e.Call, Account: e.Account, Connection: e.Connection, Day: e.Day,
+				Calls: e.Count, Threshold: e.Threshold, AtMicros: e.AtMicros}
+			add(e.Account, e.Connection, webhook.ConnectionEmergencies, alert.Event)
 		case admission.EventSpendThreshold, admission.EventSpendLimitReached:
 			spend := spendEvent(e)
 			add(e.Account, 0, spend.Type(), spend.Event)

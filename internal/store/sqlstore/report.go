@@ -271,11 +271,18 @@ func showHour(value any) (any, error) {
 	return time.UnixMicro(n * microsPerHour).UTC().Format(time.RFC3339), err
 }
 
-// SpendSince implements store.Reports. Holds may be booked to the day after, so
+// SpendSince implements store.Reports. It has what emergency calls have cost in it. Holds may be booked to the day after, so
 // they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
 	err := s.readingLedger(ctx, account, func(tx querier) error {
+		var emergencies money.Amount
+		err := tx.QueryRowContext(ctx, "SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",
+			int64(account), int64(day)).Scan(&emergencies)
+		if err != nil {
+			return err
+		}
+		defer func() { spend.Posted = money.Add(spend.Posted, emergencies) }()
 		return tx.QueryRowContext(ctx, `SELECT
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN posted ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(held), 0) AS BIGINT),

@@ -1,0 +1,108 @@
+package admission
+
+import (
+	"fmt"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/policy"
+)
+
+// The caller id of a call: which number is shown, and whether it may be asserted.
+
+// CallerFacts is what is known of the caller id that a call presents.
+type CallerFacts struct {
+	Presented  e164.Number // read from what the caller sent; 0 for none
+	OnMismatch policy.Mismatch
+	Restricted bool // the connection lists the numbers that its callers may show
+	Listed     bool // the presented number is one of them
+	Replaced   bool // Facts.Caller stands in the place of the presented number
+	// Confirmed says that Facts.Caller is known to be the connection's to show. Only
+	// then may anything assert it to a carrier.
+	Confirmed bool
+}
+
+// gatherCaller finds out which number is shown. Telnyx's ani_override (connection
+// field outbound.ani_override_type: always, normal, emergency) comes first.
+func gatherCaller(f *Facts, c *policy.Connection, from string) {
+	ids := &c.CallerIDs
+	caller := &f.CallerID
+	if n, err := e164.Normalise(from, c.Home); err == nil && e164.Valid(n) {
+		caller.Presented = n
+	}
+	caller.OnMismatch = ids.OnMismatch
+	caller.Restricted = !ids.Listed.Empty()
+	caller.Listed = ids.Listed.Has(caller.Presented)
+	f.Caller = caller.Presented
+	if f.CallerForced = forcesCaller(c, f.Emergency); f.CallerForced {
+		f.Caller = c.ANIOverride
+	}
+	switch {
+	case f.Emergency && !ids.Confirms(f.Caller):
+		// Whoever answers must be able to call back, so a number that is known to be the
+		// connection's is better than one that anybody may have made up.
+		if known := ids.ForEmergency(c.ANIOverride); known != 0 {
+			f.Caller, f.CallerForced, caller.Replaced = known, false, true
+		}
+	case f.Emergency, f.CallerForced, caller.Listed:
+	case caller.OnMismatch == policy.MismatchReplace && ids.Replacement() != 0:
+		f.Caller, caller.Replaced = ids.Replacement(), true
+	}
+	caller.Confirmed = ids.Confirms(f.Caller)
+}
+
+func forcesCaller(c *policy.Connection, emergency bool) bool {
+	if c.ANIOverride == 0 {
+		return false
+	}
+	switch c.ANIOverrideType {
+	case "normal":
+		return !emergency
+	case "emergency":
+		return emergency
+	}
+	return true
+}
+
+func judgeCaller(f *Facts) Reason {
+	switch {
+	case f.Caller == 0:
+		return ReasonCallerInvalid
+	case f.CallerForced, f.CallerID.Replaced, !f.CallerID.Restricted, f.CallerID.Listed:
+		return ReasonNone
+	case f.CallerID.OnMismatch == policy.MismatchRefuse:
+		return ReasonCallerNotAllowed
+	}
+	return ReasonNone
+}
+
+func callerText(f *Facts) (seen, allowed string) {
+	how := ""
+	switch {
+	case f.CallerForced:
+		how = " (ani_override)"
+	case f.CallerID.Replaced:
+		how = " (in its place)"
+	case f.CallerID.Restricted && !f.CallerID.Listed:
+		how = " (not in caller_ids)"
+	}
+	seen = fmt.Sprintf("%q, used as %s%s", f.From, orNone(f.Caller.String()), how)
+	if f.Caller != 0 {
+		seen += yesNo(f.CallerID.Confirmed, ", confirmed", ", not confirmed")
+	}
+	allowed = "a valid E.164 caller id"
+	if f.CallerID.Restricted && f.CallerID.OnMismatch == policy.MismatchRefuse {
+		allowed += " that caller_ids of the connection lists"
+	}
+	return seen, allowed
+}
+
+func (w *writer) callerID(c *CallerFacts) {
+	w.uint(uint64(c.Presented))
+	w.uint(uint64(c.OnMismatch))
+	w.flags(c.Restricted, c.Listed, c.Replaced, c.Confirmed)
+}
+
+func (r *reader) callerID(c *CallerFacts) {
+	c.Presented, c.OnMismatch = e164.Number(r.uint()), policy.Mismatch(r.uint())
+	r.flags(&c.Restricted, &c.Listed, &c.Replaced, &c.Confirmed)
+}
