@@ -242,7 +242,7 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			}
 			next := current
 			fields.put(&next)
-			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers)
+			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers, ", at /tollgate/v1/accounts/{id}")
 			switch {
 			case len(added) > 0 && in.beyond([]string{ScopeAdmin}) != "":
 				return current, &failure{status: http.StatusForbidden, problems: added}

@@ -112,7 +112,8 @@ func TestAccount(t *testing.T) {
 		t.Errorf("account %v", got)
 	}
 	body := `{"name":"Example Ltd","concurrent_call_limit":10,"emergency_numbers":["5555"],"record_retention_days":90,"recording_retention_days":30}`
-	changed := h.do("PATCH", path, body).want(http.StatusOK)
+	h.do("PATCH", path, body).wantError(http.StatusForbidden, "10010 /emergency_numbers/0")
+	changed := h.doWith(h.newKey(h.first.ID, ScopeWrite, ScopeAdmin), "PATCH", path, body).want(http.StatusOK)
 	for name, want := range map[string]any{"name": "Example Ltd", "concurrent_call_limit": 10.0, "record_retention_days": 90.0, "recording_retention_days": 30.0} {
 		if changed[name] != want {
 			t.Errorf("%s is %v, want %v", name, changed[name], want)

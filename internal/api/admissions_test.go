@@ -47,7 +47,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	got := first.want(http.StatusOK)
 	gateway := got["routes"].([]any)[0].(map[string]any)["gateway_id"]
 	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow", "decision_id": got["id"], "status": "ringing", "emergency": false,
-		"grant_secs": 30.0, "expires_at": wireTime(start.Add(5 * time.Minute)), "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
+		"grant_secs": 30.0, "expires_at": wireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false, "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
 		"routes":    []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070", "transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
 		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil, "sip_reason": nil, "max_call_secs": nil}
 	if diff := cmp.Diff(want, got); diff != "" {

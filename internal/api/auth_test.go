@@ -191,6 +191,7 @@ func TestTenancy(t *testing.T) {
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
+	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "b@pbx", "112")).want(http.StatusOK)
 	// Something is held: the profile has a limit that is reached at once.
 	h.do("PATCH", "/v2/outbound_voice_profiles/"+ids["/v2/outbound_voice_profiles"],
 		`{"daily_spend_limit":"0.00","daily_spend_limit_enabled":true,"after_limit":"hold_until_released"}`).want(http.StatusOK)

@@ -78,7 +78,7 @@ func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after 
 // connection: whatever lets more calls escape its limits, or keeps them from telling.
 func forbiddenOfConnection(before, after *settled) error {
 	f := &failure{status: http.StatusForbidden}
-	f.problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers)
+	f.problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
 	refuse := func(pointer, format string, args ...any) {
 		f.problems = append(f.problems, problem{code: codeForbidden, pointer: pointer, detail: fmt.Sprintf(format, args...)})
 	}
@@ -111,15 +111,16 @@ func alertCalls(b *connection.Base) int32 {
 	return *b.EmergencyAlertCalls
 }
 
-// addedEmergencyNumbers refuses entries that were not on a list before.
-func addedEmergencyNumbers(before, after []string) []problem {
+// addedEmergencyNumbers refuses entries that were not on a list before. at is where such
+// a key adds them, with a space before it.
+func addedEmergencyNumbers(before, after []string, at string) []problem {
 	var problems []problem
 	for i, number := range after {
 		if slices.Contains(before, number) {
 			continue
 		}
 		problems = append(problems, problem{code: codeForbidden, pointer: "/emergency_numbers/" + strconv.Itoa(i),
-			detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope %q. Ask whoever runs the server, or leave it out.", number, ScopeAdmin)})
+			detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope %q%s. Ask whoever runs the server, or leave it out.", number, ScopeAdmin, at)})
 	}
 	return problems
 }

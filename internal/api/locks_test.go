@@ -110,7 +110,7 @@ func TestLockedFields(t *testing.T) {
 		{"PATCH", account, `{"spend_limit_action":"end_calls","after_limit":"hold_until_released"}`, "10010 /spend_limit_action 10010 /after_limit"},
 		{"PATCH", account, `{"concurrent_call_limit":4,"record_retention_days":1,"recording_retention_days":1}`,
 			"10010 /concurrent_call_limit 10010 /record_retention_days 10010 /recording_retention_days"},
-		{"PATCH", account, `{"emergency_numbers":["112"]}`, "10010 /emergency_numbers"},
+		{"PATCH", account, `{"emergency_numbers":["112"]}`, "10010 /emergency_numbers/0"},
 		{"POST", decks + free + "/activate", "", "10010 / 10010 /"}, // the decks are locked, and the default one
 		{"DELETE", decks + deck, "", "10010 /"},
 		{"DELETE", decks + free, "", "10010 /"},
