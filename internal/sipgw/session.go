@@ -42,13 +42,13 @@ type session struct {
 	account    id.ID
 	connection id.ID
 	from, to   e164.Number
-	confirmed  bool // from is known to be the connection's to show
 	startedAt  time.Time
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
 	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
 	meter      timer
 	private    bool // the caller wants to be anonymous towards the callee
+	confirmed  bool // from is known to be the connection's to show
 	rang       bool // a gateway has shown progress
 
 	source    netip.Addr // of the caller's INVITE
