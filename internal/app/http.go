@@ -136,8 +136,8 @@ const (
 	mostDescriptors      = 1 << 20
 	usualDescriptors     = 1024 // where the system does not tell
 	metricsConnections   = 64
-	sipConnections       = 4096 // that the gateway may have
-	otherDescriptors     = 512  // the database, webhooks, files of recordings
+	sipConnections       = 4096 + 1024 + 512 // of known peers, to carriers, of strangers
+	otherDescriptors     = 512               // the database, webhooks, files of recordings
 )
 
 // connectionBudget is how many connections the API may have, so that what calls need
