@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 
 URL = os.environ.get("TOLLGATE_URL", "http://127.0.0.1:8080")
 KEY = os.environ.get("TOLLGATE_KEY", "")
@@ -70,17 +71,22 @@ class AGI:
 
 
 def admit(agi):
+    # The unique id is Asterisk's own: no caller can give its call that of another one. The
+    # random text proves that a repeated question is the same one.
     call = agi.env.get("agi_uniqueid", "")
-    admission = {"connection_id": CONNECTION, "call_id": SWITCH + ":" + call, "from": agi.env.get("agi_callerid", ""),
-                 "to": agi.env.get("agi_extension", ""), "switch": SWITCH}
+    admission = {"connection_id": CONNECTION, "call_id": SWITCH + ":" + call, "request_id": uuid.uuid4().hex,
+                 "from": agi.env.get("agi_callerid", ""), "to": agi.env.get("agi_extension", ""), "switch": SWITCH}
     if admission["from"] == "unknown":
         admission["from"] = ""
     status, answer = post("/tollgate/v1/admissions", admission)
+    if status == 0:  # the answer may have been lost
+        status, answer = post("/tollgate/v1/admissions", admission)
     data = answer.get("data", {})
     agi.set("TOLLGATE_CALL", admission["call_id"])
     # In hexadecimal, since quotes do not survive a dialplan.
     agi.set("TOLLGATE_ADMISSION", json.dumps(admission).encode().hex())
-    if status != 200:
+    # Only an emergency call may go without a grant.
+    if status != 200 or data["decision"] == "allow" and data["grant_secs"] is None and not data["emergency"]:
         agi.set("TOLLGATE", "unavailable")
         return
     agi.set("TOLLGATE", data["decision"])

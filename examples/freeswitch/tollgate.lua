@@ -21,20 +21,25 @@ local function post(path, body)
   return freeswitch.JSON():decode(answer.body or ""), answer.body
 end
 
+-- admission is the question about a call. A channel's UUID may be the Call-ID, which its
+-- caller chooses (inbound-use-callid-as-uuid), so a random text is put to it. That also
+-- proves that a repeated question is the same one.
 local function admission(uuid, from, to, source)
-  return string.format('{"source_ip":%s,"call_id":%s,"from":%s,"to":%s,"switch":%s}',
-    quote(source), quote(uuid), quote(from), quote(to), quote(global("tollgate_switch")))
+  local request = api:executeString("create_uuid")
+  return string.format('{"source_ip":%s,"call_id":%s,"request_id":%s,"from":%s,"to":%s,"switch":%s}',
+    quote(source), quote(uuid:sub(1, 180) .. ";" .. request), quote(request), quote(from), quote(to), quote(global("tollgate_switch")))
 end
 
 -- running leads an answered call: it tells of the answer, renews the grant, and has
 -- the call end with it. It is a thread of its own: luarun tollgate.lua running UUID.
 local function running(uuid)
   local attempt = api:executeString("uuid_getvar " .. uuid .. " tollgate_admission")
+  local id = api:executeString("uuid_getvar " .. uuid .. " tollgate_id")
   local body = '{"admission":' .. attempt .. '}'
   local started = os.time()
   local told = false
   while api:executeString("uuid_exists " .. uuid) == "true" do
-    local path = "/tollgate/v1/admissions/" .. uuid
+    local path = "/tollgate/v1/admissions/" .. id
     local state
     if not told then
       state = post(path .. "/answer", body)
@@ -53,13 +58,13 @@ end
 
 -- ended tells of the end: the hangup hook. Without an answer of Tollgate it tries
 -- for five minutes, in which Tollgate charges the call at the end of its grant at worst.
-local function ended(uuid, attempt, billmsec, status, cause)
+local function ended(id, attempt, billmsec, status, cause)
   local answered = tonumber(billmsec) > 0
   local body = string.format('{"admission":%s,"answered":%s,"duration_secs":%.3f,"hangup_cause":%s%s}', attempt, tostring(answered),
     tonumber(billmsec) / 1000, quote(cause:lower():gsub("[^a-z0-9_]", "_")),
     tonumber(status) and string.format(',"sip_status":%d', tonumber(status)) or "")
   for _ = 1, 60 do
-    if post("/tollgate/v1/admissions/" .. uuid .. "/end", body) then return end
+    if post("/tollgate/v1/admissions/" .. id .. "/end", body) then return end
     freeswitch.msleep(5000)
   end
 end
@@ -67,7 +72,7 @@ end
 local function ask()
   local uuid = session:get_uuid()
   local attempt = admission(uuid, session:getVariable("caller_id_number"), session:getVariable("destination_number"), session:getVariable("network_addr"))
-  local answer = post("/tollgate/v1/admissions", attempt)
+  local answer = post("/tollgate/v1/admissions", attempt) or post("/tollgate/v1/admissions", attempt) -- the answer may have been lost
   if not answer then
     session:execute("respond", "503 Service Unavailable TG4")
     return
@@ -77,7 +82,13 @@ local function ask()
     session:execute("respond", string.format("%d %s", data.sip_code, data.sip_reason))
     return
   end
+  -- Only an emergency call may go without a grant.
+  if type(data.grant_secs) ~= "number" and data.emergency ~= true then
+    session:execute("respond", "503 Service Unavailable TG4")
+    return
+  end
   session:setVariable("tollgate_admission", attempt)
+  session:setVariable("tollgate_id", data.id)
   session:setVariable("api_on_answer", "luarun tollgate.lua running " .. uuid)
   session:setVariable("session_in_hangup_hook", "true")
   session:setVariable("api_hangup_hook", "lua tollgate.lua hook")
@@ -96,7 +107,7 @@ if argv[1] == "running" then
   running(argv[2])
 elseif argv[1] == "hook" then
   -- The channel is gone soon, so the work that may take long is a thread of its own.
-  api:executeString(string.format("luarun tollgate.lua ended %s %s %s %s %s", env:getHeader("uuid") or env:getHeader("Unique-ID"),
+  api:executeString(string.format("luarun tollgate.lua ended %s %s %s %s %s", env:getHeader("variable_tollgate_id"),
     (env:getHeader("variable_tollgate_admission"):gsub(" ", "%%20")), env:getHeader("variable_billmsec") or "0",
     env:getHeader("variable_sip_term_status") or "-", env:getHeader("variable_hangup_cause") or "unspecified"))
 elseif argv[1] == "ended" then
