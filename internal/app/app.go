@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -171,34 +170,6 @@ func (a *App) build(ctx context.Context) error {
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
 		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
-	return nil
-}
-
-// ensureAccount makes the first account and its key. A key that the operator gave
-// is added; otherwise one is made when there is none yet.
-func (a *App) ensureAccount(ctx context.Context) error {
-	account, _, err := a.store.EnsureFirst(ctx)
-	if err != nil {
-		return fmt.Errorf("make the first account: %w", err)
-	}
-	secret, name := a.config.APIKey, "from TOLLGATE_API_KEY"
-	if secret == "" {
-		keys, err := a.store.CountKeys(ctx)
-		if err != nil || keys > 0 {
-			return err
-		}
-		if secret, err = api.NewKey(rand.Reader); err != nil {
-			return err
-		}
-		a.newKey, name = secret, "first key"
-	}
-	key, err := api.ImportKey(secret, account.ID, name, api.Scopes()...)
-	if err != nil {
-		return fmt.Errorf("TOLLGATE_API_KEY: %w", err)
-	}
-	if _, err := a.store.PutKey(ctx, key); err != nil {
-		return fmt.Errorf("store the API key: %w", err)
-	}
 	return nil
 }
 
