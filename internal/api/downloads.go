@@ -110,6 +110,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
 	account, recording, err := s.Downloads.named(name, r.URL.Query(), s.Clock())
 	if err != nil {
+		s.loginFailed(r, loginSignature, nil)
 		return err
 	}
 	scopeOf(r).account = account

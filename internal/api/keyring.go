@@ -155,6 +155,11 @@ func (k *keyring) use(key *store.Key) {
 func (s *server) authenticate(r *http.Request, needed string) (key store.Key, secret string, err error) {
 	secret, shown := bearer(r)
 	if !shown {
+		why := loginMalformed
+		if r.Header.Get("Authorization") == "" {
+			why = loginMissing
+		}
+		s.loginFailed(r, why, nil)
 		return key, "", unauthenticated()
 	}
 	hash := HashKey(secret)
@@ -163,11 +168,13 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		s.keys.note(hash, false)
+		s.loginFailed(r, loginUnknown, nil)
 		return key, "", unauthenticated()
 	case err != nil:
 		return key, "", err
 	case !validAt(&key, hash, now):
 		s.keys.note(hash, false)
+		s.loginFailed(r, loginExpired, &key)
 		return key, "", unauthenticated()
 	}
 	if !s.keys.remembers(hash) {
@@ -176,10 +183,12 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	s.known(r, key.AccountID)
 	switch {
 	case !slices.Contains(key.Scopes, needed):
+		s.loginFailed(r, loginScope, &key)
 		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has the scopes %s and not %q, which the request needs. %s",
 			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))
 	}
 	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
+		s.loginFailed(r, loginDeactivated, &key)
 		return key, "", fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
 	}
 	s.keys.use(&key)

@@ -68,6 +68,9 @@ type Config struct {
 	BansChanged func()
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
+	// LoginFailed is told of each request that is not let in, and why: one of
+	// LoginFailures; nil tells nobody.
+	LoginFailed func(why string)
 	// Rejected is told of each event of another switch that was not taken, and why, in
 	// a word of a few; nil tells nobody.
 	Rejected func(why string)
@@ -91,6 +94,7 @@ type server struct {
 	limiter    *limiter
 	answers    answers
 	flights    flights
+	logins     failedLogins
 	gzip       compressors
 }
 

@@ -167,7 +167,7 @@ func (a *App) build(ctx context.Context) error {
 		Guard: a.http,
 		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 		Vault: a.vault, GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.gateway.Forbidden, MaxCall: a.gateway.MaxCall,
-		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected,
+		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
 		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/api"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -52,6 +53,7 @@ type Metrics struct {
 	attempts      *prometheus.CounterVec
 	attemptTimes  prometheus.Histogram
 	rejected      *prometheus.CounterVec
+	logins        *prometheus.CounterVec
 }
 
 // New makes the metrics of a server. version is what it says it is.
@@ -88,6 +90,7 @@ func New(version string) *Metrics {
 			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
 		}),
+		logins: counters("tollgate_api_auth_failures_total", "Requests to the API that were not let in, by why.", "reason"),
 		rejected: counters("tollgate_admission_events_rejected_total",
 			"Events of calls that an outside switch reported and that were not taken, by why.", "why"),
 	}
@@ -95,7 +98,7 @@ func New(version string) *Metrics {
 		Name: "tollgate_build_info", Help: "Always 1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
 	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes, m.groupFailures,
-		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, build,
+		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, m.logins, build,
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.preset()
 	return m
@@ -116,6 +119,9 @@ func (m *Metrics) preset() {
 		if reason != admission.ReasonNone {
 			m.refusals.WithLabelValues(reason.String())
 		}
+	}
+	for _, why := range api.LoginFailures() {
+		m.logins.WithLabelValues(why)
 	}
 	for _, kind := range []string{"first", "extended", "exhausted"} {
 		m.grants.WithLabelValues(kind)
@@ -178,6 +184,9 @@ func (m *Metrics) Attempt(a webhook.Attempt) {
 	m.attempts.WithLabelValues(string(a.State)).Inc()
 	m.attemptTimes.Observe(float64(a.DurationMs) / 1000)
 }
+
+// LoginFailed counts a request that the API did not let in.
+func (m *Metrics) LoginFailed(why string) { m.logins.WithLabelValues(why).Inc() }
 
 // EventRejected counts an event of an outside switch that was not taken. why is a
 // word of the API, such as an error code.
