@@ -1,6 +1,9 @@
 package e164
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxEmergencyDigits is the longest emergency number there is, and also the limit
 // for one with a prefix before it. No international number is that short. What is
@@ -27,7 +30,18 @@ const maxEmergencyDigits = 6
 //     are sent on as they are: whoever stores the list must keep it to short numbers.
 //
 // home 0 knows 112 and 911 only, with the prefixes of the North American plan.
+//
+// A service URN for emergencies (RFC 5031: urn:service:sos and what is below it) is
+// the country's own 911, or 112; and what stands behind a semicolon, such as a
+// phone-context (RFC 3966), or tel: before it, changes nothing.
 func Emergency(dialled string, home Country, extra []string) (number string, ok bool) {
+	if sosURN(dialled) {
+		return home.generalEmergency(), true
+	}
+	if len(dialled) > len(telScheme) && strings.EqualFold(dialled[:len(telScheme)], telScheme) {
+		dialled = dialled[len(telScheme):]
+	}
+	dialled, _, _ = strings.Cut(dialled, ";")
 	if dialled == "" || len(dialled) > MaxDialled {
 		return "", false
 	}
@@ -51,6 +65,30 @@ func Emergency(dialled string, home Country, extra []string) (number string, ok 
 		return row.emergencyNumber(rest)
 	}
 	return "", false
+}
+
+const (
+	telScheme  = "tel:"
+	sosService = "urn:service:sos"
+)
+
+// sosURN says whether a text is urn:service:sos or a service below it, such as
+// urn:service:sos.police. The parts of such a URN have no case (RFC 5031 section 4).
+func sosURN(text string) bool {
+	if len(text) < len(sosService) || !strings.EqualFold(text[:len(sosService)], sosService) {
+		return false
+	}
+	rest := text[len(sosService):]
+	return rest == "" || rest[0] == '.' && len(rest) > 1
+}
+
+// generalEmergency is the number that connects to every emergency service of the
+// country: 911 where that is its own number, else 112.
+func (c Country) generalEmergency() string {
+	if row := c.dial(); row.code == 1 || slices.Contains(strings.Fields(row.emergency), "911") {
+		return "911"
+	}
+	return "112"
 }
 
 // cutPrefix takes off what may stand before an emergency number: the calling code

@@ -71,10 +71,17 @@ const (
 )
 
 // dialledText is what was dialled: the user part of the Request-URI without its
-// parameters.
+// parameters, the number of a tel URI (RFC 3966), or a service URN as it is.
 func dialledText(uri string) string {
 	parts, ok := uriParts(uri)
 	if !ok {
+		scheme, rest, _ := strings.Cut(uri, ":")
+		switch {
+		case strings.EqualFold(scheme, "tel"):
+			return userText(rest)
+		case strings.EqualFold(scheme, "urn"):
+			return kept(uri, maxUser)
+		}
 		return ""
 	}
 	return userText(parts.user)

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+
+	"github.com/tollgate/tollgate/internal/e164"
 )
 
 // Limits on one SIP message. A message beyond them is refused with 513 or 414.
@@ -215,6 +217,9 @@ func checkRequestURI(uri string) refusal {
 		return badRequest("Malformed Request-URI")
 	}
 	scheme, rest, _ := strings.Cut(uri, ":")
+	if mayCallForHelp(scheme, uri) {
+		return refusal{} // it names no host
+	}
 	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
 		return refusal{status: 416, reason: "Unsupported URI Scheme"}
 	}
@@ -230,6 +235,29 @@ func checkRequestURI(uri string) refusal {
 		return badRequest("Malformed host in the Request-URI")
 	}
 	return refusal{}
+}
+
+// mostShort is how many digits an emergency number has at most.
+const mostShort = 6
+
+// mayCallForHelp says whether a URI of a scheme that is not taken otherwise may be an
+// emergency call: a short tel URI (RFC 3966), or a service URN (RFC 5031).
+func mayCallForHelp(scheme, uri string) bool {
+	switch {
+	case strings.EqualFold(scheme, "tel"):
+		number, _, _ := strings.Cut(uri, ";")
+		digits := 0
+		for i := range len(number) {
+			if isDigit(number[i]) {
+				digits++
+			}
+		}
+		return digits <= mostShort
+	case strings.EqualFold(scheme, "urn"):
+		_, emergency := e164.Emergency(uri, 0, nil)
+		return emergency
+	}
+	return false
 }
 
 func checkMandatory(m *wireMessage) refusal {
