@@ -166,6 +166,26 @@ func (c Config) idNode(name string) int {
 // maxTraceMemory bounds TraceMemory: looking through more would hold up the calls.
 const maxTraceMemory = 1024
 
+// sipProblems says what is wrong with the limits of SIP.
+func (c Config) sipProblems() (problems []error) {
+	if c.SIPSourceRate < 0 {
+		problems = append(problems, errors.New("sip_source_rate: must not be negative; 0 is no limit"))
+	}
+	if c.SIPSourceCalls < 0 {
+		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
+	}
+	if c.SIPSourceConnections < 1 {
+		problems = append(problems, fmt.Errorf("sip_source_connections: %d would let no source connect; give at least 1", c.SIPSourceConnections))
+	}
+	if c.SIPStrangerRate < 1 {
+		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; give at least 1", c.SIPStrangerRate))
+	}
+	if c.SIPStrangerConnections < 1 {
+		problems = append(problems, fmt.Errorf("sip_stranger_connections: %d would let no telephone connect that has yet to log in; give at least 1", c.SIPStrangerConnections))
+	}
+	return problems
+}
+
 // Validate says everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var problems []error
@@ -211,21 +231,7 @@ func (c Config) Validate() error {
 	if _, err := c.relayConfig(); err != nil {
 		problems = append(problems, err)
 	}
-	if c.SIPSourceRate < 0 {
-		problems = append(problems, errors.New("sip_source_rate: must not be negative; 0 is no limit"))
-	}
-	if c.SIPSourceCalls < 0 {
-		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
-	}
-	if c.SIPSourceConnections < 1 {
-		problems = append(problems, fmt.Errorf("sip_source_connections: %d would let no source connect; give at least 1", c.SIPSourceConnections))
-	}
-	if c.SIPStrangerRate < 1 {
-		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; give at least 1", c.SIPStrangerRate))
-	}
-	if c.SIPStrangerConnections < 1 {
-		problems = append(problems, fmt.Errorf("sip_stranger_connections: %d would let no telephone connect that has yet to log in; give at least 1", c.SIPStrangerConnections))
-	}
+	problems = append(problems, c.sipProblems()...)
 	if c.MaxCall < 0 {
 		problems = append(problems, errors.New("max_call: must not be negative"))
 	}

@@ -1,10 +1,12 @@
 package sipgw
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +29,7 @@ func ended(conn net.Conn) bool {
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	for {
 		if _, err := conn.Read(make([]byte, 4096)); err != nil {
-			netErr, ok := err.(net.Error)
-			return !ok || !netErr.Timeout()
+			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
 	}
 }

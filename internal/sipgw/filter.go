@@ -25,7 +25,7 @@ type filter struct {
 
 	mu      sync.Mutex                  // guards both below
 	learned map[netip.Addr]acquaintance // to which the gateway itself sends
-	proven  map[netip.Addr]acquaintance // at which digest users are
+	proven  map[netip.Addr]acquaintance // at which digest users are, or that are expected
 }
 
 // acquaintance is what is known of a source that no connection names.
@@ -47,19 +47,23 @@ func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
 	}
 }
 
-// learn makes a source known for some hours to which the gateway sends.
+// learn makes a source known for some hours to which an operator has the gateway send.
 func (f *filter) learn(source netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keep(f.learned, source, acquaintance{})
 }
 
+// expect makes a source known for some hours that somebody else has named, such as a
+// carrier in its Contact: what it sends within a call must pass.
+func (f *filter) expect(source netip.Addr) { f.authenticated(source, 0) }
+
 // authenticated makes a source known for some hours at which a digest user is.
 func (f *filter) authenticated(source netip.Addr, connection id.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one := f.proven[source]
-	if !slices.Contains(one.connections[:], connection) {
+	if connection != 0 && !slices.Contains(one.connections[:], connection) {
 		copy(one.connections[1:], one.connections[:])
 		one.connections[0] = connection
 	}

@@ -2,7 +2,9 @@ package sipgw
 
 import (
 	"context"
+	"crypto/hmac"
 	cryptorand "crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -160,7 +162,7 @@ func New(config Config) *Gateway {
 			g: g, index: i, now: config.Clock(),
 			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
 			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
-			inbox: inbox{wake: make(chan struct{}, 1)},
+			inbox: inbox{wake: make(chan struct{}, 1)}, tagger: hmac.New(sha256.New, g.tagSecret[:]),
 		}
 		sh.gone = &session{sh: sh, connected: &unconnected}
 		g.shards = append(g.shards, sh)

@@ -124,7 +124,7 @@ func (l *leg) retarget(m *message) {
 	}
 	if l.side == record.SideCallee {
 		// What the carrier's other machines send within the call must pass the filter.
-		l.s.sh.g.filter.learn(l.peer.addr.Addr())
+		l.s.sh.g.filter.expect(l.peer.addr.Addr())
 	}
 }
 
@@ -159,7 +159,7 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 		port = uint16(parts.port)
 	}
 	transport, _ := parts.parameter("transport")
-	secured := strings.EqualFold(transport, "tls") || strings.HasPrefix(strings.ToLower(next), "sips:") ||
+	secured := strings.EqualFold(transport, "tls") || len(next) > 5 && strings.EqualFold(next[:5], "sips:") ||
 		(transport == "" && source.tls)
 	if secured && parts.port == 0 {
 		port = 5061

@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"hash"
 	"hash/maphash"
 	"runtime/debug"
 	"sync"
@@ -32,6 +33,7 @@ type shard struct {
 	gone      *session    // stands for calls that are over
 	key       []byte      // in which keys of transactions are written
 	wire      wireMessage // the message being received
+	tagger    hash.Hash   // makes tags of answers that nothing is kept of
 }
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since

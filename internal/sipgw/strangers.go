@@ -3,7 +3,7 @@ package sipgw
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base32"
+	"encoding/hex"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -54,9 +54,10 @@ const (
 // keeps nothing of it (RFC 3261 sections 8.2.7 and 26.3.2.4): who repeats the request gets
 // the same tag, and an ACK is for nobody. lesser is what extra may shrink to.
 func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser string) {
-	data := m.response(status, phrase, sh.g.tagFor(m), extra, nil, "")
+	tag := sh.tagFor(m)
+	data := m.response(status, phrase, tag, extra, nil, "")
 	if m.peer.stranger && len(data) > wantedAmplified*m.size {
-		data = m.response(status, phrase, sh.g.tagFor(m), lesser, nil, "")
+		data = m.response(status, phrase, tag, lesser, nil, "")
 	}
 	sh.g.answer(m.replyTo(), data, m.size)
 }
@@ -75,23 +76,33 @@ func (g *Gateway) answer(to peer, data []byte, request int) {
 
 // tagFor is the tag of answers that nothing is kept of: the same for the same request,
 // and for nobody to foretell.
-func (g *Gateway) tagFor(m *message) string {
-	h := hmac.New(sha256.New, g.tagSecret[:])
-	for _, part := range [...]string{m.via.sentBy, m.via.branch, m.callID, m.fromTag, strconv.FormatUint(uint64(m.cseq), 10)} {
-		h.Write([]byte(part))
-		h.Write([]byte{0})
+func (sh *shard) tagFor(m *message) string {
+	b := sh.key[:0]
+	for _, part := range [...]string{m.via.sentBy, m.via.branch, m.callID, m.fromTag} {
+		b = append(append(b, part...), 0)
 	}
-	return tagEncoding.EncodeToString(h.Sum(nil)[:10])
+	sh.key = strconv.AppendUint(b, uint64(m.cseq), 10)
+	sh.tagger.Reset()
+	sh.tagger.Write(sh.key)
+	sh.key = sh.tagger.Sum(sh.key[:0])
+	return tagText(sh.key)
 }
 
 // tagForBytes is the same of a request that could not be read.
 func (g *Gateway) tagForBytes(request []byte) string {
 	h := hmac.New(sha256.New, g.tagSecret[:])
 	h.Write(request)
-	return tagEncoding.EncodeToString(h.Sum(nil)[:10])
+	return tagText(h.Sum(nil))
 }
 
-var tagEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+// tagBytes are those of a MAC that make a tag.
+const tagBytes = 10
+
+func tagText(mac []byte) string {
+	var text [2 * tagBytes]byte
+	hex.Encode(text[:], mac[:tagBytes])
+	return string(text[:])
+}
 
 // warning is a line of the log that is written once a minute at most.
 type warning struct{ at atomic.Int64 }

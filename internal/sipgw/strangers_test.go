@@ -331,6 +331,27 @@ func TestGuessingFromAKnownSource(t *testing.T) {
 	}
 }
 
+// TestExpectedIsNotVouchedFor: a source that is known because a carrier or a lost call
+// named it may guess no more than any other; one that a gateway names may.
+func TestExpectedIsNotVouchedFor(t *testing.T) {
+	d := newDrivenFor(t, false, wish{user: true})
+	defer d.g.transport.cancel()
+	for i, c := range []struct {
+		know func(netip.Addr)
+		most int
+	}{{d.g.filter.expect, pairGuesses}, {d.g.filter.learn, 30}} {
+		thief := d.phone(fmt.Sprintf("203.0.113.%d:5060", i+1), "alice", "wrong")
+		c.know(thief.at.Addr())
+		answered := 0
+		for range 30 {
+			answered += len(thief.login())
+		}
+		if answered != c.most {
+			t.Errorf("%d of 30 guesses are answered, want %d", answered, c.most)
+		}
+	}
+}
+
 // TestGuessingFromEverywhere: one user is guessed at from a thousand networks, each just
 // below a ban. The user is not locked out where it is used to be.
 func TestGuessingFromEverywhere(t *testing.T) {

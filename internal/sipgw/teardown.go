@@ -169,7 +169,7 @@ func (g *Gateway) sendPrepared(l *leg) {
 	if g.transport.forbids(l.peer.addr) {
 		return
 	}
-	g.filter.learn(l.peer.addr.Addr()) // whose answer must pass the filter
+	g.filter.expect(l.peer.addr.Addr()) // whose answer must pass the filter
 	branch := g.newBranch()
 	bye := l.request(g, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
 	sh := g.shardOf(l.callID)
