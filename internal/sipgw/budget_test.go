@@ -148,8 +148,8 @@ func TestAHandshakeHasLittleTime(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if n := w.g.Stats().Handshakes; n != 2 {
-		t.Errorf("%d handshakes failed", n)
+	for w.g.Stats().Handshakes < 2 {
+		w.pause()
 	}
 }
 
