@@ -192,21 +192,7 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		problems = append(problems, errors.New("data_dir: must name a folder"))
 	}
-	listeners := []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}}
-	for _, optional := range []struct{ key, address string }{{"metrics_addr", c.MetricsAddr}, {"hep", c.HEP}} {
-		if optional.address != "" {
-			listeners = append(listeners, optional)
-		}
-	}
-	for _, listener := range listeners {
-		_, port, err := net.SplitHostPort(listener.address)
-		if err == nil {
-			_, err = strconv.ParseUint(port, 10, 16)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %q is not host:port: %w", listener.key, listener.address, err))
-		}
-	}
+	problems = append(problems, c.validateAddresses()...)
 	if c.APIKey != "" && len(c.APIKey) < minKeyLength {
 		problems = append(problems, fmt.Errorf("TOLLGATE_API_KEY: must have at least %d characters", minKeyLength))
 	}
@@ -253,4 +239,24 @@ func (c Config) Validate() error {
 	}
 	problems = append(problems, c.validateHTTP()...)
 	return errors.Join(append(problems, c.validateRecording(), c.validateSecretFiles())...)
+}
+
+// validateAddresses says which addresses to listen on are none.
+func (c Config) validateAddresses() (problems []error) {
+	listeners := []struct{ key, address string }{{"http_addr", c.HTTPAddr}, {"sip_addr", c.SIPAddr}}
+	for _, optional := range []struct{ key, address string }{{"metrics_addr", c.MetricsAddr}, {"hep", c.HEP}} {
+		if optional.address != "" {
+			listeners = append(listeners, optional)
+		}
+	}
+	for _, listener := range listeners {
+		_, port, err := net.SplitHostPort(listener.address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %q is not host:port: %w", listener.key, listener.address, err))
+		}
+	}
+	return problems
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/certificate"
@@ -88,7 +87,7 @@ func (c Config) validateHTTP() []error {
 	for _, listener := range []struct{ key, address, what string }{
 		{"http_addr", c.HTTPAddr, "API keys"}, {"metrics_addr", c.MetricsAddr, "metrics"},
 	} {
-		if listener.address == "" || c.HTTP.Plain || c.HTTP.tls() {
+		if !isHostPort(listener.address) || c.HTTP.Plain || c.HTTP.tls() { // Validate says that it is no address
 			continue
 		}
 		if err := plainIsLocal(listener.key, listener.address, listener.what); err != nil {
@@ -98,11 +97,13 @@ func (c Config) validateHTTP() []error {
 	return problems
 }
 
+func isHostPort(address string) bool {
+	_, _, err := net.SplitHostPort(address)
+	return err == nil
+}
+
 // plainIsLocal refuses plain HTTP that others than this machine can reach.
 func plainIsLocal(key, address, what string) error {
-	if host, _, err := net.SplitHostPort(address); err != nil || strings.Contains(host, "/") {
-		return nil // Validate says that it is no address
-	}
 	local, err := loopback(address)
 	if err != nil {
 		return fmt.Errorf("%s: %q: %w", key, address, err)

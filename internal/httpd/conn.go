@@ -182,8 +182,9 @@ func (s *Server) take(raw net.Conn) *conn {
 	s.mu.Lock()
 	s.conns.taken++
 	c.number = s.conns.taken
-	taken := true
-	if s.conns.total >= s.conns.most {
+	proxy := s.trusted(c.source)
+	taken := s.TLS == nil || proxy || s.handshake(c.source)
+	if taken && s.conns.total >= s.conns.most {
 		s.full(fullConnections, s.conns.most, c.source)
 		if s.conns.strangers > 0 {
 			evict(largest(s.conns.bySource), true)
@@ -193,7 +194,7 @@ func (s *Server) take(raw net.Conn) *conn {
 	}
 	switch {
 	case !taken:
-	case s.trusted(c.source):
+	case proxy:
 		c.known.Store(true)
 		place(s.conns.byHolder, id.ID(0), c) // together with nobody's: a proxy has no account
 		s.conns.total++

@@ -77,6 +77,8 @@ const (
 	fullHolder             = "account_connections"
 	fullRequests           = "stranger_requests"
 	fullSourceRequests     = "source_requests"
+	fullHandshakes         = "stranger_handshakes"
+	fullSourceHandshakes   = "source_handshakes"
 	fullDescriptors        = "descriptors"
 	tellInterval           = time.Minute
 	leastConnections       = 16
@@ -88,7 +90,7 @@ const (
 
 // Budgets are the names of all budgets.
 func Budgets() []string {
-	return []string{fullConnections, fullStrangers, fullSource, fullHolder, fullRequests, fullSourceRequests, fullDescriptors}
+	return []string{fullConnections, fullStrangers, fullSource, fullHolder, fullRequests, fullSourceRequests, fullHandshakes, fullSourceHandshakes, fullDescriptors}
 }
 
 // New prepares a server, which Serve starts.

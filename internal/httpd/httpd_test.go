@@ -3,6 +3,7 @@ package httpd
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -328,6 +329,44 @@ func TestRequestsOfStrangers(t *testing.T) {
 			t.Errorf("%d requests a second later", got)
 		}
 		if stats := h.s.Stats(); stats.Refused[fullSourceRequests] == 0 || stats.Refused[fullRequests] == 0 {
+			t.Errorf("%+v", stats)
+		}
+	})
+}
+
+// Handshakes cost, so a stranger has so many a second; where a key was used they are free.
+func TestHandshakesOfStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Name: "test", Connections: 4096, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Clock: time.Now, Log: slog.New(slog.DiscardHandler)})
+		open := func(address string, n int) (taken int) {
+			for range n {
+				near, far := net.Pipe()
+				if c := s.take(from{far, pipeAddr(address)}); c != nil {
+					taken++
+					c.Close()
+				}
+				near.Close()
+			}
+			return taken
+		}
+		if got := open("192.0.2.1:1", 500); got != sourceHandshakesBurst {
+			t.Errorf("%d handshakes of one stranger", got)
+		}
+		if got := open("192.0.2.2:1", 10); got != 10 {
+			t.Errorf("%d handshakes of another", got)
+		}
+		total := 0
+		for i := range 10 {
+			total += open(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 1).String(), 200)
+		}
+		if total > allHandshakesBurst {
+			t.Errorf("%d handshakes of ten strangers", total)
+		}
+		s.rates.sawKey(sourceOf(netip.MustParseAddr("192.0.2.9")), time.Now())
+		if got := open("192.0.2.9:1", 500); got != 500 {
+			t.Errorf("%d handshakes from where a key was used", got)
+		}
+		if stats := s.Stats(); stats.Refused[fullSourceHandshakes] == 0 || stats.Refused[fullHandshakes] == 0 {
 			t.Errorf("%+v", stats)
 		}
 	})

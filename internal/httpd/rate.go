@@ -11,6 +11,10 @@ const (
 	sourcePerSecond, sourceBurst = 200, 1000
 	allPerSecond, allBurst       = 2000, 4000
 
+	// Handshakes of TLS, which cost the server more than whoever asks for one.
+	sourceHandshakes, sourceHandshakesBurst = 50, 200
+	allHandshakes, allHandshakesBurst       = 300, 600
+
 	// maxSources bounds the tables. In a flood of more sources than that any one may be
 	// forgotten, and the budget of all strangers holds.
 	maxSources = 20_000
@@ -52,10 +56,15 @@ type asker struct {
 type rates struct {
 	all     map[bool]*bucket // by whether they show what may be a key
 	sources map[asker]*bucket
-	keys    map[netip.Prefix]time.Time // when a key was last used from there
+
+	handshakes       bucket
+	sourceHandshakes map[netip.Prefix]*bucket
+
+	keys map[netip.Prefix]time.Time // when a key was last used from there
 }
 
 func (rs *rates) init() {
+	rs.sourceHandshakes = make(map[netip.Prefix]*bucket)
 	rs.all = map[bool]*bucket{false: {}, true: {}}
 	rs.sources, rs.keys = make(map[asker]*bucket), make(map[netip.Prefix]time.Time)
 }
@@ -80,6 +89,34 @@ func makeRoom[K comparable, V any](table map[K]V) {
 	}
 }
 
+// of is the bucket of a key of a table.
+func of[K comparable](table map[K]*bucket, key K) *bucket {
+	b := table[key]
+	if b == nil {
+		makeRoom(table)
+		b = &bucket{}
+		table[key] = b
+	}
+	return b
+}
+
+// handshake says whether a stranger may have one more handshake. The caller holds mu.
+func (s *Server) handshake(address netip.Addr) bool {
+	source, now := sourceOf(address), s.Clock()
+	if s.rates.hasKey(source, now) {
+		return true
+	}
+	if of(s.rates.sourceHandshakes, source).take(now, sourceHandshakes, sourceHandshakesBurst) > 0 {
+		s.full(fullSourceHandshakes, sourceHandshakes, address)
+		return false
+	}
+	if s.rates.handshakes.take(now, allHandshakes, allHandshakesBurst) > 0 {
+		s.full(fullHandshakes, allHandshakes, address)
+		return false
+	}
+	return true
+}
+
 // Enter counts a request that is not known to show a valid key. It returns how long
 // whoever sent it is to wait, or 0 if it may be served. Requests that show what may be
 // a key are counted apart from those that do not.
@@ -88,13 +125,7 @@ func (s *Server) Enter(r *http.Request, shows bool) time.Duration {
 	source, now := sourceOf(address), s.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	who := asker{source, shows}
-	own := s.rates.sources[who]
-	if own == nil {
-		makeRoom(s.rates.sources)
-		own = &bucket{}
-		s.rates.sources[who] = own
-	}
+	own := of(s.rates.sources, asker{source, shows})
 	if wait := own.take(now, sourcePerSecond, sourceBurst); wait > 0 {
 		s.full(fullSourceRequests, sourcePerSecond, address)
 		return wait

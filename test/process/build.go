@@ -24,9 +24,9 @@ func Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	program = filepath.Join(folder, "tollgate")
-	build := exec.Command("go", "build", "-o", program, "github.com/tollgate/tollgate/cmd/tollgate") //nolint:noctx // it ends by itself
+	build := exec.Command("go", "build", "-o", program, "github.com/tollgate/tollgate/cmd/tollgate") //nolint:noctx,gosec // it ends by itself; G204: the path is ours
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)

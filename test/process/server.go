@@ -253,7 +253,7 @@ func FreePort(t testing.TB, ip string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	return socket.LocalAddr().(*net.UDPAddr).Port
 }
 
