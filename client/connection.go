@@ -250,6 +250,8 @@ type CredentialConnection struct {
 	AnchorMedia bool `json:"anchor_media"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges.
 	DigestAlgorithms []string `json:"digest_algorithms"`
+	// The addresses and networks from which the credentials are taken; nil for all.
+	AllowedSources *[]string `json:"allowed_sources"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders string `json:"caller_id_headers"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
@@ -324,6 +326,8 @@ type CredentialConnectionParams struct {
 	AnchorMedia Field[bool] `json:"anchor_media,omitzero"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges.
 	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
+	// The addresses and networks from which the credentials are taken; null for all.
+	AllowedSources Field[[]string] `json:"allowed_sources,omitzero"`
 	// Tollgate's own: in which headers besides From the carrier is told the caller.
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
 	// Tollgate's own: which caller ids the callers of this connection may show.

@@ -98,6 +98,7 @@ const (
 	RuleCallID
 	RulePace
 	RuleLength
+	RuleSource
 	NumRules
 )
 
@@ -170,6 +171,9 @@ type Facts struct {
 
 	Request uuid.UUID // see Call
 	IDUse   IDUse
+
+	// Whether the connection names the networks of its callers, and the call is from one.
+	SourceLimited, SourceFits bool
 }
 
 // Decision is the answer to one attempt.
@@ -214,6 +218,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	a := s.Account(c.Account)
 	f.Length.ServerSecs = call.MaxSecs
 	gatherConnection(f, c, a)
+	gatherSource(f, c, call)
 	judged := gatherNumbers(f, c, a, call)
 	if f.Pace.Max != policy.NoLimit {
 		f.Pace.Begun = use.Begun(f.Connection, f.Pace.Max)
@@ -391,6 +396,8 @@ func judgeRule(rule Rule, f *Facts) (why Reason, known bool) {
 		return judgePace(f), f.Connection != 0
 	case RuleLength:
 		return ReasonNone, f.Connection != 0 // it ends calls and refuses none
+	case RuleSource:
+		return judgeSource(f), f.Connection != 0
 	}
 	return ReasonNone, false
 }

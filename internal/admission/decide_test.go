@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -38,6 +39,8 @@ type decisionCase struct {
 	At              time.Time      `json:"at"`
 	EdgeRefusal     string         `json:"edge_refusal"`
 	IDUse           IDUse          `json:"id_use"`
+	AllowedSources  []string       `json:"allowed_sources"` // of a credential connection, in the place of the other
+	Source          string         `json:"source"`
 
 	Allow     bool   `json:"allow"`
 	Emergency bool   `json:"emergency"`
@@ -142,7 +145,34 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.AllowedSources != nil {
+		snapshot, err = snapshot.With(policy.Change{PutCredential: c.credential(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Source != "" {
+		call.Source = netip.MustParseAddr(c.Source)
+	}
 	return Decide(snapshot, &call, &c.Usage, at)
+}
+
+// credential is a credential connection in the place of the one that calls.
+func (c *decisionCase) credential(t *testing.T) *connection.CredentialConnection {
+	t.Helper()
+	user := connection.NewCredentialConnection()
+	user.ID, user.AccountID, user.UserName, user.Password = testConnection, testAccount, "alice", "correct-horse"
+	user.Outbound.OutboundVoiceProfileID = testProfile
+	networks := []connection.Network{}
+	for _, text := range c.AllowedSources {
+		n, err := connection.ParseNetwork(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		networks = append(networks, n)
+	}
+	user.AllowedSources = &networks
+	return &user
 }
 
 func TestDecisions(t *testing.T) {

@@ -82,6 +82,7 @@ func (d *Decision) Append(dst []byte) []byte {
 // appendRules appends what version 3 has behind version 2, one rule after the other.
 func (w *writer) appendRules(f *Facts) {
 	w.appendRepetition(f)
+	w.appendSource(f)
 	w.appendNumber(f)
 	w.appendCallCost(f)
 	w.appendPace(f)
@@ -93,6 +94,7 @@ func (w *writer) appendRules(f *Facts) {
 // readRules reads what appendRules wrote.
 func (r *reader) readRules(f *Facts) {
 	r.readRepetition(f)
+	r.readSource(f)
 	r.readNumber(f)
 	r.readCallCost(f)
 	r.readPace(f)

@@ -25,7 +25,7 @@ func (v Verdict) String() string { return [...]string{"not_judged", "pass", "ref
 var ruleNames = [NumRules]string{
 	"emergency", "connection", "profile", "caller_id", "number", "country",
 	"number_type", "rate", "calling_window", "channels", "daily_spend_limit",
-	"call_id", "calls_per_second", "max_call_secs",
+	"call_id", "calls_per_second", "max_call_secs", "source",
 }
 
 // String is the word of the API.
@@ -89,6 +89,8 @@ func values(rule Rule, f *Facts) (seen, allowed string) {
 		return paceText(f)
 	case RuleLength:
 		return lengthText(f)
+	case RuleSource:
+		return sourceText(f)
 	}
 	return "", ""
 }

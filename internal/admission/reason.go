@@ -48,6 +48,7 @@ const (
 	ReasonCallCost
 	ReasonCallerNotAllowed
 	ReasonEmergencyLimit
+	ReasonSourceRefused
 	numReasons
 )
 
@@ -122,6 +123,8 @@ var answers = [numReasons]answer{
 		"Raise calls_per_second on the connection, or send its calls more slowly."},
 	ReasonCallIDUsed: {"call_id_used", "TG12", 403, "The id of the call was used before",
 		"Give each call a call_id that its caller cannot choose, and send the same request_id when the same request is repeated."},
+	ReasonSourceRefused: {"source_not_allowed", "TG16", 403, "Calls of this user are not taken from this address",
+		"Call from a network of the connection's allowed_sources, or add this one; a switch says where the call comes from by source_ip."},
 	ReasonCallEnded: {"call_ended", "TG12", 403, "The call has ended",
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
 	ReasonConnectFee: {"connect_fee_above_maximum", "TG10", 403, "Maximum connect fee exceeded",

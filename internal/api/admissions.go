@@ -31,7 +31,7 @@ import (
 // attempt is a call that a switch asks about.
 type attempt struct {
 	ConnectionID id.ID      `json:"connection_id" doc:"The connection that the call comes from. This, source_ip or user_name."`
-	SourceIP     netip.Addr `json:"source_ip" doc:"The address that the call comes from, by which an IP connection of the account is found as the SIP gateway would."`
+	SourceIP     netip.Addr `json:"source_ip" doc:"The address that the call comes from, by which an IP connection of the account is found as the SIP gateway would. With connection_id or user_name it finds nothing, and is needed where that connection has allowed_sources."`
 	UserName     string     `json:"user_name" maxLength:"128" doc:"The user of a credential connection of the account, whom the switch has authenticated."`
 	Token        string     `json:"token" maxLength:"128" doc:"With source_ip: the value of X-Telnyx-Token, where the connection has an ip_authentication_token."`
 	CallID       string     `json:"call_id" minLength:"1" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The switch's own id of the call. It names the call in every later request, and no two calls of the account may have the same: another call with it is denied (call_id_used). Callers choose their Call-IDs, so put something of the switch's own into it."`
@@ -301,14 +301,10 @@ func admissionID(name string) (uuid.UUID, bool) {
 
 // reserveOf is the reservation of an attempt. at is where the attempt is in the body.
 func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Reserve, error) {
-	given := 0
-	for _, there := range [...]bool{a.ConnectionID != 0, a.SourceIP.IsValid(), a.UserName != ""} {
-		if there {
-			given++
-		}
-	}
-	if given != 1 {
-		return nil, invalid([]problem{missingField(at+"/connection_id", "None or several of connection_id, source_ip and user_name are given. Give one of them.")})
+	byID, byUser := a.ConnectionID != 0, a.UserName != ""
+	if byID && byUser || !byID && !byUser && !a.SourceIP.IsValid() {
+		return nil, invalid([]problem{missingField(at+"/connection_id",
+			"None of connection_id, source_ip and user_name is given, or both connection_id and user_name. Give one of them; source_ip may be given with either.")})
 	}
 	if _, taken := admissionID(a.CallID); taken {
 		return nil, failAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")

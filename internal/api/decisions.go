@@ -184,6 +184,7 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 		if c == nil || c.Account != account {
 			return nil, nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
+		call.Source = c.AnySource()
 		return snapshot, call, nil
 	}
 	p := snapshot.Profile(asked.OutboundVoiceProfileID)

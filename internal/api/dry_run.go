@@ -64,6 +64,9 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 			return nil, fmt.Errorf("read the decision on call %s: %w", l.ID, err)
 		}
 		call := &admission.Call{Connection: l.Connection, Identity: policy.IdentityKnown, From: decided.Facts.From, To: decided.Facts.To}
+		if c := after.Connection(l.Connection); c != nil {
+			call.Source = c.AnySource()
+		}
 		if d := admission.Decide(after, call, use, now); !d.Allow && admission.Decide(before, call, use, now).Allow {
 			effects.NoLongerAdmitted++
 			counts[d.Reason.String()]++

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/admission"
 )
 
 // TestSharedLimits sets the limits of a billing group and of the account over the
@@ -45,7 +47,7 @@ func TestSharedLimits(t *testing.T) {
 	refused := h.refusedCall(connection)
 	d := h.do("GET", "/tollgate/v1/decisions/"+refused, "").want(http.StatusOK)
 	rules := d["rules"].([]any)
-	rule := rules[len(rules)-1].(map[string]any)
+	rule := rules[admission.RuleSpend].(map[string]any)
 	if d["reason"] != "billing_group_daily_spend_limit" || d["code"] != "TG7" || rule["allowed"] != "no limit; billing group "+group+" together at most 0.06" {
 		t.Errorf("decision %v %v: %v", d["reason"], d["code"], rule)
 	}

@@ -62,7 +62,8 @@ type App struct {
 	failed   chan error // one entry for each HTTP server that ends by itself
 
 	newBans   chan store.Ban // made by the gateway, to be stored
-	staleBans chan struct{}  // has a token when the list has changed
+	strays    chan webhook.Stray
+	staleBans chan struct{} // has a token when the list has changed
 
 	metricsListener net.Listener // nil when there is none
 	metricsSecured  bool         // it speaks TLS
@@ -87,7 +88,7 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
-		newBans: make(chan store.Ban, bansQueue), staleBans: make(chan struct{}, 1)}
+		newBans: make(chan store.Ban, bansQueue), strays: make(chan webhook.Stray, straysQueue), staleBans: make(chan struct{}, 1)}
 	a.stopLimit.Store(int64(config.StopLimit))
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
@@ -154,7 +155,7 @@ func (a *App) build(ctx context.Context) error {
 		},
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned,
+		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
 	})
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	if err := a.loadCertificate(); err != nil {
@@ -194,6 +195,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.startBans(ctx); err != nil {
 		return err
 	}
+	a.startStrays(ctx)
 	listener, err := a.listenHTTP(ctx, "http_addr", a.config.HTTPAddr, "API keys", a.certificate != nil)
 	if err != nil {
 		return err

@@ -155,6 +155,8 @@ type CredentialConnection struct {
 	SIPURICallingPreference *string  `json:"sip_uri_calling_preference" enum:"disabled,unrestricted,internal"`
 	// DigestAlgorithms is Tollgate's own: what challenges offer, in their order.
 	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
+	// AllowedSources is Tollgate's own: where the right password is taken.
+	AllowedSources *[]Network `json:"allowed_sources" maxItems:"100" doc:"Tollgate's own: the addresses and networks, such as 192.0.2.0/24, from which the credentials are taken; null for all. From elsewhere the right password is answered as a wrong one, and the event connection.source_refused tells of it."`
 }
 
 // DigestAlgorithms are those that are known, in the order of the default. RFC 8760

@@ -52,6 +52,13 @@ func (c *CredentialConnection) Validate() []field.Error {
 	errs = append(errs, c.Outbound.validate()...)
 	errs = append(errs, userNameProblem(c.UserName)...)
 	errs = append(errs, algorithmProblems(c.DigestAlgorithms)...)
+	if c.AllowedSources != nil {
+		if len(*c.AllowedSources) == 0 {
+			errs = append(errs, field.Error{Pointer: "/allowed_sources", Code: field.Length,
+				Detail: "allowed_sources is empty, so that nobody could authenticate. Give the networks from which the requests arrive, or null for all."})
+		}
+		errs = append(errs, networkProblems("/allowed_sources", *c.AllowedSources)...)
+	}
 	if !IsHashed(c.Password) && strings.ContainsFunc(c.Password, isControl) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
 			Detail: "The password holds a control character. Use printable characters."})

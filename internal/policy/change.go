@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -228,6 +229,12 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 	compiled.UserName, compiled.HA1 = c.UserName, connection.HA1Of(c.UserName, c.Password)
 	if compiled.DigestAlgorithms = c.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
 		compiled.DigestAlgorithms = connection.DigestAlgorithms()
+	}
+	if c.AllowedSources != nil {
+		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows nobody
+		for _, n := range *c.AllowedSources {
+			compiled.AllowedSources = append(compiled.AllowedSources, n.Prefix())
+		}
 	}
 	return compiled, nil
 }

@@ -106,7 +106,9 @@ type Connection struct {
 	PassDiversions  bool
 	// DigestAlgorithms are those of a credential connection, in the order of challenges.
 	DigestAlgorithms []string
-	EncryptedMedia   bool // the caller's side speaks SRTP only
+	// AllowedSources are the networks from which its credentials are taken; nil for all.
+	AllowedSources []netip.Prefix
+	EncryptedMedia bool // the caller's side speaks SRTP only
 	// EncodeContact hides our address in Contact from translators on the way, and
 	// sends requests to where the caller's messages come from.
 	EncodeContact bool
@@ -126,6 +128,30 @@ func (c *Connection) Emergency(a *Account, dialled string) (number string, ok bo
 		return "", false
 	}
 	return dialled, true
+}
+
+// AllowsSource says whether the credentials of the connection are taken from an address.
+// One that is not known is not allowed where any is asked for.
+func (c *Connection) AllowsSource(source netip.Addr) bool {
+	if c.AllowedSources == nil {
+		return true
+	}
+	source = source.Unmap().WithZone("")
+	for _, network := range c.AllowedSources {
+		if network.Contains(source) {
+			return true
+		}
+	}
+	return false
+}
+
+// AnySource is an address from which the credentials of the connection are taken, for
+// questions that name none; the zero Addr where none is asked for.
+func (c *Connection) AnySource() (source netip.Addr) {
+	if len(c.AllowedSources) > 0 {
+		source = c.AllowedSources[0].Addr()
+	}
+	return source
 }
 
 // Deck is a compiled rate deck of an account.

@@ -22,6 +22,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // The limits of digest authentication.
@@ -193,6 +194,10 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 		known = c.HA1
 	}
 	right := digestRight(credentials, m, known) && c != nil && (proven || userRoom)
+	if right && !c.AllowsSource(source) {
+		g.strayed(c, source, sh.now)
+		right = false // and from here on it is a wrong one
+	}
 	if right && sameTarget(credentials.URI, m.uri) {
 		return true
 	}
@@ -208,6 +213,12 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 	}
 	sh.refuseStateless(m, admission.ReasonConnectionUnknown)
 	return false
+}
+
+// strayed notes a right password from where its connection does not take it.
+func (g *Gateway) strayed(c *policy.Connection, source netip.Addr, now time.Time) {
+	g.count.authStrays.Add(1)
+	g.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName, Source: source.Unmap(), At: now})
 }
 
 // algorithmsOf are those of a connection's challenges, best first; those of anybody

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Timers are the times of the protocol. Zero values stand for the defaults.
@@ -95,6 +96,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.NewID == nil {
 		c.NewID = uuid.New
+	}
+	if c.Strayed == nil {
+		c.Strayed = func(webhook.Stray) {}
 	}
 	if c.Banned == nil {
 		c.Banned = func(store.Ban) {}

@@ -30,6 +30,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Config is what a Gateway needs. Live, Ledger and Owner are required.
@@ -67,6 +68,9 @@ type Config struct {
 
 	// Banned is told of every source that the gateway bans by itself; it must not block.
 	Banned func(store.Ban)
+	// Strayed is told of every right password from where its connection does not take it;
+	// it must not block.
+	Strayed func(webhook.Stray)
 	// Journey is told of every call that is over, by its shard; it must not block. nil
 	// means that nobody wants to know, and nothing is noted.
 	Journey func(*Journey)

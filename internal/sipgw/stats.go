@@ -13,15 +13,15 @@ import (
 
 // counters count since the start of the process.
 type counters struct {
-	received, sent, sendErrors                       atomic.Uint64
-	filtered, parseErrors, invalid, shed, panics     atomic.Uint64
-	handshakeErrors                                  atomic.Uint64
-	attempts, refused, answered, forks, ledgerErrors atomic.Uint64
-	challenges, authFailures, authReplays, bans      atomic.Uint64
-	mediaErrors, paced, crowded                      atomic.Uint64
-	guessesHeld, unanswered                          atomic.Uint64
-	refusedConnections                               [streamClasses]atomic.Uint64
-	evicted                                          atomic.Uint64
+	received, sent, sendErrors                              atomic.Uint64
+	filtered, parseErrors, invalid, shed, panics            atomic.Uint64
+	handshakeErrors                                         atomic.Uint64
+	attempts, refused, answered, forks, ledgerErrors        atomic.Uint64
+	challenges, authFailures, authStrays, authReplays, bans atomic.Uint64
+	mediaErrors, paced, crowded                             atomic.Uint64
+	guessesHeld, unanswered                                 atomic.Uint64
+	refusedConnections                                      [streamClasses]atomic.Uint64
+	evicted                                                 atomic.Uint64
 }
 
 // Stats is a snapshot of what the gateway has counted since its start.
@@ -44,7 +44,8 @@ type Stats struct {
 	Forks        uint64 // answers of carriers that nobody wanted and that were ended
 	LedgerErrors uint64 // reservations that the store did not confirm
 	Challenges   uint64
-	AuthFailures uint64 // wrong digests
+	AuthFailures uint64 // wrong digests, and right ones from where they are not taken
+	AuthStrays   uint64 // right digests from where they are not taken
 	AuthReplays  uint64 // digests used before
 	Bans         uint64 // sources that guessed too often
 	GuessesHeld  uint64 // digests that were not looked at, since there were too many wrong ones before
@@ -64,7 +65,7 @@ func (g *Gateway) Stats() Stats {
 		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
-		AuthFailures: c.authFailures.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
+		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
 		Unanswered: c.unanswered.Load(), EvictedConnections: c.evicted.Load(),
 	}

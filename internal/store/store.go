@@ -254,6 +254,12 @@ type Connections interface {
 	CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error)
 }
 
+// Strays tells of passwords that are known where they should not be.
+type Strays interface {
+	// NoteStray publishes the event connection.source_refused to those who want it.
+	NoteStray(ctx context.Context, s webhook.Stray) error
+}
+
 // Versions tells whether an account's configuration has changed.
 type Versions interface {
 	// ConfigVersion is a number above 0 that has changed when a write of the account's
@@ -295,6 +301,7 @@ type Store interface {
 	Reports
 	Versions
 	Bans
+	Strays
 
 	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]

@@ -45,7 +45,7 @@ var (
 	descMediaErrors   = prometheus.NewDesc("tollgate_media_errors_total", "Session descriptions that could not be anchored.", nil, nil)
 	descSIPLedger     = prometheus.NewDesc("tollgate_sip_ledger_errors_total", "Reservations of calls by SIP that the store did not confirm.", nil, nil)
 	descSIPAuth       = prometheus.NewDesc("tollgate_sip_auth_total",
-		"Digest authentication, by result: challenged, failed, replayed; held: not looked at after too many wrong ones; banned counts the sources that failed too often.",
+		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from an address that is not allowed; held: not looked at after too many wrong ones; banned counts the sources that failed too often.",
 		[]string{"result"}, nil)
 	descSIPCalls   = prometheus.NewDesc("tollgate_sip_live_calls", "Calls that the SIP gateway of this process carries.", nil, nil)
 	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages that wait to be handled.", nil, nil)
@@ -96,6 +96,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPLedger, stats.LedgerErrors)
 	count(descSIPAuth, stats.Challenges, "challenged")
 	count(descSIPAuth, stats.AuthFailures, "failed")
+	count(descSIPAuth, stats.AuthStrays, "strayed") // which are among the failed
 	count(descSIPAuth, stats.AuthReplays, "replayed")
 	count(descSIPAuth, stats.GuessesHeld, "held")
 	count(descSIPAuth, stats.Bans, "banned")

@@ -32,6 +32,7 @@ const (
 	GroupSpendLimitReached   = "billing_group.spend_limit_reached"
 	AccountSpendThreshold    = "account.spend_threshold"
 	AccountSpendLimitReached = "account.spend_limit_reached"
+	ConnectionSourceRefused  = "connection.source_refused"
 	ConfigurationChanged     = "configuration.changed"
 )
 
@@ -55,6 +56,7 @@ func EventTypes() []EventType {
 		{GroupSpendLimitReached, "The spend of a billing group has reached its daily limit. It is sent once a day and limit."},
 		{AccountSpendThreshold, "The spend of all profiles of the UTC day has passed 50, 80 or 95 percent of the account's daily limit. Each is sent once a day."},
 		{AccountSpendLimitReached, "The spend of the account has reached its daily limit. It is sent once a day and limit."},
+		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its allowed_sources, so somebody may have it who should not. It is sent at most once a minute for each connection by each server."},
 		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted."},
 	}
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -193,6 +194,26 @@ func (a *EmergencyAlert) Event(key uuid.UUID) (Event, error) {
 		ConnectionID: a.Connection, Day: time.UnixMicro(a.Day.StartMicros()).UTC().Format(time.DateOnly),
 		EmergencyCalls: a.Calls, AlertCalls: a.Threshold, CallSessionID: a.Call,
 	})
+}
+
+// Stray is the right password of a connection from where it is not taken.
+type Stray struct {
+	Account, Connection id.ID
+	UserName            string
+	Source              netip.Addr
+	At                  time.Time
+}
+
+type strayPayload struct {
+	ConnectionID id.ID  `json:"connection_id"`
+	UserName     string `json:"user_name"`
+	SourceIP     string `json:"source_ip"`
+}
+
+// Event is the event of it.
+func (s *Stray) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: s.Account, ConnectionID: s.Connection, Type: ConnectionSourceRefused, OccurredAt: s.At.UTC()}
+	return e.with(strayPayload{ConnectionID: s.Connection, UserName: s.UserName, SourceIP: s.Source.String()})
 }
 
 // Spend is what has become of a daily limit: of a profile, of a billing group or,

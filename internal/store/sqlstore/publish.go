@@ -123,6 +123,24 @@ func (t *txn) announce(ctx context.Context, c webhook.Change) error {
 	return err
 }
 
+// NoteStray implements store.Strays.
+func (s *Store) NoteStray(ctx context.Context, stray webhook.Stray) error {
+	if !wanted(s.live.Snapshot(), stray.Account, stray.Connection, webhook.ConnectionSourceRefused) {
+		return nil
+	}
+	err := s.writeIn(ctx, stray.Account, func(tx *txn) error {
+		e, err := newEvent(stray.Event)
+		if err == nil {
+			_, err = tx.publish(ctx, s.now(), []webhook.Event{e})
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tell of a password from elsewhere: %w", err)
+	}
+	return nil
+}
+
 // mail is the rows of a publication, and what it does to the accounts' queues.
 type mail struct {
 	events, deliveries []any
