@@ -304,7 +304,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	byID, byUser := a.ConnectionID != 0, a.UserName != ""
 	if byID && byUser || !byID && !byUser && !a.SourceIP.IsValid() {
 		return nil, invalid([]problem{missingField(at+"/connection_id",
-			"None of connection_id, source_ip and user_name is given, or both connection_id and user_name. Give one of them; source_ip may be given with either.")})
+			"None or several of connection_id, source_ip and user_name are given. Give one of them; source_ip may be given with either of the others.")})
 	}
 	if _, taken := admissionID(a.CallID); taken {
 		return nil, failAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")

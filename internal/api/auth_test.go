@@ -166,11 +166,10 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Another account's ids are 404 on every path, and are in none of its lists.
-func TestTenancy(t *testing.T) {
-	h := newHarness(t)
-	other, stranger := h.secondAccount()
-	strangeSwitch := h.newKey(other.ID, ScopeAdmit)
+// oneOfEverything makes one of every kind of object, calls included, and returns their
+// ids by the paths under which they are.
+func (h *harness) oneOfEverything() map[string]string {
+	h.t.Helper()
 	ids := map[string]string{}
 	for _, k := range resourceKinds() {
 		made := h.do("POST", k.path, k.body(1)).want(k.created)
@@ -198,6 +197,15 @@ func TestTenancy(t *testing.T) {
 	h.do("PATCH", "/v2/ip_connections/"+ids["/v2/ip_connections"],
 		fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, ids["/v2/outbound_voice_profiles"])).want(http.StatusOK)
 	h.refusedCall(ids["/v2/ip_connections"])
+	return ids
+}
+
+// Another account's ids are 404 on every path, and are in none of its lists.
+func TestTenancy(t *testing.T) {
+	h := newHarness(t)
+	other, stranger := h.secondAccount()
+	strangeSwitch := h.newKey(other.ID, ScopeAdmit)
+	ids := h.oneOfEverything()
 	tried := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
@@ -268,7 +276,7 @@ func TestTenancy(t *testing.T) {
 		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
 	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
 		wantError(http.StatusForbidden, "10010 /billing_group_id")
-	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, deck)).
+	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, ids["/tollgate/v1/rate_decks"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /rate_deck_id")
 }
 
