@@ -105,7 +105,8 @@ func (s *section) encrypted(session *section) bool {
 // (RFC 4568 section 6.3).
 func isKey(line string) bool {
 	fields := strings.Fields(strings.TrimPrefix(line, "a=crypto:"))
-	if len(fields) < 3 || strings.HasPrefix(strings.ToUpper(fields[1]), "NULL") || !strings.HasPrefix(fields[2], "inline:") {
+	if len(fields) < 3 || strings.HasPrefix(strings.ToUpper(fields[1]), "NULL") ||
+		!strings.HasPrefix(fields[2], "inline:") {
 		return false
 	}
 	for _, parameter := range fields[3:] {

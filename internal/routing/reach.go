@@ -17,7 +17,8 @@ const AllowPrivate = "--gateway-allow-private (TOLLGATE_GATEWAY_ALLOW_PRIVATE, g
 // Refused says why calls do not go to a target.
 func Refused(target string, why reach.Refusal) string {
 	if why.Allowable {
-		return fmt.Sprintf("%.300s is %s, where calls go only if the operator allows it by %s.", target, why.What, AllowPrivate)
+		const text = "%.300s is %s, where calls go only if the operator allows it by %s."
+		return fmt.Sprintf(text, target, why.What, AllowPrivate)
 	}
 	return fmt.Sprintf("%.300s is %s, where calls never go.", target, why.What)
 }
@@ -29,8 +30,8 @@ func (g *Gateway) Reachable(guard *reach.Guard) []field.Error {
 	if ok {
 		return nil
 	}
-	return []field.Error{{Pointer: "/address", Code: field.Malformed,
-		Detail: Refused(g.Address, why) + " Give the name or public address of a carrier, such as \"sip.carrier.example:5060\"."}}
+	const wanted = " Give the name or public address of a carrier, such as \"sip.carrier.example:5060\"."
+	return []field.Error{{Pointer: "/address", Code: field.Malformed, Detail: Refused(g.Address, why) + wanted}}
 }
 
 func (g *Gateway) judge(guard *reach.Guard) (why reach.Refusal, ok bool) {

@@ -17,6 +17,22 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
+// exchange gives a session an offer of the caller's, which goes on as what is sent, and
+// an answer of the callee's. Both come from this machine.
+func exchange(s media.Session, offer, answer string, encryption media.Encryption) (sent string, offered, answered error) {
+	ip := netip.MustParseAddr("127.0.0.1")
+	d := media.Description{From: record.SideCaller, SDP: []byte(offer), Source: ip, Target: ip, Encryption: encryption}
+	s.Offer(d, func(sdp []byte, err error) { sent, offered = string(sdp), err })
+	d = media.Description{From: record.SideCallee, SDP: []byte(answer), Source: ip, Target: ip}
+	s.Answer(d, func(_ []byte, err error) { answered = err })
+	return sent, offered, answered
+}
+
+// describing is a description with the streams given.
+func describing(streams string) string {
+	return "v=0\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\n" + streams + "\r\n"
+}
+
 // TestNoDescriptionNamesTheServer: neither an offer nor an answer aims the relay at a
 // socket of the server, by whatever line.
 func TestNoDescriptionNamesTheServer(t *testing.T) {
@@ -24,8 +40,7 @@ func TestNoDescriptionNamesTheServer(t *testing.T) {
 	c.Reach = reach.New(reach.Rules{Documentation: true})
 	c.Reach.Know(reach.Host{Listeners: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:25060")}})
 	r := newRelay(t, c)
-	ip := netip.MustParseAddr("127.0.0.1")
-	good := "v=0\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+	good := describing("m=audio 4000 RTP/AVP 0")
 	for _, lines := range []string{
 		"c=IN IP4 127.0.0.1\r\nm=audio 25060 RTP/AVP 0",
 		"c=IN IP4 127.0.0.1\r\nm=audio 25059 RTP/AVP 0", // RTCP would go to the next port
@@ -37,16 +52,10 @@ func TestNoDescriptionNamesTheServer(t *testing.T) {
 		"c=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:25060",
 		"c=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\nm=video 25060 RTP/AVP 31",
 	} {
-		sdp := []byte("v=0\r\ns=-\r\nt=0 0\r\n" + lines + "\r\n")
+		sdp := "v=0\r\ns=-\r\nt=0 0\r\n" + lines + "\r\n"
 		s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}})
-		var offered, answered error
-		s.Offer(media.Description{From: record.SideCaller, SDP: sdp, Source: ip, Target: ip}, func(_ []byte, err error) { offered = err })
-		s.Offer(media.Description{From: record.SideCaller, SDP: []byte(good), Source: ip, Target: ip}, func(_ []byte, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		s.Answer(media.Description{From: record.SideCallee, SDP: sdp, Source: ip, Target: ip}, func(_ []byte, err error) { answered = err })
+		_, offered, _ := exchange(s, sdp, good, media.AsOffered)
+		_, _, answered := exchange(s, good, sdp, media.AsOffered)
 		s.Close()
 		if !errors.Is(offered, media.ErrForbidden) || answered == nil {
 			t.Errorf("%q: offered %v, answered %v", lines, offered, answered)
@@ -70,13 +79,15 @@ func TestTargetsInside(t *testing.T) {
 	s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}}).(*session)
 	t.Cleanup(s.Close)
 	sdp := "v=0\r\ns=-\r\nc=IN IP4 127.0.0.77\r\nt=0 0\r\nm=audio " + strconv.Itoa(int(at.Port())) + " RTP/AVP 0 8 101\r\n"
-	s.Offer(media.Description{From: record.SideCaller, SDP: []byte(sdp), Source: netip.MustParseAddr("198.51.100.7"), Target: loop}, func(sdp []byte, err error) {
+	d := media.Description{From: record.SideCaller, SDP: []byte(sdp), Source: netip.MustParseAddr("198.51.100.7"), Target: loop}
+	s.Offer(d, func(sdp []byte, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		far.Learn(sdp)
 	})
-	s.Answer(media.Description{From: record.SideCallee, SDP: far.Describe(), Source: netip.MustParseAddr("127.0.0.2"), Target: loop}, func(_ []byte, err error) {
+	d = media.Description{From: record.SideCallee, SDP: far.Describe(), Source: netip.MustParseAddr("127.0.0.2"), Target: loop}
+	s.Answer(d, func(_ []byte, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,8 +175,6 @@ func TestWhatIsCarried(t *testing.T) {
 // TestFaxAndAudioAreNotMixed: UDPTL passes only where both sides have agreed on it.
 func TestFaxAndAudioAreNotMixed(t *testing.T) {
 	r := newRelay(t, loopback())
-	ip := netip.MustParseAddr("127.0.0.1")
-	describe := func(m string) []byte { return []byte("v=0\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\n" + m + "\r\n") }
 	for _, c := range [][2]string{
 		{"m=image 4000 udptl t38", "m=audio 4000 RTP/AVP 0"},
 		{"m=audio 4000 RTP/AVP 0", "m=image 4000 udptl t38"},
@@ -173,9 +182,7 @@ func TestFaxAndAudioAreNotMixed(t *testing.T) {
 		{"m=audio 4000 udptl 0", "m=image 4000 udptl t38"},
 	} {
 		s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}})
-		var answered error
-		s.Offer(media.Description{From: record.SideCaller, SDP: describe(c[0]), Source: ip, Target: ip}, func([]byte, error) {})
-		s.Answer(media.Description{From: record.SideCallee, SDP: describe(c[1]), Source: ip, Target: ip}, func(_ []byte, err error) { answered = err })
+		_, _, answered := exchange(s, describing(c[0]), describing(c[1]), media.AsOffered)
 		s.Close()
 		if !errors.Is(answered, media.ErrDescription) {
 			t.Errorf("%s answered by %s: %v", c[0], c[1], answered)
@@ -186,29 +193,20 @@ func TestFaxAndAudioAreNotMixed(t *testing.T) {
 // TestAFaxGoesBackToSRTP: the audio after a fax is encrypted where the audio before was.
 func TestAFaxGoesBackToSRTP(t *testing.T) {
 	r := newRelay(t, loopback())
-	ip := netip.MustParseAddr("127.0.0.1")
-	key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
-	describe := func(m string) []byte { return []byte("v=0\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\n" + m + "\r\n") }
+	const key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 	s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}})
 	defer s.Close()
-	exchange := func(offer, answer string) string {
-		var sent string
-		s.Offer(media.Description{From: record.SideCaller, SDP: describe(offer), Source: ip, Target: ip, Encryption: media.Encrypted}, func(sdp []byte, err error) {
-			if sent = string(sdp); err != nil {
-				t.Fatal(err)
-			}
-		})
-		s.Answer(media.Description{From: record.SideCallee, SDP: describe(answer), Source: ip, Target: ip}, func(_ []byte, err error) {
-			if err != nil {
-				t.Fatal(err)
-			}
-		})
+	agree := func(offer, answer string) string {
+		sent, offered, answered := exchange(s, describing(offer), describing(answer), media.Encrypted)
+		if offered != nil || answered != nil {
+			t.Fatal(offered, answered)
+		}
 		return sent
 	}
-	exchange("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/SAVP 0\r\n"+key)
+	agree("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/SAVP 0\r\n"+key)
 	s.Answered(time.Now())
-	exchange("m=image 4000 udptl t38", "m=image 4000 udptl t38")
-	if sent := exchange("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/SAVP 0\r\n"+key); !strings.Contains(sent, "RTP/SAVP") {
+	agree("m=image 4000 udptl t38", "m=image 4000 udptl t38")
+	if sent := agree("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/SAVP 0\r\n"+key); !strings.Contains(sent, "RTP/SAVP") {
 		t.Errorf("after the fax the offer is %s", sent)
 	}
 }

@@ -71,7 +71,8 @@ func (t *targets) line(text string) (string, error) {
 		return t.connection(text)
 	case name == "a=rtcp":
 		return t.rtcp(text, strings.Fields(value))
-	case name == "a=candidate", name == "a=remote-candidates", name == "a=end-of-candidates", strings.HasPrefix(name, "a=ice-"):
+	case name == "a=candidate", name == "a=remote-candidates", name == "a=end-of-candidates",
+		strings.HasPrefix(name, "a=ice-"):
 		return "", nil
 	}
 	return text, nil
