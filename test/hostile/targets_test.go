@@ -161,6 +161,33 @@ func TestMediaAreNoWayIn(t *testing.T) {
 		}
 		carrier.send(carrier.answer(carrier.wait("BYE"), "200 OK", ""))
 	}
+	// A call that is up is not turned inward either, and goes on.
+	r := request{callID: unique("call"), from: "<sip:+13125550100@pbx.test>;tag=near", body: sdp(pbxIP, 4000)}
+	pbx.send(pbx.text(r))
+	carrier.send(carrier.answer(carrier.wait("INVITE"), "200 OK", sdp(carrierIP, 4000)))
+	ok := pbx.final()
+	r.to = headerOf(ok, "To")
+	ack := r
+	ack.method, ack.body = "ACK", ""
+	pbx.send(pbx.text(ack))
+	for i, method := range []string{"INVITE", "UPDATE"} {
+		again := r
+		again.method, again.sequence, again.body = method, 2+i, describe(streams["fax"], s.SIP)
+		pbx.send(pbx.text(again))
+		final := pbx.final()
+		if !strings.HasPrefix(final, "SIP/2.0 488 Media Address Not Allowed") {
+			t.Errorf("by %s: %.60q", method, final)
+		}
+		if method == "INVITE" {
+			pbx.send(pbx.ackOf(again, final))
+		}
+	}
+	bye := r
+	bye.method, bye.sequence, bye.body = "BYE", 9, ""
+	pbx.send(pbx.text(bye))
+	if final := pbx.final(); statusOf(final) != 200 {
+		t.Errorf("the call was over: %.60q", final)
+	}
 }
 
 // TestNoRequestPassesAsMedia: a SIP request is not carried to the other side, whose
