@@ -182,6 +182,12 @@ func (n *node) acknowledged(one *work) {
 		if r.Err != nil || l == nil && rec == nil {
 			w.failf("I5", "attempt %s was answered %v, %v and is not stored", short(c.Call.ID), r.Decision.Reason, r.Err)
 		}
+		if r.Decision.Reason == admission.ReasonCallEnded {
+			if l != nil || r.Decision.Allow {
+				w.failf("I7", "call %s has ended, and its lease is there or it is allowed", short(c.Call.ID))
+			}
+			return // a late question: what was decided first is not said again
+		}
 		if first, ok := n.decided[c.Call.ID]; ok && first != r.Decision {
 			w.failf("I7", "attempt %s was decided %+v and then %+v", short(c.Call.ID), first, r.Decision)
 		}

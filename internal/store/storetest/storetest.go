@@ -73,6 +73,7 @@ func Run(t *testing.T, open Opener) {
 		{"Bans", testBans},
 		{"Switches", testSwitches},
 		{"UsedIDs", testUsedIDs},
+		{"RulesOfTheServer", testRulesOfTheServer},
 		{"SwitchOrders", testSwitchOrders},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })

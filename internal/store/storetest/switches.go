@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
@@ -152,6 +153,47 @@ func testUsedIDs(t *testing.T, open Opener) {
 	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
 	if want := (admission.Spend{Posted: 2 * money.Dollar, Held: money.Dollar}); spend != want {
 		t.Errorf("spend %+v, want %+v", spend, want)
+	}
+}
+
+// testRulesOfTheServer: the limit of a call's length is kept with its lease, and a server
+// counts the calls of a connection in the past second, however its ledger is kept.
+func testRulesOfTheServer(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+		c.CallsPerSecond, c.MaxCallSecs = new(int32(2)), new(int32(90))
+		return c, nil
+	}))(t)
+	var reasons []admission.Reason
+	first := b.reserve()
+	for _, r := range []admission.Reserve{first, first, b.reserve(), b.reserve(), b.reserve()} {
+		reasons = append(reasons, b.do(t, r).Decision.Reason)
+	}
+	if want := []admission.Reason{0, 0, 0, admission.ReasonCallRate, admission.ReasonCallRate}; !slices.Equal(reasons, want) {
+		t.Errorf("answers %v, want %v", reasons, want)
+	}
+	urgent := b.reserve()
+	urgent.Call.To = "911"
+	if d := b.do(t, urgent).Decision; !d.Allow || !d.Facts.Emergency {
+		t.Errorf("an emergency call: %v", d.Reason)
+	}
+	b.clock.advance(time.Second)
+	if d := b.do(t, b.reserve()).Decision; !d.Allow {
+		t.Errorf("a second later: %v", d.Reason)
+	}
+
+	b.do(t, admission.Answer{ID: first.Call.ID, AtMicros: b.clock.Now().UnixMicro()})
+	b.reopen(t, open)
+	for elapsed := 50 * time.Second; elapsed <= 150*time.Second; elapsed += 50 * time.Second {
+		b.clock.advance(50 * time.Second)
+		r := b.do(t, admission.Renew{ID: first.Call.ID, Elapsed: elapsed, GrantedSecs: 60})
+		if r.GrantedSecs > 90 || r.MaxSecs != 90 {
+			t.Errorf("after %v: %d s of at most %d s granted", elapsed, r.GrantedSecs, r.MaxSecs)
+		}
+	}
+	r := b.do(t, admission.Settle{ID: first.Call.ID, Ending: admission.Ending{EndedMicros: b.clock.Now().UnixMicro(), Elapsed: 89 * time.Second}}).Record
+	if r.BilledSecs != 120 || r.Cost != 2*money.Dollar || r.OverrunSecs != 0 {
+		t.Errorf("billed %d s for %v, overrun %d s", r.BilledSecs, r.Cost, r.OverrunSecs)
 	}
 }
 
