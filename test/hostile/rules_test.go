@@ -23,6 +23,7 @@ type ruled struct {
 	profile, connection, outbound, group, account object
 	from, to                                      string // "" for the usual
 	unidentified                                  bool   // the call is of no connection, so nobody knows its emergency numbers
+	urgent                                        bool   // it refuses emergency calls, as the one rule that does
 	before                                        int    // calls that are let through before, and stay up
 	tries                                         int    // how often each edge is asked until it refuses; 0 means once
 }
@@ -46,6 +47,8 @@ func rules() []ruled {
 		{reason: admission.ReasonProfileMissing, outbound: object{"outbound_voice_profile_id": nil}},
 		{reason: admission.ReasonProfileDisabled, profile: object{"enabled": false}},
 		{reason: admission.ReasonCallerInvalid, from: "none"},
+		{reason: admission.ReasonCallerNotAllowed, connection: object{"caller_ids": object{"numbers": []string{"+13125550199"}, "on_mismatch": "refuse"}}},
+		{reason: admission.ReasonEmergencyLimit, connection: object{"emergency_call_limit": 1}, to: "911", before: 1, urgent: true},
 		{reason: admission.ReasonNumberInvalid, to: "+1212555"},
 		{reason: admission.ReasonNotWhitelisted, to: "+442079460000"},
 		{reason: admission.ReasonNumberTypeBlocked, to: "+19002345678"},
@@ -149,7 +152,7 @@ func TestEveryRuleAtBothEdges(t *testing.T) {
 			if overSIP != overHTTP {
 				t.Errorf("over SIP %+v, over HTTP %+v", overSIP, overHTTP)
 			}
-			if rule.unidentified {
+			if rule.unidentified || rule.urgent {
 				return
 			}
 			for edge, ask := range map[string]func(string) refusal{"SIP": p.overSIP, "HTTP": p.overHTTP} {
