@@ -1,17 +1,13 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -75,7 +71,7 @@ func usageRowSchema() *schema {
 			add(name, schema{kind: "string", nullable: true, description: "Always null: there are no bundles."})
 		case "tags":
 			add(name, schema{kind: "string", nullable: true,
-				description: "The tags that the call's profile has now, joined with commas in their order; null when it has none or is deleted."})
+				description: "The tags that the call's profile has now, joined with commas in their order, as a line of CSV: one with a comma, a quote or a line break is in quotes, and so is an empty one; null when it has none or is deleted."})
 		case "date":
 			add(name, schema{kind: "string", format: "date", description: "UTC day of the calls' starts."})
 		case "date_time":
@@ -119,7 +115,7 @@ func usageParams(products *schema) []parameter {
 		{name: "start_date", description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", schema: moment},
 		{name: "end_date", description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", schema: moment},
 		{name: "date_range", description: "Only calls that started in this span of UTC days: a word, or last_N_days, which ends with today.", schema: dateRangeSchema()},
-		{name: "format", description: "csv for text/csv with a line of names first.", schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
+		{name: "format", description: "csv for text/csv with a line of names first. There a text that a spreadsheet could take for a formula has an apostrophe before it.", schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
 		{name: "sort", description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
 			schema: names(sorts, len(dimensions)+len(metrics))},
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
@@ -170,8 +166,7 @@ func (s *server) usageReport(ctx context.Context, in *request) (*response, error
 		return nil, listError(err)
 	}
 	if in.query.text("format", "json") == "csv" {
-		text, err := usageCSV(&q, page.Items)
-		return &response{text: text, kind: "text/csv; charset=utf-8"}, err
+		return &response{text: usageCSV(&q, page.Items), kind: "text/csv; charset=utf-8"}, nil
 	}
 	rows := []map[string]any{}
 	for _, item := range page.Items {
@@ -221,29 +216,11 @@ func (s *server) usageSpan(q *query) (from, to time.Time, problems []problem) {
 	return from, to, problems
 }
 
-func usageCSV(q *store.ReportQuery, rows []store.ReportRow) ([]byte, error) {
-	var text bytes.Buffer
-	w := csv.NewWriter(&text)
-	lines := [][]string{slices.Concat(q.Dimensions, q.Metrics)}
+func usageCSV(q *store.ReportQuery, rows []store.ReportRow) []byte {
+	var text strings.Builder
+	text.WriteString(strings.Join(slices.Concat(q.Dimensions, q.Metrics), ",") + "\n")
 	for _, row := range rows {
-		var line []string
-		for _, value := range slices.Concat(row.Dimensions, row.Metrics) {
-			line = append(line, cell(value))
-		}
-		lines = append(lines, line)
+		csvLine(&text, slices.Concat(row.Dimensions, row.Metrics))
 	}
-	if err := w.WriteAll(lines); err != nil {
-		return nil, fmt.Errorf("write a report as CSV: %w", err)
-	}
-	return text.Bytes(), nil
-}
-
-func cell(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case money.Amount:
-		return v.String()
-	}
-	return fmt.Sprint(value)
+	return []byte(text.String())
 }

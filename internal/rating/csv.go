@@ -253,7 +253,12 @@ func (f *file) cell(meaning column) string {
 	if !f.columns.has(meaning) {
 		return ""
 	}
-	return strings.TrimSpace(f.record[f.columns.index[meaning]])
+	cell := strings.TrimSpace(f.record[f.columns.index[meaning]])
+	// An apostrophe is how an export keeps a spreadsheet from taking +49 for a formula.
+	if rest, ok := strings.CutPrefix(cell, "'"); ok && rest != "" && strings.ContainsRune("=+-@", rune(rest[0])) {
+		return rest
+	}
+	return cell
 }
 
 func (f *file) line(field int) int {

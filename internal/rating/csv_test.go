@@ -322,3 +322,15 @@ func BenchmarkReadCSV500k(b *testing.B) {
 	runtime.KeepAlive(rows)
 	b.ReportMetric(megabytes, "heap-MB")
 }
+
+// An export that keeps a spreadsheet from taking +44 for a formula is read as it was meant.
+func TestApostropheBeforeASign(t *testing.T) {
+	const header = "prefix,rate,description\n"
+	rows, errs, err := rating.ReadCSV(strings.NewReader(header+"'+44,0.01,'=London\n"), rating.Limits{})
+	if err != nil || len(errs) > 0 || len(rows) != 1 || rows[0].Prefix != "44" || rows[0].Description != "=London" {
+		t.Errorf("%+v, %+v, %v", rows, errs, err)
+	}
+	if _, errs, err := rating.ReadCSV(strings.NewReader(header+"'45,0.02,x\n"), rating.Limits{}); err != nil || len(errs) != 1 || errs[0].Line != 2 {
+		t.Errorf("an apostrophe before a digit: %+v, %v", errs, err)
+	}
+}

@@ -60,11 +60,18 @@ const tagged = ` LEFT JOIN (SELECT p.id AS tagged_profile, %s AS tagged_text
 	FROM profiles AS p CROSS JOIN %s WHERE p.account_id = $1 GROUP BY p.id) AS tagged ON tagged_profile = profile_id`
 
 var (
-	fileTagged   = fmt.Sprintf(tagged, "group_concat(t.value, ',' ORDER BY t.key)", "json_each(p.doc, '$.tags') AS t")
-	serverTagged = fmt.Sprintf(tagged, `string_agg(t.value, ',' ORDER BY t.place) COLLATE "C"`, `LATERAL json_array_elements_text(
+	fileTagged   = fmt.Sprintf(tagged, "group_concat("+quotedTag("char")+", ',' ORDER BY t.key)", "json_each(p.doc, '$.tags') AS t")
+	serverTagged = fmt.Sprintf(tagged, "string_agg("+quotedTag("chr")+`, ',' ORDER BY t.place) COLLATE "C"`, `LATERAL json_array_elements_text(
 		CASE json_typeof(p.doc::json -> 'tags') WHEN 'array' THEN p.doc::json -> 'tags' ELSE '[]'::json END)
 		WITH ORDINALITY AS t (value, place)`)
 )
+
+// quotedTag is a tag as a cell of CSV, so that lists that differ are different texts.
+// character is the engine's function that makes a text of a code.
+func quotedTag(character string) string {
+	return fmt.Sprintf(`CASE WHEN t.value <> '' AND replace(replace(replace(replace(t.value, ',', ''), '"', ''), %[1]s(10), ''), %[1]s(13), '') = t.value
+		THEN t.value ELSE '"' || replace(t.value, '"', '""') || '"' END`, character)
+}
 
 // metrics are those of store.MetricNames. The sums are cast since an engine may
 // make them wider than the column.

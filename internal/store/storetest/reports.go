@@ -209,7 +209,7 @@ func testReports(t *testing.T, open Opener) {
 // tags, without, and deleted since; another account's calls and tags stay out.
 func testReportsBySource(t *testing.T, open Opener) {
 	b := newBed(t, open)
-	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = []string{"night", "Ärger", "day"} }))
+	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = []string{"night", "Ärger", "day, \"late\""} }))
 	attempt := func(connection id.ID, from, to string) record.Call {
 		t.Helper()
 		c := b.reserve()
@@ -264,7 +264,7 @@ func testReportsBySource(t *testing.T, open Opener) {
 	row := func(country, kind any, local bool, tags any) string {
 		return fmt.Sprint(country, kind, local, tags, any(nil))
 	}
-	tags := "night,Ärger,day"
+	tags := `night,Ärger,"day, ""late"""`
 	same("report", map[string]int64{
 		row("US", "fixed_line_or_mobile", true, tags): 2, row("GB", "mobile", false, tags): 1, row(nil, "satellite", false, tags): 1,
 		row(nil, nil, false, tags): 1, row("US", "fixed_line_or_mobile", true, nil): 1,
