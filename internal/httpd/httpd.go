@@ -83,7 +83,7 @@ const (
 	tellInterval           = time.Minute
 	leastConnections       = 16
 	strangersShare         = 2 // the half of all connections
-	sourceShare            = 8 // an eighth of the strangers'
+	sourceShare            = 2 // the half of the strangers'
 	leastSourceConnections = 8 // however few there are in all
 	holderShare            = 2 // of all connections, for one account
 )

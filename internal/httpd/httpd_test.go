@@ -212,14 +212,14 @@ func TestWhoHasAKeyHasTime(t *testing.T) {
 
 func TestConnectionsOfStrangersMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, 160) // 80 of strangers, 10 of one source
+		h := newHouse(t, 160) // 80 of strangers, 40 of one source
 		holder := h.dial("192.0.2.200:1")
 		if status, _ := holder.get("/key/7"); status != 200 {
 			t.Fatal("no answer to the holder of a key")
 		}
 		// One source: the oldest goes.
 		var own []*client
-		for range 15 {
+		for range 45 {
 			own = append(own, h.dial("192.0.2.1:1"))
 		}
 		for i, c := range own {
@@ -228,10 +228,10 @@ func TestConnectionsOfStrangersMakeRoom(t *testing.T) {
 			}
 		}
 		// IPv6: a /64 is one source.
-		for i := range 15 {
+		for i := range 45 {
 			h.dial(netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}), 1).String())
 		}
-		if stats := h.s.Stats(); stats.Strangers != 20 || stats.Refused[fullSource] != 10 {
+		if stats := h.s.Stats(); stats.Strangers != 80 || stats.Refused[fullSource] != 10 {
 			t.Errorf("%+v", stats)
 		}
 		// Many sources: those with most go first, and the holder of the key stays.
@@ -239,7 +239,7 @@ func TestConnectionsOfStrangersMakeRoom(t *testing.T) {
 		for i := range 300 {
 			many = append(many, h.dial(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 1).String()))
 		}
-		if stats := h.s.Stats(); stats.Strangers != 80 || stats.Known != 1 || stats.Refused[fullStrangers] != 240 {
+		if stats := h.s.Stats(); stats.Strangers != 80 || stats.Known != 1 || stats.Refused[fullStrangers] != 300 {
 			t.Errorf("%+v", stats)
 		}
 		if status, _ := holder.get("/key/7"); status != 200 {
