@@ -95,6 +95,7 @@ type Gateway struct {
 	strangers answerBudget
 	// unidentified bounds the calls of known sources that do not say whose they are.
 	unidentified buckets[netip.Addr]
+	turnedAway   buckets[netip.Addr]
 	warnings     *warnings
 	tagSecret    [32]byte
 	nonces       *nonces
@@ -156,7 +157,7 @@ func New(config Config) *Gateway {
 		g.transport.certificates, g.transport.secureAddr = certificate.New(files), config.TLS.Addr
 	}
 	cryptorand.Read(g.tagSecret[:])
-	for _, b := range []*buckets[netip.Addr]{&g.paces, &g.urgent, &g.unidentified} {
+	for _, b := range []*buckets[netip.Addr]{&g.paces, &g.urgent, &g.unidentified, &g.turnedAway} {
 		b.most = config.Limits.UnknownSources
 	}
 	g.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
@@ -342,8 +343,16 @@ func (g *Gateway) dispatch(data []byte, from peer) {
 	g.turnAway(data, from, admission.ReasonOverloaded)
 }
 
+// turnedAwayPerSecond bounds the refusals of calls that nothing has read: their source
+// may be forged too.
+const turnedAwayPerSecond = 2000
+
 // turnAway refuses a new call before anything reads it.
 func (g *Gateway) turnAway(data []byte, from peer, why admission.Reason) {
+	if !g.turnedAway.take(sourceKey(from.addr.Addr()), g.config.Clock(), turnedAwayPerSecond, turnedAwayPerSecond, 0) {
+		g.count.unanswered.Add(1)
+		return
+	}
 	d := admission.Decision{Reason: why}
 	v := verdict{kind: verdictAnswer, status: why.Status(), reason: d.Phrase(), headers: []string{
 		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],

@@ -180,6 +180,19 @@ func TestStrangersShareABudget(t *testing.T) {
 	d.hangUp(d.begin())
 }
 
+// TestRefusalsOfAFloodAreBounded: the refusals of a source above its rate are too.
+func TestRefusalsOfAFloodAreBounded(t *testing.T) {
+	d := newDrivenFor(t, false, wish{config: func(c *Config) { c.Limits.SourcePerSecond = 10 }})
+	defer d.g.transport.cancel()
+	pbx := d.outsider(drivenPBX.String())
+	for i := range 5000 {
+		pbx.send(pbx.invite(i, "sip:bob@127.0.0.4", ""))
+	}
+	if n := len(pbx.got); n < turnedAwayPerSecond || n > turnedAwayPerSecond+40 {
+		t.Errorf("5,000 calls at once get %d answers", n)
+	}
+}
+
 // TestUnidentifiedIsAnsweredOnce: a call from a known address with a wrong tech prefix may
 // be forged. It has its record, once, and one answer for each time that it comes.
 func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
