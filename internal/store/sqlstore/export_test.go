@@ -11,6 +11,8 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/webhook"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // PutEndpoint writes an endpoint as it is given, without an event of that.
@@ -150,4 +152,13 @@ func Forge(t testing.TB, s *Store, account id.ID, count, change string) (seen, c
 		return err
 	}))
 	return seen, changed
+}
+
+// Unproven is unproven for a URL.
+func Unproven(url string) (string, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return "", err
+	}
+	return unproven(config), nil
 }

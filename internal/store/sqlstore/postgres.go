@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -64,6 +66,7 @@ const (
 	stateDeadlock             = "40P01"
 	stateLockNotAvailable     = "55P03"
 	stateReadOnly             = "25006" // the server has become a standby
+	stateNoPrivilege          = "42501"
 )
 
 // openServer connects to PostgreSQL and brings its tables up to date. Any number
@@ -108,7 +111,30 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 	if err := checkServer(ctx, db.write, config.Logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	if host := unproven(parsed); host != "" {
+		config.Logger.Warn("the database is beyond this machine and its certificate is not checked: whoever is on the way can read and "+
+			"change everything; add sslmode=verify-full and sslrootcert to the database URL", "host", host)
+	}
 	return db, nil
+}
+
+// unproven is a host beyond this machine that is trusted without sslmode=verify-full, or
+// "" when there is none.
+func unproven(config *pgx.ConnConfig) string {
+	check := func(host string, secured *tls.Config) bool {
+		address, err := netip.ParseAddr(host)
+		local := strings.HasPrefix(host, "/") || strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+		return !local && (secured == nil || secured.InsecureSkipVerify || secured.ServerName == "")
+	}
+	if check(config.Host, config.TLSConfig) {
+		return config.Host
+	}
+	for _, f := range config.Fallbacks {
+		if check(f.Host, f.TLSConfig) {
+			return f.Host
+		}
+	}
+	return ""
 }
 
 // checkServer looks for what would make a guarantee untrue.
@@ -126,6 +152,20 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 	}
 	if bypasses {
 		logger.Warn("the database role passes row-level security; use one that is neither superuser nor BYPASSRLS")
+	}
+	// Every table that has an account, and those whose rows belong to one that has.
+	var open sql.NullString
+	err = pool.QueryRowContext(ctx, `SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class AS c
+		JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = current_schema() AND c.relkind = 'r' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+		AND (c.relname IN ('accounts', 'webhook_attempts') OR c.relname <> 'config_changes' AND EXISTS (
+			SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'account_id' AND NOT a.attisdropped))`).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if open.Valid {
+		logger.Warn("row-level security is off for tables of the database; put it on by ALTER TABLE ... ENABLE and FORCE ROW LEVEL SECURITY",
+			"tables", open.String)
 	}
 	if synchronous == "off" || durable == "off" {
 		logger.Warn("the database answers before it is durable: calls and charges may be lost with it",
@@ -153,6 +193,10 @@ func migrateServer(ctx context.Context, config *pgx.ConnConfig) (err error) {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
+		if sqlState(err) == stateNoPrivilege {
+			return fmt.Errorf("migrate: the role %s may not change tables, which this version has to: start it once with the role that owns them "+
+				"(docs/POSTGRESQL.md): %w", config.User, err)
+		}
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
