@@ -99,6 +99,18 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 		t.Errorf("lost: %+v", lost)
 	}
 
+	// It counts from the answer: a call that rang for long may last as long.
+	b = newBench(t, limited("100"), deckOf(t, 1, 1, "0", map[string]string{"1": "0.60"}))
+	b.limitLength(40, 3600)
+	late := switchAttempt("+13125550199")
+	b.tell([]Command{late})
+	b.now = noon.Add(time.Minute)
+	b.tell([]Command{Report{ID: late.Call.ID, Account: testAccount, Stage: StageAnswered, Elapsed: -1}})
+	b.now = noon.Add(time.Minute + 35*time.Second)
+	if r = b.apply(Report{ID: late.Call.ID, Account: testAccount, Stage: StageRunning, Elapsed: -1}); r.GrantedSecs != 40 || r.DueMicros != noon.Add(100*time.Second).UnixMicro() {
+		t.Errorf("after a minute of ringing: %d s, due %v", r.GrantedSecs, time.UnixMicro(r.DueMicros))
+	}
+
 	b, attempt = newCall("911")
 	if l := b.state.Lease(attempt.Call.ID); l.MaxSecs != 0 || l.DueMicros() != 0 {
 		t.Errorf("an emergency call ends after %d s", l.MaxSecs)
