@@ -68,7 +68,8 @@ func lengthText(f *Facts) (seen, allowed string) {
 		}
 		return fmt.Sprintf("%d s", secs)
 	}
-	return seen, fmt.Sprintf("server %s, profile %s, connection %s", text(f.Length.ServerSecs), text(f.Length.ProfileSecs), text(f.Length.ConnectionSecs))
+	return seen, fmt.Sprintf("server %s, profile %s, connection %s",
+		text(f.Length.ServerSecs), text(f.Length.ProfileSecs), text(f.Length.ConnectionSecs))
 }
 
 func (w *writer) appendLength(f *Facts) {

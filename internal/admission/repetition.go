@@ -37,8 +37,8 @@ const (
 func judgeCallID(f *Facts) Reason { return refuseIf(f.IDUse != IDUnused, ReasonCallIDUsed) }
 
 func callIDText(f *Facts) (seen, allowed string) {
-	seen = [...]string{"not used before", "the id of a call that goes on", "the id of a call that is over"}[min(f.IDUse, IDOver)]
-	return seen, "an id of its own, or the proof that the same request is repeated"
+	uses := [...]string{"not used before", "the id of a call that goes on", "the id of a call that is over"}
+	return uses[min(f.IDUse, IDOver)], "an id of its own, or the proof that the same request is repeated"
 }
 
 // known is what the ledger has of a call: its lease or, once it is over, its record.

@@ -186,7 +186,7 @@ func TestEmergencyWithAUsedID(t *testing.T) {
 	h.ask(asked(pbx, "y", "r", "911"))
 	h.event("y", "end", `{}`).want(http.StatusOK)
 	wantDecision(t, "again", h.ask(asked(pbx, "y", "r", "911")), "allow ringing <nil>")
-	h.event(fmt.Sprint("00000000-0000-8000-8000-000000000001"), "answer", `{"admission":`+asked(pbx, "z", "", "911")+`}`).wantError(http.StatusNotFound, "10005 /")
+	h.event("00000000-0000-8000-8000-000000000001", "answer", `{"admission":`+asked(pbx, "z", "", "911")+`}`).wantError(http.StatusNotFound, "10005 /")
 }
 
 // Events do not make a call of one that is over, nor an allowance.

@@ -42,7 +42,8 @@ func (c *sameCaller) send(method, uri, to, route string, cseq int) {
 	local := c.conn.LocalAddr()
 	lines := []string{
 		method + " " + uri + " SIP/2.0", fmt.Sprintf("Via: SIP/2.0/UDP %s;branch=z9hG4bKsame%d", local, c.sent),
-		fmt.Sprintf("From: <sip:+13125550100@%s>;tag=same", local), "To: " + to, "Call-ID: " + c.call, fmt.Sprintf("CSeq: %d %s", cseq, method),
+		fmt.Sprintf("From: <sip:+13125550100@%s>;tag=same", local),
+		"To: " + to, "Call-ID: " + c.call, fmt.Sprintf("CSeq: %d %s", cseq, method),
 		fmt.Sprintf("Contact: <sip:a@%s>", local), "Max-Forwards: 70", "Content-Length: 0",
 	}
 	if route != "" {
@@ -104,7 +105,7 @@ func (c *sameCaller) bye(d dialog) {
 // answers each INVITE with a tag of its own, but fails those to one number.
 func startBlindCarrier(t *testing.T, failing string) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", carrierIP+":0") //nolint:noctx // it returns at once
+	conn, err := net.ListenPacket("udp", carrierIP+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 
 // question is what a switch asks about a call of the PBX.
 func question(call, request string) object {
-	return object{"source_ip": pbxIP, "from": "+13125550100", "to": "+12125550123", "call_id": call, "request_id": request, "switch": "edge"}
+	return object{"source_ip": pbxIP, "from": "+13125550100", "to": "+12125550123",
+		"call_id": call, "request_id": request, "switch": "edge"}
 }
 
 func (s *server) ask(call, request string) object {
@@ -117,7 +118,8 @@ func TestEmergencyWithAnyID(t *testing.T) {
 			t.Errorf("request %q: %v", request, got)
 		}
 		ids[got["id"]] = true
-		s.Must(http.MethodPost, fmt.Sprint("/tollgate/v1/admissions/", got["id"], "/end"), object{"duration_secs": 3, "answered": true, "admission": urgent})
+		s.Must(http.MethodPost, fmt.Sprint("/tollgate/v1/admissions/", got["id"], "/end"),
+			object{"duration_secs": 3, "answered": true, "admission": urgent})
 	}
 	recorded := 0
 	for _, r := range s.records() {

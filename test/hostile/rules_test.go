@@ -41,7 +41,8 @@ func rules() []ruled {
 		return limit
 	}
 	return []ruled{
-		{reason: admission.ReasonTokenInvalid, unidentified: true, outbound: object{"ip_authentication_method": "token", "ip_authentication_token": "open-sesame"}},
+		{reason: admission.ReasonTokenInvalid, unidentified: true,
+			outbound: object{"ip_authentication_method": "token", "ip_authentication_token": "open-sesame"}},
 		{reason: admission.ReasonTechPrefixUnknown, unidentified: true, outbound: object{"tech_prefix": "4711"}, to: "12125550123"},
 		{reason: admission.ReasonConnectionDisabled, connection: object{"active": false}},
 		{reason: admission.ReasonProfileMissing, outbound: object{"outbound_voice_profile_id": nil}},
@@ -132,7 +133,8 @@ func TestEveryRuleAtBothEdges(t *testing.T) {
 	s := serve(t)
 	carrier := startCarrier(t, phone.Answer)
 	s.gateway(carrier.Addr(), nil)
-	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=rules", "prefix,rate,first_increment,increment,connect_fee\n1,0.60,1,1,0\n1202,0.60,1,1,0.5\n")["id"]
+	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=rules",
+		"prefix,rate,first_increment,increment,connect_fee\n1,0.60,1,1,0\n1202,0.60,1,1,0.5\n")["id"]
 	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
 	account := s.Must(http.MethodGet, "/tollgate/v1/account", nil)["id"].(string)
 	tried := map[admission.Reason]bool{}
@@ -146,7 +148,8 @@ func TestEveryRuleAtBothEdges(t *testing.T) {
 				}
 			}
 			overSIP, overHTTP := rule.until(p.overSIP, p.to), rule.until(p.overHTTP, p.to)
-			if overHTTP.word != rule.reason.String() || overHTTP.status != rule.reason.Status() || !strings.HasSuffix(overHTTP.phrase, " "+rule.reason.Code()) {
+			if overHTTP.word != rule.reason.String() ||
+				overHTTP.status != rule.reason.Status() || !strings.HasSuffix(overHTTP.phrase, " "+rule.reason.Code()) {
 				t.Errorf("over HTTP %+v, want %v %s", overHTTP, rule.reason, rule.reason.Code())
 			}
 			if overSIP != overHTTP {
@@ -210,19 +213,22 @@ func TestDisabledAccountAtBothEdges(t *testing.T) {
 	s := serve(t)
 	tenant := s.Must(http.MethodPost, "/tollgate/v1/accounts", object{"name": "tenant"})
 	key := tenant["api_key"].(object)["secret"].(string)
-	status, made := s.CallAs(key, http.MethodPost, "/v2/outbound_voice_profiles", object{"name": "office", "whitelisted_destinations": []string{"US"}})
+	status, made := s.CallAs(key, http.MethodPost, "/v2/outbound_voice_profiles", object{
+		"name": "office", "whitelisted_destinations": []string{"US"}})
 	if status >= 300 {
 		t.Fatalf("profile: %d %v", status, made)
 	}
 	profile := made["data"].(object)["id"]
-	_, made = s.CallAs(key, http.MethodPost, "/v2/ip_connections", object{"connection_name": "pbx", "outbound": object{"outbound_voice_profile_id": profile}})
+	_, made = s.CallAs(key, http.MethodPost, "/v2/ip_connections", object{
+		"connection_name": "pbx", "outbound": object{"outbound_voice_profile_id": profile}})
 	connection := made["data"].(object)["id"]
 	s.CallAs(key, http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": pbxIP})
 	s.Must(http.MethodPatch, fmt.Sprint("/tollgate/v1/accounts/", tenant["id"]), object{"active": false})
 	if o := s.place(pbxIP, phone.Options{}); o.RefusalReason != "account_disabled" || !strings.HasSuffix(o.Phrase, " D17") {
 		t.Errorf("over SIP: %d %s", o.Status, o.Phrase)
 	}
-	status, made = s.CallAs(key, http.MethodPost, "/tollgate/v1/admissions", object{"source_ip": pbxIP, "call_id": "x", "to": "+12125550123"})
+	status, made = s.CallAs(key, http.MethodPost, "/tollgate/v1/admissions", object{
+		"source_ip": pbxIP, "call_id": "x", "to": "+12125550123"})
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {
 		t.Errorf("over HTTP: %d %v", status, made)
 	}
