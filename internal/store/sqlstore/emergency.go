@@ -90,7 +90,7 @@ func (g *ledgerGroup) queueEmergencies(b *pgx.Batch) {
 // EmergencyDays implements store.Reports.
 func (s *Store) EmergencyDays(ctx context.Context, account id.ID, q store.EmergencyQuery) (store.Page[store.EmergencyDay], error) {
 	page := store.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
-	where := "FROM emergency_days WHERE account_id = $1 AND day >= $2 AND day <= $3 AND ($4 = 0 OR connection_id = $4)"
+	where := "FROM emergency_days WHERE account_id = $1 AND day >= $2 AND day <= $3 AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
 	err := s.readingLedger(ctx, account, func(tx querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, args...).Scan(&page.Total); err != nil {

@@ -61,6 +61,7 @@ func Run(t *testing.T, open Opener) {
 		{"Ledger", testLedger},
 		{"Records", testRecords},
 		{"RecordPages", testRecordPages},
+		{"Emergencies", testEmergencies},
 		{"RecordRetention", testRecordRetention},
 		{"Recordings", testRecordings},
 		{"Retention", testRetention},
