@@ -76,6 +76,11 @@ func TestResources(t *testing.T) {
 		func(o client.FQDN) string { return o.ID }, func(o client.FQDN) bool { return *o.Port == 5060 })
 	lifeOf(t, c.Gateways(), client.GatewayParams{Name: client.Set("carrier"), Address: client.Set("carrier.example")}, client.GatewayParams{Password: client.Set("secret"), UserName: client.Set("u")},
 		func(o client.Gateway) string { return o.ID }, func(o client.Gateway) bool { return o.PasswordSet })
+	lifeOf(t, c.NumberingPlanOverrides(), client.NumberingPlanOverrideParams{Prefix: client.Set("1436"), Valid: client.Set(true), Country: client.Set("US")},
+		client.NumberingPlanOverrideParams{Comment: client.Set("in service")},
+		func(o client.NumberingPlanOverride) string { return o.ID }, func(o client.NumberingPlanOverride) bool {
+			return o.Valid && *o.Country == "US" && o.Comment == "in service"
+		})
 	if got := value(c.Connections().Get(ctx, owner.ID))(t); got.RecordType != "fqdn_connection" || got.ConnectionName != "owner" {
 		t.Errorf("as any connection: %+v", got)
 	}

@@ -23,10 +23,10 @@ type CallerFacts struct {
 
 // gatherCaller finds out which number is shown. Telnyx's ani_override (connection
 // field outbound.ani_override_type: always, normal, emergency) comes first.
-func gatherCaller(f *Facts, c *policy.Connection, from string) {
+func gatherCaller(f *Facts, plan e164.Plan, c *policy.Connection, from string) {
 	ids := &c.CallerIDs
 	caller := &f.CallerID
-	if n, err := e164.Normalise(from, c.Home); err == nil && e164.Valid(n) {
+	if n, err := plan.Normalise(from, c.Home); err == nil && plan.Valid(n) {
 		caller.Presented = n
 	}
 	caller.OnMismatch = ids.OnMismatch

@@ -135,6 +135,7 @@ type Facts struct {
 	Could        e164.NumberTypeSet // every type that a network could take the callee for
 	Callee       e164.Number
 	Class        e164.Class
+	Override     id.ID // of the numbering plan, that decided about the callee; 0 for none
 
 	Countries    e164.CountrySet
 	Ranges       e164.RangeSet
@@ -219,7 +220,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	f.Length.ServerSecs = call.MaxSecs
 	gatherConnection(f, c, a)
 	gatherSource(f, c, call)
-	judged := gatherNumbers(f, c, a, call)
+	judged := gatherNumbers(f, s.Numbering(now), c, a, call)
 	if f.Pace.Max != policy.NoLimit {
 		f.Pace.Begun = use.Begun(f.Connection, f.Pace.Max)
 	}
@@ -289,15 +290,15 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	}
 }
 
-func gatherNumbers(f *Facts, c *policy.Connection, a *policy.Account, call *Call) (judged e164.Judgement) {
+func gatherNumbers(f *Facts, plan e164.Plan, c *policy.Connection, a *policy.Account, call *Call) (judged e164.Judgement) {
 	var number string
 	number, f.Emergency = c.Emergency(a, call.To)
-	gatherCaller(f, c, call.From)
+	gatherCaller(f, plan, c, call.From)
 	if f.Emergency {
 		gatherEmergency(f, c, number)
 		return judged
 	}
-	return gatherCallee(f, c, call.To)
+	return gatherCallee(f, plan, c, call.To)
 }
 
 func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Account, judged *e164.Judgement) {

@@ -41,6 +41,9 @@ func (d *Decision) Explain() []Step {
 		if d.Verdicts[rule] == Refuse {
 			why, _ := judgeRule(rule, &d.Facts)
 			step.Reason, step.Fix = why.String(), why.Fix()
+			if rule == RuleNumber && d.Facts.Override != 0 {
+				step.Fix = overrideFix(&d.Facts)
+			}
 		}
 		if d.Verdicts[rule] == NotJudged && rule != RuleEmergency {
 			step.Seen = ""
@@ -69,7 +72,7 @@ func values(rule Rule, f *Facts) (seen, allowed string) {
 	case RuleCaller:
 		return callerText(f)
 	case RuleNumber:
-		return fmt.Sprintf("%q, read as %s", f.To, orNone(f.Callee.String())), "a valid E.164 number"
+		return numberText(f), "a valid E.164 number"
 	case RuleCountry:
 		return f.place(), whitelistText(f.Countries, f.Ranges)
 	case RuleNumberType:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 )
@@ -14,29 +15,60 @@ import (
 
 // gatherCallee reads the dialled text. The result is what the price depends on
 // beside the number itself.
-func gatherCallee(f *Facts, c *policy.Connection, dialled string) (judged e164.Judgement) {
-	f.Callee, judged = readCallee(c, dialled)
-	f.Class, f.Could = judged.Class, judged.Possible
+func gatherCallee(f *Facts, plan e164.Plan, c *policy.Connection, dialled string) (judged e164.Judgement) {
+	f.Callee, judged = readCallee(plan, c, dialled)
+	f.Class, f.Could, f.Override = judged.Class, judged.Possible, id.ID(judged.Override)
 	return judged
 }
 
-// Callee is the number that a connection dials with this text, or 0 when it is
-// none. It is for calls that are no emergency.
-func Callee(c *policy.Connection, dialled string) e164.Number {
-	callee, _ := readCallee(c, dialled)
+// Callee is the number that a connection dials with this text by the numbering plan
+// of the moment, or 0 when it is none. It is for calls that are no emergency.
+func Callee(plan e164.Plan, c *policy.Connection, dialled string) e164.Number {
+	callee, _ := readCallee(plan, c, dialled)
 	return callee
 }
 
-func readCallee(c *policy.Connection, dialled string) (callee e164.Number, judged e164.Judgement) {
-	callee, err := e164.Normalise(dialled, c.Home)
+func readCallee(plan e164.Plan, c *policy.Connection, dialled string) (callee e164.Number, judged e164.Judgement) {
+	callee, err := plan.Normalise(dialled, c.Home)
 	if err != nil {
+		judged.Override = refusedBy(plan, c, dialled)
 		return 0, judged
 	}
-	judged, ok := e164.Judge(callee)
+	judged, ok := plan.Judge(callee)
 	if !ok {
 		return 0, judged
 	}
 	return callee, judged
+}
+
+// refusedBy is the override because of which a text is no number, or 0.
+func refusedBy(plan e164.Plan, c *policy.Connection, dialled string) int64 {
+	if plan.Overlay == nil {
+		return 0
+	}
+	callee, err := e164.Normalise(dialled, c.Home)
+	if err != nil {
+		return 0
+	}
+	o := plan.Override(callee)
+	if o == nil {
+		return 0
+	}
+	return o.ID
+}
+
+// numberText tells what the dialled text was read as, and which override decided.
+func numberText(f *Facts) string {
+	seen := fmt.Sprintf("%q, read as %s", f.To, orNone(f.Callee.String()))
+	if f.Override != 0 {
+		seen += fmt.Sprintf(" by override %s of the numbering plan", f.Override)
+	}
+	return seen
+}
+
+// overrideFix is the way out where an override refuses.
+func overrideFix(f *Facts) string {
+	return fmt.Sprintf("Change override %s under /tollgate/v1/numbering_plan_overrides, or its min_digits and max_digits.", f.Override)
 }
 
 // judgeNumberType refuses a number that could be of a blocked type.
@@ -98,7 +130,12 @@ func dearestRate(deck *rating.Deck, n e164.Number, judged *e164.Judgement) (rate
 	return rate, min(digits, n.Digits().Len), ok
 }
 
-// appendNumber stores what the number could be.
-func (w *writer) appendNumber(f *Facts) { w.uint(uint64(f.Could)) }
+// appendNumber stores what the number could be, and which override decided.
+func (w *writer) appendNumber(f *Facts) {
+	w.uint(uint64(f.Could))
+	w.uint(uint64(f.Override))
+}
 
-func (r *reader) readNumber(f *Facts) { f.Could = e164.NumberTypeSet(r.uint()) }
+func (r *reader) readNumber(f *Facts) {
+	f.Could, f.Override = e164.NumberTypeSet(r.uint()), id.ID(r.uint())
+}

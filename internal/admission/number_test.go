@@ -4,7 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numbering"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 )
@@ -89,5 +92,68 @@ func TestDoubtfulTypeIsExplained(t *testing.T) {
 	step := d.Explain()[RuleNumberType]
 	if step.Verdict != "refuse" || !strings.Contains(step.Seen, "unknown, judged as premium_rate") {
 		t.Errorf("explained as %+v", step)
+	}
+}
+
+// An override decides before the built-in plan, for both numbers, and the decision
+// says which one did.
+func TestOverrideDecides(t *testing.T) {
+	p := profile.New()
+	p.MaxDestinationRate = new(money.Rate(money.Dollar))
+	built := snapshotOf(t, testAccountPolicy(), p, attachedConnection(), numberDeck(t))
+	us, premium := "US", "premium_rate"
+	s, err := built.With(
+		policy.Change{PutOverride: &numbering.Override{ID: 70, Prefix: "1436", Valid: true, Country: &us}},
+		policy.Change{PutOverride: &numbering.Override{ID: 71, Prefix: "12125", Valid: false}},
+		policy.Change{PutOverride: &numbering.Override{ID: 72, Prefix: "12126", Valid: true, NumberType: &premium}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		to       string
+		override id.ID
+		before   Reason
+		after    Reason
+	}{
+		{"+14362345678", 70, ReasonNumberInvalid, ReasonNone},
+		{"+12125550123", 71, ReasonNone, ReasonNumberInvalid},
+		{"+12126550123", 72, ReasonNone, ReasonNumberTypeBlocked},
+		{"+12127550123", 0, ReasonNone, ReasonNone},
+		{"911", 0, ReasonNone, ReasonNone},
+	} {
+		if d := Decide(built, new(callTo(c.to)), NothingUsed{}, noon); d.Reason != c.before || d.Facts.Override != 0 {
+			t.Errorf("%s without overrides: %s, override %s", c.to, d.Reason, d.Facts.Override)
+		}
+		d := Decide(s, new(callTo(c.to)), NothingUsed{}, noon)
+		if d.Reason != c.after || d.Facts.Override != c.override {
+			t.Errorf("%s: %s, override %s; want %s, %s", c.to, d.Reason, d.Facts.Override, c.after, c.override)
+		}
+		step := d.Explain()[RuleNumber]
+		if c.override != 0 && !strings.Contains(step.Seen, "override "+c.override.String()) {
+			t.Errorf("%s is explained as %+v", c.to, step)
+		}
+		if again, err := DecodeDecision(d.Append(nil)); err != nil || again.Facts != d.Facts || again.Verdicts != d.Verdicts {
+			t.Errorf("%s stored and read again: %v, %+v", c.to, err, again.Facts)
+		}
+	}
+	call := callTo("+12127550123")
+	call.From = "+14362345678"
+	if d := Decide(built, &call, NothingUsed{}, noon); d.Reason != ReasonCallerInvalid {
+		t.Errorf("a caller that the plan does not know: %s", d.Reason)
+	}
+	if d := Decide(s, &call, NothingUsed{}, noon); d.Reason != ReasonNone {
+		t.Errorf("a caller of the override: %s", d.Reason)
+	}
+	dropped, err := s.With(policy.Change{DropOverride: 70})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := Decide(dropped, new(callTo("+14362345678")), NothingUsed{}, noon); d.Reason != ReasonNumberInvalid {
+		t.Errorf("after it was dropped: %s", d.Reason)
+	}
+	fix := Decide(built, new(callTo("+14362345678")), NothingUsed{}, noon).Reason.Fix()
+	if !strings.Contains(fix, "/tollgate/v1/numbering_plan_overrides") {
+		t.Errorf("the way out is not named: %s", fix)
 	}
 }

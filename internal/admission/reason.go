@@ -83,7 +83,7 @@ var answers = [numReasons]answer{
 	ReasonCallerInvalid: {"caller_id_invalid", "D35", 403, "Invalid Caller Origination Number",
 		"Send a caller id that is an E.164 number after the connection's localisation, or set outbound.ani_override."},
 	ReasonNumberInvalid: {"number_invalid", "D14", 404, "Dialed number is not valid",
-		"Dial +E.164, or set outbound.localization for national dialling."},
+		"Dial +E.164, or set outbound.localization for national dialling. Where the number exists and the built-in numbering plan does not know it, add an override under /tollgate/v1/numbering_plan_overrides."},
 	ReasonNotWhitelisted: {"destination_not_whitelisted", "D13", 403, "Dialed number {number} (associated countries: {country}) is not included in whitelisted countries {whitelist}",
 		"Add the country to the profile's whitelisted_destinations."},
 	ReasonNumberTypeBlocked: {"number_type_blocked", "D58", 403, "Restricted destination number",

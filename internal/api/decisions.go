@@ -304,7 +304,7 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 	if u.spends, err = s.readSpends(ctx, account, snapshot, p); err != nil {
 		return nil, err
 	}
-	callee, err := e164.Normalise(call.To, c.Home)
+	callee, err := snapshot.Numbering(now).Normalise(call.To, c.Home)
 	if err != nil || p.Window.CallsPerCLD == policy.NoLimit {
 		return u, nil //nolint:nilerr // an invalid number is for the rules to refuse
 	}

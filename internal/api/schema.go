@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 )
 
@@ -89,6 +90,7 @@ func scalars() map[reflect.Type]schema {
 		reflect.TypeFor[netip.Addr]():         {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr), example: "192.0.2.10"},
 		reflect.TypeFor[connection.Network](): {kind: "string", format: "ip-or-network", maxLength: 64, parse: parseWith(connection.ParseNetwork), example: "192.0.2.10"},
 		reflect.TypeFor[jsontext.Value]():     {nullable: true},
+		reflect.TypeFor[numbering.Moment]():   {kind: "string", format: "date-time", parse: parseWith(numbering.ParseMoment), example: "2026-12-31T00:00:00Z"},
 		reflect.TypeFor[profile.TimeOfDay]():  {kind: "string", format: "time-of-day", parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
 	}
 }

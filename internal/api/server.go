@@ -121,7 +121,7 @@ func New(c Config) http.Handler {
 	s.keys.lookups = s.lookups
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
-		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.decisionOperations(),
+		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
 		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),

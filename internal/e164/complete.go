@@ -14,7 +14,7 @@ import (
 // "+49 0 900 1234567" has the trunk prefix of Germany behind the calling code. A
 // carrier or a network on the way takes it off, as libphonenumber does, and the call
 // goes to a premium rate number that the digits as written do not show.
-func complete(n Number) Number {
+func (p Plan) complete(n Number) Number {
 	digits := n.Digits()
 	if digits.Len < 3 || rangeOf(&digits) != 0 {
 		return n
@@ -23,11 +23,14 @@ func complete(n Number) Number {
 		return n
 	}
 	for range MaxDigits {
-		next := stripInternational(n)
+		next := p.stripInternational(n)
 		if next == n {
 			break
 		}
 		n = next
+	}
+	if p.keeps(n, 4) {
+		return n
 	}
 	return rehome(n)
 }
@@ -38,7 +41,7 @@ func complete(n Number) Number {
 //
 // It takes off whatever libphonenumber takes off, and a trunk prefix also where the
 // rest has an impossible length, if no number of the calling code begins with it.
-func stripInternational(n Number) Number {
+func (p Plan) stripInternational(n Number) Number {
 	digits := n.Digits()
 	if digits.Len < 3 || rangeOf(&digits) != 0 {
 		return n
@@ -60,6 +63,9 @@ func stripInternational(n Number) Number {
 		if rest, found = strings.CutPrefix(national, row.trunk); !found || row.trunk == "" || begins(&digits, length+len(row.trunk)) {
 			return n
 		}
+	}
+	if p.keeps(n, length+max(1, len(national)-len(rest))) {
+		return n
 	}
 	stripped, ok := number(row.code, rest)
 	if !ok {

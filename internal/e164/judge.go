@@ -30,6 +30,8 @@ type Judgement struct {
 	// Short says that it is a short number of its country behind the calling code,
 	// such as 11833 behind +49. What such a service costs nothing says.
 	Short bool
+	// Override is the id of the operator's override that decided, or 0.
+	Override int64
 }
 
 // Exact says that the number is one of the plan as it is written.
@@ -50,15 +52,20 @@ func Judge(n Number) (j Judgement, ok bool) {
 		j.Possible.Add(j.Type)
 		return j, true
 	}
-	j.Shorter = j.add(&digits)
-	if j.Without = without(&digits); j.Without != 0 {
-		digits = j.Without.Digits()
-		j.WithoutShorter = j.add(&digits)
+	j.doubt(&digits)
+	return j, true
+}
+
+// doubt adds everything that a number could be which is none of the plan.
+func (j *Judgement) doubt(digits *Digits) {
+	j.Shorter = j.add(digits)
+	if j.Without = without(digits); j.Without != 0 {
+		rest := j.Without.Digits()
+		j.WithoutShorter = j.add(&rest)
 	}
 	if j.Possible == 0 {
 		j.Possible.Add(TypeUnknown)
 	}
-	return j, true
 }
 
 // add adds what digits that are no number of the plan could be, and returns at

@@ -180,7 +180,7 @@ func TestPlainNumbersStay(t *testing.T) {
 				if err != nil || !allocated(n) {
 					continue
 				}
-				if got := complete(n); got != n && rehome(n) == n {
+				if got := (Plan{}).complete(n); got != n && rehome(n) == n {
 					t.Errorf("%s (%s) is read as %s", n, meta.GetId(), got)
 				}
 				if j, ok := Judge(n); !ok || j.Dearest() != j.Type || j.Shorter != 0 {

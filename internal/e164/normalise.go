@@ -77,18 +77,23 @@ func stripSeparators(dialled string) (digits string, plus, ok bool) {
 // The text may hold visual separators (- . ( ) and space) and at most MaxDialled
 // characters. Errors are ErrDialled.
 func Normalise(dialled string, home Country) (Number, error) {
-	n, err := written(dialled, home)
+	return Plan{}.Normalise(dialled, home)
+}
+
+// Normalise is the package's Normalise by this plan.
+func (p Plan) Normalise(dialled string, home Country) (Number, error) {
+	n, err := p.written(dialled, home)
 	if err != nil {
 		return 0, err
 	}
-	if n = complete(n); n == 0 {
+	if n = p.complete(n); n == 0 {
 		return 0, fmt.Errorf("read dialled text of %d characters: %w", len(dialled), ErrDialledInternational)
 	}
 	return n, nil
 }
 
 // written reads a dialled text as it stands.
-func written(dialled string, home Country) (Number, error) {
+func (p Plan) written(dialled string, home Country) (Number, error) {
 	digits, plus, ok := stripSeparators(dialled)
 	if !ok {
 		return 0, fmt.Errorf("read dialled text of %d characters: %w", len(dialled), ErrDialledText)
@@ -98,16 +103,16 @@ func written(dialled string, home Country) (Number, error) {
 		return international(digits)
 	}
 	if row.code == 0 {
-		return bare(digits)
+		return p.bare(digits)
 	}
 	if length := home.matchIDD(digits); length > 0 {
 		n, err := international(digits[length:])
-		if err == nil && !Valid(complete(n)) {
+		if err == nil && !p.Valid(p.complete(n)) {
 			return 0, fmt.Errorf("read %d dialled digits in %s: %w", len(digits), home, ErrDialledInternational)
 		}
 		return n, err
 	}
-	return home.national(digits)
+	return p.national(home, digits)
 }
 
 // international reads the digits after a plus or an international prefix.
@@ -120,9 +125,9 @@ func international(digits string) (Number, error) {
 }
 
 // bare reads an international number without its plus.
-func bare(digits string) (Number, error) {
+func (p Plan) bare(digits string) (Number, error) {
 	n, ok := number(0, digits)
-	if !ok || !allocated(n) {
+	if !ok || !p.allocated(n) {
 		return 0, fmt.Errorf("read %d dialled digits: %w", len(digits), ErrDialledBare)
 	}
 	return n, nil
@@ -153,25 +158,25 @@ func allocated(n Number) bool {
 }
 
 // national reads digits by the country's own dialling rules.
-func (c Country) national(digits string) (Number, error) {
+func (p Plan) national(c Country, digits string) (Number, error) {
 	row := c.dial()
 	whole, wholeOK := number(row.code, digits)
-	wholeOK = wholeOK && allocated(whole)
+	wholeOK = wholeOK && p.allocated(whole)
 	if rest, completed := c.stripTrunk(digits); len(rest) > 0 {
 		n, ok := number(row.code, rest)
-		if ok && allocated(n) {
+		if ok && p.allocated(n) {
 			return n, nil
 		}
 		// What the metadata takes off may include a carrier's code that only looks
 		// like one: "03300014756" in Colombia is 0 and 3300014756, not 03 and the rest.
 		if plain, found := strings.CutPrefix(digits, row.trunk); found && row.trunk != "" && len(plain) != len(rest) {
-			if n, ok := number(row.code, plain); ok && allocated(n) {
+			if n, ok := number(row.code, plain); ok && p.allocated(n) {
 				return n, nil
 			}
 		}
 		// The digit that looks like a trunk prefix belongs to the number where only
 		// so it is an allocated one, such as 800... in Russia, whose trunk prefix is 8.
-		if ok && !wholeOK && !completed && rest[0] != '0' && Valid(n) {
+		if ok && !wholeOK && !completed && rest[0] != '0' && p.Valid(n) {
 			return n, nil
 		}
 	}
@@ -179,7 +184,7 @@ func (c Country) national(digits string) (Number, error) {
 		return whole, nil
 	}
 	if _, ok := cutCallingCode(digits, row.code); ok {
-		if n, err := bare(digits); err == nil {
+		if n, err := p.bare(digits); err == nil {
 			return n, nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -30,6 +31,8 @@ type Change struct {
 	PutGateway     *routing.Gateway
 	PutDeck        *Deck
 	PutGroup       *Group
+	PutOverride    *numbering.Override
+	DropOverride   id.ID
 	DropAccount    id.ID
 	DropGroup      uuid.UUID
 	PutWebhook     *webhook.Endpoint
@@ -49,6 +52,9 @@ func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 		if err := next.apply(&changes[i]); err != nil {
 			return nil, err
 		}
+	}
+	if next.stale {
+		next.compileNumbering()
 	}
 	next.version++
 	return &next, nil
@@ -80,6 +86,14 @@ func (s *Snapshot) apply(c *Change) error {
 		s.gateways = s.gateways.put(uint64(account), account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
 	case c.PutDeck != nil:
 		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
+	case c.PutOverride != nil:
+		compiled, err := c.PutOverride.Compile()
+		if err != nil {
+			return err
+		}
+		s.overrides, s.stale = s.overrides.put(uint64(c.PutOverride.ID), c.PutOverride.ID, compiled), true
+	case c.DropOverride != 0:
+		s.overrides, s.stale = s.overrides.remove(uint64(c.DropOverride), c.DropOverride), true
 	case c.PutGroup != nil:
 		s.groups = s.groups.put(hashGroup(c.PutGroup.ID), c.PutGroup.ID, c.PutGroup)
 	case c.DropGroup != uuid.Nil:
@@ -104,6 +118,15 @@ func (s *Snapshot) apply(c *Change) error {
 		s.dropWebhook(c.DropWebhook)
 	}
 	return nil
+}
+
+// compileNumbering is done once for all changes of a snapshot.
+func (s *Snapshot) compileNumbering() {
+	var overrides []e164.Override
+	for o := range s.overrides.all {
+		overrides = append(overrides, o)
+	}
+	s.numbering, s.stale = e164.NewOverlay(overrides), false
 }
 
 func (s *Snapshot) putConnection(c *Connection, err error) error {

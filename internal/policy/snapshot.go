@@ -172,6 +172,9 @@ type Snapshot struct {
 	sources     sources
 	decks       shards[id.ID, *Deck]
 	groups      shards[uuid.UUID, *Group]         // those that have a limit
+	overrides   shards[id.ID, e164.Override]      // of the numbering plan
+	numbering   *e164.Overlay                     // the overrides, compiled
+	stale       bool                              // numbering is older than overrides
 	gateways    shards[id.ID, []*routing.Gateway] // by account
 	webhooks    shards[id.ID, *webhook.Endpoint]
 	listeners   shards[id.ID, []*webhook.Endpoint] // by the account or the connection that they are for
@@ -185,6 +188,12 @@ func (s *Snapshot) Account(account id.ID) *Account { return s.accounts.get(uint6
 
 // Profile returns a profile, or nil.
 func (s *Snapshot) Profile(profile id.ID) *Profile { return s.profiles.get(uint64(profile), profile) }
+
+// Numbering is the numbering plan at a time: the operator's overrides, and the
+// built-in data.
+func (s *Snapshot) Numbering(at time.Time) e164.Plan {
+	return e164.Plan{Overlay: s.numbering, AtMicros: at.UnixMicro()}
+}
 
 // Group returns a billing group that has a daily limit, or nil.
 func (s *Snapshot) Group(group uuid.UUID) *Group {

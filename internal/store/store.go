@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
@@ -84,6 +85,9 @@ type Collection[T any, K comparable] interface {
 	Delete(ctx context.Context, account id.ID, key K) (T, error)
 	List(ctx context.Context, account id.ID, q Query) (Page[T], error)
 }
+
+// MaxNumberingOverrides bounds the overrides of the numbering plan.
+const MaxNumberingOverrides = 10_000
 
 // Query selects, orders and pages a list. Every order is made total by the id.
 type Query struct {
@@ -311,6 +315,9 @@ type Store interface {
 	IPs() Collection[connection.IP, id.ID]
 	FQDNs() Collection[connection.FQDN, id.ID]
 	Gateways() Collection[routing.Gateway, id.ID]
+	// NumberingOverrides belong to the server: the account given is not looked at. Two
+	// of one prefix that would hold at one time are ErrDuplicate.
+	NumberingOverrides() Collection[numbering.Override, id.ID]
 	BillingGroups() Collection[BillingGroup, uuid.UUID]
 	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]
 	Webhooks() Webhooks

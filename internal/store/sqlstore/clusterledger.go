@@ -348,7 +348,7 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 		count("profile_id", p.ID, p.ChannelLimit)
 		count("connection_id", c.ID, c.ChannelLimit)
 		if p.Window.CallsPerCLD != policy.NoLimit {
-			if callee := admission.Callee(c, reserve.Call.To); callee != 0 {
+			if callee := admission.Callee(w.snapshot.Numbering(now), c, reserve.Call.To); callee != 0 {
 				g.callees = append(g.callees, admission.CalleeKey{Profile: p.ID, Callee: callee})
 			}
 		}

@@ -28,6 +28,7 @@ const (
 	changedGateway    = "gateway"
 	changedDeck       = "deck"
 	changedWebhook    = "webhook"
+	changedOverride   = "override"
 	changedAnything   = "anything"
 )
 
@@ -72,6 +73,10 @@ func changedObject(c *policy.Change) configObject {
 		return configObject{kind: changedWebhook, object: c.PutWebhook.ID}
 	case c.DropWebhook != 0:
 		return configObject{kind: changedWebhook, object: c.DropWebhook}
+	case c.PutOverride != nil:
+		return configObject{kind: changedOverride, object: c.PutOverride.ID}
+	case c.DropOverride != 0:
+		return configObject{kind: changedOverride, object: c.DropOverride}
 	}
 	return configObject{kind: changedAnything}
 }
@@ -190,6 +195,11 @@ func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*po
 			found, err = reloadOne(ctx, w.conn, webhookEndpointNoun(), o.object)
 			if len(found) == 0 {
 				found = []policy.Change{{DropWebhook: o.object}}
+			}
+		case changedOverride:
+			found, err = reloadOne(ctx, w.conn, numberingNoun(), o.object)
+			if len(found) == 0 {
+				found = []policy.Change{{DropOverride: o.object}}
 			}
 		default:
 			// A node of a later release has written it.

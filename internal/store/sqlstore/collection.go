@@ -66,6 +66,16 @@ type column[T any] struct {
 type collection[T any, K comparable] struct {
 	store *Store
 	noun  *noun[T, K]
+	// everywhere is set where whoever asks need not be of the account of the rows.
+	everywhere bool
+}
+
+// sees is the account whose rows a transaction may see.
+func (c *collection[T, K]) sees(account id.ID) id.ID {
+	if c.everywhere {
+		return everyAccount
+	}
+	return account
 }
 
 // errStale says that the object has changed since it was read: the update begins again.
@@ -112,7 +122,7 @@ func (n *noun[T, K]) get(ctx context.Context, q querier, account id.ID, key K) (
 // Get implements store.Collection.
 func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
 	var object T
-	err := c.store.db.reading(ctx, account, func(tx querier) (err error) {
+	err := c.store.db.reading(ctx, c.sees(account), func(tx querier) (err error) {
 		object, err = c.noun.get(ctx, tx, account, key)
 		return err
 	})
@@ -127,7 +137,7 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
 	l := listing{table: c.noun.table, columns: docColumns, fields: c.noun.fields}
 	page := store.Page[T]{Items: []T{}}
-	err := c.store.db.reading(ctx, account, func(tx querier) (err error) {
+	err := c.store.db.reading(ctx, c.sees(account), func(tx querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
@@ -144,7 +154,7 @@ func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Quer
 // Create implements store.Collection.
 func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
 	var created, none T
-	err := c.store.writeIn(ctx, account, func(tx *txn) (err error) {
+	err := c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
 		created, err = c.noun.create(ctx, tx, c.store, account, object)
 		return err
 	})
@@ -221,7 +231,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 	if err != nil {
 		return saved, err
 	}
-	err = c.store.writeIn(ctx, account, func(tx *txn) error {
+	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) error {
 		current, err := n.get(ctx, tx, account, key)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -250,7 +260,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
 	n := c.noun
 	var gone T
-	err := c.store.writeIn(ctx, account, func(tx *txn) (err error) {
+	err := c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
 		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {

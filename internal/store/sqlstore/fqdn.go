@@ -12,12 +12,12 @@ import (
 
 // FQDNConnections implements store.Store.
 func (s *Store) FQDNConnections() store.Collection[connection.FQDNConnection, id.ID] {
-	return &collection[connection.FQDNConnection, id.ID]{s, fqdnConnectionNoun(s.config.Vault)}
+	return &collection[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(s.config.Vault)}
 }
 
 // FQDNs implements store.Store.
 func (s *Store) FQDNs() store.Collection[connection.FQDN, id.ID] {
-	return &collection[connection.FQDN, id.ID]{s, fqdnNoun()}
+	return &collection[connection.FQDN, id.ID]{store: s, noun: fqdnNoun()}
 }
 
 func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {

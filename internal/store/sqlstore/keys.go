@@ -55,7 +55,7 @@ func keyNoun() *noun[store.Key, id.ID] {
 
 // Keys implements store.Store.
 func (s *Store) Keys() store.Collection[store.Key, id.ID] {
-	return &collection[store.Key, id.ID]{s, keyNoun()}
+	return &collection[store.Key, id.ID]{store: s, noun: keyNoun()}
 }
 
 func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {

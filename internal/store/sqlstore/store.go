@@ -489,30 +489,30 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 
 // Profiles implements store.Store.
 func (s *Store) Profiles() store.Collection[profile.Profile, id.ID] {
-	return &collection[profile.Profile, id.ID]{s, profileNoun()}
+	return &collection[profile.Profile, id.ID]{store: s, noun: profileNoun()}
 }
 
 // IPConnections implements store.Store.
 func (s *Store) IPConnections() store.Collection[connection.IPConnection, id.ID] {
-	return &collection[connection.IPConnection, id.ID]{s, ipConnectionNoun(s.config.Vault)}
+	return &collection[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(s.config.Vault)}
 }
 
 // CredentialConnections implements store.Store.
 func (s *Store) CredentialConnections() store.Collection[connection.CredentialConnection, id.ID] {
-	return &collection[connection.CredentialConnection, id.ID]{s, credentialConnectionNoun(s.config.Vault)}
+	return &collection[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(s.config.Vault)}
 }
 
 // IPs implements store.Store.
 func (s *Store) IPs() store.Collection[connection.IP, id.ID] {
-	return &collection[connection.IP, id.ID]{s, ipNoun()}
+	return &collection[connection.IP, id.ID]{store: s, noun: ipNoun()}
 }
 
 // Gateways implements store.Store.
 func (s *Store) Gateways() store.Collection[routing.Gateway, id.ID] {
-	return &collection[routing.Gateway, id.ID]{s, gatewayNoun(s.config.Vault)}
+	return &collection[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(s.config.Vault)}
 }
 
 // BillingGroups implements store.Store.
 func (s *Store) BillingGroups() store.Collection[store.BillingGroup, uuid.UUID] {
-	return &collection[store.BillingGroup, uuid.UUID]{s, billingGroupNoun()}
+	return &collection[store.BillingGroup, uuid.UUID]{store: s, noun: billingGroupNoun()}
 }

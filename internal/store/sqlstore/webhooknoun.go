@@ -14,7 +14,7 @@ import (
 
 // WebhookEndpoints implements store.Store.
 func (s *Store) WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID] {
-	return &collection[webhook.Endpoint, id.ID]{s, webhookEndpointNoun()}
+	return &collection[webhook.Endpoint, id.ID]{store: s, noun: webhookEndpointNoun()}
 }
 
 // webhookEndpointNoun describes the endpoints that have a resource of their own.

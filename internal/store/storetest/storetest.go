@@ -72,6 +72,7 @@ func Run(t *testing.T, open Opener) {
 		{"Queue", testQueue},
 		{"Reopen", testReopen},
 		{"Bans", testBans},
+		{"Numbering", testNumbering},
 		{"Switches", testSwitches},
 		{"UsedIDs", testUsedIDs},
 		{"RulesOfTheServer", testRulesOfTheServer},
