@@ -217,6 +217,9 @@ func TestTenancy(t *testing.T) {
 			continue
 		}
 		prefix, _, withID := strings.Cut(op.path, "/{id}")
+		if prefix == "/tollgate/v1/numbering_plan_overrides" {
+			continue // they belong to the server, and any key may read them
+		}
 		switch {
 		case withID:
 			tried++
