@@ -31,6 +31,8 @@ type serverFlags struct {
 
 	SecretsKeyFile string `help:"File of the keys that seal the secrets in the database and authenticate its audit; by default secrets.key in the data folder. Made at the first start. Nodes that share a database need the same file." env:"TOLLGATE_SECRETS_KEY_FILE"`
 
+	ForgetCallerPasswords bool `help:"Keep of passwords of credential connections that are set from now on their hashes (HA1) alone, which no API key can read back." env:"TOLLGATE_FORGET_CALLER_PASSWORDS"`
+
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none." default:"relay" env:"TOLLGATE_MEDIA"`
 	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`
 	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told." env:"TOLLGATE_MEDIA_ADDRESS"`
@@ -71,7 +73,7 @@ func (f serverFlags) config() app.Config {
 	c.SIPSourceRate, c.SIPSourceCalls = f.SIPSourceRate, f.SIPSourceCalls
 	c.SIPSourceConnections = f.SIPSourceConnections
 	c.SIPStrangerRate, c.SIPStrangerConnections = f.SIPStrangerRate, f.SIPStrangerConnections
-	c.SecretsKeyFile = f.SecretsKeyFile
+	c.SecretsKeyFile, c.ForgetCallerPasswords = f.SecretsKeyFile, f.ForgetCallerPasswords
 	c.NodeName, c.MetricsAddr = f.NodeName, f.MetricsAddr
 	c.OTLP, c.OTLPRatio = f.OTLP, f.OTLPRatio
 	c.TraceMemory, c.HEP, c.HEPKey = f.TraceMemory, f.HEP, os.Getenv("TOLLGATE_HEP_KEY")

@@ -39,6 +39,7 @@ func (a *App) openStore(ctx context.Context, config sqlstore.Config) (*sqlstore.
 		return nil, err
 	}
 	config.Vault, a.vault = vault, vault
+	config.ForgetPasswords = a.config.ForgetCallerPasswords
 	store, err := sqlstore.Open(ctx, config)
 	if wrong := (*sqlstore.WrongKeyError)(nil); errors.As(err, &wrong) {
 		if made {

@@ -187,6 +187,9 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 			{"user_name_fold", func(c *T) any { return foldText(c.UserName) }},
 		},
 		check: func(ctx context.Context, tx *txn, c *T) error {
+			if tx.store.config.ForgetPasswords && !connection.IsHashed(c.Password) {
+				c.Password = connection.HashPassword(c.UserName, c.Password)
+			}
 			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
 			if err != nil {
 				return err

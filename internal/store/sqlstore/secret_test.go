@@ -178,3 +178,28 @@ func TestSecretsAreSealedAtRest(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// A password of which the hashes alone are kept works for calls, and is read back by nobody.
+func TestForgottenPasswords(t *testing.T) {
+	config := sqlstore.Config{Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: time.Now,
+		IDs: id.NewSource(1, time.Now), Owner: uuid.New(), Vault: vaultOf(t, 'a'), ForgetPasswords: true}
+	s, err := sqlstore.Open(t.Context(), config)
+	check(t, err)
+	keepSecrets(t, s)
+	check(t, s.Close())
+	config.Live, config.Owner = policy.NewLive(), uuid.New()
+	s, err = sqlstore.Open(t.Context(), config)
+	check(t, err)
+	defer func() { check(t, s.Close()) }()
+	want := connection.HA1Of("user1", "Phone-Secret-2")
+	if c := config.Live.Snapshot().ByUser("user1"); c == nil || c.HA1 != want {
+		t.Errorf("calls are checked by %+v, want %+v", c, want)
+	}
+	account, _, err := s.EnsureFirst(t.Context())
+	check(t, err)
+	phones, err := s.CredentialConnections().List(t.Context(), account.ID, store.Query{Number: 1, Size: 5})
+	check(t, err)
+	if got := phones.Items[0].Password; !connection.IsHashed(got) || strings.Contains(got, "Secret") {
+		t.Errorf("kept as %q", got)
+	}
+}

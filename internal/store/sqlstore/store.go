@@ -91,9 +91,11 @@ type Config struct {
 	IDs       *id.Source
 	// Vault seals secrets and authenticates the audit; nil is one of a key that
 	// everybody knows.
-	Vault  *secret.Vault
-	Owner  uuid.UUID // this process: calls of any other owner end when the store is opened
-	Logger *slog.Logger
+	Vault *secret.Vault
+	// ForgetPasswords keeps of the passwords of callers their hashes alone.
+	ForgetPasswords bool
+	Owner           uuid.UUID // this process: calls of any other owner end when the store is opened
+	Logger          *slog.Logger
 
 	// MaxClockOffset is how far the clock of a node may be from that of PostgreSQL
 	// before it admits no more calls; 0 means DefaultMaxClockOffset, and a negative
