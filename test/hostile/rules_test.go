@@ -82,6 +82,7 @@ var ofOneEdge = map[admission.Reason]string{
 	admission.ReasonStopping:          "nothing was decided",
 	admission.ReasonGatewaysDown:      "another switch chooses the route itself",
 	admission.ReasonGatewayLimit:      "another switch chooses the route itself",
+	admission.ReasonSourceRefused:     "over SIP it looks like a wrong password, and there is no call: TestAllowedSources of internal/api is the other edge",
 	admission.ReasonCallIDUsed:        "the ids of calls over SIP are the server's own",
 	admission.ReasonCallEnded:         "the ids of calls over SIP are the server's own",
 }
