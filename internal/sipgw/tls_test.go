@@ -193,7 +193,9 @@ func TestCertificateReload(t *testing.T) {
 	w := newWorld(t, wish{tcp: true, tls: a})
 	files := w.g.config.TLS.files()
 	files.Now, files.Log = clock, w.g.config.Logger
+	w.g.transport.mu.Lock() // connections are taken already
 	w.g.transport.certificates = certificate.New(files)
+	w.g.transport.mu.Unlock()
 	if err := w.g.Reload(); err != nil {
 		t.Fatal(err)
 	}
