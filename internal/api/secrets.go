@@ -104,7 +104,7 @@ func (r *resource[T, V, K]) maskProblems(in *request) []field.Error {
 	var errs []field.Error
 	for _, s := range r.secrets(new(V)) {
 		given, _ := in.named(s.path)
-		detail := ""
+		var detail string
 		switch {
 		case secret.IsMask(given):
 			detail = " is only asterisks, which stand for a secret that is not shown. Leave it out to keep the one that is set, or give a new one."

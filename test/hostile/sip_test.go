@@ -3,7 +3,6 @@ package hostile
 import (
 	"bufio"
 	"crypto/md5"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -105,16 +104,6 @@ func (p *peer) read(limit time.Duration) string {
 		return ""
 	}
 	return head.String() + string(body)
-}
-
-// closed says whether the other side closes a stream within the limit.
-func (p *peer) closed(limit time.Duration) bool {
-	p.t.Helper()
-	if err := p.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		p.t.Fatal(err)
-	}
-	_, err := io.Copy(io.Discard, p.conn)
-	return err == nil || !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // final returns the next final answer; "" when none comes in time.
