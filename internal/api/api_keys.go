@@ -132,6 +132,18 @@ func (in *request) mayGive(scopes []string) error {
 	return nil
 }
 
+// mayOutlive refuses to let a key that expires make one that is good for longer: who
+// was let in for a while would stay.
+func (in *request) mayOutlive(until *time.Time) error {
+	own := in.key.ExpiresAt
+	if own == nil || until != nil && !until.After(*own) {
+		return nil
+	}
+	return failAt(http.StatusForbidden, "/expires_at", codeForbidden,
+		"The key of this request expires at %s, so it gives none that is good for longer. Give an earlier expires_at, or use a key that does not expire.",
+		own.UTC().Format(time.RFC3339))
+}
+
 // keyFields are what a request sets of a key.
 type keyFields struct {
 	Name      string     `json:"name"`
@@ -209,6 +221,9 @@ func (s *server) createKey(ctx context.Context, in *request, whole *schema, defa
 	if err := in.mayGive(fields.Scopes); err != nil {
 		return nil, err
 	}
+	if err := in.mayOutlive(fields.ExpiresAt); err != nil {
+		return nil, err
+	}
 	return s.makeKey(ctx, in, in.account, fields)
 }
 
@@ -230,7 +245,10 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 	case slices.Contains(fields.Scopes, ScopeAdmin):
 		return nil, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
 	case account == in.account:
-		err = in.mayGive(fields.Scopes) // else this would be the way around that rule
+		// Else this would be the way around these rules.
+		if err = in.mayGive(fields.Scopes); err == nil {
+			err = in.mayOutlive(fields.ExpiresAt)
+		}
 	case slices.Contains(fields.Scopes, ScopeSecrets):
 		err = in.mayGive([]string{ScopeSecrets}) // what is seen with it is the account's own
 	}
@@ -313,6 +331,12 @@ func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defa
 		}
 		if err := in.mayGive(fields.Scopes); err != nil {
 			return current, err
+		}
+		later := fields.ExpiresAt == nil || current.ExpiresAt != nil && fields.ExpiresAt.After(*current.ExpiresAt)
+		if later && current.ExpiresAt != nil {
+			if err := in.mayOutlive(fields.ExpiresAt); err != nil {
+				return current, err
+			}
 		}
 		current.Name, current.Scopes, current.ExpiresAt = fields.Name, fields.Scopes, fields.ExpiresAt
 		return current, nil

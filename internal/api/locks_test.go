@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // tenant is another account, as its own key and a key of the operator's see it.
@@ -148,4 +149,21 @@ func TestLockedFields(t *testing.T) {
 	h.doWith(both, "PATCH", gateway, `{"priority":5}`).want(http.StatusOK)
 	h.doWith(h.admin, "PATCH", h.path, `{"locked_fields":["gateways","gateways"]}`).wantError(http.StatusUnprocessableEntity, "10015 /locked_fields")
 	h.doWith(h.admin, "PATCH", h.path, `{"locked_fields":["everything"]}`).wantError(http.StatusUnprocessableEntity, "10032 /locked_fields/0")
+}
+
+// A key that expires makes none that is good for longer, nor itself.
+func TestKeysDoNotOutliveTheirMaker(t *testing.T) {
+	h := newHarness(t)
+	until := func(d time.Duration) string { return fmt.Sprintf("%q", wireTime(start.Add(d))) }
+	made := h.do("POST", "/tollgate/v1/api_keys", `{"name":"contractor","expires_at":`+until(time.Hour)+`}`).want(http.StatusCreated)
+	key, own := made["secret"].(string), fmt.Sprint("/tollgate/v1/api_keys/", made["id"])
+	for _, expires := range []string{"null", until(2 * time.Hour)} {
+		h.doWith(key, "POST", "/tollgate/v1/api_keys", `{"name":"more","expires_at":`+expires+`}`).wantError(http.StatusForbidden, "10010 /expires_at")
+		h.doWith(key, "PATCH", own, `{"expires_at":`+expires+`}`).wantError(http.StatusForbidden, "10010 /expires_at")
+	}
+	h.doWith(key, "POST", "/tollgate/v1/api_keys", `{"name":"more"}`).wantError(http.StatusForbidden, "10010 /expires_at")
+	h.doWith(key, "POST", "/tollgate/v1/api_keys", `{"name":"more","expires_at":`+until(time.Hour)+`}`).want(http.StatusCreated)
+	h.doWith(key, "PATCH", own, `{"name":"renamed"}`).want(http.StatusOK)
+	h.doWith(key, "PATCH", own, `{"expires_at":`+until(time.Minute)+`}`).want(http.StatusOK)
+	h.do("PATCH", own, `{"expires_at":null}`).want(http.StatusOK)
 }
