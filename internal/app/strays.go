@@ -57,8 +57,9 @@ func (a *App) tellStrays(ctx context.Context) {
 			clear(told)
 		}
 		told[s.Connection] = s.At
-		a.logger.Warn("the right password of a connection came from an address that is not in its allowed_sources; it was answered as a wrong one",
-			"account", s.Account.String(), "connection", s.Connection.String(), "user_name", s.UserName, "source", s.Source.String())
+		a.logger.Warn("the right password of a connection came from an address that is not in its allowed_sources; "+
+			"it was answered as a wrong one", "account", s.Account.String(), "connection", s.Connection.String(),
+			"user_name", s.UserName, "source", s.Source.String())
 		if err := a.store.NoteStray(ctx, s); err != nil && !errors.Is(err, context.Canceled) {
 			a.logger.Warn("the webhook connection.source_refused is not sent", "error", err)
 		}

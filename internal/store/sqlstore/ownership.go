@@ -58,7 +58,8 @@ func overlapping(n connection.Network, place int) (condition string, args []any)
 		covers = append(covers, fmt.Sprintf("$%d", place+len(args)))
 		args = append(args, text)
 	}
-	return fmt.Sprintf("(theirs.first_address BETWEEN $%d AND $%d OR theirs.ip_address IN (%s))", place, place+1, strings.Join(covers, ", ")), args
+	return fmt.Sprintf("(theirs.first_address BETWEEN $%d AND $%d OR theirs.ip_address IN (%s))",
+		place, place+1, strings.Join(covers, ", ")), args
 }
 
 // sharedWith says whether an admin lets the account use a network that is another's.
@@ -76,13 +77,15 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 		return err
 	}
 	var stored string
-	err := tx.QueryRowContext(ctx, "SELECT ip_address FROM ips WHERE account_id = $1 AND id = $2", int64(ip.AccountID), int64(ip.ID)).Scan(&stored)
+	err := tx.QueryRowContext(ctx, "SELECT ip_address FROM ips WHERE account_id = $1 AND id = $2",
+		int64(ip.AccountID), int64(ip.ID)).Scan(&stored)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	condition, args := overlapping(ip.IPAddress, 2)
 	if stored != ip.IPAddress.String() { // a claim
-		taken, err := takenByOthers(ctx, tx, "SELECT 1 FROM ips AS theirs WHERE theirs.account_id <> $1 AND "+condition, ip.AccountID, args...)
+		taken, err := takenByOthers(ctx, tx, "SELECT 1 FROM ips AS theirs WHERE theirs.account_id <> $1 AND "+condition,
+			ip.AccountID, args...)
 		if err != nil {
 			return err
 		}
@@ -110,7 +113,9 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 }
 
 // takenByOthers runs a query with the rows of all accounts in sight. $1 is the account.
-func takenByOthers(ctx context.Context, tx *txn, text string, account id.ID, args ...any) (taken bool, err error) {
+func takenByOthers(
+	ctx context.Context, tx *txn, text string, account id.ID, args ...any,
+) (taken bool, err error) {
 	err = tx.acrossAccounts(ctx, func() (err error) {
 		taken, err = exists(ctx, tx, text, append([]any{int64(account)}, args...)...)
 		return err
@@ -122,19 +127,23 @@ func takenByOthers(ctx context.Context, tx *txn, text string, account id.ID, arg
 // two that have a profile may have the same discriminator; with those of another
 // account, none may be without one either.
 func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.ID, mine, pointer string) error {
-	const behind = ` FROM ips AS theirs JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
+	const behind = ` FROM ips AS theirs
+		JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
 	if profile != 0 {
-		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.ip_address = $2 AND theirs.connection_id <> $3
-			AND c.profile_id <> 0 AND c.discriminator = $4`, int64(ip.AccountID), ip.IPAddress.String(), int64(ip.ConnectionID), mine)
+		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.ip_address = $2
+			AND theirs.connection_id <> $3 AND c.profile_id <> 0 AND c.discriminator = $4`,
+			int64(ip.AccountID), ip.IPAddress.String(), int64(ip.ConnectionID), mine)
 		if err == nil && taken {
-			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer, Other: "another connection with the same address, and no other tech_prefix or token"}
+			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer,
+				Other: "another connection with the same address, and no other tech_prefix or token"}
 		}
 		if err != nil {
 			return err
 		}
 	}
 	condition, args := overlapping(ip.IPAddress, 3)
-	taken, err := takenByOthers(ctx, tx, `SELECT 1`+behind+`theirs.account_id <> $1 AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND `+condition,
+	taken, err := takenByOthers(ctx, tx, `SELECT 1`+behind+`theirs.account_id <> $1
+		AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND `+condition,
 		ip.AccountID, append([]any{mine}, args...)...)
 	if err == nil && taken {
 		err = &store.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: ip.IPAddress.String()}
@@ -160,7 +169,8 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConn
 		ip, err := ipNoun().scan(rows.Scan)
 		addresses = append(addresses, ip)
 		return err
-	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID), int64(c.ID))
+	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id",
+		int64(c.AccountID), int64(c.ID))
 	if err != nil {
 		return err
 	}
@@ -186,13 +196,15 @@ func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
 	}
 	if err == nil {
-		err = tx.QueryRowContext(ctx, "SELECT fqdn FROM fqdns WHERE account_id = $1 AND id = $2", int64(f.AccountID), int64(f.ID)).Scan(&stored)
+		err = tx.QueryRowContext(ctx, "SELECT fqdn FROM fqdns WHERE account_id = $1 AND id = $2",
+			int64(f.AccountID), int64(f.ID)).Scan(&stored)
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if stored != f.Name() {
-		taken, err := takenByOthers(ctx, tx, "SELECT 1 FROM fqdns WHERE account_id <> $1 AND fqdn = $2", f.AccountID, f.Name())
+		taken, err := takenByOthers(ctx, tx, "SELECT 1 FROM fqdns WHERE account_id <> $1 AND fqdn = $2",
+			f.AccountID, f.Name())
 		if err != nil {
 			return err
 		}
@@ -211,18 +223,22 @@ func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 
 // checkDistinctNames is checkDistinct for domain names.
 func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profile id.ID, mine, pointer string) error {
-	const behind = ` FROM fqdns AS theirs JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
+	const behind = ` FROM fqdns AS theirs
+		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
 	if profile != 0 {
-		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.fqdn = $2 AND theirs.connection_id <> $3
-			AND c.profile_id <> 0 AND c.discriminator = $4`, int64(f.AccountID), f.Name(), int64(f.ConnectionID), mine)
+		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.fqdn = $2
+			AND theirs.connection_id <> $3 AND c.profile_id <> 0 AND c.discriminator = $4`,
+			int64(f.AccountID), f.Name(), int64(f.ConnectionID), mine)
 		if err == nil && taken {
-			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer, Other: "another connection with the same domain name, and no other tech_prefix or token"}
+			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer,
+				Other: "another connection with the same domain name, and no other tech_prefix or token"}
 		}
 		if err != nil {
 			return err
 		}
 	}
-	taken, err := takenByOthers(ctx, tx, `SELECT 1`+behind+`theirs.account_id <> $1 AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND theirs.fqdn = $3`,
+	taken, err := takenByOthers(ctx, tx, `SELECT 1`+behind+`theirs.account_id <> $1
+		AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND theirs.fqdn = $3`,
 		f.AccountID, mine, f.Name())
 	if err == nil && taken {
 		err = &store.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: f.Name()}
@@ -237,7 +253,8 @@ func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnec
 		f, err := fqdnNoun().scan(rows.Scan)
 		names = append(names, f)
 		return err
-	}, "SELECT "+docColumns+" FROM fqdns WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID), int64(c.ID))
+	}, "SELECT "+docColumns+" FROM fqdns WHERE account_id = $1 AND connection_id = $2 ORDER BY id",
+		int64(c.AccountID), int64(c.ID))
 	if err != nil {
 		return err
 	}
