@@ -49,7 +49,7 @@ func startServer() (*server, error) {
 	}
 	running.key, err = api.NewKey(rand.Reader)
 	if err == nil {
-		key, importErr := api.ImportKey(running.key, account.ID, "test", api.ScopeRead, api.ScopeWrite, api.ScopeAdmit, api.ScopeCarrier, api.ScopeAdmin)
+		key, importErr := api.ImportKey(running.key, account.ID, "test", api.ScopeRead, api.ScopeWrite, api.ScopeAdmit, api.ScopeCarrier, api.ScopeSecrets, api.ScopeAdmin)
 		_, putErr := s.PutKey(ctx, key)
 		err = errors.Join(importErr, putErr)
 	}

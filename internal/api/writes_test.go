@@ -113,6 +113,13 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	const bans = "/tollgate/v1/bans"
 	requests["POST "+bans] = func() (string, string) { n++; return bans, fmt.Sprintf(`{"source":"10.0.0.%d"}`, n) }
 	requests["DELETE "+bans+"/{id}"] = func() (string, string) { return made(bans, `{"source":"10.0.1.%d"}`), "" }
+	const overrides = "/tollgate/v1/numbering_plan_overrides"
+	const override = `{"prefix":"1436%d","valid":true}`
+	requests["POST "+overrides] = func() (string, string) { n++; return overrides, fmt.Sprintf(override, n) }
+	requests["PATCH "+overrides+"/{id}"] = func() (string, string) {
+		return made(overrides, override), `{"comment":"in service"}`
+	}
+	requests["DELETE "+overrides+"/{id}"] = func() (string, string) { return made(overrides, override), "" }
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

@@ -243,7 +243,7 @@ func BenchmarkLive(b *testing.B) {
 
 // TestMemoryOfACall bounds the heap of a call that is up.
 func TestMemoryOfACall(t *testing.T) {
-	const most = 4200
+	const most = 4100
 	d := newDriven(t, false)
 	defer d.g.transport.cancel()
 	fresh, settled := d.memory(2000)

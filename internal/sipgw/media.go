@@ -14,13 +14,13 @@ import (
 // are. With one, each goes by way of the relay, which answers later; what is to be
 // sent after it waits for it, so that messages keep their order.
 type anchor struct {
-	asked   bool // the recorder was asked
 	session media.Session
+	spoilt  error    // why the last early answer was not passed on
+	waiting []func() // steps that come after the running one, in order
+	asked   bool     // the recorder was asked
 	closed  bool
-	wanted  media.Encryption // of the gateway that is tried, or has the call
-	spoilt  error            // why the last early answer was not passed on
 	running bool             // the relay has a description
-	waiting []func()         // steps that come after it, in order
+	wanted  media.Encryption // of the gateway that is tried, or has the call
 }
 
 // maxWaitingSteps bounds what waits for the relay: more progress of a gateway than

@@ -45,8 +45,8 @@ type session struct {
 	startedAt  time.Time
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
-	unacked    bool     // the carrier's 2xx awaits the caller's ACK, which has the answer
 	meter      timer
+	unacked    bool // the carrier's 2xx awaits the caller's ACK, which has the answer
 	private    bool // the caller wants to be anonymous towards the callee
 	confirmed  bool // from is known to be the connection's to show
 	rang       bool // a gateway has shown progress
