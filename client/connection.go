@@ -14,7 +14,7 @@ type IPConnection struct {
 	CallerIDHeaders string `json:"caller_id_headers"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs CallerIDs `json:"caller_ids"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls *int64 `json:"emergency_alert_calls"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit *int64 `json:"emergency_call_limit"`
@@ -133,7 +133,7 @@ type IPConnectionParams struct {
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs Field[CallerIDsParams] `json:"caller_ids,omitzero"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls Field[int64] `json:"emergency_alert_calls,omitzero"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit Field[int64] `json:"emergency_call_limit,omitzero"`
@@ -256,7 +256,7 @@ type CredentialConnection struct {
 	CallerIDHeaders string `json:"caller_id_headers"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs CallerIDs `json:"caller_ids"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls *int64 `json:"emergency_alert_calls"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit *int64 `json:"emergency_call_limit"`
@@ -332,7 +332,7 @@ type CredentialConnectionParams struct {
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs Field[CallerIDsParams] `json:"caller_ids,omitzero"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls Field[int64] `json:"emergency_alert_calls,omitzero"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit Field[int64] `json:"emergency_call_limit,omitzero"`

@@ -15,7 +15,7 @@ type FQDNConnection struct {
 	CallerIDHeaders string `json:"caller_id_headers"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs CallerIDs `json:"caller_ids"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls *int64 `json:"emergency_alert_calls"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit *int64 `json:"emergency_call_limit"`
@@ -126,7 +126,7 @@ type FQDNConnectionParams struct {
 	CallerIDHeaders Field[string] `json:"caller_id_headers,omitzero"`
 	// Tollgate's own: which caller ids the callers of this connection may show.
 	CallerIDs Field[CallerIDsParams] `json:"caller_ids,omitzero"`
-	// Tollgate's own: how many emergency calls of one UTC day are unusual and told of; 0 never tells.
+	// Tollgate's own: how many emergency calls of one UTC day are unusual and reported; 0 for never.
 	EmergencyAlertCalls Field[int64] `json:"emergency_alert_calls,omitzero"`
 	// Tollgate's own: how many emergency calls may be up at once; null means no limit.
 	EmergencyCallLimit Field[int64] `json:"emergency_call_limit,omitzero"`

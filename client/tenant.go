@@ -27,7 +27,7 @@ type Account struct {
 	EmergencyNumbers []string `json:"emergency_numbers"`
 	// What only a key with the scope admin changes, though others could.
 	LockedFields []string `json:"locked_fields"`
-	// Addresses, networks and domain names that it may use though they are another account\'s.
+	// Addresses, networks and domain names that it may use though they are another account's.
 	SharedSources          []string  `json:"shared_sources"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`
@@ -69,7 +69,7 @@ type TenantParams struct {
 	EmergencyNumbers  Field[[]string] `json:"emergency_numbers,omitzero"`
 	// What only a key with the scope admin changes, though others could.
 	LockedFields Field[[]string] `json:"locked_fields,omitzero"`
-	// Addresses, networks and domain names that it may use though they are another account\'s.
+	// Addresses, networks and domain names that it may use though they are another account's.
 	SharedSources          Field[[]string] `json:"shared_sources,omitzero"`
 	Name                   Field[string]   `json:"name,omitzero"`
 	RecordRetentionDays    Field[int64]    `json:"record_retention_days,omitzero"`
@@ -93,7 +93,7 @@ type NewTenant struct {
 	DefaultRateDeckID   *string  `json:"default_rate_deck_id"`
 	EmergencyNumbers    []string `json:"emergency_numbers"`
 	LockedFields        []string `json:"locked_fields"`
-	// Addresses, networks and domain names that it may use though they are another account\'s.
+	// Addresses, networks and domain names that it may use though they are another account's.
 	SharedSources          []string  `json:"shared_sources"`
 	Name                   string    `json:"name"`
 	OrganizationID         string    `json:"organization_id"`

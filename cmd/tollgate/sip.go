@@ -23,7 +23,7 @@ type sipFlags struct {
 	SIPSourceRate  int `name:"sip-source-rate" help:"SIP requests a second that are taken from one address, known or not; 0 is no limit. What belongs to running calls has as much again. Emergency calls pass." default:"20000" env:"TOLLGATE_SIP_SOURCE_RATE"`
 	SIPSourceCalls int `name:"sip-source-calls" help:"Calls that one address may have at once; 0 is no limit. Emergency calls pass." default:"0" env:"TOLLGATE_SIP_SOURCE_CALLS"`
 
-	SIPSourceConnections   int `name:"sip-source-connections" help:"SIP connections over TCP and TLS that one known address may have at once; one that nobody knows yet may have a 16th of it. More where all come through a load balancer." default:"256" env:"TOLLGATE_SIP_SOURCE_CONNECTIONS"`
+	SIPSourceConnections   int `name:"sip-source-connections" help:"SIP connections over TCP and TLS that one known address may have at once; an unknown one may have a 16th of it. More where all come through a load balancer." default:"256" env:"TOLLGATE_SIP_SOURCE_CONNECTIONS"`
 	SIPStrangerRate        int `name:"sip-stranger-rate" help:"SIP answers a second to all sources together that have not proved who they are, of 1 KiB on average." default:"1000" env:"TOLLGATE_SIP_STRANGER_RATE"`
 	SIPStrangerConnections int `name:"sip-stranger-connections" help:"SIP connections over TCP and TLS that they may have at once; above it the one that was silent the longest ends." default:"512" env:"TOLLGATE_SIP_STRANGER_CONNECTIONS"`
 

@@ -13,8 +13,8 @@ func judgeConnectFee(f *Facts) Reason {
 	return refuseIf(f.HasRate && f.MaxConnectFee != policy.NoLimit && f.Rate.ConnectFee > f.MaxConnectFee, ReasonConnectFee)
 }
 
-// judgeCallCost refuses a call of which already the first increment costs more than
-// a whole call may.
+// judgeCallCost refuses a call whose first increment already costs more than a whole
+// call may.
 func judgeCallCost(f *Facts) Reason {
 	return refuseIf(f.MaxCallCost != policy.NoLimit && f.FirstGrantCost > f.MaxCallCost, ReasonCallCost)
 }

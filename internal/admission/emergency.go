@@ -84,8 +84,8 @@ func (u *EmergencyFacts) rateOf(deck *rating.Deck) (rating.Rate, bool) {
 	return rating.Rate{}, false
 }
 
-// judgeEmergency refuses beyond the number of emergency calls at once that the
-// operator has set for the connection, if he has, and never otherwise.
+// judgeEmergency refuses a call above the number of emergency calls at once that the
+// operator has set for the connection, if any, and never otherwise.
 func judgeEmergency(f *Facts) Reason {
 	return refuseIf(f.Urgent.Max != policy.NoLimit && f.Urgent.Live >= f.Urgent.Max, ReasonEmergencyLimit)
 }
@@ -106,7 +106,7 @@ func (s *State) LiveEmergencies(connection id.ID) int32 {
 	return s.urgent[connection] + s.absentUrgent[connection]
 }
 
-// startEmergency counts an emergency call that is let through, and tells of it.
+// startEmergency counts an emergency call that is let through, and reports it.
 func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
 	key := EmergencyKey{l.Account, l.Connection, record.DayOf(s.now)}
@@ -125,7 +125,7 @@ func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	s.events = append(s.events, event)
 }
 
-// unusual says whether a count is to be told of: at the threshold, and at each doubling.
+// unusual says whether a count is to be reported: at the threshold, and at each doubling.
 func unusual(count, threshold int64) bool {
 	for threshold > 0 && threshold < count {
 		threshold *= 2
@@ -164,7 +164,7 @@ func (s *State) postEmergency(l *Lease, answeredMicros, billedSecs int64) {
 }
 
 // lastSign is when an emergency call was last known to live: nothing is held for it,
-// so that what came after is nobody's to pay.
+// so what came after is not charged.
 func (l *Lease) lastSign() int64 { return l.ExpiresMicros - SetupTTL.Microseconds() }
 
 func (w *writer) emergency(u *EmergencyFacts) {

@@ -60,7 +60,7 @@ func TestPriceOfAnEmergencyCall(t *testing.T) {
 	}
 }
 
-// TestALostEmergencyCall is billed until it was last heard of.
+// TestALostEmergencyCall: it is billed until it was last known to be up.
 func TestALostEmergencyCall(t *testing.T) {
 	b := helping(t, func(*connection.IPConnection) {})
 	call := callTo("911")

@@ -151,7 +151,7 @@ func (m *machine) announced(e Event) {
 		key := toldKey{Scope{}, e.Day, int32(e.Count), 0}
 		started := m.disk.urgent[EmergencyKey{testAccount, testConnection, e.Day}].Started
 		if m.disk.told[key]++; m.disk.told[key] > 1 || e.Count != started || e.Count%2 != 0 {
-			m.t.Fatalf("told of %d emergency calls of %d, %d times", e.Count, started, m.disk.told[key])
+			m.t.Fatalf("reported %d emergency calls of %d, %d times", e.Count, started, m.disk.told[key])
 		}
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 )
 
-// numberCase is a number as dialled, and what must become of it.
+// numberCase is a number as dialled, and how it must be judged.
 type numberCase struct {
 	dialled, home string
 	callee        string // "" for no number

@@ -10,9 +10,9 @@ import (
 )
 
 // How many calls a connection may begin in a second (calls_per_second). Each server
-// counts for itself, and forgets with its end. Every attempt counts that is decided,
-// also one that another rule refuses; those above the rate do not count, so that who
-// goes on trying gets as many through as the rate allows. A repeated question is
+// counts for itself, and forgets when it ends. Every attempt that is decided counts,
+// even one that another rule refuses; those above the rate do not count, so a caller
+// that goes on trying gets as many through as the rate allows. A repeated question is
 // answered without being decided, and emergency calls neither count nor are counted.
 
 // PaceFacts are how many calls of the connection were begun in the past second, and
@@ -102,8 +102,8 @@ func (p *Paces) begin(connection id.ID, perSecond int32, nowMicros int64) {
 	p.put(connection, b)
 }
 
-// Undo takes the calls off again that a transaction began which was undone, and which
-// is going to be repeated.
+// Undo takes off the calls that an undone transaction began, since it is going to be
+// repeated.
 func (p *Paces) Undo(begun []id.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

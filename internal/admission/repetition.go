@@ -91,7 +91,7 @@ func proves(f *Facts, c *Reserve, l *Lease) bool {
 	return c.Call.Request != uuid.Nil && c.Call.Request == f.Request && (l == nil || l.Owner == c.Owner)
 }
 
-// takeSpare gives the call the id that its edge has put by for it, and notes why.
+// takeSpare gives the call the spare id that its edge has reserved, and notes why.
 func (c *Reserve) takeSpare(live bool) {
 	c.Call.ID, c.Call.IDUse = c.Spare, IDOver
 	if live {

@@ -25,7 +25,7 @@ func wantDecision(t *testing.T, what string, got map[string]any, want string) {
 	}
 }
 
-// An id that was used before lets nothing through: whatever became of its call, and
+// An id that was used before lets nothing through: however its call ended, and
 // whoever shows it, unless it is the same request again.
 func TestUsedCallIDs(t *testing.T) {
 	const used, number = "deny denied call_id_used", "+13125550199"

@@ -132,8 +132,8 @@ func (in *request) mayGive(scopes []string) error {
 	return nil
 }
 
-// mayOutlive refuses to let a key that expires make one that is good for longer: who
-// was let in for a while would stay.
+// mayOutlive refuses to let a key that expires make one that lives longer: access that
+// was given for a while would become permanent.
 func (in *request) mayOutlive(until *time.Time) error {
 	own := in.key.ExpiresAt
 	if own == nil || until != nil && !until.After(*own) {

@@ -11,7 +11,7 @@ import (
 )
 
 // asset is a text that is the same for as long as the process runs. It is compressed
-// once, and not for each who asks: anyone may ask for it, as often as he likes.
+// once, and not for each request: anyone may ask for it, as often as they like.
 type asset struct {
 	kind         string
 	cacheControl string
@@ -29,7 +29,7 @@ func newAsset(kind string, text []byte) *asset {
 	if len(text) >= gzipFrom {
 		a.compressed = sync.OnceValue(func() []byte {
 			var out bytes.Buffer
-			w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // which is a level that there is
+			w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // a level that exists
 			_, _ = w.Write(text)                                    // a buffer takes everything
 			_ = w.Close()
 			return out.Bytes()

@@ -77,7 +77,7 @@ func (h *harness) deadKeys() (expired, revoked, rotated string) {
 }
 
 // A tenant gets what it needs for its own calls. What decides about prices, routes,
-// secrets and limits stays with whoever runs the server.
+// secrets and limits stays with the operator of the server.
 func TestTenantsFirstKey(t *testing.T) {
 	h := newHarness(t)
 	admin := h.newKey(h.first.ID, Scopes()...)

@@ -13,11 +13,11 @@ import (
 )
 
 // Guard bounds what strangers take of the server, so that those with a key never wait
-// behind them. Who serves the API has one; it must not block.
+// behind them. The server of the API implements it; it must not block.
 type Guard interface {
 	// Enter counts a request that is not known to show a valid key, and returns how
-	// long whoever sent it is to wait; 0 if it may be served. Those that show what may
-	// be a key are counted apart, so that who shows none keeps no key out.
+	// long its sender is to wait; 0 if it may be served. Those that show what may be a
+	// key are counted apart, so that requests without one keep no key out.
 	Enter(r *http.Request, shows bool) time.Duration
 	// Known says that a request showed a valid key, or an address signed for the account.
 	Known(r *http.Request, account id.ID)
@@ -46,8 +46,9 @@ func bearer(r *http.Request) (secret string, ok bool) {
 	return secret, strings.EqualFold(scheme, "Bearer") && plausible(secret)
 }
 
-// enter counts a stranger's request, and answers it when there are too many. Who shows
-// a key that was valid once is no stranger; whether it still is, is decided later.
+// enter counts a stranger's request, and answers it when there are too many. A client
+// with a key that was valid once is no stranger; whether the key still is valid is
+// decided later.
 func (s *server) enter(w http.ResponseWriter, r *http.Request) (taken bool) {
 	if s.Guard == nil {
 		return true
@@ -75,7 +76,7 @@ func (s *server) known(r *http.Request, account id.ID) {
 }
 
 // The log lines of strangers' requests: so many a second, and at once. What is left
-// out is told of once a minute.
+// out is reported once a minute.
 const (
 	strangerLines, strangerLinesBurst = 10, 100
 	leftOutInterval                   = time.Minute
@@ -91,7 +92,7 @@ type lines struct {
 }
 
 // take says whether one more line may be written, and how many were left out that are
-// to be told of now.
+// to be reported now.
 func (l *lines) take(now time.Time) (write bool, leftOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// turnstile is a guard that lets no stranger in, and notes who was known.
+// turnstile is a guard that lets no stranger in, and notes which accounts were known.
 type turnstile struct {
 	entered int
 	known   []id.ID
@@ -23,7 +23,7 @@ func (g *turnstile) Enter(*http.Request, bool) time.Duration {
 
 func (g *turnstile) Known(_ *http.Request, account id.ID) { g.known = append(g.known, account) }
 
-// What is the same for everybody is compressed once: what a thousand strangers ask for
+// What is the same for everyone is compressed once: what a thousand strangers ask for
 // costs less than one compression.
 func TestWhatIsPublicIsCompressedOnce(t *testing.T) {
 	h := newHarness(t)
@@ -47,7 +47,7 @@ func TestWhatIsPublicIsCompressedOnce(t *testing.T) {
 	}
 }
 
-// discard is an answer that nobody reads.
+// discard is an answer that is not read.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }

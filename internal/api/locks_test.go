@@ -87,7 +87,7 @@ func TestScopesAreNotGivenAround(t *testing.T) {
 }
 
 // What an admin has locked is refused to every other key, by each way that leads to it,
-// and all of it is told at once.
+// and all of it is reported at once.
 func TestLockedFields(t *testing.T) {
 	h := newHarness(t).tenant()
 	deck, free := h.deck("prefix,rate\n1,0.01\n"), h.deck("prefix,rate\n1,0\n")
@@ -151,7 +151,7 @@ func TestLockedFields(t *testing.T) {
 	h.doWith(h.admin, "PATCH", h.path, `{"locked_fields":["everything"]}`).wantError(http.StatusUnprocessableEntity, "10032 /locked_fields/0")
 }
 
-// A key that expires makes none that is good for longer, nor itself.
+// A key that expires makes none that lives longer, nor extends itself.
 func TestKeysDoNotOutliveTheirMaker(t *testing.T) {
 	h := newHarness(t)
 	until := func(d time.Duration) string { return fmt.Sprintf("%q", wireTime(start.Add(d))) }

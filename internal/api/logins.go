@@ -27,7 +27,7 @@ func LoginFailures() []string {
 }
 
 const (
-	// loginInterval is how often one source is told of to the log for one reason.
+	// loginInterval is how often one source is logged for one reason.
 	loginInterval = 10 * time.Second
 	// maxFailedSources bounds the sources that are remembered.
 	maxFailedSources = 1024
@@ -75,8 +75,8 @@ func (f *failedLogins) take(one failedLogin, now time.Time) (write bool, more in
 	return true, more
 }
 
-// loginFailed counts a request that is not let in and tells the log of it: never with
-// the key that it showed. The key is nil when there is none.
+// loginFailed counts a request that is not let in and logs it: never with the key
+// that it showed. The key is nil when there is none.
 func (s *server) loginFailed(r *http.Request, why string, key *store.Key) {
 	if s.LoginFailed != nil {
 		s.LoginFailed(why)

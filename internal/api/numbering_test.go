@@ -7,7 +7,7 @@ import (
 )
 
 // Overrides of the numbering plan: only an admin changes them, every key reads them,
-// and what is wrong with one is told by field.
+// and what is wrong with one is reported by field.
 func TestNumberingPlanOverrides(t *testing.T) {
 	const path = "/tollgate/v1/numbering_plan_overrides"
 	h := newHarness(t)

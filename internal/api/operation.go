@@ -100,7 +100,7 @@ type response struct {
 	meta *pageMeta
 	text []byte // instead of data, already encoded
 	kind string // media type of text; "" is JSON
-	// asset is instead of all that: what is the same for everybody, for as long as the
+	// asset is instead of all that: what is the same for everyone, for as long as the
 	// process runs.
 	asset *asset
 	// cursors is instead of meta in lists with cursors.

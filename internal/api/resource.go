@@ -193,7 +193,7 @@ func (r *resource[T, V, K]) domainProblems(in *request, body map[string]any, kno
 	return more
 }
 
-// problems are what the schema cannot tell of.
+// problems are what the schema cannot check.
 func (r *resource[T, V, K]) problems(in *request, object *T) []field.Error {
 	errs := r.maskProblems(in)
 	for _, e := range r.validate(in.account, object, in.body) {

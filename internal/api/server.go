@@ -41,8 +41,8 @@ type Config struct {
 	Random  io.Reader        // of request ids; crypto/rand if nil
 	Logger  *slog.Logger     // none if nil
 	Version string           // of the program, for the OpenAPI document
-	// Vault keeps what tells requests apart from those who read the database; nil is one
-	// of a key that everybody knows.
+	// Vault keeps what tells requests apart from readers of the database; nil is one with
+	// a public key.
 	Vault *secret.Vault
 	// WebhookPublicKey is what webhooks are verified with.
 	WebhookPublicKey string
@@ -69,7 +69,7 @@ type Config struct {
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
 	// LoginFailed is told of each request that is not let in, and why: one of
-	// LoginFailures; nil tells nobody.
+	// LoginFailures; nil for none.
 	LoginFailed func(why string)
 	// Rejected is told of each event of another switch that was not taken, and why, in
 	// a word of a few; nil tells nobody.

@@ -40,7 +40,7 @@ func TestAllowedSources(t *testing.T) {
 		{`"user_name":"alice1","source_ip":"203.0.113.1"`, "source_not_allowed"},
 		{fmt.Sprintf(`"connection_id":"%v"`, made["id"]), "source_not_allowed"},
 		{fmt.Sprintf(`"connection_id":"%v","source_ip":"2001:db8::7"`, made["id"]), "none"},
-		{`"source_ip":"192.0.2.77"`, "connection_unknown"}, // it lets nobody in without the user
+		{`"source_ip":"192.0.2.77"`, "connection_unknown"}, // it is no way in without the user
 	} {
 		r := h.do("POST", "/tollgate/v1/admissions", fmt.Sprintf(`{%s,"call_id":"call-%d","from":"+13125550100","to":"+13125550199"}`, c.who, i)).want(http.StatusOK)
 		reason := fmt.Sprint(r["reason"])

@@ -65,7 +65,7 @@ func idFields(s *schema, at string) (fields []string) {
 	return append(fields, idFields(s.items, at+"/0")...)
 }
 
-// bodies are requests that would be in order, by the operations' ids; those of
+// bodies are requests that would be valid, by the operations' ids; those of
 // resources are in resourceKinds.
 func bodyOf(op *operation, own map[string]string) string {
 	for _, k := range resourceKinds() {

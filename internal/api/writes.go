@@ -125,7 +125,7 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 
 // hash tells requests apart: by method, path, query and body.
 func (in *request) hash(r *http.Request) (sum [32]byte) {
-	// Who reads the database must not find a password by trying.
+	// A reader of the database must not find a password by trying.
 	h := hmac.New(sha256.New, []byte(in.server.Vault.Mark("requests")))
 	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery), in.raw} {
 		// With its length before it, no part runs into the next one.

@@ -10,7 +10,7 @@ import (
 )
 
 // buildReach makes the guard of everything that SIP and media are sent to. This
-// machine itself is allowed where SIP is served to nobody else, as in the quick start.
+// machine itself is allowed where SIP is served to no other, as in the quick start.
 func (a *App) buildReach() {
 	c := a.config
 	quick := onLoopback(c.SIPAddr) && (c.SIPTLS.Addr == "" || onLoopback(c.SIPTLS.Addr))

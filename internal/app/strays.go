@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// strayInterval is how often one connection is told of; strayConnections bounds those
-	// of which it is remembered.
+	// strayInterval is how often one connection is reported; strayConnections bounds those
+	// that are remembered.
 	strayInterval    = time.Minute
 	strayConnections = 10_000
-	// straysQueue bounds those that wait to be told. More than that are only counted.
+	// straysQueue bounds those that wait to be reported. More than that are only counted.
 	straysQueue = 64
 )
 
-// strayed takes a right password from where its connection does not take it.
+// strayed takes note of a right password from a source that its connection does not allow.
 func (a *App) strayed(s webhook.Stray) {
 	select {
 	case a.strays <- s:
@@ -26,7 +26,7 @@ func (a *App) strayed(s webhook.Stray) {
 	}
 }
 
-// startStrays tells of such passwords until Stop.
+// startStrays reports such passwords until Stop.
 func (a *App) startStrays(ctx context.Context) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})

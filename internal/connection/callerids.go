@@ -38,7 +38,7 @@ func newCallerIDs() CallerIDs {
 func (ids *CallerIDs) Lists() bool { return len(ids.Numbers)+len(ids.Prefixes) > 0 }
 
 // Confirm notes which of the entries are confirmed: those that were before, and all
-// that are listed now where the lists are given by somebody who may confirm them.
+// that are listed now if the request may confirm them.
 func (ids *CallerIDs) Confirm(before *CallerIDs, numbersGiven, prefixesGiven bool) {
 	ids.ConfirmedNumbers = kept(ids.Numbers, before.ConfirmedNumbers, numbersGiven)
 	ids.ConfirmedPrefixes = kept(ids.Prefixes, before.ConfirmedPrefixes, prefixesGiven)

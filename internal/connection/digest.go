@@ -18,8 +18,8 @@ type HA1 struct {
 	MD5, SHA256 string // hexadecimal
 }
 
-// hashedPrefix marks a password that is stored as its hashes alone. A password that
-// somebody gives has no control characters.
+// hashedPrefix marks a password that is stored as its hashes alone. A password that is
+// given has no control characters.
 const hashedPrefix = "\x1fHA1:"
 
 // HashPassword is the form of a password that keeps its hashes alone.

@@ -35,7 +35,7 @@ func (b *Base) emergencyProblems(o *Outbound, techPrefix string) []field.Error {
 // EmergencyProblem says in words why a number may be no emergency number where a
 // connection is, "" when it may. See e164.OwnEmergency.
 func EmergencyProblem(number string, home e164.Country, techPrefix string) string {
-	const accepted = `Give 2 to 6 digits as they are dialled, such as "112", that reach nobody else.`
+	const accepted = `Give 2 to 6 digits as they are dialled, such as "112", that reach no one else.`
 	err := e164.OwnEmergency(number, home, techPrefix)
 	where := "without a localization"
 	if home != 0 {

@@ -11,7 +11,7 @@ import (
 // The reasons why a number may not be put on a list of own emergency numbers. All
 // of them are ErrOwnEmergency.
 var (
-	// ErrOwnEmergency says that a text may be no emergency number of somebody's own.
+	// ErrOwnEmergency says that a text may not be an emergency number of one's own.
 	ErrOwnEmergency = errors.New("not a number that may be an emergency number")
 	// ErrOwnEmergencyForm says that it is not 2 to 6 digits. The longest emergency
 	// number of any country has 6.
@@ -24,7 +24,7 @@ var (
 
 // OwnEmergency says whether a number may be an emergency number besides those of
 // the home country, on a list that somebody keeps: nothing stops a call to it. So it
-// is short, and no call to it could be a call to anybody else, however it is dialled:
+// is short, and no call to it could reach anyone else, however it is dialled:
 // in the home country, in international form, or behind the tech prefix, which may
 // itself be the beginning of a number.
 func OwnEmergency(number string, home Country, techPrefix string) error {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestOwnEmergency: what may be an emergency number of somebody's own is short and
-// reaches nobody else.
+// TestOwnEmergency: what may be an emergency number of one's own is short and
+// reaches no one else.
 func TestOwnEmergency(t *testing.T) {
 	for _, c := range []struct {
 		number, home, prefix string

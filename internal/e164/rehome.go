@@ -39,7 +39,7 @@ func (d *Digits) value(from, count int) int {
 }
 
 // rehomeFrench reads a number of the French plan. It is one plan for six calling
-// codes: who dials 0690 anywhere in it reaches Guadeloupe, which is +590 690 from
+// codes: 0690 dialled anywhere in it reaches Guadeloupe, which is +590 690 from
 // outside.
 func rehomeFrench(n Number, digits *Digits, code, length int) Number {
 	national := n % 1e9
@@ -61,8 +61,8 @@ func rehomeFrench(n Number, digits *Digits, code, length int) Number {
 }
 
 // frenchOwner is the calling code of the overseas department that has a number of
-// the French plan, or 0 where it is the mainland's or nobody's in particular. By
-// blocks, and not by allocated numbers: the network routes the block.
+// the French plan, or 0 where it is the mainland's or belongs to no one plan. It
+// goes by blocks, not by allocated numbers: the network routes the block.
 func frenchOwner(digits *Digits, from int) int {
 	switch digits.value(from, 3) {
 	case 262, 263, 268, 269, 639, 692, 693:

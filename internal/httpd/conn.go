@@ -163,7 +163,7 @@ func (l *guardedListener) Accept() (net.Conn, error) {
 }
 
 // take lets a connection in. The newest is let in and an older one of a stranger is
-// closed: who opens one to use it does so at once, and who holds many does not.
+// closed: an honest client uses its connection at once, one that holds many does not.
 func (s *Server) take(raw net.Conn) *conn {
 	c := &conn{Conn: raw, server: s}
 	if address, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
@@ -196,7 +196,7 @@ func (s *Server) take(raw net.Conn) *conn {
 	case !taken:
 	case proxy:
 		c.known.Store(true)
-		place(s.conns.byHolder, id.ID(0), c) // together with nobody's: a proxy has no account
+		place(s.conns.byHolder, id.ID(0), c) // id 0: a proxy has no account
 		s.conns.total++
 	default:
 		s.conns.total++

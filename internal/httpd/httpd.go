@@ -1,11 +1,11 @@
 // Package httpd serves HTTP where strangers can reach it. It bounds what they take:
 // connections in all and of one source, time for each step of a request, and requests
-// a second. Who has shown a valid key on a connection is no stranger on it: those
-// connections are never closed to make room for strangers, and their requests are not
+// a second. A client that has shown a valid key on a connection is no stranger on it:
+// those connections are never closed to make room for strangers, and their requests are not
 // counted with those of strangers.
 //
-// Only HTTP/1.1 is served. Nobody needs HTTP/2 here, and what it multiplexes could not
-// be told apart by connection.
+// Only HTTP/1.1 is served. No client needs HTTP/2 here, and what it multiplexes could
+// not be told apart by connection.
 package httpd
 
 import (
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Limits of time. Strangers have less of it than whoever has shown a key.
+// Limits of time. Strangers have less of it than clients that have shown a key.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 5 * time.Minute // a rate deck of 64 MiB over a slow line
@@ -57,7 +57,7 @@ type Server struct {
 	mu    sync.Mutex // guards all below
 	conns connections
 	rates rates
-	told  map[string]time.Time // when a full budget was last told of
+	told  map[string]time.Time // when a full budget was last logged
 	stats Stats
 }
 
@@ -173,7 +173,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.Handler.ServeHTTP(w, r)
 }
 
-// full counts what a full budget turned away, and tells of it once a minute. The
+// full counts what a full budget turned away, and logs it once a minute. The
 // caller holds mu.
 func (s *Server) full(budget string, most int, source netip.Addr) {
 	s.stats.Refused[budget]++

@@ -243,14 +243,14 @@ func TestConnectionsOfStrangersMakeRoom(t *testing.T) {
 			t.Errorf("%+v", stats)
 		}
 		if status, _ := holder.get("/key/7"); status != 200 {
-			t.Error("the holder of a key lost his connection")
+			t.Error("the holder of a key lost its connection")
 		}
 		if status, _ := many[len(many)-1].get("/"); status != 200 {
 			t.Error("the newest stranger was not served")
 		}
 		if late := h.dial("192.0.2.201:1"); true {
 			if status, _ := late.get("/key/7"); status != 200 {
-				t.Error("who has a key and comes late is not served")
+				t.Error("a client with a key that comes late is not served")
 			}
 		}
 		if got := strings.Count(h.log.String(), "budget=stranger_connections"); got != 1 {

@@ -11,7 +11,7 @@ const (
 	sourcePerSecond, sourceBurst = 200, 1000
 	allPerSecond, allBurst       = 2000, 4000
 
-	// Handshakes of TLS, which cost the server more than whoever asks for one.
+	// Handshakes of TLS, which cost the server more than the client.
 	sourceHandshakes, sourceHandshakesBurst = 50, 200
 	allHandshakes, allHandshakesBurst       = 300, 600
 
@@ -118,7 +118,7 @@ func (s *Server) handshake(address netip.Addr) bool {
 }
 
 // Enter counts a request that is not known to show a valid key. It returns how long
-// whoever sent it is to wait, or 0 if it may be served. Requests that show what may be
+// its sender is to wait, or 0 if it may be served. Requests that show what may be
 // a key are counted apart from those that do not.
 func (s *Server) Enter(r *http.Request, shows bool) time.Duration {
 	address := addressOf(r)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// sourceOf is whom an address stands for: one host by IPv4, one network of 64 bits by
+// sourceOf is what an address stands for: one host by IPv4, one network of 64 bits by
 // IPv6, of which a single host can use every address.
 func sourceOf(address netip.Addr) netip.Prefix {
 	bits := 64
@@ -38,7 +38,7 @@ func (s *Server) trusted(address netip.Addr) bool {
 
 // forwarded is the address that the last proxy which is not trusted to speak for
 // others, or the client, had: of X-Forwarded-For the last that is no trusted proxy's.
-// Whoever is no trusted proxy may write into that field what he likes.
+// Any other peer may write into that field what it likes.
 func (s *Server) forwarded(peer netip.Addr, fields []string) (netip.Addr, bool) {
 	if !s.trusted(peer) {
 		return peer, false

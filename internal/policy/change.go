@@ -254,7 +254,7 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 		compiled.DigestAlgorithms = connection.DigestAlgorithms()
 	}
 	if c.AllowedSources != nil {
-		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows nobody
+		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows no source
 		for _, n := range *c.AllowedSources {
 			compiled.AllowedSources = append(compiled.AllowedSources, n.Prefix())
 		}

@@ -133,7 +133,7 @@ func (s *Snapshot) Known(source netip.Addr) bool {
 //     of them are of one account: where an admin has shared an address, nothing but a
 //     token or a tech prefix tells whose a call is.
 //
-// What is left may be a call for help, which is not to fail for want of a prefix. It is
+// What is left may be a call for help, which must not fail for want of a prefix. It is
 // put down to a connection of the account that has the address by itself, and not of one
 // that an admin lets use it too; of several to the one whose address was added first.
 //

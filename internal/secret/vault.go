@@ -82,8 +82,8 @@ func newVaultKey(key []byte) (vaultKey, error) {
 	return k, err
 }
 
-// Open is a vault of a key that everybody knows. It is for stores of tests and tools:
-// they seal as every store does, and keep nothing secret.
+// Open is a vault with a public key. It is for stores of tests and tools: they seal as
+// every store does, and keep nothing secret.
 func Open() *Vault {
 	key, err := newVaultKey(make([]byte, keyBytes))
 	if err != nil {
@@ -107,8 +107,8 @@ func (v *Vault) find(keyID string) *vaultKey {
 	return nil
 }
 
-// Seal encrypts a text. It is opened only with the same place: so nobody who can write
-// to the database gets to see one secret by moving it to where another is shown.
+// Seal encrypts a text. It is opened only with the same place: so a writer of the
+// database cannot see one secret by moving it to where another is shown.
 func (v *Vault) Seal(place, text string) string {
 	key := &v.keys[0]
 	nonce := make([]byte, key.aead.NonceSize(), key.aead.NonceSize()+len(text)+key.aead.Overhead())
@@ -153,8 +153,8 @@ func cutSealed(text string) (id, body string, ok bool) {
 	return strings.Cut(rest, ":")
 }
 
-// Mark is what can stand for a secret where only equality matters: nobody finds the
-// secret by it without the key.
+// Mark is what can stand for a secret where only equality matters: it does not
+// reveal the secret without the key.
 func (v *Vault) Mark(text string) string {
 	h := hmac.New(sha256.New, v.keys[0].mac)
 	h.Write([]byte("mark:" + text))

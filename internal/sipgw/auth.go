@@ -53,7 +53,7 @@ func newNonces() *nonces {
 	return n
 }
 
-// The parts of a nonce, which is short, since who has not authenticated yet is
+// The parts of a nonce. It is short, since a sender that has not authenticated yet is
 // answered with no more than is needed.
 const (
 	nonceTime   = 8 // Unix nanoseconds
@@ -135,7 +135,7 @@ func authorization(m *message, realm string) string {
 // request has been answered, or is not worth an answer: with a challenge, or with a
 // refusal that is the same whether the user exists or not. A guess is a wrong digest for
 // our realm by a nonce that is in force and in a form that was offered. All else is
-// challenged, and counts for nobody's ban.
+// challenged, and counts toward no ban.
 func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message) (c *policy.Connection, ok bool) {
 	value := authorization(m, sh.g.config.Realm)
 	if !digest.IsDigest(value) {
@@ -174,14 +174,14 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message) (c *policy.
 	return c, true
 }
 
-// verify looks at a digest of a user, who may not exist, within the limits of guesses.
+// verify checks a digest of a user, who may not exist, within the limits of guesses.
 // When it says no, the request has been answered or is not worth an answer.
 func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m *message) bool {
 	g, source := sh.g, m.peer.addr.Addr()
 	p := g.guesses.pairOf(source, credentials.Username)
 	proven := g.guesses.proven(p, sh.now)
 	pairRoom, userRoom := g.guesses.room(p, sh.now)
-	// Who nobody knows is banned in the end, and gateways are an operator's.
+	// Unknown sources are banned in the end, and an operator has named the gateways.
 	if g.config.Limits.BanAfter >= 0 && !g.filter.knows(source) || g.filter.vouched(source) {
 		pairRoom = true
 	}
@@ -215,7 +215,7 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 	return false
 }
 
-// strayed notes a right password from where its connection does not take it.
+// strayed notes a right password from a source that its connection does not allow.
 func (g *Gateway) strayed(c *policy.Connection, source netip.Addr, now time.Time) {
 	g.count.authStrays.Add(1)
 	g.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName, Source: source.Unmap(), At: now})

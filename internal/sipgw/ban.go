@@ -69,12 +69,11 @@ func (l *banList) has(source netip.Addr, now time.Time) bool {
 // for concurrent use.
 func (g *Gateway) SetBans(bans []store.Ban) { g.filter.bans.current.Store(newBanSet(bans)) }
 
-// strike notes a wrong digest of a source that nobody knows. Who has too many is banned
-// for a time, here at once and elsewhere by who is told. A digest is only looked at with
-// a nonce that was given to this very address, so nobody can have another one banned by
-// sending in its name; and sources that are known are not banned by themselves, since one
-// telephone with an old password must not silence the office around it: they are held
-// back instead (guess.go).
+// strike notes a wrong digest of an unknown source. A source with too many is banned for
+// a time, here at once and on other nodes when they hear of it. A digest is only checked
+// if its nonce was given to this very address, so no one can have another source banned
+// by sending in its name. Known sources are not banned, since one telephone with an old
+// password must not silence the office around it: they are held back (guess.go).
 func (g *Gateway) strike(source netip.Addr, now time.Time) {
 	limits := &g.config.Limits
 	if limits.BanAfter < 0 || g.filter.knows(source) || !g.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {

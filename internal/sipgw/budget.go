@@ -10,7 +10,7 @@ import (
 type streamClass uint8
 
 const (
-	classStranger streamClass = iota // nobody knows yet who is behind it
+	classStranger streamClass = iota // its source is not known yet
 	classKnown                       // of a source that a connection names, a gateway's, or with a right digest
 	classOutbound                    // that the gateway opened itself
 	streamClasses
@@ -113,7 +113,7 @@ func (t *transport) touch(s *stream) {
 	}
 }
 
-// known notes that who is behind a connection has proved who it is; nil is no connection.
+// known notes that the peer of a connection has proved who it is; nil is no connection.
 func (t *transport) known(s *stream) {
 	if s == nil || s.trusted.Load() {
 		return

@@ -69,9 +69,9 @@ type Limits struct {
 	Connections         int // of known sources; default 4096
 	ConnectionsPerHost  int // of one known source; default 256: a proxy may open many
 	OutboundConnections int // that the gateway opened itself; default 1024
-	StrangerConnections int // of all that nobody knows yet; default 512
+	StrangerConnections int // of all unknown sources; default 512
 	StrangerPerHost     int // of one of them; default a 16th of ConnectionsPerHost
-	// StrangerLife is how long a connection may go without proof of who is behind it, and
+	// StrangerLife is how long a connection may go without proof of its peer, and
 	// MessageWait how long one message may take from its first byte to its last. Default
 	// 32 s and 10 s.
 	StrangerLife, MessageWait time.Duration

@@ -47,18 +47,18 @@ func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
 	}
 }
 
-// learn makes a source known for some hours to which an operator has the gateway send.
+// learn makes a source that an operator has the gateway send to known for some hours.
 func (f *filter) learn(source netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keep(f.learned, source, acquaintance{})
 }
 
-// expect makes a source known for some hours that somebody else has named, such as a
-// carrier in its Contact: what it sends within a call must pass.
+// expect makes a source that a peer has named known for some hours, such as one in a
+// carrier's Contact: what it sends within a call must pass.
 func (f *filter) expect(source netip.Addr) { f.authenticated(source, 0) }
 
-// authenticated makes a source known for some hours at which a digest user is.
+// authenticated makes a source at which a digest user is known for some hours.
 func (f *filter) authenticated(source netip.Addr, connection id.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

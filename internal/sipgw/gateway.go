@@ -68,8 +68,8 @@ type Config struct {
 
 	// Banned is told of every source that the gateway bans by itself; it must not block.
 	Banned func(store.Ban)
-	// Strayed is told of every right password from where its connection does not take it;
-	// it must not block.
+	// Strayed is told of every right password from a source that its connection does not
+	// allow; it must not block.
 	Strayed func(webhook.Stray)
 	// Journey is told of every call that is over, by its shard; it must not block. nil
 	// means that nobody wants to know, and nothing is noted.
@@ -105,7 +105,7 @@ type Gateway struct {
 	seed         maphash.Seed
 	count        counters
 	panicOnce    sync.Once
-	// knowsItself says that nobody else tells Config.Reach of this machine.
+	// knowsItself says that the gateway itself tells Config.Reach of this machine.
 	knowsItself bool
 	mark        string         // in the branches of this process
 	decoy       connection.HA1 // checked in place of that of a user that does not exist

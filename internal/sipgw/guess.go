@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// How many wrong digests are looked at: of one user from one source, from one source,
+// How many wrong digests are checked: of one user from one source, from one source,
 // and of one user from everywhere. The first number may come at once, the second comes
-// back each minute. What is above is not looked at, unless this user has succeeded from
-// this source lately: so a user is not locked out where it is used to be, whoever
-// guesses elsewhere.
+// back each minute. What is above is not checked, unless this user has succeeded from
+// this source lately: so guesses from elsewhere do not lock a user out where it usually
+// is.
 const (
 	pairGuesses, pairGuessesPerMinute     = 5, 1
 	sourceGuesses, sourceGuessesPerMinute = 20, 2
@@ -30,7 +30,7 @@ type pair struct {
 	user   uint64
 }
 
-// guesses holds back who guesses passwords. All of it is bounded.
+// guesses holds back sources that guess passwords. All of it is bounded.
 type guesses struct {
 	seed    maphash.Seed
 	pairs   buckets[pair]

@@ -27,7 +27,7 @@ func (a *attempt) callerUser() string {
 // identityLines tell the carrier, and only it, who the caller is, in the headers
 // that the connection says. Nothing of what the caller sent in these headers goes
 // on: what stands here is the number that was decided upon. It is asserted only when
-// it is confirmed for the connection; of any other number nobody has screened it.
+// it is confirmed for the connection; no other number has been screened.
 func (a *attempt) identityLines() string {
 	s := a.s
 	if s.from == 0 {

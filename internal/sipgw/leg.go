@@ -33,7 +33,7 @@ type leg struct {
 	credentials *routing.Gateway // for a carrier that challenges; nil: there are none
 
 	encoded bool // our Contact is encoded, and the peer is where its messages come from
-	proven  bool // the caller has sent what only who gets our messages can know
+	proven  bool // the caller has sent what only a receiver of our messages can know
 	heard   bool // something has come from the host that requests go to
 
 	allowsUpdate bool
@@ -184,8 +184,8 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 // is sent to it goes nowhere else, and once.
 func (l *leg) unproven() bool { return l.side == record.SideCaller && !l.proven }
 
-// hear notes a message of the peer's within the dialog: it has our tag, which only who
-// gets our messages knows. From now on requests go where the peer wants them.
+// hear notes a message of the peer's within the dialog: it has our tag, which only a
+// receiver of our messages knows. From now on requests go where the peer wants them.
 func (l *leg) hear(from peer) {
 	l.heard = l.heard || l.peer.addr.Addr() == from.addr.Addr()
 	if !l.unproven() {

@@ -133,7 +133,7 @@ func (sh *shard) dialog(m *message) *leg {
 }
 
 // receiveInvite takes the attempt of a new call. Until it is known whose it is, and that
-// there is room for it, it costs no transaction: who repeats it gets the same answer.
+// there is room for it, it costs no transaction: a repetition gets the same answer.
 func (sh *shard) receiveInvite(m *message) {
 	g := sh.g
 	if sh.legs[legKey{m.callID, m.fromTag}] != nil || g.looped(m) {

@@ -101,7 +101,7 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 }
 
 // judge leaves out the targets to which this server does not send, whatever a name
-// leads to today, and tells of them.
+// leads to today, and reports them.
 func (r *resolver) judge(gateway *routing.Gateway, targets []target) []target {
 	if r.guard == nil {
 		return targets

@@ -44,14 +44,14 @@ type Stats struct {
 	Forks        uint64 // answers of carriers that nobody wanted and that were ended
 	LedgerErrors uint64 // reservations that the store did not confirm
 	Challenges   uint64
-	AuthFailures uint64 // wrong digests, and right ones from where they are not taken
-	AuthStrays   uint64 // right digests from where they are not taken
+	AuthFailures uint64 // wrong digests, and right ones from sources that are not allowed
+	AuthStrays   uint64 // right digests from sources that are not allowed
 	AuthReplays  uint64 // digests used before
 	Bans         uint64 // sources that guessed too often
-	GuessesHeld  uint64 // digests that were not looked at, since there were too many wrong ones before
+	GuessesHeld  uint64 // digests that were not checked, since there were too many wrong ones before
 	MediaErrors  uint64 // session descriptions that could not be anchored
 
-	Unanswered         uint64                // requests of who has not proved who it is, above what is answered
+	Unanswered         uint64                // requests of strangers above their budget of answers
 	RefusedConnections [streamClasses]uint64 // TCP connections above their budget, by StreamClasses
 	EvictedConnections uint64                // TCP connections that made room for others
 }

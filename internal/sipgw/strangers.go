@@ -51,8 +51,8 @@ const (
 )
 
 // answerStateless answers a request for which the same answer can be given again, and
-// keeps nothing of it (RFC 3261 sections 8.2.7 and 26.3.2.4): who repeats the request gets
-// the same tag, and an ACK is for nobody. lesser is what extra may shrink to.
+// keeps nothing of it (RFC 3261 sections 8.2.7 and 26.3.2.4): a repetition of the request
+// gets the same tag, and an ACK is dropped. lesser is what extra may shrink to.
 func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser string) {
 	tag := sh.tagFor(m)
 	data := m.response(status, phrase, tag, extra, nil, "")
@@ -62,8 +62,8 @@ func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser s
 	sh.g.answer(m.replyTo(), data, m.size)
 }
 
-// answer sends an answer that nothing is kept of to a request of that size, if it comes
-// from who is known or the strangers' budget has room for it.
+// answer sends an answer of which nothing is kept to a request of that size, if its
+// source is known or the strangers' budget has room for it.
 func (g *Gateway) answer(to peer, data []byte, request int) {
 	if to.stranger && (len(data) > mostAmplified*request || !g.strangers.take(len(data), g.config.Clock(), &g.config.Limits)) {
 		g.count.unanswered.Add(1)
@@ -75,7 +75,7 @@ func (g *Gateway) answer(to peer, data []byte, request int) {
 }
 
 // tagFor is the tag of answers that nothing is kept of: the same for the same request,
-// and for nobody to foretell.
+// and unpredictable to others.
 func (sh *shard) tagFor(m *message) string {
 	b := sh.key[:0]
 	for _, part := range [...]string{m.via.sentBy, m.via.branch, m.callID, m.fromTag} {

@@ -292,8 +292,8 @@ func userNamed(n int, name string) policy.Change {
 var taken = []string{"100"}
 
 // TestGuessingFromAKnownSource: one good login buys no guesses at other users. A user who
-// has succeeded from this source before is taken all the while, and so is another user of
-// the office whose neighbour's telephone has an old password.
+// has succeeded from this source before is always accepted, and so is another user of the
+// office whose neighbour's telephone has an old password.
 func TestGuessingFromAKnownSource(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby"), userNamed(2, "carol")}})
 	defer d.g.transport.cancel()
@@ -335,7 +335,7 @@ func TestGuessingFromAKnownSource(t *testing.T) {
 	if got := alice.login(); !slices.Equal(got, taken) {
 		t.Errorf("alice gets %q after all of it", got)
 	}
-	// After a while bobby himself gets in from there.
+	// After a while bobby gets in from there too.
 	d.pass(20 * time.Minute)
 	bobby := d.phone(office, "bobby", "correct-horse")
 	bobby.n = 90_000
@@ -366,7 +366,7 @@ func TestExpectedIsNotVouchedFor(t *testing.T) {
 }
 
 // TestGuessingFromEverywhere: one user is guessed at from a thousand networks, each just
-// below a ban. The user is not locked out where it is used to be.
+// below a ban. The user is not locked out where it usually is.
 func TestGuessingFromEverywhere(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby")}})
 	defer d.g.transport.cancel()
@@ -408,7 +408,7 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 	}
 }
 
-// TestNoGuess: what is no wrong password is nobody's guess.
+// TestNoGuess: what is no wrong password is no guess.
 func TestNoGuess(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.BanAfter = 1000, 1 }})
 	defer d.g.transport.cancel()

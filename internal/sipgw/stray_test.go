@@ -10,7 +10,7 @@ import (
 )
 
 // TestPasswordFromElsewhere: the right password from an address that is not in
-// allowed_sources is answered as a wrong one is, and told of; from within it is taken.
+// allowed_sources is answered like a wrong one, and reported; from within it is accepted.
 func TestPasswordFromElsewhere(t *testing.T) {
 	strays := make(chan webhook.Stray, 8)
 	user := connection.NewCredentialConnection()
@@ -43,11 +43,11 @@ func TestPasswordFromElsewhere(t *testing.T) {
 			t.Errorf("%s: a right password gets %s, a wrong one %s", dialled, answers[n-1], answers[n-2])
 		}
 		if s := <-strays; s.UserName != "alice" || s.Connection != worldUser || s.Account != worldAccount || s.Source.String() != "127.0.0.67" {
-			t.Errorf("told of %+v", s)
+			t.Errorf("reported %+v", s)
 		}
 	}
 	if s := w.g.Stats(); s.AuthStrays != 2 || s.AuthFailures != 4 || len(strays) != 0 {
-		t.Errorf("%d strays and %d failures counted, %d more told of", s.AuthStrays, s.AuthFailures, len(strays))
+		t.Errorf("%d strays and %d failures counted, %d more reported", s.AuthStrays, s.AuthFailures, len(strays))
 	}
 	d := newDialog(phone, "+12125550123")
 	phone.request(d, "INVITE", credentialsFor(t, challenged(phone, d), "SHA-256", "alice", "correct-horse", d.target, 1), offer)

@@ -40,7 +40,7 @@ type stream struct {
 	class   streamClass   // guarded by t.mu, as place is
 	place   *list.Element // in the budget of its class; nil when it is in none
 	touched atomic.Int64  // when something came last, Unix nanoseconds
-	trusted atomic.Bool   // who is behind it is known
+	trusted atomic.Bool   // its peer is known
 	until   time.Time     // when it ends unless that is known by then
 
 	mu   sync.Mutex // guards the two below
@@ -182,7 +182,7 @@ func (s *stream) shakenHands() bool {
 	return true
 }
 
-// trust lets the connection live on, now that it is known who is behind it.
+// trust lets the connection live on, now that its peer is known.
 func (s *stream) trust() {
 	s.trusted.Store(true)
 	s.mu.Lock()

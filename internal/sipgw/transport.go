@@ -21,7 +21,7 @@ type peer struct {
 	tcp        bool // a stream, with or without TLS
 	tls        bool
 	unverified bool // its certificate may be anything
-	// stranger says of where a request came from that nobody knows who that is.
+	// stranger says that the source of a request is unknown.
 	stranger bool
 	addr     netip.AddrPort
 	// name is what the certificate of a peer must name when a TLS connection to it is

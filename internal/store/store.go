@@ -258,7 +258,7 @@ type Connections interface {
 	CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error)
 }
 
-// Strays tells of passwords that are known where they should not be.
+// Strays reports passwords that are known where they should not be.
 type Strays interface {
 	// NoteStray publishes the event connection.source_refused to those who want it.
 	NoteStray(ctx context.Context, s webhook.Stray) error

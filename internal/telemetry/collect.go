@@ -36,7 +36,7 @@ type collector struct{ Sources }
 var (
 	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.", []string{"direction"}, nil)
 	descSIPDropped  = prometheus.NewDesc("tollgate_sip_dropped_total",
-		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (above what those are answered who have not proved who they are), panic.",
+		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (above the budget for sources that have not proved who they are), panic.",
 		[]string{"why"}, nil)
 	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil, nil)
 	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
@@ -45,7 +45,7 @@ var (
 	descMediaErrors   = prometheus.NewDesc("tollgate_media_errors_total", "Session descriptions that could not be anchored.", nil, nil)
 	descSIPLedger     = prometheus.NewDesc("tollgate_sip_ledger_errors_total", "Reservations of calls by SIP that the store did not confirm.", nil, nil)
 	descSIPAuth       = prometheus.NewDesc("tollgate_sip_auth_total",
-		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from an address that is not allowed; held: not looked at after too many wrong ones; banned counts the sources that failed too often.",
+		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from an address that is not allowed; held: not checked after too many wrong ones; banned counts the sources that failed too often.",
 		[]string{"result"}, nil)
 	descSIPCalls   = prometheus.NewDesc("tollgate_sip_live_calls", "Calls that the SIP gateway of this process carries.", nil, nil)
 	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages that wait to be handled.", nil, nil)

@@ -196,7 +196,7 @@ func (a *EmergencyAlert) Event(key uuid.UUID) (Event, error) {
 	})
 }
 
-// Stray is the right password of a connection from where it is not taken.
+// Stray is the right password of a connection from a source that is not allowed.
 type Stray struct {
 	Account, Connection id.ID
 	UserName            string

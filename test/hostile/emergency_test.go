@@ -36,8 +36,8 @@ func pointers(answer object) string {
 	return strings.Join(all, ", ")
 }
 
-// TestEmergencyNumbersOpenNothing: nobody makes a number that can be dialled an
-// emergency number, and a tenant's key none at all.
+// TestEmergencyNumbersOpenNothing: no key makes a number that can be dialled an
+// emergency number, and a tenant's key makes none at all.
 func TestEmergencyNumbersOpenNothing(t *testing.T) {
 	s := serve(t)
 	tenant := s.writer()
@@ -99,7 +99,7 @@ func TestEmergencyNumbersOpenNothing(t *testing.T) {
 }
 
 // TestStolenPasswordCallsForHelp: sixty emergency calls under sixty numbers show one, are
-// counted, told of and charged outside the limits; and an operator may stop them.
+// counted, reported and charged outside the limits; and an operator may cap them.
 func TestStolenPasswordCallsForHelp(t *testing.T) {
 	s := serve(t)
 	carrier := startCarrier(t, phone.Answer)

@@ -19,7 +19,7 @@ import (
 	"github.com/tollgate/tollgate/test/process"
 )
 
-// web is somebody who writes HTTP by hand.
+// web is a client that writes HTTP by hand.
 type web struct {
 	net.Conn
 	t      *testing.T
@@ -89,7 +89,7 @@ func (s *server) descriptors() int {
 
 // Strangers open more connections than there may be, from one address and from many,
 // and say nothing, half a header, or whole requests whose answers they do not read.
-// Who has a key is served, over a connection that he had and over new ones, and the
+// A client with a key is served, over a connection that it had and over new ones, and the
 // server holds no more descriptors than its budget.
 func TestStrangersCannotHoldTheAPI(t *testing.T) {
 	t.Parallel()
@@ -152,7 +152,7 @@ func TestStrangersCannotHoldTheMetrics(t *testing.T) {
 }
 
 // A stranger asks for what anyone may see, for what is not there and with wrong keys,
-// as fast as he can. He is told to wait; others are not.
+// as fast as it can. It is told to wait; others are not.
 func TestRequestsWithoutAKeyAreLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -236,7 +236,7 @@ func TestTheBodyOfAStrangerIsNotRead(t *testing.T) {
 }
 
 // What one server takes for the body of a request, and another for the next request,
-// reaches nobody here.
+// is never served here.
 func TestRequestsAreNotSmuggled(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -280,7 +280,7 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 	}
 }
 
-// What everybody may read has an entity tag, and is the same compressed and not.
+// What everyone may read has an entity tag, and is the same compressed and not.
 func TestPublicDocumentsAreKept(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -440,7 +440,7 @@ func TestHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Signal(syscall.SIGHUP)
-	process.Eventually(t, "the broken file told of", 10*time.Second, func() bool { return strings.Contains(s.Text(), "reload on SIGHUP") })
+	process.Eventually(t, "the broken file is logged", 10*time.Second, func() bool { return strings.Contains(s.Text(), "reload on SIGHUP") })
 	if serial() != second {
 		t.Error("a broken file changed the certificate in use")
 	}

@@ -22,7 +22,7 @@ type ruled struct {
 	// billing group that the profile is in, and the account. nil is none.
 	profile, connection, outbound, group, account object
 	from, to                                      string // "" for the usual
-	unidentified                                  bool   // the call is of no connection, so nobody knows its emergency numbers
+	unidentified                                  bool   // the call is of no connection, so its emergency numbers are unknown
 	urgent                                        bool   // it refuses emergency calls, as the one rule that does
 	before                                        int    // calls that are let through before, and stay up
 	tries                                         int    // how often each edge is asked until it refuses; 0 means once
@@ -74,7 +74,7 @@ func rules() []ruled {
 // that the other edge cannot have. docs/decisions/0033-rules-and-edges.md says why.
 var ofOneEdge = map[admission.Reason]string{
 	admission.ReasonNone:              "the call is allowed",
-	admission.ReasonConnectionUnknown: "who is not known hears nothing over SIP",
+	admission.ReasonConnectionUnknown: "an unknown source gets no answer over SIP",
 	admission.ReasonAccountDisabled:   "the keys of such an account ask nothing: TestDisabledAccountAtBothEdges",
 	admission.ReasonNoGateway:         "a switch may have routes of its own",
 	admission.ReasonStoreUnavailable:  "nothing was decided",

@@ -14,7 +14,7 @@ import (
 	"github.com/tollgate/tollgate/test/process"
 )
 
-// Passwords that nobody may find in the folder of a server.
+// Passwords that must not be found in the folder of a server.
 const callerSecret, carrierSecret = "Correct-Horse-42", "Carrier-Horse-42"
 
 // A thief of the database finds no password, a key without the scope sees none, what it
@@ -93,7 +93,7 @@ func readAllOf(t *testing.T, folder string) string {
 	return all.String()
 }
 
-// Who can write the database can neither change an event nor cut off what a node has seen.
+// A writer of the database can neither change an event nor cut off what a node has seen.
 func TestAuditRewrittenInTheDatabase(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -128,7 +128,7 @@ func startCarrier(t *testing.T, does phone.Behaviour) *phone.Carrier {
 	return carrier
 }
 
-// place makes a whole call from an address and returns what came of it. It hangs up
+// place makes a whole call from an address and returns its outcome. It hangs up
 // soon after the answer, if options say nothing else.
 func (s *server) place(from string, options phone.Options) phone.Outcome {
 	s.T.Helper()

@@ -21,7 +21,7 @@ import (
 // answer wait that long at most; those that expect none say how long they listen.
 const answerLimit = 5 * time.Second
 
-// peer is somebody who writes SIP by hand.
+// peer is a client that writes SIP by hand.
 type peer struct {
 	t      *testing.T
 	conn   net.Conn

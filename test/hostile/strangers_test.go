@@ -87,7 +87,8 @@ func (p *peer) login(user, password string, limit time.Duration) string {
 	}
 }
 
-// One good login buys no guesses at others; who has succeeded before is taken all along.
+// One good login buys no guesses at others; a user that has succeeded before is accepted
+// all along.
 func TestOneLoginBuysNoGuesses(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -112,7 +113,7 @@ func TestOneLoginBuysNoGuesses(t *testing.T) {
 		t.Errorf("%v guesses are held", held)
 	}
 	if answer := p.login("thief12345", "correct-horse", answerLimit); statusOf(answer) != 200 {
-		t.Errorf("who has succeeded before is not taken any more: %q", answer)
+		t.Errorf("a user that has succeeded before is refused: %q", answer)
 	}
 	home := talk(t, "tcp", "127.0.0.67", s.SIP)
 	if answer := home.login("victim1234", "correct-horse", answerLimit); statusOf(answer) != 200 {
@@ -200,7 +201,7 @@ func TestShortIsNoEmergency(t *testing.T) {
 	}
 }
 
-// The Contact of a call that nobody has acknowledged gets nothing, also when the process
+// The Contact of a call that was never acknowledged gets nothing, even when the process
 // dies and the next one hangs up: its BYE goes to where the INVITE came from.
 func TestAForgedContactIsNotCalled(t *testing.T) {
 	t.Parallel()
@@ -223,7 +224,7 @@ func TestAForgedContactIsNotCalled(t *testing.T) {
 		pbx.send(strings.Replace(again, own, contact, 1))
 		answer := pbx.final()
 		for answer != "" && headerOf(answer, "Call-ID") != call {
-			answer = pbx.final() // the one before is repeated, since nobody acknowledges it
+			answer = pbx.final() // the one before is repeated, since it is not acknowledged
 		}
 		if statusOf(answer) != 200 {
 			t.Fatalf("the call gets %q", answer)

@@ -106,7 +106,7 @@ func TestAnAddressIsNotTakenOver(t *testing.T) {
 	}
 }
 
-// A stolen password from elsewhere gets what a wrong one gets, and is told of.
+// A stolen password from elsewhere gets what a wrong one gets, and is reported.
 func TestAPasswordIsGoodFromHomeOnly(t *testing.T) {
 	t.Parallel()
 	const home, elsewhere = "127.0.0.4", strangerIP

@@ -258,8 +258,8 @@ func isRTCP(packet []byte) bool {
 }
 
 // passes says whether a packet of a stream that is not RTP may be one. Nothing else
-// is carried: who trusts this server's address would take a request in it for one of
-// the server's own.
+// is carried: a peer that trusts this server's address would take a request in it for
+// one of the server's own.
 func (p *peer) passes(packet []byte) bool {
 	// STUN, DTLS, and RTP or RTCP (RFC 7983 section 7).
 	first := packet[0]

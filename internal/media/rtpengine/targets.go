@@ -78,7 +78,7 @@ func (t *targets) line(text string) (string, error) {
 	return text, nil
 }
 
-// connection is a c= line. A name is left to nobody to resolve.
+// connection is a c= line. A name is never resolved.
 func (t *targets) connection(text string) (string, error) {
 	fields := strings.Fields(text[2:])
 	if len(fields) != 3 {

@@ -19,7 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
-// forger is somebody who can write the database and has not the key.
+// forger can write the database and lacks the key.
 type forger struct {
 	t  *testing.T
 	db *sql.DB
@@ -31,7 +31,7 @@ func (f *forger) do(text string, args ...any) {
 	check(f.t, err)
 }
 
-// rehash computes a chain of plain hashes anew, which is all that he can.
+// rehash recomputes a chain of plain hashes, which is all that a forger can do.
 func (f *forger) rehash() {
 	f.t.Helper()
 	var docs []string
@@ -52,7 +52,7 @@ func (f *forger) rehash() {
 	f.do("UPDATE audit_head SET last = $1, hash = $2", len(docs), last[:])
 }
 
-// What somebody does who can write the database, on both.
+// What a forger may do, on both databases.
 func TestForgedAudit(t *testing.T) {
 	const cutBack = `DELETE FROM audit_events WHERE id > 4; UPDATE audit_head SET last = 4, hash = (SELECT hash FROM audit_events WHERE id = 4)`
 	cases := []struct {

@@ -278,7 +278,7 @@ func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.
 // event was changed, removed or inserted, and returns its head. The error is an
 // *AuditError when the chain does not hold.
 //
-// Whoever can write to the database but has not the key can make no event that holds.
+// Write access to the database without the key is not enough to make an event that holds.
 // The stored head shows that events were cut off the end, as long as it was not set
 // back with them: against that, known are heads that were kept elsewhere, which must
 // be in the chain.

@@ -109,7 +109,7 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID, q store.Emerge
 	return page, nil
 }
 
-// warnOfEmergencies tells whoever runs the server what the customer is told of too.
+// warnOfEmergencies logs for the operator what the customer is told by webhook.
 func (t *txn) warnOfEmergencies(e *admission.Event) {
 	t.store.log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(), "connection", e.Connection.String(),
 		"day", time.UnixMicro(e.Day.StartMicros()).UTC().Format(time.DateOnly), "calls", e.Count, "threshold", e.Threshold)

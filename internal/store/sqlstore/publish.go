@@ -136,7 +136,7 @@ func (s *Store) NoteStray(ctx context.Context, stray webhook.Stray) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("tell of a password from elsewhere: %w", err)
+		return fmt.Errorf("report a password from elsewhere: %w", err)
 	}
 	return nil
 }

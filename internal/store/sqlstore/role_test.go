@@ -166,7 +166,7 @@ func refusedToRole(t *testing.T, conn *pgx.Conn, account, other id.ID) {
 	}
 }
 
-// TestRowSecurityIsLookedFor: what would make the guard between accounts untrue is told
+// TestRowSecurityIsLookedFor: what would defeat the guard between accounts is logged
 // at each start.
 func TestRowSecurityIsLookedFor(t *testing.T) {
 	url, database := appRole(t)
@@ -178,15 +178,15 @@ func TestRowSecurityIsLookedFor(t *testing.T) {
 		return log.String()
 	}
 	if log := opened(server.URL(database, "postgres")); !strings.Contains(log, "passes row-level security") {
-		t.Errorf("a superuser is not told of: %s", log)
+		t.Errorf("a superuser is not reported: %s", log)
 	}
 	check(t, server.Exec(database, "ALTER TABLE gateways DISABLE ROW LEVEL SECURITY; ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY"))
 	if log := opened(url); !strings.Contains(log, "accounts, gateways") {
-		t.Errorf("open tables are not told of: %s", log)
+		t.Errorf("open tables are not reported: %s", log)
 	}
 }
 
-// TestUnprovenDatabase says of which databases it is warned.
+// TestUnprovenDatabase says which databases are warned about.
 func TestUnprovenDatabase(t *testing.T) {
 	for url, want := range map[string]string{
 		"host=/var/run/postgresql": "", "postgres://u@127.0.0.1/t": "", "postgres://u@localhost/t?sslmode=disable": "", "postgres://u@[::1]/t": "",

@@ -179,7 +179,7 @@ func TestSecretsAreSealedAtRest(t *testing.T) {
 	})
 }
 
-// A password of which the hashes alone are kept works for calls, and is read back by nobody.
+// A password of which only the hashes are kept works for calls, and cannot be read back.
 func TestForgottenPasswords(t *testing.T) {
 	config := sqlstore.Config{Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: time.Now,
 		IDs: id.NewSource(1, time.Now), Owner: uuid.New(), Vault: vaultOf(t, 'a'), ForgetPasswords: true}

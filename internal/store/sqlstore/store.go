@@ -89,10 +89,10 @@ type Config struct {
 	// end the leases of calls that run. nil means that it does not look.
 	Monotonic func() time.Duration
 	IDs       *id.Source
-	// Vault seals secrets and authenticates the audit; nil is one of a key that
-	// everybody knows.
+	// Vault seals secrets and authenticates the audit; nil is one with a
+	// public key.
 	Vault *secret.Vault
-	// ForgetPasswords keeps of the passwords of callers their hashes alone.
+	// ForgetPasswords keeps only the hashes of callers' passwords.
 	ForgetPasswords bool
 	Owner           uuid.UUID // this process: calls of any other owner end when the store is opened
 	Logger          *slog.Logger

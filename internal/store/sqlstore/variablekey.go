@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// VariableState is what became of the API key that the server's variable names.
+// VariableState is the state of the API key that the server's variable names.
 type VariableState uint8
 
 // The states.
@@ -27,9 +27,9 @@ type VariableKey struct {
 }
 
 // SetVariableKey makes the API key that the server's variable names, and deletes those
-// that it has named before. A key that was deleted since does not come back: whoever
-// deleted it did so because it was known to somebody, and the variable may still be
-// set on another node, or be set back by mistake. A key that was there before the
+// that it has named before. A key that was deleted since does not come back: it was
+// deleted because someone else knew it, and the variable may still be set on another
+// node, or be set back by mistake. A key that was there before the
 // variable named it is never retired.
 func (s *Store) SetVariableKey(ctx context.Context, k store.Key) (VariableKey, error) {
 	var did VariableKey
