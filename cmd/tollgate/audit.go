@@ -56,7 +56,8 @@ func (c *auditLedgerCommand) Run(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
 		return exit{auditFailed, err}
 	}
-	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n", audit.Leases, audit.Records, audit.Days)
+	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n",
+		audit.Leases, audit.Records, audit.Days)
 	e := &audit.Emergencies
 	fmt.Printf("Emergency calls: %d let through, %d of them live, %d s billed, %s posted outside the limits.\n\n",
 		e.Started, e.Started-e.Ended, e.BilledSecs, e.Posted)
@@ -125,8 +126,8 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 		return exit{auditFailed, err}
 	}
 	fmt.Printf("The chain of %d audit events holds. Its head, to be kept elsewhere:\n\n    %s\n\n", head.Sequence, head)
-	fmt.Println("Proven: each event was written by a server with a key of the secrets key file, and none was changed, inserted," +
-		"\nmoved or removed before the last one.")
+	fmt.Println("Proven: each event was written by a server with a key of the secrets key file, and none" +
+		" was changed, inserted,\nmoved or removed before the last one.")
 	switch len(known) {
 	case 0:
 		fmt.Println("Not proven: that the last events were not cut off. No head was given, and the folder has none.")
@@ -135,11 +136,12 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 		for _, k := range known {
 			last = max(last, k.Sequence)
 		}
-		fmt.Printf("Proven too: nothing up to event %d was cut off, since a head of it was kept outside the database.\n", last)
+		fmt.Printf("Proven too: nothing up to event %d was cut off, since a head of it was kept "+
+			"outside the database.\n", last)
 		fmt.Println("Not proven: that no events after that one were cut off.")
 	}
-	fmt.Println("Not proven: that the configuration is what the events say, that somebody with the key file has not made the chain" +
-		"\nanew, and that a change was made by the person who has the API key.")
+	fmt.Println("Not proven: that the configuration is what the events say, that somebody with the key file has not" +
+		" made the chain\nanew, and that a change was made by the person who has the API key.")
 	return nil
 }
 
@@ -159,7 +161,8 @@ func (c *auditVerifyCommand) heads(vault *secret.Vault) (known []sqlstore.AuditH
 	return known, err
 }
 
-func (c *auditVerifyCommand) verify(ctx context.Context) (head sqlstore.AuditHead, known []sqlstore.AuditHead, err error) {
+func (c *auditVerifyCommand) verify(ctx context.Context) (head sqlstore.AuditHead, known []sqlstore.AuditHead,
+	err error) {
 	server, err := c.server()
 	if err != nil {
 		return head, nil, err

@@ -25,7 +25,8 @@ func (c *backupCommand) Run(ctx context.Context) error {
 	if err := sqlstore.Backup(ctx, filepath.Join(c.DataDir, app.DatabaseFile), c.To, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy of that elsewhere.\n",
+	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy "+
+		"of that elsewhere.\n",
 		c.To, app.Config{DataDir: c.DataDir, SecretsKeyFile: os.Getenv("TOLLGATE_SECRETS_KEY_FILE")}.SecretsKey())
 	return nil
 }

@@ -14,5 +14,6 @@ type httpFlags struct {
 }
 
 func (f httpFlags) http() app.HTTP {
-	return app.HTTP{CertFile: f.HTTPTLSCert, KeyFile: f.HTTPTLSKey, Plain: f.HTTPPlain, TrustedProxies: f.HTTPTrustedProxies, Connections: f.HTTPConnections}
+	return app.HTTP{CertFile: f.HTTPTLSCert, KeyFile: f.HTTPTLSKey, Plain: f.HTTPPlain,
+		TrustedProxies: f.HTTPTrustedProxies, Connections: f.HTTPConnections}
 }

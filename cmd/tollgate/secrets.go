@@ -31,7 +31,8 @@ func (c *addKeyCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s has the new key %s, which opens and does not seal yet. Give the file to every node and restart them; then: tollgate secrets use-key\n", c.path(), id)
+	fmt.Printf("%s has the new key %s, which opens and does not seal yet. Give the file to every node and restart them; "+
+		"then: tollgate secrets use-key\n", c.path(), id)
 	return nil
 }
 
@@ -45,6 +46,7 @@ func (c *useKeyCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s seals with the key %s from the next start on. Give the file to every node and restart them. Keep the older keys in it: the audit is checked by them.\n", c.path(), id)
+	fmt.Printf("%s seals with the key %s from the next start on. Give the file to every node and restart them. Keep the "+
+		"older keys in it: the audit is checked by them.\n", c.path(), id)
 	return nil
 }

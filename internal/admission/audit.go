@@ -146,7 +146,8 @@ func (a *Auditor) book(c *charge) {
 func NewAuditor() *Auditor {
 	return &Auditor{
 		live: make(map[uuid.UUID]struct{}), scopes: make(map[id.ID][]admitted),
-		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay), urgent: make(map[EmergencyKey]*auditedEmergencies),
+		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay),
+		urgent: make(map[EmergencyKey]*auditedEmergencies),
 	}
 }
 

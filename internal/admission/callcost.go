@@ -10,7 +10,8 @@ import (
 
 // judgeConnectFee refuses a rate whose connect fee is above the profile's maximum.
 func judgeConnectFee(f *Facts) Reason {
-	return refuseIf(f.HasRate && f.MaxConnectFee != policy.NoLimit && f.Rate.ConnectFee > f.MaxConnectFee, ReasonConnectFee)
+	return refuseIf(f.HasRate && f.MaxConnectFee != policy.NoLimit && f.Rate.ConnectFee > f.MaxConnectFee,
+		ReasonConnectFee)
 }
 
 // judgeCallCost refuses a call whose first increment already costs more than a whole

@@ -282,7 +282,8 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	f.Account, f.Connection, f.ConnectionVersion = c.Account, c.ID, c.Version
 	f.ConnectionActive = c.Active
 	f.ConnectionMax, f.AccountMax, f.ProfileMax = c.ChannelLimit, policy.NoLimit, policy.NoLimit
-	f.MaxRatePerMinute, f.MaxConnectFee, f.MaxCallCost, f.CalleeCallsMax = policy.NoLimit, policy.NoLimit, policy.NoLimit, policy.NoLimit
+	f.MaxRatePerMinute, f.MaxConnectFee, f.MaxCallCost = policy.NoLimit, policy.NoLimit, policy.NoLimit
+	f.CalleeCallsMax = policy.NoLimit
 	f.Length.ConnectionSecs = WholeSecs(c.MaxCall)
 	f.Pace.Max = c.CallsPerSecond
 	if a != nil {
@@ -290,7 +291,8 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	}
 }
 
-func gatherNumbers(f *Facts, plan e164.Plan, c *policy.Connection, a *policy.Account, call *Call) (judged e164.Judgement) {
+func gatherNumbers(f *Facts, plan e164.Plan, c *policy.Connection, a *policy.Account,
+	call *Call) (judged e164.Judgement) {
 	var number string
 	number, f.Emergency = c.Emergency(a, call.To)
 	gatherCaller(f, plan, c, call.From)

@@ -94,11 +94,13 @@ func emergencyText(f *Facts) (seen, allowed string) {
 	if !f.Emergency {
 		return "not an emergency number", "emergency numbers are always allowed"
 	}
-	seen = fmt.Sprintf("emergency number %s, dialled as %q, %d emergency calls of the connection live", f.Urgent.Number, f.To, f.Urgent.Live)
+	seen = fmt.Sprintf("emergency number %s, dialled as %q, %d emergency calls of the connection live",
+		f.Urgent.Number, f.To, f.Urgent.Live)
 	if f.Urgent.Max == policy.NoLimit {
 		return seen, "emergency numbers are always allowed"
 	}
-	return seen, fmt.Sprintf("below %d emergency calls at once, as emergency_call_limit of the connection says", f.Urgent.Max)
+	return seen, fmt.Sprintf("below %d emergency calls at once, as emergency_call_limit of the connection says",
+		f.Urgent.Max)
 }
 
 // LiveEmergencies counts the emergency calls of a connection that are live.
@@ -121,7 +123,8 @@ func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	if c == nil || c.EmergencyAlert == 0 || !unusual(s.started[key], int64(c.EmergencyAlert)) {
 		return
 	}
-	event.Kind, event.Day, event.Count, event.Threshold = EventEmergencyAlert, key.Day, s.started[key], int64(c.EmergencyAlert)
+	event.Kind, event.Day, event.Count, event.Threshold = EventEmergencyAlert, key.Day, s.started[key],
+		int64(c.EmergencyAlert)
 	s.events = append(s.events, event)
 }
 

@@ -68,11 +68,13 @@ func (a *Auditor) finishEmergencies() {
 	for _, key := range keys {
 		day := a.urgent[key]
 		row, calls := &day.row, &day.counted
-		if key.Day < a.swept[key.Account] && row.Started >= calls.Started && row.Ended >= calls.Ended && row.BilledSecs >= calls.BilledSecs && row.Posted >= calls.Posted {
+		if key.Day < a.swept[key.Account] && row.Started >= calls.Started && row.Ended >= calls.Ended &&
+			row.BilledSecs >= calls.BilledSecs && row.Posted >= calls.Posted {
 			continue
 		}
 		if !day.found || *row != *calls {
-			a.Broken(Conservation, EmergencyRow(key), "has %d calls, %d ended, %d s and %s posted, its calls are %d, %d ended, of %d s and %s",
+			a.Broken(Conservation, EmergencyRow(key),
+				"has %d calls, %d ended, %d s and %s posted, its calls are %d, %d ended, of %d s and %s",
 				row.Started, row.Ended, row.BilledSecs, row.Posted, calls.Started, calls.Ended, calls.BilledSecs, calls.Posted)
 		}
 	}

@@ -68,7 +68,8 @@ func numberText(f *Facts) string {
 
 // overrideFix is the way out where an override refuses.
 func overrideFix(f *Facts) string {
-	return fmt.Sprintf("Change override %s under /tollgate/v1/numbering_plan_overrides, or its min_digits and max_digits.", f.Override)
+	return fmt.Sprintf("Change override %s under /tollgate/v1/numbering_plan_overrides, or its "+
+		"min_digits and max_digits.", f.Override)
 }
 
 // judgeNumberType refuses a number that could be of a blocked type.
@@ -81,7 +82,8 @@ func judgeNumberType(f *Facts) Reason {
 func numberTypeText(f *Facts) (seen, allowed string) {
 	seen = f.Class.Type.String()
 	if f.Class.Type == e164.TypeUnknown && f.Could.Dearest() != e164.TypeUnknown {
-		seen += fmt.Sprintf(", judged as %s: no number of the numbering plan as it is written; a network could take it for %s",
+		seen += fmt.Sprintf(", judged as %s: no number of the numbering plan as it is written; a network could take "+
+			"it for %s",
 			f.Could.Dearest(), typeNames(f.Could))
 	}
 	return seen, "any but " + orNone(typeNames(f.BlockedTypes))

@@ -83,7 +83,8 @@ var answers = [numReasons]answer{
 	ReasonCallerInvalid: {"caller_id_invalid", "D35", 403, "Invalid Caller Origination Number",
 		"Send a caller id that is an E.164 number after the connection's localisation, or set outbound.ani_override."},
 	ReasonNumberInvalid: {"number_invalid", "D14", 404, "Dialed number is not valid",
-		"Dial +E.164, or set outbound.localization for national dialling. Where the number exists and the built-in numbering plan does not know it, add an override under /tollgate/v1/numbering_plan_overrides."},
+		"Dial +E.164, or set outbound.localization for national dialling. Where the number exists and the built-in " +
+			"numbering plan does not know it, add an override under /tollgate/v1/numbering_plan_overrides."},
 	ReasonNotWhitelisted: {"destination_not_whitelisted", "D13", 403, "Dialed number {number} (associated countries: {country}) is not included in whitelisted countries {whitelist}",
 		"Add the country to the profile's whitelisted_destinations."},
 	ReasonNumberTypeBlocked: {"number_type_blocked", "D58", 403, "Restricted destination number",
@@ -122,9 +123,11 @@ var answers = [numReasons]answer{
 	ReasonCallRate: {"calls_per_second", "P05", 503, "CPS Limit Reached",
 		"Raise calls_per_second on the connection, or send its calls more slowly."},
 	ReasonCallIDUsed: {"call_id_used", "TG12", 403, "The id of the call was used before",
-		"Give each call a call_id that its caller cannot choose, and send the same request_id when the same request is repeated."},
+		"Give each call a call_id that its caller cannot choose, and send the same request_id when the same " +
+			"request is repeated."},
 	ReasonSourceRefused: {"source_not_allowed", "TG16", 403, "Calls of this user are not taken from this address",
-		"Call from a network of the connection's allowed_sources, or add this one; a switch says where the call comes from by source_ip."},
+		"Call from a network of the connection's allowed_sources, or add this one; a switch says where the call comes " +
+			"from by source_ip."},
 	ReasonCallEnded: {"call_ended", "TG12", 403, "The call has ended",
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
 	ReasonConnectFee: {"connect_fee_above_maximum", "TG10", 403, "Maximum connect fee exceeded",

@@ -83,13 +83,15 @@ func (f *accountFields) put(a *store.Account) {
 func viewAccount(a *store.Account) accountView {
 	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
 		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
-		LockedFields: append([]string{}, a.LockedFields...), SharedSources: append([]string{}, a.SharedSources...), RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
+		LockedFields: append([]string{}, a.LockedFields...), SharedSources: append([]string{}, a.SharedSources...),
+		RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
 		SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
 }
 
 func viewTenant(a *store.Account) tenantView {
 	v := viewAccount(a)
-	return tenantView{accountView: v, Active: v.Active, DefaultRateDeckID: v.DefaultRateDeckID, LockedFields: v.LockedFields, SharedSources: v.SharedSources}
+	return tenantView{accountView: v, Active: v.Active, DefaultRateDeckID: v.DefaultRateDeckID,
+		LockedFields: v.LockedFields, SharedSources: v.SharedSources}
 }
 
 func answerAccount(_ context.Context, a store.Account) (*response, error) {
@@ -104,7 +106,8 @@ func (s *server) accountOperations() []operation {
 	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
-	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{}, "shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
+	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{},
+		"shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
 		"record_retention_days": nil, "recording_retention_days": nil,
 		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
 	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
@@ -174,7 +177,8 @@ func (s *server) listTenants(ctx context.Context, in *request) (*response, error
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
 
-func (s *server) accountBody(in *request, whole *schema, before *store.Account, current, defaults map[string]any) (fields accountFields, err error) {
+func (s *server) accountBody(in *request, whole *schema, before *store.Account,
+	current, defaults map[string]any) (fields accountFields, err error) {
 	body, problems := in.checked(whole, current, defaults)
 	numbers, _ := body["emergency_numbers"].([]any)
 	texts := make([]string, len(numbers))
@@ -182,7 +186,8 @@ func (s *server) accountBody(in *request, whole *schema, before *store.Account, 
 		texts[i], _ = numbers[i].(string)
 	}
 	for _, e := range accountEmergencyProblems(s.Live.Snapshot(), before.ID, before.EmergencyNumbers, texts) {
-		if !slices.ContainsFunc(problems, func(p problem) bool { return p.pointer == e.Pointer }) && len(problems) < maxProblems {
+		if !slices.ContainsFunc(problems, func(p problem) bool { return p.pointer == e.Pointer }) &&
+			len(problems) < maxProblems {
 			problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
 		}
 	}
@@ -194,7 +199,8 @@ func (s *server) accountBody(in *request, whole *schema, before *store.Account, 
 	}
 	_, fields.ofAdmin = body["locked_fields"]
 	if hasTwice(fields.LockedFields) {
-		return fields, failAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed, "locked_fields names one twice. Give each once.")
+		return fields, failAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed,
+			"locked_fields names one twice. Give each once.")
 	}
 	problems = foldSources(fields.SharedSources)
 	for _, e := range fields.SpendLimit.Validate() {
@@ -217,12 +223,14 @@ func foldSources(sources []string) (problems []problem) {
 		case err == nil:
 			sources[i], detail = network.String(), network.Problem()
 		case len(name.Validate()) > 0 || strings.Contains(text, "/"):
-			detail = fmt.Sprintf("%.50q is no address, network or domain name. Give one such as \"192.0.2.1\", \"192.0.2.0/24\" or \"sip.example.com\".", text)
+			detail = fmt.Sprintf("%.50q is no address, network or domain name. Give one such as "+
+				"\"192.0.2.1\", \"192.0.2.0/24\" or \"sip.example.com\".", text)
 		default:
 			sources[i] = name.Name()
 		}
 		if detail != "" {
-			problems = append(problems, problem{code: field.Malformed, pointer: fmt.Sprint("/shared_sources/", i), detail: detail})
+			problems = append(problems, problem{code: field.Malformed, pointer: fmt.Sprint("/shared_sources/", i),
+				detail: detail})
 		}
 	}
 	return problems
@@ -247,9 +255,13 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			case len(added) > 0 && in.beyond([]string{ScopeAdmin}) != "":
 				return current, &failure{status: http.StatusForbidden, problems: added}
 			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden, "Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s", ScopeAdmin, wayToScope(ScopeAdmin))
+				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden,
+					"Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
+					ScopeAdmin, wayToScope(ScopeAdmin))
 			case weakened(&current.SpendLimit, &next.SpendLimit) && in.beyond([]string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden, "Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s", ScopeAdmin, wayToScope(ScopeAdmin))
+				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden,
+					"Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
+					ScopeAdmin, wayToScope(ScopeAdmin))
 			case account == in.account && !next.Active:
 				return current, failAt(http.StatusUnprocessableEntity, "/active", codeInUse, "The account is that of the key of this request, which would lock itself out.")
 			}

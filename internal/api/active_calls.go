@@ -108,7 +108,8 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 	for i := range calls[first:end] {
 		c := &calls[first+i]
 		call := c.Lease.ID.String()
-		view := activeCallView{RecordType: "call", CallControlID: call, CallLegID: call, CallSessionID: call, Emergency: c.Lease.Emergency}
+		view := activeCallView{RecordType: "call", CallControlID: call, CallLegID: call, CallSessionID: call,
+			Emergency: c.Lease.Emergency}
 		if c.Lease.AnsweredMicros != 0 {
 			view.CallDuration = c.ElapsedMs / 1000
 		}

@@ -220,7 +220,8 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		}
 		o.null("caller_id")
 		o.bool("caller_id_confirmed", false)
-		o.null("grant_secs", "expires_at", "max_call_secs", "rate", "connect_fee", "first_increment", "increment", "recording")
+		o.null("grant_secs", "expires_at", "max_call_secs", "rate", "connect_fee", "first_increment", "increment",
+			"recording")
 		o.open("routes", '[')
 		o.close(']')
 		o.text("reason", d.Reason.String())

@@ -108,7 +108,8 @@ const (
 
 func (s *server) admissionOperations() []operation {
 	return []operation{
-		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: admitOperation, tag: "Admissions", scope: ScopeAdmit, lean: true,
+		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: admitOperation, tag: "Admissions",
+			scope: ScopeAdmit, lean: true,
 			summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
 			status:  http.StatusOK, body: attemptShape(), answer: schemaOf[admissionView](), handle: s.admit},
 		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
@@ -304,7 +305,8 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	byID, byUser := a.ConnectionID != 0, a.UserName != ""
 	if byID && byUser || !byID && !byUser && !a.SourceIP.IsValid() {
 		return nil, invalid([]problem{missingField(at+"/connection_id",
-			"None or several of connection_id, source_ip and user_name are given. Give one of them; source_ip may be given with either of the others.")})
+			"None or several of connection_id, source_ip and user_name are given. Give one of them; source_ip may be given "+
+				"with either of the others.")})
 	}
 	if _, taken := admissionID(a.CallID); taken {
 		return nil, failAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")
@@ -336,7 +338,8 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	default:
 		call.Connection = c.ID
 	}
-	return &admission.Reserve{Call: call, Owner: admission.SwitchOwner(account, a.Switch), Spare: admission.SpareID(uuid.New())}, nil
+	return &admission.Reserve{Call: call, Owner: admission.SwitchOwner(account, a.Switch),
+		Spare: admission.SpareID(uuid.New())}, nil
 }
 
 // reportFailure is the answer to what the ledger refused. Nothing was changed.

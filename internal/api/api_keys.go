@@ -68,8 +68,9 @@ func (s *server) keyOperations() []operation {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
 		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin,
-			summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
-			body:    create, status: http.StatusCreated, answer: shown, secret: true,
+			summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
+				"whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
+			body: create, status: http.StatusCreated, answer: shown, secret: true,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
 			}},
@@ -140,7 +141,8 @@ func (in *request) mayOutlive(until *time.Time) error {
 		return nil
 	}
 	return failAt(http.StatusForbidden, "/expires_at", codeForbidden,
-		"The key of this request expires at %s, so it gives none that is good for longer. Give an earlier expires_at, or use a key that does not expire.",
+		"The key of this request expires at %s, so it gives none that is good for longer. Give an earlier expires_at, or "+
+			"use a key that does not expire.",
 		own.UTC().Format(time.RFC3339))
 }
 

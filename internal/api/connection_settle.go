@@ -22,7 +22,8 @@ type settled struct {
 }
 
 // settleConnection is resource.settle for a kind of connection.
-func settleConnection[T any](s *server, of func(*T) settled) func(in *request, current, next *T, errs []field.Error) ([]field.Error, error) {
+func settleConnection[T any](s *server, of func(*T) settled) func(in *request, current, next *T,
+	errs []field.Error) ([]field.Error, error) {
 	return func(in *request, current, next *T, errs []field.Error) ([]field.Error, error) {
 		after, before := of(next), of(new(T))
 		if current != nil {
@@ -44,7 +45,8 @@ func settleConnection[T any](s *server, of func(*T) settled) func(in *request, c
 // settleEmergencyNumbers drops what is wrong with numbers that a change leaves as they
 // are: they are not in force, and stand in the way of nothing. It adds the numbers of
 // the account that would become dialable.
-func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after *settled, errs []field.Error) []field.Error {
+func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after *settled,
+	errs []field.Error) []field.Error {
 	where := ""
 	switch home := after.outbound.Home(); {
 	case !exists, before.outbound.Home() != home:
@@ -68,7 +70,8 @@ func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after 
 			continue // it was not in force before
 		}
 		if detail := connection.EmergencyProblem(number, after.outbound.Home(), after.techPrefix); detail != "" {
-			errs = append(errs, field.Error{Pointer: where, Code: field.Malformed, Detail: "Of emergency_numbers of the account: " + detail})
+			errs = append(errs, field.Error{Pointer: where, Code: field.Malformed,
+				Detail: "Of emergency_numbers of the account: " + detail})
 		}
 	}
 	return errs
@@ -83,12 +86,14 @@ func forbiddenOfConnection(before, after *settled) error {
 		f.problems = append(f.problems, problem{code: codeForbidden, pointer: pointer, detail: fmt.Sprintf(format, args...)})
 	}
 	if was, now := before.base.EmergencyCallLimit, after.base.EmergencyCallLimit; limitText(was) != limitText(now) {
-		refuse("/emergency_call_limit", "emergency_call_limit is %s, and making it %s needs a key with the scope %q. Ask whoever runs the server.",
+		refuse("/emergency_call_limit",
+			"emergency_call_limit is %s, and making it %s needs a key with the scope %q. Ask whoever runs the server.",
 			limitText(was), limitText(now), ScopeAdmin)
 	}
 	was, now := alertCalls(before.base), alertCalls(after.base)
 	if now != was && (now == 0 || was != 0 && now > was) {
-		refuse("/emergency_alert_calls", "emergency_alert_calls is %d, and making it %d needs a key with the scope %q. Give a smaller number that is not 0, or leave it.",
+		refuse("/emergency_alert_calls", "emergency_alert_calls is %d, and making it %d needs a key with the scope %q. "+
+			"Give a smaller number that is not 0, or leave it.",
 			was, now, ScopeAdmin)
 	}
 	if len(f.problems) == 0 {
@@ -120,7 +125,8 @@ func addedEmergencyNumbers(before, after []string, at string) []problem {
 			continue
 		}
 		problems = append(problems, problem{code: codeForbidden, pointer: "/emergency_numbers/" + strconv.Itoa(i),
-			detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope %q%s. Ask whoever runs the server, or leave it out.", number, ScopeAdmin, at)})
+			detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope "+
+				"%q%s. Ask whoever runs the server, or leave it out.", number, ScopeAdmin, at)})
 	}
 	return problems
 }
@@ -143,7 +149,8 @@ func accountEmergencyProblems(snapshot *policy.Snapshot, account id.ID, before, 
 			return detail == ""
 		})
 		if detail != "" {
-			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed, Detail: detail})
+			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed,
+				Detail: detail})
 		}
 	}
 	return errs

@@ -49,7 +49,8 @@ func harmlessCell(text string) string {
 	if strings.ContainsRune("\t\r\n", rune(text[0])) {
 		return "'" + text
 	}
-	if rest := strings.TrimLeft(text, cellBlanks); rest != "" && strings.ContainsRune(formulaStarts+"\t\r\n", firstRune(rest)) {
+	if rest := strings.TrimLeft(text, cellBlanks); rest != "" &&
+		strings.ContainsRune(formulaStarts+"\t\r\n", firstRune(rest)) {
 		return "'" + text
 	}
 	return text

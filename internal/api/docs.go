@@ -54,10 +54,12 @@ const docsMaxAge = "public, max-age=86400"
 // the operations.
 func (s *server) routeDocs() {
 	files := map[string]*asset{
-		"/docs": newAsset("text/html; charset=utf-8", []byte(docsPage)), "/docs/start.js": newAsset("text/javascript; charset=utf-8", []byte(docsScript)),
-		"/docs/swagger-ui.css":       newCompressedAsset("text/css; charset=utf-8", docsFile("swagger-ui.css.gz")),
-		"/docs/swagger-ui-bundle.js": newCompressedAsset("text/javascript; charset=utf-8", docsFile("swagger-ui-bundle.js.gz")),
-		"/docs/favicon-32x32.png":    newAsset("image/png", docsFile("favicon-32x32.png")),
+		"/docs":                newAsset("text/html; charset=utf-8", []byte(docsPage)),
+		"/docs/start.js":       newAsset("text/javascript; charset=utf-8", []byte(docsScript)),
+		"/docs/swagger-ui.css": newCompressedAsset("text/css; charset=utf-8", docsFile("swagger-ui.css.gz")),
+		"/docs/swagger-ui-bundle.js": newCompressedAsset("text/javascript; charset=utf-8",
+			docsFile("swagger-ui-bundle.js.gz")),
+		"/docs/favicon-32x32.png": newAsset("image/png", docsFile("favicon-32x32.png")),
 	}
 	files["/docs/favicon-32x32.png"].compressed = nil // a picture is compressed as it is
 	for path, file := range files {

@@ -26,7 +26,8 @@ type emergencyDayView struct {
 
 func (s *server) emergencyOperations() []operation {
 	day := &schema{kind: "string", format: "date", parse: parseWith(parseDay)}
-	return []operation{{method: http.MethodGet, path: "/tollgate/v1/emergency_days", id: "list_emergency_day", tag: "Calls", scope: ScopeRead,
+	return []operation{{method: http.MethodGet, path: "/tollgate/v1/emergency_days", id: "list_emergency_day",
+		tag: "Calls", scope: ScopeRead,
 		summary: "List the emergency calls of connections by UTC day, the latest first.",
 		params: slices.Concat(pageParams(maxPageSize, maxPageSize), []parameter{
 			{name: "filter[connection_id]", schema: idSchema(), description: "Only those of this connection."},
@@ -58,8 +59,9 @@ func (s *server) listEmergencyDays(ctx context.Context, in *request) (*response,
 	views := make([]emergencyDayView, len(page.Items))
 	for i := range page.Items {
 		d := &page.Items[i]
-		views[i] = emergencyDayView{RecordType: "emergency_day", ConnectionID: d.Connection, Calls: d.Started, LiveCalls: d.Started - d.Ended,
-			Date: time.UnixMicro(d.Day.StartMicros()).UTC().Format(time.DateOnly), BilledSec: d.BilledSecs, Cost: d.Posted}
+		views[i] = emergencyDayView{RecordType: "emergency_day", ConnectionID: d.Connection,
+			Calls: d.Started, LiveCalls: d.Started - d.Ended, BilledSec: d.BilledSecs, Cost: d.Posted,
+			Date: time.UnixMicro(d.Day.StartMicros()).UTC().Format(time.DateOnly)}
 	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }

@@ -168,11 +168,15 @@ func toFailure(err error) *failure {
 	case errors.Is(err, store.ErrDuplicate):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
 	case errors.Is(err, store.ErrTaken):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "%s, or a part of it, is taken already. "+
-			"Give one that is yours alone, or ask whoever runs the server to share it with your account (shared_sources).", reference.Other)
+		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
+			"%s, or a part of it, is taken already. "+
+				"Give one that is yours alone, or ask whoever runs the server to share it with your account (shared_sources).",
+			reference.Other)
 	case errors.Is(err, store.ErrIndistinct):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "%s is shared, and what comes from it could not be told apart. "+
-			"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.", reference.Other)
+		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
+			"%s is shared, and what comes from it could not be told apart. "+
+				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
+			reference.Other)
 	case errors.Is(err, store.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
 		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	case errors.Is(err, store.ErrNoReference):

@@ -17,11 +17,13 @@ type ipView struct {
 // permitNetwork keeps an account from claiming large parts of the internet, in which
 // others are that have not come yet.
 func permitNetwork(in *request, current, next *connection.IP) error {
-	if !next.IPAddress.Wide() || current != nil && current.IPAddress == next.IPAddress || in.beyond([]string{ScopeCarrier}) == "" {
+	if !next.IPAddress.Wide() || current != nil && current.IPAddress == next.IPAddress ||
+		in.beyond([]string{ScopeCarrier}) == "" {
 		return nil
 	}
 	return failAt(http.StatusForbidden, "/ip_address", codeForbidden,
-		"%s is a network larger than /24 (IPv6 /48), which needs a key with the scope %q. %s Or give the addresses or the smaller networks that you use.",
+		"%s is a network larger than /24 (IPv6 /48), which needs a key with the scope %q. %s Or give the addresses or the "+
+			"smaller networks that you use.",
 		next.IPAddress, ScopeCarrier, wayToScope(ScopeCarrier))
 }
 

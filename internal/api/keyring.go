@@ -52,7 +52,8 @@ type cachedKey struct {
 }
 
 func newKeyring(s store.Store, clock func() time.Time) *keyring {
-	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time), valid: make(map[[32]byte]struct{})}
+	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time),
+		valid: make(map[[32]byte]struct{})}
 }
 
 // find returns the key whose present or previous hash this is, or store.ErrNotFound.
@@ -184,7 +185,8 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	switch {
 	case !slices.Contains(key.Scopes, needed):
 		s.loginFailed(r, loginScope, &key)
-		return key, "", fail(http.StatusForbidden, codeForbidden, "This key has the scopes %s and not %q, which the request needs. %s",
+		return key, "", fail(http.StatusForbidden, codeForbidden,
+			"This key has the scopes %s and not %q, which the request needs. %s",
 			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))
 	}
 	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {

@@ -69,8 +69,10 @@ func requestHeaders() map[string]any {
 		"IdempotencyKey": header(idempotencyHeader, "Chosen by the client for one request, to repeat it safely. For 24 hours a repeat with the same key, method, path, query and body gets the first answer again and has no further effect. "+
 			"Only successes are kept: after an error the key is free. Keys are the account's own.", "8e03978e-40d5-43e8-bc93-6894a57f9324",
 			map[string]any{"minLength": 1, "maxLength": maxIdempotencyKey, "pattern": "^[!-~]+$"}),
-		"RequestKey": header(idempotencyHeader, "The same as request_id, which it stands for where the body has none.", "8e03978e-40d5-43e8-bc93-6894a57f9324", nil),
-		"Reason":     header(reasonHeader, "Why the change is made, for the audit.", "ticket 4711: customer asked for more channels", map[string]any{"maxLength": maxReason}),
+		"RequestKey": header(idempotencyHeader, "The same as request_id, which it stands for where the body has none.",
+			"8e03978e-40d5-43e8-bc93-6894a57f9324", nil),
+		"Reason": header(reasonHeader, "Why the change is made, for the audit.",
+			"ticket 4711: customer asked for more channels", map[string]any{"maxLength": maxReason}),
 		"IfMatch": header("If-Match", "The ETag of the state that the change is meant for. When the object has changed since, the answer is a 412 and nothing is changed.",
 			`"7-9a1b2c3d4e5f6071"`, nil),
 		"IfNoneMatch": header("If-None-Match", "The ETag of an answer that the client has. When it would be the same, the answer is a 304 without a body.",

@@ -51,7 +51,8 @@ func permitDeck(in *request, current, next *profile.Profile) error {
 		return nil
 	}
 	return failAt(http.StatusForbidden, "/rate_deck_id", codeForbidden,
-		"rate_deck_id sets what calls cost, so to change it needs a key with the scope %q. %s Or leave it as it is; null in a new profile is the account's default deck.",
+		"rate_deck_id sets what calls cost, so to change it needs a key with the scope %q. %s Or leave it as it is; null "+
+			"in a new profile is the account's default deck.",
 		ScopeCarrier, wayToScope(ScopeCarrier))
 }
 

@@ -69,15 +69,18 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
 		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope,
-			body: create, status: r.created, answer: full, effects: r.effect, secret: r.secrets != nil, handle: r.create(whole, defaults)},
+			body: create, status: r.created, answer: full, effects: r.effect, secret: r.secrets != nil,
+			handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
 			params: params, status: http.StatusOK, answer: full, list: true, settled: !r.watched, handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
 			status: http.StatusOK, answer: full, settled: !r.watched, handle: r.get},
 		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			body:    update, status: http.StatusOK, answer: full, effects: r.effect, secret: r.secrets != nil, handle: r.update(whole, defaults)},
-		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag, summary: "Delete one. The answer is what was deleted.", scope: scope,
+			body:    update, status: http.StatusOK, answer: full, effects: r.effect, secret: r.secrets != nil,
+			handle: r.update(whole, defaults)},
+		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag,
+			summary: "Delete one. The answer is what was deleted.", scope: scope,
 			status: http.StatusOK, answer: full, effects: r.effect, handle: r.remove},
 	}, nil
 }
@@ -150,7 +153,8 @@ func (r *resource[T, V, K]) commit(ctx context.Context, in *request, act func(co
 // fill puts the request's body, merged into the current object or the defaults,
 // into object, or reports everything that is wrong with it. before is the object that
 // is changed, nil for none.
-func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, before *T, current, defaults map[string]any) error {
+func (r *resource[T, V, K]) fill(object *T, in *request, whole *schema, before *T,
+	current, defaults map[string]any) error {
 	body, problems := in.checked(whole, current, defaults)
 	if len(problems) > 0 {
 		// The rules of the domain need values of the right types. Those they can

@@ -86,12 +86,17 @@ func scalars() map[reflect.Type]schema {
 			parse: parseWith(e164.Parse), example: "+19705555098"},
 		reflect.TypeFor[uuid.UUID](): {kind: "string", format: "uuid", parse: parseUUID,
 			example: "6a09cdc3-8948-47f0-aa62-74ac943d6c58"},
-		reflect.TypeFor[time.Time]():          {kind: "string", format: "date-time", parse: parseTime, example: "2018-02-02T22:25:27.521Z"},
-		reflect.TypeFor[netip.Addr]():         {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr), example: "192.0.2.10"},
-		reflect.TypeFor[connection.Network](): {kind: "string", format: "ip-or-network", maxLength: 64, parse: parseWith(connection.ParseNetwork), example: "192.0.2.10"},
-		reflect.TypeFor[jsontext.Value]():     {nullable: true},
-		reflect.TypeFor[numbering.Moment]():   {kind: "string", format: "date-time", parse: parseWith(numbering.ParseMoment), example: "2026-12-31T00:00:00Z"},
-		reflect.TypeFor[profile.TimeOfDay]():  {kind: "string", format: "time-of-day", parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
+		reflect.TypeFor[time.Time](): {kind: "string", format: "date-time", parse: parseTime,
+			example: "2018-02-02T22:25:27.521Z"},
+		reflect.TypeFor[netip.Addr](): {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr),
+			example: "192.0.2.10"},
+		reflect.TypeFor[connection.Network](): {kind: "string", format: "ip-or-network", maxLength: 64,
+			parse: parseWith(connection.ParseNetwork), example: "192.0.2.10"},
+		reflect.TypeFor[jsontext.Value](): {nullable: true},
+		reflect.TypeFor[numbering.Moment](): {kind: "string", format: "date-time", parse: parseWith(numbering.ParseMoment),
+			example: "2026-12-31T00:00:00Z"},
+		reflect.TypeFor[profile.TimeOfDay](): {kind: "string", format: "time-of-day",
+			parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
 	}
 }
 

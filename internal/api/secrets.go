@@ -107,13 +107,15 @@ func (r *resource[T, V, K]) maskProblems(in *request) []field.Error {
 		var detail string
 		switch {
 		case secret.IsMask(given):
-			detail = " is only asterisks, which stand for a secret that is not shown. Leave it out to keep the one that is set, or give a new one."
+			detail = " is only asterisks, which stand for a secret that is not shown. Leave it out to keep the one that is " +
+				"set, or give a new one."
 		case connection.IsHashed(given):
 			detail = " holds a control character. Use printable characters."
 		default:
 			continue
 		}
-		errs = append(errs, field.Error{Pointer: "/" + s.path, Code: field.Malformed, Detail: s.path[strings.LastIndexByte(s.path, '/')+1:] + detail})
+		errs = append(errs, field.Error{Pointer: "/" + s.path, Code: field.Malformed,
+			Detail: s.path[strings.LastIndexByte(s.path, '/')+1:] + detail})
 	}
 	return errs
 }
@@ -124,7 +126,8 @@ func validCredential(c *connection.CredentialConnection, named map[string]any) [
 	errs := c.Validate()
 	if _, renamed := named["user_name"]; renamed && connection.IsHashed(c.Password) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Missing,
-			Detail: "The password is stored as hashes, which hold for the user_name of before. Give user_name and password together."})
+			Detail: "The password is stored as hashes, which hold for the user_name of before. Give user_name " +
+				"and password together."})
 	}
 	return errs
 }

@@ -123,7 +123,8 @@ func New(c Config) http.Handler {
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
-		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(), s.auditOperations(),
+		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(),
+		s.auditOperations(),
 		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)
 	for i := range s.operations {
@@ -248,7 +249,8 @@ func (s *server) log(r *http.Request, sc *scope, status int, took time.Duration)
 	if !sc.known && level < slog.LevelError {
 		write, leftOut := s.strangers.take(s.Clock())
 		if leftOut > 0 {
-			s.Logger.Warn("api: requests without a valid key are so many that some have no line of their own", "left_out", leftOut)
+			s.Logger.Warn("api: requests without a valid key are so many that some have no line of their own",
+				"left_out", leftOut)
 		}
 		if !write {
 			return

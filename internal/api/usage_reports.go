@@ -71,7 +71,9 @@ func usageRowSchema() *schema {
 			add(name, schema{kind: "string", nullable: true, description: "Always null: there are no bundles."})
 		case "tags":
 			add(name, schema{kind: "string", nullable: true,
-				description: "The tags that the call's profile has now, joined with commas in their order, as a line of CSV: one with a comma, a quote or a line break is in quotes, and so is an empty one; null when it has none or is deleted."})
+				description: "The tags that the call's profile has now, joined with commas in their order, as a line of CSV: one " +
+					"with a comma, a quote or a line break is in quotes, and so is an empty one; null when it has none " +
+					"or is deleted."})
 		case "date":
 			add(name, schema{kind: "string", format: "date", description: "UTC day of the calls' starts."})
 		case "date_time":
@@ -115,7 +117,9 @@ func usageParams(products *schema) []parameter {
 		{name: "start_date", description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", schema: moment},
 		{name: "end_date", description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", schema: moment},
 		{name: "date_range", description: "Only calls that started in this span of UTC days: a word, or last_N_days, which ends with today.", schema: dateRangeSchema()},
-		{name: "format", description: "csv for text/csv with a line of names first. There a text that a spreadsheet could take for a formula has an apostrophe before it.", schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
+		{name: "format", description: "csv for text/csv with a line of names first. There a text that a spreadsheet could " +
+			"take for a formula has an apostrophe before it.",
+			schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
 		{name: "sort", description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
 			schema: names(sorts, len(dimensions)+len(metrics))},
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),

@@ -42,7 +42,8 @@ const (
 // writes says whether an operation changes configuration: it then takes an
 // idempotency key, a reason and dry_run, and is in the audit.
 func (op *operation) writes() bool {
-	return !op.idle && (op.scope == ScopeWrite || op.scope == ScopeCarrier || op.scope == ScopeAdmin && op.method != http.MethodGet)
+	return !op.idle && (op.scope == ScopeWrite || op.scope == ScopeCarrier ||
+		op.scope == ScopeAdmin && op.method != http.MethodGet)
 }
 
 // conditional says whether a write is to one existing object, so that If-Match

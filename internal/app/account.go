@@ -52,12 +52,14 @@ func (a *App) ensureVariableKey(ctx context.Context, account id.ID) error {
 	}
 	for i := range did.Retired {
 		old := &did.Retired[i]
-		a.logger.Warn("TOLLGATE_API_KEY names another key: the one that it named before is deleted", "key_id", old.ID.String(), "hint", old.Hint)
+		a.logger.Warn("TOLLGATE_API_KEY names another key: the one that it named before is deleted",
+			"key_id", old.ID.String(), "hint", old.Hint)
 	}
 	switch did.State {
 	case sqlstore.VariableGone:
 		a.logger.Warn("TOLLGATE_API_KEY names a key that was deleted, or replaced by a later one, and is not taken again." +
-			" To get in, use another key or set the variable to a new value; with no key left, start once without the variable, and a key is made and printed")
+			" To get in, use another key or set the variable to a new value; with no key left, start once without the " +
+			"variable, and a key is made and printed")
 	case sqlstore.VariableRotated:
 		a.logger.Warn("TOLLGATE_API_KEY names a key that was rotated since: its new secret is the one that the API gave." +
 			" To have the variable in force again, set it to a new value")

@@ -88,7 +88,8 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
-		newBans: make(chan store.Ban, bansQueue), strays: make(chan webhook.Stray, straysQueue), staleBans: make(chan struct{}, 1)}
+		newBans: make(chan store.Ban, bansQueue), strays: make(chan webhook.Stray, straysQueue),
+		staleBans: make(chan struct{}, 1)}
 	a.stopLimit.Store(int64(config.StopLimit))
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
@@ -167,9 +168,12 @@ func (a *App) build(ctx context.Context) error {
 	a.http.Handler = api.New(api.Config{
 		Guard: a.http,
 		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-		Vault: a.vault, GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.gateway.Forbidden, MaxCall: a.gateway.MaxCall,
-		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads, Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
-		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins, RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+		Vault: a.vault, GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.gateway.Forbidden,
+		MaxCall:          a.gateway.MaxCall,
+		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
+		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
+		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
+		RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil
 }

@@ -90,7 +90,8 @@ func (a *App) checkAudit(ctx context.Context) error {
 			a.auditHead = head
 			return nil
 		}
-		err = fmt.Errorf("the database lacks the audit event %d that this node has seen: events were cut off or rewritten, or an older copy was restored", head.Sequence)
+		err = fmt.Errorf("the database lacks the audit event %d that this node has seen: events were cut off or rewritten, "+
+			"or an older copy was restored", head.Sequence)
 	}
 	kept := path + "." + time.Now().UTC().Format("20060102T150405Z")
 	a.logger.Error("audit: the chain of audit events is not what this node has seen", "error", err, "kept", kept)

@@ -136,7 +136,8 @@ func Default() Config {
 	return Config{
 		DataDir: "./tollgate-data", HTTPAddr: "127.0.0.1:8080", SIPAddr: "127.0.0.1:5060",
 		SIPSourceRate: 20_000, SIPSourceConnections: 256, SIPStrangerRate: 1000, SIPStrangerConnections: 512,
-		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999", MediaTimeout: time.Minute,
+		StopLimit: 10 * time.Second, TraceMemory: 32, OTLPRatio: 1, Media: MediaRelay, MediaPorts: "20000-29999",
+		MediaTimeout: time.Minute,
 	}
 }
 
@@ -178,13 +179,16 @@ func (c Config) sipProblems() (problems []error) {
 		problems = append(problems, errors.New("sip_source_calls: must not be negative; 0 is no limit"))
 	}
 	if c.SIPSourceConnections < 1 {
-		problems = append(problems, fmt.Errorf("sip_source_connections: %d would let no source connect; give at least 1", c.SIPSourceConnections))
+		problems = append(problems, fmt.Errorf("sip_source_connections: %d would let no source connect; give at least 1",
+			c.SIPSourceConnections))
 	}
 	if c.SIPStrangerRate < 1 {
-		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; give at least 1", c.SIPStrangerRate))
+		problems = append(problems, fmt.Errorf("sip_stranger_rate: %d would answer no telephone that has yet to log in; "+
+			"give at least 1", c.SIPStrangerRate))
 	}
 	if c.SIPStrangerConnections < 1 {
-		problems = append(problems, fmt.Errorf("sip_stranger_connections: %d would let no telephone connect that has yet to log in; give at least 1", c.SIPStrangerConnections))
+		problems = append(problems, fmt.Errorf("sip_stranger_connections: %d would let no telephone connect that has yet "+
+			"to log in; give at least 1", c.SIPStrangerConnections))
 	}
 	return problems
 }

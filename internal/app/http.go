@@ -64,8 +64,9 @@ func loopback(address string) (bool, error) {
 }
 
 // waysOut ends what is said of plain HTTP beyond loopback.
-const waysOut = "Give --http-tls-cert and --http-tls-key (http_tls_cert, http_tls_key) to serve TLS, listen on 127.0.0.1," +
-	" or say by --http-plain (http_plain) that TLS ends in a proxy before the server, or that the network is your own"
+const waysOut = "Give --http-tls-cert and --http-tls-key (http_tls_cert, http_tls_key) to serve TLS," +
+	" listen on 127.0.0.1, or say by --http-plain (http_plain) that TLS ends in a proxy before the server," +
+	" or that the network is your own"
 
 // validateHTTP says what is wrong with how the API and the metrics are served.
 func (c Config) validateHTTP() []error {
@@ -75,14 +76,16 @@ func (c Config) validateHTTP() []error {
 			problems = append(problems, err)
 		}
 		if c.HTTP.Plain {
-			problems = append(problems, errors.New("http_plain: says that TLS ends elsewhere, and http_tls_cert that it ends here; leave one out"))
+			problems = append(problems, errors.New("http_plain: says that TLS ends elsewhere, and http_tls_cert that it ends "+
+				"here; leave one out"))
 		}
 	}
 	if _, err := c.HTTP.proxies(); err != nil {
 		problems = append(problems, err)
 	}
 	if c.HTTP.Connections < 0 {
-		problems = append(problems, errors.New("http_connections: must not be negative; 0 takes an eighth of the descriptors"))
+		problems = append(problems, errors.New("http_connections: must not be negative; 0 takes an eighth "+
+			"of the descriptors"))
 	}
 	for _, listener := range []struct{ key, address, what string }{
 		{"http_addr", c.HTTPAddr, "API keys"}, {"metrics_addr", c.MetricsAddr, "metrics"},
@@ -109,7 +112,8 @@ func plainIsLocal(key, address, what string) error {
 		return fmt.Errorf("%s: %q: %w", key, address, err)
 	}
 	if !local {
-		return fmt.Errorf("%s: %q is reached from beyond this machine, and plain HTTP would show %s to whoever is on the way. %s", key, address, what, waysOut)
+		return fmt.Errorf("%s: %q is reached from beyond this machine, and plain HTTP would show %s to whoever is on "+
+			"the way. %s", key, address, what, waysOut)
 	}
 	return nil
 }
@@ -123,7 +127,8 @@ func (h HTTP) proxies() ([]netip.Prefix, error) {
 			network, err = netip.PrefixFrom(one, one.BitLen()), nil
 		}
 		if err != nil || network.Bits() == 0 {
-			return nil, fmt.Errorf("http_trusted_proxies: %q is not the network of a proxy, as in 192.0.2.10 or 192.0.2.0/28", text)
+			return nil, fmt.Errorf("http_trusted_proxies: %q is not the network of a proxy, as in "+
+				"192.0.2.10 or 192.0.2.0/28", text)
 		}
 		networks = append(networks, network.Masked())
 	}
@@ -154,7 +159,8 @@ func (a *App) connectionBudget() int {
 		wanted += int(relayed.High) - int(relayed.Low) + 1
 	}
 	if limit < wanted {
-		a.logger.Warn("the process may open few files and sockets: at many calls there may be none left for media; raise the limit (LimitNOFILE, ulimit -n)",
+		a.logger.Warn("the process may open few files and sockets: at many calls there may be none left for media; raise "+
+			"the limit (LimitNOFILE, ulimit -n)",
 			"limit", limit, "wanted", wanted)
 	}
 	return most
@@ -166,7 +172,8 @@ func (a *App) newHTTP(name string, secured, keyHolders bool, connections int) (*
 	if err != nil {
 		return nil, err
 	}
-	c := httpd.Config{Name: name, Connections: connections, KeyHolders: keyHolders, TrustedProxies: proxies, Clock: time.Now, Log: a.logger}
+	c := httpd.Config{Name: name, Connections: connections, KeyHolders: keyHolders, TrustedProxies: proxies,
+		Clock: time.Now, Log: a.logger}
 	if secured {
 		c.TLS = a.certificate.Server()
 	}

@@ -46,7 +46,8 @@ func (a *App) buildMedia() (media.Relay, error) {
 		return nil, err
 	}
 	engine, err := rtpengine.New(rtpengine.Config{
-		Instances: instances, Silence: a.config.MediaTimeout, AnySource: a.config.MediaAnySource, Reach: a.reach, Clock: time.Now, Logger: a.logger,
+		Instances: instances, Silence: a.config.MediaTimeout, AnySource: a.config.MediaAnySource, Reach: a.reach,
+		Clock: time.Now, Logger: a.logger,
 	})
 	if err != nil {
 		return nil, err

@@ -45,14 +45,15 @@ func (a *App) openStore(ctx context.Context, config sqlstore.Config) (*sqlstore.
 		if made {
 			err = errors.Join(err, os.Remove(path))
 		}
-		return nil, fmt.Errorf("open the database: %w. Copy the file secrets.key of the node that has it, or of the backup, to %s (mode 0600)."+
-			" Without it the secrets are lost: see docs/SECRETS.md", err, path)
+		return nil, fmt.Errorf("open the database: %w. Copy the file secrets.key of the node that has it, or of the "+
+			"backup, to %s (mode 0600). Without it the secrets are lost: see docs/SECRETS.md", err, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if made {
-		a.logger.Info("made the secrets key file: keep a copy apart from the database, and give it to every node that shares the database", "file", path)
+		a.logger.Info("made the secrets key file: keep a copy apart from the database, and give it to every node that "+
+			"shares the database", "file", path)
 	}
 	return store, nil
 }

@@ -65,10 +65,12 @@ func (ids *CallerIDs) problems(o *Outbound) []field.Error {
 	switch {
 	case ids.OnMismatch == MismatchRefuse && !ids.Lists():
 		errs = append(errs, field.Error{Pointer: "/caller_ids/on_mismatch", Code: field.Malformed,
-			Detail: "on_mismatch is refuse and no caller id is listed, which would refuse every call. Give numbers or prefixes, or on_mismatch pass."})
+			Detail: "on_mismatch is refuse and no caller id is listed, which would refuse every call. Give numbers or " +
+				"prefixes, or on_mismatch pass."})
 	case ids.OnMismatch == MismatchReplace && len(ids.Numbers) == 0 && o.ANIOverride == "":
 		errs = append(errs, field.Error{Pointer: "/caller_ids/on_mismatch", Code: field.Malformed,
-			Detail: "on_mismatch is replace and there is nothing to replace a caller id with. Give caller_ids.numbers, whose first is taken, or outbound.ani_override."})
+			Detail: "on_mismatch is replace and there is nothing to replace a caller id with. Give caller_ids.numbers, whose " +
+				"first is taken, or outbound.ani_override."})
 	}
 	return errs
 }

@@ -26,7 +26,8 @@ func (b *Base) emergencyProblems(o *Outbound, techPrefix string) []field.Error {
 	var errs []field.Error
 	for i, number := range b.EmergencyNumbers {
 		if detail := EmergencyProblem(number, o.Home(), techPrefix); detail != "" {
-			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed, Detail: detail})
+			errs = append(errs, field.Error{Pointer: "/emergency_numbers/" + strconv.Itoa(i), Code: field.Malformed,
+				Detail: detail})
 		}
 	}
 	return errs
@@ -51,7 +52,8 @@ func EmergencyProblem(number string, home e164.Country, techPrefix string) strin
 		return fmt.Sprintf("%.20q can be dialled as a telephone number %s, and no limit stops an emergency call. %s "+
 			"Take the number off the list, or change the localization or the tech prefix.", number, where, accepted)
 	case errors.Is(err, e164.ErrOwnEmergencyCostly):
-		return fmt.Sprintf("%.20q is a short number that costs money %s, and no limit stops an emergency call. %s", number, where, accepted)
+		return fmt.Sprintf("%.20q is a short number that costs money %s, and no limit stops an emergency call. %s",
+			number, where, accepted)
 	}
 	return fmt.Sprintf("%.20q is not an emergency number. %s", number, accepted)
 }

@@ -88,7 +88,8 @@ func NewFQDNConnection() FQDNConnection {
 // Validate says everything that is wrong with the connection's values beyond
 // what the tags of its fields already say.
 func (c *FQDNConnection) Validate() []field.Error {
-	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix), (&Inbound{Codecs: c.Inbound.Codecs}).validate()...)
+	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix),
+		(&Inbound{Codecs: c.Inbound.Codecs}).validate()...)
 	errs = append(errs, c.Outbound.validate()...)
 	if c.WebhookAPIVersion == "texml" {
 		errs = append(errs, field.Error{Pointer: "/webhook_api_version", Code: field.NotListed,

@@ -111,7 +111,8 @@ func (n Network) Problem() string {
 	case n.addr.Is4In6():
 		return "It is a network of IPv4 addresses in their IPv6 form. Write it as one of IPv4."
 	case p.Addr() != n.addr:
-		return fmt.Sprintf("%s has bits set behind its prefix length. Give %s for the network, or the address without a length.", n, p)
+		return fmt.Sprintf("%s has bits set behind its prefix length. Give %s for the network, or the address "+
+			"without a length.", n, p)
 	case n.addr.Is4() && n.bits < largestIPv4, n.addr.Is6() && n.bits < largestIPv6:
 		return fmt.Sprintf("%s is too large. Give networks of at most /%d (IPv4) or /%d (IPv6).", n, largestIPv4, largestIPv6)
 	}

@@ -55,7 +55,8 @@ func (c *CredentialConnection) Validate() []field.Error {
 	if c.AllowedSources != nil {
 		if len(*c.AllowedSources) == 0 {
 			errs = append(errs, field.Error{Pointer: "/allowed_sources", Code: field.Length,
-				Detail: "allowed_sources is empty, so no caller could authenticate. Give the networks from which the requests arrive, or null for all."})
+				Detail: "allowed_sources is empty, so no caller could authenticate. Give the networks from which the requests " +
+					"arrive, or null for all."})
 		}
 		errs = append(errs, networkProblems("/allowed_sources", *c.AllowedSources)...)
 	}

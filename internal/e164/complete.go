@@ -60,7 +60,8 @@ func (p Plan) stripInternational(n Number) Number {
 	rest, _ := main.stripTrunk(national)
 	if rest == "" || rest == national || !main.takesOff(national, rest) {
 		var found bool
-		if rest, found = strings.CutPrefix(national, row.trunk); !found || row.trunk == "" || begins(&digits, length+len(row.trunk)) {
+		if rest, found = strings.CutPrefix(national, row.trunk); !found || row.trunk == "" ||
+			begins(&digits, length+len(row.trunk)) {
 			return n
 		}
 	}

@@ -90,7 +90,8 @@ const (
 
 // Budgets are the names of all budgets.
 func Budgets() []string {
-	return []string{fullConnections, fullStrangers, fullSource, fullHolder, fullRequests, fullSourceRequests, fullHandshakes, fullSourceHandshakes, fullDescriptors}
+	return []string{fullConnections, fullStrangers, fullSource, fullHolder, fullRequests, fullSourceRequests,
+		fullHandshakes, fullSourceHandshakes, fullDescriptors}
 }
 
 // New prepares a server, which Serve starts.
@@ -142,7 +143,8 @@ func (s *Server) Close() error { return s.http.Close() }
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Stats{Known: s.conns.total - s.conns.strangers, Strangers: s.conns.strangers, Refused: make(map[string]uint64, len(s.stats.Refused))}
+	out := Stats{Known: s.conns.total - s.conns.strangers, Strangers: s.conns.strangers,
+		Refused: make(map[string]uint64, len(s.stats.Refused))}
 	for why, n := range s.stats.Refused {
 		out.Refused[why] = n
 	}

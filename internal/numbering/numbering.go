@@ -92,10 +92,12 @@ func (o *Override) Validate() []field.Error {
 	switch {
 	case err != nil:
 		errs = append(errs, field.Error{Pointer: "/prefix", Code: field.Malformed,
-			Detail: fmt.Sprintf("%.20q is no beginning of numbers. Give 1 to 15 digits of which the first is not 0, calling code first, without a plus or spaces, such as \"1436\".", o.Prefix)})
+			Detail: fmt.Sprintf("%.20q is no beginning of numbers. Give 1 to 15 digits of which the first is not 0, calling "+
+				"code first, without a plus or spaces, such as \"1436\".", o.Prefix)})
 	case e164.CoversEmergency(prefix):
 		errs = append(errs, field.Error{Pointer: "/prefix", Code: field.Malformed,
-			Detail: fmt.Sprintf("%q is an emergency number, which no override may touch. Give a longer prefix of the numbers that are meant.", o.Prefix)})
+			Detail: fmt.Sprintf("%q is an emergency number, which no override may touch. Give a longer prefix of the numbers "+
+				"that are meant.", o.Prefix)})
 	}
 	if o.Country != nil {
 		if _, ok := e164.CountryByAlpha2(*o.Country); !ok {
@@ -103,13 +105,15 @@ func (o *Override) Validate() []field.Error {
 			if meant, ok := e164.SuggestCountry(*o.Country); ok {
 				wanted = fmt.Sprintf("Use %q.", meant)
 			}
-			errs = append(errs, field.Error{Pointer: "/country", Code: field.NotListed, Detail: fmt.Sprintf("%.20q is not a country. %s", *o.Country, wanted)})
+			errs = append(errs, field.Error{Pointer: "/country", Code: field.NotListed,
+				Detail: fmt.Sprintf("%.20q is not a country. %s", *o.Country, wanted)})
 		}
 	}
 	if o.NumberType != nil {
 		if _, ok := e164.ParseNumberType(*o.NumberType); !ok {
 			errs = append(errs, field.Error{Pointer: "/number_type", Code: field.NotListed,
-				Detail: fmt.Sprintf("%.40q is not a number type. Give one such as \"fixed_line\", or null for what the built-in plan says.", *o.NumberType)})
+				Detail: fmt.Sprintf("%.40q is not a number type. Give one such as \"fixed_line\", or null for what the "+
+					"built-in plan says.", *o.NumberType)})
 		}
 	}
 	if o.MaxDigits != nil && (o.MinDigits != nil && *o.MinDigits > *o.MaxDigits || int(*o.MaxDigits) < len(o.Prefix)) {
@@ -118,7 +122,8 @@ func (o *Override) Validate() []field.Error {
 	}
 	if !begins(o.ValidFrom, o.ValidUntil) {
 		errs = append(errs, field.Error{Pointer: "/valid_until", Code: field.Malformed,
-			Detail: "valid_until is not after valid_from, so the override would never hold. Give a later time, or null for ever."})
+			Detail: "valid_until is not after valid_from, so the override would never hold. Give a later time, or " +
+				"null for ever."})
 	}
 	return errs
 }
@@ -133,7 +138,8 @@ func (o *Override) prefix() (e164.Number, error) {
 
 // Compile resolves the names in an override.
 func (o *Override) Compile() (e164.Override, error) {
-	compiled := e164.Override{ID: int64(o.ID), Valid: o.Valid, FromMicros: o.ValidFrom.micros(), UntilMicros: o.ValidUntil.micros()}
+	compiled := e164.Override{ID: int64(o.ID), Valid: o.Valid, FromMicros: o.ValidFrom.micros(),
+		UntilMicros: o.ValidUntil.micros()}
 	var err error
 	if compiled.Prefix, err = o.prefix(); err != nil {
 		return compiled, fmt.Errorf("compile numbering plan override %s: prefix %.20q: %w", o.ID, o.Prefix, err)

@@ -19,7 +19,8 @@ const (
 
 // String is the word of the API.
 func (m Mismatch) String() string {
-	return [...]string{connection.MismatchPass, connection.MismatchRefuse, connection.MismatchReplace}[min(m, MismatchReplace)]
+	return [...]string{connection.MismatchPass, connection.MismatchRefuse,
+		connection.MismatchReplace}[min(m, MismatchReplace)]
 }
 
 // NumberSet is a set of numbers: some, and all that begin with one of some prefixes.

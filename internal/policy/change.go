@@ -182,7 +182,8 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	}
 	compiled := &Profile{
 		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
-		MaxRatePerMinute: NoLimit, MaxConnectFee: NoLimit, MaxCallCost: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit), MaxCall: secondsOf(p.MaxCallSecs),
+		MaxRatePerMinute: NoLimit, MaxConnectFee: NoLimit, MaxCallCost: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
+		MaxCall:      secondsOf(p.MaxCallSecs),
 		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
 		EndCalls:     p.SpendLimitAction == profile.EndCalls,
 		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,

@@ -92,7 +92,8 @@ func ParseKeys(text string) ([][]byte, error) {
 // Make writes a key file with a new key, which only its owner can read. It fails with
 // fs.ErrExist when there is one.
 func Make(path string) error {
-	return writeNew(path, []byte("# Keeps the secrets of Tollgate's database. Without it they are lost: back it up, apart from the database.\n"+newLine()))
+	return writeNew(path, []byte("# Keeps the secrets of Tollgate's database. Without it they are lost: back it up, "+
+		"apart from the database.\n"+newLine()))
 }
 
 func newLine() string {

@@ -218,7 +218,8 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 // strayed notes a right password from a source that its connection does not allow.
 func (g *Gateway) strayed(c *policy.Connection, source netip.Addr, now time.Time) {
 	g.count.authStrays.Add(1)
-	g.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName, Source: source.Unmap(), At: now})
+	g.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName,
+		Source: source.Unmap(), At: now})
 }
 
 // algorithmsOf are those of a connection's challenges, best first; those of anybody

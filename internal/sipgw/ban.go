@@ -76,7 +76,8 @@ func (g *Gateway) SetBans(bans []store.Ban) { g.filter.bans.current.Store(newBan
 // password must not silence the office around it: they are held back (guess.go).
 func (g *Gateway) strike(source netip.Addr, now time.Time) {
 	limits := &g.config.Limits
-	if limits.BanAfter < 0 || g.filter.knows(source) || !g.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {
+	if limits.BanAfter < 0 || g.filter.knows(source) ||
+		!g.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {
 		return
 	}
 	bits := source.BitLen()

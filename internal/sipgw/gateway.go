@@ -144,12 +144,16 @@ func New(config Config) *Gateway {
 	g.resolver = &resolver{
 		ctx: running, now: config.Clock, random: rand.Float64, dns: newNameServers(config.NameServers),
 		tls: config.TLS.wanted(), names: make(map[string]resolved),
-		guard: config.Reach, refused: func(gateway *routing.Gateway, why string, all bool) { g.trunks.of(gateway).forbid(why, all) },
+		guard: config.Reach,
+		refused: func(gateway *routing.Gateway, why string, all bool) {
+			g.trunks.of(gateway).forbid(why, all)
+		},
 	}
 	g.transport = &transport{
 		running: running, cancel: cancel,
 		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
-		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings, reach: config.Reach,
+		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings,
+		reach: config.Reach,
 	}
 	if config.TLS.wanted() {
 		files := config.TLS.files()

@@ -45,7 +45,8 @@ type guesses struct {
 func newGuesses() *guesses {
 	return &guesses{
 		seed: maphash.MakeSeed(), young: make(map[pair]time.Time), repeats: make(map[pair]uint64),
-		pairs: buckets[pair]{most: maxGuessers}, sources: buckets[netip.Addr]{most: maxGuessers}, users: buckets[uint64]{most: maxGuessers},
+		pairs: buckets[pair]{most: maxGuessers}, sources: buckets[netip.Addr]{most: maxGuessers},
+		users: buckets[uint64]{most: maxGuessers},
 	}
 }
 

@@ -139,7 +139,8 @@ func (s *session) passed(body []byte, err error, then func([]byte, error)) {
 // sealed says whether a side speaks encrypted media only, through the whole call. An
 // emergency call goes on with what there is.
 func (s *session) sealed(side record.Side) bool {
-	if side == record.SideCaller && !s.connected.EncryptedMedia || side == record.SideCallee && s.media.wanted != media.Encrypted {
+	if side == record.SideCaller && !s.connected.EncryptedMedia ||
+		side == record.SideCallee && s.media.wanted != media.Encrypted {
 		return false
 	}
 	_, emergency := s.machine.Emergency()

@@ -280,7 +280,8 @@ func (m *message) replyTo() peer {
 		return m.peer
 	}
 	host, err := netip.ParseAddr(strings.Trim(m.via.host, "[]"))
-	if err != nil || host.Unmap() != m.peer.addr.Addr() || m.via.port == 0 || host.Unmap().IsLoopback() && m.via.port < 1024 {
+	if err != nil || host.Unmap() != m.peer.addr.Addr() || m.via.port == 0 ||
+		host.Unmap().IsLoopback() && m.via.port < 1024 {
 		return m.peer
 	}
 	return peer{addr: netip.AddrPortFrom(m.peer.addr.Addr(), m.via.port), stranger: m.peer.stranger}

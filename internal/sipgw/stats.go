@@ -65,7 +65,8 @@ func (g *Gateway) Stats() Stats {
 		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
-		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(), Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
+		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(),
+		Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
 		Unanswered: c.unanswered.Load(), EvictedConnections: c.evicted.Load(),
 	}

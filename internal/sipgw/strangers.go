@@ -65,9 +65,11 @@ func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser s
 // answer sends an answer of which nothing is kept to a request of that size, if its
 // source is known or the strangers' budget has room for it.
 func (g *Gateway) answer(to peer, data []byte, request int) {
-	if to.stranger && (len(data) > mostAmplified*request || !g.strangers.take(len(data), g.config.Clock(), &g.config.Limits)) {
+	if to.stranger && (len(data) > mostAmplified*request ||
+		!g.strangers.take(len(data), g.config.Clock(), &g.config.Limits)) {
 		g.count.unanswered.Add(1)
-		g.warnings.strangers.warn(g.log, g.config.Clock(), "strangers send more than they are answered; what is above is only counted",
+		g.warnings.strangers.warn(g.log, g.config.Clock(),
+			"strangers send more than they are answered; what is above is only counted",
 			"answers_per_second", g.config.Limits.StrangerAnswers)
 		return
 	}

@@ -240,7 +240,8 @@ func (t *trunk) obstacle(now time.Time) admission.Reason {
 		t.rate.at = now
 	}
 	switch {
-	case t.forbidden != "" || t.current(now) != routing.StateUp && !(t.state == routing.StateTripped && !now.Before(t.until)):
+	case t.forbidden != "" || t.current(now) != routing.StateUp &&
+		!(t.state == routing.StateTripped && !now.Before(t.until)):
 		return admission.ReasonGatewaysDown
 	case t.gateway.ChannelLimit != nil && t.live >= *t.gateway.ChannelLimit:
 		return admission.ReasonGatewayLimit

@@ -8,7 +8,8 @@ import (
 
 var (
 	descHTTPConnections = prometheus.NewDesc("tollgate_http_connections",
-		"Open HTTP connections, by listener (api, metrics) and by who has them: known (a key was shown, or a trusted proxy), strangers.",
+		"Open HTTP connections, by listener (api, metrics) and by who has them: known (a key was shown, or a "+
+			"trusted proxy), strangers.",
 		[]string{"listener", "who"}, nil)
 	descHTTPRefused = prometheus.NewDesc("tollgate_http_refused_total",
 		"HTTP connections that were closed and requests that were not taken, by listener and by the budget that was full.",
@@ -36,6 +37,7 @@ func (c *httpCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(descHTTPConnections, prometheus.GaugeValue, float64(n), c.listener, who)
 	}
 	for _, budget := range httpd.Budgets() {
-		out <- prometheus.MustNewConstMetric(descHTTPRefused, prometheus.CounterValue, float64(stats.Refused[budget]), c.listener, budget)
+		out <- prometheus.MustNewConstMetric(descHTTPRefused, prometheus.CounterValue, float64(stats.Refused[budget]),
+			c.listener, budget)
 	}
 }

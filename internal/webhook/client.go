@@ -74,7 +74,8 @@ func NewClient(settings ClientSettings) *Client {
 	if settings.Resolver == nil {
 		settings.Resolver = net.DefaultResolver
 	}
-	c := &Client{settings: settings, guard: reach.New(reach.Rules{Private: settings.AllowPrivate, Loopback: settings.AllowPrivate})}
+	c := &Client{settings: settings,
+		guard: reach.New(reach.Rules{Private: settings.AllowPrivate, Loopback: settings.AllowPrivate})}
 	// The judgement is repeated at the socket, so that no way to it goes around.
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: c.controlSocket}
 	c.dial = dialer.DialContext
@@ -127,7 +128,8 @@ func (c *Client) parse(raw string) (*url.URL, error) {
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if why, ok := c.guard.Refuses(netip.AddrPortFrom(address, portOf(u.Port(), u.Scheme))); !ok {
-			return nil, &URLError{fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached over the internet.", why.What)}
+			return nil, &URLError{fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached "+
+				"over the internet.", why.What)}
 		}
 	}
 	return u, nil

@@ -49,14 +49,17 @@ func EventTypes() []EventType {
 		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost."},
 		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts."},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after call.ended."},
-		{ConnectionEmergencies, "A connection has started as many emergency calls on one UTC day as its emergency_alert_calls says, or twice, four times, eight times as many."},
+		{ConnectionEmergencies, "A connection has started as many emergency calls on one UTC day as its " +
+			"emergency_alert_calls says, or twice, four times, eight times as many."},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day."},
 		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit."},
 		{GroupSpendThreshold, "The spend of a billing group's profiles of the UTC day has passed 50, 80 or 95 percent of the group's daily limit. Each is sent once a day."},
 		{GroupSpendLimitReached, "The spend of a billing group has reached its daily limit. It is sent once a day and limit."},
 		{AccountSpendThreshold, "The spend of all profiles of the UTC day has passed 50, 80 or 95 percent of the account's daily limit. Each is sent once a day."},
 		{AccountSpendLimitReached, "The spend of the account has reached its daily limit. It is sent once a day and limit."},
-		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its allowed_sources, so somebody may have it who should not. It is sent at most once a minute for each connection by each server."},
+		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its " +
+			"allowed_sources, so somebody may have it who should not. It is sent at most once a minute for each connection " +
+			"by each server."},
 		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted."},
 	}
 }

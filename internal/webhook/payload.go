@@ -189,7 +189,8 @@ type emergencyAlertPayload struct {
 
 // Event is connection.emergency_calls.
 func (a *EmergencyAlert) Event(key uuid.UUID) (Event, error) {
-	e := Event{ID: key, AccountID: a.Account, ConnectionID: a.Connection, Type: ConnectionEmergencies, OccurredAt: time.UnixMicro(a.AtMicros).UTC()}
+	e := Event{ID: key, AccountID: a.Account, ConnectionID: a.Connection, Type: ConnectionEmergencies,
+		OccurredAt: time.UnixMicro(a.AtMicros).UTC()}
 	return e.with(emergencyAlertPayload{
 		ConnectionID: a.Connection, Day: time.UnixMicro(a.Day.StartMicros()).UTC().Format(time.DateOnly),
 		EmergencyCalls: a.Calls, AlertCalls: a.Threshold, CallSessionID: a.Call,
@@ -212,7 +213,8 @@ type strayPayload struct {
 
 // Event is the event of it.
 func (s *Stray) Event(key uuid.UUID) (Event, error) {
-	e := Event{ID: key, AccountID: s.Account, ConnectionID: s.Connection, Type: ConnectionSourceRefused, OccurredAt: s.At.UTC()}
+	e := Event{ID: key, AccountID: s.Account, ConnectionID: s.Connection, Type: ConnectionSourceRefused,
+		OccurredAt: s.At.UTC()}
 	return e.with(strayPayload{ConnectionID: s.Connection, UserName: s.UserName, SourceIP: s.Source.String()})
 }
 

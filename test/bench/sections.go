@@ -96,7 +96,8 @@ func (b *bench) serve(ctx context.Context, store string, nodes, profiles, increm
 		b.folders++
 		data := filepath.Join(b.folder, fmt.Sprint("data", b.folders))
 		server, err := start(b.program, environment, "serve", "--data-dir", data, "--http-addr", "127.0.0.1:0", "--sip-addr", "127.0.0.1:0",
-			"--rate-limit=-1", "--secrets-key-file", filepath.Join(b.folder, "secrets.key"), "--node-name", fmt.Sprint("node", i), "--log-level", "error")
+			"--rate-limit=-1", "--secrets-key-file", filepath.Join(b.folder, "secrets.key"),
+			"--node-name", fmt.Sprint("node", i), "--log-level", "error")
 		if err != nil {
 			w.close()
 			return nil, err

@@ -138,7 +138,8 @@ func buildShortPlan(numbers, short []*phonenumbers.PhoneMetadata) (*table, error
 	for _, meta := range short {
 		country, ok := e164.CountryByAlpha2(meta.GetId())
 		desc := meta.GetShortCode()
-		lengths := slices.DeleteFunc(slices.Clone(possibleLengths(meta, desc)), func(n int32) bool { return n < minShortDigits })
+		lengths := slices.DeleteFunc(slices.Clone(possibleLengths(meta, desc)),
+			func(n int32) bool { return n < minShortDigits })
 		if !ok || codes[meta.GetId()] == 0 || len(lengths) == 0 {
 			continue
 		}
@@ -237,7 +238,8 @@ func writeDialRow(out *bytes.Buffer, country e164.Country, meta *phonenumbers.Ph
 	}
 	possible := meta.GetGeneralDesc().GetPossibleLength()
 	general := ""
-	if phonenumbers.GetRegionCodeForCountryCode(int(meta.GetCountryCode())) == meta.GetId() && meta.GetNationalPrefixForParsing() != "" {
+	if phonenumbers.GetRegionCodeForCountryCode(int(meta.GetCountryCode())) == meta.GetId() &&
+		meta.GetNationalPrefixForParsing() != "" {
 		general = meta.GetGeneralDesc().GetNationalNumberPattern()
 	}
 	var mask uint32

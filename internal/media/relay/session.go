@@ -192,7 +192,8 @@ func (s *session) connect(i int, answer *streamLines, d media.Description) error
 		answerer.describe(nil)
 		return nil
 	}
-	if asked.rtp() != answer.rtp() || asked.fax() != answer.fax() || asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
+	if asked.rtp() != answer.rtp() || asked.fax() != answer.fax() ||
+		asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
 		return wrong("%s answers to what was offered as %s", answer.proto, asked.protocol(s.offer.encrypted[i]))
 	}
 	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by, s.offer.sent), s.relay.peer(answer, d.Source, d.Sender)

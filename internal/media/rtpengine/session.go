@@ -268,7 +268,8 @@ func (s *session) note(d media.Description) {
 // check refuses what would not be worth a request, and gives what may be sent.
 func (e *Engine) check(d media.Description) ([]byte, error) {
 	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) || !bytes.Contains(d.SDP, []byte("\nm=")) {
-		return nil, fmt.Errorf("%w: not one that has a stream, of at most %d bytes", media.ErrDescription, maxDescriptionBytes)
+		return nil, fmt.Errorf("%w: not one that has a stream, of at most %d bytes",
+			media.ErrDescription, maxDescriptionBytes)
 	}
 	return judge(e.config.Reach, d)
 }

@@ -71,7 +71,8 @@ func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, 
 	}
 	key := s.config.Vault.ID()
 	hash, _ := chain(s.config.Vault, key, last, doc)
-	err = tx.exec(ctx, "INSERT INTO audit_events (id, account_id, created_at, doc, hash, key) VALUES ($1, $2, $3, $4, $5, $6)",
+	err = tx.exec(ctx,
+		"INSERT INTO audit_events (id, account_id, created_at, doc, hash, key) VALUES ($1, $2, $3, $4, $5, $6)",
 		e.Sequence, int64(e.AccountID), e.CreatedAt.UnixMicro(), doc, hash[:], key)
 	if err != nil {
 		return err
@@ -269,7 +270,8 @@ type AuditKeyError struct {
 }
 
 func (e *AuditKeyError) Error() string {
-	return fmt.Sprintf("audit event %d was made under the key %.20q, which the secrets key file does not have", e.Sequence, e.Key)
+	return fmt.Sprintf("audit event %d was made under the key %.20q, which the secrets key file does not have",
+		e.Sequence, e.Key)
 }
 
 func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
@@ -298,13 +300,15 @@ func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ..
 
 // VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
 // running. It changes nothing and locks nothing out.
-func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault, known ...AuditHead) (AuditHead, error) {
+func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault,
+	known ...AuditHead) (AuditHead, error) {
 	return verifyApart(ctx, v, known, func(f func(querier) error) error { return readServer(ctx, databaseURL, f) })
 }
 
 // verifyApart verifies the chain of a database that is opened for that alone. What
 // is wrong with the chain is told apart from what is wrong with the database.
-func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead, read func(func(querier) error) error) (head AuditHead, err error) {
+func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead,
+	read func(func(querier) error) error) (head AuditHead, err error) {
 	var broken error
 	err = read(func(tx querier) error {
 		head, broken = verifyChain(ctx, tx, v, known)

@@ -86,7 +86,8 @@ var errOverlooked = errors.New("a call is of a profile that is not locked")
 func newLedgerGroup(run []*work, now int64, thorough bool) *ledgerGroup {
 	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - keptSpendDays, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
 		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
-		Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32), Started: make(map[admission.EmergencyKey]int64),
+		Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32),
+		Started: make(map[admission.EmergencyKey]int64),
 	}}
 	for _, one := range run {
 		one.result, one.err = admission.Result{}, nil
@@ -146,7 +147,8 @@ func (w *clusterWriter) tryLedger(ctx context.Context, run []*work, thorough boo
 }
 
 // finish writes what the commands of a group have changed, and commits.
-func (w *clusterWriter) finish(ctx context.Context, g *ledgerGroup, changes *admission.Changes) ([]*record.Call, error) {
+func (w *clusterWriter) finish(ctx context.Context, g *ledgerGroup,
+	changes *admission.Changes) ([]*record.Call, error) {
 	told := &txn{querier: plain{w.conn}, snapshot: w.snapshot, store: w.store, guarded: true}
 	if err := told.announceCalls(ctx, changes); err != nil {
 		return nil, undone(err)
@@ -330,7 +332,8 @@ func (w *clusterWriter) plan(g *ledgerGroup) {
 		if c == nil {
 			continue
 		}
-		if _, urgent := c.Emergency(w.snapshot.Account(c.Account), reserve.Call.To); urgent && !slices.Contains(g.urgent, int64(c.ID)) {
+		if _, urgent := c.Emergency(w.snapshot.Account(c.Account), reserve.Call.To); urgent &&
+			!slices.Contains(g.urgent, int64(c.ID)) {
 			g.urgent = append(g.urgent, int64(c.ID))
 			scopes[c.ID] = struct{}{}
 		}

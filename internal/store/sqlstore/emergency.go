@@ -27,7 +27,8 @@ const (
 			billed_secs = emergency_days.billed_secs + excluded.billed_secs, posted = emergency_days.posted + excluded.posted`
 )
 
-var insertEmergencies = insertInto("emergency_days", emergencyColumns, "BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", addEmergencies)
+var insertEmergencies = insertInto("emergency_days", emergencyColumns,
+	"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", addEmergencies)
 
 // sortedEmergencies is the order in which days are written, the same on every node, so
 // that two of them never wait for each other.
@@ -38,7 +39,8 @@ func sortedEmergencies(days map[admission.EmergencyKey]admission.EmergencyDay) [
 }
 
 func appendEmergencies(values []any, key admission.EmergencyKey, d admission.EmergencyDay) []any {
-	return append(values, int64(key.Account), int64(key.Connection), int64(key.Day), d.Started, d.Ended, d.BilledSecs, int64(d.Posted))
+	return append(values, int64(key.Account), int64(key.Connection), int64(key.Day), d.Started, d.Ended, d.BilledSecs,
+		int64(d.Posted))
 }
 
 func scanEmergencies(scan func(...any) error) (key admission.EmergencyKey, d admission.EmergencyDay, err error) {
@@ -63,7 +65,8 @@ func (g *ledgerGroup) queueEmergencies(b *pgx.Batch) {
 	if len(g.urgent) == 0 {
 		return
 	}
-	b.Queue("SELECT connection_id, COUNT(*) FROM leases WHERE connection_id = ANY($1) AND emergency GROUP BY connection_id", g.urgent).
+	b.Queue("SELECT connection_id, COUNT(*) FROM leases WHERE connection_id = ANY($1) AND emergency "+
+		"GROUP BY connection_id", g.urgent).
 		Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var connection, n int64
@@ -74,7 +77,8 @@ func (g *ledgerGroup) queueEmergencies(b *pgx.Batch) {
 			}
 			return rows.Err()
 		})
-	b.Queue("SELECT "+emergencyColumns+" FROM emergency_days WHERE connection_id = ANY($1) AND day >= $2", g.urgent, int64(record.DayOf(g.now))).
+	b.Queue("SELECT "+emergencyColumns+" FROM emergency_days WHERE connection_id = ANY($1) AND day >= $2", g.urgent,
+		int64(record.DayOf(g.now))).
 		Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				key, day, err := scanEmergencies(rows.Scan)
@@ -88,9 +92,11 @@ func (g *ledgerGroup) queueEmergencies(b *pgx.Batch) {
 }
 
 // EmergencyDays implements store.Reports.
-func (s *Store) EmergencyDays(ctx context.Context, account id.ID, q store.EmergencyQuery) (store.Page[store.EmergencyDay], error) {
+func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
+	q store.EmergencyQuery) (store.Page[store.EmergencyDay], error) {
 	page := store.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
-	where := "FROM emergency_days WHERE account_id = $1 AND day >= $2 AND day <= $3 AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
+	where := "FROM emergency_days WHERE account_id = $1 AND day >= $2 AND day <= $3" +
+		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
 	err := s.readingLedger(ctx, account, func(tx querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, args...).Scan(&page.Total); err != nil {
@@ -111,6 +117,7 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID, q store.Emerge
 
 // warnOfEmergencies logs for the operator what the customer is told by webhook.
 func (t *txn) warnOfEmergencies(e *admission.Event) {
-	t.store.log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(), "connection", e.Connection.String(),
-		"day", time.UnixMicro(e.Day.StartMicros()).UTC().Format(time.DateOnly), "calls", e.Count, "threshold", e.Threshold)
+	t.store.log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(),
+		"connection", e.Connection.String(), "day", time.UnixMicro(e.Day.StartMicros()).UTC().Format(time.DateOnly),
+		"calls", e.Count, "threshold", e.Threshold)
 }

@@ -14,7 +14,8 @@ import (
 
 // loadPolicy builds the snapshot of all that is configured. Decks that the last
 // snapshot has compiled are taken from it: their rows never change.
-func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret.Vault, now time.Time) (*policy.Snapshot, error) {
+func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret.Vault,
+	now time.Time) (*policy.Snapshot, error) {
 	var changes []policy.Change
 	err := query(ctx, q, func(rows *sql.Rows) error {
 		var doc []byte

@@ -61,7 +61,8 @@ func touchedOfAccount(before, after *store.Account) []store.LockedField {
 		}
 	}
 	if !slices.Equal(before.EmergencyNumbers, after.EmergencyNumbers) {
-		touched = append(touched, store.LockedField{Lock: store.LockEmergencyNumbers, Pointer: "/" + store.LockEmergencyNumbers})
+		touched = append(touched, store.LockedField{Lock: store.LockEmergencyNumbers,
+			Pointer: "/" + store.LockEmergencyNumbers})
 	}
 	return touched
 }

@@ -13,7 +13,8 @@ import (
 
 // NumberingOverrides implements store.Store.
 func (s *Store) NumberingOverrides() store.Collection[numbering.Override, id.ID] {
-	return &serverCollection[numbering.Override, id.ID]{collection[numbering.Override, id.ID]{store: s, noun: numberingNoun(), everywhere: true}}
+	return &serverCollection[numbering.Override, id.ID]{
+		collection[numbering.Override, id.ID]{store: s, noun: numberingNoun(), everywhere: true}}
 }
 
 // serverCollection keeps what belongs to the server and to no account. Its rows are
@@ -52,7 +53,8 @@ func (c *serverCollection[T, K]) Get(ctx context.Context, _ id.ID, key K) (objec
 }
 
 // Update implements store.Collection.
-func (c *serverCollection[T, K]) Update(ctx context.Context, _ id.ID, key K, change func(T) (T, error)) (saved T, err error) {
+func (c *serverCollection[T, K]) Update(ctx context.Context, _ id.ID, key K,
+	change func(T) (T, error)) (saved T, err error) {
 	owner, err := c.owner(ctx)
 	if err != nil {
 		return saved, err
@@ -102,11 +104,13 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 // checkOverride wants one override of a prefix at a time, and not too many.
 func checkOverride(ctx context.Context, tx *txn, o *numbering.Override) error {
 	var others int
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM numbering_plan_overrides WHERE id <> $1", int64(o.ID)).Scan(&others); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM numbering_plan_overrides WHERE id <> $1",
+		int64(o.ID)).Scan(&others); err != nil {
 		return err
 	}
 	if others >= store.MaxNumberingOverrides {
-		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d numbering plan overrides", others)}
+		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/",
+			Other: fmt.Sprintf("%d numbering plan overrides", others)}
 	}
 	var clash *numbering.Override
 	err := query(ctx, tx, func(rows *sql.Rows) error {

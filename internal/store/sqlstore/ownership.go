@@ -156,9 +156,11 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConn
 	mine := discriminator(tx.store.config.Vault, c)
 	var was string
 	var profile id.ID
-	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
+	err := tx.QueryRowContext(ctx,
+		"SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
 		int64(c.AccountID), int64(c.ID)).Scan(&profile, &was)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && was == mine && (profile != 0) == (c.Outbound.OutboundVoiceProfileID != 0) {
+	if errors.Is(err, sql.ErrNoRows) ||
+		err == nil && was == mine && (profile != 0) == (c.Outbound.OutboundVoiceProfileID != 0) {
 		return nil // it has no address yet, or nothing of it matters here
 	}
 	if err != nil {
@@ -190,7 +192,8 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConn
 func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 	var profile id.ID
 	var mine, stored string
-	err := tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
+	err := tx.QueryRowContext(ctx,
+		"SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
 		int64(f.AccountID), int64(f.ConnectionID)).Scan(&profile, &mine)
 	if errors.Is(err, sql.ErrNoRows) {
 		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
@@ -259,7 +262,8 @@ func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnec
 		return err
 	}
 	for i := range names {
-		err := checkDistinctNames(ctx, tx, &names[i], c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(tx.store.config.Vault, c), "/outbound/tech_prefix")
+		err := checkDistinctNames(ctx, tx, &names[i], c.Outbound.OutboundVoiceProfileID,
+			fqdnDiscriminator(tx.store.config.Vault, c), "/outbound/tech_prefix")
 		if err != nil {
 			return err
 		}

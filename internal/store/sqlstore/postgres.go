@@ -112,8 +112,8 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	if host := unproven(parsed); host != "" {
-		config.Logger.Warn("the database is beyond this machine and its certificate is not checked: whoever is on the way can read and "+
-			"change everything; add sslmode=verify-full and sslrootcert to the database URL", "host", host)
+		config.Logger.Warn("the database is beyond this machine and its certificate is not checked: whoever is on the way "+
+			"can read and change everything; add sslmode=verify-full and sslrootcert to the database URL", "host", host)
 	}
 	return db, nil
 }
@@ -159,12 +159,14 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 		JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = current_schema() AND c.relkind = 'r' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
 		AND (c.relname IN ('accounts', 'webhook_attempts') OR c.relname <> 'config_changes' AND EXISTS (
-			SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'account_id' AND NOT a.attisdropped))`).Scan(&open)
+			SELECT 1 FROM pg_attribute AS a
+			WHERE a.attrelid = c.oid AND a.attname = 'account_id' AND NOT a.attisdropped))`).Scan(&open)
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
 	if open.Valid {
-		logger.Warn("row-level security is off for tables of the database; put it on by ALTER TABLE ... ENABLE and FORCE ROW LEVEL SECURITY",
+		logger.Warn("row-level security is off for tables of the database; put it on by ALTER TABLE ... ENABLE and FORCE "+
+			"ROW LEVEL SECURITY",
 			"tables", open.String)
 	}
 	if synchronous == "off" || durable == "off" {
@@ -194,8 +196,8 @@ func migrateServer(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		if sqlState(err) == stateNoPrivilege {
-			return fmt.Errorf("migrate: the role %s may not change tables, which this version has to: start it once with the role that owns them "+
-				"(docs/POSTGRESQL.md): %w", config.User, err)
+			return fmt.Errorf("migrate: the role %s may not change tables, which this version has to: start it once with the "+
+				"role that owns them (docs/POSTGRESQL.md): %w", config.User, err)
 		}
 		return fmt.Errorf("migrate: %w", err)
 	}

@@ -60,8 +60,10 @@ const tagged = ` LEFT JOIN (SELECT p.id AS tagged_profile, %s AS tagged_text
 	FROM profiles AS p CROSS JOIN %s WHERE p.account_id = $1 GROUP BY p.id) AS tagged ON tagged_profile = profile_id`
 
 var (
-	fileTagged   = fmt.Sprintf(tagged, "group_concat("+quotedTag("char")+", ',' ORDER BY t.key)", "json_each(p.doc, '$.tags') AS t")
-	serverTagged = fmt.Sprintf(tagged, "string_agg("+quotedTag("chr")+`, ',' ORDER BY t.place) COLLATE "C"`, `LATERAL json_array_elements_text(
+	fileTagged = fmt.Sprintf(tagged, "group_concat("+quotedTag("char")+", ',' ORDER BY t.key)",
+		"json_each(p.doc, '$.tags') AS t")
+	serverTagged = fmt.Sprintf(tagged, "string_agg("+quotedTag("chr")+`, ',' ORDER BY t.place) COLLATE "C"`,
+		`LATERAL json_array_elements_text(
 		CASE json_typeof(p.doc::json -> 'tags') WHEN 'array' THEN p.doc::json -> 'tags' ELSE '[]'::json END)
 		WITH ORDINALITY AS t (value, place)`)
 )
@@ -69,7 +71,8 @@ var (
 // quotedTag is a tag as a cell of CSV, so that lists that differ are different texts.
 // character is the engine's function that makes a text of a code.
 func quotedTag(character string) string {
-	return fmt.Sprintf(`CASE WHEN t.value <> '' AND replace(replace(replace(replace(t.value, ',', ''), '"', ''), %[1]s(10), ''), %[1]s(13), '') = t.value
+	return fmt.Sprintf(`CASE WHEN t.value <> ''
+		AND replace(replace(replace(replace(t.value, ',', ''), '"', ''), %[1]s(10), ''), %[1]s(13), '') = t.value
 		THEN t.value ELSE '"' || replace(t.value, '"', '""') || '"' END`, character)
 }
 
@@ -278,13 +281,14 @@ func showHour(value any) (any, error) {
 	return time.UnixMicro(n * microsPerHour).UTC().Format(time.RFC3339), err
 }
 
-// SpendSince implements store.Reports. It has what emergency calls have cost in it. Holds may be booked to the day after, so
-// they are added up whatever their day.
+// SpendSince implements store.Reports. It includes what emergency calls have
+// cost. Holds may be booked to the day after, so they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
 	err := s.readingLedger(ctx, account, func(tx querier) error {
 		var emergencies money.Amount
-		err := tx.QueryRowContext(ctx, "SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",
+		err := tx.QueryRowContext(ctx,
+			"SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",
 			int64(account), int64(day)).Scan(&emergencies)
 		if err != nil {
 			return err

@@ -150,7 +150,8 @@ func (t *txn) addUp(ctx context.Context, account id.ID, scope admission.Scope) (
 	}
 	err = query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
 		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
-		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.billing_group_id = $3 AND s.day >= $4 AND NOT r.emergency GROUP BY s.day`,
+		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.billing_group_id = $3 AND s.day >= $4
+			AND NOT r.emergency GROUP BY s.day`,
 		int64(account), oldest.StartMicros(), scope.Group[:], int64(oldest))
 	if err != nil {
 		return nil, err

@@ -86,7 +86,8 @@ type WrongKeyError struct {
 }
 
 func (e *WrongKeyError) Error() string {
-	return fmt.Sprintf("the secrets of this database are sealed under the key %s, which the secrets key file does not have (it has %s)",
+	return fmt.Sprintf("the secrets of this database are sealed under the key %s, which the secrets key file does not "+
+		"have (it has %s)",
 		strings.Join(e.Missing, ", "), e.Mine)
 }
 

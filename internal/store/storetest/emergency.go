@@ -29,10 +29,11 @@ func testEmergencies(t *testing.T, open Opener) {
 		p.RateDeckID = deck
 		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(money.Dollar), true, profile.EndCalls
 	}))
-	phone := value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.EmergencyCallLimit = new(int32(3))
-		return c, nil
-	}))(t)
+	phone := value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.EmergencyCallLimit = new(int32(3))
+			return c, nil
+		}))(t)
 	const asked = 20
 	var mu sync.Mutex
 	var live []uuid.UUID
@@ -59,7 +60,8 @@ func testEmergencies(t *testing.T, open Opener) {
 	today := record.DayOf(noon.UnixMicro())
 	day := func(d record.Day, want *admission.EmergencyDay) {
 		t.Helper()
-		page := value(b.EmergencyDays(ctx, b.account.ID, store.EmergencyQuery{From: d, To: d, Connection: phone.ID, Size: 10}))(t)
+		page := value(b.EmergencyDays(ctx, b.account.ID,
+			store.EmergencyQuery{From: d, To: d, Connection: phone.ID, Size: 10}))(t)
 		switch {
 		case want == nil && len(page.Items) == 0:
 		case want == nil || len(page.Items) != 1:
@@ -77,7 +79,8 @@ func testEmergencies(t *testing.T, open Opener) {
 	b.clock.advance(90 * time.Second)
 	settle := func(call uuid.UUID, elapsed time.Duration) *record.Call {
 		t.Helper()
-		return b.do(t, admission.Settle{ID: call, Ending: admission.Ending{Elapsed: elapsed, EndedMicros: b.clock.Now().UnixMicro()}}).Record
+		return b.do(t, admission.Settle{ID: call,
+			Ending: admission.Ending{Elapsed: elapsed, EndedMicros: b.clock.Now().UnixMicro()}}).Record
 	}
 	if r := settle(live[0], 90*time.Second); r.BilledSecs != 120 || r.Cost != 77*money.Dollar || r.RatePrefix != "1911" {
 		t.Errorf("90 s cost %v for %d s by %q", r.Cost, r.BilledSecs, r.RatePrefix)
@@ -85,19 +88,23 @@ func testEmergencies(t *testing.T, open Opener) {
 	day(today, &admission.EmergencyDay{Started: 3, Ended: 1, BilledSecs: 120, Posted: 77 * money.Dollar})
 	b.reopen(t, open)
 	b.clock.advance(12*time.Hour - 90*time.Second + 30*time.Second) // 30 s past midnight
-	if r := settle(live[1], 12*time.Hour+30*time.Second); len(r.Slices) != 2 || r.Slices[0].Secs != 12*3600 || r.Slices[1].Secs != 60 {
+	if r := settle(live[1], 12*time.Hour+30*time.Second); len(r.Slices) != 2 || r.Slices[0].Secs != 12*3600 ||
+		r.Slices[1].Secs != 60 {
 		t.Errorf("over midnight it is booked as %+v", r.Slices)
 	}
 	hours := 12 * 60 * money.Dollar
-	day(today, &admission.EmergencyDay{Started: 3, Ended: 2, BilledSecs: 120 + 12*3600, Posted: (77+75)*money.Dollar + hours})
+	day(today, &admission.EmergencyDay{Started: 3, Ended: 2, BilledSecs: 120 + 12*3600,
+		Posted: (77+75)*money.Dollar + hours})
 	day(today+1, &admission.EmergencyDay{BilledSecs: 60, Posted: money.Dollar})
 	// Nothing of it is in what the limit counts.
 	for d := today; d <= today+1; d++ {
-		if use := value(b.Spend(ctx, b.account.ID, admission.Scope{Profile: b.profile.ID}))(t); use.Posted != 0 || use.Held != 0 {
+		if use := value(b.Spend(ctx, b.account.ID, admission.Scope{Profile: b.profile.ID}))(t); use.Posted != 0 ||
+			use.Held != 0 {
 			t.Errorf("the profile has %+v", use)
 		}
 	}
-	if other := value(b.EmergencyDays(ctx, b.other.ID, store.EmergencyQuery{To: today + 9, Size: 10}))(t); other.Total != 0 {
+	if other := value(b.EmergencyDays(ctx, b.other.ID,
+		store.EmergencyQuery{To: today + 9, Size: 10}))(t); other.Total != 0 {
 		t.Errorf("another account sees %+v", other)
 	}
 }

@@ -41,7 +41,8 @@ func testNumbering(t *testing.T, open Opener) {
 		return o, nil
 	}))(t)
 	second := value(c.Create(ctx, other, later))(t)
-	if page := value(c.List(ctx, other, store.Query{Number: 1, Size: 10, Sort: []store.Order{{Field: "prefix"}}}))(t); page.Total != 2 {
+	if page := value(c.List(ctx, other,
+		store.Query{Number: 1, Size: 10, Sort: []store.Order{{Field: "prefix"}}}))(t); page.Total != 2 {
 		t.Errorf("%d overrides listed, want 2", page.Total)
 	}
 	_, err := c.Update(ctx, other, second.ID, func(o numbering.Override) (numbering.Override, error) {

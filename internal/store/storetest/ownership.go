@@ -21,8 +21,10 @@ func testAddresses(t *testing.T, open Opener) {
 	address := b.ip.IPAddress.String()
 
 	plain := add(newPBX("plain", p.ID))
-	refused(t, "two plain ones", errOf(b.IPs().Create(ctx, account, newIP(address, plain.ID))), store.ErrDuplicate, "/ip_address")
-	refused(t, "in IPv6 form", errOf(b.IPs().Create(ctx, account, newIP("::ffff:"+address, plain.ID))), store.ErrDuplicate, "/ip_address")
+	refused(t, "two plain ones", errOf(b.IPs().Create(ctx, account, newIP(address, plain.ID))),
+		store.ErrDuplicate, "/ip_address")
+	refused(t, "in IPv6 form", errOf(b.IPs().Create(ctx, account, newIP("::ffff:"+address, plain.ID))),
+		store.ErrDuplicate, "/ip_address")
 
 	unattached := add(newPBX("no profile", 0))
 	value(b.IPs().Create(ctx, account, newIP(address, unattached.ID)))(t)
@@ -30,7 +32,8 @@ func testAddresses(t *testing.T, open Opener) {
 		o.Outbound.OutboundVoiceProfileID = p.ID
 		return o, nil
 	}
-	refused(t, "attached later", errOf(b.IPConnections().Update(ctx, account, unattached.ID, attach)), store.ErrDuplicate, "/outbound/tech_prefix")
+	refused(t, "attached later", errOf(b.IPConnections().Update(ctx, account, unattached.ID, attach)),
+		store.ErrDuplicate, "/outbound/tech_prefix")
 
 	prefixed := newPBX("prefixed", p.ID)
 	prefixed.Outbound.TechPrefix = "1234"
@@ -42,27 +45,31 @@ func testAddresses(t *testing.T, open Opener) {
 	token.Outbound.IPAuthenticationMethod, token.Outbound.IPAuthenticationToken = "token", new("one")
 	token = add(token)
 	value(b.IPs().Create(ctx, account, newIP(address, token.ID)))(t)
-	refused(t, "the same token", errOf(b.IPConnections().Update(ctx, account, b.pbx.ID, func(o connection.IPConnection) (connection.IPConnection, error) {
-		o.Outbound.IPAuthenticationMethod, o.Outbound.IPAuthenticationToken = "token", new("one")
-		return o, nil
-	})), store.ErrDuplicate, "/outbound/ip_authentication_token")
+	refused(t, "the same token", errOf(b.IPConnections().Update(ctx, account, b.pbx.ID,
+		func(o connection.IPConnection) (connection.IPConnection, error) {
+			o.Outbound.IPAuthenticationMethod, o.Outbound.IPAuthenticationToken = "token", new("one")
+			return o, nil
+		})), store.ErrDuplicate, "/outbound/ip_authentication_token")
 
 	c, rest, _ := b.options.Live.Snapshot().BySource(b.ip.IPAddress.Prefix().Addr(), "12342125550199", "")
 	if c == nil || c.ID != prefixed.ID || rest != "2125550199" {
 		t.Errorf("a call with the prefix is not of the prefixed connection: %+v", c)
 	}
-	if page := value(b.IPs().List(ctx, account, store.Query{Size: 10, Filters: []store.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
+	if page := value(b.IPs().List(ctx, account,
+		store.Query{Size: 10, Filters: []store.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
 		t.Errorf("%d addresses, want 4", page.Total)
 	}
 	// A network of the own account around it is no matter: the smaller one counts.
-	value(b.IPs().Create(ctx, account, newIP(netip.PrefixFrom(b.ip.IPAddress.Prefix().Addr(), 24).Masked().String(), plain.ID)))(t)
+	value(b.IPs().Create(ctx, account,
+		newIP(netip.PrefixFrom(b.ip.IPAddress.Prefix().Addr(), 24).Masked().String(), plain.ID)))(t)
 }
 
 func (b *bed) setPrefix(account, pbx id.ID, prefix string) error {
-	return errOf(b.IPConnections().Update(ctx, account, pbx, func(o connection.IPConnection) (connection.IPConnection, error) {
-		o.Outbound.TechPrefix = prefix
-		return o, nil
-	}))
+	return errOf(b.IPConnections().Update(ctx, account, pbx,
+		func(o connection.IPConnection) (connection.IPConnection, error) {
+			o.Outbound.TechPrefix = prefix
+			return o, nil
+		}))
 }
 
 func (b *bed) share(t *testing.T, account id.ID, sources ...string) {
@@ -85,12 +92,15 @@ func testOwnership(t *testing.T, open Opener) {
 	value(b.IPs().Create(ctx, account, newIP("2001:db8:1::/48", 0)))(t) // nor need it be in use
 	address := b.ip.IPAddress.Prefix().Addr()
 	for _, source := range []string{
-		address.String(), "::ffff:" + address.String(), netip.PrefixFrom(address, 32).String(), netip.PrefixFrom(address, 24).Masked().String(),
-		netip.PrefixFrom(address, 8).Masked().String(), "198.51.100.0/28", "198.51.100.15", "198.51.100.8/29", "198.51.100.0/24", "::ffff:198.51.100.0/124",
+		address.String(), "::ffff:" + address.String(), netip.PrefixFrom(address, 32).String(),
+		netip.PrefixFrom(address, 24).Masked().String(),
+		netip.PrefixFrom(address, 8).Masked().String(), "198.51.100.0/28", "198.51.100.15", "198.51.100.8/29",
+		"198.51.100.0/24", "::ffff:198.51.100.0/124",
 		"2001:db8:1::1", "2001:DB8:0001::0/64", "2001:db8::/32",
 	} {
 		for _, connection := range []id.ID{thief.ID, 0} {
-			refused(t, "claim of "+source, errOf(b.IPs().Create(ctx, other, newIP(source, connection))), store.ErrTaken, "/ip_address")
+			refused(t, "claim of "+source, errOf(b.IPs().Create(ctx, other, newIP(source, connection))),
+				store.ErrTaken, "/ip_address")
 		}
 	}
 	// Neither does a claim go by way of one's own.
@@ -102,8 +112,10 @@ func testOwnership(t *testing.T, open Opener) {
 	value(b.IPs().Create(ctx, other, newIP("198.51.100.16", thief.ID)))(t)
 
 	b.share(t, other, address.String(), "198.51.100.4/30")
-	refused(t, "more than is shared", errOf(b.IPs().Create(ctx, other, newIP("198.51.100.0/29", thief.ID))), store.ErrTaken, "/ip_address")
-	refused(t, "whom none can tell apart", errOf(b.IPs().Create(ctx, other, newIP(address.String(), thief.ID))), store.ErrIndistinct, "/ip_address")
+	refused(t, "more than is shared", errOf(b.IPs().Create(ctx, other, newIP("198.51.100.0/29", thief.ID))),
+		store.ErrTaken, "/ip_address")
+	refused(t, "whom none can tell apart", errOf(b.IPs().Create(ctx, other, newIP(address.String(), thief.ID))),
+		store.ErrIndistinct, "/ip_address")
 	if err := b.setPrefix(account, b.pbx.ID, "1313"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +125,8 @@ func testOwnership(t *testing.T, open Opener) {
 		account, pbx id.ID
 		prefix       string
 	}{{account, b.pbx.ID, ""}, {account, b.pbx.ID, "1212"}, {other, thief.ID, ""}, {other, thief.ID, "1313"}} {
-		refused(t, "prefix "+change.prefix, b.setPrefix(change.account, change.pbx, change.prefix), store.ErrIndistinct, "/outbound/tech_prefix")
+		refused(t, "prefix "+change.prefix, b.setPrefix(change.account, change.pbx, change.prefix),
+			store.ErrIndistinct, "/outbound/tech_prefix")
 	}
 	// What goes on there may be changed otherwise, and is free again when it is gone.
 	value(b.IPs().Update(ctx, account, b.ip.ID, func(ip connection.IP) (connection.IP, error) {
@@ -134,11 +147,13 @@ func testNameOwnership(t *testing.T, open Opener) {
 	thief.Outbound.TechPrefix = "1212"
 	thief = value(b.FQDNConnections().Create(ctx, other, thief))(t)
 	value(b.FQDNs().Create(ctx, account, namedFQDN("xn--bcher-kva.Example.COM", owner.ID)))(t)
-	for _, name := range []string{"xn--bcher-kva.example.com", "XN--BCHER-KVA.EXAMPLE.COM.", "xn--bcher-kva.example.com."} {
+	for _, name := range []string{"xn--bcher-kva.example.com", "XN--BCHER-KVA.EXAMPLE.COM.",
+		"xn--bcher-kva.example.com."} {
 		refused(t, name, errOf(b.FQDNs().Create(ctx, other, namedFQDN(name, thief.ID))), store.ErrTaken, "/fqdn")
 	}
 	b.share(t, other, "xn--bcher-kva.example.com")
-	refused(t, "not told apart", errOf(b.FQDNs().Create(ctx, other, namedFQDN("xn--bcher-kva.example.com", thief.ID))), store.ErrIndistinct, "/fqdn")
+	refused(t, "not told apart", errOf(b.FQDNs().Create(ctx, other, namedFQDN("xn--bcher-kva.example.com", thief.ID))),
+		store.ErrIndistinct, "/fqdn")
 }
 
 func namedFQDN(name string, c id.ID) connection.FQDN {
@@ -162,7 +177,8 @@ func Race(t *testing.T, one, two store.Store, first, second id.ID) {
 				return errOf(one.IPs().Create(ctx, first, newIP(netip.AddrFrom4([4]byte{100, 65, byte(i), 7}).String(), 0)))
 			},
 			func() error {
-				return errOf(two.IPs().Create(ctx, second, newIP(netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 65, byte(i), 0}), 24).String(), 0)))
+				return errOf(two.IPs().Create(ctx, second,
+					newIP(netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 65, byte(i), 0}), 24).String(), 0)))
 			},
 		}
 		errs := make([]error, len(claims))

@@ -53,15 +53,18 @@ func testFQDNs(t *testing.T, open Opener) {
 	for what, c := range map[string]id.ID{"another account's": theirs.ID, "another kind's": b.pbx.ID, "none": 0} {
 		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference, "/connection_id")
 	}
-	refused(t, "the same name of another account", errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrTaken, "/fqdn")
+	refused(t, "the same name of another account",
+		errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrTaken, "/fqdn")
 	q := value(b.Profiles().Create(ctx, account, newProfile("second")))(t)
 	second := value(b.FQDNConnections().Create(ctx, account, newFQDNConnection("second", q.ID)))(t)
-	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, account, fqdn("SIP.example.com.", second.ID))), store.ErrDuplicate, "/fqdn")
+	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, account, fqdn("SIP.example.com.", second.ID))),
+		store.ErrDuplicate, "/fqdn")
 	change := func(change func(*connection.FQDNConnection)) error {
-		return errOf(b.FQDNConnections().Update(ctx, account, second.ID, func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
-			change(&c)
-			return c, nil
-		}))
+		return errOf(b.FQDNConnections().Update(ctx, account, second.ID,
+			func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
+				change(&c)
+				return c, nil
+			}))
 	}
 	for what, tell := range map[string]func(*connection.FQDNConnection){
 		"a prefix":   func(c *connection.FQDNConnection) { c.Outbound.TechPrefix = "1234" },

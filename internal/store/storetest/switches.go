@@ -124,18 +124,21 @@ func testUsedIDs(t *testing.T, open Opener) {
 	if r := b.do(t, refused); r.Decision.Allow {
 		t.Fatal("a call to a country that is not whitelisted is allowed")
 	}
-	b.do(t, admission.Report{ID: over.Call.ID, Account: b.account.ID, Stage: admission.StageEnded, Elapsed: 61 * time.Second, Answered: new(true)})
+	b.do(t, admission.Report{ID: over.Call.ID, Account: b.account.ID, Stage: admission.StageEnded,
+		Elapsed: 61 * time.Second, Answered: new(true)})
 	for range 2 {
 		for _, c := range []struct {
 			attempt admission.Reserve
 			same    admission.Reason
 		}{{live, admission.ReasonNone}, {over, admission.ReasonCallEnded}, {refused, admission.ReasonNotWhitelisted}} {
-			if r := b.do(t, c.attempt); r.Decision.Reason != c.same || r.Decision.Allow != (c.same == admission.ReasonNone) || r.Decision.ID != c.attempt.Call.ID {
+			if r := b.do(t, c.attempt); r.Decision.Reason != c.same || r.Decision.Allow != (c.same == admission.ReasonNone) ||
+				r.Decision.ID != c.attempt.Call.ID {
 				t.Errorf("%s, the same request: %v, allowed %v", c.attempt.Call.SIPCallID, r.Decision.Reason, r.Decision.Allow)
 			}
 			for _, proof := range []string{"", "another"} {
 				other := c.attempt
-				other.Call.To, other.Call.Request, other.Spare = live.Call.To, admission.RequestID(proof), admission.SpareID(uuid.New())
+				other.Call.To, other.Call.Request, other.Spare = live.Call.To, admission.RequestID(proof),
+					admission.SpareID(uuid.New())
 				r := b.do(t, other)
 				if r.Decision.Allow || r.Decision.Reason != admission.ReasonCallIDUsed || r.Decision.ID != other.Spare {
 					t.Errorf("%s, request %q: %v as %v", c.attempt.Call.SIPCallID, proof, r.Decision.Reason, r.Decision.ID)
@@ -160,16 +163,18 @@ func testUsedIDs(t *testing.T, open Opener) {
 // counts the calls of a connection in the past second, however its ledger is kept.
 func testRulesOfTheServer(t *testing.T, open Opener) {
 	b := newBed(t, open)
-	value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.CallsPerSecond, c.MaxCallSecs = new(int32(2)), new(int32(90))
-		return c, nil
-	}))(t)
+	value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.CallsPerSecond, c.MaxCallSecs = new(int32(2)), new(int32(90))
+			return c, nil
+		}))(t)
 	var reasons []admission.Reason
 	first := b.reserve()
 	for _, r := range []admission.Reserve{first, first, b.reserve(), b.reserve(), b.reserve()} {
 		reasons = append(reasons, b.do(t, r).Decision.Reason)
 	}
-	if want := []admission.Reason{0, 0, 0, admission.ReasonCallRate, admission.ReasonCallRate}; !slices.Equal(reasons, want) {
+	want := []admission.Reason{0, 0, 0, admission.ReasonCallRate, admission.ReasonCallRate}
+	if !slices.Equal(reasons, want) {
 		t.Errorf("answers %v, want %v", reasons, want)
 	}
 	urgent := b.reserve()
@@ -191,7 +196,8 @@ func testRulesOfTheServer(t *testing.T, open Opener) {
 			t.Errorf("after %v: %d s of at most %d s granted", elapsed, r.GrantedSecs, r.MaxSecs)
 		}
 	}
-	r := b.do(t, admission.Settle{ID: first.Call.ID, Ending: admission.Ending{EndedMicros: b.clock.Now().UnixMicro(), Elapsed: 89 * time.Second}}).Record
+	r := b.do(t, admission.Settle{ID: first.Call.ID,
+		Ending: admission.Ending{EndedMicros: b.clock.Now().UnixMicro(), Elapsed: 89 * time.Second}}).Record
 	if r.BilledSecs != 120 || r.Cost != 2*money.Dollar || r.OverrunSecs != 0 {
 		t.Errorf("billed %d s for %v, overrun %d s", r.BilledSecs, r.Cost, r.OverrunSecs)
 	}
