@@ -78,7 +78,7 @@ func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after 
 }
 
 // forbiddenOfConnection is what only a key with the scope admin may change of a
-// connection: whatever lets more calls escape its limits, or keeps them from telling.
+// connection: whatever lets more calls escape its limits, or silences their alert.
 func forbiddenOfConnection(before, after *settled) error {
 	f := &failure{status: http.StatusForbidden}
 	f.problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")

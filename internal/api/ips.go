@@ -14,8 +14,8 @@ type ipView struct {
 	RecordType string `json:"record_type" readOnly:"true" enum:"ip"`
 }
 
-// permitNetwork keeps an account from claiming large parts of the internet, in which
-// others are that have not come yet.
+// permitNetwork keeps an account from claiming large parts of the internet, where later
+// accounts may have their addresses.
 func permitNetwork(in *request, current, next *connection.IP) error {
 	if !next.IPAddress.Wide() || current != nil && current.IPAddress == next.IPAddress ||
 		in.beyond([]string{ScopeCarrier}) == "" {

@@ -40,8 +40,8 @@ type keyring struct {
 	keys    map[[32]byte]cachedKey
 	noted   map[id.ID]time.Time // when a key's use was last noted
 	// valid are the hashes of keys that were valid when they were last looked for. A
-	// change of keys does not empty it: nothing is decided by it but whose request
-	// counts as a stranger's.
+	// change of keys does not empty it: it only decides which requests
+	// count as a stranger's.
 	valid map[[32]byte]struct{}
 }
 

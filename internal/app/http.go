@@ -193,9 +193,8 @@ func (a *App) loadCertificate() error {
 	return a.certificate.Load()
 }
 
-// listenHTTP opens a listener. That its address is not reached from elsewhere, where
-// it must not be, is checked of what it has become, too: a name may mean something
-// else by then.
+// listenHTTP opens a listener. Where its address must not be reached from elsewhere,
+// the opened socket is checked too: a name may have resolved to something else by then.
 func (a *App) listenHTTP(ctx context.Context, key, address, what string, secured bool) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {

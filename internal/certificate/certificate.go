@@ -30,7 +30,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Files holds what was read from the files. Connections that exist go on with what
+// Files holds what was read from the files. Existing connections keep what
 // they began with.
 type Files struct {
 	config Config

@@ -8,7 +8,7 @@ import (
 )
 
 // Realm is that of digest authentication. Hashed passwords hold for it alone, so it
-// is no setting.
+// is not a setting.
 const Realm = "tollgate"
 
 // HA1 are the hashes of a user's password by which digests are checked (RFC 7616,

@@ -28,7 +28,7 @@ type Judgement struct {
 	Without        Number
 	WithoutShorter uint16
 	// Short says that it is a short number of its country behind the calling code,
-	// such as 11833 behind +49. What such a service costs nothing says.
+	// such as 11833 behind +49. Nothing says what such a service costs.
 	Short bool
 	// Override is the id of the operator's override that decided, or 0.
 	Override int64
@@ -56,7 +56,7 @@ func Judge(n Number) (j Judgement, ok bool) {
 	return j, true
 }
 
-// doubt adds everything that a number could be which is none of the plan.
+// doubt adds everything that a number outside the plan could be.
 func (j *Judgement) doubt(digits *Digits) {
 	j.Shorter = j.add(digits)
 	if j.Without = without(digits); j.Without != 0 {

@@ -142,8 +142,8 @@ func (p Plan) allocated(n Number) bool {
 	return o.allows(&digits, &class) && (o.HasType || !known || class.Type != TypeUnknown)
 }
 
-// keeps reports whether an override says that digits behind the calling code belong
-// to the number, which else would be taken off: its prefix has them.
+// keeps reports whether an override says that digits behind the calling code, which
+// would otherwise be taken off, belong to the number: its prefix has them.
 func (p Plan) keeps(n Number, length int) bool {
 	o := p.Override(n)
 	return o != nil && o.Valid && o.Prefix.Digits().Len >= length

@@ -50,7 +50,7 @@ func (r Rate) Validate() error {
 	return nil
 }
 
-// Dearer is a rate by which no call costs less than by either: of each part the greater.
+// Dearer is a rate at which no call costs less than at either: the greater of each part.
 func (r Rate) Dearer(other Rate) Rate {
 	return Rate{
 		PerMinute: max(r.PerMinute, other.PerMinute), ConnectFee: max(r.ConnectFee, other.ConnectFee),

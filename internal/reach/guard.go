@@ -136,8 +136,9 @@ func (g *Guard) RefusesName(name string) (why Refusal, ok bool) {
 
 // Follows says whether a peer may name a target of its own, as in its Contact or its
 // session description. by is the address that the peer itself speaks from: it may
-// always name that one. Otherwise a peer names what is no closer to the server than
-// it is itself: one of the internet no private network, and only this machine itself.
+// always name that one. Otherwise a peer names nothing that is closer to the server
+// than it is itself: a peer on the internet names no private network, and only a peer on
+// this machine names this machine.
 func (g *Guard) Follows(at netip.AddrPort, by netip.Addr) bool {
 	class, _ := g.Judge(at.Addr())
 	if class == Never || g.Own(at) || class == Loopback && at.Port() < 1024 {

@@ -51,7 +51,7 @@ type Stats struct {
 	GuessesHeld  uint64 // digests that were not checked, since there were too many wrong ones before
 	MediaErrors  uint64 // session descriptions that could not be anchored
 
-	Unanswered         uint64                // requests of strangers above their budget of answers
+	Unanswered         uint64                // requests that got no answer, above the budgets of strangers and of refusals
 	RefusedConnections [streamClasses]uint64 // TCP connections above their budget, by StreamClasses
 	EvictedConnections uint64                // TCP connections that made room for others
 }

@@ -37,8 +37,8 @@ var (
 	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.", []string{"direction"}, nil)
 	descSIPDropped  = prometheus.NewDesc("tollgate_sip_dropped_total",
 		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), "+
-			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (above the "+
-			"budget for sources that have not proved who they are), panic.",
+			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (not answered, "+
+			"above the budgets for sources that have not proved who they are and for refusals), panic.",
 		[]string{"why"}, nil)
 	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil, nil)
 	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
