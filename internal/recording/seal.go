@@ -7,12 +7,10 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/tollgate/tollgate/internal/secret"
 )
@@ -61,23 +59,14 @@ func LoadKeys(path string) (*Keys, error) {
 }
 
 func parseKeys(text string) (*Keys, error) {
+	keys, err := secret.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("recording key file: %w", err)
+	}
 	k := &Keys{}
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(key) != sealKeyBytes {
-			return nil, fmt.Errorf("recording key file: line %d is not %d bytes in base64, as printed by: openssl rand -base64 32", number, sealKeyBytes)
-		}
+	for _, key := range keys {
 		digest := sha256.Sum256(append([]byte("tollgate recording key id"), key...))
 		k.all, k.ids = append(k.all, key), append(k.ids, [8]byte(digest[:8]))
-	}
-	if len(k.all) == 0 {
-		return nil, errors.New("recording key file: it has no key; make one by: openssl rand -base64 32")
 	}
 	return k, nil
 }
