@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
@@ -246,6 +247,15 @@ func TestClusterConfiguration(t *testing.T) {
 	if snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Connection(pbx.ID) != nil || len(snapshot().Gateways(account)) != 0 {
 		t.Error("what was deleted is in the other node's policy")
 	}
+
+	override := numbering.New()
+	override.Prefix = "12125550199"
+	override, err = a.NumberingOverrides().Create(ctx, account, override)
+	check(t, err)
+	expect(admission.ReasonNumberInvalid)
+	_, err = a.NumberingOverrides().Delete(ctx, account, override.ID)
+	check(t, err)
+	expect(admission.ReasonNone)
 
 	// When it is not known any more what has changed, everything is loaded.
 	_, err = a.CredentialConnections().Update(ctx, account, phone, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
