@@ -126,8 +126,12 @@ func TestStolenPasswordCallsForHelp(t *testing.T) {
 	if usage["posted"] != "0.00" || usage["held"] != "0.00" {
 		t.Errorf("the profile has posted %v and holds %v", usage["posted"], usage["held"])
 	}
-	_, days := s.Call(http.MethodGet, "/tollgate/v1/emergency_days?filter[connection_id]="+connection, nil)
-	day := days["data"].([]any)[0].(object)
+	var day object
+	process.Eventually(t, "the last call has ended", answerLimit, func() bool {
+		_, days := s.Call(http.MethodGet, "/tollgate/v1/emergency_days?filter[connection_id]="+connection, nil)
+		day = days["data"].([]any)[0].(object)
+		return day["live_calls"] == 0.0
+	})
 	if day["calls"] != float64(calls) || day["live_calls"] != 0.0 || day["cost"] != "4500.00" || day["billed_sec"] != float64(60*calls) {
 		t.Errorf("counted as %v", day)
 	}
