@@ -19,10 +19,12 @@ func (p Plan) complete(n Number) Number {
 	if digits.Len < 3 || rangeOf(&digits) != 0 {
 		return n
 	}
-	if country, kind := walk(&digits); kind != TypeUnknown && !sharesPlan.Has(country) {
+	country, kind := walk(&digits)
+	exact := kind != TypeUnknown && country != 0 // nothing comes off a number of the plan
+	if exact && !sharesPlan.Has(country) {
 		return n
 	}
-	for range MaxDigits {
+	for tries := 0; !exact && tries < MaxDigits; tries++ {
 		next := p.stripInternational(n)
 		if next == n {
 			break

@@ -1,7 +1,9 @@
 package e164
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -206,5 +208,33 @@ func TestNumberType(t *testing.T) {
 	}
 	if numNumberTypes.String() != "invalid" || set.Has(40) {
 		t.Error("a value that is no type has a name or is a member")
+	}
+}
+
+// TestDigitsOfEveryLength: digits are counted and told as strconv writes them.
+func TestDigitsOfEveryLength(t *testing.T) {
+	check := func(n Number) {
+		text := ""
+		if n != 0 {
+			text = strconv.FormatUint(uint64(n), 10)
+		}
+		digits := n.Digits()
+		got := ""
+		for _, d := range digits.Digit[:digits.Len] {
+			got += string('0' + rune(d))
+		}
+		if got != text {
+			t.Errorf("%d has the digits %q", uint64(n), got)
+		}
+	}
+	check(0)
+	check(math.MaxUint64)
+	for power := Number(1); ; power *= 10 {
+		for _, n := range []Number{power - 1, power, power + 1, 2 * power, 9 * power} {
+			check(n)
+		}
+		if power > math.MaxUint64/10/10 {
+			break
+		}
 	}
 }

@@ -20,6 +20,7 @@ package e164
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 )
 
@@ -58,21 +59,37 @@ type Digits struct {
 
 // Digits returns the digits of n, most significant first.
 func (n Number) Digits() (d Digits) {
-	var reversed [20]byte
-	for n > 0 {
-		reversed[d.Len] = byte(n % 10)
-		n /= 10
-		d.Len++
-	}
-	for i := range d.Len {
-		d.Digit[i] = reversed[d.Len-1-i]
+	d.Len = n.length()
+	for i := d.Len - 1; i >= 0; i-- {
+		rest := n / 10
+		d.Digit[i] = byte(n - 10*rest)
+		n = rest
 	}
 	return d
 }
 
+// length counts the digits of n: an estimate by its bits, since log10(2) is about
+// 1233/4096, which is one too few at most.
+func (n Number) length() int {
+	estimate := bits.Len64(uint64(n)) * 1233 >> 12
+	if n >= powersOf10[estimate] {
+		estimate++
+	}
+	return estimate
+}
+
+// powersOf10 has every power that a uint64 holds.
+var powersOf10 = func() (powers [20]Number) {
+	powers[0] = 1
+	for i := 1; i < len(powers); i++ {
+		powers[i] = 10 * powers[i-1]
+	}
+	return powers
+}()
+
 // First is the number that the first digits of n are; n itself where it has no more.
 func (n Number) First(digits int) Number {
-	for length := n.Digits().Len; length > digits; length-- {
+	for length := n.length(); length > digits; length-- {
 		n /= 10
 	}
 	return n

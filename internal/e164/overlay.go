@@ -39,7 +39,7 @@ func NewOverlay(overrides []Override) *Overlay {
 	o := &Overlay{byPrefix: make(map[Number][]Override, len(overrides))}
 	for _, override := range overrides {
 		o.byPrefix[override.Prefix] = append(o.byPrefix[override.Prefix], override)
-		o.lengths |= 1 << override.Prefix.Digits().Len
+		o.lengths |= 1 << override.Prefix.length()
 	}
 	return o
 }
@@ -49,7 +49,7 @@ func (o *Overlay) find(n Number, atMicros int64) *Override {
 	if o == nil {
 		return nil
 	}
-	for length := n.Digits().Len; length > 0; length-- {
+	for length := n.length(); length > 0; length-- {
 		if length <= MaxDigits && o.lengths&(1<<length) != 0 {
 			list := o.byPrefix[n]
 			for i := range list {
@@ -146,7 +146,7 @@ func (p Plan) allocated(n Number) bool {
 // would otherwise be taken off, belong to the number: its prefix has them.
 func (p Plan) keeps(n Number, length int) bool {
 	o := p.Override(n)
-	return o != nil && o.Valid && o.Prefix.Digits().Len >= length
+	return o != nil && o.Valid && o.Prefix.length() >= length
 }
 
 // CoversEmergency reports whether a prefix is an emergency number of some country or
