@@ -81,34 +81,36 @@ type Profile struct {
 
 // Connection is a compiled connection of any kind.
 type Connection struct {
+	// What every decision reads comes first, so that it lies in few cache lines.
+
 	ID, Account, Profile id.ID // Profile is 0 when none is attached
-	Kind                 connection.Kind
 	Version              int64
-	Active               bool
-	ChannelLimit         int32
-	Home                 e164.Country // 0 means no localisation
+	MaxCall              time.Duration // 0 for no limit
 	ANIOverride          e164.Number
-	ANIOverrideType      string
-	TechPrefix, Token    string
-	Transport            string // udp, tcp or tls; "" for any
-	UserName             string
-	HA1                  connection.HA1 // of a credential connection
+	ChannelLimit         int32
+	CallsPerSecond       int32        // NoLimit for none
+	Home                 e164.Country // 0 means no localisation
+	Active               bool
 	EmergencyNumbers     []string
-	EmergencyLimit       int32 // of emergency calls at once, or NoLimit
-	EmergencyAlert       int32 // emergency calls of a day that are unusual; 0 for none
-	CallerIDs            CallerIDs
-	AnchorMedia          bool
-	// CallsPerSecond is NoLimit for none.
-	CallsPerSecond  int32
-	MaxCall         time.Duration // 0 for no limit
-	CallerIDHeaders string
-	CallerPrivacy   string
-	PassDiversions  bool
+	// AllowedSources are the networks from which its credentials are taken; nil for all.
+	AllowedSources  []netip.Prefix
+	ANIOverrideType string
+	CallerIDs       CallerIDs
+	EmergencyLimit  int32 // of emergency calls at once, or NoLimit
+	EmergencyAlert  int32 // emergency calls of a day that are unusual; 0 for none
+
+	Kind              connection.Kind
+	TechPrefix, Token string
+	Transport         string // udp, tcp or tls; "" for any
+	UserName          string
+	HA1               connection.HA1 // of a credential connection
 	// DigestAlgorithms are those of a credential connection, in the order of challenges.
 	DigestAlgorithms []string
-	// AllowedSources are the networks from which its credentials are taken; nil for all.
-	AllowedSources []netip.Prefix
-	EncryptedMedia bool // the caller's side speaks SRTP only
+	CallerIDHeaders  string
+	CallerPrivacy    string
+	PassDiversions   bool
+	AnchorMedia      bool
+	EncryptedMedia   bool // the caller's side speaks SRTP only
 	// EncodeContact hides our address in Contact from translators on the way, and
 	// sends requests to where the caller's messages come from.
 	EncodeContact bool
