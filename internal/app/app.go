@@ -149,11 +149,7 @@ func (a *App) build(ctx context.Context) error {
 	a.gateway = sipgw.New(sipgw.Config{
 		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
-		Limits: sipgw.Limits{
-			SourcePerSecond: float64(a.config.SIPSourceRate), SourceCalls: a.config.SIPSourceCalls,
-			ConnectionsPerHost: a.config.SIPSourceConnections,
-			StrangerAnswers:    float64(a.config.SIPStrangerRate), StrangerConnections: a.config.SIPStrangerConnections,
-		},
+		Limits: a.config.sipLimits(),
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
@@ -176,6 +172,15 @@ func (a *App) build(ctx context.Context) error {
 		RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil
+}
+
+// sipLimits are the limits of SIP sources that are settings.
+func (c *Config) sipLimits() sipgw.Limits {
+	return sipgw.Limits{
+		SourcePerSecond: float64(c.SIPSourceRate), SourceCalls: c.SIPSourceCalls,
+		ConnectionsPerHost: c.SIPSourceConnections,
+		StrangerAnswers:    float64(c.SIPStrangerRate), StrangerConnections: c.SIPStrangerConnections,
+	}
 }
 
 // NewKey is the key that New made, to be shown once; "" when there was one already.
