@@ -63,13 +63,13 @@ func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 func (s *Snapshot) apply(c *Change) error {
 	switch {
 	case c.PutAccount != nil:
-		s.accounts = s.accounts.put(uint64(c.PutAccount.ID), c.PutAccount.ID, c.PutAccount)
+		s.accounts = s.accounts.put(hashID, c.PutAccount.ID, c.PutAccount)
 	case c.PutProfile != nil:
 		compiled, err := CompileProfile(c.PutProfile)
 		if err != nil {
 			return err
 		}
-		s.profiles = s.profiles.put(uint64(compiled.ID), compiled.ID, compiled)
+		s.profiles = s.profiles.put(hashID, compiled.ID, compiled)
 	case c.PutIPConn != nil:
 		s.putConnectionWebhook(&c.PutIPConn.Base)
 		return s.putConnection(compileIP(c.PutIPConn))
@@ -83,28 +83,28 @@ func (s *Snapshot) apply(c *Change) error {
 	case c.PutGateway != nil:
 		s.dropGateway(c.PutGateway)
 		account := c.PutGateway.AccountID
-		s.gateways = s.gateways.put(uint64(account), account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
+		s.gateways = s.gateways.put(hashID, account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
 	case c.PutDeck != nil:
-		s.decks = s.decks.put(uint64(c.PutDeck.ID), c.PutDeck.ID, c.PutDeck)
+		s.decks = s.decks.put(hashID, c.PutDeck.ID, c.PutDeck)
 	case c.PutOverride != nil:
 		compiled, err := c.PutOverride.Compile()
 		if err != nil {
 			return err
 		}
-		s.overrides, s.stale = s.overrides.put(uint64(c.PutOverride.ID), c.PutOverride.ID, compiled), true
+		s.overrides, s.stale = s.overrides.put(hashID, c.PutOverride.ID, compiled), true
 	case c.DropOverride != 0:
-		s.overrides, s.stale = s.overrides.remove(uint64(c.DropOverride), c.DropOverride), true
+		s.overrides, s.stale = s.overrides.remove(hashID, c.DropOverride), true
 	case c.PutGroup != nil:
-		s.groups = s.groups.put(hashGroup(c.PutGroup.ID), c.PutGroup.ID, c.PutGroup)
+		s.groups = s.groups.put(hashGroup, c.PutGroup.ID, c.PutGroup)
 	case c.DropGroup != uuid.Nil:
-		s.groups = s.groups.remove(hashGroup(c.DropGroup), c.DropGroup)
+		s.groups = s.groups.remove(hashGroup, c.DropGroup)
 	case c.DropAccount != 0:
-		s.accounts = s.accounts.remove(uint64(c.DropAccount), c.DropAccount)
+		s.accounts = s.accounts.remove(hashID, c.DropAccount)
 	case c.PutWebhook != nil:
 		s.dropWebhook(c.PutWebhook.ID)
 		s.putWebhook(c.PutWebhook)
 	case c.DropProfile != 0:
-		s.profiles = s.profiles.remove(uint64(c.DropProfile), c.DropProfile)
+		s.profiles = s.profiles.remove(hashID, c.DropProfile)
 	case c.DropConnection != 0:
 		s.dropConnection(c.DropConnection)
 		s.dropWebhook(c.DropConnection)
@@ -113,7 +113,7 @@ func (s *Snapshot) apply(c *Change) error {
 	case c.DropGateway != nil:
 		s.dropGateway(c.DropGateway)
 	case c.DropDeck != 0:
-		s.decks = s.decks.remove(uint64(c.DropDeck), c.DropDeck)
+		s.decks = s.decks.remove(hashID, c.DropDeck)
 	case c.DropWebhook != 0:
 		s.dropWebhook(c.DropWebhook)
 	}
@@ -136,7 +136,7 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 	if old := s.Connection(c.ID); old != nil && old.UserName != c.UserName {
 		s.dropUser(old.UserName)
 	}
-	s.connections = s.connections.put(uint64(c.ID), c.ID, c)
+	s.connections = s.connections.put(hashID, c.ID, c)
 	if c.UserName == "" {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 	if s.users.get(hash, c.UserName) == 0 {
 		s.userCount++
 	}
-	s.users = s.users.put(hash, c.UserName, c.ID)
+	s.users = s.users.put(hashString, c.UserName, c.ID)
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (s *Snapshot) dropUser(userName string) {
 	if userName == "" || s.users.get(hash, userName) == 0 {
 		return
 	}
-	s.users = s.users.remove(hash, userName)
+	s.users = s.users.remove(hashString, userName)
 	s.userCount--
 }
 
@@ -163,13 +163,13 @@ func (s *Snapshot) dropConnection(connection id.ID) {
 		return
 	}
 	s.dropUser(old.UserName)
-	s.connections = s.connections.remove(uint64(connection), connection)
+	s.connections = s.connections.remove(hashID, connection)
 }
 
 func (s *Snapshot) dropGateway(gone *routing.Gateway) {
 	account := gone.AccountID
 	kept := slices.DeleteFunc(slices.Clone(s.Gateways(account)), func(g *routing.Gateway) bool { return g.ID == gone.ID })
-	s.gateways = s.gateways.put(uint64(account), account, kept)
+	s.gateways = s.gateways.put(hashID, account, kept)
 }
 
 // CompileProfile resolves the names in a profile: countries, ranges, number

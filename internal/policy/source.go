@@ -41,20 +41,18 @@ type placed struct {
 	connection id.ID
 }
 
-func hashPrefix(p netip.Prefix) uint64 { return hashAddr(p.Addr())*31 + uint64(p.Bits()) }
-
 func (s *sources) put(ip *connection.IP) {
 	s.drop(ip.ID)
 	network := ip.IPAddress.Prefix()
 	if ip.ConnectionID == 0 || !network.IsValid() {
 		return
 	}
-	s.ips = s.ips.put(uint64(ip.ID), ip.ID, placed{network, ip.ConnectionID})
+	s.ips = s.ips.put(hashID, ip.ID, placed{network, ip.ConnectionID})
 	hash := hashPrefix(network)
 	claims := append(slices.Clone(s.networks.get(hash, network)), claim{ip.ID, ip.ConnectionID})
 	// In the same order on every node, whatever the order of the changes was.
 	slices.SortFunc(claims, func(a, b claim) int { return cmp.Compare(a.ip, b.ip) })
-	s.networks = s.networks.put(hash, network, claims)
+	s.networks = s.networks.put(hashPrefix, network, claims)
 	s.count(network, 1)
 }
 
@@ -63,13 +61,13 @@ func (s *sources) drop(ip id.ID) {
 	if at.connection == 0 {
 		return
 	}
-	s.ips = s.ips.remove(uint64(ip), ip)
+	s.ips = s.ips.remove(hashID, ip)
 	hash := hashPrefix(at.network)
 	claims := slices.DeleteFunc(slices.Clone(s.networks.get(hash, at.network)), func(c claim) bool { return c.ip == ip })
 	if len(claims) == 0 {
-		s.networks = s.networks.remove(hash, at.network)
+		s.networks = s.networks.remove(hashPrefix, at.network)
 	} else {
-		s.networks = s.networks.put(hash, at.network, claims)
+		s.networks = s.networks.put(hashPrefix, at.network, claims)
 	}
 	s.count(at.network, -1)
 }

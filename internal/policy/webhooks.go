@@ -46,8 +46,8 @@ func listenerScope(e *webhook.Endpoint) id.ID {
 
 func (s *Snapshot) putWebhook(e *webhook.Endpoint) {
 	scope := listenerScope(e)
-	s.webhooks = s.webhooks.put(uint64(e.ID), e.ID, e)
-	s.listeners = s.listeners.put(uint64(scope), scope, append(slices.Clone(s.listeners.get(uint64(scope), scope)), e))
+	s.webhooks = s.webhooks.put(hashID, e.ID, e)
+	s.listeners = s.listeners.put(hashID, scope, append(slices.Clone(s.listeners.get(uint64(scope), scope)), e))
 }
 
 func (s *Snapshot) dropWebhook(endpoint id.ID) {
@@ -57,12 +57,12 @@ func (s *Snapshot) dropWebhook(endpoint id.ID) {
 	}
 	scope := listenerScope(old)
 	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(scope), scope)), func(e *webhook.Endpoint) bool { return e.ID == endpoint })
-	s.webhooks = s.webhooks.remove(uint64(endpoint), endpoint)
+	s.webhooks = s.webhooks.remove(hashID, endpoint)
 	if len(kept) == 0 {
-		s.listeners = s.listeners.remove(uint64(scope), scope)
+		s.listeners = s.listeners.remove(hashID, scope)
 		return
 	}
-	s.listeners = s.listeners.put(uint64(scope), scope, kept)
+	s.listeners = s.listeners.put(hashID, scope, kept)
 }
 
 // putConnectionWebhook makes an endpoint of a connection's webhook_event_url.
