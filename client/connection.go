@@ -424,3 +424,19 @@ type ActiveCall struct {
 	// Tollgate's own: it is an emergency call.
 	Emergency bool `json:"emergency"`
 }
+
+// RegistrationStatus is the registration of a credential connection.
+type RegistrationStatus struct {
+	RecordType string `json:"record_type"`
+	// The user name of the connection.
+	SIPUsername *string `json:"sip_username"`
+	// Not Applicable, Not Registered, Failed, Expired, Registered or Unregistered.
+	Status string `json:"status"`
+	// Where the telephone has registered from; nil when none has.
+	IPAddress *string `json:"ip_address"`
+	Port      *int64  `json:"port"`
+	// As in UDP.
+	Transport        *string    `json:"transport"`
+	UserAgent        *string    `json:"user_agent"`
+	LastRegistration *time.Time `json:"last_registration"`
+}

@@ -97,6 +97,13 @@ func (c *Client) ActiveCalls(connection string) List[ActiveCall] {
 	return list[ActiveCall](c, "/v2/connections/"+url.PathEscape(connection)+"/active_calls")
 }
 
+// RegistrationStatus tells whether a telephone is registered with the user name of a
+// credential connection.
+func (c *Client) RegistrationStatus(ctx context.Context, connection string) (RegistrationStatus, error) {
+	path := "/v2/credential_connections/" + url.PathEscape(connection) + "/actions/check_registration_status"
+	return one[RegistrationStatus](ctx, c, call{method: http.MethodPost, path: path})
+}
+
 // IPs are the addresses of IP connections.
 func (c *Client) IPs() Resource[IP, IPParams] { return resource[IP, IPParams](c, "/v2/ips") }
 

@@ -84,7 +84,7 @@ func (s *server) connectionOperations() []operation {
 			status: http.StatusOK, answer: anyKind, list: true, handle: s.listConnections},
 		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
 			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
-		s.activeCallsOperation(),
+		s.activeCallsOperation(), s.registrationOperation(),
 	})
 }
 

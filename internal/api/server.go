@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -62,6 +63,8 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// MaxCall is how long the server lets any call last; 0 is no limit, and so is nil.
 	MaxCall func() time.Duration
+	// Registrations tells which telephones are registered; nil knows of none.
+	Registrations connection.Registrations
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
 	// BansChanged is told that the list of banned sources has changed; nil: nobody is.

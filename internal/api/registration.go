@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// registrationView is the registration of a credential connection.
+// Source: Telnyx v2, RegistrationStatus.
+type registrationView struct {
+	RecordType       string     `json:"record_type" enum:"registration_status"`
+	SIPUsername      *string    `json:"sip_username" doc:"The user name of the connection."`
+	Status           string     `json:"status" enum:"Not Applicable,Not Registered,Failed,Expired,Registered,Unregistered"`
+	IPAddress        *string    `json:"ip_address" doc:"Where the telephone has registered from; null when none has."`
+	Port             *int32     `json:"port"`
+	Transport        *string    `json:"transport" doc:"As in UDP."`
+	UserAgent        *string    `json:"user_agent"`
+	LastRegistration *time.Time `json:"last_registration"`
+}
+
+func (s *server) registrationOperation() operation {
+	return operation{method: http.MethodPost, path: "/v2/credential_connections/{id}/actions/check_registration_status",
+		id: "check_registration_status", noun: "registration_status", tag: "Connections", scope: ScopeRead,
+		summary: "Tell whether a telephone is registered with the user name of a credential connection.",
+		status:  http.StatusOK, answer: schemaOf[registrationView](), handle: s.checkRegistration}
+}
+
+func (s *server) checkRegistration(ctx context.Context, in *request) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	c, err := s.Store.CredentialConnections().Get(ctx, in.account, key)
+	if err != nil {
+		return nil, err
+	}
+	view := registrationView{RecordType: "registration_status", SIPUsername: &c.UserName, Status: connection.NotRegistered}
+	if s.Registrations == nil {
+		return &response{data: view}, nil
+	}
+	if r, known := s.Registrations.Registration(key); known {
+		view.Status, view.Transport, view.UserAgent = r.State, textOrNull(r.Transport), textOrNull(r.UserAgent)
+		if r.Contact.IsValid() {
+			view.IPAddress, view.Port = new(r.Contact.Addr().String()), new(int32(r.Contact.Port()))
+		}
+		if !r.At.IsZero() {
+			view.LastRegistration = new(r.At.UTC())
+		}
+	}
+	return &response{data: view}, nil
+}
