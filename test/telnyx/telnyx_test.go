@@ -1,153 +1,190 @@
-// Package telnyx drives the API with the SDK that Telnyx publishes for Node.
+// Package telnyx drives the built program with the packages that Telnyx publishes for
+// Node, and with the requests that published set-ups send.
 package telnyx
 
 import (
-	"crypto/rand"
-	"net/http/httptest"
+	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
+	"github.com/go-json-experiment/json"
 
-	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/api"
-	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/profile"
-	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/phone"
 	"github.com/tollgate/tollgate/test/postgres"
+	"github.com/tollgate/tollgate/test/process"
 )
 
-func TestSDK(t *testing.T) {
-	drive(t, sqlstore.Config{Path: filepath.Join(t.TempDir(), "tollgate.db")})
-}
+type object = process.Object
 
-func TestSDKOnPostgreSQL(t *testing.T) {
-	server, err := postgres.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
+func TestMain(m *testing.M) {
+	status := process.Main(m)
+	if database.server != nil {
+		if err := database.server.Remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
 		}
-	})
-	url, _ := server.NewDatabase(t)
-	drive(t, sqlstore.Config{DatabaseURL: url, NodeName: "node"})
+	}
+	if installed.folder != "" {
+		_ = os.RemoveAll(installed.folder)
+	}
+	os.Exit(status)
 }
 
-// drive runs the script against the API over a store.
-func drive(t *testing.T, config sqlstore.Config) {
+// database is the PostgreSQL server of all tests, started by the first that needs it.
+var database struct {
+	sync.Mutex
+	server *postgres.Server
+}
+
+// onBothStores runs a test against a server on SQLite and one on PostgreSQL.
+func onBothStores(t *testing.T, flags []string, run func(*testing.T, *process.Server)) {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Fatal("node is missing; make deps installs it")
-	}
-	folder := packages(t)
-	base, key := serve(t, config)
-	command := exec.CommandContext(t.Context(), node, filepath.Join(folder, "drive.mjs"))
-	command.Dir = folder
-	command.Env = append(os.Environ(), "TOLLGATE_URL="+base+"/v2", "TOLLGATE_KEY="+key)
-	out, err := command.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if steps := strings.Count(string(out), "ok "); steps != 12 {
-		t.Errorf("%d steps held, want 12", steps)
-	}
+	t.Parallel()
+	flags = append([]string{"--webhook-allow-private", "--webhook-allow-http"}, flags...)
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		run(t, process.Serve(t, t.TempDir(), flags...))
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		run(t, process.Serve(t, t.TempDir(), append([]string{"--database-url", newDatabase(t), "--node-name", "node"}, flags...)...))
+	})
 }
 
-// packages returns a folder in which the script and its packages are: this one
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	database.Lock()
+	defer database.Unlock()
+	if database.server == nil {
+		server, err := postgres.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		database.server = server
+	}
+	url, _ := database.server.NewDatabase(t)
+	return url
+}
+
+// installed is the folder in which the packages are, once it is known.
+var installed struct {
+	sync.Mutex
+	here, folder string // folder is temporary, and only made if they are not installed here
+}
+
+// packages returns a folder in which the scripts and their packages are: this one
 // if they are installed here, else a temporary one in which they are now.
 func packages(t *testing.T) string {
 	t.Helper()
+	installed.Lock()
+	defer installed.Unlock()
+	if installed.folder != "" {
+		return installed.folder
+	}
 	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(here, "node_modules", "telnyx")); err == nil {
+	if isInstalled(here) {
 		return here
 	}
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", "drive.mjs"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	folder, err := os.MkdirTemp("", "tollgate-telnyx")
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Log("node_modules is missing: installing it in a temporary folder")
+	if err := os.CopyFS(folder, scripts{os.DirFS(here)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("node_modules is missing or old: installing it in a temporary folder")
 	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-progress")
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
+	installed.folder = folder
 	return folder
 }
 
-// serve starts the API over a store with two refused calls.
-func serve(t *testing.T, config sqlstore.Config) (base, secret string) {
-	t.Helper()
-	live := policy.NewLive()
-	config.Live, config.Clock, config.IDs, config.Owner = live, time.Now, id.NewSource(1, time.Now), uuid.New()
-	s, err := sqlstore.Open(t.Context(), config)
+// isInstalled reports whether a folder has every package that package.json names.
+func isInstalled(folder string) bool {
+	text, err := os.ReadFile("package.json")
 	if err != nil {
-		t.Fatal(err)
+		return false
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
+	var named struct {
+		Dependencies map[string]string `json:"dependencies"`
+	}
+	if err := json.Unmarshal(text, &named); err != nil {
+		return false
+	}
+	for name, version := range named.Dependencies {
+		text, err := os.ReadFile(filepath.Join(folder, "node_modules", name, "package.json"))
+		if err != nil {
+			return false
 		}
-	})
-	first, _, err := s.EnsureFirst(t.Context())
-	if err != nil {
-		t.Fatal(err)
+		var has struct {
+			Version string `json:"version"`
+		}
+		if err := json.Unmarshal(text, &has); err != nil || !strings.HasSuffix("@"+version, "@"+has.Version) {
+			return false
+		}
 	}
-	secret, err = api.NewKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := api.ImportKey(secret, first.ID, "test")
-	if err == nil {
-		_, err = s.PutKey(t.Context(), key)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	refuseTwo(t, s, first.ID)
-	server := httptest.NewServer(api.New(api.Config{Store: s, Live: live, Version: "test"}))
-	t.Cleanup(server.Close)
-	return server.URL, secret
+	return true
 }
 
-// refuseTwo has two calls refused, for want of a rate deck.
-func refuseTwo(t *testing.T, s store.Store, account id.ID) {
-	t.Helper()
-	p := profile.New()
-	p.Name = "refused calls"
-	p, err := s.Profiles().Create(t.Context(), account, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := connection.NewIPConnection()
-	c.Outbound.OutboundVoiceProfileID = p.ID
-	if c, err = s.IPConnections().Create(t.Context(), account, c); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		result, err := s.Do(t.Context(), admission.Reserve{Owner: uuid.New(), Call: admission.Call{ID: uuid.New(), Connection: c.ID,
-			Identity: policy.IdentityKnown, From: "+13125550100", To: "+13125550199", SIPCallID: uuid.NewString()}})
-		if err != nil || result.Decision.Allow {
-			t.Fatalf("the call was not refused: %v", err)
+// scripts is a folder without its installed packages.
+type scripts struct{ fs.FS }
+
+// ReadDir implements fs.ReadDirFS.
+func (s scripts) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(s.FS, name)
+	kept := entries[:0]
+	for _, entry := range entries {
+		if entry.Name() != "node_modules" {
+			kept = append(kept, entry)
 		}
 	}
+	return kept, err
+}
+
+// node runs a script against a server and wants the number of steps to hold. The
+// script asks the address in TOLLGATE_CALLS to place calls.
+func node(t *testing.T, s *process.Server, steps int, args ...string) {
+	t.Helper()
+	program, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal("node is missing; make deps installs it")
+	}
+	folder := packages(t)
+	command := exec.CommandContext(t.Context(), program, args...)
+	command.Dir = folder
+	command.Env = append(os.Environ(), "TOLLGATE_URL="+s.API+"/v2", "TOLLGATE_KEY="+process.Key, "TOLLGATE_CALLS="+phoneBooth(t, s))
+	out, err := command.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("%s: %v", args[0], err)
+	}
+	if held := strings.Count("\n"+string(out), "\nok "); held != steps {
+		t.Errorf("%s: %d steps held, want %d", args[0], held, steps)
+	}
+}
+
+// market gives the server a carrier and a deck of one cent a second for +1.
+func market(t *testing.T, s *process.Server) *phone.Carrier {
+	t.Helper()
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, NoAudio: true})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "carrier", "address": carrier.Addr()})
+	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default", "prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
+	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
+	return carrier
 }
