@@ -4,38 +4,53 @@ import "time"
 
 // DetailRecord is a call detail record.
 type DetailRecord struct {
-	ID             string     `json:"id"`
-	RecordType     string     `json:"record_type"`
-	AnsweredAt     *time.Time `json:"answered_at"`
-	BilledSec      int64      `json:"billed_sec"`
-	BillingGroupID *string    `json:"billing_group_id"`
+	ID         string     `json:"id"`
+	RecordType string     `json:"record_type"`
+	AnsweredAt *time.Time `json:"answered_at"`
+	// Always 1: every attempt has a record.
+	Attempted      int64   `json:"attempted"`
+	BilledSec      int64   `json:"billed_sec"`
+	BillingGroupID *string `json:"billing_group_id"`
 	// Seconds from answer to end, a part counting whole.
 	CallSec int64 `json:"call_sec"`
 	// The called number after localisation; null when it is no valid number.
 	CLD *string `json:"cld"`
 	// The caller after localisation and ani_override; null when it is no valid number.
-	CLI          *string `json:"cli"`
+	CLI *string `json:"cli"`
+	// 1 when the call was answered and its end is known, else 0.
+	Completed int64 `json:"completed"`
+	// 1 when the call was answered, else 0.
+	Connected    int64   `json:"connected"`
 	ConnectFee   Decimal `json:"connect_fee"`
 	ConnectionID *string `json:"connection_id"`
-	Cost         Decimal `json:"cost"`
+	// The name that the connection has now; null when it is deleted.
+	ConnectionName *string `json:"connection_name"`
+	Cost           Decimal `json:"cost"`
 	// ISO 3166-1 alpha-2; null for ranges that belong to no country.
-	CountryCode *string    `json:"country_code"`
-	Currency    string     `json:"currency"`
-	Decision    string     `json:"decision"`
-	DecisionID  string     `json:"decision_id"`
-	Direction   string     `json:"direction"`
-	Emergency   bool       `json:"emergency"`
-	FinishedAt  *time.Time `json:"finished_at"`
+	CountryCode *string `json:"country_code"`
+	// The same as CountryCode.
+	CountryISO *string    `json:"country_iso"`
+	Currency   string     `json:"currency"`
+	Decision   string     `json:"decision"`
+	DecisionID string     `json:"decision_id"`
+	Direction  string     `json:"direction"`
+	Emergency  bool       `json:"emergency"`
+	FinishedAt *time.Time `json:"finished_at"`
 	// The caller id as presented.
 	From      string  `json:"from"`
 	GatewayID *string `json:"gateway_id"`
 	// How long the call was allowed to last.
-	GrantedSec  int64  `json:"granted_sec"`
+	GrantedSec int64 `json:"granted_sec"`
+	// Why it ended, in the words of Q.850 as FreeSWITCH writes them.
 	HangupCause string `json:"hangup_cause"`
 	// The final SIP status sent to the caller.
-	HangupCode   *string `json:"hangup_code"`
-	HangupPhrase string  `json:"hangup_phrase"`
-	HangupSource string  `json:"hangup_source"`
+	HangupCode *string `json:"hangup_code"`
+	// How the caller's leg ended: recv_bye, send_bye, recv_cancel or send_refuse; null when that is not known.
+	HangupDetails *string `json:"hangup_details"`
+	HangupPhrase  string  `json:"hangup_phrase"`
+	HangupSource  string  `json:"hangup_source"`
+	// Always null: the quality of audio is not kept by call.
+	MOS *string `json:"mos"`
 	// The range, such as +881, of a number that belongs to no country.
 	NumberRange       *string `json:"number_range"`
 	OutboundProfileID *string `json:"outbound_profile_id"`
@@ -54,9 +69,13 @@ type DetailRecord struct {
 	// Its recordings: none until some seconds after its end, and none that are deleted.
 	RecordingIDs []string   `json:"recording_ids"`
 	RingingAt    *time.Time `json:"ringing_at"`
+	// Always null: Tollgate signs no calls.
+	ShakenStir *string `json:"shaken_stir"`
 	// Answered, and up for at most 6 seconds.
 	ShortDurationCall bool   `json:"short_duration_call"`
 	SIPCallID         string `json:"sip_call_id"`
+	// The final SIP status of a call that was not answered.
+	SIPInviteFailureStatus *string `json:"sip_invite_failure_status"`
 	// The cost by the UTC day to which it is booked.
 	Slices []CostSlice `json:"slices"`
 	// The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number.
@@ -64,6 +83,10 @@ type DetailRecord struct {
 	// The type of the caller's number; null when it is no valid number.
 	SourceTNType *string   `json:"source_tn_type"`
 	StartedAt    time.Time `json:"started_at"`
+	// The code of a refusal of Tollgate's own, as in D13; null when it did not refuse the call.
+	TelnyxErrorCode *string `json:"telnyx_error_code"`
+	// The call's id: a call is a session of its own.
+	TelnyxSessionID string `json:"telnyx_session_id"`
 	// The type of the called number.
 	TNType string `json:"tn_type"`
 	// The number as dialled.

@@ -163,6 +163,24 @@ func Reasons() []Reason {
 	return all
 }
 
+// byWord finds reasons by their words; knownCodes holds their codes.
+var byWord, knownCodes = func() (map[string]Reason, map[string]bool) {
+	words, codes := make(map[string]Reason, numReasons), make(map[string]bool, numReasons)
+	for i := ReasonNone + 1; i < numReasons; i++ {
+		words[answers[i].word], codes[answers[i].code] = i, true
+	}
+	return words, codes
+}()
+
+// ParseReason finds the reason of a refusal by its word.
+func ParseReason(word string) (Reason, bool) {
+	r, ok := byWord[word]
+	return r, ok
+}
+
+// IsCode says whether a refusal has this code.
+func IsCode(code string) bool { return knownCodes[code] }
+
 // String is the machine-readable word, as in "destination_not_whitelisted".
 func (r Reason) String() string { return answers[r].word }
 

@@ -117,7 +117,10 @@ func TestCallFromReservationToRecord(t *testing.T) {
 		"finished_at": "2026-03-11T15:04:12.678Z", "pdd_ms": 1000.0, "call_sec": 5.0, "billed_sec": 5.0, "rate": "0.60", "rate_prefix": "1",
 		"cost": "0.05", "currency": "USD", "slices": []any{map[string]any{"day": "2026-03-11", "billed_sec": 5.0, "cost": "0.05"}},
 		"outbound_profile_id": profile, "connection_id": connection, "country_code": "US", "outcome": "answered", "decision": "allowed",
-		"decision_id": call.String(), "reason": nil, "hangup_cause": "normal_clearing", "hangup_code": "200", "hangup_source": "caller",
+		"decision_id": call.String(), "reason": nil, "hangup_cause": "NORMAL_CLEARING", "hangup_code": "200", "hangup_source": "caller",
+		"attempted": 1.0, "connected": 1.0, "completed": 1.0, "telnyx_session_id": call.String(), "country_iso": "US",
+		"telnyx_error_code": nil, "hangup_details": "recv_bye", "sip_invite_failure_status": nil, "shaken_stir": nil, "mos": nil,
+		"connection_name":     h.do("GET", "/v2/ip_connections/"+connection, "").want(http.StatusOK)["connection_name"],
 		"short_duration_call": true, "overrun_sec": 0.0, "sip_call_id": "abc@pbx", "emergency": false, "granted_sec": one["granted_sec"],
 	}
 	for name, value := range want {
@@ -183,6 +186,12 @@ func TestDecisionExplainsItself(t *testing.T) {
 	records := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[status]=refused&filter[country_code]=GB&filter[date_range]=today", "").list()
 	if len(records) != 1 || records[0]["decision_id"] != d.ID.String() || records[0]["decision"] != "refused" || records[0]["reason"] != "destination_not_whitelisted" {
 		t.Errorf("records of the refusal %v", records)
+	}
+	for name, value := range map[string]any{"attempted": 1.0, "connected": 0.0, "completed": 0.0, "telnyx_error_code": "D13",
+		"hangup_cause": "CALL_REJECTED", "hangup_details": "send_refuse", "sip_invite_failure_status": "403"} {
+		if records[0][name] != value {
+			t.Errorf("%s of the refusal: %v, want %v", name, records[0][name], value)
+		}
 	}
 	for _, none := range []string{"filter[date_range]=yesterday", "filter[cld]=%2B13125550199", "filter[status]=answered",
 		"filter[started_at][gte]=2026-03-12T00:00:00Z", "filter[started_at][lt]=2026-03-11T15:04:05.678Z", "filter[emergency]=true"} {

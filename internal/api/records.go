@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -51,8 +53,11 @@ type recordView struct {
 	BillingGroupID    *uuid.UUID `json:"billing_group_id"`
 	GatewayID         id.ID      `json:"gateway_id"`
 	SIPCallID         string     `json:"sip_call_id"`
+	ConnectionName    *string    `json:"connection_name" doc:"The name that the connection has now; null when it is deleted."`
+	SessionID         uuid.UUID  `json:"telnyx_session_id" doc:"The call's id: a call is a session of its own."`
 
 	CountryCode *string `json:"country_code" doc:"ISO 3166-1 alpha-2; null for ranges that belong to no country."`
+	CountryISO  *string `json:"country_iso" doc:"The same as country_code."`
 	NumberRange *string `json:"number_range" doc:"The range, such as +881, of a number that belongs to no country."`
 	TNType      string  `json:"tn_type" doc:"The type of the called number."`
 
@@ -63,7 +68,13 @@ type recordView struct {
 	Decision      string       `json:"decision" enum:"allowed,refused"`
 	DecisionID    uuid.UUID    `json:"decision_id"`
 	Reason        *string      `json:"reason" doc:"Why it was refused, as a word; null when it was allowed."`
-	HangupCause   string       `json:"hangup_cause"`
+	ErrorCode     *string      `json:"telnyx_error_code" doc:"The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3 and so on; null when Tollgate did not refuse the call."`
+	Attempted     int          `json:"attempted" doc:"Always 1: every attempt has a record."`
+	Connected     int          `json:"connected" doc:"1 when the call was answered, else 0."`
+	Completed     int          `json:"completed" doc:"1 when the call was answered and its end is known, else 0."`
+	HangupCause   string       `json:"hangup_cause" doc:"Why it ended, in the words of Q.850 as FreeSWITCH writes them: NORMAL_CLEARING, USER_BUSY, ALLOTTED_TIMEOUT and so on. A word of a switch's own is kept, in capitals."`
+	HangupDetails *string      `json:"hangup_details" doc:"How the caller's leg ended: recv_bye, send_bye, recv_cancel or send_refuse; null when that is not known."`
+	FailureStatus *string      `json:"sip_invite_failure_status" doc:"The final SIP status of a call that was not answered."`
 	HangupCode    *string      `json:"hangup_code" doc:"The final SIP status sent to the caller."`
 	HangupPhrase  string       `json:"hangup_phrase"`
 	HangupSource  string       `json:"hangup_source" enum:"unknown,caller,callee,tollgate"`
@@ -72,6 +83,8 @@ type recordView struct {
 	GrantedSec    int64        `json:"granted_sec" doc:"How long the call was allowed to last."`
 	OverrunSec    int64        `json:"overrun_sec" doc:"Seconds beyond the grants; reported, never charged."`
 	OverrunCost   money.Amount `json:"overrun_cost"`
+	ShakenStir    *string      `json:"shaken_stir" doc:"Always null: Tollgate signs no calls."`
+	MOS           *string      `json:"mos" doc:"Always null: the quality of audio is not kept by call."`
 	RecordingIDs  []uuid.UUID  `json:"recording_ids" doc:"The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted."`
 }
 
@@ -85,16 +98,18 @@ type sliceView struct {
 // (support article 1130707).
 const shortCall = 6 * time.Second
 
-func viewRecord(r *record.Call) recordView {
+func viewRecord(r *record.Call, connection string) recordView {
 	v := recordView{
 		ID: r.ID, RecordType: "sip-trunking", Direction: "outbound", From: r.From, To: r.To, CLI: numberOrNull(r.Caller), CLD: numberOrNull(r.Callee),
 		StartedAt: time.UnixMicro(r.StartedMicros), RingingAt: timeOrNull(r.RingingMicros), AnsweredAt: timeOrNull(r.AnsweredMicros), FinishedAt: timeOrNull(r.EndedMicros),
 		CallSec: wholeSecs(r.DurationMicros), BilledSec: r.BilledSecs, Rate: r.Rate.PerMinute, RateMeasuredIn: "minutes", RatePrefix: r.RatePrefix,
 		ConnectFee: r.Rate.ConnectFee, Cost: r.Cost, Currency: "USD", Slices: []sliceView{},
 		OutboundProfileID: r.ProfileID, ConnectionID: r.ConnectionID, BillingGroupID: r.BillingGroup, GatewayID: r.GatewayID, SIPCallID: r.SIPCallID,
-		CountryCode: textOrNull(r.Country.Alpha2()), NumberRange: textOrNull(r.Range), TNType: r.NumberType.String(),
+		ConnectionName: textOrNull(connection), SessionID: r.ID,
+		CountryCode: textOrNull(r.Country.Alpha2()), CountryISO: textOrNull(r.Country.Alpha2()), NumberRange: textOrNull(r.Range), TNType: r.NumberType.String(),
 		Outcome: r.Outcome.String(), Decision: "allowed", DecisionID: r.ID, Reason: textOrNull(r.Reason),
-		HangupCause: r.HangupCause, HangupPhrase: r.SIPPhrase, HangupSource: r.HangupSource.String(),
+		ErrorCode: textOrNull(errorCode(r)), Attempted: 1,
+		HangupCause: r.HangupWord(), HangupDetails: textOrNull(r.HangupDetails()), HangupPhrase: r.SIPPhrase, HangupSource: r.HangupSource.String(),
 		ShortDuration: r.Outcome == record.OutcomeAnswered && r.DurationMicros <= shortCall.Microseconds(),
 		EmergencyCall: r.Emergency, GrantedSec: r.GrantedSecs, OverrunSec: r.OverrunSecs, OverrunCost: r.OverrunCost,
 		RecordingIDs: []uuid.UUID{},
@@ -105,16 +120,41 @@ func viewRecord(r *record.Call) recordView {
 	if r.Outcome == record.OutcomeRefused {
 		v.Decision = "refused"
 	}
+	if r.AnsweredMicros != 0 {
+		v.Connected = 1
+	}
+	if r.Outcome == record.OutcomeAnswered {
+		v.Completed = 1
+	}
 	if r.RingingMicros != 0 {
 		v.PDDMs = new((r.RingingMicros - r.StartedMicros) / 1000)
 	}
 	if r.SIPStatus != 0 {
 		v.HangupCode = new(strconv.Itoa(int(r.SIPStatus)))
+		if r.AnsweredMicros == 0 {
+			v.FailureStatus = v.HangupCode
+		}
 	}
 	for _, s := range r.Slices {
 		v.Slices = append(v.Slices, sliceView{Day: dayText(s.Day), Sec: s.Secs, Cost: s.Cost})
 	}
 	return v
+}
+
+// errorCode is the code of a refusal of Tollgate's own, or "". A call that was let
+// through at first and then refused has it in the phrase that its caller was given.
+func errorCode(r *record.Call) string {
+	if reason, ok := admission.ParseReason(r.Reason); ok {
+		return reason.Code()
+	}
+	if r.Outcome != record.OutcomeFailed || r.HangupSource != record.SideTollgate {
+		return ""
+	}
+	code := r.SIPPhrase[strings.LastIndexByte(r.SIPPhrase, ' ')+1:]
+	if !admission.IsCode(code) {
+		return ""
+	}
+	return code
 }
 
 func dayText(d record.Day) string {
@@ -279,8 +319,13 @@ func (s *server) viewRecords(ctx context.Context, account id.ID, records []*reco
 		return nil, err
 	}
 	views := make([]recordView, len(records))
+	snapshot := s.Live.Snapshot()
 	for i, r := range records {
-		views[i] = viewRecord(r)
+		name := ""
+		if c := snapshot.Connection(r.ConnectionID); c != nil && c.Account == account {
+			name = c.Name
+		}
+		views[i] = viewRecord(r, name)
 		if of := recordings[r.ID]; len(of) > 0 {
 			views[i].RecordingIDs = of
 		}

@@ -117,14 +117,14 @@ func TestCheck(t *testing.T) {
 		code := "D13"
 		r := result{step: steps()[1]}
 		r.wire = phone.Outcome{Status: 403, Phrase: "Dialed number D13", Decision: "id", RefusalReason: "destination_not_whitelisted"}
-		r.record = callRecord{DecisionID: "id", Outcome: "refused", HangupSource: "tollgate", HangupCause: "call_rejected"}
+		r.record = callRecord{DecisionID: "id", Outcome: "refused", HangupSource: "tollgate", HangupCause: "CALL_REJECTED"}
 		r.decision = decision{Reason: "destination_not_whitelisted", Code: &code}
 		return r
 	}
 	paid := func() result {
 		r := result{step: steps()[0]}
 		r.wire = phone.Outcome{Status: 200, Answered: answered, Ended: answered.Add(1400 * time.Millisecond), HungUpBy: phone.SideCaller}
-		r.record = callRecord{Outcome: "answered", HangupSource: "caller", HangupCause: "normal_clearing",
+		r.record = callRecord{Outcome: "answered", HangupSource: "caller", HangupCause: "NORMAL_CLEARING",
 			CallSec: 2, BilledSec: 2, GrantedSec: 6, Rate: perMinute, Cost: 2 * money.Cent}
 		r.decision = decision{Allowed: true, Reason: "allowed"}
 		return r

@@ -128,7 +128,7 @@ func (r *result) chargeText() string {
 	switch {
 	case r.record.Emergency:
 		return "an emergency number is tested before every rule, and is outside every limit"
-	case r.record.HangupCause == "time_limit":
+	case r.record.HangupCause == "ALLOTTED_TIMEOUT":
 		return fmt.Sprintf("the day's money held for it ended after %d s, and spend_limit_action is end_calls", r.record.GrantedSec)
 	}
 	return fmt.Sprintf("every rule passed; %d s at $%s a minute, billed by the second", r.record.BilledSec, r.record.Rate)

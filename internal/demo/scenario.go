@@ -43,11 +43,11 @@ type want struct {
 // steps are the calls of the demonstration.
 func steps() []step {
 	refused := func(code, reason string) want {
-		return want{status: 403, code: code, reason: reason, hungUpBy: "tollgate", cause: "call_rejected"}
+		return want{status: 403, code: code, reason: reason, hungUpBy: "tollgate", cause: "CALL_REJECTED"}
 	}
 	return []step{
 		{dialled: "+13125550123", about: "Chicago. Allowed; the caller hangs up.", hangUpAfter: shortTalk,
-			want: want{status: 200, reason: "allowed", hungUpBy: "caller", cause: "normal_clearing", rate: perMinute}},
+			want: want{status: 200, reason: "allowed", hungUpBy: "caller", cause: "NORMAL_CLEARING", rate: perMinute}},
 		{dialled: "+442079460123", about: "London: the UK is not whitelisted.",
 			want: refused("D13", "destination_not_whitelisted")},
 		{dialled: "+18765550123", about: "+1 like the US, but Jamaica.",
@@ -55,13 +55,13 @@ func steps() []step {
 		{dialled: "+18675550123", about: "Yukon: whitelisted, but too dear.",
 			want: refused("D24", "rate_above_maximum")},
 		{dialled: "+14165550123", about: "Toronto. Nobody hangs up.", stays: true,
-			want: want{status: 200, reason: "allowed", hungUpBy: "tollgate", cause: "time_limit", rate: perMinute}},
+			want: want{status: 200, reason: "allowed", hungUpBy: "tollgate", cause: "ALLOTTED_TIMEOUT", rate: perMinute}},
 		{dialled: "+12125550123", about: "New York, while call 5 is up.",
 			want: refused("D2", "profile_channel_limit")},
 		{dialled: "+13125550123", about: "Chicago again. The money is gone.",
 			want: refused("TG3", "daily_spend_limit")},
 		{dialled: "911", about: "An emergency call all the same.", hangUpAfter: emergencyTalk,
-			want: want{status: 200, reason: "allowed", hungUpBy: "caller", cause: "normal_clearing", emergency: true}},
+			want: want{status: 200, reason: "allowed", hungUpBy: "caller", cause: "NORMAL_CLEARING", emergency: true}},
 	}
 }
 

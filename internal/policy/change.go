@@ -284,7 +284,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		CallsPerSecond: limit(b.CallsPerSecond), MaxCall: secondsOf(b.MaxCallSecs),
 		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
-		EncodeContact: b.EncodeContactHeaderEnabled,
+		EncodeContact: b.EncodeContactHeaderEnabled, Name: b.ConnectionName,
 	}
 	compiled.EmergencyLimit = limit(b.EmergencyCallLimit)
 	if b.EmergencyAlertCalls != nil {

@@ -102,6 +102,7 @@ type Connection struct {
 	Kind              connection.Kind
 	TechPrefix, Token string
 	Transport         string // udp, tcp or tls; "" for any
+	Name              string
 	UserName          string
 	HA1               connection.HA1 // of a credential connection
 	// DigestAlgorithms are those of a credential connection, in the order of challenges.

@@ -111,7 +111,7 @@ func TestTheBudgetEndsCalls(t *testing.T) {
 	s.pbx("pbx-held.xml", "+12125550123", calls, 20, 0).wait(t) // every call ends by Tollgate's BYE
 	s.settled()
 	records := s.records()
-	if got := count(records, "hangup_cause"); got["time_limit"] != calls {
+	if got := count(records, "hangup_cause"); got["ALLOTTED_TIMEOUT"] != calls {
 		t.Errorf("hangup causes %v, want %d time_limit", got, calls)
 	}
 	limit := big.NewRat(40, 100)

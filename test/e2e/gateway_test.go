@@ -105,7 +105,7 @@ func TestARegistrarOfKamailio(t *testing.T) {
 	}
 	process.Eventually(t, "the record of the refusal", 10*time.Second, func() bool { return len(s.records()) == 6 })
 	for _, r := range s.records() {
-		if r["outcome"] != "answered" && r["hangup_cause"] != "gateway_down" {
+		if r["outcome"] != "answered" && r["hangup_cause"] != "GATEWAY_DOWN" {
 			t.Errorf("record %v", r)
 		}
 	}
@@ -243,7 +243,7 @@ func TestReloadOnHangup(t *testing.T) {
 	}
 	long.wait(t) // it ends by itself
 	s.settled()
-	if got := count(s.records(), "hangup_cause"); got["time_limit"] != 1 || got["normal_clearing"] != 1 {
+	if got := count(s.records(), "hangup_cause"); got["ALLOTTED_TIMEOUT"] != 1 || got["NORMAL_CLEARING"] != 1 {
 		t.Errorf("records %v", got)
 	}
 }

@@ -222,7 +222,7 @@ func TestKamailioEndsCallsThatLookAlike(t *testing.T) {
 	}
 	s.settled()
 	records := s.callRecords()
-	if got := count(records, "hangup_cause"); len(records) != 2 || got["time_limit"] != 2 {
+	if got := count(records, "hangup_cause"); len(records) != 2 || got["ALLOTTED_TIMEOUT"] != 2 {
 		t.Errorf("%d records: %v", len(records), got)
 	}
 	s.wantSpend(profile)

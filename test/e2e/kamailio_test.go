@@ -191,7 +191,7 @@ func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
 	k.pbx("pbx-held.xml", "+12125550123", 2, 0).wait(t) // each ends by Kamailio's BYE
 	s.settled()
 	records := s.callRecords()
-	if len(records) != 2 || count(records, "outcome")["answered"] != 2 || count(records, "hangup_cause")["time_limit"] != 2 {
+	if len(records) != 2 || count(records, "outcome")["answered"] != 2 || count(records, "hangup_cause")["ALLOTTED_TIMEOUT"] != 2 {
 		t.Fatalf("%d records: %v", len(records), count(records, "outcome"))
 	}
 	charged, _ := sum(t, records, "cost").Float64()
@@ -285,7 +285,7 @@ func TestKamailioIsRestarted(t *testing.T) {
 	startKamailio(t, s, "edge")
 	s.settled()
 	records := s.callRecords()
-	if got := count(records, "hangup_cause"); len(records) != 5 || got["switch_restarted"] != 5 {
+	if got := count(records, "hangup_cause"); len(records) != 5 || got["NORMAL_TEMPORARY_FAILURE"] != 5 {
 		t.Errorf("%d records: %v", len(records), got)
 	}
 	s.wantSpend(profile)

@@ -99,7 +99,7 @@ func TestTLSWithKamailio(t *testing.T) {
 	through("pbx-held.xml", "+12125550124", 5, 0).wait(t)                // Tollgate hangs up, by TLS on both sides
 	s.settled()
 	records := s.records()
-	if causes := count(records, "hangup_cause"); len(records) != 25 || count(records, "outcome")["answered"] != 25 || causes["normal_clearing"] != 20 || causes["time_limit"] != 5 {
+	if causes := count(records, "hangup_cause"); len(records) != 25 || count(records, "outcome")["answered"] != 25 || causes["NORMAL_CLEARING"] != 20 || causes["ALLOTTED_TIMEOUT"] != 5 {
 		t.Errorf("%d records: %v", len(records), causes)
 	}
 	s.wantSpend(profile)
