@@ -1,8 +1,8 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
-	"math/big"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -54,6 +54,9 @@ func (c *checker) check(s *schema, value any, pointer string) any {
 		if s.kind == "integer" || s.kind == "number" {
 			return c.number(s, v, pointer)
 		}
+		if s.numericID {
+			return c.numericID(s, v, pointer)
+		}
 	case bool:
 		if s.kind == "boolean" {
 			return v
@@ -61,6 +64,16 @@ func (c *checker) check(s *schema, value any, pointer string) any {
 	}
 	c.add(pointer, field.WrongType, "%s is %s. Give %s.", nameOf(pointer), kindOf(value), s.wanted())
 	return value
+}
+
+// numericID reads an id that came as a number.
+func (c *checker) numericID(s *schema, given literal, pointer string) any {
+	text, ok := idOf(given)
+	if !ok {
+		c.add(pointer, field.Malformed, "%s is %s, which is no id. Give %s.", nameOf(pointer), abbreviated(string(given)), s.wanted())
+		return given
+	}
+	return text
 }
 
 func (c *checker) object(s *schema, object map[string]any, pointer string) any {
@@ -113,35 +126,44 @@ func (c *checker) text(s *schema, text, pointer string) {
 	}
 }
 
-// number compares digits with the bounds exactly.
-func (c *checker) number(s *schema, digits literal, pointer string) any {
-	text := string(digits)
-	if strings.ContainsAny(text, "eE") || len(text) > 40 {
-		c.add(pointer, field.WrongType, "%s is %s. Give %s, without an exponent.", nameOf(pointer), excerpt(text), s.wanted())
-		return digits
-	}
-	value, ok := new(big.Rat).SetString(text)
-	if !ok {
-		c.add(pointer, field.WrongType, "%s is %s. Give %s.", nameOf(pointer), excerpt(text), s.wanted())
-		return digits
-	}
-	whole := value.IsInt()
+// number compares a number with the bounds exactly, and returns it without an exponent.
+func (c *checker) number(s *schema, given literal, pointer string) any {
+	value, text := readDecimal(given), abbreviated(string(given))
+	whole, isWhole := value.whole()
 	switch {
-	case s.kind == "integer" && !whole:
+	case s.kind == "integer" && value.decimals() > 0:
 		c.add(pointer, field.WrongType, "%s is %s. Give %s.", nameOf(pointer), text, s.wanted())
-	case s.minimum != nil && value.Cmp(big.NewRat(*s.minimum, 1)) < 0, s.maximum != nil && value.Cmp(big.NewRat(*s.maximum, 1)) > 0,
-		s.kind == "integer" && !value.Num().IsInt64():
+	case s.minimum != nil && value.compare(*s.minimum) < 0, s.maximum != nil && value.compare(*s.maximum) > 0,
+		s.kind == "integer" && !isWhole:
 		c.add(pointer, field.OutOfRange, "%s is %s. Give %s.", nameOf(pointer), text, s.wanted())
-	case s.multipleOf > 1 && new(big.Int).Rem(value.Num(), big.NewInt(s.multipleOf)).Sign() != 0:
+	case s.multipleOf > 1 && !dividedBy(whole, s.multipleOf):
 		c.add(pointer, field.OutOfRange, "%s is %s. Give a multiple of %d.", nameOf(pointer), text, s.multipleOf)
 	case s.kind == "integer":
-		return literal(value.Num().String())
-	case s.parse != nil && s.parse(strings.TrimPrefix(text, "-")) != nil:
-		c.add(pointer, field.OutOfRange, "%s is %s. Give a number below 9 billion with at most 9 decimals.", nameOf(pointer), text)
-	case s.parse != nil:
-		return literal(strings.TrimPrefix(text, "-")) // -0 is 0
+		return whole
+	case value.wholeDigits() > maxWholeDigits:
+		c.add(pointer, field.OutOfRange, "%s is %s. Give %s below 9 billion.", nameOf(pointer), text, s.wanted())
+	case s.decimals > 0 && value.decimals() > s.decimals, value.decimals() > maxDecimals:
+		c.add(pointer, field.OutOfRange, "%s is %s, which has %d digits after the point. Give %s with at most %d.",
+			nameOf(pointer), text, value.decimals(), s.wanted(), cmp.Or(s.decimals, maxDecimals))
+	case s.parse != nil && s.parse(value.plain()) != nil:
+		c.add(pointer, field.OutOfRange, "%s is %s. Give %s below 9 billion.", nameOf(pointer), text, s.wanted())
+	default:
+		return literal(value.plain())
 	}
-	return digits
+	return given
+}
+
+func dividedBy(whole literal, divisor int64) bool {
+	n, err := strconv.ParseInt(string(whole), 10, 64)
+	return err == nil && n%divisor == 0
+}
+
+// abbreviated is a number for people, who do not read thousands of digits.
+func abbreviated(number string) string {
+	if len(number) > maxExcerpt {
+		return number[:maxExcerpt] + "..."
+	}
+	return number
 }
 
 // wanted says what the schema accepts, for people.
@@ -179,8 +201,8 @@ func (s *schema) wantedValue() string {
 		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z"`
 	case s.format == "cursor":
 		return "a cursor that an answer gave in meta.cursors"
-	case s.kind == "string" && s.parse != nil:
-		return "the id of a resource, which is a text of 1 to 19 digits"
+	case s.numericID:
+		return "the id of a resource, which is a text (or a whole number) of 1 to 19 digits"
 	case s.kind == "string" && s.minLength == s.maxLength && s.maxLength > 0:
 		return fmt.Sprintf("a text of %d characters", s.maxLength)
 	case s.kind == "string" && s.pattern != nil && s.pattern.String() == noControls:

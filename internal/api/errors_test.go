@@ -101,7 +101,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"null", `null`, 422, "10026 /"},
 		{"text", `"abc"`, 422, "10026 /"},
 		{"10 MB", `{"name":"` + strings.Repeat("a", 10<<20) + `"}`, 413, "10015 /"},
-		{"huge number", `{"name":"abc","concurrent_call_limit":` + strings.Repeat("9", 100_000) + `}`, 422, "10026 /concurrent_call_limit"},
+		{"huge number", `{"name":"abc","concurrent_call_limit":` + strings.Repeat("9", 100_000) + `}`, 422, "10033 /concurrent_call_limit"},
 		{"NUL in a text", `{"name":"ab\u0000c"}`, 422, "10015 /name"},
 		{"name in other case", `{"NAME":"abc"}`, 422, "10004 /name"},
 	}

@@ -44,6 +44,8 @@ type schema struct {
 	readOnly    bool
 	writeOnly   bool
 	closed      bool // unknown properties are refused
+	numericID   bool // a text of digits that may also come as a number
+	decimals    int  // how many digits a number may have after the point, 0 for as many as are sent
 	defaultTo   any  // for the document only; nil for none
 	example     any
 
@@ -77,10 +79,10 @@ func parseWith[T any](parse func(string) (T, error)) func(string) error {
 func scalars() map[reflect.Type]schema {
 	return map[reflect.Type]schema{
 		reflect.TypeFor[id.ID](): {kind: "string", nullable: true, pattern: regexp.MustCompile(`^[1-9][0-9]{0,18}$`),
-			parse: parseWith(id.Parse), example: "1293384261075731499"},
+			parse: parseWith(id.Parse), numericID: true, example: "1293384261075731499"},
 		reflect.TypeFor[money.Amount](): {kind: "string", format: "decimal", pattern: regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`),
 			parse: parseWith(money.Parse), example: "100.00"},
-		reflect.TypeFor[money.Rate](): {kind: "number", minimum: new(int64(0)), parse: parseWith(money.Parse), example: 10},
+		reflect.TypeFor[money.Rate](): {kind: "number", minimum: new(int64(0)), parse: parseWith(money.Parse), decimals: 9, example: 10},
 		reflect.TypeFor[seconds]():    {kind: "number", minimum: new(int64(0)), maximum: new(int64(maxSeconds)), parse: parseWith(parseSeconds), example: 61.5},
 		reflect.TypeFor[e164.Number](): {kind: "string", format: "e164", pattern: regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`),
 			parse: parseWith(e164.Parse), example: "+19705555098"},
@@ -179,6 +181,7 @@ func (b *builder) field(f reflect.StructField) *schema {
 	s.description = f.Tag.Get("doc")
 	s.readOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
+	s.numericID = s.numericID || f.Tag.Get("numeric") == "id"
 	if f.Type == reflect.TypeFor[id.ID]() && s.readOnly && f.Name == "ID" {
 		s.nullable = false // a stored object always has its id
 	}

@@ -99,9 +99,9 @@ type Inbound struct {
 	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
 	Codecs                     []string `json:"codecs" maxItems:"20"`
 	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
-	DefaultPrimaryIPID         *string  `json:"default_primary_ip_id"`
-	DefaultSecondaryIPID       *string  `json:"default_secondary_ip_id"`
-	DefaultTertiaryIPID        *string  `json:"default_tertiary_ip_id"`
+	DefaultPrimaryIPID         *string  `json:"default_primary_ip_id" numeric:"id"`
+	DefaultSecondaryIPID       *string  `json:"default_secondary_ip_id" numeric:"id"`
+	DefaultTertiaryIPID        *string  `json:"default_tertiary_ip_id" numeric:"id"`
 	DNISNumberFormat           string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
 	GenerateRingbackTone       bool     `json:"generate_ringback_tone"`
 	ISUPHeadersEnabled         bool     `json:"isup_headers_enabled"`

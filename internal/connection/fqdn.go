@@ -38,9 +38,9 @@ type FQDNInbound struct {
 	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
 	Codecs                     []string `json:"codecs" maxItems:"20"`
 	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
-	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36"`
-	DefaultSecondaryFQDNID     *string  `json:"default_secondary_fqdn_id" maxLength:"36"`
-	DefaultTertiaryFQDNID      *string  `json:"default_tertiary_fqdn_id" maxLength:"36"`
+	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36" numeric:"id"`
+	DefaultSecondaryFQDNID     *string  `json:"default_secondary_fqdn_id" maxLength:"36" numeric:"id"`
+	DefaultTertiaryFQDNID      *string  `json:"default_tertiary_fqdn_id" maxLength:"36" numeric:"id"`
 	DNISNumberFormat           string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
 	GenerateRingbackTone       bool     `json:"generate_ringback_tone"`
 	ISUPHeadersEnabled         bool     `json:"isup_headers_enabled"`

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"fmt"
+	"math/big"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+func TestNumbersAreReadExactly(t *testing.T) {
+	for _, c := range []struct {
+		text, plain string
+		decimals    int
+	}{
+		{"0", "0", 0}, {"-0", "0", 0}, {"0e400", "0", 0}, {"-0.000e-999999999", "0", 0}, {"10", "10", 0}, {"10.0", "10", 0},
+		{"1e1", "10", 0}, {"1.0E+2", "100", 0}, {"1e-05", "0.00001", 5}, {"12.50", "12.5", 1}, {"0.0125e2", "1.25", 2},
+		{"1.293384261075731499e18", "1293384261075731499", 0}, {"9007199254740993", "9007199254740993", 0},
+		{"-1.5e0", "-1.5", 1}, {"100e-2", "1", 0}, {"123456789.123456789", "123456789.123456789", 9},
+	} {
+		d := readDecimal(literal(c.text))
+		if got := d.plain(); got != c.plain || d.decimals() != c.decimals {
+			t.Errorf("%s is %s with %d decimals, want %s with %d", c.text, got, d.decimals(), c.plain, c.decimals)
+		}
+	}
+	for text, want := range map[string]int{"1e400": 1, "-1e400": -1, "1e-400": 1, "-1e-400": -1, "1e99999999999999999999": 1,
+		"1e-99999999999999999999": 1, "0e99999999999999999999": 0, "0." + strings.Repeat("0", 1000) + "1": 1} {
+		if got := readDecimal(literal(text)).compare(0); got != want {
+			t.Errorf("%.30s compares with 0 as %d, want %d", text, got, want)
+		}
+	}
+}
+
+// FuzzNumber holds the reading of numbers and of ids against arithmetic without limits.
+func FuzzNumber(f *testing.F) {
+	for _, seed := range []string{"0", "-0", "1e3", "1.293384261075731499e18", "1e-05", "9223372036854775807", "9223372036854775808",
+		"0.1e1", "1e400", "-1e-400", "12.50", "1.0E+2", "100000000000000000000e-2"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tree, err := parseTree([]byte(text))
+		number, ok := tree.(literal)
+		if err != nil || !ok {
+			return
+		}
+		d := readDecimal(number) // and does not hang, whatever the exponent
+		identity, isID := idOf(number)
+		if at := strings.IndexAny(text, "eE"); len(text) > 200 || at >= 0 && len(strings.Trim(text[at+1:], "+-0 ")) > 3 {
+			return // too large for the arithmetic that it is compared with
+		}
+		exact, ok := new(big.Rat).SetString(string(number))
+		if !ok {
+			t.Fatalf("%q is a number that math/big does not know", text)
+		}
+		if d.wholeDigits() <= maxWholeDigits && d.decimals() <= maxDecimals {
+			if again, _ := new(big.Rat).SetString(d.plain()); again == nil || again.Cmp(exact) != 0 {
+				t.Fatalf("%q was read as %s", text, d.plain())
+			}
+		}
+		for _, with := range []int64{0, 1, -1, 100, 1 << 62} {
+			if got, want := d.compare(with), exact.Cmp(new(big.Rat).SetInt64(with)); got != want {
+				t.Fatalf("%q compares with %d as %d, want %d", text, with, got, want)
+			}
+		}
+		wholeNumber := exact.IsInt() && exact.Num().IsInt64()
+		if digits, ok := d.whole(); ok != wholeNumber || ok && string(digits) != exact.Num().String() {
+			t.Fatalf("%q is whole: %t %s", text, ok, digits)
+		}
+		if want := wholeNumber && exact.Sign() > 0; isID != want || isID && identity != exact.Num().String() {
+			t.Fatalf("%q is an id: %t %s", text, isID, identity)
+		}
+	})
+}
+
+// numericFields are the pointers of all fields below a schema that want says yes to.
+func numericFields(s *schema, at string, want func(*schema) bool) (fields []string) {
+	if s == nil {
+		return nil
+	}
+	if want(s) {
+		return []string{at}
+	}
+	for _, p := range s.properties {
+		fields = append(fields, numericFields(p.schema, at+"/"+p.name, want)...)
+	}
+	return append(fields, numericFields(s.items, at+"/0", want)...)
+}
+
+func schemaAt(s *schema, pointer string) *schema {
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if name == "0" {
+			s = s.items
+			continue
+		}
+		s = s.property(name).schema
+	}
+	return s
+}
+
+// checkedAt is what a schema makes of a value at a pointer, and what is said of it.
+func checkedAt(s *schema, pointer, number string) (value any, problems []problem) {
+	tree := withAt(map[string]any{}, pointer, literal(number))
+	c := checker{}
+	value = c.check(s, tree, "")
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if name == "0" {
+			value = value.([]any)[0]
+			continue
+		}
+		value = value.(map[string]any)[name]
+	}
+	for _, p := range c.problems {
+		if p.pointer == pointer {
+			problems = append(problems, p)
+		}
+	}
+	return value, problems
+}
+
+// Every field of every body that holds an id takes it as a number too, exactly.
+func TestEveryIDMayBeANumber(t *testing.T) {
+	h, tried := newHarness(t), 0
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		for _, pointer := range numericFields(op.body, "", func(s *schema) bool { return s.numericID }) {
+			tried++
+			for number, want := range map[string]string{
+				"1293384261075731499": "1293384261075731499", "1.293384261075731499e18": "1293384261075731499", "1e3": "1000",
+				"9007199254740993": "9007199254740993", "9223372036854775807": "9223372036854775807", "12.0": "12",
+			} {
+				if got, problems := checkedAt(op.body, pointer, number); got != want || len(problems) > 0 {
+					t.Errorf("%s%s: %s is read as %v: %v", op.id, pointer, number, got, problems)
+				}
+			}
+			for _, number := range []string{"0", "-0", "-7", "1.5", "1e-1", "9223372036854775808", "1e19", "1e400", "1e-400", "1e999999999"} {
+				_, problems := checkedAt(op.body, pointer, number)
+				if len(problems) != 1 || problems[0].code != "10015" || !strings.Contains(problems[0].detail, number) {
+					t.Errorf("%s%s: %s: %v", op.id, pointer, number, problems)
+				}
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d fields were tried", tried)
+	}
+}
+
+// Every number of every body is taken in each of its forms, and every number that is not
+// taken is named together with what would be.
+func TestEveryNumberInEveryForm(t *testing.T) {
+	h, tried := newHarness(t), 0
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		for _, pointer := range numericFields(op.body, "", func(s *schema) bool { return s.kind == "integer" || s.kind == "number" }) {
+			tried++
+			s := schemaAt(op.body, pointer)
+			good := int64(100)
+			if s.maximum != nil {
+				good = min(good, *s.maximum/10*10)
+			}
+			if s.minimum != nil {
+				good = max(good, *s.minimum)
+			}
+			text := strconv.FormatInt(good, 10)
+			for _, number := range []string{text, text + ".0", text + "e0", text + "0e-1", text + "00E-02", fmt.Sprint("0.", text, "e", len(text))} {
+				if got, problems := checkedAt(op.body, pointer, number); got != literal(text) || len(problems) > 0 {
+					t.Errorf("%s%s: %s is read as %v: %v", op.id, pointer, number, got, problems)
+				}
+			}
+			for _, number := range []string{"1e400", "-1e400", "1e-400", "1e999999999999999999", strings.Repeat("9", 5000)} {
+				_, problems := checkedAt(op.body, pointer, number)
+				if len(problems) != 1 || !strings.Contains(problems[0].detail, "Give ") || len(problems[0].detail) > 300 {
+					t.Errorf("%s%s: %.20s: %v", op.id, pointer, number, problems)
+				}
+			}
+			if got, problems := checkedAt(op.body, pointer, "-0"); s.minimum != nil && *s.minimum == 0 && (got != literal("0") || len(problems) > 0) {
+				t.Errorf("%s%s: -0 is read as %v: %v", op.id, pointer, got, problems)
+			}
+		}
+	}
+	if tried < 60 {
+		t.Errorf("only %d fields were tried", tried)
+	}
+}
+
+// What was sent as a number is answered as it is documented: ids in texts, prices as
+// numbers that read back alike.
+func TestNumbersOverHTTP(t *testing.T) {
+	h := newHarness(t)
+	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","max_destination_rate":1e-05,"concurrent_call_limit":1.0E+2}`)
+	if got := profile.want(http.StatusOK); !strings.Contains(profile.text, `"max_destination_rate":0.00001,`) || got["concurrent_call_limit"] != 100.0 {
+		t.Errorf("answered %s", profile.text)
+	}
+	key := profile.want(http.StatusOK)["id"].(string)
+	connection := h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%s}}`, key))
+	if got := connection.want(http.StatusCreated)["outbound"].(map[string]any)["outbound_voice_profile_id"]; got != key {
+		t.Errorf("the profile is %v, want %s", got, key)
+	}
+	fqdns := h.do("POST", "/v2/fqdn_connections", `{"connection_name":"f"}`).want(http.StatusCreated)["id"].(string)
+	made := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"pbx.example.com","dns_record_type":"a","connection_id":%s}`, fqdns))
+	if got := made.want(http.StatusCreated)["connection_id"]; got != fqdns {
+		t.Errorf("the connection is %v, want %s", got, fqdns)
+	}
+	scientific := fmt.Sprintf("%s.%se18", fqdns[:1], fqdns[1:])
+	again := h.do("PATCH", "/v2/fqdns/"+made.want(http.StatusCreated)["id"].(string), `{"connection_id":`+scientific+`}`)
+	if got := again.want(http.StatusOK)["connection_id"]; got != fqdns {
+		t.Errorf("%s is %v, want %s", scientific, got, fqdns)
+	}
+	// The next id is another one: a float would not tell them apart.
+	parsed, err := id.Parse(fqdns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"b.example.com","dns_record_type":"a","connection_id":%d}`, parsed+1)).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+}
