@@ -12,8 +12,7 @@ import (
 	"github.com/tollgate/tollgate/test/process"
 )
 
-// wantedCall is a call that a script asks for. It is hung up at once when it is
-// answered.
+// wantedCall is a call that a script asks for.
 type wantedCall struct {
 	Address  string            `json:"address"` // of the caller, 127.0.0.2 and the like
 	User     string            `json:"user"`
@@ -21,6 +20,8 @@ type wantedCall struct {
 	From     string            `json:"from"`
 	To       string            `json:"to"`
 	Headers  map[string]string `json:"headers"`
+	TalkMS   int               `json:"talk_ms"` // from the answer to the hang-up, with sound
+	Hold     bool              `json:"hold"`    // leaves the call up until the test ends
 }
 
 // placedCall is what became visible of it.
@@ -41,12 +42,7 @@ func phoneBooth(t *testing.T, s *process.Server) string {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		options := phone.Options{Server: s.SIP, From: wanted.From, To: wanted.To, User: wanted.User, Password: wanted.Password,
-			LocalAddr: wanted.Address + ":0", HangUpAfter: time.Millisecond, NoAudio: true}
-		for name, value := range wanted.Headers {
-			options.Headers = append(options.Headers, phone.Header{Name: name, Value: value})
-		}
-		outcome, err := phone.Place(r.Context(), options)
+		outcome, err := place(t, s, wanted)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -56,4 +52,27 @@ func phoneBooth(t *testing.T, s *process.Server) string {
 	}))
 	t.Cleanup(booth.Close)
 	return booth.URL
+}
+
+// place makes a call and returns when it is over, or answered if it is to be held.
+func place(t *testing.T, s *process.Server, wanted wantedCall) (phone.Outcome, error) {
+	t.Helper()
+	options := phone.Options{Server: s.SIP, From: wanted.From, To: wanted.To, User: wanted.User, Password: wanted.Password,
+		LocalAddr: wanted.Address + ":0", NoAudio: wanted.TalkMS == 0}
+	if !wanted.Hold {
+		options.HangUpAfter = max(1, time.Duration(wanted.TalkMS)) * time.Millisecond
+	}
+	for name, value := range wanted.Headers {
+		options.Headers = append(options.Headers, phone.Header{Name: name, Value: value})
+	}
+	call, err := phone.Dial(t.Context(), options)
+	if err != nil {
+		return phone.Outcome{}, err
+	}
+	t.Cleanup(call.Close)
+	if wanted.Hold {
+		<-call.Answered()
+		return call.Outcome(), nil
+	}
+	return call.Wait(), nil
 }

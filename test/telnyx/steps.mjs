@@ -36,6 +36,15 @@ export async function request(method, path, body) {
   return { status: answer.status, body: text && JSON.parse(text) };
 }
 
+// eventually waits for something that another process brings about.
+export async function eventually(what, find) {
+  for (const end = Date.now() + 30_000; Date.now() < end; await new Promise((next) => setTimeout(next, 50))) {
+    const found = await find();
+    if (found) return found;
+  }
+  throw new Error(`${what}: not within 30 s`);
+}
+
 // listener receives webhooks. received(n) waits for n of them and returns them.
 export async function listener() {
   const events = [];

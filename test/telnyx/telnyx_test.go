@@ -178,7 +178,7 @@ func node(t *testing.T, s *process.Server, steps int, args ...string) {
 // market gives the server a carrier and a deck of one cent a second for +1.
 func market(t *testing.T, s *process.Server) *phone.Carrier {
 	t.Helper()
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, NoAudio: true})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

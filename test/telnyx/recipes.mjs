@@ -1,0 +1,147 @@
+// How each operation of the package is called: whose ids it is given, what must come
+// back, and what of its types cannot be sent.
+import assert from "node:assert/strict";
+import { call, eventually, listener, request } from "./steps.mjs";
+import { unique, values } from "./values.mjs";
+
+async function make(path, body) {
+  const answer = await request("POST", path, body);
+  if (answer.status >= 300) throw new Error(`POST ${path}: ${JSON.stringify(answer.body)}`);
+  return answer.body.data;
+}
+
+const profile = async () => (await make("/v2/outbound_voice_profiles", { name: "every " + unique() })).id;
+const group = async () => (await make("/v2/billing_groups", { name: "every " + unique() })).id;
+const ipConnection = async () => (await make("/v2/ip_connections", { connection_name: "every " + unique() })).id;
+const fqdnConnection = async () => (await make("/v2/fqdn_connections", { connection_name: "every " + unique() })).id;
+const userConnection = async () =>
+  (await make("/v2/credential_connections", { connection_name: "every " + unique(), user_name: "every" + unique(), password: values.password })).id;
+const ip = async () => (await make("/v2/ips", { ip_address: values.ip_address() })).id;
+const fqdn = async () => (await make("/v2/fqdns", { fqdn: values.fqdn(), dns_record_type: "a", connection_id: await fqdnConnection() })).id;
+
+// once makes a thing at its first use.
+function once(run) {
+  let made;
+  return () => (made ??= run());
+}
+const theProfile = once(profile);
+const theGroup = once(group);
+const theIPConnection = once(ipConnection);
+const theFqdnConnection = once(fqdnConnection);
+const theFqdn = once(fqdn);
+
+// crud are the recipes of a resource. maker makes one; body says which ids its fields
+// have.
+function crud(name, schema, { maker, ids = {}, filters = {}, changed = [], skip = [], createSkip = [], never = [] }) {
+  const chosen = (operation, parameter, table) => async () =>
+    Object.fromEntries(await Promise.all(Object.entries(table).map(async ([place, value]) => [`${name}.${operation}.${parameter}.${place}`, await value()])));
+  const idOf = (parameters) => async () => Object.fromEntries(await Promise.all(parameters.map(async (p) => [p, await maker()])));
+  return {
+    [`${name}.list`]: { schema, some: false, choose: chosen("list", "query", filters) },
+    [`${name}.create`]: { schema, changed, never, skip: [...skip, ...createSkip], choose: chosen("create", "body", ids) },
+    [`${name}.retrieve`]: { schema, args: idOf(["id"]) },
+    [`${name}.update`]: { schema, changed, never, skip, choose: chosen("update", "body", ids), args: idOf(["id"]) },
+    [`${name}.delete`]: { schema, args: idOf(["id"]) },
+  };
+}
+
+// theCall is a call that was answered, recorded, and reported by webhooks, and another
+// one that is still up.
+const theCall = once(async () => {
+  const hooks = await listener();
+  const recorded = await make("/v2/outbound_voice_profiles", {
+    name: "every " + unique(), whitelisted_destinations: ["US"], billing_group_id: await theGroup(),
+    call_recording: { call_recording_type: "all", call_recording_format: "wav", call_recording_channels: "dual" },
+  });
+  const user = "every" + unique();
+  const connection = await make("/v2/credential_connections", {
+    connection_name: "calls", user_name: user, password: values.password, webhook_event_url: hooks.url, call_cost_in_webhooks: true,
+    outbound: { outbound_voice_profile_id: recorded.id },
+  });
+  const caller = { address: "127.0.0.2", user, password: values.password, from: "+13125550100", to: "+13125550123" };
+  assert.equal((await call({ ...caller, talk_ms: 400 })).status, 200);
+  assert.equal((await call({ ...caller, hold: true })).status, 200);
+  await hooks.received(1);
+  hooks.close();
+  const recording = await eventually("a recording", async () => (await request("GET", "/v2/recordings")).body.data[0]);
+  const live = (await request("GET", `/v2/connections/${connection.id}/active_calls`)).body.data[0];
+  assert.ok(live, "the held call is not up");
+  return { connection: connection.id, recording: recording.id, live: live.call_control_id };
+});
+
+const outbound = { "outbound.outbound_voice_profile_id": theProfile };
+const domains = Object.fromEntries(["primary", "secondary", "tertiary"].map((rank) => [`inbound.default_${rank}_fqdn_id`, theFqdn]));
+const byProfile = { "filter.outbound_voice_profile_id": theProfile };
+// SRTP is refused with a transport of TLS, as Telnyx documents it.
+const noTLS = ["body.transport_protocol=TLS"];
+
+const absent = Object.fromEntries([
+  "startAIAssistant", "stopAIAssistant", "addAIAssistantMessages", "joinAIAssistant", "answer", "bridge", "updateClientState", "enqueue", "startForking", "stopForking",
+  "gather", "stopGather", "gatherUsingAI", "gatherUsingAudio", "gatherUsingSpeak", "leaveQueue", "startPlayback", "stopPlayback",
+  "pauseRecording", "resumeRecording", "startRecording", "stopRecording", "refer", "reject", "sendSipInfo", "startSiprec", "stopSiprec", "speak",
+  "sendDtmf", "startStreaming", "stopStreaming", "startNoiseSuppression", "stopNoiseSuppression", "switchSupervisorRole",
+  "startTranscription", "stopTranscription", "transfer", "startConversationRelay", "stopConversationRelay", "pay",
+].map((method) => [`calls.actions.${method}`, { absent: true }]));
+
+export const recipes = {
+  ...crud("outboundVoiceProfiles", "outbound_voice_profile", {
+    maker: profile, ids: { billing_group_id: theGroup }, changed: ["calling_window.start_time", "calling_window.end_time"], // without the fraction and the zone
+  }),
+  ...crud("ipConnections", "ip_connection", { maker: ipConnection, ids: outbound, filters: byProfile, skip: noTLS }),
+  ...crud("credentialConnections", "credential_connection", { maker: userConnection, ids: outbound, filters: byProfile, changed: ["password"] }),
+  ...crud("fqdnConnections", "fqdn_connection", { maker: fqdnConnection, ids: { ...outbound, ...domains }, filters: byProfile, skip: noTLS }),
+  ...crud("ips", "ip", { maker: ip, ids: { connection_id: theIPConnection }, filters: { "filter.connection_id": theIPConnection } }),
+  ...crud("fqdns", "fqdn", { maker: fqdn, skip: ["body.port=null"], ids: { connection_id: theFqdnConnection }, filters: { "filter.connection_id": theFqdnConnection } }),
+  ...crud("billingGroups", "billing_group", { maker: group }),
+  "connections.list": { schema: "connection", choose: async () => ({ "connections.list.query.filter.outbound_voice_profile_id": await theProfile() }) },
+  "connections.retrieve": { schema: "connection", args: async () => ({ id: await userConnection() }) },
+  "connections.listActiveCalls": { schema: "active_call", some: true, args: async () => ({ connectionID: (await theCall()).connection }) },
+  "recordings.list": { schema: "recording", choose: async () => ({ "recordings.list.query.filter.connection_id": (await theCall()).connection }) },
+  "recordings.retrieve": { schema: "recording", args: async () => ({ recordingID: (await theCall()).recording }) },
+  "recordings.delete": { schema: "recording", args: async () => ({ recordingID: (await theCall()).recording }) },
+  "recordings.actions.delete": { schema: "recordings_deleted", whole: true, kept: false },
+  "detailRecords.list": {
+    schema: "detail_record", ownSchema: true, some: true, skip: ["query.filter.record_type", "query.filter.date_range"],
+    choose: async () => (await theCall(), { "detailRecords.list.query.filter.date_range": "today" }),
+  },
+  "usageReports.list": {
+    schema: "usage_report", ownSchema: true, skip: ["params.format=csv"], never: ["params.authorization_bearer"],
+    calls: [
+      { "params.date_range": "last_1_days" },
+      { "params.start_date": "2026-01-01T00:00:00Z", "params.end_date": "2026-01-20T00:00:00Z" },
+    ],
+  },
+  "usageReports.getOptions": { schema: "usage_report_options", never: ["params.authorization_bearer"] },
+  "callEvents.list": { schema: "call_event", choose: async () => ({ "callEvents.list.query.filter.connection_id": (await theCall()).connection,
+    "callEvents.list.query.filter.outbound.outbound_voice_profile_id": await theProfile() }) },
+  "auditEvents.list": { schema: "audit_event", some: true },
+  "connections.retrieveCount": { schema: "connection_count" },
+  "credentialConnections.actions.checkRegistrationStatus": { schema: "registration_status", args: async () => ({ id: await userConnection() }) },
+  "fqdnConnections.fqdnAuthentication.list": { schema: "fqdn_authentication", args: async () => ({ fqdnConnectionID: await fqdnConnection() }) },
+  "fqdnConnections.fqdnAuthentication.patchAll": {
+    schema: "fqdn_authentication", changed: ["password"], args: async () => ({ fqdnConnectionID: await fqdnConnection() }),
+  },
+  "calls.actions.hangup": { schema: "hangup", kept: false, args: async () => ({ callControlID: (await theCall()).live }) },
+  "webhookDeliveries.list": { schema: "webhook_delivery", choose: async () => (await theCall(), {}) },
+  "webhookDeliveries.retrieve": { schema: "webhook_delivery", args: async () => ({ id: (await theCall()).delivery }) },
+  "ledgerBillingGroupReports.create": { schema: "ledger_billing_group_report", kept: false },
+  "ledgerBillingGroupReports.retrieve": {
+    schema: "ledger_billing_group_report", args: async () => ({ id: (await make("/v2/ledger_billing_group_reports", { year: 2026, month: 1 })).id }),
+  },
+  "noiseSuppressionEngines.list": { schema: "noise_suppression_engine", some: true },
+  "userTags.list": { schema: "user_tags" },
+  "balance.retrieve": { schema: "balance" },
+  ...absent,
+};
+
+// notYet are operations that are being built.
+export const notYet = [
+  "verifiedNumbers.list", "verifiedNumbers.create", "verifiedNumbers.delete", "verifiedNumbers.retrieve",
+  "verifiedNumbers.actions.submitVerificationCode", "auditEvents.list", "callEvents.list", "calls.actions.hangup",
+  "connections.retrieveCount", "credentialConnections.create", "credentialConnections.delete", "credentialConnections.list",
+  "credentialConnections.retrieve", "credentialConnections.update", "fqdnConnections.create", "fqdnConnections.delete",
+  "fqdnConnections.fqdnAuthentication.list", "fqdnConnections.fqdnAuthentication.patchAll", "fqdnConnections.retrieve",
+  "fqdnConnections.update", "ipConnections.create", "ipConnections.delete", "ipConnections.list", "ipConnections.retrieve",
+  "ipConnections.update", "ledgerBillingGroupReports.create", "ledgerBillingGroupReports.retrieve", "noiseSuppressionEngines.list",
+  "usageReports.list", "webhookDeliveries.list", "webhookDeliveries.retrieve",
+];
