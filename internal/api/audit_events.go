@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -39,8 +40,36 @@ type auditView struct {
 
 type auditChangeView struct {
 	Field string         `json:"field" doc:"As in outbound.channel_limit."`
-	From  jsontext.Value `json:"from"`
-	To    jsontext.Value `json:"to"`
+	From  jsontext.Value `json:"from" doc:"A text, a number, a bool, null or a list of objects: an item that is no object is the value of one."`
+	To    jsontext.Value `json:"to" doc:"As from."`
+}
+
+// auditItem stands for an item of a list that is no object. Telnyx's types know
+// lists of objects only as values of a change; its Python client refuses others.
+type auditItem struct {
+	Value jsontext.Value `json:"value"`
+}
+
+// auditValue is a value as the types of a change have it.
+func auditValue(value jsontext.Value) (jsontext.Value, error) {
+	if value.Kind() != '[' {
+		return value, nil
+	}
+	var items []jsontext.Value
+	if err := json.Unmarshal(value, &items); err != nil {
+		return nil, err
+	}
+	for i, item := range items {
+		if item.Kind() == '{' {
+			continue
+		}
+		object, err := json.Marshal(auditItem{item})
+		if err != nil {
+			return nil, err
+		}
+		items[i] = object
+	}
+	return json.Marshal(items)
 }
 
 func (s *server) auditOperations() []operation {
@@ -79,12 +108,14 @@ func (s *server) listAudit(ctx context.Context, in *request) (*response, error) 
 	}
 	views := make([]auditView, len(page.Items))
 	for i := range page.Items {
-		views[i] = viewAudit(&page.Items[i], account.OrganizationID)
+		if views[i], err = viewAudit(&page.Items[i], account.OrganizationID); err != nil {
+			return nil, err
+		}
 	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
 
-func viewAudit(e *store.AuditEvent, organization uuid.UUID) auditView {
+func viewAudit(e *store.AuditEvent, organization uuid.UUID) (auditView, error) {
 	v := auditView{ID: e.ID, RecordType: e.RecordType, ResourceID: e.ResourceID, AlternateResourceID: textOrNull(e.AlternateID),
 		ChangeType: e.ChangeType, ChangeMadeBy: "account_owner", OrganizationID: organization, CreatedAt: e.CreatedAt,
 		KeyID: e.KeyID, KeyName: textOrNull(e.KeyName), Address: textOrNull(e.Address), RequestID: textOrNull(e.RequestID),
@@ -98,7 +129,15 @@ func viewAudit(e *store.AuditEvent, organization uuid.UUID) auditView {
 	}
 	v.Changes = make([]auditChangeView, len(e.Changes))
 	for i, c := range e.Changes {
-		v.Changes[i] = auditChangeView(c)
+		from, err := auditValue(c.From)
+		if err != nil {
+			return v, err
+		}
+		to, err := auditValue(c.To)
+		if err != nil {
+			return v, err
+		}
+		v.Changes[i] = auditChangeView{Field: c.Field, From: from, To: to}
 	}
-	return v
+	return v, nil
 }

@@ -505,6 +505,55 @@ func TestNoLostUpdate(t *testing.T) {
 	}
 }
 
+// The types of Telnyx's clients know a text, a number, a bool, an object, a list of
+// objects and null as values of a change (telnyx-python, audit_event_list_response).
+func TestAuditValuesFitTheTypesOfClients(t *testing.T) {
+	h := newHarness(t)
+	admin := h.adminKey()
+	requests := h.writeRequests()
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if make := requests[op.method+" "+op.path]; make != nil {
+			target, body := make()
+			h.with(admin, op.method, target, body)
+		}
+	}
+	profile := "/v2/outbound_voice_profiles/" + h.do("POST", "/v2/outbound_voice_profiles",
+		`{"name":"lists","whitelisted_destinations":["US"],"tags":["a,b"],"calling_window":{"start_time":"08:00:00","end_time":"20:00:00"}}`).want(200)["id"].(string)
+	h.do("PATCH", profile, `{"whitelisted_destinations":["US","GB"],"tags":[],"calling_window":null}`).want(200)
+	lists := map[string]bool{}
+	for page := 1; ; page++ {
+		events := h.with(admin, "GET", fmt.Sprint("/v2/audit_events?page[size]=250&page[number]=", page), "").list()
+		if len(events) == 0 {
+			break
+		}
+		for _, event := range events {
+			for _, change := range event["changes"].([]any) {
+				of := change.(map[string]any)
+				name := fmt.Sprint(event["record_type"], " ", of["field"])
+				for _, value := range []any{of["from"], of["to"]} {
+					items, isList := value.([]any)
+					for _, item := range items {
+						if _, ok := item.(map[string]any); !ok {
+							t.Errorf("%s: %v in a list", name, item)
+						}
+					}
+					lists[name] = lists[name] || isList && len(items) > 0
+				}
+			}
+		}
+	}
+	if !lists["outbound_voice_profile whitelisted_destinations"] || !lists["outbound_voice_profile tags"] {
+		t.Errorf("no lists were looked at: %v", lists)
+	}
+	newest := h.do("GET", "/v2/audit_events?page[size]=1", "").list()[0]["changes"].([]any)
+	want := map[string]any{"field": "whitelisted_destinations", "from": []any{map[string]any{"value": "US"}},
+		"to": []any{map[string]any{"value": "US"}, map[string]any{"value": "GB"}}}
+	if diff := cmp.Diff(want, newest[len(newest)-1]); diff != "" {
+		t.Errorf("a changed list (-want +got):\n%s", diff)
+	}
+}
+
 func TestAuditEventsList(t *testing.T) {
 	h := newHarness(t)
 	h.clock.Advance(time.Second)
