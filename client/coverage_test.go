@@ -66,7 +66,7 @@ func covered() map[string]reflect.Type {
 		"RateDeck":                           reflect.TypeFor[client.RateDeck](), "RateDeckRows": reflect.TypeFor[client.RateRow](),
 		"Decision": reflect.TypeFor[client.Decision](), "Forecast": reflect.TypeFor[client.Forecast](), "ExplainDecisionRequest": reflect.TypeFor[client.ForecastParams](),
 		"Call": reflect.TypeFor[client.Call](), "Ban": reflect.TypeFor[client.Ban](), "CreateBanRequest": reflect.TypeFor[client.BanParams](), "SipMessage": reflect.TypeFor[client.SIPMessage](), "CallEvent": reflect.TypeFor[client.CallEvent](), "DetailRecord": reflect.TypeFor[client.DetailRecord](),
-		"UsageReport": reflect.TypeFor[client.UsageRow](), "UsageReportOptions": reflect.TypeFor[[]client.UsageOptions](), "Recording": reflect.TypeFor[client.Recording](),
+		"UsageReport": reflect.TypeFor[client.UsageRow](), "DetailRecordOptions": reflect.TypeFor[[]client.DetailRecordOptions](), "UsageReportOptions": reflect.TypeFor[[]client.UsageOptions](), "Recording": reflect.TypeFor[client.Recording](),
 		"Balance": reflect.TypeFor[client.Balance](), "UserTags": reflect.TypeFor[client.UserTags](), "Meta": reflect.TypeFor[client.Meta](),
 		"Account": reflect.TypeFor[client.Account](), "UpdateAccountRequest": reflect.TypeFor[client.AccountParams](),
 		"Tenant": reflect.TypeFor[client.Account](), "NewTenant": reflect.TypeFor[client.NewTenant](),

@@ -175,6 +175,11 @@ func (c *Client) DetailRecords() Items[DetailRecord] {
 	return Items[DetailRecord]{records}
 }
 
+// DetailRecordOptions say by what detail records can be filtered and sorted.
+func (c *Client) DetailRecordOptions(ctx context.Context) ([]DetailRecordOptions, error) {
+	return one[[]DetailRecordOptions](ctx, c, read("/v2/detail_records/options"))
+}
+
 // Report asks for a usage report.
 type Report struct {
 	Dimensions []string // what to group by, at least one

@@ -93,6 +93,28 @@ type DetailRecord struct {
 	To string `json:"to"`
 }
 
+// DetailRecordOptions say by what detail records can be filtered and sorted.
+type DetailRecordOptions struct {
+	RecordType string              `json:"record_type"`
+	Fields     []DetailRecordField `json:"fields"`
+}
+
+// DetailRecordField is a field of a detail record, or what else records can be
+// filtered by.
+type DetailRecordField struct {
+	Name     string  `json:"name"`
+	Type     string  `json:"type"`
+	Format   *string `json:"format"`
+	Nullable bool    `json:"nullable"`
+	// False for what is only a filter.
+	InRecords bool `json:"in_records"`
+	// How it can be filtered by: eq is filter[name], any other one is filter[name][other].
+	Filters []string `json:"filters"`
+	// The values that it can have, where they are listed.
+	Values   []string `json:"values"`
+	Sortable bool     `json:"sortable"`
+}
+
 // CostSlice is the part of a cost that is booked to one UTC day.
 type CostSlice struct {
 	BilledSec int64   `json:"billed_sec"`

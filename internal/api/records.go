@@ -195,6 +195,7 @@ func (s *server) recordOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: "/v2/detail_records", id: "list_detail_record", tag: "Detail records", scope: ScopeRead,
 			summary: "List call detail records: one of every attempt.", params: s.recordParams(), status: http.StatusOK, answer: view, list: true, handle: s.listRecords},
+		s.recordOptions(),
 		{method: http.MethodGet, path: "/v2/detail_records/{id}", id: "get_detail_record", tag: "Detail records", scope: ScopeRead,
 			summary: "Get one call detail record. Tollgate's own.", status: http.StatusOK, answer: view, handle: s.getRecord},
 	}
@@ -225,12 +226,25 @@ func (s *server) recordParams() []parameter {
 		equalFilter("filter[to]", "to", dialled),
 		equalFilter("filter[sip_call_id]", "sip_call_id", &schema{kind: "string", maxLength: 255}),
 		boolFilter("filter[emergency]", "emergency", flag),
+		{name: "filter[direction]", description: "Only calls of this direction. All are outbound.",
+			schema: &schema{kind: "string", enum: []string{"outbound", "inbound"}}, filter: directionFilter},
+		{name: "filter[country_iso]", description: "The same as filter[country_code].", schema: &schema{kind: "string"}, filter: countryFilter("country")},
+		equalFilter("filter[telnyx_session_id]", "id", uuidSchema()),
+		equalFilter("filter[call_session_id]", "id", uuidSchema()),
+		equalFilter("filter[call_leg_id]", "id", uuidSchema()),
+		equalFilter("filter[decision_id]", "id", uuidSchema()),
+		countFilter("attempted", []store.Filter{}, noRecord()),
+		countFilter("connected", []store.Filter{{Field: "answered_at", Op: store.Above, Value: int64(0)}},
+			[]store.Filter{{Field: "answered_at", Op: store.Equal, Value: int64(0)}}),
+		countFilter("completed", []store.Filter{{Field: "outcome", Op: store.Equal, Value: record.OutcomeAnswered.String()}},
+			[]store.Filter{{Field: "outcome", Op: store.Not, Value: record.OutcomeAnswered.String()}}),
 		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
 		equalFilter("filter[source_tn_type]", "source_number_type", tnTypeSchema()),
 		equalFilter("filter[hangup_code]", "sip_status", &schema{kind: "integer", minimum: new(int64(0)), maximum: new(int64(699))}),
-		equalFilter("filter[billed_sec]", "billed_secs", &schema{kind: "integer", minimum: new(int64(0))}),
-		equalFilter("filter[cost]", "cost", amountSchema()),
-	}, recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
+	}, partFilters("cli", "caller"), partFilters("cld", "callee"), partFilters("from", "from"), partFilters("to", "to"),
+		sizeFilters("call_sec", secsSchema(), callSecFilter), sizeFilters("billed_sec", secsSchema(), sizeOf("billed_secs")),
+		sizeFilters("cost", amountSchema(), sizeOf("cost")),
+		recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
 }
 
 // recordField is the name by which the store knows a field of a record.
@@ -249,11 +263,104 @@ func recordTimeFilters() []parameter {
 	var filters []parameter
 	for _, name := range []string{"started_at", "answered_at", "finished_at"} {
 		filters = append(filters,
+			timeFilter("filter["+name+"][gt]", recordField(name), store.Above),
 			timeFilter("filter["+name+"][gte]", recordField(name), store.AtLeast),
 			timeFilter("filter["+name+"][lte]", recordField(name), store.AtMost),
 			timeFilter("filter["+name+"][lt]", recordField(name), store.Below))
 	}
 	return filters
+}
+
+// noRecord is a condition that no record meets.
+func noRecord() []store.Filter {
+	return []store.Filter{{Field: "started_at", Op: store.Below, Value: int64(0)}}
+}
+
+func directionFilter(direction string) ([]store.Filter, *problem) {
+	if direction == "inbound" {
+		return noRecord(), nil
+	}
+	return nil, nil
+}
+
+// countFilter selects by a field that is 1 or 0.
+func countFilter(name string, one, none []store.Filter) parameter {
+	return parameter{name: "filter[" + name + "]", description: "Only calls of which " + name + " is 1, or those of which it is 0.",
+		schema: &schema{kind: "string", enum: []string{"0", "1"}},
+		filter: func(value string) ([]store.Filter, *problem) {
+			if value == "1" {
+				return one, nil
+			}
+			return none, nil
+		}}
+}
+
+// partFilters select by a part of a number.
+func partFilters(name, storeField string) []parameter {
+	filter := func(operator, what string, op store.Operator) parameter {
+		return parameter{name: "filter[" + name + "][" + operator + "]", description: "Only calls whose " + name + " " + what + " this text.",
+			schema: &schema{kind: "string", minLength: 1, maxLength: 128},
+			filter: func(value string) ([]store.Filter, *problem) {
+				// Clients that do not encode the plus sign of a number send a blank.
+				if strings.HasPrefix(value, " ") {
+					value = "+" + value[1:]
+				}
+				return []store.Filter{{Field: storeField, Op: op, Value: value}}, nil
+			}}
+	}
+	return []parameter{
+		filter("contains", "contains", store.Contains),
+		filter("starts_with", "begins with", store.StartsWith),
+		filter("ends_with", "ends with", store.EndsWith),
+	}
+}
+
+func secsSchema() *schema { return &schema{kind: "integer", minimum: new(int64(0))} }
+
+// sizeFilters select by how large a field is.
+func sizeFilters(name string, s *schema, filter func(op store.Operator, value string) []store.Filter) []parameter {
+	var filters []parameter
+	for _, operator := range []struct {
+		suffix, what string
+		op           store.Operator
+	}{
+		{"", "is", store.Equal}, {"[gt]", "is above", store.Above}, {"[gte]", "is at least", store.AtLeast},
+		{"[lt]", "is below", store.Below}, {"[lte]", "is at most", store.AtMost},
+	} {
+		filters = append(filters, parameter{name: "filter[" + name + "]" + operator.suffix, schema: s,
+			description: "Only calls whose " + name + " " + operator.what + " this.",
+			filter:      func(value string) ([]store.Filter, *problem) { return filter(operator.op, value), nil }})
+	}
+	return filters
+}
+
+func sizeOf(storeField string) func(store.Operator, string) []store.Filter {
+	return func(op store.Operator, value string) []store.Filter {
+		return []store.Filter{{Field: storeField, Op: op, Value: value}}
+	}
+}
+
+// maxCallSec bounds what is asked of call_sec, far above what a call can last.
+const maxCallSec = 1 << 40
+
+// callSecFilter selects by the seconds of a call, of which a part counts whole.
+func callSecFilter(op store.Operator, value string) []store.Filter {
+	secs, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || secs > maxCallSec {
+		secs = maxCallSec
+	}
+	micros := func(op store.Operator, secs int64) store.Filter {
+		return store.Filter{Field: "duration_micros", Op: op, Value: secs * 1_000_000}
+	}
+	switch op {
+	case store.Above, store.AtMost:
+		return []store.Filter{micros(op, secs)}
+	case store.AtLeast:
+		return []store.Filter{micros(store.Above, secs-1)}
+	case store.Below:
+		return []store.Filter{micros(store.AtMost, secs-1)}
+	}
+	return []store.Filter{micros(store.Above, secs-1), micros(store.AtMost, secs)}
 }
 
 func boolFilter(name, storeField string, s *schema) parameter {

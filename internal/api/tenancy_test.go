@@ -35,7 +35,7 @@ func named(op *operation, field string) (path string, known bool) {
 		return "/tollgate/v1/webhook_endpoints", true
 	case "event_id]", "application_session_id]":
 		return deliveriesPath, true // of another kind, which is found nowhere either
-	case "id]", "leg_id]":
+	case "id]", "leg_id]", "call_leg_id]", "call_session_id]", "telnyx_session_id]", "decision_id]":
 		return "/v2/detail_records", true
 	case "id": // of a new billing group, chosen by who makes it
 		return "/v2/billing_groups", op.id == "create_billing_group"

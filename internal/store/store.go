@@ -107,6 +107,10 @@ const (
 	AtLeast
 	AtMost
 	Below
+	Above
+	Not
+	StartsWith // without regard to case, as Contains
+	EndsWith
 )
 
 // Filter is one condition. Field is the JSON name of a field; which fields can be

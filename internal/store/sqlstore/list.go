@@ -161,11 +161,12 @@ func (f field) condition(filter store.Filter, place int) (text string, value any
 		value, err = f.kind.value(filter.Value)
 		return fmt.Sprintf(f.within, place), value, err
 	}
-	if filter.Op == store.Contains {
-		return f.contains(filter.Value, place)
+	switch filter.Op {
+	case store.Contains, store.StartsWith, store.EndsWith:
+		return f.like(filter, place)
 	}
 	operator, ok := map[store.Operator]string{
-		store.Equal: "=", store.AtLeast: ">=", store.AtMost: "<=", store.Below: "<",
+		store.Equal: "=", store.AtLeast: ">=", store.AtMost: "<=", store.Below: "<", store.Above: ">", store.Not: "<>",
 	}[filter.Op]
 	if !ok {
 		return "", nil, fmt.Errorf("%w: operator %d", store.ErrBadValue, filter.Op)
@@ -174,12 +175,20 @@ func (f field) condition(filter store.Filter, place int) (text string, value any
 	return fmt.Sprintf("%s %s $%d", f.column, operator, place), value, err
 }
 
-func (f field) contains(wanted any, place int) (text string, value any, err error) {
-	s, ok := wanted.(string)
+// like selects by a part of a text.
+func (f field) like(filter store.Filter, place int) (text string, value any, err error) {
+	s, ok := filter.Value.(string)
 	if !ok || len(s) > maxTextBytes {
 		return "", nil, fmt.Errorf("%w: not a text of at most %d bytes", store.ErrBadValue, maxTextBytes)
 	}
-	column := f.column
+	column, format := f.column, `%s LIKE $%d ESCAPE '\'`
+	before, after := "%", "%" // what may stand before and after the text
+	if filter.Op == store.StartsWith {
+		before = ""
+	}
+	if filter.Op == store.EndsWith {
+		after = ""
+	}
 	switch f.kind {
 	case kindText:
 		if f.fold != "" {
@@ -189,14 +198,20 @@ func (f field) contains(wanted any, place int) (text string, value any, err erro
 		}
 	case kindAddress:
 		s = lowerASCII(s) // addresses are stored in lower case
-	case kindNumber, kindID:
+	case kindNumber:
+		// A plus sign stands at the beginning of a number and nowhere else, and 0 is no number.
+		var whole bool
+		if s, whole = strings.CutPrefix(s, "+"); whole {
+			before = ""
+		}
 		column = "CAST(" + f.column + " AS TEXT)"
-		s = strings.TrimPrefix(s, "+")
+		format = "(" + f.column + " <> 0 AND " + format + ")"
+	case kindID:
+		column = "CAST(" + f.column + " AS TEXT)"
 	default:
 		return "", nil, fmt.Errorf("%w: the field is not a text", store.ErrBadValue)
 	}
-	pattern := "%" + likeEscapes(s) + "%"
-	return fmt.Sprintf(`%s LIKE $%d ESCAPE '\'`, column, place), pattern, nil
+	return fmt.Sprintf(format, column, place), before + likeEscapes(s) + after, nil
 }
 
 // foldText is how the *_fold columns are written.
