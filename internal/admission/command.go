@@ -50,6 +50,7 @@ type Ending struct {
 	SIPPhrase     string
 	Cause         string
 	Source        record.Side
+	Quality       *record.Quality // nil where the media were not anchored
 }
 
 // Settle ends an answered call: the exact charge is posted, the rest of the hold

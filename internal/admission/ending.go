@@ -49,6 +49,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 		r.OverrunSecs = max(0, used-l.GrantedSecs)
 		if l.AnsweredMicros == 0 {
 			r.AnsweredMicros = max(l.ReservedMicros, r.EndedMicros-e.Elapsed.Microseconds())
+			s.announceCall(s.policy, EventAnswered, l, r.AnsweredMicros) // the answer itself never came
 		}
 	}
 	r.GrantedSecs = max(l.AllowedSecs(), r.BilledSecs)

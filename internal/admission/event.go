@@ -14,12 +14,15 @@ import (
 // EventKind is what an Event tells of.
 type EventKind uint8
 
-// The kinds of events. What became of a call is in its record and has none.
+// The kinds of events. What became of a call is in its record and has none. Those of
+// each call are made only where somebody listens.
 const (
 	EventEmergency         EventKind = iota + 1 // an emergency call was let through
 	EventSpendThreshold                         // the spend of a scope has passed a part of its daily limit
 	EventSpendLimitReached                      // a daily limit stands in the way of calls
 	EventEmergencyAlert                         // a connection has started unusually many emergency calls
+	EventInitiated                              // a call was let through
+	EventAnswered                               // a call was answered
 )
 
 // Event is something that customers want to be told at once. It is in the Changes
@@ -29,10 +32,11 @@ type Event struct {
 	AtMicros                     int64
 	Account, Profile, Connection id.ID
 
-	// Of EventEmergency, and of the call that led to EventEmergencyAlert.
-	Call      uuid.UUID
-	SIPCallID string
-	Decision  []byte // encoded, see Decision.Append
+	// Of the events of one call, and of the call that led to EventEmergencyAlert.
+	Call          uuid.UUID
+	SIPCallID     string
+	Decision      []byte // encoded, see Decision.Append
+	StartedMicros int64  // of EventInitiated and EventAnswered
 
 	// Of EventEmergencyAlert: the calls of Day, and how many of them are unusual.
 	Count, Threshold int64
@@ -47,6 +51,18 @@ type Event struct {
 	// when that is not before the day's end, and in EventSpendLimitReached.
 	ForecastMicros int64
 	HoldAfter      bool // calls are refused from then on until the scope is released
+}
+
+// announceCall makes the event of a call that was let through or answered. Where
+// nobody listens it costs a look into two maps.
+func (s *State) announceCall(p *policy.Snapshot, kind EventKind, l *Lease, atMicros int64) {
+	if !p.Listens(l.Account, l.Connection) {
+		return
+	}
+	s.events = append(s.events, Event{
+		Kind: kind, AtMicros: atMicros, Account: l.Account, Profile: l.Profile, Connection: l.Connection,
+		Call: l.ID, SIPCallID: l.SIPCallID, Decision: l.Decision, StartedMicros: l.ReservedMicros,
+	})
 }
 
 // spendThresholds are the parts of a daily limit, in percent, that are told of.

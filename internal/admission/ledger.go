@@ -336,6 +336,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 	if profile := p.Profile(l.Profile); profile != nil {
 		l.BillingGroup = profile.BillingGroup
 	}
+	s.announceCall(p, EventInitiated, l, s.now)
 	if l.Emergency {
 		s.startEmergency(p, l)
 	} else {
@@ -370,6 +371,7 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 	}
 	l.AnsweredMicros = min(max(c.AtMicros, l.ReservedMicros), s.now)
 	l.Gateway, l.Teardown = c.Gateway, c.Teardown
+	s.announceCall(p, EventAnswered, l, l.AnsweredMicros)
 	promisedSecs := l.AllowedSecs()
 	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
 		h := l.Held[0]

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // docs/COMPATIBILITY.md says of every field of every /v2 resource what Tollgate
@@ -78,5 +80,37 @@ func checkMark(t *testing.T, resource string, s *schema, path, mark string) {
 	}
 	if at.readOnly && mark != "set" && mark != "enforced" || mark == "set" && !at.readOnly && !slices.Contains(answersOnly, resource) {
 		t.Errorf("%s: %s is marked %s; read-only: %t", resource, path, mark, at.readOnly)
+	}
+}
+
+// TestCompatibilityPageOfWebhooks holds the tables of the events in Telnyx's shape
+// against what is sent.
+func TestCompatibilityPageOfWebhooks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/COMPATIBILITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]string{}
+	for section := range strings.SplitSeq(string(page), "\n### ") {
+		name, text, _ := strings.Cut(section, "\n")
+		sections[name] = text
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| set \\|")
+	for _, event := range webhook.EventTypes() {
+		text, described := sections[event.Name]
+		if telnyx := slices.Contains([]string{"call.initiated", "call.answered", "call.hangup", "call.cost"}, event.Name); telnyx != described {
+			t.Errorf("%s: described is %t, want %t", event.Name, described, telnyx)
+		}
+		if !described {
+			continue
+		}
+		var fields []string
+		for _, match := range row.FindAllStringSubmatch(text, -1) {
+			fields = append(fields, match[1])
+		}
+		slices.Sort(fields)
+		if diff := cmp.Diff(webhookPayload(event).fieldPaths(), fields); diff != "" {
+			t.Errorf("%s (-sent +page):\n%s", event.Name, diff)
+		}
 	}
 }

@@ -35,8 +35,9 @@ func (s *server) openAPI() []byte {
 			"description": "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
 				"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept.",
 		},
-		"servers": []any{map[string]any{"url": "/"}},
-		"paths":   paths,
+		"servers":  []any{map[string]any{"url": "/"}},
+		"paths":    paths,
+		"webhooks": d.webhooks(),
 		"components": map[string]any{
 			"schemas":         d.schemas,
 			"parameters":      requestHeaders(),

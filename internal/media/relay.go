@@ -53,6 +53,13 @@ type Session interface {
 	Close()
 }
 
+// Measurer is a Session that has counted the packets of the call's audio.
+type Measurer interface {
+	// Quality is how they arrived so far; nil when the call has no audio, or was not
+	// answered.
+	Quality() *record.Quality
+}
+
 // Description is a session description on its way from one side to the other.
 type Description struct {
 	From record.Side

@@ -77,6 +77,7 @@ func (s *Snapshot) apply(c *Change) error {
 		s.putConnectionWebhook(&c.PutCredential.Base)
 		return s.putConnection(compileCredential(c.PutCredential))
 	case c.PutFQDNConn != nil:
+		s.putConnectionWebhook(&c.PutFQDNConn.Base)
 		return s.putConnection(compileFQDN(c.PutFQDNConn))
 	case c.PutIP != nil:
 		s.sources.put(c.PutIP)
@@ -285,6 +286,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
 		EncodeContact: b.EncodeContactHeaderEnabled, Name: b.ConnectionName,
+		Tags: b.Tags, Cost: b.CallCostInWebhooks,
 	}
 	compiled.EmergencyLimit = limit(b.EmergencyCallLimit)
 	if b.EmergencyAlertCalls != nil {

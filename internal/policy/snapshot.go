@@ -115,6 +115,9 @@ type Connection struct {
 	// EncodeContact hides our address in Contact from translators on the way, and
 	// sends requests to where the caller's messages come from.
 	EncodeContact bool
+
+	Tags []string // as events show them
+	Cost bool     // call.cost is sent
 }
 
 // Emergency returns the number to dial when the dialled text is an emergency number

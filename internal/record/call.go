@@ -107,6 +107,8 @@ type Call struct {
 	HangupCause  string // normal_clearing, call_rejected, time_limit and so on
 	HangupSource Side
 
+	Quality *Quality // of a call whose media were anchored by the relay of this process; not stored
+
 	DurationMicros int64 // answer to end
 	BilledSecs     int64 // never above GrantedSecs
 	GrantedSecs    int64

@@ -21,6 +21,7 @@ type anchor struct {
 	closed  bool
 	running bool             // the relay has a description
 	wanted  media.Encryption // of the gateway that is tried, or has the call
+	quality *record.Quality  // as it was when the session was closed; nil when it is not known
 }
 
 // maxWaitingSteps bounds what waits for the relay: more progress of a gateway than
@@ -65,6 +66,9 @@ func (s *session) openMedia(wanted media.Encryption) {
 func (s *session) closeMedia() {
 	if s.media.session != nil && !s.media.closed {
 		s.media.closed = true
+		if measurer, measures := s.media.session.(media.Measurer); measures {
+			s.media.quality = measurer.Quality()
+		}
 		s.media.session.Close()
 	}
 }

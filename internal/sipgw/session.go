@@ -173,6 +173,10 @@ func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 
 // submit sends a command to the ledger; its result comes back as an event.
 func (s *session) submit(command admission.Command) {
+	if end, ends := command.(admission.Settle); ends {
+		end.Ending.Quality = s.media.quality
+		command = end
+	}
 	_, first := command.(admission.Reserve)
 	s.sh.g.config.Ledger.Submit(command, func(result admission.Result, err error) {
 		s.ledgerDone(result, err, first)

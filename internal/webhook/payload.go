@@ -101,7 +101,7 @@ func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 		HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(), SIPHangupPhrase: r.SIPPhrase, GatewayID: r.GatewayID,
 		CallDurationSecs: (r.DurationMicros + 999_999) / 1_000_000, BilledDurationSecs: r.BilledSecs,
 		TotalCost: r.Cost, BillingGroupID: r.BillingGroup, Status: "success", OverrunSecs: r.OverrunSecs, OverrunCost: r.OverrunCost,
-		CostParts: []costPart{{"sip-trunking", r.Rate.PerMinute, r.Cost, r.BilledSecs, "USD"}},
+		CostParts: costPartsOf(r),
 	}
 	if r.AnsweredMicros != 0 {
 		ended.AnswerTime = new(microsText(r.AnsweredMicros))
@@ -115,24 +115,30 @@ func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 // recordingPayload is Telnyx's call.recording.saved, and what Tollgate knows besides.
 // Source: Telnyx v2, CallRecordingSaved.
 type recordingPayload struct {
-	CallControlID     uuid.UUID         `json:"call_control_id"`
-	CallLegID         uuid.UUID         `json:"call_leg_id"`
-	CallSessionID     uuid.UUID         `json:"call_session_id"`
-	ConnectionID      id.ID             `json:"connection_id"`
-	Channels          string            `json:"channels"`
-	StartedAt         string            `json:"recording_started_at"`
-	EndedAt           string            `json:"recording_ended_at"`
-	URLs              map[string]string `json:"recording_urls"`        // by format; empty when the server was not told its address
-	PublicURLs        map[string]string `json:"public_recording_urls"` // always empty: nothing is public
-	RecordingID       uuid.UUID         `json:"recording_id"`
-	Format            string            `json:"format"`
-	DurationMillis    int64             `json:"duration_millis"`
-	SHA256            string            `json:"sha256"`
-	Interrupted       bool              `json:"interrupted"`
-	From              string            `json:"from"`
-	To                string            `json:"to"`
-	OutboundProfileID id.ID             `json:"outbound_profile_id"`
-	SIPCallID         string            `json:"sip_call_id"`
+	CallControlID     uuid.UUID     `json:"call_control_id"`
+	CallLegID         uuid.UUID     `json:"call_leg_id"`
+	CallSessionID     uuid.UUID     `json:"call_session_id"`
+	ConnectionID      id.ID         `json:"connection_id"`
+	Channels          string        `json:"channels"`
+	StartedAt         string        `json:"recording_started_at"`
+	EndedAt           string        `json:"recording_ended_at"`
+	URLs              recordingURLs `json:"recording_urls"`        // empty when the server was not told its address
+	PublicURLs        recordingURLs `json:"public_recording_urls"` // always empty: nothing is public
+	RecordingID       uuid.UUID     `json:"recording_id"`
+	Format            string        `json:"format"`
+	DurationMillis    int64         `json:"duration_millis"`
+	SHA256            string        `json:"sha256"`
+	Interrupted       bool          `json:"interrupted"`
+	From              string        `json:"from"`
+	To                string        `json:"to"`
+	OutboundProfileID id.ID         `json:"outbound_profile_id"`
+	SIPCallID         string        `json:"sip_call_id"`
+}
+
+// recordingURLs are where a recording is, by its format.
+type recordingURLs struct {
+	MP3 string `json:"mp3,omitzero"`
+	WAV string `json:"wav,omitzero"`
 }
 
 // RecordingEvent is call.recording.saved. address is where the file can be
@@ -141,12 +147,15 @@ func RecordingEvent(key uuid.UUID, r *record.Recording, address string) (Event, 
 	e := Event{ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallRecordingSaved, OccurredAt: time.UnixMicro(r.EndedMicros).UTC()}
 	p := recordingPayload{
 		CallControlID: r.CallID, CallLegID: r.CallID, CallSessionID: r.CallID, ConnectionID: r.ConnectionID, Channels: r.ChannelWord(),
-		StartedAt: microsText(r.StartedMicros), EndedAt: microsText(r.EndedMicros), URLs: map[string]string{}, PublicURLs: map[string]string{},
+		StartedAt: microsText(r.StartedMicros), EndedAt: microsText(r.EndedMicros),
 		RecordingID: r.ID, Format: r.Format, DurationMillis: r.DurationMillis, SHA256: hex.EncodeToString(r.SHA256[:]), Interrupted: r.Interrupted,
 		From: r.From, To: r.To, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
 	}
-	if address != "" {
-		p.URLs[r.Format] = address
+	switch r.Format {
+	case "mp3":
+		p.URLs.MP3 = address
+	case "wav":
+		p.URLs.WAV = address
 	}
 	return e.with(p)
 }

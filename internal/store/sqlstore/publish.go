@@ -37,6 +37,10 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 	for i := range c.Events {
 		e := &c.Events[i]
 		switch e.Kind {
+		case admission.EventInitiated:
+			add(e.Account, e.Connection, webhook.CallInitiated, t.liveCall(e, (*webhook.LiveCall).Initiated))
+		case admission.EventAnswered:
+			add(e.Account, e.Connection, webhook.CallAnswered, t.liveCall(e, (*webhook.LiveCall).Answered))
 		case admission.EventEmergency:
 			add(e.Account, e.Connection, webhook.CallEmergency, func(key uuid.UUID) (webhook.Event, error) { return emergencyEvent(key, e) })
 		case admission.EventEmergencyAlert:
@@ -50,17 +54,46 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 		}
 	}
 	for _, r := range c.Records {
-		kind := webhook.CallEnded
 		if r.Outcome == record.OutcomeRefused {
-			kind = webhook.CallRefused
+			add(r.AccountID, r.ConnectionID, webhook.CallRefused, func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
+			continue
 		}
-		add(r.AccountID, r.ConnectionID, kind, func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
+		tags, cost := t.shownOf(r.ConnectionID)
+		add(r.AccountID, r.ConnectionID, webhook.CallHangup, func(key uuid.UUID) (webhook.Event, error) { return webhook.HangupEvent(key, r, tags) })
+		add(r.AccountID, r.ConnectionID, webhook.CallEnded, func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
+		if cost {
+			add(r.AccountID, r.ConnectionID, webhook.CallCost, func(key uuid.UUID) (webhook.Event, error) { return webhook.CostEvent(key, r) })
+		}
 	}
 	if len(events) == 0 {
 		return nil
 	}
 	_, err := t.publish(ctx, t.store.now(), events)
 	return err
+}
+
+// shownOf is what a connection has events show of it: its tags, and whether they tell
+// what a call costs.
+func (t *txn) shownOf(connection id.ID) (tags []string, cost bool) {
+	if c := t.snapshot.Connection(connection); c != nil {
+		return c.Tags, c.Cost
+	}
+	return nil, false
+}
+
+// liveCall is what makes an event of a call that was let through.
+func (t *txn) liveCall(e *admission.Event, make func(*webhook.LiveCall, uuid.UUID) (webhook.Event, error)) func(uuid.UUID) (webhook.Event, error) {
+	return func(key uuid.UUID) (webhook.Event, error) {
+		d, err := admission.DecodeDecision(e.Decision)
+		if err != nil {
+			return webhook.Event{}, err
+		}
+		tags, _ := t.shownOf(e.Connection)
+		return make(&webhook.LiveCall{
+			ID: e.Call, Account: e.Account, Connection: e.Connection, From: d.Facts.From, To: d.Facts.To,
+			Caller: d.Facts.Caller, Callee: d.Facts.Callee, StartedMicros: e.StartedMicros, AtMicros: e.AtMicros, Tags: tags,
+		}, key)
+	}
 }
 
 // wanted says whether anybody wants an event. Without listeners it costs a look

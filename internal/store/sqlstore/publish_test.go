@@ -114,12 +114,17 @@ func TestCallsAreToldOf(t *testing.T) {
 		t.Errorf("told to deliver %d times, want once for each group", told)
 	}
 	got := f.events(t)
-	if diff := cmp.Diff([]string{webhook.CallEmergency, webhook.CallRefused, webhook.CallEnded}, f.eventTypes(t)); diff != "" {
+	if diff := cmp.Diff([]string{webhook.CallInitiated, webhook.CallInitiated, webhook.CallEmergency, webhook.CallRefused,
+		webhook.CallAnswered, webhook.CallHangup, webhook.CallEnded}, f.eventTypes(t)); diff != "" {
 		t.Fatalf("events (-want +got):\n%s", diff)
 	}
 	for i, want := range []map[string]any{
+		{"to": "+12125550199", "direction": "outgoing", "state": "bridging", "call_control_id": call.String()},
+		{"to": "112", "call_control_id": to112.Call.ID.String()},
 		{"to": "112", "emergency": true, "call_session_id": to112.Call.ID.String()},
 		{"to": "+33142685300", "reason": "destination_not_whitelisted", "sip_hangup_cause": "403"},
+		{"state": "answered", "call_leg_id": call.String(), "start_time": got[0].Payload["start_time"]},
+		{"state": "hangup", "hangup_cause": "normal_clearing", "hangup_source": "unknown", "sip_hangup_cause": "200", "call_quality_stats": nil},
 		{"total_cost": "1.00", "billed_duration_secs": 60.0, "call_duration_secs": 58.0, "hangup_cause": "normal_clearing", "outcome": "answered", "call_leg_id": call.String()},
 	} {
 		for name, value := range want {
@@ -132,8 +137,8 @@ func TestCallsAreToldOf(t *testing.T) {
 		}
 	}
 	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10})
-	if err != nil || page.Total != 4 { // the second endpoint wants call.ended alone
-		t.Errorf("%d deliveries, %v; want 4", page.Total, err)
+	if err != nil || page.Total != 8 { // the second endpoint wants call.ended alone
+		t.Errorf("%d deliveries, %v; want 8", page.Total, err)
 	}
 }
 
@@ -281,17 +286,18 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 	if e == nil || e.URL != "https://pbx.example.com/hook" || e.TimeoutSecs != 3 || e.AccountID != f.account {
 		t.Fatalf("the endpoint of the connection is %+v", e)
 	}
-	if diff := cmp.Diff([]string{webhook.CallEnded}, f.eventTypes(t)); diff != "" {
+	all := []string{webhook.CallInitiated, webhook.CallAnswered, webhook.CallHangup, webhook.CallEnded}
+	if diff := cmp.Diff(all, f.eventTypes(t)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10, Filters: []store.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
-	if err != nil || page.Total != 1 {
+	if err != nil || page.Total != len(all) {
 		t.Errorf("%d deliveries to the connection, %v", page.Total, err)
 	}
 	setURL(nil)
 	f.writer.commitGroup([]*work{f.reserve(&again)})
-	if n := len(f.events(t)); n != 1 || f.live.Snapshot().Webhook(f.phone) != nil {
-		t.Errorf("%d events after the address was taken away, want 1", n)
+	if n := len(f.events(t)); n != len(all) || f.live.Snapshot().Webhook(f.phone) != nil {
+		t.Errorf("%d events after the address was taken away, want %d", n, len(all))
 	}
 }
 
