@@ -83,6 +83,7 @@ func covered() map[string]reflect.Type {
 		"RenewAdmissionRequest": reflect.TypeFor[client.RenewParams](), "EndAdmissionRequest": reflect.TypeFor[client.EndParams](),
 		"BatchResult": reflect.TypeFor[client.BatchResult](), "BatchAdmissionRequest": reflect.TypeFor[client.BatchParams](),
 		"SwitchRestart": reflect.TypeFor[client.SwitchRestart](), "RestartSwitchRequest": reflect.TypeFor[client.RestartParams](),
+		"InitiatedPayload": reflect.TypeFor[client.InitiatedPayload](), "AnsweredPayload": reflect.TypeFor[client.AnsweredPayload](), "HangupPayload": reflect.TypeFor[client.HangupPayload](), "CostPayload": reflect.TypeFor[client.CostPayload](), "RefusedPayload": reflect.TypeFor[client.RefusedPayload](), "EndedPayload": reflect.TypeFor[client.EndedPayload](), "CallPayload": reflect.TypeFor[client.CallPayload](), "RecordingPayload": reflect.TypeFor[client.RecordingPayload](), "EmergencyAlertPayload": reflect.TypeFor[client.EmergencyAlertPayload](), "SpendPayload": reflect.TypeFor[client.SpendPayload](), "StrayPayload": reflect.TypeFor[client.StrayPayload](), "ChangePayload": reflect.TypeFor[client.ChangePayload](),
 		"WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }

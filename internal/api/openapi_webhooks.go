@@ -17,7 +17,8 @@ func webhookPayload(t webhook.EventType) *schema {
 func (d *documenter) webhooks() map[string]any {
 	out := map[string]any{}
 	for _, t := range webhook.EventTypes() {
-		payload := d.named("Webhook"+typeName(strings.ReplaceAll(t.Name, ".", "_")), webhookPayload(t))
+		name := reflect.TypeOf(t.Payload).Name()
+		payload := d.named(strings.ToUpper(name[:1])+name[1:], webhookPayload(t))
 		data := map[string]any{
 			"record_type": map[string]any{"type": "string", "enum": []string{"event"}},
 			"event_type":  map[string]any{"type": "string", "enum": []string{t.Name}},

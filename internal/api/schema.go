@@ -196,6 +196,9 @@ func (b *builder) field(f reflect.StructField) *schema {
 	if text := f.Tag.Get("pattern"); text != "" {
 		target.pattern = regexp.MustCompile(text)
 	}
+	if text := f.Tag.Get("format"); text != "" {
+		target.format = text
+	}
 	target.minLength = int(intTag(f, "minLength", int64(target.minLength)))
 	target.maxLength = int(intTag(f, "maxLength", int64(target.maxLength)))
 	target.multipleOf = intTag(f, "multipleOf", 0)

@@ -27,7 +27,7 @@ type callPayload struct {
 	ConnectionID      id.ID        `json:"connection_id"`
 	From              string       `json:"from"`
 	To                string       `json:"to"`
-	StartTime         string       `json:"start_time"`
+	StartTime         string       `json:"start_time" format:"date-time"`
 	CLI               *e164.Number `json:"cli"`
 	CLD               *e164.Number `json:"cld"`
 	CountryCode       *string      `json:"country_code"`
@@ -51,8 +51,8 @@ type endedPayload struct {
 	callPayload
 	State           string  `json:"state"`
 	Outcome         string  `json:"outcome"`
-	AnswerTime      *string `json:"answer_time"`
-	EndTime         string  `json:"end_time"`
+	AnswerTime      *string `json:"answer_time" format:"date-time"`
+	EndTime         string  `json:"end_time" format:"date-time"`
 	HangupCause     string  `json:"hangup_cause"`
 	HangupSource    string  `json:"hangup_source"`
 	SIPHangupCause  *string `json:"sip_hangup_cause"`
@@ -120,8 +120,8 @@ type recordingPayload struct {
 	CallSessionID     uuid.UUID     `json:"call_session_id"`
 	ConnectionID      id.ID         `json:"connection_id"`
 	Channels          string        `json:"channels"`
-	StartedAt         string        `json:"recording_started_at"`
-	EndedAt           string        `json:"recording_ended_at"`
+	StartedAt         string        `json:"recording_started_at" format:"date-time"`
+	EndedAt           string        `json:"recording_ended_at" format:"date-time"`
 	URLs              recordingURLs `json:"recording_urls"`        // empty when the server was not told its address
 	PublicURLs        recordingURLs `json:"public_recording_urls"` // always empty: nothing is public
 	RecordingID       uuid.UUID     `json:"recording_id"`
@@ -250,7 +250,7 @@ type spendPayload struct {
 	Posted            money.Amount `json:"posted"`
 	Held              money.Amount `json:"held"`
 	Currency          string       `json:"currency"`
-	ForecastAt        *string      `json:"forecast_at"`
+	ForecastAt        *string      `json:"forecast_at" format:"date-time"`
 	Forecast          string       `json:"forecast"`       // the same for people
 	ReleaseNeeded     bool         `json:"release_needed"` // calls are refused, also after 00:00 UTC, until somebody releases the scope
 }

@@ -33,7 +33,7 @@ func telnyxIDsOf(call uuid.UUID, connection id.ID) telnyxIDs {
 type telnyxParties struct {
 	From      string   `json:"from" doc:"The caller in E.164, or as presented when it is no valid number."`
 	To        string   `json:"to" doc:"The called number in E.164, or as dialled when it is no valid number."`
-	StartTime string   `json:"start_time"`
+	StartTime string   `json:"start_time" format:"date-time"`
 	Tags      []string `json:"tags" doc:"The tags of the connection."`
 }
 
@@ -57,7 +57,7 @@ type answeredPayload struct {
 type hangupPayload struct {
 	telnyxIDs
 	telnyxParties
-	EndTime          string        `json:"end_time"`
+	EndTime          string        `json:"end_time" format:"date-time"`
 	State            string        `json:"state" enum:"hangup"`
 	HangupCause      string        `json:"hangup_cause" enum:"call_rejected,normal_clearing,originator_cancel,timeout,time_limit,user_busy,not_found,no_answer,unspecified"`
 	HangupSource     string        `json:"hangup_source" enum:"caller,callee,unknown" doc:"unknown when Tollgate ended the call."`
@@ -86,7 +86,7 @@ type outboundStats struct {
 // costPayload is the payload of call.cost.
 type costPayload struct {
 	telnyxIDs
-	OccurredAt         string       `json:"occurred_at"`
+	OccurredAt         string       `json:"occurred_at" format:"date-time"`
 	BilledDurationSecs int64        `json:"billed_duration_secs"`
 	BillingGroupID     *uuid.UUID   `json:"billing_group_id"`
 	TotalCost          money.Amount `json:"total_cost"`
