@@ -21,7 +21,6 @@ type anchor struct {
 	closed  bool
 	running bool             // the relay has a description
 	wanted  media.Encryption // of the gateway that is tried, or has the call
-	quality *record.Quality  // as it was when the session was closed; nil when it is not known
 }
 
 // maxWaitingSteps bounds what waits for the relay: more progress of a gateway than
@@ -66,11 +65,17 @@ func (s *session) openMedia(wanted media.Encryption) {
 func (s *session) closeMedia() {
 	if s.media.session != nil && !s.media.closed {
 		s.media.closed = true
-		if measurer, measures := s.media.session.(media.Measurer); measures {
-			s.media.quality = measurer.Quality()
-		}
 		s.media.session.Close()
 	}
+}
+
+// quality is how the call's audio arrived; nil where no relay of this process has
+// carried it.
+func (a *anchor) quality() *record.Quality {
+	if measurer, measures := a.session.(media.Measurer); measures {
+		return measurer.Quality()
+	}
+	return nil
 }
 
 // inOrder runs a step now, or after those that wait for the relay.

@@ -174,7 +174,7 @@ func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 // submit sends a command to the ledger; its result comes back as an event.
 func (s *session) submit(command admission.Command) {
 	if end, ends := command.(admission.Settle); ends {
-		end.Ending.Quality = s.media.quality
+		end.Ending.Quality = s.media.quality()
 		command = end
 	}
 	_, first := command.(admission.Reserve)
