@@ -36,6 +36,7 @@ type Problem struct {
 	Detail    string
 	Pointer   string // JSON pointer to a field of the request, or ""
 	Parameter string // name of a query parameter, or ""
+	URL       string // where the server explains the code
 }
 
 func (e *Error) Error() string {
@@ -93,6 +94,9 @@ func failure(answer *http.Response, text []byte) *Error {
 				Pointer   string `json:"pointer"`
 				Parameter string `json:"parameter"`
 			} `json:"source"`
+			Meta struct {
+				URL string `json:"url"`
+			} `json:"meta"`
 		} `json:"errors"`
 	}
 	if err := json.Unmarshal(text, &envelope); err != nil {
@@ -100,7 +104,8 @@ func failure(answer *http.Response, text []byte) *Error {
 	}
 	for _, entry := range envelope.Errors {
 		e.Problems = append(e.Problems, Problem{Code: entry.Code, Title: entry.Title, Detail: entry.Detail,
-			Pointer: entry.Source.Pointer, Parameter: entry.Source.Parameter})
+			Pointer: entry.Source.Pointer, Parameter: entry.Source.Parameter,
+			URL: entry.Meta.URL})
 	}
 	return e
 }

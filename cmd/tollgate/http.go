@@ -9,7 +9,7 @@ type httpFlags struct {
 	HTTPTLSKey  string `name:"http-tls-key" help:"PEM file of its key, which only its owner and group may read." env:"TOLLGATE_HTTP_TLS_KEY"`
 	HTTPPlain   bool   `name:"http-plain" help:"Serve plain HTTP beyond loopback, since TLS ends in a proxy before the server, or its network is your own. Without it, and without a certificate, that is an error." env:"TOLLGATE_HTTP_PLAIN"`
 
-	HTTPTrustedProxies []string `name:"http-trusted-proxies" help:"Addresses and networks of proxies whose X-Forwarded-For is believed, as in 192.0.2.10 or 192.0.2.0/28; of others it is ignored." env:"TOLLGATE_HTTP_TRUSTED_PROXIES"`
+	HTTPTrustedProxies []string `name:"http-trusted-proxies" help:"Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 192.0.2.10 or 192.0.2.0/28; of others they are ignored." env:"TOLLGATE_HTTP_TRUSTED_PROXIES"`
 	HTTPConnections    int      `name:"http-connections" help:"Connections of the API at once, of which strangers may have half; 0 is an eighth of the descriptors that the process may have, 4096 at most." default:"0" env:"TOLLGATE_HTTP_CONNECTIONS"`
 }
 

@@ -40,7 +40,7 @@ type serverFlags struct {
 	MediaPorts     string        `help:"Range of the relay's ports." default:"20000-29999" env:"TOLLGATE_MEDIA_PORTS"`
 	MediaTimeout   time.Duration `help:"How long an answered call that is anchored may be silent before it is ended." default:"60s" env:"TOLLGATE_MEDIA_TIMEOUT"`
 
-	PublicURL        string `name:"public-url" help:"Where clients reach the API, as in https://tollgate.example.com, for the addresses of recordings." env:"TOLLGATE_PUBLIC_URL"`
+	PublicURL        string `name:"public-url" help:"Where clients reach the API, as in https://tollgate.example.com, for the addresses of recordings and of error pages." env:"TOLLGATE_PUBLIC_URL"`
 	RecordingDir     string `help:"Folder of recordings; by default recordings in the data folder." env:"TOLLGATE_RECORDING_DIR"`
 	RecordingKeyFile string `help:"File of the keys that recordings are encrypted with: lines of 32 bytes in base64, the first for new files. Not encrypted without." env:"TOLLGATE_RECORDING_KEY_FILE"`
 

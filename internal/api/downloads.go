@@ -29,7 +29,7 @@ type Downloads struct {
 	// Key signs the addresses. Nodes that share a database must have the same one.
 	Key []byte
 	// PublicURL is where clients reach this server, as in https://tollgate.example.com;
-	// "" takes what the request for the recording was sent to.
+	// "" takes what the request was sent to. Addresses of errors are there too.
 	PublicURL string
 	// Open opens the file of a recording, decrypted. Its error wraps fs.ErrNotExist
 	// when this server cannot reach the file.
@@ -48,9 +48,6 @@ const (
 func (d *Downloads) Address(base string, r *record.Recording, now time.Time) string {
 	if d == nil {
 		return ""
-	}
-	if d.PublicURL != "" {
-		base = d.PublicURL
 	}
 	name, expires := r.ID.String()+"."+r.Format, now.Add(downloadAge).Unix()
 	return strings.TrimSuffix(base, "/") + downloadsPath + name + "?" + url.Values{
@@ -91,13 +88,13 @@ func (s *server) routeDownloads() {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use GET.", excerpt(r.Method))
 			f.header = http.Header{"Allow": {http.MethodGet}}
-			writeFailure(w, scopeOf(r).requestID, f)
+			writeFailure(w, scopeOf(r), f)
 			return
 		}
 		if err := s.download(w, r); err != nil {
 			f := toFailure(err)
 			scopeOf(r).failure = f.underlying
-			writeFailure(w, scopeOf(r).requestID, f)
+			writeFailure(w, scopeOf(r), f)
 		}
 	})
 }
@@ -137,12 +134,4 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Etag", `"`+hex.EncodeToString(kept.SHA256[:])+`"`)
 	http.ServeContent(w, r, name, time.UnixMicro(kept.EndedMicros), file)
 	return nil
-}
-
-// baseOf is the address that a request was sent to.
-func baseOf(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
 }

@@ -234,16 +234,16 @@ type errorSource struct {
 }
 
 type errorMeta struct {
-	URL       string `json:"url" doc:"Where the code is explained, relative to this server."`
+	URL       string `json:"url" doc:"Where this server explains the code: an absolute address." format:"uri"`
 	RequestID string `json:"request_id"`
 }
 
-func writeFailure(w http.ResponseWriter, requestID string, f *failure) {
+func writeFailure(w http.ResponseWriter, sc *scope, f *failure) {
 	answer := errorAnswer{}
 	for _, p := range f.problems {
 		// What repeats a part of the request may not be UTF-8.
 		entry := errorEntry{Code: p.code, Title: title(p.code), Detail: strings.ToValidUTF8(p.detail, "?"),
-			Meta: errorMeta{URL: "/docs/errors/" + string(p.code), RequestID: requestID}}
+			Meta: errorMeta{URL: sc.base + "/docs/errors/" + string(p.code), RequestID: sc.requestID}}
 		switch {
 		case p.parameter != "":
 			entry.Source = &errorSource{Parameter: strings.ToValidUTF8(p.parameter, "?")}

@@ -64,7 +64,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request) (taken bool) {
 	f := fail(http.StatusTooManyRequests, codeTooMany,
 		"Requests without a valid API key are limited, and these are too many.")
 	f.header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}, "Connection": {"close"}}
-	writeFailure(w, scopeOf(r).requestID, f)
+	writeFailure(w, scopeOf(r), f)
 	return false
 }
 

@@ -3,10 +3,12 @@ package api
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -39,6 +41,7 @@ type harness struct {
 	log   *lockedBuffer
 	clock *testClock
 	api   *server
+	pages map[string]int // status of each page of errors that was asked for
 }
 
 type testClock struct {
@@ -327,7 +330,9 @@ func (r reply) errors() []string {
 		entry := e.(map[string]any)
 		meta, _ := entry["meta"].(map[string]any)
 		code, _ := entry["code"].(string)
-		if code == "" || entry["title"] == "" || entry["detail"] == "" || meta["url"] != "/docs/errors/"+code ||
+		address, err := url.Parse(fmt.Sprint(meta["url"]))
+		if code == "" || entry["title"] == "" || entry["detail"] == "" ||
+			err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Host == "" || address.Path != "/docs/errors/"+code ||
 			meta["request_id"] != r.header.Get("X-Request-Id") || meta["request_id"] == "" {
 			r.t.Fatalf("incomplete error: %v", entry)
 		}

@@ -139,7 +139,7 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 			s.countRejected(f)
 		}
 		scope.failure = f.underlying
-		writeFailure(w, scope.requestID, f)
+		writeFailure(w, scope, f)
 		return
 	}
 	header := w.Header()
@@ -207,7 +207,7 @@ type listAnswer struct {
 }
 
 func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
-	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: baseOf(r), server: s}
+	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: scopeOf(r).base, server: s}
 	if op.scope != "" {
 		var err error
 		if in.key, in.secret, err = s.authenticate(r, op.scope); err != nil {

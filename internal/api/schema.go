@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -181,6 +182,7 @@ func (b *builder) field(f reflect.StructField) *schema {
 	s.description = f.Tag.Get("doc")
 	s.readOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
+	s.format = cmp.Or(f.Tag.Get("format"), s.format)
 	s.numericID = s.numericID || f.Tag.Get("numeric") == "id"
 	if f.Type == reflect.TypeFor[id.ID]() && s.readOnly && f.Name == "ID" {
 		s.nullable = false // a stored object always has its id

@@ -164,7 +164,7 @@ func (s *server) route() {
 			}
 			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use %s.", excerpt(r.Method), allowed)
 			f.header = http.Header{"Allow": {allowed}}
-			writeFailure(w, scopeOf(r).requestID, f)
+			writeFailure(w, scopeOf(r), f)
 		})
 	}
 	s.routeDocs()
@@ -173,12 +173,13 @@ func (s *server) route() {
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	writeFailure(w, scopeOf(r).requestID, toFailure(store.ErrNotFound))
+	writeFailure(w, scopeOf(r), toFailure(store.ErrNotFound))
 }
 
 // scope is what one request gathers for its log line.
 type scope struct {
 	requestID string
+	base      string // the address of this server as the client has it
 	account   id.ID
 	failure   error // what was behind a 500 or a 503
 	lean      bool  // see operation
@@ -199,7 +200,7 @@ var (
 // ServeHTTP gives the request its id, answers it, and writes one line of log.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.Clock()
-	sc := &scope{requestID: s.requestID(r.Header.Get("X-Request-Id"))}
+	sc := &scope{requestID: s.requestID(r.Header.Get("X-Request-Id")), base: s.baseOf(r)}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, sc))
 	seen := &statusWriter{ResponseWriter: w, scope: sc, body: r.ContentLength != 0}
 	if acceptsGzip(r.Header) {
@@ -217,7 +218,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			s.Logger.Error("api: request panicked", "request_id", sc.requestID, "route", pattern, "panic", cause, "stack", string(debug.Stack()))
 			if seen.status == 0 {
-				writeFailure(seen, sc.requestID, toFailure(errors.New("panic")))
+				writeFailure(seen, sc, toFailure(errors.New("panic")))
 			}
 		}
 		s.log(r, sc, seen.status, s.Clock().Sub(started))
@@ -226,7 +227,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(r.URL.RequestURI()) > maxURL {
-		writeFailure(seen, sc.requestID, fail(http.StatusRequestURITooLong, codeURL, "The URL is too long. URLs can be a maximum of %d characters.", maxURL))
+		writeFailure(seen, sc, fail(http.StatusRequestURITooLong, codeURL, "The URL is too long. URLs can be a maximum of %d characters.", maxURL))
 		return
 	}
 	// The router would redirect a path such as //v2; a client gets a 404 instead.

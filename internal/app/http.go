@@ -20,7 +20,7 @@ type HTTP struct {
 	CertFile, KeyFile string
 	// Plain lets listeners beyond loopback serve plain HTTP, since TLS ends elsewhere.
 	Plain bool
-	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For and -Proto are believed.
 	TrustedProxies []string
 	// Connections bounds the connections of the API. 0: an eighth of the descriptors
 	// that the process may have, and 4096 at most.

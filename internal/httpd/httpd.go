@@ -42,7 +42,8 @@ type Config struct {
 	// KeyHolders says that requests may show a key, so that the handler calls Enter and
 	// Known. Without it every request is a stranger's, and counted before the handler.
 	KeyHolders bool
-	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed.
 	TrustedProxies []netip.Prefix
 
 	Clock func() time.Time
@@ -158,6 +159,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer c.serving.Add(-1)
 	if forwarded, ok := s.forwarded(c.source, r.Header.Values("X-Forwarded-For")); ok {
 		r.RemoteAddr = netip.AddrPortFrom(forwarded, 0).String()
+	}
+	if !s.trusted(c.source) {
+		r.Header.Del("X-Forwarded-Proto")
 	}
 	if r.ContentLength < 0 {
 		// RFC 9112 section 6.3: a length beside Transfer-Encoding, which net/http has

@@ -90,6 +90,8 @@ func newHouse(t *testing.T, connections int, proxies ...string) *house {
 			if err != nil {
 				panic(http.ErrAbortHandler)
 			}
+		case r.URL.Path == "/scheme":
+			_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-Proto"))
 		case r.URL.Path == "/big":
 			_, _ = w.Write(make([]byte, 1<<20))
 		default:
@@ -388,6 +390,11 @@ func TestForwardedAddresses(t *testing.T) {
 		} {
 			if _, got := h.dial(c.peer).get("/", c.field); got != c.want {
 				t.Errorf("%s with %q is %s, want %s", c.peer, c.field, got, c.want)
+			}
+		}
+		for peer, want := range map[string]string{"10.0.0.1:1": "https", "192.0.2.1:1": "", "[2001:db8:2::1]:1": ""} {
+			if _, got := h.dial(peer).get("/scheme", "X-Forwarded-Proto: https\r\n"); got != want {
+				t.Errorf("the scheme that %s names is %q, want %q", peer, got, want)
 			}
 		}
 		// A proxy has as many connections as there are, and its clients have their own limits.
