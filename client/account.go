@@ -55,3 +55,49 @@ type UserTags struct {
 	// Tags of outbound voice profiles, each written as the account wrote it first.
 	OutboundProfileTags []string `json:"outbound_profile_tags"`
 }
+
+// WhoAmI says who a key is.
+type WhoAmI struct {
+	RecordType     string `json:"record_type"`
+	OrganizationID string `json:"organization_id"`
+	// Always nil: keys belong to an account, not to a person.
+	UserID      *string    `json:"user_id"`
+	AccountID   string     `json:"account_id"`
+	AccountName string     `json:"account_name"`
+	APIKeyID    string     `json:"api_key_id"`
+	APIKeyName  string     `json:"api_key_name"`
+	Scopes      []string   `json:"scopes"`
+	ExpiresAt   *time.Time `json:"expires_at"`
+}
+
+// ConnectionCounts is how many connections an account has.
+type ConnectionCounts struct {
+	RecordType string `json:"record_type"`
+	// By kind. Of those that a Tollgate does not have there are 0.
+	Counts struct {
+		CallControlApplications       int `json:"call_control_applications"`
+		CredentialConnections         int `json:"credential_connections"`
+		ExternalConnections           int `json:"external_connections"`
+		FaxConnections                int `json:"fax_connections"`
+		FQDNConnections               int `json:"fqdn_connections"`
+		IPConnections                 int `json:"ip_connections"`
+		MicrosoftTeamsSBCConnections  int `json:"microsoft_teams_sbc_connections"`
+		MobileVoiceConnections        int `json:"mobile_voice_connections"`
+		OperatorConnectConnections    int `json:"operator_connect_connections"`
+		TeXMLApplications             int `json:"texml_applications"`
+		ThirdPartyProviderConnections int `json:"third_party_provider_connections"`
+		UACConnections                int `json:"uac_connections"`
+		ZoomSBCConnections            int `json:"zoom_sbc_connections"`
+	} `json:"counts"`
+	Limits struct {
+		// Always 2147483647: nothing limits how many there are.
+		GlobalLimit int64 `json:"global_limit"`
+	} `json:"limits"`
+}
+
+// NoiseSuppressionEngine is an engine that can suppress noise.
+type NoiseSuppressionEngine struct {
+	DefaultAttenuationLevel int64  `json:"default_attenuation_level"`
+	Label                   string `json:"label"`
+	Value                   string `json:"value"`
+}

@@ -240,6 +240,15 @@ func TestCalls(t *testing.T) {
 	if tags := value(c.UserTags(ctx, "h"))(t); len(tags.OutboundProfileTags) != 1 || tags.OutboundProfileTags[0] != "HQ" {
 		t.Errorf("tags %+v", tags)
 	}
+	if who := value(c.WhoAmI(ctx))(t); who.OrganizationID == "" || who.AccountID == "" || who.APIKeyID == "" || who.UserID != nil || len(who.Scopes) == 0 {
+		t.Errorf("who am I: %+v", who)
+	}
+	if counts := value(c.ConnectionCounts(ctx))(t); counts.Counts.IPConnections != len(value(client.Collect(c.IPConnections().All(ctx, client.Query{})))(t)) {
+		t.Errorf("counts %+v", counts)
+	}
+	if engines := value(c.NoiseSuppressionEngines(ctx))(t); len(engines) != 0 {
+		t.Errorf("engines %+v", engines)
+	}
 	if balance := value(c.Balance(ctx))(t); balance.Balance != "0.00" || balance.Pending == "0.00" {
 		t.Errorf("balance %+v", balance)
 	}

@@ -237,6 +237,21 @@ func (c *Client) Balance(ctx context.Context) (Balance, error) {
 	return one[Balance](ctx, c, read("/v2/balance"))
 }
 
+// WhoAmI says who the client's key is.
+func (c *Client) WhoAmI(ctx context.Context) (WhoAmI, error) {
+	return one[WhoAmI](ctx, c, read("/v2/whoami"))
+}
+
+// ConnectionCounts counts the account's connections of each kind.
+func (c *Client) ConnectionCounts(ctx context.Context) (ConnectionCounts, error) {
+	return one[ConnectionCounts](ctx, c, read("/v2/connections/count"))
+}
+
+// NoiseSuppressionEngines lists the engines that can suppress noise: a Tollgate has none.
+func (c *Client) NoiseSuppressionEngines(ctx context.Context) ([]NoiseSuppressionEngine, error) {
+	return one[[]NoiseSuppressionEngine](ctx, c, read("/v2/noise_suppression_engines"))
+}
+
 // UserTags lists the account's tags that start with a text.
 func (c *Client) UserTags(ctx context.Context, start string) (UserTags, error) {
 	r := read("/v2/user_tags")

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -91,6 +92,7 @@ type server struct {
 	mux        *http.ServeMux
 	operations []operation
 	document   *asset
+	absent     map[string]*absence // by the name of a resource
 	lookups    lookups
 	strangers  lines
 	keys       *keyring
@@ -119,14 +121,14 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Config: c, mux: http.NewServeMux(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
+	s := &server{Config: c, mux: http.NewServeMux(), absent: absentResources(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
 	s.lookups = make(lookups, maxLookups)
 	s.keys.lookups = s.lookups
 	s.operations = slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
-		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.keyOperations(), s.accountOperations(),
+		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.whoamiOperations(), s.keyOperations(), s.accountOperations(),
 		s.auditOperations(),
 		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)
@@ -169,11 +171,7 @@ func (s *server) route() {
 	}
 	s.routeDocs()
 	s.routeDownloads()
-	s.mux.HandleFunc("/", notFound)
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	writeFailure(w, scopeOf(r), toFailure(store.ErrNotFound))
+	s.mux.HandleFunc("/", s.notFound)
 }
 
 // scope is what one request gathers for its log line.
@@ -230,12 +228,36 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFailure(seen, sc, fail(http.StatusRequestURITooLong, codeURL, "The URL is too long. URLs can be a maximum of %d characters.", maxURL))
 		return
 	}
-	// The router would redirect a path such as //v2; a client gets a 404 instead.
-	if r.URL.Path != path.Clean(r.URL.Path) {
-		notFound(seen, r)
+	if !tidy(r) {
+		s.notFound(seen, r)
 		return
 	}
 	s.mux.ServeHTTP(seen, r)
+}
+
+// tidy takes empty segments out of the path of a request, which the router would answer
+// with a redirect: clients join an address that ends in a slash and a path that begins
+// with one, and some end every path with a slash. It returns false for a path with . or ..
+// in it, which is none of this server's.
+func tidy(r *http.Request) bool {
+	escaped := r.URL.EscapedPath()
+	clean := path.Clean(escaped)
+	if clean == escaped {
+		return true
+	}
+	for segment := range strings.SplitSeq(escaped, "/") {
+		if segment == "." || segment == ".." {
+			return false
+		}
+	}
+	decoded, err := url.PathUnescape(clean)
+	if err != nil {
+		return false
+	}
+	tidied := *r.URL
+	tidied.Path, tidied.RawPath = decoded, clean
+	r.URL = &tidied
+	return true
 }
 
 func (s *server) log(r *http.Request, sc *scope, status int, took time.Duration) {
