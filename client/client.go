@@ -187,6 +187,8 @@ func (c *Client) try(ctx context.Context, r *call, text []byte) error {
 		return fmt.Errorf("%w: it is larger than %d bytes", errAnswer, maxAnswer)
 	case answer.StatusCode >= http.StatusBadRequest:
 		return failure(answer, got)
+	case answer.Header.Get(ignoredParameters) != "":
+		return passedOver(answer)
 	}
 	if err := json.Unmarshal(got, r.into); err != nil {
 		return fmt.Errorf("%w: %w", errAnswer, err)

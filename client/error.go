@@ -15,7 +15,7 @@ var (
 	ErrUnauthenticated = errors.New("the API key is not valid")              // 401
 	ErrForbidden       = errors.New("the API key may not do this")           // 403
 	ErrNotFound        = errors.New("no such object")                        // 404
-	ErrInvalid         = errors.New("values of the request are wrong")       // 400 and 422
+	ErrInvalid         = errors.New("values of the request are wrong")       // 400, 422, and a 200 to another query
 	ErrTooMany         = errors.New("too many requests")                     // 429
 	ErrUnavailable     = errors.New("the server cannot answer at this time") // 502, 503 and 504
 )
@@ -60,7 +60,7 @@ func (e *Error) Is(kind error) bool {
 		return kind == ErrForbidden
 	case http.StatusNotFound:
 		return kind == ErrNotFound
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return kind == ErrInvalid
 	case http.StatusTooManyRequests:
 		return kind == ErrTooMany
@@ -106,6 +106,21 @@ func failure(answer *http.Response, text []byte) *Error {
 		e.Problems = append(e.Problems, Problem{Code: entry.Code, Title: entry.Title, Detail: entry.Detail,
 			Pointer: entry.Source.Pointer, Parameter: entry.Source.Parameter,
 			URL: entry.Meta.URL})
+	}
+	return e
+}
+
+// ignoredParameters is the header that names parameters of a query that the server
+// does not know. It answers such a query of Telnyx's lists all the same: without any
+// rows when there is a filter among them.
+const ignoredParameters = "Tollgate-Ignored-Parameters"
+
+// passedOver is the error for an answer to another query than was meant.
+func passedOver(answer *http.Response) error {
+	e := &Error{Status: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id")}
+	for name := range strings.SplitSeq(answer.Header.Get(ignoredParameters), ", ") {
+		e.Problems = append(e.Problems, Problem{Code: "10031", Title: "Invalid request filter", Parameter: name,
+			Detail: "The server does not know this parameter, or what it sorts by."})
 	}
 	return e
 }

@@ -14,7 +14,7 @@ import (
 type Query struct {
 	// Filters by the name within the brackets: "name[contains]" for
 	// filter[name][contains], "outbound_voice_profile_id" for
-	// filter[outbound_voice_profile_id].
+	// filter[outbound_voice_profile_id]. One that the list does not have is an *Error.
 	Filters map[string]string
 	Sort    []string // fields, a minus before one sorts descending
 	Page    int      // from 1; 0 means 1

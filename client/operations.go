@@ -185,7 +185,7 @@ type Report struct {
 	Dimensions []string // what to group by, at least one
 	Metrics    []string // what to add up, at least one
 	// Start and End bound the starts of calls; End is left out. Or DateRange is a
-	// word such as "this_month" or "last_7_days".
+	// word such as "this_month", "last_7_days", "last_2_weeks" or "last_3_months".
 	Start, End time.Time
 	DateRange  string
 }

@@ -10,9 +10,11 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -51,15 +53,57 @@ type cursorAnswer struct {
 const activeCallsPageSize = 20
 
 func (s *server) activeCallsOperation() operation {
-	cursor := &schema{kind: "string", format: "cursor", minLength: 1, maxLength: 64, parse: parseWith(parseCallCursor)}
-	limit := pageParams(activeCallsPageSize, maxPageSize)[1]
-	limit.name, limit.description = "page[limit]", "How many calls a page has; page[size] is the same."
 	return operation{method: http.MethodGet, path: "/v2/connections/{id}/active_calls", id: "list_active_call", tag: "Connections", scope: ScopeRead,
 		summary: "List the calls of a connection that are up or ringing, the newest first.",
-		params: append(pageParams(activeCallsPageSize, maxPageSize), limit,
-			parameter{name: "page[after]", description: "Calls after this cursor.", schema: cursor},
-			parameter{name: "page[before]", description: "Calls before this cursor.", schema: cursor}),
-		status: http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
+		params:  slices.Concat(pageParams(activeCallsPageSize, maxPageSize), cursorParams("calls", activeCallsPageSize, parseWith(parseCallCursor))),
+		status:  http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
+}
+
+// cursorParams page a list by cursors.
+func cursorParams(of string, size int64, parse func(string) error) []parameter {
+	cursor := &schema{kind: "string", format: "cursor", minLength: 1, maxLength: 64, parse: parse}
+	limit := pageParams(size, maxPageSize)[1]
+	limit.name, limit.description = "page[limit]", "How many "+of+" a page has; page[size] is the same."
+	return []parameter{limit,
+		{name: "page[after]", description: "The " + of + " after this cursor.", schema: cursor},
+		{name: "page[before]", description: "The " + of + " before this cursor.", schema: cursor}}
+}
+
+// byCursor says whether a query pages by cursors.
+func (q *query) byCursor() bool {
+	return q.values["page[after]"]+q.values["page[before]"]+q.values["page[limit]"] != ""
+}
+
+// oneCursor refuses a query that gives both cursors.
+func oneCursor(q *query) error {
+	if q.values["page[after]"] == "" || q.values["page[before]"] == "" {
+		return nil
+	}
+	return invalid([]problem{{code: field.Malformed, parameter: "page[before]", detail: "page[before] is given with page[after]. Give either."}})
+}
+
+// next and previous note where the pages around this one are.
+func (m *cursorMeta) next(in *request, cursor string) {
+	m.Cursors.After, m.Next = &cursor, new(in.pageAt("page[after]", cursor, m.PageSize))
+}
+
+func (m *cursorMeta) previous(in *request, cursor string) {
+	m.Cursors.Before, m.Previous = &cursor, new(in.pageAt("page[before]", cursor, m.PageSize))
+}
+
+// pageAt is the path and query of the same list from a cursor on.
+func (in *request) pageAt(name, cursor string, size int) string {
+	values := url.Values{}
+	for name, text := range in.query.values {
+		if !strings.HasPrefix(name, "page[") {
+			values.Set(name, text)
+		}
+	}
+	at := strings.ReplaceAll(in.op.path, "{id}", in.id) + "?page%5Blimit%5D=" + strconv.Itoa(size) + "&" + url.QueryEscape(name) + "=" + url.QueryEscape(cursor)
+	if len(values) > 0 {
+		at += "&" + values.Encode()
+	}
+	return at
 }
 
 // callCursor is the place of a call in the list.
@@ -97,6 +141,9 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.account {
 		return nil, store.ErrNotFound
 	}
+	if err := oneCursor(&in.query); err != nil {
+		return nil, err
+	}
 	calls, err := s.Store.LiveCalls(ctx, in.account)
 	if err != nil {
 		return nil, err
@@ -116,14 +163,11 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 		views = append(views, view)
 	}
 	meta := &cursorMeta{TotalItems: len(calls), pageMeta: *metaOf(store.Query{Number: first/size + 1, Size: size}, len(calls))}
-	at := "/v2/connections/" + key.String() + "/active_calls?page%5Blimit%5D=" + strconv.Itoa(size)
 	if end < len(calls) && end > first {
-		meta.Cursors.After = new(cursorOf(&calls[end-1]).String())
-		meta.Next = new(at + "&page%5Bafter%5D=" + url.QueryEscape(*meta.Cursors.After))
+		meta.next(in, cursorOf(&calls[end-1]).String())
 	}
 	if first > 0 && end > first {
-		meta.Cursors.Before = new(cursorOf(&calls[first]).String())
-		meta.Previous = new(at + "&page%5Bbefore%5D=" + url.QueryEscape(*meta.Cursors.Before))
+		meta.previous(in, cursorOf(&calls[first]).String())
 	}
 	return &response{data: views, cursors: meta}, nil
 }

@@ -102,10 +102,14 @@ func (a *answers) begin(ctx context.Context, one madeAnswer) (end func(), first 
 // answerOf runs a read, or takes the kept answer to it.
 func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*response, error) {
 	read := func() (answer *response, err error) {
-		if in.query, err = parseQuery(in.op.params, rawQuery); err != nil {
+		if in.query, err = parseQuery(in.op.params, rawQuery, in.op.passesOver()); err != nil {
 			return nil, err
 		}
-		return in.op.handle(ctx, in)
+		answer, err = in.op.handle(ctx, in)
+		if err == nil && in.query.nothing {
+			answer.withoutRows()
+		}
+		return answer, err
 	}
 	if !in.op.settled {
 		return read()
@@ -128,8 +132,10 @@ func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*r
 		}
 	}
 	answer, err := read()
-	if err != nil {
-		return nil, err
+	if err != nil || len(in.query.ignored) > 0 {
+		// An answer is kept without the header that names what was passed over, and such
+		// queries have no end.
+		return answer, err
 	}
 	encoded, err := in.op.encode(answer)
 	if err != nil {

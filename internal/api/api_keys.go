@@ -75,7 +75,7 @@ func (s *server) keyOperations() []operation {
 				return s.createTenantKey(ctx, in, whole, defaults)
 			}},
 		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, list: true,
-			params: slices.Concat(pageParams(20, maxPageSize), []parameter{containsFilter("filter[name][contains]", "name", 0), sortParam("-created_at", "created_at", "name")}),
+			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")}),
 			handle: s.listKeys},
 		{method: http.MethodGet, path: one, id: "get_api_key", tag: tag, summary: "Get one.", scope: ScopeRead, status: http.StatusOK, answer: full, handle: s.getKey},
 		{method: http.MethodPatch, path: one, id: "update_api_key", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite,

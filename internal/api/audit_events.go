@@ -78,21 +78,7 @@ func (s *server) auditOperations() []operation {
 	return []operation{{method: http.MethodGet, path: "/v2/audit_events", id: "list_audit_event", tag: "Audit events", scope: ScopeRead,
 		summary: "List the changes of the account's configuration.", status: http.StatusOK, answer: schemaOf[auditView](), list: true, handle: s.listAudit,
 		params: slices.Concat(pageParams(20, maxPageSize), []parameter{order,
-			createdAfter(), timeFilter("filter[created_before]", "created_at", store.Below)})}}
-}
-
-// createdAfter selects what is later than a time, which itself is not selected.
-func createdAfter() parameter {
-	p := timeFilter("filter[created_after]", "created_at", store.AtLeast)
-	atLeast := p.filter
-	p.filter = func(value string) ([]store.Filter, *problem) {
-		filters, found := atLeast(value)
-		for i := range filters {
-			filters[i].Value = filters[i].Value.(int64) + 1 // the next microsecond
-		}
-		return filters, found
-	}
-	return p
+			momentFilter("filter[created_after]", "created_at", "gt"), momentFilter("filter[created_before]", "created_at", "lt")})}}
 }
 
 func (s *server) listAudit(ctx context.Context, in *request) (*response, error) {

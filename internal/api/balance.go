@@ -55,5 +55,8 @@ func (s *server) userTags(ctx context.Context, in *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.query.nothing {
+		tags = []string{}
+	}
 	return &response{data: userTagsView{NumberTags: []string{}, OutboundProfileTags: tags}}, nil
 }

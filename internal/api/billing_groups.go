@@ -33,7 +33,7 @@ func (s *server) billingGroupOperations() []operation {
 		view: viewEach(func(g store.BillingGroup) billingGroupView {
 			return billingGroupView{BillingGroup: g, RecordType: "billing_group"}
 		}),
-		filters: []parameter{containsFilter("filter[name][contains]", "name", 0)},
+		filters: nameFilters("name", 0),
 		sorts:   []string{"created_at", "name"}, standard: "-created_at", pageSize: 20,
 	}
 	operations := r.mustOperations()

@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"net/http"
 	"slices"
@@ -65,6 +67,33 @@ func (e *callEvent) compare(other *callEvent) int {
 	return cmp.Or(cmp.Compare(e.at, other.at), slices.Compare(e.call[:], other.call[:]), cmp.Compare(e.kind, other.kind))
 }
 
+// cursor is the place of an event in the list.
+func (e *callEvent) cursor() eventCursor { return eventCursor{e.at, e.call, e.kind} }
+
+type eventCursor struct {
+	micros int64
+	call   uuid.UUID
+	kind   store.EventKind
+}
+
+func (c eventCursor) String() string {
+	raw := append(binary.BigEndian.AppendUint64(nil, uint64(c.micros)), c.call[:]...)
+	return base64.RawURLEncoding.EncodeToString(append(raw, byte(c.kind)))
+}
+
+// parseEventCursor reads a cursor, as an event that stands where it does.
+func parseEventCursor(text string) (callEvent, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != 8+len(uuid.UUID{})+1 {
+		return callEvent{}, errCursor
+	}
+	at, kind := int64(binary.BigEndian.Uint64(raw)), store.EventKind(raw[len(raw)-1])
+	if kind < store.EventInitiated || kind > store.EventCost || at < 0 || at == math.MaxInt64 {
+		return callEvent{}, errCursor
+	}
+	return callEvent{kind: kind, at: at, call: uuid.UUID(raw[8 : len(raw)-1])}, nil
+}
+
 func eventName(kind store.EventKind) string {
 	return [...]string{"", "call.initiated", "call.answered", "call.hangup", "call.cost"}[kind]
 }
@@ -72,7 +101,7 @@ func eventName(kind store.EventKind) string {
 func (s *server) callEventOperations() []operation {
 	return []operation{{method: http.MethodGet, path: "/v2/call_events", id: "list_call_event", tag: "Calls", scope: ScopeRead, params: callEventParams(),
 		summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter names.",
-		status:  http.StatusOK, answer: schemaOf[callEventView](), list: true, handle: s.listCallEvents}}
+		status:  http.StatusOK, answer: schemaOf[callEventView](), list: true, byCursor: true, handle: s.listCallEvents}}
 }
 
 func callEventParams() []parameter {
@@ -80,7 +109,9 @@ func callEventParams() []parameter {
 	plain := func(name string, s *schema, description string) parameter {
 		return parameter{name: "filter[" + name + "]", schema: s, description: description}
 	}
-	params := append(pageParams(eventPageSize, maxPageSize),
+	name := &schema{kind: "string", maxLength: 255}
+	part := &schema{kind: "string", minLength: shortestNameSearch, maxLength: 255}
+	params := slices.Concat(pageParams(eventPageSize, maxPageSize), cursorParams("events", eventPageSize, parseWith(parseEventCursor)), []parameter{
 		equalFilter("filter[leg_id]", "id", uuidSchema()),
 		equalFilter("filter[application_session_id]", "id", uuidSchema()),
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
@@ -89,9 +120,16 @@ func callEventParams() []parameter {
 		equalFilter("filter[to]", "to", dialled),
 		plain("name", &schema{kind: "string", enum: []string{"call.initiated", "call.answered", "call.hangup", "call.cost"}}, "Only events of this name."),
 		plain("type", &schema{kind: "string", enum: []string{"command", "webhook"}}, "Only events of this type; all are webhook."),
-		plain("status", &schema{kind: "string", enum: []string{"init", "in_progress", "completed"}}, "Only events of calls that ring, are up, or have ended."))
-	for _, bound := range []string{"eq", "gt", "gte", "lt", "lte"} {
-		params = append(params, plain("occurred_at]["+bound, &schema{kind: "string", format: "date-time", parse: parseTime}, "Only events by their time."))
+		plain("status", &schema{kind: "string", enum: []string{"init", "in_progress", "completed"}}, "Only events of calls that ring, are up, or have ended."),
+		plain("product", &schema{kind: "string", enum: []string{"call_control", "fax", "texml"}}, "Only events of this product. Calls here are of none of them."),
+		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their webhooks fared is in the list of deliveries."),
+		plain("application_name", name, "Only events of calls by connections with this name."),
+		plain("application_name][eq", name, "Only events of calls by connections with this name."),
+		plain("application_name][contains", part, "Only events of calls by connections whose name contains this text, without regard to case."),
+		plain("occurred_at", momentSchema(), "Only events of this time. A day is all of that UTC day."),
+	})
+	for _, bound := range timeBounds() {
+		params = append(params, plain("occurred_at]["+bound, momentSchema(), "Only events by their time. A day is all of that UTC day."))
 	}
 	return params
 }
@@ -105,24 +143,15 @@ type eventFilter struct {
 	fields *query
 }
 
-func (s *server) eventFilter(q *query) eventFilter {
+func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (eventFilter, error) {
 	f := eventFilter{fields: q, live: true, ended: true, query: store.EventQuery{Filters: q.filters, FromMicros: math.MinInt64, ToMicros: math.MaxInt64}}
 	f.leg = q.text("filter[leg_id]", q.text("filter[application_session_id]", ""))
 	if f.leg == "" {
 		f.query.FromMicros = s.Clock().Add(-eventHistory).UnixMicro()
 	}
-	for bound, shift := range map[string][2]int64{"eq": {0, 1}, "gt": {1, 0}, "gte": {0, 0}, "lt": {0, 0}, "lte": {0, 1}} {
-		t, err := time.Parse(time.RFC3339, q.text("filter[occurred_at]["+bound+"]", ""))
-		if err != nil {
-			continue // not given
-		}
-		at := t.UnixMicro()
-		if bound[0] != 'l' {
-			f.query.FromMicros = max(f.query.FromMicros, at+shift[0])
-		}
-		if bound[0] != 'g' {
-			f.query.ToMicros = min(f.query.ToMicros, at+shift[1])
-		}
+	f.bound("filter[occurred_at]", "eq")
+	for _, bound := range timeBounds() {
+		f.bound("filter[occurred_at]["+bound+"]", bound)
 	}
 	for kind := store.EventInitiated; kind <= store.EventCost; kind++ {
 		if eventName(kind) == q.text("filter[name]", "") {
@@ -135,10 +164,57 @@ func (s *server) eventFilter(q *query) eventFilter {
 	case "completed":
 		f.live = false
 	}
-	if q.text("filter[type]", "") == "command" {
+	if q.text("filter[type]", "") == "command" || q.text("filter[product]", "") != "" || q.text("filter[failed]", "") == "true" {
 		f.live, f.ended = false, false
 	}
-	return f
+	var err error
+	f.query.Connections, err = s.connectionsNamed(ctx, account, q)
+	return f, err
+}
+
+// bound takes one bound of the events' times.
+func (f *eventFilter) bound(parameter, word string) {
+	m, err := parseMoment(f.fields.text(parameter, ""))
+	if err != nil {
+		return // not given
+	}
+	from, to := m.bounds(word)
+	if from != nil {
+		f.query.FromMicros = max(f.query.FromMicros, *from)
+	}
+	if to != nil {
+		f.query.ToMicros = min(f.query.ToMicros, *to)
+	}
+}
+
+// connectionsNamed are the connections that filter[application_name] selects: what
+// Telnyx calls the name of an application is that of a connection. nil is no filter.
+func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *query) ([]id.ID, error) {
+	named := store.Query{Number: 1, Size: maxPageSize, Sort: []store.Order{{Field: "created_at"}}}
+	for name, op := range map[string]store.Operator{"": store.Equal, "[eq]": store.Equal, "[contains]": store.Contains} {
+		if text, given := q.values["filter[application_name]"+name]; given {
+			named.Filters = append(named.Filters, store.Filter{Field: "connection_name", Op: op, Value: text})
+		}
+	}
+	if len(named.Filters) == 0 {
+		return nil, nil
+	}
+	ids := []id.ID{}
+	for _, k := range s.connectionKinds(account) {
+		k.query = named
+		for {
+			if err := k.fetch(ctx); err != nil {
+				return nil, err
+			}
+			for i := range k.ahead {
+				ids = append(ids, k.ahead[i].ID)
+			}
+			if len(k.ahead) < named.Size {
+				break
+			}
+		}
+	}
+	return ids, nil
 }
 
 // wants says whether an event of a live call is asked for.
@@ -156,20 +232,33 @@ func (f *eventFilter) wants(e *callEvent) bool {
 			return false
 		}
 	}
+	if f.query.Connections != nil && !slices.Contains(f.query.Connections, m.ConnectionID) {
+		return false
+	}
 	return e.at >= f.query.FromMicros && e.at < f.query.ToMicros && (len(f.query.Kinds) == 0 || slices.Contains(f.query.Kinds, e.kind))
 }
 
 func (s *server) listCallEvents(ctx context.Context, in *request) (*response, error) {
+	if err := oneCursor(&in.query); err != nil {
+		return nil, err
+	}
 	q := in.query.storeQuery("", eventPageSize)
-	f := s.eventFilter(&in.query)
+	q.Size = in.query.int("page[limit]", q.Size)
+	f, err := s.eventFilter(ctx, in.account, &in.query)
+	if err != nil {
+		return nil, err
+	}
 	// Calls that end between the two reads are in the second too; their events are
 	// left out of the first.
 	live, err := s.liveEvents(ctx, in.account, &f)
 	if err != nil {
 		return nil, err
 	}
-	skip := (q.Number - 1) * q.Size
-	ended, total, first, err := s.endedEvents(ctx, in.account, &f, skip, q.Size, len(live))
+	skip, size, err := s.eventPage(ctx, in, &f, q, live)
+	if err != nil {
+		return nil, err
+	}
+	ended, total, first, err := s.endedEvents(ctx, in.account, &f, skip, size, len(live))
 	if err != nil {
 		return nil, err
 	}
@@ -179,12 +268,74 @@ func (s *server) listCallEvents(ctx context.Context, in *request) (*response, er
 	}
 	live = slices.DeleteFunc(live, func(e callEvent) bool { return gone[e.call] })
 	total += len(live)
-	views := []callEventView{}
-	for _, e := range mergeEvents(live, ended, first, skip, q.Size) {
-		views = append(views, e.view)
+	events := mergeEvents(live, ended, first, skip, size)
+	views := make([]callEventView, len(events))
+	for i := range events {
+		views[i] = events[i].view
 	}
-	return &response{data: views, meta: metaOf(q, total)}, nil
+	if !in.query.byCursor() {
+		return &response{data: views, meta: metaOf(q, total)}, nil
+	}
+	meta := &cursorMeta{TotalItems: total, pageMeta: *metaOf(store.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
+	if len(events) > 0 && skip+len(events) < total {
+		meta.next(in, events[len(events)-1].cursor().String())
+	}
+	if len(events) > 0 && skip > 0 {
+		meta.previous(in, events[0].cursor().String())
+	}
+	return &response{data: views, cursors: meta}, nil
 }
+
+// eventPage is how many events come before the page, and how many it has at most.
+func (s *server) eventPage(ctx context.Context, in *request, f *eventFilter, q store.Query, live []callEvent) (skip, size int, err error) {
+	if c, err := parseEventCursor(in.query.text("page[after]", "")); err == nil {
+		before, err := s.eventsBefore(ctx, in.account, f, live, c, true)
+		return before, q.Size, err
+	}
+	if c, err := parseEventCursor(in.query.text("page[before]", "")); err == nil {
+		before, err := s.eventsBefore(ctx, in.account, f, live, c, false)
+		return max(0, before-q.Size), min(q.Size, before), err
+	}
+	return (q.Number - 1) * q.Size, q.Size, nil
+}
+
+// eventsBefore counts the events that are asked for up to a cursor, without or with the
+// event of the cursor itself.
+func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter, live []callEvent, c callEvent, itself bool) (int, error) {
+	n := 0
+	count := func(events []callEvent) {
+		for i := range events {
+			if order := events[i].compare(&c); order < 0 || order == 0 && itself {
+				n++
+			}
+		}
+	}
+	count(live)
+	if !f.ended {
+		return n, nil
+	}
+	earlier, same := f.query, f.query
+	earlier.ToMicros, earlier.Skip, earlier.Size = min(earlier.ToMicros, c.at), 0, 1
+	page, err := s.Store.CallEvents(ctx, account, earlier)
+	if err != nil {
+		return 0, err
+	}
+	n += page.Total
+	same.FromMicros, same.ToMicros = max(same.FromMicros, c.at), min(same.ToMicros, c.at+1)
+	same.Skip, same.Size = 0, maxSameMicrosecond
+	if page, err = s.Store.CallEvents(ctx, account, same); err != nil {
+		return 0, err
+	}
+	events := make([]callEvent, len(page.Items))
+	for i := range page.Items {
+		events[i] = viewEvent(&page.Items[i])
+	}
+	count(events)
+	return n, nil
+}
+
+// maxSameMicrosecond is far above how many events of an account are in one microsecond.
+const maxSameMicrosecond = 1000
 
 // mergeEvents is the page of two sorted lists together. The second begins with
 // its element number first, of which everything in the page comes at or after.

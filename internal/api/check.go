@@ -199,6 +199,12 @@ func (s *schema) wantedValue() string {
 		return `a UUID such as "6a09cdc3-8948-47f0-aa62-74ac943d6c58"`
 	case s.format == "date-time":
 		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z"`
+	case s.format == momentFormat:
+		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z", or a day, such as "2018-02-02"`
+	case s.format == dateRangeFormat:
+		return dateRangeWanted
+	case s.format == "date":
+		return `a day of the calendar, such as "2018-02-02"`
 	case s.format == "cursor":
 		return "a cursor that an answer gave in meta.cursors"
 	case s.numericID:

@@ -29,11 +29,10 @@ const shortestNameSearch = 3
 
 // connectionFilters are those of every list of connections.
 func connectionFilters() []parameter {
-	return []parameter{
-		containsFilter("filter[connection_name][contains]", "connection_name", shortestNameSearch),
+	return append(nameFilters("connection_name", shortestNameSearch),
 		equalFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
 		equalFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
-	}
+	)
 }
 
 func connectionSorts() []string { return []string{"created_at", "connection_name", "active"} }
@@ -156,11 +155,7 @@ func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], 
 // for, only as far as the page reaches.
 func (s *server) listConnections(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", maxPageSize)
-	kinds := []*kindCursor{
-		{read: pagesOf(s.Store.IPConnections(), in.account, viewOfIPConnection)},
-		{read: pagesOf(s.Store.CredentialConnections(), in.account, viewOfCredentialConnection)},
-		{read: pagesOf(s.Store.FQDNConnections(), in.account, viewOfFQDNConnection)},
-	}
+	kinds := s.connectionKinds(in.account)
 	if in.query.text(fqdnFilterName, "") != "" {
 		kinds = kinds[len(kinds)-1:] // only those have domain names
 	}
@@ -185,6 +180,15 @@ func (s *server) listConnections(ctx context.Context, in *request) (*response, e
 		}
 	}
 	return &response{data: page, meta: metaOf(q, total)}, nil
+}
+
+// connectionKinds are the lists of connections of each kind; those by domain names are the last.
+func (s *server) connectionKinds(account id.ID) []*kindCursor {
+	return []*kindCursor{
+		{read: pagesOf(s.Store.IPConnections(), account, viewOfIPConnection)},
+		{read: pagesOf(s.Store.CredentialConnections(), account, viewOfCredentialConnection)},
+		{read: pagesOf(s.Store.FQDNConnections(), account, viewOfFQDNConnection)},
+	}
 }
 
 // kindCursor walks through the connections of one kind.

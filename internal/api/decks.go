@@ -47,7 +47,7 @@ func (s *server) deckOperations() []operation {
 			summary: "Import a rate deck from a CSV file: all rows or none.", params: []parameter{name}, handle: s.importDeck},
 		{method: http.MethodGet, path: decks, id: "list_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck, list: true,
 			summary: "List the rate decks.", handle: s.listDecks,
-			params: slices.Concat(pageParams(20, maxPageSize), []parameter{containsFilter("filter[name][contains]", "name", 0), sortParam("-created_at", "created_at", "name")})},
+			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")})},
 		{method: http.MethodGet, path: one, id: "get_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck,
 			summary: "Get one, without its rows.", handle: deckHandler(s.Store.Deck)},
 		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeCarrier,

@@ -45,7 +45,7 @@ func (s *server) gatewayOperations() []operation {
 			return view
 		}),
 		secrets: secretsOfGateway,
-		filters: []parameter{containsFilter("filter[name][contains]", "name", 0)},
+		filters: nameFilters("name", 0),
 		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,
 	}
 	return r.mustOperations()

@@ -229,9 +229,13 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}}}}, r.text)
 	case op.list:
+		meta := schemaOf[pageMeta]()
+		if op.byCursor {
+			meta = someCursors()
+		}
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
-			{name: "meta", required: true, schema: schemaOf[pageMeta]()}}}, r.text)
+			{name: "meta", required: true, schema: meta}}}, r.text)
 	case op.effects != nil && r.header.Get("Tollgate-Dry-Run") != "":
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: op.answer},

@@ -52,6 +52,15 @@ func (s *server) openAPI() []byte {
 	return text
 }
 
+// someCursors is the schema of a meta that has cursors when the query pages by them.
+func someCursors() *schema {
+	s, always := schemaOf[cursorMeta](), schemaOf[pageMeta]()
+	for i := range s.properties {
+		s.properties[i].required = always.property(s.properties[i].name) != nil
+	}
+	return s
+}
+
 type documenter struct {
 	schemas map[string]any
 }
@@ -79,7 +88,8 @@ func (d *documenter) operation(op *operation) map[string]any {
 	for _, p := range op.params {
 		described := map[string]any{"name": p.name, "in": "query", "required": p.required, "description": p.description, "schema": p.schema.document()}
 		if p.schema.kind == "array" {
-			described["explode"] = false // separated by commas
+			// Separated by commas. The other forms that are taken have no words in OpenAPI.
+			described["style"], described["explode"] = "form", false
 		}
 		params = append(params, described)
 	}
@@ -135,6 +145,8 @@ func (d *documenter) answer(op *operation) map[string]any {
 		return data
 	case op.cursors:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
+	case op.byCursor:
+		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": someCursors().document()})
 	case op.unpaged:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}})
 	case op.list:

@@ -46,6 +46,9 @@ func (op *operation) responseHeaders(status string) []string {
 	if status[0] == '2' && op.body != nil && !op.body.closed {
 		names = append(names, ignoredHeader)
 	}
+	if (status[0] == '2' || status == "304") && op.passesOver() {
+		names = append(names, ignoredParametersHeader)
+	}
 	return names
 }
 
@@ -94,5 +97,7 @@ func responseHeaders() map[string]any {
 		replayedHeader:          header("string", "true when this is the answer to an earlier request with the same Idempotency-Key."),
 		dryRunHeader:            header("string", "true when nothing was changed, as dry_run asked."),
 		ignoredHeader:           header("string", "The fields of the body that this API does not know."),
+		ignoredParametersHeader: header("string", "The parameters of the query that this operation does not know, or whose "+
+			"sort field it does not know. A filter among them selects nothing; the others are passed over."),
 	}
 }

@@ -65,6 +65,7 @@ type operation struct {
 	list         bool    // data is a list, and there is meta
 	unpaged      bool    // data is a list without meta
 	cursors      bool    // meta has cursors too
+	byCursor     bool    // meta has cursors too when the query pages by them
 	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
 	bare         bool    // the answer is not wrapped in data
 	secret       bool    // the answer shows a secret, once
@@ -168,7 +169,7 @@ func (op *operation) encode(answer *response) (store.Answer, error) {
 	if answer.text == nil {
 		var envelope any = answer.data
 		switch {
-		case op.cursors:
+		case answer.cursors != nil:
 			envelope = cursorAnswer{answer.data, answer.cursors}
 		case op.list:
 			envelope = listAnswer{answer.data, answer.meta}
@@ -222,10 +223,14 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 		}
 	}
 	if op.body == nil && !op.csv && !op.writes() {
-		return s.answerOf(r.Context(), in, r.URL.RawQuery)
+		answer, err := s.answerOf(r.Context(), in, r.URL.RawQuery)
+		if len(in.query.ignored) > 0 {
+			w.Header().Set(ignoredParametersHeader, headerList(in.query.ignored))
+		}
+		return answer, err
 	}
 	var err error
-	if in.query, err = parseQuery(op.params, r.URL.RawQuery); err != nil {
+	if in.query, err = parseQuery(op.params, r.URL.RawQuery, op.passesOver()); err != nil {
 		return nil, err
 	}
 	switch {
@@ -273,8 +278,11 @@ func readAll(body io.Reader, expected int64) ([]byte, error) {
 	return text, nil
 }
 
-// ignoredHeader names what a request had that this API does not know.
-const ignoredHeader = "Tollgate-Ignored-Fields"
+// These headers name what a request had that this API does not know.
+const (
+	ignoredHeader           = "Tollgate-Ignored-Fields"
+	ignoredParametersHeader = "Tollgate-Ignored-Parameters"
+)
 
 // readBody reads the JSON object of a request. What is wrong with the values in
 // it is found later, together with everything else.
@@ -355,6 +363,9 @@ const maxIgnoredHeader = 1000
 func headerList(names []string) string {
 	var text strings.Builder
 	for i, name := range names {
+		if i == 0 && len(name) > maxIgnoredHeader {
+			name = name[:maxIgnoredHeader]
+		}
 		if text.Len()+len(name) > maxIgnoredHeader {
 			text.WriteString(", ...")
 			break

@@ -31,7 +31,7 @@ func (s *server) profileOperations() []operation {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		filters:  []parameter{containsFilter("filter[name][contains]", "name", 0)},
+		filters:  nameFilters("name", 0),
 		sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
 		standard: "-created_at", pageSize: 20,
 	}

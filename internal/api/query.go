@@ -6,15 +6,12 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -25,6 +22,7 @@ type parameter struct {
 	schema      *schema
 	required    bool
 	lenient     bool // a value below the minimum counts as not given, as Telnyx's clients send 0
+	order       bool // it sorts: a field that the list does not know is passed over where unknown parameters are
 	// filter turns the value into conditions; nil for parameters that are no filter.
 	filter func(value string) ([]store.Filter, *problem)
 }
@@ -32,52 +30,83 @@ type parameter struct {
 // query is the checked query of a request.
 type query struct {
 	values  map[string]string
+	lists   map[string][]string // of parameters that are arrays
 	filters []store.Filter
+	// ignored are the names of parameters that the operation does not know, where it
+	// passes over them.
+	ignored []string
+	// nothing says that there is a filter among them. What it would select is not
+	// known, so no row is answered: never more than was asked for.
+	nothing bool
+}
+
+// passesOver says whether an operation answers a request in spite of parameters that
+// it does not know. A write does not: who misspells dry_run must not get the write.
+func (op *operation) passesOver() bool {
+	return op.method == http.MethodGet && strings.HasPrefix(op.path, "/v2/")
 }
 
 // parseQuery checks the query of a request against the parameters that its
 // operation knows, and reports all that is wrong with it.
-func parseQuery(params []parameter, raw string) (query, error) {
+func parseQuery(params []parameter, raw string, passOver bool) (query, error) {
 	q := query{}
 	if raw == "" && !slices.ContainsFunc(params, func(p parameter) bool { return p.required }) {
 		return q, nil
 	}
-	q.values = map[string]string{}
+	q.values, q.lists = map[string]string{}, map[string][]string{}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return q, fail(http.StatusBadRequest, codeURL, "The query is not well-formed. Encode %% as %%25, and separate parameters by &.")
 	}
 	var problems []problem
+	found := map[*parameter]*givenValues{}
+	var inOrder []*givenValues
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		i := slices.IndexFunc(params, func(p parameter) bool { return p.name == name })
-		if i < 0 {
+		p, rest, known := knownParameter(params, name)
+		switch {
+		case known && len(rest) > 0 && passOver && p.schema.kind != "array" && (p.order || namesFilter(p.name)):
+			q.passOver(name) // no filter of this list is an array, and none is sorted by one
+		case known:
+			if found[p] == nil {
+				found[p] = &givenValues{parameter: p}
+				inOrder = append(inOrder, found[p])
+			}
+			found[p].add(name, rest, values[name])
+		case passOver:
+			q.passOver(name)
+		default:
 			problems = append(problems, unknownParameter(params, name))
-			continue
 		}
-		if len(values[name]) > 1 {
-			problems = append(problems, problem{code: field.Malformed, parameter: name, detail: excerpt(name) + " is given more than once. Give it once."})
-			continue
-		}
-		if p := q.take(&params[i], values[name][0]); p != nil {
+	}
+	for _, g := range inOrder {
+		if p := q.takeAll(g, passOver); p != nil {
 			problems = append(problems, *p)
 		}
 	}
-	for _, p := range params {
-		if _, given := values[p.name]; p.required && !given {
+	slices.SortStableFunc(problems, func(a, b problem) int { return strings.Compare(a.parameter, b.parameter) })
+	for i := range params {
+		if p := &params[i]; p.required && found[p] == nil {
 			problems = append(problems, problem{code: field.Missing, parameter: p.name, detail: p.name + " is required. Give " + p.schema.wanted() + "."})
 		}
 	}
 	if len(problems) > 0 {
-		return q, invalid(problems)
+		return q, invalid(problems[:min(len(problems), maxProblems)])
 	}
 	return q, nil
 }
 
+func (q *query) passOver(name string) {
+	if !slices.Contains(q.ignored, name) {
+		q.ignored = append(q.ignored, name)
+	}
+	q.nothing = q.nothing || namesFilter(name)
+}
+
 func unknownParameter(params []parameter, name string) problem {
-	filters := strings.HasPrefix(name, "filter")
+	filters := namesFilter(name)
 	var known []string
 	for _, p := range params {
-		if strings.HasPrefix(p.name, "filter") == filters {
+		if namesFilter(p.name) == filters {
 			known = append(known, p.name)
 		}
 	}
@@ -93,13 +122,71 @@ func unknownParameter(params []parameter, name string) problem {
 	return p
 }
 
+// takeAll checks what a request says for one parameter.
+func (q *query) takeAll(g *givenValues, passOver bool) *problem {
+	p := g.parameter
+	if p.schema.kind == "array" {
+		items, found := g.list()
+		if found == nil {
+			found = q.takeList(p, items, passOver)
+		}
+		return found
+	}
+	switch {
+	case g.isArray():
+		return &problem{code: field.Malformed, parameter: g.arrays[0], detail: p.name + " is no list. Give it once, as " + p.name + "=."}
+	case len(g.plain) > 1:
+		return &problem{code: field.Malformed, parameter: p.name, detail: p.name + " is given more than once. Give it once."}
+	case passOver && p.order && !slices.Contains(p.schema.enum, g.plain[0]) && utf8.ValidString(g.plain[0]):
+		q.passOver(p.name)
+		return nil
+	}
+	return q.take(p, g.plain[0])
+}
+
+// takeList checks the entries of a list by the schema of the parameter and notes them.
+func (q *query) takeList(p *parameter, items []string, passOver bool) *problem {
+	values := make([]any, 0, len(items))
+	kept := make([]string, 0, len(items))
+	for _, item := range items {
+		if !utf8.ValidString(item) {
+			return &problem{code: codeEncoding, parameter: p.name, detail: p.name + " is not UTF-8 text."}
+		}
+		if passOver && p.order && !slices.Contains(p.schema.items.enum, item) {
+			q.passOver(p.name)
+			continue
+		}
+		values, kept = append(values, item), append(kept, item)
+	}
+	if found := checkParameter(p, values); found != nil {
+		return found
+	}
+	if len(kept) > 0 {
+		q.lists[p.name], q.values[p.name] = kept, strings.Join(kept, ",")
+	}
+	return nil
+}
+
+// checkParameter checks a value by the schema of its parameter.
+func checkParameter(p *parameter, value any) *problem {
+	c := checker{}
+	c.check(p.schema, value, "/"+p.name)
+	if len(c.problems) == 0 {
+		return nil
+	}
+	found := c.problems[0]
+	found.pointer, found.parameter = "", p.name
+	return &found
+}
+
 // take checks one value by its schema and notes it.
 func (q *query) take(p *parameter, text string) *problem {
 	if !utf8.ValidString(text) {
 		return &problem{code: codeEncoding, parameter: p.name, detail: p.name + " is not UTF-8 text."}
 	}
 	var value any = text
-	if p.schema.kind == "integer" {
+	switch p.schema.kind {
+	case "integer":
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return &problem{code: field.WrongType, parameter: p.name, detail: fmt.Sprintf("%s is %s. Give %s.", p.name, excerpt(text), p.schema.wanted())}
@@ -108,26 +195,18 @@ func (q *query) take(p *parameter, text string) *problem {
 			return nil
 		}
 		value = literal(text)
-	}
-	if p.schema.kind == "boolean" {
+	case "boolean":
+		// The first Telnyx SDKs for Python wrote truth values as that language does.
+		if text == "True" || text == "False" {
+			text = strings.ToLower(text)
+		}
 		if text != "true" && text != "false" {
 			return &problem{code: field.WrongType, parameter: p.name, detail: fmt.Sprintf("%s is %s. Give true or false.", p.name, excerpt(text))}
 		}
 		value = text == "true"
 	}
-	if p.schema.kind == "array" {
-		items := []any{}
-		for item := range strings.SplitSeq(text, ",") {
-			items = append(items, item)
-		}
-		value = items
-	}
-	c := checker{}
-	c.check(p.schema, value, "/"+p.name)
-	if len(c.problems) > 0 {
-		found := c.problems[0]
-		found.pointer, found.parameter = "", p.name
-		return &found
+	if found := checkParameter(p, value); found != nil {
+		return found
 	}
 	if p.filter != nil {
 		filters, found := p.filter(text)
@@ -163,7 +242,7 @@ func sortParam(standard string, fields ...string) parameter {
 	for _, name := range fields {
 		enum = append(enum, name, "-"+name)
 	}
-	return parameter{name: "sort", description: "The field to sort by; a minus before it sorts descending.",
+	return parameter{name: "sort", order: true, description: "The field to sort by; a minus before it sorts descending.",
 		schema: &schema{kind: "string", enum: enum, defaultTo: standard}}
 }
 
@@ -187,6 +266,16 @@ func equalFilter(name, storeField string, s *schema) parameter {
 		}}
 }
 
+// nameFilters select by a name: filter[name] and filter[name][eq] by all of it, and
+// filter[name][contains] by a part.
+func nameFilters(name string, shortest int) []parameter {
+	all := &schema{kind: "string", maxLength: 255}
+	return []parameter{
+		containsFilter("filter["+name+"][contains]", name, shortest),
+		equalFilter("filter["+name+"]", name, all), equalFilter("filter["+name+"][eq]", name, all),
+	}
+}
+
 func containsFilter(name, storeField string, shortest int) parameter {
 	return parameter{name: name, schema: &schema{kind: "string", minLength: shortest, maxLength: 255},
 		description: "Only objects whose " + storeField + " contains this text, without regard to case.",
@@ -195,18 +284,6 @@ func containsFilter(name, storeField string, shortest int) parameter {
 				return nil, nil // contained in every text
 			}
 			return []store.Filter{{Field: storeField, Op: store.Contains, Value: value}}, nil
-		}}
-}
-
-func timeFilter(name, storeField string, op store.Operator) parameter {
-	return parameter{name: name, schema: &schema{kind: "string", format: "date-time", parse: parseTime},
-		description: "Only objects by their " + storeField + ".",
-		filter: func(value string) ([]store.Filter, *problem) {
-			t, err := time.Parse(time.RFC3339, value)
-			if err != nil {
-				return nil, &problem{code: field.Malformed, detail: excerpt(value) + " is not a time in RFC 3339 form."}
-			}
-			return []store.Filter{{Field: storeField, Op: op, Value: t.UnixMicro()}}, nil
 		}}
 }
 
@@ -239,70 +316,18 @@ func (q *query) int(name string, standard int) int {
 	return n
 }
 
-// words are the values of a parameter that has several, separated by commas.
-func (q *query) words(name string) []string {
-	text := q.text(name, "")
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, ",")
-}
+// words are the entries of a parameter that is a list.
+func (q *query) words(name string) []string { return q.lists[name] }
 
 func metaOf(q store.Query, total int) *pageMeta {
 	return &pageMeta{PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total}
 }
 
-// listError turns the store's refusal of a field into the answer to it. It cannot
-// come to pass while the parameters above name only fields that the store knows.
+// listError turns the store's refusal of a field into the answer to it. There is none
+// while the parameters above name only fields that the store knows.
 func listError(err error) error {
 	if errors.Is(err, store.ErrUnknownField) {
 		return fmt.Errorf("a documented filter or sort is unknown to the store: %w", err)
 	}
 	return err
-}
-
-// dateRangePattern has the words of Telnyx's filter[date_range], and the form last_N_days.
-const dateRangePattern = `^(yesterday|today|tomorrow|(last|this|next)_(week|month)|last_[1-9][0-9]{0,2}_days)$`
-
-func dateRangeSchema() *schema {
-	return &schema{kind: "string", pattern: regexp.MustCompile(dateRangePattern), example: "last_7_days"}
-}
-
-// dateRange is the span of days that a word of Telnyx's filter[date_range] means.
-// Weeks begin on Monday; all days are UTC days; last_7_days is today and the six
-// days before it.
-func dateRange(word string, now time.Time) (from, to time.Time) {
-	now = now.UTC()
-	today := record.DayOf(now.UnixMicro())
-	start := time.UnixMicro(today.StartMicros()).UTC()
-	monday := start.AddDate(0, 0, -(int(start.Weekday())+6)%7)
-	first := start.AddDate(0, 0, 1-start.Day())
-	span := func(from time.Time, months, days int) (time.Time, time.Time) {
-		return from, from.AddDate(0, months, days)
-	}
-	switch word {
-	case "today":
-		return span(start, 0, 1)
-	case "yesterday":
-		return span(start.AddDate(0, 0, -1), 0, 1)
-	case "tomorrow":
-		return span(start.AddDate(0, 0, 1), 0, 1)
-	case "this_week":
-		return span(monday, 0, 7)
-	case "last_week":
-		return span(monday.AddDate(0, 0, -7), 0, 7)
-	case "next_week":
-		return span(monday.AddDate(0, 0, 7), 0, 7)
-	case "this_month":
-		return span(first, 1, 0)
-	case "last_month":
-		return span(first.AddDate(0, -1, 0), 1, 0)
-	case "next_month":
-		return span(first.AddDate(0, 1, 0), 1, 0)
-	}
-	days, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(word, "last_"), "_days"))
-	if err != nil || days < 1 {
-		return start, start // the pattern lets no such word through
-	}
-	return start.AddDate(0, 0, 1-days), start.AddDate(0, 0, 1)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,13 +191,11 @@ func recordingParams() []parameter {
 		p.description, p.filter = "There are no conferences, so no recording is selected.", nil
 		return p
 	}
-	params := pageParams(recordingPageSize, maxPageSize)
+	params := slices.Concat(pageParams(recordingPageSize, maxPageSize),
+		timeFilters("created_at", "created_at"), timeFilters("start_time", "started_at"), timeFilters("end_time", "ended_at"))
 	return append(params,
 		text("call_control_id", "call_id", call), text("call_leg_id", "call_id", call), text("call_session_id", "call_id", call),
 		text("connection_id", "connection_id", connection), text("from", "from", same), text("to", "to", same), text("sip_call_id", "sip_call_id", same),
 		ignored("conference_id"), ignored("conference_region"),
-		timeFilter("filter[created_at][gte]", "created_at", store.AtLeast), timeFilter("filter[created_at][lte]", "created_at", store.AtMost),
-		timeFilter("filter[start_time][gte]", "started_at", store.AtLeast), timeFilter("filter[start_time][lte]", "started_at", store.AtMost),
-		timeFilter("filter[end_time][gte]", "ended_at", store.AtLeast), timeFilter("filter[end_time][lte]", "ended_at", store.AtMost),
 	)
 }

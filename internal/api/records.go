@@ -208,7 +208,7 @@ func (s *server) recordParams() []parameter {
 	flag := &schema{kind: "boolean"}
 	return slices.Concat(pageParams(recordPageSize, maxRecordPageSize), []parameter{
 		{name: "filter[record_type]", required: true, description: "The kind of record.", schema: &schema{kind: "string", enum: []string{"sip-trunking"}}},
-		{name: "filter[date_range]", description: "Only calls that started in this span of UTC days. Weeks begin on Monday.",
+		{name: "filter[date_range]", description: dateRangeText,
 			schema: dateRangeSchema(), filter: s.dateRangeFilter},
 		equalFilter("filter[id]", "id", uuidSchema()),
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
@@ -262,11 +262,7 @@ func recordField(name string) string {
 func recordTimeFilters() []parameter {
 	var filters []parameter
 	for _, name := range []string{"started_at", "answered_at", "finished_at"} {
-		filters = append(filters,
-			timeFilter("filter["+name+"][gt]", recordField(name), store.Above),
-			timeFilter("filter["+name+"][gte]", recordField(name), store.AtLeast),
-			timeFilter("filter["+name+"][lte]", recordField(name), store.AtMost),
-			timeFilter("filter["+name+"][lt]", recordField(name), store.Below))
+		filters = append(filters, timeFilters(name, recordField(name))...)
 	}
 	return filters
 }
@@ -389,7 +385,10 @@ func countryFilter(storeField string) func(string) ([]store.Filter, *problem) {
 }
 
 func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {
-	from, to := dateRange(word, s.Clock())
+	from, to, err := dateRange(word, s.Clock())
+	if err != nil {
+		return nil, &problem{code: field.Malformed, detail: excerpt(word) + " is no range of days."}
+	}
 	return []store.Filter{
 		{Field: "started_at", Op: store.AtLeast, Value: from.UnixMicro()},
 		{Field: "started_at", Op: store.Below, Value: to.UnixMicro()},

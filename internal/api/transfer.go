@@ -104,7 +104,7 @@ func (s *server) cors(w http.ResponseWriter, r *http.Request) bool {
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
-		header.Set("Access-Control-Expose-Headers", strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", replayedHeader, dryRunHeader, ignoredHeader,
+		header.Set("Access-Control-Expose-Headers", strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", replayedHeader, dryRunHeader, ignoredHeader, ignoredParametersHeader,
 			"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}, ", "))
 		return false
 	}

@@ -19,6 +19,8 @@ const (
 	usagePageSize    = 20
 	maxUsagePageSize = 5000
 	maxUsageRange    = 31 * 24 * time.Hour
+	// maxUsageDateRange is what last_3_months can be, which Telnyx's command-line client asks for.
+	maxUsageDateRange = 92 * 24 * time.Hour
 )
 
 // usageOptionsView says what reports can be made of. Source: Telnyx v2,
@@ -105,7 +107,6 @@ func usageParams(products *schema) []parameter {
 	names := func(of []string, most int) *schema {
 		return &schema{kind: "array", maxItems: most, items: &schema{kind: "string", enum: of}}
 	}
-	moment := &schema{kind: "string", format: "date-time", parse: func(text string) error { _, err := parseMoment(text); return err }}
 	var sorts []string
 	for _, name := range slices.Concat(dimensions, metrics) {
 		sorts = append(sorts, name, "-"+name)
@@ -114,13 +115,14 @@ func usageParams(products *schema) []parameter {
 		{name: "product", required: true, description: "Of what the usage is.", schema: products},
 		{name: "dimensions", required: true, description: "What to group by, separated by commas.", schema: names(dimensions, len(dimensions))},
 		{name: "metrics", required: true, description: "What to add up, separated by commas.", schema: names(metrics, len(metrics))},
-		{name: "start_date", description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", schema: moment},
-		{name: "end_date", description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", schema: moment},
-		{name: "date_range", description: "Only calls that started in this span of UTC days: a word, or last_N_days, which ends with today.", schema: dateRangeSchema()},
+		{name: "start_date", description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", schema: momentSchema()},
+		{name: "end_date", description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", schema: momentSchema()},
+		{name: "date_range", description: dateRangeText + " At most three months.", schema: dateRangeSchema()},
+		{name: "managed_accounts", description: "Taken, and changes nothing: there are no managed accounts.", schema: &schema{kind: "boolean"}},
 		{name: "format", description: "csv for text/csv with a line of names first. There a text that a spreadsheet could " +
 			"take for a formula has an apostrophe before it.",
 			schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
-		{name: "sort", description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
+		{name: "sort", order: true, description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
 			schema: names(sorts, len(dimensions)+len(metrics))},
 		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
@@ -131,14 +133,6 @@ func usageParams(products *schema) []parameter {
 		sourceCountryFilter(),
 		equalFilter("filter[source_tn_type]", "source_number_type", tnTypeSchema()),
 	})
-}
-
-// parseMoment reads a time, or a day as its beginning in UTC.
-func parseMoment(text string) (time.Time, error) {
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return day, nil
-	}
-	return time.Parse(time.RFC3339, text)
 }
 
 func (s *server) usageReport(ctx context.Context, in *request) (*response, error) {
@@ -193,7 +187,7 @@ func (s *server) usageSpan(q *query) (from, to time.Time, problems []problem) {
 	case word != "" && (start != "" || end != ""):
 		return from, to, []problem{{code: field.Malformed, parameter: "date_range", detail: "date_range is given with start_date or end_date. Give either."}}
 	case word != "":
-		from, to = dateRange(word, s.Clock())
+		from, to, _ = dateRange(word, s.Clock()) // checked by the schema
 	case start == "" || end == "":
 		missing := "start_date"
 		if start != "" {
@@ -201,21 +195,22 @@ func (s *server) usageSpan(q *query) (from, to time.Time, problems []problem) {
 		}
 		return from, to, []problem{{code: field.Missing, parameter: missing, detail: "Give start_date and end_date, or date_range."}}
 	default:
-		from, _ = parseMoment(start) // checked by the schema
-		to, _ = parseMoment(end)
-		if len(end) == len(time.DateOnly) {
-			to = to.AddDate(0, 0, 1)
+		first, _ := parseMoment(start) // checked by the schema
+		last, _ := parseMoment(end)
+		from, to = time.UnixMicro(first.first), time.UnixMicro(last.first)
+		if len(end) == len(time.DateOnly) && strings.Contains(end, "-") {
+			to = time.UnixMicro(last.after)
 		}
 	}
 	switch {
 	case to.Before(from):
 		problems = append(problems, problem{code: field.OutOfRange, parameter: "end_date", detail: "end_date is before start_date. Give a later one."})
-	case to.Sub(from) > maxUsageRange:
-		name := "end_date"
-		if word != "" {
-			name = "date_range"
-		}
-		problems = append(problems, problem{code: field.OutOfRange, parameter: name, detail: "The span is longer than 31 days. Ask for parts of it."})
+	case word == "" && to.Sub(from) > maxUsageRange:
+		problems = append(problems, problem{code: field.OutOfRange, parameter: "end_date",
+			detail: "The span is longer than 31 days. Ask for parts of it."})
+	case to.Sub(from) > maxUsageDateRange:
+		problems = append(problems, problem{code: field.OutOfRange, parameter: "date_range",
+			detail: "The span is longer than three months, or 92 days. Ask for parts of it by start_date and end_date."})
 	}
 	return from, to, problems
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -59,13 +58,11 @@ func (s *server) deliveryOperations() []operation {
 }
 
 func deliveryParams() []parameter {
-	return slices.Concat(pageParams(20, maxPageSize), []parameter{
+	return slices.Concat(pageParams(20, maxPageSize), timeFilters("created_at", "created_at"), []parameter{
 		equalFilter("filter[endpoint_id]", "endpoint_id", idSchema()),
 		equalFilter("filter[event_id]", "event_id", uuidSchema()),
 		equalFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().property("event_type").schema),
 		equalFilter("filter[state]", "state", schemaOf[deliveryView]().property("state").schema),
-		timeFilter("filter[created_at][gte]", "created_at", store.AtLeast),
-		timeFilter("filter[created_at][lt]", "created_at", store.Below),
 		sortParam("-created_at", "created_at"),
 	})
 }

@@ -380,7 +380,7 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 	h.do("POST", "/v2/credential_connections?dry_run=true", user).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
 	h.do("POST", "/v2/ips?dry_run=true", `{"ip_address":"192.0.2.1","connection_id":"7"}`).wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
 	h.do("POST", "/v2/ips?dry_run=yes", `{"ip_address":"192.0.2.1"}`).wantError(http.StatusUnprocessableEntity, "10026 dry_run")
-	h.do("GET", "/v2/ips?dry_run=true", "").wantError(http.StatusUnprocessableEntity, "10015 dry_run")
+	h.do("GET", "/tollgate/v1/gateways?dry_run=true", "").wantError(http.StatusUnprocessableEntity, "10015 dry_run")
 }
 
 // A dry run on a profile says what would become of its calls.

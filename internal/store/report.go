@@ -99,6 +99,7 @@ type CallEvent struct {
 // call and kind, in this order.
 type EventQuery struct {
 	Filters              []Filter    // on fields of records
+	Connections          []id.ID     // nil means all
 	Kinds                []EventKind // none means all
 	FromMicros, ToMicros int64       // the end is left out
 	Skip, Size           int

@@ -62,6 +62,9 @@ func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if q.Connections != nil {
+		where += " AND connection_id IN (" + idList(q.Connections) + ")"
+	}
 	args = append(args, q.FromMicros, q.ToMicros)
 	var parts []string
 	for kind := store.EventInitiated; kind <= store.EventCost; kind++ {
@@ -78,4 +81,14 @@ func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, " UNION ALL "), args, nil
+}
+
+// idList writes ids into a statement, which has room for more of them than of arguments.
+// An empty list is one that holds no id.
+func idList(ids []id.ID) string {
+	digits := []string{"-1"}
+	for _, one := range ids {
+		digits = append(digits, one.String())
+	}
+	return strings.Join(digits, ", ")
 }

@@ -49,7 +49,7 @@ type field struct {
 // Limits of a query. The API has its own, lower ones; these keep any caller from
 // making a statement that SQLite refuses.
 const (
-	maxFilters   = 50
+	maxFilters   = 200
 	maxOrders    = 10
 	maxPageSize  = 10_000
 	maxTextBytes = 4096
