@@ -124,7 +124,6 @@ func callEventParams() []parameter {
 		plain("product", &schema{kind: "string", enum: []string{"call_control", "fax", "texml"}}, "Only events of this product. Calls here are of none of them."),
 		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their webhooks fared is in the list of deliveries."),
 		plain("application_name", name, "Only events of calls by connections with this name."),
-		plain("application_name][eq", name, "Only events of calls by connections with this name."),
 		plain("application_name][contains", part, "Only events of calls by connections whose name contains this text, without regard to case."),
 		plain("occurred_at", momentSchema(), "Only events of this time. A day is all of that UTC day."),
 	})
@@ -191,7 +190,7 @@ func (f *eventFilter) bound(parameter, word string) {
 // Telnyx calls the name of an application is that of a connection. nil is no filter.
 func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *query) ([]id.ID, error) {
 	named := store.Query{Number: 1, Size: maxPageSize, Sort: []store.Order{{Field: "created_at"}}}
-	for name, op := range map[string]store.Operator{"": store.Equal, "[eq]": store.Equal, "[contains]": store.Contains} {
+	for name, op := range map[string]store.Operator{"": store.Equal, "[contains]": store.Contains} {
 		if text, given := q.values["filter[application_name]"+name]; given {
 			named.Filters = append(named.Filters, store.Filter{Field: "connection_name", Op: op, Value: text})
 		}

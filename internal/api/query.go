@@ -266,13 +266,12 @@ func equalFilter(name, storeField string, s *schema) parameter {
 		}}
 }
 
-// nameFilters select by a name: filter[name] and filter[name][eq] by all of it, and
-// filter[name][contains] by a part.
+// nameFilters select by a name: filter[name] by all of it, filter[name][contains] by a part.
 func nameFilters(name string, shortest int) []parameter {
 	all := &schema{kind: "string", maxLength: 255}
 	return []parameter{
 		containsFilter("filter["+name+"][contains]", name, shortest),
-		equalFilter("filter["+name+"]", name, all), equalFilter("filter["+name+"][eq]", name, all),
+		equalFilter("filter["+name+"]", name, all),
 	}
 }
 

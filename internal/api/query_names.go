@@ -77,6 +77,9 @@ func knownParameter(params []parameter, name string) (p *parameter, rest []strin
 			continue
 		}
 		p, rest = &params[i], parts[n:]
+		if len(rest) == 1 && rest[0] == "eq" && namesFilter(p.name) {
+			return p, nil, true // as without it
+		}
 		// What is below a parameter that is no array is another name, unless it has the
 		// form of an entry.
 		return p, rest, len(rest) == 0 || p.schema.kind == "array" || len(rest) == 1 && isEntry(rest[0])

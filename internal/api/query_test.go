@@ -56,7 +56,7 @@ func TestNamesOfFilters(t *testing.T) {
 		"filter[outbound.outbound_voice_profile_id]=" + mine: 1, "filter[outbound][outbound_voice_profile_id]=" + mine: 1,
 		"filter.outbound.outbound_voice_profile_id=" + mine: 1, "filter[outbound_voice_profile_id]=" + mine: 1,
 		"filter[connection_name][contains]=ONE": 2, "filter[connection_name.contains]=ONE": 2, "filter.connection_name.contains=ONE": 2,
-		"filter[connection_name]=one": 1, "filter[connection_name][eq]=one": 1, "filter[connection_name]=ONE": 0,
+		"filter[outbound_voice_profile_id][eq]=" + mine: 1, "filter[connection_name]=one": 1, "filter[connection_name][eq]=one": 1, "filter[connection_name]=ONE": 0,
 		"filter%5Bconnection_name%5D%5Bcontains%5D=one": 2, "page_size=1": 1, "page[size]=1": 1, "page_number=2&page_size=1": 1,
 	} {
 		r := h.do("GET", "/v2/connections?"+query, "")

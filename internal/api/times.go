@@ -89,10 +89,11 @@ func momentSchema() *schema {
 	return &schema{kind: "string", format: momentFormat, parse: parseWith(parseMoment), example: "2018-02-02T22:25:27.521Z"}
 }
 
-// timeFilters are all bounds of a time: filter[name] itself and each of Telnyx's operators.
+// timeFilters are all bounds of a time: filter[name], which is [eq] too, and each other
+// one of Telnyx's operators.
 func timeFilters(name, storeField string) []parameter {
 	filters := []parameter{momentFilter("filter["+name+"]", storeField, "eq")}
-	for _, bound := range timeBounds() {
+	for _, bound := range timeBounds()[1:] { // [eq] is the first
 		filters = append(filters, momentFilter("filter["+name+"]["+bound+"]", storeField, bound))
 	}
 	return filters
@@ -118,10 +119,11 @@ func momentFilter(name, storeField, bound string) parameter {
 // filters are the conditions that one of Telnyx's operators means.
 func (m moment) filters(storeField, bound string) []store.Filter {
 	from, to := m.bounds(bound)
-	if from == nil {
-		from = new(int64(1)) // a time of 0 is none, such as that of the answer of a call that was not answered
+	first := int64(1) // a time of 0 is none, such as that of the answer of a call that was not answered
+	if from != nil {
+		first = max(first, *from)
 	}
-	filters := []store.Filter{{Field: storeField, Op: store.AtLeast, Value: *from}}
+	filters := []store.Filter{{Field: storeField, Op: store.AtLeast, Value: first}}
 	if to != nil {
 		filters = append(filters, store.Filter{Field: storeField, Op: store.Below, Value: *to})
 	}
