@@ -219,6 +219,18 @@ func TestCalls(t *testing.T) {
 	if r := value(c.ReleaseAll(ctx))(t); r.Released != 0 {
 		t.Errorf("released %+v", r)
 	}
+	if would := value(c.CountHangUpCalls(ctx, client.HangupCallsParams{CountryCode: client.Set("US")}))(t); would.HungUp != 1 {
+		t.Errorf("would hang up %+v", would)
+	}
+	if h := value(c.HangUpCalls(ctx, client.HangupCallsParams{ConnectionID: client.Set(pbx.ID)}))(t); h.HungUp != 1 || h.CallIDs[0] != live.ID.String() {
+		t.Errorf("hung up %+v", h)
+	}
+	if h := value(c.HangUp(ctx, live.ID.String(), client.HangupParams{}))(t); h.Status != "ending" || h.EndedAt != nil {
+		t.Errorf("hung up %+v", h)
+	}
+	if r := value(c.HangUpCommand(ctx, live.ID.String(), client.HangupCommandParams{CommandID: client.Set("one")}))(t); r.Result != "ok" {
+		t.Errorf("command %+v", r)
+	}
 	records := value(client.Collect(c.DetailRecords().All(ctx, client.Query{Filters: map[string]string{"outcome": "refused"}})))(t)
 	if len(records) != 1 || records[0].ID != refused.ID.String() || *records[0].CountryCode != "GB" || time.Since(records[0].StartedAt) > time.Hour {
 		t.Errorf("records %+v", records)

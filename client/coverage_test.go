@@ -86,6 +86,10 @@ func covered() map[string]reflect.Type {
 		"BatchResult": reflect.TypeFor[client.BatchResult](), "BatchAdmissionRequest": reflect.TypeFor[client.BatchParams](),
 		"SwitchRestart": reflect.TypeFor[client.SwitchRestart](), "RestartSwitchRequest": reflect.TypeFor[client.RestartParams](),
 		"InitiatedPayload": reflect.TypeFor[client.InitiatedPayload](), "AnsweredPayload": reflect.TypeFor[client.AnsweredPayload](), "HangupPayload": reflect.TypeFor[client.HangupPayload](), "CostPayload": reflect.TypeFor[client.CostPayload](), "RefusedPayload": reflect.TypeFor[client.RefusedPayload](), "EndedPayload": reflect.TypeFor[client.EndedPayload](), "CallPayload": reflect.TypeFor[client.CallPayload](), "RecordingPayload": reflect.TypeFor[client.RecordingPayload](), "EmergencyAlertPayload": reflect.TypeFor[client.EmergencyAlertPayload](), "SpendPayload": reflect.TypeFor[client.SpendPayload](), "StrayPayload": reflect.TypeFor[client.StrayPayload](), "ChangePayload": reflect.TypeFor[client.ChangePayload](),
+		"HangupRequestedPayload": reflect.TypeFor[client.HangupRequestedPayload](),
+		"CallHangup":             reflect.TypeFor[client.Hangup](), "EndCallRequest": reflect.TypeFor[client.HangupParams](),
+		"CommandResult": reflect.TypeFor[client.CommandResult](), "HangupCallRequest": reflect.TypeFor[client.HangupCommandParams](),
+		"CallHangups": reflect.TypeFor[client.HangupCalls](), "EndCallsRequest": reflect.TypeFor[client.HangupCallsParams](),
 		"WebhookPublicKey": reflect.TypeFor[client.WebhookPublicKey](), "AuditEvent": reflect.TypeFor[client.AuditEvent](),
 	}
 }

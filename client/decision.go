@@ -126,12 +126,14 @@ type Call struct {
 	From         string  `json:"from"`
 	GatewayID    *string `json:"gateway_id"`
 	// How long the call may last so far; a grant is extended while the call runs.
-	GrantedSec             int64     `json:"granted_sec"`
-	Held                   Decimal   `json:"held"`
-	OutboundVoiceProfileID *string   `json:"outbound_voice_profile_id"`
-	Posted                 Decimal   `json:"posted"`
-	Rate                   Decimal   `json:"rate"`
-	SIPCallID              string    `json:"sip_call_id"`
-	StartedAt              time.Time `json:"started_at"`
-	To                     string    `json:"to"`
+	GrantedSec int64 `json:"granted_sec"`
+	// When somebody had the call hung up; null for not.
+	HangupRequestedAt      *time.Time `json:"hangup_requested_at"`
+	Held                   Decimal    `json:"held"`
+	OutboundVoiceProfileID *string    `json:"outbound_voice_profile_id"`
+	Posted                 Decimal    `json:"posted"`
+	Rate                   Decimal    `json:"rate"`
+	SIPCallID              string     `json:"sip_call_id"`
+	StartedAt              time.Time  `json:"started_at"`
+	To                     string     `json:"to"`
 }

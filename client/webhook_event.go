@@ -253,6 +253,28 @@ type CallPayload struct {
 	To                string    `json:"to"`
 }
 
+// HangupRequestedPayload is the payload of call.hangup_requested: the switch that has the
+// call is to end it.
+type HangupRequestedPayload struct {
+	AdmissionID       string     `json:"admission_id"`
+	AnswerTime        *time.Time `json:"answer_time"`
+	CallLegID         string     `json:"call_leg_id"`
+	CallSessionID     string     `json:"call_session_id"`
+	CLD               *string    `json:"cld"`
+	CLI               *string    `json:"cli"`
+	ConnectionID      *string    `json:"connection_id"`
+	CountryCode       *string    `json:"country_code"`
+	DecisionID        string     `json:"decision_id"`
+	Emergency         bool       `json:"emergency"`
+	From              string     `json:"from"`
+	OutboundProfileID *string    `json:"outbound_profile_id"`
+	RequestedAt       time.Time  `json:"requested_at"`
+	// The switch's own id of the call.
+	SIPCallID string    `json:"sip_call_id"`
+	StartTime time.Time `json:"start_time"`
+	To        string    `json:"to"`
+}
+
 // RecordingPayload is the payload of call.recording.saved.
 type RecordingPayload struct {
 	CallControlID       string        `json:"call_control_id"`

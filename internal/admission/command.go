@@ -9,9 +9,9 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Command is one of Reserve, Answer, Renew, Settle, Release, Expire,
-// ExpireOwners and, for the calls of other switches, Report and ExpireSwitch. Each names its call by an id that the caller chose, and may be
-// repeated: the second time changes nothing and gives the same result.
+// Command is one of Reserve, Answer, Renew, Settle, Release, HangUp, Expire,
+// ExpireOwners and, for the calls of other switches, Report and ExpireSwitch. Each
+// names its call by an id that the caller chose, and may be repeated: the second time changes nothing and gives the same result.
 type Command interface{ command() }
 
 // Reserve decides an attempt and, when it is allowed, takes a channel in each
@@ -51,6 +51,7 @@ type Ending struct {
 	Cause         string
 	Source        record.Side
 	Quality       *record.Quality // nil where the media were not anchored
+	HungUp        bool            // it ended because of a HangUp
 }
 
 // Settle ends an answered call: the exact charge is posted, the rest of the hold
@@ -91,6 +92,7 @@ type Result struct {
 	// it must be answered or, once it is, must have ended; 0 means never.
 	Answered  bool
 	DueMicros int64
+	HungUp    bool           // the call is live and is to end at once: somebody had it hung up
 	Record    *record.Call   // of Reserve when it refused, Settle, Release and Report once it has ended
 	Expired   []*record.Call // of Expire and ExpireOwners
 	Teardowns [][]byte       // of ExpireOwners: the notes of the answered calls

@@ -73,6 +73,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	for _, slice := range l.Posted {
 		r.Cost = money.Add(r.Cost, slice.Cost)
 	}
+	l.noteHangUp(r, e)
 	s.remove(l)
 	s.records = append(s.records, r)
 	return r

@@ -23,6 +23,7 @@ const (
 	EventEmergencyAlert                         // a connection has started unusually many emergency calls
 	EventInitiated                              // a call was let through
 	EventAnswered                               // a call was answered
+	EventHangUp                                 // somebody had a call of another switch hung up
 )
 
 // Event is something that customers want to be told at once. It is in the Changes
@@ -37,6 +38,7 @@ type Event struct {
 	SIPCallID     string
 	Decision      []byte // encoded, see Decision.Append
 	StartedMicros int64  // of EventInitiated and EventAnswered
+	Answered      int64  // of EventHangUp: when the call was answered in Unix microseconds, 0 for not yet
 
 	// Of EventEmergencyAlert: the calls of Day, and how many of them are unusual.
 	Count, Threshold int64

@@ -39,6 +39,9 @@ type Lease struct {
 	PostedSecs  int64 // of those, how many are posted
 	Posted      []record.Slice
 	Held        []Hold // in order, from PostedSecs to GrantedSecs
+
+	HungUpMicros int64  // when somebody had the call hung up, 0 for not; see HangUp
+	HungUpBy     string // who that was
 }
 
 // Hold is money held for one part of a call, booked to the day in which that
@@ -255,6 +258,8 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 		return s.expire("owner_lost", s.now, func(l *Lease) bool { return l.Owner != c.Keep && !IsSwitchID(l.Owner) })
 	case ExpireSwitch:
 		return s.expire("switch_restarted", min(c.BeforeMicros, s.now), func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
+	case HangUp:
+		return s.hangUp(&c)
 	case Report:
 		return s.report(p, &c)
 	}
@@ -389,6 +394,9 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 	l := s.leases[c.ID]
 	if l == nil {
 		return s.missing(c.ID)
+	}
+	if l.HungUpMicros != 0 {
+		return l.grant(Result{})
 	}
 	elapsedSecs := int64(max(0, c.Elapsed) / time.Second)
 	repeated := c.GrantedSecs < l.AllowedSecs()

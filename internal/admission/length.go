@@ -53,7 +53,7 @@ func (l *Lease) wishSecs(wantedSecs int64) int64 {
 
 // grant puts into a result how long the call may last.
 func (l *Lease) grant(r Result) Result {
-	r.GrantedSecs, r.MaxSecs = l.AllowedSecs(), l.MaxSecs
+	r.GrantedSecs, r.MaxSecs, r.HungUp = l.AllowedSecs(), l.MaxSecs, l.HungUpMicros != 0
 	return r
 }
 

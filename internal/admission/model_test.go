@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,6 +26,7 @@ type plainCall struct {
 	answeredAt time.Time
 	granted    int64
 	emergency  bool
+	hungUp     bool
 }
 
 // disk is what the changes of a State add up to: what a store keeps.
@@ -91,6 +93,7 @@ func TestRandomOperations(t *testing.T) {
 			"answer":  func(*rapid.T) { m.answer() },
 			"renew":   func(*rapid.T) { m.renew() },
 			"end":     func(*rapid.T) { m.end() },
+			"hang up": func(*rapid.T) { m.hangUp() },
 			"expire":  func(*rapid.T) { m.ended(m.run(Expire{}).Expired) },
 			"limits":  func(*rapid.T) { m.changeLimits() },
 			"release": func(*rapid.T) { m.releaseHold() },
@@ -321,6 +324,9 @@ func (m *machine) renew() {
 		elapsed = m.now.Sub(c.answeredAt)
 	}
 	r := m.run(Renew{ID: c.id, Elapsed: elapsed, GrantedSecs: c.granted})
+	if r.HungUp != c.hungUp || c.hungUp && (r.Extended || r.GrantedSecs != c.granted) {
+		m.t.Fatalf("renewed to %+v, hung up: %v, granted %d s", r, c.hungUp, c.granted)
+	}
 	if r.GrantedSecs < c.granted {
 		m.t.Fatalf("a renewal took back %d s", c.granted-r.GrantedSecs)
 	}
@@ -332,9 +338,26 @@ func (m *machine) renew() {
 	}
 }
 
+// hangUp marks a call: its money and its channels stay as they are until it has ended.
+func (m *machine) hangUp() {
+	c := m.pick()
+	mark := HangUp{ID: c.id, Account: testAccount, By: "the model", Force: rapid.Bool().Draw(m.t, "force")}
+	before := m.state.SpendIn(modelScopes[0], record.DayOf(m.now.UnixMicro()))
+	r := m.run(mark)
+	switch refused := c.emergency && !mark.Force; {
+	case refused && !errors.Is(r.Err, ErrEmergencyCall), !refused && (r.Err != nil || !r.HungUp):
+		m.t.Fatalf("hung up with force %v: %+v", mark.Force, r)
+	case !refused:
+		c.hungUp = true
+	}
+	if after := m.state.SpendIn(modelScopes[0], record.DayOf(m.now.UnixMicro())); after != before {
+		m.t.Fatalf("a hang-up moved money: %+v, before %+v", after, before)
+	}
+}
+
 func (m *machine) end() {
 	c := m.pick()
-	e := Ending{EndedMicros: m.now.UnixMicro()}
+	e := Ending{EndedMicros: m.now.UnixMicro(), HungUp: c.hungUp}
 	var r Result
 	if c.answered {
 		e.Elapsed = m.now.Sub(c.answeredAt)
@@ -360,6 +383,9 @@ func (m *machine) ended(records []*record.Call) {
 		}
 		if r.BilledSecs < want && !c.emergency {
 			m.t.Fatalf("billed %d s of a call that used %d s", r.BilledSecs, want)
+		}
+		if details := r.HungUpBy != ""; details != c.hungUp || c.hungUp && r.HangupSource != record.SideTollgate {
+			m.t.Fatalf("ended by %v, %q, hung up: %v", r.HangupSource, r.HungUpBy, c.hungUp)
 		}
 		if r.BilledSecs > c.granted {
 			m.t.Fatalf("billed %d s, granted %d s", r.BilledSecs, c.granted)

@@ -57,6 +57,8 @@ func commandCall(c Command) uuid.UUID {
 	switch c := c.(type) {
 	case Reserve:
 		return c.Call.ID
+	case HangUp:
+		return c.ID
 	case Answer:
 		return c.ID
 	case Renew:

@@ -49,6 +49,7 @@ const (
 	ReasonCallerNotAllowed
 	ReasonEmergencyLimit
 	ReasonSourceRefused
+	ReasonHungUp
 	numReasons
 )
 
@@ -128,6 +129,9 @@ var answers = [numReasons]answer{
 	ReasonSourceRefused: {"source_not_allowed", "TG16", 403, "Calls of this user are not taken from this address",
 		"Call from a network of the connection's allowed_sources, or add this one; a switch says where the call comes " +
 			"from by source_ip."},
+	// 603, so that whoever calls does not try another way out: somebody wants the call to end.
+	ReasonHungUp: {"hung_up", "TG17", 603, "Call ended by its operator",
+		"Somebody had this call hung up by the API; hangup_details of its detail record and the audit say who. End it."},
 	ReasonCallEnded: {"call_ended", "TG12", 403, "The call has ended",
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
 	ReasonConnectFee: {"connect_fee_above_maximum", "TG10", 403, "Maximum connect fee exceeded",

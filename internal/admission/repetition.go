@@ -79,6 +79,8 @@ func (s *State) repeatedReserve(p *policy.Snapshot, c *Reserve) (Result, bool) {
 		return Result{}, false
 	case !same:
 		return Result{Err: ErrOtherContent}, true
+	case l != nil && l.HungUpMicros != 0 && !urgent:
+		result.Decision.Allow, result.Decision.Reason = false, ReasonHungUp
 	case ended:
 		result.Decision.Allow, result.Decision.Reason = false, ReasonCallEnded
 	}

@@ -144,7 +144,7 @@ func (s *State) report(p *policy.Snapshot, c *Report) Result {
 	result = l.grant(result)
 	result.DueMicros = l.DueMicros()
 	result.Answered = l.AnsweredMicros != 0
-	return result
+	return l.endNow(result)
 }
 
 func cmpOr(told, otherwise int64) int64 {
@@ -237,6 +237,9 @@ func (s *State) keepRunning(p *policy.Snapshot, l *Lease, c *Report) {
 	if elapsed > 0 {
 		s.takeAnswer(p, l, s.now-elapsed.Microseconds(), c.Gateway)
 	}
+	if l.HungUpMicros != 0 {
+		return // it is to end, and its lease with it
+	}
 	if l.AnsweredMicros != 0 && elapsed < 0 {
 		elapsed = time.Duration(s.now-l.AnsweredMicros) * time.Microsecond
 	}
@@ -288,7 +291,7 @@ func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
 	if e.Elapsed = c.Elapsed; e.Elapsed < 0 {
 		e.Elapsed = time.Duration(max(0, min(e.EndedMicros, s.now)-l.AnsweredMicros)) * time.Microsecond
 	}
-	if !l.Emergency {
+	if !l.Emergency && l.HungUpMicros == 0 {
 		used := l.Rate.BillableSecs(max(e.Elapsed, 1))
 		s.postPassed(l, used)
 		for before := int64(-1); l.GrantedSecs < used && l.GrantedSecs != before; {
@@ -329,6 +332,8 @@ func CallOf(command Command) (call uuid.UUID, ok bool) {
 	case Settle:
 		return c.ID, true
 	case Release:
+		return c.ID, true
+	case HangUp:
 		return c.ID, true
 	case Report:
 		return c.ID, true

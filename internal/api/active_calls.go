@@ -22,7 +22,7 @@ import (
 // activeCallView is a call that is up or ringing. Source: Telnyx v2, ActiveCall.
 type activeCallView struct {
 	RecordType    string `json:"record_type" enum:"call"`
-	CallControlID string `json:"call_control_id" doc:"The id of the call; there are no commands to be given to it."`
+	CallControlID string `json:"call_control_id" doc:"The id of the call. Of the commands there is hangup."`
 	CallLegID     string `json:"call_leg_id" doc:"The id of the call."`
 	CallSessionID string `json:"call_session_id" doc:"The id of the call."`
 	ClientState   string `json:"client_state" doc:"Always empty: no command sets it."`

@@ -73,7 +73,7 @@ type admissionState struct {
 	BilledSecs   *int64        `json:"billed_secs"`
 	Cost         *money.Amount `json:"cost"`
 	OverrunSecs  *int64        `json:"overrun_secs" doc:"Seconds beyond what was granted. They are not charged."`
-	Reason       *string       `json:"reason" doc:"Of a call that is denied: a word of a closed list."`
+	Reason       *string       `json:"reason" doc:"Of a call that is denied: a word of a closed list. Of one that goes on: hung_up when it is to end at once, since somebody had it hung up; expires_at is when that was."`
 	SIPCode      *int32        `json:"sip_code"`
 	SIPReason    *string       `json:"sip_reason"`
 }
@@ -303,9 +303,16 @@ func (o *out) state(call uuid.UUID, r *admission.Result) {
 	o.text("status", statusOf(r))
 	o.grant(r)
 	c := r.Record
-	if c == nil {
+	switch {
+	case c == nil && r.HungUp:
+		d := admission.Decision{Reason: admission.ReasonHungUp}
+		o.null("outcome", "duration_secs", "billed_secs", "cost", "overrun_secs")
+		o.text("reason", d.Reason.String())
+		o.int("sip_code", int64(d.Reason.Status()))
+		o.text("sip_reason", d.Phrase())
+	case c == nil:
 		o.null("outcome", "duration_secs", "billed_secs", "cost", "overrun_secs", "reason", "sip_code", "sip_reason")
-	} else {
+	default:
 		o.text("outcome", c.Outcome.String())
 		o.name("duration_secs")
 		o.b = appendSeconds(o.b, c.DurationMicros)

@@ -38,15 +38,18 @@ type callView struct {
 	GrantedSec             int64        `json:"granted_sec" doc:"How long the call may last so far; a grant is extended while the call runs."`
 	Posted                 money.Amount `json:"posted"`
 	Held                   money.Amount `json:"held"`
+	HangupRequestedAt      *time.Time   `json:"hangup_requested_at" doc:"When somebody had the call hung up; null for not."`
 }
 
 func (s *server) callOperations() []operation {
-	return []operation{s.traceOperation(), {method: http.MethodGet, path: "/tollgate/v1/calls", id: "list_call", tag: "Calls", scope: ScopeRead, status: http.StatusOK,
+	operations := []operation{s.traceOperation(), {method: http.MethodGet, path: "/tollgate/v1/calls", id: "list_call", tag: "Calls", scope: ScopeRead, status: http.StatusOK,
 		summary: "List the account's calls that are up or ringing, the newest first.", answer: schemaOf[callView](), list: true, handle: s.listCalls,
 		params: slices.Concat(pageParams(maxPageSize, maxPageSize), []parameter{
 			{name: "filter[outbound_voice_profile_id]", schema: idSchema(), description: "Only calls of this profile."},
 			{name: "filter[connection_id]", schema: idSchema(), description: "Only calls of this connection."},
+			{name: "filter[country_code]", schema: countrySchema(), description: "Only calls to this country."},
 		})}}
+	return append(operations, s.hangUpOperations()...)
 }
 
 func (s *server) listCalls(ctx context.Context, in *request) (*response, error) {
@@ -54,10 +57,9 @@ func (s *server) listCalls(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	profile, connection := in.query.text("filter[outbound_voice_profile_id]", ""), in.query.text("filter[connection_id]", "")
-	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool {
-		return profile != "" && c.Lease.Profile.String() != profile || connection != "" && c.Lease.Connection.String() != connection
-	})
+	chosen := callFilter(in.query.text("filter[outbound_voice_profile_id]", ""), in.query.text("filter[connection_id]", ""),
+		in.query.text("filter[country_code]", ""))
+	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool { return !chosen.Selects(&c) })
 	slices.SortFunc(calls, func(a, b store.LiveCall) int {
 		return cmp.Or(cmp.Compare(b.Lease.ReservedMicros, a.Lease.ReservedMicros), slices.Compare(a.Lease.ID[:], b.Lease.ID[:]))
 	})
@@ -74,7 +76,8 @@ func viewCall(c *store.LiveCall) callView {
 	l := &c.Lease
 	v := callView{ID: l.ID, RecordType: "call", StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
 		ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, BillingGroupID: l.BillingGroup, GatewayID: l.Gateway,
-		SIPCallID: l.SIPCallID, Emergency: l.Emergency, Rate: l.Rate.PerMinute, GrantedSec: l.AllowedSecs()}
+		SIPCallID: l.SIPCallID, Emergency: l.Emergency, Rate: l.Rate.PerMinute, GrantedSec: l.AllowedSecs(),
+		HangupRequestedAt: timeOrNull(l.HungUpMicros)}
 	if l.AnsweredMicros != 0 {
 		v.CallDuration = c.ElapsedMs / 1000
 	}

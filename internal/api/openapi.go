@@ -103,7 +103,7 @@ func (d *documenter) operation(op *operation) map[string]any {
 	case op.csv:
 		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{"text/csv": map[string]any{"schema": map[string]any{"type": "string"}}}}
 	case op.body != nil:
-		out["requestBody"] = map[string]any{"required": true, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
+		out["requestBody"] = map[string]any{"required": !op.optional, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
 	}
 	content := jsonContent(d.answer(op))
 	if op.alsoCSV {

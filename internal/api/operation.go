@@ -73,6 +73,7 @@ type operation struct {
 	settled      bool    // the answer depends on the account's configuration alone
 	idle         bool    // it wants the scope write, and there is nothing yet that it could change
 	additive     bool    // it makes something new of what its path names, and does not change that
+	optional     bool    // the body may be left out
 	effects      *schema // of meta.dry_run, or nil
 	handle       func(ctx context.Context, r *request) (*response, error)
 }
@@ -287,6 +288,10 @@ const (
 // readBody reads the JSON object of a request. What is wrong with the values in
 // it is found later, together with everything else.
 func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Request) error {
+	if op.optional && r.ContentLength == 0 {
+		in.body = map[string]any{}
+		return nil
+	}
 	accepted := []string{"application/json"}
 	if op.method == http.MethodPatch {
 		accepted = append(accepted, "application/merge-patch+json")

@@ -155,6 +155,9 @@ func known(s, full *schema, object map[string]any, path string) (kept map[string
 		case p == nil:
 			unknown = append(unknown, path+name)
 		default:
+			if ours == nil {
+				ours = p // the answer is of another kind than the request
+			}
 			if nested, ok := value.(map[string]any); ok && p.schema.kind == "object" {
 				below, rest := known(p.schema, ours.schema, nested, path+name+".")
 				kept[name], unknown = below, append(unknown, rest...)

@@ -120,6 +120,23 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		return made(overrides, override), `{"comment":"in service"}`
 	}
 	requests["DELETE "+overrides+"/{id}"] = func() (string, string) { return made(overrides, override), "" }
+	pbx := ""
+	live := func() string {
+		if pbx == "" {
+			_, pbx = h.pbx(`{"name":"live calls"}`)
+		}
+		return h.reserve(pbx, "+13125550199").Decision.ID.String()
+	}
+	requests["POST /v2/calls/{id}/actions/hangup"] = func() (string, string) {
+		return "/v2/calls/" + live() + "/actions/hangup", `{"command_id":"891510ac-f3e4-11e8-af5b-de00688a4901"}`
+	}
+	requests["POST /tollgate/v1/calls/{id}/hangup"] = func() (string, string) {
+		return "/tollgate/v1/calls/" + live() + "/hangup", ""
+	}
+	requests["POST /tollgate/v1/calls/hangup"] = func() (string, string) {
+		live()
+		return "/tollgate/v1/calls/hangup", `{"connection_id":"` + pbx + `"}`
+	}
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

@@ -56,6 +56,8 @@ type App struct {
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
+	// ending is the gateway, once the store may tell it of calls that end.
+	ending atomic.Pointer[sipgw.Gateway]
 
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -109,7 +111,7 @@ func (a *App) build(ctx context.Context) error {
 	store, err := a.openStore(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
 		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
-		Published: a.published, Observe: a.observe,
+		Published: a.published, HungUp: a.hungUp, Observe: a.observe,
 	})
 	if err != nil {
 		return err
@@ -154,6 +156,7 @@ func (a *App) build(ctx context.Context) error {
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
 	})
+	a.ending.Store(a.gateway)
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
 	if err := a.loadCertificate(); err != nil {
 		return err
@@ -180,6 +183,13 @@ func (c *Config) sipLimits() sipgw.Limits {
 		SourcePerSecond: float64(c.SIPSourceRate), SourceCalls: c.SIPSourceCalls,
 		ConnectionsPerHost: c.SIPSourceConnections,
 		StrangerAnswers:    float64(c.SIPStrangerRate), StrangerConnections: c.SIPStrangerConnections,
+	}
+}
+
+// hungUp has the gateway end calls that somebody had hung up.
+func (a *App) hungUp(calls []uuid.UUID) {
+	if g := a.ending.Load(); g != nil {
+		g.HangUp(calls)
 	}
 }
 

@@ -130,6 +130,8 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 		c.cancelled(now)
 	case HungUp:
 		c.hungUp(e, now)
+	case HangUp:
+		c.hangUp(now)
 	case Stopping:
 		c.stop(now)
 	}
@@ -253,6 +255,9 @@ func (c *Call) ledgerDone(e *LedgerDone, now time.Time) {
 	case kind == answer:
 		c.answered = nil
 		c.meter.confirm(&e.Result, now)
+	}
+	if e.Err == nil && e.Result.HungUp {
+		c.hangUp(now) // in case that no other news of it comes
 	}
 }
 
@@ -378,6 +383,23 @@ func (c *Call) stop(now time.Time) {
 	case running:
 		c.endBoth(record.SideUnknown, CauseStopping, now)
 	}
+}
+
+// hangUp ends the call for both sides, whatever it is at.
+func (c *Call) hangUp(now time.Time) {
+	switch c.state {
+	case hunting:
+		c.reached = c.current + 1
+		c.do(CancelGateway{N: c.current})
+		fallthrough
+	case deciding:
+		c.refuse(admission.ReasonHungUp, now)
+	case running:
+		c.endBoth(record.SideUnknown, CauseNormal, now)
+	default:
+		return // it has not begun, or it is over
+	}
+	c.ending.HungUp = true
 }
 
 func (c *Call) leaseLost(now time.Time) {

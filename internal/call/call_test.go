@@ -95,6 +95,10 @@ func event(words []string) Event {
 			return HungUp{By: side(), Cause: words[2]}
 		}
 		return HungUp{By: side(), Cause: CauseNormal}
+	case "hang-up":
+		return HangUp{}
+	case "marked":
+		return &LedgerDone{Result: admission.Result{GrantedSecs: int64(number), HungUp: true}}
 	case "stopping":
 		return Stopping{}
 	case "due":

@@ -61,6 +61,8 @@ func ownCause(why admission.Reason) string {
 		return CauseStore
 	case admission.ReasonStopping:
 		return CauseStopping
+	case admission.ReasonHungUp:
+		return CauseNormal
 	}
 	return CauseRejected
 }

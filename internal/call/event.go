@@ -72,6 +72,9 @@ type HungUp struct {
 	Cause string // a hangup cause of this package
 }
 
+// HangUp says that somebody had the call hung up by the API. The ledger knows it.
+type HangUp struct{}
+
 // Due says that the time of the last SetTimer has come.
 type Due struct{}
 
@@ -89,6 +92,7 @@ func (NoMedia) event()     {}
 func (RingTimeout) event() {}
 func (Cancelled) event()   {}
 func (HungUp) event()      {}
+func (HangUp) event()      {}
 func (Due) event()         {}
 func (Stopping) event()    {}
 

@@ -124,6 +124,9 @@ func (w *watcher) answer() *LedgerDone {
 		if rapid.Bool().Draw(w.t, "extend") && !w.emergency && !w.answeredAt.IsZero() {
 			w.granted += rapid.Int64Range(1, 60).Draw(w.t, "extension")
 		}
+		if rapid.IntRange(0, 9).Draw(w.t, "marked") == 0 {
+			return &LedgerDone{Result: admission.Result{GrantedSecs: w.granted, HungUp: true}}
+		}
 	default:
 		w.ends++
 		return &LedgerDone{Result: admission.Result{Record: &record.Call{}}}
@@ -144,7 +147,7 @@ func TestRandomOrders(t *testing.T) {
 			now = w.advance(c, now, rapid.Int64Range(0, 4000).Draw(t, "milliseconds"))
 			gateway := rapid.IntRange(0, 2).Draw(t, "gateway")
 			var e Event
-			switch rapid.IntRange(0, 14).Draw(t, "event") {
+			switch rapid.IntRange(0, 15).Draw(t, "event") {
 			case 0, 1, 2, 3:
 				if w.underway == nil {
 					continue
@@ -166,6 +169,8 @@ func TestRandomOrders(t *testing.T) {
 				e = HungUp{By: rapid.SampledFrom([]record.Side{0, 1, 2}).Draw(t, "side"), Cause: CauseNormal}
 			case 12:
 				e = Stopping{}
+			case 15:
+				e = HangUp{}
 			case 14:
 				e = Skipped{Gateway: gateway, Why: admission.ReasonGatewaysDown}
 			case 13:

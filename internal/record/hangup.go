@@ -172,10 +172,13 @@ func (r *Call) wordOfOutcome() string {
 	return "NORMAL_UNSPECIFIED"
 }
 
-// HangupDetails is how the caller's leg ended, in the words that FreeSWITCH has for
-// it (sip_hangup_disposition); "" when that is not known.
+// HangupDetails is who had the call hung up by the API or, when nobody had, how the
+// caller's leg ended, in the words that FreeSWITCH has for it (sip_hangup_disposition); ""
+// when that is not known.
 func (r *Call) HangupDetails() string {
 	switch {
+	case r.HungUpBy != "":
+		return r.HungUpBy
 	case r.Outcome == OutcomeLost:
 		return ""
 	case r.Outcome == OutcomeCancelled:

@@ -28,6 +28,7 @@ type session struct {
 	events  []call.Event // that arose while one is being handled
 	busy    bool         // an event is being handled
 	over    bool         // the machine is done
+	doomed  bool         // it is among the shard's doomed calls
 
 	inviteTx *serverTx // the caller's INVITE, until it has a final response
 	invite   *message  // the same, until the call is answered
@@ -101,7 +102,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.source = m.peer.addr.Addr()
 	s.caller.traceBegin(s.source)
 	tx.cancelled = func() { s.handle(call.Cancelled{}) }
-	sh.calls[s] = struct{}{}
+	sh.calls[s.machine.ID()] = s
 	return s
 }
 
@@ -409,10 +410,10 @@ func (s *session) forgetIfDone() {
 	if s.carrier != nil && s.caller.byeOnAck {
 		return
 	}
-	if _, live := s.sh.calls[s]; !live {
+	if s.sh.calls[s.machine.ID()] != s {
 		return
 	}
-	delete(s.sh.calls, s)
+	delete(s.sh.calls, s.machine.ID())
 	s.sh.g.crowds.leave(s.source)
 	s.leaveTrunk()
 	s.rely.close()

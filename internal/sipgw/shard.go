@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
@@ -20,8 +22,9 @@ type shard struct {
 	servers map[string]*serverTx // by transaction
 	clients map[clientKey]*clientTx
 	legs    map[legKey]*leg
-	early   map[legKey]*early // of gateways, by our Call-ID and their tag
-	calls   map[*session]struct{}
+	early   map[legKey]*early      // of gateways, by our Call-ID and their tag
+	calls   map[uuid.UUID]*session // by their ids
+	doomed  doomed                 // calls that somebody had hung up
 	// once are the latest transactions of calls that do not say whose they are, at most
 	// mostUnidentified; the one at oldest goes first.
 	once   []*serverTx

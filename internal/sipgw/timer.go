@@ -22,6 +22,7 @@ const (
 	timerPing                        // of a gateway: OPTIONS
 	timerSilence                     // OPTIONS was not answered
 	timerRegister                    // of a gateway: REGISTER
+	timerHangUp                      // of a shard: the next calls to hang up
 )
 
 // timer is one timer, kept by value in its owner.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -282,6 +283,15 @@ type LiveCall struct {
 	ElapsedMs int64
 }
 
+// Country is where the called number belongs, 0 when it is not known.
+func (c *LiveCall) Country() e164.Country {
+	d, err := admission.DecodeDecision(c.Lease.Decision)
+	if err != nil {
+		return 0
+	}
+	return d.Facts.Class.Country
+}
+
 // SpendUse is what is used of a scope on a day, and whether its calls are held back.
 type SpendUse struct {
 	admission.Spend
@@ -310,6 +320,7 @@ type Store interface {
 	Versions
 	Bans
 	Strays
+	HangUps
 
 	Keys() Collection[Key, id.ID]
 	Profiles() Collection[profile.Profile, id.ID]

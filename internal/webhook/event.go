@@ -29,6 +29,7 @@ const (
 	CallEnded                = "call.ended"
 	CallEmergency            = "call.emergency"
 	CallRecordingSaved       = "call.recording.saved"
+	CallHangUpRequested      = "call.hangup_requested"
 	ConnectionEmergencies    = "connection.emergency_calls"
 	ProfileSpendThreshold    = "profile.spend_threshold"
 	ProfileSpendLimitReached = "profile.spend_limit_reached"
@@ -58,6 +59,8 @@ func EventTypes() []EventType {
 		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost.", endedPayload{}},
 		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts.", callPayload{}},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after call.ended.", recordingPayload{}},
+		{CallHangUpRequested, "Somebody had a call of another switch hung up. The switch is to end the call at once; it gets no " +
+			"longer grant.", hangupRequestedPayload{}},
 		{ConnectionEmergencies, "A connection has started as many emergency calls on one UTC day as its " +
 			"emergency_alert_calls says, or twice, four times, eight times as many.", emergencyAlertPayload{}},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily limit. Each is sent once a day.", spendPayload{}},
@@ -75,7 +78,7 @@ func EventTypes() []EventType {
 
 // CallEvents lists the types of events that concern one call.
 func CallEvents() []string {
-	return []string{CallInitiated, CallAnswered, CallHangup, CallCost, CallRefused, CallEnded, CallEmergency, CallRecordingSaved}
+	return []string{CallInitiated, CallAnswered, CallHangup, CallCost, CallRefused, CallEnded, CallEmergency, CallRecordingSaved, CallHangUpRequested}
 }
 
 func knownEventType(name string) bool {

@@ -179,6 +179,40 @@ func (c *Emergency) Event(key uuid.UUID) (Event, error) {
 	})
 }
 
+// HangUp is a call of another switch that somebody had hung up.
+type HangUp struct {
+	Call                         uuid.UUID
+	Account, Connection, Profile id.ID
+	SIPCallID, From, To          string // SIPCallID is the switch's own id of the call
+	Caller, Callee               e164.Number
+	Emergency                    bool
+	StartedMicros                int64
+	AnsweredMicros               int64 // 0 when it rings
+	AtMicros                     int64
+}
+
+type hangupRequestedPayload struct {
+	callPayload
+	AdmissionID uuid.UUID `json:"admission_id"`
+	AnswerTime  *string   `json:"answer_time" format:"date-time"` // null when it rings
+	RequestedAt string    `json:"requested_at" format:"date-time"`
+}
+
+// Event is call.hangup_requested. That the call has ended is told by call.ended.
+func (h *HangUp) Event(key uuid.UUID) (Event, error) {
+	e := Event{ID: key, AccountID: h.Account, ConnectionID: h.Connection, Type: CallHangUpRequested,
+		OccurredAt: time.UnixMicro(h.AtMicros).UTC()}
+	p := hangupRequestedPayload{AdmissionID: h.Call, RequestedAt: microsText(h.AtMicros), callPayload: callPayload{
+		CallSessionID: h.Call, CallLegID: h.Call, ConnectionID: h.Connection, From: h.From, To: h.To,
+		StartTime: microsText(h.StartedMicros), CLI: numberOrNull(h.Caller), CLD: numberOrNull(h.Callee),
+		OutboundProfileID: h.Profile, DecisionID: h.Call, SIPCallID: h.SIPCallID, Emergency: h.Emergency,
+	}}
+	if h.AnsweredMicros != 0 {
+		p.AnswerTime = new(microsText(h.AnsweredMicros))
+	}
+	return e.with(p)
+}
+
 // EmergencyAlert is a connection that has started unusually many emergency calls.
 type EmergencyAlert struct {
 	Call                uuid.UUID // the last of them

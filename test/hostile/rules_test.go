@@ -83,6 +83,7 @@ var ofOneEdge = map[admission.Reason]string{
 	admission.ReasonGatewaysDown:      "another switch chooses the route itself",
 	admission.ReasonGatewayLimit:      "another switch chooses the route itself",
 	admission.ReasonSourceRefused:     "over SIP it looks like a wrong password, and there is no call: TestAllowedSources of internal/api is the other edge",
+	admission.ReasonHungUp:            "nothing refuses a call for it: it ends one that is up, and TestHangUp of test/e2e does so at both edges",
 	admission.ReasonCallIDUsed:        "the ids of calls over SIP are the server's own",
 	admission.ReasonCallEnded:         "the ids of calls over SIP are the server's own",
 }

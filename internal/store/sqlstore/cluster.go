@@ -316,6 +316,9 @@ func (w *clusterWriter) tryConfiguration(ctx context.Context, run []*work) error
 	if tx.mailed || configured { // an endpoint may have been enabled
 		w.store.config.Published()
 	}
+	if len(tx.ending) > 0 {
+		w.store.config.HungUp(tx.ending)
+	}
 	return nil
 }
 
@@ -332,6 +335,8 @@ func (w *clusterWriter) configure(ctx context.Context, tx *txn, one *work) error
 	if one.err != nil {
 		tx.snapshot, tx.changes = before, tx.changes[:changes]
 		end = "ROLLBACK TO configuration; RELEASE configuration"
+	} else {
+		tx.ending = append(tx.ending, tx.hungUp...)
 	}
 	end += "; " + setAccount(everyAccount)
 	if _, err := w.conn.ExecContext(ctx, end); err != nil {

@@ -60,6 +60,12 @@ func (r *tuples) add(values ...any) {
 	r.n++
 }
 
+// addLease appends a row of leaseRow.
+func (r *tuples) addLease(l *admission.Lease) {
+	r.add(l.ID[:], int64(l.Account), int64(l.Profile), int64(l.Connection), l.Owner[:], l.Emergency, l.ExpiresMicros,
+		l.HungUpMicros != 0, appendLease(make([]byte, 0, 512), l))
+}
+
 // queue appends the statement that writes the rows, if there are any.
 func (r *tuples) queue(b *pgx.Batch, s *insertion) {
 	switch {
@@ -107,14 +113,14 @@ func (r *tuples) columns() []any {
 // The statements of a group. Records have no ON CONFLICT: a second record of one
 // call must fail.
 const (
-	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, body"
-	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BYTEA"
+	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, hung_up, body"
+	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BOOLEAN, BYTEA"
 	putSpend      = "posted = excluded.posted, held = excluded.held, overrun = excluded.overrun, told = excluded.told, told_limit = excluded.told_limit"
 )
 
 var (
 	putLeases = insertInto("leases", leaseRow, leaseRowTypes,
-		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body")
+		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, hung_up = excluded.hung_up, body = excluded.body")
 	insertLeases = insertInto("leases", leaseRow, leaseRowTypes, "")
 	putSpends    = insertInto("profile_days", "account_id, profile_id, day, posted, held, overrun, told, told_limit",
 		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", " ON CONFLICT (profile_id, day) DO UPDATE SET "+putSpend)
@@ -179,8 +185,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		if _, ok := loaded[l.ID]; ok {
 			into = &put
 		}
-		into.add(l.ID[:], int64(l.Account), int64(l.Profile), int64(l.Connection), l.Owner[:], l.Emergency, l.ExpiresMicros,
-			appendLease(make([]byte, 0, 512), l))
+		into.addLease(l)
 	}
 	records.values = make([]any, 0, numRecordColumns*len(changes.Records))
 	for _, r := range changes.Records {

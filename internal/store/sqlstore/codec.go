@@ -20,8 +20,8 @@ import (
 
 // Form numbers. A form never changes; new fields need a new form.
 const (
-	leaseForm   = 2 // the first had no limit of length
-	recordForm  = 1
+	leaseForm   = 3 // the first had no limit of length, the second no hang-up
+	recordForm  = 2 // the first had no hang-up
 	chunkForm   = 1
 	journalForm = 1
 )

@@ -17,6 +17,7 @@ func TestConformance(t *testing.T) {
 		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
 			Path: filepath.Join(o.Dir, "tollgate.db"), Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
 			GroupSize: o.GroupSize, QueueLength: o.QueueLength, Ticks: o.Ticks, AroundCommit: o.AroundCommit,
+			HungUp: o.HungUp,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -38,6 +39,7 @@ func TestConformancePostgreSQL(t *testing.T) {
 		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
 			DatabaseURL: databases[o.Dir], NodeName: "node", Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
 			GroupSize: o.GroupSize, QueueLength: o.QueueLength, Ticks: o.Ticks, AroundCommit: o.AroundCommit,
+			HungUp:         o.HungUp,
 			MaxClockOffset: -1, // the tests have a clock of their own
 		})
 		if err != nil {

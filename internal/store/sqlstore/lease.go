@@ -39,6 +39,8 @@ func appendLease(dst []byte, l *admission.Lease) []byte {
 		e.amount(h.Cost)
 	}
 	e.int(l.MaxSecs)
+	e.int(l.HungUpMicros)
+	e.text(l.HungUpBy)
 	return e.out
 }
 
@@ -60,6 +62,9 @@ func decodeLease(account id.ID, call uuid.UUID, body []byte) (*admission.Lease, 
 	}
 	if form >= 2 {
 		l.MaxSecs = d.int()
+	}
+	if form >= 3 {
+		l.HungUpMicros, l.HungUpBy = d.int(), d.text()
 	}
 	return l, d.finish("lease")
 }

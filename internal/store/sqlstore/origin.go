@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -16,6 +18,7 @@ import (
 type written struct {
 	noted  []change
 	object any
+	hungUp []uuid.UUID // calls whose owners are to be told that they end
 }
 
 // note records a change, and the object that the write returns unless it notes

@@ -48,6 +48,8 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 			alert := webhook.EmergencyAlert{Call: e.Call, Account: e.Account, Connection: e.Connection, Day: e.Day,
 				Calls: e.Count, Threshold: e.Threshold, AtMicros: e.AtMicros}
 			add(e.Account, e.Connection, webhook.ConnectionEmergencies, alert.Event)
+		case admission.EventHangUp:
+			add(e.Account, e.Connection, webhook.CallHangUpRequested, func(key uuid.UUID) (webhook.Event, error) { return hangUpEvent(key, e) })
 		case admission.EventSpendThreshold, admission.EventSpendLimitReached:
 			spend := spendEvent(e)
 			add(e.Account, 0, spend.Type(), spend.Event)
@@ -131,6 +133,20 @@ func emergencyEvent(key uuid.UUID, e *admission.Event) (webhook.Event, error) {
 	call := webhook.Emergency{
 		Call: e.Call, Account: e.Account, Connection: e.Connection, Profile: e.Profile, SIPCallID: e.SIPCallID,
 		From: d.Facts.From, To: d.Facts.To, Caller: d.Facts.Caller, StartedMicros: e.AtMicros,
+	}
+	return call.Event(key)
+}
+
+func hangUpEvent(key uuid.UUID, e *admission.Event) (webhook.Event, error) {
+	d, err := admission.DecodeDecision(e.Decision)
+	if err != nil {
+		return webhook.Event{}, err
+	}
+	f := &d.Facts
+	call := webhook.HangUp{
+		Call: e.Call, Account: e.Account, Connection: e.Connection, Profile: e.Profile, SIPCallID: e.SIPCallID,
+		From: f.From, To: f.To, Caller: f.Caller, Callee: f.Callee, Emergency: f.Emergency,
+		StartedMicros: f.AtMicros, AnsweredMicros: e.Answered, AtMicros: e.AtMicros,
 	}
 	return call.Event(key)
 }

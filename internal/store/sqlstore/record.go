@@ -63,6 +63,7 @@ func appendRecord(dst []byte, r *record.Call) []byte {
 	e.text(r.RatePrefix)
 	e.int(r.OverrunSecs)
 	e.bytes(r.Decision)
+	e.text(r.HungUpBy)
 	return e.out
 }
 
@@ -88,11 +89,14 @@ func scanRecord(scan func(...any) error) (*record.Call, error) {
 	if len(group) == len(uuid.UUID{}) {
 		r.BillingGroup = new(uuid.UUID(group))
 	}
-	d := newDecoder(body, recordForm)
+	d, form := newDecoderUpTo(body, recordForm)
 	r.RingingMicros, r.Range, r.SIPPhrase, r.HangupCause = d.int(), d.text(), d.text(), d.text()
 	r.HangupSource = record.Side(d.int())
 	r.GrantedSecs, r.Rate, r.RatePrefix = d.int(), d.rate(), d.text()
 	r.OverrunSecs, r.Decision = d.int(), d.bytes()
+	if form >= 2 {
+		r.HungUpBy = d.text()
+	}
 	return r, d.finish("call record")
 }
 
@@ -170,17 +174,23 @@ var recordFields = map[string]field{
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
 	var r *record.Call
 	err := s.readingLedger(ctx, account, func(tx querier) (err error) {
-		r, err = scanRecord(tx.QueryRowContext(ctx, `SELECT `+recordColumns+` FROM call_records
-			WHERE account_id = $1 AND id = $2`, int64(account), call[:]).Scan)
-		if err != nil {
-			return err
-		}
-		return addSlices(ctx, tx, []*record.Call{r})
+		r, err = readRecord(ctx, tx, account, call)
+		return err
 	})
 	if err != nil {
 		return nil, readError("call record", call.String(), err)
 	}
 	return r, nil
+}
+
+// readRecord reads one record, with its slices.
+func readRecord(ctx context.Context, q querier, account id.ID, call uuid.UUID) (*record.Call, error) {
+	r, err := scanRecord(q.QueryRowContext(ctx, `SELECT `+recordColumns+` FROM call_records
+		WHERE account_id = $1 AND id = $2`, int64(account), call[:]).Scan)
+	if err != nil {
+		return nil, err
+	}
+	return r, addSlices(ctx, q, []*record.Call{r})
 }
 
 // ListRecords implements store.Records.

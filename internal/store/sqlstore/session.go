@@ -62,7 +62,7 @@ func connectSession(ctx context.Context, s *Store) (*pgx.Conn, error) {
 		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended('tollgate node ' || $1, 0))",
 			plainText(s.config.NodeName)).Scan(&taken)
 		if err == nil && taken {
-			_, err = conn.Exec(ctx, "LISTEN "+configChannel)
+			_, err = conn.Exec(ctx, "LISTEN "+configChannel+"; LISTEN "+hangUpChannel)
 			if err == nil {
 				return conn, nil
 			}
@@ -109,6 +109,10 @@ func (s *session) run(ctx context.Context) {
 	for {
 		if s.conn != nil {
 			notification, err := s.conn.WaitForNotification(ctx)
+			if err == nil && notification.Channel == hangUpChannel {
+				s.hangUps(ctx)
+				continue
+			}
 			if err == nil {
 				if notification.Payload != s.store.config.Owner.String() { // not this node's own
 					s.wake(ctx)
@@ -137,6 +141,15 @@ func (s *session) run(ctx context.Context) {
 		}
 		s.conn = conn
 		s.wake(ctx)
+		s.hangUps(ctx)
+	}
+}
+
+// hangUps tells of the calls of this node that were hung up. The ticks of the store do
+// so too.
+func (s *session) hangUps(ctx context.Context) {
+	if err := s.store.tellHungUp(ctx); err != nil && ctx.Err() == nil {
+		s.store.log.Warn("learn which calls were hung up; trying again at the next tick", "error", err)
 	}
 }
 

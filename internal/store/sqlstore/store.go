@@ -119,6 +119,11 @@ type Config struct {
 	// Published is called after a commit from which webhooks may have to be
 	// delivered. It must not block; nil means nobody is told.
 	Published func()
+
+	// HungUp is told of calls of this process that were hung up, after that is durable:
+	// at least once, and calls of others or that are over among them. It must not block,
+	// nor change the list; nil means nobody is told.
+	HungUp func(calls []uuid.UUID)
 }
 
 // Store implements store.Store.
@@ -164,6 +169,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	if config.Published == nil {
 		config.Published = func() {}
+	}
+	if config.HungUp == nil {
+		config.HungUp = func([]uuid.UUID) {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

@@ -33,6 +33,11 @@ func (s *Store) tick() {
 		if err := s.expire(ctx); err != nil && !s.isClosed() {
 			s.log.Warn("expire leases; trying again at the next tick", "error", err)
 		}
+		if s.db.postgres != nil {
+			if err := s.tellHungUp(ctx); err != nil && !s.isClosed() {
+				s.log.Warn("look for calls that were hung up; trying again at the next tick", "error", err)
+			}
+		}
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
 		}

@@ -89,6 +89,7 @@ type txn struct {
 	account  id.ID           // to which row-level security holds the write
 	guarded  bool            // there is row-level security
 	after    []func(*admission.State)
+	ending   []uuid.UUID // the calls that the writes so far have hung up
 }
 
 // afterwards runs f on the ledger in memory, where there is one, once the write that
@@ -247,6 +248,9 @@ func (w *writer) tryGroup(group []*work) (records []*record.Call, err error) {
 	if tx.mailed || configured { // an endpoint may have been enabled
 		w.store.config.Published()
 	}
+	if len(tx.ending) > 0 {
+		w.store.config.HungUp(tx.ending)
+	}
 	return records, nil
 }
 
@@ -302,8 +306,9 @@ func (w *writer) configure(ctx context.Context, tx *txn, one *work) error {
 	if _, err := w.conn.ExecContext(ctx, end); err != nil {
 		return fmt.Errorf("end savepoint: %w", errors.Join(err, one.err))
 	}
-	for _, f := range tx.after {
-		if one.err == nil {
+	if one.err == nil {
+		tx.ending = append(tx.ending, tx.hungUp...)
+		for _, f := range tx.after {
 			f(w.state)
 		}
 	}
@@ -397,6 +402,7 @@ func (w *writer) ready() error {
 	if err := w.load(ctx, w.conn, w.store.config.Clock()); err != nil {
 		return fmt.Errorf("load ledger: %w", err)
 	}
+	w.tellHungUp()
 	return nil
 }
 

@@ -32,6 +32,7 @@ type Options struct {
 	QueueLength  int // 0 means the default
 	Ticks        <-chan time.Time
 	AroundCommit func(commit func() error) error
+	HungUp       func(calls []uuid.UUID) // nil means nobody is told
 }
 
 // Opener opens a store. The test closes it.
@@ -77,6 +78,9 @@ func Run(t *testing.T, open Opener) {
 		{"UsedIDs", testUsedIDs},
 		{"RulesOfTheServer", testRulesOfTheServer},
 		{"SwitchOrders", testSwitchOrders},
+		{"HangUps", testHangUps},
+		{"ManyHangUps", testManyHangUps},
+		{"HangUpFaults", testHangUpFaults},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })
 	}

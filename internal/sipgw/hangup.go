@@ -1,0 +1,65 @@
+package sipgw
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/call"
+)
+
+// The pace at which calls are hung up that somebody ends by the API: of the whole
+// gateway 4,000 a second. Each is two BYEs and a command for the ledger, and calls that
+// go on must not wait for them.
+const (
+	hangUpBatch = 40
+	hangUpPause = 10 * time.Millisecond
+)
+
+// HangUp ends calls that somebody had hung up and that the ledger has marked. Calls
+// that the gateway does not have, or that are over, are left out, so that it may be
+// told of one any number of times. It returns at once, and may be called at any time.
+func (g *Gateway) HangUp(calls []uuid.UUID) {
+	if !g.started.Load() {
+		return // it has no calls yet
+	}
+	for _, sh := range g.shards {
+		sh.post(func() { sh.doom(calls) })
+	}
+}
+
+// doomed are the calls of a shard that are to be hung up, in the order in which they
+// are.
+type doomed struct {
+	waiting []*session
+	pause   timer
+	sh      *shard
+}
+
+// doom queues those of the calls that the shard has.
+func (sh *shard) doom(calls []uuid.UUID) {
+	d := &sh.doomed
+	for _, c := range calls {
+		if s := sh.calls[c]; s != nil && !s.doomed {
+			s.doomed = true
+			d.waiting = append(d.waiting, s)
+		}
+	}
+	if d.pause.pos == 0 {
+		d.expire(timerHangUp)
+	}
+}
+
+// expire hangs up on the next calls.
+func (d *doomed) expire(timerKind) {
+	n := min(len(d.waiting), max(1, hangUpBatch/len(d.sh.g.shards)))
+	for i, s := range d.waiting[:n] {
+		d.waiting[i] = nil
+		s.handle(call.HangUp{})
+	}
+	if d.waiting = d.waiting[n:]; len(d.waiting) == 0 {
+		d.waiting = nil
+		return
+	}
+	d.sh.timers.set(&d.pause, d, timerHangUp, d.sh.now.Add(hangUpPause))
+}

@@ -1,0 +1,270 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Hanging up is a write like those of configuration, so that the mark on the lease,
+// the audit event and the answer that is kept for an idempotency key are one
+// transaction. The owner of the call is told after it: with PostgreSQL by a
+// notification, and by looking for marks once a second, since a notification can be
+// lost. See docs/decisions/0044-hang-ups.md.
+
+const (
+	// hangUpsAtOnce is how many calls one transaction marks.
+	hangUpsAtOnce = 500
+	// hangUpChannel is where the nodes are told that calls were hung up.
+	hangUpChannel = "tollgate_hangups"
+)
+
+// hangUpNote is what the audit keeps of a hang-up.
+type hangUpNote struct {
+	HangUp      bool        `json:"hang_up"`
+	Force       bool        `json:"force"`
+	Connection  id.ID       `json:"connection_id,omitzero"`
+	Profile     id.ID       `json:"outbound_voice_profile_id,omitzero"`
+	SIPCallID   string      `json:"sip_call_id,omitzero"`
+	Filter      *filterNote `json:"filter,omitzero"`
+	Count       int         `json:"count,omitzero"`
+	Emergencies int         `json:"emergency_calls_skipped,omitzero"`
+	Calls       []uuid.UUID `json:"calls,omitzero"`
+}
+
+// filterNote is by what calls were chosen; empty for all of the account.
+type filterNote struct {
+	All        bool   `json:"all"`
+	Profile    id.ID  `json:"outbound_voice_profile_id,omitzero"`
+	Connection id.ID  `json:"connection_id,omitzero"`
+	Country    string `json:"country_code,omitzero"`
+}
+
+// HangUpCall implements store.Store.
+func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h store.HangUp) (store.HungUp, error) {
+	var out store.HungUp
+	err := s.writeIn(ctx, account, func(tx *txn) error {
+		out = store.HungUp{}
+		leases, err := tx.leases(ctx, account, []uuid.UUID{call})
+		if err != nil {
+			return err
+		}
+		if len(leases) == 0 {
+			if out.Record, err = readRecord(ctx, tx, account, call); err != nil {
+				return readError("call", call.String(), err)
+			}
+			tx.object = out
+			return nil
+		}
+		l := leases[0]
+		fresh, _, emergencies, err := tx.hangUp(ctx, leases, h)
+		switch {
+		case err != nil:
+			return err
+		case emergencies > 0:
+			return admission.ErrEmergencyCall
+		}
+		if len(fresh) > 0 {
+			c := change{kind: "call", action: "update", account: account, resource: call.String()}
+			c.after = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile, SIPCallID: l.SIPCallID}
+			tx.note(c, nil)
+		}
+		out.Live, out.Switch = liveCall(l, s.config.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
+		out.OwnerLost, err = tx.ownerLost(ctx, l)
+		tx.object = out
+		return err
+	})
+	if err != nil {
+		return store.HungUp{}, fmt.Errorf("hang up %s: %w", call, err)
+	}
+	return out, nil
+}
+
+// HangUpCalls implements store.Store.
+func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter, h store.HangUp) (store.HungUpCalls, error) {
+	var out store.HungUpCalls
+	live, err := s.LiveCalls(ctx, account)
+	if err != nil {
+		return out, err
+	}
+	var calls []uuid.UUID
+	for i := range live {
+		if f.Selects(&live[i]) {
+			calls = append(calls, live[i].Lease.ID)
+		}
+	}
+	origin := store.OriginOf(ctx)
+	for first := true; first || len(calls) > 0; first = false {
+		n := min(hangUpsAtOnce, len(calls))
+		part := ctx
+		if origin != nil && n < len(calls) {
+			// The answer is whole, and kept, with the last of them.
+			unanswered := *origin
+			unanswered.Idempotency = nil
+			part = store.WithOrigin(ctx, &unanswered)
+		}
+		total, err := s.hangUpPart(part, account, calls[:n], f, h, out)
+		if err != nil {
+			return store.HungUpCalls{}, fmt.Errorf("hang up calls: %w", err)
+		}
+		out, calls = total, calls[n:]
+	}
+	return out, nil
+}
+
+// hangUpPart marks some of the calls that a filter has selected, after others.
+func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID, f store.CallFilter, h store.HangUp,
+	before store.HungUpCalls) (total store.HungUpCalls, err error) {
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		leases, err := tx.leases(ctx, account, calls)
+		if err != nil {
+			return err
+		}
+		fresh, already, emergencies, err := tx.hangUp(ctx, leases, h)
+		if err != nil {
+			return err
+		}
+		if len(fresh) > 0 {
+			note := filterNote{All: f == store.CallFilter{}, Profile: f.Profile, Connection: f.Connection}
+			if f.Country != 0 {
+				note.Country = f.Country.Alpha2()
+			}
+			c := change{kind: "call", action: "update", account: account, resource: "calls"}
+			c.after = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies, Calls: fresh}
+			tx.note(c, nil)
+		}
+		total = store.HungUpCalls{Calls: slices.Concat(before.Calls, fresh), Already: before.Already + already,
+			Emergencies: before.Emergencies + emergencies}
+		tx.object = total
+		return nil
+	})
+	return total, err
+}
+
+// hangUp marks leases of the account of the write. fresh are the calls that were not
+// marked yet. A dry run counts only.
+func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease, h store.HangUp) (fresh []uuid.UUID, already, emergencies int, err error) {
+	var marks []admission.HangUp
+	var chosen []*admission.Lease
+	for _, l := range leases {
+		switch {
+		case l.Emergency && !h.Force:
+			emergencies++
+		case l.HungUpMicros != 0:
+			already++
+			t.hungUp = append(t.hungUp, l.ID) // the news of it may have been lost
+		default:
+			fresh, chosen = append(fresh, l.ID), append(chosen, l)
+			marks = append(marks, admission.HangUp{ID: l.ID, Account: l.Account, By: h.By, Force: h.Force})
+			t.hungUp = append(t.hungUp, l.ID)
+		}
+	}
+	if origin := store.OriginOf(ctx); len(marks) == 0 || origin != nil && origin.DryRun {
+		return fresh, already, emergencies, nil
+	}
+	now, snapshot := t.store.config.Clock(), t.snapshot
+	apply := func(s *admission.State) {
+		for _, mark := range marks {
+			s.Apply(snapshot, mark, now)
+		}
+	}
+	if t.writer != nil {
+		t.afterwards(apply)
+		return fresh, already, emergencies, nil
+	}
+	// The write has the ledger to itself, as every write with PostgreSQL has.
+	state := admission.NewState()
+	state.RestorePart(admission.Part{Leases: chosen}, now)
+	apply(state)
+	changes := state.TakeChanges()
+	if err := t.announceCalls(ctx, &changes); err != nil {
+		return nil, 0, 0, err
+	}
+	ids, bodies := make([][]byte, len(changes.Leases)), make([][]byte, len(changes.Leases))
+	for i, l := range changes.Leases {
+		ids[i], bodies[i] = l.ID[:], appendLease(make([]byte, 0, 512), l)
+	}
+	err = t.exec(ctx, `UPDATE leases SET hung_up = TRUE, body = marked.body
+		FROM unnest($1::BYTEA[], $2::BYTEA[]) AS marked (id, body) WHERE leases.id = marked.id`, ids, bodies)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	return fresh, already, emergencies, t.exec(ctx, "SELECT pg_notify($1, '')", hangUpChannel)
+}
+
+// leases are those of an account's calls that are live.
+func (t *txn) leases(ctx context.Context, account id.ID, calls []uuid.UUID) (leases []*admission.Lease, err error) {
+	if t.writer != nil {
+		for _, call := range calls {
+			if l := t.writer.state.Lease(call); l != nil && l.Account == account {
+				leases = append(leases, l)
+			}
+		}
+		return leases, nil
+	}
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	places, args := ofCalls(account, calls)
+	err = query(ctx, t, func(rows *sql.Rows) error {
+		l, err := scanLease(rows.Scan)
+		leases = append(leases, l)
+		return err
+	}, "SELECT "+leaseColumns+" FROM leases WHERE account_id = $1 AND id IN ("+places+")", args...)
+	return leases, err
+}
+
+// ownerLost says whether the node that carries a call has long been silent.
+func (t *txn) ownerLost(ctx context.Context, l *admission.Lease) (lost bool, err error) {
+	if t.writer != nil || admission.IsSwitchID(l.Owner) || l.Owner == t.store.config.Owner {
+		return false, nil
+	}
+	oldest := t.store.config.Clock().Add(-deadAfter).UnixMicro()
+	err = t.QueryRowContext(ctx, "SELECT expired OR heartbeat_at < $2 FROM nodes WHERE owner = $1", l.Owner[:], oldest).Scan(&lost)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	return lost, err
+}
+
+// tellHungUp tells of the calls of this node that were hung up and have not ended.
+func (s *Store) tellHungUp(ctx context.Context) error {
+	var calls []uuid.UUID
+	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			var call uuid.UUID
+			err := rows.Scan(&call)
+			calls = append(calls, call)
+			return err
+		}, "SELECT id FROM leases WHERE hung_up AND owner IN (SELECT owner FROM nodes WHERE name = $1)", plainText(s.config.NodeName))
+	})
+	if err != nil {
+		return fmt.Errorf("look for calls that were hung up: %w", err)
+	}
+	if len(calls) > 0 {
+		s.config.HungUp(calls)
+	}
+	return nil
+}
+
+// tellHungUp tells of the calls in a ledger that was read back from the database: the
+// news of them may be lost with the transaction that failed.
+func (w *writer) tellHungUp() {
+	var calls []uuid.UUID
+	for l := range w.state.Leases {
+		if l.HungUpMicros != 0 {
+			calls = append(calls, l.ID)
+		}
+	}
+	if len(calls) > 0 {
+		w.store.config.HungUp(calls)
+	}
+}
