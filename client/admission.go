@@ -167,6 +167,8 @@ type AdmissionParams struct {
 	To Field[string] `json:"to,omitzero"`
 	// With SourceIP: the value of X-Telnyx-Token.
 	Token Field[string] `json:"token,omitzero"`
+	// With SourceIP: the number of P-Charge-Info.
+	PChargeInfo Field[string] `json:"p_charge_info,omitzero"`
 	// The user of a credential connection, whom the switch has authenticated.
 	UserName Field[string] `json:"user_name,omitzero"`
 }

@@ -25,13 +25,15 @@ type IPConnection struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions string `json:"diversions"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      *int64  `json:"max_call_secs"`
-	AnchorsiteOverride               string  `json:"anchorsite_override"`
-	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
-	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
-	ConnectionName                   string  `json:"connection_name"`
-	DefaultOnHoldComfortNoiseEnabled bool    `json:"default_on_hold_comfort_noise_enabled"`
-	DTMFType                         string  `json:"dtmf_type"`
+	MaxCallSecs             *int64  `json:"max_call_secs"`
+	AnchorsiteOverride      string  `json:"anchorsite_override"`
+	AndroidPushCredentialID *string `json:"android_push_credential_id"`
+	CallCostInWebhooks      bool    `json:"call_cost_in_webhooks"`
+	// Kept and returned; no conversation is transcribed.
+	ConversationPersistence          bool   `json:"conversation_persistence"`
+	ConnectionName                   string `json:"connection_name"`
+	DefaultOnHoldComfortNoiseEnabled bool   `json:"default_on_hold_comfort_noise_enabled"`
+	DTMFType                         string `json:"dtmf_type"`
 	// Tollgate's own: dialled numbers that are emergency calls besides those of the connection's
 	// country.
 	EmergencyNumbers           []string                `json:"emergency_numbers"`
@@ -144,10 +146,12 @@ type IPConnectionParams struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions Field[string] `json:"diversions,omitzero"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
-	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
-	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
-	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
+	MaxCallSecs             Field[int64]  `json:"max_call_secs,omitzero"`
+	AnchorsiteOverride      Field[string] `json:"anchorsite_override,omitzero"`
+	AndroidPushCredentialID Field[string] `json:"android_push_credential_id,omitzero"`
+	CallCostInWebhooks      Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
+	// In updates only; a request to create ignores it.
+	ConversationPersistence          Field[bool]   `json:"conversation_persistence,omitzero"`
 	ConnectionName                   Field[string] `json:"connection_name,omitzero"`
 	DefaultOnHoldComfortNoiseEnabled Field[bool]   `json:"default_on_hold_comfort_noise_enabled,omitzero"`
 	DTMFType                         Field[string] `json:"dtmf_type,omitzero"`
@@ -267,13 +271,15 @@ type CredentialConnection struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions string `json:"diversions"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      *int64  `json:"max_call_secs"`
-	AnchorsiteOverride               string  `json:"anchorsite_override"`
-	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
-	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
-	ConnectionName                   string  `json:"connection_name"`
-	DefaultOnHoldComfortNoiseEnabled bool    `json:"default_on_hold_comfort_noise_enabled"`
-	DTMFType                         string  `json:"dtmf_type"`
+	MaxCallSecs             *int64  `json:"max_call_secs"`
+	AnchorsiteOverride      string  `json:"anchorsite_override"`
+	AndroidPushCredentialID *string `json:"android_push_credential_id"`
+	CallCostInWebhooks      bool    `json:"call_cost_in_webhooks"`
+	// Kept and returned; no conversation is transcribed.
+	ConversationPersistence          bool   `json:"conversation_persistence"`
+	ConnectionName                   string `json:"connection_name"`
+	DefaultOnHoldComfortNoiseEnabled bool   `json:"default_on_hold_comfort_noise_enabled"`
+	DTMFType                         string `json:"dtmf_type"`
 	// Tollgate's own: dialled numbers that are emergency calls besides those of the connection's
 	// country.
 	EmergencyNumbers           []string                `json:"emergency_numbers"`
@@ -343,10 +349,12 @@ type CredentialConnectionParams struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions Field[string] `json:"diversions,omitzero"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
-	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
-	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
-	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
+	MaxCallSecs             Field[int64]  `json:"max_call_secs,omitzero"`
+	AnchorsiteOverride      Field[string] `json:"anchorsite_override,omitzero"`
+	AndroidPushCredentialID Field[string] `json:"android_push_credential_id,omitzero"`
+	CallCostInWebhooks      Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
+	// In updates only; a request to create ignores it.
+	ConversationPersistence          Field[bool]   `json:"conversation_persistence,omitzero"`
 	ConnectionName                   Field[string] `json:"connection_name,omitzero"`
 	DefaultOnHoldComfortNoiseEnabled Field[bool]   `json:"default_on_hold_comfort_noise_enabled,omitzero"`
 	DTMFType                         Field[string] `json:"dtmf_type,omitzero"`

@@ -60,9 +60,11 @@ type Forecast struct {
 	RecordType string  `json:"record_type"`
 	Allowed    bool    `json:"allowed"`
 	// How many seconds the day's budget allows this call; null when nothing limits it.
-	BudgetSec *int64  `json:"budget_sec"`
-	CLD       *string `json:"cld"`
-	CLI       *string `json:"cli"`
+	BudgetSec *int64 `json:"budget_sec"`
+	// By what a SIP request is recognised as one of the connection: digest, ip_address.
+	WaysIn []string `json:"ways_in"`
+	CLD    *string  `json:"cld"`
+	CLI    *string  `json:"cli"`
 	// What the SIP reason phrase ends with: Telnyx's D and TM codes, and TG codes of Tollgate's
 	// own.
 	Code              *string   `json:"code"`

@@ -2,7 +2,7 @@ package client
 
 import "time"
 
-// FQDNConnection is a PBX known by its domain names.
+// FQDNConnection is a PBX with domain names, known by digest credentials or by addresses.
 type FQDNConnection struct {
 	ID                  string `json:"id"`
 	RecordType          string `json:"record_type"`
@@ -26,14 +26,20 @@ type FQDNConnection struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions string `json:"diversions"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      *int64  `json:"max_call_secs"`
-	AnchorsiteOverride               string  `json:"anchorsite_override"`
-	AndroidPushCredentialID          *string `json:"android_push_credential_id"`
-	CallCostEnabled                  bool    `json:"call_cost_enabled"`
-	CallCostInWebhooks               bool    `json:"call_cost_in_webhooks"`
-	ConnectionName                   string  `json:"connection_name"`
-	DefaultOnHoldComfortNoiseEnabled bool    `json:"default_on_hold_comfort_noise_enabled"`
-	DTMFType                         string  `json:"dtmf_type"`
+	MaxCallSecs             *int64  `json:"max_call_secs"`
+	AnchorsiteOverride      string  `json:"anchorsite_override"`
+	AndroidPushCredentialID *string `json:"android_push_credential_id"`
+	CallCostEnabled         bool    `json:"call_cost_enabled"`
+	CallCostInWebhooks      bool    `json:"call_cost_in_webhooks"`
+	// Kept and returned; no conversation is transcribed.
+	ConversationPersistence bool `json:"conversation_persistence"`
+	// Tollgate's own: the digest algorithms that are taken.
+	DigestAlgorithms []string `json:"digest_algorithms"`
+	// Tollgate's own: the networks from which the credentials are taken; null for all.
+	AllowedSources                   *[]string `json:"allowed_sources"`
+	ConnectionName                   string    `json:"connection_name"`
+	DefaultOnHoldComfortNoiseEnabled bool      `json:"default_on_hold_comfort_noise_enabled"`
+	DTMFType                         string    `json:"dtmf_type"`
 	// Tollgate's own: dialled numbers that are emergency calls besides those of the connection's
 	// country.
 	EmergencyNumbers            []string                `json:"emergency_numbers"`
@@ -103,8 +109,10 @@ type FQDNOutbound struct {
 	EncryptedMedia         *string `json:"encrypted_media"`
 	GenerateRingbackTone   bool    `json:"generate_ringback_tone"`
 	InstantRingbackEnabled bool    `json:"instant_ringback_enabled"`
-	IPAuthenticationMethod string  `json:"ip_authentication_method"`
-	IPAuthenticationToken  *string `json:"ip_authentication_token"`
+	// credential-authentication or ip-authentication.
+	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method"`
+	IPAuthenticationMethod   string  `json:"ip_authentication_method"`
+	IPAuthenticationToken    *string `json:"ip_authentication_token"`
 	// The ISO 3166-1 alpha-2 country whose national dialling rules apply; null for international
 	// dialling only.
 	Localization           *string `json:"localization"`
@@ -137,14 +145,20 @@ type FQDNConnectionParams struct {
 	// Tollgate's own: whether Diversion and History-Info go to the carrier: remove or pass.
 	Diversions Field[string] `json:"diversions,omitzero"`
 	// Tollgate's own: how long a call may last; null means no limit.
-	MaxCallSecs                      Field[int64]  `json:"max_call_secs,omitzero"`
-	AnchorsiteOverride               Field[string] `json:"anchorsite_override,omitzero"`
-	AndroidPushCredentialID          Field[string] `json:"android_push_credential_id,omitzero"`
-	CallCostEnabled                  Field[bool]   `json:"call_cost_enabled,omitzero"`
-	CallCostInWebhooks               Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
-	ConnectionName                   Field[string] `json:"connection_name,omitzero"`
-	DefaultOnHoldComfortNoiseEnabled Field[bool]   `json:"default_on_hold_comfort_noise_enabled,omitzero"`
-	DTMFType                         Field[string] `json:"dtmf_type,omitzero"`
+	MaxCallSecs             Field[int64]  `json:"max_call_secs,omitzero"`
+	AnchorsiteOverride      Field[string] `json:"anchorsite_override,omitzero"`
+	AndroidPushCredentialID Field[string] `json:"android_push_credential_id,omitzero"`
+	CallCostEnabled         Field[bool]   `json:"call_cost_enabled,omitzero"`
+	CallCostInWebhooks      Field[bool]   `json:"call_cost_in_webhooks,omitzero"`
+	// In updates only; a request to create ignores it.
+	ConversationPersistence Field[bool] `json:"conversation_persistence,omitzero"`
+	// Tollgate's own: the digest algorithms that are taken.
+	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
+	// Tollgate's own: the networks from which the credentials are taken; null for all.
+	AllowedSources                   Field[[]string] `json:"allowed_sources,omitzero"`
+	ConnectionName                   Field[string]   `json:"connection_name,omitzero"`
+	DefaultOnHoldComfortNoiseEnabled Field[bool]     `json:"default_on_hold_comfort_noise_enabled,omitzero"`
+	DTMFType                         Field[string]   `json:"dtmf_type,omitzero"`
 	// Tollgate's own: dialled numbers that are emergency calls besides those of the connection's
 	// country.
 	EmergencyNumbers            Field[[]string]                      `json:"emergency_numbers,omitzero"`
@@ -212,8 +226,10 @@ type FQDNOutboundParams struct {
 	EncryptedMedia         Field[string] `json:"encrypted_media,omitzero"`
 	GenerateRingbackTone   Field[bool]   `json:"generate_ringback_tone,omitzero"`
 	InstantRingbackEnabled Field[bool]   `json:"instant_ringback_enabled,omitzero"`
-	IPAuthenticationMethod Field[string] `json:"ip_authentication_method,omitzero"`
-	IPAuthenticationToken  Field[string] `json:"ip_authentication_token,omitzero"`
+	// credential-authentication or ip-authentication.
+	FQDNAuthenticationMethod Field[string] `json:"fqdn_authentication_method,omitzero"`
+	IPAuthenticationMethod   Field[string] `json:"ip_authentication_method,omitzero"`
+	IPAuthenticationToken    Field[string] `json:"ip_authentication_token,omitzero"`
 	// The ISO 3166-1 alpha-2 country whose national dialling rules apply; null for international
 	// dialling only.
 	Localization           Field[string] `json:"localization,omitzero"`
@@ -222,6 +238,39 @@ type FQDNOutboundParams struct {
 	TechPrefix             Field[string] `json:"tech_prefix,omitzero"`
 	Timeout1xxSecs         Field[int64]  `json:"timeout_1xx_secs,omitzero"`
 	Timeout2xxSecs         Field[int64]  `json:"timeout_2xx_secs,omitzero"`
+}
+
+// FQDNAuthentication is how the calls of an FQDN connection are recognised.
+type FQDNAuthentication struct {
+	// The id of the connection.
+	ID           string  `json:"id"`
+	RecordType   string  `json:"record_type"`
+	ConnectionID *string `json:"connection_id"`
+	FailoverURL  *string `json:"failover_url"`
+	// credential-authentication or ip-authentication.
+	FQDNOutboundAuthentication *string `json:"fqdn_outbound_authentication"`
+	// token or p-charge-info.
+	IPAuthenticationMethod *string `json:"ip_authentication_method"`
+	MicrosoftTeamsSBC      bool    `json:"microsoft_teams_sbc"`
+	Password               *string `json:"password"`
+	TXTName                *string `json:"txt_name"`
+	TXTTTL                 *int64  `json:"txt_ttl"`
+	TXTValue               *string `json:"txt_value"`
+	UserName               *string `json:"user_name"`
+	WebhookURL             *string `json:"webhook_url"`
+}
+
+// FQDNAuthenticationParams is what can be set of an FQDNAuthentication.
+type FQDNAuthenticationParams struct {
+	FailoverURL                Field[string] `json:"failover_url,omitzero"`
+	FQDNOutboundAuthentication Field[string] `json:"fqdn_outbound_authentication,omitzero"`
+	IPAuthenticationMethod     Field[string] `json:"ip_authentication_method,omitzero"`
+	Password                   Field[string] `json:"password,omitzero"`
+	TXTName                    Field[string] `json:"txt_name,omitzero"`
+	TXTTTL                     Field[int64]  `json:"txt_ttl,omitzero"`
+	TXTValue                   Field[string] `json:"txt_value,omitzero"`
+	UserName                   Field[string] `json:"user_name,omitzero"`
+	WebhookURL                 Field[string] `json:"webhook_url,omitzero"`
 }
 
 // FQDN is a domain name of an FQDN connection.

@@ -82,9 +82,21 @@ func (c *Client) CredentialConnections() Resource[CredentialConnection, Credenti
 	return resource[CredentialConnection, CredentialConnectionParams](c, "/v2/credential_connections")
 }
 
-// FQDNConnections are connections that are known by their domain names.
+// FQDNConnections are connections that have domain names.
 func (c *Client) FQDNConnections() Resource[FQDNConnection, FQDNConnectionParams] {
 	return resource[FQDNConnection, FQDNConnectionParams](c, "/v2/fqdn_connections")
+}
+
+// FQDNAuthentication tells how the calls of an FQDN connection are recognised.
+func (c *Client) FQDNAuthentication(ctx context.Context, connection string) (FQDNAuthentication, error) {
+	return one[FQDNAuthentication](ctx, c, read("/v2/fqdn_connections/"+url.PathEscape(connection)+"/fqdn_authentication"))
+}
+
+// UpdateFQDNAuthentication changes how the calls of an FQDN connection are recognised.
+func (c *Client) UpdateFQDNAuthentication(ctx context.Context, connection string,
+	params FQDNAuthenticationParams) (FQDNAuthentication, error) {
+	path := "/v2/fqdn_connections/" + url.PathEscape(connection) + "/fqdn_authentication"
+	return one[FQDNAuthentication](ctx, c, call{method: http.MethodPatch, path: path, body: params})
 }
 
 // Connections are connections of every kind.

@@ -31,7 +31,7 @@ type serverFlags struct {
 
 	SecretsKeyFile string `help:"File of the keys that seal the secrets in the database and authenticate its audit; by default secrets.key in the data folder. Made at the first start. Nodes that share a database need the same file." env:"TOLLGATE_SECRETS_KEY_FILE"`
 
-	ForgetCallerPasswords bool `help:"Keep of passwords of credential connections that are set from now on their hashes (HA1) alone, which no API key can read back." env:"TOLLGATE_FORGET_CALLER_PASSWORDS"`
+	ForgetCallerPasswords bool `help:"Keep of passwords of credential and FQDN connections that are set from now on their hashes (HA1) alone, which no API key can read back." env:"TOLLGATE_FORGET_CALLER_PASSWORDS"`
 
 	Media          string        `help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none." default:"relay" env:"TOLLGATE_MEDIA"`
 	MediaAnchor    bool          `help:"Anchor every call, not only those that are recorded or whose connection wants it." env:"TOLLGATE_MEDIA_ANCHOR"`

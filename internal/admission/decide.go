@@ -38,6 +38,8 @@ type Call struct {
 	EdgeRefusal Reason
 	// MaxSecs is how long the server lets any call last, by its settings; 0 is no limit.
 	MaxSecs int64
+	// NoWayIn says that no SIP request can be recognised as one of the connection.
+	NoWayIn bool
 	// Request is the proof by which the switch can repeat this very request, zero for none.
 	Request uuid.UUID
 	// IDUse is set by the ledger, when another call has the id that this one came with.
@@ -219,6 +221,9 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 	a := s.Account(c.Account)
 	f.Length.ServerSecs = call.MaxSecs
 	gatherConnection(f, c, a)
+	if call.NoWayIn {
+		f.Identity = policy.IdentityNone
+	}
 	gatherSource(f, c, call)
 	judged := gatherNumbers(f, s.Numbering(now), c, a, call)
 	if f.Pace.Max != policy.NoLimit {
@@ -329,7 +334,7 @@ func gatherProfile(f *Facts, s *policy.Snapshot, p *policy.Profile, a *policy.Ac
 // the way.
 func judge(f *Facts) (Reason, [NumRules]Verdict) {
 	var verdicts [NumRules]Verdict
-	if f.Emergency {
+	if f.Emergency && f.Identity == policy.IdentityKnown {
 		// Tested before everything else: no other rule refuses an emergency call.
 		verdicts[RuleEmergency] = Pass
 		why := judgeEmergency(f)
@@ -418,7 +423,7 @@ func judgeConnection(f *Facts) Reason {
 		return ReasonTokenInvalid
 	case f.Connection == 0 && f.Identity == policy.IdentityNoPrefix:
 		return ReasonTechPrefixUnknown
-	case f.Connection == 0:
+	case f.Connection == 0, f.Identity == policy.IdentityNone:
 		return ReasonConnectionUnknown
 	case !f.ConnectionActive:
 		return ReasonConnectionDisabled

@@ -127,6 +127,9 @@ func connectionText(f *Facts) string {
 		}
 		return "unknown sender " + f.Source
 	}
+	if f.Identity == policy.IdentityNone {
+		return fmt.Sprintf("connection %s, to which no user and no address leads", f.Connection)
+	}
 	return fmt.Sprintf("connection %s %s, account %s", f.Connection,
 		yesNo(f.ConnectionActive, "active", "inactive"), yesNo(f.AccountActive, "active", "inactive"))
 }

@@ -68,7 +68,8 @@ type answer struct {
 var answers = [numReasons]answer{
 	ReasonNone: {word: "allowed", status: 200, phrase: "OK"},
 	ReasonConnectionUnknown: {"connection_unknown", "D25", 403, "Unable to locate an account/number using IP {source} and username {user}",
-		"Add the source address to an IP connection, or send digest credentials of a credential connection."},
+		"Add the source address to an IP connection, or send digest credentials of a credential or FQDN connection. An FQDN " +
+			"connection needs user_name and password, or ip-authentication and addresses at /v2/ips: its domain names prove nothing."},
 	ReasonTokenInvalid: {"token_invalid", "D29", 403, "Invalid X-Telnyx-Token or IP {source}",
 		"Send the connection's ip_authentication_token in the X-Telnyx-Token header."},
 	ReasonTechPrefixUnknown: {"tech_prefix_unknown", "D26", 403, "Connection for caller not present",

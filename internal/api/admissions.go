@@ -32,8 +32,9 @@ import (
 type attempt struct {
 	ConnectionID id.ID      `json:"connection_id" doc:"The connection that the call comes from. This, source_ip or user_name."`
 	SourceIP     netip.Addr `json:"source_ip" doc:"The address that the call comes from, by which an IP connection of the account is found as the SIP gateway would. With connection_id or user_name it finds nothing, and is needed where that connection has allowed_sources."`
-	UserName     string     `json:"user_name" maxLength:"128" doc:"The user of a credential connection of the account, whom the switch has authenticated."`
+	UserName     string     `json:"user_name" maxLength:"128" doc:"The user of a credential or FQDN connection of the account, whom the switch has authenticated."`
 	Token        string     `json:"token" maxLength:"128" doc:"With source_ip: the value of X-Telnyx-Token, where the connection has an ip_authentication_token."`
+	PChargeInfo  string     `json:"p_charge_info" maxLength:"32" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"With source_ip: the number of P-Charge-Info, by which a connection that lists it in caller_ids is found."`
 	CallID       string     `json:"call_id" minLength:"1" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The switch's own id of the call. It names the call in every later request, and no two calls of the account may have the same: another call with it is denied (call_id_used). Callers choose their Call-IDs, so put something of the switch's own into it."`
 	RequestID    string     `json:"request_id" maxLength:"255" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"What only a repetition of this very request has, such as a random text that the switch makes up for it. A repeated request gets the same answer while its call goes on; without a request_id it is denied. In a question of its own it may be the header Idempotency-Key instead."`
 	From         string     `json:"from" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The caller id as it was presented."`
@@ -44,7 +45,8 @@ type attempt struct {
 // wellFormed says whether the schema's limits are kept. It is what lets a request
 // by that needs no closer look.
 func (a *attempt) wellFormed() bool {
-	return within(a.UserName, 0, 128) && within(a.Token, 0, 128) && within(a.CallID, 1, 255) && within(a.From, 0, 128) &&
+	return within(a.UserName, 0, 128) && within(a.Token, 0, 128) && within(a.PChargeInfo, 0, 32) &&
+		within(a.CallID, 1, 255) && within(a.From, 0, 128) &&
 		within(a.To, 1, 128) && within(a.Switch, 0, maxSwitchName) && within(a.RequestID, 0, 255)
 }
 
@@ -326,7 +328,8 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	case a.UserName != "":
 		c = snapshot.ByUser(a.UserName)
 	default:
-		c, call.To, call.Identity = snapshot.BySourceOf(account, a.SourceIP, a.To, a.Token)
+		c, call.To, call.Identity = snapshot.BySourceOf(account, a.SourceIP, a.To, a.Token,
+			policy.ChargedNumber(a.PChargeInfo))
 	}
 	switch {
 	case c == nil:

@@ -47,6 +47,9 @@ func (c *checker) check(s *schema, value any, pointer string) any {
 		}
 	case string:
 		if s.kind == "string" {
+			if s.fold != nil {
+				v = s.fold(v)
+			}
 			c.text(s, v, pointer)
 			return v
 		}

@@ -32,6 +32,7 @@ func connectionFilters() []parameter {
 	return append(nameFilters("connection_name", shortestNameSearch),
 		equalFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
 		equalFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
+		fqdnFilter(),
 	)
 }
 
@@ -65,7 +66,7 @@ func (s *server) connectionOperations() []operation {
 		required: []string{"connection_name", "password", "user_name"},
 		adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
 		validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
-			return validCredential(c, named)
+			return append(c.Validate(), renamedProblem(c.Password, named)...)
 		},
 		secrets: secretsOfCredential,
 		settle: settleConnection(s, func(c *connection.CredentialConnection) settled {
@@ -79,7 +80,7 @@ func (s *server) connectionOperations() []operation {
 	anyKind := schemaOf[connectionView]()
 	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), s.fqdnConnectionOperations(), []operation{
 		{method: http.MethodGet, path: "/v2/connections", id: "list_connection", tag: "Connections", summary: "List connections of every kind.", scope: ScopeRead,
-			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{fqdnFilter(), sortParam("-created_at", connectionSorts()...)}),
+			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{sortParam("-created_at", connectionSorts()...)}),
 			status: http.StatusOK, answer: anyKind, list: true, handle: s.listConnections},
 		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
 			status: http.StatusOK, answer: anyKind, handle: s.getConnection},

@@ -80,7 +80,8 @@ func viewDecision(d *admission.Decision) decisionView {
 // forecastView is the decision on a number that was not dialled.
 type forecastView struct {
 	decisionView
-	BudgetSecs *int64 `json:"budget_sec" doc:"How many seconds the day's budget allows this call; null when nothing limits it."`
+	BudgetSecs *int64   `json:"budget_sec" doc:"How many seconds the day's budget allows this call; null when nothing limits it."`
+	WaysIn     []string `json:"ways_in" enum:"digest,ip_address" doc:"By what a SIP request is recognised as one of the connection. Where there is nothing, only a switch that names the connection brings its calls."`
 }
 
 // forecastRequest asks about a number that was not dialled.
@@ -150,9 +151,11 @@ func (s *server) explain(ctx context.Context, in *request, shape *schema) (*resp
 		return nil, err
 	}
 	d := admission.Decide(snapshot, call, use, now)
-	view := forecastView{decisionView: viewDecision(&d), BudgetSecs: budgetSecs(&d)}
+	view := forecastView{decisionView: viewDecision(&d), BudgetSecs: budgetSecs(&d), WaysIn: []string{}}
 	if call.Connection == noConnection {
 		view.ConnectionID = 0
+	} else if c := snapshot.Connection(call.Connection); c != nil {
+		view.WaysIn = waysIn(snapshot, c)
 	}
 	return &response{data: view}, nil
 }
@@ -185,6 +188,9 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 			return nil, nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 		call.Source = c.AnySource()
+		// An IP connection without an address may be one of another switch, which names it. One
+		// with a domain name would be taken for reachable by that.
+		call.NoWayIn = c.Kind == connection.KindFQDN && len(waysIn(snapshot, c)) == 0
 		return snapshot, call, nil
 	}
 	p := snapshot.Profile(asked.OutboundVoiceProfileID)
@@ -199,6 +205,18 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	}
 	call.Connection = noConnection
 	return next, call, nil
+}
+
+func waysIn(snapshot *policy.Snapshot, c *policy.Connection) []string {
+	ways := []string{}
+	byUser, byAddress := snapshot.WaysIn(c)
+	if byUser {
+		ways = append(ways, "digest")
+	}
+	if byAddress {
+		ways = append(ways, "ip_address")
+	}
+	return ways
 }
 
 // budgetSecs is how long the call may last within what is left of the day's

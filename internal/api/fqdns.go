@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
@@ -37,19 +38,41 @@ func (s *server) fqdnConnectionOperations() []operation {
 		path: "/v2/fqdn_connections", name: "fqdn_connection", tag: "Connections", required: []string{"connection_name"},
 		collection: s.Store.FQDNConnections(), parseKey: id.Parse, fresh: connection.NewFQDNConnection, created: http.StatusCreated,
 		adopt: func(next, current *connection.FQDNConnection) { adoptBase(&next.Base, &current.Base) },
-		validate: func(_ id.ID, c *connection.FQDNConnection, _ map[string]any) []field.Error {
-			return c.Validate()
+		validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
+			return validFQDN(c, named)
 		},
-		settle: settleConnection(s, func(c *connection.FQDNConnection) settled {
-			return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
-		}),
+		settle: s.settleFQDN,
 		view: viewEach(func(c connection.FQDNConnection) fqdnConnectionView {
+			c.Outbound.FQDNAuthenticationMethod = new(c.AuthenticationMethod())
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
 		}),
 		secrets: secretsOfFQDN,
-		filters: append(connectionFilters(), fqdnFilter()), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
 	}
-	return r.mustOperations()
+	return append(r.mustOperations(), s.fqdnAuthenticationOperations()...)
+}
+
+// settleFQDN is settleConnection for FQDN connections, whose two methods must agree.
+func (s *server) settleFQDN(in *request, current, next *connection.FQDNConnection,
+	errs []field.Error) ([]field.Error, error) {
+	outbound, _ := in.body["outbound"].(map[string]any)
+	_, fqdnNamed := outbound["fqdn_authentication_method"]
+	_, ipNamed := outbound["ip_authentication_method"]
+	errs = append(errs, next.Outbound.SettleMethods(fqdnNamed, ipNamed)...)
+	return settleConnection(s, settledOfFQDN)(in, current, next, errs)
+}
+
+func settledOfFQDN(c *connection.FQDNConnection) settled {
+	return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
+}
+
+// validFQDN is what is wrong with an FQDN connection.
+func validFQDN(c *connection.FQDNConnection, named map[string]any) []field.Error {
+	password := ""
+	if c.Password != nil {
+		password = *c.Password
+	}
+	return append(c.Validate(), renamedProblem(password, named)...)
 }
 
 func (s *server) fqdnOperations() []operation {
@@ -68,7 +91,8 @@ func (s *server) fqdnOperations() []operation {
 		}),
 		filters: []parameter{
 			equalFilter("filter[connection_id]", "connection_id", idSchema()), fqdnFilter(),
-			equalFilter("filter[dns_record_type]", "dns_record_type", &schema{kind: "string", enum: []string{"a", "srv"}}),
+			equalFilter("filter[dns_record_type]", "dns_record_type", &schema{kind: "string", enum: []string{"a", "srv"},
+				fold: strings.ToLower}),
 			equalFilter("filter[port]", "port", &schema{kind: "integer", minimum: new(int64(1)), maximum: new(int64(65535))}),
 		},
 		sorts: []string{"created_at"}, standard: "-created_at", pageSize: maxPageSize,

@@ -262,6 +262,9 @@ func sortListParam(standard string, fields ...string) parameter {
 func equalFilter(name, storeField string, s *schema) parameter {
 	return parameter{name: name, schema: s, description: "Only objects with this " + storeField + ".",
 		filter: func(value string) ([]store.Filter, *problem) {
+			if s.fold != nil {
+				value = s.fold(value)
+			}
 			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value}}, nil
 		}}
 }

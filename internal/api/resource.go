@@ -61,7 +61,7 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 		return nil, err
 	}
 	full := schemaOf[V]()
-	create := full.request(r.closed, r.required, true).withDefaults(defaults)
+	create := full.request(r.closed, r.required, true).forCreate().withDefaults(defaults)
 	update := full.request(r.closed, r.required, false)
 	// What is checked on an update is the whole object that results from it.
 	whole := full.request(r.closed, r.required, true)

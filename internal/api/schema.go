@@ -49,6 +49,9 @@ type schema struct {
 	decimals    int  // how many digits a number may have after the point, 0 for as many as are sent
 	defaultTo   any  // for the document only; nil for none
 	example     any
+	updateOnly  bool // a request to create does not know it
+	// fold gives a text the form in which it is checked and kept; nil leaves it as it is.
+	fold func(string) string
 
 	// parse refuses texts that the Go type cannot hold; nil when every text fits.
 	parse func(string) error
@@ -184,6 +187,7 @@ func (b *builder) field(f reflect.StructField) *schema {
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
 	s.format = cmp.Or(f.Tag.Get("format"), s.format)
 	s.numericID = s.numericID || f.Tag.Get("numeric") == "id"
+	s.updateOnly = f.Tag.Get("updateOnly") == "true"
 	if f.Type == reflect.TypeFor[id.ID]() && s.readOnly && f.Name == "ID" {
 		s.nullable = false // a stored object always has its id
 	}
@@ -191,6 +195,9 @@ func (b *builder) field(f reflect.StructField) *schema {
 	if s.kind == "array" {
 		s.maxItems = int(intTag(f, "maxItems", 0))
 		target = s.items
+	}
+	if name := f.Tag.Get("fold"); name != "" {
+		target.fold = folds[name]
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		target.enum = strings.Split(enum, ",")
@@ -212,6 +219,9 @@ func (b *builder) field(f reflect.StructField) *schema {
 	}
 	return s
 }
+
+// folds are the forms that a field's tag may ask for.
+var folds = map[string]func(string) string{"lower": strings.ToLower, "codec": connection.Codec}
 
 func intTag(f reflect.StructField, tag string, otherwise int64) int64 {
 	text, ok := f.Tag.Lookup(tag)
@@ -351,6 +361,13 @@ func (s *schema) fieldPaths() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(paths))
+}
+
+// forCreate is the schema of a request to create: without what only an update may set.
+func (s *schema) forCreate() *schema {
+	r := *s
+	r.properties = slices.DeleteFunc(slices.Clone(s.properties), func(p property) bool { return p.schema.updateOnly })
+	return &r
 }
 
 // without is the schema of an object without one property.

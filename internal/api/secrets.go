@@ -120,14 +120,13 @@ func (r *resource[T, V, K]) maskProblems(in *request) []field.Error {
 	return errs
 }
 
-// validCredential is what is wrong with a credential connection. Where its password
-// is kept as hashes alone, they do not hold for another user name.
-func validCredential(c *connection.CredentialConnection, named map[string]any) []field.Error {
-	errs := c.Validate()
-	if _, renamed := named["user_name"]; renamed && connection.IsHashed(c.Password) {
-		errs = append(errs, field.Error{Pointer: "/password", Code: field.Missing,
-			Detail: "The password is stored as hashes, which hold for the user_name of before. Give user_name " +
-				"and password together."})
+// renamedProblem is for connections whose password is kept as hashes alone: they do not
+// hold for another user name.
+func renamedProblem(password string, named map[string]any) []field.Error {
+	if _, renamed := named["user_name"]; !renamed || !connection.IsHashed(password) {
+		return nil
 	}
-	return errs
+	return []field.Error{{Pointer: "/password", Code: field.Missing,
+		Detail: "The password is stored as hashes, which hold for the user_name of before. Give user_name " +
+			"and password together."}}
 }

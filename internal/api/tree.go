@@ -151,7 +151,7 @@ func known(s, full *schema, object map[string]any, path string) (kept map[string
 		value := object[name]
 		p, ours := s.property(name), full.property(name)
 		switch {
-		case p == nil && ours != nil: // read-only
+		case p == nil && ours != nil && !ours.schema.updateOnly: // read-only
 		case p == nil:
 			unknown = append(unknown, path+name)
 		default:

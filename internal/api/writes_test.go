@@ -66,6 +66,11 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		path, body := fqdn()
 		return path + "/" + h.do("POST", path, body).want(http.StatusCreated)["id"].(string)
 	}
+	requests["PATCH /v2/fqdn_connections/{id}/fqdn_authentication"] = func() (string, string) {
+		n++
+		made := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"pbx %d"}`, n)).want(http.StatusCreated)
+		return fmt.Sprintf("/v2/fqdn_connections/%v/fqdn_authentication", made["id"]), `{"ip_authentication_method":"token"}`
+	}
 	requests["POST /v2/fqdns"] = fqdn
 	requests["PATCH /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), `{"port":5070}` }
 	requests["DELETE /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), "" }

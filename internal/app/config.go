@@ -30,7 +30,7 @@ type Config struct {
 	// authenticate its audit. Nodes that share a database share the file. Empty: the file
 	// secrets.key in DataDir. It is made at the first start.
 	SecretsKeyFile string `json:"secrets_key_file"`
-	// ForgetCallerPasswords keeps, of passwords of credential connections that are set from
+	// ForgetCallerPasswords keeps, of passwords of callers that are set from
 	// now on, their HA1s alone: no key can read them back.
 	ForgetCallerPasswords bool `json:"forget_caller_passwords"`
 	// NodeName tells the nodes of one PostgreSQL database apart. A node that is

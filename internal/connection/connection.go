@@ -38,6 +38,7 @@ type Base struct {
 	AndroidPushCredentialID          *uuid.UUID              `json:"android_push_credential_id"`
 	IOSPushCredentialID              *uuid.UUID              `json:"ios_push_credential_id"`
 	CallCostInWebhooks               bool                    `json:"call_cost_in_webhooks"`
+	ConversationPersistence          bool                    `json:"conversation_persistence" updateOnly:"true" doc:"Kept and returned; no conversation is transcribed. Telnyx takes it in updates only."`
 	DefaultOnHoldComfortNoiseEnabled bool                    `json:"default_on_hold_comfort_noise_enabled"`
 	DTMFType                         string                  `json:"dtmf_type" default:"RFC 2833" enum:"RFC 2833,Inband,SIP INFO"`
 	EncodeContactHeaderEnabled       bool                    `json:"encode_contact_header_enabled"`
@@ -97,7 +98,7 @@ type RTCPSettings struct {
 type Inbound struct {
 	ANINumberFormat            string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
 	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
-	Codecs                     []string `json:"codecs" maxItems:"20"`
+	Codecs                     []string `json:"codecs" maxItems:"20" fold:"codec"`
 	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
 	DefaultPrimaryIPID         *string  `json:"default_primary_ip_id" numeric:"id"`
 	DefaultSecondaryIPID       *string  `json:"default_secondary_ip_id" numeric:"id"`
@@ -153,16 +154,8 @@ type CredentialConnection struct {
 	UserName                string   `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
 	Password                string   `json:"password" minLength:"8" maxLength:"128"`
 	SIPURICallingPreference *string  `json:"sip_uri_calling_preference" enum:"disabled,unrestricted,internal"`
-	// DigestAlgorithms is Tollgate's own: what challenges offer, in their order.
-	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
-	// AllowedSources is Tollgate's own: where the right password is taken.
-	AllowedSources *[]Network `json:"allowed_sources" maxItems:"100" doc:"Tollgate's own: the addresses and networks, such as 192.0.2.0/24, from which the credentials are taken; null for all. From elsewhere the right password is answered as a wrong one, and the event connection.source_refused tells of it."`
+	DigestSettings
 }
-
-// DigestAlgorithms are those that are known, in the order of the default. RFC 8760
-// section 2.4 wants the stronger one first, but phones that know MD5 alone give up
-// at a first challenge that they cannot meet, and a client that knows both may choose.
-func DigestAlgorithms() []string { return []string{"MD5", "SHA-256"} }
 
 // IP is one source address of an IPConnection.
 // Source: Telnyx v2, /ips.
@@ -209,9 +202,7 @@ func (b *Base) Complete() {
 // Complete gives the fields that a server before them has not written their defaults.
 func (c *CredentialConnection) Complete() {
 	c.Base.Complete()
-	if len(c.DigestAlgorithms) == 0 {
-		c.DigestAlgorithms = DigestAlgorithms()
-	}
+	c.DigestSettings.complete()
 }
 
 func newInbound() Inbound {
@@ -243,7 +234,7 @@ func NewIPConnection() IPConnection {
 
 // NewCredentialConnection returns a credential connection with the API's defaults.
 func NewCredentialConnection() CredentialConnection {
-	c := CredentialConnection{Base: newBase(), Inbound: newInbound(), DigestAlgorithms: DigestAlgorithms()}
+	c := CredentialConnection{Base: newBase(), Inbound: newInbound(), DigestSettings: newDigestSettings()}
 	c.Outbound = Outbound{
 		ANIOverrideType: "always", InstantRingbackEnabled: true, T38ReinviteSource: "telnyx",
 		CallParkingEnabled: new(false), Localization: new("US"),

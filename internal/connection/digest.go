@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"github.com/tollgate/tollgate/internal/field"
 )
 
 // Realm is that of digest authentication. Hashed passwords hold for it alone, so it
@@ -16,6 +18,46 @@ const Realm = "tollgate"
 // does not know the password.
 type HA1 struct {
 	MD5, SHA256 string // hexadecimal
+}
+
+// DigestSettings are what is asked of the callers of a connection that have credentials.
+type DigestSettings struct {
+	// DigestAlgorithms is Tollgate's own: what challenges offer, in their order.
+	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
+	// AllowedSources is Tollgate's own: where the right password is taken.
+	AllowedSources *[]Network `json:"allowed_sources" maxItems:"100" doc:"Tollgate's own: the addresses and networks, such as 192.0.2.0/24, from which the credentials are taken; null for all. From elsewhere the right password is answered as a wrong one, and the event connection.source_refused tells of it."`
+}
+
+// DigestAlgorithms are those that are known, in the order of the default. RFC 8760
+// section 2.4 wants the stronger one first, but phones that know MD5 alone give up
+// at a first challenge that they cannot meet, and a client that knows both may choose.
+func DigestAlgorithms() []string { return []string{"MD5", "SHA-256"} }
+
+func newDigestSettings() DigestSettings { return DigestSettings{DigestAlgorithms: DigestAlgorithms()} }
+
+func (d *DigestSettings) complete() {
+	if len(d.DigestAlgorithms) == 0 {
+		d.DigestAlgorithms = DigestAlgorithms()
+	}
+}
+
+// problems are those of the credentials themselves and of the rules for them. A user
+// name or a password of "" is none.
+func (d *DigestSettings) problems(userName, password string) []field.Error {
+	errs := append(userNameProblem(userName), algorithmProblems(d.DigestAlgorithms)...)
+	if d.AllowedSources != nil {
+		if len(*d.AllowedSources) == 0 {
+			errs = append(errs, field.Error{Pointer: "/allowed_sources", Code: field.Length,
+				Detail: "allowed_sources is empty, so no caller could authenticate. Give the networks from which the requests " +
+					"arrive, or null for all."})
+		}
+		errs = append(errs, networkProblems("/allowed_sources", *d.AllowedSources)...)
+	}
+	if !IsHashed(password) && strings.ContainsFunc(password, isControl) {
+		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
+			Detail: "The password holds a control character. Use printable characters."})
+	}
+	return errs
 }
 
 // hashedPrefix marks a password that is stored as its hashes alone. A password that is

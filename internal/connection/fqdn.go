@@ -8,8 +8,9 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// FQDNConnection is a PBX known by its domain names. It is kept and returned;
-// requests are not recognised by it.
+// FQDNConnection is a PBX with domain names, to which a carrier would send calls. Its own
+// calls are recognised by digest credentials, or by addresses that are named one by one;
+// what a domain name leads to proves nothing (docs/decisions/0041).
 // Source: Telnyx v2, FqdnConnection.
 type FQDNConnection struct {
 	Base
@@ -27,16 +28,17 @@ type FQDNConnection struct {
 	ThirdPartyControlEnabled    bool    `json:"third_party_control_enabled"`
 	UserName                    *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
 	Password                    *string `json:"password" minLength:"8" maxLength:"128"`
-	TXTName                     *string `json:"txt_name" maxLength:"255"`
-	TXTTTL                      *int32  `json:"txt_ttl" minimum:"0"`
-	TXTValue                    *string `json:"txt_value" maxLength:"255"`
+	DigestSettings
+	TXTName  *string `json:"txt_name" maxLength:"255"`
+	TXTTTL   *int32  `json:"txt_ttl" minimum:"0"`
+	TXTValue *string `json:"txt_value" maxLength:"255"`
 }
 
 // FQDNInbound is kept for compatibility: Tollgate carries outbound calls only.
 type FQDNInbound struct {
 	ANINumberFormat            string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
 	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
-	Codecs                     []string `json:"codecs" maxItems:"20"`
+	Codecs                     []string `json:"codecs" maxItems:"20" fold:"codec"`
 	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
 	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36" numeric:"id"`
 	DefaultSecondaryFQDNID     *string  `json:"default_secondary_fqdn_id" maxLength:"36" numeric:"id"`
@@ -57,18 +59,95 @@ type FQDNInbound struct {
 // FQDNOutbound adds what FQDN connections have besides the settings of every kind.
 type FQDNOutbound struct {
 	Outbound
-	EncryptedMedia         *string `json:"encrypted_media" enum:"SRTP"`
-	IPAuthenticationMethod string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication"`
-	IPAuthenticationToken  *string `json:"ip_authentication_token" maxLength:"128"`
-	TechPrefix             string  `json:"tech_prefix" pattern:"^([0-9]{4})?$"`
-	Timeout1xxSecs         int32   `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs         int32   `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+	EncryptedMedia *string `json:"encrypted_media" enum:"SRTP"`
+	// FQDNAuthenticationMethod is nil when none was chosen: see AuthenticationMethod.
+	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
+	IPAuthenticationMethod   string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given."`
+	IPAuthenticationToken    *string `json:"ip_authentication_token" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
+	TechPrefix               string  `json:"tech_prefix" pattern:"^([0-9]{4})?$"`
+	Timeout1xxSecs           int32   `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
+	Timeout2xxSecs           int32   `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+}
+
+// The authentication methods of FQDN connections.
+const (
+	MethodCredential = "credential-authentication"
+	MethodIP         = "ip-authentication"
+	MethodToken      = "token"
+	MethodChargeInfo = "p-charge-info"
+)
+
+// Credentials are the user and the password, "" and "" where either is missing.
+func (c *FQDNConnection) Credentials() (userName, password string) {
+	if c.UserName == nil || c.Password == nil || *c.UserName == "" || *c.Password == "" {
+		return "", ""
+	}
+	return *c.UserName, *c.Password
+}
+
+// AuthenticationMethod is the one in force. Where none was chosen, an address is enough
+// only for a connection that has no credentials.
+func (c *FQDNConnection) AuthenticationMethod() string {
+	user, _ := c.Credentials()
+	switch o := &c.Outbound; {
+	case o.FQDNAuthenticationMethod != nil:
+		return *o.FQDNAuthenticationMethod
+	case o.IPAuthenticationMethod == MethodCredential, user != "":
+		return MethodCredential
+	}
+	return MethodIP
+}
+
+// Token is the one that requests from the connection's addresses must carry. wanted is
+// true where one is asked for, also if there is none, so that no request has it.
+func (o *FQDNOutbound) Token() (token string, wanted bool) {
+	if o.IPAuthenticationToken != nil {
+		token = *o.IPAuthenticationToken
+	}
+	switch o.IPAuthenticationMethod {
+	case MethodToken:
+		return token, true
+	case MethodCredential, MethodIP:
+		return token, token != ""
+	}
+	return "", false
+}
+
+// ByAddress says whether an address of the connection is enough, with what tells
+// connections behind one address apart.
+func (c *FQDNConnection) ByAddress() bool {
+	token, wanted := c.Outbound.Token()
+	return c.AuthenticationMethod() == MethodIP && (token != "" || !wanted)
+}
+
+// SettleMethods makes one of the two methods follow the other, where a request named only
+// one of them, and says what is wrong where it named two that exclude each other.
+func (o *FQDNOutbound) SettleMethods(fqdnNamed, ipNamed bool) []field.Error {
+	chosen := o.FQDNAuthenticationMethod
+	switch {
+	case o.IPAuthenticationMethod != MethodCredential || chosen == nil || *chosen == MethodCredential:
+	case fqdnNamed && ipNamed:
+		return []field.Error{{Pointer: "/outbound/ip_authentication_method", Code: field.Malformed,
+			Detail: "ip_authentication_method is credential-authentication and fqdn_authentication_method is ip-authentication. " +
+				"Give one of the two, or both the same."}}
+	case fqdnNamed:
+		o.IPAuthenticationMethod = MethodIP
+	default:
+		o.FQDNAuthenticationMethod = new(MethodCredential)
+	}
+	return nil
+}
+
+// Complete gives the fields that a server before them has not written their defaults.
+func (c *FQDNConnection) Complete() {
+	c.Base.Complete()
+	c.DigestSettings.complete()
 }
 
 // NewFQDNConnection returns an FQDN connection with the API's defaults.
 func NewFQDNConnection() FQDNConnection {
 	in := newInbound()
-	c := FQDNConnection{Base: newBase(), TransportProtocol: "UDP"}
+	c := FQDNConnection{Base: newBase(), TransportProtocol: "UDP", DigestSettings: newDigestSettings()}
 	c.DefaultOnHoldComfortNoiseEnabled = true
 	c.Inbound = FQDNInbound{
 		ANINumberFormat: in.ANINumberFormat, Codecs: in.Codecs, DNISNumberFormat: in.DNISNumberFormat,
@@ -80,7 +159,7 @@ func NewFQDNConnection() FQDNConnection {
 		Outbound: Outbound{
 			ANIOverrideType: "always", T38ReinviteSource: "customer", CallParkingEnabled: new(false), Localization: new("US"),
 		},
-		IPAuthenticationMethod: "ip-authentication", Timeout1xxSecs: 3, Timeout2xxSecs: 90,
+		IPAuthenticationMethod: MethodIP, Timeout1xxSecs: 3, Timeout2xxSecs: 90,
 	}
 	return c
 }
@@ -91,14 +170,8 @@ func (c *FQDNConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix),
 		(&Inbound{Codecs: c.Inbound.Codecs}).validate()...)
 	errs = append(errs, c.Outbound.validate()...)
-	if c.WebhookAPIVersion == "texml" {
-		errs = append(errs, field.Error{Pointer: "/webhook_api_version", Code: field.NotListed,
-			Detail: "webhook_api_version is texml, which FQDN connections do not have. Give one of 1, 2."})
-	}
-	if token := c.Outbound.IPAuthenticationToken; token != nil && strings.ContainsFunc(*token, notVisible) {
-		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Malformed,
-			Detail: "A token is sent in a SIP header. Use visible ASCII characters without spaces."})
-	}
+	errs = append(errs, c.noTexmlProblem("FQDN")...)
+	errs = append(errs, tokenProblem(c.Outbound.IPAuthenticationToken)...)
 	for _, media := range []struct {
 		pointer string
 		value   *string
@@ -108,14 +181,14 @@ func (c *FQDNConnection) Validate() []field.Error {
 				Detail: "encrypted_media cannot be set when transport_protocol is TLS. Use null."})
 		}
 	}
-	if c.UserName != nil {
-		errs = append(errs, userNameProblem(*c.UserName)...)
+	return append(errs, c.DigestSettings.problems(textOf(c.UserName), textOf(c.Password))...)
+}
+
+func textOf(text *string) string {
+	if text == nil {
+		return ""
 	}
-	if c.Password != nil && strings.ContainsFunc(*c.Password, isControl) {
-		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
-			Detail: "The password holds a control character. Use printable characters."})
-	}
-	return errs
+	return *text
 }
 
 // FQDN is one domain name of an FQDNConnection.
@@ -126,7 +199,7 @@ type FQDN struct {
 	Version       int64     `json:"-"`
 	ConnectionID  id.ID     `json:"connection_id"`
 	FQDN          string    `json:"fqdn" minLength:"1" maxLength:"253"`
-	DNSRecordType string    `json:"dns_record_type" enum:"a,srv"`
+	DNSRecordType string    `json:"dns_record_type" enum:"a,srv" fold:"lower"`
 	Port          *int32    `json:"port" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
 	CreatedAt     time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt     time.Time `json:"updated_at" readOnly:"true"`

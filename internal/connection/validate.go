@@ -24,20 +24,37 @@ func Codecs() []string {
 	return []string{"G722", "G711U", "G711A", "G729", "OPUS", "H.264", "AMR-WB"}
 }
 
+// Codec is the name that Telnyx has for a codec which may be written in any case, or as in
+// a session description (RFC 3551); other texts are returned as they are.
+func Codec(name string) string {
+	switch strings.ToUpper(name) {
+	case "PCMU":
+		return "G711U"
+	case "PCMA":
+		return "G711A"
+	case "H264":
+		return "H.264"
+	}
+	for _, known := range Codecs() {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return name
+}
+
 // Validate says everything that is wrong with the connection's values beyond
 // what the tags of its fields already say.
 func (c *IPConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
+	errs = append(errs, c.noTexmlProblem("IP")...)
 	token := c.Outbound.IPAuthenticationToken
 	if c.Outbound.IPAuthenticationMethod == "token" && (token == nil || *token == "") {
 		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Missing,
 			Detail: "ip_authentication_method is token, which needs a token. Give the text that callers send in the X-Telnyx-Token header."})
 	}
-	if token != nil && strings.ContainsFunc(*token, notVisible) {
-		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Malformed,
-			Detail: "A token is sent in a SIP header. Use visible ASCII characters without spaces."})
-	}
+	errs = append(errs, tokenProblem(token)...)
 	if c.EncryptedMedia != nil && c.TransportProtocol == "TLS" {
 		errs = append(errs, field.Error{Pointer: "/encrypted_media", Code: field.Malformed,
 			Detail: "encrypted_media cannot be set when transport_protocol is TLS. Use null."})
@@ -50,21 +67,32 @@ func (c *IPConnection) Validate() []field.Error {
 func (c *CredentialConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound, ""), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
-	errs = append(errs, userNameProblem(c.UserName)...)
-	errs = append(errs, algorithmProblems(c.DigestAlgorithms)...)
-	if c.AllowedSources != nil {
-		if len(*c.AllowedSources) == 0 {
-			errs = append(errs, field.Error{Pointer: "/allowed_sources", Code: field.Length,
-				Detail: "allowed_sources is empty, so no caller could authenticate. Give the networks from which the requests " +
-					"arrive, or null for all."})
-		}
-		errs = append(errs, networkProblems("/allowed_sources", *c.AllowedSources)...)
-	}
-	if !IsHashed(c.Password) && strings.ContainsFunc(c.Password, isControl) {
-		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,
-			Detail: "The password holds a control character. Use printable characters."})
+	errs = append(errs, c.DigestSettings.problems(c.UserName, c.Password)...)
+	if c.WebhookAPIVersion == texml && (c.Outbound.CallParkingEnabled == nil || !*c.Outbound.CallParkingEnabled) {
+		errs = append(errs, field.Error{Pointer: "/webhook_api_version", Code: field.Malformed,
+			Detail: "webhook_api_version is texml, which needs outbound.call_parking_enabled true. Give 1 or 2, or park calls."})
 	}
 	return errs
+}
+
+// texml is a webhook_api_version that only credential connections have.
+const texml = "texml"
+
+// noTexmlProblem is for the kinds of connection that have no texml.
+func (b *Base) noTexmlProblem(kind string) []field.Error {
+	if b.WebhookAPIVersion != texml {
+		return nil
+	}
+	return []field.Error{{Pointer: "/webhook_api_version", Code: field.NotListed,
+		Detail: "webhook_api_version is texml, which " + kind + " connections do not have. Give one of 1, 2."}}
+}
+
+func tokenProblem(token *string) []field.Error {
+	if token == nil || !strings.ContainsFunc(*token, notVisible) {
+		return nil
+	}
+	return []field.Error{{Pointer: "/outbound/ip_authentication_token", Code: field.Malformed,
+		Detail: "A token is sent in a SIP header. Use visible ASCII characters without spaces."}}
 }
 
 func algorithmProblems(algorithms []string) []field.Error {

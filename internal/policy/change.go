@@ -135,7 +135,7 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 		return err
 	}
 	if old := s.Connection(c.ID); old != nil && old.UserName != c.UserName {
-		s.dropUser(old.UserName)
+		s.dropUser(old)
 	}
 	s.connections = s.connections.put(hashID, c.ID, c)
 	if c.UserName == "" {
@@ -149,12 +149,13 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 	return nil
 }
 
-func (s *Snapshot) dropUser(userName string) {
-	hash := hashString(userName)
-	if userName == "" || s.users.get(hash, userName) == 0 {
+// dropUser forgets the user of a connection, unless another connection has it by now.
+func (s *Snapshot) dropUser(of *Connection) {
+	hash := hashString(of.UserName)
+	if of.UserName == "" || s.users.get(hash, of.UserName) != of.ID {
 		return
 	}
-	s.users = s.users.remove(hashString, userName)
+	s.users = s.users.remove(hashString, of.UserName)
 	s.userCount--
 }
 
@@ -163,7 +164,7 @@ func (s *Snapshot) dropConnection(connection id.ID) {
 	if old == nil {
 		return
 	}
-	s.dropUser(old.UserName)
+	s.dropUser(old)
 	s.connections = s.connections.remove(hashID, connection)
 }
 
@@ -236,7 +237,7 @@ func compileIP(c *connection.IPConnection) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled.Kind = connection.KindIP
+	compiled.Kind, compiled.ByAddress = connection.KindIP, true
 	compiled.TechPrefix = c.Outbound.TechPrefix
 	compiled.Transport = strings.ToLower(c.TransportProtocol)
 	if c.Outbound.IPAuthenticationMethod == "token" && c.Outbound.IPAuthenticationToken != nil {
@@ -251,29 +252,38 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 		return nil, err
 	}
 	compiled.Kind = connection.KindCredential
-	compiled.UserName, compiled.HA1 = c.UserName, connection.HA1Of(c.UserName, c.Password)
-	if compiled.DigestAlgorithms = c.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
-		compiled.DigestAlgorithms = connection.DigestAlgorithms()
-	}
-	if c.AllowedSources != nil {
-		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows no source
-		for _, n := range *c.AllowedSources {
-			compiled.AllowedSources = append(compiled.AllowedSources, n.Prefix())
-		}
-	}
+	compileDigest(compiled, &c.DigestSettings, c.UserName, c.Password)
 	return compiled, nil
 }
 
-// compileFQDN leaves out what requests would be recognised by: nothing looks up
-// domain names. The connection can be asked about, and counts for its profile.
+// compileDigest adds the user of a connection that has one.
+func compileDigest(compiled *Connection, d *connection.DigestSettings, userName, password string) {
+	compiled.UserName, compiled.HA1 = userName, connection.HA1Of(userName, password)
+	if compiled.DigestAlgorithms = d.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
+		compiled.DigestAlgorithms = connection.DigestAlgorithms()
+	}
+	if d.AllowedSources != nil {
+		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows no source
+		for _, n := range *d.AllowedSources {
+			compiled.AllowedSources = append(compiled.AllowedSources, n.Prefix())
+		}
+	}
+}
+
 func compileFQDN(c *connection.FQDNConnection) (*Connection, error) {
 	compiled, err := compileConnection(&c.Base, &c.Outbound.Outbound)
 	if err != nil {
 		return nil, err
 	}
 	compiled.Kind = connection.KindFQDN
+	compiled.ByAddress = c.ByAddress()
 	compiled.TechPrefix = c.Outbound.TechPrefix
+	compiled.Token, _ = c.Outbound.Token()
 	compiled.Transport = strings.ToLower(c.TransportProtocol)
+	compiled.EncryptedMedia = compiled.EncryptedMedia || c.Outbound.EncryptedMedia != nil
+	if userName, password := c.Credentials(); userName != "" {
+		compileDigest(compiled, &c.DigestSettings, userName, password)
+	}
 	return compiled, nil
 }
 

@@ -99,13 +99,16 @@ type Connection struct {
 	EmergencyLimit  int32 // of emergency calls at once, or NoLimit
 	EmergencyAlert  int32 // emergency calls of a day that are unusual; 0 for none
 
-	Kind              connection.Kind
+	Kind connection.Kind
+	// ByAddress says that one of its addresses is enough, with its token or tech prefix
+	// where it has one.
+	ByAddress         bool
 	TechPrefix, Token string
 	Transport         string // udp, tcp or tls; "" for any
 	Name              string
-	UserName          string
-	HA1               connection.HA1 // of a credential connection
-	// DigestAlgorithms are those of a credential connection, in the order of challenges.
+	UserName          string         // "" for a connection without credentials
+	HA1               connection.HA1 // of the credentials
+	// DigestAlgorithms are those of the credentials, in the order of challenges.
 	DigestAlgorithms []string
 	CallerIDHeaders  string
 	CallerPrivacy    string
@@ -254,7 +257,7 @@ func (s *Snapshot) EveryGateway(yield func(*routing.Gateway) bool) {
 	})
 }
 
-// ByUser returns the credential connection of a digest user, or nil. User names
+// ByUser returns the connection of a digest user, or nil. User names
 // are unique in the whole server, since a SIP request names no account.
 func (s *Snapshot) ByUser(userName string) *Connection {
 	connection := s.users.get(hashString(userName), userName)
@@ -262,6 +265,12 @@ func (s *Snapshot) ByUser(userName string) *Connection {
 		return nil
 	}
 	return s.Connection(connection)
+}
+
+// WaysIn says by what a SIP request can be recognised as one of the connection: by its
+// user, by an address that is enough, or by nothing. A switch may name it all the same.
+func (s *Snapshot) WaysIn(c *Connection) (byUser, byAddress bool) {
+	return c.UserName != "", c.ByAddress && s.sources.of.get(hashID(c.ID), c.ID) > 0
 }
 
 // HasUsers says whether there is any digest user at all. Without one, a request

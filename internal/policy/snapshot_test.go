@@ -59,7 +59,7 @@ func TestSharedAddress(t *testing.T) {
 		{"192.0.3.1", "911", "", 0, IdentityNone},
 	} {
 		for name, s := range map[string]*Snapshot{"forward": forward, "backward": backward} {
-			got, _, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token)
+			got, _, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token, 0)
 			found := id.ID(0)
 			if got != nil {
 				found = got.ID
@@ -70,10 +70,10 @@ func TestSharedAddress(t *testing.T) {
 		}
 	}
 	// A switch says whose call it is, so the plain connection of its account takes it.
-	if c, _, _ := forward.BySourceOf(2, netip.MustParseAddr("192.0.2.2"), "+13125550199", ""); c == nil || c.ID != 14 {
+	if c, _, _ := forward.BySourceOf(2, netip.MustParseAddr("192.0.2.2"), "+13125550199", "", 0); c == nil || c.ID != 14 {
 		t.Errorf("of account 2: %+v", c)
 	}
-	if c, _, _ := forward.BySourceOf(1, netip.MustParseAddr("192.0.2.1"), "121213125550199", ""); c == nil || c.ID != 10 {
+	if c, _, _ := forward.BySourceOf(1, netip.MustParseAddr("192.0.2.1"), "121213125550199", "", 0); c == nil || c.ID != 10 {
 		t.Errorf("of account 1, which the prefix of another does not concern: %+v", c)
 	}
 }
@@ -87,7 +87,7 @@ func TestLongestPrefix(t *testing.T) {
 		"192.0.1.1": 10, "192.0.2.1": 11, "192.0.2.7": 12, "::ffff:192.0.2.7": 12, "192.0.2.8": 11, "192.1.0.0": 0, "191.255.255.255": 0,
 		"192.0.2.255": 11, "192.0.3.0": 10, "2001:db8::1": 10, "2001:db8:1:ffff::": 11, "2001:db8:2::": 10, "2001:db9::": 0,
 	} {
-		c, _, _ := s.BySource(netip.MustParseAddr(source), "+13125550199", "")
+		c, _, _ := s.BySource(netip.MustParseAddr(source), "+13125550199", "", 0)
 		if found := c != nil; found != (want != 0) || found && c.ID != want {
 			t.Errorf("%s: %+v, want %v", source, c, want)
 		}
@@ -96,14 +96,14 @@ func TestLongestPrefix(t *testing.T) {
 		}
 	}
 	moved := with(t, s, network(21, 11, "198.51.100.0/24"), Change{DropIP: 22})
-	if c, _, _ := moved.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", ""); c == nil || c.ID != 10 {
+	if c, _, _ := moved.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "", 0); c == nil || c.ID != 10 {
 		t.Errorf("after the smaller ones are gone: %+v", c)
 	}
 	if gone := with(t, moved, Change{DropIP: 20}, Change{DropIP: 21}, Change{DropIP: 23}); gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
 		t.Errorf("networks are left: %v", gone.sources.four)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		s.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "")
+		s.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "", 0)
 		s.Known(netip.MustParseAddr("2001:db8:1::1"))
 	}); n != 0 {
 		t.Errorf("a look-up allocates %v times", n)
@@ -113,10 +113,10 @@ func TestLongestPrefix(t *testing.T) {
 // Within one account, too, a call for help does not fail for want of a prefix or a token.
 func TestHelpWithoutPrefix(t *testing.T) {
 	s := with(t, &Snapshot{}, ipConnection(10, "", "secret"), ipConnection(11, "1111", ""), network(20, 11, "192.0.2.1"), network(21, 10, "192.0.2.1"))
-	if c, rest, identity := s.BySource(netip.MustParseAddr("192.0.2.1"), "911", ""); c == nil || c.ID != 11 || rest != "911" || identity != IdentityKnown {
+	if c, rest, identity := s.BySource(netip.MustParseAddr("192.0.2.1"), "911", "", 0); c == nil || c.ID != 11 || rest != "911" || identity != IdentityKnown {
 		t.Errorf("911: %+v, %s, %v", c, rest, identity)
 	}
-	if c, _, _ := s.BySource(netip.MustParseAddr("192.0.2.1"), "+13125550199", ""); c != nil {
+	if c, _, _ := s.BySource(netip.MustParseAddr("192.0.2.1"), "+13125550199", "", 0); c != nil {
 		t.Errorf("another number: %+v", c)
 	}
 }
@@ -167,7 +167,7 @@ func TestConnectionsBehindOneAddress(t *testing.T) {
 		{"2001:db8::1", "+12125550123", "guess", 0, "+12125550123", IdentityBadToken},
 		{"198.51.100.1", "+12125550123", "", 0, "+12125550123", IdentityNone},
 	} {
-		got, rest, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token)
+		got, rest, identity := s.BySource(netip.MustParseAddr(c.source), c.dialled, c.token, 0)
 		found := id.ID(0)
 		if got != nil {
 			found = got.ID
@@ -289,7 +289,7 @@ func TestRandomChanges(t *testing.T) {
 					if s.Known(source(from)) != known {
 						t.Fatalf("Known(%v) = %v, want %v", source(from), !known, known)
 					}
-					if c, _, _ := s.BySource(source(from), "+12125550123", ""); (c != nil) != usable {
+					if c, _, _ := s.BySource(source(from), "+12125550123", "", 0); (c != nil) != usable {
 						t.Fatalf("BySource(%v) found=%v, want %v", source(from), c != nil, usable)
 					}
 				}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
 
@@ -25,6 +26,7 @@ const (
 type sources struct {
 	networks shards[netip.Prefix, []claim]
 	ips      shards[id.ID, placed]
+	of       shards[id.ID, int32] // how many each connection has
 	// used counts the networks of each length, those of IPv4 as their length and
 	// those of IPv6 as their length behind them. The lists are the lengths that there
 	// are, longest first: a look-up tries these and no other.
@@ -53,6 +55,7 @@ func (s *sources) put(ip *connection.IP) {
 	// In the same order on every node, whatever the order of the changes was.
 	slices.SortFunc(claims, func(a, b claim) int { return cmp.Compare(a.ip, b.ip) })
 	s.networks = s.networks.put(hashPrefix, network, claims)
+	s.of = s.of.put(hashID, ip.ConnectionID, s.of.get(uint64(ip.ConnectionID), ip.ConnectionID)+1)
 	s.count(network, 1)
 }
 
@@ -68,6 +71,11 @@ func (s *sources) drop(ip id.ID) {
 		s.networks = s.networks.remove(hashPrefix, at.network)
 	} else {
 		s.networks = s.networks.put(hashPrefix, at.network, claims)
+	}
+	if left := s.of.get(uint64(at.connection), at.connection) - 1; left > 0 {
+		s.of = s.of.put(hashID, at.connection, left)
+	} else {
+		s.of = s.of.remove(hashID, at.connection)
 	}
 	s.count(at.network, -1)
 }
@@ -126,34 +134,51 @@ func (s *Snapshot) Known(source netip.Addr) bool {
 //
 //  1. the one whose token the request has takes it, and else
 //  2. the one whose tech prefix was dialled, and else
-//  3. one with neither, of the smallest network that has one; those with a profile come
-//     first, and then the one whose address was added first. This holds only while all
-//     of them are of one account: where an admin has shared an address, nothing but a
-//     token or a tech prefix tells whose a call is.
+//  3. the one that lists the number of P-Charge-Info as a caller id, unless it has a
+//     token, and else
+//  4. one with neither, of the smallest network that has one; those with a profile come
+//     first, and then the one whose address was added first.
+//
+// 3 and 4 hold only while all of them are of one account: where an admin has shared an
+// address, nothing but a token or a tech prefix tells whose a call is, since anybody may
+// list any number. Connections for which an address is not enough are passed over.
 //
 // What is left may be a call for help, which must not fail for want of a prefix. It is
 // put down to a connection of the account that has the address by itself, and not of one
 // that an admin lets use it too; of several to the one whose address was added first.
 //
-// The rest of the dialled text is returned without the tech prefix.
-func (s *Snapshot) BySource(source netip.Addr, dialled, token string) (*Connection, string, Identity) {
-	return s.bySource(0, source, dialled, token)
+// The rest of the dialled text is returned without the tech prefix. charged is the number
+// of P-Charge-Info, 0 for none.
+func (s *Snapshot) BySource(source netip.Addr, dialled, token string, charged e164.Number) (*Connection, string, Identity) {
+	return s.bySource(0, source, dialled, token, charged)
 }
 
 // BySourceOf is BySource among the connections of one account.
-func (s *Snapshot) BySourceOf(account id.ID, source netip.Addr, dialled, token string) (*Connection, string, Identity) {
-	return s.bySource(account, source, dialled, token)
+func (s *Snapshot) BySourceOf(account id.ID, source netip.Addr, dialled, token string,
+	charged e164.Number) (*Connection, string, Identity) {
+	return s.bySource(account, source, dialled, token, charged)
+}
+
+// ChargedNumber is the number that P-Charge-Info names by this text, 0 for none. One without
+// its plus is read alike.
+func ChargedNumber(text string) e164.Number {
+	number, err := e164.Parse("+" + strings.TrimPrefix(text, "+"))
+	if err != nil {
+		return 0
+	}
+	return number
 }
 
 // found is what a look through the connections behind an address has found.
 type found struct {
-	token, prefix, plain *Connection
-	account              id.ID // of the first
-	shared               bool  // there are others of another account
-	seen                 Identity
+	token, prefix, charged, plain *Connection
+
+	account id.ID // of the first
+	shared  bool  // there are others of another account
+	seen    Identity
 }
 
-func (f *found) see(c *Connection, digits, token string) {
+func (f *found) see(c *Connection, digits, token string, charged e164.Number) {
 	f.shared = f.shared || f.account != 0 && f.account != c.Account
 	f.account = c.Account
 	switch {
@@ -162,6 +187,7 @@ func (f *found) see(c *Connection, digits, token string) {
 			f.token = c
 		}
 		f.seen = max(f.seen, IdentityBadToken)
+		return
 	case c.TechPrefix != "":
 		if strings.HasPrefix(digits, c.TechPrefix) && f.prefix == nil {
 			f.prefix = c
@@ -170,26 +196,31 @@ func (f *found) see(c *Connection, digits, token string) {
 	case f.plain == nil || f.plain.Profile == 0 && c.Profile != 0:
 		f.plain = c
 	}
+	if f.charged == nil && c.CallerIDs.Listed.Has(charged) {
+		f.charged = c
+	}
 }
 
-func (s *Snapshot) bySource(account id.ID, source netip.Addr, dialled, token string) (*Connection, string, Identity) {
+func (s *Snapshot) bySource(account id.ID, source netip.Addr, dialled, token string,
+	charged e164.Number) (*Connection, string, Identity) {
 	source = source.Unmap().WithZone("")
 	digits := strings.TrimPrefix(dialled, "+")
 	var f found
 	for _, bits := range s.sources.lengths(source) {
 		for _, claim := range s.sources.at(source, bits) {
-			if c := s.Connection(claim.connection); c != nil && (account == 0 || c.Account == account) {
-				f.see(c, digits, token)
+			c := s.Connection(claim.connection)
+			if c != nil && c.ByAddress && (account == 0 || c.Account == account) {
+				f.see(c, digits, token, charged)
 			}
 		}
 	}
 	switch {
-	case f.account == 0:
-		return nil, dialled, IdentityNone
 	case f.token != nil:
 		return f.token, dialled, IdentityKnown
 	case f.prefix != nil:
 		return f.prefix, digits[len(f.prefix.TechPrefix):], IdentityKnown
+	case f.charged != nil && !f.shared:
+		return f.charged, dialled, IdentityKnown
 	case f.plain != nil && !f.shared:
 		return f.plain, dialled, IdentityKnown
 	case f.plain != nil:

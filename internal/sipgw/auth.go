@@ -131,15 +131,16 @@ func authorization(m *message, realm string) string {
 	return first
 }
 
-// authenticate finds the credential connection of a request. ok is false when the
+// authenticate finds the connection of a request's user. named is the user that the request
+// itself has named, "" for none: the digest has to be of that one. ok is false when the
 // request has been answered, or is not worth an answer: with a challenge, or with a
 // refusal that is the same whether the user exists or not. A guess is a wrong digest for
 // our realm by a nonce that is in force and in a form that was offered. All else is
 // challenged, and counts toward no ban.
-func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message) (c *policy.Connection, ok bool) {
+func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named string) (c *policy.Connection, ok bool) {
 	value := authorization(m, sh.g.config.Realm)
 	if !digest.IsDigest(value) {
-		sh.challenge(m, algorithmsOf(snapshot.ByUser(addressUser(m.from))), false)
+		sh.challenge(m, algorithmsOf(snapshot.ByUser(cmp.Or(named, addressUser(m.from)))), false)
 		return nil, false
 	}
 	credentials, err := digest.ParseCredentials(value)
@@ -158,6 +159,11 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message) (c *policy.
 		return nil, false
 	}
 	if !sh.verify(credentials, c, m) {
+		return nil, false
+	}
+	if named != "" && named != credentials.Username {
+		// Told only to who knows the password of another user.
+		sh.refuseStateless(m, admission.ReasonConnectionUnknown)
 		return nil, false
 	}
 	if used := cmp.Or(strings.ToUpper(credentials.Algorithm), "MD5"); !slices.Contains(algorithms, used) {

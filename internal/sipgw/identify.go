@@ -5,13 +5,17 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
 // identify finds the connection of a new call: by its source address first, with
-// the tech prefix or the token that tells connections behind one address apart,
-// otherwise by digest credentials. ok is false when the request is done with. A nil
-// connection is that of a known source which has not said whose call it is.
+// the tech prefix, the token or the P-Charge-Info that tells connections behind one
+// address apart, otherwise by digest credentials. A request that names a user in
+// X-Telnyx-Username wants to be that user, and must prove it wherever it comes from;
+// only a call for help from a known source goes on as the source's. ok is false when the
+// request is done with. A nil connection is that of a known source which has not said
+// whose call it is.
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
@@ -20,10 +24,15 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 	if token == "" {
 		token = m.get("x-tollgate-token")
 	}
-	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token)
+	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token, chargedNumber(m.get("p-charge-info")))
+	user := kept(m.get("x-telnyx-username"), maxUser)
+	if user != "" && connection != nil && !emergencyFor(snapshot, connection, dialled) {
+		connection, dialled = nil, dialledText(m.uri)
+	}
 	unknown := connection == nil && !snapshot.Known(source)
-	if connection == nil && (unknown || m.has("authorization") || m.has("proxy-authorization")) && snapshot.HasUsers() {
-		if connection, ok = sh.authenticate(snapshot, m); !ok {
+	proves := unknown || m.has("authorization") || m.has("proxy-authorization")
+	if connection == nil && (user != "" || proves && snapshot.HasUsers()) {
+		if connection, ok = sh.authenticate(snapshot, m, user); !ok {
 			return attempt, nil, false
 		}
 		identity, m.proved = policy.IdentityKnown, true
@@ -49,6 +58,14 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 	}
 	attempt.Connection = connection.ID
 	return attempt, connection, true
+}
+
+// chargedNumber is the number of a P-Charge-Info header (RFC 8496), 0 for none.
+func chargedNumber(value string) e164.Number {
+	if value == "" {
+		return 0
+	}
+	return policy.ChargedNumber(addressUser(value))
 }
 
 // transportAllowed says whether the connection takes calls by this transport. UDP

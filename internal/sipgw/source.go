@@ -131,7 +131,8 @@ func (g *Gateway) isEmergency(invite []byte, from peer) bool {
 	}
 	snapshot, source := g.config.Live.Snapshot(), from.addr.Addr()
 	text := dialledText(string(uri))
-	if c, dialled, _ := snapshot.BySource(source, text, string(token)); c != nil {
+	charged := chargedNumber(string(headerOf(invite, "p-charge-info", 0)))
+	if c, dialled, _ := snapshot.BySource(source, text, string(token), charged); c != nil {
 		return emergencyFor(snapshot, c, dialled)
 	}
 	for _, connection := range g.filter.connectionsAt(source) {

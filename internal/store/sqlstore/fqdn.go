@@ -29,46 +29,86 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 		name: "FQDN connection", table: "fqdn_connections", secrets: fqdnSecrets, vault: v,
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
-		fields: connectionFields(map[string]field{
-			"fqdn": {within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
-		}),
+		fields:   connectionFields(nil),
 		columns: []column[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
 			{"discriminator", func(c *T) any { return fqdnDiscriminator(v, c) }},
+			{"user_name", func(c *T) any { return userNameOf(c) }},
 		},
 		check: func(ctx context.Context, tx *txn, c *T) error {
+			user, password := c.Credentials()
+			if tx.store.config.ForgetPasswords && user != "" && !connection.IsHashed(password) {
+				c.Password = new(connection.HashPassword(user, password))
+			}
 			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+			if err != nil {
+				return err
+			}
+			if err = checkUserName(ctx, tx, userNameOf(c), c.ID); err != nil {
+				return err
+			}
+			err = checkConnectionAddresses(ctx, tx, "fqdn_connections", &claimant{c.AccountID, c.ID,
+				c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(v, c), "/outbound/tech_prefix"})
 			if err != nil {
 				return err
 			}
 			return checkConnectionNames(ctx, tx, c)
 		},
 		put: func(c *T) []policy.Change { return []policy.Change{{PutFQDNConn: c}} },
-		// The names go with the connection: one that belongs to nobody would keep
-		// another account from using it.
+		// The names go with the connection, as its addresses do.
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
 			if err != nil {
 				return nil, err
 			}
-			changes, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
-			return append(changes, policy.Change{DropConnection: c.ID}), err
+			return dropConnection(ctx, tx, &c.Base)
 		},
 	}
 }
 
-// fqdnDiscriminator is what would tell requests of connections with one name
-// apart: the user of digest credentials, a token, a tech prefix, or nothing.
+// userNameOf is the user name that a connection claims, "" for none. It does so without a
+// password too, which may come later.
+func userNameOf(c *connection.FQDNConnection) string {
+	if c.UserName == nil {
+		return ""
+	}
+	return *c.UserName
+}
+
+// checkUserName is the rule for user names: one belongs to one connection of any kind and
+// of any account, since a SIP request names no account.
+func checkUserName(ctx context.Context, tx *txn, userName string, mine id.ID) error {
+	if userName == "" {
+		return nil
+	}
+	var taken bool
+	err := tx.acrossAccounts(ctx, func() (err error) {
+		taken, err = exists(ctx, tx, `SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2
+			UNION ALL SELECT 1 FROM fqdn_connections WHERE user_name = $1 AND id <> $2`, userName, int64(mine))
+		return err
+	})
+	if err == nil && taken {
+		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/user_name", Other: "another connection"}
+	}
+	return err
+}
+
+// fqdnDiscriminator is what tells requests of connections with one name or one address
+// apart: the user of digest credentials, a token, a tech prefix, or nothing. A connection
+// for which no address is enough is always told apart.
 func fqdnDiscriminator(v *secret.Vault, c *connection.FQDNConnection) string {
 	o := &c.Outbound
-	switch {
-	case o.IPAuthenticationMethod == "credential-authentication" && c.UserName != nil:
-		return "user " + *c.UserName
-	case o.IPAuthenticationToken != nil && *o.IPAuthenticationToken != "":
-		return "token " + v.Mark(*o.IPAuthenticationToken)
+	token, _ := o.Token()
+	switch user, _ := c.Credentials(); {
+	case c.AuthenticationMethod() == connection.MethodCredential && user != "":
+		return "user " + user
+	case !c.ByAddress():
+		return "none " + c.ID.String()
+	case token != "":
+		return "token " + v.Mark(token)
 	case o.TechPrefix != "":
 		return "prefix " + o.TechPrefix
 	}

@@ -106,6 +106,8 @@ func connectionFields(more map[string]field) map[string]field {
 		"connection_name":           {column: "connection_name", fold: "connection_name_fold"},
 		"active":                    {column: "active", kind: kindBool},
 		"outbound_voice_profile_id": {column: "profile_id", kind: kindID},
+		// Only FQDN connections have any.
+		"fqdn": {within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
 	})
 	for name, f := range more {
 		fields[name] = f
@@ -137,16 +139,23 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 			if err != nil {
 				return err
 			}
-			return checkConnectionAddresses(ctx, tx, c)
+			pointer := "/outbound/tech_prefix"
+			if c.Outbound.IPAuthenticationMethod == "token" {
+				pointer = "/outbound/ip_authentication_token"
+			}
+			return checkConnectionAddresses(ctx, tx, "ip_connections", &claimant{c.AccountID, c.ID,
+				c.Outbound.OutboundVoiceProfileID, discriminator(v, c), pointer})
 		},
-		put:  func(c *T) []policy.Change { return []policy.Change{{PutIPConn: c}} },
-		drop: dropIPConnection,
+		put: func(c *T) []policy.Change { return []policy.Change{{PutIPConn: c}} },
+		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
+			return dropConnection(ctx, tx, &c.Base)
+		},
 	}
 }
 
-// dropIPConnection deletes the connection's addresses with it: an address that
-// belongs to nobody would keep another account from using it. Its webhooks go too.
-func dropIPConnection(ctx context.Context, tx *txn, c *connection.IPConnection) (changes []policy.Change, err error) {
+// dropConnection deletes what belongs to a connection with it: an address that belongs to
+// nobody would keep another account from using it.
+func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes []policy.Change, err error) {
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
 		if err == nil {
@@ -194,22 +203,11 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 			if err != nil {
 				return err
 			}
-			// Of any account: a SIP request names none.
-			var taken bool
-			err = tx.acrossAccounts(ctx, func() (err error) {
-				taken, err = exists(ctx, tx, "SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2",
-					c.UserName, int64(c.ID))
-				return err
-			})
-			if err == nil && taken {
-				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/user_name", Other: "another credential connection"}
-			}
-			return err
+			return checkUserName(ctx, tx, c.UserName, c.ID)
 		},
 		put: func(c *T) []policy.Change { return []policy.Change{{PutCredential: c}} },
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
-			changes, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
-			return append(changes, policy.Change{DropConnection: c.ID}), err
+			return dropConnection(ctx, tx, &c.Base)
 		},
 	}
 }

@@ -73,8 +73,18 @@ func sharedWith(a *store.Account, n connection.Network) bool {
 
 // checkAddress is the rule for an address that is added or changed.
 func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
-	if err := referID(ctx, tx, "ip_connections", ip.AccountID, ip.ConnectionID, "/connection_id"); err != nil {
-		return err
+	var profile id.ID
+	var mine string
+	if ip.ConnectionID != 0 {
+		err := tx.QueryRowContext(ctx, `SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2
+			UNION ALL SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2`,
+			int64(ip.AccountID), int64(ip.ConnectionID)).Scan(&profile, &mine)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: ip.ConnectionID.String()}
+		}
+		if err != nil {
+			return err
+		}
 	}
 	var stored string
 	err := tx.QueryRowContext(ctx, "SELECT ip_address FROM ips WHERE account_id = $1 AND id = $2",
@@ -102,13 +112,6 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 	if ip.ConnectionID == 0 {
 		return nil
 	}
-	var profile id.ID
-	var mine string
-	err = tx.QueryRowContext(ctx, "SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
-		int64(ip.AccountID), int64(ip.ConnectionID)).Scan(&profile, &mine)
-	if err != nil {
-		return err
-	}
 	return checkDistinct(ctx, tx, ip, profile, mine, "/ip_address")
 }
 
@@ -128,10 +131,13 @@ func takenByOthers(
 // account, none may be without one either.
 func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.ID, mine, pointer string) error {
 	const behind = ` FROM ips AS theirs
-		JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
+		LEFT JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
+		LEFT JOIN fqdn_connections AS f ON f.account_id = theirs.account_id AND f.id = theirs.connection_id
+		WHERE (c.id IS NOT NULL OR f.id IS NOT NULL) AND `
+	const theirs = "COALESCE(c.discriminator, f.discriminator)"
 	if profile != 0 {
 		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.ip_address = $2
-			AND theirs.connection_id <> $3 AND c.profile_id <> 0 AND c.discriminator = $4`,
+			AND theirs.connection_id <> $3 AND COALESCE(c.profile_id, f.profile_id) <> 0 AND `+theirs+` = $4`,
 			int64(ip.AccountID), ip.IPAddress.String(), int64(ip.ConnectionID), mine)
 		if err == nil && taken {
 			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer,
@@ -143,7 +149,7 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 	}
 	condition, args := overlapping(ip.IPAddress, 3)
 	taken, err := takenByOthers(ctx, tx, `SELECT 1`+behind+`theirs.account_id <> $1
-		AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND `+condition,
+		AND ($2 = '' OR `+theirs+` = '' OR `+theirs+` = $2) AND `+condition,
 		ip.AccountID, append([]any{mine}, args...)...)
 	if err == nil && taken {
 		err = &store.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: ip.IPAddress.String()}
@@ -151,16 +157,22 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 	return err
 }
 
+// claimant is a connection as it is to be, whose addresses are looked at.
+type claimant struct {
+	account, id, profile id.ID
+	discriminator        string
+	pointer              string // of what tells it apart
+}
+
 // checkConnectionAddresses is the same rule for a connection that is changed.
-func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConnection) error {
-	mine := discriminator(tx.store.config.Vault, c)
+func checkConnectionAddresses(ctx context.Context, tx *txn, table string, c *claimant) error {
 	var was string
 	var profile id.ID
 	err := tx.QueryRowContext(ctx,
-		"SELECT profile_id, discriminator FROM ip_connections WHERE account_id = $1 AND id = $2",
-		int64(c.AccountID), int64(c.ID)).Scan(&profile, &was)
+		"SELECT profile_id, discriminator FROM "+table+" WHERE account_id = $1 AND id = $2",
+		int64(c.account), int64(c.id)).Scan(&profile, &was)
 	if errors.Is(err, sql.ErrNoRows) ||
-		err == nil && was == mine && (profile != 0) == (c.Outbound.OutboundVoiceProfileID != 0) {
+		err == nil && was == c.discriminator && (profile != 0) == (c.profile != 0) {
 		return nil // it has no address yet, or nothing of it matters here
 	}
 	if err != nil {
@@ -172,16 +184,12 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, c *connection.IPConn
 		addresses = append(addresses, ip)
 		return err
 	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id",
-		int64(c.AccountID), int64(c.ID))
+		int64(c.account), int64(c.id))
 	if err != nil {
 		return err
 	}
-	pointer := "/outbound/tech_prefix"
-	if c.Outbound.IPAuthenticationMethod == "token" {
-		pointer = "/outbound/ip_authentication_token"
-	}
 	for i := range addresses {
-		if err := checkDistinct(ctx, tx, &addresses[i], c.Outbound.OutboundVoiceProfileID, mine, pointer); err != nil {
+		if err := checkDistinct(ctx, tx, &addresses[i], c.profile, c.discriminator, c.pointer); err != nil {
 			return err
 		}
 	}

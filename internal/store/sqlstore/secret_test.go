@@ -195,8 +195,17 @@ func TestForgottenPasswords(t *testing.T) {
 	if c := config.Live.Snapshot().ByUser("user1"); c == nil || c.HA1 != want {
 		t.Errorf("calls are checked by %+v, want %+v", c, want)
 	}
+	want = connection.HA1Of("user2", "Name-Secret-4")
+	if c := config.Live.Snapshot().ByUser("user2"); c == nil || c.HA1 != want {
+		t.Errorf("calls of an FQDN connection are checked by %+v, want %+v", c, want)
+	}
 	account, _, err := s.EnsureFirst(t.Context())
 	check(t, err)
+	names, err := s.FQDNConnections().List(t.Context(), account.ID, store.Query{Number: 1, Size: 5})
+	check(t, err)
+	if got := *names.Items[0].Password; !connection.IsHashed(got) || strings.Contains(got, "Secret") {
+		t.Errorf("that of an FQDN connection is kept as %q", got)
+	}
 	phones, err := s.CredentialConnections().List(t.Context(), account.ID, store.Query{Number: 1, Size: 5})
 	check(t, err)
 	if got := phones.Items[0].Password; !connection.IsHashed(got) || strings.Contains(got, "Secret") {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -51,7 +52,7 @@ func testAddresses(t *testing.T, open Opener) {
 			return o, nil
 		})), store.ErrDuplicate, "/outbound/ip_authentication_token")
 
-	c, rest, _ := b.options.Live.Snapshot().BySource(b.ip.IPAddress.Prefix().Addr(), "12342125550199", "")
+	c, rest, _ := b.options.Live.Snapshot().BySource(b.ip.IPAddress.Prefix().Addr(), "12342125550199", "", 0)
 	if c == nil || c.ID != prefixed.ID || rest != "2125550199" {
 		t.Errorf("a call with the prefix is not of the prefixed connection: %+v", c)
 	}
@@ -166,34 +167,46 @@ func testRacingClaims(t *testing.T, open Opener) {
 	Race(t, b.Store, b.Store, b.account.ID, b.other.ID)
 }
 
-// Race has two accounts claim networks that overlap, each through a store of its own
-// on the same data. Exactly one wins each time.
+// Race has two accounts claim networks that overlap, and one user name for connections of
+// two kinds, each through a store of its own on the same data. Exactly one wins each time.
 func Race(t *testing.T, one, two store.Store, first, second id.ID) {
 	t.Helper()
 	for i := range 20 {
+		user := fmt.Sprintf("racer%d", i)
+		raced(t, store.ErrDuplicate, "/user_name",
+			func() error { return errOf(one.CredentialConnections().Create(ctx, first, newPhone(user, 0))) },
+			func() error {
+				c := newFQDNConnection("racer", 0)
+				c.UserName, c.Password = &user, new("correct horse")
+				return errOf(two.FQDNConnections().Create(ctx, second, c))
+			})
 		// Without a connection, which makes no difference.
-		claims := []func() error{
+		raced(t, store.ErrTaken, "/ip_address",
 			func() error {
 				return errOf(one.IPs().Create(ctx, first, newIP(netip.AddrFrom4([4]byte{100, 65, byte(i), 7}).String(), 0)))
 			},
 			func() error {
 				return errOf(two.IPs().Create(ctx, second,
 					newIP(netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 65, byte(i), 0}), 24).String(), 0)))
-			},
-		}
-		errs := make([]error, len(claims))
-		var racing sync.WaitGroup
-		for j, claim := range claims {
-			racing.Go(func() { errs[j] = claim() })
-		}
-		racing.Wait()
-		if (errs[0] == nil) == (errs[1] == nil) {
-			t.Fatalf("round %d: %v and %v; one must win", i, errs[0], errs[1])
-		}
-		for _, err := range errs {
-			if err != nil {
-				refused(t, "the loser", err, store.ErrTaken, "/ip_address")
-			}
+			})
+	}
+}
+
+// raced makes two claims at once, of which one must be refused at a place.
+func raced(t *testing.T, refusal error, place string, claims ...func() error) {
+	t.Helper()
+	errs := make([]error, len(claims))
+	var racing sync.WaitGroup
+	for j, claim := range claims {
+		racing.Go(func() { errs[j] = claim() })
+	}
+	racing.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Fatalf("%v and %v; one must win", errs[0], errs[1])
+	}
+	for _, err := range errs {
+		if err != nil {
+			refused(t, "the loser", err, refusal, place)
 		}
 	}
 }

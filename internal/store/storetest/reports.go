@@ -92,7 +92,30 @@ func testFQDNs(t *testing.T, open Opener) {
 	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN || c.Profile != b.profile.ID {
 		t.Errorf("in the policy: %+v", c)
 	}
+	// Its user is one of the server's, and its addresses are recognised and go with it.
+	must(t, change(func(c *connection.FQDNConnection) { c.UserName, c.Password = new("named1"), new("correct horse") }))
+	refused(t, "user name of another kind", errOf(b.CredentialConnections().Create(ctx, other, newPhone("named1", 0))),
+		store.ErrDuplicate, "/user_name")
+	refused(t, "user name of a phone", change(func(c *connection.FQDNConnection) { c.UserName = new(b.phone.UserName) }),
+		store.ErrDuplicate, "/user_name")
+	must(t, change(func(c *connection.FQDNConnection) { c.Outbound.FQDNAuthenticationMethod = new(connection.MethodIP) }))
+	address := value(b.IPs().Create(ctx, account, newIP("198.51.100.77", second.ID)))(t)
+	refused(t, "a plain one at its address", errOf(b.IPs().Create(ctx, account, newIP("198.51.100.77", b.pbx.ID))),
+		store.ErrDuplicate, "/ip_address")
+	refused(t, "its address by another account", errOf(b.IPs().Create(ctx, other, newIP("198.51.100.77", 0))),
+		store.ErrTaken, "/ip_address")
 	b.reopen(t, open)
+	at := address.IPAddress.Prefix().Addr()
+	if c, _, _ := b.options.Live.Snapshot().BySource(at, "+12125550123", "", 0); c == nil || c.ID != second.ID {
+		t.Errorf("found by its address: %+v", c)
+	}
+	if c := b.options.Live.Snapshot().ByUser("named1"); c == nil || c.HA1 != connection.HA1Of("named1", "correct horse") {
+		t.Errorf("found by its user: %+v", c)
+	}
+	value(b.FQDNConnections().Delete(ctx, account, second.ID))(t)
+	if err := errOf(b.IPs().Get(ctx, account, address.ID)); !errors.Is(err, store.ErrNotFound) || b.options.Live.Snapshot().Known(at) {
+		t.Errorf("address of a deleted connection: %v", err)
+	}
 	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN {
 		t.Errorf("in the policy after opening again: %+v", c)
 	}

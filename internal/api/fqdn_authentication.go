@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// fqdnAuthentication is how the calls of an FQDN connection are recognised: fields of the
+// connection under other names. Source: Telnyx v2, FqdnAuthentication.
+type fqdnAuthentication struct {
+	FQDNOutboundAuthentication *string `json:"fqdn_outbound_authentication" enum:"credential-authentication,ip-authentication" doc:"outbound.fqdn_authentication_method of the connection."`
+	IPAuthenticationMethod     *string `json:"ip_authentication_method" enum:"token,p-charge-info" doc:"outbound.ip_authentication_method of the connection: its token or, whatever else it says, its tech prefix and P-Charge-Info."`
+	UserName                   *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
+	Password                   *string `json:"password" minLength:"8" maxLength:"128"`
+	TXTName                    *string `json:"txt_name" maxLength:"255"`
+	TXTTTL                     *int32  `json:"txt_ttl" minimum:"0"`
+	TXTValue                   *string `json:"txt_value" maxLength:"255"`
+	WebhookURL                 *string `json:"webhook_url" maxLength:"2000" doc:"webhook_event_url of the connection."`
+	FailoverURL                *string `json:"failover_url" maxLength:"2000" doc:"webhook_event_failover_url of the connection."`
+}
+
+// fqdnAuthenticationView is that as it is answered.
+type fqdnAuthenticationView struct {
+	ID                id.ID  `json:"id" readOnly:"true" doc:"The id of the connection."`
+	RecordType        string `json:"record_type" readOnly:"true" enum:"fqdn_authentication"`
+	ConnectionID      id.ID  `json:"connection_id" readOnly:"true"`
+	MicrosoftTeamsSBC bool   `json:"microsoft_teams_sbc" readOnly:"true"`
+	fqdnAuthentication
+}
+
+func authenticationOf(c *connection.FQDNConnection) fqdnAuthentication {
+	method := connection.MethodChargeInfo
+	if c.Outbound.IPAuthenticationMethod == connection.MethodToken {
+		method = connection.MethodToken
+	}
+	return fqdnAuthentication{
+		FQDNOutboundAuthentication: new(c.AuthenticationMethod()), IPAuthenticationMethod: &method,
+		UserName: c.UserName, Password: c.Password, TXTName: c.TXTName, TXTTTL: c.TXTTTL, TXTValue: c.TXTValue,
+		WebhookURL: c.WebhookEventURL, FailoverURL: c.WebhookEventFailoverURL,
+	}
+}
+
+// put takes over what a request named.
+func (a *fqdnAuthentication) put(c *connection.FQDNConnection, named map[string]any) {
+	if _, chosen := named["fqdn_outbound_authentication"]; chosen {
+		c.Outbound.FQDNAuthenticationMethod = a.FQDNOutboundAuthentication
+	}
+	if _, chosen := named["ip_authentication_method"]; chosen {
+		c.Outbound.IPAuthenticationMethod = connection.MethodIP
+		if a.IPAuthenticationMethod != nil {
+			c.Outbound.IPAuthenticationMethod = *a.IPAuthenticationMethod
+		}
+	}
+	c.UserName, c.Password, c.TXTName, c.TXTTTL, c.TXTValue = a.UserName, a.Password, a.TXTName, a.TXTTTL, a.TXTValue
+	c.WebhookEventURL, c.WebhookEventFailoverURL = a.WebhookURL, a.FailoverURL
+}
+
+// authenticationNames are the pointers of the connection's fields that have other names here.
+var authenticationNames = map[string]string{
+	"/outbound/fqdn_authentication_method": "/fqdn_outbound_authentication",
+	"/outbound/ip_authentication_method":   "/ip_authentication_method",
+	"/webhook_event_url":                   "/webhook_url",
+	"/webhook_event_failover_url":          "/failover_url",
+}
+
+// fqdnAuthenticationOperations look at FQDN connections through another view.
+func (s *server) fqdnAuthenticationOperations() []operation {
+	r := &resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
+		collection: s.Store.FQDNConnections(), parseKey: id.Parse,
+		validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
+			return validFQDN(c, named)
+		},
+		view: viewEach(func(c connection.FQDNConnection) fqdnAuthenticationView {
+			return fqdnAuthenticationView{ID: c.ID, RecordType: "fqdn_authentication", ConnectionID: c.ID,
+				MicrosoftTeamsSBC: c.MicrosoftTeamsSBC, fqdnAuthentication: authenticationOf(&c)}
+		}),
+		secrets: func(v *fqdnAuthenticationView) []secretField { return []secretField{optional("password", &v.Password)} },
+	}
+	full := schemaOf[fqdnAuthenticationView]()
+	body := full.request(false, nil, false)
+	const path = "/v2/fqdn_connections/{id}/fqdn_authentication"
+	return []operation{
+		{method: http.MethodGet, path: path, id: "get_fqdn_authentication", noun: "fqdn_authentication", tag: "Connections",
+			summary: "Tell how the calls of an FQDN connection are recognised.", scope: ScopeRead,
+			status: http.StatusOK, answer: full, settled: true, handle: r.get},
+		{method: http.MethodPatch, path: path, id: "update_fqdn_authentication", noun: "fqdn_authentication",
+			tag: "Connections", summary: "Change what the request names (RFC 7396); null sets a field to its default.",
+			scope: ScopeWrite, body: body, status: http.StatusOK, answer: full, secret: true,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.changeAuthentication(ctx, in, r, body)
+			}},
+	}
+}
+
+// changeAuthentication answers PATCH /v2/fqdn_connections/{id}/fqdn_authentication.
+func (s *server) changeAuthentication(ctx context.Context, in *request,
+	r *resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID], shape *schema) (*response, error) {
+	key, err := id.Parse(in.id)
+	if err != nil {
+		return nil, invalidPathID()
+	}
+	return r.commit(ctx, in, func(ctx context.Context) (connection.FQDNConnection, error) {
+		return r.collection.Update(ctx, in.account, key, func(current connection.FQDNConnection) (connection.FQDNConnection, error) {
+			wanted := authenticationOf(&current)
+			tree, err := treeOf(&wanted)
+			if err != nil {
+				return current, err
+			}
+			body, problems := in.checked(shape, tree, map[string]any{})
+			if len(problems) > 0 {
+				return current, invalid(problems)
+			}
+			wanted = fqdnAuthentication{}
+			if err := decode(body, &wanted); err != nil {
+				return current, err
+			}
+			next := current
+			wanted.put(&next, in.body)
+			_, fqdnNamed := in.body["fqdn_outbound_authentication"]
+			errs := append(r.problems(in, &next), next.Outbound.SettleMethods(fqdnNamed, false)...)
+			errs, forbidden := settleConnection(s, settledOfFQDN)(in, &current, &next, errs)
+			if len(errs) == 0 {
+				return next, forbidden
+			}
+			for i := range errs {
+				if name, other := authenticationNames[errs[i].Pointer]; other {
+					errs[i].Pointer = name
+				}
+			}
+			return current, invalidFields(slices.Clip(errs))
+		})
+	})
+}
