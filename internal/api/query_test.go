@@ -93,6 +93,9 @@ func TestUnknownParameters(t *testing.T) {
 			continue
 		}
 		target := strings.ReplaceAll(op.path, "{id}", ids[strings.TrimSuffix(op.path, "/{id}")])
+		if strings.HasSuffix(op.path, "/fqdn_authentication") {
+			target = strings.ReplaceAll(op.path, "{id}", ids["/v2/fqdn_connections"])
+		}
 		if op.path == "/v2/connections/{id}" || op.path == "/v2/connections/{id}/active_calls" {
 			target = strings.ReplaceAll(op.path, "{id}", ids["/v2/ip_connections"])
 		}
