@@ -41,6 +41,7 @@ type harness struct {
 	log   *lockedBuffer
 	clock *testClock
 	api   *server
+	asked int            // requests of tests that send very many
 	pages map[string]int // status of each page of errors that was asked for
 }
 

@@ -58,6 +58,9 @@ func parseQuery(params []parameter, raw string, passOver bool) (query, error) {
 	if err != nil {
 		return q, fail(http.StatusBadRequest, codeURL, "The query is not well-formed. Encode %% as %%25, and separate parameters by &.")
 	}
+	if values.Has(nextPage) && passOver {
+		values.Del("page[number]") // else such a client would get its first page for ever
+	}
 	var problems []problem
 	found := map[*parameter]*givenValues{}
 	var inOrder []*givenValues
@@ -188,7 +191,7 @@ func (q *query) take(p *parameter, text string) *problem {
 	switch p.schema.kind {
 	case "integer":
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
+		if err != nil || text[0] == '+' {
 			return &problem{code: field.WrongType, parameter: p.name, detail: fmt.Sprintf("%s is %s. Give %s.", p.name, excerpt(text), p.schema.wanted())}
 		}
 		if p.lenient && n < *p.schema.minimum {

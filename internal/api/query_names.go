@@ -49,8 +49,12 @@ func splitName(name string) (parts []string, ok bool) {
 	return parts, parts[0] != ""
 }
 
+// nextPage is what Telnyx's SDKs of late 2025 for Python name the next page by, beside the
+// page[number] of the one before.
+const nextPage = "number"
+
 // flatNames are those that some lists of Telnyx have in place of page[number] and page[size].
-var flatNames = map[string]string{"page_number": "page[number]", "page_size": "page[size]"}
+var flatNames = map[string]string{"page_number": "page[number]", "page_size": "page[size]", nextPage: "page[number]"}
 
 // knownParameter finds the parameter that a name means. rest are the parts of the name
 // that make it an entry of an array: none, an empty one, or an index.

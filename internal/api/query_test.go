@@ -57,7 +57,7 @@ func TestNamesOfFilters(t *testing.T) {
 		"filter.outbound.outbound_voice_profile_id=" + mine: 1, "filter[outbound_voice_profile_id]=" + mine: 1,
 		"filter[connection_name][contains]=ONE": 2, "filter[connection_name.contains]=ONE": 2, "filter.connection_name.contains=ONE": 2,
 		"filter[outbound_voice_profile_id][eq]=" + mine: 1, "filter[connection_name]=one": 1, "filter[connection_name][eq]=one": 1, "filter[connection_name]=ONE": 0,
-		"filter%5Bconnection_name%5D%5Bcontains%5D=one": 2, "page_size=1": 1, "page[size]=1": 1, "page_number=2&page_size=1": 1,
+		"filter%5Bconnection_name%5D%5Bcontains%5D=one": 2, "page_size=1": 1, "page[size]=1": 1, "page_number=2&page_size=1": 1, "page[number]=1&page[size]=1&number=2": 1, "page[size]=1&number=3": 0,
 	} {
 		r := h.do("GET", "/v2/connections?"+query, "")
 		if got := len(r.list()); got != want || r.header.Get(ignoredParametersHeader) != "" {
@@ -117,7 +117,7 @@ func TestUnknownParameters(t *testing.T) {
 			checkNoRows(t, op.path+"?"+query, plain, r)
 		}
 		for query, names := range map[string]string{"x=1": "x", "sort=nothing": "sort", "sort[]=name": "sort[]", "sort[a]=name": "sort[a]",
-			"expand[]=a&expand[]=b": "expand[]", "_=17": "_", "page=2": "page", "dry_run=true": "dry_run", "limit=1&offset=2": "limit, offset"} {
+			"expand[]=a&expand[]=b": "expand[]", "_=17": "_", "page=2": "page", "dry_run=true": "dry_run", "limit=1&offset=2": "limit, offset", "utm_source=a": "utm_source"} {
 			if strings.HasPrefix(query, "sort[]") && hasListSort(op) {
 				continue // a form of it
 			}
