@@ -359,6 +359,20 @@ func (c *Client) WebhookPublicKey(ctx context.Context) (WebhookPublicKey, error)
 	return one[WebhookPublicKey](ctx, c, read("/tollgate/v1/webhook_public_key"))
 }
 
+// AttemptedWebhooks are what was sent to the account's webhook endpoints in the last 7
+// days, as Telnyx's webhook_deliveries show it.
+func (c *Client) AttemptedWebhooks() AttemptedWebhooks {
+	return AttemptedWebhooks{list[AttemptedWebhook](c, "/v2/webhook_deliveries")}
+}
+
+// AttemptedWebhooks are events that were delivered or tried.
+type AttemptedWebhooks struct{ List[AttemptedWebhook] }
+
+// Get reads one.
+func (a AttemptedWebhooks) Get(ctx context.Context, id string) (AttemptedWebhook, error) {
+	return one[AttemptedWebhook](ctx, a.client, read(a.at(id)))
+}
+
 // WebhookDeliveries are what was sent to the account's webhook endpoints in the last
 // 7 days, or is to be sent.
 func (c *Client) WebhookDeliveries() WebhookDeliveries {

@@ -61,3 +61,66 @@ type WebhookAttempt struct {
 	// The HTTP status of the answer; 0 when there was none.
 	StatusCode int64 `json:"status_code"`
 }
+
+// AttemptedWebhook is an event that was delivered or tried, as Telnyx's webhook_deliveries
+// show it.
+type AttemptedWebhook struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	// The id of the account.
+	UserID string `json:"user_id"`
+	// delivered, or failed as long as no attempt has succeeded.
+	Status string `json:"status"`
+	// When the first attempt began.
+	StartedAt time.Time `json:"started_at"`
+	// When the last attempt so far ended.
+	FinishedAt time.Time   `json:"finished_at"`
+	Webhook    SentWebhook `json:"webhook"`
+	// The attempts, the latest first.
+	Attempts []WebhookExchange `json:"attempts"`
+}
+
+// SentWebhook is what was sent as data.
+type SentWebhook struct {
+	ID         string         `json:"id"`
+	RecordType string         `json:"record_type"`
+	EventType  string         `json:"event_type"`
+	OccurredAt time.Time      `json:"occurred_at"`
+	Payload    jsontext.Value `json:"payload"`
+}
+
+// WebhookExchange is one try to deliver.
+type WebhookExchange struct {
+	// delivered or failed.
+	Status     string      `json:"status"`
+	StartedAt  time.Time   `json:"started_at"`
+	FinishedAt time.Time   `json:"finished_at"`
+	HTTP       WebhookHTTP `json:"http"`
+	// Telnyx's codes: 75499 after an answer of 4xx.
+	Errors []int64 `json:"errors"`
+	// Why it failed, in words; empty when it did not.
+	Error string `json:"error"`
+}
+
+// WebhookHTTP is the request and the response of an attempt.
+type WebhookHTTP struct {
+	Request WebhookRequest `json:"request"`
+	// Null when there was none.
+	Response *WebhookResponse `json:"response"`
+}
+
+// WebhookRequest is the request of an attempt.
+type WebhookRequest struct {
+	URL string `json:"url"`
+	// Names and values. The signature is masked.
+	Headers [][]string `json:"headers"`
+}
+
+// WebhookResponse is the response to an attempt.
+type WebhookResponse struct {
+	Status int64 `json:"status"`
+	// Always empty: they are not kept.
+	Headers [][]string `json:"headers"`
+	// Its start, at most 1 KiB.
+	Body string `json:"body"`
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -46,7 +47,7 @@ type webhookKeyView struct {
 }
 
 func (s *server) webhookOperations() []operation {
-	return append(s.deliveryOperations(), operation{
+	return append(slices.Concat(s.deliveryOperations(), s.attemptedWebhookOperations()), operation{
 		method: http.MethodGet, path: "/tollgate/v1/webhook_public_key", id: "get_webhook_public_key", tag: "Webhooks", scope: ScopeRead,
 		summary: "Get the key with which this server's webhooks are verified.", status: http.StatusOK, answer: schemaOf[webhookKeyView](),
 		handle: func(context.Context, *request) (*response, error) {

@@ -39,5 +39,10 @@ type Webhooks interface {
 	webhook.Log
 	// Deliveries lists deliveries, without their attempts.
 	Deliveries(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
+	// Attempted lists the deliveries of which an attempt was made, whole. Its fields are
+	// those of Telnyx's webhook_deliveries: status (delivered, or failed as long as no
+	// attempt has succeeded), event_type (several, separated by commas), event_id, webhook
+	// and attempts (each with Contains), started_at and finished_at.
+	Attempted(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
 	Queue(ctx context.Context, account id.ID) (WebhookQueue, error)
 }

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/reach"
 )
@@ -207,6 +209,24 @@ func (c *Client) controlSocket(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// Headers of every request beside those of its signature.
+const (
+	contentType = "application/json"
+	userAgent   = "Tollgate-Webhook/1"
+)
+
+// Header is one line of the header of an attempt's request.
+type Header struct{ Name, Value string }
+
+// Headers are the lines of the request of an attempt, for the log: the signature is
+// masked, since with it the request could be made again.
+func (a *Attempt) Headers(event uuid.UUID) []Header {
+	return []Header{
+		{"Content-Type", contentType}, {"User-Agent", userAgent}, {HeaderID, event.String()},
+		{HeaderTimestamp, strconv.FormatInt(a.StartedAt.Unix(), 10)}, {HeaderSignature, "********"},
+	}
+}
+
 // Answer is what an endpoint answered.
 type Answer struct {
 	Status int
@@ -225,8 +245,8 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 		return Answer{}, &URLError{"Not a web address."}
 	}
 	request.Header = header.Clone()
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "Tollgate-Webhook/1")
+	request.Header.Set("Content-Type", contentType)
+	request.Header.Set("User-Agent", userAgent)
 	// A kept connection that the server closes just then is replaced, as repeats do
 	// no harm. Empty, this header tells so the transport and is not sent.
 	request.Header["Idempotency-Key"] = []string{}

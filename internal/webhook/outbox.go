@@ -56,6 +56,16 @@ type Attempt struct {
 	NextAt time.Time `json:"-"` // when State is Pending: not before this
 }
 
+// EndedAt is when the answer had come, or when it was given up.
+func (a *Attempt) EndedAt() time.Time {
+	return a.StartedAt.Add(time.Duration(a.DurationMs) * time.Millisecond)
+}
+
+// Delivered says whether the endpoint took the event.
+func (a *Attempt) Delivered() bool {
+	return a.StatusCode >= 200 && a.StatusCode <= 299 && a.Error == ""
+}
+
 // Entry is a delivery in the delivery log.
 type Entry struct {
 	ID         uuid.UUID `json:"id"`
@@ -68,9 +78,11 @@ type Entry struct {
 	// AttemptCount is how many attempts were made.
 	AttemptCount int `json:"attempt_count"`
 
-	// Payload and Attempts are those of one entry that is read; lists leave them out.
-	Payload  jsontext.Value `json:"payload"`
-	Attempts []Attempt      `json:"attempts"`
+	// Payload, OccurredAt and Attempts are those of one entry that is read, and of lists
+	// of what was attempted; others leave them out.
+	Payload    jsontext.Value `json:"payload"`
+	OccurredAt time.Time      `json:"-"` // of the event
+	Attempts   []Attempt      `json:"attempts"`
 }
 
 // ClaimLimits bounds a claim.

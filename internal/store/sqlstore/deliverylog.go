@@ -41,9 +41,21 @@ func entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (w
 	}
 	// The event is kept as long as its deliveries.
 	var payload []byte
-	err = q.QueryRowContext(ctx, "SELECT payload FROM webhook_events WHERE account_id = $1 AND id = $2", int64(account), e.EventID[:]).Scan(&payload)
-	e.Payload = payload
+	var occurred int64
+	err = q.QueryRowContext(ctx, "SELECT payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id = $2", int64(account), e.EventID[:]).
+		Scan(&payload, &occurred)
+	e.Payload, e.OccurredAt = payload, time.UnixMicro(occurred).UTC()
 	return e, err
+}
+
+const attemptColumns = "delivery_id, number, started_at, duration_ms, status_code, url, error, response"
+
+func scanAttempt(scan func(...any) error) (webhook.Attempt, error) {
+	var a webhook.Attempt
+	var started int64
+	err := scan(&a.DeliveryID, &a.Number, &started, &a.DurationMs, &a.StatusCode, &a.URL, &a.Error, &a.Response)
+	a.StartedAt = time.UnixMicro(started).UTC()
+	return a, err
 }
 
 // Entry implements webhook.Log.
@@ -53,14 +65,10 @@ func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e
 			return err
 		}
 		return query(ctx, tx, func(rows *sql.Rows) error {
-			a := webhook.Attempt{DeliveryID: delivery}
-			var started int64
-			err := rows.Scan(&a.Number, &started, &a.DurationMs, &a.StatusCode, &a.URL, &a.Error, &a.Response)
-			a.StartedAt = time.UnixMicro(started).UTC()
+			a, err := scanAttempt(rows.Scan)
 			e.Attempts = append(e.Attempts, a)
 			return err
-		}, `SELECT number, started_at, duration_ms, status_code, url, error, response
-			FROM webhook_attempts WHERE delivery_id = $1 ORDER BY number`, delivery[:])
+		}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id = $1 ORDER BY number", delivery[:])
 	})
 	if err != nil {
 		return webhook.Entry{}, fmt.Errorf("read delivery %s: %w", delivery, unavailable(err))

@@ -1,0 +1,182 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// The log of webhook deliveries as Telnyx shows it. It is the log that is behind
+// /tollgate/v1/webhook_deliveries; a delivery is in it from its first attempt on,
+// since Telnyx has no word for one that waits. Source: Telnyx v2, WebhookDelivery.
+
+type attemptedWebhookView struct {
+	ID         uuid.UUID               `json:"id"`
+	RecordType string                  `json:"record_type" enum:"webhook_delivery"`
+	UserID     string                  `json:"user_id" doc:"The id of the account."`
+	Status     string                  `json:"status" enum:"delivered,failed" doc:"failed as long as no attempt has succeeded; more may follow."`
+	StartedAt  time.Time               `json:"started_at" doc:"When the first attempt began."`
+	FinishedAt time.Time               `json:"finished_at" doc:"When the last attempt so far ended."`
+	Webhook    sentWebhookView         `json:"webhook"`
+	Attempts   []attemptedDeliveryView `json:"attempts" doc:"The attempts, the latest first."`
+}
+
+type sentWebhookView struct {
+	ID         uuid.UUID      `json:"id"`
+	RecordType string         `json:"record_type" enum:"event"`
+	EventType  string         `json:"event_type"`
+	OccurredAt time.Time      `json:"occurred_at"`
+	Payload    jsontext.Value `json:"payload" doc:"An object that depends on the event type."`
+}
+
+type attemptedDeliveryView struct {
+	Status     string       `json:"status" enum:"delivered,failed"`
+	StartedAt  time.Time    `json:"started_at"`
+	FinishedAt time.Time    `json:"finished_at"`
+	HTTP       exchangeView `json:"http"`
+	Errors     []int64      `json:"errors" doc:"Telnyx's codes: 75499 after an answer of 4xx."`
+	Error      string       `json:"error" doc:"Tollgate's own: why the attempt failed, in words; empty when it did not."`
+}
+
+type exchangeView struct {
+	Request  sentRequestView  `json:"request"`
+	Response *gotResponseView `json:"response" doc:"Null when there was none."`
+}
+
+type sentRequestView struct {
+	URL     string     `json:"url"`
+	Headers [][]string `json:"headers" doc:"Names and values. The signature is masked."`
+}
+
+type gotResponseView struct {
+	Status  int64      `json:"status"`
+	Headers [][]string `json:"headers" doc:"Always empty: they are not kept."`
+	Body    string     `json:"body" doc:"Its start, at most 1 KiB."`
+}
+
+const (
+	statusDelivered = "delivered"
+	statusFailed    = "failed"
+	// errorOfClient is Telnyx's code of an attempt that was answered with 4xx.
+	errorOfClient = 75499
+)
+
+func deliveryStatus(delivered bool) string {
+	if delivered {
+		return statusDelivered
+	}
+	return statusFailed
+}
+
+func viewAttempted(account id.ID, e *webhook.Entry) attemptedWebhookView {
+	v := attemptedWebhookView{
+		ID: e.ID, RecordType: "webhook_delivery", UserID: account.String(), Status: deliveryStatus(e.State == webhook.Delivered),
+		StartedAt: e.Attempts[0].StartedAt, FinishedAt: e.Attempts[len(e.Attempts)-1].EndedAt(),
+		Webhook: sentWebhookView{ID: e.EventID, RecordType: "event", EventType: e.EventType, OccurredAt: e.OccurredAt, Payload: e.Payload},
+	}
+	for i := range e.Attempts {
+		v.Attempts = append(v.Attempts, viewAttempt(&e.Attempts[i], e.EventID))
+	}
+	slices.Reverse(v.Attempts)
+	return v
+}
+
+func viewAttempt(a *webhook.Attempt, event uuid.UUID) attemptedDeliveryView {
+	v := attemptedDeliveryView{
+		Status: deliveryStatus(a.Delivered()), StartedAt: a.StartedAt, FinishedAt: a.EndedAt(), Errors: []int64{}, Error: a.Error,
+		HTTP: exchangeView{Request: sentRequestView{URL: a.URL}},
+	}
+	for _, h := range a.Headers(event) {
+		v.HTTP.Request.Headers = append(v.HTTP.Request.Headers, []string{h.Name, h.Value})
+	}
+	if a.StatusCode != 0 {
+		v.HTTP.Response = &gotResponseView{Status: int64(a.StatusCode), Headers: [][]string{}, Body: a.Response}
+	}
+	if a.StatusCode >= 400 && a.StatusCode <= 499 {
+		v.Errors = append(v.Errors, errorOfClient)
+	}
+	return v
+}
+
+func (s *server) attemptedWebhookOperations() []operation {
+	const path, tag = "/v2/webhook_deliveries", "Webhooks"
+	whole := schemaOf[attemptedWebhookView]()
+	return []operation{
+		{method: http.MethodGet, path: path, id: "list_attempted_webhook", tag: tag, scope: ScopeRead,
+			summary: "List the webhooks of the last 7 days that were delivered or tried, the newest first.",
+			status:  http.StatusOK, answer: whole, list: true, params: attemptedParams(), handle: s.listAttempted},
+		{method: http.MethodGet, path: path + "/{id}", id: "get_attempted_webhook", tag: tag, scope: ScopeRead,
+			summary: "Get one.", status: http.StatusOK, answer: whole, handle: s.getAttempted},
+	}
+}
+
+func attemptedParams() []parameter {
+	types := &schema{kind: "string", minLength: 1, maxLength: 255}
+	return slices.Concat(pageParams(20, maxPageSize), []parameter{
+		equalFilter("filter[status][eq]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
+		equalFilter("filter[event_type]", "event_type", types),
+		containsFilter("filter[webhook][contains]", "webhook", 0),
+		containsFilter("filter[attempts][contains]", "attempts", 0),
+		timeFilter("filter[started_at][gte]", "started_at", store.AtLeast),
+		timeFilter("filter[started_at][lte]", "started_at", store.AtMost),
+		timeFilter("filter[finished_at][gte]", "finished_at", store.AtLeast),
+		timeFilter("filter[finished_at][lte]", "finished_at", store.AtMost),
+	})
+}
+
+func (s *server) listAttempted(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", 20)
+	q, byID := byEventID(q)
+	page, err := s.Store.Webhooks().Attempted(ctx, in.account, q)
+	if err == nil && byID && page.Total == 0 {
+		q = in.query.storeQuery("-created_at", 20) // it may be an id within a payload
+		page, err = s.Store.Webhooks().Attempted(ctx, in.account, q)
+	}
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := make([]attemptedWebhookView, len(page.Items))
+	for i := range page.Items {
+		views[i] = viewAttempted(in.account, &page.Items[i])
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+// byEventID makes of the text of a webhook that is looked for, if it is a whole id,
+// the event's id. Events are stored by it and not with its text.
+func byEventID(q store.Query) (store.Query, bool) {
+	q.Filters = slices.Clone(q.Filters)
+	for i, f := range q.Filters {
+		text, _ := f.Value.(string)
+		if f.Field == "webhook" && parseUUID(strings.ToLower(text)) == nil {
+			q.Filters[i] = store.Filter{Field: "event_id", Op: store.Equal, Value: text}
+			return q, true
+		}
+	}
+	return q, false
+}
+
+func (s *server) getAttempted(ctx context.Context, in *request) (*response, error) {
+	key, err := in.uuid()
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Store.Webhooks().Entry(ctx, in.account, key)
+	if err == nil && len(e.Attempts) == 0 {
+		err = fmt.Errorf("%w: no attempt was made yet", store.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &response{data: viewAttempted(in.account, &e)}, nil
+}

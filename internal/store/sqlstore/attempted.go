@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
+)
+
+// The deliveries of webhooks as Telnyx lists them. They are the rows of the delivery
+// log; what is asked of their events and attempts is looked up there. The log has 7
+// days, and what an account asks of it goes through its own rows alone.
+
+const (
+	ofAttempts = "FROM webhook_attempts AS a WHERE a.delivery_id = webhook_deliveries.id"
+	ofEvent    = "FROM webhook_events AS e WHERE e.id = webhook_deliveries.event_id"
+)
+
+func attemptedListing() listing {
+	return listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
+		"attempted":   {column: "attempts", kind: kindInt},
+		"created_at":  {column: "created_at", kind: kindTime},
+		"event_id":    {column: "event_id", kind: kindUUID},
+		"event_type":  {within: "$%d LIKE '%%,' || event_type || ',%%'"},
+		"status":      {column: "CASE state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END"},
+		"started_at":  {column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", kind: kindTime},
+		"finished_at": {column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", kind: kindTime},
+		"webhook":     {within: "EXISTS (SELECT 1 " + ofEvent + ` AND LOWER(e.type || ' ' || e.payload) LIKE $%d ESCAPE '\')`},
+		"attempts": {within: "EXISTS (SELECT 1 " + ofAttempts +
+			` AND LOWER(a.url || ' ' || CAST(a.status_code AS TEXT) || ' ' || a.error || ' ' || a.response) LIKE $%d ESCAPE '\')`},
+	}}
+}
+
+// Attempted implements store.Webhooks.
+func (o outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+	l := attemptedListing()
+	q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "attempted", Op: store.AtLeast, Value: int64(1)})
+	for i := range q.Filters {
+		f := &q.Filters[i]
+		text, _ := f.Value.(string)
+		switch {
+		case f.Field == "event_type":
+			f.Value = "," + text + ","
+		case l.fields[f.Field].within != "" && f.Op == store.Contains:
+			f.Op, f.Value = store.Equal, "%"+likeEscapes(lowerASCII(text))+"%"
+		}
+	}
+	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
+	err := o.db.reading(ctx, account, func(tx querier) (err error) {
+		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+			e, err := scanEntry(rows.Scan)
+			page.Items = append(page.Items, e)
+			return err
+		})
+		if err != nil || len(page.Items) == 0 {
+			return err
+		}
+		err = complete(ctx, tx, account, page.Items)
+		// What was swept away meanwhile is left out.
+		page.Items = slices.DeleteFunc(page.Items, func(e webhook.Entry) bool { return len(e.Attempts) == 0 || e.Payload == nil })
+		return err
+	})
+	if err != nil {
+		return store.Page[webhook.Entry]{}, fmt.Errorf("list attempted webhooks: %w", unavailable(err))
+	}
+	return page, nil
+}
+
+// complete reads the events and attempts of deliveries of an account.
+func complete(ctx context.Context, q querier, account id.ID, entries []webhook.Entry) error {
+	places := make(map[uuid.UUID]int, len(entries))
+	deliveries, events := make([]any, len(entries)), make([]any, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		places[e.ID] = i
+		deliveries[i], events[i] = e.ID[:], e.EventID[:]
+	}
+	type event struct {
+		payload  []byte
+		occurred int64
+	}
+	known := make(map[uuid.UUID]event, len(entries))
+	err := query(ctx, q, func(rows *sql.Rows) error {
+		var key uuid.UUID
+		var e event
+		err := rows.Scan(&key, &e.payload, &e.occurred)
+		known[key] = e
+		return err
+	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+argumentsFrom(2, len(events))+")",
+		append([]any{int64(account)}, events...)...)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		e := known[entries[i].EventID]
+		entries[i].Payload, entries[i].OccurredAt = e.payload, time.UnixMicro(e.occurred).UTC()
+	}
+	return query(ctx, q, func(rows *sql.Rows) error {
+		a, err := scanAttempt(rows.Scan)
+		if i, there := places[a.DeliveryID]; there {
+			entries[i].Attempts = append(entries[i].Attempts, a)
+		}
+		return err
+	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+argumentsFrom(1, len(deliveries))+") ORDER BY delivery_id, number",
+		deliveries...)
+}
+
+// argumentsFrom lists the places of n arguments, the first of which has that number.
+func argumentsFrom(first, n int) string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = fmt.Sprintf("$%d", first+i)
+	}
+	return strings.Join(texts, ", ")
+}
