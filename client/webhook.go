@@ -105,8 +105,8 @@ type WebhookExchange struct {
 // WebhookHTTP is the request and the response of an attempt.
 type WebhookHTTP struct {
 	Request WebhookRequest `json:"request"`
-	// Null when there was none.
-	Response *WebhookResponse `json:"response"`
+	// Left out when there was none.
+	Response *WebhookResponse `json:"response,omitzero"`
 }
 
 // WebhookRequest is the request of an attempt.

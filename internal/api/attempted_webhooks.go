@@ -50,7 +50,7 @@ type attemptedDeliveryView struct {
 
 type exchangeView struct {
 	Request  sentRequestView  `json:"request"`
-	Response *gotResponseView `json:"response" doc:"Null when there was none."`
+	Response *gotResponseView `json:"response,omitzero" doc:"Left out when there was none."`
 }
 
 type sentRequestView struct {
@@ -121,16 +121,12 @@ func (s *server) attemptedWebhookOperations() []operation {
 }
 
 func attemptedParams() []parameter {
-	types := &schema{kind: "string", minLength: 1, maxLength: 255}
-	return slices.Concat(pageParams(20, maxPageSize), []parameter{
-		equalFilter("filter[status][eq]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
+	types := &schema{kind: "array", items: &schema{kind: "string", minLength: 1, maxLength: 64}, maxItems: 50}
+	return slices.Concat(pageParams(20, maxPageSize), timeFilters("started_at", "started_at"), timeFilters("finished_at", "finished_at"), []parameter{
+		equalFilter("filter[status]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
 		equalFilter("filter[event_type]", "event_type", types),
 		containsFilter("filter[webhook][contains]", "webhook", 0),
 		containsFilter("filter[attempts][contains]", "attempts", 0),
-		timeFilter("filter[started_at][gte]", "started_at", store.AtLeast),
-		timeFilter("filter[started_at][lte]", "started_at", store.AtMost),
-		timeFilter("filter[finished_at][gte]", "finished_at", store.AtLeast),
-		timeFilter("filter[finished_at][lte]", "finished_at", store.AtMost),
 	})
 }
 

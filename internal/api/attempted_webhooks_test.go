@@ -64,24 +64,28 @@ func TestAttemptedWebhooks(t *testing.T) {
 		"filter[status][eq]=delivered":   1,
 		"filter[status][eq]=failed":      1,
 		"filter[event_type]=call.hangup": 0,
-		"filter[event_type]=configuration.change":                           0,
-		"filter[event_type]=call.hangup,configuration.changed":              2,
-		"filter[webhook][contains]=BILLING_group":                           1,
-		"filter[webhook][contains]=configuration.changed":                   2,
-		"filter[webhook][contains]=billing%group":                           0,
-		"filter[webhook][contains]=" + fmt.Sprint(sent["id"]):               1,
-		"filter[webhook][contains]=" + strings.ToUpper(sent["id"].(string)): 1,
-		"filter[webhook][contains]=" + made["id"].(string):                  1,
-		"filter[webhook][contains]=":                                        2,
-		"filter[attempts][contains]=hooks.EXAMPLE.com":                      2,
-		"filter[attempts][contains]=404":                                    1,
-		"filter[attempts][contains]=it failed":                              1,
-		"filter[attempts][contains]=fallback":                               0,
-		"filter[started_at][gte]=" + first:                                  1,
-		"filter[started_at][lte]=" + first:                                  2,
-		"filter[finished_at][gte]=" + first:                                 1,
-		"filter[finished_at][lte]=" + first:                                 1,
-		"page[size]=1&page[number]=2":                                       1,
+		"filter[event_type]=configuration.change":                                     0,
+		"filter[event_type]=call.hangup,configuration.changed":                        2,
+		"filter[event_type][]=call.hangup&filter[event_type][]=configuration.changed": 2,
+		"filter[status]=failed":                                                       1,
+		"filter[started_at][gt]=" + first:                                             0,
+		"filter[started_at][gte]=" + first[:10]:                                       2,
+		"filter[webhook][contains]=BILLING_group":                                     1,
+		"filter[webhook][contains]=configuration.changed":                             2,
+		"filter[webhook][contains]=billing%group":                                     0,
+		"filter[webhook][contains]=" + fmt.Sprint(sent["id"]):                         1,
+		"filter[webhook][contains]=" + strings.ToUpper(sent["id"].(string)):           1,
+		"filter[webhook][contains]=" + made["id"].(string):                            1,
+		"filter[webhook][contains]=":                                                  2,
+		"filter[attempts][contains]=hooks.EXAMPLE.com":                                2,
+		"filter[attempts][contains]=404":                                              1,
+		"filter[attempts][contains]=it failed":                                        1,
+		"filter[attempts][contains]=fallback":                                         0,
+		"filter[started_at][gte]=" + first:                                            1,
+		"filter[started_at][lte]=" + first:                                            2,
+		"filter[finished_at][gte]=" + first:                                           1,
+		"filter[finished_at][lte]=" + first:                                           1,
+		"page[size]=1&page[number]=2":                                                 1,
 		"filter[status][eq]=failed&filter[attempts][contains]=404&filter[event_type]=configuration.changed&page[size]=1": 1,
 	})
 	// Nobody else sees any of it.
@@ -91,7 +95,7 @@ func TestAttemptedWebhooks(t *testing.T) {
 	}
 	h.doWith(other, "GET", fmt.Sprint(attemptedPath, "/", got["id"]), "").wantError(http.StatusNotFound, "10005 /")
 	h.do("GET", attemptedPath+"/"+uuid.Must(uuid.NewV7()).String(), "").wantError(http.StatusNotFound, "10005 /")
-	h.do("GET", attemptedPath+"?filter[status][eq]=pending", "").wantError(http.StatusUnprocessableEntity, "10032 filter[status][eq]")
+	h.do("GET", attemptedPath+"?filter[status][eq]=pending", "").wantError(http.StatusUnprocessableEntity, "10032 filter[status]")
 }
 
 func (h *harness) attemptedFilters(t *testing.T, queries map[string]int) {

@@ -81,6 +81,8 @@ func Run(t *testing.T, open Opener) {
 		{"HangUps", testHangUps},
 		{"ManyHangUps", testManyHangUps},
 		{"HangUpFaults", testHangUpFaults},
+		{"CallWebhooks", testCallWebhooks},
+		{"AttemptedWebhooks", testAttemptedWebhooks},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open) })
 	}

@@ -321,6 +321,7 @@ func reportPlansNextAttempt(b *bench) {
 	b.report(done)
 	b.wantEntry(key, webhook.Entry{
 		EndpointID: 1, EventID: first.Event.ID, EventType: webhook.CallEnded, State: webhook.Delivered, CreatedAt: start,
+		OccurredAt:   first.Event.OccurredAt,
 		AttemptCount: 2, Payload: first.Event.Payload, Attempts: []webhook.Attempt{failed(first, due), done},
 	})
 }
