@@ -124,7 +124,7 @@ func attemptedParams() []parameter {
 	types := &schema{kind: "array", items: &schema{kind: "string", minLength: 1, maxLength: 64}, maxItems: 50}
 	return slices.Concat(pageParams(20, maxPageSize), timeFilters("started_at", "started_at"), timeFilters("finished_at", "finished_at"), []parameter{
 		equalFilter("filter[status]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
-		equalFilter("filter[event_type]", "event_type", types),
+		{name: "filter[event_type]", description: "Only those of these types.", schema: types},
 		containsFilter("filter[webhook][contains]", "webhook", 0),
 		containsFilter("filter[attempts][contains]", "attempts", 0),
 	})
@@ -132,10 +132,12 @@ func attemptedParams() []parameter {
 
 func (s *server) listAttempted(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", 20)
-	q, byID := byEventID(q)
-	page, err := s.Store.Webhooks().Attempted(ctx, in.account, q)
-	if err == nil && byID && page.Total == 0 {
-		q = in.query.storeQuery("-created_at", 20) // it may be an id within a payload
+	if types := in.query.text("filter[event_type]", ""); types != "" {
+		q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "event_type", Op: store.Equal, Value: types})
+	}
+	asked, byID := byEventID(q)
+	page, err := s.Store.Webhooks().Attempted(ctx, in.account, asked)
+	if err == nil && byID && page.Total == 0 { // it may be an id within a payload
 		page, err = s.Store.Webhooks().Attempted(ctx, in.account, q)
 	}
 	if err != nil {
