@@ -65,7 +65,10 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 				}
 				ignored++
 				name := strings.ReplaceAll(strings.TrimPrefix(pointer+"/sip_subdomain_of_nothing", "/"), "/", ".")
-				if got := r.header.Get(ignoredHeader); r.status != op.status || got != name {
+				// An object in a list that has only this may lack what it needs.
+				lacks := r.status == http.StatusUnprocessableEntity && strings.HasSuffix(pointer, "/0") && !slices.ContainsFunc(r.errors(),
+					func(e string) bool { return !strings.HasPrefix(e, "10004 "+pointer+"/") })
+				if got := r.header.Get(ignoredHeader); r.status != op.status && !lacks || got != name {
 					t.Errorf("%s %s of %s: %d, ignored %q: %s", op.method, op.path, text, r.status, got, r.text)
 				}
 			}
