@@ -47,6 +47,12 @@ func gatherCaller(f *Facts, plan e164.Plan, c *policy.Connection, from string) {
 	case caller.OnMismatch == policy.MismatchReplace && ids.Replacement() != 0:
 		f.Caller, caller.Replaced = ids.Replacement(), true
 	}
+	if (f.CallerForced || caller.Replaced) && !plan.Valid(f.Caller) {
+		// What is configured is no number that could call, or is none any more.
+		if f.Caller, f.CallerForced, caller.Replaced = 0, false, false; f.Emergency {
+			f.Caller = caller.Presented
+		}
+	}
 	caller.Confirmed = ids.Confirms(f.Caller)
 }
 

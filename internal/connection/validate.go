@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -173,13 +174,30 @@ func (o *Outbound) validate() []field.Error {
 		home = country
 	}
 	if o.ANIOverride != "" {
-		number, err := e164.Normalise(o.ANIOverride, home)
-		if err != nil || !e164.Valid(number) {
+		if _, err := o.CallerOverride(home); err != nil {
 			errs = append(errs, field.Error{Pointer: "/outbound/ani_override", Code: field.NotE164,
 				Detail: fmt.Sprintf("%.32q is not a phone number. Give +E.164 such as \"+13125550100\", or a national number of the localization.", o.ANIOverride)})
 		}
 	}
 	return errs
+}
+
+var errNoNumber = errors.New("not a phone number")
+
+// CallerOverride is the number of ani_override. In the international form any number of
+// a country is taken, +1234567890 too: whether it is one that can call is looked at by
+// each call, by the numbering plan of that moment. A national number is one of the
+// localization.
+func (o *Outbound) CallerOverride(home e164.Country) (e164.Number, error) {
+	number, err := e164.Normalise(o.ANIOverride, home)
+	if err == nil && e164.Valid(number) {
+		return number, nil
+	}
+	written, err := e164.Parse(o.ANIOverride)
+	if class := e164.Classify(written); err == nil && (class.Country != 0 || class.Range != "") {
+		return written, nil
+	}
+	return 0, errNoNumber
 }
 
 // urlProblem accepts null, "" and absolute http and https addresses.

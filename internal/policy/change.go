@@ -310,7 +310,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		compiled.Home = home
 	}
 	if o.ANIOverride != "" {
-		number, err := e164.Normalise(o.ANIOverride, compiled.Home)
+		number, err := o.CallerOverride(compiled.Home)
 		if err != nil {
 			return nil, fmt.Errorf("compile connection %s: ani_override: %w", b.ID, err)
 		}
