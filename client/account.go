@@ -2,6 +2,27 @@ package client
 
 import "time"
 
+// LedgerReport is a report of what the calls of each billing group cost in a month.
+type LedgerReport struct {
+	ID             string `json:"id"`
+	RecordType     string `json:"record_type"`
+	OrganizationID string `json:"organization_id"`
+	Status         string `json:"status"`
+	// Where it can be downloaded as CSV, for ten minutes; null unless it is complete.
+	ReportURL *string   `json:"report_url"`
+	Year      int64     `json:"year"`
+	Month     int64     `json:"month"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// LedgerReportParams says of which month a report is wanted: the one before the
+// present one if it says neither.
+type LedgerReportParams struct {
+	Year  Field[int64] `json:"year,omitzero"`
+	Month Field[int64] `json:"month,omitzero"`
+}
+
 // BillingGroup groups calls for invoicing.
 type BillingGroup struct {
 	ID             string `json:"id"`

@@ -67,6 +67,16 @@ func (c *Client) AccountUsage(ctx context.Context) (SharedUsage, error) {
 	return one[SharedUsage](ctx, c, read("/tollgate/v1/account/usage"))
 }
 
+// MakeLedgerReport makes a report over the billing groups.
+func (c *Client) MakeLedgerReport(ctx context.Context, params LedgerReportParams) (LedgerReport, error) {
+	return one[LedgerReport](ctx, c, call{method: http.MethodPost, path: "/v2/ledger_billing_group_reports", body: params})
+}
+
+// LedgerReport finds a report over the billing groups.
+func (c *Client) LedgerReport(ctx context.Context, id string) (LedgerReport, error) {
+	return one[LedgerReport](ctx, c, read("/v2/ledger_billing_group_reports/"+url.PathEscape(id)))
+}
+
 // BillingGroups are the account's billing groups.
 func (c *Client) BillingGroups() Resource[BillingGroup, BillingGroupParams] {
 	return resource[BillingGroup, BillingGroupParams](c, "/v2/billing_groups")

@@ -188,6 +188,7 @@ func (h *harness) oneOfEverything() map[string]string {
 	call := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/detail_records"], ids["/tollgate/v1/decisions"], ids["/tollgate/v1/calls"] = call, call, call
 	ids["/v2/recordings"] = h.recording().ID.String()
+	ids[ledgerReportsPath] = fmt.Sprint(h.do("POST", ledgerReportsPath, `{}`).want(http.StatusOK)["id"])
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])

@@ -23,7 +23,8 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// Downloads makes and checks the addresses under which recordings are downloaded.
+// Downloads makes and checks the addresses under which recordings and reports are
+// downloaded.
 // Whoever has an address may download until it expires; nobody else can make one.
 type Downloads struct {
 	// Key signs the addresses. Nodes that share a database must have the same one.
@@ -46,13 +47,18 @@ const (
 
 // Address is a signed address of a recording's file, or "" when there are no files.
 func (d *Downloads) Address(base string, r *record.Recording, now time.Time) string {
+	return d.address(base, r.AccountID, r.ID.String()+"."+r.Format, now)
+}
+
+// address is a signed address of a file by its name.
+func (d *Downloads) address(base string, account id.ID, name string, now time.Time) string {
 	if d == nil {
 		return ""
 	}
-	name, expires := r.ID.String()+"."+r.Format, now.Add(downloadAge).Unix()
+	expires := now.Add(downloadAge).Unix()
 	return strings.TrimSuffix(base, "/") + downloadsPath + name + "?" + url.Values{
-		"account": {r.AccountID.String()}, "expires": {strconv.FormatInt(expires, 10)},
-		"signature": {base64.RawURLEncoding.EncodeToString(d.sign(r.AccountID, name, expires))},
+		"account": {account.String()}, "expires": {strconv.FormatInt(expires, 10)},
+		"signature": {base64.RawURLEncoding.EncodeToString(d.sign(account, name, expires))},
 	}.Encode()
 }
 
@@ -62,9 +68,13 @@ func (d *Downloads) sign(account id.ID, name string, expires int64) []byte {
 	return h.Sum(nil)
 }
 
-// named is the account and the recording of an address, if it is good.
-func (d *Downloads) named(name string, query url.Values, now time.Time) (account id.ID, recording uuid.UUID, err error) {
-	refused := fail(http.StatusForbidden, codeForbidden, "The address is not one that this server has signed. Get the recording from /v2/recordings for a new one.")
+// named is the account and the id of what an address is of, if it is good.
+func (d *Downloads) named(name string, query url.Values, now time.Time) (account id.ID, object uuid.UUID, err error) {
+	again := "Get the recording from /v2/recordings for a new one."
+	if strings.HasSuffix(name, reportSuffix) {
+		again = "Get the report from /v2/ledger_billing_group_reports for a new one."
+	}
+	refused := fail(http.StatusForbidden, codeForbidden, "The address is not one that this server has signed. %s", again)
 	account, failed := id.Parse(query.Get("account"))
 	expires, other := strconv.ParseInt(query.Get("expires"), 10, 64)
 	signature, third := base64.RawURLEncoding.DecodeString(query.Get("signature"))
@@ -72,13 +82,13 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 		return 0, uuid.Nil, refused
 	}
 	if now.Unix() >= expires {
-		return 0, uuid.Nil, fail(http.StatusForbidden, codeForbidden, "The address has expired. Get the recording from /v2/recordings for a new one.")
+		return 0, uuid.Nil, fail(http.StatusForbidden, codeForbidden, "The address has expired. %s", again)
 	}
 	text, _, _ := strings.Cut(name, ".")
-	if recording, err = uuid.Parse(text); err != nil {
+	if object, err = uuid.Parse(text); err != nil {
 		return 0, uuid.Nil, store.ErrNotFound
 	}
-	return account, recording, nil
+	return account, object, nil
 }
 
 // routeDownloads serves signed addresses. They are in no table of operations, since
@@ -105,14 +115,17 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 		return store.ErrNotFound
 	}
 	name := r.PathValue("name")
-	account, recording, err := s.Downloads.named(name, r.URL.Query(), s.Clock())
+	account, object, err := s.Downloads.named(name, r.URL.Query(), s.Clock())
 	if err != nil {
 		s.loginFailed(r, loginSignature, nil)
 		return err
 	}
 	scopeOf(r).account = account
 	s.known(r, account)
-	kept, err := s.Store.Recording(r.Context(), account, recording)
+	if strings.HasSuffix(name, reportSuffix) {
+		return s.downloadReport(w, r, account, object)
+	}
+	kept, err := s.Store.Recording(r.Context(), account, object)
 	if err != nil {
 		return err
 	}

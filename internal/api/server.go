@@ -125,7 +125,7 @@ func New(c Config) http.Handler {
 	s.lookups = make(lookups, maxLookups)
 	s.keys.lookups = s.lookups
 	s.operations = slices.Concat(
-		s.profileOperations(), s.billingGroupOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
+		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.whoamiOperations(), s.keyOperations(), s.accountOperations(),

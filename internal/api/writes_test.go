@@ -125,6 +125,7 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		return made(overrides, override), `{"comment":"in service"}`
 	}
 	requests["DELETE "+overrides+"/{id}"] = func() (string, string) { return made(overrides, override), "" }
+	requests["POST "+ledgerReportsPath] = func() (string, string) { return ledgerReportsPath, `{"year":2025,"month":12}` }
 	pbx := ""
 	live := func() string {
 		if pbx == "" {
@@ -387,7 +388,7 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 			t.Errorf("%s: headers after a dry run %v", op.id, real.header)
 		}
 		got, want := r.want(op.status), real.want(op.status)
-		for _, name := range []string{"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at"} { // made anew each time
+		for _, name := range []string{"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at", "report_url"} { // made anew each time
 			delete(got, name)
 			delete(want, name)
 		}

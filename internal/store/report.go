@@ -23,6 +23,9 @@ type Reports interface {
 	// SpendSince adds up what all profiles of the account have posted since a UTC
 	// day, emergency calls included, and what they hold now.
 	SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error)
+	// RecordsWholeSince is the day before which records of calls that had ended were
+	// deleted; 0 when none were.
+	RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error)
 	// EmergencyDays lists the emergency calls of connections by day, the latest first.
 	EmergencyDays(ctx context.Context, account id.ID, q EmergencyQuery) (Page[EmergencyDay], error)
 }

@@ -155,6 +155,25 @@ type BillingGroup struct {
 	DeletedAt *time.Time `json:"deleted_at" readOnly:"true"`
 }
 
+// LedgerReport is a report over the billing groups that was asked for. Source: Telnyx
+// v2, /ledger_billing_group_reports.
+type LedgerReport struct {
+	ID        uuid.UUID `json:"id"`
+	AccountID id.ID     `json:"-"`
+	Version   int64     `json:"-"`
+	Year      int       `json:"year"`
+	Month     int       `json:"month"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// A report can be downloaded for some time; after that it is known to have been there,
+// until it is deleted.
+const (
+	LedgerReportAge  = 30 * 24 * time.Hour
+	LedgerReportKept = 60 * 24 * time.Hour
+)
+
 // RateDeck is an imported deck without its rows.
 type RateDeck struct {
 	ID        id.ID     `json:"id" readOnly:"true"`
@@ -334,6 +353,7 @@ type Store interface {
 	// of one prefix that would hold at one time are ErrDuplicate.
 	NumberingOverrides() Collection[numbering.Override, id.ID]
 	BillingGroups() Collection[BillingGroup, uuid.UUID]
+	LedgerReports() Collection[LedgerReport, uuid.UUID]
 	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]
 	Webhooks() Webhooks
 

@@ -197,7 +197,7 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 		if err := emptyAccount(ctx, tx, account); err != nil {
 			return err
 		}
-		for _, table := range []string{"key_uses", "api_keys", "idempotency_keys"} {
+		for _, table := range []string{"key_uses", "api_keys", "idempotency_keys", "ledger_reports"} {
 			if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(account)); err != nil {
 				return err
 			}

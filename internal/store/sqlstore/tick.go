@@ -93,6 +93,9 @@ func (s *Store) prune(ctx context.Context, today record.Day) error {
 		if err == nil { // holds that have ended by themselves
 			err = tx.exec(ctx, "DELETE FROM spend_holds WHERE until_day BETWEEN 1 AND $1", int64(today))
 		}
+		if err == nil {
+			err = pruneLedgerReports(ctx, tx, s.config.Clock())
+		}
 		if err == nil && s.db.postgres != nil {
 			err = forgetNodes(ctx, tx, s.config.Clock())
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -56,6 +57,9 @@ func testRecordRetention(t *testing.T, open Opener) {
 	if n := count(); n != len(kept) {
 		t.Errorf("%d records are left, want %d", n, len(kept))
 	}
+	if day := value(b.RecordsWholeSince(ctx, b.account.ID))(t); day != record.DayOf(b.clock.Now().UnixMicro())-2 {
+		t.Errorf("records are whole from day %d on", day)
+	}
 	for _, call := range old[len(old)-2:] {
 		if _, err := b.Record(ctx, b.account.ID, call); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a record that is past its time: %v", err)
@@ -84,5 +88,26 @@ func testRecordRetention(t *testing.T, open Opener) {
 	b.tick()
 	if n := count(); n != 5 {
 		t.Errorf("%d records are left of yesterday and today, want 5", n)
+	}
+}
+
+// testLedgerReports keeps reports for their time, and for their account.
+func testLedgerReports(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	made := value(b.LedgerReports().Create(ctx, b.account.ID, store.LedgerReport{Year: 2026, Month: 2}))(t)
+	foreign(t, b, b.LedgerReports(), made.ID)
+	if got := value(b.LedgerReports().Get(ctx, b.account.ID, made.ID))(t); got != made || made.ID == uuid.Nil || made.Month != 2 {
+		t.Errorf("kept %+v, made %+v", got, made)
+	}
+	if day := value(b.RecordsWholeSince(ctx, b.account.ID))(t); day != 0 {
+		t.Errorf("records are whole from day %d on, and none were deleted", day)
+	}
+	b.clock.advance(store.LedgerReportKept - time.Hour)
+	b.tick()
+	value(b.LedgerReports().Get(ctx, b.account.ID, made.ID))(t)
+	b.clock.advance(24 * time.Hour)
+	b.tick()
+	if _, err := b.LedgerReports().Get(ctx, b.account.ID, made.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a report that is past its time: %v", err)
 	}
 }

@@ -66,6 +66,7 @@ func Run(t *testing.T, open Opener) {
 		{"RecordRetention", testRecordRetention},
 		{"Recordings", testRecordings},
 		{"Retention", testRetention},
+		{"LedgerReports", testLedgerReports},
 		{"SavedEvent", testSavedEvent},
 		{"SharedLimits", testSharedLimits},
 		{"SpendHolds", testSpendHolds},

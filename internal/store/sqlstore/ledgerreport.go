@@ -1,0 +1,57 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
+	type T = store.LedgerReport
+	return &noun[T, uuid.UUID]{
+		name: "ledger billing group report", table: "ledger_reports",
+		head: func(r *T) head[uuid.UUID] {
+			return head[uuid.UUID]{&r.ID, &r.AccountID, &r.Version, &r.CreatedAt, &r.UpdatedAt}
+		},
+		keyValue: func(key uuid.UUID) any { return key[:] },
+		assign: func(_ context.Context, _ *txn, _ *Store, r *T) (err error) {
+			r.ID, err = uuid.NewV7()
+			return err
+		},
+		fields: withTimes(map[string]field{}),
+		check:  func(context.Context, *txn, *T) error { return nil },
+		put:    func(*T) []policy.Change { return nil },
+		drop:   func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
+	}
+}
+
+// LedgerReports implements store.Store.
+func (s *Store) LedgerReports() store.Collection[store.LedgerReport, uuid.UUID] {
+	return &collection[store.LedgerReport, uuid.UUID]{store: s, noun: ledgerReportNoun()}
+}
+
+// pruneLedgerReports deletes the reports that are past their time.
+func pruneLedgerReports(ctx context.Context, tx *txn, now time.Time) error {
+	return tx.exec(ctx, "DELETE FROM ledger_reports WHERE created_at < $1", now.Add(-store.LedgerReportKept).UnixMicro())
+}
+
+// RecordsWholeSince implements store.Reports.
+func (s *Store) RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error) {
+	var day record.Day
+	err := s.db.reading(ctx, account, func(tx querier) error {
+		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1", int64(account)).Scan(&day)
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read from when records are whole: %w", unavailable(err))
+	}
+	return day, nil
+}
