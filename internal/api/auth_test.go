@@ -190,6 +190,8 @@ func (h *harness) oneOfEverything() map[string]string {
 	ids["/v2/recordings"] = h.recording().ID.String()
 	ids[ledgerReportsPath] = fmt.Sprint(h.do("POST", ledgerReportsPath, `{}`).want(http.StatusOK)["id"])
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
+	ids[attemptedPath] = ids[deliveriesPath]
+	h.deliver(http.StatusOK)
 	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
 	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "b@pbx", "112")).want(http.StatusOK)
