@@ -105,7 +105,8 @@ func (s *server) changeAuthentication(ctx context.Context, in *request,
 		return nil, invalidPathID()
 	}
 	return r.commit(ctx, in, func(ctx context.Context) (connection.FQDNConnection, error) {
-		return r.collection.Update(ctx, in.account, key, func(current connection.FQDNConnection) (connection.FQDNConnection, error) {
+		type T = connection.FQDNConnection
+		return r.collection.Update(ctx, in.account, key, func(current T) (T, error) {
 			wanted := authenticationOf(&current)
 			tree, err := treeOf(&wanted)
 			if err != nil {

@@ -26,9 +26,11 @@ func TestChargedNumbers(t *testing.T) {
 	}
 	changes := []Change{
 		{PutAccount: &Account{ID: 1, Active: true}}, {PutAccount: &Account{ID: 2, Active: true}},
-		listing(1, 10, "", "", 13125550110), listing(1, 11, "1111", "", 13125550111, 13125550110), listing(1, 12, "", "secret", 13125550112),
+		listing(1, 10, "", "", 13125550110), listing(1, 11, "1111", "", 13125550111, 13125550110),
+		listing(1, 12, "", "secret", 13125550112),
 		network(20, 10, "192.0.2.1"), network(21, 11, "192.0.2.1"), network(22, 12, "192.0.2.1"),
-		listing(1, 13, "", "", 13125550113), listing(2, 14, "2222", "", 13125550114), network(23, 13, "192.0.2.9"), network(24, 14, "192.0.2.9"),
+		listing(1, 13, "", "", 13125550113), listing(2, 14, "2222", "", 13125550114),
+		network(23, 13, "192.0.2.9"), network(24, 14, "192.0.2.9"),
 	}
 	s := with(t, &Snapshot{}, changes...)
 	for _, c := range []struct {
@@ -101,8 +103,10 @@ func TestWaysIn(t *testing.T) {
 // A user name that has gone to another connection is not lost with the first one,
 // whichever change is learned of first.
 func TestAUserNameMoves(t *testing.T) {
-	mine := fqdnConnection(10, func(c *connection.FQDNConnection) { c.UserName, c.Password = new("alice1"), new("correct-horse") })
-	renamed := fqdnConnection(10, func(c *connection.FQDNConnection) { c.UserName, c.Password = new("alice2"), new("correct-horse") })
+	named := func(name string) Change {
+		return fqdnConnection(10, func(c *connection.FQDNConnection) { c.UserName, c.Password = &name, new("correct-horse") })
+	}
+	mine, renamed := named("alice1"), named("alice2")
 	taken := connection.NewCredentialConnection()
 	taken.ID, taken.AccountID, taken.UserName, taken.Password = 11, 1, "alice1", "battery-staple"
 	for name, changes := range map[string][]Change{
@@ -113,7 +117,8 @@ func TestAUserNameMoves(t *testing.T) {
 		if c := s.ByUser("alice1"); c == nil || c.ID != 11 || !s.HasUsers() {
 			t.Errorf("%s: the user leads to %+v", name, c)
 		}
-		if none := with(t, s, Change{DropConnection: 11}, Change{DropConnection: 10}); none.HasUsers() || none.ByUser("alice1") != nil {
+		none := with(t, s, Change{DropConnection: 11}, Change{DropConnection: 10})
+		if none.HasUsers() || none.ByUser("alice1") != nil {
 			t.Errorf("%s: users are left", name)
 		}
 	}

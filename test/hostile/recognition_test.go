@@ -60,7 +60,8 @@ func everyRecognition() []recognised {
 		{name: "address asked for, and there is none", path: fqdnPath, outbound: fqdn(viaIP, nil)},
 		{name: "address or user", path: fqdnPath, outbound: fqdn(viaIP, nil), address: true, byAddress: true, digest: true},
 		{name: "name with a token", path: fqdnPath, address: true, byAddress: true, token: "the-token-of-a-name",
-			outbound: fqdn(viaIP, object{"ip_authentication_method": "token", "ip_authentication_token": "the-token-of-a-name"})},
+			outbound: fqdn(viaIP, object{"ip_authentication_method": "token",
+				"ip_authentication_token": "the-token-of-a-name"})},
 		{name: "token wanted, and there is none", path: fqdnPath, address: true,
 			outbound: fqdn(viaIP, object{"ip_authentication_method": "token"})},
 		{name: "name with a prefix", path: fqdnPath, address: true, byAddress: true, prefix: "4323",
@@ -205,11 +206,13 @@ func TestANamedUserMustBeProved(t *testing.T) {
 		{"nobody1", "other1", "battery-staple", 403}, {"other1", "other1", "battery-staple", 200},
 	} {
 		if got := call(c.named, c.user, c.password); got.Status != c.status {
-			t.Errorf("named %s, proved as %q by %q: %d %s, want %d", c.named, c.user, c.password, got.Status, got.Phrase, c.status)
+			t.Errorf("named %s, proved as %q by %q: %d %s, want %d", c.named, c.user, c.password, got.Status,
+				got.Phrase, c.status)
 		}
 	}
 	// A call for help from a known address waits for no password.
-	if got := s.place(pbxIP, phone.Options{To: "911", Headers: []phone.Header{{Name: "X-Telnyx-Username", Value: "mine1"}}}); got.Status != 200 {
+	help := phone.Options{To: "911", Headers: []phone.Header{{Name: "X-Telnyx-Username", Value: "mine1"}}}
+	if got := s.place(pbxIP, help); got.Status != 200 {
 		t.Errorf("911 by a named user: %d %s", got.Status, got.Phrase)
 	}
 	var of []any
