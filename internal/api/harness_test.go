@@ -41,8 +41,7 @@ type harness struct {
 	log   *lockedBuffer
 	clock *testClock
 	api   *server
-	keys  []string       // of tests that send very many requests
-	asked int            // how many they have sent
+	asked int            // requests of tests that send very many
 	pages map[string]int // status of each page of errors that was asked for
 }
 

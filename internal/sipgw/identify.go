@@ -52,7 +52,7 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 		}
 		return attempt, nil, true
 	}
-	if !transportAllowed(connection, m.peer) {
+	if !transportAllowed(connection, m.peer, m.proved) {
 		attempt.Identity = policy.IdentityNone
 		return attempt, nil, true
 	}
@@ -70,11 +70,12 @@ func chargedNumber(value string) e164.Number {
 
 // transportAllowed says whether the connection takes calls by this transport. UDP
 // is what a connection has by default, and any other is then taken too: the
-// address or the password has proved who it is.
-func transportAllowed(c *policy.Connection, from peer) bool {
+// address or the password has proved who it is. Published set-ups of FQDN connections
+// say TCP for calls to the domain name, and call over UDP or TLS with a password.
+func transportAllowed(c *policy.Connection, from peer, proved bool) bool {
 	switch c.Transport {
 	case "tcp":
-		return from.tcp && !from.tls
+		return proved || from.tcp && !from.tls
 	case "tls":
 		return from.tls
 	}

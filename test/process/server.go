@@ -34,6 +34,7 @@ type Server struct {
 	T       *testing.T
 	API     string // http://host:port
 	SIP     string // host:port
+	Secure  string // host:port of SIP over TLS, "" when it has none
 	Metrics string // http://host:port/metrics, "" when it has none
 	Log     *Log
 	Command *exec.Cmd
@@ -45,6 +46,7 @@ type Server struct {
 
 var (
 	measured  = regexp.MustCompile(`Metrics on (https?://\S+)`)
+	secured   = regexp.MustCompile(`, (\S+) \(TLS\)`)
 	listening = regexp.MustCompile(`API on (https?://\S+), SIP on (\S+) `)
 )
 
@@ -93,6 +95,9 @@ func Serve(t *testing.T, dataDir string, flags ...string) *Server {
 			}
 			if match := listening.FindStringSubmatch(lines.Text()); match != nil && s.API == "" {
 				s.API, s.SIP = match[1], match[2]
+				if over := secured.FindStringSubmatch(lines.Text()); over != nil {
+					s.Secure = over[1]
+				}
 				close(found)
 			}
 		}

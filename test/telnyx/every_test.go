@@ -42,11 +42,11 @@ func typesFile(t *testing.T) string {
 // TestEveryOperationOfThePackage calls every operation that version 7 has for our
 // resources with every field that its types know, and checks the answers by schemas.
 func TestEveryOperationOfThePackage(t *testing.T) {
-	onBothStores(t, nil, func(t *testing.T, s *process.Server) {
+	onBothStores(t, func(t *testing.T, s *process.Server) {
 		market(t, s)
 		node(t, s, everySteps, "every.mjs", typesFile(t))
 	})
 }
 
 // everySteps are the steps of every.mjs: one of each operation, and of what holds for all.
-const everySteps = 36
+const everySteps = 60

@@ -15,21 +15,21 @@ const (
 )
 
 func TestMajor7(t *testing.T) {
-	onBothStores(t, nil, func(t *testing.T, s *process.Server) {
+	onBothStores(t, func(t *testing.T, s *process.Server) {
 		refuseTwo(t, s)
 		node(t, s, driveSteps, "drive.mjs", "telnyx")
 	})
 }
 
 func TestMajor5(t *testing.T) {
-	onBothStores(t, nil, func(t *testing.T, s *process.Server) {
+	onBothStores(t, func(t *testing.T, s *process.Server) {
 		refuseTwo(t, s)
 		node(t, s, driveSteps, "drive.mjs", "telnyx-5")
 	})
 }
 
 func TestMajor2(t *testing.T) {
-	onBothStores(t, nil, func(t *testing.T, s *process.Server) {
+	onBothStores(t, func(t *testing.T, s *process.Server) {
 		refuseTwo(t, s)
 		node(t, s, drive2Steps, "drive2.mjs")
 	})

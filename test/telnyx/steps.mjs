@@ -28,6 +28,11 @@ export async function call(wanted) {
   return answer.json();
 }
 
+// heardCode waits for the code that was said to the carrier in a call.
+export async function heardCode() {
+  return eventually("a code", async () => (await fetch(process.env.TOLLGATE_CALLS + "/code")).text());
+}
+
 // request is a request of our own, for what no package has.
 export async function request(method, path, body) {
   const headers = { authorization: "Bearer " + apiKey, "content-type": "application/json" };

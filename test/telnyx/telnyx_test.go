@@ -42,8 +42,9 @@ var database struct {
 	server *postgres.Server
 }
 
-// onBothStores runs a test against a server on SQLite and one on PostgreSQL.
-func onBothStores(t *testing.T, flags []string, run func(*testing.T, *process.Server)) {
+// onBothStores runs a test against a server on SQLite and one on PostgreSQL, which get
+// the flags too.
+func onBothStores(t *testing.T, run func(*testing.T, *process.Server), flags ...string) {
 	t.Helper()
 	t.Parallel()
 	flags = append([]string{"--webhook-allow-private", "--webhook-allow-http"}, flags...)

@@ -87,6 +87,7 @@ export const values = {
   "usageReports.list.params.format": "json",
   "detailRecords.list.query.filter.record_type": "sip-trunking",
   "detailRecords.list.query.sort": "started_at",
+  "webhookDeliveries.list.query.filter.status.eq": "delivered",
   event_type: "call.initiated",
   client_state: "aGF2ZSBhIG5pY2UgZGF5ID1d",
   command_id: "891510ac-f3e4-11e8-af5b-de00688a4901",
