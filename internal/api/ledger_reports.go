@@ -131,7 +131,7 @@ func (s *server) answerLedgerReport(in *request) func(context.Context, store.Led
 			return nil, err
 		}
 		origin := store.OriginOf(ctx)
-		if v.Status == statusComplete && (origin == nil || !origin.DryRun) {
+		if v.Status == reportComplete && (origin == nil || !origin.DryRun) {
 			v.ReportURL = textOrNull(s.Downloads.address(in.base, in.account, r.ID.String()+reportSuffix, s.Clock()))
 		}
 		return &response{data: v, version: r.Version}, nil
@@ -141,14 +141,14 @@ func (s *server) answerLedgerReport(in *request) func(context.Context, store.Led
 // Telnyx's statuses of reports. None is pending here: a report is made of the records
 // when it is downloaded.
 const (
-	statusComplete = "complete"
-	statusFailed   = "failed"
-	statusDeleted  = "deleted"
+	reportComplete = "complete"
+	reportFailed   = "failed"
+	reportDeleted  = "deleted"
 )
 
 func (s *server) reportStatus(ctx context.Context, account id.ID, r *store.LedgerReport) (string, error) {
 	if s.Clock().Sub(r.CreatedAt) >= store.LedgerReportAge {
-		return statusDeleted, nil
+		return reportDeleted, nil
 	}
 	whole, err := s.Store.RecordsWholeSince(ctx, account)
 	if err != nil {
@@ -156,9 +156,9 @@ func (s *server) reportStatus(ctx context.Context, account id.ID, r *store.Ledge
 	}
 	// Records of calls that ended before that day are gone.
 	if from, _ := reportMonth(r); record.DayOf(from.UnixMicro()) < whole {
-		return statusFailed, nil
+		return reportFailed, nil
 	}
-	return statusComplete, nil
+	return reportComplete, nil
 }
 
 // downloadReport sends a report.
@@ -171,7 +171,7 @@ func (s *server) downloadReport(w http.ResponseWriter, r *http.Request, account 
 	if err != nil {
 		return err
 	}
-	if status != statusComplete {
+	if status != reportComplete {
 		return store.ErrNotFound
 	}
 	text, err := s.ledgerReport(r.Context(), account, &report)
