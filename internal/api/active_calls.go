@@ -55,8 +55,9 @@ const activeCallsPageSize = 20
 func (s *server) activeCallsOperation() operation {
 	return operation{method: http.MethodGet, path: "/v2/connections/{id}/active_calls", id: "list_active_call", tag: "Connections", scope: ScopeRead,
 		summary: "List the calls of a connection that are up or ringing, the newest first.",
-		params:  slices.Concat(pageParams(activeCallsPageSize, maxPageSize), cursorParams("calls", activeCallsPageSize, parseWith(parseCallCursor))),
-		status:  http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
+		params: slices.Concat(pageParams(activeCallsPageSize, maxPageSize),
+			cursorParams("calls", activeCallsPageSize, parseWith(parseCallCursor))),
+		status: http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
 }
 
 // cursorParams page a list by cursors.
@@ -79,7 +80,8 @@ func oneCursor(q *query) error {
 	if q.values["page[after]"] == "" || q.values["page[before]"] == "" {
 		return nil
 	}
-	return invalid([]problem{{code: field.Malformed, parameter: "page[before]", detail: "page[before] is given with page[after]. Give either."}})
+	return invalid([]problem{{code: field.Malformed, parameter: "page[before]",
+		detail: "page[before] is given with page[after]. Give either."}})
 }
 
 // next and previous note where the pages around this one are.
@@ -99,7 +101,8 @@ func (in *request) pageAt(name, cursor string, size int) string {
 			values.Set(name, text)
 		}
 	}
-	at := strings.ReplaceAll(in.op.path, "{id}", in.id) + "?page%5Blimit%5D=" + strconv.Itoa(size) + "&" + url.QueryEscape(name) + "=" + url.QueryEscape(cursor)
+	at := strings.ReplaceAll(in.op.path, "{id}", in.id) + "?page%5Blimit%5D=" + strconv.Itoa(size) +
+		"&" + url.QueryEscape(name) + "=" + url.QueryEscape(cursor)
 	if len(values) > 0 {
 		at += "&" + values.Encode()
 	}

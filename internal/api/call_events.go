@@ -99,9 +99,11 @@ func eventName(kind store.EventKind) string {
 }
 
 func (s *server) callEventOperations() []operation {
-	return []operation{{method: http.MethodGet, path: "/v2/call_events", id: "list_call_event", tag: "Calls", scope: ScopeRead, params: callEventParams(),
-		summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter names.",
-		status:  http.StatusOK, answer: schemaOf[callEventView](), list: true, byCursor: true, handle: s.listCallEvents}}
+	return []operation{{method: http.MethodGet, path: "/v2/call_events", id: "list_call_event", tag: "Calls",
+		scope: ScopeRead, params: callEventParams(),
+		summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter " +
+			"names.",
+		status: http.StatusOK, answer: schemaOf[callEventView](), list: true, byCursor: true, handle: s.listCallEvents}}
 }
 
 func callEventParams() []parameter {
@@ -109,26 +111,30 @@ func callEventParams() []parameter {
 	plain := func(name string, s *schema, description string) parameter {
 		return parameter{name: "filter[" + name + "]", schema: s, description: description}
 	}
+	words := func(of ...string) *schema { return &schema{kind: "string", enum: of} }
 	name := &schema{kind: "string", maxLength: 255}
 	part := &schema{kind: "string", minLength: shortestNameSearch, maxLength: 255}
-	params := slices.Concat(pageParams(eventPageSize, maxPageSize), cursorParams("events", eventPageSize, parseWith(parseEventCursor)), []parameter{
+	cursors := cursorParams("events", eventPageSize, parseWith(parseEventCursor))
+	params := slices.Concat(pageParams(eventPageSize, maxPageSize), cursors, []parameter{
 		equalFilter("filter[leg_id]", "id", uuidSchema()),
 		equalFilter("filter[application_session_id]", "id", uuidSchema()),
 		equalFilter("filter[connection_id]", "connection_id", idSchema()),
 		equalFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", idSchema()),
 		equalFilter("filter[from]", "from", dialled),
 		equalFilter("filter[to]", "to", dialled),
-		plain("name", &schema{kind: "string", enum: []string{"call.initiated", "call.answered", "call.hangup", "call.cost"}}, "Only events of this name."),
-		plain("type", &schema{kind: "string", enum: []string{"command", "webhook"}}, "Only events of this type; all are webhook."),
-		plain("status", &schema{kind: "string", enum: []string{"init", "in_progress", "completed"}}, "Only events of calls that ring, are up, or have ended."),
-		plain("product", &schema{kind: "string", enum: []string{"call_control", "fax", "texml"}}, "Only events of this product. Calls here are of none of them."),
-		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their webhooks fared is in the list of deliveries."),
+		plain("name", words("call.initiated", "call.answered", "call.hangup", "call.cost"), "Only events of this name."),
+		plain("type", words("command", "webhook"), "Only events of this type; all are webhook."),
+		plain("status", words("init", "in_progress", "completed"), "Only events of calls that ring, are up, or have ended."),
+		plain("product", words("call_control", "fax", "texml"), "Only events of this product. Calls here are of none of them."),
+		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their "+
+			"webhooks fared is in the list of deliveries."),
 		plain("application_name", name, "Only events of calls by connections with this name."),
-		plain("application_name][contains", part, "Only events of calls by connections whose name contains this text, without regard to case."),
-		plain("occurred_at", momentSchema(), "Only events of this time. A day is all of that UTC day."),
+		plain("application_name][contains", part, "Only events of calls by connections whose name contains this text, "+
+			"without regard to case."),
+		plain("occurred_at", momentSchema(), "Only events of this time. "+wholeDay),
 	})
 	for _, bound := range timeBounds() {
-		params = append(params, plain("occurred_at]["+bound, momentSchema(), "Only events by their time. A day is all of that UTC day."))
+		params = append(params, plain("occurred_at]["+bound, momentSchema(), "Only events by their time. "+wholeDay))
 	}
 	return params
 }
@@ -143,7 +149,8 @@ type eventFilter struct {
 }
 
 func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (eventFilter, error) {
-	f := eventFilter{fields: q, live: true, ended: true, query: store.EventQuery{Filters: q.filters, FromMicros: math.MinInt64, ToMicros: math.MaxInt64}}
+	f := eventFilter{fields: q, live: true, ended: true,
+		query: store.EventQuery{Filters: q.filters, FromMicros: math.MinInt64, ToMicros: math.MaxInt64}}
 	f.leg = q.text("filter[leg_id]", q.text("filter[application_session_id]", ""))
 	if f.leg == "" {
 		f.query.FromMicros = s.Clock().Add(-eventHistory).UnixMicro()
@@ -163,7 +170,8 @@ func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (even
 	case "completed":
 		f.live = false
 	}
-	if q.text("filter[type]", "") == "command" || q.text("filter[product]", "") != "" || q.text("filter[failed]", "") == "true" {
+	if q.text("filter[type]", "") == "command" || q.text("filter[product]", "") != "" ||
+		q.text("filter[failed]", "") == "true" {
 		f.live, f.ended = false, false
 	}
 	var err error
@@ -234,7 +242,8 @@ func (f *eventFilter) wants(e *callEvent) bool {
 	if f.query.Connections != nil && !slices.Contains(f.query.Connections, m.ConnectionID) {
 		return false
 	}
-	return e.at >= f.query.FromMicros && e.at < f.query.ToMicros && (len(f.query.Kinds) == 0 || slices.Contains(f.query.Kinds, e.kind))
+	return e.at >= f.query.FromMicros && e.at < f.query.ToMicros &&
+		(len(f.query.Kinds) == 0 || slices.Contains(f.query.Kinds, e.kind))
 }
 
 func (s *server) listCallEvents(ctx context.Context, in *request) (*response, error) {
@@ -286,7 +295,8 @@ func (s *server) listCallEvents(ctx context.Context, in *request) (*response, er
 }
 
 // eventPage is how many events come before the page, and how many it has at most.
-func (s *server) eventPage(ctx context.Context, in *request, f *eventFilter, q store.Query, live []callEvent) (skip, size int, err error) {
+func (s *server) eventPage(ctx context.Context, in *request, f *eventFilter, q store.Query,
+	live []callEvent) (skip, size int, err error) {
 	if c, err := parseEventCursor(in.query.text("page[after]", "")); err == nil {
 		before, err := s.eventsBefore(ctx, in.account, f, live, c, true)
 		return before, q.Size, err
@@ -300,7 +310,8 @@ func (s *server) eventPage(ctx context.Context, in *request, f *eventFilter, q s
 
 // eventsBefore counts the events that are asked for up to a cursor, without or with the
 // event of the cursor itself.
-func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter, live []callEvent, c callEvent, itself bool) (int, error) {
+func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter, live []callEvent,
+	c callEvent, itself bool) (int, error) {
 	n := 0
 	count := func(events []callEvent) {
 		for i := range events {

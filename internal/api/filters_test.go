@@ -200,7 +200,8 @@ func fieldOf(op *operation, filter string) (name, bound string) {
 	byOperation := map[string]map[string]string{
 		"list_detail_record": {"status": "outcome", "country_iso": "country_code", "telnyx_session_id": "id", "call_session_id": "id", "call_leg_id": "id"},
 		"list_call_event": {"leg_id": "call_leg_id", "application_session_id": "call_leg_id", "connection_id": "metadata.connection_id",
-			"outbound.outbound_voice_profile_id": "metadata.outbound_voice_profile_id", "from": "metadata.from", "to": "metadata.to", "occurred_at": "event_timestamp"},
+			"outbound.outbound_voice_profile_id": "metadata.outbound_voice_profile_id", "from": "metadata.from",
+			"to": "metadata.to", "occurred_at": "event_timestamp"},
 		"list_recording":   {"start_time": "recording_started_at", "end_time": "recording_ended_at", "conference_region": "conference_id"},
 		"list_audit_event": {"created_after": "created_at", "created_before": "created_at"},
 		"list_connection":  {"outbound.outbound_voice_profile_id": "outbound_voice_profile_id"},
@@ -316,10 +317,11 @@ func (h *harness) specialFilters() map[string]func(row map[string]any, bound, va
 			is, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(row["started_at"]))
 			return !is.Before(from) && is.Before(to)
 		},
-		"list_connection fqdn": fqdn, "list_fqdn_connection fqdn": fqdn, "list_ip_connection fqdn": never, "list_credential_connection fqdn": never,
-		"list_call_event type":    func(_ map[string]any, _, value string) bool { return value == "webhook" },
-		"list_call_event failed":  func(_ map[string]any, _, value string) bool { return value == "false" },
-		"list_call_event product": never,
+		"list_connection fqdn": fqdn, "list_fqdn_connection fqdn": fqdn, "list_ip_connection fqdn": never,
+		"list_credential_connection fqdn": never,
+		"list_call_event type":            func(_ map[string]any, _, value string) bool { return value == "webhook" },
+		"list_call_event failed":          func(_ map[string]any, _, value string) bool { return value == "false" },
+		"list_call_event product":         never,
 		"list_call_event application_name": func(row map[string]any, bound, value string) bool {
 			connection, _ := at(row, "metadata.connection_id")
 			if bound == "contains" {

@@ -56,7 +56,8 @@ func parseQuery(params []parameter, raw string, passOver bool) (query, error) {
 	q.values, q.lists = map[string]string{}, map[string][]string{}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return q, fail(http.StatusBadRequest, codeURL, "The query is not well-formed. Encode %% as %%25, and separate parameters by &.")
+		return q, fail(http.StatusBadRequest, codeURL,
+			"The query is not well-formed. Encode %% as %%25, and separate parameters by &.")
 	}
 	if values.Has(nextPage) && passOver {
 		values.Del("page[number]") // else such a client would get its first page for ever
@@ -89,7 +90,8 @@ func parseQuery(params []parameter, raw string, passOver bool) (query, error) {
 	slices.SortStableFunc(problems, func(a, b problem) int { return strings.Compare(a.parameter, b.parameter) })
 	for i := range params {
 		if p := &params[i]; p.required && found[p] == nil {
-			problems = append(problems, problem{code: field.Missing, parameter: p.name, detail: p.name + " is required. Give " + p.schema.wanted() + "."})
+			problems = append(problems, problem{code: field.Missing, parameter: p.name,
+				detail: p.name + " is required. Give " + p.schema.wanted() + "."})
 		}
 	}
 	if len(problems) > 0 {
@@ -137,7 +139,8 @@ func (q *query) takeAll(g *givenValues, passOver bool) *problem {
 	}
 	switch {
 	case g.isArray():
-		return &problem{code: field.Malformed, parameter: g.arrays[0], detail: p.name + " is no list. Give it once, as " + p.name + "=."}
+		return &problem{code: field.Malformed, parameter: g.arrays[0],
+			detail: p.name + " is no list. Give it once, as " + p.name + "=."}
 	case len(g.plain) > 1:
 		return &problem{code: field.Malformed, parameter: p.name, detail: p.name + " is given more than once. Give it once."}
 	case passOver && p.order && !slices.Contains(p.schema.enum, g.plain[0]) && utf8.ValidString(g.plain[0]):
@@ -192,7 +195,8 @@ func (q *query) take(p *parameter, text string) *problem {
 	case "integer":
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || text[0] == '+' {
-			return &problem{code: field.WrongType, parameter: p.name, detail: fmt.Sprintf("%s is %s. Give %s.", p.name, excerpt(text), p.schema.wanted())}
+			return &problem{code: field.WrongType, parameter: p.name,
+				detail: fmt.Sprintf("%s is %s. Give %s.", p.name, excerpt(text), p.schema.wanted())}
 		}
 		if p.lenient && n < *p.schema.minimum {
 			return nil
@@ -204,7 +208,8 @@ func (q *query) take(p *parameter, text string) *problem {
 			text = strings.ToLower(text)
 		}
 		if text != "true" && text != "false" {
-			return &problem{code: field.WrongType, parameter: p.name, detail: fmt.Sprintf("%s is %s. Give true or false.", p.name, excerpt(text))}
+			return &problem{code: field.WrongType, parameter: p.name,
+				detail: fmt.Sprintf("%s is %s. Give true or false.", p.name, excerpt(text))}
 		}
 		value = text == "true"
 	}

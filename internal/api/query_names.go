@@ -172,7 +172,8 @@ func (g *givenValues) list() ([]string, *problem) {
 	items := make([]string, len(g.indexed))
 	for i, entry := range g.indexed {
 		if i > 0 && entry.index == g.indexed[i-1].index {
-			return refuse(fmt.Sprintf("%s[%d]", name, entry.index), fmt.Sprintf("%s[%d] is given more than once.", name, entry.index))
+			twice := fmt.Sprintf("%s[%d]", name, entry.index)
+			return refuse(twice, twice+" is given more than once.")
 		}
 		items[i] = entry.value
 	}

@@ -55,9 +55,12 @@ func TestNamesOfFilters(t *testing.T) {
 	for query, want := range map[string]int{
 		"filter[outbound.outbound_voice_profile_id]=" + mine: 1, "filter[outbound][outbound_voice_profile_id]=" + mine: 1,
 		"filter.outbound.outbound_voice_profile_id=" + mine: 1, "filter[outbound_voice_profile_id]=" + mine: 1,
-		"filter[connection_name][contains]=ONE": 2, "filter[connection_name.contains]=ONE": 2, "filter.connection_name.contains=ONE": 2,
-		"filter[outbound_voice_profile_id][eq]=" + mine: 1, "filter[connection_name]=one": 1, "filter[connection_name][eq]=one": 1, "filter[connection_name]=ONE": 0,
-		"filter%5Bconnection_name%5D%5Bcontains%5D=one": 2, "page_size=1": 1, "page[size]=1": 1, "page_number=2&page_size=1": 1, "page[number]=1&page[size]=1&number=2": 1, "page[size]=1&number=3": 0,
+		"filter[connection_name][contains]=ONE": 2, "filter[connection_name.contains]=ONE": 2,
+		"filter.connection_name.contains=ONE":           2,
+		"filter[outbound_voice_profile_id][eq]=" + mine: 1, "filter[connection_name]=one": 1,
+		"filter[connection_name][eq]=one": 1, "filter[connection_name]=ONE": 0,
+		"filter%5Bconnection_name%5D%5Bcontains%5D=one": 2, "page_size=1": 1, "page[size]=1": 1,
+		"page_number=2&page_size=1": 1, "page[number]=1&page[size]=1&number=2": 1, "page[size]=1&number=3": 0,
 	} {
 		r := h.do("GET", "/v2/connections?"+query, "")
 		if got := len(r.list()); got != want || r.header.Get(ignoredParametersHeader) != "" {
@@ -74,11 +77,16 @@ func TestNamesOfFilters(t *testing.T) {
 
 // strangeFilters are queries that no list knows, with the names that the answer says were passed over.
 var strangeFilters = map[string]string{
-	"filter[color]=red": "filter[color]", "filter[name][foo]=x": "filter[name][foo]", "filter[connection_id][]=7": "filter[connection_id][]",
-	"filter=x": "filter", "filter[]=x": "filter[]", "filter[=x": "filter[", "filter]name=x": "filter]name", "filter[name=x": "filter[name",
-	"filter[[name]]=x": "filter[[name]]", "filters[name]=x": "filters[name]", "Filter[name]=x": "Filter[name]", "%20filter[name]=x": "?filter[name]",
-	"filter%00[name]=x": "filter?[name]", "filter[%ff]=x": "filter[?]", "filter..name=x": "filter..name", "filter[connection_id][0]=7": "filter[connection_id][0]",
-	"filter[color]=red&filter[shade]=dark": "filter[color], filter[shade]", "$filter=name": "$filter", "filter[name]x=1": "filter[name]x",
+	"filter[color]=red": "filter[color]", "filter[name][foo]=x": "filter[name][foo]",
+	"filter[connection_id][]=7": "filter[connection_id][]",
+	"filter=x":                  "filter", "filter[]=x": "filter[]", "filter[=x": "filter[", "filter]name=x": "filter]name",
+	"filter[name=x":    "filter[name",
+	"filter[[name]]=x": "filter[[name]]", "filters[name]=x": "filters[name]", "Filter[name]=x": "Filter[name]",
+	"%20filter[name]=x": "?filter[name]",
+	"filter%00[name]=x": "filter?[name]", "filter[%ff]=x": "filter[?]", "filter..name=x": "filter..name",
+	"filter[connection_id][0]=7":           "filter[connection_id][0]",
+	"filter[color]=red&filter[shade]=dark": "filter[color], filter[shade]", "$filter=name": "$filter",
+	"filter[name]x=1": "filter[name]x",
 }
 
 // A filter that a list does not know selects nothing, and is named; an order and other
@@ -264,12 +272,17 @@ func TestManyParameters(t *testing.T) {
 func TestMoments(t *testing.T) {
 	at := time.Date(2026, 11, 30, 10, 20, 30, 0, time.UTC)
 	for text, want := range map[string]time.Time{
-		"2026-11-30T10:20:30Z": at, "2026-11-30t10:20:30z": at, "2026-11-30T10:20:30.000Z": at, "2026-11-30T10:20:30.000000000Z": at,
-		"2026-11-30T10:20:30+00:00": at, "2026-11-30T10:20:30 00:00": at, "2026-11-30T12:20:30+02:00": at, "2026-11-30T12:20:30 02:00": at,
-		"2026-11-30T05:20:30-05:00": at, "2026-11-30T10:20:30": at, "2026-11-30 10:20:30": at, "2026-11-30 10:20:30+00:00": at,
-		"2026-11-30 10:20:30 +0000": at, "2026-11-30 10:20:30  0000": at, "2026-11-30 10:20:30 UTC": at, "2026-11-30T10:20:30-0000": at,
-		"2026-11-30T10:20Z": at.Add(-30 * time.Second), "1796034030": at, "2026-12-01T00:20:30+14:00": at,
-		"2026-11-30T10:20:30.5Z": at.Add(500 * time.Millisecond), "2026-11-30T10:20:30.123456Z": at.Add(123456 * time.Microsecond),
+		"2026-11-30T10:20:30Z": at, "2026-11-30t10:20:30z": at, "2026-11-30T10:20:30.000Z": at,
+		"2026-11-30T10:20:30.000000000Z": at,
+		"2026-11-30T10:20:30+00:00":      at, "2026-11-30T10:20:30 00:00": at, "2026-11-30T12:20:30+02:00": at,
+		"2026-11-30T12:20:30 02:00": at,
+		"2026-11-30T05:20:30-05:00": at, "2026-11-30T10:20:30": at, "2026-11-30 10:20:30": at,
+		"2026-11-30 10:20:30+00:00": at,
+		"2026-11-30 10:20:30 +0000": at, "2026-11-30 10:20:30  0000": at, "2026-11-30 10:20:30 UTC": at,
+		"2026-11-30T10:20:30-0000": at,
+		"2026-11-30T10:20Z":        at.Add(-30 * time.Second), "1796034030": at, "2026-12-01T00:20:30+14:00": at,
+		"2026-11-30T10:20:30.5Z":      at.Add(500 * time.Millisecond),
+		"2026-11-30T10:20:30.123456Z": at.Add(123456 * time.Microsecond),
 	} {
 		m, err := parseMoment(text)
 		if err != nil || m.first != want.UnixMicro() {
@@ -284,7 +297,8 @@ func TestMoments(t *testing.T) {
 		t.Errorf("a day: %+v, %v", m, err)
 	}
 	for _, text := range []string{"", "2026", "2026-11", "2026-11-31", "2026-02-29", "2026-00-10", "2026-13-10", "20261130", "2026-11-30T", "2026-11-30T10", "2026-11-30T25:00:00Z",
-		"2026-11-30T10:60:00Z", "2026-11-30T10:20:60Z", "2026-11-30T10:20:30,5Z", "2026-11-30T10:20:30+24:00", "2026-11-30T10:20:30+1:00", "2026-11-30T10:20:30 CET", "now",
+		"2026-11-30T10:60:00Z", "2026-11-30T10:20:60Z", "2026-11-30T10:20:30,5Z", "2026-11-30T10:20:30+24:00",
+		"2026-11-30T10:20:30+1:00", "2026-11-30T10:20:30 CET", "now",
 		" 2026-11-30", "2026-11-30 ", "1796034030000", "2026-11-30T10:20:30.1234567890Z", "2026-11-30Z", "-1796034030", "２０２６-11-30"} {
 		if m, err := parseMoment(text); err == nil {
 			t.Errorf("%q is read as %+v", text, m)
@@ -299,14 +313,20 @@ func TestDayBounds(t *testing.T) {
 	h.refusedCallTo(connection, "+442079460123")
 	records := "/v2/detail_records?filter[record_type]=sip-trunking&"
 	for query, want := range map[string]int{
-		"filter[started_at][gte]=2026-03-11": 1, "filter[started_at][lte]=2026-03-11": 1, "filter[started_at][eq]=2026-03-11": 1, "filter[started_at]=2026-03-11": 1,
-		"filter[started_at][gt]=2026-03-11": 0, "filter[started_at][lt]=2026-03-11": 0, "filter[started_at][gt]=2026-03-10": 1, "filter[started_at][lt]=2026-03-12": 1,
-		"filter[started_at][gte]=2026-03-12": 0, "filter[started_at][lte]=2026-03-10": 0, "filter[started_at][gte]=2026-03-11&filter[started_at][lte]=2026-03-11": 1,
-		"filter[started_at][lte]=2026-03-11T15:04:05.678Z": 1, "filter[started_at][gt]=2026-03-11T15:04:05.678Z": 0, "filter[started_at]=2026-03-11T15:04:05.678Z": 1,
-		"filter[started_at][lte]=2026-03-11T15:04:05.677Z": 0, "filter[started_at][lt]=2026-03-11T15:04:05.678000Z": 0, "filter[started_at][lt]=2026-03-11T15:04:05.678001Z": 1,
+		"filter[started_at][gte]=2026-03-11": 1, "filter[started_at][lte]=2026-03-11": 1,
+		"filter[started_at][eq]=2026-03-11": 1, "filter[started_at]=2026-03-11": 1,
+		"filter[started_at][gt]=2026-03-11": 0, "filter[started_at][lt]=2026-03-11": 0,
+		"filter[started_at][gt]=2026-03-10": 1, "filter[started_at][lt]=2026-03-12": 1,
+		"filter[started_at][gte]=2026-03-12": 0, "filter[started_at][lte]=2026-03-10": 0,
+		"filter[started_at][gte]=2026-03-11&filter[started_at][lte]=2026-03-11": 1,
+		"filter[started_at][lte]=2026-03-11T15:04:05.678Z":                      1, "filter[started_at][gt]=2026-03-11T15:04:05.678Z": 0,
+		"filter[started_at]=2026-03-11T15:04:05.678Z":      1,
+		"filter[started_at][lte]=2026-03-11T15:04:05.677Z": 0, "filter[started_at][lt]=2026-03-11T15:04:05.678000Z": 0,
+		"filter[started_at][lt]=2026-03-11T15:04:05.678001Z":    1,
 		"filter[started_at][gte]=2026-03-11T16:04:05.678+01:00": 1, "filter[started_at][gte]=2026-03-11T15:04:05+00:00": 1,
 		"filter[answered_at][lt]=2027-01-01": 0, "filter[answered_at][lte]=2027-01-01": 0, "filter[answered_at][gte]=1970-01-01": 0, // it was not answered
-		"filter[date_range]=last_1_days": 1, "filter[date_range]=last_1_weeks": 1, "filter[date_range]=last_1_months": 1, "filter[date_range]=last_3_months": 1,
+		"filter[date_range]=last_1_days": 1, "filter[date_range]=last_1_weeks": 1, "filter[date_range]=last_1_months": 1,
+		"filter[date_range]=last_3_months": 1,
 	} {
 		if got := h.do("GET", records+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
@@ -327,9 +347,12 @@ func TestDayBounds(t *testing.T) {
 	}
 	usage := "/v2/usage_reports?product=sip-trunking&dimensions=date&metrics=attempted&"
 	for query, want := range map[string]int{
-		"start_date=2026-03-11&end_date=2026-03-11": 1, "start_date=2026-03-10&end_date=2026-03-10": 0, "start_date=2026-03-11T00:00:00Z&end_date=2026-03-12T00:00:00Z": 1,
-		"start_date=2026-03-11&end_date=2026-03-11T15:00:00": 0, "start_date=2026-03-11T15:04:05+00:00&end_date=2026-03-11T15:04:06+00:00": 1,
-		"date_range=last_1_days": 1, "date_range=last_1_weeks": 1, "date_range=last_1_months": 1, "date_range=last_3_months": 1,
+		"start_date=2026-03-11&end_date=2026-03-11": 1, "start_date=2026-03-10&end_date=2026-03-10": 0,
+		"start_date=2026-03-11T00:00:00Z&end_date=2026-03-12T00:00:00Z":           1,
+		"start_date=2026-03-11&end_date=2026-03-11T15:00:00":                      0,
+		"start_date=2026-03-11T15:04:05+00:00&end_date=2026-03-11T15:04:06+00:00": 1,
+		"date_range=last_1_days": 1, "date_range=last_1_weeks": 1, "date_range=last_1_months": 1,
+		"date_range=last_3_months": 1,
 	} {
 		if got := h.do("GET", usage+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
@@ -354,10 +377,14 @@ func TestCallEventFiltersAndCursors(t *testing.T) {
 	name := h.do("GET", "/v2/connections/"+office, "").want(http.StatusOK)["connection_name"].(string)
 	h.do("POST", "/v2/ip_connections", `{"connection_name":"elsewhere"}`).want(http.StatusCreated)
 	for query, want := range map[string]int{
-		"filter[failed]=false": len(all), "filter[failed]=true": 0, "filter[failed]=False": len(all), "filter[product]=call_control": 0, "filter[product]=fax": 0, "filter[product]=texml": 0,
-		"filter[application_name][contains]=" + url.QueryEscape(strings.ToUpper(name[:3])): len(all), "filter[application_name]=" + url.QueryEscape(name): len(all),
-		"filter[application_name][contains]=elsewhere": 0, "filter[application_name]=nothing": 0, "filter[application_name][eq]=elsewhere": 0,
-		"filter[application_name][starts_with]=x": 0, "filter[type]=webhook&filter[status]=completed": 12, "filter[status]=init": 3,
+		"filter[failed]=false": len(all), "filter[failed]=true": 0, "filter[failed]=False": len(all),
+		"filter[product]=call_control": 0, "filter[product]=fax": 0, "filter[product]=texml": 0,
+		"filter[application_name][contains]=" + url.QueryEscape(strings.ToUpper(name[:3])): len(all),
+		"filter[application_name]=" + url.QueryEscape(name):                                len(all),
+		"filter[application_name][contains]=elsewhere":                                     0, "filter[application_name]=nothing": 0,
+		"filter[application_name][eq]=elsewhere":  0,
+		"filter[application_name][starts_with]=x": 0, "filter[type]=webhook&filter[status]=completed": 12,
+		"filter[status]=init": 3,
 	} {
 		if got := h.do("GET", "/v2/call_events?page[size]=250&"+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)

@@ -86,8 +86,12 @@ const (
 )
 
 func momentSchema() *schema {
-	return &schema{kind: "string", format: momentFormat, parse: parseWith(parseMoment), example: "2018-02-02T22:25:27.521Z"}
+	return &schema{kind: "string", format: momentFormat, parse: parseWith(parseMoment),
+		example: "2018-02-02T22:25:27.521Z"}
 }
+
+// wholeDay says what a day is as a bound.
+const wholeDay = "A day, as in 2018-02-02, is all of that UTC day."
 
 // timeFilters are all bounds of a time: filter[name], which is [eq] too, and each other
 // one of Telnyx's operators.
@@ -106,7 +110,7 @@ func momentFilter(name, storeField, bound string) parameter {
 	words := map[string]string{"eq": "is this time", "gt": "is after this time", "gte": "is this time or after it",
 		"lt": "is before this time", "lte": "is this time or before it"}
 	return parameter{name: name, schema: momentSchema(),
-		description: "Only objects whose " + storeField + " " + words[bound] + ". A day, as in 2018-02-02, is all of that UTC day.",
+		description: "Only objects whose " + storeField + " " + words[bound] + ". " + wholeDay,
 		filter: func(value string) ([]store.Filter, *problem) {
 			m, err := parseMoment(value)
 			if err != nil {
@@ -148,7 +152,8 @@ func (m moment) bounds(bound string) (from, to *int64) {
 
 // dateRangePattern has the words of Telnyx's filter[date_range], and the forms last_N_days,
 // last_N_weeks and last_N_months.
-const dateRangePattern = `^(yesterday|today|tomorrow|(last|this|next)_(week|month)|last_[1-9][0-9]{0,2}_(days|weeks|months))$`
+const dateRangePattern = `^(yesterday|today|tomorrow|(last|this|next)_(week|month)|` +
+	`last_[1-9][0-9]{0,2}_(days|weeks|months))$`
 
 // How far back date_range reaches: about three years.
 const (
@@ -157,16 +162,17 @@ const (
 	maxRangeMonths = 36
 )
 
-var dateRangeWanted = fmt.Sprintf("one of yesterday, today, tomorrow, last_week, this_week, next_week, last_month, this_month, "+
-	"next_month, last_N_days with N from 1 to %d, last_N_weeks from 1 to %d, or last_N_months from 1 to %d",
+var dateRangeWanted = fmt.Sprintf("one of yesterday, today, tomorrow, last_week, this_week, next_week, last_month, "+
+	"this_month, next_month, last_N_days with N from 1 to %d, last_N_weeks from 1 to %d, or last_N_months from 1 to %d",
 	maxRangeDays, maxRangeWeeks, maxRangeMonths)
 
 // dateRangeText describes the parameter.
-const dateRangeText = "Only calls that started in this span of UTC days. Weeks begin on Monday; last_N_days, last_N_weeks " +
-	"and last_N_months end with today."
+const dateRangeText = "Only calls that started in this span of UTC days. Weeks begin on Monday; last_N_days, " +
+	"last_N_weeks and last_N_months end with today."
 
 func dateRangeSchema() *schema {
-	return &schema{kind: "string", format: dateRangeFormat, pattern: regexp.MustCompile(dateRangePattern), example: "last_7_days",
+	return &schema{kind: "string", format: dateRangeFormat, pattern: regexp.MustCompile(dateRangePattern),
+		example: "last_7_days",
 		parse: func(word string) error {
 			_, _, err := dateRange(word, time.Unix(0, 0))
 			return err
