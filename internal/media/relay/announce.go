@@ -26,14 +26,8 @@ func (s *session) announce(a media.Announcer) {
 	begun := time.Now() // of the pace alone
 	ticker := time.NewTicker(announceInterval)
 	defer ticker.Stop()
-	for n := 0; ; {
-		left := false
-		for ; n <= int(time.Since(begun)/announceInterval); n++ {
-			left = false
-			for _, one := range speakers {
-				left = one.say(n) || left
-			}
-		}
+	for said, left := 0, false; ; {
+		said, left = sayUpTo(speakers, said, int(time.Since(begun)/announceInterval)+1)
 		s.mu.Lock()
 		closed := s.closed
 		if !left && !closed {
@@ -48,6 +42,20 @@ func (s *session) announce(a media.Announcer) {
 		}
 		<-ticker.C
 	}
+}
+
+// sayUpTo sends the payloads that come after those that were said, up to the due-th, and
+// says whether more follow. A tick that comes early has none to send, and ends nothing.
+func sayUpTo(speakers []*speaker, said, due int) (now int, left bool) {
+	for ; said < due; said++ {
+		for _, one := range speakers {
+			one.say(said)
+		}
+	}
+	for _, one := range speakers {
+		left = left || said < len(one.what.Payloads)
+	}
+	return said, left
 }
 
 // speakers are the sides that have something to hear. They hear nothing else from
@@ -73,10 +81,10 @@ func (s *session) speakers(a media.Announcer) (all []*speaker) {
 	return all
 }
 
-// say sends the n-th payload, and says whether there are more after it.
-func (sp *speaker) say(n int) (more bool) {
+// say sends the n-th payload, if there is one.
+func (sp *speaker) say(n int) {
 	if n >= len(sp.what.Payloads) {
-		return false
+		return
 	}
 	packet := make([]byte, 0, leastRTPBytes+len(sp.what.Payloads[n])+sealBytes)
 	packet = append(append(packet, sp.header[:]...), sp.what.Payloads[n]...)
@@ -95,5 +103,4 @@ func (sp *speaker) say(n int) (more bool) {
 			e.send(sealed, target, false, 0)
 		}
 	})
-	return n+1 < len(sp.what.Payloads)
 }
