@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/media/g711"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -76,23 +77,11 @@ func newAnnouncement(audio []byte) *Announcement {
 			if 2*i+1 < len(chunk) {
 				sample = int16(binary.LittleEndian.Uint16(chunk[2*i:]))
 			}
-			ulaw[i], alaw[i] = nearest(&ulawTable, sample), nearest(&alawTable, sample)
+			ulaw[i], alaw[i] = g711.Nearest(&ulawTable, sample), g711.Nearest(&alawTable, sample)
 		}
 		a.pcmu, a.pcma = append(a.pcmu, ulaw), append(a.pcma, alaw)
 	}
 	return a
-}
-
-// nearest is the code of a law that means the nearest sample. It is for files that
-// are read once, not for calls.
-func nearest(table *[256]int16, sample int16) (code byte) {
-	best := 1 << 16
-	for candidate, value := range table {
-		if off := max(int(sample)-int(value), int(value)-int(sample)); off < best {
-			best, code = off, byte(candidate)
-		}
-	}
-	return code
 }
 
 // announcing is a tap of a server that has an announcement. It implements media.Announcer.

@@ -36,7 +36,7 @@ func TestAnnouncementFiles(t *testing.T) {
 		if err != nil || len(a.pcmu) != 51 || len(a.pcma) != 51 || len(a.pcmu[50]) != 160 {
 			t.Fatalf("%v", err)
 		}
-		said, _ := g711{&alawTable}.decode(nil, bytes.Join(a.pcma[:50], nil))
+		said, _ := companded{&alawTable}.decode(nil, bytes.Join(a.pcma[:50], nil))
 		if p := power(said, narrowband, 600); p < 7800 || p > 8200 {
 			t.Errorf("600 Hz has %.0f", p)
 		}

@@ -49,9 +49,9 @@ func newDecoder(f media.Format, rate int) (decoder, error) {
 			table = &alawTable
 		}
 		if rate == wideband {
-			return &upsampler{inner: g711{table}}, nil
+			return &upsampler{inner: companded{table}}, nil
 		}
-		return g711{table}, nil
+		return companded{table}, nil
 	case "G722":
 		if rate == narrowband {
 			return &downsampler{inner: newG722()}, nil

@@ -73,7 +73,7 @@ func TestOpus(t *testing.T) {
 }
 
 func TestRatesAreConverted(t *testing.T) {
-	up := &upsampler{inner: g711{&ulawTable}}
+	up := &upsampler{inner: companded{&ulawTable}}
 	got, _ := up.decode(nil, compand(&ulawTable, tone(1000, narrowband, 8000)))
 	if len(got) != 16000 {
 		t.Fatalf("%d samples, want 16000", len(got))

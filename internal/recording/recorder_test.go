@@ -174,7 +174,7 @@ func TestBothSidesAreInTime(t *testing.T) {
 			}
 			got := w.audio(w.recorder.jobs[0].meta, keys)
 			left, right := recorded(low), slices.Clone(alawTable[:0])
-			right, _ = g711{&alawTable}.decode(right, high)
+			right, _ = companded{&alawTable}.decode(right, high)
 			left, right = append(left, make([]int16, 4000)...), append(right, make([]int16, 4000)...)
 			if channels == "dual" {
 				sameAudio(t, channel(got, 0), left)

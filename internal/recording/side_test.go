@@ -53,7 +53,7 @@ func newSide() *side {
 
 // recorded is what a law makes of audio.
 func recorded(coded []byte) []int16 {
-	out, _ := g711{&ulawTable}.decode(nil, coded)
+	out, _ := companded{&ulawTable}.decode(nil, coded)
 	return out
 }
 

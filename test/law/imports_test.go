@@ -17,10 +17,12 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret"},
-	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook"},
+	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
+		"internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate"},
+	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate",
+		"internal/media/g711", "internal/spoken"},
 	edges,
 	{"internal/telemetry"},
 	{"internal/app"},

@@ -1,7 +1,8 @@
-package recording
+// Package g711 is the two laws of G.711, by which telephones have coded audio since 1972.
+package g711
 
-// ulawTable and alawTable hold the 16-bit sample of each code (ITU-T G.711).
-var ulawTable, alawTable = companding()
+// ULaw and ALaw hold the 16-bit sample of each code (ITU-T G.711).
+var ULaw, ALaw = companding()
 
 func companding() (ulaw, alaw [256]int16) {
 	for code := range 256 {
@@ -35,12 +36,14 @@ func expandALaw(code byte) int16 {
 	return -magnitude
 }
 
-// g711 decodes either law. It has no memory of what came before.
-type g711 struct{ table *[256]int16 }
-
-func (d g711) decode(dst []int16, payload []byte) ([]int16, error) {
-	for _, code := range payload {
-		dst = append(dst, d.table[code])
+// Nearest is the code of a law that means the nearest sample. It is for what is coded once,
+// not for calls.
+func Nearest(law *[256]int16, sample int16) (code byte) {
+	best := 1 << 16
+	for candidate, value := range law {
+		if off := max(int(sample)-int(value), int(value)-int(sample)); off < best {
+			best, code = off, byte(candidate)
+		}
 	}
-	return dst, nil
+	return code
 }
