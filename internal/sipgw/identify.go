@@ -19,6 +19,9 @@ import (
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
+	if m.peer.own != nil {
+		return m.peer.own.attempt(snapshot)
+	}
 	source := m.peer.addr.Addr()
 	token := m.get("x-telnyx-token")
 	if token == "" {

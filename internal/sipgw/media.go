@@ -48,6 +48,10 @@ func (s *session) openMedia(wanted media.Encryption) {
 		ID: attempt.ID, Account: s.account, Profile: s.connected.Profile, Connection: s.connection,
 		From: s.from, To: s.to, SIPCallID: s.caller.callID, Emergency: emergency,
 	}
+	if own := s.own(); own != nil {
+		s.media.asked, s.media.session = true, g.config.Media.Open(media.Opening{Call: c, Tap: own.speech})
+		return
+	}
 	var tap media.Tap
 	if g.config.Recorder != nil && !s.media.asked {
 		tap = g.config.Recorder.Record(c)
@@ -148,7 +152,7 @@ func (s *session) passed(body []byte, err error, then func([]byte, error)) {
 // sealed says whether a side speaks encrypted media only, through the whole call. An
 // emergency call goes on with what there is.
 func (s *session) sealed(side record.Side) bool {
-	if side == record.SideCaller && !s.connected.EncryptedMedia ||
+	if side == record.SideCaller && (!s.connected.EncryptedMedia || s.own() != nil) ||
 		side == record.SideCallee && s.media.wanted != media.Encrypted {
 		return false
 	}
@@ -245,7 +249,7 @@ func (s *session) encryption(from record.Side) media.Encryption {
 	switch {
 	case from == record.SideCaller:
 		return s.media.wanted
-	case from == record.SideCallee && s.connected.EncryptedMedia:
+	case from == record.SideCallee && s.connected.EncryptedMedia && s.own() == nil:
 		return media.Encrypted
 	}
 	return media.AsOffered

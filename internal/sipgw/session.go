@@ -170,6 +170,9 @@ func (s *session) act(a call.Action) {
 	}
 }
 
+// own is the server's own caller, nil in all other calls.
+func (s *session) own() *ownCaller { return s.caller.peer.own }
+
 func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 
 // submit sends a command to the ledger; its result comes back as an event.
@@ -215,14 +218,23 @@ func (s *session) decided(result *admission.Result, err error) {
 		g.count.refused.Add(1)
 		return
 	}
-	s.from, s.to, s.confirmed = facts.Caller, facts.Callee, facts.CallerID.Confirmed
+	s.showNumbers(facts)
+}
+
+// showNumbers notes the numbers of the call. A number that the server itself calls is not
+// shown its own: some voice mail opens to that.
+func (s *session) showNumbers(f *admission.Facts) {
+	s.from, s.to, s.confirmed = f.Caller, f.Callee, f.CallerID.Confirmed
+	if s.own() != nil && s.from == s.to {
+		s.from, s.confirmed = 0, false
+	}
 }
 
 // readNumbers reads the numbers out of the attempt as a decision would.
 func (s *session) readNumbers() {
 	attempt := s.machine.Attempt()
 	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, admission.NothingUsed{}, s.sh.g.config.Clock())
-	s.from, s.to, s.confirmed = local.Facts.Caller, local.Facts.Callee, local.Facts.CallerID.Confirmed
+	s.showNumbers(&local.Facts)
 }
 
 // refuse ends the caller's INVITE.
@@ -414,7 +426,9 @@ func (s *session) forgetIfDone() {
 		return
 	}
 	delete(s.sh.calls, s.machine.ID())
-	s.sh.g.crowds.leave(s.source)
+	if s.own() == nil {
+		s.sh.g.crowds.leave(s.source)
+	}
 	s.leaveTrunk()
 	s.rely.close()
 	s.traceEnd()

@@ -29,7 +29,9 @@ func (s *session) teardown() []byte {
 	w := newWriter()
 	w.b = append(w.b, teardownVersion)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
-		w.b = l.appendNote(w.b)
+		if l.peer.own == nil {
+			w.b = l.appendNote(w.b)
+		}
 	}
 	return w.bytes()
 }

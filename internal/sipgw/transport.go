@@ -27,7 +27,8 @@ type peer struct {
 	// name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
 	name string
-	conn *stream // the connection a request came by; nil finds or makes one
+	conn *stream    // the connection a request came by; nil finds or makes one
+	own  *ownCaller // the server's own caller, which is reached in memory; nil for all others
 }
 
 func (p peer) transportName() string {
@@ -182,6 +183,10 @@ func (t *transport) readPackets() {
 // goroutine when a TCP connection could not carry it; a lost datagram is noticed
 // by nobody but the timers.
 func (t *transport) send(to peer, data []byte, lost func()) {
+	if to.own != nil {
+		to.own.take(data)
+		return
+	}
 	t.count.sent.Add(1)
 	t.traceMessage(true, to, data)
 	if !to.tcp {
@@ -208,7 +213,7 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 // answer sends an answer that nothing is kept of. Over a stream it goes by the connection
 // that the request came by, or nowhere: none is opened for it.
 func (t *transport) answer(to peer, data []byte) {
-	if !to.tcp {
+	if !to.tcp || to.own != nil {
 		t.send(to, data, nil)
 		return
 	}

@@ -1,0 +1,270 @@
+package sipgw
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+)
+
+// Origination is a call of the server's own, with nobody at the caller's end: it says
+// something to whoever answers, and hangs up. It is decided, paid for, routed and put
+// on record as every call of its connection is. It is never recorded.
+type Origination struct {
+	ID         uuid.UUID // of the call, its decision and its record
+	Connection id.ID
+	// From is the caller id that the connection is asked to show. Where that is To itself
+	// the callee is shown none.
+	From, To e164.Number
+	// SIPCallID is that of the caller's leg, under which the record can be found.
+	SIPCallID string
+	// Says is what is said in an encoding, PCMU or PCMA: payloads of 20 ms. It is asked
+	// once, when the call is answered.
+	Says func(encoding string) [][]byte
+	// Length is how long that takes, and Rings how long the call may ring.
+	Length, Rings time.Duration
+}
+
+// Errors of Originate.
+var (
+	// ErrNoMedia: nothing anchors media here, so nothing can be said.
+	ErrNoMedia = errors.New("there is no media relay")
+	// ErrStopped: the gateway does not run, or takes no more calls.
+	ErrStopped = errors.New("the SIP gateway takes no calls")
+)
+
+// answerTail is how long a call may go on after what it has to say.
+const answerTail = 15 * time.Second
+
+// Originate begins a call of the server's own. What happens to it is in its record.
+func (g *Gateway) Originate(o Origination) error {
+	switch {
+	case g.config.Media == nil:
+		return ErrNoMedia
+	case !g.started.Load() || g.stopping.Load():
+		return ErrStopped
+	}
+	sh := g.shardOf(o.SIPCallID)
+	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: magicCookie + newToken()}
+	own.speech = &speech{says: o.Says, said: func() { sh.post(own.hangUp) }}
+	own.peer = peer{tcp: true, addr: nowhere, own: own}
+	sh.post(own.begin)
+	return nil
+}
+
+// nowhere is where the media of a caller that is not there would go: the relay sends
+// nothing to such a port, and nothing is heard from it.
+var nowhere = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9)
+
+// ownCaller is the caller's end of an Origination: a user agent that speaks with the
+// gateway in memory. It belongs to its shard.
+type ownCaller struct {
+	Origination
+	sh     *shard
+	peer   peer
+	speech *speech
+
+	tag, branch string
+	remote      string // To with the gateway's tag, once there is one
+	cseq        uint32
+	answered    bool
+	over        bool
+	limit       timer
+}
+
+const (
+	ownHost    = "own.invalid" // which never resolves (RFC 6761 section 6.4)
+	ownContact = "Contact: <sip:tollgate@" + ownHost + ">\r\n"
+)
+
+// begin sends the INVITE.
+func (c *ownCaller) begin() {
+	c.cseq = 1
+	c.remote = "<sip:" + c.To.String() + "@" + ownHost + ">"
+	c.sh.timers.set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Rings))
+	c.request("INVITE", c.branch, ownContact, c.offer())
+}
+
+// offer is a description of audio that nobody sends. The relay puts itself in its place.
+func (c *ownCaller) offer() []byte {
+	const lines = "v=0|o=tollgate 1 1 IN IP4 127.0.0.1|s=-|c=IN IP4 127.0.0.1|t=0 0|m=audio 9 RTP/AVP 0 8|" +
+		"a=rtpmap:0 PCMU/8000|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|"
+	return []byte(strings.ReplaceAll(lines, "|", "\r\n"))
+}
+
+// request sends a request to the gateway.
+func (c *ownCaller) request(method, branch, extra string, body []byte) {
+	w := newWriter()
+	w.requestLine(method, "sip:"+c.To.String()+"@"+ownHost)
+	w.field("Via", "SIP/2.0/TCP "+ownHost+";branch="+branch)
+	w.field("Max-Forwards", "70")
+	w.field("From", "<sip:"+c.From.String()+"@"+ownHost+">;tag="+c.tag)
+	w.field("To", c.remote)
+	w.field("Call-ID", c.SIPCallID)
+	w.cseq(c.cseq, method)
+	w.lines(extra)
+	c.deliver(w.finish("application/sdp", body))
+}
+
+// deliver has the shard take a message as if it had come from outside.
+func (c *ownCaller) deliver(data []byte) {
+	m := readMessage(data, c.peer)
+	if m == nil {
+		return
+	}
+	m.size = len(data)
+	if m.request {
+		c.sh.receiveRequest(m)
+	} else {
+		c.sh.receiveResponse(m)
+	}
+}
+
+// take gets what the gateway sends. The gateway is in the middle of something then, so
+// it is looked at afterwards.
+func (c *ownCaller) take(data []byte) {
+	data = slices.Clone(data)
+	c.sh.post(func() {
+		m := readMessage(data, c.peer)
+		switch {
+		case m == nil:
+		case m.request:
+			c.receiveRequest(m)
+		case m.method == "INVITE" && m.status >= 200:
+			c.receiveFinal(m)
+		}
+	})
+}
+
+// receiveFinal takes the final response to the INVITE.
+func (c *ownCaller) receiveFinal(m *message) {
+	c.remote = m.to
+	if m.status >= 300 {
+		c.request("ACK", c.branch, "", nil)
+		c.end()
+		return
+	}
+	c.request("ACK", magicCookie+newToken(), "", nil)
+	if c.answered {
+		return // the 2xx was repeated
+	}
+	c.answered = true
+	c.sh.timers.set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Length+answerTail))
+}
+
+// receiveRequest answers what the callee's side asks within the call.
+func (c *ownCaller) receiveRequest(m *message) {
+	if m.method == "ACK" {
+		return
+	}
+	extra, body := ownContact+lineAllow, []byte(nil)
+	if m.method == "INVITE" {
+		body = c.offer()
+	}
+	c.deliver(m.response(200, "OK", "", extra, body, "application/sdp"))
+	if m.method == "BYE" {
+		c.end()
+	}
+}
+
+// expire gives up a call that rings, or goes on, for too long.
+func (c *ownCaller) expire(timerKind) {
+	if c.answered {
+		c.hangUp()
+		return
+	}
+	c.request("CANCEL", c.branch, "", nil)
+}
+
+// hangUp ends an answered call.
+func (c *ownCaller) hangUp() {
+	if c.over || !c.answered {
+		return
+	}
+	c.end()
+	c.cseq++
+	c.request("BYE", magicCookie+newToken(), "", nil)
+}
+
+func (c *ownCaller) end() {
+	c.over = true
+	c.sh.timers.stop(&c.limit)
+}
+
+// attempt is what the ledger hears of the call. ok is false where the connection is gone,
+// or the number has become an emergency number: no such call is the server's own.
+func (c *ownCaller) attempt(snapshot *policy.Snapshot) (a admission.Call, connection *policy.Connection, ok bool) {
+	connection = snapshot.Connection(c.Connection)
+	if connection == nil || emergencyFor(snapshot, connection, c.To.String()) {
+		c.end()
+		return a, nil, false
+	}
+	longest := c.Length + answerTail
+	if limit := c.sh.g.MaxCall(); limit > 0 {
+		longest = min(longest, limit)
+	}
+	return admission.Call{
+		ID: c.ID, Connection: c.Connection, Identity: policy.IdentityKnown, Source: connection.AnySource(),
+		From: c.From.String(), To: c.To.String(), SIPCallID: c.SIPCallID, MaxSecs: admission.WholeSecs(longest),
+	}, connection, true
+}
+
+// speech is what an Origination says. It implements media.Announcer: the relay plays it,
+// and what would be recorded after it is nothing.
+type speech struct {
+	says func(encoding string) [][]byte
+	said func()
+
+	mu      sync.Mutex // guards offered
+	offered []media.Format
+}
+
+var _ media.Announcer = (*speech)(nil)
+
+// Formats implements media.Tap. What the caller may send is what the callee takes.
+func (s *speech) Formats(side record.Side, formats []media.Format) {
+	if side != record.SideCaller {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered = slices.Clone(formats)
+}
+
+// Announcement implements media.Announcer.
+func (s *speech) Announcement(to record.Side) media.Announcement {
+	if to != record.SideCallee {
+		return media.Announcement{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.offered {
+		if name := strings.ToUpper(f.Name); f.ClockRate == telephony && (name == "PCMU" || name == "PCMA") {
+			return media.Announcement{PayloadType: f.PayloadType, Step: telephony / 50, Payloads: s.says(name)}
+		}
+	}
+	return media.Announcement{}
+}
+
+// telephony is the clock rate of G.711, Hz.
+const telephony = 8000
+
+// Answered implements media.Tap: everything has been said.
+func (s *speech) Answered(time.Time) { s.said() }
+
+// Packet implements media.Tap. Nothing is kept of what the callee says.
+func (s *speech) Packet(record.Side, time.Time, []byte) {}
+
+// Close implements media.Tap.
+func (s *speech) Close() {}
