@@ -23,7 +23,7 @@ type CallerFacts struct {
 
 // gatherCaller finds out which number is shown. Telnyx's ani_override (connection
 // field outbound.ani_override_type: always, normal, emergency) comes first.
-func gatherCaller(f *Facts, plan e164.Plan, c *policy.Connection, from string) {
+func gatherCaller(f *Facts, s *policy.Snapshot, plan e164.Plan, c *policy.Connection, from string) {
 	ids := &c.CallerIDs
 	caller := &f.CallerID
 	if n, err := plan.Normalise(from, c.Home); err == nil && plan.Valid(n) {
@@ -37,10 +37,10 @@ func gatherCaller(f *Facts, plan e164.Plan, c *policy.Connection, from string) {
 		f.Caller = c.ANIOverride
 	}
 	switch {
-	case f.Emergency && !ids.Confirms(f.Caller):
+	case f.Emergency && !s.Confirms(c, f.Caller):
 		// Whoever answers must be able to call back, so a number that is known to be the
 		// connection's is better than one that anybody may have made up.
-		if known := ids.ForEmergency(c.ANIOverride); known != 0 {
+		if known := s.ForEmergency(c); known != 0 {
 			f.Caller, f.CallerForced, caller.Replaced = known, false, true
 		}
 	case f.Emergency, f.CallerForced, caller.Listed:
@@ -53,7 +53,7 @@ func gatherCaller(f *Facts, plan e164.Plan, c *policy.Connection, from string) {
 			f.Caller = caller.Presented
 		}
 	}
-	caller.Confirmed = ids.Confirms(f.Caller)
+	caller.Confirmed = s.Confirms(c, f.Caller)
 }
 
 func forcesCaller(c *policy.Connection, emergency bool) bool {

@@ -225,7 +225,7 @@ func gather(f *Facts, s *policy.Snapshot, call *Call, use Usage, now time.Time) 
 		f.Identity = policy.IdentityNone
 	}
 	gatherSource(f, c, call)
-	judged := gatherNumbers(f, s.Numbering(now), c, a, call)
+	judged := gatherNumbers(f, s, s.Numbering(now), c, a, call)
 	if f.Pace.Max != policy.NoLimit {
 		f.Pace.Begun = use.Begun(f.Connection, f.Pace.Max)
 	}
@@ -296,11 +296,11 @@ func gatherConnection(f *Facts, c *policy.Connection, a *policy.Account) {
 	}
 }
 
-func gatherNumbers(f *Facts, plan e164.Plan, c *policy.Connection, a *policy.Account,
+func gatherNumbers(f *Facts, s *policy.Snapshot, plan e164.Plan, c *policy.Connection, a *policy.Account,
 	call *Call) (judged e164.Judgement) {
 	var number string
 	number, f.Emergency = c.Emergency(a, call.To)
-	gatherCaller(f, plan, c, call.From)
+	gatherCaller(f, s, plan, c, call.From)
 	if f.Emergency {
 		gatherEmergency(f, c, number)
 		return judged

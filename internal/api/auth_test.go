@@ -202,6 +202,7 @@ func (h *harness) oneOfEverything() map[string]string {
 		fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, ids["/v2/outbound_voice_profiles"])).want(http.StatusOK)
 	ended := h.refusedCall(ids["/v2/ip_connections"])
 	ids["/v2/calls"], ids["/tollgate/v1/calls"] = ended, ended // live ones are in TestHangUp
+	ids[verifiedPath] = h.verifiedNumber(h.key, 1)
 	return ids
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/verification"
 )
 
 // start is the time of every test's clock: a Wednesday.
@@ -43,6 +44,31 @@ type harness struct {
 	api   *server
 	asked int            // requests of tests that send very many
 	pages map[string]int // status of each page of errors that was asked for
+	said  codes
+}
+
+// codes are the calls that were to say one.
+type codes struct {
+	mu    sync.Mutex
+	calls []verification.Call
+	err   error // of the next ones
+}
+
+func (c *codes) say(call verification.Call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, call)
+	return c.err
+}
+
+// last is the last call, and how many there were.
+func (c *codes) last() (call verification.Call, calls int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) > 0 {
+		call = c.calls[len(c.calls)-1]
+	}
+	return call, len(c.calls)
 }
 
 type testClock struct {
@@ -91,6 +117,7 @@ func newHarness(t testing.TB) *harness {
 	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
 	handler := New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
+		SayCode:   h.said.say,
 		Downloads: &Downloads{Key: []byte("a key of the tests"), Open: openSound},
 		Logger:    slog.New(slog.NewJSONHandler(h.log, nil))})
 	h.api = handler.(*server)

@@ -32,6 +32,7 @@ import (
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/verification"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -66,6 +67,8 @@ type Config struct {
 	MaxCall func() time.Duration
 	// Registrations tells which telephones are registered; nil knows of none.
 	Registrations connection.Registrations
+	// SayCode places the call that says a code; nil where nothing could say it.
+	SayCode func(verification.Call) error
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
 	// BansChanged is told that the list of banned sources has changed; nil: nobody is.
@@ -130,7 +133,7 @@ func New(c Config) http.Handler {
 		s.callOperations(), s.banOperations(), s.serverOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.whoamiOperations(), s.keyOperations(), s.accountOperations(),
 		s.auditOperations(),
-		s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
+		s.verifiedNumberOperations(), s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)
 	for i := range s.operations {
 		if op := &s.operations[i]; op.writes() {

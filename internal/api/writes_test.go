@@ -143,6 +143,21 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		live()
 		return "/tollgate/v1/calls/hangup", `{"connection_id":"` + pbx + `"}`
 	}
+	requests["POST "+verifiedPath] = func() (string, string) {
+		h.callable(h.key)
+		n++
+		return verifiedPath, fmt.Sprintf(`{"phone_number":"+1212555%04d","verification_method":"call"}`, n)
+	}
+	requests["POST "+verifiedPath+"/{id}/actions/verify"] = func() (string, string) {
+		n++
+		number := h.waitingNumber(h.key, n)
+		call, _ := h.said.last()
+		return verifiedPath + "/" + number + "/actions/verify", fmt.Sprintf(`{"verification_code":%q}`, call.Code)
+	}
+	requests["DELETE "+verifiedPath+"/{id}"] = func() (string, string) {
+		n++
+		return verifiedPath + "/" + h.verifiedNumber(h.key, n), ""
+	}
 	requests["POST "+decks+"/{id}/activate"] = func() (string, string) { return deck() + "/activate", "" }
 	return requests
 }

@@ -171,7 +171,8 @@ func (a *App) build(ctx context.Context) error {
 		MaxCall:          a.gateway.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
-		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
+		SayCode: a.codeSayer(anchor),
+		Trace:   tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
 		RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil

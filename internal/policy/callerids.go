@@ -79,20 +79,39 @@ type CallerIDs struct {
 }
 
 // Confirms says whether it is known that a number is the connection's to show, so that
-// it may be asserted to carriers. Any later proof of a number belongs here.
-func (ids *CallerIDs) Confirms(n e164.Number) bool { return ids.confirmed.Has(n) }
+// it may be asserted to carriers: an admin has listed it, or the account has verified it
+// and the connection's list lets it through. Any later proof of a number belongs here.
+func (s *Snapshot) Confirms(c *Connection, n e164.Number) bool {
+	ids := &c.CallerIDs
+	if ids.confirmed.Has(n) {
+		return true
+	}
+	if n == 0 || !s.Verified(c.Account, n) {
+		return false
+	}
+	return ids.Listed.Empty() || ids.OnMismatch == MismatchPass || n == c.ANIOverride || ids.Listed.Has(n)
+}
 
 // Replacement is what is shown in the place of a number that is not listed, 0 for none.
 func (ids *CallerIDs) Replacement() e164.Number { return ids.replacement }
 
 // ForEmergency is the confirmed number to show on an emergency call of a caller that
 // shows none: the connection's override if that is confirmed, else the first of the
-// confirmed numbers, else 0.
-func (ids *CallerIDs) ForEmergency(override e164.Number) e164.Number {
-	if ids.Confirms(override) {
-		return override
+// confirmed numbers, else the first of the list that the account has verified, else 0.
+func (s *Snapshot) ForEmergency(c *Connection) e164.Number {
+	ids := &c.CallerIDs
+	switch {
+	case s.Confirms(c, c.ANIOverride):
+		return c.ANIOverride
+	case ids.first != 0:
+		return ids.first
 	}
-	return ids.first
+	for _, n := range ids.Listed.numbers {
+		if s.Confirms(c, n) {
+			return n
+		}
+	}
+	return 0
 }
 
 func compileCallerIDs(ids *connection.CallerIDs, override e164.Number) CallerIDs {

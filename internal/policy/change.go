@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/verification"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -33,6 +34,8 @@ type Change struct {
 	PutGroup       *Group
 	PutOverride    *numbering.Override
 	DropOverride   id.ID
+	PutVerified    *verification.Number
+	DropVerified   id.ID
 	DropAccount    id.ID
 	DropGroup      uuid.UUID
 	PutWebhook     *webhook.Endpoint
@@ -95,6 +98,10 @@ func (s *Snapshot) apply(c *Change) error {
 		s.overrides, s.stale = s.overrides.put(hashID, c.PutOverride.ID, compiled), true
 	case c.DropOverride != 0:
 		s.overrides, s.stale = s.overrides.remove(hashID, c.DropOverride), true
+	case c.PutVerified != nil:
+		s.putVerified(c.PutVerified)
+	case c.DropVerified != 0:
+		s.dropVerified(c.DropVerified)
 	case c.PutGroup != nil:
 		s.groups = s.groups.put(hashGroup, c.PutGroup.ID, c.PutGroup)
 	case c.DropGroup != uuid.Nil:

@@ -136,7 +136,7 @@ func (s *session) diversion(value string, screened bool) (said string, ok bool) 
 		}
 	}
 	if screened {
-		said += ";screen=" + yesOrNo(ids.Confirms(number))
+		said += ";screen=" + yesOrNo(s.sh.g.config.Live.Snapshot().Confirms(c, number))
 	}
 	return said, true
 }

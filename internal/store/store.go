@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/verification"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -233,6 +234,7 @@ const (
 	LockGateways           = "gateways"
 	LockGroups             = "billing_groups" // their limits and holds, and which group a profile is in
 	LockEmergencyNumbers   = "emergency_numbers"
+	LockVerifiedNumbers    = "verified_numbers" // to verify another one
 	LockRecordRetention    = "record_retention_days"
 	LockRecordingRetention = "recording_retention_days"
 )
@@ -288,6 +290,24 @@ type Strays interface {
 	NoteStray(ctx context.Context, s webhook.Stray) error
 }
 
+// Verifications keeps what an account has verified by a call to a number.
+type Verifications interface {
+	// VerifiedNumbers are those that are verified, and those that somebody began to verify.
+	VerifiedNumbers() Collection[verification.Number, id.ID]
+	VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error)
+	// BeginVerification counts a call that is about to be placed, and keeps a hash of the
+	// code that it will say, in the place of any before. It fails with a
+	// verification.BudgetError, or with verification.ErrVerified.
+	BeginVerification(ctx context.Context, account id.ID, number e164.Number, code string,
+		call uuid.UUID) (verification.Number, error)
+	// TryCode counts a code that was given, and says what it is worth.
+	TryCode(ctx context.Context, account id.ID, number e164.Number,
+		code string) (verification.Number, verification.Outcome, error)
+	// Verify notes that the code was the right one. It fails with ErrNotFound when another
+	// one has taken its place.
+	Verify(ctx context.Context, account id.ID, number e164.Number, code string) (verification.Number, error)
+}
+
 // Versions tells whether an account's configuration has changed.
 type Versions interface {
 	// ConfigVersion is a number above 0 that has changed when a write of the account's
@@ -337,6 +357,7 @@ type Store interface {
 	KeyUse
 	Reports
 	Versions
+	Verifications
 	Bans
 	Strays
 	HangUps

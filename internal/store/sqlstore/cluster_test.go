@@ -14,6 +14,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/numbering"
@@ -256,6 +257,22 @@ func TestClusterConfiguration(t *testing.T) {
 	_, err = a.NumberingOverrides().Delete(ctx, account, override.ID)
 	check(t, err)
 	expect(admission.ReasonNone)
+
+	const own e164.Number = 12125550123
+	_, err = a.BeginVerification(ctx, account, own, "123456", uuid.New())
+	check(t, err)
+	number, err := a.Verify(ctx, account, own, "123456")
+	check(t, err)
+	expect(admission.ReasonNone)
+	if !snapshot().Verified(account, own) {
+		t.Error("the other node does not know what was verified")
+	}
+	_, err = a.VerifiedNumbers().Delete(ctx, account, number.ID)
+	check(t, err)
+	expect(admission.ReasonNone)
+	if snapshot().Verified(account, own) {
+		t.Error("the other node confirms a number that was deleted")
+	}
 
 	// When it is not known any more what has changed, everything is loaded.
 	_, err = a.CredentialConnections().Update(ctx, account, phone, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {

@@ -29,6 +29,7 @@ const (
 	changedDeck       = "deck"
 	changedWebhook    = "webhook"
 	changedOverride   = "override"
+	changedVerified   = "verified_number"
 	changedAnything   = "anything"
 )
 
@@ -77,6 +78,10 @@ func changedObject(c *policy.Change) configObject {
 		return configObject{kind: changedOverride, object: c.PutOverride.ID}
 	case c.DropOverride != 0:
 		return configObject{kind: changedOverride, object: c.DropOverride}
+	case c.PutVerified != nil:
+		return configObject{kind: changedVerified, object: c.PutVerified.ID}
+	case c.DropVerified != 0:
+		return configObject{kind: changedVerified, object: c.DropVerified}
 	}
 	return configObject{kind: changedAnything}
 }
@@ -200,6 +205,11 @@ func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*po
 			found, err = reloadOne(ctx, w.conn, numberingNoun(), o.object)
 			if len(found) == 0 {
 				found = []policy.Change{{DropOverride: o.object}}
+			}
+		case changedVerified:
+			found, err = reloadOne(ctx, w.conn, verifiedNoun(), o.object)
+			if len(found) == 0 {
+				found = []policy.Change{{DropVerified: o.object}}
 			}
 		default:
 			// A node of a later release has written it.

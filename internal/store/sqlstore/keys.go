@@ -233,7 +233,7 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 		{"profiles", "an outbound voice profile"}, {"ip_connections", "an IP connection"},
 		{"credential_connections", "a credential connection"}, {"fqdn_connections", "an FQDN connection"},
 		{"fqdns", "an FQDN"}, {"webhook_endpoints", "a webhook endpoint"}, {"ips", "an IP"}, {"gateways", "a gateway"},
-		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"},
+		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"}, {"verified_numbers", "a verified number"},
 		{"leases", "a call"}, {"call_records", "a call record"},
 	} {
 		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1", int64(account)); err != nil {

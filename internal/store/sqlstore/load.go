@@ -34,6 +34,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 	for _, load := range []func(context.Context, querier, []policy.Change) ([]policy.Change, error){
 		profileNoun().load, ipConnectionNoun(v).load, credentialConnectionNoun(v).load, fqdnConnectionNoun(v).load,
 		ipNoun().load, gatewayNoun(v).load, webhookEndpointNoun().load, billingGroupNoun().load, numberingNoun().load,
+		verifiedNoun().load,
 	} {
 		if changes, err = load(ctx, q, changes); err != nil {
 			return nil, err

@@ -75,6 +75,7 @@ func Run(t *testing.T, open Opener) {
 		{"Reopen", testReopen},
 		{"Bans", testBans},
 		{"Numbering", testNumbering},
+		{"Verification", testVerification},
 		{"Switches", testSwitches},
 		{"UsedIDs", testUsedIDs},
 		{"RulesOfTheServer", testRulesOfTheServer},

@@ -1,0 +1,410 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/verification"
+)
+
+// verifiedNumberView is a number that an account has verified, or began to.
+// Source: Telnyx v2, VerifiedNumber.
+type verifiedNumberView struct {
+	RecordType    string      `json:"record_type" enum:"verified_number"`
+	PhoneNumber   e164.Number `json:"phone_number"`
+	VerifiedAt    *time.Time  `json:"verified_at" doc:"null until the code was given back."`
+	Status        string      `json:"status" enum:"pending,verified" doc:"Tollgate's own."`
+	CallID        *uuid.UUID  `json:"call_id" doc:"Tollgate's own: the id of the last call that said a code, as in detail records."`
+	CallStatus    *string     `json:"call_status" enum:"starting,ringing,answered,completed,busy,no_answer,refused,failed" doc:"Tollgate's own: what that call is at; null once the number is verified."`
+	CallProblem   *string     `json:"call_problem" doc:"Tollgate's own: why it was refused or failed; null when it was not."`
+	CodeExpiresAt *time.Time  `json:"code_expires_at" doc:"Tollgate's own: until when the code is good; null once the number is verified."`
+	TriesLeft     *int32      `json:"tries_left" doc:"Tollgate's own: how often a code may still be given; null once the number is verified."`
+}
+
+// verificationRequest begins a verification. Source: Telnyx v2, CreateVerifiedNumberRequest.
+type verificationRequest struct {
+	PhoneNumber        e164.Number `json:"phone_number" doc:"The number that is called, in E.164."`
+	VerificationMethod string      `json:"verification_method" enum:"call,sms" doc:"call; this server sends no messages, so sms is refused."`
+	Extension          *string     `json:"extension" maxLength:"50" doc:"Keys that are pressed once somebody has answered: digits, A to D, * and #; w waits for half a second and W for one."`
+	ConnectionID       id.ID       `json:"connection_id" doc:"Tollgate's own: as whose call it goes, with the profile, the limits and the caller id of that connection. null: the account's oldest connection that is active and has an enabled profile."`
+}
+
+// begunView answers the beginning of a verification. Source: Telnyx v2,
+// CreateVerifiedNumberResponse, which is not wrapped in data.
+type begunView struct {
+	PhoneNumber        e164.Number `json:"phone_number"`
+	VerificationMethod string      `json:"verification_method" enum:"call"`
+	CallID             uuid.UUID   `json:"call_id" doc:"Tollgate's own: of the call that says the code, as in detail records."`
+	CodeExpiresAt      time.Time   `json:"code_expires_at" doc:"Tollgate's own: until when the code is good."`
+}
+
+// codeRequest gives a code back. Source: Telnyx v2, VerifyVerificationCodeRequest.
+type codeRequest struct {
+	VerificationCode string `json:"verification_code" minLength:"1" maxLength:"32" doc:"The six digits that were said."`
+}
+
+const (
+	verificationPageSize = 25 // Telnyx's
+	verificationMethod   = "call"
+)
+
+func (s *server) verifiedNumberOperations() []operation {
+	const all, one, tag = "/v2/verified_numbers", "/v2/verified_numbers/{id}", "Verified numbers"
+	view := schemaOf[verifiedNumberView]()
+	begin := schemaOf[verificationRequest]().request(true, []string{"phone_number", "verification_method"}, false)
+	defaults := map[string]any{"extension": nil, "connection_id": nil}
+	code := schemaOf[codeRequest]().request(true, []string{"verification_code"}, false)
+	return []operation{
+		{method: http.MethodPost, path: all, id: "create_verified_number", noun: "begun_verification", tag: tag, scope: ScopeWrite,
+			summary: "Call a number and say a code, which verifies it when it is given back.",
+			status:  http.StatusOK, body: begin.withDefaults(defaults), answer: schemaOf[begunView](), bare: true,
+			handle: func(ctx context.Context, in *request) (*response, error) {
+				return s.beginVerification(ctx, in, begin, defaults)
+			}},
+		{method: http.MethodGet, path: all, id: "list_verified_number", tag: tag, scope: ScopeRead,
+			summary: "List the numbers that the account has verified, the newest first.",
+			params:  pageParams(verificationPageSize, maxPageSize), status: http.StatusOK, answer: view, list: true, handle: s.listVerified},
+		{method: http.MethodGet, path: one, id: "get_verified_number", tag: tag, scope: ScopeRead,
+			summary: "Get a number that is verified or waits for its code, by the number itself.",
+			status:  http.StatusOK, answer: view, handle: s.getVerified},
+		{method: http.MethodPost, path: one + "/actions/verify", id: "verify_verified_number", noun: "verified_number", tag: tag, scope: ScopeWrite,
+			summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
+			status:  http.StatusOK, body: code, answer: view,
+			handle: func(ctx context.Context, in *request) (*response, error) { return s.verify(ctx, in, code) }},
+		{method: http.MethodDelete, path: one, id: "delete_verified_number", tag: tag, scope: ScopeWrite,
+			summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
+			status:  http.StatusOK, answer: view, handle: s.deleteVerified},
+	}
+}
+
+// verifiedNumber finds the number that a path names.
+func (s *server) verifiedNumber(ctx context.Context, in *request) (verification.Number, error) {
+	number, err := e164.Parse("+" + strings.TrimPrefix(in.id, "+"))
+	if err != nil {
+		return verification.Number{}, invalidPathID()
+	}
+	return s.Store.VerifiedNumber(ctx, in.account, number)
+}
+
+// viewVerified is a number without what its call is at.
+func viewVerified(n *verification.Number) verifiedNumberView {
+	v := verifiedNumberView{RecordType: "verified_number", PhoneNumber: n.PhoneNumber, VerifiedAt: n.VerifiedAt,
+		Status: "verified", CallID: n.CallID}
+	if !n.Verified() {
+		v.Status, v.CodeExpiresAt, v.TriesLeft = "pending", n.CodeExpiresAt, new(int32(n.TriesLeft))
+	}
+	return v
+}
+
+// showVerified answers with a number, and with what its call is at while it is waited for.
+func (s *server) showVerified(ctx context.Context, n verification.Number) (*response, error) {
+	v := viewVerified(&n)
+	if !n.Verified() && n.CallID != nil {
+		status, problem, err := s.verificationCall(ctx, n.AccountID, *n.CallID)
+		if err != nil {
+			return nil, err
+		}
+		v.CallStatus, v.CallProblem = &status, textOrNull(problem)
+	}
+	return &response{data: v, version: n.Version}, nil
+}
+
+// verificationCall says what a call is at, from the ledger or from its record.
+func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.UUID) (status, problem string, err error) {
+	live, err := s.Store.LiveCall(ctx, account, one)
+	switch {
+	case err == nil && live.Lease.AnsweredMicros != 0:
+		return "answered", "", nil
+	case err == nil:
+		return "ringing", "", nil
+	case !errors.Is(err, store.ErrNotFound):
+		return "", "", err
+	}
+	r, err := s.Store.Record(ctx, account, one)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "starting", "", nil
+	case err != nil:
+		return "", "", err
+	case r.Outcome == record.OutcomeAnswered:
+		return "completed", "", nil
+	case r.Outcome == record.OutcomeRefused:
+		return "refused", r.Reason, nil
+	case r.HangupCause == call.CauseBusy:
+		return "busy", r.HangupCause, nil
+	case r.Outcome == record.OutcomeCancelled, r.HangupCause == call.CauseNoAnswer:
+		return "no_answer", call.CauseNoAnswer, nil // the server gave up
+	}
+	return "failed", r.HangupCause, nil
+}
+
+func (s *server) listVerified(ctx context.Context, in *request) (*response, error) {
+	q := in.query.storeQuery("-created_at", verificationPageSize)
+	q.Filters = append(q.Filters, store.Filter{Field: "verified", Op: store.Equal, Value: true})
+	page, err := s.Store.VerifiedNumbers().List(ctx, in.account, q)
+	if err != nil {
+		return nil, listError(err)
+	}
+	views := []verifiedNumberView{}
+	for i := range page.Items {
+		views = append(views, viewVerified(&page.Items[i]))
+	}
+	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+}
+
+func (s *server) getVerified(ctx context.Context, in *request) (*response, error) {
+	n, err := s.verifiedNumber(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return s.showVerified(ctx, n)
+}
+
+func (s *server) deleteVerified(ctx context.Context, in *request) (*response, error) {
+	n, err := s.verifiedNumber(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return committed(ctx, in, func(_ context.Context, n verification.Number) (*response, error) {
+		return &response{data: viewVerified(&n), version: n.Version}, nil
+	}, func(ctx context.Context) (verification.Number, error) {
+		return s.Store.VerifiedNumbers().Delete(ctx, in.account, n.ID)
+	})
+}
+
+// beginVerification has the call placed that says a code, once all is known that could
+// stand in its way.
+func (s *server) beginVerification(ctx context.Context, in *request, shape *schema, defaults map[string]any) (*response, error) {
+	body, problems := in.checked(shape, nil, defaults)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	var asked verificationRequest
+	if err := decode(body, &asked); err != nil {
+		return nil, err
+	}
+	snapshot, now := s.Live.Snapshot(), s.Clock()
+	if problems = asked.problems(snapshot.Numbering(now)); len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	connection, err := s.verifyingConnection(snapshot, in.account, asked.ConnectionID)
+	if err != nil {
+		return nil, err
+	}
+	place := verification.Call{ID: uuid.Must(uuid.NewV7()), Connection: connection.ID, To: asked.PhoneNumber,
+		From: verifyingCaller(snapshot, connection, asked.PhoneNumber)}
+	if asked.Extension != nil {
+		place.Extension = *asked.Extension
+	}
+	if err := s.mayCall(ctx, snapshot, connection, &place, now); err != nil {
+		return nil, err
+	}
+	if place.Code, err = verification.NewCode(); err != nil {
+		return nil, err
+	}
+	answer, err := committed(ctx, in, func(_ context.Context, n verification.Number) (*response, error) {
+		return &response{data: begunView{PhoneNumber: n.PhoneNumber, VerificationMethod: verificationMethod,
+			CallID: *n.CallID, CodeExpiresAt: *n.CodeExpiresAt}}, nil
+	}, func(ctx context.Context) (verification.Number, error) {
+		return s.Store.BeginVerification(ctx, in.account, asked.PhoneNumber, place.Code, place.ID)
+	})
+	if err != nil {
+		return nil, notBegun(err)
+	}
+	if store.OriginOf(ctx).DryRun {
+		return answer, nil
+	}
+	if err := s.SayCode(place); err != nil {
+		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The call that would say the code cannot be placed now. Try again.")
+		f.header, f.underlying = http.Header{"Retry-After": {retryAfterSecs}}, err
+		return nil, f
+	}
+	return answer, nil
+}
+
+// problems says what a verification cannot be begun with.
+func (a *verificationRequest) problems(plan e164.Plan) []problem {
+	var problems []problem
+	add := func(pointer string, code field.Code, format string, args ...any) {
+		problems = append(problems, problem{code: code, pointer: pointer, detail: fmt.Sprintf(format, args...)})
+	}
+	if a.VerificationMethod != verificationMethod {
+		add("/verification_method", field.NotListed, "%q: this server sends no messages. Give %q, and the code is said in a call.",
+			a.VerificationMethod, verificationMethod)
+	}
+	judged, ok := plan.Judge(a.PhoneNumber)
+	switch {
+	case !ok:
+		add("/phone_number", field.NotE164, "%s is no number of the numbering plan. Give the whole number in E.164; "+
+			"emergency and short numbers are never called for this.", a.PhoneNumber)
+	case !verification.Callable(&judged):
+		add("/phone_number", field.OutOfRange, "%s is of the type %s, which is not called to say a code. "+
+			"Fixed lines, mobiles, VoIP, company and toll-free numbers are.", a.PhoneNumber, judged.Possible.Dearest())
+	}
+	if a.Extension == nil {
+		return problems
+	}
+	if what := verification.ExtensionProblem(*a.Extension); what != "" {
+		add("/extension", field.Malformed, "%q cannot be dialled: %s.", *a.Extension, what)
+	}
+	return problems
+}
+
+// verifyingConnection is the connection as whose call the code is said.
+func (s *server) verifyingConnection(snapshot *policy.Snapshot, account, wanted id.ID) (*policy.Connection, error) {
+	if wanted != 0 {
+		c := snapshot.Connection(wanted)
+		if c == nil || c.Account != account {
+			return nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
+				"connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+		}
+		return c, nil
+	}
+	var found *policy.Connection
+	snapshot.EveryConnection(func(c *policy.Connection) bool {
+		p := snapshot.Profile(c.Profile)
+		if c.Account == account && c.Active && p != nil && p.Enabled && (found == nil || c.ID < found.ID) {
+			found = c
+		}
+		return true
+	})
+	if found == nil {
+		return nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
+			"The account has no active connection with an enabled outbound voice profile, which would pay for the call. "+
+				"Make one, or name another in connection_id.")
+	}
+	return found, nil
+}
+
+// verifyingCaller is the caller id of the call: one that is known to be the connection's,
+// or one that it names. Without any the callee is shown none, which the call asks for by
+// its own number.
+func verifyingCaller(snapshot *policy.Snapshot, c *policy.Connection, to e164.Number) e164.Number {
+	for _, n := range [...]e164.Number{snapshot.ForEmergency(c), c.CallerIDs.Replacement()} {
+		if n != 0 && n != to {
+			return n
+		}
+	}
+	return to
+}
+
+// mayCall says what would refuse the call. What counts is decided again when it is placed.
+func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *policy.Connection, place *verification.Call,
+	now time.Time) error {
+	if s.SayCode == nil {
+		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "This server has no media relay that could say the code. "+
+			"Whoever runs it sets media to relay, and media_addresses where sip_addr names no address.")
+	}
+	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
+		return failAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,
+			"%s is an emergency number here, which is never called for this.", place.To)
+	}
+	if !hasGateway(snapshot.Gateways(c.Account)) {
+		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "The account has no gateway that is enabled, so no call can be placed. "+
+			"A key with the scope %q makes one at /tollgate/v1/gateways.", ScopeCarrier)
+	}
+	attempt := admission.Call{ID: place.ID, Connection: c.ID, Identity: policy.IdentityKnown, Source: c.AnySource(),
+		From: place.From.String(), To: place.To.String(), MaxSecs: admission.WholeSecs(s.MaxCall())}
+	use, err := s.usage(ctx, c.Account, snapshot, &attempt, now)
+	if err != nil {
+		return err
+	}
+	d := admission.Decide(snapshot, &attempt, use, now)
+	if d.Allow {
+		return nil
+	}
+	return failAt(http.StatusUnprocessableEntity, "/phone_number", codeUnprocessable,
+		"The call that would say the code is refused, as every call of connection %s to %s would be: %s (%s). %s",
+		c.ID, place.To, d.Phrase(), d.Reason, d.Reason.Fix())
+}
+
+func hasGateway(gateways []*routing.Gateway) bool {
+	for _, g := range gateways {
+		if g.Enabled {
+			return true
+		}
+	}
+	return false
+}
+
+// notBegun is why a verification was not begun.
+func notBegun(err error) error {
+	var budget *verification.BudgetError
+	switch {
+	case errors.As(err, &budget):
+		f := failAt(http.StatusTooManyRequests, "/phone_number", codeTooMany,
+			"There were too many calls with codes. Wait for some of them to be an hour old, or give back the code that was said last.")
+		f.header = http.Header{"Retry-After": {strconv.Itoa(int(budget.After/time.Second) + 1)}}
+		return f
+	case errors.Is(err, verification.ErrVerified):
+		return alreadyVerified()
+	}
+	return err
+}
+
+func alreadyVerified() error {
+	return failAt(http.StatusUnprocessableEntity, "/phone_number", field.Duplicate,
+		"The number is verified already. Delete it first if it is to be verified anew.")
+}
+
+// verify takes a code.
+func (s *server) verify(ctx context.Context, in *request, shape *schema) (*response, error) {
+	n, err := s.verifiedNumber(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	body, problems := in.checked(shape, nil, nil)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	var given codeRequest
+	if err := decode(body, &given); err != nil {
+		return nil, err
+	}
+	if !verification.IsCode(given.VerificationCode) {
+		return nil, wrongCode("A code is six digits, as they were said.")
+	}
+	if origin := store.OriginOf(ctx); !origin.Allows(n.Version) {
+		return nil, in.changed(ctx, func(ctx context.Context) (*response, error) { return s.showVerified(ctx, n) })
+	}
+	n, outcome, err := s.Store.TryCode(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.Verified() && outcome == verification.Right:
+		return s.showVerified(ctx, n) // the answer to the first time was lost
+	case n.Verified():
+		return nil, alreadyVerified()
+	case outcome == verification.Expired:
+		return nil, wrongCode("No code is waited for: the last one is older than ten minutes or was tried five times. " +
+			"Have a new one said by POST /v2/verified_numbers.")
+	case outcome == verification.Wrong && n.TriesLeft == 0:
+		return nil, wrongCode("That is not the code that was said last, and there are no tries left. " +
+			"Have a new one said by POST /v2/verified_numbers.")
+	case outcome == verification.Wrong:
+		return nil, wrongCode(fmt.Sprintf("That is not the code that was said last. Tries left: %d.", n.TriesLeft))
+	}
+	return committed(ctx, in, s.showVerified, func(ctx context.Context) (verification.Number, error) {
+		return s.Store.Verify(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+	})
+}
+
+func wrongCode(detail string) error {
+	return failAt(http.StatusUnprocessableEntity, "/verification_code", field.Malformed, "%s", detail)
+}

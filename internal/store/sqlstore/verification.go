@@ -1,0 +1,246 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/verification"
+)
+
+// VerifiedNumbers implements store.Store.
+func (s *Store) VerifiedNumbers() store.Collection[verification.Number, id.ID] {
+	return &collection[verification.Number, id.ID]{store: s, noun: verifiedNoun()}
+}
+
+func verifiedNoun() *noun[verification.Number, id.ID] {
+	type T = verification.Number
+	head := func(n *T) head[id.ID] {
+		return head[id.ID]{&n.ID, &n.AccountID, &n.Version, &n.CreatedAt, &n.UpdatedAt}
+	}
+	return &noun[T, id.ID]{
+		name: "verified number", table: "verified_numbers",
+		head: head, keyValue: idValue, assign: assignID(head),
+		touched: func(_, after *T) []store.LockedField {
+			if after == nil {
+				return nil // what takes a confirmation away is never locked
+			}
+			return []store.LockedField{{Lock: store.LockVerifiedNumbers, Pointer: "/phone_number"}}
+		},
+		fields: withTimes(map[string]field{
+			"phone_number": {column: "phone_number", kind: kindInt},
+			"verified":     {column: "verified", kind: kindBool},
+		}),
+		columns: []column[T]{
+			{"phone_number", func(n *T) any { return int64(n.PhoneNumber) }},
+			{"verified", func(n *T) any { return n.Verified() }},
+		},
+		check: func(context.Context, *txn, *T) error { return nil },
+		put: func(n *T) []policy.Change {
+			if !n.Verified() {
+				return nil
+			}
+			return []policy.Change{{PutVerified: n}}
+		},
+		drop: func(_ context.Context, _ *txn, n *T) ([]policy.Change, error) {
+			return []policy.Change{{DropVerified: n.ID}}, nil
+		},
+	}
+}
+
+// VerifiedNumber implements store.Verifications.
+func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error) {
+	var found verification.Number
+	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+		found, err = verifiedByNumber(ctx, tx, account, number)
+		return err
+	})
+	if err != nil {
+		return verification.Number{}, readError("verified number", number.Masked(), err)
+	}
+	return found, nil
+}
+
+func verifiedByNumber(ctx context.Context, q querier, account id.ID, number e164.Number) (verification.Number, error) {
+	return verifiedNoun().scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM verified_numbers "+
+		"WHERE account_id = $1 AND phone_number = $2", int64(account), int64(number)).Scan)
+}
+
+// BeginVerification implements store.Verifications.
+func (s *Store) BeginVerification(ctx context.Context, account id.ID, number e164.Number, code string,
+	call uuid.UUID) (begun verification.Number, err error) {
+	n := verifiedNoun()
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		now := s.now()
+		current, err := verifiedByNumber(ctx, tx, account, number)
+		found := err == nil
+		switch {
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return err
+		case found && current.Verified():
+			return verification.ErrVerified
+		}
+		if err := s.countVerification(ctx, tx, account, number, now); err != nil {
+			return err
+		}
+		next := verification.Number{PhoneNumber: number}
+		if found {
+			next = current
+		}
+		next.Begin(s.codeHash(s.config.Vault.ID(), account, number, code), call, now)
+		if !found {
+			begun, err = n.create(ctx, tx, s, account, next)
+			return err
+		}
+		begun, err = n.succeed(ctx, tx, s, &current, &next)
+		return err
+	})
+	if err != nil {
+		return verification.Number{}, fmt.Errorf("begin to verify %s: %w", number.Masked(), err)
+	}
+	return begun, nil
+}
+
+// succeed puts the next version of an object that was read in this transaction in its
+// place.
+func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, next *T) (saved T, err error) {
+	before, h := n.head(current), n.head(next)
+	*h.version, *h.updated = *before.version+1, s.now()
+	if saved, err = n.copy(next); err != nil {
+		return saved, err
+	}
+	if err := n.permit(ctx, tx, *h.account, current, &saved); err != nil {
+		return saved, err
+	}
+	if err := n.save(ctx, tx, &saved, false); err != nil {
+		return saved, err
+	}
+	tx.note(n.change("update", current, &saved), saved)
+	return n.copy(&saved)
+}
+
+// countVerification counts a call with a code to a number, or fails with a
+// verification.BudgetError when it would be one too many.
+func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, number e164.Number, now time.Time) error {
+	const counts = "SELECT COALESCE(SUM(CASE WHEN started_at > $1 THEN 1 ELSE 0 END), 0), COUNT(*), COALESCE(MIN(started_at), 0) " +
+		"FROM verification_calls WHERE started_at > $2"
+	hour, day := now.Add(-time.Hour), now.Add(-24*time.Hour)
+	return tx.acrossAccounts(ctx, func() error {
+		for _, scope := range []struct {
+			budget verification.Budget
+			where  string
+			args   []any
+		}{
+			{verification.OfNumber, " AND account_id = $3 AND phone_number = $4", []any{int64(account), int64(number)}},
+			{verification.OfNumberInAll, " AND phone_number = $3", []any{int64(number)}},
+			{verification.OfAccount, " AND account_id = $3", []any{int64(account)}},
+			{verification.OfServer, "", nil},
+		} {
+			var c verification.Calls
+			var oldest int64
+			err := tx.QueryRowContext(ctx, counts+scope.where, append([]any{hour.UnixMicro(), day.UnixMicro()}, scope.args...)...).
+				Scan(&c.Hour, &c.Day, &oldest)
+			if err != nil {
+				return err
+			}
+			if scope.budget.Left(c) {
+				continue
+			}
+			after := time.Hour
+			if c.Day >= scope.budget.Day {
+				after = time.UnixMicro(oldest).Sub(day)
+			}
+			return &verification.BudgetError{After: after}
+		}
+		if err := tx.exec(ctx, "DELETE FROM verification_calls WHERE started_at <= $1", day.UnixMicro()); err != nil {
+			return err
+		}
+		return tx.exec(ctx, "INSERT INTO verification_calls (account_id, id, phone_number, started_at) VALUES ($1, $2, $3, $4)",
+			int64(account), int64(s.config.IDs.Next()), int64(number), now.UnixMicro())
+	})
+}
+
+// codeHash is what is kept of a code: it tells nothing about the code to who has the
+// database but not the key, though there are few codes.
+func (s *Store) codeHash(key string, account id.ID, number e164.Number, code string) string {
+	sum, ok := s.config.Vault.MAC(key, "verification code", fmt.Appendf(nil, "%d %d %s", int64(account), uint64(number), code))
+	if !ok {
+		return ""
+	}
+	return key + ":" + hex.EncodeToString(sum[:])
+}
+
+// matches says whether a code is the one that was said last. It takes as long whichever
+// digits are wrong.
+func (s *Store) matches(n *verification.Number, code string) bool {
+	key, _, _ := strings.Cut(n.CodeHash, ":")
+	given := s.codeHash(key, n.AccountID, n.PhoneNumber, code)
+	return given != "" && subtle.ConstantTimeCompare([]byte(given), []byte(n.CodeHash)) == 1
+}
+
+// TryCode implements store.Verifications.
+func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, code string) (tried verification.Number,
+	outcome verification.Outcome, err error) {
+	if origin := store.OriginOf(ctx); origin != nil {
+		// A try counts, on whatever terms it was made.
+		plain := *origin
+		plain.DryRun, plain.Idempotency, plain.Versions = false, nil, nil
+		ctx = store.WithOrigin(ctx, &plain)
+	}
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		current, err := verifiedByNumber(ctx, tx, account, number)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrNotFound
+		case err != nil:
+			return err
+		}
+		next := current
+		outcome = next.Try(s.matches(&current, code), s.now())
+		if tried = next; next == current {
+			return nil
+		}
+		tried, err = verifiedNoun().succeed(ctx, tx, s, &current, &next)
+		return err
+	})
+	if err != nil {
+		return verification.Number{}, outcome, fmt.Errorf("try a code for %s: %w", number.Masked(), err)
+	}
+	return tried, outcome, nil
+}
+
+// Verify implements store.Verifications.
+func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number, code string) (verified verification.Number, err error) {
+	err = s.writeIn(ctx, account, func(tx *txn) error {
+		current, err := verifiedByNumber(ctx, tx, account, number)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrNotFound
+		case err != nil:
+			return err
+		case !store.OriginOf(ctx).Allows(current.Version):
+			return &store.VersionError{Current: current}
+		case !s.matches(&current, code):
+			return store.ErrNotFound // another code has taken its place
+		}
+		next := current
+		next.VerifiedAt = new(s.now())
+		verified, err = verifiedNoun().succeed(ctx, tx, s, &current, &next)
+		return err
+	})
+	if err != nil {
+		return verification.Number{}, fmt.Errorf("verify %s: %w", number.Masked(), err)
+	}
+	return verified, nil
+}

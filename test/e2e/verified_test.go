@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/process"
+)
+
+// listener finds the digits in the µ-law audio of a call, by the clips that they are said
+// with.
+type listener struct {
+	mu     sync.Mutex
+	audio  []byte
+	last   uint16
+	digits [10][]byte
+}
+
+func newListener(t *testing.T) *listener {
+	t.Helper()
+	l := &listener{}
+	for digit, name := range []string{"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"} {
+		clip, err := os.ReadFile(filepath.Join("../../internal/spoken/clips", name+".ulaw"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.digits[digit] = clip
+	}
+	return l
+}
+
+// hear takes an RTP packet.
+func (l *listener) hear(packet []byte) {
+	if len(packet) <= 12 || packet[1]&0x7f != 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seq := binary.BigEndian.Uint16(packet[2:])
+	if len(l.audio) > 0 && seq != l.last+1 {
+		l.audio = nil // a packet is missing, or another call: begin again
+	}
+	l.last = seq
+	l.audio = append(l.audio, packet[12:]...)
+}
+
+// code is the digits that were heard so far.
+func (l *listener) code() (code string) {
+	l.mu.Lock()
+	audio := bytes.Clone(l.audio)
+	l.mu.Unlock()
+	for len(audio) > 0 {
+		found := false
+		for digit, clip := range l.digits {
+			if bytes.HasPrefix(audio, clip) {
+				code, audio, found = code+string(rune('0'+digit)), audio[len(clip):], true
+				break
+			}
+		}
+		if !found {
+			audio = audio[1:]
+		}
+	}
+	return code
+}
+
+// heardCode waits for the six digits of a code.
+func (l *listener) heardCode(t *testing.T) string {
+	t.Helper()
+	process.Eventually(t, "six digits heard", 60*time.Second, func() bool { return len(l.code()) >= 6 })
+	return l.code()[:6]
+}
+
+// another is a code that is not the given one.
+func another(code string) string {
+	return string('0'+(code[0]-'0'+1)%10) + code[1:]
+}
+
+// refusedWith wants a request to be refused, and a text in the reason.
+func (s *server) refusedWith(method, path string, body object, status int, text string) {
+	s.T.Helper()
+	got, answer := s.Send(process.Key, method, path, body)
+	if got != status || !strings.Contains(string(answer), text) {
+		s.T.Errorf("%s %s: %d %s, want %d and %q", method, path, got, answer, status, text)
+	}
+}
+
+const (
+	verifiedPath = "/v2/verified_numbers"
+	ownNumber    = "+12125550123"
+	verifyPath   = verifiedPath + "/" + ownNumber + "/actions/verify"
+)
+
+// A number is verified by a real call that says a code, and is asserted from then on until
+// it is deleted.
+func TestANumberIsVerifiedByACall(t *testing.T) {
+	t.Parallel()
+	ear := newListener(t)
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: ear.hear, User: "tollgate", Password: "of the trunk"})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	dead := phone.NewCarrier(phone.CarrierOptions{Default: phone.Unavailable})
+	if err := dead.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dead.Stop)
+	s := serve(t, t.TempDir())
+	profile := s.setUp(nil, dead.Addr())
+	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "second", "address": carrier.Addr(), "priority": 5,
+		"user_name": "tollgate", "password": "of the trunk"})
+	begin := object{"phone_number": ownNumber, "verification_method": "call"}
+	_, begun := s.Call(http.MethodPost, verifiedPath, begin)
+	if begun["phone_number"] != ownNumber || begun["verification_method"] != "call" {
+		t.Fatalf("begun: %v", begun)
+	}
+	code := ear.heardCode(t)
+	pending := s.Must(http.MethodGet, verifiedPath+"/"+ownNumber, nil)
+	if pending["status"] != "pending" || pending["verified_at"] != nil || pending["call_status"] != "answered" {
+		t.Errorf("while the code is said: %v", pending)
+	}
+	if _, list := s.Call(http.MethodGet, verifiedPath, nil); len(list["data"].([]any)) != 0 {
+		t.Errorf("a number that is not verified is listed: %v", list)
+	}
+	s.refusedWith(http.MethodPost, verifyPath, object{"verification_code": another(code)}, 422, "Tries left: 4")
+	verified := s.Must(http.MethodPost, verifyPath, object{"verification_code": code})
+	if verified["status"] != "verified" || verified["verified_at"] == nil || verified["record_type"] != "verified_number" {
+		t.Errorf("verified: %v", verified)
+	}
+	s.refusedWith(http.MethodPost, verifiedPath, begin, 422, "verified already")
+	process.Eventually(t, "the code said three times", 60*time.Second, func() bool { return len(ear.code()) >= 18 })
+	s.settled()
+	if said := ear.code(); said != code+code+code {
+		t.Errorf("%s was said, want %s three times", said, code)
+	}
+	records := s.records()
+	if len(records) != 1 || records[0]["outcome"] != "answered" || records[0]["id"] != begun["call_id"] ||
+		records[0]["outbound_profile_id"] != profile || records[0]["cost"] == "0.00" {
+		t.Errorf("the record of the call: %v", records)
+	}
+	if strings.Contains(s.Text(), code) {
+		t.Error("the code is in the log")
+	}
+}
