@@ -56,7 +56,7 @@ func TestCompatibilityPage(t *testing.T) {
 			t.Errorf("%s (-API +page):\n%s", name, diff)
 		}
 	}
-	if described != 15 {
+	if described != 16 {
 		t.Errorf("%d resources are described", described)
 	}
 }
