@@ -65,17 +65,17 @@ type gotResponseView struct {
 }
 
 const (
-	statusDelivered = "delivered"
-	statusFailed    = "failed"
+	attemptDelivered = "delivered"
+	attemptFailed    = "failed"
 	// errorOfClient is Telnyx's code of an attempt that was answered with 4xx.
 	errorOfClient = 75499
 )
 
 func deliveryStatus(delivered bool) string {
 	if delivered {
-		return statusDelivered
+		return attemptDelivered
 	}
-	return statusFailed
+	return attemptFailed
 }
 
 func viewAttempted(account id.ID, e *webhook.Entry) attemptedWebhookView {
