@@ -17,7 +17,7 @@ func TestCallerOverrideByKindOfConnection(t *testing.T) {
 			"always": {override, override}, "normal": {override, own}, "emergency": {own, override},
 		} {
 			login := ""
-			if path == "/v2/credential_connections" {
+			if path != "/v2/ip_connections" {
 				login = fmt.Sprintf(`"user_name":"user%s","password":"a-long-password",`, kind)
 			}
 			made := h.do("POST", path, fmt.Sprintf(`{"connection_name":"%s",%s"outbound":{"outbound_voice_profile_id":%q,
