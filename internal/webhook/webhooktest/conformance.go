@@ -264,6 +264,7 @@ func claimReturnsWhatWasPublished(b *bench) {
 	}
 	b.wantEntry(key, webhook.Entry{
 		EndpointID: 1, EventID: event.ID, EventType: event.Type, State: webhook.Pending, CreatedAt: start, NextAt: start, Payload: event.Payload,
+		OccurredAt: event.OccurredAt,
 	})
 }
 

@@ -90,7 +90,7 @@ func (m *Memory) add(now time.Time, endpoint id.ID, event webhook.Event) uuid.UU
 	key := uuid.NewSHA1(uuid.Nil, binary.BigEndian.AppendUint64(nil, m.made))
 	m.deliveries[key] = &delivery{event: event, entry: webhook.Entry{
 		ID: key, EndpointID: endpoint, EventID: event.ID, EventType: event.Type,
-		State: webhook.Pending, CreatedAt: now, NextAt: now, Payload: event.Payload, Attempts: []webhook.Attempt{},
+		State: webhook.Pending, CreatedAt: now, NextAt: now, Payload: event.Payload, OccurredAt: event.OccurredAt, Attempts: []webhook.Attempt{},
 	}}
 	return key
 }
