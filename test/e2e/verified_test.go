@@ -150,4 +150,67 @@ func TestANumberIsVerifiedByACall(t *testing.T) {
 	if strings.Contains(s.Text(), code) {
 		t.Error("the code is in the log")
 	}
+	connection := s.theConnection()
+	s.Must(http.MethodPatch, "/v2/ip_connections/"+connection, object{"caller_id_headers": "p-asserted-identity"})
+	if asserted := s.shown(t, carrier, 1); !strings.Contains(asserted, "P-Asserted-Identity: <sip:"+ownNumber+"@") {
+		t.Errorf("a verified number is not asserted: %s", asserted)
+	}
+	s.Must(http.MethodDelete, verifiedPath+"/"+ownNumber, nil)
+	if asserted := s.shown(t, carrier, 2); strings.Contains(asserted, "P-Asserted-Identity") {
+		t.Errorf("a number is asserted that was deleted: %s", asserted)
+	}
+}
+
+// theConnection is the id of the only one.
+func (s *server) theConnection() string {
+	s.T.Helper()
+	_, list := s.Call(http.MethodGet, "/v2/ip_connections", nil)
+	return list["data"].([]any)[0].(object)["id"].(string)
+}
+
+// shown places a call with the number as its caller id and returns the carrier's INVITE,
+// which is the one after so many.
+func (s *server) shown(t *testing.T, carrier *phone.Carrier, before int) string {
+	t.Helper()
+	outcome, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, LocalAddr: pbxIP + ":0", From: ownNumber, To: "+12125550177",
+		NoAudio: true, HangUpAfter: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := carrier.Calls()
+	if len(calls) <= before {
+		t.Fatalf("%d calls at the carrier, the last ended %+v", len(calls), outcome)
+	}
+	return calls[len(calls)-1].Invite
+}
+
+// A server that dies while it says a code hangs up when it is back, and takes the code.
+func TestAServerDiesWhileItSaysACode(t *testing.T) {
+	t.Parallel()
+	ear := newListener(t)
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: ear.hear})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	s := serve(t, t.TempDir())
+	s.setUp(nil, carrier.Addr())
+	s.Call(http.MethodPost, verifiedPath, object{"phone_number": ownNumber, "verification_method": "call"})
+	code := ear.heardCode(t)
+	s.Kill()
+	s = &server{s.Again()}
+	err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool { return len(calls) == 1 && !calls[0].Ended.IsZero() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.settled()
+	if records := s.records(); len(records) != 1 || records[0]["outcome"] != "lost" {
+		t.Errorf("records: %v", records)
+	}
+	if waiting := s.Must(http.MethodGet, verifiedPath+"/"+ownNumber, nil); waiting["call_status"] != "failed" {
+		t.Errorf("after the crash: %v", waiting)
+	}
+	if verified := s.Must(http.MethodPost, verifyPath, object{"verification_code": code}); verified["status"] != "verified" {
+		t.Errorf("verified: %v", verified)
+	}
 }
