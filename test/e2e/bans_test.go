@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/postgres"
 )
 
 // banDelay is how late a ban may be in force on another node, as docs/OPERATIONS.md
@@ -63,23 +61,7 @@ func (s *server) becomes(ip string, heard bool, limit time.Duration) time.Durati
 // TestBansOnTwoNodes: what is banned on one node is banned on the other soon after,
 // by hand and by itself, and so is what is lifted.
 func TestBansOnTwoNodes(t *testing.T) {
-	database, err := postgres.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := database.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, _, err := database.CreateDatabase()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("TOLLGATE_DATABASE_URL", url)
-	key := filepath.Join(t.TempDir(), "secrets.key")
-	first := serve(t, t.TempDir(), "--node-name", "first", "--secrets-key-file", key)
-	second := serve(t, t.TempDir(), "--node-name", "second", "--secrets-key-file", key)
+	_, first, second := twoNodes(t)
 	profile := first.setUp(nil, startCarrier(t))
 	first.Must(http.MethodPost, "/v2/credential_connections", object{
 		"connection_name": "alice", "user_name": "alice1", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},

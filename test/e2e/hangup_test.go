@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/postgres"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -179,23 +177,7 @@ func TestKilledAfterAHangUp(t *testing.T) {
 // A call is hung up by another node than the one that carries it, and one whose node is
 // dead says so.
 func TestHangUpOnTwoNodes(t *testing.T) {
-	database, err := postgres.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := database.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, _, err := database.CreateDatabase()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("TOLLGATE_DATABASE_URL", url)
-	key := filepath.Join(t.TempDir(), "secrets.key")
-	first := serve(t, t.TempDir(), "--node-name", "first", "--secrets-key-file", key)
-	second := serve(t, t.TempDir(), "--node-name", "second", "--secrets-key-file", key)
+	database, first, second := twoNodes(t)
 	carrier := hangUpCarrier(t)
 	profile := first.setUp(object{"daily_spend_limit": "10.00", "daily_spend_limit_enabled": true}, carrier.Addr())
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/test/postgres"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -34,6 +35,29 @@ type server struct{ *process.Server }
 func serve(t *testing.T, dataDir string, flags ...string) *server {
 	t.Helper()
 	return &server{process.Serve(t, dataDir, flags...)}
+}
+
+// twoNodes starts two nodes that share a database.
+func twoNodes(t *testing.T) (database *postgres.Server, first, second *server) {
+	t.Helper()
+	database, err := postgres.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := database.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	url, _, err := database.CreateDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TOLLGATE_DATABASE_URL", url)
+	key := filepath.Join(t.TempDir(), "secrets.key")
+	first = serve(t, t.TempDir(), "--node-name", "first", "--secrets-key-file", key)
+	second = serve(t, t.TempDir(), "--node-name", "second", "--secrets-key-file", key)
+	return database, first, second
 }
 
 // object is a JSON object of the API.
