@@ -57,7 +57,7 @@ type IPConnection struct {
 	UpdatedAt                  time.Time               `json:"updated_at"`
 }
 
-// Inbound are settings of inbound calls.
+// Inbound are settings of inbound calls of an IP connection.
 type Inbound struct {
 	ANINumberFormat             string   `json:"ani_number_format"`
 	ChannelLimit                *int64   `json:"channel_limit"`
@@ -78,6 +78,23 @@ type Inbound struct {
 	SIPSubdomainReceiveSettings *string  `json:"sip_subdomain_receive_settings"`
 	Timeout1xxSecs              int64    `json:"timeout_1xx_secs"`
 	Timeout2xxSecs              int64    `json:"timeout_2xx_secs"`
+}
+
+// CredentialInbound are settings of inbound calls of a credential connection.
+type CredentialInbound struct {
+	ANINumberFormat          string   `json:"ani_number_format"`
+	ChannelLimit             *int64   `json:"channel_limit"`
+	Codecs                   []string `json:"codecs"`
+	DefaultRoutingMethod     *string  `json:"default_routing_method"`
+	DNISNumberFormat         string   `json:"dnis_number_format"`
+	GenerateRingbackTone     bool     `json:"generate_ringback_tone"`
+	ISUPHeadersEnabled       bool     `json:"isup_headers_enabled"`
+	PRACKEnabled             bool     `json:"prack_enabled"`
+	ShakenStirEnabled        bool     `json:"shaken_stir_enabled"`
+	SimultaneousRinging      string   `json:"simultaneous_ringing"`
+	SIPCompactHeadersEnabled bool     `json:"sip_compact_headers_enabled"`
+	Timeout1xxSecs           int64    `json:"timeout_1xx_secs"`
+	Timeout2xxSecs           int64    `json:"timeout_2xx_secs"`
 }
 
 // JitterBuffer are the settings of the jitter buffer.
@@ -199,6 +216,23 @@ type InboundParams struct {
 	Timeout2xxSecs              Field[int64]    `json:"timeout_2xx_secs,omitzero"`
 }
 
+// CredentialInboundParams is what can be set of CredentialInbound.
+type CredentialInboundParams struct {
+	ANINumberFormat          Field[string]   `json:"ani_number_format,omitzero"`
+	ChannelLimit             Field[int64]    `json:"channel_limit,omitzero"`
+	Codecs                   Field[[]string] `json:"codecs,omitzero"`
+	DefaultRoutingMethod     Field[string]   `json:"default_routing_method,omitzero"`
+	DNISNumberFormat         Field[string]   `json:"dnis_number_format,omitzero"`
+	GenerateRingbackTone     Field[bool]     `json:"generate_ringback_tone,omitzero"`
+	ISUPHeadersEnabled       Field[bool]     `json:"isup_headers_enabled,omitzero"`
+	PRACKEnabled             Field[bool]     `json:"prack_enabled,omitzero"`
+	ShakenStirEnabled        Field[bool]     `json:"shaken_stir_enabled,omitzero"`
+	SimultaneousRinging      Field[string]   `json:"simultaneous_ringing,omitzero"`
+	SIPCompactHeadersEnabled Field[bool]     `json:"sip_compact_headers_enabled,omitzero"`
+	Timeout1xxSecs           Field[int64]    `json:"timeout_1xx_secs,omitzero"`
+	Timeout2xxSecs           Field[int64]    `json:"timeout_2xx_secs,omitzero"`
+}
+
 // JitterBufferParams is what can be set of JitterBuffer.
 type JitterBufferParams struct {
 	EnableJitterBuffer  Field[bool]  `json:"enable_jitter_buffer,omitzero"`
@@ -285,7 +319,7 @@ type CredentialConnection struct {
 	EmergencyNumbers           []string                `json:"emergency_numbers"`
 	EncodeContactHeaderEnabled bool                    `json:"encode_contact_header_enabled"`
 	EncryptedMedia             *string                 `json:"encrypted_media"`
-	Inbound                    Inbound                 `json:"inbound"`
+	Inbound                    CredentialInbound       `json:"inbound"`
 	IOSPushCredentialID        *string                 `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer            `json:"jitter_buffer"`
 	NoiseSuppression           string                  `json:"noise_suppression"`
@@ -363,7 +397,7 @@ type CredentialConnectionParams struct {
 	EmergencyNumbers           Field[[]string]                      `json:"emergency_numbers,omitzero"`
 	EncodeContactHeaderEnabled Field[bool]                          `json:"encode_contact_header_enabled,omitzero"`
 	EncryptedMedia             Field[string]                        `json:"encrypted_media,omitzero"`
-	Inbound                    Field[InboundParams]                 `json:"inbound,omitzero"`
+	Inbound                    Field[CredentialInboundParams]       `json:"inbound,omitzero"`
 	IOSPushCredentialID        Field[string]                        `json:"ios_push_credential_id,omitzero"`
 	JitterBuffer               Field[JitterBufferParams]            `json:"jitter_buffer,omitzero"`
 	NoiseSuppression           Field[string]                        `json:"noise_suppression,omitzero"`

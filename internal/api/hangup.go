@@ -108,7 +108,7 @@ func callFilter(profile, connection, country string) store.CallFilter {
 }
 
 func (s *server) hangUpOperations() []operation {
-	command := schemaOf[hangupCommand]().request(true, nil, false)
+	command := schemaOf[hangupCommand]().request(false, nil, false)
 	one := schemaOf[hangupRequest]().request(true, nil, true)
 	many := schemaOf[hangupCallsRequest]().request(true, nil, true)
 	country := many.property("country_code").schema

@@ -42,7 +42,8 @@ type harness struct {
 	log   *lockedBuffer
 	clock *testClock
 	api   *server
-	asked int            // requests of tests that send very many
+	keys  []string       // of tests that send very many requests
+	asked int            // how many they have sent
 	pages map[string]int // status of each page of errors that was asked for
 	said  codes
 }

@@ -46,6 +46,7 @@ type schema struct {
 	writeOnly   bool
 	closed      bool // unknown properties are refused
 	numericID   bool // a text of digits that may also come as a number
+	own         bool // Telnyx does not have it
 	decimals    int  // how many digits a number may have after the point, 0 for as many as are sent
 	defaultTo   any  // for the document only; nil for none
 	example     any
@@ -188,6 +189,9 @@ func (b *builder) field(f reflect.StructField) *schema {
 	s.format = cmp.Or(f.Tag.Get("format"), s.format)
 	s.numericID = s.numericID || f.Tag.Get("numeric") == "id"
 	s.updateOnly = f.Tag.Get("updateOnly") == "true"
+	if strings.HasPrefix(s.description, "Tollgate's own") {
+		s.setOwn()
+	}
 	if f.Type == reflect.TypeFor[id.ID]() && s.readOnly && f.Name == "ID" {
 		s.nullable = false // a stored object always has its id
 	}
@@ -222,6 +226,17 @@ func (b *builder) field(f reflect.StructField) *schema {
 
 // folds are the forms that a field's tag may ask for.
 var folds = map[string]func(string) string{"lower": strings.ToLower, "codec": connection.Codec}
+
+// setOwn notes that a field is Tollgate's own, with all that is below it.
+func (s *schema) setOwn() {
+	s.own = true
+	for i := range s.properties {
+		s.properties[i].schema.setOwn()
+	}
+	if s.items != nil {
+		s.items.setOwn()
+	}
+}
 
 func intTag(f reflect.StructField, tag string, otherwise int64) int64 {
 	text, ok := f.Tag.Lookup(tag)

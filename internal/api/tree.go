@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -159,16 +160,16 @@ func known(s, full *schema, object map[string]any, path string) (kept map[string
 				ours = p // the answer is of another kind than the request
 			}
 			if nested, ok := value.(map[string]any); ok && p.schema.kind == "object" {
-				below, rest := known(p.schema, ours.schema, nested, path+name+".")
+				below, rest := known(p.schema, cmp.Or(ours, p).schema, nested, path+name+".")
 				kept[name], unknown = below, append(unknown, rest...)
 				continue
 			}
 			if list, ok := value.([]any); ok && p.schema.kind == "array" && p.schema.items.kind == "object" {
-				below, rest := knownItems(p.schema.items, ours.schema.items, list, path+name+".")
+				below, rest := knownItems(p.schema.items, cmp.Or(ours, p).schema.items, list, path+name+".")
 				kept[name], unknown = below, append(unknown, rest...)
 				continue
 			}
-			kept[name] = noneForEmpty(p.schema, value)
+			kept[name] = noneForEmpty(p.schema, value, !s.closed)
 		}
 	}
 	return kept, unknown
@@ -187,10 +188,15 @@ func knownItems(s, full *schema, list []any, path string) (kept []any, unknown [
 	return kept, unknown
 }
 
-// noneForEmpty reads "" as null where an id is wanted: clients that do not use a
-// reference send an empty text.
-func noneForEmpty(s *schema, value any) any {
-	if value == "" && s.nullable && s.parse != nil {
+// noneForEmpty reads "" as null where an id or another value of a form is wanted:
+// clients that do not use a field send an empty text. Where Telnyx's
+// fields are read, so is one of a list of words and one that may not be empty. null
+// stands for the field's default.
+func noneForEmpty(s *schema, value any, lenient bool) any {
+	if value != "" || !s.nullable || s.kind != "string" {
+		return value
+	}
+	if s.parse != nil || lenient && !s.own && (s.enum != nil || s.minLength > 0) {
 		return nil
 	}
 	return value

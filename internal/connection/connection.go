@@ -34,7 +34,7 @@ type Base struct {
 	ConnectionName string `json:"connection_name" maxLength:"255"`
 	// AnchorMedia is Tollgate's own.
 	AnchorMedia                      bool                    `json:"anchor_media" doc:"Tollgate's own: whether the media of this connection's calls go through the server's media relay, also when they are not recorded."`
-	AnchorsiteOverride               string                  `json:"anchorsite_override" default:"Latency" maxLength:"64"`
+	AnchorsiteOverride               string                  `json:"anchorsite_override" default:"Latency" minLength:"1" maxLength:"64"`
 	AndroidPushCredentialID          *uuid.UUID              `json:"android_push_credential_id"`
 	IOSPushCredentialID              *uuid.UUID              `json:"ios_push_credential_id"`
 	CallCostInWebhooks               bool                    `json:"call_cost_in_webhooks"`
@@ -94,27 +94,33 @@ type RTCPSettings struct {
 	ReportFrequencySecs int32  `json:"report_frequency_secs" minimum:"5" maximum:"3000" default:"5"`
 }
 
-// Inbound is kept for compatibility: Tollgate carries outbound calls only.
+// Inbound is kept for compatibility: Tollgate carries outbound calls only. These are
+// the members that credential connections have; IP connections have more.
 type Inbound struct {
-	ANINumberFormat            string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
-	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
-	Codecs                     []string `json:"codecs" maxItems:"20" fold:"codec"`
-	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
-	DefaultPrimaryIPID         *string  `json:"default_primary_ip_id" numeric:"id"`
-	DefaultSecondaryIPID       *string  `json:"default_secondary_ip_id" numeric:"id"`
-	DefaultTertiaryIPID        *string  `json:"default_tertiary_ip_id" numeric:"id"`
-	DNISNumberFormat           string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
-	GenerateRingbackTone       bool     `json:"generate_ringback_tone"`
-	ISUPHeadersEnabled         bool     `json:"isup_headers_enabled"`
-	PRACKEnabled               bool     `json:"prack_enabled"`
-	ShakenStirEnabled          bool     `json:"shaken_stir_enabled"`
-	SimultaneousRinging        string   `json:"simultaneous_ringing" default:"disabled" enum:"disabled,enabled"`
-	SIPCompactHeadersEnabled   bool     `json:"sip_compact_headers_enabled" default:"true"`
-	SIPRegion                  string   `json:"sip_region" default:"US" enum:"US,Europe,Australia"`
-	SIPSubdomain               *string  `json:"sip_subdomain"`
-	SIPSubdomainReceiveSetting *string  `json:"sip_subdomain_receive_settings" enum:"only_my_connections,from_anyone"`
-	Timeout1xxSecs             int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs             int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+	ANINumberFormat          string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
+	ChannelLimit             *int32   `json:"channel_limit" minimum:"0"`
+	Codecs                   []string `json:"codecs" maxItems:"20" fold:"codec"`
+	DefaultRoutingMethod     *string  `json:"default_routing_method" enum:"sequential,round-robin"`
+	DNISNumberFormat         string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
+	GenerateRingbackTone     bool     `json:"generate_ringback_tone"`
+	ISUPHeadersEnabled       bool     `json:"isup_headers_enabled"`
+	PRACKEnabled             bool     `json:"prack_enabled"`
+	ShakenStirEnabled        bool     `json:"shaken_stir_enabled"`
+	SimultaneousRinging      string   `json:"simultaneous_ringing" default:"disabled" enum:"disabled,enabled"`
+	SIPCompactHeadersEnabled bool     `json:"sip_compact_headers_enabled" default:"true"`
+	Timeout1xxSecs           int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
+	Timeout2xxSecs           int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+}
+
+// IPInbound adds what IP connections have besides.
+type IPInbound struct {
+	Inbound
+	DefaultPrimaryIPID         *string `json:"default_primary_ip_id" numeric:"id"`
+	DefaultSecondaryIPID       *string `json:"default_secondary_ip_id" numeric:"id"`
+	DefaultTertiaryIPID        *string `json:"default_tertiary_ip_id" numeric:"id"`
+	SIPRegion                  string  `json:"sip_region" default:"US" enum:"US,Europe,Australia"`
+	SIPSubdomain               *string `json:"sip_subdomain"`
+	SIPSubdomainReceiveSetting *string `json:"sip_subdomain_receive_settings" enum:"only_my_connections,from_anyone"`
 }
 
 // Outbound holds the outbound settings that every kind has.
@@ -133,7 +139,7 @@ type Outbound struct {
 // IPConnection is a PBX known by its source addresses.
 type IPConnection struct {
 	Base
-	Inbound           Inbound    `json:"inbound"`
+	Inbound           IPInbound  `json:"inbound"`
 	Outbound          IPOutbound `json:"outbound"`
 	TransportProtocol string     `json:"transport_protocol" default:"UDP" enum:"UDP,TCP,TLS"`
 }
@@ -205,6 +211,9 @@ func (c *CredentialConnection) Complete() {
 	c.DigestSettings.complete()
 }
 
+// sipRegion is the default of inbound.sip_region.
+const sipRegion = "US"
+
 func newInbound() Inbound {
 	return Inbound{
 		ANINumberFormat:          "E.164-national",
@@ -212,7 +221,6 @@ func newInbound() Inbound {
 		DNISNumberFormat:         "e164",
 		SimultaneousRinging:      "disabled",
 		SIPCompactHeadersEnabled: true,
-		SIPRegion:                "US",
 		Timeout1xxSecs:           3,
 		Timeout2xxSecs:           90,
 	}
@@ -220,7 +228,7 @@ func newInbound() Inbound {
 
 // NewIPConnection returns an IP connection with the API's defaults.
 func NewIPConnection() IPConnection {
-	c := IPConnection{Base: newBase(), Inbound: newInbound(), TransportProtocol: "UDP"}
+	c := IPConnection{Base: newBase(), Inbound: IPInbound{Inbound: newInbound(), SIPRegion: sipRegion}, TransportProtocol: "UDP"}
 	c.DefaultOnHoldComfortNoiseEnabled = true
 	c.Outbound = IPOutbound{
 		Outbound: Outbound{

@@ -152,7 +152,7 @@ func NewFQDNConnection() FQDNConnection {
 	c.Inbound = FQDNInbound{
 		ANINumberFormat: in.ANINumberFormat, Codecs: in.Codecs, DNISNumberFormat: in.DNISNumberFormat,
 		DefaultRoutingMethod: new("sequential"), SIPCompactHeadersEnabled: in.SIPCompactHeadersEnabled,
-		SIPRegion: in.SIPRegion, SIPSubdomainReceiveSetting: "from_anyone",
+		SIPRegion: sipRegion, SIPSubdomainReceiveSetting: "from_anyone",
 		Timeout1xxSecs: in.Timeout1xxSecs, Timeout2xxSecs: in.Timeout2xxSecs,
 	}
 	c.Outbound = FQDNOutbound{
