@@ -190,7 +190,8 @@ func (s *server) deleteVerified(ctx context.Context, in *request) (*response, er
 
 // beginVerification has the call placed that says a code, once all is known that could
 // stand in its way.
-func (s *server) beginVerification(ctx context.Context, in *request, shape *schema, defaults map[string]any) (*response, error) {
+func (s *server) beginVerification(ctx context.Context, in *request, shape *schema,
+	defaults map[string]any) (*response, error) {
 	body, problems := in.checked(shape, nil, defaults)
 	if len(problems) > 0 {
 		return nil, invalid(problems)
@@ -231,7 +232,8 @@ func (s *server) beginVerification(ctx context.Context, in *request, shape *sche
 		return answer, nil
 	}
 	if err := s.SayCode(place); err != nil {
-		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The call that would say the code cannot be placed now. Try again.")
+		f := fail(http.StatusServiceUnavailable, codeUnavailable,
+			"The call that would say the code cannot be placed now. Try again.")
 		f.header, f.underlying = http.Header{"Retry-After": {retryAfterSecs}}, err
 		return nil, f
 	}
@@ -245,7 +247,8 @@ func (a *verificationRequest) problems(plan e164.Plan) []problem {
 		problems = append(problems, problem{code: code, pointer: pointer, detail: fmt.Sprintf(format, args...)})
 	}
 	if a.VerificationMethod != verificationMethod {
-		add("/verification_method", field.NotListed, "%q: this server sends no messages. Give %q, and the code is said in a call.",
+		add("/verification_method", field.NotListed,
+			"%q: this server sends no messages. Give %q, and the code is said in a call.",
 			a.VerificationMethod, verificationMethod)
 	}
 	judged, ok := plan.Judge(a.PhoneNumber)
@@ -308,16 +311,18 @@ func verifyingCaller(snapshot *policy.Snapshot, c *policy.Connection, to e164.Nu
 func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *policy.Connection, place *verification.Call,
 	now time.Time) error {
 	if s.SayCode == nil {
-		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "This server has no media relay that could say the code. "+
-			"Whoever runs it sets media to relay, and media_addresses where sip_addr names no address.")
+		return fail(http.StatusUnprocessableEntity, codeUnprocessable,
+			"This server has no media relay that could say the code. "+
+				"Whoever runs it sets media to relay, and media_addresses where sip_addr names no address.")
 	}
 	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
 		return failAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,
 			"%s is an emergency number here, which is never called for this.", place.To)
 	}
 	if !hasGateway(snapshot.Gateways(c.Account)) {
-		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "The account has no gateway that is enabled, so no call can be placed. "+
-			"A key with the scope %q makes one at /tollgate/v1/gateways.", ScopeCarrier)
+		return fail(http.StatusUnprocessableEntity, codeUnprocessable,
+			"The account has no gateway that is enabled, so no call can be placed. "+
+				"A key with the scope %q makes one at /tollgate/v1/gateways.", ScopeCarrier)
 	}
 	attempt := admission.Call{ID: place.ID, Connection: c.ID, Identity: policy.IdentityKnown, Source: c.AnySource(),
 		From: place.From.String(), To: place.To.String(), MaxSecs: admission.WholeSecs(s.MaxCall())}
@@ -349,7 +354,8 @@ func notBegun(err error) error {
 	switch {
 	case errors.As(err, &budget):
 		f := failAt(http.StatusTooManyRequests, "/phone_number", codeTooMany,
-			"There were too many calls with codes. Wait for some of them to be an hour old, or give back the code that was said last.")
+			"There were too many calls with codes. "+
+				"Wait for some of them to be an hour old, or give back the code that was said last.")
 		f.header = http.Header{"Retry-After": {strconv.Itoa(int(budget.After/time.Second) + 1)}}
 		return f
 	case errors.Is(err, verification.ErrVerified):

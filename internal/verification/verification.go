@@ -144,7 +144,8 @@ func Callable(j *e164.Judgement) bool {
 // has answered, "" for nothing.
 func ExtensionProblem(extension string) string {
 	if rest := strings.Trim(extension, "0123456789ABCD*#wW"); rest != "" {
-		return fmt.Sprintf("it has %q; known are the digits, A to D, * and #, w for a pause of half a second and W for one of a second", rest[:1])
+		return fmt.Sprintf("it has %q; known are the digits, A to D, * and #, w for a pause of half a second "+
+			"and W for one of a second", rest[:1])
 	}
 	return ""
 }

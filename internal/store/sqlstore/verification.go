@@ -132,9 +132,10 @@ func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, ne
 
 // countVerification counts a call with a code to a number, or fails with a
 // verification.BudgetError when it would be one too many.
-func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, number e164.Number, now time.Time) error {
-	const counts = "SELECT COALESCE(SUM(CASE WHEN started_at > $1 THEN 1 ELSE 0 END), 0), COUNT(*), COALESCE(MIN(started_at), 0) " +
-		"FROM verification_calls WHERE started_at > $2"
+func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, number e164.Number,
+	now time.Time) error {
+	const counts = "SELECT COALESCE(SUM(CASE WHEN started_at > $1 THEN 1 ELSE 0 END), 0), COUNT(*), " +
+		"COALESCE(MIN(started_at), 0) FROM verification_calls WHERE started_at > $2"
 	hour, day := now.Add(-time.Hour), now.Add(-24*time.Hour)
 	return tx.acrossAccounts(ctx, func() error {
 		for _, scope := range []struct {
@@ -149,8 +150,8 @@ func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, n
 		} {
 			var c verification.Calls
 			var oldest int64
-			err := tx.QueryRowContext(ctx, counts+scope.where, append([]any{hour.UnixMicro(), day.UnixMicro()}, scope.args...)...).
-				Scan(&c.Hour, &c.Day, &oldest)
+			err := tx.QueryRowContext(ctx, counts+scope.where,
+				append([]any{hour.UnixMicro(), day.UnixMicro()}, scope.args...)...).Scan(&c.Hour, &c.Day, &oldest)
 			if err != nil {
 				return err
 			}
@@ -166,7 +167,8 @@ func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, n
 		if err := tx.exec(ctx, "DELETE FROM verification_calls WHERE started_at <= $1", day.UnixMicro()); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "INSERT INTO verification_calls (account_id, id, phone_number, started_at) VALUES ($1, $2, $3, $4)",
+		return tx.exec(ctx,
+			"INSERT INTO verification_calls (account_id, id, phone_number, started_at) VALUES ($1, $2, $3, $4)",
 			int64(account), int64(s.config.IDs.Next()), int64(number), now.UnixMicro())
 	})
 }
@@ -174,7 +176,8 @@ func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, n
 // codeHash is what is kept of a code: it tells nothing about the code to who has the
 // database but not the key, though there are few codes.
 func (s *Store) codeHash(key string, account id.ID, number e164.Number, code string) string {
-	sum, ok := s.config.Vault.MAC(key, "verification code", fmt.Appendf(nil, "%d %d %s", int64(account), uint64(number), code))
+	sum, ok := s.config.Vault.MAC(key, "verification code",
+		fmt.Appendf(nil, "%d %d %s", int64(account), uint64(number), code))
 	if !ok {
 		return ""
 	}
@@ -221,7 +224,8 @@ func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, 
 }
 
 // Verify implements store.Verifications.
-func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number, code string) (verified verification.Number, err error) {
+func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number,
+	code string) (verified verification.Number, err error) {
 	err = s.writeIn(ctx, account, func(tx *txn) error {
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		switch {
