@@ -67,9 +67,9 @@ const (
 func (s *server) verifiedNumberOperations() []operation {
 	const all, one, tag = "/v2/verified_numbers", "/v2/verified_numbers/{id}", "Verified numbers"
 	view := schemaOf[verifiedNumberView]()
-	begin := schemaOf[verificationRequest]().request(true, []string{"phone_number", "verification_method"}, false)
+	begin := schemaOf[verificationRequest]().request(false, []string{"phone_number", "verification_method"}, false)
 	defaults := map[string]any{"extension": nil, "connection_id": nil}
-	code := schemaOf[codeRequest]().request(true, []string{"verification_code"}, false)
+	code := schemaOf[codeRequest]().request(false, []string{"verification_code"}, false)
 	return []operation{
 		{method: http.MethodPost, path: all, id: "create_verified_number", noun: "begun_verification", tag: tag, scope: ScopeWrite,
 			summary: "Call a number and say a code, which verifies it when it is given back.",
