@@ -75,6 +75,9 @@ func (h *harness) modelOf(op *operation) *listModel {
 			continue
 		}
 		if name, _ := fieldOf(op, p.name); m.special[op.id+" "+name] == nil {
+			if _, left := m.special[op.id+" "+name]; left {
+				continue
+			}
 			if _, known := at(m.rows[0], name); !known {
 				h.t.Errorf("%s: say in fieldOf or in specialFilters what %s goes by", op.id, p.name)
 				continue
@@ -337,5 +340,10 @@ func (h *harness) specialFilters() map[string]func(row map[string]any, bound, va
 			return value == state || !live && value == "completed"
 		},
 		"list_recording conference_id": never,
+		// What is searched there is not shown as it is searched; they have tests of their own.
+		"list_attempted_webhook attempts": nil, "list_attempted_webhook webhook": nil, "list_attempted_webhook event_type": nil,
+		"list_detail_record hangup_code": func(row map[string]any, _, value string) bool { // 0 is none
+			return row["hangup_code"] == value || row["hangup_code"] == nil && value == "0"
+		},
 	}
 }
