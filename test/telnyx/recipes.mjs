@@ -160,5 +160,5 @@ export const recipes = {
 };
 
 // notYet are operations that are being built.
-export const notYet = ["ledgerBillingGroupReports.create", "ledgerBillingGroupReports.retrieve",
+export const notYet = [
   "verifiedNumbers.create", "verifiedNumbers.retrieve", "verifiedNumbers.actions.submitVerificationCode", "verifiedNumbers.list", "verifiedNumbers.delete"];
