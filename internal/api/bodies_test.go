@@ -184,3 +184,126 @@ func TestEmptyTextsAreNotSet(t *testing.T) {
 	h.do("PATCH", "/v2/outbound_voice_profiles/"+profile["id"].(string), `{"spend_limit_action":""}`).wantError(422, "10032 /spend_limit_action")
 	h.do("PATCH", fmt.Sprint("/v2/fqdn_connections/", connection), `{"caller_ids":{"on_mismatch":""}}`).wantError(422, "10032 /caller_ids/on_mismatch")
 }
+
+// What clients and what is between them and the server do to requests.
+func TestRequestsAsClientsSendThem(t *testing.T) {
+	h := newHarness(t)
+	const path, body = "/v2/outbound_voice_profiles", `{"name":"abc"}`
+	send := func(method, target, body string, headers ...string) reply {
+		t.Helper()
+		header := http.Header{"Authorization": {"Bearer " + h.key}}
+		for i := 0; i < len(headers); i += 2 {
+			header.Set(headers[i], headers[i+1])
+		}
+		return h.send(method, target, header, strings.NewReader(body))
+	}
+	const kind, json = "Content-Type", "application/json"
+	made := send("POST", path, "\ufeff"+body, kind, json).want(http.StatusOK)
+	one := fmt.Sprint(path, "/", made["id"])
+	for _, headers := range [][]string{
+		{kind, "application/json; charset=UTF-8"}, {kind, "Application/JSON;charset=utf-8"}, {kind, json, "Accept", "application/xml"},
+		{kind, json, "Authorization", "bearer " + h.key}, {kind, json, "X-HTTP-Method-Override", "patch"}, {kind, json, "Content-Encoding", "identity"},
+	} {
+		send("PATCH", one, body+"\r\n \n", headers...).want(http.StatusOK)
+	}
+	for _, c := range []struct {
+		body, want string
+		status     int
+		headers    []string
+	}{
+		{"name=abc", "10029 /", 415, []string{kind, "application/x-www-form-urlencoded"}},
+		{body, "10029 /", 415, nil},
+		{body, "10029 /", 415, []string{kind, "multipart/form-data; boundary=x"}},
+		{body, "10029 /", 415, []string{kind, "application/json; charset=utf-16"}},
+		{body, "10014 /", 415, []string{kind, json, "Content-Encoding", "gzip"}},
+		{"", "10023 /", 400, []string{kind, json}},
+		{"\ufeff", "10023 /", 400, []string{kind, json}},
+		{"\ufeff\ufeff" + body, "10023 /", 400, []string{kind, json}},
+		{body + "\ufeff", "10023 /", 400, []string{kind, json}},
+		{body, "10015 /", 400, []string{kind, json, "X-HTTP-Method-Override", "DELETE"}},
+		{body, "10015 /", 400, []string{kind, json, "X-HTTP-Method", "PUT"}},
+		{body, "10015 /", 400, []string{kind, json, "X-Method-Override", "DELETE"}},
+	} {
+		send("PATCH", one, c.body, c.headers...).wantError(c.status, c.want)
+	}
+	// Neither a body nor its type: nothing is changed, and what is required is named.
+	if got := send("PATCH", one, "").want(http.StatusOK); got["name"] != "abc" {
+		t.Errorf("a change of nothing: %v", got)
+	}
+	send("POST", path, "").wantError(http.StatusUnprocessableEntity, "10004 /name")
+	send("GET", one, `{"name":"other"}`, kind, json).want(http.StatusOK)
+	send("GET", one, "", "X-HTTP-Method-Override", "DELETE").wantError(http.StatusBadRequest, "10015 /")
+	if got := send("DELETE", one, `{"name":"other"}`, kind, json).want(http.StatusOK); got["name"] != "abc" {
+		t.Errorf("deleted %v", got)
+	}
+}
+
+// Nothing that was refused has changed anything: the lists of every collection and the
+// audit are the same after a refused write as before it.
+func TestRefusedWritesChangeNothing(t *testing.T) {
+	h := newHarness(t)
+	admin, refused := h.adminKey(), 0
+	writesOf(t, h, func(op *operation, target, body string) {
+		before := h.state(admin)
+		for _, text := range wrongBodies(t, op, body) {
+			refused++
+			r := h.with(admin, op.method, target, text, "Content-Type", "application/json")
+			if r.status < http.StatusBadRequest {
+				t.Errorf("%s %s took %s: %d %s", op.method, op.path, text, r.status, r.text)
+			}
+		}
+		query := "?"
+		if strings.Contains(target, "?") {
+			query = "&"
+		}
+		if r := h.with(admin, op.method, target+query+"nothing=1", body); r.status < http.StatusBadRequest {
+			t.Errorf("%s %s took an unknown parameter: %s", op.method, op.path, r.text)
+		}
+		if after := h.state(admin); after != before {
+			t.Errorf("%s: refused requests have changed something:\n%s", op.id, cmp.Diff(before, after))
+		}
+	})
+	if refused < 300 {
+		t.Errorf("only %d requests were refused", refused)
+	}
+}
+
+// wrongBodies are a valid body with each of its fields given what it cannot be, and texts
+// that are no body at all.
+func wrongBodies(t *testing.T, op *operation, body string) (bad []string) {
+	t.Helper()
+	if op.body == nil {
+		return nil
+	}
+	bad = []string{"{", body + "x", `{"a":1,"a":2}`, `{"text":"` + "\xff" + `"}`}
+	for _, p := range op.body.properties {
+		wrong := []string{`[[1e400]]`}
+		switch {
+		case p.schema.kind == "array":
+			wrong = []string{`{"0":1e-400}`}
+		case p.schema.numericID:
+			wrong = append(wrong, "-1", "1.5", "1293384261075731499")
+		}
+		for _, raw := range wrong {
+			bad = append(bad, withField(t, body, p.name, raw))
+		}
+	}
+	return bad
+}
+
+// withField is a body with one field given a raw value.
+func withField(t *testing.T, body, name, raw string) string {
+	t.Helper()
+	tree := map[string]any{}
+	if body != "" {
+		if err := json.Unmarshal([]byte(body), &tree); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree[name] = "%here%"
+	text, err := json.Marshal(tree, json.Deterministic(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(string(text), `"%here%"`, raw, 1)
+}

@@ -144,12 +144,12 @@ func (c *checker) number(s *schema, given literal, pointer string) any {
 	case s.kind == "integer":
 		return whole
 	case value.wholeDigits() > maxWholeDigits:
-		c.add(pointer, field.OutOfRange, "%s is %s. Give %s below 9 billion.", nameOf(pointer), text, s.wanted())
+		c.add(pointer, field.OutOfRange, "%s is %s. Give %s, and below 9 billion.", nameOf(pointer), text, s.wantedValue())
 	case s.decimals > 0 && value.decimals() > s.decimals, value.decimals() > maxDecimals:
 		c.add(pointer, field.OutOfRange, "%s is %s, which has %d digits after the point. Give %s with at most %d.",
-			nameOf(pointer), text, value.decimals(), s.wanted(), cmp.Or(s.decimals, maxDecimals))
+			nameOf(pointer), text, value.decimals(), s.wantedValue(), cmp.Or(s.decimals, maxDecimals))
 	case s.parse != nil && s.parse(value.plain()) != nil:
-		c.add(pointer, field.OutOfRange, "%s is %s. Give %s below 9 billion.", nameOf(pointer), text, s.wanted())
+		c.add(pointer, field.OutOfRange, "%s is %s. Give %s, and below 9 billion.", nameOf(pointer), text, s.wantedValue())
 	default:
 		return literal(value.plain())
 	}

@@ -208,6 +208,19 @@ type listAnswer struct {
 	Meta *pageMeta `json:"meta"`
 }
 
+// overridden refuses a request that asks for another method, as some servers offer: to
+// carry out the one that it was sent with would do something else than was meant.
+func overridden(r *http.Request) error {
+	for _, name := range [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		if asked := r.Header.Get(name); asked != "" && !strings.EqualFold(asked, r.Method) {
+			return fail(http.StatusBadRequest, field.Malformed,
+				"%s asks for %s, and the method of the request is %s. Send it with the method that is meant, and without the header.",
+				name, excerpt(asked), r.Method)
+		}
+	}
+	return nil
+}
+
 func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
 	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: scopeOf(r).base, server: s}
 	if op.scope != "" {
@@ -222,6 +235,9 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 				return nil, err
 			}
 		}
+	}
+	if err := overridden(r); err != nil {
+		return nil, err
 	}
 	if op.body == nil && !op.csv && !op.writes() {
 		answer, err := s.answerOf(r.Context(), in, r.URL.RawQuery)
@@ -285,6 +301,10 @@ const (
 	ignoredParametersHeader = "Tollgate-Ignored-Parameters"
 )
 
+// byteOrderMark begins the files of some editors and the bodies of some clients. RFC 8259
+// section 8.1 lets a reader pass over it.
+const byteOrderMark = "\ufeff"
+
 // readBody reads the JSON object of a request. What is wrong with the values in
 // it is found later, together with everything else.
 func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Request) error {
@@ -296,14 +316,18 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 	if op.method == http.MethodPatch {
 		accepted = append(accepted, "application/merge-patch+json")
 	}
-	if err := wantsType(r, codeWantsJSON, accepted...); err != nil {
-		return err
+	text := []byte("{}")
+	// Clients that have nothing to say often send neither a body nor its type.
+	if r.ContentLength != 0 || r.Header["Content-Type"] != nil {
+		if err := wantsType(r, codeWantsJSON, accepted...); err != nil {
+			return err
+		}
+		var err error
+		if text, err = readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength); err != nil {
+			return err
+		}
 	}
-	text, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
-	if err != nil {
-		return err
-	}
-	in.raw = text
+	in.raw = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	if op.lean {
 		in.idempotency = r.Header.Get(idempotencyHeader)
 		return nil
