@@ -11,7 +11,7 @@ import (
 // id that was used before proves nothing. A Reserve is a repetition only if it has
 // the proof of the first one, which the switch makes up for each request. Anything
 // else with a used id is refused, and no call that is over is ever let through
-// again. See docs/decisions/0032-repeated-admissions.md.
+// again. See docs/decisions/0012-repeated-admissions.md.
 
 // RequestID is the proof of a request, by what the switch names it: "" for none.
 func RequestID(name string) uuid.UUID {

@@ -21,7 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// Hanging up on live calls. See docs/decisions/0044-hang-ups.md.
+// Hanging up on live calls. See docs/decisions/0024-hang-ups.md.
 
 // hangupCommand is the body of Telnyx's command. Source: Telnyx v2, HangupRequest.
 type hangupCommand struct {

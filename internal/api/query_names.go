@@ -12,7 +12,7 @@ import (
 )
 
 // The names of parameters, in every form that a published client sends. What clients
-// send is in docs/decisions/0042.
+// send is in docs/decisions/0022.
 
 // splitName takes a name apart: filter[a.b][c], filter[a][b][c] and filter.a.b.c have the
 // same parts. An empty pair of brackets is an empty part. ok is false for what is no name.

@@ -10,7 +10,7 @@ import (
 
 // FQDNConnection is a PBX with domain names, to which a carrier would send calls. Its own
 // calls are recognised by digest credentials, or by addresses that are named one by one;
-// what a domain name leads to proves nothing (docs/decisions/0041).
+// what a domain name leads to proves nothing (docs/decisions/0021).
 // Source: Telnyx v2, FqdnConnection.
 type FQDNConnection struct {
 	Base

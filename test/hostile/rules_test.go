@@ -71,7 +71,7 @@ func rules() []ruled {
 }
 
 // ofOneEdge are the reasons that are no rule about a call but the state of an edge, or
-// that the other edge cannot have. docs/decisions/0033-rules-and-edges.md says why.
+// that the other edge cannot have. docs/decisions/0013-rules-and-edges.md says why.
 var ofOneEdge = map[admission.Reason]string{
 	admission.ReasonNone:              "the call is allowed",
 	admission.ReasonConnectionUnknown: "an unknown source gets no answer over SIP",

@@ -18,7 +18,7 @@ import (
 // the audit event and the answer that is kept for an idempotency key are one
 // transaction. The owner of the call is told after it: with PostgreSQL by a
 // notification, and by looking for marks once a second, since a notification can be
-// lost. See docs/decisions/0044-hang-ups.md.
+// lost. See docs/decisions/0024-hang-ups.md.
 
 const (
 	// hangUpsAtOnce is how many calls one transaction marks.

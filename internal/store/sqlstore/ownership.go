@@ -22,7 +22,7 @@ import (
 // have a tech prefix or a token of its own. These checks run in the transaction of the
 // write. Writes of configuration are made one after the other, on PostgreSQL by the lock
 // of the configuration, so of two claims at once the second one sees the first.
-// See docs/decisions/0036-ownership-of-addresses.md.
+// See docs/decisions/0016-ownership-of-addresses.md.
 
 // addressKey is how an address is compared by the database: 32 hexadecimal digits.
 func addressKey(a netip.Addr) string {
