@@ -178,8 +178,10 @@ func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 // submit sends a command to the ledger; its result comes back as an event.
 func (s *session) submit(command admission.Command) {
 	if end, ends := command.(admission.Settle); ends {
-		end.Ending.Quality = s.media.quality()
-		command = end
+		if quality := s.media.quality(); quality != nil {
+			end.Ending.Quality = quality
+			command = end // a copy on the heap, so calls without media make none
+		}
 	}
 	_, first := command.(admission.Reserve)
 	s.sh.g.config.Ledger.Submit(command, func(result admission.Result, err error) {
