@@ -170,7 +170,7 @@ func New(config Config) *Gateway {
 		sh := &shard{
 			g: g, index: i, now: config.Clock(),
 			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
-			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[uuid.UUID]*session),
+			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
 			inbox: inbox{wake: make(chan struct{}, 1)}, tagger: hmac.New(sha256.New, g.tagSecret[:]),
 		}
 		sh.doomed.sh = sh
@@ -245,7 +245,7 @@ func (g *Gateway) stop(ctx context.Context) error {
 	g.farewell()
 	if !g.idle(ctx) {
 		g.each(func(sh *shard) {
-			for _, s := range sh.calls {
+			for s := range sh.calls {
 				s.handle(call.Stopping{})
 			}
 		})
@@ -255,7 +255,7 @@ func (g *Gateway) stop(ctx context.Context) error {
 	}
 	left := 0
 	g.each(func(sh *shard) {
-		for _, s := range sh.calls {
+		for s := range sh.calls {
 			if !s.over {
 				left++
 			}

@@ -39,8 +39,14 @@ type doomed struct {
 // doom queues those of the calls that the shard has.
 func (sh *shard) doom(calls []uuid.UUID) {
 	d := &sh.doomed
+	// Looked for among all: an index of the ids would cost every call memory, and a
+	// hang-up by the API is rare.
+	wanted := make(map[uuid.UUID]struct{}, len(calls))
 	for _, c := range calls {
-		if s := sh.calls[c]; s != nil && !s.doomed {
+		wanted[c] = struct{}{}
+	}
+	for s := range sh.calls {
+		if _, named := wanted[s.machine.ID()]; named && !s.doomed {
 			s.doomed = true
 			d.waiting = append(d.waiting, s)
 		}

@@ -19,8 +19,8 @@ import (
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	g := sh.g
 	snapshot := g.config.Live.Snapshot()
-	if m.peer.own != nil {
-		return m.peer.own.attempt(snapshot)
+	if own := m.peer.own(); own != nil {
+		return own.attempt(snapshot)
 	}
 	source := m.peer.addr.Addr()
 	token := m.get("x-telnyx-token")

@@ -58,7 +58,7 @@ func (g *Gateway) Originate(o Origination) error {
 	sh := g.shardOf(o.SIPCallID)
 	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: magicCookie + newToken()}
 	own.speech = &speech{says: o.Says, said: func() { sh.post(own.hangUp) }}
-	own.peer = peer{tcp: true, addr: nowhere, own: own}
+	own.peer = peer{tcp: true, addr: nowhere, conn: &stream{own: own}}
 	sh.post(own.begin)
 	return nil
 }

@@ -159,7 +159,7 @@ func (sh *shard) receiveInvite(m *message) {
 		sh.answerStateless(m, 422, shortPhrase, line("Min-SE", seconds(least)), "")
 		return
 	}
-	if m.peer.own == nil && !g.crowds.enter(m.peer.addr.Addr(), emergency) {
+	if m.peer.own() == nil && !g.crowds.enter(m.peer.addr.Addr(), emergency) {
 		g.count.crowded.Add(1)
 		g.limited(m.peer.addr.Addr(), "sip_source_calls")
 		sh.refuseStateless(m, admission.ReasonOverloaded)

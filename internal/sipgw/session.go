@@ -102,7 +102,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.source = m.peer.addr.Addr()
 	s.caller.traceBegin(s.source)
 	tx.cancelled = func() { s.handle(call.Cancelled{}) }
-	sh.calls[s.machine.ID()] = s
+	sh.calls[s] = struct{}{}
 	return s
 }
 
@@ -171,7 +171,7 @@ func (s *session) act(a call.Action) {
 }
 
 // own is the server's own caller, nil in all other calls.
-func (s *session) own() *ownCaller { return s.caller.peer.own }
+func (s *session) own() *ownCaller { return s.caller.peer.own() }
 
 func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 
@@ -424,10 +424,10 @@ func (s *session) forgetIfDone() {
 	if s.carrier != nil && s.caller.byeOnAck {
 		return
 	}
-	if s.sh.calls[s.machine.ID()] != s {
+	if _, live := s.sh.calls[s]; !live {
 		return
 	}
-	delete(s.sh.calls, s.machine.ID())
+	delete(s.sh.calls, s)
 	if s.own() == nil {
 		s.sh.g.crowds.leave(s.source)
 	}

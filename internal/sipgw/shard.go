@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
@@ -22,9 +20,9 @@ type shard struct {
 	servers map[string]*serverTx // by transaction
 	clients map[clientKey]*clientTx
 	legs    map[legKey]*leg
-	early   map[legKey]*early      // of gateways, by our Call-ID and their tag
-	calls   map[uuid.UUID]*session // by their ids
-	doomed  doomed                 // calls that somebody had hung up
+	early   map[legKey]*early // of gateways, by our Call-ID and their tag
+	calls   map[*session]struct{}
+	doomed  doomed // calls that somebody had hung up
 	// once are the latest transactions of calls that do not say whose they are, at most
 	// mostUnidentified; the one at oldest goes first.
 	once   []*serverTx

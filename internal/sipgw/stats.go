@@ -122,7 +122,7 @@ type LiveCall struct {
 func (g *Gateway) Live() []LiveCall {
 	var live []LiveCall
 	g.each(func(sh *shard) {
-		for _, s := range sh.calls {
+		for s := range sh.calls {
 			if !s.machine.Alive() {
 				continue
 			}

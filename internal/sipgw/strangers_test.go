@@ -647,7 +647,7 @@ func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	ack := strings.ReplaceAll(text[:strings.Index(text, "Content-Type")], "INVITE", "ACK")
 	ack = strings.Replace(ack, "To: <"+callee+">", "To: "+string(headerOf(answer, "to", 't')), 1)
 	pbx.send(ack + "Content-Length: 0\r\n\r\n")
-	for _, s := range d.g.shards[0].calls {
+	for s := range d.g.shards[0].calls {
 		s.handle(call.Stopping{})
 	}
 	d.pass(40 * time.Second)

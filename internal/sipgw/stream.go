@@ -47,6 +47,8 @@ type stream struct {
 	conn net.Conn
 	done bool
 	end  chan struct{} // closed with done
+
+	own *ownCaller // of a stream that is only in memory: all else is then not used
 }
 
 func newStream(t *transport, to peer, conn net.Conn) *stream {

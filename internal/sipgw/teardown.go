@@ -29,7 +29,7 @@ func (s *session) teardown() []byte {
 	w := newWriter()
 	w.b = append(w.b, teardownVersion)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
-		if l.peer.own == nil {
+		if l.peer.own() == nil {
 			w.b = l.appendNote(w.b)
 		}
 	}

@@ -27,8 +27,15 @@ type peer struct {
 	// name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
 	name string
-	conn *stream    // the connection a request came by; nil finds or makes one
-	own  *ownCaller // the server's own caller, which is reached in memory; nil for all others
+	conn *stream // the connection a request came by; nil finds or makes one
+}
+
+// own is the server's own caller, which is reached in memory; nil for all others.
+func (p *peer) own() *ownCaller {
+	if p.conn == nil {
+		return nil
+	}
+	return p.conn.own
 }
 
 func (p peer) transportName() string {
@@ -183,8 +190,8 @@ func (t *transport) readPackets() {
 // goroutine when a TCP connection could not carry it; a lost datagram is noticed
 // by nobody but the timers.
 func (t *transport) send(to peer, data []byte, lost func()) {
-	if to.own != nil {
-		to.own.take(data)
+	if own := to.own(); own != nil {
+		own.take(data)
 		return
 	}
 	t.count.sent.Add(1)
@@ -213,7 +220,7 @@ func (t *transport) send(to peer, data []byte, lost func()) {
 // answer sends an answer that nothing is kept of. Over a stream it goes by the connection
 // that the request came by, or nowhere: none is opened for it.
 func (t *transport) answer(to peer, data []byte) {
-	if !to.tcp || to.own != nil {
+	if !to.tcp || to.own() != nil {
 		t.send(to, data, nil)
 		return
 	}
