@@ -1,13 +1,17 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tollgate/tollgate/client"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 func Example() {
@@ -53,7 +57,8 @@ func ExampleList_All() {
 		log.Fatal(err)
 	}
 	for i := range 5 {
-		if _, err := c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set(fmt.Sprint("group ", i))}); err != nil {
+		group := client.BillingGroupParams{Name: client.Set(fmt.Sprint("group ", i))}
+		if _, err := c.BillingGroups().Create(ctx, group); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -89,7 +94,9 @@ func ExampleClient_Explain() {
 	if _, err := c.RateDecks().Activate(ctx, deck.ID); err != nil {
 		log.Fatal(err)
 	}
-	profile, err := c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set("office"), WhitelistedDestinations: client.Set([]string{"US"})})
+	profile, err := c.Profiles().Create(ctx, client.ProfileParams{
+		Name: client.Set("office"), WhitelistedDestinations: client.Set([]string{"US"}),
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -121,4 +128,62 @@ func ExampleError() {
 		}
 	}
 	// Output: 10025 /name name has 2 characters. Give a text of 3 to 255 characters.
+}
+
+// A switch asks before it dials, and tells what the call does.
+func ExampleAdmissions() {
+	server, err := startServer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.close()
+	ctx := context.Background()
+	c, err := client.New(server.address, server.key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	profile, err := c.Profiles().Create(ctx, client.ProfileParams{
+		Name: client.Set("office"), WhitelistedDestinations: client.Set([]string{"US"}),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	connection, err := c.IPConnections().Create(ctx, client.IPConnectionParams{
+		ConnectionName: client.Set("pbx"),
+		Outbound:       client.Set(client.IPOutboundParams{OutboundVoiceProfileID: client.Set(profile.ID)}),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	admission, err := c.Admissions().Ask(ctx, client.AdmissionParams{
+		CallID: client.Set("switch-1-call-1"), ConnectionID: client.Set(connection.ID),
+		From: client.Set("+13125550100"), To: client.Set("+442079460123"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(admission.Decision, *admission.Reason)
+	// Output: deny destination_not_whitelisted
+}
+
+// A receiver of webhooks needs the server's public key and the body as it arrived.
+func ExampleReadWebhook() {
+	signer, err := webhook.NewSigner(bytes.Repeat([]byte{1}, 32)) // the server's
+	if err != nil {
+		log.Fatal(err)
+	}
+	header := http.Header{}
+	body := []byte(`{"data":{"event_type":"call.hangup","payload":{"hangup_cause":"normal_clearing"}}}`)
+	signer.Sign(header, body, time.Now())
+
+	event, err := client.ReadWebhook(signer.PublicKey(), header, body, time.Now())
+	if err != nil {
+		log.Fatal(err)
+	}
+	hangup := client.HangupPayload{}
+	if err := event.Decode(&hangup); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(event.Type, hangup.HangupCause)
+	// Output: call.hangup normal_clearing
 }
