@@ -35,6 +35,7 @@ type leg struct {
 	encoded bool // our Contact is encoded, and the peer is where its messages come from
 	proven  bool // the caller has sent what only a receiver of our messages can know
 	heard   bool // something has come from the host that requests go to
+	ended   bool
 
 	allowsUpdate bool
 	invite       *clientTx // a re-INVITE of ours that awaits its final response
@@ -42,12 +43,11 @@ type leg struct {
 	servingSeq   uint32    // its CSeq
 	inviteSeq    uint32    // the CSeq of our first INVITE
 	onAck        func(*message)
-	relaying     bool   // an offer of the peer's is on its way to the other side
-	silent       bool   // the caller has left a request unanswered
-	acked        bool   // the peer has acknowledged the 2xx that made the dialog
-	byeOnAck     bool   // hang up as soon as it has
-	byeCause     string // and why
-	ended        bool
+	relaying     bool     // an offer of the peer's is on its way to the other side
+	silent       bool     // the caller has left a request unanswered
+	acked        bool     // the peer has acknowledged the 2xx that made the dialog
+	byeOnAck     bool     // hang up as soon as it has
+	byeCause     string   // and why
 	lastOffer    *offered // the session description that the peer has from us, for refreshes by INVITE
 	lastAck      []byte   // our ACK of the peer's last 2xx, while it may be repeated
 	lastAckSeq   uint32

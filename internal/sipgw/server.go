@@ -25,11 +25,11 @@ type serverTx struct {
 	peer    peer
 	last    []byte
 	state   serverState
-	// toTag is the tag of the gateway's own responses that create no dialog.
-	toTag string
 	// once says that the final response goes out once for each time that the request
 	// comes, and that no timer repeats it.
 	once bool
+	// toTag is the tag of the gateway's own responses that create no dialog.
+	toTag string
 
 	interval   time.Duration
 	retransmit timer
