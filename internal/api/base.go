@@ -41,10 +41,10 @@ const maxHost = 253 + len(":65535")
 // isHost takes names, IPv4 addresses and IPv6 addresses in brackets, with a port or
 // without one. net/http lets more through, of which no address can be made.
 func isHost(text string) bool {
-	name, port := text, ""
+	name := text
 	if at := strings.LastIndexByte(text, ':'); at >= 0 && !strings.HasSuffix(text, "]") {
-		name, port = text[:at], text[at+1:]
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		name = text[:at]
+		if _, err := strconv.ParseUint(text[at+1:], 10, 16); err != nil {
 			return false
 		}
 	}

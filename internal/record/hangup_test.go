@@ -57,7 +57,7 @@ func TestEveryCallHasAHangupWord(t *testing.T) {
 	}
 	for outcome := OutcomeRefused; outcome <= OutcomeLost; outcome++ {
 		for _, cause := range causes {
-			for status := int32(0); status < 700; status++ {
+			for status := range int32(700) {
 				r := Call{Outcome: outcome, HangupCause: cause, SIPStatus: status}
 				if outcome == OutcomeAnswered || outcome == OutcomeLost && status%2 == 0 {
 					r.AnsweredMicros = 1

@@ -110,7 +110,7 @@ type Calls struct{ Hour, Day int }
 // Left says whether one more call is within the budget.
 func (b Budget) Left(c Calls) bool { return c.Hour < b.Hour && c.Day < b.Day }
 
-// ErrBudget: a call to the number would be one too many.
+// ErrBudget says that a call to the number would be one too many.
 var ErrBudget = errors.New("too many verification calls")
 
 // BudgetError says when another call may be placed. It does not say whose calls were too
@@ -122,7 +122,7 @@ func (e *BudgetError) Error() string { return fmt.Sprintf("%v: the next in %v", 
 // Unwrap returns ErrBudget.
 func (e *BudgetError) Unwrap() error { return ErrBudget }
 
-// ErrVerified: the number is verified already.
+// ErrVerified says that the number is verified already.
 var ErrVerified = errors.New("the number is verified already")
 
 // verifiable are the types of numbers that somebody can answer and show, at a price that

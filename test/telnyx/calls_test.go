@@ -60,7 +60,7 @@ func place(t *testing.T, s *process.Server, wanted wantedCall) (phone.Outcome, e
 	options := phone.Options{Server: s.SIP, From: wanted.From, To: wanted.To, User: wanted.User, Password: wanted.Password,
 		LocalAddr: wanted.Address + ":0", NoAudio: wanted.TalkMS == 0}
 	if !wanted.Hold {
-		options.HangUpAfter = max(1, time.Duration(wanted.TalkMS)) * time.Millisecond
+		options.HangUpAfter = max(time.Millisecond, time.Duration(wanted.TalkMS)*time.Millisecond)
 	}
 	for name, value := range wanted.Headers {
 		options.Headers = append(options.Headers, phone.Header{Name: name, Value: value})

@@ -23,7 +23,7 @@ func overStream(server string, secure *tls.Config) phone.ListenFunc {
 			return nil, err
 		}
 		dialer := net.Dialer{LocalAddr: local}
-		conn, err := dialer.Dial("tcp", server) //nolint:noctx // to a server on this machine
+		conn, err := dialer.Dial("tcp", server)
 		if err != nil {
 			return nil, err
 		}

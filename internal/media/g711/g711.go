@@ -1,15 +1,17 @@
 // Package g711 is the two laws of G.711, by which telephones have coded audio since 1972.
 package g711
 
-// ULaw and ALaw hold the 16-bit sample of each code (ITU-T G.711).
-var ULaw, ALaw = companding()
+// ULaw holds the 16-bit sample of each code of the µ-law (ITU-T G.711).
+var ULaw = samples(expandULaw)
 
-func companding() (ulaw, alaw [256]int16) {
-	for code := range 256 {
-		ulaw[code] = expandULaw(byte(code))
-		alaw[code] = expandALaw(byte(code))
+// ALaw holds the 16-bit sample of each code of the A-law (ITU-T G.711).
+var ALaw = samples(expandALaw)
+
+func samples(expand func(code byte) int16) (table [256]int16) {
+	for code := range table {
+		table[code] = expand(byte(code))
 	}
-	return ulaw, alaw
+	return table
 }
 
 // expandULaw is the decoding law of G.711 table 2: all bits are sent inverted.

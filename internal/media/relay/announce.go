@@ -26,7 +26,9 @@ func (s *session) announce(a media.Announcer) {
 	begun := time.Now() // of the pace alone
 	ticker := time.NewTicker(announceInterval)
 	defer ticker.Stop()
-	for said, left := 0, false; ; {
+	said := 0
+	for {
+		var left bool
 		said, left = sayUpTo(speakers, said, int(time.Since(begun)/announceInterval)+1)
 		s.mu.Lock()
 		closed := s.closed
