@@ -30,7 +30,7 @@ import (
 // patience is how long the browser may take for a page.
 const patience = 2 * time.Minute
 
-// The page at /docs shows every operation of the document, complains of nothing and
+// The page at /docs shows every operation and event of the document, complains of nothing and
 // asks nobody but its own server.
 func TestDocsPage(t *testing.T) {
 	base := serve(t)
@@ -129,18 +129,23 @@ func operations(t *testing.T, base string) wanted {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
+	type methods map[string]struct {
+		ID   string   `json:"operationId"`
+		Tags []string `json:"tags"`
+	}
 	var document struct {
-		Paths map[string]map[string]struct {
-			ID   string   `json:"operationId"`
-			Tags []string `json:"tags"`
-		} `json:"paths"`
+		Paths    map[string]methods `json:"paths"`
+		Webhooks map[string]methods `json:"webhooks"`
 	}
 	if err := json.UnmarshalRead(answer.Body, &document); err != nil {
 		t.Fatal(err)
 	}
 	count := 0
-	for _, methods := range document.Paths {
-		count += len(methods)
+	for _, of := range document.Paths {
+		count += len(of)
+	}
+	for _, of := range document.Webhooks { // the page shows events as it shows operations
+		count += len(of)
 	}
 	balance := document.Paths["/v2/balance"]["get"]
 	if count < 50 || balance.ID == "" {
