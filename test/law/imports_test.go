@@ -16,7 +16,8 @@ const module = "github.com/tollgate/tollgate/"
 // layers orders the packages from the inside out. A package may import packages
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
-	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret"},
+	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
+		"internal/setting"},
 	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
