@@ -313,7 +313,7 @@ func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *poli
 	if s.SayCode == nil {
 		return fail(http.StatusUnprocessableEntity, codeUnprocessable,
 			"This server has no media relay that could say the code. "+
-				"Whoever runs it sets media to relay, and media_addresses where sip_addr names no address.")
+				"Whoever runs it sets media to relay, and media_address where sip_addr names no address.")
 	}
 	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
 		return failAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,

@@ -128,9 +128,11 @@ func (c Config) Check(key string) error {
 		return fmt.Errorf("%[1]s_cert, %[1]s_key: %s needs both a certificate and its key as PEM files", key, c.What)
 	}
 	var problems []error
-	for _, name := range []string{c.Cert, c.Key, c.CA} {
-		if _, err := os.Stat(name); name != "" && errors.Is(err, fs.ErrNotExist) {
-			problems = append(problems, fmt.Errorf("%s: no file %s", key, name))
+	for _, file := range []struct{ setting, name string }{
+		{key + "_cert", c.Cert}, {key + "_key", c.Key}, {key + "_ca", c.CA},
+	} {
+		if _, err := os.Stat(file.name); file.name != "" && errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, fmt.Errorf("%s: no file %s", file.setting, file.name))
 		}
 	}
 	return errors.Join(problems...)
