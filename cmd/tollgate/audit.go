@@ -29,7 +29,7 @@ const (
 
 // auditedDatabase says which database is audited.
 type auditedDatabase struct {
-	DataDir     string `help:"Folder of the database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	DataDir     string `help:"Folder of the database." default:"${data_dir}"`
 	DatabaseURL string `name:"database-url" help:"PostgreSQL database, in the place of the folder; by default that of TOLLGATE_DATABASE_URL. A password belongs there or into PGPASSWORD, since everybody on the machine can see arguments." placeholder:"URL"`
 }
 
@@ -110,7 +110,7 @@ func hasPassword(database string) bool {
 
 type auditVerifyCommand struct {
 	auditedDatabase `embed:""`
-	SecretsKeyFile  string   `help:"Key file of the server's secrets; by default secrets.key in the folder." env:"TOLLGATE_SECRETS_KEY_FILE"`
+	SecretsKeyFile  string   `help:"Key file of the server's secrets; by default secrets.key in the folder."`
 	Head            []string `help:"A head that this command or the server's log has printed before, SEQUENCE:HASH. It must be in the chain, which also shows what was cut off its end. The one that a server keeps in the folder is looked for by itself." placeholder:"SEQUENCE:HASH"`
 }
 
@@ -167,7 +167,7 @@ func (c *auditVerifyCommand) verify(ctx context.Context) (head sqlstore.AuditHea
 	if err != nil {
 		return head, nil, err
 	}
-	vault, err := secret.Load(app.Config{DataDir: c.DataDir, SecretsKeyFile: c.SecretsKeyFile}.SecretsKey())
+	vault, err := secret.Load(app.DatabaseSettings{DataDir: c.DataDir, SecretsKeyFile: c.SecretsKeyFile}.SecretsKey())
 	if err != nil {
 		return head, nil, err
 	}

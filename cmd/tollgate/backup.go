@@ -13,7 +13,7 @@ import (
 )
 
 type backupCommand struct {
-	DataDir string `help:"Folder of the database. A server may be running." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	DataDir string `help:"Folder of the database. A server may be running." default:"${data_dir}"`
 	To      string `required:"" help:"File to write the copy to; it must not be there. It holds call records and sealed passwords; the secrets key file is not in it." placeholder:"FILE"`
 }
 
@@ -27,13 +27,13 @@ func (c *backupCommand) Run(ctx context.Context) error {
 	}
 	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy "+
 		"of that elsewhere.\n",
-		c.To, app.Config{DataDir: c.DataDir, SecretsKeyFile: os.Getenv("TOLLGATE_SECRETS_KEY_FILE")}.SecretsKey())
+		c.To, app.DatabaseSettings{DataDir: c.DataDir, SecretsKeyFile: os.Getenv("TOLLGATE_SECRETS_KEY_FILE")}.SecretsKey())
 	return nil
 }
 
 type restoreCommand struct {
 	From        string `help:"Copy that backup has made, or any whole database file." placeholder:"FILE" xor:"what"`
-	DataDir     string `help:"Folder to restore it into. It must have no database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+	DataDir     string `help:"Folder to restore it into. It must have no database." default:"${data_dir}"`
 	DatabaseURL string `name:"database-url" help:"Instead: mark this PostgreSQL database, which its own tools have restored. A password belongs into PGPASSWORD." placeholder:"URL" xor:"what"`
 }
 

@@ -1,63 +1,102 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tollgate/tollgate/internal/setting"
 )
 
 // maxConfigBytes bounds a config file. It holds a handful of settings.
 const maxConfigBytes = 1 << 20
 
-// settings resolves flags from a config file: {"http_addr": "127.0.0.1:8080"}.
-type settings map[string]jsontext.Value
+// configFlag names the config file.
+type configFlag string
 
-// configFile reads a config file. A key given twice, or anything behind the
-// object, is an error.
-func configFile(r io.Reader) (kong.Resolver, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxConfigBytes+1))
+// BeforeResolve reads the file, for kong, and has the flags resolved from it.
+func (configFlag) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
+	name, _ := ctx.FlagValue(trace.Flag).(configFlag)
+	file, err := os.Open(kong.ExpandPath(string(name)))
 	if err != nil {
-		return nil, fmt.Errorf("read config file: %w", err)
+		return err
 	}
-	if len(text) > maxConfigBytes {
-		return nil, fmt.Errorf("config file is larger than %d bytes", maxConfigBytes)
+	values, err := readConfig(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("config file: %w", err)
 	}
-	values := settings{}
-	if err := json.Unmarshal(text, &values); err != nil {
-		return nil, fmt.Errorf("config file: %w", err)
+	if err := values.check(keysOf(ctx)); err != nil {
+		return fmt.Errorf("config file: %w", err)
 	}
-	return values, nil
+	ctx.AddResolver(values)
+	return nil
 }
 
-// keyOf is the key of a flag in the config file.
-func keyOf(flag *kong.Flag) string { return strings.ReplaceAll(flag.Name, "-", "_") }
+// configValues resolves flags from a config file: {"http_addr": "127.0.0.1:8080"}.
+type configValues map[string]jsontext.Value
 
-// Validate implements kong.Resolver: a key that no command has is an error.
-func (s settings) Validate(app *kong.Application) error {
-	var known []string
-	nodes := append([]*kong.Node{app.Node}, app.Children...)
-	for _, node := range nodes {
-		for _, flag := range node.Flags {
-			if flag.Name != "help" && flag.Name != "config" && flag.Name != "version" {
-				known = append(known, keyOf(flag))
+// readConfig reads a config file. A key given twice, or anything behind the
+// object, is an error.
+func readConfig(r io.Reader) (configValues, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxConfigBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxConfigBytes {
+		return nil, fmt.Errorf("is larger than %d bytes", maxConfigBytes)
+	}
+	values := configValues{}
+	return values, json.Unmarshal(text, &values)
+}
+
+// keysOf lists the keys that a command may find in the file: its own options, and the
+// settings of the server, since all commands may read the server's file.
+func keysOf(ctx *kong.Context) []string {
+	var keys []string
+	for _, path := range ctx.Path {
+		for _, flag := range path.Flags {
+			switch flag.Name {
+			case "help", "config", "version":
+			default:
+				keys = append(keys, setting.Key(flag.Name))
 			}
 		}
 	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	for key := range s {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("config file: unknown key %q; known are %s", key, strings.Join(known, ", "))
+	for _, s := range allSettings() {
+		if !s.NoFlag {
+			keys = append(keys, s.Key())
 		}
 	}
-	return nil
+	return keys
 }
+
+// check refuses keys that the command does not read.
+func (c configValues) check(known []string) error {
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		if slices.Contains(known, key) {
+			continue
+		}
+		problem := fmt.Errorf("unknown key %q; the nearest known one is %q", key, setting.Nearest(key, known))
+		for _, s := range allSettings() {
+			if s.NoFlag && key == setting.Key(s.Name) {
+				problem = fmt.Errorf("unknown key %q; this secret is read from %s alone", key, s.Variable())
+			}
+		}
+		problems = append(problems, problem)
+	}
+	return errors.Join(problems...)
+}
+
+// Validate implements kong.Resolver: check has done it.
+func (configValues) Validate(*kong.Application) error { return nil }
 
 func isSet(variable string) bool {
 	_, set := os.LookupEnv(variable)
@@ -65,17 +104,25 @@ func isSet(variable string) bool {
 }
 
 // Resolve implements kong.Resolver. An environment variable goes before the file.
-func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	value, ok := s[keyOf(flag)]
+func (c configValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	key := setting.Key(flag.Name)
+	value, ok := c[key]
 	if !ok || slices.ContainsFunc(flag.Envs, isSet) {
 		return nil, nil
 	}
-	var text string
-	if value.Kind() == '"' {
+	switch value.Kind() {
+	case '"':
+		var text string
 		if err := json.Unmarshal(value, &text); err != nil {
-			return nil, fmt.Errorf("config file: %s: %w", keyOf(flag), err)
+			return nil, fmt.Errorf("config file: %s: %w", key, err)
 		}
 		return text, nil
+	case '[':
+		var list []any
+		if err := json.Unmarshal(value, &list); err != nil {
+			return nil, fmt.Errorf("config file: %s: %w", key, err)
+		}
+		return list, nil
 	}
 	return value.String(), nil
 }

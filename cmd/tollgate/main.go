@@ -16,15 +16,15 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
 // commands is the command line.
 type commands struct {
-	Config    kong.ConfigFlag  `help:"JSON file with settings; a flag or an environment variable overrides it." placeholder:"FILE" env:"TOLLGATE_CONFIG"`
-	LogLevel  slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"TOLLGATE_LOG_LEVEL"`
-	LogFormat string           `help:"How the log is written: text or json. Telephone numbers are masked in both." enum:"text,json" default:"text" env:"TOLLGATE_LOG_FORMAT"`
-	Version   kong.VersionFlag `help:"Print the version and stop."`
+	Config      configFlag `help:"JSON file with settings; a flag or an environment variable overrides it." placeholder:"FILE" env:"TOLLGATE_CONFIG"`
+	logSettings `part:"Log" see:"OPERATIONS.md"`
+	Version     kong.VersionFlag `help:"Print the version and stop."`
 
 	Serve       serveCommand       `cmd:"" help:"Run the gateway and its API."`
 	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell what became of each."`
@@ -35,6 +35,13 @@ type commands struct {
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also of a running server."`
 	Restore     restoreCommand     `cmd:"" help:"Put a copy in the place of the database, or mark a PostgreSQL database that was restored."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Check the settings without starting anything."`
+	Settings    settingsCommand    `cmd:"" help:"Print the reference of all settings, docs/SETTINGS.md, as Markdown."`
+}
+
+// logSettings are the settings of the log.
+type logSettings struct {
+	LogLevel  slog.Level `name:"log-level" default:"info" reload:"" help:"Least level that is logged: debug, info, warn or error."`
+	LogFormat string     `name:"log-format" default:"text" enum:"text,json" help:"How the log is written: text or json. Telephone numbers are masked in both."`
 }
 
 // exit is an error that carries the status of the process.
@@ -61,8 +68,8 @@ func newParser(ctx context.Context, cli *commands, exit func(int)) (*kong.Kong, 
 	return kong.New(cli,
 		kong.Name("tollgate"),
 		kong.Description("A self-hosted outbound voice gateway with profiles that are enforced."),
-		kong.Vars{"version": version()},
-		kong.Configuration(configFile),
+		kong.Vars{"version": version(), "data_dir": app.Default().DataDir},
+		readVariables(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Exit(exit),
 		kong.UsageOnError(),

@@ -13,12 +13,12 @@ type secretsCommand struct {
 }
 
 type keyFile struct {
-	DataDir        string `help:"Folder of the database." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
-	SecretsKeyFile string `help:"Key file of the server's secrets; by default secrets.key in the folder." env:"TOLLGATE_SECRETS_KEY_FILE"`
+	DataDir        string `help:"Folder of the database." default:"${data_dir}"`
+	SecretsKeyFile string `help:"Key file of the server's secrets; by default secrets.key in the folder."`
 }
 
 func (f *keyFile) path() string {
-	return app.Config{DataDir: f.DataDir, SecretsKeyFile: f.SecretsKeyFile}.SecretsKey()
+	return app.DatabaseSettings{DataDir: f.DataDir, SecretsKeyFile: f.SecretsKeyFile}.SecretsKey()
 }
 
 type addKeyCommand struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/setting"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -86,7 +87,7 @@ type cleanup struct {
 // New opens the database, loads the policy and builds the gateway and the API.
 // Nothing listens yet. When it fails, what it had done is undone.
 func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) {
-	if err := config.Validate(); err != nil {
+	if err := config.Check(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
@@ -150,8 +151,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.gateway = sipgw.New(sipgw.Config{
 		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
-		Addr: a.config.SIPAddr, TLS: a.config.SIPTLS, NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
-		Limits: a.config.sipLimits(),
+		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		Limits: a.config.limits(),
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
@@ -176,15 +177,6 @@ func (a *App) build(ctx context.Context) error {
 		RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil
-}
-
-// sipLimits are the limits of SIP sources that are settings.
-func (c *Config) sipLimits() sipgw.Limits {
-	return sipgw.Limits{
-		SourcePerSecond: float64(c.SIPSourceRate), SourceCalls: c.SIPSourceCalls,
-		ConnectionsPerHost: c.SIPSourceConnections,
-		StrangerAnswers:    float64(c.SIPStrangerRate), StrangerConnections: c.SIPStrangerConnections,
-	}
 }
 
 // hungUp has the gateway end calls that somebody had hung up.
@@ -216,7 +208,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.startStrays(ctx)
-	listener, err := a.listenHTTP(ctx, "http_addr", a.config.HTTPAddr, "API keys", a.certificate != nil)
+	listener, err := a.listenHTTP(ctx, &a.config.HTTPAddr, "API keys", a.certificate != nil)
 	if err != nil {
 		return err
 	}
@@ -249,7 +241,7 @@ func (a *App) SIPTLSAddr() string { return a.gateway.SecureAddr() }
 // began with. later says that other settings have changed, which takes effect at the
 // next start. On an error everything stays as it was.
 func (a *App) Reload(config Config) (later bool, err error) {
-	if err := config.Validate(); err != nil {
+	if err := config.Check(); err != nil {
 		return false, err
 	}
 	if err := a.gateway.Reload(); err != nil {
@@ -263,7 +255,7 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	a.stopLimit.Store(int64(config.StopLimit))
 	a.gateway.LimitCalls(config.MaxCall)
 	a.lookAround()
-	config.StopLimit, config.MaxCall = a.config.StopLimit, a.config.MaxCall
+	setting.CopyReloadable(&config, &a.config)
 	return !reflect.DeepEqual(config, a.config), nil
 }
 

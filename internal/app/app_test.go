@@ -159,8 +159,10 @@ func TestTwoServersDoNotShareAFolder(t *testing.T) {
 }
 
 func TestBadConfigurationsNameEverySetting(t *testing.T) {
-	_, err := New(t.Context(), Config{HTTPAddr: "nowhere", SIPAddr: ":", APIKey: "short", StopLimit: -1,
-		RateBurst: -1, CORSOrigins: []string{"*"}}, silent())
+	var config Config
+	config.HTTPAddr, config.SIPAddr, config.APIKey = "nowhere", ":", "short"
+	config.StopLimit, config.RateBurst, config.CORSOrigins = -1, -1, []string{"*"}
+	_, err := New(t.Context(), config, silent())
 	if err == nil {
 		t.Fatal("started without an error")
 	}

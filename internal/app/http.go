@@ -6,31 +6,39 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/httpd"
+	"github.com/tollgate/tollgate/internal/setting"
 )
 
-// HTTP is how the API and the metrics are served.
-type HTTP struct {
-	// CertFile and KeyFile are PEM files of a certificate. With them the API is served
-	// over TLS, and so are the metrics beyond loopback. They are read again when they
-	// change.
-	CertFile, KeyFile string
-	// Plain lets listeners beyond loopback serve plain HTTP, since TLS ends elsewhere.
-	Plain bool
-	// TrustedProxies are the networks of proxies whose X-Forwarded-For and -Proto are believed.
-	TrustedProxies []string
-	// Connections bounds the connections of the API. 0: an eighth of the descriptors
-	// that the process may have, and 4096 at most.
-	Connections int
+// HTTPSettings are the settings of the API and of its listener. The certificate and the
+// proxies are those of the metrics too.
+type HTTPSettings struct {
+	HTTPAddr           string   `name:"http-addr" default:"127.0.0.1:8080" form:"host:port" help:"Address of the API, host:port."`
+	HTTPTLSCert        string   `name:"http-tls-cert" help:"PEM file of the certificate of the API, with those between it and its root, for TLS 1.2 and later; metrics beyond loopback are served with it too. Read again when it changes, and on SIGHUP."`
+	HTTPTLSKey         string   `name:"http-tls-key" help:"PEM file of the key of that certificate, which only its owner and group may read."`
+	HTTPPlain          bool     `name:"http-plain" help:"Serve plain HTTP beyond loopback, since TLS ends in a proxy before the server, or its network is your own. Without it, and without a certificate, that is an error."`
+	HTTPTrustedProxies []string `name:"http-trusted-proxies" help:"Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as in 192.0.2.10 or 192.0.2.0/28; of others they are ignored."`
+	HTTPConnections    int      `name:"http-connections" default:"0" min:"0" help:"Connections of the API at once, of which strangers may have half; 0 is an eighth of the descriptors that the process may have, 4096 at most."`
+	PublicURL          string   `name:"public-url" help:"Where clients reach the API, as in https://tollgate.example.com, for the addresses of recordings and of error pages; without it they are on the host that is asked, and webhooks have none."`
+	RateLimit          float64  `name:"rate-limit" default:"0" help:"Requests a second that each API key may send; 0 is 500, a negative number no limit."`
+	RateBurst          int      `name:"rate-burst" default:"0" min:"0" help:"Requests that each API key may send at once; 0 is 5000."`
+	CORSOrigins        []string `name:"cors-origins" help:"Origins whose scripts may call the API from a browser, as in https://console.example.com; none by default."`
+	APIKey             string   `name:"api-key" kong:"-" secret:"" help:"API key of the first account, of at least 16 characters. Without it one is made at the first start and printed once."`
 }
 
-func (h HTTP) tls() bool { return h.CertFile != "" || h.KeyFile != "" }
+// minKeyLength is the shortest API key that an operator may choose. A random key
+// of this length cannot be guessed through the API.
+const minKeyLength = 16
 
-func (h HTTP) files() certificate.Config {
-	return certificate.Config{What: "HTTPS", Cert: h.CertFile, Key: h.KeyFile}
+// secured says whether HTTP is served over TLS.
+func (s *HTTPSettings) secured() bool { return s.HTTPTLSCert != "" || s.HTTPTLSKey != "" }
+
+func (s *HTTPSettings) files() certificate.Config {
+	return certificate.Config{What: "HTTPS", Cert: s.HTTPTLSCert, Key: s.HTTPTLSKey}
 }
 
 // resolveLimit bounds how long the name of a host to listen on is looked up.
@@ -68,33 +76,52 @@ const waysOut = "Give --http-tls-cert and --http-tls-key (http_tls_cert, http_tl
 	" listen on 127.0.0.1, or say by --http-plain (http_plain) that TLS ends in a proxy before the server," +
 	" or that the network is your own"
 
-// validateHTTP says what is wrong with how the API and the metrics are served.
-func (c Config) validateHTTP() []error {
+// checkHTTP says what is wrong with how the API and the metrics are served.
+func (c *Config) checkHTTP() []error {
 	var problems []error
-	if c.HTTP.tls() {
-		if err := c.HTTP.files().Check("http_tls"); err != nil {
-			problems = append(problems, err)
-		}
-		if c.HTTP.Plain {
-			problems = append(problems, errors.New("http_plain: says that TLS ends elsewhere, and http_tls_cert that it ends "+
-				"here; leave one out"))
+	if c.APIKey != "" && len(c.APIKey) < minKeyLength {
+		problems = append(problems, c.wrong(&c.APIKey, "must have at least %d characters", minKeyLength))
+	}
+	for _, origin := range c.CORSOrigins {
+		parsed, err := url.Parse(origin)
+		if err != nil || parsed.Scheme == "" || parsed.Host == "" || origin != parsed.Scheme+"://"+parsed.Host {
+			problems = append(problems,
+				c.wrong(&c.CORSOrigins, "%q is not an origin such as https://console.example.com", origin))
 		}
 	}
-	if _, err := c.HTTP.proxies(); err != nil {
+	if parsed, err := url.Parse(c.PublicURL); c.PublicURL != "" &&
+		(err != nil || !isURL(c.PublicURL) || parsed.RawQuery != "" || parsed.Fragment != "") {
+		problems = append(problems,
+			c.wrong(&c.PublicURL, "%q is not an address such as https://tollgate.example.com", c.PublicURL))
+	}
+	if _, err := c.proxies(); err != nil {
 		problems = append(problems, err)
 	}
-	if c.HTTP.Connections < 0 {
-		problems = append(problems, errors.New("http_connections: must not be negative; 0 takes an eighth "+
-			"of the descriptors"))
+	return append(problems, c.checkTransport()...)
+}
+
+// checkTransport says what is wrong with TLS, or with its absence.
+func (c *Config) checkTransport() []error {
+	var problems []error
+	if c.secured() {
+		if err := c.files().Check("http_tls"); err != nil {
+			problems = append(problems, err)
+		}
+		if c.HTTPPlain {
+			problems = append(problems, c.wrong(&c.HTTPPlain, "says that TLS ends elsewhere, and %s that it ends here; "+
+				"leave one out", setting.Name(c, &c.HTTPTLSCert)))
+		}
 	}
-	for _, listener := range []struct{ key, address, what string }{
-		{"http_addr", c.HTTPAddr, "API keys"}, {"metrics_addr", c.MetricsAddr, "metrics"},
-	} {
-		if !isHostPort(listener.address) || c.HTTP.Plain || c.HTTP.tls() { // Validate says that it is no address
+	for _, listener := range []struct {
+		address *string
+		what    string
+	}{{&c.HTTPAddr, "API keys"}, {&c.MetricsAddr, "metrics"}} {
+		// One that is not an address is refused as such.
+		if !isHostPort(*listener.address) || c.HTTPPlain || c.secured() {
 			continue
 		}
-		if err := plainIsLocal(listener.key, listener.address, listener.what); err != nil {
-			problems = append(problems, err)
+		if err := plainIsLocal(*listener.address, listener.what); err != nil {
+			problems = append(problems, c.wrong(listener.address, "%w", err))
 		}
 	}
 	return problems
@@ -106,28 +133,28 @@ func isHostPort(address string) bool {
 }
 
 // plainIsLocal refuses plain HTTP that others than this machine can reach.
-func plainIsLocal(key, address, what string) error {
+func plainIsLocal(address, what string) error {
 	local, err := loopback(address)
 	if err != nil {
-		return fmt.Errorf("%s: %q: %w", key, address, err)
+		return fmt.Errorf("%q: %w", address, err)
 	}
 	if !local {
-		return fmt.Errorf("%s: %q is reached from beyond this machine, and plain HTTP would show %s to whoever is on "+
-			"the way. %s", key, address, what, waysOut)
+		return fmt.Errorf("%q is reached from beyond this machine, and plain HTTP would show %s to whoever is on "+
+			"the way. %s", address, what, waysOut)
 	}
 	return nil
 }
 
-// proxies are TrustedProxies, parsed.
-func (h HTTP) proxies() ([]netip.Prefix, error) {
+// proxies are HTTPTrustedProxies, parsed.
+func (c *Config) proxies() ([]netip.Prefix, error) {
 	var networks []netip.Prefix
-	for _, text := range h.TrustedProxies {
+	for _, text := range c.HTTPTrustedProxies {
 		network, err := netip.ParsePrefix(text)
 		if one, failed := netip.ParseAddr(text); failed == nil {
 			network, err = netip.PrefixFrom(one, one.BitLen()), nil
 		}
 		if err != nil || network.Bits() == 0 {
-			return nil, fmt.Errorf("http_trusted_proxies: %q is not the network of a proxy, as in "+
+			return nil, c.wrong(&c.HTTPTrustedProxies, "%q is not the network of a proxy, as in "+
 				"192.0.2.10 or 192.0.2.0/28", text)
 		}
 		networks = append(networks, network.Masked())
@@ -150,7 +177,7 @@ const (
 // stays free. It tells when there are too few descriptors for all that may be wanted.
 func (a *App) connectionBudget() int {
 	limit := descriptorLimit()
-	most := a.config.HTTP.Connections
+	most := a.config.HTTPConnections
 	if most == 0 {
 		most = min(limit/httpDescriptorsShare, mostHTTPConnections)
 	}
@@ -168,7 +195,7 @@ func (a *App) connectionBudget() int {
 
 // newHTTP prepares a server of a listener, without its handler.
 func (a *App) newHTTP(name string, secured, keyHolders bool, connections int) (*httpd.Server, error) {
-	proxies, err := a.config.HTTP.proxies()
+	proxies, err := a.config.proxies()
 	if err != nil {
 		return nil, err
 	}
@@ -184,25 +211,25 @@ func (a *App) newHTTP(name string, secured, keyHolders bool, connections int) (*
 
 // loadCertificate reads the certificate of HTTPS, if there is to be one.
 func (a *App) loadCertificate() error {
-	if !a.config.HTTP.tls() {
+	if !a.config.secured() {
 		return nil
 	}
-	files := a.config.HTTP.files()
+	files := a.config.files()
 	files.Now, files.Log = time.Now, a.logger
 	a.certificate = certificate.New(files)
 	return a.certificate.Load()
 }
 
-// listenHTTP opens a listener. Where its address must not be reached from elsewhere,
+// listenHTTP opens a listener at a setting of the configuration. Where its address must not be reached from elsewhere,
 // the opened socket is checked too: a name may have resolved to something else by then.
-func (a *App) listenHTTP(ctx context.Context, key, address, what string, secured bool) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+func (a *App) listenHTTP(ctx context.Context, address *string, what string, secured bool) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for HTTP on %s: %w", address, err)
+		return nil, fmt.Errorf("listen for HTTP on %s: %w", *address, err)
 	}
-	if !secured && !a.config.HTTP.Plain {
-		if err := plainIsLocal(key, listener.Addr().String(), what); err != nil {
-			return nil, errors.Join(err, listener.Close())
+	if !secured && !a.config.HTTPPlain {
+		if err := plainIsLocal(listener.Addr().String(), what); err != nil {
+			return nil, errors.Join(a.config.wrong(address, "%w", err), listener.Close())
 		}
 	}
 	return listener, nil

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/media/relay"
 	"github.com/tollgate/tollgate/internal/media/rtpengine"
+	"github.com/tollgate/tollgate/internal/setting"
 )
 
 // The values of Config.Media.
@@ -24,6 +23,16 @@ const (
 	// built-in relay all the same.
 	MediaRtpengine = "rtpengine="
 )
+
+// MediaSettings are the settings of what anchors the media of calls.
+type MediaSettings struct {
+	Media          string        `name:"media" default:"relay" help:"What anchors the media of calls: relay, the built-in one, rtpengine=address:port,... for rtpengine by its ng protocol, or none."`
+	MediaAnchor    bool          `name:"media-anchor" help:"Anchor every call, not only those that are recorded or whose connection wants it."`
+	MediaAddresses []string      `name:"media-address" help:"Address that the relay's ports are bound to, by default that of the SIP gateway; of each family one at most. After a / the address that peers are told."`
+	MediaAnySource bool          `name:"media-any-source" help:"Take the media of a side from whatever source is heard first, also where neither its description nor its signalling names that address."`
+	MediaPorts     string        `name:"media-ports" default:"20000-29999" help:"Range of the relay's ports."`
+	MediaTimeout   time.Duration `name:"media-timeout" default:"60s" min:"1s" help:"How long an answered call that is anchored may be silent before it is ended."`
+}
 
 // buildMedia makes what anchors calls; nil when nothing does.
 func (a *App) buildMedia() (media.Relay, error) {
@@ -62,7 +71,7 @@ func (c Config) rtpengines() ([]netip.AddrPort, error) {
 	for text := range strings.SplitSeq(strings.TrimPrefix(c.Media, MediaRtpengine), ",") {
 		address, err := netip.ParseAddrPort(strings.TrimSpace(text))
 		if err != nil || address.Port() == 0 {
-			return nil, fmt.Errorf("media: %q is not the address:port of an rtpengine's ng protocol", text)
+			return nil, c.wrong(&c.Media, "%q is not the address:port of an rtpengine's ng protocol", text)
 		}
 		list = append(list, address)
 	}
@@ -76,7 +85,7 @@ func (c Config) relayConfig() (relay.Config, error) {
 	switch {
 	case c.Media == MediaNone:
 		if c.MediaAnchor {
-			return config, errors.New("media_anchor: media is none, which anchors nothing: set media to relay")
+			return config, c.wrong(&c.MediaAnchor, "media is none, which anchors nothing: set media to relay")
 		}
 		return config, nil
 	case strings.HasPrefix(c.Media, MediaRtpengine):
@@ -85,18 +94,15 @@ func (c Config) relayConfig() (relay.Config, error) {
 		}
 	case c.Media == MediaRelay:
 	default:
-		return config, fmt.Errorf("media: %q is not known: want relay, rtpengine=address:port,... or none", c.Media)
+		return config, c.wrong(&c.Media, "%q is not known: want relay, rtpengine=address:port,... or none", c.Media)
 	}
 	low, high, _ := strings.Cut(c.MediaPorts, "-")
 	first, err := strconv.ParseUint(low, 10, 16)
 	last, otherErr := strconv.ParseUint(high, 10, 16)
 	if err != nil || otherErr != nil || first < 1024 || last < first+3 {
-		return config, fmt.Errorf("media_ports: %q is not a range of at least four ports from 1024 up, such as 20000-29999", c.MediaPorts)
+		return config, c.wrong(&c.MediaPorts, "%q is not a range of at least four ports from 1024 up, such as 20000-29999", c.MediaPorts)
 	}
 	config.Low, config.High = uint16(first), uint16(last)
-	if c.MediaTimeout < time.Second {
-		return config, errors.New("media_timeout: must be at least 1s")
-	}
 	config.Addresses, err = c.mediaAddresses()
 	return config, err
 }
@@ -110,7 +116,8 @@ func (c Config) mediaAddresses() ([]relay.Address, error) {
 		address, err := netip.ParseAddr(host)
 		if err != nil || address.IsUnspecified() {
 			if c.MediaAnchor {
-				return nil, fmt.Errorf("media_addresses: sip_addr %q names no address of this host for the relay's ports: give one", c.SIPAddr)
+				return nil, c.wrong(&c.MediaAddresses,
+					"%s %q names no address of this host for the relay's ports: give one", setting.Name(&c, &c.SIPAddr), c.SIPAddr)
 			}
 			return nil, nil
 		}
@@ -126,11 +133,11 @@ func (c Config) mediaAddresses() ([]relay.Address, error) {
 			a.Public, otherErr = netip.ParseAddr(public)
 		}
 		if err != nil || otherErr != nil || a.Local.IsUnspecified() || a.Public.IsValid() && a.Public.Is4() != a.Local.Is4() {
-			return nil, fmt.Errorf("media_addresses: %q is not an address of this host, or two of one family as in 10.0.0.5/203.0.113.5", text)
+			return nil, c.wrong(&c.MediaAddresses, "%q is not an address of this host, or two of one family as in 10.0.0.5/203.0.113.5", text)
 		}
 		for _, other := range list {
 			if other.Local.Is4() == a.Local.Is4() {
-				return nil, fmt.Errorf("media_addresses: %s and %s are of one family: give one of each at most", other.Local, a.Local)
+				return nil, c.wrong(&c.MediaAddresses, "%s and %s are of one family: give one of each at most", other.Local, a.Local)
 			}
 		}
 		list = append(list, a)

@@ -72,19 +72,19 @@ func TestMediaSettingsAreChecked(t *testing.T) {
 		"range upside down":  {func(c *Config) { c.MediaPorts = "30000-20000" }, "media_ports"},
 		"privileged":         {func(c *Config) { c.MediaPorts = "100-20000" }, "media_ports"},
 		"too high":           {func(c *Config) { c.MediaPorts = "20000-70000" }, "media_ports"},
-		"a name":             {func(c *Config) { c.MediaAddresses = []string{"media.example.com"} }, "media_addresses"},
-		"unspecified":        {func(c *Config) { c.MediaAddresses = []string{"0.0.0.0"} }, "media_addresses"},
-		"two of one family":  {func(c *Config) { c.MediaAddresses = []string{"127.0.0.1", "127.0.0.2"} }, "media_addresses"},
+		"a name":             {func(c *Config) { c.MediaAddresses = []string{"media.example.com"} }, "media_address"},
+		"unspecified":        {func(c *Config) { c.MediaAddresses = []string{"0.0.0.0"} }, "media_address"},
+		"two of one family":  {func(c *Config) { c.MediaAddresses = []string{"127.0.0.1", "127.0.0.2"} }, "media_address"},
 		"two families":       {func(c *Config) { c.MediaAddresses = []string{"127.0.0.1", "::1"} }, ""},
 		"translated":         {func(c *Config) { c.MediaAddresses = []string{"10.0.0.5/203.0.113.5"} }, ""},
-		"translated oddly":   {func(c *Config) { c.MediaAddresses = []string{"10.0.0.5/2001:db8::1"} }, "media_addresses"},
+		"translated oddly":   {func(c *Config) { c.MediaAddresses = []string{"10.0.0.5/2001:db8::1"} }, "media_address"},
 		"everywhere":         {func(c *Config) { c.SIPAddr = "0.0.0.0:5060" }, ""},
-		"anchored where":     {func(c *Config) { c.SIPAddr, c.MediaAnchor = "0.0.0.0:5060", true }, "media_addresses"},
+		"anchored where":     {func(c *Config) { c.SIPAddr, c.MediaAnchor = "0.0.0.0:5060", true }, "media_address"},
 		"silence of nothing": {func(c *Config) { c.MediaTimeout = 0 }, "media_timeout"},
 	} {
 		config := testConfig(t.TempDir())
 		c.change(&config)
-		err := config.Validate()
+		err := config.Check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want one that names %q", name, err, c.want)
 		}

@@ -24,9 +24,9 @@ func (a *App) startMetrics(ctx context.Context) error {
 	}
 	secured, err := a.secureMetrics()
 	if err != nil {
-		return fmt.Errorf("metrics_addr: %w", err)
+		return a.config.wrong(&a.config.MetricsAddr, "%w", err)
 	}
-	listener, err := a.listenHTTP(ctx, "metrics_addr", a.config.MetricsAddr, "metrics", secured)
+	listener, err := a.listenHTTP(ctx, &a.config.MetricsAddr, "metrics", secured)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // machine itself is allowed where SIP is served to no other, as in the quick start.
 func (a *App) buildReach() {
 	c := a.config
-	quick := onLoopback(c.SIPAddr) && (c.SIPTLS.Addr == "" || onLoopback(c.SIPTLS.Addr))
+	quick := onLoopback(c.SIPAddr) && (c.SIPTLSListen == "" || onLoopback(c.SIPTLSListen))
 	a.reach = reach.New(reach.Rules{
 		Private: c.GatewayAllowPrivate, Loopback: c.GatewayAllowPrivate || quick, Documentation: true, HighPorts: true,
 	})
@@ -51,7 +51,7 @@ func (a *App) lookAround() {
 // listeners are the sockets on which this server listens, or will, as far as their
 // ports are known.
 func (a *App) listeners() []netip.AddrPort {
-	texts := []string{a.config.SIPAddr, a.config.SIPTLS.Addr, a.config.HTTPAddr, a.config.MetricsAddr}
+	texts := []string{a.config.SIPAddr, a.config.SIPTLSListen, a.config.HTTPAddr, a.config.MetricsAddr}
 	if a.listener != nil {
 		texts = append(texts, a.SIPAddr(), a.SIPTLSAddr(), a.HTTPAddr(), a.MetricsAddr())
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -18,10 +17,22 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/recording"
+	"github.com/tollgate/tollgate/internal/setting"
 )
 
 // encoderProgram makes MP3 files.
 const encoderProgram = "lame"
+
+// RecordingSettings are the settings of recordings.
+type RecordingSettings struct {
+	RecordingDir          string `name:"recording-dir" help:"Folder of recordings; by default recordings in the data folder."`
+	RecordingKeyFile      string `name:"recording-key-file" help:"File of the keys that recordings are encrypted with: lines of 32 bytes in base64, the first for new files. Not encrypted without."`
+	RecordingAnnouncement string `name:"recording-announcement" help:"WAV file (8,000 Hz, 16 bits, one channel) that both sides hear before a call is recorded."`
+	RecordingS3           string `name:"recording-s3" help:"Bucket that finished recordings are moved to, as in https://s3.example.com/bucket/folder. Its keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY."`
+	RecordingS3Region     string `name:"recording-s3-region" help:"Region of the bucket; the server is asked by default."`
+	RecordingS3AccessKey  string `name:"recording-s3-access-key" kong:"-" secret:"" help:"Access key of the bucket."`
+	RecordingS3SecretKey  string `name:"recording-s3-secret-key" kong:"-" secret:"" help:"Secret key of the bucket."`
+}
 
 // buildRecording makes the recorder and what serves its files. Their addresses are
 // signed with a key that is made from the seed of the webhooks' key, which nodes
@@ -92,28 +103,23 @@ func (c Config) s3() *recording.S3 {
 	return &recording.S3{URL: c.RecordingS3, Region: c.RecordingS3Region, AccessKey: c.RecordingS3AccessKey, SecretKey: c.RecordingS3SecretKey}
 }
 
-// validateRecording says what is wrong with the settings of recordings.
-func (c Config) validateRecording() error {
+// checkRecording says what is wrong with the settings of recordings.
+func (c Config) checkRecording() error {
 	var problems []error
-	if c.PublicURL != "" {
-		parsed, err := url.Parse(c.PublicURL)
-		if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.RawQuery != "" || parsed.Fragment != "" {
-			problems = append(problems, fmt.Errorf("public_url: %q is not an address such as https://tollgate.example.com", c.PublicURL))
-		}
-	}
 	if c.RecordingKeyFile != "" {
 		if _, err := recording.LoadKeys(c.RecordingKeyFile); err != nil {
-			problems = append(problems, fmt.Errorf("recording_key_file: %w", err))
+			problems = append(problems, c.wrong(&c.RecordingKeyFile, "%w", err))
 		}
 	}
 	if c.RecordingAnnouncement != "" {
 		if _, err := recording.LoadAnnouncement(c.RecordingAnnouncement); err != nil {
-			problems = append(problems, fmt.Errorf("recording_announcement: %w", err))
+			problems = append(problems, c.wrong(&c.RecordingAnnouncement, "%w", err))
 		}
 	}
 	if bucket := c.s3(); bucket != nil {
 		if err := bucket.Validate(); err != nil {
-			problems = append(problems, fmt.Errorf("recording_s3: %w (the keys are in TOLLGATE_RECORDING_S3_ACCESS_KEY and TOLLGATE_RECORDING_S3_SECRET_KEY)", err))
+			problems = append(problems, c.wrong(&c.RecordingS3, "%w (the keys are in %s and %s)", err,
+				setting.Name(&c, &c.RecordingS3AccessKey), setting.Name(&c, &c.RecordingS3SecretKey)))
 		}
 	}
 	return errors.Join(problems...)

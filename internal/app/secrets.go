@@ -15,12 +15,21 @@ import (
 // secretsKeyFile is the name of the default key file in the data folder.
 const secretsKeyFile = "secrets.key"
 
+// DatabaseSettings are the settings of the database and of the keys of its secrets.
+type DatabaseSettings struct {
+	DataDir               string `name:"data-dir" default:"./tollgate-data" help:"Folder of the database; made if it is not there."`
+	DatabaseURL           string `name:"database-url" secret:"" placeholder:"URL" help:"PostgreSQL database that several nodes share, in the place of the one in the folder; by default that of TOLLGATE_DATABASE_URL. A password belongs there or into PGPASSWORD, since everybody on the machine can see arguments."`
+	NodeName              string `name:"node-name" help:"Name of this node among those that share a PostgreSQL database; by default the host's name and the SIP address."`
+	SecretsKeyFile        string `name:"secrets-key-file" help:"File of the keys that seal the secrets in the database and authenticate its audit; by default secrets.key in the data folder. Made at the first start. Nodes that share a database need the same file."`
+	ForgetCallerPasswords bool   `name:"forget-caller-passwords" help:"Keep of passwords of credential and FQDN connections that are set from now on their hashes (HA1) alone, which no API key can read back."`
+}
+
 // SecretsKey is SecretsKeyFile or its default.
-func (c Config) SecretsKey() string {
-	if c.SecretsKeyFile != "" {
-		return c.SecretsKeyFile
+func (s DatabaseSettings) SecretsKey() string {
+	if s.SecretsKeyFile != "" {
+		return s.SecretsKeyFile
 	}
-	return filepath.Join(c.DataDir, secretsKeyFile)
+	return filepath.Join(s.DataDir, secretsKeyFile)
 }
 
 // openStore opens the database with the keys of the secrets key file. The file is
@@ -58,18 +67,21 @@ func (a *App) openStore(ctx context.Context, config sqlstore.Config) (*sqlstore.
 	return store, nil
 }
 
-// validateSecretFiles refuses files of secrets that others can read.
-func (c Config) validateSecretFiles() error {
+// checkSecretFiles refuses files of secrets that others can read.
+func (c *Config) checkSecretFiles() error {
 	var problems []error
-	for _, file := range []struct{ key, path string }{
-		{"secrets_key_file", c.SecretsKey()}, {"sip_tls_key", c.SIPTLS.KeyFile}, {"http_tls_key", c.HTTP.KeyFile},
-		{"recording_key_file", c.RecordingKeyFile}, {"data_dir", filepath.Join(c.DataDir, webhookKeyFile)},
+	for _, file := range []struct {
+		setting *string
+		path    string
+	}{
+		{&c.SecretsKeyFile, c.SecretsKey()}, {&c.SIPTLSKey, c.SIPTLSKey}, {&c.HTTPTLSKey, c.HTTPTLSKey},
+		{&c.RecordingKeyFile, c.RecordingKeyFile}, {&c.DataDir, filepath.Join(c.DataDir, webhookKeyFile)},
 	} {
 		if file.path == "" {
 			continue
 		}
 		if err := secret.CheckFile(file.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			problems = append(problems, fmt.Errorf("%s: %w", file.key, err))
+			problems = append(problems, c.wrong(file.setting, "%w", err))
 		}
 	}
 	return errors.Join(problems...)

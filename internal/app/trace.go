@@ -9,6 +9,16 @@ import (
 	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
+// WatchSettings are the settings of what is told to those who run the server.
+type WatchSettings struct {
+	MetricsAddr string  `name:"metrics-addr" form:"host:port" help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default."`
+	TraceMemory int     `name:"trace-memory" default:"32" min:"0" max:"1024" unit:"MiB" help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none."`
+	HEP         string  `name:"hep" form:"host:port" help:"Capture server, such as Homer, that gets a copy of every SIP message by HEP version 3 over UDP, host:port. Its key is read from TOLLGATE_HEP_KEY."`
+	HEPKey      string  `name:"hep-key" kong:"-" secret:"" help:"Key that the capture server wants to see."`
+	OTLP        string  `name:"otlp" help:"URL of an OpenTelemetry collector that gets a trace of each call by OTLP over HTTP, as in http://127.0.0.1:4318; none by default."`
+	OTLPRatio   float64 `name:"otlp-ratio" default:"1" min:"0" max:"1" help:"Part of the calls that is traced, from 0 to 1."`
+}
+
 // buildTracer makes what takes SIP messages; nil when nothing is to be kept or sent.
 func (a *App) buildTracer(ctx context.Context) (*siptrace.Tracer, error) {
 	var buffer *siptrace.Buffer

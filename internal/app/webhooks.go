@@ -46,6 +46,13 @@ func loadSeed(folder string) ([]byte, error) {
 	return seed, nil
 }
 
+// WebhookSettings are the settings of webhooks. They are for servers whose customers are
+// trusted with the server's network.
+type WebhookSettings struct {
+	WebhookAllowPrivate bool `name:"webhook-allow-private" help:"Let webhooks go to private and loopback addresses."`
+	WebhookAllowHTTP    bool `name:"webhook-allow-http" help:"Let URLs of webhooks be http://."`
+}
+
 // buildWebhooks makes what delivers webhooks, and begins with startWebhooks. The
 // client that it returns tells which URLs the settings allow.
 func (a *App) buildWebhooks(signer *webhook.Signer) *webhook.Client {

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/sipgw"
+)
+
+// SIPSettings are the settings of the SIP gateway.
+type SIPSettings struct {
+	SIPAddr                string        `name:"sip-addr" default:"127.0.0.1:5060" form:"host:port" help:"Address of the SIP gateway, UDP and TCP, host:port."`
+	SIPTLSListen           string        `name:"sip-tls-listen" form:"host:port" help:"Address of the SIP gateway for TLS, host:port, as in 127.0.0.1:5061; none by default."`
+	SIPTLSCert             string        `name:"sip-tls-cert" help:"PEM file of the certificate of SIP over TLS, with those between it and its root. Read again when it changes, and on SIGHUP."`
+	SIPTLSKey              string        `name:"sip-tls-key" help:"PEM file of the key of that certificate, which only its owner and group may read."`
+	SIPTLSCA               string        `name:"sip-tls-ca" help:"PEM file of the roots that certificates of gateways must lead to; by default those of the system."`
+	MaxCall                time.Duration `name:"max-call" default:"0" min:"0" reload:"" help:"How long any call may last; 0 is no limit. Emergency calls have none."`
+	StopLimit              time.Duration `name:"stop-limit" default:"10s" min:"0" reload:"" help:"How long running calls may go on after SIGTERM."`
+	SIPSourceRate          int           `name:"sip-source-rate" default:"20000" min:"0" help:"SIP requests a second that are taken from one address, known or not; 0 is no limit. What belongs to running calls has as much again. Emergency calls pass."`
+	SIPSourceCalls         int           `name:"sip-source-calls" default:"0" min:"0" help:"Calls that one address may have at once; 0 is no limit. Emergency calls pass."`
+	SIPSourceConnections   int           `name:"sip-source-connections" default:"256" min:"1" help:"SIP connections over TCP and TLS that one known address may have at once; an unknown one may have a 16th of it. More where all come through a load balancer."`
+	SIPStrangerRate        int           `name:"sip-stranger-rate" default:"1000" min:"1" help:"SIP answers a second to all sources together that have not proved who they are, of 1 KiB on average."`
+	SIPStrangerConnections int           `name:"sip-stranger-connections" default:"512" min:"1" help:"SIP connections over TCP and TLS that all sources together may have which have not proved who they are; above it the one that was silent the longest ends."`
+	NameServers            []string      `name:"name-servers" form:"host:port" help:"DNS servers for the names of gateways, host:port; by default those of the system."`
+	GatewayAllowPrivate    bool          `name:"gateway-allow-private" help:"Let gateways be in private networks and on this machine, and media go to private networks. On this machine alone they may be without it while the SIP gateway listens on loopback."`
+}
+
+func (s *SIPSettings) tls() sipgw.TLS {
+	return sipgw.TLS{Addr: s.SIPTLSListen, CertFile: s.SIPTLSCert, KeyFile: s.SIPTLSKey, CAFile: s.SIPTLSCA}
+}
+
+// limits are the limits of SIP sources that are settings.
+func (s *SIPSettings) limits() sipgw.Limits {
+	return sipgw.Limits{
+		SourcePerSecond: float64(s.SIPSourceRate), SourceCalls: s.SIPSourceCalls,
+		ConnectionsPerHost: s.SIPSourceConnections,
+		StrangerAnswers:    float64(s.SIPStrangerRate), StrangerConnections: s.SIPStrangerConnections,
+	}
+}
