@@ -46,7 +46,7 @@ type App struct {
 	vault  *secret.Vault
 	// auditHead is what auditHeadFile has; it is watchAudit's.
 	auditHead sqlstore.AuditHead
-	gateway   *sipgw.Gateway
+	sip       *sipgw.Server
 	recorder  *recording.Recorder
 	http      *httpd.Server
 	metrics   *telemetry.Metrics
@@ -57,8 +57,8 @@ type App struct {
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[webhook.Deliverer]
-	// ending is the gateway, once the store may tell it of calls that end.
-	ending atomic.Pointer[sipgw.Gateway]
+	// ending is the SIP server, once the store may tell it of calls that end.
+	ending atomic.Pointer[sipgw.Server]
 
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -149,7 +149,7 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.gateway = sipgw.New(sipgw.Config{
+	a.sip = sipgw.New(sipgw.Config{
 		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),
@@ -157,8 +157,8 @@ func (a *App) build(ctx context.Context) error {
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
 	})
-	a.ending.Store(a.gateway)
-	a.metrics.Watch(telemetry.Sources{SIPStats: a.gateway.Stats, SIPLoad: a.gateway.Load, Totals: store.Totals})
+	a.ending.Store(a.sip)
+	a.metrics.Watch(telemetry.Sources{SIPStats: a.sip.Stats, SIPLoad: a.sip.Load, Totals: store.Totals})
 	if err := a.loadCertificate(); err != nil {
 		return err
 	}
@@ -168,8 +168,8 @@ func (a *App) build(ctx context.Context) error {
 	a.http.Handler = api.New(api.Config{
 		Guard: a.http,
 		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-		Vault: a.vault, GatewayHealth: a.gateway.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.gateway.Forbidden,
-		MaxCall:          a.gateway.MaxCall,
+		Vault: a.vault, GatewayHealth: a.sip.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.sip.Forbidden,
+		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
 		SayCode: a.codeSayer(anchor),
@@ -181,8 +181,8 @@ func (a *App) build(ctx context.Context) error {
 
 // hungUp has the gateway end calls that somebody had hung up.
 func (a *App) hungUp(calls []uuid.UUID) {
-	if g := a.ending.Load(); g != nil {
-		g.HangUp(calls)
+	if server := a.ending.Load(); server != nil {
+		server.HangUp(calls)
 	}
 }
 
@@ -199,11 +199,11 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.recorder.Start(ctx); err != nil {
 		return err
 	}
-	if err := a.gateway.Start(ctx); err != nil {
+	if err := a.sip.Start(ctx); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", a.config.SIPAddr, err)
 	}
 	a.undo("gateway", a.stopGateway)
-	a.gateway.TearDown(a.store.Orphans())
+	a.sip.TearDown(a.store.Orphans())
 	if err := a.startBans(ctx); err != nil {
 		return err
 	}
@@ -230,11 +230,11 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) HTTPAddr() string { return a.listener.Addr().String() }
 
 // SIPAddr is the address on which the gateway listens, once started.
-func (a *App) SIPAddr() string { return a.gateway.Addr() }
+func (a *App) SIPAddr() string { return a.sip.Addr() }
 
 // SIPTLSAddr is the address on which the gateway listens for TLS, once started; ""
 // without TLS.
-func (a *App) SIPTLSAddr() string { return a.gateway.SecureAddr() }
+func (a *App) SIPTLSAddr() string { return a.sip.SecureAddr() }
 
 // Reload puts in force what may change while the server runs: the files of TLS, the
 // addresses of this machine, StopLimit and MaxCall. Calls go on; those that are up keep the limit that they
@@ -244,7 +244,7 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	if err := config.Check(); err != nil {
 		return false, err
 	}
-	if err := a.gateway.Reload(); err != nil {
+	if err := a.sip.Reload(); err != nil {
 		return false, err
 	}
 	if a.certificate != nil {
@@ -253,7 +253,7 @@ func (a *App) Reload(config Config) (later bool, err error) {
 		}
 	}
 	a.stopLimit.Store(int64(config.StopLimit))
-	a.gateway.LimitCalls(config.MaxCall)
+	a.sip.LimitCalls(config.MaxCall)
 	a.lookAround()
 	setting.CopyReloadable(&config, &a.config)
 	return !reflect.DeepEqual(config, a.config), nil
@@ -292,7 +292,7 @@ func (a *App) undo(what string, stop func(context.Context) error) {
 func (a *App) stopGateway(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, time.Duration(a.stopLimit.Load()))
 	defer cancel()
-	return a.gateway.Stop(limited)
+	return a.sip.Stop(limited)
 }
 
 func (a *App) stopHTTP(ctx context.Context) error {

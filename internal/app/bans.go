@@ -38,7 +38,7 @@ func (a *App) startBans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.gateway.SetBans(bans)
+	a.sip.SetBans(bans)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
@@ -75,7 +75,7 @@ func (a *App) keepBans(ctx context.Context) {
 		}
 		bans, err := a.store.ListBans(ctx)
 		if err == nil {
-			a.gateway.SetBans(bans)
+			a.sip.SetBans(bans)
 		} else if !failed && ctx.Err() == nil {
 			a.logger.Warn("the bans cannot be read; those of before stay in force", "error", err)
 		}

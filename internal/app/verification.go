@@ -20,7 +20,7 @@ func (a *App) codeSayer(anchor media.Relay) func(verification.Call) error {
 	}
 	return func(c verification.Call) error {
 		message := spoken.Code(c.Code, c.Extension)
-		return a.gateway.Originate(sipgw.Origination{
+		return a.sip.Originate(sipgw.Origination{
 			ID: c.ID, Connection: c.Connection, From: c.From, To: c.To,
 			SIPCallID: "verification-" + c.ID.String(), Says: message.Payloads, Length: message.Length(), Rings: codeRings,
 		})

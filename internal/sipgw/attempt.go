@@ -39,15 +39,15 @@ const maxChallenges = 2
 func (s *session) try(t call.Try) {
 	s.leaveTrunk()
 	s.attempt = nil
-	trunk := s.sh.g.trunks.of(t.Gateway)
+	trunk := s.sh.srv.trunks.of(t.Gateway)
 	if why := trunk.take(s.sh.now, t.Force); why != admission.ReasonNone {
 		s.handle(call.Skipped{Gateway: t.N, Why: why})
 		return
 	}
 	s.trunk = trunk
-	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.g.config.Timers.SessionExpires}
+	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.srv.config.Timers.SessionExpires}
 	s.attempt = a
-	s.sh.g.resolver.resolve(t.Gateway, func(targets []target) {
+	s.sh.srv.resolver.resolve(t.Gateway, func(targets []target) {
 		s.sh.post(func() {
 			switch {
 			case a.cancelled:
@@ -96,7 +96,7 @@ func (a *attempt) unreachable() {
 }
 
 // peerOf is a gateway at one of its addresses.
-func (g *Gateway) peerOf(gateway *routing.Gateway, at target) peer {
+func (srv *Server) peerOf(gateway *routing.Gateway, at target) peer {
 	to := peer{tcp: at.transport != "udp", tls: at.transport == "tls", addr: at.addr}
 	if to.tls {
 		to.name, to.unverified = gateway.ServerName(), gateway.TLSSkipVerify
@@ -106,9 +106,9 @@ func (g *Gateway) peerOf(gateway *routing.Gateway, at target) peer {
 
 // start builds the carrier's leg and sends the INVITE.
 func (a *attempt) start(at target) {
-	g := a.s.sh.g
-	to := g.peerOf(a.gateway, at)
-	a.leg = &leg{s: a.s, side: record.SideCallee, callID: g.newCallID(a.s.sh), peer: to, acked: true}
+	srv := a.s.sh.srv
+	to := srv.peerOf(a.gateway, at)
+	a.leg = &leg{s: a.s, side: record.SideCallee, callID: srv.newCallID(a.s.sh), peer: to, acked: true}
 	a.leg.setLocal(a.fromHeader(), newToken())
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
 		a.leg.credentials = a.gateway
@@ -121,8 +121,8 @@ func (a *attempt) start(at target) {
 		a.leg.target += ";transport=" + strings.ToLower(to.transportName())
 	}
 	a.leg.traceBegin(to.addr.Addr())
-	g.filter.learn(to.addr.Addr())
-	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(g.config.Timers.GatewayWait))
+	srv.filter.learn(to.addr.Addr())
+	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(srv.config.Timers.GatewayWait))
 	a.offer()
 }
 
@@ -147,23 +147,23 @@ func (a *attempt) user() string {
 // invite sends the INVITE, the first time or again with credentials or another
 // session interval.
 func (a *attempt) invite() {
-	l, g, m := a.leg, a.s.sh.g, a.s.invite
+	l, srv, m := a.leg, a.s.sh.srv, a.s.invite
 	l.localSeq++
 	l.inviteSeq = l.localSeq
-	branch := g.newBranch()
+	branch := srv.newBranch()
 	w := newWriter()
 	w.requestLine("INVITE", l.requestURI())
-	w.via(g, l.peer, branch)
+	w.via(srv, l.peer, branch)
 	w.field("Max-Forwards", strconv.Itoa(maxForwards(m)-1))
 	w.field("From", l.local)
 	w.field("To", l.remote)
 	w.field("Call-ID", l.callID)
 	w.cseq(l.localSeq, "INVITE")
-	w.lines(g.contactLine(l.peer))
+	w.lines(srv.contactLine(l.peer))
 	w.lines(lineAllow)
 	w.lines(a.s.rely.supportedLine())
 	w.field("Session-Expires", seconds(a.minSE))
-	w.field("Min-SE", seconds(min(g.config.Timers.MinSE, a.minSE)))
+	w.field("Min-SE", seconds(min(srv.config.Timers.MinSE, a.minSE)))
 	w.lines(a.identityLines())
 	if a.s.connected.PassDiversions {
 		w.lines(a.s.diversionLines(m))
@@ -266,7 +266,7 @@ func (a *attempt) answered(m *message) {
 	if a.chosen != "" && m.toTag == a.chosen {
 		l := a.leg
 		if l.lastAck != nil && l.lastAckSeq == m.cseq {
-			a.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+			a.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
 		}
 		return
 	}
@@ -314,7 +314,7 @@ func (a *attempt) endFork(m *message) {
 	}
 	a.ended = append(a.ended, fork.remoteTag)
 	fork.localSeq = m.cseq
-	a.s.sh.g.count.forks.Add(1)
+	a.s.sh.srv.count.forks.Add(1)
 	a.s.pending++
 	s := a.s
 	fork.send("BYE", "", nil, "", func(*message) {

@@ -138,19 +138,19 @@ func authorization(m *message, realm string) string {
 // our realm by a nonce that is in force and in a form that was offered. All else is
 // challenged, and counts toward no ban.
 func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named string) (c *policy.Connection, ok bool) {
-	value := authorization(m, sh.g.config.Realm)
+	value := authorization(m, sh.srv.config.Realm)
 	if !digest.IsDigest(value) {
 		sh.challenge(m, algorithmsOf(snapshot.ByUser(cmp.Or(named, addressUser(m.from)))), false)
 		return nil, false
 	}
 	credentials, err := digest.ParseCredentials(value)
-	if err != nil || credentials.Realm != sh.g.config.Realm {
+	if err != nil || credentials.Realm != sh.srv.config.Realm {
 		sh.challenge(m, algorithmsOf(nil), false)
 		return nil, false
 	}
 	c = snapshot.ByUser(credentials.Username)
 	algorithms := algorithmsOf(c)
-	if !sh.g.nonces.fresh(credentials.Nonce, m.peer.addr.Addr(), sh.now) {
+	if !sh.srv.nonces.fresh(credentials.Nonce, m.peer.addr.Addr(), sh.now) {
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
@@ -171,49 +171,49 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 		sh.challenge(m, algorithms, false)
 		return nil, false
 	}
-	if !sh.g.nonces.use(credentials.Nonce, countOf(credentials), sh.now) {
-		sh.g.count.authReplays.Add(1)
+	if !sh.srv.nonces.use(credentials.Nonce, countOf(credentials), sh.now) {
+		sh.srv.count.authReplays.Add(1)
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	sh.g.guesses.right(sh.g.guesses.pairOf(m.peer.addr.Addr(), credentials.Username), sh.now)
+	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.addr.Addr(), credentials.Username), sh.now)
 	return c, true
 }
 
 // verify checks a digest of a user, who may not exist, within the limits of guesses.
 // When it says no, the request has been answered or is not worth an answer.
 func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m *message) bool {
-	g, source := sh.g, m.peer.addr.Addr()
-	p := g.guesses.pairOf(source, credentials.Username)
-	proven := g.guesses.proven(p, sh.now)
-	pairRoom, userRoom := g.guesses.room(p, sh.now)
+	srv, source := sh.srv, m.peer.addr.Addr()
+	p := srv.guesses.pairOf(source, credentials.Username)
+	proven := srv.guesses.proven(p, sh.now)
+	pairRoom, userRoom := srv.guesses.room(p, sh.now)
 	// Unknown sources are banned in the end, and an operator has named the gateways.
-	if g.config.Limits.BanAfter >= 0 && !g.filter.knows(source) || g.filter.vouched(source) {
+	if srv.config.Limits.BanAfter >= 0 && !srv.filter.knows(source) || srv.filter.vouched(source) {
 		pairRoom = true
 	}
 	if !proven && !pairRoom {
-		g.count.guessesHeld.Add(1)
+		srv.count.guessesHeld.Add(1)
 		return false
 	}
-	known := g.decoy
+	known := srv.decoy
 	if c != nil {
 		known = c.HA1
 	}
 	right := digestRight(credentials, m, known) && c != nil && (proven || userRoom)
 	if right && !c.AllowsSource(source) {
-		g.strayed(c, source, sh.now)
+		srv.strayed(c, source, sh.now)
 		right = false // and from here on it is a wrong one
 	}
 	if right && sameTarget(credentials.URI, m.uri) {
 		return true
 	}
 	if !right {
-		g.count.authFailures.Add(1)
-		if g.guesses.wrong(p, credentials.Response, c != nil, sh.now) {
-			g.strike(source, sh.now)
+		srv.count.authFailures.Add(1)
+		if srv.guesses.wrong(p, credentials.Response, c != nil, sh.now) {
+			srv.strike(source, sh.now)
 		}
 		if proven && !pairRoom {
-			g.count.guessesHeld.Add(1)
+			srv.count.guessesHeld.Add(1)
 			return false
 		}
 	}
@@ -222,9 +222,9 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 }
 
 // strayed notes a right password from a source that its connection does not allow.
-func (g *Gateway) strayed(c *policy.Connection, source netip.Addr, now time.Time) {
-	g.count.authStrays.Add(1)
-	g.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName,
+func (srv *Server) strayed(c *policy.Connection, source netip.Addr, now time.Time) {
+	srv.count.authStrays.Add(1)
+	srv.config.Strayed(webhook.Stray{Account: c.Account, Connection: c.ID, UserName: c.UserName,
 		Source: source.Unmap(), At: now})
 }
 
@@ -239,11 +239,11 @@ func algorithmsOf(c *policy.Connection) []string {
 
 // challenge asks for digest credentials, and keeps nothing of the request.
 func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
-	sh.g.count.challenges.Add(1)
-	nonce := sh.g.nonces.issue(m.peer.addr.Addr(), sh.now)
+	sh.srv.count.challenges.Add(1)
+	nonce := sh.srv.nonces.issue(m.peer.addr.Addr(), sh.now)
 	extra, first := "", ""
 	for _, algorithm := range algorithms {
-		extra += `Proxy-Authenticate: Digest realm="` + sh.g.config.Realm + `", nonce="` + nonce +
+		extra += `Proxy-Authenticate: Digest realm="` + sh.srv.config.Realm + `", nonce="` + nonce +
 			`", algorithm=` + algorithm + `, qop="auth"`
 		if stale {
 			extra += ", stale=true"

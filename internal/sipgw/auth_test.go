@@ -88,7 +88,7 @@ func TestWrongCredentials(t *testing.T) {
 	if answers[0] != answers[1] {
 		t.Errorf("a known user gets %s, an unknown one %s", answers[0], answers[1])
 	}
-	if n := w.g.Stats().AuthFailures; n != 2 {
+	if n := w.srv.Stats().AuthFailures; n != 2 {
 		t.Errorf("%d failures counted", n)
 	}
 	w.settled()
@@ -115,7 +115,7 @@ func TestCredentialsWorkOnce(t *testing.T) {
 	other := newDialog(phone, "+19005550123") // what was signed is what may be dialled
 	phone.request(other, "INVITE", strings.Replace(credentials, "nc=00000001", "nc=00000002", 1), offer)
 	phone.want("403 INVITE")
-	if n := w.g.Stats().AuthReplays; n != 1 {
+	if n := w.srv.Stats().AuthReplays; n != 1 {
 		t.Errorf("%d replays counted", n)
 	}
 }

@@ -67,17 +67,17 @@ func (l *banList) has(source netip.Addr, now time.Time) bool {
 
 // SetBans puts a list of bans in force in the place of the one before. It is safe
 // for concurrent use.
-func (g *Gateway) SetBans(bans []store.Ban) { g.filter.bans.current.Store(newBanSet(bans)) }
+func (srv *Server) SetBans(bans []store.Ban) { srv.filter.bans.current.Store(newBanSet(bans)) }
 
 // strike notes a wrong digest of an unknown source. A source with too many is banned for
 // a time, here at once and on other nodes when they hear of it. A digest is only checked
 // if its nonce was given to this very address, so no one can have another source banned
 // by sending in its name. Known sources are not banned, since one telephone with an old
 // password must not silence the office around it: they are held back (guess.go).
-func (g *Gateway) strike(source netip.Addr, now time.Time) {
-	limits := &g.config.Limits
-	if limits.BanAfter < 0 || g.filter.knows(source) ||
-		!g.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {
+func (srv *Server) strike(source netip.Addr, now time.Time) {
+	limits := &srv.config.Limits
+	if limits.BanAfter < 0 || srv.filter.knows(source) ||
+		!srv.strikes.wrong(sourceKey(source), now, limits.BanAfter, limits.BanWindow) {
 		return
 	}
 	bits := source.BitLen()
@@ -92,9 +92,9 @@ func (g *Gateway) strike(source netip.Addr, now time.Time) {
 		Prefix: prefix, Reason: "wrong digest credentials, again and again",
 		Automatic: true, CreatedAt: now, ExpiresAt: now.Add(limits.BanFor),
 	}
-	g.count.bans.Add(1)
-	g.filter.ban(&b)
-	g.config.Banned(b)
+	srv.count.bans.Add(1)
+	srv.filter.ban(&b)
+	srv.config.Banned(b)
 }
 
 // ban adds a ban to the list.

@@ -12,7 +12,7 @@ type streamClass uint8
 const (
 	classStranger streamClass = iota // its source is not known yet
 	classKnown                       // of a source that a connection names, a gateway's, or with a right digest
-	classOutbound                    // that the gateway opened itself
+	classOutbound                    // that the server opened itself
 	streamClasses
 )
 

@@ -16,7 +16,7 @@ import (
 func dialFrom(t *testing.T, w *world, host string) net.Conn {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
-	conn, err := dialer.Dial("tcp", w.g.Addr())
+	conn, err := dialer.Dial("tcp", w.srv.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestStrangersDoNotKeepOthersOut(t *testing.T) {
 	w.carriers[0].reply(carrier.await("INVITE"), 486, "far", "", "")
 	phone.await("486 INVITE")
 	w.record()
-	s, l := w.g.Stats(), w.g.Load()
+	s, l := w.srv.Stats(), w.srv.Load()
 	if s.RefusedConnections[classStranger] == 0 || s.EvictedConnections == 0 {
 		t.Errorf("refused %v, %d evicted", s.RefusedConnections, s.EvictedConnections)
 	}
@@ -126,7 +126,7 @@ func TestAStrangerHasLittleTime(t *testing.T) {
 	if !ended(slow) {
 		t.Error("a message that has no end is waited for")
 	}
-	for n := w.g.Load().ByClass[classKnown]; n != 1; n = w.g.Load().ByClass[classKnown] {
+	for n := w.srv.Load().ByClass[classKnown]; n != 1; n = w.srv.Load().ByClass[classKnown] {
 		w.pause()
 	}
 	if _, err := io.WriteString(quiet, "\r\n\r\n"); err != nil {
@@ -139,7 +139,7 @@ func TestAHandshakeHasLittleTime(t *testing.T) {
 	w := newWorld(t, wish{user: true, tcp: true, tls: newAuthority(t), config: func(c *Config) { c.Limits.StrangerLife = 300 * time.Millisecond }})
 	for _, host := range []string{strangerAddress, pbxAddress} {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
-		conn, err := dialer.Dial("tcp", w.g.SecureAddr())
+		conn, err := dialer.Dial("tcp", w.srv.SecureAddr())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestAHandshakeHasLittleTime(t *testing.T) {
 		}
 		conn.Close()
 	}
-	for w.g.Stats().Handshakes < 2 {
+	for w.srv.Stats().Handshakes < 2 {
 		w.pause()
 	}
 }
@@ -175,11 +175,11 @@ func TestProofLetsAConnectionLive(t *testing.T) {
 func TestAnswersOpenNoConnection(t *testing.T) {
 	w := newWorld(t, wish{user: true})
 	from := peer{tcp: true, addr: netip.MustParseAddrPort("127.0.0.66:9"), stranger: true}
-	w.g.dispatch([]byte(small), from)
-	for w.g.Stats().SendErrors == 0 {
+	w.srv.dispatch([]byte(small), from)
+	for w.srv.Stats().SendErrors == 0 {
 		w.pause()
 	}
-	if n := w.g.Load().ByClass[classOutbound]; n != 0 {
+	if n := w.srv.Load().ByClass[classOutbound]; n != 0 {
 		t.Errorf("%d connections are opened", n)
 	}
 }

@@ -80,11 +80,11 @@ func (w *writer) cseq(number uint32, method string) {
 }
 
 // via writes the Via of a request of ours to a peer.
-func (w *writer) via(g *Gateway, to peer, branch string) {
+func (w *writer) via(srv *Server, to peer, branch string) {
 	w.b = append(w.b, "Via: SIP/2.0/"...)
 	w.b = append(w.b, to.transportName()...)
 	w.b = append(w.b, ' ')
-	w.b = append(w.b, g.ownAddress(to)...)
+	w.b = append(w.b, srv.ownAddress(to)...)
 	w.b = append(w.b, ";branch="...)
 	w.b = append(w.b, branch...)
 	w.b = append(w.b, ";rport\r\n"...)

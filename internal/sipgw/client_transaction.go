@@ -44,7 +44,7 @@ func (sh *shard) request(method, branch string, to peer, data []byte, response f
 	}
 	sh.clients[tx.key] = tx
 	tx.transmit()
-	timing := &sh.g.config.Timers
+	timing := &sh.srv.config.Timers
 	if !to.tcp {
 		tx.interval = timing.T1
 		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(tx.interval))
@@ -61,11 +61,11 @@ func (tx *clientTx) atMost(times int8) {
 		return
 	}
 	tx.sh.timers.stop(&tx.retransmit)
-	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(8*tx.sh.g.config.Timers.T1))
+	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(8*tx.sh.srv.config.Timers.T1))
 }
 
 func (tx *clientTx) transmit() {
-	tx.sh.g.transport.send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
+	tx.sh.srv.transport.send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
 }
 
 // fail ends the transaction without a response.
@@ -102,17 +102,17 @@ func (tx *clientTx) receive(m *message) {
 		// Every 2xx goes up: repeated ones are acknowledged there, and those of
 		// another branch of a fork are ended there.
 		if first {
-			tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+			tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
 		}
 		tx.response(m)
 		return
 	}
 	if tx.ack != nil {
-		tx.sh.g.transport.send(tx.peer, tx.ack, nil)
+		tx.sh.srv.transport.send(tx.peer, tx.ack, nil)
 	}
 	if first {
 		// Timer D: the final response is acknowledged again while it is repeated.
-		tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+		tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
 		tx.response(m)
 	}
 }
@@ -121,7 +121,7 @@ func (tx *clientTx) receiveProvisional(m *message) {
 	if tx.done {
 		return
 	}
-	timing := &tx.sh.g.config.Timers
+	timing := &tx.sh.srv.config.Timers
 	if !tx.invite {
 		// Timer E goes on at T2 (RFC 3261 section 17.1.2.2).
 		tx.interval = timing.T2
@@ -164,7 +164,7 @@ func (tx *clientTx) sendCancel() {
 	tx.sh.timers.stop(&tx.ring)
 	tx.sh.request("CANCEL", tx.branch, tx.peer, data, func(*message) {})
 	// An element that answers neither is not waited for.
-	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(64*tx.sh.g.config.Timers.T1))
+	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
 }
 
 func (tx *clientTx) expire(kind timerKind) {
@@ -178,7 +178,7 @@ func (tx *clientTx) expire(kind timerKind) {
 		}
 		tx.interval *= 2
 		if !tx.invite {
-			tx.interval = min(tx.interval, tx.sh.g.config.Timers.T2)
+			tx.interval = min(tx.interval, tx.sh.srv.config.Timers.T2)
 		}
 		tx.sh.timers.set(&tx.retransmit, tx, timerRetransmit, tx.sh.now.Add(tx.interval))
 	case timerGiveUp:

@@ -45,7 +45,7 @@ type Timers struct {
 	EndLimit time.Duration
 }
 
-// Limits bound what the outside can make the gateway keep. Zero values stand for
+// Limits bound what the outside can make the server keep. Zero values stand for
 // the defaults.
 type Limits struct {
 	Queue            int     // messages that wait for one shard; default 8192, some 16 MB
@@ -68,7 +68,7 @@ type Limits struct {
 	// can take the place of another.
 	Connections         int // of known sources; default 4096
 	ConnectionsPerHost  int // of one known source; default 256: a proxy may open many
-	OutboundConnections int // that the gateway opened itself; default 1024
+	OutboundConnections int // that the server opened itself; default 1024
 	StrangerConnections int // of all unknown sources; default 512
 	StrangerPerHost     int // of one of them; default a 16th of ConnectionsPerHost
 	// StrangerLife is how long a connection may go without proof of its peer, and

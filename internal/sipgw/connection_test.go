@@ -263,7 +263,7 @@ func TestEncodedContact(t *testing.T) {
 			w.carriers[0].await("ACK")
 			answer := w.pbx.await("200 INVITE")
 			for _, m := range []*message{ringing, answer} {
-				if m.contact() != "sip:tollgate@encoded.invalid" || m.get("record-route") != "<sip:"+w.g.Addr()+transport+";lr>" {
+				if m.contact() != "sip:tollgate@encoded.invalid" || m.get("record-route") != "<sip:"+w.srv.Addr()+transport+";lr>" {
 					t.Errorf("%s: Contact %q, Record-Route %q", label(m), m.contact(), m.get("record-route"))
 				}
 			}
@@ -302,7 +302,7 @@ func TestEncodedContactBehindProxy(t *testing.T) {
 	proxy := w.party("127.0.0.3", false)
 	own := "<sip:" + proxy.address() + ";lr>"
 	pbx, carrier := w.talk("Record-Route: " + own + "\r\n")
-	if len(pbx.routes) != 2 || "<"+pbx.routes[0]+">" != own || !strings.Contains(pbx.routes[1], w.g.Addr()) {
+	if len(pbx.routes) != 2 || "<"+pbx.routes[0]+">" != own || !strings.Contains(pbx.routes[1], w.srv.Addr()) {
 		t.Errorf("the PBX's route set is %q", pbx.routes)
 	}
 	w.carriers[0].request(carrier, "BYE", "", "")

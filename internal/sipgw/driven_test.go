@@ -24,7 +24,7 @@ import (
 // So what it costs is what calls cost, without a socket and without a database.
 type driven struct {
 	tb    testing.TB
-	g     *Gateway
+	srv   *Server
 	live  *policy.Live
 	state *admission.State
 	now   time.Time
@@ -60,9 +60,9 @@ func newDrivenFor(tb testing.TB, traced bool, want wish) *driven {
 	}
 	w := &world{t: tb, live: d.live, carriers: []*party{{local: drivenCarrier}}}
 	w.publish(want)
-	d.g = New(config)
-	d.g.transport.datagrams = d
-	d.g.setAddresses("127.0.0.4:5060", "")
+	d.srv = New(config)
+	d.srv.transport.datagrams = d
+	d.srv.setAddresses("127.0.0.4:5060", "")
 	return d
 }
 
@@ -93,12 +93,12 @@ func (d *driven) Do(context.Context, admission.Command) (admission.Result, error
 
 // deliver is a datagram that arrives, and all that follows from it.
 func (d *driven) deliver(data []byte, from netip.AddrPort) {
-	stranger, ok := d.g.filter.admits(from.Addr(), data)
+	stranger, ok := d.srv.filter.admits(from.Addr(), data)
 	if !ok {
 		return
 	}
-	d.g.dispatch(data, peer{addr: from, stranger: stranger})
-	for d.g.shards[0].turn() {
+	d.srv.dispatch(data, peer{addr: from, stranger: stranger})
+	for d.srv.shards[0].turn() {
 		continue
 	}
 }
@@ -165,7 +165,7 @@ func (d *driven) hangUp(n int, uri, to []byte) {
 func (d *driven) pass(span time.Duration) {
 	for end := d.now.Add(span); d.now.Before(end); {
 		d.now = d.now.Add(time.Second)
-		for d.g.shards[0].turn() {
+		for d.srv.shards[0].turn() {
 			continue
 		}
 	}
@@ -202,10 +202,10 @@ func BenchmarkCall(b *testing.B) {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
-	if n := len(d.g.shards[0].calls); n != 0 {
+	if n := len(d.srv.shards[0].calls); n != 0 {
 		b.Fatalf("%d calls are left", n)
 	}
-	d.g.transport.cancel()
+	d.srv.transport.cancel()
 	b.ReportMetric(float64(heap())/(1<<20), "MB-heap")
 	runtime.KeepAlive(d)
 }
@@ -225,7 +225,7 @@ func (d *driven) memory(calls int) (fresh, settled float64) {
 	up := heap()
 	d.pass(40 * time.Second)
 	after := heap()
-	if n := len(d.g.shards[0].calls); n != calls {
+	if n := len(d.srv.shards[0].calls); n != calls {
 		d.tb.Fatalf("%d calls are up, want %d", n, calls)
 	}
 	return (float64(up) - float64(before)) / float64(calls), (float64(after) - float64(before)) / float64(calls)
@@ -237,7 +237,7 @@ func BenchmarkLive(b *testing.B) {
 		fresh, settled := d.memory(10_000)
 		b.ReportMetric(fresh, "B/new-call")
 		b.ReportMetric(settled, "B/call")
-		d.g.transport.cancel()
+		d.srv.transport.cancel()
 	}
 }
 
@@ -245,7 +245,7 @@ func BenchmarkLive(b *testing.B) {
 func TestMemoryOfACall(t *testing.T) {
 	const most = 4100
 	d := newDriven(t, false)
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	fresh, settled := d.memory(2000)
 	t.Logf("%.0f bytes of heap a call, %.0f while its transactions last", settled, fresh)
 	if settled > most {

@@ -12,7 +12,7 @@ import (
 )
 
 // filter stands in front of the parser. A source that no IP connection names, to
-// which the gateway itself does not send, and that has not authenticated is
+// which the server itself does not send, and that has not authenticated is
 // unknown: it gets nothing at all where no digest credentials exist, and otherwise
 // as much as it takes to answer a challenge.
 type filter struct {
@@ -24,7 +24,7 @@ type filter struct {
 	strangers buckets[netip.Addr] // by sourceKey
 
 	mu      sync.Mutex                  // guards both below
-	learned map[netip.Addr]acquaintance // to which the gateway itself sends
+	learned map[netip.Addr]acquaintance // to which the server itself sends
 	proven  map[netip.Addr]acquaintance // at which digest users are, or that are expected
 }
 
@@ -35,7 +35,7 @@ type acquaintance struct {
 	connections [4]id.ID
 }
 
-// learnedFor is how long a source that authenticated, or to which the gateway
+// learnedFor is how long a source that authenticated, or to which the server
 // sent, is known after that. It outlasts every dialog whose session timer runs.
 const learnedFor = 12 * time.Hour
 
@@ -47,7 +47,7 @@ func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
 	}
 }
 
-// learn makes a source that an operator has the gateway send to known for some hours.
+// learn makes a source that an operator has the server send to known for some hours.
 func (f *filter) learn(source netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +101,7 @@ func (f *filter) knows(source netip.Addr) bool {
 	return now.Before(f.learned[source].until) || now.Before(f.proven[source].until)
 }
 
-// vouched says whether a source is one that the gateway itself sends to: an operator
+// vouched says whether a source is one that the server itself sends to: an operator
 // has named it.
 func (f *filter) vouched(source netip.Addr) bool {
 	f.mu.Lock()

@@ -29,14 +29,14 @@ func TestStrangersGetNothing(t *testing.T) {
 	}
 	before := uint64(6 + len(torture.Messages()))
 	w.pbx.quiet() // has come after all of them
-	if s := w.g.Stats(); s.Filtered != before || s.ParseErrors != 0 || s.Attempts != 0 {
+	if s := w.srv.Stats(); s.Filtered != before || s.ParseErrors != 0 || s.Attempts != 0 {
 		t.Errorf("stats %+v, want %d filtered", s, before)
 	}
 	if n := len(stranger.got); n != 0 {
 		t.Errorf("the stranger got %d messages", n)
 	}
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(strangerAddress)}}
-	conn, err := dialer.Dial("tcp", w.g.Addr())
+	conn, err := dialer.Dial("tcp", w.srv.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestStrangersAreChallenged(t *testing.T) {
 	if n := len(stranger.got); n != 0 {
 		t.Errorf("the stranger got %d more messages", n)
 	}
-	if s := w.g.Stats(); s.Challenges != 3 || s.Filtered != 14 {
+	if s := w.srv.Stats(); s.Challenges != 3 || s.Filtered != 14 {
 		t.Errorf("stats %+v", s)
 	}
 }
@@ -97,25 +97,25 @@ func TestWhoGuessesIsBanned(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nobody is banned")
 	}
-	before := w.g.Stats().Filtered
+	before := w.srv.Stats().Filtered
 	thief.request(newDialog(thief, "+12125550123"), "INVITE", "", offer)
 	w.pbx.quiet()
-	if got := w.g.Stats(); got.Filtered == before || got.Bans != 1 {
+	if got := w.srv.Stats(); got.Filtered == before || got.Bans != 1 {
 		t.Errorf("stats %+v", got)
 	}
 	if n := len(thief.got); n != 0 {
 		t.Errorf("the banned source got %d messages", n)
 	}
-	w.g.SetBans(nil) // lifted
+	w.srv.SetBans(nil) // lifted
 	guess(thief)
 
 	// A telephone of an office with an old password does not silence the office.
-	w.g.filter.learn(netip.MustParseAddr("127.0.0.67"))
+	w.srv.filter.learn(netip.MustParseAddr("127.0.0.67"))
 	office := w.party("127.0.0.67", false)
 	for range 5 {
 		guess(office)
 	}
-	if got := w.g.Stats().Bans; got != 1 {
+	if got := w.srv.Stats().Bans; got != 1 {
 		t.Errorf("%d bans", got)
 	}
 }
@@ -225,7 +225,7 @@ func tortured(t *testing.T, w *world, tcp bool, data []byte) (status int) {
 	if tcp {
 		network = "tcp"
 	}
-	conn, err := net.Dial(network, w.g.Addr())
+	conn, err := net.Dial(network, w.srv.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func TestPasswordFromElsewhere(t *testing.T) {
 			t.Errorf("reported %+v", s)
 		}
 	}
-	if s := w.g.Stats(); s.AuthStrays != 2 || s.AuthFailures != 4 || len(strays) != 0 {
+	if s := w.srv.Stats(); s.AuthStrays != 2 || s.AuthFailures != 4 || len(strays) != 0 {
 		t.Errorf("%d strays and %d failures counted, %d more reported", s.AuthStrays, s.AuthFailures, len(strays))
 	}
 	d := newDialog(phone, "+12125550123")

@@ -17,13 +17,13 @@ const (
 )
 
 // HangUp ends calls that somebody had hung up and that the ledger has marked. Calls
-// that the gateway does not have, or that are over, are left out, so that it may be
+// that the server does not have, or that are over, are left out, so that it may be
 // told of one any number of times. It returns at once, and may be called at any time.
-func (g *Gateway) HangUp(calls []uuid.UUID) {
-	if !g.started.Load() {
+func (srv *Server) HangUp(calls []uuid.UUID) {
+	if !srv.started.Load() {
 		return // it has no calls yet
 	}
-	for _, sh := range g.shards {
+	for _, sh := range srv.shards {
 		sh.post(func() { sh.doom(calls) })
 	}
 }
@@ -58,7 +58,7 @@ func (sh *shard) doom(calls []uuid.UUID) {
 
 // expire hangs up on the next calls.
 func (d *doomed) expire(timerKind) {
-	n := min(len(d.waiting), max(1, hangUpBatch/len(d.sh.g.shards)))
+	n := min(len(d.waiting), max(1, hangUpBatch/len(d.sh.srv.shards)))
 	for i, s := range d.waiting[:n] {
 		d.waiting[i] = nil
 		s.handle(call.HangUp{})

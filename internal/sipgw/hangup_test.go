@@ -17,7 +17,7 @@ import (
 func (w *world) apiHangUp() {
 	w.t.Helper()
 	w.markHungUp()
-	w.g.HangUp([]uuid.UUID{w.g.Live()[0].ID, uuid.New()})
+	w.srv.HangUp([]uuid.UUID{w.srv.Live()[0].ID, uuid.New()})
 }
 
 // markHungUp marks the one live call in the ledger, and nobody is told.
@@ -25,7 +25,7 @@ func (w *world) markHungUp() {
 	w.t.Helper()
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		if live := w.g.Live(); len(live) == 1 {
+		if live := w.srv.Live(); len(live) == 1 {
 			r, err := w.ledger.Do(w.t.Context(), admission.HangUp{ID: live[0].ID, Account: worldAccount, By: "the test"})
 			if err == nil && r.HungUp {
 				return
@@ -72,8 +72,8 @@ func TestHungUpWhileUp(t *testing.T) {
 
 // apiAgain tells the gateway once more of a call that is ending.
 func (w *world) apiAgain() {
-	for _, live := range w.g.Live() {
-		w.g.HangUp([]uuid.UUID{live.ID})
+	for _, live := range w.srv.Live() {
+		w.srv.HangUp([]uuid.UUID{live.ID})
 	}
 }
 
@@ -173,10 +173,10 @@ func TestTheCallerHangsUpWithTheAPI(t *testing.T) {
 	w := newWorld(t, wish{})
 	pbx, _ := w.talk("")
 	w.markHungUp()
-	live := w.g.Live()
+	live := w.srv.Live()
 	var telling sync.WaitGroup
 	for range 4 {
-		telling.Go(func() { w.g.HangUp([]uuid.UUID{live[0].ID}) })
+		telling.Go(func() { w.srv.HangUp([]uuid.UUID{live[0].ID}) })
 	}
 	w.pbx.request(pbx, "BYE", "", "")
 	telling.Wait()

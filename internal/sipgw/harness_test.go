@@ -45,7 +45,7 @@ const (
 // world is a gateway on loopback with a ledger behind it and parties around it.
 type world struct {
 	t        testing.TB
-	g        *Gateway
+	srv      *Server
 	ledger   *ledger
 	live     *policy.Live
 	carriers []*party
@@ -86,8 +86,8 @@ func newWorld(t *testing.T, want wish) *world {
 	if want.config != nil {
 		want.config(&config)
 	}
-	w.g = New(config)
-	if err := w.g.Start(t.Context()); err != nil {
+	w.srv = New(config)
+	if err := w.srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.stop)
@@ -103,11 +103,11 @@ func newWorld(t *testing.T, want wish) *world {
 func (w *world) stop() {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := w.g.Stop(ended); err != nil {
+	if err := w.srv.Stop(ended); err != nil {
 		w.t.Error(err)
 	}
 	w.ledger.close()
-	if n := w.g.Stats().Panics; n != 0 {
+	if n := w.srv.Stats().Panics; n != 0 {
 		w.t.Errorf("%d panics", n)
 	}
 }

@@ -17,8 +17,8 @@ import (
 // request is done with. A nil connection is that of a known source which has not said
 // whose call it is.
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
-	g := sh.g
-	snapshot := g.config.Live.Snapshot()
+	srv := sh.srv
+	snapshot := srv.config.Live.Snapshot()
 	if own := m.peer.own(); own != nil {
 		return own.attempt(snapshot)
 	}
@@ -39,13 +39,13 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 			return attempt, nil, false
 		}
 		identity, m.proved = policy.IdentityKnown, true
-		g.filter.authenticated(source, connection.ID)
-		g.transport.known(m.peer.conn)
+		srv.filter.authenticated(source, connection.ID)
+		srv.transport.known(m.peer.conn)
 	}
 	attempt = admission.Call{
-		ID: g.config.NewID(), Identity: identity, Source: source,
+		ID: srv.config.NewID(), Identity: identity, Source: source,
 		From: callerText(m), To: kept(dialled, maxUser), SIPCallID: kept(m.callID, maxCallID),
-		MaxSecs: admission.WholeSecs(g.MaxCall()),
+		MaxSecs: admission.WholeSecs(srv.MaxCall()),
 	}
 	if connection == nil {
 		if unknown {

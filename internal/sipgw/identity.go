@@ -17,7 +17,7 @@ func (a *attempt) fromHeader() string {
 }
 
 func (a *attempt) callerUser() string {
-	host := a.s.sh.g.host
+	host := a.s.sh.srv.host
 	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
 		host = *a.gateway.FromDomain
 	}
@@ -136,7 +136,7 @@ func (s *session) diversion(value string, screened bool) (said string, ok bool) 
 		}
 	}
 	if screened {
-		said += ";screen=" + yesOrNo(s.sh.g.config.Live.Snapshot().Confirms(c, number))
+		said += ";screen=" + yesOrNo(s.sh.srv.config.Live.Snapshot().Confirms(c, number))
 	}
 	return said, true
 }

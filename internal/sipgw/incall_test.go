@@ -46,12 +46,12 @@ func TestARaisedLimitKeepsTheCall(t *testing.T) {
 	w.publish(wish{})
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		if live := w.g.Live(); len(live) == 1 && live[0].Granted > 3*time.Second {
+		if live := w.srv.Live(); len(live) == 1 && live[0].Granted > 3*time.Second {
 			break
 		}
 		w.carriers[0].quiet() // a round trip, so that this does not spin
 	}
-	if live := w.g.Live(); len(live) != 1 || live[0].Granted <= 3*time.Second {
+	if live := w.srv.Live(); len(live) != 1 || live[0].Granted <= 3*time.Second {
 		t.Fatalf("live %+v", live)
 	}
 	w.hangUp(pbx)

@@ -118,13 +118,13 @@ func (l *leg) retarget(m *message) {
 		l.target = strings.Clone(uri)
 	}
 	before := l.peer.addr.Addr()
-	l.aim(m.peer, l.s.sh.g.config.Reach)
+	l.aim(m.peer, l.s.sh.srv.config.Reach)
 	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
 	if l.side == record.SideCallee {
 		// What the carrier's other machines send within the call must pass the filter.
-		l.s.sh.g.filter.expect(l.peer.addr.Addr())
+		l.s.sh.srv.filter.expect(l.peer.addr.Addr())
 	}
 }
 
@@ -193,7 +193,7 @@ func (l *leg) hear(from peer) {
 	}
 	l.proven = true
 	before := l.peer.addr.Addr()
-	l.aim(from, l.s.sh.g.config.Reach)
+	l.aim(from, l.s.sh.srv.config.Reach)
 	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
@@ -228,15 +228,15 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // build writes an in-dialog request. extra holds whole lines.
 func (l *leg) build(method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
-	return l.request(l.s.sh.g, method, branch, cseq, extra, body, contentType)
+	return l.request(l.s.sh.srv, method, branch, cseq, extra, body, contentType)
 }
 
-// request writes an in-dialog request (RFC 3261 section 12.2.1.1) of a gateway, which
+// request writes an in-dialog request (RFC 3261 section 12.2.1.1) of the server, which
 // need not be the one that made the dialog.
-func (l *leg) request(g *Gateway, method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
+func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
 	w := newWriter()
 	w.requestLine(method, l.requestURI())
-	w.via(g, l.peer, branch)
+	w.via(srv, l.peer, branch)
 	w.field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.field("From", l.local)
@@ -282,7 +282,7 @@ func (l *leg) send(method, extra string, body []byte, contentType string, done f
 
 func (l *leg) sendOnce(method, extra, authorization string, body []byte, contentType string, done func(*message)) *clientTx {
 	l.localSeq++
-	seq, branch := l.localSeq, l.s.sh.g.newBranch()
+	seq, branch := l.localSeq, l.s.sh.srv.newBranch()
 	data := l.build(method, branch, seq, extra+authorization, body, contentType)
 	answered := false
 	tx := l.s.sh.request(method, branch, l.peer, data, func(m *message) {
@@ -294,7 +294,7 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		if answered {
 			// A 2xx to our INVITE is repeated until its ACK arrives.
 			if m != nil && l.lastAck != nil && l.lastAckSeq == m.cseq {
-				l.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+				l.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
 			}
 			return
 		}
@@ -365,9 +365,9 @@ func answerChallenge(m *message, method, uri, userName, password string) string 
 // acknowledge sends the ACK of a 2xx to our INVITE and keeps it for the
 // repetitions of that 2xx (RFC 3261 section 13.2.2.4).
 func (l *leg) acknowledge(seq uint32, body []byte, contentType string) {
-	l.lastAck = l.build("ACK", l.s.sh.g.newBranch(), seq, "", body, contentType)
+	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, "", body, contentType)
 	l.lastAckSeq = seq
-	l.s.sh.g.transport.send(l.peer, l.lastAck, nil)
+	l.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
 }
 
 // bye hangs up on the leg. The peer must not get a BYE before it has acknowledged

@@ -31,13 +31,13 @@ const maxWaitingSteps = 64
 // because it is recorded, because the server or the connection wants it, or because
 // one side speaks SRTP and the other does not.
 func (s *session) openMedia(wanted media.Encryption) {
-	g := s.sh.g
+	srv := s.sh.srv
 	s.media.wanted = wanted
-	if s.media.session != nil || s.media.closed || g.config.Media == nil {
+	if s.media.session != nil || s.media.closed || srv.config.Media == nil {
 		return
 	}
 	offered := media.ProtectionOf(s.invite.body)
-	need := g.config.AnchorAll || s.connected.AnchorMedia || wanted == media.Encrypted && offered != media.Sealed ||
+	need := srv.config.AnchorAll || s.connected.AnchorMedia || wanted == media.Encrypted && offered != media.Sealed ||
 		wanted == media.Plain && offered > media.Clear
 	if len(s.invite.body) == 0 {
 		need = need || s.connected.EncryptedMedia
@@ -49,18 +49,18 @@ func (s *session) openMedia(wanted media.Encryption) {
 		From: s.from, To: s.to, SIPCallID: s.caller.callID, Emergency: emergency,
 	}
 	if own := s.own(); own != nil {
-		s.media.asked, s.media.session = true, g.config.Media.Open(media.Opening{Call: c, Tap: own.speech})
+		s.media.asked, s.media.session = true, srv.config.Media.Open(media.Opening{Call: c, Tap: own.speech})
 		return
 	}
 	var tap media.Tap
-	if g.config.Recorder != nil && !s.media.asked {
-		tap = g.config.Recorder.Record(c)
+	if srv.config.Recorder != nil && !s.media.asked {
+		tap = srv.config.Recorder.Record(c)
 	}
 	s.media.asked = true
 	if tap == nil && !need {
 		return
 	}
-	s.media.session = g.config.Media.Open(media.Opening{Call: c, Tap: tap, Lost: func() {
+	s.media.session = srv.config.Media.Open(media.Opening{Call: c, Tap: tap, Lost: func() {
 		s.sh.post(func() { s.handle(call.HungUp{Cause: call.CauseMediaTimeout}) })
 	}})
 }
@@ -142,8 +142,8 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 // for one.
 func (s *session) passed(body []byte, err error, then func([]byte, error)) {
 	if err != nil {
-		s.sh.g.count.mediaErrors.Add(1)
-		s.sh.g.log.Info("a session description was refused", "call", s.machine.ID(), "error", err)
+		s.sh.srv.count.mediaErrors.Add(1)
+		s.sh.srv.log.Info("a session description was refused", "call", s.machine.ID(), "error", err)
 		body = nil
 	}
 	s.inOrder(func() { then(body, err) })
@@ -190,8 +190,8 @@ func (s *session) described(m *message, body []byte, err error, then func([]byte
 		body, err = m.body, nil
 	}
 	if err != nil && !errors.Is(err, media.ErrClosed) {
-		s.sh.g.count.mediaErrors.Add(1)
-		s.sh.g.log.Info("a session description could not be anchored", "call", s.machine.ID(), "error", err)
+		s.sh.srv.count.mediaErrors.Add(1)
+		s.sh.srv.log.Info("a session description could not be anchored", "call", s.machine.ID(), "error", err)
 	}
 	then(body, err)
 	s.resume()

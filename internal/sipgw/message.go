@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// message is a valid message as the gateway works with it: text by text as it
+// message is a valid message as the server works with it: text by text as it
 // came, so that what must be copied is copied and not written anew.
 type message struct {
 	request bool

@@ -40,7 +40,7 @@ type Origination struct {
 var (
 	// ErrNoMedia: nothing anchors media here, so nothing can be said.
 	ErrNoMedia = errors.New("there is no media relay")
-	// ErrStopped: the gateway does not run, or takes no more calls.
+	// ErrStopped: the server does not run, or takes no more calls.
 	ErrStopped = errors.New("the SIP gateway takes no calls")
 )
 
@@ -48,14 +48,14 @@ var (
 const answerTail = 15 * time.Second
 
 // Originate begins a call of the server's own. What happens to it is in its record.
-func (g *Gateway) Originate(o Origination) error {
+func (srv *Server) Originate(o Origination) error {
 	switch {
-	case g.config.Media == nil:
+	case srv.config.Media == nil:
 		return ErrNoMedia
-	case !g.started.Load() || g.stopping.Load():
+	case !srv.started.Load() || srv.stopping.Load():
 		return ErrStopped
 	}
-	sh := g.shardOf(o.SIPCallID)
+	sh := srv.shardOf(o.SIPCallID)
 	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: magicCookie + newToken()}
 	own.speech = &speech{says: o.Says, said: func() { sh.post(own.hangUp) }}
 	own.peer = peer{tcp: true, addr: nowhere, conn: &stream{own: own}}
@@ -211,7 +211,7 @@ func (c *ownCaller) attempt(snapshot *policy.Snapshot) (a admission.Call, connec
 		return a, nil, false
 	}
 	longest := c.Length + answerTail
-	if limit := c.sh.g.MaxCall(); limit > 0 {
+	if limit := c.sh.srv.MaxCall(); limit > 0 {
 		longest = min(longest, limit)
 	}
 	return admission.Call{

@@ -43,7 +43,7 @@ func own(t *testing.T, change func(*wish)) *world {
 // originate begins a call and returns the carrier's INVITE.
 func (w *world) originate(o Origination) *message {
 	w.t.Helper()
-	if err := w.g.Originate(o); err != nil {
+	if err := w.srv.Originate(o); err != nil {
 		w.t.Fatal(err)
 	}
 	return w.carriers[0].await("INVITE")
@@ -68,7 +68,7 @@ func TestTheServerSaysSomethingAndHangsUp(t *testing.T) {
 	if got, _ := far.hear(); got != "PCMA" {
 		t.Errorf("heard %q", got)
 	}
-	w.g.each(func(*shard) {}) // the caller's ACK, which is posted, has been taken
+	w.srv.each(func(*shard) {}) // the caller's ACK, which is posted, has been taken
 	w.carriers[0].request(w.carriers[0].serverDialog(invite, "far"), "INVITE", "", far.sdp())
 	again := w.carriers[0].await("200 INVITE")
 	if audioOf(t, again.body) != audioOf(t, invite.body) {
@@ -95,7 +95,7 @@ func TestAnOwnCallIsDecidedAsEveryOther(t *testing.T) {
 	w := own(t, nil)
 	o := saying("hello")
 	o.To = 4930901820 // not whitelisted
-	if err := w.g.Originate(o); err != nil {
+	if err := w.srv.Originate(o); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.record(); r.ID != o.ID || r.Outcome != record.OutcomeRefused || r.Reason == "" {
@@ -188,10 +188,10 @@ func TestAnOwnCallIsNoEmergencyCall(t *testing.T) {
 	})
 	o := saying("hello")
 	o.To = 911
-	if err := w.g.Originate(o); err != nil {
+	if err := w.srv.Originate(o); err != nil {
 		t.Fatal(err)
 	}
-	w.g.each(func(sh *shard) {
+	w.srv.each(func(sh *shard) {
 		if len(sh.calls) > 0 {
 			t.Error("an emergency call was placed")
 		}
@@ -200,7 +200,7 @@ func TestAnOwnCallIsNoEmergencyCall(t *testing.T) {
 
 func TestWithoutARelayNothingIsSaid(t *testing.T) {
 	w := newWorld(t, wish{})
-	if err := w.g.Originate(saying("hello")); !errors.Is(err, ErrNoMedia) {
+	if err := w.srv.Originate(saying("hello")); !errors.Is(err, ErrNoMedia) {
 		t.Errorf("it begins: %v", err)
 	}
 }

@@ -16,52 +16,52 @@ func newToken() string { return rand.Text()[:16] }
 
 // newBranch names a transaction of ours. The part in the middle is drawn once per
 // process; a request that comes back with it has looped.
-func (g *Gateway) newBranch() string { return magicCookie + g.mark + newToken() }
+func (srv *Server) newBranch() string { return magicCookie + srv.mark + newToken() }
 
 // newCallID is a Call-ID that falls on the given shard.
-func (g *Gateway) newCallID(sh *shard) string {
+func (srv *Server) newCallID(sh *shard) string {
 	for {
-		if id := rand.Text(); g.shardOf(id) == sh {
+		if id := rand.Text(); srv.shardOf(id) == sh {
 			return id
 		}
 	}
 }
 
 // ownAddress is where a peer reaches us by the transport in use.
-func (g *Gateway) ownAddress(to peer) string {
+func (srv *Server) ownAddress(to peer) string {
 	if to.tls {
-		return g.secureHostPort
+		return srv.secureHostPort
 	}
-	return g.hostPort
+	return srv.hostPort
 }
 
 // contactLine is our Contact towards a peer. A hop secured by TLS is told by the
 // transport: a sips URI would promise that every hop behind it is secured too (RFC
 // 5630 section 3.1.3), which nobody here can.
-func (g *Gateway) contactLine(to peer) string {
+func (srv *Server) contactLine(to peer) string {
 	switch {
 	case to.tls:
-		return g.contacts.tls
+		return srv.contacts.tls
 	case to.tcp:
-		return g.contacts.tcp
+		return srv.contacts.tcp
 	}
-	return g.contacts.udp
+	return srv.contacts.udp
 }
 
 // contactLines are our Contacts, which are the same for all peers.
 type contactLines struct{ udp, tcp, tls string }
 
 // setAddresses notes where peers reach us. secure is "" without TLS.
-func (g *Gateway) setAddresses(plain, secure string) {
-	g.hostPort, g.secureHostPort = plain, secure
-	g.contacts = contactLines{
+func (srv *Server) setAddresses(plain, secure string) {
+	srv.hostPort, srv.secureHostPort = plain, secure
+	srv.contacts = contactLines{
 		udp: "Contact: <sip:tollgate@" + plain + ">\r\n",
 		tcp: "Contact: <sip:tollgate@" + plain + ";transport=tcp>\r\n",
 		tls: "Contact: <sip:tollgate@" + secure + ";transport=tls>\r\n",
 	}
-	g.host, _, _ = net.SplitHostPort(plain)
-	if ip, err := netip.ParseAddr(g.host); err == nil && ip.Is6() {
-		g.host = "[" + g.host + "]"
+	srv.host, _, _ = net.SplitHostPort(plain)
+	if ip, err := netip.ParseAddr(srv.host); err == nil && ip.Is6() {
+		srv.host = "[" + srv.host + "]"
 	}
 }
 
@@ -89,7 +89,7 @@ func (l *leg) contactTo(to peer) string {
 	if l.encoded {
 		return lineEncodedContact
 	}
-	return l.s.sh.g.contactLine(to)
+	return l.s.sh.srv.contactLine(to)
 }
 
 // routeLine is, where our Contact is encoded, the Record-Route by which requests
@@ -99,7 +99,7 @@ func (l *leg) routeLine(to peer) string {
 	if !l.encoded {
 		return ""
 	}
-	return "Record-Route: <sip:" + l.s.sh.g.ownAddress(to) + to.transportParam() + ";lr>\r\n"
+	return "Record-Route: <sip:" + l.s.sh.srv.ownAddress(to) + to.transportParam() + ";lr>\r\n"
 }
 
 // publicAddress is the address that Contact and Via name. An unspecified one
@@ -123,10 +123,10 @@ func publicAddress(bound netip.AddrPort, host string) string {
 	return net.JoinHostPort(address.Unmap().String(), port)
 }
 
-// lineAllow is the methods that the gateway takes.
+// lineAllow is the methods that the server accepts.
 const lineAllow = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO\r\n"
 
-// lineSupported is the extensions that the gateway knows.
+// lineSupported is the extensions that the server supports.
 const lineSupported = "Supported: timer\r\n"
 
 // lineReliable is the same of calls whose caller takes reliable provisional responses.

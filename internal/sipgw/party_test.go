@@ -150,9 +150,9 @@ func (p *party) address() string { return p.local.String() }
 // gateway is where the party connects to.
 func (p *party) gateway() string {
 	if p.dials != nil {
-		return p.w.g.SecureAddr()
+		return p.w.srv.SecureAddr()
 	}
-	return p.w.g.Addr()
+	return p.w.srv.Addr()
 }
 
 // stream names the transport of the party's connection.
@@ -170,7 +170,7 @@ func (p *party) send(text string) {
 	if p.conn != nil {
 		_, err = io.WriteString(p.conn, text)
 	} else {
-		to := netip.MustParseAddrPort(p.w.g.Addr())
+		to := netip.MustParseAddrPort(p.w.srv.Addr())
 		_, err = p.udp.WriteToUDPAddrPort([]byte(text), to)
 	}
 	if err != nil {
@@ -240,7 +240,7 @@ func (p *party) want(name string) *message {
 // the round to the gateway, and its answer is the first thing to arrive.
 func (p *party) quiet() {
 	p.t.Helper()
-	p.send(p.text("OPTIONS", "sip:"+p.w.g.Addr(), newDialog(p, "probe"), "", ""))
+	p.send(p.text("OPTIONS", "sip:"+p.w.srv.Addr(), newDialog(p, "probe"), "", ""))
 	p.want("200 OPTIONS")
 }
 
@@ -255,7 +255,7 @@ type dialog struct {
 func newDialog(p *party, callee string) *dialog {
 	return &dialog{
 		callID: rand.Text(), local: "<sip:+12125550100@" + p.address() + ">;tag=" + rand.Text()[:8],
-		remote: "<sip:" + callee + "@tollgate.test>", target: "sip:" + callee + "@" + p.w.g.Addr(),
+		remote: "<sip:" + callee + "@tollgate.test>", target: "sip:" + callee + "@" + p.w.srv.Addr(),
 	}
 }
 

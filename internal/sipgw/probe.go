@@ -54,7 +54,7 @@ func (t *trunk) wake() {
 func (t *trunk) wanted() (gateway *routing.Gateway, here bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.gateway, !t.gone && t.gateway.Enabled && t.forbidden == "" && !t.g.stopping.Load()
+	return t.gateway, !t.gone && t.gateway.Enabled && t.forbidden == "" && !t.srv.stopping.Load()
 }
 
 // plan starts or ends OPTIONS and the registration as the policy says.
@@ -102,7 +102,7 @@ func (t *trunk) expire(kind timerKind) {
 func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer peer, branch, extra string) []byte {
 	w := newWriter()
 	w.requestLine(method, uri)
-	w.via(t.g, peer, branch)
+	w.via(t.srv, peer, branch)
 	w.field("Max-Forwards", "70")
 	w.field("From", from)
 	w.field("To", to)
@@ -114,13 +114,13 @@ func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer p
 
 // find resolves the gateway's address on the shard's goroutine.
 func (t *trunk) find(gateway *routing.Gateway, found func(to peer, ok bool)) {
-	t.g.resolver.resolve(gateway, func(targets []target) {
+	t.srv.resolver.resolve(gateway, func(targets []target) {
 		t.probe.sh.post(func() {
 			if len(targets) == 0 {
 				found(peer{}, false)
 				return
 			}
-			found(t.g.peerOf(gateway, targets[0]), true)
+			found(t.srv.peerOf(gateway, targets[0]), true)
 		})
 	})
 }
@@ -143,18 +143,18 @@ func (t *trunk) ask() {
 			return
 		}
 		uri := "sip:" + gateway.Address
-		self := "<sip:tollgate@" + t.g.host + ">"
-		branch := t.g.newBranch()
-		data := t.outside("OPTIONS", uri, self+";tag="+newToken(), "<"+uri+">", t.g.newCallID(p.sh), 1, to, branch,
-			t.g.contactLine(to)+"Accept: application/sdp\r\n")
-		t.g.filter.learn(to.addr.Addr())
+		self := "<sip:tollgate@" + t.srv.host + ">"
+		branch := t.srv.newBranch()
+		data := t.outside("OPTIONS", uri, self+";tag="+newToken(), "<"+uri+">", t.srv.newCallID(p.sh), 1, to, branch,
+			t.srv.contactLine(to)+"Accept: application/sdp\r\n")
+		t.srv.filter.learn(to.addr.Addr())
 		p.asked = p.sh.now
 		p.pinging = p.sh.request("OPTIONS", branch, to, data, func(m *message) {
 			if m == nil || m.status >= 200 {
 				t.heard(m)
 			}
 		})
-		p.sh.timers.set(&p.silence, t, timerSilence, p.sh.now.Add(t.g.config.Timers.PingWait))
+		p.sh.timers.set(&p.silence, t, timerSilence, p.sh.now.Add(t.srv.config.Timers.PingWait))
 	})
 }
 
@@ -170,7 +170,7 @@ func (t *trunk) heard(m *message) {
 	t.mu.Lock()
 	pause := time.Duration(t.gateway.OptionsIntervalSecs) * time.Second
 	if m != nil {
-		t.silences, t.answered, t.took = 0, now, t.g.config.Clock().Sub(p.asked)
+		t.silences, t.answered, t.took = 0, now, t.srv.config.Clock().Sub(p.asked)
 		if t.state == routing.StateDown || t.state == routing.StateTripped {
 			t.failures = 0
 			t.set(routing.StateUp, time.Time{})
@@ -199,7 +199,7 @@ func (t *trunk) enrol(expires time.Duration) {
 	}
 	p.enrolling, p.enrolled = true, gateway
 	if p.callID == "" {
-		p.callID, p.tag = t.g.newCallID(p.sh), newToken()
+		p.callID, p.tag = t.srv.newCallID(p.sh), newToken()
 	}
 	t.find(gateway, func(to peer, ok bool) {
 		if !ok {
@@ -207,7 +207,7 @@ func (t *trunk) enrol(expires time.Duration) {
 			return
 		}
 		p.address = to
-		t.g.filter.learn(to.addr.Addr())
+		t.srv.filter.learn(to.addr.Addr())
 		t.sendRegister(gateway, expires, "", 0)
 	})
 }
@@ -224,9 +224,9 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, au
 	user, uri := textOf(gateway.UserName), "sip:"+domain
 	record := "<sip:" + user + "@" + domain + ">"
 	p.seq++
-	branch := t.g.newBranch()
+	branch := t.srv.newBranch()
 	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
-		t.g.contactLine(p.address)+"Expires: "+seconds(expires)+"\r\n"+authorization)
+		t.srv.contactLine(p.address)+"Expires: "+seconds(expires)+"\r\n"+authorization)
 	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
 		if m != nil && m.status < 200 {
 			return
@@ -249,14 +249,14 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	gateway, here := t.wanted()
 	if expires == 0 {
 		p.enrolled = nil
-		t.g.finished()
+		t.srv.finished()
 	}
 	granted := time.Duration(0)
 	status := int32(408)
 	if m != nil {
 		status = int32(m.status)
 		if m.status < 300 {
-			granted = grantedExpires(m, t.g.ownAddress(p.address), expires)
+			granted = grantedExpires(m, t.srv.ownAddress(p.address), expires)
 		}
 		if m.status == 423 {
 			p.minimum = min(readSeconds(m.get("min-expires")), 24*time.Hour)
@@ -284,7 +284,7 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 			pause = 0
 		}
 		p.failures++
-		t.g.log.Warn("a registration failed", "gateway", t.id.String(), "name", gateway.Name, "status", status, "again_in", pause.String())
+		t.srv.log.Warn("a registration failed", "gateway", t.id.String(), "name", gateway.Name, "status", status, "again_in", pause.String())
 	} else {
 		p.failures = 0
 	}
@@ -315,11 +315,11 @@ func grantedExpires(m *message, own string, asked time.Duration) time.Duration {
 // farewellWait is how long a stop waits for gateways to let registrations go.
 const farewellWait = time.Second
 
-// farewell takes the registrations back when the gateway stops.
-func (g *Gateway) farewell() {
+// farewell takes the registrations back when the server stops.
+func (srv *Server) farewell() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewellWait)
 	defer cancel()
-	list := g.trunks.all()
+	list := srv.trunks.all()
 	for _, t := range list {
 		t.probe.sh.post(func() {
 			if t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
@@ -329,7 +329,7 @@ func (g *Gateway) farewell() {
 	}
 	for {
 		waiting := 0
-		g.each(func(sh *shard) {
+		srv.each(func(sh *shard) {
 			for _, t := range list {
 				if t.probe.sh == sh && t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
 					waiting++
@@ -342,7 +342,7 @@ func (g *Gateway) farewell() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.ended:
+		case <-srv.ended:
 		}
 	}
 }

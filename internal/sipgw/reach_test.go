@@ -79,7 +79,7 @@ many 60 IN A 100.100.100.200
 func TestAGatewayThatTurnsInward(t *testing.T) {
 	z := newZone(t, "carrier 60 IN A 127.0.0.1\n")
 	w := newWorld(t, wish{carriers: 2, config: func(c *Config) { c.NameServers = []string{z.address} }})
-	addr := netip.MustParseAddrPort(w.g.Addr())
+	addr := netip.MustParseAddrPort(w.srv.Addr())
 	w.publish(wish{carriers: 2, gateway: func(g *routing.Gateway) {
 		if g.ID == worldGateway {
 			g.Address = strings.Replace(addr.String(), "127.0.0.1", "carrier.test", 1)
@@ -103,10 +103,10 @@ func TestAGatewayThatTurnsInward(t *testing.T) {
 func TestTheServerIsNoPeerOfItsOwn(t *testing.T) {
 	w := newWorld(t, wish{})
 	w.healthy(0, routing.StateUp)
-	before := w.g.Stats().Filtered
-	w.g.config.Reach.Also(func(at netip.AddrPort) bool { return at == w.pbx.local })
+	before := w.srv.Stats().Filtered
+	w.srv.config.Reach.Also(func(at netip.AddrPort) bool { return at == w.pbx.local })
 	w.pbx.invite("+12125550123", "")
-	for deadline := time.Now().Add(patience); w.g.Stats().Filtered == before; {
+	for deadline := time.Now().Add(patience); w.srv.Stats().Filtered == before; {
 		if time.Now().After(deadline) {
 			t.Fatal("not dropped")
 		}

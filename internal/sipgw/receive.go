@@ -10,15 +10,15 @@ import (
 
 // receive takes one message through the validation to its transaction.
 func (sh *shard) receive(data []byte, from peer) {
-	sh.g.transport.traceMessage(false, from, data)
+	sh.srv.transport.traceMessage(false, from, data)
 	w := &sh.wire
 	w.read(data)
 	v := judge(w)
 	if w.flaw.status != 0 || w.start.kind == startNone {
-		sh.g.count.parseErrors.Add(1)
+		sh.srv.count.parseErrors.Add(1)
 	}
 	if v.kind == verdictDrop {
-		sh.g.count.invalid.Add(1)
+		sh.srv.count.invalid.Add(1)
 		return
 	}
 	m := w.message(from)
@@ -26,7 +26,7 @@ func (sh *shard) receive(data []byte, from peer) {
 		m.size = len(data)
 	}
 	if v.kind == verdictAnswer || m == nil {
-		sh.g.count.invalid.Add(1)
+		sh.srv.count.invalid.Add(1)
 		sh.answerInvalid(data, from, m, v)
 		return
 	}
@@ -45,7 +45,7 @@ func (sh *shard) answerInvalid(data []byte, from peer, m *message, v verdict) {
 		return
 	}
 	if m == nil || !m.request {
-		sh.g.answer(from, refusalBytes(data, v, sh.g.tagForBytes(data)), len(data))
+		sh.srv.answer(from, refusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
 		return
 	}
 	m.received()
@@ -108,7 +108,7 @@ func (sh *shard) receiveCancel(m *message) {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	sh.g.transport.send(m.replyTo(), m.response(200, "OK", invite.toTag, "", nil, ""), nil)
+	sh.srv.transport.send(m.replyTo(), m.response(200, "OK", invite.toTag, "", nil, ""), nil)
 	if invite.state == serverTrying && invite.cancelled != nil {
 		invite.cancelled()
 	}
@@ -135,8 +135,8 @@ func (sh *shard) dialog(m *message) *leg {
 // receiveInvite takes the attempt of a new call. Until it is known whose it is, and that
 // there is room for it, it costs no transaction: a repetition gets the same answer.
 func (sh *shard) receiveInvite(m *message) {
-	g := sh.g
-	if sh.legs[legKey{m.callID, m.fromTag}] != nil || g.looped(m) {
+	srv := sh.srv
+	if sh.legs[legKey{m.callID, m.fromTag}] != nil || srv.looped(m) {
 		// Or the same request by another way (RFC 3261 section 8.2.2.2).
 		sh.answerStateless(m, 482, "Loop Detected", "", "")
 		return
@@ -149,19 +149,19 @@ func (sh *shard) receiveInvite(m *message) {
 		sh.refuseUnidentified(m, attempt)
 		return
 	}
-	emergency := emergencyFor(g.config.Live.Snapshot(), connection, attempt.To)
-	if len(sh.calls) >= g.config.Limits.CallsPerShard && !emergency {
-		g.count.shed.Add(1)
+	emergency := emergencyFor(srv.config.Live.Snapshot(), connection, attempt.To)
+	if len(sh.calls) >= srv.config.Limits.CallsPerShard && !emergency {
+		srv.count.shed.Add(1)
 		sh.refuseStateless(m, admission.ReasonOverloaded)
 		return
 	}
-	if least := sh.g.shortSession(m); least > 0 {
+	if least := sh.srv.shortSession(m); least > 0 {
 		sh.answerStateless(m, 422, shortPhrase, line("Min-SE", seconds(least)), "")
 		return
 	}
-	if m.peer.own() == nil && !g.crowds.enter(m.peer.addr.Addr(), emergency) {
-		g.count.crowded.Add(1)
-		g.limited(m.peer.addr.Addr(), "sip_source_calls")
+	if m.peer.own() == nil && !srv.crowds.enter(m.peer.addr.Addr(), emergency) {
+		srv.count.crowded.Add(1)
+		srv.limited(m.peer.addr.Addr(), "sip_source_calls")
 		sh.refuseStateless(m, admission.ReasonOverloaded)
 		return
 	}
@@ -172,9 +172,9 @@ func (sh *shard) receiveInvite(m *message) {
 
 // put puts a call to the ledger.
 func (sh *shard) put(m *message, tx *serverTx, attempt admission.Call) {
-	sh.g.count.attempts.Add(1)
+	sh.srv.count.attempts.Add(1)
 	s := newSession(sh, m, tx, attempt)
-	s.handle(call.Begin{Stopping: sh.g.stopping.Load()})
+	s.handle(call.Begin{Stopping: sh.srv.stopping.Load()})
 }
 
 // The refusals of calls from a known source that do not say whose they are, as by a wrong
@@ -189,10 +189,10 @@ const (
 // whose it is. The address may be forged, so the refusal is sent once for each time that
 // the request comes, and no timer repeats it.
 func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
-	g := sh.g
-	if !g.unidentified.take(sourceKey(m.peer.addr.Addr()), sh.now, unidentifiedPerSecond, unidentifiedBurst, 0) ||
-		!g.crowds.enter(m.peer.addr.Addr(), false) {
-		g.count.unanswered.Add(1)
+	srv := sh.srv
+	if !srv.unidentified.take(sourceKey(m.peer.addr.Addr()), sh.now, unidentifiedPerSecond, unidentifiedBurst, 0) ||
+		!srv.crowds.enter(m.peer.addr.Addr(), false) {
+		srv.count.unanswered.Add(1)
 		return
 	}
 	tx := sh.begin(m)
@@ -208,9 +208,9 @@ func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 }
 
 // looped says whether the request has passed through this process before.
-func (g *Gateway) looped(m *message) bool {
+func (srv *Server) looped(m *message) bool {
 	for i := range m.fields {
-		if f := &m.fields[i]; f.name == "via" && strings.Contains(f.value, magicCookie+g.mark) {
+		if f := &m.fields[i]; f.name == "via" && strings.Contains(f.value, magicCookie+srv.mark) {
 			return true
 		}
 	}
@@ -220,17 +220,17 @@ func (g *Gateway) looped(m *message) bool {
 // refuseStateless answers with a refusal of Tollgate's own, of which nothing is kept.
 func (sh *shard) refuseStateless(m *message, why admission.Reason) {
 	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.peer.addr.Addr().String()}}
-	sh.answerStateless(m, why.Status(), d.Phrase(), sh.g.refusalLines(why, &d), "")
+	sh.answerStateless(m, why.Status(), d.Phrase(), sh.srv.refusalLines(why, &d), "")
 }
 
 // refusalLines are the headers of a refusal of Tollgate's own.
-func (g *Gateway) refusalLines(why admission.Reason, d *admission.Decision) string {
+func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) string {
 	lines := lineRejected + line("X-Tollgate-Reason", why.String())
 	if d.ID != noID {
 		lines += line("X-Tollgate-Decision", d.ID.String())
 	}
 	if why.Status() == 503 {
-		lines += line("Retry-After", g.retryAfter)
+		lines += line("Retry-After", srv.retryAfter)
 	}
 	return lines
 }

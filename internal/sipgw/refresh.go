@@ -10,12 +10,12 @@ import (
 
 // refresh is the session timer of one leg (RFC 4028): whoever is the refresher
 // sends a request in time, and the other one takes the peer for lost when none
-// comes. A peer that knows no session timers is asked by the gateway whether the
+// comes. A peer that knows no session timers is asked by the server whether the
 // dialog is still there.
 type refresh struct {
 	timer    timer
 	interval time.Duration
-	mine     bool // the gateway refreshes
+	mine     bool // the server refreshes
 	probe    bool // no session timer was agreed on
 	answered bool // a probe was answered before, so that silence means something
 }
@@ -58,8 +58,8 @@ const shortPhrase = "Session Interval Too Small"
 
 // shortSession is the shortest session interval that is taken, when that of a request is
 // shorter, else 0.
-func (g *Gateway) shortSession(m *message) time.Duration {
-	least := g.config.Timers.MinSE
+func (srv *Server) shortSession(m *message) time.Duration {
+	least := srv.config.Timers.MinSE
 	value := m.get("session-expires")
 	if value == "" || readSeconds(value) >= least || !m.lists("supported", "timer") {
 		return 0
@@ -70,7 +70,7 @@ func (g *Gateway) shortSession(m *message) time.Duration {
 // refuseShortSession answers 422 to a session interval that is too short and says
 // whether it did.
 func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
-	least := sh.g.shortSession(m)
+	least := sh.srv.shortSession(m)
 	if least > 0 {
 		tx.respond(422, shortPhrase, line("Min-SE", seconds(least)))
 	}
@@ -95,7 +95,7 @@ func (r *refresh) stop(l *leg) { l.s.sh.timers.stop(&r.timer) }
 // accept agrees on a session timer for the leg whose peer sent the INVITE, and
 // returns the header lines for its 2xx.
 func (r *refresh) accept(l *leg, m *message) string {
-	timing := &l.s.sh.g.config.Timers
+	timing := &l.s.sh.srv.config.Timers
 	r.interval = timing.CallerSessionExpires
 	if wanted := readSeconds(m.get("session-expires")); wanted > 0 {
 		r.interval = max(min(wanted, r.interval), timing.MinSE, min(readSeconds(m.get("min-se")), longestSession))
@@ -135,7 +135,7 @@ func (r *refresh) begin(l *leg, m *message) {
 		r.interval, r.probe = min(interval, longestSession), false
 		r.mine = refresher(value) != "uas"
 	} else if r.interval == 0 {
-		r.interval, r.mine, r.probe = l.s.sh.g.config.Timers.SessionExpires, true, true
+		r.interval, r.mine, r.probe = l.s.sh.srv.config.Timers.SessionExpires, true, true
 	}
 	r.arm(l)
 }

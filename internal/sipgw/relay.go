@@ -241,7 +241,7 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w := newWriter()
 	w.requestLine("CANCEL", l.requestURI())
-	w.via(l.s.sh.g, l.peer, branch)
+	w.via(l.s.sh.srv, l.peer, branch)
 	w.field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.field("From", l.local)

@@ -166,7 +166,7 @@ func (r *reliability) send(a *attempt, m *message, sdp bool, build func(extra st
 // transmit sends the first response of the queue.
 func (r *reliability) transmit() {
 	sh := r.s.sh
-	timing := &sh.g.config.Timers
+	timing := &sh.srv.config.Timers
 	r.tx.send(r.queue[0].status, r.queue[0].data)
 	r.interval = timing.T1
 	sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
@@ -180,7 +180,7 @@ func (r *reliability) expire(kind timerKind) {
 	}
 	sh := r.s.sh
 	if kind == timerRetransmit {
-		sh.g.transport.send(r.tx.peer, r.queue[0].data, nil)
+		sh.srv.transport.send(r.tx.peer, r.queue[0].data, nil)
 		r.interval *= 2
 		sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
 		return

@@ -132,7 +132,7 @@ func TestOffersBeforeTheAnswer(t *testing.T) {
 	w.pbx.await("486 INVITE")
 	w.record()
 	w.settled()
-	w.g.each(func(sh *shard) {
+	w.srv.each(func(sh *shard) {
 		if len(sh.early) != 0 {
 			t.Errorf("%d early dialogs are left", len(sh.early))
 		}

@@ -134,7 +134,7 @@ func TestAForkedAnswer(t *testing.T) {
 	w.hangUp(pbx)
 	w.record()
 	w.settled()
-	if n := w.g.Stats().Forks; n != 1 {
+	if n := w.srv.Stats().Forks; n != 1 {
 		t.Errorf("%d forks ended, want 1", n)
 	}
 }
@@ -153,7 +153,7 @@ func TestAnswersAfterTheEnd(t *testing.T) {
 	w.record()
 	ended, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if !w.g.idle(ended) {
+	if !w.srv.idle(ended) {
 		t.Fatal("the call is not over")
 	}
 	for _, tag := range []string{"one", "two", "two"} {
@@ -168,7 +168,7 @@ func TestAnswersAfterTheEnd(t *testing.T) {
 	}
 	w.carriers[0].reply(bye, 200, "", "", "")
 	w.settled()
-	if n := w.g.Stats().Forks; n != 1 {
+	if n := w.srv.Stats().Forks; n != 1 {
 		t.Errorf("%d forks ended, want 1", n)
 	}
 }

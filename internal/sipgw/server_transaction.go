@@ -78,7 +78,7 @@ func (sh *shard) begin(m *message) *serverTx {
 // awaits its ACK it is repeated by its own timer too.
 func (tx *serverTx) again() {
 	if tx.last != nil {
-		tx.sh.g.transport.send(tx.peer, tx.last, nil)
+		tx.sh.srv.transport.send(tx.peer, tx.last, nil)
 	}
 }
 
@@ -100,11 +100,11 @@ func (tx *serverTx) send(status int, data []byte) {
 		return
 	}
 	tx.last = data
-	tx.sh.g.transport.send(tx.peer, data, nil)
+	tx.sh.srv.transport.send(tx.peer, data, nil)
 	if status < 200 {
 		return
 	}
-	timing, invite := &tx.sh.g.config.Timers, tx.request.method == "INVITE"
+	timing, invite := &tx.sh.srv.config.Timers, tx.request.method == "INVITE"
 	tx.request = nil
 	switch {
 	case !invite:
@@ -130,7 +130,7 @@ func (tx *serverTx) send(status int, data []byte) {
 }
 
 func (tx *serverTx) repeat() {
-	timing := &tx.sh.g.config.Timers
+	timing := &tx.sh.srv.config.Timers
 	if tx.interval == 0 {
 		tx.interval = timing.T1
 	} else {
@@ -144,7 +144,7 @@ func (tx *serverTx) confirm() bool {
 	if tx.state != serverRefused && tx.state != serverAccepted {
 		return false
 	}
-	timing := &tx.sh.g.config.Timers
+	timing := &tx.sh.srv.config.Timers
 	wait := timing.T4 // Timer I
 	if tx.state == serverAccepted {
 		wait = 64 * timing.T1 // Timer L: INVITEs that come late are absorbed

@@ -72,11 +72,11 @@ const maxEarlyDialogs = 16
 var unconnected policy.Connection
 
 func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *session {
-	g := sh.g
-	snapshot := g.config.Live.Snapshot()
+	srv := sh.srv
+	snapshot := srv.config.Live.Snapshot()
 	s := &session{
 		sh: sh, inviteTx: tx, invite: m, connection: attempt.Connection, connected: &unconnected,
-		machine: call.New(snapshot, attempt, g.config.Owner), startedAt: sh.now,
+		machine: call.New(snapshot, attempt, srv.config.Owner), startedAt: sh.now,
 	}
 	if c := snapshot.Connection(attempt.Connection); c != nil {
 		s.account, s.connected = c.Account, c
@@ -86,7 +86,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		s.private = s.privacy(m)
 	}
 	s.rely = newReliability(s, m, tx)
-	if g.config.Journey != nil {
+	if srv.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID, Started: sh.now}
 	}
 	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.cseq}
@@ -119,7 +119,7 @@ func (s *session) handle(e call.Event) {
 		s.forgetIfDone()
 	}()
 	for {
-		now := s.sh.g.config.Clock()
+		now := s.sh.srv.config.Clock()
 		s.journey.noteEvent(e, now)
 		for _, a := range s.machine.Handle(e, now) {
 			s.journey.noteAction(a, now)
@@ -164,7 +164,7 @@ func (s *session) act(a call.Action) {
 		s.over = true
 		s.sh.timers.stop(&s.meter)
 		if s.journey != nil {
-			s.sh.g.config.Journey(s.journey)
+			s.sh.srv.config.Journey(s.journey)
 			s.journey = nil
 		}
 	}
@@ -184,7 +184,7 @@ func (s *session) submit(command admission.Command) {
 		}
 	}
 	_, first := command.(admission.Reserve)
-	s.sh.g.config.Ledger.Submit(command, func(result admission.Result, err error) {
+	s.sh.srv.config.Ledger.Submit(command, func(result admission.Result, err error) {
 		s.ledgerDone(result, err, first)
 	})
 }
@@ -209,15 +209,15 @@ func (s *session) ledgerDone(result admission.Result, err error, first bool) {
 
 // decided notes the numbers that the decision read out of the attempt.
 func (s *session) decided(result *admission.Result, err error) {
-	g := s.sh.g
+	srv := s.sh.srv
 	facts := &result.Decision.Facts
 	if err != nil {
-		g.count.ledgerErrors.Add(1)
+		srv.count.ledgerErrors.Add(1)
 		s.readNumbers()
 		return
 	}
 	if !result.Decision.Allow {
-		g.count.refused.Add(1)
+		srv.count.refused.Add(1)
 		return
 	}
 	s.showNumbers(facts)
@@ -235,7 +235,7 @@ func (s *session) showNumbers(f *admission.Facts) {
 // readNumbers reads the numbers out of the attempt as a decision would.
 func (s *session) readNumbers() {
 	attempt := s.machine.Attempt()
-	local := admission.Decide(s.sh.g.config.Live.Snapshot(), &attempt, admission.NothingUsed{}, s.sh.g.config.Clock())
+	local := admission.Decide(s.sh.srv.config.Live.Snapshot(), &attempt, admission.NothingUsed{}, s.sh.srv.config.Clock())
 	s.showNumbers(&local.Facts)
 }
 
@@ -243,9 +243,9 @@ func (s *session) readNumbers() {
 func (s *session) refuse(a call.Refuse) {
 	extra := ""
 	if a.Decision != nil {
-		extra = s.sh.g.refusalLines(a.Reason, a.Decision)
+		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
 	} else if a.Status == 503 {
-		extra = line("Retry-After", s.sh.g.retryAfter)
+		extra = line("Retry-After", s.sh.srv.retryAfter)
 	}
 	if s.inviteTx != nil {
 		s.inviteTx.respond(a.Status, a.Phrase, extra)
@@ -335,21 +335,21 @@ func (s *session) noteRang(gateway id.ID) {
 		return
 	}
 	s.rang = true
-	s.sh.g.config.Rang(gateway, s.sh.now.Sub(s.startedAt))
+	s.sh.srv.config.Rang(gateway, s.sh.now.Sub(s.startedAt))
 }
 
 // accept connects the two legs: the gateway's 2xx is acknowledged and the caller
 // gets one of its own.
 func (s *session) accept() {
 	m := s.answer
-	s.sh.g.count.answered.Add(1)
+	s.sh.srv.count.answered.Add(1)
 	lateOffer := len(s.invite.body) == 0 && len(m.body) > 0
 	if lateOffer {
 		s.unacked = true // the caller's ACK brings the answer
 	} else {
 		s.carrier.acknowledge(m.cseq, nil, "")
 	}
-	answeredAt := s.sh.g.config.Clock()
+	answeredAt := s.sh.srv.config.Clock()
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
 	s.carrier.keepOffer(s.attempt.body, s.invite.get("content-type"))
 	s.caller.serve(s.inviteTx, s.invite.cseq)
@@ -429,7 +429,7 @@ func (s *session) forgetIfDone() {
 	}
 	delete(s.sh.calls, s)
 	if s.own() == nil {
-		s.sh.g.crowds.leave(s.source)
+		s.sh.srv.crowds.leave(s.source)
 	}
 	s.leaveTrunk()
 	s.rely.close()
@@ -441,5 +441,5 @@ func (s *session) forgetIfDone() {
 			s.carrier.won.outlive()
 		}
 	}
-	s.sh.g.finished()
+	s.sh.srv.finished()
 }

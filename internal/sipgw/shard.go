@@ -10,9 +10,9 @@ import (
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
 // message in the order in which it came. The carrier's leg of a call has a Call-ID
-// of the gateway's own choice that hashes to the same shard.
+// of the server's own choice that hashes to the same shard.
 type shard struct {
-	g      *Gateway
+	srv    *Server
 	index  int
 	now    time.Time // of the batch being handled
 	timers timers
@@ -119,7 +119,7 @@ func (sh *shard) take(packets []packet, functions []func()) ([]packet, []func())
 	return packets, functions
 }
 
-// run is the shard's goroutine. It ends when the gateway closes done, after it has
+// run is the shard's goroutine. It ends when the server closes done, after it has
 // handled what was in the inbox then.
 func (sh *shard) run(done <-chan struct{}) {
 	alarm := time.NewTimer(time.Hour)
@@ -130,7 +130,7 @@ func (sh *shard) run(done <-chan struct{}) {
 		}
 		wait := time.Hour
 		if at, ok := sh.timers.next(); ok {
-			wait = max(0, at.Sub(sh.g.config.Clock()))
+			wait = max(0, at.Sub(sh.srv.config.Clock()))
 		}
 		alarm.Reset(wait)
 		select {
@@ -146,7 +146,7 @@ func (sh *shard) run(done <-chan struct{}) {
 // anything in the inbox.
 func (sh *shard) turn() bool {
 	sh.packets, sh.functions = sh.take(sh.packets, sh.functions)
-	sh.now = sh.g.config.Clock()
+	sh.now = sh.srv.config.Clock()
 	for i, f := range sh.functions {
 		sh.guard(f, nil)
 		sh.functions[i] = nil
@@ -170,13 +170,13 @@ func (sh *shard) guard(step func(), p *packet) {
 		if trouble == nil {
 			return
 		}
-		sh.g.count.panics.Add(1)
+		sh.srv.count.panics.Add(1)
 		attributes := []any{"panic", trouble}
 		if p != nil {
 			attributes = append(attributes, "source", p.from.addr.String(), "bytes", len(p.buffer.data))
 		}
-		sh.g.panicOnce.Do(func() {
-			sh.g.log.Error("a SIP message or timer made the gateway panic; further ones are only counted",
+		sh.srv.panicOnce.Do(func() {
+			sh.srv.log.Error("a SIP message or timer made the server panic; further ones are only counted",
 				append(attributes, "stack", string(debug.Stack()))...)
 		})
 	}()
@@ -185,6 +185,6 @@ func (sh *shard) guard(step func(), p *packet) {
 
 // hashSeed makes the hash of Call-IDs unpredictable for callers, so that nobody
 // can aim at one shard.
-func (g *Gateway) shardOf(callID string) *shard {
-	return g.shards[maphash.String(g.seed, callID)%uint64(len(g.shards))]
+func (srv *Server) shardOf(callID string) *shard {
+	return srv.shards[maphash.String(srv.seed, callID)%uint64(len(srv.shards))]
 }

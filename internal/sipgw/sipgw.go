@@ -33,7 +33,7 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Config is what a Gateway needs. Live, Ledger and Owner are required.
+// Config is what a Server needs. Live, Ledger and Owner are required.
 type Config struct {
 	Addr   string // host:port for UDP and TCP; default 127.0.0.1:5060
 	TLS    TLS    // SIP over TLS, if it is wanted
@@ -66,7 +66,7 @@ type Config struct {
 	// those that are recorded.
 	AnchorAll bool
 
-	// Banned is told of every source that the gateway bans by itself; it must not block.
+	// Banned is told of every source that the server bans by itself; it must not block.
 	Banned func(store.Ban)
 	// Strayed is told of every right password from a source that its connection does not
 	// allow; it must not block.
@@ -80,9 +80,9 @@ type Config struct {
 	Limits  Limits
 }
 
-// Gateway is a running SIP gateway: a back-to-back user agent between connections
+// Server is Tollgate on its SIP side: a back-to-back user agent between connections
 // and carriers.
-type Gateway struct {
+type Server struct {
 	config    Config
 	log       *slog.Logger
 	transport *transport
@@ -105,7 +105,7 @@ type Gateway struct {
 	seed         maphash.Seed
 	count        counters
 	panicOnce    sync.Once
-	// knowsItself says that the gateway itself tells Config.Reach of this machine.
+	// knowsItself says that the server itself tells Config.Reach of this machine.
 	knowsItself bool
 	mark        string         // in the branches of this process
 	decoy       connection.HA1 // checked in place of that of a user that does not exist
@@ -127,145 +127,145 @@ type Gateway struct {
 	work     sync.WaitGroup // shards and teardown
 }
 
-// New prepares a gateway. Nothing listens yet.
-func New(config Config) *Gateway {
+// New prepares a server. Nothing listens yet.
+func New(config Config) *Server {
 	alone := config.Reach == nil
 	config.setDefaults()
-	g := &Gateway{
+	srv := &Server{
 		knowsItself: alone,
 		config:      config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	g.LimitCalls(config.MaxCall)
-	g.filter = newFilter(config.Live, config.Clock, config.Limits)
+	srv.LimitCalls(config.MaxCall)
+	srv.filter = newFilter(config.Live, config.Clock, config.Limits)
 	running, cancel := context.WithCancel(context.Background())
-	g.resolver = &resolver{
+	srv.resolver = &resolver{
 		ctx: running, now: config.Clock, random: rand.Float64, dns: newNameServers(config.NameServers),
 		tls: config.TLS.wanted(), names: make(map[string]resolved),
 		guard: config.Reach,
 		refused: func(gateway *routing.Gateway, why string, all bool) {
-			g.trunks.of(gateway).forbid(why, all)
+			srv.trunks.of(gateway).forbid(why, all)
 		},
 	}
-	g.transport = &transport{
+	srv.transport = &transport{
 		running: running, cancel: cancel,
-		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: g.filter, handle: g.dispatch, count: &g.count,
-		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: g.warnings,
+		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: srv.filter, handle: srv.dispatch, count: &srv.count,
+		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: srv.warnings,
 		reach: config.Reach,
 	}
 	if config.TLS.wanted() {
 		files := config.TLS.files()
 		files.Now, files.Log = config.Clock, config.Logger
-		g.transport.certificates, g.transport.secureAddr = certificate.New(files), config.TLS.Addr
+		srv.transport.certificates, srv.transport.secureAddr = certificate.New(files), config.TLS.Addr
 	}
-	cryptorand.Read(g.tagSecret[:])
-	for _, b := range []*buckets[netip.Addr]{&g.paces, &g.urgent, &g.unidentified, &g.turnedAway} {
+	cryptorand.Read(srv.tagSecret[:])
+	for _, b := range []*buckets[netip.Addr]{&srv.paces, &srv.urgent, &srv.unidentified, &srv.turnedAway} {
 		b.most = config.Limits.UnknownSources
 	}
-	g.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
-	g.trunks = &trunks{g: g, byID: make(map[id.ID]*trunk)}
+	srv.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
+	srv.trunks = &trunks{srv: srv, byID: make(map[id.ID]*trunk)}
 	for i := range config.Shards {
 		sh := &shard{
-			g: g, index: i, now: config.Clock(),
+			srv: srv, index: i, now: config.Clock(),
 			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
 			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
-			inbox: inbox{wake: make(chan struct{}, 1)}, tagger: hmac.New(sha256.New, g.tagSecret[:]),
+			inbox: inbox{wake: make(chan struct{}, 1)}, tagger: hmac.New(sha256.New, srv.tagSecret[:]),
 		}
 		sh.doomed.sh = sh
 		sh.gone = &session{sh: sh, connected: &unconnected}
-		g.shards = append(g.shards, sh)
+		srv.shards = append(srv.shards, sh)
 	}
-	return g
+	return srv
 }
 
 // Start listens on UDP and TCP and begins to take calls. It returns when both
 // sockets are bound.
-func (g *Gateway) Start(ctx context.Context) error {
-	if err := g.transport.listen(ctx, g.config.Addr); err != nil {
+func (srv *Server) Start(ctx context.Context) error {
+	if err := srv.transport.listen(ctx, srv.config.Addr); err != nil {
 		return err
 	}
 	secure := ""
-	if g.transport.secure != nil {
-		secure = publicAddress(g.transport.secure.Addr().(*net.TCPAddr).AddrPort(), g.config.Host)
+	if srv.transport.secure != nil {
+		secure = publicAddress(srv.transport.secure.Addr().(*net.TCPAddr).AddrPort(), srv.config.Host)
 	}
-	if g.knowsItself {
-		g.config.Reach.Know(reach.Host{Listeners: g.listeners()})
+	if srv.knowsItself {
+		srv.config.Reach.Know(reach.Host{Listeners: srv.listeners()})
 	}
-	g.setAddresses(publicAddress(g.transport.addr(), g.config.Host), secure)
-	for _, sh := range g.shards {
-		g.work.Go(func() { sh.run(g.done) })
+	srv.setAddresses(publicAddress(srv.transport.addr(), srv.config.Host), secure)
+	for _, sh := range srv.shards {
+		srv.work.Go(func() { sh.run(srv.done) })
 	}
 	// Carriers are known before the first message can come.
-	g.trunks.follow(g.config.Live.Snapshot())
-	g.work.Go(g.followPolicy)
-	g.transport.start()
-	g.started.Store(true)
+	srv.trunks.follow(srv.config.Live.Snapshot())
+	srv.work.Go(srv.followPolicy)
+	srv.transport.start()
+	srv.started.Store(true)
 	return nil
 }
 
-// listeners are the sockets of the gateway, once it listens.
-func (g *Gateway) listeners() []netip.AddrPort {
-	list := []netip.AddrPort{g.transport.addr()}
-	if g.transport.secure != nil {
-		list = append(list, g.transport.secure.Addr().(*net.TCPAddr).AddrPort())
+// listeners are the sockets of the server, once it listens.
+func (srv *Server) listeners() []netip.AddrPort {
+	list := []netip.AddrPort{srv.transport.addr()}
+	if srv.transport.secure != nil {
+		list = append(list, srv.transport.secure.Addr().(*net.TCPAddr).AddrPort())
 	}
 	return list
 }
 
-// Addr is the address that the gateway listens on, once started.
-func (g *Gateway) Addr() string { return g.transport.addr().String() }
+// Addr is the address that the server listens on, once started.
+func (srv *Server) Addr() string { return srv.transport.addr().String() }
 
-// SecureAddr is the address on which the gateway listens for TLS, once started; ""
+// SecureAddr is the address on which the server listens for TLS, once started; ""
 // without TLS.
-func (g *Gateway) SecureAddr() string {
-	if g.transport.secure == nil {
+func (srv *Server) SecureAddr() string {
+	if srv.transport.secure == nil {
 		return ""
 	}
-	return g.transport.secure.Addr().String()
+	return srv.transport.secure.Addr().String()
 }
 
 // Stop refuses new calls and waits for the running ones until ctx ends. Then it
 // hangs up on those that are left and settles them, within Timers.EndLimit. It
 // returns when every goroutine has ended, with an error when calls were left that
 // the ledger has not settled. It may be called more than once, and does nothing to
-// a gateway that was not started.
-func (g *Gateway) Stop(ctx context.Context) error {
-	g.stopOnce.Do(func() {
-		if g.started.Load() {
-			g.stopErr = g.stop(ctx)
+// a server that was not started.
+func (srv *Server) Stop(ctx context.Context) error {
+	srv.stopOnce.Do(func() {
+		if srv.started.Load() {
+			srv.stopErr = srv.stop(ctx)
 		}
 	})
-	return g.stopErr
+	return srv.stopErr
 }
 
-func (g *Gateway) stop(ctx context.Context) error {
-	g.stopping.Store(true)
-	g.farewell()
-	if !g.idle(ctx) {
-		g.each(func(sh *shard) {
+func (srv *Server) stop(ctx context.Context) error {
+	srv.stopping.Store(true)
+	srv.farewell()
+	if !srv.idle(ctx) {
+		srv.each(func(sh *shard) {
 			for s := range sh.calls {
 				s.handle(call.Stopping{})
 			}
 		})
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.config.Timers.EndLimit)
-		g.idle(limited)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), srv.config.Timers.EndLimit)
+		srv.idle(limited)
 		cancel()
 	}
 	left := 0
-	g.each(func(sh *shard) {
+	srv.each(func(sh *shard) {
 		for s := range sh.calls {
 			if !s.over {
 				left++
 			}
 		}
 	})
-	close(g.done)
-	g.work.Wait()
-	g.transport.stop()
-	g.resolver.work.Wait()
-	close(g.stopped)
+	close(srv.done)
+	srv.work.Wait()
+	srv.transport.stop()
+	srv.resolver.work.Wait()
+	close(srv.stopped)
 	if left > 0 {
 		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, left)
 	}
@@ -275,27 +275,27 @@ func (g *Gateway) stop(ctx context.Context) error {
 var errUnsettled = errors.New("calls were left that the ledger has not settled")
 
 // idle waits until no call is left, and says whether that came before the end of ctx.
-func (g *Gateway) idle(ctx context.Context) bool {
+func (srv *Server) idle(ctx context.Context) bool {
 	for {
-		if g.each(func(*shard) {}) == 0 {
+		if srv.each(func(*shard) {}) == 0 {
 			return true
 		}
 		select {
 		case <-ctx.Done():
 			return false
-		case <-g.ended:
+		case <-srv.ended:
 		}
 	}
 }
 
 // each runs f on every shard's goroutine, one shard after the other, and returns
-// how many calls they have. Once the gateway has stopped it does nothing.
-func (g *Gateway) each(f func(*shard)) (calls int) {
-	if !g.started.Load() {
+// how many calls they have. Once the server has stopped it does nothing.
+func (srv *Server) each(f func(*shard)) (calls int) {
+	if !srv.started.Load() {
 		return 0
 	}
 	counts := make(chan int, 1)
-	for _, sh := range g.shards {
+	for _, sh := range srv.shards {
 		sh.post(func() {
 			defer func() { counts <- len(sh.calls) }()
 			f(sh)
@@ -303,7 +303,7 @@ func (g *Gateway) each(f func(*shard)) (calls int) {
 		select {
 		case n := <-counts:
 			calls += n
-		case <-g.stopped:
+		case <-srv.stopped:
 			return calls
 		}
 	}
@@ -311,9 +311,9 @@ func (g *Gateway) each(f func(*shard)) (calls int) {
 }
 
 // finished notes that a call was forgotten.
-func (g *Gateway) finished() {
+func (srv *Server) finished() {
 	select {
-	case g.ended <- struct{}{}:
+	case srv.ended <- struct{}{}:
 	default:
 	}
 }
@@ -324,28 +324,28 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 // dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost. Emergency
 // calls of connections that are known at their source are not among them.
-func (g *Gateway) dispatch(data []byte, from peer) {
-	if !g.inRate(data, from) {
-		g.count.paced.Add(1)
-		g.limited(from.addr.Addr(), "sip_source_rate")
-		if isNewCall(data) && !g.isEmergency(data, from) {
-			g.turnAway(data, from, admission.ReasonCallRate)
+func (srv *Server) dispatch(data []byte, from peer) {
+	if !srv.inRate(data, from) {
+		srv.count.paced.Add(1)
+		srv.limited(from.addr.Addr(), "sip_source_rate")
+		if isNewCall(data) && !srv.isEmergency(data, from) {
+			srv.turnAway(data, from, admission.ReasonCallRate)
 		}
 		return
 	}
-	sh := g.shards[maphash.Bytes(g.seed, callIDOf(data))%uint64(len(g.shards))]
-	limit := g.config.Limits.Queue
+	sh := srv.shards[maphash.Bytes(srv.seed, callIDOf(data))%uint64(len(srv.shards))]
+	limit := srv.config.Limits.Queue
 	if !isNewCall(data) {
 		if !sh.offer(data, from, limit) {
-			g.count.shed.Add(1)
+			srv.count.shed.Add(1)
 		}
 		return
 	}
-	if sh.offer(data, from, limit/2) || g.isEmergency(data, from) && sh.offer(data, from, limit) {
+	if sh.offer(data, from, limit/2) || srv.isEmergency(data, from) && sh.offer(data, from, limit) {
 		return
 	}
-	g.count.shed.Add(1)
-	g.turnAway(data, from, admission.ReasonOverloaded)
+	srv.count.shed.Add(1)
+	srv.turnAway(data, from, admission.ReasonOverloaded)
 }
 
 // turnedAwayPerSecond bounds the refusals of calls that nothing has read: their source
@@ -353,14 +353,14 @@ func (g *Gateway) dispatch(data []byte, from peer) {
 const turnedAwayPerSecond = 2000
 
 // turnAway refuses a new call before anything reads it.
-func (g *Gateway) turnAway(data []byte, from peer, why admission.Reason) {
-	if !g.turnedAway.take(sourceKey(from.addr.Addr()), g.config.Clock(), turnedAwayPerSecond, turnedAwayPerSecond, 0) {
-		g.count.unanswered.Add(1)
+func (srv *Server) turnAway(data []byte, from peer, why admission.Reason) {
+	if !srv.turnedAway.take(sourceKey(from.addr.Addr()), srv.config.Clock(), turnedAwayPerSecond, turnedAwayPerSecond, 0) {
+		srv.count.unanswered.Add(1)
 		return
 	}
 	d := admission.Decision{Reason: why}
 	v := verdict{kind: verdictAnswer, status: why.Status(), reason: d.Phrase(), headers: []string{
-		"Retry-After: " + g.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
+		"Retry-After: " + srv.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
 	}}
-	g.answer(from, refusalBytes(data, v, g.tagForBytes(data)), len(data))
+	srv.answer(from, refusalBytes(data, v, srv.tagForBytes(data)), len(data))
 }

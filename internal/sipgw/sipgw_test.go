@@ -45,7 +45,7 @@ func TestACallFromEndToEnd(t *testing.T) {
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
-	if live := w.g.Live(); len(live) != 1 || live[0].To != 12125550123 || live[0].AnsweredAt.IsZero() || live[0].Gateway != worldGateway {
+	if live := w.srv.Live(); len(live) != 1 || live[0].To != 12125550123 || live[0].AnsweredAt.IsZero() || live[0].Gateway != worldGateway {
 		t.Errorf("live calls %+v", live)
 	}
 	w.pbx.request(pbx, "BYE", "", "")
@@ -57,7 +57,7 @@ func TestACallFromEndToEnd(t *testing.T) {
 		t.Errorf("record %+v", r)
 	}
 	w.settled()
-	if live := w.g.Live(); len(live) != 0 {
+	if live := w.srv.Live(); len(live) != 0 {
 		t.Errorf("live calls after the end %+v", live)
 	}
 }

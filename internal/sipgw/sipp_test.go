@@ -81,7 +81,7 @@ func TestManyCallsOfSIPp(t *testing.T) {
 			}})
 			sippCarrier(t, w)
 			const calls = 300
-			err := sipp(t, "uac.xml", w.g.Addr(), "-s", "+12125550123", "-t", transport,
+			err := sipp(t, "uac.xml", w.srv.Addr(), "-s", "+12125550123", "-t", transport,
 				"-r", "100", "-m", strconv.Itoa(calls), "-d", "300")()
 			if err != nil {
 				t.Fatal(err)

@@ -87,8 +87,8 @@ func sourceKey(source netip.Addr) netip.Addr {
 // belongs to a call that there is has as much again to itself, so that running calls
 // go on and end while new ones of their source are turned away. So have emergency calls
 // of connections that are known there. Answers are not counted.
-func (g *Gateway) inRate(data []byte, from peer) bool {
-	per := g.config.Limits.SourcePerSecond
+func (srv *Server) inRate(data []byte, from peer) bool {
+	per := srv.config.Limits.SourcePerSecond
 	if per <= 0 || bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
 		return true
 	}
@@ -97,11 +97,11 @@ func (g *Gateway) inRate(data []byte, from peer) bool {
 	if !begins && (bytes.HasPrefix(data, []byte("CANCEL ")) || bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))) {
 		floor = -per
 	}
-	source, now := sourceKey(from.addr.Addr()), g.config.Clock()
-	if g.paces.take(source, now, per, per, floor) {
+	source, now := sourceKey(from.addr.Addr()), srv.config.Clock()
+	if srv.paces.take(source, now, per, per, floor) {
 		return true
 	}
-	return begins && g.isEmergency(data, from) && g.urgentInRate(source, from, now, per)
+	return begins && srv.isEmergency(data, from) && srv.urgentInRate(source, from, now, per)
 }
 
 // leastUrgent is how many emergency calls a second of one source are taken at least,
@@ -110,14 +110,14 @@ const leastUrgent = 50
 
 // urgentInRate bounds the emergency calls of a source that is above its rate. One that is
 // too many is not refused: over UDP its INVITE is repeated until there is room again.
-func (g *Gateway) urgentInRate(source netip.Addr, from peer, now time.Time, per float64) bool {
+func (srv *Server) urgentInRate(source netip.Addr, from peer, now time.Time, per float64) bool {
 	per = max(per, leastUrgent)
-	return from.tcp || g.urgent.take(source, now, per, per, 0)
+	return from.tcp || srv.urgent.take(source, now, per, per, 0)
 }
 
 // isEmergency says whether a new call dials what a connection that is known to be at
 // its source knows as an emergency number. Nothing is known of a stranger.
-func (g *Gateway) isEmergency(invite []byte, from peer) bool {
+func (srv *Server) isEmergency(invite []byte, from peer) bool {
 	if from.stranger {
 		return false
 	}
@@ -129,13 +129,13 @@ func (g *Gateway) isEmergency(invite []byte, from peer) bool {
 	if len(token) == 0 {
 		token = headerOf(invite, "x-tollgate-token", 0)
 	}
-	snapshot, source := g.config.Live.Snapshot(), from.addr.Addr()
+	snapshot, source := srv.config.Live.Snapshot(), from.addr.Addr()
 	text := dialledText(string(uri))
 	charged := chargedNumber(string(headerOf(invite, "p-charge-info", 0)))
 	if c, dialled, _ := snapshot.BySource(source, text, string(token), charged); c != nil {
 		return emergencyFor(snapshot, c, dialled)
 	}
-	for _, connection := range g.filter.connectionsAt(source) {
+	for _, connection := range srv.filter.connectionsAt(source) {
 		if c := snapshot.Connection(connection); c != nil && emergencyFor(snapshot, c, text) {
 			return true
 		}
@@ -199,8 +199,8 @@ func (c *sourceCalls) leave(source netip.Addr) {
 
 // limited logs that a source is turned away, one line a minute: a flood must not fill
 // the log.
-func (g *Gateway) limited(source netip.Addr, by string) {
-	g.warnings.source.warn(g.log, g.config.Clock(),
+func (srv *Server) limited(source netip.Addr, by string) {
+	srv.warnings.source.warn(srv.log, srv.config.Clock(),
 		"a source is turned away, since it is above a limit; further ones are only counted for a minute",
 		"source", source.String(), "limit", by)
 }

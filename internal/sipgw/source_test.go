@@ -56,7 +56,7 @@ func TestSourceRate(t *testing.T) {
 	w.pbx.request(pbx, "BYE", "", "")
 	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
 	w.pbx.await("200 BYE")
-	if paced := float64(w.g.Stats().Paced); paced < flood-rate-rate*time.Since(begun).Seconds() {
+	if paced := float64(w.srv.Stats().Paced); paced < flood-rate-rate*time.Since(begun).Seconds() {
 		t.Errorf("%v of %d calls are turned away in %v", paced, flood, time.Since(begun))
 	}
 	if text := log.String(); strings.Count(text, "a source is turned away") != 1 || !strings.Contains(text, "source="+pbxAddress+" limit=sip_source_rate") {
@@ -100,7 +100,7 @@ func TestSourceCalls(t *testing.T) {
 	w.busyAt(w.carriers[0])
 	w.hangUp(pbx)
 	w.record()
-	for w.g.Load().Calls > 0 { // until the first call is forgotten
+	for w.srv.Load().Calls > 0 { // until the first call is forgotten
 		w.pbx.quiet()
 	}
 	pbx, _ = w.talk("")
@@ -110,7 +110,7 @@ func TestSourceCalls(t *testing.T) {
 	for range 3 {
 		challenged(phone, newDialog(phone, "+12125550123"))
 	}
-	if n := w.g.Stats().Crowded; n != 1 {
+	if n := w.srv.Stats().Crowded; n != 1 {
 		t.Errorf("%d calls are refused", n)
 	}
 	w.settled()
@@ -130,7 +130,7 @@ func TestTooMuchHeader(t *testing.T) {
 	}
 	pbx, _ := w.talk("")
 	w.hangUp(pbx)
-	if s := w.g.Stats(); s.Attempts != 1 || s.Invalid != 2 {
+	if s := w.srv.Stats(); s.Attempts != 1 || s.Invalid != 2 {
 		t.Errorf("stats %+v", s)
 	}
 }

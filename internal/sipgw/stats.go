@@ -24,7 +24,7 @@ type counters struct {
 	evicted                                                 atomic.Uint64
 }
 
-// Stats is a snapshot of what the gateway has counted since its start.
+// Stats is a snapshot of what the server has counted since its start.
 type Stats struct {
 	Received    uint64 // messages from the network
 	Sent        uint64
@@ -57,8 +57,8 @@ type Stats struct {
 }
 
 // Stats returns the counters. It is safe for concurrent use.
-func (g *Gateway) Stats() Stats {
-	c := &g.count
+func (srv *Server) Stats() Stats {
+	c := &srv.count
 	s := Stats{
 		Received: c.received.Load(), Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
 		Filtered: c.filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
@@ -76,7 +76,7 @@ func (g *Gateway) Stats() Stats {
 	return s
 }
 
-// Load is how much the gateway has to do at a moment.
+// Load is how much the server has to do at a moment.
 type Load struct {
 	Calls       int                // set up or being set up, or ended and not yet settled
 	Queued      int                // messages that wait for their shards
@@ -89,20 +89,20 @@ func StreamClasses() []string { return streamNames[:] }
 
 // Load returns the load. It is safe for concurrent use, and waits for each shard
 // to answer.
-func (g *Gateway) Load() Load {
-	l := Load{Calls: g.each(func(*shard) {})}
-	for _, sh := range g.shards {
+func (srv *Server) Load() Load {
+	l := Load{Calls: srv.each(func(*shard) {})}
+	for _, sh := range srv.shards {
 		sh.inbox.mu.Lock()
 		l.Queued += len(sh.inbox.packets)
 		sh.inbox.mu.Unlock()
 	}
-	g.transport.mu.Lock()
-	for class := range g.transport.budgets {
-		n := g.transport.budgets[class].idle.Len()
+	srv.transport.mu.Lock()
+	for class := range srv.transport.budgets {
+		n := srv.transport.budgets[class].idle.Len()
 		l.Connections += n
 		l.ByClass[class] = n
 	}
-	g.transport.mu.Unlock()
+	srv.transport.mu.Unlock()
 	return l
 }
 
@@ -119,9 +119,9 @@ type LiveCall struct {
 }
 
 // Live lists the calls, oldest first.
-func (g *Gateway) Live() []LiveCall {
+func (srv *Server) Live() []LiveCall {
 	var live []LiveCall
-	g.each(func(sh *shard) {
+	srv.each(func(sh *shard) {
 		for s := range sh.calls {
 			if !s.machine.Alive() {
 				continue

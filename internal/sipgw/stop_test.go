@@ -20,9 +20,9 @@ func TestStopEndsAndSettlesCalls(t *testing.T) {
 	w.pbx.want("180 INVITE")
 	stopped, now := make(chan error, 1), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { close(now); stopped <- w.g.Stop(ctx) }()
+	go func() { close(now); stopped <- w.srv.Stop(ctx) }()
 	<-now
-	for !w.g.stopping.Load() {
+	for !w.srv.stopping.Load() {
 		w.carriers[0].quiet()
 	}
 	refused := w.pbx.invite("+12125550125", "")
@@ -68,8 +68,8 @@ func TestStopEndsAndSettlesCalls(t *testing.T) {
 // restart puts a fresh gateway in the place of one that the test has stopped.
 func (w *world) restart() {
 	w.t.Helper()
-	w.g = New(Config{Addr: "127.0.0.1:0", Live: w.live, Ledger: w.ledger, Timers: w.g.config.Timers})
-	if err := w.g.Start(w.t.Context()); err != nil {
+	w.srv = New(Config{Addr: "127.0.0.1:0", Live: w.live, Ledger: w.ledger, Timers: w.srv.config.Timers})
+	if err := w.srv.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -80,7 +80,7 @@ func TestStopSaysWhatIsNotSettled(t *testing.T) {
 	w.ledger.set(store.ErrUnavailable, false)
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := w.g.Stop(ended); err == nil || !strings.Contains(err.Error(), "1") {
+	if err := w.srv.Stop(ended); err == nil || !strings.Contains(err.Error(), "1") {
 		t.Errorf("stopped with %v", err)
 	}
 	w.restart()
@@ -132,8 +132,8 @@ func TestTearDown(t *testing.T) {
 
 func TestTheAddressIsInUse(t *testing.T) {
 	w := newWorld(t, wish{})
-	second := New(Config{Addr: w.g.Addr(), Live: w.live, Ledger: w.ledger})
-	if err := second.Start(t.Context()); err == nil || !strings.Contains(err.Error(), w.g.Addr()) {
+	second := New(Config{Addr: w.srv.Addr(), Live: w.live, Ledger: w.ledger})
+	if err := second.Start(t.Context()); err == nil || !strings.Contains(err.Error(), w.srv.Addr()) {
 		t.Errorf("started with %v", err)
 	}
 }
@@ -142,16 +142,16 @@ func TestTheAddressIsInUse(t *testing.T) {
 func TestAPanicCostsOneMessage(t *testing.T) {
 	w := newWorld(t, wish{})
 	pbx, _ := w.talk("")
-	for _, sh := range w.g.shards {
+	for _, sh := range w.srv.shards {
 		sh.post(func() { panic("out of a test") })
 	}
 	w.hangUp(pbx)
 	w.record()
 	w.settled()
-	if n := w.g.Stats().Panics; n != uint64(len(w.g.shards)) {
+	if n := w.srv.Stats().Panics; n != uint64(len(w.srv.shards)) {
 		t.Errorf("%d panics counted", n)
 	}
-	w.g.count.panics.Store(0)
+	w.srv.count.panics.Store(0)
 }
 
 // TestOverload: a shard that cannot keep up tells new calls so, and takes the rest.
@@ -160,7 +160,7 @@ func TestOverload(t *testing.T) {
 	pbx, _ := w.talk("")
 	w.pbx.quiet()
 	busy, free := make(chan struct{}), make(chan struct{})
-	w.g.shards[0].post(func() { close(busy); <-free })
+	w.srv.shards[0].post(func() { close(busy); <-free })
 	<-busy
 	for range 6 { // four wait, two are told to go
 		w.pbx.invite("no-number", "")
@@ -185,7 +185,7 @@ func TestOverload(t *testing.T) {
 		}
 	}
 	w.pbx.await("200 BYE")
-	if n := w.g.Stats().Shed; n != 2 {
+	if n := w.srv.Stats().Shed; n != 2 {
 		t.Errorf("%d shed", n)
 	}
 }

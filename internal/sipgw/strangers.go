@@ -59,21 +59,21 @@ func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser s
 	if m.peer.stranger && len(data) > wantedAmplified*m.size {
 		data = m.response(status, phrase, tag, lesser, nil, "")
 	}
-	sh.g.answer(m.replyTo(), data, m.size)
+	sh.srv.answer(m.replyTo(), data, m.size)
 }
 
 // answer sends an answer of which nothing is kept to a request of that size, if its
 // source is known or the strangers' budget has room for it.
-func (g *Gateway) answer(to peer, data []byte, request int) {
+func (srv *Server) answer(to peer, data []byte, request int) {
 	if to.stranger && (len(data) > mostAmplified*request ||
-		!g.strangers.take(len(data), g.config.Clock(), &g.config.Limits)) {
-		g.count.unanswered.Add(1)
-		g.warnings.strangers.warn(g.log, g.config.Clock(),
+		!srv.strangers.take(len(data), srv.config.Clock(), &srv.config.Limits)) {
+		srv.count.unanswered.Add(1)
+		srv.warnings.strangers.warn(srv.log, srv.config.Clock(),
 			"strangers send more than they are answered; what is above is only counted",
-			"answers_per_second", g.config.Limits.StrangerAnswers)
+			"answers_per_second", srv.config.Limits.StrangerAnswers)
 		return
 	}
-	g.transport.answer(to, data)
+	srv.transport.answer(to, data)
 }
 
 // tagFor is the tag of answers that nothing is kept of: the same for the same request,
@@ -91,8 +91,8 @@ func (sh *shard) tagFor(m *message) string {
 }
 
 // tagForBytes is the same of a request that could not be read.
-func (g *Gateway) tagForBytes(request []byte) string {
-	h := hmac.New(sha256.New, g.tagSecret[:])
+func (srv *Server) tagForBytes(request []byte) string {
+	h := hmac.New(sha256.New, srv.tagSecret[:])
 	h.Write(request)
 	return tagText(h.Sum(nil))
 }

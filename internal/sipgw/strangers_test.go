@@ -76,7 +76,7 @@ const callee = "sip:+12125550123@127.0.0.4:5060"
 // more, at most three times as large, and nothing is kept of it.
 func TestStrangersAreAnsweredOnce(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	requests := map[string]string{
 		"small":     small,
 		"plain":     "", // below
@@ -120,7 +120,7 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 			t.Errorf("%s: a repetition is answered with %q, not with %q", name, again, first)
 		}
 	}
-	if sh := d.g.shards[0]; len(sh.servers)+len(sh.calls)+len(sh.legs)+len(sh.timers.heap) != 0 {
+	if sh := d.srv.shards[0]; len(sh.servers)+len(sh.calls)+len(sh.legs)+len(sh.timers.heap) != 0 {
 		t.Errorf("%d transactions, %d calls, %d legs and %d timers are left", len(sh.servers), len(sh.calls), len(sh.legs), len(sh.timers.heap))
 	}
 }
@@ -129,7 +129,7 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 // leave in memory.
 func TestForgedInvitesCostLittle(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.StrangerAnswers = 1e6 }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	o := &outside{d: d}
 	flood := func() {
 		for i := range 10_000 {
@@ -143,7 +143,7 @@ func TestForgedInvitesCostLittle(t *testing.T) {
 	if more := int64(heap()) - int64(before); more > 1<<20 {
 		t.Errorf("10,000 INVITEs leave %d bytes", more)
 	}
-	if n := d.g.Stats().Challenges; n != 20_000 {
+	if n := d.srv.Stats().Challenges; n != 20_000 {
 		t.Errorf("%d challenges", n)
 	}
 }
@@ -152,7 +152,7 @@ func TestForgedInvitesCostLittle(t *testing.T) {
 // second, and a source that is known does not wait behind them.
 func TestStrangersShareABudget(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.StrangerAnswers, c.Limits.StrangerBytes = 10, 4000 }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	answers := 0
 	size := 0
 	d.watch = func(to netip.AddrPort, data []byte) {
@@ -169,12 +169,12 @@ func TestStrangersShareABudget(t *testing.T) {
 	if answers == 0 || answers > 10 || size > 4000 {
 		t.Errorf("500 strangers got %d answers of %d bytes within a moment", answers, size)
 	}
-	d.g.filter.authenticated(netip.MustParseAddr("203.0.113.7"), worldUser)
+	d.srv.filter.authenticated(netip.MustParseAddr("203.0.113.7"), worldUser)
 	known := d.outsider("203.0.113.7:5060")
 	if got := statuses(known.send(known.invite(1, callee, ""))); !slices.Equal(got, []string{"407"}) {
 		t.Errorf("a source that is known got %q", got)
 	}
-	if n := d.g.Stats().Unanswered; n == 0 {
+	if n := d.srv.Stats().Unanswered; n == 0 {
 		t.Error("what is not answered is not counted")
 	}
 	d.hangUp(d.begin())
@@ -183,7 +183,7 @@ func TestStrangersShareABudget(t *testing.T) {
 // TestRefusalsOfAFloodAreBounded: the refusals of a source above its rate are too.
 func TestRefusalsOfAFloodAreBounded(t *testing.T) {
 	d := newDrivenFor(t, false, wish{config: func(c *Config) { c.Limits.SourcePerSecond = 10 }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	pbx := d.outsider(drivenPBX.String())
 	for i := range 5000 {
 		pbx.send(pbx.invite(i, "sip:bob@127.0.0.4", ""))
@@ -197,7 +197,7 @@ func TestRefusalsOfAFloodAreBounded(t *testing.T) {
 // be forged. It has its record, once, and one answer for each time that it comes.
 func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
 	d := newDrivenFor(t, false, wish{pbx: func(c *connection.IPConnection) { c.Outbound.TechPrefix = "0123" }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	pbx := d.outsider(drivenPBX.String())
 	text := pbx.invite(1, callee, "")
 	first := pbx.send(text)
@@ -212,7 +212,7 @@ func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
 	if len(pbx.got) != 2 {
 		t.Errorf("%d answers to two requests: %q", len(pbx.got), statuses(pbx.got))
 	}
-	if n := d.g.Stats().Attempts; n != 1 {
+	if n := d.srv.Stats().Attempts; n != 1 {
 		t.Errorf("%d attempts on record", n)
 	}
 	for i := range 20_000 {
@@ -222,10 +222,10 @@ func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
 			d.now = d.now.Add(100 * time.Millisecond)
 		}
 	}
-	if n := d.g.Stats().Attempts; n > 1+unidentifiedBurst+20*unidentifiedPerSecond {
+	if n := d.srv.Stats().Attempts; n > 1+unidentifiedBurst+20*unidentifiedPerSecond {
 		t.Errorf("20,000 calls in 20 s leave %d attempts", n)
 	}
-	if sh := d.g.shards[0]; len(sh.servers) > mostUnidentified || len(sh.calls) != 0 {
+	if sh := d.srv.shards[0]; len(sh.servers) > mostUnidentified || len(sh.calls) != 0 {
 		t.Errorf("%d transactions and %d calls are left", len(sh.servers), len(sh.calls))
 	}
 }
@@ -296,7 +296,7 @@ var taken = []string{"100"}
 // office whose neighbour's telephone has an old password.
 func TestGuessingFromAKnownSource(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby"), userNamed(2, "carol")}})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	const office = "203.0.113.7:5060"
 	alice := d.phone(office, "alice", "correct-horse")
 	if got := alice.login(); !slices.Equal(got, taken) {
@@ -326,10 +326,10 @@ func TestGuessingFromAKnownSource(t *testing.T) {
 			answered += len(thief.login())
 		}
 	}
-	if held := d.g.Stats().GuessesHeld; held < 5900 || d.g.Stats().Bans != 0 {
-		t.Errorf("%d guesses are held, %d sources banned", held, d.g.Stats().Bans)
+	if held := d.srv.Stats().GuessesHeld; held < 5900 || d.srv.Stats().Bans != 0 {
+		t.Errorf("%d guesses are held, %d sources banned", held, d.srv.Stats().Bans)
 	}
-	if failures := d.g.Stats().AuthFailures; failures > sourceGuesses+1 {
+	if failures := d.srv.Stats().AuthFailures; failures > sourceGuesses+1 {
 		t.Errorf("%d guesses were looked at", failures)
 	}
 	if got := alice.login(); !slices.Equal(got, taken) {
@@ -348,11 +348,11 @@ func TestGuessingFromAKnownSource(t *testing.T) {
 // named it may guess no more than any other; one that a gateway names may.
 func TestExpectedIsNotVouchedFor(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	for i, c := range []struct {
 		know func(netip.Addr)
 		most int
-	}{{d.g.filter.expect, pairGuesses}, {d.g.filter.learn, 30}} {
+	}{{d.srv.filter.expect, pairGuesses}, {d.srv.filter.learn, 30}} {
 		thief := d.phone(fmt.Sprintf("203.0.113.%d:5060", i+1), "alice", "wrong")
 		c.know(thief.at.Addr())
 		answered := 0
@@ -369,7 +369,7 @@ func TestExpectedIsNotVouchedFor(t *testing.T) {
 // below a ban. The user is not locked out where it usually is.
 func TestGuessingFromEverywhere(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby")}})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	home := d.phone("203.0.113.7:5060", "bobby", "correct-horse")
 	if got := home.login(); !slices.Equal(got, taken) {
 		t.Fatalf("bobby gets %q", got)
@@ -395,7 +395,7 @@ func TestGuessingFromEverywhere(t *testing.T) {
 // as one.
 func TestGuessersOfANetworkAreOne(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst = 1000 }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	for i := range 12 {
 		thief := d.phone(fmt.Sprintf("[2001:db8:7:8::%x]:5060", i+1), "alice", fmt.Sprint("wrong", i))
 		thief.n = 10 * i
@@ -403,7 +403,7 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 			t.Errorf("guess %d gets %q", i, got)
 		}
 	}
-	if !d.g.filter.bans.has(netip.MustParseAddr("2001:db8:7:8:9::1"), d.now) || d.g.filter.bans.has(netip.MustParseAddr("2001:db8:7:9::1"), d.now) {
+	if !d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:8:9::1"), d.now) || d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:9::1"), d.now) {
 		t.Error("not the network is banned, or more than it")
 	}
 }
@@ -411,7 +411,7 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 // TestNoGuess: what is no wrong password is no guess.
 func TestNoGuess(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.BanAfter = 1000, 1 }})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	replace := func(pairs ...string) func(string) string {
 		return func(text string) string { return strings.NewReplacer(pairs...).Replace(text) }
 	}
@@ -441,30 +441,30 @@ func TestNoGuess(t *testing.T) {
 	if got := statuses(p.send(p.invite(9, callee, "Authorization: "+credentials.String()+"\r\n"))); !slices.Equal(got, []string{"403"}) {
 		t.Errorf("another number: %q", got)
 	}
-	if s := d.g.Stats(); s.Bans != 0 || s.AuthFailures != 0 {
+	if s := d.srv.Stats(); s.Bans != 0 || s.AuthFailures != 0 {
 		t.Errorf("%d bans, %d failures", s.Bans, s.AuthFailures)
 	}
 	// A wrong one, repeated by the network, is one guess.
-	d.g.config.Limits.BanAfter = 2
+	d.srv.config.Limits.BanAfter = 2
 	wrong := d.phone("203.0.113.60:5060", "alice", "wrong")
 	challenge = wrong.challenged("MD5")
 	wrong.answer(challenge, nil)
 	wrong.answer(challenge, nil)
-	if s := d.g.Stats(); s.Bans != 0 {
+	if s := d.srv.Stats(); s.Bans != 0 {
 		t.Errorf("%d bans for one guess that came twice", s.Bans)
 	}
 	// Whoever sees a nonce cannot use it up with a wrong digest of a high count.
 	poor := d.phone("203.0.113.61:5060", "alice", "correct-horse")
 	challenge = poor.challenged("MD5")
-	d.g.config.Limits.BanAfter = 100
+	d.srv.config.Limits.BanAfter = 100
 	poor.answer(challenge, replace("nc=00000001", "nc=0000ffff"))
 	if got := poor.answer(challenge, nil); !slices.Equal(got, taken) {
 		t.Errorf("after a wrong digest by the same nonce: %q", got)
 	}
-	d.g.config.Limits.BanAfter = 2
+	d.srv.config.Limits.BanAfter = 2
 	// One without qop counts too.
 	wrong.answer(wrong.challenged("MD5"), withoutQOP(wrong, "MD5"))
-	if s := d.g.Stats(); s.Bans != 1 {
+	if s := d.srv.Stats(); s.Bans != 1 {
 		t.Errorf("%d bans for two guesses", s.Bans)
 	}
 }
@@ -517,7 +517,7 @@ func TestDigestOfOldTelephones(t *testing.T) {
 		if got := p.answer(p.challenged(algorithm), two); !slices.Equal(got, taken) {
 			t.Errorf("%s behind the credentials for another realm: %q", algorithm, got)
 		}
-		d.g.transport.cancel()
+		d.srv.transport.cancel()
 	}
 }
 
@@ -542,7 +542,7 @@ func TestShortNumbersAreNoEmergency(t *testing.T) {
 		pbx:    func(c *connection.IPConnection) { c.EmergencyNumbers = []string{"1999"} },
 		config: func(c *Config) { c.Limits.SourcePerSecond, c.Limits.SourceCalls = 3, 5 },
 	})
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	pbx := d.outsider(drivenPBX.String())
 	dial := func(o *outside, n int, number string) []string {
 		return statuses(o.send(o.invite(n, "sip:"+number+"@127.0.0.4:5060", "")))
@@ -577,7 +577,7 @@ func TestShortNumbersAreNoEmergency(t *testing.T) {
 		}
 	}
 	d.pass(time.Minute)
-	d.g.filter.authenticated(phone.at.Addr(), worldUser)
+	d.srv.filter.authenticated(phone.at.Addr(), worldUser)
 	for i := range 10 {
 		dial(phone, 20+i, "+12125550123")
 	}
@@ -623,13 +623,13 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 				byes++
 			}
 		}
-		if len(victim.got)+len(port.got) != 0 || byes != 1 || len(d.g.transport.streams) != 0 {
-			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, %d connections", lines, len(victim.got)+len(port.got), byes, len(d.g.transport.streams))
+		if len(victim.got)+len(port.got) != 0 || byes != 1 || len(d.srv.transport.streams) != 0 {
+			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, %d connections", lines, len(victim.got)+len(port.got), byes, len(d.srv.transport.streams))
 		}
-		if n := len(d.g.shards[0].calls); n != 0 {
+		if n := len(d.srv.shards[0].calls); n != 0 {
 			t.Errorf("%d calls are left", n)
 		}
-		d.g.transport.cancel()
+		d.srv.transport.cancel()
 	}
 }
 
@@ -637,7 +637,7 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 // it is reached at, as behind two network cards, is reached there once it has acknowledged.
 func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	d := newDriven(t, false)
-	defer d.g.transport.cancel()
+	defer d.srv.transport.cancel()
 	inside, pbx := d.outsider("127.0.0.9:5066"), d.outsider(drivenPBX.String())
 	text := strings.Replace(pbx.invite(1, callee, ""), "Contact: <sip:me@127.0.0.1:5070>", "Contact: <sip:me@127.0.0.9:5066>", 1)
 	pbx.send(text)
@@ -647,7 +647,7 @@ func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	ack := strings.ReplaceAll(text[:strings.Index(text, "Content-Type")], "INVITE", "ACK")
 	ack = strings.Replace(ack, "To: <"+callee+">", "To: "+string(headerOf(answer, "to", 't')), 1)
 	pbx.send(ack + "Content-Length: 0\r\n\r\n")
-	for s := range d.g.shards[0].calls {
+	for s := range d.srv.shards[0].calls {
 		s.handle(call.Stopping{})
 	}
 	d.pass(40 * time.Second)

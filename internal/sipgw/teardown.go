@@ -142,7 +142,7 @@ func readTeardown(note []byte) []*leg {
 // left in the ledger. It returns at once. The BYEs go out at teardownBatch every
 // teardownPause, and each is repeated until it is answered or Timer F fires. It may
 // be called once the gateway is started.
-func (g *Gateway) TearDown(notes [][]byte) {
+func (srv *Server) TearDown(notes [][]byte) {
 	var list []*leg
 	for _, note := range notes {
 		list = append(list, readTeardown(note)...)
@@ -150,30 +150,30 @@ func (g *Gateway) TearDown(notes [][]byte) {
 	if len(list) == 0 {
 		return
 	}
-	g.work.Go(func() {
+	srv.work.Go(func() {
 		pause := time.NewTicker(teardownPause)
 		defer pause.Stop()
 		for i, l := range list {
 			if i > 0 && i%teardownBatch == 0 {
 				select {
-				case <-g.done:
+				case <-srv.done:
 					return
 				case <-pause.C:
 				}
 			}
-			g.sendPrepared(l)
+			srv.sendPrepared(l)
 		}
 	})
 }
 
 // sendPrepared hangs up on a leg of another process.
-func (g *Gateway) sendPrepared(l *leg) {
-	if g.transport.forbids(l.peer.addr) {
+func (srv *Server) sendPrepared(l *leg) {
+	if srv.transport.forbids(l.peer.addr) {
 		return
 	}
-	g.filter.expect(l.peer.addr.Addr()) // whose answer must pass the filter
-	branch := g.newBranch()
-	bye := l.request(g, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
-	sh := g.shardOf(l.callID)
+	srv.filter.expect(l.peer.addr.Addr()) // whose answer must pass the filter
+	branch := srv.newBranch()
+	bye := l.request(srv, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
+	sh := srv.shardOf(l.callID)
 	sh.post(func() { sh.request("BYE", branch, l.peer, bye, func(*message) {}) })
 }

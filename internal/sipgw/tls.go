@@ -82,18 +82,18 @@ var errNoTLS = errors.New("SIP over TLS is not configured")
 
 // Reload reads the files of TLS again. When they cannot be used, what was in force
 // stays so, and the error says why. Calls are not touched.
-func (g *Gateway) Reload() error {
-	if g.transport.certificates == nil {
+func (srv *Server) Reload() error {
+	if srv.transport.certificates == nil {
 		return nil
 	}
-	return g.transport.certificates.Load()
+	return srv.transport.certificates.Load()
 }
 
 // LimitCalls says how long calls that begin from now on may last; 0 is no limit.
-func (g *Gateway) LimitCalls(most time.Duration) { g.maxCall.Store(int64(most)) }
+func (srv *Server) LimitCalls(most time.Duration) { srv.maxCall.Store(int64(most)) }
 
 // MaxCall is what LimitCalls said last.
-func (g *Gateway) MaxCall() time.Duration { return time.Duration(g.maxCall.Load()) }
+func (srv *Server) MaxCall() time.Duration { return time.Duration(srv.maxCall.Load()) }
 
 // Check says what is wrong with the settings of TLS, without listening.
 func (t TLS) Check() error {

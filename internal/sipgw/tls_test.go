@@ -120,12 +120,12 @@ func TestOverTLS(t *testing.T) {
 	pbx := w.pbx.invite("+12125550123", "")
 	carrier.conn = <-carrier.opened
 	invite := carrier.want("INVITE")
-	contains(t, invite, "via", "SIP/2.0/TLS "+w.g.SecureAddr())
-	contains(t, invite, "contact", w.g.SecureAddr()+";transport=tls")
+	contains(t, invite, "via", "SIP/2.0/TLS "+w.srv.SecureAddr())
+	contains(t, invite, "contact", w.srv.SecureAddr()+";transport=tls")
 	carrier.reply(invite, 200, "far", "", answerSDP)
 	carrier.want("ACK")
 	answer := w.pbx.want("200 INVITE")
-	contains(t, answer, "contact", w.g.SecureAddr()+";transport=tls")
+	contains(t, answer, "contact", w.srv.SecureAddr()+";transport=tls")
 	pbx.join(answer)
 	w.pbx.request(pbx, "ACK", "", "")
 	far := carrier.serverDialog(invite, "far")
@@ -191,12 +191,12 @@ func TestCertificateReload(t *testing.T) {
 	now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
 	w := newWorld(t, wish{tcp: true, tls: a})
-	files := w.g.config.TLS.files()
-	files.Now, files.Log = clock, w.g.config.Logger
-	w.g.transport.mu.Lock() // connections are taken already
-	w.g.transport.certificates = certificate.New(files)
-	w.g.transport.mu.Unlock()
-	if err := w.g.Reload(); err != nil {
+	files := w.srv.config.TLS.files()
+	files.Now, files.Log = clock, w.srv.config.Logger
+	w.srv.transport.mu.Lock() // connections are taken already
+	w.srv.transport.certificates = certificate.New(files)
+	w.srv.transport.mu.Unlock()
+	if err := w.srv.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	w.pbx.connect()
@@ -211,7 +211,7 @@ func TestCertificateReload(t *testing.T) {
 
 	serial := func() string {
 		t.Helper()
-		conn, err := tls.Dial("tcp", w.g.SecureAddr(), a.client())
+		conn, err := tls.Dial("tcp", w.srv.SecureAddr(), a.client())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestCertificateReload(t *testing.T) {
 		t.Error("the changed certificate is not in use")
 	}
 	a.files("127.0.0.1")
-	if err := w.g.Reload(); err != nil {
+	if err := w.srv.Reload(); err != nil {
 		t.Error(err)
 	}
 	third := serial()
@@ -236,7 +236,7 @@ func TestCertificateReload(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.folder, "cert.pem"), []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.g.Reload(); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if err := w.srv.Reload(); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("reload of a broken file: %v", err)
 	}
 	now.Add(int64(2 * certificate.CheckInterval))
@@ -255,7 +255,7 @@ func TestCertificateReload(t *testing.T) {
 // speaks plain SIP to the TLS port, takes nothing but its connection.
 func TestSilentHandshake(t *testing.T) {
 	w := newWorld(t, wish{tcp: true, tls: newAuthority(t)})
-	conn, err := net.Dial("tcp", w.g.SecureAddr())
+	conn, err := net.Dial("tcp", w.srv.SecureAddr())
 	if err != nil {
 		t.Fatal(err)
 	}

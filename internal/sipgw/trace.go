@@ -32,14 +32,14 @@ func (l *leg) traced(peer netip.Addr) siptrace.Leg {
 
 // traceBegin says whose leg it is.
 func (l *leg) traceBegin(peer netip.Addr) {
-	if tracer := l.s.sh.g.config.Tracer; tracer != nil && l.s != l.s.sh.gone {
+	if tracer := l.s.sh.srv.config.Tracer; tracer != nil && l.s != l.s.sh.gone {
 		tracer.Begin(l.s.machine.ID(), l.traced(peer))
 	}
 }
 
 // traceEnd says that the legs of a call are over.
 func (s *session) traceEnd() {
-	tracer := s.sh.g.config.Tracer
+	tracer := s.sh.srv.config.Tracer
 	if tracer == nil {
 		return
 	}

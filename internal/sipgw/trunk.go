@@ -14,8 +14,8 @@ import (
 // much is being sent to it. Calls of every shard look at it; its own requests,
 // OPTIONS and REGISTER, belong to one shard (probe.go).
 type trunk struct {
-	g  *Gateway
-	id id.ID
+	srv *Server
+	id  id.ID
 
 	mu       sync.Mutex // guards all below
 	gateway  *routing.Gateway
@@ -44,7 +44,7 @@ const longestRest = time.Minute
 
 // trunks are all of them, by gateway.
 type trunks struct {
-	g *Gateway
+	srv *Server
 
 	mu   sync.Mutex // guards byID
 	byID map[id.ID]*trunk
@@ -56,9 +56,9 @@ func (ts *trunks) of(gateway *routing.Gateway) *trunk {
 	defer ts.mu.Unlock()
 	t := ts.byID[gateway.ID]
 	if t == nil {
-		now := ts.g.config.Clock()
-		t = &trunk{g: ts.g, id: gateway.ID, gateway: gateway, state: routing.StateUp, since: now}
-		t.probe.sh = ts.g.shards[uint64(gateway.ID)%uint64(len(ts.g.shards))]
+		now := ts.srv.config.Clock()
+		t = &trunk{srv: ts.srv, id: gateway.ID, gateway: gateway, state: routing.StateUp, since: now}
+		t.probe.sh = ts.srv.shards[uint64(gateway.ID)%uint64(len(ts.srv.shards))]
 		ts.byID[gateway.ID] = t
 	}
 	return t
@@ -72,7 +72,7 @@ func (ts *trunks) follow(s *policy.Snapshot) {
 		present[g.ID] = true
 		t := ts.of(g)
 		t.configure(g)
-		ts.g.learn(g)
+		ts.srv.learn(g)
 	}
 	ts.mu.Lock()
 	var gone []*trunk
@@ -104,35 +104,35 @@ func (ts *trunks) all() []*trunk {
 
 // learn makes the addresses of a gateway known to the filter, so that what it sends
 // before the first call to it, such as OPTIONS, is not dropped.
-func (g *Gateway) learn(gateway *routing.Gateway) {
+func (srv *Server) learn(gateway *routing.Gateway) {
 	if !gateway.Enabled {
 		return
 	}
-	g.resolver.resolve(gateway, func(targets []target) {
+	srv.resolver.resolve(gateway, func(targets []target) {
 		for _, t := range targets {
-			g.filter.learn(t.addr.Addr())
+			srv.filter.learn(t.addr.Addr())
 		}
 		if len(targets) > 0 {
-			g.trunks.of(gateway).allow()
+			srv.trunks.of(gateway).allow()
 		}
 	})
 }
 
 // followPolicy keeps the trunks in line with the policy until the gateway stops,
 // and looks their names up again from time to time.
-func (g *Gateway) followPolicy() {
-	ticker := time.NewTicker(g.config.Timers.PolicyCheck)
+func (srv *Server) followPolicy() {
+	ticker := time.NewTicker(srv.config.Timers.PolicyCheck)
 	defer ticker.Stop()
 	var version uint64
 	var at time.Time
 	for {
-		snapshot := g.config.Live.Snapshot()
+		snapshot := srv.config.Live.Snapshot()
 		if now := time.Now(); snapshot.Version() != version || now.Sub(at) >= resolvedFor {
 			version, at = snapshot.Version(), now
-			g.trunks.follow(snapshot)
+			srv.trunks.follow(snapshot)
 		}
 		select {
-		case <-g.done:
+		case <-srv.done:
 			return
 		case <-ticker.C:
 		}
@@ -177,8 +177,8 @@ func (t *trunk) set(state routing.State, until time.Time) {
 		return
 	}
 	was := t.state
-	t.state, t.since = state, t.g.config.Clock()
-	t.g.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was), "to", string(state))
+	t.state, t.since = state, t.srv.config.Clock()
+	t.srv.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was), "to", string(state))
 }
 
 // forbid notes that the gateway's address leads where this server does not send: as
@@ -187,11 +187,11 @@ func (t *trunk) forbid(why string, all bool) {
 	t.mu.Lock()
 	changed := all && t.forbidden != why
 	if changed {
-		t.forbidden, t.since = why, t.g.config.Clock()
+		t.forbidden, t.since = why, t.srv.config.Clock()
 	}
 	if t.told != why {
 		t.told = why
-		t.g.log.Warn("a gateway leads where nothing is sent", "gateway", t.id.String(), "name", t.gateway.Name,
+		t.srv.log.Warn("a gateway leads where nothing is sent", "gateway", t.id.String(), "name", t.gateway.Name,
 			"address", t.gateway.Address, "why", why, "unused", all)
 	}
 	t.mu.Unlock()
@@ -205,7 +205,7 @@ func (t *trunk) allow() {
 	t.mu.Lock()
 	changed := t.forbidden != ""
 	if changed {
-		t.forbidden, t.since = "", t.g.config.Clock()
+		t.forbidden, t.since = "", t.srv.config.Clock()
 	}
 	t.mu.Unlock()
 	if changed {
@@ -329,10 +329,10 @@ func timeOrNil(t time.Time) *time.Time {
 }
 
 // Forbidden says of a gateway that its address leads where nothing is sent.
-func (g *Gateway) Forbidden(gateway id.ID) bool {
-	g.trunks.mu.Lock()
-	t := g.trunks.byID[gateway]
-	g.trunks.mu.Unlock()
+func (srv *Server) Forbidden(gateway id.ID) bool {
+	srv.trunks.mu.Lock()
+	t := srv.trunks.byID[gateway]
+	srv.trunks.mu.Unlock()
 	if t == nil {
 		return false
 	}
@@ -343,12 +343,12 @@ func (g *Gateway) Forbidden(gateway id.ID) bool {
 
 // Health tells what this process has seen of a gateway; ok is false when it knows
 // nothing of it yet.
-func (g *Gateway) Health(gateway id.ID) (h routing.Health, ok bool) {
-	g.trunks.mu.Lock()
-	t := g.trunks.byID[gateway]
-	g.trunks.mu.Unlock()
+func (srv *Server) Health(gateway id.ID) (h routing.Health, ok bool) {
+	srv.trunks.mu.Lock()
+	t := srv.trunks.byID[gateway]
+	srv.trunks.mu.Unlock()
 	if t == nil {
 		return h, false
 	}
-	return t.health(g.config.Clock()), true
+	return t.health(srv.config.Clock()), true
 }

@@ -16,9 +16,9 @@ func (w *world) healthy(n int, want routing.State) routing.Health {
 	w.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		h, ok := w.g.Health(worldGateway + 0)
+		h, ok := w.srv.Health(worldGateway + 0)
 		if n > 0 {
-			h, ok = w.g.Health(worldGateway + 1)
+			h, ok = w.srv.Health(worldGateway + 1)
 		}
 		if ok && h.State == want {
 			return h
@@ -32,7 +32,7 @@ func (w *world) healthy(n int, want routing.State) routing.Health {
 
 // pause lets a round trip pass.
 func (w *world) pause() {
-	w.pbx.send(w.pbx.text("OPTIONS", "sip:"+w.g.Addr(), newDialog(w.pbx, "probe"), "", ""))
+	w.pbx.send(w.pbx.text("OPTIONS", "sip:"+w.srv.Addr(), newDialog(w.pbx, "probe"), "", ""))
 	w.pbx.await("200 OPTIONS")
 }
 
@@ -73,7 +73,7 @@ func TestOptionsTakeAGatewayOut(t *testing.T) {
 	})
 	first, second := w.carriers[0], w.carriers[1]
 	options := first.await("OPTIONS")
-	contains(t, options, "via", w.g.Addr())
+	contains(t, options, "via", w.srv.Addr())
 	first.reply(options, 405, "t", "", "") // any answer will do
 	if h := w.healthy(0, routing.StateUp); h.OptionsAt == nil {
 		for h.OptionsAt == nil {
@@ -87,7 +87,7 @@ func TestOptionsTakeAGatewayOut(t *testing.T) {
 	for {
 		m := first.await("OPTIONS")
 		first.reply(m, 200, "t", "", "")
-		if h, _ := w.g.Health(worldGateway); h.State == routing.StateUp {
+		if h, _ := w.srv.Health(worldGateway); h.State == routing.StateUp {
 			break
 		}
 	}
@@ -125,7 +125,7 @@ func TestBreaker(t *testing.T) {
 	}
 	w.record()
 	for {
-		h, _ := w.g.Health(worldGateway)
+		h, _ := w.srv.Health(worldGateway)
 		if h.Until != nil && time.Now().After(*h.Until) {
 			break
 		}
@@ -171,7 +171,7 @@ func TestGatewayLimits(t *testing.T) {
 		w.hangUp(pbx)
 		w.record()
 		for {
-			if h, _ := w.g.Health(worldGateway); h.LiveCalls == 0 {
+			if h, _ := w.srv.Health(worldGateway); h.LiveCalls == 0 {
 				break
 			}
 			w.pause()
@@ -208,7 +208,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("REGISTER %s, Expires %q", first.uri, first.get("expires"))
 	}
 	contains(t, first, "to", "<sip:trunk1@carrier.example>")
-	contains(t, first, "contact", w.g.Addr())
+	contains(t, first, "contact", w.srv.Addr())
 	w.pbx.invite("+12125550123", "")
 	w.refusedBy("gateways_down")
 	challenge := `Digest realm="carrier", nonce="abc", algorithm=SHA-256, qop="auth"`
@@ -237,7 +237,7 @@ func TestRegistration(t *testing.T) {
 	w.busyAt(carrier)
 
 	ended := make(chan error, 1)
-	go func() { ended <- w.g.Stop(context.Background()) }()
+	go func() { ended <- w.srv.Stop(context.Background()) }()
 	last := carrier.want("REGISTER")
 	if last.get("expires") != "0" {
 		t.Errorf("Expires %q at the end", last.get("expires"))
@@ -265,8 +265,8 @@ func TestRegistrationRefused(t *testing.T) {
 			break
 		}
 	}
-	w.g.each(func(sh *shard) {
-		tr := w.g.trunks.byID[worldGateway]
+	w.srv.each(func(sh *shard) {
+		tr := w.srv.trunks.byID[worldGateway]
 		if sh == tr.probe.sh && (tr.probe.register.pos == 0 || tr.probe.failures != 2) {
 			t.Errorf("not to be tried again: %+v", tr.probe.failures)
 		}
