@@ -260,7 +260,8 @@ func TestEmergencyCallsKeepToTheirRoutes(t *testing.T) {
 func TestTheEdgesRefusalIsTold(t *testing.T) {
 	c := attemptOf(t, false)
 	c.gateways = nil
-	for stopping, want := range map[bool]admission.Reason{true: admission.ReasonStopping, false: admission.ReasonNoGateway} {
+	for stopping, want := range map[bool]admission.Reason{true: admission.ReasonStopping,
+		false: admission.ReasonNoGateway} {
 		c := *c
 		actions := c.Handle(Begin{Stopping: stopping}, start)
 		if got := actions[0].(Command).Command.(admission.Reserve).Call.EdgeRefusal; got != want {

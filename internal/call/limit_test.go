@@ -18,7 +18,8 @@ func TestLongestCall(t *testing.T) {
 			if emergency {
 				most = 0
 			}
-			return &LedgerDone{Result: admission.Result{Decision: admission.Decision{Allow: true}, GrantedSecs: secs, MaxSecs: most}}
+			return &LedgerDone{Result: admission.Result{Decision: admission.Decision{Allow: true}, GrantedSecs: secs,
+				MaxSecs: most}}
 		}
 		l.handle(Begin{})
 		l.handle(result(30))

@@ -26,7 +26,8 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("ok %v, error %v; it wrote:\n%s", ok, err, out.String())
 	}
 	t.Logf("took %v and wrote:\n%s", time.Since(began), out.String())
-	for _, want := range []string{"403 D13", "403 D24", "403 D2 ", "403 TG3", "associated countries: JAM", "$0.06", "All 8 calls came out as expected"} {
+	for _, want := range []string{"403 D13", "403 D24", "403 D2 ", "403 TG3", "associated countries: JAM", "$0.06",
+		"All 8 calls came out as expected"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output lacks %q", want)
 		}
@@ -116,14 +117,16 @@ func TestCheck(t *testing.T) {
 	good := func() result {
 		code := "D13"
 		r := result{step: steps()[1]}
-		r.wire = phone.Outcome{Status: 403, Phrase: "Dialed number D13", Decision: "id", RefusalReason: "destination_not_whitelisted"}
+		r.wire = phone.Outcome{Status: 403, Phrase: "Dialed number D13", Decision: "id",
+			RefusalReason: "destination_not_whitelisted"}
 		r.record = callRecord{DecisionID: "id", Outcome: "refused", HangupSource: "tollgate", HangupCause: "CALL_REJECTED"}
 		r.decision = decision{Reason: "destination_not_whitelisted", Code: &code}
 		return r
 	}
 	paid := func() result {
 		r := result{step: steps()[0]}
-		r.wire = phone.Outcome{Status: 200, Answered: answered, Ended: answered.Add(1400 * time.Millisecond), HungUpBy: phone.SideCaller}
+		r.wire = phone.Outcome{Status: 200, Answered: answered, Ended: answered.Add(1400 * time.Millisecond),
+			HungUpBy: phone.SideCaller}
 		r.record = callRecord{Outcome: "answered", HangupSource: "caller", HangupCause: "NORMAL_CLEARING",
 			CallSec: 2, BilledSec: 2, GrantedSec: 6, Rate: perMinute, Cost: 2 * money.Cent}
 		r.decision = decision{Allowed: true, Reason: "allowed"}
@@ -134,17 +137,21 @@ func TestCheck(t *testing.T) {
 		change func(*result)
 		want   []string
 	}{
-		"refused":        {good, func(*result) {}, nil},
-		"paid":           {paid, func(*result) {}, nil},
-		"code":           {good, func(r *result) { r.wire.Phrase = "D24" }, []string{"code in the SIP reason phrase: expected D13, got D24"}},
-		"other decision": {good, func(r *result) { r.wire.Decision = "" }, []string{"X-Tollgate-Decision: expected id, got "}},
-		"charged":        {good, func(r *result) { r.record.Cost = money.Cent }, []string{"cost: expected 0.00, got 0.01"}},
-		"too dear":       {paid, func(r *result) { r.record.Cost++ }, []string{"cost: expected 0.02, got 0.020000001"}},
-		"too cheap":      {paid, func(r *result) { r.record.Cost-- }, []string{"cost: expected 0.02, got 0.019999999"}},
+		"refused": {good, func(*result) {}, nil},
+		"paid":    {paid, func(*result) {}, nil},
+		"code": {good, func(r *result) { r.wire.Phrase = "D24" },
+			[]string{"code in the SIP reason phrase: expected D13, got D24"}},
+		"other decision": {good, func(r *result) { r.wire.Decision = "" },
+			[]string{"X-Tollgate-Decision: expected id, got "}},
+		"charged":   {good, func(r *result) { r.record.Cost = money.Cent }, []string{"cost: expected 0.00, got 0.01"}},
+		"too dear":  {paid, func(r *result) { r.record.Cost++ }, []string{"cost: expected 0.02, got 0.020000001"}},
+		"too cheap": {paid, func(r *result) { r.record.Cost-- }, []string{"cost: expected 0.02, got 0.019999999"}},
 		"too long": {paid, func(r *result) { r.record.BilledSec, r.record.CallSec, r.record.Cost = 4, 4, 4*money.Cent },
 			[]string{"billed seconds: expected 1 to 3 of a call of 1.4 s, got 4"}},
-		"beyond the grant": {paid, func(r *result) { r.record.GrantedSec = 1 }, []string{"billed seconds: expected 1, got 2"}},
-		"other side":       {paid, func(r *result) { r.wire.HungUpBy = phone.SideCallee }, []string{"BYE from: expected caller, got far side"}},
+		"beyond the grant": {paid, func(r *result) { r.record.GrantedSec = 1 },
+			[]string{"billed seconds: expected 1, got 2"}},
+		"other side": {paid, func(r *result) { r.wire.HungUpBy = phone.SideCallee },
+			[]string{"BYE from: expected caller, got far side"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := c.make()

@@ -129,7 +129,8 @@ func (r *result) chargeText() string {
 	case r.record.Emergency:
 		return "an emergency number is tested before every rule, and is outside every limit"
 	case r.record.HangupCause == "ALLOTTED_TIMEOUT":
-		return fmt.Sprintf("the day's money held for it ended after %d s, and spend_limit_action is end_calls", r.record.GrantedSec)
+		return fmt.Sprintf("the day's money held for it ended after %d s, and spend_limit_action is end_calls",
+			r.record.GrantedSec)
 	}
 	return fmt.Sprintf("every rule passed; %d s at $%s a minute, billed by the second", r.record.BilledSec, r.record.Rate)
 }
@@ -156,7 +157,8 @@ func (p *printer) closing(results []result, t totals, took time.Duration) {
 	if t.ok(results) {
 		p.say("%s\n", p.in(green, fmt.Sprintf("All %d calls came out as expected, in %.1f s.", len(results), took.Seconds())))
 	} else {
-		p.say("%s\n", p.in(red, fmt.Sprintf("%d of %d calls came out otherwise than expected; see WRONG above.", wrong, len(results))))
+		p.say("%s\n", p.in(red, fmt.Sprintf("%d of %d calls came out otherwise than expected; see WRONG above.", wrong,
+			len(results))))
 	}
 	p.say("%s", nextSteps)
 }

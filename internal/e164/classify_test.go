@@ -168,7 +168,8 @@ func TestLookupsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkClassify(b *testing.B) {
-	for name, n := range map[string]Number{"US": 12015550123, "GB": 447400123456, "JM": 18765230123, "Iridium": 881612345678} {
+	for name, n := range map[string]Number{"US": 12015550123, "GB": 447400123456, "JM": 18765230123,
+		"Iridium": 881612345678} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

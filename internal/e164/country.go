@@ -45,7 +45,8 @@ var commonNames = map[string]string{
 	"tanzania, united republic of": "TZ", "united republic of tanzania": "TZ", "bolivia, plurinational state of": "BO",
 	"venezuela, bolivarian republic of": "VE", "viet nam": "VN", "us virgin islands": "VI", "u.s. virgin islands": "VI",
 	"virgin islands": "VI", "bosnia": "BA", "trinidad": "TT", "antigua": "AG", "falklands": "FK", "pitcairn islands": "PN",
-	"svalbard": "SJ", "bonaire": "BQ", "deutschland": "DE", "espana": "ES", "españa": "ES", "schweiz": "CH", "suisse": "CH",
+	"svalbard": "SJ", "bonaire": "BQ", "deutschland": "DE", "espana": "ES", "españa": "ES", "schweiz": "CH",
+	"suisse":     "CH",
 	"österreich": "AT", "brasil": "BR", "méxico": "MX",
 }
 

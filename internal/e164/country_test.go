@@ -36,7 +36,8 @@ func TestCountryTable(t *testing.T) {
 		}
 		names[c.Name()] = c
 	}
-	for alpha2, alpha3 := range map[string]string{"US": "USA", "DE": "DEU", "GB": "GBR", "XK": "XKX", "AC": "ASC", "TA": "TAA", "CH": "CHE", "RO": "ROU", "CD": "COD"} {
+	for alpha2, alpha3 := range map[string]string{"US": "USA", "DE": "DEU", "GB": "GBR", "XK": "XKX", "AC": "ASC",
+		"TA": "TAA", "CH": "CHE", "RO": "ROU", "CD": "COD"} {
 		if got := home(t, alpha2).Alpha3(); got != alpha3 {
 			t.Errorf("%s is %s, want %s", alpha2, got, alpha3)
 		}

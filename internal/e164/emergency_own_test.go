@@ -59,7 +59,8 @@ func TestOwnEmergency(t *testing.T) {
 // may be an emergency number can be dialled as nothing else.
 func TestOwnEmergencyIsNoNumber(t *testing.T) {
 	for _, c := range Countries() {
-		for _, text := range []string{"18", "190", "2222", "30123", "251234", "321000", "600100", "811811", "0800", "00491", "999999"} {
+		for _, text := range []string{"18", "190", "2222", "30123", "251234", "321000", "600100", "811811", "0800", "00491",
+			"999999"} {
 			if OwnEmergency(text, c, "") != nil {
 				continue
 			}

@@ -66,7 +66,8 @@ func TestEmergencyTakesNoNumber(t *testing.T) {
 	for _, c := range append(Countries(), 0) {
 		row := c.dial()
 		for _, emergency := range append(EmergencyNumbers(c), "112", "911") {
-			for _, dialled := range []string{emergency, "+" + emergency, row.trunk + emergency, fmt.Sprintf("+%d%s", row.code, emergency)} {
+			for _, dialled := range []string{emergency, "+" + emergency, row.trunk + emergency,
+				fmt.Sprintf("+%d%s", row.code, emergency)} {
 				if _, ok := Emergency(dialled, c, nil); !ok {
 					continue
 				}
@@ -104,7 +105,8 @@ func FuzzEmergency(f *testing.F) {
 			}
 			return r
 		}, plain)
-		if stripped = strings.TrimPrefix(strings.ToLower(stripped), "tel:"); len(stripped) > maxEmergencyDigits || !strings.HasSuffix(stripped, number) {
+		if stripped = strings.TrimPrefix(strings.ToLower(stripped), "tel:"); len(stripped) > maxEmergencyDigits ||
+			!strings.HasSuffix(stripped, number) {
 			t.Errorf("Emergency(%q, %s) = %q", dialled, c, number)
 		}
 		if number != "112" && number != "911" && !slices.Contains(EmergencyNumbers(c), number) {

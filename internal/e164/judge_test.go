@@ -45,7 +45,8 @@ func ways(random *rand.Rand, meta *phonenumbers.PhoneMetadata, national string) 
 			written = append(written, "+"+code+prefix+national, "00"+code+prefix+national, "011"+code+prefix+national)
 		}
 	}
-	for _, carrier := range []string{"015", "021", "0021", "1900", "1920", "03", "0441", "80", "8", "1", "01", "044", "045"} {
+	for _, carrier := range []string{"015", "021", "0021", "1900", "1920", "03", "0441", "80", "8", "1", "01", "044",
+		"045"} {
 		if parsedBy("+"+code+carrier+national, meta.GetId()) == "+"+code+national {
 			written = append(written, "+"+code+carrier+national, carrier+national)
 		}
@@ -55,7 +56,8 @@ func ways(random *rand.Rand, meta *phonenumbers.PhoneMetadata, national string) 
 		for i := range more {
 			more[i] = byte('0' + random.IntN(10))
 		}
-		written = append(written, "+"+code+national+string(more), "+"+code+trunk+national+string(more), trunk+national+string(more))
+		written = append(written, "+"+code+national+string(more), "+"+code+trunk+national+string(more),
+			trunk+national+string(more))
 	}
 	for less := 1; less <= 2 && len(national) > less+3; less++ {
 		written = append(written, "+"+code+national[:len(national)-less], trunk+national[:len(national)-less])
@@ -104,7 +106,8 @@ func TestNoWritingHidesPremium(t *testing.T) {
 						another++
 						continue
 					}
-					if !strings.HasPrefix(n.String(), "+"+strconv.Itoa(int(meta.GetCountryCode()))) || !strings.Contains(n.String(), national) {
+					if !strings.HasPrefix(n.String(), "+"+strconv.Itoa(int(meta.GetCountryCode()))) ||
+						!strings.Contains(n.String(), national) {
 						another++
 						continue
 					}
@@ -199,9 +202,11 @@ func TestJudge(t *testing.T) {
 			if !ok {
 				t.Error("not valid")
 			}
-			want := map[string]string{"country": c["country"], "type": c["type"], "judged": c["judged"], "could be": c["could be"]}
+			want := map[string]string{"country": c["country"], "type": c["type"], "judged": c["judged"],
+				"could be": c["could be"]}
 			got := map[string]string{
-				"country": j.Country.Alpha2(), "type": j.Type.String(), "judged": j.Dearest().String(), "could be": strings.Join(names(j.Possible), " "),
+				"country": j.Country.Alpha2(), "type": j.Type.String(), "judged": j.Dearest().String(),
+				"could be": strings.Join(names(j.Possible), " "),
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c["why"], diff)

@@ -35,7 +35,8 @@ func (c Country) National(n Number) (digits string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	i, found := slices.BinarySearchFunc(nationalTable[:], c.dial().code, func(f nationalForms, code uint16) int { return cmp.Compare(f.code, code) })
+	i, found := slices.BinarySearchFunc(nationalTable[:], c.dial().code,
+		func(f nationalForms, code uint16) int { return cmp.Compare(f.code, code) })
 	if !found {
 		return rest, true
 	}
@@ -86,7 +87,8 @@ var compiledForms = func() (all [len(nationalTable)]func() []compiledForm) {
 		all[i] = sync.OnceValue(func() []compiledForm {
 			forms := make([]compiledForm, len(nationalTable[i].forms))
 			for k, form := range nationalTable[i].forms {
-				forms[k] = compiledForm{pattern: regexp.MustCompile("^(?:" + form.pattern + ")$"), template: ruleTemplate.Replace(form.template)}
+				forms[k] = compiledForm{pattern: regexp.MustCompile("^(?:" + form.pattern + ")$"),
+					template: ruleTemplate.Replace(form.template)}
 				if form.leading != "" {
 					forms[k].leading = regexp.MustCompile("^(?:" + form.leading + ")")
 				}

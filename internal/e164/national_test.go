@@ -29,7 +29,8 @@ func TestNational(t *testing.T) {
 }
 
 func TestInternationalPrefix(t *testing.T) {
-	for country, want := range map[string]string{"GB": "00", "US": "011", "JP": "010", "AU": "", "BR": "", "AQ": "", "": ""} {
+	for country, want := range map[string]string{"GB": "00", "US": "011", "JP": "010", "AU": "", "BR": "", "AQ": "",
+		"": ""} {
 		c, _ := CountryByAlpha2(country)
 		if got := c.InternationalPrefix(); got != want {
 			t.Errorf("%s: %q, want %q", country, got, want)

@@ -19,10 +19,12 @@ var (
 	ErrDialled = errors.New("not a dialled telephone number")
 	// ErrDialledText says that the text is empty, too long, or has a character
 	// that is neither a digit, a leading plus nor a visual separator.
-	ErrDialledText = fmt.Errorf("%w: want at most %d digits and separators (- . space and brackets), with or without a leading +", ErrDialled, MaxDialled)
+	ErrDialledText = fmt.Errorf("%w: want at most %d digits and separators (- . space and brackets), with or without a "+
+		"leading +", ErrDialled, MaxDialled)
 	// ErrDialledInternational says that what follows a plus is not 7 to 15 digits
 	// that begin with 1 to 9, or what follows an international prefix is not Valid.
-	ErrDialledInternational = fmt.Errorf("%w: want an existing calling code and 7 to 15 digits in all after the plus or the international prefix", ErrDialled)
+	ErrDialledInternational = fmt.Errorf("%w: want an existing calling code and 7 to 15 digits in all after the plus or "+
+		"the international prefix", ErrDialled)
 	// ErrDialledBare says that digits without a plus are no allocated number and
 	// that no country is set by whose rules they could be read.
 	ErrDialledBare = fmt.Errorf("%w: digits without a plus, and no allocated number in international form", ErrDialled)
@@ -259,7 +261,8 @@ func (c Country) stripTrunk(digits string) (rest string, completed bool) {
 
 // ruleTemplate writes the metadata's group references so that digits after one
 // are not read as a part of it.
-var ruleTemplate = strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}", "$4", "${4}", "$5", "${5}", "$6", "${6}")
+var ruleTemplate = strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}", "$4", "${4}", "$5", "${5}", "$6",
+	"${6}")
 
 func isDigits(pattern string) bool {
 	for i := range len(pattern) {

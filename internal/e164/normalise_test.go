@@ -36,7 +36,8 @@ func TestNormalise(t *testing.T) {
 			}
 		})
 	}
-	for _, dialled := range []string{"+1201\x00555", "\x00", "+1201555\n0123", "+1201\u00a0555", "\xff\xfe", "2015550123\x00"} {
+	for _, dialled := range []string{"+1201\x00555", "\x00", "+1201555\n0123", "+1201\u00a0555", "\xff\xfe",
+		"2015550123\x00"} {
 		if n, err := Normalise(dialled, home(t, "US")); !errors.Is(err, ErrDialledText) {
 			t.Errorf("Normalise(%q) = %s, %v, want ErrDialledText", dialled, n, err)
 		}
@@ -108,7 +109,8 @@ func parsedBy(dialled, region string) string {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"+12015550123", "+0", "++1", "+1201555", "12015550123", "+999999999999999", "+1234567890123456"} {
+	for _, seed := range []string{"+12015550123", "+0", "++1", "+1201555", "12015550123", "+999999999999999",
+		"+1234567890123456"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -151,7 +153,10 @@ func FuzzNormalise(f *testing.F) {
 		if again, err := Normalise(n.String(), c); err != nil || again != n {
 			t.Errorf("Normalise(%q, %s) = %s, which normalises to %s: %v", dialled, c, n, again, err)
 		}
-		if i := strings.IndexFunc(dialled, func(r rune) bool { return !strings.ContainsRune("+0123456789-. ()", r) }); i >= 0 {
+		if i := strings.IndexFunc(dialled, func(r rune) bool {
+			return !strings.ContainsRune("+0123456789-. ()",
+				r)
+		}); i >= 0 {
 			t.Errorf("Normalise(%q, %s) = %s, though character %d is not allowed", dialled, c, n, i)
 		}
 		if _, emergency := Emergency(dialled, c, nil); emergency && allocated(n) {

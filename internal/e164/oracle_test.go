@@ -89,7 +89,8 @@ func (a *tally) compare(t *testing.T, code int, national string) {
 		}
 	}
 	if !countryAgrees || !kindAgrees {
-		t.Logf("+%d %s: got %s%s %s, libphonenumber has %s %s", code, national, got.Country, got.Range, got.Type, region, kind)
+		t.Logf("+%d %s: got %s%s %s, libphonenumber has %s %s", code, national, got.Country, got.Range, got.Type, region,
+			kind)
 	}
 }
 

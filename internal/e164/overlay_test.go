@@ -67,7 +67,8 @@ func TestOverlayDecidesFirst(t *testing.T) {
 			continue
 		}
 		if n != 0 && (j.Override != c.override || j.Country.Alpha2() != c.country || j.Dearest() != c.judged) {
-			t.Errorf("%s: override %d, %s, %s; want %d, %s, %s", c.dialled, j.Override, j.Country, j.Dearest(), c.override, c.country, c.judged)
+			t.Errorf("%s: override %d, %s, %s; want %d, %s, %s", c.dialled, j.Override, j.Country, j.Dearest(), c.override,
+				c.country, c.judged)
 		}
 	}
 	if NewOverlay(nil) != nil {
@@ -77,8 +78,11 @@ func TestOverlayDecidesFirst(t *testing.T) {
 
 func TestCoversEmergency(t *testing.T) {
 	for prefix, want := range map[Number]bool{
-		911: true, 112: true, 999: true, 110: true, 9: true, 11: true, 99: true, 1911: true, 44999: true, 49112: true, 1112: true,
-		1: false, 44: false, 91: false, 9111: false, 998: false, 992: false, 1436: false, 49: false, 91112: false, 12: false, 999123: false,
+		911: true, 112: true, 999: true, 110: true, 9: true, 11: true, 99: true, 1911: true, 44999: true, 49112: true,
+		1112: true,
+		1:    false, 44: false, 91: false, 9111: false, 998: false, 992: false, 1436: false, 49: false, 91112: false,
+		12:     false,
+		999123: false,
 	} {
 		if got := CoversEmergency(prefix); got != want {
 			t.Errorf("%d: %v, want %v", prefix, got, want)

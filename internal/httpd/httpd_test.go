@@ -339,7 +339,8 @@ func TestRequestsOfStrangers(t *testing.T) {
 // Handshakes cost, so a stranger has so many a second; where a key was used they are free.
 func TestHandshakesOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{Name: "test", Connections: 4096, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Clock: time.Now, Log: slog.New(slog.DiscardHandler)})
+		s := New(Config{Name: "test", Connections: 4096, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Clock: time.Now,
+			Log: slog.New(slog.DiscardHandler)})
 		open := func(address string, n int) (taken int) {
 			for range n {
 				near, far := net.Pipe()
@@ -381,8 +382,9 @@ func TestForwardedAddresses(t *testing.T) {
 			{"192.0.2.1:1", "X-Forwarded-For: 203.0.113.9\r\n", "192.0.2.1:1"}, // no proxy of ours
 			{"10.0.0.1:1", "", "10.0.0.1:1"},
 			{"10.0.0.1:1", "X-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9:0"},
-			{"10.0.0.1:1", "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n", "203.0.113.9:0"}, // the first is what the client says
-			{"10.0.0.1:1", "X-Forwarded-For: 203.0.113.9, 10.0.0.2\r\n", "203.0.113.9:0"},     // two proxies of ours
+			// the first is what the client says
+			{"10.0.0.1:1", "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n", "203.0.113.9:0"},
+			{"10.0.0.1:1", "X-Forwarded-For: 203.0.113.9, 10.0.0.2\r\n", "203.0.113.9:0"}, // two proxies of ours
 			{"10.0.0.1:1", "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 203.0.113.9:443\r\n", "203.0.113.9:0"},
 			{"10.0.0.1:1", "X-Forwarded-For: 198.51.100.1, nonsense\r\n", "10.0.0.1:1"},
 			{"[2001:db8:1::1]:1", "X-Forwarded-For: [2001:db8:9::9]:7\r\n", "[2001:db8:9::9]:0"},

@@ -44,8 +44,10 @@ func TestProtectionOf(t *testing.T) {
 		{head + "m=audio 4000 RTP/SAVP 0|" + key + "m=image 4002 udptl t38|", media.Mixed},
 		{head + "m=image 4002 udptl t38|", media.Clear},
 		{head + "m=image 4002 UDP/TLS/UDPTL t38|a=fingerprint:sha-256 AA|", media.Sealed},
-		{"--b|Content-Type: application/sdp||" + head + "m=audio 4000 RTP/SAVP 0|" + key + "--b|Content-Type: application/isup||xx|--b--|", media.Sealed},
-		{"--b|Content-Type: application/sdp||" + head + "m=audio 4000 RTP/SAVP 0|" + key + "--b|Content-Type: application/sdp||" + head + "m=audio 1 RTP/AVP 0|", media.Mixed},
+		{"--b|Content-Type: application/sdp||" + head + "m=audio 4000 RTP/SAVP 0|" + key +
+			"--b|Content-Type: application/isup||xx|--b--|", media.Sealed},
+		{"--b|Content-Type: application/sdp||" + head + "m=audio 4000 RTP/SAVP 0|" + key +
+			"--b|Content-Type: application/sdp||" + head + "m=audio 1 RTP/AVP 0|", media.Mixed},
 	} {
 		for _, ending := range []string{"\r\n", "\n", "\r"} {
 			if got := media.ProtectionOf([]byte(strings.ReplaceAll(c.text, "|", ending))); got != c.want {

@@ -118,7 +118,8 @@ func TestJSON(t *testing.T) {
 	if err != nil || string(out) != `{"limit":"100.00","rate":10.5}` {
 		t.Errorf("wrote %s, %v", out, err)
 	}
-	for _, bad := range []string{`{"limit":100}`, `{"limit":"1e2"}`, `{"rate":"10"}`, `{"rate":1e1}`, `{"rate":-1}`, `{"limit":true}`} {
+	for _, bad := range []string{`{"limit":100}`, `{"limit":"1e2"}`, `{"rate":"10"}`, `{"rate":1e1}`, `{"rate":-1}`,
+		`{"limit":true}`} {
 		if err := json.Unmarshal([]byte(bad), &v); err == nil {
 			t.Errorf("%s was read without an error", bad)
 		}

@@ -74,7 +74,8 @@ func (a *agent) refresh(key string, req *sip.Request, from netip.AddrPort, now t
 // finalName is how the answer to an INVITE, which waits for its ACK, is known.
 func finalName(req *sip.Request) string { return fmt.Sprint(repeatFinal, req.CSeq().SeqNo) }
 
-func (a *agent) answer(key string, req *sip.Request, to netip.AddrPort, status int, phrase string, lines []string, body string, now time.Time) []byte {
+func (a *agent) answer(key string, req *sip.Request, to netip.AddrPort, status int, phrase string, lines []string,
+	body string, now time.Time) []byte {
 	raw := respond(req, status, phrase, a.localTag, lines, body)
 	if len(a.answers) >= maxAnswers {
 		clear(a.answers) // a peer this busy repeats nothing that old

@@ -165,7 +165,8 @@ func (e *exchange) request(req *sip.Request, from netip.AddrPort, now time.Time)
 const maxCarrierAnswers = 4096
 
 // reply answers a request and keeps the answer for its repetitions.
-func (e *exchange) reply(key string, req *sip.Request, to netip.AddrPort, status int, phrase string, lines []string, body string) []byte {
+func (e *exchange) reply(key string, req *sip.Request, to netip.AddrPort, status int, phrase string, lines []string,
+	body string) []byte {
 	raw := respond(req, status, phrase, e.tags, lines, body)
 	if len(e.answers) >= maxCarrierAnswers {
 		clear(e.answers)
@@ -238,7 +239,8 @@ func (e *exchange) finalAnswer(l *leg, now time.Time) {
 		return
 	}
 	if !e.carrier.o.NoAudio {
-		sound, err := openAudio(e.carrier.o.Listen, e.carrier.sock.local.Addr(), e.carrier.o.Codec, e.carrier.o.Sound, e.carrier.o.Hear)
+		sound, err := openAudio(e.carrier.o.Listen, e.carrier.sock.local.Addr(), e.carrier.o.Codec, e.carrier.o.Sound,
+			e.carrier.o.Hear)
 		if err != nil {
 			e.refuse(l, 503, "Service Unavailable", now)
 			return

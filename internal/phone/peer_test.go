@@ -173,7 +173,8 @@ func TestRecordRouteAndStrangers(t *testing.T) {
 func TestCarrierRefusesWhatItCannotDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(nil)
-		carrier := NewCarrier(CarrierOptions{Default: Behaviour{Status: 200, RingFor: time.Second}, Listen: n.listen, NoAudio: true})
+		carrier := NewCarrier(CarrierOptions{Default: Behaviour{Status: 200, RingFor: time.Second}, Listen: n.listen,
+			NoAudio: true})
 		if err := carrier.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +303,8 @@ func FuzzDatagram(f *testing.F) {
 			if err != nil || !complete(answer) {
 				t.Fatalf("answer does not parse: %v\n%s", err, raw)
 			}
-			if branchOf(answer) != branchOf(req) || answer.CSeq().SeqNo != req.CSeq().SeqNo || string(answer.Body()) != "v=0\r\n" {
+			if branchOf(answer) != branchOf(req) || answer.CSeq().SeqNo != req.CSeq().SeqNo ||
+				string(answer.Body()) != "v=0\r\n" {
 				t.Errorf("answer is of another transaction:\n%s", raw)
 			}
 		}

@@ -270,7 +270,8 @@ func (o *Options) check() error {
 }
 
 // structural are the headers that the phone writes itself, and their short forms.
-const structural = " via v from f to t call-id i cseq contact m content-length l content-type c max-forwards allow route record-route authorization proxy-authorization require supported k "
+const structural = " via v from f to t call-id i cseq contact m content-length l content-type c max-forwards allow " +
+	"route record-route authorization proxy-authorization require supported k "
 
 func (h Header) check() error {
 	switch {

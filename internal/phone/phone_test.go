@@ -67,7 +67,8 @@ func TestAnsweredCallHungUpByTheCaller(t *testing.T) {
 		if diff := cmp.Diff(want, lines(o)); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
 		}
-		if o.Status != 200 || o.HungUpBy != SideCaller || o.Duration() != 5*time.Second || o.Answered.Sub(o.Ringing) != 3*time.Second {
+		if o.Status != 200 || o.HungUpBy != SideCaller || o.Duration() != 5*time.Second ||
+			o.Answered.Sub(o.Ringing) != 3*time.Second {
 			t.Errorf("outcome %+v", o)
 		}
 		if o.ExitCode() != 0 {
@@ -79,14 +80,16 @@ func TestAnsweredCallHungUpByTheCaller(t *testing.T) {
 		}
 		// 5 s of 20 ms packets each way; the ends are not in step to the packet.
 		if o.AudioSent < 248 || o.AudioReceived < 248 || got.AudioReceived < 248 {
-			t.Errorf("audio sent %d, received %d; the carrier received %d, want about 250", o.AudioSent, o.AudioReceived, got.AudioReceived)
+			t.Errorf("audio sent %d, received %d; the carrier received %d, want about 250", o.AudioSent, o.AudioReceived,
+				got.AudioReceived)
 		}
 	})
 }
 
 func TestCarrierHangsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, calls := call(t, newNetwork(nil), Options{}, CarrierOptions{Default: Behaviour{Status: 200, HangUpAfter: 7 * time.Second}})
+		o, calls := call(t, newNetwork(nil), Options{},
+			CarrierOptions{Default: Behaviour{Status: 200, HangUpAfter: 7 * time.Second}})
 		if o.HungUpBy != SideCallee || o.Duration() != 7*time.Second {
 			t.Errorf("hung up by %q after %v, want the far side after 7s", o.HungUpBy, o.Duration())
 		}
@@ -97,7 +100,8 @@ func TestCarrierHangsUp(t *testing.T) {
 }
 
 func TestBehavioursByNumber(t *testing.T) {
-	numbers := map[string]Behaviour{"1": Busy, "2": Unavailable, "3": NotFound, "4": {Status: 603, RingFor: time.Second}, "5": {Status: 486, NoRing: true}}
+	numbers := map[string]Behaviour{"1": Busy, "2": Unavailable, "3": NotFound, "4": {Status: 603, RingFor: time.Second},
+		"5": {Status: 486, NoRing: true}}
 	for number, want := range map[string]int{"1": 486, "2": 503, "3": 404, "4": 603, "5": 486} {
 		synctest.Test(t, func(t *testing.T) {
 			o, calls := call(t, newNetwork(nil), Options{To: number}, CarrierOptions{Numbers: numbers})
@@ -191,7 +195,8 @@ func TestCancel(t *testing.T) {
 	for _, lost := range []string{"none", "CANCEL ", "SIP/2.0 487", "SIP/2.0 200", "SIP/2.0 1"} {
 		t.Run(lost, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o, calls := call(t, newNetwork(loseFirst(2, lost)), Options{CancelAfter: 4 * time.Second, NoAudio: true}, CarrierOptions{Default: RingOnly})
+				o, calls := call(t, newNetwork(loseFirst(2, lost)), Options{CancelAfter: 4 * time.Second, NoAudio: true},
+					CarrierOptions{Default: RingOnly})
 				if o.Status != 487 || !o.Answered.IsZero() || o.ExitCode() != 2 {
 					t.Errorf("outcome %+v", o)
 				}
@@ -362,7 +367,8 @@ func TestPlace(t *testing.T) {
 	}
 	defer carrier.Stop()
 	var seen []string
-	o, err := Place(t.Context(), Options{Server: carrier.Addr(), To: "1", Progress: func(e Entry) { seen = append(seen, e.Line) }})
+	o, err := Place(t.Context(), Options{Server: carrier.Addr(), To: "1",
+		Progress: func(e Entry) { seen = append(seen, e.Line) }})
 	if err != nil || o.Status != 486 {
 		t.Errorf("status %d, error %v, want 486", o.Status, err)
 	}
@@ -383,8 +389,10 @@ func TestReport(t *testing.T) {
 		Decision: "0197", RefusalReason: "destination_not_whitelisted",
 		Transcript: []Entry{
 			{At: start, Sent: true, Line: "INVITE sip:+18765550100@127.0.0.1:5060 SIP/2.0"},
-			{At: start.Add(500 * time.Millisecond), Sent: true, Repeated: true, Line: "INVITE sip:+18765550100@127.0.0.1:5060 SIP/2.0"},
-			{At: start.Add(503 * time.Millisecond), Line: "SIP/2.0 403 D13 (INVITE)", Headers: []string{"X-Tollgate-Decision: 0197"}},
+			{At: start.Add(500 * time.Millisecond), Sent: true, Repeated: true,
+				Line: "INVITE sip:+18765550100@127.0.0.1:5060 SIP/2.0"},
+			{At: start.Add(503 * time.Millisecond), Line: "SIP/2.0 403 D13 (INVITE)",
+				Headers: []string{"X-Tollgate-Decision: 0197"}},
 		},
 	}
 	want := `Call from +13125550100 to +18765550100 by way of 127.0.0.1:5060
@@ -415,9 +423,12 @@ func TestSummary(t *testing.T) {
 	for want, o := range map[string]Outcome{
 		"Not answered yet.":       {Started: start},
 		"Answered, and still up.": {Started: start, Answered: at(2)},
-		"Answered after 2.0 s, hung up by the far side after 3.0 s.": {Started: start, Answered: at(2), Ended: at(5), HungUpBy: SideCallee},
-		"Cancelled after 4.0 s: 487 Request Terminated":              {Started: start, Ended: at(4), Status: 487, Phrase: "Request Terminated"},
-		"No answer from the server: Request Timeout, after 32.0 s.":  {Started: start, Ended: at(32), Status: 408, Phrase: "Request Timeout", NoResponse: true},
+		"Answered after 2.0 s, hung up by the far side after 3.0 s.": {Started: start, Answered: at(2), Ended: at(5),
+			HungUpBy: SideCallee},
+		"Cancelled after 4.0 s: 487 Request Terminated": {Started: start, Ended: at(4), Status: 487,
+			Phrase: "Request Terminated"},
+		"No answer from the server: Request Timeout, after 32.0 s.": {Started: start, Ended: at(32), Status: 408,
+			Phrase: "Request Timeout", NoResponse: true},
 	} {
 		if got := o.Summary(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -453,15 +464,16 @@ func TestAudioAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		sdp, want string
 	}{
-		"session":      {"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\n", "192.0.2.1:4000"},
-		"media":        {"c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n", "192.0.2.2:4000"},
-		"first stream": {"c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\nm=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n", "192.0.2.1:4000"},
-		"after video":  {"c=IN IP6 2001:db8::1\nm=video 3000 RTP/AVP 9\nm=audio 4000 RTP/AVP 0\n", "[2001:db8::1]:4000"},
-		"held":         {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", ""},
-		"rejected":     {"c=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", ""},
-		"port":         {"c=IN IP4 192.0.2.1\r\nm=audio 70000 RTP/AVP 0\r\n", ""},
-		"name":         {"c=IN IP4 host.example\r\nm=audio 4000 RTP/AVP 0\r\n", ""},
-		"empty":        {"", ""},
+		"session": {"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\n", "192.0.2.1:4000"},
+		"media":   {"c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n", "192.0.2.2:4000"},
+		"first stream": {"c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\nm=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n",
+			"192.0.2.1:4000"},
+		"after video": {"c=IN IP6 2001:db8::1\nm=video 3000 RTP/AVP 9\nm=audio 4000 RTP/AVP 0\n", "[2001:db8::1]:4000"},
+		"held":        {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", ""},
+		"rejected":    {"c=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", ""},
+		"port":        {"c=IN IP4 192.0.2.1\r\nm=audio 70000 RTP/AVP 0\r\n", ""},
+		"name":        {"c=IN IP4 host.example\r\nm=audio 4000 RTP/AVP 0\r\n", ""},
+		"empty":       {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := audioAddress([]byte(c.sdp))

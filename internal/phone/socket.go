@@ -44,7 +44,8 @@ func listen(open ListenFunc, address string) (net.PacketConn, netip.AddrPort, er
 	}
 	udp, ok := conn.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		return nil, netip.AddrPort{}, errors.Join(fmt.Errorf("open UDP port %s: %T is not a UDP address", address, conn.LocalAddr()), conn.Close())
+		return nil, netip.AddrPort{}, errors.Join(fmt.Errorf("open UDP port %s: %T is not a UDP address", address,
+			conn.LocalAddr()), conn.Close())
 	}
 	local := udp.AddrPort()
 	return conn, netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), nil
@@ -56,7 +57,8 @@ func openSocket(open ListenFunc, address string) (*socket, error) {
 		return nil, err
 	}
 	if local.Addr().IsUnspecified() {
-		return nil, errors.Join(fmt.Errorf("open UDP port %s: want a definite address, which SIP tells the other side", address), conn.Close())
+		return nil, errors.Join(fmt.Errorf("open UDP port %s: want a definite address, which SIP tells the other side",
+			address), conn.Close())
 	}
 	s := &socket{conn: conn, local: local, messages: make(chan received), closed: make(chan struct{})}
 	s.reader.Go(s.read)

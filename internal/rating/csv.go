@@ -120,7 +120,8 @@ func ReadCSV(r io.Reader, limits Limits) (rows []Row, errs []RowError, err error
 	slices.SortStableFunc(f.errs, func(a, b RowError) int { return cmp.Compare(a.Line, b.Line) })
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return nil, f.errs, fmt.Errorf("read rate deck after line %d, of at most %d bytes: %w", f.lastLine, f.limits.MaxBytes, err)
+		return nil, f.errs, fmt.Errorf("read rate deck after line %d, of at most %d bytes: %w", f.lastLine, f.limits.MaxBytes,
+			err)
 	case err != nil:
 		return nil, f.errs, fmt.Errorf("read rate deck: %w", err)
 	case f.errors > len(f.errs):
@@ -237,7 +238,8 @@ func (f *file) readRow() {
 		f.refuseCell(effectiveColumn, want)
 	}
 	if f.cell(endColumn) != "" {
-		f.refuseCell(endColumn, "prices that end are not kept: want an empty field, and a row with the next price and its effective date")
+		f.refuseCell(endColumn,
+			"prices that end are not kept: want an empty field, and a row with the next price and its effective date")
 	}
 	if f.columns.has(currencyColumn) && !isDollars(f.cell(currencyColumn)) {
 		f.refuseCell(currencyColumn, "want USD")

@@ -111,7 +111,8 @@ func readHeader(names []string) (columns, error) {
 		switch {
 		case meaning == columnCount:
 			if changesPrice(plain) {
-				return c, fmt.Errorf("%w: column %q is not known and seems to change the price; rename it to one that is, or remove it",
+				return c, fmt.Errorf("%w: column %q is not known and seems to change the price; rename it to one that is, or "+
+					"remove it",
 					ErrHeader, excerpt(name))
 			}
 		case meaning == descriptionColumn:

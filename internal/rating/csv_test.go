@@ -131,13 +131,16 @@ func TestReadCSVLimits(t *testing.T) {
 		{"bytes", file, rating.Limits{MaxBytes: int64(len(file)) - 1},
 			"error: read rate deck after line 3, of at most 49 bytes: file is too large\n"},
 		{"one row of bytes", "prefix,rate,name\n1,0.01,\"" + strings.Repeat("a\n", 1<<20), rating.Limits{},
-			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 bytes; is a quote not closed?\n"},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 " +
+				"bytes; is a quote not closed?\n"},
 		{"header of commas", strings.Repeat(",", 2<<20), rating.Limits{},
-			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 bytes; is a quote not closed?\n"},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 " +
+				"bytes; is a quote not closed?\n"},
 		{"rows", file, rating.Limits{MaxRows: 2}, "error: read rate deck: file has too many rows: more than 2\n"},
-		{"field", file, rating.Limits{MaxFieldBytes: 3}, "line 2, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
-			"line 3, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
-			"line 4, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n"},
+		{"field", file, rating.Limits{MaxFieldBytes: 3},
+			"line 2, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
+				"line 3, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +
+				"line 4, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n"},
 		{"errors", "prefix,rate\n1,x\n1,0.01\n1,0.01\n1,0.01\n", rating.Limits{MaxErrors: 2},
 			"line 2, column \"rate\", value \"x\": want an amount of dollars such as 0.0125, without exponent, sign or unit\n" +
 				"line 4, column \"prefix\", value \"1\": line 3 has the same prefix and effective date: want one price for each\n" +
@@ -182,7 +185,8 @@ func TestReadCSVErrorTypes(t *testing.T) {
 		{"reader at once", iotest.ErrReader(broken), broken},
 		{"reader later", io.MultiReader(strings.NewReader("prefix,rate\n1,0.01\n2,0."), iotest.ErrReader(broken)), broken},
 		{"reader in quotes", io.MultiReader(strings.NewReader("prefix,rate\n1,\"0.01"), iotest.ErrReader(broken)), broken},
-		{"reader far on", io.MultiReader(strings.NewReader("prefix,rate\n"+strings.Repeat("1,x\n", 1<<16)), iotest.ErrReader(broken)), broken},
+		{"reader far on", io.MultiReader(strings.NewReader("prefix,rate\n"+strings.Repeat("1,x\n", 1<<16)),
+			iotest.ErrReader(broken)), broken},
 		{"header", strings.NewReader("a,b\n"), rating.ErrHeader},
 		{"no rows", strings.NewReader("prefix,rate\n"), rating.ErrNoRows},
 	}
@@ -330,7 +334,8 @@ func TestApostropheBeforeASign(t *testing.T) {
 	if err != nil || len(errs) > 0 || len(rows) != 1 || rows[0].Prefix != "44" || rows[0].Description != "=London" {
 		t.Errorf("%+v, %+v, %v", rows, errs, err)
 	}
-	if _, errs, err := rating.ReadCSV(strings.NewReader(header+"'45,0.02,x\n"), rating.Limits{}); err != nil || len(errs) != 1 || errs[0].Line != 2 {
+	if _, errs, err := rating.ReadCSV(strings.NewReader(header+"'45,0.02,x\n"), rating.Limits{}); err != nil ||
+		len(errs) != 1 || errs[0].Line != 2 {
 		t.Errorf("an apostrophe before a digit: %+v, %v", errs, err)
 	}
 }

@@ -22,7 +22,8 @@ func TestDearestFrom(t *testing.T) {
 				prefix += strconv.Itoa(random.IntN(3))
 			}
 			prices[prefix] = Rate{
-				PerMinute: money.Amount(random.IntN(100)), ConnectFee: money.Amount(random.IntN(100)), FirstIncrement: 1, Increment: 1,
+				PerMinute: money.Amount(random.IntN(100)), ConnectFee: money.Amount(random.IntN(100)), FirstIncrement: 1,
+				Increment: 1,
 			}
 		}
 		var rows []Row

@@ -43,9 +43,10 @@ const maxDeckRows = 1 << (32 - bestLenBits)
 // holds a set of the digits that have a child, a set of the digits that have a
 // value, the number of digits skipped, and the skipped digits as an integer.
 type node struct {
-	word      uint64
-	firstKid  uint32 // index in nodes of the child for the lowest digit that has one
-	firstRate uint32 // index in values of the value for the lowest digit that has one, or of the rate itself: see soleValue
+	word     uint64
+	firstKid uint32 // index in nodes of the child for the lowest digit that has one
+	// index in values of the value for the lowest digit that has one, or of the rate itself: see soleValue
+	firstRate uint32
 }
 
 // soleValue says whether exactly one digit has a value. The node then holds the

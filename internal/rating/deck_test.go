@@ -109,13 +109,15 @@ func TestNewDeckRefuses(t *testing.T) {
 		{"negative price", `compile line 3, prefix "1": price per minute -0.01 is not between 0 and 10000.00`,
 			[]rating.Row{{Prefix: "1", Line: 3, Rate: with(func(r *rating.Rate) { r.PerMinute = -money.Cent })}}},
 		{"dear connect fee", `compile line 3, prefix "1": connect fee 10000.01 is not between 0 and 10000.00`,
-			[]rating.Row{{Prefix: "1", Line: 3, Rate: with(func(r *rating.Rate) { r.ConnectFee = rating.MaxPrice + money.Cent })}}},
+			[]rating.Row{{Prefix: "1", Line: 3,
+				Rate: with(func(r *rating.Rate) { r.ConnectFee = rating.MaxPrice + money.Cent })}}},
 		{"no first increment", `compile line 3, prefix "1": first increment 0 is not between 1 and 3600 seconds`,
 			[]rating.Row{{Prefix: "1", Line: 3, Rate: with(func(r *rating.Rate) { r.FirstIncrement = 0 })}}},
 		{"long increment", `compile line 3, prefix "1": increment 3601 is not between 1 and 3600 seconds`,
 			[]rating.Row{{Prefix: "1", Line: 3, Rate: with(func(r *rating.Rate) { r.Increment = 3601 })}}},
 		{"twice", "compile lines 3 and 9, prefix 1876: prefix is priced twice from the same moment",
-			[]rating.Row{{Prefix: "1876", Rate: good, Line: 9}, {Prefix: "1", Rate: good, Line: 4}, {Prefix: "1876", Rate: good, Line: 3}}},
+			[]rating.Row{{Prefix: "1876", Rate: good, Line: 9}, {Prefix: "1", Rate: good, Line: 4},
+				{Prefix: "1876", Rate: good, Line: 3}}},
 		{"twice in the future", "compile lines 3 and 4, prefix 1: prefix is priced twice from the same moment",
 			[]rating.Row{{Prefix: "1", Rate: good, Line: 2}, {Prefix: "1", Rate: good, Line: 3, EffectiveAt: later},
 				{Prefix: "1", Rate: good, Line: 4, EffectiveAt: later.In(time.FixedZone("", 3600))}}},
@@ -182,7 +184,8 @@ func TestLookupMatchesOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Few different digits make prefixes of prefixes likely; the size of the
 		// deck decides how many digits the first table takes.
-		pattern := rapid.SampledFrom([]string{`[12][12]{0,14}`, `[1-9][0-9]{0,5}`, `1[0-9]{0,3}`, `[1-9][0-9]{0,14}`}).Draw(t, "pattern")
+		pattern := rapid.SampledFrom([]string{`[12][12]{0,14}`, `[1-9][0-9]{0,5}`, `1[0-9]{0,3}`, `[1-9][0-9]{0,14}`}).Draw(t,
+			"pattern")
 		size := rapid.SampledFrom([]int{1, 10, 80, 700}).Draw(t, "size")
 		prices := make(map[string]rating.Rate)
 		var rows []rating.Row

@@ -44,7 +44,8 @@ func TestBillableSecs(t *testing.T) {
 }
 
 func TestCost(t *testing.T) {
-	rate := rating.Rate{PerMinute: money.MustParse("0.01"), ConnectFee: money.MustParse("0.05"), FirstIncrement: 6, Increment: 6}
+	rate := rating.Rate{PerMinute: money.MustParse("0.01"), ConnectFee: money.MustParse("0.05"), FirstIncrement: 6,
+		Increment: 6}
 	tests := []struct {
 		from, to int64
 		want     string

@@ -11,7 +11,8 @@ import (
 )
 
 var classes = map[string]reach.Class{
-	"public": reach.Public, "example": reach.Documentation, "private": reach.Private, "loopback": reach.Loopback, "never": reach.Never,
+	"public": reach.Public, "example": reach.Documentation, "private": reach.Private, "loopback": reach.Loopback,
+	"never": reach.Never,
 }
 
 // TestJudge judges the first and last addresses of every range and those beside them.
@@ -43,10 +44,13 @@ func TestJudge(t *testing.T) {
 
 func TestJudgeName(t *testing.T) {
 	for name, want := range map[string]reach.Class{
-		"sip.carrier.example": reach.Public, "127.0.0.1.nip.io": reach.Public, "carrier": reach.Public, "0x7f.example": reach.Public,
-		"localhost": reach.Loopback, "LOCALHOST.": reach.Loopback, "sip.localhost": reach.Loopback,
-		"metadata.google.internal": reach.Never, "Metadata.Google.Internal.": reach.Never, "metadata": reach.Never, "instance-data": reach.Never,
-		"2130706433": reach.Never, "0x7f.1": reach.Never, "0177.0.0.1": reach.Never, "127.1": reach.Never, "0x7f000001": reach.Never, "1.2.3.256.": reach.Never,
+		"sip.carrier.example": reach.Public, "127.0.0.1.nip.io": reach.Public, "carrier": reach.Public,
+		"0x7f.example": reach.Public,
+		"localhost":    reach.Loopback, "LOCALHOST.": reach.Loopback, "sip.localhost": reach.Loopback,
+		"metadata.google.internal": reach.Never, "Metadata.Google.Internal.": reach.Never, "metadata": reach.Never,
+		"instance-data": reach.Never,
+		"2130706433":    reach.Never, "0x7f.1": reach.Never, "0177.0.0.1": reach.Never, "127.1": reach.Never,
+		"0x7f000001": reach.Never, "1.2.3.256.": reach.Never,
 	} {
 		if class, _ := reach.JudgeName(name); class != want {
 			t.Errorf("%s is judged %d, want %d", name, class, want)
@@ -68,7 +72,8 @@ func verdict(g *reach.Guard, at string) string {
 
 func TestRefuses(t *testing.T) {
 	host := reach.Host{
-		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5")},
+		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("10.0.0.5"),
+			netip.MustParseAddr("2001:db8::5")},
 		Listeners: []netip.AddrPort{netip.MustParseAddrPort("[::]:5060"), netip.MustParseAddrPort("127.0.0.1:8080")},
 	}
 	outside := reach.New(reach.Rules{Documentation: true, HighPorts: true})
@@ -78,15 +83,19 @@ func TestRefuses(t *testing.T) {
 	inside.Also(func(at netip.AddrPort) bool { return at == netip.MustParseAddrPort("127.0.0.1:20000") })
 	for _, c := range []struct{ at, outside, inside string }{
 		{"192.0.2.50:5060", "", ""}, {"8.8.8.8:53", "", ""}, {"[2001:db8::9]:5060", "", ""},
-		{"10.0.0.6:5060", "ask", ""}, {"100.64.1.1:5060", "ask", ""}, {"[fd12::1]:5060", "ask", ""}, {"10.0.0.6:22", "ask", ""},
-		{"127.0.0.1:5070", "ask", ""}, {"127.9.9.9:5070", "ask", ""}, {"[::1]:5070", "ask", ""}, {"[::ffff:127.0.0.1]:5070", "ask", ""},
+		{"10.0.0.6:5060", "ask", ""}, {"100.64.1.1:5060", "ask", ""}, {"[fd12::1]:5060", "ask", ""},
+		{"10.0.0.6:22", "ask", ""},
+		{"127.0.0.1:5070", "ask", ""}, {"127.9.9.9:5070", "ask", ""}, {"[::1]:5070", "ask", ""},
+		{"[::ffff:127.0.0.1]:5070", "ask", ""},
 		{"203.0.113.5:5070", "ask", ""}, {"[2001:db8::5]:5070", "ask", ""}, {"10.0.0.5:5070", "ask", ""},
 		{"127.0.0.1:22", "no", "no"}, {"[::1]:443", "no", "no"}, {"203.0.113.5:22", "no", "no"},
-		{"127.0.0.1:5060", "no", "no"}, {"127.0.0.2:5060", "no", "no"}, {"[::1]:5060", "no", "no"}, {"203.0.113.5:5060", "no", "no"},
+		{"127.0.0.1:5060", "no", "no"}, {"127.0.0.2:5060", "no", "no"}, {"[::1]:5060", "no", "no"},
+		{"203.0.113.5:5060", "no", "no"},
 		{"10.0.0.5:5060", "no", "no"}, {"127.0.0.1:8080", "no", "no"}, {"[::ffff:127.0.0.1]:8080", "no", "no"},
 		{"127.0.0.2:8080", "ask", ""}, {"127.0.0.1:20000", "ask", "no"}, {"127.0.0.1:20002", "ask", ""},
 		{"169.254.169.254:80", "no", "no"}, {"[fe80::1]:5060", "no", "no"}, {"224.0.1.75:5060", "no", "no"},
-		{"255.255.255.255:5060", "no", "no"}, {"0.0.0.0:5060", "no", "no"}, {"[::]:5060", "no", "no"}, {"240.0.0.1:5060", "no", "no"},
+		{"255.255.255.255:5060", "no", "no"}, {"0.0.0.0:5060", "no", "no"}, {"[::]:5060", "no", "no"},
+		{"240.0.0.1:5060", "no", "no"},
 		{"100.100.100.200:80", "no", "no"}, {"[64:ff9b::7f00:1]:5060", "no", "no"}, {"[2002:7f00:1::]:5060", "no", "no"},
 	} {
 		if got := verdict(outside, c.at); got != c.outside {

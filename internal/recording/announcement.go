@@ -25,7 +25,8 @@ type Announcement struct {
 
 // LoadAnnouncement reads a WAV file of 8,000 Hz, 16 bits and one channel.
 func LoadAnnouncement(path string) (*Announcement, error) {
-	const advice = "it must be a WAV of 8,000 Hz, 16 bits, one channel and at most a minute, as from: sox IN -r 8000 -b 16 -c 1 OUT.wav"
+	const advice = "it must be a WAV of 8,000 Hz, 16 bits, one channel and at most a minute, as from: sox IN -r 8000 -b " +
+		"16 -c 1 OUT.wav"
 	file, err := os.Stat(path)
 	if err == nil && file.Size() > 4*int64(maxAnnouncement/time.Second)*narrowband {
 		err = errors.New("it is too long; " + advice)
@@ -58,7 +59,8 @@ func wavAudio(text []byte) (audio []byte, ok bool) {
 		body := text[:min(int64(len(text)), size)]
 		switch {
 		case name == "fmt " && len(body) >= 16:
-			known = little.Uint16(body) == 1 && little.Uint16(body[2:]) == 1 && little.Uint32(body[4:]) == narrowband && little.Uint16(body[14:]) == 16
+			known = little.Uint16(body) == 1 && little.Uint16(body[2:]) == 1 && little.Uint32(body[4:]) == narrowband &&
+				little.Uint16(body[14:]) == 16
 		case name == "data":
 			return body[:len(body)/2*2], known
 		}
@@ -111,7 +113,8 @@ func (a announcing) Announcement(to record.Side) media.Announcement {
 	}
 	if !a.unheard {
 		a.unheard = true
-		a.recorder.log.Warn("recording: a call is not recorded, since the announcement cannot be said in any of its codecs", "call", a.meta.CallID)
+		a.recorder.log.Warn("recording: a call is not recorded, since the announcement cannot be said in any of its codecs",
+			"call", a.meta.CallID)
 	}
 	return media.Announcement{}
 }

@@ -43,7 +43,8 @@ func TestAnnouncementFiles(t *testing.T) {
 	}
 	for what, text := range map[string][]byte{
 		"nothing": nil, "not a WAV": []byte("a recording of some kind, but not a WAV"), "no audio": good[:wavHeaderBytes],
-		"stereo": wavOf(shape{narrowband, 2}, tone(600, narrowband, 8000)), "wideband": wavOf(shape{wideband, 1}, tone(600, wideband, 8000)),
+		"stereo":   wavOf(shape{narrowband, 2}, tone(600, narrowband, 8000)),
+		"wideband": wavOf(shape{wideband, 1}, tone(600, wideband, 8000)),
 		"too long": wavOf(shape{narrowband, 1}, make([]int16, 61*narrowband)), "very long": make([]byte, 5<<20),
 	} {
 		write(text)
@@ -65,7 +66,8 @@ func FuzzAnnouncement(f *testing.F) {
 // Who cannot be told is not recorded.
 func TestWhoCannotBeTold(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
-	w.recorder.config.Announcement = newAnnouncement(wavOf(shape{narrowband, 1}, tone(600, narrowband, 800))[wavHeaderBytes:])
+	w.recorder.config.Announcement = newAnnouncement(wavOf(shape{narrowband, 1},
+		tone(600, narrowband, 800))[wavHeaderBytes:])
 	w.profile(profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"})
 	for _, c := range []struct {
 		toCaller, toCallee []media.Format // what the other may send

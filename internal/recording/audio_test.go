@@ -65,7 +65,8 @@ type stream struct {
 }
 
 func (s *stream) next(payload []byte) []byte {
-	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.kind, SSRC: s.ssrc, SequenceNumber: s.sequence, Timestamp: s.timestamp}, Payload: payload}
+	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.kind, SSRC: s.ssrc, SequenceNumber: s.sequence,
+		Timestamp: s.timestamp}, Payload: payload}
 	text, err := p.Marshal()
 	if err != nil {
 		panic(err)

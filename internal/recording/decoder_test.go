@@ -78,7 +78,8 @@ func TestRatesAreConverted(t *testing.T) {
 	if len(got) != 16000 {
 		t.Fatalf("%d samples, want 16000", len(got))
 	}
-	if at, image := power(got[200:15800], wideband, 1000), power(got[200:15800], wideband, 7000); at < 7800 || at > 8200 || image > 60 {
+	if at, image := power(got[200:15800], wideband, 1000), power(got[200:15800], wideband, 7000); at < 7800 || at > 8200 ||
+		image > 60 {
 		t.Errorf("upsampled: 1000 Hz has %.0f, its image at 7000 Hz %.0f", at, image)
 	}
 	coded := readFile(t, "sweep.g722")

@@ -212,7 +212,8 @@ func (r *Recorder) writeFile(kept *record.Recording, head []byte, body io.Reader
 
 // fileName is where a recording's file is, by account and day.
 func fileName(r *record.Recording) string {
-	name := fmt.Sprintf("%s/%s/%s.%s", r.AccountID, time.UnixMicro(r.StartedMicros).UTC().Format("2006/01/02"), r.ID, r.Format)
+	name := fmt.Sprintf("%s/%s/%s.%s", r.AccountID, time.UnixMicro(r.StartedMicros).UTC().Format("2006/01/02"), r.ID,
+		r.Format)
 	if r.Sealed {
 		name += ".sealed"
 	}
@@ -259,7 +260,8 @@ func (r *Recorder) placeOf(kept *record.Recording) (storage, error) {
 	case kept.Place == record.PlaceS3 && r.bucket != nil && kept.Volume == r.bucket.volume:
 		return r.bucket, nil
 	}
-	return nil, fmt.Errorf("recording %s is on %s %s, which this server does not have: %w", kept.ID, kept.Place, kept.Volume, fs.ErrNotExist)
+	return nil, fmt.Errorf("recording %s is on %s %s, which this server does not have: %w", kept.ID, kept.Place,
+		kept.Volume, fs.ErrNotExist)
 }
 
 // recover queues the recordings of processes that have died. Their folders are
@@ -282,10 +284,12 @@ func (r *Recorder) recover() error {
 		r.locks = append(r.locks, lock)
 		metas, err := readMetas(folder)
 		if err != nil {
-			r.log.Error("recording: files of before cannot be read; they are left where they are", "folder", folder, "error", err)
+			r.log.Error("recording: files of before cannot be read; they are left where they are", "folder", folder, "error",
+				err)
 		}
 		for _, m := range metas {
-			r.log.Info("recording: a recording of before is kept now", "recording", m.ID, "call", m.CallID, "interrupted", !m.Closed)
+			r.log.Info("recording: a recording of before is kept now", "recording", m.ID, "call", m.CallID, "interrupted",
+				!m.Closed)
 			r.enqueue(job{folder, m})
 		}
 		if err == nil && len(metas) == 0 {

@@ -29,7 +29,8 @@ import (
 func openStore(t *testing.T) *sqlstore.Store {
 	t.Helper()
 	s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: time.Now,
+		IDs:   id.NewSource(1, time.Now),
 		Owner: uuid.New(), Logger: slog.New(slog.DiscardHandler), Ticks: make(chan time.Time),
 	})
 	if err != nil {
@@ -158,8 +159,10 @@ func TestFinishedFiles(t *testing.T) {
 				}
 				r := kept[0]
 				text := w.file(&r)
-				if r.Format != format || r.Channels != i+1 || r.DurationMillis != 2000 || r.Interrupted || r.Sealed != (keys != nil) ||
-					r.EndedMicros-r.StartedMicros != 2_000_000 || r.StartedMicros != w.first.UnixMicro() || r.From != "+15550100001" || r.To != "+15550100002" {
+				if r.Format != format || r.Channels != i+1 || r.DurationMillis != 2000 || r.Interrupted ||
+					r.Sealed != (keys != nil) ||
+					r.EndedMicros-r.StartedMicros != 2_000_000 || r.StartedMicros != w.first.UnixMicro() || r.From != "+15550100001" ||
+					r.To != "+15550100002" {
 					t.Errorf("%s %s: %+v", format, channels, r)
 				}
 				if r.Bytes != int64(len(text)) || r.SHA256 != sha256.Sum256(text) {
@@ -232,11 +235,13 @@ func TestRecordingsOfADeadProcess(t *testing.T) {
 		tap := dead.recorder.Record(call())
 		dead.speak(tap)
 		dead.recorder.drain(dead.recorder.all())
-		if err := errors.Join(dead.recorder.locks[0].Close(), os.WriteFile(filepath.Join(dead.recorder.folder, "x.json"), []byte("{"), 0o600)); err != nil {
+		if err := errors.Join(dead.recorder.locks[0].Close(),
+			os.WriteFile(filepath.Join(dead.recorder.folder, "x.json"), []byte("{"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		half := filepath.Join(dead.recorder.folder, uuid.NewString())
-		if err := os.WriteFile(half+liveMeta, []byte(`{"ID":"`+filepath.Base(half)+`","shape":{"rate":8000,"channels":1}}`), 0o600); err != nil {
+		if err := os.WriteFile(half+liveMeta, []byte(`{"ID":"`+filepath.Base(half)+`","shape":{"rate":8000,"channels":1}}`),
+			0o600); err != nil {
 			t.Fatal(err) // it died between making the two files
 		}
 
@@ -379,7 +384,8 @@ func TestADiskThatTakesNoMore(t *testing.T) {
 	if len(kept) != 1 || kept[0].DurationMillis != 2000 {
 		t.Errorf("kept are %+v", kept)
 	}
-	if s := w.recorder.Stats(); s.Abandoned != 1 || s.Kept != 1 || s.Live != 0 || s.Waiting != 0 || s.Packets[0].Played != 300 {
+	if s := w.recorder.Stats(); s.Abandoned != 1 || s.Kept != 1 || s.Live != 0 || s.Waiting != 0 ||
+		s.Packets[0].Played != 300 {
 		t.Errorf("stats %+v", s)
 	}
 	// There is no folder any more: a call cannot be begun, and goes on unrecorded.

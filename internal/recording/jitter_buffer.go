@@ -56,7 +56,8 @@ type Counts struct {
 
 // LogValue implements slog.LogValuer.
 func (c Counts) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int64("played", c.Played), slog.Int64("late", c.Late), slog.Int64("duplicate", c.Duplicate),
+	return slog.GroupValue(slog.Int64("played", c.Played), slog.Int64("late", c.Late),
+		slog.Int64("duplicate", c.Duplicate),
 		slog.Int64("undecodable", c.Undecodable), slog.Int64("dropped", c.Dropped))
 }
 

@@ -67,7 +67,8 @@ func sameAudio(t interface {
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Fatalf("sample %d (%v after the answer) is %d, want %d", i, time.Duration(i)*time.Second/narrowband, got[i], want[i])
+			t.Fatalf("sample %d (%v after the answer) is %d, want %d", i, time.Duration(i)*time.Second/narrowband, got[i],
+				want[i])
 		}
 	}
 }
@@ -91,7 +92,8 @@ func TestTheNetworkDoesNotChangeTheAudio(t *testing.T) {
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		loss, jitter := rapid.Float64Range(0, 0.3).Draw(t, "loss"), rapid.IntRange(0, 700).Draw(t, "jitter, ms")
 		begin := time.Duration(rapid.IntRange(0, 300).Draw(t, "begin, ms")) * time.Millisecond
-		first := stream{ssrc: 7, step: 160, sequence: uint16(rapid.Uint32().Draw(t, "sequence")), timestamp: rapid.Uint32().Draw(t, "timestamp")}
+		first := stream{ssrc: 7, step: 160, sequence: uint16(rapid.Uint32().Draw(t, "sequence")),
+			timestamp: rapid.Uint32().Draw(t, "timestamp")}
 		packets := speak(&first, begin, coded)
 		want := make([]int16, 8*4000)
 		copy(want[begin/time.Millisecond*8:], recorded(coded))
@@ -132,7 +134,8 @@ func TestANewSourceAndAJumpOfTheClockKeepTheirPlace(t *testing.T) {
 	one.timestamp -= 1 << 29
 	packets = append(packets, speak(one, 3*time.Second, coded)...)
 	rest := make([]int16, 8000-1600)
-	sameAudio(t, hear(newSide(), packets, 4*time.Second), slices.Concat(audio, rest, audio, rest, audio, rest, audio, rest))
+	sameAudio(t, hear(newSide(), packets, 4*time.Second),
+		slices.Concat(audio, rest, audio, rest, audio, rest, audio, rest))
 }
 
 // A sender whose clock stands still while it is silent, as with music on hold that

@@ -52,7 +52,8 @@ func encodeMP3(ctx context.Context, program string, s shape, audio io.Reader, pr
 		kbits, mode = 4*s.Rate/1000, "s"
 	}
 	kilohertz := strconv.FormatFloat(float64(s.Rate)/1000, 'f', -1, 64)
-	command := exec.CommandContext(ctx, program, "--quiet", "-r", "-s", kilohertz, "--bitwidth", "16", "--signed", "--little-endian",
+	command := exec.CommandContext(ctx, program, "--quiet", "-r", "-s", kilohertz, "--bitwidth", "16", "--signed",
+		"--little-endian",
 		"-m", mode, "--resample", kilohertz, "-b", strconv.Itoa(kbits), "-", "/dev/fd/3")
 	complaint := &limitedText{}
 	command.Stdin, command.ExtraFiles, command.Stderr, command.Env = audio, []*os.File{out}, complaint, []string{}

@@ -93,7 +93,8 @@ type Recorder struct {
 func New(config Config) (*Recorder, error) {
 	r := &Recorder{
 		config: config, log: config.Logger, folder: filepath.Join(config.Dir, "live", config.NewID().String()),
-		woken: make(chan struct{}, 1), queued: make(chan struct{}, 1), kept: make(chan struct{}, 1), stop: make(chan struct{}), emptied: make(chan struct{}),
+		woken: make(chan struct{}, 1), queued: make(chan struct{}, 1), kept: make(chan struct{}, 1),
+		stop: make(chan struct{}), emptied: make(chan struct{}),
 	}
 	var err error
 	if r.disk, err = openDisk(filepath.Join(config.Dir, "files")); err != nil {

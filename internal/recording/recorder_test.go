@@ -58,7 +58,8 @@ func newWorld(t *testing.T, dir string, keys *Keys) *world {
 	w := &world{t: t, live: policy.NewLive(), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.first = w.now
 	r, err := New(Config{
-		Dir: dir, Live: w.live, Clock: func() time.Time { return w.now }, NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Dir: dir, Live: w.live, Clock: func() time.Time { return w.now },
+		NewID:  func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Logger: slog.New(slog.DiscardHandler), Keys: keys,
 	})
 	if err != nil {
@@ -80,7 +81,8 @@ func (w *world) profile(settings profile.CallRecording) {
 }
 
 func call() media.Call {
-	return media.Call{ID: uuid.Must(uuid.NewV7()), Account: account, Profile: profileID, Connection: 3, From: caller, To: callee, SIPCallID: "a@b"}
+	return media.Call{ID: uuid.Must(uuid.NewV7()), Account: account, Profile: profileID, Connection: 3, From: caller,
+		To: callee, SIPCallID: "a@b"}
 }
 
 // talk plays audio of both sides, and passes time.
@@ -128,9 +130,12 @@ func TestWhichCallsAreRecorded(t *testing.T) {
 	}{
 		{"all", profile.CallRecording{Type: profile.RecordAll}, nil, true},
 		{"none", profile.CallRecording{Type: profile.RecordNone}, nil, false},
-		{"a listed caller", profile.CallRecording{Type: profile.RecordByCaller, CallerPhoneNumbers: []e164.Number{1, caller}}, nil, true},
-		{"a caller who is not listed", profile.CallRecording{Type: profile.RecordByCaller, CallerPhoneNumbers: []e164.Number{callee}}, nil, false},
-		{"no caller", profile.CallRecording{Type: profile.RecordByCaller, CallerPhoneNumbers: []e164.Number{callee}}, func(c *media.Call) { c.From = 0 }, false},
+		{"a listed caller", profile.CallRecording{Type: profile.RecordByCaller, CallerPhoneNumbers: []e164.Number{1, caller}},
+			nil, true},
+		{"a caller who is not listed", profile.CallRecording{Type: profile.RecordByCaller,
+			CallerPhoneNumbers: []e164.Number{callee}}, nil, false},
+		{"no caller", profile.CallRecording{Type: profile.RecordByCaller, CallerPhoneNumbers: []e164.Number{callee}},
+			func(c *media.Call) { c.From = 0 }, false},
 		{"an emergency", profile.CallRecording{Type: profile.RecordAll}, func(c *media.Call) { c.Emergency = true }, false},
 		{"no profile", profile.CallRecording{Type: profile.RecordAll}, func(c *media.Call) { c.Profile = 9 }, false},
 		{"another's profile", profile.CallRecording{Type: profile.RecordAll}, func(c *media.Call) { c.Account = 9 }, false},
@@ -341,7 +346,8 @@ func benchmarkTap(b *testing.B, keys *Keys, formats []media.Format, payload []by
 	tap.Formats(record.SideCaller, formats)
 	tap.Formats(record.SideCallee, formats)
 	tap.Answered(now)
-	one, other := &stream{kind: formats[0].PayloadType, ssrc: 1, step: step}, &stream{kind: formats[0].PayloadType, ssrc: 2, step: step}
+	one, other := &stream{kind: formats[0].PayloadType, ssrc: 1, step: step},
+		&stream{kind: formats[0].PayloadType, ssrc: 2, step: step}
 	var before, after syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
 	b.ReportAllocs()

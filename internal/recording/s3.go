@@ -48,10 +48,12 @@ func (s *S3) Validate() error {
 
 func (s *S3) parse() (endpoint *url.URL, bucket, prefix string, err error) {
 	endpoint, err = url.Parse(s.URL)
-	if err != nil || endpoint.Host == "" || endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" {
+	if err != nil || endpoint.Host == "" || endpoint.User != nil || endpoint.RawQuery != "" ||
+		endpoint.Scheme != "https" && endpoint.Scheme != "http" {
 		return nil, "", "", fmt.Errorf("%q is not the address of a bucket, such as https://s3.example.com/bucket", s.URL)
 	}
-	if address, failed := netip.ParseAddr(endpoint.Hostname()); endpoint.Scheme == "http" && (failed != nil || !address.IsLoopback()) {
+	if address, failed := netip.ParseAddr(endpoint.Hostname()); endpoint.Scheme == "http" &&
+		(failed != nil || !address.IsLoopback()) {
 		return nil, "", "", fmt.Errorf("%q would send recordings unencrypted: use https", s.URL)
 	}
 	bucket, prefix, _ = strings.Cut(strings.Trim(endpoint.Path, "/"), "/")
@@ -82,8 +84,9 @@ func openBucket(s *S3) (*bucket, error) {
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: s3Answer, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8,
-		DisableCompression: true,
+		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: s3Answer, IdleConnTimeout: time.Minute,
+		MaxIdleConnsPerHost: 8,
+		DisableCompression:  true,
 	}
 	client, err := minio.New(endpoint.Host, &minio.Options{
 		Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""), Secure: endpoint.Scheme == "https", Region: s.Region,
@@ -92,14 +95,16 @@ func openBucket(s *S3) (*bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recordings in S3: %w", err)
 	}
-	return &bucket{client: client, transport: transport, name: name, prefix: prefix, volume: endpoint.Host + "/" + name}, nil
+	return &bucket{client: client, transport: transport, name: name, prefix: prefix, volume: endpoint.Host + "/" + name},
+		nil
 }
 
 // put stores a file, and returns when the server has all of it.
 func (b *bucket) put(ctx context.Context, name string, from io.Reader, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, uploadLimit)
 	defer cancel()
-	_, err := b.client.PutObject(ctx, b.name, name, from, size, minio.PutObjectOptions{ContentType: "application/octet-stream", SendContentMd5: true})
+	_, err := b.client.PutObject(ctx, b.name, name, from, size,
+		minio.PutObjectOptions{ContentType: "application/octet-stream", SendContentMd5: true})
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", name, err)
 	}

@@ -77,7 +77,8 @@ func newS3Server(t *testing.T) *s3Server {
 
 func (s *s3Server) start() {
 	s.t.Helper()
-	s.running = exec.Command(s.program, "--port", s.address, "--access", s3Access, "--secret", s3Secret, "--region", "us-east-1", "--quiet",
+	s.running = exec.Command(s.program, "--port", s.address, "--access", s3Access, "--secret", s3Secret, "--region",
+		"us-east-1", "--quiet",
 		"posix", "--sidecar", s.t.TempDir(), s.root)
 	log := &bytes.Buffer{}
 	s.running.Stdout, s.running.Stderr = log, log
@@ -109,7 +110,8 @@ func (s *s3Server) stop() {
 }
 
 func (s *s3Server) settings() *S3 {
-	return &S3{URL: "http://" + s.address + "/calls/tollgate", Region: "us-east-1", AccessKey: s3Access, SecretKey: s3Secret}
+	return &S3{URL: "http://" + s.address + "/calls/tollgate", Region: "us-east-1", AccessKey: s3Access,
+		SecretKey: s3Secret}
 }
 
 func (s *s3Server) bucket() *bucket {
@@ -213,7 +215,8 @@ func TestRecordingsAreMovedToTheBucket(t *testing.T) {
 			t.Fatalf("%d were moved: %v", moved, err)
 		}
 		after := w.kept()[0]
-		if after.Place != record.PlaceS3 || !strings.HasPrefix(after.Name, "tollgate/1/2026/03/01/") || after.SHA256 != before.SHA256 {
+		if after.Place != record.PlaceS3 || !strings.HasPrefix(after.Name, "tollgate/1/2026/03/01/") ||
+			after.SHA256 != before.SHA256 {
 			t.Errorf("it is at %s %s", after.Place, after.Name)
 		}
 		if _, err := os.Stat(filepath.Join(w.recorder.disk.root, before.Name)); !errors.Is(err, fs.ErrNotExist) {
@@ -231,7 +234,8 @@ func TestRecordingsAreMovedToTheBucket(t *testing.T) {
 		if n, err := w.recorder.removeFiles(t.Context(), record.PlaceS3, w.recorder.bucket.volume); n != 1 || err != nil {
 			t.Errorf("%d files were removed: %v", n, err)
 		}
-		for object := range w.recorder.bucket.client.ListObjects(t.Context(), "calls", minio.ListObjectsOptions{Recursive: true}) {
+		for object := range w.recorder.bucket.client.ListObjects(t.Context(), "calls",
+			minio.ListObjectsOptions{Recursive: true}) {
 			t.Errorf("left in the bucket: %+v", object)
 		}
 	}
@@ -258,7 +262,8 @@ func TestARecordingThatIsDeletedDuringItsUpload(t *testing.T) {
 	if _, err := w.recorder.upload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for object := range w.recorder.bucket.client.ListObjects(t.Context(), "calls", minio.ListObjectsOptions{Recursive: true}) {
+	for object := range w.recorder.bucket.client.ListObjects(t.Context(), "calls",
+		minio.ListObjectsOptions{Recursive: true}) {
 		t.Errorf("left in the bucket: %+v", object)
 	}
 }
@@ -271,7 +276,8 @@ func TestFilesOfNoRecordingAreSwept(t *testing.T) {
 	old := time.Now().Add(-2 * sweepAge)
 	w.now = time.Now()
 	path := filepath.Join(w.recorder.disk.root, kept.Name)
-	stray, fresh := filepath.Join(filepath.Dir(path), w.recorder.config.NewID().String()+".wav"), filepath.Join(filepath.Dir(path), w.recorder.config.NewID().String()+".wav")
+	stray, fresh := filepath.Join(filepath.Dir(path), w.recorder.config.NewID().String()+".wav"),
+		filepath.Join(filepath.Dir(path), w.recorder.config.NewID().String()+".wav")
 	unknown := filepath.Join(w.recorder.disk.root, "notes.txt")
 	for _, name := range []string{stray, fresh, path + ".new", unknown} {
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
@@ -298,7 +304,8 @@ func TestBucketsAreChecked(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	for _, address := range []string{"", "calls", "s3://calls", "https://s3.example.com", "https://s3.example.com/", "http://s3.example.com/calls",
+	for _, address := range []string{"", "calls", "s3://calls", "https://s3.example.com", "https://s3.example.com/",
+		"http://s3.example.com/calls",
 		"https://key:secret@s3.example.com/calls", "https://s3.example.com/calls?region=x"} {
 		if err := (&S3{URL: address, AccessKey: "a", SecretKey: "b"}).Validate(); err == nil {
 			t.Errorf("%q was taken", address)
@@ -315,7 +322,8 @@ func TestBucketsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.transport.CloseIdleConnections()
-	if err := b.put(t.Context(), "a", bytes.NewReader([]byte("a")), 1); err == nil || minio.ToErrorResponse(errors.Unwrap(err)).StatusCode != http.StatusForbidden {
+	if err := b.put(t.Context(), "a", bytes.NewReader([]byte("a")), 1); err == nil ||
+		minio.ToErrorResponse(errors.Unwrap(err)).StatusCode != http.StatusForbidden {
 		t.Errorf("with a wrong key: %v", err)
 	}
 }

@@ -173,7 +173,8 @@ func (k *Keys) unseal(from io.ReadSeeker, size int64, partial bool) (*unsealer, 
 	if err != nil {
 		return nil, err
 	}
-	u := &unsealer{from: from, aead: aead, loaded: -1, sealed: make([]byte, sealedChunk), plain: make([]byte, 0, sealChunk)}
+	u := &unsealer{from: from, aead: aead, loaded: -1, sealed: make([]byte, sealedChunk),
+		plain: make([]byte, 0, sealChunk)}
 	full, rest := (size-sealHeaderBytes)/sealedChunk, (size-sealHeaderBytes)%sealedChunk
 	u.size, u.chunks = full*sealChunk, full
 	if rest >= sealOverhead {

@@ -114,7 +114,8 @@ func TestDamagedSealedFiles(t *testing.T) {
 }
 
 func TestKeyFiles(t *testing.T) {
-	good := "# made in March\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\nICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
+	good := "# made in March\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n" +
+		"ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
 	path := filepath.Join(t.TempDir(), "keys")
 	write := func(text string, mode os.FileMode) {
 		if err := os.WriteFile(path, []byte(text), mode); err != nil {
@@ -147,7 +148,8 @@ func TestKeyFiles(t *testing.T) {
 		{good + "AAAA\n", 0o600, "line 5"},
 	} {
 		write(c.text, c.mode)
-		if _, err := LoadKeys(path); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "AAE") {
+		if _, err := LoadKeys(path); err == nil || !strings.Contains(err.Error(), c.says) ||
+			strings.Contains(err.Error(), "AAE") {
 			t.Errorf("%q with mode %o: %v, want an error that says %q", c.text, c.mode, err, c.says)
 		}
 	}

@@ -36,7 +36,8 @@ func TestSeal(t *testing.T) {
 	if text, err := v.Unseal("table/2", sealed); !errors.Is(err, ErrDamaged) {
 		t.Errorf("moved: %q, %v", text, err)
 	}
-	for _, damaged := range []string{sealed[:len(sealed)-2], sealed + "AA", sealed[:len(sealed)-4] + "AAAA", "tgsealed1:" + v.ID() + ":", "tgsealed1:" + v.ID() + ":!"} {
+	for _, damaged := range []string{sealed[:len(sealed)-2], sealed + "AA", sealed[:len(sealed)-4] + "AAAA",
+		"tgsealed1:" + v.ID() + ":", "tgsealed1:" + v.ID() + ":!"} {
 		if text, err := v.Unseal("table/1", damaged); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %q, %v", damaged, text, err)
 		}
@@ -100,7 +101,8 @@ func TestKeyFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key)) {
+		if (err == nil) != (want == "") || err != nil &&
+			(!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key)) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
@@ -135,7 +137,8 @@ func TestRotationOfAKeyFile(t *testing.T) {
 }
 
 func TestIsMask(t *testing.T) {
-	for text, want := range map[string]bool{"": false, " ": false, "*": true, Mask: true, " ***\n": true, "••••": true, "*a*": false, "a": false, "** **": false} {
+	for text, want := range map[string]bool{"": false, " ": false, "*": true, Mask: true, " ***\n": true, "••••": true,
+		"*a*": false, "a": false, "** **": false} {
 		if IsMask(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}

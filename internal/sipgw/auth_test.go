@@ -23,7 +23,8 @@ func credentialsFor(t *testing.T, m *message, algorithm, user, password, uri str
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: uri, Username: user, Password: password, Count: count})
+		c, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: uri, Username: user, Password: password,
+			Count: count})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,8 @@ func TestWrongCredentials(t *testing.T) {
 		phone.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", user, "wrong-horse", d.target, 1), offer)
 		m := phone.want("403 INVITE")
 		phone.request(d, "ACK", "", "")
-		answers = append(answers, fmt.Sprint(m.status, m.phrase, m.get("x-tollgate-reason"), m.get("x-tollgate-decision"), len(m.fields)))
+		answers = append(answers, fmt.Sprint(m.status, m.phrase, m.get("x-tollgate-reason"), m.get("x-tollgate-decision"),
+			len(m.fields)))
 	}
 	if answers[0] != answers[1] {
 		t.Errorf("a known user gets %s, an unknown one %s", answers[0], answers[1])
@@ -127,10 +129,12 @@ func TestNonces(t *testing.T) {
 	if n.fresh(nonce, netip.MustParseAddr("192.0.2.8"), now) {
 		t.Error("a nonce is taken from another address than the one it was given to")
 	}
-	if !n.fresh(nonce, source, now) || !n.fresh(nonce, source, now.Add(nonceLife-1)) || n.fresh(nonce, source, now.Add(nonceLife)) {
+	if !n.fresh(nonce, source, now) || !n.fresh(nonce, source, now.Add(nonceLife-1)) ||
+		n.fresh(nonce, source, now.Add(nonceLife)) {
 		t.Error("a nonce is not fresh for its life")
 	}
-	if n.fresh(newNonces().issue(source, now), source, now) || n.fresh("", source, now) || n.fresh(nonce[:len(nonce)-2]+"AA", source, now) {
+	if n.fresh(newNonces().issue(source, now), source, now) || n.fresh("", source, now) ||
+		n.fresh(nonce[:len(nonce)-2]+"AA", source, now) {
 		t.Error("a forged nonce is fresh")
 	}
 	if !n.use(nonce, 1, now) || n.use(nonce, 1, now) || !n.use(nonce, 3, now) || n.use(nonce, 2, now) {

@@ -92,7 +92,8 @@ func TestAStrangerHasLittleTime(t *testing.T) {
 		c.Limits.StrangerLife, c.Limits.MessageWait = 400*time.Millisecond, 300*time.Millisecond
 	}})
 	filtered := "OPTIONS sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n"
-	for name, sent := range map[string]string{"nothing": "", "bytes": "I", "filtered": filtered, "empty lines": "\r\n\r\n", "invites": small} {
+	for name, sent := range map[string]string{"nothing": "", "bytes": "I", "filtered": filtered, "empty lines": "\r\n\r\n",
+		"invites": small} {
 		t.Run(name, func(t *testing.T) {
 			conn := dialFrom(t, w, strangerAddress)
 			begun := time.Now()
@@ -136,7 +137,8 @@ func TestAStrangerHasLittleTime(t *testing.T) {
 
 // TestAHandshakeHasLittleTime: a TLS connection that says nothing ends.
 func TestAHandshakeHasLittleTime(t *testing.T) {
-	w := newWorld(t, wish{user: true, tcp: true, tls: newAuthority(t), config: func(c *Config) { c.Limits.StrangerLife = 300 * time.Millisecond }})
+	w := newWorld(t, wish{user: true, tcp: true, tls: newAuthority(t),
+		config: func(c *Config) { c.Limits.StrangerLife = 300 * time.Millisecond }})
 	for _, host := range []string{strangerAddress, pbxAddress} {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
 		conn, err := dialer.Dial("tcp", w.srv.SecureAddr())

@@ -17,8 +17,9 @@ func claims(number string) map[string]string {
 		"P-Asserted-Identity":  fmt.Sprintf("P-Asserted-Identity: \"Revenue\" <sip:%s@irs.test>\r\n", number),
 		"several values":       fmt.Sprintf("P-Asserted-Identity: <sip:%s@irs.test>, <tel:%s>\r\n", number, number),
 		"P-Preferred-Identity": fmt.Sprintf("P-Preferred-Identity: <tel:%s>\r\n", number),
-		"Remote-Party-ID":      fmt.Sprintf("Remote-Party-ID: \"Revenue\" <sip:%s@irs.test>;party=calling;screen=yes\r\n", number),
-		"Privacy":              fmt.Sprintf("Privacy: id\r\nP-Asserted-Identity: <sip:%s@irs.test>\r\n", number),
+		"Remote-Party-ID": fmt.Sprintf("Remote-Party-ID: \"Revenue\" <sip:%s@irs.test>;party=calling;screen=yes\r\n",
+			number),
+		"Privacy": fmt.Sprintf("Privacy: id\r\nP-Asserted-Identity: <sip:%s@irs.test>\r\n", number),
 	}
 }
 
@@ -37,15 +38,19 @@ func TestNoNumberIsAssertedWithoutProof(t *testing.T) {
 						}
 					}})
 					diverted := fmt.Sprintf("Diversion: \"Revenue\" <sip:%s@irs.test>;reason=no-answer;screen=yes\r\n", impostor)
-					invite := carried(t, w, "+12125550123", header+diverted+"Identity: eyJ.x;info=<https://irs.test>\r\nP-Charge-Info: <tel:"+impostor+">\r\n")
-					if got := invite.get("p-asserted-identity") + invite.get("p-preferred-identity") + invite.get("identity") + invite.get("p-charge-info"); got != "" {
+					invite := carried(t, w, "+12125550123",
+						header+diverted+"Identity: eyJ.x;info=<https://irs.test>\r\nP-Charge-Info: <tel:"+impostor+">\r\n")
+					if got := invite.get("p-asserted-identity") + invite.get("p-preferred-identity") + invite.get("identity") +
+						invite.get("p-charge-info"); got != "" {
 						t.Errorf("asserted %q", got)
 					}
-					if party := invite.get("remote-party-id"); strings.Contains(party, "screen=yes") || party != "" && !strings.Contains(party, "screen=no") {
+					if party := invite.get("remote-party-id"); strings.Contains(party, "screen=yes") ||
+						party != "" && !strings.Contains(party, "screen=no") {
 						t.Errorf("Remote-Party-ID %q", party)
 					}
 					diversion := invite.get("diversion")
-					if strings.Contains(diversion, "Revenue") || strings.Contains(diversion, "screen=yes") || !strings.Contains(diversion, "screen=no") ||
+					if strings.Contains(diversion, "Revenue") || strings.Contains(diversion, "screen=yes") ||
+						!strings.Contains(diversion, "screen=no") ||
 						!strings.Contains(diversion, ";reason=no-answer") {
 						t.Errorf("Diversion %q", diversion)
 					}
@@ -92,7 +97,8 @@ func TestCallerIDsOfTheConnection(t *testing.T) {
 				confirm(p, "+12125550100")
 			}})
 			header := "P-Asserted-Identity: <sip:" + strings.ReplaceAll(c.presented, "+", "%2B") + "@pbx.test>\r\n" +
-				"Diversion: <sip:+12025550200@pbx.test>;screen=yes, <sip:2125550100@pbx.test>\r\nHistory-Info: <sip:+12025550200@pbx.test>;index=1\r\n"
+				"Diversion: <sip:+12025550200@pbx.test>;screen=yes, <sip:2125550100@pbx.test>\r\n" +
+				"History-Info: <sip:+12025550200@pbx.test>;index=1\r\n"
 			if c.from == "" {
 				w.pbx.invite("+12125550123", header)
 				if refusal := w.pbx.want("403 INVITE"); refusal.phrase != c.phrase {
@@ -108,11 +114,13 @@ func TestCallerIDsOfTheConnection(t *testing.T) {
 			}
 			contains(t, invite, "remote-party-id", c.from)
 			contains(t, invite, "remote-party-id", screened)
-			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") || !strings.Contains(got, c.asserted) {
+			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
+				!strings.Contains(got, c.asserted) {
 				t.Errorf("P-Asserted-Identity %q, want %q", got, c.asserted)
 			}
 			diversions, history := strings.Join(invite.all("diversion"), ", "), invite.get("history-info")
-			if passes := c.mismatch == "pass"; strings.Contains(diversions, "+12025550200") != passes || (history != "") != passes {
+			if passes := c.mismatch == "pass"; strings.Contains(diversions, "+12025550200") != passes ||
+				(history != "") != passes {
 				t.Errorf("Diversion %q, History-Info %q", diversions, history)
 			}
 			if !strings.Contains(diversions, "<sip:2125550100@pbx.test>;screen=yes") {
@@ -164,7 +172,8 @@ func TestEmergencyCallsShowAConfirmedNumber(t *testing.T) {
 				t.Errorf("dialled %s", invite.uri)
 			}
 			contains(t, invite, "from", c.from)
-			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") || !strings.Contains(got, c.asserted) {
+			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
+				!strings.Contains(got, c.asserted) {
 				t.Errorf("P-Asserted-Identity %q, want %q", got, c.asserted)
 			}
 			contains(t, invite, "remote-party-id", "screen="+c.screen)

@@ -134,7 +134,8 @@ func (t *Timers) setDefaults() {
 		{&t.T1, 500 * time.Millisecond}, {&t.T2, 4 * time.Second}, {&t.T4, 5 * time.Second},
 		{&t.TimerC, 185 * time.Second}, {&t.GatewayWait, 6 * time.Second},
 		{&t.SessionExpires, 180 * time.Second}, {&t.CallerSessionExpires, 600 * time.Second},
-		{&t.MinSE, 90 * time.Second}, {&t.PolicyCheck, time.Second}, {&t.PingWait, 4 * time.Second}, {&t.RetryAfter, 5 * time.Second}, {&t.EndLimit, 5 * time.Second},
+		{&t.MinSE, 90 * time.Second}, {&t.PolicyCheck, time.Second}, {&t.PingWait, 4 * time.Second},
+		{&t.RetryAfter, 5 * time.Second}, {&t.EndLimit, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -48,9 +48,11 @@ func TestCallsPerSecond(t *testing.T) {
 func TestMaximumLength(t *testing.T) {
 	one, many := int32(1), int32(3600)
 	for name, want := range map[string]wish{
-		"server":     {config: func(c *Config) { c.MaxCall = time.Second }},
-		"profile":    {profile: func(p *profile.Profile) { p.MaxCallSecs = &one }, pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &many }},
-		"connection": {profile: func(p *profile.Profile) { p.MaxCallSecs = &many }, pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &one }},
+		"server": {config: func(c *Config) { c.MaxCall = time.Second }},
+		"profile": {profile: func(p *profile.Profile) { p.MaxCallSecs = &one },
+			pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &many }},
+		"connection": {profile: func(p *profile.Profile) { p.MaxCallSecs = &many },
+			pbx: func(c *connection.IPConnection) { c.MaxCallSecs = &one }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, want)
@@ -98,7 +100,8 @@ func TestDigestAlgorithms(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Algorithm = algorithm
-		credentials, err := digest.Digest(c, digest.Options{Method: "INVITE", URI: d.target, Username: "alice", Password: "correct-horse", Count: 1})
+		credentials, err := digest.Digest(c,
+			digest.Options{Method: "INVITE", URI: d.target, Username: "alice", Password: "correct-horse", Count: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,9 +188,11 @@ func TestCallerIDHeaders(t *testing.T) {
 // TestHeadersThatDoNotPass: what either side says of itself in headers stays there,
 // except what the connection passes, and that within limits.
 func TestHeadersThatDoNotPass(t *testing.T) {
-	said := "P-Asserted-Identity: \"Mallory\" <sip:+12125550199@evil.test>\r\nRemote-Party-ID: <sip:+12125550198@evil.test>\r\n" +
+	said := "P-Asserted-Identity: \"Mallory\" <sip:+12125550199@evil.test>\r\n" +
+		"Remote-Party-ID: <sip:+12125550198@evil.test>\r\n" +
 		"Identity: abc;info=<https://evil.test>\r\nX-Secret: tenant 7\r\nAlert-Info: <http://evil.test/ring>\r\n" +
-		"P-Charging-Vector: icid-value=1\r\nCall-Info: <http://evil.test>\r\nUser-to-User: 00\r\nServer: pbx 1\r\nUser-Agent: pbx 1\r\n"
+		"P-Charging-Vector: icid-value=1\r\nCall-Info: <http://evil.test>\r\nUser-to-User: 00\r\nServer: pbx 1\r\n" +
+		"User-Agent: pbx 1\r\n"
 	var diversions strings.Builder
 	for i := range 9 {
 		fmt.Fprintf(&diversions, "Diversion: <sip:+1212555020%d@pbx.test>;reason=unconditional\r\n", i)
@@ -222,7 +227,8 @@ func TestHeadersThatDoNotPass(t *testing.T) {
 		if !pass && len(d)+len(h) != 0 {
 			t.Errorf("%d Diversion and %d History-Info have passed", len(d), len(h))
 		}
-		if pass && (len(d) != 5 || len(h) != 10 || !strings.Contains(d[0], "+12125550200") || !strings.Contains(h[9], "index=1.11")) {
+		if pass && (len(d) != 5 || len(h) != 10 || !strings.Contains(d[0], "+12125550200") ||
+			!strings.Contains(h[9], "index=1.11")) {
 			t.Errorf("Diversion %q, History-Info %q", d, h)
 		}
 		pbx.join(answer)

@@ -115,7 +115,8 @@ type pointer struct {
 func (n *nameServers) pointers(ctx context.Context, host string) (list []pointer) {
 	for _, rr := range n.ask(ctx, host, dns.TypeNAPTR) {
 		if naptr, ok := rr.(*dns.NAPTR); ok && len(list) < maxTargets {
-			list = append(list, pointer{naptr.Order, naptr.Preference, naptr.Flags, naptr.Service, strings.TrimSuffix(naptr.Replacement, ".")})
+			list = append(list, pointer{naptr.Order, naptr.Preference, naptr.Flags, naptr.Service,
+				strings.TrimSuffix(naptr.Replacement, ".")})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b pointer) int {

@@ -106,8 +106,10 @@ func (d *driven) deliver(data []byte, from netip.AddrPort) {
 // request sends a request of the PBX's in the nth call. to is its To, uri its
 // Request-URI.
 func (d *driven) request(method string, n, cseq int, uri, to []byte, more string) {
-	b := fmt.Appendf(d.work[:0], "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKpbx-%d-%s\r\n", method, uri, drivenPBX, n, method)
-	b = fmt.Appendf(b, "From: <sip:+13125550100@%s>;tag=1pbx%d\r\nTo: %s\r\nCall-ID: %d-4711@%s\r\n", drivenPBX, n, to, n, pbxAddress)
+	b := fmt.Appendf(d.work[:0], "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKpbx-%d-%s\r\n", method, uri,
+		drivenPBX, n, method)
+	b = fmt.Appendf(b, "From: <sip:+13125550100@%s>;tag=1pbx%d\r\nTo: %s\r\nCall-ID: %d-4711@%s\r\n", drivenPBX, n, to, n,
+		pbxAddress)
 	d.work = fmt.Appendf(b, "CSeq: %d %s\r\nMax-Forwards: 70\r\n%s", cseq, method, more)
 	d.deliver(d.work, drivenPBX)
 }
@@ -135,7 +137,8 @@ func (d *driven) begin() (n int, uri, to []byte) {
 	d.calls++
 	body := "Content-Type: application/sdp\r\nContent-Length: " + strconv.Itoa(len(offer)) + "\r\n\r\n" + offer
 	contact := fmt.Sprintf("Contact: <sip:pbx@%s;transport=UDP>\r\nSupported: timer\r\n", drivenPBX)
-	d.request("INVITE", d.calls, 1, []byte("sip:+12125550123@127.0.0.4:5060"), []byte("<sip:+12125550123@127.0.0.4:5060>"), contact+body)
+	d.request("INVITE", d.calls, 1, []byte("sip:+12125550123@127.0.0.4:5060"), []byte("<sip:+12125550123@127.0.0.4:5060>"),
+		contact+body)
 	contact = fmt.Sprintf("Contact: <sip:carrier@%s;transport=UDP>\r\n", drivenCarrier)
 	d.respond("180 Ringing", contact+"Content-Length: 0\r\n\r\n")
 	d.respond("200 OK", contact+body)

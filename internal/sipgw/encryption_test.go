@@ -20,11 +20,12 @@ func sealedSDP(sdp string) string { return strings.Replace(sdp, "RTP/AVP", "RTP/
 
 // exposing are descriptions that would have media pass unencrypted.
 var exposing = map[string]string{
-	"plain":             offer,
-	"keys in RTP/AVP":   offer + srtpKey,
-	"no keys":           strings.Replace(offer, "RTP/AVP", "RTP/SAVP", 1),
-	"no keys, AVPF":     strings.Replace(offer, "RTP/AVP", "RTP/SAVPF", 1),
-	"no encryption":     strings.Replace(sealedSDP(offer), "\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80", "\r\na=crypto:1 NULL_HMAC_SHA1_80", 1),
+	"plain":           offer,
+	"keys in RTP/AVP": offer + srtpKey,
+	"no keys":         strings.Replace(offer, "RTP/AVP", "RTP/SAVP", 1),
+	"no keys, AVPF":   strings.Replace(offer, "RTP/AVP", "RTP/SAVPF", 1),
+	"no encryption": strings.Replace(sealedSDP(offer), "\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80",
+		"\r\na=crypto:1 NULL_HMAC_SHA1_80", 1),
 	"plain video":       sealedSDP(offer) + "m=video 4002 RTP/AVP 31\r\n",
 	"plain video first": strings.Replace(sealedSDP(offer), "m=audio", "m=video 4002 RTP/AVP 31\r\nm=audio", 1),
 	"a fax":             strings.Replace(offer, "m=audio 4000 RTP/AVP 8", "m=image 4000 udptl t38", 1),

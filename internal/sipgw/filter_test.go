@@ -50,7 +50,10 @@ func TestStrangersGetNothing(t *testing.T) {
 // TestStrangersAreChallenged: where digest users exist, a call is challenged, and
 // nothing else is answered.
 func TestStrangersAreChallenged(t *testing.T) {
-	w := newWorld(t, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.UnknownPerSecond = 6, 0.001 }})
+	w := newWorld(t, wish{user: true, config: func(c *Config) {
+		c.Limits.UnknownBurst, c.Limits.UnknownPerSecond = 6,
+			0.001
+	}})
 	stranger := w.party(strangerAddress, false)
 	for _, method := range []string{"OPTIONS", "REGISTER", "UPDATE", "INFO"} {
 		stranger.request(newDialog(stranger, "+12125550123"), method, "", "")
@@ -127,11 +130,13 @@ func TestBans(t *testing.T) {
 	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
 	f.learn(netip.MustParseAddr("192.0.2.7")) // a ban by hand goes before everything
 	f.bans.current.Store(newBanSet([]store.Ban{
-		{Prefix: netip.MustParsePrefix("192.0.2.0/24")}, {Prefix: netip.MustParsePrefix("203.0.113.5/32"), ExpiresAt: now.Add(time.Minute)},
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24")},
+		{Prefix: netip.MustParsePrefix("203.0.113.5/32"), ExpiresAt: now.Add(time.Minute)},
 		{Prefix: netip.MustParsePrefix("2001:db8::/32")},
 	}))
 	for address, want := range map[string]bool{
-		"192.0.2.7": true, "192.0.3.7": false, "203.0.113.5": true, "203.0.113.6": false, "2001:db8:7::1": true, "2001:db9::1": false,
+		"192.0.2.7": true, "192.0.3.7": false, "203.0.113.5": true, "203.0.113.6": false, "2001:db8:7::1": true,
+		"2001:db9::1": false,
 	} {
 		source := netip.MustParseAddr(address)
 		_, message := f.admits(source, []byte("OPTIONS "))
@@ -201,7 +206,8 @@ func TestTorture(t *testing.T) {
 				switch {
 				case m.Want.Outcome == torture.Drop && status != 0:
 					t.Errorf("%s: answered %d, want nothing: %s", m.Name, status, m.Want.Why)
-				case m.Want.Outcome == torture.Answer && status != m.Want.Status && !(transport == "TCP" && status == 0 && unframed(m.Bytes)):
+				case m.Want.Outcome == torture.Answer && status != m.Want.Status &&
+					!(transport == "TCP" && status == 0 && unframed(m.Bytes)):
 					t.Errorf("%s: answered %d, want %d: %s", m.Name, status, m.Want.Status, m.Want.Why)
 				}
 			}
@@ -230,8 +236,10 @@ func tortured(t *testing.T, w *world, tcp bool, data []byte) (status int) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	probe := "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(network) + " 127.0.0.1;rport;branch=z9hG4bKprobe\r\n" +
-		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + string(callIDOf(data)) + "\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+	probe := "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(network) +
+		" 127.0.0.1;rport;branch=z9hG4bKprobe\r\n" +
+		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + string(callIDOf(data)) +
+		"\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
 	if !tcp {
 		// The answer goes to where the request says it comes from: read it by asking
 		// that it come back here.

@@ -42,7 +42,8 @@ func TestPasswordFromElsewhere(t *testing.T) {
 		if n := len(answers); answers[n-1] != answers[n-2] {
 			t.Errorf("%s: a right password gets %s, a wrong one %s", dialled, answers[n-1], answers[n-2])
 		}
-		if s := <-strays; s.UserName != "alice" || s.Connection != worldUser || s.Account != worldAccount || s.Source.String() != "127.0.0.67" {
+		if s := <-strays; s.UserName != "alice" || s.Connection != worldUser || s.Account != worldAccount ||
+			s.Source.String() != "127.0.0.67" {
 			t.Errorf("reported %+v", s)
 		}
 	}
@@ -50,7 +51,8 @@ func TestPasswordFromElsewhere(t *testing.T) {
 		t.Errorf("%d strays and %d failures counted, %d more reported", s.AuthStrays, s.AuthFailures, len(strays))
 	}
 	d := newDialog(phone, "+12125550123")
-	phone.request(d, "INVITE", credentialsFor(t, challenged(phone, d), "SHA-256", "alice", "correct-horse", d.target, 1), offer)
+	phone.request(d, "INVITE", credentialsFor(t, challenged(phone, d), "SHA-256", "alice", "correct-horse", d.target, 1),
+		offer)
 	invite := w.carriers[0].want("INVITE")
 	w.carriers[0].reply(invite, 486, "far", "", "")
 	phone.want("486 INVITE")

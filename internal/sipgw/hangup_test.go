@@ -40,7 +40,8 @@ func (w *world) markHungUp() {
 func (w *world) wantHungUp(outcome record.Outcome) {
 	w.t.Helper()
 	r := w.record()
-	if r.Outcome != outcome || r.HangupCause != call.CauseNormal || r.HangupSource != record.SideTollgate || r.HungUpBy != "the test" {
+	if r.Outcome != outcome || r.HangupCause != call.CauseNormal || r.HangupSource != record.SideTollgate ||
+		r.HungUpBy != "the test" {
 		w.t.Errorf("record %+v", r)
 	}
 	w.settled()
@@ -183,7 +184,8 @@ func TestTheCallerHangsUpWithTheAPI(t *testing.T) {
 	w.pbx.await("200 BYE")
 	w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
 	r := w.record()
-	if api := r.HungUpBy != ""; api != (r.HangupSource == record.SideTollgate) || !api && r.HangupSource != record.SideCaller {
+	if api := r.HungUpBy != ""; api != (r.HangupSource == record.SideTollgate) ||
+		!api && r.HangupSource != record.SideCaller {
 		t.Errorf("record %+v", r)
 	}
 	w.settled()

@@ -137,7 +137,8 @@ func (w *world) publish(want wish) {
 		{PutAccount: &policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck}},
 		{PutDeck: &policy.Deck{ID: worldDeck, Account: worldAccount, Rates: deck}},
 		{PutProfile: &p}, {PutIPConn: &pbx},
-		{PutIP: &connection.IP{ID: 6, ConnectionID: worldPBX, IPAddress: connection.SingleAddress(netip.MustParseAddr(pbxAddress))}},
+		{PutIP: &connection.IP{ID: 6, ConnectionID: worldPBX,
+			IPAddress: connection.SingleAddress(netip.MustParseAddr(pbxAddress))}},
 	}
 	if want.user {
 		user := connection.NewCredentialConnection()

@@ -27,7 +27,8 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 	if token == "" {
 		token = m.get("x-tollgate-token")
 	}
-	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token, chargedNumber(m.get("p-charge-info")))
+	connection, dialled, identity := snapshot.BySource(source, dialledText(m.uri), token,
+		chargedNumber(m.get("p-charge-info")))
 	user := kept(m.get("x-telnyx-username"), maxUser)
 	if user != "" && connection != nil && !emergencyFor(snapshot, connection, dialled) {
 		connection, dialled = nil, dialledText(m.uri)

@@ -38,7 +38,8 @@ func confirm(c *connection.IPConnection, numbers ...string) {
 
 func TestAnAnonymousCallerOfAKnownNumber(t *testing.T) {
 	w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { confirm(c, "+12125550111") }})
-	invite := carried(t, w, "+12125550123", "Privacy: id\r\nP-Asserted-Identity: <sip:+12125550111@pbx.test>\r\nRemote-Party-ID: <sip:1@secret.test>\r\n")
+	invite := carried(t, w, "+12125550123",
+		"Privacy: id\r\nP-Asserted-Identity: <sip:+12125550111@pbx.test>\r\nRemote-Party-ID: <sip:1@secret.test>\r\n")
 	contains(t, invite, "from", `<sip:anonymous@anonymous.invalid>`)
 	contains(t, invite, "privacy", "id")
 	contains(t, invite, "p-asserted-identity", "<sip:+12125550111@")

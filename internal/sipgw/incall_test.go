@@ -270,7 +270,8 @@ func TestUpdateAndInfo(t *testing.T) {
 	// Without an offer it is a refresh, which is nobody else's matter.
 	w.pbx.request(pbx, "UPDATE", "", "")
 	w.pbx.want("200 UPDATE")
-	w.pbx.send(strings.Replace(w.pbx.text("INFO", pbx.target, pbx, "", "Signal=5\r\n"), "application/sdp", "application/dtmf-relay", 1))
+	w.pbx.send(strings.Replace(w.pbx.text("INFO", pbx.target, pbx, "", "Signal=5\r\n"), "application/sdp",
+		"application/dtmf-relay", 1))
 	info := w.carriers[0].want("INFO")
 	contains(t, info, "content-type", "application/dtmf-relay")
 	if string(info.body) != "Signal=5\r\n" {
@@ -321,13 +322,15 @@ func TestRouteSets(t *testing.T) {
 	if invite.get("record-route") != "" {
 		t.Errorf("the caller's proxies are shown: %s", invite.get("record-route"))
 	}
-	w.carriers[0].reply(invite, 200, "far", fmt.Sprintf("Record-Route: <sip:deep.test;lr>, <sip:%s;lr>\r\n", edge.address()), answerSDP)
+	w.carriers[0].reply(invite, 200, "far",
+		fmt.Sprintf("Record-Route: <sip:deep.test;lr>, <sip:%s;lr>\r\n", edge.address()), answerSDP)
 	ok := w.pbx.want("200 INVITE")
 	if got := ok.all("record-route"); len(got) != 2 || got[1] != inner {
 		t.Errorf("Record-Route of the 200: %q", got)
 	}
 	ack := edge.want("ACK")
-	if got := ack.all("route"); len(got) != 2 || got[1] != "<sip:deep.test;lr>" || ack.uri != "sip:"+w.carriers[0].address() {
+	if got := ack.all("route"); len(got) != 2 || got[1] != "<sip:deep.test;lr>" ||
+		ack.uri != "sip:"+w.carriers[0].address() {
 		t.Errorf("ACK to %s by %q", ack.uri, got)
 	}
 	pbx.join(ok)

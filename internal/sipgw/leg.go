@@ -233,7 +233,8 @@ func (l *leg) build(method, branch string, cseq uint32, extra string, body []byt
 
 // request writes an in-dialog request (RFC 3261 section 12.2.1.1) of the server, which
 // need not be the one that made the dialog.
-func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra string, body []byte, contentType string) []byte {
+func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra string, body []byte,
+	contentType string) []byte {
 	w := newWriter()
 	w.requestLine(method, l.requestURI())
 	w.via(srv, l.peer, branch)
@@ -280,7 +281,8 @@ func (l *leg) send(method, extra string, body []byte, contentType string, done f
 	return l.sendOnce(method, extra, "", body, contentType, done)
 }
 
-func (l *leg) sendOnce(method, extra, authorization string, body []byte, contentType string, done func(*message)) *clientTx {
+func (l *leg) sendOnce(method, extra, authorization string, body []byte, contentType string,
+	done func(*message)) *clientTx {
 	l.localSeq++
 	seq, branch := l.localSeq, l.s.sh.srv.newBranch()
 	data := l.build(method, branch, seq, extra+authorization, body, contentType)

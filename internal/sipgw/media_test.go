@@ -112,7 +112,8 @@ func (m *mic) sdp(extra ...string) string {
 	if m.addr.Addr().Is6() {
 		family = "IP6"
 	}
-	return fmt.Sprintf("v=0\r\no=x 1 1 IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\nm=audio %d RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n%s",
+	return fmt.Sprintf("v=0\r\no=x 1 1 IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\nm=audio %d RTP/AVP 8 101\r\n"+
+		"a=rtpmap:101 telephone-event/8000\r\n%s",
 		family, m.addr.Addr(), family, m.addr.Addr(), m.addr.Port(), strings.Join(extra, ""))
 }
 
@@ -202,7 +203,8 @@ func TestAnAnchoredCallIsHeardOnBothSidesAndRecorded(t *testing.T) {
 	<-e.closed
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.calls) != 1 || e.calls[0].ID != r.ID || e.calls[0].Profile != worldProfile || e.calls[0].To != 12125550123 || !e.begun {
+	if len(e.calls) != 1 || e.calls[0].ID != r.ID || e.calls[0].Profile != worldProfile || e.calls[0].To != 12125550123 ||
+		!e.begun {
 		t.Errorf("asked for %+v, begun %v", e.calls, e.begun)
 	}
 	if e.packets[record.SideCaller] != 1 || e.packets[record.SideCallee] != 1 || len(e.formats[record.SideCallee]) != 2 {
@@ -353,12 +355,13 @@ func TestWhatCannotBeAnchored(t *testing.T) {
 		status string
 		cause  string
 	}{
-		"nonsense":         {"v=0\r\nnothing\r\n", 1000, "488 INVITE", call.CauseIncompatible},
-		"multicast":        {strange, 1000, "488 INVITE", call.CauseIncompatible},
-		"no ports":         {offer, 4, "503 INVITE", call.CauseNoResource},
-		"plain RTP":        {offer, 1000, "488 INVITE", call.CauseIncompatible},
-		"no key for SRTP":  {strings.Replace(offer, "RTP/AVP", "RTP/SAVP", 1), 1000, "488 INVITE", call.CauseIncompatible},
-		"nothing to relay": {"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", 1000, "488 INVITE", call.CauseIncompatible},
+		"nonsense":        {"v=0\r\nnothing\r\n", 1000, "488 INVITE", call.CauseIncompatible},
+		"multicast":       {strange, 1000, "488 INVITE", call.CauseIncompatible},
+		"no ports":        {offer, 4, "503 INVITE", call.CauseNoResource},
+		"plain RTP":       {offer, 1000, "488 INVITE", call.CauseIncompatible},
+		"no key for SRTP": {strings.Replace(offer, "RTP/AVP", "RTP/SAVP", 1), 1000, "488 INVITE", call.CauseIncompatible},
+		"nothing to relay": {"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", 1000, "488 INVITE",
+			call.CauseIncompatible},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := anchored(t, func(_ *Config, r *relay.Config) { r.Low, r.High = 21000, 21000+c.ports-1 })
@@ -432,7 +435,8 @@ func TestSidesThatDoNotSpeakTheSame(t *testing.T) {
 	}
 	key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
 	w.carriers[0].reply(invite, 183, "far", "", strings.Replace(answerSDP, "RTP/AVP", "RTP/SAVP", 1)+key)
-	if body := string(w.pbx.await("183 INVITE").body); !strings.Contains(body, " RTP/AVP 8\r\n") || strings.Contains(body, "crypto") {
+	if body := string(w.pbx.await("183 INVITE").body); !strings.Contains(body, " RTP/AVP 8\r\n") ||
+		strings.Contains(body, "crypto") {
 		t.Errorf("the answer became %s", body)
 	}
 }
@@ -453,17 +457,21 @@ func TestBodiesOfSeveralParts(t *testing.T) {
 	for name, c := range map[string]struct{ contentType, body, sdp, changed string }{
 		"one":      {"application/sdp", "v=0", "v=0", "X"},
 		"shouting": {"Application/SDP; charset=utf-8", "v=0", "v=0", "X"},
-		"ISUP behind": {`multipart/mixed; boundary="b"`, "--b\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n\r\n" + isup + "\r\n--b--\r\n", "v=0\r\n",
+		"ISUP behind": {`multipart/mixed; boundary="b"`,
+			"--b\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n\r\n" + isup + "\r\n--b--\r\n", "v=0\r\n",
 			"--b\r\nContent-Type: application/sdp\r\n\r\nX\r\n" + isup + "\r\n--b--\r\n"},
-		"ISUP first": {"multipart/mixed;boundary=b", "preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--", "v=0",
+		"ISUP first": {"multipart/mixed;boundary=b",
+			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--", "v=0",
 			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nX\r\n--b--"},
-		"no description":  {"multipart/mixed;boundary=b", isup + "\r\n--b--", "", ""},
-		"no end":          {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0", "", ""},
-		"no head":         {"multipart/mixed;boundary=b", "--b\r\nv=0\r\n--b--", "", ""},
-		"no boundary":     {"multipart/mixed", "--b\r\n", "", ""},
-		"another kind":    {"text/plain", "v=0", "", ""},
-		"nonsense":        {";;;", "v=0", "", ""},
-		"too many parts":  {"multipart/mixed;boundary=b", strings.Repeat("--b\r\nx: y\r\n\r\n\r\n", maxParts) + "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--", "", ""},
+		"no description": {"multipart/mixed;boundary=b", isup + "\r\n--b--", "", ""},
+		"no end":         {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0", "", ""},
+		"no head":        {"multipart/mixed;boundary=b", "--b\r\nv=0\r\n--b--", "", ""},
+		"no boundary":    {"multipart/mixed", "--b\r\n", "", ""},
+		"another kind":   {"text/plain", "v=0", "", ""},
+		"nonsense":       {";;;", "v=0", "", ""},
+		"too many parts": {"multipart/mixed;boundary=b",
+			strings.Repeat("--b\r\nx: y\r\n\r\n\r\n", maxParts) + "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--", "",
+			""},
 		"only delimiters": {"multipart/mixed;boundary=b", strings.Repeat("--b\r\n", 1000), "", ""},
 	} {
 		d, ok := describedBy(c.contentType, []byte(c.body))
@@ -480,12 +488,15 @@ func TestBodiesOfSeveralParts(t *testing.T) {
 func TestAnOfferBesideISUPIsAnchored(t *testing.T) {
 	w := newWorld(t, anchored(t, nil))
 	d := newDialog(w.pbx, "+12125550123")
-	body := "--b\r\nContent-Type: application/sdp\r\n\r\n" + offer + "\r\n--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b--\r\n"
+	body := "--b\r\nContent-Type: application/sdp\r\n\r\n" + offer +
+		"\r\n--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b--\r\n"
 	text := w.pbx.text("INVITE", d.target, d, "", body)
-	w.pbx.send(strings.Replace(text, "Content-Type: application/sdp\r\nContent-Length", "Content-Type: multipart/mixed;boundary=b\r\nContent-Length", 1))
+	w.pbx.send(strings.Replace(text, "Content-Type: application/sdp\r\nContent-Length",
+		"Content-Type: multipart/mixed;boundary=b\r\nContent-Length", 1))
 	invite := w.carriers[0].await("INVITE")
 	got := string(invite.body)
-	if !strings.Contains(got, "m=audio 21") || !strings.HasSuffix(got, "application/isup\r\n\r\n\x01\x02\r\n--b--\r\n") || invite.get("content-type") != "multipart/mixed;boundary=b" {
+	if !strings.Contains(got, "m=audio 21") || !strings.HasSuffix(got, "application/isup\r\n\r\n\x01\x02\r\n--b--\r\n") ||
+		invite.get("content-type") != "multipart/mixed;boundary=b" {
 		t.Errorf("%s: %q", invite.get("content-type"), got)
 	}
 }

@@ -48,7 +48,8 @@ func readMessage(raw []byte, from peer) *message {
 // message interprets what validation has seen. It returns nil when something that it
 // needs cannot be read after all. The message keeps nothing of the sender's bytes.
 func (m *wireMessage) message(from peer) *message {
-	out := &message{peer: from, fields: m.fields, request: m.start.kind == startRequest, method: m.start.method, uri: m.start.uri, phrase: m.start.phrase}
+	out := &message{peer: from, fields: m.fields, request: m.start.kind == startRequest, method: m.start.method,
+		uri: m.start.uri, phrase: m.start.phrase}
 	if m.start.kind == startResponse {
 		status, err := strconv.Atoi(m.start.status)
 		if err != nil {
@@ -236,7 +237,8 @@ func (m *message) received() {
 		if m.via.hasRport {
 			f.value = setParameter(f.value, "rport", strconv.Itoa(int(m.peer.addr.Port())))
 		}
-		if host, err := netip.ParseAddr(strings.Trim(m.via.host, "[]")); m.via.hasRport || err != nil || host.Unmap() != source {
+		if host, err := netip.ParseAddr(strings.Trim(m.via.host, "[]")); m.via.hasRport || err != nil ||
+			host.Unmap() != source {
 			f.value = setParameter(f.value, "received", source.String())
 		}
 		return

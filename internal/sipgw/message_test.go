@@ -39,17 +39,26 @@ func with(t *testing.T, lines ...string) *message {
 
 func TestReceivedAndRport(t *testing.T) {
 	for given, want := range map[string]struct{ via, reply string }{
-		"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1":         {"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1", "192.0.2.9:5070"},
-		"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1":              {"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "192.0.2.9:5060"},
-		"SIP/2.0/UDP 10.1.1.1:5070;branch=z9hG4bK1":          {"SIP/2.0/UDP 10.1.1.1:5070;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP/2.0/UDP pbx.test;branch=z9hG4bK1":               {"SIP/2.0/UDP pbx.test;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP/2.0/UDP 10.1.1.1:5070;rport;branch=z9hG4bK1":    {"SIP/2.0/UDP 10.1.1.1:5070;rport=6000;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1;rport":   {"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1;rport=6000;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP / 2.0 / UDP  h.test : 9 ; branch = z9hG4bK1":    {"SIP / 2.0 / UDP  h.test : 9;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP/2.0/UDP [2001:db8::1]:5070;branch=z9hG4bK1":     {"SIP/2.0/UDP [2001:db8::1]:5070;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
-		"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG": {"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG", "192.0.2.9:5060"},
+		"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1": {"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1",
+			"192.0.2.9:5070"},
+		"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1": {"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "192.0.2.9:5060"},
+		"SIP/2.0/UDP 10.1.1.1:5070;branch=z9hG4bK1": {"SIP/2.0/UDP 10.1.1.1:5070;branch=z9hG4bK1;received=192.0.2.9",
+			"192.0.2.9:6000"},
+		"SIP/2.0/UDP pbx.test;branch=z9hG4bK1": {"SIP/2.0/UDP pbx.test;branch=z9hG4bK1;received=192.0.2.9",
+			"192.0.2.9:6000"},
+		"SIP/2.0/UDP 10.1.1.1:5070;rport;branch=z9hG4bK1": {"SIP/2.0/UDP " +
+			"10.1.1.1:5070;rport=6000;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
+		"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1;rport": {"SIP/2.0/UDP " +
+			"192.0.2.9:5070;branch=z9hG4bK1;rport=6000;received=192.0.2.9", "192.0.2.9:6000"},
+		"SIP / 2.0 / UDP  h.test : 9 ; branch = z9hG4bK1": {"SIP / 2.0 / UDP  h.test : " +
+			"9;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
+		"SIP/2.0/UDP [2001:db8::1]:5070;branch=z9hG4bK1": {"SIP/2.0/UDP " +
+			"[2001:db8::1]:5070;branch=z9hG4bK1;received=192.0.2.9", "192.0.2.9:6000"},
+		"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG": {"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG",
+			"192.0.2.9:5060"},
 	} {
-		m := read(t, "OPTIONS sip:x@y SIP/2.0", "v: "+given+" , SIP/2.0/UDP next.test;branch=z9hG4bK0", "Call-ID: 1", "CSeq: 1 OPTIONS")
+		m := read(t, "OPTIONS sip:x@y SIP/2.0", "v: "+given+" , SIP/2.0/UDP next.test;branch=z9hG4bK0", "Call-ID: 1",
+			"CSeq: 1 OPTIONS")
 		m.received()
 		if diff := cmp.Diff([]string{want.via, "SIP/2.0/UDP next.test;branch=z9hG4bK0"}, m.all("via")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", given, diff)
@@ -71,7 +80,8 @@ func TestCallerText(t *testing.T) {
 		{[]string{from, "P-Asserted-Identity: Bob <sip:+12125550101@pbx.test>, <tel:+12125550102>"}, "+12125550101"},
 		{[]string{from, "P-Asserted-Identity: <tel:+1-212-555-0102;phone-context=x>"}, "+1-212-555-0102"},
 		{[]string{from, "Remote-Party-ID: <sip:+12125550103@pbx.test>;party=calling"}, "+12125550103"},
-		{[]string{from, "Remote-Party-ID: <sip:3@x>", "P-Asserted-Identity: <sip:2@x>", "P-Preferred-Identity: <sip:1@x>"}, "1"},
+		{[]string{from, "Remote-Party-ID: <sip:3@x>", "P-Asserted-Identity: <sip:2@x>", "P-Preferred-Identity: <sip:1@x>"},
+			"1"},
 		{[]string{from, "P-Asserted-Identity: nonsense"}, "+12125550100"},
 		{[]string{`From: "Anonymous" <sip:anonymous@anonymous.invalid>;tag=1`}, ""},
 		{[]string{`From: <sip:Anonymous@pbx.test>;tag=1`}, ""},
@@ -123,7 +133,8 @@ func TestDialledText(t *testing.T) {
 // TestAim says where requests go by what the peer gave as its address.
 func TestAim(t *testing.T) {
 	guard := reach.New(reach.Rules{Loopback: true})
-	guard.Know(reach.Host{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Listeners: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060")}})
+	guard.Know(reach.Host{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
+		Listeners: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060")}})
 	for _, c := range []struct{ source, contact, route, want string }{
 		{"198.51.100.7:6000", "sip:pbx@198.51.100.7:5080", "", "198.51.100.7:5080"},
 		{"198.51.100.7:6000", "sip:pbx@198.51.100.7", "", "198.51.100.7:5060"},
@@ -171,10 +182,12 @@ func TestTarget(t *testing.T) {
 	}{
 		"carrier.test": {"carrier.test", 0}, "carrier.test:5080": {"carrier.test", 5080},
 		"192.0.2.1": {"192.0.2.1", 5060}, "192.0.2.1:5080": {"192.0.2.1", 5080},
-		"2001:db8::1": {"2001:db8::1", 5060}, "[2001:db8::1]": {"2001:db8::1", 5060}, "[2001:db8::1]:5080": {"2001:db8::1", 5080},
-		"carrier.test:0": {"carrier.test:0", 0}, "carrier.test:sip": {"carrier.test:sip", 0},
+		"2001:db8::1": {"2001:db8::1", 5060}, "[2001:db8::1]": {"2001:db8::1", 5060},
+		"[2001:db8::1]:5080": {"2001:db8::1", 5080},
+		"carrier.test:0":     {"carrier.test:0", 0}, "carrier.test:sip": {"carrier.test:sip", 0},
 	} {
-		if host, port := (&routing.Gateway{Address: address, Transport: "udp"}).Target(); host != want.host || port != want.port {
+		if host, port := (&routing.Gateway{Address: address, Transport: "udp"}).Target(); host != want.host ||
+			port != want.port {
 			t.Errorf("%s: %s %d, want %s %d", address, host, port, want.host, want.port)
 		}
 	}
@@ -227,7 +240,8 @@ func FuzzMessage(f *testing.F) {
 	for _, m := range torture.Messages() {
 		f.Add(m.Bytes)
 	}
-	f.Add([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nl: 0\r\n\r\n"))
+	f.Add([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		"To: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nl: 0\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		frame(data)
 		callIDOf(data)
@@ -255,7 +269,8 @@ func FuzzMessage(f *testing.F) {
 				t.Fatalf("answered %q", out)
 			}
 		}
-		if got := readMessage(out, source); got == nil || got.callID != m.callID || got.cseq != m.cseq || got.fromTag != m.fromTag {
+		if got := readMessage(out, source); got == nil || got.callID != m.callID || got.cseq != m.cseq ||
+			got.fromTag != m.fromTag {
 			t.Fatalf("answered %q to %q", out, data)
 		}
 	})

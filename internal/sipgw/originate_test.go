@@ -58,7 +58,8 @@ func TestTheServerSaysSomethingAndHangsUp(t *testing.T) {
 	})
 	o := saying("one two three" + strings.Repeat(" more", 60))
 	invite := w.originate(o)
-	if !strings.Contains(invite.from, "12125550199") || !strings.Contains(invite.uri, "12125550123") || invite.has("p-asserted-identity") {
+	if !strings.Contains(invite.from, "12125550199") || !strings.Contains(invite.uri, "12125550123") ||
+		invite.has("p-asserted-identity") {
 		t.Errorf("INVITE %s from %s", invite.uri, invite.from)
 	}
 	far := newMic(t, carrierAddress)
@@ -82,7 +83,8 @@ func TestTheServerSaysSomethingAndHangsUp(t *testing.T) {
 	bye := w.carriers[0].await("BYE")
 	w.carriers[0].reply(bye, 200, "far", "", "")
 	r := w.record()
-	if r.ID != o.ID || r.Outcome != record.OutcomeAnswered || r.SIPCallID != o.SIPCallID || r.HangupSource != record.SideCaller || r.Cost == 0 {
+	if r.ID != o.ID || r.Outcome != record.OutcomeAnswered || r.SIPCallID != o.SIPCallID ||
+		r.HangupSource != record.SideCaller || r.Cost == 0 {
 		t.Errorf("record %+v", r)
 	}
 	if len(e.calls) > 0 {
@@ -157,7 +159,8 @@ func TestANumberIsNotShownItself(t *testing.T) {
 			o := saying("hello")
 			o.From = o.To
 			invite := w.originate(o)
-			if strings.Contains(invite.from, "12125550123") || invite.has("p-asserted-identity") || invite.has("remote-party-id") {
+			if strings.Contains(invite.from, "12125550123") || invite.has("p-asserted-identity") ||
+				invite.has("remote-party-id") {
 				t.Errorf("From %s", invite.from)
 			}
 			w.carriers[0].reply(invite, 603, "far", "", "")
@@ -183,8 +186,9 @@ func TestAnOwnCallOverAnEncryptedTrunk(t *testing.T) {
 // No call of the server's own is an emergency call, whatever the account has made one.
 func TestAnOwnCallIsNoEmergencyCall(t *testing.T) {
 	w := own(t, func(want *wish) {
-		want.change = []policy.Change{{PutAccount: &policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit,
-			DefaultDeck: worldDeck, EmergencyNumbers: []string{"911"}}}}
+		want.change = []policy.Change{{PutAccount: &policy.Account{ID: worldAccount, Active: true,
+			ChannelLimit: policy.NoLimit,
+			DefaultDeck:  worldDeck, EmergencyNumbers: []string{"911"}}}}
 	})
 	o := saying("hello")
 	o.To = 911

@@ -38,13 +38,16 @@ type party struct {
 
 func (w *world) party(host string, tcp bool) *party {
 	w.t.Helper()
-	p := &party{w: w, t: w.t, got: make(chan *message, 4096), wanted: make(map[string]bool), opened: make(chan net.Conn, 16)}
+	p := &party{w: w, t: w.t, got: make(chan *message, 4096), wanted: make(map[string]bool),
+		opened: make(chan net.Conn, 16)}
 	var err error
 	for range 16 { // a port may be free for UDP only
-		if p.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0))); err != nil || !tcp {
+		if p.udp, err = net.ListenUDP("udp",
+			net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0))); err != nil || !tcp {
 			break
 		}
-		if p.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(p.udp.LocalAddr().(*net.UDPAddr).AddrPort())); err == nil {
+		if p.tcp, err = net.ListenTCP("tcp",
+			net.TCPAddrFromAddrPort(p.udp.LocalAddr().(*net.UDPAddr).AddrPort())); err == nil {
 			break
 		}
 		p.udp.Close()
@@ -274,8 +277,10 @@ func (p *party) text(method, uri string, d *dialog, extra, body string) string {
 		transport, contact = p.stream(), "<sip:"+p.address()+";transport="+strings.ToLower(p.stream())+">"
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", method, uri, transport, p.address(), d.branch)
-	fmt.Fprintf(&b, "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n", d.local, d.remote, d.callID, d.cseq, method)
+	fmt.Fprintf(&b, "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", method, uri, transport, p.address(),
+		d.branch)
+	fmt.Fprintf(&b, "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n", d.local, d.remote,
+		d.callID, d.cseq, method)
 	for _, route := range d.routes {
 		fmt.Fprintf(&b, "Route: <%s>\r\n", route)
 	}

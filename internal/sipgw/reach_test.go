@@ -38,7 +38,8 @@ many 60 IN A 240.0.0.1
 many 60 IN A 100.100.100.200
 `)
 	guard := reach.New(reach.Rules{Documentation: true, HighPorts: true})
-	guard.Know(reach.Host{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Listeners: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060")}})
+	guard.Know(reach.Host{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
+		Listeners: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060")}})
 	for _, c := range []struct {
 		address, transport string
 		want               []string

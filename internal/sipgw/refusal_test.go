@@ -175,7 +175,8 @@ func TestInvitesThatGoNoFurther(t *testing.T) {
 		return w.pbx.next()
 	}
 	same := func(s string) string { return s }
-	if m := send(func(s string) string { return strings.Replace(s, "Max-Forwards: 70", "Max-Forwards: 0", 1) }, ""); m.status != 483 {
+	if m := send(func(s string) string { return strings.Replace(s, "Max-Forwards: 70", "Max-Forwards: 0", 1) },
+		""); m.status != 483 {
 		t.Errorf("Max-Forwards 0: %d", m.status)
 	}
 	if m := send(same, "Via: SIP/2.0/UDP 192.0.2.7;branch="+w.srv.newBranch()+"\r\n"); m.status != 482 {

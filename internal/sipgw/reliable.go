@@ -268,7 +268,8 @@ func (l *leg) receivePrack(m *message, tx *serverTx) {
 	if r.late && p.sdp {
 		what = isAnswer
 	}
-	rack := "RAck: " + strconv.FormatUint(uint64(p.theirs), 10) + " " + strconv.FormatUint(uint64(p.from.attempt.leg.inviteSeq), 10) + " INVITE\r\n"
+	rack := "RAck: " + strconv.FormatUint(uint64(p.theirs), 10) + " " +
+		strconv.FormatUint(uint64(p.from.attempt.leg.inviteSeq), 10) + " INVITE\r\n"
 	l.passEarly(p.from.leg, "PRACK", rack, what, m, tx, r.proceed)
 }
 

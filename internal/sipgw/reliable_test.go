@@ -14,7 +14,8 @@ const reliably = "Supported: 100rel\r\nAllow: INVITE, ACK, CANCEL, BYE, PRACK, U
 // reliable sends a provisional response of the carrier's reliably.
 func (p *party) reliable(invite *message, status int, tag string, rseq int, body string) {
 	p.t.Helper()
-	p.reply(invite, status, tag, fmt.Sprintf("Require: 100rel\r\nRSeq: %d\r\nAllow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE\r\n", rseq), body)
+	p.reply(invite, status, tag,
+		fmt.Sprintf("Require: 100rel\r\nRSeq: %d\r\nAllow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE\r\n", rseq), body)
 }
 
 // rack is the RAck of a response to an INVITE.
@@ -35,8 +36,10 @@ func TestReliableResponses(t *testing.T) {
 	carrier.reliable(invite, 183, "far", 7, answerSDP)
 	first := w.pbx.want("183 INVITE")
 	again := w.pbx.want("183 INVITE") // since no PRACK has come
-	if !first.lists("require", "100rel") || first.get("rseq") == "" || first.get("rseq") != again.get("rseq") || string(first.body) != answerSDP {
-		t.Errorf("Require %q, RSeq %q and then %q, body %q", first.get("require"), first.get("rseq"), again.get("rseq"), first.body)
+	if !first.lists("require", "100rel") || first.get("rseq") == "" || first.get("rseq") != again.get("rseq") ||
+		string(first.body) != answerSDP {
+		t.Errorf("Require %q, RSeq %q and then %q, body %q", first.get("require"), first.get("rseq"), again.get("rseq"),
+			first.body)
 	}
 	carrier.reliable(invite, 183, "far", 7, answerSDP) // the carrier repeats it too
 	carrier.reliable(invite, 180, "far", 9, "")        // 8 is missing: not in order
@@ -47,7 +50,8 @@ func TestReliableResponses(t *testing.T) {
 	pbx.cseq = wrong.cseq
 	w.pbx.request(pbx, "PRACK", rack(first), "")
 	prack := carrier.want("PRACK")
-	if want := fmt.Sprintf("7 %d INVITE", invite.cseq); prack.get("rack") != want || prack.toTag != "far" || prack.cseq <= invite.cseq {
+	if want := fmt.Sprintf("7 %d INVITE", invite.cseq); prack.get("rack") != want || prack.toTag != "far" ||
+		prack.cseq <= invite.cseq {
 		t.Errorf("RAck %q, want %q; CSeq %d to %s", prack.get("rack"), want, prack.cseq, prack.toTag)
 	}
 	carrier.reply(prack, 200, "", "", "")

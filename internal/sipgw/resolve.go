@@ -177,7 +177,8 @@ func (r *resolver) draw(services []service) int {
 
 // lookup asks the name servers (RFC 3263 sections 4.1 and 4.2). life is how long
 // the answer may be used.
-func (r *resolver) lookup(ctx context.Context, host string, port uint16, transport string) (services []service, life time.Duration) {
+func (r *resolver) lookup(ctx context.Context, host string, port uint16,
+	transport string) (services []service, life time.Duration) {
 	if port != 0 {
 		// A port was given, so nothing but addresses is asked for.
 		transport = orUDP(transport)

@@ -23,7 +23,8 @@ func TestCancelBeforeTheAnswer(t *testing.T) {
 	w.pbx.request(pbx, "ACK", "", "")
 	cancel := w.carriers[0].want("CANCEL")
 	if cancel.via.branch != invite.via.branch || cancel.cseq != invite.cseq || cancel.uri != invite.uri {
-		t.Errorf("CANCEL of %s %d %s for INVITE %s %d %s", cancel.via.branch, cancel.cseq, cancel.uri, invite.via.branch, invite.cseq, invite.uri)
+		t.Errorf("CANCEL of %s %d %s for INVITE %s %d %s", cancel.via.branch, cancel.cseq, cancel.uri, invite.via.branch,
+			invite.cseq, invite.uri)
 	}
 	w.carriers[0].reply(cancel, 200, "far", "", "")
 	w.carriers[0].reply(invite, 487, "far", "", "")

@@ -151,7 +151,8 @@ func New(config Config) *Server {
 	}
 	srv.transport = &transport{
 		running: running, cancel: cancel,
-		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: srv.filter, handle: srv.dispatch, count: &srv.count,
+		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: srv.filter, handle: srv.dispatch,
+		count:   &srv.count,
 		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: srv.warnings,
 		reach: config.Reach,
 	}

@@ -20,7 +20,8 @@ func TestACallFromEndToEnd(t *testing.T) {
 		t.Errorf("the offer became %q", invite.body)
 	}
 	if invite.callID == pbx.callID || strings.Contains(invite.contact(), w.pbx.address()) || len(invite.all("via")) != 1 {
-		t.Errorf("the caller's side shows: Call-ID %s, Contact %s, Via %q", invite.callID, invite.contact(), invite.all("via"))
+		t.Errorf("the caller's side shows: Call-ID %s, Contact %s, Via %q", invite.callID, invite.contact(),
+			invite.all("via"))
 	}
 	contains(t, invite, "from", "<sip:+12125550111@")
 	contains(t, invite, "max-forwards", "69")
@@ -45,7 +46,8 @@ func TestACallFromEndToEnd(t *testing.T) {
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
-	if live := w.srv.Live(); len(live) != 1 || live[0].To != 12125550123 || live[0].AnsweredAt.IsZero() || live[0].Gateway != worldGateway {
+	if live := w.srv.Live(); len(live) != 1 || live[0].To != 12125550123 || live[0].AnsweredAt.IsZero() ||
+		live[0].Gateway != worldGateway {
 		t.Errorf("live calls %+v", live)
 	}
 	w.pbx.request(pbx, "BYE", "", "")

@@ -31,7 +31,8 @@ func sipp(t *testing.T, scenario string, arguments ...string) (wait func() error
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	command := exec.CommandContext(ctx, program, append([]string{"-sf", path, "-i", "127.0.0.1", "-nostdin", "-timeout", "50"}, arguments...)...)
+	command := exec.CommandContext(ctx, program,
+		append([]string{"-sf", path, "-i", "127.0.0.1", "-nostdin", "-timeout", "50"}, arguments...)...)
 	command.Dir = t.TempDir()
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out

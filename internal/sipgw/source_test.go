@@ -42,8 +42,10 @@ func TestSourceRate(t *testing.T) {
 		w.pbx.invite("+12125550123", "")
 	}
 	refused := w.pbx.await("503 INVITE")
-	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" || refused.get("x-tollgate-reason") != "calls_per_second" {
-		t.Errorf("%s, Retry-After %q, reason %q", refused.phrase, refused.get("retry-after"), refused.get("x-tollgate-reason"))
+	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" ||
+		refused.get("x-tollgate-reason") != "calls_per_second" {
+		t.Errorf("%s, Retry-After %q, reason %q", refused.phrase, refused.get("retry-after"),
+			refused.get("x-tollgate-reason"))
 	}
 	w.pbx.invite("911", "")
 	for {
@@ -59,7 +61,8 @@ func TestSourceRate(t *testing.T) {
 	if paced := float64(w.srv.Stats().Paced); paced < flood-rate-rate*time.Since(begun).Seconds() {
 		t.Errorf("%v of %d calls are turned away in %v", paced, flood, time.Since(begun))
 	}
-	if text := log.String(); strings.Count(text, "a source is turned away") != 1 || !strings.Contains(text, "source="+pbxAddress+" limit=sip_source_rate") {
+	if text := log.String(); strings.Count(text, "a source is turned away") != 1 ||
+		!strings.Contains(text, "source="+pbxAddress+" limit=sip_source_rate") {
 		t.Errorf("the log says:\n%s", text)
 	}
 }
@@ -121,7 +124,8 @@ func TestSourceCalls(t *testing.T) {
 func TestTooMuchHeader(t *testing.T) {
 	w := newWorld(t, wish{})
 	for name, extra := range map[string]string{
-		"many": strings.Repeat("X-Filler: 1\r\n", MaxHeaders), "long": "X-Filler: " + strings.Repeat("x", MaxHeaderBytes) + "\r\n",
+		"many": strings.Repeat("X-Filler: 1\r\n", MaxHeaders),
+		"long": "X-Filler: " + strings.Repeat("x", MaxHeaderBytes) + "\r\n",
 	} {
 		w.pbx.invite("+12125550123", extra)
 		if m := w.pbx.next(); m.status != 513 {

@@ -62,12 +62,15 @@ func statuses(answers [][]byte) (list []string) {
 // invite is an INVITE as a telephone sends it, with more header lines.
 func (o *outside) invite(n int, uri, more string) string {
 	return fmt.Sprintf("INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bK-%d\r\nMax-Forwards: 70\r\n"+
-		"From: <sip:+13125550100@%s>;tag=t%d\r\nTo: <%s>\r\nCall-ID: call-%d@%s\r\nCSeq: 1 INVITE\r\nContact: <sip:me@%s>\r\n%s"+
-		"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", uri, o.at, n, o.at, n, uri, n, o.at, o.at, more, len(offer), offer)
+		"From: <sip:+13125550100@%s>;tag=t%d\r\nTo: <%s>\r\nCall-ID: call-%d@%s\r\nCSeq: 1 INVITE\r\n"+
+		"Contact: <sip:me@%s>\r\n%s"+
+		"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", uri, o.at, n, o.at, n, uri, n, o.at, o.at, more,
+		len(offer), offer)
 }
 
 // small is the smallest INVITE that there can be.
-const small = "INVITE sip:1@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n" +
+const small = "INVITE sip:1@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n" +
+	"To: <sip:c@d>\r\n" +
 	"Call-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:a@b>\r\n\r\n"
 
 const callee = "sip:+12125550123@127.0.0.4:5060"
@@ -116,12 +119,14 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 		if len(o.got) != len(first) {
 			t.Errorf("%s: %d answers to one request: %q", name, len(o.got), statuses(o.got))
 		}
-		if again := o.send(text); len(first) == 1 && (len(again) != 1 || string(headerOf(again[0], "to", 't')) != string(headerOf(first[0], "to", 't'))) {
+		if again := o.send(text); len(first) == 1 &&
+			(len(again) != 1 || string(headerOf(again[0], "to", 't')) != string(headerOf(first[0], "to", 't'))) {
 			t.Errorf("%s: a repetition is answered with %q, not with %q", name, again, first)
 		}
 	}
 	if sh := d.srv.shards[0]; len(sh.servers)+len(sh.calls)+len(sh.legs)+len(sh.timers.heap) != 0 {
-		t.Errorf("%d transactions, %d calls, %d legs and %d timers are left", len(sh.servers), len(sh.calls), len(sh.legs), len(sh.timers.heap))
+		t.Errorf("%d transactions, %d calls, %d legs and %d timers are left", len(sh.servers), len(sh.calls), len(sh.legs),
+			len(sh.timers.heap))
 	}
 }
 
@@ -151,7 +156,8 @@ func TestForgedInvitesCostLittle(t *testing.T) {
 // TestStrangersShareABudget: all strangers together get so many answers and bytes a
 // second, and a source that is known does not wait behind them.
 func TestStrangersShareABudget(t *testing.T) {
-	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.StrangerAnswers, c.Limits.StrangerBytes = 10, 4000 }})
+	d := newDrivenFor(t, false, wish{user: true,
+		config: func(c *Config) { c.Limits.StrangerAnswers, c.Limits.StrangerBytes = 10, 4000 }})
 	defer d.srv.transport.cancel()
 	answers := 0
 	size := 0
@@ -267,7 +273,8 @@ func (p *phone) answer(c *digest.Challenge, change func(string) string) []string
 	if c == nil {
 		return nil
 	}
-	credentials, err := digest.Digest(c, digest.Options{Method: "INVITE", URI: callee, Username: p.user, Password: p.password, Count: 1, Cnonce: "0a4f"})
+	credentials, err := digest.Digest(c,
+		digest.Options{Method: "INVITE", URI: callee, Username: p.user, Password: p.password, Count: 1, Cnonce: "0a4f"})
 	if err != nil {
 		p.d.tb.Fatal(err)
 	}
@@ -403,14 +410,16 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 			t.Errorf("guess %d gets %q", i, got)
 		}
 	}
-	if !d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:8:9::1"), d.now) || d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:9::1"), d.now) {
+	if !d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:8:9::1"), d.now) ||
+		d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:9::1"), d.now) {
 		t.Error("not the network is banned, or more than it")
 	}
 }
 
 // TestNoGuess: what is no wrong password is no guess.
 func TestNoGuess(t *testing.T) {
-	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.BanAfter = 1000, 1 }})
+	d := newDrivenFor(t, false, wish{user: true,
+		config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.BanAfter = 1000, 1 }})
 	defer d.srv.transport.cancel()
 	replace := func(pairs ...string) func(string) string {
 		return func(text string) string { return strings.NewReplacer(pairs...).Replace(text) }
@@ -437,8 +446,10 @@ func TestNoGuess(t *testing.T) {
 	// A right password for another number than the one that is dialled.
 	p := d.phone("203.0.113.50:5060", "alice", "correct-horse")
 	challenge := p.challenged("MD5")
-	credentials, _ := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: "sip:+19005550123@h", Username: "alice", Password: "correct-horse", Count: 1})
-	if got := statuses(p.send(p.invite(9, callee, "Authorization: "+credentials.String()+"\r\n"))); !slices.Equal(got, []string{"403"}) {
+	credentials, _ := digest.Digest(challenge,
+		digest.Options{Method: "INVITE", URI: "sip:+19005550123@h", Username: "alice", Password: "correct-horse", Count: 1})
+	if got := statuses(p.send(p.invite(9, callee, "Authorization: "+credentials.String()+"\r\n"))); !slices.Equal(got,
+		[]string{"403"}) {
 		t.Errorf("another number: %q", got)
 	}
 	if s := d.srv.Stats(); s.Bans != 0 || s.AuthFailures != 0 {
@@ -477,7 +488,8 @@ func withoutQOP(p *phone, algorithm string) func(string) string {
 			p.d.tb.Fatal(err)
 		}
 		challenge := &digest.Challenge{Realm: c.Realm, Nonce: c.Nonce, Algorithm: algorithm}
-		old, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: callee, Username: p.user, Password: p.password})
+		old, err := digest.Digest(challenge,
+			digest.Options{Method: "INVITE", URI: callee, Username: p.user, Password: p.password})
 		if err != nil {
 			p.d.tb.Fatal(err)
 		}
@@ -503,7 +515,8 @@ func TestDigestOfOldTelephones(t *testing.T) {
 		}
 		capitals := func(text string) string {
 			c, _ := digest.ParseCredentials(text)
-			again, _ := digest.Digest(&digest.Challenge{Realm: c.Realm, Nonce: c.Nonce, Algorithm: algorithm, QOP: []string{"auth"}},
+			again, _ := digest.Digest(&digest.Challenge{Realm: c.Realm, Nonce: c.Nonce, Algorithm: algorithm,
+				QOP: []string{"auth"}},
 				digest.Options{Method: "INVITE", URI: callee, Username: p.user, Password: p.password, Count: 1, Cnonce: "x"})
 			h := sumOf(algorithm)
 			again.Response = h(h(p.user, c.Realm, p.password), c.Nonce, "0000000A", "x", "auth", h("INVITE", callee))
@@ -565,7 +578,8 @@ func TestShortNumbersAreNoEmergency(t *testing.T) {
 		}
 	}
 	for i := range 60 { // as many as a source has, all at once
-		if got := dial(pbx, 300+i, "911"); i < leastUrgent/2 && !slices.Equal(got, taken) || len(got) == 1 && got[0] != "100" {
+		if got := dial(pbx, 300+i, "911"); i < leastUrgent/2 && !slices.Equal(got, taken) ||
+			len(got) == 1 && got[0] != "100" {
 			t.Fatalf("emergency call %d: %q", i, got)
 		}
 	}
@@ -608,8 +622,9 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 		text := pbx.invite(1, callee, "")
 		text = strings.Replace(text, "Contact: <sip:me@127.0.0.1:5070>\r\n", lines+"Supported: 100rel\r\n", 1)
 		pbx.send(text)
-		d.respond("200 OK", "Contact: <sip:c@"+drivenCarrier.String()+">\r\nContent-Type: application/sdp\r\nContent-Length: "+
-			fmt.Sprint(len(answerSDP))+"\r\n\r\n"+answerSDP)
+		d.respond("200 OK",
+			"Contact: <sip:c@"+drivenCarrier.String()+">\r\nContent-Type: application/sdp\r\nContent-Length: "+
+				fmt.Sprint(len(answerSDP))+"\r\n\r\n"+answerSDP)
 		for range 80 {
 			d.pass(time.Second)
 			if bytes.HasPrefix(d.toCarrier, []byte("BYE ")) {
@@ -624,7 +639,8 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 			}
 		}
 		if len(victim.got)+len(port.got) != 0 || byes != 1 || len(d.srv.transport.streams) != 0 {
-			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, %d connections", lines, len(victim.got)+len(port.got), byes, len(d.srv.transport.streams))
+			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, %d connections", lines, len(victim.got)+len(port.got),
+				byes, len(d.srv.transport.streams))
 		}
 		if n := len(d.srv.shards[0].calls); n != 0 {
 			t.Errorf("%d calls are left", n)
@@ -639,7 +655,8 @@ func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	d := newDriven(t, false)
 	defer d.srv.transport.cancel()
 	inside, pbx := d.outsider("127.0.0.9:5066"), d.outsider(drivenPBX.String())
-	text := strings.Replace(pbx.invite(1, callee, ""), "Contact: <sip:me@127.0.0.1:5070>", "Contact: <sip:me@127.0.0.9:5066>", 1)
+	text := strings.Replace(pbx.invite(1, callee, ""), "Contact: <sip:me@127.0.0.1:5070>",
+		"Contact: <sip:me@127.0.0.9:5066>", 1)
 	pbx.send(text)
 	d.respond("200 OK", "Contact: <sip:c@"+drivenCarrier.String()+">\r\nContent-Type: application/sdp\r\nContent-Length: "+
 		fmt.Sprint(len(answerSDP))+"\r\n\r\n"+answerSDP)

@@ -109,7 +109,8 @@ func (r *noteReader) leg() *leg {
 	transport := r.rest[0]
 	r.rest = r.rest[1:]
 	address, err := netip.ParseAddrPort(r.text())
-	l := &leg{peer: peer{addr: address, tcp: transport != noteUDP, tls: transport >= noteTLS, unverified: transport == noteUnverified}}
+	l := &leg{peer: peer{addr: address, tcp: transport != noteUDP, tls: transport >= noteTLS,
+		unverified: transport == noteUnverified}}
 	for _, text := range [...]*string{&l.peer.name, &l.callID, &l.local, &l.remote, &l.target} {
 		*text = r.text()
 	}

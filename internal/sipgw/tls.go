@@ -99,7 +99,8 @@ func (srv *Server) MaxCall() time.Duration { return time.Duration(srv.maxCall.Lo
 func (t TLS) Check() error {
 	if !t.wanted() {
 		if t.CertFile != "" || t.KeyFile != "" || t.CAFile != "" {
-			return errors.New("sip_tls_listen: certificate files are named but no address to listen on; give host:port, such as \"127.0.0.1:5061\"")
+			return errors.New("sip_tls_listen: certificate files are named but no address to listen on; give host:port, such " +
+				"as \"127.0.0.1:5061\"")
 		}
 		return nil
 	}

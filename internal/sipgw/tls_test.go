@@ -114,7 +114,8 @@ func (a *authority) client() *tls.Config {
 }
 
 func TestOverTLS(t *testing.T) {
-	w := newWorld(t, wish{tcp: true, tls: newAuthority(t), pbx: func(c *connection.IPConnection) { c.TransportProtocol = "TLS" }})
+	w := newWorld(t, wish{tcp: true, tls: newAuthority(t),
+		pbx: func(c *connection.IPConnection) { c.TransportProtocol = "TLS" }})
 	w.pbx.connect()
 	carrier := w.carriers[0]
 	pbx := w.pbx.invite("+12125550123", "")

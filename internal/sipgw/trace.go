@@ -13,7 +13,8 @@ func (t *transport) traceMessage(sent bool, other peer, data []byte) {
 		return
 	}
 	here := t.address
-	m := siptrace.Message{At: t.now(), Sent: sent, Transport: other.transportName(), Source: other.addr, Destination: here, Text: data}
+	m := siptrace.Message{At: t.now(), Sent: sent, Transport: other.transportName(), Source: other.addr, Destination: here,
+		Text: data}
 	if sent {
 		m.Source, m.Destination = here, other.addr
 	}

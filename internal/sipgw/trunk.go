@@ -178,7 +178,8 @@ func (t *trunk) set(state routing.State, until time.Time) {
 	}
 	was := t.state
 	t.state, t.since = state, t.srv.config.Clock()
-	t.srv.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was), "to", string(state))
+	t.srv.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was),
+		"to", string(state))
 }
 
 // forbid notes that the gateway's address leads where this server does not send: as
@@ -291,7 +292,8 @@ func (t *trunk) missed(now time.Time) {
 	t.failures++
 	g := t.gateway
 	tripped := t.state == routing.StateTripped
-	if g.BreakerFailures > 0 && g.BreakerSecs > 0 && (t.state == routing.StateUp && t.failures >= g.BreakerFailures || tripped) {
+	if g.BreakerFailures > 0 && g.BreakerSecs > 0 &&
+		(t.state == routing.StateUp && t.failures >= g.BreakerFailures || tripped) {
 		t.set(routing.StateTripped, now.Add(time.Duration(g.BreakerSecs)*time.Second))
 	}
 }

@@ -220,7 +220,8 @@ func TestRegistration(t *testing.T) {
 	}
 	parsed, _ := digest.ParseChallenge(challenge)
 	want, err := digest.Digest(parsed, digest.Options{
-		Method: "REGISTER", URI: "sip:carrier.example", Username: user, Password: password, Cnonce: credentials.Cnonce, Count: 1,
+		Method: "REGISTER", URI: "sip:carrier.example", Username: user, Password: password, Cnonce: credentials.Cnonce,
+		Count: 1,
 	})
 	if err != nil || want.Response != credentials.Response {
 		t.Errorf("response %q, want %q", credentials.Response, want.Response)
@@ -251,7 +252,10 @@ func TestRegistration(t *testing.T) {
 // TestRegistrationRefused: a registration that is refused is tried again, later and later.
 func TestRegistrationRefused(t *testing.T) {
 	user, password := "trunk1", "wrong"
-	w := newWorld(t, wish{gateway: func(g *routing.Gateway) { g.UserName, g.Password, g.Register = &user, &password, true }})
+	w := newWorld(t, wish{gateway: func(g *routing.Gateway) {
+		g.UserName, g.Password, g.Register = &user, &password,
+			true
+	}})
 	carrier := w.carriers[0]
 	carrier.reply(carrier.want("REGISTER"), 423, "r", "Min-Expires: 600\r\n", "")
 	again := carrier.want("REGISTER")

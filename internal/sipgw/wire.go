@@ -62,7 +62,8 @@ var compact = map[string]string{
 
 // usual are further fields of common messages, so that their names cost no copy.
 var usual = []string{
-	"allow", "supported", "user-agent", "server", "privacy", "p-asserted-identity", "p-preferred-identity", "remote-party-id",
+	"allow", "supported", "user-agent", "server", "privacy", "p-asserted-identity", "p-preferred-identity",
+	"remote-party-id",
 	"diversion", "history-info", "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
 	"retry-after", "reason", "x-telnyx-token", "x-tollgate-token", "identity", "timestamp", "info-package",
 }

@@ -23,7 +23,8 @@ var (
 var secretHeaders = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
 
 // tokenHeaders are those whose whole value is a secret.
-var tokenHeaders = [][]byte{[]byte("x-telnyx-token"), []byte("x-tollgate-token"), []byte("authentication-info"), []byte("identity")}
+var tokenHeaders = [][]byte{[]byte("x-telnyx-token"), []byte("x-tollgate-token"), []byte("authentication-info"),
+	[]byte("identity")}
 
 // Redact returns a copy of a message without digest responses, tokens and keys of
 // media. It does not need the message to be well-formed.

@@ -206,7 +206,8 @@ func (b *Buffer) find(call uuid.UUID) (found []Message) {
 		return nil
 	}
 	each(segments, func(kind, detail byte, body []byte) {
-		if kind != recordMessage || !slices.ContainsFunc(legs, func(l Leg) bool { return bytes.Contains(body[textAt:], []byte(l.CallID)) }) {
+		if kind != recordMessage || !slices.ContainsFunc(legs,
+			func(l Leg) bool { return bytes.Contains(body[textAt:], []byte(l.CallID)) }) {
 			return
 		}
 		m := Message{

@@ -26,7 +26,8 @@ var (
 
 // invite is a request of a caller.
 func invite(callID, tag, more string) []byte {
-	return []byte("INVITE sip:+12125550123@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7\r\nf: <sip:+13125550100@192.0.2.7>;tag=" + tag +
+	return []byte("INVITE sip:+12125550123@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7\r\n" +
+		"f: <sip:+13125550100@192.0.2.7>;tag=" + tag +
 		"\r\nTo: <sip:+12125550123@192.0.2.1>\r\nCall-ID: " + callID + "\r\nCSeq: 1 INVITE\r\n" + more + "\r\n")
 }
 
@@ -150,7 +151,8 @@ func FuzzRedact(f *testing.F) {
 			t.Skip("the secret would be in another header")
 		}
 		const secret = "5ecre7f00d"
-		for _, header := range []string{"Authorization: " + before + "response=\"" + secret, "X-Telnyx-Token: " + before + secret} {
+		for _, header := range []string{"Authorization: " + before + "response=\"" + secret,
+			"X-Telnyx-Token: " + before + secret} {
 			text := header + after + "\r\n" + rest
 			if got := Redact([]byte(text)); bytes.Contains(got, []byte(secret)) && !strings.Contains(after+rest, secret) {
 				// What stands in a quoted parameter of another name cannot be told apart.
@@ -204,7 +206,8 @@ func TestHEPPackets(t *testing.T) {
 	call := uuid.New()
 	tracer.Begin(call, Leg{"one", pbx.Addr(), "a"})
 	text := invite("one", "a", "Authorization: Digest response=\"deadbeef\"\r\n")
-	six := &Message{At: at, Transport: "TCP", Source: netip.MustParseAddrPort("[2001:db8::1]:5060"), Destination: pbx, Text: text}
+	six := &Message{At: at, Transport: "TCP", Source: netip.MustParseAddrPort("[2001:db8::1]:5060"), Destination: pbx,
+		Text: text}
 	for i, m := range []*Message{received(pbx, text), six} {
 		tracer.Message(m)
 		packet := make([]byte, 1<<16)
@@ -216,8 +219,10 @@ func TestHEPPackets(t *testing.T) {
 		chunks := readHEP(t, packet[:n])
 		want := map[uint16]string{
 			1: "\x02", 2: "\x11", 3: "\xc0\x00\x02\x07", 4: "\xc0\x00\x02\x01", 7: "\x13\xce", 8: "\x13\xc4",
-			9: string(binary.BigEndian.AppendUint32(nil, uint32(at.Unix()))), 10: string(binary.BigEndian.AppendUint32(nil, 678)),
-			11: "\x01", 12: "\x00\x00\x00\x4d", 14: "key", 15: strings.Replace(string(text), "deadbeef", "removed", 1), 17: call.String(),
+			9:  string(binary.BigEndian.AppendUint32(nil, uint32(at.Unix()))),
+			10: string(binary.BigEndian.AppendUint32(nil, 678)),
+			11: "\x01", 12: "\x00\x00\x00\x4d", 14: "key", 15: strings.Replace(string(text), "deadbeef", "removed", 1),
+			17: call.String(),
 		}
 		if i == 1 {
 			delete(want, 3)

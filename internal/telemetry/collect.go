@@ -34,19 +34,26 @@ func (m *Metrics) WatchHEP(sent, lost func() uint64) {
 type collector struct{ Sources }
 
 var (
-	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.", []string{"direction"}, nil)
-	descSIPDropped  = prometheus.NewDesc("tollgate_sip_dropped_total",
+	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.",
+		[]string{"direction"}, nil)
+	descSIPDropped = prometheus.NewDesc("tollgate_sip_dropped_total",
 		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), "+
-			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (not answered, "+
+			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (not "+
+			"answered, "+
 			"above the budgets for sources that have not proved who they are and for refusals), panic.",
 		[]string{"why"}, nil)
-	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil, nil)
-	descSIPAttempts   = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.", nil, nil)
-	descSIPAnswered   = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
-	descSIPForks      = prometheus.NewDesc("tollgate_sip_unwanted_answers_total", "Answers of carriers that nobody wanted any more, and that were hung up on.", nil, nil)
-	descMediaErrors   = prometheus.NewDesc("tollgate_media_errors_total", "Session descriptions that could not be anchored.", nil, nil)
-	descSIPLedger     = prometheus.NewDesc("tollgate_sip_ledger_errors_total", "Reservations of calls by SIP that the store did not confirm.", nil, nil)
-	descSIPAuth       = prometheus.NewDesc("tollgate_sip_auth_total",
+	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil,
+		nil)
+	descSIPAttempts = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.",
+		nil, nil)
+	descSIPAnswered = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
+	descSIPForks    = prometheus.NewDesc("tollgate_sip_unwanted_answers_total",
+		"Answers of carriers that nobody wanted any more, and that were hung up on.", nil, nil)
+	descMediaErrors = prometheus.NewDesc("tollgate_media_errors_total",
+		"Session descriptions that could not be anchored.", nil, nil)
+	descSIPLedger = prometheus.NewDesc("tollgate_sip_ledger_errors_total",
+		"Reservations of calls by SIP that the store did not confirm.", nil, nil)
+	descSIPAuth = prometheus.NewDesc("tollgate_sip_auth_total",
 		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from "+
 			"an address that is not allowed; held: not checked after too many wrong ones; banned counts the sources that "+
 			"failed too often.",
@@ -76,7 +83,8 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts, descSIPAnswered, descSIPForks, descMediaErrors,
+	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts,
+		descSIPAnswered, descSIPForks, descMediaErrors,
 		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams,
 		descLeases, descEmergencies, descEmergencyLive,
 		descPending, descRefused} {

@@ -22,7 +22,8 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-const rulesFile, dashboardFile, operationsFile = "../../examples/monitoring/tollgate.rules.yml", "../../examples/monitoring/grafana.json", "../../docs/OPERATIONS.md"
+const rulesFile, dashboardFile, operationsFile = "../../examples/monitoring/tollgate.rules.yml",
+	"../../examples/monitoring/grafana.json", "../../docs/OPERATIONS.md"
 
 var metricName = regexp.MustCompile(`\b(?:tollgate|process|go)_[a-z_]+[a-z]\b`)
 
@@ -39,7 +40,8 @@ func families(t *testing.T) map[string]bool {
 	m.WatchMedia(func() relay.Stats { return relay.Stats{} })
 	m.WatchRecordings(func() recording.Stats { return recording.Stats{} })
 	m.Media(relay.Quality{Packets: 1, Lost: 1, Jitter: time.Millisecond})
-	m.Group(sqlstore.Group{Size: 1, Records: []*record.Call{{Outcome: record.OutcomeAnswered, GatewayID: 1, DurationMicros: 1}}})
+	m.Group(sqlstore.Group{Size: 1, Records: []*record.Call{{Outcome: record.OutcomeAnswered, GatewayID: 1,
+		DurationMicros: 1}}})
 	m.Rang(1, time.Second)
 	m.Attempt(webhook.Attempt{State: webhook.Delivered})
 	m.EventRejected("x")
@@ -131,7 +133,8 @@ func TestRulesAreRules(t *testing.T) {
 			Targets []struct{ Expr string }
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, dashboardFile)), &dashboard, json.MatchCaseInsensitiveNames(true)); err != nil {
+	if err := json.Unmarshal([]byte(read(t, dashboardFile)), &dashboard,
+		json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
 	var rules strings.Builder

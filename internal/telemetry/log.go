@@ -156,14 +156,17 @@ func LogCalls(logger *slog.Logger, records []*record.Call) {
 			continue
 		}
 		logger.LogAttrs(ctx, slog.LevelDebug, "call ended",
-			slog.String("call", r.ID.String()), slog.String("account", r.AccountID.String()), slog.String("profile", r.ProfileID.String()),
+			slog.String("call", r.ID.String()), slog.String("account", r.AccountID.String()),
+			slog.String("profile", r.ProfileID.String()),
 			slog.String("connection", r.ConnectionID.String()), slog.String("gateway", r.GatewayID.String()),
 			slog.String("from", r.From), slog.String("to", r.To),
-			slog.String("outcome", r.Outcome.String()), slog.String("reason", r.Reason), slog.Int("sip_status", int(r.SIPStatus)),
+			slog.String("outcome", r.Outcome.String()), slog.String("reason", r.Reason),
+			slog.Int("sip_status", int(r.SIPStatus)),
 			slog.String("cause", r.HangupCause), slog.String("ended_by", r.HangupSource.String()),
 			slog.Duration("duration", time.Duration(r.DurationMicros)*time.Microsecond), slog.Int64("billed_sec", r.BilledSecs))
 	}
 	if lost > 0 {
-		logger.Warn("calls were lost: their process died or fell silent; their charges are those of their grants at most", "calls", lost)
+		logger.Warn("calls were lost: their process died or fell silent; their charges are those of their grants at most",
+			"calls", lost)
 	}
 }

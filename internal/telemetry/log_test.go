@@ -47,7 +47,8 @@ func TestNothingThatIsLoggedShowsANumber(t *testing.T) {
 			strings.Contains(strings.ReplaceAll(text, `"took_us":12125550123`, ""), "5550") {
 			t.Errorf("%s: %s", name, text)
 		}
-		if !strings.Contains(text, "12125550123") || !strings.Contains(text, "2125855878912409600") || !strings.Contains(text, "1312") {
+		if !strings.Contains(text, "12125550123") || !strings.Contains(text, "2125855878912409600") ||
+			!strings.Contains(text, "1312") {
 			t.Errorf("%s: more was masked than numbers: %s", name, text)
 		}
 	}

@@ -19,10 +19,13 @@ type media struct {
 
 func newMedia() media {
 	return media{
-		packets: counters("tollgate_media_rtp_packets_total", "RTP packets that arrived in anchored calls that are over, by the side that sent them.", "side"),
-		lost:    counters("tollgate_media_rtp_lost_total", "RTP packets of anchored calls that are over, that did not arrive, by the side that sent them.", "side"),
+		packets: counters("tollgate_media_rtp_packets_total",
+			"RTP packets that arrived in anchored calls that are over, by the side that sent them.", "side"),
+		lost: counters("tollgate_media_rtp_lost_total",
+			"RTP packets of anchored calls that are over, that did not arrive, by the side that sent them.", "side"),
 		jitter: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tollgate_media_jitter_seconds", Help: "Interarrival jitter at the end of anchored calls (RFC 3550), by the side that sent.", Buckets: jitterBuckets,
+			Name: "tollgate_media_jitter_seconds",
+			Help: "Interarrival jitter at the end of anchored calls (RFC 3550), by the side that sent.", Buckets: jitterBuckets,
 		}, []string{"side"}),
 	}
 }
@@ -44,11 +47,15 @@ func (m *Metrics) WatchMedia(stats func() relay.Stats) {
 type mediaCollector func() relay.Stats
 
 var (
-	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions", "Calls whose media the built-in relay carries.", nil, nil)
-	descMediaPorts    = prometheus.NewDesc("tollgate_media_free_port_pairs", "Pairs of ports that the built-in relay has left; a call takes two for each of its streams.", nil, nil)
-	descMediaRelayed  = prometheus.NewDesc("tollgate_media_packets_relayed_total", "Packets that the built-in relay has passed on.", nil, nil)
-	descMediaDropped  = prometheus.NewDesc("tollgate_media_packets_dropped_total",
-		"Packets that the built-in relay has not passed on, by why: foreign (not from the side's address), malformed, forged (not by the key, or repeated), excess.", []string{"why"}, nil)
+	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions", "Calls whose media the built-in relay carries.", nil,
+		nil)
+	descMediaPorts = prometheus.NewDesc("tollgate_media_free_port_pairs",
+		"Pairs of ports that the built-in relay has left; a call takes two for each of its streams.", nil, nil)
+	descMediaRelayed = prometheus.NewDesc("tollgate_media_packets_relayed_total",
+		"Packets that the built-in relay has passed on.", nil, nil)
+	descMediaDropped = prometheus.NewDesc("tollgate_media_packets_dropped_total",
+		"Packets that the built-in relay has not passed on, by why: foreign (not from the side's address), malformed, "+
+			"forged (not by the key, or repeated), excess.", []string{"why"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -64,7 +71,8 @@ func (c mediaCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(descMediaSessions, prometheus.GaugeValue, float64(s.Sessions))
 	out <- prometheus.MustNewConstMetric(descMediaPorts, prometheus.GaugeValue, float64(s.FreePorts))
 	out <- prometheus.MustNewConstMetric(descMediaRelayed, prometheus.CounterValue, float64(s.Relayed))
-	for why, n := range map[string]uint64{"foreign": s.Foreign, "malformed": s.Malformed, "forged": s.Forged, "excess": s.Excess} {
+	for why, n := range map[string]uint64{"foreign": s.Foreign, "malformed": s.Malformed, "forged": s.Forged,
+		"excess": s.Excess} {
 		out <- prometheus.MustNewConstMetric(descMediaDropped, prometheus.CounterValue, float64(n), why)
 	}
 }

@@ -22,7 +22,8 @@ func TestMediaIsMeasured(t *testing.T) {
 	text := answer.Body.String()
 	for _, want := range []string{
 		`tollgate_media_rtp_packets_total{side="caller"} 100`, `tollgate_media_rtp_lost_total{side="caller"} 7`,
-		`tollgate_media_jitter_seconds_bucket{side="caller",le="0.01"} 0`, `tollgate_media_jitter_seconds_bucket{side="caller",le="0.02"} 1`,
+		`tollgate_media_jitter_seconds_bucket{side="caller",le="0.01"} 0`,
+		`tollgate_media_jitter_seconds_bucket{side="caller",le="0.02"} 1`,
 		"tollgate_media_sessions 3", "tollgate_media_free_port_pairs 40", "tollgate_media_packets_relayed_total 500",
 		`tollgate_media_packets_dropped_total{why="foreign"} 1`, `tollgate_media_packets_dropped_total{why="excess"} 4`,
 	} {

@@ -61,22 +61,27 @@ func New(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), media: newMedia(),
 		gateways: newBounded(maxGateways), causes: newBounded(maxCauses), events: newBounded(maxEvents),
-		calls: counters("tollgate_calls_total", "Calls that have ended, each once, by outcome, hangup cause and the gateway that was tried last.",
+		calls: counters("tollgate_calls_total",
+			"Calls that have ended, each once, by outcome, hangup cause and the gateway that was tried last.",
 			"outcome", "cause", "gateway"),
-		refusals:  counters("tollgate_refusals_total", "Attempts that were refused by a rule, by reason.", "reason"),
-		durations: counters("tollgate_call_seconds_total", "Seconds between answer and end of the calls that have ended, by gateway.", "gateway"),
+		refusals: counters("tollgate_refusals_total", "Attempts that were refused by a rule, by reason.", "reason"),
+		durations: counters("tollgate_call_seconds_total",
+			"Seconds between answer and end of the calls that have ended, by gateway.", "gateway"),
 		delays: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tollgate_post_dial_delay_seconds", Help: "From the caller's INVITE to the first ringing, progress or answer, by gateway.",
+			Name:    "tollgate_post_dial_delay_seconds",
+			Help:    "From the caller's INVITE to the first ringing, progress or answer, by gateway.",
 			Buckets: delayBuckets,
 		}, []string{"gateway"}),
 		grants: counters("tollgate_grants_total",
-			"What the ledger answered: first (a call was let through), extended (a running call got more time) or exhausted (it did not).", "kind"),
+			"What the ledger answered: first (a call was let through), extended (a running call got more time) or exhausted "+
+				"(it did not).", "kind"),
 		groupSizes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_store_group_size", Help: "Commands and writes in one transaction of the store.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
 		groupTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "tollgate_store_commit_seconds", Help: "Duration of one transaction of the store, its durable commit included.",
+			Name:    "tollgate_store_commit_seconds",
+			Help:    "Duration of one transaction of the store, its durable commit included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}),
 		groupFailures: prometheus.NewCounter(prometheus.CounterOpts{
@@ -85,7 +90,8 @@ func New(version string) *Metrics {
 		groupWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_store_queue", Help: "Work that waited for the store when its last transaction ended.",
 		}),
-		attempts: counters("tollgate_webhook_attempts_total", "Attempts to deliver a webhook, by what became of the delivery.", "state"),
+		attempts: counters("tollgate_webhook_attempts_total",
+			"Attempts to deliver a webhook, by what became of the delivery.", "state"),
 		attemptTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
@@ -95,11 +101,14 @@ func New(version string) *Metrics {
 			"Events of calls that an outside switch reported and that were not taken, by why.", "why"),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tollgate_build_info", Help: "Always 1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
+		Name: "tollgate_build_info", Help: "Always 1; the label says which version runs.",
+		ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes, m.groupFailures,
+	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes,
+		m.groupFailures,
 		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, m.logins, build,
-		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.preset()
 	return m
 }

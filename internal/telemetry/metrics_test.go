@@ -30,7 +30,8 @@ func TestLabelsStayBounded(t *testing.T) {
 	for i := range n {
 		m.Rang(id.ID(i+1), time.Second)
 		m.EventRejected(fmt.Sprint("why", i))
-		records = append(records, &record.Call{GatewayID: id.ID(i + 1), HangupCause: fmt.Sprint("cause", i), Outcome: record.OutcomeFailed})
+		records = append(records, &record.Call{GatewayID: id.ID(i + 1), HangupCause: fmt.Sprint("cause", i),
+			Outcome: record.OutcomeFailed})
 	}
 	m.Group(sqlstore.Group{Size: n, Records: records})
 	text := scrape(t, m)
@@ -77,7 +78,8 @@ func TestAFailedGroupCountsNothingElse(t *testing.T) {
 	m := New("test")
 	m.Group(sqlstore.Group{Size: 3, Failed: true})
 	text := scrape(t, m)
-	if !strings.Contains(text, "tollgate_store_failures_total 1\n") || !strings.Contains(text, `tollgate_grants_total{kind="first"} 0`) {
+	if !strings.Contains(text, "tollgate_store_failures_total 1\n") ||
+		!strings.Contains(text, `tollgate_grants_total{kind="first"} 0`) {
 		t.Error("a failed transaction is not counted as one, or as more")
 	}
 }

@@ -8,11 +8,14 @@ import (
 
 var (
 	descRecordingLive    = prometheus.NewDesc("tollgate_recordings_live", "Calls that are being recorded.", nil, nil)
-	descRecordingWaiting = prometheus.NewDesc("tollgate_recordings_waiting", "Ended calls whose recording is not finished yet.", nil, nil)
-	descRecordings       = prometheus.NewDesc("tollgate_recordings_total",
-		"Recordings by what became of them: kept, failed (and repeated) or abandoned (the disk took no more of a call).", []string{"result"}, nil)
+	descRecordingWaiting = prometheus.NewDesc("tollgate_recordings_waiting",
+		"Ended calls whose recording is not finished yet.", nil, nil)
+	descRecordings = prometheus.NewDesc("tollgate_recordings_total",
+		"Recordings by what became of them: kept, failed (and repeated) or abandoned (the disk took no more of a call).",
+		[]string{"result"}, nil)
 	descRecordingPackets = prometheus.NewDesc("tollgate_recording_packets_total",
-		"RTP packets of recorded calls that have ended, by side and by what became of them: played, late, duplicate, undecodable, dropped (the recorder was behind).",
+		"RTP packets of recorded calls that have ended, by side and by what became of them: played, late, duplicate, "+
+			"undecodable, dropped (the recorder was behind).",
 		[]string{"side", "result"}, nil)
 )
 

@@ -59,7 +59,8 @@ func NewTracing(ctx context.Context, s TracingSettings) (*Tracing, error) {
 		return nil, fmt.Errorf("send traces to the collector: %w", err)
 	}
 	provider := sdk.NewTracerProvider(
-		sdk.WithBatcher(&reporting{SpanExporter: exporter, log: s.Logger}), sdk.WithSampler(sdk.AlwaysSample()), sdk.WithIDGenerator(callIDs{}),
+		sdk.WithBatcher(&reporting{SpanExporter: exporter, log: s.Logger}), sdk.WithSampler(sdk.AlwaysSample()),
+		sdk.WithIDGenerator(callIDs{}),
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "tollgate"),
 			attribute.String("service.version", s.Version), attribute.String("service.instance.id", s.Node))),
 	)
@@ -133,7 +134,8 @@ func (t *Tracing) Journey(j *sipgw.Journey) {
 	ctx := context.WithValue(context.Background(), callKey{}, j.Call)
 	ctx, root := t.tracer.Start(ctx, "call", trace.WithTimestamp(j.Started), trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(
-			attribute.String("tollgate.account", j.Account.String()), attribute.String("tollgate.connection", j.Connection.String()),
+			attribute.String("tollgate.account", j.Account.String()),
+			attribute.String("tollgate.connection", j.Connection.String()),
 			attribute.String("sip.call_id", j.SIPCallID), attribute.Int("sip.status", j.Status)))
 	root.SetAttributes(recorded(j.Record)...)
 	if j.Status >= 500 {
@@ -145,7 +147,8 @@ func (t *Tracing) Journey(j *sipgw.Journey) {
 		if ended.IsZero() {
 			ended = j.Ended
 		}
-		t.part(ctx, "gateway", try.Started, ended, attribute.String("tollgate.gateway", try.Gateway.String()), attribute.Int("sip.status", try.Status))
+		t.part(ctx, "gateway", try.Started, ended, attribute.String("tollgate.gateway", try.Gateway.String()),
+			attribute.Int("sip.status", try.Status))
 	}
 	if !j.Rang.IsZero() {
 		root.AddEvent("ringing", trace.WithTimestamp(j.Rang))

@@ -57,7 +57,8 @@ func TestCommittedFilesAreCurrent(t *testing.T) {
 	}
 	// A test binary may not know its modules' versions, which the first constant names.
 	version := regexp.MustCompile(`const PlanVersion = .*`)
-	if diff := cmp.Diff(version.ReplaceAllString(string(source), ""), version.ReplaceAllString(string(committed), "")); diff != "" {
+	if diff := cmp.Diff(version.ReplaceAllString(string(source), ""),
+		version.ReplaceAllString(string(committed), "")); diff != "" {
 		t.Errorf("plan_table.go is stale: run go generate in internal/e164 (-made +committed):\n%s", diff)
 	}
 }

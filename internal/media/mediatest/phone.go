@@ -99,11 +99,15 @@ func (p *Phone) Describe(lines ...string) []byte {
 	}
 	if p.key != "" {
 		proto = "RTP/SAVP"
-		lines = append(lines, "a=crypto:"+p.cryptoTag()+" "+suiteName+" inline:"+base64.StdEncoding.EncodeToString([]byte(p.key)))
+		lines = append(lines,
+			"a=crypto:"+p.cryptoTag()+" "+suiteName+" inline:"+base64.StdEncoding.EncodeToString([]byte(p.key)))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "v=0\r\no=phone 7 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n", p.version, family, p.ip, family, p.ip)
-	fmt.Fprintf(&b, "m=audio %d %s 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n", p.port(), proto)
+	fmt.Fprintf(&b, "v=0\r\no=phone 7 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n", p.version, family, p.ip, family,
+		p.ip)
+	fmt.Fprintf(&b,
+		"m=audio %d %s 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n",
+		p.port(), proto)
 	for _, line := range lines {
 		b.WriteString(line + "\r\n")
 	}

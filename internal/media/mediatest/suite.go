@@ -126,7 +126,8 @@ func both(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)
 	l.connect(caller, callee, media.AsOffered)
-	if caller.ToRTP.Port()%2 != 0 || caller.ToRTP == callee.ToRTP || caller.ToRTP.Addr() != netip.MustParseAddr("127.0.0.1") {
+	if caller.ToRTP.Port()%2 != 0 || caller.ToRTP == callee.ToRTP ||
+		caller.ToRTP.Addr() != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("the phones send to %s and %s", caller.ToRTP, callee.ToRTP)
 	}
 	Converse(t, caller, callee)
@@ -144,8 +145,10 @@ func both(t *testing.T, r media.Relay) {
 func verbatim(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)
-	sdp := l.offer(record.SideCaller, caller, callee, media.AsOffered, "a=ptime:20", "a=x-vendor:1;two", "a=fmtp:101 0-15", "a=sendrecv")
-	for _, want := range []string{"a=ptime:20\r\n", "a=x-vendor:1;two\r\n", "a=fmtp:101 0-15\r\n", " RTP/AVP 0 8 101\r\n", "a=rtpmap:8 PCMA/8000\r\n"} {
+	sdp := l.offer(record.SideCaller, caller, callee, media.AsOffered, "a=ptime:20", "a=x-vendor:1;two", "a=fmtp:101 0-15",
+		"a=sendrecv")
+	for _, want := range []string{"a=ptime:20\r\n", "a=x-vendor:1;two\r\n", "a=fmtp:101 0-15\r\n", " RTP/AVP 0 8 101\r\n",
+		"a=rtpmap:8 PCMA/8000\r\n"} {
 		if !bytes.Contains(sdp, []byte(want)) {
 			t.Errorf("%q is gone from\n%s", want, sdp)
 		}
@@ -178,7 +181,8 @@ func hold(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)
 	l.connect(caller, callee, media.AsOffered)
-	if sdp := l.offer(record.SideCaller, caller, callee, media.AsOffered, "a=sendonly"); !bytes.Contains(sdp, []byte("a=sendonly\r\n")) {
+	if sdp := l.offer(record.SideCaller, caller, callee, media.AsOffered, "a=sendonly"); !bytes.Contains(sdp,
+		[]byte("a=sendonly\r\n")) {
 		t.Errorf("hold became\n%s", sdp)
 	}
 	if sdp := l.answer(record.SideCallee, callee, caller, "a=recvonly"); !bytes.Contains(sdp, []byte("a=recvonly\r\n")) {
@@ -217,7 +221,8 @@ func refusedOffer(t *testing.T, r media.Relay) {
 		if _, err := l.wait(l.session.Offer, description(side, elsewhere.Describe(), elsewhere, elsewhere)); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = l.wait(func(_ media.Description, done func([]byte, error)) { l.session.Refused(func() { done(nil, nil) }) }, media.Description{})
+		_, _ = l.wait(func(_ media.Description, done func([]byte, error)) { l.session.Refused(func() { done(nil, nil) }) },
+			media.Description{})
 		Converse(t, caller, callee)
 	}
 	// And the next offer works.
@@ -390,13 +395,15 @@ func srtpAgain(t *testing.T, r media.Relay) {
 func refusedStream(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)
-	sdp, err := l.wait(l.session.Offer, description(record.SideCaller, caller.Describe("m=video 9998 RTP/AVP 97", "a=rtpmap:97 H264/90000"), caller, callee))
+	sdp, err := l.wait(l.session.Offer,
+		description(record.SideCaller, caller.Describe("m=video 9998 RTP/AVP 97", "a=rtpmap:97 H264/90000"), caller, callee))
 	if err != nil || strings.Count(string(sdp), "m=") != 2 || bytes.Contains(sdp, []byte("9998")) {
 		t.Fatalf("%v\n%s", err, sdp)
 	}
 	audio, _, _ := bytes.Cut(sdp, []byte("m=video"))
 	callee.Learn(audio)
-	sdp, err = l.wait(l.session.Answer, description(record.SideCallee, callee.Describe("m=video 0 RTP/AVP 97"), callee, caller))
+	sdp, err = l.wait(l.session.Answer,
+		description(record.SideCallee, callee.Describe("m=video 0 RTP/AVP 97"), callee, caller))
 	if err != nil || !bytes.Contains(sdp, []byte("m=video 0 ")) {
 		t.Fatalf("%v\n%s", err, sdp)
 	}
@@ -408,7 +415,8 @@ func refusedStream(t *testing.T, r media.Relay) {
 func nonsense(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	for _, text := range []string{
-		"", "hello", "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 nowhere?\r\nt=0 0\r\nm=audio x RTP/AVP 0\r\n",
+		"", "hello", "v=0\r\n",
+		"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 nowhere?\r\nt=0 0\r\nm=audio x RTP/AVP 0\r\n",
 		strings.Repeat("a=x\r\n", 10_000), "\x00\x01\x02",
 	} {
 		l := dial(t, r)
@@ -419,7 +427,8 @@ func nonsense(t *testing.T, r media.Relay) {
 	}
 	l := dial(t, r)
 	l.offer(record.SideCaller, caller, callee, media.AsOffered)
-	if _, err := l.wait(l.session.Answer, description(record.SideCallee, []byte("nothing"), callee, caller)); !errors.Is(err, media.ErrDescription) {
+	if _, err := l.wait(l.session.Answer,
+		description(record.SideCallee, []byte("nothing"), callee, caller)); !errors.Is(err, media.ErrDescription) {
 		t.Errorf("answer: %v", err)
 	}
 	l.answer(record.SideCallee, callee, caller)
@@ -433,7 +442,8 @@ func closed(t *testing.T, r media.Relay) {
 	Converse(t, caller, callee)
 	l.session.Close()
 	l.session.Close()
-	if _, err := l.wait(l.session.Offer, description(record.SideCaller, caller.Describe(), caller, callee)); !errors.Is(err, media.ErrClosed) {
+	if _, err := l.wait(l.session.Offer,
+		description(record.SideCaller, caller.Describe(), caller, callee)); !errors.Is(err, media.ErrClosed) {
 		t.Errorf("an offer after the end: %v", err)
 	}
 	// The next call may be given the same ports or others; it must work.

@@ -62,7 +62,8 @@ func readKeying(line string) (keying, bool) {
 		return keying{}, false
 	}
 	for _, parameter := range fields[3:] {
-		if strings.HasPrefix(parameter, "UNENCRYPTED") || strings.HasPrefix(parameter, "UNAUTHENTICATED") || strings.HasPrefix(parameter, "KDR=") {
+		if strings.HasPrefix(parameter, "UNENCRYPTED") || strings.HasPrefix(parameter, "UNAUTHENTICATED") ||
+			strings.HasPrefix(parameter, "KDR=") {
 			return keying{}, false
 		}
 	}
@@ -95,7 +96,8 @@ func newKeying(tag int, s suite) keying {
 
 // line writes the a=crypto line.
 func (k keying) line() string {
-	return "a=crypto:" + strconv.Itoa(k.tag) + " " + k.suite.name + " inline:" + base64.StdEncoding.EncodeToString([]byte(k.key))
+	return "a=crypto:" + strconv.Itoa(k.tag) + " " + k.suite.name + " inline:" +
+		base64.StdEncoding.EncodeToString([]byte(k.key))
 }
 
 // maxSources bounds the synchronisation sources that one key is used for: each

@@ -85,7 +85,8 @@ func (s *socket) send(packet []byte, to netip.AddrPort, dscp uint8) bool {
 		name, size = unsafe.Pointer(&raw), unix.SizeofSockaddrInet4
 	}
 	// The socket does not block, so that the runtime need not be told.
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))), uintptr(len(packet)),
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))),
+		uintptr(len(packet)),
 		unix.MSG_NOSIGNAL, uintptr(name), size)
 	return errno == 0
 }
@@ -150,7 +151,8 @@ func newLoop(clock func() time.Time) (*loop, error) {
 }
 
 func (l *loop) watch(fd int) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}))
+	return os.NewSyscallError("epoll_ctl",
+		unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}))
 }
 
 func (l *loop) close() {
@@ -267,7 +269,8 @@ func (l *loop) read(p *port, now time.Time) {
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(controlBytes)
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(p.socket.fd), uintptr(unsafe.Pointer(&l.messages[0])), maxBatch, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(p.socket.fd), uintptr(unsafe.Pointer(&l.messages[0])),
+		maxBatch, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return
 	}

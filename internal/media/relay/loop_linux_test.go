@@ -25,7 +25,8 @@ func TestPacketsThatAreNone(t *testing.T) {
 	from := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 9)
 	done := make(chan struct{})
 	feed := func() { // by the loop, which alone touches its ports
-		for _, packet := range []string{"", "x", strings.Repeat("\x80", 11), strings.Repeat("\x00", 172), strings.Repeat("\xff", 172)} {
+		for _, packet := range []string{"", "x", strings.Repeat("\x80", 11), strings.Repeat("\x00", 172),
+			strings.Repeat("\xff", 172)} {
 			e.rtp.receive([]byte(packet), from, 0, time.Now())
 		}
 		for _, packet := range []string{"", strings.Repeat("\x80", 7), strings.Repeat("\x00", 20)} {
@@ -57,14 +58,16 @@ func TestTheDSCPIsKept(t *testing.T) {
 				netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port()).String()[len("0.0.0.0:"):] + " RTP/AVP 0\r\n")
 		}
 		var to netip.AddrPort
-		s.Offer(media.Description{From: record.SideCaller, SDP: describe(near), Source: ip, Target: ip}, func([]byte, error) {})
-		s.Answer(media.Description{From: record.SideCallee, SDP: describe(far), Source: ip, Target: ip}, func(sdp []byte, _ error) {
-			d, err := readDescription(sdp)
-			if err != nil {
-				t.Fatal(err)
-			}
-			to = netip.AddrPortFrom(d.streams[0].address, d.streams[0].port)
-		})
+		s.Offer(media.Description{From: record.SideCaller, SDP: describe(near), Source: ip, Target: ip},
+			func([]byte, error) {})
+		s.Answer(media.Description{From: record.SideCallee, SDP: describe(far), Source: ip, Target: ip},
+			func(sdp []byte, _ error) {
+				d, err := readDescription(sdp)
+				if err != nil {
+					t.Fatal(err)
+				}
+				to = netip.AddrPortFrom(d.streams[0].address, d.streams[0].port)
+			})
 		for _, class := range []int{46 << 2, 46 << 2, 0, 34<<2 | 1} {
 			setClass(t, near, ip, class)
 			if _, err := near.WriteToUDPAddrPort(append([]byte{0x80}, make([]byte, 171)...), to); err != nil {

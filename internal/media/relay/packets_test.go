@@ -21,19 +21,21 @@ func (r *Relay) call(t *testing.T, caller, callee *mediatest.Phone, lines ...str
 	t.Cleanup(s.Close)
 	var err error
 	ip := netip.MustParseAddr("127.0.0.1")
-	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(lines...), Source: ip, Target: ip}, func(sdp []byte, e error) {
-		if err = e; err == nil {
-			callee.Learn(sdp)
-		}
-	})
+	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(lines...), Source: ip, Target: ip},
+		func(sdp []byte, e error) {
+			if err = e; err == nil {
+				callee.Learn(sdp)
+			}
+		})
 	if err != nil {
 		return s, err
 	}
-	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip}, func(sdp []byte, e error) {
-		if err = e; err == nil {
-			caller.Learn(sdp)
-		}
-	})
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip},
+		func(sdp []byte, e error) {
+			if err = e; err == nil {
+				caller.Learn(sdp)
+			}
+		})
 	s.Answered(time.Now())
 	return s, err
 }
@@ -139,8 +141,10 @@ func TestAForgedPacketTakesNothing(t *testing.T) {
 	s := r.Open(media.Opening{}).(*session)
 	defer s.Close()
 	ip := netip.MustParseAddr("127.0.0.1")
-	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(), Source: ip, Target: ip, Encryption: media.Plain}, func(sdp []byte, err error) { callee.Learn(sdp) })
-	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip}, func(sdp []byte, err error) { caller.Learn(sdp) })
+	s.Offer(media.Description{From: record.SideCaller, SDP: caller.Describe(), Source: ip, Target: ip,
+		Encryption: media.Plain}, func(sdp []byte, err error) { callee.Learn(sdp) })
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: ip, Target: ip},
+		func(sdp []byte, err error) { caller.Learn(sdp) })
 	attacker := mediatest.NewPhone(t, "127.0.0.1")
 	attacker.ToRTP = caller.ToRTP
 	attacker.Say("in the clear")
@@ -279,7 +283,8 @@ func TestFormatsComeFirst(t *testing.T) {
 			var tap media.Tap = teller{told}
 			want := []string{"formats of caller", "formats of callee", "answered"}
 			if announces {
-				tap, want = crier{teller{told}}, []string{"formats of caller", "formats of callee", "announcement to caller", "announcement to callee", "answered"}
+				tap, want = crier{teller{told}}, []string{"formats of caller", "formats of callee", "announcement to caller",
+					"announcement to callee", "answered"}
 			}
 			s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}, Tap: tap})
 			t.Cleanup(s.Close)

@@ -254,7 +254,8 @@ func (e *end) send(packet []byte, target *peer, rtcp bool, dscp uint8) bool {
 }
 
 func isRTCP(packet []byte) bool {
-	return len(packet) > payloadTypeByte && packet[payloadTypeByte] >= firstRTCPType && packet[payloadTypeByte] <= lastRTCPType
+	return len(packet) > payloadTypeByte && packet[payloadTypeByte] >= firstRTCPType &&
+		packet[payloadTypeByte] <= lastRTCPType
 }
 
 // passes says whether a packet of a stream that is not RTP may be one. Nothing else

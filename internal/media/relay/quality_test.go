@@ -27,7 +27,8 @@ func TestLossAndJitter(t *testing.T) {
 		}, nil, 100, 0},
 		{"pairs change places", func(i int) int { return i ^ 1 }, nil, 0, 40 * time.Millisecond},
 		{"it starts again", func(i int) int { return i + i/500*20000 }, nil, 0, 0},
-		{"late by turns", func(i int) int { return i }, func(i int) time.Duration { return time.Duration(i%2) * 10 * time.Millisecond }, 0, 10 * time.Millisecond},
+		{"late by turns", func(i int) int { return i },
+			func(i int) time.Duration { return time.Duration(i%2) * 10 * time.Millisecond }, 0, 10 * time.Millisecond},
 	} {
 		a, start := arrivals{}, time.Unix(1_800_000_000, 0)
 		for i := range 1000 {

@@ -344,7 +344,8 @@ func (s *streamLines) writeUnchanged(put func(string), sessionConnection string,
 func ofTransport(line string) bool {
 	name, value, _ := strings.Cut(line, ":")
 	switch name {
-	case "a=crypto", "a=rtcp", "a=rtcp-mux", "a=rtcp-mux-only", "a=candidate", "a=remote-candidates", "a=end-of-candidates",
+	case "a=crypto", "a=rtcp", "a=rtcp-mux", "a=rtcp-mux-only", "a=candidate", "a=remote-candidates",
+		"a=end-of-candidates",
 		"a=ice-ufrag", "a=ice-pwd", "a=ice-options", "a=ice-lite", "a=ice-mismatch", "a=ice-pacing", "a=bundle-only":
 		return true
 	case "a=group":

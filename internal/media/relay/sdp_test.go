@@ -41,30 +41,39 @@ func TestRewriting(t *testing.T) {
 		},
 		"address of the stream, and bare line ends": {
 			"v=0\no=- 1 2 IN IP6 2001:db8::5\ns=-\nt=0 0\nm=audio 4000/2 RTP/AVP 8\ni=voice\nc=IN IP6 2001:db8::5\nb=AS:64\n",
-			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\ni=voice\r\nc=IN IP4 192.0.2.1\r\nb=AS:64\r\n",
+			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\ni=voice\r\nc=IN IP4 192.0.2.1\r\n" +
+				"b=AS:64\r\n",
 		},
 		"hold by the unspecified address": {
 			"v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n",
 			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\n",
 		},
 		"what leads past the relay": {
-			"v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-lite\r\nm=audio 4000 RTP/AVP 8\r\na=rtcp:4001\r\na=ice-ufrag:x\r\na=candidate:1 1 UDP 1 10.0.0.5 4000 typ host\r\na=mid:0\r\na=rtcp-mux\r\n",
-			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\na=mid:0\r\na=rtcp-mux\r\n",
+			"v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-lite\r\n" +
+				"m=audio 4000 RTP/AVP 8\r\na=rtcp:4001\r\na=ice-ufrag:x\r\na=candidate:1 1 UDP 1 10.0.0.5 4000 typ host\r\n" +
+				"a=mid:0\r\na=rtcp-mux\r\n",
+			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\na=mid:0\r\n" +
+				"a=rtcp-mux\r\n",
 		},
 		"streams that are not relayed": {
-			"v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\nm=video 0 RTP/AVP 97\r\nm=message 9000 TCP/MSRP *\r\nm=image 4002 udptl t38\r\n",
-			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\nm=video 0 RTP/AVP 97\r\nm=message 9000 TCP/MSRP *\r\nc=IN IP4 10.0.0.5\r\nm=image 30006 udptl t38\r\n",
+			"v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n" +
+				"m=video 0 RTP/AVP 97\r\nm=message 9000 TCP/MSRP *\r\nm=image 4002 udptl t38\r\n",
+			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\n" +
+				"m=video 0 RTP/AVP 97\r\nm=message 9000 TCP/MSRP *\r\nc=IN IP4 10.0.0.5\r\nm=image 30006 udptl t38\r\n",
 		},
 		"what nobody knows": {
-			"v=0\r\no=me 1 2 IN IP4 10.0.0.5\r\ns= \r\nx=unheard of\r\nc=IN IP4 pbx.example.com\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 99\r\na=rtpmap:99 strange/8000\r\na=x-odd\r\n",
-			"v=0\r\no=me 1 2 IN IP4 192.0.2.1\r\ns= \r\nx=unheard of\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8 99\r\na=rtpmap:99 strange/8000\r\na=x-odd\r\n",
+			"v=0\r\no=me 1 2 IN IP4 10.0.0.5\r\ns= \r\nx=unheard of\r\nc=IN IP4 pbx.example.com\r\nt=0 0\r\n" +
+				"m=audio 4000 RTP/AVP 8 99\r\na=rtpmap:99 strange/8000\r\na=x-odd\r\n",
+			"v=0\r\no=me 1 2 IN IP4 192.0.2.1\r\ns= \r\nx=unheard of\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n" +
+				"m=audio 30000 RTP/AVP 8 99\r\na=rtpmap:99 strange/8000\r\na=x-odd\r\n",
 		},
 	} {
 		if got := rewritten(t, c.before, relayed); got != c.after {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, c.after)
 		}
 	}
-	six := rewritten(t, "v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n", netip.MustParseAddr("2001:db8::1"))
+	six := rewritten(t, "v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n",
+		netip.MustParseAddr("2001:db8::1"))
 	if !strings.Contains(six, "o=- 1 2 IN IP6 2001:db8::1\r\n") || !strings.Contains(six, "c=IN IP6 ::\r\n") {
 		t.Errorf("to IPv6:\n%s", six)
 	}
@@ -89,8 +98,10 @@ func TestDescriptionsThatCannotBeRelayed(t *testing.T) {
 		"no port for RTCP":     head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\na=rtcp:0\r\n",
 		"RTCP to everyone":     head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\na=rtcp:5 IN IP4 224.0.0.1\r\n",
 		"too many streams":     head + "c=IN IP4 10.0.0.5\r\n" + strings.Repeat("m=audio 4000 RTP/AVP 8\r\n", maxStreams+1),
-		"too many lines":       head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\n" + strings.Repeat("a=x\r\n", maxDescriptionLines),
-		"too long":             head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\na=" + strings.Repeat("x", maxDescriptionBytes) + "\r\n",
+		"too many lines": head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\n" +
+			strings.Repeat("a=x\r\n", maxDescriptionLines),
+		"too long": head + "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 8\r\na=" +
+			strings.Repeat("x", maxDescriptionBytes) + "\r\n",
 	} {
 		if _, err := readDescription([]byte(text)); !errors.Is(err, media.ErrDescription) {
 			t.Errorf("%s: %v", name, err)
@@ -100,13 +111,16 @@ func TestDescriptionsThatCannotBeRelayed(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	d, err := readDescription([]byte("v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\n" +
-		"m=audio 4000 RTP/AVP 0 9 96 101 98 97 200 x\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:98 bad\r\na=rtpmap:97 worse/0\r\n"))
+		"m=audio 4000 RTP/AVP 0 9 96 101 98 97 200 x\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n" +
+		"a=rtpmap:98 bad\r\na=rtpmap:97 worse/0\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []media.Format{
-		{PayloadType: 0, Name: "PCMU", ClockRate: 8000, Channels: 1}, {PayloadType: 9, Name: "G722", ClockRate: 8000, Channels: 1},
-		{PayloadType: 96, Name: "opus", ClockRate: 48000, Channels: 2}, {PayloadType: 101, Name: "telephone-event", ClockRate: 8000, Channels: 1},
+		{PayloadType: 0, Name: "PCMU", ClockRate: 8000, Channels: 1},
+		{PayloadType: 9, Name: "G722", ClockRate: 8000, Channels: 1},
+		{PayloadType: 96, Name: "opus", ClockRate: 48000, Channels: 2},
+		{PayloadType: 101, Name: "telephone-event", ClockRate: 8000, Channels: 1},
 	}
 	got := d.streams[0].formats()
 	if len(got) != len(want) {
@@ -151,8 +165,11 @@ func TestKeysOfADescription(t *testing.T) {
 // relayed one, with every line that does not concern the relay, and so that a
 // strict parser which takes the original takes it too.
 func FuzzDescription(f *testing.F) {
-	f.Add([]byte("v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 8 101\r\na=rtcp:4005 IN IP4 10.0.0.6\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"))
-	f.Add([]byte("v=0\no=- 1 2 IN IP6 ::1\ns=-\nt=0 0\nm=audio 4000/2 RTP/AVP 8\ni=voice\nc=IN IP6 ::\na=sendonly\nm=video 0 RTP/AVP 97\nm=image 9 udptl t38\nc=IN IP4 host.example\n"))
+	f.Add([]byte("v=0\r\no=- 1 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 8 101\r\n" +
+		"a=rtcp:4005 IN IP4 10.0.0.6\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 " +
+		"inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"))
+	f.Add([]byte("v=0\no=- 1 2 IN IP6 ::1\ns=-\nt=0 0\nm=audio 4000/2 RTP/AVP 8\ni=voice\nc=IN IP6 ::\na=sendonly\n" +
+		"m=video 0 RTP/AVP 97\nm=image 9 udptl t38\nc=IN IP4 host.example\n"))
 	relayed := netip.MustParseAddr("192.0.2.1")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := readDescription(text)
@@ -173,7 +190,8 @@ func FuzzDescription(f *testing.F) {
 			if is.relayed() != was.relayed() || is.direction != was.direction || is.rest != was.rest {
 				t.Errorf("stream %d: %+v became %+v", i, was, is)
 			}
-			if p != nil && (is.port != p.address.Port() || is.rtcp.Port() != p.address.Port()+1 || is.address != relayed && !is.onHold) {
+			if p != nil && (is.port != p.address.Port() || is.rtcp.Port() != p.address.Port()+1 ||
+				is.address != relayed && !is.onHold) {
 				t.Errorf("stream %d is at %s:%d, RTCP at %s", i, is.address, is.port, is.rtcp)
 			}
 		}

@@ -19,7 +19,8 @@ import (
 
 // exchange gives a session an offer of the caller's, which goes on as what is sent, and
 // an answer of the callee's. Both come from this machine.
-func exchange(s media.Session, offer, answer string, encryption media.Encryption) (sent string, offered, answered error) {
+func exchange(s media.Session, offer, answer string,
+	encryption media.Encryption) (sent string, offered, answered error) {
 	ip := netip.MustParseAddr("127.0.0.1")
 	d := media.Description{From: record.SideCaller, SDP: []byte(offer), Source: ip, Target: ip, Encryption: encryption}
 	s.Offer(d, func(sdp []byte, err error) { sent, offered = string(sdp), err })
@@ -79,14 +80,16 @@ func TestTargetsInside(t *testing.T) {
 	s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}}).(*session)
 	t.Cleanup(s.Close)
 	sdp := "v=0\r\ns=-\r\nc=IN IP4 127.0.0.77\r\nt=0 0\r\nm=audio " + strconv.Itoa(int(at.Port())) + " RTP/AVP 0 8 101\r\n"
-	d := media.Description{From: record.SideCaller, SDP: []byte(sdp), Source: netip.MustParseAddr("198.51.100.7"), Target: loop}
+	d := media.Description{From: record.SideCaller, SDP: []byte(sdp), Source: netip.MustParseAddr("198.51.100.7"),
+		Target: loop}
 	s.Offer(d, func(sdp []byte, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		far.Learn(sdp)
 	})
-	d = media.Description{From: record.SideCallee, SDP: far.Describe(), Source: netip.MustParseAddr("127.0.0.2"), Target: loop}
+	d = media.Description{From: record.SideCallee, SDP: far.Describe(), Source: netip.MustParseAddr("127.0.0.2"),
+		Target: loop}
 	s.Answer(d, func(_ []byte, err error) {
 		if err != nil {
 			t.Fatal(err)
@@ -117,10 +120,12 @@ func TestATranslatedCallerMovesItsPort(t *testing.T) {
 	r := newRelay(t, loopback())
 	signalling := netip.MustParseAddr("198.51.100.7")
 	e := &end{}
-	first := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4000, proto: "RTP/AVP"}, signalling, netip.Addr{})
+	first := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4000, proto: "RTP/AVP"}, signalling,
+		netip.Addr{})
 	e.describe(first)
 	first.source.Store(new(netip.MustParseAddrPort("198.51.100.7:6000")))
-	second := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4002, proto: "RTP/AVP"}, signalling, netip.Addr{})
+	second := r.peer(&streamLines{address: netip.MustParseAddr("10.0.0.5"), port: 4002, proto: "RTP/AVP"}, signalling,
+		netip.Addr{})
 	e.describe(second)
 	if second.source.Load() != nil || !second.mayTake(false, netip.MustParseAddrPort("198.51.100.7:6002")) {
 		t.Error("the new port is not heard")

@@ -34,7 +34,8 @@ func daemon(t *testing.T, low int) netip.AddrPort {
 	}
 	address := free.LocalAddr().(*net.UDPAddr).AddrPort()
 	free.Close()
-	command := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1", "--interface=::1",
+	command := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1",
+		"--interface=::1",
 		"--listen-ng="+address.String(), "--port-min="+strconv.Itoa(low), "--port-max="+strconv.Itoa(low+999),
 		"--num-threads=1", "--log-stderr", "--log-level=3", "--delete-delay=0", "--pidfile="+t.TempDir()+"/pid")
 	if err := command.Start(); err != nil {
@@ -92,7 +93,8 @@ func TestAnySource(t *testing.T) {
 	callee, elsewhere := mediatest.NewPhone(t, "127.0.0.2"), mediatest.NewPhone(t, "127.0.0.9")
 	callee.Learn(sdp)
 	done := make(chan []byte, 1)
-	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: netip.MustParseAddr("127.0.0.2"), Target: netip.MustParseAddr("127.0.0.1")},
+	s.Answer(media.Description{From: record.SideCallee, SDP: callee.Describe(), Source: netip.MustParseAddr("127.0.0.2"),
+		Target: netip.MustParseAddr("127.0.0.1")},
 		func(sdp []byte, err error) {
 			if err != nil {
 				t.Error(err)
@@ -188,7 +190,8 @@ func TestCallsAreSpreadAndFailOver(t *testing.T) {
 }
 
 func TestBencode(t *testing.T) {
-	text := string(appendBencode(nil, dict{"command": "offer", "flags": []string{"a", ""}, "sdp": "v=0\r\n", "more": dict{"x": "1"}}))
+	text := string(appendBencode(nil, dict{"command": "offer", "flags": []string{"a", ""}, "sdp": "v=0\r\n",
+		"more": dict{"x": "1"}}))
 	if want := "d7:command5:offer5:flagsl1:a0:e4:mored1:x1:1e3:sdp5:v=0\r\ne"; text != want {
 		t.Errorf("wrote %q, want %q", text, want)
 	}
@@ -197,8 +200,10 @@ func TestBencode(t *testing.T) {
 		t.Errorf("read %v, %v", d, err)
 	}
 	for _, bad := range []string{
-		"", "d", "e", "i1e", "l", "d1:a", "d1:ai1e", "d1:ai1ee1", "d-1:ae", "d9999999999:ae", "di1ei1ee", "d1:aiee", "d1:ai99999999999999999999ee",
-		strings.Repeat("d1:a", 100), "d1:a" + strings.Repeat("l", 100) + strings.Repeat("e", 101), "d1:al" + strings.Repeat("0:", maxValues) + "ee",
+		"", "d", "e", "i1e", "l", "d1:a", "d1:ai1e", "d1:ai1ee1", "d-1:ae", "d9999999999:ae", "di1ei1ee", "d1:aiee",
+		"d1:ai99999999999999999999ee",
+		strings.Repeat("d1:a", 100), "d1:a" + strings.Repeat("l", 100) + strings.Repeat("e", 101),
+		"d1:al" + strings.Repeat("0:", maxValues) + "ee",
 	} {
 		if d, err := readBencode(bad); err == nil {
 			t.Errorf("%.40q was read as %v", bad, d)

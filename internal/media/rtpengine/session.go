@@ -267,7 +267,8 @@ func (s *session) note(d media.Description) {
 
 // check refuses what would not be worth a request, and gives what may be sent.
 func (e *Engine) check(d media.Description) ([]byte, error) {
-	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) || !bytes.Contains(d.SDP, []byte("\nm=")) {
+	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) ||
+		!bytes.Contains(d.SDP, []byte("\nm=")) {
 		return nil, fmt.Errorf("%w: not one that has a stream, of at most %d bytes",
 			media.ErrDescription, maxDescriptionBytes)
 	}
@@ -320,7 +321,8 @@ func (s *session) Close() {
 // delete ends the call at an instance. One that does not hear of it ends the call
 // by its own timeout.
 func (s *session) delete(i *instance) {
-	i.send(dict{"command": "delete", "call-id": s.id, "from-tag": tag(record.SideCaller), "delete-delay": "0"}, s.engine.config.Clock(), func(dict, error) {})
+	i.send(dict{"command": "delete", "call-id": s.id, "from-tag": tag(record.SideCaller), "delete-delay": "0"},
+		s.engine.config.Clock(), func(dict, error) {})
 }
 
 // checkSilence asks from time to time how many packets the call has had.

@@ -26,8 +26,10 @@ func TestTargets(t *testing.T) {
 		{far, "c=IN IP6 ::ffff:127.0.0.1|m=audio 4000 RTP/AVP 0", "c=IN IP4 198.51.100.7|m=audio 4000 RTP/AVP 0"},
 		{far, "c=IN IP4 metadata.google.internal|m=audio 4000 RTP/AVP 0", "c=IN IP4 198.51.100.7|m=audio 4000 RTP/AVP 0"},
 		{far, "c=IN IP4 0.0.0.0|m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0|m=audio 4000 RTP/AVP 0"},
-		{far, "c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=rtcp:4001 IN IP4 10.0.0.1", "c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=rtcp:4001"},
-		{far, "c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=candidate:1 1 udp 1 127.0.0.1 22 typ host|a=ice-ufrag:x|a=sendrecv",
+		{far, "c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=rtcp:4001 IN IP4 10.0.0.1",
+			"c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=rtcp:4001"},
+		{far, "c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=candidate:1 1 udp 1 127.0.0.1 22 typ " +
+			"host|a=ice-ufrag:x|a=sendrecv",
 			"c=IN IP4 198.51.100.9|m=audio 4000 RTP/AVP 0|a=sendrecv"},
 		{near, "c=IN IP4 192.168.1.1|m=audio 4000 RTP/AVP 0", "c=IN IP4 192.168.1.1|m=audio 4000 RTP/AVP 0"},
 		{near, "c=IN IP4 127.0.0.1|m=audio 4000 RTP/AVP 0", "c=IN IP4 10.0.0.7|m=audio 4000 RTP/AVP 0"},

@@ -52,7 +52,8 @@ func testBans(t *testing.T, open Opener) {
 		t.Errorf("the ban by hand became %+v", b)
 	}
 	// By hand, anything may be replaced.
-	if b := put("2001:db8::7/128", false, 2*time.Hour); b.Automatic || !b.ExpiresAt.Equal(now().Add(2*time.Hour).Truncate(time.Microsecond)) {
+	if b := put("2001:db8::7/128", false, 2*time.Hour); b.Automatic ||
+		!b.ExpiresAt.Equal(now().Add(2*time.Hour).Truncate(time.Microsecond)) {
 		t.Errorf("the automatic ban became %+v", b)
 	}
 	advance(2 * time.Hour)
@@ -60,7 +61,8 @@ func testBans(t *testing.T, open Opener) {
 	if _, err := s.DeleteBan(ctx, netip.MustParsePrefix("2001:db8::7/128")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("lifting an expired ban: %v", err)
 	}
-	if gone, err := s.DeleteBan(ctx, netip.MustParsePrefix("192.0.2.9/24")); err != nil || gone.Reason != "because of 192.0.2.77/24" {
+	if gone, err := s.DeleteBan(ctx, netip.MustParsePrefix("192.0.2.9/24")); err != nil ||
+		gone.Reason != "because of 192.0.2.77/24" {
 		t.Errorf("lifted %+v, %v", gone, err)
 	}
 	want()

@@ -21,8 +21,9 @@ func testDecks(t *testing.T, open Opener) {
 	rows := make([]rating.Row, total)
 	for i := range rows {
 		rows[i] = rating.Row{
-			Prefix:      fmt.Sprint(200_000 + total - i), // in falling order
-			Rate:        rating.Rate{PerMinute: money.Amount(i%50) * money.Micro, ConnectFee: money.Amount(i % 3), FirstIncrement: 60, Increment: 6},
+			Prefix: fmt.Sprint(200_000 + total - i), // in falling order
+			Rate: rating.Rate{PerMinute: money.Amount(i%50) * money.Micro, ConnectFee: money.Amount(i % 3),
+				FirstIncrement: 60, Increment: 6},
 			Description: fmt.Sprintf("Ört %d", i%7), Line: i + 2,
 		}
 		if i%2 == 0 {
@@ -56,7 +57,8 @@ func testDecks(t *testing.T, open Opener) {
 		t.Errorf("%d rows on all pages, want %d", seen, total)
 	}
 	found := value(b.DeckRows(ctx, b.other.ID, deck.ID, store.Query{Number: 1, Size: 10,
-		Filters: []store.Filter{{Field: "prefix", Value: "200042"}, {Field: "description", Op: store.Contains, Value: "öRT"}}}))(t)
+		Filters: []store.Filter{{Field: "prefix", Value: "200042"},
+			{Field: "description", Op: store.Contains, Value: "öRT"}}}))(t)
 	if found.Total != 1 || found.Items[0].Prefix != "200042" {
 		t.Errorf("found %+v", found)
 	}
@@ -65,7 +67,9 @@ func testDecks(t *testing.T, open Opener) {
 	}
 
 	active := value(b.ActivateDeck(ctx, b.other.ID, deck.ID))(t)
-	page := value(b.ListDecks(ctx, b.other.ID, store.Query{Size: 10, Filters: []store.Filter{{Field: "active", Value: true}, {Field: "name", Op: store.Contains, Value: "lARG"}}}))(t)
+	page := value(b.ListDecks(ctx, b.other.ID,
+		store.Query{Size: 10, Filters: []store.Filter{{Field: "active", Value: true},
+			{Field: "name", Op: store.Contains, Value: "lARG"}}}))(t)
 	if !active.Active || page.Total != 1 || page.Items[0].ID != deck.ID {
 		t.Errorf("activated %+v, listed %+v", active, page)
 	}

@@ -62,14 +62,17 @@ func testRecords(t *testing.T, open Opener) {
 		{"dialled", filter("to", store.Contains, "+4420"), []uuid.UUID{abroad.Call.ID}},
 		{"cost", filter("cost", store.AtLeast, "0.01"), []uuid.UUID{answered.Call.ID}},
 		{"status", filter("sip_status", store.Equal, int64(487)), []uuid.UUID{cancelled.Call.ID}},
-		{"since", filter("started_at", store.AtLeast, noon.Add(time.Minute).Format(time.RFC3339)), []uuid.UUID{abroad.Call.ID, cancelled.Call.ID}},
+		{"since", filter("started_at", store.AtLeast, noon.Add(time.Minute).Format(time.RFC3339)),
+			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID}},
 		{"before", filter("started_at", store.Below, noon.Add(time.Minute).UnixMicro()), []uuid.UUID{answered.Call.ID}},
-		{"profile", filter("profile_id", store.Equal, b.profile.ID.String()), []uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
+		{"profile", filter("profile_id", store.Equal, b.profile.ID.String()),
+			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
 		{"connection", filter("connection_id", store.Equal, int64(b.pbx.ID)), nil},
 		{"id", filter("id", store.Equal, abroad.Call.ID.String()), []uuid.UUID{abroad.Call.ID}},
 		{"emergency", filter("emergency", store.Equal, true), nil},
 	} {
-		page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: c.filters, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
+		page := value(b.ListRecords(ctx, b.account.ID,
+			store.Query{Size: 10, Filters: c.filters, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
 		var got []uuid.UUID
 		for _, r := range page.Items {
 			got = append(got, r.ID)
@@ -81,7 +84,8 @@ func testRecords(t *testing.T, open Opener) {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
-	for field, bad := range map[string]any{"outcome": "elsewhere", "cost": "many", "started_at": "today", "callee": "home"} {
+	for field, bad := range map[string]any{"outcome": "elsewhere", "cost": "many", "started_at": "today",
+		"callee": "home"} {
 		err := errOf(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: filter(field, store.Equal, bad)}))
 		if !errors.Is(err, store.ErrBadValue) {
 			t.Errorf("%s %v: %v", field, bad, err)
@@ -204,7 +208,8 @@ func testQueue(t *testing.T, open Opener) {
 	if err := errOf(closed.Do(ctx, closed.reserve())); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("command after Close: %v", err)
 	}
-	if err := errOf(closed.Profiles().Get(ctx, closed.account.ID, closed.profile.ID)); !errors.Is(err, store.ErrUnavailable) {
+	if err := errOf(closed.Profiles().Get(ctx, closed.account.ID, closed.profile.ID)); !errors.Is(err,
+		store.ErrUnavailable) {
 		t.Errorf("read after Close: %v", err)
 	}
 	if err := closed.changeProfile(func(*profile.Profile) {}); !errors.Is(err, store.ErrUnavailable) {
@@ -228,7 +233,8 @@ func testReopen(t *testing.T, open Opener) {
 	if diff := cmp.Diff(before, value(b.LiveCalls(ctx, b.account.ID))(t)); diff != "" || len(before) != 2 {
 		t.Errorf("live calls (-before +after):\n%s", diff)
 	}
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Held: 2 * money.Dollar}) {
+	if spend := value(b.SpendToday(ctx, b.account.ID,
+		b.profile.ID))(t); spend != (admission.Spend{Held: 2 * money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
 	last := b.do(t, b.reserve())
@@ -249,7 +255,8 @@ func testReopen(t *testing.T, open Opener) {
 	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Posted: money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
-	if r := b.do(t, admission.Settle{ID: ringing.Call.ID, Ending: ending(b, time.Second)}); r.Record.Outcome != record.OutcomeLost {
+	if r := b.do(t, admission.Settle{ID: ringing.Call.ID,
+		Ending: ending(b, time.Second)}); r.Record.Outcome != record.OutcomeLost {
 		t.Errorf("settle of a lost call: %v", r.Record.Outcome)
 	}
 }

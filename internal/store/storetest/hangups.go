@@ -73,7 +73,8 @@ func testHangUps(t *testing.T, open Opener) {
 		t.Errorf("an emergency call: %v", err)
 	}
 	dry := store.WithOrigin(ctx, &store.Origin{DryRun: true})
-	if h := value(b.HangUpCall(dry, b.account.ID, up.Call.ID, byTest))(t); h.Record != nil || heard.times(up.Call.ID) != 0 || b.audits(t) != 0 {
+	if h := value(b.HangUpCall(dry, b.account.ID, up.Call.ID, byTest))(t); h.Record != nil || heard.times(up.Call.ID) != 0 ||
+		b.audits(t) != 0 {
 		t.Errorf("a dry run: %+v", h)
 	}
 	for i := range 3 {
@@ -103,7 +104,8 @@ func testHangUps(t *testing.T, open Opener) {
 	e.HungUp, e.Source, e.Cause = true, record.SideTollgate, "normal_clearing"
 	b.do(t, admission.Settle{ID: up.Call.ID, Ending: e})
 	h := value(b.HangUpCall(ctx, b.account.ID, up.Call.ID, byTest))(t)
-	if r := h.Record; r == nil || r.HungUpBy != byTest.By || r.HangupSource != record.SideTollgate || r.Cost != money.Dollar {
+	if r := h.Record; r == nil || r.HungUpBy != byTest.By || r.HangupSource != record.SideTollgate ||
+		r.Cost != money.Dollar {
 		t.Errorf("the record: %+v", r)
 	}
 	if err := errOf(b.HangUpCall(ctx, b.other.ID, up.Call.ID, byTest)); !errors.Is(err, store.ErrNotFound) {
@@ -146,11 +148,13 @@ func testManyHangUps(t *testing.T, open Opener) {
 		t.Errorf("another account: %+v", h)
 	}
 	var kept []store.HungUpCalls
-	once := &store.Origin{Idempotency: &store.Idempotency{Account: b.account.ID, Key: "once", Render: func(object any) (store.Answer, error) {
-		kept = append(kept, object.(store.HungUpCalls))
-		return store.Answer{Status: 200, Body: []byte("{}")}, nil
-	}}}
-	h := value(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID}, byTest))(t)
+	once := &store.Origin{Idempotency: &store.Idempotency{Account: b.account.ID, Key: "once",
+		Render: func(object any) (store.Answer, error) {
+			kept = append(kept, object.(store.HungUpCalls))
+			return store.Answer{Status: 200, Body: []byte("{}")}, nil
+		}}}
+	h := value(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
+		byTest))(t)
 	if len(h.Calls) != calls || h.Already != 0 || h.Emergencies != 1 || slices.Contains(h.Calls, urgent.Call.ID) {
 		t.Errorf("hung up %d, %d already, %d left out", len(h.Calls), h.Already, h.Emergencies)
 	}
@@ -163,11 +167,13 @@ func testManyHangUps(t *testing.T, open Opener) {
 		}
 	}
 	// The same key again does nothing: the answer is there.
-	again := errOf(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID}, byTest))
+	again := errOf(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
+		byTest))
 	if !errors.As(again, new(*store.ReplayError)) {
 		t.Errorf("repeated: %v", again)
 	}
-	if h := value(b.HangUpCalls(ctx, b.account.ID, store.CallFilter{}, byTest))(t); len(h.Calls) != 0 || h.Already != calls {
+	if h := value(b.HangUpCalls(ctx, b.account.ID, store.CallFilter{}, byTest))(t); len(h.Calls) != 0 ||
+		h.Already != calls {
 		t.Errorf("hung up again: %d, %d already", len(h.Calls), h.Already)
 	}
 	if n := b.audits(t); n != 3 {
@@ -187,7 +193,8 @@ func testHangUpFaults(t *testing.T, open Opener) {
 	if err := hangUp(first.Call.ID); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("the commit failed: %v", err)
 	}
-	if live := value(b.LiveCall(ctx, b.account.ID, first.Call.ID))(t); live.Lease.HungUpMicros != 0 || heard.times(first.Call.ID) != 0 || b.audits(t) != 0 {
+	if live := value(b.LiveCall(ctx, b.account.ID, first.Call.ID))(t); live.Lease.HungUpMicros != 0 ||
+		heard.times(first.Call.ID) != 0 || b.audits(t) != 0 {
 		t.Errorf("nothing was durable: %+v", live.Lease)
 	}
 	b.faults.inject(commitFailsPersisted)

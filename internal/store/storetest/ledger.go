@@ -144,7 +144,8 @@ func testCallLife(t *testing.T, b *bed) {
 		t.Errorf("record (-settled +stored):\n%s", diff)
 	}
 	want := []record.Slice{{Day: record.DayOf(noon.UnixMicro()), Secs: 120, Cost: 2 * money.Dollar}}
-	if diff := cmp.Diff(want, stored.Slices); diff != "" || stored.Cost != 2*money.Dollar || stored.Outcome != record.OutcomeAnswered {
+	if diff := cmp.Diff(want, stored.Slices); diff != "" || stored.Cost != 2*money.Dollar ||
+		stored.Outcome != record.OutcomeAnswered {
 		t.Errorf("cost %v, %v; slices (-want +got):\n%s", stored.Cost, stored.Outcome, diff)
 	}
 	after := value(b.Decision(ctx, b.account.ID, call))(t)
@@ -195,7 +196,8 @@ func testRepeats(t *testing.T, b *bed) {
 	refused := b.reserve()
 	refused.Call.To = "+33123456789"
 	no := b.do(t, refused)
-	if again := b.do(t, refused); no.Decision.Allow || again.Decision != no.Decision || cmp.Diff(no.Record, again.Record) != "" {
+	if again := b.do(t, refused); no.Decision.Allow || again.Decision != no.Decision ||
+		cmp.Diff(no.Record, again.Record) != "" {
 		t.Errorf("refused: %+v, again: %+v", no, again)
 	}
 	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
@@ -215,7 +217,8 @@ func testRepeatsAtOnce(t *testing.T, b *bed) {
 	var group sync.WaitGroup
 	for range callers {
 		group.Go(func() {
-			for _, c := range []admission.Command{reserve, admission.Settle{ID: reserve.Call.ID, Ending: ending(b, time.Second)}} {
+			for _, c := range []admission.Command{reserve,
+				admission.Settle{ID: reserve.Call.ID, Ending: ending(b, time.Second)}} {
 				r, err := b.Do(ctx, c)
 				if err != nil || r.Err != nil {
 					t.Errorf("%T: %v, %v", c, err, r.Err)
@@ -261,10 +264,11 @@ func testInForce(t *testing.T, b *bed) {
 		}))(t)
 	}
 	changePhone := func(change func(*connection.CredentialConnection)) {
-		value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-			change(&c)
-			return c, nil
-		}))(t)
+		value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID,
+			func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+				change(&c)
+				return c, nil
+			}))(t)
 	}
 	for range 20 {
 		must(t, b.changeProfile(func(p *profile.Profile) { p.Enabled = false }))

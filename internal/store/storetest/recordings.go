@@ -27,7 +27,8 @@ func newRecording(account id.ID, ended time.Time) record.Recording {
 func testRecordings(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	account, other := b.account.ID, b.other.ID
-	first, second, theirs := newRecording(account, noon.Add(-time.Hour)), newRecording(account, noon), newRecording(other, noon)
+	first, second, theirs := newRecording(account, noon.Add(-time.Hour)), newRecording(account, noon),
+		newRecording(other, noon)
 	second.Interrupted, second.From = true, ""
 	for _, r := range []record.Recording{first, second, theirs, first} { // adding one twice does nothing
 		must(t, b.AddRecording(ctx, r, ""))
@@ -48,7 +49,8 @@ func testRecordings(t *testing.T, open Opener) {
 	}
 	list := func(account id.ID, filters ...store.Filter) []uuid.UUID {
 		t.Helper()
-		page := value(b.ListRecordings(ctx, account, store.Query{Filters: filters, Size: 10, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
+		page := value(b.ListRecordings(ctx, account,
+			store.Query{Filters: filters, Size: 10, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
 		var ids []uuid.UUID
 		for _, r := range page.Items {
 			ids = append(ids, r.ID)
@@ -66,9 +68,11 @@ func testRecordings(t *testing.T, open Opener) {
 		{[]store.Filter{{Field: "call_id", Value: first.CallID.String()}}, []uuid.UUID{first.ID}},
 		{[]store.Filter{{Field: "from", Value: "+12125550100"}, {Field: "to", Value: "+12125550199"}}, []uuid.UUID{first.ID}},
 		{[]store.Filter{{Field: "ended_at", Op: store.AtLeast, Value: noon.UnixMicro()}}, []uuid.UUID{second.ID}},
-		{[]store.Filter{{Field: "started_at", Op: store.AtMost, Value: noon.Add(-time.Hour).UnixMicro()}}, []uuid.UUID{first.ID}},
+		{[]store.Filter{{Field: "started_at", Op: store.AtMost, Value: noon.Add(-time.Hour).UnixMicro()}},
+			[]uuid.UUID{first.ID}},
 		{[]store.Filter{{Field: "connection_id", Value: "7"}}, nil},
-		{[]store.Filter{{Field: "sip_call_id", Value: "a@b"}, {Field: "profile_id", Value: "5"}}, []uuid.UUID{second.ID, first.ID}},
+		{[]store.Filter{{Field: "sip_call_id", Value: "a@b"}, {Field: "profile_id", Value: "5"}},
+			[]uuid.UUID{second.ID, first.ID}},
 	} {
 		if diff := cmp.Diff(c.want, list(account, c.filters...)); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", c.filters, diff)
@@ -85,7 +89,8 @@ func testRecordings(t *testing.T, open Opener) {
 	moved := second
 	moved.Place, moved.Volume, moved.Name = record.PlaceS3, "bucket", "x/y"
 	must(t, b.MoveRecording(ctx, moved))
-	if r := value(b.Recording(ctx, account, second.ID))(t); r.Place != record.PlaceS3 || r.Volume != "bucket" || r.Name != "x/y" {
+	if r := value(b.Recording(ctx, account, second.ID))(t); r.Place != record.PlaceS3 || r.Volume != "bucket" ||
+		r.Name != "x/y" {
 		t.Errorf("moved to %+v", r)
 	}
 	places := func(deleted bool) (n int) {
@@ -100,7 +105,8 @@ func testRecordings(t *testing.T, open Opener) {
 
 	// Deleted: gone for everybody, remembered until the file is gone, never added anew.
 	gone := value(b.DeleteRecording(ctx, account, first.ID))(t)
-	if deleted := value(b.DeleteRecordings(ctx, account, []uuid.UUID{first.ID, second.ID, second.ID, theirs.ID, uuid.New()}))(t); gone.ID != first.ID || deleted.Count != 1 {
+	if deleted := value(b.DeleteRecordings(ctx, account,
+		[]uuid.UUID{first.ID, second.ID, second.ID, theirs.ID, uuid.New()}))(t); gone.ID != first.ID || deleted.Count != 1 {
 		t.Errorf("deleted %v and %d more", gone.ID, deleted.Count)
 	}
 	must(t, b.AddRecording(ctx, first, ""))
@@ -171,9 +177,11 @@ func testSavedEvent(t *testing.T, open Opener) {
 	if len(claimed) != 1 || claimed[0].Event.Type != webhook.CallRecordingSaved {
 		t.Fatalf("claimed %+v", claimed)
 	}
-	want := `{"call_control_id":"` + r.CallID.String() + `","call_leg_id":"` + r.CallID.String() + `","call_session_id":"` + r.CallID.String() +
+	want := `{"call_control_id":"` + r.CallID.String() + `","call_leg_id":"` + r.CallID.String() + `","call_session_id":"` +
+		r.CallID.String() +
 		`","connection_id":"6","channels":"dual","recording_started_at":"2026-11-24T11:59:00.000000Z","recording_ended_at":"2026-11-24T12:00:00.000000Z",` +
-		`"recording_urls":{"mp3":"https://here/x"},"public_recording_urls":{},"recording_id":"` + r.ID.String() + `","format":"mp3","duration_millis":60000,` +
+		`"recording_urls":{"mp3":"https://here/x"},"public_recording_urls":{},"recording_id":"` + r.ID.String() +
+		`","format":"mp3","duration_millis":60000,` +
 		`"sha256":"0102030000000000000000000000000000000000000000000000000000000000","interrupted":false,"from":"+12125550100","to":"+12125550199",` +
 		`"outbound_profile_id":"5","sip_call_id":"a@b"}`
 	if diff := cmp.Diff(want, string(claimed[0].Event.Payload)); diff != "" {

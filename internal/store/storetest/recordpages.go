@@ -56,11 +56,13 @@ func recordLists(b *bed) []recordList {
 		{"refused", []store.Filter{equal("outcome", "refused")}, func(*record.Call) bool { return true }},
 		{"answered", []store.Filter{equal("outcome", "answered")}, func(*record.Call) bool { return false }},
 		{"profile", []store.Filter{equal("profile_id", int64(b.profile.ID))}, func(*record.Call) bool { return true }},
-		{"connection", []store.Filter{equal("connection_id", int64(b.pbx.ID))}, func(r *record.Call) bool { return r.ConnectionID == b.pbx.ID }},
+		{"connection", []store.Filter{equal("connection_id", int64(b.pbx.ID))},
+			func(r *record.Call) bool { return r.ConnectionID == b.pbx.ID }},
 		{"country", []store.Filter{equal("country", "DE")}, func(r *record.Call) bool { return r.Country.Alpha2() == "DE" }},
 		{"since", []store.Filter{{Field: "started_at", Op: store.AtLeast, Value: since}, equal("country", "FR")},
 			func(r *record.Call) bool { return r.StartedMicros >= since && r.Country.Alpha2() == "FR" }},
-		{"callee", []store.Filter{equal("callee", "+33142685301")}, func(r *record.Call) bool { return r.Callee == 33142685301 }},
+		{"callee", []store.Filter{equal("callee", "+33142685301")},
+			func(r *record.Call) bool { return r.Callee == 33142685301 }},
 	}
 }
 
@@ -89,7 +91,8 @@ func (l *recordList) check(t *testing.T, b *bed, all []*record.Call) {
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Fatalf("%s, descending %v: the pages have %d records, want these %d in this order", l.name, descending, len(got), len(want))
+			t.Fatalf("%s, descending %v: the pages have %d records, want these %d in this order", l.name, descending, len(got),
+				len(want))
 		}
 		slices.Reverse(want)
 	}

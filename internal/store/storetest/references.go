@@ -100,16 +100,23 @@ func testReferences(t *testing.T, open Opener) {
 
 	const profileField = "/outbound/outbound_voice_profile_id"
 	for _, missing := range []id.ID{foreignProfile.ID, 424242} {
-		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))), store.ErrNoReference, profileField)
-		refused(t, "credential connection", errOf(b.CredentialConnections().Create(ctx, account, newPhone("xxxx", missing))), store.ErrNoReference, profileField)
+		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))), store.ErrNoReference,
+			profileField)
+		refused(t, "credential connection", errOf(b.CredentialConnections().Create(ctx, account, newPhone("xxxx", missing))),
+			store.ErrNoReference, profileField)
 	}
-	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", foreignPBX.ID))), store.ErrNoReference, "/connection_id")
-	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", b.phone.ID))), store.ErrNoReference, "/connection_id")
+	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", foreignPBX.ID))), store.ErrNoReference,
+		"/connection_id")
+	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", b.phone.ID))), store.ErrNoReference,
+		"/connection_id")
 	for _, missing := range []id.ID{foreignPBX.ID, b.profile.ID, 424242} {
-		refused(t, "webhook endpoint", errOf(b.WebhookEndpoints().Create(ctx, account, newWebhook(missing))), store.ErrNoReference, "/connection_id")
+		refused(t, "webhook endpoint", errOf(b.WebhookEndpoints().Create(ctx, account, newWebhook(missing))),
+			store.ErrNoReference, "/connection_id")
 	}
-	refused(t, "profile's group", b.changeProfile(func(p *profile.Profile) { p.BillingGroupID = &foreignGroup.ID }), store.ErrNoReference, "/billing_group_id")
-	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }), store.ErrNoReference, "/rate_deck_id")
+	refused(t, "profile's group", b.changeProfile(func(p *profile.Profile) { p.BillingGroupID = &foreignGroup.ID }),
+		store.ErrNoReference, "/billing_group_id")
+	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }),
+		store.ErrNoReference, "/rate_deck_id")
 	refused(t, "account's deck", errOf(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
 		a.DefaultDeck = foreignDeck.ID
 		return a, nil
@@ -130,11 +137,15 @@ func testReferences(t *testing.T, open Opener) {
 	value(b.DeleteDeck(ctx, account, deck.ID))(t)
 
 	// Unique values.
-	refused(t, "user name", errOf(b.CredentialConnections().Create(ctx, other, newPhone(b.phone.UserName, 0))), store.ErrDuplicate, "/user_name")
+	refused(t, "user name", errOf(b.CredentialConnections().Create(ctx, other, newPhone(b.phone.UserName, 0))),
+		store.ErrDuplicate, "/user_name")
 	value(b.CredentialConnections().Create(ctx, other, newPhone("PHONE0001", 0)))(t) // digest user names have case
-	refused(t, "group id", errOf(b.BillingGroups().Create(ctx, account, store.BillingGroup{ID: foreignGroup.ID, Name: "x"})), store.ErrDuplicate, "/id")
+	refused(t, "group id", errOf(b.BillingGroups().Create(ctx, account,
+		store.BillingGroup{ID: foreignGroup.ID, Name: "x"})), store.ErrDuplicate, "/id")
 	given := uuid.New()
-	if g := value(b.BillingGroups().Create(ctx, account, store.BillingGroup{ID: given, Name: "moved here"}))(t); g.ID != given || g.OrganizationID != b.account.OrganizationID {
+	if g := value(b.BillingGroups().Create(ctx, account,
+		store.BillingGroup{ID: given, Name: "moved here"}))(t); g.ID != given ||
+		g.OrganizationID != b.account.OrganizationID {
 		t.Errorf("group has id %v and organisation %v", g.ID, g.OrganizationID)
 	}
 
@@ -142,11 +153,13 @@ func testReferences(t *testing.T, open Opener) {
 	for range store.MaxWebhookEndpoints {
 		value(b.WebhookEndpoints().Create(ctx, other, newWebhook(0)))(t)
 	}
-	refused(t, "one webhook endpoint more", errOf(b.WebhookEndpoints().Create(ctx, other, newWebhook(0))), store.ErrTooMany, "/")
+	refused(t, "one webhook endpoint more", errOf(b.WebhookEndpoints().Create(ctx, other, newWebhook(0))),
+		store.ErrTooMany, "/")
 
 	// A connection goes with its addresses and webhooks, and its name is free again.
 	hooks := []webhook.Endpoint{
-		value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.pbx.ID)))(t), value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.phone.ID)))(t),
+		value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.pbx.ID)))(t),
+		value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.phone.ID)))(t),
 	}
 	value(b.IPConnections().Delete(ctx, account, b.pbx.ID))(t)
 	if err := errOf(b.IPs().Get(ctx, account, b.ip.ID)); !errors.Is(err, store.ErrNotFound) {
@@ -157,7 +170,8 @@ func testReferences(t *testing.T, open Opener) {
 	}
 	value(b.CredentialConnections().Delete(ctx, account, b.phone.ID))(t)
 	for _, e := range hooks {
-		if err := errOf(b.WebhookEndpoints().Get(ctx, account, e.ID)); !errors.Is(err, store.ErrNotFound) || b.options.Live.Snapshot().Webhook(e.ID) != nil {
+		if err := errOf(b.WebhookEndpoints().Get(ctx, account, e.ID)); !errors.Is(err, store.ErrNotFound) ||
+			b.options.Live.Snapshot().Webhook(e.ID) != nil {
 			t.Errorf("webhook of a deleted connection: %v", err)
 		}
 	}
@@ -210,7 +224,8 @@ func testAccounts(t *testing.T, open Opener) {
 	if err := errOf(b.PutKey(ctx, k)); !errors.Is(err, store.ErrDuplicate) {
 		t.Errorf("a key of two accounts: %v", err)
 	}
-	if found := value(b.KeyByHash(ctx, [32]byte{1}))(t); found.ID != first.ID || found.AccountID != b.account.ID || len(found.Scopes) != 1 {
+	if found := value(b.KeyByHash(ctx, [32]byte{1}))(t); found.ID != first.ID || found.AccountID != b.account.ID ||
+		len(found.Scopes) != 1 {
 		t.Errorf("found %+v", found)
 	}
 	if err := errOf(b.KeyByHash(ctx, [32]byte{2})); !errors.Is(err, store.ErrNotFound) {

@@ -49,9 +49,11 @@ func testFQDNs(t *testing.T, open Opener) {
 	}
 	name := value(b.FQDNs().Create(ctx, account, fqdn("sip.example.com", mine.ID)))(t)
 	foreign(t, b, b.FQDNs(), name.ID)
-	refused(t, "profile", errOf(b.FQDNConnections().Create(ctx, other, newFQDNConnection("x", b.profile.ID))), store.ErrNoReference, "/outbound/outbound_voice_profile_id")
+	refused(t, "profile", errOf(b.FQDNConnections().Create(ctx, other, newFQDNConnection("x", b.profile.ID))),
+		store.ErrNoReference, "/outbound/outbound_voice_profile_id")
 	for what, c := range map[string]id.ID{"another account's": theirs.ID, "another kind's": b.pbx.ID, "none": 0} {
-		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference, "/connection_id")
+		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference,
+			"/connection_id")
 	}
 	refused(t, "the same name of another account",
 		errOf(b.FQDNs().Create(ctx, other, fqdn("SIP.example.com.", theirs.ID))), store.ErrTaken, "/fqdn")
@@ -89,7 +91,8 @@ func testFQDNs(t *testing.T, open Opener) {
 		t.Errorf("%d connections of the profile, want 3", n)
 	}
 	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, other, p.ID)), store.ErrInUse, "/")
-	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN || c.Profile != b.profile.ID {
+	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN ||
+		c.Profile != b.profile.ID {
 		t.Errorf("in the policy: %+v", c)
 	}
 	// Its user is one of the server's, and its addresses are recognised and go with it.
@@ -113,7 +116,8 @@ func testFQDNs(t *testing.T, open Opener) {
 		t.Errorf("found by its user: %+v", c)
 	}
 	value(b.FQDNConnections().Delete(ctx, account, second.ID))(t)
-	if err := errOf(b.IPs().Get(ctx, account, address.ID)); !errors.Is(err, store.ErrNotFound) || b.options.Live.Snapshot().Known(at) {
+	if err := errOf(b.IPs().Get(ctx, account, address.ID)); !errors.Is(err, store.ErrNotFound) ||
+		b.options.Live.Snapshot().Known(at) {
 		t.Errorf("address of a deleted connection: %v", err)
 	}
 	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN {
@@ -131,7 +135,8 @@ func testFQDNs(t *testing.T, open Opener) {
 			t.Errorf("%v: %v", q, err)
 		}
 	}
-	if err := errOf(b.FQDNConnections().List(ctx, account, store.Query{Size: 1, Sort: []store.Order{{Field: "fqdn"}}})); !errors.Is(err, store.ErrUnknownField) {
+	if err := errOf(b.FQDNConnections().List(ctx, account,
+		store.Query{Size: 1, Sort: []store.Order{{Field: "fqdn"}}})); !errors.Is(err, store.ErrUnknownField) {
 		t.Errorf("sorted by a field that is no column: %v", err)
 	}
 }
@@ -169,7 +174,8 @@ func testReports(t *testing.T, open Opener) {
 	today := record.DayOf(noon.UnixMicro())
 
 	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
-		Dimensions: []string{"outbound_profile_id", "date", "billing_group_id", "country_code"}, Metrics: []string{"cost", "attempted", "call_sec"}}
+		Dimensions: []string{"outbound_profile_id", "date", "billing_group_id", "country_code"},
+		Metrics:    []string{"cost", "attempted", "call_sec"}}
 	want := store.Page[store.ReportRow]{Total: 1, Items: []store.ReportRow{{
 		Dimensions: []any{b.profile.ID.String(), noon.UTC().Format(time.DateOnly), nil, "US"},
 		Metrics:    []any{money.Dollar, int64(1), int64(30)}}}}
@@ -180,8 +186,10 @@ func testReports(t *testing.T, open Opener) {
 		t.Errorf("report of another account: %v", got)
 	}
 	for what, spoil := range map[string]func(*store.ReportQuery){
-		"dimension": func(q *store.ReportQuery) { q.Dimensions = []string{"account_id"} }, "metric": func(q *store.ReportQuery) { q.Metrics = []string{"COUNT(*)"} },
-		"order": func(q *store.ReportQuery) { q.Sort = []store.Order{{Field: "tn_type"}} }, "filter": func(q *store.ReportQuery) { q.Filters = []store.Filter{{Field: "x"}} },
+		"dimension":          func(q *store.ReportQuery) { q.Dimensions = []string{"account_id"} },
+		"metric":             func(q *store.ReportQuery) { q.Metrics = []string{"COUNT(*)"} },
+		"order":              func(q *store.ReportQuery) { q.Sort = []store.Order{{Field: "tn_type"}} },
+		"filter":             func(q *store.ReportQuery) { q.Filters = []store.Filter{{Field: "x"}} },
 		"repeated dimension": func(q *store.ReportQuery) { q.Dimensions = []string{"date", "date"} },
 	} {
 		wrong := q
@@ -191,7 +199,8 @@ func testReports(t *testing.T, open Opener) {
 		}
 	}
 	for what, spoil := range map[string]func(*store.ReportQuery){
-		"no dimension": func(q *store.ReportQuery) { q.Dimensions = nil }, "no metric": func(q *store.ReportQuery) { q.Metrics = nil }, "no size": func(q *store.ReportQuery) { q.Size = 0 },
+		"no dimension": func(q *store.ReportQuery) { q.Dimensions = nil },
+		"no metric":    func(q *store.ReportQuery) { q.Metrics = nil }, "no size": func(q *store.ReportQuery) { q.Size = 0 },
 	} {
 		wrong := q
 		spoil(&wrong)
@@ -220,10 +229,12 @@ func testReports(t *testing.T, open Opener) {
 			t.Errorf("event of %+v", e.Call)
 		}
 	}
-	if diff := cmp.Diff([]store.EventKind{store.EventInitiated, store.EventAnswered, store.EventHangup, store.EventCost}, kinds); diff != "" || events.Total != 4 {
+	if diff := cmp.Diff([]store.EventKind{store.EventInitiated, store.EventAnswered, store.EventHangup, store.EventCost},
+		kinds); diff != "" || events.Total != 4 {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if foreign := value(b.CallEvents(ctx, b.other.ID, store.EventQuery{ToMicros: 1 << 62, Size: 10}))(t); foreign.Total != 0 {
+	if foreign := value(b.CallEvents(ctx, b.other.ID,
+		store.EventQuery{ToMicros: 1 << 62, Size: 10}))(t); foreign.Total != 0 {
 		t.Errorf("events of another account: %v", foreign)
 	}
 	if err := errOf(b.CallEvents(ctx, b.account.ID, store.EventQuery{Size: 0})); !errors.Is(err, store.ErrBadValue) {
@@ -242,7 +253,8 @@ func testReportsBySource(t *testing.T, open Opener) {
 		c.Call.Connection, c.Call.From, c.Call.To = connection, from, to
 		r := b.do(t, c)
 		if r.Decision.Allow {
-			r = b.do(t, admission.Release{ID: r.Decision.ID, Ending: admission.Ending{Cancelled: true, EndedMicros: b.clock.Now().UnixMicro()}})
+			r = b.do(t, admission.Release{ID: r.Decision.ID,
+				Ending: admission.Ending{Cancelled: true, EndedMicros: b.clock.Now().UnixMicro()}})
 		}
 		return *r.Record
 	}
@@ -267,7 +279,8 @@ func testReportsBySource(t *testing.T, open Opener) {
 
 	today := record.DayOf(noon.UnixMicro())
 	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
-		Dimensions: []string{"source_country_code", "source_tn_type", "is_local_calling", "tags", "bundle_id"}, Metrics: []string{"attempted"}}
+		Dimensions: []string{"source_country_code", "source_tn_type", "is_local_calling", "tags", "bundle_id"},
+		Metrics:    []string{"attempted"}}
 	report := func(account id.ID, filters ...store.Filter) map[string]int64 {
 		t.Helper()
 		q.Filters = filters
@@ -292,11 +305,13 @@ func testReportsBySource(t *testing.T, open Opener) {
 	}
 	tags := `night,Ärger,"day, ""late"""`
 	same("report", map[string]int64{
-		row("US", "fixed_line_or_mobile", true, tags): 2, row("GB", "mobile", false, tags): 1, row(nil, "satellite", false, tags): 1,
-		row(nil, nil, false, tags): 1, row("US", "fixed_line_or_mobile", true, nil): 1,
+		row("US", "fixed_line_or_mobile", true, tags): 2, row("GB", "mobile", false, tags): 1,
+		row(nil, "satellite", false, tags): 1,
+		row(nil, nil, false, tags):         1, row("US", "fixed_line_or_mobile", true, nil): 1,
 	}, report(b.account.ID))
 	same("another account's", map[string]int64{row("US", "fixed_line_or_mobile", true, "foreign"): 1}, report(b.other.ID))
-	ofGB, mobile := store.Filter{Field: "source_country", Value: "GB"}, store.Filter{Field: "source_number_type", Value: "mobile"}
+	ofGB, mobile := store.Filter{Field: "source_country", Value: "GB"},
+		store.Filter{Field: "source_number_type", Value: "mobile"}
 	same("filtered", map[string]int64{row("GB", "mobile", false, tags): 1}, report(b.account.ID, ofGB, mobile))
 	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = nil }))
 	same("without tags", map[string]int64{row("GB", "mobile", false, nil): 1}, report(b.account.ID, ofGB))

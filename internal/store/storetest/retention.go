@@ -72,7 +72,8 @@ func testRecordRetention(t *testing.T, open Opener) {
 	}
 	told := 0
 	for _, e := range value(b.ListAudit(ctx, b.account.ID, store.Query{Size: 100}))(t).Items {
-		if e.RecordType == "detail_record" && e.ChangeType == "delete" && e.KeyID == 0 && strings.Contains(string(e.Changes[0].From), "2026-11-25") {
+		if e.RecordType == "detail_record" && e.ChangeType == "delete" && e.KeyID == 0 &&
+			strings.Contains(string(e.Changes[0].From), "2026-11-25") {
 			told++
 		}
 	}
@@ -96,7 +97,8 @@ func testLedgerReports(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	made := value(b.LedgerReports().Create(ctx, b.account.ID, store.LedgerReport{Year: 2026, Month: 2}))(t)
 	foreign(t, b, b.LedgerReports(), made.ID)
-	if got := value(b.LedgerReports().Get(ctx, b.account.ID, made.ID))(t); got != made || made.ID == uuid.Nil || made.Month != 2 {
+	if got := value(b.LedgerReports().Get(ctx, b.account.ID, made.ID))(t); got != made || made.ID == uuid.Nil ||
+		made.Month != 2 {
 		t.Errorf("kept %+v, made %+v", got, made)
 	}
 	if day := value(b.RecordsWholeSince(ctx, b.account.ID))(t); day != 0 {

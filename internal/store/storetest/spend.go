@@ -34,10 +34,11 @@ func limitOf(limit money.Amount) profile.SpendLimit {
 
 func (b *sharedBed) limitGroup(t *testing.T, l profile.SpendLimit) {
 	t.Helper()
-	b.group = value(b.BillingGroups().Update(ctx, b.account.ID, b.group.ID, func(g store.BillingGroup) (store.BillingGroup, error) {
-		g.SpendLimit = l
-		return g, nil
-	}))(t)
+	b.group = value(b.BillingGroups().Update(ctx, b.account.ID, b.group.ID,
+		func(g store.BillingGroup) (store.BillingGroup, error) {
+			g.SpendLimit = l
+			return g, nil
+		}))(t)
 }
 
 func (b *sharedBed) limitAccount(t *testing.T, l profile.SpendLimit) {
@@ -137,7 +138,8 @@ func testSpendHolds(t *testing.T, open Opener) {
 	}{
 		{"Profile", func(b *sharedBed, t *testing.T, l profile.SpendLimit) {
 			must(t, b.changeProfile(func(p *profile.Profile) {
-				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction, p.AfterLimit = l.DailySpendLimit, true, l.SpendLimitAction, l.AfterLimit
+				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction, p.AfterLimit = l.DailySpendLimit, true,
+					l.SpendLimitAction, l.AfterLimit
 			}))
 		}, func(b *sharedBed) admission.Scope { return admission.Scope{Profile: b.profile.ID} }},
 		{"BillingGroup", (*sharedBed).limitGroup, (*sharedBed).groupScope},
@@ -170,10 +172,12 @@ func testSpendHolds(t *testing.T, open Opener) {
 				t.Errorf("hold %+v", use.Hold)
 			}
 			listed := value(b.ListHolds(ctx, b.account.ID, store.Query{Number: 1, Size: 5}))(t)
-			if listed.Total != 1 || len(listed.Items) != 1 || listed.Items[0].Scope != c.scope(b) || listed.Items[0].Hold != *use.Hold {
+			if listed.Total != 1 || len(listed.Items) != 1 || listed.Items[0].Scope != c.scope(b) ||
+				listed.Items[0].Hold != *use.Hold {
 				t.Errorf("holds listed: %+v", listed)
 			}
-			if beyond := value(b.ListHolds(ctx, b.account.ID, store.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 || beyond.Total != 1 {
+			if beyond := value(b.ListHolds(ctx, b.account.ID, store.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 ||
+				beyond.Total != 1 {
 				t.Errorf("a page beyond the end: %+v", beyond)
 			}
 			if foreign := value(b.ListHolds(ctx, b.other.ID, store.Query{Number: 1, Size: 5}))(t); foreign.Total != 0 {

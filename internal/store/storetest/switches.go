@@ -47,11 +47,13 @@ func testSwitches(t *testing.T, open Opener) {
 	}
 	// One of them is found by itself, by its own account only.
 	live := value(b.LiveCall(ctx, b.account.ID, first.Call.ID))(t)
-	if all := value(b.LiveCalls(ctx, b.account.ID))(t); !slices.ContainsFunc(all, func(c store.LiveCall) bool { return cmp.Equal(c, live) }) || live.ElapsedMs != 20_000 {
+	if all := value(b.LiveCalls(ctx, b.account.ID))(t); !slices.ContainsFunc(all,
+		func(c store.LiveCall) bool { return cmp.Equal(c, live) }) || live.ElapsedMs != 20_000 {
 		t.Errorf("live call %+v, among %+v", live, all)
 	}
 	for what, err := range map[string]error{
-		"another account's": errOf(b.LiveCall(ctx, b.other.ID, first.Call.ID)), "none": errOf(b.LiveCall(ctx, b.account.ID, uuid.New())),
+		"another account's": errOf(b.LiveCall(ctx, b.other.ID, first.Call.ID)),
+		"none":              errOf(b.LiveCall(ctx, b.account.ID, uuid.New())),
 	} {
 		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s live call: %v", what, err)
@@ -76,8 +78,10 @@ func testSwitches(t *testing.T, open Opener) {
 		}
 	}
 	b.wantRefused(t, admission.ErrOtherContent, b.report(first.Call.ID, admission.StageEnded, 62*time.Second))
-	b.wantRefused(t, admission.ErrUnknownCall, admission.Report{ID: first.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
-	b.wantRefused(t, admission.ErrUnknownCall, admission.Report{ID: second.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
+	b.wantRefused(t, admission.ErrUnknownCall,
+		admission.Report{ID: first.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
+	b.wantRefused(t, admission.ErrUnknownCall,
+		admission.Report{ID: second.Call.ID, Account: b.other.ID, Stage: admission.StageEnded, Elapsed: -1})
 	b.wantRefused(t, admission.ErrUnknownCall, b.report(uuid.New(), admission.StageAnswered, -1))
 
 	// An end that comes first brings the attempt with it.
@@ -234,7 +238,8 @@ func testSwitchOrders(t *testing.T, open Opener) {
 		calls = append(calls, attempt)
 		end := b.report(attempt.Call.ID, admission.StageEnded, 61*time.Second)
 		end.Answered, end.Ending.Cause = new(true), "normal_clearing"
-		events := []admission.Report{b.report(attempt.Call.ID, admission.StageAnswered, -1), b.report(attempt.Call.ID, admission.StageRunning, 40*time.Second), end}
+		events := []admission.Report{b.report(attempt.Call.ID, admission.StageAnswered, -1),
+			b.report(attempt.Call.ID, admission.StageRunning, 40*time.Second), end}
 		for i := range events {
 			events[i].Attempt = &attempt
 		}
@@ -256,7 +261,8 @@ func testSwitchOrders(t *testing.T, open Opener) {
 	group.Wait()
 	for _, attempt := range calls {
 		r := value(b.Record(ctx, b.account.ID, attempt.Call.ID))(t)
-		if r.Outcome != record.OutcomeAnswered || r.BilledSecs != 120 || r.Cost != 2*money.Dollar || r.DurationMicros != 61_000_000 || len(r.Slices) != 1 || r.SIPCallID != attempt.Call.SIPCallID {
+		if r.Outcome != record.OutcomeAnswered || r.BilledSecs != 120 || r.Cost != 2*money.Dollar ||
+			r.DurationMicros != 61_000_000 || len(r.Slices) != 1 || r.SIPCallID != attempt.Call.SIPCallID {
 			t.Errorf("%s: %+v", attempt.Call.SIPCallID, r)
 		}
 	}

@@ -48,14 +48,16 @@ func testVerification(t *testing.T, open Opener) {
 		tried.TriesLeft != verification.Tries-2 {
 		t.Errorf("a dry run: %v, %v, %+v", err, outcome, tried)
 	}
-	if _, outcome, err := b.TryCode(ctx, b.account.ID, number, "654321"); err != nil || outcome != verification.Right || verified(b.account.ID) {
+	if _, outcome, err := b.TryCode(ctx, b.account.ID, number, "654321"); err != nil || outcome != verification.Right ||
+		verified(b.account.ID) {
 		t.Errorf("the right code: %v, %v", err, outcome)
 	}
 	done := value(b.Verify(ctx, b.account.ID, number, "654321"))(t)
 	if !done.Verified() || !verified(b.account.ID) || verified(b.other.ID) {
 		t.Errorf("verified: %+v", done)
 	}
-	if _, err := b.BeginVerification(ctx, b.account.ID, number, "111111", call); !errors.Is(err, verification.ErrVerified) {
+	if _, err := b.BeginVerification(ctx, b.account.ID, number, "111111", call); !errors.Is(err,
+		verification.ErrVerified) {
 		t.Errorf("again: %v", err)
 	}
 	testVerificationAges(t, b, number)
@@ -63,7 +65,8 @@ func testVerification(t *testing.T, open Opener) {
 	if !verified(b.account.ID) {
 		t.Error("forgotten by a restart")
 	}
-	if gone := value(b.VerifiedNumbers().Delete(ctx, b.account.ID, done.ID))(t); gone.PhoneNumber != number || verified(b.account.ID) {
+	if gone := value(b.VerifiedNumbers().Delete(ctx, b.account.ID, done.ID))(t); gone.PhoneNumber != number ||
+		verified(b.account.ID) {
 		t.Errorf("deleted: %+v", gone)
 	}
 }
@@ -83,7 +86,8 @@ func testVerificationAges(t *testing.T, b *bed, number e164.Number) {
 		}
 	}
 	var budget *verification.BudgetError
-	if _, err := b.BeginVerification(ctx, b.other.ID, number, "333333", call); !errors.As(err, &budget) || budget.After <= 0 {
+	if _, err := b.BeginVerification(ctx, b.other.ID, number, "333333", call); !errors.As(err, &budget) ||
+		budget.After <= 0 {
 		t.Errorf("one too many: %v", err)
 	}
 	for range verification.Tries {
