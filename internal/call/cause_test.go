@@ -11,7 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Every cause of this package has a word of its own choice in detail records, with
+// Every cause of this package maps to its own hangup_cause in detail records, with
 // every SIP status and outcome: none is only put in capitals because it is not known.
 func TestEveryCauseHasAWordInRecords(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "cause.go", nil, 0)

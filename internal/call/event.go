@@ -54,7 +54,7 @@ type NoMedia struct {
 }
 
 // Skipped says that a gateway was not tried, for a reason of Tollgate's own: it is
-// out of order, or has as many calls as it may have.
+// unhealthy, or has as many calls as it may have.
 type Skipped struct {
 	Gateway int
 	Why     admission.Reason
@@ -72,7 +72,7 @@ type HungUp struct {
 	Cause string // a hangup cause of this package
 }
 
-// HangUp says that somebody had the call hung up by the API. The ledger knows it.
+// HangUp says that the call is to be hung up because the API asked for it. The ledger knows it.
 type HangUp struct{}
 
 // Due says that the time of the last SetTimer has come.

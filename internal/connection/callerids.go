@@ -18,7 +18,7 @@ const (
 
 // CallerIDs is Tollgate's own: which numbers the callers of a connection may show.
 //
-// Whoever may change the connection may list any number, so a list alone proves
+// Anyone who may change the connection may list any number, so a list alone proves
 // nothing: it restricts. What was listed by a key with the scope admin is confirmed,
 // and only a confirmed number is asserted to carriers.
 type CallerIDs struct {

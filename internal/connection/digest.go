@@ -14,7 +14,7 @@ import (
 const Realm = "tollgate"
 
 // HA1 are the hashes of a user's password by which digests are checked (RFC 7616,
-// section 3.4.2): whoever has them can authenticate as the user in this realm, but
+// section 3.4.2): anyone who has them can authenticate as the user in this realm, but
 // does not know the password.
 type HA1 struct {
 	MD5, SHA256 string // hexadecimal

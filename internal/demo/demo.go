@@ -1,6 +1,6 @@
 // Package demo shows Tollgate at work: it starts the whole server in a temporary
 // folder, a phone and a carrier beside it, sets all up over the API as a user
-// would, places real calls, and tells what became of each and why.
+// would, places real calls, and reports the outcome of each and the reason.
 package demo
 
 import (

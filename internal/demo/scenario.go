@@ -54,7 +54,7 @@ func steps() []step {
 			want: refused("D13", "destination_not_whitelisted")},
 		{dialled: "+18675550123", about: "Yukon: whitelisted, but too dear.",
 			want: refused("D24", "rate_above_maximum")},
-		{dialled: "+14165550123", about: "Toronto. Nobody hangs up.", stays: true,
+		{dialled: "+14165550123", about: "Toronto. Neither side hangs up.", stays: true,
 			want: want{status: 200, reason: "allowed", hungUpBy: "tollgate", cause: "ALLOTTED_TIMEOUT", rate: perMinute}},
 		{dialled: "+12125550123", about: "New York, while call 5 is up.",
 			want: refused("D2", "profile_channel_limit")},
@@ -65,7 +65,7 @@ func steps() []step {
 	}
 }
 
-// result is what became of a call.
+// result is the outcome of a call.
 type result struct {
 	step
 	wire       phone.Outcome

@@ -27,7 +27,7 @@ const maxEmergencyDigits = 6
 //   - the same after the home's trunk prefix ("1911" in the US, "0112" in Germany);
 //   - 9911 where the home dials +1: 911 behind a PBX that has 9 for an outside line;
 //   - an entry of extra, exactly as dialled. The entries are the operator's, and
-//     are sent on as they are: whoever stores the list must keep it to short numbers.
+//     are sent on as they are: the caller must limit the list to short numbers.
 //
 // home 0 knows 112 and 911 only, with the prefixes of the North American plan.
 //

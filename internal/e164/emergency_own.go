@@ -23,7 +23,7 @@ var (
 )
 
 // OwnEmergency says whether a number may be an emergency number besides those of
-// the home country, on a list that somebody keeps: nothing stops a call to it. So it
+// the home country, on a list that an operator maintains: nothing stops a call to it. So it
 // is short, and no call to it could reach anyone else, however it is dialled:
 // in the home country, in international form, or behind the tech prefix, which may
 // itself be the beginning of a number.

@@ -69,7 +69,7 @@ func stripSeparators(dialled string) (digits string, plus, ok bool) {
 // the US), a national number alone, and an international number without the plus
 // that begins with the home's own calling code. The last two must be allocated
 // numbers: a toll-fraud scanner's guesses at a PBX's outside line, such as
-// "9011..." or "900...", would otherwise become numbers in a country that nobody
+// "9011..." or "900...", would otherwise become numbers in a country that the caller never
 // meant. After a prefix a number must be Valid, but need not be allocated. After a
 // plus only the form counts, since what was meant is plain: ask Valid about it.
 //

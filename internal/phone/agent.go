@@ -84,7 +84,7 @@ func newAgent(c *Call, o Options, server netip.AddrPort, sock *socket, sound *au
 	return a
 }
 
-// run is the call, from the INVITE until nobody needs the phone any more.
+// run is the call, from the INVITE until the phone is no longer needed.
 func (a *agent) run(ctx context.Context) {
 	defer func() { _ = a.sock.close() }() // nothing is left to be told
 	a.invite(time.Now())
@@ -364,7 +364,7 @@ func (a *agent) byeResponse(res *sip.Response, now time.Time) {
 	a.finish(now)
 }
 
-// refused takes the final answer of a call that nobody took.
+// refused handles the final answer of a call that was not answered.
 func (a *agent) refused(res *sip.Response, now time.Time) {
 	a.call.mu.Lock()
 	o := &a.call.outcome

@@ -14,7 +14,7 @@ import (
 // exchange is the inside of a carrier. Its run goroutine owns all of it.
 type exchange struct {
 	carrier *Carrier
-	gate    *gatekeeper // nil when nobody is challenged
+	gate    *gatekeeper // nil if callers are not challenged
 	tags    string      // makes the tags of this carrier's answers its own
 	legs    map[string]*leg
 	answers map[string][]byte // to requests other than INVITE, by branch and method

@@ -30,7 +30,7 @@ const (
 )
 
 // teardownLimit is how long a phone whose context has ended still waits for the
-// answer to its CANCEL or BYE. Whoever ended the context wants to be gone soon.
+// answer to its CANCEL or BYE. A caller that ends the context wants to return soon.
 const teardownLimit = 2 * time.Second
 
 // Limits of what a caller of Dial may pass.
@@ -102,7 +102,7 @@ type Entry struct {
 	Headers  []string // those that explain what happens, as "Name: value"
 }
 
-// Outcome is what became of a call.
+// Outcome is how a call ended.
 type Outcome struct {
 	From, To, Server string
 	CallID           string // Call-ID of the SIP dialog
@@ -138,7 +138,7 @@ func (o *Outcome) Duration() time.Duration {
 }
 
 // ExitCode is what a command that placed the call should exit with: 0 when it was
-// answered, 2 when it was refused or nobody took it, 1 when nothing came back.
+// answered, 2 if it was refused or not answered, 1 if the server did not respond.
 func (o *Outcome) ExitCode() int {
 	switch {
 	case !o.Answered.IsZero():

@@ -53,7 +53,7 @@ func (e Entry) text(started time.Time) string {
 	return b.String()
 }
 
-// Summary is one line on what became of the call.
+// Summary describes the outcome of the call in one line.
 func (o *Outcome) Summary() string {
 	waited := o.Ended.Sub(o.Started).Seconds()
 	switch {

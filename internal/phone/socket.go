@@ -66,7 +66,7 @@ func openSocket(open ListenFunc, address string) (*socket, error) {
 }
 
 // read parses what arrives until the socket is closed. What is not SIP is dropped:
-// there is nobody to tell.
+// there is no one to tell.
 func (s *socket) read() {
 	parser := sip.NewParser()
 	buffer := make([]byte, maxDatagramBytes)

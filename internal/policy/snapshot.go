@@ -45,7 +45,7 @@ type SpendLimit struct {
 	On        bool
 	Limit     money.Amount
 	EndCalls  bool // running calls end when the limit is reached
-	HoldAfter bool // once it is reached, no call is admitted until somebody releases it
+	HoldAfter bool // once it is reached, no call is admitted until it is released
 }
 
 // Group is a billing group that has a daily limit.

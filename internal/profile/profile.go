@@ -24,7 +24,7 @@ const (
 // What follows a day's limit that was reached.
 const (
 	ResumeAtReset     = "resume_at_reset"     // calls are admitted again from 00:00 UTC on
-	HoldUntilReleased = "hold_until_released" // none is until somebody releases the limit
+	HoldUntilReleased = "hold_until_released" // none is until the limit is released
 )
 
 // Recording types.

@@ -18,7 +18,7 @@ import (
 
 // Limits of a Rate.
 const (
-	// MaxIncrement is the longest billing increment in seconds. Nobody bills by
+	// MaxIncrement is the longest billing increment in seconds. No carrier bills by
 	// more than the hour; a larger value is a column read as the wrong one.
 	MaxIncrement = 3600
 	// MaxPrice bounds PerMinute and ConnectFee. It is far above any real price,

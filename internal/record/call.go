@@ -106,7 +106,7 @@ type Call struct {
 	SIPPhrase    string
 	HangupCause  string // normal_clearing, call_rejected, time_limit and so on
 	HangupSource Side
-	HungUpBy     string // who had the call hung up, when somebody did by the API
+	HungUpBy     string // who had the call hung up through the API, if anyone
 
 	Quality *Quality // of a call whose media were anchored by the relay of this process; not stored
 

@@ -172,7 +172,7 @@ func (r *Call) wordOfOutcome() string {
 	return "NORMAL_UNSPECIFIED"
 }
 
-// HangupDetails is who had the call hung up by the API or, when nobody had, how the
+// HangupDetails is who had the call hung up through the API or, if no one did, how the
 // caller's leg ended, in the words that FreeSWITCH has for it (sip_hangup_disposition); ""
 // when that is not known.
 func (r *Call) HangupDetails() string {

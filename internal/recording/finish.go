@@ -265,7 +265,7 @@ func (r *Recorder) placeOf(kept *record.Recording) (storage, error) {
 }
 
 // recover queues the recordings of processes that have died. Their folders are
-// told by their locks, which nobody holds.
+// recognised by their locks, which no process holds.
 func (r *Recorder) recover() error {
 	parent := filepath.Dir(r.folder)
 	entries, err := os.ReadDir(parent)

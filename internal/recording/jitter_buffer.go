@@ -45,7 +45,7 @@ type side struct {
 	counts  Counts
 }
 
-// Counts says what became of the packets of one side.
+// Counts says what happened to the packets of one side.
 type Counts struct {
 	Played      int64 // decoded into the recording
 	Late        int64 // came after their time was written as silence

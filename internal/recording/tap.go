@@ -151,7 +151,7 @@ func (t *tap) drain(now time.Time) (ended bool) {
 			ended, now = true, e.at
 		}
 	}
-	clear(t.spare.events) // lets go of the formats
+	clear(t.spare.events) // so that the formats can be collected
 	t.spare.events, t.spare.bytes = t.spare.events[:0], t.spare.bytes[:0]
 	if !t.start.IsZero() {
 		t.advance(now, ended)

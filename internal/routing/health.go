@@ -7,7 +7,7 @@ type State string
 
 // The states.
 const (
-	StateUp           State = "up"           // it has answered lately, or nothing speaks against it
+	StateUp           State = "up"           // it has answered recently, or no failure is known
 	StateDown         State = "down"         // it does not answer OPTIONS
 	StateTripped      State = "tripped"      // calls to it were not answered; a call will try it again
 	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After)

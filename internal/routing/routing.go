@@ -42,7 +42,7 @@ type Gateway struct {
 	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
 	Transport     string  `json:"transport" enum:"udp,tcp,tls,auto" default:"udp" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
 	TLSServerName *string `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
-	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway will do. For trials only: whoever is in between can then read and change calls."`
+	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
 	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
 	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
 	NumberFormat  string  `json:"number_format" enum:"+e164,e164,national" default:"+e164" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`

@@ -293,7 +293,7 @@ func (a *attempt) answered(m *message) {
 	l.register(legKey{l.callID, ""})
 }
 
-// outlive lets go of a call that is over: until the carrier's 2xx can come no more, from
+// outlive releases a call that has ended: until the carrier's 2xx can come no more, from
 // this fork or another, the carrier's leg is all that is needed. So the calls of the
 // last half minute cost little.
 func (a *attempt) outlive() {
@@ -301,7 +301,7 @@ func (a *attempt) outlive() {
 	a.tx.rings = nil
 }
 
-// endFork acknowledges and hangs up on a dialog that nobody wants.
+// endFork acknowledges and hangs up on a dialog that is not wanted.
 func (a *attempt) endFork(m *message) {
 	fork := *a.leg
 	fork.setRemote(m.to, m.toTag)

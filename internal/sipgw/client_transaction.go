@@ -20,7 +20,7 @@ type clientTx struct {
 
 	most        int8   // times that it may yet be sent again; 0: as the timers say
 	provisional bool   // a response has come
-	done        bool   // a final response has come, or nobody waits for one
+	done        bool   // a final response has come, or none is awaited
 	cancel      []byte // a CANCEL that waits for the first response
 	cancelled   bool
 

@@ -76,9 +76,9 @@ type Limits struct {
 	// 32 s and 10 s.
 	StrangerLife, MessageWait time.Duration
 
-	// A source that nobody knows and that sends BanAfter wrong digests within
+	// An unknown source that sends BanAfter wrong digests within
 	// BanWindow is not listened to for BanFor. Default 10 within 10 minutes, for an
-	// hour; a negative BanAfter bans nobody.
+	// hour; a negative BanAfter disables bans.
 	BanAfter          int
 	BanWindow, BanFor time.Duration
 }

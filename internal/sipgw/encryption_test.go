@@ -62,7 +62,7 @@ func (w *world) talkSealed() (pbx, far *dialog) {
 }
 
 // TestEncryptionHoldsForEveryOffer: an offer without encryption is refused whenever it
-// comes and whoever makes it, and the call goes on.
+// comes and whichever side makes it, and the call goes on.
 func TestEncryptionHoldsForEveryOffer(t *testing.T) {
 	for name, sides := range map[string][2]bool{"caller": {true, false}, "gateway": {false, true}, "both": {true, true}} {
 		for _, anchor := range []bool{false, true} {

@@ -98,7 +98,7 @@ func TestWhoGuessesIsBanned(t *testing.T) {
 			t.Errorf("banned %+v", b)
 		}
 	case <-time.After(patience):
-		t.Fatal("nobody is banned")
+		t.Fatal("no source is banned")
 	}
 	before := w.srv.Stats().Filtered
 	thief.request(newDialog(thief, "+12125550123"), "INVITE", "", offer)

@@ -8,7 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 )
 
-// The pace at which calls are hung up that somebody ends by the API: of the whole
+// The pace at which calls are hung up that the API ends: of the whole
 // gateway 4,000 a second. Each is two BYEs and a command for the ledger, and calls that
 // go on must not wait for them.
 const (
@@ -16,7 +16,7 @@ const (
 	hangUpPause = 10 * time.Millisecond
 )
 
-// HangUp ends calls that somebody had hung up and that the ledger has marked. Calls
+// HangUp ends calls that the API was asked to end and that the ledger has marked. Calls
 // that the server does not have, or that are over, are left out, so that it may be
 // told of one any number of times. It returns at once, and may be called at any time.
 func (srv *Server) HangUp(calls []uuid.UUID) {

@@ -20,7 +20,7 @@ func (w *world) apiHangUp() {
 	w.srv.HangUp([]uuid.UUID{w.srv.Live()[0].ID, uuid.New()})
 }
 
-// markHungUp marks the one live call in the ledger, and nobody is told.
+// markHungUp marks the one live call in the ledger, and tells no one.
 func (w *world) markHungUp() {
 	w.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -152,7 +152,7 @@ func TestTheAnswerCrossesTheHangUp(t *testing.T) {
 	w.wantHungUp(record.OutcomeFailed)
 }
 
-// A mark of which nobody tells the gateway is found when the callee answers.
+// A mark that the server was not told of is found when the callee answers.
 func TestTheAnswerFindsTheMark(t *testing.T) {
 	w := newWorld(t, wish{})
 	pbx := w.pbx.invite("+12125550123", "")

@@ -50,7 +50,7 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 	}
 	if connection == nil {
 		if unknown {
-			// Nobody's record could hold this attempt; it costs no transaction.
+			// The attempt belongs to no account, so it has no record and costs no transaction.
 			sh.refuseStateless(m, admission.ReasonConnectionUnknown)
 			return attempt, nil, false
 		}

@@ -267,7 +267,7 @@ func TestUpdateAndInfo(t *testing.T) {
 	if m := w.pbx.want("200 UPDATE"); string(m.body) != answerSDP {
 		t.Errorf("answer %q", m.body)
 	}
-	// Without an offer it is a refresh, which is nobody else's matter.
+	// Without an offer it is a refresh, which does not concern the other leg.
 	w.pbx.request(pbx, "UPDATE", "", "")
 	w.pbx.want("200 UPDATE")
 	w.pbx.send(strings.Replace(w.pbx.text("INFO", pbx.target, pbx, "", "Signal=5\r\n"), "application/sdp",

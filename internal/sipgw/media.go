@@ -266,7 +266,7 @@ func (a *attempt) encryption() media.Encryption {
 	return media.Plain
 }
 
-// noMedia is what becomes of a call whose offer cannot be anchored.
+// noMedia ends a call whose offer cannot be anchored.
 func noMedia(a *attempt, err error) call.Event {
 	if errors.Is(err, media.ErrDescription) {
 		return call.NoMedia{Gateway: a.n, Status: 488, Phrase: phraseOfMedia(err), Cause: call.CauseIncompatible}

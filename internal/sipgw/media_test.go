@@ -423,7 +423,7 @@ func TestAnAnswerThatCannotBeAnchored(t *testing.T) {
 }
 
 // TestSidesThatDoNotSpeakTheSame: the caller speaks RTP and the gateway wants SRTP,
-// so the call is anchored although nobody asked for it.
+// so the call is anchored although no setting asks for it.
 func TestSidesThatDoNotSpeakTheSame(t *testing.T) {
 	want := anchored(t, func(c *Config, _ *relay.Config) { c.AnchorAll = false })
 	want.gateway = func(g *routing.Gateway) { g.EncryptedMedia = new(routing.MediaSRTP) }

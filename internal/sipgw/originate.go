@@ -18,8 +18,8 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Origination is a call of the server's own, with nobody at the caller's end: it says
-// something to whoever answers, and hangs up. It is decided, paid for, routed and put
+// Origination is a call that the server makes itself, without a caller: it says
+// something to the callee, and hangs up. It is decided, paid for, routed and put
 // on record as every call of its connection is. It is never recorded.
 type Origination struct {
 	ID         uuid.UUID // of the call, its decision and its record
@@ -96,7 +96,7 @@ func (c *ownCaller) begin() {
 	c.request("INVITE", c.branch, ownContact, c.offer())
 }
 
-// offer is a description of audio that nobody sends. The relay puts itself in its place.
+// offer is a description of audio that is never sent. The relay takes its place.
 func (c *ownCaller) offer() []byte {
 	const lines = "v=0|o=tollgate 1 1 IN IP4 127.0.0.1|s=-|c=IN IP4 127.0.0.1|t=0 0|m=audio 9 RTP/AVP 0 8|" +
 		"a=rtpmap:0 PCMU/8000|a=rtpmap:8 PCMA/8000|a=ptime:20|a=sendrecv|"

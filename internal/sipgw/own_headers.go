@@ -11,7 +11,7 @@ import (
 )
 
 // newToken is a new tag or the secret part of a branch or Call-ID: 80 bits that
-// nobody can guess, since a tag is what lets a peer hang up.
+// cannot be guessed, since a tag is what lets a peer hang up.
 func newToken() string { return rand.Text()[:16] }
 
 // newBranch names a transaction of ours. The part in the middle is drawn once per
@@ -37,7 +37,7 @@ func (srv *Server) ownAddress(to peer) string {
 
 // contactLine is our Contact towards a peer. A hop secured by TLS is told by the
 // transport: a sips URI would promise that every hop behind it is secured too (RFC
-// 5630 section 3.1.3), which nobody here can.
+// 5630 section 3.1.3), which Tollgate cannot.
 func (srv *Server) contactLine(to peer) string {
 	switch {
 	case to.tls:
@@ -79,7 +79,7 @@ func (p peer) transportParam() string {
 // lineEncodedContact is our Contact where it is encoded: nothing in it looks like an
 // address, so that no translator or application layer gateway on the way can put
 // another in its place. The name is one that never resolves (RFC 6761 section 6.4):
-// whoever has it goes by the route set.
+// a peer that has it goes by the route set.
 const lineEncodedContact = "Contact: <sip:tollgate@encoded.invalid>\r\n"
 
 // contactLine is our Contact within the dialog.

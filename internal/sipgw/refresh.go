@@ -8,7 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 )
 
-// refresh is the session timer of one leg (RFC 4028): whoever is the refresher
+// refresh is the session timer of one leg (RFC 4028): the side that is the refresher
 // sends a request in time, and the other one takes the peer for lost when none
 // comes. A peer that knows no session timers is asked by the server whether the
 // dialog is still there.

@@ -187,7 +187,7 @@ func TestFailover(t *testing.T) {
 	}
 	w.carriers[2].reply(third, 180, "far", "", "")
 	w.pbx.want("180 INVITE")
-	w.carriers[1].reply(second, 100, "", "", "") // it wakes up: nobody waits any more
+	w.carriers[1].reply(second, 100, "", "", "") // it wakes up: no one is waiting any more
 	w.carriers[1].reply(w.carriers[1].await("CANCEL"), 200, "late", "", "")
 	w.carriers[1].reply(second, 487, "late", "", "")
 	w.carriers[2].reply(third, 200, "far", "", answerSDP)

@@ -53,7 +53,7 @@ type session struct {
 	rang       bool // a gateway has shown progress
 
 	source    netip.Addr // of the caller's INVITE
-	journey   *Journey   // nil when nobody wants to know
+	journey   *Journey   // nil if no one listens
 	media     anchor
 	connected *policy.Connection // as it was when the call began
 }
@@ -82,7 +82,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		s.account, s.connected = c.Account, c
 	}
 	if _, emergency := s.machine.Emergency(); !emergency {
-		// Whoever answers an emergency call must be able to call back.
+		// The operator who answers an emergency call must be able to call back.
 		s.private = s.privacy(m)
 	}
 	s.rely = newReliability(s, m, tx)

@@ -22,7 +22,7 @@ type shard struct {
 	legs    map[legKey]*leg
 	early   map[legKey]*early // of gateways, by our Call-ID and their tag
 	calls   map[*session]struct{}
-	doomed  doomed // calls that somebody had hung up
+	doomed  doomed // calls that the API was asked to end
 	// once are the latest transactions of calls that do not say whose they are, at most
 	// mostUnidentified; the one at oldest goes first.
 	once   []*serverTx
@@ -183,7 +183,7 @@ func (sh *shard) guard(step func(), p *packet) {
 	step()
 }
 
-// hashSeed makes the hash of Call-IDs unpredictable for callers, so that nobody
+// hashSeed makes the hash of Call-IDs unpredictable for callers, so that no one
 // can aim at one shard.
 func (srv *Server) shardOf(callID string) *shard {
 	return srv.shards[maphash.String(srv.seed, callID)%uint64(len(srv.shards))]

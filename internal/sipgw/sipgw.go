@@ -53,7 +53,7 @@ type Config struct {
 	NewID func() uuid.UUID
 	// Rang is told how long after the caller's INVITE a call first rang or was
 	// answered, and through which gateway. Shards call it concurrently and it must not
-	// block; nil means nobody is told.
+	// block; it may be nil.
 	Rang func(gateway id.ID, delay time.Duration)
 	// Reach says where requests may go. By default nothing goes to private networks,
 	// and to this machine only if Addr is loopback.
@@ -72,7 +72,7 @@ type Config struct {
 	// allow; it must not block.
 	Strayed func(webhook.Stray)
 	// Journey is told of every call that is over, by its shard; it must not block. nil
-	// means that nobody wants to know, and nothing is noted.
+	// means that nothing is noted.
 	Journey func(*Journey)
 	Tracer  *siptrace.Tracer // of messages; nil: none
 	Shards  int              // default: one for each processor

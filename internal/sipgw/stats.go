@@ -41,7 +41,7 @@ type Stats struct {
 	Attempts     uint64 // new calls that were put to the ledger
 	Refused      uint64 // of those, by the rules
 	Answered     uint64
-	Forks        uint64 // answers of carriers that nobody wanted and that were ended
+	Forks        uint64 // late answers of carriers, which were hung up on
 	LedgerErrors uint64 // reservations that the store did not confirm
 	Challenges   uint64
 	AuthFailures uint64 // wrong digests, and right ones from sources that are not allowed

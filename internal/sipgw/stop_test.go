@@ -112,7 +112,7 @@ func TestTearDown(t *testing.T) {
 		}
 	}()
 	for cut := range notes[0] {
-		readTeardown(notes[0][:cut]) // a note cut short harms nobody
+		readTeardown(notes[0][:cut]) // a note cut short does no harm
 	}
 	other.TearDown(append(notes, nil, []byte("\x07nonsense"), notes[0][:len(notes[0])/2]))
 	near, bye := w.pbx.want("BYE"), w.carriers[0].want("BYE")

@@ -13,7 +13,7 @@ import (
 
 // answerBudget is what may be sent to strangers: so many answers and so many bytes a
 // second for all of them together, since the address that a datagram names may be that of
-// somebody else.
+// someone else.
 type answerBudget struct {
 	mu             sync.Mutex // guards both below
 	answers, bytes bucket

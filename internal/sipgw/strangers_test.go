@@ -464,7 +464,7 @@ func TestNoGuess(t *testing.T) {
 	if s := d.srv.Stats(); s.Bans != 0 {
 		t.Errorf("%d bans for one guess that came twice", s.Bans)
 	}
-	// Whoever sees a nonce cannot use it up with a wrong digest of a high count.
+	// An attacker who sees a nonce cannot use it up with a wrong digest of a high count.
 	poor := d.phone("203.0.113.61:5060", "alice", "correct-horse")
 	challenge = poor.challenged("MD5")
 	d.srv.config.Limits.BanAfter = 100

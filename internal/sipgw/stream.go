@@ -155,7 +155,7 @@ func (s *stream) write() {
 	}
 }
 
-// drain tells of the messages that nobody will send any more.
+// drain reports the messages that will not be sent any more.
 func (s *stream) drain() {
 	for {
 		select {

@@ -188,7 +188,7 @@ func (t *transport) readPackets() {
 
 // send sends one message. lost, which may be nil and must not block, is called, perhaps from another
 // goroutine when a TCP connection could not carry it; a lost datagram is noticed
-// by nobody but the timers.
+// only by the timers.
 func (t *transport) send(to peer, data []byte, lost func()) {
 	if own := to.own(); own != nil {
 		own.take(data)
@@ -301,7 +301,7 @@ func (t *transport) stream(to peer) *stream {
 	return s
 }
 
-// forbids says whether no connection is opened to an address, whoever has named it.
+// forbids says whether connections to an address are refused, regardless of who named it.
 func (t *transport) forbids(at netip.AddrPort) bool {
 	class, _ := t.reach.Judge(at.Addr())
 	return class == reach.Never || t.reach.Own(at)

@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
-// trunk is what this process knows of one gateway: whether it is in order, and how
+// trunk is what this process knows about one gateway: whether it is healthy, and how
 // much is being sent to it. Calls of every shard look at it; its own requests,
 // OPTIONS and REGISTER, belong to one shard (probe.go).
 type trunk struct {

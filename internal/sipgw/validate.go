@@ -29,7 +29,7 @@ const allowedMethods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO"
 // magicCookie begins the branch of an RFC 3261 element (RFC 3261 8.1.1.7).
 const magicCookie = "z9hG4bK"
 
-// verdictKind is what becomes of a message.
+// verdictKind says what is done with a message.
 type verdictKind uint8
 
 const (
@@ -121,7 +121,7 @@ func judge(m *wireMessage) verdict {
 
 // refuse turns a fault into a verdict: an answer where one can be sent.
 func (m *wireMessage) refuse(rule string, found refusal) verdict {
-	// An ACK has no response, and without Via and CSeq nobody could match one.
+	// An ACK has no response, and without Via and CSeq a response could not be matched.
 	answerable := m.start.kind == startRequest && m.start.method != "ACK" &&
 		m.first(headerVia) != "" && m.first(headerCSeq) != ""
 	if !answerable {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// BenchmarkMessage is what a message costs that nobody asks for.
+// BenchmarkMessage is the cost of a message that is never queried.
 func BenchmarkMessage(b *testing.B) {
 	m := received(pbx, invite("one", "t", "X-Filler: "+strings.Repeat("x", 300)+"\r\n"))
 	tracer := NewTracer(NewBuffer(DefaultBytes), nil)

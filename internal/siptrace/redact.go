@@ -19,7 +19,7 @@ var (
 	legacyKey = regexp.MustCompile(`(?im)^k=[^\r\n]*`)
 )
 
-// secretHeaders are those whose value, or a part of it, proves who somebody is.
+// secretHeaders are those whose value, or a part of it, proves an identity.
 var secretHeaders = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
 
 // tokenHeaders are those whose whole value is a secret.

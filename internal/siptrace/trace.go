@@ -52,7 +52,7 @@ type Leg struct {
 //
 // Everything is in a few large pieces of bytes without pointers, so that the
 // collector of garbage has nothing to look at, and keeping a message costs a copy:
-// what a message is of is found out when somebody asks.
+// which call a message belongs to is found out only when it is queried.
 type Buffer struct {
 	most int // segments
 
@@ -129,7 +129,7 @@ func (b *Buffer) Link(call uuid.UUID, leg Leg) {
 }
 
 // record begins a record in the segment that has room for it, and returns the place of
-// its body. The oldest segment is used again when there are enough, unless somebody
+// its body. The oldest segment is used again when there are enough, unless someone
 // is reading it.
 func (b *Buffer) record(kind, detail byte, size int) []byte {
 	n := len(b.segments)

@@ -43,7 +43,7 @@ func TestACallHasItsOwnMessagesOnly(t *testing.T) {
 	b.Link(mine, Leg{"one", pbx.Addr(), "a1"})
 	b.Add(&Message{At: at, Sent: true, Source: here, Destination: pbx, Text: []byte(
 		"BYE sip:x SIP/2.0\r\nFrom: <sip:y>;tag=ours\r\nTo: <sip:x>;tag=a1\r\nCall-ID: one\r\n\r\n")})
-	// Another customer has chosen the same Call-ID, or somebody else sends it.
+	// Another customer has chosen the same Call-ID, or someone else sends it.
 	b.Add(received(stranger, invite("one", "a1", "X-N: 2\r\n")))
 	b.Add(received(pbx, invite("one", "a12", "X-N: 3\r\n")))
 	b.Add(received(pbx, invite("one", "A1", "X-N: 4\r\n")))

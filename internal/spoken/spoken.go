@@ -40,7 +40,7 @@ const times = 3
 type Message struct{ ulaw []byte }
 
 // Code says a code of digits three times. extension is what is dialled before it, once
-// somebody has answered: digits, A to D, * and # as tones, and w and W, which wait for a
+// the callee has answered: digits, A to D, * and # as tones, and w and W, which wait for a
 // half and a whole second.
 func Code(code, extension string) Message {
 	var m Message

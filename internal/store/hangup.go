@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// HangUps ends live calls for people. What it answers is durable: whoever owns the
+// HangUps ends live calls on request. What it answers is durable: the node that owns the
 // call is told at once and finds the mark by itself otherwise.
 type HangUps interface {
 	// HangUpCall has one call end. It fails with ErrNotFound when the account has no

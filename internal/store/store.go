@@ -292,7 +292,7 @@ type Strays interface {
 
 // Verifications keeps what an account has verified by a call to a number.
 type Verifications interface {
-	// VerifiedNumbers are those that are verified, and those that somebody began to verify.
+	// VerifiedNumbers are those that are verified, and those whose verification has begun.
 	VerifiedNumbers() Collection[verification.Number, id.ID]
 	VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error)
 	// BeginVerification counts a call that is about to be placed, and keeps a hash of the

@@ -147,7 +147,7 @@ type AuditEvent struct {
 	Hash [32]byte `json:"-"`
 }
 
-// FieldChange is what became of one field. Secrets are never in it.
+// FieldChange is the change of one field. Secrets are never in it.
 type FieldChange struct {
 	Field string         `json:"field"` // as in outbound.channel_limit
 	From  jsontext.Value `json:"from"`

@@ -39,8 +39,7 @@ var (
 	descSIPDropped = prometheus.NewDesc("tollgate_sip_dropped_total",
 		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), "+
 			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (not "+
-			"answered, "+
-			"above the budgets for sources that have not proved who they are and for refusals), panic.",
+			"answered, above the budgets for sources that have not proved who they are and for refusals), panic.",
 		[]string{"why"}, nil)
 	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil,
 		nil)
@@ -48,7 +47,7 @@ var (
 		nil, nil)
 	descSIPAnswered = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
 	descSIPForks    = prometheus.NewDesc("tollgate_sip_unwanted_answers_total",
-		"Answers of carriers that nobody wanted any more, and that were hung up on.", nil, nil)
+		"Late answers of carriers, which were hung up on.", nil, nil)
 	descMediaErrors = prometheus.NewDesc("tollgate_media_errors_total",
 		"Session descriptions that could not be anchored.", nil, nil)
 	descSIPLedger = prometheus.NewDesc("tollgate_sip_ledger_errors_total",

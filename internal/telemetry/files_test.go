@@ -76,7 +76,7 @@ func TestWhatIsShownAndAlertedOnExists(t *testing.T) {
 		found := metricName.FindAllString(read(t, path), -1)
 		for _, name := range found {
 			if !names[name] {
-				t.Errorf("%s names %s, which nobody measures", path, name)
+				t.Errorf("%s names %s, which is not measured", path, name)
 			}
 		}
 		if len(found) < 14 {

@@ -91,7 +91,7 @@ func New(version string) *Metrics {
 			Name: "tollgate_store_queue", Help: "Work that waited for the store when its last transaction ended.",
 		}),
 		attempts: counters("tollgate_webhook_attempts_total",
-			"Attempts to deliver a webhook, by what became of the delivery.", "state"),
+			"Attempts to deliver a webhook, by the resulting state of the delivery.", "state"),
 		attemptTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
@@ -168,7 +168,7 @@ func (m *Metrics) record(r *record.Call) {
 	gateway := m.gateway(r.GatewayID)
 	m.calls.WithLabelValues(r.Outcome.String(), m.causes.value(r.HangupCause), gateway).Inc()
 	if r.Outcome == record.OutcomeRefused {
-		m.refusals.WithLabelValues(r.Reason).Inc() // a word of a closed set
+		m.refusals.WithLabelValues(r.Reason).Inc() // from a closed set
 	}
 	if r.DurationMicros > 0 {
 		m.durations.WithLabelValues(gateway).Add(float64(r.DurationMicros) / 1e6)

@@ -11,10 +11,10 @@ var (
 	descRecordingWaiting = prometheus.NewDesc("tollgate_recordings_waiting",
 		"Ended calls whose recording is not finished yet.", nil, nil)
 	descRecordings = prometheus.NewDesc("tollgate_recordings_total",
-		"Recordings by what became of them: kept, failed (and repeated) or abandoned (the disk took no more of a call).",
+		"Recordings by outcome: kept, failed (and retried) or abandoned (no more of the call could be written).",
 		[]string{"result"}, nil)
 	descRecordingPackets = prometheus.NewDesc("tollgate_recording_packets_total",
-		"RTP packets of recorded calls that have ended, by side and by what became of them: played, late, duplicate, "+
+		"RTP packets of recorded calls that have ended, by side and by outcome: played, late, duplicate, "+
 			"undecodable, dropped (the recorder was behind).",
 		[]string{"side", "result"}, nil)
 )

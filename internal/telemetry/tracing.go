@@ -36,7 +36,7 @@ type TracingSettings struct {
 }
 
 // Tracing sends an OpenTelemetry trace of each call that is over. The trace's id is
-// the id of the call, so that whoever has the one has the other. Spans say where
+// the id of the call, so that one leads to the other. Spans say where
 // the time went: decide, each gateway, conversation, settle. No numbers are in them.
 type Tracing struct {
 	provider *sdk.TracerProvider

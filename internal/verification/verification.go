@@ -45,7 +45,7 @@ const (
 // codeDigits is the length of a code.
 const codeDigits = 6
 
-// NewCode makes a code that nobody can guess.
+// NewCode makes a code that cannot be guessed.
 func NewCode() (string, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 	if err != nil {
@@ -92,7 +92,7 @@ func (n *Number) Try(matches bool, now time.Time) Outcome {
 }
 
 // Budget is how many calls are placed to say codes: by one account to one number, by all
-// accounts to one number, by one account, and by the server. Whoever is called did not
+// accounts to one number, by one account, and by the server. The person called did not
 // ask for it, perhaps.
 type Budget struct{ Hour, Day int }
 
@@ -125,8 +125,8 @@ func (e *BudgetError) Unwrap() error { return ErrBudget }
 // ErrVerified says that the number is verified already.
 var ErrVerified = errors.New("the number is verified already")
 
-// verifiable are the types of numbers that somebody can answer and show, at a price that
-// nobody earns by.
+// verifiable are the types of numbers that a person can answer and show, at a price that
+// no one profits from.
 var verifiable = []e164.NumberType{e164.TypeFixedLine, e164.TypeMobile, e164.TypeFixedLineOrMobile,
 	e164.TypeTollFree, e164.TypeVoIP, e164.TypeUAN}
 
@@ -140,7 +140,7 @@ func Callable(j *e164.Judgement) bool {
 	return j.Exact() && allowed.Has(j.Type) && j.Possible&^allowed == 0
 }
 
-// ExtensionProblem says what is wrong with a sequence of keys to be dialled once somebody
+// ExtensionProblem says what is wrong with a sequence of keys to be dialled once the callee
 // has answered, "" for nothing.
 func ExtensionProblem(extension string) string {
 	if rest := strings.Trim(extension, "0123456789ABCD*#wW"); rest != "" {

@@ -402,7 +402,7 @@ func measureLive(ctx context.Context, b *bench) error {
 // memory is what a server uses, in bytes.
 type memory struct {
 	process int64
-	heap    int64 // without garbage; 0 where nobody can tell
+	heap    int64 // without garbage; 0 if unknown
 }
 
 func (s *between) memory(ctx context.Context) (m memory, err error) {

@@ -65,7 +65,7 @@ func (k *caller) admit(c *connection, client, n int) (path string, err error) {
 	return "/tollgate/v1/admissions/" + string(id), nil
 }
 
-// The loads: an admission; an admission and its end, as of a call that nobody
+// The loads: an admission; an admission and its end, as of a call that no one
 // answered; a whole call of a minute and its record.
 var (
 	admitOnly = func(k *caller) step {

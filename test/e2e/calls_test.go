@@ -266,6 +266,6 @@ func TestTheCallCommand(t *testing.T) {
 	}
 	s.settled()
 	if records := s.records(); len(records) != 3 {
-		t.Errorf("%d records, want 3: who was not recognised is nobody's call", len(records))
+		t.Errorf("%d records, want 3: a call of an unknown caller has none", len(records))
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Real calls, allowed, refused and lost, and requests about them leave a log that
-// tells of each and names nobody.
+// reports each and contains no phone numbers.
 func TestTheLogNamesNoNumber(t *testing.T) {
 	folder := t.TempDir()
 	debug := []string{"--log-level", "debug", "--log-format", "json"}

@@ -104,10 +104,10 @@ func TestTLSWithKamailio(t *testing.T) {
 	}
 	s.wantSpend(profile)
 
-	// A carrier with a certificate of somebody else gets no call.
+	// A carrier with a certificate of someone else gets no call.
 	s.Must(http.MethodPatch, gateway, object{"address": strange.tls})
 	if err := <-through("pbx.xml", "+12125550125", 1, 0).done; err == nil {
-		t.Error("a call went to a carrier with a certificate that nobody vouches for")
+		t.Error("a call went to a carrier with an untrusted certificate")
 	}
 	process.Eventually(t, "the record of the call that failed", 20*time.Second, func() bool { return len(s.records()) == 26 })
 	if got := count(s.records(), "outcome"); got["failed"] != 1 {

@@ -128,7 +128,7 @@ func cutOff(b *bench) {
 	b.did(fmt.Sprintf("%d × no byte passes between a node and PostgreSQL for 10 s, once for 45 s with 10 calls up that end at their grants", times), phones.String()+"; "+l.String())
 }
 
-// held is calls that nobody hangs up.
+// held is calls that are not hung up.
 type held struct{ calls []*phone.Call }
 
 // hold places calls that last until Tollgate ends them.

@@ -146,7 +146,7 @@ func permutations(n int) (all [][]int) {
 	return all
 }
 
-// deadSwitch leaves calls behind that nobody ends.
+// deadSwitch leaves calls behind that are never ended.
 func deadSwitch(b *bench) {
 	n := b.sqliteNode(b.TempDir()).start()
 	s := b.configure(object{"concurrent_call_limit": nil}, n)

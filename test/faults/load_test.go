@@ -129,7 +129,7 @@ func pause(ctx context.Context, d time.Duration) {
 // phone gives a dead node up: after 64 of it.
 const phoneT1 = 100 * time.Millisecond
 
-// dial places one call and returns when it is over, or when nobody answers.
+// dial places one call and returns when it has ended, or when it is not answered.
 func dial(ctx context.Context, n *node, number string, hold time.Duration) (phone.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

@@ -117,7 +117,7 @@ func (n *node) start() *node {
 func (n *node) tryStart() error {
 	if n.api == "" {
 		host := ownAddress()
-		// Not the usual ports, on which somebody may listen at every address.
+		// Not the usual ports, on which another program may listen at every address.
 		n.api, n.sip = fmt.Sprintf("%s:%d", host, 20000+rand.IntN(5000)), fmt.Sprintf("%s:%d", host, 25000+rand.IntN(5000))
 		n.b.Cleanup(n.end)
 	}
@@ -205,7 +205,7 @@ func (n *node) wake() {
 	n.paused.Store(false)
 }
 
-// ownAddress is an address of the loopback network that nobody else has, so that the
+// ownAddress is an address of the loopback network that no other process has, so that the
 // ports of a node are free each time it is started.
 func ownAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(128), rand.IntN(256), 1+rand.IntN(254))

@@ -16,7 +16,7 @@ import (
 type proxy struct {
 	listener net.Listener
 	target   string
-	cut      atomic.Bool  // nothing passes, and nobody is told
+	cut      atomic.Bool  // nothing passes, silently
 	delay    atomic.Int64 // nanoseconds that each piece takes
 
 	mu    sync.Mutex // guards conns

@@ -49,7 +49,7 @@ func restoredServer(b *bench) {
 	s := b.configure(nil, n)
 	phones, l := s.startCalls(5, 200*time.Millisecond), s.startSwitch("pbx", 5)
 	l.await(100)
-	n.kill() // PostgreSQL copies only a database that nobody uses
+	n.kill() // PostgreSQL copies only a database that is not in use
 	server, err := database()
 	b.check(err)
 	fork := name + "_copy"
@@ -72,7 +72,7 @@ func restoredServer(b *bench) {
 }
 
 // reopened starts a node on an old copy: what has a daily limit is refused until
-// somebody who knows better releases it.
+// an operator releases it.
 func (b *bench) reopened(s *site, n *node) {
 	b.Helper()
 	n.start()

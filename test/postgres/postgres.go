@@ -252,7 +252,7 @@ func (s *Server) CreateDatabase() (url, name string, err error) {
 	return s.URL(name, User), name, nil
 }
 
-// NewCopy makes a copy of a database that nobody is connected to. It goes with the
+// NewCopy makes a copy of a database without connections. It goes with the
 // test.
 func (s *Server) NewCopy(tb testing.TB, of string) (url, name string) {
 	tb.Helper()

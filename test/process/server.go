@@ -58,7 +58,7 @@ var client = &http.Client{Transport: &http.Transport{
 }}
 
 // Command makes a command of the program, as yet to be started, with Key in its
-// environment and nothing of the settings of whoever runs the tests.
+// environment and none of the settings of the user who runs the tests.
 func Command(args ...string) *exec.Cmd {
 	command := exec.Command(Program(), args...) //nolint:noctx,gosec // ended by Serve or by itself; the program is ours
 	for _, variable := range os.Environ() {

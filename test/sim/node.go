@@ -100,7 +100,7 @@ func (n *node) crash() {
 	n.w.Counts.Crashes++
 	n.up, n.incarnation = false, n.incarnation+1
 	n.calls = nil
-	n.offset -= n.step // nobody finds a step that the next process has not seen
+	n.offset -= n.step // no one finds a step that the next process has not seen
 	n.step = 0
 	if n.busy != nil {
 		n.abort(n.busy)

@@ -250,7 +250,7 @@ func (c *peerCall) elapsed() time.Duration {
 	return time.Duration(c.s.w.now-c.answeredAt) * time.Microsecond
 }
 
-// hangUp ends an answered call, and tells of it until somebody has heard.
+// hangUp ends an answered call, and repeats this until a node has confirmed it.
 func (c *peerCall) hangUp() {
 	if c.state != peerTalking {
 		return

@@ -108,7 +108,7 @@ func (p *phoneCall) try(gateway int) {
 	n, w := p.n, p.n.w
 	p.tried = true
 	if !p.emergency && (!p.allowed || n.disk.leases[p.id] == nil && n.disk.records[p.id] == nil) {
-		w.failf("I13", "call %s goes to a carrier and nobody has allowed it", short(p.id))
+		w.failf("I13", "call %s goes to a carrier without an admission", short(p.id))
 	}
 	switch w.chance.IntN(12) {
 	case 0:
@@ -123,7 +123,7 @@ func (p *phoneCall) try(gateway int) {
 	n.after(180*time.Second, func() { p.handle(call.RingTimeout{Gateway: gateway}) }) // Timer C
 	n.after(w.between(50*time.Millisecond, time.Second), func() { p.handle(call.Rang{Gateway: gateway}) })
 	if w.odds(20) {
-		return // it rings until somebody gives up
+		return // it rings until one side gives up
 	}
 	n.after(w.between(time.Second, 25*time.Second), func() {
 		p.handle(call.Answered{Gateway: gateway, Teardown: []byte("note")})

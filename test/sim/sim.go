@@ -145,7 +145,7 @@ func (c *cluster) harm(switches []*peer) {
 
 // setClock steps the clock of a node: by what is tolerated, or by hours. A node that
 // embeds its store has no other clock to compare its own with but the one that
-// nobody sets. It finds a step forward. After one back by hours its time stands
+// is never set. It finds a step forward. After one back by hours its time stands
 // still until the next process: safe, and so long that no run waits for it.
 func (c *cluster) setClock(n *node) {
 	w := c.w

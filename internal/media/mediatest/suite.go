@@ -241,7 +241,7 @@ func lateOffer(t *testing.T, r media.Relay) {
 	Converse(t, caller, callee)
 }
 
-// stranger holds that once a side was heard, nobody else can put media into the
+// stranger checks that once a side was heard, no other source can put media into the
 // call or draw it to himself.
 func stranger(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
@@ -254,7 +254,7 @@ func stranger(t *testing.T, r media.Relay) {
 			attacker.ToRTP = target
 			attacker.Say("advertisement")
 		}
-		Converse(t, caller, callee) // whoever hears the advertisement first fails here
+		Converse(t, caller, callee) // fails here if the advertisement is heard first
 		attacker.Quiet()
 	}
 }
@@ -452,7 +452,7 @@ func closed(t *testing.T, r media.Relay) {
 	Converse(t, caller, callee)
 }
 
-// silence holds that a call is lost when nobody speaks, once, and not while one does.
+// silence checks that a call is reported lost once when both sides are silent, and not while one speaks.
 func silence(t *testing.T, r media.Relay) {
 	caller, callee := phones(t)
 	l := dial(t, r)

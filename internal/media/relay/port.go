@@ -208,7 +208,7 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 }
 
 // mayTake says whether a packet from an address can be the side's. The first that
-// may be decides; no other source is taken after it, so that nobody else can put
+// may be decides; no other source is taken after it, so that no one else can put
 // media into the call or draw it to himself. Only the very address and port of the
 // description go before one that was first.
 func (p *peer) mayTake(rtcp bool, from netip.AddrPort) bool {

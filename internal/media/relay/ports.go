@@ -13,7 +13,7 @@ import (
 )
 
 // ports gives out pairs of ports, an even one for RTP and the next for RTCP (RFC
-// 3550 section 11). They are used in a random order, so that nobody guesses the
+// 3550 section 11). They are used in a random order, so that no one can guess the
 // next, and again as late as possible, so that what still arrives for one call
 // finds no other.
 type ports struct {

@@ -3,7 +3,7 @@
 // Nothing is transcoded.
 //
 // sdp.go reads and rewrites session descriptions, session.go is the negotiation of
-// one call, port.go what becomes of a packet, loop_linux.go how packets come and go.
+// one call, port.go the path of a packet, loop_linux.go reading and writing of packets.
 package relay
 
 import (
@@ -37,7 +37,7 @@ type Config struct {
 	// Loops is how many goroutines pass packets on; default one for each processor.
 	Loops int
 	// Measured is told how the RTP of each side of a stream arrived, when the call is
-	// over; nil tells nobody. It must not block.
+	// over; it may be nil. It must not block.
 	Measured func(Quality)
 	// Reach says where media may go; by default to the internet, and from a peer in a
 	// private network or on this machine to others there.

@@ -61,7 +61,7 @@ func TestRewriting(t *testing.T) {
 			"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\n" +
 				"m=video 0 RTP/AVP 97\r\nm=message 9000 TCP/MSRP *\r\nc=IN IP4 10.0.0.5\r\nm=image 30006 udptl t38\r\n",
 		},
-		"what nobody knows": {
+		"unknown lines": {
 			"v=0\r\no=me 1 2 IN IP4 10.0.0.5\r\ns= \r\nx=unheard of\r\nc=IN IP4 pbx.example.com\r\nt=0 0\r\n" +
 				"m=audio 4000 RTP/AVP 8 99\r\na=rtpmap:99 strange/8000\r\na=x-odd\r\n",
 			"v=0\r\no=me 1 2 IN IP4 192.0.2.1\r\ns= \r\nx=unheard of\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n" +

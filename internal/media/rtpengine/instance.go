@@ -74,7 +74,7 @@ func (i *instance) read(closed <-chan struct{}) {
 			case <-closed:
 				return
 			default:
-				continue // nobody listens there: an ICMP error of an earlier request
+				continue // no one listens there: an ICMP error caused by an earlier request
 			}
 		}
 		cookie, text, _ := strings.Cut(string(buffer[:n]), " ")

@@ -171,7 +171,7 @@ func TestCallsAreSpreadAndFailOver(t *testing.T) {
 	if in['5'] != 3 || in['6'] != 3 {
 		t.Errorf("six calls are spread as %v", in)
 	}
-	// An address at which nobody answers is passed over, and comes last from then on.
+	// An address that does not answer is skipped, and is tried last from then on.
 	away := netip.MustParseAddrPort("127.0.0.1:9")
 	e = newEngine(t, Config{Instances: []netip.AddrPort{away, first}})
 	for i := range 3 {

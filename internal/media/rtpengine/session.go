@@ -186,7 +186,7 @@ func (s *session) request(command string, d media.Description, sdp []byte) dict 
 	r := dict{
 		"command": command, "call-id": s.id, "sdp": string(sdp),
 		"replace": []string{"origin", "session-connection"}, "ICE": "remove",
-		// Once a side was heard, nobody else is; and a side that did not move keeps its port.
+		// Once a side was heard, no other source is; and a side that did not move keeps its port.
 		"flags":    []string{"strict-source", "port-latching", s.learning(d)},
 		"rtcp-mux": []string{"demux"},
 	}

@@ -88,7 +88,7 @@ func testHangUps(t *testing.T, open Opener) {
 	if n := b.audits(t); n != 1 {
 		t.Errorf("%d events in the audit", n)
 	}
-	// The mark outlives the process; whoever is told nothing hears of it with the renewal.
+	// The mark outlives the process; a node that was not told sees it with the renewal.
 	b.reopen(t, open)
 	if live := value(b.LiveCall(ctx, b.account.ID, up.Call.ID))(t); live.Lease.HungUpMicros != b.clock.Now().UnixMicro() ||
 		live.Lease.HungUpBy != byTest.By {

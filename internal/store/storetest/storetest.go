@@ -32,7 +32,7 @@ type Options struct {
 	QueueLength  int // 0 means the default
 	Ticks        <-chan time.Time
 	AroundCommit func(commit func() error) error
-	HungUp       func(calls []uuid.UUID) // nil means nobody is told
+	HungUp       func(calls []uuid.UUID) // may be nil
 }
 
 // Opener opens a store. The test closes it.
