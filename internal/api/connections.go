@@ -69,9 +69,7 @@ func (s *server) connectionOperations() []operation {
 			return append(c.Validate(), renamedProblem(c.Password, named)...)
 		},
 		secrets: secretsOfCredential,
-		settle: settleConnection(s, func(c *connection.CredentialConnection) settled {
-			return settled{&c.Base, &c.Outbound, ""}
-		}),
+		settle:  s.settleCredential,
 		view: viewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
 		}),
@@ -86,6 +84,16 @@ func (s *server) connectionOperations() []operation {
 			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
 		s.activeCallsOperation(), s.registrationOperation(),
 	})
+}
+
+// settleCredential is settleConnection for credential connections. A form of webhooks that
+// clients may ask for, and do not know in answers, is kept as the one that is sent.
+func (s *server) settleCredential(in *request, current, next *connection.CredentialConnection,
+	errs []field.Error) ([]field.Error, error) {
+	next.SettleWebhooks()
+	return settleConnection(s, func(c *connection.CredentialConnection) settled {
+		return settled{&c.Base, &c.Outbound, ""}
+	})(in, current, next, errs)
 }
 
 // connectionView is what all kinds of connection have in common.

@@ -14,7 +14,7 @@ import (
 // connection under other names. Source: Telnyx v2, FqdnAuthentication.
 type fqdnAuthentication struct {
 	FQDNOutboundAuthentication *string `json:"fqdn_outbound_authentication" enum:"credential-authentication,ip-authentication" doc:"outbound.fqdn_authentication_method of the connection."`
-	IPAuthenticationMethod     *string `json:"ip_authentication_method" enum:"token,p-charge-info" doc:"outbound.ip_authentication_method of the connection: its token or, whatever else it says, its tech prefix and P-Charge-Info."`
+	IPAuthenticationMethod     *string `json:"ip_authentication_method" enum:"token,p-charge-info" doc:"How connections behind one address are told apart: by token, or by tech prefix and P-Charge-Info. What is chosen here is shown here alone."`
 	UserName                   *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
 	Password                   *string `json:"password" minLength:"8" maxLength:"128"`
 	TXTName                    *string `json:"txt_name" maxLength:"255"`
@@ -34,12 +34,8 @@ type fqdnAuthenticationView struct {
 }
 
 func authenticationOf(c *connection.FQDNConnection) fqdnAuthentication {
-	method := connection.MethodChargeInfo
-	if c.Outbound.IPAuthenticationMethod == connection.MethodToken {
-		method = connection.MethodToken
-	}
 	return fqdnAuthentication{
-		FQDNOutboundAuthentication: new(c.AuthenticationMethod()), IPAuthenticationMethod: &method,
+		FQDNOutboundAuthentication: new(c.AuthenticationMethod()), IPAuthenticationMethod: new(c.Outbound.ChosenIPMethod()),
 		UserName: c.UserName, Password: c.Password, TXTName: c.TXTName, TXTTTL: c.TXTTTL, TXTValue: c.TXTValue,
 		WebhookURL: c.WebhookEventURL, FailoverURL: c.WebhookEventFailoverURL,
 	}
@@ -51,9 +47,10 @@ func (a *fqdnAuthentication) put(c *connection.FQDNConnection, named map[string]
 		c.Outbound.FQDNAuthenticationMethod = a.FQDNOutboundAuthentication
 	}
 	if _, chosen := named["ip_authentication_method"]; chosen {
-		c.Outbound.IPAuthenticationMethod = connection.MethodIP
-		if a.IPAuthenticationMethod != nil {
-			c.Outbound.IPAuthenticationMethod = *a.IPAuthenticationMethod
+		if a.IPAuthenticationMethod == nil {
+			c.Outbound.IPAuthenticationMethod = connection.MethodIP
+		} else {
+			c.Outbound.ChooseIPMethod(*a.IPAuthenticationMethod)
 		}
 	}
 	c.UserName, c.Password, c.TXTName, c.TXTTTL, c.TXTValue = a.UserName, a.Password, a.TXTName, a.TXTTTL, a.TXTValue

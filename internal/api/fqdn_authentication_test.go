@@ -32,7 +32,8 @@ func TestAuthenticationMethods(t *testing.T) {
 		{`"user_name":"USER","password":"correct-horse","outbound":{"fqdn_authentication_method":"ip-authentication"}`, "",
 			"ip-authentication", "ip-authentication"},
 		{`"outbound":{"ip_authentication_method":"token"}`, "", "ip-authentication", "token"},
-		{`"outbound":{"ip_authentication_method":"tech-prefixp-charge-info"}`, "", "ip-authentication", "tech-prefixp-charge-info"},
+		{`"outbound":{"ip_authentication_method":"tech-prefixp-charge-info"}`, "", "ip-authentication", "ip-authentication"},
+		{`"outbound":{"ip_authentication_method":"p-charge-info"}`, "", "ip-authentication", "ip-authentication"},
 		{`"outbound":{"ip_authentication_method":"credential-authentication"}`, `{"outbound":{"fqdn_authentication_method":"ip-authentication"}}`,
 			"ip-authentication", "ip-authentication"},
 		{`"outbound":{"fqdn_authentication_method":"ip-authentication"}`, `{"outbound":{"ip_authentication_method":"credential-authentication"}}`,
@@ -62,6 +63,38 @@ func TestAuthenticationMethods(t *testing.T) {
 		"ip_authentication_method":"credential-authentication"}}`).wantError(http.StatusUnprocessableEntity, "10015 /outbound/ip_authentication_method")
 	h.do("POST", "/v2/fqdn_connections", `{"connection_name":"office","outbound":{"fqdn_authentication_method":"token"}}`).
 		wantError(http.StatusUnprocessableEntity, "10032 /outbound/fqdn_authentication_method")
+}
+
+// What fqdn_authentication says of the method is shown there alone: the connection keeps a
+// word that its clients know. A client that sends that word back changes nothing.
+func TestMethodChosenUnderTheOtherName(t *testing.T) {
+	h := newHarness(t)
+	for i, c := range []struct{ before, chosen, own, then, other, after string }{
+		{"ip-authentication", `"p-charge-info"`, "ip-authentication", `"ip-authentication"`, "p-charge-info", "ip-authentication"},
+		{"ip-authentication", `"token"`, "ip-authentication", `"ip-authentication"`, "token", "ip-authentication"},
+		{"ip-authentication", `"token"`, "ip-authentication", `"token"`, "token", "token"},
+		{"ip-authentication", `"token"`, "ip-authentication", `null`, "p-charge-info", "ip-authentication"},
+		{"token", `"token"`, "token", `"token"`, "token", "token"},
+		{"token", `"p-charge-info"`, "ip-authentication", `"ip-authentication"`, "p-charge-info", "ip-authentication"},
+		{"token", `null`, "ip-authentication", `"token"`, "token", "token"},
+		{"tech-prefixp-charge-info", `"token"`, "ip-authentication", `"credential-authentication"`, "p-charge-info", "credential-authentication"},
+	} {
+		made := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"office %d","outbound":{"ip_authentication_method":%q}}`, i,
+			c.before)).want(http.StatusCreated)
+		one := fmt.Sprint("/v2/fqdn_connections/", made["id"])
+		method := func() any {
+			return h.do("GET", one, "").want(http.StatusOK)["outbound"].(map[string]any)["ip_authentication_method"]
+		}
+		h.do("PATCH", one+"/fqdn_authentication", `{"ip_authentication_method":`+c.chosen+`}`).want(http.StatusOK)
+		if got := method(); got != c.own {
+			t.Errorf("%s, %s chosen: the connection has %v, want %s", c.before, c.chosen, got, c.own)
+		}
+		h.do("PATCH", one, `{"outbound":{"ip_authentication_method":`+c.then+`}}`).want(http.StatusOK)
+		other := h.do("GET", one+"/fqdn_authentication", "").want(http.StatusOK)["ip_authentication_method"]
+		if got := method(); got != c.after || other != c.other {
+			t.Errorf("%s, %s chosen, %s sent: %v and %v, want %s and %s", c.before, c.chosen, c.then, got, other, c.after, c.other)
+		}
+	}
 }
 
 // fqdn_authentication shows and changes fields of the connection, and no password.
@@ -181,8 +214,12 @@ func TestFieldsOfConnectionsAsClientsSendThem(t *testing.T) {
 			}
 		}
 	}
-	h.do("POST", "/v2/credential_connections", `{"connection_name":"texml","user_name":"phone2","password":"correct-horse",
+	texml := h.do("POST", "/v2/credential_connections", `{"connection_name":"texml","user_name":"phone2","password":"correct-horse",
 		"webhook_api_version":"texml","outbound":{"call_parking_enabled":true}}`).want(http.StatusCreated)
+	h.do("PATCH", fmt.Sprint("/v2/credential_connections/", texml["id"]), `{"outbound":{"call_parking_enabled":false}}`).want(http.StatusOK)
+	if texml["webhook_api_version"] != "2" {
+		t.Errorf("texml reads as %v", texml["webhook_api_version"])
+	}
 	h.do("POST", "/v2/credential_connections", `{"connection_name":"other","user_name":"phone3","password":"correct-horse",
 		"inbound":{"codecs":["PCMX"]}}`).wantError(http.StatusUnprocessableEntity, "10032 /inbound/codecs/0")
 }

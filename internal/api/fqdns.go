@@ -44,6 +44,7 @@ func (s *server) fqdnConnectionOperations() []operation {
 		settle: s.settleFQDN,
 		view: viewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			c.Outbound.FQDNAuthenticationMethod = new(c.AuthenticationMethod())
+			c.Outbound.IPAuthenticationMethod = c.Outbound.ShownIPMethod()
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
 		}),
 		secrets: secretsOfFQDN,
@@ -57,7 +58,10 @@ func (s *server) settleFQDN(in *request, current, next *connection.FQDNConnectio
 	errs []field.Error) ([]field.Error, error) {
 	outbound, _ := in.body["outbound"].(map[string]any)
 	_, fqdnNamed := outbound["fqdn_authentication_method"]
-	_, ipNamed := outbound["ip_authentication_method"]
+	ipMethod, ipNamed := outbound["ip_authentication_method"]
+	if current != nil && ipMethod == connection.MethodIP && current.Outbound.ShownIPMethod() == connection.MethodIP {
+		next.Outbound.IPAuthenticationMethod = current.Outbound.IPAuthenticationMethod // it was sent back as it was shown
+	}
 	errs = append(errs, next.Outbound.SettleMethods(fqdnNamed, ipNamed)...)
 	return settleConnection(s, settledOfFQDN)(in, current, next, errs)
 }

@@ -62,7 +62,7 @@ type FQDNOutbound struct {
 	EncryptedMedia *string `json:"encrypted_media" enum:"SRTP"`
 	// FQDNAuthenticationMethod is nil when none was chosen: see AuthenticationMethod.
 	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
-	IPAuthenticationMethod   string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given."`
+	IPAuthenticationMethod   string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
 	IPAuthenticationToken    *string `json:"ip_authentication_token" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
 	TechPrefix               string  `json:"tech_prefix" pattern:"^([0-9]{4})?$"`
 	Timeout1xxSecs           int32   `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
@@ -75,7 +75,36 @@ const (
 	MethodIP         = "ip-authentication"
 	MethodToken      = "token"
 	MethodChargeInfo = "p-charge-info"
+	// methodOwnToken is MethodToken as ChooseIPMethod keeps it.
+	methodOwnToken = "fqdn-authentication-token"
 )
+
+// ChooseIPMethod takes MethodToken or MethodChargeInfo from the resource that has only
+// these two. What was chosen there is not shown as the connection's own method.
+func (o *FQDNOutbound) ChooseIPMethod(method string) {
+	if method == MethodToken && o.IPAuthenticationMethod != MethodToken {
+		method = methodOwnToken
+	}
+	o.IPAuthenticationMethod = method
+}
+
+// ChosenIPMethod is MethodToken or MethodChargeInfo, wherever it was chosen.
+func (o *FQDNOutbound) ChosenIPMethod() string {
+	if o.IPAuthenticationMethod == MethodToken || o.IPAuthenticationMethod == methodOwnToken {
+		return MethodToken
+	}
+	return MethodChargeInfo
+}
+
+// ShownIPMethod is the connection's own method: a word that clients know there, or
+// MethodToken for those that have sent it there.
+func (o *FQDNOutbound) ShownIPMethod() string {
+	switch o.IPAuthenticationMethod {
+	case MethodCredential, MethodToken:
+		return o.IPAuthenticationMethod
+	}
+	return MethodIP
+}
 
 // Credentials are the user and the password, "" and "" where either is missing.
 func (c *FQDNConnection) Credentials() (userName, password string) {
@@ -105,7 +134,7 @@ func (o *FQDNOutbound) Token() (token string, wanted bool) {
 		token = *o.IPAuthenticationToken
 	}
 	switch o.IPAuthenticationMethod {
-	case MethodToken:
+	case MethodToken, methodOwnToken:
 		return token, true
 	case MethodCredential, MethodIP:
 		return token, token != ""

@@ -76,8 +76,15 @@ func (c *CredentialConnection) Validate() []field.Error {
 	return errs
 }
 
-// texml is a webhook_api_version that only credential connections have.
+// texml is a webhook_api_version that credential connections alone can be given.
 const texml = "texml"
+
+// SettleWebhooks makes texml the version whose form webhooks have.
+func (c *CredentialConnection) SettleWebhooks() {
+	if c.WebhookAPIVersion == texml {
+		c.WebhookAPIVersion = "2"
+	}
+}
 
 // noTexmlProblem is for the kinds of connection that have no texml.
 func (b *Base) noTexmlProblem(kind string) []field.Error {

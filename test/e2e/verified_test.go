@@ -1,83 +1,15 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/binary"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/ear"
 	"github.com/tollgate/tollgate/test/process"
 )
-
-// listener finds the digits in the µ-law audio of a call, by the clips that they are said
-// with.
-type listener struct {
-	mu     sync.Mutex
-	audio  []byte
-	last   uint16
-	digits [10][]byte
-}
-
-func newListener(t *testing.T) *listener {
-	t.Helper()
-	l := &listener{}
-	for digit, name := range []string{"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"} {
-		clip, err := os.ReadFile(filepath.Join("../../internal/spoken/clips", name+".ulaw"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.digits[digit] = clip
-	}
-	return l
-}
-
-// hear takes an RTP packet.
-func (l *listener) hear(packet []byte) {
-	if len(packet) <= 12 || packet[1]&0x7f != 0 {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seq := binary.BigEndian.Uint16(packet[2:])
-	if len(l.audio) > 0 && seq != l.last+1 {
-		l.audio = nil // a packet is missing, or another call: begin again
-	}
-	l.last = seq
-	l.audio = append(l.audio, packet[12:]...)
-}
-
-// code is the digits that were heard so far.
-func (l *listener) code() (code string) {
-	l.mu.Lock()
-	audio := bytes.Clone(l.audio)
-	l.mu.Unlock()
-	for len(audio) > 0 {
-		found := false
-		for digit, clip := range l.digits {
-			if bytes.HasPrefix(audio, clip) {
-				code, audio, found = code+string(rune('0'+digit)), audio[len(clip):], true
-				break
-			}
-		}
-		if !found {
-			audio = audio[1:]
-		}
-	}
-	return code
-}
-
-// heardCode waits for the six digits of a code.
-func (l *listener) heardCode(t *testing.T) string {
-	t.Helper()
-	process.Eventually(t, "six digits heard", 60*time.Second, func() bool { return len(l.code()) >= 6 })
-	return l.code()[:6]
-}
 
 // another is a code that is not the given one.
 func another(code string) string {
@@ -103,8 +35,8 @@ const (
 // it is deleted.
 func TestANumberIsVerifiedByACall(t *testing.T) {
 	t.Parallel()
-	ear := newListener(t)
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: ear.hear, User: "tollgate", Password: "of the trunk"})
+	heard := ear.New(t)
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear, User: "tollgate", Password: "of the trunk"})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +55,7 @@ func TestANumberIsVerifiedByACall(t *testing.T) {
 	if begun["phone_number"] != ownNumber || begun["verification_method"] != "call" {
 		t.Fatalf("begun: %v", begun)
 	}
-	code := ear.heardCode(t)
+	code := heard.AwaitCode(t)
 	pending := s.Must(http.MethodGet, verifiedPath+"/"+ownNumber, nil)
 	if pending["status"] != "pending" || pending["verified_at"] != nil || pending["call_status"] != "answered" {
 		t.Errorf("while the code is said: %v", pending)
@@ -137,9 +69,9 @@ func TestANumberIsVerifiedByACall(t *testing.T) {
 		t.Errorf("verified: %v", verified)
 	}
 	s.refusedWith(http.MethodPost, verifiedPath, begin, 422, "verified already")
-	process.Eventually(t, "the code said three times", 60*time.Second, func() bool { return len(ear.code()) >= 18 })
+	process.Eventually(t, "the code said three times", 60*time.Second, func() bool { return len(heard.Digits()) >= 18 })
 	s.settled()
-	if said := ear.code(); said != code+code+code {
+	if said := heard.Digits(); said != code+code+code {
 		t.Errorf("%s was said, want %s three times", said, code)
 	}
 	records := s.records()
@@ -187,8 +119,8 @@ func (s *server) shown(t *testing.T, carrier *phone.Carrier, before int) string 
 // A server that dies while it says a code hangs up when it is back, and takes the code.
 func TestAServerDiesWhileItSaysACode(t *testing.T) {
 	t.Parallel()
-	ear := newListener(t)
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: ear.hear})
+	heard := ear.New(t)
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +128,7 @@ func TestAServerDiesWhileItSaysACode(t *testing.T) {
 	s := serve(t, t.TempDir())
 	s.setUp(nil, carrier.Addr())
 	s.Call(http.MethodPost, verifiedPath, object{"phone_number": ownNumber, "verification_method": "call"})
-	code := ear.heardCode(t)
+	code := heard.AwaitCode(t)
 	s.Kill()
 	s = &server{s.Again()}
 	err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool { return len(calls) == 1 && !calls[0].Ended.IsZero() })

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/ear"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -33,10 +34,13 @@ type placedCall struct {
 	Reason   string `json:"reason"`
 }
 
-// phoneBooth places the calls that a script asks for, and returns its address.
-func phoneBooth(t *testing.T, s *process.Server) string {
+// phoneBooth places the calls that a script asks for, and tells the code that was said in
+// one. It returns its address.
+func phoneBooth(t *testing.T, s *process.Server, heard *ear.Ear) string {
 	t.Helper()
-	booth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	paths := http.NewServeMux()
+	paths.HandleFunc("GET /code", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(heard.Code())) })
+	paths.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		var wanted wantedCall
 		if err := json.UnmarshalRead(r.Body, &wanted, json.RejectUnknownMembers(true)); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -49,7 +53,8 @@ func phoneBooth(t *testing.T, s *process.Server) string {
 		}
 		_ = json.MarshalWrite(w, placedCall{Status: outcome.Status, Phrase: outcome.Phrase, CallID: outcome.CallID,
 			Decision: outcome.Decision, Reason: outcome.RefusalReason})
-	}))
+	})
+	booth := httptest.NewServer(paths)
 	t.Cleanup(booth.Close)
 	return booth.URL
 }

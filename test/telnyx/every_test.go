@@ -43,10 +43,9 @@ func typesFile(t *testing.T) string {
 // resources with every field that its types know, and checks the answers by schemas.
 func TestEveryOperationOfThePackage(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s *process.Server) {
-		market(t, s)
-		node(t, s, everySteps, "every.mjs", typesFile(t))
+		node(t, s, market(t, s), everySteps, "every.mjs", typesFile(t))
 	})
 }
 
 // everySteps are the steps of every.mjs: one of each operation, and of what holds for all.
-const everySteps = 62
+const everySteps = 68

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/ear"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -16,28 +17,25 @@ const (
 
 func TestMajor7(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s *process.Server) {
-		refuseTwo(t, s)
-		node(t, s, driveSteps, "drive.mjs", "telnyx")
+		node(t, s, refuseTwo(t, s), driveSteps, "drive.mjs", "telnyx")
 	})
 }
 
 func TestMajor5(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s *process.Server) {
-		refuseTwo(t, s)
-		node(t, s, driveSteps, "drive.mjs", "telnyx-5")
+		node(t, s, refuseTwo(t, s), driveSteps, "drive.mjs", "telnyx-5")
 	})
 }
 
 func TestMajor2(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s *process.Server) {
-		refuseTwo(t, s)
-		node(t, s, drive2Steps, "drive2.mjs")
+		node(t, s, refuseTwo(t, s), drive2Steps, "drive2.mjs")
 	})
 }
 
 // refuseTwo has two calls refused, for want of a rate deck, and then gives the server
 // a carrier and a deck.
-func refuseTwo(t *testing.T, s *process.Server) {
+func refuseTwo(t *testing.T, s *process.Server) *ear.Ear {
 	t.Helper()
 	const address = "127.0.0.9"
 	profile := s.Must(http.MethodPost, "/v2/outbound_voice_profiles", object{"name": "refused calls"})["id"]
@@ -51,5 +49,5 @@ func refuseTwo(t *testing.T, s *process.Server) {
 			t.Fatalf("the call was not refused: %d, %v", outcome.Status, err)
 		}
 	}
-	market(t, s)
+	return market(t, s)
 }

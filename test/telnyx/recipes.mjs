@@ -36,13 +36,13 @@ const theFqdn = once(fqdn);
 
 // crud are the recipes of a resource. maker makes one; body says which ids its fields
 // have.
-function crud(name, schema, { maker, ids = {}, filters = {}, changed = [], skip = [], createSkip = [], never = [] }) {
+function crud(name, schema, { maker, ids = {}, filters = {}, changed = [], skip = [], createReadAs = {}, never = [] }) {
   const chosen = (operation, parameter, table) => async () =>
     Object.fromEntries(await Promise.all(Object.entries(table).map(async ([place, value]) => [`${name}.${operation}.${parameter}.${place}`, await value()])));
   const idOf = (parameters) => async () => Object.fromEntries(await Promise.all(parameters.map(async (p) => [p, await maker()])));
   return {
     [`${name}.list`]: { schema, some: false, choose: chosen("list", "query", filters) },
-    [`${name}.create`]: { schema, changed, never, skip: [...skip, ...createSkip], choose: chosen("create", "body", ids) },
+    [`${name}.create`]: { schema, changed, readAs: createReadAs, never, skip, choose: chosen("create", "body", ids) },
     [`${name}.retrieve`]: { schema, args: idOf(["id"]) },
     [`${name}.update`]: { schema, changed, never, skip, choose: chosen("update", "body", ids), args: idOf(["id"]) },
     [`${name}.delete`]: { schema, args: idOf(["id"]) },
@@ -113,7 +113,8 @@ export const recipes = {
     maker: profile, ids: { billing_group_id: theGroup }, changed: ["calling_window.start_time", "calling_window.end_time"], // without the fraction and the zone
   }),
   ...crud("ipConnections", "ip_connection", { maker: ipConnection, ids: outbound, filters: byProfile, skip: noTLS }),
-  ...crud("credentialConnections", "credential_connection", { maker: userConnection, ids: outbound, filters: byProfile, changed: ["password"] }),
+  ...crud("credentialConnections", "credential_connection", { maker: userConnection, ids: outbound, filters: byProfile, changed: ["password"],
+    createReadAs: { "webhook_api_version=texml": "2" } }), // the types know texml in this request alone
   ...crud("fqdnConnections", "fqdn_connection", { maker: fqdnConnection, ids: { ...outbound, ...domains }, filters: byProfile, skip: noTLS }),
   ...crud("ips", "ip", { maker: ip, ids: { connection_id: theIPConnection }, filters: { "filter.connection_id": theIPConnection } }),
   ...crud("fqdns", "fqdn", { maker: fqdn, ids: { connection_id: theFqdnConnection }, filters: { "filter.connection_id": theFqdnConnection } }),
@@ -159,6 +160,22 @@ export const recipes = {
   ...absent,
 };
 
-// notYet are operations that are being built.
-export const notYet = [
-  "verifiedNumbers.create", "verifiedNumbers.retrieve", "verifiedNumbers.actions.submitVerificationCode", "verifiedNumbers.list", "verifiedNumbers.delete"];
+// written are the places where words are written: what makes an object there, and the
+// schema of its answer. with are members that other values need.
+const outboundOf = { outbound: { call_parking_enabled: true, ip_authentication_token: values.ip_authentication_token } };
+export const written = [
+  { path: "/v2/outbound_voice_profiles", schema: "outbound_voice_profile", maker: profile, create: () => ({ name: "word " + unique() }) },
+  { path: "/v2/ip_connections", schema: "ip_connection", maker: ipConnection, with: outboundOf, create: () => ({ connection_name: "word " + unique() }) },
+  {
+    path: "/v2/credential_connections", schema: "credential_connection", maker: userConnection, with: outboundOf,
+    create: () => ({ connection_name: "word " + unique(), user_name: "word" + unique(), password: values.password }),
+  },
+  {
+    path: "/v2/fqdn_connections", schema: "fqdn_connection", maker: fqdnConnection, with: outboundOf,
+    create: () => ({ connection_name: "word " + unique() }),
+    skip: ["outbound.ip_authentication_method=token"], // a Terraform provider sends it, and compares what comes back
+  },
+  { path: "/v2/fqdn_connections", below: "/fqdn_authentication", schema: "fqdn_authentication", maker: fqdnConnection },
+  { path: "/v2/fqdns", schema: "fqdn", maker: fqdn },
+  { path: "/v2/billing_groups", schema: "billing_group", maker: group },
+];

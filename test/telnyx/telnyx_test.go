@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/ear"
 	"github.com/tollgate/tollgate/test/postgres"
 	"github.com/tollgate/tollgate/test/process"
 )
@@ -154,9 +155,9 @@ func (s scripts) ReadDir(name string) ([]fs.DirEntry, error) {
 	return kept, err
 }
 
-// node runs a script against a server and wants the number of steps to hold. The
-// script asks the address in TOLLGATE_CALLS to place calls.
-func node(t *testing.T, s *process.Server, steps int, args ...string) {
+// node runs a script against a server and wants the number of steps to hold. The script
+// asks the address in TOLLGATE_CALLS to place calls, and for the code that the carrier heard.
+func node(t *testing.T, s *process.Server, heard *ear.Ear, steps int, args ...string) {
 	t.Helper()
 	program, err := exec.LookPath("node")
 	if err != nil {
@@ -165,7 +166,7 @@ func node(t *testing.T, s *process.Server, steps int, args ...string) {
 	folder := packages(t)
 	command := exec.CommandContext(t.Context(), program, args...)
 	command.Dir = folder
-	command.Env = append(os.Environ(), "TOLLGATE_URL="+s.API+"/v2", "TOLLGATE_KEY="+process.Key, "TOLLGATE_CALLS="+phoneBooth(t, s))
+	command.Env = append(os.Environ(), "TOLLGATE_URL="+s.API+"/v2", "TOLLGATE_KEY="+process.Key, "TOLLGATE_CALLS="+phoneBooth(t, s, heard))
 	out, err := command.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -176,10 +177,12 @@ func node(t *testing.T, s *process.Server, steps int, args ...string) {
 	}
 }
 
-// market gives the server a carrier and a deck of one cent a second for +1.
-func market(t *testing.T, s *process.Server) *phone.Carrier {
+// market gives the server a carrier and a deck of one cent a second for +1. It returns
+// what hears the calls at the carrier.
+func market(t *testing.T, s *process.Server) *ear.Ear {
 	t.Helper()
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer})
+	heard := ear.New(t)
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -187,5 +190,5 @@ func market(t *testing.T, s *process.Server) *phone.Carrier {
 	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "carrier", "address": carrier.Addr()})
 	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default", "prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
 	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
-	return carrier
+	return heard
 }
