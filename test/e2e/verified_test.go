@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/ear"
+	"github.com/tollgate/tollgate/test/hearing"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -35,7 +35,7 @@ const (
 // it is deleted.
 func TestANumberIsVerifiedByACall(t *testing.T) {
 	t.Parallel()
-	heard := ear.New(t)
+	heard := hearing.New(t)
 	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear, User: "tollgate", Password: "of the trunk"})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func (s *server) shown(t *testing.T, carrier *phone.Carrier, before int) string 
 // A server that dies while it says a code hangs up when it is back, and takes the code.
 func TestAServerDiesWhileItSaysACode(t *testing.T) {
 	t.Parallel()
-	heard := ear.New(t)
+	heard := hearing.New(t)
 	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)

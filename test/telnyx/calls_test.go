@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/ear"
+	"github.com/tollgate/tollgate/test/hearing"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -36,7 +36,7 @@ type placedCall struct {
 
 // phoneBooth places the calls that a script asks for, and tells the code that was said in
 // one. It returns its address.
-func phoneBooth(t *testing.T, s *process.Server, heard *ear.Ear) string {
+func phoneBooth(t *testing.T, s *process.Server, heard *hearing.Ear) string {
 	t.Helper()
 	paths := http.NewServeMux()
 	paths.HandleFunc("GET /code", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(heard.Code())) })

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/ear"
+	"github.com/tollgate/tollgate/test/hearing"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -35,7 +35,7 @@ func TestMajor2(t *testing.T) {
 
 // refuseTwo has two calls refused, for want of a rate deck, and then gives the server
 // a carrier and a deck.
-func refuseTwo(t *testing.T, s *process.Server) *ear.Ear {
+func refuseTwo(t *testing.T, s *process.Server) *hearing.Ear {
 	t.Helper()
 	const address = "127.0.0.9"
 	profile := s.Must(http.MethodPost, "/v2/outbound_voice_profiles", object{"name": "refused calls"})["id"]

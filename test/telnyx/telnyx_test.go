@@ -16,7 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/test/ear"
+	"github.com/tollgate/tollgate/test/hearing"
 	"github.com/tollgate/tollgate/test/postgres"
 	"github.com/tollgate/tollgate/test/process"
 )
@@ -157,7 +157,7 @@ func (s scripts) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // node runs a script against a server and wants the number of steps to hold. The script
 // asks the address in TOLLGATE_CALLS to place calls, and for the code that the carrier heard.
-func node(t *testing.T, s *process.Server, heard *ear.Ear, steps int, args ...string) {
+func node(t *testing.T, s *process.Server, heard *hearing.Ear, steps int, args ...string) {
 	t.Helper()
 	program, err := exec.LookPath("node")
 	if err != nil {
@@ -179,9 +179,9 @@ func node(t *testing.T, s *process.Server, heard *ear.Ear, steps int, args ...st
 
 // market gives the server a carrier and a deck of one cent a second for +1. It returns
 // what hears the calls at the carrier.
-func market(t *testing.T, s *process.Server) *ear.Ear {
+func market(t *testing.T, s *process.Server) *hearing.Ear {
 	t.Helper()
-	heard := ear.New(t)
+	heard := hearing.New(t)
 	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)

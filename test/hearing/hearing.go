@@ -1,5 +1,5 @@
-// Package ear hears the digits of a call, so that tests take a spoken code as people do.
-package ear
+// Package hearing hears the digits of a call, so that tests take a spoken code as people do.
+package hearing
 
 import (
 	"bytes"
