@@ -93,7 +93,8 @@ func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error)
 	return sqlstore.AuditFile(ctx, c.file())
 }
 
-var errPasswordSeen = errors.New("--database-url: must not have a password, which everybody on the machine could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
+var errPasswordSeen = errors.New("--database-url: must not have a password, which everybody on the machine " +
+	"could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
 
 // hasPassword says whether a URL or the key=value words of libpq have a password.
 func hasPassword(database string) bool {

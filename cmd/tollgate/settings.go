@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -35,20 +36,21 @@ func readVariables() kong.Option {
 	})
 }
 
+// settingsIntroduction has ' in the place of `.
 const settingsIntroduction = `# Settings
 
 <!-- Printed by "tollgate settings"; go generate ./cmd/tollgate writes it. -->
 
-A setting is given as a flag of ` + "`tollgate serve`" + `, as an environment variable, or as a key of the config file,
-which is one JSON object (` + "[examples/tollgate.json](../examples/tollgate.json)" + `). A flag goes before the variable,
-and the variable before the file. Lists are given with commas between their items, in the file also as arrays.
+A setting is given as a flag of 'tollgate serve', as an environment variable, or as a key of the config file. The flag
+goes before the variable, and the variable before the file. A list has commas between its items; in the file it may
+also be an array. Secrets are read from the environment alone, because everybody on the machine can see arguments.
 
-` + "`--config`, or `TOLLGATE_CONFIG`," + ` names the config file. Keys that the command does not read are refused by name.
-The other commands ignore the settings of the server that they have no use for. Secrets are read from the environment
-alone, since everybody on the machine can see arguments.
+The config file is one JSON object, as in [examples/tollgate.json](../examples/tollgate.json). '--config' or
+'TOLLGATE_CONFIG' names it. Keys that the command does not read are refused by name. All commands may have the file of
+the server; they ignore the settings that they have no use for.
 
-` + "`tollgate check-config`" + ` checks all settings without starting anything. On SIGHUP the server reads them again. Those
-of which the table says so take effect at once, and the others at the next start.
+'tollgate check-config' checks all settings without starting anything. On SIGHUP the server reads them again. Those
+that say so below take effect at once, the others at the next start.
 `
 
 type settingsCommand struct{}
@@ -60,5 +62,5 @@ func (settingsCommand) Run() error {
 }
 
 func settingsReference() string {
-	return settingsIntroduction + setting.Markdown(new(commands), new(app.Config))
+	return strings.ReplaceAll(settingsIntroduction, "'", "`") + setting.Markdown(new(commands), new(app.Config))
 }

@@ -106,7 +106,8 @@ func TestCopyReloadable(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"data_dir", "http_addr", "http_plain", "sip_addr"}
 	for name, want := range map[string]string{
-		"http_adr": "http_addr", "http_addr": "http_addr", "plain": "http_plain", "datadir": "data_dir", "sipaddr": "sip_addr",
+		"http_adr": "http_addr", "http_addr": "http_addr", "plain": "http_plain",
+		"datadir": "data_dir", "sipaddr": "sip_addr",
 	} {
 		if got := Nearest(name, known); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
