@@ -42,11 +42,17 @@ func output(t *testing.T, args ...string) (status int, text string) {
 	return status, string(all)
 }
 
+// expectOutput runs the command line, and wants a status and a text that is printed.
+func expectOutput(t *testing.T, wantStatus int, want string, args ...string) {
+	t.Helper()
+	if status, text := output(t, args...); status != wantStatus || !strings.Contains(text, want) {
+		t.Errorf("%q: got status %d and %q, want %d and %q", args, status, text, wantStatus, want)
+	}
+}
+
 func TestAuditVerify(t *testing.T) {
 	dir := t.TempDir()
-	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "secrets.key") {
-		t.Errorf("without a key: %d, %s", status, text)
-	}
+	expectOutput(t, 2, "secrets.key", "audit", "verify", "--data-dir", dir)
 	key := filepath.Join(dir, "secrets.key")
 	if err := secret.Make(key); err != nil {
 		t.Fatal(err)
@@ -55,12 +61,13 @@ func TestAuditVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "no database") {
-		t.Errorf("without a database: %d, %s", status, text)
-	}
+	expectOutput(t, 2, "no database", "audit", "verify", "--data-dir", dir)
 	path := filepath.Join(dir, app.DatabaseFile)
 	ctx := context.Background()
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(), Vault: vault})
+	s, err := sqlstore.Open(ctx, sqlstore.Config{
+		Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		Vault: vault,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +88,9 @@ func TestAuditVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(ctx, "DROP TRIGGER audit_events_update; UPDATE audit_events SET doc = replace(doc, 'group', 'troop') WHERE id = 2"); err != nil {
+	_, err = db.ExecContext(ctx, "DROP TRIGGER audit_events_update; "+
+		"UPDATE audit_events SET doc = replace(doc, 'group', 'troop') WHERE id = 2")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -97,30 +106,24 @@ func TestAuditVerify(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"2", "x:00", "2:zz", "-1:" + strings.Repeat("0", 64), "2:00"} {
-		if status, text := output(t, "audit", "verify", "--data-dir", dir, "--head="+bad); status != 2 || !strings.Contains(text, "is not a head") {
-			t.Errorf("head %q: %d, %s", bad, status, text)
-		}
+		expectOutput(t, 2, "is not a head", "audit", "verify", "--data-dir", dir, "--head="+bad)
 	}
 	// A database server goes before the folder, whose chain would say nothing of it.
 	t.Setenv("TOLLGATE_DATABASE_URL", "postgres://u@127.0.0.1:1/d?connect_timeout=1")
-	if status, text := output(t, "audit", "verify", "--data-dir", dir); status != 2 || !strings.Contains(text, "refused") {
-		t.Errorf("with a server that does not answer: %d, %s", status, text)
-	}
-	if status, text := output(t, "audit", "verify", "--database-url", "postgres://u:secret@127.0.0.1/d"); status != 2 || !strings.Contains(text, "must not have a password") {
-		t.Errorf("with a password in the arguments: %d, %s", status, text)
-	}
+	expectOutput(t, 2, "refused", "audit", "verify", "--data-dir", dir)
+	expectOutput(t, 2, "must not have a password", "audit", "verify", "--database-url", "postgres://u:secret@127.0.0.1/d")
 }
 
 // TestAuditLedger audits beside a store that is open, before and after a row was
 // spoiled, and what cannot be audited.
 func TestAuditLedger(t *testing.T) {
 	dir := t.TempDir()
-	if status, text := output(t, "audit", "--data-dir", dir); status != 2 || !strings.Contains(text, "no database") {
-		t.Errorf("without a database: %d, %s", status, text)
-	}
+	expectOutput(t, 2, "no database", "audit", "--data-dir", dir)
 	path := filepath.Join(dir, app.DatabaseFile)
 	ctx := context.Background()
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New()})
+	s, err := sqlstore.Open(ctx, sqlstore.Config{
+		Path: path, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +139,8 @@ func TestAuditLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.ExecContext(ctx, "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun) VALUES (1, 2, 20000, 5, 0, 0)")
+	_, err = db.ExecContext(ctx, "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun) "+
+		"VALUES (1, 2, 20000, 5, 0, 0)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,25 +148,28 @@ func TestAuditLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, text := output(t, "audit", "ledger", "--data-dir", dir)
-	if status != 1 || !strings.Contains(text, "I6 is broken first by day 2024-10-04 of profile 2 of account 1, which has 0.000000005 posted") {
+	const broken = "I6 is broken first by day 2024-10-04 of profile 2 of account 1, which has 0.000000005 posted"
+	if status != 1 || !strings.Contains(text, broken) {
 		t.Errorf("a spoiled row: %d, %s", status, text)
 	}
-	for _, secret := range []string{"postgres://u:hunter22@127.0.0.1:1/d", "host=127.0.0.1 password = hunter22", "postgres://127.0.0.1/d?password=hunter22"} {
+	for _, secret := range []string{
+		"postgres://u:hunter22@127.0.0.1:1/d", "host=127.0.0.1 password = hunter22",
+		"postgres://127.0.0.1/d?password=hunter22",
+	} {
 		status, text := output(t, "audit", "--database-url", secret)
 		if status != 2 || !strings.Contains(text, "must not have a password") || strings.Contains(text, "hunter22") {
 			t.Errorf("%d, %s", status, text)
 		}
 	}
-	if status, text := output(t, "audit", "--database-url", "postgres://u@127.0.0.1:1/d?connect_timeout=1"); status != 2 || !strings.Contains(text, "refused") {
-		t.Errorf("a server that is not there: %d, %s", status, text)
-	}
+	expectOutput(t, 2, "refused", "audit", "--database-url", "postgres://u@127.0.0.1:1/d?connect_timeout=1")
 }
 
 // Nobody is led to put a password where everybody on the machine sees it.
 func TestPasswordInArguments(t *testing.T) {
 	for _, command := range []string{"serve", "check-config"} {
 		for _, database := range []string{"postgres://u:secret@127.0.0.1/d", "host=127.0.0.1 password=secret"} {
-			if status, text := output(t, command, "--database-url", database); status == 0 || !strings.Contains(text, "must not have a password") || strings.Contains(text, "secret") {
+			status, text := output(t, command, "--database-url", database)
+			if status == 0 || !strings.Contains(text, "must not have a password") || strings.Contains(text, "secret") {
 				t.Errorf("%s --database-url %s: %d, %s", command, database, status, text)
 			}
 		}

@@ -58,7 +58,7 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 		}
 		fmt.Printf("%s is restored into %s and checked.\n", c.From, c.DataDir)
 	}
-	fmt.Println("What was spent since the copy was made is unknown: from the next start on, whatever has a daily limit counts as" +
-		"\nspent until 00:00 UTC, or until it is released. See docs/BACKUP.md.")
+	fmt.Println("What was spent since the copy was made is unknown: from the next start on, whatever has a daily " +
+		"limit counts as\nspent until 00:00 UTC, or until it is released. See docs/BACKUP.md.")
 	return nil
 }

@@ -37,7 +37,8 @@ func (c *traceCommand) Run(ctx context.Context) error {
 		if m.Direction == "sent" {
 			arrow = "->"
 		}
-		fmt.Printf("%s %s %s %s to %s\n\n    %s\n\n", arrow, m.At.Format("15:04:05.000000"), m.Transport, m.Source, m.Destination,
+		fmt.Printf("%s %s %s %s to %s\n\n    %s\n\n", arrow, m.At.Format("15:04:05.000000"),
+			m.Transport, m.Source, m.Destination,
 			strings.ReplaceAll(strings.TrimRight(printable(m.Text), "\n"), "\n", "\n    "))
 	}
 	return nil

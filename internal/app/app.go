@@ -111,7 +111,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	store, err := a.openStore(ctx, sqlstore.Config{
 		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
-		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now), Owner: owner, Logger: a.logger,
+		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now),
+		Owner: owner, Logger: a.logger,
 		Published: a.published, HungUp: a.hungUp, Observe: a.observe,
 	})
 	if err != nil {
@@ -122,11 +123,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.ensureAccount(ctx); err != nil {
 		return err
 	}
-	seed, err := loadSeed(a.config.DataDir)
-	if err != nil {
-		return err
-	}
-	signer, err := webhook.NewSigner(seed)
+	seed, signer, err := loadSigner(a.config.DataDir)
 	if err != nil {
 		return err
 	}
@@ -151,7 +148,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.sip = sipgw.New(sipgw.Config{
 		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
-		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall, Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
+		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },

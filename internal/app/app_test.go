@@ -46,7 +46,8 @@ func start(t *testing.T, c Config) *App {
 // profiles asks for the list of profiles with a key and returns the status.
 func profiles(t *testing.T, a *App, key string) int {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.HTTPAddr()+"/v2/outbound_voice_profiles", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		"http://"+a.HTTPAddr()+"/v2/outbound_voice_profiles", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,9 @@ func TestBadConfigurationsNameEverySetting(t *testing.T) {
 	if err == nil {
 		t.Fatal("started without an error")
 	}
-	for _, setting := range []string{"data_dir", "http_addr", "sip_addr", "TOLLGATE_API_KEY", "stop_limit", "rate_burst", "cors_origins"} {
+	for _, setting := range []string{
+		"data_dir", "http_addr", "sip_addr", "TOLLGATE_API_KEY", "stop_limit", "rate_burst", "cors_origins",
+	} {
 		if !strings.Contains(err.Error(), setting) {
 			t.Errorf("the error does not name %s: %v", setting, err)
 		}

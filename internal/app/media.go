@@ -100,7 +100,8 @@ func (c Config) relayConfig() (relay.Config, error) {
 	first, err := strconv.ParseUint(low, 10, 16)
 	last, otherErr := strconv.ParseUint(high, 10, 16)
 	if err != nil || otherErr != nil || first < 1024 || last < first+3 {
-		return config, c.wrong(&c.MediaPorts, "%q is not a range of at least four ports from 1024 up, such as 20000-29999", c.MediaPorts)
+		return config, c.wrong(&c.MediaPorts,
+			"%q is not a range of at least four ports from 1024 up, such as 20000-29999", c.MediaPorts)
 	}
 	config.Low, config.High = uint16(first), uint16(last)
 	config.Addresses, err = c.mediaAddresses()
@@ -132,12 +133,15 @@ func (c Config) mediaAddresses() ([]relay.Address, error) {
 		if mapped {
 			a.Public, otherErr = netip.ParseAddr(public)
 		}
-		if err != nil || otherErr != nil || a.Local.IsUnspecified() || a.Public.IsValid() && a.Public.Is4() != a.Local.Is4() {
-			return nil, c.wrong(&c.MediaAddresses, "%q is not an address of this host, or two of one family as in 10.0.0.5/203.0.113.5", text)
+		if err != nil || otherErr != nil || a.Local.IsUnspecified() ||
+			a.Public.IsValid() && a.Public.Is4() != a.Local.Is4() {
+			return nil, c.wrong(&c.MediaAddresses,
+				"%q is not an address of this host, or two of one family as in 10.0.0.5/203.0.113.5", text)
 		}
 		for _, other := range list {
 			if other.Local.Is4() == a.Local.Is4() {
-				return nil, c.wrong(&c.MediaAddresses, "%s and %s are of one family: give one of each at most", other.Local, a.Local)
+				return nil, c.wrong(&c.MediaAddresses,
+					"%s and %s are of one family: give one of each at most", other.Local, a.Local)
 			}
 		}
 		list = append(list, a)

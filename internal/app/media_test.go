@@ -29,7 +29,9 @@ func TestACallWithAnchoredMedia(t *testing.T) {
 	if _, err := a.store.Gateways().Create(t.Context(), c.AccountID, g); err != nil {
 		t.Fatal(err)
 	}
-	ip := connection.IP{ConnectionID: c.ID, IPAddress: connection.SingleAddress(netip.MustParseAddr("127.0.0.1")), Port: 5060}
+	ip := connection.IP{
+		ConnectionID: c.ID, IPAddress: connection.SingleAddress(netip.MustParseAddr("127.0.0.1")), Port: 5060,
+	}
 	if _, err := a.store.IPs().Create(t.Context(), c.AccountID, ip); err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,8 @@ func (a *App) buildRecording(live *policy.Live, seed []byte) (*api.Downloads, er
 	}
 	config.Encoder = encoderProgram
 	if _, err := exec.LookPath(encoderProgram); err != nil {
-		a.logger.Warn("the program " + encoderProgram + " is not installed: until it is, recordings that are to be mp3 are kept as wav, and stay so")
+		a.logger.Warn("the program " + encoderProgram + " is not installed: until it is, " +
+			"recordings that are to be mp3 are kept as wav, and stay so")
 	}
 	if a.recorder, err = recording.New(config); err != nil {
 		return nil, err
@@ -100,7 +101,10 @@ func (c Config) s3() *recording.S3 {
 	if c.RecordingS3 == "" {
 		return nil
 	}
-	return &recording.S3{URL: c.RecordingS3, Region: c.RecordingS3Region, AccessKey: c.RecordingS3AccessKey, SecretKey: c.RecordingS3SecretKey}
+	return &recording.S3{
+		URL: c.RecordingS3, Region: c.RecordingS3Region,
+		AccessKey: c.RecordingS3AccessKey, SecretKey: c.RecordingS3SecretKey,
+	}
 }
 
 // checkRecording says what is wrong with the settings of recordings.

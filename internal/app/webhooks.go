@@ -41,9 +41,20 @@ func loadSeed(folder string) ([]byte, error) {
 	}
 	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(seed) != ed25519.SeedSize {
-		return nil, fmt.Errorf("%s is not a webhook key: want %d bytes in hex; delete the file to have a new key made", path, ed25519.SeedSize)
+		return nil, fmt.Errorf("%s is not a webhook key: want %d bytes in hex; delete the file to have a new key made",
+			path, ed25519.SeedSize)
 	}
 	return seed, nil
+}
+
+// loadSigner makes what signs webhooks with the key of the data folder.
+func loadSigner(folder string) ([]byte, *webhook.Signer, error) {
+	seed, err := loadSeed(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := webhook.NewSigner(seed)
+	return seed, signer, err
 }
 
 // WebhookSettings are the settings of webhooks. They are for servers whose customers are

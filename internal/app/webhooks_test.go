@@ -76,11 +76,16 @@ func connect(t *testing.T, a *App, url string) *connection.IPConnection {
 // call places a call through the ledger and ends it after seven seconds.
 func (a *App) call(t *testing.T, c *connection.IPConnection) {
 	t.Helper()
-	attempt := admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: c.ID, Identity: policy.IdentityKnown, From: "+13125550100", To: "+12125550123", SIPCallID: "call"}
+	attempt := admission.Call{
+		ID: uuid.Must(uuid.NewV7()), Connection: c.ID, Identity: policy.IdentityKnown,
+		From: "+13125550100", To: "+12125550123", SIPCallID: "call",
+	}
 	now := time.Now().UnixMicro()
 	for _, command := range []admission.Command{
 		admission.Reserve{Call: attempt}, admission.Answer{ID: attempt.ID, AtMicros: now},
-		admission.Settle{ID: attempt.ID, Ending: admission.Ending{EndedMicros: now, Elapsed: 7 * time.Second, SIPStatus: 200, Cause: "normal_clearing"}},
+		admission.Settle{ID: attempt.ID, Ending: admission.Ending{
+			EndedMicros: now, Elapsed: 7 * time.Second, SIPStatus: 200, Cause: "normal_clearing",
+		}},
 	} {
 		if r, err := a.store.Do(t.Context(), command); err != nil || r.Err != nil {
 			t.Fatalf("%T: %v, %v", command, err, r.Err)
@@ -168,7 +173,8 @@ func TestABrokenWebhookKeyIsNamed(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, webhookKeyFile), []byte("not a key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(t.Context(), testConfig(folder), silent()); err == nil || !strings.Contains(err.Error(), webhookKeyFile) {
+	_, err := New(t.Context(), testConfig(folder), silent())
+	if err == nil || !strings.Contains(err.Error(), webhookKeyFile) {
 		t.Errorf("New: %v, want an error that names %s", err, webhookKeyFile)
 	}
 }
