@@ -174,7 +174,9 @@ func ExampleReadWebhook() {
 	}
 	header := http.Header{}
 	body := []byte(`{"data":{"event_type":"call.hangup","payload":{"hangup_cause":"normal_clearing"}}}`)
-	signer.Sign(header, body, time.Now())
+	signature := signer.Sign(body, time.Now())
+	header.Set(webhook.HeaderTimestamp, signature.Timestamp)
+	header.Set(webhook.HeaderSignature, signature.Value)
 
 	event, err := client.ReadWebhook(signer.PublicKey(), header, body, time.Now())
 	if err != nil {

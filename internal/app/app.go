@@ -29,6 +29,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/telemetry"
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 )
 
 // DatabaseFile is the name of the SQLite database in the data folder.
@@ -51,12 +52,12 @@ type App struct {
 	http      *httpd.Server
 	metrics   *telemetry.Metrics
 	reach     *reach.Guard    // of gateways, Contacts and media
-	webhooks  *webhook.Client // which has a guard of its own
+	webhooks  *deliver.Client // which has a guard of its own
 	// certificate is that of HTTPS; nil without TLS.
 	certificate *certificate.Files
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
-	deliverer atomic.Pointer[webhook.Deliverer]
+	deliverer atomic.Pointer[deliver.Deliverer]
 	// ending is the SIP server, once the store may tell it of calls that end.
 	ending atomic.Pointer[sipgw.Server]
 

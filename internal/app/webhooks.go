@@ -16,6 +16,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 )
 
 // webhookKeyFile holds the seed of the key that signs webhooks, in hex. Whoever
@@ -66,11 +67,11 @@ type WebhookSettings struct {
 
 // buildWebhooks makes what delivers webhooks, and begins with startWebhooks. The
 // client that it returns tells which URLs the settings allow.
-func (a *App) buildWebhooks(signer *webhook.Signer) *webhook.Client {
-	client := webhook.NewClient(webhook.ClientSettings{
+func (a *App) buildWebhooks(signer *webhook.Signer) *deliver.Client {
+	client := deliver.NewClient(deliver.ClientSettings{
 		AllowPrivate: a.config.WebhookAllowPrivate, AllowPlainHTTP: a.config.WebhookAllowHTTP,
 	})
-	a.deliverer.Store(webhook.NewDeliverer(webhook.Settings{
+	a.deliverer.Store(deliver.New(deliver.Settings{
 		Outbox: a.store.Webhooks(), Signer: signer, Client: client, Logger: a.logger,
 		Now: time.Now, Random: mathrand.Float64, Observe: a.metrics.Attempt,
 	}))

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,8 +50,16 @@ func (e *Endpoint) Wants(event *Event) bool {
 		(len(e.Events) == 0 || slices.Contains(e.Events, event.Type))
 }
 
-// timeout is how long one attempt may take.
-func (e *Endpoint) timeout() time.Duration {
+// Target is where the next attempt goes after a number of attempts.
+func (e *Endpoint) Target(attempts int) string {
+	if e.FailoverURL != "" && attempts%2 == 1 {
+		return e.FailoverURL
+	}
+	return e.URL
+}
+
+// Timeout is how long one attempt may take.
+func (e *Endpoint) Timeout() time.Duration {
 	if e.TimeoutSecs < 1 {
 		return defaultTimeoutSecs * time.Second
 	}
@@ -61,16 +68,16 @@ func (e *Endpoint) timeout() time.Duration {
 
 // Validate says everything that is wrong with the endpoint's values beyond what
 // the tags of its fields already say and whatever the server's settings are.
-// Client.Validate says what the settings forbid.
+// deliver.Client.Validate says what the settings forbid.
 func (e *Endpoint) Validate() []field.Error {
 	var errs []field.Error
 	if e.URL == "" {
 		errs = append(errs, field.Error{Pointer: "/url", Code: field.Missing, Detail: "Give the address that events are sent to, such as \"https://example.com/hook\"."})
-	} else if _, err := parseURL(e.URL); err != nil {
+	} else if _, err := ParseURL(e.URL); err != nil {
 		errs = append(errs, field.Error{Pointer: "/url", Code: field.Malformed, Detail: err.Error()})
 	}
 	if e.FailoverURL != "" {
-		if _, err := parseURL(e.FailoverURL); err != nil {
+		if _, err := ParseURL(e.FailoverURL); err != nil {
 			errs = append(errs, field.Error{Pointer: "/failover_url", Code: field.Malformed, Detail: err.Error()})
 		}
 	}
@@ -89,44 +96,4 @@ func eventTypeList() string {
 		names = append(names, t.Name)
 	}
 	return strings.Join(names, ", ")
-}
-
-// Limits of addresses.
-const (
-	maxURLBytes  = 2000 // Telnyx's limit of a URL (error 10003)
-	maxHostBytes = 253  // RFC 1035 section 2.3.4, as text
-)
-
-// URLError says in words for the customer why an address cannot be used.
-type URLError struct{ Detail string }
-
-func (e *URLError) Error() string { return e.Detail }
-
-// parseURL reads an address that requests can be sent to. Any port may be used:
-// customers run their servers on many, and only the address decides whose it is.
-// Hosts are accepted in one spelling only, because a lenient reader further on
-// may see an address where a strict one saw a name. Errors are *URLError.
-func parseURL(raw string) (*url.URL, error) {
-	if len(raw) > maxURLBytes {
-		return nil, &URLError{fmt.Sprintf("The address has %d bytes. Give at most %d.", len(raw), maxURLBytes)}
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
-		return nil, &URLError{"Not a web address. Give one with a scheme and a host, such as \"https://example.com/hook\"."}
-	}
-	if u.User != nil {
-		return nil, &URLError{"The address holds a user name or password. Leave them out; verify the signature of requests instead."}
-	}
-	if strings.Contains(raw, "#") {
-		return nil, &URLError{"The address has a fragment, which is never sent. Leave out the # and what follows it."}
-	}
-	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, &URLError{"The port is not a number from 1 to 65535."}
-		}
-	}
-	if detail := hostProblem(u.Hostname(), strings.HasPrefix(u.Host, "[")); detail != "" {
-		return nil, &URLError{detail}
-	}
-	return u, nil
 }

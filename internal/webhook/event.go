@@ -1,6 +1,6 @@
-// Package webhook tells customers' HTTP endpoints what happened: it makes and
-// signs the requests, calls only addresses that may be called, tries again, and
-// keeps a log. What waits to be delivered is in an Outbox, which the store keeps.
+// Package webhook says what customers' HTTP endpoints are told: the endpoints, the
+// events and their payloads, the signature, and when a delivery is tried again. What
+// waits to be delivered is in an Outbox, which the store keeps; package deliver sends it.
 //
 // The body and the signature are Telnyx's, so that code written for their
 // webhooks reads and verifies these. Deliveries happen at least once and in no

@@ -1,8 +1,6 @@
 package webhook_test
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,15 +15,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"go.uber.org/goleak"
 
-	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/webhooktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const account, otherAccount = 1001, 1002
+const account = 1001
 
 // start is the time of every event.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
@@ -106,67 +101,51 @@ func TestEventTypesAreDocumented(t *testing.T) {
 	}
 }
 
-// telnyxVerify follows the published steps of Telnyx's SDKs, apart from this
-// package: base64 key and signature, the text "timestamp|body", and five minutes.
-func telnyxVerify(publicKey string, header http.Header, body []byte, now time.Time) error {
-	key, err := base64.StdEncoding.DecodeString(publicKey)
-	if err != nil || len(key) != 32 {
-		return fmt.Errorf("public key %q", publicKey)
-	}
-	signature, err := base64.StdEncoding.DecodeString(header.Get("telnyx-signature-ed25519"))
-	if err != nil || len(signature) != 64 {
-		return fmt.Errorf("signature %q", header.Get("telnyx-signature-ed25519"))
-	}
-	stamp, err := strconv.ParseInt(header.Get("telnyx-timestamp"), 10, 64)
-	if err != nil || now.Sub(time.Unix(stamp, 0)).Abs() > 300*time.Second {
-		return fmt.Errorf("timestamp %q", header.Get("telnyx-timestamp"))
-	}
-	if !ed25519.Verify(key, fmt.Appendf(nil, "%s|%s", header.Get("telnyx-timestamp"), body), signature) {
-		return errors.New("signature does not match")
-	}
-	return nil
-}
-
 func TestSign(t *testing.T) {
-	signer, header, body := newSigner(t), http.Header{}, []byte(`{"data":{}}`)
-	signer.Sign(header, body, start)
-	if err := telnyxVerify(signer.PublicKey(), header, body, start.Add(time.Minute)); err != nil {
+	signer, body := newSigner(t), []byte(`{"data":{}}`)
+	sent := signer.Sign(body, start)
+	header := http.Header{}
+	header.Set("Telnyx-Timestamp", sent.Timestamp)
+	header.Set("Telnyx-Signature-Ed25519", sent.Value)
+	if err := webhooktest.VerifyLikeTelnyx(signer.PublicKey(), header, body, start.Add(time.Minute)); err != nil {
 		t.Errorf("Telnyx's steps: %v", err)
 	}
 	otherSigner, err := webhook.NewSigner(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := func(name, value string) http.Header {
-		changed := header.Clone()
-		changed.Set(name, value)
-		return changed
+	at := func(timestamp string) webhook.Signature {
+		return webhook.Signature{Timestamp: timestamp, Value: sent.Value}
 	}
+	with := func(value string) webhook.Signature {
+		return webhook.Signature{Timestamp: sent.Timestamp, Value: value}
+	}
+	const late = 5*time.Minute + time.Second
 	for _, test := range []struct {
-		name   string
-		ok     bool
-		key    string
-		header http.Header
-		body   string
-		now    time.Time
+		name      string
+		ok        bool
+		key       string
+		signature webhook.Signature
+		body      string
+		now       time.Time
 	}{
-		{"as sent", true, signer.PublicKey(), header, string(body), start},
-		{"at the tolerance", true, signer.PublicKey(), header, string(body), start.Add(5 * time.Minute)},
-		{"too late", false, signer.PublicKey(), header, string(body), start.Add(5*time.Minute + time.Second)},
-		{"too early", false, signer.PublicKey(), header, string(body), start.Add(-5*time.Minute - time.Second)},
-		{"another body", false, signer.PublicKey(), header, `{"data":{} }`, start},
-		{"another key", false, otherSigner.PublicKey(), header, string(body), start},
-		{"a short key", false, "AAAA", header, string(body), start},
-		{"no key", false, "", header, string(body), start},
-		{"another time", false, signer.PublicKey(), with(webhook.HeaderTimestamp, strconv.FormatInt(start.Unix()+1, 10)), string(body), start},
-		{"a time with a sign", false, signer.PublicKey(), with(webhook.HeaderTimestamp, "+"+header.Get(webhook.HeaderTimestamp)), string(body), start},
-		{"a far time", false, signer.PublicKey(), with(webhook.HeaderTimestamp, "-9223372036854775808"), string(body), start},
-		{"no time", false, signer.PublicKey(), with(webhook.HeaderTimestamp, ""), string(body), start},
-		{"no signature", false, signer.PublicKey(), with(webhook.HeaderSignature, ""), string(body), start},
-		{"a broken signature", false, signer.PublicKey(), with(webhook.HeaderSignature, "%%"), string(body), start},
-		{"nothing", false, signer.PublicKey(), http.Header{}, string(body), start},
+		{"as sent", true, signer.PublicKey(), sent, string(body), start},
+		{"at the tolerance", true, signer.PublicKey(), sent, string(body), start.Add(5 * time.Minute)},
+		{"too late", false, signer.PublicKey(), sent, string(body), start.Add(late)},
+		{"too early", false, signer.PublicKey(), sent, string(body), start.Add(-late)},
+		{"another body", false, signer.PublicKey(), sent, `{"data":{} }`, start},
+		{"another key", false, otherSigner.PublicKey(), sent, string(body), start},
+		{"a short key", false, "AAAA", sent, string(body), start},
+		{"no key", false, "", sent, string(body), start},
+		{"another time", false, signer.PublicKey(), at(strconv.FormatInt(start.Unix()+1, 10)), string(body), start},
+		{"a time with a sign", false, signer.PublicKey(), at("+" + sent.Timestamp), string(body), start},
+		{"a far time", false, signer.PublicKey(), at("-9223372036854775808"), string(body), start},
+		{"no time", false, signer.PublicKey(), at(""), string(body), start},
+		{"no signature", false, signer.PublicKey(), with(""), string(body), start},
+		{"a broken signature", false, signer.PublicKey(), with("%%"), string(body), start},
+		{"nothing", false, signer.PublicKey(), webhook.Signature{}, string(body), start},
 	} {
-		err := webhook.Verify(test.key, test.header, []byte(test.body), test.now)
+		err := test.signature.Verify(test.key, []byte(test.body), test.now)
 		if (err == nil) != test.ok || (err != nil && !errors.Is(err, webhook.ErrSignature)) {
 			t.Errorf("%s: error is %v, want verified: %v", test.name, err, test.ok)
 		}
@@ -184,42 +163,4 @@ func TestSignerKeepsItsSeed(t *testing.T) {
 			t.Errorf("%s prints %s", format, text)
 		}
 	}
-}
-
-func TestEndpointValidate(t *testing.T) {
-	client := webhook.NewClient(webhook.ClientSettings{})
-	for _, test := range []struct {
-		name          string
-		change        func(*webhook.Endpoint)
-		own, settings string // pointers and codes
-	}{
-		{"good", func(*webhook.Endpoint) {}, "", ""},
-		{"all set", func(e *webhook.Endpoint) {
-			e.FailoverURL, e.Events = "https://spare.example.com:8443/x", []string{webhook.CallRefused, webhook.ConfigurationChanged}
-		}, "", ""},
-		{"no url", func(e *webhook.Endpoint) { e.URL = "" }, "/url 10004", ""},
-		{"not a url", func(e *webhook.Endpoint) { e.URL = "hooks.example.com" }, "/url 10015", ""},
-		{"bad failover", func(e *webhook.Endpoint) { e.FailoverURL = "https://u:p@example.com" }, "/failover_url 10015", ""},
-		{"unknown event", func(e *webhook.Endpoint) { e.Events = []string{"call.ended", "call.*"} }, "/events/1 10032", ""},
-		{"plain http", func(e *webhook.Endpoint) { e.URL = "http://example.com/" }, "", "/url 10015"},
-		{"private", func(e *webhook.Endpoint) { e.URL, e.FailoverURL = "https://10.0.0.1/", "https://[::1]/" }, "", "/url 10015, /failover_url 10015"},
-	} {
-		endpoint := webhook.NewEndpoint()
-		endpoint.URL = "https://hooks.example.com/a"
-		test.change(&endpoint)
-		if got := pointers(endpoint.Validate()); got != test.own {
-			t.Errorf("%s: Endpoint.Validate says %q, want %q", test.name, got, test.own)
-		}
-		if got := pointers(client.Validate(&endpoint)); got != test.settings {
-			t.Errorf("%s: Client.Validate says %q, want %q", test.name, got, test.settings)
-		}
-	}
-}
-
-func pointers(errs []field.Error) string {
-	var out []string
-	for _, e := range errs {
-		out = append(out, e.Pointer+" "+string(e.Code))
-	}
-	return strings.Join(out, ", ")
 }

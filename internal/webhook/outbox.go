@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,11 +34,8 @@ type Delivery struct {
 	Claim int64
 }
 
-// Limits of the texts in an attempt.
-const (
-	MaxResponseBytes = 1 << 10 // of the response body that is kept
-	maxErrorBytes    = 300
-)
+// MaxResponseBytes is how much of a response body is kept.
+const MaxResponseBytes = 1 << 10
 
 // Attempt is one try to deliver, for the delivery log and for what comes next.
 type Attempt struct {
@@ -64,6 +62,24 @@ func (a *Attempt) EndedAt() time.Time {
 // Delivered says whether the endpoint took the event.
 func (a *Attempt) Delivered() bool {
 	return a.StatusCode >= 200 && a.StatusCode <= 299 && a.Error == ""
+}
+
+// Headers of every request beside those of its signature.
+const (
+	ContentType = "application/json"
+	UserAgent   = "Tollgate-Webhook/1"
+)
+
+// Header is one line of the header of an attempt's request.
+type Header struct{ Name, Value string }
+
+// Headers are the lines of the request of an attempt, for the log: the signature is
+// masked, since with it the request could be made again.
+func (a *Attempt) Headers(event uuid.UUID) []Header {
+	return []Header{
+		{"Content-Type", ContentType}, {"User-Agent", UserAgent}, {HeaderID, event.String()},
+		{HeaderTimestamp, strconv.FormatInt(a.StartedAt.Unix(), 10)}, {HeaderSignature, "********"},
+	}
 }
 
 // Entry is a delivery in the delivery log.

@@ -52,11 +52,3 @@ func (s Schedule) Next(attempts int, hasFailover bool, created, now time.Time, r
 	}
 	return at, true
 }
-
-// target is where the next attempt goes after a number of attempts.
-func (e *Endpoint) target(attempts int) string {
-	if e.FailoverURL != "" && attempts%2 == 1 {
-		return e.FailoverURL
-	}
-	return e.URL
-}

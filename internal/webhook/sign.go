@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -44,11 +43,15 @@ func (s *Signer) String() string { return "signer " + s.PublicKey() }
 // GoString is String, for the same reason.
 func (s *Signer) GoString() string { return s.String() }
 
-// Sign sets the headers that prove when and by whom the body was sent.
-func (s *Signer) Sign(header http.Header, body []byte, now time.Time) {
+// Signature proves when and by whom a body was sent. Its fields are the values of
+// HeaderTimestamp and HeaderSignature.
+type Signature struct{ Timestamp, Value string }
+
+// Sign signs a body that is sent now.
+func (s *Signer) Sign(body []byte, now time.Time) Signature {
 	timestamp := strconv.FormatInt(now.Unix(), 10)
-	header.Set(HeaderTimestamp, timestamp)
-	header.Set(HeaderSignature, base64.StdEncoding.EncodeToString(ed25519.Sign(s.key, signedText(timestamp, body))))
+	signed := ed25519.Sign(s.key, signedText(timestamp, body))
+	return Signature{Timestamp: timestamp, Value: base64.StdEncoding.EncodeToString(signed)}
 }
 
 func signedText(timestamp string, body []byte) []byte {
@@ -59,23 +62,23 @@ func signedText(timestamp string, body []byte) []byte {
 // is wrapped with why.
 var ErrSignature = errors.New("webhook signature does not verify")
 
-// Verify checks a received request: the headers, and the body byte for byte as it
-// arrived. publicKey is Signer.PublicKey. Errors wrap ErrSignature.
-func Verify(publicKey string, header http.Header, body []byte, now time.Time) error {
+// Verify checks a received request: the signature of its headers, and the body byte
+// for byte as it arrived. publicKey is Signer.PublicKey. Errors wrap ErrSignature.
+func (s Signature) Verify(publicKey string, body []byte, now time.Time) error {
 	key, err := base64.StdEncoding.DecodeString(publicKey)
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: the public key is not base64 of %d bytes", ErrSignature, ed25519.PublicKeySize)
 	}
-	timestamp := header.Get(HeaderTimestamp)
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	seconds, err := strconv.ParseInt(s.Timestamp, 10, 64)
 	if err != nil {
 		return fmt.Errorf("%w: %s is missing or not a number", ErrSignature, HeaderTimestamp)
 	}
-	if age := now.Unix() - seconds; age > int64(VerifyTolerance/time.Second) || -age > int64(VerifyTolerance/time.Second) {
+	const tolerance = int64(VerifyTolerance / time.Second)
+	if age := now.Unix() - seconds; age > tolerance || -age > tolerance {
 		return fmt.Errorf("%w: it was sent %d seconds ago, more than %v from now", ErrSignature, age, VerifyTolerance)
 	}
-	signature, err := base64.StdEncoding.DecodeString(header.Get(HeaderSignature))
-	if err != nil || !ed25519.Verify(key, signedText(timestamp, body), signature) {
+	signature, err := base64.StdEncoding.DecodeString(s.Value)
+	if err != nil || !ed25519.Verify(key, signedText(s.Timestamp, body), signature) {
 		return fmt.Errorf("%w: %s is not the key's signature of this body", ErrSignature, HeaderSignature)
 	}
 	return nil

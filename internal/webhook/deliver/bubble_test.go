@@ -1,4 +1,4 @@
-package webhook_test
+package deliver_test
 
 import (
 	"context"
@@ -16,12 +16,37 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+	"go.uber.org/goleak"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 	"github.com/tollgate/tollgate/internal/webhook/webhooktest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const account = 1001
+
+// newEvent is an event with a number.
+func newEvent(n byte) webhook.Event {
+	return webhook.Event{
+		ID: uuid.UUID{0: 1, 6: 0x70, 8: 0x80, 15: n}, AccountID: account, Type: webhook.CallEnded,
+		OccurredAt: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC),
+		Payload:    jsontext.Value(`{"total_cost":"0.0125","to":"+1970*****98"}`),
+	}
+}
+
+func newSigner(t testing.TB) *webhook.Signer {
+	t.Helper()
+	signer, err := webhook.NewSigner([]byte("an example seed of 32 bytes, yes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
 
 // world is a bubble of time with HTTP servers on pipes, an outbox, and a deliverer
 // that reaches them through the whole client. Time passes only when all wait.
@@ -30,7 +55,7 @@ type world struct {
 	memory *webhooktest.Memory
 	outbox *faultyOutbox
 	signer *webhook.Signer
-	client *webhook.Client
+	client *deliver.Client
 	began  time.Time
 
 	mu       sync.Mutex
@@ -53,7 +78,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, memory: webhooktest.NewMemory(), signer: newSigner(t), began: time.Now(), servers: map[string]*pipeListener{}}
 		w.outbox = &faultyOutbox{Outbox: w.memory}
-		w.client = webhook.NewClient(webhook.ClientSettings{AllowPlainHTTP: true, Resolver: w})
+		w.client = deliver.NewClient(deliver.ClientSettings{AllowPlainHTTP: true, Resolver: w})
 		w.client.SetDial(w.dial)
 		test(w)
 	})
@@ -105,7 +130,7 @@ func (w *world) note(r *http.Request) {
 	if err != nil {
 		w.Errorf("read request: %v", err)
 	}
-	if err := telnyxVerify(w.signer.PublicKey(), r.Header, body, time.Now()); err != nil {
+	if err := webhooktest.VerifyLikeTelnyx(w.signer.PublicKey(), r.Header, body, time.Now()); err != nil {
 		w.Errorf("the request does not verify: %v", err)
 	}
 	var parsed struct {
@@ -163,15 +188,15 @@ func (w *world) entry(key uuid.UUID) webhook.Entry {
 }
 
 // run starts a deliverer and returns it with what stops it and waits for it.
-func (w *world) run(change func(*webhook.Settings)) (*webhook.Deliverer, func()) {
-	settings := webhook.Settings{
+func (w *world) run(change func(*deliver.Settings)) (*deliver.Deliverer, func()) {
+	settings := deliver.Settings{
 		Outbox: w.outbox, Signer: w.signer, Client: w.client, Logger: slog.New(slog.DiscardHandler),
 		Now: time.Now, Random: func() float64 { return 0.5 },
 	}
 	if change != nil {
 		change(&settings)
 	}
-	deliverer := webhook.NewDeliverer(settings)
+	deliverer := deliver.New(settings)
 	ctx, cancel := context.WithCancel(w.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -1,4 +1,4 @@
-package webhook
+package deliver
 
 import (
 	"bytes"
@@ -18,10 +18,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Limits of requests and answers.
@@ -37,6 +36,8 @@ const (
 	// idleConnsPerHost is the usual number of attempts that one endpoint has at once.
 	idleConnsPerHost = DefaultPerEndpoint
 	maxIdleConns     = 4 * DefaultConcurrency
+	// maxErrorBytes is how much of an explanation is kept.
+	maxErrorBytes = 300
 )
 
 // Resolver finds the addresses of a name; *net.Resolver is one.
@@ -114,24 +115,27 @@ func portOf(port, scheme string) uint16 {
 func (c *Client) Close() { c.requests.CloseIdleConnections() }
 
 // Check says whether requests may go to an address as far as its text shows. Where
-// a name leads is judged at each request. Errors are *URLError.
+// a name leads is judged at each request. Errors are *webhook.URLError.
 func (c *Client) Check(raw string) error {
 	_, err := c.parse(raw)
 	return err
 }
 
 func (c *Client) parse(raw string) (*url.URL, error) {
-	u, err := parseURL(raw)
+	u, err := webhook.ParseURL(raw)
 	if err != nil {
 		return nil, err
 	}
 	if u.Scheme != "https" && !c.settings.AllowPlainHTTP {
-		return nil, &URLError{"This server sends events over https only. Give an address that starts with https://."}
+		return nil, &webhook.URLError{
+			Detail: "This server sends events over https only. Give an address that starts with https://.",
+		}
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if why, ok := c.guard.Refuses(netip.AddrPortFrom(address, portOf(u.Port(), u.Scheme))); !ok {
-			return nil, &URLError{fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached "+
-				"over the internet.", why.What)}
+			return nil, &webhook.URLError{
+				Detail: fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached over the internet.", why.What),
+			}
 		}
 	}
 	return u, nil
@@ -139,10 +143,10 @@ func (c *Client) parse(raw string) (*url.URL, error) {
 
 // Validate says what this server's settings forbid in an endpoint that is valid
 // in itself.
-func (c *Client) Validate(e *Endpoint) []field.Error {
+func (c *Client) Validate(e *webhook.Endpoint) []field.Error {
 	var errs []field.Error
 	for _, f := range []struct{ pointer, value string }{{"/url", e.URL}, {"/failover_url", e.FailoverURL}} {
-		if _, err := parseURL(f.value); err != nil {
+		if _, err := webhook.ParseURL(f.value); err != nil {
 			continue // Endpoint.Validate says so
 		}
 		if err := c.Check(f.value); err != nil {
@@ -209,28 +213,10 @@ func (c *Client) controlSocket(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Headers of every request beside those of its signature.
-const (
-	contentType = "application/json"
-	userAgent   = "Tollgate-Webhook/1"
-)
-
-// Header is one line of the header of an attempt's request.
-type Header struct{ Name, Value string }
-
-// Headers are the lines of the request of an attempt, for the log: the signature is
-// masked, since with it the request could be made again.
-func (a *Attempt) Headers(event uuid.UUID) []Header {
-	return []Header{
-		{"Content-Type", contentType}, {"User-Agent", userAgent}, {HeaderID, event.String()},
-		{HeaderTimestamp, strconv.FormatInt(a.StartedAt.Unix(), 10)}, {HeaderSignature, "********"},
-	}
-}
-
 // Answer is what an endpoint answered.
 type Answer struct {
 	Status int
-	Body   string // its start: valid UTF-8 of at most MaxResponseBytes, without NUL
+	Body   string // its start: valid UTF-8 of at most webhook.MaxResponseBytes, without NUL
 }
 
 // Post sends a body of JSON and waits for the answer until ctx ends. An answer of
@@ -242,11 +228,11 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
-		return Answer{}, &URLError{"Not a web address."}
+		return Answer{}, &webhook.URLError{Detail: "Not a web address."}
 	}
 	request.Header = header.Clone()
-	request.Header.Set("Content-Type", contentType)
-	request.Header.Set("User-Agent", userAgent)
+	request.Header.Set("Content-Type", webhook.ContentType)
+	request.Header.Set("User-Agent", webhook.UserAgent)
 	// A kept connection that the server closes just then is replaced, as repeats do
 	// no harm. Empty, this header tells so the transport and is not sent.
 	request.Header["Idempotency-Key"] = []string{}
@@ -255,9 +241,9 @@ func (c *Client) Post(ctx context.Context, raw string, header http.Header, body 
 		return Answer{}, fmt.Errorf("send request: %w", err)
 	}
 	// The rest of a longer body is not read; closing it closes the connection.
-	start, _ := io.ReadAll(io.LimitReader(response.Body, MaxResponseBytes)) // what did arrive is enough
+	start, _ := io.ReadAll(io.LimitReader(response.Body, webhook.MaxResponseBytes)) // what did arrive is enough
 	_ = response.Body.Close()
-	return Answer{Status: response.StatusCode, Body: cleanText(start, MaxResponseBytes)}, nil
+	return Answer{Status: response.StatusCode, Body: cleanText(start, webhook.MaxResponseBytes)}, nil
 }
 
 // cleanText makes text of bytes from outside that a database and a page can hold.
@@ -272,7 +258,7 @@ func cleanText(raw []byte, maxBytes int) string {
 // explain says in words for the customer why an attempt got no answer. It names no
 // address: a customer must not learn from it what is in the server's network.
 func explain(err error, timeout time.Duration) string {
-	var inURL *URLError
+	var inURL *webhook.URLError
 	var inDNS *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	switch {

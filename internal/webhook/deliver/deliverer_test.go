@@ -1,4 +1,4 @@
-package webhook_test
+package deliver_test
 
 import (
 	"crypto/x509"
@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 	"github.com/tollgate/tollgate/internal/webhook/webhooktest"
 )
 
@@ -48,15 +49,15 @@ func TestRealServer(t *testing.T) {
 	pool.AddCert(server.Certificate())
 	memory := webhooktest.NewMemory()
 	w := &world{T: t, memory: memory, outbox: &faultyOutbox{Outbox: memory}, signer: newSigner(t),
-		client: webhook.NewClient(webhook.ClientSettings{AllowPrivate: true, RootCAs: pool})}
+		client: deliver.NewClient(deliver.ClientSettings{AllowPrivate: true, RootCAs: pool})}
 	attempts := make(chan webhook.Attempt, 1)
-	deliverer, stop := w.run(func(s *webhook.Settings) { s.Observe = func(a webhook.Attempt) { attempts <- a } })
+	deliverer, stop := w.run(func(s *deliver.Settings) { s.Observe = func(a webhook.Attempt) { attempts <- a } })
 	defer stop()
 	w.endpoint(1, func(e *webhook.Endpoint) { e.URL = server.URL + "/hook" })
 	w.publish()
 	deliverer.Notify()
 	r := <-got
-	if err := webhook.Verify(w.signer.PublicKey(), r.header, r.body, time.Now()); err != nil {
+	if err := webhooktest.VerifyLikeTelnyx(w.signer.PublicKey(), r.header, r.body, time.Now()); err != nil {
 		t.Error(err)
 	}
 	event := newEvent(1)
@@ -155,14 +156,14 @@ func TestDeadProcess(t *testing.T) {
 		w.serve(1, ok)
 		w.endpoint(1, nil)
 		key := w.publish()[0]
-		limits := webhook.ClaimLimits{Lease: webhook.Lease, Total: 10, PerEndpoint: 10}
+		limits := webhook.ClaimLimits{Lease: deliver.Lease, Total: 10, PerEndpoint: 10}
 		if claimed, _, err := w.memory.Claim(t.Context(), time.Now(), limits); err != nil || len(claimed) != 1 {
 			t.Fatalf("the process that dies claimed %v, %v", claimed, err)
 		}
 		_, stop := w.run(nil)
 		w.pass(time.Hour)
 		stop()
-		if got := w.got(); len(got) != 1 || got[0].At != webhook.Lease || w.entry(key).State != webhook.Delivered {
+		if got := w.got(); len(got) != 1 || got[0].At != deliver.Lease || w.entry(key).State != webhook.Delivered {
 			t.Errorf("requests %+v, want one at the end of the lease", got)
 		}
 	})
@@ -202,7 +203,7 @@ func TestSlowEndpoint(t *testing.T) {
 		for range 50 {
 			w.publish()
 		}
-		_, stop := w.run(func(s *webhook.Settings) { s.Concurrency, s.PerEndpoint = 4, 2 })
+		_, stop := w.run(func(s *deliver.Settings) { s.Concurrency, s.PerEndpoint = 4, 2 })
 		w.pass(time.Second)
 		fast := 0
 		for _, r := range w.got() {
@@ -223,7 +224,7 @@ func TestIdleDelivererSleeps(t *testing.T) {
 		w.endpoint(1, nil)
 		deliverer, stop := w.run(nil)
 		w.pass(time.Hour)
-		if n := w.outbox.claims.Load(); n > int64(time.Hour/webhook.LongestSleep)+2 {
+		if n := w.outbox.claims.Load(); n > int64(time.Hour/deliver.LongestSleep)+2 {
 			t.Errorf("%d claims in an idle hour", n)
 		}
 		w.publish()
@@ -233,7 +234,7 @@ func TestIdleDelivererSleeps(t *testing.T) {
 			t.Errorf("requests %+v, want one as soon as it was published", got)
 		}
 		w.publish() // nobody tells the deliverer
-		w.pass(webhook.LongestSleep)
+		w.pass(deliver.LongestSleep)
 		if got := w.got(); len(got) != 2 {
 			t.Errorf("%d requests, want the one that nobody was told of, too", len(got))
 		}
@@ -350,8 +351,8 @@ func TestStop(t *testing.T) {
 		synctest.Wait()
 		before := time.Now()
 		stop()
-		if took := time.Since(before); took != webhook.StopGrace {
-			t.Errorf("stopping took %v, want %v", took, webhook.StopGrace)
+		if took := time.Since(before); took != deliver.StopGrace {
+			t.Errorf("stopping took %v, want %v", took, deliver.StopGrace)
 		}
 		for _, key := range keys {
 			entry := w.entry(key)
@@ -374,7 +375,7 @@ func TestLogHoldsNoURL(t *testing.T) {
 		var text strings.Builder
 		w.endpoint(1, func(e *webhook.Endpoint) { e.URL = "http://1.example/hook?token=sesame" })
 		w.publish()
-		_, stop := w.run(func(s *webhook.Settings) {
+		_, stop := w.run(func(s *deliver.Settings) {
 			s.Logger = slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		})
 		w.pass(24 * time.Hour)
@@ -428,8 +429,8 @@ func loseNothing(w *world, random *rand.Rand) {
 	w.outbox.endsFails = func() bool { return !quiet && chance(0.3) }
 	var keys []uuid.UUID
 	for range 20 { // two deliverers at a time, each for a while
-		deliverer, stop := w.run(func(s *webhook.Settings) { s.Concurrency, s.PerEndpoint = 3, 2 })
-		_, stopOther := w.run(func(s *webhook.Settings) { s.Concurrency, s.PerEndpoint = 3, 2 })
+		deliverer, stop := w.run(func(s *deliver.Settings) { s.Concurrency, s.PerEndpoint = 3, 2 })
+		_, stopOther := w.run(func(s *deliver.Settings) { s.Concurrency, s.PerEndpoint = 3, 2 })
 		for range 5 {
 			keys = append(keys, w.publish()...)
 			deliverer.Notify()

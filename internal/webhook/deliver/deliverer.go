@@ -1,4 +1,7 @@
-package webhook
+// Package deliver sends the events of an outbox to customers' endpoints: it claims
+// deliveries, signs and makes the requests, calls only addresses that may be called,
+// and reports every attempt.
+package deliver
 
 import (
 	"context"
@@ -8,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Defaults and limits of a Deliverer.
@@ -34,17 +39,17 @@ const (
 
 // Settings is what a Deliverer works with. Fields without a default are required.
 type Settings struct {
-	Outbox   Outbox
-	Signer   *Signer
+	Outbox   webhook.Outbox
+	Signer   *webhook.Signer
 	Client   *Client
 	Logger   *slog.Logger
 	Now      func() time.Time
-	Random   func() float64 // in [0, 1), for jitter; called concurrently
-	Schedule Schedule       // default: DefaultSchedule
+	Random   func() float64   // in [0, 1), for jitter; called concurrently
+	Schedule webhook.Schedule // default: DefaultSchedule
 
-	Concurrency int           // requests at once; default: DefaultConcurrency
-	PerEndpoint int           // requests to one endpoint at once, over all processes; default: DefaultPerEndpoint
-	Observe     func(Attempt) // told of every attempt, for metrics; called concurrently; default: none
+	Concurrency int                   // requests at once; default: DefaultConcurrency
+	PerEndpoint int                   // requests to one endpoint at once, over all processes; default: DefaultPerEndpoint
+	Observe     func(webhook.Attempt) // told of every attempt, for metrics; called concurrently; default: none
 }
 
 // Deliverer sends what is in an outbox. Several, in one or more processes, may
@@ -54,10 +59,10 @@ type Deliverer struct {
 	notify   chan struct{}
 }
 
-// NewDeliverer makes a deliverer, which does nothing until Run.
-func NewDeliverer(settings Settings) *Deliverer {
-	if settings.Schedule == (Schedule{}) {
-		settings.Schedule = DefaultSchedule()
+// New makes a deliverer, which does nothing until Run.
+func New(settings Settings) *Deliverer {
+	if settings.Schedule == (webhook.Schedule{}) {
+		settings.Schedule = webhook.DefaultSchedule()
 	}
 	if settings.Concurrency == 0 {
 		settings.Concurrency = DefaultConcurrency
@@ -66,7 +71,7 @@ func NewDeliverer(settings Settings) *Deliverer {
 		settings.PerEndpoint = DefaultPerEndpoint
 	}
 	if settings.Observe == nil {
-		settings.Observe = func(Attempt) {}
+		settings.Observe = func(webhook.Attempt) {}
 	}
 	return &Deliverer{settings: settings, notify: make(chan struct{}, 1)}
 }
@@ -131,9 +136,11 @@ func (d *Deliverer) Run(ctx context.Context) {
 }
 
 // claim takes up to free deliveries and says how long to sleep if nothing happens.
-func (d *Deliverer) claim(ctx context.Context, free int) ([]Delivery, time.Duration, error) {
+func (d *Deliverer) claim(ctx context.Context, free int) ([]webhook.Delivery, time.Duration, error) {
 	now := d.settings.Now()
-	claimed, next, err := d.settings.Outbox.Claim(ctx, now, ClaimLimits{Lease: lease, Total: free, PerEndpoint: d.settings.PerEndpoint})
+	claimed, next, err := d.settings.Outbox.Claim(ctx, now, webhook.ClaimLimits{
+		Lease: lease, Total: free, PerEndpoint: d.settings.PerEndpoint,
+	})
 	if err != nil {
 		if ctx.Err() == nil {
 			d.settings.Logger.Error("webhook deliveries cannot be claimed", "error", err)
@@ -173,10 +180,11 @@ func (d *Deliverer) stop(working *sync.WaitGroup, stopRequests func()) {
 }
 
 // deliver makes one attempt and reports it.
-func (d *Deliverer) deliver(ctx context.Context, delivery *Delivery) {
+func (d *Deliverer) deliver(ctx context.Context, delivery *webhook.Delivery) {
 	attempt, cause := d.attempt(ctx, delivery)
-	logger := d.settings.Logger.With("delivery", delivery.ID, "event_type", delivery.Event.Type, "endpoint", delivery.Endpoint.ID.String(), "attempt", attempt.Number)
-	if attempt.State != Delivered && ctx.Err() != nil {
+	logger := d.settings.Logger.With("delivery", delivery.ID, "event_type", delivery.Event.Type,
+		"endpoint", delivery.Endpoint.ID.String(), "attempt", attempt.Number)
+	if attempt.State != webhook.Delivered && ctx.Err() != nil {
 		// Tollgate stopped waiting; the endpoint did not fail.
 		d.settle(ctx, logger, func(ctx context.Context) error {
 			return d.settings.Outbox.Release(ctx, delivery.ID, delivery.Claim)
@@ -185,11 +193,11 @@ func (d *Deliverer) deliver(ctx context.Context, delivery *Delivery) {
 	}
 	d.settings.Observe(attempt)
 	switch attempt.State {
-	case Dead:
+	case webhook.Dead:
 		logger.Info("webhook delivery given up", "reason", attempt.Error, "cause", cause)
-	case Pending:
+	case webhook.Pending:
 		logger.Debug("webhook attempt failed", "reason", attempt.Error, "cause", cause)
-	case Delivered:
+	case webhook.Delivered:
 		logger.Debug("webhook delivered", "status", attempt.StatusCode)
 	}
 	d.settle(ctx, logger, func(ctx context.Context) error { return d.settings.Outbox.Report(ctx, attempt) })
@@ -197,11 +205,11 @@ func (d *Deliverer) deliver(ctx context.Context, delivery *Delivery) {
 
 // attempt sends the request and judges the answer. cause is what explains a
 // failure to the operator.
-func (d *Deliverer) attempt(ctx context.Context, delivery *Delivery) (attempt Attempt, cause error) {
+func (d *Deliverer) attempt(ctx context.Context, delivery *webhook.Delivery) (attempt webhook.Attempt, cause error) {
 	endpoint, started := &delivery.Endpoint, d.settings.Now()
-	attempt = Attempt{
+	attempt = webhook.Attempt{
 		DeliveryID: delivery.ID, Claim: delivery.Claim, Number: delivery.Attempts + 1,
-		URL: endpoint.target(delivery.Attempts), StartedAt: started,
+		URL: endpoint.Target(delivery.Attempts), StartedAt: started,
 	}
 	answer, err := d.post(ctx, delivery, &attempt)
 	ended := d.settings.Now()
@@ -209,31 +217,34 @@ func (d *Deliverer) attempt(ctx context.Context, delivery *Delivery) (attempt At
 	attempt.StatusCode, attempt.Response = answer.Status, answer.Body
 	switch {
 	case err != nil:
-		attempt.Error = explain(err, endpoint.timeout())
+		attempt.Error = explain(err, endpoint.Timeout())
 	case answer.Status >= 200 && answer.Status <= 299:
-		attempt.State = Delivered
+		attempt.State = webhook.Delivered
 		return attempt, nil
 	case answer.Status >= 300 && answer.Status <= 399:
 		attempt.Error = fmt.Sprintf("The server answered %d; redirects are not followed.", answer.Status)
 	default:
 		attempt.Error = fmt.Sprintf("The server answered %d.", answer.Status)
 	}
-	attempt.State = Dead
-	if next, ok := d.settings.Schedule.Next(attempt.Number, endpoint.FailoverURL != "", delivery.CreatedAt, ended, d.settings.Random()); ok {
-		attempt.State, attempt.NextAt = Pending, next
+	attempt.State = webhook.Dead
+	failover, random := endpoint.FailoverURL != "", d.settings.Random()
+	if next, ok := d.settings.Schedule.Next(attempt.Number, failover, delivery.CreatedAt, ended, random); ok {
+		attempt.State, attempt.NextAt = webhook.Pending, next
 	}
 	return attempt, err
 }
 
-func (d *Deliverer) post(ctx context.Context, delivery *Delivery, attempt *Attempt) (Answer, error) {
+func (d *Deliverer) post(ctx context.Context, delivery *webhook.Delivery, attempt *webhook.Attempt) (Answer, error) {
 	body, err := delivery.Event.Body(attempt.Number, attempt.URL)
 	if err != nil {
 		return Answer{}, err
 	}
 	header := http.Header{}
-	header.Set(HeaderID, delivery.Event.ID.String())
-	d.settings.Signer.Sign(header, body, attempt.StartedAt)
-	ctx, cancel := context.WithTimeout(ctx, delivery.Endpoint.timeout())
+	header.Set(webhook.HeaderID, delivery.Event.ID.String())
+	signature := d.settings.Signer.Sign(body, attempt.StartedAt)
+	header.Set(webhook.HeaderTimestamp, signature.Timestamp)
+	header.Set(webhook.HeaderSignature, signature.Value)
+	ctx, cancel := context.WithTimeout(ctx, delivery.Endpoint.Timeout())
 	defer cancel()
 	return d.settings.Client.Post(ctx, attempt.URL, header, body)
 }
@@ -248,7 +259,7 @@ func (d *Deliverer) settle(ctx context.Context, logger *slog.Logger, end func(co
 		if err == nil {
 			return
 		}
-		if errors.Is(err, ErrLeaseLost) {
+		if errors.Is(err, webhook.ErrLeaseLost) {
 			logger.Info("webhook attempt ended after its lease; it may be repeated", "error", err)
 			return
 		}

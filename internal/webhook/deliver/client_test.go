@@ -1,4 +1,4 @@
-package webhook_test
+package deliver_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 )
 
 func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
@@ -28,9 +29,9 @@ func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 }
 
 // localClient may call this machine.
-func localClient(t testing.TB) *webhook.Client {
+func localClient(t testing.TB) *deliver.Client {
 	t.Helper()
-	client := webhook.NewClient(webhook.ClientSettings{AllowPrivate: true, AllowPlainHTTP: true})
+	client := deliver.NewClient(deliver.ClientSettings{AllowPrivate: true, AllowPlainHTTP: true})
 	t.Cleanup(client.Close)
 	return client
 }
@@ -133,7 +134,7 @@ func TestHostileServers(t *testing.T) {
 			}
 			got := answer.Body
 			if err != nil {
-				got = webhook.Explain(err, limit)
+				got = deliver.Explain(err, limit)
 			}
 			if answer.Status != test.status || !strings.HasPrefix(got, test.want) {
 				t.Errorf("status %d, %q, %v; want %d, %q", answer.Status, got, err, test.status, test.want)
@@ -181,17 +182,17 @@ func TestTLS(t *testing.T) {
 		if test.trusted {
 			pool.AddCert(server.Certificate())
 		}
-		client := webhook.NewClient(webhook.ClientSettings{AllowPrivate: true, RootCAs: pool})
+		client := deliver.NewClient(deliver.ClientSettings{AllowPrivate: true, RootCAs: pool})
 		_, err := client.Post(t.Context(), server.URL, http.Header{}, []byte("{}"))
 		client.Close()
 		server.Close()
-		if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(webhook.Explain(err, time.Second), test.want)) {
+		if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(deliver.Explain(err, time.Second), test.want)) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
 	plain := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	_, err := localClient(t).Post(t.Context(), strings.Replace(plain.URL, "http:", "https:", 1), http.Header{}, nil)
-	if err == nil || !strings.HasPrefix(webhook.Explain(err, time.Second), "The TLS handshake failed.") && !strings.Contains(webhook.Explain(err, time.Second), "valid HTTP") {
+	if err == nil || !strings.HasPrefix(deliver.Explain(err, time.Second), "The TLS handshake failed.") && !strings.Contains(deliver.Explain(err, time.Second), "valid HTTP") {
 		t.Errorf("TLS to a plain server: %v", err)
 	}
 }
@@ -214,7 +215,7 @@ func TestExplainNamesNoAddress(t *testing.T) {
 		{&net.DNSError{Err: "i/o timeout", Name: "db.internal", IsTimeout: true}, "No answer in time; the endpoint's limit is 7s."},
 		{errors.New("dial tcp 10.0.0.1:80: something else"), "The server did not answer with valid HTTP."},
 	} {
-		if got := webhook.Explain(test.err, 7*time.Second); got != test.want {
+		if got := deliver.Explain(test.err, 7*time.Second); got != test.want {
 			t.Errorf("%v is explained as %q, want %q", test.err, got, test.want)
 		}
 	}
@@ -230,7 +231,7 @@ func TestPostSendsWhatItIsGiven(t *testing.T) {
 		io.WriteString(w, "thanks")
 	})
 	answer, err := localClient(t).Post(t.Context(), server.URL+"/a%20b?c=d", http.Header{webhook.HeaderID: {"x"}}, []byte(`{"a":1}`))
-	if err != nil || answer != (webhook.Answer{Status: 202, Body: "thanks"}) {
+	if err != nil || answer != (deliver.Answer{Status: 202, Body: "thanks"}) {
 		t.Fatalf("Post returned %+v, %v", answer, err)
 	}
 	if got.Method != http.MethodPost || got.RequestURI != "/a%20b?c=d" || got.Header.Get("webhook-id") != "x" ||

@@ -1,4 +1,4 @@
-package webhook_test
+package deliver_test
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/webhook/deliver"
 )
 
 // rows reads a data file of two columns.
@@ -42,7 +43,7 @@ func rows(t testing.TB, path string) [][2]string {
 func TestAddresses(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		var dialled []string
-		client := webhook.NewClient(webhook.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return nil })})
+		client := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return nil })})
 		for _, row := range rows(t, "testdata/addresses.txt") {
 			address := netip.MustParseAddr(row[0])
 			allowed := row[1] == "public" || (private && row[1] == "private")
@@ -52,7 +53,7 @@ func TestAddresses(t *testing.T) {
 			if err := client.ControlSocket(netip.AddrPortFrom(address, 443).String()); (err == nil) != allowed {
 				t.Errorf("allow private %v: socket to %s: %v, want allowed: %v", private, row[0], err, allowed)
 			}
-			byName := webhook.NewClient(webhook.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return []netip.Addr{address} })})
+			byName := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return []netip.Addr{address} })})
 			dialled = nil
 			byName.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 				dialled = append(dialled, to)
@@ -62,16 +63,16 @@ func TestAddresses(t *testing.T) {
 			if err == nil || (len(dialled) == 1) != allowed {
 				t.Errorf("allow private %v: a name that leads to %s: dialled %v, %v; want allowed: %v", private, row[0], dialled, err, allowed)
 			}
-			if !allowed && strings.Contains(webhook.Explain(err, time.Second), row[0]) {
-				t.Errorf("the customer is told where the name leads: %q", webhook.Explain(err, time.Second))
+			if !allowed && strings.Contains(deliver.Explain(err, time.Second), row[0]) {
+				t.Errorf("the customer is told where the name leads: %q", deliver.Explain(err, time.Second))
 			}
 		}
 	}
 }
 
 func TestURLs(t *testing.T) {
-	strict := webhook.NewClient(webhook.ClientSettings{})
-	plain := webhook.NewClient(webhook.ClientSettings{AllowPlainHTTP: true})
+	strict := deliver.NewClient(deliver.ClientSettings{})
+	plain := deliver.NewClient(deliver.ClientSettings{AllowPlainHTTP: true})
 	for _, row := range rows(t, "testdata/urls.txt") {
 		errStrict, errPlain := strict.Check(row[0]), plain.Check(row[0])
 		if (errStrict == nil) != (row[1] == "ok") || (errPlain == nil) != (row[1] != "no") {
@@ -101,7 +102,7 @@ func (a addresses) LookupNetIP(context.Context, string, string) ([]netip.Addr, e
 // does, the address that is called is one that was judged.
 func TestNameThatFlips(t *testing.T) {
 	lookups := 0
-	client := webhook.NewClient(webhook.ClientSettings{AllowPlainHTTP: true, Resolver: addresses(func() []netip.Addr {
+	client := deliver.NewClient(deliver.ClientSettings{AllowPlainHTTP: true, Resolver: addresses(func() []netip.Addr {
 		if lookups++; lookups%2 == 1 {
 			return []netip.Addr{netip.MustParseAddr("93.184.216.34")}
 		}
@@ -131,7 +132,7 @@ func TestMixedAnswer(t *testing.T) {
 	for range 20 {
 		answer = append(answer, netip.MustParseAddr("93.184.216.36"))
 	}
-	client := webhook.NewClient(webhook.ClientSettings{Resolver: addresses(func() []netip.Addr { return answer })})
+	client := deliver.NewClient(deliver.ClientSettings{Resolver: addresses(func() []netip.Addr { return answer })})
 	var dialled []string
 	client.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 		dialled = append(dialled, to)
@@ -149,7 +150,7 @@ func TestMixedAnswer(t *testing.T) {
 func TestRealDialerRefusesLoopback(t *testing.T) {
 	server := newServer(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was reached") })
 	port := server.URL[strings.LastIndexByte(server.URL, ':'):]
-	client := webhook.NewClient(webhook.ClientSettings{AllowPlainHTTP: true})
+	client := deliver.NewClient(deliver.ClientSettings{AllowPlainHTTP: true})
 	defer client.Close()
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0.0.0.0"} {
 		if _, err := client.Post(t.Context(), "http://"+host+port, http.Header{}, nil); err == nil {
@@ -174,7 +175,7 @@ func FuzzCheck(f *testing.F) {
 	for _, row := range rows(f, "testdata/urls.txt") {
 		f.Add(row[0])
 	}
-	client := webhook.NewClient(webhook.ClientSettings{})
+	client := deliver.NewClient(deliver.ClientSettings{})
 	f.Fuzz(func(t *testing.T, raw string) {
 		if client.Check(raw) != nil {
 			return
