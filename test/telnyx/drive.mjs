@@ -95,7 +95,10 @@ await step("errors are of the SDK's classes", async () => {
   await fails(client.outboundVoiceProfiles.create({ name: "ab" }), Telnyx.UnprocessableEntityError, 422, "10025", "/name");
   await fails(client.outboundVoiceProfiles.create({ name: "abc", billing_group_id: "6a09cdc3-8948-47f0-aa62-74ac943d6c58" }), Telnyx.PermissionDeniedError, 403, "10010", "/billing_group_id");
   await fails(client.outboundVoiceProfiles.delete(profile.id), Telnyx.UnprocessableEntityError, 422, "10021", "/");
-  await fails(client.outboundVoiceProfiles.list({ sort: "color" }), Telnyx.UnprocessableEntityError, 422, "10032", "sort");
+  await fails(client.detailRecords.list({ filter: { record_type: "sip-trunking", date_range: "last_0_days" } }), Telnyx.UnprocessableEntityError, 422,
+    "10015", "filter[date_range]");
+  const sorted = await client.outboundVoiceProfiles.list({ sort: "color" }).asResponse();
+  assert.equal(sorted.headers.get("tollgate-ignored-parameters"), "sort");
   await fails(client.credentialConnections.create({ connection_name: "again", user_name: "myuser123", password: "12345678" }), Telnyx.UnprocessableEntityError, 422, "10012", "/user_name");
   const stranger = new Telnyx({ apiKey: "KEY0000000000000000000000000000", baseURL, maxRetries: 0 });
   await fails(stranger.outboundVoiceProfiles.list(), Telnyx.AuthenticationError, 401, "10009");
