@@ -99,7 +99,7 @@ type auditedDay struct {
 }
 
 // call notes a call that has money on the day.
-func (d *auditedDay) call(spend *SpendFacts, reservedMicros int64) {
+func (d *auditedDay) call(spend *ScopeFacts, reservedMicros int64) {
 	d.firstMicros = min(d.firstMicros, reservedMicros)
 	if spend != nil && !(spend.Limited && spend.EndCalls) {
 		d.unlimited = true
@@ -131,14 +131,7 @@ func (a *Auditor) book(c *charge) {
 		if c.decided == nil {
 			continue
 		}
-		spends := c.decided.Facts.spends()
-		facts := &spends[0]
-		if scope.Account != 0 {
-			facts = &spends[2]
-		} else if scope.Profile == 0 {
-			facts = &spends[1]
-		}
-		d.call(facts, c.reservedMicros)
+		d.call(c.decided.Facts.spendOf(scope.kind()), c.reservedMicros)
 	}
 }
 
@@ -220,7 +213,7 @@ func (a *Auditor) decision(row string, encoded []byte) *Decision {
 	}
 	if d.Verdicts[RuleSpend] == Refuse {
 		a.Broken(Limit, row, "was let through with %s posted, %s held and a first grant of %s under a limit of %s",
-			f.Posted, f.Held, f.FirstGrantCost, f.SpendLimit)
+			f.Spends[0].Posted, f.Spends[0].Held, f.FirstGrantCost, f.Spends[0].Limit)
 	}
 	return &d
 }

@@ -237,7 +237,7 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 	}
 	for _, r := range Reasons() {
 		if r.String() == "" || r.Status() < 200 || r.Status() > 699 || answers[r].phrase == "" {
-			t.Errorf("reason %d has no complete answer: %+v", r, answers[r])
+			t.Errorf("reason %d has no complete answer; the next free number may be lower: %+v", r, answers[r])
 		}
 		if words[r.String()] {
 			t.Errorf("two reasons share the word %q", r)

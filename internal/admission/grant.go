@@ -1,10 +1,13 @@
 package admission
 
 import (
+	"math"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
 )
 
 // The lengths of grants. A long grant is renewed seldom; a short one leaves less
@@ -48,26 +51,55 @@ func wantedSecs(rate rating.Rate, live int32, limited bool, budget money.Amount)
 	return GrantSecs
 }
 
+// room is what a call may be granted next. Every rule that ends calls makes it smaller.
+type room struct {
+	day        record.Day // to which it is booked
+	wantedSecs int64      // how long the grant should be
+	mostSecs   int64      // how long it may be
+	budget     money.Amount
+	ofCall     bool // the budget is what the call itself may still cost
+}
+
+// firstRoom is the room for the first grant of a call.
+func (f *Facts) firstRoom() room {
+	r := room{day: f.Day, wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max}
+	for i := range f.Rules {
+		if first := rules[i].first; first != nil {
+			r = first(f, r)
+		}
+	}
+	return r
+}
+
+// SpendLeft is what grants may still cost by the tightest limit, or money.Max when
+// nothing is limited.
+func (f *Facts) SpendLeft() money.Amount {
+	facts := *f
+	return facts.firstRoom().budget
+}
+
 // firstGrant is the first grant of a call and its cost, which includes the
 // connect fee. When not even one increment fits into the budget it is that one
 // increment, which the spend rule then refuses.
 func firstGrant(f *Facts) (secs int64, cost money.Amount) {
-	budget, wanted := callCostLeft(f.MaxCallCost, 0), int64(GrantSecs)
-	if most := f.MaxSecs(); most > 0 {
-		wanted = min(wanted, most)
-	}
-	for i, spend := range f.spends() {
-		live := f.AccountLive
-		if i == 0 {
-			live = f.ProfileLive
-		}
-		left := spend.left()
-		budget = min(budget, left)
-		wanted = min(wanted, wantedSecs(f.Rate, live+1, spend.Limited, left))
-	}
-	secs = f.Rate.GrantWithin(0, wanted, budget)
+	r := f.firstRoom()
+	secs = f.Rate.GrantWithin(0, min(r.wantedSecs, r.mostSecs), r.budget)
 	if secs == 0 {
 		secs = f.Rate.RoundUp(1)
 	}
 	return secs, f.Rate.Cost(secs)
+}
+
+// roomFor is the room for the next grant of an answered call.
+func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
+	r := room{
+		day:        record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()),
+		wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max,
+	}
+	for i := range rules {
+		if next := rules[i].next; next != nil {
+			r = next(s, p, l, r)
+		}
+	}
+	return r
 }

@@ -1,8 +1,6 @@
 package admission
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/money"
@@ -15,13 +13,13 @@ import (
 // hold extends the grant of an answered call by at most atMostSecs, by as much as
 // the limits of the day in which the new part starts leave room for.
 func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
-	wishSecs := l.wishSecs(atMostSecs)
+	room := s.roomFor(p, l)
+	wishSecs := min(atMostSecs, room.wantedSecs, room.mostSecs)
 	if wishSecs <= 0 {
 		return
 	}
-	room := s.roomFor(p, l)
 	day := room.day
-	to := l.Rate.GrantWithin(l.GrantedSecs, min(wishSecs, room.wantedSecs), room.budget)
+	to := l.Rate.GrantWithin(l.GrantedSecs, wishSecs, room.budget)
 	if to == l.GrantedSecs {
 		s.announceSpend(p, l.place(day), !room.ofCall)
 		return
@@ -31,41 +29,6 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
 	l.GrantedSecs = to
 	s.announceSpend(p, l.place(day), false)
-}
-
-// room is what an answered call may be granted next.
-type room struct {
-	day        record.Day // to which it is booked
-	budget     money.Amount
-	wantedSecs int64 // how long the next grant should be
-	ofCall     bool  // the budget is what the call itself may still cost
-}
-
-// roomFor finds the tightest of the call's scopes. One that does not end calls at
-// its limit never runs out.
-func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
-	r := room{
-		day:    record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()),
-		budget: money.Max, wantedSecs: GrantSecs,
-	}
-	scopes, n := scopesOf(p, l.Account, l.Profile, l.BillingGroup)
-	for i := range n {
-		if limit := &scopes[i].limit; !limit.On || !limit.EndCalls {
-			continue
-		}
-		live := s.LiveIn(l.Account) // of a billing group it is not known better
-		if scopes[i].Profile != 0 {
-			live = s.LiveIn(l.Profile)
-		}
-		f := scopes[i].facts(s, r.day)
-		budget := f.left()
-		r.budget = min(r.budget, budget)
-		r.wantedSecs = min(r.wantedSecs, wantedSecs(l.Rate, live, true, budget))
-	}
-	if left := l.costLeft(p); left < r.budget {
-		r.budget, r.ofCall = left, true
-	}
-	return r
 }
 
 // postPassed posts the holds that the call has passed: they can no longer be freed.

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,34 +13,6 @@ import (
 // even one that another rule refuses; those above the rate do not count, so a caller
 // that goes on trying gets as many through as the rate allows. A repeated question is
 // answered without being decided, and emergency calls neither count nor are counted.
-
-// PaceFacts are how many calls of the connection were begun in the past second, and
-// how many may be.
-type PaceFacts struct {
-	Begun int32
-	Max   int32 // policy.NoLimit for none
-}
-
-func judgePace(f *Facts) Reason {
-	return refuseIf(f.Pace.Max != policy.NoLimit && f.Pace.Begun >= f.Pace.Max, ReasonCallRate)
-}
-
-func paceText(f *Facts) (seen, allowed string) {
-	if f.Pace.Max == policy.NoLimit {
-		return "any number of calls a second", "any number of calls a second"
-	}
-	return fmt.Sprintf("%d calls of the connection begun in the past second on this server", f.Pace.Begun),
-		fmt.Sprintf("fewer than %d before this one", f.Pace.Max)
-}
-
-func (w *writer) appendPace(f *Facts) {
-	w.int(int64(f.Pace.Begun))
-	w.int(int64(f.Pace.Max))
-}
-
-func (r *reader) readPace(f *Facts) {
-	f.Pace = PaceFacts{Begun: int32(r.int()), Max: int32(r.int())}
-}
 
 // Paces count the calls that connections begin. They belong to a server and not to
 // one State: a store that builds its State anew gives it the same Paces. They are safe

@@ -34,13 +34,6 @@ const (
 	IDOver         // a call that is over, or was refused, has it
 )
 
-func judgeCallID(f *Facts) Reason { return refuseIf(f.IDUse != IDUnused, ReasonCallIDUsed) }
-
-func callIDText(f *Facts) (seen, allowed string) {
-	uses := [...]string{"not used before", "the id of a call that goes on", "the id of a call that is over"}
-	return uses[min(f.IDUse, IDOver)], "an id of its own, or the proof that the same request is repeated"
-}
-
 // known is what the ledger has of a call: its lease or, once it is over, its record.
 func (s *State) known(call uuid.UUID) (l *Lease, r *record.Call) {
 	if l = s.leases[call]; l == nil {
@@ -108,20 +101,4 @@ func isEmergency(p *policy.Snapshot, call *Call) bool {
 	}
 	_, urgent := c.Emergency(p.Account(c.Account), call.To)
 	return urgent
-}
-
-func (w *writer) appendRepetition(f *Facts) {
-	w.uint(uint64(f.IDUse))
-	w.flags(f.Request != uuid.Nil)
-	if f.Request != uuid.Nil {
-		w.bytes = append(w.bytes, f.Request[:]...)
-	}
-}
-
-func (r *reader) readRepetition(f *Facts) {
-	f.IDUse = IDUse(r.uint())
-	var proven bool
-	if r.flags(&proven); proven {
-		copy(f.Request[:], r.take(len(f.Request)))
-	}
 }

@@ -7,10 +7,43 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
-// The caller id of a call: which number is shown, and whether it may be asserted.
+// RuleCaller holds that the call shows a caller id that is a number, and one that it may show.
+const RuleCaller Rule = 3
 
-// CallerFacts is what is known of the caller id that a call presents.
+// The reasons of RuleCaller.
+const (
+	ReasonCallerInvalid    Reason = 8
+	ReasonCallerNotAllowed Reason = 34
+)
+
+var callerRule = rule{
+	name:    "caller_id",
+	needs:   needConnection,
+	gather:  gatherCaller,
+	judge:   judgeCaller,
+	explain: explainCaller,
+	code: func(c *coder, f *Facts) {
+		ints(c, &f.Caller, &f.CallerID.Presented)
+		ints(c, &f.CallerID.OnMismatch)
+		c.bools(&f.CallerForced, &f.CallerID.Restricted, &f.CallerID.Listed, &f.CallerID.Replaced, &f.CallerID.Confirmed)
+	},
+	reasons: []answer{
+		{ReasonCallerInvalid, "caller_id_invalid", "D35", 403, "Invalid Caller Origination Number",
+			"Send a caller id that is an E.164 number after the connection's localisation, or set outbound.ani_override."},
+		{ReasonCallerNotAllowed, "caller_id_not_allowed", "D51", 403, "Unverified origination number",
+			"Show a caller id that caller_ids of the connection lists, or list this one there."},
+	},
+}
+
+// CallerFacts are the caller id that is shown, and how it came about.
 type CallerFacts struct {
+	Caller       e164.Number // that is shown
+	CallerForced bool        // it is the connection's ani_override
+	CallerID     CallerID
+}
+
+// CallerID is what is known of the caller id that a call presents.
+type CallerID struct {
 	Presented  e164.Number // read from what the caller sent; 0 for none
 	OnMismatch policy.Mismatch
 	Restricted bool // the connection lists the numbers that its callers may show
@@ -23,10 +56,11 @@ type CallerFacts struct {
 
 // gatherCaller finds out which number is shown. Telnyx's ani_override (connection
 // field outbound.ani_override_type: always, normal, emergency) comes first.
-func gatherCaller(f *Facts, s *policy.Snapshot, plan e164.Plan, c *policy.Connection, from string) {
+func gatherCaller(f *Facts, in *inquiry) {
+	s, plan, c := in.policy, in.plan, in.caller
 	ids := &c.CallerIDs
 	caller := &f.CallerID
-	if n, err := plan.Normalise(from, c.Home); err == nil && plan.Valid(n) {
+	if n, err := plan.Normalise(in.call.From, c.Home); err == nil && plan.Valid(n) {
 		caller.Presented = n
 	}
 	caller.OnMismatch = ids.OnMismatch
@@ -81,7 +115,7 @@ func judgeCaller(f *Facts) Reason {
 	return ReasonNone
 }
 
-func callerText(f *Facts) (seen, allowed string) {
+func explainCaller(f *Facts) (seen, allowed string) {
 	how := ""
 	switch {
 	case f.CallerForced:
@@ -100,15 +134,4 @@ func callerText(f *Facts) (seen, allowed string) {
 		allowed += " that caller_ids of the connection lists"
 	}
 	return seen, allowed
-}
-
-func (w *writer) callerID(c *CallerFacts) {
-	w.uint(uint64(c.Presented))
-	w.uint(uint64(c.OnMismatch))
-	w.flags(c.Restricted, c.Listed, c.Replaced, c.Confirmed)
-}
-
-func (r *reader) callerID(c *CallerFacts) {
-	c.Presented, c.OnMismatch = e164.Number(r.uint()), policy.Mismatch(r.uint())
-	r.flags(&c.Restricted, &c.Listed, &c.Replaced, &c.Confirmed)
 }

@@ -3,15 +3,48 @@ package admission
 import (
 	"fmt"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/policy"
 )
 
-// How long a call may last: the least of what the server, the profile and the
+// RuleLength holds that a call lasts at most the least of what the server, the profile and the
 // connection say. It refuses no call. It is the end of its grants, so it holds for
 // the calls of the SIP gateway and of other switches alike, and stays as it was when
 // the call was let through.
+const RuleLength Rule = 13
+
+var lengthRule = rule{
+	name:    "max_call_secs",
+	needs:   needConnection,
+	gather:  gatherLength,
+	explain: explainLength,
+	code: func(c *coder, f *Facts) {
+		ints(c, &f.Length.ServerSecs, &f.Length.ProfileSecs, &f.Length.ConnectionSecs)
+	},
+	first: func(f *Facts, r room) room {
+		if most := f.MaxSecs(); most > 0 {
+			r.mostSecs = min(r.mostSecs, most)
+		}
+		return r
+	},
+	next: func(_ *State, _ *policy.Snapshot, l *Lease, r room) room {
+		if l.MaxSecs > 0 {
+			r.mostSecs = min(r.mostSecs, l.MaxSecs-l.GrantedSecs)
+		}
+		return r
+	},
+}
 
 // LengthFacts are the limits of a call's length in seconds; 0 is no limit.
 type LengthFacts struct{ ServerSecs, ProfileSecs, ConnectionSecs int64 }
+
+func gatherLength(f *Facts, in *inquiry) {
+	f.Length.ServerSecs = in.call.MaxSecs
+	f.Length.ConnectionSecs = WholeSecs(in.caller.MaxCall)
+	if in.profile != nil {
+		f.Length.ProfileSecs = WholeSecs(in.profile.MaxCall)
+	}
+}
 
 // WholeSecs is a limit of length in whole seconds, at least one; 0 stays no limit.
 func WholeSecs(most time.Duration) int64 {
@@ -43,21 +76,13 @@ func (l *Lease) AllowedSecs() int64 {
 	return l.GrantedSecs
 }
 
-// wishSecs is how much more of a grant makes sense: none beyond the limit of length.
-func (l *Lease) wishSecs(wantedSecs int64) int64 {
-	if l.MaxSecs > 0 {
-		return min(wantedSecs, l.MaxSecs-l.GrantedSecs)
-	}
-	return wantedSecs
-}
-
 // grant puts into a result how long the call may last.
 func (l *Lease) grant(r Result) Result {
 	r.GrantedSecs, r.MaxSecs, r.HungUp = l.AllowedSecs(), l.MaxSecs, l.HungUpMicros != 0
 	return r
 }
 
-func lengthText(f *Facts) (seen, allowed string) {
+func explainLength(f *Facts) (seen, allowed string) {
 	seen = "a call of any length"
 	if most := f.MaxSecs(); most > 0 {
 		seen = fmt.Sprintf("a call that ends after %d s at most", most)
@@ -70,14 +95,4 @@ func lengthText(f *Facts) (seen, allowed string) {
 	}
 	return seen, fmt.Sprintf("server %s, profile %s, connection %s",
 		text(f.Length.ServerSecs), text(f.Length.ProfileSecs), text(f.Length.ConnectionSecs))
-}
-
-func (w *writer) appendLength(f *Facts) {
-	w.uint(uint64(f.Length.ServerSecs))
-	w.uint(uint64(f.Length.ProfileSecs))
-	w.uint(uint64(f.Length.ConnectionSecs))
-}
-
-func (r *reader) readLength(f *Facts) {
-	f.Length = LengthFacts{int64(r.uint()), int64(r.uint()), int64(r.uint())}
 }

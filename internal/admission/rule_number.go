@@ -2,23 +2,54 @@ package admission
 
 import (
 	"fmt"
-	"math/bits"
-	"strings"
 
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/rating"
 )
 
-// The called number: what it is, what it could be, and what it costs at most.
+// RuleNumber holds that what was dialled is a number.
+const RuleNumber Rule = 4
 
-// gatherCallee reads the dialled text. The result is what the price depends on
-// beside the number itself.
-func gatherCallee(f *Facts, plan e164.Plan, c *policy.Connection, dialled string) (judged e164.Judgement) {
-	f.Callee, judged = readCallee(plan, c, dialled)
-	f.Class, f.Could, f.Override = judged.Class, judged.Possible, id.ID(judged.Override)
-	return judged
+// ReasonNumberInvalid is the reason of RuleNumber.
+const ReasonNumberInvalid Reason = 9
+
+var numberRule = rule{
+	name:    "number",
+	needs:   needConnection,
+	gather:  gatherCallee,
+	judge:   func(f *Facts) Reason { return refuseIf(f.Callee == 0, ReasonNumberInvalid) },
+	explain: explainNumber,
+	fix:     overrideFix,
+	code: func(c *coder, f *Facts) {
+		ints(c, &f.Callee)
+		ints(c, &f.Class.Type)
+		c.country(&f.Class.Country)
+		c.rangeName(&f.Class.Range)
+		ints(c, &f.Could)
+		ints(c, &f.Override)
+	},
+	reasons: []answer{
+		{ReasonNumberInvalid, "number_invalid", "D14", 404, "Dialed number is not valid",
+			"Dial +E.164, or set outbound.localization for national dialling. Where the number exists and the built-in " +
+				"numbering plan does not know it, add an override under /tollgate/v1/numbering_plan_overrides."},
+	},
+}
+
+// NumberFacts are what the dialled text was read as.
+type NumberFacts struct {
+	Callee   e164.Number
+	Class    e164.Class
+	Could    e164.NumberTypeSet // every type that a network could take the callee for
+	Override id.ID              // of the numbering plan, that decided about the callee; 0 for none
+}
+
+func gatherCallee(f *Facts, in *inquiry) {
+	if f.Emergency {
+		return
+	}
+	f.Callee, in.callee = readCallee(in.plan, in.caller, in.call.To)
+	f.Class, f.Could, f.Override = in.callee.Class, in.callee.Possible, id.ID(in.callee.Override)
 }
 
 // Callee is the number that a connection dials with this text by the numbering plan
@@ -57,87 +88,20 @@ func refusedBy(plan e164.Plan, c *policy.Connection, dialled string) int64 {
 	return o.ID
 }
 
-// numberText tells what the dialled text was read as, and which override decided.
-func numberText(f *Facts) string {
-	seen := fmt.Sprintf("%q, read as %s", f.To, orNone(f.Callee.String()))
+// explainNumber tells what the dialled text was read as, and which override decided.
+func explainNumber(f *Facts) (seen, allowed string) {
+	seen = fmt.Sprintf("%q, read as %s", f.To, orNone(f.Callee.String()))
 	if f.Override != 0 {
 		seen += fmt.Sprintf(" by override %s of the numbering plan", f.Override)
 	}
-	return seen
+	return seen, "a valid E.164 number"
 }
 
 // overrideFix is the way out where an override refuses.
 func overrideFix(f *Facts) string {
+	if f.Override == 0 {
+		return ""
+	}
 	return fmt.Sprintf("Change override %s under /tollgate/v1/numbering_plan_overrides, or its "+
 		"min_digits and max_digits.", f.Override)
-}
-
-// judgeNumberType refuses a number that could be of a blocked type.
-func judgeNumberType(f *Facts) Reason {
-	return refuseIf(f.BlockedTypes.Has(f.Class.Type) || f.BlockedTypes&f.Could != 0, ReasonNumberTypeBlocked)
-}
-
-// numberTypeText tells the number's type, and of one that the plan does not know
-// what it could be.
-func numberTypeText(f *Facts) (seen, allowed string) {
-	seen = f.Class.Type.String()
-	if f.Class.Type == e164.TypeUnknown && f.Could.Dearest() != e164.TypeUnknown {
-		seen += fmt.Sprintf(", judged as %s: no number of the numbering plan as it is written; a network could take "+
-			"it for %s",
-			f.Could.Dearest(), typeNames(f.Could))
-	}
-	return seen, "any but " + orNone(typeNames(f.BlockedTypes))
-}
-
-func typeNames(types e164.NumberTypeSet) string {
-	var names []string
-	for numberType := range types.All() {
-		names = append(names, numberType.String())
-	}
-	return strings.Join(names, ", ")
-}
-
-// dearestRate is the price of a number. Where the plan does not know the number it
-// is the dearest price among all that a network could complete the call to: the
-// number as it is, its beginnings that are numbers, the same without zeros behind
-// the calling code, and what longer numbers cost.
-func dearestRate(deck *rating.Deck, n e164.Number, judged *e164.Judgement) (rate rating.Rate, digits int, ok bool) {
-	rate, digits, ok = deck.Lookup(n)
-	if judged.Exact() {
-		return rate, digits, ok
-	}
-	consider := func(other rating.Rate, length int, found bool) {
-		switch {
-		case !found:
-		case !ok:
-			rate, digits, ok = other, length, true
-		default:
-			if other.PerMinute > rate.PerMinute {
-				digits = length
-			}
-			rate = rate.Dearer(other)
-		}
-	}
-	considerShorter := func(number e164.Number, ends uint16) {
-		for ; ends != 0; ends &= ends - 1 {
-			consider(deck.Lookup(number.First(bits.TrailingZeros16(ends))))
-		}
-	}
-	considerShorter(n, judged.Shorter)
-	if judged.Without != 0 {
-		consider(deck.Lookup(judged.Without))
-		considerShorter(judged.Without, judged.WithoutShorter)
-	}
-	consider(deck.DearestFrom(n))
-	return rate, min(digits, n.Digits().Len), ok
-}
-
-// appendNumber stores what the number could be, and which override decided.
-func (w *writer) appendNumber(f *Facts) {
-	w.uint(uint64(f.Could))
-	w.uint(uint64(f.Override))
-}
-
-func (r *reader) readNumber(f *Facts) {
-	f.Could, f.Override = e164.NumberTypeSet(r.uint()), id.ID(r.uint())
 }

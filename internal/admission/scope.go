@@ -47,6 +47,39 @@ func (s Scope) String() string {
 	return "account " + s.Account.String()
 }
 
+// scopeKind says what a scope is. The numbers are stored; append only.
+type scopeKind uint8
+
+const (
+	scopeNone scopeKind = iota
+	scopeProfile
+	scopeGroup
+	scopeAccount
+)
+
+func (s *Scope) kind() scopeKind {
+	switch {
+	case s.Profile != 0:
+		return scopeProfile
+	case s.Group != uuid.Nil:
+		return scopeGroup
+	case s.Account != 0:
+		return scopeAccount
+	}
+	return scopeNone
+}
+
+// reason is why a call is refused that does not fit into the limit of such a scope.
+func (k scopeKind) reason() Reason {
+	switch k {
+	case scopeGroup:
+		return ReasonGroupSpendLimit
+	case scopeAccount:
+		return ReasonAccountSpendLimit
+	}
+	return ReasonDailySpendLimit
+}
+
 // HoldCause is why calls of a scope are held back.
 type HoldCause uint8
 
@@ -84,38 +117,19 @@ type ScopeSpend struct {
 	HeldBack     bool // by a SpendHold
 }
 
-// SpendFacts are the facts about the daily limit of one scope.
-type SpendFacts struct {
-	Limited, EndCalls bool
-	HeldBack          bool
-	Posted, Held      money.Amount
-	Limit             money.Amount
-}
-
-// left is what new grants may cost.
-func (f *SpendFacts) left() money.Amount {
-	switch {
-	case !f.Limited:
-		return money.Max
-	case f.HeldBack:
-		return 0
-	}
-	return max(0, f.Limit-f.Posted-f.Held)
-}
-
-// refuses says whether a grant of this cost does not fit.
-func (f *SpendFacts) refuses(cost money.Amount) bool {
-	return f.Limited && (f.HeldBack || money.Add(money.Add(f.Posted, f.Held), cost) > f.Limit)
-}
-
 // limitedScope is a scope in which a call's money is counted, and its limit.
 type limitedScope struct {
 	Scope
 	limit policy.SpendLimit
 }
 
+// maxScopes is in how many scopes the money of one call is counted at most.
+const maxScopes = 3
+
 // scopesOf are the scopes in which the money of a call is counted.
-func scopesOf(p *policy.Snapshot, account, profile id.ID, group *uuid.UUID) (scopes [3]limitedScope, n int) {
+func scopesOf(
+	p *policy.Snapshot, account, profile id.ID, group *uuid.UUID,
+) (scopes [maxScopes]limitedScope, n int) {
 	scopes[0].Scope = Scope{Profile: profile}
 	if known := p.Profile(profile); known != nil {
 		scopes[0].limit = known.Spending()
@@ -135,9 +149,10 @@ func scopesOf(p *policy.Snapshot, account, profile id.ID, group *uuid.UUID) (sco
 }
 
 // facts are what is known of a scope's limit on a day.
-func (l *limitedScope) facts(use Usage, day record.Day) SpendFacts {
+func (l *limitedScope) facts(use Usage, day record.Day) ScopeFacts {
 	used := use.SpendIn(l.Scope, day)
-	return SpendFacts{
+	return ScopeFacts{
+		Scope:   l.Scope,
 		Limited: l.limit.On, EndCalls: l.limit.EndCalls, HeldBack: used.HeldBack,
 		Posted: used.Posted, Held: used.Held, Limit: l.limit.Limit,
 	}

@@ -123,8 +123,8 @@ func TestAHoldGoesOverMidnight(t *testing.T) {
 		t.Errorf("a call was extended on the next day: %+v", r)
 	}
 	refused := b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner})
-	if refused.Decision.Reason != ReasonSpendHeldBack || refused.Decision.Facts.AccountSpend.Posted != 0 {
-		t.Errorf("the next day: %v, %+v", refused.Decision.Reason, refused.Decision.Facts.AccountSpend)
+	if refused.Decision.Reason != ReasonSpendHeldBack || refused.Decision.Facts.spendOf(scopeAccount).Posted != 0 {
+		t.Errorf("the next day: %v, %+v", refused.Decision.Reason, refused.Decision.Facts.spendOf(scopeAccount))
 	}
 	b.state.DropHold(account)
 	if r := b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner}); !r.Decision.Allow {
@@ -135,8 +135,7 @@ func TestAHoldGoesOverMidnight(t *testing.T) {
 	}
 }
 
-// Decisions are stored with all that they saw, and those of before there were
-// shared limits stay readable.
+// Decisions are stored with all that they saw.
 func TestStoredDecisionsOfSharedLimits(t *testing.T) {
 	wide := ending("10.00")
 	wide.HoldAfter = true
@@ -150,23 +149,6 @@ func TestStoredDecisionsOfSharedLimits(t *testing.T) {
 		}
 		if diff := cmp.Diff(fmt.Sprintf("%+v", d), fmt.Sprintf("%+v", again)); diff != "" {
 			t.Errorf("read back (-want +got):\n%s", diff)
-		}
-		if again.Facts.GroupSpend.Limited {
-			continue
-		}
-		// The second version ended before the rules that have their own sections, and the
-		// first one before what is shared: here one byte of no flags.
-		var rules writer
-		rules.appendRules(&d.Facts)
-		encoded = encoded[:len(encoded)-len(rules.bytes)]
-		want := d.Facts
-		want.Could, want.CallerID = 0, CallerFacts{}
-		if again, err = DecodeDecision(append([]byte{2}, encoded[1:]...)); err != nil || again.Facts != want {
-			t.Errorf("of the second version: %v, %+v", err, again.Facts)
-		}
-		old := append([]byte{1}, encoded[1:len(encoded)-1]...)
-		if again, err = DecodeDecision(old); err != nil || again.Facts != want {
-			t.Errorf("of the first version: %v, %+v", err, again.Facts)
 		}
 	}
 }
