@@ -123,6 +123,8 @@ func (c configValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 			return nil, fmt.Errorf("config file: %s: %w", key, err)
 		}
 		return list, nil
+	case 't', 'f', '0':
+		return value.String(), nil
 	}
-	return value.String(), nil
+	return nil, fmt.Errorf("config file: %s: must be a text, a number, true, false or a list", key)
 }
