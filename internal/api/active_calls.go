@@ -21,13 +21,17 @@ import (
 
 // activeCallView is a call that is up or ringing. Source: Telnyx v2, ActiveCall.
 type activeCallView struct {
-	RecordType    string `json:"record_type" enum:"call"`
+	RecordType string `json:"record_type" enum:"call"`
+	// the call's id, which `POST /v2/calls/{call_control_id}/actions/hangup` takes
 	CallControlID string `json:"call_control_id" doc:"The id of the call. Of the commands there is hangup."`
-	CallLegID     string `json:"call_leg_id" doc:"The id of the call."`
+	// the call's id, as in detail records
+	CallLegID string `json:"call_leg_id" doc:"The id of the call."`
+	// the call's id
 	CallSessionID string `json:"call_session_id" doc:"The id of the call."`
-	ClientState   string `json:"client_state" doc:"Always empty: no command sets it."`
-	CallDuration  int64  `json:"call_duration" doc:"Seconds since the answer."`
-	Emergency     bool   `json:"emergency" doc:"Tollgate's own: it is an emergency call."`
+	// empty
+	ClientState  string `json:"client_state" doc:"Always empty: no command sets it."`
+	CallDuration int64  `json:"call_duration" doc:"Seconds since the answer."`
+	Emergency    bool   `json:"emergency" doc:"Tollgate's own: it is an emergency call."`
 }
 
 // cursorMeta is the meta of lists with cursors. Source: Telnyx v2, ActiveCalls.

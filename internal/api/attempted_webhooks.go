@@ -21,14 +21,24 @@ import (
 // since Telnyx has no word for one that waits. Source: Telnyx v2, WebhookDelivery.
 
 type attemptedWebhookView struct {
-	ID         uuid.UUID               `json:"id"`
-	RecordType string                  `json:"record_type" enum:"webhook_delivery"`
-	UserID     string                  `json:"user_id" doc:"The id of the account."`
-	Status     string                  `json:"status" enum:"delivered,failed" doc:"failed as long as no attempt has succeeded; more may follow."`
-	StartedAt  time.Time               `json:"started_at" doc:"When the first attempt began."`
-	FinishedAt time.Time               `json:"finished_at" doc:"When the last attempt so far ended."`
-	Webhook    sentWebhookView         `json:"webhook"`
-	Attempts   []attemptedDeliveryView `json:"attempts" doc:"The attempts, the latest first."`
+	// of the delivery: one event has one for each address that it goes to
+	ID         uuid.UUID `json:"id"`
+	RecordType string    `json:"record_type" enum:"webhook_delivery"`
+	// the account's id
+	UserID string `json:"user_id" doc:"The id of the account."`
+	// `delivered`, or `failed` as long as no attempt has succeeded
+	Status string `json:"status" enum:"delivered,failed" doc:"failed as long as no attempt has succeeded; more may follow."`
+	// the first attempt's beginning
+	StartedAt time.Time `json:"started_at" doc:"When the first attempt began."`
+	// the last attempt's end
+	FinishedAt time.Time `json:"finished_at" doc:"When the last attempt so far ended."`
+	// `data` of the request
+	Webhook sentWebhookView `json:"webhook"`
+	// the latest first, each with `status`, `started_at`, `finished_at`, `http.request` (`url` and `headers`, the
+	// signature masked), `http.response` (`status` and the first KiB of `body`; left out when there was none;
+	// `headers` are not kept), `errors` (Telnyx's code 75499 after an answer of 4xx) and `error`, which is ours:
+	// why it failed, in words
+	Attempts []attemptedDeliveryView `json:"attempts" doc:"The attempts, the latest first."`
 }
 
 type sentWebhookView struct {

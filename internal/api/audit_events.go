@@ -18,24 +18,35 @@ import (
 // auditView is a change of configuration as it is answered.
 // Source: Telnyx v2, AuditLogList.
 type auditView struct {
-	ID                  uuid.UUID         `json:"id" readOnly:"true"`
-	RecordType          string            `json:"record_type" readOnly:"true" doc:"What kind of object was changed."`
-	ResourceID          string            `json:"resource_id" readOnly:"true"`
-	AlternateResourceID *string           `json:"alternate_resource_id" readOnly:"true" doc:"The name of the object."`
-	ChangeType          string            `json:"change_type" readOnly:"true" enum:"create,update,delete"`
-	ChangeMadeBy        string            `json:"change_made_by" readOnly:"true" enum:"telnyx,account_manager,account_owner,organization_member" doc:"account_owner for a key of the account, account_manager for an admin key of another one, telnyx for the server itself."`
-	Changes             []auditChangeView `json:"changes" readOnly:"true" doc:"The fields that differ. Of secrets it says only that they were changed."`
-	OrganizationID      uuid.UUID         `json:"organization_id" readOnly:"true"`
-	UserID              *uuid.UUID        `json:"user_id" readOnly:"true" doc:"Always null: there are keys here and no users; see key_id."`
-	CreatedAt           time.Time         `json:"created_at" readOnly:"true"`
+	// a UUID
+	ID uuid.UUID `json:"id" readOnly:"true"`
+	// the kind of object that was changed, as in `outbound_voice_profile`
+	RecordType          string  `json:"record_type" readOnly:"true" doc:"What kind of object was changed."`
+	ResourceID          string  `json:"resource_id" readOnly:"true"`
+	AlternateResourceID *string `json:"alternate_resource_id" readOnly:"true" doc:"The name of the object."`
+	ChangeType          string  `json:"change_type" readOnly:"true" enum:"create,update,delete"`
+	ChangeMadeBy        string  `json:"change_made_by" readOnly:"true" enum:"telnyx,account_manager,account_owner,organization_member" doc:"account_owner for a key of the account, account_manager for an admin key of another one, telnyx for the server itself."`
+	// `field`, `from` and `to` of every field that differs; secrets read `[changed]`. In a list an item that is no
+	// object is the `value` of one (`[{"value":"US"}]`), since the types of Telnyx's clients know lists of objects
+	// only
+	Changes        []auditChangeView `json:"changes" readOnly:"true" doc:"The fields that differ. Of secrets it says only that they were changed."`
+	OrganizationID uuid.UUID         `json:"organization_id" readOnly:"true"`
+	// always null: there are no users
+	UserID    *uuid.UUID `json:"user_id" readOnly:"true" doc:"Always null: there are keys here and no users; see key_id."`
+	CreatedAt time.Time  `json:"created_at" readOnly:"true"`
 
-	KeyID     id.ID   `json:"key_id" doc:"Tollgate's own: the API key of the request; null for the server itself."`
-	KeyName   *string `json:"key_name" doc:"Tollgate's own: its name at the time."`
-	Address   *string `json:"address" doc:"Tollgate's own: from where the request came."`
+	// the API key of the request
+	KeyID   id.ID   `json:"key_id" doc:"Tollgate's own: the API key of the request; null for the server itself."`
+	KeyName *string `json:"key_name" doc:"Tollgate's own: its name at the time."`
+	Address *string `json:"address" doc:"Tollgate's own: from where the request came."`
+	// its `X-Request-Id`
 	RequestID *string `json:"request_id" doc:"Tollgate's own: the X-Request-Id of the request."`
-	Reason    *string `json:"reason" doc:"Tollgate's own: the X-Tollgate-Reason of the request."`
-	Sequence  int64   `json:"sequence" doc:"Tollgate's own: the number of the event on this server, over all accounts."`
-	Hash      string  `json:"hash" doc:"Tollgate's own: HMAC-SHA256 of the event and of the hash before it, by a key of the secrets key file; \"tollgate audit verify\" checks the chain."`
+	// its `X-Tollgate-Reason`
+	Reason *string `json:"reason" doc:"Tollgate's own: the X-Tollgate-Reason of the request."`
+	// number of the event on this server, over all accounts
+	Sequence int64 `json:"sequence" doc:"Tollgate's own: the number of the event on this server, over all accounts."`
+	// SHA-256 of the event and of the hash before it
+	Hash string `json:"hash" doc:"Tollgate's own: HMAC-SHA256 of the event and of the hash before it, by a key of the secrets key file; \"tollgate audit verify\" checks the chain."`
 }
 
 type auditChangeView struct {

@@ -21,28 +21,36 @@ import (
 
 // callEventView is a moment in the life of a call. Source: Telnyx v2, CallEvent.
 type callEventView struct {
-	RecordType     string            `json:"record_type" enum:"call_event"`
-	CallLegID      uuid.UUID         `json:"call_leg_id" doc:"The id of the call."`
-	CallSessionID  uuid.UUID         `json:"call_session_id" doc:"The id of the call."`
-	EventTimestamp string            `json:"event_timestamp" doc:"RFC 3339 with microseconds."`
-	Name           string            `json:"name" enum:"call.initiated,call.answered,call.hangup,call.cost"`
-	Type           string            `json:"type" enum:"command,webhook" doc:"Always webhook: there are no commands."`
-	Metadata       callEventMetadata `json:"metadata"`
+	RecordType string `json:"record_type" enum:"call_event"`
+	// the call's id
+	CallLegID uuid.UUID `json:"call_leg_id" doc:"The id of the call."`
+	// the call's id
+	CallSessionID  uuid.UUID `json:"call_session_id" doc:"The id of the call."`
+	EventTimestamp string    `json:"event_timestamp" doc:"RFC 3339 with microseconds."`
+	// `call.initiated`, `call.answered`, `call.hangup`, or `call.cost` after answered calls
+	Name string `json:"name" enum:"call.initiated,call.answered,call.hangup,call.cost"`
+	// `webhook`; there are no commands
+	Type string `json:"type" enum:"command,webhook" doc:"Always webhook: there are no commands."`
+	// members of Telnyx's payloads; Telnyx says no more than that it is an object
+	Metadata callEventMetadata `json:"metadata"`
 }
 
 // callEventMetadata has the members of the payloads of Telnyx's events of these names.
 type callEventMetadata struct {
-	ConnectionID           id.ID         `json:"connection_id"`
-	OutboundVoiceProfileID id.ID         `json:"outbound_voice_profile_id"`
-	BillingGroupID         *uuid.UUID    `json:"billing_group_id"`
-	From                   string        `json:"from"`
-	To                     string        `json:"to"`
-	StartTime              time.Time     `json:"start_time"`
-	HangupCause            string        `json:"hangup_cause,omitzero" doc:"Of call.hangup."`
-	HangupSource           string        `json:"hangup_source,omitzero" doc:"Of call.hangup."`
-	SIPHangupCause         string        `json:"sip_hangup_cause,omitzero" doc:"Of call.hangup: the final SIP status."`
-	TotalCost              *money.Amount `json:"total_cost,omitzero" doc:"Of call.cost, USD."`
-	BilledDurationSecs     *int64        `json:"billed_duration_secs,omitzero" doc:"Of call.cost."`
+	ConnectionID           id.ID      `json:"connection_id"`
+	OutboundVoiceProfileID id.ID      `json:"outbound_voice_profile_id" mark:"ours"`
+	BillingGroupID         *uuid.UUID `json:"billing_group_id"`
+	From                   string     `json:"from"`
+	To                     string     `json:"to"`
+	StartTime              time.Time  `json:"start_time"`
+	HangupCause            string     `json:"hangup_cause,omitzero" doc:"Of call.hangup."`
+	// of `call.hangup`; `unknown` when Tollgate ended the call
+	HangupSource string `json:"hangup_source,omitzero" doc:"Of call.hangup."`
+	// of `call.hangup`
+	SIPHangupCause string `json:"sip_hangup_cause,omitzero" doc:"Of call.hangup: the final SIP status."`
+	// of `call.cost`, a text, USD
+	TotalCost          *money.Amount `json:"total_cost,omitzero" doc:"Of call.cost, USD."`
+	BilledDurationSecs *int64        `json:"billed_duration_secs,omitzero" doc:"Of call.cost."`
 }
 
 // eventLayout is RFC 3339 with microseconds, as Telnyx writes the times of events.

@@ -1,7 +1,14 @@
 package api
 
 import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,20 +19,23 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// docs/COMPATIBILITY.md says of every field of every /v2 resource what Tollgate
-// does with it. Here it is held against the schemas that the API works by.
+// compatibilityPage says of every field of every /v2 resource what Tollgate does with it.
+const compatibilityPage = "../../docs/COMPATIBILITY.md"
+
+var update = flag.Bool("update", false, "rewrite the tables of "+compatibilityPage)
+
+//go:generate go test -run ^TestCompatibilityPage$ . -update
+
+// The tables of the page are printed from the structs of the resources: the mark is the
+// tag of a field, the remark its comment. go generate ./internal/api writes them.
 func TestCompatibilityPage(t *testing.T) {
-	page, err := os.ReadFile("../../docs/COMPATIBILITY.md")
+	text, err := os.ReadFile(compatibilityPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sections := map[string]string{}
-	for section := range strings.SplitSeq(string(page), "\n## ") {
-		name, text, _ := strings.Cut(section, "\n")
-		sections[name] = text
-	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z_.0-9]+)` \\| ([a-z]+) \\|")
+	page := string(text)
 	h := newHarness(t)
+	tables := tables{t: t, comments: map[string]map[string]string{}}
 	described := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
@@ -36,82 +46,149 @@ func TestCompatibilityPage(t *testing.T) {
 		if name == "detail_record" {
 			name = "sip-trunking"
 		}
-		text, ok := sections[name]
-		if !ok || !strings.Contains(text, "`"+op.path+"`") {
-			t.Errorf("no section %q about %s", name, op.path)
-			continue
-		}
+		tables.answersOnly = !slices.ContainsFunc(h.api.operations, func(o operation) bool { return o.id == "update_"+name })
+		page = tables.into(page, "\n## "+name+"\n", "`"+op.path+"`", op.answer)
 		described++
-		var fields []string
-		for _, match := range row.FindAllStringSubmatch(text, -1) {
-			field, mark := match[1], match[2]
-			fields = append(fields, field)
-			if !slices.Contains([]string{"enforced", "kept", "ours", "set"}, mark) {
-				t.Errorf("%s: mark %q of %s", name, mark, field)
-			}
-			checkMark(t, name, op.answer, field, mark)
+	}
+	for _, event := range webhook.EventTypes() {
+		heading := "\n### " + event.Name + "\n"
+		telnyx := slices.Contains([]string{"call.initiated", "call.answered", "call.hangup", "call.cost"}, event.Name)
+		if strings.Contains(page, heading) != telnyx {
+			t.Errorf("%s: described is %t, want %t", event.Name, !telnyx, telnyx)
 		}
-		slices.Sort(fields)
-		if diff := cmp.Diff(op.answer.fieldPaths(), fields); diff != "" {
-			t.Errorf("%s (-API +page):\n%s", name, diff)
+		if telnyx {
+			tables.answersOnly = true
+			page = tables.into(page, heading, "", webhookPayload(event))
 		}
 	}
 	if described != 16 {
 		t.Errorf("%d resources are described", described)
 	}
-}
-
-// answersOnly are resources that no request has a body of.
-var answersOnly = []string{"connection", "sip-trunking", "active_call", "recording", "usage_report", "call_event",
-	"attempted_webhook", "verified_number"}
-
-// checkMark compares a mark with what the schema itself says of the field.
-func checkMark(t *testing.T, resource string, s *schema, path, mark string) {
-	t.Helper()
-	at := s
-	for name := range strings.SplitSeq(path, ".") {
-		p := at.property(name)
-		if p == nil {
-			return // the comparison of all names tells
+	if *update && !t.Failed() {
+		if err := os.WriteFile(compatibilityPage, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		at = p.schema
+		return
 	}
-	if strings.HasPrefix(at.description, "Tollgate's own") && mark != "ours" {
-		t.Errorf("%s: %s is Tollgate's own, but marked %s", resource, path, mark)
-	}
-	if at.readOnly && mark != "set" && mark != "enforced" || mark == "set" && !at.readOnly && !slices.Contains(answersOnly, resource) {
-		t.Errorf("%s: %s is marked %s; read-only: %t", resource, path, mark, at.readOnly)
+	if diff := cmp.Diff(page, string(text)); diff != "" {
+		t.Errorf("run go generate ./internal/api (-structs +page):\n%s", diff)
 	}
 }
 
-// TestCompatibilityPageOfWebhooks holds the tables of the events in Telnyx's shape
-// against what is sent.
-func TestCompatibilityPageOfWebhooks(t *testing.T) {
-	page, err := os.ReadFile("../../docs/COMPATIBILITY.md")
+// tables prints the tables of fields.
+type tables struct {
+	t           *testing.T
+	answersOnly bool                         // no request has a body of the resource
+	comments    map[string]map[string]string // of the fields of structs, by package
+}
+
+var fieldTable = regexp.MustCompile(`(?m)^\| field \| mark \| \|\n\|---\|---\|---\|\n(\| .*\n)*`)
+
+// into puts the table of a schema into the section of the page that has the heading and
+// says what it is about.
+func (t *tables) into(page, heading, about string, s *schema) string {
+	t.t.Helper()
+	before, rest, found := strings.Cut(page, heading)
+	section, after := rest, ""
+	if end := strings.Index(rest, "\n## "); end >= 0 {
+		section, after = rest[:end], rest[end:]
+	}
+	place := fieldTable.FindStringIndex(section)
+	if !found || place == nil || !strings.Contains(section[:place[0]], about) {
+		t.t.Errorf("the page has no section %q about %s with a table of fields", strings.TrimSpace(heading), about)
+		return page
+	}
+	table := "| field | mark | |\n|---|---|---|\n" + t.rows(s, "", "")
+	return before + heading + section[:place[0]] + table + section[place[1]:] + after
+}
+
+func (t *tables) rows(s *schema, under, above string) string {
+	var rows strings.Builder
+	for _, p := range s.properties {
+		mark := t.markOf(under+p.name, p.schema, above)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", under+p.name, mark, t.remark(p.schema))
+		rows.WriteString(t.rows(p.schema, under+p.name+".", mark))
+	}
+	return rows.String()
+}
+
+// markOf is the mark of a field, which follows from the rest where it has no tag: what
+// is read-only is set, and all that is below an object is kept when the object is.
+func (t *tables) markOf(name string, s *schema, above string) string {
+	switch own := strings.HasPrefix(s.description, "Tollgate's own") || above == "ours" && !s.readOnly; {
+	case own && s.mark != "":
+		t.t.Errorf("%s is Tollgate's own, and has the mark %s all the same", name, s.mark)
+	case own:
+		return "ours"
+	case s.mark == "" && (s.readOnly || t.answersOnly):
+		return "set"
+	case s.mark == "" && above == "kept":
+		return "kept"
+	case !slices.Contains([]string{"enforced", "kept", "ours"}, s.mark):
+		t.t.Errorf("%s has the mark %q. Give it the tag mark, which is enforced, kept or ours", name, s.mark)
+	case s.readOnly && s.mark == "kept":
+		t.t.Errorf("%s is kept, and read-only", name)
+	}
+	return s.mark
+}
+
+// remark is the comment of a field in the source, else what the API's document says.
+func (t *tables) remark(s *schema) string {
+	if comment := t.comment(s.place); comment != "" {
+		return comment
+	}
+	if s.description == "" && len(s.enum) > 0 {
+		values := "`" + strings.Join(s.enum, "`, `") + "`"
+		if last := strings.LastIndex(values, ", "); last >= 0 {
+			values = values[:last] + " or" + values[last+1:]
+		}
+		return values
+	}
+	said := strings.TrimSuffix(strings.TrimPrefix(s.description, "Tollgate's own"), ".")
+	return strings.TrimPrefix(said, ": ")
+}
+
+// comment is the comment of a field of a struct.
+func (t *tables) comment(place string) string {
+	dir, field := path.Split(place)
+	pkg, field, _ := strings.Cut(field, ".")
+	dir = path.Join(strings.TrimPrefix(dir, "github.com/tollgate/tollgate/"), pkg)
+	if t.comments[dir] == nil {
+		t.comments[dir] = commentsIn(t.t, filepath.Join("../..", dir))
+	}
+	return t.comments[dir][field]
+}
+
+// commentsIn reads the comments of the fields of all structs of a package, by names as
+// "Profile.Name".
+func commentsIn(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sections := map[string]string{}
-	for section := range strings.SplitSeq(string(page), "\n### ") {
-		name, text, _ := strings.Cut(section, "\n")
-		sections[name] = text
+	comments := map[string]string{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			fields, ok := spec.Type.(*ast.StructType)
+			if !ok {
+				return false
+			}
+			for _, f := range fields.Fields.List {
+				for _, field := range f.Names {
+					comments[spec.Name.Name+"."+field.Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+				}
+			}
+			return false
+		})
 	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| set \\|")
-	for _, event := range webhook.EventTypes() {
-		text, described := sections[event.Name]
-		if telnyx := slices.Contains([]string{"call.initiated", "call.answered", "call.hangup", "call.cost"}, event.Name); telnyx != described {
-			t.Errorf("%s: described is %t, want %t", event.Name, described, telnyx)
-		}
-		if !described {
-			continue
-		}
-		var fields []string
-		for _, match := range row.FindAllStringSubmatch(text, -1) {
-			fields = append(fields, match[1])
-		}
-		slices.Sort(fields)
-		if diff := cmp.Diff(webhookPayload(event).fieldPaths(), fields); diff != "" {
-			t.Errorf("%s (-sent +page):\n%s", event.Name, diff)
-		}
-	}
+	return comments
 }

@@ -99,16 +99,22 @@ func (s *server) settleCredential(in *request, current, next *connection.Credent
 // connectionView is what all kinds of connection have in common.
 // Source: Telnyx v2, Connection.
 type connectionView struct {
-	ID                      id.ID     `json:"id" readOnly:"true"`
-	RecordType              string    `json:"record_type" readOnly:"true" enum:"ip_connection,credential_connection,fqdn_connection"`
-	Active                  bool      `json:"active"`
-	AnchorsiteOverride      string    `json:"anchorsite_override"`
-	ConnectionName          string    `json:"connection_name"`
-	OutboundVoiceProfileID  id.ID     `json:"outbound_voice_profile_id"`
-	Tags                    []string  `json:"tags"`
-	WebhookAPIVersion       string    `json:"webhook_api_version"`
-	WebhookEventURL         *string   `json:"webhook_event_url"`
-	WebhookEventFailoverURL *string   `json:"webhook_event_failover_url"`
+	ID id.ID `json:"id" readOnly:"true"`
+	// the kind: `ip_connection`, `credential_connection` or `fqdn_connection`
+	RecordType         string `json:"record_type" readOnly:"true" enum:"ip_connection,credential_connection,fqdn_connection"`
+	Active             bool   `json:"active" mark:"enforced"`
+	AnchorsiteOverride string `json:"anchorsite_override" mark:"kept"`
+	ConnectionName     string `json:"connection_name" mark:"kept"`
+	// flat here, as Telnyx has it; it is changed as `outbound.outbound_voice_profile_id` of the kind's own
+	// resource
+	OutboundVoiceProfileID id.ID    `json:"outbound_voice_profile_id" mark:"enforced"`
+	Tags                   []string `json:"tags" mark:"kept"`
+	WebhookAPIVersion      string   `json:"webhook_api_version" mark:"kept"`
+	// events of the connection's calls go there, signed; `GET /tollgate/v1/webhook_public_key`. An `http://` or
+	// private address is kept, and not called unless the operator allows it: the log of deliveries says so
+	WebhookEventURL *string `json:"webhook_event_url" mark:"enforced"`
+	// tried when the primary URL fails
+	WebhookEventFailoverURL *string   `json:"webhook_event_failover_url" mark:"enforced"`
 	CreatedAt               time.Time `json:"created_at"`
 	UpdatedAt               time.Time `json:"updated_at"`
 }

@@ -18,28 +18,39 @@ import (
 // recordingView is the recording of a call. Source: Telnyx v2, RecordingResponseData;
 // the last group of fields is Tollgate's own.
 type recordingView struct {
-	ID                 uuid.UUID    `json:"id"`
-	RecordType         string       `json:"record_type" enum:"recording"`
-	CallControlID      string       `json:"call_control_id"`
-	CallLegID          uuid.UUID    `json:"call_leg_id"`
-	CallSessionID      uuid.UUID    `json:"call_session_id"`
-	Channels           string       `json:"channels" enum:"single,dual"`
-	ConferenceID       *uuid.UUID   `json:"conference_id" doc:"Always null: there are no conferences."`
-	ConnectionID       id.ID        `json:"connection_id"`
-	CreatedAt          time.Time    `json:"created_at"`
-	DownloadURLs       downloadURLs `json:"download_urls"`
-	DurationMillis     int64        `json:"duration_millis"`
-	From               string       `json:"from"`
-	InitiatedBy        string       `json:"initiated_by"`
-	RecordingEndedAt   time.Time    `json:"recording_ended_at"`
-	RecordingStartedAt time.Time    `json:"recording_started_at"`
-	Source             string       `json:"source" enum:"conference,call"`
-	Status             string       `json:"status" enum:"completed"`
-	To                 string       `json:"to"`
-	UpdatedAt          time.Time    `json:"updated_at"`
+	ID         uuid.UUID `json:"id"`
+	RecordType string    `json:"record_type" enum:"recording"`
+	// the call's id, as in detail records
+	CallControlID string `json:"call_control_id"`
+	// the call's id
+	CallLegID uuid.UUID `json:"call_leg_id"`
+	// the call's id
+	CallSessionID uuid.UUID `json:"call_session_id"`
+	Channels      string    `json:"channels" enum:"single,dual"`
+	// null
+	ConferenceID *uuid.UUID `json:"conference_id" doc:"Always null: there are no conferences."`
+	ConnectionID id.ID      `json:"connection_id"`
+	CreatedAt    time.Time  `json:"created_at"`
+	// the format that the file has
+	DownloadURLs   downloadURLs `json:"download_urls"`
+	DurationMillis int64        `json:"duration_millis"`
+	// the caller in E.164, after localisation
+	From string `json:"from"`
+	// `Trunking`
+	InitiatedBy      string    `json:"initiated_by"`
+	RecordingEndedAt time.Time `json:"recording_ended_at"`
+	// the answer, or the end of the announcement where the server has one
+	RecordingStartedAt time.Time `json:"recording_started_at"`
+	// `call`
+	Source    string    `json:"source" enum:"conference,call"`
+	Status    string    `json:"status" enum:"completed"`
+	To        string    `json:"to"`
+	UpdatedAt time.Time `json:"updated_at"`
 
-	SHA256            string `json:"sha256" doc:"Tollgate's own: of the file as it is downloaded, in hex."`
-	SizeBytes         int64  `json:"size_bytes" doc:"Tollgate's own: of the file as it is downloaded."`
+	// of the file as it is downloaded
+	SHA256    string `json:"sha256" doc:"Tollgate's own: of the file as it is downloaded, in hex."`
+	SizeBytes int64  `json:"size_bytes" doc:"Tollgate's own: of the file as it is downloaded."`
+	// the server died during the call, so the end is missing
 	Interrupted       bool   `json:"interrupted" doc:"Tollgate's own: the server died during the call, so its end is missing."`
 	OutboundProfileID id.ID  `json:"outbound_profile_id" doc:"Tollgate's own."`
 	SIPCallID         string `json:"sip_call_id" doc:"Tollgate's own: Call-ID of the caller's leg."`

@@ -23,69 +23,108 @@ import (
 // schema of its sip-trunking records; the names are those of the dimensions and
 // metrics of its usage reports and of its other record types where it has one.
 type recordView struct {
+	// of the attempt
 	ID         uuid.UUID `json:"id"`
 	RecordType string    `json:"record_type" enum:"sip-trunking"`
-	Direction  string    `json:"direction" enum:"outbound"`
+	// `outbound`; usage report dimension
+	Direction string `json:"direction" enum:"outbound"`
 
-	From string       `json:"from" doc:"The caller id as presented."`
-	To   string       `json:"to" doc:"The number as dialled."`
-	CLI  *e164.Number `json:"cli" doc:"The caller after localisation and ani_override; null when it is no valid number."`
-	CLD  *e164.Number `json:"cld" doc:"The called number after localisation; null when it is no valid number."`
+	// as presented
+	From string `json:"from" doc:"The caller id as presented."`
+	// as dialled
+	To string `json:"to" doc:"The number as dialled."`
+	// E.164 after localisation and `ani_override`
+	CLI *e164.Number `json:"cli" doc:"The caller after localisation and ani_override; null when it is no valid number."`
+	// E.164 after localisation
+	CLD *e164.Number `json:"cld" doc:"The called number after localisation; null when it is no valid number."`
 
 	StartedAt  time.Time  `json:"started_at"`
-	RingingAt  *time.Time `json:"ringing_at"`
+	RingingAt  *time.Time `json:"ringing_at" mark:"ours"`
 	AnsweredAt *time.Time `json:"answered_at"`
 	FinishedAt *time.Time `json:"finished_at"`
-	PDDMs      *int64     `json:"pdd_ms" doc:"Post-dial delay: from the call's start to ringing."`
-	CallSec    int64      `json:"call_sec" doc:"Seconds from answer to end, a part counting whole."`
-	BilledSec  int64      `json:"billed_sec"`
+	// Telnyx's batch reports have `pdd`
+	PDDMs *int64 `json:"pdd_ms" mark:"ours" doc:"Post-dial delay: from the call's start to ringing."`
+	// usage report metric
+	CallSec int64 `json:"call_sec" doc:"Seconds from answer to end, a part counting whole."`
+	// usage report metric
+	BilledSec int64 `json:"billed_sec"`
 
+	// a text, USD a minute
 	Rate           money.Amount `json:"rate"`
 	RateMeasuredIn string       `json:"rate_measured_in" enum:"minutes"`
-	RatePrefix     string       `json:"rate_prefix" doc:"The prefix of the rate deck that priced the call."`
-	ConnectFee     money.Amount `json:"connect_fee"`
-	Cost           money.Amount `json:"cost"`
-	Currency       string       `json:"currency" enum:"USD"`
-	Slices         []sliceView  `json:"slices" doc:"The cost by the UTC day to which it is booked."`
+	RatePrefix     string       `json:"rate_prefix" mark:"ours" doc:"The prefix of the rate deck that priced the call."`
+	ConnectFee     money.Amount `json:"connect_fee" mark:"ours"`
+	// a text, USD; the sum of `slices`
+	Cost     money.Amount `json:"cost"`
+	Currency string       `json:"currency" enum:"USD"`
+	Slices   []sliceView  `json:"slices" mark:"ours" doc:"The cost by the UTC day to which it is booked."`
 
-	OutboundProfileID id.ID      `json:"outbound_profile_id"`
-	ConnectionID      id.ID      `json:"connection_id"`
-	BillingGroupID    *uuid.UUID `json:"billing_group_id"`
-	GatewayID         id.ID      `json:"gateway_id"`
-	SIPCallID         string     `json:"sip_call_id"`
-	ConnectionName    *string    `json:"connection_name" doc:"The name that the connection has now; null when it is deleted."`
-	SessionID         uuid.UUID  `json:"telnyx_session_id" doc:"The call's id: a call is a session of its own."`
+	// usage report dimension
+	OutboundProfileID id.ID `json:"outbound_profile_id"`
+	// usage report dimension
+	ConnectionID id.ID `json:"connection_id"`
+	// usage report dimension
+	BillingGroupID *uuid.UUID `json:"billing_group_id"`
+	// the carrier's trunk
+	GatewayID      id.ID   `json:"gateway_id" mark:"ours"`
+	SIPCallID      string  `json:"sip_call_id"`
+	ConnectionName *string `json:"connection_name" doc:"The name that the connection has now; null when it is deleted."`
+	// the call's id: each call is a session of its own
+	SessionID uuid.UUID `json:"telnyx_session_id" doc:"The call's id: a call is a session of its own."`
 
+	// usage report dimension, alpha-2
 	CountryCode *string `json:"country_code" doc:"ISO 3166-1 alpha-2; null for ranges that belong to no country."`
-	CountryISO  *string `json:"country_iso" doc:"The same as country_code."`
-	NumberRange *string `json:"number_range" doc:"The range, such as +881, of a number that belongs to no country."`
-	TNType      string  `json:"tn_type" doc:"The type of the called number."`
+	// the same
+	CountryISO *string `json:"country_iso" doc:"The same as country_code."`
+	// `+881` and the like, when there is no country
+	NumberRange *string `json:"number_range" mark:"ours" doc:"The range, such as +881, of a number that belongs to no country."`
+	// usage report dimension
+	TNType string `json:"tn_type" doc:"The type of the called number."`
 
+	// usage report dimension; of the caller's number, alpha-2; null when it has no country or is not valid, and in
+	// records of before this field
 	SourceCountryCode *string `json:"source_country_code" doc:"The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number."`
-	SourceTNType      *string `json:"source_tn_type" doc:"The type of the caller's number; null when it is no valid number."`
+	// usage report dimension; of the caller's number; null when it is not valid, and in records of before this
+	// field
+	SourceTNType *string `json:"source_tn_type" doc:"The type of the caller's number; null when it is no valid number."`
 
-	Outcome       string       `json:"outcome" enum:"refused,failed,cancelled,answered,lost"`
-	Decision      string       `json:"decision" enum:"allowed,refused"`
-	DecisionID    uuid.UUID    `json:"decision_id"`
-	Reason        *string      `json:"reason" doc:"Why it was refused, as a word; null when it was allowed."`
-	ErrorCode     *string      `json:"telnyx_error_code" doc:"The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3 and so on; null when Tollgate did not refuse the call."`
-	Attempted     int          `json:"attempted" doc:"Always 1: every attempt has a record."`
-	Connected     int          `json:"connected" doc:"1 when the call was answered, else 0."`
-	Completed     int          `json:"completed" doc:"1 when the call was answered and its end is known, else 0."`
-	HangupCause   string       `json:"hangup_cause" doc:"Why it ended, in the words of Q.850 as FreeSWITCH writes them: NORMAL_CLEARING, USER_BUSY, ALLOTTED_TIMEOUT and so on. A word of a switch's own is kept, in capitals."`
-	HangupDetails *string      `json:"hangup_details" doc:"How the caller's leg ended: recv_bye, send_bye, recv_cancel or send_refuse; null when that is not known."`
-	FailureStatus *string      `json:"sip_invite_failure_status" doc:"The final SIP status of a call that was not answered."`
-	HangupCode    *string      `json:"hangup_code" doc:"The final SIP status sent to the caller."`
-	HangupPhrase  string       `json:"hangup_phrase"`
-	HangupSource  string       `json:"hangup_source" enum:"unknown,caller,callee,tollgate"`
+	Outcome  string `json:"outcome" mark:"ours" enum:"refused,failed,cancelled,answered,lost"`
+	Decision string `json:"decision" mark:"ours" enum:"allowed,refused"`
+	// see `/tollgate/v1/decisions/{id}`
+	DecisionID uuid.UUID `json:"decision_id" mark:"ours"`
+	// why it was refused, a word of a closed list
+	Reason *string `json:"reason" mark:"ours" doc:"Why it was refused, as a word; null when it was allowed."`
+	// the code of Tollgate's refusal (`D13`, `TM1`, `TG3`, …); null when Tollgate did not refuse the call, where
+	// Telnyx has `D00`
+	ErrorCode *string `json:"telnyx_error_code" doc:"The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3 and so on; null when Tollgate did not refuse the call."`
+	// 1
+	Attempted int `json:"attempted" doc:"Always 1: every attempt has a record."`
+	Connected int `json:"connected" doc:"1 when the call was answered, else 0."`
+	Completed int `json:"completed" doc:"1 when the call was answered and its end is known, else 0."`
+	// a word of Q.850 as FreeSWITCH writes it, see below
+	HangupCause string `json:"hangup_cause" doc:"Why it ended, in the words of Q.850 as FreeSWITCH writes them: NORMAL_CLEARING, USER_BUSY, ALLOTTED_TIMEOUT and so on. A word of a switch's own is kept, in capitals."`
+	// `recv_bye`, `send_bye`, `recv_cancel` or `send_refuse`; null when that is not known
+	HangupDetails *string `json:"hangup_details" doc:"How the caller's leg ended: recv_bye, send_bye, recv_cancel or send_refuse; null when that is not known."`
+	// the final SIP status of a call that was not answered, as a text
+	FailureStatus *string `json:"sip_invite_failure_status" doc:"The final SIP status of a call that was not answered."`
+	// the final SIP status, as a text; Telnyx's is the number of Q.850
+	HangupCode   *string `json:"hangup_code" doc:"The final SIP status sent to the caller."`
+	HangupPhrase string  `json:"hangup_phrase" mark:"ours"`
+	// as in call.hangup, and `tollgate`
+	HangupSource string `json:"hangup_source" enum:"unknown,caller,callee,tollgate"`
+	// usage report dimension; answered and at most 6 seconds
 	ShortDuration bool         `json:"short_duration_call" doc:"Answered, and up for at most 6 seconds."`
-	EmergencyCall bool         `json:"emergency"`
-	GrantedSec    int64        `json:"granted_sec" doc:"How long the call was allowed to last."`
-	OverrunSec    int64        `json:"overrun_sec" doc:"Seconds beyond the grants; reported, never charged."`
-	OverrunCost   money.Amount `json:"overrun_cost"`
-	ShakenStir    *string      `json:"shaken_stir" doc:"Always null: Tollgate signs no calls."`
-	MOS           *string      `json:"mos" doc:"Always null: the quality of audio is not kept by call."`
-	RecordingIDs  []uuid.UUID  `json:"recording_ids" doc:"The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted."`
+	EmergencyCall bool         `json:"emergency" mark:"ours"`
+	GrantedSec    int64        `json:"granted_sec" mark:"ours" doc:"How long the call was allowed to last."`
+	OverrunSec    int64        `json:"overrun_sec" mark:"ours" doc:"Seconds beyond the grants; reported, never charged."`
+	OverrunCost   money.Amount `json:"overrun_cost" mark:"ours"`
+	// null: Tollgate signs no calls
+	ShakenStir *string `json:"shaken_stir" doc:"Always null: Tollgate signs no calls."`
+	// null: the quality of audio is in the metrics, and not kept by call
+	MOS *string `json:"mos" doc:"Always null: the quality of audio is not kept by call."`
+	// of its recordings in `/v2/recordings`, the oldest first; empty until some seconds after the end, and without
+	// deleted ones. The other way, `/v2/recordings` has `filter[call_leg_id]`
+	RecordingIDs []uuid.UUID `json:"recording_ids" mark:"ours" doc:"The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted."`
 }
 
 type sliceView struct {

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"net/netip"
 	"reflect"
@@ -51,6 +50,11 @@ type schema struct {
 	defaultTo   any  // for the document only; nil for none
 	example     any
 	updateOnly  bool // a request to create does not know it
+
+	// What docs/COMPATIBILITY.md says of it.
+	mark  string // of the field's tag, as in "enforced"; "" where it follows from the rest
+	place string // of the field in the source, as in "example.com/module/profile.Profile.Name"
+
 	// fold gives a text the form in which it is checked and kept; nil leaves it as it is.
 	fold func(string) string
 
@@ -172,7 +176,7 @@ func (b *builder) addFields(s *schema, t reflect.Type) {
 		if name == "-" || !f.IsExported() {
 			continue
 		}
-		member := property{name: name, required: !strings.Contains(options, "omitzero"), schema: b.field(f)}
+		member := property{name: name, required: !strings.Contains(options, "omitzero"), schema: b.field(t, f)}
 		if old := s.property(name); old != nil {
 			*old = member
 			continue
@@ -181,8 +185,9 @@ func (b *builder) addFields(s *schema, t reflect.Type) {
 	}
 }
 
-func (b *builder) field(f reflect.StructField) *schema {
+func (b *builder) field(t reflect.Type, f reflect.StructField) *schema {
 	s := b.of(f.Type)
+	s.mark, s.place = f.Tag.Get("mark"), t.PkgPath()+"."+t.Name()+"."+f.Name
 	s.description = f.Tag.Get("doc")
 	s.readOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
@@ -364,18 +369,6 @@ func (s *schema) enumDocument() []any {
 		values = append(values, nil)
 	}
 	return values
-}
-
-// fieldPaths lists every field below the schema, as in "call_recording.call_recording_type".
-func (s *schema) fieldPaths() []string {
-	paths := map[string]bool{}
-	for _, p := range s.properties {
-		paths[p.name] = true
-		for _, below := range p.schema.fieldPaths() {
-			paths[p.name+"."+below] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(paths))
 }
 
 // forCreate is the schema of a request to create: without what only an update may set.

@@ -63,10 +63,15 @@ func usageRowSchema() *schema {
 	add := func(name string, member schema) {
 		s.properties = append(s.properties, property{name: name, schema: &member})
 	}
+	texts := map[string]string{
+		"country_code": "ISO 3166-1 alpha-2; null for ranges that belong to no country.",
+		"currency":     "USD.", "direction": "outbound.", "outcome": "As in detail records.",
+		"source_country_code": "As in detail records.", "source_tn_type": "As in detail records.",
+	}
 	for _, name := range store.DimensionNames() {
 		switch name {
 		case "short_duration_call":
-			add(name, schema{kind: "boolean"})
+			add(name, schema{kind: "boolean", description: "As in detail records."})
 		case "is_local_calling":
 			add(name, schema{kind: "boolean", description: "The caller's and the called number are of one country; false when that of either is not known."})
 		case "bundle_id":
@@ -80,8 +85,10 @@ func usageRowSchema() *schema {
 			add(name, schema{kind: "string", format: "date", description: "UTC day of the calls' starts."})
 		case "date_time":
 			add(name, schema{kind: "string", format: "date-time", description: "UTC hour of the calls' starts."})
+		case "gateway_id", "outcome":
+			add(name, schema{kind: "string", nullable: true, description: texts[name], mark: "ours"})
 		default:
-			add(name, schema{kind: "string", nullable: true})
+			add(name, schema{kind: "string", nullable: true, description: texts[name]})
 		}
 	}
 	metrics := map[string]string{
@@ -93,7 +100,7 @@ func usageRowSchema() *schema {
 	for _, name := range store.MetricNames() {
 		if name == "cost" {
 			amount := *amountSchema()
-			amount.description = "USD; exact."
+			amount.description = "USD; exact: the sum of the records' cost."
 			add(name, amount)
 			continue
 		}

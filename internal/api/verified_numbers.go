@@ -26,15 +26,21 @@ import (
 // verifiedNumberView is a number that an account has verified, or began to.
 // Source: Telnyx v2, VerifiedNumber.
 type verifiedNumberView struct {
-	RecordType    string      `json:"record_type" enum:"verified_number"`
-	PhoneNumber   e164.Number `json:"phone_number"`
-	VerifiedAt    *time.Time  `json:"verified_at" doc:"null until the code was given back."`
-	Status        string      `json:"status" enum:"pending,verified" doc:"Tollgate's own."`
-	CallID        *uuid.UUID  `json:"call_id" doc:"Tollgate's own: the id of the last call that said a code, as in detail records."`
-	CallStatus    *string     `json:"call_status" enum:"starting,ringing,answered,completed,busy,no_answer,refused,failed" doc:"Tollgate's own: what that call is at; null once the number is verified."`
-	CallProblem   *string     `json:"call_problem" doc:"Tollgate's own: why it was refused or failed; null when it was not."`
-	CodeExpiresAt *time.Time  `json:"code_expires_at" doc:"Tollgate's own: until when the code is good; null once the number is verified."`
-	TriesLeft     *int32      `json:"tries_left" doc:"Tollgate's own: how often a code may still be given; null once the number is verified."`
+	RecordType string `json:"record_type" enum:"verified_number"`
+	// in E.164; it is in the paths, too
+	PhoneNumber e164.Number `json:"phone_number"`
+	VerifiedAt  *time.Time  `json:"verified_at" doc:"null until the code was given back."`
+	// `pending` or `verified`
+	Status string `json:"status" enum:"pending,verified" doc:"Tollgate's own."`
+	// of the last call, as in detail records
+	CallID *uuid.UUID `json:"call_id" doc:"Tollgate's own: the id of the last call that said a code, as in detail records."`
+	// `starting`, `ringing`, `answered`, `completed`, `busy`, `no_answer`, `refused` or `failed`; null once
+	// verified
+	CallStatus *string `json:"call_status" enum:"starting,ringing,answered,completed,busy,no_answer,refused,failed" doc:"Tollgate's own: what that call is at; null once the number is verified."`
+	// the reason of a refusal, or the hangup cause
+	CallProblem   *string    `json:"call_problem" doc:"Tollgate's own: why it was refused or failed; null when it was not."`
+	CodeExpiresAt *time.Time `json:"code_expires_at" doc:"Tollgate's own: until when the code is good; null once the number is verified."`
+	TriesLeft     *int32     `json:"tries_left" doc:"Tollgate's own: how often a code may still be given; null once the number is verified."`
 }
 
 // verificationRequest begins a verification. Source: Telnyx v2, CreateVerifiedNumberRequest.

@@ -22,9 +22,12 @@ type HA1 struct {
 
 // DigestSettings are what is asked of the callers of a connection that have credentials.
 type DigestSettings struct {
-	// DigestAlgorithms is Tollgate's own: what challenges offer, in their order.
+	// what the challenges offer, in their order; another one is challenged again
 	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
-	// AllowedSources is Tollgate's own: where the right password is taken.
+	// addresses and networks from which the credentials are taken, null for all. From elsewhere the right password
+	// gets the answer of a wrong one, even for an emergency number, and the webhook `connection.source_refused`
+	// reports it. Admissions over HTTP with this connection then need `source_ip`, and are refused with
+	// `source_not_allowed` (TG16)
 	AllowedSources *[]Network `json:"allowed_sources" maxItems:"100" doc:"Tollgate's own: the addresses and networks, such as 192.0.2.0/24, from which the credentials are taken; null for all. From elsewhere the right password is answered as a wrong one, and the event connection.source_refused tells of it."`
 }
 

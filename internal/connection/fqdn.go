@@ -14,30 +14,40 @@ import (
 // Source: Telnyx v2, FqdnConnection.
 type FQDNConnection struct {
 	Base
-	Inbound           FQDNInbound  `json:"inbound"`
-	Outbound          FQDNOutbound `json:"outbound"`
-	TransportProtocol string       `json:"transport_protocol" default:"UDP" enum:"UDP,TCP,TLS"`
+	// Tollgate carries outbound calls only
+	Inbound FQDNInbound `json:"inbound" mark:"kept"`
+	// an object; see its members
+	Outbound FQDNOutbound `json:"outbound" mark:"enforced"`
+	// `TLS` refuses calls that come by another transport, and so does `TCP` where the call does not authenticate
+	// by digest: set-ups as published name `TCP` for the way to the domain name, and call over UDP or TLS with a
+	// password. With `UDP`, the default, any is taken
+	TransportProtocol string `json:"transport_protocol" mark:"enforced" default:"UDP" enum:"UDP,TCP,TLS"`
 
-	AdjustDTMFTimestamp         bool    `json:"adjust_dtmf_timestamp"`
-	CallCostEnabled             bool    `json:"call_cost_enabled"`
-	IgnoreDTMFDuration          bool    `json:"ignore_dtmf_duration"`
-	IgnoreMarkBit               bool    `json:"ignore_mark_bit"`
-	MicrosoftTeamsSBC           bool    `json:"microsoft_teams_sbc"`
-	RTPPassCodecsOnStreamChange bool    `json:"rtp_pass_codecs_on_stream_change"`
-	SendNormalizedTimestamps    bool    `json:"send_normalized_timestamps"`
-	ThirdPartyControlEnabled    bool    `json:"third_party_control_enabled"`
-	UserName                    *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
-	Password                    *string `json:"password" minLength:"8" maxLength:"128"`
+	AdjustDTMFTimestamp         bool `json:"adjust_dtmf_timestamp" mark:"kept"`
+	CallCostEnabled             bool `json:"call_cost_enabled" mark:"kept"`
+	IgnoreDTMFDuration          bool `json:"ignore_dtmf_duration" mark:"kept"`
+	IgnoreMarkBit               bool `json:"ignore_mark_bit" mark:"kept"`
+	MicrosoftTeamsSBC           bool `json:"microsoft_teams_sbc" mark:"kept"`
+	RTPPassCodecsOnStreamChange bool `json:"rtp_pass_codecs_on_stream_change" mark:"kept"`
+	SendNormalizedTimestamps    bool `json:"send_normalized_timestamps" mark:"kept"`
+	ThirdPartyControlEnabled    bool `json:"third_party_control_enabled" mark:"kept"`
+	// 4 to 32 letters and digits, a letter among the first 5. With `password`, calls authenticate by SIP digest as
+	// those of credential connections do. It belongs to one connection of either kind, of any account
+	UserName *string `json:"user_name" mark:"enforced" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
+	// 8 to 128 characters; shown in the answer that sets it, afterwards as `********` but to keys with the scope
+	// `secrets` (ours); only asterisks are refused, see [SECRETS.md](SECRETS.md)
+	Password *string `json:"password" mark:"enforced" minLength:"8" maxLength:"128"`
 	DigestSettings
-	TXTName  *string `json:"txt_name" maxLength:"255"`
-	TXTTTL   *int32  `json:"txt_ttl" minimum:"0"`
-	TXTValue *string `json:"txt_value" maxLength:"255"`
+	TXTName  *string `json:"txt_name" mark:"kept" maxLength:"255"`
+	TXTTTL   *int32  `json:"txt_ttl" mark:"kept" minimum:"0"`
+	TXTValue *string `json:"txt_value" mark:"kept" maxLength:"255"`
 }
 
 // FQDNInbound is kept for compatibility: Tollgate carries outbound calls only.
 type FQDNInbound struct {
-	ANINumberFormat            string   `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
-	ChannelLimit               *int32   `json:"channel_limit" minimum:"0"`
+	ANINumberFormat string `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
+	ChannelLimit    *int32 `json:"channel_limit" minimum:"0"`
+	// `PCMU` and `PCMA` are read as `G711U` and `G711A`, any name in any case
 	Codecs                     []string `json:"codecs" maxItems:"20" fold:"codec"`
 	DefaultRoutingMethod       *string  `json:"default_routing_method" enum:"sequential,round-robin"`
 	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36" numeric:"id"`
@@ -59,14 +69,27 @@ type FQDNInbound struct {
 // FQDNOutbound adds what FQDN connections have besides the settings of every kind.
 type FQDNOutbound struct {
 	Outbound
-	EncryptedMedia *string `json:"encrypted_media" enum:"SRTP"`
-	// FQDNAuthenticationMethod is nil when none was chosen: see AuthenticationMethod.
-	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
-	IPAuthenticationMethod   string  `json:"ip_authentication_method" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
-	IPAuthenticationToken    *string `json:"ip_authentication_token" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
-	TechPrefix               string  `json:"tech_prefix" pattern:"^([0-9]{4})?$"`
-	Timeout1xxSecs           int32   `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs           int32   `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+	// null or `SRTP`; the same as `encrypted_media` for calls
+	EncryptedMedia *string `json:"encrypted_media" mark:"enforced" enum:"SRTP"`
+	// `credential-authentication`: the digest of `user_name` alone recognises a call. `ip-authentication`: so do
+	// the addresses of the connection at `/v2/ips`; the digest goes on to be taken as long as there are
+	// credentials. By default `credential-authentication` where there are credentials, else `ip-authentication`.
+	// What a domain name leads to is not looked up and proves nothing
+	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" mark:"enforced" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
+	// `token` (taken without a token too: then no address is enough), `p-charge-info` and
+	// `tech-prefixp-charge-info` tell connections behind one address apart, as on IP connections. Of the values
+	// that Telnyx publishes, `ip-authentication` is the default and says nothing, and `credential-authentication`
+	// is `fqdn_authentication_method` where that is not given; where it says `ip-authentication`, that is a 422.
+	// It reads as one of these two, or as `token` where a request for the connection itself set that; the rest,
+	// and what `fqdn_authentication` set, reads as `ip-authentication`, and sending that back leaves it as it is.
+	// `null` sets the default
+	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
+	// with `ip-authentication`: in X-Telnyx-Token or X-Tollgate-Token; masked as passwords are, which is ours
+	IPAuthenticationToken *string `json:"ip_authentication_token" mark:"enforced" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
+	// with `ip-authentication`: four digits before the number; refused with D26
+	TechPrefix     string `json:"tech_prefix" mark:"enforced" pattern:"^([0-9]{4})?$"`
+	Timeout1xxSecs int32  `json:"timeout_1xx_secs" mark:"kept" minimum:"1" maximum:"120" default:"3"`
+	Timeout2xxSecs int32  `json:"timeout_2xx_secs" mark:"kept" minimum:"1" maximum:"600" default:"90"`
 }
 
 // The authentication methods of FQDN connections.
@@ -223,15 +246,20 @@ func textOf(text *string) string {
 // FQDN is one domain name of an FQDNConnection.
 // Source: Telnyx v2, /fqdns.
 type FQDN struct {
-	ID            id.ID     `json:"id" readOnly:"true"`
-	AccountID     id.ID     `json:"-"`
-	Version       int64     `json:"-"`
-	ConnectionID  id.ID     `json:"connection_id"`
-	FQDN          string    `json:"fqdn" minLength:"1" maxLength:"253"`
-	DNSRecordType string    `json:"dns_record_type" enum:"a,srv" fold:"lower"`
-	Port          *int32    `json:"port" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
-	CreatedAt     time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt     time.Time `json:"updated_at" readOnly:"true"`
+	ID        id.ID `json:"id" readOnly:"true"`
+	AccountID id.ID `json:"-"`
+	Version   int64 `json:"-"`
+	// an FQDN connection; required
+	ConnectionID id.ID `json:"connection_id" mark:"kept"`
+	// compared without regard to case and without the last dot; belongs to one account, as an IP does; two
+	// connections with a profile share a name only if a user, token or tech prefix tells them apart
+	FQDN string `json:"fqdn" mark:"kept" minLength:"1" maxLength:"253"`
+	// `a` or `srv`, in any case; shown in lower case
+	DNSRecordType string `json:"dns_record_type" mark:"kept" enum:"a,srv" fold:"lower"`
+	// of an `a` record 5060 when not given; null with `srv`, whose records name their own
+	Port      *int32    `json:"port" mark:"kept" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
+	CreatedAt time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
 }
 
 // defaultSIPPort is that of SIP over UDP and TCP (RFC 3261, section 19.1.2).

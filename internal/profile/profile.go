@@ -2,7 +2,8 @@
 // maximum rate, how many calls at once, how much money a day, what is recorded.
 //
 // The struct below is the resource on the wire, in the store and in the domain
-// alike; its tags carry the limits that the API checks and documents.
+// alike; its tags carry the limits that the API checks and documents. The tag mark and
+// the comment of a field are its row in docs/COMPATIBILITY.md.
 package profile
 
 import (
@@ -37,33 +38,59 @@ const (
 // Profile is an outbound voice profile.
 // Source: Telnyx v2, /outbound_voice_profiles; the last group of fields is Tollgate's own.
 type Profile struct {
+	// 19 digits, as a text
 	ID        id.ID `json:"id" readOnly:"true"`
 	AccountID id.ID `json:"-"`
 	// Version counts the changes of this profile, from 1.
 	Version int64 `json:"-"`
 
-	Name                    string         `json:"name" minLength:"3" maxLength:"255" doc:"A user-supplied name to help with organisation."`
-	TrafficType             string         `json:"traffic_type" enum:"conversational" default:"conversational" doc:"The type of traffic allowed in this profile."`
-	ServicePlan             string         `json:"service_plan" enum:"global" default:"global" doc:"The coverage of the termination regions."`
-	ConcurrentCallLimit     *int32         `json:"concurrent_call_limit" minimum:"0" doc:"How many calls may be up or ringing at once; null means no limit. No more than the account's own limit."`
-	Enabled                 bool           `json:"enabled" default:"true" doc:"Whether the profile can be used. A disabled profile refuses every new call of its connections."`
-	Tags                    []string       `json:"tags" maxItems:"100"`
-	UsagePaymentMethod      string         `json:"usage_payment_method" enum:"rate-deck" default:"rate-deck" doc:"How costs are calculated."`
-	WhitelistedDestinations []string       `json:"whitelisted_destinations" maxItems:"300" doc:"The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are named by code, such as +881."`
-	MaxDestinationRate      *money.Rate    `json:"max_destination_rate" doc:"The highest price per minute, in USD, of a call that is let through; null means no maximum."`
-	DailySpendLimit         *money.Amount  `json:"daily_spend_limit" doc:"The most that calls may cost in a UTC day, in USD, as a decimal string."`
-	DailySpendLimitEnabled  bool           `json:"daily_spend_limit_enabled" default:"false" doc:"Whether daily_spend_limit is enforced."`
-	CallRecording           CallRecording  `json:"call_recording"`
-	BillingGroupID          *uuid.UUID     `json:"billing_group_id" doc:"The billing group of the profile's calls; null for none."`
-	CallingWindow           *CallingWindow `json:"calling_window" doc:"The time of day in which calls may start, and how often one number may be called in it; null means no window."`
+	// 3 to 255 characters; need not be unique
+	Name string `json:"name" mark:"enforced" minLength:"3" maxLength:"255" doc:"A user-supplied name to help with organisation."`
+	// the only value is `conversational`
+	TrafficType string `json:"traffic_type" mark:"kept" enum:"conversational" default:"conversational" doc:"The type of traffic allowed in this profile."`
+	// the only value is `global`
+	ServicePlan string `json:"service_plan" mark:"kept" enum:"global" default:"global" doc:"The coverage of the termination regions."`
+	// calls that ring or are up; no more than the account's own limit; null is none
+	ConcurrentCallLimit *int32 `json:"concurrent_call_limit" mark:"enforced" minimum:"0" doc:"How many calls may be up or ringing at once; null means no limit. No more than the account's own limit."`
+	// refused with D15 when false
+	Enabled bool     `json:"enabled" mark:"enforced" default:"true" doc:"Whether the profile can be used. A disabled profile refuses every new call of its connections."`
+	Tags    []string `json:"tags" mark:"kept" maxItems:"100"`
+	// the only value is `rate-deck`
+	UsagePaymentMethod string `json:"usage_payment_method" mark:"kept" enum:"rate-deck" default:"rate-deck" doc:"How costs are calculated."`
+	// by the full numbering plan, never by "+1"; refused with D13. Ours: ranges without a country, such as `+881`
+	WhitelistedDestinations []string `json:"whitelisted_destinations" mark:"enforced" maxItems:"300" doc:"The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are named by code, such as +881."`
+	// a number, USD a minute, exact; refused with D24 only when the rate is higher
+	MaxDestinationRate *money.Rate `json:"max_destination_rate" mark:"enforced" doc:"The highest price per minute, in USD, of a call that is let through; null means no maximum."`
+	// a text, USD a UTC day, exact; counts per profile
+	DailySpendLimit *money.Amount `json:"daily_spend_limit" mark:"enforced" doc:"The most that calls may cost in a UTC day, in USD, as a decimal string."`
+	// true needs a limit: without one it would protect nobody, so that is a 422
+	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" mark:"enforced" default:"false" doc:"Whether daily_spend_limit is enforced."`
+	// an object; see its members. As it is when the call starts: a change during the call has no effect on it
+	CallRecording CallRecording `json:"call_recording" mark:"enforced"`
+	// is in every record of the profile's calls; `""` is read as null
+	BillingGroupID *uuid.UUID `json:"billing_group_id" mark:"enforced" doc:"The billing group of the profile's calls; null for none."`
+	// null is none
+	CallingWindow *CallingWindow `json:"calling_window" mark:"enforced" doc:"The time of day in which calls may start, and how often one number may be called in it; null means no window."`
 
-	SpendLimitAction   string        `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
-	AfterLimit         string        `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
-	BlockedNumberTypes []string      `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
-	MaxCallSecs        *int32        `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call may last; null means no limit of its own."`
-	MaxConnectFee      *money.Amount `json:"max_connect_fee" doc:"Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no maximum."`
-	MaxCallCost        *money.Amount `json:"max_call_cost" doc:"Tollgate's own: what one call may cost at most, in USD. A call of which the first increment costs more is refused; another one ends before it costs more. null means no maximum."`
-	RateDeckID         id.ID         `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
+	// `block_new_calls` (as Telnyx words it) or `end_calls` (running calls end at their grant's end, so booked
+	// charges never pass the limit)
+	SpendLimitAction string `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	// `resume_at_reset` (a limit that was reached is forgotten at 00:00 UTC) or `hold_until_released` (it refuses
+	// calls, with TG9, until `POST /tollgate/v1/outbound_voice_profiles/{id}/release`)
+	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
+	// number types that are refused inside whitelisted countries; default `premium_rate`
+	BlockedNumberTypes []string `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
+	// the call lasts no longer after its answer: the server hangs up half a second before; another switch is told
+	// by `grant_secs` and `max_call_secs`
+	MaxCallSecs *int32 `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call may last; null means no limit of its own."`
+	// USD, a text, exact; a rate with a higher connect fee is refused with TG10. `max_destination_rate` is of the
+	// minute alone, as at Telnyx
+	MaxConnectFee *money.Amount `json:"max_connect_fee" doc:"Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no maximum."`
+	// USD, a text, exact; what one call may cost. Refused with TG11 when already the first increment costs more; a
+	// running call gets no grant beyond it and ends at its grant's end. A change holds for running calls too
+	MaxCallCost *money.Amount `json:"max_call_cost" doc:"Tollgate's own: what one call may cost at most, in USD. A call of which the first increment costs more is refused; another one ends before it costs more. null means no maximum."`
+	// null is the account's default deck
+	RateDeckID id.ID `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
 
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
@@ -71,19 +98,29 @@ type Profile struct {
 
 // CallRecording says which calls are recorded and how.
 type CallRecording struct {
-	Type               string        `json:"call_recording_type" enum:"all,none,by_caller_phone_number" default:"none" doc:"Which calls are recorded."`
-	CallerPhoneNumbers []e164.Number `json:"call_recording_caller_phone_numbers" maxItems:"1000" doc:"With by_caller_phone_number: the callers that are recorded, E.164."`
-	Channels           string        `json:"call_recording_channels" enum:"single,dual" default:"single" doc:"dual makes a stereo file with the caller on the left."`
-	Format             string        `json:"call_recording_format" enum:"wav,mp3" default:"wav"`
+	// recorded from the answer to the end; emergency calls never are
+	Type string `json:"call_recording_type" mark:"enforced" enum:"all,none,by_caller_phone_number" default:"none" doc:"Which calls are recorded."`
+	// E.164; needed with `by_caller_phone_number`
+	CallerPhoneNumbers []e164.Number `json:"call_recording_caller_phone_numbers" mark:"enforced" maxItems:"1000" doc:"With by_caller_phone_number: the callers that are recorded, E.164."`
+	// `dual` has the caller left and the callee right
+	Channels string `json:"call_recording_channels" mark:"enforced" enum:"single,dual" default:"single" doc:"dual makes a stereo file with the caller on the left."`
+	// `mp3` where the server has the program `lame`; otherwise the recording is kept as `wav`, and its
+	// `download_urls` say so
+	Format string `json:"call_recording_format" mark:"enforced" enum:"wav,mp3" default:"wav"`
 }
 
 // CallingWindow limits when calls may start. Times are UTC unless TimeZone is set.
 // A window whose end is not after its start crosses midnight.
 type CallingWindow struct {
-	StartTime   *TimeOfDay `json:"start_time" doc:"Calls may start from this time of day: HH:MM, HH:MM:SS or HH:MM:SS.ssZ."`
-	EndTime     *TimeOfDay `json:"end_time" doc:"Calls may no longer start from this time of day."`
-	CallsPerCLD *int32     `json:"calls_per_cld" minimum:"0" doc:"How many calls to one called number are let through within the window; null means no limit."`
-	TimeZone    *string    `json:"time_zone" doc:"Tollgate's own: an IANA time zone such as America/New_York; null means UTC."`
+	// `HH:MM`, `HH:MM:SS` and `HH:MM:SS.ssZ` are read, `HH:MM:SS` is written; may be later than the end, the
+	// window then crosses midnight
+	StartTime *TimeOfDay `json:"start_time" mark:"enforced" doc:"Calls may start from this time of day: HH:MM, HH:MM:SS or HH:MM:SS.ssZ."`
+	// calls that are up go on; equal to the start is a 422
+	EndTime *TimeOfDay `json:"end_time" mark:"enforced" doc:"Calls may no longer start from this time of day."`
+	// per profile and called number, within one instance of the window; refused with TG2
+	CallsPerCLD *int32 `json:"calls_per_cld" mark:"enforced" minimum:"0" doc:"How many calls to one called number are let through within the window; null means no limit."`
+	// an IANA time zone; null is UTC
+	TimeZone *string `json:"time_zone" doc:"Tollgate's own: an IANA time zone such as America/New_York; null means UTC."`
 }
 
 // New returns a profile with every default of the API, which a request then overrides.

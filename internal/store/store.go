@@ -145,14 +145,18 @@ type Page[T any] struct {
 
 // BillingGroup groups calls for invoicing. Source: Telnyx v2, /billing_groups.
 type BillingGroup struct {
-	ID             uuid.UUID `json:"id"`
-	AccountID      id.ID     `json:"-"`
-	Version        int64     `json:"-"`
+	// Telnyx sets it; here a create request may choose it, so that groups can be brought over with their ids
+	ID        uuid.UUID `json:"id" mark:"ours"`
+	AccountID id.ID     `json:"-"`
+	Version   int64     `json:"-"`
+	// one for each account
 	OrganizationID uuid.UUID `json:"organization_id" readOnly:"true"`
-	Name           string    `json:"name" minLength:"1" maxLength:"255"`
+	// 1 to 255 characters
+	Name string `json:"name" mark:"kept" minLength:"1" maxLength:"255"`
 	profile.SpendLimit
-	CreatedAt time.Time  `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time  `json:"updated_at" readOnly:"true"`
+	CreatedAt time.Time `json:"created_at" readOnly:"true"`
+	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	// null but in the answer to a DELETE
 	DeletedAt *time.Time `json:"deleted_at" readOnly:"true"`
 }
 

@@ -31,8 +31,9 @@ func telnyxIDsOf(call uuid.UUID, connection id.ID) telnyxIDs {
 
 // telnyxParties are in all of them but call.cost.
 type telnyxParties struct {
-	From      string   `json:"from" doc:"The caller in E.164, or as presented when it is no valid number."`
-	To        string   `json:"to" doc:"The called number in E.164, or as dialled when it is no valid number."`
+	From string `json:"from" doc:"The caller in E.164, or as presented when it is no valid number."`
+	To   string `json:"to" doc:"The called number in E.164, or as dialled when it is no valid number."`
+	// when it was let through
 	StartTime string   `json:"start_time" format:"date-time"`
 	Tags      []string `json:"tags" doc:"The tags of the connection."`
 }
@@ -57,11 +58,14 @@ type answeredPayload struct {
 type hangupPayload struct {
 	telnyxIDs
 	telnyxParties
-	EndTime          string        `json:"end_time" format:"date-time"`
-	State            string        `json:"state" enum:"hangup"`
-	HangupCause      string        `json:"hangup_cause" enum:"call_rejected,normal_clearing,originator_cancel,timeout,time_limit,user_busy,not_found,no_answer,unspecified"`
-	HangupSource     string        `json:"hangup_source" enum:"caller,callee,unknown" doc:"unknown when Tollgate ended the call."`
-	SIPHangupCause   string        `json:"sip_hangup_cause" doc:"The final SIP status as a text, or unspecified."`
+	EndTime string `json:"end_time" format:"date-time"`
+	State   string `json:"state" enum:"hangup"`
+	// one of Telnyx's nine words; the detail record and `call.ended` say more
+	HangupCause    string `json:"hangup_cause" enum:"call_rejected,normal_clearing,originator_cancel,timeout,time_limit,user_busy,not_found,no_answer,unspecified"`
+	HangupSource   string `json:"hangup_source" enum:"caller,callee,unknown" doc:"unknown when Tollgate ended the call."`
+	SIPHangupCause string `json:"sip_hangup_cause" doc:"The final SIP status as a text, or unspecified."`
+	// of the first stream of audio, when the call was answered and its media went through the server's own relay;
+	// null otherwise
 	CallQualityStats *qualityStats `json:"call_quality_stats" doc:"Null when the media did not go through the server's own relay."`
 }
 
@@ -72,10 +76,12 @@ type qualityStats struct {
 
 type inboundStats struct {
 	JitterMaxVariance string `json:"jitter_max_variance,omitzero" doc:"The largest jitter in milliseconds (RFC 3550)."`
+	// packets by which it was measured
 	JitterPacketCount string `json:"jitter_packet_count"`
-	MOS               string `json:"mos,omitzero" doc:"By the E-model of ITU-T G.107 for G.711, from loss and jitter."`
-	PacketCount       string `json:"packet_count"`
-	SkipPacketCount   string `json:"skip_packet_count" doc:"Packets that never came."`
+	// by the E-model of ITU-T G.107 for G.711, from loss and jitter: at most 4.41
+	MOS             string `json:"mos,omitzero" doc:"By the E-model of ITU-T G.107 for G.711, from loss and jitter."`
+	PacketCount     string `json:"packet_count"`
+	SkipPacketCount string `json:"skip_packet_count" doc:"Packets that never came."`
 }
 
 type outboundStats struct {
@@ -86,12 +92,15 @@ type outboundStats struct {
 // costPayload is the payload of call.cost.
 type costPayload struct {
 	telnyxIDs
-	OccurredAt         string       `json:"occurred_at" format:"date-time"`
-	BilledDurationSecs int64        `json:"billed_duration_secs"`
-	BillingGroupID     *uuid.UUID   `json:"billing_group_id"`
-	TotalCost          money.Amount `json:"total_cost"`
-	CostParts          []costPart   `json:"cost_parts"`
-	Status             string       `json:"status" enum:"success"`
+	// the call's end
+	OccurredAt         string     `json:"occurred_at" format:"date-time"`
+	BilledDurationSecs int64      `json:"billed_duration_secs"`
+	BillingGroupID     *uuid.UUID `json:"billing_group_id"`
+	// a text, USD; 0.00 of a call that was not answered
+	TotalCost money.Amount `json:"total_cost"`
+	// one, `sip-trunking`
+	CostParts []costPart `json:"cost_parts"`
+	Status    string     `json:"status" enum:"success"`
 }
 
 // LiveCall is a call that was let through, for call.initiated and call.answered.
