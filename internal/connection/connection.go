@@ -33,13 +33,13 @@ type Base struct {
 	Version int64 `json:"-"`
 
 	// refused with D16 when false
-	Active bool `json:"active" mark:"enforced" default:"true"`
+	Active bool `json:"active" mark:"enforced"`
 	// needed to create a credential or FQDN connection
 	ConnectionName string `json:"connection_name" mark:"kept" maxLength:"255"`
 	// media go through the server's relay, also when the call is not recorded
 	AnchorMedia bool `json:"anchor_media" doc:"Tollgate's own: whether the media of this connection's calls go through the server's media relay, also when they are not recorded."`
 	// one of Telnyx's sites; media is not routed by it
-	AnchorsiteOverride      string     `json:"anchorsite_override" mark:"kept" default:"Latency" minLength:"1" maxLength:"64"`
+	AnchorsiteOverride      string     `json:"anchorsite_override" mark:"kept" minLength:"1" maxLength:"64"`
 	AndroidPushCredentialID *uuid.UUID `json:"android_push_credential_id" mark:"kept"`
 	IOSPushCredentialID     *uuid.UUID `json:"ios_push_credential_id" mark:"kept"`
 	// `call.cost` is sent after the end of each call that was let through
@@ -49,7 +49,7 @@ type Base struct {
 	ConversationPersistence          bool `json:"conversation_persistence" mark:"kept" updateOnly:"true" doc:"Kept and returned; no conversation is transcribed. Telnyx takes it in updates only."`
 	DefaultOnHoldComfortNoiseEnabled bool `json:"default_on_hold_comfort_noise_enabled" mark:"kept"`
 	// DTMF passes as it comes
-	DTMFType string `json:"dtmf_type" mark:"kept" default:"RFC 2833" enum:"RFC 2833,Inband,SIP INFO"`
+	DTMFType string `json:"dtmf_type" mark:"kept" enum:"RFC 2833,Inband,SIP INFO"`
 	// for callers behind translators (NAT) and application layer gateways: our Contact shows no address
 	// (`sip:tollgate@encoded.invalid`), requests reach us by a Record-Route, and ours go to where the caller's
 	// messages come from, whatever its Contact says
@@ -58,7 +58,7 @@ type Base struct {
 	// the relay speaks SRTP with the caller whatever the carrier speaks
 	EncryptedMedia             *string                 `json:"encrypted_media" mark:"enforced" enum:"SRTP"`
 	JitterBuffer               JitterBuffer            `json:"jitter_buffer" mark:"kept"`
-	NoiseSuppression           string                  `json:"noise_suppression" mark:"kept" default:"disabled" enum:"inbound,outbound,both,disabled"`
+	NoiseSuppression           string                  `json:"noise_suppression" mark:"kept" enum:"inbound,outbound,both,disabled"`
 	NoiseSuppressionDetails    NoiseSuppressionDetails `json:"noise_suppression_details" mark:"kept"`
 	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled" mark:"kept"`
 	RTCPSettings               RTCPSettings            `json:"rtcp_settings" mark:"kept"`
@@ -67,7 +67,7 @@ type Base struct {
 	// `1`, `2` or, on credential connections with `outbound.call_parking_enabled` true, `texml`, which reads `2`:
 	// Telnyx's types know it in the create request and in no answer. Events have the form of version 2 whatever
 	// it says
-	WebhookAPIVersion string `json:"webhook_api_version" mark:"kept" default:"1" enum:"1,2,texml"`
+	WebhookAPIVersion string `json:"webhook_api_version" mark:"kept" enum:"1,2,texml"`
 	// events of the connection's calls go there, signed; `GET /tollgate/v1/webhook_public_key`. An `http://` or
 	// private address is kept, and not called unless the operator allows it: the log of deliveries says so
 	WebhookEventURL *string `json:"webhook_event_url" mark:"enforced" maxLength:"2000"`
@@ -83,7 +83,7 @@ type Base struct {
 	EmergencyCallLimit *int32 `json:"emergency_call_limit" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many emergency calls of this connection may be up or ringing at once; more are refused with TG13. null, the default, refuses none. Only a key with the scope admin may change it; docs/EMERGENCY.md says what it means."`
 	// so many emergency calls on one UTC day are unusual, and reported by `connection.emergency_calls`; 10 by
 	// default, 0 for never
-	EmergencyAlertCalls *int32 `json:"emergency_alert_calls" minimum:"0" maximum:"100000" default:"10" doc:"Tollgate's own: how many emergency calls of this connection on one UTC day are unusual: the event connection.emergency_calls tells when so many have started, and again at each doubling. 0 never tells. Only a key with the scope admin may raise it or set 0."`
+	EmergencyAlertCalls *int32 `json:"emergency_alert_calls" minimum:"0" maximum:"100000" doc:"Tollgate's own: how many emergency calls of this connection on one UTC day are unusual: the event connection.emergency_calls tells when so many have started, and again at each doubling. 0 never tells. Only a key with the scope admin may raise it or set 0."`
 	// which numbers callers may show; an object, see its members
 	CallerIDs CallerIDs `json:"caller_ids" doc:"Tollgate's own: which caller ids the callers of this connection may show."`
 
@@ -95,12 +95,12 @@ type Base struct {
 	MaxCallSecs *int32 `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call of this connection may last; null means no limit of its own."`
 	// P-Asserted-Identity (RFC 3325) or Remote-Party-ID for the carrier; what the caller sends in them never goes
 	// on. An asserted number, and `screen=yes`, only where `caller_ids` has it confirmed
-	CallerIDHeaders string `json:"caller_id_headers" enum:"private-calls,p-asserted-identity,remote-party-id,both,none" default:"private-calls" doc:"Tollgate's own: in which headers besides From the carrier is told the caller: P-Asserted-Identity on calls whose caller wants to be anonymous, one of the two headers or both on every call, or none."`
+	CallerIDHeaders string `json:"caller_id_headers" enum:"private-calls,p-asserted-identity,remote-party-id,both,none" doc:"Tollgate's own: in which headers besides From the carrier is told the caller: P-Asserted-Identity on calls whose caller wants to be anonymous, one of the two headers or both on every call, or none."`
 	// From is anonymous and Privacy is `id`; never on emergency calls, where the service must be able to call back
-	CallerPrivacy string `json:"caller_privacy" enum:"as-asked,always,never" default:"as-asked" doc:"Tollgate's own: whether callers are anonymous towards the callee: when they ask for it, always, or never."`
+	CallerPrivacy string `json:"caller_privacy" enum:"as-asked,always,never" doc:"Tollgate's own: whether callers are anonymous towards the callee: when they ask for it, always, or never."`
 	// at most 5 Diversion and 10 History-Info entries of 256 bytes, without names, within `caller_ids`; Diversion
 	// has `screen=yes` only when confirmed
-	Diversions string `json:"diversions" enum:"remove,pass" default:"remove" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
+	Diversions string `json:"diversions" enum:"remove,pass" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
 
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
@@ -109,40 +109,40 @@ type Base struct {
 // JitterBuffer is kept for compatibility.
 type JitterBuffer struct {
 	EnableJitterBuffer  bool  `json:"enable_jitter_buffer"`
-	JitterbufferMsecMax int32 `json:"jitterbuffer_msec_max" minimum:"40" maximum:"400" default:"200"`
-	JitterbufferMsecMin int32 `json:"jitterbuffer_msec_min" minimum:"40" maximum:"400" default:"60"`
+	JitterbufferMsecMax int32 `json:"jitterbuffer_msec_max" minimum:"40" maximum:"400"`
+	JitterbufferMsecMin int32 `json:"jitterbuffer_msec_min" minimum:"40" maximum:"400"`
 }
 
 // NoiseSuppressionDetails is kept for compatibility.
 type NoiseSuppressionDetails struct {
 	AttenuationLimit int32  `json:"attenuation_limit" minimum:"0" maximum:"100" multipleOf:"10"`
-	Engine           string `json:"engine" default:"denoiser" enum:"denoiser,deep_filter_net,deep_filter_net_large,krisp_viva_tel,krisp_viva_tel_lite,krisp_viva_promodel,krisp_viva_ss,quail_voice_focus"`
+	Engine           string `json:"engine" enum:"denoiser,deep_filter_net,deep_filter_net_large,krisp_viva_tel,krisp_viva_tel_lite,krisp_viva_promodel,krisp_viva_ss,quail_voice_focus"`
 }
 
 // RTCPSettings is kept for compatibility.
 type RTCPSettings struct {
 	CaptureEnabled      bool   `json:"capture_enabled"`
-	Port                string `json:"port" default:"rtp+1" enum:"rtcp-mux,rtp+1"`
-	ReportFrequencySecs int32  `json:"report_frequency_secs" minimum:"5" maximum:"3000" default:"5"`
+	Port                string `json:"port" enum:"rtcp-mux,rtp+1"`
+	ReportFrequencySecs int32  `json:"report_frequency_secs" minimum:"5" maximum:"3000"`
 }
 
 // Inbound is kept for compatibility: Tollgate carries outbound calls only. These are
 // the members that credential connections have; IP connections have more.
 type Inbound struct {
-	ANINumberFormat string `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
+	ANINumberFormat string `json:"ani_number_format" enum:"+E.164,E.164,+E.164-national,E.164-national"`
 	ChannelLimit    *int32 `json:"channel_limit" minimum:"0"`
 	// `PCMU` and `PCMA` are read as `G711U` and `G711A`, any name in any case
 	Codecs                   []string `json:"codecs" maxItems:"20" fold:"codec"`
 	DefaultRoutingMethod     *string  `json:"default_routing_method" enum:"sequential,round-robin"`
-	DNISNumberFormat         string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
+	DNISNumberFormat         string   `json:"dnis_number_format" enum:"+e164,e164,national,sip_username"`
 	GenerateRingbackTone     bool     `json:"generate_ringback_tone"`
 	ISUPHeadersEnabled       bool     `json:"isup_headers_enabled"`
 	PRACKEnabled             bool     `json:"prack_enabled"`
 	ShakenStirEnabled        bool     `json:"shaken_stir_enabled"`
-	SimultaneousRinging      string   `json:"simultaneous_ringing" default:"disabled" enum:"disabled,enabled"`
-	SIPCompactHeadersEnabled bool     `json:"sip_compact_headers_enabled" default:"true"`
-	Timeout1xxSecs           int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs           int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+	SimultaneousRinging      string   `json:"simultaneous_ringing" enum:"disabled,enabled"`
+	SIPCompactHeadersEnabled bool     `json:"sip_compact_headers_enabled"`
+	Timeout1xxSecs           int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120"`
+	Timeout2xxSecs           int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600"`
 }
 
 // IPInbound adds what IP connections have besides.
@@ -151,7 +151,7 @@ type IPInbound struct {
 	DefaultPrimaryIPID         *string `json:"default_primary_ip_id" numeric:"id"`
 	DefaultSecondaryIPID       *string `json:"default_secondary_ip_id" numeric:"id"`
 	DefaultTertiaryIPID        *string `json:"default_tertiary_ip_id" numeric:"id"`
-	SIPRegion                  string  `json:"sip_region" default:"US" enum:"US,Europe,Australia"`
+	SIPRegion                  string  `json:"sip_region" enum:"US,Europe,Australia"`
 	SIPSubdomain               *string `json:"sip_subdomain"`
 	SIPSubdomainReceiveSetting *string `json:"sip_subdomain_receive_settings" enum:"only_my_connections,from_anyone"`
 }
@@ -163,7 +163,7 @@ type Outbound struct {
 	// caller's own
 	ANIOverride string `json:"ani_override" mark:"enforced" maxLength:"32" doc:"A number that replaces the caller id of outbound calls; empty for none."`
 	// `always`; `normal`: on all but emergency calls; `emergency`: on emergency calls only
-	ANIOverrideType    string `json:"ani_override_type" mark:"enforced" default:"always" enum:"always,normal,emergency" doc:"When ani_override applies: always, on all but emergency calls, or on emergency calls only."`
+	ANIOverrideType    string `json:"ani_override_type" mark:"enforced" enum:"always,normal,emergency" doc:"When ani_override applies: always, on all but emergency calls, or on emergency calls only."`
 	CallParkingEnabled *bool  `json:"call_parking_enabled" mark:"kept"`
 	// refused with D3
 	ChannelLimit           *int32 `json:"channel_limit" mark:"enforced" minimum:"0" doc:"How many outbound calls of this connection may be up or ringing at once; null means no limit."`
@@ -184,7 +184,7 @@ type IPConnection struct {
 	// an object; see its members
 	Outbound IPOutbound `json:"outbound" mark:"enforced"`
 	// `TCP` and `TLS` refuse calls that come by another transport; with `UDP`, the default, any is taken
-	TransportProtocol string `json:"transport_protocol" mark:"enforced" default:"UDP" enum:"UDP,TCP,TLS"`
+	TransportProtocol string `json:"transport_protocol" mark:"enforced" enum:"UDP,TCP,TLS"`
 }
 
 // IPOutbound adds what tells connections behind one address apart.
@@ -194,7 +194,7 @@ type IPOutbound struct {
 	// dialled, or the number in P-Charge-Info, where `caller_ids` of the connection lists it, chooses among the
 	// connections of one account behind an address. A number that none of them lists chooses nothing. Two of them
 	// still need tech prefixes, so that a call without the header has one meaning
-	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" default:"tech-prefixp-charge-info" enum:"tech-prefixp-charge-info,token"`
+	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" enum:"tech-prefixp-charge-info,token"`
 	// in X-Telnyx-Token or X-Tollgate-Token; refused with D29; masked as passwords are, which is ours
 	IPAuthenticationToken *string `json:"ip_authentication_token" mark:"enforced" maxLength:"128" doc:"The value of the X-Telnyx-Token header (X-Tollgate-Token is read alike) that this connection's requests carry."`
 	// four digits before the number; refused with D26
@@ -233,7 +233,7 @@ type IP struct {
 	// an address only if a tech prefix or token tells them apart
 	IPAddress Network `json:"ip_address" mark:"enforced" doc:"An address or, Tollgate's own, a network such as 192.0.2.0/24; of several that a sender is in, the smallest counts. It belongs to one account, unless an admin shares it: shared_sources of accounts. A network larger than /24 (IPv6 /48) needs a key with the scope carrier."`
 	// requests are recognised by their address, from any port
-	Port      int32     `json:"port" mark:"kept" minimum:"1" maximum:"65535" default:"5060"`
+	Port      int32     `json:"port" mark:"kept" minimum:"1" maximum:"65535"`
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
 }

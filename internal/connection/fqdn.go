@@ -21,7 +21,7 @@ type FQDNConnection struct {
 	// `TLS` refuses calls that come by another transport, and so does `TCP` where the call does not authenticate
 	// by digest: set-ups as published name `TCP` for the way to the domain name, and call over UDP or TLS with a
 	// password. With `UDP`, the default, any is taken
-	TransportProtocol string `json:"transport_protocol" mark:"enforced" default:"UDP" enum:"UDP,TCP,TLS"`
+	TransportProtocol string `json:"transport_protocol" mark:"enforced" enum:"UDP,TCP,TLS"`
 
 	AdjustDTMFTimestamp         bool `json:"adjust_dtmf_timestamp" mark:"kept"`
 	CallCostEnabled             bool `json:"call_cost_enabled" mark:"kept"`
@@ -45,7 +45,7 @@ type FQDNConnection struct {
 
 // FQDNInbound is kept for compatibility: Tollgate carries outbound calls only.
 type FQDNInbound struct {
-	ANINumberFormat string `json:"ani_number_format" default:"E.164-national" enum:"+E.164,E.164,+E.164-national,E.164-national"`
+	ANINumberFormat string `json:"ani_number_format" enum:"+E.164,E.164,+E.164-national,E.164-national"`
 	ChannelLimit    *int32 `json:"channel_limit" minimum:"0"`
 	// `PCMU` and `PCMA` are read as `G711U` and `G711A`, any name in any case
 	Codecs                     []string `json:"codecs" maxItems:"20" fold:"codec"`
@@ -53,17 +53,17 @@ type FQDNInbound struct {
 	DefaultPrimaryFQDNID       *string  `json:"default_primary_fqdn_id" maxLength:"36" numeric:"id"`
 	DefaultSecondaryFQDNID     *string  `json:"default_secondary_fqdn_id" maxLength:"36" numeric:"id"`
 	DefaultTertiaryFQDNID      *string  `json:"default_tertiary_fqdn_id" maxLength:"36" numeric:"id"`
-	DNISNumberFormat           string   `json:"dnis_number_format" default:"e164" enum:"+e164,e164,national,sip_username"`
+	DNISNumberFormat           string   `json:"dnis_number_format" enum:"+e164,e164,national,sip_username"`
 	GenerateRingbackTone       bool     `json:"generate_ringback_tone"`
 	ISUPHeadersEnabled         bool     `json:"isup_headers_enabled"`
 	PRACKEnabled               bool     `json:"prack_enabled"`
 	ShakenStirEnabled          bool     `json:"shaken_stir_enabled"`
-	SIPCompactHeadersEnabled   bool     `json:"sip_compact_headers_enabled" default:"true"`
-	SIPRegion                  string   `json:"sip_region" default:"US" enum:"US,Europe,Australia"`
+	SIPCompactHeadersEnabled   bool     `json:"sip_compact_headers_enabled"`
+	SIPRegion                  string   `json:"sip_region" enum:"US,Europe,Australia"`
 	SIPSubdomain               *string  `json:"sip_subdomain" maxLength:"63"`
-	SIPSubdomainReceiveSetting string   `json:"sip_subdomain_receive_settings" default:"from_anyone" enum:"only_my_connections,from_anyone"`
-	Timeout1xxSecs             int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs             int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600" default:"90"`
+	SIPSubdomainReceiveSetting string   `json:"sip_subdomain_receive_settings" enum:"only_my_connections,from_anyone"`
+	Timeout1xxSecs             int32    `json:"timeout_1xx_secs" minimum:"1" maximum:"120"`
+	Timeout2xxSecs             int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600"`
 }
 
 // FQDNOutbound adds what FQDN connections have besides the settings of every kind.
@@ -83,13 +83,13 @@ type FQDNOutbound struct {
 	// It reads as one of these two, or as `token` where a request for the connection itself set that; the rest,
 	// and what `fqdn_authentication` set, reads as `ip-authentication`, and sending that back leaves it as it is.
 	// `null` sets the default
-	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" default:"ip-authentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
+	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
 	// with `ip-authentication`: in X-Telnyx-Token or X-Tollgate-Token; masked as passwords are, which is ours
 	IPAuthenticationToken *string `json:"ip_authentication_token" mark:"enforced" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
 	// with `ip-authentication`: four digits before the number; refused with D26
 	TechPrefix     string `json:"tech_prefix" mark:"enforced" pattern:"^([0-9]{4})?$"`
-	Timeout1xxSecs int32  `json:"timeout_1xx_secs" mark:"kept" minimum:"1" maximum:"120" default:"3"`
-	Timeout2xxSecs int32  `json:"timeout_2xx_secs" mark:"kept" minimum:"1" maximum:"600" default:"90"`
+	Timeout1xxSecs int32  `json:"timeout_1xx_secs" mark:"kept" minimum:"1" maximum:"120"`
+	Timeout2xxSecs int32  `json:"timeout_2xx_secs" mark:"kept" minimum:"1" maximum:"600"`
 }
 
 // The authentication methods of FQDN connections.

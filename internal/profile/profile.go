@@ -47,16 +47,16 @@ type Profile struct {
 	// 3 to 255 characters; need not be unique
 	Name string `json:"name" mark:"enforced" minLength:"3" maxLength:"255" doc:"A user-supplied name to help with organisation."`
 	// the only value is `conversational`
-	TrafficType string `json:"traffic_type" mark:"kept" enum:"conversational" default:"conversational" doc:"The type of traffic allowed in this profile."`
+	TrafficType string `json:"traffic_type" mark:"kept" enum:"conversational" doc:"The type of traffic allowed in this profile."`
 	// the only value is `global`
-	ServicePlan string `json:"service_plan" mark:"kept" enum:"global" default:"global" doc:"The coverage of the termination regions."`
+	ServicePlan string `json:"service_plan" mark:"kept" enum:"global" doc:"The coverage of the termination regions."`
 	// calls that ring or are up; no more than the account's own limit; null is none
 	ConcurrentCallLimit *int32 `json:"concurrent_call_limit" mark:"enforced" minimum:"0" doc:"How many calls may be up or ringing at once; null means no limit. No more than the account's own limit."`
 	// refused with D15 when false
-	Enabled bool     `json:"enabled" mark:"enforced" default:"true" doc:"Whether the profile can be used. A disabled profile refuses every new call of its connections."`
+	Enabled bool     `json:"enabled" mark:"enforced" doc:"Whether the profile can be used. A disabled profile refuses every new call of its connections."`
 	Tags    []string `json:"tags" mark:"kept" maxItems:"100"`
 	// the only value is `rate-deck`
-	UsagePaymentMethod string `json:"usage_payment_method" mark:"kept" enum:"rate-deck" default:"rate-deck" doc:"How costs are calculated."`
+	UsagePaymentMethod string `json:"usage_payment_method" mark:"kept" enum:"rate-deck" doc:"How costs are calculated."`
 	// by the full numbering plan, never by "+1"; refused with D13. Ours: ranges without a country, such as `+881`
 	WhitelistedDestinations []string `json:"whitelisted_destinations" mark:"enforced" maxItems:"300" doc:"The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are named by code, such as +881."`
 	// a number, USD a minute, exact; refused with D24 only when the rate is higher
@@ -64,7 +64,7 @@ type Profile struct {
 	// a text, USD a UTC day, exact; counts per profile
 	DailySpendLimit *money.Amount `json:"daily_spend_limit" mark:"enforced" doc:"The most that calls may cost in a UTC day, in USD, as a decimal string."`
 	// true needs a limit: without one it would protect nobody, so that is a 422
-	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" mark:"enforced" default:"false" doc:"Whether daily_spend_limit is enforced."`
+	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" mark:"enforced" doc:"Whether daily_spend_limit is enforced."`
 	// an object; see its members. As it is when the call starts: a change during the call has no effect on it
 	CallRecording CallRecording `json:"call_recording" mark:"enforced"`
 	// is in every record of the profile's calls; `""` is read as null
@@ -74,10 +74,10 @@ type Profile struct {
 
 	// `block_new_calls` (as Telnyx words it) or `end_calls` (running calls end at their grant's end, so booked
 	// charges never pass the limit)
-	SpendLimitAction string `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	SpendLimitAction string `json:"spend_limit_action" enum:"block_new_calls,end_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
 	// `resume_at_reset` (a limit that was reached is forgotten at 00:00 UTC) or `hold_until_released` (it refuses
 	// calls, with TG9, until `POST /tollgate/v1/outbound_voice_profiles/{id}/release`)
-	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
+	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
 	// number types that are refused inside whitelisted countries; default `premium_rate`
 	BlockedNumberTypes []string `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
 	// the call lasts no longer after its answer: the server hangs up half a second before; another switch is told
@@ -99,14 +99,14 @@ type Profile struct {
 // CallRecording says which calls are recorded and how.
 type CallRecording struct {
 	// recorded from the answer to the end; emergency calls never are
-	Type string `json:"call_recording_type" mark:"enforced" enum:"all,none,by_caller_phone_number" default:"none" doc:"Which calls are recorded."`
+	Type string `json:"call_recording_type" mark:"enforced" enum:"all,none,by_caller_phone_number" doc:"Which calls are recorded."`
 	// E.164; needed with `by_caller_phone_number`
 	CallerPhoneNumbers []e164.Number `json:"call_recording_caller_phone_numbers" mark:"enforced" maxItems:"1000" doc:"With by_caller_phone_number: the callers that are recorded, E.164."`
 	// `dual` has the caller left and the callee right
-	Channels string `json:"call_recording_channels" mark:"enforced" enum:"single,dual" default:"single" doc:"dual makes a stereo file with the caller on the left."`
+	Channels string `json:"call_recording_channels" mark:"enforced" enum:"single,dual" doc:"dual makes a stereo file with the caller on the left."`
 	// `mp3` where the server has the program `lame`; otherwise the recording is kept as `wav`, and its
 	// `download_urls` say so
-	Format string `json:"call_recording_format" mark:"enforced" enum:"wav,mp3" default:"wav"`
+	Format string `json:"call_recording_format" mark:"enforced" enum:"wav,mp3"`
 }
 
 // CallingWindow limits when calls may start. Times are UTC unless TimeZone is set.

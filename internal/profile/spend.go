@@ -11,11 +11,11 @@ type SpendLimit struct {
 	// the most that the calls of all its profiles may cost together in a UTC day; null is none. Refused with TG7
 	DailySpendLimit *money.Amount `json:"daily_spend_limit" doc:"Tollgate's own: the most that the calls of all its profiles may cost together in a UTC day, in USD, as a decimal string."`
 	// whether it is enforced
-	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" default:"false" doc:"Tollgate's own: whether daily_spend_limit is enforced."`
+	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" doc:"Tollgate's own: whether daily_spend_limit is enforced."`
 	// as of a profile
-	SpendLimitAction string `json:"spend_limit_action" enum:"block_new_calls,end_calls" default:"block_new_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
+	SpendLimitAction string `json:"spend_limit_action" enum:"block_new_calls,end_calls" doc:"Tollgate's own: what happens to calls in progress at the daily limit."`
 	// as of a profile; released by `POST /tollgate/v1/billing_groups/{id}/release`
-	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" default:"resume_at_reset" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released."`
+	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until it is released."`
 }
 
 // NewSpendLimit returns the defaults: no limit.

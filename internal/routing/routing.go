@@ -38,16 +38,16 @@ type Gateway struct {
 	Version   int64 `json:"-"`
 
 	Name          string  `json:"name" minLength:"1" maxLength:"255"`
-	Enabled       bool    `json:"enabled" default:"true"`
+	Enabled       bool    `json:"enabled"`
 	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
-	Transport     string  `json:"transport" enum:"udp,tcp,tls,auto" default:"udp" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
+	Transport     string  `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
 	TLSServerName *string `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
 	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
-	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" default:"0" doc:"Gateways with a lower priority value are tried first."`
-	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" default:"1" doc:"Share of the calls among gateways of one priority."`
-	NumberFormat  string  `json:"number_format" enum:"+e164,e164,national" default:"+e164" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
+	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" doc:"Gateways with a lower priority value are tried first."`
+	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" doc:"Share of the calls among gateways of one priority."`
+	NumberFormat  string  `json:"number_format" enum:"+e164,e164,national" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
 	Prefix        string  `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
-	CallerFormat  string  `json:"caller_format" enum:"+e164,e164,national" default:"+e164" doc:"The form of the caller's number, as number_format."`
+	CallerFormat  string  `json:"caller_format" enum:"+e164,e164,national" doc:"The form of the caller's number, as number_format."`
 	StripDigits   int32   `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
 
 	CountryCode         *string `json:"country_code" minLength:"2" maxLength:"2" doc:"The country, ISO 3166-1 alpha-2, that the format national is of. All numbers with its calling code are national: those of Canada in the US too."`
@@ -61,17 +61,17 @@ type Gateway struct {
 	FailoverStatuses  []int32 `json:"failover_statuses" maxItems:"32" doc:"SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is tried, besides 3xx, 401, 407, 408 and 5xx."`
 
 	OptionsIntervalSecs int32 `json:"options_interval_secs" minimum:"0" maximum:"3600" doc:"How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it out of the hunt until it answers. 0 means never."`
-	BreakerFailures     int32 `json:"breaker_failures" minimum:"0" maximum:"1000" default:"5" doc:"After how many calls in a row that it did not answer at all the gateway is left out for breaker_secs. 0 means never."`
-	BreakerSecs         int32 `json:"breaker_secs" minimum:"0" maximum:"3600" default:"30" doc:"How long; then one call tries it again."`
+	BreakerFailures     int32 `json:"breaker_failures" minimum:"0" maximum:"1000" doc:"After how many calls in a row that it did not answer at all the gateway is left out for breaker_secs. 0 means never."`
+	BreakerSecs         int32 `json:"breaker_secs" minimum:"0" maximum:"3600" doc:"How long; then one call tries it again."`
 
 	Register            bool  `json:"register" doc:"Whether to register with the gateway (REGISTER). While that fails, calls go elsewhere. Needs user_name and password."`
-	RegisterExpiresSecs int32 `json:"register_expires_secs" minimum:"0" maximum:"86400" default:"300" doc:"How long a registration is asked for."`
+	RegisterExpiresSecs int32 `json:"register_expires_secs" minimum:"0" maximum:"86400" doc:"How long a registration is asked for."`
 
 	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user, where the carrier challenges."`
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
-	EmergencyRoute bool     `json:"emergency_route" default:"true" doc:"Whether emergency calls may be sent here."`
+	EmergencyRoute bool     `json:"emergency_route" doc:"Whether emergency calls may be sent here."`
 	Tags           []string `json:"tags" maxItems:"100"`
 
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`

@@ -22,10 +22,10 @@ type Endpoint struct {
 
 	ConnectionID id.ID    `json:"connection_id" doc:"Only events of this connection are sent; null means those of the whole account."`
 	URL          string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where events are sent. It must start with https://, and must not lead to a private address unless the server allows that. Redirects are not followed."`
-	FailoverURL  string   `json:"failover_url" maxLength:"2000" default:"" doc:"Where an event is sent at once when sending it to url fails; empty means nowhere."`
+	FailoverURL  string   `json:"failover_url" maxLength:"2000" doc:"Where an event is sent at once when sending it to url fails; empty means nowhere."`
 	Events       []string `json:"events" maxItems:"20" enum:"call.initiated,call.answered,call.hangup,call.cost,call.refused,call.ended,call.emergency,call.recording.saved,call.hangup_requested,connection.emergency_calls,profile.spend_threshold,profile.spend_limit_reached,billing_group.spend_threshold,billing_group.spend_limit_reached,account.spend_threshold,account.spend_limit_reached,connection.source_refused,configuration.changed" doc:"The types of events that are sent; an empty list means all."`
-	Enabled      bool     `json:"enabled" default:"true" doc:"Whether events are sent. What happens while an endpoint is disabled is not sent later; what was waiting then is."`
-	TimeoutSecs  int32    `json:"timeout_secs" minimum:"1" maximum:"30" default:"10" doc:"How long an attempt may take until the answer, in seconds."`
+	Enabled      bool     `json:"enabled" doc:"Whether events are sent. What happens while an endpoint is disabled is not sent later; what was waiting then is."`
+	TimeoutSecs  int32    `json:"timeout_secs" minimum:"1" maximum:"30" doc:"How long an attempt may take until the answer, in seconds."`
 
 	CreatedAt time.Time `json:"created_at" readOnly:"true"`
 	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
