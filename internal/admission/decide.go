@@ -102,16 +102,17 @@ type Decision struct {
 
 // Decide answers whether a call may go, by the snapshot, by what is in use and at
 // the time given. It is pure and does not allocate.
-func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) Decision {
+func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (made Decision) {
 	w := desks.Get().(*desk)
-	w.inquiry = inquiry{policy: s, call: *call, use: use, now: now}
-	d := &w.decision
-	*d = Decision{ID: call.ID}
-	gather(&d.Facts, &w.inquiry)
+	in, d := &w.inquiry, &w.decision
+	in.policy, in.call, in.use, in.now = s, *call, use, now
+	*d = Decision{}
+	d.ID = call.ID
+	gather(&d.Facts, in)
 	d.Reason, d.Verdicts = judge(&d.Facts)
 	d.Allow = d.Reason == ReasonNone
-	made := *d
-	w.inquiry = inquiry{} // a pool keeps no policy alive
+	made = *d
+	*in = inquiry{} // a pool keeps no policy alive
 	desks.Put(w)
 	return made
 }

@@ -60,13 +60,21 @@ type room struct {
 	ofCall     bool // the budget is what the call itself may still cost
 }
 
+// limiting are the rules that limit grants, the first and the next ones.
+var limiting = func() (list []*rule) {
+	for i := range rules {
+		if rules[i].first != nil {
+			list = append(list, &rules[i])
+		}
+	}
+	return list
+}()
+
 // firstRoom is the room for the first grant of a call.
 func (f *Facts) firstRoom() room {
 	r := room{day: f.Day, wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max}
-	for i := range f.Rules {
-		if first := rules[i].first; first != nil {
-			r = first(f, r)
-		}
+	for _, rule := range limiting {
+		r = rule.first(f, r)
 	}
 	return r
 }
@@ -96,10 +104,8 @@ func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
 		day:        record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()),
 		wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max,
 	}
-	for i := range rules {
-		if next := rules[i].next; next != nil {
-			r = next(s, p, l, r)
-		}
+	for _, rule := range limiting {
+		r = rule.next(s, p, l, r)
 	}
 	return r
 }

@@ -28,7 +28,8 @@ type rule struct {
 	// code writes or reads the facts. New facts go behind the others: what an older
 	// decision does not have is read as zero.
 	code func(c *coder, f *Facts)
-	// first and next limit what a call is granted, at its start and while it runs.
+	// first and next limit what a call is granted, at its start and while it runs. A rule
+	// has both or none.
 	first func(f *Facts, r room) room
 	next  func(s *State, p *policy.Snapshot, l *Lease, r room) room
 	// reasons are those that judge gives, and what each looks like outside.

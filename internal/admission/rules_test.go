@@ -22,6 +22,9 @@ func TestRulesAreWhole(t *testing.T) {
 		if names[r.name] = true; (r.judge == nil) != (len(r.reasons) == 0) {
 			t.Errorf("rule %q judges without a reason, or has one without judging", r.name)
 		}
+		if (r.first == nil) != (r.next == nil) {
+			t.Errorf("rule %q limits the first grant alone, or only those that follow", r.name)
+		}
 	}
 }
 
