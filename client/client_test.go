@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 func value[T any](v T, err error) func(*testing.T) T {
@@ -295,5 +296,43 @@ func TestWebhookDeliveries(t *testing.T) {
 	again := value(c.WebhookDeliveries().Replay(ctx, one.ID))(t)
 	if again.ID == one.ID || again.EventID != one.EventID || again.State != "pending" {
 		t.Errorf("replayed as %+v", again)
+	}
+}
+
+func TestAttemptedWebhooks(t *testing.T) {
+	c, s := newClient(t)
+	ctx := t.Context()
+	value(c.WebhookEndpoints().Create(ctx, client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
+	value(c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set("group")}))(t)
+	attempted := value(c.AttemptedWebhooks().Page(ctx, client.Query{}))(t)
+	if len(attempted.Data) != 0 {
+		t.Fatalf("before any attempt: %+v", attempted.Data)
+	}
+	box, now := s.store.Webhooks(), time.Now()
+	limits := webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: 10}
+	claimed, _, err := box.Claim(ctx, now, limits)
+	if err != nil || len(claimed) == 0 {
+		t.Fatalf("claimed %d: %v", len(claimed), err)
+	}
+	for _, d := range claimed {
+		attempt := webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: 1, URL: d.Endpoint.URL, StartedAt: now,
+			DurationMs: 12, StatusCode: 410, Response: "gone", Error: "The server answered 410.", State: webhook.Dead}
+		if err := box.Report(ctx, attempt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := client.Query{Filters: map[string]string{"status": "failed"}}
+	attempted = value(c.AttemptedWebhooks().Page(ctx, failed))(t)
+	if len(attempted.Data) != len(claimed) {
+		t.Fatalf("%d of %d are listed", len(attempted.Data), len(claimed))
+	}
+	one := value(c.AttemptedWebhooks().Get(ctx, attempted.Data[0].ID))(t)
+	if one.Status != "failed" || one.Webhook.EventType != "configuration.changed" || len(one.Attempts) != 1 {
+		t.Fatalf("read %+v", one)
+	}
+	exchange := one.Attempts[0]
+	if exchange.HTTP.Request.URL != "https://hooks.example.com/" || exchange.HTTP.Response.Status != 410 ||
+		exchange.HTTP.Response.Body != "gone" || len(exchange.Errors) != 1 {
+		t.Errorf("the attempt is %+v", exchange)
 	}
 }

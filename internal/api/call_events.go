@@ -15,8 +15,8 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // callEventView is a moment in the life of a call. Source: Telnyx v2, CallEvent.
@@ -43,7 +43,7 @@ type callEventMetadata struct {
 	From                   string     `json:"from"`
 	To                     string     `json:"to"`
 	StartTime              time.Time  `json:"start_time"`
-	HangupCause            string     `json:"hangup_cause,omitzero" doc:"Of call.hangup."`
+	HangupCause            string     `json:"hangup_cause,omitzero" doc:"Of call.hangup, in its words."`
 	// of `call.hangup`; `unknown` when Tollgate ended the call
 	HangupSource string `json:"hangup_source,omitzero" doc:"Of call.hangup."`
 	// of `call.hangup`
@@ -403,7 +403,7 @@ func viewEvent(e *store.CallEvent) callEvent {
 	m := &event.view.Metadata
 	switch e.Kind {
 	case store.EventHangup:
-		m.HangupCause, m.HangupSource = c.HangupCause, hangupSource(c.HangupSource)
+		m.HangupCause, m.HangupSource = webhook.HangupCause(c), webhook.HangupSource(c.HangupSource)
 		if c.SIPStatus != 0 {
 			m.SIPHangupCause = strconv.Itoa(int(c.SIPStatus))
 		}
@@ -411,14 +411,6 @@ func viewEvent(e *store.CallEvent) callEvent {
 		m.TotalCost, m.BilledDurationSecs = new(c.Cost), new(c.BilledSecs)
 	}
 	return event.complete()
-}
-
-// hangupSource is in Telnyx's words, which have none for the server itself.
-func hangupSource(s record.Side) string {
-	if s == record.SideTollgate {
-		s = record.SideUnknown
-	}
-	return s.String()
 }
 
 func (e callEvent) complete() callEvent {

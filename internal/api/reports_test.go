@@ -359,6 +359,37 @@ func TestCallEvents(t *testing.T) {
 	}
 }
 
+// TestCallEventsHaveTelnyxsCauses shows the words of call.hangup, whatever the call's own
+// cause says.
+func TestCallEventsHaveTelnyxsCauses(t *testing.T) {
+	h := newHarness(t)
+	_, connection := h.pbx(`{"name":"office"}`)
+	for _, test := range []struct {
+		cause  string
+		status int32
+		want   string
+	}{
+		{"user_busy", 486, "user_busy"},
+		{"unallocated_number", 404, "not_found"},
+		{"progress_timeout", 408, "timeout"},
+		{"subscriber_absent", 480, "no_answer"},
+		{"", 603, "call_rejected"},
+		{"a_word_of_the_switch", 500, "unspecified"},
+	} {
+		call := h.reserve(connection, "+13125550199").Decision.ID
+		h.run(admission.Release{ID: call, Ending: admission.Ending{EndedMicros: h.clock.Now().UnixMicro(),
+			SIPStatus: test.status, Cause: test.cause, Source: record.SideTollgate}})
+		events := h.do("GET", "/v2/call_events?filter[name]=call.hangup&filter[leg_id]="+call.String(), "").list()
+		if len(events) != 1 {
+			t.Fatalf("%q: events are %v", test.cause, events)
+		}
+		hangup := events[0]["metadata"].(map[string]any)
+		if hangup["hangup_cause"] != test.want || hangup["hangup_source"] != "unknown" {
+			t.Errorf("%q is shown as %v by %v, want %q", test.cause, hangup["hangup_cause"], hangup["hangup_source"], test.want)
+		}
+	}
+}
+
 func TestUserTags(t *testing.T) {
 	h := newHarness(t)
 	tags := func(query string) any {

@@ -146,7 +146,7 @@ func HangupEvent(key uuid.UUID, r *record.Call, tags []string) (Event, error) {
 		telnyxIDs: telnyxIDsOf(r.ID, r.ConnectionID),
 		telnyxParties: telnyxParties{From: numberOr(r.Caller, r.From), To: numberOr(r.Callee, r.To),
 			StartTime: microsText(r.StartedMicros), Tags: listed(tags)},
-		EndTime: microsText(r.EndedMicros), State: "hangup", HangupCause: HangupCause(r), HangupSource: hangupSource(r.HangupSource),
+		EndTime: microsText(r.EndedMicros), State: "hangup", HangupCause: HangupCause(r), HangupSource: HangupSource(r.HangupSource),
 		SIPHangupCause: unspecified, CallQualityStats: qualityOf(r.Quality),
 	}
 	if r.SIPStatus != 0 {
@@ -217,8 +217,8 @@ func causeOfOutcome(r *record.Call) string {
 	return unspecified
 }
 
-// hangupSource is who ended a call in Telnyx's words, which have none for the server.
-func hangupSource(side record.Side) string {
+// HangupSource is who ended a call in Telnyx's words, which have none for the server.
+func HangupSource(side record.Side) string {
 	if side == record.SideTollgate {
 		side = record.SideUnknown
 	}
