@@ -70,7 +70,7 @@ func largeDeck(b *testing.B, random *rand.Rand, n int) *rating.Deck {
 func largeSnapshot(b *testing.B, profiles, connections int, deck *rating.Deck) *policy.Snapshot {
 	account := testAccountPolicy()
 	changes := []policy.Change{
-		{PutAccount: &account}, {PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}},
+		policy.PutAccount(&account), policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}),
 	}
 	for i := range profiles {
 		p := profile.New()
@@ -78,13 +78,13 @@ func largeSnapshot(b *testing.B, profiles, connections int, deck *rating.Deck) *
 		p.DailySpendLimit, p.DailySpendLimitEnabled = new(100*money.Dollar), true
 		p.ConcurrentCallLimit = new(int32(10))
 		p.MaxDestinationRate = new(money.Rate(money.Dollar))
-		changes = append(changes, policy.Change{PutProfile: &p})
+		changes = append(changes, policy.PutProfile(&p))
 	}
 	for i := range connections {
 		c := connection.NewIPConnection()
 		c.ID, c.AccountID = id.ID(1_000_000+i), testAccount
 		c.Outbound.OutboundVoiceProfileID = id.ID(10_000 + i%profiles)
-		changes = append(changes, policy.Change{PutIPConn: &c})
+		changes = append(changes, policy.PutIPConn(&c))
 	}
 	s, err := (&policy.Snapshot{}).With(changes...)
 	if err != nil {

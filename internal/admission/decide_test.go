@@ -141,12 +141,12 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 	if group.Spending.On {
 		p.BillingGroupID = &group.ID
 	}
-	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(policy.Change{PutGroup: &group})
+	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(policy.PutGroup(&group))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.AllowedSources != nil {
-		snapshot, err = snapshot.With(policy.Change{PutCredential: c.credential(t)})
+		snapshot, err = snapshot.With(policy.PutCredential(c.credential(t)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,9 +17,9 @@ func ExampleDecide() {
 	pbx := connection.NewIPConnection()
 	pbx.ID, pbx.AccountID, pbx.Outbound.OutboundVoiceProfileID = 3, 1, office.ID
 	snapshot, err := (&policy.Snapshot{}).With(
-		policy.Change{PutAccount: &policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}},
-		policy.Change{PutProfile: &office},
-		policy.Change{PutIPConn: &pbx},
+		policy.PutAccount(&policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}),
+		policy.PutProfile(&office),
+		policy.PutIPConn(&pbx),
 	)
 	if err != nil {
 		fmt.Println(err)

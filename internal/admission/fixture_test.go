@@ -68,11 +68,11 @@ func snapshotOf(t testing.TB, a policy.Account, p profile.Profile, c connection.
 	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
 	c.ID, c.AccountID, c.Version = testConnection, testAccount, 1
 	s, err := (&policy.Snapshot{}).With(
-		policy.Change{PutAccount: &a},
-		policy.Change{PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}},
-		policy.Change{PutProfile: &p},
-		policy.Change{PutIPConn: &c},
-		policy.Change{PutIP: &connection.IP{ID: 5, ConnectionID: testConnection, IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10"))}},
+		policy.PutAccount(&a),
+		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}),
+		policy.PutProfile(&p),
+		policy.PutIPConn(&c),
+		policy.PutIP(&connection.IP{ID: 5, ConnectionID: testConnection, IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10"))}),
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func (b *bench) limitLength(profileSecs, connectionSecs int32) {
 	p, c := profile.New(), attachedConnection()
 	p.ID, p.AccountID, p.MaxCallSecs = testProfile, testAccount, &profileSecs
 	c.ID, c.AccountID, c.MaxCallSecs = testConnection, testAccount, &connectionSecs
-	s, err := b.policy.With(policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c})
+	s, err := b.policy.With(policy.PutProfile(&p), policy.PutIPConn(&c))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func pacedBench(t *testing.T, perSecond int32) *bench {
 	c := attachedConnection()
 	c.ID, c.AccountID, c.CallsPerSecond = testConnection, testAccount, &perSecond
 	c.Outbound.Localization = new("US")
-	s, err := b.policy.With(policy.Change{PutIPConn: &c})
+	s, err := b.policy.With(policy.PutIPConn(&c))
 	if err != nil {
 		t.Fatal(err)
 	}

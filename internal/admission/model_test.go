@@ -246,8 +246,8 @@ func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]polic
 	c.EmergencyCallLimit, c.EmergencyAlertCalls = urgent, new(int32(2))
 	a.Spending = limits[Scope{Account: testAccount}]
 	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[Scope{Group: testGroup}]}
-	return (&policy.Snapshot{}).With(policy.Change{PutGroup: &group}, policy.Change{PutAccount: &a}, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &c},
-		policy.Change{PutDeck: &policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}})
+	return (&policy.Snapshot{}).With(policy.PutGroup(&group), policy.PutAccount(&a), policy.PutProfile(&p), policy.PutIPConn(&c),
+		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}))
 }
 
 func (m *machine) reserve() {

@@ -103,9 +103,9 @@ func TestOverrideDecides(t *testing.T) {
 	built := snapshotOf(t, testAccountPolicy(), p, attachedConnection(), numberDeck(t))
 	us, premium := "US", "premium_rate"
 	s, err := built.With(
-		policy.Change{PutOverride: &numbering.Override{ID: 70, Prefix: "1436", Valid: true, Country: &us}},
-		policy.Change{PutOverride: &numbering.Override{ID: 71, Prefix: "12125", Valid: false}},
-		policy.Change{PutOverride: &numbering.Override{ID: 72, Prefix: "12126", Valid: true, NumberType: &premium}},
+		policy.PutOverride(&numbering.Override{ID: 70, Prefix: "1436", Valid: true, Country: &us}),
+		policy.PutOverride(&numbering.Override{ID: 71, Prefix: "12125", Valid: false}),
+		policy.PutOverride(&numbering.Override{ID: 72, Prefix: "12126", Valid: true, NumberType: &premium}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestOverrideDecides(t *testing.T) {
 	if d := Decide(s, &call, NothingUsed{}, noon); d.Reason != ReasonNone {
 		t.Errorf("a caller of the override: %s", d.Reason)
 	}
-	dropped, err := s.With(policy.Change{DropOverride: 70})
+	dropped, err := s.With(policy.DropOverride(70))
 	if err != nil {
 		t.Fatal(err)
 	}

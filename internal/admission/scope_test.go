@@ -36,9 +36,9 @@ func newSharedBench(t *testing.T, own, group, account policy.SpendLimit) *bench 
 	b := newBench(t, p, deckOf(t, 1, 1, "0", map[string]string{"1": "0.60"}))
 	a := testAccountPolicy()
 	a.Spending = account
-	changes := []policy.Change{{PutAccount: &a}}
+	changes := []policy.Change{policy.PutAccount(&a)}
 	if group.On {
-		changes = append(changes, policy.Change{PutGroup: &policy.Group{ID: testGroup, Account: testAccount, Spending: group}})
+		changes = append(changes, policy.PutGroup(&policy.Group{ID: testGroup, Account: testAccount, Spending: group}))
 	}
 	var err error
 	if b.policy, err = b.policy.With(changes...); err != nil {

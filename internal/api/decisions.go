@@ -199,7 +199,7 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	}
 	imagined := connection.NewIPConnection()
 	imagined.ID, imagined.AccountID, imagined.Outbound.OutboundVoiceProfileID = noConnection, account, p.ID
-	next, err := snapshot.With(policy.Change{PutIPConn: &imagined})
+	next, err := snapshot.With(policy.PutIPConn(&imagined))
 	if err != nil {
 		return nil, nil, fmt.Errorf("imagine a connection of profile %s: %w", p.ID, err)
 	}

@@ -36,9 +36,9 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 		return nil, err
 	}
 	before := s.Live.Snapshot()
-	change := policy.Change{PutProfile: p}
+	change := policy.PutProfile(p)
 	if gone {
-		change = policy.Change{DropProfile: p.ID}
+		change = policy.DropProfile(p.ID)
 	}
 	after, err := before.With(change)
 	if err != nil {

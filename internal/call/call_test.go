@@ -32,8 +32,8 @@ func attemptOf(t interface{ Fatal(...any) }, emergency bool) *Call {
 	second.ID, second.AccountID, second.Priority = 12, 1, 1
 	second.FailoverStatuses = []int32{404}
 	snapshot, err := policy.NewLive().Snapshot().With(
-		policy.Change{PutAccount: &policy.Account{ID: 1, Active: true}}, policy.Change{PutIPConn: &c},
-		policy.Change{PutGateway: &second}, policy.Change{PutGateway: &first},
+		policy.PutAccount(&policy.Account{ID: 1, Active: true}), policy.PutIPConn(&c),
+		policy.PutGateway(&second), policy.PutGateway(&first),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -221,11 +221,11 @@ func TestEmergencyCallsKeepToTheirRoutes(t *testing.T) {
 	c := connection.NewIPConnection()
 	c.ID, c.AccountID, c.EmergencyNumbers = 7, 1, []string{"5555"}
 	account := policy.Account{ID: 1, Active: true, EmergencyNumbers: []string{"7777"}}
-	changes := []policy.Change{{PutAccount: &account}, {PutIPConn: &c}}
+	changes := []policy.Change{policy.PutAccount(&account), policy.PutIPConn(&c)}
 	for i, kind := range []struct{ emergency, enabled bool }{{true, true}, {false, true}, {true, false}} {
 		g := routing.NewGateway()
 		g.ID, g.AccountID, g.EmergencyRoute, g.Enabled = id.ID(101+i), 1, kind.emergency, kind.enabled
-		changes = append(changes, policy.Change{PutGateway: &g})
+		changes = append(changes, policy.PutGateway(&g))
 	}
 	snapshot, err := policy.NewLive().Snapshot().With(changes...)
 	if err != nil {

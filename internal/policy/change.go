@@ -1,18 +1,13 @@
 package policy
 
 import (
-	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -20,39 +15,44 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Change is one change of the policy: exactly one field is set. A Put replaces
-// what had the same id; a Drop of what is not there does nothing.
+// Change is one change of the policy. It is made by a Put, which replaces what had the
+// same id, or by a Drop, which does nothing where there is no such object.
 type Change struct {
-	PutAccount     *Account
-	PutProfile     *profile.Profile
-	PutIPConn      *connection.IPConnection
-	PutCredential  *connection.CredentialConnection
-	PutFQDNConn    *connection.FQDNConnection
-	PutIP          *connection.IP
-	PutGateway     *routing.Gateway
-	PutDeck        *Deck
-	PutGroup       *Group
-	PutOverride    *numbering.Override
-	DropOverride   id.ID
-	PutVerified    *verification.Number
-	DropVerified   id.ID
-	DropAccount    id.ID
-	DropGroup      uuid.UUID
-	PutWebhook     *webhook.Endpoint
-	DropProfile    id.ID
-	DropConnection id.ID
-	DropIP         id.ID
-	DropGateway    *routing.Gateway
-	DropDeck       id.ID
-	DropWebhook    id.ID
+	// Object is what changes, so that other nodes can read it again.
+	Object Object
+	apply  func(*Snapshot) error
 }
+
+// Object names an object of the policy.
+type Object struct {
+	Kind    Kind
+	Account id.ID // only of gateways
+	ID      id.ID // 0 if the kind has other ids
+}
+
+// Kind is a kind of objects. Its text is stored; a database may have any text.
+type Kind string
+
+// The kinds of objects.
+const (
+	KindAccount    Kind = "account"
+	KindProfile    Kind = "profile"
+	KindConnection Kind = "connection"
+	KindIP         Kind = "ip"
+	KindGateway    Kind = "gateway"
+	KindDeck       Kind = "deck"
+	KindWebhook    Kind = "webhook"
+	KindOverride   Kind = "override"
+	KindVerified   Kind = "verified_number"
+	KindAnything   Kind = "anything" // what cannot be read again by itself
+)
 
 // With returns the snapshot that results from the changes, in order. On an error
 // nothing of them is in force: the receiver is never modified.
 func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 	next := *s
-	for i := range changes {
-		if err := next.apply(&changes[i]); err != nil {
+	for _, c := range changes {
+		if err := c.apply(&next); err != nil {
 			return nil, err
 		}
 	}
@@ -63,69 +63,158 @@ func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 	return &next, nil
 }
 
-func (s *Snapshot) apply(c *Change) error {
-	switch {
-	case c.PutAccount != nil:
-		s.accounts = s.accounts.put(hashID, c.PutAccount.ID, c.PutAccount)
-	case c.PutProfile != nil:
-		compiled, err := CompileProfile(c.PutProfile)
+// change is a change that cannot fail.
+func change(kind Kind, object id.ID, apply func(*Snapshot)) Change {
+	return Change{Object{Kind: kind, ID: object}, func(s *Snapshot) error {
+		apply(s)
+		return nil
+	}}
+}
+
+// PutAccount adds or replaces an account.
+func PutAccount(a *Account) Change {
+	return change(KindAccount, a.ID, func(s *Snapshot) { s.accounts = s.accounts.put(hashID, a.ID, a) })
+}
+
+// DropAccount removes an account.
+func DropAccount(account id.ID) Change {
+	return change(KindAccount, account, func(s *Snapshot) { s.accounts = s.accounts.remove(hashID, account) })
+}
+
+// PutProfile adds or replaces a profile.
+func PutProfile(p *profile.Profile) Change {
+	return Change{Object{Kind: KindProfile, ID: p.ID}, func(s *Snapshot) error {
+		compiled, err := CompileProfile(p)
 		if err != nil {
 			return err
 		}
 		s.profiles = s.profiles.put(hashID, compiled.ID, compiled)
-	case c.PutIPConn != nil:
-		s.putConnectionWebhook(&c.PutIPConn.Base)
-		return s.putConnection(compileIP(c.PutIPConn))
-	case c.PutCredential != nil:
-		s.putConnectionWebhook(&c.PutCredential.Base)
-		return s.putConnection(compileCredential(c.PutCredential))
-	case c.PutFQDNConn != nil:
-		s.putConnectionWebhook(&c.PutFQDNConn.Base)
-		return s.putConnection(compileFQDN(c.PutFQDNConn))
-	case c.PutIP != nil:
-		s.sources.put(c.PutIP)
-	case c.PutGateway != nil:
-		s.dropGateway(c.PutGateway)
-		account := c.PutGateway.AccountID
-		s.gateways = s.gateways.put(hashID, account, append(slices.Clone(s.Gateways(account)), c.PutGateway))
-	case c.PutDeck != nil:
-		s.decks = s.decks.put(hashID, c.PutDeck.ID, c.PutDeck)
-	case c.PutOverride != nil:
-		compiled, err := c.PutOverride.Compile()
+		return nil
+	}}
+}
+
+// DropProfile removes a profile.
+func DropProfile(profile id.ID) Change {
+	return change(KindProfile, profile, func(s *Snapshot) { s.profiles = s.profiles.remove(hashID, profile) })
+}
+
+// PutIPConn adds or replaces an IP connection.
+func PutIPConn(c *connection.IPConnection) Change {
+	return putConnection(&c.Base, func() (*Connection, error) { return compileIP(c) })
+}
+
+// PutCredential adds or replaces a credential connection.
+func PutCredential(c *connection.CredentialConnection) Change {
+	return putConnection(&c.Base, func() (*Connection, error) { return compileCredential(c) })
+}
+
+// PutFQDNConn adds or replaces an FQDN connection.
+func PutFQDNConn(c *connection.FQDNConnection) Change {
+	return putConnection(&c.Base, func() (*Connection, error) { return compileFQDN(c) })
+}
+
+func putConnection(b *connection.Base, compile func() (*Connection, error)) Change {
+	return Change{Object{Kind: KindConnection, ID: b.ID}, func(s *Snapshot) error {
+		s.putConnectionWebhook(b)
+		return s.putConnection(compile())
+	}}
+}
+
+// DropConnection removes a connection of any kind.
+func DropConnection(connection id.ID) Change {
+	return change(KindConnection, connection, func(s *Snapshot) {
+		s.dropConnection(connection)
+		s.dropWebhook(connection)
+	})
+}
+
+// PutIP adds or replaces a source address.
+func PutIP(ip *connection.IP) Change {
+	return change(KindIP, ip.ID, func(s *Snapshot) { s.sources.put(ip) })
+}
+
+// DropIP removes a source address.
+func DropIP(ip id.ID) Change {
+	return change(KindIP, ip, func(s *Snapshot) { s.sources.drop(ip) })
+}
+
+// PutGateway adds or replaces a gateway.
+func PutGateway(g *routing.Gateway) Change {
+	c := change(KindGateway, g.ID, func(s *Snapshot) {
+		s.dropGateway(g)
+		s.gateways = s.gateways.put(hashID, g.AccountID, append(slices.Clone(s.Gateways(g.AccountID)), g))
+	})
+	c.Object.Account = g.AccountID
+	return c
+}
+
+// DropGateway removes a gateway, of which the account and the id are enough.
+func DropGateway(g *routing.Gateway) Change {
+	c := change(KindGateway, g.ID, func(s *Snapshot) { s.dropGateway(g) })
+	c.Object.Account = g.AccountID
+	return c
+}
+
+// PutDeck adds or replaces a rate deck.
+func PutDeck(d *Deck) Change {
+	return change(KindDeck, d.ID, func(s *Snapshot) { s.decks = s.decks.put(hashID, d.ID, d) })
+}
+
+// DropDeck removes a rate deck.
+func DropDeck(deck id.ID) Change {
+	return change(KindDeck, deck, func(s *Snapshot) { s.decks = s.decks.remove(hashID, deck) })
+}
+
+// PutGroup adds or replaces a billing group.
+func PutGroup(g *Group) Change {
+	return change(KindAnything, 0, func(s *Snapshot) { s.groups = s.groups.put(hashGroup, g.ID, g) })
+}
+
+// DropGroup removes a billing group.
+func DropGroup(group uuid.UUID) Change {
+	return change(KindAnything, 0, func(s *Snapshot) { s.groups = s.groups.remove(hashGroup, group) })
+}
+
+// PutOverride adds or replaces an override of the numbering plan.
+func PutOverride(o *numbering.Override) Change {
+	return Change{Object{Kind: KindOverride, ID: o.ID}, func(s *Snapshot) error {
+		compiled, err := o.Compile()
 		if err != nil {
 			return err
 		}
-		s.overrides, s.stale = s.overrides.put(hashID, c.PutOverride.ID, compiled), true
-	case c.DropOverride != 0:
-		s.overrides, s.stale = s.overrides.remove(hashID, c.DropOverride), true
-	case c.PutVerified != nil:
-		s.putVerified(c.PutVerified)
-	case c.DropVerified != 0:
-		s.dropVerified(c.DropVerified)
-	case c.PutGroup != nil:
-		s.groups = s.groups.put(hashGroup, c.PutGroup.ID, c.PutGroup)
-	case c.DropGroup != uuid.Nil:
-		s.groups = s.groups.remove(hashGroup, c.DropGroup)
-	case c.DropAccount != 0:
-		s.accounts = s.accounts.remove(hashID, c.DropAccount)
-	case c.PutWebhook != nil:
-		s.dropWebhook(c.PutWebhook.ID)
-		s.putWebhook(c.PutWebhook)
-	case c.DropProfile != 0:
-		s.profiles = s.profiles.remove(hashID, c.DropProfile)
-	case c.DropConnection != 0:
-		s.dropConnection(c.DropConnection)
-		s.dropWebhook(c.DropConnection)
-	case c.DropIP != 0:
-		s.sources.drop(c.DropIP)
-	case c.DropGateway != nil:
-		s.dropGateway(c.DropGateway)
-	case c.DropDeck != 0:
-		s.decks = s.decks.remove(hashID, c.DropDeck)
-	case c.DropWebhook != 0:
-		s.dropWebhook(c.DropWebhook)
-	}
-	return nil
+		s.overrides, s.stale = s.overrides.put(hashID, o.ID, compiled), true
+		return nil
+	}}
+}
+
+// DropOverride removes an override of the numbering plan.
+func DropOverride(override id.ID) Change {
+	return change(KindOverride, override, func(s *Snapshot) {
+		s.overrides, s.stale = s.overrides.remove(hashID, override), true
+	})
+}
+
+// PutVerified adds or replaces a verified number.
+func PutVerified(n *verification.Number) Change {
+	return change(KindVerified, n.ID, func(s *Snapshot) { s.putVerified(n) })
+}
+
+// DropVerified removes a verified number.
+func DropVerified(number id.ID) Change {
+	return change(KindVerified, number, func(s *Snapshot) { s.dropVerified(number) })
+}
+
+// PutWebhook adds or replaces an endpoint of webhooks.
+func PutWebhook(e *webhook.Endpoint) Change {
+	return change(KindWebhook, e.ID, func(s *Snapshot) {
+		s.dropWebhook(e.ID)
+		s.putWebhook(e)
+	})
+}
+
+// DropWebhook removes an endpoint of webhooks.
+func DropWebhook(endpoint id.ID) Change {
+	return change(KindWebhook, endpoint, func(s *Snapshot) { s.dropWebhook(endpoint) })
 }
 
 // compileNumbering is done once for all changes of a snapshot.
@@ -179,164 +268,4 @@ func (s *Snapshot) dropGateway(gone *routing.Gateway) {
 	account := gone.AccountID
 	kept := slices.DeleteFunc(slices.Clone(s.Gateways(account)), func(g *routing.Gateway) bool { return g.ID == gone.ID })
 	s.gateways = s.gateways.put(hashID, account, kept)
-}
-
-// CompileProfile resolves the names in a profile: countries, ranges, number
-// types, time zone. It fails when one is unknown, which validation of the
-// resource has made impossible for profiles that came through the API.
-func CompileProfile(p *profile.Profile) (*Profile, error) {
-	window, err := p.CallingWindow.Compile()
-	if err != nil {
-		return nil, fmt.Errorf("compile profile %s: %w", p.ID, err)
-	}
-	compiled := &Profile{
-		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
-		MaxRatePerMinute: NoLimit, MaxConnectFee: NoLimit, MaxCallCost: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
-		MaxCall:      secondsOf(p.MaxCallSecs),
-		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
-		EndCalls:     p.SpendLimitAction == profile.EndCalls,
-		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,
-		Window:       window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
-		Recording: p.CallRecording,
-	}
-	if p.MaxDestinationRate != nil {
-		compiled.MaxRatePerMinute = money.Amount(*p.MaxDestinationRate)
-	}
-	if p.MaxConnectFee != nil {
-		compiled.MaxConnectFee = *p.MaxConnectFee
-	}
-	if p.MaxCallCost != nil {
-		compiled.MaxCallCost = *p.MaxCallCost
-	}
-	if p.DailySpendLimit != nil {
-		compiled.SpendLimit = *p.DailySpendLimit
-	}
-	for _, name := range p.WhitelistedDestinations {
-		if country, ok := e164.CountryByAlpha2(name); ok {
-			compiled.Countries.Add(country)
-		} else if named, ok := e164.ParseRange(name); ok {
-			compiled.Ranges.Add(named)
-		} else {
-			return nil, fmt.Errorf("compile profile %s: unknown destination %q", p.ID, name)
-		}
-	}
-	for _, name := range p.BlockedNumberTypes {
-		numberType, ok := e164.ParseNumberType(name)
-		if !ok {
-			return nil, fmt.Errorf("compile profile %s: unknown number type %q", p.ID, name)
-		}
-		compiled.BlockedTypes.Add(numberType)
-	}
-	return compiled, nil
-}
-
-// CompileSpendLimit compiles the limit of a billing group or an account.
-func CompileSpendLimit(l *profile.SpendLimit) SpendLimit {
-	if !l.Limits() {
-		return SpendLimit{}
-	}
-	return SpendLimit{On: true, Limit: *l.DailySpendLimit,
-		EndCalls: l.SpendLimitAction == profile.EndCalls, HoldAfter: l.AfterLimit == profile.HoldUntilReleased}
-}
-
-func compileIP(c *connection.IPConnection) (*Connection, error) {
-	compiled, err := compileConnection(&c.Base, &c.Outbound.Outbound)
-	if err != nil {
-		return nil, err
-	}
-	compiled.Kind, compiled.ByAddress = connection.KindIP, true
-	compiled.TechPrefix = c.Outbound.TechPrefix
-	compiled.Transport = strings.ToLower(c.TransportProtocol)
-	if c.Outbound.IPAuthenticationMethod == "token" && c.Outbound.IPAuthenticationToken != nil {
-		compiled.Token = *c.Outbound.IPAuthenticationToken
-	}
-	return compiled, nil
-}
-
-func compileCredential(c *connection.CredentialConnection) (*Connection, error) {
-	compiled, err := compileConnection(&c.Base, &c.Outbound)
-	if err != nil {
-		return nil, err
-	}
-	compiled.Kind = connection.KindCredential
-	compileDigest(compiled, &c.DigestSettings, c.UserName, c.Password)
-	return compiled, nil
-}
-
-// compileDigest adds the user of a connection that has one.
-func compileDigest(compiled *Connection, d *connection.DigestSettings, userName, password string) {
-	compiled.UserName, compiled.HA1 = userName, connection.HA1Of(userName, password)
-	if compiled.DigestAlgorithms = d.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
-		compiled.DigestAlgorithms = connection.DigestAlgorithms()
-	}
-	if d.AllowedSources != nil {
-		compiled.AllowedSources = []netip.Prefix{} // not nil: an empty list allows no source
-		for _, n := range *d.AllowedSources {
-			compiled.AllowedSources = append(compiled.AllowedSources, n.Prefix())
-		}
-	}
-}
-
-func compileFQDN(c *connection.FQDNConnection) (*Connection, error) {
-	compiled, err := compileConnection(&c.Base, &c.Outbound.Outbound)
-	if err != nil {
-		return nil, err
-	}
-	compiled.Kind = connection.KindFQDN
-	compiled.ByAddress = c.ByAddress()
-	compiled.TechPrefix = c.Outbound.TechPrefix
-	compiled.Token, _ = c.Outbound.Token()
-	compiled.Transport = strings.ToLower(c.TransportProtocol)
-	compiled.EncryptedMedia = compiled.EncryptedMedia || c.Outbound.EncryptedMedia != nil
-	if userName, password := c.Credentials(); userName != "" {
-		compileDigest(compiled, &c.DigestSettings, userName, password)
-	}
-	return compiled, nil
-}
-
-func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection, error) {
-	compiled := &Connection{
-		ID: b.ID, Account: b.AccountID, Profile: o.OutboundVoiceProfileID, Version: b.Version,
-		Active: b.Active, ChannelLimit: limit(o.ChannelLimit),
-		ANIOverrideType: o.ANIOverrideType, EmergencyNumbers: b.EmergencyNumbers,
-		CallsPerSecond: limit(b.CallsPerSecond), MaxCall: secondsOf(b.MaxCallSecs),
-		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
-		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
-		EncodeContact: b.EncodeContactHeaderEnabled, Name: b.ConnectionName,
-		Tags: b.Tags, Cost: b.CallCostInWebhooks,
-	}
-	compiled.EmergencyLimit = limit(b.EmergencyCallLimit)
-	if b.EmergencyAlertCalls != nil {
-		compiled.EmergencyAlert = *b.EmergencyAlertCalls
-	}
-	if o.Localization != nil && *o.Localization != "" {
-		home, ok := e164.CountryByAlpha2(*o.Localization)
-		if !ok {
-			return nil, fmt.Errorf("compile connection %s: unknown localization %q", b.ID, *o.Localization)
-		}
-		compiled.Home = home
-	}
-	if o.ANIOverride != "" {
-		number, err := o.CallerOverride(compiled.Home)
-		if err != nil {
-			return nil, fmt.Errorf("compile connection %s: ani_override: %w", b.ID, err)
-		}
-		compiled.ANIOverride = number
-	}
-	compiled.CallerIDs = compileCallerIDs(&b.CallerIDs, compiled.ANIOverride)
-	return compiled, nil
-}
-
-func secondsOf(s *int32) time.Duration {
-	if s == nil {
-		return 0
-	}
-	return time.Duration(*s) * time.Second
-}
-
-func limit(l *int32) int32 {
-	if l == nil {
-		return NoLimit
-	}
-	return *l
 }

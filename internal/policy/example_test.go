@@ -16,9 +16,9 @@ func ExampleSnapshot_BySource() {
 	source := connection.IP{ID: 5, AccountID: 1, ConnectionID: 3, IPAddress: connection.SingleAddress(address)}
 	live := policy.NewLive()
 	next, err := live.Snapshot().With(
-		policy.Change{PutAccount: &policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}},
-		policy.Change{PutIPConn: &pbx},
-		policy.Change{PutIP: &source},
+		policy.PutAccount(&policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}),
+		policy.PutIPConn(&pbx),
+		policy.PutIP(&source),
 	)
 	if err != nil {
 		fmt.Println(err)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
 
@@ -13,19 +12,15 @@ func fqdnConnection(number id.ID, change func(*connection.FQDNConnection)) Chang
 	c := connection.NewFQDNConnection()
 	c.ID, c.AccountID = number, 1
 	change(&c)
-	return Change{PutFQDNConn: &c}
+	return PutFQDNConn(&c)
 }
 
 // The number of P-Charge-Info chooses among connections of one account behind an address,
 // after a token and a tech prefix.
 func TestChargedNumbers(t *testing.T) {
-	listing := func(account, number id.ID, prefix, token string, numbers ...e164.Number) Change {
-		c := connectionOf(account, number, prefix, token)
-		c.PutIPConn.CallerIDs.Numbers = numbers
-		return c
-	}
+	listing := connectionListing
 	changes := []Change{
-		{PutAccount: &Account{ID: 1, Active: true}}, {PutAccount: &Account{ID: 2, Active: true}},
+		PutAccount(&Account{ID: 1, Active: true}), PutAccount(&Account{ID: 2, Active: true}),
 		listing(1, 10, "", "", 13125550110), listing(1, 11, "1111", "", 13125550111, 13125550110),
 		listing(1, 12, "", "secret", 13125550112),
 		network(20, 10, "192.0.2.1"), network(21, 11, "192.0.2.1"), network(22, 12, "192.0.2.1"),
@@ -93,7 +88,7 @@ func TestWaysIn(t *testing.T) {
 		if byUser && s.ByUser("alice1").HA1 != connection.HA1Of("alice1", "correct-horse") {
 			t.Errorf("%s: HA1s of another password", name)
 		}
-		gone := with(t, s, Change{DropIP: 20})
+		gone := with(t, s, DropIP(20))
 		if _, left := gone.WaysIn(gone.Connection(10)); left {
 			t.Errorf("%s: without an address it is reached by one", name)
 		}
@@ -110,14 +105,14 @@ func TestAUserNameMoves(t *testing.T) {
 	taken := connection.NewCredentialConnection()
 	taken.ID, taken.AccountID, taken.UserName, taken.Password = 11, 1, "alice1", "battery-staple"
 	for name, changes := range map[string][]Change{
-		"in order": {renamed, {PutCredential: &taken}}, "the other way": {{PutCredential: &taken}, renamed},
-		"deleted": {{PutCredential: &taken}, {DropConnection: 10}},
+		"in order": {renamed, PutCredential(&taken)}, "the other way": {PutCredential(&taken), renamed},
+		"deleted": {PutCredential(&taken), DropConnection(10)},
 	} {
 		s := with(t, with(t, &Snapshot{}, mine), changes...)
 		if c := s.ByUser("alice1"); c == nil || c.ID != 11 || !s.HasUsers() {
 			t.Errorf("%s: the user leads to %+v", name, c)
 		}
-		none := with(t, s, Change{DropConnection: 11}, Change{DropConnection: 10})
+		none := with(t, s, DropConnection(11), DropConnection(10))
 		if none.HasUsers() || none.ByUser("alice1") != nil {
 			t.Errorf("%s: users are left", name)
 		}

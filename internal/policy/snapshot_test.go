@@ -9,15 +9,26 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
 func connectionOf(account, number id.ID, prefix, token string) Change {
-	c := ipConnection(number, prefix, token)
-	c.PutIPConn.AccountID = account
-	return c
+	return connectionListing(account, number, prefix, token)
+}
+
+// connectionListing is a connection whose callers may show the numbers.
+func connectionListing(account, number id.ID, prefix, token string, numbers ...e164.Number) Change {
+	c := connection.NewIPConnection()
+	c.ID, c.AccountID = number, account
+	c.CallerIDs.Numbers = numbers
+	c.Outbound.TechPrefix = prefix
+	if token != "" {
+		c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", &token
+	}
+	return PutIPConn(&c)
 }
 
 func network(number, of id.ID, text string) Change {
@@ -25,7 +36,7 @@ func network(number, of id.ID, text string) Change {
 	if err != nil {
 		panic(err)
 	}
-	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: n}}
+	return PutIP(&connection.IP{ID: number, ConnectionID: of, IPAddress: n})
 }
 
 // An address that an admin has shared: only a token or a tech prefix tells whose a call
@@ -33,7 +44,7 @@ func network(number, of id.ID, text string) Change {
 // the owner's.
 func TestSharedAddress(t *testing.T) {
 	changes := []Change{
-		{PutAccount: &Account{ID: 1, Active: true}}, {PutAccount: &Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}},
+		PutAccount(&Account{ID: 1, Active: true}), PutAccount(&Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}),
 		connectionOf(1, 10, "", ""), connectionOf(1, 11, "1111", ""), connectionOf(2, 12, "1212", ""), connectionOf(2, 13, "", "secret"), connectionOf(2, 14, "", ""),
 		// The guest's address is older than the owner's: it was moved here.
 		network(20, 12, "192.0.2.1"), network(21, 13, "192.0.2.1"), network(22, 14, "192.0.2.0/30"), network(30, 11, "192.0.2.1"), network(31, 10, "192.0.2.0/24"),
@@ -95,11 +106,11 @@ func TestLongestPrefix(t *testing.T) {
 			t.Errorf("%s: known %v", source, want == 0)
 		}
 	}
-	moved := with(t, s, network(21, 11, "198.51.100.0/24"), Change{DropIP: 22})
+	moved := with(t, s, network(21, 11, "198.51.100.0/24"), DropIP(22))
 	if c, _, _ := moved.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "", 0); c == nil || c.ID != 10 {
 		t.Errorf("after the smaller ones are gone: %+v", c)
 	}
-	if gone := with(t, moved, Change{DropIP: 20}, Change{DropIP: 21}, Change{DropIP: 23}); gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
+	if gone := with(t, moved, DropIP(20), DropIP(21), DropIP(23)); gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
 		t.Errorf("networks are left: %v", gone.sources.four)
 	}
 	if n := testing.AllocsPerRun(100, func() {
@@ -122,17 +133,11 @@ func TestHelpWithoutPrefix(t *testing.T) {
 }
 
 func ipConnection(number id.ID, prefix, token string) Change {
-	c := connection.NewIPConnection()
-	c.ID, c.AccountID = number, 1
-	c.Outbound.TechPrefix = prefix
-	if token != "" {
-		c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", &token
-	}
-	return Change{PutIPConn: &c}
+	return connectionOf(1, number, prefix, token)
 }
 
 func address(number, of id.ID, text string) Change {
-	return Change{PutIP: &connection.IP{ID: number, ConnectionID: of, IPAddress: connection.SingleAddress(netip.MustParseAddr(text))}}
+	return PutIP(&connection.IP{ID: number, ConnectionID: of, IPAddress: connection.SingleAddress(netip.MustParseAddr(text))})
 }
 
 func with(t testing.TB, s *Snapshot, changes ...Change) *Snapshot {
@@ -182,20 +187,20 @@ func TestConnectionsBehindOneAddress(t *testing.T) {
 func TestUsersFollowTheirConnection(t *testing.T) {
 	c := connection.NewCredentialConnection()
 	c.ID, c.AccountID, c.UserName, c.Password = 5, 1, "alice1", "12345678"
-	s := with(t, &Snapshot{}, Change{PutCredential: &c})
+	s := with(t, &Snapshot{}, PutCredential(&c))
 	if got := s.ByUser("alice1"); got == nil || got.ID != 5 {
 		t.Fatalf("ByUser = %+v", got)
 	}
 	renamed := c
 	renamed.UserName = "alice2"
-	next := with(t, s, Change{PutCredential: &renamed})
+	next := with(t, s, PutCredential(&renamed))
 	if next.ByUser("alice1") != nil || next.ByUser("alice2") == nil {
 		t.Error("a renamed user is found by the old name, or not by the new one")
 	}
 	if s.ByUser("alice1") == nil || s.ByUser("alice2") != nil {
 		t.Error("a snapshot that was handed out has changed")
 	}
-	if gone := with(t, next, Change{DropConnection: 5}); gone.ByUser("alice2") != nil || gone.Connection(5) != nil {
+	if gone := with(t, next, DropConnection(5)); gone.ByUser("alice2") != nil || gone.Connection(5) != nil {
 		t.Error("a dropped connection is still there")
 	}
 }
@@ -204,7 +209,7 @@ func TestAChangeThatDoesNotCompileChangesNothing(t *testing.T) {
 	good, bad := profile.New(), profile.New()
 	good.ID, bad.ID = 1, 2
 	bad.WhitelistedDestinations = []string{"XX"}
-	s := with(t, &Snapshot{}, Change{PutProfile: &good})
+	s := with(t, &Snapshot{}, PutProfile(&good))
 	for _, broken := range []func(*profile.Profile){
 		func(p *profile.Profile) { p.WhitelistedDestinations = []string{"XX"} },
 		func(p *profile.Profile) { p.BlockedNumberTypes = []string{"expensive"} },
@@ -214,7 +219,7 @@ func TestAChangeThatDoesNotCompileChangesNothing(t *testing.T) {
 		p.ID = 1
 		p.Enabled = false
 		broken(&p)
-		if _, err := s.With(Change{PutProfile: &p}); err == nil {
+		if _, err := s.With(PutProfile(&p)); err == nil {
 			t.Errorf("compiled without an error: %+v", p)
 		}
 	}
@@ -246,7 +251,7 @@ func TestRandomChanges(t *testing.T) {
 			},
 			"drop connection": func(t *rapid.T) {
 				n := id.ID(number.Draw(t, "connection"))
-				apply(Change{DropConnection: n})
+				apply(DropConnection(n))
 				delete(connections, n)
 			},
 			"put ip": func(t *rapid.T) {
@@ -256,18 +261,18 @@ func TestRandomChanges(t *testing.T) {
 			},
 			"drop ip": func(t *rapid.T) {
 				ip := id.ID(number.Draw(t, "ip"))
-				apply(Change{DropIP: ip})
+				apply(DropIP(ip))
 				delete(owners, ip)
 			},
 			"put gateway": func(t *rapid.T) {
 				g := routing.NewGateway()
 				g.ID, g.AccountID = id.ID(number.Draw(t, "gateway")), 1
-				apply(Change{PutGateway: &g})
+				apply(PutGateway(&g))
 				gateways[g.ID] = true
 			},
 			"drop gateway": func(t *rapid.T) {
 				g := routing.Gateway{ID: id.ID(number.Draw(t, "gateway")), AccountID: 1}
-				apply(Change{DropGateway: &g})
+				apply(DropGateway(&g))
 				delete(gateways, g.ID)
 			},
 			"": func(t *rapid.T) {

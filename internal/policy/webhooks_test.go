@@ -48,20 +48,20 @@ func TestWebhooks(t *testing.T) {
 		}
 	}
 	want("empty", 1, 20)
-	apply(Change{PutWebhook: endpointOf(30, 1, 0)}, Change{PutWebhook: endpointOf(31, 1, 20)}, Change{PutWebhook: endpointOf(32, 2, 0)})
+	apply(PutWebhook(endpointOf(30, 1, 0)), PutWebhook(endpointOf(31, 1, 20)), PutWebhook(endpointOf(32, 2, 0)))
 	before := s
 	want("of the account", 1, 0, 30)
 	want("of the connection too", 1, 20, 30, 31)
 	want("of another connection", 1, 21, 30)
 	want("of another account", 2, 22, 32)
-	apply(Change{PutWebhook: endpointOf(31, 1, 21)})
+	apply(PutWebhook(endpointOf(31, 1, 21)))
 	want("moved away", 1, 20, 30)
 	want("moved here", 1, 21, 30, 31)
 
 	c := connection.NewIPConnection()
 	c.ID, c.AccountID, c.WebhookEventURL = 20, 1, new("https://pbx.example.com/")
 	c.WebhookEventFailoverURL, c.WebhookTimeoutSecs = new("https://spare.example.com/"), new(int32(7))
-	apply(Change{PutIPConn: &c})
+	apply(PutIPConn(&c))
 	want("a connection's own", 1, 20, 20, 30)
 	own := s.Webhook(20)
 	if own == nil || own.URL != "https://pbx.example.com/" || own.FailoverURL != "https://spare.example.com/" || own.TimeoutSecs != 7 || own.ConnectionID != 20 {
@@ -74,11 +74,11 @@ func TestWebhooks(t *testing.T) {
 		}
 	}
 	c.WebhookEventURL = nil
-	apply(Change{PutIPConn: &c})
+	apply(PutIPConn(&c))
 	want("cleared", 1, 20, 30)
 	c.WebhookEventURL = new("https://pbx.example.com/")
-	apply(Change{PutIPConn: &c})
-	apply(Change{DropConnection: 20}, Change{DropWebhook: 30}, Change{DropWebhook: 30})
+	apply(PutIPConn(&c))
+	apply(DropConnection(20), DropWebhook(30), DropWebhook(30))
 	want("dropped", 1, 20)
 	if s.Webhook(20) != nil || s.Webhook(30) != nil {
 		t.Error("dropped endpoints are still there")

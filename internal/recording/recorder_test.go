@@ -73,7 +73,7 @@ func newWorld(t *testing.T, dir string, keys *Keys) *world {
 func (w *world) profile(settings profile.CallRecording) {
 	p := profile.New()
 	p.ID, p.AccountID, p.Name, p.CallRecording = profileID, account, "recorded", settings
-	next, err := w.live.Snapshot().With(policy.Change{PutProfile: &p})
+	next, err := w.live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func benchmarkTap(b *testing.B, keys *Keys, formats []media.Format, payload []by
 	p := profile.New()
 	p.ID, p.AccountID, p.Name = profileID, account, "recorded"
 	p.CallRecording = profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"}
-	next, err := live.Snapshot().With(policy.Change{PutProfile: &p})
+	next, err := live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {
 		b.Fatal(err)
 	}

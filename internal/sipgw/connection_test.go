@@ -89,7 +89,7 @@ func TestDigestAlgorithms(t *testing.T) {
 		c.ID, c.AccountID, c.UserName, c.Password = worldUser, worldAccount, "alice", "correct-horse"
 		c.Outbound.OutboundVoiceProfileID = worldProfile
 		c.DigestAlgorithms = algorithms
-		return policy.Change{PutCredential: &c}
+		return policy.PutCredential(&c)
 	}
 	w := newWorld(t, wish{change: []policy.Change{user("SHA-256")}})
 	phone := w.party(strangerAddress, false)

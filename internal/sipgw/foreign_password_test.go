@@ -25,7 +25,7 @@ func TestPasswordFromElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	user.AllowedSources = &[]connection.Network{other, home}
-	w := newWorld(t, wish{change: []policy.Change{{PutCredential: &user}}, config: func(c *Config) {
+	w := newWorld(t, wish{change: []policy.Change{policy.PutCredential(&user)}, config: func(c *Config) {
 		c.Strayed = func(s webhook.Stray) { strays <- s }
 	}})
 	phone, thief := w.party(strangerAddress, false), w.party("127.0.0.67", false)

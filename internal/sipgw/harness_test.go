@@ -134,17 +134,17 @@ func (w *world) publish(want wish) {
 		w.t.Fatal(err)
 	}
 	changes := []policy.Change{
-		{PutAccount: &policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck}},
-		{PutDeck: &policy.Deck{ID: worldDeck, Account: worldAccount, Rates: deck}},
-		{PutProfile: &p}, {PutIPConn: &pbx},
-		{PutIP: &connection.IP{ID: 6, ConnectionID: worldPBX,
-			IPAddress: connection.SingleAddress(netip.MustParseAddr(pbxAddress))}},
+		policy.PutAccount(&policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck}),
+		policy.PutDeck(&policy.Deck{ID: worldDeck, Account: worldAccount, Rates: deck}),
+		policy.PutProfile(&p), policy.PutIPConn(&pbx),
+		policy.PutIP(&connection.IP{ID: 6, ConnectionID: worldPBX,
+			IPAddress: connection.SingleAddress(netip.MustParseAddr(pbxAddress))}),
 	}
 	if want.user {
 		user := connection.NewCredentialConnection()
 		user.ID, user.AccountID, user.UserName, user.Password = worldUser, worldAccount, "alice", "correct-horse"
 		user.Outbound.OutboundVoiceProfileID = worldProfile
-		changes = append(changes, policy.Change{PutCredential: &user})
+		changes = append(changes, policy.PutCredential(&user))
 	}
 	for i, carrier := range w.carriers {
 		g := routing.NewGateway()
@@ -158,7 +158,7 @@ func (w *world) publish(want wish) {
 		if want.gateway != nil {
 			want.gateway(&g)
 		}
-		changes = append(changes, policy.Change{PutGateway: &g})
+		changes = append(changes, policy.PutGateway(&g))
 	}
 	snapshot, err := w.live.Snapshot().With(append(changes, want.change...)...)
 	if err != nil {

@@ -186,9 +186,9 @@ func TestAnOwnCallOverAnEncryptedTrunk(t *testing.T) {
 // No call of the server's own is an emergency call, whatever the account has made one.
 func TestAnOwnCallIsNoEmergencyCall(t *testing.T) {
 	w := own(t, func(want *wish) {
-		want.change = []policy.Change{{PutAccount: &policy.Account{ID: worldAccount, Active: true,
+		want.change = []policy.Change{policy.PutAccount(&policy.Account{ID: worldAccount, Active: true,
 			ChannelLimit: policy.NoLimit,
-			DefaultDeck:  worldDeck, EmergencyNumbers: []string{"911"}}}}
+			DefaultDeck:  worldDeck, EmergencyNumbers: []string{"911"}})}
 	})
 	o := saying("hello")
 	o.To = 911

@@ -29,9 +29,9 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		}}, extra: "X-Telnyx-Token: wrong\r\n"},
 		admission.ReasonTechPrefixUnknown:  {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.TechPrefix = "0123" }}},
 		admission.ReasonConnectionDisabled: {want: wish{pbx: func(c *connection.IPConnection) { c.Active = false }}},
-		admission.ReasonAccountDisabled: {want: wish{change: []policy.Change{{
-			PutAccount: &policy.Account{ID: worldAccount, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck},
-		}}}},
+		admission.ReasonAccountDisabled: {want: wish{change: []policy.Change{policy.PutAccount(&policy.Account{
+			ID: worldAccount, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck,
+		})}}},
 		admission.ReasonProfileMissing:    {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.OutboundVoiceProfileID = 0 }}},
 		admission.ReasonProfileDisabled:   {want: wish{profile: func(p *profile.Profile) { p.Enabled = false }}},
 		admission.ReasonCallerInvalid:     {extra: "P-Preferred-Identity: <sip:bob@pbx.test>\r\n"},
@@ -53,9 +53,9 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		admission.ReasonCalleeLimit: {want: wish{profile: func(p *profile.Profile) {
 			p.CallingWindow = &profile.CallingWindow{CallsPerCLD: &zero}
 		}}},
-		admission.ReasonAccountChannels: {want: wish{change: []policy.Change{{
-			PutAccount: &policy.Account{ID: worldAccount, Active: true, DefaultDeck: worldDeck},
-		}}}},
+		admission.ReasonAccountChannels: {want: wish{change: []policy.Change{policy.PutAccount(&policy.Account{
+			ID: worldAccount, Active: true, DefaultDeck: worldDeck,
+		})}}},
 		admission.ReasonProfileChannels:    {want: wish{profile: func(p *profile.Profile) { p.ConcurrentCallLimit = &zero }}},
 		admission.ReasonConnectionChannels: {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.ChannelLimit = &zero }}},
 		admission.ReasonDailySpendLimit: {want: wish{profile: func(p *profile.Profile) {

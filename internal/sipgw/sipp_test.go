@@ -65,7 +65,7 @@ func sippCarrier(t *testing.T, w *world) {
 	g := routing.NewGateway()
 	g.ID, g.AccountID = worldGateway, worldAccount
 	g.Address = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)).String()
-	snapshot, err := w.live.Snapshot().With(policy.Change{DropGateway: old}, policy.Change{PutGateway: &g})
+	snapshot, err := w.live.Snapshot().With(policy.DropGateway(old), policy.PutGateway(&g))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -293,7 +293,7 @@ func userNamed(n int, name string) policy.Change {
 	c := connection.NewCredentialConnection()
 	c.ID, c.AccountID, c.UserName, c.Password = worldUser+40+id.ID(n), worldAccount, name, "correct-horse"
 	c.Outbound.OutboundVoiceProfileID = worldProfile
-	return policy.Change{PutCredential: &c}
+	return policy.PutCredential(&c)
 }
 
 var taken = []string{"100"}

@@ -161,7 +161,7 @@ func newRecorder(ctx context.Context, folder string) (media.Recorder, error) {
 	p := profile.New()
 	p.ID, p.AccountID, p.Name = 2, 1, "recorded"
 	p.CallRecording = profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"}
-	snapshot, err := live.Snapshot().With(policy.Change{PutProfile: &p})
+	snapshot, err := live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {
 		return nil, err
 	}

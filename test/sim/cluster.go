@@ -144,9 +144,9 @@ func (c *cluster) draw() {
 // compile makes the policy of the present settings.
 func (c *cluster) compile() *policy.Snapshot {
 	changes := []policy.Change{
-		{PutAccount: &policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID, Spending: c.spending}},
-		{PutGroup: &policy.Group{ID: groupID, Account: accountID, Spending: c.grouped}},
-		{PutDeck: &policy.Deck{ID: deckID, Account: accountID, Rates: c.deck}},
+		policy.PutAccount(&policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID, Spending: c.spending}),
+		policy.PutGroup(&policy.Group{ID: groupID, Account: accountID, Spending: c.grouped}),
+		policy.PutDeck(&policy.Deck{ID: deckID, Account: accountID, Rates: c.deck}),
 	}
 	for i := range c.settings {
 		p := c.settings[i]
@@ -154,7 +154,7 @@ func (c *cluster) compile() *policy.Snapshot {
 		from.ID, from.AccountID, from.Outbound.OutboundVoiceProfileID = connections[i], accountID, p.ID
 		carrier := routing.NewGateway()
 		carrier.ID, carrier.AccountID, carrier.Priority = id.ID(31+i), accountID, int32(i)
-		changes = append(changes, policy.Change{PutProfile: &p}, policy.Change{PutIPConn: &from}, policy.Change{PutGateway: &carrier})
+		changes = append(changes, policy.PutProfile(&p), policy.PutIPConn(&from), policy.PutGateway(&carrier))
 	}
 	p, err := (&policy.Snapshot{}).With(changes...)
 	if err != nil {

@@ -99,7 +99,7 @@ func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 	if err := tx.exec(ctx, text, int64(a.ID), a.Version, int64(a.DefaultDeck), a.CreatedAt.UnixMicro(), doc); err != nil {
 		return err
 	}
-	return tx.apply(policy.Change{PutAccount: compileAccount(a)})
+	return tx.apply(policy.PutAccount(compileAccount(a)))
 }
 
 func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (store.Account, error) {

@@ -18,85 +18,17 @@ const keptChanges = 10_000
 // configChannel is where the nodes are told that the configuration has changed.
 const configChannel = "tollgate_config"
 
-// The kinds of changes, as they are stored. A change of any other kind makes the
-// other nodes load the whole configuration.
-const (
-	changedAccount    = "account"
-	changedProfile    = "profile"
-	changedConnection = "connection"
-	changedIP         = "ip"
-	changedGateway    = "gateway"
-	changedDeck       = "deck"
-	changedWebhook    = "webhook"
-	changedOverride   = "override"
-	changedVerified   = "verified_number"
-	changedAnything   = "anything"
-)
-
-// changed object of the configuration.
-type configObject struct {
-	kind            string
-	account, object id.ID // account only for gateways
-}
-
-// changedObject is what a change of the policy is about.
-func changedObject(c *policy.Change) configObject {
-	switch {
-	case c.PutAccount != nil:
-		return configObject{kind: changedAccount, object: c.PutAccount.ID}
-	case c.DropAccount != 0:
-		return configObject{kind: changedAccount, object: c.DropAccount}
-	case c.PutProfile != nil:
-		return configObject{kind: changedProfile, object: c.PutProfile.ID}
-	case c.DropProfile != 0:
-		return configObject{kind: changedProfile, object: c.DropProfile}
-	case c.PutIPConn != nil:
-		return configObject{kind: changedConnection, object: c.PutIPConn.ID}
-	case c.PutCredential != nil:
-		return configObject{kind: changedConnection, object: c.PutCredential.ID}
-	case c.PutFQDNConn != nil:
-		return configObject{kind: changedConnection, object: c.PutFQDNConn.ID}
-	case c.DropConnection != 0:
-		return configObject{kind: changedConnection, object: c.DropConnection}
-	case c.PutIP != nil:
-		return configObject{kind: changedIP, object: c.PutIP.ID}
-	case c.DropIP != 0:
-		return configObject{kind: changedIP, object: c.DropIP}
-	case c.PutGateway != nil:
-		return configObject{changedGateway, c.PutGateway.AccountID, c.PutGateway.ID}
-	case c.DropGateway != nil:
-		return configObject{changedGateway, c.DropGateway.AccountID, c.DropGateway.ID}
-	case c.PutDeck != nil:
-		return configObject{kind: changedDeck, object: c.PutDeck.ID}
-	case c.DropDeck != 0:
-		return configObject{kind: changedDeck, object: c.DropDeck}
-	case c.PutWebhook != nil:
-		return configObject{kind: changedWebhook, object: c.PutWebhook.ID}
-	case c.DropWebhook != 0:
-		return configObject{kind: changedWebhook, object: c.DropWebhook}
-	case c.PutOverride != nil:
-		return configObject{kind: changedOverride, object: c.PutOverride.ID}
-	case c.DropOverride != 0:
-		return configObject{kind: changedOverride, object: c.DropOverride}
-	case c.PutVerified != nil:
-		return configObject{kind: changedVerified, object: c.PutVerified.ID}
-	case c.DropVerified != 0:
-		return configObject{kind: changedVerified, object: c.DropVerified}
-	}
-	return configObject{kind: changedAnything}
-}
-
 // logChanges numbers the changes that a transaction makes, beginning after seq,
 // and tells the other nodes when it commits.
 func (w *clusterWriter) logChanges(ctx context.Context, changes []policy.Change, seq int64) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	for i := range changes {
-		o := changedObject(&changes[i])
+	for _, c := range changes {
+		o := c.Object
 		seq++
 		_, err := w.conn.ExecContext(ctx, "INSERT INTO config_changes (seq, kind, account_id, object_id) VALUES ($1, $2, $3, $4)",
-			seq, o.kind, int64(o.account), int64(o.object))
+			seq, string(o.Kind), int64(o.Account), int64(o.ID))
 		if err != nil {
 			return fmt.Errorf("log change of configuration: %w", err)
 		}
@@ -142,20 +74,20 @@ func (w *clusterWriter) catchUp(ctx context.Context, seq int64) error {
 
 // changedSince lists what has changed up to seq, each object once and in the order
 // of its last change. complete is false when that is not known any more.
-func (w *clusterWriter) changedSince(ctx context.Context, seq int64) (objects []configObject, complete bool, err error) {
+func (w *clusterWriter) changedSince(ctx context.Context, seq int64) (objects []policy.Object, complete bool, err error) {
 	if w.seq == unloaded || seq-w.seq > keptChanges || seq < w.seq {
 		return nil, false, nil
 	}
 	complete, wanted := true, w.seq
-	seen := make(map[configObject]struct{})
+	seen := make(map[policy.Object]struct{})
 	err = query(ctx, w.conn, func(rows *sql.Rows) error {
 		var at int64
-		var o configObject
-		if err := rows.Scan(&at, &o.kind, &o.account, &o.object); err != nil {
+		var o policy.Object
+		if err := rows.Scan(&at, &o.Kind, &o.Account, &o.ID); err != nil {
 			return err
 		}
 		wanted++
-		if at != wanted || o.kind == changedAnything {
+		if at != wanted || o.Kind == policy.KindAnything {
 			complete = false
 		}
 		if _, again := seen[o]; !again {
@@ -169,62 +101,57 @@ func (w *clusterWriter) changedSince(ctx context.Context, seq int64) (objects []
 
 // reload reads the objects as they are now and puts them into the policy. Whether
 // an object comes before what it names makes no difference there.
-func (w *clusterWriter) reload(ctx context.Context, objects []configObject) (*policy.Snapshot, error) {
+func (w *clusterWriter) reload(ctx context.Context, objects []policy.Object) (*policy.Snapshot, error) {
 	var changes []policy.Change
 	for _, o := range objects {
 		var found []policy.Change
 		var err error
-		switch o.kind {
-		case changedAccount:
-			found, err = w.reloadAccount(ctx, o.object)
-		case changedProfile:
-			found, err = reloadOne(ctx, w.conn, profileNoun(), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropProfile: o.object}}
-			}
-		case changedConnection:
-			found, err = w.reloadConnection(ctx, o.object)
-		case changedIP:
-			found, err = reloadOne(ctx, w.conn, ipNoun(), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropIP: o.object}}
-			}
-		case changedGateway:
-			found, err = reloadOne(ctx, w.conn, gatewayNoun(w.store.config.Vault), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropGateway: &routing.Gateway{ID: o.object, AccountID: o.account}}}
-			}
-		case changedDeck:
-			found, err = w.reloadDeck(ctx, o.object)
-		case changedWebhook:
-			found, err = reloadOne(ctx, w.conn, webhookEndpointNoun(), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropWebhook: o.object}}
-			}
-		case changedOverride:
-			found, err = reloadOne(ctx, w.conn, numberingNoun(), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropOverride: o.object}}
-			}
-		case changedVerified:
-			found, err = reloadOne(ctx, w.conn, verifiedNoun(), o.object)
-			if len(found) == 0 {
-				found = []policy.Change{{DropVerified: o.object}}
-			}
+		switch o.Kind {
+		case policy.KindAccount:
+			found, err = w.reloadAccount(ctx, o.ID)
+		case policy.KindProfile:
+			found, err = reloadOne(ctx, w.conn, profileNoun(), o.ID, policy.DropProfile)
+		case policy.KindConnection:
+			found, err = w.reloadConnection(ctx, o.ID)
+		case policy.KindIP:
+			found, err = reloadOne(ctx, w.conn, ipNoun(), o.ID, policy.DropIP)
+		case policy.KindGateway:
+			found, err = reloadOne(ctx, w.conn, gatewayNoun(w.store.config.Vault), o.ID, func(gateway id.ID) policy.Change {
+				return policy.DropGateway(&routing.Gateway{ID: gateway, AccountID: o.Account})
+			})
+		case policy.KindDeck:
+			found, err = w.reloadDeck(ctx, o.ID)
+		case policy.KindWebhook:
+			found, err = reloadOne(ctx, w.conn, webhookEndpointNoun(), o.ID, policy.DropWebhook)
+		case policy.KindOverride:
+			found, err = reloadOne(ctx, w.conn, numberingNoun(), o.ID, policy.DropOverride)
+		case policy.KindVerified:
+			found, err = reloadOne(ctx, w.conn, verifiedNoun(), o.ID, policy.DropVerified)
 		default:
 			// A node of a later release has written it.
 			return loadPolicy(ctx, w.conn, w.snapshot, w.store.config.Vault, w.store.config.Clock())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", o.kind, o.object, err)
+			return nil, fmt.Errorf("%s %s: %w", o.Kind, o.ID, err)
 		}
 		changes = append(changes, found...)
 	}
 	return w.snapshot.With(changes...)
 }
 
-// reloadOne reads one object of any account, and returns nothing when it is gone.
-func reloadOne[T any](ctx context.Context, q querier, n *noun[T, id.ID], key id.ID) ([]policy.Change, error) {
+// reloadOne reads one object of any account, which is dropped when it is gone.
+func reloadOne[T any](ctx context.Context, q querier, n *noun[T, id.ID], key id.ID,
+	drop func(id.ID) policy.Change) ([]policy.Change, error) {
+	found, err := readOne(ctx, q, n, key)
+	if err == nil && len(found) == 0 {
+		found = []policy.Change{drop(key)}
+	}
+	return found, err
+}
+
+// readOne is the change that puts one object of any account into the policy, or nothing
+// when it is gone.
+func readOne[T any](ctx context.Context, q querier, n *noun[T, id.ID], key id.ID) ([]policy.Change, error) {
 	object, err := n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+" WHERE id = $1", int64(key)).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -239,23 +166,20 @@ func (w *clusterWriter) reloadAccount(ctx context.Context, account id.ID) ([]pol
 	a, err := readAccount(ctx, w.conn, account)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return []policy.Change{{DropAccount: account}}, nil
+		return []policy.Change{policy.DropAccount(account)}, nil
 	case err != nil:
 		return nil, err
 	}
-	return []policy.Change{{PutAccount: compileAccount(&a)}}, nil
+	return []policy.Change{policy.PutAccount(compileAccount(&a))}, nil
 }
 
 func (w *clusterWriter) reloadConnection(ctx context.Context, key id.ID) ([]policy.Change, error) {
-	found, err := reloadOne(ctx, w.conn, ipConnectionNoun(w.store.config.Vault), key)
+	found, err := readOne(ctx, w.conn, ipConnectionNoun(w.store.config.Vault), key)
 	if err == nil && len(found) == 0 {
-		found, err = reloadOne(ctx, w.conn, credentialConnectionNoun(w.store.config.Vault), key)
+		found, err = readOne(ctx, w.conn, credentialConnectionNoun(w.store.config.Vault), key)
 	}
 	if err == nil && len(found) == 0 {
-		found, err = reloadOne(ctx, w.conn, fqdnConnectionNoun(w.store.config.Vault), key)
-	}
-	if len(found) == 0 {
-		found = []policy.Change{{DropConnection: key}}
+		return reloadOne(ctx, w.conn, fqdnConnectionNoun(w.store.config.Vault), key, policy.DropConnection)
 	}
 	return found, err
 }
@@ -267,7 +191,7 @@ func (w *clusterWriter) reloadDeck(ctx context.Context, key id.ID) ([]policy.Cha
 	err := w.conn.QueryRowContext(ctx, "SELECT account_id FROM rate_decks WHERE id = $1", int64(key)).Scan(&d.Account)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return []policy.Change{{DropDeck: key}}, nil
+		return []policy.Change{policy.DropDeck(key)}, nil
 	case err != nil:
 		return nil, err
 	case w.snapshot.Deck(key) != nil:
@@ -276,5 +200,5 @@ func (w *clusterWriter) reloadDeck(ctx context.Context, key id.ID) ([]policy.Cha
 	if d.Rates = w.store.compiled.take(key); d.Rates == nil {
 		d.Rates, err = compileStored(ctx, w.conn, d.Account, key, w.store.config.Clock())
 	}
-	return []policy.Change{{PutDeck: &d}}, err
+	return []policy.Change{policy.PutDeck(&d)}, err
 }

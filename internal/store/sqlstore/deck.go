@@ -90,7 +90,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 			return err
 		}
 		tx.note(deckChange("create", nil, &deck), deck)
-		if err := tx.apply(policy.Change{PutDeck: &policy.Deck{ID: key, Account: account, Rates: compiled}}); err != nil {
+		if err := tx.apply(policy.PutDeck(&policy.Deck{ID: key, Account: account, Rates: compiled})); err != nil {
 			return err
 		}
 		return tx.announceDeck(ctx, &deck, webhook.Created)
@@ -322,7 +322,7 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 			}
 		}
 		tx.note(deckChange("delete", &d, nil), d)
-		if err := tx.apply(policy.Change{DropDeck: deck}); err != nil {
+		if err := tx.apply(policy.DropDeck(deck)); err != nil {
 			return err
 		}
 		return tx.announceDeck(ctx, &d, webhook.Deleted)

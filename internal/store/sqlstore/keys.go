@@ -208,7 +208,7 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 			return err
 		}
 		tx.note(accountChange("delete", &gone, nil), gone)
-		return tx.apply(policy.Change{DropAccount: account})
+		return tx.apply(policy.DropAccount(account))
 	})
 	if err != nil {
 		return store.Account{}, fmt.Errorf("delete account %s: %w", account, err)

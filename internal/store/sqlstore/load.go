@@ -24,7 +24,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 		}
 		a, err := decodeAccount(doc)
 		if err == nil {
-			changes = append(changes, policy.Change{PutAccount: compileAccount(&a)})
+			changes = append(changes, policy.PutAccount(compileAccount(&a)))
 		}
 		return err
 	}, "SELECT doc FROM accounts")
@@ -45,7 +45,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 		return nil, err
 	}
 	for i := range decks {
-		changes = append(changes, policy.Change{PutDeck: &decks[i]})
+		changes = append(changes, policy.PutDeck(&decks[i]))
 	}
 	return new(policy.Snapshot).With(changes...)
 }

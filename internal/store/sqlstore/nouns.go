@@ -92,9 +92,9 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			}
 			return nil
 		},
-		put: func(p *profile.Profile) []policy.Change { return []policy.Change{{PutProfile: p}} },
+		put: func(p *profile.Profile) []policy.Change { return []policy.Change{policy.PutProfile(p)} },
 		drop: func(ctx context.Context, tx *txn, p *profile.Profile) ([]policy.Change, error) {
-			return []policy.Change{{DropProfile: p.ID}}, dropTags(ctx, tx, p)
+			return []policy.Change{policy.DropProfile(p.ID)}, dropTags(ctx, tx, p)
 		},
 	}
 }
@@ -146,7 +146,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 			return checkConnectionAddresses(ctx, tx, "ip_connections", &claimant{c.AccountID, c.ID,
 				c.Outbound.OutboundVoiceProfileID, discriminator(v, c), pointer})
 		},
-		put: func(c *T) []policy.Change { return []policy.Change{{PutIPConn: c}} },
+		put: func(c *T) []policy.Change { return []policy.Change{policy.PutIPConn(c)} },
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
@@ -159,7 +159,7 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
 		if err == nil {
-			changes = append(changes, policy.Change{DropIP: ip.ID})
+			changes = append(changes, policy.DropIP(ip.ID))
 			tx.note(ipNoun().change("delete", &ip, nil), ip)
 		}
 		return err
@@ -172,7 +172,7 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 		return nil, err
 	}
 	webhooks, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
-	return append(append(changes, webhooks...), policy.Change{DropConnection: c.ID}), err
+	return append(append(changes, webhooks...), policy.DropConnection(c.ID)), err
 }
 
 func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
@@ -205,7 +205,7 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 			}
 			return checkUserName(ctx, tx, c.UserName, c.ID)
 		},
-		put: func(c *T) []policy.Change { return []policy.Change{{PutCredential: c}} },
+		put: func(c *T) []policy.Change { return []policy.Change{policy.PutCredential(c)} },
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
@@ -233,9 +233,9 @@ func ipNoun() *noun[connection.IP, id.ID] {
 			{"port", func(ip *T) any { return int64(ip.Port) }},
 		},
 		check: checkAddress,
-		put:   func(ip *T) []policy.Change { return []policy.Change{{PutIP: ip}} },
+		put:   func(ip *T) []policy.Change { return []policy.Change{policy.PutIP(ip)} },
 		drop: func(_ context.Context, _ *txn, ip *T) ([]policy.Change, error) {
-			return []policy.Change{{DropIP: ip.ID}}, nil
+			return []policy.Change{policy.DropIP(ip.ID)}, nil
 		},
 	}
 }
@@ -262,9 +262,9 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 			{"priority", func(g *T) any { return int64(g.Priority) }},
 		},
 		check: func(context.Context, *txn, *T) error { return nil },
-		put:   func(g *T) []policy.Change { return []policy.Change{{PutGateway: g}} },
+		put:   func(g *T) []policy.Change { return []policy.Change{policy.PutGateway(g)} },
 		drop: func(_ context.Context, _ *txn, g *T) ([]policy.Change, error) {
-			return []policy.Change{{DropGateway: g}}, nil
+			return []policy.Change{policy.DropGateway(g)}, nil
 		},
 	}
 }
@@ -298,7 +298,7 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 			if !g.Limits() {
 				return nil
 			}
-			return []policy.Change{{PutGroup: &policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)}}}
+			return []policy.Change{policy.PutGroup(&policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)})}
 		},
 		drop: func(ctx context.Context, tx *txn, g *T) ([]policy.Change, error) {
 			return nil, tx.countSpend(ctx, g.AccountID, admission.Scope{Group: g.ID}, false)

@@ -94,9 +94,9 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 		}),
 		columns: []column[T]{{"prefix", func(o *T) any { return o.Prefix }}},
 		check:   checkOverride,
-		put:     func(o *T) []policy.Change { return []policy.Change{{PutOverride: o}} },
+		put:     func(o *T) []policy.Change { return []policy.Change{policy.PutOverride(o)} },
 		drop: func(_ context.Context, _ *txn, o *T) ([]policy.Change, error) {
-			return []policy.Change{{DropOverride: o.ID}}, nil
+			return []policy.Change{policy.DropOverride(o.ID)}, nil
 		},
 	}
 }

@@ -86,7 +86,7 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 	if !on {
 		t.afterwards(func(s *admission.State) { s.Uncount(scope) })
 		if scope.Group != uuid.Nil {
-			return t.apply(policy.Change{DropGroup: scope.Group})
+			return t.apply(policy.DropGroup(scope.Group))
 		}
 		return nil
 	}

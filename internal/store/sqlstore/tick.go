@@ -130,7 +130,7 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
 				return readError("rate deck", d.ID.String(), err)
 			}
-			return tx.applyHere(policy.Change{PutDeck: &policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}})
+			return tx.applyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
 		})
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
 			return err

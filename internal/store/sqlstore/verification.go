@@ -51,10 +51,10 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 			if !n.Verified() {
 				return nil
 			}
-			return []policy.Change{{PutVerified: n}}
+			return []policy.Change{policy.PutVerified(n)}
 		},
 		drop: func(_ context.Context, _ *txn, n *T) ([]policy.Change, error) {
-			return []policy.Change{{DropVerified: n.ID}}, nil
+			return []policy.Change{policy.DropVerified(n.ID)}, nil
 		},
 	}
 }

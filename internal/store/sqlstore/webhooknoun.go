@@ -39,9 +39,9 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 			{"url", func(e *T) any { return e.URL }},
 		},
 		check: checkWebhookEndpoint,
-		put:   func(e *T) []policy.Change { return []policy.Change{{PutWebhook: e}} },
+		put:   func(e *T) []policy.Change { return []policy.Change{policy.PutWebhook(e)} },
 		drop: func(_ context.Context, _ *txn, e *T) ([]policy.Change, error) {
-			return []policy.Change{{DropWebhook: e.ID}}, nil
+			return []policy.Change{policy.DropWebhook(e.ID)}, nil
 		},
 	}
 }
@@ -72,7 +72,7 @@ func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (ch
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
-		changes = append(changes, policy.Change{DropWebhook: endpoint})
+		changes = append(changes, policy.DropWebhook(endpoint))
 		return err
 	}, "SELECT id FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2", int64(account), int64(connection))
 	if err != nil {
