@@ -49,7 +49,8 @@ type DetailRecord struct {
 	HangupDetails *string `json:"hangup_details"`
 	HangupPhrase  string  `json:"hangup_phrase"`
 	HangupSource  string  `json:"hangup_source"`
-	// Always null: the quality of audio is not kept by call.
+	// The mean opinion score of what came from the caller, as call.hangup has it; null when the media did not go
+	// through the server's own relay, or nothing came.
 	MOS *string `json:"mos"`
 	// The range, such as +881, of a number that belongs to no country.
 	NumberRange       *string `json:"number_range"`

@@ -120,8 +120,6 @@ func callEventParams() []parameter {
 		return parameter{name: "filter[" + name + "]", schema: s, description: description}
 	}
 	words := func(of ...string) *schema { return &schema{kind: "string", enum: of} }
-	name := &schema{kind: "string", maxLength: 255}
-	part := &schema{kind: "string", minLength: shortestNameSearch, maxLength: 255}
 	cursors := cursorParams("events", eventPageSize, parseWith(parseEventCursor))
 	params := slices.Concat(pageParams(eventPageSize, maxPageSize), cursors, []parameter{
 		equalFilter("filter[leg_id]", "id", uuidSchema()),
@@ -136,11 +134,8 @@ func callEventParams() []parameter {
 		plain("product", words("call_control", "fax", "texml"), "Only events of this product. Calls here are of none of them."),
 		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their "+
 			"webhooks fared is in the list of deliveries."),
-		plain("application_name", name, "Only events of calls by connections with this name."),
-		plain("application_name][contains", part, "Only events of calls by connections whose name contains this text, "+
-			"without regard to case."),
 		plain("occurred_at", momentSchema(), "Only events of this time. "+wholeDay),
-	})
+	}, connectionNameFilters("application_name", "events of calls"))
 	for _, bound := range timeBounds() {
 		params = append(params, plain("occurred_at]["+bound, momentSchema(), "Only events by their time. "+wholeDay))
 	}
@@ -183,7 +178,7 @@ func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (even
 		f.live, f.ended = false, false
 	}
 	var err error
-	f.query.Connections, err = s.connectionsNamed(ctx, account, q)
+	f.query.Connections, err = s.connectionsNamed(ctx, account, q, "application_name")
 	return f, err
 }
 
@@ -202,12 +197,22 @@ func (f *eventFilter) bound(parameter, word string) {
 	}
 }
 
-// connectionsNamed are the connections that filter[application_name] selects: what
-// Telnyx calls the name of an application is that of a connection. nil is no filter.
-func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *query) ([]id.ID, error) {
+// connectionNameFilters are the filters that connectionsNamed looks at.
+func connectionNameFilters(name, what string) []parameter {
+	return []parameter{
+		{name: "filter[" + name + "]", schema: &schema{kind: "string", maxLength: 255},
+			description: "Only " + what + " by connections with this name."},
+		{name: "filter[" + name + "][contains]", schema: &schema{kind: "string", minLength: shortestNameSearch, maxLength: 255},
+			description: "Only " + what + " by connections whose name contains this text, without regard to case."},
+	}
+}
+
+// connectionsNamed are the connections that a filter by their name selects. Telnyx
+// calls it that of an application in some lists. nil is no filter.
+func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *query, filter string) ([]id.ID, error) {
 	named := store.Query{Number: 1, Size: maxPageSize, Sort: []store.Order{{Field: "created_at"}}}
 	for name, op := range map[string]store.Operator{"": store.Equal, "[contains]": store.Contains} {
-		if text, given := q.values["filter[application_name]"+name]; given {
+		if text, given := q.values["filter["+filter+"]"+name]; given {
 			named.Filters = append(named.Filters, store.Filter{Field: "connection_name", Op: op, Value: text})
 		}
 	}

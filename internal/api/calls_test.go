@@ -105,7 +105,8 @@ func TestCallFromReservationToRecord(t *testing.T) {
 	}
 
 	do(admission.Settle{ID: call, Ending: admission.Ending{RingingMicros: start.Add(time.Second).UnixMicro(),
-		EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second, SIPStatus: 200, SIPPhrase: "OK", Cause: "normal_clearing", Source: record.SideCaller}})
+		EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second, SIPStatus: 200, SIPPhrase: "OK", Cause: "normal_clearing", Source: record.SideCaller,
+		Quality: &record.Quality{Caller: record.Reception{Packets: 240, Lost: 10, JitterPackets: 239, Jitter: 2 * time.Millisecond}}}})
 	listed := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[outbound_profile_id]="+profile, "").list()
 	one := h.do("GET", "/v2/detail_records/"+call.String(), "").want(http.StatusOK)
 	if diff := cmp.Diff([]map[string]any{one}, listed); diff != "" {
@@ -119,7 +120,7 @@ func TestCallFromReservationToRecord(t *testing.T) {
 		"outbound_profile_id": profile, "connection_id": connection, "country_code": "US", "outcome": "answered", "decision": "allowed",
 		"decision_id": call.String(), "reason": nil, "hangup_cause": "NORMAL_CLEARING", "hangup_code": "200", "hangup_source": "caller",
 		"attempted": 1.0, "connected": 1.0, "completed": 1.0, "telnyx_session_id": call.String(), "country_iso": "US",
-		"telnyx_error_code": nil, "hangup_details": "recv_bye", "sip_invite_failure_status": nil, "shaken_stir": nil, "mos": nil,
+		"telnyx_error_code": nil, "hangup_details": "recv_bye", "sip_invite_failure_status": nil, "shaken_stir": nil, "mos": "4.01",
 		"connection_name":     h.do("GET", "/v2/ip_connections/"+connection, "").want(http.StatusOK)["connection_name"],
 		"short_duration_call": true, "overrun_sec": 0.0, "sip_call_id": "abc@pbx", "emergency": false, "granted_sec": one["granted_sec"],
 	}

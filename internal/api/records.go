@@ -120,8 +120,9 @@ type recordView struct {
 	OverrunCost   money.Amount `json:"overrun_cost" mark:"ours"`
 	// null: Tollgate signs no calls
 	ShakenStir *string `json:"shaken_stir" doc:"Always null: Tollgate signs no calls."`
-	// null: the quality of audio is in the metrics, and not kept by call
-	MOS *string `json:"mos" doc:"Always null: the quality of audio is not kept by call."`
+	// as `call_quality_stats.inbound.mos` of call.hangup: null when the media did not go through the server's own
+	// relay, or nothing came from the caller
+	MOS *string `json:"mos" doc:"The mean opinion score of what came from the caller, as call.hangup has it; null when the media did not go through the server's own relay, or nothing came."`
 	// of its recordings in `/v2/recordings`, the oldest first; empty until some seconds after the end, and without
 	// deleted ones. The other way, `/v2/recordings` has `filter[call_leg_id]`
 	RecordingIDs []uuid.UUID `json:"recording_ids" mark:"ours" doc:"The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted."`
@@ -173,6 +174,9 @@ func viewRecord(r *record.Call, connection string) recordView {
 		if r.AnsweredMicros == 0 {
 			v.FailureStatus = v.HangupCode
 		}
+	}
+	if r.Quality != nil {
+		v.MOS = textOrNull(r.Quality.Caller.MOSText())
 	}
 	for _, s := range r.Slices {
 		v.Slices = append(v.Slices, sliceView{Day: dayText(s.Day), Sec: s.Secs, Cost: s.Cost})
@@ -283,7 +287,7 @@ func (s *server) recordParams() []parameter {
 	}, partFilters("cli", "caller"), partFilters("cld", "callee"), partFilters("from", "from"), partFilters("to", "to"),
 		sizeFilters("call_sec", secsSchema(), callSecFilter), sizeFilters("billed_sec", secsSchema(), sizeOf("billed_secs")),
 		sizeFilters("cost", amountSchema(), sizeOf("cost")),
-		recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
+		connectionNameFilters("connection_name", "records of calls"), recordTimeFilters(), []parameter{sortListParam("-started_at", "started_at", "answered_at", "finished_at", "cost", "billed_sec")})
 }
 
 // recordField is the name by which the store knows a field of a record.
@@ -438,6 +442,13 @@ func (s *server) listRecords(ctx context.Context, in *request) (*response, error
 	q := in.query.storeQuery("-started_at", recordPageSize)
 	for i := range q.Sort {
 		q.Sort[i].Field = recordField(q.Sort[i].Field)
+	}
+	named, err := s.connectionsNamed(ctx, in.account, &in.query, "connection_name")
+	if err != nil {
+		return nil, err
+	}
+	if named != nil {
+		q.Filters = append(q.Filters, store.Filter{Field: "connection_id", Op: store.OneOf, Value: named})
 	}
 	page, err := s.Store.ListRecords(ctx, in.account, q)
 	if err != nil {

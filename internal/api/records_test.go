@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,6 +76,45 @@ func TestRecordFilters(t *testing.T) {
 			t.Errorf("%s finds %d records, want %d", query, len(rows), want)
 		}
 	}
+}
+
+// Records are found by the name that their connection has now.
+func TestRecordsByConnectionName(t *testing.T) {
+	h := newHarness(t)
+	connection, _ := h.recordsOfFour()
+	path := "/v2/ip_connections/" + connection
+	finds := func(want int, filter, value string) {
+		t.Helper()
+		query := url.Values{"filter[record_type]": {"sip-trunking"}, "filter[connection_name]" + filter: {value}}
+		rows := h.do("GET", "/v2/detail_records?"+query.Encode(), "").list()
+		for _, row := range rows {
+			if !strings.Contains(strings.ToLower(row["connection_name"].(string)), strings.ToLower(value)) {
+				t.Errorf("%s finds a record of %v", query, row["connection_name"])
+			}
+		}
+		if len(rows) != want {
+			t.Errorf("%s finds %d records, want %d", query, len(rows), want)
+		}
+	}
+	finds(4, "", "pbx")
+	finds(0, "", "PBX")
+	finds(4, "[eq]", "pbx")
+	finds(4, "[contains]", "PBX")
+	finds(0, "", "pb")
+	finds(0, "", "%")
+	profile := h.do("GET", path, "").want(http.StatusOK)["outbound"].(map[string]any)["outbound_voice_profile_id"]
+	body := fmt.Sprintf(`{"connection_name":"pbx","outbound":{"outbound_voice_profile_id":%q}}`, profile)
+	second := fmt.Sprint(h.do("POST", "/v2/ip_connections", body).want(http.StatusCreated)["id"])
+	h.reserve(second, "+442079460000")
+	finds(5, "", "pbx")
+	h.do("PATCH", path, `{"connection_name":"100% office"}`).want(http.StatusOK)
+	finds(1, "", "pbx")
+	finds(4, "", "100% office")
+	finds(4, "[contains]", "% o")
+	if r := h.do("DELETE", "/v2/ip_connections/"+second, ""); r.status != http.StatusOK {
+		t.Fatal(r.text)
+	}
+	finds(0, "", "pbx")
 }
 
 func TestRecordOptions(t *testing.T) {

@@ -108,7 +108,7 @@ type Call struct {
 	HangupSource Side
 	HungUpBy     string // who had the call hung up through the API, if anyone
 
-	Quality *Quality // of a call whose media were anchored by the relay of this process; not stored
+	Quality *Quality // of a call whose media were anchored by the relay of its owner, else nil
 
 	DurationMicros int64 // answer to end
 	BilledSecs     int64 // never above GrantedSecs

@@ -1,6 +1,9 @@
 package record
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Quality is how the audio of an anchored call arrived from its two sides.
 type Quality struct {
@@ -44,4 +47,13 @@ func (r *Reception) MOS() (score float64, ok bool) {
 		return 1, true
 	}
 	return max(1, 1+0.035*rating+rating*(rating-60)*(100-rating)*7e-6), true
+}
+
+// MOSText is MOS as clients get it, with two decimals; "" when there is none.
+func (r *Reception) MOSText() string {
+	score, ok := r.MOS()
+	if !ok {
+		return ""
+	}
+	return strconv.FormatFloat(score, 'f', 2, 64)
 }

@@ -113,11 +113,13 @@ const (
 	Not
 	StartsWith // without regard to case, as Contains
 	EndsWith
+	OneOf // of a field that is an id
 )
 
 // Filter is one condition. Field is the JSON name of a field; which fields can be
 // filtered and sorted is the store's table for that kind, and an unknown one is an
-// error that wraps ErrUnknownField. Value is a string, int64 or bool.
+// error that wraps ErrUnknownField. Value is a string, int64 or bool; with OneOf it is
+// a []id.ID, and an empty one selects nothing.
 type Filter struct {
 	Field string
 	Op    Operator

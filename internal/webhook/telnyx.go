@@ -231,12 +231,10 @@ func qualityOf(q *record.Quality) *qualityStats {
 	}
 	in := inboundStats{
 		JitterPacketCount: countText(q.Caller.JitterPackets), PacketCount: countText(q.Caller.Packets), SkipPacketCount: countText(q.Caller.Lost),
+		MOS: q.Caller.MOSText(),
 	}
 	if q.Caller.JitterPackets > 0 {
 		in.JitterMaxVariance = twoDecimals(float64(q.Caller.MaxJitter) / float64(time.Millisecond))
-	}
-	if mos, ok := q.Caller.MOS(); ok {
-		in.MOS = twoDecimals(mos)
 	}
 	return &qualityStats{Inbound: in,
 		Outbound: outboundStats{PacketCount: countText(q.Callee.Packets), SkipPacketCount: countText(q.Callee.Lost)}}

@@ -143,6 +143,9 @@ func TestWebhooksOfACall(t *testing.T) {
 	if record["id"] != id || cost["total_cost"] != record["cost"] || cost["call_control_id"] != id {
 		t.Errorf("record %v, cost %v", record, cost)
 	}
+	if mos := hangup["call_quality_stats"].(object)["inbound"].(object)["mos"]; mos == nil || record["mos"] != mos {
+		t.Errorf("the record has a mos of %v, call.hangup of %v", record["mos"], mos)
+	}
 	var log []any
 	process.Eventually(t, "the log of deliveries", 30*time.Second, func() bool {
 		_, answer := s.Call(http.MethodGet, "/v2/webhook_deliveries?filter[status][eq]=delivered&filter[webhook][contains]="+id, nil)

@@ -21,7 +21,7 @@ import (
 // Form numbers. A form never changes; new fields need a new form.
 const (
 	leaseForm   = 3 // the first had no limit of length, the second no hang-up
-	recordForm  = 2 // the first had no hang-up
+	recordForm  = 3 // the first had no hang-up, the second no quality
 	chunkForm   = 1
 	journalForm = 1
 )

@@ -1,6 +1,9 @@
 package sqlstore
 
 import (
+	"encoding/binary"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +43,22 @@ func TestLeaseCodec(t *testing.T) {
 		}
 		if diff := cmp.Diff(&l, got); diff != "" {
 			t.Errorf("lease (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestRecordsOfOldForms reads what was written before hang-ups and qualities were kept.
+func TestRecordsOfOldForms(t *testing.T) {
+	body := appendRecord(nil, &record.Call{HangupCause: "normal_clearing"})
+	form := len(binary.AppendVarint(nil, recordForm))
+	for old, without := range map[int64]int{1: 2, 2: 1, recordForm: 0} {
+		r, err := scanRecord(func(into ...any) error {
+			value := append(binary.AppendVarint(nil, old), body[form:len(body)-without]...)
+			*into[slices.Index(strings.Fields(recordColumns), "body,")].(*[]byte) = value
+			return nil
+		})
+		if err != nil || r.HangupCause != "normal_clearing" || r.HungUpBy != "" || r.Quality != nil {
+			t.Errorf("form %d: %+v, %v", old, r, err)
 		}
 	}
 }

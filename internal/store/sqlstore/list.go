@@ -143,6 +143,10 @@ func (l *listing) where(account id.ID, filters []store.Filter) (string, []any, e
 		if !ok {
 			return "", nil, fmt.Errorf("filter by %.40q: %w", f.Field, store.ErrUnknownField)
 		}
+		if ids, ok := f.Value.([]id.ID); ok && f.Op == store.OneOf && known.kind == kindID {
+			text += " AND " + known.column + " IN (" + idList(ids) + ")"
+			continue
+		}
 		condition, value, err := known.condition(f, len(args)+1)
 		if err != nil {
 			return "", nil, fmt.Errorf("filter by %s: %w", f.Field, err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -64,7 +65,27 @@ func appendRecord(dst []byte, r *record.Call) []byte {
 	e.int(r.OverrunSecs)
 	e.bytes(r.Decision)
 	e.text(r.HungUpBy)
+	e.bool(r.Quality != nil)
+	if r.Quality != nil {
+		e.reception(&r.Quality.Caller)
+		e.reception(&r.Quality.Callee)
+	}
 	return e.out
+}
+
+func (e *encoder) reception(r *record.Reception) {
+	for _, n := range []uint64{r.Packets, r.Lost, r.JitterPackets} {
+		e.int(int64(n))
+	}
+	e.int(int64(r.Jitter))
+	e.int(int64(r.MaxJitter))
+}
+
+func (d *decoder) reception() record.Reception {
+	return record.Reception{
+		Packets: uint64(d.int()), Lost: uint64(d.int()), JitterPackets: uint64(d.int()),
+		Jitter: time.Duration(d.int()), MaxJitter: time.Duration(d.int()),
+	}
 }
 
 // scanRecord reads a row of recordColumns, without the slices.
@@ -96,6 +117,9 @@ func scanRecord(scan func(...any) error) (*record.Call, error) {
 	r.OverrunSecs, r.Decision = d.int(), d.bytes()
 	if form >= 2 {
 		r.HungUpBy = d.text()
+	}
+	if form >= 3 && d.bool() {
+		r.Quality = &record.Quality{Caller: d.reception(), Callee: d.reception()}
 	}
 	return r, d.finish("call record")
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
@@ -27,9 +29,15 @@ func testRecords(t *testing.T, open Opener) {
 	b.do(t, answered)
 	b.do(t, admission.Answer{ID: answered.Call.ID, AtMicros: b.clock.Now().UnixMicro()})
 	b.clock.advance(time.Minute)
-	b.do(t, admission.Settle{ID: answered.Call.ID, Ending: ending(b, time.Minute)})
+	e := ending(b, time.Minute)
+	e.Quality = &record.Quality{
+		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: 1500 * time.Microsecond, MaxJitter: 2740 * time.Microsecond},
+		Callee: record.Reception{Packets: math.MaxUint32, Lost: 1 << 40, JitterPackets: 1, Jitter: time.Nanosecond, MaxJitter: time.Hour},
+	}
+	heard := *e.Quality
+	b.do(t, admission.Settle{ID: answered.Call.ID, Ending: e})
 	b.do(t, cancelled)
-	e := ending(b, 0)
+	e = ending(b, 0)
 	e.Cancelled, e.SIPStatus = true, 487
 	b.do(t, admission.Release{ID: cancelled.Call.ID, Ending: e})
 	b.clock.advance(time.Minute)
@@ -68,6 +76,10 @@ func testRecords(t *testing.T, open Opener) {
 		{"profile", filter("profile_id", store.Equal, b.profile.ID.String()),
 			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
 		{"connection", filter("connection_id", store.Equal, int64(b.pbx.ID)), nil},
+		{"one of two connections", filter("connection_id", store.OneOf, []id.ID{b.pbx.ID, abroad.Call.Connection}),
+			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
+		{"another connection", filter("connection_id", store.OneOf, []id.ID{b.pbx.ID}), nil},
+		{"none of the connections", filter("connection_id", store.OneOf, []id.ID{}), nil},
 		{"id", filter("id", store.Equal, abroad.Call.ID.String()), []uuid.UUID{abroad.Call.ID}},
 		{"emergency", filter("emergency", store.Equal, true), nil},
 	} {
@@ -85,10 +97,20 @@ func testRecords(t *testing.T, open Opener) {
 		}
 	}
 	for field, bad := range map[string]any{"outcome": "elsewhere", "cost": "many", "started_at": "today",
-		"callee": "home"} {
+		"callee": "home", "connection_id": []id.ID{}} {
 		err := errOf(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: filter(field, store.Equal, bad)}))
 		if !errors.Is(err, store.ErrBadValue) {
 			t.Errorf("%s %v: %v", field, bad, err)
+		}
+	}
+	err := errOf(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: filter("cost", store.OneOf, []id.ID{})}))
+	if !errors.Is(err, store.ErrBadValue) {
+		t.Errorf("ids of a cost: %v", err)
+	}
+	b.reopen(t, open)
+	for call, want := range map[uuid.UUID]*record.Quality{answered.Call.ID: &heard, cancelled.Call.ID: nil, abroad.Call.ID: nil} {
+		if diff := cmp.Diff(want, value(b.Record(ctx, b.account.ID, call))(t).Quality); diff != "" {
+			t.Errorf("quality after a restart (-want +got):\n%s", diff)
 		}
 	}
 }
