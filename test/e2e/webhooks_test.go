@@ -155,6 +155,11 @@ func TestWebhooksOfACall(t *testing.T) {
 	if _, failed := s.Call(http.MethodGet, "/v2/webhook_deliveries?filter[status][eq]=failed", nil); len(failed["data"].([]any)) != 0 {
 		t.Errorf("failed: %v", failed)
 	}
+	s.Kill()
+	s = &server{s.Again()}
+	if diff := cmp.Diff([]object{record}, s.records()); diff != "" {
+		t.Errorf("records after a restart (-want +got):\n%s", diff)
+	}
 }
 
 func checkQuality(t *testing.T, stats any) {

@@ -31,8 +31,8 @@ func testRecords(t *testing.T, open Opener) {
 	b.clock.advance(time.Minute)
 	e := ending(b, time.Minute)
 	e.Quality = &record.Quality{
-		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: 1500 * time.Microsecond, MaxJitter: 2740 * time.Microsecond},
-		Callee: record.Reception{Packets: math.MaxUint32, Lost: 1 << 40, JitterPackets: 1, Jitter: time.Nanosecond, MaxJitter: time.Hour},
+		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: 1500, MaxJitter: 2740 * time.Microsecond},
+		Callee: record.Reception{Packets: math.MaxUint32, Lost: 1 << 40, JitterPackets: 1, Jitter: 1, MaxJitter: time.Hour},
 	}
 	heard := *e.Quality
 	b.do(t, admission.Settle{ID: answered.Call.ID, Ending: e})
