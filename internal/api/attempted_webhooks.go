@@ -90,9 +90,12 @@ func deliveryStatus(delivered bool) string {
 
 func viewAttempted(account id.ID, e *webhook.Entry) attemptedWebhookView {
 	v := attemptedWebhookView{
-		ID: e.ID, RecordType: "webhook_delivery", UserID: account.String(), Status: deliveryStatus(e.State == webhook.Delivered),
+		ID: e.ID, RecordType: "webhook_delivery", UserID: account.String(),
+		Status:    deliveryStatus(e.State == webhook.Delivered),
 		StartedAt: e.Attempts[0].StartedAt, FinishedAt: e.Attempts[len(e.Attempts)-1].EndedAt(),
-		Webhook: sentWebhookView{ID: e.EventID, RecordType: "event", EventType: e.EventType, OccurredAt: e.OccurredAt, Payload: e.Payload},
+		Webhook: sentWebhookView{
+			ID: e.EventID, RecordType: "event", EventType: e.EventType, OccurredAt: e.OccurredAt, Payload: e.Payload,
+		},
 	}
 	for i := range e.Attempts {
 		v.Attempts = append(v.Attempts, viewAttempt(&e.Attempts[i], e.EventID))
@@ -103,7 +106,8 @@ func viewAttempted(account id.ID, e *webhook.Entry) attemptedWebhookView {
 
 func viewAttempt(a *webhook.Attempt, event uuid.UUID) attemptedDeliveryView {
 	v := attemptedDeliveryView{
-		Status: deliveryStatus(a.Delivered()), StartedAt: a.StartedAt, FinishedAt: a.EndedAt(), Errors: []int64{}, Error: a.Error,
+		Status: deliveryStatus(a.Delivered()), StartedAt: a.StartedAt, FinishedAt: a.EndedAt(),
+		Errors: []int64{}, Error: a.Error,
 		HTTP: exchangeView{Request: sentRequestView{URL: a.URL}},
 	}
 	for _, h := range a.Headers(event) {

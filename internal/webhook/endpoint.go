@@ -72,7 +72,8 @@ func (e *Endpoint) Timeout() time.Duration {
 func (e *Endpoint) Validate() []field.Error {
 	var errs []field.Error
 	if e.URL == "" {
-		errs = append(errs, field.Error{Pointer: "/url", Code: field.Missing, Detail: "Give the address that events are sent to, such as \"https://example.com/hook\"."})
+		errs = append(errs, field.Error{Pointer: "/url", Code: field.Missing,
+			Detail: "Give the address that events are sent to, such as \"https://example.com/hook\"."})
 	} else if _, err := ParseURL(e.URL); err != nil {
 		errs = append(errs, field.Error{Pointer: "/url", Code: field.Malformed, Detail: err.Error()})
 	}

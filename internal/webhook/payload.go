@@ -80,7 +80,10 @@ type costPart struct {
 // CallEvent is the event of a call's record: call.refused or call.ended. A call
 // of nobody, whose caller was not recognised, has an event that does not validate.
 func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
-	e := Event{ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallEnded, OccurredAt: time.UnixMicro(r.EndedMicros).UTC()}
+	e := Event{
+		ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallEnded,
+		OccurredAt: time.UnixMicro(r.EndedMicros).UTC(),
+	}
 	call := callPayload{
 		CallSessionID: r.ID, CallLegID: r.ID, ConnectionID: r.ConnectionID, From: r.From, To: r.To,
 		StartTime: microsText(r.StartedMicros), CLI: numberOrNull(r.Caller), CLD: numberOrNull(r.Callee),
@@ -92,15 +95,18 @@ func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 	if r.Outcome == record.OutcomeRefused {
 		e.Type = CallRefused
 		return e.with(refusedPayload{
-			callPayload: call, State: "hangup", Reason: r.Reason, HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(),
+			callPayload: call, State: "hangup", Reason: r.Reason,
+			HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(),
 			SIPHangupCause: strconv.Itoa(int(r.SIPStatus)), SIPHangupPhrase: r.SIPPhrase,
 		})
 	}
 	ended := endedPayload{
 		callPayload: call, State: "hangup", Outcome: r.Outcome.String(), EndTime: microsText(r.EndedMicros),
-		HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(), SIPHangupPhrase: r.SIPPhrase, GatewayID: r.GatewayID,
+		HangupCause: r.HangupCause, HangupSource: r.HangupSource.String(),
+		SIPHangupPhrase: r.SIPPhrase, GatewayID: r.GatewayID,
 		CallDurationSecs: (r.DurationMicros + 999_999) / 1_000_000, BilledDurationSecs: r.BilledSecs,
-		TotalCost: r.Cost, BillingGroupID: r.BillingGroup, Status: "success", OverrunSecs: r.OverrunSecs, OverrunCost: r.OverrunCost,
+		TotalCost: r.Cost, BillingGroupID: r.BillingGroup, Status: "success",
+		OverrunSecs: r.OverrunSecs, OverrunCost: r.OverrunCost,
 		CostParts: costPartsOf(r),
 	}
 	if r.AnsweredMicros != 0 {
@@ -144,11 +150,16 @@ type recordingURLs struct {
 // RecordingEvent is call.recording.saved. address is where the file can be
 // downloaded for a while, "" for none.
 func RecordingEvent(key uuid.UUID, r *record.Recording, address string) (Event, error) {
-	e := Event{ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallRecordingSaved, OccurredAt: time.UnixMicro(r.EndedMicros).UTC()}
+	e := Event{
+		ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallRecordingSaved,
+		OccurredAt: time.UnixMicro(r.EndedMicros).UTC(),
+	}
 	p := recordingPayload{
-		CallControlID: r.CallID, CallLegID: r.CallID, CallSessionID: r.CallID, ConnectionID: r.ConnectionID, Channels: r.ChannelWord(),
+		CallControlID: r.CallID, CallLegID: r.CallID, CallSessionID: r.CallID, ConnectionID: r.ConnectionID,
+		Channels:  r.ChannelWord(),
 		StartedAt: microsText(r.StartedMicros), EndedAt: microsText(r.EndedMicros),
-		RecordingID: r.ID, Format: r.Format, DurationMillis: r.DurationMillis, SHA256: hex.EncodeToString(r.SHA256[:]), Interrupted: r.Interrupted,
+		RecordingID: r.ID, Format: r.Format, DurationMillis: r.DurationMillis,
+		SHA256: hex.EncodeToString(r.SHA256[:]), Interrupted: r.Interrupted,
 		From: r.From, To: r.To, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
 	}
 	switch r.Format {
@@ -171,7 +182,10 @@ type Emergency struct {
 
 // Event is the event of an emergency call. Its end is told by call.ended.
 func (c *Emergency) Event(key uuid.UUID) (Event, error) {
-	e := Event{ID: key, AccountID: c.Account, ConnectionID: c.Connection, Type: CallEmergency, OccurredAt: time.UnixMicro(c.StartedMicros).UTC()}
+	e := Event{
+		ID: key, AccountID: c.Account, ConnectionID: c.Connection, Type: CallEmergency,
+		OccurredAt: time.UnixMicro(c.StartedMicros).UTC(),
+	}
 	return e.with(callPayload{
 		CallSessionID: c.Call, CallLegID: c.Call, ConnectionID: c.Connection, From: c.From, To: c.To,
 		StartTime: microsText(c.StartedMicros), CLI: numberOrNull(c.Caller), OutboundProfileID: c.Profile,
@@ -285,8 +299,9 @@ type spendPayload struct {
 	Held              money.Amount `json:"held"`
 	Currency          string       `json:"currency"`
 	ForecastAt        *string      `json:"forecast_at" format:"date-time"`
-	Forecast          string       `json:"forecast"`       // the same for people
-	ReleaseNeeded     bool         `json:"release_needed"` // calls are refused, also after 00:00 UTC, until somebody releases the scope
+	Forecast          string       `json:"forecast"` // the same for people
+	// ReleaseNeeded: calls are refused, also after 00:00 UTC, until the scope is released.
+	ReleaseNeeded bool `json:"release_needed"`
 }
 
 // types are those of the events below the limit and at it.
@@ -314,7 +329,8 @@ func (s *Spend) Type() string {
 func (s *Spend) Event(key uuid.UUID) (Event, error) {
 	e := Event{ID: key, AccountID: s.Account, Type: s.Type(), OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
 	p := spendPayload{
-		OutboundProfileID: s.Profile, BillingGroupID: s.Group, Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
+		OutboundProfileID: s.Profile, BillingGroupID: s.Group,
+		Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
 		DailySpendLimit: s.Limit, Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
 		Forecast: "At this pace it is not reached today.", ReleaseNeeded: s.HoldAfter,
 	}

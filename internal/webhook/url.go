@@ -34,7 +34,8 @@ func ParseURL(raw string) (*url.URL, error) {
 		return nil, &URLError{"Not a web address. Give one with a scheme and a host, such as \"https://example.com/hook\"."}
 	}
 	if u.User != nil {
-		return nil, &URLError{"The address holds a user name or password. Leave them out; verify the signature of requests instead."}
+		return nil, &URLError{"The address holds a user name or password. Leave them out; " +
+			"verify the signature of requests instead."}
 	}
 	if strings.Contains(raw, "#") {
 		return nil, &URLError{"The address has a fragment, which is never sent. Leave out the # and what follows it."}
@@ -63,7 +64,8 @@ func hostProblem(host string, bracketed bool) string {
 		}
 		return ""
 	}
-	const wanted = "The host is neither a name nor an address. Give a name such as \"hooks.example.com\"; write other scripts in their xn-- form."
+	const wanted = "The host is neither a name nor an address. Give a name such as \"hooks.example.com\"; " +
+		"write other scripts in their xn-- form."
 	if bracketed || len(host) > maxHostBytes {
 		return wanted
 	}
@@ -74,7 +76,8 @@ func hostProblem(host string, bracketed bool) string {
 		}
 	}
 	if reach.IsNumber(host) {
-		return "The host ends in a number but is not an address of four decimal numbers, such as 192.0.2.1. Write it in that form, or give a name."
+		return "The host ends in a number but is not an address of four decimal numbers, such as 192.0.2.1. " +
+			"Write it in that form, or give a name."
 	}
 	return ""
 }

@@ -134,7 +134,7 @@ func (c *Client) parse(raw string) (*url.URL, error) {
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if why, ok := c.guard.Refuses(netip.AddrPortFrom(address, portOf(u.Port(), u.Scheme))); !ok {
 			return nil, &webhook.URLError{
-				Detail: fmt.Sprintf("Events are not sent to this address: %s. Give one that is reached over the internet.", why.What),
+				Detail: "Events are not sent to this address: " + why.What + ". Give one that is reached over the internet.",
 			}
 		}
 	}
