@@ -8,9 +8,12 @@ import (
 func TestValidateFQDN(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	for name, want := range map[string]string{
-		"sip.example.com": "", "SIP.Example.COM.": "", "_sips._tcp.example.com": "", "xn--bcher-kva.example": "", "1.a": "", long + ".example": "",
-		"a" + long + ".example": "/fqdn", "example": "/fqdn", "example.": "/fqdn", ".example.com": "/fqdn", "a..b": "/fqdn", "-a.example": "/fqdn", "a-.example": "/fqdn",
-		"192.0.2.1": "/fqdn", "a b.example": "/fqdn", "bücher.example": "/fqdn", "a.example:5060": "/fqdn", "a.example..": "/fqdn", "*.example.com": "/fqdn", "": "/fqdn",
+		"sip.example.com": "", "SIP.Example.COM.": "", "_sips._tcp.example.com": "", "xn--bcher-kva.example": "", "1.a": "",
+		long + ".example":       "",
+		"a" + long + ".example": "/fqdn", "example": "/fqdn", "example.": "/fqdn", ".example.com": "/fqdn", "a..b": "/fqdn",
+		"-a.example": "/fqdn", "a-.example": "/fqdn",
+		"192.0.2.1": "/fqdn", "a b.example": "/fqdn", "bücher.example": "/fqdn", "a.example:5060": "/fqdn",
+		"a.example..": "/fqdn", "*.example.com": "/fqdn", "": "/fqdn",
 	} {
 		f := FQDN{FQDN: name, ConnectionID: 7, DNSRecordType: "a"}
 		if got := pointers(f.Validate()); got != want {

@@ -27,24 +27,36 @@ func TestValidateIPConnection(t *testing.T) {
 		change func(*IPConnection)
 		want   string
 	}{
-		"national caller id":              {func(c *IPConnection) { c.Outbound.Localization, c.Outbound.ANIOverride = new("DE"), "030 23125 178" }, ""},
-		"national caller id without home": {func(c *IPConnection) { c.Outbound.ANIOverride = "030 23125 178" }, "/outbound/ani_override"},
-		"caller id of no plan":            {func(c *IPConnection) { c.Outbound.ANIOverride = "+999123456789" }, "/outbound/ani_override"},
-		"lower-case country":              {func(c *IPConnection) { c.Outbound.Localization = new("de") }, "/outbound/localization"},
-		"empty country":                   {func(c *IPConnection) { c.Outbound.Localization = new("") }, ""},
+		"national caller id": {func(c *IPConnection) {
+			c.Outbound.Localization, c.Outbound.ANIOverride = new("DE"), "030 23125 178"
+		}, ""},
+		"national caller id without home": {func(c *IPConnection) { c.Outbound.ANIOverride = "030 23125 178" },
+			"/outbound/ani_override"},
+		"caller id of no plan": {func(c *IPConnection) { c.Outbound.ANIOverride = "+999123456789" },
+			"/outbound/ani_override"},
+		"lower-case country": {func(c *IPConnection) { c.Outbound.Localization = new("de") },
+			"/outbound/localization"},
+		"empty country": {func(c *IPConnection) { c.Outbound.Localization = new("") }, ""},
 		"token": {func(c *IPConnection) {
 			c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("abc")
 		}, ""},
 		"empty token": {func(c *IPConnection) {
 			c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("")
 		}, "/outbound/ip_authentication_token"},
-		"token that breaks a header":         {func(c *IPConnection) { c.Outbound.IPAuthenticationToken = new("a\r\nb") }, "/outbound/ip_authentication_token"},
-		"site":                               {func(c *IPConnection) { c.AnchorsiteOverride = "Chicago, IL" }, ""},
-		"unknown site":                       {func(c *IPConnection) { c.AnchorsiteOverride = "Chicago" }, "/anchorsite_override"},
-		"buffer upside down":                 {func(c *IPConnection) { c.JitterBuffer.JitterbufferMsecMin = 300 }, "/jitter_buffer/jitterbuffer_msec_min"},
-		"web address":                        {func(c *IPConnection) { c.WebhookEventURL = new("https://example.com/x") }, ""},
-		"web address without a scheme":       {func(c *IPConnection) { c.WebhookEventFailoverURL = new("example.com") }, "/webhook_event_failover_url"},
-		"codec and emergency number at once": {func(c *IPConnection) { c.Inbound.Codecs, c.EmergencyNumbers = []string{"x"}, []string{"112", ""} }, "/emergency_numbers/1 /inbound/codecs/0"},
+		"token that breaks a header": {func(c *IPConnection) { c.Outbound.IPAuthenticationToken = new("a\r\nb") },
+			"/outbound/ip_authentication_token"},
+		"site": {func(c *IPConnection) { c.AnchorsiteOverride = "Chicago, IL" }, ""},
+		"unknown site": {func(c *IPConnection) { c.AnchorsiteOverride = "Chicago" },
+			"/anchorsite_override"},
+		"buffer upside down": {func(c *IPConnection) { c.JitterBuffer.JitterbufferMsecMin = 300 },
+			"/jitter_buffer/jitterbuffer_msec_min"},
+		"web address": {func(c *IPConnection) { c.WebhookEventURL = new("https://example.com/x") },
+			""},
+		"web address without a scheme": {func(c *IPConnection) { c.WebhookEventFailoverURL = new("example.com") },
+			"/webhook_event_failover_url"},
+		"codec and emergency number at once": {func(c *IPConnection) {
+			c.Inbound.Codecs, c.EmergencyNumbers = []string{"x"}, []string{"112", ""}
+		}, "/emergency_numbers/1 /inbound/codecs/0"},
 	} {
 		connection := NewIPConnection()
 		c.change(&connection)
@@ -55,7 +67,8 @@ func TestValidateIPConnection(t *testing.T) {
 }
 
 func TestValidateUserName(t *testing.T) {
-	for name, good := range map[string]bool{"abcd": true, "1234a": true, "12345a": false, "12345678": false, "a": true, "z9999999": true} {
+	for name, good := range map[string]bool{"abcd": true, "1234a": true, "12345a": false, "12345678": false, "a": true,
+		"z9999999": true} {
 		c := NewCredentialConnection()
 		c.UserName = name
 		if got := len(c.Validate()) == 0; got != good {

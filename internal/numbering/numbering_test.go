@@ -49,7 +49,8 @@ func TestValidate(t *testing.T) {
 		pointer string // "" for nothing wrong
 	}{
 		{Override{Prefix: "1436"}, ""},
-		{Override{Prefix: "1436", Country: text("US"), NumberType: text("mobile"), MinDigits: digits(11), MaxDigits: digits(11)}, ""},
+		{Override{Prefix: "1436", Country: text("US"), NumberType: text("mobile"), MinDigits: digits(11),
+			MaxDigits: digits(11)}, ""},
 		{Override{Prefix: "123456789012345"}, ""},
 		{Override{Prefix: ""}, "/prefix"},
 		{Override{Prefix: "0"}, "/prefix"},

@@ -47,7 +47,8 @@ func TestSharedAddress(t *testing.T) {
 		PutAccount(&Account{ID: 1, Active: true}), PutAccount(&Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}),
 		connectionOf(1, 10, "", ""), connectionOf(1, 11, "1111", ""), connectionOf(2, 12, "1212", ""), connectionOf(2, 13, "", "secret"), connectionOf(2, 14, "", ""),
 		// The guest's address is older than the owner's: it was moved here.
-		network(20, 12, "192.0.2.1"), network(21, 13, "192.0.2.1"), network(22, 14, "192.0.2.0/30"), network(30, 11, "192.0.2.1"), network(31, 10, "192.0.2.0/24"),
+		network(20, 12, "192.0.2.1"), network(21, 13, "192.0.2.1"), network(22, 14, "192.0.2.0/30"),
+		network(30, 11, "192.0.2.1"), network(31, 10, "192.0.2.0/24"),
 	}
 	forward := with(t, &Snapshot{}, changes...)
 	slices.Reverse(changes)
@@ -76,7 +77,8 @@ func TestSharedAddress(t *testing.T) {
 				found = got.ID
 			}
 			if found != c.want || identity != c.identity {
-				t.Errorf("%s: %s dials %s with %q: %v, %v; want %v, %v", name, c.source, c.dialled, c.token, found, identity, c.want, c.identity)
+				t.Errorf("%s: %s dials %s with %q: %v, %v; want %v, %v", name, c.source, c.dialled, c.token, found, identity,
+					c.want, c.identity)
 			}
 		}
 	}
@@ -84,19 +86,23 @@ func TestSharedAddress(t *testing.T) {
 	if c, _, _ := forward.BySourceOf(2, netip.MustParseAddr("192.0.2.2"), "+13125550199", "", 0); c == nil || c.ID != 14 {
 		t.Errorf("of account 2: %+v", c)
 	}
-	if c, _, _ := forward.BySourceOf(1, netip.MustParseAddr("192.0.2.1"), "121213125550199", "", 0); c == nil || c.ID != 10 {
+	if c, _, _ := forward.BySourceOf(1, netip.MustParseAddr("192.0.2.1"), "121213125550199", "", 0); c == nil ||
+		c.ID != 10 {
 		t.Errorf("of account 1, which the prefix of another does not concern: %+v", c)
 	}
 }
 
 // Of the networks that an address is in, the smallest counts.
 func TestLongestPrefix(t *testing.T) {
-	s := with(t, &Snapshot{}, ipConnection(10, "", ""), ipConnection(11, "", ""), ipConnection(12, "", ""), ipConnection(13, "9999", ""),
-		network(20, 10, "192.0.0.0/16"), network(21, 11, "192.0.2.0/24"), network(22, 12, "192.0.2.7"), network(23, 13, "192.0.2.8"),
+	s := with(t, &Snapshot{}, ipConnection(10, "", ""), ipConnection(11, "", ""), ipConnection(12, "", ""),
+		ipConnection(13, "9999", ""),
+		network(20, 10, "192.0.0.0/16"), network(21, 11, "192.0.2.0/24"), network(22, 12, "192.0.2.7"),
+		network(23, 13, "192.0.2.8"),
 		network(24, 10, "2001:db8::/32"), network(25, 11, "2001:db8:1::/48"))
 	for source, want := range map[string]id.ID{
-		"192.0.1.1": 10, "192.0.2.1": 11, "192.0.2.7": 12, "::ffff:192.0.2.7": 12, "192.0.2.8": 11, "192.1.0.0": 0, "191.255.255.255": 0,
-		"192.0.2.255": 11, "192.0.3.0": 10, "2001:db8::1": 10, "2001:db8:1:ffff::": 11, "2001:db8:2::": 10, "2001:db9::": 0,
+		"192.0.1.1": 10, "192.0.2.1": 11, "192.0.2.7": 12, "::ffff:192.0.2.7": 12, "192.0.2.8": 11, "192.1.0.0": 0,
+		"191.255.255.255": 0,
+		"192.0.2.255":     11, "192.0.3.0": 10, "2001:db8::1": 10, "2001:db8:1:ffff::": 11, "2001:db8:2::": 10, "2001:db9::": 0,
 	} {
 		c, _, _ := s.BySource(netip.MustParseAddr(source), "+13125550199", "", 0)
 		if found := c != nil; found != (want != 0) || found && c.ID != want {
@@ -123,8 +129,10 @@ func TestLongestPrefix(t *testing.T) {
 
 // Within one account, too, a call for help does not fail for want of a prefix or a token.
 func TestHelpWithoutPrefix(t *testing.T) {
-	s := with(t, &Snapshot{}, ipConnection(10, "", "secret"), ipConnection(11, "1111", ""), network(20, 11, "192.0.2.1"), network(21, 10, "192.0.2.1"))
-	if c, rest, identity := s.BySource(netip.MustParseAddr("192.0.2.1"), "911", "", 0); c == nil || c.ID != 11 || rest != "911" || identity != IdentityKnown {
+	s := with(t, &Snapshot{}, ipConnection(10, "", "secret"), ipConnection(11, "1111", ""), network(20, 11, "192.0.2.1"),
+		network(21, 10, "192.0.2.1"))
+	if c, rest, identity := s.BySource(netip.MustParseAddr("192.0.2.1"), "911", "", 0); c == nil || c.ID != 11 ||
+		rest != "911" || identity != IdentityKnown {
 		t.Errorf("911: %+v, %s, %v", c, rest, identity)
 	}
 	if c, _, _ := s.BySource(netip.MustParseAddr("192.0.2.1"), "+13125550199", "", 0); c != nil {

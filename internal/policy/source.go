@@ -149,7 +149,8 @@ func (s *Snapshot) Known(source netip.Addr) bool {
 //
 // The rest of the dialled text is returned without the tech prefix. charged is the number
 // of P-Charge-Info, 0 for none.
-func (s *Snapshot) BySource(source netip.Addr, dialled, token string, charged e164.Number) (*Connection, string, Identity) {
+func (s *Snapshot) BySource(source netip.Addr, dialled, token string,
+	charged e164.Number) (*Connection, string, Identity) {
 	return s.bySource(0, source, dialled, token, charged)
 }
 

@@ -56,7 +56,8 @@ func (s *Snapshot) dropWebhook(endpoint id.ID) {
 		return
 	}
 	scope := listenerScope(old)
-	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(scope), scope)), func(e *webhook.Endpoint) bool { return e.ID == endpoint })
+	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(scope), scope)),
+		func(e *webhook.Endpoint) bool { return e.ID == endpoint })
 	s.webhooks = s.webhooks.remove(hashID, endpoint)
 	if len(kept) == 0 {
 		s.listeners = s.listeners.remove(hashID, scope)

@@ -64,7 +64,8 @@ func TestWebhooks(t *testing.T) {
 	apply(PutIPConn(&c))
 	want("a connection's own", 1, 20, 20, 30)
 	own := s.Webhook(20)
-	if own == nil || own.URL != "https://pbx.example.com/" || own.FailoverURL != "https://spare.example.com/" || own.TimeoutSecs != 7 || own.ConnectionID != 20 {
+	if own == nil || own.URL != "https://pbx.example.com/" || own.FailoverURL != "https://spare.example.com/" ||
+		own.TimeoutSecs != 7 || own.ConnectionID != 20 {
 		t.Errorf("the endpoint of the connection is %+v", own)
 	}
 	for _, event := range webhook.EventTypes() {

@@ -17,7 +17,8 @@ func (p *Profile) Validate() []field.Error {
 	var errs []field.Error
 	for i, name := range p.WhitelistedDestinations {
 		if detail := destinationProblem(name); detail != "" {
-			errs = append(errs, field.Error{Pointer: "/whitelisted_destinations/" + strconv.Itoa(i), Code: field.NotListed, Detail: detail})
+			errs = append(errs, field.Error{Pointer: "/whitelisted_destinations/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: detail})
 		}
 	}
 	for i, name := range p.BlockedNumberTypes {
@@ -31,7 +32,8 @@ func (p *Profile) Validate() []field.Error {
 	}
 	if p.CallRecording.Type == RecordByCaller && len(p.CallRecording.CallerPhoneNumbers) == 0 {
 		errs = append(errs, field.Error{Pointer: "/call_recording/call_recording_caller_phone_numbers", Code: field.Missing,
-			Detail: "call_recording_type is by_caller_phone_number, which records nothing without caller numbers. Give at least one number such as \"+19705555098\"."})
+			Detail: "call_recording_type is by_caller_phone_number, which records nothing without caller numbers. Give at " +
+				"least one number such as \"+19705555098\"."})
 	}
 	return append(errs, p.CallingWindow.validate()...)
 }
@@ -67,11 +69,13 @@ func (w *CallingWindow) validate() []field.Error {
 	var errs []field.Error
 	if w.StartTime != nil && w.EndTime != nil && *w.StartTime == *w.EndTime {
 		errs = append(errs, field.Error{Pointer: "/calling_window/end_time", Code: field.Malformed,
-			Detail: "end_time equals start_time, which could mean always or never. Leave both out for the whole day, or disable the profile to refuse every call."})
+			Detail: "end_time equals start_time, which could mean always or never. Leave both out for the whole day, or " +
+				"disable the profile to refuse every call."})
 	}
 	if w.TimeZone != nil && !knownTimeZone(*w.TimeZone) {
 		errs = append(errs, field.Error{Pointer: "/calling_window/time_zone", Code: field.NotListed,
-			Detail: fmt.Sprintf("%.60q is not a known time zone. Give an IANA name such as \"America/New_York\", or null for UTC.", *w.TimeZone)})
+			Detail: fmt.Sprintf("%.60q is not a known time zone. Give an IANA name such as \"America/New_York\", or null for "+
+				"UTC.", *w.TimeZone)})
 	}
 	return errs
 }

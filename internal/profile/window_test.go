@@ -17,7 +17,8 @@ func TestTimesOfDay(t *testing.T) {
 			t.Errorf("ParseTimeOfDay(%q) = %s, %v; want %s", c.text, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "8:00", "24:00", "08:60", "08:00:60", "08", "08:00:00.", "08:00:00.1234567", "08:00:00+01:00", "-1:00", "08:00:00:00", "٠٨:00", "08:00 AM"} {
+	for _, bad := range []string{"", "8:00", "24:00", "08:60", "08:00:60", "08", "08:00:00.", "08:00:00.1234567",
+		"08:00:00+01:00", "-1:00", "08:00:00:00", "٠٨:00", "08:00 AM"} {
 		if got, err := ParseTimeOfDay(bad); err == nil {
 			t.Errorf("ParseTimeOfDay(%q) = %s without an error", bad, got)
 		}
@@ -118,7 +119,8 @@ func TestWindowsOpenAndCount(t *testing.T) {
 		w := window(t, c.start, c.end, c.zone)
 		open, instance := w.Locate(at)
 		if open != c.open || (open && instance != c.instance) {
-			t.Errorf("%s to %s %s at %s: open=%v in %d, want %v in %d", c.start, c.end, c.zone, c.at, open, instance, c.open, c.instance)
+			t.Errorf("%s to %s %s at %s: open=%v in %d, want %v in %d", c.start, c.end, c.zone, c.at, open, instance, c.open,
+				c.instance)
 		}
 	}
 }

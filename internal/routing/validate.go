@@ -17,7 +17,8 @@ func (g *Gateway) Validate() []field.Error {
 	var errs []field.Error
 	if !validAddress(g.Address) {
 		errs = append(errs, field.Error{Pointer: "/address", Code: field.Malformed,
-			Detail: "Not a host. Give a name or IP address with an optional port, such as \"sip.carrier.example:5060\" or \"[2001:db8::1]:5060\"."})
+			Detail: "Not a host. Give a name or IP address with an optional port, such as \"sip.carrier.example:5060\" or " +
+				"\"[2001:db8::1]:5060\"."})
 	}
 	if g.FromDomain != nil && *g.FromDomain != "" && !validHost(*g.FromDomain) {
 		errs = append(errs, field.Error{Pointer: "/from_domain", Code: field.Malformed,
@@ -25,7 +26,8 @@ func (g *Gateway) Validate() []field.Error {
 	}
 	if g.TLSServerName != nil && *g.TLSServerName != "" && !validHost(*g.TLSServerName) {
 		errs = append(errs, field.Error{Pointer: "/tls_server_name", Code: field.Malformed,
-			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of address."})
+			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of " +
+				"address."})
 	}
 	errs = append(errs, g.countryProblems()...)
 	for i, status := range g.FailoverStatuses {
@@ -74,14 +76,17 @@ func (g *Gateway) countryProblems() []field.Error {
 		if meant, ok := e164.SuggestCountry(*g.CountryCode); ok {
 			wanted = fmt.Sprintf("Use %q.", meant)
 		}
-		return []field.Error{{Pointer: pointer, Code: field.NotListed, Detail: fmt.Sprintf("%.40q is not a country. %s", *g.CountryCode, wanted)}}
+		return []field.Error{{Pointer: pointer, Code: field.NotListed,
+			Detail: fmt.Sprintf("%.40q is not a country. %s", *g.CountryCode, wanted)}}
 	}
 	if country.CallingCode() == 0 {
-		return []field.Error{{Pointer: pointer, Code: field.NotListed, Detail: country.Name() + " has no calling code, so no number is national there. Give another country, or null."}}
+		return []field.Error{{Pointer: pointer, Code: field.NotListed,
+			Detail: country.Name() + " has no calling code, so no number is national there. Give another country, or null."}}
 	}
 	if g.InternationalPrefix == nil && country.InternationalPrefix() == "" {
 		return []field.Error{{Pointer: "/international_prefix", Code: field.Missing,
-			Detail: "Callers in " + country.Name() + " choose among several international prefixes. Give the one that this gateway takes."}}
+			Detail: "Callers in " + country.Name() +
+				" choose among several international prefixes. Give the one that this gateway takes."}}
 	}
 	return nil
 }

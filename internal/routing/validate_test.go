@@ -6,15 +6,18 @@ import (
 )
 
 func TestValidateGateway(t *testing.T) {
-	for _, good := range []string{"carrier.example", "carrier.example:5060", "192.0.2.1", "192.0.2.1:65535", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:5060", "sip_1.example.", "localhost"} {
+	for _, good := range []string{"carrier.example", "carrier.example:5060", "192.0.2.1", "192.0.2.1:65535", "2001:db8::1",
+		"[2001:db8::1]", "[2001:db8::1]:5060", "sip_1.example.", "localhost"} {
 		g := NewGateway()
 		g.Name, g.Address = "g", good
 		if errs := g.Validate(); len(errs) != 0 {
 			t.Errorf("%q: %v", good, errs)
 		}
 	}
-	for _, bad := range []string{"", ":5060", "carrier.example:", "carrier.example:0", "carrier.example:65536", "carrier.example:+5", "sip:carrier.example", "a b", "-a.example", "a-.example", "a..b",
-		"fe80::1%eth0", "carrier.example/x", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 140), "carrier.example:5060\r\n"} {
+	for _, bad := range []string{"", ":5060", "carrier.example:", "carrier.example:0", "carrier.example:65536",
+		"carrier.example:+5", "sip:carrier.example", "a b", "-a.example", "a-.example", "a..b",
+		"fe80::1%eth0", "carrier.example/x", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 140),
+		"carrier.example:5060\r\n"} {
 		g := NewGateway()
 		g.Name, g.Address = "g", bad
 		if errs := g.Validate(); len(errs) != 1 || errs[0].Pointer != "/address" || errs[0].Detail == "" {
@@ -26,8 +29,10 @@ func TestValidateGateway(t *testing.T) {
 		want                   string
 	}{
 		"both": {new("u"), new("p"), nil, ""}, "none": {nil, nil, nil, ""}, "empty": {new(""), new(""), new(""), ""},
-		"user": {new("u"), nil, nil, "/password"}, "password": {nil, new("p"), nil, "/user_name"}, "quote": {new(`u"`), new("p"), nil, "/user_name"},
-		"domain": {nil, nil, new("carrier.example"), ""}, "domain with a port": {nil, nil, new("carrier.example:5060"), "/from_domain"},
+		"user": {new("u"), nil, nil, "/password"}, "password": {nil, new("p"), nil, "/user_name"},
+		"quote":              {new(`u"`), new("p"), nil, "/user_name"},
+		"domain":             {nil, nil, new("carrier.example"), ""},
+		"domain with a port": {nil, nil, new("carrier.example:5060"), "/from_domain"},
 	} {
 		g := NewGateway()
 		g.Address, g.UserName, g.Password, g.FromDomain = "a", c.user, c.password, c.domain
@@ -47,11 +52,14 @@ func TestValidateCountry(t *testing.T) {
 		country, prefix *string
 		want            string
 	}{
-		"none": {FormatE164, nil, nil, ""}, "not used": {FormatE164, new("GB"), nil, ""}, "national": {FormatNational, new("GB"), nil, ""},
+		"none": {FormatE164, nil, nil, ""}, "not used": {FormatE164, new("GB"), nil, ""},
+		"national":   {FormatNational, new("GB"), nil, ""},
 		"no country": {FormatNational, nil, nil, "/country_code"}, "empty": {FormatNational, new(""), nil, "/country_code"},
-		"lower case": {FormatNational, new("gb"), nil, "/country_code"}, "unknown": {FormatE164, new("XX"), nil, "/country_code"},
+		"lower case":      {FormatNational, new("gb"), nil, "/country_code"},
+		"unknown":         {FormatE164, new("XX"), nil, "/country_code"},
 		"no calling code": {FormatNational, new("AQ"), nil, "/country_code"},
-		"several":         {FormatNational, new("AU"), nil, "/international_prefix"}, "one of several": {FormatNational, new("AU"), new("0011"), ""},
+		"several":         {FormatNational, new("AU"), nil, "/international_prefix"},
+		"one of several":  {FormatNational, new("AU"), new("0011"), ""},
 	} {
 		for _, caller := range []bool{false, true} {
 			g := NewGateway()

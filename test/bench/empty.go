@@ -23,19 +23,20 @@ func serveEmpty() error {
 		return err
 	}
 	fmt.Printf("API on http://%s\n", listener.Addr())
-	server := http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked struct {
-			ConnectionID string `json:"connection_id"`
-			CallID       string `json:"call_id"`
-			From         string `json:"from"`
-			To           string `json:"to"`
-		}
-		if err := json.UnmarshalRead(r.Body, &asked); err != nil || asked.CallID == "" {
-			http.Error(w, "no admission was asked for", http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, emptyAnswer)
-	})}
+	server := http.Server{ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var asked struct {
+				ConnectionID string `json:"connection_id"`
+				CallID       string `json:"call_id"`
+				From         string `json:"from"`
+				To           string `json:"to"`
+			}
+			if err := json.UnmarshalRead(r.Body, &asked); err != nil || asked.CallID == "" {
+				http.Error(w, "no admission was asked for", http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, emptyAnswer)
+		})}
 	return server.Serve(listener)
 }

@@ -60,7 +60,8 @@ func measureLeases(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.report.printf("### %s live calls, SQLite\n\n- Renewed every %v in batches of %d: %.0f %% of one core; the slowest round of all took %.2f s.\n"+
+	b.report.printf("### %s live calls, SQLite\n\n"+
+		"- Renewed every %v in batches of %d: %.0f %% of one core; the slowest round of all took %.2f s.\n"+
 		"- Memory: %d bytes a call above the server before the calls, garbage included.\n\n",
 		thousands(float64(count)), renewEvery, renewBatch, share*100, slowest.Seconds(), (after-before)/int64(count))
 	return nil

@@ -34,7 +34,8 @@ func dial(address, key string) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	head := fmt.Sprintf(" HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: ", address, key)
+	head := fmt.Sprintf(" HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+		"Content-Length: ", address, key)
 	return &connection{conn: conn, in: bufio.NewReaderSize(conn, 16<<10), head: []byte(head)}, nil
 }
 

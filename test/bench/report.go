@@ -27,7 +27,8 @@ func (r *report) printf(format string, args ...any) {
 }
 
 func (r *report) table(title string, rows []row) {
-	r.printf("### %s\n\n| load | connections | a second | of the empty handler | p50 | p99 | server CPU each |\n|---|---:|---:|---:|---:|---:|---:|\n", title)
+	r.printf("### %s\n\n| load | connections | a second | of the empty handler | p50 | p99 | server CPU each |\n"+
+		"|---|---:|---:|---:|---:|---:|---:|\n", title)
 	for _, row := range rows {
 		ratio := ""
 		if row.empty > 0 {

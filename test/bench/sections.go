@@ -73,7 +73,8 @@ func (b *bench) empty(connections int) (outcome, error) {
 	}
 	defer server.kill()
 	w := &world{servers: []*process{server}, deck: b.deck, connections: []string{"1293384261075731499"}}
-	result, err := load(w.addresses(), apiKey, connections, end{after: b.window}, empty(w.caller(connections, w.connections)))
+	result, err := load(w.addresses(), apiKey, connections, end{after: b.window},
+		empty(w.caller(connections, w.connections)))
 	if b.empties == nil {
 		b.empties = map[int]outcome{}
 	}
@@ -95,7 +96,8 @@ func (b *bench) serve(ctx context.Context, store string, nodes, profiles, increm
 	for i := range nodes {
 		b.folders++
 		data := filepath.Join(b.folder, fmt.Sprint("data", b.folders))
-		server, err := start(b.program, environment, "serve", "--data-dir", data, "--http-addr", "127.0.0.1:0", "--sip-addr", "127.0.0.1:0",
+		server, err := start(b.program, environment, "serve", "--data-dir", data, "--http-addr", "127.0.0.1:0", "--sip-addr",
+			"127.0.0.1:0",
 			"--rate-limit=-1", "--secrets-key-file", filepath.Join(b.folder, "secrets.key"),
 			"--node-name", fmt.Sprint("node", i), "--log-level", "error")
 		if err != nil {
@@ -145,7 +147,8 @@ type kind struct {
 	work func(*caller) step
 }
 
-var kinds = []kind{{"admit", admitOnly}, {"admit + end", admitAndEnd}, {"admit + answer + end, with its record", wholeCall}}
+var kinds = []kind{{"admit", admitOnly}, {"admit + end", admitAndEnd},
+	{"admit + answer + end, with its record", wholeCall}}
 
 // measure runs one load and returns its row.
 func (b *bench) measure(w *world, k kind, connections int, of []string) (row, error) {
@@ -163,7 +166,8 @@ func (b *bench) measure(w *world, k kind, connections int, of []string) (row, er
 	}
 	// The processor time covers the warm-up too, a tenth more rounds than are counted.
 	rounds := float64(result.Rounds) * 1.1
-	return row{work: k.name, connections: connections, outcome: result, cpu: time.Duration(float64(after-before) / rounds)}, nil
+	return row{work: k.name, connections: connections, outcome: result,
+		cpu: time.Duration(float64(after-before) / rounds)}, nil
 }
 
 func measureSpread(ctx context.Context, b *bench) error {
@@ -213,7 +217,8 @@ func measureHot(ctx context.Context, b *bench) error {
 		if err := errors.Join(err, err2); err != nil {
 			return err
 		}
-		spread.work, hot.work = store+", 100 profiles", fmt.Sprintf("%s, one profile: %.2f of that", store, hot.PerSecond/spread.PerSecond)
+		spread.work, hot.work = store+", 100 profiles",
+			fmt.Sprintf("%s, one profile: %.2f of that", store, hot.PerSecond/spread.PerSecond)
 		rows = append(rows, spread, hot)
 	}
 	b.report.table("One hot profile, admit + end", rows)
@@ -315,10 +320,12 @@ func measureMemory(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer w.close()
-	b.report.printf("### Memory over 1,000,000 calls, SQLite\n\n| whole calls | memory of the server | a second |\n|---:|---:|---:|\n")
+	b.report.printf("### Memory over 1,000,000 calls, SQLite\n\n| whole calls | memory of the server | a second |\n" +
+		"|---:|---:|---:|\n")
 	done := 0
 	for _, calls := range []int{100_000, 150_000, 250_000, 500_000} {
-		result, err := load(w.addresses(), apiKey, connections, end{rounds: calls}, wholeCall(w.caller(connections, w.connections)))
+		result, err := load(w.addresses(), apiKey, connections, end{rounds: calls},
+			wholeCall(w.caller(connections, w.connections)))
 		if err != nil {
 			return err
 		}

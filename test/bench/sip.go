@@ -77,7 +77,8 @@ func startTollgate(ctx context.Context, b *bench, carrier string) (*between, err
 	if err != nil {
 		return nil, err
 	}
-	server, err := start(b.program, []string{"TOLLGATE_API_KEY=" + apiKey}, "serve", "--metrics-addr", metrics, "--data-dir", filepath.Join(b.folder, fmt.Sprint("data", b.folders)),
+	server, err := start(b.program, []string{"TOLLGATE_API_KEY=" + apiKey}, "serve", "--metrics-addr", metrics,
+		"--data-dir", filepath.Join(b.folder, fmt.Sprint("data", b.folders)),
 		"--http-addr", "127.0.0.1:0", "--sip-addr", listen, "--rate-limit=-1", "--log-level", "error")
 	if err != nil {
 		return nil, err
@@ -96,8 +97,9 @@ func (w *world) setUpSIP(ctx context.Context, carrier string) error {
 		return err
 	}
 	profile, err := w.create(ctx, "/v2/outbound_voice_profiles", map[string]any{
-		"name": "office", "whitelisted_destinations": []string{"US"}, "daily_spend_limit": "1000000.00", "daily_spend_limit_enabled": true,
-		"spend_limit_action": "end_calls",
+		"name": "office", "whitelisted_destinations": []string{"US"}, "daily_spend_limit": "1000000.00",
+		"daily_spend_limit_enabled": true,
+		"spend_limit_action":        "end_calls",
 	})
 	if err != nil {
 		return err
@@ -128,7 +130,8 @@ func startKamailio(_ context.Context, b *bench, carrier string) (*between, error
 	if err != nil {
 		return nil, err
 	}
-	text := strings.NewReplacer("CARRIER\"", "sip:"+carrier+"\"", "listen=LISTEN", "listen=udp:"+listen).Replace(kamailioConfig)
+	text := strings.NewReplacer("CARRIER\"", "sip:"+carrier+"\"", "listen=LISTEN",
+		"listen=udp:"+listen).Replace(kamailioConfig)
 	config := filepath.Join(folder, "kamailio.cfg")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -156,7 +159,8 @@ func startAsking(ctx context.Context, b *bench, carrier string) (*between, error
 		s.close()
 		return nil, err
 	}
-	server, err := kamailio("examples/kamailio/kamailio.cfg", folder, s.address, "-A", "LISTEN=udp:"+s.address, "-A", "SWITCH="+strconv.Quote("kamailio"),
+	server, err := kamailio("examples/kamailio/kamailio.cfg", folder, s.address, "-A", "LISTEN=udp:"+s.address, "-A",
+		"SWITCH="+strconv.Quote("kamailio"),
 		"-A", "TOLLGATE="+strconv.Quote("http://"+s.servers[0].address), "-A", "TOLLGATE_KEY="+strconv.Quote(apiKey))
 	if err != nil {
 		s.close()
@@ -169,8 +173,9 @@ func startAsking(ctx context.Context, b *bench, carrier string) (*between, error
 // kamailio starts Kamailio with the settings that serve it best: another allocator and
 // large socket buffers.
 func kamailio(config, folder, listen string, more ...string) (*process, error) {
-	command := exec.Command("kamailio", append([]string{"-DD", "-E", "-f", config, "-Y", folder, "-P", filepath.Join(folder, "pid"),
-		"-m", "1024", "-x", "tlsf", "-X", "tlsf", "-b", "8388608"}, more...)...)
+	command := exec.Command("kamailio",
+		append([]string{"-DD", "-E", "-f", config, "-Y", folder, "-P", filepath.Join(folder, "pid"),
+			"-m", "1024", "-x", "tlsf", "-X", "tlsf", "-b", "8388608"}, more...)...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("kamailio (Debian package kamailio): %w", err)
@@ -205,7 +210,8 @@ func probe(ctx context.Context, through, number string) (phone.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	outcome, err := phone.Place(ctx, phone.Options{
-		Server: through, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: time.Millisecond, NoAudio: true,
+		Server: through, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: time.Millisecond,
+		NoAudio: true,
 	})
 	if err == nil && (outcome.Answered.IsZero() || outcome.Ringing.IsZero()) {
 		err = errors.New("the call was not answered")
@@ -216,8 +222,10 @@ func probe(ctx context.Context, through, number string) (phone.Outcome, error) {
 // measureCalls raises the rate until calls fail.
 func measureCalls(ctx context.Context, b *bench) error {
 	const seconds, hold = 8, time.Second
-	b.report.printf("### Calls a second\n\nCalls of %v, %d s at each rate; the rate is raised until one call in a thousand fails.\n\n"+
-		"| between PBX and carrier | calls/s tried | failed | retransmissions | CPU a call | memory at the end |\n|---|---:|---:|---:|---:|---:|\n", hold, seconds)
+	b.report.printf("### Calls a second\n\nCalls of %v, %d s at each rate; the rate is raised until one call in a "+
+		"thousand fails.\n\n"+
+		"| between PBX and carrier | calls/s tried | failed | retransmissions | CPU a call | memory at the end |\n"+
+		"|---|---:|---:|---:|---:|---:|\n", hold, seconds)
 	costs := make([]map[int]time.Duration, len(contenders)) // of a call, by rate
 	for i, contender := range contenders {
 		costs[i] = map[int]time.Duration{}
@@ -230,7 +238,8 @@ func measureCalls(ctx context.Context, b *bench) error {
 				if err != nil {
 					return err
 				}
-				if result, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * seconds, hold: hold}); err != nil {
+				if result, err = place(ctx, b.folder, s.address,
+					calls{number: s.number, perSecond: rate, total: rate * seconds, hold: hold}); err != nil {
 					return err
 				}
 				used, memory, err = s.used()
@@ -241,7 +250,8 @@ func measureCalls(ctx context.Context, b *bench) error {
 				return err
 			}
 			perCall := used / time.Duration(rate*seconds)
-			b.report.printf("| %s | %s | %d | %d | %d µs | %d MB |\n", contender.name, thousands(float64(rate)), result.failed, result.retransmitted,
+			b.report.printf("| %s | %s | %d | %d | %d µs | %d MB |\n", contender.name, thousands(float64(rate)), result.failed,
+				result.retransmitted,
 				perCall.Microseconds(), memory>>20)
 			costs[i][rate] = perCall
 			if result.failed > rate*seconds/1000 {
@@ -251,7 +261,8 @@ func measureCalls(ctx context.Context, b *bench) error {
 	}
 	for i := range contenders[1:] {
 		rate, ratio := compared(costs[0], costs[i+1])
-		b.report.printf("\nCPU a call at %s/s: %.2f of what %s takes.\n", thousands(float64(rate)), ratio, contenders[i+1].name)
+		b.report.printf("\nCPU a call at %s/s: %.2f of what %s takes.\n", thousands(float64(rate)), ratio,
+			contenders[i+1].name)
 	}
 	b.report.printf("\n")
 	return nil
@@ -268,7 +279,8 @@ func compared(of, to map[int]time.Duration) (rate int, ratio float64) {
 }
 
 // between starts a carrier and what stands in front of it, for the time of a load.
-func (b *bench) between(ctx context.Context, begin func(context.Context, *bench, string) (*between, error), run func(*between) error) error {
+func (b *bench) between(ctx context.Context, begin func(context.Context, *bench, string) (*between, error),
+	run func(*between) error) error {
 	address, err := freeUDP(carrierIP)
 	if err != nil {
 		return err
@@ -294,8 +306,10 @@ func (b *bench) between(ctx context.Context, begin func(context.Context, *bench,
 // carries 1,000 calls a second.
 func measureDelay(ctx context.Context, b *bench) error {
 	const rate, probes = 1000, 1000
-	b.report.printf("### Post-dial delay at %s calls a second\n\nFrom INVITE to 180, of %d single calls through it and as many straight to the carrier, taken in turn.\n\n"+
-		"| between PBX and carrier | through it p50 / p99 | straight p50 / p99 | added p50 / p99 | not answered |\n|---|---:|---:|---:|---:|\n", thousands(rate), probes)
+	b.report.printf("### Post-dial delay at %s calls a second\n\n"+
+		"From INVITE to 180, of %d single calls through it and as many straight to the carrier, taken in turn.\n\n"+
+		"| between PBX and carrier | through it p50 / p99 | straight p50 / p99 | added p50 / p99 | not answered |\n"+
+		"|---|---:|---:|---:|---:|\n", thousands(rate), probes)
 	for _, contender := range contenders[:2] { // the third does not carry that rate
 		var through, straight []time.Duration
 		unanswered := 0
@@ -304,7 +318,9 @@ func measureDelay(ctx context.Context, b *bench) error {
 			loaded := make(chan struct{})
 			go func() {
 				defer close(loaded)
-				_, _ = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: rate * 60, hold: time.Second}) // it is interrupted
+				// it is interrupted
+				_, _ = place(ctx, b.folder, s.address,
+					calls{number: s.number, perSecond: rate, total: rate * 60, hold: time.Second})
 			}()
 			defer func() {
 				cancel()
@@ -333,7 +349,8 @@ func measureDelay(ctx context.Context, b *bench) error {
 		slices.Sort(through)
 		slices.Sort(straight)
 		at := func(took []time.Duration, percent int) time.Duration { return took[len(took)*percent/100] }
-		b.report.printf("| %s | %s / %s | %s / %s | %s / %s | %d |\n", contender.name, milliseconds(at(through, 50)), milliseconds(at(through, 99)),
+		b.report.printf("| %s | %s / %s | %s / %s | %s / %s | %d |\n", contender.name, milliseconds(at(through, 50)),
+			milliseconds(at(through, 99)),
 			milliseconds(at(straight, 50)), milliseconds(at(straight, 99)),
 			milliseconds(at(through, 50)-at(straight, 50)), milliseconds(at(through, 99)-at(straight, 99)), unanswered)
 	}
@@ -349,7 +366,9 @@ const lingering = 40 * time.Second
 // and go that what is kept of the past, such as the trace of SIP messages, is full.
 func measureLive(ctx context.Context, b *bench) error {
 	const live, rate, hold = 10_000, 500, 75 * time.Second
-	b.report.printf("### Memory of %s live calls\n\n| between PBX and carrier | heap a call | memory of the process a call | failed |\n|---|---:|---:|---:|\n", thousands(live))
+	b.report.printf("### Memory of %s live calls\n\n"+
+		"| between PBX and carrier | heap a call | memory of the process a call | failed |\n|---|---:|---:|---:|\n",
+		thousands(live))
 	for _, contender := range contenders[:2] {
 		var fresh, before, during memory
 		var result placed
@@ -357,7 +376,8 @@ func measureLive(ctx context.Context, b *bench) error {
 			if _, fresh.process, err = s.used(); err != nil {
 				return err
 			}
-			if _, err = place(ctx, b.folder, s.address, calls{number: s.number, perSecond: rate, total: live, hold: time.Millisecond}); err != nil {
+			if _, err = place(ctx, b.folder, s.address,
+				calls{number: s.number, perSecond: rate, total: live, hold: time.Millisecond}); err != nil {
 				return err
 			}
 			if err := wait(ctx, lingering); err != nil {
@@ -391,10 +411,13 @@ func measureLive(ctx context.Context, b *bench) error {
 		if during.heap > 0 {
 			heap = fmt.Sprintf("%d bytes", (during.heap-before.heap)/live)
 		}
-		b.report.printf("| %s | %s | %d bytes | %d |\n", contender.name, heap, (during.process-fresh.process)/live, result.failed)
+		b.report.printf("| %s | %s | %d bytes | %d |\n", contender.name, heap, (during.process-fresh.process)/live,
+			result.failed)
 	}
-	b.report.printf("\nHeap is what the calls add to what %s calls before them left, after a collection of garbage, the call's lease in the ledger\n"+
-		"included (`%s` of the metrics). The memory of the process is what it has grown by since it was ready, with garbage and with\n"+
+	b.report.printf("\nHeap is what the calls add to what %s calls before them left, after a collection of garbage, the "+
+		"call's lease in the ledger\n"+
+		"included (`%s` of the metrics). The memory of the process is what it has grown by since it was ready, with "+
+		"garbage and with\n"+
 		"what it keeps of calls that are over.\n\n", thousands(live), metricLive)
 	return nil
 }

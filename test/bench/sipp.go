@@ -47,7 +47,8 @@ func startCarrier(folder, address string) (*carrier, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &carrier{command: exec.Command("sipp", "-sf", scenario, "-i", host, "-p", port, "-nostdin", "-buff_size", "4194304"), address: address}
+	c := &carrier{command: exec.Command("sipp", "-sf", scenario, "-i", host, "-p", port, "-nostdin", "-buff_size",
+		"4194304"), address: address}
 	c.command.Dir = folder
 	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return c, c.command.Start()
@@ -109,8 +110,10 @@ func place(ctx context.Context, folder, through string, load calls) (placed, err
 	limit := load.hold + time.Duration(load.total/load.perSecond)*time.Second + time.Minute
 	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, "sipp", through, "-sf", scenario, "-i", pbxIP, "-p", port, "-s", load.number, "-nostdin",
-		"-r", strconv.Itoa(load.perSecond), "-m", strconv.Itoa(load.total), "-l", strconv.Itoa(load.total+1), "-d", strconv.FormatInt(load.hold.Milliseconds(), 10),
+	command := exec.CommandContext(ctx, "sipp", through, "-sf", scenario, "-i", pbxIP, "-p", port, "-s", load.number,
+		"-nostdin",
+		"-r", strconv.Itoa(load.perSecond), "-m", strconv.Itoa(load.total), "-l", strconv.Itoa(load.total+1), "-d",
+		strconv.FormatInt(load.hold.Milliseconds(), 10),
 		"-buff_size", "4194304", "-timeout", strconv.Itoa(int(limit.Seconds())), "-recv_timeout", "40000",
 		"-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_rtt", "-rtt_freq", "1000")
 	command.Dir = work

@@ -50,7 +50,8 @@ var unitedStates, _ = e164.CountryByAlpha2("US")
 // fixedLine says whether a number is an ordinary one of the United States.
 func fixedLine(n e164.Number) bool {
 	class := e164.Classify(n)
-	return e164.Valid(n) && class.Country == unitedStates && class.Type != e164.TypePremiumRate && class.Type != e164.TypeTollFree
+	return e164.Valid(n) && class.Country == unitedStates && class.Type != e164.TypePremiumRate &&
+		class.Type != e164.TypeTollFree
 }
 
 // csv is the deck with one increment for all rows, in seconds.
@@ -88,7 +89,8 @@ func (w *world) setUp(ctx context.Context, profiles, increment int) error {
 	if err := w.price(ctx, increment); err != nil {
 		return err
 	}
-	if _, err := w.create(ctx, "/tollgate/v1/gateways", map[string]any{"name": "carrier", "address": "192.0.2.50:5060"}); err != nil {
+	if _, err := w.create(ctx, "/tollgate/v1/gateways",
+		map[string]any{"name": "carrier", "address": "192.0.2.50:5060"}); err != nil {
 		return err
 	}
 	w.connections = make([]string, profiles)
@@ -145,7 +147,8 @@ func (w *world) create(ctx context.Context, path string, body any) (string, erro
 			return "", err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.servers[0].address+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.servers[0].address+path,
+		bytes.NewReader(text))
 	if err != nil {
 		return "", err
 	}

@@ -98,7 +98,8 @@ func (g *generator) read(fd int) {
 		messages[i].header.SetIovlen(1)
 	}
 	for !g.done.Load() {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), batch, unix.MSG_WAITFORONE, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), batch,
+			unix.MSG_WAITFORONE, 0, 0)
 		if errno != 0 {
 			continue
 		}
@@ -210,7 +211,8 @@ func (w *writer) add(fd, call int, sequence uint16, to netip.AddrPort) (sent int
 
 func (w *writer) flush(fd int) (sent int64) {
 	for first := 0; first < w.used; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&w.messages[first])), uintptr(w.used-first), 0, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&w.messages[first])),
+			uintptr(w.used-first), 0, 0, 0)
 		if errno != 0 {
 			break
 		}

@@ -153,7 +153,8 @@ func newRecorder(ctx context.Context, folder string) (media.Recorder, error) {
 	live := policy.NewLive()
 	logger := slog.New(slog.DiscardHandler)
 	store, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(folder, "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(0, time.Now), Owner: uuid.New(), Logger: logger,
+		Path: filepath.Join(folder, "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(0, time.Now),
+		Owner: uuid.New(), Logger: logger,
 	})
 	if err != nil {
 		return nil, err
@@ -178,7 +179,8 @@ func newRecorder(ctx context.Context, folder string) (media.Recorder, error) {
 
 // placeCall makes one call between the sides of the load generator.
 func placeCall(r media.Relay, recorder media.Recorder, peers [2]netip.AddrPort) (target, error) {
-	c := media.Call{ID: uuid.Must(uuid.NewV7()), Account: 1, Profile: 2, Connection: 3, From: 13125550100, To: 12125550123, SIPCallID: "bench"}
+	c := media.Call{ID: uuid.Must(uuid.NewV7()), Account: 1, Profile: 2, Connection: 3, From: 13125550100, To: 12125550123,
+		SIPCallID: "bench"}
 	o := media.Opening{Call: c, Lost: func() { fmt.Fprintln(os.Stderr, "a call was lost") }}
 	if recorder != nil {
 		o.Tap = recorder.Record(c)
@@ -198,14 +200,17 @@ func placeCall(r media.Relay, recorder media.Recorder, peers [2]netip.AddrPort) 
 
 // pass gives a description of one side to the relay and returns where the other
 // side is to send.
-func pass(give func(media.Description, func([]byte, error)), from record.Side, by, to netip.AddrPort) (netip.AddrPort, error) {
+func pass(give func(media.Description, func([]byte, error)), from record.Side, by,
+	to netip.AddrPort) (netip.AddrPort, error) {
 	type result struct {
 		sdp []byte
 		err error
 	}
 	done := make(chan result, 1)
-	sdp := fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\n", by.Addr(), by.Addr(), by.Port())
-	give(media.Description{From: from, SDP: []byte(sdp), Source: by.Addr(), Target: to.Addr()}, func(sdp []byte, err error) { done <- result{sdp, err} })
+	sdp := fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\n", by.Addr(),
+		by.Addr(), by.Port())
+	give(media.Description{From: from, SDP: []byte(sdp), Source: by.Addr(), Target: to.Addr()},
+		func(sdp []byte, err error) { done <- result{sdp, err} })
 	r := <-done
 	if r.err != nil {
 		return netip.AddrPort{}, r.err
@@ -231,7 +236,8 @@ func startDaemon(ctx context.Context) (*subject, error) {
 	if s.folder, err = os.MkdirTemp("", "benchmedia"); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	s.command = exec.CommandContext(ctx, "rtpengine", "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1",
+	s.command = exec.CommandContext(ctx, "rtpengine", "--config-file=none", "--foreground", "--table=-1",
+		"--interface=127.0.0.1",
 		"--listen-ng="+address.String(), "--port-min=40000", "--port-max=59999", "--endpoint-learning=immediate",
 		"--log-stderr", "--log-level=2", "--pidfile="+filepath.Join(s.folder, "pid"))
 	if err := s.command.Start(); err != nil {

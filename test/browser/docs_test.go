@@ -84,10 +84,12 @@ func TestTheBrowserNotices(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	b := open(t)
-	if err := chromedp.Run(b.ctx, chromedp.Navigate(server.URL), chromedp.WaitReady("#end", chromedp.ByQuery)); err != nil {
+	if err := chromedp.Run(b.ctx, chromedp.Navigate(server.URL),
+		chromedp.WaitReady("#end", chromedp.ByQuery)); err != nil {
 		t.Fatal(err)
 	}
-	if said := strings.Join(b.said(), "\n"); !strings.Contains(said, "no") || !strings.Contains(said, "undefinedFunction") {
+	if said := strings.Join(b.said(), "\n"); !strings.Contains(said, "no") ||
+		!strings.Contains(said, "undefinedFunction") {
 		t.Errorf("the console said %q", said)
 	}
 	if !slices.Contains(b.requested(), "http://other.invalid/x.png") {
@@ -100,7 +102,8 @@ func serve(t *testing.T) (base string) {
 	t.Helper()
 	live := policy.NewLive()
 	s, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Owner: uuid.New(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +186,8 @@ func open(t *testing.T) *page {
 	}
 	// The tests run as root in containers, where Chromium has no sandbox of its own;
 	// what it looks at is this server alone.
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true), chromedp.WindowSize(1400, 1000))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

@@ -27,8 +27,11 @@ func (s *server) hears(ip string) bool {
 	}
 	defer conn.Close()
 	now := time.Now().UnixNano()
-	_, err = fmt.Fprintf(conn, "INVITE sip:+12125550123@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]d\r\nFrom: <sip:alice@%[2]s>;tag=1\r\nTo: <sip:+12125550123@%[1]s>\r\n"+
-		"Call-ID: %[3]d\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", s.SIP, conn.LocalAddr(), now)
+	_, err = fmt.Fprintf(conn,
+		"INVITE sip:+12125550123@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]d\r\n"+
+			"From: <sip:alice@%[2]s>;tag=1\r\nTo: <sip:+12125550123@%[1]s>\r\n"+
+			"Call-ID: %[3]d\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", s.SIP,
+		conn.LocalAddr(), now)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -64,7 +67,8 @@ func TestBansOnTwoNodes(t *testing.T) {
 	_, first, second := twoNodes(t)
 	profile := first.setUp(nil, startCarrier(t))
 	first.Must(http.MethodPost, "/v2/credential_connections", object{
-		"connection_name": "alice", "user_name": "alice1", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+		"connection_name": "alice", "user_name": "alice1", "password": "correct-horse",
+		"outbound": object{"outbound_voice_profile_id": profile},
 	})
 	const byHand, byItself = "127.0.0.66", "127.0.0.67"
 	for _, s := range []*server{first, second} {
@@ -85,7 +89,8 @@ func TestBansOnTwoNodes(t *testing.T) {
 	defer pace.Stop()
 	for ; guesses < 20; guesses++ {
 		<-pace.C
-		o, err := phone.Place(t.Context(), phone.Options{Server: first.SIP, From: "+13125550100", To: "+12125550123", User: "alice1", Password: "wrong-horse",
+		o, err := phone.Place(t.Context(), phone.Options{Server: first.SIP, From: "+13125550100", To: "+12125550123",
+			User: "alice1", Password: "wrong-horse",
 			LocalAddr: byItself + ":0", CancelAfter: 3 * time.Second, NoAudio: true, T1: 100 * time.Millisecond})
 		if err == nil && o.Status == http.StatusForbidden {
 			continue
@@ -96,7 +101,8 @@ func TestBansOnTwoNodes(t *testing.T) {
 		t.Errorf("%d wrong passwords were answered", guesses)
 	}
 	first.becomes(byItself, false, banSlack)
-	t.Logf("banned by itself after %d wrong passwords: on the other node after %v", guesses, second.becomes(byItself, false, banDelay+banSlack))
+	t.Logf("banned by itself after %d wrong passwords: on the other node after %v", guesses,
+		second.becomes(byItself, false, banDelay+banSlack))
 	_, answer := second.Call(http.MethodGet, "/tollgate/v1/bans", nil)
 	if bans, _ := answer["data"].([]any); len(bans) != 1 || bans[0].(object)["automatic"] != true {
 		t.Errorf("bans %v", answer["data"])

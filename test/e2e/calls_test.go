@@ -125,7 +125,8 @@ func TestKillAndRestart(t *testing.T) {
 	folder := t.TempDir()
 	s := serve(t, folder)
 	profile := s.setUp(object{
-		"daily_spend_limit": "50.00", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls", "concurrent_call_limit": 30,
+		"daily_spend_limit": "50.00", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls",
+		"concurrent_call_limit": 30,
 	}, startCarrier(t))
 	s.pbx("pbx.xml", "+12125550123", 10, 50, 100*time.Millisecond).wait(t)
 	s.settled()
@@ -167,10 +168,12 @@ func TestKillWithAThousandCallsUp(t *testing.T) {
 	s := serve(t, folder, "--metrics-addr", "127.0.0.1:0")
 	const up = 1000
 	port := process.FreePort(t, carrierIP)
-	carrier := startSIPp(t, "-sf", "carrier.xml", "-i", carrierIP, "-p", fmt.Sprint(port), "-m", fmt.Sprint(up), "-timeout", "120s", "-timeout_error")
+	carrier := startSIPp(t, "-sf", "carrier.xml", "-i", carrierIP, "-p", fmt.Sprint(port), "-m", fmt.Sprint(up),
+		"-timeout", "120s", "-timeout_error")
 	profile := s.setUp(object{"concurrent_call_limit": up}, fmt.Sprintf("%s:%d", carrierIP, port))
 	pbx := s.pbx("pbx-held.xml", "+12125550124", up, 200, 0)
-	process.Eventually(t, "1,000 calls up", 60*time.Second, func() bool { return s.Scrape()["tollgate_sip_answered_total"] == up })
+	process.Eventually(t, "1,000 calls up", 60*time.Second,
+		func() bool { return s.Scrape()["tollgate_sip_answered_total"] == up })
 	s.Kill()
 
 	started := time.Now()
@@ -254,8 +257,10 @@ func TestTheCallCommand(t *testing.T) {
 		says   string
 	}{
 		{"by address", []string{"+12125550123", "--from", "+13125550100", "--local-addr", pbxIP + ":0"}, 0, "200 OK"},
-		{"by digest, dialled as in the US", []string{"2125550123", "--from", "3125550100", "--user", "alice1"}, 0, "407 Proxy Authentication Required"},
-		{"refused", []string{"+442079460123", "--from", "+13125550100", "--user", "alice1"}, 2, "whitelisted countries USA D13"},
+		{"by digest, dialled as in the US", []string{"2125550123", "--from", "3125550100", "--user", "alice1"}, 0,
+			"407 Proxy Authentication Required"},
+		{"refused", []string{"+442079460123", "--from", "+13125550100", "--user", "alice1"}, 2,
+			"whitelisted countries USA D13"},
 		{"nobody's user", []string{"+12125550123", "--from", "+13125550100", "--user", "mallory"}, 2, "403 Unable to locate"},
 		{"no credentials", []string{"+12125550123", "--from", "+13125550100"}, 2, "407 Proxy Authentication Required"},
 	} {

@@ -33,7 +33,8 @@ func startRegistrar(t *testing.T, listen, carrier, password string) (stop func()
 	}
 	folder := t.TempDir()
 	config := filepath.Join(folder, "kamailio.cfg")
-	filled := strings.NewReplacer("sip:CARRIER", "sip:"+carrier, "=LISTEN", "=udp:"+listen, "\"PASSWORD\"", "\""+password+"\"").Replace(string(text))
+	filled := strings.NewReplacer("sip:CARRIER", "sip:"+carrier, "=LISTEN", "=udp:"+listen, "\"PASSWORD\"",
+		"\""+password+"\"").Replace(string(text))
 	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +85,13 @@ func TestARegistrarOfKamailio(t *testing.T) {
 	gateway := answer["data"].([]any)[0].(object)["id"]
 	path := fmt.Sprintf("/tollgate/v1/gateways/%v", gateway)
 	s.Must(http.MethodPatch, path, object{
-		"user_name": "trunk", "password": "s3cret-pass", "from_domain": "carrier.test", "register": true, "options_interval_secs": 1,
+		"user_name": "trunk", "password": "s3cret-pass", "from_domain": "carrier.test", "register": true,
+		"options_interval_secs": 1,
 	})
 	process.Eventually(t, "registration", 10*time.Second, func() bool {
 		h := s.health()
-		return h != nil && h["state"] == "up" && h["register_status"] == 200.0 && h["registered_until"] != nil && h["options_at"] != nil
+		return h != nil && h["state"] == "up" && h["register_status"] == 200.0 && h["registered_until"] != nil &&
+			h["options_at"] != nil
 	})
 	s.pbx("pbx.xml", "+12125550123", 5, 5, 300*time.Millisecond).wait(t)
 	s.settled()
@@ -186,7 +189,8 @@ func TestReloadOnHangup(t *testing.T) {
 			t.Fatal(err)
 		}
 		secret, _ := x509.MarshalECPrivateKey(key)
-		for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+			"key.pem": {Type: "EC PRIVATE KEY", Bytes: secret}} {
 			if err := os.WriteFile(file(name), pem.EncodeToMemory(block), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +211,8 @@ func TestReloadOnHangup(t *testing.T) {
 		t.Helper()
 		// No other source gets a connection.
 		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(pbxIP)}}
-		conn, err := tls.DialWithDialer(dialer, "tcp", secure, &tls.Config{InsecureSkipVerify: true}) // what is looked at is which one it is
+		// what is looked at is which one it is
+		conn, err := tls.DialWithDialer(dialer, "tcp", secure, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,8 @@ func hangUpCarrier(t *testing.T) *phone.Carrier {
 // dial places a call of the PBX, which is not hung up by it.
 func (s *server) dial(to string) *phone.Call {
 	s.T.Helper()
-	call, err := phone.Dial(s.T.Context(), phone.Options{Server: s.SIP, LocalAddr: pbxIP + ":0", From: "+13125550100", To: to, NoAudio: true})
+	call, err := phone.Dial(s.T.Context(),
+		phone.Options{Server: s.SIP, LocalAddr: pbxIP + ":0", From: "+13125550100", To: to, NoAudio: true})
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -82,17 +83,21 @@ func (s *server) hungUp(call *phone.Call, id string, carrier *phone.Carrier) {
 	calls := carrier.Calls()
 	last, r := calls[len(calls)-1], s.record(id)
 	if answered := !outcome.Answered.IsZero(); answered {
-		if outcome.HungUpBy != phone.SideCallee || !strings.Contains(outcome.Reason, "cause=16") || !strings.Contains(last.Reason, "cause=16") {
+		if outcome.HungUpBy != phone.SideCallee || !strings.Contains(outcome.Reason, "cause=16") ||
+			!strings.Contains(last.Reason, "cause=16") {
 			s.T.Errorf("the caller's side ended by %q, %q; the carrier's %q", outcome.HungUpBy, outcome.Reason, last.Reason)
 		}
 		if r["outcome"] != "answered" {
 			s.T.Errorf("record %v", r)
 		}
-	} else if outcome.Status != 603 || !strings.HasSuffix(outcome.Phrase, "TG17") || outcome.RefusalReason != "hung_up" || !last.Cancelled || r["outcome"] != "failed" {
-		s.T.Errorf("the caller got %d %s, %s; cancelled %v; record %v", outcome.Status, outcome.Phrase, outcome.RefusalReason, last.Cancelled, r)
+	} else if outcome.Status != 603 || !strings.HasSuffix(outcome.Phrase, "TG17") || outcome.RefusalReason != "hung_up" ||
+		!last.Cancelled || r["outcome"] != "failed" {
+		s.T.Errorf("the caller got %d %s, %s; cancelled %v; record %v", outcome.Status, outcome.Phrase, outcome.RefusalReason,
+			last.Cancelled, r)
 	}
 	details, _ := r["hangup_details"].(string)
-	if r["hangup_source"] != "tollgate" || r["hangup_cause"] != "NORMAL_CLEARING" || !strings.HasPrefix(details, "hung up by the API key") {
+	if r["hangup_source"] != "tollgate" || r["hangup_cause"] != "NORMAL_CLEARING" ||
+		!strings.HasPrefix(details, "hung up by the API key") {
 		s.T.Errorf("record %v", r)
 	}
 }
@@ -110,27 +115,32 @@ func TestHangUp(t *testing.T) {
 	up := s.dial(answeredNumber)
 	<-up.Answered()
 	id := s.liveCall(answeredNumber, "answered_at")
-	if got := s.Must(http.MethodPost, "/v2/calls/"+id+"/actions/hangup", object{"command_id": "one"}); got["result"] != "ok" {
+	if got := s.Must(http.MethodPost, "/v2/calls/"+id+"/actions/hangup",
+		object{"command_id": "one"}); got["result"] != "ok" {
 		t.Errorf("hung up: %v", got)
 	}
 	s.hungUp(up, id, carrier)
-	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/"+id+"/hangup", nil); got["status"] != "ended" || got["hangup_source"] != "tollgate" {
+	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/"+id+"/hangup", nil); got["status"] != "ended" ||
+		got["hangup_source"] != "tollgate" {
 		t.Errorf("hung up again: %v", got)
 	}
 
 	ringing := s.dial(ringingNumber)
 	id = s.liveCall(ringingNumber, "id")
-	if err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool { return len(calls) == 2 && !calls[1].Ringing.IsZero() }); err != nil {
+	if err := carrier.Await(t.Context(),
+		func(calls []phone.CarrierCall) bool { return len(calls) == 2 && !calls[1].Ringing.IsZero() }); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/hangup", object{"outbound_voice_profile_id": profile}); got["hung_up"] != 1.0 {
+	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/hangup",
+		object{"outbound_voice_profile_id": profile}); got["hung_up"] != 1.0 {
 		t.Errorf("hung up: %v", got)
 	}
 	s.hungUp(ringing, id, carrier)
 
 	// While a gateway that says nothing is tried, the hunt ends, and no other gateway gets the call.
 	_, gateways := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
-	s.Must(http.MethodPatch, "/tollgate/v1/gateways/"+gateways["data"].([]any)[0].(object)["id"].(string), object{"priority": 1})
+	s.Must(http.MethodPatch, "/tollgate/v1/gateways/"+gateways["data"].([]any)[0].(object)["id"].(string),
+		object{"priority": 1})
 	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "dead", "address": dead.Addr()})
 	hunting := s.dial("+12125550125")
 	if err := dead.Await(t.Context(), func(calls []phone.CarrierCall) bool { return len(calls) > 0 }); err != nil {
@@ -143,12 +153,15 @@ func TestHangUp(t *testing.T) {
 	}
 
 	// A call of another switch is told of, and its renewal has the reason.
-	admitted := s.Must(http.MethodPost, "/tollgate/v1/admissions", object{"source_ip": pbxIP, "call_id": "one", "request_id": "one", "from": "+13125550100", "to": answeredNumber})
+	admitted := s.Must(http.MethodPost, "/tollgate/v1/admissions",
+		object{"source_ip": pbxIP, "call_id": "one", "request_id": "one", "from": "+13125550100", "to": answeredNumber})
 	s.Must(http.MethodPost, "/tollgate/v1/admissions/one/answer", object{})
-	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/"+admitted["id"].(string)+"/hangup", nil); got["carried_by"] != "switch" {
+	if got := s.Must(http.MethodPost, "/tollgate/v1/calls/"+admitted["id"].(string)+"/hangup",
+		nil); got["carried_by"] != "switch" {
 		t.Errorf("hung up: %v", got)
 	}
-	if got := s.Must(http.MethodPost, "/tollgate/v1/admissions/one/renew", object{}); got["reason"] != "hung_up" || got["sip_code"] != 603.0 {
+	if got := s.Must(http.MethodPost, "/tollgate/v1/admissions/one/renew", object{}); got["reason"] != "hung_up" ||
+		got["sip_code"] != 603.0 {
 		t.Errorf("renewed: %v", got)
 	}
 	s.Must(http.MethodPost, "/tollgate/v1/admissions/one/end", object{"duration_secs": 2})
@@ -168,7 +181,8 @@ func TestKilledAfterAHangUp(t *testing.T) {
 	if o := up.Wait(); o.HungUpBy != phone.SideCallee {
 		t.Errorf("ended by %q", o.HungUpBy)
 	}
-	if r := s.record(id); !strings.HasPrefix(r["hangup_details"].(string), "hung up by the API key") || r["hangup_source"] != "tollgate" {
+	if r := s.record(id); !strings.HasPrefix(r["hangup_details"].(string), "hung up by the API key") ||
+		r["hangup_source"] != "tollgate" {
 		t.Errorf("record %v", r)
 	}
 	s.wantSpend(profile)
@@ -184,7 +198,8 @@ func TestHangUpOnTwoNodes(t *testing.T) {
 	up := first.dial(answeredNumber)
 	<-up.Answered()
 	id := second.liveCall(answeredNumber, "answered_at")
-	if got := second.Must(http.MethodPost, "/tollgate/v1/calls/"+id+"/hangup", nil); got["status"] != "ending" || got["carried_by"] != "server" {
+	if got := second.Must(http.MethodPost, "/tollgate/v1/calls/"+id+"/hangup", nil); got["status"] != "ending" ||
+		got["carried_by"] != "server" {
 		t.Errorf("hung up: %v", got)
 	}
 	second.hungUp(up, id, carrier)
@@ -197,7 +212,8 @@ func TestHangUpOnTwoNodes(t *testing.T) {
 	lost := first.dial(answeredNumber)
 	<-lost.Answered()
 	id = second.liveCall(answeredNumber, "answered_at")
-	if err := database.Exec("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"); err != nil {
+	if err := database.Exec("postgres",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"); err != nil {
 		t.Fatal(err)
 	}
 	second.Must(http.MethodPost, "/tollgate/v1/calls/"+id+"/hangup", nil)
@@ -217,7 +233,8 @@ func TestHangUpOnTwoNodes(t *testing.T) {
 	if o := orphan.Wait(); o.HungUpBy != phone.SideCallee {
 		t.Errorf("ended by %q", o.HungUpBy)
 	}
-	if r := first.record(id); r["outcome"] != "lost" || !strings.HasPrefix(r["hangup_details"].(string), "hung up by the API key") {
+	if r := first.record(id); r["outcome"] != "lost" ||
+		!strings.HasPrefix(r["hangup_details"].(string), "hung up by the API key") {
 		t.Errorf("record %v", r)
 	}
 }

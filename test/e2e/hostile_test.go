@@ -40,9 +40,12 @@ func flood(t *testing.T, target string) (stop func() (sent int, took time.Durati
 	}
 	var packets [][]byte
 	for i := range 500 {
-		packets = append(packets, fmt.Appendf(nil, "INVITE sip:+12125550123@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKflood%d\r\nFrom: <sip:x@y>;tag=%d\r\n"+
-			"To: <sip:+12125550123@z>\r\nCall-ID: flood%d\r\nCSeq: 1 INVITE\r\nContact: <sip:x@%s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", target, strangerIP, i, i, i, strangerIP),
-			fmt.Appendf(nil, "OPTIONS sip:%d@%s SIP/2.0\r\nCall-ID: %d\r\n\r\n", i, target, i), []byte(strings.Repeat("\x00\xff", 200)))
+		packets = append(packets, fmt.Appendf(nil,
+			"INVITE sip:+12125550123@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKflood%d\r\nFrom: <sip:x@y>;tag=%d\r\n"+
+				"To: <sip:+12125550123@z>\r\nCall-ID: flood%d\r\nCSeq: 1 INVITE\r\nContact: <sip:x@%s>\r\nMax-Forwards: 70\r\n"+
+				"Content-Length: 0\r\n\r\n", target, strangerIP, i, i, i, strangerIP),
+			fmt.Appendf(nil, "OPTIONS sip:%d@%s SIP/2.0\r\nCall-ID: %d\r\n\r\n", i, target, i),
+			[]byte(strings.Repeat("\x00\xff", 200)))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	total := make(chan int)
@@ -105,7 +108,8 @@ func TestAFloodChangesNothing(t *testing.T) {
 			profile := s.setUp(nil, startCarrier(t))
 			if users {
 				s.Must(http.MethodPost, "/v2/credential_connections", object{
-					"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+					"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse",
+					"outbound": object{"outbound_voice_profile_id": profile},
 				})
 			}
 			const calls, up = 200, 20
@@ -128,11 +132,13 @@ func TestAFloodChangesNothing(t *testing.T) {
 				t.Errorf("%.0f of %d packets were dropped before the parser", filtered, sent)
 			}
 			// One stranger gets 5 messages a second to the parser, and 20 at once.
-			if through := after[`tollgate_sip_auth_total{result="challenged"}`]; !users && through != 0 || through > 20+5*took.Seconds()+1 {
+			if through := after[`tollgate_sip_auth_total{result="challenged"}`]; !users && through != 0 ||
+				through > 20+5*took.Seconds()+1 {
 				t.Errorf("%v challenges went out", through)
 			}
 			if after["tollgate_sip_attempts_total"] != 2*calls+up || s.liveCalls("answered_at") != up {
-				t.Errorf("%v attempts and %d calls up, want %d and %d", after["tollgate_sip_attempts_total"], s.liveCalls("answered_at"), 2*calls+up, up)
+				t.Errorf("%v attempts and %d calls up, want %d and %d", after["tollgate_sip_attempts_total"],
+					s.liveCalls("answered_at"), 2*calls+up, up)
 			}
 			// Far less than the 500 ms after which a lost message would come again. The
 			// machine has to send the flood, too.
@@ -168,12 +174,14 @@ func TestSIPViciousFindsNothing(t *testing.T) {
 	s := serve(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0")
 	profile := s.setUp(nil, startCarrier(t))
 	s.Must(http.MethodPost, "/v2/credential_connections", object{
-		"connection_name": "phone", "user_name": "a1000", "password": "1234567890", "outbound": object{"outbound_voice_profile_id": profile},
+		"connection_name": "phone", "user_name": "a1000", "password": "1234567890",
+		"outbound": object{"outbound_voice_profile_id": profile},
 	})
 	host, port, _ := net.SplitHostPort(s.SIP)
 	run := s.pbx("pbx.xml", "+12125550123", 100, 10, 300*time.Millisecond)
 
-	if out := sipvicious(t, "svmap", "-p", port, "-b", strangerIP, "-x", strangerIP, host); !strings.Contains(out, "found nothing") {
+	if out := sipvicious(t, "svmap", "-p", port, "-b", strangerIP, "-x", strangerIP, host); !strings.Contains(out,
+		"found nothing") {
 		t.Errorf("svmap by OPTIONS found a server:\n%s", out)
 	}
 	users := filepath.Join(t.TempDir(), "users")
@@ -187,11 +195,13 @@ func TestSIPViciousFindsNothing(t *testing.T) {
 		}
 	}
 	// By INVITE a user that exists must look like one that does not.
-	if out := sipvicious(t, "svwar", "-p", port, "-m", "INVITE", "-d", users, "-b", strangerIP, "-x", strangerIP, "--force", host); regexp.MustCompile(`(?m)^\| *a1000\b`).MatchString(out) &&
+	if out := sipvicious(t, "svwar", "-p", port, "-m", "INVITE", "-d", users, "-b", strangerIP, "-x", strangerIP,
+		"--force", host); regexp.MustCompile(`(?m)^\| *a1000\b`).MatchString(out) &&
 		!regexp.MustCompile(`(?m)^\| *a1001\b`).MatchString(out) {
 		t.Errorf("svwar by INVITE tells the user from others:\n%s", out)
 	}
-	if out := sipvicious(t, "svcrack", "-p", port, "-u", "a1000", "-r", "1234567880-1234567895", "-b", strangerIP, "-x", strangerIP, host); strings.Contains(out, "1234567890") && !strings.Contains(out, "found nothing") {
+	if out := sipvicious(t, "svcrack", "-p", port, "-u", "a1000", "-r", "1234567880-1234567895", "-b", strangerIP, "-x",
+		strangerIP, host); strings.Contains(out, "1234567890") && !strings.Contains(out, "found nothing") {
 		t.Errorf("svcrack found the password:\n%s", out)
 	}
 	run.wait(t)
@@ -199,7 +209,9 @@ func TestSIPViciousFindsNothing(t *testing.T) {
 	if records := s.records(); len(records) != 100 || count(records, "outcome")["answered"] != 100 {
 		t.Errorf("%d records: %v", len(records), count(records, "outcome"))
 	}
-	if series := s.Scrape(); series[`tollgate_sip_dropped_total{why="filtered"}`] == 0 || series["tollgate_sip_attempts_total"] != 100 {
-		t.Errorf("%v packets filtered, %v attempts", series[`tollgate_sip_dropped_total{why="filtered"}`], series["tollgate_sip_attempts_total"])
+	if series := s.Scrape(); series[`tollgate_sip_dropped_total{why="filtered"}`] == 0 ||
+		series["tollgate_sip_attempts_total"] != 100 {
+		t.Errorf("%v packets filtered, %v attempts", series[`tollgate_sip_dropped_total{why="filtered"}`],
+			series["tollgate_sip_attempts_total"])
 	}
 }

@@ -163,7 +163,8 @@ func TestKamailioWithTheCallIDOfAFailedCall(t *testing.T) {
 		}
 		up = append(up, d)
 	}
-	process.Eventually(t, "each call has a lease", 20*time.Second, func() bool { return s.liveCalls("answered_at") == again })
+	process.Eventually(t, "each call has a lease", 20*time.Second,
+		func() bool { return s.liveCalls("answered_at") == again })
 	for _, d := range up {
 		caller.bye(d)
 	}
@@ -173,7 +174,8 @@ func TestKamailioWithTheCallIDOfAFailedCall(t *testing.T) {
 		t.Errorf("%d records: %v", len(records), got)
 	}
 	for _, r := range records {
-		if r["outcome"] == "answered" && (r["cost"] == "0.00" || !strings.HasPrefix(fmt.Sprint(r["sip_call_id"]), "reused;")) {
+		if r["outcome"] == "answered" && (r["cost"] == "0.00" ||
+			!strings.HasPrefix(fmt.Sprint(r["sip_call_id"]), "reused;")) {
 			t.Errorf("a call of %v cost %v", r["sip_call_id"], r["cost"])
 		}
 	}

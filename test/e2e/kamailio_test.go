@@ -34,7 +34,8 @@ func startKamailio(t *testing.T, s *server, name string) *kamailio {
 	t.Helper()
 	program, err := exec.LookPath("kamailio")
 	if err != nil {
-		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules and kamailio-utils-modules; \"make deps\" installs them): %v", err)
+		t.Fatalf("Kamailio is needed (Debian packages kamailio, kamailio-extra-modules and kamailio-utils-modules; \"make "+
+			"deps\" installs them): %v", err)
 	}
 	k := &kamailio{t: t, log: &process.Log{}, sip: fmt.Sprintf("%s:%d", kamailioIP, process.FreePort(t, kamailioIP))}
 	config, err := filepath.Abs("../../examples/kamailio/kamailio.cfg")
@@ -43,8 +44,10 @@ func startKamailio(t *testing.T, s *server, name string) *kamailio {
 	}
 	run := t.TempDir()
 	quoted := strconv.Quote
-	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", run, "-P", filepath.Join(run, "pid"), "-m", "64", "-M", "8",
-		"-A", "LISTEN=udp:"+k.sip, "-A", "TOLLGATE="+quoted(s.API), "-A", "TOLLGATE_KEY="+quoted(process.Key), "-A", "SWITCH="+quoted(name),
+	command := exec.Command(program, "-DD", "-E", "-f", config, "-Y", run, "-P", filepath.Join(run, "pid"), "-m", "64",
+		"-M", "8",
+		"-A", "LISTEN=udp:"+k.sip, "-A", "TOLLGATE="+quoted(s.API), "-A", "TOLLGATE_KEY="+quoted(process.Key), "-A",
+		"SWITCH="+quoted(name),
 		"-A", "RENEW_EVERY=3", "-A", "EMERGENCY_ROUTE="+quoted(net.JoinHostPort(carrierIP, "5080")))
 	command.Stdout, command.Stderr = k.log, k.log
 	if err := command.Start(); err != nil {
@@ -83,8 +86,10 @@ func (k *kamailio) ready() {
 	process.Eventually(k.t, "Kamailio lets calls through", 20*time.Second, func() bool {
 		n++
 		// A number that is refused, so that nothing rings.
-		request := fmt.Sprintf("INVITE sip:+33123456789@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bKready%[3]d\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"+
-			"Call-ID: ready-%[3]d-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 7\r\nContent-Length: 0\r\n\r\n", k.sip, conn.LocalAddr(), n)
+		request := fmt.Sprintf("INVITE sip:+33123456789@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bKready%[3]d\r\n"+
+			"From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"+
+			"Call-ID: ready-%[3]d-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[2]s>\r\nMax-Forwards: 7\r\n"+
+			"Content-Length: 0\r\n\r\n", k.sip, conn.LocalAddr(), n)
 		if _, err := conn.Write([]byte(request)); err != nil {
 			return false
 		}
@@ -105,8 +110,10 @@ func (k *kamailio) ready() {
 // pbx starts SIPp as a PBX that calls through Kamailio.
 func (k *kamailio) pbx(scenario, number string, calls int, hold time.Duration, more ...string) *sipp {
 	k.t.Helper()
-	return startSIPp(k.t, append([]string{"-sf", scenario, "-i", pbxIP, "-s", number, "-m", fmt.Sprint(calls), "-r", "20", "-l", fmt.Sprint(calls),
-		"-d", fmt.Sprint(hold.Milliseconds()), "-p", fmt.Sprint(process.FreePort(k.t, pbxIP)), "-timeout", "90s", "-timeout_error", k.sip}, more...)...)
+	return startSIPp(k.t, append([]string{"-sf", scenario, "-i", pbxIP, "-s", number, "-m", fmt.Sprint(calls), "-r", "20",
+		"-l", fmt.Sprint(calls),
+		"-d", fmt.Sprint(hold.Milliseconds()), "-p", fmt.Sprint(process.FreePort(k.t, pbxIP)), "-timeout", "90s",
+		"-timeout_error", k.sip}, more...)...)
 }
 
 // refusal sends one INVITE and returns the final response.
@@ -122,8 +129,11 @@ func (k *kamailio) refusal(number string) string {
 		k.t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "INVITE sip:%[1]s@%[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]s;branch=z9hG4bK%[1]s\r\nFrom: <sip:+13125550100@%[3]s>;tag=1\r\nTo: <sip:%[1]s@%[2]s>\r\n"+
-		"Call-ID: refused-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[3]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", number, k.sip, conn.LocalAddr())
+	_, err = fmt.Fprintf(conn,
+		"INVITE sip:%[1]s@%[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]s;branch=z9hG4bK%[1]s\r\n"+
+			"From: <sip:+13125550100@%[3]s>;tag=1\r\nTo: <sip:%[1]s@%[2]s>\r\n"+
+			"Call-ID: refused-%[1]s\r\nCSeq: 1 INVITE\r\nContact: <sip:%[3]s>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+		number, k.sip, conn.LocalAddr())
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -172,7 +182,8 @@ func TestKamailioAsksAndTells(t *testing.T) {
 
 	refused := k.refusal("+442079460000")
 	for _, want := range []string{
-		"SIP/2.0 403 Dialed number +442079460000 (associated countries: GBR) is not included in whitelisted countries USA D13\r\n",
+		"SIP/2.0 403 Dialed number +442079460000 (associated countries: GBR) is not included in whitelisted countries USA " +
+			"D13\r\n",
 		"Reason: Q.850;cause=21;text=\"CALL_REJECTED\"\r\n", "X-Tollgate-Reason: destination_not_whitelisted\r\n",
 	} {
 		if !strings.Contains(refused, want) {
@@ -191,7 +202,8 @@ func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
 	k.pbx("pbx-held.xml", "+12125550123", 2, 0).wait(t) // each ends by Kamailio's BYE
 	s.settled()
 	records := s.callRecords()
-	if len(records) != 2 || count(records, "outcome")["answered"] != 2 || count(records, "hangup_cause")["ALLOTTED_TIMEOUT"] != 2 {
+	if len(records) != 2 || count(records, "outcome")["answered"] != 2 ||
+		count(records, "hangup_cause")["ALLOTTED_TIMEOUT"] != 2 {
 		t.Fatalf("%d records: %v", len(records), count(records, "outcome"))
 	}
 	charged, _ := sum(t, records, "cost").Float64()

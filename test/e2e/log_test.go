@@ -28,7 +28,8 @@ func TestTheLogNamesNoNumber(t *testing.T) {
 	first := s.Log.String()
 	s = serve(t, folder, append(debug, "--sip-addr", s.SIP)...)
 	pbx.wait(t)
-	process.Eventually(t, "lost calls told of", 10*time.Second, func() bool { return strings.Count(s.Text(), `"outcome":"lost"`) == 2 })
+	process.Eventually(t, "lost calls told of", 10*time.Second,
+		func() bool { return strings.Count(s.Text(), `"outcome":"lost"`) == 2 })
 	all := first + s.Text()
 	if got := strings.Count(all, `"msg":"call ended"`); got != 10 {
 		t.Errorf("%d calls are told of, want 10", got)

@@ -28,7 +28,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	}
 	defer stranger.Close()
 	fmt.Fprint(stranger, "OPTIONS sip:x@y SIP/2.0\r\n\r\n")
-	process.Eventually(t, "the stranger counted", 5*time.Second, func() bool { return s.Scrape()[`tollgate_sip_dropped_total{why="filtered"}`] == 1 })
+	process.Eventually(t, "the stranger counted", 5*time.Second,
+		func() bool { return s.Scrape()[`tollgate_sip_dropped_total{why="filtered"}`] == 1 })
 
 	series := s.Scrape()
 	for name, want := range map[string]float64{
@@ -55,7 +56,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		t.Errorf("%v seconds of calls, want about %v", spoken, 0.3*answered)
 	}
 	if series["tollgate_store_commit_seconds_count"] == 0 || series[`tollgate_store_group_size_sum`] < 2*answered {
-		t.Errorf("%v transactions of %v commands", series["tollgate_store_commit_seconds_count"], series["tollgate_store_group_size_sum"])
+		t.Errorf("%v transactions of %v commands", series["tollgate_store_commit_seconds_count"],
+			series["tollgate_store_group_size_sum"])
 	}
 	for name := range series {
 		if strings.Contains(name, "12125550") || strings.Contains(name, "18765550") {

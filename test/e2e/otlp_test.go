@@ -92,7 +92,8 @@ func TestACallIsTraced(t *testing.T) {
 			t.Fatalf("call %v has the spans %v and no root", r["id"], names)
 		}
 		for _, span := range spans {
-			if span != root && (string(span.ParentSpanId) != string(root.SpanId) || span.StartTimeUnixNano < root.StartTimeUnixNano || span.EndTimeUnixNano > root.EndTimeUnixNano) {
+			if span != root && (string(span.ParentSpanId) != string(root.SpanId) ||
+				span.StartTimeUnixNano < root.StartTimeUnixNano || span.EndTimeUnixNano > root.EndTimeUnixNano) {
 				t.Errorf("span %s is not within its call", span.Name)
 			}
 		}

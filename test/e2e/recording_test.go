@@ -114,7 +114,8 @@ func amplitude(audio []int16, rate int, hz float64) float64 {
 // startTalker starts a carrier that answers with the callee's tone.
 func startTalker(t *testing.T, v voice) *phone.Carrier {
 	t.Helper()
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Codec: v.codec, Sound: v.callee})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Codec: v.codec,
+		Sound: v.callee})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +128,12 @@ func (s *server) talker(format, channels string) string {
 	s.T.Helper()
 	user := format + channels
 	profile := s.Must(http.MethodPost, "/v2/outbound_voice_profiles", object{
-		"name": user, "call_recording": object{"call_recording_type": "all", "call_recording_format": format, "call_recording_channels": channels},
+		"name": user, "call_recording": object{"call_recording_type": "all", "call_recording_format": format,
+			"call_recording_channels": channels},
 	})["id"]
 	s.Must(http.MethodPost, "/v2/credential_connections", object{
-		"connection_name": user, "user_name": user, "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+		"connection_name": user, "user_name": user, "password": "correct-horse",
+		"outbound": object{"outbound_voice_profile_id": profile},
 	})
 	return user
 }
@@ -297,10 +300,13 @@ func testRecording(t *testing.T, v voice) {
 		audio := sides(t, wav, channels, v.rate)
 		millis := r["duration_millis"].(float64)
 		call := lasted[r["sip_call_id"].(string)]
-		if off := millis - float64(call.Milliseconds()); call == 0 || math.Abs(off) > 150 || math.Abs(float64(len(audio[0])*1000/v.rate)-millis) > 1 {
-			t.Errorf("%s %s: the call lasted %v, its recording %.0f ms, its file has %d samples", format, channels, call, millis, len(audio[0]))
+		if off := millis - float64(call.Milliseconds()); call == 0 || math.Abs(off) > 150 ||
+			math.Abs(float64(len(audio[0])*1000/v.rate)-millis) > 1 {
+			t.Errorf("%s %s: the call lasted %v, its recording %.0f ms, its file has %d samples", format, channels, call, millis,
+				len(audio[0]))
 		}
-		if r["interrupted"] != false || r["from"] != "+13125550100" || r["to"] != "+12125550123" || r["initiated_by"] != "Trunking" {
+		if r["interrupted"] != false || r["from"] != "+13125550100" || r["to"] != "+12125550123" ||
+			r["initiated_by"] != "Trunking" {
 			t.Errorf("recording %v", r)
 		}
 		checkVoices(t, audio, channels, v.rate)
@@ -321,7 +327,8 @@ func testRecording(t *testing.T, v voice) {
 	}
 	s.recordings(0)
 	// Nothing is recorded by default.
-	o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0", HangUpAfter: 200 * time.Millisecond})
+	o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123",
+		LocalAddr: pbxIP + ":0", HangUpAfter: 200 * time.Millisecond})
 	if err != nil || o.Status != http.StatusOK {
 		t.Fatalf("call: %d %s, %v", o.Status, o.Phrase, err)
 	}
@@ -373,7 +380,8 @@ func TestRecordingKill(t *testing.T) {
 				t.Errorf("the file that was left begins with %q", left[:8])
 			}
 			if !encrypted && int(little.LittleEndian.Uint32(left[40:])) != len(left)-44 {
-				t.Errorf("the file that was left says that it has %d bytes of audio, and has %d", little.LittleEndian.Uint32(left[40:]), len(left)-44)
+				t.Errorf("the file that was left says that it has %d bytes of audio, and has %d",
+					little.LittleEndian.Uint32(left[40:]), len(left)-44)
 			}
 			s = serve(t, folder, append(flags, "--sip-addr", s.SIP)...)
 			r := s.recordings(1)[0]
@@ -382,7 +390,8 @@ func TestRecordingKill(t *testing.T) {
 			}
 			wav := fetch(t, r)
 			// All that was on the disk is there, but for a part of an encrypted chunk.
-			if missing := len(left) - len(wav); missing > 6000 || !encrypted && missing != 0 || r["duration_millis"] != float64((len(wav)-44)/32) {
+			if missing := len(left) - len(wav); missing > 6000 || !encrypted && missing != 0 ||
+				r["duration_millis"] != float64((len(wav)-44)/32) {
 				t.Errorf("%d bytes were left, %d are in the recording of %v ms", len(left), len(wav), r["duration_millis"])
 			}
 			checkVoices(t, sides(t, wav, "dual", 8000), "dual", 8000)
@@ -431,9 +440,11 @@ func (e *ear) tenths(hz float64) int {
 func TestRecordingAnnouncement(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	wav := []byte("RIFF\xa4\x3e\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x80\x3e\x00\x00")
+	wav := []byte("RIFF\xa4\x3e\x00\x00WAVEfmt " +
+		"\x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x80\x3e\x00\x00")
 	for i := range 8000 {
-		wav = little.LittleEndian.AppendUint16(wav, uint16(int16(toneAmplitude*math.Sin(2*math.Pi*announcementHz*float64(i)/8000))))
+		wav = little.LittleEndian.AppendUint16(wav,
+			uint16(int16(toneAmplitude*math.Sin(2*math.Pi*announcementHz*float64(i)/8000))))
 	}
 	path := filepath.Join(folder, "announcement.wav")
 	if err := os.WriteFile(path, wav, 0o600); err != nil {
@@ -441,7 +452,8 @@ func TestRecordingAnnouncement(t *testing.T) {
 	}
 	s := serve(t, folder, "--recording-announcement", path)
 	var near, far ear
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Sound: pcmuTone(calleeHz), Hear: far.hear})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0",
+		Sound: pcmuTone(calleeHz), Hear: far.hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -455,7 +467,8 @@ func TestRecordingAnnouncement(t *testing.T) {
 	}
 	r := s.recordings(1)[0]
 	if off := r["duration_millis"].(float64) - float64((o.Duration() - time.Second).Milliseconds()); math.Abs(off) > 200 {
-		t.Errorf("the call lasted %v with an announcement of a second, its recording %v ms", o.Duration(), r["duration_millis"])
+		t.Errorf("the call lasted %v with an announcement of a second, its recording %v ms", o.Duration(),
+			r["duration_millis"])
 	}
 	audio := sides(t, fetch(t, r), "dual", 8000)
 	checkVoices(t, audio, "dual", 8000)

@@ -22,8 +22,10 @@ func TestThroughRtpengine(t *testing.T) {
 		t.Fatalf("rtpengine is needed (Debian package rtpengine-daemon; \"make deps\" installs it): %v", err)
 	}
 	ng := fmt.Sprintf("127.0.0.1:%d", process.FreePort(t, "127.0.0.1"))
-	engine := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1", "--listen-ng="+ng,
-		"--port-min=31000", "--port-max=31999", "--num-threads=1", "--log-stderr", "--log-level=3", "--pidfile="+filepath.Join(t.TempDir(), "pid"))
+	engine := exec.Command(program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1",
+		"--listen-ng="+ng,
+		"--port-min=31000", "--port-max=31999", "--num-threads=1", "--log-stderr", "--log-level=3",
+		"--pidfile="+filepath.Join(t.TempDir(), "pid"))
 	if err := engine.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +35,16 @@ func TestThroughRtpengine(t *testing.T) {
 	})
 	s := serve(t, t.TempDir(), "--media", "rtpengine="+ng, "--media-anchor")
 	var near, far ear
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0", Sound: pcmuTone(calleeHz), Hear: far.hear})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Addr: carrierIP + ":0",
+		Sound: pcmuTone(calleeHz), Hear: far.hear})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(carrier.Stop)
 	s.setUp(nil, carrier.Addr())
 	place := func() phone.Outcome {
-		o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123", LocalAddr: pbxIP + ":0",
+		o, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+12125550123",
+			LocalAddr:   pbxIP + ":0",
 			HangUpAfter: 3 * time.Second, Sound: pcmuTone(callerHz), Hear: near.hear})
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +58,8 @@ func TestThroughRtpengine(t *testing.T) {
 	})
 	heard, told := near.tenths(calleeHz), far.tenths(callerHz)
 	if least := int(o.Duration()/(100*time.Millisecond)) - 4; heard < least || told < least {
-		t.Errorf("in a call of %v the caller heard the callee for %d tenths of a second, and the callee the caller for %d", o.Duration(), heard, told)
+		t.Errorf("in a call of %v the caller heard the callee for %d tenths of a second, and the callee the caller for %d",
+			o.Duration(), heard, told)
 	}
 	s.settled()
 }

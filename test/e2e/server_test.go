@@ -98,7 +98,8 @@ func (s *server) setUp(settings object, carrier string) string {
 	})["id"]
 	s.Must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": pbxIP})
 	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "carrier", "address": carrier})
-	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default", "prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
+	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default",
+		"prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
 	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
 	return profileID
 }
@@ -118,7 +119,8 @@ func startSIPp(t *testing.T, args ...string) *sipp {
 	}
 	p := &sipp{out: &bytes.Buffer{}, done: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	p.command = exec.CommandContext(ctx, path, append(args, "-nostdin", "-trace_err", "-error_file", filepath.Join(t.TempDir(), "errors"))...)
+	p.command = exec.CommandContext(ctx, path,
+		append(args, "-nostdin", "-trace_err", "-error_file", filepath.Join(t.TempDir(), "errors"))...)
 	p.command.Dir = "testdata"
 	p.command.Stdout, p.command.Stderr = p.out, p.out
 	if err := p.command.Start(); err != nil {
@@ -149,7 +151,8 @@ func (s *server) pbx(scenario, number string, calls, perSecond int, hold time.Du
 	s.T.Helper()
 	return startSIPp(s.T, append([]string{
 		s.SIP, "-sf", scenario, "-i", pbxIP, "-p", fmt.Sprint(process.FreePort(s.T, pbxIP)), "-s", number,
-		"-m", fmt.Sprint(calls), "-l", fmt.Sprint(calls), "-r", fmt.Sprint(perSecond), "-d", fmt.Sprint(hold.Milliseconds()), "-timeout", "90s", "-timeout_error",
+		"-m", fmt.Sprint(calls), "-l", fmt.Sprint(calls), "-r", fmt.Sprint(perSecond), "-d", fmt.Sprint(hold.Milliseconds()),
+		"-timeout", "90s", "-timeout_error",
 	}, more...)...)
 }
 

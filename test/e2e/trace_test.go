@@ -29,7 +29,8 @@ func TestTraceOfACall(t *testing.T) {
 	s := serve(t, t.TempDir(), "--hep", capture.LocalAddr().String())
 	profile := s.setUp(nil, startCarrier(t))
 	s.Must(http.MethodPost, "/v2/credential_connections", object{
-		"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse", "outbound": object{"outbound_voice_profile_id": profile},
+		"connection_name": "phone", "user_name": "desk12345", "password": "correct-horse",
+		"outbound": object{"outbound_voice_profile_id": profile},
 	})
 	s.pbx("pbx.xml", "+12125550123", 3, 50, 100*time.Millisecond).wait(t)
 	if status, out := s.placeCall("+12125550199", "--user", "desk12345", "--from", "+13125550100"); status != 0 {
@@ -42,7 +43,8 @@ func TestTraceOfACall(t *testing.T) {
 			t.Fatalf("status %d\n%s", status, out)
 		}
 		// Both legs, from the first INVITE to the last 200, and no other call.
-		for text, want := range map[string]int{"\n    INVITE sip:": 2, "\n    BYE sip:": 2, "\n    ACK sip:": 2, "\n    SIP/2.0 180": 2} {
+		for text, want := range map[string]int{"\n    INVITE sip:": 2, "\n    BYE sip:": 2, "\n    ACK sip:": 2,
+			"\n    SIP/2.0 180": 2} {
 			got := strings.Count(out, text)
 			if strings.HasPrefix(text, "\n    INVITE") || strings.HasPrefix(text, "\n    ACK") {
 				if got < want { // the phone's is challenged and comes again
@@ -58,7 +60,8 @@ func TestTraceOfACall(t *testing.T) {
 			}
 		}
 	}
-	if status, out := s.program("trace", "019c0000-0000-7000-8000-000000000000"); status != 1 || !strings.Contains(out, "tollgate:") {
+	if status, out := s.program("trace", "019c0000-0000-7000-8000-000000000000"); status != 1 ||
+		!strings.Contains(out, "tollgate:") {
 		t.Errorf("a call that never was: status %d\n%s", status, out)
 	}
 

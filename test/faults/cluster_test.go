@@ -75,7 +75,8 @@ func promotedStandby(b *bench) {
 			b.Error(err)
 		}
 	})
-	either := strings.Replace(url, "host="+primary.Dir(), "host="+primary.Dir()+","+standby.Dir(), 1) + " target_session_attrs=read-write"
+	either := strings.Replace(url, "host="+primary.Dir(), "host="+primary.Dir()+","+standby.Dir(), 1) +
+		" target_session_attrs=read-write"
 	s := b.twoNodes(either, either)
 	phones, l := s.startCalls(10, 200*time.Millisecond), s.startSwitch("pbx", 10)
 	begin, end := b.emergencies(s.nodes...)
@@ -91,7 +92,8 @@ func promotedStandby(b *bench) {
 	l.await(200)
 	end()
 	s.conclude(phones, l)
-	b.did("1 × SIGQUIT of the primary, pg_promote() after 2 s; nodes have both hosts in their URL", phones.String()+"; "+l.String())
+	b.did("1 × SIGQUIT of the primary, pg_promote() after 2 s; nodes have both hosts in their URL",
+		phones.String()+"; "+l.String())
 }
 
 // cutOff cuts one of two nodes off for longer than its calls have grants.
@@ -125,7 +127,8 @@ func cutOff(b *bench) {
 		end()
 	}
 	s.conclude(phones, l)
-	b.did(fmt.Sprintf("%d × no byte passes between a node and PostgreSQL for 10 s, once for 45 s with 10 calls up that end at their grants", times), phones.String()+"; "+l.String())
+	b.did(fmt.Sprintf("%d × no byte passes between a node and PostgreSQL for 10 s, once for 45 s with 10 calls up that "+
+		"end at their grants", times), phones.String()+"; "+l.String())
 }
 
 // held is calls that are not hung up.
@@ -198,7 +201,8 @@ func slowStore(b *bench) {
 		begin()
 		b.wantEmergency(s, n, "slow")
 		asked := time.Now()
-		status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint("slow-", i), "+12125550123"))
+		status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+			s.attempt(fmt.Sprint("slow-", i), "+12125550123"))
 		if took := time.Since(asked); err != nil || took > 14*time.Second {
 			b.Errorf("an admission took %v: %d, %v", took, status, err)
 		}
@@ -239,7 +243,8 @@ func stalledNode(b *bench) {
 		calls.hangUp()
 	}
 	s.conclude(phones, l)
-	b.did(fmt.Sprintf("%d × SIGSTOP of a node with 5 calls up for 12 s, once for 75 s, then SIGCONT", times), phones.String()+"; "+l.String())
+	b.did(fmt.Sprintf("%d × SIGSTOP of a node with 5 calls up for 12 s, once for 75 s, then SIGCONT", times),
+		phones.String()+"; "+l.String())
 }
 
 // fakeTime is the library by which a program sees another time of day (Debian
@@ -258,7 +263,8 @@ func wrongClock(b *bench) {
 	set("+0s")
 	server := b.ownServer()
 	b.check(server.Stop(syscall.SIGINT))
-	server.Env = []string{"LD_PRELOAD=" + fakeTime, "FAKETIME_TIMESTAMP_FILE=" + offset, "FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1"}
+	server.Env = []string{"LD_PRELOAD=" + fakeTime, "FAKETIME_TIMESTAMP_FILE=" + offset, "FAKETIME_NO_CACHE=1",
+		"DONT_FAKE_MONOTONIC=1"}
 	b.check(server.Restart())
 	url, _, err := server.CreateDatabase()
 	b.check(err)

@@ -113,7 +113,8 @@ func everyOrder(b *bench) {
 			{path + "/end", object{"duration_secs": 25, "admission": attempt}},
 		}
 		for _, e := range order {
-			if status, answer, err := n.call(http.MethodPost, events[e].path, events[e].body); err != nil || status != http.StatusOK {
+			if status, answer, err := n.call(http.MethodPost, events[e].path, events[e].body); err != nil ||
+				status != http.StatusOK {
 				b.Errorf("order %v: %s: %d, %v, %v", order, events[e].path, status, answer, err)
 			}
 		}
@@ -129,7 +130,8 @@ func everyOrder(b *bench) {
 	if alike != len(orders) {
 		b.Errorf("I4, I6: after %d of %d orders the call has one record, of 25 s", alike, len(orders))
 	}
-	b.did(fmt.Sprintf("all %d orders of admission, answer, two renewals and end", len(orders)), fmt.Sprintf("%d calls over HTTP", len(orders)))
+	b.did(fmt.Sprintf("all %d orders of admission, answer, two renewals and end", len(orders)),
+		fmt.Sprintf("%d calls over HTTP", len(orders)))
 }
 
 // permutations are all orders of the numbers below n.
@@ -192,7 +194,8 @@ func deadSwitch(b *bench) {
 	if lost != calls {
 		b.Errorf("I4: %d of %d calls have a record as lost", lost, calls)
 	}
-	b.did(fmt.Sprintf("%d answered calls of which nothing more is heard; all back after %.0f s", calls, took.Seconds()), fmt.Sprintf("%d calls over HTTP", calls))
+	b.did(fmt.Sprintf("%d answered calls of which nothing more is heard; all back after %.0f s", calls, took.Seconds()),
+		fmt.Sprintf("%d calls over HTTP", calls))
 }
 
 // replayedRequests sends creations with one key several times, and kills the server
@@ -229,7 +232,8 @@ func replayedRequests(b *bench) {
 		b.Errorf("I7: %d billing groups of %d keys", groups, keys)
 	}
 	s.conclude(nil, nil)
-	b.did(fmt.Sprintf("each request 2 to 10 times, %d × SIGKILL in between", kills), fmt.Sprintf("%d requests with an Idempotency-Key", keys))
+	b.did(fmt.Sprintf("each request 2 to 10 times, %d × SIGKILL in between", kills),
+		fmt.Sprintf("%d requests with an Idempotency-Key", keys))
 }
 
 // replay sends one creation several times at once and returns the id of what it made.

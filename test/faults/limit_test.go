@@ -42,13 +42,15 @@ func (b *bench) race(s *site) {
 		posted, held := s.usage()
 		left := new(big.Rat).Sub(limit, new(big.Rat).Add(posted, held))
 		if left.Sign() < 0 || left.Cmp(big.NewRat(1, 100)) >= 0 {
-			b.Errorf("I2: %d callers hold %s, and %s of 0.60 are left: want less than a second's price", won, held.FloatString(3), left.FloatString(3))
+			b.Errorf("I2: %d callers hold %s, and %s of 0.60 are left: want less than a second's price", won,
+				held.FloatString(3), left.FloatString(3))
 		}
 		s.release()
 	}
 	end()
 	s.conclude(nil, nil)
-	b.did(fmt.Sprintf("%d × %d requests at once, for channels and for cents", rounds, callers), fmt.Sprintf("%d requests", 2*rounds*callers))
+	b.did(fmt.Sprintf("%d × %d requests at once, for channels and for cents", rounds, callers),
+		fmt.Sprintf("%d requests", 2*rounds*callers))
 }
 
 func (s *site) set(fields object) {
@@ -65,7 +67,8 @@ func (s *site) racers(name string, callers int) int {
 		group.Go(func() {
 			<-start
 			for {
-				status, answer, err := s.nodes[i%len(s.nodes)].call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint(name, "-", i), "+12125550123"))
+				status, answer, err := s.nodes[i%len(s.nodes)].call(http.MethodPost, "/tollgate/v1/admissions",
+					s.attempt(fmt.Sprint(name, "-", i), "+12125550123"))
 				if err != nil || status == http.StatusServiceUnavailable {
 					continue // the same attempt again has one effect
 				}
@@ -128,7 +131,8 @@ func (b *bench) changeLimits(s *site) {
 			if i%10 != 9 {
 				break
 			}
-			status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint("off-", i, n.api), "+12125550123"))
+			status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+				s.attempt(fmt.Sprint("off-", i, n.api), "+12125550123"))
 			data, _ := answer["data"].(object)
 			if err != nil || status != http.StatusOK || data["reason"] != "profile_disabled" {
 				b.Errorf("I9: a profile that was switched off answers %d %v, %v", status, answer, err)

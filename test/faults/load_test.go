@@ -38,7 +38,8 @@ func (b *bench) configure(settings object, nodes ...*node) *site {
 	b.Helper()
 	s := &site{b: b, nodes: nodes}
 	s.carrier = phone.NewCarrier(phone.CarrierOptions{
-		Addr: carrierIP + ":0", NoAudio: true, T1: 100 * time.Millisecond, Default: phone.Behaviour{Status: 200, RingFor: 20 * time.Millisecond},
+		Addr: carrierIP + ":0", NoAudio: true, T1: 100 * time.Millisecond,
+		Default: phone.Behaviour{Status: 200, RingFor: 20 * time.Millisecond},
 	})
 	b.check(s.carrier.Start(context.Background()))
 	b.Cleanup(s.carrier.Stop)
@@ -54,7 +55,8 @@ func (b *bench) configure(settings object, nodes ...*node) *site {
 	})["id"]
 	n.must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": pbxIP})
 	n.must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "carrier", "address": s.carrier.Addr()})
-	deck := n.must(http.MethodPost, "/tollgate/v1/rate_decks?name=default", "prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
+	deck := n.must(http.MethodPost, "/tollgate/v1/rate_decks?name=default",
+		"prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
 	n.must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
 	return s
 }
@@ -134,7 +136,8 @@ func dial(ctx context.Context, n *node, number string, hold time.Duration) (phon
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return phone.Place(ctx, phone.Options{
-		Server: n.sip, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: hold, NoAudio: true, T1: phoneT1,
+		Server: n.sip, From: "+13125550100", To: number, LocalAddr: pbxIP + ":0", HangUpAfter: hold, NoAudio: true,
+		T1: phoneT1,
 	})
 }
 
@@ -235,7 +238,8 @@ func (p *probe) try(ctx context.Context, n *node) {
 		p.admitted.Add(1)
 		return
 	}
-	p.failed = append(p.failed, fmt.Sprintf("an emergency call was not answered within %v: %d %s", time.Since(began), outcome.Status, outcome.Phrase))
+	p.failed = append(p.failed, fmt.Sprintf("an emergency call was not answered within %v: %d %s", time.Since(began),
+		outcome.Status, outcome.Phrase))
 }
 
 func (p *probe) stop() {
@@ -268,7 +272,8 @@ func (n *node) live() map[string]object {
 	n.b.Helper()
 	live := map[string]object{}
 	for page := 1; ; page++ {
-		status, answer, err := n.call(http.MethodGet, fmt.Sprintf("/tollgate/v1/calls?page[size]=250&page[number]=%d", page), nil)
+		status, answer, err := n.call(http.MethodGet, fmt.Sprintf("/tollgate/v1/calls?page[size]=250&page[number]=%d", page),
+			nil)
 		if err != nil || status != http.StatusOK {
 			n.b.Fatalf("live calls: status %d: %v, %v", status, answer, err)
 		}

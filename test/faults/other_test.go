@@ -107,7 +107,8 @@ func badSinks(b *bench) {
 	n.flags = append(n.flags, "--webhook-allow-private", "--webhook-allow-http")
 	n.start()
 	s := b.configure(open, n)
-	n.must(http.MethodPost, "/tollgate/v1/webhook_endpoints", object{"url": sink.URL, "events": []string{"call.ended"}, "timeout_secs": 1})
+	n.must(http.MethodPost, "/tollgate/v1/webhook_endpoints",
+		object{"url": sink.URL, "events": []string{"call.ended"}, "timeout_secs": 1})
 	phones, l := s.startCalls(5, 200*time.Millisecond), s.startSwitch("pbx", 5)
 	begin, end := b.emergencies(n)
 	begin()
@@ -131,7 +132,8 @@ func badSinks(b *bench) {
 		}
 	}
 	total := func(state string) int {
-		_, answer, err := n.call(http.MethodGet, "/tollgate/v1/webhook_deliveries?filter[event_type]=call.ended&page[size]=1"+state, nil)
+		_, answer, err := n.call(http.MethodGet,
+			"/tollgate/v1/webhook_deliveries?filter[event_type]=call.ended&page[size]=1"+state, nil)
 		b.check(err)
 		meta, _ := answer["meta"].(object)
 		count, _ := meta["total_results"].(float64)
@@ -150,5 +152,7 @@ func badSinks(b *bench) {
 	if arrived == 0 {
 		b.Error("no event arrives at the sink")
 	}
-	b.did("a sink that hangs, answers 500, and answers without end, 3 s each and more", fmt.Sprintf("%s; %s; of %d events %d have arrived since, the others wait for their next attempt, none is given up", phones, l, ended, delivered))
+	b.did("a sink that hangs, answers 500, and answers without end, 3 s each and more",
+		fmt.Sprintf("%s; %s; of %d events %d have arrived since, the others wait for their next attempt, none is given up",
+			phones, l, ended, delivered))
 }

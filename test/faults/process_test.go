@@ -83,7 +83,8 @@ func (b *bench) sqliteNode(dataDir string) *node {
 
 // clusterNode is a node on a PostgreSQL database.
 func (b *bench) clusterNode(name, url string) *node {
-	return &node{b: b, flags: []string{"--node-name", name, "--data-dir", b.TempDir(), "--secrets-key-file", b.secretsKey()},
+	return &node{b: b, flags: []string{"--node-name", name, "--data-dir", b.TempDir(), "--secrets-key-file",
+		b.secretsKey()},
 		env: []string{"TOLLGATE_DATABASE_URL=" + url}}
 }
 
@@ -163,7 +164,8 @@ func (n *node) tryStart() error {
 
 // startAndKill runs the program for a moment only.
 func (n *node) startAndKill(after time.Duration) {
-	args := append([]string{"serve", "--http-addr", ownAddress() + ":20080", "--sip-addr", ownAddress() + ":25060"}, n.flags...)
+	args := append([]string{"serve", "--http-addr", ownAddress() + ":20080", "--sip-addr", ownAddress() + ":25060"},
+		n.flags...)
 	command := exec.Command(program, args...)
 	command.Env = append(append(os.Environ(), "TOLLGATE_API_KEY="+apiKey), n.env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

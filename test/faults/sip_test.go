@@ -170,7 +170,8 @@ func deadGateway(b *bench) {
 	if lost != calls {
 		b.Errorf("I4: %d of %d calls have a record as lost", lost, calls)
 	}
-	b.did(fmt.Sprintf("1 × SIGKILL with %d calls up; each side of each gets its BYE from the next process", calls), fmt.Sprintf("%d calls over SIP", calls))
+	b.did(fmt.Sprintf("1 × SIGKILL with %d calls up; each side of each gets its BYE from the next process", calls),
+		fmt.Sprintf("%d calls over SIP", calls))
 }
 
 // talking counts the live calls that are answered, as far as the ledger has heard.
@@ -222,7 +223,8 @@ func garbage(b *bench) {
 		b.Errorf("memory grew by %d MB", grown>>20)
 	}
 	s.conclude(phones, nil)
-	b.did(fmt.Sprintf("%d datagrams, at 10,000 a second at most; memory grew by %d MB", sent.Load(), max(0, grown)>>20), phones.String())
+	b.did(fmt.Sprintf("%d datagrams, at 10,000 a second at most; memory grew by %d MB", sent.Load(), max(0, grown)>>20),
+		phones.String())
 }
 
 // flood sends garbage, five datagrams a millisecond at most.
@@ -284,23 +286,28 @@ func emergencyAtLimits(b *bench) {
 	s := b.configure(nil, n)
 	begin, end := b.emergencies(n)
 	for _, limit := range []object{
-		{"enabled": false}, {"concurrent_call_limit": 0}, {"daily_spend_limit": "0.00"}, {"whitelisted_destinations": []string{"GB"}},
-		{"max_destination_rate": 0.001}, {"calling_window": object{"start_time": "00:00", "end_time": "00:01", "calls_per_cld": 0}},
+		{"enabled": false}, {"concurrent_call_limit": 0}, {"daily_spend_limit": "0.00"},
+		{"whitelisted_destinations": []string{"GB"}},
+		{"max_destination_rate": 0.001}, {"calling_window": object{"start_time": "00:00", "end_time": "00:01",
+			"calls_per_cld": 0}},
 	} {
 		s.set(limit)
 		begin()
 		before := s.carried("911")
-		b.eventually(fmt.Sprintf("two emergency calls at %v", limit), 30*time.Second, func() bool { return s.carried("911") >= before+2 })
+		b.eventually(fmt.Sprintf("two emergency calls at %v", limit), 30*time.Second,
+			func() bool { return s.carried("911") >= before+2 })
 		end()
 		if o, err := dial(context.Background(), n, "+12125550123", time.Millisecond); err != nil || o.Status != 403 {
 			b.Errorf("with %v any other call is answered %d %s, %v", limit, o.Status, o.Phrase, err)
 		}
 		b.wantEmergency(s, n, fmt.Sprint("limit-", limit))
-		s.set(object{"enabled": true, "concurrent_call_limit": 40, "daily_spend_limit": siteLimit, "whitelisted_destinations": []string{"US"},
-			"max_destination_rate": nil, "calling_window": nil})
+		s.set(object{"enabled": true, "concurrent_call_limit": 40, "daily_spend_limit": siteLimit,
+			"whitelisted_destinations": []string{"US"},
+			"max_destination_rate":     nil, "calling_window": nil})
 	}
 	s.conclude(nil, nil)
-	b.did("profile off, no channel, no money, no country, no rate, no window", "one call over SIP and one over HTTP at each")
+	b.did("profile off, no channel, no money, no country, no rate, no window",
+		"one call over SIP and one over HTTP at each")
 }
 
 // httpWait is how long a switch may wait for the admission of an emergency call.
@@ -310,7 +317,8 @@ const httpWait = 4 * time.Second
 func (b *bench) wantEmergency(s *site, n *node, call string) {
 	b.Helper()
 	asked := time.Now()
-	status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprintf("%s-%d", call, rand.Uint64()), "911"))
+	status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+		s.attempt(fmt.Sprintf("%s-%d", call, rand.Uint64()), "911"))
 	data, _ := answer["data"].(object)
 	b.emergency.placed++
 	if err != nil || status != http.StatusOK || data["decision"] != "allow" || time.Since(asked) > httpWait {

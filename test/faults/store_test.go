@@ -47,7 +47,8 @@ func failingDisk(b *bench) {
 	phones, l := s.startCalls(10, 200*time.Millisecond), s.startSwitch("pbx", 10)
 	begin, end := b.emergencies(n)
 	faults := []struct{ calls, how string }{
-		{"pwrite64", "error=ENOSPC"}, {"fsync,fdatasync", "error=EIO"}, {"pwrite64", "error=EIO"}, {"fsync,fdatasync", "error=ENOSPC"},
+		{"pwrite64", "error=ENOSPC"}, {"fsync,fdatasync", "error=EIO"}, {"pwrite64", "error=EIO"},
+		{"fsync,fdatasync", "error=ENOSPC"},
 	}
 	times := b.times(40, 2)
 	for i := range times {
@@ -67,7 +68,8 @@ func failingDisk(b *bench) {
 		}
 	}
 	s.conclude(phones, l)
-	b.did(fmt.Sprintf("%d × all writes or syncs fail with ENOSPC or EIO for 2 s, every 4th followed by SIGKILL", times), phones.String()+"; "+l.String())
+	b.did(fmt.Sprintf("%d × all writes or syncs fail with ENOSPC or EIO for 2 s, every 4th followed by SIGKILL", times),
+		phones.String()+"; "+l.String())
 }
 
 // conclude ends the load, waits for the end of all calls and verifies.
@@ -110,14 +112,16 @@ func fullDisk(b *bench) {
 		fill(filler)
 		b.eventually("the node refuses", 20*time.Second, func() bool {
 			fill(filler)
-			status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint("full-", time.Now().UnixNano()), "+12125550123"))
+			status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+				s.attempt(fmt.Sprint("full-", time.Now().UnixNano()), "+12125550123"))
 			return err == nil && status == http.StatusServiceUnavailable
 		})
 		b.wait(time.Second)
 		end()
 		b.check(os.Remove(filler))
 		b.eventually("the node takes calls again", 20*time.Second, func() bool {
-			status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprint("free-", time.Now().UnixNano()), "+12125550123"))
+			status, _, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+				s.attempt(fmt.Sprint("free-", time.Now().UnixNano()), "+12125550123"))
 			return err == nil && status < 300
 		})
 	}
@@ -163,7 +167,8 @@ func killedAtWrite(b *bench) {
 	b.wait(500 * time.Millisecond)
 	end()
 	s.conclude(phones, l)
-	b.did(fmt.Sprintf("SIGKILL at the nth write and at the nth sync, n = 1 to %d", times/2), phones.String()+"; "+l.String())
+	b.did(fmt.Sprintf("SIGKILL at the nth write and at the nth sync, n = 1 to %d", times/2),
+		phones.String()+"; "+l.String())
 }
 
 // slowDisk has every sync take seconds.

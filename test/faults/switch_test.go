@@ -150,7 +150,8 @@ func (l *switchLoad) verify() {
 }
 
 func (l *switchLoad) String() string {
-	return fmt.Sprintf("%d calls over HTTP, %d refused, %d requests repeated", l.calls.Load(), l.refused.Load(), l.unavailable.Load())
+	return fmt.Sprintf("%d calls over HTTP, %d refused, %d requests repeated", l.calls.Load(), l.refused.Load(),
+		l.unavailable.Load())
 }
 
 // await returns when so many more calls have begun.
@@ -173,7 +174,8 @@ func (l *switchLoad) endAll() {
 func (s *site) mustNotAdmit(n *node, times int) {
 	s.b.Helper()
 	for i := range times {
-		status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions", s.attempt(fmt.Sprintf("away-%d-%d", i, rand.Uint64()), "+12125550123"))
+		status, answer, err := n.call(http.MethodPost, "/tollgate/v1/admissions",
+			s.attempt(fmt.Sprintf("away-%d-%d", i, rand.Uint64()), "+12125550123"))
 		if err == nil && status < 300 {
 			s.b.Errorf("I13: a call was decided though the store is away: %v", answer)
 		}

@@ -115,7 +115,8 @@ func tableOf(done []result) string {
 		if runes := []rune(injected); len(runes) > 60 {
 			injected = string(runes[:57]) + "..."
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f s\n", r.id, r.on, r.fault, injected, r.invariants, r.emergencies(), r.verdict(), r.took.Seconds())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f s\n", r.id, r.on, r.fault, injected, r.invariants, r.emergencies(),
+			r.verdict(), r.took.Seconds())
 	}
 	w.Flush()
 	return text.String()
@@ -140,7 +141,8 @@ func writeTable(path string, done []result) error {
 		return fmt.Errorf("%s has no place for the table", path)
 	}
 	var b strings.Builder
-	b.WriteString("\n| row | store | fault | injected | load | invariants | emergency calls admitted | verdict |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| row | store | fault | injected | load | invariants | emergency calls admitted | verdict |\n" +
+		"|---|---|---|---|---|---|---|---|\n")
 	var elsewhere []string
 	for _, r := range done {
 		key := fmt.Sprintf("| %s | %s | %s | ", r.id, r.on, r.fault)

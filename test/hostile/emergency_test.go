@@ -15,7 +15,8 @@ import (
 // writer is a key that may do all that a tenant may, and not what the operator may.
 func (s *server) writer() string {
 	s.T.Helper()
-	return s.Must(http.MethodPost, "/tollgate/v1/api_keys", object{"name": "writer", "scopes": []string{"read", "write"}})["secret"].(string)
+	return s.Must(http.MethodPost, "/tollgate/v1/api_keys",
+		object{"name": "writer", "scopes": []string{"read", "write"}})["secret"].(string)
 }
 
 // kinds are the connections of each kind, and a body that makes one.
@@ -54,7 +55,8 @@ func TestEmergencyNumbersOpenNothing(t *testing.T) {
 				pointers  string
 			}{
 				{"", `["447011123456"]`, 422, "10015 /emergency_numbers/0"},
-				{"", `["112","301234","11833","1","5555"]`, 422, "10015 /emergency_numbers/1, 10015 /emergency_numbers/2, 10015 /emergency_numbers/3"},
+				{"", `["112","301234","11833","1","5555"]`, 422,
+					"10015 /emergency_numbers/1, 10015 /emergency_numbers/2, 10015 /emergency_numbers/3"},
 				{tenant, `["5555"]`, 403, "10010 /emergency_numbers/0"},
 				{"", `["5555","6666"]`, 200, ""},
 				{tenant, `["6666","5555"]`, 200, ""},                           // unchanged
@@ -85,14 +87,16 @@ func TestEmergencyNumbersOpenNothing(t *testing.T) {
 		})
 	}
 	// The account's numbers are held against all connections, and those against them.
-	for list, want := range map[string]string{`["447011123456"]`: "10015 /emergency_numbers/0", `["301234"]`: "10015 /emergency_numbers/0"} {
+	for list, want := range map[string]string{`["447011123456"]`: "10015 /emergency_numbers/0",
+		`["301234"]`: "10015 /emergency_numbers/0"} {
 		status, answer := s.Call(http.MethodPatch, "/tollgate/v1/account", jsontext.Value(`{"emergency_numbers":`+list+`}`))
 		if got := pointers(answer); status != 422 || got != want {
 			t.Errorf("account with %s: %d %s", list, status, got)
 		}
 	}
 	s.Must(http.MethodPatch, "/tollgate/v1/account", object{"emergency_numbers": []string{"321000"}})
-	status, answer := s.CallAs(tenant, http.MethodPost, "/v2/ip_connections", jsontext.Value(`{"connection_name":"b","outbound":{"localization":"GL"}}`))
+	status, answer := s.CallAs(tenant, http.MethodPost, "/v2/ip_connections",
+		jsontext.Value(`{"connection_name":"b","outbound":{"localization":"GL"}}`))
 	if got := pointers(answer); status != 422 || got != "10015 /outbound/localization" {
 		t.Errorf("a connection where the account's number is a subscriber: %d %s", status, got)
 	}
@@ -104,20 +108,23 @@ func TestStolenPasswordCallsForHelp(t *testing.T) {
 	s := serve(t)
 	carrier := startCarrier(t, phone.Answer)
 	s.gateway(carrier.Addr(), nil)
-	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=help", "prefix,rate,first_increment,increment,connect_fee\n1,0.60,1,1,0\n1911,0,60,60,75\n")["id"]
+	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=help",
+		"prefix,rate,first_increment,increment,connect_fee\n1,0.60,1,1,0\n1911,0,60,60,75\n")["id"]
 	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
 	profile := s.profile(object{"daily_spend_limit": "1.00", "daily_spend_limit_enabled": true})
 	connection := s.credentialConnection(profile, "stolen1", "password1", object{
 		"caller_id_headers": "both", "caller_ids": object{"numbers": []string{"+13125550100"}}})
 	const calls = 60
 	for i := range calls {
-		o := s.place(pbxIP, phone.Options{User: "stolen1", Password: "password1", To: "911", From: fmt.Sprintf("+1202555%04d", i)})
+		o := s.place(pbxIP, phone.Options{User: "stolen1", Password: "password1", To: "911",
+			From: fmt.Sprintf("+1202555%04d", i)})
 		if o.Status != 200 {
 			t.Fatalf("call %d: %d %s", i, o.Status, o.Phrase)
 		}
 	}
 	for _, c := range carrier.Calls() {
-		if c.From != "+13125550100" || !strings.Contains(c.Invite, "P-Asserted-Identity: <sip:+13125550100@") || strings.Contains(c.Invite, "+1202555") {
+		if c.From != "+13125550100" || !strings.Contains(c.Invite, "P-Asserted-Identity: <sip:+13125550100@") ||
+			strings.Contains(c.Invite, "+1202555") {
 			t.Fatalf("the carrier is shown %s", c.Invite)
 		}
 	}
@@ -132,17 +139,21 @@ func TestStolenPasswordCallsForHelp(t *testing.T) {
 		day = days["data"].([]any)[0].(object)
 		return day["live_calls"] == 0.0
 	})
-	if day["calls"] != float64(calls) || day["live_calls"] != 0.0 || day["cost"] != "4500.00" || day["billed_sec"] != float64(60*calls) {
+	if day["calls"] != float64(calls) || day["live_calls"] != 0.0 || day["cost"] != "4500.00" ||
+		day["billed_sec"] != float64(60*calls) {
 		t.Errorf("counted as %v", day)
 	}
-	if metrics := s.Scrape(); metrics["tollgate_emergency_calls_total"] != calls || metrics["tollgate_emergency_calls_live"] != 0 {
-		t.Errorf("measured as %v, %v live", metrics["tollgate_emergency_calls_total"], metrics["tollgate_emergency_calls_live"])
+	if metrics := s.Scrape(); metrics["tollgate_emergency_calls_total"] != calls ||
+		metrics["tollgate_emergency_calls_live"] != 0 {
+		t.Errorf("measured as %v, %v live", metrics["tollgate_emergency_calls_total"],
+			metrics["tollgate_emergency_calls_live"])
 	}
 	if told := strings.Count(s.Text(), "unusually many emergency calls"); told != 3 { // at 10, 20 and 40
 		t.Errorf("told %d times", told)
 	}
 	s.Must(http.MethodPatch, "/v2/credential_connections/"+connection, object{"emergency_call_limit": 1})
-	hold := s.Must(http.MethodPost, "/tollgate/v1/admissions", object{"connection_id": connection, "call_id": "held", "from": "+12025550100", "to": "911;phone-context=+1"})
+	hold := s.Must(http.MethodPost, "/tollgate/v1/admissions",
+		object{"connection_id": connection, "call_id": "held", "from": "+12025550100", "to": "911;phone-context=+1"})
 	if hold["decision"] != "allow" || hold["caller_id"] != "+13125550100" || hold["caller_id_confirmed"] != true {
 		t.Errorf("admitted as %v", hold)
 	}
@@ -170,8 +181,10 @@ func TestImpostor(t *testing.T) {
 	connection := s.ipConnection(profile, pbxIP, object{"caller_id_headers": "both", "diversions": "pass"})
 	one := "/v2/ip_connections/" + connection
 	said := []phone.Header{
-		{Name: "P-Asserted-Identity", Value: `"Revenue" <sip:+12028290922@irs.test>`}, {Name: "Remote-Party-ID", Value: "<sip:+12028290922@irs.test>;screen=yes"},
-		{Name: "Diversion", Value: `"Revenue" <sip:+12028290922@irs.test>;screen=yes`}, {Name: "Identity", Value: "abc"}, {Name: "P-Charge-Info", Value: "<tel:+12028290922>"},
+		{Name: "P-Asserted-Identity", Value: `"Revenue" <sip:+12028290922@irs.test>`},
+		{Name: "Remote-Party-ID", Value: "<sip:+12028290922@irs.test>;screen=yes"},
+		{Name: "Diversion", Value: `"Revenue" <sip:+12028290922@irs.test>;screen=yes`}, {Name: "Identity", Value: "abc"},
+		{Name: "P-Charge-Info", Value: "<tel:+12028290922>"},
 	}
 	ask := func(status int, listed string) string {
 		t.Helper()
@@ -204,10 +217,12 @@ func TestImpostor(t *testing.T) {
 			t.Errorf("%s has passed: %s", leaked, invite)
 		}
 	}
-	s.Must(http.MethodPatch, one, object{"caller_ids": object{"numbers": []string{"+13125550100"}, "prefixes": nil, "on_mismatch": "refuse"}, "outbound": object{"ani_override": nil}})
+	s.Must(http.MethodPatch, one, object{"caller_ids": object{"numbers": []string{"+13125550100"}, "prefixes": nil,
+		"on_mismatch": "refuse"}, "outbound": object{"ani_override": nil}})
 	ask(403, "refused")
 	s.Must(http.MethodPatch, one, object{"caller_ids": object{"on_mismatch": "replace"}})
-	if invite = ask(200, "replaced"); strings.Contains(invite, "2028290922") || !strings.Contains(invite, "P-Asserted-Identity: <sip:+13125550100@") {
+	if invite = ask(200, "replaced"); strings.Contains(invite, "2028290922") ||
+		!strings.Contains(invite, "P-Asserted-Identity: <sip:+13125550100@") {
 		t.Errorf("replaced: %s", invite)
 	}
 	// What the account takes off the list and puts back is not confirmed any more.

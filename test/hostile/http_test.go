@@ -107,7 +107,8 @@ func TestStrangersCannotHoldTheAPI(t *testing.T) {
 			from = fmt.Sprintf("127.0.1.%d", i%200+1)
 		}
 		w := open(t, from, s.API)
-		_, _ = io.WriteString(w, []string{"", "GET / HTTP/1.1\r\nX-A: ", get("/openapi.json"), get("/docs") + get("/nowhere")}[i%4])
+		_, _ = io.WriteString(w, []string{"", "GET / HTTP/1.1\r\nX-A: ", get("/openapi.json"),
+			get("/docs") + get("/nowhere")}[i%4])
 		if i%50 != 49 {
 			continue
 		}
@@ -195,7 +196,8 @@ func TestRequestsWithoutAKeyAreLimited(t *testing.T) {
 		if !limited {
 			t.Errorf("%s: no limit after %d requests", path, 4*burst)
 		}
-		if response, _ := open(t, from, s.API).ask(get("/v2/outbound_voice_profiles", withKey)); response == nil || response.StatusCode != 200 {
+		if response, _ := open(t, from, s.API).ask(get("/v2/outbound_voice_profiles", withKey)); response == nil ||
+			response.StatusCode != 200 {
 			t.Errorf("%s: a key from the same address is not served", path)
 		}
 	}
@@ -215,15 +217,19 @@ func TestRequestsWithoutAKeyAreLimited(t *testing.T) {
 func TestTheBodyOfAStrangerIsNotRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	for _, path := range []string{"/v2/outbound_voice_profiles", "/tollgate/v1/rate_decks?name=x", "/tollgate/v1/admissions", "/healthz", "/nowhere", "/openapi.json"} {
+	for _, path := range []string{"/v2/outbound_voice_profiles", "/tollgate/v1/rate_decks?name=x",
+		"/tollgate/v1/admissions", "/healthz", "/nowhere", "/openapi.json"} {
 		for _, header := range []string{
-			"Content-Length: 50000000", "Content-Length: 10", "Transfer-Encoding: chunked", "Content-Length: 50000000\r\nExpect: 100-continue",
-			"Content-Length: 10\r\nAuthorization: Bearer not-a-key-that-there-is", "Content-Length: 2000000\r\nContent-Encoding: gzip",
+			"Content-Length: 50000000", "Content-Length: 10", "Transfer-Encoding: chunked",
+			"Content-Length: 50000000\r\nExpect: 100-continue",
+			"Content-Length: 10\r\nAuthorization: Bearer not-a-key-that-there-is",
+			"Content-Length: 2000000\r\nContent-Encoding: gzip",
 		} {
 			t.Run(path+" "+header, func(t *testing.T) {
 				t.Parallel() // a connection that is closed lingers for a moment
 				w := open(t, strangerIP, s.API)
-				response, _ := w.ask("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + header + "\r\n\r\n")
+				response, _ := w.ask("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + header +
+					"\r\n\r\n")
 				if response == nil || response.StatusCode < 400 || response.StatusCode >= 500 {
 					t.Fatalf("%+v", response)
 				}
@@ -243,15 +249,17 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 	post := "POST /v2/outbound_voice_profiles HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + withKey + "\r\n"
 	for name, text := range map[string]string{
-		"both lengths":           post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
-		"two lengths":            post + "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}" + hidden,
-		"a signed length":        post + "Content-Length: +2\r\n\r\n{}" + hidden,
-		"a hexadecimal length":   post + "Content-Length: 0x2\r\n\r\n{}" + hidden,
-		"another coding":         post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden,
-		"two codings":            post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + hidden,
+		"both lengths":         post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"two lengths":          post + "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}" + hidden,
+		"a signed length":      post + "Content-Length: +2\r\n\r\n{}" + hidden,
+		"a hexadecimal length": post + "Content-Length: 0x2\r\n\r\n{}" + hidden,
+		"another coding":       post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden,
+		"two codings": post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" +
+			hidden,
 		"a space before a colon": post + "Content-Length : 2\r\n\r\n{}" + hidden,
 		"a bare line feed":       post + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n" + hidden,
-		"a length that is small": "GET /v2/outbound_voice_profiles HTTP/1.1\r\nHost: x\r\n" + "Content-Length: 9\r\n\r\n" + hidden,
+		"a length that is small": "GET /v2/outbound_voice_profiles HTTP/1.1\r\nHost: x\r\n" + "Content-Length: 9\r\n\r\n" +
+			hidden,
 		"two hosts":              "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
 		"no host":                "GET /healthz HTTP/1.1\r\n\r\n",
 		"HTTP/2 of no agreement": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -275,7 +283,9 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 	if strings.Contains(s.Text(), "hidden") {
 		t.Error("a hidden request was served")
 	}
-	if response, _ := open(t, strangerIP, s.API).ask(get("/healthz", "X-A: "+strings.Repeat("a", 64<<10))); response == nil || response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+	if response, _ := open(t, strangerIP,
+		s.API).ask(get("/healthz", "X-A: "+strings.Repeat("a", 64<<10))); response == nil ||
+		response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a header of 64 KiB: %+v", response)
 	}
 }
@@ -284,11 +294,13 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 func TestPublicDocumentsAreKept(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	for _, path := range []string{"/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"} {
+	for _, path := range []string{"/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css",
+		"/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"} {
 		w := open(t, strangerIP, s.API)
 		plain, text := w.ask(get(path))
 		packed, zipped := w.ask(get(path, "Accept-Encoding: gzip"))
-		if plain == nil || packed == nil || plain.StatusCode != 200 || packed.StatusCode != 200 || plain.Header.Get("ETag") == "" {
+		if plain == nil || packed == nil || plain.StatusCode != 200 || packed.StatusCode != 200 ||
+			plain.Header.Get("ETag") == "" {
 			t.Fatalf("%s: %+v %+v", path, plain, packed)
 		}
 		if packed.Header.Get("Content-Encoding") == "gzip" {
@@ -299,13 +311,15 @@ func TestPublicDocumentsAreKept(t *testing.T) {
 			if unpacked, err := io.ReadAll(reader); err != nil || string(unpacked) != text {
 				t.Errorf("%s: %d bytes unpack to %d, plain it has %d: %v", path, len(zipped), len(unpacked), len(text), err)
 			}
-			if packed.Header.Get("ETag") == plain.Header.Get("ETag") || !strings.Contains(strings.Join(plain.Header.Values("Vary"), ","), "Accept-Encoding") {
+			if packed.Header.Get("ETag") == plain.Header.Get("ETag") ||
+				!strings.Contains(strings.Join(plain.Header.Values("Vary"), ","), "Accept-Encoding") {
 				t.Errorf("%s: the same tag for other bytes, or no Vary", path)
 			}
 		} else if len(text) > 1024 && !strings.HasSuffix(path, ".png") {
 			t.Errorf("%s: %d bytes are not compressed", path, len(text))
 		}
-		for _, tag := range []string{plain.Header.Get("ETag"), packed.Header.Get("ETag"), "W/" + plain.Header.Get("ETag"), `"x", ` + plain.Header.Get("ETag"), "*"} {
+		for _, tag := range []string{plain.Header.Get("ETag"), packed.Header.Get("ETag"), "W/" + plain.Header.Get("ETag"),
+			`"x", ` + plain.Header.Get("ETag"), "*"} {
 			response, body := w.ask(get(path, "If-None-Match: "+tag, "Accept-Encoding: gzip"))
 			if response.StatusCode != http.StatusNotModified || body != "" {
 				t.Errorf("%s with the tag %s: %d and %d bytes", path, tag, response.StatusCode, len(body))
@@ -355,22 +369,26 @@ func TestPlainHTTPStaysOnThisMachine(t *testing.T) {
 		{[]string{"--http-trusted-proxies", "proxy.example.com"}, "http_trusted_proxies"},
 		{[]string{"--http-connections=-1"}, "http_connections"},
 	} {
-		out, err := process.Command(append([]string{"check-config", "--data-dir", t.TempDir()}, c.flags...)...).CombinedOutput()
+		out, err := process.Command(append([]string{"check-config", "--data-dir", t.TempDir()},
+			c.flags...)...).CombinedOutput()
 		if (err == nil) != (c.wrong == "") || !strings.Contains(string(out), c.wrong) {
 			t.Errorf("check-config %v: %v\n%s", c.flags, err, out)
 		}
-		if strings.HasSuffix(c.wrong, "_addr") && !strings.Contains(string(out), "invalid:8080") && !strings.Contains(string(out), "--http-plain") {
+		if strings.HasSuffix(c.wrong, "_addr") && !strings.Contains(string(out), "invalid:8080") &&
+			!strings.Contains(string(out), "--http-plain") {
 			t.Errorf("check-config %v does not tell the way out:\n%s", c.flags, out)
 		}
 	}
-	out, err := process.Command("serve", "--data-dir", t.TempDir(), "--http-addr", ":0", "--sip-addr", "127.0.0.1:0").CombinedOutput()
+	out, err := process.Command("serve", "--data-dir", t.TempDir(), "--http-addr", ":0", "--sip-addr",
+		"127.0.0.1:0").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--http-plain") {
 		t.Errorf("serve on every address: %v\n%s", err, out)
 	}
 	plain := serve(t, "--http-addr", "0.0.0.0:0", "--http-plain")
 	if _, port, _ := strings.Cut(plain.API, "]:"); port == "" {
 		_, port, _ = net.SplitHostPort(strings.TrimPrefix(plain.API, "http://"))
-		if response, _ := open(t, strangerIP, "http://127.0.0.1:"+port).ask(get("/healthz")); response == nil || response.StatusCode != 200 {
+		if response, _ := open(t, strangerIP, "http://127.0.0.1:"+port).ask(get("/healthz")); response == nil ||
+			response.StatusCode != 200 {
 			t.Error("with --http-plain the API is not served")
 		}
 	}
@@ -392,9 +410,11 @@ func TestHTTPS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
 	connect := func(least, most uint16) (*tls.Conn, error) {
-		return tls.Dial("tcp", strings.TrimPrefix(s.API, "https://"), &tls.Config{RootCAs: roots, MinVersion: least, MaxVersion: most, NextProtos: []string{"h2", "http/1.1"}})
+		return tls.Dial("tcp", strings.TrimPrefix(s.API, "https://"),
+			&tls.Config{RootCAs: roots, MinVersion: least, MaxVersion: most, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	for version, allowed := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+	for version, allowed := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true,
+		tls.VersionTLS13: true} {
 		conn, err := connect(version, version)
 		if (err == nil) != allowed {
 			t.Errorf("TLS %x: %v", version, err)
@@ -421,13 +441,15 @@ func TestHTTPS(t *testing.T) {
 	}
 	defer conn.Close()
 	w := &web{conn, t, bufio.NewReader(conn)}
-	if response, _ := w.ask(get("/docs")); response == nil || !strings.HasPrefix(response.Header.Get("Strict-Transport-Security"), "max-age=") {
+	if response, _ := w.ask(get("/docs")); response == nil ||
+		!strings.HasPrefix(response.Header.Get("Strict-Transport-Security"), "max-age=") {
 		t.Errorf("/docs over TLS: %+v", response)
 	}
 	if response, _ := w.ask(get("/v2/outbound_voice_profiles", withKey)); response == nil || response.StatusCode != 200 {
 		t.Errorf("the API over TLS: %+v", response)
 	}
-	if response, _ := open(t, strangerIP, s.API).ask(get("/v2/outbound_voice_profiles", withKey)); response != nil && response.StatusCode != http.StatusBadRequest {
+	if response, _ := open(t, strangerIP, s.API).ask(get("/v2/outbound_voice_profiles", withKey)); response != nil &&
+		response.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP to the port of TLS: %d", response.StatusCode)
 	}
 
@@ -440,7 +462,8 @@ func TestHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Signal(syscall.SIGHUP)
-	process.Eventually(t, "the broken file is logged", 10*time.Second, func() bool { return strings.Contains(s.Text(), "reload on SIGHUP") })
+	process.Eventually(t, "the broken file is logged", 10*time.Second,
+		func() bool { return strings.Contains(s.Text(), "reload on SIGHUP") })
 	if serial() != second {
 		t.Error("a broken file changed the certificate in use")
 	}
@@ -463,7 +486,8 @@ func TestHTTPS(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := process.Command("check-config", "--data-dir", t.TempDir(), "--http-tls-cert", certificate, "--http-tls-key", key).CombinedOutput()
+	out, err := process.Command("check-config", "--data-dir", t.TempDir(), "--http-tls-cert", certificate,
+		"--http-tls-key", key).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "http_tls_key") || !strings.Contains(string(out), "chmod") {
 		t.Errorf("a key that others can read: %v\n%s", err, out)
 	}
@@ -481,8 +505,11 @@ func TestForwardedAddresses(t *testing.T) {
 		make := func(from, name, forwarded string) {
 			t.Helper()
 			body := `{"name":"` + name + `"}`
-			response, text := open(t, from, s.API).ask("POST /v2/outbound_voice_profiles HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + withKey + "\r\n" +
-				"X-Forwarded-For: " + forwarded + "\r\nX-Real-IP: 198.51.100.77\r\nForwarded: for=198.51.100.77\r\n" + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body))
+			response, text := open(t, from,
+				s.API).ask("POST /v2/outbound_voice_profiles HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + withKey +
+				"\r\n" +
+				"X-Forwarded-For: " + forwarded + "\r\nX-Real-IP: 198.51.100.77\r\nForwarded: for=198.51.100.77\r\n" +
+				fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body))
 			if response == nil || response.StatusCode >= 300 {
 				t.Fatalf("%v: %s", response, text)
 			}
@@ -493,7 +520,8 @@ func TestForwardedAddresses(t *testing.T) {
 		_, answer := s.Call("GET", "/v2/audit_events?page[size]=50", nil)
 		events := fmt.Sprint(answer)
 		for address, want := range map[string]bool{
-			"203.0.113.9": trusted, "203.0.113.10": trusted, "127.0.0.20": !trusted, "127.0.3.7": !trusted, strangerIP: true, "203.0.113.11": false, "198.51.100.": false,
+			"203.0.113.9": trusted, "203.0.113.10": trusted, "127.0.0.20": !trusted, "127.0.3.7": !trusted, strangerIP: true,
+			"203.0.113.11": false, "198.51.100.": false,
 		} {
 			if strings.Contains(events, address) != want {
 				t.Errorf("trusted %v: %s in the audit: %v\n%s", trusted, address, !want, events)

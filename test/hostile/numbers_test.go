@@ -12,8 +12,10 @@ import (
 // disguises are ways to write a number that may not be called, so that a network
 // still completes it.
 var disguises = []string{
-	"+499001234567", "+4909001234567", "+49(0)9001234567", "+49.0.900.1234567", "+4900900123456", "004909001234567", "09001234567",
-	"+4990012345678", "+499001234567899", "+4990012345", "+499002123456", "+4911833", "+491183312345", "4909001234567", "00490900123456789",
+	"+499001234567", "+4909001234567", "+49(0)9001234567", "+49.0.900.1234567", "+4900900123456", "004909001234567",
+	"09001234567",
+	"+4990012345678", "+499001234567899", "+4990012345", "+499002123456", "+4911833", "+491183312345", "4909001234567",
+	"00490900123456789",
 	"++499001234567", "+49900123%34567", "+49900FLOWERS", "*31#+499001234567", "+499001234567p22", "+499001234567%2C22",
 	"+12129761234", "+112129761234", "+12125401234", "+33690123456", "+3780549886377", "+390549886377",
 }
@@ -25,7 +27,8 @@ func TestNoNumberInDisguise(t *testing.T) {
 	w := s.setUp(object{"whitelisted_destinations": []string{"US", "DE", "FR", "IT"}})
 	s.deck("1,0.01,1,1", "49,0.01,1,1", "33,0.01,1,1", "39,0.01,1,1", "590,0.01,1,1", "378,0.01,1,1")
 	for home, own := range map[string][]string{"DE": {"0 900 1234567"}, "FR": {"0690123456", "0692123456", "0590201234"}} {
-		s.Must(http.MethodPatch, "/v2/ip_connections/"+w.connection, object{"outbound": object{"localization": home, "outbound_voice_profile_id": w.profile}})
+		s.Must(http.MethodPatch, "/v2/ip_connections/"+w.connection,
+			object{"outbound": object{"localization": home, "outbound_voice_profile_id": w.profile}})
 		for _, to := range slices.Concat(disguises, own) {
 			if strings.ContainsAny(to, "% ") {
 				// The test phone dials no such text.
@@ -61,7 +64,8 @@ func TestOnlyAnAdminOpensThePlan(t *testing.T) {
 	if outcome := s.place(pbxIP, phone.Options{To: number}); outcome.Status != http.StatusNotFound {
 		t.Errorf("before: status %d", outcome.Status)
 	}
-	for _, bad := range []object{{"prefix": "911", "valid": true}, {"prefix": "112", "valid": false}, {"prefix": "+1436", "valid": true}} {
+	for _, bad := range []object{{"prefix": "911", "valid": true}, {"prefix": "112", "valid": false},
+		{"prefix": "+1436", "valid": true}} {
 		if status, _ := s.Call(http.MethodPost, path, bad); status != http.StatusUnprocessableEntity {
 			t.Errorf("%v: status %d", bad, status)
 		}

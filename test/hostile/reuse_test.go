@@ -36,7 +36,8 @@ func TestCallerReusesCallIDs(t *testing.T) {
 			for _, call := range []string{"failed", "live"} {
 				attempts++
 				got := s.ask(call, request)
-				if got["decision"] != "deny" || got["reason"] != "call_id_used" || got["grant_secs"] != nil || got["id"] == live["id"] {
+				if got["decision"] != "deny" || got["reason"] != "call_id_used" || got["grant_secs"] != nil ||
+					got["id"] == live["id"] {
 					t.Errorf("%s, %s, attempt %d: %v %v", when, call, i, got["decision"], got["reason"])
 				}
 			}
@@ -48,7 +49,8 @@ func TestCallerReusesCallIDs(t *testing.T) {
 			t.Errorf("%s: the same request for a call that is up: %v", when, got)
 		}
 		for _, event := range []string{"answer", "renew"} {
-			_, answer := s.Call(http.MethodPost, "/tollgate/v1/admissions/failed/"+event, object{"admission": question("failed", "r2")})
+			_, answer := s.Call(http.MethodPost, "/tollgate/v1/admissions/failed/"+event,
+				object{"admission": question("failed", "r2")})
 			if data, _ := answer["data"].(object); data != nil && (data["status"] != "ended" || data["grant_secs"] != nil) {
 				t.Errorf("%s: %s of a call that is over: %v", when, event, answer)
 			}

@@ -22,10 +22,11 @@ type ruled struct {
 	// billing group that the profile is in, and the account. nil is none.
 	profile, connection, outbound, group, account object
 	from, to                                      string // "" for the usual
-	unidentified                                  bool   // the call is of no connection, so its emergency numbers are unknown
-	urgent                                        bool   // it refuses emergency calls, as the one rule that does
-	before                                        int    // calls that are let through before, and stay up
-	tries                                         int    // how often each edge is asked until it refuses; 0 means once
+	// the call is of no connection, so its emergency numbers are unknown
+	unidentified bool
+	urgent       bool // it refuses emergency calls, as the one rule that does
+	before       int  // calls that are let through before, and stay up
+	tries        int  // how often each edge is asked until it refuses; 0 means once
 }
 
 // closedWindow is a calling window that does not contain the present time.
@@ -43,13 +44,16 @@ func rules() []ruled {
 	return []ruled{
 		{reason: admission.ReasonTokenInvalid, unidentified: true,
 			outbound: object{"ip_authentication_method": "token", "ip_authentication_token": "open-sesame"}},
-		{reason: admission.ReasonTechPrefixUnknown, unidentified: true, outbound: object{"tech_prefix": "4711"}, to: "12125550123"},
+		{reason: admission.ReasonTechPrefixUnknown, unidentified: true, outbound: object{"tech_prefix": "4711"},
+			to: "12125550123"},
 		{reason: admission.ReasonConnectionDisabled, connection: object{"active": false}},
 		{reason: admission.ReasonProfileMissing, outbound: object{"outbound_voice_profile_id": nil}},
 		{reason: admission.ReasonProfileDisabled, profile: object{"enabled": false}},
 		{reason: admission.ReasonCallerInvalid, from: "none"},
-		{reason: admission.ReasonCallerNotAllowed, connection: object{"caller_ids": object{"numbers": []string{"+13125550199"}, "on_mismatch": "refuse"}}},
-		{reason: admission.ReasonEmergencyLimit, connection: object{"emergency_call_limit": 1}, to: "911", before: 1, urgent: true},
+		{reason: admission.ReasonCallerNotAllowed,
+			connection: object{"caller_ids": object{"numbers": []string{"+13125550199"}, "on_mismatch": "refuse"}}},
+		{reason: admission.ReasonEmergencyLimit, connection: object{"emergency_call_limit": 1}, to: "911", before: 1,
+			urgent: true},
 		{reason: admission.ReasonNumberInvalid, to: "+1212555"},
 		{reason: admission.ReasonNotWhitelisted, to: "+442079460000"},
 		{reason: admission.ReasonNumberTypeBlocked, to: "+19002345678"},
@@ -82,10 +86,12 @@ var ofOneEdge = map[admission.Reason]string{
 	admission.ReasonStopping:          "nothing was decided",
 	admission.ReasonGatewaysDown:      "another switch chooses the route itself",
 	admission.ReasonGatewayLimit:      "another switch chooses the route itself",
-	admission.ReasonSourceRefused:     "over SIP it looks like a wrong password, and there is no call: TestAllowedSources of internal/api is the other edge",
-	admission.ReasonHungUp:            "nothing refuses a call for it: it ends one that is up, and TestHangUp of test/e2e does so at both edges",
-	admission.ReasonCallIDUsed:        "the ids of calls over SIP are the server's own",
-	admission.ReasonCallEnded:         "the ids of calls over SIP are the server's own",
+	admission.ReasonSourceRefused: "over SIP it looks like a wrong password, and there is no call: " +
+		"TestAllowedSources of internal/api is the other edge",
+	admission.ReasonHungUp: "nothing refuses a call for it: it ends one that is up, and TestHangUp of " +
+		"test/e2e does so at both edges",
+	admission.ReasonCallIDUsed: "the ids of calls over SIP are the server's own",
+	admission.ReasonCallEnded:  "the ids of calls over SIP are the server's own",
 }
 
 // refusal is what an edge answers.
@@ -226,7 +232,8 @@ func TestDisabledAccountAtBothEdges(t *testing.T) {
 	connection := made["data"].(object)["id"]
 	s.CallAs(key, http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": pbxIP})
 	s.Must(http.MethodPatch, fmt.Sprint("/tollgate/v1/accounts/", tenant["id"]), object{"active": false})
-	if o := s.place(pbxIP, phone.Options{}); o.RefusalReason != "account_disabled" || !strings.HasSuffix(o.Phrase, " D17") {
+	if o := s.place(pbxIP, phone.Options{}); o.RefusalReason != "account_disabled" ||
+		!strings.HasSuffix(o.Phrase, " D17") {
 		t.Errorf("over SIP: %d %s", o.Status, o.Phrase)
 	}
 	status, made = s.CallAs(key, http.MethodPost, "/tollgate/v1/admissions", object{

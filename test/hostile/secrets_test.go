@@ -26,7 +26,8 @@ func TestSecretsOfConnections(t *testing.T) {
 	w := s.setUp(nil)
 	phoneID := s.credentialConnection(w.profile, "alice1", callerSecret, nil)
 	s.gateway(w.carrier.Addr(), object{"name": "second", "user_name": "u", "password": carrierSecret, "priority": 9})
-	reader := s.Must(http.MethodPost, "/tollgate/v1/api_keys", object{"name": "reader", "scopes": []string{"read", "write"}})["secret"].(string)
+	reader := s.Must(http.MethodPost, "/tollgate/v1/api_keys",
+		object{"name": "reader", "scopes": []string{"read", "write"}})["secret"].(string)
 
 	one := "/v2/credential_connections/" + phoneID
 	if _, text := s.Send(reader, http.MethodGet, one, nil); !strings.Contains(string(text), `"password":"********"`) {
@@ -38,7 +39,8 @@ func TestSecretsOfConnections(t *testing.T) {
 	_, whole := s.CallAs(reader, http.MethodGet, one, nil)
 	sent := whole["data"].(object)
 	sent["connection_name"] = "other name"
-	if status, answer := s.CallAs(reader, http.MethodPatch, one, sent); status != http.StatusUnprocessableEntity || !strings.Contains(strings.Join(problems(answer), ""), "/password") {
+	if status, answer := s.CallAs(reader, http.MethodPatch, one, sent); status != http.StatusUnprocessableEntity ||
+		!strings.Contains(strings.Join(problems(answer), ""), "/password") {
 		t.Errorf("the whole object sent back: %d %v", status, problems(answer))
 	}
 	call := phone.Options{User: "alice1", Password: callerSecret}
@@ -67,7 +69,8 @@ func TestSecretsOfConnections(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text, err := process.Command("serve", "--data-dir", folder, "--http-addr", "127.0.0.1:0", "--sip-addr", "127.0.0.1:0").CombinedOutput()
+	text, err := process.Command("serve", "--data-dir", folder, "--http-addr", "127.0.0.1:0", "--sip-addr",
+		"127.0.0.1:0").CombinedOutput()
 	if err == nil || !strings.Contains(string(text), "chmod 600 "+key) {
 		t.Errorf("with a key file that others can read: %v, %s", err, text)
 	}
@@ -110,7 +113,8 @@ func TestAuditRewrittenInTheDatabase(t *testing.T) {
 		}
 		return command.ProcessState.ExitCode(), string(text)
 	}
-	if status, text := verify(); status != 0 || !strings.Contains(text, "Proven too") || !strings.Contains(text, "Not proven") {
+	if status, text := verify(); status != 0 || !strings.Contains(text, "Proven too") ||
+		!strings.Contains(text, "Not proven") {
 		t.Errorf("untouched: %d %s", status, text)
 	}
 	whole := filepath.Join(folder, "tollgate.db")

@@ -48,7 +48,8 @@ func (s *server) again(more ...string) *server {
 // profile makes an outbound voice profile that may call the US, and returns its id.
 func (s *server) profile(settings object) string {
 	s.T.Helper()
-	return s.made("/v2/outbound_voice_profiles", object{"name": "office", "whitelisted_destinations": []string{"US"}}, settings)
+	return s.made("/v2/outbound_voice_profiles", object{"name": "office", "whitelisted_destinations": []string{"US"}},
+		settings)
 }
 
 // ipConnection makes a connection that is known by an address, and returns its id.

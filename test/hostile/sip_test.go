@@ -141,8 +141,9 @@ func (p *peer) text(r request) string {
 	host := p.addr()
 	transport := strings.ToUpper(p.conn.LocalAddr().Network())
 	for field, usual := range map[*string]string{
-		&r.method: "INVITE", &r.uri: "sip:+12125550123@" + p.server, &r.callID: unique("call"), &r.branch: "z9hG4bK" + unique("b"),
-		&r.from: fmt.Sprintf("<sip:+13125550100@%s>;tag=%s", host, unique("f")),
+		&r.method: "INVITE", &r.uri: "sip:+12125550123@" + p.server, &r.callID: unique("call"),
+		&r.branch: "z9hG4bK" + unique("b"),
+		&r.from:   fmt.Sprintf("<sip:+13125550100@%s>;tag=%s", host, unique("f")),
 	} {
 		if *field == "" {
 			*field = usual
@@ -156,7 +157,8 @@ func (p *peer) text(r request) string {
 	}
 	lines := []string{
 		r.method + " " + r.uri + " SIP/2.0", fmt.Sprintf("Via: SIP/2.0/%s %s;branch=%s;rport", transport, host, r.branch),
-		"Max-Forwards: 70", "From: " + r.from, "To: " + r.to, "Call-ID: " + r.callID, fmt.Sprintf("CSeq: %d %s", r.sequence, r.method),
+		"Max-Forwards: 70", "From: " + r.from, "To: " + r.to, "Call-ID: " + r.callID,
+		fmt.Sprintf("CSeq: %d %s", r.sequence, r.method),
 		fmt.Sprintf("Contact: <sip:peer@%s;transport=%s>", host, strings.ToLower(transport)),
 	}
 	lines = append(lines, r.header...)
@@ -171,7 +173,8 @@ func (p *peer) text(r request) string {
 
 // sdp is an offer of one audio stream at an address.
 func sdp(address string, port int) string {
-	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n", address, port)
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 0\r\n"+
+		"a=rtpmap:0 PCMU/8000\r\n", address, port)
 }
 
 // ackOf is the ACK of a final answer that is none of success, which belongs to the
@@ -244,13 +247,15 @@ func TestTheHarness(t *testing.T) {
 		if statusOf(answer) != 200 {
 			t.Fatalf("%s: the PBX got %q", network, answer)
 		}
-		p.send(p.text(request{method: "BYE", callID: invite.callID, from: headerOf(answer, "From"), to: headerOf(answer, "To"), sequence: 2}))
+		p.send(p.text(request{method: "BYE", callID: invite.callID, from: headerOf(answer, "From"),
+			to: headerOf(answer, "To"), sequence: 2}))
 		if answer := p.final(); statusOf(answer) != 200 {
 			t.Fatalf("%s: BYE got %q", network, answer)
 		}
 
 		stranger := talk(t, network, strangerIP, s.SIP)
-		invite = request{uri: "sip:+12125550123@" + s.SIP, callID: unique("call"), from: "<sip:+13125550100@example.com>;tag=1", body: sdp(strangerIP, 40002)}
+		invite = request{uri: "sip:+12125550123@" + s.SIP, callID: unique("call"),
+			from: "<sip:+13125550100@example.com>;tag=1", body: sdp(strangerIP, 40002)}
 		for _, try := range []struct {
 			password string
 			status   int
@@ -259,7 +264,8 @@ func TestTheHarness(t *testing.T) {
 			stranger.send(stranger.text(invite))
 			challenge := stranger.final()
 			stranger.send(stranger.ackOf(invite, challenge))
-			invite.sequence, invite.header = 2, []string{authorization(challenge, "desk12345", try.password, "INVITE", invite.uri)}
+			invite.sequence, invite.header = 2,
+				[]string{authorization(challenge, "desk12345", try.password, "INVITE", invite.uri)}
 			stranger.send(stranger.text(invite))
 			if answer := stranger.final(); statusOf(answer) != try.status {
 				t.Errorf("%s: with %q after %q: %q", network, try.password, challenge, answer)
@@ -274,7 +280,8 @@ func TestTheHarness(t *testing.T) {
 	}
 	s.Kill()
 	s = s.again()
-	if status, answer := s.CallAs("a-key-that-is-none-at-all", "GET", "/v2/outbound_voice_profiles", nil); status != 401 || len(problems(answer)) != 1 {
+	if status, answer := s.CallAs("a-key-that-is-none-at-all", "GET", "/v2/outbound_voice_profiles", nil); status != 401 ||
+		len(problems(answer)) != 1 {
 		t.Errorf("a wrong key: %d %v", status, answer)
 	}
 }

@@ -71,7 +71,8 @@ func TestAStrangerIsAnsweredOnce(t *testing.T) {
 // answer, "" when there is none.
 func (p *peer) login(user, password string, limit time.Duration) string {
 	p.t.Helper()
-	invite := request{uri: "sip:+12125550123@" + p.server, callID: unique("call"), from: "<sip:+13125550100@example.com>;tag=1", body: sdp(strangerIP, 40002)}
+	invite := request{uri: "sip:+12125550123@" + p.server, callID: unique("call"),
+		from: "<sip:+13125550100@example.com>;tag=1", body: sdp(strangerIP, 40002)}
 	p.send(p.text(invite))
 	challenge := p.final()
 	if challenge == "" {
@@ -132,7 +133,8 @@ func TestIdleConnectionsKeepOutNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	s.Must(http.MethodPatch, "/tollgate/v1/gateways/"+w.gatewayID, object{"address": listener.Addr().String(), "transport": "tcp"})
+	s.Must(http.MethodPatch, "/tollgate/v1/gateways/"+w.gatewayID,
+		object{"address": listener.Addr().String(), "transport": "tcp"})
 	for i := range 200 {
 		from := &net.TCPAddr{IP: net.ParseIP(fmt.Sprintf("127.0.1.%d", i%16+1))}
 		conn, err := (&net.Dialer{LocalAddr: from}).DialContext(t.Context(), "tcp", s.SIP)
@@ -217,7 +219,8 @@ func TestAForgedContactIsNotCalled(t *testing.T) {
 	text := pbx.text(request{body: sdp(pbxIP, 40000)})
 	own := "Contact: <sip:peer@" + pbx.addr() + ";transport=udp>"
 	// The last call only shows that the answers before it are in the ledger.
-	for _, contact := range []string{"Contact: <sip:x@" + victim.addr() + ">", "Contact: <sip:x@" + victim.addr() + ";transport=tcp>", own} {
+	for _, contact := range []string{"Contact: <sip:x@" + victim.addr() + ">",
+		"Contact: <sip:x@" + victim.addr() + ";transport=tcp>", own} {
 		call := unique("call")
 		again := strings.ReplaceAll(text, headerOf(text, "Call-ID"), call)
 		again = strings.ReplaceAll(again, "z9hG4bK", "z9hG4bK"+unique("b"))

@@ -14,12 +14,17 @@ import (
 // inside are addresses of gateways that lead inside, and whether the operator may
 // allow them.
 var inside = map[string]bool{
-	"10.0.0.6": true, "172.16.0.1:5060": true, "192.168.1.1": true, "100.64.1.1": true, "[fd12::1]:5060": true, "[::ffff:10.0.0.1]:5060": true,
-	"127.0.0.1:22": false, "[::1]:22": false, "localhost:22": false, "[::ffff:127.0.0.1]:22": false,
-	"169.254.169.254": false, "169.254.169.254:80": false, "[::ffff:169.254.169.254]:80": false, "metadata.google.internal": false,
-	"metadata.google.internal.:80": false, "100.100.100.200": false, "168.63.129.16": false, "[fd00:ec2::254]": false, "[fe80::1]": false,
-	"224.0.1.75": false, "[ff02::1]": false, "255.255.255.255": false, "0.0.0.0": false, "[::]:5060": false, "240.0.0.1": false,
-	"2130706433": false, "0x7f.1": false, "0177.0.0.1": false, "127.1": false, "[64:ff9b::a9fe:a9fe]": false, "[2002:7f00:1::]": false,
+	"10.0.0.6": true, "172.16.0.1:5060": true, "192.168.1.1": true, "100.64.1.1": true, "[fd12::1]:5060": true,
+	"[::ffff:10.0.0.1]:5060": true,
+	"127.0.0.1:22":           false, "[::1]:22": false, "localhost:22": false, "[::ffff:127.0.0.1]:22": false,
+	"169.254.169.254": false, "169.254.169.254:80": false, "[::ffff:169.254.169.254]:80": false,
+	"metadata.google.internal":     false,
+	"metadata.google.internal.:80": false, "100.100.100.200": false, "168.63.129.16": false, "[fd00:ec2::254]": false,
+	"[fe80::1]":  false,
+	"224.0.1.75": false, "[ff02::1]": false, "255.255.255.255": false, "0.0.0.0": false, "[::]:5060": false,
+	"240.0.0.1":  false,
+	"2130706433": false, "0x7f.1": false, "0177.0.0.1": false, "127.1": false, "[64:ff9b::a9fe:a9fe]": false,
+	"[2002:7f00:1::]": false,
 }
 
 // TestGatewaysAreNoPortScanner: a gateway that leads inside is refused when it is made
@@ -31,7 +36,8 @@ func TestGatewaysAreNoPortScanner(t *testing.T) {
 	itself := map[string]bool{strict.SIP: false, strings.TrimPrefix(strict.API, "http://"): false}
 	for _, addresses := range []map[string]bool{inside, itself} {
 		for address, allowable := range addresses {
-			for method, path := range map[string]string{http.MethodPost: "/tollgate/v1/gateways", http.MethodPatch: "/tollgate/v1/gateways/" + kept} {
+			for method, path := range map[string]string{http.MethodPost: "/tollgate/v1/gateways",
+				http.MethodPatch: "/tollgate/v1/gateways/" + kept} {
 				status, answer := strict.Call(method, path, object{"name": "inside", "address": address})
 				found := strings.Join(problems(answer), "|")
 				if status != http.StatusUnprocessableEntity || !strings.Contains(found, "10015 /address: "+address+" is ") ||
@@ -45,7 +51,8 @@ func TestGatewaysAreNoPortScanner(t *testing.T) {
 		t.Errorf("kept: %v", answer["data"])
 	}
 	for address, allowable := range inside {
-		status, answer := allowing.Call(http.MethodPost, "/tollgate/v1/gateways", object{"name": "inside", "address": address})
+		status, answer := allowing.Call(http.MethodPost, "/tollgate/v1/gateways",
+			object{"name": "inside", "address": address})
 		if (status == http.StatusCreated) != allowable {
 			t.Errorf("allowed, %s: status %d: %v", address, status, problems(answer))
 		}
@@ -67,12 +74,14 @@ func TestOnlyTheQuickStartHasLoopbackGateways(t *testing.T) {
 	open := quick.again("--sip-addr", "0.0.0.0:"+port, "--media", "none")
 	for _, address := range []string{"127.0.0.1:5070", "127.9.9.9", "[::1]:5070", "localhost", "localhost:5099"} {
 		status, answer := open.Call(http.MethodPost, "/tollgate/v1/gateways", object{"name": "inside", "address": address})
-		if found := strings.Join(problems(answer), "|"); status != http.StatusUnprocessableEntity || !strings.Contains(found, "--gateway-allow-private") {
+		if found := strings.Join(problems(answer), "|"); status != http.StatusUnprocessableEntity ||
+			!strings.Contains(found, "--gateway-allow-private") {
 			t.Errorf("%s: status %d: %s", address, status, found)
 		}
 	}
 	health, _ := open.Must(http.MethodGet, "/tollgate/v1/gateways/"+id, nil)["health"].(object)
-	if detail, _ := health["detail"].(string); health["state"] != "forbidden" || !strings.Contains(detail, carrier.addr()+" is loopback") {
+	if detail, _ := health["detail"].(string); health["state"] != "forbidden" ||
+		!strings.Contains(detail, carrier.addr()+" is loopback") {
 		t.Errorf("health: %v", health)
 	}
 	if n := strings.Count(open.Text(), "a gateway leads where nothing is sent"); n != 1 {
@@ -88,7 +97,8 @@ func TestOnlyTheQuickStartHasLoopbackGateways(t *testing.T) {
 		t.Errorf("admitted: %v", admitted)
 	}
 	// It can still be renamed and switched off.
-	if status, answer := open.Call(http.MethodPatch, "/tollgate/v1/gateways/"+id, object{"name": "old carrier", "enabled": false}); status != http.StatusOK {
+	if status, answer := open.Call(http.MethodPatch, "/tollgate/v1/gateways/"+id,
+		object{"name": "old carrier", "enabled": false}); status != http.StatusOK {
 		t.Errorf("status %d: %v", status, problems(answer))
 	}
 }
@@ -122,7 +132,8 @@ func (p *peer) answer(request, status, body string) string {
 			lines = append(lines, line)
 		}
 	}
-	lines = append(lines, "Contact: <sip:far@"+p.addr()+">", "Content-Type: application/sdp", fmt.Sprintf("Content-Length: %d", len(body)))
+	lines = append(lines, "Contact: <sip:far@"+p.addr()+">", "Content-Type: application/sdp",
+		fmt.Sprintf("Content-Length: %d", len(body)))
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
@@ -223,7 +234,8 @@ func TestNoRequestPassesAsMedia(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, packet := range []string{pbx.text(request{body: sdp(pbxIP, 4000)}), "SIP/2.0 200 OK\r\n\r\n", "\x00\x01\x02fax"} {
+	for _, packet := range []string{pbx.text(request{body: sdp(pbxIP, 4000)}), "SIP/2.0 200 OK\r\n\r\n",
+		"\x00\x01\x02fax"} {
 		if _, err := attacker.WriteToUDP([]byte(packet), relay); err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +272,8 @@ func TestEncryptionIsNotTakenAway(t *testing.T) {
 	ack := r
 	ack.method, ack.body = "ACK", ""
 	pbx.send(pbx.text(ack))
-	for i, body := range []string{sdp(pbxIP, 4000), sealed + "m=video 4002 RTP/AVP 31\r\n", describe(streams["fax"], pbxIP+":4000")} {
+	for i, body := range []string{sdp(pbxIP, 4000), sealed + "m=video 4002 RTP/AVP 31\r\n",
+		describe(streams["fax"], pbxIP+":4000")} {
 		again := r
 		again.sequence, again.body, again.branch = 2+i, body, "z9hG4bK"+unique("re")
 		pbx.send(pbx.text(again))

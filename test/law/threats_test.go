@@ -31,7 +31,8 @@ func TestTheThreatModelNamesTestsThatExist(t *testing.T) {
 		}
 		checked[test] = true
 		pattern := "^func " + string(name[2]) + `(t \*testing.T)`
-		if err := exec.Command("git", "-C", "../..", "grep", "-q", pattern, "--", ":(glob)"+folder+"/*_test.go").Run(); err != nil {
+		if err := exec.Command("git", "-C", "../..", "grep", "-q", pattern, "--",
+			":(glob)"+folder+"/*_test.go").Run(); err != nil {
 			t.Errorf("docs/THREAT-MODEL.md names %s of %s, which is not there", name[2], folder)
 		}
 	}

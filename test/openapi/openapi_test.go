@@ -29,7 +29,8 @@ func TestLint(t *testing.T) {
 		t.Errorf("the linter complains: %v\n%s", err, out)
 	}
 	// A linter that lets everything through would be of no use.
-	if out, err := lint(t, node, linter, []byte(`{"openapi":"3.1.0","info":{"title":"x","version":"1"},"paths":{"/a":{"get":{"responses":{}}}}}`)); err == nil {
+	if out, err := lint(t, node, linter,
+		[]byte(`{"openapi":"3.1.0","info":{"title":"x","version":"1"},"paths":{"/a":{"get":{"responses":{}}}}}`)); err == nil {
 		t.Errorf("the linter lets a bad document through: %s", out)
 	}
 }
@@ -84,7 +85,8 @@ func document(t *testing.T) []byte {
 	t.Helper()
 	live := policy.NewLive()
 	s, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Owner: uuid.New(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +97,7 @@ func document(t *testing.T) []byte {
 		}
 	})
 	recorder := httptest.NewRecorder()
-	api.New(api.Config{Store: s, Live: live, Version: "test"}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
+	api.New(api.Config{Store: s, Live: live, Version: "test"}).ServeHTTP(recorder,
+		httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
 	return recorder.Body.Bytes()
 }

@@ -74,7 +74,8 @@ func create() (_ *Server, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	out, err := s.Command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8").CombinedOutput()
+	out, err := s.Command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+		"--locale=C.UTF-8").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
@@ -146,7 +147,8 @@ func (s *Server) Standby() (_ *Server, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	out, err := s.Command(ctx, "pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast",
+	out, err := s.Command(ctx, "pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-X", "stream",
+		"-c", "fast",
 		"-d", "application_name=standby").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("pg_basebackup: %w: %s", err, out)
@@ -166,7 +168,8 @@ func (s *Server) Standby() (_ *Server, err error) {
 // "synchronous_commit=off". It returns when connections are taken.
 func (s *Server) Restart(settings ...string) error {
 	args := []string{"-D", s.data(), "-k", s.dir}
-	for _, setting := range append([]string{"listen_addresses=", "max_connections=200", "log_min_messages=warning", "log_line_prefix="}, settings...) {
+	for _, setting := range append([]string{"listen_addresses=", "max_connections=200", "log_min_messages=warning",
+		"log_line_prefix="}, settings...) {
 		args = append(args, "-c", setting)
 	}
 	s.process = s.Command(context.Background(), "postgres", args...)

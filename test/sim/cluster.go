@@ -97,7 +97,8 @@ func newCluster(w *world, defect Defect) *cluster {
 // decks are price lists with increments of all kinds, made of deckRows.
 var (
 	deckRows = [][]rating.Row{
-		rowsOf(60, 60, "0.01", "0.60", "3.00"), rowsOf(1, 1, "0", "0.017", "0.99"), rowsOf(30, 6, "0.005", "0.10", "0.333333"),
+		rowsOf(60, 60, "0.01", "0.60", "3.00"), rowsOf(1, 1, "0", "0.017", "0.99"),
+		rowsOf(30, 6, "0.005", "0.10", "0.333333"),
 	}
 	decks = []*rating.Deck{deckOf(deckRows[0]), deckOf(deckRows[1]), deckOf(deckRows[2])}
 )

@@ -44,7 +44,8 @@ func newDisk(w *world, p *policy.Snapshot) *disk {
 		leases: map[uuid.UUID]*admission.Lease{}, spends: map[admission.SpendKey]admission.Spend{},
 		callees: map[admission.CalleeKey]int32{}, records: map[uuid.UUID]*record.Call{},
 		nodes: map[uuid.UUID]*nodeRow{}, opened: map[id.ID]int64{},
-		charged: map[admission.SpendKey]money.Amount{}, holding: map[admission.SpendKey]money.Amount{}, lastDay: map[id.ID]record.Day{},
+		charged: map[admission.SpendKey]money.Amount{}, holding: map[admission.SpendKey]money.Amount{},
+		lastDay: map[id.ID]record.Day{},
 	}
 }
 
@@ -213,7 +214,8 @@ func (d *disk) checkAdmission(l *admission.Lease) {
 		w.failf("I9", "call %s was admitted by a profile that is disabled", short(l.ID))
 	}
 	for scope, limit := range map[id.ID]int32{
-		l.Profile: p.ChannelLimit, l.Account: d.policy.Account(l.Account).ChannelLimit, l.Connection: d.policy.Connection(l.Connection).ChannelLimit,
+		l.Profile: p.ChannelLimit, l.Account: d.policy.Account(l.Account).ChannelLimit,
+		l.Connection: d.policy.Connection(l.Connection).ChannelLimit,
 	} {
 		if n := d.live(scope); limit != policy.NoLimit && n > limit {
 			w.failf("I1", "call %s makes %d live calls of scope %d, whose limit is %d", short(l.ID), n, scope, limit)
@@ -231,7 +233,8 @@ func (d *disk) checkDay(call uuid.UUID, profile id.ID, day record.Day) {
 }
 
 // checkMoney holds the money of a commit against I2 and I6.
-func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted []*admission.Lease, commands []admission.Command) {
+func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted []*admission.Lease,
+	commands []admission.Command) {
 	w := d.w
 	keys := maps.Clone(d.charged)
 	maps.Copy(keys, d.holding)
@@ -244,7 +247,8 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 		limit := d.limit(key.Scope())
 		after := d.charged[key] + d.holding[key]
 		if limit.On && limit.EndCalls && after > before[key] && after > limit.Limit {
-			w.failf("I2", "%s, day %d: posted %v and held %v, limit %v", key.Scope(), key.Day, d.charged[key], d.holding[key], limit.Limit)
+			w.failf("I2", "%s, day %d: posted %v and held %v, limit %v", key.Scope(), key.Day, d.charged[key], d.holding[key],
+				limit.Limit)
 		}
 	}
 	// A profile that lets running calls go on passes its limit by their renewals, so
@@ -261,7 +265,8 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 		for _, scope := range d.scopes(l.Account, l.Profile, l.BillingGroup) {
 			key, limit := scope.On(record.DayOf(l.ReservedMicros)), d.limit(scope)
 			if after := d.charged[key] + d.holding[key]; limit.On && after > limit.Limit {
-				w.failf("I2", "call %s was admitted with %v posted and held in all by %s, limit %v", short(l.ID), after, scope, limit.Limit)
+				w.failf("I2", "call %s was admitted with %v posted and held in all by %s, limit %v", short(l.ID), after, scope,
+					limit.Limit)
 			}
 		}
 	}
@@ -286,7 +291,8 @@ func (d *disk) audit() {
 	}
 	for key, spend := range d.spends {
 		if spend.Posted != charged[key] || spend.Held != 0 {
-			w.failf("I6", "%s, day %d at the end: posted %v and held %v, by the calls %v", key.Scope(), key.Day, spend.Posted, spend.Held, charged[key])
+			w.failf("I6", "%s, day %d at the end: posted %v and held %v, by the calls %v", key.Scope(), key.Day, spend.Posted,
+				spend.Held, charged[key])
 		}
 		delete(charged, key)
 	}

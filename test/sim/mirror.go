@@ -87,7 +87,8 @@ func (m *mirror) must(err error) {
 func (m *mirror) open(owner uuid.UUID) {
 	clock := func() time.Time { return time.UnixMicro(m.now).UTC() }
 	s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-		Path: m.path, Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock), Owner: owner, Ticks: make(chan time.Time), AroundCommit: m.around,
+		Path: m.path, Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock), Owner: owner,
+		Ticks: make(chan time.Time), AroundCommit: m.around,
 	})
 	m.must(err)
 	m.Store = s
@@ -204,9 +205,11 @@ func (m *mirror) carryOut(n *node, g *group, kind fate) {
 
 // outcomeOf is what both stores must agree on, as text.
 func outcomeOf(r *admission.Result) string {
-	text := fmt.Sprintf("allow %v, reason %v, granted %d, extended %v, %d ended, error %v", r.Decision.Allow, r.Decision.Reason, r.GrantedSecs, r.Extended, len(r.Expired), r.Err)
+	text := fmt.Sprintf("allow %v, reason %v, granted %d, extended %v, %d ended, error %v", r.Decision.Allow,
+		r.Decision.Reason, r.GrantedSecs, r.Extended, len(r.Expired), r.Err)
 	if r.Record != nil {
-		text += fmt.Sprintf(", record %v of %d s, from %d to %d, %v, overrun %d", r.Record.Outcome, r.Record.BilledSecs, r.Record.AnsweredMicros, r.Record.EndedMicros, r.Record.Slices, r.Record.OverrunSecs)
+		text += fmt.Sprintf(", record %v of %d s, from %d to %d, %v, overrun %d", r.Record.Outcome, r.Record.BilledSecs,
+			r.Record.AnsweredMicros, r.Record.EndedMicros, r.Record.Slices, r.Record.OverrunSecs)
 	}
 	return text
 }

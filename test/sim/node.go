@@ -193,11 +193,13 @@ func (n *node) acknowledged(one *work) {
 		}
 		n.decided[c.Call.ID] = r.Decision
 	case admission.Answer:
-		if l, rec := known(c.ID); r.Err == nil && (l == nil || l.AnsweredMicros == 0) && (rec == nil || rec.AnsweredMicros == 0) {
+		if l, rec := known(c.ID); r.Err == nil && (l == nil || l.AnsweredMicros == 0) &&
+			(rec == nil || rec.AnsweredMicros == 0) {
 			w.failf("I5", "the answer of call %s is not stored", short(c.ID))
 		}
 	case admission.Renew:
-		if l, rec := known(c.ID); r.Err == nil && (l == nil || l.GrantedSecs < r.GrantedSecs) && (rec == nil || rec.GrantedSecs < r.GrantedSecs) {
+		if l, rec := known(c.ID); r.Err == nil && (l == nil || l.GrantedSecs < r.GrantedSecs) &&
+			(rec == nil || rec.GrantedSecs < r.GrantedSecs) {
 			w.failf("I5", "the renewal of call %s to %d s is not stored", short(c.ID), r.GrantedSecs)
 		}
 		w.Counts.Renewals++

@@ -163,8 +163,9 @@ func (s *peer) dial() {
 	w.logf("%s: call %s", s.name, short(c.id))
 	s.talking[c.id] = c
 	c.attempt = admission.Reserve{Owner: s.owner(), Call: admission.Call{
-		ID: c.id, Account: accountID, Connection: connections[w.chance.IntN(len(connections))], Identity: policy.IdentityKnown,
-		From: "+13125550100", To: numbers[w.chance.IntN(len(numbers))], SIPCallID: name,
+		ID: c.id, Account: accountID, Connection: connections[w.chance.IntN(len(connections))],
+		Identity: policy.IdentityKnown,
+		From:     "+13125550100", To: numbers[w.chance.IntN(len(numbers))], SIPCallID: name,
 		Request: admission.RequestID(name),
 	}}
 	c.send(c.attempt, peerWait, func(r admission.Result) {

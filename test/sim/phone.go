@@ -36,7 +36,8 @@ func (n *node) dial() {
 	if w.odds(8) {
 		number, p.emergency = "911", true
 	}
-	attempt := admission.Call{ID: p.id, Connection: connection, Identity: policy.IdentityKnown, From: "+13125550100", To: number, SIPCallID: short(p.id)}
+	attempt := admission.Call{ID: p.id, Connection: connection, Identity: policy.IdentityKnown, From: "+13125550100",
+		To: number, SIPCallID: short(p.id)}
 	p.c = call.New(n.disk.policy, attempt, n.owner)
 	n.calls[p.id] = p
 	w.Counts.Calls++

@@ -160,7 +160,8 @@ func (c *cluster) setClock(n *node) {
 	switch {
 	case w.odds(2):
 	case c.shared:
-		n.offset = []time.Duration{-25 * time.Hour, -time.Hour, -3 * time.Second, 3 * time.Second, time.Hour, 25 * time.Hour}[w.chance.IntN(6)]
+		n.offset = []time.Duration{-25 * time.Hour, -time.Hour, -3 * time.Second, 3 * time.Second, time.Hour,
+			25 * time.Hour}[w.chance.IntN(6)]
 	case c.mirror == nil && n.up:
 		n.offset = before + []time.Duration{3 * time.Second, time.Minute, time.Hour, 25 * time.Hour}[w.chance.IntN(4)]
 	}

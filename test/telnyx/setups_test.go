@@ -167,7 +167,8 @@ func wantMember(t *testing.T, what string, got, want any, kept map[string]object
 
 func (c setupCall) make(t *testing.T, s *process.Server, number int) {
 	t.Helper()
-	options := phone.Options{Server: s.SIP, From: "+13125550100", To: c.To, User: c.User, Password: c.Password, LocalAddr: c.Address + ":0",
+	options := phone.Options{Server: s.SIP, From: "+13125550100", To: c.To, User: c.User, Password: c.Password,
+		LocalAddr:   c.Address + ":0",
 		HangUpAfter: time.Millisecond, T1: 200 * time.Millisecond, NoAudio: true}
 	if options.To == "" {
 		options.To = "+13125550123"

@@ -102,7 +102,8 @@ func (r managed) wantNoDifference(t *testing.T, s *process.Server, update object
 	}
 	data, _ := answer["data"].(object)
 	sent := object{}
-	if err := json.Unmarshal([]byte(filled(t, number.ReplaceAllString(r.whole(t, update), `"$${${1}.id}"`), kept)), &sent); err != nil {
+	if err := json.Unmarshal([]byte(filled(t, number.ReplaceAllString(r.whole(t, update), `"$${${1}.id}"`), kept)),
+		&sent); err != nil {
 		t.Fatal(err)
 	}
 	r.compare(t, "", sent, data)
@@ -112,7 +113,8 @@ func (r managed) compare(t *testing.T, place string, sent, got object) {
 	t.Helper()
 	for name, value := range sent {
 		at := place + name
-		if slices.Contains([]string{"id", "record_type", "created_at", "updated_at", "password"}, at) || slices.Contains(r.Ignored, at) {
+		if slices.Contains([]string{"id", "record_type", "created_at", "updated_at", "password"}, at) ||
+			slices.Contains(r.Ignored, at) {
 			continue
 		}
 		if members, ok := value.(object); ok {

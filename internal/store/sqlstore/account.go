@@ -175,7 +175,8 @@ func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Accou
 
 // UpdateAccount implements store.Accounts. Like Update of a collection it makes
 // the change outside the writer, and again when somebody else was faster.
-func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account, error)) (store.Account, error) {
+func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account,
+	error)) (store.Account, error) {
 	for {
 		current, err := s.account(ctx, account)
 		if err != nil {
@@ -222,7 +223,8 @@ func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.A
 			return err
 		}
 		tx.note(accountChange("update", &current, &saved), saved)
-		return tx.announce(ctx, webhook.Change{Account: next.ID, ResourceType: "account", ResourceID: next.ID.String(), Action: webhook.Updated, Version: saved.Version})
+		return tx.announce(ctx, webhook.Change{Account: next.ID, ResourceType: "account", ResourceID: next.ID.String(),
+			Action: webhook.Updated, Version: saved.Version})
 	})
 	if err != nil {
 		return store.Account{}, err

@@ -33,7 +33,8 @@ func attemptedListing() listing {
 		"status":      {column: "CASE state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END"},
 		"started_at":  {column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", kind: kindTime},
 		"finished_at": {column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", kind: kindTime},
-		"webhook":     {within: "EXISTS (SELECT 1 " + ofEvent + ` AND LOWER(e.type || ' ' || e.payload) LIKE $%d ESCAPE '\')`},
+		"webhook": {within: "EXISTS (SELECT 1 " + ofEvent +
+			` AND LOWER(e.type || ' ' || e.payload) LIKE $%d ESCAPE '\')`},
 		"attempts": {within: "EXISTS (SELECT 1 " + ofAttempts +
 			` AND LOWER(a.url || ' ' || CAST(a.status_code AS TEXT) || ' ' || a.error || ' ' || a.response) LIKE $%d ESCAPE '\')`},
 	}}
@@ -65,7 +66,8 @@ func (o outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 		}
 		err = complete(ctx, tx, account, page.Items)
 		// What was swept away meanwhile is left out.
-		page.Items = slices.DeleteFunc(page.Items, func(e webhook.Entry) bool { return len(e.Attempts) == 0 || e.Payload == nil })
+		page.Items = slices.DeleteFunc(page.Items,
+			func(e webhook.Entry) bool { return len(e.Attempts) == 0 || e.Payload == nil })
 		return err
 	})
 	if err != nil {
@@ -94,7 +96,8 @@ func complete(ctx context.Context, q querier, account id.ID, entries []webhook.E
 		err := rows.Scan(&key, &e.payload, &e.occurred)
 		known[key] = e
 		return err
-	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+argumentsFrom(2, len(events))+")",
+	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+argumentsFrom(2,
+		len(events))+")",
 		append([]any{int64(account)}, events...)...)
 	if err != nil {
 		return err
@@ -109,7 +112,8 @@ func complete(ctx context.Context, q querier, account id.ID, entries []webhook.E
 			entries[i].Attempts = append(entries[i].Attempts, a)
 		}
 		return err
-	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+argumentsFrom(1, len(deliveries))+") ORDER BY delivery_id, number",
+	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+argumentsFrom(1,
+		len(deliveries))+") ORDER BY delivery_id, number",
 		deliveries...)
 }
 

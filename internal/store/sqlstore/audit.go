@@ -192,8 +192,10 @@ func auditLeases(ctx context.Context, tx querier, a *admission.Auditor, columns 
 			return nil
 		}
 		l := auditLease(a, account, call, body)
-		if l != nil && columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner || emergency != l.Emergency || expires != l.ExpiresMicros) {
-			a.Broken(admission.Channels, admission.LeaseRow(account, call), "has columns, by which live calls are counted, that differ from its body")
+		if l != nil && columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner ||
+			emergency != l.Emergency || expires != l.ExpiresMicros) {
+			a.Broken(admission.Channels, admission.LeaseRow(account, call),
+				"has columns, by which live calls are counted, that differ from its body")
 		}
 		return nil
 	}, "SELECT account_id, id, body"+more+" FROM leases ORDER BY id")
@@ -231,7 +233,8 @@ func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []
 			return err
 		}
 		slice := record.Slice{Day: record.Day(day.Int64), Secs: secs.Int64, Cost: amount(cost.Int64)}
-		if last != nil && last.ID == r.ID && len(last.Slices) > 0 && day.Valid && slice.Day > last.Slices[len(last.Slices)-1].Day {
+		if last != nil && last.ID == r.ID && len(last.Slices) > 0 && day.Valid &&
+			slice.Day > last.Slices[len(last.Slices)-1].Day {
 			r = last
 		} else {
 			if last != nil {
@@ -244,7 +247,8 @@ func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []
 		}
 		r.Slices = append(r.Slices, slice)
 		if id.ID(profile.Int64) != r.ProfileID {
-			a.Broken(admission.Conservation, admission.RecordRow(r.AccountID, r.ID), "has a slice that is booked to profile %d and not to its own, %s",
+			a.Broken(admission.Conservation, admission.RecordRow(r.AccountID, r.ID),
+				"has a slice that is booked to profile %d and not to its own, %s",
 				profile.Int64, r.ProfileID)
 		}
 		return nil

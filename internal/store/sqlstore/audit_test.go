@@ -34,7 +34,8 @@ func (l *ledgerRows) fill(t *testing.T) {
 		p.ConcurrentCallLimit = new(int32(5))
 		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Cent), true, profile.EndCalls
 	})
-	group, err := l.BillingGroups().Create(t.Context(), account, store.BillingGroup{Name: "group", SpendLimit: endingAt(20 * money.Cent)})
+	group, err := l.BillingGroups().Create(t.Context(), account,
+		store.BillingGroup{Name: "group", SpendLimit: endingAt(20 * money.Cent)})
 	check(t, err)
 	changeProfile(t, l.Store, account, func(p *profile.Profile) { p.BillingGroupID = &group.ID })
 	_, err = l.UpdateAccount(t.Context(), account, func(a store.Account) (store.Account, error) {
@@ -215,7 +216,8 @@ var spoiled = []struct {
 
 // copyLease adds the lease of the live call again under another id.
 func (l *ledgerRows) copyLease(call uuid.UUID) {
-	l.exec("INSERT INTO leases ("+l.leases+") SELECT "+strings.Replace(l.leases, " id,", " $1,", 1)+" FROM leases WHERE id = $2", call[:], l.live[:])
+	l.exec("INSERT INTO leases ("+l.leases+") SELECT "+strings.Replace(l.leases, " id,", " $1,",
+		1)+" FROM leases WHERE id = $2", call[:], l.live[:])
 }
 
 // An audit beside a server whose limit is lowered below what was spent, and then

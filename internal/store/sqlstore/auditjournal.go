@@ -62,7 +62,8 @@ func readJournalled(ctx context.Context, tx querier, postgres bool) (*journalled
 }
 
 // add takes one row in. The database scans it as it does the rows of tables.
-func (j *journalled) add(ctx context.Context, tx querier, records map[uuid.UUID]*record.Call, change tableChange, row []any) error {
+func (j *journalled) add(ctx context.Context, tx querier, records map[uuid.UUID]*record.Call, change tableChange,
+	row []any) error {
 	scan := tx.QueryRowContext(ctx, "SELECT ?"+strings.Repeat(", ?", len(row)-1), row...).Scan
 	var account, profile id.ID
 	var call uuid.UUID

@@ -75,10 +75,12 @@ func TestForgedAudit(t *testing.T) {
 			f.rehash()
 		}, first: 1, kept: 1},
 		{name: "two swapped", forge: func(f *forger) {
-			f.do("UPDATE audit_events SET id = 100 WHERE id = 2; UPDATE audit_events SET id = 2 WHERE id = 3; UPDATE audit_events SET id = 3 WHERE id = 100")
+			f.do("UPDATE audit_events SET id = 100 WHERE id = 2; UPDATE audit_events SET id = 2 WHERE id = 3; UPDATE " +
+				"audit_events SET id = 3 WHERE id = 100")
 		}, first: 2, kept: 2},
 		{name: "one added", forge: func(f *forger) {
-			f.do("INSERT INTO audit_events SELECT id + 1, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 6; UPDATE audit_head SET last = 7")
+			f.do("INSERT INTO audit_events SELECT id + 1, account_id, created_at, doc, hash, key FROM audit_events WHERE id = " +
+				"6; UPDATE audit_head SET last = 7")
 		}, first: 7, kept: 7},
 		{name: "cut off, with the head", forge: func(f *forger) { f.do(cutBack) }, first: 0, kept: 5},
 		{name: "emptied", forge: func(f *forger) {
@@ -89,7 +91,8 @@ func TestForgedAudit(t *testing.T) {
 	for _, database := range []string{"SQLite", "PostgreSQL"} {
 		for _, c := range cases {
 			t.Run(database+"/"+c.name, func(t *testing.T) {
-				config := sqlstore.Config{Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(), Vault: vaultOf(t, 'a'), MaxClockOffset: -1}
+				config := sqlstore.Config{Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now),
+					Owner: uuid.New(), Vault: vaultOf(t, 'a'), MaxClockOffset: -1}
 				kind, source := "sqlite", filepath.Join(t.TempDir(), "tollgate.db")
 				disarm := "DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete"
 				config.Path = source
@@ -117,7 +120,8 @@ func TestForgedAudit(t *testing.T) {
 				check(t, db.Close())
 				wantBroken(t, s, c.first)
 				wantBroken(t, s, c.kept, head)
-				if has, err := s.HasAuditHead(t.Context(), head); err != nil || has && c.kept <= head.Sequence && c.name != "two swapped" {
+				if has, err := s.HasAuditHead(t.Context(), head); err != nil ||
+					has && c.kept <= head.Sequence && c.name != "two swapped" {
 					t.Errorf("the kept head is found: %v, %v", has, err)
 				}
 			})
@@ -153,7 +157,8 @@ func TestAuditOfTwoKeys(t *testing.T) {
 		check(t, err)
 		head, err := s.VerifyAuditChain(t.Context())
 		check(t, err)
-		if opened, err := sqlstore.OpenAuditHead(vaultOf(t, 'b'), head.Sign(vaultOf(t, 'b', 'a'))); err != nil || opened != head {
+		if opened, err := sqlstore.OpenAuditHead(vaultOf(t, 'b'), head.Sign(vaultOf(t, 'b', 'a'))); err != nil ||
+			opened != head {
 			t.Errorf("a kept head: %v, %v", opened, err)
 		}
 		if _, err := sqlstore.OpenAuditHead(vaultOf(t, 'b'), "7:"+head.Sign(vaultOf(t, 'b', 'a'))[2:]+"0"); err == nil {

@@ -61,7 +61,8 @@ func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, 
 		e.Address, e.RequestID, e.Reason = origin.Address, origin.RequestID, origin.Reason
 	}
 	var last []byte
-	err = tx.QueryRowContext(ctx, "UPDATE audit_head SET last = last + 1 WHERE one = 1 RETURNING last, hash").Scan(&e.Sequence, &last)
+	err = tx.QueryRowContext(ctx,
+		"UPDATE audit_head SET last = last + 1 WHERE one = 1 RETURNING last, hash").Scan(&e.Sequence, &last)
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,19 @@ func changeSome(t *testing.T, s *sqlstore.Store) id.ID {
 	c.ConnectionName, c.UserName, c.Password = "phone", "user", "the-secret-of-the-phone"
 	c, err = s.CredentialConnections().Create(ctx, account.ID, c)
 	check(t, err)
-	_, err = s.CredentialConnections().Update(ctx, account.ID, c.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.Password, c.Outbound.ChannelLimit = "another-secret-of-the-phone", new(int32(3))
-		return c, nil
-	})
+	_, err = s.CredentialConnections().Update(ctx, account.ID, c.ID,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.Password, c.Outbound.ChannelLimit = "another-secret-of-the-phone", new(int32(3))
+			return c, nil
+		})
 	check(t, err)
-	_, err = s.Profiles().Update(ctx, account.ID, p.ID, func(p profile.Profile) (profile.Profile, error) { return p, nil }) // changes nothing
+	// changes nothing
+	_, err = s.Profiles().Update(ctx, account.ID, p.ID, func(p profile.Profile) (profile.Profile, error) { return p, nil })
 	check(t, err)
 	_, err = s.Profiles().Delete(ctx, account.ID, p.ID)
 	check(t, err)
-	_, err = s.PutKey(t.Context(), store.Key{AccountID: account.ID, Name: "key", Hash: [32]byte{1, 2, 3}, Scopes: []string{"read"}})
+	_, err = s.PutKey(t.Context(), store.Key{AccountID: account.ID, Name: "key", Hash: [32]byte{1, 2, 3},
+		Scopes: []string{"read"}})
 	check(t, err)
 	return account.ID
 }
@@ -52,7 +55,8 @@ func TestAuditEvents(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tollgate.db")
 	s, _ := openStore(t, path, 0)
 	account := changeSome(t, s)
-	page, err := s.ListAudit(t.Context(), account, store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
+	page, err := s.ListAudit(t.Context(), account,
+		store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
 	check(t, err)
 	var got []string
 	for _, e := range page.Items {
@@ -63,8 +67,10 @@ func TestAuditEvents(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"create account default by ", "create outbound_voice_profile calls by deploy", "create credential_connection phone by deploy",
-		"update credential_connection phone by deploy", "delete outbound_voice_profile calls by deploy", "create api_key key by "}
+	want := []string{"create account default by ", "create outbound_voice_profile calls by deploy",
+		"create credential_connection phone by deploy",
+		"update credential_connection phone by deploy", "delete outbound_voice_profile calls by deploy",
+		"create api_key key by "}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
@@ -76,7 +82,8 @@ func TestAuditEvents(t *testing.T) {
 	if diff := cmp.Diff(wantChanges, update.Changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
-	if update.Address != "192.0.2.7" || update.RequestID != "request-1" || update.Reason != "ticket 7" || update.KeyID != 7 || update.Sequence != 4 {
+	if update.Address != "192.0.2.7" || update.RequestID != "request-1" || update.Reason != "ticket 7" ||
+		update.KeyID != 7 || update.Sequence != 4 {
 		t.Errorf("event %+v", update)
 	}
 	head, err := sqlstore.VerifyAuditFile(t.Context(), path, secret.Open()) // while the store has it open
@@ -112,9 +119,11 @@ func TestTamperedAuditIsFound(t *testing.T) {
 		{"changed time", `UPDATE audit_events SET created_at = created_at + 1 WHERE id = 4`, 4},
 		{"changed account", `UPDATE audit_events SET account_id = 7 WHERE id = 1`, 1},
 		{"removed", `DELETE FROM audit_events WHERE id = 3`, 3},
-		{"removed and closed up", `DELETE FROM audit_events WHERE id = 3; UPDATE audit_events SET id = id - 1 WHERE id > 3`, 3},
+		{"removed and closed up", `DELETE FROM audit_events WHERE id = 3; UPDATE audit_events SET id = id - 1 WHERE id > 3`,
+			3},
 		{"first removed", `DELETE FROM audit_events WHERE id = 1`, 1},
-		{"inserted at the end", `INSERT INTO audit_events SELECT id + 6, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 1`, 7},
+		{"inserted at the end",
+			`INSERT INTO audit_events SELECT id + 6, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 1`, 7},
 		{"inserted between", `UPDATE audit_events SET id = id + 100 WHERE id > 2; UPDATE audit_events SET id = id - 99 WHERE id > 100;
 			INSERT INTO audit_events SELECT 3, account_id, created_at, doc, hash, key FROM audit_events WHERE id = 2`, 3},
 		{"cut off", `DELETE FROM audit_events WHERE id > 4`, 5},
@@ -128,12 +137,14 @@ func TestTamperedAuditIsFound(t *testing.T) {
 			s, _ := openStore(t, path, 0)
 			changeSome(t, s)
 			db := openRaw(t, path)
-			for _, guarded := range []string{"UPDATE audit_events SET doc = 'x' WHERE id = 1", "DELETE FROM audit_events WHERE id = 1"} {
+			for _, guarded := range []string{"UPDATE audit_events SET doc = 'x' WHERE id = 1",
+				"DELETE FROM audit_events WHERE id = 1"} {
 				if _, err := db.ExecContext(t.Context(), guarded); err == nil {
 					t.Errorf("the table let through: %s", guarded)
 				}
 			}
-			_, err := db.ExecContext(t.Context(), "DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete; "+c.tamper)
+			_, err := db.ExecContext(t.Context(),
+				"DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete; "+c.tamper)
 			check(t, err)
 			_, err = s.VerifyAuditChain(t.Context())
 			broken := (*sqlstore.AuditError)(nil)

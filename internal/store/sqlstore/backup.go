@@ -220,7 +220,8 @@ func MarkRestored(ctx context.Context, databaseURL string, now time.Time) (err e
 	case !errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("mark restored: %w", err)
 	}
-	if _, err := pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, 0) ON CONFLICT (one) DO NOTHING"); err != nil {
+	if _, err := pool.ExecContext(ctx,
+		"INSERT INTO copied (one, at) VALUES (1, 0) ON CONFLICT (one) DO NOTHING"); err != nil {
 		return fmt.Errorf("mark restored: %w", err)
 	}
 	return nil
@@ -243,7 +244,8 @@ func (s *Store) reopenCopy(ctx context.Context) error {
 		if err := s.holdEverything(ctx, tx); err != nil {
 			return err
 		}
-		s.log.Warn("the database is a copy: what was spent since it was made is unknown, and daily limits count as reached until 00:00 UTC or until they are released",
+		s.log.Warn("the database is a copy: what was spent since it was made is unknown, and daily limits count as reached "+
+			"until 00:00 UTC or until they are released",
 			"copied_at", time.UnixMicro(at).UTC(), "known", at != 0)
 		return tx.exec(ctx, "DELETE FROM copied")
 	})
@@ -264,8 +266,11 @@ func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
 		{"billing_groups", "account_id, 0, id"},
 		{"accounts", "id, 0, " + none},
 	} {
-		err := tx.exec(ctx, "INSERT INTO spend_holds ("+holdColumns+") SELECT "+kind.scope+", CAST($1 AS BIGINT), CAST($2 AS BIGINT), CASE WHEN "+
-			afterLimit+" = 'hold_until_released' THEN 0 ELSE CAST($3 AS BIGINT) END FROM "+kind.table+" WHERE TRUE ON CONFLICT DO NOTHING",
+		err := tx.exec(ctx,
+			"INSERT INTO spend_holds ("+holdColumns+") SELECT "+kind.scope+", CAST($1 AS BIGINT), CAST($2 AS BIGINT), CASE "+
+				"WHEN "+
+				afterLimit+" = 'hold_until_released' THEN 0 ELSE CAST($3 AS BIGINT) END FROM "+kind.table+" WHERE TRUE ON "+
+				"CONFLICT DO NOTHING",
 			int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
 		if err != nil {
 			return fmt.Errorf("hold %s: %w", kind.table, err)

@@ -39,7 +39,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	if audit, err := sqlstore.AuditFile(t.Context(), copied); err != nil || !audit.Holds() || audit.Records == 0 {
 		t.Errorf("audit of the copy: %+v, %v", audit, err)
 	}
-	if err := sqlstore.Backup(t.Context(), path, copied, time.Now()); err == nil || !strings.Contains(err.Error(), "is there already") {
+	if err := sqlstore.Backup(t.Context(), path, copied, time.Now()); err == nil ||
+		!strings.Contains(err.Error(), "is there already") {
 		t.Errorf("over a file that is there: %v", err)
 	}
 
@@ -48,7 +49,8 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Errorf("over an open store: %v", err)
 	}
 	check(t, s.Close())
-	if err := sqlstore.Restore(t.Context(), copied, path); err == nil || !strings.Contains(err.Error(), "not overwritten") {
+	if err := sqlstore.Restore(t.Context(), copied, path); err == nil ||
+		!strings.Contains(err.Error(), "not overwritten") {
 		t.Errorf("over a database: %v", err)
 	}
 	damaged := filepath.Join(dir, "damaged.db")
@@ -62,7 +64,8 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Error("restored into a folder that is not there")
 	}
 	check(t, os.Mkdir(filepath.Join(dir, "new"), 0o700))
-	if err := sqlstore.Restore(t.Context(), damaged, filepath.Join(dir, "new", "x.db")); err == nil || !strings.Contains(err.Error(), "not a whole") {
+	if err := sqlstore.Restore(t.Context(), damaged, filepath.Join(dir, "new", "x.db")); err == nil ||
+		!strings.Contains(err.Error(), "not a whole") {
 		t.Errorf("a damaged copy: %v", err)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "new", "*.db*")); err != nil || len(left) > 1 { // the lock
@@ -125,7 +128,8 @@ func testRestored(t *testing.T, midnight bool) {
 
 func openAt(t *testing.T, c sqlstore.Config, clock *testClock) *sqlstore.Store {
 	t.Helper()
-	c.Live, c.Clock, c.IDs, c.Owner, c.Ticks = policy.NewLive(), clock.Now, id.NewSource(1, clock.Now), uuid.New(), make(chan time.Time)
+	c.Live, c.Clock, c.IDs, c.Owner, c.Ticks = policy.NewLive(), clock.Now, id.NewSource(1, clock.Now), uuid.New(),
+		make(chan time.Time)
 	s, err := sqlstore.Open(context.Background(), c)
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })
@@ -158,7 +162,8 @@ func testReopenCopy(t *testing.T, midnight bool, open func(*testing.T, *testCloc
 	if audit, err := s.Audit(t.Context()); err != nil || !audit.Holds() {
 		t.Errorf("audit: %+v, %v", audit, err)
 	}
-	emergency := do(t, s, admission.Reserve{Owner: uuid.New(), Call: admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: connectionID, From: "+12125550100", To: "911"}})
+	emergency := do(t, s, admission.Reserve{Owner: uuid.New(),
+		Call: admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: connectionID, From: "+12125550100", To: "911"}})
 	if !emergency.Decision.Allow {
 		t.Errorf("an emergency call: %v", emergency.Decision.Reason)
 	}
@@ -208,7 +213,8 @@ func testReopenCopy(t *testing.T, midnight bool, open func(*testing.T, *testCloc
 func TestMarkRestoredBesideANode(t *testing.T) {
 	url, _ := newDatabase(t)
 	s := openNode(t, url, "busy node")
-	if err := sqlstore.MarkRestored(t.Context(), url, time.Now()); err == nil || !strings.Contains(err.Error(), `"busy node" runs`) {
+	if err := sqlstore.MarkRestored(t.Context(), url, time.Now()); err == nil ||
+		!strings.Contains(err.Error(), `"busy node" runs`) {
 		t.Errorf("beside a node: %v", err)
 	}
 	check(t, s.Close())

@@ -30,7 +30,8 @@ func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
 		b.ExpiresAt = time.UnixMicro(b.ExpiresAt.UnixMicro()).UTC()
 	}
 	err := s.write(ctx, func(tx *txn) error {
-		if err := tx.exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1", s.now().UnixMicro()); err != nil {
+		if err := tx.exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1",
+			s.now().UnixMicro()); err != nil {
 			return err
 		}
 		before, err := readBan(ctx, tx, b.Prefix)
@@ -64,7 +65,8 @@ func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
 func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, error) {
 	var gone store.Ban
 	err := s.write(ctx, func(tx *txn) (err error) {
-		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) || err == nil && !gone.InForce(s.now()) {
+		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) ||
+			err == nil && !gone.InForce(s.now()) {
 			return store.ErrNotFound
 		} else if err != nil {
 			return err
@@ -85,7 +87,8 @@ func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
 		b, err := scanBan(rows.Scan)
 		bans = append(bans, b)
 		return err
-	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix", s.now().UnixMicro())
+	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix",
+		s.now().UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("list bans: %w", unavailable(err))
 	}

@@ -191,9 +191,11 @@ func benchmarkCalls(b *testing.B, s *sqlstore.Store) {
 		for pb.Next() {
 			call := uuid.Must(uuid.NewV7())
 			for _, command := range []admission.Command{
-				admission.Reserve{Owner: owner, Call: admission.Call{ID: call, Connection: c, From: "+12125550100", To: "+12125550199"}},
+				admission.Reserve{Owner: owner, Call: admission.Call{ID: call, Connection: c, From: "+12125550100",
+					To: "+12125550199"}},
 				admission.Answer{ID: call, AtMicros: time.Now().UnixMicro()},
-				admission.Settle{ID: call, Ending: admission.Ending{Elapsed: 10 * time.Second, EndedMicros: time.Now().UnixMicro()}},
+				admission.Settle{ID: call, Ending: admission.Ending{Elapsed: 10 * time.Second,
+					EndedMicros: time.Now().UnixMicro()}},
 			} {
 				if r, err := s.Do(context.Background(), command); err != nil || r.Err != nil {
 					b.Errorf("%T: %v, %v", command, err, r.Err)

@@ -29,7 +29,8 @@ func TestCheckpoints(t *testing.T) {
 	for range calls {
 		// There is no connection: the call is refused, which is a record of several pages.
 		reserve := admission.Reserve{Owner: s.config.Owner, Call: admission.Call{
-			ID: uuid.Must(uuid.NewV7()), Account: account.ID, From: "+12125550100", To: "+12125550199", Identity: policy.IdentityNone,
+			ID: uuid.Must(uuid.NewV7()), Account: account.ID, From: "+12125550100", To: "+12125550199",
+			Identity: policy.IdentityNone,
 		}}
 		_, err := s.Do(t.Context(), reserve)
 		check(t, err)

@@ -417,7 +417,8 @@ func (w *clusterWriter) disconnect() {
 	if w.conn == nil {
 		return
 	}
-	if err := w.conn.Raw(func(any) error { return errDiscard }); err != nil && !errors.Is(err, errDiscard) && !errors.Is(err, sql.ErrConnDone) {
+	if err := w.conn.Raw(func(any) error { return errDiscard }); err != nil && !errors.Is(err, errDiscard) &&
+		!errors.Is(err, sql.ErrConnDone) {
 		w.store.log.Warn("close connection", "error", err)
 	}
 	if err := w.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) && !errors.Is(err, errDiscard) {

@@ -31,7 +31,8 @@ import (
 func openNode(tb testing.TB, url, name string) *sqlstore.Store {
 	tb.Helper()
 	s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-		DatabaseURL: url, NodeName: name, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		DatabaseURL: url, NodeName: name, Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Owner: uuid.New(),
 	})
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, s.Close()) })
@@ -51,10 +52,11 @@ func changeProfile(tb testing.TB, s *sqlstore.Store, account id.ID, change func(
 	if page.Total != 1 {
 		tb.Fatalf("%d profiles, want 1", page.Total)
 	}
-	p, err := s.Profiles().Update(context.Background(), account, page.Items[0].ID, func(p profile.Profile) (profile.Profile, error) {
-		change(&p)
-		return p, nil
-	})
+	p, err := s.Profiles().Update(context.Background(), account, page.Items[0].ID,
+		func(p profile.Profile) (profile.Profile, error) {
+			change(&p)
+			return p, nil
+		})
 	check(tb, err)
 	return p
 }
@@ -141,9 +143,11 @@ func TestClusterRace(t *testing.T) {
 		reason admission.Reason
 		used   func(allowed int, held money.Amount) bool // all there is, and no more
 	}{
-		{"channels", func(p *profile.Profile) { p.ConcurrentCallLimit = new(int32(channels)) }, admission.ReasonProfileChannels,
+		{"channels", func(p *profile.Profile) { p.ConcurrentCallLimit = new(int32(channels)) },
+			admission.ReasonProfileChannels,
 			func(allowed int, _ money.Amount) bool { return allowed == channels }},
-		{"cents", func(p *profile.Profile) { p.DailySpendLimit, p.DailySpendLimitEnabled = new(limit), true }, admission.ReasonDailySpendLimit,
+		{"cents", func(p *profile.Profile) { p.DailySpendLimit, p.DailySpendLimitEnabled = new(limit), true },
+			admission.ReasonDailySpendLimit,
 			func(_ int, held money.Amount) bool { return held <= limit && held+increment > limit }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -218,7 +222,8 @@ func TestClusterConfiguration(t *testing.T) {
 	setAccount(func(o *store.Account) { o.ChannelLimit = new(int32(0)) })
 	expect(admission.ReasonAccountChannels)
 	setAccount(func(o *store.Account) { o.ChannelLimit = nil })
-	dear, err := a.ImportDeck(ctx, account, "dear", []rating.Row{{Prefix: "44", Rate: rating.Rate{PerMinute: money.Cent, FirstIncrement: 1, Increment: 1}}})
+	dear, err := a.ImportDeck(ctx, account, "dear",
+		[]rating.Row{{Prefix: "44", Rate: rating.Rate{PerMinute: money.Cent, FirstIncrement: 1, Increment: 1}}})
 	check(t, err)
 	changeProfile(t, a.Store, account, func(p *profile.Profile) { p.RateDeckID = dear.ID })
 	expect(admission.ReasonNoRate)
@@ -229,7 +234,9 @@ func TestClusterConfiguration(t *testing.T) {
 	pbx.ConnectionName, pbx.Outbound.OutboundVoiceProfileID = "pbx", p.ID
 	pbx, err = a.IPConnections().Create(ctx, account, pbx)
 	check(t, err)
-	ip, err := a.IPs().Create(ctx, account, connection.IP{IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10")), ConnectionID: pbx.ID, Port: 5060})
+	ip, err := a.IPs().Create(ctx, account,
+		connection.IP{IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10")), ConnectionID: pbx.ID,
+			Port: 5060})
 	check(t, err)
 	gateway := routing.NewGateway()
 	gateway.Name, gateway.Address = "carrier", "sip.carrier.example"
@@ -237,7 +244,8 @@ func TestClusterConfiguration(t *testing.T) {
 	check(t, err)
 	expect(admission.ReasonNone)
 	snapshot := func() *policy.Snapshot { return b.config.Live.Snapshot() }
-	if !snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Deck(dear.ID) != nil || len(snapshot().Gateways(account)) != 1 {
+	if !snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Deck(dear.ID) != nil ||
+		len(snapshot().Gateways(account)) != 1 {
 		t.Error("the other node has another policy")
 	}
 	_, err = a.IPConnections().Delete(ctx, account, pbx.ID)
@@ -245,7 +253,8 @@ func TestClusterConfiguration(t *testing.T) {
 	_, err = a.Gateways().Delete(ctx, account, gateway.ID)
 	check(t, err)
 	expect(admission.ReasonNone)
-	if snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Connection(pbx.ID) != nil || len(snapshot().Gateways(account)) != 0 {
+	if snapshot().Known(ip.IPAddress.Prefix().Addr()) || snapshot().Connection(pbx.ID) != nil ||
+		len(snapshot().Gateways(account)) != 0 {
 		t.Error("what was deleted is in the other node's policy")
 	}
 
@@ -275,10 +284,11 @@ func TestClusterConfiguration(t *testing.T) {
 	}
 
 	// When it is not known any more what has changed, everything is loaded.
-	_, err = a.CredentialConnections().Update(ctx, account, phone, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.Active = false
-		return c, nil
-	})
+	_, err = a.CredentialConnections().Update(ctx, account, phone,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.Active = false
+			return c, nil
+		})
 	check(t, err)
 	check(t, postgresServer(t).Exec(database, "DELETE FROM config_changes"))
 	expect(admission.ReasonConnectionDisabled)
@@ -344,11 +354,14 @@ func TestDeadNode(t *testing.T) {
 			t.Errorf("%T of what it has lost: %v, %v", c, err, r.Err)
 		}
 	}
-	if again := do(t, a, admission.Settle{ID: lost.Call.ID, Ending: admission.Ending{Elapsed: time.Hour}}); again.Record.Cost != r.Cost || again.Record.Outcome != record.OutcomeLost {
+	if again := do(t, a, admission.Settle{ID: lost.Call.ID,
+		Ending: admission.Ending{Elapsed: time.Hour}}); again.Record.Cost != r.Cost ||
+		again.Record.Outcome != record.OutcomeLost {
 		t.Errorf("settle of what it has lost: %+v", again.Record)
 	}
 	do(t, a, admission.Answer{ID: ringing.Call.ID, AtMicros: clock.Now().UnixMicro()}) // what it still has it may use
-	do(t, a, admission.Settle{ID: ringing.Call.ID, Ending: admission.Ending{Elapsed: time.Second, EndedMicros: clock.Now().UnixMicro()}})
+	do(t, a, admission.Settle{ID: ringing.Call.ID,
+		Ending: admission.Ending{Elapsed: time.Second, EndedMicros: clock.Now().UnixMicro()}})
 	live(0)
 	audited(t, b.Store)
 }

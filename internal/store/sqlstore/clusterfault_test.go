@@ -57,9 +57,11 @@ func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 		name    string
 		command admission.Command
 	}{
-		{"reserved", admission.Reserve{Call: admission.Call{ID: call, Connection: connectionID, From: "+12125550100", To: "+12125550199"}}},
+		{"reserved", admission.Reserve{Call: admission.Call{ID: call, Connection: connectionID, From: "+12125550100",
+			To: "+12125550199"}}},
 		{"answered", admission.Answer{ID: call, AtMicros: time.Now().UnixMicro()}},
-		{"settled", admission.Settle{ID: call, Ending: admission.Ending{Elapsed: 31 * time.Second, EndedMicros: time.Now().UnixMicro()}}},
+		{"settled", admission.Settle{ID: call,
+			Ending: admission.Ending{Elapsed: 31 * time.Second, EndedMicros: time.Now().UnixMicro()}}},
 	} {
 		for {
 			r, err := s.Do(context.Background(), step.command)
@@ -181,8 +183,10 @@ func TestRowLevelSecurity(t *testing.T) {
 	ctx := context.Background()
 	s := openNode(t, url, "a")
 	mine, connectionID := configure(t, s)
-	do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.New(), Connection: connectionID, From: "+12125550100", To: "+12125550199"}})
-	do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.New(), Connection: connectionID, From: "+12125550100", To: "+33123456789"}})
+	do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.New(), Connection: connectionID, From: "+12125550100",
+		To: "+12125550199"}})
+	do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.New(), Connection: connectionID, From: "+12125550100",
+		To: "+33123456789"}})
 	other, err := s.CreateAccount(ctx, store.Account{Name: "other", Active: true})
 	check(t, err)
 	conn, err := pgx.Connect(ctx, url)
@@ -201,7 +205,8 @@ func TestRowLevelSecurity(t *testing.T) {
 			_, err := tx.Exec(ctx, "SELECT set_config('tollgate.account', $1, true)", account)
 			check(t, err)
 		}
-		check(t, tx.QueryRow(ctx, fmt.Sprintf("SELECT COUNT(*), COUNT(*) FILTER (WHERE %s <> $1) FROM %s", guarded[table], table), int64(mine)).
+		check(t, tx.QueryRow(ctx, fmt.Sprintf("SELECT COUNT(*), COUNT(*) FILTER (WHERE %s <> $1) FROM %s", guarded[table],
+			table), int64(mine)).
 			Scan(&seen, &foreign))
 		return seen, foreign
 	}
@@ -238,7 +243,8 @@ func TestNodeName(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_, err := sqlstore.Open(ctx, sqlstore.Config{
-		DatabaseURL: url, NodeName: "a", Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		DatabaseURL: url, NodeName: "a", Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Owner: uuid.New(),
 	})
 	if err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a second node of the same name: %v", err)
@@ -252,7 +258,8 @@ func TestOpenAtOnce(t *testing.T) {
 	for i := range 5 {
 		group.Go(func() {
 			s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-				DatabaseURL: url, NodeName: fmt.Sprint(i), Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(i, time.Now), Owner: uuid.New(),
+				DatabaseURL: url, NodeName: fmt.Sprint(i), Live: policy.NewLive(), Clock: time.Now, IDs: id.NewSource(i, time.Now),
+				Owner: uuid.New(),
 			})
 			if err == nil {
 				err = errors.Join(s.Ping(context.Background()), s.Close())
@@ -278,7 +285,8 @@ func TestWrongClock(t *testing.T) {
 	offset.Store(int64(-time.Hour))
 	do(t, n, admission.Answer{ID: call.Call.ID, AtMicros: clock().UnixMicro()})
 	if live, err := n.LiveCalls(context.Background(), account); err != nil || len(live) != 1 ||
-		time.Since(time.UnixMicro(live[0].Lease.AnsweredMicros)).Abs() > time.Minute || live[0].Lease.AnsweredMicros == live[0].Lease.ReservedMicros {
+		time.Since(time.UnixMicro(live[0].Lease.AnsweredMicros)).Abs() > time.Minute ||
+		live[0].Lease.AnsweredMicros == live[0].Lease.ReservedMicros {
 		t.Errorf("answered by a clock that is an hour late: %+v, %v", live, err)
 	}
 	for _, wrong := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
@@ -292,8 +300,10 @@ func TestWrongClock(t *testing.T) {
 		t.Fatalf("%d live calls, want 1: %v", len(calls), err)
 	}
 	before := time.Now().UnixMicro()
-	r := do(t, n, admission.Settle{ID: call.Call.ID, Ending: admission.Ending{Elapsed: 31 * time.Second, EndedMicros: clock().UnixMicro()}}).Record
-	if r.EndedMicros < r.StartedMicros || r.EndedMicros > time.Now().Add(sqlstore.DefaultMaxClockOffset).UnixMicro() || before < r.StartedMicros {
+	r := do(t, n, admission.Settle{ID: call.Call.ID,
+		Ending: admission.Ending{Elapsed: 31 * time.Second, EndedMicros: clock().UnixMicro()}}).Record
+	if r.EndedMicros < r.StartedMicros || r.EndedMicros > time.Now().Add(sqlstore.DefaultMaxClockOffset).UnixMicro() ||
+		before < r.StartedMicros {
 		t.Errorf("record from %d to %d", r.StartedMicros, r.EndedMicros)
 	}
 	offset.Store(0)
@@ -334,7 +344,8 @@ func TestTexts(t *testing.T) {
 	if err != nil || r.From != "a\uFFFDb" || r.To != "\uFFFD" || r.SIPCallID != "\uFFFD\uFFFD" {
 		t.Errorf("record %+v, %v", r, err)
 	}
-	page, err := n.ListRecords(ctx, account, store.Query{Size: 5, Filters: []store.Filter{{Field: "from", Op: store.Contains, Value: "\x00"}}})
+	page, err := n.ListRecords(ctx, account,
+		store.Query{Size: 5, Filters: []store.Filter{{Field: "from", Op: store.Contains, Value: "\x00"}}})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records with such a text, %v", page.Total, err)
 	}
@@ -505,7 +516,8 @@ func TestPlansPostgreSQL(t *testing.T) {
 		check(t, err)
 		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		check(t, err)
-		if all := strings.Join(plan, "\n"); strings.Contains(all, "Seq Scan") || !strings.Contains(all, "Index Cond") && !strings.Contains(all, "Index Scan") {
+		if all := strings.Join(plan, "\n"); strings.Contains(all, "Seq Scan") ||
+			!strings.Contains(all, "Index Cond") && !strings.Contains(all, "Index Scan") {
 			t.Errorf("%s\nreads the whole table:\n%s", text, all)
 		}
 	}
@@ -521,7 +533,8 @@ func TestKeptPlans(t *testing.T) {
 	_, phone := configure(t, n.Store)
 	server := postgresServer(t)
 	for _, text := range []string{
-		"ALTER TABLE leases SET (autovacuum_enabled = off)", "ALTER TABLE call_records SET (autovacuum_enabled = off)", "VACUUM",
+		"ALTER TABLE leases SET (autovacuum_enabled = off)", "ALTER TABLE call_records SET (autovacuum_enabled = off)",
+		"VACUUM",
 	} {
 		check(t, server.Exec(database, text))
 	}
@@ -530,7 +543,8 @@ func TestKeptPlans(t *testing.T) {
 		do(t, n, r)
 		do(t, n, admission.Answer{ID: r.Call.ID, AtMicros: clock.Now().UnixMicro()})
 		do(t, n, admission.Renew{ID: r.Call.ID, Elapsed: time.Second, GrantedSecs: 6})
-		do(t, n, admission.Settle{ID: r.Call.ID, Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro(), Elapsed: time.Second}})
+		do(t, n, admission.Settle{ID: r.Call.ID,
+			Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro(), Elapsed: time.Second}})
 	}
 	whole()
 	for _, text := range []string{

@@ -84,11 +84,12 @@ var errOverlooked = errors.New("a call is of a profile that is not locked")
 // newLedgerGroup sorts commands, at the time that the node has. Calls that a Reserve
 // names are nearly always new, and only looked up before the locks when thorough.
 func newLedgerGroup(run []*work, now int64, thorough bool) *ledgerGroup {
-	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - keptSpendDays, profiles: make(map[id.ID]id.ID), payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
-		Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
-		Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32),
-		Started: make(map[admission.EmergencyKey]int64),
-	}}
+	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - keptSpendDays, profiles: make(map[id.ID]id.ID),
+		payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
+			Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
+			Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32),
+			Started: make(map[admission.EmergencyKey]int64),
+		}}
 	for _, one := range run {
 		one.result, one.err = admission.Result{}, nil
 		switch c := one.command.(type) {
@@ -236,7 +237,8 @@ func (w *clusterWriter) queueBegin(b *pgx.Batch, g *ledgerGroup) (begun func()) 
 		b.Queue("BEGIN")
 	}
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", configLock)
-	b.Queue("SELECT seq, clock_timestamp(), (SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE) FROM config_state WHERE one = 1",
+	b.Queue("SELECT seq, clock_timestamp(), (SELECT expired FROM nodes WHERE owner = $1 FOR UPDATE) FROM config_state "+
+		"WHERE one = 1",
 		w.owner[:]).QueryRow(func(row pgx.Row) error { return row.Scan(&g.seq, &g.began, &expired) })
 	return func() {
 		offset := node.Sub(g.began)
@@ -269,7 +271,8 @@ func (w *clusterWriter) find(ctx context.Context, g *ledgerGroup) error {
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)", g.calls).Query(found)
 	}
 	if g.expire {
-		b.Queue("SELECT EXISTS (SELECT 1 FROM nodes WHERE NOT expired AND owner <> $1)", w.owner[:]).QueryRow(func(row pgx.Row) error {
+		b.Queue("SELECT EXISTS (SELECT 1 FROM nodes WHERE NOT expired AND owner <> $1)",
+			w.owner[:]).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&w.crowd.others)
 		})
 		b.Queue("SELECT "+leaseColumns+" FROM leases WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
@@ -484,7 +487,8 @@ func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
 	if len(g.profiles) == 0 {
 		return
 	}
-	b.Queue("SELECT profile_id, day, posted, held, overrun, told, told_limit FROM profile_days WHERE profile_id = ANY($1) AND day >= $2",
+	b.Queue("SELECT profile_id, day, posted, held, overrun, told, told_limit FROM profile_days WHERE profile_id = "+
+		"ANY($1) AND day >= $2",
 		g.profileIDs(), int64(g.oldest)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var key admission.SpendKey

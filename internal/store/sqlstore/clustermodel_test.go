@@ -62,7 +62,8 @@ func (m *clusterModel) run(c admission.Command) admission.Result {
 	if got.Decision != want.Decision {
 		m.t.Fatalf("%+v decided\n%+v, want\n%+v", c, got.Decision, want.Decision)
 	}
-	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateErrors(), cmpopts.IgnoreFields(admission.Result{}, "Decision")); diff != "" {
+	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateErrors(),
+		cmpopts.IgnoreFields(admission.Result{}, "Decision")); diff != "" {
 		m.t.Fatalf("%+v (-want +got):\n%s", c, diff)
 	}
 	for _, r := range append(got.Expired, got.Record) {
@@ -90,7 +91,8 @@ func (m *clusterModel) step() {
 	ending := admission.Ending{EndedMicros: now.UnixMicro(), Elapsed: elapsed, Cause: "normal_clearing"}
 	switch choice := m.random.IntN(10); {
 	case choice < 3:
-		m.clock.advance([]time.Duration{time.Second, 7 * time.Second, 25 * time.Second, 2 * time.Minute, 3 * time.Hour}[m.random.IntN(33)/8])
+		m.clock.advance([]time.Duration{time.Second, 7 * time.Second, 25 * time.Second, 2 * time.Minute,
+			3 * time.Hour}[m.random.IntN(33)/8])
 	case choice < 4:
 		m.run(admission.Expire{})
 	case choice < 5:
@@ -115,7 +117,8 @@ func TestClusterModel(t *testing.T) {
 	url, _ := newDatabase(t)
 	clock := newTestClock(noon)
 	m := &clusterModel{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), clock: clock, whole: admission.NewState(), ended: make(map[uuid.UUID]*record.Call),
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), clock: clock, whole: admission.NewState(),
+		ended: make(map[uuid.UUID]*record.Call),
 		nodes: []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now)},
 	}
 	a := m.nodes[0]
@@ -127,10 +130,11 @@ func TestClusterModel(t *testing.T) {
 		return o, nil
 	})
 	check(t, err)
-	_, err = a.CredentialConnections().Update(ctx, account, phone, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.Outbound.ChannelLimit = new(int32(7))
-		return c, nil
-	})
+	_, err = a.CredentialConnections().Update(ctx, account, phone,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.Outbound.ChannelLimit = new(int32(7))
+			return c, nil
+		})
 	check(t, err)
 	changeProfile(t, a.Store, account, func(p *profile.Profile) {
 		p.ConcurrentCallLimit = new(int32(6))

@@ -36,7 +36,8 @@ func TestRecall(t *testing.T) {
 	do(t, a, admission.Answer{ID: r.Call.ID, AtMicros: clock.Now().UnixMicro()})
 	do(t, a, admission.Renew{ID: r.Call.ID, Elapsed: time.Second, GrantedSecs: 6})
 	lookups(a, 4)
-	settle := admission.Settle{ID: r.Call.ID, Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro(), Elapsed: 2 * time.Second}}
+	settle := admission.Settle{ID: r.Call.ID,
+		Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro(), Elapsed: 2 * time.Second}}
 	first := do(t, b, settle)
 	lookups(b, 2)
 	again := do(t, a, settle)

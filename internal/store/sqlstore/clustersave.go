@@ -115,7 +115,8 @@ func (r *tuples) columns() []any {
 const (
 	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, hung_up, body"
 	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BOOLEAN, BYTEA"
-	putSpend      = "posted = excluded.posted, held = excluded.held, overrun = excluded.overrun, told = excluded.told, told_limit = excluded.told_limit"
+	putSpend      = "posted = excluded.posted, held = excluded.held, overrun = excluded.overrun, told = excluded.told, " +
+		"told_limit = excluded.told_limit"
 )
 
 var (
@@ -123,14 +124,18 @@ var (
 		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, hung_up = excluded.hung_up, body = excluded.body")
 	insertLeases = insertInto("leases", leaseRow, leaseRowTypes, "")
 	putSpends    = insertInto("profile_days", "account_id, profile_id, day, posted, held, overrun, told, told_limit",
-		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", " ON CONFLICT (profile_id, day) DO UPDATE SET "+putSpend)
+		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (profile_id, day) DO UPDATE SET "+putSpend)
 	putScopes = insertInto("scope_days", scopeDayColumns, "BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
 		" ON CONFLICT (account_id, billing_group_id, day) DO UPDATE SET "+putSpend)
 	putHolds = insertInto("spend_holds", holdColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day")
-	putCallees = insertInto("callee_counts", "account_id, profile_id, callee, period, calls", "BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = "+
+			"excluded.since, until_day = excluded.until_day")
+	putCallees = insertInto("callee_counts", "account_id, profile_id, callee, period, calls",
+		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
 		" ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls")
-	insertSlices  = insertInto("call_slices", "account_id, call_id, day, profile_id, secs, cost", "BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT", "")
+	insertSlices = insertInto("call_slices", "account_id, call_id, day, profile_id, secs, cost",
+		"BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT", "")
 	insertRecords = insertInto("call_records", recordColumns, `BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, `+
 		`BIGINT, BIGINT, BIGINT, BIGINT, TEXT, BIGINT, TEXT, TEXT, BOOLEAN, `+
 		`TEXT, TEXT, BIGINT, BIGINT, TEXT, BIGINT, BIGINT, BIGINT, BIGINT, BYTEA, TEXT, TEXT`, "")
@@ -201,17 +206,20 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 			return errStrayChange
 		}
 		if key.Profile == 0 {
-			scopes.add(int64(account), groupColumn(key.Scope()), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
+			scopes.add(int64(account), groupColumn(key.Scope()), int64(key.Day), int64(s.Posted), int64(s.Held),
+				int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
 			continue
 		}
-		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
+		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun),
+			int64(s.Told), int64(s.ToldLimit))
 	}
 	for scope, hold := range changes.Holds {
 		account, ok := g.accountOf(scope, changes)
 		if !ok {
 			return errStrayChange
 		}
-		holds.add(int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
+		holds.add(int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros,
+			int64(hold.UntilDay))
 	}
 	for key, calls := range changes.Callees {
 		account, ok := g.profiles[key.Profile]

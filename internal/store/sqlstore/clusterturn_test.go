@@ -39,7 +39,8 @@ func TestTurns(t *testing.T) {
 					default:
 					}
 					r := n.reserve(phone)
-					for _, c := range []admission.Command{r, admission.Release{ID: r.Call.ID, Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro()}}} {
+					for _, c := range []admission.Command{r,
+						admission.Release{ID: r.Call.ID, Ending: admission.Ending{EndedMicros: clock.Now().UnixMicro()}}} {
 						if result, err := n.Do(ctx, c); err != nil || result.Err != nil {
 							t.Errorf("%T: %v, %v", c, err, result.Err)
 							return

@@ -56,7 +56,8 @@ func TestClusterEvents(t *testing.T) {
 	account, phone := configure(t, a.Store)
 	listen(t, a.Store, account, webhook.CallEnded, webhook.CallRefused, webhook.CallEmergency,
 		webhook.ProfileSpendThreshold, webhook.ProfileSpendLimitReached)
-	deck, err := a.ImportDeck(t.Context(), account, "dollar", []rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
+	deck, err := a.ImportDeck(t.Context(), account, "dollar",
+		[]rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
 	check(t, err)
 	changeProfile(t, a.Store, account, func(p *profile.Profile) {
 		p.RateDeckID = deck.ID
@@ -106,7 +107,8 @@ func TestClusterClaims(t *testing.T) {
 	listen(t, nodes[0].Store, account, webhook.CallEnded)
 	ctx := context.Background()
 	for range events {
-		e := webhook.Event{ID: uuid.Must(uuid.NewV7()), AccountID: account, Type: webhook.CallEnded, OccurredAt: noon, Payload: []byte(`{}`)}
+		e := webhook.Event{ID: uuid.Must(uuid.NewV7()), AccountID: account, Type: webhook.CallEnded, OccurredAt: noon,
+			Payload: []byte(`{}`)}
 		for _, n := range nodes { // the second one must be without effect
 			_, err := n.Webhooks().Publish(ctx, noon, e)
 			check(t, err)
@@ -125,7 +127,8 @@ func TestClusterClaims(t *testing.T) {
 				if over {
 					return
 				}
-				got, _, err := n.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: perEndpoint})
+				got, _, err := n.Webhooks().Claim(ctx, noon,
+					webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: perEndpoint})
 				if err != nil {
 					t.Errorf("claim: %v", err)
 					return
@@ -142,7 +145,8 @@ func TestClusterClaims(t *testing.T) {
 					if (i+j+step)%5 == 0 {
 						err = n.Webhooks().Release(ctx, d.ID, d.Claim)
 					} else {
-						err = n.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: d.Attempts + 1, StartedAt: noon, State: webhook.Delivered})
+						err = n.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: d.Attempts + 1,
+							StartedAt: noon, State: webhook.Delivered})
 						mu.Lock()
 						done++
 						mu.Unlock()
@@ -195,7 +199,8 @@ func TestClusterEndpoints(t *testing.T) {
 		t.Errorf("deliveries %v, want one: the endpoint was disabled then", got)
 	}
 	// A node that has not heard of the change yet does not deliver either.
-	claimed, _, err := b.Webhooks().Claim(t.Context(), noon, webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: 10})
+	claimed, _, err := b.Webhooks().Claim(t.Context(), noon,
+		webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: 10})
 	if err != nil || len(claimed) != 0 {
 		t.Errorf("%d claimed, %v", len(claimed), err)
 	}
@@ -231,7 +236,8 @@ func TestEveryTableIsGuarded(t *testing.T) {
 	slices.Sort(open)
 	// Of config_changes only numbers could be read. Bans are of the whole server, and so
 	// are the ids of its secrets keys and what its own variable has named.
-	want := []string{"audit_head", "bans", "config_changes", "config_state", "copied", "goose_db_version", "ledger_scopes", "nodes", "pings", "secret_keys", "variable_keys"}
+	want := []string{"audit_head", "bans", "config_changes", "config_state", "copied", "goose_db_version", "ledger_scopes",
+		"nodes", "pings", "secret_keys", "variable_keys"}
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("tables without row-level security (-want +got):\n%s", diff)
 	}

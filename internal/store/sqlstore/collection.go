@@ -225,7 +225,8 @@ func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, cha
 }
 
 // replace puts the next version in the place of the one given, or fails with errStale.
-func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, version int64, next *T) (saved T, err error) {
+func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, version int64,
+	next *T) (saved T, err error) {
 	n := c.noun
 	mine, err := n.copy(next)
 	if err != nil {

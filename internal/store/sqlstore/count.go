@@ -79,7 +79,8 @@ type selected struct {
 const maxFew = 100
 
 // countRecords counts the records that a condition selects, in the transaction of a read.
-func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, where string, args []any) (selected, error) {
+func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, where string,
+	args []any) (selected, error) {
 	m := s.marker()
 	var mark, sweeps int64
 	if err := tx.QueryRowContext(ctx, m.now, int64(account)).Scan(&mark, &sweeps); err != nil {
@@ -110,7 +111,8 @@ func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, whe
 	}
 	// What is after the mark already is counted again next time.
 	var all, again int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COUNT("+after+") FROM "+table+" WHERE "+where, args...).Scan(&all, &again)
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COUNT("+after+") FROM "+table+" WHERE "+where, args...).Scan(&all,
+		&again)
 	if err != nil {
 		return selected{}, err
 	}

@@ -28,7 +28,8 @@ func TestCountsWhileCallsEnd(t *testing.T) {
 func TestCountsWhileCallsEndSQLite(t *testing.T) {
 	clock := newTestClock(noon)
 	s, err := sqlstore.Open(context.Background(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock.Now, IDs: id.NewSource(1, clock.Now), Owner: uuid.New(),
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock.Now,
+		IDs: id.NewSource(1, clock.Now), Owner: uuid.New(),
 	})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })

@@ -59,7 +59,8 @@ func (d *database) reading(ctx context.Context, account id.ID, f func(querier) e
 }
 
 // list is query within reading.
-func (d *database) list(ctx context.Context, account id.ID, scan func(*sql.Rows) error, text string, args ...any) error {
+func (d *database) list(ctx context.Context, account id.ID, scan func(*sql.Rows) error, text string,
+	args ...any) error {
 	return d.reading(ctx, account, func(tx querier) error { return query(ctx, tx, scan, text, args...) })
 }
 

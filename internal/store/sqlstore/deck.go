@@ -80,7 +80,8 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		}
 		for i, body := range chunks {
 			first := i * chunkRows
-			err := tx.exec(ctx, "INSERT INTO deck_chunks (account_id, deck_id, first_row, row_count, body) VALUES ($1, $2, $3, $4, $5)",
+			err := tx.exec(ctx,
+				"INSERT INTO deck_chunks (account_id, deck_id, first_row, row_count, body) VALUES ($1, $2, $3, $4, $5)",
 				int64(account), int64(key), first, min(chunkRows, len(ordered)-first), body)
 			if err != nil {
 				return err
@@ -234,7 +235,8 @@ func eachChunk(ctx context.Context, q querier, account, deck id.ID, use func([]r
 			use(chunk)
 		}
 		return err
-	}, "SELECT body FROM deck_chunks WHERE account_id = $1 AND deck_id = $2 ORDER BY first_row", int64(account), int64(deck))
+	}, "SELECT body FROM deck_chunks WHERE account_id = $1 AND deck_id = $2 ORDER BY first_row", int64(account),
+		int64(deck))
 }
 
 // compileStored compiles a deck from its stored rows.

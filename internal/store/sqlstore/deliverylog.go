@@ -19,7 +19,8 @@ const deliveryColumns = "id, endpoint_id, event_id, event_type, state, created_a
 func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 	e := webhook.Entry{Attempts: []webhook.Attempt{}}
 	var created, next int64
-	if err := scan(&e.ID, &e.EndpointID, &e.EventID, &e.EventType, &e.State, &created, &next, &e.AttemptCount); err != nil {
+	if err := scan(&e.ID, &e.EndpointID, &e.EventID, &e.EventType, &e.State, &created, &next,
+		&e.AttemptCount); err != nil {
 		return webhook.Entry{}, err
 	}
 	e.CreatedAt = time.UnixMicro(created).UTC()
@@ -31,7 +32,8 @@ func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 
 // entry reads a delivery of an account, without its attempts.
 func entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
+	e, err := scanEntry(q.QueryRowContext(ctx,
+		"SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
 		int64(account), delivery[:]).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return webhook.Entry{}, fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
@@ -42,7 +44,8 @@ func entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (w
 	// The event is kept as long as its deliveries.
 	var payload []byte
 	var occurred int64
-	err = q.QueryRowContext(ctx, "SELECT payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id = $2", int64(account), e.EventID[:]).
+	err = q.QueryRowContext(ctx, "SELECT payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id = $2",
+		int64(account), e.EventID[:]).
 		Scan(&payload, &occurred)
 	e.Payload, e.OccurredAt = payload, time.UnixMicro(occurred).UTC()
 	return e, err
@@ -91,7 +94,8 @@ func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		if tx.snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
 			return fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
 		}
-		full, err := exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account), int64(store.MaxWebhookQueue))
+		full, err := exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account),
+			int64(store.MaxWebhookQueue))
 		if err != nil {
 			return err
 		}
@@ -101,7 +105,8 @@ func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		err = tx.exec(ctx, `INSERT INTO webhook_deliveries
 			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			appendDelivery(nil, key, &webhook.Event{ID: old.EventID, AccountID: account, Type: old.EventType}, old.EndpointID, now)...)
+			appendDelivery(nil, key, &webhook.Event{ID: old.EventID, AccountID: account, Type: old.EventType}, old.EndpointID,
+				now)...)
 		if err != nil {
 			return err
 		}
@@ -184,7 +189,10 @@ func (s *Store) sweepWebhooks(ctx context.Context) error {
 		return err
 	}
 	for _, endpoint := range endpoints {
-		if err := s.sweep(ctx, func(tx *txn) (int64, error) { return tx.deleteDeliveries(ctx, endpoint, cutoff) }); err != nil {
+		if err := s.sweep(ctx, func(tx *txn) (int64,
+			error) {
+			return tx.deleteDeliveries(ctx, endpoint, cutoff)
+		}); err != nil {
 			return err
 		}
 	}
@@ -220,7 +228,8 @@ func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64
 	if t.snapshot.Webhook(endpoint) == nil {
 		cutoff = 1<<63 - 1
 	}
-	const some = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND created_at < $2 ORDER BY created_at, id LIMIT $3"
+	const some = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND created_at < $2 ORDER BY created_at, id " +
+		"LIMIT $3"
 	args := []any{int64(endpoint), cutoff, int64(sweepSize)}
 	pending := make(map[id.ID]int64)
 	err := query(ctx, t, func(rows *sql.Rows) error {
@@ -229,7 +238,8 @@ func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64
 		err := rows.Scan(&account, &n)
 		pending[account] = n
 		return err
-	}, "SELECT account_id, COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND id IN ("+some+") GROUP BY account_id", args...)
+	}, "SELECT account_id, COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND id IN ("+some+") GROUP BY "+
+		"account_id", args...)
 	if err != nil {
 		return 0, err
 	}

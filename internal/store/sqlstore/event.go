@@ -20,7 +20,8 @@ var eventTime = map[store.EventKind]string{
 }
 
 // CallEvents implements store.Reports.
-func (s *Store) CallEvents(ctx context.Context, account id.ID, q store.EventQuery) (store.Page[store.CallEvent], error) {
+func (s *Store) CallEvents(ctx context.Context, account id.ID,
+	q store.EventQuery) (store.Page[store.CallEvent], error) {
 	page := store.Page[store.CallEvent]{Items: []store.CallEvent{}}
 	events, args, err := eventText(account, &q)
 	if err != nil {
@@ -73,7 +74,8 @@ func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 		}
 		at := eventTime[kind]
 		// No event is after the end of its call, by which there is an index.
-		part := fmt.Sprintf("SELECT %d AS kind, %s AS at, id AS call_id FROM call_records WHERE %s AND ended_at >= $%d AND %s <> 0 AND %s >= $%d AND %s < $%d",
+		part := fmt.Sprintf("SELECT %d AS kind, %s AS at, id AS call_id FROM call_records WHERE %s AND ended_at >= $%d AND "+
+			"%s <> 0 AND %s >= $%d AND %s < $%d",
 			kind, at, where, len(args)-1, at, at, len(args)-1, at, len(args))
 		if kind == store.EventCost {
 			part += " AND answered_at <> 0"

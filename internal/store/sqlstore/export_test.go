@@ -45,7 +45,8 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 			return err
 		}
 		asListed = found.total
-		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account), int64(profile)).Scan(&oneByOne)
+		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account),
+			int64(profile)).Scan(&oneByOne)
 	}))
 	return asListed, oneByOne
 }
@@ -56,7 +57,8 @@ func Plans(t testing.TB, s *Store) map[string]string {
 	t.Helper()
 	plans := make(map[string]string)
 	check(t, s.write(t.Context(), func(tx *txn) error {
-		if err := tx.exec(t.Context(), "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"); err != nil {
+		if err := tx.exec(t.Context(),
+			"SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"); err != nil {
 			return err
 		}
 		explain := make(map[string]string)
@@ -129,7 +131,8 @@ func MigrateTo(t testing.TB, path string, version int64) {
 	check(t, err)
 	files, err := fs.Sub(migrations, "migrations/sqlite")
 	check(t, err)
-	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files, goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()))
 	check(t, err)
 	_, err = provider.UpTo(t.Context(), version)
 	check(t, err)

@@ -60,7 +60,8 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 		put: func(c *T) []policy.Change { return []policy.Change{policy.PutFQDNConn(c)} },
 		// The names go with the connection, as its addresses do.
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
-			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
+			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID),
+				int64(c.ID))
 			if err != nil {
 				return nil, err
 			}

@@ -74,7 +74,8 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 		}
 		if len(fresh) > 0 {
 			c := change{kind: "call", action: "update", account: account, resource: call.String()}
-			c.after = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile, SIPCallID: l.SIPCallID}
+			c.after = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile,
+				SIPCallID: l.SIPCallID}
 			tx.note(c, nil)
 		}
 		out.Live, out.Switch = liveCall(l, s.config.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
@@ -89,7 +90,8 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 }
 
 // HangUpCalls implements store.Store.
-func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter, h store.HangUp) (store.HungUpCalls, error) {
+func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter,
+	h store.HangUp) (store.HungUpCalls, error) {
 	var out store.HungUpCalls
 	live, err := s.LiveCalls(ctx, account)
 	if err != nil {
@@ -138,7 +140,8 @@ func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID
 				note.Country = f.Country.Alpha2()
 			}
 			c := change{kind: "call", action: "update", account: account, resource: "calls"}
-			c.after = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies, Calls: fresh}
+			c.after = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies,
+				Calls: fresh}
 			tx.note(c, nil)
 		}
 		total = store.HungUpCalls{Calls: slices.Concat(before.Calls, fresh), Already: before.Already + already,
@@ -151,7 +154,8 @@ func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID
 
 // hangUp marks leases of the account of the write. fresh are the calls that were not
 // marked yet. A dry run counts only.
-func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease, h store.HangUp) (fresh []uuid.UUID, already, emergencies int, err error) {
+func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease,
+	h store.HangUp) (fresh []uuid.UUID, already, emergencies int, err error) {
 	var marks []admission.HangUp
 	var chosen []*admission.Lease
 	for _, l := range leases {
@@ -228,7 +232,8 @@ func (t *txn) ownerLost(ctx context.Context, l *admission.Lease) (lost bool, err
 		return false, nil
 	}
 	oldest := t.store.config.Clock().Add(-deadAfter).UnixMicro()
-	err = t.QueryRowContext(ctx, "SELECT expired OR heartbeat_at < $2 FROM nodes WHERE owner = $1", l.Owner[:], oldest).Scan(&lost)
+	err = t.QueryRowContext(ctx, "SELECT expired OR heartbeat_at < $2 FROM nodes WHERE owner = $1", l.Owner[:],
+		oldest).Scan(&lost)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, nil
 	}
@@ -244,7 +249,8 @@ func (s *Store) tellHungUp(ctx context.Context) error {
 			err := rows.Scan(&call)
 			calls = append(calls, call)
 			return err
-		}, "SELECT id FROM leases WHERE hung_up AND owner IN (SELECT owner FROM nodes WHERE name = $1)", plainText(s.config.NodeName))
+		}, "SELECT id FROM leases WHERE hung_up AND owner IN (SELECT owner FROM nodes WHERE name = $1)",
+			plainText(s.config.NodeName))
 	})
 	if err != nil {
 		return fmt.Errorf("look for calls that were hung up: %w", err)

@@ -113,7 +113,8 @@ func (w *writer) journal(ctx context.Context, c *admission.Changes, gone []int64
 		return err
 	}
 	w.entry = appendEntry(w.entry[:0], list)
-	if err := w.exec(ctx, w.bulk("journal", "INSERT INTO ledger_journal (body) VALUES ", "", 1), []any{w.entry}); err != nil {
+	if err := w.exec(ctx, w.bulk("journal", "INSERT INTO ledger_journal (body) VALUES ", "", 1),
+		[]any{w.entry}); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	w.unfolded.add(c, gone, w.foldedPlace, commands)

@@ -206,7 +206,8 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 	if page.Total != 2 || lost != 1 {
 		t.Errorf("%d records, %d of them of calls that were lost; want 2 and 1", page.Total, lost)
 	}
-	if audit, err := s.Audit(context.Background()); err != nil || !audit.Holds() || audit.Records != 2 || audit.Leases != 0 {
+	if audit, err := s.Audit(context.Background()); err != nil || !audit.Holds() || audit.Records != 2 ||
+		audit.Leases != 0 {
 		t.Errorf("audit: %+v, %v", audit, err)
 	}
 	check(t, s.Close())
@@ -223,7 +224,8 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 func TestDamagedJournal(t *testing.T) {
 	f := newFixture(t)
 	f.group(t, f.newReserve())
-	_, err := f.writer.conn.ExecContext(context.Background(), "UPDATE ledger_journal SET body = substr(body, 1, length(body) - 1)")
+	_, err := f.writer.conn.ExecContext(context.Background(),
+		"UPDATE ledger_journal SET body = substr(body, 1, length(body) - 1)")
 	check(t, err)
 	f.writer.state = nil
 	if err := f.writer.ready(); !errors.Is(err, errCorrupt) || !strings.Contains(err.Error(), "entry 1") {
@@ -270,7 +272,8 @@ func TestGathering(t *testing.T) {
 	}{
 		{"urgent", []arrival{{0, false}, {time.Millisecond, false}}, "1@0s 1@1ms "},
 		{"patient", []arrival{{0, true}, {time.Millisecond, true}, {patience, true}}, "2@5ms 1@11ms "},
-		{"company", []arrival{{0, true}, {time.Millisecond, true}, {time.Millisecond, false}, {time.Millisecond, true}}, "3@2ms 1@8ms "},
+		{"company", []arrival{{0, true}, {time.Millisecond, true}, {time.Millisecond, false}, {time.Millisecond, true}},
+			"3@2ms 1@8ms "},
 		{"full", []arrival{{0, true}, {0, true}, {0, true}, {0, true}, {0, true}}, "4@0s 1@5ms "},
 	} {
 		t.Run(c.name, func(t *testing.T) {

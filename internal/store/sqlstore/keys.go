@@ -38,7 +38,8 @@ func keyNoun() *noun[store.Key, id.ID] {
 			// Of any account: a request names none but by its key.
 			var taken bool
 			err := tx.acrossAccounts(ctx, func() (err error) {
-				taken, err = exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2", k.Hash[:], int64(k.ID))
+				taken, err = exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2",
+					k.Hash[:], int64(k.ID))
 				return err
 			})
 			if err == nil && taken {
@@ -48,7 +49,8 @@ func keyNoun() *noun[store.Key, id.ID] {
 		},
 		put: func(*store.Key) []policy.Change { return nil },
 		drop: func(ctx context.Context, tx *txn, k *store.Key) ([]policy.Change, error) {
-			return nil, tx.exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID), int64(k.ID))
+			return nil, tx.exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID),
+				int64(k.ID))
 		},
 	}
 }
@@ -59,7 +61,8 @@ func (s *Store) Keys() store.Collection[store.Key, id.ID] {
 }
 
 func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
-	return keyNoun().scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1", hash[:]).Scan)
+	return keyNoun().scan(q.QueryRowContext(ctx,
+		"SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1", hash[:]).Scan)
 }
 
 // PutKey implements store.Accounts. Since a key is looked up by its hash alone, a
@@ -220,7 +223,9 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 	var older bool
 	err := tx.acrossAccounts(ctx, func() (err error) {
-		older, err = exists(ctx, tx, "SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)", int64(account))
+		older, err = exists(ctx, tx,
+			"SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)",
+			int64(account))
 		return err
 	})
 	if err != nil {
@@ -236,7 +241,8 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"}, {"verified_numbers", "a verified number"},
 		{"leases", "a call"}, {"call_records", "a call record"},
 	} {
-		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1", int64(account)); err != nil {
+		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1",
+			int64(account)); err != nil {
 			return err
 		}
 	}

@@ -223,11 +223,13 @@ func verify(t *testing.T, path string, account id.ID, round int, answered map[uu
 		}
 	}
 	// Every end of a call is told of once, as it has one record.
-	told, err := s.Webhooks().Deliveries(ctx, account, store.Query{Size: 1, Filters: []store.Filter{{Field: "event_type", Value: webhook.CallEnded}}})
+	told, err := s.Webhooks().Deliveries(ctx, account,
+		store.Query{Size: 1, Filters: []store.Filter{{Field: "event_type", Value: webhook.CallEnded}}})
 	if err != nil || told.Total != len(records) {
 		t.Fatalf("round %d: %d deliveries of %d records, %v", round, told.Total, len(records), err)
 	}
-	t.Logf("round %d: %d calls answered for, %d records, %d lost, %d to be torn down", round, len(answered), len(records), lost, len(s.Orphans()))
+	t.Logf("round %d: %d calls answered for, %d records, %d lost, %d to be torn down", round, len(answered), len(records),
+		lost, len(s.Orphans()))
 	check(t, s.Close())
 	return lost
 }

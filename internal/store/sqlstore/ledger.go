@@ -210,7 +210,8 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 		if !ok {
 			return nil, errStrayChange
 		}
-		holds = append(holds, int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros, int64(hold.UntilDay))
+		holds = append(holds, int64(account), int64(scope.Profile), groupColumn(scope), int64(hold.Cause), hold.SinceMicros,
+			int64(hold.UntilDay))
 	}
 	for key, calls := range c.Callees {
 		account, ok := w.accounts[key.Profile]
@@ -326,7 +327,8 @@ func (w *writer) load(ctx context.Context, q querier, now time.Time) error {
 		spends[key] = spend
 		accounts[key.Profile] = account
 		return err
-	}, "SELECT account_id, profile_id, day, posted, overrun, told, told_limit FROM profile_days WHERE day >= $1", int64(oldest))
+	}, "SELECT account_id, profile_id, day, posted, overrun, told, told_limit FROM profile_days WHERE day >= $1",
+		int64(oldest))
 	if err != nil {
 		return err
 	}
@@ -352,7 +354,8 @@ func (w *writer) load(ctx context.Context, q querier, now time.Time) error {
 		callees[key] = calls
 		accounts[key.Profile] = account
 		return err
-	}, "SELECT account_id, profile_id, callee, period, calls FROM callee_counts WHERE period >= $1", int64(today-keptCalleeDays))
+	}, "SELECT account_id, profile_id, callee, period, calls FROM callee_counts WHERE period >= $1",
+		int64(today-keptCalleeDays))
 	if err != nil {
 		return err
 	}

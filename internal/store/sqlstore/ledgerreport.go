@@ -48,7 +48,8 @@ func pruneLedgerReports(ctx context.Context, tx *txn, now time.Time) error {
 func (s *Store) RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error) {
 	var day record.Day
 	err := s.db.reading(ctx, account, func(tx querier) error {
-		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1", int64(account)).Scan(&day)
+		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
+			int64(account)).Scan(&day)
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("read from when records are whole: %w", unavailable(err))

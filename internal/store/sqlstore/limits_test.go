@@ -50,7 +50,8 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 		switch random.IntN(3) {
 		case 0:
 			changeProfile(t, s, account, func(p *profile.Profile) {
-				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = l.DailySpendLimit, l.DailySpendLimitEnabled, l.SpendLimitAction
+				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = l.DailySpendLimit, l.DailySpendLimitEnabled,
+					l.SpendLimitAction
 			})
 		case 1:
 			_, err := s.BillingGroups().Update(ctx, account, group.ID, func(g store.BillingGroup) (store.BillingGroup, error) {

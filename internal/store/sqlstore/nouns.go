@@ -68,7 +68,8 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 		},
 		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {
 			if p.BillingGroupID != nil {
-				err := refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id", p.BillingGroupID.String())
+				err := refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id",
+					p.BillingGroupID.String())
 				if err != nil {
 					return err
 				}
@@ -163,7 +164,8 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 			tx.note(ipNoun().change("delete", &ip, nil), ip)
 		}
 		return err
-	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID), int64(c.ID))
+	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID),
+		int64(c.ID))
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,8 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 func (s *Store) answered(ctx context.Context, q querier, i *store.Idempotency) (store.Answer, error) {
 	var a store.Answer
 	var request []byte
-	err := q.QueryRowContext(ctx, "SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3",
+	err := q.QueryRowContext(ctx,
+		"SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3",
 		int64(i.Account), i.Key, s.oldestAnswer(s.config.Clock())).Scan(&request, &a.Status, &a.ETag, &a.Body)
 	if err == nil && string(request) != string(i.Request[:]) {
 		err = store.ErrKeyReused
@@ -120,7 +121,8 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 	now := s.config.Clock()
 	return tx.within(ctx, i.Account, func() error {
 		// One that is past its age may still be there.
-		if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account), i.Key); err != nil {
+		if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account),
+			i.Key); err != nil {
 			return err
 		}
 		return tx.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, request, created_at, status, etag, body)

@@ -26,13 +26,14 @@ import (
 // once is a context for a write that happens once for a key. The answer that is
 // kept is the name and the id of the gateway.
 func once(account id.ID, key string, request byte) context.Context {
-	return store.WithOrigin(context.Background(), &store.Origin{KeyID: 7, KeyAccount: account, KeyName: "test", Idempotency: &store.Idempotency{
-		Account: account, Key: key, Request: [32]byte{request},
-		Render: func(object any) (store.Answer, error) {
-			g := object.(routing.Gateway)
-			return store.Answer{Status: 201, ETag: `"1"`, Body: []byte(g.Name + " " + g.ID.String())}, nil
-		},
-	}})
+	return store.WithOrigin(context.Background(),
+		&store.Origin{KeyID: 7, KeyAccount: account, KeyName: "test", Idempotency: &store.Idempotency{
+			Account: account, Key: key, Request: [32]byte{request},
+			Render: func(object any) (store.Answer, error) {
+				g := object.(routing.Gateway)
+				return store.Answer{Status: 201, ETag: `"1"`, Body: []byte(g.Name + " " + g.ID.String())}, nil
+			},
+		}})
 }
 
 func newGateway(name string) routing.Gateway {
@@ -109,7 +110,8 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	ticks := make(chan time.Time)
 	path := filepath.Join(t.TempDir(), "tollgate.db")
 	clock := func() time.Time { return now }
-	config := sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock), Owner: uuid.New(), Ticks: ticks}
+	config := sqlstore.Config{Path: path, Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock),
+		Owner: uuid.New(), Ticks: ticks}
 	s, err := sqlstore.Open(ctx, config)
 	check(t, err)
 	account, _, err := s.EnsureFirst(ctx)
@@ -145,7 +147,8 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	now = now.Add(time.Second)
 	ticks <- now
 	ticks <- now // the first one has been dealt with when the second is taken
-	if _, err := s.Answered(ctx, store.OriginOf(once(account.ID, "k", 0)).Idempotency); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Answered(ctx, store.OriginOf(once(account.ID, "k", 0)).Idempotency); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("after a day the answer is still there: %v", err)
 	}
 	if _, replayed, err := createOnce(s, account.ID, "k", 1); err != nil || replayed {
@@ -176,7 +179,8 @@ func TestPutKeyAfterRotation(t *testing.T) {
 	if _, err := s.PutKey(ctx, store.Key{AccountID: account.ID, Name: "other", Hash: [32]byte{3}}); err != nil {
 		t.Error(err)
 	}
-	_, err = s.Keys().Update(ctx, account.ID, k.ID, func(k store.Key) (store.Key, error) { k.Hash = [32]byte{3}; return k, nil })
+	_, err = s.Keys().Update(ctx, account.ID, k.ID,
+		func(k store.Key) (store.Key, error) { k.Hash = [32]byte{3}; return k, nil })
 	if !errors.Is(err, store.ErrDuplicate) {
 		t.Errorf("two keys with one hash: %v", err)
 	}

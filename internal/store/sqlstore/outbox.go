@@ -59,7 +59,8 @@ type waiting struct {
 
 // Claim implements webhook.Outbox. What can be claimed is looked up outside the
 // writer; the writer only marks it, if nothing has become of it meanwhile.
-func (o outbox) Claim(ctx context.Context, now time.Time, limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
+func (o outbox) Claim(ctx context.Context, now time.Time,
+	limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
 	o.claiming.Lock() // so that two claims at once do not pass the limit of an endpoint
 	defer o.claiming.Unlock()
 	at := now.UnixMicro()
@@ -158,18 +159,21 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 		var payload []byte
 		err := q.QueryRowContext(ctx, `SELECT d.attempts, d.created_at, e.id, e.account_id, e.connection_id, e.type, e.occurred_at, e.payload
 			FROM webhook_deliveries AS d JOIN webhook_events AS e ON e.id = d.event_id WHERE d.id = $1`, d.ID[:]).
-			Scan(&d.Attempts, &created, &d.Event.ID, &d.Event.AccountID, &d.Event.ConnectionID, &d.Event.Type, &occurred, &payload)
+			Scan(&d.Attempts, &created, &d.Event.ID, &d.Event.AccountID, &d.Event.ConnectionID, &d.Event.Type, &occurred,
+				&payload)
 		if err != nil {
 			return nil, err
 		}
-		d.CreatedAt, d.Event.OccurredAt, d.Event.Payload = time.UnixMicro(created).UTC(), time.UnixMicro(occurred).UTC(), payload
+		d.CreatedAt, d.Event.OccurredAt, d.Event.Payload = time.UnixMicro(created).UTC(), time.UnixMicro(occurred).UTC(),
+			payload
 	}
 	return found, nil
 }
 
 // lease marks candidates as claimed until an instant, and returns those that
 // nobody else has claimed, ended or deleted since.
-func (o outbox) lease(ctx context.Context, found []candidate, at, until int64, perEndpoint int) ([]webhook.Delivery, error) {
+func (o outbox) lease(ctx context.Context, found []candidate, at, until int64,
+	perEndpoint int) ([]webhook.Delivery, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}

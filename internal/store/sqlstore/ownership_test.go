@@ -15,7 +15,8 @@ import (
 func TestClaimsThroughTwoNodes(t *testing.T) {
 	url, _ := newDatabase(t)
 	clock := newTestClock(noon)
-	a, b := newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) { c.IDs = id.NewSource(2, clock.Now) })
+	a, b := newTestNode(t, url, "a", clock.Now),
+		newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) { c.IDs = id.NewSource(2, clock.Now) })
 	account, _ := configure(t, a.Store)
 	other, err := a.CreateAccount(context.Background(), store.Account{Name: "other", Active: true})
 	check(t, err)

@@ -42,14 +42,16 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 		case admission.EventAnswered:
 			add(e.Account, e.Connection, webhook.CallAnswered, t.liveCall(e, (*webhook.LiveCall).Answered))
 		case admission.EventEmergency:
-			add(e.Account, e.Connection, webhook.CallEmergency, func(key uuid.UUID) (webhook.Event, error) { return emergencyEvent(key, e) })
+			add(e.Account, e.Connection, webhook.CallEmergency,
+				func(key uuid.UUID) (webhook.Event, error) { return emergencyEvent(key, e) })
 		case admission.EventEmergencyAlert:
 			t.warnOfEmergencies(e)
 			alert := webhook.EmergencyAlert{Call: e.Call, Account: e.Account, Connection: e.Connection, Day: e.Day,
 				Calls: e.Count, Threshold: e.Threshold, AtMicros: e.AtMicros}
 			add(e.Account, e.Connection, webhook.ConnectionEmergencies, alert.Event)
 		case admission.EventHangUp:
-			add(e.Account, e.Connection, webhook.CallHangUpRequested, func(key uuid.UUID) (webhook.Event, error) { return hangUpEvent(key, e) })
+			add(e.Account, e.Connection, webhook.CallHangUpRequested,
+				func(key uuid.UUID) (webhook.Event, error) { return hangUpEvent(key, e) })
 		case admission.EventSpendThreshold, admission.EventSpendLimitReached:
 			spend := spendEvent(e)
 			add(e.Account, 0, spend.Type(), spend.Event)
@@ -57,14 +59,18 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 	}
 	for _, r := range c.Records {
 		if r.Outcome == record.OutcomeRefused {
-			add(r.AccountID, r.ConnectionID, webhook.CallRefused, func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
+			add(r.AccountID, r.ConnectionID, webhook.CallRefused,
+				func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
 			continue
 		}
 		tags, cost := t.shownOf(r.ConnectionID)
-		add(r.AccountID, r.ConnectionID, webhook.CallHangup, func(key uuid.UUID) (webhook.Event, error) { return webhook.HangupEvent(key, r, tags) })
-		add(r.AccountID, r.ConnectionID, webhook.CallEnded, func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
+		add(r.AccountID, r.ConnectionID, webhook.CallHangup,
+			func(key uuid.UUID) (webhook.Event, error) { return webhook.HangupEvent(key, r, tags) })
+		add(r.AccountID, r.ConnectionID, webhook.CallEnded,
+			func(key uuid.UUID) (webhook.Event, error) { return webhook.CallEvent(key, r) })
 		if cost {
-			add(r.AccountID, r.ConnectionID, webhook.CallCost, func(key uuid.UUID) (webhook.Event, error) { return webhook.CostEvent(key, r) })
+			add(r.AccountID, r.ConnectionID, webhook.CallCost,
+				func(key uuid.UUID) (webhook.Event, error) { return webhook.CostEvent(key, r) })
 		}
 	}
 	if len(events) == 0 {
@@ -84,7 +90,8 @@ func (t *txn) shownOf(connection id.ID) (tags []string, cost bool) {
 }
 
 // liveCall is what makes an event of a call that was let through.
-func (t *txn) liveCall(e *admission.Event, make func(*webhook.LiveCall, uuid.UUID) (webhook.Event, error)) func(uuid.UUID) (webhook.Event, error) {
+func (t *txn) liveCall(e *admission.Event, make func(*webhook.LiveCall, uuid.UUID) (webhook.Event,
+	error)) func(uuid.UUID) (webhook.Event, error) {
 	return func(key uuid.UUID) (webhook.Event, error) {
 		d, err := admission.DecodeDecision(e.Decision)
 		if err != nil {
@@ -212,7 +219,8 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 		}
 	}
 	err := t.insert(ctx, "webhook events",
-		"INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload) VALUES ", 7, m.events)
+		"INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload) VALUES ", 7,
+		m.events)
 	if err == nil {
 		err = t.insert(ctx, "webhook deliveries", `INSERT INTO webhook_deliveries
 			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts) VALUES `, 12, m.deliveries)
@@ -222,7 +230,8 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 			err = t.count(ctx, account, q.added, q.refused)
 		}
 		if q.refused > 0 && q.pending < store.MaxWebhookQueue {
-			t.store.log.Warn("webhook queue is full; deliveries are refused and counted", "account", account.String(), "limit", store.MaxWebhookQueue)
+			t.store.log.Warn("webhook queue is full; deliveries are refused and counted", "account", account.String(), "limit",
+				store.MaxWebhookQueue)
 		}
 	}
 	if err != nil {
@@ -288,7 +297,8 @@ func (t *txn) address(ctx context.Context, m *mail, now time.Time, e *webhook.Ev
 	q := m.queues[e.AccountID]
 	if q == nil {
 		q = &queue{}
-		err := t.QueryRowContext(ctx, "SELECT pending FROM webhook_queues WHERE account_id = $1", int64(e.AccountID)).Scan(&q.pending)
+		err := t.QueryRowContext(ctx, "SELECT pending FROM webhook_queues WHERE account_id = $1",
+			int64(e.AccountID)).Scan(&q.pending)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -320,12 +330,14 @@ func (t *txn) address(ctx context.Context, m *mail, now time.Time, e *webhook.Ev
 }
 
 func appendEvent(args []any, e *webhook.Event, now time.Time) []any {
-	return append(args, e.ID[:], int64(e.AccountID), int64(e.ConnectionID), e.Type, e.OccurredAt.UnixMicro(), now.UnixMicro(), string(e.Payload))
+	return append(args, e.ID[:], int64(e.AccountID), int64(e.ConnectionID), e.Type, e.OccurredAt.UnixMicro(),
+		now.UnixMicro(), string(e.Payload))
 }
 
 func appendDelivery(args []any, key uuid.UUID, e *webhook.Event, endpoint id.ID, now time.Time) []any {
 	at := now.UnixMicro()
-	return append(args, key[:], int64(e.AccountID), int64(endpoint), e.ID[:], e.Type, string(webhook.Pending), at, at, at, int64(0), int64(0), int64(0))
+	return append(args, key[:], int64(e.AccountID), int64(endpoint), e.ID[:], e.Type, string(webhook.Pending), at, at, at,
+		int64(0), int64(0), int64(0))
 }
 
 // count changes the numbers of an account's queue.

@@ -124,8 +124,10 @@ func TestCallsAreToldOf(t *testing.T) {
 		{"to": "112", "emergency": true, "call_session_id": to112.Call.ID.String()},
 		{"to": "+33142685300", "reason": "destination_not_whitelisted", "sip_hangup_cause": "403"},
 		{"state": "answered", "call_leg_id": call.String(), "start_time": got[0].Payload["start_time"]},
-		{"state": "hangup", "hangup_cause": "normal_clearing", "hangup_source": "unknown", "sip_hangup_cause": "200", "call_quality_stats": nil},
-		{"total_cost": "1.00", "billed_duration_secs": 60.0, "call_duration_secs": 58.0, "hangup_cause": "normal_clearing", "outcome": "answered", "call_leg_id": call.String()},
+		{"state": "hangup", "hangup_cause": "normal_clearing", "hangup_source": "unknown", "sip_hangup_cause": "200",
+			"call_quality_stats": nil},
+		{"total_cost": "1.00", "billed_duration_secs": 60.0, "call_duration_secs": 58.0, "hangup_cause": "normal_clearing",
+			"outcome": "answered", "call_leg_id": call.String()},
 	} {
 		for name, value := range want {
 			if got[i].Payload[name] != value {
@@ -186,7 +188,8 @@ func TestSpendIsToldOnce(t *testing.T) {
 	}
 	var got []string
 	for _, e := range f.events(t) {
-		got = append(got, fmt.Sprint(e.Type, " ", e.Payload["threshold_percent"], " ", e.Payload["spent"], " ", e.Payload["forecast"]))
+		got = append(got, fmt.Sprint(e.Type, " ", e.Payload["threshold_percent"], " ", e.Payload["spent"], " ",
+			e.Payload["forecast"]))
 	}
 	// It is noon, so half of it is all of it by midnight, which is the next day.
 	want := []string{
@@ -204,7 +207,8 @@ func TestSpendIsToldOnce(t *testing.T) {
 func TestSharedSpendIsToldOf(t *testing.T) {
 	f := newFixture(t)
 	f.listen(t, func(e *webhook.Endpoint) {
-		e.Events = []string{webhook.AccountSpendThreshold, webhook.AccountSpendLimitReached, webhook.ProfileSpendThreshold, webhook.ProfileSpendLimitReached}
+		e.Events = []string{webhook.AccountSpendThreshold, webhook.AccountSpendLimitReached, webhook.ProfileSpendThreshold,
+			webhook.ProfileSpendLimitReached}
 	})
 	limit := f.write(func(tx *txn) error {
 		a, err := readAccount(context.Background(), tx, f.account)
@@ -226,7 +230,8 @@ func TestSharedSpendIsToldOf(t *testing.T) {
 		got = append(got, fmt.Sprint(e.Type, " ", e.Payload["threshold_percent"], " ", e.Payload["outbound_profile_id"]))
 	}
 	want := []string{
-		"account.spend_threshold 50 <nil>", "account.spend_threshold 80 <nil>", "account.spend_threshold 95 <nil>", "account.spend_limit_reached 100 <nil>",
+		"account.spend_threshold 50 <nil>", "account.spend_threshold 80 <nil>", "account.spend_threshold 95 <nil>",
+		"account.spend_limit_reached 100 <nil>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -254,7 +259,8 @@ func TestConfigurationIsToldOf(t *testing.T) {
 	if len(all) != 1 {
 		t.Fatalf("%d events, want the one of the change that was made: %v", len(all), all)
 	}
-	want := map[string]any{"resource_type": "outbound_voice_profile", "resource_id": f.profile.ID.String(), "action": "updated", "version": float64(f.profile.Version)}
+	want := map[string]any{"resource_type": "outbound_voice_profile", "resource_id": f.profile.ID.String(),
+		"action": "updated", "version": float64(f.profile.Version)}
 	if diff := cmp.Diff(want, all[0].Payload); diff != "" {
 		t.Errorf("payload (-want +got):\n%s", diff)
 	}
@@ -290,7 +296,8 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 	if diff := cmp.Diff(all, f.eventTypes(t)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10, Filters: []store.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
+	page, err := f.Webhooks().Deliveries(t.Context(), f.account,
+		store.Query{Size: 10, Filters: []store.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
 	if err != nil || page.Total != len(all) {
 		t.Errorf("%d deliveries to the connection, %v", page.Total, err)
 	}
@@ -332,7 +339,8 @@ func TestFullQueueRefusesAndCounts(t *testing.T) {
 	check(t, f.Store.write(ctx, func(tx *txn) error { return tx.count(ctx, f.account, store.MaxWebhookQueue-1, 0) }))
 	publish := func() []uuid.UUID {
 		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
-			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: noon, Payload: []byte(`{}`)}, nil
+			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: noon,
+				Payload: []byte(`{}`)}, nil
 		})
 		check(t, err)
 		made, err := f.Webhooks().Publish(ctx, noon, e)
@@ -352,7 +360,8 @@ func TestFullQueueRefusesAndCounts(t *testing.T) {
 	}
 	claimed, _, err := f.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 1, PerEndpoint: 1})
 	check(t, err)
-	check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: first[0], Claim: claimed[0].Claim, Number: 1, StartedAt: noon, State: webhook.Delivered}))
+	check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: first[0], Claim: claimed[0].Claim, Number: 1,
+		StartedAt: noon, State: webhook.Delivered}))
 	if _, err := f.Webhooks().Replay(ctx, noon, f.account, first[0]); err != nil {
 		t.Errorf("replay with room: %v", err)
 	}
@@ -375,7 +384,8 @@ func TestSweep(t *testing.T) {
 	}
 	publish := func(at time.Time) {
 		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
-			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: at, Payload: []byte(`{}`)}, nil
+			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: at, Payload: []byte(`{}`)},
+				nil
 		})
 		check(t, err)
 		_, err = f.Webhooks().Publish(ctx, at, e)
@@ -393,7 +403,8 @@ func TestSweep(t *testing.T) {
 	claimed, _, err := f.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 40, PerEndpoint: 20})
 	check(t, err)
 	for _, d := range claimed {
-		check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: 1, StartedAt: noon, State: webhook.Dead}))
+		check(t, f.Webhooks().Report(ctx, webhook.Attempt{DeliveryID: d.ID, Claim: d.Claim, Number: 1, StartedAt: noon,
+			State: webhook.Dead}))
 	}
 	_, err = f.WebhookEndpoints().Delete(ctx, f.account, gone.ID)
 	check(t, err)
@@ -407,13 +418,15 @@ func TestSweep(t *testing.T) {
 		check(t, f.db.read.QueryRow("SELECT COUNT(*) FROM "+table).Scan(&n))
 		counts[table] = n
 	}
-	if diff := cmp.Diff(map[string]int{"webhook_deliveries": 10, "webhook_attempts": 0, "webhook_events": 10}, counts); diff != "" {
+	if diff := cmp.Diff(map[string]int{"webhook_deliveries": 10, "webhook_attempts": 0, "webhook_events": 10},
+		counts); diff != "" {
 		t.Errorf("rows left (-want +got):\n%s", diff)
 	}
 	if q, err := f.Webhooks().Queue(ctx, f.account); err != nil || q.Pending != 10 {
 		t.Errorf("queue %+v, %v; want the 10 young ones", q, err)
 	}
-	page, err := f.Webhooks().Deliveries(ctx, f.account, store.Query{Size: 100, Sort: []store.Order{{Field: "created_at"}}})
+	page, err := f.Webhooks().Deliveries(ctx, f.account,
+		store.Query{Size: 100, Sort: []store.Order{{Field: "created_at"}}})
 	check(t, err)
 	for _, d := range page.Items {
 		if d.EndpointID != kept.ID || !d.CreatedAt.Equal(young) {
@@ -429,7 +442,8 @@ func TestClaimPlans(t *testing.T) {
 		"SELECT MIN(endpoint_id) FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id > 5",
 		"SELECT MIN(ready_at) FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id = 5 AND ready_at > 7",
 		"SELECT COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND leased = 1 AND endpoint_id = 5 AND ready_at > 7",
-		"SELECT id, claim, ready_at FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id = 5 AND ready_at <= 7 ORDER BY ready_at LIMIT 4",
+		"SELECT id, claim, ready_at FROM webhook_deliveries WHERE state = 'pending' AND endpoint_id = 5 AND ready_at <= 7 " +
+			"ORDER BY ready_at LIMIT 4",
 		"SELECT id FROM webhook_deliveries WHERE endpoint_id = 5 AND created_at < 7 ORDER BY created_at, id LIMIT 200",
 		"SELECT id FROM webhook_deliveries WHERE account_id = 5 ORDER BY created_at DESC, id DESC LIMIT 20",
 	} {
@@ -443,7 +457,8 @@ func TestClaimPlans(t *testing.T) {
 			plan = append(plan, detail)
 		}
 		check(t, rows.Err())
-		if joined := strings.Join(plan, "; "); !strings.Contains(joined, "SEARCH") || strings.Contains(joined, "TEMP B-TREE FOR ORDER BY") {
+		if joined := strings.Join(plan, "; "); !strings.Contains(joined, "SEARCH") ||
+			strings.Contains(joined, "TEMP B-TREE FOR ORDER BY") {
 			t.Errorf("%s\nis not answered by an index alone: %v", text, plan)
 		}
 	}
@@ -469,7 +484,8 @@ func TestRecordTypesOfChanges(t *testing.T) {
 	check(t, err)
 	_, err = f.ActivateDeck(ctx, f.account, deck.ID)
 	check(t, err)
-	_, err = f.UpdateAccount(ctx, f.account, func(a store.Account) (store.Account, error) { a.DefaultDeck = 0; return a, nil })
+	_, err = f.UpdateAccount(ctx, f.account,
+		func(a store.Account) (store.Account, error) { a.DefaultDeck = 0; return a, nil })
 	check(t, err)
 	_, err = f.DeleteDeck(ctx, f.account, deck.ID)
 	check(t, err)

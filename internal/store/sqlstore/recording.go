@@ -24,8 +24,10 @@ const recordingColumns = `account_id, id, profile_id, connection_id, call_id, si
 func scanRecording(scan func(...any) error) (record.Recording, error) {
 	var r record.Recording
 	var digest []byte
-	err := scan(&r.AccountID, &r.ID, &r.ProfileID, &r.ConnectionID, &r.CallID, &r.SIPCallID, &r.From, &r.To, &r.Channels, &r.Format,
-		&r.StartedMicros, &r.EndedMicros, &r.DurationMillis, &r.Interrupted, &r.Bytes, &digest, &r.Place, &r.Volume, &r.Name, &r.Sealed,
+	err := scan(&r.AccountID, &r.ID, &r.ProfileID, &r.ConnectionID, &r.CallID, &r.SIPCallID, &r.From, &r.To, &r.Channels,
+		&r.Format,
+		&r.StartedMicros, &r.EndedMicros, &r.DurationMillis, &r.Interrupted, &r.Bytes, &digest, &r.Place, &r.Volume, &r.Name,
+		&r.Sealed,
 		&r.CreatedMicros, &r.UpdatedMicros)
 	copy(r.SHA256[:], digest)
 	return r, err
@@ -56,8 +58,10 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 		now := s.now().UnixMicro()
 		err = tx.exec(ctx, `INSERT INTO recordings (`+recordingColumns+`, removed_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)`,
-			int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), r.CallID[:], r.SIPCallID, r.From, r.To, r.Channels, r.Format,
-			r.StartedMicros, r.EndedMicros, r.DurationMillis, r.Interrupted, r.Bytes, r.SHA256[:], r.Place, r.Volume, r.Name, r.Sealed, now, now)
+			int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), r.CallID[:], r.SIPCallID, r.From, r.To,
+			r.Channels, r.Format,
+			r.StartedMicros, r.EndedMicros, r.DurationMillis, r.Interrupted, r.Bytes, r.SHA256[:], r.Place, r.Volume, r.Name,
+			r.Sealed, now, now)
 		if err != nil || !wanted(tx.snapshot, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved) {
 			return err
 		}
@@ -93,7 +97,8 @@ func readRecording(ctx context.Context, q querier, account id.ID, recording uuid
 }
 
 // ListRecordings implements store.Recordings.
-func (s *Store) ListRecordings(ctx context.Context, account id.ID, q store.Query) (store.Page[record.Recording], error) {
+func (s *Store) ListRecordings(ctx context.Context, account id.ID,
+	q store.Query) (store.Page[record.Recording], error) {
 	l := listing{table: "recordings", columns: recordingColumns, fields: recordingFields}
 	q.Filters = append(slices.Clip(q.Filters), store.Filter{Field: "removed_at", Op: store.Equal, Value: int64(0)})
 	page := store.Page[record.Recording]{Items: []record.Recording{}}
@@ -123,7 +128,8 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 		err := rows.Scan(&call, &recording)
 		found[call] = append(found[call], recording)
 		return err
-	}, "SELECT call_id, id FROM recordings WHERE account_id = $1 AND call_id IN ("+places+") AND removed_at = 0 ORDER BY started_at, id", args...)
+	}, "SELECT call_id, id FROM recordings WHERE account_id = $1 AND call_id IN ("+places+") AND removed_at = 0 ORDER "+
+		"BY started_at, id", args...)
 	if err != nil {
 		return nil, fmt.Errorf("find recordings of calls: %w", unavailable(err))
 	}
@@ -134,9 +140,10 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 func (t *txn) removeRecording(ctx context.Context, r *record.Recording) error {
 	err := t.exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",
 		t.store.now().UnixMicro(), int64(r.AccountID), r.ID[:])
-	t.note(change{account: r.AccountID, kind: "recording", resource: r.ID.String(), action: "delete", before: recordingInAudit{
-		r.CallID, r.StartedMicros, r.DurationMillis, fmt.Sprintf("%x", r.SHA256),
-	}}, *r)
+	t.note(change{account: r.AccountID, kind: "recording", resource: r.ID.String(), action: "delete",
+		before: recordingInAudit{
+			r.CallID, r.StartedMicros, r.DurationMillis, fmt.Sprintf("%x", r.SHA256),
+		}}, *r)
 	return err
 }
 
@@ -219,7 +226,8 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 			err := rows.Scan(&one)
 			due = append(due, one)
 			return err
-		}, "SELECT id FROM recordings WHERE account_id = $1 AND removed_at = 0 AND started_at < $2 AND ended_at < $2 ORDER BY started_at LIMIT $3",
+		}, "SELECT id FROM recordings WHERE account_id = $1 AND removed_at = 0 AND started_at < $2 AND ended_at < $2 ORDER "+
+			"BY started_at LIMIT $3",
 			int64(account), before, limit-expired)
 		if err != nil {
 			return expired, fmt.Errorf("expire recordings: %w", unavailable(err))
@@ -237,7 +245,8 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 }
 
 // RecordingsAt implements store.Recordings.
-func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted bool, limit int) ([]record.Recording, error) {
+func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted bool,
+	limit int) ([]record.Recording, error) {
 	condition := "removed_at = 0"
 	if deleted {
 		condition = "removed_at > 0"
@@ -247,7 +256,8 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 		r, err := scanRecording(rows.Scan)
 		all = append(all, r)
 		return err
-	}, "SELECT "+recordingColumns+" FROM recordings WHERE place = $1 AND volume = $2 AND "+condition+" ORDER BY id LIMIT $3", place, volume, limit)
+	}, "SELECT "+recordingColumns+" FROM recordings WHERE place = $1 AND volume = $2 AND "+condition+" ORDER BY id "+
+		"LIMIT $3", place, volume, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list recordings: %w", unavailable(err))
 	}
@@ -257,7 +267,8 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 // MoveRecording implements store.Recordings.
 func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
-		result, err := tx.ExecContext(ctx, "UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
+		result, err := tx.ExecContext(ctx,
+			"UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
 			r.Place, r.Volume, r.Name, s.now().UnixMicro(), int64(r.AccountID), r.ID[:])
 		if err != nil {
 			return err
@@ -276,7 +287,8 @@ func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 // ForgetRecording implements store.Recordings.
 func (s *Store) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
 	err := s.writeIn(ctx, account, func(tx *txn) error {
-		return tx.exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account), recording[:])
+		return tx.exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account),
+			recording[:])
 	})
 	if err != nil {
 		return fmt.Errorf("forget recording %s: %w", recording, err)

@@ -45,7 +45,8 @@ var dimensions = map[string]dimension{
 	"outbound_profile_id": {"profile_id", showID},
 	"outcome":             {"outcome", showOutcome},
 	"short_duration_call": {
-		fmt.Sprintf("CASE WHEN outcome = %d AND duration <= %d THEN 1 ELSE 0 END", record.OutcomeAnswered, shortMicros), showBool,
+		fmt.Sprintf("CASE WHEN outcome = %d AND duration <= %d THEN 1 ELSE 0 END", record.OutcomeAnswered, shortMicros),
+		showBool,
 	},
 	"source_country_code": {"NULLIF(source_country, '')", showText},
 	"source_tn_type":      {"NULLIF(source_number_type, '')", showText},
@@ -88,7 +89,8 @@ var metrics = map[string]string{
 }
 
 // UsageReport implements store.Reports.
-func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQuery) (store.Page[store.ReportRow], error) {
+func (s *Store) UsageReport(ctx context.Context, account id.ID,
+	q store.ReportQuery) (store.Page[store.ReportRow], error) {
 	page := store.Page[store.ReportRow]{Items: []store.ReportRow{}}
 	grouped, args, err := s.groupText(account, &q)
 	if err != nil {
@@ -120,7 +122,8 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID, q store.ReportQu
 // get into the text; every value is an argument.
 func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > maxPageSize {
-		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue, maxPageSize)
+		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue,
+			maxPageSize)
 	}
 	var columns, groups []string
 	for i, name := range q.Dimensions {
@@ -154,7 +157,8 @@ func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, e
 	default:
 		from += fileTagged
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + where + " GROUP BY " + strings.Join(groups, ", "), args, nil
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + where + " GROUP BY " +
+		strings.Join(groups, ", "), args, nil
 }
 
 // reportOrder goes by places, since a name could be that of a column too.

@@ -89,7 +89,8 @@ func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.
 			return err
 		}
 		where, args := amongThese(account, ids)
-		if err := tx.exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1), slices.Clone(args)...); err != nil {
+		if err := tx.exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1),
+			slices.Clone(args)...); err != nil {
 			return err
 		}
 		return tx.exec(ctx, "DELETE FROM call_records WHERE "+where, args...)
@@ -109,7 +110,8 @@ type retentionInAudit struct {
 // ledger and, once for each day, in the audit of the account.
 func (t *txn) noteSweep(ctx context.Context, account id.ID, before record.Day) error {
 	var known record.Day
-	err := t.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1", int64(account)).Scan(&known)
+	err := t.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
+		int64(account)).Scan(&known)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}

@@ -47,7 +47,8 @@ func TestLeastPrivilege(t *testing.T) {
 	url, _ := appRole(t)
 	var log bytes.Buffer
 	clock := newTestClock(noon)
-	node := newTestNode(t, url, "app", clock.Now, func(c *sqlstore.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	node := newTestNode(t, url, "app", clock.Now,
+		func(c *sqlstore.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	account, phone := configure(t, node.Store)
 	ctx := context.Background()
 	other, err := node.CreateAccount(ctx, store.Account{Name: "other", Active: true})
@@ -77,7 +78,8 @@ func TestLeastPrivilege(t *testing.T) {
 		if n := seen(t, conn, "", table, ""); n != 0 {
 			t.Errorf("%s: %d rows are in sight of a transaction that names no account", table, n)
 		}
-		for name, setting := range map[string]string{"of another account": other.ID.String(), "of none": "0", "of a pattern": "%", "of more than one": "*, *"} {
+		for name, setting := range map[string]string{"of another account": other.ID.String(), "of none": "0",
+			"of a pattern": "%", "of more than one": "*, *"} {
 			where := ""
 			if setting == other.ID.String() {
 				where = fmt.Sprintf(" WHERE %s = %d", accountColumn(table), account)
@@ -86,7 +88,8 @@ func TestLeastPrivilege(t *testing.T) {
 				t.Errorf("%s: %d rows are in sight of a transaction %s", table, n, name)
 			}
 		}
-		if seen(t, conn, "*", table, "") > 0 && table != "webhook_attempts" && seen(t, conn, account.String(), table, "") == 0 {
+		if seen(t, conn, "*", table, "") > 0 && table != "webhook_attempts" &&
+			seen(t, conn, account.String(), table, "") == 0 {
 			t.Errorf("%s: the account does not see its own", table)
 		}
 	}
@@ -108,7 +111,8 @@ func accountColumn(table string) string {
 
 func guardedTables(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
-	rows, err := conn.Query(context.Background(), "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relrowsecurity AND relforcerowsecurity")
+	rows, err := conn.Query(context.Background(),
+		"SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relrowsecurity AND relforcerowsecurity")
 	check(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	check(t, err)
@@ -151,8 +155,10 @@ func refusedToRole(t *testing.T, conn *pgx.Conn, account, other id.ID) {
 	}
 	for _, text := range []string{
 		fmt.Sprintf("INSERT INTO webhook_queues (account_id, pending, refused) VALUES (%d, 0, 0)", account),
-		"ALTER TABLE profiles DISABLE ROW LEVEL SECURITY", "ALTER TABLE profiles NO FORCE ROW LEVEL SECURITY", "DROP POLICY account ON profiles",
-		"CREATE POLICY open ON profiles USING (true)", "ALTER ROLE tollgate_app BYPASSRLS", "SET ROLE postgres", "CREATE TABLE mine (one int)",
+		"ALTER TABLE profiles DISABLE ROW LEVEL SECURITY", "ALTER TABLE profiles NO FORCE ROW LEVEL SECURITY",
+		"DROP POLICY account ON profiles",
+		"CREATE POLICY open ON profiles USING (true)", "ALTER ROLE tollgate_app BYPASSRLS", "SET ROLE postgres",
+		"CREATE TABLE mine (one int)",
 		"DROP TABLE audit_events", "TRUNCATE profiles", "SET row_security = off; SELECT count(*) FROM profiles",
 	} {
 		tx, err := conn.Begin(ctx)
@@ -173,14 +179,16 @@ func TestRowSecurityIsLookedFor(t *testing.T) {
 	server := postgresServer(t)
 	opened := func(url string) string {
 		var log bytes.Buffer
-		node := newTestNode(t, url, "app", newTestClock(noon).Now, func(c *sqlstore.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		node := newTestNode(t, url, "app", newTestClock(noon).Now,
+			func(c *sqlstore.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		check(t, node.Close())
 		return log.String()
 	}
 	if log := opened(server.URL(database, "postgres")); !strings.Contains(log, "passes row-level security") {
 		t.Errorf("a superuser is not reported: %s", log)
 	}
-	check(t, server.Exec(database, "ALTER TABLE gateways DISABLE ROW LEVEL SECURITY; ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY"))
+	check(t, server.Exec(database,
+		"ALTER TABLE gateways DISABLE ROW LEVEL SECURITY; ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY"))
 	if log := opened(url); !strings.Contains(log, "accounts, gateways") {
 		t.Errorf("open tables are not reported: %s", log)
 	}
@@ -189,10 +197,13 @@ func TestRowSecurityIsLookedFor(t *testing.T) {
 // TestUnprovenDatabase says which databases are warned about.
 func TestUnprovenDatabase(t *testing.T) {
 	for url, want := range map[string]string{
-		"host=/var/run/postgresql": "", "postgres://u@127.0.0.1/t": "", "postgres://u@localhost/t?sslmode=disable": "", "postgres://u@[::1]/t": "",
+		"host=/var/run/postgresql": "", "postgres://u@127.0.0.1/t": "", "postgres://u@localhost/t?sslmode=disable": "",
+		"postgres://u@[::1]/t":                              "",
 		"postgres://u@db.example.com/t?sslmode=verify-full": "", "postgres://u@db.example.com/t": "db.example.com",
-		"postgres://u@db.example.com/t?sslmode=require": "db.example.com", "postgres://u@10.0.0.5/t?sslmode=disable": "10.0.0.5",
-		"postgres://u@db.example.com/t?sslmode=verify-ca": "db.example.com", "postgres://u@127.0.0.1,db.example.com/t": "db.example.com",
+		"postgres://u@db.example.com/t?sslmode=require":   "db.example.com",
+		"postgres://u@10.0.0.5/t?sslmode=disable":         "10.0.0.5",
+		"postgres://u@db.example.com/t?sslmode=verify-ca": "db.example.com",
+		"postgres://u@127.0.0.1,db.example.com/t":         "db.example.com",
 	} {
 		if got, err := sqlstore.Unproven(url); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", url, got, err, want)

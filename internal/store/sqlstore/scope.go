@@ -59,7 +59,8 @@ func scanHold(scan func(...any) error) (scope admission.Scope, hold admission.Sp
 }
 
 // loadHolds reads the holds that a condition selects.
-func loadHolds(ctx context.Context, q querier, condition string, args ...any) (map[admission.Scope]admission.SpendHold, error) {
+func loadHolds(ctx context.Context, q querier, condition string,
+	args ...any) (map[admission.Scope]admission.SpendHold, error) {
 	holds := make(map[admission.Scope]admission.SpendHold)
 	err := query(ctx, q, func(rows *sql.Rows) error {
 		scope, hold, err := scanHold(rows.Scan)
@@ -79,7 +80,8 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 	if counted == on {
 		return nil
 	}
-	err := t.exec(ctx, "DELETE FROM scope_days WHERE account_id = $1 AND billing_group_id = $2", int64(account), groupColumn(scope))
+	err := t.exec(ctx, "DELETE FROM scope_days WHERE account_id = $1 AND billing_group_id = $2", int64(account),
+		groupColumn(scope))
 	if err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
@@ -106,7 +108,8 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 }
 
 // addUp adds up the days that may still change: of the last days, and of live calls.
-func (t *txn) addUp(ctx context.Context, account id.ID, scope admission.Scope) (map[admission.SpendKey]admission.Spend, error) {
+func (t *txn) addUp(ctx context.Context, account id.ID,
+	scope admission.Scope) (map[admission.SpendKey]admission.Spend, error) {
 	spends := make(map[admission.SpendKey]admission.Spend)
 	add := func(day record.Day, posted, held, overrun money.Amount) {
 		s := spends[scope.On(day)]
@@ -169,7 +172,8 @@ func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope)
 		if scope.Profile != 0 {
 			table, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
 		}
-		err := tx.QueryRowContext(ctx, "SELECT posted, held, overrun FROM "+table+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
+		err := tx.QueryRowContext(ctx,
+			"SELECT posted, held, overrun FROM "+table+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
 			Scan(&use.Posted, &use.Held, &use.Overrun)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -232,7 +236,8 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "FROM spend_holds WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
 	err := s.readingLedger(ctx, account, func(tx querier) error {
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account), int64(today)).Scan(&page.Total); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account),
+			int64(today)).Scan(&page.Total); err != nil {
 			return err
 		}
 		skip := min(max(0, q.Number-1), page.Total) * q.Size
@@ -266,7 +271,8 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 			}
 		}
 		released = len(holds)
-		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND (profile_id <> 0 OR billing_group_id <> $2)", int64(account), []byte{})
+		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND (profile_id <> 0 OR billing_group_id <> $2)",
+			int64(account), []byte{})
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,8 @@ func vaultOf(t *testing.T, keys ...byte) *secret.Vault {
 
 // twoDatabases runs a test on a database of each kind. open opens it, as a process
 // that has a vault.
-func twoDatabases(t *testing.T, test func(t *testing.T, open func(v *secret.Vault) (*sqlstore.Store, error), dump func() string)) {
+func twoDatabases(t *testing.T, test func(t *testing.T, open func(v *secret.Vault) (*sqlstore.Store, error),
+	dump func() string)) {
 	open := func(t *testing.T, config sqlstore.Config, v *secret.Vault) (*sqlstore.Store, error) {
 		config.Live, config.Clock, config.IDs = policy.NewLive(), time.Now, id.NewSource(1, time.Now)
 		config.Owner, config.Vault, config.MaxClockOffset = uuid.New(), v, -1
@@ -43,17 +44,18 @@ func twoDatabases(t *testing.T, test func(t *testing.T, open func(v *secret.Vaul
 	}
 	t.Run("SQLite", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "tollgate.db")
-		test(t, func(v *secret.Vault) (*sqlstore.Store, error) { return open(t, sqlstore.Config{Path: path}, v) }, func() string {
-			var all strings.Builder
-			for _, suffix := range []string{"", "-wal"} {
-				text, err := os.ReadFile(path + suffix)
-				if err != nil && !errors.Is(err, os.ErrNotExist) {
-					t.Fatal(err)
+		test(t, func(v *secret.Vault) (*sqlstore.Store, error) { return open(t, sqlstore.Config{Path: path}, v) },
+			func() string {
+				var all strings.Builder
+				for _, suffix := range []string{"", "-wal"} {
+					text, err := os.ReadFile(path + suffix)
+					if err != nil && !errors.Is(err, os.ErrNotExist) {
+						t.Fatal(err)
+					}
+					all.Write(text)
 				}
-				all.Write(text)
-			}
-			return all.String()
-		})
+				return all.String()
+			})
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		url, _ := newDatabase(t)
@@ -96,17 +98,20 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 	c.ConnectionName, c.UserName, c.Password = "phone", "user1", "Phone-Secret-1"
 	c, err = s.CredentialConnections().Create(t.Context(), first.ID, c)
 	check(t, err)
-	_, err = s.CredentialConnections().Update(t.Context(), first.ID, c.ID, func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-		c.Password = "Phone-Secret-2"
-		return c, nil
-	})
+	_, err = s.CredentialConnections().Update(t.Context(), first.ID, c.ID,
+		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
+			c.Password = "Phone-Secret-2"
+			return c, nil
+		})
 	check(t, err)
 	ip := connection.NewIPConnection()
-	ip.ConnectionName, ip.Outbound.IPAuthenticationMethod, ip.Outbound.IPAuthenticationToken = "pbx", "token", new("Token-Secret-3")
+	ip.ConnectionName, ip.Outbound.IPAuthenticationMethod, ip.Outbound.IPAuthenticationToken = "pbx", "token",
+		new("Token-Secret-3")
 	_, err = s.IPConnections().Create(t.Context(), first.ID, ip)
 	check(t, err)
 	f := connection.NewFQDNConnection()
-	f.ConnectionName, f.UserName, f.Password, f.Outbound.IPAuthenticationToken = "name", new("user2"), new("Name-Secret-4"), new("Token-Secret-5")
+	f.ConnectionName, f.UserName, f.Password, f.Outbound.IPAuthenticationToken = "name", new("user2"),
+		new("Name-Secret-4"), new("Token-Secret-5")
 	_, err = s.FQDNConnections().Create(t.Context(), first.ID, f)
 	check(t, err)
 	g := routing.NewGateway()
@@ -118,7 +123,8 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 	g.Password = new("Carrier-Secret-7")
 	_, err = s.Gateways().Create(t.Context(), first.ID, g)
 	check(t, err)
-	all := []string{"Phone-Secret-1", "Phone-Secret-2", "Token-Secret-3", "Name-Secret-4", "Token-Secret-5", "Carrier-Secret-6", "Carrier-Secret-7"}
+	all := []string{"Phone-Secret-1", "Phone-Secret-2", "Token-Secret-3", "Name-Secret-4", "Token-Secret-5",
+		"Carrier-Secret-6", "Carrier-Secret-7"}
 	for _, password := range all[:2] {
 		h := connection.HA1Of("user1", password)
 		all = append(all, h.MD5, h.SHA256) // whoever has these can call as the user
@@ -138,7 +144,8 @@ func wantKept(t *testing.T, s *sqlstore.Store, account id.ID) {
 	check(t, err)
 	got := []string{phones.Items[0].Password, *pbxs.Items[0].Outbound.IPAuthenticationToken, *names.Items[0].Password,
 		*names.Items[0].Outbound.IPAuthenticationToken, *carriers.Items[0].Password}
-	if want := []string{"Phone-Secret-2", "Token-Secret-3", "Name-Secret-4", "Token-Secret-5", "Carrier-Secret-7"}; !slices.Equal(got, want) {
+	if want := []string{"Phone-Secret-2", "Token-Secret-3", "Name-Secret-4", "Token-Secret-5",
+		"Carrier-Secret-7"}; !slices.Equal(got, want) {
 		t.Errorf("kept %q, want %q", got, want)
 	}
 }
@@ -163,7 +170,8 @@ func TestSecretsAreSealedAtRest(t *testing.T) {
 
 		// Another key is refused before anything is done.
 		wrong := (*sqlstore.WrongKeyError)(nil)
-		if _, err := open(vaultOf(t, 'b')); !errors.As(err, &wrong) || !slices.Equal(wrong.Missing, []string{vaultOf(t, 'a').ID()}) {
+		if _, err := open(vaultOf(t, 'b')); !errors.As(err, &wrong) ||
+			!slices.Equal(wrong.Missing, []string{vaultOf(t, 'a').ID()}) {
 			t.Errorf("opened with another key: %v", err)
 		}
 

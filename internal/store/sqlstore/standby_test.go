@@ -28,7 +28,8 @@ func TestStandbyPromoted(t *testing.T) {
 	check(t, err)
 	t.Cleanup(func() { check(t, standby.Remove()) })
 
-	url := fmt.Sprintf("host=%s,%s dbname=%s user=%s target_session_attrs=read-write", primary.Dir(), standby.Dir(), name, postgres.User)
+	url := fmt.Sprintf("host=%s,%s dbname=%s user=%s target_session_attrs=read-write", primary.Dir(), standby.Dir(), name,
+		postgres.User)
 	a, b := openNode(t, url, "a"), openNode(t, url, "b")
 	account, connectionID := configure(t, a)
 	l := startLoad(t, connectionID, a, b)

@@ -26,7 +26,8 @@ func TestTimeOfDayIsSetForward(t *testing.T) {
 	var fail atomic.Bool
 	clock := func() time.Time { return noon.Add(time.Duration(passed.Load() + set.Load())) }
 	s, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock), Owner: uuid.New(),
+		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock, IDs: id.NewSource(1, clock),
+		Owner: uuid.New(),
 		Ticks: make(chan time.Time), Monotonic: func() time.Duration { return time.Duration(passed.Load()) },
 		AroundCommit: func(commit func() error) error {
 			if fail.Swap(false) {
@@ -39,7 +40,8 @@ func TestTimeOfDayIsSetForward(t *testing.T) {
 	t.Cleanup(func() { check(t, s.Close()) })
 	account, connectionID := configure(t, s)
 	call := uuid.New()
-	do(t, s, admission.Reserve{Call: admission.Call{ID: call, Connection: connectionID, From: "+12125550100", To: "+12125550199"}})
+	do(t, s, admission.Reserve{Call: admission.Call{ID: call, Connection: connectionID, From: "+12125550100",
+		To: "+12125550199"}})
 	granted := do(t, s, admission.Answer{ID: call, AtMicros: clock().UnixMicro()}).GrantedSecs
 	live := func() int {
 		calls, err := s.LiveCalls(ctx, account)

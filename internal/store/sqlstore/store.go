@@ -348,7 +348,8 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 	// A call that ends between the two reads would be missed without a transaction.
 	err = s.readingLedger(ctx, account, func(tx querier) error {
 		if s.db.postgres != nil {
-			l, err := scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
+			l, err := scanLease(tx.QueryRowContext(ctx,
+				"SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
 				int64(account), decision[:]).Scan)
 			if err == nil {
 				encoded = l.Decision
@@ -357,7 +358,8 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 				return err
 			}
 		}
-		r, err := scanRecord(tx.QueryRowContext(ctx, "SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
+		r, err := scanRecord(tx.QueryRowContext(ctx,
+			"SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
 		if err == nil {
 			encoded = r.Decision
@@ -447,7 +449,8 @@ func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (st
 	l, err := s.liveLease(ctx, account, call)
 	if s.db.postgres != nil {
 		err = s.readingLedger(ctx, account, func(tx querier) (err error) {
-			l, err = scanLease(tx.QueryRowContext(ctx, "SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2", int64(account), call[:]).Scan)
+			l, err = scanLease(tx.QueryRowContext(ctx,
+				"SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2", int64(account), call[:]).Scan)
 			return err
 		})
 	}

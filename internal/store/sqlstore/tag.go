@@ -24,7 +24,8 @@ func saveTags(ctx context.Context, tx *txn, p *profile.Profile) error {
 		if err != nil {
 			return err
 		}
-		err = tx.exec(ctx, "INSERT INTO profile_tags (account_id, profile_id, fold) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+		err = tx.exec(ctx,
+			"INSERT INTO profile_tags (account_id, profile_id, fold) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			int64(p.AccountID), int64(p.ID), fold)
 		if err != nil {
 			return err
@@ -34,7 +35,8 @@ func saveTags(ctx context.Context, tx *txn, p *profile.Profile) error {
 }
 
 func dropTags(ctx context.Context, tx *txn, p *profile.Profile) error {
-	return tx.exec(ctx, "DELETE FROM profile_tags WHERE account_id = $1 AND profile_id = $2", int64(p.AccountID), int64(p.ID))
+	return tx.exec(ctx, "DELETE FROM profile_tags WHERE account_id = $1 AND profile_id = $2", int64(p.AccountID),
+		int64(p.ID))
 }
 
 // likeEscapes hides the wildcards of LIKE in a text.

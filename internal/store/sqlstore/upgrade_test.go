@@ -53,7 +53,8 @@ func TestMigrationKilled(t *testing.T) {
 		exec("SELECT pg_advisory_unlock(7)")
 		var left bool
 		for began := time.Now(); ; {
-			check(t, gate.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND usename = 'tollgate')", name).Scan(&left))
+			check(t, gate.QueryRow(ctx,
+				"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND usename = 'tollgate')", name).Scan(&left))
 			if !left {
 				break
 			}
@@ -91,10 +92,12 @@ func TestTablesGrowUnderLoad(t *testing.T) {
 	a, b := openNode(t, url, "a"), openNode(t, url, "b")
 	account, connectionID := configure(t, a)
 	l := startLoad(t, connectionID, a, b)
-	for _, table := range []string{"leases", "profile_days", "call_records", "call_slices", "ledger_scopes", "nodes", "scope_days", "spend_holds",
+	for _, table := range []string{"leases", "profile_days", "call_records", "call_slices", "ledger_scopes", "nodes",
+		"scope_days", "spend_holds",
 		"callee_counts", "profiles", "accounts", "config_changes"} {
 		l.await(t, 50)
-		check(t, postgresServer(t).Exec(name, fmt.Sprintf("ALTER TABLE %s ADD COLUMN of_a_later_version BIGINT NOT NULL DEFAULT 0", table)))
+		check(t, postgresServer(t).Exec(name,
+			fmt.Sprintf("ALTER TABLE %s ADD COLUMN of_a_later_version BIGINT NOT NULL DEFAULT 0", table)))
 	}
 	check(t, postgresServer(t).Exec(name, "CREATE TABLE of_a_later_version (id BIGINT)"))
 	l.await(t, 200)

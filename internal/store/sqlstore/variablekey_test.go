@@ -29,7 +29,8 @@ func TestVariableKey(t *testing.T) {
 			if err != nil || did.State != state {
 				t.Errorf("start with %s: %+v, %v", text, did, err)
 			}
-			page, err := s.Keys().List(t.Context(), account.ID, store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "name"}}})
+			page, err := s.Keys().List(t.Context(), account.ID,
+				store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "name"}}})
 			check(t, err)
 			var names []string
 			for _, k := range page.Items {
@@ -76,13 +77,15 @@ func TestVariableKey(t *testing.T) {
 		check(t, err)
 		start("own", sqlstore.VariableGone, "e")
 		// Another account's key is refused, as before.
-		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "tenant", Active: true}, store.Key{Name: "theirs", Hash: sha256.Sum256([]byte("theirs"))})
+		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "tenant", Active: true},
+			store.Key{Name: "theirs", Hash: sha256.Sum256([]byte("theirs"))})
 		check(t, err)
 		if _, err := s.SetVariableKey(t.Context(), keyOf("theirs")); !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("a key of account %s: %v", tenant.Account.ID, err)
 		}
 		start("e", sqlstore.VariableTaken, "e")
-		page, err := s.ListAudit(t.Context(), account.ID, store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
+		page, err := s.ListAudit(t.Context(), account.ID,
+			store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
 		check(t, err)
 		deleted := 0
 		for _, e := range page.Items {

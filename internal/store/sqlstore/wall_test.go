@@ -20,20 +20,23 @@ func TestForgottenCondition(t *testing.T) {
 	s := openNode(t, url, "node")
 	mine, connectionID := configure(t, s)
 	limit := profile.NewSpendLimit()
-	limit.DailySpendLimit, limit.DailySpendLimitEnabled, limit.AfterLimit = new(money.Cent), true, profile.HoldUntilReleased
+	limit.DailySpendLimit, limit.DailySpendLimitEnabled, limit.AfterLimit = new(money.Cent), true,
+		profile.HoldUntilReleased
 	_, err := s.UpdateAccount(t.Context(), mine, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = limit
 		return a, nil
 	})
 	check(t, err)
 	for range 12 { // one holds the account's cent, and the last are refused
-		do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: connectionID, From: "+12125550100", To: "+12125550199"}})
+		do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: connectionID,
+			From: "+12125550100", To: "+12125550199"}})
 	}
 	other, err := s.CreateAccount(t.Context(), store.Account{Name: "other", Active: true})
 	check(t, err)
 	for table, column := range map[string]string{
-		"profiles": "name", "credential_connections": "connection_name", "rate_decks": "name", "leases": "body", "profile_days": "posted",
-		"scope_days": "posted", "spend_holds": "cause", "call_records": "reason", "audit_events": "",
+		"profiles": "name", "credential_connections": "connection_name", "rate_decks": "name", "leases": "body",
+		"profile_days": "posted",
+		"scope_days":   "posted", "spend_holds": "cause", "call_records": "reason", "audit_events": "",
 	} {
 		count, change := "SELECT COUNT(*) FROM "+table, "UPDATE "+table+" SET "+column+" = "+column
 		if column == "" {
@@ -42,7 +45,8 @@ func TestForgottenCondition(t *testing.T) {
 		if seen, _ := sqlstore.Forge(t, s, mine, count, change); seen == 0 {
 			t.Errorf("%s: the account itself sees nothing, so that the test proves nothing", table)
 		}
-		if seen, changed := sqlstore.Forge(t, s, other.ID, count+" WHERE account_id <> "+other.ID.String(), change); seen != 0 || changed != 0 {
+		if seen, changed := sqlstore.Forge(t, s, other.ID, count+" WHERE account_id <> "+other.ID.String(),
+			change); seen != 0 || changed != 0 {
 			t.Errorf("%s: the other account sees %d rows and changes %d", table, seen, changed)
 		}
 	}

@@ -56,7 +56,8 @@ func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) err
 		return err
 	}
 	if others >= store.MaxWebhookEndpoints {
-		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d webhook endpoints", store.MaxWebhookEndpoints)}
+		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/",
+			Other: fmt.Sprintf("%d webhook endpoints", store.MaxWebhookEndpoints)}
 	}
 	if e.ConnectionID == 0 {
 		return nil
@@ -78,7 +79,8 @@ func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (ch
 	if err != nil {
 		return nil, err
 	}
-	return changes, tx.exec(ctx, "DELETE FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2", int64(account), int64(connection))
+	return changes, tx.exec(ctx, "DELETE FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2",
+		int64(account), int64(connection))
 }
 
 // announce tells of a change of an object. The record types of the API are the

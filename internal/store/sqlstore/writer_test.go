@@ -48,7 +48,8 @@ func newFixture(t *testing.T) *fixture {
 	a, _, err := s.EnsureFirst(ctx)
 	check(t, err)
 	f.account = a.ID
-	deck, err := s.ImportDeck(ctx, a.ID, "deck", []rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
+	deck, err := s.ImportDeck(ctx, a.ID, "deck",
+		[]rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
 	check(t, err)
 	_, err = s.ActivateDeck(ctx, a.ID, deck.ID)
 	check(t, err)
@@ -175,7 +176,8 @@ func TestWholeCallInOneGroup(t *testing.T) {
 	var reserved, settled, again, late outcome
 	first := f.reserve(&reserved)
 	reserve := first.command.(admission.Reserve)
-	settle := admission.Settle{ID: reserve.Call.ID, Ending: admission.Ending{Elapsed: time.Second, EndedMicros: noon.UnixMicro()}}
+	settle := admission.Settle{ID: reserve.Call.ID,
+		Ending: admission.Ending{Elapsed: time.Second, EndedMicros: noon.UnixMicro()}}
 	f.writer.commitGroup([]*work{first, f.command(settle, &settled), f.command(settle, &again), f.command(reserve, &late)})
 	for _, o := range []outcome{reserved, settled, again, late} {
 		if o.err != nil || o.result.Err != nil {
@@ -237,7 +239,8 @@ func TestPlans(t *testing.T) {
 	for _, text := range []string{
 		"DELETE FROM leases WHERE place IN (VALUES (1), (2))",
 		"SELECT id FROM call_records WHERE id IN (VALUES (x'01'), (x'02'))",
-		"SELECT call_id FROM call_slices WHERE (account_id, call_id) IN (VALUES (1, x'01'), (2, x'02')) ORDER BY call_id, day",
+		"SELECT call_id FROM call_slices WHERE (account_id, call_id) IN (VALUES (1, x'01'), (2, x'02')) ORDER BY call_id, " +
+			"day",
 		"SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20",
 		"SELECT COUNT(*) FROM call_records NOT INDEXED WHERE account_id = 1 AND country = 'GB' AND rowid >= 5",
 		"SELECT COUNT(*) FROM call_records WHERE account_id = 1 AND country = 'GB' AND outcome = 1 AND callee = 442079460000",

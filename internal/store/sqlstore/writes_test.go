@@ -63,7 +63,8 @@ func keyed(account id.ID, key string, request byte) *store.Origin {
 // TestIdempotency repeats a write, also one to another account than the key's.
 func TestIdempotency(t *testing.T) {
 	onEach(t, func(t *testing.T, s *sqlstore.Store, account id.ID) {
-		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "other", Active: true}, store.Key{Name: "first", Hash: [32]byte{1}})
+		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "other", Active: true},
+			store.Key{Name: "first", Hash: [32]byte{1}})
 		check(t, err)
 		for i, target := range []id.ID{account, tenant.Account.ID} {
 			origin := keyed(account, fmt.Sprint("key ", i), 1)
@@ -159,7 +160,10 @@ func TestAuditChain(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		known.Hash[0]++
-		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error { _, err := s.VerifyAuditChain(t.Context(), known); return err }(), &broken) {
+		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error {
+			_, err := s.VerifyAuditChain(t.Context(), known)
+			return err
+		}(), &broken) {
 			t.Error("a chain with another head holds")
 		}
 	})
@@ -169,13 +173,16 @@ func TestAuditChain(t *testing.T) {
 func TestKeysAndTenants(t *testing.T) {
 	onEach(t, func(t *testing.T, s *sqlstore.Store, account id.ID) {
 		ctx := t.Context()
-		tenant, err := s.CreateTenant(ctx, store.Account{Name: "tenant", Active: true}, store.Key{Name: "first", Hash: [32]byte{1}})
+		tenant, err := s.CreateTenant(ctx, store.Account{Name: "tenant", Active: true},
+			store.Key{Name: "first", Hash: [32]byte{1}})
 		check(t, err)
 		var taken *store.ReferenceError
-		if _, err := s.Keys().Create(ctx, account, store.Key{Name: "same", Hash: [32]byte{1}}); !errors.As(err, &taken) || !errors.Is(err, store.ErrDuplicate) {
+		if _, err := s.Keys().Create(ctx, account, store.Key{Name: "same", Hash: [32]byte{1}}); !errors.As(err, &taken) ||
+			!errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("a key of another account: %v", err)
 		}
-		if _, err := s.PutKey(ctx, store.Key{AccountID: account, Name: "same", Hash: [32]byte{1}}); !errors.Is(err, store.ErrDuplicate) {
+		if _, err := s.PutKey(ctx, store.Key{AccountID: account, Name: "same", Hash: [32]byte{1}}); !errors.Is(err,
+			store.ErrDuplicate) {
 			t.Errorf("a key of another account put: %v", err)
 		}
 		previous := [32]byte{1}
@@ -224,9 +231,10 @@ func TestClusterAudit(t *testing.T) {
 	const each = 20
 	url, name := newDatabase(t)
 	clock := newTestClock(noon)
-	nodes := []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) {
-		c.IDs = id.NewSource(2, clock.Now)
-	})}
+	nodes := []*testNode{newTestNode(t, url, "a", clock.Now),
+		newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) {
+			c.IDs = id.NewSource(2, clock.Now)
+		})}
 	first, _, err := nodes[0].EnsureFirst(t.Context())
 	check(t, err)
 	var running sync.WaitGroup
@@ -247,7 +255,8 @@ func TestClusterAudit(t *testing.T) {
 		t.Errorf("head %d, %v; want %d", head.Sequence, err, 1+each)
 	}
 	// What another node has deleted is gone here too.
-	tenant, err := nodes[0].CreateTenant(t.Context(), store.Account{Name: "tenant", Active: true}, store.Key{Name: "first", Hash: [32]byte{1}})
+	tenant, err := nodes[0].CreateTenant(t.Context(), store.Account{Name: "tenant", Active: true},
+		store.Key{Name: "first", Hash: [32]byte{1}})
 	check(t, err)
 	check(t, nodes[1].Ping(t.Context()))
 	if nodes[1].config.Live.Snapshot().Account(tenant.Account.ID) == nil {
@@ -262,16 +271,19 @@ func TestClusterAudit(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), url)
 	check(t, err)
 	defer conn.Close(context.Background())
-	for _, text := range []string{"UPDATE audit_events SET doc = ''", "DELETE FROM audit_events", "TRUNCATE audit_events"} {
+	for _, text := range []string{"UPDATE audit_events SET doc = ''", "DELETE FROM audit_events",
+		"TRUNCATE audit_events"} {
 		if _, err := conn.Exec(t.Context(), "SET tollgate.account = '*'; "+text); err == nil {
 			t.Errorf("%s was done", text)
 		}
 	}
 	// From outside, beside the nodes: the whole chain, then a row that somebody changed.
-	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open(), head); err != nil || head.Sequence <= 1+each {
+	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open(), head); err != nil ||
+		head.Sequence <= 1+each {
 		t.Errorf("from outside: head %d, %v", head.Sequence, err)
 	}
-	check(t, postgresServer(t).Exec(name, "ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET created_at = created_at + 1 WHERE id = 5"))
+	check(t, postgresServer(t).Exec(name,
+		"ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET created_at = created_at + 1 WHERE id = 5"))
 	_, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open())
 	if broken := (*sqlstore.AuditError)(nil); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("found %v, want event 5", err)

@@ -73,7 +73,8 @@ func testHangUps(t *testing.T, open Opener) {
 		t.Errorf("an emergency call: %v", err)
 	}
 	dry := store.WithOrigin(ctx, &store.Origin{DryRun: true})
-	if h := value(b.HangUpCall(dry, b.account.ID, up.Call.ID, byTest))(t); h.Record != nil || heard.times(up.Call.ID) != 0 ||
+	if h := value(b.HangUpCall(dry, b.account.ID, up.Call.ID, byTest))(t); h.Record != nil ||
+		heard.times(up.Call.ID) != 0 ||
 		b.audits(t) != 0 {
 		t.Errorf("a dry run: %+v", h)
 	}

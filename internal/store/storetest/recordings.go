@@ -177,7 +177,8 @@ func testSavedEvent(t *testing.T, open Opener) {
 	if len(claimed) != 1 || claimed[0].Event.Type != webhook.CallRecordingSaved {
 		t.Fatalf("claimed %+v", claimed)
 	}
-	want := `{"call_control_id":"` + r.CallID.String() + `","call_leg_id":"` + r.CallID.String() + `","call_session_id":"` +
+	want := `{"call_control_id":"` + r.CallID.String() + `","call_leg_id":"` + r.CallID.String() +
+		`","call_session_id":"` +
 		r.CallID.String() +
 		`","connection_id":"6","channels":"dual","recording_started_at":"2026-11-24T11:59:00.000000Z","recording_ended_at":"2026-11-24T12:00:00.000000Z",` +
 		`"recording_urls":{"mp3":"https://here/x"},"public_recording_urls":{},"recording_id":"` + r.ID.String() +

@@ -176,7 +176,8 @@ func testSpendHolds(t *testing.T, open Opener) {
 				listed.Items[0].Hold != *use.Hold {
 				t.Errorf("holds listed: %+v", listed)
 			}
-			if beyond := value(b.ListHolds(ctx, b.account.ID, store.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 ||
+			if beyond := value(b.ListHolds(ctx, b.account.ID,
+				store.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 ||
 				beyond.Total != 1 {
 				t.Errorf("a page beyond the end: %+v", beyond)
 			}
