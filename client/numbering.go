@@ -7,7 +7,7 @@ import "time"
 type NumberingPlanOverride struct {
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
-	// Why, for whoever reads it later.
+	// Why, for those who read it later.
 	Comment string `json:"comment"`
 	// ISO 3166-1 alpha-2 of where the numbers ring; null for what the built-in plan says.
 	Country *string `json:"country"`
@@ -31,7 +31,7 @@ type NumberingPlanOverride struct {
 
 // NumberingPlanOverrideParams is what can be set of a NumberingPlanOverride.
 type NumberingPlanOverrideParams struct {
-	// Why, for whoever reads it later.
+	// Why, for those who read it later.
 	Comment Field[string] `json:"comment,omitzero"`
 	// ISO 3166-1 alpha-2 of where the numbers ring; null for what the built-in plan says.
 	Country Field[string] `json:"country,omitzero"`

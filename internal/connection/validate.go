@@ -106,7 +106,7 @@ func tokenProblem(token *string) []field.Error {
 func algorithmProblems(algorithms []string) []field.Error {
 	if len(algorithms) == 0 {
 		return []field.Error{{Pointer: "/digest_algorithms", Code: field.Missing,
-			Detail: "Without an algorithm nobody could authenticate. Give MD5, SHA-256 or both."}}
+			Detail: "Without an algorithm no phone could authenticate. Give MD5, SHA-256 or both."}}
 	}
 	var errs []field.Error
 	for i, algorithm := range algorithms {

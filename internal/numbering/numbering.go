@@ -26,7 +26,7 @@ type Override struct {
 	NumberType *string `json:"number_type" enum:"unknown,fixed_line,mobile,fixed_line_or_mobile,toll_free,premium_rate,shared_cost,voip,personal,pager,uan,voicemail,satellite,international" doc:"What they are, for blocked_number_types; null for what the built-in plan says."`
 	MinDigits  *int32  `json:"min_digits" minimum:"7" maximum:"15" doc:"The least digits of a number, calling code included; null for what its country has."`
 	MaxDigits  *int32  `json:"max_digits" minimum:"7" maximum:"15" doc:"The most digits of a number, calling code included; null for what its country has."`
-	Comment    string  `json:"comment" maxLength:"1000" doc:"Why, for whoever reads it later."`
+	Comment    string  `json:"comment" maxLength:"1000" doc:"Why, for those who read it later."`
 	ValidFrom  *Moment `json:"valid_from" doc:"From when the override holds: a date (00:00 UTC) or a time; null for always."`
 	ValidUntil *Moment `json:"valid_until" doc:"Until when it holds, itself not included; null for ever."`
 

@@ -33,7 +33,7 @@ func TestValidateProfile(t *testing.T) {
 		"recording of callers": {func(p *Profile) {
 			p.CallRecording.Type, p.CallRecording.CallerPhoneNumbers = RecordByCaller, []e164.Number{1}
 		}, ""},
-		"recording of nobody": {func(p *Profile) { p.CallRecording.Type = RecordByCaller },
+		"recording of no caller": {func(p *Profile) { p.CallRecording.Type = RecordByCaller },
 			"/call_recording/call_recording_caller_phone_numbers"},
 		"number type": {func(p *Profile) { p.BlockedNumberTypes = []string{"mobile", "Mobile"} },
 			"/blocked_number_types/1"},

@@ -167,7 +167,8 @@ func TestDriftIsCorrected(t *testing.T) {
 				}
 			}
 			from := s.sources[0]
-			if off := time.Duration(s.at(at)-from.anchor-from.elapsed) * time.Second / narrowband; off.Abs() > maxDrift+2*time.Millisecond {
+			off := time.Duration(s.at(at)-from.anchor-from.elapsed) * time.Second / narrowband
+			if off.Abs() > maxDrift+2*time.Millisecond {
 				t.Fatalf("%v a second: %v off after %v", drift, off, at)
 			}
 		}

@@ -78,7 +78,7 @@ func TestWrongCredentials(t *testing.T) {
 	w := newWorld(t, wish{user: true})
 	phone := w.party(strangerAddress, false)
 	var answers []string
-	for _, user := range []string{"alice", "nobody"} {
+	for _, user := range []string{"alice", "mallory"} {
 		d := newDialog(phone, "+12125550123")
 		challenge := challenged(phone, d)
 		phone.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", user, "wrong-horse", d.target, 1), offer)

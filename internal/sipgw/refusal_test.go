@@ -27,7 +27,9 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		admission.ReasonTokenInvalid: {want: wish{pbx: func(c *connection.IPConnection) {
 			c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("secret")
 		}}, extra: "X-Telnyx-Token: wrong\r\n"},
-		admission.ReasonTechPrefixUnknown:  {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.TechPrefix = "0123" }}},
+		admission.ReasonTechPrefixUnknown: {want: wish{pbx: func(c *connection.IPConnection) {
+			c.Outbound.TechPrefix = "0123"
+		}}},
 		admission.ReasonConnectionDisabled: {want: wish{pbx: func(c *connection.IPConnection) { c.Active = false }}},
 		admission.ReasonAccountDisabled: {want: wish{change: []policy.Change{policy.PutAccount(&policy.Account{
 			ID: worldAccount, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck,
@@ -156,10 +158,10 @@ func TestEveryOtherMethod(t *testing.T) {
 		}
 	}
 	d := newDialog(w.pbx, "+12125550123")
-	d.cseq, d.branch = 1, magicCookie+"nobody"
+	d.cseq, d.branch = 1, magicCookie+"unknown"
 	w.pbx.request(d, "CANCEL", "", "")
 	w.pbx.want("481 CANCEL")
-	d.remote += ";tag=nobody"
+	d.remote += ";tag=unknown"
 	for _, method := range []string{"INVITE", "BYE", "UPDATE", "INFO", "OPTIONS"} {
 		w.pbx.request(d, method, "", "")
 		w.pbx.want("481 " + method)

@@ -168,7 +168,7 @@ func TestResolve(t *testing.T) {
 		{"plain.test", "auto", []string{"udp 192.0.2.3:5060"}},
 		{"only.test", "auto", []string{"tcp 192.0.2.1:5080"}},
 		{"gone.test", "udp", []string{"udp 192.0.2.5:5060"}},
-		{"nobody.test", "udp", nil},
+		{"unknown.test", "udp", nil},
 	} {
 		for _, cut := range []bool{false, true} {
 			z.mu.Lock()
@@ -205,7 +205,7 @@ func TestResolveKeepsAnswers(t *testing.T) {
 	z.mu.Unlock()
 	now = now.Add(time.Hour)
 	if got := r.find("carrier.test", "udp"); !cmp.Equal(got, moved) {
-		t.Errorf("when nobody answers: %v", got)
+		t.Errorf("when no server answers: %v", got)
 	}
 }
 

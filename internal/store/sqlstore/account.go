@@ -174,7 +174,7 @@ func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Accou
 }
 
 // UpdateAccount implements store.Accounts. Like Update of a collection it makes
-// the change outside the writer, and again when somebody else was faster.
+// the change outside the writer, and again if another change came first.
 func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(store.Account) (store.Account,
 	error)) (store.Account, error) {
 	for {

@@ -19,7 +19,7 @@ import (
 )
 
 // Audit recomputes the invariants of the ledger from all of its rows, in one state
-// of the database: nothing is broken, unless there is a bug or somebody else wrote
+// of the database: nothing is broken, unless there is a bug or someone else wrote
 // to the database.
 func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
 	err = s.readingLedger(ctx, everyAccount, func(tx querier) (err error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/secret"
 )
 
-// AuditHead is the end of the chain of audit events. Whoever keeps one elsewhere
+// AuditHead is the end of the chain of audit events. An operator who keeps one elsewhere
 // can later prove that everything up to it is unchanged.
 type AuditHead struct {
 	Sequence int64 // how many events there are

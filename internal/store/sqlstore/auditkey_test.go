@@ -62,11 +62,11 @@ func TestForgedAudit(t *testing.T) {
 		kept  int64 // the same with a kept head
 	}{
 		{name: "rewritten and computed anew", forge: func(f *forger) {
-			f.do("UPDATE audit_events SET doc = replace(doc, 'deploy', 'nobody') WHERE id = 3")
+			f.do("UPDATE audit_events SET doc = replace(doc, 'deploy', 'mallory') WHERE id = 3")
 			f.rehash()
 		}, first: 1, kept: 1},
 		{name: "as if of a server without a key", forge: func(f *forger) {
-			f.do("UPDATE audit_events SET doc = replace(doc, 'deploy', 'nobody'), key = '' WHERE id = 3")
+			f.do("UPDATE audit_events SET doc = replace(doc, 'deploy', 'mallory'), key = '' WHERE id = 3")
 			f.do("UPDATE audit_events SET key = ''")
 			f.rehash()
 		}, first: 1, kept: 1},

@@ -339,7 +339,7 @@ func verifyChain(ctx context.Context, q querier, v *secret.Vault, known []AuditH
 		case sequence != head.Sequence+1:
 			return broken("is missing: event %d comes next", sequence)
 		case key == "":
-			return broken("has no key: it was written by a server that had none, or by somebody who has none")
+			return broken("has no key: it was written by a server that had none, or by someone who has none")
 		case !has:
 			return &AuditKeyError{Sequence: sequence, Key: key}
 		case hash != e.Hash:

@@ -114,7 +114,7 @@ func TestTamperedAuditIsFound(t *testing.T) {
 		name, tamper string
 		first        int64 // the event that is named
 	}{
-		{"changed content", `UPDATE audit_events SET doc = replace(doc, 'deploy', 'nobody') WHERE id = 3`, 3},
+		{"changed content", `UPDATE audit_events SET doc = replace(doc, 'deploy', 'mallory') WHERE id = 3`, 3},
 		{"changed hash", `UPDATE audit_events SET hash = zeroblob(32) WHERE id = 2`, 2},
 		{"changed time", `UPDATE audit_events SET created_at = created_at + 1 WHERE id = 4`, 4},
 		{"changed account", `UPDATE audit_events SET account_id = 7 WHERE id = 1`, 1},

@@ -230,7 +230,7 @@ func MarkRestored(ctx context.Context, databaseURL string, now time.Time) (err e
 // reopenCopy looks for the mark of a copy. What was spent since the copy was made is
 // unknown, and so whether limits were reached: what has a limit counts as spent
 // until the UTC day is over, and where after_limit is hold_until_released, until
-// somebody has released it. Nothing is held where nothing is limited.
+// an operator has released it. Nothing is held where nothing is limited.
 func (s *Store) reopenCopy(ctx context.Context) error {
 	err := s.write(ctx, func(tx *txn) error {
 		var at int64

@@ -123,7 +123,7 @@ func microsOrZero(t time.Time) int64 {
 }
 
 // noteBan has a ban in the audit of the account whose key asked for it. Those of the
-// gateway itself are in nobody's.
+// server itself belong to no account.
 func noteBan(ctx context.Context, tx *txn, action string, before, after *store.Ban) {
 	origin := store.OriginOf(ctx)
 	if origin == nil {

@@ -27,9 +27,9 @@ import (
 //     configuration. While a group runs the configuration stands still, and its
 //     number says whether this node's policy is that configuration. It is an
 //     advisory lock, since those are given in turn: groups cannot starve a write.
-//  2. the node's own row in nodes, which nobody else waits for.
+//  2. the node's own row in nodes, which no other node waits for.
 //  3. the rows of ledger_scopes, by id: every profile of the group, and accounts and
-//     connections that have a limit. Whoever adds or takes a lease of a profile, or
+//     connections that have a limit. A transaction that adds or takes a lease of a profile, or
 //     moves its money, holds the profile's row.
 const configLock int64 = 0x746f6c6c67617465
 
@@ -138,7 +138,7 @@ func (w *clusterWriter) run() {
 }
 
 // company is how many commands there will be when everybody who waits for an answer
-// that is to be given has asked again. Whoever waits for a turn has them anyway.
+// that is to be given has asked again. A node that waits for a turn has them anyway.
 func (w *clusterWriter) company() int {
 	if w.crowd.turns > 0 {
 		return 0

@@ -224,7 +224,7 @@ func TestRowLevelSecurity(t *testing.T) {
 			t.Errorf("%s of all accounts: none", table)
 		}
 	}
-	// Neither can rows be written for somebody else.
+	// Neither can rows be written for another account.
 	tx, err := conn.Begin(ctx)
 	check(t, err)
 	defer tx.Rollback(ctx)

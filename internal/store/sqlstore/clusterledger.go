@@ -18,7 +18,7 @@ import (
 )
 
 // expireAtOnce is how many leases one Expire ends. More are left to the next one,
-// so that the calls of a large node that has died hold up nobody for long.
+// so that the calls of a large node that has died hold up no other for long.
 const expireAtOnce = 1000
 
 // shownCountAge is how old the count of live calls may be in a scope that has no
@@ -389,7 +389,7 @@ func (g *ledgerGroup) queueLoad(b *pgx.Batch, w *clusterWriter) {
 				g.waited = max(g.waited, locked.Sub(g.began))
 			}
 			if rows.Err() == nil && n != len(g.locked) {
-				clear(w.scopes) // somebody has deleted rows: make them again
+				clear(w.scopes) // rows were deleted: make them again
 				return fmt.Errorf("%d of %d rows to lock are there", n, len(g.locked))
 			}
 			return rows.Err()

@@ -51,7 +51,7 @@ func (c *crowding) note(waited time.Duration) {
 }
 
 // takeTurn begins the transaction of a run when its turn has come, if turns are taken,
-// and adds to the run what waits then. Whoever has waited for a turn as long as for
+// and adds to the run what waits then. A node that has waited for a turn as long as for
 // any lock goes on without.
 func (w *clusterWriter) takeTurn(ctx context.Context, run []*work) ([]*work, error) {
 	if w.conn == nil {

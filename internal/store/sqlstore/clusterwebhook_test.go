@@ -87,7 +87,7 @@ func TestClusterEvents(t *testing.T) {
 		t.Errorf("%d calls were allowed; deliveries (-want +got):\n%s", allowed, diff)
 	}
 	if told.Load() == 0 {
-		t.Error("nobody was told to deliver")
+		t.Error("no node was told to deliver")
 	}
 	queue, err := a.Webhooks().Queue(t.Context(), account)
 	if err != nil || queue.Pending != 12+1+3+1 || queue.Refused != 0 {

@@ -66,7 +66,7 @@ type column[T any] struct {
 type collection[T any, K comparable] struct {
 	store *Store
 	noun  *noun[T, K]
-	// everywhere is set where whoever asks need not be of the account of the rows.
+	// everywhere is set where the caller need not belong to the account of the rows.
 	everywhere bool
 }
 
@@ -193,7 +193,7 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 }
 
 // Update implements store.Collection. The change is made outside the writer, so
-// that whatever it does holds up nobody's calls; it is made again when somebody
+// that whatever it does holds up no calls; it is made again when another change
 // else was faster.
 func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
 	var none T

@@ -7,14 +7,14 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 )
 
-// patience is how long commands wait for company for which nobody waits: the answer,
+// patience is how long commands wait for company if no one waits for them: the answer,
 // the renewal and the end of a call of the gateway, which goes on meanwhile. Under
 // load they are committed with the next reservation, so that a call costs one
 // transaction and not three. A process that is killed loses what waited, as it loses
 // what was being committed, and finds the calls by their leases.
 const patience = 5 * time.Millisecond
 
-// isPatient says whether nobody waits for the answer of a command that was submitted.
+// isPatient says whether no one waits for the answer of a command that was submitted.
 func isPatient(command admission.Command) bool {
 	switch command.(type) {
 	case admission.Answer, admission.Renew, admission.Settle, admission.Release:
@@ -112,7 +112,7 @@ const (
 	// far more than what the transaction does.
 	companyEnough = 24
 	// groupsAlone is how many groups do not wait when few of those who were expected
-	// came: nobody asks in a loop then.
+	// came: no one asks in a loop then.
 	groupsAlone = 30
 )
 

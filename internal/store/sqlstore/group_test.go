@@ -19,7 +19,7 @@ func TestCompany(t *testing.T) {
 		after    []time.Duration // of each arrival after the one before
 		want     string          // sizes of groups, when they were complete, and whether answers were given before
 	}{
-		{"nobody is expected", 0, []time.Duration{0, third}, "1@0s 1@300µs idle "},
+		{"no command is expected", 0, []time.Duration{0, third}, "1@0s 1@300µs idle "},
 		{"all come", 3, []time.Duration{0, third, third}, "3@600µs idle "},
 		{"half of them come", 4, []time.Duration{0, third, companyWait, 0, 0, 0}, "2@1ms idle 4@1.3ms idle "},
 		{"few come", 4, []time.Duration{0, 2 * companyWait, 0}, "1@1ms idle 2@2ms idle "},

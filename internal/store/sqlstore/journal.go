@@ -121,7 +121,7 @@ func (w *writer) journal(ctx context.Context, c *admission.Changes, gone []int64
 	return nil
 }
 
-// foldNow folds in a transaction of its own, for which nobody waits.
+// foldNow folds in a transaction of its own, for which no one waits.
 func (w *writer) foldNow() {
 	if w.state == nil || w.unfolded.commands == 0 {
 		return // what a failed transaction has left is folded when the ledger is read back

@@ -258,8 +258,8 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// What nobody waits for waits for company, and never longer than its patience; what
-// somebody waits for is committed at once, with all that is there.
+// A command that no one waits for waits for company, and never longer than its patience; one that
+// someone waits for is committed at once, with all that is there.
 func TestGathering(t *testing.T) {
 	type arrival struct {
 		after   time.Duration

@@ -115,7 +115,7 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 
 // NoteKeyUse implements store.KeyUse.
 func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
-	ctx := context.Background() // nobody waits
+	ctx := context.Background() // no one waits
 	w := &work{account: account, answered: make(chan error, 1), write: func(tx *txn) error {
 		return tx.exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
 			SELECT account_id, id, $3 FROM api_keys WHERE account_id = $1 AND id = $2

@@ -155,7 +155,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 }
 
 // dropConnection deletes what belongs to a connection with it: an address that belongs to
-// nobody would keep another account from using it.
+// no connection would keep another account from using it.
 func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes []policy.Change, err error) {
 	err = query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)

@@ -18,7 +18,7 @@ func (s *Store) NumberingOverrides() store.Collection[numbering.Override, id.ID]
 }
 
 // serverCollection keeps what belongs to the server and to no account. Its rows are
-// those of the first account, which cannot be deleted, whoever asks.
+// those of the first account, which cannot be deleted, for any caller.
 type serverCollection[T any, K comparable] struct {
 	inner collection[T, K]
 }

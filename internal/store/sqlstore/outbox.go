@@ -39,7 +39,7 @@ func (o outbox) Publish(ctx context.Context, now time.Time, event webhook.Event)
 		if made, err = tx.publish(ctx, now, []webhook.Event{event}); err != nil || len(made) > 0 {
 			return err
 		}
-		// Nobody wants it, and nobody who asks for it later gets it when it is repeated.
+		// No endpoint wants it, and none that asks for it later gets it when it is repeated.
 		return tx.exec(ctx, `INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`, appendEvent(nil, &event, now)...)
 	})
@@ -171,7 +171,7 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 }
 
 // lease marks candidates as claimed until an instant, and returns those that
-// nobody else has claimed, ended or deleted since.
+// no one else has claimed, ended or deleted since.
 func (o outbox) lease(ctx context.Context, found []candidate, at, until int64,
 	perEndpoint int) ([]webhook.Delivery, error) {
 	if len(found) == 0 {

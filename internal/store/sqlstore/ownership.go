@@ -16,7 +16,7 @@ import (
 )
 
 // A source address, a network and a domain name belong to the account that names them
-// first, whether or not they are in use: a SIP request shows no account, so whoever
+// first, whether or not they are in use: a SIP request shows no account, so the one that
 // could name the address of another's PBX would get its calls. An admin lets an account
 // use what is another's by store.Account.SharedSources; there, every connection must
 // have a tech prefix or a token of its own. These checks run in the transaction of the

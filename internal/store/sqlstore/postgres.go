@@ -112,7 +112,7 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	if host := unproven(parsed); host != "" {
-		config.Logger.Warn("the database is beyond this machine and its certificate is not checked: whoever is on the way "+
+		config.Logger.Warn("the database is beyond this machine and its certificate is not checked: an attacker on the way "+
 			"can read and change everything; add sslmode=verify-full and sslrootcert to the database URL", "host", host)
 	}
 	return db, nil

@@ -243,7 +243,7 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 
 // lockQueues keeps the queues of the accounts of events from other nodes, so that
 // none grows beyond its limit. They are locked in the order of their ids, after all
-// other locks, and whoever counts a queue down has the configuration to itself.
+// other locks, and a transaction that counts a queue down has the configuration to itself.
 func (t *txn) lockQueues(ctx context.Context, events []webhook.Event) error {
 	if !t.guarded {
 		return nil // there is one writer

@@ -409,7 +409,7 @@ func TestSweep(t *testing.T) {
 	_, err = f.WebhookEndpoints().Delete(ctx, f.account, gone.ID)
 	check(t, err)
 	if !f.unswept.Load() {
-		t.Error("nobody knows that there is something to sweep")
+		t.Error("no node knows that there is something to sweep")
 	}
 	check(t, f.sweepWebhooks(ctx))
 	counts := map[string]int{}

@@ -127,7 +127,7 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 		"Carrier-Secret-6", "Carrier-Secret-7"}
 	for _, password := range all[:2] {
 		h := connection.HA1Of("user1", password)
-		all = append(all, h.MD5, h.SHA256) // whoever has these can call as the user
+		all = append(all, h.MD5, h.SHA256) // anyone who has these can call as the user
 	}
 	return first.ID, all
 }

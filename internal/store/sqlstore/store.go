@@ -10,7 +10,7 @@
 //
 // With SQLite the ledger is in memory, in an admission.State, and its changes are
 // in the transaction: in a row of the journal or in the tables, see journal.go. When a
-// commit fails nobody can say whether it has persisted, so the memory is given up and
+// commit fails it is unknown whether it has persisted, so the memory is given up and
 // built again from the database.
 //
 // With PostgreSQL nothing in memory is relied on: the policy is caught up on before
@@ -84,7 +84,7 @@ type Config struct {
 
 	Live  *policy.Live     // where the policy in force is published
 	Clock func() time.Time // the time of day
-	// Monotonic is the time since some moment by a clock that nobody sets. With it a
+	// Monotonic is the time since some moment by a clock that is never set. With it a
 	// store on SQLite finds out that the time of day was set forward, which must not
 	// end the leases of calls that run. nil means that it does not look.
 	Monotonic func() time.Duration
@@ -113,16 +113,16 @@ type Config struct {
 	AroundCommit func(commit func() error) error
 
 	// Observe is told of every transaction of the writer, by its goroutine; it must
-	// not block, nor keep or change what it gets. nil means nobody is told.
+	// not block, nor keep or change what it gets. It may be nil.
 	Observe func(Group)
 
 	// Published is called after a commit from which webhooks may have to be
-	// delivered. It must not block; nil means nobody is told.
+	// delivered. It must not block; it may be nil.
 	Published func()
 
 	// HungUp is told of calls of this process that were hung up, after that is durable:
 	// at least once, and calls of others or that are over among them. It must not block,
-	// nor change the list; nil means nobody is told.
+	// nor change the list; it may be nil.
 	HungUp func(calls []uuid.UUID)
 }
 
@@ -252,7 +252,7 @@ func (s *Store) Close() error {
 
 	close(s.stopTicks)
 	s.ticking.Wait()
-	close(s.queue) // nobody sends any more: closed is set
+	close(s.queue) // no one sends any more: closed is set
 	s.ended.Wait()
 	return errors.Join(s.lock.Close(), s.db.close())
 }

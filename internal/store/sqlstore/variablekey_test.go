@@ -62,7 +62,7 @@ func TestVariableKey(t *testing.T) {
 		check(t, err)
 		start("b", sqlstore.VariableGone, "own")
 		start("c", sqlstore.VariableTaken, "c", "own")
-		// Whoever knew the old value may have rotated it: it is retired by what it is.
+		// Someone who knew the old value may have rotated it: it is retired by what it is.
 		_, err = s.Keys().Update(t.Context(), account.ID, find("c"), func(k store.Key) (store.Key, error) {
 			k.PreviousHash, k.Hash = new(k.Hash), sha256.Sum256([]byte("c2"))
 			return k, nil

@@ -40,7 +40,7 @@ func TestForgottenCondition(t *testing.T) {
 	} {
 		count, change := "SELECT COUNT(*) FROM "+table, "UPDATE "+table+" SET "+column+" = "+column
 		if column == "" {
-			change = "SELECT 1 WHERE FALSE" // nobody changes audit events
+			change = "SELECT 1 WHERE FALSE" // audit events are never changed
 		}
 		if seen, _ := sqlstore.Forge(t, s, mine, count, change); seen == 0 {
 			t.Errorf("%s: the account itself sees nothing, so that the test proves nothing", table)

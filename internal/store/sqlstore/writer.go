@@ -29,7 +29,7 @@ type work struct {
 	fold     bool
 	answered chan error // where done is nil; has room for one
 
-	patient bool // nobody waits for the answer; see gatherer
+	patient bool // no one waits for the answer; see gatherer
 
 	result admission.Result
 	err    error
@@ -61,7 +61,7 @@ type writer struct {
 	unfolded unfolded         // what is in the journal
 	uncopied int              // commands since the last checkpoint that was asked for
 
-	checkpoints chan<- struct{} // asks for one; nil asks nobody
+	checkpoints chan<- struct{} // asks for one; may be nil
 
 	entry    []byte           // for the encoding of one
 	snapshot *policy.Snapshot // as committed
@@ -119,7 +119,7 @@ func (t *txn) acrossAccounts(ctx context.Context, f func() error) error {
 }
 
 // within runs f with the rows of another account in sight, for what belongs to
-// whoever asks and not to the account that is written to.
+// the caller and not to the account that is written to.
 func (t *txn) within(ctx context.Context, account id.ID, f func() error) error {
 	if !t.guarded || account == t.account {
 		return f()
@@ -144,7 +144,7 @@ func (t *txn) applyHere(changes ...policy.Change) error {
 	return nil
 }
 
-// commitGroup runs a group in one transaction and answers it. Nobody is answered
+// commitGroup runs a group in one transaction and answers it. No command is answered
 // before the transaction is durable and its policy is in force.
 func (w *writer) commitGroup(group []*work) {
 	started := w.store.config.Clock()
@@ -361,7 +361,7 @@ func (w *writer) recover(group []*work) {
 // stepLeast is what counts as a step of the time of day and not as its being kept right.
 const stepLeast = time.Second
 
-// lookForStep compares the time of day with the clock that nobody sets.
+// lookForStep compares the time of day with the clock that is never set.
 func (w *writer) lookForStep() {
 	monotonic := w.store.config.Monotonic
 	if monotonic == nil {

@@ -277,7 +277,7 @@ func TestClusterAudit(t *testing.T) {
 			t.Errorf("%s was done", text)
 		}
 	}
-	// From outside, beside the nodes: the whole chain, then a row that somebody changed.
+	// From outside, beside the nodes: the whole chain, then a row that was changed.
 	if head, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open(), head); err != nil ||
 		head.Sequence <= 1+each {
 		t.Errorf("from outside: head %d, %v", head.Sequence, err)
