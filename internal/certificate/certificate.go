@@ -100,10 +100,10 @@ func (f *Files) InForce() (*tls.Certificate, *x509.CertPool) {
 		if f.look() != f.marks {
 			if err := f.read(); err != nil {
 				// A certificate and its key are seldom written in one instant.
-				f.config.Log.Error("the certificate's files changed and cannot be used; what was read before stays in force",
+				f.config.Log.Error("the changed certificate files cannot be used; the previous certificate stays in use",
 					"of", f.config.What, "err", err)
 			} else {
-				f.config.Log.Info("the certificate's files were read again", "of", f.config.What)
+				f.config.Log.Info("certificate files reloaded", "of", f.config.What)
 			}
 		}
 	}

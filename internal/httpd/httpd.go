@@ -188,6 +188,6 @@ func (s *Server) full(budget string, most int, source netip.Addr) {
 		return
 	}
 	s.told[budget] = now
-	s.Log.Warn("HTTP: a budget is full; strangers are turned away first, and those with a key last",
+	s.Log.Warn("HTTP: a connection budget is full; strangers are refused first, clients with a key last",
 		"listener", s.Name, "budget", budget, "most", most, "source", source.String(), "turned_away", s.stats.Refused[budget])
 }

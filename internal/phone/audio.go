@@ -43,7 +43,7 @@ func (c Codec) form() (name Codec, payloadType, silence byte, err error) {
 	case G722:
 		return G722, 9, 0xfa, nil
 	}
-	return "", 0, 0, fmt.Errorf("audio: codec %.20q is not known: want PCMU, PCMA or G722", string(c))
+	return "", 0, 0, fmt.Errorf("audio: unknown codec %.20q: want PCMU, PCMA or G722", string(c))
 }
 
 // audio is an RTP port. It counts what arrives, and from start on plays a sound.

@@ -98,7 +98,7 @@ func NewCarrier(o CarrierOptions) *Carrier {
 // Start opens the carrier's port and answers calls until Stop, or until ctx ends.
 func (c *Carrier) Start(ctx context.Context) error {
 	if c.sock != nil {
-		return errors.New("start carrier: it was started before")
+		return errors.New("start carrier: already started")
 	}
 	if err := c.o.check(); err != nil {
 		return fmt.Errorf("start carrier: %w", err)
@@ -192,7 +192,7 @@ func (b Behaviour) check() error {
 		return fmt.Errorf("status %d: want 200 to 699, or 0 for no answer", b.Status)
 	}
 	if b.RingFor < 0 || b.HangUpAfter < 0 {
-		return errors.New("a duration is negative")
+		return errors.New("negative duration")
 	}
 	return nil
 }

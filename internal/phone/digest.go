@@ -11,7 +11,7 @@ import (
 	"github.com/icholy/digest"
 )
 
-var errNoChallenge = errors.New("no digest challenge that can be answered")
+var errNoChallenge = errors.New("no supported digest challenge")
 
 // challengeHeaders are the header of a challenge and the one of its answer.
 func challengeHeaders(status int) (challenge, answer string) {

@@ -245,7 +245,7 @@ func (c *Call) Close() {
 // Errors of Dial's options. They are wrapped with what was passed.
 var (
 	errUser   = errors.New("not a number or name: want letters, digits and any of + - . _ * # ( ), at most 128")
-	errHeader = errors.New("not a header that may be added")
+	errHeader = errors.New("header cannot be added")
 )
 
 func (o *Options) check() error {
@@ -256,7 +256,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("caller id %.40q: %w", o.From, errUser)
 	}
 	if o.HangUpAfter < 0 || o.CancelAfter < 0 || o.T1 < 0 {
-		return errors.New("a duration is negative")
+		return errors.New("negative duration")
 	}
 	if len(o.Headers) > maxExtraHeaders {
 		return fmt.Errorf("%d headers: %w: at most %d", len(o.Headers), errHeader, maxExtraHeaders)
@@ -278,11 +278,11 @@ func (h Header) check() error {
 	case !isToken(h.Name):
 		return fmt.Errorf("header name %.40q: %w: want a token", h.Name, errHeader)
 	case strings.Contains(structural, " "+strings.ToLower(h.Name)+" "):
-		return fmt.Errorf("header name %.40q: %w: the phone writes it itself", h.Name, errHeader)
+		return fmt.Errorf("header name %.40q: %w: the phone sets it", h.Name, errHeader)
 	case len(h.Name)+len(h.Value) > maxHeaderBytes:
 		return fmt.Errorf("header %.40q: %w: longer than %d bytes", h.Name, errHeader, maxHeaderBytes)
 	case strings.ContainsFunc(h.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-		return fmt.Errorf("header %.40q: %w: the value holds a control character", h.Name, errHeader)
+		return fmt.Errorf("header %.40q: %w: the value contains a control character", h.Name, errHeader)
 	}
 	return nil
 }
@@ -301,7 +301,7 @@ func resolve(ctx context.Context, server string) (netip.AddrPort, error) {
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || number == 0 {
-		return netip.AddrPort{}, fmt.Errorf("server %.100q: the port is not between 1 and 65535", server)
+		return netip.AddrPort{}, fmt.Errorf("server %.100q: port out of range 1 to 65535", server)
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return netip.AddrPortFrom(ip.Unmap(), uint16(number)), nil

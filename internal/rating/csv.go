@@ -433,7 +433,7 @@ type boundedReader struct {
 
 func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.err == nil && b.rowLeft <= 0 {
-		b.err = fmt.Errorf("%w: one row has more than %d bytes; is a quote not closed?", ErrTooLarge, maxRowBytes)
+		b.err = fmt.Errorf("%w: a row has more than %d bytes; is a quote left open?", ErrTooLarge, maxRowBytes)
 	}
 	if b.err != nil {
 		return 0, b.err

@@ -9,7 +9,7 @@ import (
 
 // ErrHeader says that the first line of a file does not name the columns of a
 // deck. It is wrapped with what is missing, unknown or ambiguous.
-var ErrHeader = errors.New("header line is not that of a rate deck")
+var ErrHeader = errors.New("not the header line of a rate deck")
 
 // column is what a column of a file means.
 type column int

@@ -131,11 +131,11 @@ func TestReadCSVLimits(t *testing.T) {
 		{"bytes", file, rating.Limits{MaxBytes: int64(len(file)) - 1},
 			"error: read rate deck after line 3, of at most 49 bytes: file is too large\n"},
 		{"one row of bytes", "prefix,rate,name\n1,0.01,\"" + strings.Repeat("a\n", 1<<20), rating.Limits{},
-			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 " +
-				"bytes; is a quote not closed?\n"},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: a row has more than 1048576 " +
+				"bytes; is a quote left open?\n"},
 		{"header of commas", strings.Repeat(",", 2<<20), rating.Limits{},
-			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: one row has more than 1048576 " +
-				"bytes; is a quote not closed?\n"},
+			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: a row has more than 1048576 " +
+				"bytes; is a quote left open?\n"},
 		{"rows", file, rating.Limits{MaxRows: 2}, "error: read rate deck: file has too many rows: more than 2\n"},
 		{"field", file, rating.Limits{MaxFieldBytes: 3},
 			"line 2, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +

@@ -113,7 +113,7 @@ func (a announcing) Announcement(to record.Side) media.Announcement {
 	}
 	if !a.unheard {
 		a.unheard = true
-		a.recorder.log.Warn("recording: a call is not recorded, since the announcement cannot be said in any of its codecs",
+		a.recorder.log.Warn("recording: call not recorded: the announcement cannot be played in any of its codecs",
 			"call", a.meta.CallID)
 	}
 	return media.Announcement{}

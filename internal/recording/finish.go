@@ -87,7 +87,7 @@ func (r *Recorder) keepOrRetry(ctx context.Context, j job) {
 		return
 	}
 	r.tally.failures.Add(1)
-	r.log.Error("recording: a recording cannot be kept yet; it is tried again", "recording", j.meta.ID, "error", err)
+	r.log.Error("recording: finishing a recording failed; retrying", "recording", j.meta.ID, "error", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = append(r.failed, j)
@@ -159,7 +159,7 @@ func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, 
 		if ctx.Err() != nil {
 			return err
 		}
-		r.log.Warn("recording: kept as wav, since it cannot be made an mp3", "recording", kept.ID, "error", err)
+		r.log.Warn("recording: kept as wav; encoding to mp3 failed", "recording", kept.ID, "error", err)
 		again, _, err := openLive(j.folder, j.meta, r.config.Keys)
 		if err != nil {
 			return err
@@ -270,7 +270,7 @@ func (r *Recorder) recover() error {
 	parent := filepath.Dir(r.folder)
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return fmt.Errorf("look for recordings of before: %w", err)
+		return fmt.Errorf("look for recordings of earlier processes: %w", err)
 	}
 	for _, entry := range entries {
 		folder := filepath.Join(parent, entry.Name())
@@ -284,11 +284,11 @@ func (r *Recorder) recover() error {
 		r.locks = append(r.locks, lock)
 		metas, err := readMetas(folder)
 		if err != nil {
-			r.log.Error("recording: files of before cannot be read; they are left where they are", "folder", folder, "error",
+			r.log.Error("recording: files of an earlier process cannot be read; leaving them in place", "folder", folder, "error",
 				err)
 		}
 		for _, m := range metas {
-			r.log.Info("recording: a recording of before is kept now", "recording", m.ID, "call", m.CallID, "interrupted",
+			r.log.Info("recording: finished a recording of an earlier process", "recording", m.ID, "call", m.CallID, "interrupted",
 				!m.Closed)
 			r.enqueue(job{folder, m})
 		}

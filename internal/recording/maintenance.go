@@ -23,7 +23,7 @@ const housekeepingBatch = 100
 // housekeep does what is due by the clock until ctx ends.
 func (r *Recorder) housekeep(ctx context.Context) {
 	if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
-		r.log.Warn("recording: look for files that belong to no recording; trying again at the next start", "error", err)
+		r.log.Warn("recording: looking for orphaned files failed; trying again at the next start", "error", err)
 	}
 	ticker := time.NewTicker(retryInterval)
 	defer ticker.Stop()
@@ -177,7 +177,7 @@ func (r *Recorder) sweep(ctx context.Context) error {
 		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return err
 		}
-		r.log.Info("recording: a file that belongs to no recording is removed", "file", name)
+		r.log.Info("recording: orphaned file removed", "file", name)
 		return os.Remove(path) //nolint:gosec // G122: the folder is the server's own, and Remove does not follow a link
 	})
 }

@@ -298,7 +298,7 @@ func (r *Recorder) finish(t *tap) {
 	}
 	t.meta.Closed = true
 	if err := errors.Join(t.file.close(), writeMeta(r.folder, &t.meta)); err != nil {
-		r.log.Error("recording: close the file of a call", "recording", t.meta.ID, "error", err)
+		r.log.Error("recording: closing the file of a call failed", "recording", t.meta.ID, "error", err)
 	}
 	r.log.Info("recording: call ended", "call", t.meta.CallID, "recording", t.meta.ID,
 		"duration_ms", t.meta.Shape.millis(t.file.bytes), "caller", t.sides[0].counts, "callee", t.sides[1].counts,

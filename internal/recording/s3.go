@@ -41,7 +41,7 @@ type S3 struct {
 func (s *S3) Validate() error {
 	_, _, _, err := s.parse()
 	if err == nil && (s.AccessKey == "" || s.SecretKey == "") {
-		err = errors.New("the keys of the bucket are missing")
+		err = errors.New("the access keys of the bucket are missing")
 	}
 	return err
 }

@@ -167,7 +167,7 @@ type unsealer struct {
 func (k *Keys) unseal(from io.ReadSeeker, size int64, partial bool) (*unsealer, error) {
 	head := make([]byte, sealHeaderBytes)
 	if _, err := io.ReadFull(from, head); err != nil || string(head[:8]) != sealMagic {
-		return nil, fmt.Errorf("%w: it has no header", ErrDamaged)
+		return nil, fmt.Errorf("%w: no header", ErrDamaged)
 	}
 	aead, err := k.aead(head[8:16], head[16:])
 	if err != nil {
@@ -188,7 +188,7 @@ func (k *Keys) unseal(from io.ReadSeeker, size int64, partial bool) (*unsealer, 
 		}
 		u.size = full * sealChunk // half a chunk, or one that was not written whole
 	} else if !partial {
-		return nil, fmt.Errorf("%w: its end is missing", ErrDamaged)
+		return nil, fmt.Errorf("%w: truncated", ErrDamaged)
 	}
 	u.cutOff, u.chunks = true, full
 	return u, nil

@@ -187,7 +187,7 @@ func (t *tap) begin(at time.Time) {
 func (t *tap) fail(err error) {
 	t.failed = true
 	t.recorder.tally.abandoned.Add(1)
-	t.recorder.log.Error("recording: a call is not recorded any further", "call", t.meta.CallID, "recording", t.meta.ID,
+	t.recorder.log.Error("recording: recording of a call stopped", "call", t.meta.CallID, "recording", t.meta.ID,
 		"error", err)
 }
 

@@ -24,8 +24,8 @@ type Health struct {
 	Until *time.Time `json:"until" readOnly:"true" doc:"When a gateway that is tripped or resting is tried again."`
 	// Detail is why a gateway is forbidden.
 	Detail    *string `json:"detail" readOnly:"true" doc:"Why a gateway is forbidden: where its address leads, and which setting allows that, if any; null in other states."`
-	LiveCalls int32   `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are up there."`
-	Failures  int32   `json:"failures" readOnly:"true" doc:"Calls in a row that it did not answer at all."`
+	LiveCalls int32   `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are established there."`
+	Failures  int32   `json:"failures" readOnly:"true" doc:"Consecutive calls that it did not respond to at all."`
 	// The last OPTIONS.
 	OptionsAt     *time.Time `json:"options_at" readOnly:"true" doc:"When it last answered OPTIONS."`
 	OptionsMicros int64      `json:"options_us" readOnly:"true" doc:"How long that took, in microseconds."`

@@ -67,7 +67,7 @@ type Gateway struct {
 	Register            bool  `json:"register" doc:"Whether to register with the gateway (REGISTER). While that fails, calls go elsewhere. Needs user_name and password."`
 	RegisterExpiresSecs int32 `json:"register_expires_secs" minimum:"0" maximum:"86400" doc:"How long a registration is asked for."`
 
-	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user, where the carrier challenges."`
+	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user name, for a carrier that challenges."`
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`

@@ -38,7 +38,7 @@ func (g *Gateway) Validate() []field.Error {
 	}
 	if g.Register && g.RegisterExpiresSecs < 60 {
 		errs = append(errs, field.Error{Pointer: "/register_expires_secs", Code: field.OutOfRange,
-			Detail: "Too short to register again and again. Give at least 60."})
+			Detail: "Too short an interval for registrations. Give at least 60."})
 	}
 	hasUser, hasPassword := g.UserName != nil && *g.UserName != "", g.Password != nil && *g.Password != ""
 	if hasUser != hasPassword {
@@ -47,7 +47,7 @@ func (g *Gateway) Validate() []field.Error {
 			pointer = "/user_name"
 		}
 		errs = append(errs, field.Error{Pointer: pointer, Code: field.Missing,
-			Detail: "A carrier that challenges wants both user_name and password. Give both or neither."})
+			Detail: "A carrier that challenges needs both user_name and password. Give both or neither."})
 	}
 	if g.Register && !hasUser {
 		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Missing,
@@ -55,7 +55,7 @@ func (g *Gateway) Validate() []field.Error {
 	}
 	if hasUser && strings.ContainsAny(*g.UserName, "\"\\\r\n\x00") {
 		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,
-			Detail: "The user name holds a quote, a backslash or a line break, which a digest header cannot carry."})
+			Detail: "The user name contains a quote, a backslash or a line break, which a digest header cannot carry."})
 	}
 	return errs
 }

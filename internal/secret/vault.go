@@ -54,12 +54,12 @@ func New(keys ...[]byte) (*Vault, error) {
 			return nil, err
 		}
 		if v.Has(made.id) {
-			return nil, fmt.Errorf("the key %s is there twice", made.id)
+			return nil, fmt.Errorf("duplicate key %s", made.id)
 		}
 		v.keys = append(v.keys, made)
 	}
 	if len(v.keys) == 0 {
-		return nil, errors.New("there is no key")
+		return nil, errors.New("no key")
 	}
 	return v, nil
 }

@@ -94,7 +94,7 @@ func TestKeyFile(t *testing.T) {
 	path := filepath.Join(folder, "secrets.key")
 	key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", keyBytes)))
 	for text, want := range map[string]string{
-		"": "no key", "# nothing\n": "no key", "x": "line 1", "\n" + key[:20]: "line 2", key + "\n" + key: "twice",
+		"": "no key", "# nothing\n": "no key", "x": "line 1", "\n" + key[:20]: "line 2", key + "\n" + key: "duplicate",
 		key: "", "# of node 1\n\n  " + key + "\r\n": "",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -39,9 +39,9 @@ type Origination struct {
 // Errors of Originate.
 var (
 	// ErrNoMedia: nothing anchors media here, so nothing can be said.
-	ErrNoMedia = errors.New("there is no media relay")
+	ErrNoMedia = errors.New("no media relay is configured")
 	// ErrStopped: the server does not run, or takes no more calls.
-	ErrStopped = errors.New("the SIP gateway takes no calls")
+	ErrStopped = errors.New("the SIP server is not accepting calls")
 )
 
 // answerTail is how long a call may go on after what it has to say.

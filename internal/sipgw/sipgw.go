@@ -268,12 +268,12 @@ func (srv *Server) stop(ctx context.Context) error {
 	srv.resolver.work.Wait()
 	close(srv.stopped)
 	if left > 0 {
-		return fmt.Errorf("stop the SIP gateway: %w: %d", errUnsettled, left)
+		return fmt.Errorf("stop the SIP server: %w: %d", errUnsettled, left)
 	}
 	return nil
 }
 
-var errUnsettled = errors.New("calls were left that the ledger has not settled")
+var errUnsettled = errors.New("calls not settled by the ledger")
 
 // idle waits until no call is left, and says whether that came before the end of ctx.
 func (srv *Server) idle(ctx context.Context) bool {

@@ -116,7 +116,7 @@ func (s *stream) dial() {
 		return
 	}
 	if err != nil && s.t.running.Err() == nil {
-		s.t.log.Warn("a connection to a SIP peer could not be opened",
+		s.t.log.Warn("connecting to a SIP peer failed",
 			"address", s.to.addr.String(), "transport", s.to.transportName(), "err", err)
 	}
 	s.close()

@@ -178,7 +178,7 @@ func (t *trunk) set(state routing.State, until time.Time) {
 	}
 	was := t.state
 	t.state, t.since = state, t.srv.config.Clock()
-	t.srv.log.Info("a gateway changes its state", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was),
+	t.srv.log.Info("gateway state changed", "gateway", t.id.String(), "name", t.gateway.Name, "from", string(was),
 		"to", string(state))
 }
 
@@ -192,7 +192,7 @@ func (t *trunk) forbid(why string, all bool) {
 	}
 	if t.told != why {
 		t.told = why
-		t.srv.log.Warn("a gateway leads where nothing is sent", "gateway", t.id.String(), "name", t.gateway.Name,
+		t.srv.log.Warn("gateway address is forbidden", "gateway", t.id.String(), "name", t.gateway.Name,
 			"address", t.gateway.Address, "why", why, "unused", all)
 	}
 	t.mu.Unlock()

@@ -69,11 +69,11 @@ const IdempotencyAge = 24 * time.Hour
 // Errors of writes with an Origin.
 var (
 	// ErrVersion: the object has none of the versions of Origin.Versions.
-	ErrVersion = errors.New("the object has another version")
+	ErrVersion = errors.New("version mismatch")
 	// ErrLocked: the write changes what an admin has locked for the account.
-	ErrLocked = errors.New("locked by an admin")
+	ErrLocked = errors.New("locked by an administrator")
 	// ErrKeyReused: the idempotency key was used with another request.
-	ErrKeyReused = errors.New("idempotency key was used with another request")
+	ErrKeyReused = errors.New("idempotency key already used with another request")
 )
 
 // VersionError carries the object as it is. It wraps ErrVersion.

@@ -23,7 +23,7 @@ func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(&collector{s}) }
 func (m *Metrics) WatchHEP(sent, lost func() uint64) {
 	for result, count := range map[string]func() uint64{"sent": sent, "lost": lost} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "tollgate_hep_messages_total", Help: "SIP messages for the capture server, by whether they were sent.",
+			Name: "tollgate_hep_messages_total", Help: "SIP messages for the capture server, by result.",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(count()) }))
 	}
@@ -37,47 +37,47 @@ var (
 	descSIPMessages = prometheus.NewDesc("tollgate_sip_messages_total", "SIP messages, by direction.",
 		[]string{"direction"}, nil)
 	descSIPDropped = prometheus.NewDesc("tollgate_sip_dropped_total",
-		"SIP messages that were not carried out, by why: filtered (from a source that is not known, before the parser), "+
+		"SIP messages dropped, by cause: filtered (from an unknown source, before the parser), "+
 			"unparsable, invalid, overload, source_rate and source_calls (of a source above its limits), strangers (not "+
 			"answered, above the budgets for sources that have not proved who they are and for refusals), panic.",
 		[]string{"why"}, nil)
 	descSIPSendErrors = prometheus.NewDesc("tollgate_sip_send_errors_total", "SIP messages that could not be sent.", nil,
 		nil)
-	descSIPAttempts = prometheus.NewDesc("tollgate_sip_attempts_total", "New calls by SIP that were put to the ledger.",
+	descSIPAttempts = prometheus.NewDesc("tollgate_sip_attempts_total", "New SIP calls submitted to the ledger.",
 		nil, nil)
-	descSIPAnswered = prometheus.NewDesc("tollgate_sip_answered_total", "Calls by SIP that were answered.", nil, nil)
+	descSIPAnswered = prometheus.NewDesc("tollgate_sip_answered_total", "SIP calls that were answered.", nil, nil)
 	descSIPForks    = prometheus.NewDesc("tollgate_sip_unwanted_answers_total",
-		"Late answers of carriers, which were hung up on.", nil, nil)
+		"Late carrier answers, which were hung up on.", nil, nil)
 	descMediaErrors = prometheus.NewDesc("tollgate_media_errors_total",
 		"Session descriptions that could not be anchored.", nil, nil)
 	descSIPLedger = prometheus.NewDesc("tollgate_sip_ledger_errors_total",
-		"Reservations of calls by SIP that the store did not confirm.", nil, nil)
+		"Reservations of SIP calls that the store did not confirm.", nil, nil)
 	descSIPAuth = prometheus.NewDesc("tollgate_sip_auth_total",
 		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from "+
 			"an address that is not allowed; held: not checked after too many wrong ones; banned counts the sources that "+
 			"failed too often.",
 		[]string{"result"}, nil)
 	descSIPCalls = prometheus.NewDesc("tollgate_sip_live_calls",
-		"Calls that the SIP gateway of this process carries.", nil, nil)
-	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages that wait to be handled.", nil, nil)
+		"Calls on the SIP server of this process.", nil, nil)
+	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages waiting to be handled.", nil, nil)
 	descSIPStreams = prometheus.NewDesc("tollgate_sip_connections",
 		"Open TCP and TLS connections of the SIP gateway, by class: strangers, known (sources that have proved who "+
 			"they are), outbound.", []string{"class"}, nil)
 	descSIPRefusedStreams = prometheus.NewDesc("tollgate_sip_connections_refused_total",
-		"TCP and TLS connections that were not taken or not opened, since their class or source had as many as it may.",
+		"TCP and TLS connections refused or not opened because their class or source was at its limit.",
 		[]string{"class"}, nil)
 	descSIPEvictedStreams = prometheus.NewDesc("tollgate_sip_connections_evicted_total",
-		"TCP and TLS connections that were closed to make room for others, the longest silent first.", nil, nil)
+		"TCP and TLS connections closed to make room for others, the longest idle first.", nil, nil)
 	descLeases = prometheus.NewDesc("tollgate_live_leases",
-		"Calls that hold a channel and money in the database, by SIP and by outside switches, on all nodes.", nil, nil)
+		"Live calls, each holding a channel and money, over SIP and from outside switches, on all nodes.", nil, nil)
 	descEmergencies = prometheus.NewDesc("tollgate_emergency_calls_total",
-		"Emergency calls that were let through, by SIP and by outside switches, on all nodes.", nil, nil)
+		"Emergency calls admitted, over SIP and from outside switches, on all nodes.", nil, nil)
 	descEmergencyLive = prometheus.NewDesc("tollgate_emergency_calls_live",
-		"Emergency calls that ring or are up, on all nodes.", nil, nil)
+		"Emergency calls that are ringing or answered, on all nodes.", nil, nil)
 	descPending = prometheus.NewDesc("tollgate_webhook_queue",
 		"Webhook deliveries that are pending, on all nodes.", nil, nil)
 	descRefused = prometheus.NewDesc("tollgate_webhook_refused_total",
-		"Webhook deliveries that were never made because the account's queue was full, on all nodes.", nil, nil)
+		"Webhook deliveries dropped because the account's queue was full, on all nodes.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -166,7 +166,7 @@ func LogCalls(logger *slog.Logger, records []*record.Call) {
 			slog.Duration("duration", time.Duration(r.DurationMicros)*time.Microsecond), slog.Int64("billed_sec", r.BilledSecs))
 	}
 	if lost > 0 {
-		logger.Warn("calls were lost: their process died or fell silent; their charges are those of their grants at most",
+		logger.Warn("calls were lost: their process died or stopped responding; each is charged for its grant at most",
 			"calls", lost)
 	}
 }

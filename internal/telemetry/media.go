@@ -20,12 +20,12 @@ type media struct {
 func newMedia() media {
 	return media{
 		packets: counters("tollgate_media_rtp_packets_total",
-			"RTP packets that arrived in anchored calls that are over, by the side that sent them.", "side"),
+			"RTP packets received in ended anchored calls, by sending side.", "side"),
 		lost: counters("tollgate_media_rtp_lost_total",
-			"RTP packets of anchored calls that are over, that did not arrive, by the side that sent them.", "side"),
+			"RTP packets lost in ended anchored calls, by sending side.", "side"),
 		jitter: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tollgate_media_jitter_seconds",
-			Help: "Interarrival jitter at the end of anchored calls (RFC 3550), by the side that sent.", Buckets: jitterBuckets,
+			Help: "Interarrival jitter at the end of anchored calls (RFC 3550), by sending side.", Buckets: jitterBuckets,
 		}, []string{"side"}),
 	}
 }
@@ -47,14 +47,14 @@ func (m *Metrics) WatchMedia(stats func() relay.Stats) {
 type mediaCollector func() relay.Stats
 
 var (
-	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions", "Calls whose media the built-in relay carries.", nil,
+	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions", "Calls whose media passes through the built-in relay.", nil,
 		nil)
 	descMediaPorts = prometheus.NewDesc("tollgate_media_free_port_pairs",
-		"Pairs of ports that the built-in relay has left; a call takes two for each of its streams.", nil, nil)
+		"Free port pairs of the built-in relay; a call takes two for each of its streams.", nil, nil)
 	descMediaRelayed = prometheus.NewDesc("tollgate_media_packets_relayed_total",
-		"Packets that the built-in relay has passed on.", nil, nil)
+		"Packets forwarded by the built-in relay.", nil, nil)
 	descMediaDropped = prometheus.NewDesc("tollgate_media_packets_dropped_total",
-		"Packets that the built-in relay has not passed on, by why: foreign (not from the side's address), malformed, "+
+		"Packets dropped by the built-in relay, by cause: foreign (not from the side's address), malformed, "+
 			"forged (not by the key, or repeated), excess.", []string{"why"}, nil)
 )
 

@@ -64,9 +64,9 @@ func New(version string) *Metrics {
 		calls: counters("tollgate_calls_total",
 			"Calls that have ended, each once, by outcome, hangup cause and the gateway that was tried last.",
 			"outcome", "cause", "gateway"),
-		refusals: counters("tollgate_refusals_total", "Attempts that were refused by a rule, by reason.", "reason"),
+		refusals: counters("tollgate_refusals_total", "Attempts refused by a rule, by reason.", "reason"),
 		durations: counters("tollgate_call_seconds_total",
-			"Seconds between answer and end of the calls that have ended, by gateway.", "gateway"),
+			"Duration of ended calls from answer to end in seconds, by gateway.", "gateway"),
 		delays: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "tollgate_post_dial_delay_seconds",
 			Help:    "From the caller's INVITE to the first ringing, progress or answer, by gateway.",
@@ -81,14 +81,14 @@ func New(version string) *Metrics {
 		}),
 		groupTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "tollgate_store_commit_seconds",
-			Help:    "Duration of one transaction of the store, its durable commit included.",
+			Help:    "Duration of one transaction of the store, including its durable commit.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}),
 		groupFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tollgate_store_failures_total", Help: "Transactions of the store that failed.",
 		}),
 		groupWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tollgate_store_queue", Help: "Work that waited for the store when its last transaction ended.",
+			Name: "tollgate_store_queue", Help: "Commands waiting for the store when its last transaction ended.",
 		}),
 		attempts: counters("tollgate_webhook_attempts_total",
 			"Attempts to deliver a webhook, by the resulting state of the delivery.", "state"),
@@ -96,12 +96,12 @@ func New(version string) *Metrics {
 			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
 		}),
-		logins: counters("tollgate_api_auth_failures_total", "Requests to the API that were not let in, by why.", "reason"),
+		logins: counters("tollgate_api_auth_failures_total", "API requests rejected before they were handled, by cause.", "reason"),
 		rejected: counters("tollgate_admission_events_rejected_total",
-			"Events of calls that an outside switch reported and that were not taken, by why.", "why"),
+			"Call events from outside switches that were rejected, by cause.", "why"),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tollgate_build_info", Help: "Always 1; the label says which version runs.",
+		Name: "tollgate_build_info", Help: "Always 1; the version is in the label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
 	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes,

@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	descRecordingLive    = prometheus.NewDesc("tollgate_recordings_live", "Calls that are being recorded.", nil, nil)
+	descRecordingLive    = prometheus.NewDesc("tollgate_recordings_live", "Calls being recorded.", nil, nil)
 	descRecordingWaiting = prometheus.NewDesc("tollgate_recordings_waiting",
-		"Ended calls whose recording is not finished yet.", nil, nil)
+		"Ended calls whose recording is not finished.", nil, nil)
 	descRecordings = prometheus.NewDesc("tollgate_recordings_total",
 		"Recordings by outcome: kept, failed (and retried) or abandoned (no more of the call could be written).",
 		[]string{"result"}, nil)

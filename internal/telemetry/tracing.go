@@ -49,7 +49,7 @@ type Tracing struct {
 func NewTracing(ctx context.Context, s TracingSettings) (*Tracing, error) {
 	target, err := url.Parse(s.Endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("URL of the collector: %w", err)
+		return nil, fmt.Errorf("collector URL: %w", err)
 	}
 	if strings.Trim(target.Path, "/") == "" {
 		target.Path = "/v1/traces"
@@ -87,9 +87,9 @@ func (r *reporting) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) e
 	defer r.mu.Unlock()
 	switch {
 	case err != nil && !r.failed:
-		r.log.Warn("traces cannot be sent; they are dropped until they can", "error", err)
+		r.log.Warn("sending traces failed; dropping them until it succeeds", "error", err)
 	case err == nil && r.failed:
-		r.log.Info("traces are sent again")
+		r.log.Info("sending traces works again")
 	}
 	r.failed = err != nil
 	return nil

@@ -84,7 +84,7 @@ func TestOnlyTheQuickStartHasLoopbackGateways(t *testing.T) {
 		!strings.Contains(detail, carrier.addr()+" is loopback") {
 		t.Errorf("health: %v", health)
 	}
-	if n := strings.Count(open.Text(), "a gateway leads where nothing is sent"); n != 1 {
+	if n := strings.Count(open.Text(), "gateway address is forbidden"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
 	// Another switch is not sent there either.

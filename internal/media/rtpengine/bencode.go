@@ -50,7 +50,7 @@ func readBencode(text string) (dict, error) {
 	}
 	d, ok := value.(dict)
 	if !ok || r.rest != "" {
-		return nil, fmt.Errorf("%w: not one dictionary", errBencode)
+		return nil, fmt.Errorf("%w: not a dictionary", errBencode)
 	}
 	return d, nil
 }
@@ -65,7 +65,7 @@ func (r *reader) value(depth int) (any, error) {
 		return nil, fmt.Errorf("%w: deeper than %d or more than %d values", errBencode, maxDepth, maxValues)
 	}
 	if r.rest == "" {
-		return nil, fmt.Errorf("%w: it ends early", errBencode)
+		return nil, fmt.Errorf("%w: unexpected end", errBencode)
 	}
 	switch kind := r.rest[0]; {
 	case kind == 'i':
@@ -120,7 +120,7 @@ func (r *reader) number(end byte) (int64, error) {
 		r.rest = r.rest[i+1:]
 		return n, nil
 	}
-	return 0, fmt.Errorf("%w: a number without an end", errBencode)
+	return 0, fmt.Errorf("%w: unterminated number", errBencode)
 }
 
 func (r *reader) text() (string, error) {

@@ -108,7 +108,7 @@ func (s *session) offerTo(order []*instance, request dict, d media.Description, 
 			s.delete(order[0])
 			done(nil, media.ErrClosed)
 		case err != nil && len(order) > 1:
-			s.engine.config.Logger.Warn("the next rtpengine is tried", "call", s.opening.Call.ID, "error", err)
+			s.engine.config.Logger.Warn("rtpengine failed; trying the next one", "call", s.opening.Call.ID, "error", err)
 			delete(request, "to-tag")
 			s.offerTo(order[1:], request, d, done)
 		case err != nil:
@@ -269,7 +269,7 @@ func (s *session) note(d media.Description) {
 func (e *Engine) check(d media.Description) ([]byte, error) {
 	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) ||
 		!bytes.Contains(d.SDP, []byte("\nm=")) {
-		return nil, fmt.Errorf("%w: not one that has a stream, of at most %d bytes",
+		return nil, fmt.Errorf("%w: want at least one stream and at most %d bytes",
 			media.ErrDescription, maxDescriptionBytes)
 	}
 	return judge(e.config.Reach, d)

@@ -98,7 +98,7 @@ func (t *targets) connection(text string) (string, error) {
 		return text, nil // the unspecified address is a hold
 	}
 	if !t.source.IsValid() {
-		return "", fmt.Errorf("%w: %s is not the side's", media.ErrForbidden, address)
+		return "", fmt.Errorf("%w: %s does not belong to this side", media.ErrForbidden, address)
 	}
 	family := "IP4"
 	if t.source.Unmap().Is6() {
