@@ -27,7 +27,8 @@ var (
 		"the international prefix", ErrDialled)
 	// ErrDialledBare says that digits without a plus are no allocated number and
 	// that no country is set by whose rules they could be read.
-	ErrDialledBare = fmt.Errorf("%w: digits without a plus that are not an allocated number in international form", ErrDialled)
+	ErrDialledBare = fmt.Errorf("%w: digits without a plus that are not an allocated number in international form",
+		ErrDialled)
 	// ErrDialledNational says that the digits are no national number of the home country.
 	ErrDialledNational = fmt.Errorf("%w: not a national number of the home country", ErrDialled)
 )

@@ -284,11 +284,13 @@ func (r *Recorder) recover() error {
 		r.locks = append(r.locks, lock)
 		metas, err := readMetas(folder)
 		if err != nil {
-			r.log.Error("recording: files of an earlier process cannot be read; leaving them in place", "folder", folder, "error",
+			r.log.Error("recording: files of an earlier process cannot be read; leaving them in place", "folder", folder,
+				"error",
 				err)
 		}
 		for _, m := range metas {
-			r.log.Info("recording: finished a recording of an earlier process", "recording", m.ID, "call", m.CallID, "interrupted",
+			r.log.Info("recording: finished a recording of an earlier process", "recording", m.ID, "call", m.CallID,
+				"interrupted",
 				!m.Closed)
 			r.enqueue(job{folder, m})
 		}

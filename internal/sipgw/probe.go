@@ -284,7 +284,8 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 			pause = 0
 		}
 		p.failures++
-		t.srv.log.Warn("gateway registration failed", "gateway", t.id.String(), "name", gateway.Name, "status", status, "again_in",
+		t.srv.log.Warn("gateway registration failed", "gateway", t.id.String(), "name", gateway.Name, "status", status,
+			"again_in",
 			pause.String())
 	} else {
 		p.failures = 0

@@ -47,7 +47,8 @@ func (m *Metrics) WatchMedia(stats func() relay.Stats) {
 type mediaCollector func() relay.Stats
 
 var (
-	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions", "Calls whose media passes through the built-in relay.", nil,
+	descMediaSessions = prometheus.NewDesc("tollgate_media_sessions",
+		"Calls whose media passes through the built-in relay.", nil,
 		nil)
 	descMediaPorts = prometheus.NewDesc("tollgate_media_free_port_pairs",
 		"Free port pairs of the built-in relay; a call takes two for each of its streams.", nil, nil)

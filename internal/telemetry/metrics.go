@@ -96,7 +96,8 @@ func New(version string) *Metrics {
 			Name: "tollgate_webhook_attempt_seconds", Help: "Duration of one attempt to deliver a webhook.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
 		}),
-		logins: counters("tollgate_api_auth_failures_total", "API requests rejected before they were handled, by cause.", "reason"),
+		logins: counters("tollgate_api_auth_failures_total", "API requests rejected before they were handled, by cause.",
+			"reason"),
 		rejected: counters("tollgate_admission_events_rejected_total",
 			"Call events from outside switches that were rejected, by cause.", "why"),
 	}
