@@ -134,7 +134,8 @@ func (w *world) publish(want wish) {
 		w.t.Fatal(err)
 	}
 	changes := []policy.Change{
-		policy.PutAccount(&policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck}),
+		policy.PutAccount(&policy.Account{ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit,
+			DefaultDeck: worldDeck}),
 		policy.PutDeck(&policy.Deck{ID: worldDeck, Account: worldAccount, Rates: deck}),
 		policy.PutProfile(&p), policy.PutIPConn(&pbx),
 		policy.PutIP(&connection.IP{ID: 6, ConnectionID: worldPBX,

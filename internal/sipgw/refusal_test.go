@@ -34,7 +34,9 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		admission.ReasonAccountDisabled: {want: wish{change: []policy.Change{policy.PutAccount(&policy.Account{
 			ID: worldAccount, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck,
 		})}}},
-		admission.ReasonProfileMissing:    {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.OutboundVoiceProfileID = 0 }}},
+		admission.ReasonProfileMissing: {want: wish{pbx: func(c *connection.IPConnection) {
+			c.Outbound.OutboundVoiceProfileID = 0
+		}}},
 		admission.ReasonProfileDisabled:   {want: wish{profile: func(p *profile.Profile) { p.Enabled = false }}},
 		admission.ReasonCallerInvalid:     {extra: "P-Preferred-Identity: <sip:bob@pbx.test>\r\n"},
 		admission.ReasonNumberInvalid:     {callee: "bob"},
@@ -58,8 +60,10 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		admission.ReasonAccountChannels: {want: wish{change: []policy.Change{policy.PutAccount(&policy.Account{
 			ID: worldAccount, Active: true, DefaultDeck: worldDeck,
 		})}}},
-		admission.ReasonProfileChannels:    {want: wish{profile: func(p *profile.Profile) { p.ConcurrentCallLimit = &zero }}},
-		admission.ReasonConnectionChannels: {want: wish{pbx: func(c *connection.IPConnection) { c.Outbound.ChannelLimit = &zero }}},
+		admission.ReasonProfileChannels: {want: wish{profile: func(p *profile.Profile) { p.ConcurrentCallLimit = &zero }}},
+		admission.ReasonConnectionChannels: {want: wish{pbx: func(c *connection.IPConnection) {
+			c.Outbound.ChannelLimit = &zero
+		}}},
 		admission.ReasonDailySpendLimit: {want: wish{profile: func(p *profile.Profile) {
 			p.DailySpendLimitEnabled, p.DailySpendLimit = true, new(money.MustParse("0.001"))
 		}}},
