@@ -136,7 +136,8 @@ func (s *server) attemptedWebhookOperations() []operation {
 
 func attemptedParams() []parameter {
 	types := &schema{kind: "array", items: &schema{kind: "string", minLength: 1, maxLength: 64}, maxItems: 50}
-	return slices.Concat(pageParams(20, maxPageSize), timeFilters("started_at", "started_at"), timeFilters("finished_at", "finished_at"), []parameter{
+	times := slices.Concat(timeFilters("started_at", "started_at"), timeFilters("finished_at", "finished_at"))
+	return slices.Concat(pageParams(20, maxPageSize), times, []parameter{
 		equalFilter("filter[status]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
 		{name: "filter[event_type]", description: "Only those of these types.", schema: types},
 		containsFilter("filter[webhook][contains]", "webhook", 0),

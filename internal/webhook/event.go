@@ -53,12 +53,15 @@ func EventTypes() []EventType {
 	return []EventType{
 		{CallInitiated, "A call was let through. The payload is Telnyx's.", initiatedPayload{}},
 		{CallAnswered, "A call was answered. The payload is Telnyx's.", answeredPayload{}},
-		{CallHangup, "A call that was let through has ended, answered or not. The payload is Telnyx's.", hangupPayload{}},
+		{CallHangup, "A call that was let through has ended, answered or not. The payload is Telnyx's.",
+			hangupPayload{}},
 		{CallCost, "What a call that has ended costs. It is sent when the connection's call_cost_in_webhooks is " +
 			"true. The payload is Telnyx's.", costPayload{}},
 		{CallRefused, "A call was not let through. The payload says why and by which limit.", refusedPayload{}},
-		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost.", endedPayload{}},
-		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts.", callPayload{}},
+		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost.",
+			endedPayload{}},
+		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts.",
+			callPayload{}},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after " +
 			"call.ended.", recordingPayload{}},
 		{CallHangUpRequested, "Somebody had a call of another switch hung up. The switch is to end the call at once; it gets no " +
@@ -67,7 +70,8 @@ func EventTypes() []EventType {
 			"emergency_alert_calls says, or twice, four times, eight times as many.", emergencyAlertPayload{}},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily " +
 			"limit. Each is sent once a day.", spendPayload{}},
-		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit.", spendPayload{}},
+		{ProfileSpendLimitReached, "A profile's spend has reached its daily limit. It is sent once a day and limit.",
+			spendPayload{}},
 		{GroupSpendThreshold, "The spend of a billing group's profiles of the UTC day has passed 50, 80 or 95 " +
 			"percent of the group's daily limit. Each is sent once a day.", spendPayload{}},
 		{GroupSpendLimitReached, "The spend of a billing group has reached its daily limit. It is sent once a day " +
@@ -79,7 +83,8 @@ func EventTypes() []EventType {
 		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its " +
 			"allowed_sources, so somebody may have it who should not. It is sent at most once a minute for each connection " +
 			"by each server.", strayPayload{}},
-		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted.", changePayload{}},
+		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted.",
+			changePayload{}},
 	}
 }
 

@@ -146,7 +146,8 @@ func HangupEvent(key uuid.UUID, r *record.Call, tags []string) (Event, error) {
 		telnyxIDs: telnyxIDsOf(r.ID, r.ConnectionID),
 		telnyxParties: telnyxParties{From: numberOr(r.Caller, r.From), To: numberOr(r.Callee, r.To),
 			StartTime: microsText(r.StartedMicros), Tags: listed(tags)},
-		EndTime: microsText(r.EndedMicros), State: "hangup", HangupCause: HangupCause(r), HangupSource: HangupSource(r.HangupSource),
+		EndTime: microsText(r.EndedMicros), State: "hangup",
+		HangupCause: HangupCause(r), HangupSource: HangupSource(r.HangupSource),
 		SIPHangupCause: unspecified, CallQualityStats: qualityOf(r.Quality),
 	}
 	if r.SIPStatus != 0 {
@@ -180,7 +181,8 @@ const unspecified = "unspecified"
 // that bring a cause of their own use the words of Q.850 as FreeSWITCH has them.
 func HangupCause(r *record.Call) string {
 	switch r.HangupCause {
-	case "call_rejected", "normal_clearing", "originator_cancel", "timeout", "time_limit", "user_busy", "not_found", "no_answer":
+	case "call_rejected", "normal_clearing", "originator_cancel", "timeout", "time_limit", "user_busy",
+		"not_found", "no_answer":
 		return r.HangupCause
 	case "unallocated_number", "invalid_number_format", "number_changed", "no_route_destination":
 		return "not_found"
@@ -230,8 +232,9 @@ func qualityOf(q *record.Quality) *qualityStats {
 		return nil
 	}
 	in := inboundStats{
-		JitterPacketCount: countText(q.Caller.JitterPackets), PacketCount: countText(q.Caller.Packets), SkipPacketCount: countText(q.Caller.Lost),
-		MOS: q.Caller.MOSText(),
+		JitterPacketCount: countText(q.Caller.JitterPackets), PacketCount: countText(q.Caller.Packets),
+		SkipPacketCount: countText(q.Caller.Lost),
+		MOS:             q.Caller.MOSText(),
 	}
 	if q.Caller.JitterPackets > 0 {
 		in.JitterMaxVariance = twoDecimals(float64(q.Caller.MaxJitter) / float64(time.Millisecond))
