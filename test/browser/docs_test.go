@@ -194,8 +194,13 @@ func open(t *testing.T) *page {
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancelBrowser)
 	b := &page{}
-	b.ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
+	b.ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		// Closed and not killed, so that nothing is written to its folder any more.
+		if err := chromedp.Cancel(b.ctx); err != nil {
+			t.Logf("close Chromium: %v", err)
+		}
+	})
 	chromedp.ListenTarget(b.ctx, b.note)
 	if err := chromedp.Run(b.ctx, network.Enable(), log.Enable(), runtime.Enable()); err != nil {
 		t.Fatalf("start Chromium: %v", err)
