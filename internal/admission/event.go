@@ -14,7 +14,7 @@ import (
 // EventKind is what an Event tells of.
 type EventKind uint8
 
-// The kinds of events. What became of a call is in its record and has none. Those of
+// The kinds of events. How a call ended is in its record and has none. Those of
 // each call are made only where somebody listens.
 const (
 	EventEmergency         EventKind = iota + 1 // an emergency call was let through
@@ -55,8 +55,8 @@ type Event struct {
 	HoldAfter      bool // calls are refused from then on until the scope is released
 }
 
-// announceCall makes the event of a call that was let through or answered. Where
-// nobody listens it costs a look into two maps.
+// announceCall makes the event of a call that was let through or answered. Where no
+// webhook is configured it costs two lookups.
 func (s *State) announceCall(p *policy.Snapshot, kind EventKind, l *Lease, atMicros int64) {
 	if !p.Listens(l.Account, l.Connection) {
 		return

@@ -89,8 +89,8 @@ func absentResources() map[string]*absence {
 	return found
 }
 
-// notFound is the answer to every path that is none of the operations'. What Telnyx has
-// and Tollgate will not have is said to be so, that nobody looks for a fault of his own.
+// notFound answers every path that no operation has. Where Telnyx has the path and
+// Tollgate will not, the answer says so, so that clients do not look for their own mistake.
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	writeFailure(w, scopeOf(r), s.explainPath(r.URL.Path))
 }
