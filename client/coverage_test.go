@@ -67,7 +67,7 @@ func covered() map[string]reflect.Type {
 		"Gateway": reflect.TypeFor[client.Gateway](), "CreateGatewayRequest": reflect.TypeFor[client.GatewayParams](), "UpdateGatewayRequest": reflect.TypeFor[client.GatewayParams](),
 		"NumberingPlanOverride": reflect.TypeFor[client.NumberingPlanOverride](), "CreateNumberingPlanOverrideRequest": reflect.TypeFor[client.NumberingPlanOverrideParams](),
 		"UpdateNumberingPlanOverrideRequest": reflect.TypeFor[client.NumberingPlanOverrideParams](),
-		"RateDeck":                           reflect.TypeFor[client.RateDeck](), "RateDeckRows": reflect.TypeFor[client.RateRow](),
+		"RateDeck":                           reflect.TypeFor[client.RateDeck](), "RateDeckRow": reflect.TypeFor[client.RateRow](),
 		"Decision": reflect.TypeFor[client.Decision](), "Forecast": reflect.TypeFor[client.Forecast](), "ExplainDecisionRequest": reflect.TypeFor[client.ForecastParams](),
 		"Call": reflect.TypeFor[client.Call](), "Ban": reflect.TypeFor[client.Ban](), "CreateBanRequest": reflect.TypeFor[client.BanParams](), "SipMessage": reflect.TypeFor[client.SIPMessage](), "CallEvent": reflect.TypeFor[client.CallEvent](), "DetailRecord": reflect.TypeFor[client.DetailRecord](),
 		"UsageReport": reflect.TypeFor[client.UsageRow](), "LedgerBillingGroupReport": reflect.TypeFor[client.LedgerReport](), "CreateLedgerBillingGroupReportRequest": reflect.TypeFor[client.LedgerReportParams](),

@@ -56,7 +56,7 @@ func (s *server) deckOperations() []operation {
 		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeCarrier,
 			status: http.StatusOK, answer: deck,
 			summary: "Make it the account's default deck.", handle: deckWriter(s.Store.ActivateDeck)},
-		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, list: true,
+		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", noun: "rate_deck_row", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, list: true,
 			summary: "The prices of a deck in the order of their prefixes.", params: pageParams(maxPageSize, maxPageSize), handle: s.listDeckRows},
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // openAPI prints the table of operations as an OpenAPI 3.1 document.
 func (s *server) openAPI() []byte {
-	d := documenter{schemas: map[string]any{}}
+	d := documenter{schemas: map[string]any{}, commands: commandsOf(s.operations)}
 	paths := map[string]any{}
 	for i := range s.operations {
 		op := &s.operations[i]
@@ -62,12 +62,14 @@ func someCursors() *schema {
 }
 
 type documenter struct {
-	schemas map[string]any
+	schemas  map[string]any
+	commands map[string]command // by the id of the operation
 }
 
 // named puts a schema among the document's components and refers to it.
 func (d *documenter) named(name string, s *schema) map[string]any {
 	described := s.document()
+	delete(described, "title") // it has a name
 	if other, ok := d.schemas[name]; ok && !reflect.DeepEqual(other, described) {
 		panic("api: two schemas are called " + name)
 	}
@@ -127,6 +129,12 @@ func (d *documenter) operation(op *operation) map[string]any {
 	if op.scope != "" {
 		out["security"] = []any{map[string]any{"bearerAuth": []string{}}}
 		out["x-tollgate-scope"] = op.scope
+	}
+	if c, ok := d.commands[op.id]; ok {
+		out["x-tollgate-resource"], out["x-tollgate-verb"] = c.resource, c.verb
+	}
+	if op.method == http.MethodPost && !op.writes() {
+		out["x-tollgate-repeatable"] = true
 	}
 	return out
 }

@@ -28,6 +28,7 @@ import (
 // and the OpenAPI document prints it (openapi.go), so that the two cannot differ.
 type schema struct {
 	kind        string // object, array, string, number, integer, boolean; "" for anything
+	title       string // of an object: the name of its Go type
 	nullable    bool
 	format      string
 	description string
@@ -156,11 +157,21 @@ func (b *builder) of(t reflect.Type) *schema {
 	case reflect.Slice:
 		return &schema{kind: "array", items: b.of(t.Elem())}
 	case reflect.Struct:
-		s := &schema{kind: "object"}
+		s := &schema{kind: "object", title: titleOf(t)}
 		b.addFields(s, t)
 		return s
 	}
 	panic("api: no schema for " + t.String())
+}
+
+// titleOf is what programs that are made from the document call an object: profileView
+// is Profile there. It is empty for types without a name.
+func titleOf(t reflect.Type) string {
+	name := strings.TrimSuffix(t.Name(), "View")
+	if name == "" || strings.Contains(name, "[") {
+		return ""
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 // addFields adds the fields of a struct, those of embedded structs in their
@@ -325,6 +336,7 @@ func (s *schema) document() map[string]any {
 			d[name] = value
 		}
 	}
+	put("title", s.title, s.title != "")
 	put("format", s.format, s.format != "")
 	put("description", s.description, s.description != "")
 	put("enum", s.enumDocument(), s.enum != nil)

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"regexp"
+	"testing"
+)
+
+// Every operation that needs a key has a name of its own, of plain words.
+func TestCommands(t *testing.T) {
+	h := newHarness(t)
+	commands, ids := commandsOf(h.api.operations), map[command]string{}
+	words := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		c, named := commands[op.id]
+		if named != (op.scope != "") {
+			t.Errorf("%s has a name: %t", op.id, named)
+		}
+		if !named {
+			continue
+		}
+		if !words.MatchString(c.resource) || !words.MatchString(c.verb) {
+			t.Errorf("%s is called %q", op.id, c)
+		}
+		if other, twice := ids[c]; twice {
+			t.Errorf("%s and %s are both called %q", op.id, other, c)
+		}
+		ids[c] = op.id
+	}
+	for id, want := range map[string]command{
+		"list_outbound_voice_profile":      {"profiles", "list"},
+		"get_outbound_voice_profile_usage": {"profiles", "usage"},
+		"list_rate_deck_rows":              {"rate_decks", "rows"},
+		"list_active_call":                 {"connections", "active_calls"},
+		"delete_recordings":                {"recordings", "delete_all"},
+		"update_fqdn_authentication":       {"fqdn_connections", "update_fqdn_authentication"},
+		"get_attempted_webhook":            {"attempted_webhooks", "get"},
+		"get_webhook_delivery":             {"webhook_deliveries", "get"},
+		"get_account":                      {"account", "get"},
+	} {
+		if commands[id] != want {
+			t.Errorf("%s is called %q, want %q", id, commands[id], want)
+		}
+	}
+}
