@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // attempt is one gateway being tried for one call.
@@ -151,36 +152,28 @@ func (a *attempt) invite() {
 	l.localSeq++
 	l.inviteSeq = l.localSeq
 	branch := srv.newBranch()
-	w := newWriter()
-	w.requestLine("INVITE", l.requestURI())
-	w.via(srv, l.peer, branch)
-	w.field("Max-Forwards", strconv.Itoa(maxForwards(m)-1))
-	w.field("From", l.local)
-	w.field("To", l.remote)
-	w.field("Call-ID", l.callID)
-	w.cseq(l.localSeq, "INVITE")
-	w.lines(srv.contactLine(l.peer))
-	w.lines(lineAllow)
-	w.lines(a.s.rely.supportedLine())
-	w.field("Session-Expires", seconds(a.minSE))
-	w.field("Min-SE", seconds(min(srv.config.Timers.MinSE, a.minSE)))
-	w.lines(a.identityLines())
+	w := sip.NewWriter()
+	w.RequestLine("INVITE", l.requestURI())
+	w.Via(l.peer.transportName(), srv.ownAddress(l.peer), branch)
+	w.Field("Max-Forwards", strconv.Itoa(m.Hops()-1))
+	w.Field("From", l.local)
+	w.Field("To", l.remote)
+	w.Field("Call-ID", l.callID)
+	w.CSeq(l.localSeq, "INVITE")
+	w.Lines(srv.contactLine(l.peer))
+	w.Lines(sip.LineAllow)
+	w.Lines(a.s.rely.supportedLine())
+	w.Field("Session-Expires", sip.Seconds(a.minSE))
+	w.Field("Min-SE", sip.Seconds(min(srv.config.Timers.MinSE, a.minSE)))
+	w.Lines(a.identityLines())
 	if a.s.connected.PassDiversions {
-		w.lines(a.s.diversionLines(m))
+		w.Lines(a.s.diversionLines(m))
 	}
-	w.lines(a.extra)
-	data := w.finish(m.get("content-type"), a.body)
+	w.Lines(a.extra)
+	data := w.Finish(m.Get("content-type"), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
 	a.tx.forgotten = func() { l.lastAck, l.won = nil, nil }
-}
-
-// maxForwards is the hops that a request may still take.
-func maxForwards(m *message) int {
-	if n, err := strconv.Atoi(m.get("max-forwards")); err == nil {
-		return n
-	}
-	return 70
 }
 
 // cancel stops the attempt. A gateway that answers all the same is hung up on.
@@ -203,42 +196,32 @@ func (a *attempt) response(m *message) {
 	switch {
 	case m == nil:
 		a.unreachable()
-	case m.status == 100:
-	case m.status < 200:
+	case m.Status == 100:
+	case m.Status < 200:
 		if !a.cancelled && a.s.attempt == a && a.s.rely.takes(a, m) {
 			a.s.noteRang(a.gateway.ID)
 			a.s.handle(call.Rang{Gateway: a.n})
 			a.s.passProvisional(a, m)
 		}
-	case m.status < 300:
+	case m.Status < 300:
 		a.answered(m)
 	case a.cancelled || a.retry(m):
 	default:
-		if m.status == 503 {
+		if m.Status == 503 {
 			if a.elsewhere() {
 				return
 			}
-			a.trunk.rest(a.s.sh.now, readSeconds(m.get("retry-after")))
+			a.trunk.rest(a.s.sh.now, sip.ReadSeconds(m.Get("retry-after")))
 		}
-		a.s.handle(call.Refused{Gateway: a.n, Status: m.status, Phrase: phraseOf(m)})
+		a.s.handle(call.Refused{Gateway: a.n, Status: m.Status, Phrase: m.ShortPhrase()})
 	}
-}
-
-// maxPhrase bounds a reason phrase that is passed on.
-const maxPhrase = 128
-
-func phraseOf(m *message) string {
-	if len(m.phrase) > maxPhrase {
-		return strings.ToValidUTF8(m.phrase[:maxPhrase], "")
-	}
-	return strings.Clone(m.phrase)
 }
 
 // retry sends the INVITE again when the gateway asks for credentials or for a
 // longer session interval (RFC 4028 section 7.3).
 func (a *attempt) retry(m *message) bool {
-	if m.status == 422 {
-		wanted := readSeconds(m.get("min-se"))
+	if m.Status == 422 {
+		wanted := sip.ReadSeconds(m.Get("min-se"))
 		if wanted <= a.minSE || wanted > longestSession {
 			return false
 		}
@@ -263,9 +246,9 @@ func (a *attempt) retry(m *message) bool {
 // is repeated; that of another branch of a fork is acknowledged and ended, and so
 // is one that comes after the caller gave up.
 func (a *attempt) answered(m *message) {
-	if a.chosen != "" && m.toTag == a.chosen {
+	if a.chosen != "" && m.ToTag == a.chosen {
 		l := a.leg
-		if l.lastAck != nil && l.lastAckSeq == m.cseq {
+		if l.lastAck != nil && l.lastAckSeq == m.CSeq {
 			a.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
 		}
 		return
@@ -275,10 +258,10 @@ func (a *attempt) answered(m *message) {
 		return
 	}
 	l := a.leg
-	l.setRemote(m.to, m.toTag)
+	l.setRemote(m.To, m.ToTag)
 	l.establish(m)
 	a.s.rely.answered(a, l)
-	a.s.caller.setLocal(a.s.inviteTx.request.to, a.s.earlyTag(a, m.toTag))
+	a.s.caller.setLocal(a.s.inviteTx.request.To, a.s.earlyTag(a, m.ToTag))
 	a.s.carrier, a.s.answer, a.s.gateway = l, m, a.gateway.ID
 	a.s.handle(call.Answered{Gateway: a.n, Teardown: a.s.teardown()})
 	if !a.s.machine.Running() && a.s.answer != nil {
@@ -304,16 +287,16 @@ func (a *attempt) outlive() {
 // endFork acknowledges and hangs up on a dialog that is not wanted.
 func (a *attempt) endFork(m *message) {
 	fork := *a.leg
-	fork.setRemote(m.to, m.toTag)
+	fork.setRemote(m.To, m.ToTag)
 	fork.establish(m)
-	fork.acknowledge(m.cseq, nil, "")
+	fork.acknowledge(m.CSeq, nil, "")
 	for _, tag := range a.ended {
-		if tag == m.toTag {
+		if tag == m.ToTag {
 			return
 		}
 	}
 	a.ended = append(a.ended, fork.remoteTag)
-	fork.localSeq = m.cseq
+	fork.localSeq = m.CSeq
 	a.s.sh.srv.count.forks.Add(1)
 	a.s.pending++
 	s := a.s

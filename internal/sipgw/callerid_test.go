@@ -40,23 +40,23 @@ func TestNoNumberIsAssertedWithoutProof(t *testing.T) {
 					diverted := fmt.Sprintf("Diversion: \"Revenue\" <sip:%s@irs.test>;reason=no-answer;screen=yes\r\n", impostor)
 					invite := carried(t, w, "+12125550123",
 						header+diverted+"Identity: eyJ.x;info=<https://irs.test>\r\nP-Charge-Info: <tel:"+impostor+">\r\n")
-					if got := invite.get("p-asserted-identity") + invite.get("p-preferred-identity") + invite.get("identity") +
-						invite.get("p-charge-info"); got != "" {
+					if got := invite.Get("p-asserted-identity") + invite.Get("p-preferred-identity") + invite.Get("identity") +
+						invite.Get("p-charge-info"); got != "" {
 						t.Errorf("asserted %q", got)
 					}
-					if party := invite.get("remote-party-id"); strings.Contains(party, "screen=yes") ||
+					if party := invite.Get("remote-party-id"); strings.Contains(party, "screen=yes") ||
 						party != "" && !strings.Contains(party, "screen=no") {
 						t.Errorf("Remote-Party-ID %q", party)
 					}
-					diversion := invite.get("diversion")
+					diversion := invite.Get("diversion")
 					if strings.Contains(diversion, "Revenue") || strings.Contains(diversion, "screen=yes") ||
 						!strings.Contains(diversion, "screen=no") ||
 						!strings.Contains(diversion, ";reason=no-answer") {
 						t.Errorf("Diversion %q", diversion)
 					}
-					for _, f := range invite.fields {
-						if strings.Contains(f.value, "Revenue") {
-							t.Errorf("a display name has passed in %s: %s", f.name, f.value)
+					for _, f := range invite.Fields {
+						if strings.Contains(f.Value, "Revenue") {
+							t.Errorf("a display name has passed in %s: %s", f.Name, f.Value)
 						}
 					}
 				})
@@ -101,8 +101,8 @@ func TestCallerIDsOfTheConnection(t *testing.T) {
 				"History-Info: <sip:+12025550200@pbx.test>;index=1\r\n"
 			if c.from == "" {
 				w.pbx.invite("+12125550123", header)
-				if refusal := w.pbx.want("403 INVITE"); refusal.phrase != c.phrase {
-					t.Errorf("refused by %q, want %q", refusal.phrase, c.phrase)
+				if refusal := w.pbx.want("403 INVITE"); refusal.Phrase != c.phrase {
+					t.Errorf("refused by %q, want %q", refusal.Phrase, c.phrase)
 				}
 				return
 			}
@@ -114,11 +114,11 @@ func TestCallerIDsOfTheConnection(t *testing.T) {
 			}
 			contains(t, invite, "remote-party-id", c.from)
 			contains(t, invite, "remote-party-id", screened)
-			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
+			if got := invite.Get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
 				!strings.Contains(got, c.asserted) {
 				t.Errorf("P-Asserted-Identity %q, want %q", got, c.asserted)
 			}
-			diversions, history := strings.Join(invite.all("diversion"), ", "), invite.get("history-info")
+			diversions, history := strings.Join(invite.All("diversion"), ", "), invite.Get("history-info")
 			if passes := c.mismatch == "pass"; strings.Contains(diversions, "+12025550200") != passes ||
 				(history != "") != passes {
 				t.Errorf("Diversion %q, History-Info %q", diversions, history)
@@ -168,16 +168,16 @@ func TestEmergencyCallsShowAConfirmedNumber(t *testing.T) {
 				c.set(p)
 			}})
 			invite := carried(t, w, "911", c.privacy+"P-Asserted-Identity: <sip:"+c.presented+"@pbx.test>\r\n")
-			if !strings.HasPrefix(invite.uri, "sip:911@") {
-				t.Errorf("dialled %s", invite.uri)
+			if !strings.HasPrefix(invite.URI, "sip:911@") {
+				t.Errorf("dialled %s", invite.URI)
 			}
 			contains(t, invite, "from", c.from)
-			if got := invite.get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
+			if got := invite.Get("p-asserted-identity"); (got == "") != (c.asserted == "") ||
 				!strings.Contains(got, c.asserted) {
 				t.Errorf("P-Asserted-Identity %q, want %q", got, c.asserted)
 			}
 			contains(t, invite, "remote-party-id", "screen="+c.screen)
-			if got := invite.get("privacy"); got != "" {
+			if got := invite.Get("privacy"); got != "" {
 				t.Errorf("Privacy %q", got)
 			}
 		})

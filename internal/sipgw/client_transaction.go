@@ -1,6 +1,10 @@
 package sipgw
 
-import "time"
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/sip"
+)
 
 // clientTx is a client transaction (RFC 3261 section 17.1, with the Accepted state
 // of RFC 6026). It repeats its request until a response comes.
@@ -79,7 +83,7 @@ func (tx *clientTx) fail() {
 
 // receive takes a response that matches the transaction.
 func (tx *clientTx) receive(m *message) {
-	if m.status < 200 {
+	if m.Status < 200 {
 		tx.receiveProvisional(m)
 		return
 	}
@@ -94,11 +98,11 @@ func (tx *clientTx) receive(m *message) {
 	tx.sh.timers.stop(&tx.ring)
 	first := !tx.done
 	tx.done = true
-	if first && m.status >= 300 {
-		tx.ack = ackFor(tx.data, m)
+	if first && m.Status >= 300 {
+		tx.ack = sip.AckFor(tx.data, m.To)
 	}
 	tx.data, tx.cancel = nil, nil
-	if m.status < 300 {
+	if m.Status < 300 {
 		// Every 2xx goes up: repeated ones are acknowledged there, and those of
 		// another branch of a fork are ended there.
 		if first {
@@ -135,7 +139,7 @@ func (tx *clientTx) receiveProvisional(m *message) {
 		if !tx.cancelled {
 			tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
 		}
-	} else if m.status != 100 && !tx.cancelled {
+	} else if m.Status != 100 && !tx.cancelled {
 		tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
 	}
 	if tx.cancel != nil {
@@ -193,28 +197,6 @@ func (tx *clientTx) expire(kind timerKind) {
 			tx.forgotten()
 		}
 	}
-}
-
-// ackFor writes the ACK of a final response other than 2xx, from the INVITE as it was
-// sent and the To of the response (RFC 3261 section 17.1.1.3). It returns nil when
-// there is no INVITE any more.
-func ackFor(sent []byte, m *message) []byte {
-	invite := readMessage(sent, peer{})
-	if invite == nil {
-		return nil
-	}
-	w := newWriter()
-	w.requestLine("ACK", invite.uri)
-	w.field("Via", invite.get("via"))
-	w.field("Max-Forwards", "70")
-	for _, route := range invite.all("route") {
-		w.field("Route", route)
-	}
-	w.field("From", invite.from)
-	w.field("To", m.to)
-	w.field("Call-ID", invite.callID)
-	w.cseq(invite.cseq, "ACK")
-	return w.finish("", nil)
 }
 
 func (tx *clientTx) drop() {

@@ -26,8 +26,8 @@ func TestCallsPerSecond(t *testing.T) {
 	}
 	w.pbx.invite("+12125550123", "")
 	refused := w.pbx.await("503 INVITE")
-	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" {
-		t.Errorf("%d %s, Retry-After %q", refused.status, refused.phrase, refused.get("retry-after"))
+	if refused.Phrase != "CPS Limit Reached P05" || refused.Get("retry-after") == "" {
+		t.Errorf("%d %s, Retry-After %q", refused.Status, refused.Phrase, refused.Get("retry-after"))
 	}
 	contains(t, refused, "x-tollgate-reason", "calls_per_second")
 	if r := w.record(); r.Reason != "calls_per_second" || len(r.Decision) == 0 {
@@ -73,9 +73,9 @@ func TestMaximumLength(t *testing.T) {
 // and an answer by another one is challenged again.
 func TestDigestAlgorithms(t *testing.T) {
 	offered := func(m *message) (list []string) {
-		for _, f := range m.fields {
-			if f.name == "proxy-authenticate" {
-				c, err := digest.ParseChallenge(f.value)
+		for _, f := range m.Fields {
+			if f.Name == "proxy-authenticate" {
+				c, err := digest.ParseChallenge(f.Value)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -95,7 +95,7 @@ func TestDigestAlgorithms(t *testing.T) {
 	phone := w.party(strangerAddress, false)
 	answer := func(d *dialog, m *message, algorithm string) {
 		t.Helper()
-		c, err := digest.ParseChallenge(m.get("proxy-authenticate"))
+		c, err := digest.ParseChallenge(m.Get("proxy-authenticate"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,11 +171,11 @@ func TestCallerIDHeaders(t *testing.T) {
 			invite := w.carriers[0].want("INVITE")
 			contains(t, invite, "from", c.from)
 			for header, want := range map[string]string{"p-asserted-identity": c.pai, "remote-party-id": c.rpid} {
-				if got := invite.get(header); (want == "") != (got == "") || !strings.Contains(got, want) {
+				if got := invite.Get(header); (want == "") != (got == "") || !strings.Contains(got, want) {
 					t.Errorf("%s is %q, want %q in it", header, got, want)
 				}
 			}
-			if got := invite.get("privacy"); (got == "id") != c.hidden {
+			if got := invite.Get("privacy"); (got == "id") != c.hidden {
 				t.Errorf("Privacy is %q", got)
 			}
 			w.carriers[0].reply(invite, 486, "far", "", "")
@@ -218,12 +218,12 @@ func TestHeadersThatDoNotPass(t *testing.T) {
 		for _, m := range []*message{invite, ringing, answer} {
 			for _, header := range []string{"p-asserted-identity", "remote-party-id", "identity", "x-secret", "alert-info",
 				"p-charging-vector", "call-info", "user-to-user", "server", "user-agent"} {
-				if got := m.get(header); got != "" {
+				if got := m.Get(header); got != "" {
 					t.Errorf("%s has passed in %s: %q", header, label(m), got)
 				}
 			}
 		}
-		d, h := invite.all("diversion"), invite.all("history-info")
+		d, h := invite.All("diversion"), invite.All("history-info")
 		if !pass && len(d)+len(h) != 0 {
 			t.Errorf("%d Diversion and %d History-Info have passed", len(d), len(h))
 		}
@@ -260,7 +260,7 @@ func TestEncodedContact(t *testing.T) {
 			pbx := newDialog(w.pbx, "+12125550123")
 			w.pbx.send(hidden(w.pbx.text("INVITE", pbx.target, pbx, "", offer), w.pbx))
 			invite := w.carriers[0].await("INVITE")
-			if got := invite.contact(); strings.Contains(got, "encoded") {
+			if got := invite.Contact(); strings.Contains(got, "encoded") {
 				t.Errorf("the carrier gets Contact %q", got)
 			}
 			w.carriers[0].reply(invite, 180, "far", "", "")
@@ -269,8 +269,8 @@ func TestEncodedContact(t *testing.T) {
 			w.carriers[0].await("ACK")
 			answer := w.pbx.await("200 INVITE")
 			for _, m := range []*message{ringing, answer} {
-				if m.contact() != "sip:tollgate@encoded.invalid" || m.get("record-route") != "<sip:"+w.srv.Addr()+transport+";lr>" {
-					t.Errorf("%s: Contact %q, Record-Route %q", label(m), m.contact(), m.get("record-route"))
+				if m.Contact() != "sip:tollgate@encoded.invalid" || m.Get("record-route") != "<sip:"+w.srv.Addr()+transport+";lr>" {
+					t.Errorf("%s: Contact %q, Record-Route %q", label(m), m.Contact(), m.Get("record-route"))
 				}
 			}
 			pbx.join(answer)
@@ -280,8 +280,8 @@ func TestEncodedContact(t *testing.T) {
 			// The carrier's request reaches the PBX, and has the PBX's own Contact in its first line.
 			w.carriers[0].request(carrier, "INFO", "", "")
 			info := w.pbx.await("INFO")
-			if !strings.HasPrefix(info.uri, "sip:192.168.1.20:5066") {
-				t.Errorf("Request-URI %q", info.uri)
+			if !strings.HasPrefix(info.URI, "sip:192.168.1.20:5066") {
+				t.Errorf("Request-URI %q", info.URI)
 			}
 			w.pbx.reply(info, 200, "", "", "")
 			w.carriers[0].await("200 INFO")
@@ -313,8 +313,8 @@ func TestEncodedContactBehindProxy(t *testing.T) {
 	}
 	w.carriers[0].request(carrier, "BYE", "", "")
 	bye := proxy.await("BYE")
-	if bye.get("route") != own {
-		t.Errorf("Route %q", bye.get("route"))
+	if bye.Get("route") != own {
+		t.Errorf("Route %q", bye.Get("route"))
 	}
 	proxy.reply(bye, 200, "", "", "")
 	w.carriers[0].await("200 BYE")

@@ -52,7 +52,7 @@ func TestByesCross(t *testing.T) {
 		// Who hung up later may have got a BYE already; it answers 481 to it.
 		select {
 		case m := <-p.got:
-			if m.request {
+			if m.Request {
 				p.reply(m, 481, "", "", "")
 			}
 		default:
@@ -76,14 +76,14 @@ func TestEarlyMediaOfTwoGateways(t *testing.T) {
 	invite = second.want("INVITE")
 	second.reply(invite, 183, "two", "", offer)
 	later := w.pbx.want("183 INVITE")
-	if early.toTag == later.toTag || string(early.body) != answerSDP || string(later.body) != offer {
-		t.Errorf("183 with tag %s and %q, then with %s and %q", early.toTag, early.body, later.toTag, later.body)
+	if early.ToTag == later.ToTag || string(early.Body) != answerSDP || string(later.Body) != offer {
+		t.Errorf("183 with tag %s and %q, then with %s and %q", early.ToTag, early.Body, later.ToTag, later.Body)
 	}
 	second.reply(invite, 200, "two", "", offer)
 	second.want("ACK")
 	answer := w.pbx.want("200 INVITE")
-	if answer.toTag != later.toTag {
-		t.Errorf("200 with tag %s, want %s", answer.toTag, later.toTag)
+	if answer.ToTag != later.ToTag {
+		t.Errorf("200 with tag %s, want %s", answer.ToTag, later.ToTag)
 	}
 	pbx.join(answer)
 	w.pbx.request(pbx, "ACK", "", "")

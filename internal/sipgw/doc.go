@@ -2,8 +2,7 @@
 // phone systems and carriers. It decides nothing itself; package call leads each
 // call, and this package carries its actions out on the wire.
 //
-// A message is split into its fields once (wire.go); the rules (validate.go) and the
-// calls (message.go) look at the same fields. No layer of transactions or dialogs of
+// Package sip reads and writes the messages. No layer of transactions or dialogs of
 // another library is used: those hand each message to a goroutine of its own, which
 // loses the order of a 183 and the 200 behind it, and of an ACK and the BYE behind it.
 //

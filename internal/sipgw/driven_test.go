@@ -15,6 +15,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -121,7 +122,7 @@ func (d *driven) respond(status string, more string) {
 		long  string
 		short byte
 	}{{"Via", 'v'}, {"From", 'f'}, {"To", 't'}, {"Call-ID", 'i'}, {"CSeq", 0}} {
-		value := headerOf(d.toCarrier, h.long, h.short)
+		value := sip.HeaderOf(d.toCarrier, h.long, h.short)
 		b = append(append(append(b, h.long...), ": "...), value...)
 		if h.long == "To" && !bytes.Contains(value, []byte("tag=")) {
 			b = append(b, ";tag=1carrier7"...)
@@ -145,8 +146,8 @@ func (d *driven) begin() (n int, uri, to []byte) {
 	if !bytes.HasPrefix(d.toPBX, []byte("SIP/2.0 200 ")) {
 		d.tb.Fatalf("the PBX got %q", d.toPBX)
 	}
-	uri = bytes.Trim(headerOf(d.toPBX, "contact", 'm'), "<>")
-	to = bytes.Clone(headerOf(d.toPBX, "to", 't'))
+	uri = bytes.Trim(sip.HeaderOf(d.toPBX, "contact", 'm'), "<>")
+	to = bytes.Clone(sip.HeaderOf(d.toPBX, "to", 't'))
 	uri = bytes.Clone(uri)
 	d.request("ACK", d.calls, 1, uri, to, "Content-Length: 0\r\n\r\n")
 	if !bytes.HasPrefix(d.toCarrier, []byte("ACK ")) {

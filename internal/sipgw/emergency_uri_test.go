@@ -27,8 +27,8 @@ func TestEmergencyByOtherURIs(t *testing.T) {
 			pbx := newDialog(w.pbx, "+12125550123")
 			w.pbx.send(w.pbx.text("INVITE", uri, pbx, "", offer))
 			invite := w.carriers[0].await("INVITE")
-			if !strings.HasPrefix(invite.uri, "sip:"+want+"@") {
-				t.Errorf("the carrier is asked for %s, want %s", invite.uri, want)
+			if !strings.HasPrefix(invite.URI, "sip:"+want+"@") {
+				t.Errorf("the carrier is asked for %s, want %s", invite.URI, want)
 			}
 			w.carriers[0].reply(invite, 486, "far", "", "")
 			w.pbx.await("486 INVITE")

@@ -83,8 +83,8 @@ func TestEncryptionHoldsForEveryOffer(t *testing.T) {
 				for kind, sdp := range exposing {
 					for _, method := range []string{"INVITE", "UPDATE"} {
 						p.from.request(p.d, method, "", sdp)
-						if m := p.from.want("488 " + method); m.phrase != "Encrypted Media Required" {
-							t.Errorf("%s, anchored %v: %s by %s: %s", name, anchor, kind, method, m.phrase)
+						if m := p.from.want("488 " + method); m.Phrase != "Encrypted Media Required" {
+							t.Errorf("%s, anchored %v: %s by %s: %s", name, anchor, kind, method, m.Phrase)
 						}
 						if method == "INVITE" {
 							p.from.request(p.d, "ACK", "", "")
@@ -113,8 +113,8 @@ func TestEncryptionOfTheFirstOffer(t *testing.T) {
 		for kind, sdp := range exposing {
 			d := newDialog(w.pbx, "+12125550123")
 			w.pbx.request(d, "INVITE", "", sdp)
-			if m := w.pbx.want("488 INVITE"); m.phrase != "Encrypted Media Required" {
-				t.Errorf("%s, %s: %s", name, kind, m.phrase)
+			if m := w.pbx.want("488 INVITE"); m.Phrase != "Encrypted Media Required" {
+				t.Errorf("%s, %s: %s", name, kind, m.Phrase)
 			}
 			w.pbx.request(d, "ACK", "", "")
 			w.record()
@@ -133,15 +133,15 @@ func TestEncryptionOfAnswers(t *testing.T) {
 		body := answerSDP
 		if early {
 			w.carriers[0].reply(invite, 183, "far", "", answerSDP)
-			if m := w.pbx.want("183 INVITE"); len(m.body) != 0 {
-				t.Errorf("183 with %q", m.body)
+			if m := w.pbx.want("183 INVITE"); len(m.Body) != 0 {
+				t.Errorf("183 with %q", m.Body)
 			}
 			body = "" // the answer was that of the 183
 		}
 		w.carriers[0].reply(invite, 200, "far", "", body)
 		w.carriers[0].want("ACK")
-		if m := w.pbx.want("488 INVITE"); m.phrase != "Encrypted Media Required" {
-			t.Errorf("%s", m.phrase)
+		if m := w.pbx.want("488 INVITE"); m.Phrase != "Encrypted Media Required" {
+			t.Errorf("%s", m.Phrase)
 		}
 		w.pbx.request(d, "ACK", "", "")
 		w.carriers[0].reply(w.carriers[0].want("BYE"), 200, "", "", "")
@@ -172,8 +172,8 @@ func TestEncryptionOfLateOffers(t *testing.T) {
 	w.carriers[0].reply(invite, 200, "far", "", sealedSDP(offer))
 	pbx.join(w.pbx.want("200 INVITE"))
 	w.pbx.request(pbx, "ACK", "", answerSDP)
-	if ack := w.carriers[0].want("ACK"); len(ack.body) != 0 {
-		t.Errorf("ACK with %q", ack.body)
+	if ack := w.carriers[0].want("ACK"); len(ack.Body) != 0 {
+		t.Errorf("ACK with %q", ack.Body)
 	}
 	w.carriers[0].reply(w.carriers[0].want("BYE"), 200, "", "", "")
 	w.pbx.reply(w.pbx.want("BYE"), 200, "", "", "")
@@ -201,8 +201,8 @@ func TestEncryptionBeforeTheAnswer(t *testing.T) {
 	early := w.pbx.want("183 INVITE")
 	pbx.join(early)
 	w.pbx.request(pbx, "PRACK", rack(early), offer)
-	if m := w.pbx.await("488 PRACK"); m.phrase != "Encrypted Media Required" {
-		t.Errorf("%s", m.phrase)
+	if m := w.pbx.await("488 PRACK"); m.Phrase != "Encrypted Media Required" {
+		t.Errorf("%s", m.Phrase)
 	}
 	w.pbx.request(pbx, "UPDATE", "", offer)
 	w.pbx.want("488 UPDATE")

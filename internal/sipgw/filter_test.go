@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/sipgw/torture"
+	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/torture"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -219,7 +220,7 @@ func TestTorture(t *testing.T) {
 
 // unframed says of a message that its end cannot be found in a stream.
 func unframed(data []byte) bool {
-	size, skip, broken := frame(data)
+	size, skip, broken := sip.Frame(data)
 	return broken || size == 0 || skip+size != len(data)
 }
 
@@ -238,7 +239,7 @@ func tortured(t *testing.T, w *world, tcp bool, data []byte) (status int) {
 	defer conn.Close()
 	probe := "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(network) +
 		" 127.0.0.1;rport;branch=z9hG4bKprobe\r\n" +
-		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + string(callIDOf(data)) +
+		"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + string(sip.CallIDOf(data)) +
 		"\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
 	if !tcp {
 		// The answer goes to where the request says it comes from: read it by asking
@@ -283,29 +284,4 @@ func TestGarbage(t *testing.T) {
 	w.hangUp(pbx)
 	w.record()
 	w.settled()
-}
-
-func TestFrames(t *testing.T) {
-	const one = "OPTIONS sip:x SIP/2.0\r\nContent-Length: 3\r\n\r\nabc"
-	cases := []struct {
-		in         string
-		size, skip int
-		broken     bool
-	}{
-		{"", 0, 0, false},
-		{"\r\n\r\n", 0, 4, false},
-		{"\r\n\r\n" + one + "more", len(one), 4, false},
-		{one[:len(one)-1], 0, 0, false},
-		{one[:20], 0, 0, false},
-		{"OPTIONS sip:x SIP/2.0\r\nl : 0\r\n\r\n", 32, 0, false},
-		{"OPTIONS sip:x SIP/2.0\r\nX: l: 5\r\n\r\n", 0, 0, true},
-		{"OPTIONS sip:x SIP/2.0\r\nContent-Length: -1\r\n\r\n", 0, 0, true},
-		{"OPTIONS sip:x SIP/2.0\r\nContent-Length: 99999\r\n\r\n", 0, 0, true},
-		{strings.Repeat("x", MaxMessageBytes+1), 0, 0, true},
-	}
-	for _, c := range cases {
-		if size, skip, broken := frame([]byte(c.in)); size != c.size || skip != c.skip || broken != c.broken {
-			t.Errorf("%.40q: %d %d %v, want %d %d %v", c.in, size, skip, broken, c.size, c.skip, c.broken)
-		}
-	}
 }

@@ -37,7 +37,7 @@ func TestPasswordFromElsewhere(t *testing.T) {
 			thief.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", "alice", password, d.target, 1), offer)
 			m := thief.want("403 INVITE")
 			thief.request(d, "ACK", "", "")
-			answers = append(answers, fmt.Sprint(m.status, m.phrase, m.get("x-tollgate-reason"), m.get("reason"), len(m.fields)))
+			answers = append(answers, fmt.Sprint(m.Status, m.Phrase, m.Get("x-tollgate-reason"), m.Get("reason"), len(m.Fields)))
 		}
 		if n := len(answers); answers[n-1] != answers[n-2] {
 			t.Errorf("%s: a right password gets %s, a wrong one %s", dialled, answers[n-1], answers[n-2])

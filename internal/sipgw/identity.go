@@ -5,6 +5,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // fromHeader is the From of the carrier's leg, without its tag. A caller that asks
@@ -48,14 +49,14 @@ func (a *attempt) identityLines() string {
 	}
 	lines, address := "", "<sip:"+a.callerUser()+">"
 	if asserted && s.confirmed {
-		lines += line("P-Asserted-Identity", address) // RFC 3325 section 9.1
+		lines += sip.Line("P-Asserted-Identity", address) // RFC 3325 section 9.1
 	}
 	if party {
 		privacy := "off"
 		if s.private {
 			privacy = "full"
 		}
-		lines += line("Remote-Party-ID", address+";party=calling;screen="+yesOrNo(s.confirmed)+";privacy="+privacy)
+		lines += sip.Line("Remote-Party-ID", address+";party=calling;screen="+yesOrNo(s.confirmed)+";privacy="+privacy)
 	}
 	if s.private {
 		lines += "Privacy: id\r\n" // RFC 3323 section 4.2, RFC 3325 section 9.3
@@ -71,7 +72,7 @@ func (s *session) privacy(m *message) bool {
 	case "never":
 		return false
 	}
-	return privacyWanted(m)
+	return m.PrivacyWanted()
 }
 
 // The most of what a call says of its earlier destinations that goes on to the
@@ -87,20 +88,20 @@ const (
 func (s *session) diversionLines(m *message) string {
 	var b strings.Builder
 	kept := 0
-	for _, value := range m.all("diversion") {
+	for _, value := range m.All("diversion") {
 		if kept >= maxDiversions {
 			break
 		}
 		if said, ok := s.diversion(value, true); ok {
-			b.WriteString(line("Diversion", said))
+			b.WriteString(sip.Line("Diversion", said))
 			kept++
 		}
 	}
-	history := m.all("history-info")
+	history := m.All("history-info")
 	// The newest entry of History-Info is the last one.
 	for _, value := range history[max(0, len(history)-maxHistory):] {
 		if said, ok := s.diversion(value, false); ok {
-			b.WriteString(line("History-Info", said))
+			b.WriteString(sip.Line("History-Info", said))
 		}
 	}
 	return b.String()
@@ -109,12 +110,12 @@ func (s *session) diversionLines(m *message) string {
 // diversion is an entry as it goes on to the carrier: without a name, which could say
 // anything, and screened only when its number is confirmed.
 func (s *session) diversion(value string, screened bool) (said string, ok bool) {
-	address, ok := readAddress(value)
+	address, ok := sip.ReadAddress(value)
 	if !ok || len(value) > maxDiversionSize {
 		return "", false
 	}
 	c := s.connected
-	number, err := e164.Normalise(addressUser(value), c.Home)
+	number, err := e164.Normalise(sip.AddressUser(value), c.Home)
 	if err != nil {
 		number = 0
 	}
@@ -123,38 +124,22 @@ func (s *session) diversion(value string, screened bool) (said string, ok bool) 
 	if foreign && (number == 0 || number != s.to) {
 		return "", false
 	}
-	said = "<" + plainURI(address.uri, !screened) + ">"
-	parameters := address.parameters
+	said = "<" + sip.PlainURI(address.URI, !screened) + ">"
+	parameters := address.Parameters
 	if strings.Contains(parameters, `"`) {
 		parameters = "" // it could hide anything
 	}
 	for param := range strings.SplitSeq(parameters, ";") {
 		name, _, _ := strings.Cut(param, "=")
-		name = strings.ToLower(trimSpace(name))
+		name = strings.ToLower(strings.Trim(name, " \t"))
 		if name != "" && (name != "screen" || !screened) {
-			said += ";" + trimSpace(param)
+			said += ";" + strings.Trim(param, " \t")
 		}
 	}
 	if screened {
 		said += ";screen=" + yesOrNo(s.sh.srv.config.Live.Snapshot().Confirms(c, number))
 	}
 	return said, true
-}
-
-// plainURI is a URI without the headers that it would bring along, but for those that
-// History-Info has there (RFC 7044 section 5).
-func plainURI(uri string, history bool) string {
-	plain, headers, found := strings.Cut(uri, "?")
-	if !found {
-		return uri
-	}
-	for header := range strings.SplitSeq(headers, "&") {
-		name, _, _ := strings.Cut(header, "=")
-		if !history || !strings.EqualFold(name, "Reason") && !strings.EqualFold(name, "Privacy") {
-			return plain
-		}
-	}
-	return uri
 }
 
 func yesOrNo(yes bool) string {

@@ -43,24 +43,24 @@ func TestAnAnonymousCallerOfAKnownNumber(t *testing.T) {
 	contains(t, invite, "from", `<sip:anonymous@anonymous.invalid>`)
 	contains(t, invite, "privacy", "id")
 	contains(t, invite, "p-asserted-identity", "<sip:+12125550111@")
-	for _, f := range invite.fields {
-		if strings.Contains(f.value, "secret.test") || strings.Contains(f.value, "pbx.test") {
-			t.Errorf("%s shows the caller's side: %s", f.name, f.value)
+	for _, f := range invite.Fields {
+		if strings.Contains(f.Value, "secret.test") || strings.Contains(f.Value, "pbx.test") {
+			t.Errorf("%s shows the caller's side: %s", f.Name, f.Value)
 		}
 	}
 }
 
 func TestTechPrefixAndToken(t *testing.T) {
 	w := newWorld(t, wish{pbx: func(c *connection.IPConnection) { c.Outbound.TechPrefix = "0123" }})
-	if invite := carried(t, w, "0123+12125550123", ""); !strings.HasPrefix(invite.uri, "sip:+12125550123@") {
-		t.Errorf("dialled %s", invite.uri)
+	if invite := carried(t, w, "0123+12125550123", ""); !strings.HasPrefix(invite.URI, "sip:+12125550123@") {
+		t.Errorf("dialled %s", invite.URI)
 	}
 	w = newWorld(t, wish{pbx: func(c *connection.IPConnection) {
 		c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("secret")
 	}})
 	for _, header := range []string{"X-Telnyx-Token", "X-Tollgate-Token"} {
 		invite := carried(t, w, "+12125550123", header+": secret\r\n")
-		if strings.Contains(string(invite.body)+invite.get(strings.ToLower(header)), "secret") {
+		if strings.Contains(string(invite.Body)+invite.Get(strings.ToLower(header)), "secret") {
 			t.Errorf("the carrier is shown %s", header)
 		}
 	}
@@ -72,8 +72,8 @@ func TestTheGatewaysForms(t *testing.T) {
 		g.Prefix, g.NumberFormat, g.CallerFormat, g.FromDomain = "99#", routing.FormatE164, routing.FormatE164, &domain
 	}})
 	invite := carried(t, w, "+12125550123", "")
-	if !strings.HasPrefix(invite.uri, "sip:99%2312125550123@") {
-		t.Errorf("Request-URI %s: a # must be escaped (RFC 3261 section 25.1)", invite.uri)
+	if !strings.HasPrefix(invite.URI, "sip:99%2312125550123@") {
+		t.Errorf("Request-URI %s: a # must be escaped (RFC 3261 section 25.1)", invite.URI)
 	}
 	contains(t, invite, "from", "<sip:12125550100@tollgate.example>")
 }

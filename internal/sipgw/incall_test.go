@@ -133,8 +133,8 @@ func TestARepeatedInviteIsAnsweredFromMemory(t *testing.T) {
 	w.carriers[0].reply(invite, 180, "far", "", "")
 	first := w.pbx.want("180 INVITE")
 	w.pbx.send(text)
-	if again := w.pbx.want("180 INVITE"); again.toTag != first.toTag {
-		t.Errorf("tag %s, then %s", first.toTag, again.toTag)
+	if again := w.pbx.want("180 INVITE"); again.ToTag != first.ToTag {
+		t.Errorf("tag %s, then %s", first.ToTag, again.ToTag)
 	}
 	w.carriers[0].reply(invite, 486, "far", "", "")
 	w.pbx.want("486 INVITE")
@@ -182,14 +182,14 @@ func TestReinviteBothWays(t *testing.T) {
 	for name, p := range parties {
 		p.from.request(p.d, "INVITE", "", offer+"a=sendonly\r\n")
 		re := p.to.want("INVITE")
-		if re.toTag == "" || !strings.HasSuffix(string(re.body), "a=sendonly\r\n") {
-			t.Errorf("%s: re-INVITE with tag %q and body %q", name, re.toTag, re.body)
+		if re.ToTag == "" || !strings.HasSuffix(string(re.Body), "a=sendonly\r\n") {
+			t.Errorf("%s: re-INVITE with tag %q and body %q", name, re.ToTag, re.Body)
 		}
 		p.to.reply(re, 200, "", "", answerSDP+"a=recvonly\r\n")
 		p.to.want("ACK")
 		ok := p.from.want("200 INVITE")
-		if !strings.HasSuffix(string(ok.body), "a=recvonly\r\n") {
-			t.Errorf("%s: answer %q", name, ok.body)
+		if !strings.HasSuffix(string(ok.Body), "a=recvonly\r\n") {
+			t.Errorf("%s: answer %q", name, ok.Body)
 		}
 		p.from.request(p.d, "ACK", "", "")
 		// A refused one leaves the call as it was.
@@ -202,12 +202,12 @@ func TestReinviteBothWays(t *testing.T) {
 		p.from.request(p.d, "INVITE", "", "")
 		p.to.reply(p.to.want("INVITE"), 200, "", "", offer)
 		ok = p.from.want("200 INVITE")
-		if string(ok.body) != offer {
-			t.Errorf("%s: offer %q", name, ok.body)
+		if string(ok.Body) != offer {
+			t.Errorf("%s: offer %q", name, ok.Body)
 		}
 		p.from.request(p.d, "ACK", "", answerSDP)
-		if ack := p.to.want("ACK"); string(ack.body) != answerSDP {
-			t.Errorf("%s: answer in ACK %q", name, ack.body)
+		if ack := p.to.want("ACK"); string(ack.Body) != answerSDP {
+			t.Errorf("%s: answer in ACK %q", name, ack.Body)
 		}
 	}
 	w.hangUp(pbx)
@@ -257,15 +257,15 @@ func TestUpdateAndInfo(t *testing.T) {
 	// The carrier's UPDATE passes as such, since the PBX takes it.
 	w.carriers[0].request(far, "UPDATE", "", offer)
 	w.pbx.reply(w.pbx.want("UPDATE"), 200, "", "", answerSDP)
-	if m := w.carriers[0].want("200 UPDATE"); string(m.body) != answerSDP {
-		t.Errorf("answer %q", m.body)
+	if m := w.carriers[0].want("200 UPDATE"); string(m.Body) != answerSDP {
+		t.Errorf("answer %q", m.Body)
 	}
 	// The PBX's becomes an INVITE for a carrier that did not say it takes UPDATE.
 	w.pbx.request(pbx, "UPDATE", "", offer)
 	w.carriers[0].reply(w.carriers[0].want("INVITE"), 200, "", "", answerSDP)
 	w.carriers[0].want("ACK")
-	if m := w.pbx.want("200 UPDATE"); string(m.body) != answerSDP {
-		t.Errorf("answer %q", m.body)
+	if m := w.pbx.want("200 UPDATE"); string(m.Body) != answerSDP {
+		t.Errorf("answer %q", m.Body)
 	}
 	// Without an offer it is a refresh, which does not concern the other leg.
 	w.pbx.request(pbx, "UPDATE", "", "")
@@ -274,8 +274,8 @@ func TestUpdateAndInfo(t *testing.T) {
 		"application/dtmf-relay", 1))
 	info := w.carriers[0].want("INFO")
 	contains(t, info, "content-type", "application/dtmf-relay")
-	if string(info.body) != "Signal=5\r\n" {
-		t.Errorf("INFO %q", info.body)
+	if string(info.Body) != "Signal=5\r\n" {
+		t.Errorf("INFO %q", info.Body)
 	}
 	w.carriers[0].reply(info, 200, "", "", "")
 	w.pbx.want("200 INFO")
@@ -293,18 +293,18 @@ func TestALateOffer(t *testing.T) {
 	pbx := newDialog(w.pbx, "+12125550123")
 	w.pbx.request(pbx, "INVITE", "", "")
 	invite := w.carriers[0].want("INVITE")
-	if len(invite.body) != 0 {
-		t.Errorf("offer %q out of nothing", invite.body)
+	if len(invite.Body) != 0 {
+		t.Errorf("offer %q out of nothing", invite.Body)
 	}
 	w.carriers[0].reply(invite, 200, "far", "", offer)
 	ok := w.pbx.want("200 INVITE")
-	if string(ok.body) != offer {
-		t.Errorf("offer %q", ok.body)
+	if string(ok.Body) != offer {
+		t.Errorf("offer %q", ok.Body)
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", answerSDP)
-	if ack := w.carriers[0].want("ACK"); string(ack.body) != answerSDP {
-		t.Errorf("answer %q", ack.body)
+	if ack := w.carriers[0].want("ACK"); string(ack.Body) != answerSDP {
+		t.Errorf("answer %q", ack.Body)
 	}
 	w.hangUp(pbx)
 	w.record()
@@ -319,19 +319,19 @@ func TestRouteSets(t *testing.T) {
 	pbx := newDialog(w.pbx, "+12125550123")
 	w.pbx.request(pbx, "INVITE", fmt.Sprintf("Record-Route: <sip:%s;lr>, %s\r\n", edge.address(), inner), offer)
 	invite := w.carriers[0].want("INVITE")
-	if invite.get("record-route") != "" {
-		t.Errorf("the caller's proxies are shown: %s", invite.get("record-route"))
+	if invite.Get("record-route") != "" {
+		t.Errorf("the caller's proxies are shown: %s", invite.Get("record-route"))
 	}
 	w.carriers[0].reply(invite, 200, "far",
 		fmt.Sprintf("Record-Route: <sip:deep.test;lr>, <sip:%s;lr>\r\n", edge.address()), answerSDP)
 	ok := w.pbx.want("200 INVITE")
-	if got := ok.all("record-route"); len(got) != 2 || got[1] != inner {
+	if got := ok.All("record-route"); len(got) != 2 || got[1] != inner {
 		t.Errorf("Record-Route of the 200: %q", got)
 	}
 	ack := edge.want("ACK")
-	if got := ack.all("route"); len(got) != 2 || got[1] != "<sip:deep.test;lr>" ||
-		ack.uri != "sip:"+w.carriers[0].address() {
-		t.Errorf("ACK to %s by %q", ack.uri, got)
+	if got := ack.All("route"); len(got) != 2 || got[1] != "<sip:deep.test;lr>" ||
+		ack.URI != "sip:"+w.carriers[0].address() {
+		t.Errorf("ACK to %s by %q", ack.URI, got)
 	}
 	pbx.join(ok)
 	pbx.routes = nil // the edge has taken its own and the inner one off
@@ -339,8 +339,8 @@ func TestRouteSets(t *testing.T) {
 	w.carriers[0].request(w.carriers[0].serverDialog(invite, "far"), "BYE", "", "")
 	w.carriers[0].want("200 BYE")
 	bye := edge.want("BYE")
-	if got := bye.all("route"); len(got) != 2 || got[1] != inner || bye.uri != "sip:"+w.pbx.address() {
-		t.Errorf("BYE to %s by %q", bye.uri, got)
+	if got := bye.All("route"); len(got) != 2 || got[1] != inner || bye.URI != "sip:"+w.pbx.address() {
+		t.Errorf("BYE to %s by %q", bye.URI, got)
 	}
 	edge.reply(bye, 200, "", "", "")
 	w.record()

@@ -5,11 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/icholy/digest"
-
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // leg is one dialog of a call (RFC 3261 section 12). Its texts are copies, so that
@@ -91,30 +90,14 @@ func (l *leg) other() *leg {
 // establish sets the remote target and the route set from the message that made
 // the dialog: Record-Route in order for the one called, in reverse for the caller.
 func (l *leg) establish(m *message) {
-	l.routes = routesOf(m)
-	l.allowsUpdate = m.lists("allow", "UPDATE")
+	l.routes = m.Routes()
+	l.allowsUpdate = m.Lists("allow", "UPDATE")
 	l.retarget(m)
 }
 
-func routesOf(m *message) []string {
-	var routes []string
-	for _, value := range m.all("record-route") {
-		if address, ok := readAddress(value); ok && len(routes) < maxRoutes {
-			routes = append(routes, strings.Clone(address.uri))
-		}
-	}
-	if !m.request {
-		slices.Reverse(routes)
-	}
-	return routes
-}
-
-// maxRoutes bounds a route set. Calls cross a handful of proxies.
-const maxRoutes = 16
-
 // retarget takes the Contact of a target refresh request or its 2xx.
 func (l *leg) retarget(m *message) {
-	if uri := m.contact(); uri != "" && len(uri) <= MaxRequestURIBytes {
+	if uri := m.Contact(); uri != "" && len(uri) <= sip.MaxRequestURIBytes {
 		l.target = strings.Clone(uri)
 	}
 	before := l.peer.addr.Addr()
@@ -142,11 +125,11 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 	if len(l.routes) > 0 {
 		next = l.routes[0]
 	}
-	parts, ok := uriParts(next)
+	parts, ok := sip.ParseURI(next)
 	if !ok {
 		return
 	}
-	host, err := netip.ParseAddr(parts.host)
+	host, err := netip.ParseAddr(parts.Host)
 	if err != nil {
 		return
 	}
@@ -155,13 +138,13 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 		return
 	}
 	port := routing.DefaultPort("udp")
-	if parts.port > 0 {
-		port = uint16(parts.port)
+	if parts.Port > 0 {
+		port = uint16(parts.Port)
 	}
-	transport, _ := parts.parameter("transport")
+	transport, _ := parts.Parameter("transport")
 	secured := strings.EqualFold(transport, "tls") || len(next) > 5 && strings.EqualFold(next[:5], "sips:") ||
 		(transport == "" && source.tls)
-	if secured && parts.port == 0 {
+	if secured && parts.Port == 0 {
 		port = 5061
 	}
 	if !guard.Follows(netip.AddrPortFrom(host, port), source.addr.Addr()) {
@@ -235,17 +218,17 @@ func (l *leg) build(method, branch string, cseq uint32, extra string, body []byt
 // need not be the one that made the dialog.
 func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra string, body []byte,
 	contentType string) []byte {
-	w := newWriter()
-	w.requestLine(method, l.requestURI())
-	w.via(srv, l.peer, branch)
-	w.field("Max-Forwards", "70")
+	w := sip.NewWriter()
+	w.RequestLine(method, l.requestURI())
+	w.Via(l.peer.transportName(), srv.ownAddress(l.peer), branch)
+	w.Field("Max-Forwards", "70")
 	l.writeRoutes(w)
-	w.field("From", l.local)
-	w.field("To", l.remote)
-	w.field("Call-ID", l.callID)
-	w.cseq(cseq, method)
-	w.lines(extra)
-	return w.finish(contentType, body)
+	w.Field("From", l.local)
+	w.Field("To", l.remote)
+	w.Field("Call-ID", l.callID)
+	w.CSeq(cseq, method)
+	w.Lines(extra)
+	return w.Finish(contentType, body)
 }
 
 // strict says whether the next hop is a strict router of RFC 2543.
@@ -253,8 +236,8 @@ func (l *leg) strict() bool {
 	if len(l.routes) == 0 {
 		return false
 	}
-	parts, ok := uriParts(l.routes[0])
-	_, loose := parts.parameter("lr")
+	parts, ok := sip.ParseURI(l.routes[0])
+	_, loose := parts.Parameter("lr")
 	return ok && !loose
 }
 
@@ -265,13 +248,13 @@ func (l *leg) requestURI() string {
 	return l.target
 }
 
-func (l *leg) writeRoutes(w *writer) {
+func (l *leg) writeRoutes(w *sip.Writer) {
 	routes := l.routes
 	if l.strict() {
 		routes = append(slices.Clone(routes[1:]), l.target)
 	}
 	for _, uri := range routes {
-		w.field("Route", "<"+uri+">")
+		w.Field("Route", "<"+uri+">")
 	}
 }
 
@@ -288,14 +271,14 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 	data := l.build(method, branch, seq, extra+authorization, body, contentType)
 	answered := false
 	tx := l.s.sh.request(method, branch, l.peer, data, func(m *message) {
-		if m != nil && m.status < 200 {
+		if m != nil && m.Status < 200 {
 			return
 		}
 		l.heard = l.heard || m != nil && m.peer.addr.Addr() == l.peer.addr.Addr()
 		l.silent = m == nil && !l.heard
 		if answered {
 			// A 2xx to our INVITE is repeated until its ACK arrives.
-			if m != nil && l.lastAck != nil && l.lastAckSeq == m.cseq {
+			if m != nil && l.lastAck != nil && l.lastAckSeq == m.CSeq {
 				l.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
 			}
 			return
@@ -331,37 +314,7 @@ func (l *leg) answerChallenge(m *message, method string) string {
 	if l.credentials == nil {
 		return ""
 	}
-	return answerChallenge(m, method, l.requestURI(), *l.credentials.UserName, *l.credentials.Password)
-}
-
-func answerChallenge(m *message, method, uri, userName, password string) string {
-	name, answerName := "www-authenticate", "Authorization"
-	switch m.status {
-	case 407:
-		name, answerName = "proxy-authenticate", "Proxy-Authorization"
-	case 401:
-	default:
-		return ""
-	}
-	if userName == "" {
-		return ""
-	}
-	for i := range m.fields {
-		if m.fields[i].name != name {
-			continue
-		}
-		challenge, err := digest.ParseChallenge(m.fields[i].value)
-		if err != nil || !digest.CanDigest(challenge) {
-			continue
-		}
-		credentials, err := digest.Digest(challenge, digest.Options{
-			Method: method, URI: uri, Username: userName, Password: password, Count: 1,
-		})
-		if err == nil {
-			return line(answerName, credentials.String())
-		}
-	}
-	return ""
+	return answerChallenge(&m.Message, method, l.requestURI(), *l.credentials.UserName, *l.credentials.Password)
 }
 
 // acknowledge sends the ACK of a 2xx to our INVITE and keeps it for the

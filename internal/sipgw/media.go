@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // anchor is the media of one call. Without a session, descriptions pass as they
@@ -36,10 +37,10 @@ func (s *session) openMedia(wanted media.Encryption) {
 	if s.media.session != nil || s.media.closed || srv.config.Media == nil {
 		return
 	}
-	offered := media.ProtectionOf(s.invite.body)
+	offered := media.ProtectionOf(s.invite.Body)
 	need := srv.config.AnchorAll || s.connected.AnchorMedia || wanted == media.Encrypted && offered != media.Sealed ||
 		wanted == media.Plain && offered > media.Clear
-	if len(s.invite.body) == 0 {
+	if len(s.invite.Body) == 0 {
 		need = need || s.connected.EncryptedMedia
 	}
 	attempt := s.machine.Attempt()
@@ -103,12 +104,12 @@ const (
 // what to send there: the same when the call is not anchored, when there is none,
 // or when an emergency call must go on without the relay.
 func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
-	err := s.exposes(d.From, m.body)
+	err := s.exposes(d.From, m.Body)
 	if s.media.session == nil && err == nil {
-		err = s.exposes(otherSide(d.From), m.body)
+		err = s.exposes(otherSide(d.From), m.Body)
 	}
-	if s.media.session == nil || len(m.body) == 0 || err != nil {
-		s.passed(m.body, err, then)
+	if s.media.session == nil || len(m.Body) == 0 || err != nil {
+		s.passed(m.Body, err, then)
 		return
 	}
 	s.inOrder(func() {
@@ -121,13 +122,13 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 		if what == isAnswer {
 			give = s.media.session.Answer
 		}
-		body, known := describedBy(m.get("content-type"), m.body)
-		d.SDP, d.Sender = body.sdp, m.peer.addr.Addr()
+		body, known := sip.DescriptionIn(m.Get("content-type"), m.Body)
+		d.SDP, d.Sender = body.SDP, m.peer.addr.Addr()
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)
 		}
 		done := func(sdp []byte, err error) {
-			whole := body.with(sdp)
+			whole := body.With(sdp)
 			s.sh.post(func() { s.described(m, whole, cmp.Or(err, s.exposes(otherSide(d.From), whole)), then) })
 		}
 		if !known {
@@ -187,7 +188,7 @@ func (s *session) described(m *message, body []byte, err error, then func([]byte
 	if _, emergency := s.machine.Emergency(); emergency && err != nil && !errors.Is(err, media.ErrClosed) {
 		s.closeMedia()
 		s.media.session = nil
-		body, err = m.body, nil
+		body, err = m.Body, nil
 	}
 	if err != nil && !errors.Is(err, media.ErrClosed) {
 		s.sh.srv.count.mediaErrors.Add(1)
@@ -224,7 +225,7 @@ func (s *session) resume() {
 // offer prepares the caller's offer for the gateway and sends the INVITE.
 func (a *attempt) offer() {
 	s := a.s
-	if s.sealed(record.SideCaller) && len(s.invite.body) > 0 && media.ProtectionOf(s.invite.body) != media.Sealed {
+	if s.sealed(record.SideCaller) && len(s.invite.Body) > 0 && media.ProtectionOf(s.invite.Body) != media.Sealed {
 		s.handle(noMedia(a, media.ErrClear))
 		return
 	}
@@ -287,7 +288,7 @@ func phraseOfMedia(err error) string {
 
 // fromGateway is what the body of a gateway's response to the caller's INVITE is.
 func (s *session) fromGateway() kind {
-	if len(s.invite.body) == 0 {
+	if len(s.invite.Body) == 0 {
 		return isOffer
 	}
 	return isAnswer

@@ -179,11 +179,11 @@ func (w *world) talkThrough(near, far *mic) (pbx, carrier *dialog, toNear, toFar
 	pbx = newDialog(w.pbx, "+12125550123")
 	w.pbx.request(pbx, "INVITE", "", near.sdp())
 	invite := w.carriers[0].await("INVITE")
-	toFar = audioOf(w.t, invite.body)
+	toFar = audioOf(w.t, invite.Body)
 	w.carriers[0].reply(invite, 200, "far", "", far.sdp())
 	w.carriers[0].await("ACK")
 	ok := w.pbx.await("200 INVITE")
-	toNear = audioOf(w.t, ok.body)
+	toNear = audioOf(w.t, ok.Body)
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
 	return pbx, w.carriers[0].serverDialog(invite, "far"), toNear, toFar
@@ -248,14 +248,14 @@ func TestHoldAndReinvitesGoThroughTheRelay(t *testing.T) {
 	for _, direction := range []string{"sendonly", "sendrecv"} {
 		w.pbx.request(pbx, "INVITE", "", moved.sdp("a="+direction+"\r\n"))
 		re := w.carriers[0].await("INVITE")
-		if audioOf(t, re.body) != toFar || !strings.Contains(string(re.body), "a="+direction+"\r\n") {
-			t.Errorf("the re-INVITE became %s", re.body)
+		if audioOf(t, re.Body) != toFar || !strings.Contains(string(re.Body), "a="+direction+"\r\n") {
+			t.Errorf("the re-INVITE became %s", re.Body)
 		}
 		w.carriers[0].reply(re, 200, "", "", far.sdp())
 		w.carriers[0].await("ACK")
 		ok := w.pbx.await("200 INVITE")
-		if audioOf(t, ok.body) != toNear {
-			t.Errorf("its answer became %s", ok.body)
+		if audioOf(t, ok.Body) != toNear {
+			t.Errorf("its answer became %s", ok.Body)
 		}
 		w.pbx.request(pbx, "ACK", "", "")
 	}
@@ -280,18 +280,18 @@ func TestEarlyMediaOfForksIsAnchored(t *testing.T) {
 	pbx := newDialog(w.pbx, "+12125550123")
 	w.pbx.request(pbx, "INVITE", "", near.sdp())
 	invite := w.carriers[0].await("INVITE")
-	toFar := audioOf(t, invite.body)
+	toFar := audioOf(t, invite.Body)
 	w.carriers[0].reply(invite, 183, "one", "", first.sdp())
 	early := w.pbx.await("183 INVITE")
-	toNear := audioOf(t, early.body)
+	toNear := audioOf(t, early.Body)
 	converse(t, near, first, toNear, toFar)
 	w.carriers[0].reply(invite, 180, "two", "", "")
 	w.pbx.await("180 INVITE")
 	w.carriers[0].reply(invite, 200, "two", "", second.sdp())
 	w.carriers[0].await("ACK")
 	ok := w.pbx.await("200 INVITE")
-	if audioOf(t, ok.body) != toNear || ok.toTag == early.toTag {
-		t.Errorf("200 with tag %s after 183 with %s:\n%s", ok.toTag, early.toTag, ok.body)
+	if audioOf(t, ok.Body) != toNear || ok.ToTag == early.ToTag {
+		t.Errorf("200 with tag %s after 183 with %s:\n%s", ok.ToTag, early.ToTag, ok.Body)
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
@@ -309,10 +309,10 @@ func TestALateOfferIsAnchored(t *testing.T) {
 	invite := w.carriers[0].await("INVITE")
 	w.carriers[0].reply(invite, 200, "far", "", far.sdp())
 	ok := w.pbx.await("200 INVITE")
-	toNear := audioOf(t, ok.body)
+	toNear := audioOf(t, ok.Body)
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", near.sdp())
-	toFar := audioOf(t, w.carriers[0].await("ACK").body)
+	toFar := audioOf(t, w.carriers[0].await("ACK").Body)
 	converse(t, near, far, toNear, toFar)
 	w.hangUp(pbx)
 	w.record()
@@ -338,7 +338,7 @@ func TestFailoverKeepsTheCallAnchored(t *testing.T) {
 	ok := w.pbx.await("200 INVITE")
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
-	converse(t, near, second, audioOf(t, ok.body), audioOf(t, invite.body))
+	converse(t, near, second, audioOf(t, ok.Body), audioOf(t, invite.Body))
 	w.pbx.request(pbx, "BYE", "", "")
 	w.carriers[1].reply(w.carriers[1].await("BYE"), 200, "", "", "")
 	w.record()
@@ -386,14 +386,14 @@ func TestWhatCannotBeAnchored(t *testing.T) {
 			help := newDialog(w.pbx, "911")
 			w.pbx.request(help, "INVITE", "", c.body)
 			invite := w.carriers[0].await("INVITE")
-			if name != "plain RTP" && string(invite.body) != c.body {
-				t.Errorf("the emergency call went out with %q", invite.body)
+			if name != "plain RTP" && string(invite.Body) != c.body {
+				t.Errorf("the emergency call went out with %q", invite.Body)
 			}
 			w.carriers[0].reply(invite, 200, "far", "", answerSDP)
 			w.carriers[0].await("ACK")
 			ok := w.pbx.await("200 INVITE")
-			if name != "plain RTP" && string(ok.body) != answerSDP {
-				t.Errorf("its answer came as %q", ok.body)
+			if name != "plain RTP" && string(ok.Body) != answerSDP {
+				t.Errorf("its answer came as %q", ok.Body)
 			}
 			help.join(ok)
 			w.pbx.request(help, "ACK", "", "")
@@ -408,8 +408,8 @@ func TestAnAnswerThatCannotBeAnchored(t *testing.T) {
 	pbx := w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].await("INVITE")
 	w.carriers[0].reply(invite, 183, "far", "", "nonsense")
-	if early := w.pbx.await("183 INVITE"); len(early.body) != 0 {
-		t.Errorf("183 with %q", early.body)
+	if early := w.pbx.await("183 INVITE"); len(early.Body) != 0 {
+		t.Errorf("183 with %q", early.Body)
 	}
 	w.carriers[0].reply(invite, 200, "far", "", "nonsense")
 	w.carriers[0].await("ACK")
@@ -430,12 +430,12 @@ func TestSidesThatDoNotSpeakTheSame(t *testing.T) {
 	w := newWorld(t, want)
 	w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].await("INVITE")
-	if body := string(invite.body); !strings.Contains(body, " RTP/SAVP 8\r\n") || strings.Count(body, "a=crypto:") != 2 {
+	if body := string(invite.Body); !strings.Contains(body, " RTP/SAVP 8\r\n") || strings.Count(body, "a=crypto:") != 2 {
 		t.Errorf("the offer became %s", body)
 	}
 	key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
 	w.carriers[0].reply(invite, 183, "far", "", strings.Replace(answerSDP, "RTP/AVP", "RTP/SAVP", 1)+key)
-	if body := string(w.pbx.await("183 INVITE").body); !strings.Contains(body, " RTP/AVP 8\r\n") ||
+	if body := string(w.pbx.await("183 INVITE").Body); !strings.Contains(body, " RTP/AVP 8\r\n") ||
 		strings.Contains(body, "crypto") {
 		t.Errorf("the answer became %s", body)
 	}
@@ -452,38 +452,6 @@ func TestAConnectionWantsItsMediaAnchored(t *testing.T) {
 	w.record()
 }
 
-func TestBodiesOfSeveralParts(t *testing.T) {
-	const isup = "--b\r\nContent-Type: application/isup;version=nxv3\r\n\r\n\x01\x00\r\n\xff"
-	for name, c := range map[string]struct{ contentType, body, sdp, changed string }{
-		"one":      {"application/sdp", "v=0", "v=0", "X"},
-		"shouting": {"Application/SDP; charset=utf-8", "v=0", "v=0", "X"},
-		"ISUP behind": {`multipart/mixed; boundary="b"`,
-			"--b\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n\r\n" + isup + "\r\n--b--\r\n", "v=0\r\n",
-			"--b\r\nContent-Type: application/sdp\r\n\r\nX\r\n" + isup + "\r\n--b--\r\n"},
-		"ISUP first": {"multipart/mixed;boundary=b",
-			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--", "v=0",
-			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nX\r\n--b--"},
-		"no description": {"multipart/mixed;boundary=b", isup + "\r\n--b--", "", ""},
-		"no end":         {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0", "", ""},
-		"no head":        {"multipart/mixed;boundary=b", "--b\r\nv=0\r\n--b--", "", ""},
-		"no boundary":    {"multipart/mixed", "--b\r\n", "", ""},
-		"another kind":   {"text/plain", "v=0", "", ""},
-		"nonsense":       {";;;", "v=0", "", ""},
-		"too many parts": {"multipart/mixed;boundary=b",
-			strings.Repeat("--b\r\nx: y\r\n\r\n\r\n", maxParts) + "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--", "",
-			""},
-		"only delimiters": {"multipart/mixed;boundary=b", strings.Repeat("--b\r\n", 1000), "", ""},
-	} {
-		d, ok := describedBy(c.contentType, []byte(c.body))
-		if ok != (c.sdp != "") || string(d.sdp) != c.sdp {
-			t.Errorf("%s: %q, %v", name, d.sdp, ok)
-		}
-		if ok && string(d.with([]byte("X"))) != c.changed {
-			t.Errorf("%s: became %q", name, d.with([]byte("X")))
-		}
-	}
-}
-
 // TestAnOfferBesideISUPIsAnchored: what stands beside the description passes.
 func TestAnOfferBesideISUPIsAnchored(t *testing.T) {
 	w := newWorld(t, anchored(t, nil))
@@ -494,9 +462,9 @@ func TestAnOfferBesideISUPIsAnchored(t *testing.T) {
 	w.pbx.send(strings.Replace(text, "Content-Type: application/sdp\r\nContent-Length",
 		"Content-Type: multipart/mixed;boundary=b\r\nContent-Length", 1))
 	invite := w.carriers[0].await("INVITE")
-	got := string(invite.body)
+	got := string(invite.Body)
 	if !strings.Contains(got, "m=audio 21") || !strings.HasSuffix(got, "application/isup\r\n\r\n\x01\x02\r\n--b--\r\n") ||
-		invite.get("content-type") != "multipart/mixed;boundary=b" {
-		t.Errorf("%s: %q", invite.get("content-type"), got)
+		invite.Get("content-type") != "multipart/mixed;boundary=b" {
+		t.Errorf("%s: %q", invite.Get("content-type"), got)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // Origination is a call that the server makes itself, without a caller: it says
@@ -56,7 +57,7 @@ func (srv *Server) Originate(o Origination) error {
 		return ErrStopped
 	}
 	sh := srv.shardOf(o.SIPCallID)
-	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: magicCookie + newToken()}
+	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: sip.MagicCookie + newToken()}
 	own.speech = &speech{says: o.Says, said: func() { sh.post(own.hangUp) }}
 	own.peer = peer{tcp: true, addr: nowhere, conn: &stream{own: own}}
 	sh.post(own.begin)
@@ -105,16 +106,16 @@ func (c *ownCaller) offer() []byte {
 
 // request sends a request to the gateway.
 func (c *ownCaller) request(method, branch, extra string, body []byte) {
-	w := newWriter()
-	w.requestLine(method, "sip:"+c.To.String()+"@"+ownHost)
-	w.field("Via", "SIP/2.0/TCP "+ownHost+";branch="+branch)
-	w.field("Max-Forwards", "70")
-	w.field("From", "<sip:"+c.From.String()+"@"+ownHost+">;tag="+c.tag)
-	w.field("To", c.remote)
-	w.field("Call-ID", c.SIPCallID)
-	w.cseq(c.cseq, method)
-	w.lines(extra)
-	c.deliver(w.finish("application/sdp", body))
+	w := sip.NewWriter()
+	w.RequestLine(method, "sip:"+c.To.String()+"@"+ownHost)
+	w.Field("Via", "SIP/2.0/TCP "+ownHost+";branch="+branch)
+	w.Field("Max-Forwards", "70")
+	w.Field("From", "<sip:"+c.From.String()+"@"+ownHost+">;tag="+c.tag)
+	w.Field("To", c.remote)
+	w.Field("Call-ID", c.SIPCallID)
+	w.CSeq(c.cseq, method)
+	w.Lines(extra)
+	c.deliver(w.Finish("application/sdp", body))
 }
 
 // deliver has the shard take a message as if it had come from outside.
@@ -123,8 +124,7 @@ func (c *ownCaller) deliver(data []byte) {
 	if m == nil {
 		return
 	}
-	m.size = len(data)
-	if m.request {
+	if m.Request {
 		c.sh.receiveRequest(m)
 	} else {
 		c.sh.receiveResponse(m)
@@ -139,9 +139,9 @@ func (c *ownCaller) take(data []byte) {
 		m := readMessage(data, c.peer)
 		switch {
 		case m == nil:
-		case m.request:
+		case m.Request:
 			c.receiveRequest(m)
-		case m.method == "INVITE" && m.status >= 200:
+		case m.Method == "INVITE" && m.Status >= 200:
 			c.receiveFinal(m)
 		}
 	})
@@ -149,13 +149,13 @@ func (c *ownCaller) take(data []byte) {
 
 // receiveFinal takes the final response to the INVITE.
 func (c *ownCaller) receiveFinal(m *message) {
-	c.remote = m.to
-	if m.status >= 300 {
+	c.remote = m.To
+	if m.Status >= 300 {
 		c.request("ACK", c.branch, "", nil)
 		c.end()
 		return
 	}
-	c.request("ACK", magicCookie+newToken(), "", nil)
+	c.request("ACK", sip.MagicCookie+newToken(), "", nil)
 	if c.answered {
 		return // the 2xx was repeated
 	}
@@ -165,15 +165,15 @@ func (c *ownCaller) receiveFinal(m *message) {
 
 // receiveRequest answers what the callee's side asks within the call.
 func (c *ownCaller) receiveRequest(m *message) {
-	if m.method == "ACK" {
+	if m.Method == "ACK" {
 		return
 	}
-	extra, body := ownContact+lineAllow, []byte(nil)
-	if m.method == "INVITE" {
+	extra, body := ownContact+sip.LineAllow, []byte(nil)
+	if m.Method == "INVITE" {
 		body = c.offer()
 	}
-	c.deliver(m.response(200, "OK", "", extra, body, "application/sdp"))
-	if m.method == "BYE" {
+	c.deliver(m.Response(200, "OK", "", extra, body, "application/sdp"))
+	if m.Method == "BYE" {
 		c.end()
 	}
 }
@@ -194,7 +194,7 @@ func (c *ownCaller) hangUp() {
 	}
 	c.end()
 	c.cseq++
-	c.request("BYE", magicCookie+newToken(), "", nil)
+	c.request("BYE", sip.MagicCookie+newToken(), "", nil)
 }
 
 func (c *ownCaller) end() {

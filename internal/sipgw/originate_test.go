@@ -58,9 +58,9 @@ func TestTheServerSaysSomethingAndHangsUp(t *testing.T) {
 	})
 	o := saying("one two three" + strings.Repeat(" more", 60))
 	invite := w.originate(o)
-	if !strings.Contains(invite.from, "12125550199") || !strings.Contains(invite.uri, "12125550123") ||
-		invite.has("p-asserted-identity") {
-		t.Errorf("INVITE %s from %s", invite.uri, invite.from)
+	if !strings.Contains(invite.From, "12125550199") || !strings.Contains(invite.URI, "12125550123") ||
+		invite.Has("p-asserted-identity") {
+		t.Errorf("INVITE %s from %s", invite.URI, invite.From)
 	}
 	far := newMic(t, carrierAddress)
 	w.carriers[0].reply(invite, 180, "far", "", "")
@@ -72,8 +72,8 @@ func TestTheServerSaysSomethingAndHangsUp(t *testing.T) {
 	w.srv.each(func(*shard) {}) // the caller's ACK, which is posted, has been taken
 	w.carriers[0].request(w.carriers[0].serverDialog(invite, "far"), "INVITE", "", far.sdp())
 	again := w.carriers[0].await("200 INVITE")
-	if audioOf(t, again.body) != audioOf(t, invite.body) {
-		t.Errorf("the media move to %s", again.body)
+	if audioOf(t, again.Body) != audioOf(t, invite.Body) {
+		t.Errorf("the media move to %s", again.Body)
 	}
 	for _, want := range []string{"one", "two", "three"} {
 		if got, _ := far.hear(); got != want {
@@ -159,9 +159,9 @@ func TestANumberIsNotShownItself(t *testing.T) {
 			o := saying("hello")
 			o.From = o.To
 			invite := w.originate(o)
-			if strings.Contains(invite.from, "12125550123") || invite.has("p-asserted-identity") ||
-				invite.has("remote-party-id") {
-				t.Errorf("From %s", invite.from)
+			if strings.Contains(invite.From, "12125550123") || invite.Has("p-asserted-identity") ||
+				invite.Has("remote-party-id") {
+				t.Errorf("From %s", invite.From)
 			}
 			w.carriers[0].reply(invite, 603, "far", "", "")
 			w.carriers[0].await("ACK")
@@ -175,8 +175,8 @@ func TestAnOwnCallOverAnEncryptedTrunk(t *testing.T) {
 		want.gateway = func(g *routing.Gateway) { g.EncryptedMedia = new(routing.MediaSRTP) }
 	})
 	invite := w.originate(saying("hello"))
-	if media.ProtectionOf(invite.body) != media.Sealed {
-		t.Errorf("offered %s", invite.body)
+	if media.ProtectionOf(invite.Body) != media.Sealed {
+		t.Errorf("offered %s", invite.Body)
 	}
 	w.carriers[0].reply(invite, 486, "far", "", "")
 	w.carriers[0].await("ACK")

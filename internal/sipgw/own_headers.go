@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // newToken is a new tag or the secret part of a branch or Call-ID: 80 bits that
@@ -16,7 +17,7 @@ func newToken() string { return rand.Text()[:16] }
 
 // newBranch names a transaction of ours. The part in the middle is drawn once per
 // process; a request that comes back with it has looped.
-func (srv *Server) newBranch() string { return magicCookie + srv.mark + newToken() }
+func (srv *Server) newBranch() string { return sip.MagicCookie + srv.mark + newToken() }
 
 // newCallID is a Call-ID that falls on the given shard.
 func (srv *Server) newCallID(sh *shard) string {
@@ -122,9 +123,6 @@ func publicAddress(bound netip.AddrPort, host string) string {
 	}
 	return net.JoinHostPort(address.Unmap().String(), port)
 }
-
-// lineAllow is the methods that the server accepts.
-const lineAllow = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO\r\n"
 
 // lineSupported is the extensions that the server supports.
 const lineSupported = "Supported: timer\r\n"

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // offer and answerSDP are session descriptions; what they say is of no matter to
@@ -70,7 +72,7 @@ func (w *world) party(host string, tcp bool) *party {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		buffer := make([]byte, MaxMessageBytes)
+		buffer := make([]byte, sip.MaxMessageBytes)
 		for {
 			n, from, err := p.udp.ReadFromUDPAddrPort(buffer)
 			if err != nil {
@@ -128,7 +130,7 @@ func (p *party) readStream(conn net.Conn) {
 		n, err := conn.Read(part)
 		buffer = append(buffer, part[:n]...)
 		for {
-			size, skip, _ := frame(buffer)
+			size, skip, _ := sip.Frame(buffer)
 			buffer = buffer[skip:]
 			if size == 0 {
 				break
@@ -183,10 +185,10 @@ func (p *party) send(text string) {
 
 // label names a message as the tests do: "INVITE", "180 INVITE".
 func label(m *message) string {
-	if m.request {
-		return m.method
+	if m.Request {
+		return m.Method
 	}
-	return strconv.Itoa(m.status) + " " + m.method
+	return strconv.Itoa(m.Status) + " " + m.Method
 }
 
 // await waits for a message, and passes over others.
@@ -214,7 +216,7 @@ func (p *party) next() *message {
 	for {
 		select {
 		case m := <-p.got:
-			if m.status != 100 {
+			if m.Status != 100 {
 				return m
 			}
 		case <-deadline:
@@ -229,12 +231,12 @@ func (p *party) want(name string) *message {
 	p.t.Helper()
 	for {
 		m := p.next()
-		key := strings.Join([]string{label(m), m.callID, m.via.branch, m.fromTag, m.toTag, m.get("cseq"), m.get("rseq")}, " ")
+		key := strings.Join([]string{label(m), m.CallID, m.Via.Branch, m.FromTag, m.ToTag, m.Get("cseq"), m.Get("rseq")}, " ")
 		if got := label(m); got == name {
 			p.wanted[key] = true
 			return m
 		} else if !p.wanted[key] {
-			p.t.Fatalf("got %s, want %s:\n%v", got, name, m.fields)
+			p.t.Fatalf("got %s, want %s:\n%v", got, name, m.Fields)
 		}
 	}
 }
@@ -269,7 +271,7 @@ func (p *party) text(method, uri string, d *dialog, extra, body string) string {
 		d.cseq++
 	}
 	if method != "CANCEL" {
-		d.branch = magicCookie + rand.Text()
+		d.branch = sip.MagicCookie + rand.Text()
 	}
 	transport := "UDP"
 	contact := "<sip:" + p.address() + ">"
@@ -308,35 +310,27 @@ func (p *party) invite(callee, extra string) *dialog {
 
 // join takes what a 2xx tells of the dialog.
 func (d *dialog) join(m *message) {
-	d.remote, d.target = m.to, m.contact()
+	d.remote, d.target = m.To, m.Contact()
 	d.routes = nil
-	for _, value := range m.all("record-route") {
-		address, _ := readAddress(value)
-		d.routes = append([]string{address.uri}, d.routes...)
+	for _, value := range m.All("record-route") {
+		address, _ := sip.ReadAddress(value)
+		d.routes = append([]string{address.URI}, d.routes...)
 	}
 }
 
 // reply answers a request. tag is put into To when it has none.
 func (p *party) reply(m *message, status int, tag, extra, body string) {
 	p.t.Helper()
-	w := newWriter()
-	w.statusLine(status, "Because")
-	w.head(m)
-	w.field("To", withTag(m.to, m.toTag, tag))
-	for _, value := range m.all("record-route") {
-		w.field("Record-Route", value)
+	head := ""
+	for _, value := range m.All("record-route") {
+		head += sip.Line("Record-Route", value)
 	}
 	contact := "<sip:" + p.address() + ">"
 	if m.peer.tcp {
 		contact = "<sip:" + p.address() + ";transport=" + strings.ToLower(p.stream()) + ">"
 	}
-	w.field("Contact", contact)
-	w.lines(extra)
-	contentType := ""
-	if body != "" {
-		contentType = "application/sdp"
-	}
-	data := w.finish(contentType, []byte(body))
+	head += sip.Line("Contact", contact) + extra
+	data := m.Response(status, "Because", tag, head, []byte(body), "application/sdp")
 	if p.conn != nil {
 		p.send(string(data))
 		return
@@ -350,12 +344,8 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 // replyContact answers a REGISTER with the Contact that is bound.
 func (p *party) replyContact(m *message, status int, contact string) {
 	p.t.Helper()
-	w := newWriter()
-	w.statusLine(status, "Because")
-	w.head(m)
-	w.field("To", withTag(m.to, m.toTag, "r"))
-	w.field("Contact", contact)
-	if _, err := p.udp.WriteToUDPAddrPort(w.finish("", nil), m.peer.addr); err != nil {
+	data := m.Response(status, "Because", "r", sip.Line("Contact", contact), nil, "")
+	if _, err := p.udp.WriteToUDPAddrPort(data, m.peer.addr); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -363,7 +353,7 @@ func (p *party) replyContact(m *message, status int, contact string) {
 // serverDialog is the dialog of an INVITE that the party answers with a tag.
 func (p *party) serverDialog(invite *message, tag string) *dialog {
 	return &dialog{
-		callID: invite.callID, local: invite.to + ";tag=" + tag, remote: invite.from, target: invite.contact(), cseq: 500,
+		callID: invite.CallID, local: invite.To + ";tag=" + tag, remote: invite.From, target: invite.Contact(), cseq: 500,
 	}
 }
 
@@ -392,7 +382,7 @@ func (w *world) hangUp(pbx *dialog) {
 
 func contains(t testing.TB, m *message, name, want string) {
 	t.Helper()
-	if got := strings.Join(m.all(name), ", "); !strings.Contains(got, want) {
+	if got := strings.Join(m.All(name), ", "); !strings.Contains(got, want) {
 		t.Errorf("%s: %s is %q, want %q in it", label(m), name, got, want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // probe is the part of a trunk that speaks to the gateway outside of calls. All but
@@ -100,16 +101,16 @@ func (t *trunk) expire(kind timerKind) {
 
 // outside writes a request outside of any dialog.
 func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer peer, branch, extra string) []byte {
-	w := newWriter()
-	w.requestLine(method, uri)
-	w.via(t.srv, peer, branch)
-	w.field("Max-Forwards", "70")
-	w.field("From", from)
-	w.field("To", to)
-	w.field("Call-ID", callID)
-	w.cseq(seq, method)
-	w.lines(extra)
-	return w.finish("", nil)
+	w := sip.NewWriter()
+	w.RequestLine(method, uri)
+	w.Via(peer.transportName(), t.srv.ownAddress(peer), branch)
+	w.Field("Max-Forwards", "70")
+	w.Field("From", from)
+	w.Field("To", to)
+	w.Field("Call-ID", callID)
+	w.CSeq(seq, method)
+	w.Lines(extra)
+	return w.Finish("", nil)
 }
 
 // find resolves the gateway's address on the shard's goroutine.
@@ -150,7 +151,7 @@ func (t *trunk) ask() {
 		t.srv.filter.learn(to.addr.Addr())
 		p.asked = p.sh.now
 		p.pinging = p.sh.request("OPTIONS", branch, to, data, func(m *message) {
-			if m == nil || m.status >= 200 {
+			if m == nil || m.Status >= 200 {
 				t.heard(m)
 			}
 		})
@@ -226,13 +227,13 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, au
 	p.seq++
 	branch := t.srv.newBranch()
 	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
-		t.srv.contactLine(p.address)+"Expires: "+seconds(expires)+"\r\n"+authorization)
+		t.srv.contactLine(p.address)+"Expires: "+sip.Seconds(expires)+"\r\n"+authorization)
 	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
-		if m != nil && m.status < 200 {
+		if m != nil && m.Status < 200 {
 			return
 		}
 		if m != nil && challenges < maxChallenges {
-			if answer := answerChallenge(m, "REGISTER", uri, user, textOf(gateway.Password)); answer != "" {
+			if answer := answerChallenge(&m.Message, "REGISTER", uri, user, textOf(gateway.Password)); answer != "" {
 				t.sendRegister(gateway, expires, answer, challenges+1)
 				return
 			}
@@ -254,12 +255,12 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	granted := time.Duration(0)
 	status := int32(408)
 	if m != nil {
-		status = int32(m.status)
-		if m.status < 300 {
+		status = int32(m.Status)
+		if m.Status < 300 {
 			granted = grantedExpires(m, t.srv.ownAddress(p.address), expires)
 		}
-		if m.status == 423 {
-			p.minimum = min(readSeconds(m.get("min-expires")), 24*time.Hour)
+		if m.Status == 423 {
+			p.minimum = min(sip.ReadSeconds(m.Get("min-expires")), 24*time.Hour)
 		}
 	}
 	t.mu.Lock()
@@ -280,7 +281,7 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	if granted == 0 {
 		pause = min(registerRetryLeast<<min(p.failures, 8), registerRetryMost)
 		pause += time.Duration(rand.Int64N(int64(pause / 4)))
-		if m != nil && m.status == 423 && p.failures == 0 {
+		if m != nil && m.Status == 423 && p.failures == 0 {
 			pause = 0
 		}
 		p.failures++
@@ -299,17 +300,17 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 // grantedExpires is how long the registrar keeps our Contact: its expires
 // parameter, else the Expires header, else what was asked for.
 func grantedExpires(m *message, own string, asked time.Duration) time.Duration {
-	for _, value := range m.all("contact") {
-		address, ok := readAddress(value)
-		if !ok || !strings.Contains(address.uri, own) {
+	for _, value := range m.All("contact") {
+		address, ok := sip.ReadAddress(value)
+		if !ok || !strings.Contains(address.URI, own) {
 			continue
 		}
-		if text, found, _ := parameter(address.parameters, "expires"); found {
-			return min(readSeconds(text), 24*time.Hour)
+		if text, found := address.Parameter("expires"); found {
+			return min(sip.ReadSeconds(text), 24*time.Hour)
 		}
 	}
-	if value := m.get("expires"); value != "" {
-		return min(readSeconds(value), 24*time.Hour)
+	if value := m.Get("expires"); value != "" {
+		return min(sip.ReadSeconds(value), 24*time.Hour)
 	}
 	return asked
 }

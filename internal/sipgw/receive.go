@@ -6,65 +6,59 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // receive takes one message through the validation to its transaction.
 func (sh *shard) receive(data []byte, from peer) {
 	sh.srv.transport.traceMessage(false, from, data)
 	w := &sh.wire
-	w.read(data)
-	v := judge(w)
-	if w.flaw.status != 0 || w.start.kind == startNone {
+	w.Read(data)
+	v := sip.Judge(w)
+	if w.Broken() {
 		sh.srv.count.parseErrors.Add(1)
 	}
-	if v.kind == verdictDrop {
+	if v.Kind == sip.VerdictDrop {
 		sh.srv.count.invalid.Add(1)
 		return
 	}
-	m := w.message(from)
-	if m != nil {
-		m.size = len(data)
-	}
-	if v.kind == verdictAnswer || m == nil {
+	m := interpret(w, from, len(data))
+	if v.Kind == sip.VerdictAnswer || m == nil {
 		sh.srv.count.invalid.Add(1)
 		sh.answerInvalid(data, from, m, v)
 		return
 	}
-	if !m.request {
+	if !m.Request {
 		sh.receiveResponse(m)
 		return
 	}
-	m.received()
+	m.Received(m.peer.addr)
 	sh.receiveRequest(m)
 }
 
 // answerInvalid answers a request that validation refuses, without keeping
 // anything of it.
-func (sh *shard) answerInvalid(data []byte, from peer, m *message, v verdict) {
-	if v.kind != verdictAnswer {
+func (sh *shard) answerInvalid(data []byte, from peer, m *message, v sip.Verdict) {
+	if v.Kind != sip.VerdictAnswer {
 		return
 	}
-	if m == nil || !m.request {
-		sh.srv.answer(from, refusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
+	if m == nil || !m.Request {
+		sh.srv.answer(from, sip.RefusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
 		return
 	}
-	m.received()
-	extra := ""
-	for _, header := range v.headers {
-		extra += oneLine(header) + "\r\n"
-	}
-	sh.answerStateless(m, v.status, v.reason, extra, "")
+	m.Received(m.peer.addr)
+	sh.answerStateless(m, v.Status, v.Phrase, v.Lines(), "")
 }
 
 func (sh *shard) receiveResponse(m *message) {
-	if tx := sh.clients[clientKey{m.via.branch, m.method}]; tx != nil {
+	if tx := sh.clients[clientKey{m.Via.Branch, m.Method}]; tx != nil {
 		tx.receive(m)
 	}
 }
 
 func (sh *shard) receiveRequest(m *message) {
-	if tx := sh.server(m, m.method); tx != nil {
-		if m.method == "ACK" {
+	if tx := sh.server(m, m.Method); tx != nil {
+		if m.Method == "ACK" {
 			sh.receiveAck(m, tx)
 			return
 		}
@@ -72,16 +66,16 @@ func (sh *shard) receiveRequest(m *message) {
 		return
 	}
 	switch {
-	case m.method == "ACK":
+	case m.Method == "ACK":
 		sh.receiveAck(m, nil)
-	case m.method == "CANCEL":
+	case m.Method == "CANCEL":
 		sh.receiveCancel(m)
-	case m.toTag != "":
+	case m.ToTag != "":
 		sh.receiveInDialog(m)
-	case m.method == "INVITE":
+	case m.Method == "INVITE":
 		sh.receiveInvite(m)
-	case m.method == "OPTIONS":
-		sh.answerStateless(m, 200, "OK", lineAllow+lineReliable+"Accept: application/sdp\r\n", "")
+	case m.Method == "OPTIONS":
+		sh.answerStateless(m, 200, "OK", sip.LineAllow+lineReliable+"Accept: application/sdp\r\n", "")
 	default:
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 	}
@@ -108,7 +102,7 @@ func (sh *shard) receiveCancel(m *message) {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	sh.srv.transport.send(m.replyTo(), m.response(200, "OK", invite.toTag, "", nil, ""), nil)
+	sh.srv.transport.send(m.replyTo(), m.Response(200, "OK", invite.toTag, "", nil, ""), nil)
 	if invite.state == serverTrying && invite.cancelled != nil {
 		invite.cancelled()
 	}
@@ -117,16 +111,16 @@ func (sh *shard) receiveCancel(m *message) {
 // dialog finds the leg that an in-dialog request belongs to, by all three parts of
 // the dialog's id.
 func (sh *shard) dialog(m *message) *leg {
-	if l := sh.legs[legKey{m.callID, m.fromTag}]; l != nil {
-		if l.hasLocalTag(m.toTag) {
+	if l := sh.legs[legKey{m.CallID, m.FromTag}]; l != nil {
+		if l.hasLocalTag(m.ToTag) {
 			return l
 		}
 		return nil
 	}
-	if l := sh.legs[legKey{m.callID, ""}]; l != nil && m.toTag == l.localTag && m.fromTag == l.remoteTag {
+	if l := sh.legs[legKey{m.CallID, ""}]; l != nil && m.ToTag == l.localTag && m.FromTag == l.remoteTag {
 		return l
 	}
-	if e := sh.early[legKey{m.callID, m.fromTag}]; e != nil && m.toTag == e.leg.localTag {
+	if e := sh.early[legKey{m.CallID, m.FromTag}]; e != nil && m.ToTag == e.leg.localTag {
 		return e.leg
 	}
 	return nil
@@ -136,7 +130,7 @@ func (sh *shard) dialog(m *message) *leg {
 // there is room for it, it costs no transaction: a repetition gets the same answer.
 func (sh *shard) receiveInvite(m *message) {
 	srv := sh.srv
-	if sh.legs[legKey{m.callID, m.fromTag}] != nil || srv.looped(m) {
+	if sh.legs[legKey{m.CallID, m.FromTag}] != nil || srv.looped(m) {
 		// Or the same request by another way (RFC 3261 section 8.2.2.2).
 		sh.answerStateless(m, 482, "Loop Detected", "", "")
 		return
@@ -156,7 +150,7 @@ func (sh *shard) receiveInvite(m *message) {
 		return
 	}
 	if least := sh.srv.shortSession(m); least > 0 {
-		sh.answerStateless(m, 422, shortPhrase, line("Min-SE", seconds(least)), "")
+		sh.answerStateless(m, 422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)), "")
 		return
 	}
 	if m.peer.own() == nil && !srv.crowds.enter(m.peer.addr.Addr(), emergency) {
@@ -209,8 +203,8 @@ func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 
 // looped says whether the request has passed through this process before.
 func (srv *Server) looped(m *message) bool {
-	for i := range m.fields {
-		if f := &m.fields[i]; f.name == "via" && strings.Contains(f.value, magicCookie+srv.mark) {
+	for i := range m.Fields {
+		if f := &m.Fields[i]; f.Name == "via" && strings.Contains(f.Value, sip.MagicCookie+srv.mark) {
 			return true
 		}
 	}
@@ -225,12 +219,12 @@ func (sh *shard) refuseStateless(m *message, why admission.Reason) {
 
 // refusalLines are the headers of a refusal of Tollgate's own.
 func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) string {
-	lines := lineRejected + line("X-Tollgate-Reason", why.String())
+	lines := lineRejected + sip.Line("X-Tollgate-Reason", why.String())
 	if d.ID != noID {
-		lines += line("X-Tollgate-Decision", d.ID.String())
+		lines += sip.Line("X-Tollgate-Decision", d.ID.String())
 	}
 	if why.Status() == 503 {
-		lines += line("Retry-After", srv.retryAfter)
+		lines += sip.Line("Retry-After", srv.retryAfter)
 	}
 	return lines
 }
@@ -238,24 +232,24 @@ func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) str
 // receiveInDialog takes a request within a dialog.
 func (sh *shard) receiveInDialog(m *message) {
 	l := sh.dialog(m)
-	if l == nil || (l.ended && m.method != "BYE") {
+	if l == nil || (l.ended && m.Method != "BYE") {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
 	tx := sh.begin(m)
-	if m.cseq < l.remoteSeq {
+	if m.CSeq < l.remoteSeq {
 		// Out of order (RFC 3261 section 12.2.2).
 		tx.respond(500, "Server Internal Error", "")
 		return
 	}
-	l.remoteSeq = m.cseq
+	l.remoteSeq = m.CSeq
 	l.hear(m.peer)
 	if l.latched() {
 		l.peer = m.peer // a translator may have forgotten the port and taken another
 	} else if m.peer.tcp && l.peer.tcp {
 		l.peer.conn = m.peer.conn // the peer may have connected anew
 	}
-	switch m.method {
+	switch m.Method {
 	case "BYE":
 		tx.respond(200, "OK", "")
 		l.receiveBye()
@@ -268,7 +262,7 @@ func (sh *shard) receiveInDialog(m *message) {
 	case "INFO":
 		l.passOn(m, tx)
 	case "OPTIONS":
-		tx.respond(200, "OK", lineAllow+lineSupported)
+		tx.respond(200, "OK", sip.LineAllow+lineSupported)
 	default:
 		tx.respond(481, "Call/Transaction Does Not Exist", "")
 	}

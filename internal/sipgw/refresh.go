@@ -1,11 +1,10 @@
 package sipgw
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // refresh is the session timer of one leg (RFC 4028): the side that is the refresher
@@ -27,32 +26,6 @@ const longestSession = 24 * time.Hour
 // lost (RFC 4028 section 10).
 const lostEarly = 32 * time.Second
 
-// seconds writes an interval as delta-seconds.
-func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
-
-// readSeconds reads delta-seconds before any parameters; 0 when there are none.
-func readSeconds(value string) time.Duration {
-	if value == "" {
-		return 0
-	}
-	number, _, _ := strings.Cut(value, ";")
-	n, err := strconv.ParseUint(trimSpace(number), 10, 31)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
-}
-
-// refresher reads the parameter of a Session-Expires value.
-func refresher(value string) string {
-	i := strings.IndexByte(value, ';')
-	if i < 0 {
-		return ""
-	}
-	who, _, _ := parameter(value[i:], "refresher")
-	return strings.ToLower(who)
-}
-
 // shortPhrase refuses a session interval that is too short (RFC 4028 section 9).
 const shortPhrase = "Session Interval Too Small"
 
@@ -60,8 +33,8 @@ const shortPhrase = "Session Interval Too Small"
 // shorter, else 0.
 func (srv *Server) shortSession(m *message) time.Duration {
 	least := srv.config.Timers.MinSE
-	value := m.get("session-expires")
-	if value == "" || readSeconds(value) >= least || !m.lists("supported", "timer") {
+	value := m.Get("session-expires")
+	if value == "" || sip.ReadSeconds(value) >= least || !m.Lists("supported", "timer") {
 		return 0
 	}
 	return least
@@ -72,7 +45,7 @@ func (srv *Server) shortSession(m *message) time.Duration {
 func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
 	least := sh.srv.shortSession(m)
 	if least > 0 {
-		tx.respond(422, shortPhrase, line("Min-SE", seconds(least)))
+		tx.respond(422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)))
 	}
 	return least > 0
 }
@@ -97,12 +70,12 @@ func (r *refresh) stop(l *leg) { l.s.sh.timers.stop(&r.timer) }
 func (r *refresh) accept(l *leg, m *message) string {
 	timing := &l.s.sh.srv.config.Timers
 	r.interval = timing.CallerSessionExpires
-	if wanted := readSeconds(m.get("session-expires")); wanted > 0 {
-		r.interval = max(min(wanted, r.interval), timing.MinSE, min(readSeconds(m.get("min-se")), longestSession))
+	if wanted := sip.ReadSeconds(m.Get("session-expires")); wanted > 0 {
+		r.interval = max(min(wanted, r.interval), timing.MinSE, min(sip.ReadSeconds(m.Get("min-se")), longestSession))
 	}
 	// A peer that knows session timers refreshes, unless it asks us to.
-	r.probe = !m.lists("supported", "timer")
-	r.mine = r.probe || refresher(m.get("session-expires")) == "uas"
+	r.probe = !m.Lists("supported", "timer")
+	r.mine = r.probe || sip.Refresher(m.Get("session-expires")) == "uas"
 	r.arm(l)
 	return r.serveLine()
 }
@@ -113,15 +86,15 @@ func (r *refresh) serveLine() string {
 		return ""
 	}
 	if r.mine {
-		return "Session-Expires: " + seconds(r.interval) + ";refresher=uas\r\n"
+		return "Session-Expires: " + sip.Seconds(r.interval) + ";refresher=uas\r\n"
 	}
-	return "Session-Expires: " + seconds(r.interval) + ";refresher=uac\r\nRequire: timer\r\n"
+	return "Session-Expires: " + sip.Seconds(r.interval) + ";refresher=uac\r\nRequire: timer\r\n"
 }
 
 // serve takes a session refresh request of the peer's and returns the header lines
 // for its 2xx.
 func (r *refresh) serve(l *leg, m *message) string {
-	if m.get("session-expires") == "" {
+	if m.Get("session-expires") == "" {
 		r.arm(l)
 		return ""
 	}
@@ -130,10 +103,10 @@ func (r *refresh) serve(l *leg, m *message) string {
 
 // begin takes the 2xx of our own INVITE or refresh.
 func (r *refresh) begin(l *leg, m *message) {
-	value := m.get("session-expires")
-	if interval := readSeconds(value); interval > 0 {
+	value := m.Get("session-expires")
+	if interval := sip.ReadSeconds(value); interval > 0 {
 		r.interval, r.probe = min(interval, longestSession), false
-		r.mine = refresher(value) != "uas"
+		r.mine = sip.Refresher(value) != "uas"
 	} else if r.interval == 0 {
 		r.interval, r.mine, r.probe = l.s.sh.srv.config.Timers.SessionExpires, true, true
 	}
@@ -149,7 +122,7 @@ func (r *refresh) requestLine() string {
 	if r.mine {
 		who = "uac"
 	}
-	return "Session-Expires: " + seconds(r.interval) + ";refresher=" + who + "\r\n"
+	return "Session-Expires: " + sip.Seconds(r.interval) + ";refresher=" + who + "\r\n"
 }
 
 // expire implements timed for the session timer.
@@ -177,7 +150,7 @@ func (l *leg) sendRefresh() {
 	case l.invite != nil || l.serving != nil:
 		l.again()
 	default:
-		l.invite = l.send("INVITE", extra+lineAllow, l.lastOffer.body, l.lastOffer.contentType, l.refreshed("INVITE"))
+		l.invite = l.send("INVITE", extra+sip.LineAllow, l.lastOffer.body, l.lastOffer.contentType, l.refreshed("INVITE"))
 	}
 }
 
@@ -193,21 +166,21 @@ func (l *leg) refreshed(method string) func(*message) {
 	return func(m *message) {
 		if method == "INVITE" {
 			l.invite = nil
-			if m != nil && m.status < 300 {
-				l.acknowledge(m.cseq, nil, "")
+			if m != nil && m.Status < 300 {
+				l.acknowledge(m.CSeq, nil, "")
 			}
 		}
 		switch {
 		case l.ended:
-		case m == nil, m.status == 408, m.status == 481:
+		case m == nil, m.Status == 408, m.Status == 481:
 			l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
-		case m.status < 300:
+		case m.Status < 300:
 			l.retarget(m)
 			l.refresh.begin(l, m)
-		case m.status == 422:
-			l.refresh.interval = max(l.refresh.interval, min(readSeconds(m.get("min-se")), longestSession))
+		case m.Status == 422:
+			l.refresh.interval = max(l.refresh.interval, min(sip.ReadSeconds(m.Get("min-se")), longestSession))
 			l.again()
-		case m.status == 491:
+		case m.Status == 491:
 			l.again()
 		default:
 			// The peer is alive and does not want this request: another kind is next.
@@ -223,7 +196,7 @@ func (l *leg) probed(m *message) {
 	switch {
 	case l.ended:
 		return
-	case m == nil && l.refresh.answered, m != nil && m.status == 481:
+	case m == nil && l.refresh.answered, m != nil && m.Status == 481:
 		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
 		return
 	case m != nil:

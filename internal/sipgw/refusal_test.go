@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -78,15 +79,15 @@ func TestRefusalsOnTheWire(t *testing.T) {
 			}
 			d := w.pbx.invite(callee, c.extra)
 			m := w.pbx.next()
-			if m.status != reason.Status() || !strings.HasSuffix(m.phrase, " "+reason.Code()) {
-				t.Errorf("got %d %s, want %d ... %s", m.status, m.phrase, reason.Status(), reason.Code())
+			if m.Status != reason.Status() || !strings.HasSuffix(m.Phrase, " "+reason.Code()) {
+				t.Errorf("got %d %s, want %d ... %s", m.Status, m.Phrase, reason.Status(), reason.Code())
 			}
 			contains(t, m, "reason", `Q.850;cause=21;text="CALL_REJECTED"`)
 			contains(t, m, "x-tollgate-reason", reason.String())
 			w.pbx.request(d, "ACK", "", "")
 			r := w.record()
 			contains(t, m, "x-tollgate-decision", r.ID.String())
-			if r.Outcome != record.OutcomeRefused || r.Reason != reason.String() || int(r.SIPStatus) != m.status {
+			if r.Outcome != record.OutcomeRefused || r.Reason != reason.String() || int(r.SIPStatus) != m.Status {
 				t.Errorf("record %+v", r)
 			}
 			w.settled()
@@ -101,7 +102,7 @@ func TestTheStoreIsAway(t *testing.T) {
 	w.pbx.invite("+12125550123", "")
 	m := w.pbx.await("503 INVITE")
 	contains(t, m, "x-tollgate-reason", admission.ReasonStoreUnavailable.String())
-	if m.get("retry-after") == "" {
+	if m.Get("retry-after") == "" {
 		t.Error("no Retry-After")
 	}
 	w.ledger.set(store.ErrBusy, false)
@@ -110,8 +111,8 @@ func TestTheStoreIsAway(t *testing.T) {
 	// An emergency call goes all the same, and leaves its record when the store is back.
 	d := w.pbx.invite("911", "")
 	invite := w.carriers[0].want("INVITE")
-	if !strings.HasPrefix(invite.uri, "sip:911@") {
-		t.Errorf("emergency call to %s", invite.uri)
+	if !strings.HasPrefix(invite.URI, "sip:911@") {
+		t.Errorf("emergency call to %s", invite.URI)
 	}
 	contains(t, invite, "from", "<sip:+12125550100@")
 	w.carriers[0].reply(invite, 200, "far", "", answerSDP)
@@ -157,12 +158,12 @@ func TestEveryOtherMethod(t *testing.T) {
 		if want != "481" {
 			contains(t, m, "allow", "INVITE, ACK")
 		}
-		if m.toTag == "" {
+		if m.ToTag == "" {
 			t.Errorf("%s: no tag in To", label(m))
 		}
 	}
 	d := newDialog(w.pbx, "+12125550123")
-	d.cseq, d.branch = 1, magicCookie+"unknown"
+	d.cseq, d.branch = 1, sip.MagicCookie+"unknown"
 	w.pbx.request(d, "CANCEL", "", "")
 	w.pbx.want("481 CANCEL")
 	d.remote += ";tag=unknown"
@@ -182,21 +183,21 @@ func TestInvitesThatGoNoFurther(t *testing.T) {
 	}
 	same := func(s string) string { return s }
 	if m := send(func(s string) string { return strings.Replace(s, "Max-Forwards: 70", "Max-Forwards: 0", 1) },
-		""); m.status != 483 {
-		t.Errorf("Max-Forwards 0: %d", m.status)
+		""); m.Status != 483 {
+		t.Errorf("Max-Forwards 0: %d", m.Status)
 	}
-	if m := send(same, "Via: SIP/2.0/UDP 192.0.2.7;branch="+w.srv.newBranch()+"\r\n"); m.status != 482 {
-		t.Errorf("own branch: %d", m.status)
+	if m := send(same, "Via: SIP/2.0/UDP 192.0.2.7;branch="+w.srv.newBranch()+"\r\n"); m.Status != 482 {
+		t.Errorf("own branch: %d", m.Status)
 	}
 	m := send(same, "Require: precondition\r\n")
 	contains(t, m, "unsupported", "precondition")
-	if m.status != 420 {
-		t.Errorf("Require precondition: %d", m.status)
+	if m.Status != 420 {
+		t.Errorf("Require precondition: %d", m.Status)
 	}
 	m = send(same, "Supported: timer\r\nSession-Expires: 30\r\n")
 	contains(t, m, "min-se", "90")
-	if m.status != 422 {
-		t.Errorf("short session: %d", m.status)
+	if m.Status != 422 {
+		t.Errorf("short session: %d", m.Status)
 	}
 	// The same request by another way: same Call-ID, tag and CSeq, another branch.
 	d := w.pbx.invite("+12125550123", "")

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // serve makes the server transaction of an INVITE the one whose 2xx awaits an ACK.
@@ -21,7 +22,7 @@ func (l *leg) serve(tx *serverTx, seq uint32) {
 
 // receiveAck takes the ACK of a 2xx of ours.
 func (l *leg) receiveAck(m *message) {
-	if l.serving == nil || m.cseq != l.servingSeq || !l.serving.confirm() {
+	if l.serving == nil || m.CSeq != l.servingSeq || !l.serving.confirm() {
 		return
 	}
 	l.serving, l.acked = nil, true
@@ -40,8 +41,8 @@ func (l *leg) keepOffer(body []byte, contentType string) {
 	if len(body) == 0 || l.allowsUpdate {
 		return
 	}
-	l.lastOffer = &offered{body, sdpType}
-	if contentType != sdpType {
+	l.lastOffer = &offered{body, sip.TypeSDP}
+	if contentType != sip.TypeSDP {
 		l.lastOffer.contentType = strings.Clone(contentType)
 	}
 }
@@ -52,9 +53,6 @@ type offered struct {
 	body        []byte
 	contentType string
 }
-
-// sdpType is the usual type of a session description.
-const sdpType = "application/sdp"
 
 // receiveReinvite passes a change of the session on to the other side.
 func (l *leg) receiveReinvite(m *message, tx *serverTx) {
@@ -78,9 +76,9 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 	if l.s.sh.refuseShortSession(m, tx) {
 		return
 	}
-	if len(m.body) == 0 {
+	if len(m.Body) == 0 {
 		l.retarget(m)
-		extra := l.contactLine() + lineAllow + lineSupported
+		extra := l.contactLine() + sip.LineAllow + lineSupported
 		if l.s.machine.Running() {
 			extra += l.refresh.serve(l, m)
 		}
@@ -122,8 +120,8 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 }
 
 func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
-	extra := o.contactLine() + lineAllow + lineSupported + o.refresh.requestLine()
-	client := o.send(method, extra, body, m.get("content-type"), func(answer *message) {
+	extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine()
+	client := o.send(method, extra, body, m.Get("content-type"), func(answer *message) {
 		l.relaying = false
 		if method == "INVITE" {
 			o.invite = nil
@@ -144,35 +142,35 @@ func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method st
 // relayAnswer sends the other side's answer back. sent is the description that the
 // other side got.
 func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method string, answer *message) {
-	if answer == nil || answer.status == 408 || answer.status == 481 {
+	if answer == nil || answer.Status == 408 || answer.Status == 481 {
 		// The dialog there is gone (RFC 5057 section 5.1).
 		tx.respond(408, "Request Timeout", "")
 		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
 		return
 	}
-	if answer.status >= 300 {
+	if answer.Status >= 300 {
 		l.s.offerRefused()
-		status, phrase := answer.status, phraseOf(answer)
+		status, phrase := answer.Status, answer.ShortPhrase()
 		if status < 400 || status == 401 || status == 407 {
 			status, phrase = 488, "Not Acceptable Here"
 		}
 		tx.respond(status, phrase, "")
 		return
 	}
-	lateOffer := method == "INVITE" && m.method == "INVITE" && len(m.body) == 0 && len(answer.body) > 0
+	lateOffer := method == "INVITE" && m.Method == "INVITE" && len(m.Body) == 0 && len(answer.Body) > 0
 	if method == "INVITE" && !lateOffer {
-		o.acknowledge(answer.cseq, nil, "")
+		o.acknowledge(answer.CSeq, nil, "")
 	}
 	if l.ended || tx.request == nil {
 		if lateOffer {
-			o.acknowledge(answer.cseq, nil, "")
+			o.acknowledge(answer.CSeq, nil, "")
 		}
 		tx.respond(481, "Call/Transaction Does Not Exist", "")
 		return
 	}
 	o.retarget(answer)
 	o.refresh.begin(o, answer)
-	o.keepOffer(sent, m.get("content-type"))
+	o.keepOffer(sent, m.Get("content-type"))
 	what := isAnswer
 	if lateOffer {
 		what = isOffer
@@ -180,7 +178,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 	o.between(what, answer, func(body []byte, err error) {
 		if err != nil || l.ended {
 			if lateOffer {
-				o.acknowledge(answer.cseq, nil, "")
+				o.acknowledge(answer.CSeq, nil, "")
 			}
 			tx.respond(488, phraseOfMedia(err), "")
 			return
@@ -191,19 +189,19 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 
 // respondAnswer sends a 2xx with the other side's description to a re-INVITE or UPDATE.
 func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
-	contentType := answer.get("content-type")
+	contentType := answer.Get("content-type")
 	l.keepOffer(body, contentType)
-	extra := l.contactLine() + lineAllow + lineSupported + l.refresh.serve(l, m)
-	data := m.response(200, "OK", "", extra, body, contentType)
-	if m.method == "INVITE" {
-		l.serve(tx, m.cseq)
+	extra := l.contactLine() + sip.LineAllow + lineSupported + l.refresh.serve(l, m)
+	data := m.Response(200, "OK", "", extra, body, contentType)
+	if m.Method == "INVITE" {
+		l.serve(tx, m.CSeq)
 	}
 	if lateOffer {
-		seq := answer.cseq
+		seq := answer.CSeq
 		l.onAck = func(ack *message) {
 			l.between(isAnswer, ack, func(body []byte, err error) {
-				o.acknowledge(seq, body, ack.get("content-type"))
-				o.keepOffer(body, ack.get("content-type"))
+				o.acknowledge(seq, body, ack.Get("content-type"))
+				o.keepOffer(body, ack.Get("content-type"))
 				if err != nil {
 					l.s.handle(call.HungUp{Cause: call.CauseIncompatible})
 				}
@@ -221,32 +219,33 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 		tx.respond(480, "Temporarily Unavailable", "")
 		return
 	}
-	extra := line("Info-Package", m.get("info-package")) + line("Content-Disposition", m.get("content-disposition"))
-	o.send(m.method, extra, m.body, m.get("content-type"), func(answer *message) {
+	extra := sip.Line("Info-Package", m.Get("info-package")) +
+		sip.Line("Content-Disposition", m.Get("content-disposition"))
+	o.send(m.Method, extra, m.Body, m.Get("content-type"), func(answer *message) {
 		switch {
 		case answer == nil:
 			tx.respond(408, "Request Timeout", "")
-		case answer.status == 481:
+		case answer.Status == 481:
 			tx.respond(481, "Call/Transaction Does Not Exist", "")
 			l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
-		case answer.status == 401 || answer.status == 407:
+		case answer.Status == 401 || answer.Status == 407:
 			tx.respond(403, "Forbidden", "")
 		default:
-			tx.respond(answer.status, phraseOf(answer), "")
+			tx.respond(answer.Status, answer.ShortPhrase(), "")
 		}
 	})
 }
 
 // cancelBytes writes the CANCEL of an INVITE of ours (RFC 3261 section 9.1).
 func (l *leg) cancelBytes(branch string, seq uint32) []byte {
-	w := newWriter()
-	w.requestLine("CANCEL", l.requestURI())
-	w.via(l.s.sh.srv, l.peer, branch)
-	w.field("Max-Forwards", "70")
+	w := sip.NewWriter()
+	w.RequestLine("CANCEL", l.requestURI())
+	w.Via(l.peer.transportName(), l.s.sh.srv.ownAddress(l.peer), branch)
+	w.Field("Max-Forwards", "70")
 	l.writeRoutes(w)
-	w.field("From", l.local)
-	w.field("To", l.remote)
-	w.field("Call-ID", l.callID)
-	w.cseq(seq, "CANCEL")
-	return w.finish("", nil)
+	w.Field("From", l.local)
+	w.Field("To", l.remote)
+	w.Field("Call-ID", l.callID)
+	w.CSeq(seq, "CANCEL")
+	return w.Finish("", nil)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/media"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // reliability makes the provisional responses of one call reliable from end to end
@@ -52,12 +53,12 @@ type early struct {
 
 // newReliability is nil for a caller that does not take 100rel.
 func newReliability(s *session, m *message, tx *serverTx) *reliability {
-	required := m.lists("require", "100rel")
-	if !required && !m.lists("supported", "100rel") {
+	required := m.Lists("require", "100rel")
+	if !required && !m.Lists("supported", "100rel") {
 		return nil
 	}
 	return &reliability{
-		s: s, required: required, late: len(m.body) == 0, cseq: m.cseq, tx: tx, rseq: uint32(rand.Int32N(1 << 30)),
+		s: s, required: required, late: len(m.Body) == 0, cseq: m.CSeq, tx: tx, rseq: uint32(rand.Int32N(1 << 30)),
 	}
 }
 
@@ -72,10 +73,10 @@ func (r *reliability) supportedLine() string {
 // takes says whether a provisional response of a gateway is to be handled: one that
 // is repeated, or comes before another that is missing, is not (RFC 3262 section 4).
 func (r *reliability) takes(a *attempt, m *message) bool {
-	if r == nil || m.toTag == "" {
+	if r == nil || m.ToTag == "" {
 		return true
 	}
-	theirs := rseqOf(m)
+	theirs := m.RSeq()
 	if theirs == 0 {
 		return true
 	}
@@ -87,30 +88,18 @@ func (r *reliability) takes(a *attempt, m *message) bool {
 	return true
 }
 
-// rseqOf is the RSeq of a response that was sent reliably; 0 of any other.
-func rseqOf(m *message) uint32 {
-	if !m.lists("require", "100rel") {
-		return 0
-	}
-	n, err := strconv.ParseUint(trimSpace(m.get("rseq")), 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(n)
-}
-
 // dialog finds the early dialog of a response, or makes it; nil when there are too many.
 func (r *reliability) dialog(a *attempt, m *message) *early {
-	if e := r.find(a, m.toTag); e != nil {
+	if e := r.find(a, m.ToTag); e != nil {
 		return e
 	}
 	if len(r.early) >= maxEarlyDialogs {
 		return nil
 	}
 	l := *a.leg
-	l.setRemote(m.to, m.toTag)
+	l.setRemote(m.To, m.ToTag)
 	l.establish(m)
-	e := &early{attempt: a, leg: &l, local: r.s.earlyTag(a, m.toTag)}
+	e := &early{attempt: a, leg: &l, local: r.s.earlyTag(a, m.ToTag)}
 	r.early = append(r.early, e)
 	r.s.sh.early[legKey{l.callID, l.remoteTag}] = e
 	return e
@@ -146,14 +135,14 @@ func (r *reliability) send(a *attempt, m *message, sdp bool, build func(extra st
 	if r == nil {
 		return false
 	}
-	theirs := rseqOf(m)
+	theirs := m.RSeq()
 	if theirs == 0 && !r.required {
 		return false
 	}
 	r.rseq++
-	p := &reliable{rseq: r.rseq, status: m.status, sdp: sdp, theirs: theirs}
+	p := &reliable{rseq: r.rseq, status: m.Status, sdp: sdp, theirs: theirs}
 	if theirs != 0 {
-		p.from = r.find(a, m.toTag)
+		p.from = r.find(a, m.ToTag)
 	}
 	p.data = build("Require: 100rel\r\nRSeq: " + strconv.FormatUint(uint64(r.rseq), 10) + "\r\n")
 	r.queue = append(r.queue, p)
@@ -256,7 +245,7 @@ func (l *leg) receivePrack(m *message, tx *serverTx) {
 	sh.timers.stop(&r.giveUp)
 	r.queue = r.queue[1:]
 	if p.from == nil || !p.from.alive() {
-		if len(m.body) > 0 {
+		if len(m.Body) > 0 {
 			tx.respond(488, "Not Acceptable Here", "")
 		} else {
 			tx.respond(200, "OK", "")
@@ -275,7 +264,7 @@ func (l *leg) receivePrack(m *message, tx *serverTx) {
 
 // acknowledges says whether a PRACK is for the response that awaits one.
 func (r *reliability) acknowledges(m *message) bool {
-	words := strings.Fields(m.get("rack"))
+	words := strings.Fields(m.Get("rack"))
 	return len(words) == 3 && words[0] == strconv.FormatUint(uint64(r.queue[0].rseq), 10) &&
 		words[1] == strconv.FormatUint(uint64(r.cseq), 10) && words[2] == "INVITE"
 }
@@ -291,17 +280,17 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 			done()
 			return
 		}
-		to.send(method, extra, body, m.get("content-type"), func(answer *message) {
+		to.send(method, extra, body, m.Get("content-type"), func(answer *message) {
 			switch {
 			case answer == nil:
 				tx.respond(504, "Server Time-out", "")
 				done()
 				return
-			case answer.status >= 300:
-				if what == isOffer && len(m.body) > 0 {
+			case answer.Status >= 300:
+				if what == isOffer && len(m.Body) > 0 {
 					s.offerRefused()
 				}
-				status, phrase := answer.status, phraseOf(answer)
+				status, phrase := answer.Status, answer.ShortPhrase()
 				if status < 400 || status == 401 || status == 407 {
 					status, phrase = 488, "Not Acceptable Here"
 				}
@@ -315,7 +304,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 					body = nil
 				}
 				if tx.request != nil {
-					tx.send(200, m.response(200, "OK", "", l.contactLine()+lineAllow, body, answer.get("content-type")))
+					tx.send(200, m.Response(200, "OK", "", l.contactLine()+sip.LineAllow, body, answer.Get("content-type")))
 				}
 				done()
 			})
@@ -329,7 +318,7 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 	var e *early
 	if r != nil {
 		for _, candidate := range r.early {
-			if l == s.caller && candidate.local == m.toTag || candidate.leg == l {
+			if l == s.caller && candidate.local == m.ToTag || candidate.leg == l {
 				e = candidate
 			}
 		}
@@ -346,7 +335,7 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 	to := e.leg
 	if l != s.caller {
 		caller := *s.caller
-		caller.setLocal(s.invite.to, e.local)
+		caller.setLocal(s.invite.To, e.local)
 		s.caller.localSeq++ // the copy counts from here
 		to = &caller
 	}
@@ -355,5 +344,5 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 		return
 	}
 	r.updating = true
-	l.passEarly(to, "UPDATE", to.contactLine()+lineAllow+lineReliable, isOffer, m, tx, func() { r.updating = false })
+	l.passEarly(to, "UPDATE", to.contactLine()+sip.LineAllow+lineReliable, isOffer, m, tx, func() { r.updating = false })
 }

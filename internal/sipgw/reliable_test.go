@@ -20,7 +20,7 @@ func (p *party) reliable(invite *message, status int, tag string, rseq int, body
 
 // rack is the RAck of a response to an INVITE.
 func rack(m *message) string {
-	return fmt.Sprintf("RAck: %s %d INVITE\r\n", m.get("rseq"), m.cseq)
+	return fmt.Sprintf("RAck: %s %d INVITE\r\n", m.Get("rseq"), m.CSeq)
 }
 
 // TestReliableResponses: a response that the carrier sends reliably is repeated to
@@ -30,16 +30,16 @@ func TestReliableResponses(t *testing.T) {
 	carrier := w.carriers[0]
 	pbx := w.pbx.invite("+12125550123", reliably)
 	invite := carrier.want("INVITE")
-	if !invite.lists("supported", "100rel") || !invite.lists("allow", "PRACK") {
-		t.Errorf("Supported %q, Allow %q", invite.get("supported"), invite.get("allow"))
+	if !invite.Lists("supported", "100rel") || !invite.Lists("allow", "PRACK") {
+		t.Errorf("Supported %q, Allow %q", invite.Get("supported"), invite.Get("allow"))
 	}
 	carrier.reliable(invite, 183, "far", 7, answerSDP)
 	first := w.pbx.want("183 INVITE")
 	again := w.pbx.want("183 INVITE") // since no PRACK has come
-	if !first.lists("require", "100rel") || first.get("rseq") == "" || first.get("rseq") != again.get("rseq") ||
-		string(first.body) != answerSDP {
-		t.Errorf("Require %q, RSeq %q and then %q, body %q", first.get("require"), first.get("rseq"), again.get("rseq"),
-			first.body)
+	if !first.Lists("require", "100rel") || first.Get("rseq") == "" || first.Get("rseq") != again.Get("rseq") ||
+		string(first.Body) != answerSDP {
+		t.Errorf("Require %q, RSeq %q and then %q, body %q", first.Get("require"), first.Get("rseq"), again.Get("rseq"),
+			first.Body)
 	}
 	carrier.reliable(invite, 183, "far", 7, answerSDP) // the carrier repeats it too
 	carrier.reliable(invite, 180, "far", 9, "")        // 8 is missing: not in order
@@ -50,9 +50,9 @@ func TestReliableResponses(t *testing.T) {
 	pbx.cseq = wrong.cseq
 	w.pbx.request(pbx, "PRACK", rack(first), "")
 	prack := carrier.want("PRACK")
-	if want := fmt.Sprintf("7 %d INVITE", invite.cseq); prack.get("rack") != want || prack.toTag != "far" ||
-		prack.cseq <= invite.cseq {
-		t.Errorf("RAck %q, want %q; CSeq %d to %s", prack.get("rack"), want, prack.cseq, prack.toTag)
+	if want := fmt.Sprintf("7 %d INVITE", invite.CSeq); prack.Get("rack") != want || prack.ToTag != "far" ||
+		prack.CSeq <= invite.CSeq {
+		t.Errorf("RAck %q, want %q; CSeq %d to %s", prack.Get("rack"), want, prack.CSeq, prack.ToTag)
 	}
 	carrier.reply(prack, 200, "", "", "")
 	w.pbx.await("200 PRACK")
@@ -67,18 +67,18 @@ func TestReliableResponses(t *testing.T) {
 	carrier.reply(prack, 200, "", "", "")
 	w.pbx.await("200 PRACK")
 	answer := w.pbx.want("200 INVITE")
-	if answer.toTag != first.toTag {
-		t.Errorf("200 with tag %s after 183 with %s", answer.toTag, first.toTag)
+	if answer.ToTag != first.ToTag {
+		t.Errorf("200 with tag %s after 183 with %s", answer.ToTag, first.ToTag)
 	}
 	pbx.join(answer)
 	// The ACK of a 2xx has the CSeq of its INVITE.
 	ack := *pbx
-	ack.cseq = int(answer.cseq)
+	ack.cseq = int(answer.CSeq)
 	w.pbx.request(&ack, "ACK", "", "")
 	w.pbx.request(pbx, "BYE", "", "")
 	bye := carrier.want("BYE")
-	if bye.cseq <= prack.cseq {
-		t.Errorf("BYE with CSeq %d after PRACK with %d", bye.cseq, prack.cseq)
+	if bye.CSeq <= prack.CSeq {
+		t.Errorf("BYE with CSeq %d after PRACK with %d", bye.CSeq, prack.CSeq)
 	}
 	carrier.reply(bye, 200, "", "", "")
 	w.pbx.want("200 BYE")
@@ -101,33 +101,33 @@ func TestOffersBeforeTheAnswer(t *testing.T) {
 	pbx.join(early)
 	w.pbx.request(pbx, "PRACK", rack(early), changed("by PRACK"))
 	prack := carrier.want("PRACK")
-	if string(prack.body) != changed("by PRACK") {
-		t.Errorf("PRACK with %q", prack.body)
+	if string(prack.Body) != changed("by PRACK") {
+		t.Errorf("PRACK with %q", prack.Body)
 	}
 	carrier.reply(prack, 200, "", "", changed("answer"))
-	if ok := w.pbx.await("200 PRACK"); string(ok.body) != changed("answer") {
-		t.Errorf("200 to PRACK with %q", ok.body)
+	if ok := w.pbx.await("200 PRACK"); string(ok.Body) != changed("answer") {
+		t.Errorf("200 to PRACK with %q", ok.Body)
 	}
 	w.pbx.request(pbx, "UPDATE", "", changed("by the caller"))
 	update := carrier.want("UPDATE")
-	if string(update.body) != changed("by the caller") || update.toTag != "far" {
-		t.Errorf("UPDATE to %s with %q", update.toTag, update.body)
+	if string(update.Body) != changed("by the caller") || update.ToTag != "far" {
+		t.Errorf("UPDATE to %s with %q", update.ToTag, update.Body)
 	}
 	far := carrier.serverDialog(invite, "far")
 	carrier.request(far, "UPDATE", "", changed("crossing"))
 	carrier.want("491 UPDATE")
 	carrier.reply(update, 200, "", "", changed("yes"))
-	if ok := w.pbx.want("200 UPDATE"); string(ok.body) != changed("yes") {
-		t.Errorf("200 to UPDATE with %q", ok.body)
+	if ok := w.pbx.want("200 UPDATE"); string(ok.Body) != changed("yes") {
+		t.Errorf("200 to UPDATE with %q", ok.Body)
 	}
 	carrier.request(far, "UPDATE", "", changed("by the carrier"))
 	update = w.pbx.want("UPDATE")
-	if string(update.body) != changed("by the carrier") || update.fromTag != early.toTag {
-		t.Errorf("UPDATE from %s with %q", update.fromTag, update.body)
+	if string(update.Body) != changed("by the carrier") || update.FromTag != early.ToTag {
+		t.Errorf("UPDATE from %s with %q", update.FromTag, update.Body)
 	}
 	w.pbx.reply(update, 200, "", "", changed("no"))
-	if ok := carrier.want("200 UPDATE"); string(ok.body) != changed("no") {
-		t.Errorf("200 to UPDATE with %q", ok.body)
+	if ok := carrier.want("200 UPDATE"); string(ok.Body) != changed("no") {
+		t.Errorf("200 to UPDATE with %q", ok.Body)
 	}
 	w.pbx.request(pbx, "CANCEL", "", "")
 	w.pbx.await("481 CANCEL") // its branch is the UPDATE's: the test's, not the gateway's matter
@@ -151,8 +151,8 @@ func TestTheCallerInsists(t *testing.T) {
 	invite := carrier.want("INVITE")
 	carrier.reply(invite, 180, "far", "", "")
 	ringing := w.pbx.want("180 INVITE")
-	if !ringing.lists("require", "100rel") {
-		t.Errorf("Require %q", ringing.get("require"))
+	if !ringing.Lists("require", "100rel") {
+		t.Errorf("Require %q", ringing.Get("require"))
 	}
 	pbx.join(ringing)
 	w.pbx.request(pbx, "PRACK", rack(ringing), "")
@@ -194,8 +194,8 @@ func TestAnotherBranchHangsUp(t *testing.T) {
 		w.pbx.request(&early, "PRACK", rack(ringing), "")
 		pbx.cseq = early.cseq
 		prack := carrier.want("PRACK")
-		if prack.toTag != tag {
-			t.Errorf("PRACK to %s, want %s", prack.toTag, tag)
+		if prack.ToTag != tag {
+			t.Errorf("PRACK to %s, want %s", prack.ToTag, tag)
 		}
 		carrier.reply(prack, 200, "", "", "")
 		w.pbx.await("200 PRACK")
@@ -205,7 +205,7 @@ func TestAnotherBranchHangsUp(t *testing.T) {
 	answer := w.pbx.await("200 INVITE")
 	ack := *pbx
 	ack.join(answer)
-	ack.cseq = int(answer.cseq)
+	ack.cseq = int(answer.CSeq)
 	w.pbx.request(&ack, "ACK", "", "")
 	carrier.request(carrier.serverDialog(invite, "one"), "BYE", "", "")
 	carrier.want("481 BYE")

@@ -247,8 +247,8 @@ func TestServersOfOneGateway(t *testing.T) {
 				first.local.Port(), second.local.Port(), carrierAddress))
 			w.pbx.invite("+12125550123", "")
 			invite := first.want("INVITE")
-			if !strings.HasPrefix(invite.uri, "sip:+12125550123@carrier.test") {
-				t.Errorf("Request-URI %s", invite.uri)
+			if !strings.HasPrefix(invite.URI, "sip:+12125550123@carrier.test") {
+				t.Errorf("Request-URI %s", invite.URI)
 			}
 			if refuse {
 				first.reply(invite, 503, "far", "Retry-After: 5\r\n", "")

@@ -22,14 +22,14 @@ func TestCancelBeforeTheAnswer(t *testing.T) {
 	w.pbx.want("487 INVITE")
 	w.pbx.request(pbx, "ACK", "", "")
 	cancel := w.carriers[0].want("CANCEL")
-	if cancel.via.branch != invite.via.branch || cancel.cseq != invite.cseq || cancel.uri != invite.uri {
-		t.Errorf("CANCEL of %s %d %s for INVITE %s %d %s", cancel.via.branch, cancel.cseq, cancel.uri, invite.via.branch,
-			invite.cseq, invite.uri)
+	if cancel.Via.Branch != invite.Via.Branch || cancel.CSeq != invite.CSeq || cancel.URI != invite.URI {
+		t.Errorf("CANCEL of %s %d %s for INVITE %s %d %s", cancel.Via.Branch, cancel.CSeq, cancel.URI, invite.Via.Branch,
+			invite.CSeq, invite.URI)
 	}
 	w.carriers[0].reply(cancel, 200, "far", "", "")
 	w.carriers[0].reply(invite, 487, "far", "", "")
-	if ack := w.carriers[0].want("ACK"); ack.via.branch != invite.via.branch || ack.toTag != "far" {
-		t.Errorf("ACK with branch %s and tag %s", ack.via.branch, ack.toTag)
+	if ack := w.carriers[0].want("ACK"); ack.Via.Branch != invite.Via.Branch || ack.ToTag != "far" {
+		t.Errorf("ACK with branch %s and tag %s", ack.Via.Branch, ack.ToTag)
 	}
 	if r := w.record(); r.Outcome != record.OutcomeCancelled || r.HangupCause != call.CauseCancel || r.SIPStatus != 487 {
 		t.Errorf("record %+v", r)
@@ -69,12 +69,12 @@ func TestTheAnswerCrossesTheCancel(t *testing.T) {
 	w.pbx.request(pbx, "ACK", "", "")
 	w.carriers[0].reply(w.carriers[0].want("CANCEL"), 200, "far", "", "")
 	w.carriers[0].reply(invite, 200, "far", "", answerSDP)
-	if ack := w.carriers[0].want("ACK"); ack.cseq != invite.cseq || ack.via.branch == invite.via.branch {
-		t.Errorf("ACK %d with branch %s", ack.cseq, ack.via.branch)
+	if ack := w.carriers[0].want("ACK"); ack.CSeq != invite.CSeq || ack.Via.Branch == invite.Via.Branch {
+		t.Errorf("ACK %d with branch %s", ack.CSeq, ack.Via.Branch)
 	}
 	bye := w.carriers[0].want("BYE")
-	if bye.toTag != "far" || bye.cseq <= invite.cseq {
-		t.Errorf("BYE to tag %s with CSeq %d", bye.toTag, bye.cseq)
+	if bye.ToTag != "far" || bye.CSeq <= invite.CSeq {
+		t.Errorf("BYE to tag %s with CSeq %d", bye.ToTag, bye.CSeq)
 	}
 	w.carriers[0].reply(bye, 200, "", "", "")
 	w.pbx.quiet()
@@ -105,31 +105,31 @@ func TestAForkedAnswer(t *testing.T) {
 	pbx := w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].want("INVITE")
 	w.carriers[0].reply(invite, 180, "one", "", "")
-	first := w.pbx.want("180 INVITE").toTag
+	first := w.pbx.want("180 INVITE").ToTag
 	w.carriers[0].reply(invite, 183, "two", "", answerSDP)
-	second := w.pbx.want("183 INVITE").toTag
+	second := w.pbx.want("183 INVITE").ToTag
 	if first == second || first == "" || second == "" {
 		t.Errorf("two early dialogs with tags %q and %q", first, second)
 	}
 	w.carriers[0].reply(invite, 200, "two", "", answerSDP)
-	if ack := w.carriers[0].want("ACK"); ack.toTag != "two" {
-		t.Errorf("ACK to %s", ack.toTag)
+	if ack := w.carriers[0].want("ACK"); ack.ToTag != "two" {
+		t.Errorf("ACK to %s", ack.ToTag)
 	}
 	ok := w.pbx.want("200 INVITE")
-	if ok.toTag != second {
-		t.Errorf("200 with tag %s, want that of the 183, %s", ok.toTag, second)
+	if ok.ToTag != second {
+		t.Errorf("200 with tag %s, want that of the 183, %s", ok.ToTag, second)
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")
 	for range 2 { // the other phone answers too, and repeats it
 		w.carriers[0].reply(invite, 200, "one", "", answerSDP)
-		if ack := w.carriers[0].await("ACK"); ack.toTag != "one" {
-			t.Errorf("ACK to %s", ack.toTag)
+		if ack := w.carriers[0].await("ACK"); ack.ToTag != "one" {
+			t.Errorf("ACK to %s", ack.ToTag)
 		}
 	}
 	bye := w.carriers[0].await("BYE")
-	if bye.toTag != "one" {
-		t.Errorf("BYE to %s", bye.toTag)
+	if bye.ToTag != "one" {
+		t.Errorf("BYE to %s", bye.ToTag)
 	}
 	w.carriers[0].reply(bye, 200, "", "", "")
 	w.hangUp(pbx)
@@ -159,13 +159,13 @@ func TestAnswersAfterTheEnd(t *testing.T) {
 	}
 	for _, tag := range []string{"one", "two", "two"} {
 		w.carriers[0].reply(invite, 200, tag, "", answerSDP)
-		if ack := w.carriers[0].await("ACK"); ack.toTag != tag {
-			t.Errorf("ACK to %s, want %s", ack.toTag, tag)
+		if ack := w.carriers[0].await("ACK"); ack.ToTag != tag {
+			t.Errorf("ACK to %s, want %s", ack.ToTag, tag)
 		}
 	}
 	bye := w.carriers[0].await("BYE")
-	if bye.toTag != "two" {
-		t.Errorf("BYE to %s", bye.toTag)
+	if bye.ToTag != "two" {
+		t.Errorf("BYE to %s", bye.ToTag)
 	}
 	w.carriers[0].reply(bye, 200, "", "", "")
 	w.settled()
@@ -182,7 +182,7 @@ func TestFailover(t *testing.T) {
 	w.carriers[0].want("ACK")
 	second := w.carriers[1].want("INVITE") // and says nothing
 	third := w.carriers[2].want("INVITE")
-	if third.callID == first.callID || third.callID == second.callID {
+	if third.CallID == first.CallID || third.CallID == second.CallID {
 		t.Error("two gateways got one Call-ID")
 	}
 	w.carriers[2].reply(third, 180, "far", "", "")
@@ -230,11 +230,11 @@ func TestTheCalleesRefusalPasses(t *testing.T) {
 		w.carriers[0].reply(invite, status, "far", "X-Secret: of the carrier\r\n", "")
 		w.carriers[0].want("ACK")
 		m := w.pbx.next()
-		for m.callID != pbx.callID { // a refusal before it, repeated on a busy machine
+		for m.CallID != pbx.callID { // a refusal before it, repeated on a busy machine
 			m = w.pbx.next()
 		}
-		if m.status != status || m.get("x-secret") != "" || m.toTag == "far" {
-			t.Errorf("%d became %d %v", status, m.status, m.fields)
+		if m.Status != status || m.Get("x-secret") != "" || m.ToTag == "far" {
+			t.Errorf("%d became %d %v", status, m.Status, m.Fields)
 		}
 		w.pbx.request(pbx, "ACK", "", "")
 		if r := w.record(); int(r.SIPStatus) != status || r.Outcome != record.OutcomeFailed {
@@ -271,8 +271,8 @@ func TestManyProvisionalResponses(t *testing.T) {
 	}
 	w.carriers[0].reply(invite, 200, "far", "", answerSDP)
 	for i, status := range statuses {
-		if m := w.pbx.next(); m.status != status {
-			t.Fatalf("response %d is %d, want %d", i, m.status, status)
+		if m := w.pbx.next(); m.Status != status {
+			t.Fatalf("response %d is %d, want %d", i, m.Status, status)
 		}
 	}
 	pbx.join(w.pbx.want("200 INVITE"))

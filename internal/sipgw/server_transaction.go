@@ -1,7 +1,6 @@
 package sipgw
 
 import (
-	"strconv"
 	"time"
 )
 
@@ -42,33 +41,15 @@ type serverTx struct {
 	cancelled func()
 }
 
-// transactionKey appends the name of the transaction of a request (RFC 3261 section 17.2.3). An
-// ACK has the key of its INVITE. An element that predates RFC 3261 has no branch
-// to go by; its INVITE, ACK and CANCEL share Call-ID, From tag and CSeq number.
-func transactionKey(b []byte, m *message, method string) []byte {
-	if method == "ACK" {
-		method = "INVITE"
-	}
-	if len(m.via.branch) > len(magicCookie) && m.via.branch[:len(magicCookie)] == magicCookie {
-		b = append(append(b, m.via.branch...), ' ')
-		b = append(append(b, m.via.sentBy...), ' ')
-		return append(b, method...)
-	}
-	b = append(append(b, m.callID...), ' ')
-	b = append(append(b, m.fromTag...), ' ')
-	b = strconv.AppendUint(b, uint64(m.cseq), 10)
-	return append(append(b, ' '), method...)
-}
-
 // server finds the server transaction of a request by a method; nil when there is none.
 func (sh *shard) server(m *message, method string) *serverTx {
-	sh.key = transactionKey(sh.key[:0], m, method)
+	sh.key = m.TransactionKey(sh.key[:0], method)
 	return sh.servers[string(sh.key)]
 }
 
 // begin makes the server transaction of a request.
 func (sh *shard) begin(m *message) *serverTx {
-	sh.key = transactionKey(sh.key[:0], m, m.method)
+	sh.key = m.TransactionKey(sh.key[:0], m.Method)
 	tx := &serverTx{sh: sh, key: string(sh.key), request: m, peer: m.replyTo(), toTag: newToken()}
 	sh.servers[tx.key] = tx
 	return tx
@@ -91,7 +72,7 @@ func (tx *serverTx) respond(status int, phrase, extra string) {
 	if status == 100 {
 		tag = ""
 	}
-	tx.send(status, tx.request.response(status, phrase, tag, extra, nil, ""))
+	tx.send(status, tx.request.Response(status, phrase, tag, extra, nil, ""))
 }
 
 // send sends a response and moves the transaction on.
@@ -104,7 +85,7 @@ func (tx *serverTx) send(status int, data []byte) {
 	if status < 200 {
 		return
 	}
-	timing, invite := &tx.sh.srv.config.Timers, tx.request.method == "INVITE"
+	timing, invite := &tx.sh.srv.config.Timers, tx.request.Method == "INVITE"
 	tx.request = nil
 	switch {
 	case !invite:

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 var noID uuid.UUID
@@ -90,12 +91,12 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID,
 			Started: sh.now}
 	}
-	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.cseq}
-	if s.caller.callID != m.callID {
-		s.caller.callID = strings.Clone(m.callID) // longer than what a record keeps
+	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.CSeq}
+	if s.caller.callID != m.CallID {
+		s.caller.callID = strings.Clone(m.CallID) // longer than what a record keeps
 	}
-	s.caller.setLocal(m.to, tx.toTag)
-	s.caller.setRemote(m.from, m.fromTag)
+	s.caller.setLocal(m.To, tx.toTag)
+	s.caller.setRemote(m.From, m.FromTag)
 	s.caller.encoded = s.connected.EncodeContact
 	s.caller.proven = m.proved || m.peer.tcp
 	s.caller.establish(m)
@@ -246,7 +247,7 @@ func (s *session) refuse(a call.Refuse) {
 	if a.Decision != nil {
 		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
 	} else if a.Status == 503 {
-		extra = line("Retry-After", s.sh.srv.retryAfter)
+		extra = sip.Line("Retry-After", s.sh.srv.retryAfter)
 	}
 	if s.inviteTx != nil {
 		s.inviteTx.respond(a.Status, a.Phrase, extra)
@@ -265,37 +266,37 @@ func (s *session) passProvisional(a *attempt, m *message) {
 	if len(s.media.waiting) >= maxWaitingSteps {
 		return
 	}
-	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.toTag), s.inviteTx, s.invite
+	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.ToTag), s.inviteTx, s.invite
 	d := media.Description{From: record.SideCallee, Source: m.peer.addr.Addr(), Target: s.caller.peer.addr.Addr()}
 	s.describe(s.fromGateway(), d, m, func(body []byte, err error) {
 		if err != nil {
 			body = nil // the progress is told, without its media
 		}
-		if len(m.body) > 0 {
+		if len(m.Body) > 0 {
 			s.media.spoilt = err
 		}
 		build := func(more string) []byte {
-			return invite.response(m.status, m.phrase, tag, extra+more, body, m.get("content-type"))
+			return invite.Response(m.Status, m.Phrase, tag, extra+more, body, m.Get("content-type"))
 		}
 		if tx.state == serverTrying && !s.rely.send(a, m, len(body) > 0, build) {
-			tx.send(m.status, build(""))
+			tx.send(m.Status, build(""))
 		}
 	})
 }
 
 // dialogLines are the headers of a response to the caller's INVITE that makes a dialog.
 func (s *session) dialogLines() string {
-	w := newWriter()
-	w.lines(s.caller.routeLine(s.invite.peer))
-	for i := range s.invite.fields {
-		if s.invite.fields[i].name == "record-route" {
-			w.field("Record-Route", s.invite.fields[i].value)
+	w := sip.NewWriter()
+	w.Lines(s.caller.routeLine(s.invite.peer))
+	for i := range s.invite.Fields {
+		if s.invite.Fields[i].Name == "record-route" {
+			w.Field("Record-Route", s.invite.Fields[i].Value)
 		}
 	}
-	w.lines(s.caller.contactTo(s.invite.peer))
-	w.lines(lineAllow)
-	w.lines(s.rely.supportedLine())
-	return w.text()
+	w.Lines(s.caller.contactTo(s.invite.peer))
+	w.Lines(sip.LineAllow)
+	w.Lines(s.rely.supportedLine())
+	return w.Text()
 }
 
 // earlyTag is the tag that the caller sees for an early dialog of a gateway.
@@ -344,39 +345,39 @@ func (s *session) noteRang(gateway id.ID) {
 func (s *session) accept() {
 	m := s.answer
 	s.sh.srv.count.answered.Add(1)
-	lateOffer := len(s.invite.body) == 0 && len(m.body) > 0
+	lateOffer := len(s.invite.Body) == 0 && len(m.Body) > 0
 	if lateOffer {
 		s.unacked = true // the caller's ACK brings the answer
 	} else {
-		s.carrier.acknowledge(m.cseq, nil, "")
+		s.carrier.acknowledge(m.CSeq, nil, "")
 	}
 	answeredAt := s.sh.srv.config.Clock()
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
-	s.carrier.keepOffer(s.attempt.body, s.invite.get("content-type"))
-	s.caller.serve(s.inviteTx, s.invite.cseq)
+	s.carrier.keepOffer(s.attempt.body, s.invite.Get("content-type"))
+	s.caller.serve(s.inviteTx, s.invite.CSeq)
 	s.caller.onAck = s.callerAcked
 	s.carrier.refresh.begin(s.carrier, m)
 	what, invite, tx := s.fromGateway(), s.invite, s.inviteTx
 	s.invite, s.inviteTx, s.answer, s.attempt, s.tags = nil, nil, nil, nil, nil
 	s.carrier.between(what, m, func(body []byte, err error) {
-		if len(m.body) == 0 {
+		if len(m.Body) == 0 {
 			err = cmp.Or(err, s.media.spoilt) // the answer was that of a provisional response
 		}
 		if err != nil && s.machine.Running() {
 			// A 2xx without media is of no use to either side.
 			s.caller.ended = true
 			s.caller.refresh.stop(s.caller)
-			tx.send(488, invite.response(488, phraseOfMedia(err), s.caller.localTag, "", nil, ""))
+			tx.send(488, invite.Response(488, phraseOfMedia(err), s.caller.localTag, "", nil, ""))
 			s.handle(call.HungUp{Cause: call.CauseIncompatible})
 			return
 		}
 		if s.media.session != nil && !s.media.closed {
 			s.media.session.Answered(answeredAt)
 		}
-		contentType := m.get("content-type")
+		contentType := m.Get("content-type")
 		s.caller.keepOffer(body, contentType)
 		s.rely.whenAcknowledged(func() {
-			tx.send(200, invite.response(200, "OK", s.caller.localTag, extra, body, contentType))
+			tx.send(200, invite.Response(200, "OK", s.caller.localTag, extra, body, contentType))
 		})
 	})
 }
@@ -392,7 +393,7 @@ func (s *session) callerAcked(m *message) {
 			return // the call has ended, and its end has acknowledged the 2xx
 		}
 		s.unacked = false
-		contentType := m.get("content-type")
+		contentType := m.Get("content-type")
 		s.carrier.acknowledge(s.carrier.inviteSeq, body, contentType)
 		s.carrier.keepOffer(body, contentType)
 		if err != nil {

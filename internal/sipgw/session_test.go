@@ -36,8 +36,8 @@ func TestTheCarrierIsAskedAndAnswers(t *testing.T) {
 				}
 				if c.method == "INVITE" {
 					body = answerSDP
-					if string(m.body) != offer {
-						t.Errorf("refresh with %q, want the session as it is", m.body)
+					if string(m.Body) != offer {
+						t.Errorf("refresh with %q, want the session as it is", m.Body)
 					}
 				}
 				w.carriers[0].reply(m, 200, "", extra, body)
@@ -118,8 +118,8 @@ func TestTheCarrierWantsLongerIntervals(t *testing.T) {
 	w.carriers[0].want("ACK")
 	again := w.carriers[0].want("INVITE")
 	contains(t, again, "session-expires", "600")
-	if again.callID != first.callID || again.cseq != first.cseq+1 || again.fromTag != first.fromTag {
-		t.Errorf("INVITE %s %d after %s %d", again.callID, again.cseq, first.callID, first.cseq)
+	if again.CallID != first.CallID || again.CSeq != first.CSeq+1 || again.FromTag != first.FromTag {
+		t.Errorf("INVITE %s %d after %s %d", again.CallID, again.CSeq, first.CallID, first.CSeq)
 	}
 	w.carriers[0].reply(again, 486, "far", "", "")
 	w.carriers[0].want("ACK")

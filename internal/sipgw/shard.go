@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
@@ -31,10 +33,10 @@ type shard struct {
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
-	gone      *session    // stands for calls that are over
-	key       []byte      // in which keys of transactions are written
-	wire      wireMessage // the message being received
-	tagger    hash.Hash   // makes tags of answers that nothing is kept of
+	gone      *session  // stands for calls that are over
+	key       []byte    // in which keys of transactions are written
+	wire      sip.Wire  // the message being received
+	tagger    hash.Hash // makes tags of answers that nothing is kept of
 }
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since

@@ -28,6 +28,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -98,7 +99,7 @@ type Server struct {
 	turnedAway   buckets[netip.Addr]
 	warnings     *warnings
 	tagSecret    [32]byte
-	nonces       *nonces
+	nonces       *sip.Nonces
 	guesses      *guesses
 	strikes      strikes
 	shards       []*shard
@@ -133,7 +134,7 @@ func New(config Config) *Server {
 	config.setDefaults()
 	srv := &Server{
 		knowsItself: alone,
-		config:      config, log: config.Logger, nonces: newNonces(), guesses: newGuesses(), warnings: new(warnings),
+		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(), warnings: new(warnings),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
@@ -329,14 +330,14 @@ func (srv *Server) dispatch(data []byte, from peer) {
 	if !srv.inRate(data, from) {
 		srv.count.paced.Add(1)
 		srv.limited(from.addr.Addr(), "sip_source_rate")
-		if isNewCall(data) && !srv.isEmergency(data, from) {
+		if sip.IsNewCall(data) && !srv.isEmergency(data, from) {
 			srv.turnAway(data, from, admission.ReasonCallRate)
 		}
 		return
 	}
-	sh := srv.shards[maphash.Bytes(srv.seed, callIDOf(data))%uint64(len(srv.shards))]
+	sh := srv.shards[maphash.Bytes(srv.seed, sip.CallIDOf(data))%uint64(len(srv.shards))]
 	limit := srv.config.Limits.Queue
-	if !isNewCall(data) {
+	if !sip.IsNewCall(data) {
 		if !sh.offer(data, from, limit) {
 			srv.count.shed.Add(1)
 		}
@@ -360,8 +361,8 @@ func (srv *Server) turnAway(data []byte, from peer, why admission.Reason) {
 		return
 	}
 	d := admission.Decision{Reason: why}
-	v := verdict{kind: verdictAnswer, status: why.Status(), reason: d.Phrase(), headers: []string{
+	v := sip.Verdict{Kind: sip.VerdictAnswer, Status: why.Status(), Phrase: d.Phrase(), Headers: []string{
 		"Retry-After: " + srv.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
 	}}
-	srv.answer(from, refusalBytes(data, v, srv.tagForBytes(data)), len(data))
+	srv.answer(from, sip.RefusalBytes(data, v, srv.tagForBytes(data)), len(data))
 }

@@ -12,37 +12,37 @@ func TestACallFromEndToEnd(t *testing.T) {
 	w := newWorld(t, wish{})
 	carrier := w.carriers[0]
 	pbx := w.pbx.invite("+12125550123", "Supported: 100rel, timer\r\nP-Asserted-Identity: <sip:+12125550111@pbx.test>\r\n")
-	if m := <-w.pbx.got; label(m) != "100 INVITE" || m.toTag != "" {
-		t.Errorf("first response %s with tag %q, want 100 without", label(m), m.toTag)
+	if m := <-w.pbx.got; label(m) != "100 INVITE" || m.ToTag != "" {
+		t.Errorf("first response %s with tag %q, want 100 without", label(m), m.ToTag)
 	}
 	invite := carrier.want("INVITE")
-	if string(invite.body) != offer {
-		t.Errorf("the offer became %q", invite.body)
+	if string(invite.Body) != offer {
+		t.Errorf("the offer became %q", invite.Body)
 	}
-	if invite.callID == pbx.callID || strings.Contains(invite.contact(), w.pbx.address()) || len(invite.all("via")) != 1 {
-		t.Errorf("the caller's side shows: Call-ID %s, Contact %s, Via %q", invite.callID, invite.contact(),
-			invite.all("via"))
+	if invite.CallID == pbx.callID || strings.Contains(invite.Contact(), w.pbx.address()) || len(invite.All("via")) != 1 {
+		t.Errorf("the caller's side shows: Call-ID %s, Contact %s, Via %q", invite.CallID, invite.Contact(),
+			invite.All("via"))
 	}
 	contains(t, invite, "from", "<sip:+12125550111@")
 	contains(t, invite, "max-forwards", "69")
 	contains(t, invite, "session-expires", "180")
 	contains(t, invite, "p-asserted-identity", "")
-	if !invite.lists("supported", "100rel") || !invite.lists("supported", "timer") {
-		t.Errorf("Supported is %q", invite.get("supported"))
+	if !invite.Lists("supported", "100rel") || !invite.Lists("supported", "timer") {
+		t.Errorf("Supported is %q", invite.Get("supported"))
 	}
-	if !strings.HasPrefix(invite.uri, "sip:+12125550123@"+carrier.address()) {
-		t.Errorf("Request-URI %s", invite.uri)
+	if !strings.HasPrefix(invite.URI, "sip:+12125550123@"+carrier.address()) {
+		t.Errorf("Request-URI %s", invite.URI)
 	}
 	carrier.reply(invite, 183, "far", "", answerSDP)
 	early := w.pbx.want("183 INVITE")
-	if string(early.body) != answerSDP || early.toTag == "" || early.toTag == "far" {
-		t.Errorf("183 with tag %q and body %q", early.toTag, early.body)
+	if string(early.Body) != answerSDP || early.ToTag == "" || early.ToTag == "far" {
+		t.Errorf("183 with tag %q and body %q", early.ToTag, early.Body)
 	}
 	carrier.reply(invite, 200, "far", "", answerSDP)
 	carrier.want("ACK")
 	ok := w.pbx.want("200 INVITE")
-	if ok.toTag != early.toTag || string(ok.body) != answerSDP {
-		t.Errorf("200 with tag %q after 183 with %q", ok.toTag, early.toTag)
+	if ok.ToTag != early.ToTag || string(ok.Body) != answerSDP {
+		t.Errorf("200 with tag %q after 183 with %q", ok.ToTag, early.ToTag)
 	}
 	pbx.join(ok)
 	w.pbx.request(pbx, "ACK", "", "")

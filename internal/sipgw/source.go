@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // buckets are token buckets, as of source addresses, in two generations: when the
@@ -92,9 +93,10 @@ func (srv *Server) inRate(data []byte, from peer) bool {
 	if per <= 0 || bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
 		return true
 	}
-	begins := isNewCall(data)
+	begins := sip.IsNewCall(data)
 	floor := 0.0
-	if !begins && (bytes.HasPrefix(data, []byte("CANCEL ")) || bytes.Contains(headerOf(data, "to", 't'), []byte("tag="))) {
+	if !begins && (bytes.HasPrefix(data, []byte("CANCEL ")) ||
+		bytes.Contains(sip.HeaderOf(data, "to", 't'), []byte("tag="))) {
 		floor = -per
 	}
 	source, now := sourceKey(from.addr.Addr()), srv.config.Clock()
@@ -121,17 +123,17 @@ func (srv *Server) isEmergency(invite []byte, from peer) bool {
 	if from.stranger {
 		return false
 	}
-	uri := requestURIOf(invite)
+	uri := sip.RequestURIOf(invite)
 	if len(uri) > maxEmergencyURI {
 		return false
 	}
-	token := headerOf(invite, "x-telnyx-token", 0)
+	token := sip.HeaderOf(invite, "x-telnyx-token", 0)
 	if len(token) == 0 {
-		token = headerOf(invite, "x-tollgate-token", 0)
+		token = sip.HeaderOf(invite, "x-tollgate-token", 0)
 	}
 	snapshot, source := srv.config.Live.Snapshot(), from.addr.Addr()
-	text := dialledText(string(uri))
-	charged := chargedNumber(string(headerOf(invite, "p-charge-info", 0)))
+	text := sip.DialledText(string(uri))
+	charged := chargedNumber(string(sip.HeaderOf(invite, "p-charge-info", 0)))
 	if c, dialled, _ := snapshot.BySource(source, text, string(token), charged); c != nil {
 		return emergencyFor(snapshot, c, dialled)
 	}
@@ -141,14 +143,6 @@ func (srv *Server) isEmergency(invite []byte, from peer) bool {
 		}
 	}
 	return false
-}
-
-// requestURIOf finds the Request-URI without parsing the request.
-func requestURIOf(request []byte) []byte {
-	line, _, _ := bytes.Cut(request, []byte("\r\n"))
-	_, rest, _ := bytes.Cut(line, []byte(" "))
-	uri, _, _ := bytes.Cut(rest, []byte(" "))
-	return uri
 }
 
 // maxEmergencyURI bounds the Request-URI that is looked at for an emergency number.

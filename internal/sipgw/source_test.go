@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // logged is a log that is read while it is written.
@@ -42,16 +44,16 @@ func TestSourceRate(t *testing.T) {
 		w.pbx.invite("+12125550123", "")
 	}
 	refused := w.pbx.await("503 INVITE")
-	if refused.phrase != "CPS Limit Reached P05" || refused.get("retry-after") == "" ||
-		refused.get("x-tollgate-reason") != "calls_per_second" {
-		t.Errorf("%s, Retry-After %q, reason %q", refused.phrase, refused.get("retry-after"),
-			refused.get("x-tollgate-reason"))
+	if refused.Phrase != "CPS Limit Reached P05" || refused.Get("retry-after") == "" ||
+		refused.Get("x-tollgate-reason") != "calls_per_second" {
+		t.Errorf("%s, Retry-After %q, reason %q", refused.Phrase, refused.Get("retry-after"),
+			refused.Get("x-tollgate-reason"))
 	}
 	w.pbx.invite("911", "")
 	for {
 		invite := w.carriers[0].await("INVITE")
 		w.carriers[0].reply(invite, 486, "far", "", "")
-		if strings.HasPrefix(invite.uri, "sip:911@") {
+		if strings.HasPrefix(invite.URI, "sip:911@") {
 			break
 		}
 	}
@@ -96,8 +98,8 @@ func TestSourceCalls(t *testing.T) {
 	pbx, _ := w.talk("")
 	w.pbx.invite("+12125550123", "")
 	refused := w.pbx.await("503 INVITE")
-	if refused.phrase != "Service Unavailable TG5" || refused.get("retry-after") == "" {
-		t.Errorf("%s, Retry-After %q", refused.phrase, refused.get("retry-after"))
+	if refused.Phrase != "Service Unavailable TG5" || refused.Get("retry-after") == "" {
+		t.Errorf("%s, Retry-After %q", refused.Phrase, refused.Get("retry-after"))
 	}
 	w.pbx.invite("911", "")
 	w.busyAt(w.carriers[0])
@@ -124,11 +126,11 @@ func TestSourceCalls(t *testing.T) {
 func TestTooMuchHeader(t *testing.T) {
 	w := newWorld(t, wish{})
 	for name, extra := range map[string]string{
-		"many": strings.Repeat("X-Filler: 1\r\n", MaxHeaders),
-		"long": "X-Filler: " + strings.Repeat("x", MaxHeaderBytes) + "\r\n",
+		"many": strings.Repeat("X-Filler: 1\r\n", sip.MaxHeaders),
+		"long": "X-Filler: " + strings.Repeat("x", sip.MaxHeaderBytes) + "\r\n",
 	} {
 		w.pbx.invite("+12125550123", extra)
-		if m := w.pbx.next(); m.status != 513 {
+		if m := w.pbx.next(); m.Status != 513 {
 			t.Errorf("%s: %s", name, label(m))
 		}
 	}

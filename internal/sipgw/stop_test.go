@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -116,11 +117,11 @@ func TestTearDown(t *testing.T) {
 	}
 	other.TearDown(append(notes, nil, []byte("\x07nonsense"), notes[0][:len(notes[0])/2]))
 	near, bye := w.pbx.want("BYE"), w.carriers[0].want("BYE")
-	if near.callID != pbx.callID || near.toTag != tagOf(pbx.local) || near.fromTag != tagOf(pbx.remote) {
-		t.Errorf("BYE to the caller: %v", near.fields)
+	if near.CallID != pbx.callID || near.ToTag != sip.TagOf(pbx.local) || near.FromTag != sip.TagOf(pbx.remote) {
+		t.Errorf("BYE to the caller: %v", near.Fields)
 	}
-	if bye.callID != far.callID || bye.toTag != "far" || bye.cseq < teardownSeq {
-		t.Errorf("BYE to the carrier: %v", bye.fields)
+	if bye.CallID != far.callID || bye.ToTag != "far" || bye.CSeq < teardownSeq {
+		t.Errorf("BYE to the carrier: %v", bye.Fields)
 	}
 	for range 2 { // it is repeated until it is answered
 		w.pbx.want("BYE")
@@ -175,11 +176,11 @@ func TestOverload(t *testing.T) {
 	close(free)
 	for called, ended := false, false; !called || !ended; { // in either order
 		switch m := w.carriers[0].next(); {
-		case m.method == "BYE":
+		case m.Method == "BYE":
 			ended = true
 			w.carriers[0].reply(m, 200, "", "", "")
-		case !strings.HasPrefix(m.uri, "sip:112@"):
-			t.Fatalf("%s %s, want the emergency call", label(m), m.uri)
+		case !strings.HasPrefix(m.URI, "sip:112@"):
+			t.Fatalf("%s %s, want the emergency call", label(m), m.URI)
 		default:
 			called = true
 		}

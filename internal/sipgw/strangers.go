@@ -55,9 +55,9 @@ const (
 // gets the same tag, and an ACK is dropped. lesser is what extra may shrink to.
 func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser string) {
 	tag := sh.tagFor(m)
-	data := m.response(status, phrase, tag, extra, nil, "")
+	data := m.Response(status, phrase, tag, extra, nil, "")
 	if m.peer.stranger && len(data) > wantedAmplified*m.size {
-		data = m.response(status, phrase, tag, lesser, nil, "")
+		data = m.Response(status, phrase, tag, lesser, nil, "")
 	}
 	sh.srv.answer(m.replyTo(), data, m.size)
 }
@@ -80,10 +80,10 @@ func (srv *Server) answer(to peer, data []byte, request int) {
 // and unpredictable to others.
 func (sh *shard) tagFor(m *message) string {
 	b := sh.key[:0]
-	for _, part := range [...]string{m.via.sentBy, m.via.branch, m.callID, m.fromTag} {
+	for _, part := range [...]string{m.Via.SentBy, m.Via.Branch, m.CallID, m.FromTag} {
 		b = append(append(b, part...), 0)
 	}
-	sh.key = strconv.AppendUint(b, uint64(m.cseq), 10)
+	sh.key = strconv.AppendUint(b, uint64(m.CSeq), 10)
 	sh.tagger.Reset()
 	sh.tagger.Write(sh.key)
 	sh.key = sh.tagger.Sum(sh.key[:0])

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // outside is what a driven gateway sends to one address.
@@ -120,7 +121,7 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 			t.Errorf("%s: %d answers to one request: %q", name, len(o.got), statuses(o.got))
 		}
 		if again := o.send(text); len(first) == 1 &&
-			(len(again) != 1 || string(headerOf(again[0], "to", 't')) != string(headerOf(first[0], "to", 't'))) {
+			(len(again) != 1 || string(sip.HeaderOf(again[0], "to", 't')) != string(sip.HeaderOf(first[0], "to", 't'))) {
 			t.Errorf("%s: a repetition is answered with %q, not with %q", name, again, first)
 		}
 	}
@@ -253,9 +254,9 @@ func (p *phone) challenged(algorithm string) *digest.Challenge {
 	p.n++
 	for _, a := range p.send(p.invite(p.n, callee, "")) {
 		m := readMessage(a, peer{})
-		for i := range m.fields {
-			if m.fields[i].name == "proxy-authenticate" && strings.Contains(m.fields[i].value, "algorithm="+algorithm+",") {
-				c, err := digest.ParseChallenge(m.fields[i].value)
+		for i := range m.Fields {
+			if m.Fields[i].Name == "proxy-authenticate" && strings.Contains(m.Fields[i].Value, "algorithm="+algorithm+",") {
+				c, err := digest.ParseChallenge(m.Fields[i].Value)
 				if err != nil {
 					p.d.tb.Fatal(err)
 				}
@@ -662,7 +663,7 @@ func TestAContactElsewhereAfterTheAck(t *testing.T) {
 		fmt.Sprint(len(answerSDP))+"\r\n\r\n"+answerSDP)
 	answer := pbx.got[len(pbx.got)-1]
 	ack := strings.ReplaceAll(text[:strings.Index(text, "Content-Type")], "INVITE", "ACK")
-	ack = strings.Replace(ack, "To: <"+callee+">", "To: "+string(headerOf(answer, "to", 't')), 1)
+	ack = strings.Replace(ack, "To: <"+callee+">", "To: "+string(sip.HeaderOf(answer, "to", 't')), 1)
 	pbx.send(ack + "Content-Length: 0\r\n\r\n")
 	for s := range d.srv.shards[0].calls {
 		s.handle(call.Stopping{})

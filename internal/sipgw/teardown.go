@@ -1,11 +1,13 @@
 package sipgw
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // teardownSeq is how far the CSeq of a BYE that is prepared for after a crash is
@@ -26,14 +28,14 @@ const teardownVersion = 2
 // the call that is being answered. It is kept with the lease as long as the call is
 // up, so it holds what a BYE is made of and no more.
 func (s *session) teardown() []byte {
-	w := newWriter()
-	w.b = append(w.b, teardownVersion)
+	var room [512]byte
+	note := append(room[:0], teardownVersion)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
 		if l.peer.own() == nil {
-			w.b = l.appendNote(w.b)
+			note = l.appendNote(note)
 		}
 	}
-	return w.bytes()
+	return bytes.Clone(note)
 }
 
 // The transports of a note.
@@ -115,7 +117,7 @@ func (r *noteReader) leg() *leg {
 		*text = r.text()
 	}
 	l.localSeq = uint32(r.number())
-	for range min(r.number(), maxRoutes) {
+	for range min(r.number(), sip.MaxRoutes) {
 		l.routes = append(l.routes, r.text())
 	}
 	if r.broken || err != nil || transport > noteUnverified {

@@ -165,8 +165,8 @@ func TestGatewayCertificate(t *testing.T) {
 			w.pbx.connect()
 			w.pbx.invite("+12125550123", "")
 			if !c.reached {
-				if m := w.pbx.want("504 INVITE"); m.status != 504 {
-					t.Error(m.status)
+				if m := w.pbx.want("504 INVITE"); m.Status != 504 {
+					t.Error(m.Status)
 				}
 				w.record()
 				w.settled()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
@@ -164,7 +165,7 @@ func (t *transport) addr() netip.AddrPort {
 
 // readPackets reads datagrams of up to 64 kB until the socket is closed.
 func (t *transport) readPackets() {
-	buffer := make([]byte, MaxMessageBytes+1)
+	buffer := make([]byte, sip.MaxMessageBytes+1)
 	for {
 		n, source, err := t.udp.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {

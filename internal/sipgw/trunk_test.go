@@ -41,7 +41,7 @@ func (w *world) refusedBy(reason string) {
 	w.t.Helper()
 	m := w.pbx.await("503 INVITE")
 	contains(w.t, m, "x-tollgate-reason", reason)
-	if m.get("retry-after") == "" {
+	if m.Get("retry-after") == "" {
 		w.t.Error("503 without Retry-After")
 	}
 	w.record()
@@ -204,8 +204,8 @@ func TestRegistration(t *testing.T) {
 	}})
 	carrier := w.carriers[0]
 	first := carrier.want("REGISTER")
-	if first.uri != "sip:carrier.example" || first.get("expires") != "300" {
-		t.Errorf("REGISTER %s, Expires %q", first.uri, first.get("expires"))
+	if first.URI != "sip:carrier.example" || first.Get("expires") != "300" {
+		t.Errorf("REGISTER %s, Expires %q", first.URI, first.Get("expires"))
 	}
 	contains(t, first, "to", "<sip:trunk1@carrier.example>")
 	contains(t, first, "contact", w.srv.Addr())
@@ -214,7 +214,7 @@ func TestRegistration(t *testing.T) {
 	challenge := `Digest realm="carrier", nonce="abc", algorithm=SHA-256, qop="auth"`
 	carrier.reply(first, 401, "r", "WWW-Authenticate: "+challenge+"\r\n", "")
 	second := carrier.want("REGISTER")
-	credentials, err := digest.ParseCredentials(second.get("authorization"))
+	credentials, err := digest.ParseCredentials(second.Get("authorization"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,10 +226,10 @@ func TestRegistration(t *testing.T) {
 	if err != nil || want.Response != credentials.Response {
 		t.Errorf("response %q, want %q", credentials.Response, want.Response)
 	}
-	if second.callID != first.callID || second.cseq != first.cseq+1 {
-		t.Errorf("Call-ID %s then %s, CSeq %d then %d", first.callID, second.callID, first.cseq, second.cseq)
+	if second.CallID != first.CallID || second.CSeq != first.CSeq+1 {
+		t.Errorf("Call-ID %s then %s, CSeq %d then %d", first.CallID, second.CallID, first.CSeq, second.CSeq)
 	}
-	contact, _, _ := strings.Cut(second.get("contact"), "\r")
+	contact, _, _ := strings.Cut(second.Get("contact"), "\r")
 	carrier.replyContact(second, 200, contact+";expires=120")
 	if h := w.healthy(0, routing.StateUp); h.RegisteredUntil == nil || time.Until(*h.RegisteredUntil) > 121*time.Second {
 		t.Errorf("health %+v", h)
@@ -240,8 +240,8 @@ func TestRegistration(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- w.srv.Stop(context.Background()) }()
 	last := carrier.want("REGISTER")
-	if last.get("expires") != "0" {
-		t.Errorf("Expires %q at the end", last.get("expires"))
+	if last.Get("expires") != "0" {
+		t.Errorf("Expires %q at the end", last.Get("expires"))
 	}
 	carrier.reply(last, 200, "r", "", "")
 	if err := <-ended; err != nil {
@@ -259,8 +259,8 @@ func TestRegistrationRefused(t *testing.T) {
 	carrier := w.carriers[0]
 	carrier.reply(carrier.want("REGISTER"), 423, "r", "Min-Expires: 600\r\n", "")
 	again := carrier.want("REGISTER")
-	if again.get("expires") != "600" {
-		t.Errorf("Expires %q after 423 with 600", again.get("expires"))
+	if again.Get("expires") != "600" {
+		t.Errorf("Expires %q after 423 with 600", again.Get("expires"))
 	}
 	carrier.reply(again, 403, "r", "", "")
 	for {
@@ -294,8 +294,8 @@ func TestNumberRewriting(t *testing.T) {
 	}})
 	w.pbx.invite("+12125550123", "")
 	invite := w.carriers[0].want("INVITE")
-	if !strings.HasPrefix(invite.uri, "sip:9%23002125550123@") {
-		t.Errorf("Request-URI %s", invite.uri)
+	if !strings.HasPrefix(invite.URI, "sip:9%23002125550123@") {
+		t.Errorf("Request-URI %s", invite.URI)
 	}
 	contains(t, invite, "from", "<sip:02125550100@")
 	w.carriers[0].reply(invite, 486, "far", "", "")

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
-	"github.com/tollgate/tollgate/internal/sipgw/torture"
+	"github.com/tollgate/tollgate/internal/sip/torture"
 )
 
 // lossy is a socket that loses what it sends and receives.

@@ -17,7 +17,7 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
-		"internal/setting"},
+		"internal/sip", "internal/setting"},
 	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
@@ -37,13 +37,13 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/rating", "internal/profile",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/rating", "internal/profile",
 	"internal/connection", "internal/numbering", "internal/routing", "internal/record", "internal/webhook", "internal/verification",
 	"internal/policy", "internal/admission", "internal/call",
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sipgw/torture", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
+var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
 
 type goPackage struct {
 	ImportPath string
@@ -147,6 +147,17 @@ func TestTheCoreDoesNoIO(t *testing.T) {
 				if slices.Contains(forbidden, imported) && !slices.Contains(trusted[p.ImportPath], imported) {
 					t.Errorf("%s reaches %s through %s: it must stay free of I/O", name, imported, p.ImportPath)
 				}
+			}
+		}
+	}
+}
+
+// Package sip is messages and no network: of net it knows only addresses.
+func TestMessagesKnowNoSocket(t *testing.T) {
+	for _, p := range list(t, "./internal/sip") {
+		for _, imported := range p.Imports {
+			if (imported == "net" || strings.HasPrefix(imported, "net/")) && imported != "net/netip" {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
 	}

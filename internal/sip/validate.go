@@ -1,4 +1,4 @@
-package sipgw
+package sip
 
 import (
 	"bytes"
@@ -26,29 +26,38 @@ const (
 // allowedMethods is the value of Allow in 405 and 501 responses.
 const allowedMethods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO"
 
-// magicCookie begins the branch of an RFC 3261 element (RFC 3261 8.1.1.7).
-const magicCookie = "z9hG4bK"
+// MagicCookie begins the branch of an RFC 3261 element (RFC 3261 8.1.1.7).
+const MagicCookie = "z9hG4bK"
 
 // verdictKind says what is done with a message.
 type verdictKind uint8
 
 const (
 	verdictAccept verdictKind = iota
-	verdictAnswer
-	verdictDrop
+	VerdictAnswer
+	VerdictDrop
 )
 
-// verdict is the outcome of validation. Exactly one of the three kinds holds.
-type verdict struct {
-	kind verdictKind
+// Verdict is the outcome of validation. Exactly one of the three kinds holds.
+type Verdict struct {
+	Kind verdictKind
 	// status, reason and headers are the response of verdictAnswer. The headers
 	// are whole lines without CRLF.
-	status  int
-	reason  string
-	headers []string
+	Status  int
+	Phrase  string
+	Headers []string
 	// rule names the rule that decided, for logs and metrics. It is empty when
 	// the message is accepted.
 	rule string
+}
+
+// Lines are the headers as whole lines.
+func (v *Verdict) Lines() string {
+	lines := ""
+	for _, header := range v.Headers {
+		lines += oneLine(header) + "\r\n"
+	}
+	return lines
 }
 
 // refusal is what a rule finds wrong. The zero value finds nothing wrong.
@@ -63,13 +72,13 @@ func badRequest(reason string) refusal { return refusal{status: 400, reason: rea
 // rule is one check of a message.
 type rule struct {
 	name  string
-	check func(*wireMessage) refusal
+	check func(*Wire) refusal
 }
 
 // framingRules hold for requests and responses.
 var framingRules = []rule{
 	{"version", checkVersion},
-	{"framing", func(m *wireMessage) refusal { return m.flaw }},
+	{"framing", func(m *Wire) refusal { return m.flaw }},
 	{"start-line", checkStartLine},
 	{"mandatory", checkMandatory},
 	{"repeated", checkRepeated},
@@ -98,12 +107,12 @@ var responseRules = []rule{
 	{"one-via", checkOneVia},
 }
 
-// judge checks a message (RFC 3261 8.1.1, 8.2 and 20, RFC 4475): it applies the rules
+// Judge checks a message (RFC 3261 8.1.1, 8.2 and 20, RFC 4475): it applies the rules
 // in order, and the first that finds a fault decides. A request that cannot be
 // answered is dropped, and so is every faulty ACK and response.
-func judge(m *wireMessage) verdict {
+func Judge(m *Wire) Verdict {
 	if m.start.kind == startNone {
-		return verdict{kind: verdictDrop, rule: "not-sip"}
+		return Verdict{Kind: VerdictDrop, rule: "not-sip"}
 	}
 	rules := requestRules
 	if m.start.kind == startResponse {
@@ -116,38 +125,38 @@ func judge(m *wireMessage) verdict {
 			}
 		}
 	}
-	return verdict{kind: verdictAccept}
+	return Verdict{Kind: verdictAccept}
 }
 
 // refuse turns a fault into a verdict: an answer where one can be sent.
-func (m *wireMessage) refuse(rule string, found refusal) verdict {
+func (m *Wire) refuse(rule string, found refusal) Verdict {
 	// An ACK has no response, and without Via and CSeq a response could not be matched.
 	answerable := m.start.kind == startRequest && m.start.method != "ACK" &&
 		m.first(headerVia) != "" && m.first(headerCSeq) != ""
 	if !answerable {
-		return verdict{kind: verdictDrop, rule: rule}
+		return Verdict{Kind: VerdictDrop, rule: rule}
 	}
-	v := verdict{kind: verdictAnswer, status: found.status, reason: found.reason, rule: rule}
+	v := Verdict{Kind: VerdictAnswer, Status: found.status, Phrase: found.reason, rule: rule}
 	if found.header != "" {
-		v.headers = []string{found.header}
+		v.Headers = []string{found.header}
 	}
 	return v
 }
 
-// refusalBytes writes the response of a verdictAnswer to the request in raw,
+// RefusalBytes writes the response of a verdictAnswer to the request in raw,
 // copying Via, From, To, Call-ID and CSeq as they came, unfolded (RFC 3261
 // 8.2.6.2). toTag is added to a To without one. It returns nil for any other
 // verdict.
-func refusalBytes(raw []byte, v verdict, toTag string) []byte {
-	if v.kind != verdictAnswer {
+func RefusalBytes(raw []byte, v Verdict, toTag string) []byte {
+	if v.Kind != VerdictAnswer {
 		return nil
 	}
-	m := readWire(raw)
+	m := ReadWire(raw)
 	var b bytes.Buffer
-	b.WriteString("SIP/2.0 " + strconv.Itoa(v.status) + " " + v.reason + "\r\n")
+	b.WriteString("SIP/2.0 " + strconv.Itoa(v.Status) + " " + v.Phrase + "\r\n")
 	for _, f := range m.fields {
 		if f.id == headerVia {
-			b.WriteString("Via: " + f.value + "\r\n")
+			b.WriteString("Via: " + f.Value + "\r\n")
 		}
 	}
 	copied := []struct {
@@ -164,7 +173,7 @@ func refusalBytes(raw []byte, v verdict, toTag string) []byte {
 		}
 		b.WriteString(c.name + value + "\r\n")
 	}
-	for _, line := range v.headers {
+	for _, line := range v.Headers {
 		b.WriteString(line + "\r\n")
 	}
 	b.WriteString("Content-Length: 0\r\n\r\n")
@@ -174,17 +183,17 @@ func refusalBytes(raw []byte, v verdict, toTag string) []byte {
 // hasTag says whether a From or To value carries a tag. In a value too broken to
 // read, anything that looks like one counts, so that none is added twice.
 func hasTag(value string) bool {
-	address, ok := readAddress(value)
+	address, ok := ReadAddress(value)
 	if ok {
 		var tag string
-		if tag, _, ok = parameter(address.parameters, "tag"); ok {
+		if tag, _, ok = parameter(address.Parameters, "tag"); ok {
 			return tag != ""
 		}
 	}
 	return strings.Contains(strings.ToLower(value), "tag=")
 }
 
-func checkVersion(m *wireMessage) refusal {
+func checkVersion(m *Wire) refusal {
 	if strings.EqualFold(m.start.version, "SIP/2.0") {
 		return refusal{}
 	}
@@ -195,7 +204,7 @@ func checkVersion(m *wireMessage) refusal {
 	return badRequest("Malformed SIP version")
 }
 
-func checkStartLine(m *wireMessage) refusal {
+func checkStartLine(m *Wire) refusal {
 	if m.start.flaw.status != 0 {
 		return m.start.flaw
 	}
@@ -260,7 +269,7 @@ func mayCallForHelp(scheme, uri string) bool {
 	return false
 }
 
-func checkMandatory(m *wireMessage) refusal {
+func checkMandatory(m *Wire) refusal {
 	// RFC 3261 8.1.1. Max-Forwards is mandatory too, but RFC 2543 has none.
 	for _, h := range [...]struct {
 		id     headerID
@@ -286,7 +295,7 @@ var singleHeaders = [...]headerID{
 	headerReferTo,
 }
 
-func checkRepeated(m *wireMessage) refusal {
+func checkRepeated(m *Wire) refusal {
 	for _, id := range singleHeaders {
 		if m.count[id] > 1 {
 			return badRequest("Repeated header field")
@@ -301,7 +310,7 @@ func cseq(value string) (number, method string) {
 	return number, strings.TrimLeft(method, " ")
 }
 
-func checkCSeq(m *wireMessage) refusal {
+func checkCSeq(m *Wire) refusal {
 	number, method := cseq(m.first(headerCSeq))
 	// RFC 3261 8.1.1.5: the number is less than 2**31.
 	if _, err := strconv.ParseUint(number, 10, 31); err != nil || !isToken(method) {
@@ -310,7 +319,7 @@ func checkCSeq(m *wireMessage) refusal {
 	return refusal{}
 }
 
-func checkContentLength(m *wireMessage) refusal {
+func checkContentLength(m *Wire) refusal {
 	if m.count[headerContentLength] == 0 {
 		return refusal{}
 	}
@@ -324,13 +333,13 @@ func checkContentLength(m *wireMessage) refusal {
 	return refusal{}
 }
 
-func checkVia(m *wireMessage) refusal {
+func checkVia(m *Wire) refusal {
 	malformed := badRequest("Malformed Via header field")
 	for i := range m.fields {
 		if m.fields[i].id != headerVia {
 			continue
 		}
-		for rest, more := m.fields[i].value, true; more; {
+		for rest, more := m.fields[i].Value, true; more; {
 			var value string
 			var ok bool
 			if value, rest, more, ok = cutValue(rest, ','); !ok {
@@ -341,7 +350,7 @@ func checkVia(m *wireMessage) refusal {
 				return malformed
 			}
 			// The cookie alone promises a unique branch and gives none.
-			if via.hasBranch && strings.EqualFold(via.branch, magicCookie) {
+			if via.hasBranch && strings.EqualFold(via.branch, MagicCookie) {
 				return badRequest("Empty branch in Via header field")
 			}
 		}
@@ -350,7 +359,7 @@ func checkVia(m *wireMessage) refusal {
 }
 
 // checkOneVia drops what RFC 3261 8.1.3.3 says was not for this element.
-func checkOneVia(m *wireMessage) refusal {
+func checkOneVia(m *Wire) refusal {
 	_, _, more, ok := cutValue(m.first(headerVia), ',')
 	if m.count[headerVia] != 1 || more || !ok {
 		return badRequest("More than one Via value in a response")
@@ -373,24 +382,24 @@ var addressHeaders = [...]struct {
 	{headerRecordRoute, true, true, "Malformed Record-Route header field"},
 }
 
-func checkAddresses(m *wireMessage) refusal {
+func checkAddresses(m *Wire) refusal {
 	for _, h := range addressHeaders {
 		for i := range m.fields {
 			f := &m.fields[i]
-			if f.id != h.id || (h.id == headerContact && f.value == "*") {
+			if f.id != h.id || (h.id == headerContact && f.Value == "*") {
 				continue
 			}
-			for rest, more := f.value, true; more; {
+			for rest, more := f.Value, true; more; {
 				var value string
 				var ok bool
 				if value, rest, more, ok = cutValue(rest, ','); !ok || (more && !h.list) {
 					return badRequest(h.reason)
 				}
-				address, ok := readAddress(value)
+				address, ok := ReadAddress(value)
 				if !ok || (h.bracketed && !address.bracketed) {
 					return badRequest(h.reason)
 				}
-				if _, _, ok := parameter(address.parameters, "tag"); !ok {
+				if _, _, ok := parameter(address.Parameters, "tag"); !ok {
 					return badRequest(h.reason)
 				}
 			}
@@ -399,7 +408,7 @@ func checkAddresses(m *wireMessage) refusal {
 	return refusal{}
 }
 
-func checkMaxForwards(m *wireMessage) refusal {
+func checkMaxForwards(m *Wire) refusal {
 	if m.count[headerMaxForwards] == 0 {
 		return refusal{}
 	}
@@ -409,7 +418,7 @@ func checkMaxForwards(m *wireMessage) refusal {
 	return refusal{}
 }
 
-func checkDate(m *wireMessage) refusal {
+func checkDate(m *Wire) refusal {
 	// RFC 3261 20.17: GMT is the only time zone.
 	if m.count[headerDate] > 0 && !strings.HasSuffix(m.first(headerDate), " GMT") {
 		return badRequest("Time zone of the Date header field is not GMT")
@@ -417,7 +426,7 @@ func checkDate(m *wireMessage) refusal {
 	return refusal{}
 }
 
-func checkMethod(m *wireMessage) refusal {
+func checkMethod(m *Wire) refusal {
 	switch m.start.method {
 	case "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "INFO":
 		return refusal{}
@@ -427,7 +436,7 @@ func checkMethod(m *wireMessage) refusal {
 	return refusal{501, "Not Implemented", "Allow: " + allowedMethods}
 }
 
-func checkCSeqMethod(m *wireMessage) refusal {
+func checkCSeqMethod(m *Wire) refusal {
 	if _, method := cseq(m.first(headerCSeq)); method != m.start.method {
 		return badRequest("CSeq method does not match the request")
 	}
@@ -436,10 +445,10 @@ func checkCSeqMethod(m *wireMessage) refusal {
 
 // checkElement3261 asks for what RFC 3261 made mandatory, of those elements whose
 // branch says they follow it. RFC 2543 elements are served without.
-func checkElement3261(m *wireMessage) refusal {
+func checkElement3261(m *Wire) refusal {
 	top, _, _, _ := cutValue(m.first(headerVia), ',')
 	via, _ := readVia(top)
-	if len(via.branch) < len(magicCookie) || !strings.EqualFold(via.branch[:len(magicCookie)], magicCookie) {
+	if len(via.branch) < len(MagicCookie) || !strings.EqualFold(via.branch[:len(MagicCookie)], MagicCookie) {
 		return refusal{}
 	}
 	if !hasTag(m.first(headerFrom)) {
@@ -453,7 +462,7 @@ func checkElement3261(m *wireMessage) refusal {
 
 // checkRequire answers 420 for extensions the gateway does not know. Those of
 // ACK and CANCEL are not looked at (RFC 3261 8.2.2.3).
-func checkRequire(m *wireMessage) refusal {
+func checkRequire(m *Wire) refusal {
 	if m.start.method == "ACK" || m.start.method == "CANCEL" {
 		return refusal{}
 	}
@@ -462,7 +471,7 @@ func checkRequire(m *wireMessage) refusal {
 		if m.fields[i].id != headerRequire {
 			continue
 		}
-		for tag := range strings.SplitSeq(m.fields[i].value, ",") {
+		for tag := range strings.SplitSeq(m.fields[i].Value, ",") {
 			tag = trimSpace(tag)
 			switch {
 			case !isToken(tag):
@@ -480,7 +489,7 @@ func checkRequire(m *wireMessage) refusal {
 
 // checkHops refuses a call that may go no further. All other requests end at the
 // gateway, where Max-Forwards says nothing (RFC 4475 3.3.11).
-func checkHops(m *wireMessage) refusal {
+func checkHops(m *Wire) refusal {
 	if m.start.method != "INVITE" || m.count[headerMaxForwards] == 0 {
 		return refusal{}
 	}
@@ -492,7 +501,7 @@ func checkHops(m *wireMessage) refusal {
 
 // checkContent refuses a body the gateway cannot read in the methods that carry
 // session descriptions (RFC 3261 8.2.3).
-func checkContent(m *wireMessage) refusal {
+func checkContent(m *Wire) refusal {
 	switch m.start.method {
 	case "INVITE", "UPDATE", "PRACK":
 	default:
@@ -564,7 +573,7 @@ func holdsSDP(contentType string, body []byte) bool {
 
 // checkAccept refuses an INVITE whose answer could carry no session description
 // (RFC 4475 3.3.15).
-func checkAccept(m *wireMessage) refusal {
+func checkAccept(m *Wire) refusal {
 	if m.start.method != "INVITE" || m.count[headerAccept] == 0 {
 		return refusal{}
 	}
@@ -572,7 +581,7 @@ func checkAccept(m *wireMessage) refusal {
 		if m.fields[i].id != headerAccept {
 			continue
 		}
-		for media := range strings.SplitSeq(m.fields[i].value, ",") {
+		for media := range strings.SplitSeq(m.fields[i].Value, ",") {
 			media, _, _ = strings.Cut(media, ";")
 			switch strings.ToLower(strings.ReplaceAll(trimSpace(media), " ", "")) {
 			case "application/sdp", "application/*", "*/*":

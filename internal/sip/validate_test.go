@@ -1,4 +1,4 @@
-package sipgw
+package sip
 
 import (
 	"bytes"
@@ -9,29 +9,29 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tollgate/tollgate/internal/sipgw/torture"
+	"github.com/tollgate/tollgate/internal/sip/torture"
 )
 
 // decide does what the gateway does with a datagram.
-func decide(raw []byte) verdict {
-	m := readWire(raw)
-	return judge(m)
+func decide(raw []byte) Verdict {
+	m := ReadWire(raw)
+	return Judge(m)
 }
 
 func TestTortureMessages(t *testing.T) {
 	kinds := map[torture.Outcome]verdictKind{
-		torture.Accept: verdictAccept, torture.Answer: verdictAnswer, torture.Drop: verdictDrop,
+		torture.Accept: verdictAccept, torture.Answer: VerdictAnswer, torture.Drop: VerdictDrop,
 	}
 	for _, m := range torture.Messages() {
 		t.Run(m.Name, func(t *testing.T) {
 			got := decide(m.Bytes)
-			if got.kind != kinds[m.Want.Outcome] || got.status != m.Want.Status {
+			if got.Kind != kinds[m.Want.Outcome] || got.Status != m.Want.Status {
 				t.Fatalf("got %+v, want %v %d: %s", got, m.Want.Outcome, m.Want.Status, m.Want.Why)
 			}
-			if m.Want.Header != "" && !slices.Contains(got.headers, m.Want.Header) {
-				t.Errorf("headers %q lack %q", got.headers, m.Want.Header)
+			if m.Want.Header != "" && !slices.Contains(got.Headers, m.Want.Header) {
+				t.Errorf("headers %q lack %q", got.Headers, m.Want.Header)
 			}
-			if got.kind == verdictAnswer {
+			if got.Kind == VerdictAnswer {
 				checkResponse(t, m.Bytes, got)
 			}
 		})
@@ -39,26 +39,26 @@ func TestTortureMessages(t *testing.T) {
 }
 
 // checkResponse checks that the written response is one a sender can match.
-func checkResponse(t *testing.T, raw []byte, v verdict) {
+func checkResponse(t *testing.T, raw []byte, v Verdict) {
 	t.Helper()
-	response := refusalBytes(raw, v, "totag")
-	if !bytes.HasPrefix(response, fmt.Appendf(nil, "SIP/2.0 %d %s\r\n", v.status, v.reason)) {
+	response := RefusalBytes(raw, v, "totag")
+	if !bytes.HasPrefix(response, fmt.Appendf(nil, "SIP/2.0 %d %s\r\n", v.Status, v.Phrase)) {
 		t.Errorf("status line: %q", response)
 	}
 	if !bytes.HasSuffix(response, []byte("Content-Length: 0\r\n\r\n")) {
 		t.Errorf("end of response: %q", response)
 	}
-	request, answer := readWire(raw), readWire(response)
+	request, answer := ReadWire(raw), ReadWire(response)
 	for _, id := range []headerID{headerVia, headerCSeq, headerCallID, headerFrom} {
 		var want, got []string
 		for _, f := range request.fields {
-			if f.id == id && f.value != "" && (id == headerVia || len(want) == 0) {
-				want = append(want, f.value)
+			if f.id == id && f.Value != "" && (id == headerVia || len(want) == 0) {
+				want = append(want, f.Value)
 			}
 		}
 		for _, f := range answer.fields {
 			if f.id == id {
-				got = append(got, f.value)
+				got = append(got, f.Value)
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -131,91 +131,91 @@ func TestRules(t *testing.T) {
 		{"good", edited(), verdictAccept, 0, ""},
 		{"no Max-Forwards", edited("Max-Forwards: 70\n", ""), verdictAccept, 0, ""},
 		{"no Content-Length", edited("Content-Length: 5\n", ""), verdictAccept, 0, ""},
-		{"no hops left", edited("Forwards: 70", "Forwards: 00"), verdictAnswer, 483, "hops"},
+		{"no hops left", edited("Forwards: 70", "Forwards: 00"), VerdictAnswer, 483, "hops"},
 		{"BYE without hops", method("BYE", "Forwards: 70", "Forwards: 0"), verdictAccept, 0, ""},
-		{"Max-Forwards 256", edited("Forwards: 70", "Forwards: 256"), verdictAnswer, 400, "max-forwards"},
-		{"Max-Forwards text", edited("Forwards: 70", "Forwards: x"), verdictAnswer, 400, "max-forwards"},
+		{"Max-Forwards 256", edited("Forwards: 70", "Forwards: 256"), VerdictAnswer, 400, "max-forwards"},
+		{"Max-Forwards text", edited("Forwards: 70", "Forwards: x"), VerdictAnswer, 400, "max-forwards"},
 		{"CSeq 2**31-1", edited("CSeq: 1", "CSeq: 2147483647"), verdictAccept, 0, ""},
-		{"CSeq 2**31", edited("CSeq: 1", "CSeq: 2147483648"), verdictAnswer, 400, "cseq"},
-		{"CSeq of another method", edited("1 INVITE", "1 BYE"), verdictAnswer, 400, "cseq-method"},
-		{"no From tag", edited(";tag=a1", ""), verdictAnswer, 400, "rfc3261"},
+		{"CSeq 2**31", edited("CSeq: 1", "CSeq: 2147483648"), VerdictAnswer, 400, "cseq"},
+		{"CSeq of another method", edited("1 INVITE", "1 BYE"), VerdictAnswer, 400, "cseq-method"},
+		{"no From tag", edited(";tag=a1", ""), VerdictAnswer, 400, "rfc3261"},
 		{"no From tag, RFC 2543", edited(";tag=a1", "", ";branch=z9hG4bKsample", ""), verdictAccept, 0, ""},
-		{"no Contact", edited("Contact: <sip:+15551231111@192.0.2.7>\n", ""), verdictAnswer, 400, "rfc3261"},
-		{"no Call-ID", edited("Call-ID: sample@192.0.2.7\n", ""), verdictAnswer, 400, "mandatory"},
-		{"empty Call-ID", edited("sample@192.0.2.7", ""), verdictAnswer, 400, "mandatory"},
-		{"no Via", edited("Via: SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKsample\n", ""), verdictDrop, 0, "mandatory"},
-		{"no CSeq", edited("CSeq: 1 INVITE\n", ""), verdictDrop, 0, "mandatory"},
-		{"two From", edited("Max-Forwards: 70", "f: <sip:a@example.com>;tag=2"), verdictAnswer, 400, "repeated"},
-		{"two Content-Type", edited("Max-Forwards: 70", "c: application/sdp"), verdictAnswer, 400, "repeated"},
-		{"version 3.0", edited("SIP/2.0\n", "SIP/3.0\n"), verdictAnswer, 505, "version"},
-		{"version x", edited("SIP/2.0\n", "SIP/x\n"), verdictAnswer, 400, "version"},
+		{"no Contact", edited("Contact: <sip:+15551231111@192.0.2.7>\n", ""), VerdictAnswer, 400, "rfc3261"},
+		{"no Call-ID", edited("Call-ID: sample@192.0.2.7\n", ""), VerdictAnswer, 400, "mandatory"},
+		{"empty Call-ID", edited("sample@192.0.2.7", ""), VerdictAnswer, 400, "mandatory"},
+		{"no Via", edited("Via: SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKsample\n", ""), VerdictDrop, 0, "mandatory"},
+		{"no CSeq", edited("CSeq: 1 INVITE\n", ""), VerdictDrop, 0, "mandatory"},
+		{"two From", edited("Max-Forwards: 70", "f: <sip:a@example.com>;tag=2"), VerdictAnswer, 400, "repeated"},
+		{"two Content-Type", edited("Max-Forwards: 70", "c: application/sdp"), VerdictAnswer, 400, "repeated"},
+		{"version 3.0", edited("SIP/2.0\n", "SIP/3.0\n"), VerdictAnswer, 505, "version"},
+		{"version x", edited("SIP/2.0\n", "SIP/x\n"), VerdictAnswer, 400, "version"},
 		{"lower-case version", edited("SIP/2.0\n", "sip/2.0\n"), verdictAccept, 0, ""},
-		{"tel URI", edited("sip:+15551230000@gw.example.com SIP", "tel:+15551230000 SIP"), verdictAnswer, 416, "start-line"},
+		{"tel URI", edited("sip:+15551230000@gw.example.com SIP", "tel:+15551230000 SIP"), VerdictAnswer, 416, "start-line"},
 		{"sips URI", edited("INVITE sip:", "INVITE sips:"), verdictAccept, 0, ""},
 		{"IPv6 host", edited("@gw.example.com SIP", "@[2001:db8::1]:5060;transport=udp SIP"), verdictAccept, 0, ""},
-		{"no host", edited("@gw.example.com SIP", "@ SIP"), verdictAnswer, 400, "start-line"},
-		{"port 65536", edited("@gw.example.com SIP", "@gw.example.com:65536 SIP"), verdictAnswer, 400, "start-line"},
-		{"long URI", edited("INVITE sip:", "INVITE sip:"+strings.Repeat("1", MaxRequestURIBytes)), verdictAnswer, 414,
+		{"no host", edited("@gw.example.com SIP", "@ SIP"), VerdictAnswer, 400, "start-line"},
+		{"port 65536", edited("@gw.example.com SIP", "@gw.example.com:65536 SIP"), VerdictAnswer, 400, "start-line"},
+		{"long URI", edited("INVITE sip:", "INVITE sip:"+strings.Repeat("1", MaxRequestURIBytes)), VerdictAnswer, 414,
 			"start-line"},
-		{"lower-case method", method("invite"), verdictAnswer, 501, "method"},
-		{"REFER", method("REFER"), verdictAnswer, 405, "method"},
+		{"lower-case method", method("invite"), VerdictAnswer, 501, "method"},
+		{"REFER", method("REFER"), VerdictAnswer, 405, "method"},
 		{"INFO", method("INFO", "application/sdp", "application/dtmf-relay"), verdictAccept, 0, ""},
 		{"Require known", edited("Max-Forwards: 70", "Require: timer, 100rel"), verdictAccept, 0, ""},
-		{"Require unknown", edited("Max-Forwards: 70", "Require: timer, path"), verdictAnswer, 420, "require"},
-		{"Require malformed", edited("Max-Forwards: 70", "Require: a b"), verdictAnswer, 400, "require"},
+		{"Require unknown", edited("Max-Forwards: 70", "Require: timer, path"), VerdictAnswer, 420, "require"},
+		{"Require malformed", edited("Max-Forwards: 70", "Require: a b"), VerdictAnswer, 400, "require"},
 		{"Require in CANCEL", method("CANCEL", "Max-Forwards: 70", "Require: path"), verdictAccept, 0, ""},
-		{"gzip", edited("Max-Forwards: 70", "Content-Encoding: gzip"), verdictAnswer, 415, "content"},
-		{"no Content-Type", edited("Content-Type: application/sdp\n", ""), verdictAnswer, 400, "content"},
+		{"gzip", edited("Max-Forwards: 70", "Content-Encoding: gzip"), VerdictAnswer, 415, "content"},
+		{"no Content-Type", edited("Content-Type: application/sdp\n", ""), VerdictAnswer, 400, "content"},
 		{"no body, odd type", edited("application/sdp", "text/plain", "Length: 5", "Length: 0"), verdictAccept, 0, ""},
 		{"optional body", edited("application/sdp", "text/plain", "Max-Forwards: 70",
 			"Content-Disposition: render;handling=optional"), verdictAccept, 0, ""},
 		{"sdp with parameter", edited("application/sdp", "Application/SDP;charset=utf-8"), verdictAccept, 0, ""},
 		{"multipart with SDP", body("multipart/mixed;boundary=b1", multipart), verdictAccept, 0, ""},
 		{"multipart without SDP", body("multipart/mixed;boundary=b1",
-			strings.ReplaceAll(multipart, "application/sdp", "text/plain")), verdictAnswer, 415, "content"},
-		{"multipart without boundary", body("multipart/mixed", multipart), verdictAnswer, 415, "content"},
+			strings.ReplaceAll(multipart, "application/sdp", "text/plain")), VerdictAnswer, 415, "content"},
+		{"multipart without boundary", body("multipart/mixed", multipart), VerdictAnswer, 415, "content"},
 		{"Accept anything", edited("Max-Forwards: 70", "Accept: text/plain, */*;q=0.1"), verdictAccept, 0, ""},
-		{"Accept text", edited("Max-Forwards: 70", "Accept: text/plain"), verdictAnswer, 406, "accept"},
-		{"Date in UTC", edited("Max-Forwards: 70", "Date: Fri, 01 Jan 2010 16:00:00 UTC"), verdictAnswer, 400, "date"},
+		{"Accept text", edited("Max-Forwards: 70", "Accept: text/plain"), VerdictAnswer, 406, "accept"},
+		{"Date in UTC", edited("Max-Forwards: 70", "Date: Fri, 01 Jan 2010 16:00:00 UTC"), VerdictAnswer, 400, "date"},
 		{"Date in GMT", edited("Max-Forwards: 70", "Date: Fri, 01 Jan 2010 16:00:00 GMT"), verdictAccept, 0, ""},
-		{"body too short", edited("Length: 5", "Length: 6"), verdictAnswer, 400, "content-length"},
-		{"open quote", edited(`"Caller"`, `"Caller`), verdictAnswer, 400, "address"},
-		{"open bracket", edited("111@example.com>", "111@example.com"), verdictAnswer, 400, "address"},
-		{"two To values", edited("0@gw.example.com>\n", "0@gw.example.com>, <sip:b@c>\n"), verdictAnswer, 400, "address"},
+		{"body too short", edited("Length: 5", "Length: 6"), VerdictAnswer, 400, "content-length"},
+		{"open quote", edited(`"Caller"`, `"Caller`), VerdictAnswer, 400, "address"},
+		{"open bracket", edited("111@example.com>", "111@example.com"), VerdictAnswer, 400, "address"},
+		{"two To values", edited("0@gw.example.com>\n", "0@gw.example.com>, <sip:b@c>\n"), VerdictAnswer, 400, "address"},
 		{"Contact list", edited("@192.0.2.7>\n", "@192.0.2.7>;q=1, \"a,b\" <sip:c@d>\n"), verdictAccept, 0, ""},
-		{"Route without brackets", edited("Max-Forwards: 70", "Route: sip:a@b;lr"), verdictAnswer, 400, "address"},
+		{"Route without brackets", edited("Max-Forwards: 70", "Route: sip:a@b;lr"), VerdictAnswer, 400, "address"},
 		{"UTF-8 display name", edited(`"Caller"`, "J\u00f6rg"), verdictAccept, 0, ""},
 		{"tag with slash", edited("tag=a1", "tag=a/1=="), verdictAccept, 0, ""},
-		{"display names without quotes, complete", append(slices.Clone(baddn.Bytes), "\r\n"...), verdictAnswer, 400,
+		{"display names without quotes, complete", append(slices.Clone(baddn.Bytes), "\r\n"...), VerdictAnswer, 400,
 			"address"},
-		{"NUL in a header", edited("sample@", "sam\x00ple@"), verdictAnswer, 400, "framing"},
+		{"NUL in a header", edited("sample@", "sam\x00ple@"), VerdictAnswer, 400, "framing"},
 		{"NUL quoted", edited(`"Caller"`, "\"Ca\\\x00ller\""), verdictAccept, 0, ""},
 		{"NUL in the body", edited("v=0\n", "\x00=0\n"), verdictAccept, 0, ""},
-		{"NUL in the URI", edited("gw.example.com SIP", "gw\x00example.com SIP"), verdictAnswer, 400, "framing"},
-		{"bare CR", edited("sample@", "sam\rple@"), verdictAnswer, 400, "framing"},
-		{"header without colon", edited("Max-Forwards: 70", "Max-Forwards 70"), verdictAnswer, 400, "framing"},
-		{"header name no token", edited("Max-Forwards: 70", "Max (Forwards: 70"), verdictAnswer, 400, "framing"},
-		{"long header", edited("Max-Forwards: 70", "X: "+strings.Repeat("x", MaxHeaderBytes)), verdictAnswer, 513, "framing"},
-		{"many headers behind", edited("Length: 5\n", "Length: 5\n"+strings.Repeat("X: y\n", MaxHeaders)), verdictAnswer, 513,
+		{"NUL in the URI", edited("gw.example.com SIP", "gw\x00example.com SIP"), VerdictAnswer, 400, "framing"},
+		{"bare CR", edited("sample@", "sam\rple@"), VerdictAnswer, 400, "framing"},
+		{"header without colon", edited("Max-Forwards: 70", "Max-Forwards 70"), VerdictAnswer, 400, "framing"},
+		{"header name no token", edited("Max-Forwards: 70", "Max (Forwards: 70"), VerdictAnswer, 400, "framing"},
+		{"long header", edited("Max-Forwards: 70", "X: "+strings.Repeat("x", MaxHeaderBytes)), VerdictAnswer, 513, "framing"},
+		{"many headers behind", edited("Length: 5\n", "Length: 5\n"+strings.Repeat("X: y\n", MaxHeaders)), VerdictAnswer, 513,
 			"framing"},
-		{"many headers before", edited("Via:", strings.Repeat("X: y\n", MaxHeaders)+"Via:"), verdictDrop, 0, "framing"},
-		{"too large", append(edited(), make([]byte, MaxMessageBytes)...), verdictAnswer, 513, "framing"},
-		{"faulty ACK", method("ACK", "Call-ID: sample@192.0.2.7\n", ""), verdictDrop, 0, "mandatory"},
+		{"many headers before", edited("Via:", strings.Repeat("X: y\n", MaxHeaders)+"Via:"), VerdictDrop, 0, "framing"},
+		{"too large", append(edited(), make([]byte, MaxMessageBytes)...), VerdictAnswer, 513, "framing"},
+		{"faulty ACK", method("ACK", "Call-ID: sample@192.0.2.7\n", ""), VerdictDrop, 0, "mandatory"},
 		{"good ACK", method("ACK"), verdictAccept, 0, ""},
-		{"keep-alive", []byte("\r\n\r\n"), verdictDrop, 0, "not-sip"},
-		{"empty", nil, verdictDrop, 0, "not-sip"},
-		{"web request", []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), verdictDrop, 0, "not-sip"},
+		{"keep-alive", []byte("\r\n\r\n"), VerdictDrop, 0, "not-sip"},
+		{"empty", nil, VerdictDrop, 0, "not-sip"},
+		{"web request", []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), VerdictDrop, 0, "not-sip"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := decide(test.raw)
-			if got.kind != test.kind || got.status != test.status {
+			if got.Kind != test.kind || got.Status != test.status {
 				t.Fatalf("got %+v, want kind %d status %d", got, test.kind, test.status)
 			}
 			if got.rule != test.rule {
 				t.Errorf("decided by %q, want %q", got.rule, test.rule)
 			}
-			if got.kind == verdictAnswer {
+			if got.Kind == VerdictAnswer {
 				checkResponse(t, test.raw, got)
 			}
 		})
@@ -240,19 +240,19 @@ Content-Length: 0
 		// A response is not dropped for a display name the rules would refuse in a
 		// request: losing a 200 costs more than reading it.
 		{"good", "", "", verdictAccept},
-		{"status 099", "200", "099", verdictDrop},
-		{"status 700", "200", "700", verdictDrop},
-		{"status 20", "200", "20", verdictDrop},
-		{"two Via in one field", "sample\nFrom", "sample, SIP/2.0/UDP 192.0.2.8\nFrom", verdictDrop},
-		{"no Call-ID", "Call-ID: sample\n", "", verdictDrop},
-		{"no Via", "Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKsample\n", "", verdictDrop},
-		{"version 3.0", "SIP/2.0 200", "SIP/3.0 200", verdictDrop},
-		{"body too short", "Length: 0", "Length: 1", verdictDrop},
+		{"status 099", "200", "099", VerdictDrop},
+		{"status 700", "200", "700", VerdictDrop},
+		{"status 20", "200", "20", VerdictDrop},
+		{"two Via in one field", "sample\nFrom", "sample, SIP/2.0/UDP 192.0.2.8\nFrom", VerdictDrop},
+		{"no Call-ID", "Call-ID: sample\n", "", VerdictDrop},
+		{"no Via", "Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKsample\n", "", VerdictDrop},
+		{"version 3.0", "SIP/2.0 200", "SIP/3.0 200", VerdictDrop},
+		{"body too short", "Length: 0", "Length: 1", VerdictDrop},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			raw := strings.Replace(response, test.old, test.new, 1)
-			if got := decide([]byte(strings.ReplaceAll(raw, "\n", "\r\n"))); got.kind != test.kind {
+			if got := decide([]byte(strings.ReplaceAll(raw, "\n", "\r\n"))); got.Kind != test.kind {
 				t.Errorf("got %+v, want kind %d", got, test.kind)
 			}
 		})
@@ -296,14 +296,14 @@ func FuzzValidate(f *testing.F) {
 		"unsupported": true, "accept": true, "accept-encoding": true, "content-length": true}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		v := decide(raw)
-		response := refusalBytes(raw, v, "totag")
-		if (v.kind == verdictAnswer) != (v.status != 0 && v.reason != "" && response != nil) || v.kind > verdictDrop {
+		response := RefusalBytes(raw, v, "totag")
+		if (v.Kind == VerdictAnswer) != (v.Status != 0 && v.Phrase != "" && response != nil) || v.Kind > VerdictDrop {
 			t.Fatalf("verdict %+v with response %q", v, response)
 		}
-		if (v.kind == verdictAccept) != (v.rule == "") {
+		if (v.Kind == verdictAccept) != (v.rule == "") {
 			t.Fatalf("verdict %+v: a rule decides everything but acceptance", v)
 		}
-		if v.kind != verdictAnswer {
+		if v.Kind != VerdictAnswer {
 			return
 		}
 		if bytes.HasPrefix(raw, []byte("ACK ")) {
@@ -327,7 +327,7 @@ func BenchmarkValidate(b *testing.B) {
 	raw := edited()
 	b.ReportAllocs()
 	for b.Loop() {
-		if v := decide(raw); v.kind != verdictAccept {
+		if v := decide(raw); v.Kind != verdictAccept {
 			b.Fatalf("%+v", v)
 		}
 	}

@@ -1,4 +1,4 @@
-package sipgw
+package sip
 
 import (
 	"bytes"
@@ -9,18 +9,18 @@ import (
 // maxParts bounds the parts of a body: a description, ISUP and a location are three.
 const maxParts = 16
 
-// description is the session description of a body, and what stands around it when
+// Description is the session description of a body, and what stands around it when
 // the body has several parts (RFC 5621), as that of a switch that adds its ISUP.
-type description struct{ head, sdp, tail []byte }
+type Description struct{ head, SDP, tail []byte }
 
-// describedBy finds the description of a body.
-func describedBy(contentType string, body []byte) (d description, ok bool) {
+// DescriptionIn finds the description of a body.
+func DescriptionIn(contentType string, body []byte) (d Description, ok bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	switch {
 	case err != nil:
 		return d, false
 	case kind == "application/sdp":
-		return description{sdp: body}, true
+		return Description{SDP: body}, true
 	case !strings.HasPrefix(kind, "multipart/") || parameters["boundary"] == "":
 		return d, false
 	}
@@ -37,7 +37,7 @@ func describedBy(contentType string, body []byte) (d description, ok bool) {
 		}
 		if head, content, found := bytes.Cut(body[begin:begin+size], []byte("\r\n\r\n")); found {
 			if lines, sdp := readPartHead(head); sdp {
-				return description{append(bytes.Clone(body[:begin]), lines...), content, body[begin+size:]}, true
+				return Description{append(bytes.Clone(body[:begin]), lines...), content, body[begin+size:]}, true
 			}
 		}
 		at = begin + size + 2
@@ -62,10 +62,13 @@ func readPartHead(head []byte) (lines []byte, sdp bool) {
 	return append(lines, "\r\n"...), sdp
 }
 
-// with is the body with another description.
-func (d description) with(sdp []byte) []byte {
+// With is the body with another description.
+func (d Description) With(sdp []byte) []byte {
 	if d.head == nil {
 		return sdp
 	}
 	return bytes.Join([][]byte{d.head, sdp, d.tail}, nil)
 }
+
+// TypeSDP is the usual type of a session description.
+const TypeSDP = "application/sdp"

@@ -1,4 +1,4 @@
-package sipgw
+package sip
 
 import (
 	"bytes"
@@ -91,19 +91,19 @@ func nameHeaders() map[string]headerName {
 // longestKnownName bounds the buffer a name is lowered in.
 const longestKnownName = len("p-preferred-identity")
 
-// field is one header field. The name is the long one in lower case; the value is
+// Field is one header field. The name is the long one in lower case; the value is
 // unfolded, trimmed and free of CR and LF, whatever the sender wrote.
-type field struct {
+type Field struct {
 	id    headerID
-	name  string
-	value string
+	Name  string
+	Value string
 }
 
-// wireMessage is a message as it came, split but not interpreted. Its texts are parts
+// Wire is a message as it came, split but not interpreted. Its texts are parts
 // of one copy of the header section; its body is the sender's bytes themselves.
-type wireMessage struct {
+type Wire struct {
 	start  startLine
-	fields []field
+	fields []Field
 	count  [headerIDs]uint8
 	body   []byte
 	// flaw is the first fault met while splitting.
@@ -111,34 +111,37 @@ type wireMessage struct {
 }
 
 // first returns the value of the first field with the identifier, or "".
-func (m *wireMessage) first(id headerID) string {
+func (m *Wire) first(id headerID) string {
 	for i := range m.fields {
 		if m.fields[i].id == id {
-			return m.fields[i].value
+			return m.fields[i].Value
 		}
 	}
 	return ""
 }
 
 // note keeps the first fault.
-func (m *wireMessage) note(flaw refusal) {
+func (m *Wire) note(flaw refusal) {
 	if m.flaw.status == 0 {
 		m.flaw = flaw
 	}
 }
 
-// readWire is read into a message of its own.
-func readWire(raw []byte) *wireMessage {
-	m := new(wireMessage)
-	m.read(raw)
+// Broken says whether the message could not be split as it should.
+func (m *Wire) Broken() bool { return m.flaw.status != 0 || m.start.kind == startNone }
+
+// ReadWire is read into a message of its own.
+func ReadWire(raw []byte) *Wire {
+	m := new(Wire)
+	m.Read(raw)
 	return m
 }
 
-// read splits a message into start line, header fields and body. It accepts any bytes:
+// Read splits a message into start line, header fields and body. It accepts any bytes:
 // what is wrong is noted as a flaw and left out. What the message was before is
 // forgotten.
-func (m *wireMessage) read(raw []byte) {
-	*m = wireMessage{}
+func (m *Wire) Read(raw []byte) {
+	*m = Wire{}
 	if len(raw) > MaxMessageBytes {
 		m.note(refusal{status: 513, reason: "Message Too Large"})
 		raw = raw[:MaxMessageBytes]
@@ -156,7 +159,7 @@ func (m *wireMessage) read(raw []byte) {
 		m.note(badRequest("Control character in the start line"))
 	}
 	m.start = readStartLine(first)
-	m.fields = make([]field, 0, min(MaxHeaders, strings.Count(rest, "\r\n")+1))
+	m.fields = make([]Field, 0, min(MaxHeaders, strings.Count(rest, "\r\n")+1))
 	for rest != "" {
 		var line string
 		line, rest = cutLine(rest)
@@ -169,7 +172,7 @@ func (m *wireMessage) read(raw []byte) {
 }
 
 // readField adds one logical line, which may still be folded.
-func (m *wireMessage) readField(line string) {
+func (m *Wire) readField(line string) {
 	if len(line) > MaxHeaderBytes {
 		m.note(refusal{status: 513, reason: "Header field too long"})
 		return
@@ -186,7 +189,7 @@ func (m *wireMessage) readField(line string) {
 	}
 	known := nameOf(name)
 	m.count[known.id]++
-	m.fields = append(m.fields, field{known.id, known.long, value})
+	m.fields = append(m.fields, Field{known.id, known.long, value})
 }
 
 // nameOf knows a header name in any case.

@@ -15,7 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tollgate/tollgate/internal/sipgw/torture"
+	"github.com/tollgate/tollgate/internal/sip/torture"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")

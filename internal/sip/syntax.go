@@ -1,4 +1,4 @@
-package sipgw
+package sip
 
 import (
 	"strconv"
@@ -160,21 +160,28 @@ func parameter(s, name string) (value string, found, ok bool) {
 	return value, found, true
 }
 
-// wireAddress is a name-addr or addr-spec with its header parameters.
-type wireAddress struct {
-	uri        string
-	parameters string
+// Address is a name-addr or addr-spec with its header parameters.
+type Address struct {
+	URI        string
+	Parameters string
 	bracketed  bool
 }
 
-// readAddress reads one value of From, To, Contact, Route or Record-Route
+// Parameter is the value of a header parameter; found is false when there is none, or
+// when the parameters are malformed.
+func (a Address) Parameter(name string) (value string, found bool) {
+	value, found, _ = parameter(a.Parameters, name)
+	return value, found
+}
+
+// ReadAddress reads one value of From, To, Contact, Route or Record-Route
 // (RFC 3261 20.10 and 25.1).
-func readAddress(s string) (wireAddress, bool) {
+func ReadAddress(s string) (Address, bool) {
 	s = trimSpace(s)
 	if strings.HasPrefix(s, `"`) {
 		end := quotedEnd(s)
 		if end < 0 {
-			return wireAddress{}, false
+			return Address{}, false
 		}
 		s = trimLeft(s[end:])
 		return readBracketed(s)
@@ -185,7 +192,7 @@ func readAddress(s string) (wireAddress, bool) {
 	if open >= 0 && !strings.Contains(s[:open], ":") {
 		for i := range open {
 			if c := s[i]; !isTokenByte(c) && !isSpace(c) && c < 0x80 {
-				return wireAddress{}, false
+				return Address{}, false
 			}
 		}
 		return readBracketed(s[open:])
@@ -196,21 +203,21 @@ func readAddress(s string) (wireAddress, bool) {
 	}
 	// RFC 3261 20: with a comma or a question mark the URI must be in brackets.
 	if !isURI(uri) || strings.ContainsAny(uri, ",?") {
-		return wireAddress{}, false
+		return Address{}, false
 	}
-	return wireAddress{uri: uri, parameters: parameters}, true
+	return Address{URI: uri, Parameters: parameters}, true
 }
 
-func readBracketed(s string) (wireAddress, bool) {
+func readBracketed(s string) (Address, bool) {
 	if s == "" || s[0] != '<' {
-		return wireAddress{}, false
+		return Address{}, false
 	}
 	end := strings.IndexByte(s, '>')
 	if end < 0 || !isURI(s[1:end]) {
-		return wireAddress{}, false
+		return Address{}, false
 	}
 	parameters := trimLeft(s[end+1:])
-	return wireAddress{uri: s[1:end], parameters: parameters, bracketed: true}, true
+	return Address{URI: s[1:end], Parameters: parameters, bracketed: true}, true
 }
 
 // isURI says whether s is a scheme, a colon and something without spaces,

@@ -1,0 +1,10 @@
+// Package sip reads, judges and writes SIP messages. It opens no socket, reads no clock
+// and keeps no call: what it makes depends on what it is given.
+//
+// A message is split into its fields once (wire.go). The rules (validate.go) and the
+// reader (message.go) look at the same fields; syntax.go and uri.go are the grammar that
+// both share, number.go reads numbers and names out of it, and body.go finds the session
+// description. peek.go finds a single field of a message that is not worth splitting yet,
+// and frame.go the messages in a stream. build.go writes messages, ack.go that of a
+// refusal. nonce.go makes the nonces of digest authentication.
+package sip
