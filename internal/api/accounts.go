@@ -114,12 +114,12 @@ func (s *server) accountOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: own, id: "get_account", tag: tag, summary: "The account of the key.", scope: ScopeRead,
 			status: http.StatusOK, answer: account, handle: s.getAccount},
-		{method: http.MethodPatch, path: own, id: "update_account", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite,
+		{method: http.MethodPatch, path: own, id: "update_account", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite, effect: configures,
 			body: account.request(true, required, false), status: http.StatusOK, answer: account,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.updateAccount(ctx, in, in.account, accountWhole, defaults, answerAccount)
 			}},
-		{method: http.MethodPost, path: all, id: "create_tenant", noun: "new_tenant", tag: adminTag, scope: ScopeAdmin, secret: true,
+		{method: http.MethodPost, path: all, id: "create_tenant", noun: "new_tenant", tag: adminTag, scope: ScopeAdmin, effect: configures,
 			summary: "Create an account. The answer shows the secret of its first key, once.",
 			body:    tenantWhole.withDefaults(defaults), status: http.StatusCreated, answer: schemaOf[newTenantView](),
 			handle: func(ctx context.Context, in *request) (*response, error) {
@@ -127,10 +127,10 @@ func (s *server) accountOperations() []operation {
 			}},
 		{method: http.MethodGet, path: all, id: "list_tenant", tag: adminTag, summary: "List the accounts of the server.", scope: ScopeAdmin,
 			params: slices.Concat(pageParams(20, maxPageSize), []parameter{sortParam("-created_at", "created_at")}),
-			status: http.StatusOK, answer: tenant, list: true, handle: s.listTenants},
+			status: http.StatusOK, answer: tenant, shape: list, handle: s.listTenants},
 		{method: http.MethodGet, path: one, id: "get_tenant", tag: adminTag, summary: "Get one.", scope: ScopeAdmin,
 			status: http.StatusOK, answer: tenant, handle: s.getTenant},
-		{method: http.MethodPatch, path: one, id: "update_tenant", tag: adminTag, summary: "Change what the request names (RFC 7396).", scope: ScopeAdmin,
+		{method: http.MethodPatch, path: one, id: "update_tenant", tag: adminTag, summary: "Change what the request names (RFC 7396).", scope: ScopeAdmin, effect: configures,
 			body: tenant.request(true, required, false), status: http.StatusOK, answer: tenant,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				key, err := id.Parse(in.id)
@@ -139,7 +139,7 @@ func (s *server) accountOperations() []operation {
 				}
 				return s.updateAccount(ctx, in, key, tenantWhole, defaults, answerTenant)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_tenant", tag: adminTag, scope: ScopeAdmin, status: http.StatusOK, answer: tenant,
+		{method: http.MethodDelete, path: one, id: "delete_tenant", tag: adminTag, scope: ScopeAdmin, effect: configures, status: http.StatusOK, answer: tenant,
 			summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.", handle: s.deleteTenant},
 	}
 }

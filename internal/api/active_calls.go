@@ -61,7 +61,7 @@ func (s *server) activeCallsOperation() operation {
 		summary: "List the calls of a connection that are up or ringing, the newest first.",
 		params: slices.Concat(pageParams(activeCallsPageSize, maxPageSize),
 			cursorParams("calls", activeCallsPageSize, parseWith(parseCallCursor))),
-		status: http.StatusOK, answer: schemaOf[activeCallView](), list: true, cursors: true, handle: s.listActiveCalls}
+		status: http.StatusOK, answer: schemaOf[activeCallView](), shape: cursorList, handle: s.listActiveCalls}
 }
 
 // cursorParams page a list by cursors.

@@ -43,7 +43,7 @@ func (s *server) batchOperation() operation {
 	event.property("admission").schema = nestedAttempt()
 	shape.property("events").schema.items = event
 	return operation{method: http.MethodPost, path: "/tollgate/v1/admissions/batch", id: "batch_admission", noun: "batch_result", tag: "Admissions",
-		scope: ScopeAdmit, lean: true, unpaged: true, status: http.StatusOK, body: shape, answer: schemaOf[batchResult](),
+		scope: ScopeAdmit, effect: traffic, shape: rows, status: http.StatusOK, body: shape, answer: schemaOf[batchResult](),
 		summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. The answers are in the order of the events; one that is refused does not keep the others back.",
 		handle: func(ctx context.Context, in *request) (*response, error) {
 			var body batchRequest
@@ -196,7 +196,7 @@ type restartView struct {
 func (s *server) restartOperation() operation {
 	shape := schemaOf[restartRequest]().request(true, nil, false)
 	return operation{method: http.MethodPost, path: "/tollgate/v1/switches/{name}/restarted", id: "restart_switch", noun: "switch_restart", tag: "Admissions",
-		scope: ScopeAdmit, lean: true, status: http.StatusOK, body: shape, answer: schemaOf[restartView](),
+		scope: ScopeAdmit, effect: traffic, status: http.StatusOK, body: shape, answer: schemaOf[restartView](),
 		summary: "Tell that a switch was started again, and none of the calls that it asked admission for under this name is up any more.",
 		handle: func(ctx context.Context, in *request) (*response, error) {
 			var body restartRequest

@@ -111,7 +111,7 @@ const (
 func (s *server) admissionOperations() []operation {
 	return []operation{
 		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: admitOperation, tag: "Admissions",
-			scope: ScopeAdmit, lean: true,
+			scope: ScopeAdmit, effect: traffic,
 			summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
 			status:  http.StatusOK, body: attemptShape(), answer: schemaOf[admissionView](), handle: s.admit},
 		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
@@ -134,7 +134,7 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 	shape.property("admission").schema = nestedAttempt()
 	return operation{
 		method: http.MethodPost, path: "/tollgate/v1/admissions/{id}/" + event, id: event + "_admission", noun: "admission_state",
-		tag: "Admissions", scope: ScopeAdmit, lean: true, status: http.StatusOK, summary: summary, body: shape, answer: schemaOf[admissionState](),
+		tag: "Admissions", scope: ScopeAdmit, effect: traffic, status: http.StatusOK, summary: summary, body: shape, answer: schemaOf[admissionState](),
 		handle: func(ctx context.Context, in *request) (*response, error) {
 			var body T
 			if err := in.readLean(&body, shape, func() bool { e := read(&body); return e.wellFormed() }); err != nil {

@@ -111,7 +111,7 @@ func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*r
 		}
 		return answer, err
 	}
-	if !in.op.settled {
+	if in.op.effect != readsConfig {
 		return read()
 	}
 	// The version is taken before the read: what is read may be newer, never older.

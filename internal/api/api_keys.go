@@ -29,7 +29,7 @@ type keyView struct {
 // newKeyView is a key with its secret, in the one answer that shows it.
 type newKeyView struct {
 	keyView
-	Secret *string `json:"secret" readOnly:"true" doc:"The key itself. It is shown this once and not stored; null in a dry run."`
+	Secret *string `json:"secret" readOnly:"true" secret:"true" doc:"The key itself. It is shown this once and not stored; null in a dry run."`
 }
 
 // rotation asks for a new secret.
@@ -62,30 +62,30 @@ func (s *server) keyOperations() []operation {
 	graceDefaults := map[string]any{"grace_secs": literal("86400")}
 	rotate := schemaOf[rotation]().request(true, nil, true).withDefaults(map[string]any{"grace_secs": defaultGraceSecs})
 	return []operation{
-		{method: http.MethodPost, path: keys, id: "create_api_key", noun: "new_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite,
-			body: create, status: http.StatusCreated, answer: shown, secret: true,
+		{method: http.MethodPost, path: keys, id: "create_api_key", noun: "new_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite, effect: configures,
+			body: create, status: http.StatusCreated, answer: shown,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin,
+		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin, effect: configures,
 			summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
 				"whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
-			body: create, status: http.StatusCreated, answer: shown, secret: true,
+			body: create, status: http.StatusCreated, answer: shown,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, list: true,
+		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, shape: list,
 			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")}),
 			handle: s.listKeys},
 		{method: http.MethodGet, path: one, id: "get_api_key", tag: tag, summary: "Get one.", scope: ScopeRead, status: http.StatusOK, answer: full, handle: s.getKey},
-		{method: http.MethodPatch, path: one, id: "update_api_key", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite,
+		{method: http.MethodPatch, path: one, id: "update_api_key", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite, effect: configures,
 			body: update, status: http.StatusOK, answer: full,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.updateKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", scope: ScopeWrite,
+		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", scope: ScopeWrite, effect: configures,
 			status: http.StatusOK, answer: full, handle: s.deleteKey},
-		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", noun: "new_api_key", tag: tag, scope: ScopeWrite, secret: true,
+		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", noun: "new_api_key", tag: tag, scope: ScopeWrite, effect: configures,
 			summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
 			body:    rotate, status: http.StatusOK, answer: shown,
 			handle: func(ctx context.Context, in *request) (*response, error) {

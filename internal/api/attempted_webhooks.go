@@ -128,7 +128,7 @@ func (s *server) attemptedWebhookOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: path, id: "list_attempted_webhook", tag: tag, scope: ScopeRead,
 			summary: "List the webhooks of the last 7 days that were delivered or tried, the newest first.",
-			status:  http.StatusOK, answer: whole, list: true, params: attemptedParams(), handle: s.listAttempted},
+			status:  http.StatusOK, answer: whole, shape: list, params: attemptedParams(), handle: s.listAttempted},
 		{method: http.MethodGet, path: path + "/{id}", id: "get_attempted_webhook", tag: tag, scope: ScopeRead,
 			summary: "Get one.", status: http.StatusOK, answer: whole, handle: s.getAttempted},
 	}

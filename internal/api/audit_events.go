@@ -87,7 +87,7 @@ func (s *server) auditOperations() []operation {
 	order := sortParam("desc", "asc", "desc")
 	order.schema.enum, order.description = []string{"asc", "desc"}, "The oldest or the newest first."
 	return []operation{{method: http.MethodGet, path: "/v2/audit_events", id: "list_audit_event", tag: "Audit events", scope: ScopeRead,
-		summary: "List the changes of the account's configuration.", status: http.StatusOK, answer: schemaOf[auditView](), list: true, handle: s.listAudit,
+		summary: "List the changes of the account's configuration.", status: http.StatusOK, answer: schemaOf[auditView](), shape: list, handle: s.listAudit,
 		params: slices.Concat(pageParams(20, maxPageSize), []parameter{order,
 			momentFilter("filter[created_after]", "created_at", "gt"), momentFilter("filter[created_before]", "created_at", "lt")})}}
 }

@@ -243,7 +243,7 @@ func TestTenancy(t *testing.T) {
 				key = strangeSwitch
 			}
 			h.doWith(key, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
-		case op.list:
+		case op.shape.paged():
 			target := op.path
 			switch op.path {
 			case "/v2/detail_records":

@@ -48,15 +48,15 @@ func (s *server) banOperations() []operation {
 	whole := ban.request(true, []string{"source"}, true)
 	defaults := map[string]any{"reason": "", "expires_at": nil}
 	return []operation{
-		{method: http.MethodGet, path: all, id: "list_ban", tag: tag, scope: ScopeAdmin, status: http.StatusOK, answer: ban, list: true,
+		{method: http.MethodGet, path: all, id: "list_ban", tag: tag, scope: ScopeAdmin, status: http.StatusOK, answer: ban, shape: list,
 			summary: "List the sources that the SIP gateways of this database do not listen to, the newest first.",
 			params:  pageParams(maxPageSize, maxPageSize), handle: s.listBans},
-		{method: http.MethodPost, path: all, id: "create_ban", tag: tag, scope: ScopeAdmin, status: http.StatusCreated, answer: ban, body: whole.withDefaults(defaults),
+		{method: http.MethodPost, path: all, id: "create_ban", tag: tag, scope: ScopeAdmin, effect: configures, status: http.StatusCreated, answer: ban, body: whole.withDefaults(defaults),
 			summary: "Ban an address or a network, known to a connection or not, within seconds on every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.createBan(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_ban", tag: tag, scope: ScopeAdmin, status: http.StatusOK, answer: ban,
+		{method: http.MethodDelete, path: one, id: "delete_ban", tag: tag, scope: ScopeAdmin, effect: configures, status: http.StatusOK, answer: ban,
 			summary: "Lift a ban.", handle: s.deleteBan},
 	}
 }

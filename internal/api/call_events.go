@@ -111,7 +111,7 @@ func (s *server) callEventOperations() []operation {
 		scope: ScopeRead, params: callEventParams(),
 		summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter " +
 			"names.",
-		status: http.StatusOK, answer: schemaOf[callEventView](), list: true, byCursor: true, handle: s.listCallEvents}}
+		status: http.StatusOK, answer: schemaOf[callEventView](), shape: listOrCursors, handle: s.listCallEvents}}
 }
 
 func callEventParams() []parameter {

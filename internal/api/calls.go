@@ -43,7 +43,7 @@ type callView struct {
 
 func (s *server) callOperations() []operation {
 	operations := []operation{s.traceOperation(), {method: http.MethodGet, path: "/tollgate/v1/calls", id: "list_call", tag: "Calls", scope: ScopeRead, status: http.StatusOK,
-		summary: "List the account's calls that are up or ringing, the newest first.", answer: schemaOf[callView](), list: true, handle: s.listCalls,
+		summary: "List the account's calls that are up or ringing, the newest first.", answer: schemaOf[callView](), shape: list, handle: s.listCalls,
 		params: slices.Concat(pageParams(maxPageSize, maxPageSize), []parameter{
 			{name: "filter[outbound_voice_profile_id]", schema: idSchema(), description: "Only calls of this profile."},
 			{name: "filter[connection_id]", schema: idSchema(), description: "Only calls of this connection."},

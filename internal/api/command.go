@@ -67,7 +67,7 @@ func (op *operation) verb(own string) string {
 		return verb + "_all"
 	}
 	noun = strings.TrimPrefix(noun, own+"_")
-	if op.list && !strings.HasSuffix(noun, "s") {
+	if op.shape.paged() && !strings.HasSuffix(noun, "s") {
 		noun += "s"
 	}
 	if verb == "get" || verb == "list" {

@@ -79,7 +79,7 @@ func (s *server) connectionOperations() []operation {
 	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), s.fqdnConnectionOperations(), []operation{
 		{method: http.MethodGet, path: "/v2/connections", id: "list_connection", tag: "Connections", summary: "List connections of every kind.", scope: ScopeRead,
 			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{sortParam("-created_at", connectionSorts()...)}),
-			status: http.StatusOK, answer: anyKind, list: true, handle: s.listConnections},
+			status: http.StatusOK, answer: anyKind, shape: list, handle: s.listConnections},
 		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
 			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
 		s.activeCallsOperation(), s.registrationOperation(),

@@ -42,21 +42,21 @@ func (s *server) deckOperations() []operation {
 	name := parameter{name: "name", required: true, description: "The name of the deck.",
 		schema: &schema{kind: "string", minLength: 1, maxLength: 255}}
 	return []operation{
-		{method: http.MethodPost, path: decks, id: "create_rate_deck", tag: "Rate decks", scope: ScopeCarrier, csv: true,
+		{method: http.MethodPost, path: decks, id: "create_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures, upload: "text/csv",
 			status: http.StatusCreated, answer: deck,
 			summary: "Import a rate deck from a CSV file: all rows or none.", params: []parameter{name}, handle: s.importDeck},
-		{method: http.MethodGet, path: decks, id: "list_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck, list: true,
+		{method: http.MethodGet, path: decks, id: "list_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck, shape: list,
 			summary: "List the rate decks.", handle: s.listDecks,
 			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")})},
 		{method: http.MethodGet, path: one, id: "get_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck,
 			summary: "Get one, without its rows.", handle: deckHandler(s.Store.Deck)},
-		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeCarrier,
+		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
 			status: http.StatusOK, answer: deck,
 			summary: "Delete one that is neither the default nor named by a profile.", handle: deckWriter(s.Store.DeleteDeck)},
-		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeCarrier,
+		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
 			status: http.StatusOK, answer: deck,
 			summary: "Make it the account's default deck.", handle: deckWriter(s.Store.ActivateDeck)},
-		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", noun: "rate_deck_row", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, list: true,
+		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", noun: "rate_deck_row", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, shape: list,
 			summary: "The prices of a deck in the order of their prefixes.", params: pageParams(maxPageSize, maxPageSize), handle: s.listDeckRows},
 	}
 }

@@ -34,7 +34,7 @@ func (s *server) emergencyOperations() []operation {
 			{name: "filter[date][gte]", schema: day, description: "Only days from this one on."},
 			{name: "filter[date][lte]", schema: day, description: "Only days up to this one."},
 		}),
-		status: http.StatusOK, answer: schemaOf[emergencyDayView](), list: true, handle: s.listEmergencyDays}}
+		status: http.StatusOK, answer: schemaOf[emergencyDayView](), shape: list, handle: s.listEmergencyDays}}
 }
 
 func parseDay(text string) (record.Day, error) {

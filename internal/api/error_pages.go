@@ -59,7 +59,7 @@ func errorPages() []errorPage {
 
 func errorPageOperation() operation {
 	return operation{method: http.MethodGet, path: "/docs/errors/{id}", id: "error_page", tag: "Server", summary: "Explain an error code.",
-		status: http.StatusOK, answer: schemaOf[errorPage](), bare: true,
+		status: http.StatusOK, answer: schemaOf[errorPage](), shape: plain,
 		handle: func(_ context.Context, in *request) (*response, error) {
 			for _, page := range errorPages() {
 				if string(page.Code) == in.id {

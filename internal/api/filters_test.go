@@ -40,7 +40,7 @@ func TestFiltersAgainstAModel(t *testing.T) {
 	lists := 0
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
-		if op.method != http.MethodGet || !op.list || op.id == "list_usage_report" || strings.Contains(op.path, "{") || op.scope == ScopeAdmin {
+		if op.method != http.MethodGet || !op.shape.paged() || op.id == "list_usage_report" || strings.Contains(op.path, "{") || op.scope == ScopeAdmin {
 			continue
 		}
 		m := h.modelOf(op)

@@ -79,15 +79,16 @@ func (s *server) fqdnAuthenticationOperations() []operation {
 		secrets: func(v *fqdnAuthenticationView) []secretField { return []secretField{optional("password", &v.Password)} },
 	}
 	full := schemaOf[fqdnAuthenticationView]()
+	full.secret = true
 	body := full.request(false, nil, false)
 	const path = "/v2/fqdn_connections/{id}/fqdn_authentication"
 	return []operation{
 		{method: http.MethodGet, path: path, id: "get_fqdn_authentication", noun: "fqdn_authentication", tag: "Connections",
 			summary: "Tell how the calls of an FQDN connection are recognised.", scope: ScopeRead,
-			status: http.StatusOK, answer: full, settled: true, handle: r.get},
+			status: http.StatusOK, answer: full, effect: readsConfig, handle: r.get},
 		{method: http.MethodPatch, path: path, id: "update_fqdn_authentication", noun: "fqdn_authentication",
 			tag: "Connections", summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			scope: ScopeWrite, body: body, status: http.StatusOK, answer: full, secret: true,
+			scope: ScopeWrite, effect: configures, body: body, status: http.StatusOK, answer: full,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.changeAuthentication(ctx, in, r, body)
 			}},

@@ -110,20 +110,21 @@ func callFilter(profile, connection, country string) store.CallFilter {
 func (s *server) hangUpOperations() []operation {
 	command := schemaOf[hangupCommand]().request(false, nil, false)
 	one := schemaOf[hangupRequest]().request(true, nil, true)
+	command.optional, one.optional = true, true
 	many := schemaOf[hangupCallsRequest]().request(true, nil, true)
 	country := many.property("country_code").schema
 	country.parse, country.nullable = countrySchema().parse, true
 	return []operation{
 		{method: http.MethodPost, path: "/v2/calls/{id}/actions/hangup", id: "hangup_call", noun: "command_result", tag: "Calls",
-			scope: ScopeWrite, additive: true, optional: true, status: http.StatusOK, body: command, answer: schemaOf[commandView](),
+			scope: ScopeWrite, effect: adds, status: http.StatusOK, body: command, answer: schemaOf[commandView](),
 			summary: "Hang up a call, by its call_control_id: the id of the call. One that is over is no error.",
 			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpCommand(ctx, in, command) }},
 		{method: http.MethodPost, path: "/tollgate/v1/calls/{id}/hangup", id: "end_call", noun: "call_hangup", tag: "Calls",
-			scope: ScopeWrite, additive: true, optional: true, status: http.StatusOK, body: one, answer: schemaOf[hangupView](),
+			scope: ScopeWrite, effect: adds, status: http.StatusOK, body: one, answer: schemaOf[hangupView](),
 			summary: "Hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. One that is over is no error: the answer says how it ended.",
 			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpOne(ctx, in, one) }},
 		{method: http.MethodPost, path: "/tollgate/v1/calls/hangup", id: "end_calls", noun: "call_hangups", tag: "Calls",
-			scope: ScopeWrite, status: http.StatusOK, body: many, answer: schemaOf[hangupCallsView](),
+			scope: ScopeWrite, effect: configures, status: http.StatusOK, body: many, answer: schemaOf[hangupCallsView](),
 			summary: "Hang up all calls of a profile, of a connection or to a country, or all there are. With dry_run it says how many and which that would be.",
 			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpMany(ctx, in, many) }},
 	}

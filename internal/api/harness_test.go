@@ -247,19 +247,19 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 	}
 	switch {
 	case op.answer == nil:
-	case r.body == nil && op.alsoCSV && strings.HasPrefix(r.header.Get("Content-Type"), "text/csv"):
-	case op.cursors:
+	case r.body == nil && op.shape == table && strings.HasPrefix(r.header.Get("Content-Type"), "text/csv"):
+	case op.shape == cursorList:
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
 			{name: "meta", required: true, schema: schemaOf[cursorMeta]()}}}, r.text)
-	case op.bare:
+	case op.shape == plain:
 		h.checkSchema(op, op.answer, r.text)
-	case op.unpaged:
+	case op.shape == rows:
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}}}}, r.text)
-	case op.list:
+	case op.shape.paged():
 		meta := schemaOf[pageMeta]()
-		if op.byCursor {
+		if op.shape == listOrCursors {
 			meta = someCursors()
 		}
 		h.checkSchema(op, &schema{kind: "object", properties: []property{

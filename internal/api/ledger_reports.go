@@ -49,7 +49,7 @@ func (s *server) ledgerReportOperations() []operation {
 	const tag = "Billing groups"
 	view, body := schemaOf[ledgerReportView](), schemaOf[ledgerReportRequest]().request(false, nil, true)
 	return []operation{
-		{method: http.MethodPost, path: ledgerReportsPath, id: "create_ledger_billing_group_report", tag: tag, scope: ScopeWrite,
+		{method: http.MethodPost, path: ledgerReportsPath, id: "create_ledger_billing_group_report", tag: tag, scope: ScopeWrite, effect: configures,
 			summary: "Make a report of what the calls of each billing group cost in a month.", status: http.StatusOK, answer: view, body: body,
 			handle: func(ctx context.Context, in *request) (*response, error) { return s.createLedgerReport(ctx, in, body) }},
 		{method: http.MethodGet, path: ledgerReportsPath + "/{id}", id: "get_ledger_billing_group_report", tag: tag, scope: ScopeRead,

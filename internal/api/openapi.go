@@ -102,13 +102,13 @@ func (d *documenter) operation(op *operation) map[string]any {
 		out["parameters"] = params
 	}
 	switch {
-	case op.csv:
-		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{"text/csv": map[string]any{"schema": map[string]any{"type": "string"}}}}
+	case op.upload != "":
+		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{op.upload: map[string]any{"schema": map[string]any{"type": "string"}}}}
 	case op.body != nil:
-		out["requestBody"] = map[string]any{"required": !op.optional, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
+		out["requestBody"] = map[string]any{"required": !op.body.optional, "content": jsonContent(d.named(typeName(op.id)+"Request", op.body))}
 	}
 	content := jsonContent(d.answer(op))
-	if op.alsoCSV {
+	if op.shape == table {
 		content["text/csv"] = map[string]any{"schema": map[string]any{"type": "string"}}
 	}
 	success := map[string]any{"description": "Success.", "content": content}
@@ -144,20 +144,20 @@ func (d *documenter) answer(op *operation) map[string]any {
 		return map[string]any{"type": "object"}
 	}
 	_, noun, _ := strings.Cut(op.id, "_")
-	if op.bare {
+	if op.shape == plain {
 		noun = op.id
 	}
 	data := d.named(typeName(cmp.Or(op.noun, noun)), op.answer)
-	switch {
-	case op.bare:
+	switch op.shape {
+	case plain:
 		return data
-	case op.cursors:
+	case cursorList:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
-	case op.byCursor:
+	case listOrCursors:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": someCursors().document()})
-	case op.unpaged:
+	case rows:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}})
-	case op.list:
+	case list, table:
 		return object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("Meta")})
 	}
 	if op.effects != nil {
@@ -187,7 +187,7 @@ func (op *operation) failures() []string {
 	statuses := []string{"400", "405", "414", "500"}
 	if op.scope != "" {
 		statuses = append(statuses, "401", "403", "422", "503")
-		if !op.lean {
+		if op.effect != traffic {
 			statuses = append(statuses, "429")
 		}
 	}
@@ -203,7 +203,7 @@ func (op *operation) failures() []string {
 	if strings.Contains(op.path, "{id}") || strings.Contains(op.path, "{name}") {
 		statuses = append(statuses, "404")
 	}
-	if op.body != nil || op.csv {
+	if op.body != nil || op.upload != "" {
 		statuses = append(statuses, "413", "415")
 	}
 	return statuses

@@ -6,7 +6,9 @@ import (
 )
 
 // tagged says whether the answers of an operation have an ETag.
-func (op *operation) tagged() bool { return !op.list && !op.bare && !op.lean }
+func (op *operation) tagged() bool {
+	return op.shape != plain && !op.shape.paged() && op.effect != traffic
+}
 
 // requestHeaders are the components of the headers that an operation reads.
 func (op *operation) requestHeaders() []string {
@@ -29,7 +31,7 @@ func (op *operation) requestHeaders() []string {
 // responseHeaders are the headers that an answer with this status has or may have.
 func (op *operation) responseHeaders(status string) []string {
 	names := []string{"X-Request-Id"}
-	if op.scope != "" && !op.lean && !slices.Contains([]string{"401", "405", "414"}, status) {
+	if op.scope != "" && op.effect != traffic && !slices.Contains([]string{"401", "405", "414"}, status) {
 		names = append(names, "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 	}
 	switch {

@@ -48,6 +48,46 @@ func Scopes() []string {
 // and limits stays with whoever runs the server.
 func tenantScopes() []string { return []string{ScopeRead, ScopeWrite, ScopeAdmit} }
 
+// shape is the form of an operation's answer.
+type shape uint8
+
+const (
+	item          shape = iota // data is one object
+	list                       // data is a list, and meta says which page of it
+	table                      // a list, which is text/csv if format=csv asks for it
+	cursorList                 // a list whose meta has cursors too
+	listOrCursors              // a list whose meta has cursors too when the query pages by them
+	rows                       // data is a list without meta
+	plain                      // the answer is not wrapped in data
+)
+
+// paged says whether the answer is a list with meta.
+func (s shape) paged() bool {
+	return s == list || s == table || s == cursorList || s == listOrCursors
+}
+
+// effect is what an operation does. What a request may say, and what an answer promises,
+// follows from it.
+type effect uint8
+
+const (
+	// reads changes nothing, and its answer may change by itself.
+	reads effect = iota
+	// readsConfig changes nothing either. Its answer depends on the account's
+	// configuration alone, and is kept until that changes.
+	readsConfig
+	// configures changes configuration. It takes an idempotency key, a reason, dry_run,
+	// and If-Match where it is about one object that exists; it is in the audit.
+	configures
+	// adds is configures for what makes something new of the object that its path names
+	// and does not change that: it takes no If-Match.
+	adds
+	// traffic is what the service is there for, many times a second: it has no limit of
+	// requests, no entity tag, and a log line only for debugging. The handler reads the
+	// raw body itself, and answers for repeated requests.
+	traffic
+)
+
 // operation is one method on one path. The router serves it and the OpenAPI
 // document describes it; neither knows anything about it that is not here.
 type operation struct {
@@ -55,25 +95,15 @@ type operation struct {
 	id           string
 	summary      string
 	tag          string
+	shape        shape
+	effect       effect
 	scope        string // "" for operations that anyone may call
 	params       []parameter
 	body         *schema // of a JSON object, or nil
-	csv          bool    // the body is text/csv
+	upload       string  // the media type of a body that is a file; "" for none
 	status       int     // of success
 	answer       *schema // of data, or nil
 	noun         string  // of the answer, as the document calls its schema; "" is that of the id
-	list         bool    // data is a list, and there is meta
-	unpaged      bool    // data is a list without meta
-	cursors      bool    // meta has cursors too
-	byCursor     bool    // meta has cursors too when the query pages by them
-	alsoCSV      bool    // the answer is text/csv if format=csv asks for it
-	bare         bool    // the answer is not wrapped in data
-	secret       bool    // the answer shows a secret, once
-	lean         bool    // of every call: no limit of requests, no tag, and the handler reads raw itself
-	settled      bool    // the answer depends on the account's configuration alone
-	idle         bool    // it wants the scope write, and there is nothing yet that it could change
-	additive     bool    // it makes something new of what its path names, and does not change that
-	optional     bool    // the body may be left out
 	effects      *schema // of meta.dry_run, or nil
 	handle       func(ctx context.Context, r *request) (*response, error)
 }
@@ -125,7 +155,7 @@ type pageMeta struct {
 // serve answers one request of an operation.
 func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	scope := scopeOf(r)
-	scope.lean = op.lean
+	scope.lean = op.effect == traffic
 	var encoded store.Answer
 	answer, err := s.run(op, w, r)
 	if err == nil && answer.asset != nil {
@@ -137,7 +167,7 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		f := toFailure(err)
-		if op.lean && f.status != http.StatusUnauthorized && f.status != http.StatusForbidden {
+		if op.effect == traffic && f.status != http.StatusUnauthorized && f.status != http.StatusForbidden {
 			s.countRejected(f)
 		}
 		scope.failure = f.underlying
@@ -172,11 +202,11 @@ func (op *operation) encode(answer *response) (store.Answer, error) {
 		switch {
 		case answer.cursors != nil:
 			envelope = cursorAnswer{answer.data, answer.cursors}
-		case op.list:
+		case op.shape.paged():
 			envelope = listAnswer{answer.data, answer.meta}
 		case answer.effects != nil:
 			envelope = dryRunAnswer{answer.data, dryRunMeta{answer.effects}}
-		case !op.bare:
+		case op.shape != plain:
 			envelope = objectAnswer{answer.data}
 		}
 		var err error
@@ -230,7 +260,7 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 		}
 		in.account = in.key.AccountID
 		scopeOf(r).account = in.account
-		if !op.lean {
+		if op.effect != traffic {
 			if err := s.limiter.check(w.Header(), in.key.ID); err != nil {
 				return nil, err
 			}
@@ -239,7 +269,7 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 	if err := overridden(r); err != nil {
 		return nil, err
 	}
-	if op.body == nil && !op.csv && !op.writes() {
+	if op.body == nil && op.upload == "" && !op.writes() {
 		answer, err := s.answerOf(r.Context(), in, r.URL.RawQuery)
 		if len(in.query.ignored) > 0 {
 			w.Header().Set(ignoredParametersHeader, headerList(in.query.ignored))
@@ -251,7 +281,7 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 		return nil, err
 	}
 	switch {
-	case op.csv:
+	case op.upload != "":
 		if err := in.readUpload(w, r); err != nil {
 			return nil, err
 		}
@@ -269,7 +299,7 @@ func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*re
 // readUpload lets the handler read the file as it comes, unless an idempotency key
 // asks to compare all of it with an earlier one first.
 func (in *request) readUpload(w http.ResponseWriter, r *http.Request) error {
-	if err := wantsType(r, codeMediaType, "text/csv"); err != nil {
+	if err := wantsType(r, codeMediaType, in.op.upload); err != nil {
 		return err
 	}
 	in.upload = http.MaxBytesReader(w, r.Body, maxDeckBody)
@@ -308,7 +338,7 @@ const byteOrderMark = "\ufeff"
 // readBody reads the JSON object of a request. What is wrong with the values in
 // it is found later, together with everything else.
 func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Request) error {
-	if op.optional && r.ContentLength == 0 {
+	if op.body.optional && r.ContentLength == 0 {
 		in.body = map[string]any{}
 		return nil
 	}
@@ -328,7 +358,7 @@ func (in *request) readBody(op *operation, w http.ResponseWriter, r *http.Reques
 		}
 	}
 	in.raw = bytes.TrimPrefix(text, []byte(byteOrderMark))
-	if op.lean {
+	if op.effect == traffic {
 		in.idempotency = r.Header.Get(idempotencyHeader)
 		return nil
 	}

@@ -94,13 +94,13 @@ func (s *server) recordingOperations() []operation {
 	body := schemaOf[deleteRecordingsRequest]().request(false, []string{"ids"}, true)
 	return []operation{
 		{method: http.MethodGet, path: "/v2/recordings", id: "list_recording", tag: "Recordings", scope: ScopeRead, params: recordingParams(),
-			summary: "List recordings, the newest first.", status: http.StatusOK, answer: view, list: true, handle: s.listRecordings},
+			summary: "List recordings, the newest first.", status: http.StatusOK, answer: view, shape: list, handle: s.listRecordings},
 		{method: http.MethodGet, path: "/v2/recordings/{id}", id: "get_recording", tag: "Recordings", scope: ScopeRead,
 			summary: "Get a recording, with an address for downloading it.", status: http.StatusOK, answer: view, handle: s.getRecording},
-		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", tag: "Recordings", scope: ScopeWrite,
+		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", tag: "Recordings", scope: ScopeWrite, effect: configures,
 			summary: "Delete a recording. Its file is removed soon after.", status: http.StatusOK, answer: view, handle: s.deleteRecording},
-		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", tag: "Recordings", scope: ScopeWrite, body: body,
-			summary: "Delete recordings by their ids. Ids of none are passed over.", status: http.StatusOK, answer: schemaOf[deletedRecordingsView](), bare: true,
+		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", tag: "Recordings", scope: ScopeWrite, effect: configures, body: body,
+			summary: "Delete recordings by their ids. Ids of none are passed over.", status: http.StatusOK, answer: schemaOf[deletedRecordingsView](), shape: plain,
 			handle: func(ctx context.Context, in *request) (*response, error) { return s.deleteRecordings(ctx, in, body) }},
 	}
 }

@@ -237,7 +237,7 @@ func (s *server) recordOperations() []operation {
 	view := schemaOf[recordView]()
 	return []operation{
 		{method: http.MethodGet, path: "/v2/detail_records", id: "list_detail_record", tag: "Detail records", scope: ScopeRead,
-			summary: "List call detail records: one of every attempt.", params: s.recordParams(), status: http.StatusOK, answer: view, list: true, handle: s.listRecords},
+			summary: "List call detail records: one of every attempt.", params: s.recordParams(), status: http.StatusOK, answer: view, shape: list, handle: s.listRecords},
 		s.recordOptions(),
 		{method: http.MethodGet, path: "/v2/detail_records/{id}", id: "get_detail_record", tag: "Detail records", scope: ScopeRead,
 			summary: "Get one call detail record. Tollgate's own.", status: http.StatusOK, answer: view, handle: s.getRecord},

@@ -61,6 +61,7 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 		return nil, err
 	}
 	full := schemaOf[V]()
+	full.secret = r.secrets != nil
 	create := full.request(r.closed, r.required, true).forCreate().withDefaults(defaults)
 	update := full.request(r.closed, r.required, false)
 	// What is checked on an update is the whole object that results from it.
@@ -68,21 +69,29 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	one, scope := r.path+"/{id}", cmp.Or(r.scope, ScopeWrite)
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
-		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope,
-			body: create, status: r.created, answer: full, effects: r.effect, secret: r.secrets != nil,
+		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope, effect: configures,
+			body: create, status: r.created, answer: full, effects: r.effect,
 			handle: r.create(whole, defaults)},
 		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
-			params: params, status: http.StatusOK, answer: full, list: true, settled: !r.watched, handle: r.list},
+			params: params, status: http.StatusOK, answer: full, shape: list, effect: r.reading(), handle: r.list},
 		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
-			status: http.StatusOK, answer: full, settled: !r.watched, handle: r.get},
-		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope,
+			status: http.StatusOK, answer: full, effect: r.reading(), handle: r.get},
+		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope, effect: configures,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			body:    update, status: http.StatusOK, answer: full, effects: r.effect, secret: r.secrets != nil,
+			body:    update, status: http.StatusOK, answer: full, effects: r.effect,
 			handle: r.update(whole, defaults)},
 		{method: http.MethodDelete, path: one, id: "delete_" + r.name, tag: r.tag,
-			summary: "Delete one. The answer is what was deleted.", scope: scope,
+			summary: "Delete one. The answer is what was deleted.", scope: scope, effect: configures,
 			status: http.StatusOK, answer: full, effects: r.effect, handle: r.remove},
 	}, nil
+}
+
+// reading is the effect of the reads.
+func (r *resource[T, V, K]) reading() effect {
+	if r.watched {
+		return reads
+	}
+	return readsConfig
 }
 
 // mustOperations is operations for resources whose fresh object can be encoded,

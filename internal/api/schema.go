@@ -51,6 +51,8 @@ type schema struct {
 	defaultTo   any  // for the document only; nil for none
 	example     any
 	updateOnly  bool // a request to create does not know it
+	optional    bool // a body that may be left out
+	secret      bool // an answer that has it is sealed where it is kept
 
 	// What docs/COMPATIBILITY.md says of it.
 	mark  string // of the field's tag, as in "enforced"; "" where it follows from the rest
@@ -202,6 +204,7 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *schema {
 	s.description = f.Tag.Get("doc")
 	s.readOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
+	s.secret = f.Tag.Get("secret") == "true"
 	s.format = cmp.Or(f.Tag.Get("format"), s.format)
 	s.numericID = s.numericID || f.Tag.Get("numeric") == "id"
 	s.updateOnly = f.Tag.Get("updateOnly") == "true"
@@ -242,6 +245,12 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *schema {
 
 // folds are the forms that a field's tag may ask for.
 var folds = map[string]func(string) string{"lower": strings.ToLower, "codec": connection.Codec}
+
+// holdsSecret says whether there is a secret in a value of the schema.
+func (s *schema) holdsSecret() bool {
+	return s != nil && (s.secret || s.items.holdsSecret() ||
+		slices.ContainsFunc(s.properties, func(p property) bool { return p.schema.holdsSecret() }))
+}
 
 // setOwn notes that a field is Tollgate's own, with all that is below it.
 func (s *schema) setOwn() {

@@ -343,9 +343,9 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *server) serverOperations() []operation {
 	healthy := schemaOf[health]()
 	return []operation{
-		{method: "GET", path: "/healthz", id: "health", tag: "Server", summary: "Whether the process runs.", status: 200, answer: healthy, bare: true,
+		{method: "GET", path: "/healthz", id: "health", tag: "Server", summary: "Whether the process runs.", status: 200, answer: healthy, shape: plain,
 			handle: func(context.Context, *request) (*response, error) { return &response{data: health{Status: "ok"}}, nil }},
-		{method: "GET", path: "/readyz", id: "ready", tag: "Server", summary: "Whether requests and calls can be taken.", status: 200, answer: healthy, bare: true, handle: s.ready},
+		{method: "GET", path: "/readyz", id: "ready", tag: "Server", summary: "Whether requests and calls can be taken.", status: 200, answer: healthy, shape: plain, handle: s.ready},
 		{method: "GET", path: "/openapi.json", id: "openapi", tag: "Server", summary: "This document.", status: 200,
 			handle: func(context.Context, *request) (*response, error) { return &response{asset: s.document}, nil }},
 		errorPageOperation(),

@@ -79,8 +79,8 @@ func (s *server) spendOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: holds, id: "list_spend_hold", tag: "Account", scope: ScopeRead,
 			summary: "List what is held back: a hold counts while its scope has a daily limit.", params: pageParams(20, maxPageSize),
-			status: http.StatusOK, answer: schemaOf[heldView](), list: true, handle: s.listHolds},
-		{method: http.MethodPost, path: holds + "/release", id: "release_spend_holds", noun: "spend_releases", tag: "Account", scope: ScopeWrite,
+			status: http.StatusOK, answer: schemaOf[heldView](), shape: list, handle: s.listHolds},
+		{method: http.MethodPost, path: holds + "/release", id: "release_spend_holds", noun: "spend_releases", tag: "Account", scope: ScopeWrite, effect: configures,
 			summary: "Release every profile and billing group at once, as after a copy was restored. The account's own hold stays.",
 			status:  http.StatusOK, answer: schemaOf[releasedView](), handle: s.releaseAll},
 		{method: http.MethodGet, path: groups + "/usage", id: "get_billing_group_usage", noun: "shared_usage", tag: "Billing groups", scope: ScopeRead,
@@ -88,11 +88,11 @@ func (s *server) spendOperations() []operation {
 		{method: http.MethodGet, path: account + "/usage", id: "get_account_usage", noun: "shared_usage", tag: "Account", scope: ScopeRead,
 			summary: "What all calls of the account have spent and hold today.", status: http.StatusOK, answer: usage, handle: s.accountUsage},
 		{method: http.MethodPost, path: profiles + "/release", id: "release_outbound_voice_profile", noun: "spend_release", tag: "Outbound voice profiles",
-			scope: ScopeWrite, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseProfile},
+			scope: ScopeWrite, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseProfile},
 		{method: http.MethodPost, path: groups + "/release", id: "release_billing_group", noun: "spend_release", tag: "Billing groups",
-			scope: ScopeWrite, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseGroup},
+			scope: ScopeWrite, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseGroup},
 		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/release", id: "release_tenant", noun: "spend_release", tag: "Accounts",
-			scope: ScopeAdmin, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseAccount},
+			scope: ScopeAdmin, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseAccount},
 	}
 }
 

@@ -120,7 +120,7 @@ func (h *harness) everything(key string) string {
 	var all strings.Builder
 	for i := range h.api.operations {
 		op := &h.api.operations[i]
-		if op.method != http.MethodGet || !op.list || op.scope != ScopeRead || strings.Contains(op.path, "{") || strings.Contains(op.path, "audit_events") {
+		if op.method != http.MethodGet || !op.shape.paged() || op.scope != ScopeRead || strings.Contains(op.path, "{") || strings.Contains(op.path, "audit_events") {
 			continue
 		}
 		target := op.path

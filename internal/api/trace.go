@@ -24,7 +24,7 @@ type messageView struct {
 
 func (s *server) traceOperation() operation {
 	return operation{method: http.MethodGet, path: "/tollgate/v1/calls/{id}/trace", id: "trace_call", tag: "Calls", scope: ScopeRead,
-		noun: "SipMessage", status: http.StatusOK, answer: schemaOf[messageView](), list: true, handle: s.traceCall,
+		noun: "SipMessage", status: http.StatusOK, answer: schemaOf[messageView](), shape: list, handle: s.traceCall,
 		summary: "Show the SIP messages of a call, up or ended, from the oldest. The server keeps the latest messages of all calls in a bounded memory: " +
 			"those of an older call, of one before the server's start, or of one that another node carried are not there.",
 		params: pageParams(maxPageSize, maxPageSize)}

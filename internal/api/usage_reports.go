@@ -41,9 +41,9 @@ type usageRecordOption struct {
 func (s *server) usageReportOperations() []operation {
 	products := &schema{kind: "string", enum: []string{product}}
 	return []operation{
-		{method: http.MethodGet, path: "/v2/usage_reports", id: "list_usage_report", tag: "Usage reports", scope: ScopeRead, alsoCSV: true,
+		{method: http.MethodGet, path: "/v2/usage_reports", id: "list_usage_report", tag: "Usage reports", scope: ScopeRead,
 			summary: "Add up call detail records by dimensions.", params: usageParams(products), status: http.StatusOK,
-			answer: usageRowSchema(), list: true, handle: s.usageReport},
+			answer: usageRowSchema(), shape: table, handle: s.usageReport},
 		{method: http.MethodGet, path: "/v2/usage_reports/options", id: "list_usage_report_options", tag: "Usage reports", scope: ScopeRead,
 			summary: "List the dimensions and metrics that reports can be made of.", status: http.StatusOK, answer: listSchema(schemaOf[usageOptionsView]()),
 			params: []parameter{{name: "product", description: "Only options of this product.", schema: products}},

@@ -77,23 +77,23 @@ func (s *server) verifiedNumberOperations() []operation {
 	defaults := map[string]any{"extension": nil, "connection_id": nil}
 	code := schemaOf[codeRequest]().request(false, []string{"verification_code"}, false)
 	return []operation{
-		{method: http.MethodPost, path: all, id: "create_verified_number", noun: "begun_verification", tag: tag, scope: ScopeWrite,
+		{method: http.MethodPost, path: all, id: "create_verified_number", noun: "begun_verification", tag: tag, scope: ScopeWrite, effect: configures,
 			summary: "Call a number and say a code, which verifies it when it is given back.",
-			status:  http.StatusOK, body: begin.withDefaults(defaults), answer: schemaOf[begunView](), bare: true,
+			status:  http.StatusOK, body: begin.withDefaults(defaults), answer: schemaOf[begunView](), shape: plain,
 			handle: func(ctx context.Context, in *request) (*response, error) {
 				return s.beginVerification(ctx, in, begin, defaults)
 			}},
 		{method: http.MethodGet, path: all, id: "list_verified_number", tag: tag, scope: ScopeRead,
 			summary: "List the numbers that the account has verified, the newest first.",
-			params:  pageParams(verificationPageSize, maxPageSize), status: http.StatusOK, answer: view, list: true, handle: s.listVerified},
+			params:  pageParams(verificationPageSize, maxPageSize), status: http.StatusOK, answer: view, shape: list, handle: s.listVerified},
 		{method: http.MethodGet, path: one, id: "get_verified_number", tag: tag, scope: ScopeRead,
 			summary: "Get a number that is verified or waits for its code, by the number itself.",
 			status:  http.StatusOK, answer: view, handle: s.getVerified},
-		{method: http.MethodPost, path: one + "/actions/verify", id: "verify_verified_number", noun: "verified_number", tag: tag, scope: ScopeWrite,
+		{method: http.MethodPost, path: one + "/actions/verify", id: "verify_verified_number", noun: "verified_number", tag: tag, scope: ScopeWrite, effect: configures,
 			summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
 			status:  http.StatusOK, body: code, answer: view,
 			handle: func(ctx context.Context, in *request) (*response, error) { return s.verify(ctx, in, code) }},
-		{method: http.MethodDelete, path: one, id: "delete_verified_number", tag: tag, scope: ScopeWrite,
+		{method: http.MethodDelete, path: one, id: "delete_verified_number", tag: tag, scope: ScopeWrite, effect: configures,
 			summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
 			status:  http.StatusOK, answer: view, handle: s.deleteVerified},
 	}

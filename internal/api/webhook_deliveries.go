@@ -48,10 +48,10 @@ func (s *server) deliveryOperations() []operation {
 	return []operation{
 		{method: http.MethodGet, path: path, id: "list_webhook_delivery", noun: "webhook_delivery_summary", tag: tag, scope: ScopeRead,
 			summary: "List what was sent to webhook endpoints in the last 7 days, or is to be sent.",
-			status:  http.StatusOK, answer: schemaOf[deliveryView](), list: true, params: deliveryParams(), handle: s.listDeliveries},
+			status:  http.StatusOK, answer: schemaOf[deliveryView](), shape: list, params: deliveryParams(), handle: s.listDeliveries},
 		{method: http.MethodGet, path: path + "/{id}", id: "get_webhook_delivery", tag: tag, scope: ScopeRead,
 			summary: "Get one with its attempts.", status: http.StatusOK, answer: whole, handle: s.getDelivery},
-		{method: http.MethodPost, path: path + "/{id}/replay", id: "replay_webhook_delivery", noun: "webhook_delivery", tag: tag, scope: ScopeWrite, additive: true,
+		{method: http.MethodPost, path: path + "/{id}/replay", id: "replay_webhook_delivery", noun: "webhook_delivery", tag: tag, scope: ScopeWrite, effect: adds,
 			summary: "Send the same event to the same endpoint once more, whatever became of it. The answer is the new delivery.",
 			status:  http.StatusCreated, answer: whole, handle: s.replayDelivery},
 	}

@@ -68,9 +68,9 @@ func (s *server) whoamiOperations() []operation {
 			summary: "Say who the key is.", status: http.StatusOK, answer: schemaOf[whoamiView](), handle: s.whoami},
 		{method: http.MethodGet, path: "/v2/connections/count", id: "get_connection_count", noun: "connection_count",
 			tag: "Connections", summary: "Count the connections of each kind.", scope: ScopeRead, status: http.StatusOK,
-			answer: schemaOf[connectionCountsView](), settled: true, handle: s.countConnections},
+			answer: schemaOf[connectionCountsView](), effect: readsConfig, handle: s.countConnections},
 		{method: http.MethodGet, path: "/v2/noise_suppression_engines", id: "list_noise_suppression_engines",
-			noun: "noise_suppression_engine", tag: "Connections", scope: ScopeRead, unpaged: true, status: http.StatusOK,
+			noun: "noise_suppression_engine", tag: "Connections", scope: ScopeRead, shape: rows, status: http.StatusOK,
 			summary: "List the engines that can suppress noise: none, since media pass as they are.",
 			answer:  schemaOf[noiseSuppressionEngineView](),
 			handle: func(context.Context, *request) (*response, error) {

@@ -42,14 +42,18 @@ const (
 // writes says whether an operation changes configuration: it then takes an
 // idempotency key, a reason and dry_run, and is in the audit.
 func (op *operation) writes() bool {
-	return !op.idle && (op.scope == ScopeWrite || op.scope == ScopeCarrier ||
-		op.scope == ScopeAdmin && op.method != http.MethodGet)
+	return op.effect == configures || op.effect == adds
 }
 
 // conditional says whether a write is to one existing object, so that If-Match
 // applies to it.
 func (op *operation) conditional() bool {
-	return op.writes() && !op.additive && (op.method != http.MethodPost || strings.Contains(op.path, "{id}"))
+	return op.effect == configures && (op.method != http.MethodPost || strings.Contains(op.path, "{id}"))
+}
+
+// sealed says whether an answer that is kept shows a secret which the request has set.
+func (op *operation) sealed() bool {
+	return op.method != http.MethodDelete && op.answer.holdsSecret()
 }
 
 func dryRunParam() parameter {
@@ -224,7 +228,7 @@ func (f *flights) end(account id.ID, key string) {
 // seal encrypts an answer that shows a new secret, with a key that is made from the
 // secret of the API key that asked: the database alone does not give it away.
 func (in *request) seal(a store.Answer) (store.Answer, error) {
-	if !in.op.secret {
+	if !in.op.sealed() {
 		return a, nil
 	}
 	sealer, err := in.sealer()
@@ -254,7 +258,7 @@ func (in *request) sealer() (cipher.AEAD, error) {
 
 // replay answers as the request was answered before.
 func (in *request) replay(a store.Answer) (*response, error) {
-	if in.op.secret {
+	if in.op.sealed() {
 		sealer, err := in.sealer()
 		if err != nil {
 			return nil, err

@@ -174,7 +174,7 @@ func (h *harness) state(admin string) string {
 			continue
 		}
 		target := op.path
-		if op.list {
+		if op.shape.paged() {
 			target += "?page[size]=250"
 		}
 		r := h.with(admin, "GET", target, "")
@@ -633,5 +633,19 @@ func TestAuditEventsList(t *testing.T) {
 	}
 	if n := len(h.do("GET", "/v2/audit_events?filter[created_before]="+at+"&filter[created_after]="+since, "").list()); n != 0 {
 		t.Errorf("%d events before the first", n)
+	}
+}
+
+func TestEffectsFitMethodsAndScopes(t *testing.T) {
+	h := newHarness(t)
+	for i := range h.api.operations {
+		op := &h.api.operations[i]
+		if op.method == http.MethodGet && op.effect != reads && op.effect != readsConfig {
+			t.Errorf("%s is a GET that changes something", op.id)
+		}
+		changes := op.scope == ScopeWrite || op.scope == ScopeCarrier || op.scope == ScopeAdmin && op.method != http.MethodGet
+		if changes != op.writes() {
+			t.Errorf("%s has the scope %q, and writes is %t", op.id, op.scope, op.writes())
+		}
 	}
 }
