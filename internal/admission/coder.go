@@ -12,10 +12,10 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// encodingVersion is the first byte of an encoded decision. Behind it are the id, the
+// EncodingVersion is the first byte of an encoded decision. Behind it are the id, the
 // reason and the number of rules, then sections: one of the attempt, and one of each
 // rule. A new rule, or a new field at the end of a section, needs no new version.
-const encodingVersion = 4
+const EncodingVersion = 4
 
 // ErrDecision says that stored bytes are not a decision.
 var ErrDecision = errors.New("not an encoded decision")
@@ -27,7 +27,7 @@ var ErrDecision = errors.New("not an encoded decision")
 func (d *Decision) Append(dst []byte) []byte {
 	w := desks.Get().(*desk)
 	w.decision = *d
-	w.coder = coder{bytes: append(dst, encodingVersion)}
+	w.coder = coder{bytes: append(dst, EncodingVersion)}
 	w.code()
 	written := w.coder.bytes
 	w.coder = coder{}
@@ -38,8 +38,8 @@ func (d *Decision) Append(dst []byte) []byte {
 // DecodeDecision reads what Append wrote, and judges the facts again for the
 // verdicts.
 func DecodeDecision(encoded []byte) (Decision, error) {
-	if len(encoded) == 0 || encoded[0] != encodingVersion {
-		return Decision{}, fmt.Errorf("decode %d bytes: %w of version %d", len(encoded), ErrDecision, encodingVersion)
+	if len(encoded) == 0 || encoded[0] != EncodingVersion {
+		return Decision{}, fmt.Errorf("decode %d bytes: %w of version %d", len(encoded), ErrDecision, EncodingVersion)
 	}
 	w := desks.Get().(*desk)
 	defer desks.Put(w)

@@ -303,7 +303,7 @@ func FuzzDecodeDecision(f *testing.F) {
 	d.Facts.From, d.Facts.To = "+13125550100", "911"
 	f.Add(d.Append(nil))
 	f.Add([]byte{})
-	f.Add([]byte{encodingVersion})
+	f.Add([]byte{EncodingVersion})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		d, err := DecodeDecision(encoded)
 		if err != nil {

@@ -71,7 +71,7 @@ func readServer(ctx context.Context, databaseURL string, f func(querier) error) 
 	parsed.RuntimeParams["application_name"] = "tollgate audit"
 	db := &database{postgres: parsed, read: stdlib.OpenDB(*parsed)}
 	defer func() { err = errors.Join(err, db.read.Close()) }()
-	return db.reading(ctx, everyAccount, f)
+	return db.reading(ctx, everyAccount, postgresSchema().checked(ctx, f))
 }
 
 // readFile runs f in one read transaction on a database file that a server may
@@ -96,7 +96,7 @@ func readFile(ctx context.Context, path string, f func(querier) error) (err erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(tx), tx.Rollback())
+	return errors.Join(sqliteSchema().checked(ctx, f)(tx), tx.Rollback())
 }
 
 // auditLedger reads all rows of the ledger. The leases of PostgreSQL have columns

@@ -42,12 +42,7 @@ func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
 	if err := copyDatabase(ctx, path, partial); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	if err := checkFile(ctx, partial, func(pool *sql.DB, version int64) error {
-		if version < markVersion {
-			return nil // of an older server; what has no mark is marked when it is restored
-		}
-		return mark(ctx, pool, now.UnixMicro())
-	}); err != nil {
+	if err := markFile(ctx, partial, now.UnixMicro()); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
 	if err := publish(partial, to); err != nil {
@@ -118,12 +113,9 @@ func copyDatabase(ctx context.Context, path, to string) (err error) {
 // errNotCopy says that a file is no database of Tollgate, or damaged.
 var errNotCopy = errors.New("not a whole Tollgate database")
 
-// markVersion is the version of the tables from which on a copy can have a mark.
-const markVersion = 22
-
-// checkFile looks whether a copy is a whole database of Tollgate, and lets f work on
-// it. version is that of its tables.
-func checkFile(ctx context.Context, path string, f func(pool *sql.DB, version int64) error) (err error) {
+// markFile looks whether a copy is a whole database of Tollgate, and marks it. A mark
+// that it has already is older and stays.
+func markFile(ctx context.Context, path string, atMicros int64) (err error) {
 	pool, err := openAlone(path, "rw")
 	if err != nil {
 		return err
@@ -133,18 +125,12 @@ func checkFile(ctx context.Context, path string, f func(pool *sql.DB, version in
 	if err := pool.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
 		return fmt.Errorf("%w: %w", errNotCopy, errors.Join(err, errors.New(verdict)))
 	}
-	var version int64
-	if err := pool.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version").Scan(&version); err != nil {
-		return fmt.Errorf("%w: %w", errNotCopy, err)
+	if err := sqliteSchema().check(ctx, pool); err != nil {
+		return err
 	}
-	return f(pool, version)
-}
-
-// mark marks a copy. A mark that it has already is older and stays.
-func mark(ctx context.Context, pool *sql.DB, atMicros int64) error {
-	_, err := pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", atMicros)
+	_, err = pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", atMicros)
 	if err != nil {
-		return fmt.Errorf("mark the copy: %w", err)
+		return fmt.Errorf("%w: mark the copy: %w", errNotCopy, err)
 	}
 	return nil
 }
@@ -171,12 +157,7 @@ func Restore(ctx context.Context, from, path string) (err error) {
 		return fmt.Errorf("restore: %w", err)
 	}
 	// A file that was copied by other means has no mark: when is not known.
-	if err := checkFile(ctx, partial, func(pool *sql.DB, _ int64) error {
-		if err := migrate(ctx, pool); err != nil {
-			return err
-		}
-		return mark(ctx, pool, 0)
-	}); err != nil {
+	if err := markFile(ctx, partial, 0); err != nil {
 		return fmt.Errorf("restore %s: %w", from, err)
 	}
 	if err := publish(partial, path); err != nil {

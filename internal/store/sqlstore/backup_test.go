@@ -79,23 +79,6 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// TestCopyOfAnOlderVersion copies and restores a database whose tables are of before
-// there was a mark. It is brought up to date, and counts as a copy.
-func TestCopyOfAnOlderVersion(t *testing.T) {
-	dir := t.TempDir()
-	old, copied, restored := filepath.Join(dir, "old.db"), filepath.Join(dir, "copy.db"), filepath.Join(dir, "restored.db")
-	sqlstore.MigrateTo(t, old, 5)
-	check(t, sqlstore.Backup(t.Context(), old, copied, time.Now()))
-	check(t, sqlstore.Restore(t.Context(), copied, restored))
-	var at int64
-	check(t, openRaw(t, restored).QueryRowContext(t.Context(), "SELECT at FROM copied").Scan(&at))
-	if at != 0 {
-		t.Errorf("when the copy was made is known: %d", at)
-	}
-	s, _ := openStore(t, restored, 0)
-	check(t, s.Ping(t.Context()))
-}
-
 // TestRestoredCopyReopensConservatively opens a copy of a ledger: what has a limit
 // counts as spent until midnight or until it is released, what has none is let
 // through, and the mark is used up.

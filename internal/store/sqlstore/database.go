@@ -3,10 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,15 +12,11 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tollgate/tollgate/internal/id"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // busyTimeoutMs is how long a statement waits for a lock. The writer is alone, so
 // only a checkpoint or a person with the sqlite3 shell can hold one.
@@ -94,7 +88,7 @@ func setAccount(account id.ID) string {
 	return "SET LOCAL tollgate.account = '" + name + "'"
 }
 
-// openDatabase makes the file if there is none, and brings its tables up to date.
+// openDatabase makes the file if there is none, and its tables if it has none.
 func openDatabase(ctx context.Context, path string) (*database, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -113,7 +107,7 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	if db.write, err = openPool(absolute, false); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db.write); err != nil {
+	if err := sqliteSchema().make(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
 	if db.read, err = openPool(absolute, true); err != nil {
@@ -151,23 +145,6 @@ func openPool(path string, readOnly bool) (*sql.DB, error) {
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	return pool, nil
-}
-
-// migrate brings the tables up to date.
-func migrate(ctx context.Context, pool *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
 }
 
 // querier is a pool, a connection or a transaction of database/sql. Placeholders

@@ -2,11 +2,8 @@ package sqlstore
 
 import (
 	"database/sql"
-	"io/fs"
 	"strings"
 	"testing"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
@@ -122,21 +119,6 @@ func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 	n, err := s.deleteRecords(t.Context(), first.ID, record.DayOf(s.config.Clock().UnixMicro())+1)
 	check(t, err)
 	return n
-}
-
-// MigrateTo makes a database file whose tables are of an older version.
-func MigrateTo(t testing.TB, path string, version int64) {
-	t.Helper()
-	pool, err := openPool(path, false)
-	check(t, err)
-	files, err := fs.Sub(migrations, "migrations/sqlite")
-	check(t, err)
-	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files, goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()))
-	check(t, err)
-	_, err = provider.UpTo(t.Context(), version)
-	check(t, err)
-	check(t, pool.Close())
 }
 
 // Forge runs a statement that forgets to name the account, in the name of one, as a

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -69,7 +68,7 @@ const (
 	stateNoPrivilege          = "42501"
 )
 
-// openServer connects to PostgreSQL and brings its tables up to date. Any number
+// openServer connects to PostgreSQL, and makes its tables if it has none. Any number
 // of nodes may do so at once.
 func openServer(ctx context.Context, config *Config) (*database, error) {
 	parsed, err := pgx.ParseConfig(config.DatabaseURL)
@@ -79,7 +78,7 @@ func openServer(ctx context.Context, config *Config) (*database, error) {
 	if parsed.ConnectTimeout == 0 {
 		parsed.ConnectTimeout = connectLimit
 	}
-	if err := migrateServer(ctx, parsed); err != nil {
+	if err := makeTables(ctx, parsed); err != nil {
 		return nil, err
 	}
 	for name, value := range map[string]string{
@@ -176,32 +175,21 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 	return nil
 }
 
-// migrateServer brings the tables up to date, one node at a time.
-func migrateServer(ctx context.Context, config *pgx.ConnConfig) (err error) {
+// makeTables makes the tables, unless they are there, one node at a time.
+func makeTables(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	pool := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	files, err := fs.Sub(migrations, "migrations/postgres")
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	// Another node that migrates is waited for, a second at a time, for five minutes.
+	// Another node that makes them is waited for, a second at a time, for five minutes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("make tables: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, pool, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithSessionLocker(locker))
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	err = postgresSchema().make(ctx, pool, goose.WithSessionLocker(locker))
+	if sqlState(err) == stateNoPrivilege {
+		return fmt.Errorf("the role %s may not make tables: start this version once with the role that owns them "+
+			"(docs/POSTGRESQL.md): %w", config.User, err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		if sqlState(err) == stateNoPrivilege {
-			return fmt.Errorf("migrate: the role %s may not change tables, which this version has to: start it once with the "+
-				"role that owns them (docs/POSTGRESQL.md): %w", config.User, err)
-		}
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
+	return err
 }
 
 // sqlState is the SQLSTATE of an error of the server, or "".

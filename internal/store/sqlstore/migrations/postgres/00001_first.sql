@@ -1,9 +1,14 @@
--- +goose Up
 -- Times are Unix microseconds in UTC. Money is nano-dollars. doc is the JSON of
 -- the resource; the columns beside it are what is referred to, filtered or sorted by.
 -- The tables are those of the SQLite schema, but for the ledger and for what several
 -- nodes need. Texts sort by their bytes, as there. A later migration that changes
 -- rows has to begin with SET LOCAL tollgate.account = '*'; see the end of this file.
+
+-- What wrote the database: see form.go, which adds the row.
+CREATE TABLE stored_form (
+	one  BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+	form TEXT COLLATE "C" NOT NULL
+);
 
 CREATE TABLE accounts (
 	id           BIGINT NOT NULL PRIMARY KEY,
@@ -19,7 +24,21 @@ CREATE TABLE api_keys (
 	hash       BYTEA NOT NULL UNIQUE,
 	created_at BIGINT NOT NULL,
 	doc        TEXT COLLATE "C" NOT NULL,
+	-- A key that is being rotated is found by either hash.
+	version    BIGINT NOT NULL DEFAULT 1,
+	updated_at BIGINT NOT NULL DEFAULT 0,
+	name       TEXT COLLATE "C" NOT NULL DEFAULT '',
+	name_fold  TEXT COLLATE "C" NOT NULL DEFAULT '',
+	previous_hash BYTEA,
 	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX api_keys_previous ON api_keys (previous_hash);
+
+CREATE TABLE key_uses (
+	account_id BIGINT NOT NULL,
+	key_id     BIGINT NOT NULL,
+	used_at    BIGINT NOT NULL,
+	PRIMARY KEY (account_id, key_id)
 );
 
 CREATE TABLE billing_groups (
@@ -81,6 +100,22 @@ CREATE UNIQUE INDEX profiles_id ON profiles (id);
 CREATE INDEX profiles_billing_group ON profiles (account_id, billing_group_id);
 CREATE INDEX profiles_rate_deck ON profiles (account_id, rate_deck_id);
 
+-- How a tag was written when the account first used it. fold is its lower case.
+CREATE TABLE tags (
+	account_id BIGINT NOT NULL,
+	fold       TEXT COLLATE "C" NOT NULL,
+	tag        TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, fold)
+);
+
+-- The tags that profiles have now.
+CREATE TABLE profile_tags (
+	account_id BIGINT NOT NULL,
+	profile_id BIGINT NOT NULL,
+	fold       TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, profile_id, fold)
+);
+
 -- profile_id is 0 for none. discriminator is what tells connections behind one
 -- address apart: a tech prefix, a token, or nothing.
 CREATE TABLE ip_connections (
@@ -120,6 +155,29 @@ CREATE UNIQUE INDEX credential_connections_id ON credential_connections (id);
 CREATE UNIQUE INDEX credential_connections_user ON credential_connections (user_name);
 CREATE INDEX credential_connections_profile ON credential_connections (account_id, profile_id);
 
+-- profile_id is 0 for none. discriminator tells connections with one name apart,
+-- as that of ip_connections does.
+CREATE TABLE fqdn_connections (
+	account_id           BIGINT NOT NULL REFERENCES accounts (id),
+	id                   BIGINT NOT NULL,
+	version              BIGINT NOT NULL,
+	created_at           BIGINT NOT NULL,
+	updated_at           BIGINT NOT NULL,
+	connection_name      TEXT COLLATE "C" NOT NULL,
+	connection_name_fold TEXT COLLATE "C" NOT NULL,
+	active               BOOLEAN NOT NULL,
+	profile_id           BIGINT NOT NULL,
+	discriminator        TEXT COLLATE "C" NOT NULL,
+	doc                  TEXT COLLATE "C" NOT NULL,
+	-- The user of an FQDN connection authenticates as that of a credential connection does, so
+	-- its name belongs to one connection of either kind. '' is none.
+	user_name            TEXT COLLATE "C" NOT NULL DEFAULT '',
+	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX fqdn_connections_id ON fqdn_connections (id);
+CREATE INDEX fqdn_connections_profile ON fqdn_connections (account_id, profile_id);
+CREATE UNIQUE INDEX fqdn_connections_user ON fqdn_connections (user_name) WHERE user_name <> '';
+
 -- connection_id is 0 for none.
 CREATE TABLE ips (
 	account_id    BIGINT NOT NULL REFERENCES accounts (id),
@@ -131,11 +189,34 @@ CREATE TABLE ips (
 	ip_address    TEXT COLLATE "C" NOT NULL,
 	port          BIGINT NOT NULL,
 	doc           TEXT COLLATE "C" NOT NULL,
+	-- ip_address may be a network, as 192.0.2.0/24. first_address is its first address, or the
+	-- address itself, as 32 hexadecimal digits of its IPv6 form, so that what lies within a
+	-- network is a range of an index.
+	first_address TEXT COLLATE "C" NOT NULL DEFAULT '',
 	PRIMARY KEY (account_id, id)
 );
 CREATE UNIQUE INDEX ips_id ON ips (id);
 CREATE INDEX ips_connection ON ips (account_id, connection_id);
 CREATE INDEX ips_address ON ips (ip_address);
+CREATE INDEX ips_first_address ON ips (first_address);
+
+-- fqdn is in lower case and without the dot of the root. port is 0 for none.
+CREATE TABLE fqdns (
+	account_id      BIGINT NOT NULL REFERENCES accounts (id),
+	id              BIGINT NOT NULL,
+	version         BIGINT NOT NULL,
+	created_at      BIGINT NOT NULL,
+	updated_at      BIGINT NOT NULL,
+	connection_id   BIGINT NOT NULL,
+	fqdn            TEXT COLLATE "C" NOT NULL,
+	dns_record_type TEXT COLLATE "C" NOT NULL,
+	port            BIGINT NOT NULL,
+	doc             TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX fqdns_id ON fqdns (id);
+CREATE INDEX fqdns_connection ON fqdns (account_id, connection_id);
+CREATE INDEX fqdns_name ON fqdns (fqdn);
 
 CREATE TABLE gateways (
 	account_id BIGINT NOT NULL REFERENCES accounts (id),
@@ -151,6 +232,65 @@ CREATE TABLE gateways (
 	PRIMARY KEY (account_id, id)
 );
 CREATE UNIQUE INDEX gateways_id ON gateways (id);
+
+-- connection_id is 0 for the whole account.
+CREATE TABLE webhook_endpoints (
+	account_id    BIGINT NOT NULL REFERENCES accounts (id),
+	id            BIGINT NOT NULL,
+	version       BIGINT NOT NULL,
+	created_at    BIGINT NOT NULL,
+	updated_at    BIGINT NOT NULL,
+	connection_id BIGINT NOT NULL,
+	enabled       BOOLEAN NOT NULL,
+	url           TEXT COLLATE "C" NOT NULL,
+	doc           TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX webhook_endpoints_id ON webhook_endpoints (id);
+CREATE INDEX webhook_endpoints_connection ON webhook_endpoints (account_id, connection_id);
+
+-- The numbers that an account has verified, or began to. A number may be verified by
+-- several accounts.
+CREATE TABLE verified_numbers (
+	account_id   BIGINT  NOT NULL REFERENCES accounts (id),
+	id           BIGINT  NOT NULL,
+	version      BIGINT  NOT NULL,
+	created_at   BIGINT  NOT NULL,
+	updated_at   BIGINT  NOT NULL,
+	phone_number BIGINT  NOT NULL,
+	verified     BOOLEAN NOT NULL,
+	doc          TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX verified_numbers_id ON verified_numbers (id);
+CREATE UNIQUE INDEX verified_numbers_number ON verified_numbers (account_id, phone_number);
+
+-- The calls of the last day in which a code was said, which are bounded. They outlast the
+-- numbers, and the accounts, that they were for.
+CREATE TABLE verification_calls (
+	account_id   BIGINT  NOT NULL,
+	id           BIGINT  NOT NULL,
+	phone_number BIGINT  NOT NULL,
+	started_at   BIGINT  NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE INDEX verification_calls_started ON verification_calls (started_at);
+CREATE INDEX verification_calls_number ON verification_calls (phone_number, started_at);
+
+-- What the operator knows better than the built-in numbering plan. The rows belong to
+-- the server; account_id is the first account.
+CREATE TABLE numbering_plan_overrides (
+	account_id BIGINT NOT NULL REFERENCES accounts (id),
+	id         BIGINT NOT NULL,
+	version    BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL,
+	prefix     TEXT COLLATE "C" NOT NULL,
+	doc        TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE UNIQUE INDEX numbering_plan_overrides_id ON numbering_plan_overrides (id);
+CREATE INDEX numbering_plan_overrides_prefix ON numbering_plan_overrides (prefix);
 
 -- The ledger. Its rows name profiles and connections that may have been deleted
 -- since, so they refer to nothing. What a group of commands changes is kept from
@@ -173,12 +313,15 @@ CREATE TABLE leases (
 	owner         BYTEA NOT NULL,
 	emergency     BOOLEAN NOT NULL,
 	expires_at    BIGINT NOT NULL,
-	body          BYTEA NOT NULL
+	body          BYTEA NOT NULL,
+	-- Whether somebody had the call hung up, so that the node that owns it finds it.
+	hung_up       BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE INDEX leases_account ON leases (account_id, id);
 CREATE INDEX leases_profile ON leases (profile_id) WHERE NOT emergency;
 CREATE INDEX leases_connection ON leases (connection_id) WHERE NOT emergency;
 CREATE INDEX leases_expiry ON leases (expires_at);
+CREATE INDEX leases_hung_up ON leases (owner) WHERE hung_up;
 
 CREATE TABLE profile_days (
 	account_id BIGINT NOT NULL,
@@ -187,8 +330,54 @@ CREATE TABLE profile_days (
 	posted     BIGINT NOT NULL,
 	held       BIGINT NOT NULL,
 	overrun    BIGINT NOT NULL,
+	-- What was told of a profile's daily limit: a bit for each threshold, and the
+	-- limit whose reaching was told last.
+	told       BIGINT NOT NULL DEFAULT 0,
+	told_limit BIGINT NOT NULL DEFAULT 0,
 	PRIMARY KEY (profile_id, day)
 ) WITH (fillfactor = 50); -- each group of calls rewrites its row
+
+-- What a billing group or an account has posted and holds on a day, from when on it
+-- has a daily limit; the rows go when the limit does. billing_group_id is empty for
+-- the account itself. The columns are those of profile_days.
+CREATE TABLE scope_days (
+	account_id       BIGINT NOT NULL,
+	billing_group_id BYTEA  NOT NULL,
+	day              BIGINT NOT NULL,
+	posted           BIGINT NOT NULL,
+	held             BIGINT NOT NULL,
+	overrun          BIGINT NOT NULL,
+	told             BIGINT NOT NULL,
+	told_limit       BIGINT NOT NULL,
+	PRIMARY KEY (account_id, billing_group_id, day)
+) WITH (fillfactor = 50);
+
+-- Scopes whose calls are refused until somebody releases them, or until until_day
+-- when that is not 0. profile_id is 0 and billing_group_id is empty when the scope
+-- is another; both for the account itself.
+CREATE TABLE spend_holds (
+	account_id       BIGINT NOT NULL,
+	profile_id       BIGINT NOT NULL,
+	billing_group_id BYTEA  NOT NULL,
+	cause            BIGINT NOT NULL,
+	since            BIGINT NOT NULL,
+	until_day        BIGINT NOT NULL,
+	PRIMARY KEY (account_id, profile_id, billing_group_id)
+);
+CREATE INDEX spend_holds_profile ON spend_holds (profile_id);
+
+-- The emergency calls of a connection that started on a day, how many of them have
+-- ended, and what emergency calls were billed and charged on it. No limit counts it.
+CREATE TABLE emergency_days (
+	account_id    BIGINT NOT NULL,
+	connection_id BIGINT NOT NULL,
+	day           BIGINT NOT NULL,
+	started       BIGINT NOT NULL,
+	ended         BIGINT NOT NULL,
+	billed_secs   BIGINT NOT NULL,
+	posted        BIGINT NOT NULL,
+	PRIMARY KEY (account_id, connection_id, day)
+);
 
 CREATE TABLE callee_counts (
 	account_id BIGINT NOT NULL,
@@ -225,10 +414,22 @@ CREATE TABLE call_records (
 	billed_secs      BIGINT NOT NULL,
 	cost             BIGINT NOT NULL,
 	overrun_cost     BIGINT NOT NULL,
-	body             BYTEA NOT NULL
+	body             BYTEA NOT NULL,
+	-- The transaction that wrote a record.
+	written          XID8 DEFAULT pg_current_xact_id(),
+	-- Where the caller's number belongs, as country and number_type say it of the called
+	-- one: '' when the caller is no valid number.
+	source_country   TEXT COLLATE "C",
+	source_number_type TEXT COLLATE "C"
 );
-CREATE INDEX call_records_started ON call_records (account_id, started_at);
-CREATE INDEX call_records_profile ON call_records (account_id, profile_id, started_at);
+-- Events of calls are looked for by the time of their end, which is never before
+-- any of them. Calls end about in this order, so the index grows at its end.
+CREATE INDEX call_records_ended ON call_records (account_id, ended_at);
+CREATE INDEX call_records_started ON call_records (account_id, started_at, id)
+	INCLUDE (outcome, country, number_type, sip_status, gateway_id, emergency, caller, callee, reason);
+CREATE INDEX call_records_profile ON call_records (account_id, profile_id, started_at, id);
+CREATE INDEX call_records_connection ON call_records (account_id, connection_id, started_at, id);
+CREATE INDEX call_records_written ON call_records (account_id, written);
 
 -- What each call was charged on each day. The sum by profile and day is what
 -- profile_days has posted, once the calls have ended.
@@ -240,6 +441,189 @@ CREATE TABLE call_slices (
 	secs       BIGINT NOT NULL,
 	cost       BIGINT NOT NULL,
 	PRIMARY KEY (account_id, call_id, day)
+);
+
+-- How often records of an account were deleted, since a count of before does not hold
+-- any more, and the UTC day before which all calls ended whose records were.
+CREATE TABLE record_sweeps (
+	account_id BIGINT NOT NULL PRIMARY KEY,
+	sweeps     BIGINT NOT NULL,
+	before_day BIGINT NOT NULL
+);
+
+-- Finished recordings of calls. removed_at is 0; otherwise the recording is deleted
+-- for everybody, and the row is there until its file is gone too. volume is which
+-- disk or bucket the file is on. Calls and profiles may be gone, so nothing is
+-- referred to.
+CREATE TABLE recordings (
+	account_id    BIGINT NOT NULL,
+	id            BYTEA NOT NULL UNIQUE,
+	profile_id    BIGINT NOT NULL,
+	connection_id BIGINT NOT NULL,
+	call_id       BYTEA NOT NULL,
+	sip_call_id   TEXT COLLATE "C" NOT NULL,
+	from_number   TEXT COLLATE "C" NOT NULL,
+	to_number     TEXT COLLATE "C" NOT NULL,
+	channels      BIGINT NOT NULL,
+	format        TEXT COLLATE "C" NOT NULL,
+	started_at    BIGINT NOT NULL,
+	ended_at      BIGINT NOT NULL,
+	duration_ms   BIGINT NOT NULL,
+	interrupted   BOOLEAN NOT NULL,
+	bytes         BIGINT NOT NULL,
+	sha256        BYTEA NOT NULL,
+	place         TEXT COLLATE "C" NOT NULL,
+	volume        TEXT COLLATE "C" NOT NULL,
+	name          TEXT COLLATE "C" NOT NULL,
+	sealed        BOOLEAN NOT NULL,
+	created_at    BIGINT NOT NULL,
+	updated_at    BIGINT NOT NULL,
+	removed_at    BIGINT NOT NULL
+);
+CREATE INDEX recordings_started ON recordings (account_id, started_at);
+CREATE INDEX recordings_created ON recordings (account_id, created_at);
+CREATE INDEX recordings_call ON recordings (account_id, call_id);
+CREATE INDEX recordings_removed ON recordings (removed_at) WHERE removed_at > 0;
+CREATE INDEX recordings_place ON recordings (place, volume) WHERE removed_at = 0;
+
+-- Reports over billing groups that were asked for. What they say is made of the call
+-- records when they are downloaded; the rows are deleted some time later.
+CREATE TABLE ledger_reports (
+	account_id BIGINT NOT NULL,
+	id         BYTEA  NOT NULL,
+	version    BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL,
+	doc        TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (account_id, id)
+);
+CREATE INDEX ledger_reports_created ON ledger_reports (created_at);
+
+CREATE TABLE webhook_events (
+	id            BYTEA NOT NULL PRIMARY KEY,
+	account_id    BIGINT NOT NULL,
+	connection_id BIGINT NOT NULL,
+	type          TEXT COLLATE "C" NOT NULL,
+	occurred_at   BIGINT NOT NULL,
+	made_at       BIGINT NOT NULL,
+	payload       TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX webhook_events_made ON webhook_events (made_at);
+
+-- The endpoint may be gone, or be that of a connection; its deliveries are then
+-- deleted some time later. ready_at is when a pending delivery can be claimed:
+-- at its next attempt or, while it is leased, at the end of its lease.
+CREATE TABLE webhook_deliveries (
+	id          BYTEA NOT NULL PRIMARY KEY,
+	account_id  BIGINT NOT NULL,
+	endpoint_id BIGINT NOT NULL,
+	event_id    BYTEA NOT NULL,
+	event_type  TEXT COLLATE "C" NOT NULL,
+	state       TEXT COLLATE "C" NOT NULL,
+	created_at  BIGINT NOT NULL,
+	next_at     BIGINT NOT NULL,
+	ready_at    BIGINT NOT NULL,
+	leased      BIGINT NOT NULL,
+	claim       BIGINT NOT NULL,
+	attempts    BIGINT NOT NULL
+);
+CREATE INDEX webhook_deliveries_account ON webhook_deliveries (account_id, created_at);
+CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, created_at);
+CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id);
+CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (endpoint_id, ready_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (endpoint_id, ready_at) WHERE state = 'pending' AND leased = 1;
+
+CREATE TABLE webhook_attempts (
+	delivery_id BYTEA NOT NULL,
+	number      BIGINT NOT NULL,
+	started_at  BIGINT NOT NULL,
+	duration_ms BIGINT NOT NULL,
+	status_code BIGINT NOT NULL,
+	url         TEXT COLLATE "C" NOT NULL,
+	error       TEXT COLLATE "C" NOT NULL,
+	response    TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (delivery_id, number)
+);
+
+CREATE TABLE webhook_queues (
+	account_id BIGINT NOT NULL PRIMARY KEY,
+	pending    BIGINT NOT NULL,
+	refused    BIGINT NOT NULL
+);
+
+-- The answer to a request with an idempotency key. The row is written in the
+-- transaction of the request's own effect.
+CREATE TABLE idempotency_keys (
+	account_id BIGINT NOT NULL,
+	key        TEXT COLLATE "C" NOT NULL,
+	request    BYTEA NOT NULL,
+	created_at BIGINT NOT NULL,
+	status     BIGINT NOT NULL,
+	etag       TEXT COLLATE "C" NOT NULL,
+	body       BYTEA NOT NULL,
+	PRIMARY KEY (account_id, key)
+);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+-- Every change of configuration. id counts from 1 without gaps; doc is the event as
+-- it was hashed, and the other columns repeat parts of it to be selected by. hash is
+-- the SHA-256 of the hash before it and of doc. An account that is deleted leaves its
+-- events behind, so account_id refers to nothing.
+CREATE TABLE audit_events (
+	id         BIGINT NOT NULL PRIMARY KEY,
+	account_id BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	doc        TEXT COLLATE "C" NOT NULL,
+	hash       BYTEA NOT NULL,
+	-- The key under which the hash of an event was made.
+	key        TEXT COLLATE "C" NOT NULL DEFAULT ''
+);
+CREATE INDEX audit_events_account ON audit_events (account_id, created_at);
+CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION 'audit events are never changed or deleted';
+END
+$$;
+CREATE TRIGGER audit_events_kept BEFORE UPDATE OR DELETE ON audit_events
+	FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_events_not_emptied BEFORE TRUNCATE ON audit_events
+	FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+
+-- The end of the chain. Whoever appends to the chain locks this row first.
+CREATE TABLE audit_head (
+	one  BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+	last BIGINT NOT NULL,
+	hash BYTEA NOT NULL
+);
+INSERT INTO audit_head (one, last, hash) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+
+-- The keys of the secrets key file under which something here may be sealed, by their
+-- ids. The keys themselves are never in the database.
+CREATE TABLE secret_keys (
+	id TEXT COLLATE "C" PRIMARY KEY
+);
+
+-- Every API key that TOLLGATE_API_KEY has ever named, by its hash. key_id is the key
+-- that was made for it, 0 when there was one already.
+CREATE TABLE variable_keys (
+	hash   BYTEA PRIMARY KEY,
+	key_id BIGINT NOT NULL
+);
+
+-- Sources that the SIP gateway does not listen to. prefix is an address or a network
+-- in its canonical text. expires_at is 0 for never. They belong to no account.
+CREATE TABLE bans (
+	prefix     TEXT COLLATE "C" PRIMARY KEY,
+	reason     TEXT COLLATE "C" NOT NULL,
+	automatic  BOOLEAN NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
+);
+
+-- The row is put in by whoever restores a copy, and goes when a node is started.
+CREATE TABLE copied (
+	one BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+	at  BIGINT NOT NULL
 );
 
 -- The one row is written to find out whether the database can commit.
@@ -276,15 +660,18 @@ CREATE TABLE config_changes (
 -- transaction sees and writes the rows of the account that it has set, those of all
 -- accounts with '*', and none when it has set nothing. It holds for the owner of
 -- the tables as well, but not for superusers.
--- +goose StatementBegin
 DO $$
 DECLARE
 	guarded TEXT;
 	key     TEXT;
 BEGIN
-	FOREACH guarded IN ARRAY ARRAY['accounts', 'api_keys', 'billing_groups', 'rate_decks', 'deck_chunks', 'profiles',
-		'ip_connections', 'credential_connections', 'ips', 'gateways',
-		'leases', 'profile_days', 'callee_counts', 'call_records', 'call_slices']
+	FOREACH guarded IN ARRAY ARRAY[
+		'accounts', 'api_keys', 'key_uses', 'billing_groups', 'rate_decks', 'deck_chunks', 'profiles', 'tags',
+		'profile_tags', 'ip_connections', 'credential_connections', 'fqdn_connections', 'ips', 'fqdns', 'gateways',
+		'webhook_endpoints', 'verified_numbers', 'verification_calls', 'numbering_plan_overrides', 'leases',
+		'profile_days', 'scope_days', 'spend_holds', 'emergency_days', 'callee_counts', 'call_records',
+		'call_slices', 'record_sweeps', 'recordings', 'ledger_reports', 'webhook_events', 'webhook_deliveries',
+		'webhook_queues', 'idempotency_keys', 'audit_events']
 	LOOP
 		key := CASE guarded WHEN 'accounts' THEN 'id' ELSE 'account_id' END;
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', guarded);
@@ -295,4 +682,10 @@ BEGIN
 	END LOOP;
 END
 $$;
--- +goose StatementEnd
+
+-- An attempt has no account of its own: it is in sight when its delivery is.
+ALTER TABLE webhook_attempts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE webhook_attempts FORCE ROW LEVEL SECURITY;
+CREATE POLICY account ON webhook_attempts USING (
+	(SELECT current_setting('tollgate.account', true)) = '*'
+	OR EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.id = delivery_id));

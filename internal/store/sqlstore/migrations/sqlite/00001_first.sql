@@ -1,6 +1,11 @@
--- +goose Up
 -- Times are Unix microseconds in UTC. Money is nano-dollars. doc is the JSON of
 -- the resource; the columns beside it are what is referred to, filtered or sorted by.
+
+-- What wrote the database: see form.go, which adds the row.
+CREATE TABLE stored_form (
+	one  INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+	form TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE accounts (
 	id           INTEGER NOT NULL PRIMARY KEY,
@@ -16,8 +21,22 @@ CREATE TABLE api_keys (
 	hash       BLOB    NOT NULL UNIQUE,
 	created_at INTEGER NOT NULL,
 	doc        TEXT    NOT NULL,
+	-- A key that is being rotated is found by either hash.
+	version    INTEGER NOT NULL DEFAULT 1,
+	updated_at INTEGER NOT NULL DEFAULT 0,
+	name       TEXT NOT NULL DEFAULT '',
+	name_fold  TEXT NOT NULL DEFAULT '',
+	previous_hash BLOB,
 	PRIMARY KEY (account_id, id)
 ) STRICT;
+CREATE UNIQUE INDEX api_keys_previous ON api_keys (previous_hash);
+
+CREATE TABLE key_uses (
+	account_id INTEGER NOT NULL,
+	key_id     INTEGER NOT NULL,
+	used_at    INTEGER NOT NULL,
+	PRIMARY KEY (account_id, key_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE billing_groups (
 	account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -78,6 +97,22 @@ CREATE UNIQUE INDEX profiles_id ON profiles (id);
 CREATE INDEX profiles_billing_group ON profiles (account_id, billing_group_id);
 CREATE INDEX profiles_rate_deck ON profiles (account_id, rate_deck_id);
 
+-- How a tag was written when the account first used it. fold is its lower case.
+CREATE TABLE tags (
+	account_id INTEGER NOT NULL,
+	fold       TEXT    NOT NULL,
+	tag        TEXT    NOT NULL,
+	PRIMARY KEY (account_id, fold)
+) STRICT, WITHOUT ROWID;
+
+-- The tags that profiles have now.
+CREATE TABLE profile_tags (
+	account_id INTEGER NOT NULL,
+	profile_id INTEGER NOT NULL,
+	fold       TEXT    NOT NULL,
+	PRIMARY KEY (account_id, profile_id, fold)
+) STRICT, WITHOUT ROWID;
+
 -- profile_id is 0 for none. discriminator is what tells connections behind one
 -- address apart: a tech prefix, a token, or nothing.
 CREATE TABLE ip_connections (
@@ -117,6 +152,29 @@ CREATE UNIQUE INDEX credential_connections_id ON credential_connections (id);
 CREATE UNIQUE INDEX credential_connections_user ON credential_connections (user_name);
 CREATE INDEX credential_connections_profile ON credential_connections (account_id, profile_id);
 
+-- profile_id is 0 for none. discriminator tells connections with one name apart,
+-- as that of ip_connections does.
+CREATE TABLE fqdn_connections (
+	account_id           INTEGER NOT NULL REFERENCES accounts (id),
+	id                   INTEGER NOT NULL,
+	version              INTEGER NOT NULL,
+	created_at           INTEGER NOT NULL,
+	updated_at           INTEGER NOT NULL,
+	connection_name      TEXT    NOT NULL,
+	connection_name_fold TEXT    NOT NULL,
+	active               INTEGER NOT NULL,
+	profile_id           INTEGER NOT NULL,
+	discriminator        TEXT    NOT NULL,
+	doc                  TEXT    NOT NULL,
+	-- The user of an FQDN connection authenticates as that of a credential connection does, so
+	-- its name belongs to one connection of either kind. '' is none.
+	user_name            TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE UNIQUE INDEX fqdn_connections_id ON fqdn_connections (id);
+CREATE INDEX fqdn_connections_profile ON fqdn_connections (account_id, profile_id);
+CREATE UNIQUE INDEX fqdn_connections_user ON fqdn_connections (user_name) WHERE user_name <> '';
+
 -- connection_id is 0 for none.
 CREATE TABLE ips (
 	account_id      INTEGER NOT NULL REFERENCES accounts (id),
@@ -128,11 +186,34 @@ CREATE TABLE ips (
 	ip_address      TEXT    NOT NULL,
 	port            INTEGER NOT NULL,
 	doc             TEXT    NOT NULL,
+	-- ip_address may be a network, as 192.0.2.0/24. first_address is its first address, or the
+	-- address itself, as 32 hexadecimal digits of its IPv6 form, so that what lies within a
+	-- network is a range of an index.
+	first_address   TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (account_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX ips_id ON ips (id);
 CREATE INDEX ips_connection ON ips (account_id, connection_id);
 CREATE INDEX ips_address ON ips (ip_address);
+CREATE INDEX ips_first_address ON ips (first_address);
+
+-- fqdn is in lower case and without the dot of the root. port is 0 for none.
+CREATE TABLE fqdns (
+	account_id      INTEGER NOT NULL REFERENCES accounts (id),
+	id              INTEGER NOT NULL,
+	version         INTEGER NOT NULL,
+	created_at      INTEGER NOT NULL,
+	updated_at      INTEGER NOT NULL,
+	connection_id   INTEGER NOT NULL,
+	fqdn            TEXT    NOT NULL,
+	dns_record_type TEXT    NOT NULL,
+	port            INTEGER NOT NULL,
+	doc             TEXT    NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE UNIQUE INDEX fqdns_id ON fqdns (id);
+CREATE INDEX fqdns_connection ON fqdns (account_id, connection_id);
+CREATE INDEX fqdns_name ON fqdns (fqdn);
 
 CREATE TABLE gateways (
 	account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -149,15 +230,84 @@ CREATE TABLE gateways (
 ) STRICT;
 CREATE UNIQUE INDEX gateways_id ON gateways (id);
 
+-- connection_id is 0 for the whole account.
+CREATE TABLE webhook_endpoints (
+	account_id    INTEGER NOT NULL REFERENCES accounts (id),
+	id            INTEGER NOT NULL,
+	version       INTEGER NOT NULL,
+	created_at    INTEGER NOT NULL,
+	updated_at    INTEGER NOT NULL,
+	connection_id INTEGER NOT NULL,
+	enabled       INTEGER NOT NULL,
+	url           TEXT    NOT NULL,
+	doc           TEXT    NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE UNIQUE INDEX webhook_endpoints_id ON webhook_endpoints (id);
+CREATE INDEX webhook_endpoints_connection ON webhook_endpoints (account_id, connection_id);
+
+-- The numbers that an account has verified, or began to. A number may be verified by
+-- several accounts.
+CREATE TABLE verified_numbers (
+	account_id   INTEGER NOT NULL REFERENCES accounts (id),
+	id           INTEGER NOT NULL,
+	version      INTEGER NOT NULL,
+	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL,
+	phone_number INTEGER NOT NULL,
+	verified     INTEGER NOT NULL,
+	doc          TEXT    NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE UNIQUE INDEX verified_numbers_id ON verified_numbers (id);
+CREATE UNIQUE INDEX verified_numbers_number ON verified_numbers (account_id, phone_number);
+
+-- The calls of the last day in which a code was said, which are bounded. They outlast the
+-- numbers, and the accounts, that they were for.
+CREATE TABLE verification_calls (
+	account_id   INTEGER NOT NULL,
+	id           INTEGER NOT NULL,
+	phone_number INTEGER NOT NULL,
+	started_at   INTEGER NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE INDEX verification_calls_started ON verification_calls (started_at);
+CREATE INDEX verification_calls_number ON verification_calls (phone_number, started_at);
+
+-- What the operator knows better than the built-in numbering plan. The rows belong to
+-- the server; account_id is the first account.
+CREATE TABLE numbering_plan_overrides (
+	account_id INTEGER NOT NULL REFERENCES accounts (id),
+	id         INTEGER NOT NULL,
+	version    INTEGER NOT NULL,
+	created_at INTEGER NOT NULL,
+	updated_at INTEGER NOT NULL,
+	prefix     TEXT    NOT NULL,
+	doc        TEXT    NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE UNIQUE INDEX numbering_plan_overrides_id ON numbering_plan_overrides (id);
+CREATE INDEX numbering_plan_overrides_prefix ON numbering_plan_overrides (prefix);
+
 -- The ledger. Its rows name profiles and connections that may have been deleted
 -- since, so they refer to nothing.
 
+-- What groups of commands have changed and the tables of the ledger do not have yet,
+-- in the order of the groups: see journal.go.
+CREATE TABLE ledger_journal (
+	seq  INTEGER NOT NULL PRIMARY KEY,
+	body BLOB    NOT NULL
+) STRICT;
+
+-- Leases are kept in the order in which calls began. The ledger in memory knows the
+-- place of each, so that none is looked for: rows that are new lie together, where by
+-- their ids, which are random, each would be on a page of its own.
 CREATE TABLE leases (
+	place      INTEGER NOT NULL PRIMARY KEY,
 	account_id INTEGER NOT NULL,
 	id         BLOB    NOT NULL,
-	body       BLOB    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT, WITHOUT ROWID;
+	body       BLOB    NOT NULL
+) STRICT;
 
 CREATE TABLE profile_days (
 	account_id INTEGER NOT NULL,
@@ -166,9 +316,54 @@ CREATE TABLE profile_days (
 	posted     INTEGER NOT NULL,
 	held       INTEGER NOT NULL,
 	overrun    INTEGER NOT NULL,
+	-- What was told of a profile's daily limit: a bit for each threshold, and the
+	-- limit whose reaching was told last.
+	told       INTEGER NOT NULL DEFAULT 0,
+	told_limit INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (account_id, profile_id, day)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX profile_days_day ON profile_days (day);
+
+-- What a billing group or an account has posted and holds on a day, from when on it
+-- has a daily limit; the rows go when the limit does. billing_group_id is empty for
+-- the account itself. The columns are those of profile_days.
+CREATE TABLE scope_days (
+	account_id       INTEGER NOT NULL,
+	billing_group_id BLOB    NOT NULL,
+	day              INTEGER NOT NULL,
+	posted           INTEGER NOT NULL,
+	held             INTEGER NOT NULL,
+	overrun          INTEGER NOT NULL,
+	told             INTEGER NOT NULL,
+	told_limit       INTEGER NOT NULL,
+	PRIMARY KEY (account_id, billing_group_id, day)
+) STRICT, WITHOUT ROWID;
+
+-- Scopes whose calls are refused until somebody releases them, or until until_day
+-- when that is not 0. profile_id is 0 and billing_group_id is empty when the scope
+-- is another; both for the account itself.
+CREATE TABLE spend_holds (
+	account_id       INTEGER NOT NULL,
+	profile_id       INTEGER NOT NULL,
+	billing_group_id BLOB    NOT NULL,
+	cause            INTEGER NOT NULL,
+	since            INTEGER NOT NULL,
+	until_day        INTEGER NOT NULL,
+	PRIMARY KEY (account_id, profile_id, billing_group_id)
+) STRICT, WITHOUT ROWID;
+
+-- The emergency calls of a connection that started on a day, how many of them have
+-- ended, and what emergency calls were billed and charged on it. No limit counts it.
+CREATE TABLE emergency_days (
+	account_id    INTEGER NOT NULL,
+	connection_id INTEGER NOT NULL,
+	day           INTEGER NOT NULL,
+	started       INTEGER NOT NULL,
+	ended         INTEGER NOT NULL,
+	billed_secs   INTEGER NOT NULL,
+	posted        INTEGER NOT NULL,
+	PRIMARY KEY (account_id, connection_id, day)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE callee_counts (
 	account_id INTEGER NOT NULL,
@@ -205,10 +400,19 @@ CREATE TABLE call_records (
 	billed_secs      INTEGER NOT NULL,
 	cost             INTEGER NOT NULL,
 	overrun_cost     INTEGER NOT NULL,
-	body             BLOB    NOT NULL
+	body             BLOB    NOT NULL,
+	-- Where the caller's number belongs, as country and number_type say it of the called
+	-- one: '' when the caller is no valid number.
+	source_country   TEXT,
+	source_number_type TEXT
 ) STRICT;
-CREATE INDEX call_records_started ON call_records (account_id, started_at);
-CREATE INDEX call_records_profile ON call_records (account_id, profile_id, started_at);
+-- Events of calls are looked for by the time of their end, which is never before
+-- any of them. Calls end about in this order, so the index grows at its end.
+CREATE INDEX call_records_ended ON call_records (account_id, ended_at);
+CREATE INDEX call_records_started ON call_records (account_id, started_at, id,
+	outcome, country, number_type, sip_status, gateway_id, emergency, caller, callee, reason);
+CREATE INDEX call_records_profile ON call_records (account_id, profile_id, started_at, id);
+CREATE INDEX call_records_connection ON call_records (account_id, connection_id, started_at, id);
 
 -- What each call was charged on each day. The sum by profile and day is what
 -- profile_days has posted, once the calls have ended.
@@ -221,6 +425,188 @@ CREATE TABLE call_slices (
 	cost       INTEGER NOT NULL,
 	PRIMARY KEY (account_id, call_id, day)
 ) STRICT, WITHOUT ROWID;
+
+-- How often records of an account were deleted, since a count of before does not hold
+-- any more, and the UTC day before which all calls ended whose records were.
+CREATE TABLE record_sweeps (
+	account_id INTEGER NOT NULL PRIMARY KEY,
+	sweeps     INTEGER NOT NULL,
+	before_day INTEGER NOT NULL
+) STRICT;
+
+-- Finished recordings of calls. removed_at is 0; otherwise the recording is deleted
+-- for everybody, and the row is there until its file is gone too. volume is which
+-- disk or bucket the file is on. Calls and profiles may be gone, so nothing is
+-- referred to.
+CREATE TABLE recordings (
+	account_id    INTEGER NOT NULL,
+	id            BLOB NOT NULL UNIQUE,
+	profile_id    INTEGER NOT NULL,
+	connection_id INTEGER NOT NULL,
+	call_id       BLOB NOT NULL,
+	sip_call_id   TEXT NOT NULL,
+	from_number   TEXT NOT NULL,
+	to_number     TEXT NOT NULL,
+	channels      INTEGER NOT NULL,
+	format        TEXT NOT NULL,
+	started_at    INTEGER NOT NULL,
+	ended_at      INTEGER NOT NULL,
+	duration_ms   INTEGER NOT NULL,
+	interrupted   INTEGER NOT NULL,
+	bytes         INTEGER NOT NULL,
+	sha256        BLOB NOT NULL,
+	place         TEXT NOT NULL,
+	volume        TEXT NOT NULL,
+	name          TEXT NOT NULL,
+	sealed        INTEGER NOT NULL,
+	created_at    INTEGER NOT NULL,
+	updated_at    INTEGER NOT NULL,
+	removed_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX recordings_started ON recordings (account_id, started_at);
+CREATE INDEX recordings_created ON recordings (account_id, created_at);
+CREATE INDEX recordings_call ON recordings (account_id, call_id);
+CREATE INDEX recordings_removed ON recordings (removed_at) WHERE removed_at > 0;
+CREATE INDEX recordings_place ON recordings (place, volume) WHERE removed_at = 0;
+
+-- Reports over billing groups that were asked for. What they say is made of the call
+-- records when they are downloaded; the rows are deleted some time later.
+CREATE TABLE ledger_reports (
+	account_id INTEGER NOT NULL,
+	id         BLOB    NOT NULL,
+	version    INTEGER NOT NULL,
+	created_at INTEGER NOT NULL,
+	updated_at INTEGER NOT NULL,
+	doc        TEXT    NOT NULL,
+	PRIMARY KEY (account_id, id)
+) STRICT;
+CREATE INDEX ledger_reports_created ON ledger_reports (created_at);
+
+CREATE TABLE webhook_events (
+	id            BLOB    NOT NULL PRIMARY KEY,
+	account_id    INTEGER NOT NULL,
+	connection_id INTEGER NOT NULL,
+	type          TEXT    NOT NULL,
+	occurred_at   INTEGER NOT NULL,
+	made_at       INTEGER NOT NULL,
+	payload       TEXT    NOT NULL
+) STRICT;
+CREATE INDEX webhook_events_made ON webhook_events (made_at);
+
+-- The endpoint may be gone, or be that of a connection; its deliveries are then
+-- deleted some time later. ready_at is when a pending delivery can be claimed:
+-- at its next attempt or, while it is leased, at the end of its lease.
+CREATE TABLE webhook_deliveries (
+	id          BLOB    NOT NULL PRIMARY KEY,
+	account_id  INTEGER NOT NULL,
+	endpoint_id INTEGER NOT NULL,
+	event_id    BLOB    NOT NULL,
+	event_type  TEXT    NOT NULL,
+	state       TEXT    NOT NULL,
+	created_at  INTEGER NOT NULL,
+	next_at     INTEGER NOT NULL,
+	ready_at    INTEGER NOT NULL,
+	leased      INTEGER NOT NULL,
+	claim       INTEGER NOT NULL,
+	attempts    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX webhook_deliveries_account ON webhook_deliveries (account_id, created_at);
+CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, created_at);
+CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id);
+CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (endpoint_id, ready_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (endpoint_id, ready_at) WHERE state = 'pending' AND leased = 1;
+
+CREATE TABLE webhook_attempts (
+	delivery_id BLOB    NOT NULL,
+	number      INTEGER NOT NULL,
+	started_at  INTEGER NOT NULL,
+	duration_ms INTEGER NOT NULL,
+	status_code INTEGER NOT NULL,
+	url         TEXT    NOT NULL,
+	error       TEXT    NOT NULL,
+	response    TEXT    NOT NULL,
+	PRIMARY KEY (delivery_id, number)
+) STRICT;
+
+CREATE TABLE webhook_queues (
+	account_id INTEGER NOT NULL PRIMARY KEY,
+	pending    INTEGER NOT NULL,
+	refused    INTEGER NOT NULL
+) STRICT;
+
+-- The answer to a request with an idempotency key. The row is written in the
+-- transaction of the request's own effect.
+CREATE TABLE idempotency_keys (
+	account_id INTEGER NOT NULL,
+	key        TEXT    NOT NULL,
+	request    BLOB    NOT NULL,
+	created_at INTEGER NOT NULL,
+	status     INTEGER NOT NULL,
+	etag       TEXT    NOT NULL,
+	body       BLOB    NOT NULL,
+	PRIMARY KEY (account_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+-- Every change of configuration. id counts from 1 without gaps; doc is the event as
+-- it was hashed, and the other columns repeat parts of it to be selected by. hash is
+-- the SHA-256 of the hash before it and of doc. An account that is deleted leaves its
+-- events behind, so account_id refers to nothing.
+CREATE TABLE audit_events (
+	id         INTEGER NOT NULL PRIMARY KEY,
+	account_id INTEGER NOT NULL,
+	created_at INTEGER NOT NULL,
+	doc        TEXT    NOT NULL,
+	hash       BLOB    NOT NULL,
+	-- The key under which the hash of an event was made.
+	key        TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX audit_events_account ON audit_events (account_id, created_at);
+CREATE TRIGGER audit_events_update BEFORE UPDATE ON audit_events
+BEGIN
+	SELECT RAISE(ABORT, 'audit events are never changed');
+END;
+CREATE TRIGGER audit_events_delete BEFORE DELETE ON audit_events
+BEGIN
+	SELECT RAISE(ABORT, 'audit events are never deleted');
+END;
+
+-- The end of the chain.
+CREATE TABLE audit_head (
+	one  INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+	last INTEGER NOT NULL,
+	hash BLOB    NOT NULL
+) STRICT;
+INSERT INTO audit_head (one, last, hash) VALUES (1, 0, zeroblob(32));
+
+-- The keys of the secrets key file under which something here may be sealed, by their
+-- ids. The keys themselves are never in the database.
+CREATE TABLE secret_keys (
+	id TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- Every API key that TOLLGATE_API_KEY has ever named, by its hash. key_id is the key
+-- that was made for it, 0 when there was one already.
+CREATE TABLE variable_keys (
+	hash   BLOB    NOT NULL PRIMARY KEY,
+	key_id INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sources that the SIP gateway does not listen to. prefix is an address or a network
+-- in its canonical text. expires_at is 0 for never. They belong to no account.
+CREATE TABLE bans (
+	prefix     TEXT PRIMARY KEY,
+	reason     TEXT NOT NULL,
+	automatic  INTEGER NOT NULL,
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The row is there in a copy that was made for safekeeping, until it is opened.
+CREATE TABLE copied (
+	one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+	at  INTEGER NOT NULL
+) STRICT;
 
 -- The one row is written to find out whether the database can commit.
 CREATE TABLE pings (
