@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -369,7 +368,7 @@ func RecordRow(account id.ID, call uuid.UUID) string {
 
 // DayRow names what a scope has spent on a day.
 func DayRow(account id.ID, key SpendKey) string {
-	day := time.UnixMicro(key.Day.StartMicros()).UTC().Format(time.DateOnly)
+	day := key.Day.String()
 	if key.Account != 0 {
 		return fmt.Sprintf("day %s of account %s", day, account)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/tollgate/tollgate/internal/record"
 )
@@ -82,6 +81,6 @@ func (a *Auditor) finishEmergencies() {
 
 // EmergencyRow names what is counted of the emergency calls of a connection on a day.
 func EmergencyRow(key EmergencyKey) string {
-	day := time.UnixMicro(key.Day.StartMicros()).UTC().Format(time.DateOnly)
+	day := key.Day.String()
 	return fmt.Sprintf("emergency calls of day %s of connection %s of account %s", day, key.Connection, key.Account)
 }

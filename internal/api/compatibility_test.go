@@ -132,8 +132,12 @@ func (t *tables) markOf(name string, s *schema, above string) string {
 	return s.mark
 }
 
-// remark is the comment of a field in the source, else what the API's document says.
+// remark is what a field's own remark or its comment in the source says, else the API's
+// document.
 func (t *tables) remark(s *schema) string {
+	if s.remark != "" {
+		return s.remark
+	}
 	if comment := t.comment(s.place); comment != "" {
 		return comment
 	}

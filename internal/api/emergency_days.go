@@ -61,7 +61,7 @@ func (s *server) listEmergencyDays(ctx context.Context, in *request) (*response,
 		d := &page.Items[i]
 		views[i] = emergencyDayView{RecordType: "emergency_day", ConnectionID: d.Connection,
 			Calls: d.Started, LiveCalls: d.Started - d.Ended, BilledSec: d.BilledSecs, Cost: d.Posted,
-			Date: time.UnixMicro(d.Day.StartMicros()).UTC().Format(time.DateOnly)}
+			Date: d.Day.String()}
 	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }

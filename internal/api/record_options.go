@@ -39,7 +39,7 @@ func (s *server) recordOptions() operation {
 // recordFieldViews are made of what the list itself takes, so that they say the same.
 func recordFieldViews(params []parameter) []recordFieldView {
 	var fields []recordFieldView
-	for _, member := range schemaOf[recordView]().properties {
+	for _, member := range recordSchema().properties {
 		fields = append(fields, recordFieldView{Name: member.name, Type: member.schema.kind, Format: textOrNull(member.schema.format),
 			Nullable: member.schema.nullable, InRecords: true, Filters: []string{}, Values: append([]string{}, member.schema.enum...)})
 	}

@@ -55,8 +55,9 @@ type schema struct {
 	secret      bool // an answer that has it is sealed where it is kept
 
 	// What docs/COMPATIBILITY.md says of it.
-	mark  string // of the field's tag, as in "enforced"; "" where it follows from the rest
-	place string // of the field in the source, as in "example.com/module/profile.Profile.Name"
+	mark   string // of the field's tag, as in "enforced"; "" where it follows from the rest
+	remark string // where it says more than the description
+	place  string // of the field in the source, as in "example.com/module/profile.Profile.Name"
 
 	// fold gives a text the form in which it is checked and kept; nil leaves it as it is.
 	fold func(string) string
@@ -426,15 +427,4 @@ func networkSchema() *schema {
 func amountSchema() *schema {
 	s := scalars()[reflect.TypeFor[money.Amount]()]
 	return &s
-}
-
-// tnTypeSchema has the types of numbers that a record can have.
-func tnTypeSchema() *schema {
-	s := &schema{kind: "string"}
-	for t := e164.NumberType(0); ; t++ {
-		if _, known := e164.ParseNumberType(t.String()); !known {
-			return s
-		}
-		s.enum = append(s.enum, t.String())
-	}
 }

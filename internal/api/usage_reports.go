@@ -131,15 +131,8 @@ func usageParams(products *schema) []parameter {
 			schema: &schema{kind: "string", enum: []string{"json", "csv"}, defaultTo: "json"}},
 		{name: "sort", order: true, description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
 			schema: names(sorts, len(dimensions)+len(metrics))},
-		equalFilter("filter[outbound_profile_id]", "profile_id", idSchema()),
-		equalFilter("filter[connection_id]", "connection_id", idSchema()),
-		equalFilter("filter[billing_group_id]", "billing_group_id", uuidSchema()),
-		equalFilter("filter[gateway_id]", "gateway_id", idSchema()),
-		{name: "filter[country_code]", description: "Only calls to this country, ISO 3166-1 alpha-2.", schema: &schema{kind: "string"}, filter: countryFilter("country")},
-		equalFilter("filter[tn_type]", "number_type", tnTypeSchema()),
-		sourceCountryFilter(),
-		equalFilter("filter[source_tn_type]", "source_number_type", tnTypeSchema()),
-	})
+	}, recordFilters("outbound_profile_id", "connection_id", "billing_group_id", "gateway_id", "country_code", "tn_type",
+		"source_country_code", "source_tn_type"))
 }
 
 func (s *server) usageReport(ctx context.Context, in *request) (*response, error) {

@@ -3,6 +3,8 @@
 package record
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/e164"
@@ -67,6 +69,9 @@ func DayOf(micros int64) Day { return Day(micros / MicrosPerDay) }
 
 // StartMicros is the first instant of the day as a Unix time in microseconds.
 func (d Day) StartMicros() int64 { return int64(d) * MicrosPerDay }
+
+// String is the day as in 2026-03-01.
+func (d Day) String() string { return time.UnixMicro(d.StartMicros()).UTC().Format(time.DateOnly) }
 
 // Slice is the part of a call's charge that is booked to one accounting day.
 type Slice struct {

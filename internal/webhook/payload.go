@@ -249,7 +249,7 @@ func (a *EmergencyAlert) Event(key uuid.UUID) (Event, error) {
 	e := Event{ID: key, AccountID: a.Account, ConnectionID: a.Connection, Type: ConnectionEmergencies,
 		OccurredAt: time.UnixMicro(a.AtMicros).UTC()}
 	return e.with(emergencyAlertPayload{
-		ConnectionID: a.Connection, Day: time.UnixMicro(a.Day.StartMicros()).UTC().Format(time.DateOnly),
+		ConnectionID: a.Connection, Day: a.Day.String(),
 		EmergencyCalls: a.Calls, AlertCalls: a.Threshold, CallSessionID: a.Call,
 	})
 }
@@ -330,7 +330,7 @@ func (s *Spend) Event(key uuid.UUID) (Event, error) {
 	e := Event{ID: key, AccountID: s.Account, Type: s.Type(), OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
 	p := spendPayload{
 		OutboundProfileID: s.Profile, BillingGroupID: s.Group,
-		Day: time.UnixMicro(s.Day.StartMicros()).UTC().Format(time.DateOnly), ThresholdPercent: s.Percent,
+		Day: s.Day.String(), ThresholdPercent: s.Percent,
 		DailySpendLimit: s.Limit, Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
 		Forecast: "At this pace it is not reached today.", ReleaseNeeded: s.HoldAfter,
 	}

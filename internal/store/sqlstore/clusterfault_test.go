@@ -345,7 +345,7 @@ func TestTexts(t *testing.T) {
 		t.Errorf("record %+v, %v", r, err)
 	}
 	page, err := n.ListRecords(ctx, account,
-		store.Query{Size: 5, Filters: []store.Filter{{Field: "from", Op: store.Contains, Value: "\x00"}}})
+		store.Query{Size: 5, Filters: []store.Filter{{Field: "from_number", Op: store.Contains, Value: "\x00"}}})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records with such a text, %v", page.Total, err)
 	}

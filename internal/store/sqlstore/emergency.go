@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -118,6 +117,6 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 // warnOfEmergencies logs for the operator what the customer is told by webhook.
 func (t *txn) warnOfEmergencies(e *admission.Event) {
 	t.store.log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(),
-		"connection", e.Connection.String(), "day", time.UnixMicro(e.Day.StartMicros()).UTC().Format(time.DateOnly),
+		"connection", e.Connection.String(), "day", e.Day.String(),
 		"calls", e.Count, "threshold", e.Threshold)
 }

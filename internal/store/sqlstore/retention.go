@@ -60,14 +60,10 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 		}
 		if deleted > 0 {
 			s.log.Info("call records deleted that were past their time", "account", d.account.String(),
-				"ended_before", dayText(d.before), "records", deleted)
+				"ended_before", d.before.String(), "records", deleted)
 		}
 	}
 	return more, nil
-}
-
-func dayText(d record.Day) string {
-	return time.UnixMicro(d.StartMicros()).UTC().Format(time.DateOnly)
 }
 
 // deleteRecords deletes some records of calls that ended before a day. A call has no
@@ -117,7 +113,7 @@ func (t *txn) noteSweep(ctx context.Context, account id.ID, before record.Day) e
 	}
 	if known < before {
 		t.note(change{account: account, kind: "detail_record", resource: uuid.Nil.String(), action: "delete",
-			before: retentionInAudit{dayText(before)}}, nil)
+			before: retentionInAudit{before.String()}}, nil)
 	}
 	return t.exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
 		ON CONFLICT (account_id) DO UPDATE SET sweeps = record_sweeps.sweeps + 1, before_day = $3`,

@@ -1,0 +1,203 @@
+package api
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/record"
+	column "github.com/tollgate/tollgate/internal/table"
+)
+
+// recordView is a call detail record as it is answered: the fields of record.Fields, and
+// those that need more than the record.
+type recordView struct {
+	call       *record.Call
+	connection string // its name
+	recordings []uuid.UUID
+}
+
+// recordMember is a member of a detail record.
+type recordMember struct {
+	name   jsontext.Token
+	schema *schema
+	value  func(*recordView) any
+}
+
+// more are the fields that need more than the record.
+var more = []struct {
+	record.Field
+	value func(*recordView) any
+}{
+	{record.Field{
+		Name: "connection_name", Shown: record.Shown{Type: reflect.TypeFor[*string]()},
+		Doc: "The name that the connection has now; null when it is deleted.",
+	}, func(v *recordView) any { return textOrNull(v.connection) }},
+	{record.Field{
+		Name: "telnyx_error_code", Shown: record.Shown{Type: reflect.TypeFor[*string]()},
+		Note: "the code of Tollgate's refusal (`D13`, `TM1`, `TG3`, …); null when Tollgate did not refuse the call, where " +
+			"Telnyx has `D00`",
+		Doc: "The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3 and so on; null " +
+			"when Tollgate did not refuse the call.",
+	}, func(v *recordView) any { return textOrNull(errorCode(v.call)) }},
+	{record.Field{
+		Name: "recording_ids", Ours: true, Shown: record.Shown{Type: reflect.TypeFor[[]uuid.UUID]()},
+		Note: "of its recordings in `/v2/recordings`, the oldest first; empty until some seconds after the end, and without " +
+			"deleted ones. The other way, `/v2/recordings` has `filter[call_leg_id]`",
+		Doc: "The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted.",
+	}, func(v *recordView) any { return v.recordings }},
+}
+
+var recordMembers = func() (members []recordMember) {
+	add := func(f *record.Field, value func(*recordView) any) {
+		if f.Name != "" {
+			members = append(members, recordMember{jsontext.String(f.Name), schemaOfField(f), value})
+		}
+	}
+	for i := range record.Fields {
+		f := &record.Fields[i]
+		add(f, func(v *recordView) any { return f.Shown.Of(v.call) })
+	}
+	for i := range more {
+		add(&more[i].Field, more[i].value)
+	}
+	return members
+}()
+
+func schemaOfField(f *record.Field) *schema {
+	b := builder{scalars: scalars()}
+	s := b.of(f.Shown.Type)
+	s.description, s.remark, s.enum = f.Doc, f.Note, f.Enum
+	if f.Ours {
+		s.mark = "ours"
+	}
+	return s
+}
+
+// recordSchema is the schema of a detail record.
+func recordSchema() *schema {
+	s := &schema{kind: "object"}
+	for i := range recordMembers {
+		m := &recordMembers[i]
+		s.properties = append(s.properties, property{name: m.name.String(), required: true, schema: m.schema})
+	}
+	return s
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (v *recordView) MarshalJSONTo(to *jsontext.Encoder) error {
+	if err := to.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for i := range recordMembers {
+		m := &recordMembers[i]
+		if err := to.WriteToken(m.name); err != nil {
+			return err
+		}
+		if err := writeValue(to, m.value(v)); err != nil {
+			return err
+		}
+	}
+	return to.WriteToken(jsontext.EndObject)
+}
+
+// writeValue is json.MarshalEncode, sooner for what most fields are.
+func writeValue(to *jsontext.Encoder, value any) error {
+	switch v := value.(type) {
+	case string:
+		return to.WriteToken(jsontext.String(v))
+	case *string:
+		if v == nil {
+			return to.WriteToken(jsontext.Null)
+		}
+		return to.WriteToken(jsontext.String(*v))
+	case int64:
+		return to.WriteToken(jsontext.Int(v))
+	case int:
+		return to.WriteToken(jsontext.Int(int64(v)))
+	case bool:
+		return to.WriteToken(jsontext.Bool(v))
+	}
+	return json.MarshalEncode(to, value)
+}
+
+// recordFilters are the filters of some fields by their names, or of all by each name that
+// they have.
+func recordFilters(names ...string) (filters []parameter) {
+	for i := range record.Fields {
+		f := &record.Fields[i]
+		for _, name := range append([]string{f.Name}, f.Also...) {
+			if f.Filter != record.NoFilter && (len(names) == 0 || slices.Contains(names, name)) {
+				filters = append(filters, filtersOf(f, name)...)
+			}
+		}
+	}
+	return filters
+}
+
+func filtersOf(f *record.Field, name string) []parameter {
+	stored := f.Column.Name
+	switch f.Filter {
+	case record.Parts:
+		s := &schema{kind: "string", minLength: 1, maxLength: 128}
+		if f.Column.Kind == column.Number {
+			s = &schema{kind: "string", format: "e164", parse: parseWith(e164.Parse)}
+		}
+		return append([]parameter{equalFilter("filter["+name+"]", stored, s)}, partFilters(name, stored)...)
+	case record.Sizes:
+		return sizeFilters(name, valueSchema(f), sizeOf(stored))
+	case record.Seconds:
+		return sizeFilters(name, valueSchema(f), wholeSecs(stored))
+	case record.Times:
+		return timeFilters(name, stored)
+	case record.Country:
+		return []parameter{countryFilter(name, stored)}
+	}
+	if f.Column.Kind == column.Bool {
+		return []parameter{boolFilter("filter["+name+"]", stored, valueSchema(f))}
+	}
+	return []parameter{equalFilter("filter["+name+"]", stored, valueSchema(f))}
+}
+
+// valueSchema is the schema of the value of a filter.
+func valueSchema(f *record.Field) *schema {
+	switch f.Column.Kind {
+	case column.ID:
+		return idSchema()
+	case column.UUID:
+		return uuidSchema()
+	case column.Bool:
+		return &schema{kind: "boolean"}
+	case column.Int:
+		return &schema{kind: "integer", minimum: new(int64(0))}
+	case column.Amount:
+		return amountSchema()
+	}
+	if f.Enum != nil {
+		return &schema{kind: "string", enum: f.Enum}
+	}
+	return &schema{kind: "string", maxLength: 255}
+}
+
+func sortableRecordFields() (names []string) {
+	for i := range record.Fields {
+		if record.Fields[i].Sortable {
+			names = append(names, record.Fields[i].Name)
+		}
+	}
+	return names
+}
+
+// recordColumn is the name by which the store knows a field of detail records.
+func recordColumn(name string) string {
+	for i := range record.Fields {
+		if record.Fields[i].Name == name {
+			return record.Fields[i].Column.Name
+		}
+	}
+	return name
+}

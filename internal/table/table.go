@@ -1,0 +1,169 @@
+// Package table describes the tables of a database: each column once, with its name,
+// what it holds, and how a value gets from a row into a statement and back. Statements
+// for any database, scans and filters are made from that.
+package table
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Kind is what the values of a column are.
+type Kind uint8
+
+// The kinds.
+const (
+	Text    Kind = iota
+	ID           // a resource id, 0 for none
+	UUID         // as 16 bytes
+	Int          // an integer
+	Bool         //
+	Time         // Unix microseconds, 0 for never
+	Amount       // nano-dollars
+	Number       // a phone number as an integer, 0 for none
+	Outcome      // the number of a record.Outcome
+	Address      // the text of an IP address or a network
+	Bytes        //
+)
+
+// Column is a column of a table whose rows are values of R.
+type Column[R any] struct {
+	Name  string
+	Kind  Kind
+	Value func(*R) any // for a statement: an int64, a string, a bool, bytes, or nil
+	Into  func(*R) any // where a row of the database is scanned to
+}
+
+// Integer is a column for an integer of any type.
+func Integer[R any, T ~int64 | ~int32 | ~uint64 | ~uint8](name string, kind Kind, at func(*R) *T) Column[R] {
+	return Column[R]{
+		Name: name, Kind: kind,
+		Value: func(row *R) any { return int64(*at(row)) },
+		Into:  func(row *R) any { return at(row) },
+	}
+}
+
+// Words is a column for a text.
+func Words[R any](name string, at func(*R) *string) Column[R] {
+	return Column[R]{
+		Name: name, Kind: Text,
+		Value: func(row *R) any { return *at(row) },
+		Into:  func(row *R) any { return at(row) },
+	}
+}
+
+// Flag is a column for a truth value.
+func Flag[R any](name string, at func(*R) *bool) Column[R] {
+	return Column[R]{
+		Name: name, Kind: Bool,
+		Value: func(row *R) any { return *at(row) },
+		Into:  func(row *R) any { return at(row) },
+	}
+}
+
+// Key is a column for an id of 16 bytes.
+func Key[R any](name string, at func(*R) *uuid.UUID) Column[R] {
+	return Column[R]{
+		Name: name, Kind: UUID,
+		Value: func(row *R) any { return at(row)[:] },
+		Into:  func(row *R) any { return at(row) },
+	}
+}
+
+// OptionalKey is a column for an id of 16 bytes, or NULL.
+func OptionalKey[R any](name string, at func(*R) **uuid.UUID) Column[R] {
+	return Column[R]{
+		Name: name, Kind: UUID,
+		Value: func(row *R) any {
+			if key := *at(row); key != nil {
+				return key[:]
+			}
+			return nil
+		},
+		Into: func(row *R) any { return optionalKey{at(row)} },
+	}
+}
+
+// Blob is a column for bytes.
+func Blob[R any](name string, at func(*R) *[]byte) Column[R] {
+	return Column[R]{
+		Name: name, Kind: Bytes,
+		Value: func(row *R) any { return *at(row) },
+		Into:  func(row *R) any { return at(row) },
+	}
+}
+
+// Named is a column for a text that stands for something else.
+func Named[R any](name string, text func(*R) string, read func(*R, string)) Column[R] {
+	return Column[R]{
+		Name: name, Kind: Text,
+		Value: func(row *R) any { return text(row) },
+		Into:  func(row *R) any { return &named[R]{row, read} },
+	}
+}
+
+type optionalKey struct{ key **uuid.UUID }
+
+// Scan implements sql.Scanner.
+func (o optionalKey) Scan(value any) error {
+	*o.key = nil
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case []byte:
+		key, err := uuid.FromBytes(v)
+		*o.key = &key
+		return err
+	}
+	return fmt.Errorf("scan a %T: not an id", value)
+}
+
+type named[R any] struct {
+	row  *R
+	read func(*R, string)
+}
+
+// Scan implements sql.Scanner. NULL is an empty text.
+func (n *named[R]) Scan(value any) error {
+	switch v := value.(type) {
+	case nil:
+		n.read(n.row, "")
+	case string:
+		n.read(n.row, v)
+	case []byte:
+		n.read(n.row, string(v))
+	default:
+		return fmt.Errorf("scan a %T: not a text", value)
+	}
+	return nil
+}
+
+// Columns are the columns of a table in their order.
+type Columns[R any] []Column[R]
+
+// List is the list of their names for a statement.
+func (c Columns[R]) List() string {
+	names := make([]string, len(c))
+	for i := range c {
+		names[i] = c[i].Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Append appends the values of a row.
+func (c Columns[R]) Append(values []any, row *R) []any {
+	for i := range c {
+		values = append(values, c[i].Value(row))
+	}
+	return values
+}
+
+// Into appends where a row is scanned to.
+func (c Columns[R]) Into(places []any, row *R) []any {
+	for i := range c {
+		places = append(places, c[i].Into(row))
+	}
+	return places
+}
