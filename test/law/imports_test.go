@@ -37,7 +37,7 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/table", "internal/rating", "internal/profile",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/table", "internal/collection", "internal/rating", "internal/profile",
 	"internal/connection", "internal/numbering", "internal/routing", "internal/record", "internal/webhook", "internal/verification",
 	"internal/policy", "internal/admission", "internal/call",
 }
