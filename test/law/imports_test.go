@@ -17,7 +17,7 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
-		"internal/sip", "internal/setting", "internal/table"},
+		"internal/sip", "internal/setting", "internal/collection", "internal/table"},
 	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
