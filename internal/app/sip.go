@@ -3,6 +3,8 @@ package app
 import (
 	"time"
 
+	"github.com/tollgate/tollgate/internal/sip/transport"
+
 	"github.com/tollgate/tollgate/internal/sipgw"
 )
 
@@ -24,15 +26,17 @@ type SIPSettings struct {
 	GatewayAllowPrivate    bool          `name:"gateway-allow-private" help:"Let gateways be in private networks and on this machine, and media go to private networks. On this machine alone they may be without it while the SIP gateway listens on loopback."`
 }
 
-func (s *SIPSettings) tls() sipgw.TLS {
-	return sipgw.TLS{Addr: s.SIPTLSListen, CertFile: s.SIPTLSCert, KeyFile: s.SIPTLSKey, CAFile: s.SIPTLSCA}
+func (s *SIPSettings) tls() transport.TLS {
+	return transport.TLS{Addr: s.SIPTLSListen, CertFile: s.SIPTLSCert, KeyFile: s.SIPTLSKey, CAFile: s.SIPTLSCA}
 }
 
 // limits are the limits of SIP sources that are settings.
 func (s *SIPSettings) limits() sipgw.Limits {
 	return sipgw.Limits{
 		SourcePerSecond: float64(s.SIPSourceRate), SourceCalls: s.SIPSourceCalls,
-		ConnectionsPerHost: s.SIPSourceConnections,
-		StrangerAnswers:    float64(s.SIPStrangerRate), StrangerConnections: s.SIPStrangerConnections,
+		Limits: transport.Limits{
+			ConnectionsPerHost: s.SIPSourceConnections,
+			StrangerAnswers:    float64(s.SIPStrangerRate), StrangerConnections: s.SIPStrangerConnections,
+		},
 	}
 }

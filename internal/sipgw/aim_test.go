@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // TestAim says where requests go by what the peer gave as its address.
@@ -46,8 +47,8 @@ func TestAim(t *testing.T) {
 		if c.route != "" {
 			l.routes = []string{c.route}
 		}
-		l.aim(peer{addr: netip.MustParseAddrPort(c.source)}, guard)
-		if got := l.peer.addr.String(); got != c.want {
+		l.aim(transport.Peer{Addr: netip.MustParseAddrPort(c.source)}, guard)
+		if got := l.peer.Addr.String(); got != c.want {
 			t.Errorf("%s from %s by %q: %s, want %s", c.contact, c.source, c.route, got, c.want)
 		}
 	}

@@ -5,25 +5,26 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // message is a message with what only its arrival tells.
 type message struct {
 	sip.Message
-	peer   peer // where it came from
-	size   int  // in bytes, as it came
-	proved bool // by a digest who sent it
+	peer   transport.Peer // where it came from
+	size   int            // in bytes, as it came
+	proved bool           // by a digest who sent it
 }
 
 // readMessage reads a message that validation need not see. It returns nil when
 // something it needs cannot be read.
-func readMessage(raw []byte, from peer) *message {
+func readMessage(raw []byte, from transport.Peer) *message {
 	return interpret(sip.ReadWire(raw), from, len(raw))
 }
 
 // interpret makes a message of what came from a peer. It returns nil when something
 // that it needs cannot be read after all.
-func interpret(w *sip.Wire, from peer, size int) *message {
+func interpret(w *sip.Wire, from transport.Peer, size int) *message {
 	m := &message{peer: from, size: size}
 	if !w.Into(&m.Message) {
 		return nil
@@ -34,14 +35,14 @@ func interpret(w *sip.Wire, from peer, size int) *message {
 // replyTo is where the response to a request goes: back on the connection it came
 // by, or by UDP to the source address (RFC 3581); without rport to the port that
 // the sender names, if it is not behind a translator (RFC 3261 section 18.2.2).
-func (m *message) replyTo() peer {
-	if m.peer.tcp || m.Via.Rport {
+func (m *message) replyTo() transport.Peer {
+	if m.peer.TCP || m.Via.Rport {
 		return m.peer
 	}
 	host, err := netip.ParseAddr(strings.Trim(m.Via.Host, "[]"))
-	if err != nil || host.Unmap() != m.peer.addr.Addr() || m.Via.Port == 0 ||
+	if err != nil || host.Unmap() != m.peer.Addr.Addr() || m.Via.Port == 0 ||
 		host.Unmap().IsLoopback() && m.Via.Port < 1024 {
 		return m.peer
 	}
-	return peer{addr: netip.AddrPortFrom(m.peer.addr.Addr(), m.Via.Port), stranger: m.peer.stranger}
+	return transport.Peer{Addr: netip.AddrPortFrom(m.peer.Addr.Addr(), m.Via.Port), Stranger: m.peer.Stranger}
 }

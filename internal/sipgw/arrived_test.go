@@ -3,11 +3,13 @@ package sipgw
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // TestReplies says where a response goes by what the request's Via says.
 func TestReplies(t *testing.T) {
-	source := peer{addr: netip.MustParseAddrPort("192.0.2.9:6000")}
+	source := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.9:6000")}
 	for given, want := range map[string]string{
 		"SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1":         "192.0.2.9:5070",
 		"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1":              "192.0.2.9:5060",
@@ -20,7 +22,7 @@ func TestReplies(t *testing.T) {
 		"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG": "192.0.2.9:5060",
 	} {
 		m := readMessage([]byte("OPTIONS sip:x@y SIP/2.0\r\nVia: "+given+"\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"), source)
-		if got := m.replyTo().addr.String(); got != want {
+		if got := m.replyTo().Addr.String(); got != want {
 			t.Errorf("%s: answered at %s, want %s", given, got, want)
 		}
 	}

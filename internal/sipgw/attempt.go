@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // attempt is one gateway being tried for one call.
@@ -18,7 +19,7 @@ type attempt struct {
 	n       int
 	gateway *routing.Gateway
 	trunk   *trunk
-	targets []target // that are left of the gateway
+	targets []transport.Target // that are left of the gateway
 	leg     *leg
 	tx      *clientTx
 	wait    timer // for the first response
@@ -48,7 +49,7 @@ func (s *session) try(t call.Try) {
 	s.trunk = trunk
 	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.srv.config.Timers.SessionExpires}
 	s.attempt = a
-	s.sh.srv.resolver.resolve(t.Gateway, func(targets []target) {
+	s.sh.srv.resolver.Resolve(t.Gateway, func(targets []transport.Target) {
 		s.sh.post(func() {
 			switch {
 			case a.cancelled:
@@ -97,16 +98,16 @@ func (a *attempt) unreachable() {
 }
 
 // peerOf is a gateway at one of its addresses.
-func (srv *Server) peerOf(gateway *routing.Gateway, at target) peer {
-	to := peer{tcp: at.transport != "udp", tls: at.transport == "tls", addr: at.addr}
-	if to.tls {
-		to.name, to.unverified = gateway.ServerName(), gateway.TLSSkipVerify
+func (srv *Server) peerOf(gateway *routing.Gateway, at transport.Target) transport.Peer {
+	to := transport.Peer{TCP: at.Transport != "udp", TLS: at.Transport == "tls", Addr: at.Addr}
+	if to.TLS {
+		to.Name, to.Unverified = gateway.ServerName(), gateway.TLSSkipVerify
 	}
 	return to
 }
 
 // start builds the carrier's leg and sends the INVITE.
-func (a *attempt) start(at target) {
+func (a *attempt) start(at transport.Target) {
 	srv := a.s.sh.srv
 	to := srv.peerOf(a.gateway, at)
 	a.leg = &leg{s: a.s, side: record.SideCallee, callID: srv.newCallID(a.s.sh), peer: to, acked: true}
@@ -118,11 +119,11 @@ func (a *attempt) start(at target) {
 	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
 	a.leg.remote = "<" + target + ">"
 	a.leg.target = target
-	if to.tcp {
-		a.leg.target += ";transport=" + strings.ToLower(to.transportName())
+	if to.TCP {
+		a.leg.target += ";transport=" + strings.ToLower(to.Transport())
 	}
-	a.leg.traceBegin(to.addr.Addr())
-	srv.filter.learn(to.addr.Addr())
+	a.leg.traceBegin(to.Addr.Addr())
+	srv.filter.Learn(to.Addr.Addr())
 	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(srv.config.Timers.GatewayWait))
 	a.offer()
 }
@@ -154,13 +155,13 @@ func (a *attempt) invite() {
 	branch := srv.newBranch()
 	w := sip.NewWriter()
 	w.RequestLine("INVITE", l.requestURI())
-	w.Via(l.peer.transportName(), srv.ownAddress(l.peer), branch)
+	w.Via(l.peer.Transport(), srv.transport.Own(l.peer).HostPort, branch)
 	w.Field("Max-Forwards", strconv.Itoa(m.Hops()-1))
 	w.Field("From", l.local)
 	w.Field("To", l.remote)
 	w.Field("Call-ID", l.callID)
 	w.CSeq(l.localSeq, "INVITE")
-	w.Lines(srv.contactLine(l.peer))
+	w.Lines(srv.transport.Own(l.peer).Contact)
 	w.Lines(sip.LineAllow)
 	w.Lines(a.s.rely.supportedLine())
 	w.Field("Session-Expires", sip.Seconds(a.minSE))
@@ -249,7 +250,7 @@ func (a *attempt) answered(m *message) {
 	if a.chosen != "" && m.ToTag == a.chosen {
 		l := a.leg
 		if l.lastAck != nil && l.lastAckSeq == m.CSeq {
-			a.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
+			a.s.sh.srv.transport.Send(l.peer, l.lastAck, nil)
 		}
 		return
 	}

@@ -35,7 +35,7 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 	}
 	c = snapshot.ByUser(credentials.Username)
 	algorithms := algorithmsOf(c)
-	if !sh.srv.nonces.Fresh(credentials.Nonce, m.peer.addr.Addr(), sh.now) {
+	if !sh.srv.nonces.Fresh(credentials.Nonce, m.peer.Addr.Addr(), sh.now) {
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
@@ -61,19 +61,19 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.addr.Addr(), credentials.Username), sh.now)
+	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.Addr.Addr(), credentials.Username), sh.now)
 	return c, true
 }
 
 // verify checks a digest of a user, who may not exist, within the limits of guesses.
 // When it says no, the request has been answered or is not worth an answer.
 func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m *message) bool {
-	srv, source := sh.srv, m.peer.addr.Addr()
+	srv, source := sh.srv, m.peer.Addr.Addr()
 	p := srv.guesses.pairOf(source, credentials.Username)
 	proven := srv.guesses.proven(p, sh.now)
 	pairRoom, userRoom := srv.guesses.room(p, sh.now)
 	// Unknown sources are banned in the end, and an operator has named the gateways.
-	if srv.config.Limits.BanAfter >= 0 && !srv.filter.knows(source) || srv.filter.vouched(source) {
+	if srv.config.Limits.BanAfter >= 0 && !srv.filter.Knows(source) || srv.filter.Vouched(source) {
 		pairRoom = true
 	}
 	if !proven && !pairRoom {
@@ -125,7 +125,7 @@ func algorithmsOf(c *policy.Connection) []string {
 // challenge asks for digest credentials, and keeps nothing of the request.
 func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 	sh.srv.count.challenges.Add(1)
-	nonce := sh.srv.nonces.Issue(m.peer.addr.Addr(), sh.now)
+	nonce := sh.srv.nonces.Issue(m.peer.Addr.Addr(), sh.now)
 	extra, first := "", ""
 	for _, algorithm := range algorithms {
 		extra += `Proxy-Authenticate: Digest realm="` + sh.srv.config.Realm + `", nonce="` + nonce +

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // dialFrom opens a connection to the gateway from an address.
@@ -70,10 +72,11 @@ func TestStrangersDoNotKeepOthersOut(t *testing.T) {
 	phone.await("486 INVITE")
 	w.record()
 	s, l := w.srv.Stats(), w.srv.Load()
-	if s.RefusedConnections[classStranger] == 0 || s.EvictedConnections == 0 {
+	if s.RefusedConnections[transport.ClassStranger] == 0 || s.EvictedConnections == 0 {
 		t.Errorf("refused %v, %d evicted", s.RefusedConnections, s.EvictedConnections)
 	}
-	if l.ByClass[classStranger] > 8 || l.ByClass[classKnown] != 2 || l.ByClass[classOutbound] != 1 {
+	if l.ByClass[transport.ClassStranger] > 8 || l.ByClass[transport.ClassKnown] != 2 ||
+		l.ByClass[transport.ClassOutbound] != 1 {
 		t.Errorf("connections %v", l.ByClass)
 	}
 	if !ended(idle[0]) {
@@ -127,7 +130,7 @@ func TestAStrangerHasLittleTime(t *testing.T) {
 	if !ended(slow) {
 		t.Error("a message that has no end is waited for")
 	}
-	for n := w.srv.Load().ByClass[classKnown]; n != 1; n = w.srv.Load().ByClass[classKnown] {
+	for n := w.srv.Load().ByClass[transport.ClassKnown]; n != 1; n = w.srv.Load().ByClass[transport.ClassKnown] {
 		w.pause()
 	}
 	if _, err := io.WriteString(quiet, "\r\n\r\n"); err != nil {
@@ -176,12 +179,12 @@ func TestProofLetsAConnectionLive(t *testing.T) {
 // TestAnswersOpenNoConnection: the answer to a stranger who has hung up goes nowhere.
 func TestAnswersOpenNoConnection(t *testing.T) {
 	w := newWorld(t, wish{user: true})
-	from := peer{tcp: true, addr: netip.MustParseAddrPort("127.0.0.66:9"), stranger: true}
+	from := transport.Peer{TCP: true, Addr: netip.MustParseAddrPort("127.0.0.66:9"), Stranger: true}
 	w.srv.dispatch([]byte(small), from)
 	for w.srv.Stats().SendErrors == 0 {
 		w.pause()
 	}
-	if n := w.srv.Load().ByClass[classOutbound]; n != 0 {
+	if n := w.srv.Load().ByClass[transport.ClassOutbound]; n != 0 {
 		t.Errorf("%d connections are opened", n)
 	}
 }

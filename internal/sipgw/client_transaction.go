@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // clientTx is a client transaction (RFC 3261 section 17.1, with the Accepted state
@@ -13,7 +14,7 @@ type clientTx struct {
 	key    clientKey
 	branch string
 	invite bool
-	peer   peer
+	peer   transport.Peer
 	data   []byte // the request, while it may have to be sent again
 	ack    []byte // of a final response other than 2xx, once there is one
 
@@ -41,7 +42,7 @@ type clientTx struct {
 type clientKey struct{ branch, method string }
 
 // request starts a client transaction.
-func (sh *shard) request(method, branch string, to peer, data []byte, response func(*message)) *clientTx {
+func (sh *shard) request(method, branch string, to transport.Peer, data []byte, response func(*message)) *clientTx {
 	tx := &clientTx{
 		sh: sh, key: clientKey{branch, method}, branch: branch, invite: method == "INVITE",
 		peer: to, data: data, response: response,
@@ -49,7 +50,7 @@ func (sh *shard) request(method, branch string, to peer, data []byte, response f
 	sh.clients[tx.key] = tx
 	tx.transmit()
 	timing := &sh.srv.config.Timers
-	if !to.tcp {
+	if !to.TCP {
 		tx.interval = timing.T1
 		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(tx.interval))
 	}
@@ -69,7 +70,7 @@ func (tx *clientTx) atMost(times int8) {
 }
 
 func (tx *clientTx) transmit() {
-	tx.sh.srv.transport.send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
+	tx.sh.srv.transport.Send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
 }
 
 // fail ends the transaction without a response.
@@ -112,7 +113,7 @@ func (tx *clientTx) receive(m *message) {
 		return
 	}
 	if tx.ack != nil {
-		tx.sh.srv.transport.send(tx.peer, tx.ack, nil)
+		tx.sh.srv.transport.Send(tx.peer, tx.ack, nil)
 	}
 	if first {
 		// Timer D: the final response is acknowledged again while it is repeated.

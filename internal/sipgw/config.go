@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -47,33 +48,13 @@ type Timers struct {
 // Limits bound what the outside can make the server keep. Zero values stand for
 // the defaults.
 type Limits struct {
-	Queue            int     // messages that wait for one shard; default 8192, some 16 MB
-	CallsPerShard    int     // default 50,000
-	SocketBuffer     int     // bytes of the UDP socket's buffers; default 4 MiB
-	UnknownSources   int     // rate limits kept for unknown sources; default 65,536
-	UnknownPerSecond float64 // messages a second from one unknown source; default 5
-	UnknownBurst     float64 // default 20
+	transport.Limits
+	Queue         int // messages that wait for one shard; default 8192, some 16 MB
+	CallsPerShard int // default 50,000
 	// SourcePerSecond is how many requests a second are taken from one address, known
 	// or not, and SourceCalls how many calls it may have at once. 0 is no limit.
 	SourcePerSecond float64
 	SourceCalls     int
-	LearnedSources  int // carriers and authenticated sources remembered; default 65,536
-
-	// StrangerAnswers and StrangerBytes are what all strangers together are answered in a
-	// second. Default 1,000, and 1 KiB for each of them.
-	StrangerAnswers, StrangerBytes float64
-
-	// The connections over TCP and TLS, each kind with a budget of its own, so that none
-	// can take the place of another.
-	Connections         int // of known sources; default 4096
-	ConnectionsPerHost  int // of one known source; default 256: a proxy may open many
-	OutboundConnections int // that the server opened itself; default 1024
-	StrangerConnections int // of all unknown sources; default 512
-	StrangerPerHost     int // of one of them; default a 16th of ConnectionsPerHost
-	// StrangerLife is how long a connection may go without proof of its peer, and
-	// MessageWait how long one message may take from its first byte to its last. Default
-	// 32 s and 10 s.
-	StrangerLife, MessageWait time.Duration
 
 	// An unknown source that sends BanAfter wrong digests within
 	// BanWindow is not listened to for BanFor. Default 10 within 10 minutes, for an
@@ -143,17 +124,12 @@ func (t *Timers) setDefaults() {
 }
 
 func (l *Limits) setDefaults() {
-	for _, d := range []struct {
-		field *int
-		value int
-	}{
-		{&l.Queue, 8192}, {&l.CallsPerShard, 50_000}, {&l.Connections, 4096}, {&l.ConnectionsPerHost, 256},
-		{&l.OutboundConnections, 1024}, {&l.StrangerConnections, 512},
-		{&l.SocketBuffer, 4 << 20}, {&l.UnknownSources, 65_536}, {&l.LearnedSources, 65_536},
-	} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
+	l.Limits.SetDefaults()
+	if l.Queue == 0 {
+		l.Queue = 8192
+	}
+	if l.CallsPerShard == 0 {
+		l.CallsPerShard = 50_000
 	}
 	if l.BanAfter == 0 {
 		l.BanAfter = 10
@@ -163,26 +139,5 @@ func (l *Limits) setDefaults() {
 	}
 	if l.BanFor == 0 {
 		l.BanFor = time.Hour
-	}
-	if l.StrangerPerHost == 0 {
-		l.StrangerPerHost = max(1, l.ConnectionsPerHost/16)
-	}
-	if l.StrangerAnswers == 0 {
-		l.StrangerAnswers = 1000
-	}
-	if l.StrangerBytes == 0 {
-		l.StrangerBytes = 1024 * l.StrangerAnswers
-	}
-	if l.StrangerLife == 0 {
-		l.StrangerLife = 32 * time.Second
-	}
-	if l.MessageWait == 0 {
-		l.MessageWait = 10 * time.Second
-	}
-	if l.UnknownPerSecond == 0 {
-		l.UnknownPerSecond = 5
-	}
-	if l.UnknownBurst == 0 {
-		l.UnknownBurst = 20
 	}
 }

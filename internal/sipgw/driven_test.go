@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -62,8 +63,7 @@ func newDrivenFor(tb testing.TB, traced bool, want wish) *driven {
 	w := &world{t: tb, live: d.live, carriers: []*party{{local: drivenCarrier}}}
 	w.publish(want)
 	d.srv = New(config)
-	d.srv.transport.datagrams = d
-	d.srv.setAddresses("127.0.0.4:5060", "")
+	d.srv.transport.Divert(d, "127.0.0.4:5060")
 	return d
 }
 
@@ -94,11 +94,11 @@ func (d *driven) Do(context.Context, admission.Command) (admission.Result, error
 
 // deliver is a datagram that arrives, and all that follows from it.
 func (d *driven) deliver(data []byte, from netip.AddrPort) {
-	stranger, ok := d.srv.filter.admits(from.Addr(), data)
+	stranger, ok := d.srv.filter.Admits(from.Addr(), data)
 	if !ok {
 		return
 	}
-	d.srv.dispatch(data, peer{addr: from, stranger: stranger})
+	d.srv.dispatch(data, transport.Peer{Addr: from, Stranger: stranger})
 	for d.srv.shards[0].turn() {
 		continue
 	}
@@ -209,7 +209,7 @@ func BenchmarkCall(b *testing.B) {
 	if n := len(d.srv.shards[0].calls); n != 0 {
 		b.Fatalf("%d calls are left", n)
 	}
-	d.srv.transport.cancel()
+	d.srv.transport.Stop()
 	b.ReportMetric(float64(heap())/(1<<20), "MB-heap")
 	runtime.KeepAlive(d)
 }
@@ -241,7 +241,7 @@ func BenchmarkLive(b *testing.B) {
 		fresh, settled := d.memory(10_000)
 		b.ReportMetric(fresh, "B/new-call")
 		b.ReportMetric(settled, "B/call")
-		d.srv.transport.cancel()
+		d.srv.transport.Stop()
 	}
 }
 
@@ -249,7 +249,7 @@ func BenchmarkLive(b *testing.B) {
 func TestMemoryOfACall(t *testing.T) {
 	const most = 4100
 	d := newDriven(t, false)
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	fresh, settled := d.memory(2000)
 	t.Logf("%.0f bytes of heap a call, %.0f while its transactions last", settled, fresh)
 	if settled > most {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/torture"
 	"github.com/tollgate/tollgate/internal/store"
@@ -114,85 +113,13 @@ func TestWhoGuessesIsBanned(t *testing.T) {
 	guess(thief)
 
 	// A telephone of an office with an old password does not silence the office.
-	w.srv.filter.learn(netip.MustParseAddr("127.0.0.67"))
+	w.srv.filter.Learn(netip.MustParseAddr("127.0.0.67"))
 	office := w.party("127.0.0.67", false)
 	for range 5 {
 		guess(office)
 	}
 	if got := w.srv.Stats().Bans; got != 1 {
 		t.Errorf("%d bans", got)
-	}
-}
-
-func TestBans(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	limits := Limits{}
-	limits.setDefaults()
-	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
-	f.learn(netip.MustParseAddr("192.0.2.7")) // a ban by hand goes before everything
-	f.bans.current.Store(newBanSet([]store.Ban{
-		{Prefix: netip.MustParsePrefix("192.0.2.0/24")},
-		{Prefix: netip.MustParsePrefix("203.0.113.5/32"), ExpiresAt: now.Add(time.Minute)},
-		{Prefix: netip.MustParsePrefix("2001:db8::/32")},
-	}))
-	for address, want := range map[string]bool{
-		"192.0.2.7": true, "192.0.3.7": false, "203.0.113.5": true, "203.0.113.6": false, "2001:db8:7::1": true,
-		"2001:db9::1": false,
-	} {
-		source := netip.MustParseAddr(address)
-		_, message := f.admits(source, []byte("OPTIONS "))
-		_, connects := f.admitsConnection(source)
-		if got := f.bans.has(source, now); got != want || got && (message || connects) {
-			t.Errorf("%s: banned %v, want %v", address, got, want)
-		}
-	}
-	now = now.Add(time.Minute)
-	if f.bans.has(netip.MustParseAddr("203.0.113.5"), now) {
-		t.Error("a ban does not expire")
-	}
-	var g strikes
-	for i := range 100_000 {
-		g.wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now, 3, time.Hour)
-	}
-	if n := len(g.young) + len(g.old); n > 2*maxGuessers {
-		t.Errorf("%d guessers kept", n)
-	}
-}
-
-func TestBucketsAreBounded(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	limits := Limits{UnknownSources: 100, LearnedSources: 100}
-	limits.setDefaults()
-	f := newFilter(policy.NewLive(), func() time.Time { return now }, limits)
-	source := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
-	take := func(a netip.Addr) bool {
-		return f.strangers.take(a, now, limits.UnknownPerSecond, limits.UnknownBurst, 0)
-	}
-	for i := range 10_000 {
-		if !take(source(i)) {
-			t.Fatalf("source %d has no token", i)
-		}
-		f.learn(source(i))
-	}
-	if n := f.strangers.size(); n > 201 {
-		t.Errorf("%d buckets kept", n)
-	}
-	if len(f.learned) > 100 || !f.knows(source(9999)) {
-		t.Errorf("%d sources learned, the last is known: %v", len(f.learned), f.knows(source(9999)))
-	}
-	now = now.Add(learnedFor)
-	if f.knows(source(9999)) {
-		t.Error("a source is known for ever")
-	}
-	for range int(limits.UnknownBurst) {
-		take(source(0))
-	}
-	if take(source(0)) {
-		t.Error("the bucket has no bottom")
-	}
-	now = now.Add(time.Second)
-	if !take(source(0)) {
-		t.Error("the bucket does not fill")
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // How many wrong digests are checked: of one user from one source, from one source,
@@ -33,9 +36,9 @@ type pair struct {
 // guesses holds back sources that guess passwords. All of it is bounded.
 type guesses struct {
 	seed    maphash.Seed
-	pairs   buckets[pair]
-	sources buckets[netip.Addr]
-	users   buckets[uint64] // that exist
+	pairs   transport.Buckets[pair]
+	sources transport.Buckets[netip.Addr]
+	users   transport.Buckets[uint64] // that exist
 
 	mu         sync.Mutex // guards all below
 	young, old map[pair]time.Time
@@ -45,20 +48,20 @@ type guesses struct {
 func newGuesses() *guesses {
 	return &guesses{
 		seed: maphash.MakeSeed(), young: make(map[pair]time.Time), repeats: make(map[pair]uint64),
-		pairs: buckets[pair]{most: maxGuessers}, sources: buckets[netip.Addr]{most: maxGuessers},
-		users: buckets[uint64]{most: maxGuessers},
+		pairs: transport.Buckets[pair]{Most: maxGuessers}, sources: transport.Buckets[netip.Addr]{Most: maxGuessers},
+		users: transport.Buckets[uint64]{Most: maxGuessers},
 	}
 }
 
 func (n *guesses) pairOf(source netip.Addr, user string) pair {
-	return pair{sourceKey(source), maphash.String(n.seed, user)}
+	return pair{transport.SourceKey(source), maphash.String(n.seed, user)}
 }
 
 // room says whether a digest of a pair may be looked at, and whether its user's may.
 func (n *guesses) room(p pair, now time.Time) (pair, user bool) {
-	pair = n.pairs.has(p, now, pairGuessesPerMinute/60.0, pairGuesses) &&
-		n.sources.has(p.source, now, sourceGuessesPerMinute/60.0, sourceGuesses)
-	return pair, n.users.has(p.user, now, userGuessesPerMinute/60.0, userGuesses)
+	pair = n.pairs.Has(p, now, pairGuessesPerMinute/60.0, pairGuesses) &&
+		n.sources.Has(p.source, now, sourceGuessesPerMinute/60.0, sourceGuesses)
+	return pair, n.users.Has(p.user, now, userGuessesPerMinute/60.0, userGuesses)
 }
 
 // wrong counts a wrong digest, and says whether it is another one than that before: a
@@ -75,10 +78,10 @@ func (n *guesses) wrong(p pair, response string, exists bool, now time.Time) boo
 	if same {
 		return false
 	}
-	n.pairs.take(p, now, pairGuessesPerMinute/60.0, pairGuesses, 0)
-	n.sources.take(p.source, now, sourceGuessesPerMinute/60.0, sourceGuesses, 0)
+	n.pairs.Take(p, now, pairGuessesPerMinute/60.0, pairGuesses, 0)
+	n.sources.Take(p.source, now, sourceGuessesPerMinute/60.0, sourceGuesses, 0)
 	if exists {
-		n.users.take(p.user, now, userGuessesPerMinute/60.0, userGuesses, 0)
+		n.users.Take(p.user, now, userGuessesPerMinute/60.0, userGuesses, 0)
 	}
 	return true
 }
@@ -127,4 +130,42 @@ func (n *strikes) wrong(source netip.Addr, now time.Time, most int, window time.
 	delete(n.young, source)
 	delete(n.old, source)
 	return true
+}
+
+// SetBans puts a list of bans in force in the place of the one before. It is safe
+// for concurrent use.
+func (srv *Server) SetBans(bans []store.Ban) {
+	list := make([]transport.Ban, len(bans))
+	for i := range bans {
+		list[i] = transport.Ban{Prefix: bans[i].Prefix, Until: bans[i].ExpiresAt}
+	}
+	srv.filter.SetBans(list)
+}
+
+// strike notes a wrong digest of an unknown source. A source with too many is banned for
+// a time, here at once and on other nodes when they hear of it. A digest is only checked
+// if its nonce was given to this very address, so no one can have another source banned
+// by sending in its name. Known sources are not banned, since one telephone with an old
+// password must not silence the office around it: they are held back (guess.go).
+func (srv *Server) strike(source netip.Addr, now time.Time) {
+	limits := &srv.config.Limits
+	if limits.BanAfter < 0 || srv.filter.Knows(source) ||
+		!srv.strikes.wrong(transport.SourceKey(source), now, limits.BanAfter, limits.BanWindow) {
+		return
+	}
+	bits := source.BitLen()
+	if source.Is6() {
+		bits = 64
+	}
+	prefix, err := source.WithZone("").Prefix(bits)
+	if err != nil {
+		return
+	}
+	b := store.Ban{
+		Prefix: prefix, Reason: "wrong digest credentials, again and again",
+		Automatic: true, CreatedAt: now, ExpiresAt: now.Add(limits.BanFor),
+	}
+	srv.count.bans.Add(1)
+	srv.filter.Ban(transport.Ban{Prefix: b.Prefix, Until: b.ExpiresAt}, store.MaxBans)
+	srv.config.Banned(b)
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // identify finds the connection of a new call: by its source address first, with
@@ -17,10 +18,10 @@ import (
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	srv := sh.srv
 	snapshot := srv.config.Live.Snapshot()
-	if own := m.peer.own(); own != nil {
+	if own := ownOf(&m.peer); own != nil {
 		return own.attempt(snapshot)
 	}
-	source := m.peer.addr.Addr()
+	source := m.peer.Addr.Addr()
 	token := m.Get("x-telnyx-token")
 	if token == "" {
 		token = m.Get("x-tollgate-token")
@@ -38,8 +39,8 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 			return attempt, nil, false
 		}
 		identity, m.proved = policy.IdentityKnown, true
-		srv.filter.authenticated(source, connection.ID)
-		srv.transport.known(m.peer.conn)
+		srv.filter.Authenticated(source, connection.ID)
+		srv.transport.Known(m.peer.Conn)
 	}
 	attempt = admission.Call{
 		ID: srv.config.NewID(), Identity: identity, Source: source,
@@ -74,12 +75,12 @@ func chargedNumber(value string) e164.Number {
 // is what a connection has by default, and any other is then taken too: the
 // address or the password has proved who it is. Published set-ups of FQDN connections
 // say TCP for calls to the domain name, and call over UDP or TLS with a password.
-func transportAllowed(c *policy.Connection, from peer, proved bool) bool {
+func transportAllowed(c *policy.Connection, from transport.Peer, proved bool) bool {
 	switch c.Transport {
 	case "tcp":
-		return proved || from.tcp && !from.tls
+		return proved || from.TCP && !from.TLS
 	case "tls":
-		return from.tls
+		return from.TLS
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // fromHeader is the From of the carrier's leg, without its tag. A caller that asks
@@ -18,7 +19,7 @@ func (a *attempt) fromHeader() string {
 }
 
 func (a *attempt) callerUser() string {
-	host := a.s.sh.srv.host
+	host := a.s.sh.srv.transport.Own(transport.Peer{}).Host
 	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
 		host = *a.gateway.FromDomain
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // leg is one dialog of a call (RFC 3261 section 12). Its texts are copies, so that
@@ -23,9 +24,9 @@ type leg struct {
 	remote    string // To of our requests, with the peer's tag
 	localTag  string
 	remoteTag string
-	target    string   // the peer's Contact
-	routes    []string // URIs of the route set, nearest first
-	peer      peer     // where requests go
+	target    string         // the peer's Contact
+	routes    []string       // URIs of the route set, nearest first
+	peer      transport.Peer // where requests go
 	localSeq  uint32
 	remoteSeq uint32
 
@@ -100,14 +101,14 @@ func (l *leg) retarget(m *message) {
 	if uri := m.Contact(); uri != "" && len(uri) <= sip.MaxRequestURIBytes {
 		l.target = strings.Clone(uri)
 	}
-	before := l.peer.addr.Addr()
+	before := l.peer.Addr.Addr()
 	l.aim(m.peer, l.s.sh.srv.config.Reach)
-	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
+	if now := l.peer.Addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
 	if l.side == record.SideCallee {
 		// What the carrier's other machines send within the call must pass the filter.
-		l.s.sh.srv.filter.expect(l.peer.addr.Addr())
+		l.s.sh.srv.filter.Expect(l.peer.Addr.Addr())
 	}
 }
 
@@ -115,8 +116,8 @@ func (l *leg) retarget(m *message) {
 // that names no address, or a private one while the peer is not private, the peer
 // is behind a translator or hides its name, and the address that its messages come
 // from is used instead; so it is where guard forbids the peer to name that address.
-func (l *leg) aim(source peer, guard *reach.Guard) {
-	defer func() { l.heard = l.peer.addr.Addr() == source.addr.Addr() }()
+func (l *leg) aim(source transport.Peer, guard *reach.Guard) {
+	defer func() { l.heard = l.peer.Addr.Addr() == source.Addr.Addr() }()
 	l.peer = source
 	if l.latched() || l.unproven() {
 		return
@@ -134,32 +135,32 @@ func (l *leg) aim(source peer, guard *reach.Guard) {
 		return
 	}
 	host = host.Unmap()
-	if host != source.addr.Addr() && (!routable(host) && routable(source.addr.Addr()) || host.IsUnspecified()) {
+	if host != source.Addr.Addr() && (!routable(host) && routable(source.Addr.Addr()) || host.IsUnspecified()) {
 		return
 	}
 	port := routing.DefaultPort("udp")
 	if parts.Port > 0 {
 		port = uint16(parts.Port)
 	}
-	transport, _ := parts.Parameter("transport")
-	secured := strings.EqualFold(transport, "tls") || len(next) > 5 && strings.EqualFold(next[:5], "sips:") ||
-		(transport == "" && source.tls)
+	by, _ := parts.Parameter("transport")
+	secured := strings.EqualFold(by, "tls") || len(next) > 5 && strings.EqualFold(next[:5], "sips:") ||
+		(by == "" && source.TLS)
 	if secured && parts.Port == 0 {
 		port = 5061
 	}
-	if !guard.Follows(netip.AddrPortFrom(host, port), source.addr.Addr()) {
+	if !guard.Follows(netip.AddrPortFrom(host, port), source.Addr.Addr()) {
 		return
 	}
-	tcp := secured || strings.EqualFold(transport, "tcp") || (transport == "" && source.tcp)
-	if tcp && l.side == record.SideCaller && host != source.addr.Addr() {
+	tcp := secured || strings.EqualFold(by, "tcp") || (by == "" && source.TCP)
+	if tcp && l.side == record.SideCaller && host != source.Addr.Addr() {
 		return // no connection is opened to where a caller points, only to where it is
 	}
-	l.peer = peer{tcp: tcp, tls: secured, addr: netip.AddrPortFrom(host, port)}
+	l.peer = transport.Peer{TCP: tcp, TLS: secured, Addr: netip.AddrPortFrom(host, port)}
 	if secured {
-		l.peer.name, l.peer.unverified = source.name, source.unverified
+		l.peer.Name, l.peer.Unverified = source.Name, source.Unverified
 	}
-	if tcp && source.tcp && secured == source.tls && host == source.addr.Addr() {
-		l.peer.conn = source.conn // the connection in use is reused while it lasts (RFC 5923)
+	if tcp && source.TCP && secured == source.TLS && host == source.Addr.Addr() {
+		l.peer.Conn = source.Conn // the connection in use is reused while it lasts (RFC 5923)
 	}
 }
 
@@ -169,15 +170,15 @@ func (l *leg) unproven() bool { return l.side == record.SideCaller && !l.proven 
 
 // hear notes a message of the peer's within the dialog: it has our tag, which only a
 // receiver of our messages knows. From now on requests go where the peer wants them.
-func (l *leg) hear(from peer) {
-	l.heard = l.heard || l.peer.addr.Addr() == from.addr.Addr()
+func (l *leg) hear(from transport.Peer) {
+	l.heard = l.heard || l.peer.Addr.Addr() == from.Addr.Addr()
 	if !l.unproven() {
 		return
 	}
 	l.proven = true
-	before := l.peer.addr.Addr()
+	before := l.peer.Addr.Addr()
 	l.aim(from, l.s.sh.srv.config.Reach)
-	if now := l.peer.addr.Addr(); now != before && now.IsValid() {
+	if now := l.peer.Addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
 }
@@ -220,7 +221,7 @@ func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra str
 	contentType string) []byte {
 	w := sip.NewWriter()
 	w.RequestLine(method, l.requestURI())
-	w.Via(l.peer.transportName(), srv.ownAddress(l.peer), branch)
+	w.Via(l.peer.Transport(), srv.transport.Own(l.peer).HostPort, branch)
 	w.Field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.Field("From", l.local)
@@ -274,12 +275,12 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		if m != nil && m.Status < 200 {
 			return
 		}
-		l.heard = l.heard || m != nil && m.peer.addr.Addr() == l.peer.addr.Addr()
+		l.heard = l.heard || m != nil && m.peer.Addr.Addr() == l.peer.Addr.Addr()
 		l.silent = m == nil && !l.heard
 		if answered {
 			// A 2xx to our INVITE is repeated until its ACK arrives.
 			if m != nil && l.lastAck != nil && l.lastAckSeq == m.CSeq {
-				l.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
+				l.s.sh.srv.transport.Send(l.peer, l.lastAck, nil)
 			}
 			return
 		}
@@ -322,7 +323,7 @@ func (l *leg) answerChallenge(m *message, method string) string {
 func (l *leg) acknowledge(seq uint32, body []byte, contentType string) {
 	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, "", body, contentType)
 	l.lastAckSeq = seq
-	l.s.sh.srv.transport.send(l.peer, l.lastAck, nil)
+	l.s.sh.srv.transport.Send(l.peer, l.lastAck, nil)
 }
 
 // bye hangs up on the leg. The peer must not get a BYE before it has acknowledged

@@ -123,7 +123,7 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 			give = s.media.session.Answer
 		}
 		body, known := sip.DescriptionIn(m.Get("content-type"), m.Body)
-		d.SDP, d.Sender = body.SDP, m.peer.addr.Addr()
+		d.SDP, d.Sender = body.SDP, m.peer.Addr.Addr()
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)
 		}
@@ -231,7 +231,7 @@ func (a *attempt) offer() {
 	}
 	s.openMedia(a.encryption())
 	d := media.Description{
-		From: record.SideCaller, Source: s.caller.peer.addr.Addr(), Target: a.leg.peer.addr.Addr(),
+		From: record.SideCaller, Source: s.caller.peer.Addr.Addr(), Target: a.leg.peer.Addr.Addr(),
 	}
 	s.describe(isOffer, d, s.invite, func(body []byte, err error) {
 		switch {
@@ -296,6 +296,6 @@ func (s *session) fromGateway() kind {
 
 // between gives a description of one leg's peer to the other's.
 func (l *leg) between(what kind, m *message, then func(body []byte, err error)) {
-	d := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: l.other().peer.addr.Addr()}
+	d := media.Description{From: l.side, Source: l.peer.Addr.Addr(), Target: l.other().peer.Addr.Addr()}
 	l.s.describe(what, d, m, then)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // Origination is a call that the server makes itself, without a caller: it says
@@ -59,7 +60,7 @@ func (srv *Server) Originate(o Origination) error {
 	sh := srv.shardOf(o.SIPCallID)
 	own := &ownCaller{Origination: o, sh: sh, tag: newToken(), branch: sip.MagicCookie + newToken()}
 	own.speech = &speech{says: o.Says, said: func() { sh.post(own.hangUp) }}
-	own.peer = peer{tcp: true, addr: nowhere, conn: &stream{own: own}}
+	own.peer = transport.LocalPeer(nowhere, own)
 	sh.post(own.begin)
 	return nil
 }
@@ -73,7 +74,7 @@ var nowhere = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9)
 type ownCaller struct {
 	Origination
 	sh     *shard
-	peer   peer
+	peer   transport.Peer
 	speech *speech
 
 	tag, branch string
@@ -88,6 +89,12 @@ const (
 	ownHost    = "own.invalid" // which never resolves (RFC 6761 section 6.4)
 	ownContact = "Contact: <sip:tollgate@" + ownHost + ">\r\n"
 )
+
+// ownOf is the server's own caller, where the peer is one, else nil.
+func ownOf(p *transport.Peer) *ownCaller {
+	own, _ := p.Local().(*ownCaller)
+	return own
+}
 
 // begin sends the INVITE.
 func (c *ownCaller) begin() {
@@ -133,7 +140,7 @@ func (c *ownCaller) deliver(data []byte) {
 
 // take gets what the gateway sends. The gateway is in the middle of something then, so
 // it is looked at afterwards.
-func (c *ownCaller) take(data []byte) {
+func (c *ownCaller) Take(data []byte) {
 	data = slices.Clone(data)
 	c.sh.post(func() {
 		m := readMessage(data, c.peer)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // offer and answerSDP are session descriptions; what they say is of no matter to
@@ -78,7 +79,7 @@ func (w *world) party(host string, tcp bool) *party {
 			if err != nil {
 				return
 			}
-			p.take(buffer[:n], peer{addr: from})
+			p.take(buffer[:n], transport.Peer{Addr: from})
 		}
 	}()
 	w.t.Cleanup(func() {
@@ -135,7 +136,7 @@ func (p *party) readStream(conn net.Conn) {
 			if size == 0 {
 				break
 			}
-			p.take(buffer[:size], peer{tcp: true})
+			p.take(buffer[:size], transport.Peer{TCP: true})
 			buffer = buffer[size:]
 		}
 		if err != nil {
@@ -144,7 +145,7 @@ func (p *party) readStream(conn net.Conn) {
 	}
 }
 
-func (p *party) take(data []byte, from peer) {
+func (p *party) take(data []byte, from transport.Peer) {
 	if m := readMessage(data, from); m != nil {
 		p.got <- m
 	}
@@ -326,7 +327,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 		head += sip.Line("Record-Route", value)
 	}
 	contact := "<sip:" + p.address() + ">"
-	if m.peer.tcp {
+	if m.peer.TCP {
 		contact = "<sip:" + p.address() + ";transport=" + strings.ToLower(p.stream()) + ">"
 	}
 	head += sip.Line("Contact", contact) + extra
@@ -335,7 +336,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 		p.send(string(data))
 		return
 	}
-	to := m.peer.addr
+	to := m.peer.Addr
 	if _, err := p.udp.WriteToUDPAddrPort(data, to); err != nil {
 		p.t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 func (p *party) replyContact(m *message, status int, contact string) {
 	p.t.Helper()
 	data := m.Response(status, "Because", "r", sip.Line("Contact", contact), nil, "")
-	if _, err := p.udp.WriteToUDPAddrPort(data, m.peer.addr); err != nil {
+	if _, err := p.udp.WriteToUDPAddrPort(data, m.peer.Addr); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // probe is the part of a trunk that speaks to the gateway outside of calls. All but
@@ -27,7 +28,7 @@ type probe struct {
 	tag       string
 	enrolling bool // a REGISTER awaits its answer
 	enrolled  *routing.Gateway
-	address   peer // where the registration was made
+	address   transport.Peer // where the registration was made
 	failures  int
 	minimum   time.Duration // of an interval too brief (423)
 }
@@ -100,10 +101,11 @@ func (t *trunk) expire(kind timerKind) {
 }
 
 // outside writes a request outside of any dialog.
-func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer peer, branch, extra string) []byte {
+func (t *trunk) outside(method, uri, from, to, callID string, seq uint32,
+	peer transport.Peer, branch, extra string) []byte {
 	w := sip.NewWriter()
 	w.RequestLine(method, uri)
-	w.Via(peer.transportName(), t.srv.ownAddress(peer), branch)
+	w.Via(peer.Transport(), t.srv.transport.Own(peer).HostPort, branch)
 	w.Field("Max-Forwards", "70")
 	w.Field("From", from)
 	w.Field("To", to)
@@ -114,11 +116,11 @@ func (t *trunk) outside(method, uri, from, to, callID string, seq uint32, peer p
 }
 
 // find resolves the gateway's address on the shard's goroutine.
-func (t *trunk) find(gateway *routing.Gateway, found func(to peer, ok bool)) {
-	t.srv.resolver.resolve(gateway, func(targets []target) {
+func (t *trunk) find(gateway *routing.Gateway, found func(to transport.Peer, ok bool)) {
+	t.srv.resolver.Resolve(gateway, func(targets []transport.Target) {
 		t.probe.sh.post(func() {
 			if len(targets) == 0 {
-				found(peer{}, false)
+				found(transport.Peer{}, false)
 				return
 			}
 			found(t.srv.peerOf(gateway, targets[0]), true)
@@ -135,7 +137,7 @@ func (t *trunk) ask() {
 	}
 	placeholder := &clientTx{sh: p.sh, done: true}
 	p.pinging, p.asked = placeholder, p.sh.now
-	t.find(gateway, func(to peer, ok bool) {
+	t.find(gateway, func(to transport.Peer, ok bool) {
 		if p.pinging != placeholder {
 			return
 		}
@@ -144,11 +146,11 @@ func (t *trunk) ask() {
 			return
 		}
 		uri := "sip:" + gateway.Address
-		self := "<sip:tollgate@" + t.srv.host + ">"
+		self := "<sip:tollgate@" + t.srv.transport.Own(transport.Peer{}).Host + ">"
 		branch := t.srv.newBranch()
 		data := t.outside("OPTIONS", uri, self+";tag="+newToken(), "<"+uri+">", t.srv.newCallID(p.sh), 1, to, branch,
-			t.srv.contactLine(to)+"Accept: application/sdp\r\n")
-		t.srv.filter.learn(to.addr.Addr())
+			t.srv.transport.Own(to).Contact+"Accept: application/sdp\r\n")
+		t.srv.filter.Learn(to.Addr.Addr())
 		p.asked = p.sh.now
 		p.pinging = p.sh.request("OPTIONS", branch, to, data, func(m *message) {
 			if m == nil || m.Status >= 200 {
@@ -202,13 +204,13 @@ func (t *trunk) enrol(expires time.Duration) {
 	if p.callID == "" {
 		p.callID, p.tag = t.srv.newCallID(p.sh), newToken()
 	}
-	t.find(gateway, func(to peer, ok bool) {
+	t.find(gateway, func(to transport.Peer, ok bool) {
 		if !ok {
 			t.enrolment(nil, expires)
 			return
 		}
 		p.address = to
-		t.srv.filter.learn(to.addr.Addr())
+		t.srv.filter.Learn(to.Addr.Addr())
 		t.sendRegister(gateway, expires, "", 0)
 	})
 }
@@ -227,7 +229,7 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, au
 	p.seq++
 	branch := t.srv.newBranch()
 	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
-		t.srv.contactLine(p.address)+"Expires: "+sip.Seconds(expires)+"\r\n"+authorization)
+		t.srv.transport.Own(p.address).Contact+"Expires: "+sip.Seconds(expires)+"\r\n"+authorization)
 	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
 		if m != nil && m.Status < 200 {
 			return
@@ -257,7 +259,7 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	if m != nil {
 		status = int32(m.Status)
 		if m.Status < 300 {
-			granted = grantedExpires(m, t.srv.ownAddress(p.address), expires)
+			granted = grantedExpires(m, t.srv.transport.Own(p.address).HostPort, expires)
 		}
 		if m.Status == 423 {
 			p.minimum = min(sip.ReadSeconds(m.Get("min-expires")), 24*time.Hour)
@@ -325,7 +327,7 @@ func (srv *Server) farewell() {
 	list := srv.trunks.all()
 	for _, t := range list {
 		t.probe.sh.post(func() {
-			if t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
+			if t.probe.enrolled != nil && t.probe.address.Addr.IsValid() {
 				t.enrol(0)
 			}
 		})
@@ -334,7 +336,7 @@ func (srv *Server) farewell() {
 		waiting := 0
 		srv.each(func(sh *shard) {
 			for _, t := range list {
-				if t.probe.sh == sh && t.probe.enrolled != nil && t.probe.address.addr.IsValid() {
+				if t.probe.sh == sh && t.probe.enrolled != nil && t.probe.address.Addr.IsValid() {
 					waiting++
 				}
 			}

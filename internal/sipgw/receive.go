@@ -7,11 +7,12 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // receive takes one message through the validation to its transaction.
-func (sh *shard) receive(data []byte, from peer) {
-	sh.srv.transport.traceMessage(false, from, data)
+func (sh *shard) receive(data []byte, from transport.Peer) {
+	sh.srv.transport.Trace(false, from, data)
 	w := &sh.wire
 	w.Read(data)
 	v := sip.Judge(w)
@@ -32,21 +33,21 @@ func (sh *shard) receive(data []byte, from peer) {
 		sh.receiveResponse(m)
 		return
 	}
-	m.Received(m.peer.addr)
+	m.Received(m.peer.Addr)
 	sh.receiveRequest(m)
 }
 
 // answerInvalid answers a request that validation refuses, without keeping
 // anything of it.
-func (sh *shard) answerInvalid(data []byte, from peer, m *message, v sip.Verdict) {
+func (sh *shard) answerInvalid(data []byte, from transport.Peer, m *message, v sip.Verdict) {
 	if v.Kind != sip.VerdictAnswer {
 		return
 	}
 	if m == nil || !m.Request {
-		sh.srv.answer(from, sip.RefusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
+		sh.srv.transport.Answer(from, sip.RefusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
 		return
 	}
-	m.Received(m.peer.addr)
+	m.Received(m.peer.Addr)
 	sh.answerStateless(m, v.Status, v.Phrase, v.Lines(), "")
 }
 
@@ -102,7 +103,7 @@ func (sh *shard) receiveCancel(m *message) {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	sh.srv.transport.send(m.replyTo(), m.Response(200, "OK", invite.toTag, "", nil, ""), nil)
+	sh.srv.transport.Send(m.replyTo(), m.Response(200, "OK", invite.toTag, "", nil, ""), nil)
 	if invite.state == serverTrying && invite.cancelled != nil {
 		invite.cancelled()
 	}
@@ -153,9 +154,9 @@ func (sh *shard) receiveInvite(m *message) {
 		sh.answerStateless(m, 422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)), "")
 		return
 	}
-	if m.peer.own() == nil && !srv.crowds.enter(m.peer.addr.Addr(), emergency) {
+	if ownOf(&m.peer) == nil && !srv.crowds.enter(m.peer.Addr.Addr(), emergency) {
 		srv.count.crowded.Add(1)
-		srv.limited(m.peer.addr.Addr(), "sip_source_calls")
+		srv.limited(m.peer.Addr.Addr(), "sip_source_calls")
 		sh.refuseStateless(m, admission.ReasonOverloaded)
 		return
 	}
@@ -184,9 +185,10 @@ const (
 // the request comes, and no timer repeats it.
 func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 	srv := sh.srv
-	if !srv.unidentified.take(sourceKey(m.peer.addr.Addr()), sh.now, unidentifiedPerSecond, unidentifiedBurst, 0) ||
-		!srv.crowds.enter(m.peer.addr.Addr(), false) {
-		srv.count.unanswered.Add(1)
+	if !srv.unidentified.Take(transport.SourceKey(m.peer.Addr.Addr()), sh.now,
+		unidentifiedPerSecond, unidentifiedBurst, 0) ||
+		!srv.crowds.enter(m.peer.Addr.Addr(), false) {
+		srv.transport.Count.Unanswered.Add(1)
 		return
 	}
 	tx := sh.begin(m)
@@ -213,7 +215,7 @@ func (srv *Server) looped(m *message) bool {
 
 // refuseStateless answers with a refusal of Tollgate's own, of which nothing is kept.
 func (sh *shard) refuseStateless(m *message, why admission.Reason) {
-	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.peer.addr.Addr().String()}}
+	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.peer.Addr.Addr().String()}}
 	sh.answerStateless(m, why.Status(), d.Phrase(), sh.srv.refusalLines(why, &d), "")
 }
 
@@ -246,8 +248,8 @@ func (sh *shard) receiveInDialog(m *message) {
 	l.hear(m.peer)
 	if l.latched() {
 		l.peer = m.peer // a translator may have forgotten the port and taken another
-	} else if m.peer.tcp && l.peer.tcp {
-		l.peer.conn = m.peer.conn // the peer may have connected anew
+	} else if m.peer.TCP && l.peer.TCP {
+		l.peer.Conn = m.peer.Conn // the peer may have connected anew
 	}
 	switch m.Method {
 	case "BYE":

@@ -240,7 +240,7 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w := sip.NewWriter()
 	w.RequestLine("CANCEL", l.requestURI())
-	w.Via(l.peer.transportName(), l.s.sh.srv.ownAddress(l.peer), branch)
+	w.Via(l.peer.Transport(), l.s.sh.srv.transport.Own(l.peer).HostPort, branch)
 	w.Field("Max-Forwards", "70")
 	l.writeRoutes(w)
 	w.Field("From", l.local)

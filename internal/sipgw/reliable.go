@@ -169,7 +169,7 @@ func (r *reliability) expire(kind timerKind) {
 	}
 	sh := r.s.sh
 	if kind == timerRetransmit {
-		sh.srv.transport.send(r.tx.peer, r.queue[0].data, nil)
+		sh.srv.transport.Send(r.tx.peer, r.queue[0].data, nil)
 		r.interval *= 2
 		sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
 		return
@@ -273,7 +273,7 @@ func (r *reliability) acknowledges(m *message) bool {
 // and the answer back. done is called when that is over.
 func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx *serverTx, done func()) {
 	s := l.s
-	there := media.Description{From: l.side, Source: l.peer.addr.Addr(), Target: to.peer.addr.Addr()}
+	there := media.Description{From: l.side, Source: l.peer.Addr.Addr(), Target: to.peer.Addr.Addr()}
 	s.describe(what, there, m, func(body []byte, err error) {
 		if err != nil {
 			tx.respond(488, phraseOfMedia(err), "")
@@ -298,7 +298,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 				done()
 				return
 			}
-			back := media.Description{From: to.side, Source: to.peer.addr.Addr(), Target: l.peer.addr.Addr()}
+			back := media.Description{From: to.side, Source: to.peer.Addr.Addr(), Target: l.peer.Addr.Addr()}
 			s.describe(isAnswer, back, answer, func(body []byte, err error) {
 				if err != nil {
 					body = nil

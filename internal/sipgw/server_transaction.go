@@ -2,6 +2,8 @@ package sipgw
 
 import (
 	"time"
+
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // serverState is where a server transaction is.
@@ -21,7 +23,7 @@ type serverTx struct {
 	sh      *shard
 	key     string
 	request *message // until the final response
-	peer    peer
+	peer    transport.Peer
 	last    []byte
 	state   serverState
 	// once says that the final response goes out once for each time that the request
@@ -59,7 +61,7 @@ func (sh *shard) begin(m *message) *serverTx {
 // awaits its ACK it is repeated by its own timer too.
 func (tx *serverTx) again() {
 	if tx.last != nil {
-		tx.sh.srv.transport.send(tx.peer, tx.last, nil)
+		tx.sh.srv.transport.Send(tx.peer, tx.last, nil)
 	}
 }
 
@@ -81,7 +83,7 @@ func (tx *serverTx) send(status int, data []byte) {
 		return
 	}
 	tx.last = data
-	tx.sh.srv.transport.send(tx.peer, data, nil)
+	tx.sh.srv.transport.Send(tx.peer, data, nil)
 	if status < 200 {
 		return
 	}
@@ -90,7 +92,7 @@ func (tx *serverTx) send(status int, data []byte) {
 	switch {
 	case !invite:
 		tx.state = serverAnswered
-		if tx.peer.tcp {
+		if tx.peer.TCP {
 			tx.drop()
 			return
 		}
@@ -103,7 +105,7 @@ func (tx *serverTx) send(status int, data []byte) {
 		tx.repeat()
 	default:
 		tx.state = serverRefused
-		if !tx.peer.tcp && !tx.once {
+		if !tx.peer.TCP && !tx.once {
 			tx.repeat()
 		}
 	}

@@ -98,10 +98,10 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.caller.setLocal(m.To, tx.toTag)
 	s.caller.setRemote(m.From, m.FromTag)
 	s.caller.encoded = s.connected.EncodeContact
-	s.caller.proven = m.proved || m.peer.tcp
+	s.caller.proven = m.proved || m.peer.TCP
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
-	s.source = m.peer.addr.Addr()
+	s.source = m.peer.Addr.Addr()
 	s.caller.traceBegin(s.source)
 	tx.cancelled = func() { s.handle(call.Cancelled{}) }
 	sh.calls[s] = struct{}{}
@@ -173,7 +173,7 @@ func (s *session) act(a call.Action) {
 }
 
 // own is the server's own caller, nil in all other calls.
-func (s *session) own() *ownCaller { return s.caller.peer.own() }
+func (s *session) own() *ownCaller { return ownOf(&s.caller.peer) }
 
 func (s *session) expire(timerKind) { s.handle(call.Due{}) }
 
@@ -267,7 +267,7 @@ func (s *session) passProvisional(a *attempt, m *message) {
 		return
 	}
 	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.ToTag), s.inviteTx, s.invite
-	d := media.Description{From: record.SideCallee, Source: m.peer.addr.Addr(), Target: s.caller.peer.addr.Addr()}
+	d := media.Description{From: record.SideCallee, Source: m.peer.Addr.Addr(), Target: s.caller.peer.Addr.Addr()}
 	s.describe(s.fromGateway(), d, m, func(body []byte, err error) {
 		if err != nil {
 			body = nil // the progress is told, without its media

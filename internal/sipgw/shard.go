@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
@@ -46,7 +47,7 @@ type legKey struct{ callID, remoteTag string }
 // packet is a message as it came, in a buffer that is used again once it is handled.
 type packet struct {
 	buffer *buffer
-	from   peer
+	from   transport.Peer
 }
 
 type buffer struct{ data []byte }
@@ -57,7 +58,7 @@ var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2048)} 
 // maxIdleBuffer bounds a buffer that is kept for the next message.
 const maxIdleBuffer = 16 << 10
 
-func newPacket(data []byte, from peer) packet {
+func newPacket(data []byte, from transport.Peer) packet {
 	b := buffers.Get().(*buffer)
 	b.data = append(b.data[:0], data...)
 	return packet{b, from}
@@ -92,7 +93,7 @@ func (sh *shard) post(f func()) {
 }
 
 // offer queues a copy of a message unless there are limit already, and says whether it did.
-func (sh *shard) offer(data []byte, from peer, limit int) bool {
+func (sh *shard) offer(data []byte, from transport.Peer, limit int) bool {
 	sh.inbox.mu.Lock()
 	full := len(sh.inbox.packets) >= limit
 	if !full {
@@ -175,7 +176,7 @@ func (sh *shard) guard(step func(), p *packet) {
 		sh.srv.count.panics.Add(1)
 		attributes := []any{"panic", trouble}
 		if p != nil {
-			attributes = append(attributes, "source", p.from.addr.String(), "bytes", len(p.buffer.data))
+			attributes = append(attributes, "source", p.from.Addr.String(), "bytes", len(p.buffer.data))
 		}
 		sh.srv.panicOnce.Do(func() {
 			sh.srv.log.Error("a SIP message or timer made the server panic; further ones are only counted",

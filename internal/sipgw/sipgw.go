@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -21,7 +19,6 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
-	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
@@ -29,6 +26,7 @@ import (
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -36,10 +34,10 @@ import (
 
 // Config is what a Server needs. Live, Ledger and Owner are required.
 type Config struct {
-	Addr   string // host:port for UDP and TCP; default 127.0.0.1:5060
-	TLS    TLS    // SIP over TLS, if it is wanted
-	Host   string // the host that Contact and Via name, where it is not that of Addr
-	Realm  string // of digest authentication: always connection.Realm, for which passwords are hashed
+	Addr   string        // host:port for UDP and TCP; default 127.0.0.1:5060
+	TLS    transport.TLS // SIP over TLS, if it is wanted
+	Host   string        // the host that Contact and Via name, where it is not that of Addr
+	Realm  string        // of digest authentication: always connection.Realm, for which passwords are hashed
 	Live   *policy.Live
 	Ledger store.Ledger
 	Owner  uuid.UUID // of the leases that the calls of this process hold
@@ -86,18 +84,17 @@ type Config struct {
 type Server struct {
 	config    Config
 	log       *slog.Logger
-	transport *transport
-	filter    *filter
-	resolver  *resolver
+	transport *transport.Transport
+	filter    *transport.Filter
+	resolver  *transport.Resolver
 	trunks    *trunks
-	paces     buckets[netip.Addr] // of sources, by sourceKey
-	urgent    buckets[netip.Addr] // the same, of emergency calls
+	paces     transport.Buckets[netip.Addr] // of sources, by sourceKey
+	urgent    transport.Buckets[netip.Addr] // the same, of emergency calls
 	crowds    sourceCalls
-	strangers answerBudget
 	// unidentified bounds the calls of known sources that do not say whose they are.
-	unidentified buckets[netip.Addr]
-	turnedAway   buckets[netip.Addr]
-	warnings     *warnings
+	unidentified transport.Buckets[netip.Addr]
+	turnedAway   transport.Buckets[netip.Addr]
+	limitWarning transport.Warning
 	tagSecret    [32]byte
 	nonces       *sip.Nonces
 	guesses      *guesses
@@ -110,12 +107,7 @@ type Server struct {
 	knowsItself bool
 	mark        string         // in the branches of this process
 	decoy       connection.HA1 // checked in place of that of a user that does not exist
-	hostPort    string         // in Via and Contact over UDP and TCP
-	// secureHostPort is the same over TLS.
-	secureHostPort string
-	contacts       contactLines
-	host           string
-	retryAfter     string
+	retryAfter  string
 
 	maxCall  atomic.Int64 // nanoseconds; 0 for no limit
 	started  atomic.Bool
@@ -134,37 +126,27 @@ func New(config Config) *Server {
 	config.setDefaults()
 	srv := &Server{
 		knowsItself: alone,
-		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(), warnings: new(warnings),
+		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	srv.LimitCalls(config.MaxCall)
-	srv.filter = newFilter(config.Live, config.Clock, config.Limits)
-	running, cancel := context.WithCancel(context.Background())
-	srv.resolver = &resolver{
-		ctx: running, now: config.Clock, random: rand.Float64, dns: newNameServers(config.NameServers),
-		tls: config.TLS.wanted(), names: make(map[string]resolved),
-		guard: config.Reach,
-		refused: func(gateway *routing.Gateway, why string, all bool) {
+	known := func() transport.Sources { return config.Live.Snapshot() }
+	srv.filter = transport.NewFilter(known, config.Clock, config.Limits.Limits)
+	srv.resolver = transport.NewResolver(transport.ResolverConfig{
+		NameServers: config.NameServers, Clock: config.Clock, TLS: config.TLS.Wanted(), Reach: config.Reach,
+		Refused: func(gateway *routing.Gateway, why string, all bool) {
 			srv.trunks.of(gateway).forbid(why, all)
 		},
-	}
-	srv.transport = &transport{
-		running: running, cancel: cancel,
-		tracer: config.Tracer, now: config.Clock, limits: config.Limits, filter: srv.filter, handle: srv.dispatch,
-		count:   &srv.count,
-		streams: make(map[streamKey]*stream), budgets: newBudgets(&config.Limits), log: config.Logger, warned: srv.warnings,
-		reach: config.Reach,
-	}
-	if config.TLS.wanted() {
-		files := config.TLS.files()
-		files.Now, files.Log = config.Clock, config.Logger
-		srv.transport.certificates, srv.transport.secureAddr = certificate.New(files), config.TLS.Addr
-	}
+	})
+	srv.transport = transport.New(transport.Config{
+		Addr: config.Addr, Host: config.Host, TLS: config.TLS, Limits: config.Limits.Limits, Filter: srv.filter,
+		Handle: srv.dispatch, Tracer: config.Tracer, Clock: config.Clock, Log: config.Logger, Reach: config.Reach,
+	})
 	cryptorand.Read(srv.tagSecret[:])
-	for _, b := range []*buckets[netip.Addr]{&srv.paces, &srv.urgent, &srv.unidentified, &srv.turnedAway} {
-		b.most = config.Limits.UnknownSources
+	for _, b := range []*transport.Buckets[netip.Addr]{&srv.paces, &srv.urgent, &srv.unidentified, &srv.turnedAway} {
+		b.Most = config.Limits.UnknownSources
 	}
 	srv.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
 	srv.trunks = &trunks{srv: srv, byID: make(map[id.ID]*trunk)}
@@ -185,48 +167,29 @@ func New(config Config) *Server {
 // Start listens on UDP and TCP and begins to take calls. It returns when both
 // sockets are bound.
 func (srv *Server) Start(ctx context.Context) error {
-	if err := srv.transport.listen(ctx, srv.config.Addr); err != nil {
+	if err := srv.transport.Listen(ctx); err != nil {
 		return err
 	}
-	secure := ""
-	if srv.transport.secure != nil {
-		secure = publicAddress(srv.transport.secure.Addr().(*net.TCPAddr).AddrPort(), srv.config.Host)
-	}
 	if srv.knowsItself {
-		srv.config.Reach.Know(reach.Host{Listeners: srv.listeners()})
+		srv.config.Reach.Know(reach.Host{Listeners: srv.transport.Listeners()})
 	}
-	srv.setAddresses(publicAddress(srv.transport.addr(), srv.config.Host), secure)
 	for _, sh := range srv.shards {
 		srv.work.Go(func() { sh.run(srv.done) })
 	}
 	// Carriers are known before the first message can come.
 	srv.trunks.follow(srv.config.Live.Snapshot())
 	srv.work.Go(srv.followPolicy)
-	srv.transport.start()
+	srv.transport.Start()
 	srv.started.Store(true)
 	return nil
 }
 
-// listeners are the sockets of the server, once it listens.
-func (srv *Server) listeners() []netip.AddrPort {
-	list := []netip.AddrPort{srv.transport.addr()}
-	if srv.transport.secure != nil {
-		list = append(list, srv.transport.secure.Addr().(*net.TCPAddr).AddrPort())
-	}
-	return list
-}
-
 // Addr is the address that the server listens on, once started.
-func (srv *Server) Addr() string { return srv.transport.addr().String() }
+func (srv *Server) Addr() string { return srv.transport.Addr().String() }
 
 // SecureAddr is the address on which the server listens for TLS, once started; ""
 // without TLS.
-func (srv *Server) SecureAddr() string {
-	if srv.transport.secure == nil {
-		return ""
-	}
-	return srv.transport.secure.Addr().String()
-}
+func (srv *Server) SecureAddr() string { return srv.transport.SecureAddr() }
 
 // Stop refuses new calls and waits for the running ones until ctx ends. Then it
 // hangs up on those that are left and settles them, within Timers.EndLimit. It
@@ -265,8 +228,8 @@ func (srv *Server) stop(ctx context.Context) error {
 	})
 	close(srv.done)
 	srv.work.Wait()
-	srv.transport.stop()
-	srv.resolver.work.Wait()
+	srv.transport.Stop()
+	srv.resolver.Stop()
 	close(srv.stopped)
 	if left > 0 {
 		return fmt.Errorf("stop the SIP server: %w: %d", errUnsettled, left)
@@ -326,10 +289,10 @@ func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
 // dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost. Emergency
 // calls of connections that are known at their source are not among them.
-func (srv *Server) dispatch(data []byte, from peer) {
+func (srv *Server) dispatch(data []byte, from transport.Peer) {
 	if !srv.inRate(data, from) {
 		srv.count.paced.Add(1)
-		srv.limited(from.addr.Addr(), "sip_source_rate")
+		srv.limited(from.Addr.Addr(), "sip_source_rate")
 		if sip.IsNewCall(data) && !srv.isEmergency(data, from) {
 			srv.turnAway(data, from, admission.ReasonCallRate)
 		}
@@ -355,14 +318,25 @@ func (srv *Server) dispatch(data []byte, from peer) {
 const turnedAwayPerSecond = 2000
 
 // turnAway refuses a new call before anything reads it.
-func (srv *Server) turnAway(data []byte, from peer, why admission.Reason) {
-	if !srv.turnedAway.take(sourceKey(from.addr.Addr()), srv.config.Clock(), turnedAwayPerSecond, turnedAwayPerSecond, 0) {
-		srv.count.unanswered.Add(1)
+func (srv *Server) turnAway(data []byte, from transport.Peer, why admission.Reason) {
+	if !srv.turnedAway.Take(transport.SourceKey(from.Addr.Addr()), srv.config.Clock(), turnedAwayPerSecond,
+		turnedAwayPerSecond, 0) {
+		srv.transport.Count.Unanswered.Add(1)
 		return
 	}
 	d := admission.Decision{Reason: why}
 	v := sip.Verdict{Kind: sip.VerdictAnswer, Status: why.Status(), Phrase: d.Phrase(), Headers: []string{
 		"Retry-After: " + srv.retryAfter, "X-Tollgate-Reason: " + why.String(), lineRejected[:len(lineRejected)-2],
 	}}
-	srv.answer(from, sip.RefusalBytes(data, v, srv.tagForBytes(data)), len(data))
+	srv.transport.Answer(from, sip.RefusalBytes(data, v, srv.tagForBytes(data)), len(data))
 }
+
+// Reload reads the files of TLS again. When they cannot be used, what was in force
+// stays so, and the error says why. Calls are not touched.
+func (srv *Server) Reload() error { return srv.transport.Reload() }
+
+// LimitCalls says how long calls that begin from now on may last; 0 is no limit.
+func (srv *Server) LimitCalls(most time.Duration) { srv.maxCall.Store(int64(most)) }
+
+// MaxCall is what LimitCalls said last.
+func (srv *Server) MaxCall() time.Duration { return time.Duration(srv.maxCall.Load()) }

@@ -8,87 +8,14 @@ import (
 
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
-
-// buckets are token buckets, as of source addresses, in two generations: when the
-// young one is full the old one is dropped, so that a flood of forged addresses has
-// a bounded cost.
-type buckets[K comparable] struct {
-	most int // of one generation
-
-	mu         sync.Mutex // guards both below
-	young, old map[K]bucket
-}
-
-// bucket is a token bucket.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// take takes a token of a key, which gets perSecond and may save burst, and says
-// whether there was one. With a floor below 0 a token may be taken on credit.
-func (b *buckets[K]) take(key K, now time.Time, perSecond, burst, floor float64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	one := b.get(key, now, perSecond, burst)
-	if len(b.young) >= b.most || b.young == nil {
-		if _, there := b.young[key]; !there {
-			b.young, b.old = make(map[K]bucket), b.young
-		}
-	}
-	allowed := one.tokens-1 >= floor
-	if allowed {
-		one.tokens--
-	}
-	b.young[key] = one
-	return allowed
-}
-
-// get is the bucket of a key as of now; b.mu is held.
-func (b *buckets[K]) get(key K, now time.Time, perSecond, burst float64) bucket {
-	one, ok := b.young[key]
-	if !ok {
-		if one, ok = b.old[key]; !ok {
-			return bucket{tokens: burst, at: now}
-		}
-	}
-	one.tokens = min(burst, one.tokens+now.Sub(one.at).Seconds()*perSecond)
-	one.at = now
-	return one
-}
-
-// has says whether a key has a token, and takes none.
-func (b *buckets[K]) has(key K, now time.Time, perSecond, burst float64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.get(key, now, perSecond, burst).tokens >= 1
-}
-
-func (b *buckets[K]) size() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.young) + len(b.old)
-}
-
-// sourceKey is what a source counts by: an IPv4 address, or the /64 of an IPv6 one,
-// of which a single customer of a network has all.
-func sourceKey(source netip.Addr) netip.Addr {
-	if source.Is4() || source.Is4In6() {
-		return source.Unmap()
-	}
-	prefix, err := source.WithZone("").Prefix(64)
-	if err != nil {
-		return source
-	}
-	return prefix.Addr()
-}
 
 // inRate says whether a request of a source is within Limits.SourcePerSecond. What
 // belongs to a call that there is has as much again to itself, so that running calls
 // go on and end while new ones of their source are turned away. So have emergency calls
 // of connections that are known there. Answers are not counted.
-func (srv *Server) inRate(data []byte, from peer) bool {
+func (srv *Server) inRate(data []byte, from transport.Peer) bool {
 	per := srv.config.Limits.SourcePerSecond
 	if per <= 0 || bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
 		return true
@@ -99,8 +26,8 @@ func (srv *Server) inRate(data []byte, from peer) bool {
 		bytes.Contains(sip.HeaderOf(data, "to", 't'), []byte("tag="))) {
 		floor = -per
 	}
-	source, now := sourceKey(from.addr.Addr()), srv.config.Clock()
-	if srv.paces.take(source, now, per, per, floor) {
+	source, now := transport.SourceKey(from.Addr.Addr()), srv.config.Clock()
+	if srv.paces.Take(source, now, per, per, floor) {
 		return true
 	}
 	return begins && srv.isEmergency(data, from) && srv.urgentInRate(source, from, now, per)
@@ -112,15 +39,15 @@ const leastUrgent = 50
 
 // urgentInRate bounds the emergency calls of a source that is above its rate. One that is
 // too many is not refused: over UDP its INVITE is repeated until there is room again.
-func (srv *Server) urgentInRate(source netip.Addr, from peer, now time.Time, per float64) bool {
+func (srv *Server) urgentInRate(source netip.Addr, from transport.Peer, now time.Time, per float64) bool {
 	per = max(per, leastUrgent)
-	return from.tcp || srv.urgent.take(source, now, per, per, 0)
+	return from.TCP || srv.urgent.Take(source, now, per, per, 0)
 }
 
 // isEmergency says whether a new call dials what a connection that is known to be at
 // its source knows as an emergency number. Nothing is known of a stranger.
-func (srv *Server) isEmergency(invite []byte, from peer) bool {
-	if from.stranger {
+func (srv *Server) isEmergency(invite []byte, from transport.Peer) bool {
+	if from.Stranger {
 		return false
 	}
 	uri := sip.RequestURIOf(invite)
@@ -131,13 +58,13 @@ func (srv *Server) isEmergency(invite []byte, from peer) bool {
 	if len(token) == 0 {
 		token = sip.HeaderOf(invite, "x-tollgate-token", 0)
 	}
-	snapshot, source := srv.config.Live.Snapshot(), from.addr.Addr()
+	snapshot, source := srv.config.Live.Snapshot(), from.Addr.Addr()
 	text := sip.DialledText(string(uri))
 	charged := chargedNumber(string(sip.HeaderOf(invite, "p-charge-info", 0)))
 	if c, dialled, _ := snapshot.BySource(source, text, string(token), charged); c != nil {
 		return emergencyFor(snapshot, c, dialled)
 	}
-	for _, connection := range srv.filter.connectionsAt(source) {
+	for _, connection := range srv.filter.ConnectionsAt(source) {
 		if c := snapshot.Connection(connection); c != nil && emergencyFor(snapshot, c, text) {
 			return true
 		}
@@ -168,7 +95,7 @@ func (c *sourceCalls) enter(source netip.Addr, emergency bool) bool {
 	if c.most <= 0 {
 		return true
 	}
-	source = sourceKey(source)
+	source = transport.SourceKey(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[source] >= c.most && !emergency {
@@ -183,7 +110,7 @@ func (c *sourceCalls) leave(source netip.Addr) {
 	if c.most <= 0 {
 		return
 	}
-	source = sourceKey(source)
+	source = transport.SourceKey(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[source]--; c.calls[source] <= 0 {
@@ -194,7 +121,7 @@ func (c *sourceCalls) leave(source netip.Addr) {
 // limited logs that a source is turned away, one line a minute: a flood must not fill
 // the log.
 func (srv *Server) limited(source netip.Addr, by string) {
-	srv.warnings.source.warn(srv.log, srv.config.Clock(),
+	srv.limitWarning.Warn(srv.log, srv.config.Clock(),
 		"a source is turned away, since it is above a limit; further ones are only counted for a minute",
 		"source", source.String(), "limit", by)
 }

@@ -3,7 +3,6 @@ package sipgw
 import (
 	"bytes"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -66,28 +65,6 @@ func TestSourceRate(t *testing.T) {
 	if text := log.String(); strings.Count(text, "a source is turned away") != 1 ||
 		!strings.Contains(text, "source="+pbxAddress+" limit=sip_source_rate") {
 		t.Errorf("the log says:\n%s", text)
-	}
-}
-
-func TestSourceCredit(t *testing.T) {
-	b := buckets[netip.Addr]{most: 10}
-	source, now := netip.MustParseAddr("192.0.2.1"), time.Unix(1_800_000_000, 0)
-	taken := func(floor float64) (n int) {
-		for b.take(source, now, 3, 3, floor) {
-			n++
-		}
-		return n
-	}
-	if fresh, running, after := taken(0), taken(-3), taken(0); fresh != 3 || running != 3 || after != 0 {
-		t.Errorf("%d new requests, %d of running calls and %d more are taken", fresh, running, after)
-	}
-	now = now.Add(time.Second)
-	if n := taken(0); n != 0 {
-		t.Errorf("%d new requests are taken while the credit is being paid back", n)
-	}
-	now = now.Add(time.Hour)
-	if n := taken(0); n != 3 {
-		t.Errorf("after an hour %d are taken", n)
 	}
 }
 

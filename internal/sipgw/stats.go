@@ -9,19 +9,16 @@ import (
 
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // counters count since the start of the process.
 type counters struct {
-	received, sent, sendErrors                              atomic.Uint64
-	filtered, parseErrors, invalid, shed, panics            atomic.Uint64
-	handshakeErrors                                         atomic.Uint64
+	parseErrors, invalid, shed, panics                      atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors        atomic.Uint64
 	challenges, authFailures, authStrays, authReplays, bans atomic.Uint64
 	mediaErrors, paced, crowded                             atomic.Uint64
-	guessesHeld, unanswered                                 atomic.Uint64
-	refusedConnections                                      [streamClasses]atomic.Uint64
-	evicted                                                 atomic.Uint64
+	guessesHeld                                             atomic.Uint64
 }
 
 // Stats is a snapshot of what the server has counted since its start.
@@ -51,41 +48,39 @@ type Stats struct {
 	GuessesHeld  uint64 // digests that were not checked, since there were too many wrong ones before
 	MediaErrors  uint64 // session descriptions that could not be anchored
 
-	Unanswered         uint64                // requests that got no answer, above the budgets of strangers and of refusals
-	RefusedConnections [streamClasses]uint64 // TCP connections above their budget, by StreamClasses
-	EvictedConnections uint64                // TCP connections that made room for others
+	Unanswered uint64 // requests that got no answer, above the budgets of strangers and of refusals
+	// RefusedConnections are TCP connections above their budget, by transport.ClassNames.
+	RefusedConnections [transport.Classes]uint64
+	EvictedConnections uint64 // TCP connections that made room for others
 }
 
 // Stats returns the counters. It is safe for concurrent use.
 func (srv *Server) Stats() Stats {
-	c := &srv.count
+	c, t := &srv.count, &srv.transport.Count
 	s := Stats{
-		Received: c.received.Load(), Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
-		Filtered: c.filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
-		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: c.handshakeErrors.Load(),
+		Received: t.Received.Load(), Sent: t.Sent.Load(), SendErrors: t.SendErrors.Load(),
+		Filtered: t.Filtered.Load(), ParseErrors: c.parseErrors.Load(), Invalid: c.invalid.Load(),
+		Shed: c.shed.Load(), Panics: c.panics.Load(), Handshakes: t.HandshakeErrors.Load(),
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
 		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(),
 		Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
-		Unanswered: c.unanswered.Load(), EvictedConnections: c.evicted.Load(),
+		Unanswered: t.Unanswered.Load(), EvictedConnections: t.Evicted.Load(),
 	}
 	for class := range s.RefusedConnections {
-		s.RefusedConnections[class] = c.refusedConnections[class].Load()
+		s.RefusedConnections[class] = t.RefusedConnections[class].Load()
 	}
 	return s
 }
 
 // Load is how much the server has to do at a moment.
 type Load struct {
-	Calls       int                // set up or being set up, or ended and not yet settled
-	Queued      int                // messages that wait for their shards
-	Connections int                // TCP
-	ByClass     [streamClasses]int // the same, by StreamClasses
+	Calls       int                    // set up or being set up, or ended and not yet settled
+	Queued      int                    // messages that wait for their shards
+	Connections int                    // TCP
+	ByClass     [transport.Classes]int // the same, by transport.ClassNames
 }
-
-// StreamClasses are the names of the kinds of TCP connections.
-func StreamClasses() []string { return streamNames[:] }
 
 // Load returns the load. It is safe for concurrent use, and waits for each shard
 // to answer.
@@ -96,13 +91,10 @@ func (srv *Server) Load() Load {
 		l.Queued += len(sh.inbox.packets)
 		sh.inbox.mu.Unlock()
 	}
-	srv.transport.mu.Lock()
-	for class := range srv.transport.budgets {
-		n := srv.transport.budgets[class].idle.Len()
+	l.ByClass = srv.transport.Connections()
+	for _, n := range l.ByClass {
 		l.Connections += n
-		l.ByClass[class] = n
 	}
-	srv.transport.mu.Unlock()
 	return l
 }
 

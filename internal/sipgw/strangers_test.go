@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // outside is what a driven gateway sends to one address.
@@ -80,7 +81,7 @@ const callee = "sip:+12125550123@127.0.0.4:5060"
 // more, at most three times as large, and nothing is kept of it.
 func TestStrangersAreAnsweredOnce(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	requests := map[string]string{
 		"small":     small,
 		"plain":     "", // below
@@ -107,7 +108,7 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 			text = o.invite(1, callee, "")
 		}
 		first := o.send(text)
-		if len(first) > 1 || o.size > mostAmplified*len(text) {
+		if len(first) > 1 || o.size > transport.MostAmplified*len(text) {
 			t.Errorf("%s of %d bytes: %d answers of %d bytes", name, len(text), len(first), o.size)
 		}
 		if name == "plain" && 4*o.size > 5*len(text) {
@@ -135,7 +136,7 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 // leave in memory.
 func TestForgedInvitesCostLittle(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.StrangerAnswers = 1e6 }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	o := &outside{d: d}
 	flood := func() {
 		for i := range 10_000 {
@@ -159,7 +160,7 @@ func TestForgedInvitesCostLittle(t *testing.T) {
 func TestStrangersShareABudget(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true,
 		config: func(c *Config) { c.Limits.StrangerAnswers, c.Limits.StrangerBytes = 10, 4000 }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	answers := 0
 	size := 0
 	d.watch = func(to netip.AddrPort, data []byte) {
@@ -176,7 +177,7 @@ func TestStrangersShareABudget(t *testing.T) {
 	if answers == 0 || answers > 10 || size > 4000 {
 		t.Errorf("500 strangers got %d answers of %d bytes within a moment", answers, size)
 	}
-	d.srv.filter.authenticated(netip.MustParseAddr("203.0.113.7"), worldUser)
+	d.srv.filter.Authenticated(netip.MustParseAddr("203.0.113.7"), worldUser)
 	known := d.outsider("203.0.113.7:5060")
 	if got := statuses(known.send(known.invite(1, callee, ""))); !slices.Equal(got, []string{"407"}) {
 		t.Errorf("a source that is known got %q", got)
@@ -190,7 +191,7 @@ func TestStrangersShareABudget(t *testing.T) {
 // TestRefusalsOfAFloodAreBounded: the refusals of a source above its rate are too.
 func TestRefusalsOfAFloodAreBounded(t *testing.T) {
 	d := newDrivenFor(t, false, wish{config: func(c *Config) { c.Limits.SourcePerSecond = 10 }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	pbx := d.outsider(drivenPBX.String())
 	for i := range 5000 {
 		pbx.send(pbx.invite(i, "sip:bob@127.0.0.4", ""))
@@ -204,7 +205,7 @@ func TestRefusalsOfAFloodAreBounded(t *testing.T) {
 // be forged. It has its record, once, and one answer for each time that it comes.
 func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
 	d := newDrivenFor(t, false, wish{pbx: func(c *connection.IPConnection) { c.Outbound.TechPrefix = "0123" }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	pbx := d.outsider(drivenPBX.String())
 	text := pbx.invite(1, callee, "")
 	first := pbx.send(text)
@@ -253,7 +254,7 @@ func (p *phone) challenged(algorithm string) *digest.Challenge {
 	p.d.tb.Helper()
 	p.n++
 	for _, a := range p.send(p.invite(p.n, callee, "")) {
-		m := readMessage(a, peer{})
+		m := readMessage(a, transport.Peer{})
 		for i := range m.Fields {
 			if m.Fields[i].Name == "proxy-authenticate" && strings.Contains(m.Fields[i].Value, "algorithm="+algorithm+",") {
 				c, err := digest.ParseChallenge(m.Fields[i].Value)
@@ -304,7 +305,7 @@ var taken = []string{"100"}
 // office whose neighbour's telephone has an old password.
 func TestGuessingFromAKnownSource(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby"), userNamed(2, "carol")}})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	const office = "203.0.113.7:5060"
 	alice := d.phone(office, "alice", "correct-horse")
 	if got := alice.login(); !slices.Equal(got, taken) {
@@ -356,11 +357,11 @@ func TestGuessingFromAKnownSource(t *testing.T) {
 // named it may guess no more than any other; one that a gateway names may.
 func TestExpectedIsNotVouchedFor(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	for i, c := range []struct {
 		know func(netip.Addr)
 		most int
-	}{{d.srv.filter.expect, pairGuesses}, {d.srv.filter.learn, 30}} {
+	}{{d.srv.filter.Expect, pairGuesses}, {d.srv.filter.Learn, 30}} {
 		thief := d.phone(fmt.Sprintf("203.0.113.%d:5060", i+1), "alice", "wrong")
 		c.know(thief.at.Addr())
 		answered := 0
@@ -377,7 +378,7 @@ func TestExpectedIsNotVouchedFor(t *testing.T) {
 // below a ban. The user is not locked out where it usually is.
 func TestGuessingFromEverywhere(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, change: []policy.Change{userNamed(1, "bobby")}})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	home := d.phone("203.0.113.7:5060", "bobby", "correct-horse")
 	if got := home.login(); !slices.Equal(got, taken) {
 		t.Fatalf("bobby gets %q", got)
@@ -403,7 +404,7 @@ func TestGuessingFromEverywhere(t *testing.T) {
 // as one.
 func TestGuessersOfANetworkAreOne(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true, config: func(c *Config) { c.Limits.UnknownBurst = 1000 }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	for i := range 12 {
 		thief := d.phone(fmt.Sprintf("[2001:db8:7:8::%x]:5060", i+1), "alice", fmt.Sprint("wrong", i))
 		thief.n = 10 * i
@@ -411,8 +412,8 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 			t.Errorf("guess %d gets %q", i, got)
 		}
 	}
-	if !d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:8:9::1"), d.now) ||
-		d.srv.filter.bans.has(netip.MustParseAddr("2001:db8:7:9::1"), d.now) {
+	if !d.srv.filter.Banned(netip.MustParseAddr("2001:db8:7:8:9::1")) ||
+		d.srv.filter.Banned(netip.MustParseAddr("2001:db8:7:9::1")) {
 		t.Error("not the network is banned, or more than it")
 	}
 }
@@ -421,7 +422,7 @@ func TestGuessersOfANetworkAreOne(t *testing.T) {
 func TestNoGuess(t *testing.T) {
 	d := newDrivenFor(t, false, wish{user: true,
 		config: func(c *Config) { c.Limits.UnknownBurst, c.Limits.BanAfter = 1000, 1 }})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	replace := func(pairs ...string) func(string) string {
 		return func(text string) string { return strings.NewReplacer(pairs...).Replace(text) }
 	}
@@ -531,7 +532,7 @@ func TestDigestOfOldTelephones(t *testing.T) {
 		if got := p.answer(p.challenged(algorithm), two); !slices.Equal(got, taken) {
 			t.Errorf("%s behind the credentials for another realm: %q", algorithm, got)
 		}
-		d.srv.transport.cancel()
+		d.srv.transport.Stop()
 	}
 }
 
@@ -556,7 +557,7 @@ func TestShortNumbersAreNoEmergency(t *testing.T) {
 		pbx:    func(c *connection.IPConnection) { c.EmergencyNumbers = []string{"1999"} },
 		config: func(c *Config) { c.Limits.SourcePerSecond, c.Limits.SourceCalls = 3, 5 },
 	})
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	pbx := d.outsider(drivenPBX.String())
 	dial := func(o *outside, n int, number string) []string {
 		return statuses(o.send(o.invite(n, "sip:"+number+"@127.0.0.4:5060", "")))
@@ -592,7 +593,7 @@ func TestShortNumbersAreNoEmergency(t *testing.T) {
 		}
 	}
 	d.pass(time.Minute)
-	d.srv.filter.authenticated(phone.at.Addr(), worldUser)
+	d.srv.filter.Authenticated(phone.at.Addr(), worldUser)
 	for i := range 10 {
 		dial(phone, 20+i, "+12125550123")
 	}
@@ -639,14 +640,15 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 				byes++
 			}
 		}
-		if len(victim.got)+len(port.got) != 0 || byes != 1 || len(d.srv.transport.streams) != 0 {
-			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, %d connections", lines, len(victim.got)+len(port.got),
-				byes, len(d.srv.transport.streams))
+		open := d.srv.transport.Connections()
+		if len(victim.got)+len(port.got) != 0 || byes != 1 || open != ([transport.Classes]int{}) {
+			t.Errorf("%q: %d messages to the victim, %d BYEs to the PBX, connections %v", lines, len(victim.got)+len(port.got),
+				byes, open)
 		}
 		if n := len(d.srv.shards[0].calls); n != 0 {
 			t.Errorf("%d calls are left", n)
 		}
-		d.srv.transport.cancel()
+		d.srv.transport.Stop()
 	}
 }
 
@@ -654,7 +656,7 @@ func TestAForgedContactGetsNothing(t *testing.T) {
 // it is reached at, as behind two network cards, is reached there once it has acknowledged.
 func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	d := newDriven(t, false)
-	defer d.srv.transport.cancel()
+	defer d.srv.transport.Stop()
 	inside, pbx := d.outsider("127.0.0.9:5066"), d.outsider(drivenPBX.String())
 	text := strings.Replace(pbx.invite(1, callee, ""), "Contact: <sip:me@127.0.0.1:5070>",
 		"Contact: <sip:me@127.0.0.9:5066>", 1)
@@ -671,5 +673,16 @@ func TestAContactElsewhereAfterTheAck(t *testing.T) {
 	d.pass(40 * time.Second)
 	if n := len(inside.got); n != mostUnheard || !bytes.HasPrefix(inside.got[0], []byte("BYE ")) {
 		t.Errorf("%d messages reach the PBX where it wants them, none of which it answers", n)
+	}
+}
+
+func TestGuessersAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	var g strikes
+	for i := range 100_000 {
+		g.wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now, 3, time.Hour)
+	}
+	if n := len(g.young) + len(g.old); n > 2*maxGuessers {
+		t.Errorf("%d guessers kept", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // teardownSeq is how far the CSeq of a BYE that is prepared for after a crash is
@@ -31,7 +32,7 @@ func (s *session) teardown() []byte {
 	var room [512]byte
 	note := append(room[:0], teardownVersion)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
-		if l.peer.own() == nil {
+		if ownOf(&l.peer) == nil {
 			note = l.appendNote(note)
 		}
 	}
@@ -48,18 +49,18 @@ const (
 
 // appendNote appends what another process must know to send requests in the dialog.
 func (l *leg) appendNote(b []byte) []byte {
-	transport := noteUDP
+	by := noteUDP
 	switch {
-	case l.peer.tls && l.peer.unverified:
-		transport = noteUnverified
-	case l.peer.tls:
-		transport = noteTLS
-	case l.peer.tcp:
-		transport = noteTCP
+	case l.peer.TLS && l.peer.Unverified:
+		by = noteUnverified
+	case l.peer.TLS:
+		by = noteTLS
+	case l.peer.TCP:
+		by = noteTCP
 	}
-	b = append(b, transport)
-	b = appendText(b, l.peer.addr.String())
-	for _, text := range [...]string{l.peer.name, l.callID, l.local, l.remote, l.target} {
+	b = append(b, by)
+	b = appendText(b, l.peer.Addr.String())
+	for _, text := range [...]string{l.peer.Name, l.callID, l.local, l.remote, l.target} {
 		b = appendText(b, text)
 	}
 	b = binary.AppendUvarint(b, uint64(l.localSeq))
@@ -108,19 +109,19 @@ func (r *noteReader) leg() *leg {
 	if len(r.rest) == 0 {
 		return nil
 	}
-	transport := r.rest[0]
+	by := r.rest[0]
 	r.rest = r.rest[1:]
 	address, err := netip.ParseAddrPort(r.text())
-	l := &leg{peer: peer{addr: address, tcp: transport != noteUDP, tls: transport >= noteTLS,
-		unverified: transport == noteUnverified}}
-	for _, text := range [...]*string{&l.peer.name, &l.callID, &l.local, &l.remote, &l.target} {
+	l := &leg{peer: transport.Peer{Addr: address, TCP: by != noteUDP, TLS: by >= noteTLS,
+		Unverified: by == noteUnverified}}
+	for _, text := range [...]*string{&l.peer.Name, &l.callID, &l.local, &l.remote, &l.target} {
 		*text = r.text()
 	}
 	l.localSeq = uint32(r.number())
 	for range min(r.number(), sip.MaxRoutes) {
 		l.routes = append(l.routes, r.text())
 	}
-	if r.broken || err != nil || transport > noteUnverified {
+	if r.broken || err != nil || by > noteUnverified {
 		return nil
 	}
 	return l
@@ -171,10 +172,10 @@ func (srv *Server) TearDown(notes [][]byte) {
 
 // sendPrepared hangs up on a leg of another process.
 func (srv *Server) sendPrepared(l *leg) {
-	if srv.transport.forbids(l.peer.addr) {
+	if srv.transport.Forbids(l.peer.Addr) {
 		return
 	}
-	srv.filter.expect(l.peer.addr.Addr()) // whose answer must pass the filter
+	srv.filter.Expect(l.peer.Addr.Addr()) // whose answer must pass the filter
 	branch := srv.newBranch()
 	bye := l.request(srv, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
 	sh := srv.shardOf(l.callID)

@@ -22,6 +22,7 @@ import (
 	"github.com/tollgate/tollgate/internal/certificate"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // authority issues the certificates of a test.
@@ -87,7 +88,7 @@ func (a *authority) issue(name string) (der []byte, key *ecdsa.PrivateKey) {
 }
 
 // files writes a certificate of that name where the gateway reads it.
-func (a *authority) files(name string) TLS {
+func (a *authority) files(name string) transport.TLS {
 	a.t.Helper()
 	der, key := a.issue(name)
 	secret, err := x509.MarshalECPrivateKey(key)
@@ -96,7 +97,7 @@ func (a *authority) files(name string) TLS {
 	}
 	a.write("key.pem", "EC PRIVATE KEY", secret)
 	a.write("cert.pem", "CERTIFICATE", der)
-	return TLS{
+	return transport.TLS{
 		Addr: "127.0.0.1:0", CertFile: filepath.Join(a.folder, "cert.pem"),
 		KeyFile: filepath.Join(a.folder, "key.pem"), CAFile: filepath.Join(a.folder, "root.pem"),
 	}
@@ -191,15 +192,7 @@ func TestCertificateReload(t *testing.T) {
 	var now atomic.Int64
 	now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
-	w := newWorld(t, wish{tcp: true, tls: a})
-	files := w.srv.config.TLS.files()
-	files.Now, files.Log = clock, w.srv.config.Logger
-	w.srv.transport.mu.Lock() // connections are taken already
-	w.srv.transport.certificates = certificate.New(files)
-	w.srv.transport.mu.Unlock()
-	if err := w.srv.Reload(); err != nil {
-		t.Fatal(err)
-	}
+	w := newWorld(t, wish{tcp: true, tls: a, config: func(c *Config) { c.TLS.Now = clock }})
 	w.pbx.connect()
 	carrier := w.carriers[0]
 	pbx := w.pbx.invite("+12125550123", "")

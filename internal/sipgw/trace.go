@@ -7,20 +7,6 @@ import (
 	"github.com/tollgate/tollgate/internal/siptrace"
 )
 
-// traceMessage gives a message to the tracer, if there is one.
-func (t *transport) traceMessage(sent bool, other peer, data []byte) {
-	if t.tracer == nil {
-		return
-	}
-	here := t.address
-	m := siptrace.Message{At: t.now(), Sent: sent, Transport: other.transportName(), Source: other.addr, Destination: here,
-		Text: data}
-	if sent {
-		m.Source, m.Destination = here, other.addr
-	}
-	t.tracer.Message(&m)
-}
-
 // traced is what tells the messages of a leg to a peer from all others: its
 // Call-ID, the peer, and the tag that is there from the first message on.
 func (l *leg) traced(peer netip.Addr) siptrace.Leg {
@@ -46,8 +32,8 @@ func (s *session) traceEnd() {
 	}
 	tracer.End(s.machine.ID(), s.caller.traced(s.source))
 	for _, l := range [...]*leg{s.caller, s.carrier} {
-		if l != nil && l.peer.addr.IsValid() {
-			tracer.End(s.machine.ID(), l.traced(l.peer.addr.Addr()))
+		if l != nil && l.peer.Addr.IsValid() {
+			tracer.End(s.machine.ID(), l.traced(l.peer.Addr.Addr()))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // trunk is what this process knows about one gateway: whether it is healthy, and how
@@ -28,7 +29,7 @@ type trunk struct {
 	// forbidden is why nothing is sent to the gateway: its address leads where this
 	// server does not send. "" while it does not. told is what was logged last.
 	forbidden, told string
-	rate            bucket
+	rate            transport.Bucket
 	silences        int // OPTIONS in a row that were not answered
 	answered        time.Time
 	took            time.Duration
@@ -108,9 +109,9 @@ func (srv *Server) learn(gateway *routing.Gateway) {
 	if !gateway.Enabled {
 		return
 	}
-	srv.resolver.resolve(gateway, func(targets []target) {
+	srv.resolver.Resolve(gateway, func(targets []transport.Target) {
 		for _, t := range targets {
-			srv.filter.learn(t.addr.Addr())
+			srv.filter.Learn(t.Addr.Addr())
 		}
 		if len(targets) > 0 {
 			srv.trunks.of(gateway).allow()
@@ -127,7 +128,7 @@ func (srv *Server) followPolicy() {
 	var at time.Time
 	for {
 		snapshot := srv.config.Live.Snapshot()
-		if now := time.Now(); snapshot.Version() != version || now.Sub(at) >= resolvedFor {
+		if now := time.Now(); snapshot.Version() != version || now.Sub(at) >= transport.ResolvedFor {
 			version, at = snapshot.Version(), now
 			srv.trunks.follow(snapshot)
 		}
@@ -223,7 +224,7 @@ func (t *trunk) take(now time.Time, force bool) admission.Reason {
 		return why
 	}
 	t.live++
-	t.rate.tokens--
+	t.rate.Tokens--
 	if t.state == routing.StateTripped && !now.Before(t.until) {
 		// This call is the trial; others wait for how it goes.
 		t.until = now.Add(time.Duration(t.gateway.BreakerSecs) * time.Second)
@@ -234,11 +235,7 @@ func (t *trunk) take(now time.Time, force bool) admission.Reason {
 func (t *trunk) obstacle(now time.Time) admission.Reason {
 	per := t.gateway.CallsPerSecond
 	if per != nil {
-		if t.rate.at.IsZero() {
-			t.rate = bucket{tokens: float64(*per), at: now}
-		}
-		t.rate.tokens = min(float64(*per), t.rate.tokens+now.Sub(t.rate.at).Seconds()*float64(*per))
-		t.rate.at = now
+		t.rate.Fill(now, float64(*per))
 	}
 	switch {
 	case t.forbidden != "" || t.current(now) != routing.StateUp &&
@@ -246,7 +243,7 @@ func (t *trunk) obstacle(now time.Time) admission.Reason {
 		return admission.ReasonGatewaysDown
 	case t.gateway.ChannelLimit != nil && t.live >= *t.gateway.ChannelLimit:
 		return admission.ReasonGatewayLimit
-	case per != nil && t.rate.tokens < 1:
+	case per != nil && t.rate.Tokens < 1:
 		return admission.ReasonGatewayLimit
 	}
 	return admission.ReasonNone

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"context"
 
+	"github.com/tollgate/tollgate/internal/sip/transport"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tollgate/tollgate/internal/sipgw"
@@ -124,7 +126,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	load := c.SIPLoad()
 	gauge(descSIPCalls, float64(load.Calls))
 	gauge(descSIPQueue, float64(load.Queued))
-	for class, name := range sipgw.StreamClasses() {
+	for class, name := range transport.ClassNames() {
 		out <- prometheus.MustNewConstMetric(descSIPStreams, prometheus.GaugeValue, float64(load.ByClass[class]), name)
 		count(descSIPRefusedStreams, stats.RefusedConnections[class], name)
 	}

@@ -22,7 +22,7 @@ var layers = [][]string{
 		"internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate",
+	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
 		"internal/media/g711", "internal/spoken"},
 	edges,
 	{"internal/telemetry"},
@@ -43,7 +43,7 @@ var pure = []string{
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
+var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
 
 type goPackage struct {
 	ImportPath string

@@ -1,7 +1,8 @@
-package sipgw
+package transport
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,36 +16,57 @@ import (
 // The limits of name resolution.
 const (
 	resolveTimeout = 3 * time.Second
-	// resolvedFor is the longest that an answer is used before it is asked for again;
+	// ResolvedFor is the longest that an answer is used before it is asked for again;
 	// an old one is used on when the name servers are silent.
-	resolvedFor = time.Minute
+	ResolvedFor = time.Minute
 	// resolvedLeast is the shortest, whatever the records say.
 	resolvedLeast = 5 * time.Second
 	maxNames      = 4096
 	maxTargets    = 16 // addresses of one gateway
 )
 
-// target is one address at which a gateway can be reached.
-type target struct {
-	addr      netip.AddrPort
-	transport string // udp, tcp or tls
+// Target is one address at which a gateway can be reached.
+type Target struct {
+	Addr      netip.AddrPort
+	Transport string // udp, tcp or tls
 }
 
-// resolver finds the addresses of gateways that are given by name: NAPTR, SRV, then
+// Resolver finds the addresses of gateways that are given by name: NAPTR, SRV, then
 // A and AAAA (RFC 3263 section 4). Addresses given as numbers cost nothing.
-type resolver struct {
+type Resolver struct {
+	ResolverConfig
 	ctx    context.Context
-	now    func() time.Time
+	cancel context.CancelFunc
 	random func() float64 // in [0, 1)
 	dns    *nameServers
-	tls    bool // whether TLS may be chosen
-	guard  *reach.Guard
-	// refused is told why a target of a gateway is left out, and whether it has no other.
-	refused func(gateway *routing.Gateway, why string, all bool)
-	work    sync.WaitGroup
+	work   sync.WaitGroup
 
 	mu    sync.Mutex // guards names
 	names map[string]resolved
+}
+
+// ResolverConfig is what a resolver needs.
+type ResolverConfig struct {
+	NameServers []string // host:port; by default those of the system
+	Clock       func() time.Time
+	TLS         bool         // whether TLS may be chosen
+	Reach       *reach.Guard // nil: nothing is left out
+	// Refused is told why a target of a gateway is left out, and whether it has no other.
+	Refused func(gateway *routing.Gateway, why string, all bool)
+}
+
+// NewResolver makes a resolver, which works until it is stopped.
+func NewResolver(config ResolverConfig) *Resolver {
+	r := &Resolver{ResolverConfig: config, random: rand.Float64, dns: newNameServers(config.NameServers),
+		names: make(map[string]resolved)}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// Stop ends what is being asked, and waits for it.
+func (r *Resolver) Stop() {
+	r.cancel()
+	r.work.Wait()
 }
 
 // resolved is what the name servers said of one gateway.
@@ -60,21 +82,21 @@ type service struct {
 	addresses        []netip.AddrPort
 }
 
-// resolve calls done once, at once or from another goroutine, with the addresses in
+// Resolve calls done once, at once or from another goroutine, with the addresses in
 // the order in which they are to be tried; with none when nothing was found.
-func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
+func (r *Resolver) Resolve(gateway *routing.Gateway, done func([]Target)) {
 	transport := gateway.Transport
 	host, port := gateway.Target()
 	if ip, err := netip.ParseAddr(host); err == nil {
 		// Without a name there is nothing to ask which transport it takes.
-		done(r.judge(gateway, []target{{netip.AddrPortFrom(ip.Unmap(), port), orUDP(transport)}}))
+		done(r.judge(gateway, []Target{{netip.AddrPortFrom(ip.Unmap(), port), orUDP(transport)}}))
 		return
 	}
 	key := host + ":" + strconv.Itoa(int(port)) + transport
 	r.mu.Lock()
 	known, ok := r.names[key]
 	r.mu.Unlock()
-	if ok && r.now().Before(known.until) {
+	if ok && r.Clock().Before(known.until) {
 		done(r.judge(gateway, r.order(known.services)))
 		return
 	}
@@ -94,7 +116,7 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 		if len(r.names) >= maxNames {
 			clear(r.names)
 		}
-		r.names[key] = resolved{services, r.now().Add(max(min(life, resolvedFor), resolvedLeast))}
+		r.names[key] = resolved{services, r.Clock().Add(max(min(life, ResolvedFor), resolvedLeast))}
 		r.mu.Unlock()
 		done(r.judge(gateway, r.order(services)))
 	})
@@ -102,21 +124,21 @@ func (r *resolver) resolve(gateway *routing.Gateway, done func([]target)) {
 
 // judge leaves out the targets to which this server does not send, whatever a name
 // leads to today, and reports them.
-func (r *resolver) judge(gateway *routing.Gateway, targets []target) []target {
-	if r.guard == nil {
+func (r *Resolver) judge(gateway *routing.Gateway, targets []Target) []Target {
+	if r.Reach == nil {
 		return targets
 	}
 	problem := ""
 	allowed := targets[:0]
 	for _, t := range targets {
-		if why, ok := r.guard.Refuses(t.addr); ok {
+		if why, ok := r.Reach.Refuses(t.Addr); ok {
 			allowed = append(allowed, t)
 		} else if problem == "" {
-			problem = routing.Refused(t.addr.String(), why)
+			problem = routing.Refused(t.Addr.String(), why)
 		}
 	}
 	if problem != "" {
-		r.refused(gateway, problem, len(allowed) == 0)
+		r.Refused(gateway, problem, len(allowed) == 0)
 	}
 	return allowed
 }
@@ -130,15 +152,15 @@ func orUDP(transport string) string {
 
 // order draws the order of the services: by priority, and within one by weight, as
 // RFC 2782 draws it.
-func (r *resolver) order(services []service) []target {
+func (r *Resolver) order(services []service) []Target {
 	left := make([]service, len(services))
 	copy(left, services)
-	var targets []target
+	var targets []Target
 	for len(left) > 0 {
 		i := r.draw(left)
 		for _, addr := range left[i].addresses {
 			if len(targets) < maxTargets {
-				targets = append(targets, target{addr, left[i].transport})
+				targets = append(targets, Target{addr, left[i].transport})
 			}
 		}
 		left = append(left[:i], left[i+1:]...)
@@ -148,7 +170,7 @@ func (r *resolver) order(services []service) []target {
 
 // draw picks one of the services of the lowest priority. Services of a transport
 // that is liked less stand behind those of the first.
-func (r *resolver) draw(services []service) int {
+func (r *Resolver) draw(services []service) int {
 	first, total := services[0], 0
 	for _, s := range services {
 		if s.transport == first.transport {
@@ -177,7 +199,7 @@ func (r *resolver) draw(services []service) int {
 
 // lookup asks the name servers (RFC 3263 sections 4.1 and 4.2). life is how long
 // the answer may be used.
-func (r *resolver) lookup(ctx context.Context, host string, port uint16,
+func (r *Resolver) lookup(ctx context.Context, host string, port uint16,
 	transport string) (services []service, life time.Duration) {
 	if port != 0 {
 		// A port was given, so nothing but addresses is asked for.
@@ -186,9 +208,9 @@ func (r *resolver) lookup(ctx context.Context, host string, port uint16,
 		if len(addresses) == 0 {
 			return nil, 0
 		}
-		return []service{{transport: transport, addresses: addresses}}, resolvedFor
+		return []service{{transport: transport, addresses: addresses}}, ResolvedFor
 	}
-	life = resolvedFor
+	life = ResolvedFor
 	for _, q := range r.questions(ctx, host, transport) {
 		records, ttl := r.dns.services(ctx, q.name)
 		for _, record := range records {
@@ -217,7 +239,7 @@ type question struct{ name, transport string }
 // questions lists the SRV names to ask for, best first: that of the transport when
 // one is given, otherwise those of the NAPTR records, otherwise those of every
 // transport that we have.
-func (r *resolver) questions(ctx context.Context, host, transport string) []question {
+func (r *Resolver) questions(ctx context.Context, host, transport string) []question {
 	names := map[string]string{"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 	if transport != routing.TransportAuto {
 		return []question{{names[transport] + host, transport}}
@@ -225,7 +247,7 @@ func (r *resolver) questions(ctx context.Context, host, transport string) []ques
 	var list []question
 	for _, pointer := range r.dns.pointers(ctx, host) {
 		by := map[string]string{"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}[strings.ToLower(pointer.service)]
-		if by != "" && (by != "tls" || r.tls) && strings.EqualFold(pointer.flags, "s") {
+		if by != "" && (by != "tls" || r.TLS) && strings.EqualFold(pointer.flags, "s") {
 			list = append(list, question{pointer.replacement, by})
 		}
 	}
@@ -238,7 +260,7 @@ func (r *resolver) questions(ctx context.Context, host, transport string) []ques
 	return list
 }
 
-func (r *resolver) addresses(ctx context.Context, host string, port uint16) []netip.AddrPort {
+func (r *Resolver) addresses(ctx context.Context, host string, port uint16) []netip.AddrPort {
 	ips := r.dns.addresses(ctx, host)
 	list := make([]netip.AddrPort, 0, len(ips))
 	for _, ip := range ips[:min(len(ips), maxTargets)] {

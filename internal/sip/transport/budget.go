@@ -1,4 +1,4 @@
-package sipgw
+package transport
 
 import (
 	"container/list"
@@ -6,18 +6,20 @@ import (
 	"time"
 )
 
-// streamClass is whose budget a connection takes from.
-type streamClass uint8
+// Class is whose budget a connection takes from.
+type Class uint8
 
 const (
-	classStranger streamClass = iota // its source is not known yet
-	classKnown                       // of a source that a connection names, a gateway's, or with a right digest
-	classOutbound                    // that the server opened itself
-	streamClasses
+	ClassStranger Class = iota // its source is not known yet
+	ClassKnown                 // of a source that a connection names, a gateway's, or with a right digest
+	ClassOutbound              // that the server opened itself
+	Classes
 )
 
-// streamNames are what logs and metrics call the classes.
-var streamNames = [streamClasses]string{"strangers", "known", "outbound"}
+var classNames = [Classes]string{"strangers", "known", "outbound"}
+
+// ClassNames are what logs and metrics call the classes.
+func ClassNames() []string { return classNames[:] }
 
 // idleEnough is how long a connection of a known source must have been silent to make
 // room for another one. That of a stranger makes room at once.
@@ -31,10 +33,10 @@ type streamBudget struct {
 	hosts         map[netip.Addr]int // by sourceKey
 }
 
-func newBudgets(l *Limits) (budgets [streamClasses]streamBudget) {
-	budgets[classStranger] = streamBudget{most: l.StrangerConnections, perHost: l.StrangerPerHost}
-	budgets[classKnown] = streamBudget{most: l.Connections, perHost: l.ConnectionsPerHost}
-	budgets[classOutbound] = streamBudget{most: l.OutboundConnections}
+func newBudgets(l *Limits) (budgets [Classes]streamBudget) {
+	budgets[ClassStranger] = streamBudget{most: l.StrangerConnections, perHost: l.StrangerPerHost}
+	budgets[ClassKnown] = streamBudget{most: l.Connections, perHost: l.ConnectionsPerHost}
+	budgets[ClassOutbound] = streamBudget{most: l.OutboundConnections}
 	for i := range budgets {
 		budgets[i].hosts = make(map[netip.Addr]int)
 	}
@@ -43,7 +45,7 @@ func newBudgets(l *Limits) (budgets [streamClasses]streamBudget) {
 
 // room makes room for one more connection of a host in a class, if need be in the place
 // of the one that was silent the longest, and says whether there is any. t.mu is held.
-func (t *transport) room(class streamClass, host netip.Addr) bool {
+func (t *Transport) room(class Class, host netip.Addr) bool {
 	b := &t.budgets[class]
 	if b.perHost > 0 && b.hosts[host] >= b.perHost {
 		t.full(class, "a source has as many connections as it may", "source", host.String(), "limit", b.perHost)
@@ -52,55 +54,55 @@ func (t *transport) room(class streamClass, host netip.Addr) bool {
 	if b.idle.Len() < b.most {
 		return true
 	}
-	oldest, _ := b.idle.Front().Value.(*stream)
+	oldest, _ := b.idle.Front().Value.(*Stream)
 	wait := idleEnough
-	if class == classStranger {
+	if class == ClassStranger {
 		wait = 0
 	}
 	if t.now().Sub(time.Unix(0, oldest.touched.Load())) < wait {
 		t.full(class, "there are as many connections as there may be", "limit", b.most)
 		return false
 	}
-	t.count.evicted.Add(1)
-	t.warned.connections.warn(t.log, t.now(), "connections that were silent the longest make room for new ones",
-		"class", streamNames[class], "limit", b.most)
+	t.Count.Evicted.Add(1)
+	t.warned.connections.Warn(t.log, t.now(), "connections that were silent the longest make room for new ones",
+		"class", classNames[class], "limit", b.most)
 	t.unlist(oldest)
 	oldest.close()
 	return true
 }
 
 // full counts and logs that a connection was not taken.
-func (t *transport) full(class streamClass, why string, attributes ...any) {
-	t.count.refusedConnections[class].Add(1)
-	t.warned.connections.warn(t.log, t.now(), "a SIP connection is refused; further ones are only counted for a minute",
-		append([]any{"why", why, "class", streamNames[class]}, attributes...)...)
+func (t *Transport) full(class Class, why string, attributes ...any) {
+	t.Count.RefusedConnections[class].Add(1)
+	t.warned.connections.Warn(t.log, t.now(), "a SIP connection is refused; further ones are only counted for a minute",
+		append([]any{"why", why, "class", classNames[class]}, attributes...)...)
 }
 
 // enlist counts a connection. t.mu is held.
-func (t *transport) enlist(s *stream, class streamClass) {
+func (t *Transport) enlist(s *Stream, class Class) {
 	s.class = class
 	s.touched.Store(t.now().UnixNano())
 	b := &t.budgets[class]
-	b.hosts[sourceKey(s.to.addr.Addr())]++
+	b.hosts[SourceKey(s.to.Addr.Addr())]++
 	s.place = b.idle.PushBack(s)
 }
 
 // unlist takes a connection off its budget, if it is in one. t.mu is held.
-func (t *transport) unlist(s *stream) {
+func (t *Transport) unlist(s *Stream) {
 	if s.place == nil {
 		return
 	}
 	b := &t.budgets[s.class]
 	b.idle.Remove(s.place)
 	s.place = nil
-	host := sourceKey(s.to.addr.Addr())
+	host := SourceKey(s.to.Addr.Addr())
 	if b.hosts[host]--; b.hosts[host] <= 0 {
 		delete(b.hosts, host)
 	}
 }
 
 // touch notes that something has come over a connection.
-func (t *transport) touch(s *stream) {
+func (t *Transport) touch(s *Stream) {
 	now := t.now()
 	if now.Sub(time.Unix(0, s.touched.Load())) < time.Second {
 		return
@@ -113,18 +115,28 @@ func (t *transport) touch(s *stream) {
 	}
 }
 
-// known notes that the peer of a connection has proved who it is; nil is no connection.
-func (t *transport) known(s *stream) {
+// Known notes that the peer of a connection has proved who it is; nil is no connection.
+func (t *Transport) Known(s *Stream) {
 	if s == nil || s.trusted.Load() {
 		return
 	}
 	t.mu.Lock()
-	if s.place == nil || s.class != classStranger || !t.room(classKnown, sourceKey(s.to.addr.Addr())) {
+	if s.place == nil || s.class != ClassStranger || !t.room(ClassKnown, SourceKey(s.to.Addr.Addr())) {
 		t.mu.Unlock()
 		return
 	}
 	t.unlist(s)
-	t.enlist(s, classKnown)
+	t.enlist(s, ClassKnown)
 	t.mu.Unlock()
 	s.trust()
+}
+
+// Connections counts those of each class.
+func (t *Transport) Connections() (of [Classes]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for class := range t.budgets {
+		of[class] = t.budgets[class].idle.Len()
+	}
+	return of
 }

@@ -1,4 +1,4 @@
-package sipgw
+package transport
 
 import (
 	"context"
@@ -20,9 +20,11 @@ type TLS struct {
 	// CAFile is PEM with the roots that gateways' certificates must lead to; empty
 	// for those of the system.
 	CAFile string
+	// Now says when the files are looked at again; nil for the clock of the transport.
+	Now func() time.Time
 }
 
-func (t *TLS) wanted() bool { return t.Addr != "" }
+func (t *TLS) Wanted() bool { return t.Addr != "" }
 
 // handshakeTimeout ends a connection whose TLS handshake does not come to an end.
 const handshakeTimeout = 10 * time.Second
@@ -47,31 +49,31 @@ func clientTLS(files *certificate.Files, name string, unverified bool) *tls.Conf
 }
 
 // listenTLS binds the TLS listener, once the certificate has been read.
-func (t *transport) listenTLS(ctx context.Context) error {
+func (t *Transport) listenTLS(ctx context.Context) error {
 	if t.certificates == nil {
 		return nil
 	}
 	if err := t.certificates.Load(); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.secureAddr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.config.TLS.Addr)
 	if err != nil {
-		return fmt.Errorf("listen for SIP over TLS on %s: %w", t.secureAddr, err)
+		return fmt.Errorf("listen for SIP over TLS on %s: %w", t.config.TLS.Addr, err)
 	}
 	t.secure = listener.(*net.TCPListener)
 	return nil
 }
 
 // secureClient makes the TLS connection over a TCP connection that was opened to a peer.
-func (s *stream) secureClient(ctx context.Context, conn net.Conn) (net.Conn, error) {
+func (s *Stream) secureClient(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if s.t.certificates == nil {
 		return nil, errNoTLS
 	}
-	name := s.to.name
+	name := s.to.Name
 	if name == "" {
-		name = s.to.addr.Addr().String()
+		name = s.to.Addr.Addr().String()
 	}
-	secured := tls.Client(conn, clientTLS(s.t.certificates, name, s.to.unverified))
+	secured := tls.Client(conn, clientTLS(s.t.certificates, name, s.to.Unverified))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
@@ -80,24 +82,9 @@ func (s *stream) secureClient(ctx context.Context, conn net.Conn) (net.Conn, err
 
 var errNoTLS = errors.New("SIP over TLS is not configured")
 
-// Reload reads the files of TLS again. When they cannot be used, what was in force
-// stays so, and the error says why. Calls are not touched.
-func (srv *Server) Reload() error {
-	if srv.transport.certificates == nil {
-		return nil
-	}
-	return srv.transport.certificates.Load()
-}
-
-// LimitCalls says how long calls that begin from now on may last; 0 is no limit.
-func (srv *Server) LimitCalls(most time.Duration) { srv.maxCall.Store(int64(most)) }
-
-// MaxCall is what LimitCalls said last.
-func (srv *Server) MaxCall() time.Duration { return time.Duration(srv.maxCall.Load()) }
-
 // Check says what is wrong with the settings of TLS, without listening.
 func (t TLS) Check() error {
-	if !t.wanted() {
+	if !t.Wanted() {
 		if t.CertFile != "" || t.KeyFile != "" || t.CAFile != "" {
 			return errors.New("sip_tls_listen: certificate files are named but no address to listen on; give host:port, such " +
 				"as \"127.0.0.1:5061\"")
@@ -105,4 +92,13 @@ func (t TLS) Check() error {
 		return nil
 	}
 	return t.files().Check("sip_tls")
+}
+
+// Reload reads the files of TLS again. When they cannot be used, what was in force stays
+// so, and the error says why.
+func (t *Transport) Reload() error {
+	if t.certificates == nil {
+		return nil
+	}
+	return t.certificates.Load()
 }

@@ -1,4 +1,4 @@
-package sipgw
+package transport
 
 import (
 	"container/list"
@@ -30,13 +30,13 @@ type outgoing struct {
 	lost func()
 }
 
-// stream is one connection, TCP or TLS, inbound or outbound.
-type stream struct {
-	t   *transport
-	to  peer
+// Stream is one connection, TCP or TLS, inbound or outbound.
+type Stream struct {
+	t   *Transport
+	to  Peer
 	out chan outgoing
 
-	class   streamClass   // guarded by t.mu, as place is
+	class   Class         // guarded by t.mu, as place is
 	place   *list.Element // in the budget of its class; nil when it is in none
 	touched atomic.Int64  // when something came last, Unix nanoseconds
 	trusted atomic.Bool   // its peer is known
@@ -47,19 +47,19 @@ type stream struct {
 	done bool
 	end  chan struct{} // closed with done
 
-	own *ownCaller // of a stream that is only in memory: all else is then not used
+	local Local // of a stream that is only in memory: all else is then not used
 }
 
-func newStream(t *transport, to peer, conn net.Conn) *stream {
-	to.conn = nil
-	return &stream{
+func newStream(t *Transport, to Peer, conn net.Conn) *Stream {
+	to.Conn = nil
+	return &Stream{
 		t: t, to: to, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{}),
 		until: time.Now().Add(t.limits.StrangerLife),
 	}
 }
 
 // push queues a message; false means that the connection is gone or its peer too slow.
-func (s *stream) push(o outgoing) bool {
+func (s *Stream) push(o outgoing) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -74,7 +74,7 @@ func (s *stream) push(o outgoing) bool {
 }
 
 // close ends the connection. It may be called more than once.
-func (s *stream) close() {
+func (s *Stream) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -98,12 +98,12 @@ func closeNow(conn net.Conn) {
 }
 
 // dial makes the connection and then writes.
-func (s *stream) dial() {
+func (s *Stream) dial() {
 	ctx, cancel := context.WithTimeout(s.t.running, dialTimeout)
 	defer cancel()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", s.to.addr.String())
-	if err == nil && s.to.tls {
+	conn, err := dialer.DialContext(ctx, "tcp", s.to.Addr.String())
+	if err == nil && s.to.TLS {
 		raw := conn
 		if conn, err = s.secureClient(ctx, raw); err != nil {
 			raw.Close()
@@ -116,7 +116,7 @@ func (s *stream) dial() {
 	}
 	if err != nil && s.t.running.Err() == nil {
 		s.t.log.Warn("connecting to a SIP peer failed",
-			"address", s.to.addr.String(), "transport", s.to.transportName(), "err", err)
+			"address", s.to.Addr.String(), "transport", s.to.Transport(), "err", err)
 	}
 	s.close()
 	s.t.remove(s)
@@ -124,7 +124,7 @@ func (s *stream) dial() {
 }
 
 // opened takes the connection in use, unless the stream was closed meanwhile.
-func (s *stream) opened(conn net.Conn) bool {
+func (s *Stream) opened(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -135,7 +135,7 @@ func (s *stream) opened(conn net.Conn) bool {
 	return true
 }
 
-func (s *stream) write() {
+func (s *Stream) write() {
 	for {
 		select {
 		case <-s.end:
@@ -155,7 +155,7 @@ func (s *stream) write() {
 }
 
 // drain reports the messages that will not be sent any more.
-func (s *stream) drain() {
+func (s *Stream) drain() {
 	for {
 		select {
 		case o := <-s.out:
@@ -169,7 +169,7 @@ func (s *stream) drain() {
 }
 
 // shakenHands completes the TLS handshake of a connection that came in.
-func (s *stream) shakenHands() bool {
+func (s *Stream) shakenHands() bool {
 	secured, ok := s.conn.(*tls.Conn)
 	if !ok {
 		return true
@@ -177,14 +177,14 @@ func (s *stream) shakenHands() bool {
 	ctx, cancel := context.WithTimeout(s.t.running, min(handshakeTimeout, s.t.limits.StrangerLife))
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {
-		s.t.count.handshakeErrors.Add(1)
+		s.t.Count.HandshakeErrors.Add(1)
 		return false
 	}
 	return true
 }
 
 // trust lets the connection live on, now that its peer is known.
-func (s *stream) trust() {
+func (s *Stream) trust() {
 	s.trusted.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,7 +197,7 @@ func (s *stream) trust() {
 // incomplete began, zero for none: the time is for the whole of it, so that it cannot be
 // drawn out byte by byte. A stranger's connection ends when its time is over, whatever
 // has come by then.
-func (s *stream) await(begun time.Time) {
+func (s *Stream) await(begun time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -221,7 +221,7 @@ const (
 )
 
 // read cuts the stream into messages (RFC 3261 section 18.3).
-func (s *stream) read() {
+func (s *Stream) read() {
 	defer s.close()
 	if !s.shakenHands() {
 		return
@@ -251,7 +251,7 @@ func (s *stream) read() {
 			if !s.take(data) {
 				filtered++
 			}
-			if broken || s.t.filter.bans.has(s.to.addr.Addr(), s.t.now()) || filtered > strangerFiltered && !s.trusted.Load() {
+			if broken || s.t.filter.Banned(s.to.Addr.Addr()) || filtered > strangerFiltered && !s.trusted.Load() {
 				return
 			}
 		}
@@ -268,20 +268,20 @@ func (s *stream) read() {
 }
 
 // take hands a message on, if the filter lets it pass.
-func (s *stream) take(data []byte) bool {
+func (s *Stream) take(data []byte) bool {
 	t := s.t
-	t.count.received.Add(1)
-	stranger, ok := t.filter.admits(s.to.addr.Addr(), data)
+	t.Count.Received.Add(1)
+	stranger, ok := t.filter.Admits(s.to.Addr.Addr(), data)
 	if !ok {
-		t.count.filtered.Add(1)
+		t.Count.Filtered.Add(1)
 		return false
 	}
 	t.touch(s)
 	if !stranger {
-		t.known(s)
+		t.Known(s)
 	}
 	from := s.to
-	from.conn, from.stranger = s, stranger
-	t.handle(data, from)
+	from.Conn, from.Stranger = s, stranger
+	t.config.Handle(data, from)
 	return true
 }

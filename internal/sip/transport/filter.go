@@ -1,4 +1,4 @@
-package sipgw
+package transport
 
 import (
 	"bytes"
@@ -8,20 +8,19 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/policy"
 )
 
-// filter stands in front of the parser. A source that no IP connection names, to
+// Filter stands in front of the parser. A source that no IP connection names, to
 // which the server itself does not send, and that has not authenticated is
 // unknown: it gets nothing at all where no digest credentials exist, and otherwise
 // as much as it takes to answer a challenge.
-type filter struct {
-	live   *policy.Live
+type Filter struct {
+	policy func() Sources
 	now    func() time.Time
 	limits Limits
 	bans   banList
 
-	strangers buckets[netip.Addr] // by sourceKey
+	strangers Buckets[netip.Addr] // by sourceKey
 
 	mu      sync.Mutex                  // guards both below
 	learned map[netip.Addr]acquaintance // to which the server itself sends
@@ -39,27 +38,33 @@ type acquaintance struct {
 // sent, is known after that. It outlasts every dialog whose session timer runs.
 const learnedFor = 12 * time.Hour
 
-func newFilter(live *policy.Live, now func() time.Time, limits Limits) *filter {
-	return &filter{
-		live: live, now: now, limits: limits,
+// Sources are what an operator's configuration says of sources.
+type Sources interface {
+	Known(source netip.Addr) bool // it names the source
+	HasUsers() bool               // someone may prove who they are from anywhere
+}
+
+func NewFilter(policy func() Sources, now func() time.Time, limits Limits) *Filter {
+	return &Filter{
+		policy: policy, now: now, limits: limits,
 		learned: make(map[netip.Addr]acquaintance), proven: make(map[netip.Addr]acquaintance),
-		strangers: buckets[netip.Addr]{most: limits.UnknownSources},
+		strangers: Buckets[netip.Addr]{Most: limits.UnknownSources},
 	}
 }
 
-// learn makes a source that an operator has the server send to known for some hours.
-func (f *filter) learn(source netip.Addr) {
+// Learn makes a source that an operator has the server send to known for some hours.
+func (f *Filter) Learn(source netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keep(f.learned, source, acquaintance{})
 }
 
-// expect makes a source that a peer has named known for some hours, such as one in a
+// Expect makes a source that a peer has named known for some hours, such as one in a
 // carrier's Contact: what it sends within a call must pass.
-func (f *filter) expect(source netip.Addr) { f.authenticated(source, 0) }
+func (f *Filter) Expect(source netip.Addr) { f.Authenticated(source, 0) }
 
-// authenticated makes a source at which a digest user is known for some hours.
-func (f *filter) authenticated(source netip.Addr, connection id.ID) {
+// Authenticated makes a source at which a digest user is known for some hours.
+func (f *Filter) Authenticated(source netip.Addr, connection id.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one := f.proven[source]
@@ -75,7 +80,7 @@ const mostLooked = 64
 
 // keep keeps an acquaintance, if need be in the place of one whose time is over, or of
 // any. f.mu is held.
-func (f *filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acquaintance) {
+func (f *Filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acquaintance) {
 	now := f.now()
 	if _, known := in[source]; !known && len(in) >= f.limits.LearnedSources {
 		looked := 0
@@ -90,9 +95,9 @@ func (f *filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acq
 	in[source] = one
 }
 
-// knows says whether a source may send anything.
-func (f *filter) knows(source netip.Addr) bool {
-	if f.live.Snapshot().Known(source) {
+// Knows says whether a source may send anything.
+func (f *Filter) Knows(source netip.Addr) bool {
+	if f.policy().Known(source) {
 		return true
 	}
 	f.mu.Lock()
@@ -101,16 +106,16 @@ func (f *filter) knows(source netip.Addr) bool {
 	return now.Before(f.learned[source].until) || now.Before(f.proven[source].until)
 }
 
-// vouched says whether a source is one that the server itself sends to: an operator
+// Vouched says whether a source is one that the server itself sends to: an operator
 // has named it.
-func (f *filter) vouched(source netip.Addr) bool {
+func (f *Filter) Vouched(source netip.Addr) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now().Before(f.learned[source].until)
 }
 
-// connectionsAt are the latest connections whose digests came from a source.
-func (f *filter) connectionsAt(source netip.Addr) (list [4]id.ID) {
+// ConnectionsAt are the latest connections whose digests came from a source.
+func (f *Filter) ConnectionsAt(source netip.Addr) (list [4]id.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if one := f.proven[source]; f.now().Before(one.until) {
@@ -121,35 +126,35 @@ func (f *filter) connectionsAt(source netip.Addr) (list [4]id.ID) {
 
 // admitsConnection says whether a TCP connection is worth accepting, and whether it is
 // a stranger's.
-func (f *filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
+func (f *Filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
 	if f.bans.has(source, f.now()) {
 		return false, false
 	}
-	if f.knows(source) {
+	if f.Knows(source) {
 		return false, true
 	}
-	return true, f.live.Snapshot().HasUsers()
+	return true, f.policy().HasUsers()
 }
 
 // unknownMethods are what a source may send before it has authenticated: what a
 // challenge needs.
 var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), []byte("CANCEL ")}
 
-// admits says whether a message goes on to the parser, and whether it is a stranger's.
-func (f *filter) admits(source netip.Addr, data []byte) (stranger, ok bool) {
+// Admits says whether a message goes on to the parser, and whether it is a stranger's.
+func (f *Filter) Admits(source netip.Addr, data []byte) (stranger, ok bool) {
 	if f.bans.has(source, f.now()) {
 		return false, false
 	}
-	if f.knows(source) {
+	if f.Knows(source) {
 		return false, true
 	}
-	if !f.live.Snapshot().HasUsers() {
+	if !f.policy().HasUsers() {
 		return true, false
 	}
 	for _, method := range unknownMethods {
 		if bytes.HasPrefix(data, method) {
 			limits := &f.limits
-			return true, f.strangers.take(sourceKey(source), f.now(), limits.UnknownPerSecond, limits.UnknownBurst, 0)
+			return true, f.strangers.Take(SourceKey(source), f.now(), limits.UnknownPerSecond, limits.UnknownBurst, 0)
 		}
 	}
 	return true, false

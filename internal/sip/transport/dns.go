@@ -1,4 +1,4 @@
-package sipgw
+package transport
 
 import (
 	"cmp"
@@ -93,7 +93,7 @@ type serviceRecord struct {
 }
 
 func (n *nameServers) services(ctx context.Context, name string) (records []serviceRecord, ttl time.Duration) {
-	ttl = resolvedFor
+	ttl = ResolvedFor
 	for _, rr := range n.ask(ctx, name, dns.TypeSRV) {
 		srv, ok := rr.(*dns.SRV)
 		// A target of "." says that the service is not there.

@@ -1,0 +1,17 @@
+package transport
+
+import "github.com/tollgate/tollgate/internal/siptrace"
+
+// Trace gives a message to the tracer, if there is one.
+func (t *Transport) Trace(sent bool, other Peer, data []byte) {
+	if t.config.Tracer == nil {
+		return
+	}
+	here := t.address
+	m := siptrace.Message{At: t.now(), Sent: sent, Transport: other.Transport(), Source: other.Addr, Destination: here,
+		Text: data}
+	if sent {
+		m.Source, m.Destination = here, other.Addr
+	}
+	t.config.Tracer.Message(&m)
+}
