@@ -230,9 +230,12 @@ func treeOf(value any) (map[string]any, error) {
 	return tree.(map[string]any), nil
 }
 
+// pointerEscaper is made once: a replacer builds its tables at its first use.
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
 // pointerOf turns a path of names into a JSON pointer (RFC 6901).
 func pointerOf(parent, name string) string {
-	return parent + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return parent + "/" + pointerEscaper.Replace(name)
 }
 
 // reset gives the field that a pointer names its default, or the list or object
