@@ -1,14 +1,13 @@
 package admission
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/packed"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -27,9 +26,9 @@ var ErrDecision = errors.New("not an encoded decision")
 func (d *Decision) Append(dst []byte) []byte {
 	w := desks.Get().(*desk)
 	w.decision = *d
-	w.coder = coder{bytes: append(dst, EncodingVersion)}
+	w.coder = coder{packed.Writer(append(dst, EncodingVersion))}
 	w.code()
-	written := w.coder.bytes
+	written := w.coder.Written()
 	w.coder = coder{}
 	desks.Put(w)
 	return written
@@ -43,10 +42,10 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 	}
 	w := desks.Get().(*desk)
 	defer desks.Put(w)
-	w.decision, w.coder = Decision{}, coder{bytes: encoded[1:], reading: true}
+	w.decision, w.coder = Decision{}, coder{packed.Reader(encoded[1:])}
 	w.code()
 	d := &w.decision
-	if w.coder.failed || len(w.coder.bytes) > 0 || !d.Reason.known() {
+	if !w.coder.Whole() || !d.Reason.known() {
 		return Decision{}, fmt.Errorf("decode %d bytes: %w", len(encoded), ErrDecision)
 	}
 	d.Facts.Day = record.DayOf(d.Facts.AtMicros)
@@ -58,11 +57,11 @@ func DecodeDecision(encoded []byte) (Decision, error) {
 // code writes or reads the decision.
 func (w *desk) code() {
 	c, d := &w.coder, &w.decision
-	c.raw(d.ID[:])
+	c.UUID(&d.ID)
 	ints(c, &d.Reason)
 	ints(c, &d.Facts.Rules)
 	if d.Facts.Rules > NumRules {
-		c.failed = true
+		c.Fail()
 		return
 	}
 	c.section(&d.Facts, codeAttempt)
@@ -71,147 +70,34 @@ func (w *desk) code() {
 	}
 }
 
-// coder writes values to bytes or reads them from there, so that one function names
-// each field once for both. After a failure it reads zero values.
-type coder struct {
-	bytes   []byte // written so far, or left to be read
-	reading bool
-	failed  bool
-}
+// coder is a packed.Coder that knows countries.
+type coder struct{ packed.Coder }
 
-// maxZeros is how many zero bytes at the end of a section are left out at most.
-const maxZeros = 64
-
-// section writes or reads facts behind their length. Zeros at the end are not
-// written: most rules have nothing to say of most calls.
+// section writes or reads facts behind their length. Most rules have nothing to say of
+// most calls, which is one byte.
 func (c *coder) section(f *Facts, code func(*coder, *Facts)) {
-	if c.reading {
-		c.readSection(f, code)
-		return
-	}
-	c.bytes = append(c.bytes, 0) // for a length of one byte, as it nearly always is
-	start := len(c.bytes)
+	s := c.Begin()
 	code(c, f)
-	end := len(c.bytes)
-	for least := max(start, end-maxZeros); end > least && c.bytes[end-1] == 0; {
-		end--
-	}
-	c.bytes = c.bytes[:end]
-	size := uint64(end - start)
-	if c.bytes[start-1] = byte(size); size >= 1<<7 {
-		c.bytes = slices.Replace(c.bytes, start-1, start, binary.AppendUvarint(nil, size)...)
-	}
+	c.End(s)
 }
 
-func (c *coder) readSection(f *Facts, code func(*coder, *Facts)) {
-	size, length := binary.Uvarint(c.bytes)
-	if c.failed || length <= 0 || size > uint64(len(c.bytes)-length) {
-		c.failed = true
-		return
-	}
-	end := length + int(size)
-	behind := c.bytes[end:]
-	c.bytes = c.bytes[length:end]
-	code(c, f)
-	c.failed = c.failed || len(c.bytes) > 0
-	c.bytes = behind
-}
-
-// raw writes or reads bytes whose number is known. Behind the end of a section all
-// is zero.
-func (c *coder) raw(b []byte) {
-	if !c.reading {
-		c.bytes = append(c.bytes, b...)
-		return
-	}
-	n := copy(b, c.bytes)
-	c.bytes = c.bytes[n:]
-	clear(b[n:])
-}
-
-func (c *coder) readUvarint() uint64 {
-	if len(c.bytes) == 0 || c.failed {
-		return 0
-	}
-	n, length := binary.Uvarint(c.bytes)
-	if length <= 0 {
-		c.failed = true
-		return 0
-	}
-	c.bytes = c.bytes[length:]
-	return n
-}
-
-// ints writes or reads integers of one type.
 func ints[T ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~int | ~int32 | ~int64](c *coder, fields ...*T) {
-	signed := ^T(0) < 0
-	if !c.reading {
-		to := c.bytes
-		for _, field := range fields {
-			n := uint64(*field)
-			if signed {
-				n = uint64(int64(*field)<<1) ^ uint64(int64(*field)>>63)
-			}
-			to = binary.AppendUvarint(to, n)
-		}
-		c.bytes = to
-		return
-	}
-	for _, field := range fields {
-		n := c.readUvarint()
-		if signed {
-			n = n>>1 ^ -(n & 1)
-		}
-		*field = T(n)
-	}
+	packed.Ints(&c.Coder, fields...)
 }
 
-// bools writes or reads at most 64 flags.
-func (c *coder) bools(fields ...*bool) {
-	if c.reading {
-		bits := c.readUvarint()
-		for i, field := range fields {
-			*field = bits&(1<<i) != 0
-		}
-		return
-	}
-	var bits uint64
-	for i, field := range fields {
-		if *field {
-			bits |= 1 << i
-		}
-	}
-	c.bytes = binary.AppendUvarint(c.bytes, bits)
-}
-
-func (c *coder) text(s *string) {
-	size := uint64(len(*s))
-	ints(c, &size)
-	switch {
-	case !c.reading:
-		c.bytes = append(c.bytes, *s...)
-	case size > uint64(len(c.bytes)+maxZeros):
-		c.failed = true
-	default:
-		read := make([]byte, size)
-		c.raw(read)
-		*s = string(read)
-	}
-}
-
-// uuid writes or reads an id that most calls do not have.
-func (c *coder) uuid(u *uuid.UUID) {
+// optional writes or reads an id that most calls do not have.
+func (c *coder) optional(u *uuid.UUID) {
 	there := *u != uuid.Nil
-	c.bools(&there)
+	c.Bools(&there)
 	if there {
-		c.raw(u[:])
+		c.Raw(u[:])
 	}
 }
 
 func (c *coder) country(country *e164.Country) {
 	name := country.Alpha2()
-	c.text(&name)
-	if c.reading {
+	c.Text(&name)
+	if c.Reading() {
 		*country, _ = e164.CountryByAlpha2(name)
 	}
 }
@@ -220,15 +106,15 @@ func (c *coder) country(country *e164.Country) {
 func (c *coder) countries(set *e164.CountrySet) {
 	size := uint64(set.Len())
 	ints(c, &size)
-	if !c.reading {
+	if !c.Reading() {
 		for country := range set.All() {
-			c.bytes = append(c.bytes, country.Alpha2()...)
+			c.Raw([]byte(country.Alpha2()))
 		}
 		return
 	}
 	for range min(size, 1<<10) {
 		var name [2]byte
-		c.raw(name[:])
+		c.Raw(name[:])
 		country, _ := e164.CountryByAlpha2(string(name[:]))
 		set.Add(country)
 	}
@@ -237,16 +123,16 @@ func (c *coder) countries(set *e164.CountrySet) {
 func (c *coder) ranges(set *e164.RangeSet) {
 	size := uint64(set.Len())
 	ints(c, &size)
-	if !c.reading {
+	if !c.Reading() {
 		for named := range set.All() {
 			name := named.String()
-			c.text(&name)
+			c.Text(&name)
 		}
 		return
 	}
 	for range min(size, 1<<6) {
 		var name string
-		c.text(&name)
+		c.Text(&name)
 		named, _ := e164.ParseRange(name)
 		set.Add(named)
 	}
@@ -254,8 +140,8 @@ func (c *coder) ranges(set *e164.RangeSet) {
 
 // rangeName writes or reads the name of a range, which is one that there is.
 func (c *coder) rangeName(name *string) {
-	c.text(name)
-	if c.reading {
+	c.Text(name)
+	if c.Reading() {
 		named, _ := e164.ParseRange(*name)
 		*name = named.String()
 	}

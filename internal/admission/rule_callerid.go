@@ -25,7 +25,7 @@ var callerRule = rule{
 	code: func(c *coder, f *Facts) {
 		ints(c, &f.Caller, &f.CallerID.Presented)
 		ints(c, &f.CallerID.OnMismatch)
-		c.bools(&f.CallerForced, &f.CallerID.Restricted, &f.CallerID.Listed, &f.CallerID.Replaced, &f.CallerID.Confirmed)
+		c.Bools(&f.CallerForced, &f.CallerID.Restricted, &f.CallerID.Listed, &f.CallerID.Replaced, &f.CallerID.Confirmed)
 	},
 	reasons: []answer{
 		{ReasonCallerInvalid, "caller_id_invalid", "D35", 403, "Invalid Caller Origination Number",

@@ -26,7 +26,7 @@ var connectionRule = rule{
 	explain: explainConnection,
 	code: func(c *coder, f *Facts) {
 		ints(c, &f.Identity)
-		c.bools(&f.AccountActive, &f.ConnectionActive)
+		c.Bools(&f.AccountActive, &f.ConnectionActive)
 	},
 	reasons: []answer{
 		{ReasonConnectionUnknown, "connection_unknown", "D25", 403,

@@ -26,9 +26,9 @@ var emergencyRule = rule{
 	},
 	explain: explainEmergency,
 	code: func(c *coder, f *Facts) {
-		c.bools(&f.Emergency)
-		c.text(&f.Urgent.Number)
-		c.text(&f.Urgent.Prefix)
+		c.Bools(&f.Emergency)
+		c.Text(&f.Urgent.Number)
+		c.Text(&f.Urgent.Prefix)
 		ints(c, &f.Urgent.Live, &f.Urgent.Max)
 	},
 	reasons: []answer{

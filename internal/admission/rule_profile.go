@@ -17,7 +17,7 @@ var profileRule = rule{
 	gather:  gatherProfile,
 	judge:   judgeProfile,
 	explain: explainProfile,
-	code:    func(c *coder, f *Facts) { c.bools(&f.HasProfile, &f.ProfileEnabled) },
+	code:    func(c *coder, f *Facts) { c.Bools(&f.HasProfile, &f.ProfileEnabled) },
 	reasons: []answer{
 		{ReasonProfileMissing, "profile_missing", "D38", 403, "Connection has no Outbound Profile assigned",
 			"Set outbound.outbound_voice_profile_id on the connection."},

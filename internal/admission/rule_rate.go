@@ -28,7 +28,7 @@ var rateRule = rule{
 	judge:   judgeRate,
 	explain: explainRate,
 	code: func(c *coder, f *Facts) {
-		c.bools(&f.HasRate)
+		c.Bools(&f.HasRate)
 		ints(c, &f.Deck)
 		ints(c, &f.Rate.PerMinute, &f.Rate.ConnectFee, &f.MaxRatePerMinute, &f.MaxConnectFee)
 		ints(c, &f.Rate.FirstIncrement, &f.Rate.Increment)

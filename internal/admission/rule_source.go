@@ -19,7 +19,7 @@ var sourceRule = rule{
 		return refuseIf(f.SourceLimited && !f.SourceFits, ReasonSourceRefused)
 	},
 	explain: explainSource,
-	code:    func(c *coder, f *Facts) { c.bools(&f.SourceLimited, &f.SourceFits) },
+	code:    func(c *coder, f *Facts) { c.Bools(&f.SourceLimited, &f.SourceFits) },
 	reasons: []answer{
 		{ReasonSourceRefused, "source_not_allowed", "TG16", 403, "Calls of this user are not taken from this address",
 			"Call from a network of the connection's allowed_sources, or add this one; a switch says where the call " +

@@ -120,7 +120,7 @@ func codeSpend(c *coder, f *Facts) {
 	for i := range f.Spends {
 		spend := &f.Spends[i]
 		c.scope(&spend.Scope, f)
-		c.bools(&spend.Limited, &spend.EndCalls, &spend.HeldBack)
+		c.Bools(&spend.Limited, &spend.EndCalls, &spend.HeldBack)
 		ints(c, &spend.Posted, &spend.Held, &spend.Limit)
 	}
 }
@@ -134,7 +134,7 @@ func (c *coder) scope(scope *Scope, f *Facts) {
 	case scopeProfile:
 		scope.Profile = f.Profile
 	case scopeGroup:
-		c.raw(scope.Group[:])
+		c.UUID(&scope.Group)
 	case scopeAccount:
 		scope.Account = f.Account
 	}

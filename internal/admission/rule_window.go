@@ -24,7 +24,7 @@ var windowRule = rule{
 	judge:   judgeWindow,
 	explain: explainWindow,
 	code: func(c *coder, f *Facts) {
-		c.bools(&f.WindowOpen)
+		c.Bools(&f.WindowOpen)
 		ints(c, &f.WindowInstance, &f.CalleeCalls, &f.CalleeCallsMax)
 		ints(c, &f.WindowStart, &f.WindowEnd)
 	},

@@ -108,10 +108,10 @@ func codeAttempt(c *coder, f *Facts) {
 	ints(c, &f.FirstGrantCost)
 	ints(c, &f.Account, &f.Profile, &f.Connection)
 	ints(c, &f.EdgeRefusal)
-	c.text(&f.From)
-	c.text(&f.To)
-	c.text(&f.Source)
-	c.uuid(&f.Request)
+	c.Text(&f.From)
+	c.Text(&f.To)
+	c.Text(&f.Source)
+	c.optional(&f.Request)
 }
 
 // need is a set of what must be known of a call before a rule can be judged.
