@@ -14,6 +14,7 @@ import (
 
 	"github.com/tollgate/tollgate/client"
 	"github.com/tollgate/tollgate/internal/api"
+	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -38,7 +39,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	listening := httptest.NewServer(api.New(api.Config{Store: s, Live: live, Version: "test"}))
+	listening := httptest.NewServer(api.New(api.Config{Stores: app.StoresOf(s), Live: live, Version: "test"}))
 	running := &server{store: s, address: listening.URL, close: func() error {
 		listening.Close()
 		return errors.Join(s.Close(), os.RemoveAll(folder))

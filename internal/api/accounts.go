@@ -145,7 +145,7 @@ func (s *server) accountOperations() []operation {
 }
 
 func (s *server) getAccount(ctx context.Context, in *request) (*response, error) {
-	a, err := s.Store.Account(ctx, in.account)
+	a, err := s.Accounts.Account(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *server) getTenant(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	a, err := s.Store.Account(ctx, key)
+	a, err := s.Accounts.Account(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *server) getTenant(ctx context.Context, in *request) (*response, error) 
 
 func (s *server) listTenants(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Store.ListAccounts(ctx, q)
+	page, err := s.Accounts.ListAccounts(ctx, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -239,7 +239,7 @@ func foldSources(sources []string) (problems []problem) {
 func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, whole *schema, defaults map[string]any,
 	render func(context.Context, store.Account) (*response, error)) (*response, error) {
 	return committed(ctx, in, render, func(ctx context.Context) (store.Account, error) {
-		return s.Store.UpdateAccount(ctx, account, func(current store.Account) (store.Account, error) {
+		return s.Accounts.UpdateAccount(ctx, account, func(current store.Account) (store.Account, error) {
 			tree, err := treeOf(viewTenant(&current))
 			if err != nil {
 				return current, err
@@ -302,7 +302,7 @@ func (s *server) createTenant(ctx context.Context, in *request, whole *schema, d
 		return &response{data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown}, version: t.Account.Version}, nil
 	}
 	return committed(ctx, in, render, func(ctx context.Context) (store.Tenant, error) {
-		return s.Store.CreateTenant(ctx, a, key)
+		return s.Accounts.CreateTenant(ctx, a, key)
 	})
 }
 
@@ -313,6 +313,6 @@ func (s *server) deleteTenant(ctx context.Context, in *request) (*response, erro
 	}
 	defer s.keys.forget()
 	return committed(ctx, in, answerTenant, func(ctx context.Context) (store.Account, error) {
-		return s.Store.DeleteAccount(ctx, key)
+		return s.Accounts.DeleteAccount(ctx, key)
 	})
 }

@@ -151,7 +151,7 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 	if err := oneCursor(&in.query); err != nil {
 		return nil, err
 	}
-	calls, err := s.Store.LiveCalls(ctx, in.account)
+	calls, err := s.Calls.LiveCalls(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}

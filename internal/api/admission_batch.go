@@ -85,7 +85,7 @@ func (s *server) runBatch(ctx context.Context, in *request, events []switchEvent
 			continue
 		}
 		waiting++
-		s.Store.Submit(command, func(result admission.Result, err error) { done <- batched{i, result, err} })
+		s.Ledger.Submit(command, func(result admission.Result, err error) { done <- batched{i, result, err} })
 	}
 	for range waiting {
 		select {
@@ -215,7 +215,8 @@ func (s *server) restartOperation() operation {
 				return nil, failAt(http.StatusUnprocessableEntity, "/restarted_at", field.OutOfRange,
 					"restarted_at is not within the last 24 hours, by the server's clock. Set the switch's clock, or leave it out.")
 			}
-			result, err := s.Store.Do(ctx, admission.ExpireSwitch{Owner: admission.SwitchOwner(in.account, in.id), BeforeMicros: at.UnixMicro()})
+			owner := admission.SwitchOwner(in.account, in.id)
+			result, err := s.Ledger.Do(ctx, admission.ExpireSwitch{Owner: owner, BeforeMicros: at.UnixMicro()})
 			if err == nil {
 				err = result.Err
 			}

@@ -70,14 +70,14 @@ func (s *server) admissionStatus(ctx context.Context, in *request) (*response, e
 	if err != nil {
 		return nil, err
 	}
-	live, err := s.Store.LiveCall(ctx, in.account, call)
+	live, err := s.Calls.LiveCall(ctx, in.account, call)
 	if err == nil {
 		return &response{data: viewLiveAdmission(&live)}, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	ended, err := s.Store.Record(ctx, in.account, call)
+	ended, err := s.Calls.Record(ctx, in.account, call)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,7 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 			if err != nil {
 				return nil, err
 			}
-			result, err := s.Store.Do(ctx, report)
+			result, err := s.Ledger.Do(ctx, report)
 			if err != nil {
 				return nil, err
 			}
@@ -211,7 +211,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 			ctx = waiting
 		}
 	}
-	result, err := s.Store.Do(ctx, *reserve)
+	result, err := s.Ledger.Do(ctx, *reserve)
 	if err != nil {
 		d, ok := s.emergency(in.account, &a, err)
 		if !ok {

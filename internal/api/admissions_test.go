@@ -279,21 +279,24 @@ func TestImplausibleEvents(t *testing.T) {
 	}
 }
 
-// mutedStore says nothing, as when its database is cut off.
-type mutedStore struct {
-	store.Store
+// mutedKeys says nothing, as when its database is cut off.
+type mutedKeys struct {
+	store.KeyFinder
 	keys *atomic.Bool // it still knows keys
 }
 
-func (s mutedStore) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
+func (s mutedKeys) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
 	if s.keys.Load() {
-		return s.Store.KeyByHash(ctx, hash)
+		return s.KeyFinder.KeyByHash(ctx, hash)
 	}
 	<-ctx.Done()
 	return store.Key{}, ctx.Err()
 }
 
-func (mutedStore) Do(ctx context.Context, _ admission.Command) (admission.Result, error) {
+// mutedLedger says nothing either.
+type mutedLedger struct{ store.Ledger }
+
+func (mutedLedger) Do(ctx context.Context, _ admission.Command) (admission.Result, error) {
 	<-ctx.Done()
 	return admission.Result{}, ctx.Err()
 }
@@ -304,7 +307,10 @@ func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
 	_, pbx := h.pbx(`{"name":"pbx"}`)
 	var keys atomic.Bool
 	keys.Store(true)
-	handler := New(Config{Store: mutedStore{h.store, &keys}, Live: h.live, Clock: h.clock.Now})
+	stores := h.stores(func(s *Stores) {
+		s.Keys, s.Ledger = mutedKeys{h.store, &keys}, mutedLedger{h.store}
+	})
+	handler := New(Config{Stores: stores, Live: h.live, Clock: h.clock.Now})
 	ask := func(to string) *httptest.ResponseRecorder {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*admission.EmergencyPatience)
 		defer cancel()

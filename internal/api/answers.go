@@ -115,7 +115,7 @@ func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*r
 		return read()
 	}
 	// The version is taken before the read: what is read may be newer, never older.
-	version, known := s.Store.ConfigVersion(in.account)
+	version, known := s.Writes.ConfigVersion(in.account)
 	if !known {
 		return read()
 	}

@@ -185,7 +185,7 @@ func hasTwice(names []string) bool {
 
 // answerKey is the answer with a key, and with its secret when there is one to show.
 func (s *server) answerKey(ctx context.Context, k store.Key) (*response, error) {
-	uses, err := s.Store.KeyUses(ctx, k.AccountID)
+	uses, err := s.Keys.KeyUses(ctx, k.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	if _, err := s.Store.Account(ctx, account); err != nil {
+	if _, err := s.Accounts.Account(ctx, account); err != nil {
 		return nil, err
 	}
 	fields, err := s.keyBody(in, whole, nil, defaults)
@@ -271,7 +271,7 @@ func (s *server) makeKey(ctx context.Context, in *request, account id.ID, fields
 	}
 	key.ExpiresAt = fields.ExpiresAt
 	return committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
-		return s.Store.Keys().Create(ctx, account, key)
+		return store.Of[store.Key, id.ID](s.Resources).Create(ctx, account, key)
 	})
 }
 
@@ -280,7 +280,7 @@ func (s *server) getKey(ctx context.Context, in *request) (*response, error) {
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	k, err := s.Store.Keys().Get(ctx, in.account, key)
+	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -289,11 +289,11 @@ func (s *server) getKey(ctx context.Context, in *request) (*response, error) {
 
 func (s *server) listKeys(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Store.Keys().List(ctx, in.account, q)
+	page, err := store.Of[store.Key, id.ID](s.Resources).List(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
-	uses, err := s.Store.KeyUses(ctx, in.account)
+	uses, err := s.Keys.KeyUses(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +312,8 @@ func (s *server) changeKey(ctx context.Context, in *request, render func(context
 	}
 	defer s.keys.forget() // also after an error: the change may be durable all the same
 	return committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
-		return s.Store.Keys().Update(ctx, in.account, key, func(current store.Key) (store.Key, error) {
+		keys := store.Of[store.Key, id.ID](s.Resources)
+		return keys.Update(ctx, in.account, key, func(current store.Key) (store.Key, error) {
 			if err := in.mayChange(&current); err != nil {
 				return current, err
 			}
@@ -375,7 +376,7 @@ func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	k, err := s.Store.Keys().Get(ctx, in.account, key)
+	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -383,13 +384,15 @@ func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) 
 		return nil, err
 	}
 	// When it was last used is gone with the key, and the answer says it all the same.
-	uses, err := s.Store.KeyUses(ctx, in.account)
+	uses, err := s.Keys.KeyUses(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}
 	defer s.keys.forget()
 	return committed(ctx, in, func(_ context.Context, k store.Key) (*response, error) { return answerKeyUsed(&k, uses), nil },
-		func(ctx context.Context) (store.Key, error) { return s.Store.Keys().Delete(ctx, in.account, key) })
+		func(ctx context.Context) (store.Key, error) {
+			return store.Of[store.Key, id.ID](s.Resources).Delete(ctx, in.account, key)
+		})
 }
 
 // hintOf is what of a secret is stored for people to tell keys apart.

@@ -151,9 +151,9 @@ func (s *server) listAttempted(ctx context.Context, in *request) (*response, err
 		q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "event_type", Op: store.Equal, Value: types})
 	}
 	asked, byID := byEventID(q)
-	page, err := s.Store.Webhooks().Attempted(ctx, in.account, asked)
+	page, err := s.Webhooks.Attempted(ctx, in.account, asked)
 	if err == nil && byID && page.Total == 0 { // it may be an id within a payload
-		page, err = s.Store.Webhooks().Attempted(ctx, in.account, q)
+		page, err = s.Webhooks.Attempted(ctx, in.account, q)
 	}
 	if err != nil {
 		return nil, listError(err)
@@ -184,7 +184,7 @@ func (s *server) getAttempted(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Store.Webhooks().Entry(ctx, in.account, key)
+	e, err := s.Webhooks.Entry(ctx, in.account, key)
 	if err == nil && len(e.Attempts) == 0 {
 		err = fmt.Errorf("%w: no attempt was made yet", store.ErrNotFound)
 	}

@@ -95,11 +95,11 @@ func (s *server) auditOperations() []operation {
 func (s *server) listAudit(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("", 20)
 	q.Sort = []store.Order{{Field: "sequence", Descending: in.query.text("sort", "desc") == "desc"}}
-	page, err := s.Store.ListAudit(ctx, in.account, q)
+	page, err := s.Writes.ListAudit(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
-	account, err := s.Store.Account(ctx, in.account)
+	account, err := s.Accounts.Account(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s *server) accountViewOperations() []operation {
 func (s *server) balance(ctx context.Context, in *request) (*response, error) {
 	now := s.Clock().UTC()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	spend, err := s.Store.SpendSince(ctx, in.account, record.DayOf(month.UnixMicro()))
+	spend, err := s.Reports.SpendSince(ctx, in.account, record.DayOf(month.UnixMicro()))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *server) balance(ctx context.Context, in *request) (*response, error) {
 }
 
 func (s *server) userTags(ctx context.Context, in *request) (*response, error) {
-	tags, err := s.Store.Tags(ctx, in.account, in.query.text("filter[starts_with]", ""))
+	tags, err := s.Reports.Tags(ctx, in.account, in.query.text("filter[starts_with]", ""))
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (s *server) banOperations() []operation {
 }
 
 func (s *server) listBans(ctx context.Context, in *request) (*response, error) {
-	bans, err := s.Store.ListBans(ctx)
+	bans, err := s.Bans.ListBans(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s *server) createBan(ctx context.Context, in *request, whole *schema, defa
 	if len(errs) > 0 {
 		return nil, invalidFields(errs)
 	}
-	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Store.PutBan(ctx, b) })
+	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.PutBan(ctx, b) })
 }
 
 // parseSource reads an address or a network.
@@ -135,7 +135,7 @@ func (s *server) deleteBan(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, store.ErrNotFound
 	}
-	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Store.DeleteBan(ctx, prefix) })
+	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.DeleteBan(ctx, prefix) })
 }
 
 func (s *server) changedBans(ctx context.Context, in *request, act func(context.Context) (store.Ban, error)) (*response, error) {

@@ -98,13 +98,13 @@ func TestEveryFailureIsExplained(t *testing.T) {
 		h.explained(what, recorder.Body.Bytes())
 	}
 	with := func(change func(*Config)) http.Handler {
-		c := Config{Store: h.store, Live: h.live, Clock: h.clock.Now}
+		c := Config{Stores: storesOf(h.store), Live: h.live, Clock: h.clock.Now}
 		change(&c)
 		return New(c)
 	}
-	broken := func(c *Config) { c.Store = brokenStore{h.store, func() error { return errors.New("gone") }} }
+	broken := func(c *Config) { c.Writes = brokenStore{h.store, func() error { return errors.New("gone") }} }
 	ask("no store", with(broken), "/readyz", http.StatusServiceUnavailable)
-	panics := func(c *Config) { c.Store = brokenStore{h.store, func() error { panic("fault") }} }
+	panics := func(c *Config) { c.Writes = brokenStore{h.store, func() error { panic("fault") }} }
 	ask("panic", with(panics), "/readyz", http.StatusInternalServerError)
 	ask("guard", with(func(c *Config) { c.Guard = &turnstile{} }), "/v2/ips", http.StatusTooManyRequests)
 	slow := with(func(c *Config) { c.RateLimit = RateLimit{PerSecond: 1e-9, Burst: 1} })

@@ -48,7 +48,8 @@ func benchAPI(b *testing.B) *harness {
 	}
 	h := &harness{t: b, store: s, live: live, first: first}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
-	handler := New(Config{Store: s, Live: live, Version: "bench", RateLimit: RateLimit{PerSecond: 1e9, Burst: 1e9}})
+	handler := New(Config{Stores: storesOf(s), Live: live, Version: "bench",
+		RateLimit: RateLimit{PerSecond: 1e9, Burst: 1e9}})
 	h.api = handler.(*server)
 	empty := &operation{method: http.MethodGet, path: emptyPath, id: "get_empty", scope: ScopeRead, status: http.StatusOK,
 		handle: func(context.Context, *request) (*response, error) { return &response{data: struct{}{}}, nil }}

@@ -22,7 +22,8 @@ type billingGroupView struct {
 func (s *server) billingGroupOperations() []operation {
 	r := &resource[store.BillingGroup, billingGroupView, uuid.UUID]{
 		path: "/v2/billing_groups", name: "billing_group", tag: "Billing groups",
-		collection: s.Store.BillingGroups(), parseKey: parseGroupID, required: []string{"name"}, created: http.StatusOK,
+		collection: store.Of[store.BillingGroup, uuid.UUID](s.Resources),
+		parseKey:   parseGroupID, required: []string{"name"}, created: http.StatusOK,
 		fresh: func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },
 		adopt: func(next, current *store.BillingGroup) {
 			name, limit := next.Name, next.SpendLimit

@@ -339,14 +339,14 @@ func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter
 	}
 	earlier, same := f.query, f.query
 	earlier.ToMicros, earlier.Skip, earlier.Size = min(earlier.ToMicros, c.at), 0, 1
-	page, err := s.Store.CallEvents(ctx, account, earlier)
+	page, err := s.Reports.CallEvents(ctx, account, earlier)
 	if err != nil {
 		return 0, err
 	}
 	n += page.Total
 	same.FromMicros, same.ToMicros = max(same.FromMicros, c.at), min(same.ToMicros, c.at+1)
 	same.Skip, same.Size = 0, maxSameMicrosecond
-	if page, err = s.Store.CallEvents(ctx, account, same); err != nil {
+	if page, err = s.Reports.CallEvents(ctx, account, same); err != nil {
 		return 0, err
 	}
 	events := make([]callEvent, len(page.Items))
@@ -385,11 +385,11 @@ func (s *server) endedEvents(ctx context.Context, account id.ID, f *eventFilter,
 		return nil, 0, 0, nil
 	}
 	f.query.Skip, f.query.Size = max(0, skip-live), size+live
-	page, err := s.Store.CallEvents(ctx, account, f.query)
+	page, err := s.Reports.CallEvents(ctx, account, f.query)
 	if err == nil && len(page.Items) == 0 && f.query.Skip > 0 && page.Total > 0 {
 		// The place of what comes after the last one is known by the last one.
 		f.query.Skip = page.Total - 1
-		page, err = s.Store.CallEvents(ctx, account, f.query)
+		page, err = s.Reports.CallEvents(ctx, account, f.query)
 	}
 	if page.Total == 0 {
 		return nil, 0, 0, err
@@ -430,7 +430,7 @@ func (s *server) liveEvents(ctx context.Context, account id.ID, f *eventFilter) 
 	if !f.live {
 		return nil, nil
 	}
-	calls, err := s.Store.LiveCalls(ctx, account)
+	calls, err := s.Calls.LiveCalls(ctx, account)
 	if err != nil {
 		return nil, err
 	}

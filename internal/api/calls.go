@@ -53,7 +53,7 @@ func (s *server) callOperations() []operation {
 }
 
 func (s *server) listCalls(ctx context.Context, in *request) (*response, error) {
-	calls, err := s.Store.LiveCalls(ctx, in.account)
+	calls, err := s.Calls.LiveCalls(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}

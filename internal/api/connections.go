@@ -46,7 +46,8 @@ func adoptBase(next, current *connection.Base) {
 func (s *server) connectionOperations() []operation {
 	byIP := &resource[connection.IPConnection, ipConnectionView, id.ID]{
 		path: "/v2/ip_connections", name: "ip_connection", tag: "Connections",
-		collection: s.Store.IPConnections(), parseKey: id.Parse, fresh: connection.NewIPConnection, created: http.StatusCreated,
+		collection: store.Of[connection.IPConnection, id.ID](s.Resources),
+		parseKey:   id.Parse, fresh: connection.NewIPConnection, created: http.StatusCreated,
 		adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
 		validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
 			return c.Validate()
@@ -62,7 +63,8 @@ func (s *server) connectionOperations() []operation {
 	}
 	byUser := &resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
 		path: "/v2/credential_connections", name: "credential_connection", tag: "Connections",
-		collection: s.Store.CredentialConnections(), parseKey: id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
+		collection: store.Of[connection.CredentialConnection, id.ID](s.Resources),
+		parseKey:   id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
 		required: []string{"connection_name", "password", "user_name"},
 		adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
 		validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
@@ -151,11 +153,14 @@ func (s *server) getConnection(ctx context.Context, in *request) (*response, err
 	}
 	switch kind {
 	case connection.KindCredential:
-		return answerConnection(ctx, s.Store.CredentialConnections(), in.account, key, viewOfCredentialConnection)
+		connections := store.Of[connection.CredentialConnection, id.ID](s.Resources)
+		return answerConnection(ctx, connections, in.account, key, viewOfCredentialConnection)
 	case connection.KindFQDN:
-		return answerConnection(ctx, s.Store.FQDNConnections(), in.account, key, viewOfFQDNConnection)
+		connections := store.Of[connection.FQDNConnection, id.ID](s.Resources)
+		return answerConnection(ctx, connections, in.account, key, viewOfFQDNConnection)
 	}
-	return answerConnection(ctx, s.Store.IPConnections(), in.account, key, viewOfIPConnection)
+	connections := store.Of[connection.IPConnection, id.ID](s.Resources)
+	return answerConnection(ctx, connections, in.account, key, viewOfIPConnection)
 }
 
 func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], account, key id.ID, view func(T) connectionView) (*response, error) {
@@ -200,9 +205,9 @@ func (s *server) listConnections(ctx context.Context, in *request) (*response, e
 // connectionKinds are the lists of connections of each kind; those by domain names are the last.
 func (s *server) connectionKinds(account id.ID) []*kindCursor {
 	return []*kindCursor{
-		{read: pagesOf(s.Store.IPConnections(), account, viewOfIPConnection)},
-		{read: pagesOf(s.Store.CredentialConnections(), account, viewOfCredentialConnection)},
-		{read: pagesOf(s.Store.FQDNConnections(), account, viewOfFQDNConnection)},
+		{read: pagesOf(store.Of[connection.IPConnection, id.ID](s.Resources), account, viewOfIPConnection)},
+		{read: pagesOf(store.Of[connection.CredentialConnection, id.ID](s.Resources), account, viewOfCredentialConnection)},
+		{read: pagesOf(store.Of[connection.FQDNConnection, id.ID](s.Resources), account, viewOfFQDNConnection)},
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *server) getDecision(ctx context.Context, in *request) (*response, error
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	d, err := s.Store.Decision(ctx, in.account, attempt)
+	d, err := s.Calls.Decision(ctx, in.account, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (s *server) readSpends(ctx context.Context, account id.ID, snapshot *policy
 	}
 	spends := make(map[admission.Scope]store.SpendUse, len(scopes))
 	for _, scope := range scopes {
-		use, err := s.Store.Spend(ctx, account, scope)
+		use, err := s.Spending.Spend(ctx, account, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -311,7 +311,7 @@ func (u *usage) Begun(id.ID, int32) int32 { return 0 }
 func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snapshot, call *admission.Call, now time.Time) (*usage, error) {
 	u := &usage{day: record.DayOf(s.Clock().UnixMicro())}
 	var err error
-	if u.calls, err = s.Store.LiveCalls(ctx, account); err != nil {
+	if u.calls, err = s.Calls.LiveCalls(ctx, account); err != nil {
 		return nil, err
 	}
 	c := snapshot.Connection(call.Connection)
@@ -344,7 +344,7 @@ func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profi
 		}
 	}
 	for _, outcome := range []record.Outcome{record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost} {
-		page, err := s.Store.ListRecords(ctx, account, store.Query{Number: 1, Size: 1, Filters: []store.Filter{
+		page, err := s.Calls.ListRecords(ctx, account, store.Query{Number: 1, Size: 1, Filters: []store.Filter{
 			{Field: "profile_id", Op: store.Equal, Value: int64(p.ID)},
 			{Field: "callee", Op: store.Equal, Value: int64(callee)},
 			{Field: "outcome", Op: store.Equal, Value: outcome.String()},

@@ -49,13 +49,13 @@ func (s *server) deckOperations() []operation {
 			summary: "List the rate decks.", handle: s.listDecks,
 			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")})},
 		{method: http.MethodGet, path: one, id: "get_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck,
-			summary: "Get one, without its rows.", handle: deckHandler(s.Store.Deck)},
+			summary: "Get one, without its rows.", handle: deckHandler(s.Decks.Deck)},
 		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
 			status: http.StatusOK, answer: deck,
-			summary: "Delete one that is neither the default nor named by a profile.", handle: deckWriter(s.Store.DeleteDeck)},
+			summary: "Delete one that is neither the default nor named by a profile.", handle: deckWriter(s.Decks.DeleteDeck)},
 		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
 			status: http.StatusOK, answer: deck,
-			summary: "Make it the account's default deck.", handle: deckWriter(s.Store.ActivateDeck)},
+			summary: "Make it the account's default deck.", handle: deckWriter(s.Decks.ActivateDeck)},
 		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", noun: "rate_deck_row", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, shape: list,
 			summary: "The prices of a deck in the order of their prefixes.", params: pageParams(maxPageSize, maxPageSize), handle: s.listDeckRows},
 	}
@@ -68,7 +68,7 @@ func (s *server) importDeck(ctx context.Context, in *request) (*response, error)
 		return nil, deckFailure(errs, err)
 	}
 	return committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
-		return s.Store.ImportDeck(ctx, in.account, name, rows)
+		return s.Decks.ImportDeck(ctx, in.account, name, rows)
 	})
 }
 
@@ -104,7 +104,7 @@ func deckFailure(errs []rating.RowError, err error) error {
 
 func (s *server) listDecks(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Store.ListDecks(ctx, in.account, q)
+	page, err := s.Decks.ListDecks(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -149,7 +149,7 @@ func (s *server) listDeckRows(ctx context.Context, in *request) (*response, erro
 		return nil, invalidPathID()
 	}
 	q := in.query.storeQuery("", maxPageSize)
-	page, err := s.Store.DeckRows(ctx, in.account, key, q)
+	page, err := s.Decks.DeckRows(ctx, in.account, key, q)
 	if err != nil {
 		return nil, listError(err)
 	}

@@ -125,7 +125,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	if strings.HasSuffix(name, reportSuffix) {
 		return s.downloadReport(w, r, account, object)
 	}
-	kept, err := s.Store.Recording(r.Context(), account, object)
+	kept, err := s.Recordings.Recording(r.Context(), account, object)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type reasonEffect struct {
 // one as it would be. Channels are left out of both: they are counted for all
 // calls together.
 func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Profile, gone bool) (any, error) {
-	calls, err := s.Store.LiveCalls(ctx, account)
+	calls, err := s.Calls.LiveCalls(ctx, account)
 	if err != nil {
 		return nil, err
 	}

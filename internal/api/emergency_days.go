@@ -52,7 +52,7 @@ func (s *server) listEmergencyDays(ctx context.Context, in *request) (*response,
 	if day, err := parseDay(in.query.text("filter[date][lte]", "")); err == nil {
 		ask.To = day
 	}
-	page, err := s.Store.EmergencyDays(ctx, in.account, ask)
+	page, err := s.Reports.EmergencyDays(ctx, in.account, ask)
 	if err != nil {
 		return nil, err
 	}

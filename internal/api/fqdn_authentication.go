@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // fqdnAuthentication is how the calls of an FQDN connection are recognised: fields of the
@@ -68,7 +69,7 @@ var authenticationNames = map[string]string{
 // fqdnAuthenticationOperations look at FQDN connections through another view.
 func (s *server) fqdnAuthenticationOperations() []operation {
 	r := &resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
-		collection: s.Store.FQDNConnections(), parseKey: id.Parse,
+		collection: store.Of[connection.FQDNConnection, id.ID](s.Resources), parseKey: id.Parse,
 		validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},

@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // gatewayView is a gateway as it is answered: its password is never shown.
@@ -21,7 +22,7 @@ type gatewayView struct {
 func (s *server) gatewayOperations() []operation {
 	r := &resource[routing.Gateway, gatewayView, id.ID]{
 		path: "/tollgate/v1/gateways", name: "gateway", tag: "Gateways", closed: true, watched: true, scope: ScopeCarrier,
-		collection: s.Store.Gateways(), parseKey: id.Parse, fresh: routing.NewGateway,
+		collection: store.Of[routing.Gateway, id.ID](s.Resources), parseKey: id.Parse, fresh: routing.NewGateway,
 		required: []string{"name", "address"}, created: http.StatusCreated,
 		adopt: func(next, current *routing.Gateway) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version

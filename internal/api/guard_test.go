@@ -57,7 +57,7 @@ func (d discard) WriteHeader(int)             {}
 func TestAKeyThatWasValidOnceIsNoStrangers(t *testing.T) {
 	h := newHarness(t)
 	guard := &turnstile{}
-	gate := New(Config{Store: h.store, Live: h.live, Clock: h.clock.Now, Guard: guard})
+	gate := New(Config{Stores: storesOf(h.store), Live: h.live, Clock: h.clock.Now, Guard: guard})
 	ask := func(key string) *httptest.ResponseRecorder {
 		request := httptest.NewRequest(http.MethodGet, "/v2/outbound_voice_profiles", nil)
 		if key != "" {

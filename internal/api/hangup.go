@@ -193,7 +193,7 @@ func (s *server) hangUp(ctx context.Context, in *request, force bool, view func(
 	answer, err := committed(ctx, in, func(_ context.Context, h store.HungUp) (*response, error) {
 		return &response{data: view(call, h)}, nil
 	}, func(ctx context.Context) (store.HungUp, error) {
-		return s.Store.HangUpCall(ctx, in.account, call, store.HangUp{By: hangUpBy(ctx), Force: force})
+		return s.HangUps.HangUpCall(ctx, in.account, call, store.HangUp{By: hangUpBy(ctx), Force: force})
 	})
 	if errors.Is(err, admission.ErrEmergencyCall) {
 		return nil, failAt(http.StatusUnprocessableEntity, "/force", codeUnprocessable, "The call is an emergency call, and force is false. "+
@@ -260,7 +260,7 @@ func (s *server) hangUpMany(ctx context.Context, in *request, shape *schema) (*r
 		}
 		return &response{data: v}, nil
 	}, func(ctx context.Context) (store.HungUpCalls, error) {
-		return s.Store.HangUpCalls(ctx, in.account, f, store.HangUp{By: hangUpBy(ctx), Force: c.Force})
+		return s.HangUps.HangUpCalls(ctx, in.account, f, store.HangUp{By: hangUpBy(ctx), Force: c.Force})
 	})
 }
 
@@ -283,7 +283,7 @@ func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCal
 	if !lostProfile && !lostConnection {
 		return found, nil
 	}
-	calls, err := s.Store.LiveCalls(ctx, account)
+	calls, err := s.Calls.LiveCalls(ctx, account)
 	if err != nil {
 		return nil, err
 	}

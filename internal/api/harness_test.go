@@ -34,7 +34,7 @@ var start = time.Date(2026, 3, 11, 15, 4, 5, 678_000_000, time.UTC)
 // harness is the API over a real store on a temporary file.
 type harness struct {
 	t     testing.TB
-	store store.Store
+	store *sqlstore.Store
 	live  *policy.Live
 	url   string
 	key   string
@@ -127,7 +127,7 @@ func newHarness(t testing.TB) *harness {
 	}
 	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
-	handler := New(Config{Store: s, Live: live, Clock: clock.Now, Version: "test",
+	handler := New(Config{Stores: storesOf(s), Live: live, Clock: clock.Now, Version: "test",
 		SayCode:   h.said.say,
 		Downloads: &Downloads{Key: []byte("a key of the tests"), Open: openSound},
 		Logger:    slog.New(slog.NewJSONHandler(h.log, nil))})
@@ -136,6 +136,21 @@ func newHarness(t testing.TB) *harness {
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
+}
+
+// storesOf gives each part of the API what it asks of the store.
+func storesOf(s *sqlstore.Store) Stores {
+	return Stores{
+		Resources: s, Accounts: s, Keys: s, Writes: s, Ledger: s, Calls: s, HangUps: s, Spending: s, Connections: s,
+		Decks: s, Reports: s, Recordings: s, Verifications: s, Webhooks: s.Webhooks(), Bans: s,
+	}
+}
+
+// stores are those of the harness, of which a test may change some.
+func (h *harness) stores(change func(*Stores)) Stores {
+	s := storesOf(h.store)
+	change(&s)
+	return s
 }
 
 // lockedBuffer is what the server logs, to be read while it runs.

@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // ipView is a source address as it is answered.
@@ -30,7 +31,8 @@ func permitNetwork(in *request, current, next *connection.IP) error {
 func (s *server) ipOperations() []operation {
 	r := &resource[connection.IP, ipView, id.ID]{
 		path: "/v2/ips", name: "ip", tag: "Connections",
-		collection: s.Store.IPs(), parseKey: id.Parse, required: []string{"ip_address"}, created: http.StatusCreated,
+		collection: store.Of[connection.IP, id.ID](s.Resources),
+		parseKey:   id.Parse, required: []string{"ip_address"}, created: http.StatusCreated,
 		fresh: func() connection.IP { return connection.IP{Port: 5060} },
 		adopt: func(next, current *connection.IP) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version

@@ -30,7 +30,7 @@ const (
 
 // keyring finds keys by their hashes, mostly in memory.
 type keyring struct {
-	store store.Store
+	store store.KeyFinder
 	clock func() time.Time
 	// lookups bounds how many ask the store for a key that is not in memory.
 	lookups lookups
@@ -51,7 +51,7 @@ type cachedKey struct {
 	found time.Time // and when it was last found
 }
 
-func newKeyring(s store.Store, clock func() time.Time) *keyring {
+func newKeyring(s store.KeyFinder, clock func() time.Time) *keyring {
 	return &keyring{store: s, clock: clock, keys: make(map[[32]byte]cachedKey), noted: make(map[id.ID]time.Time),
 		valid: make(map[[32]byte]struct{})}
 }

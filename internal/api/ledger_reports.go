@@ -72,7 +72,7 @@ func (s *server) createLedgerReport(ctx context.Context, in *request, body *sche
 		return nil, invalidFields(errs)
 	}
 	return committed(ctx, in, s.answerLedgerReport(in), func(ctx context.Context) (store.LedgerReport, error) {
-		return s.Store.LedgerReports().Create(ctx, in.account, wanted)
+		return store.Of[store.LedgerReport, uuid.UUID](s.Resources).Create(ctx, in.account, wanted)
 	})
 }
 
@@ -112,7 +112,7 @@ func (s *server) getLedgerReport(ctx context.Context, in *request) (*response, e
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Store.LedgerReports().Get(ctx, in.account, key)
+	r, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (s *server) getLedgerReport(ctx context.Context, in *request) (*response, e
 
 func (s *server) answerLedgerReport(in *request) func(context.Context, store.LedgerReport) (*response, error) {
 	return func(ctx context.Context, r store.LedgerReport) (*response, error) {
-		account, err := s.Store.Account(ctx, in.account)
+		account, err := s.Accounts.Account(ctx, in.account)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +150,7 @@ func (s *server) reportStatus(ctx context.Context, account id.ID, r *store.Ledge
 	if s.Clock().Sub(r.CreatedAt) >= store.LedgerReportAge {
 		return reportDeleted, nil
 	}
-	whole, err := s.Store.RecordsWholeSince(ctx, account)
+	whole, err := s.Reports.RecordsWholeSince(ctx, account)
 	if err != nil {
 		return "", err
 	}
@@ -163,7 +163,7 @@ func (s *server) reportStatus(ctx context.Context, account id.ID, r *store.Ledge
 
 // downloadReport sends a report.
 func (s *server) downloadReport(w http.ResponseWriter, r *http.Request, account id.ID, key uuid.UUID) error {
-	report, err := s.Store.LedgerReports().Get(r.Context(), account, key)
+	report, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(r.Context(), account, key)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,8 @@ func (s *server) ledgerReport(ctx context.Context, account id.ID, r *store.Ledge
 func (s *server) groupNames(ctx context.Context, account id.ID) (map[string]string, error) {
 	names := map[string]string{}
 	for number := 1; ; number++ {
-		page, err := s.Store.BillingGroups().List(ctx, account, store.Query{Number: number, Size: reportRows})
+		groups := store.Of[store.BillingGroup, uuid.UUID](s.Resources)
+		page, err := groups.List(ctx, account, store.Query{Number: number, Size: reportRows})
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +253,8 @@ func (s *server) usageByGroup(ctx context.Context, account id.ID, r *store.Ledge
 	from, to := reportMonth(r)
 	used := map[string][]any{}
 	for number := 1; ; number++ {
-		page, err := s.Store.UsageReport(ctx, account, store.ReportQuery{FromMicros: from.UnixMicro(), ToMicros: to.UnixMicro(),
+		page, err := s.Reports.UsageReport(ctx, account, store.ReportQuery{
+			FromMicros: from.UnixMicro(), ToMicros: to.UnixMicro(),
 			Dimensions: []string{"billing_group_id"}, Metrics: reportMetrics(), Number: number, Size: reportRows})
 		if err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/numbering"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // overrideView is an override of the numbering plan as it is answered.
@@ -20,7 +21,7 @@ func (s *server) numberingOperations() []operation {
 	r := &resource[numbering.Override, overrideView, id.ID]{
 		path: "/tollgate/v1/numbering_plan_overrides", name: "numbering_plan_override", tag: "Numbering plan",
 		closed: true, watched: true, scope: ScopeAdmin,
-		collection: s.Store.NumberingOverrides(), parseKey: id.Parse, fresh: numbering.New,
+		collection: store.Of[numbering.Override, id.ID](s.Resources), parseKey: id.Parse, fresh: numbering.New,
 		required: []string{"prefix", "valid"}, created: http.StatusCreated,
 		adopt: func(next, current *numbering.Override) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version

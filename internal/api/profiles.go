@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // profileView is an outbound voice profile as it is answered.
@@ -23,7 +24,8 @@ type profileView struct {
 func (s *server) profileOperations() []operation {
 	r := &resource[profile.Profile, profileView, id.ID]{
 		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles",
-		collection: s.Store.Profiles(), parseKey: id.Parse, fresh: profile.New, required: []string{"name"},
+		collection: store.Of[profile.Profile, id.ID](s.Resources),
+		parseKey:   id.Parse, fresh: profile.New, required: []string{"name"},
 		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
 		permit:  permitDeck,
 		effects: s.profileEffect, effect: schemaOf[profileEffects](),
@@ -73,7 +75,7 @@ func (s *server) viewProfiles(ctx context.Context, account id.ID, profiles []pro
 	for i := range profiles {
 		ids[i] = profiles[i].ID
 	}
-	counts, err := s.Store.CountByProfile(ctx, account, ids)
+	counts, err := s.Connections.CountByProfile(ctx, account, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +107,15 @@ func (s *server) profileUsage(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	p, err := s.Store.Profiles().Get(ctx, in.account, key)
+	p, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
-	spend, err := s.Store.Spend(ctx, in.account, admission.Scope{Profile: key})
+	spend, err := s.Spending.Spend(ctx, in.account, admission.Scope{Profile: key})
 	if err != nil {
 		return nil, err
 	}
-	calls, err := s.Store.LiveCalls(ctx, in.account)
+	calls, err := s.Calls.LiveCalls(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (s *server) listRecordings(ctx context.Context, in *request) (*response, er
 	if in.query.text("filter[conference_id]", "")+in.query.text("filter[conference_region]", "") != "" {
 		return &response{data: []recordingView{}, meta: metaOf(q, 0)}, nil // there are no conferences
 	}
-	page, err := s.Store.ListRecordings(ctx, in.account, q)
+	page, err := s.Recordings.ListRecordings(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -133,7 +133,7 @@ func (s *server) getRecording(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	r, err := s.Store.Recording(ctx, in.account, key)
+	r, err := s.Recordings.Recording(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (s *server) deleteRecording(ctx context.Context, in *request) (*response, e
 		return nil, invalidPathID()
 	}
 	return committed(ctx, in, in.answerRecording, func(ctx context.Context) (record.Recording, error) {
-		return s.Store.DeleteRecording(ctx, in.account, key)
+		return s.Recordings.DeleteRecording(ctx, in.account, key)
 	})
 }
 
@@ -169,7 +169,7 @@ func (s *server) deleteRecordings(ctx context.Context, in *request, body *schema
 		return &response{data: deletedRecordingsView{Status: "ok"}}, nil
 	}
 	return committed(ctx, in, answer, func(ctx context.Context) (store.Deleted, error) {
-		return s.Store.DeleteRecordings(ctx, in.account, keys)
+		return s.Recordings.DeleteRecordings(ctx, in.account, keys)
 	})
 }
 

@@ -226,7 +226,7 @@ func (s *server) listRecords(ctx context.Context, in *request) (*response, error
 	if named != nil {
 		q.Filters = append(q.Filters, store.Filter{Field: "connection_id", Op: store.OneOf, Value: named})
 	}
-	page, err := s.Store.ListRecords(ctx, in.account, q)
+	page, err := s.Calls.ListRecords(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -246,7 +246,7 @@ func (s *server) viewRecords(ctx context.Context, account id.ID, records []*reco
 			answered = append(answered, r.ID)
 		}
 	}
-	recordings, err := s.Store.RecordingsOf(ctx, account, answered)
+	recordings, err := s.Recordings.RecordingsOf(ctx, account, answered)
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +266,7 @@ func (s *server) getRecord(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Store.Record(ctx, in.account, call)
+	r, err := s.Calls.Record(ctx, in.account, call)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // registrationView is the registration of a credential connection.
@@ -34,7 +35,7 @@ func (s *server) checkRegistration(ctx context.Context, in *request) (*response,
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	c, err := s.Store.CredentialConnections().Get(ctx, in.account, key)
+	c, err := store.Of[connection.CredentialConnection, id.ID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}

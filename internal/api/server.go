@@ -38,7 +38,7 @@ import (
 
 // Config is what the API needs.
 type Config struct {
-	Store   store.Store
+	Stores
 	Live    *policy.Live
 	Clock   func() time.Time // time.Now if nil
 	Random  io.Reader        // of request ids; crypto/rand if nil
@@ -124,7 +124,8 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Config: c, mux: http.NewServeMux(), absent: absentResources(), keys: newKeyring(c.Store, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
+	s := &server{Config: c, mux: http.NewServeMux(), absent: absentResources(),
+		keys: newKeyring(c.Keys, c.Clock), limiter: newLimiter(c.RateLimit, c.Clock)}
 	s.lookups = make(lookups, maxLookups)
 	s.keys.lookups = s.lookups
 	s.operations = slices.Concat(
@@ -364,7 +365,7 @@ func (s *server) ready(ctx context.Context, _ *request) (*response, error) {
 	defer cancel()
 	end, err := s.lookups.begin(ctx)
 	if err == nil {
-		err = s.Store.Ping(ctx)
+		err = s.Writes.Ping(ctx)
 		end()
 	}
 	if err == nil && s.Ready != nil {

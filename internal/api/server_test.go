@@ -66,7 +66,10 @@ func TestHeadersAndLog(t *testing.T) {
 func TestPanicIsAnswered(t *testing.T) {
 	h := newHarness(t)
 	log := h.log
-	handler := New(Config{Store: brokenStore{h.store, func() error { panic("a fault with a secret") }}, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
+	stores := h.stores(func(s *Stores) {
+		s.Writes = brokenStore{h.store, func() error { panic("a fault with a secret") }}
+	})
+	handler := New(Config{Stores: stores, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
 	r := h.through(handler, "GET", "/readyz")
 	r.wantError(http.StatusInternalServerError, "10007 /")
 	if strings.Contains(r.text, "secret") {
@@ -79,13 +82,16 @@ func TestPanicIsAnswered(t *testing.T) {
 
 // brokenStore is a real store whose Ping fails as told.
 type brokenStore struct {
-	store.Store
+	store.Writes
 	ping func() error
 }
 
 func TestUnavailableStore(t *testing.T) {
 	h := newHarness(t)
-	handler := New(Config{Store: brokenStore{h.store, func() error { return errors.New("disk on fire") }}, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
+	stores := h.stores(func(s *Stores) {
+		s.Writes = brokenStore{h.store, func() error { return errors.New("disk on fire") }}
+	})
+	handler := New(Config{Stores: stores, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
 	r := h.through(handler, "GET", "/readyz")
 	r.wantError(http.StatusServiceUnavailable, "10037 /")
 	if r.header.Get("Retry-After") != retryAfterSecs || strings.Contains(r.text, "fire") {
@@ -111,12 +117,15 @@ func TestClientThatHasGone(t *testing.T) {
 	h := newHarness(t)
 	for _, gone := range []bool{true, false} {
 		ctx, cancel := context.WithCancel(t.Context())
-		handler := New(Config{Store: brokenStore{h.store, func() error {
-			if gone {
-				cancel()
-			}
-			return fmt.Errorf("ping: %w", context.Canceled)
-		}}, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
+		stores := h.stores(func(s *Stores) {
+			s.Writes = brokenStore{h.store, func() error {
+				if gone {
+					cancel()
+				}
+				return fmt.Errorf("ping: %w", context.Canceled)
+			}}
+		})
+		handler := New(Config{Stores: stores, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
 		before := len(h.log.String())
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/readyz", nil))
 		cancel()

@@ -101,7 +101,7 @@ func (s *server) groupUsage(ctx context.Context, in *request) (*response, error)
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	g, err := s.Store.BillingGroups().Get(ctx, in.account, key)
+	g, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *server) groupUsage(ctx context.Context, in *request) (*response, error)
 }
 
 func (s *server) accountUsage(ctx context.Context, in *request) (*response, error) {
-	a, err := s.Store.Account(ctx, in.account)
+	a, err := s.Accounts.Account(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s *server) accountUsage(ctx context.Context, in *request) (*response, erro
 }
 
 func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit, view sharedUsageView) (*response, error) {
-	use, err := s.Store.Spend(ctx, account, scope)
+	use, err := s.Spending.Spend(ctx, account, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (s *server) releaseProfile(ctx context.Context, in *request) (*response, er
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	if _, err := s.Store.Profiles().Get(ctx, in.account, key); err != nil {
+	if _, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.account, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, in.account, admission.Scope{Profile: key})
@@ -157,7 +157,7 @@ func (s *server) releaseGroup(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	if _, err := s.Store.BillingGroups().Get(ctx, in.account, key); err != nil {
+	if _, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.account, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, in.account, admission.Scope{Group: key})
@@ -168,7 +168,7 @@ func (s *server) releaseAccount(ctx context.Context, in *request) (*response, er
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	if _, err := s.Store.Account(ctx, key); err != nil {
+	if _, err := s.Accounts.Account(ctx, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, key, admission.Scope{Account: key})
@@ -176,7 +176,7 @@ func (s *server) releaseAccount(ctx context.Context, in *request) (*response, er
 
 func (s *server) release(ctx context.Context, in *request, account id.ID, scope admission.Scope) (*response, error) {
 	return committed(ctx, in, answerRelease, func(ctx context.Context) (admission.Scope, error) {
-		return scope, s.Store.Release(ctx, account, scope)
+		return scope, s.Spending.Release(ctx, account, scope)
 	})
 }
 
@@ -198,7 +198,7 @@ func scopeWords(scope admission.Scope) (kind, key string) {
 
 func (s *server) listHolds(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("", 20)
-	page, err := s.Store.ListHolds(ctx, in.account, q)
+	page, err := s.Spending.ListHolds(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -214,5 +214,5 @@ func (s *server) listHolds(ctx context.Context, in *request) (*response, error) 
 func (s *server) releaseAll(ctx context.Context, in *request) (*response, error) {
 	return committed(ctx, in, func(_ context.Context, released int) (*response, error) {
 		return &response{data: releasedView{RecordType: "spend_releases", Released: int32(released)}}, nil
-	}, func(ctx context.Context) (int, error) { return s.Store.ReleaseAll(ctx, in.account) })
+	}, func(ctx context.Context) (int, error) { return s.Spending.ReleaseAll(ctx, in.account) })
 }

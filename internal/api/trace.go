@@ -36,7 +36,7 @@ func (s *server) traceCall(ctx context.Context, in *request) (*response, error) 
 		return nil, invalidPathID()
 	}
 	// Whose call it is, is in its lease or in its record.
-	if _, err := s.Store.Decision(ctx, in.account, call); err != nil {
+	if _, err := s.Calls.Decision(ctx, in.account, call); err != nil {
 		return nil, err
 	}
 	views := []messageView{}

@@ -159,7 +159,7 @@ func (s *server) usageReport(ctx context.Context, in *request) (*response, error
 		return nil, invalid(problems)
 	}
 	q.FromMicros, q.ToMicros = from.UnixMicro(), to.UnixMicro()
-	page, err := s.Store.UsageReport(ctx, in.account, q)
+	page, err := s.Reports.UsageReport(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}

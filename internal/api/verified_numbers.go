@@ -105,7 +105,7 @@ func (s *server) verifiedNumber(ctx context.Context, in *request) (verification.
 	if err != nil {
 		return verification.Number{}, invalidPathID()
 	}
-	return s.Store.VerifiedNumber(ctx, in.account, number)
+	return s.Verifications.VerifiedNumber(ctx, in.account, number)
 }
 
 // viewVerified is a number without what its call is at.
@@ -133,7 +133,7 @@ func (s *server) showVerified(ctx context.Context, n verification.Number) (*resp
 
 // verificationCall says what a call is at, from the ledger or from its record.
 func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.UUID) (status, problem string, err error) {
-	live, err := s.Store.LiveCall(ctx, account, one)
+	live, err := s.Calls.LiveCall(ctx, account, one)
 	switch {
 	case err == nil && live.Lease.AnsweredMicros != 0:
 		return "answered", "", nil
@@ -142,7 +142,7 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 	case !errors.Is(err, store.ErrNotFound):
 		return "", "", err
 	}
-	r, err := s.Store.Record(ctx, account, one)
+	r, err := s.Calls.Record(ctx, account, one)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "starting", "", nil
@@ -163,7 +163,7 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 func (s *server) listVerified(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", verificationPageSize)
 	q.Filters = append(q.Filters, store.Filter{Field: "verified", Op: store.Equal, Value: true})
-	page, err := s.Store.VerifiedNumbers().List(ctx, in.account, q)
+	page, err := store.Of[verification.Number, id.ID](s.Resources).List(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -190,7 +190,7 @@ func (s *server) deleteVerified(ctx context.Context, in *request) (*response, er
 	return committed(ctx, in, func(_ context.Context, n verification.Number) (*response, error) {
 		return &response{data: viewVerified(&n), version: n.Version}, nil
 	}, func(ctx context.Context) (verification.Number, error) {
-		return s.Store.VerifiedNumbers().Delete(ctx, in.account, n.ID)
+		return store.Of[verification.Number, id.ID](s.Resources).Delete(ctx, in.account, n.ID)
 	})
 }
 
@@ -229,7 +229,7 @@ func (s *server) beginVerification(ctx context.Context, in *request, shape *sche
 		return &response{data: begunView{PhoneNumber: n.PhoneNumber, VerificationMethod: verificationMethod,
 			CallID: *n.CallID, CodeExpiresAt: *n.CodeExpiresAt}}, nil
 	}, func(ctx context.Context) (verification.Number, error) {
-		return s.Store.BeginVerification(ctx, in.account, asked.PhoneNumber, place.Code, place.ID)
+		return s.Verifications.BeginVerification(ctx, in.account, asked.PhoneNumber, place.Code, place.ID)
 	})
 	if err != nil {
 		return nil, notBegun(err)
@@ -395,7 +395,7 @@ func (s *server) verify(ctx context.Context, in *request, shape *schema) (*respo
 	if origin := store.OriginOf(ctx); !origin.Allows(n.Version) {
 		return nil, in.changed(ctx, func(ctx context.Context) (*response, error) { return s.showVerified(ctx, n) })
 	}
-	n, outcome, err := s.Store.TryCode(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+	n, outcome, err := s.Verifications.TryCode(ctx, in.account, n.PhoneNumber, given.VerificationCode)
 	switch {
 	case err != nil:
 		return nil, err
@@ -413,7 +413,7 @@ func (s *server) verify(ctx context.Context, in *request, shape *schema) (*respo
 		return nil, wrongCode(fmt.Sprintf("That is not the code that was said last. Tries left: %d.", n.TriesLeft))
 	}
 	return committed(ctx, in, s.showVerified, func(ctx context.Context) (verification.Number, error) {
-		return s.Store.Verify(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+		return s.Verifications.Verify(ctx, in.account, n.PhoneNumber, given.VerificationCode)
 	})
 }
 

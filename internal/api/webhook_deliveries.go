@@ -69,7 +69,7 @@ func deliveryParams() []parameter {
 
 func (s *server) listDeliveries(ctx context.Context, in *request) (*response, error) {
 	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Store.Webhooks().Deliveries(ctx, in.account, q)
+	page, err := s.Webhooks.Deliveries(ctx, in.account, q)
 	if err != nil {
 		return nil, listError(err)
 	}
@@ -85,7 +85,7 @@ func (s *server) getDelivery(ctx context.Context, in *request) (*response, error
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Store.Webhooks().Entry(ctx, in.account, key)
+	e, err := s.Webhooks.Entry(ctx, in.account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (s *server) replayDelivery(ctx context.Context, in *request) (*response, er
 		return nil, err
 	}
 	return committed(ctx, in, answerDelivery, func(ctx context.Context) (webhook.Entry, error) {
-		return s.Store.Webhooks().Replay(ctx, s.Clock(), in.account, key)
+		return s.Webhooks.Replay(ctx, s.Clock(), in.account, key)
 	})
 }
 

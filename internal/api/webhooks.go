@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -19,7 +20,7 @@ type webhookEndpointView struct {
 func (s *server) webhookEndpointOperations() []operation {
 	r := &resource[webhook.Endpoint, webhookEndpointView, id.ID]{
 		path: "/tollgate/v1/webhook_endpoints", name: "webhook_endpoint", tag: "Webhooks", closed: true,
-		collection: s.Store.WebhookEndpoints(), parseKey: id.Parse, fresh: webhook.NewEndpoint,
+		collection: store.Of[webhook.Endpoint, id.ID](s.Resources), parseKey: id.Parse, fresh: webhook.NewEndpoint,
 		required: []string{"url"}, created: http.StatusCreated,
 		adopt: func(next, current *webhook.Endpoint) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -80,7 +81,7 @@ func (s *server) whoamiOperations() []operation {
 }
 
 func (s *server) whoami(ctx context.Context, in *request) (*response, error) {
-	account, err := s.Store.Account(ctx, in.account)
+	account, err := s.Accounts.Account(ctx, in.account)
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +96,10 @@ func (s *server) countConnections(ctx context.Context, in *request) (*response, 
 		count func() (int, error)
 		into  *int
 	}{
-		{totalOf(ctx, s.Store.IPConnections(), in.account), &view.Counts.IPConnections},
-		{totalOf(ctx, s.Store.CredentialConnections(), in.account), &view.Counts.CredentialConnections},
-		{totalOf(ctx, s.Store.FQDNConnections(), in.account), &view.Counts.FQDNConnections},
+		{totalOf(ctx, store.Of[connection.IPConnection, id.ID](s.Resources), in.account), &view.Counts.IPConnections},
+		{totalOf(ctx, store.Of[connection.CredentialConnection, id.ID](s.Resources), in.account),
+			&view.Counts.CredentialConnections},
+		{totalOf(ctx, store.Of[connection.FQDNConnection, id.ID](s.Resources), in.account), &view.Counts.FQDNConnections},
 	} {
 		total, err := kind.count()
 		if err != nil {

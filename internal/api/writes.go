@@ -79,7 +79,7 @@ func (s *server) write(ctx context.Context, op *operation, in *request, r *http.
 		return nil, f
 	}
 	defer s.flights.end(once.Account, once.Key)
-	kept, err := s.Store.Answered(ctx, once)
+	kept, err := s.Writes.Answered(ctx, once)
 	switch {
 	case err == nil:
 		return in.replay(kept)

@@ -336,21 +336,21 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 
 // slowStore holds a write up until it is let go.
 type slowStore struct {
-	store.Store
+	store.Decks
 	entered, release chan struct{}
 }
 
 func (s *slowStore) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	close(s.entered)
 	<-s.release
-	return s.Store.DeleteDeck(ctx, account, deck)
+	return s.Decks.DeleteDeck(ctx, account, deck)
 }
 
 func TestRepeatedWhileInFlight(t *testing.T) {
 	h := newHarness(t)
 	deck := h.with(h.key, "POST", "/tollgate/v1/rate_decks?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
 	slow := &slowStore{h.store, make(chan struct{}), make(chan struct{})}
-	handler := New(Config{Store: slow, Live: h.live, Clock: h.clock.Now})
+	handler := New(Config{Stores: h.stores(func(s *Stores) { s.Decks = slow }), Live: h.live, Clock: h.clock.Now})
 	send := func() *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), "DELETE", "/tollgate/v1/rate_decks/"+deck, nil)
 		r.Header.Set("Authorization", "Bearer "+h.key)

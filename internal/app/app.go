@@ -165,8 +165,8 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.http.Handler = api.New(api.Config{
-		Guard: a.http,
-		Store: store, Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+		Guard:  a.http,
+		Stores: StoresOf(store), Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 		Vault: a.vault, GatewayHealth: a.sip.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.sip.Forbidden,
 		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,

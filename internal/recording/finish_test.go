@@ -83,7 +83,8 @@ func (w *world) keepAll() []record.Recording {
 
 func (w *world) kept() []record.Recording {
 	w.t.Helper()
-	page, err := w.recorder.config.Store.ListRecordings(context.Background(), account, store.Query{Size: 10})
+	page, err := w.recorder.config.Store.(store.Recordings).
+		ListRecordings(context.Background(), account, store.Query{Size: 10})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestALivingProcessIsLeftAlone(t *testing.T) {
 
 // flaky fails to add recordings so many times.
 type flaky struct {
-	store.Recordings
+	*sqlstore.Store
 	failures int
 }
 
@@ -299,7 +300,7 @@ func (f *flaky) AddRecording(ctx context.Context, r record.Recording, address st
 	if f.failures--; f.failures >= 0 {
 		return store.ErrUnavailable
 	}
-	return f.Recordings.AddRecording(ctx, r, address)
+	return f.Store.AddRecording(ctx, r, address)
 }
 
 func TestAStoreThatFailsIsTriedAgain(t *testing.T) {

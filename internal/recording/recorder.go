@@ -43,7 +43,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Keys encrypt the files; nil leaves them as they are.
 	Keys  *Keys
-	Store store.Recordings
+	Store store.RecordingFiles
 	// Encoder is the program lame, which makes MP3 files, by its path or its name. It
 	// is looked for each time, so it may be installed later; "" when there is none.
 	Encoder string

@@ -287,7 +287,8 @@ func TestStopEndsWhatIsUp(t *testing.T) {
 	if err := w.recorder.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	page, err := w.recorder.config.Store.ListRecordings(context.Background(), account, store.Query{Size: 10})
+	page, err := w.recorder.config.Store.(store.Recordings).
+		ListRecordings(context.Background(), account, store.Query{Size: 10})
 	if err != nil || len(page.Items) != 1 || page.Items[0].DurationMillis != 1000 {
 		t.Errorf("kept are %+v, %v", page.Items, err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // s3Server is a real server that speaks S3: versitygw on a folder.
@@ -228,7 +229,7 @@ func TestRecordingsAreMovedToTheBucket(t *testing.T) {
 			t.Errorf("%d were moved again: %v", moved, err)
 		}
 
-		if _, err := w.recorder.config.Store.DeleteRecording(t.Context(), account, after.ID); err != nil {
+		if _, err := w.recorder.config.Store.(store.Recordings).DeleteRecording(t.Context(), account, after.ID); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := w.recorder.removeFiles(t.Context(), record.PlaceS3, w.recorder.bucket.volume); n != 1 || err != nil {

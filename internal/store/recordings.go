@@ -10,16 +10,8 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// Recordings keeps what is known of finished recordings; their audio is elsewhere.
-//
-// A recording is deleted in two steps, so that no file is forgotten: deleting hides
-// it from everybody, and its row is there until ForgetRecording says that the file
-// is gone.
+// Recordings shows an account its finished recordings, and deletes them.
 type Recordings interface {
-	// AddRecording stores a recording whose file is in its place, and publishes
-	// call.recording.saved with the address under which it can be downloaded, "" for
-	// none. One that was added before is left as it is, deleted or not.
-	AddRecording(ctx context.Context, r record.Recording, address string) error
 	Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
 	ListRecordings(ctx context.Context, account id.ID, q Query) (Page[record.Recording], error)
 	// RecordingsOf finds the recordings of an account's calls, by call, the oldest
@@ -29,7 +21,23 @@ type Recordings interface {
 	DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
 	// DeleteRecordings deletes several, or none on an error. Ids of none are passed over.
 	DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (Deleted, error)
+}
 
+// Deleted is how many recordings were deleted.
+type Deleted struct{ Count int }
+
+// RecordingFiles keeps what is known of the files of finished recordings; their audio is
+// elsewhere.
+//
+// A recording is deleted in two steps, so that no file is forgotten: deleting hides
+// it from everybody, and its row is there until ForgetRecording says that the file
+// is gone.
+type RecordingFiles interface {
+	// AddRecording stores a recording whose file is in its place, and publishes
+	// call.recording.saved with the address under which it can be downloaded, "" for
+	// none. One that was added before is left as it is, deleted or not.
+	AddRecording(ctx context.Context, r record.Recording, address string) error
+	Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
 	// ExpireRecordings deletes up to limit recordings that ended longer ago than
 	// their account keeps recordings, and says how many.
 	ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error)
@@ -43,6 +51,3 @@ type Recordings interface {
 	// ForgetRecording says that the file of a deleted recording is gone.
 	ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error
 }
-
-// Deleted is how many recordings were deleted.
-type Deleted struct{ Count int }

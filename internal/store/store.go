@@ -6,21 +6,18 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/verification"
-	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Errors of the store. They are wrapped with what was tried.
@@ -44,9 +41,24 @@ type Ledger interface {
 	Do(ctx context.Context, command admission.Command) (admission.Result, error)
 }
 
-// Decisions finds the decision of an attempt, live or ended.
-type Decisions interface {
-	Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error)
+// Resources has the collections of a store.
+type Resources interface {
+	// Collections has one for each kind of resource. Of finds the one of a type.
+	//
+	// Numbering plan overrides belong to the server: their collection does not look at the
+	// account. Two of one prefix that would hold at one time are ErrDuplicate.
+	Collections() []any
+}
+
+// Of returns the collection of a kind of resource. It panics for a type that the store
+// does not keep, which is a mistake of the program.
+func Of[T any, K comparable](r Resources) Collection[T, K] {
+	for _, c := range r.Collections() {
+		if found, ok := c.(Collection[T, K]); ok {
+			return found
+		}
+	}
+	panic(fmt.Sprintf("store: no collection of %T", *new(T)))
 }
 
 // MaxNumberingOverrides bounds the overrides of the numbering plan.
@@ -170,25 +182,61 @@ type Key struct {
 	PreviousExpiresAt *time.Time
 }
 
-// Accounts keeps tenants and their keys.
+// Accounts keeps tenants.
 type Accounts interface {
-	// EnsureFirst creates the first account if there is none, and returns it. created says whether it did.
-	EnsureFirst(ctx context.Context) (account Account, created bool, err error)
 	Account(ctx context.Context, account id.ID) (Account, error)
-	CreateAccount(ctx context.Context, a Account) (Account, error)
+	ListAccounts(ctx context.Context, q Query) (Page[Account], error)
 	UpdateAccount(ctx context.Context, account id.ID, change func(Account) (Account, error)) (Account, error)
-	// PutKey stores a key; a key with the same hash and account is left as it is.
-	PutKey(ctx context.Context, k Key) (Key, error)
+	// CreateTenant makes an account and its first key in one step.
+	CreateTenant(ctx context.Context, a Account, first Key) (Tenant, error)
+	// DeleteAccount deletes an account and its keys. It fails with ErrInUse while
+	// the account has anything else, or has ever had a call, and for the first one.
+	DeleteAccount(ctx context.Context, account id.ID) (Account, error)
+}
+
+// Tenant is a new account and its first key.
+type Tenant struct {
+	Account Account
+	Key     Key
+}
+
+// KeyFinder finds keys, and keeps when they were last used, coarsely.
+type KeyFinder interface {
 	// KeyByHash finds a key of any account by its hash or its previous one, or
 	// ErrNotFound. Whether it has expired is for the caller to see.
 	KeyByHash(ctx context.Context, hash [32]byte) (Key, error)
-	CountKeys(ctx context.Context) (int, error)
+	// NoteKeyUse has the time written some time later. It never blocks, and the
+	// note may be lost.
+	NoteKeyUse(account, key id.ID, at time.Time)
+	// KeyUses returns when each of an account's keys was last used.
+	KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error)
 }
 
-// Records finds call detail records.
-type Records interface {
+// Calls finds calls: those that hold a lease, the records of those that ended, and the
+// decision of any attempt.
+type Calls interface {
+	// LiveCalls lists the calls of an account that hold a lease.
+	LiveCalls(ctx context.Context, account id.ID) ([]LiveCall, error)
+	// LiveCall is one call that holds a lease. Where it fails with ErrNotFound for a
+	// call that there was, Record has it from then on.
+	LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (LiveCall, error)
 	Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error)
 	ListRecords(ctx context.Context, account id.ID, q Query) (Page[*record.Call], error)
+	Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error)
+}
+
+// Spending tells what is spent, and releases what is held back.
+type Spending interface {
+	// Spend is what a profile, or a billing group or an account that has a limit, has
+	// posted and holds on the current UTC day.
+	Spend(ctx context.Context, account id.ID, scope admission.Scope) (SpendUse, error)
+	// Release ends the hold of a scope's spending. It does nothing when there is none.
+	Release(ctx context.Context, account id.ID, scope admission.Scope) error
+	// ListHolds lists what is held back in an account: Number and Size of the query count.
+	ListHolds(ctx context.Context, account id.ID, q Query) (Page[HeldScope], error)
+	// ReleaseAll ends the holds of the account's profiles and billing groups, not that
+	// of the account itself, and returns how many there were.
+	ReleaseAll(ctx context.Context, account id.ID) (released int, err error)
 }
 
 // Connections counts what uses a profile.
@@ -197,16 +245,8 @@ type Connections interface {
 	CountByProfile(ctx context.Context, account id.ID, profiles []id.ID) (map[id.ID]int, error)
 }
 
-// Strays reports passwords that are known where they should not be.
-type Strays interface {
-	// NoteStray publishes the event connection.source_refused to those who want it.
-	NoteStray(ctx context.Context, s webhook.Stray) error
-}
-
 // Verifications keeps what an account has verified by a call to a number.
 type Verifications interface {
-	// VerifiedNumbers are those that are verified, and those whose verification has begun.
-	VerifiedNumbers() Collection[verification.Number, id.ID]
 	VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error)
 	// BeginVerification counts a call that is about to be placed, and keeps a hash of the
 	// code that it will say, in the place of any before. It fails with a
@@ -219,14 +259,6 @@ type Verifications interface {
 	// Verify notes that the code was the right one. It fails with ErrNotFound when another
 	// one has taken its place.
 	Verify(ctx context.Context, account id.ID, number e164.Number, code string) (verification.Number, error)
-}
-
-// Versions tells whether an account's configuration has changed.
-type Versions interface {
-	// ConfigVersion is a number above 0 that has changed when a write of the account's
-	// configuration is answered, without asking the database. It may change without a
-	// write. known is false when other processes write too, as with PostgreSQL.
-	ConfigVersion(account id.ID) (version uint64, known bool)
 }
 
 // LiveCall is a call that holds a lease now, for showing.
@@ -254,62 +286,4 @@ type SpendUse struct {
 type HeldScope struct {
 	Scope admission.Scope
 	Hold  admission.SpendHold
-}
-
-// Store is everything together.
-type Store interface {
-	Ledger
-	Decisions
-	Decks
-	Accounts
-	Records
-	Recordings
-	Connections
-	Writes
-	Tenants
-	KeyUse
-	Reports
-	Versions
-	Verifications
-	Bans
-	Strays
-	HangUps
-
-	Keys() Collection[Key, id.ID]
-	Profiles() Collection[profile.Profile, id.ID]
-	IPConnections() Collection[connection.IPConnection, id.ID]
-	CredentialConnections() Collection[connection.CredentialConnection, id.ID]
-	FQDNConnections() Collection[connection.FQDNConnection, id.ID]
-	IPs() Collection[connection.IP, id.ID]
-	FQDNs() Collection[connection.FQDN, id.ID]
-	Gateways() Collection[routing.Gateway, id.ID]
-	// NumberingOverrides belong to the server: the account given is not looked at. Two
-	// of one prefix that would hold at one time are ErrDuplicate.
-	NumberingOverrides() Collection[numbering.Override, id.ID]
-	BillingGroups() Collection[BillingGroup, uuid.UUID]
-	LedgerReports() Collection[LedgerReport, uuid.UUID]
-	WebhookEndpoints() Collection[webhook.Endpoint, id.ID]
-	Webhooks() Webhooks
-
-	// Spend is what a profile, or a billing group or an account that has a limit, has
-	// posted and holds on the current UTC day.
-	Spend(ctx context.Context, account id.ID, scope admission.Scope) (SpendUse, error)
-	// Release ends the hold of a scope's spending. It does nothing when there is none.
-	Release(ctx context.Context, account id.ID, scope admission.Scope) error
-	// ListHolds lists what is held back in an account: Number and Size of the query count.
-	ListHolds(ctx context.Context, account id.ID, q Query) (Page[HeldScope], error)
-	// ReleaseAll ends the holds of the account's profiles and billing groups, not that
-	// of the account itself, and returns how many there were.
-	ReleaseAll(ctx context.Context, account id.ID) (released int, err error)
-	// SpendToday is what a profile has posted and holds on the current UTC day.
-	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
-	// LiveCalls lists the calls of an account that hold a lease.
-	LiveCalls(ctx context.Context, account id.ID) ([]LiveCall, error)
-	// LiveCall is one call that holds a lease. Where it fails with ErrNotFound for a
-	// call that there was, Record has it from then on.
-	LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (LiveCall, error)
-	// Ping says whether the store can commit.
-	Ping(ctx context.Context) error
-	// Close stops taking commands, finishes the ones taken, and closes the database.
-	Close() error
 }

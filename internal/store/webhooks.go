@@ -29,13 +29,10 @@ type WebhookQueue struct {
 	Refused int64
 }
 
-// Webhooks keeps the events and deliveries of webhooks. Events of calls, money and
-// configuration are written with what caused them; Publish is for others.
-//
-// A delivery is kept for some days after it was made, and its event as long.
-// Replay fails with ErrBusy while the account's queue is full.
-type Webhooks interface {
-	webhook.Outbox
+// WebhookLog shows an account the deliveries of its webhooks, and repeats them. A
+// delivery is kept for some days after it was made, and its event as long. Replay fails
+// with ErrBusy while the account's queue is full.
+type WebhookLog interface {
 	webhook.Log
 	// Deliveries lists deliveries, without their attempts.
 	Deliveries(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
@@ -44,5 +41,4 @@ type Webhooks interface {
 	// attempt has succeeded), event_type (several, separated by commas), event_id, webhook
 	// and attempts (each with Contains), started_at and finished_at.
 	Attempted(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
-	Queue(ctx context.Context, account id.ID) (WebhookQueue, error)
 }

@@ -72,29 +72,10 @@ type Writes interface {
 	Answered(ctx context.Context, i *Idempotency) (Answer, error)
 	// ListAudit lists changes of an account's configuration, by created_at.
 	ListAudit(ctx context.Context, account id.ID, q Query) (Page[AuditEvent], error)
-}
-
-// Tenants is what the operator of a server does to accounts.
-type Tenants interface {
-	// CreateTenant makes an account and its first key in one step.
-	CreateTenant(ctx context.Context, a Account, first Key) (Tenant, error)
-	ListAccounts(ctx context.Context, q Query) (Page[Account], error)
-	// DeleteAccount deletes an account and its keys. It fails with ErrInUse while
-	// the account has anything else, or has ever had a call, and for the first one.
-	DeleteAccount(ctx context.Context, account id.ID) (Account, error)
-}
-
-// Tenant is a new account and its first key.
-type Tenant struct {
-	Account Account
-	Key     Key
-}
-
-// KeyUse keeps when keys were last used, coarsely.
-type KeyUse interface {
-	// NoteKeyUse has the time written some time later. It never blocks, and the
-	// note may be lost.
-	NoteKeyUse(account, key id.ID, at time.Time)
-	// KeyUses returns when each of an account's keys was last used.
-	KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error)
+	// ConfigVersion is a number above 0 that has changed when a write of the account's
+	// configuration is answered, without asking the database. It may change without a
+	// write. known is false when other processes write too, as with PostgreSQL.
+	ConfigVersion(account id.ID) (version uint64, known bool)
+	// Ping says whether the store can commit.
+	Ping(ctx context.Context) error
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/api"
+	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -113,7 +114,7 @@ func serve(t *testing.T) (base string) {
 			t.Error(err)
 		}
 	})
-	server := httptest.NewServer(api.New(api.Config{Store: s, Live: live, Version: "test"}))
+	server := httptest.NewServer(api.New(api.Config{Stores: app.StoresOf(s), Live: live, Version: "test"}))
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/api"
+	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -97,7 +98,7 @@ func document(t *testing.T) []byte {
 		}
 	})
 	recorder := httptest.NewRecorder()
-	api.New(api.Config{Store: s, Live: live, Version: "test"}).ServeHTTP(recorder,
+	api.New(api.Config{Stores: app.StoresOf(s), Live: live, Version: "test"}).ServeHTTP(recorder,
 		httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
 	return recorder.Body.Bytes()
 }

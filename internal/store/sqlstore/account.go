@@ -121,11 +121,9 @@ func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (stor
 	return kept, err
 }
 
-// EnsureFirst implements store.Accounts.
-func (s *Store) EnsureFirst(ctx context.Context) (store.Account, bool, error) {
-	var first store.Account
-	var created bool
-	err := s.write(ctx, func(tx *txn) error {
+// EnsureFirst creates the first account if there is none, and returns it. created says whether it did.
+func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created bool, err error) {
+	err = s.write(ctx, func(tx *txn) error {
 		var oldest id.ID
 		err := tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&oldest)
 		switch {
@@ -160,7 +158,7 @@ func (s *Store) Account(ctx context.Context, account id.ID) (store.Account, erro
 	return a, nil
 }
 
-// CreateAccount implements store.Accounts.
+// CreateAccount makes an account without a key.
 func (s *Store) CreateAccount(ctx context.Context, a store.Account) (store.Account, error) {
 	var made store.Account
 	err := s.write(ctx, func(tx *txn) (err error) {

@@ -40,8 +40,8 @@ func attemptedListing() listing {
 	}}
 }
 
-// Attempted implements store.Webhooks.
-func (o outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+// Attempted implements store.WebhookLog.
+func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
 	l := attemptedListing()
 	q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "attempted", Op: store.AtLeast, Value: int64(1)})
 	for i := range q.Filters {

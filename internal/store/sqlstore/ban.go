@@ -11,8 +11,6 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-var _ store.Bans = (*Store)(nil)
-
 // banDoc is a ban as the audit shows it.
 type banDoc struct {
 	Source    string    `json:"source"`

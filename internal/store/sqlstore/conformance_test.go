@@ -6,13 +6,17 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/store/storetest"
 )
 
+// subject is a store as the suite takes it.
+type subject struct{ *sqlstore.Store }
+
+func (s subject) Webhooks() storetest.Webhooks { return s.Store.Webhooks() }
+
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t testing.TB, o storetest.Options) store.Store {
+	storetest.Run(t, func(t testing.TB, o storetest.Options) storetest.Store {
 		t.Helper()
 		s, err := sqlstore.Open(context.Background(), sqlstore.Config{
 			Path: filepath.Join(o.Dir, "tollgate.db"), Live: o.Live, Clock: o.Clock, IDs: o.IDs, Owner: o.Owner,
@@ -22,14 +26,14 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return subject{s}
 	})
 }
 
 func TestConformancePostgreSQL(t *testing.T) {
 	var mu sync.Mutex
 	databases := make(map[string]string) // by the folder that a test would have had
-	storetest.Run(t, func(t testing.TB, o storetest.Options) store.Store {
+	storetest.Run(t, func(t testing.TB, o storetest.Options) storetest.Store {
 		t.Helper()
 		mu.Lock()
 		defer mu.Unlock()
@@ -45,6 +49,6 @@ func TestConformancePostgreSQL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return subject{s}
 	})
 }

@@ -62,7 +62,7 @@ func scanAttempt(scan func(...any) error) (webhook.Attempt, error) {
 }
 
 // Entry implements webhook.Log.
-func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
+func (o Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
 	err = o.db.reading(ctx, account, func(tx querier) error {
 		if e, err = entry(ctx, tx, account, delivery); err != nil {
 			return err
@@ -80,7 +80,7 @@ func (o outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e
 }
 
 // Replay implements webhook.Log.
-func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
+func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
 	key, err := uuid.NewV7()
 	if err != nil {
 		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", delivery, err)
@@ -124,8 +124,8 @@ func (o outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 	return made, nil
 }
 
-// Deliveries implements store.Webhooks.
-func (o outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+// Deliveries implements store.WebhookLog.
+func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
 	l := listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
 		"id":          {column: "id", kind: kindUUID},
 		"endpoint_id": {column: "endpoint_id", kind: kindID},
@@ -149,8 +149,8 @@ func (o outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 	return page, nil
 }
 
-// Queue implements store.Webhooks.
-func (o outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
+// Queue is what waits to be delivered to the endpoints of an account.
+func (o Outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
 	var q store.WebhookQueue
 	err := o.db.reading(ctx, account, func(tx querier) error {
 		return tx.QueryRowContext(ctx, "SELECT pending, refused FROM webhook_queues WHERE account_id = $1", int64(account)).

@@ -10,12 +10,12 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// FQDNConnections implements store.Store.
+// FQDNConnections is one of Collections.
 func (s *Store) FQDNConnections() store.Collection[connection.FQDNConnection, id.ID] {
 	return &collection[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(s.config.Vault)}
 }
 
-// FQDNs implements store.Store.
+// FQDNs is one of Collections.
 func (s *Store) FQDNs() store.Collection[connection.FQDN, id.ID] {
 	return &collection[connection.FQDN, id.ID]{store: s, noun: fqdnNoun()}
 }

@@ -48,7 +48,7 @@ type filterNote struct {
 	Country    string `json:"country_code,omitzero"`
 }
 
-// HangUpCall implements store.Store.
+// HangUpCall implements store.HangUps.
 func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h store.HangUp) (store.HungUp, error) {
 	var out store.HungUp
 	err := s.writeIn(ctx, account, func(tx *txn) error {
@@ -89,7 +89,7 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 	return out, nil
 }
 
-// HangUpCalls implements store.Store.
+// HangUpCalls implements store.HangUps.
 func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter,
 	h store.HangUp) (store.HungUpCalls, error) {
 	var out store.HungUpCalls

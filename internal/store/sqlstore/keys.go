@@ -55,7 +55,7 @@ func keyNoun() *noun[store.Key, id.ID] {
 	}
 }
 
-// Keys implements store.Store.
+// Keys is one of Collections.
 func (s *Store) Keys() store.Collection[store.Key, id.ID] {
 	return &collection[store.Key, id.ID]{store: s, noun: keyNoun()}
 }
@@ -65,8 +65,8 @@ func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
 		"SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1", hash[:]).Scan)
 }
 
-// PutKey implements store.Accounts. Since a key is looked up by its hash alone, a
-// hash that another account has is store.ErrDuplicate.
+// PutKey stores a key; a key with the same hash and account is left as it is. Since a key
+// is looked up by its hash alone, a hash that another account has is store.ErrDuplicate.
 func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	var kept store.Key
 	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
@@ -88,7 +88,7 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	return kept, nil
 }
 
-// KeyByHash implements store.Accounts.
+// KeyByHash implements store.KeyFinder.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
 	var k store.Key
 	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
@@ -101,7 +101,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 	return k, nil
 }
 
-// CountKeys implements store.Accounts.
+// CountKeys is how many keys all accounts have.
 func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	var n int
 	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
@@ -113,7 +113,7 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// NoteKeyUse implements store.KeyUse.
+// NoteKeyUse implements store.KeyFinder.
 func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 	ctx := context.Background() // no one waits
 	w := &work{account: account, answered: make(chan error, 1), write: func(tx *txn) error {
@@ -126,7 +126,7 @@ func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 	}
 }
 
-// KeyUses implements store.KeyUse.
+// KeyUses implements store.KeyFinder.
 func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error) {
 	uses := make(map[id.ID]time.Time)
 	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
@@ -142,7 +142,7 @@ func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time
 	return uses, nil
 }
 
-// CreateTenant implements store.Tenants.
+// CreateTenant implements store.Accounts.
 func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.Key) (store.Tenant, error) {
 	var made store.Tenant
 	err := s.write(ctx, func(tx *txn) (err error) {
@@ -168,7 +168,7 @@ var accountListing = listing{
 	fields:  map[string]field{"created_at": {column: "created_at", kind: kindTime}},
 }
 
-// ListAccounts implements store.Tenants.
+// ListAccounts implements store.Accounts.
 func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
 	page := store.Page[store.Account]{Items: []store.Account{}}
 	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
@@ -185,7 +185,7 @@ func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[sto
 	return page, nil
 }
 
-// DeleteAccount implements store.Tenants.
+// DeleteAccount implements store.Accounts.
 func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account, error) {
 	var gone store.Account
 	err := s.writeIn(ctx, account, func(tx *txn) (err error) {

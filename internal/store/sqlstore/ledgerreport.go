@@ -34,7 +34,7 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	}
 }
 
-// LedgerReports implements store.Store.
+// LedgerReports is one of Collections.
 func (s *Store) LedgerReports() store.Collection[store.LedgerReport, uuid.UUID] {
 	return &collection[store.LedgerReport, uuid.UUID]{store: s, noun: ledgerReportNoun()}
 }

@@ -17,6 +17,15 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
+// Collections implements store.Resources.
+func (s *Store) Collections() []any {
+	return []any{
+		s.Profiles(), s.IPConnections(), s.CredentialConnections(), s.FQDNConnections(), s.IPs(), s.FQDNs(),
+		s.Gateways(), s.NumberingOverrides(), s.BillingGroups(), s.LedgerReports(), s.WebhookEndpoints(),
+		s.VerifiedNumbers(), s.Keys(),
+	}
+}
+
 func idValue(i id.ID) any { return int64(i) }
 
 // assignID gives a resource the next id.

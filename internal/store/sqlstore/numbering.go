@@ -11,7 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// NumberingOverrides implements store.Store.
+// NumberingOverrides is one of Collections.
 func (s *Store) NumberingOverrides() store.Collection[numbering.Override, id.ID] {
 	return &serverCollection[numbering.Override, id.ID]{
 		collection[numbering.Override, id.ID]{store: s, noun: numberingNoun(), everywhere: true}}

@@ -13,20 +13,18 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// outbox implements store.Webhooks.
-type outbox struct{ *Store }
+// Outbox implements webhook.Outbox and store.WebhookLog.
+type Outbox struct{ *Store }
 
-var _ store.Webhooks = outbox{}
-
-// Webhooks implements store.Store.
-func (s *Store) Webhooks() store.Webhooks { return outbox{s} }
+// Webhooks keeps the events and deliveries of webhooks. Events of calls, money and
+// configuration are written with what caused them; Publish is for others.
+func (s *Store) Webhooks() Outbox { return Outbox{s} }
 
 // Publish implements webhook.Outbox.
-func (o outbox) Publish(ctx context.Context, now time.Time, event webhook.Event) ([]uuid.UUID, error) {
+func (o Outbox) Publish(ctx context.Context, now time.Time, event webhook.Event) ([]uuid.UUID, error) {
 	if err := event.Validate(); err != nil {
 		return nil, err
 	}
@@ -59,7 +57,7 @@ type waiting struct {
 
 // Claim implements webhook.Outbox. What can be claimed is looked up outside the
 // writer; the writer only marks it, if nothing has become of it meanwhile.
-func (o outbox) Claim(ctx context.Context, now time.Time,
+func (o Outbox) Claim(ctx context.Context, now time.Time,
 	limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
 	o.claiming.Lock() // so that two claims at once do not pass the limit of an endpoint
 	defer o.claiming.Unlock()
@@ -172,7 +170,7 @@ func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhoo
 
 // lease marks candidates as claimed until an instant, and returns those that
 // no one else has claimed, ended or deleted since.
-func (o outbox) lease(ctx context.Context, found []candidate, at, until int64,
+func (o Outbox) lease(ctx context.Context, found []candidate, at, until int64,
 	perEndpoint int) ([]webhook.Delivery, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -222,7 +220,7 @@ func (t *txn) held(ctx context.Context, delivery uuid.UUID, claim int64) (accoun
 }
 
 // Report implements webhook.Outbox.
-func (o outbox) Report(ctx context.Context, a webhook.Attempt) error {
+func (o Outbox) Report(ctx context.Context, a webhook.Attempt) error {
 	err := o.write(ctx, func(tx *txn) error {
 		account, err := tx.held(ctx, a.DeliveryID, a.Claim)
 		if err != nil {
@@ -252,7 +250,7 @@ func (o outbox) Report(ctx context.Context, a webhook.Attempt) error {
 }
 
 // Release implements webhook.Outbox.
-func (o outbox) Release(ctx context.Context, delivery uuid.UUID, claim int64) error {
+func (o Outbox) Release(ctx context.Context, delivery uuid.UUID, claim int64) error {
 	err := o.write(ctx, func(tx *txn) error {
 		if _, err := tx.held(ctx, delivery, claim); err != nil {
 			return err

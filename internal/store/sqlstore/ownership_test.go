@@ -20,5 +20,5 @@ func TestClaimsThroughTwoNodes(t *testing.T) {
 	account, _ := configure(t, a.Store)
 	other, err := a.CreateAccount(context.Background(), store.Account{Name: "other", Active: true})
 	check(t, err)
-	storetest.Race(t, a.Store, b.Store, account, other.ID)
+	storetest.Race(t, subject{a.Store}, subject{b.Store}, account, other.ID)
 }

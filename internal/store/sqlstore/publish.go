@@ -179,7 +179,7 @@ func (t *txn) announce(ctx context.Context, c webhook.Change) error {
 	return err
 }
 
-// NoteStray implements store.Strays.
+// NoteStray publishes the event connection.source_refused to those who want it.
 func (s *Store) NoteStray(ctx context.Context, stray webhook.Stray) error {
 	if !wanted(s.live.Snapshot(), stray.Account, stray.Connection, webhook.ConnectionSourceRefused) {
 		return nil

@@ -194,7 +194,7 @@ var recordFields = map[string]field{
 	"overrun_cost":       {column: "overrun_cost", kind: kindAmount},
 }
 
-// Record implements store.Records.
+// Record implements store.Calls.
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
 	var r *record.Call
 	err := s.readingLedger(ctx, account, func(tx querier) (err error) {
@@ -217,7 +217,7 @@ func readRecord(ctx context.Context, q querier, account id.ID, call uuid.UUID) (
 	return r, addSlices(ctx, q, []*record.Call{r})
 }
 
-// ListRecords implements store.Records.
+// ListRecords implements store.Calls.
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
 	l := listing{table: "call_records", columns: recordColumns, fields: recordFields, count: s.countRecords}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}

@@ -48,7 +48,7 @@ var recordingFields = map[string]field{
 	"removed_at":    {column: "removed_at", kind: kindInt},
 }
 
-// AddRecording implements store.Recordings.
+// AddRecording implements store.RecordingFiles.
 func (s *Store) AddRecording(ctx context.Context, r record.Recording, address string) error {
 	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
 		known, err := exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
@@ -205,7 +205,7 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 	return deleted, nil
 }
 
-// ExpireRecordings implements store.Recordings.
+// ExpireRecordings implements store.RecordingFiles.
 func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
 	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
 	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
@@ -244,7 +244,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 	return expired, nil
 }
 
-// RecordingsAt implements store.Recordings.
+// RecordingsAt implements store.RecordingFiles.
 func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted bool,
 	limit int) ([]record.Recording, error) {
 	condition := "removed_at = 0"
@@ -264,7 +264,7 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 	return all, nil
 }
 
-// MoveRecording implements store.Recordings.
+// MoveRecording implements store.RecordingFiles.
 func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
 		result, err := tx.ExecContext(ctx,
@@ -284,7 +284,7 @@ func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 	return nil
 }
 
-// ForgetRecording implements store.Recordings.
+// ForgetRecording implements store.RecordingFiles.
 func (s *Store) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
 	err := s.writeIn(ctx, account, func(tx *txn) error {
 		return tx.exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account),

@@ -230,7 +230,7 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 	return nil
 }
 
-// ListHolds implements store.Store.
+// ListHolds implements store.Spending.
 func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (store.Page[store.HeldScope], error) {
 	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
@@ -254,7 +254,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 	return page, nil
 }
 
-// ReleaseAll implements store.Store.
+// ReleaseAll implements store.Spending.
 func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, err error) {
 	err = s.writeIn(ctx, account, func(tx *txn) error {
 		holds, err := loadHolds(ctx, tx, "WHERE account_id = $1", int64(account))

@@ -126,7 +126,7 @@ type Config struct {
 	HungUp func(calls []uuid.UUID)
 }
 
-// Store implements store.Store.
+// Store implements the interfaces of package store.
 type Store struct {
 	config Config
 	paces  admission.Paces // of this server
@@ -153,8 +153,6 @@ type Store struct {
 	ended     sync.WaitGroup // the store's goroutines
 	ticking   sync.WaitGroup
 }
-
-var _ store.Store = (*Store)(nil)
 
 // Open opens the database, publishes the policy that it holds, and ends the calls
 // of processes that are no more: with PostgreSQL those of this node's earlier
@@ -240,7 +238,7 @@ func (s *Store) openFile(ctx context.Context) error {
 // owner, from which the gateway can still end them.
 func (s *Store) Orphans() [][]byte { return s.orphans }
 
-// Close implements store.Store.
+// Close stops taking commands, finishes the ones taken, and closes the database.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -322,7 +320,7 @@ func (s *Store) writeIn(ctx context.Context, account id.ID, f func(*txn) error) 
 // now is the time as it is stored.
 func (s *Store) now() time.Time { return time.UnixMicro(s.config.Clock().UnixMicro()).UTC() }
 
-// Ping implements store.Store. It writes the time, since a transaction without
+// Ping implements store.Writes. It writes the time, since a transaction without
 // changes would succeed on a full disk too.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.write(ctx, func(tx *txn) error {
@@ -335,7 +333,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Decision implements store.Decisions.
+// Decision implements store.Calls.
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
 	live, err := s.liveLease(ctx, account, decision)
 	if err != nil {
@@ -406,7 +404,7 @@ func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Deci
 	return d, nil
 }
 
-// SpendToday implements store.Store.
+// SpendToday is what a profile has posted and holds on the current UTC day.
 func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
 	var spend admission.Spend
 	day := record.DayOf(s.config.Clock().UnixMicro())
@@ -423,7 +421,7 @@ func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admissi
 	return spend, nil
 }
 
-// LiveCalls implements store.Store.
+// LiveCalls implements store.Calls.
 func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
 	calls := []store.LiveCall{}
 	now := s.config.Clock().UnixMicro()
@@ -443,7 +441,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 	return calls, nil
 }
 
-// LiveCall implements store.Store.
+// LiveCall implements store.Calls.
 func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (store.LiveCall, error) {
 	now := s.config.Clock().UnixMicro()
 	l, err := s.liveLease(ctx, account, call)
@@ -500,32 +498,32 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 	return counts, nil
 }
 
-// Profiles implements store.Store.
+// Profiles is one of Collections.
 func (s *Store) Profiles() store.Collection[profile.Profile, id.ID] {
 	return &collection[profile.Profile, id.ID]{store: s, noun: profileNoun()}
 }
 
-// IPConnections implements store.Store.
+// IPConnections is one of Collections.
 func (s *Store) IPConnections() store.Collection[connection.IPConnection, id.ID] {
 	return &collection[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(s.config.Vault)}
 }
 
-// CredentialConnections implements store.Store.
+// CredentialConnections is one of Collections.
 func (s *Store) CredentialConnections() store.Collection[connection.CredentialConnection, id.ID] {
 	return &collection[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(s.config.Vault)}
 }
 
-// IPs implements store.Store.
+// IPs is one of Collections.
 func (s *Store) IPs() store.Collection[connection.IP, id.ID] {
 	return &collection[connection.IP, id.ID]{store: s, noun: ipNoun()}
 }
 
-// Gateways implements store.Store.
+// Gateways is one of Collections.
 func (s *Store) Gateways() store.Collection[routing.Gateway, id.ID] {
 	return &collection[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(s.config.Vault)}
 }
 
-// BillingGroups implements store.Store.
+// BillingGroups is one of Collections.
 func (s *Store) BillingGroups() store.Collection[store.BillingGroup, uuid.UUID] {
 	return &collection[store.BillingGroup, uuid.UUID]{store: s, noun: billingGroupNoun()}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
-// VerifiedNumbers implements store.Store.
+// VerifiedNumbers is one of Collections.
 func (s *Store) VerifiedNumbers() store.Collection[verification.Number, id.ID] {
 	return &collection[verification.Number, id.ID]{store: s, noun: verifiedNoun()}
 }

@@ -29,7 +29,7 @@ func (v *versions) change(account id.ID) {
 	v.of[account]++
 }
 
-// ConfigVersion implements store.Versions. Both counts only rise, so their sum is the
+// ConfigVersion implements store.Writes. Both counts only rise, so their sum is the
 // same only while both are.
 func (s *Store) ConfigVersion(account id.ID) (version uint64, known bool) {
 	if s.db.postgres != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// WebhookEndpoints implements store.Store.
+// WebhookEndpoints is one of Collections.
 func (s *Store) WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID] {
 	return &collection[webhook.Endpoint, id.ID]{store: s, noun: webhookEndpointNoun()}
 }

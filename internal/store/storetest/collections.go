@@ -21,7 +21,7 @@ import (
 // subject is one collection as the common tests see it: objects made from a
 // number, which is in their name or port.
 type subject[T any, K comparable] struct {
-	of     func(store.Store) store.Collection[T, K]
+	of     func(Store) store.Collection[T, K]
 	create func(n int) T
 	set    func(o *T, n int)
 	field  string // holds the number, and sorts by it
@@ -35,7 +35,7 @@ func nameValue(n int) any   { return numbered(n) }
 func profiles() subject[profile.Profile, id.ID] {
 	type T = profile.Profile
 	return subject[T, id.ID]{
-		of:     store.Store.Profiles,
+		of:     Store.Profiles,
 		create: func(n int) T { return newProfile(numbered(n)) },
 		set:    func(p *T, n int) { p.Name = numbered(n) },
 		field:  "name", value: nameValue,
@@ -48,7 +48,7 @@ func profiles() subject[profile.Profile, id.ID] {
 func ipConnections() subject[connection.IPConnection, id.ID] {
 	type T = connection.IPConnection
 	return subject[T, id.ID]{
-		of:     store.Store.IPConnections,
+		of:     Store.IPConnections,
 		create: func(n int) T { return newPBX(numbered(n), 0) },
 		set:    func(c *T, n int) { c.ConnectionName = numbered(n) },
 		field:  "connection_name", value: nameValue,
@@ -61,7 +61,7 @@ func ipConnections() subject[connection.IPConnection, id.ID] {
 func credentialConnections() subject[connection.CredentialConnection, id.ID] {
 	type T = connection.CredentialConnection
 	return subject[T, id.ID]{
-		of: store.Store.CredentialConnections,
+		of: Store.CredentialConnections,
 		create: func(n int) T {
 			c := newPhone(fmt.Sprintf("user%06d", n), 0)
 			c.ConnectionName = numbered(n)
@@ -78,7 +78,7 @@ func credentialConnections() subject[connection.CredentialConnection, id.ID] {
 func ips() subject[connection.IP, id.ID] {
 	type T = connection.IP
 	return subject[T, id.ID]{
-		of: store.Store.IPs,
+		of: Store.IPs,
 		create: func(n int) T {
 			ip := newIP("2001:db8::1", 0)
 			ip.Port = int32(10_000 + n)
@@ -102,7 +102,7 @@ func newGateway(name string) routing.Gateway {
 func gateways() subject[routing.Gateway, id.ID] {
 	type T = routing.Gateway
 	return subject[T, id.ID]{
-		of:     store.Store.Gateways,
+		of:     Store.Gateways,
 		create: func(n int) T { return newGateway(numbered(n)) },
 		set:    func(g *T, n int) { g.Name = numbered(n) },
 		field:  "name", value: nameValue,
@@ -115,7 +115,7 @@ func gateways() subject[routing.Gateway, id.ID] {
 func billingGroups() subject[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return subject[T, uuid.UUID]{
-		of:     store.Store.BillingGroups,
+		of:     Store.BillingGroups,
 		create: func(n int) T { return T{Name: numbered(n), SpendLimit: profile.NewSpendLimit()} },
 		set:    func(g *T, n int) { g.Name = numbered(n) },
 		field:  "name", value: nameValue,
@@ -129,7 +129,7 @@ func webhookEndpoints() subject[webhook.Endpoint, id.ID] {
 	type T = webhook.Endpoint
 	address := func(n int) string { return fmt.Sprintf("https://hooks.example.com/Number %04d", n) }
 	return subject[T, id.ID]{
-		of: store.Store.WebhookEndpoints,
+		of: Store.WebhookEndpoints,
 		create: func(n int) T {
 			e := webhook.NewEndpoint()
 			e.URL, e.Events = address(n), []string{webhook.CallEnded}

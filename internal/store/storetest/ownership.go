@@ -169,7 +169,7 @@ func testRacingClaims(t *testing.T, open Opener) {
 
 // Race has two accounts claim networks that overlap, and one user name for connections of
 // two kinds, each through a store of its own on the same data. Exactly one wins each time.
-func Race(t *testing.T, one, two store.Store, first, second id.ID) {
+func Race(t *testing.T, one, two Store, first, second id.ID) {
 	t.Helper()
 	for i := range 20 {
 		user := fmt.Sprintf("racer%d", i)

@@ -27,7 +27,7 @@ func newFQDNConnection(name string, profile id.ID) connection.FQDNConnection {
 func fqdnConnections() subject[connection.FQDNConnection, id.ID] {
 	type T = connection.FQDNConnection
 	return subject[T, id.ID]{
-		of:     store.Store.FQDNConnections,
+		of:     Store.FQDNConnections,
 		create: func(n int) T { return newFQDNConnection(numbered(n), 0) },
 		set:    func(c *T, n int) { c.ConnectionName = numbered(n) },
 		field:  "connection_name", value: nameValue,

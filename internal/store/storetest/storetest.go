@@ -1,4 +1,4 @@
-// Package storetest is what every implementation of store.Store must do, as tests
+// Package storetest is what every implementation of package store must do, as tests
 // that run on any of them.
 package storetest
 
@@ -15,10 +15,14 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/verification"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Options is what a test wants of the store that it opens.
@@ -35,8 +39,54 @@ type Options struct {
 	HungUp       func(calls []uuid.UUID) // may be nil
 }
 
+// Store is what is tested: everything of a store.
+type Store interface {
+	store.Ledger
+	store.Calls
+	store.HangUps
+	store.Spending
+	store.Decks
+	store.Accounts
+	store.KeyFinder
+	store.Writes
+	store.Connections
+	store.Reports
+	store.Recordings
+	store.RecordingFiles
+	store.Verifications
+	store.Bans
+
+	Profiles() store.Collection[profile.Profile, id.ID]
+	IPConnections() store.Collection[connection.IPConnection, id.ID]
+	CredentialConnections() store.Collection[connection.CredentialConnection, id.ID]
+	FQDNConnections() store.Collection[connection.FQDNConnection, id.ID]
+	IPs() store.Collection[connection.IP, id.ID]
+	FQDNs() store.Collection[connection.FQDN, id.ID]
+	Gateways() store.Collection[routing.Gateway, id.ID]
+	NumberingOverrides() store.Collection[numbering.Override, id.ID]
+	BillingGroups() store.Collection[store.BillingGroup, uuid.UUID]
+	LedgerReports() store.Collection[store.LedgerReport, uuid.UUID]
+	WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID]
+	VerifiedNumbers() store.Collection[verification.Number, id.ID]
+	Keys() store.Collection[store.Key, id.ID]
+	Webhooks() Webhooks
+
+	EnsureFirst(ctx context.Context) (account store.Account, created bool, err error)
+	CreateAccount(ctx context.Context, a store.Account) (store.Account, error)
+	PutKey(ctx context.Context, k store.Key) (store.Key, error)
+	CountKeys(ctx context.Context) (int, error)
+	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
+	Close() error
+}
+
+// Webhooks is what is kept of webhooks.
+type Webhooks interface {
+	webhook.Outbox
+	store.WebhookLog
+}
+
 // Opener opens a store. The test closes it.
-type Opener func(t testing.TB, o Options) store.Store
+type Opener func(t testing.TB, o Options) Store
 
 // Run runs all tests.
 func Run(t *testing.T, open Opener) {
@@ -114,7 +164,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // bed is a store with two accounts. The first has a deck, a profile, and a
 // credential and an IP connection with one address, all ready for calls.
 type bed struct {
-	store.Store
+	Store
 	options Options
 	clock   *clock
 	faults  *faults
