@@ -89,13 +89,9 @@ func absentResources() map[string]*absence {
 	return found
 }
 
-// notFound answers every path that no operation has. Where Telnyx has the path and
+// explainPath is the answer to a path that no operation has. Where Telnyx has the path and
 // Tollgate will not, the answer says so, so that clients do not look for their own mistake.
-func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
-	writeFailure(w, scopeOf(r), s.explainPath(r.URL.Path))
-}
-
-func (s *server) explainPath(path string) *failure {
+func (s *server) explainPath(path string) error {
 	const api = "/v2/"
 	rest, versioned := strings.CutPrefix(path, api)
 	rest, twice := strings.CutPrefix(rest, strings.TrimPrefix(api, "/"))
@@ -105,12 +101,12 @@ func (s *server) explainPath(path string) *failure {
 			"Tollgate has no %s, and will not have: %s is not part of it. %s docs/COMPATIBILITY.md lists what is here and what is not, "+
 				"and /docs on this server shows every operation.", a.what, excerpt(api+name), a.instead)
 	}
-	ours := slices.ContainsFunc(s.operations, func(op operation) bool {
+	ours := slices.ContainsFunc(s.engine.Operations, func(op operation) bool {
 		return op.path == api+name || strings.HasPrefix(op.path, api+name+"/")
 	})
 	switch {
 	case name == "" || !ours || versioned && !twice:
-		return toFailure(store.ErrNotFound)
+		return store.ErrNotFound
 	case twice:
 		return fail(http.StatusNotFound, codeNotFound,
 			"The path begins with /v2/v2: the client adds /v2 by itself. Give it the address of this server without /v2.")

@@ -23,8 +23,8 @@ func TestEveryPathOfTheSDK(t *testing.T) {
 		target := strings.ReplaceAll(path, "{id}", "1293384261075731499")
 		recorder := httptest.NewRecorder()
 		request := h.request(method, target)
-		h.api.ServeHTTP(recorder, request)
-		_, pattern := h.api.mux.Handler(request)
+		h.api.engine.ServeHTTP(recorder, request)
+		_, pattern := h.api.engine.mux.Handler(request)
 		switch said := recorder.Body.String(); {
 		case pattern != "/":
 			served++
@@ -100,7 +100,7 @@ func TestPageOfWhatIsNotHere(t *testing.T) {
 				t.Errorf("%s stands twice", name)
 			}
 			seen[name] = true
-			for _, op := range h.api.operations {
+			for _, op := range h.api.engine.Operations {
 				if op.path == "/v2/"+name || strings.HasPrefix(op.path, "/v2/"+name+"/") && name != "calls" {
 					t.Errorf("%s is said not to be here, and %s is", name, op.path)
 				}

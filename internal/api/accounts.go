@@ -252,13 +252,13 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			fields.put(&next)
 			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers, ", at /tollgate/v1/accounts/{id}")
 			switch {
-			case len(added) > 0 && in.beyond([]string{ScopeAdmin}) != "":
+			case len(added) > 0 && beyond(in, []string{ScopeAdmin}) != "":
 				return current, &failure{status: http.StatusForbidden, problems: added}
-			case raised(current.ChannelLimit, next.ChannelLimit) && in.beyond([]string{ScopeAdmin}) != "":
+			case raised(current.ChannelLimit, next.ChannelLimit) && beyond(in, []string{ScopeAdmin}) != "":
 				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden,
 					"Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
 					ScopeAdmin, wayToScope(ScopeAdmin))
-			case weakened(&current.SpendLimit, &next.SpendLimit) && in.beyond([]string{ScopeAdmin}) != "":
+			case weakened(&current.SpendLimit, &next.SpendLimit) && beyond(in, []string{ScopeAdmin}) != "":
 				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden,
 					"Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
 					ScopeAdmin, wayToScope(ScopeAdmin))

@@ -135,14 +135,14 @@ func (o *out) batched(s *server, snapshot *policy.Snapshot, in *request, e *swit
 	o.begin('{')
 	switch {
 	case err != nil:
-		f := toFailure(err)
+		f := s.engine.failureOf(err)
 		s.countRejected(f)
 		o.int("status", int64(f.status))
 		o.null("admission", "state")
 		o.open("error", '{')
 		p := f.problems[0]
 		o.text("code", string(p.code))
-		o.text("title", title(p.code))
+		o.text("title", s.engine.titleOf(p.code))
 		o.text("detail", p.detail)
 		o.text("pointer", p.pointer)
 		o.close('}')

@@ -100,7 +100,7 @@ func (a *answers) begin(ctx context.Context, one madeAnswer) (end func(), first 
 }
 
 // answerOf runs a read, or takes the kept answer to it.
-func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*response, error) {
+func (s *engine) answerOf(ctx context.Context, in *request, rawQuery string) (*response, error) {
 	read := func() (answer *response, err error) {
 		if in.query, err = parseQuery(in.op.params, rawQuery, in.op.passesOver()); err != nil {
 			return nil, err
@@ -115,11 +115,11 @@ func (s *server) answerOf(ctx context.Context, in *request, rawQuery string) (*r
 		return read()
 	}
 	// The version is taken before the read: what is read may be newer, never older.
-	version, known := s.Writes.ConfigVersion(in.account)
+	version, known := s.Kept.ConfigVersion(in.account)
 	if !known {
 		return read()
 	}
-	key := answerKey{in.op, in.account, in.id, rawQuery, in.sees()}
+	key := answerKey{in.op, in.account, in.id, rawQuery, in.caller.sees}
 	if kept := s.answers.get(key, version); kept != nil {
 		return &response{encoded: kept}, nil
 	}

@@ -6,9 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-
-	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // A read that begins after a write was answered shows it, whoever reads meanwhile.
@@ -69,28 +66,5 @@ func TestReadsFollowWrites(t *testing.T) {
 	h.doWith(stranger, "GET", one, "").wantError(http.StatusNotFound, "10005 /")
 	if items := h.doWith(stranger, "GET", "/v2/outbound_voice_profiles?page[size]=5", "").list(); len(items) != 0 {
 		t.Errorf("another account's list shows %v", items)
-	}
-}
-
-func TestAnswersAreBounded(t *testing.T) {
-	var a answers
-	body := make([]byte, 10_000)
-	for n := range 2 * maxAnswerBytes / len(body) {
-		a.put(answerKey{account: id.ID(n)}, keptAnswer{&store.Answer{Body: body}, 1})
-		if a.bytes > maxAnswerBytes || len(a.kept)*len(body) > maxAnswerBytes {
-			t.Fatalf("%d bytes are kept in %d answers", a.bytes, len(a.kept))
-		}
-	}
-	key := answerKey{account: 1}
-	for range 10_000 {
-		a.put(key, keptAnswer{&store.Answer{Body: body}, 2})
-	}
-	if a.get(key, 1) != nil || a.get(key, 2) == nil {
-		t.Error("an answer of another version is taken, or the right one is not")
-	}
-	a = answers{}
-	a.put(key, keptAnswer{&store.Answer{Body: make([]byte, maxAnswerBytes/100)}, 1})
-	if len(a.kept) != 0 {
-		t.Error("an answer that takes the room of a hundred others is kept")
 	}
 }

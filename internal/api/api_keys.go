@@ -106,9 +106,9 @@ func wayToScope(scope string) string {
 }
 
 // beyond is a scope that a key has not itself, or "".
-func (in *request) beyond(scopes []string) string {
+func beyond(in *request, scopes []string) string {
 	for _, scope := range scopes {
-		if !slices.Contains(in.key.Scopes, scope) {
+		if !slices.Contains(in.caller.scopes, scope) {
 			return scope
 		}
 	}
@@ -117,8 +117,8 @@ func (in *request) beyond(scopes []string) string {
 
 // mayChange refuses to let a key take over, weaken or revoke one that may do more
 // than itself.
-func (in *request) mayChange(k *store.Key) error {
-	if scope := in.beyond(k.Scopes); scope != "" {
+func mayChange(in *request, k *store.Key) error {
+	if scope := beyond(in, k.Scopes); scope != "" {
 		return fail(http.StatusForbidden, codeForbidden, "The key has the scope %q, which the key of this request has not.", scope)
 	}
 	return nil
@@ -126,8 +126,8 @@ func (in *request) mayChange(k *store.Key) error {
 
 // mayGive refuses to give a key of the own account a scope that the key of the
 // request has not itself.
-func (in *request) mayGive(scopes []string) error {
-	if scope := in.beyond(scopes); scope != "" {
+func mayGive(in *request, scopes []string) error {
+	if scope := beyond(in, scopes); scope != "" {
 		return failAt(http.StatusForbidden, "/scopes", codeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
 	}
 	return nil
@@ -135,8 +135,8 @@ func (in *request) mayGive(scopes []string) error {
 
 // mayOutlive refuses to let a key that expires make one that lives longer: access that
 // was given for a while would become permanent.
-func (in *request) mayOutlive(until *time.Time) error {
-	own := in.key.ExpiresAt
+func mayOutlive(in *request, until *time.Time) error {
+	own := in.caller.until
 	if own == nil || until != nil && !until.After(*own) {
 		return nil
 	}
@@ -220,10 +220,10 @@ func (s *server) createKey(ctx context.Context, in *request, whole *schema, defa
 	if err != nil {
 		return nil, err
 	}
-	if err := in.mayGive(fields.Scopes); err != nil {
+	if err := mayGive(in, fields.Scopes); err != nil {
 		return nil, err
 	}
-	if err := in.mayOutlive(fields.ExpiresAt); err != nil {
+	if err := mayOutlive(in, fields.ExpiresAt); err != nil {
 		return nil, err
 	}
 	return s.makeKey(ctx, in, in.account, fields)
@@ -248,11 +248,11 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 		return nil, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
 	case account == in.account:
 		// Else this would be the way around these rules.
-		if err = in.mayGive(fields.Scopes); err == nil {
-			err = in.mayOutlive(fields.ExpiresAt)
+		if err = mayGive(in, fields.Scopes); err == nil {
+			err = mayOutlive(in, fields.ExpiresAt)
 		}
 	case slices.Contains(fields.Scopes, ScopeSecrets):
-		err = in.mayGive([]string{ScopeSecrets}) // what is seen with it is the account's own
+		err = mayGive(in, []string{ScopeSecrets}) // what is seen with it is the account's own
 	}
 	if err != nil {
 		return nil, err
@@ -314,7 +314,7 @@ func (s *server) changeKey(ctx context.Context, in *request, render func(context
 	return committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
 		keys := store.Of[store.Key, id.ID](s.Resources)
 		return keys.Update(ctx, in.account, key, func(current store.Key) (store.Key, error) {
-			if err := in.mayChange(&current); err != nil {
+			if err := mayChange(in, &current); err != nil {
 				return current, err
 			}
 			return change(current)
@@ -332,12 +332,12 @@ func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defa
 		if err != nil {
 			return current, err
 		}
-		if err := in.mayGive(fields.Scopes); err != nil {
+		if err := mayGive(in, fields.Scopes); err != nil {
 			return current, err
 		}
 		later := fields.ExpiresAt == nil || current.ExpiresAt != nil && fields.ExpiresAt.After(*current.ExpiresAt)
 		if later && current.ExpiresAt != nil {
-			if err := in.mayOutlive(fields.ExpiresAt); err != nil {
+			if err := mayOutlive(in, fields.ExpiresAt); err != nil {
 				return current, err
 			}
 		}
@@ -380,7 +380,7 @@ func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := in.mayChange(&k); err != nil {
+	if err := mayChange(in, &k); err != nil {
 		return nil, err
 	}
 	// When it was last used is gone with the key, and the answer says it all the same.

@@ -180,7 +180,7 @@ func byEventID(q store.Query) (store.Query, bool) {
 }
 
 func (s *server) getAttempted(ctx context.Context, in *request) (*response, error) {
-	key, err := in.uuid()
+	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}

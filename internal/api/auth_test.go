@@ -27,8 +27,8 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.path == "/docs/errors/{id}" {
 			h.doWith("", op.method, "/docs/errors/10015", "").want(http.StatusOK)
 			continue
@@ -213,8 +213,8 @@ func TestTenancy(t *testing.T) {
 	strangeSwitch := h.newKey(other.ID, ScopeAdmit)
 	ids := h.oneOfEverything()
 	tried := 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.scope == "" {
 			continue
 		}

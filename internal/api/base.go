@@ -13,9 +13,9 @@ const forwardedProto = "X-Forwarded-Proto"
 
 // baseOf is the address of this server as the client that sent a request has it, without a
 // slash at its end. It only ever goes into the answer to that request.
-func (s *server) baseOf(r *http.Request) string {
-	if s.Downloads != nil && s.Downloads.PublicURL != "" {
-		return strings.TrimSuffix(s.Downloads.PublicURL, "/")
+func (s *engine) baseOf(r *http.Request) string {
+	if s.PublicURL != "" {
+		return strings.TrimSuffix(s.PublicURL, "/")
 	}
 	if r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedProto), "https") {
 		return "https://" + hostOf(r)

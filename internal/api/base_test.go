@@ -54,8 +54,8 @@ func TestEveryErrorIsExplained(t *testing.T) {
 			h.explained(fmt.Sprint(method, " ", target, " ", r.status), []byte(r.text))
 		}
 	}
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		target := strings.NewReplacer("{id}", "1293384261075731499", "{name}", "switch").Replace(op.path)
 		if op.scope != "" {
 			ask("none", op.method, target, "{}")
@@ -144,7 +144,7 @@ func TestAddressOfTheServer(t *testing.T) {
 		if c.proto != "" {
 			r.Header.Set(forwardedProto, c.proto)
 		}
-		s := &server{Config: Config{Downloads: &Downloads{PublicURL: c.public}}}
+		s := &engine{settings: settings{PublicURL: c.public}}
 		if got := s.baseOf(r); got != c.want {
 			t.Errorf("%.40q with %q is at %s, want %s", c.host, c.proto, got, c.want)
 		}

@@ -48,13 +48,12 @@ func benchAPI(b *testing.B) *harness {
 	}
 	h := &harness{t: b, store: s, live: live, first: first}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
-	handler := New(Config{Stores: storesOf(s), Live: live, Version: "bench",
+	h.api = newServer(Config{Stores: storesOf(s), Live: live, Version: "bench",
 		RateLimit: RateLimit{PerSecond: 1e9, Burst: 1e9}})
-	h.api = handler.(*server)
 	empty := &operation{method: http.MethodGet, path: emptyPath, id: "get_empty", scope: ScopeRead, status: http.StatusOK,
 		handle: func(context.Context, *request) (*response, error) { return &response{data: struct{}{}}, nil }}
-	h.api.mux.HandleFunc(emptyPath, func(w http.ResponseWriter, r *http.Request) { h.api.serve(empty, w, r) })
-	server := httptest.NewServer(handler)
+	h.api.engine.mux.HandleFunc(emptyPath, func(w http.ResponseWriter, r *http.Request) { h.api.engine.serve(empty, w, r) })
+	server := httptest.NewServer(h.api.engine)
 	b.Cleanup(server.Close)
 	h.url = server.URL
 	return h

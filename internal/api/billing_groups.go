@@ -21,7 +21,7 @@ type billingGroupView struct {
 
 func (s *server) billingGroupOperations() []operation {
 	r := &resource[store.BillingGroup, billingGroupView, uuid.UUID]{
-		path: "/v2/billing_groups", name: "billing_group", tag: "Billing groups",
+		path: "/v2/billing_groups", name: "billing_group", tag: "Billing groups", answers: schemaOf[billingGroupView](),
 		collection: store.Of[store.BillingGroup, uuid.UUID](s.Resources),
 		parseKey:   parseGroupID, required: []string{"name"}, created: http.StatusOK,
 		fresh: func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },

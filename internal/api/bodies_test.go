@@ -84,8 +84,8 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 func TestWholeObjectsAreTakenBack(t *testing.T) {
 	h := newHarness(t)
 	admin, tried := h.adminKey(), 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method != http.MethodPatch {
 			continue
 		}

@@ -121,11 +121,7 @@ func (c *checker) text(s *schema, text, pointer string) {
 	case strings.ContainsRune(text, 0):
 		c.add(pointer, field.Malformed, "%s holds a NUL character. Leave it out.", nameOf(pointer))
 	case s.pattern != nil && !s.pattern.MatchString(text), s.parse != nil && s.parse(text) != nil:
-		code := field.Malformed
-		if s.format == "e164" {
-			code = field.NotE164
-		}
-		c.add(pointer, code, "%s is %s. Give %s.", nameOf(pointer), excerpt(text), s.wanted())
+		c.add(pointer, cmp.Or(s.code, field.Malformed), "%s is %s. Give %s.", nameOf(pointer), excerpt(text), s.wanted())
 	}
 }
 
@@ -188,16 +184,12 @@ func (s *schema) wantedValue() string {
 		return strconv.Quote(s.enum[0])
 	case s.enum != nil:
 		return "one of " + strings.Join(s.enum, ", ")
+	case s.wants != "":
+		return s.wants
 	case s.format == "decimal":
 		return `a decimal amount in a text, such as "100.00", with at most 9 decimals`
-	case s.format == "e164":
-		return `a phone number in +E.164 form, such as "+19705555098"`
-	case s.format == "time-of-day":
-		return `a time of day in a text, such as "08:00", "08:00:00" or "08:00:00.00Z"`
 	case s.format == "ip":
 		return `an IP address in a text, such as "192.0.2.10"`
-	case s.format == "ip-or-network":
-		return `an IP address or a network in a text, such as "192.0.2.10" or "192.0.2.0/24"`
 	case s.format == "uuid":
 		return `a UUID such as "6a09cdc3-8948-47f0-aa62-74ac943d6c58"`
 	case s.format == "date-time":

@@ -8,10 +8,10 @@ import (
 // Every operation that needs a key has a name of its own, of plain words.
 func TestCommands(t *testing.T) {
 	h := newHarness(t)
-	commands, ids := commandsOf(h.api.operations), map[command]string{}
+	commands, ids := commandsOf(h.api.engine.Operations, resourceNames()), map[command]string{}
 	words := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		c, named := commands[op.id]
 		if named != (op.scope != "") {
 			t.Errorf("%s has a name: %t", op.id, named)

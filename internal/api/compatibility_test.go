@@ -37,8 +37,8 @@ func TestCompatibilityPage(t *testing.T) {
 	h := newHarness(t)
 	tables := tables{t: t, comments: map[string]map[string]string{}}
 	described := 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if !strings.HasPrefix(op.path, "/v2/") || op.answer == nil || !op.shape.paged() {
 			continue
 		}
@@ -46,7 +46,7 @@ func TestCompatibilityPage(t *testing.T) {
 		if name == "detail_record" {
 			name = "sip-trunking"
 		}
-		tables.answersOnly = !slices.ContainsFunc(h.api.operations, func(o operation) bool { return o.id == "update_"+name })
+		tables.answersOnly = !slices.ContainsFunc(h.api.engine.Operations, func(o operation) bool { return o.id == "update_"+name })
 		page = tables.into(page, "\n## "+name+"\n", "`"+op.path+"`", op.answer)
 		described++
 	}

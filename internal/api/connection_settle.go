@@ -33,7 +33,7 @@ func settleConnection[T any](s *server, of func(*T) settled) func(in *request, c
 		ids, _ := in.body["caller_ids"].(map[string]any)
 		_, numbers := ids["numbers"]
 		_, prefixes := ids["prefixes"]
-		admin := in.beyond([]string{ScopeAdmin}) == ""
+		admin := beyond(in, []string{ScopeAdmin}) == ""
 		after.base.CallerIDs.Confirm(&before.base.CallerIDs, admin && numbers, admin && prefixes)
 		if admin {
 			return errs, nil

@@ -45,7 +45,7 @@ func adoptBase(next, current *connection.Base) {
 
 func (s *server) connectionOperations() []operation {
 	byIP := &resource[connection.IPConnection, ipConnectionView, id.ID]{
-		path: "/v2/ip_connections", name: "ip_connection", tag: "Connections",
+		path: "/v2/ip_connections", name: "ip_connection", tag: "Connections", answers: schemaOf[ipConnectionView](),
 		collection: store.Of[connection.IPConnection, id.ID](s.Resources),
 		parseKey:   id.Parse, fresh: connection.NewIPConnection, created: http.StatusCreated,
 		adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
@@ -62,7 +62,7 @@ func (s *server) connectionOperations() []operation {
 		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
 	}
 	byUser := &resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
-		path: "/v2/credential_connections", name: "credential_connection", tag: "Connections",
+		path: "/v2/credential_connections", name: "credential_connection", tag: "Connections", answers: schemaOf[credentialConnectionView](),
 		collection: store.Of[connection.CredentialConnection, id.ID](s.Resources),
 		parseKey:   id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
 		required: []string{"connection_name", "password", "user_name"},

@@ -16,7 +16,7 @@ const docsPage = `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>Tollgate API</title>
+<title>%s API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
@@ -52,9 +52,9 @@ const docsMaxAge = "public, max-age=86400"
 
 // routeDocs registers the interactive page. It is for people, so it is not among
 // the operations.
-func (s *server) routeDocs() {
+func (s *engine) routeDocs() {
 	files := map[string]*asset{
-		"/docs":                newAsset("text/html; charset=utf-8", []byte(docsPage)),
+		"/docs":                newAsset("text/html; charset=utf-8", fmt.Appendf(nil, docsPage, s.Title)),
 		"/docs/start.js":       newAsset("text/javascript; charset=utf-8", []byte(docsScript)),
 		"/docs/swagger-ui.css": newCompressedAsset("text/css; charset=utf-8", docsFile("swagger-ui.css.gz")),
 		"/docs/swagger-ui-bundle.js": newCompressedAsset("text/javascript; charset=utf-8",

@@ -91,26 +91,12 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 	return account, object, nil
 }
 
-// routeDownloads serves signed addresses. They are in no table of operations, since
-// clients take them as they are given.
-func (s *server) routeDownloads() {
-	s.mux.HandleFunc(downloadsPath+"{name}", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			f := fail(http.StatusMethodNotAllowed, codeMethod, "%s is not allowed here. Use GET.", excerpt(r.Method))
-			f.header = http.Header{"Allow": {http.MethodGet}}
-			writeFailure(w, scopeOf(r), f)
-			return
-		}
-		if err := s.download(w, r); err != nil {
-			f := toFailure(err)
-			scopeOf(r).failure = f.underlying
-			writeFailure(w, scopeOf(r), f)
-		}
-	})
-}
-
-// download sends the file of a recording, or the part that a Range header asks for.
+// download sends the file of a recording, or the part that a Range header asks for. It is
+// in no table of operations, since clients take signed addresses as they are given.
 func (s *server) download(w http.ResponseWriter, r *http.Request) error {
+	if err := onlyGet(r); err != nil {
+		return err
+	}
 	if s.Downloads == nil {
 		return store.ErrNotFound
 	}
@@ -120,7 +106,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 		s.loginFailed(r, loginSignature, nil)
 		return err
 	}
-	scopeOf(r).account = account
+	setAccount(r, account)
 	s.known(r, account)
 	if strings.HasSuffix(name, reportSuffix) {
 		return s.downloadReport(w, r, account, object)

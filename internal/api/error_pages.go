@@ -1,71 +1,37 @@
 package api
 
-import (
-	"context"
-	"net/http"
+import "github.com/tollgate/tollgate/internal/field"
 
-	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/store"
-)
-
-// errorPage is what meta.url of an error leads to.
-type errorPage struct {
-	Code  field.Code `json:"code"`
-	Title string     `json:"title"`
-	Cause string     `json:"cause"`
-	Fix   string     `json:"fix"`
-}
-
-// errorPages explains every code that this API answers with.
+// errorPages explains every code that this API answers with. The titles are in the words
+// of Telnyx's list.
 func errorPages() []errorPage {
-	texts := []struct {
-		code       field.Code
-		cause, fix string
-	}{
-		{codeURL, "The URL is longer than 2000 characters, or its query is not percent-encoded.", "Shorten or encode it."},
-		{field.Missing, "A field or parameter that is required is not there.", "Give the field that source names."},
-		{codeNotFound, "There is no such path, or no such object in the account of the key.", "Check the path and the id."},
-		{codeUnexpected, "The server has a fault. Nothing is said of it here.", "Look for meta.request_id in the server's log."},
-		{codeAuth, "The Authorization header is missing, or its key is unknown or has expired.", "Send \"Authorization: Bearer KEY\" with a valid key."},
-		{codeForbidden, "The key has not the scope that the request needs, or the billing group is not one of the account's.", "Use a key with the scope, or the id of a billing group of the account."},
-		{codeTooMany, "The API key has sent more requests than its rate limit allows.", "Wait for the seconds of the Retry-After header; x-ratelimit-remaining tells what is left."},
-		{field.Duplicate, "Another object already has a value that must be unique.", "Give a value that is not used."},
-		{codeMediaType, "The body is of a type, or compressed in a way, that this path does not take.", "Send the type that detail names, uncompressed."},
-		{field.Malformed, "A value has the right type but not the right form, the body is too large, or a field or parameter is unknown.", "Give what detail asks for."},
-		{field.NotE164, "A phone number is not in +E.164 form.", "Write it as + and 2 to 15 digits, country code first."},
-		{field.NoAssociation, "A field names an object that the account does not have.", "Create the object first, or give the id of an existing one."},
-		{codeInUse, "The object is used by another one, so it cannot be deleted.", "Change or delete what uses it first."},
-		{codeJSON, "The body is not one JSON value: it is cut off, followed by something, has a name twice, or is nested too deep.", "Mend the JSON at the place that detail names."},
-		{field.Length, "A text or list is too short or too long.", "Give as many characters or entries as detail says."},
-		{field.WrongType, "A value has another JSON type, as a number where a text is wanted.", "Give the type that detail names; nothing is converted."},
-		{codeUnprocessable, "With status 412, the object has changed since the state that If-Match names. With 422, the Idempotency-Key was used with another request.",
+	return []errorPage{
+		{codeURL, "Invalid URL", "The URL is longer than 2000 characters, or its query is not percent-encoded.", "Shorten or encode it."},
+		{field.Missing, "Missing required parameter", "A field or parameter that is required is not there.", "Give the field that source names."},
+		{codeNotFound, "Resource not found", "There is no such path, or no such object in the account of the key.", "Check the path and the id."},
+		{codeUnexpected, "Unexpected error", "The server has a fault. Nothing is said of it here.", "Look for meta.request_id in the server's log."},
+		{codeAuth, "Authentication failed", "The Authorization header is missing, or its key is unknown or has expired.", "Send \"Authorization: Bearer KEY\" with a valid key."},
+		{codeForbidden, "Authorization failed", "The key has not the scope that the request needs, or the billing group is not one of the account's.", "Use a key with the scope, or the id of a billing group of the account."},
+		{codeTooMany, "Too many requests", "The API key has sent more requests than its rate limit allows.", "Wait for the seconds of the Retry-After header; x-ratelimit-remaining tells what is left."},
+		{field.Duplicate, "Duplicate resource", "Another object already has a value that must be unique.", "Give a value that is not used."},
+		{codeMediaType, "Unsupported Media Type", "The body is of a type, or compressed in a way, that this path does not take.", "Send the type that detail names, uncompressed."},
+		{field.Malformed, "Bad Request", "A value has the right type but not the right form, the body is too large, or a field or parameter is unknown.", "Give what detail asks for."},
+		{field.NotE164, "Phone number must be in +E.164 format", "A phone number is not in +E.164 form.", "Write it as + and 2 to 15 digits, country code first."},
+		{field.NoAssociation, "Associated resource does not exist", "A field names an object that the account does not have.", "Create the object first, or give the id of an existing one."},
+		{codeInUse, "Resource in use", "The object is used by another one, so it cannot be deleted.", "Change or delete what uses it first."},
+		{codeJSON, "Invalid JSON", "The body is not one JSON value: it is cut off, followed by something, has a name twice, or is nested too deep.", "Mend the JSON at the place that detail names."},
+		{field.Length, "String length out of range", "A text or list is too short or too long.", "Give as many characters or entries as detail says."},
+		{field.WrongType, "Invalid parameter type", "A value has another JSON type, as a number where a text is wanted.", "Give the type that detail names; nothing is converted."},
+		{codeUnprocessable, "Unprocessable Entity", "With status 412, the object has changed since the state that If-Match names. With 422, the Idempotency-Key was used with another request.",
 			"After a 412 get the object again and repeat the change; the ETag header has its present tag. After a 422 use a new Idempotency-Key."},
-		{codeEncoding, "The request is not UTF-8 text.", "Encode it in UTF-8."},
-		{codeWantsJSON, "The Content-Type of the body is not application/json.", "Send Content-Type: application/json."},
-		{codeMethod, "The path exists, but not with this method.", "Use a method that the Allow header names."},
-		{codeFilter, "A list cannot be filtered in this way.", "Use a filter that detail names."},
-		{field.NotListed, "A value is none of those that the field can have.", "Give one that detail names."},
-		{field.OutOfRange, "A number is too small or too large.", "Give one within the range that detail names."},
-		{codeProcessing, "A request with the same Idempotency-Key is still being processed.", "Repeat the request after the seconds of the Retry-After header."},
-		{codeUnavailable, "The database does not answer now.", "Repeat the request after the seconds of the Retry-After header."},
-		{codeAccountClosed, "The account is deactivated.", "Have the operator of the server activate it."},
+		{codeEncoding, "Character encoding error", "The request is not UTF-8 text.", "Encode it in UTF-8."},
+		{codeWantsJSON, "Expected JSON Content-Type", "The Content-Type of the body is not application/json.", "Send Content-Type: application/json."},
+		{codeMethod, "Method not allowed", "The path exists, but not with this method.", "Use a method that the Allow header names."},
+		{codeFilter, "Invalid request filter", "A list cannot be filtered in this way.", "Use a filter that detail names."},
+		{field.NotListed, "Invalid enumerated value", "A value is none of those that the field can have.", "Give one that detail names."},
+		{field.OutOfRange, "Value outside of range", "A number is too small or too large.", "Give one within the range that detail names."},
+		{codeProcessing, "Resource is being processed", "A request with the same Idempotency-Key is still being processed.", "Repeat the request after the seconds of the Retry-After header."},
+		{codeUnavailable, "Service unavailable", "The database does not answer now.", "Repeat the request after the seconds of the Retry-After header."},
+		{codeAccountClosed, "Account inactive", "The account is deactivated.", "Have the operator of the server activate it."},
 	}
-	pages := make([]errorPage, 0, len(texts))
-	for _, t := range texts {
-		pages = append(pages, errorPage{Code: t.code, Title: title(t.code), Cause: t.cause, Fix: t.fix})
-	}
-	return pages
-}
-
-func errorPageOperation() operation {
-	return operation{method: http.MethodGet, path: "/docs/errors/{id}", id: "error_page", tag: "Server", summary: "Explain an error code.",
-		status: http.StatusOK, answer: schemaOf[errorPage](), shape: plain,
-		handle: func(_ context.Context, in *request) (*response, error) {
-			for _, page := range errorPages() {
-				if string(page.Code) == in.id {
-					return &response{data: page}, nil
-				}
-			}
-			return nil, store.ErrNotFound
-		}}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,65 +34,7 @@ const (
 	codeProcessing    field.Code = "10036"
 	codeUnavailable   field.Code = "10037"
 	codeTooLarge      field.Code = "10015" // Telnyx has no code of its own for a body that is too large
-	codeAccountClosed field.Code = "20012"
 )
-
-// title is the fixed text of a code, in the words of Telnyx's list.
-func title(code field.Code) string {
-	switch code {
-	case codeURL:
-		return "Invalid URL"
-	case field.Missing:
-		return "Missing required parameter"
-	case codeNotFound:
-		return "Resource not found"
-	case codeAuth:
-		return "Authentication failed"
-	case codeForbidden:
-		return "Authorization failed"
-	case codeTooMany:
-		return "Too many requests"
-	case field.Duplicate:
-		return "Duplicate resource"
-	case codeMediaType:
-		return "Unsupported Media Type"
-	case field.Malformed:
-		return "Bad Request"
-	case field.NotE164:
-		return "Phone number must be in +E.164 format"
-	case field.NoAssociation:
-		return "Associated resource does not exist"
-	case codeInUse:
-		return "Resource in use"
-	case codeJSON:
-		return "Invalid JSON"
-	case field.Length:
-		return "String length out of range"
-	case field.WrongType:
-		return "Invalid parameter type"
-	case codeUnprocessable:
-		return "Unprocessable Entity"
-	case codeEncoding:
-		return "Character encoding error"
-	case codeWantsJSON:
-		return "Expected JSON Content-Type"
-	case codeMethod:
-		return "Method not allowed"
-	case codeFilter:
-		return "Invalid request filter"
-	case field.NotListed:
-		return "Invalid enumerated value"
-	case field.OutOfRange:
-		return "Value outside of range"
-	case codeProcessing:
-		return "Resource is being processed"
-	case codeUnavailable:
-		return "Service unavailable"
-	case codeAccountClosed:
-		return "Account inactive"
-	}
-	return "Unexpected error"
-}
 
 // problem is one entry of an error answer. At most one of pointer (into the
 // body) and parameter (of the query) is set.
@@ -148,18 +91,20 @@ func invalidFields(errs []field.Error) *failure {
 // retryAfterSecs is how soon a client may try again when the store is busy.
 const retryAfterSecs = "1"
 
-// toFailure turns any error into the answer to it. This is the one place where
-// the errors of the store get a status and a code.
-func toFailure(err error) *failure {
+// failureOf turns any error into the answer to it. This is the one place where
+// the errors of collections get a status and a code.
+func (s *engine) failureOf(err error) *failure {
 	if known := (*failure)(nil); errors.As(err, &known) {
 		return known
 	}
+	if s.Failure != nil {
+		if known := s.Failure(err); known != nil {
+			return known
+		}
+	}
 	reference := &store.ReferenceError{}
 	errors.As(err, &reference)
-	locked := (*store.LockedError)(nil)
 	switch {
-	case errors.As(err, &locked):
-		return lockedFailure(locked)
 	case errors.Is(err, store.ErrNotFound):
 		return fail(http.StatusNotFound, codeNotFound, "The requested resource or URL could not be found.")
 	case errors.Is(err, store.ErrInUse):
@@ -167,18 +112,6 @@ func toFailure(err error) *failure {
 		return failAt(http.StatusUnprocessableEntity, reference.Field, codeInUse, "The resource is still in use%s. Change what uses it first.", by(reference.Other))
 	case errors.Is(err, store.ErrDuplicate):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
-	case errors.Is(err, store.ErrTaken):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
-			"%s, or a part of it, is taken already. "+
-				"Give one that is yours alone, or ask whoever runs the server to share it with your account (shared_sources).",
-			reference.Other)
-	case errors.Is(err, store.ErrIndistinct):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
-			"%s is shared, and what comes from it could not be told apart. "+
-				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
-			reference.Other)
-	case errors.Is(err, store.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
-		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	case errors.Is(err, store.ErrNoReference):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
 	case errors.Is(err, store.ErrKeyReused):
@@ -194,17 +127,6 @@ func toFailure(err error) *failure {
 	}
 	f := fail(http.StatusInternalServerError, codeUnexpected, "An unexpected error occurred. The request id finds it in the log.")
 	f.underlying = err
-	return f
-}
-
-// lockedFailure names every field that is locked, and who can change it.
-func lockedFailure(e *store.LockedError) *failure {
-	f := &failure{status: http.StatusForbidden}
-	for _, locked := range e.Fields {
-		f.problems = append(f.problems, problem{code: codeForbidden, pointer: locked.Pointer, detail: fmt.Sprintf(
-			"%s is locked for this account (locked_fields) by whoever runs the server. Leave it as it is, or ask them: "+
-				"a key with the scope %q changes or unlocks it at /tollgate/v1/accounts/{id}.", locked.Lock, ScopeAdmin)})
-	}
 	return f
 }
 
@@ -238,11 +160,16 @@ type errorMeta struct {
 	RequestID string `json:"request_id"`
 }
 
-func writeFailure(w http.ResponseWriter, sc *scope, f *failure) {
+// titleOf is the fixed text of a code.
+func (s *engine) titleOf(code field.Code) string {
+	return cmp.Or(s.titles[code], s.titles[codeUnexpected])
+}
+
+func writeFailure(w http.ResponseWriter, sc *exchange, f *failure) {
 	answer := errorAnswer{}
 	for _, p := range f.problems {
 		// What repeats a part of the request may not be UTF-8.
-		entry := errorEntry{Code: p.code, Title: title(p.code), Detail: strings.ToValidUTF8(p.detail, "?"),
+		entry := errorEntry{Code: p.code, Title: sc.engine.titleOf(p.code), Detail: strings.ToValidUTF8(p.detail, "?"),
 			Meta: errorMeta{URL: sc.base + "/docs/errors/" + string(p.code), RequestID: sc.requestID}}
 		switch {
 		case p.parameter != "":

@@ -152,7 +152,7 @@ func TestErrorPages(t *testing.T) {
 	h := newHarness(t)
 	for _, page := range errorPages() {
 		r := h.doWith("", "GET", "/docs/errors/"+string(page.Code), "")
-		if r.status != http.StatusOK || r.body["code"] != string(page.Code) || r.body["cause"] == "" || r.body["fix"] == "" || r.body["title"] != title(page.Code) {
+		if r.status != http.StatusOK || r.body["code"] != string(page.Code) || r.body["cause"] == "" || r.body["fix"] == "" || r.body["title"] != page.Title {
 			t.Errorf("page of %s: %d %s", page.Code, r.status, r.text)
 		}
 	}

@@ -38,8 +38,8 @@ func TestFiltersAgainstAModel(t *testing.T) {
 		h.keys = append(h.keys, h.newKey(h.first.ID, ScopeRead))
 	}
 	lists := 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method != http.MethodGet || !op.shape.paged() || op.id == "list_usage_report" || strings.Contains(op.path, "{") || op.scope == ScopeAdmin {
 			continue
 		}

@@ -35,7 +35,7 @@ func fqdnFilter() parameter {
 
 func (s *server) fqdnConnectionOperations() []operation {
 	r := &resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
-		path: "/v2/fqdn_connections", name: "fqdn_connection", tag: "Connections", required: []string{"connection_name"},
+		path: "/v2/fqdn_connections", name: "fqdn_connection", tag: "Connections", required: []string{"connection_name"}, answers: schemaOf[fqdnConnectionView](),
 		collection: store.Of[connection.FQDNConnection, id.ID](s.Resources),
 		parseKey:   id.Parse, fresh: connection.NewFQDNConnection, created: http.StatusCreated,
 		adopt: func(next, current *connection.FQDNConnection) { adoptBase(&next.Base, &current.Base) },
@@ -82,7 +82,7 @@ func validFQDN(c *connection.FQDNConnection, named map[string]any) []field.Error
 
 func (s *server) fqdnOperations() []operation {
 	r := &resource[connection.FQDN, fqdnView, id.ID]{
-		path: "/v2/fqdns", name: "fqdn", tag: "Connections",
+		path: "/v2/fqdns", name: "fqdn", tag: "Connections", answers: schemaOf[fqdnView](),
 		collection: store.Of[connection.FQDN, id.ID](s.Resources),
 		parseKey:   id.Parse, required: []string{"connection_id", "dns_record_type", "fqdn"}, created: http.StatusCreated,
 		fresh: func() connection.FQDN { return connection.FQDN{} },

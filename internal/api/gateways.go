@@ -21,7 +21,7 @@ type gatewayView struct {
 
 func (s *server) gatewayOperations() []operation {
 	r := &resource[routing.Gateway, gatewayView, id.ID]{
-		path: "/tollgate/v1/gateways", name: "gateway", tag: "Gateways", closed: true, watched: true, scope: ScopeCarrier,
+		path: "/tollgate/v1/gateways", name: "gateway", tag: "Gateways", closed: true, watched: true, scope: ScopeCarrier, answers: schemaOf[gatewayView](),
 		collection: store.Of[routing.Gateway, id.ID](s.Resources), parseKey: id.Parse, fresh: routing.NewGateway,
 		required: []string{"name", "address"}, created: http.StatusCreated,
 		adopt: func(next, current *routing.Gateway) {

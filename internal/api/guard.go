@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
@@ -46,70 +45,31 @@ func bearer(r *http.Request) (secret string, ok bool) {
 	return secret, strings.EqualFold(scheme, "Bearer") && plausible(secret)
 }
 
-// enter counts a stranger's request, and answers it when there are too many. A client
+// enter counts a stranger's request, and refuses it when there are too many. A client
 // with a key that was valid once is no stranger; whether the key still is valid is
 // decided later.
-func (s *server) enter(w http.ResponseWriter, r *http.Request) (taken bool) {
+func (s *server) enter(r *http.Request) error {
 	if s.Guard == nil {
-		return true
+		return nil
 	}
 	secret, shows := bearer(r)
 	if shows && s.keys.remembers(HashKey(secret)) {
-		return true
+		return nil
 	}
 	wait := s.Guard.Enter(r, shows)
 	if wait <= 0 {
-		return true
+		return nil
 	}
 	f := fail(http.StatusTooManyRequests, codeTooMany,
 		"Requests without a valid API key are limited, and these are too many.")
 	f.header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}, "Connection": {"close"}}
-	writeFailure(w, scopeOf(r), f)
-	return false
+	return f
 }
 
 // known tells the guard whose request it is.
 func (s *server) known(r *http.Request, account id.ID) {
-	scopeOf(r).known = true
+	setKnown(r)
 	if s.Guard != nil {
 		s.Guard.Known(r, account)
 	}
-}
-
-// The log lines of strangers' requests: so many a second, and at once. What is left
-// out is reported once a minute.
-const (
-	strangerLines, strangerLinesBurst = 10, 100
-	leftOutInterval                   = time.Minute
-)
-
-// lines bounds the lines of the log.
-type lines struct {
-	mu      sync.Mutex // guards the fields below
-	level   float64
-	at      time.Time
-	leftOut int
-	told    time.Time
-}
-
-// take says whether one more line may be written, and how many were left out that are
-// to be reported now.
-func (l *lines) take(now time.Time) (write bool, leftOut int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.at.IsZero() {
-		l.level, l.told = strangerLinesBurst, now
-	}
-	l.level = min(strangerLinesBurst, l.level+max(0, now.Sub(l.at).Seconds())*strangerLines)
-	l.at = now
-	if l.level >= 1 {
-		l.level--
-		write = true
-	} else {
-		l.leftOut++
-	}
-	if l.leftOut > 0 && now.Sub(l.told) >= leftOutInterval {
-		leftOut, l.leftOut, l.told = l.leftOut, 0, now
-	}
-	return write, leftOut
 }

@@ -30,7 +30,7 @@ func TestWhatIsPublicIsCompressedOnce(t *testing.T) {
 	ask := func(path string) {
 		request := httptest.NewRequest(http.MethodGet, path, nil)
 		request.Header.Set("Accept-Encoding", "gzip")
-		h.api.ServeHTTP(discard{http.Header{}}, request)
+		h.api.engine.ServeHTTP(discard{http.Header{}}, request)
 	}
 	for _, path := range []string{"/openapi.json", "/docs", "/docs/swagger-ui-bundle.js"} {
 		ask(path)
@@ -57,14 +57,14 @@ func (d discard) WriteHeader(int)             {}
 func TestAKeyThatWasValidOnceIsNoStrangers(t *testing.T) {
 	h := newHarness(t)
 	guard := &turnstile{}
-	gate := New(Config{Stores: storesOf(h.store), Live: h.live, Clock: h.clock.Now, Guard: guard})
+	api := newServer(Config{Stores: storesOf(h.store), Live: h.live, Clock: h.clock.Now, Guard: guard})
 	ask := func(key string) *httptest.ResponseRecorder {
 		request := httptest.NewRequest(http.MethodGet, "/v2/outbound_voice_profiles", nil)
 		if key != "" {
 			request.Header.Set("Authorization", "Bearer "+key)
 		}
 		answer := httptest.NewRecorder()
-		gate.ServeHTTP(answer, request)
+		api.engine.ServeHTTP(answer, request)
 		return answer
 	}
 	for _, key := range []string{"", "not-a-key-that-there-is", h.key} {
@@ -73,7 +73,7 @@ func TestAKeyThatWasValidOnceIsNoStrangers(t *testing.T) {
 			t.Errorf("%q: %d %v", key, answer.Code, answer.Header())
 		}
 	}
-	ring := gate.(*server).keys
+	ring := api.keys
 	ring.note(HashKey(h.key), true)
 	entered := guard.entered
 	if answer := ask(h.key); answer.Code != http.StatusOK || guard.entered != entered || len(guard.known) != 1 {

@@ -127,12 +127,11 @@ func newHarness(t testing.TB) *harness {
 	}
 	h := &harness{t: t, store: s, live: live, first: first, log: &lockedBuffer{}, clock: clock}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
-	handler := New(Config{Stores: storesOf(s), Live: live, Clock: clock.Now, Version: "test",
+	h.api = newServer(Config{Stores: storesOf(s), Live: live, Clock: clock.Now, Version: "test",
 		SayCode:   h.said.say,
 		Downloads: &Downloads{Key: []byte("a key of the tests"), Open: openSound},
 		Logger:    slog.New(slog.NewJSONHandler(h.log, nil))})
-	h.api = handler.(*server)
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(h.api.engine)
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
@@ -251,12 +250,12 @@ func (h *harness) send(method, target string, header http.Header, body io.Reader
 // schemas: nothing is missing, nothing is of another type, nothing is undocumented.
 func (h *harness) checkDocumented(request *http.Request, r reply) {
 	h.t.Helper()
-	_, pattern := h.api.mux.Handler(request)
-	i := slices.IndexFunc(h.api.operations, func(op operation) bool { return op.path == pattern && op.method == request.Method })
+	_, pattern := h.api.engine.mux.Handler(request)
+	i := slices.IndexFunc(h.api.engine.Operations, func(op operation) bool { return op.path == pattern && op.method == request.Method })
 	if i < 0 || r.text == "" || path.Clean(request.URL.Path) != request.URL.Path {
 		return
 	}
-	op := &h.api.operations[i]
+	op := &h.api.engine.Operations[i]
 	answer := answered{op: op, status: r.status, dryRun: r.header.Get(dryRunHeader), text: r.text}
 	if _, before := h.documented.LoadOrStore(answer, true); before {
 		return
@@ -265,7 +264,7 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 		if !slices.Contains(op.failures(), strconv.Itoa(r.status)) {
 			h.t.Errorf("%s %s: status %d is not documented", op.method, op.path, r.status)
 		}
-		h.checkSchema(op, schemaOf[errorAnswer](), r.text)
+		h.checkSchema(op, plainSchema[errorAnswer](), r.text)
 		return
 	}
 	if r.status == http.StatusNotModified {
@@ -280,14 +279,14 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 	case op.shape == cursorList:
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
-			{name: "meta", required: true, schema: schemaOf[cursorMeta]()}}}, r.text)
+			{name: "meta", required: true, schema: plainSchema[cursorMeta]()}}}, r.text)
 	case op.shape == plain:
 		h.checkSchema(op, op.answer, r.text)
 	case op.shape == rows:
 		h.checkSchema(op, &schema{kind: "object", properties: []property{
 			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}}}}, r.text)
 	case op.shape.paged():
-		meta := schemaOf[pageMeta]()
+		meta := plainSchema[pageMeta]()
 		if op.shape == listOrCursors {
 			meta = someCursors()
 		}

@@ -19,7 +19,7 @@ type ipView struct {
 // accounts may have their addresses.
 func permitNetwork(in *request, current, next *connection.IP) error {
 	if !next.IPAddress.Wide() || current != nil && current.IPAddress == next.IPAddress ||
-		in.beyond([]string{ScopeCarrier}) == "" {
+		beyond(in, []string{ScopeCarrier}) == "" {
 		return nil
 	}
 	return failAt(http.StatusForbidden, "/ip_address", codeForbidden,
@@ -30,7 +30,7 @@ func permitNetwork(in *request, current, next *connection.IP) error {
 
 func (s *server) ipOperations() []operation {
 	r := &resource[connection.IP, ipView, id.ID]{
-		path: "/v2/ips", name: "ip", tag: "Connections",
+		path: "/v2/ips", name: "ip", tag: "Connections", answers: schemaOf[ipView](),
 		collection: store.Of[connection.IP, id.ID](s.Resources),
 		parseKey:   id.Parse, required: []string{"ip_address"}, created: http.StatusCreated,
 		fresh: func() connection.IP { return connection.IP{Port: 5060} },

@@ -153,7 +153,7 @@ func (k *keyring) use(key *store.Key) {
 }
 
 // authenticate finds the key of a request, and checks that it may do what is asked.
-func (s *server) authenticate(r *http.Request, needed string) (key store.Key, secret string, err error) {
+func (s *server) authenticate(r *http.Request, needed string) (caller, error) {
 	secret, shown := bearer(r)
 	if !shown {
 		why := loginMalformed
@@ -161,22 +161,22 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 			why = loginMissing
 		}
 		s.loginFailed(r, why, nil)
-		return key, "", unauthenticated()
+		return caller{}, unauthenticated()
 	}
 	hash := HashKey(secret)
-	key, err = s.keys.find(r.Context(), hash)
+	key, err := s.keys.find(r.Context(), hash)
 	now := s.Clock()
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		s.keys.note(hash, false)
 		s.loginFailed(r, loginUnknown, nil)
-		return key, "", unauthenticated()
+		return caller{}, unauthenticated()
 	case err != nil:
-		return key, "", err
+		return caller{}, err
 	case !validAt(&key, hash, now):
 		s.keys.note(hash, false)
 		s.loginFailed(r, loginExpired, &key)
-		return key, "", unauthenticated()
+		return caller{}, unauthenticated()
 	}
 	if !s.keys.remembers(hash) {
 		s.keys.note(hash, true)
@@ -185,16 +185,19 @@ func (s *server) authenticate(r *http.Request, needed string) (key store.Key, se
 	switch {
 	case !slices.Contains(key.Scopes, needed):
 		s.loginFailed(r, loginScope, &key)
-		return key, "", fail(http.StatusForbidden, codeForbidden,
+		return caller{}, fail(http.StatusForbidden, codeForbidden,
 			"This key has the scopes %s and not %q, which the request needs. %s",
 			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))
 	}
 	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
 		s.loginFailed(r, loginDeactivated, &key)
-		return key, "", fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
+		return caller{}, fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
 	}
 	s.keys.use(&key)
-	return key, secret, nil
+	return caller{
+		account: key.AccountID, key: key.ID, keyName: key.Name, scopes: key.Scopes, until: key.ExpiresAt, secret: secret,
+		admin: slices.Contains(key.Scopes, ScopeAdmin), sees: slices.Contains(key.Scopes, ScopeSecrets),
+	}, nil
 }
 
 // validAt says whether a key that was found by a hash is to be taken: the previous

@@ -108,7 +108,7 @@ func reportMonth(r *store.LedgerReport) (from, to time.Time) {
 }
 
 func (s *server) getLedgerReport(ctx context.Context, in *request) (*response, error) {
-	key, err := in.uuid()
+	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}

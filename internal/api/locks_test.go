@@ -39,7 +39,7 @@ func TestPricesAndRoutesNeedCarrier(t *testing.T) {
 	deck, other := h.deck("prefix,rate\n1,0.01\n"), h.deck("prefix,rate\n1,0\n")
 	gateway := fmt.Sprint(h.doWith(h.operator, "POST", "/tollgate/v1/gateways", `{"name":"g","address":"192.0.2.1"}`).want(http.StatusCreated)["id"])
 	h.doWith(h.operator, "POST", "/tollgate/v1/rate_decks/"+deck+"/activate", "").want(http.StatusOK)
-	for _, op := range h.api.operations {
+	for _, op := range h.api.engine.Operations {
 		if op.scope != ScopeCarrier {
 			continue
 		}

@@ -95,7 +95,7 @@ func (s *server) loginFailed(r *http.Request, why string, key *store.Key) {
 	if !write {
 		return
 	}
-	attributes := []any{"address", address, "reason", why, "route", r.Pattern, "request_id", scopeOf(r).requestID}
+	attributes := []any{"address", address, "reason", why, "route", r.Pattern, "request_id", requestIDOf(r)}
 	if key != nil {
 		attributes = append(attributes, "key_id", key.ID.String(), "account", key.AccountID.String())
 	}

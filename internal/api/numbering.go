@@ -19,7 +19,7 @@ type overrideView struct {
 // one with the scope admin may change them.
 func (s *server) numberingOperations() []operation {
 	r := &resource[numbering.Override, overrideView, id.ID]{
-		path: "/tollgate/v1/numbering_plan_overrides", name: "numbering_plan_override", tag: "Numbering plan",
+		path: "/tollgate/v1/numbering_plan_overrides", name: "numbering_plan_override", tag: "Numbering plan", answers: schemaOf[overrideView](),
 		closed: true, watched: true, scope: ScopeAdmin,
 		collection: store.Of[numbering.Override, id.ID](s.Resources), parseKey: id.Parse, fresh: numbering.New,
 		required: []string{"prefix", "valid"}, created: http.StatusCreated,

@@ -11,11 +11,11 @@ import (
 )
 
 // openAPI prints the table of operations as an OpenAPI 3.1 document.
-func (s *server) openAPI() []byte {
-	d := documenter{schemas: map[string]any{}, commands: commandsOf(s.operations)}
+func (s *engine) openAPI() []byte {
+	d := documenter{schemas: map[string]any{}, commands: commandsOf(s.Operations, s.ResourceNames)}
 	paths := map[string]any{}
-	for i := range s.operations {
-		op := &s.operations[i]
+	for i := range s.Operations {
+		op := &s.Operations[i]
 		path, ok := paths[op.path].(map[string]any)
 		if !ok {
 			path = map[string]any{}
@@ -23,21 +23,24 @@ func (s *server) openAPI() []byte {
 		}
 		path[strings.ToLower(op.method)] = d.operation(op)
 	}
-	d.schemas["Error"] = schemaOf[errorAnswer]().document()
-	d.schemas["Meta"] = schemaOf[pageMeta]().document()
-	d.schemas["CursorMeta"] = schemaOf[cursorMeta]().document()
+	d.schemas["Error"] = plainSchema[errorAnswer]().document()
+	d.schemas["Meta"] = plainSchema[pageMeta]().document()
+	d.schemas["CursorMeta"] = plainSchema[cursorMeta]().document()
+	webhooks := map[string]any{}
+	if s.Webhooks != nil {
+		webhooks = s.Webhooks(&d)
+	}
 	document := map[string]any{
 		"openapi": "3.1.0",
 		"info": map[string]any{
-			"title":   "Tollgate",
-			"version": s.Version,
-			"license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
-				"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept.",
+			"title":       s.Title,
+			"version":     s.Version,
+			"license":     map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": s.Description,
 		},
 		"servers":  []any{map[string]any{"url": "/"}},
 		"paths":    paths,
-		"webhooks": d.webhooks(),
+		"webhooks": webhooks,
 		"components": map[string]any{
 			"schemas":         d.schemas,
 			"parameters":      requestHeaders(),
@@ -54,7 +57,7 @@ func (s *server) openAPI() []byte {
 
 // someCursors is the schema of a meta that has cursors when the query pages by them.
 func someCursors() *schema {
-	s, always := schemaOf[cursorMeta](), schemaOf[pageMeta]()
+	s, always := plainSchema[cursorMeta](), plainSchema[pageMeta]()
 	for i := range s.properties {
 		s.properties[i].required = always.property(s.properties[i].name) != nil
 	}

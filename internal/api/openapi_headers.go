@@ -16,7 +16,7 @@ func (op *operation) requestHeaders() []string {
 	if op.writes() {
 		names = append(names, "IdempotencyKey", "Reason")
 	}
-	if op.id == admitOperation {
+	if op.effect == traffic && op.body != nil && op.body.property("request_id") != nil {
 		names = append(names, "RequestKey")
 	}
 	if op.conditional() {

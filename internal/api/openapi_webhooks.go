@@ -9,12 +9,11 @@ import (
 
 // webhookPayload is the schema of what an event has as data.payload.
 func webhookPayload(t webhook.EventType) *schema {
-	b := builder{scalars: scalars()}
-	return b.of(reflect.TypeOf(t.Payload))
+	return wireTypes.of(reflect.TypeOf(t.Payload))
 }
 
-// webhooks describes the requests that the server makes: one for each type of event.
-func (d *documenter) webhooks() map[string]any {
+// describeWebhooks describes the requests that the server makes: one for each type of event.
+func describeWebhooks(d *documenter) map[string]any {
 	out := map[string]any{}
 	for _, t := range webhook.EventTypes() {
 		name := reflect.TypeOf(t.Payload).Name()

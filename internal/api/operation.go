@@ -29,25 +29,6 @@ const (
 	maxURL = 2000
 )
 
-// Scopes of keys.
-const (
-	ScopeRead    = "read"
-	ScopeWrite   = "write"
-	ScopeAdmit   = "admit"   // to ask for admission of calls
-	ScopeCarrier = "carrier" // to set prices and routes: rate decks and gateways
-	ScopeSecrets = "secrets" // to see stored secrets in full
-	ScopeAdmin   = "admin"   // over all accounts of the server
-)
-
-// Scopes are all that a key can have. No scope includes another.
-func Scopes() []string {
-	return []string{ScopeRead, ScopeWrite, ScopeAdmit, ScopeCarrier, ScopeSecrets, ScopeAdmin}
-}
-
-// tenantScopes are those of a tenant's first key. What decides about prices, routes
-// and limits stays with whoever runs the server.
-func tenantScopes() []string { return []string{ScopeRead, ScopeWrite, ScopeAdmit} }
-
 // shape is the form of an operation's answer.
 type shape uint8
 
@@ -112,15 +93,14 @@ type operation struct {
 type request struct {
 	op      *operation
 	account id.ID
-	key     store.Key
-	secret  string // of the key
+	caller  caller
 	raw     []byte // the body as it came
 	id      string // of the path, "" if it has none
 	base    string // the address that it was sent to, as in http://127.0.0.1:8080
 	query   query
 	body    map[string]any // the part that the operation's schema names, not yet checked against it
 	upload  io.Reader      // of a CSV body
-	server  *server
+	engine  *engine
 
 	idempotency string    // the header Idempotency-Key of a lean operation
 	unknown     []problem // fields of the body that a closed schema does not name
@@ -153,8 +133,8 @@ type pageMeta struct {
 }
 
 // serve answers one request of an operation.
-func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
-	scope := scopeOf(r)
+func (s *engine) serve(op *operation, w http.ResponseWriter, r *http.Request) {
+	scope := exchangeOf(r)
 	scope.lean = op.effect == traffic
 	var encoded store.Answer
 	answer, err := s.run(op, w, r)
@@ -166,9 +146,9 @@ func (s *server) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 		encoded, err = op.encode(answer)
 	}
 	if err != nil {
-		f := toFailure(err)
-		if op.effect == traffic && f.status != http.StatusUnauthorized && f.status != http.StatusForbidden {
-			s.countRejected(f)
+		f := s.failureOf(err)
+		if s.Refused != nil && op.effect == traffic && f.status != http.StatusUnauthorized && f.status != http.StatusForbidden {
+			s.Refused(f)
 		}
 		scope.failure = f.underlying
 		writeFailure(w, scope, f)
@@ -251,17 +231,17 @@ func overridden(r *http.Request) error {
 	return nil
 }
 
-func (s *server) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
-	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: scopeOf(r).base, server: s}
+func (s *engine) run(op *operation, w http.ResponseWriter, r *http.Request) (*response, error) {
+	in := &request{op: op, id: cmp.Or(r.PathValue("id"), r.PathValue("name")), base: exchangeOf(r).base, engine: s}
 	if op.scope != "" {
 		var err error
-		if in.key, in.secret, err = s.authenticate(r, op.scope); err != nil {
+		if in.caller, err = s.Authenticate(r, op.scope); err != nil {
 			return nil, err
 		}
-		in.account = in.key.AccountID
-		scopeOf(r).account = in.account
+		in.account = in.caller.account
+		exchangeOf(r).account = in.account
 		if op.effect != traffic {
-			if err := s.limiter.check(w.Header(), in.key.ID); err != nil {
+			if err := s.limiter.check(w.Header(), in.caller.key); err != nil {
 				return nil, err
 			}
 		}

@@ -23,7 +23,7 @@ type profileView struct {
 
 func (s *server) profileOperations() []operation {
 	r := &resource[profile.Profile, profileView, id.ID]{
-		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles",
+		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles", answers: schemaOf[profileView](),
 		collection: store.Of[profile.Profile, id.ID](s.Resources),
 		parseKey:   id.Parse, fresh: profile.New, required: []string{"name"},
 		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
@@ -49,7 +49,7 @@ func permitDeck(in *request, current, next *profile.Profile) error {
 	if current != nil {
 		was = current.RateDeckID
 	}
-	if next.RateDeckID == was || in.beyond([]string{ScopeCarrier}) == "" {
+	if next.RateDeckID == was || beyond(in, []string{ScopeCarrier}) == "" {
 		return nil
 	}
 	return failAt(http.StatusForbidden, "/rate_deck_id", codeForbidden,

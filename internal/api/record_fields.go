@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/record"
 	column "github.com/tollgate/tollgate/internal/table"
 )
@@ -69,8 +70,7 @@ var recordMembers = func() (members []recordMember) {
 }()
 
 func schemaOfField(f *record.Field) *schema {
-	b := builder{scalars: scalars()}
-	s := b.of(f.Shown.Type)
+	s := wireTypes.of(f.Shown.Type)
 	s.description, s.remark, s.enum = f.Doc, f.Note, f.Enum
 	if f.Ours {
 		s.mark = "ours"
@@ -145,7 +145,7 @@ func filtersOf(f *record.Field, name string) []parameter {
 	case record.Parts:
 		s := &schema{kind: "string", minLength: 1, maxLength: 128}
 		if f.Column.Kind == column.Number {
-			s = &schema{kind: "string", format: "e164", parse: parseWith(e164.Parse)}
+			s = &schema{kind: "string", format: "e164", code: field.NotE164, wants: wantsNumber, parse: parseWith(e164.Parse)}
 		}
 		return append([]parameter{equalFilter("filter["+name+"]", stored, s)}, partFilters(name, stored)...)
 	case record.Sizes:

@@ -72,7 +72,7 @@ type deletedRecordingsView struct {
 
 const recordingPageSize = 20
 
-func (in *request) viewRecording(r *record.Recording) recordingView {
+func (s *server) viewRecording(in *request, r *record.Recording) recordingView {
 	v := recordingView{
 		ID: r.ID, RecordType: "recording", CallControlID: r.CallID.String(), CallLegID: r.CallID, CallSessionID: r.CallID, Channels: r.ChannelWord(),
 		ConnectionID: r.ConnectionID, CreatedAt: time.UnixMicro(r.CreatedMicros), UpdatedAt: time.UnixMicro(r.UpdatedMicros),
@@ -80,7 +80,7 @@ func (in *request) viewRecording(r *record.Recording) recordingView {
 		RecordingStartedAt: time.UnixMicro(r.StartedMicros), RecordingEndedAt: time.UnixMicro(r.EndedMicros),
 		SHA256: hex.EncodeToString(r.SHA256[:]), SizeBytes: r.Bytes, Interrupted: r.Interrupted, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
 	}
-	address := in.server.Downloads.Address(in.base, r, in.server.Clock())
+	address := s.Downloads.Address(in.base, r, s.Clock())
 	if r.Format == record.FormatMP3 {
 		v.DownloadURLs.MP3 = address
 	} else {
@@ -116,7 +116,7 @@ func (s *server) listRecordings(ctx context.Context, in *request) (*response, er
 	}
 	views := make([]recordingView, 0, len(page.Items))
 	for i := range page.Items {
-		views = append(views, in.viewRecording(&page.Items[i]))
+		views = append(views, s.viewRecording(in, &page.Items[i]))
 	}
 	return &response{data: views, meta: metaOf(q, page.Total)}, nil
 }
@@ -124,8 +124,10 @@ func (s *server) listRecordings(ctx context.Context, in *request) (*response, er
 // recordingVersion is that of every recording: none ever changes.
 const recordingVersion = 1
 
-func (in *request) answerRecording(_ context.Context, r record.Recording) (*response, error) {
-	return &response{data: in.viewRecording(&r), version: recordingVersion}, nil
+func (s *server) answerRecording(in *request) func(context.Context, record.Recording) (*response, error) {
+	return func(_ context.Context, r record.Recording) (*response, error) {
+		return &response{data: s.viewRecording(in, &r), version: recordingVersion}, nil
+	}
 }
 
 func (s *server) getRecording(ctx context.Context, in *request) (*response, error) {
@@ -137,7 +139,7 @@ func (s *server) getRecording(ctx context.Context, in *request) (*response, erro
 	if err != nil {
 		return nil, err
 	}
-	return in.answerRecording(ctx, r)
+	return s.answerRecording(in)(ctx, r)
 }
 
 func (s *server) deleteRecording(ctx context.Context, in *request) (*response, error) {
@@ -145,7 +147,7 @@ func (s *server) deleteRecording(ctx context.Context, in *request) (*response, e
 	if err != nil {
 		return nil, invalidPathID()
 	}
-	return committed(ctx, in, in.answerRecording, func(ctx context.Context) (record.Recording, error) {
+	return committed(ctx, in, s.answerRecording(in), func(ctx context.Context) (record.Recording, error) {
 		return s.Recordings.DeleteRecording(ctx, in.account, key)
 	})
 }

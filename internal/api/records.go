@@ -262,7 +262,7 @@ func (s *server) viewRecords(ctx context.Context, account id.ID, records []*reco
 }
 
 func (s *server) getRecord(ctx context.Context, in *request) (*response, error) {
-	call, err := in.uuid()
+	call, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
@@ -276,3 +276,7 @@ func (s *server) getRecord(ctx context.Context, in *request) (*response, error) 
 	}
 	return &response{data: views[0]}, nil
 }
+
+// dateRangeText describes the parameter.
+const dateRangeText = "Only calls that started in this span of UTC days. Weeks begin on Monday; last_N_days, " +
+	"last_N_weeks and last_N_months end with today."

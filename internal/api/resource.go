@@ -21,6 +21,7 @@ type resource[T, V any, K comparable] struct {
 	collection store.Collection[T, K]
 	parseKey   func(string) (K, error)
 	fresh      func() T // with every default of the API
+	answers    *schema  // of V
 	required   []string // to be named in a create request
 	created    int      // status of success of a create: Telnyx's differ by resource
 	scope      string   // what a key needs to change one; "" is ScopeWrite
@@ -60,7 +61,7 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	full := schemaOf[V]()
+	full := r.answers
 	full.secret = r.secrets != nil
 	create := full.request(r.closed, r.required, true).forCreate().withDefaults(defaults)
 	update := full.request(r.closed, r.required, false)

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"reflect"
@@ -15,12 +16,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/numbering"
-	"github.com/tollgate/tollgate/internal/profile"
 )
 
 // schema says what a JSON value may be. It is made from the Go type that holds
@@ -62,6 +60,11 @@ type schema struct {
 	// fold gives a text the form in which it is checked and kept; nil leaves it as it is.
 	fold func(string) string
 
+	// code is that of a text of another form; "" is the usual one. wants says for people
+	// what would be accepted; "" says it by the rest.
+	code  field.Code
+	wants string
+
 	// parse refuses texts that the Go type cannot hold; nil when every text fits.
 	parse func(string) error
 }
@@ -88,7 +91,21 @@ func parseWith[T any](parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// scalars are the types with a form of their own on the wire.
+// types are the Go types with a form of their own on the wire, and the forms that tags name.
+type types struct {
+	scalars map[reflect.Type]schema
+	// folds give a text the form in which it is checked and kept, by the name in a tag.
+	folds map[string]func(string) string
+}
+
+// of makes the schema of a Go type as the JSON package writes it.
+func (t types) of(of reflect.Type) *schema {
+	b := builder{scalars: scalars(), folds: t.folds}
+	maps.Copy(b.scalars, t.scalars)
+	return b.of(of)
+}
+
+// scalars are the types with a form of their own that every service has.
 func scalars() map[reflect.Type]schema {
 	return map[reflect.Type]schema{
 		reflect.TypeFor[id.ID](): {kind: "string", nullable: true, pattern: regexp.MustCompile(`^[1-9][0-9]{0,18}$`),
@@ -96,22 +113,13 @@ func scalars() map[reflect.Type]schema {
 		reflect.TypeFor[money.Amount](): {kind: "string", format: "decimal", pattern: regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`),
 			parse: parseWith(money.Parse), example: "100.00"},
 		reflect.TypeFor[money.Rate](): {kind: "number", minimum: new(int64(0)), parse: parseWith(money.Parse), decimals: 9, example: 10},
-		reflect.TypeFor[seconds]():    {kind: "number", minimum: new(int64(0)), maximum: new(int64(maxSeconds)), parse: parseWith(parseSeconds), example: 61.5},
-		reflect.TypeFor[e164.Number](): {kind: "string", format: "e164", pattern: regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`),
-			parse: parseWith(e164.Parse), example: "+19705555098"},
 		reflect.TypeFor[uuid.UUID](): {kind: "string", format: "uuid", parse: parseUUID,
 			example: "6a09cdc3-8948-47f0-aa62-74ac943d6c58"},
 		reflect.TypeFor[time.Time](): {kind: "string", format: "date-time", parse: parseTime,
 			example: "2018-02-02T22:25:27.521Z"},
 		reflect.TypeFor[netip.Addr](): {kind: "string", format: "ip", parse: parseWith(netip.ParseAddr),
 			example: "192.0.2.10"},
-		reflect.TypeFor[connection.Network](): {kind: "string", format: "ip-or-network", maxLength: 64,
-			parse: parseWith(connection.ParseNetwork), example: "192.0.2.10"},
 		reflect.TypeFor[jsontext.Value](): {nullable: true},
-		reflect.TypeFor[numbering.Moment](): {kind: "string", format: "date-time", parse: parseWith(numbering.ParseMoment),
-			example: "2026-12-31T00:00:00Z"},
-		reflect.TypeFor[profile.TimeOfDay](): {kind: "string", format: "time-of-day",
-			parse: parseWith(profile.ParseTimeOfDay), example: "08:00:00"},
 	}
 }
 
@@ -129,14 +137,12 @@ func parseTime(text string) error {
 	return err
 }
 
-// schemaOf makes the schema of a Go type as the JSON package writes it.
-func schemaOf[T any]() *schema {
-	b := builder{scalars: scalars()}
-	return b.of(reflect.TypeFor[T]())
-}
+// plainSchema is the schema of a type of this package.
+func plainSchema[T any]() *schema { return types{}.of(reflect.TypeFor[T]()) }
 
 type builder struct {
 	scalars map[reflect.Type]schema
+	folds   map[string]func(string) string
 }
 
 func (b *builder) of(t reflect.Type) *schema {
@@ -221,7 +227,7 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *schema {
 		target = s.items
 	}
 	if name := f.Tag.Get("fold"); name != "" {
-		target.fold = folds[name]
+		target.fold = b.folds[name]
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		target.enum = strings.Split(enum, ",")
@@ -243,9 +249,6 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *schema {
 	}
 	return s
 }
-
-// folds are the forms that a field's tag may ask for.
-var folds = map[string]func(string) string{"lower": strings.ToLower, "codec": connection.Codec}
 
 // holdsSecret says whether there is a secret in a value of the schema.
 func (s *schema) holdsSecret() bool {
@@ -416,15 +419,5 @@ func idSchema() *schema {
 
 func uuidSchema() *schema {
 	s := scalars()[reflect.TypeFor[uuid.UUID]()]
-	return &s
-}
-
-func networkSchema() *schema {
-	s := scalars()[reflect.TypeFor[connection.Network]()]
-	return &s
-}
-
-func amountSchema() *schema {
-	s := scalars()[reflect.TypeFor[money.Amount]()]
 	return &s
 }

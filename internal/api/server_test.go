@@ -138,6 +138,7 @@ func TestClientThatHasGone(t *testing.T) {
 
 // Every error of the store has an answer of its own.
 func TestStoreErrors(t *testing.T) {
+	h := newHarness(t)
 	at := func(err error) error {
 		return fmt.Errorf("create: %w", &store.ReferenceError{Err: err, Field: "/x", Other: "y"})
 	}
@@ -150,11 +151,11 @@ func TestStoreErrors(t *testing.T) {
 		{at(store.ErrDuplicate), 422, "10012"}, {at(store.ErrNoReference), 422, "10017"}, {store.ErrBusy, 503, "10037"},
 		{store.ErrUnavailable, 503, "10037"}, {store.ErrBadValue, 422, "10031"}, {store.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
 	} {
-		f := toFailure(c.err)
+		f := h.api.engine.failureOf(c.err)
 		if f.status != c.status || string(f.problems[0].code) != c.code {
 			t.Errorf("%v: %d %s, want %d %s", c.err, f.status, f.problems[0].code, c.status, c.code)
 		}
-		if f.problems[0].detail == "" || title(f.problems[0].code) == "" {
+		if f.problems[0].detail == "" || h.api.engine.titleOf(f.problems[0].code) == "" {
 			t.Errorf("%v: no text", c.err)
 		}
 	}
@@ -171,8 +172,8 @@ func TestOpenAPIDocument(t *testing.T) {
 	}
 	paths := r.body["paths"].(map[string]any)
 	ids := map[string]bool{}
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		path, _ := paths[op.path].(map[string]any)
 		described, _ := path[strings.ToLower(op.method)].(map[string]any)
 		if described["operationId"] != op.id || ids[op.id] {

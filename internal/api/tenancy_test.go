@@ -118,8 +118,8 @@ func withAt(object any, pointer string, value any) any {
 func (h *harness) everything(key string) string {
 	h.t.Helper()
 	var all strings.Builder
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method != http.MethodGet || !op.shape.paged() || op.scope != ScopeRead || strings.Contains(op.path, "{") || strings.Contains(op.path, "audit_events") {
 			continue
 		}
@@ -152,8 +152,8 @@ func TestForeignIDsInBodiesAndQueries(t *testing.T) {
 	}
 	before := h.everything(h.key)
 	bodies, filters := 0, 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.scope == "" || op.scope == ScopeAdmin {
 			continue
 		}

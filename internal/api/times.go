@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -166,10 +165,6 @@ var dateRangeWanted = fmt.Sprintf("one of yesterday, today, tomorrow, last_week,
 	"this_month, next_month, last_N_days with N from 1 to %d, last_N_weeks from 1 to %d, or last_N_months from 1 to %d",
 	maxRangeDays, maxRangeWeeks, maxRangeMonths)
 
-// dateRangeText describes the parameter.
-const dateRangeText = "Only calls that started in this span of UTC days. Weeks begin on Monday; last_N_days, " +
-	"last_N_weeks and last_N_months end with today."
-
 func dateRangeSchema() *schema {
 	return &schema{kind: "string", format: dateRangeFormat, pattern: regexp.MustCompile(dateRangePattern),
 		example: "last_7_days",
@@ -188,7 +183,7 @@ var errDateRange = errors.New("not a date range")
 // day of that month when it has none.
 func dateRange(word string, now time.Time) (from, to time.Time, err error) {
 	now = now.UTC()
-	start := time.UnixMicro(record.DayOf(now.UnixMicro()).StartMicros()).UTC()
+	start := now.Truncate(24 * time.Hour)
 	monday := start.AddDate(0, 0, -(int(start.Weekday())+6)%7)
 	first := start.AddDate(0, 0, 1-start.Day())
 	span := func(from time.Time, months, days int) (time.Time, time.Time, error) {

@@ -92,7 +92,7 @@ const corsMaxAgeSecs = "600"
 // "CORS protocol"). It returns true when it has answered the request, which was a
 // preflight. Keys are in a header that no browser sends by itself, so credentials
 // are never allowed.
-func (s *server) cors(w http.ResponseWriter, r *http.Request) bool {
+func (s *engine) cors(w http.ResponseWriter, r *http.Request) bool {
 	if len(s.CORSOrigins) == 0 {
 		return false
 	}

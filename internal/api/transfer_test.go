@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tollgate/tollgate/internal/id"
 )
 
 // raw sends a request without the client's own handling of compression.
@@ -79,8 +77,8 @@ func TestGzip(t *testing.T) {
 // HEAD is answered as GET is, without the body.
 func TestHead(t *testing.T) {
 	h := newHarness(t)
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method != http.MethodGet || op.scope == ScopeAdmin {
 			continue
 		}
@@ -112,7 +110,7 @@ func TestCORS(t *testing.T) {
 	}
 	check("off", http.StatusMethodNotAllowed, false, "OPTIONS", "/v2/ips", preflight...)
 	check("off", http.StatusOK, false, "GET", "/v2/ips", "Origin", origin)
-	h.api.CORSOrigins = []string{origin}
+	h.api.engine.CORSOrigins = []string{origin}
 	header := check("preflight", http.StatusNoContent, true, "OPTIONS", "/v2/ips", preflight...)
 	if !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") || !strings.Contains(header.Get("Access-Control-Allow-Methods"), "PATCH") {
 		t.Errorf("preflight: %v", header)
@@ -129,7 +127,7 @@ func TestCORS(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	h := newHarness(t)
-	h.api.limiter = newLimiter(RateLimit{PerSecond: 2, Burst: 3}, h.clock.Now)
+	h.api.engine.limiter = newLimiter(RateLimit{PerSecond: 2, Burst: 3}, h.clock.Now)
 	want := func(status int, remaining, reset string) {
 		t.Helper()
 		r := h.do("GET", "/v2/ips", "")
@@ -154,29 +152,11 @@ func TestRateLimit(t *testing.T) {
 	want(429, "0", "2")
 	h.clock.Advance(time.Hour)
 	want(200, "2", "1")
-	h.api.limiter = newLimiter(RateLimit{PerSecond: -1}, h.clock.Now)
+	h.api.engine.limiter = newLimiter(RateLimit{PerSecond: -1}, h.clock.Now)
 	if r := h.do("GET", "/v2/ips", ""); r.status != 200 || r.header.Get("x-ratelimit-limit") != "" {
 		t.Errorf("without a limit: %d %v", r.status, r.header)
 	}
 	if r := h.doWith("", "GET", "/v2/ips", ""); r.header.Get("x-ratelimit-limit") != "" {
 		t.Errorf("without a key: %v", r.header)
-	}
-}
-
-func TestLimiterIsBounded(t *testing.T) {
-	now := start
-	l := newLimiter(RateLimit{}, func() time.Time { return now })
-	for key := range maxLimited + 100 {
-		l.take(id.ID(key + 1))
-		if key == maxLimited/2 {
-			now = now.Add(time.Hour) // the first half is whole again
-		}
-	}
-	if len(l.whole) > maxLimited || len(l.whole) < maxLimited/3 {
-		t.Errorf("the table has %d keys", len(l.whole))
-	}
-	now = start // a clock that goes back refuses nobody for longer than the burst lasts
-	if left := l.take(id.ID(maxLimited + 100)); left.retry > 2*time.Hour {
-		t.Errorf("after the clock went back: %+v", left)
 	}
 }

@@ -81,7 +81,7 @@ func (s *server) listDeliveries(ctx context.Context, in *request) (*response, er
 }
 
 func (s *server) getDelivery(ctx context.Context, in *request) (*response, error) {
-	key, err := in.uuid()
+	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func answerDelivery(_ context.Context, e webhook.Entry) (*response, error) {
 }
 
 func (s *server) replayDelivery(ctx context.Context, in *request) (*response, error) {
-	key, err := in.uuid()
+	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (s *server) replayDelivery(ctx context.Context, in *request) (*response, er
 	})
 }
 
-// uuid is the id of the path.
-func (in *request) uuid() (uuid.UUID, error) {
+// deliveryID is the id of the path.
+func deliveryID(in *request) (uuid.UUID, error) {
 	if parseUUID(in.id) != nil {
 		return uuid.Nil, invalidPathID()
 	}

@@ -19,7 +19,7 @@ type webhookEndpointView struct {
 
 func (s *server) webhookEndpointOperations() []operation {
 	r := &resource[webhook.Endpoint, webhookEndpointView, id.ID]{
-		path: "/tollgate/v1/webhook_endpoints", name: "webhook_endpoint", tag: "Webhooks", closed: true,
+		path: "/tollgate/v1/webhook_endpoints", name: "webhook_endpoint", tag: "Webhooks", closed: true, answers: schemaOf[webhookEndpointView](),
 		collection: store.Of[webhook.Endpoint, id.ID](s.Resources), parseKey: id.Parse, fresh: webhook.NewEndpoint,
 		required: []string{"url"}, created: http.StatusCreated,
 		adopt: func(next, current *webhook.Endpoint) {

@@ -86,8 +86,8 @@ func (s *server) whoami(ctx context.Context, in *request) (*response, error) {
 		return nil, err
 	}
 	return &response{data: whoamiView{RecordType: "whoami", OrganizationID: account.OrganizationID, AccountID: account.ID.String(),
-		AccountName: account.Name, APIKeyID: in.key.ID.String(), APIKeyName: in.key.Name, Scopes: append([]string{}, in.key.Scopes...),
-		ExpiresAt: in.key.ExpiresAt}}, nil
+		AccountName: account.Name, APIKeyID: in.caller.key.String(), APIKeyName: in.caller.keyName, Scopes: append([]string{}, in.caller.scopes...),
+		ExpiresAt: in.caller.until}}, nil
 }
 
 func (s *server) countConnections(ctx context.Context, in *request) (*response, error) {

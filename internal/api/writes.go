@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -63,7 +62,7 @@ func dryRunParam() parameter {
 
 // write runs the handler of an operation that writes, under the terms of the
 // request's headers.
-func (s *server) write(ctx context.Context, op *operation, in *request, r *http.Request) (*response, error) {
+func (s *engine) write(ctx context.Context, op *operation, in *request, r *http.Request) (*response, error) {
 	origin, err := originOf(op, in, r)
 	if err != nil {
 		return nil, err
@@ -79,7 +78,7 @@ func (s *server) write(ctx context.Context, op *operation, in *request, r *http.
 		return nil, f
 	}
 	defer s.flights.end(once.Account, once.Key)
-	kept, err := s.Writes.Answered(ctx, once)
+	kept, err := s.Kept.Answered(ctx, once)
 	switch {
 	case err == nil:
 		return in.replay(kept)
@@ -105,8 +104,8 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 		address = r.RemoteAddr
 	}
 	o := &store.Origin{
-		KeyID: in.key.ID, KeyAccount: in.key.AccountID, KeyName: in.key.Name,
-		Admin: slices.Contains(in.key.Scopes, ScopeAdmin), Address: address, RequestID: scopeOf(r).requestID, Reason: reason,
+		KeyID: in.caller.key, KeyAccount: in.account, KeyName: in.caller.keyName,
+		Admin: in.caller.admin, Address: address, RequestID: exchangeOf(r).requestID, Reason: reason,
 		DryRun: in.query.text("dry_run", "") == "true",
 	}
 	if op.conditional() {
@@ -131,7 +130,7 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 // hash tells requests apart: by method, path, query and body.
 func (in *request) hash(r *http.Request) (sum [32]byte) {
 	// A reader of the database must not find a password by trying.
-	h := hmac.New(sha256.New, []byte(in.server.Vault.Mark("requests")))
+	h := hmac.New(sha256.New, in.engine.RequestKey)
 	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery), in.raw} {
 		// With its length before it, no part runs into the next one.
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
@@ -236,7 +235,7 @@ func (in *request) seal(a store.Answer) (store.Answer, error) {
 		return store.Answer{}, err
 	}
 	nonce := make([]byte, sealer.NonceSize())
-	if _, err := io.ReadFull(in.server.Random, nonce); err != nil {
+	if _, err := io.ReadFull(in.engine.Random, nonce); err != nil {
 		return store.Answer{}, err
 	}
 	// The tag is made of the body too.
@@ -245,7 +244,7 @@ func (in *request) seal(a store.Answer) (store.Answer, error) {
 }
 
 func (in *request) sealer() (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(in.secret), nil, "tollgate kept answer", 32)
+	key, err := hkdf.Key(sha256.New, []byte(in.caller.secret), nil, "tollgate kept answer", 32)
 	if err != nil {
 		return nil, err
 	}

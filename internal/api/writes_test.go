@@ -167,8 +167,8 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 func (h *harness) state(admin string) string {
 	h.t.Helper()
 	var text strings.Builder
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method != http.MethodGet || op.scope == "" || strings.Contains(op.path, "{id}") ||
 			slices.ContainsFunc(op.params, func(p parameter) bool { return p.required }) {
 			continue
@@ -190,8 +190,8 @@ func (h *harness) state(admin string) string {
 func writesOf(t *testing.T, h *harness, f func(op *operation, target, body string)) {
 	t.Helper()
 	requests, tried := h.writeRequests(), 0
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if !op.writes() {
 			continue
 		}
@@ -267,7 +267,7 @@ func TestKeptSecretIsSealed(t *testing.T) {
 
 func requestHash(t *testing.T, method, target, body string) [32]byte {
 	t.Helper()
-	in := &request{raw: []byte(body), server: &server{Config: Config{Vault: secret.Open()}}}
+	in := &request{raw: []byte(body), engine: &engine{settings: settings{RequestKey: []byte(secret.Open().Mark("requests"))}}}
 	return in.hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
 }
 
@@ -549,8 +549,8 @@ func TestAuditValuesFitTheTypesOfClients(t *testing.T) {
 	h := newHarness(t)
 	admin := h.adminKey()
 	requests := h.writeRequests()
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if make := requests[op.method+" "+op.path]; make != nil {
 			target, body := make()
 			h.with(admin, op.method, target, body)
@@ -638,8 +638,8 @@ func TestAuditEventsList(t *testing.T) {
 
 func TestEffectsFitMethodsAndScopes(t *testing.T) {
 	h := newHarness(t)
-	for i := range h.api.operations {
-		op := &h.api.operations[i]
+	for i := range h.api.engine.Operations {
+		op := &h.api.engine.Operations[i]
 		if op.method == http.MethodGet && op.effect != reads && op.effect != readsConfig {
 			t.Errorf("%s is a GET that changes something", op.id)
 		}
