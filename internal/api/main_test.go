@@ -21,7 +21,7 @@ import (
 // onServer says that the tests have a PostgreSQL database each, and not a SQLite file.
 var onServer bool
 
-// TestMain runs every test on SQLite, and then every test again on PostgreSQL.
+// TestMain runs every test on SQLite, and then every test again on PostgreSQL, but not with -short.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		}
 	}
-	if code == 0 {
+	if code == 0 && !testing.Short() {
 		fmt.Println("the same tests on PostgreSQL:")
 		onServer = true
 		code = m.Run()

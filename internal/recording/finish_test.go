@@ -43,6 +43,9 @@ func openStore(t *testing.T) *sqlstore.Store {
 // lame is the encoder, which "make deps" installs.
 func lame(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs lame")
+	}
 	path, err := exec.LookPath("lame")
 	if err != nil {
 		t.Fatalf("%v; run make deps", err)

@@ -55,6 +55,9 @@ var buildS3 = sync.OnceValues(func() (string, error) {
 
 func newS3Server(t *testing.T) *s3Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs an S3 server")
+	}
 	program, err := buildS3()
 	if err != nil {
 		t.Fatal(err)

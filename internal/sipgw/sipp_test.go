@@ -22,6 +22,9 @@ import (
 // sipp starts SIPp with a scenario and returns what waits for its end.
 func sipp(t *testing.T, scenario string, arguments ...string) (wait func() error) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs SIPp")
+	}
 	program, err := exec.LookPath("sipp")
 	if err != nil {
 		t.Fatalf("these tests need SIPp (the package sip-tester of Debian): %v", err)

@@ -118,6 +118,9 @@ func TestReasonsInRulesExist(t *testing.T) {
 }
 
 func TestRulesAreRules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs promtool")
+	}
 	path, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Fatalf("promtool is needed (Debian package prometheus; \"make deps\" installs it): %v", err)

@@ -181,15 +181,20 @@ func (b *page) requested() []string {
 // open starts a browser, which ends with the test.
 func open(t *testing.T) *page {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Chromium")
+	}
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("chromium is missing; make deps installs it")
 	}
 	// The tests run as root in containers, where Chromium has no sandbox of its own;
 	// what it looks at is this server alone.
+	home := t.TempDir()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true), chromedp.WindowSize(1400, 1000))
+		chromedp.Env("HOME="+home, "TMPDIR="+home), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WindowSize(1400, 1000))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)

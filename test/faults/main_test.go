@@ -36,7 +36,10 @@ var database = sync.OnceValues(postgres.Start)
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (status int) {
-	flag.Parse()
+	if flag.Parse(); testing.Short() {
+		fmt.Println("skipped: faults of whole programs are not short")
+		return 0
+	}
 	*full = *full || *update
 	folder, err := os.MkdirTemp("", "tollgate-faults")
 	if err != nil {

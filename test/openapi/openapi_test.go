@@ -20,6 +20,9 @@ import (
 )
 
 func TestLint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs npm")
+	}
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatal("node is missing; make deps installs it")
@@ -74,7 +77,8 @@ func packages(t *testing.T) string {
 		}
 	}
 	t.Log("node_modules is missing: installing it in a temporary folder")
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-progress")
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-progress",
+		"--cache", filepath.Join(folder, ".npm"))
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)

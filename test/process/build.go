@@ -3,6 +3,7 @@
 package process
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,8 +18,12 @@ var program string
 func Program() string { return program }
 
 // Main builds the program, runs the tests, and removes it. It is called by TestMain
-// and returns the status of the test binary.
+// and returns the status of the test binary. With -short, no test runs.
 func Main(m *testing.M) int {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("skipped: tests of the whole program are not short")
+		return 0
+	}
 	folder, err := os.MkdirTemp("", "tollgate-process")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -104,7 +104,8 @@ func packages(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Log("node_modules is missing or old: installing it in a temporary folder")
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-progress")
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-progress",
+		"--cache", filepath.Join(folder, ".npm"))
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // daemon starts an rtpengine in user space on loopback and returns its ng port.
 func daemon(t *testing.T, low int) netip.AddrPort {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs rtpengine")
+	}
 	program, err := exec.LookPath("rtpengine")
 	if err != nil {
 		t.Fatal("rtpengine is not installed: make deps installs it")

@@ -28,6 +28,9 @@ var stopServer = func() {}
 
 func postgresServer(tb testing.TB) *postgres.Server {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs PostgreSQL")
+	}
 	s, err := startServer()
 	check(tb, err)
 	return s
