@@ -1,9 +1,14 @@
 // Package client calls the API of a Tollgate server.
 //
+// Each resource of the API is a method of Client, and each of its operations a method of
+// what that returns: Profiles().Create makes an outbound voice profile. They are generated
+// from the server's table of operations, as are their types.
+//
 // Every method takes a context first, and its errors are of type *Error when the
 // server has answered. Reads are tried again when the server or the network
 // fails for a moment. Writes are not, since one that was not answered may have
-// been carried out, except when the server says that it has not looked at them.
+// been carried out, except when the server says that it has not looked at them, or
+// with an IdempotencyKey.
 //
 // Texts of JSON stay texts: amounts are Decimal, numbers with digits that count
 // are Number, and nothing goes through a float.
@@ -15,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -23,7 +29,10 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
+
+//go:generate go run ../internal/clientgen .
 
 // Client calls one server with one key. It is safe for concurrent use.
 type Client struct {
@@ -85,14 +94,37 @@ func New(address, key string, options ...Option) (*Client, error) {
 // call is one request and where its answer goes.
 type call struct {
 	method, path string
-	query        url.Values
-	body         any       // of JSON, or nil
-	csv          io.Reader // instead of body
-	into         any       // the envelope
-	safe         bool      // may be repeated whatever happened
+	query        any         // a struct with tags, or nil
+	fixed        url.Values  // of the query
+	body         any         // of JSON, or nil
+	csv          io.Reader   // instead of body
+	header       http.Header // besides those of every request
+	safe         bool        // may be repeated whatever happened
+
+	values url.Values // the query
+	into   any        // the envelope
+	raw    io.Writer  // instead of into
+	etag   *string    // where the tag of the answer goes; nil for nowhere
+
+	effects any // where a dry run says what would happen; nil for nowhere
 }
 
-func (c *Client) do(ctx context.Context, r call) error {
+// prepare takes the options of a call and writes its query.
+func (r *call) prepare(options []CallOption) {
+	r.values = valuesOf(r.query)
+	maps.Copy(r.values, r.fixed)
+	if p, ok := r.body.(interface{ complete() any }); ok {
+		r.body = p.complete()
+	}
+	if p, ok := r.body.(interface{ repeatable() bool }); ok {
+		r.safe = p.repeatable()
+	}
+	for _, option := range options {
+		option(r)
+	}
+}
+
+func (c *Client) do(ctx context.Context, r *call) error {
 	var text []byte
 	if r.body != nil {
 		var err error
@@ -101,11 +133,11 @@ func (c *Client) do(ctx context.Context, r call) error {
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		err := c.try(ctx, &r, text)
+		err := c.try(ctx, r, text)
 		if err == nil {
 			return nil
 		}
-		wait, again := c.waitBefore(&r, attempt, err)
+		wait, again := c.waitBefore(r, attempt, err)
 		if !again || ctx.Err() != nil {
 			return fmt.Errorf("%s %s: %w", r.method, r.path, err)
 		}
@@ -151,28 +183,9 @@ func (c *Client) waitBefore(r *call, attempt int, err error) (wait time.Duration
 var errAnswer = errors.New("the answer is not one of a Tollgate")
 
 func (c *Client) try(ctx context.Context, r *call, text []byte) error {
-	// The path is encoded already: ids are escaped by their callers.
-	target := c.base.String() + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	var body io.Reader = http.NoBody
-	kind := ""
-	switch {
-	case r.csv != nil:
-		body, kind = r.csv, "text/csv"
-	case text != nil:
-		body, kind = bytes.NewReader(text), "application/json"
-	}
-	request, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	request, err := c.request(ctx, r, text)
 	if err != nil {
 		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+c.key)
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.agent)
-	if kind != "" {
-		request.Header.Set("Content-Type", kind)
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
@@ -190,10 +203,46 @@ func (c *Client) try(ctx context.Context, r *call, text []byte) error {
 	case answer.Header.Get(ignoredParameters) != "":
 		return passedOver(answer)
 	}
+	if r.etag != nil {
+		*r.etag = answer.Header.Get("ETag")
+	}
+	if r.raw != nil {
+		_, err := r.raw.Write(got)
+		return err
+	}
 	if err := json.Unmarshal(got, r.into); err != nil {
 		return fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	return nil
+}
+
+// request is what is sent in one attempt.
+func (c *Client) request(ctx context.Context, r *call, text []byte) (*http.Request, error) {
+	// The path is encoded already: ids are escaped by their callers.
+	target := c.base.String() + r.path
+	if len(r.values) > 0 {
+		target += "?" + r.values.Encode()
+	}
+	var body io.Reader = http.NoBody
+	kind := ""
+	switch {
+	case r.csv != nil:
+		body, kind = r.csv, "text/csv"
+	case text != nil:
+		body, kind = bytes.NewReader(text), "application/json"
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(request.Header, r.header)
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", c.agent)
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
+	return request, nil
 }
 
 // retryAfter is the header's number of seconds; 0 if there is none.
@@ -208,14 +257,34 @@ func retryAfter(h http.Header) time.Duration {
 // object is the envelope of one object.
 type object[T any] struct {
 	Data T `json:"data"`
+	Meta struct {
+		DryRun jsontext.Value `json:"dry_run"`
+	} `json:"meta"`
 }
 
 // one makes a request whose answer is one object.
-func one[T any](ctx context.Context, c *Client, r call) (T, error) {
+func one[T any](ctx context.Context, c *Client, r call, options []CallOption) (T, error) {
 	var envelope object[T]
 	r.into = &envelope
-	err := c.do(ctx, r)
+	r.prepare(options)
+	err := c.do(ctx, &r)
+	if err == nil && r.effects != nil && envelope.Meta.DryRun != nil {
+		err = json.Unmarshal(envelope.Meta.DryRun, r.effects)
+	}
 	return envelope.Data, err
 }
 
-func read(path string) call { return call{method: http.MethodGet, path: path, safe: true} }
+// bare makes a request whose answer has no envelope.
+func bare[T any](ctx context.Context, c *Client, r call, options []CallOption) (T, error) {
+	var answer T
+	r.into = &answer
+	r.prepare(options)
+	err := c.do(ctx, &r)
+	return answer, err
+}
+
+// send makes a request whose answer goes to where the call says.
+func send(ctx context.Context, c *Client, r call, options []CallOption) error {
+	r.prepare(options)
+	return c.do(ctx, &r)
+}

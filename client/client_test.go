@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -29,8 +30,18 @@ func value[T any](v T, err error) func(*testing.T) T {
 	}
 }
 
+// resource is a kind of object that has the five usual operations.
+type resource[T, P, Q any] interface {
+	Create(context.Context, P, ...client.CallOption) (T, error)
+	Get(context.Context, string, ...client.CallOption) (T, error)
+	Update(context.Context, string, P, ...client.CallOption) (T, error)
+	Delete(context.Context, string, ...client.CallOption) (T, error)
+	All(context.Context, Q, ...client.CallOption) iter.Seq2[T, error]
+}
+
 // lifeOf makes, reads, changes, lists and deletes an object of a kind.
-func lifeOf[T, P any](t *testing.T, r client.Resource[T, P], create, change P, idOf func(T) string, changed func(T) bool) {
+func lifeOf[T, P, Q any](t *testing.T, r resource[T, P, Q], create, change P,
+	idOf func(T) string, changed func(T) bool) {
 	t.Helper()
 	ctx := t.Context()
 	made := value(r.Create(ctx, create))(t)
@@ -41,7 +52,8 @@ func lifeOf[T, P any](t *testing.T, r client.Resource[T, P], create, change P, i
 	if next := value(r.Update(ctx, idOf(made), change))(t); !changed(next) || idOf(next) != idOf(made) {
 		t.Errorf("%T changed to %+v", made, next)
 	}
-	listed := value(client.Collect(r.All(ctx, client.Query{})))(t)
+	var every Q
+	listed := value(client.Collect(r.All(ctx, every)))(t)
 	if !slices.ContainsFunc(listed, func(o T) bool { return idOf(o) == idOf(made) }) {
 		t.Errorf("%T is not in its list", made)
 	}
@@ -57,10 +69,10 @@ func TestResources(t *testing.T) {
 	c, _ := newClient(t)
 	ctx := t.Context()
 	lifeOf(t, c.Profiles(), client.ProfileParams{Name: client.Set("office"), MaxDestinationRate: client.Set(client.Number("0.0125")), DailySpendLimit: client.Set(client.Decimal("100.00")),
-		CallRecording: client.Set(client.CallRecordingParams{CallRecordingType: client.Set("all")}), Enabled: client.Set(false)},
+		CallRecording: client.Set(client.CallRecordingParams{CallRecordingType: client.Set(client.CallRecordingTypeAll)}), Enabled: client.Set(false)},
 		client.ProfileParams{DailySpendLimit: client.Null[client.Decimal](), Enabled: client.Null[bool]()}, func(p client.Profile) string { return p.ID },
 		func(p client.Profile) bool {
-			return p.DailySpendLimit == nil && p.Enabled && p.Name == "office" && *p.MaxDestinationRate == "0.0125" && p.CallRecording.CallRecordingType == "all"
+			return p.DailySpendLimit == nil && p.Enabled && p.Name == "office" && *p.MaxDestinationRate == "0.0125" && p.CallRecording.CallRecordingType == client.CallRecordingTypeAll
 		})
 	lifeOf(t, c.BillingGroups(), client.BillingGroupParams{Name: client.Set("first")}, client.BillingGroupParams{Name: client.Set("second")},
 		func(g client.BillingGroup) string { return g.ID }, func(g client.BillingGroup) bool { return g.Name == "second" })
@@ -73,7 +85,7 @@ func TestResources(t *testing.T) {
 	lifeOf(t, c.IPs(), client.IPParams{IPAddress: client.Set("192.0.2.7")}, client.IPParams{Port: client.Set[int64](5080)},
 		func(o client.IP) string { return o.ID }, func(o client.IP) bool { return o.Port == 5080 })
 	owner := value(c.FQDNConnections().Create(ctx, client.FQDNConnectionParams{ConnectionName: client.Set("owner")}))(t)
-	lifeOf(t, c.FQDNs(), client.FQDNParams{FQDN: client.Set("sip.example.com"), DNSRecordType: client.Set("srv"), ConnectionID: client.Set(owner.ID)}, client.FQDNParams{DNSRecordType: client.Set("a")},
+	lifeOf(t, c.FQDNs(), client.FQDNParams{FQDN: client.Set("sip.example.com"), DNSRecordType: client.Set(client.DNSRecordTypeSrv), ConnectionID: client.Set(owner.ID)}, client.FQDNParams{DNSRecordType: client.Set(client.DNSRecordTypeA)},
 		func(o client.FQDN) string { return o.ID }, func(o client.FQDN) bool { return *o.Port == 5060 })
 	lifeOf(t, c.Gateways(), client.GatewayParams{Name: client.Set("carrier"), Address: client.Set("carrier.example")}, client.GatewayParams{Password: client.Set("secret"), UserName: client.Set("u")},
 		func(o client.Gateway) string { return o.ID }, func(o client.Gateway) bool { return o.PasswordSet })
@@ -94,7 +106,7 @@ func TestPages(t *testing.T) {
 	for i := range 23 {
 		value(c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set(fmt.Sprintf("profile %02d", i%12))}))(t)
 	}
-	q := client.Query{Filters: map[string]string{"name[contains]": "PROFILE 0"}, Sort: []string{"-name"}, Size: 250}
+	q := client.ProfilesQuery{NameContains: "PROFILE 0", Sort: []string{"-name"}, Size: 250}
 	whole := value(c.Profiles().Page(ctx, q))(t)
 	if whole.Meta.TotalResults != 20 || whole.Meta.TotalPages != 1 || len(whole.Data) != 20 {
 		t.Fatalf("meta %+v of %d", whole.Meta, len(whole.Data))
@@ -110,7 +122,7 @@ func TestPages(t *testing.T) {
 		t.Errorf("from the third page on:\n%s", diff)
 	}
 	seen := 0
-	for _, err := range c.Profiles().All(ctx, client.Query{Size: 2}) {
+	for _, err := range c.Profiles().All(ctx, client.ProfilesQuery{Size: 2}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +130,7 @@ func TestPages(t *testing.T) {
 			break
 		}
 	}
-	if _, err := client.Collect(c.Profiles().All(ctx, client.Query{Sort: []string{"color"}})); !errors.Is(err, client.ErrInvalid) {
+	if _, err := client.Collect(c.Profiles().All(ctx, client.ProfilesQuery{Sort: []string{"color"}})); !errors.Is(err, client.ErrInvalid) {
 		t.Errorf("sorted by what is no field: %v", err)
 	}
 }
@@ -140,9 +152,9 @@ func TestErrors(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "10025 /name: ") || !strings.Contains(text, "POST /v2/outbound_voice_profiles") || strings.Contains(text, s.key) {
 		t.Errorf("text %q", text)
 	}
-	_, err = c.Profiles().Page(ctx, client.Query{Filters: map[string]string{"color": "red"}})
-	if !errors.As(err, &answered) || answered.Problems[0].Parameter != "filter[color]" || answered.Problems[0].Pointer != "" {
-		t.Errorf("filter: %v", err)
+	_, err = c.Profiles().Page(ctx, client.ProfilesQuery{Sort: []string{"color"}})
+	if !errors.As(err, &answered) || answered.Problems[0].Parameter != "sort" || answered.Problems[0].Pointer != "" {
+		t.Errorf("order: %v", err)
 	}
 	stranger := value(client.New(s.address, "KEY0000000000000000000000000000"))(t)
 	if _, err := stranger.Balance(ctx); !errors.Is(err, client.ErrUnauthenticated) || errors.Is(err, client.ErrNotFound) {
@@ -174,17 +186,17 @@ func TestCalls(t *testing.T) {
 	c, s := newClient(t)
 	ctx := t.Context()
 	decks := c.RateDecks()
-	deck := value(decks.Import(ctx, "prices", strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n44,0.0125,60,60\n")))(t)
+	deck := value(decks.Create(ctx, client.RateDecksCreateQuery{Name: "prices"}, strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n44,0.0125,60,60\n")))(t)
 	if active := value(decks.Activate(ctx, deck.ID))(t); !active.Active || active.Rows != 2 {
 		t.Errorf("deck %+v", active)
 	}
-	if rows := value(client.Collect(decks.Rows(deck.ID).All(ctx, client.Query{Size: 1})))(t); len(rows) != 2 || rows[1].Prefix != "44" || rows[1].Rate != "0.0125" {
+	if rows := value(client.Collect(decks.Rows(ctx, deck.ID, client.RateDecksRowsQuery{Size: 1})))(t); len(rows) != 2 || rows[1].Prefix != "44" || rows[1].Rate != "0.0125" {
 		t.Errorf("rows %+v", rows)
 	}
 	profile := value(c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set("office"), Tags: client.Set([]string{"HQ"}), DailySpendLimit: client.Set(client.Decimal("5.00")), DailySpendLimitEnabled: client.Set(true)}))(t)
 	pbx := value(c.IPConnections().Create(ctx, client.IPConnectionParams{Outbound: client.Set(client.IPOutboundParams{OutboundVoiceProfileID: client.Set(profile.ID)})}))(t)
 
-	forecast := value(c.Explain(ctx, client.ForecastParams{ConnectionID: client.Set(pbx.ID), From: client.Set("+13125550100"), To: client.Set("+13125550199")}))(t)
+	forecast := value(c.Decisions().Explain(ctx, client.ExplainDecisionParams{ConnectionID: client.Set(pbx.ID), From: client.Set("+13125550100"), To: client.Set("+13125550199")}))(t)
 	if !forecast.Allowed || *forecast.Rate != "0.60" || *forecast.BudgetSec != 500 || len(forecast.Rules) == 0 {
 		t.Errorf("forecast %+v", forecast)
 	}
@@ -198,65 +210,72 @@ func TestCalls(t *testing.T) {
 		return result.Decision
 	}
 	refused, live := reserve("+442079460123"), reserve("+13125550199")
-	if d := value(c.Decision(ctx, refused.ID.String()))(t); d.Allowed || *d.Code != "D13" || d.Fix == nil {
+	if d := value(c.Decisions().Get(ctx, refused.ID.String()))(t); d.Allowed || *d.Code != "D13" || d.Fix == nil {
 		t.Errorf("decision %+v", d)
 	}
-	if calls := value(client.Collect(c.Calls().All(ctx, client.Query{})))(t); len(calls) != 1 || calls[0].ID != live.ID.String() || calls[0].AnsweredAt != nil {
+	if calls := value(client.Collect(c.Calls().All(ctx, client.CallsQuery{})))(t); len(calls) != 1 || calls[0].ID != live.ID.String() || calls[0].AnsweredAt != nil {
 		t.Errorf("calls %+v", calls)
 	}
-	if calls := value(client.Collect(c.ActiveCalls(pbx.ID).All(ctx, client.Query{Size: 1})))(t); len(calls) != 1 || calls[0].CallLegID != live.ID.String() {
+	if calls := value(client.Collect(c.Connections().ActiveCalls(ctx, pbx.ID, client.ConnectionsActiveCallsQuery{Size: 1})))(t); len(calls) != 1 || calls[0].CallLegID != live.ID.String() {
 		t.Errorf("active calls %+v", calls)
 	}
-	if usage := value(c.ProfileUsage(ctx, profile.ID))(t); usage.LiveCalls != 1 || *usage.DailySpendLimit != "5.00" || usage.Held == "0.00" {
+	if usage := value(c.Profiles().Usage(ctx, profile.ID))(t); usage.LiveCalls != 1 || *usage.DailySpendLimit != "5.00" || usage.Held == "0.00" {
 		t.Errorf("usage %+v", usage)
 	}
-	held := value(client.Collect(c.SpendHolds().All(ctx, client.Query{})))(t)
-	if usage := value(c.AccountUsage(ctx))(t); len(held) != 0 || usage.DailySpendLimitEnabled || usage.Posted != nil || usage.SpendHold != nil {
+	held := value(client.Collect(c.SpendHolds().All(ctx, client.SpendHoldsQuery{})))(t)
+	if usage := value(c.Account().Usage(ctx))(t); len(held) != 0 || usage.DailySpendLimitEnabled || usage.Posted != nil || usage.SpendHold != nil {
 		t.Errorf("usage of the account %+v, held %+v", usage, held)
 	}
-	if r := value(c.ReleaseProfile(ctx, profile.ID))(t); r.ScopeID != profile.ID {
+	if r := value(c.Profiles().Release(ctx, profile.ID))(t); r.ScopeID != profile.ID {
 		t.Errorf("released %+v", r)
 	}
-	if r := value(c.ReleaseAll(ctx))(t); r.Released != 0 {
+	if r := value(c.SpendHolds().ReleaseAll(ctx))(t); r.Released != 0 {
 		t.Errorf("released %+v", r)
 	}
-	if would := value(c.CountHangUpCalls(ctx, client.HangupCallsParams{CountryCode: client.Set("US")}))(t); would.HungUp != 1 {
+	if would := value(c.Calls().EndAll(ctx, client.EndCallsParams{CountryCode: client.Set("US")}, client.DryRun(nil)))(t); would.HungUp != 1 {
 		t.Errorf("would hang up %+v", would)
 	}
-	if h := value(c.HangUpCalls(ctx, client.HangupCallsParams{ConnectionID: client.Set(pbx.ID)}))(t); h.HungUp != 1 || h.CallIDs[0] != live.ID.String() {
+	if h := value(c.Calls().EndAll(ctx, client.EndCallsParams{ConnectionID: client.Set(pbx.ID)}))(t); h.HungUp != 1 || h.CallIDs[0] != live.ID.String() {
 		t.Errorf("hung up %+v", h)
 	}
-	if h := value(c.HangUp(ctx, live.ID.String(), client.HangupParams{}))(t); h.Status != "ending" || h.EndedAt != nil {
+	if h := value(c.Calls().End(ctx, live.ID.String(), client.EndCallParams{}))(t); h.Status != "ending" || h.EndedAt != nil {
 		t.Errorf("hung up %+v", h)
 	}
-	if r := value(c.HangUpCommand(ctx, live.ID.String(), client.HangupCommandParams{CommandID: client.Set("one")}))(t); r.Result != "ok" {
+	if r := value(c.Calls().Hangup(ctx, live.ID.String(), client.HangupCallParams{CommandID: client.Set("one")}))(t); r.Result != "ok" {
 		t.Errorf("command %+v", r)
 	}
-	records := value(client.Collect(c.DetailRecords().All(ctx, client.Query{Filters: map[string]string{"outcome": "refused"}})))(t)
+	records := value(client.Collect(c.DetailRecords().All(ctx, client.DetailRecordsQuery{Outcome: "refused"})))(t)
 	if len(records) != 1 || records[0].ID != refused.ID.String() || *records[0].CountryCode != "GB" || time.Since(records[0].StartedAt) > time.Hour {
 		t.Errorf("records %+v", records)
 	}
 	if one := value(c.DetailRecords().Get(ctx, refused.ID.String()))(t); cmp.Diff(records[0], one) != "" {
 		t.Errorf("record %+v", one)
 	}
-	rows := value(client.Collect(c.UsageReport(client.Report{Dimensions: []string{"country_code"}, Metrics: []string{"attempted", "cost"},
-		Start: time.Now().Add(-time.Hour), End: time.Now().Add(time.Hour)}).All(ctx, client.Query{Sort: []string{"-attempted"}})))(t)
-	if len(rows) != 1 || *rows[0].CountryCode != "GB" || *rows[0].Attempted != 1 || *rows[0].Cost != "0.00" || rows[0].Date != nil {
+	report := client.UsageReportsQuery{
+		Dimensions: []string{"country_code"}, Metrics: []string{"attempted", "cost"}, Sort: []string{"-attempted"},
+		StartDate: time.Now().Add(-time.Hour).Format(time.RFC3339), EndDate: time.Now().Add(time.Hour).Format(time.RFC3339),
+	}
+	rows := value(client.Collect(c.UsageReports().All(ctx, report)))(t)
+	if len(rows) != 1 || *rows[0].CountryCode != "GB" || *rows[0].Attempted != 1 || *rows[0].Cost != "0.00" || rows[0].Date != "" {
 		t.Errorf("report %+v", rows)
 	}
-	if options := value(c.UsageOptions(ctx))(t); len(options) != 1 || options[0].Product != "sip-trunking" {
+	var csv strings.Builder
+	if err := c.UsageReports().CSV(ctx, report, &csv); err != nil || csv.String() != "country_code,attempted,cost\nGB,1,0.00\n" {
+		t.Errorf("report %q: %v", csv.String(), err)
+	}
+	if options := value(c.UsageReports().Options(ctx, client.UsageReportsOptionsQuery{}))(t); len(options) != 1 || options[0].Product != "sip-trunking" {
 		t.Errorf("options %+v", options)
 	}
-	if events := value(client.Collect(c.CallEvents().All(ctx, client.Query{Size: 2})))(t); len(events) != 3 || events[0].Name != "call.initiated" {
+	if events := value(client.Collect(c.CallEvents().All(ctx, client.CallEventsQuery{Size: 2})))(t); len(events) != 3 || events[0].Name != "call.initiated" {
 		t.Errorf("events %+v", events)
 	}
-	if tags := value(c.UserTags(ctx, "h"))(t); len(tags.OutboundProfileTags) != 1 || tags.OutboundProfileTags[0] != "HQ" {
+	if tags := value(c.UserTags(ctx, client.UserTagsQuery{StartsWith: "h"}))(t); len(tags.OutboundProfileTags) != 1 || tags.OutboundProfileTags[0] != "HQ" {
 		t.Errorf("tags %+v", tags)
 	}
-	if who := value(c.WhoAmI(ctx))(t); who.OrganizationID == "" || who.AccountID == "" || who.APIKeyID == "" || who.UserID != nil || len(who.Scopes) == 0 {
+	if who := value(c.Whoami(ctx))(t); who.OrganizationID == "" || who.AccountID == "" || who.APIKeyID == "" || who.UserID != nil || len(who.Scopes) == 0 {
 		t.Errorf("who am I: %+v", who)
 	}
-	if counts := value(c.ConnectionCounts(ctx))(t); counts.Counts.IPConnections != len(value(client.Collect(c.IPConnections().All(ctx, client.Query{})))(t)) {
+	if counts := value(c.Connections().Count(ctx))(t); counts.Counts.IPConnections != int64(len(value(client.Collect(c.IPConnections().All(ctx, client.IPConnectionsQuery{})))(t))) {
 		t.Errorf("counts %+v", counts)
 	}
 	if engines := value(c.NoiseSuppressionEngines(ctx))(t); len(engines) != 0 {
@@ -265,13 +284,14 @@ func TestCalls(t *testing.T) {
 	if balance := value(c.Balance(ctx))(t); balance.Balance != "0.00" || balance.Pending == "0.00" {
 		t.Errorf("balance %+v", balance)
 	}
-	if recordings := value(client.Collect(c.Recordings().All(ctx, client.Query{})))(t); len(recordings) != 0 {
+	if recordings := value(client.Collect(c.Recordings().All(ctx, client.RecordingsQuery{})))(t); len(recordings) != 0 {
 		t.Errorf("recordings %+v", recordings)
 	}
 	if _, err := c.Recordings().Delete(ctx, uuid.NewString()); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("delete a recording: %v", err)
 	}
-	if err := c.Recordings().DeleteAll(ctx, uuid.NewString()); err != nil {
+	ids := client.DeleteRecordingsParams{IDs: client.Set([]string{uuid.NewString()})}
+	if _, err := c.Recordings().DeleteAll(ctx, ids); err != nil {
 		t.Errorf("delete recordings: %v", err)
 	}
 	if _, err := decks.Delete(ctx, deck.ID); !errors.Is(err, client.ErrInvalid) {
@@ -284,8 +304,8 @@ func TestWebhookDeliveries(t *testing.T) {
 	ctx := t.Context()
 	endpoint := value(c.WebhookEndpoints().Create(ctx, client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
 	value(c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set("group")}))(t)
-	filters := map[string]string{"endpoint_id": endpoint.ID, "event_type": "configuration.changed", "state": "pending"}
-	listed := value(c.WebhookDeliveries().Page(ctx, client.Query{Filters: filters, Sort: []string{"-created_at"}}))(t)
+	listed := value(c.WebhookDeliveries().Page(ctx, client.WebhookDeliveriesQuery{EndpointID: endpoint.ID,
+		EventType: "configuration.changed", State: "pending", Sort: []string{"-created_at"}}))(t)
 	if len(listed.Data) == 0 || *listed.Data[0].EndpointID != endpoint.ID {
 		t.Fatalf("listed %+v", listed)
 	}
@@ -304,7 +324,7 @@ func TestAttemptedWebhooks(t *testing.T) {
 	ctx := t.Context()
 	value(c.WebhookEndpoints().Create(ctx, client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
 	value(c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set("group")}))(t)
-	attempted := value(c.AttemptedWebhooks().Page(ctx, client.Query{}))(t)
+	attempted := value(c.AttemptedWebhooks().Page(ctx, client.AttemptedWebhooksQuery{}))(t)
 	if len(attempted.Data) != 0 {
 		t.Fatalf("before any attempt: %+v", attempted.Data)
 	}
@@ -321,7 +341,7 @@ func TestAttemptedWebhooks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	failed := client.Query{Filters: map[string]string{"status": "failed"}}
+	failed := client.AttemptedWebhooksQuery{Status: "failed"}
 	attempted = value(c.AttemptedWebhooks().Page(ctx, failed))(t)
 	if len(attempted.Data) != len(claimed) {
 		t.Fatalf("%d of %d are listed", len(attempted.Data), len(claimed))

@@ -15,6 +15,7 @@ var (
 	ErrUnauthenticated = errors.New("the API key is not valid")              // 401
 	ErrForbidden       = errors.New("the API key may not do this")           // 403
 	ErrNotFound        = errors.New("no such object")                        // 404
+	ErrChanged         = errors.New("the object has changed")                // 412, to a request with IfMatch
 	ErrInvalid         = errors.New("values of the request are wrong")       // 400, 422, and a 200 to another query
 	ErrTooMany         = errors.New("too many requests")                     // 429
 	ErrUnavailable     = errors.New("the server cannot answer at this time") // 502, 503 and 504
@@ -60,6 +61,8 @@ func (e *Error) Is(kind error) bool {
 		return kind == ErrForbidden
 	case http.StatusNotFound:
 		return kind == ErrNotFound
+	case http.StatusPreconditionFailed:
+		return kind == ErrChanged
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return kind == ErrInvalid
 	case http.StatusTooManyRequests:

@@ -45,7 +45,7 @@ func Example() {
 	// Output: office true 100.00
 }
 
-func ExampleList_All() {
+func ExampleBillingGroups_All() {
 	server, err := startServer()
 	if err != nil {
 		log.Fatal(err)
@@ -62,7 +62,7 @@ func ExampleList_All() {
 			log.Fatal(err)
 		}
 	}
-	for group, err := range c.BillingGroups().All(ctx, client.Query{Sort: []string{"name"}, Size: 2}) {
+	for group, err := range c.BillingGroups().All(ctx, client.BillingGroupsQuery{Sort: []string{"name"}, Size: 2}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func ExampleList_All() {
 	// group 4
 }
 
-func ExampleClient_Explain() {
+func ExampleDecisions_Explain() {
 	server, err := startServer()
 	if err != nil {
 		log.Fatal(err)
@@ -87,7 +87,7 @@ func ExampleClient_Explain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	deck, err := c.RateDecks().Import(ctx, "prices", strings.NewReader("prefix,rate\n1,0.01\n44,0.02\n"))
+	deck, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "prices"}, strings.NewReader("prefix,rate\n1,0.01\n44,0.02\n"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func ExampleClient_Explain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	forecast, err := c.Explain(ctx, client.ForecastParams{
+	forecast, err := c.Decisions().Explain(ctx, client.ExplainDecisionParams{
 		OutboundVoiceProfileID: client.Set(profile.ID), From: client.Set("+13125550100"), To: client.Set("+442079460123"),
 	})
 	if err != nil {
@@ -155,7 +155,7 @@ func ExampleAdmissions() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	admission, err := c.Admissions().Ask(ctx, client.AdmissionParams{
+	admission, err := c.Admissions().Create(ctx, client.AdmissionParams{
 		CallID: client.Set("switch-1-call-1"), ConnectionID: client.Set(connection.ID),
 		From: client.Set("+13125550100"), To: client.Set("+442079460123"),
 	})

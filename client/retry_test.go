@@ -49,16 +49,24 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestRetries(t *testing.T) {
 	get := func(ctx context.Context, c *client.Client) error { _, err := c.Balance(ctx); return err }
 	explain := func(ctx context.Context, c *client.Client) error {
-		_, err := c.Explain(ctx, client.ForecastParams{})
+		_, err := c.Decisions().Explain(ctx, client.ExplainDecisionParams{})
 		return err
 	}
 	create := func(ctx context.Context, c *client.Client) error {
 		_, err := c.IPs().Create(ctx, client.IPParams{})
 		return err
 	}
+	once := func(ctx context.Context, c *client.Client) error {
+		_, err := c.IPs().Create(ctx, client.IPParams{}, client.IdempotencyKey("k"))
+		return err
+	}
+	would := func(ctx context.Context, c *client.Client) error {
+		_, err := c.IPs().Create(ctx, client.IPParams{}, client.DryRun(nil))
+		return err
+	}
 	remove := func(ctx context.Context, c *client.Client) error { _, err := c.IPs().Delete(ctx, "7"); return err }
 	load := func(ctx context.Context, c *client.Client) error {
-		_, err := c.RateDecks().Import(ctx, "deck", strings.NewReader("prefix,rate\n1,1\n"))
+		_, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "deck"}, strings.NewReader("prefix,rate\n1,1\n"))
 		return err
 	}
 	for _, c := range []struct {
@@ -82,6 +90,8 @@ func TestRetries(t *testing.T) {
 		{"create, busy", []string{"503"}, create, 1, client.ErrUnavailable, 0, 0},
 		{"create, network", []string{"0"}, create, 1, errNetwork, 0, 0},
 		{"create, too many requests", []string{"429 1", "201"}, create, 2, nil, time.Second, time.Second},
+		{"create once, network", []string{"0", "201"}, once, 2, nil, 50 * time.Millisecond, 100 * time.Millisecond},
+		{"create in a dry run, busy", []string{"503", "200"}, would, 2, nil, 50 * time.Millisecond, 100 * time.Millisecond},
 		{"delete, busy", []string{"503"}, remove, 1, client.ErrUnavailable, 0, 0},
 		{"import, too many requests", []string{"429"}, load, 1, client.ErrTooMany, 0, 0},
 	} {
@@ -134,7 +144,7 @@ func TestForeignAnswers(t *testing.T) {
 		}
 	}
 	api := value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: answers(`{"data":[],"meta":{"page_number":1,"total_pages":9}}`)})))(t)
-	if got, err := client.Collect(api.Calls().All(t.Context(), client.Query{})); err != nil || len(got) != 0 {
+	if got, err := client.Collect(api.Calls().All(t.Context(), client.CallsQuery{})); err != nil || len(got) != 0 {
 		t.Errorf("a list of empty pages: %v, %v", got, err)
 	}
 	api = value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: answers(`{"data":{"max_destination_rate":"1"}}`)})))(t)

@@ -25,7 +25,7 @@ func (c *traceCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	messages, err := client.Collect(server.Trace(c.Call).All(ctx, client.Query{}))
+	messages, err := client.Collect(server.Calls().Trace(ctx, c.Call, client.CallsTraceQuery{}))
 	if err != nil {
 		return err
 	}

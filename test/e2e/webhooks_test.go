@@ -165,7 +165,7 @@ func TestWebhooksOfACall(t *testing.T) {
 func checkQuality(t *testing.T, stats any) {
 	t.Helper()
 	text, err := json.Marshal(stats)
-	var q client.CallQuality
+	var q client.QualityStats
 	if err == nil {
 		err = json.Unmarshal(text, &q)
 	}

@@ -43,7 +43,8 @@ var pure = []string{
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest"}
+var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest",
+	"internal/clientgen"}
 
 type goPackage struct {
 	ImportPath string
