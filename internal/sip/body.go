@@ -17,10 +17,10 @@ type Description struct{ head, SDP, tail []byte }
 func DescriptionIn(contentType string, body []byte) (d Description, ok bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	switch {
+	case kind == TypeSDP, contentType == "" && looksLikeSDP(body):
+		return Description{SDP: body}, true
 	case err != nil:
 		return d, false
-	case kind == "application/sdp":
-		return Description{SDP: body}, true
 	case !strings.HasPrefix(kind, "multipart/") || parameters["boundary"] == "":
 		return d, false
 	}
@@ -54,13 +54,16 @@ func readPartHead(head []byte) (lines []byte, sdp bool) {
 		case "content-length", "l":
 			continue
 		case "content-type", "c":
-			kind, _, err := mime.ParseMediaType(value)
-			sdp = err == nil && kind == "application/sdp"
+			kind, _, _ := mime.ParseMediaType(value) // none when the type itself is malformed
+			sdp = kind == TypeSDP
 		}
 		lines = append(append(lines, line...), "\r\n"...)
 	}
 	return append(lines, "\r\n"...), sdp
 }
+
+// looksLikeSDP says whether a body of no type begins as a session description does.
+func looksLikeSDP(body []byte) bool { return bytes.HasPrefix(body, []byte("v=0")) }
 
 // With is the body with another description.
 func (d Description) With(sdp []byte) []byte {

@@ -216,13 +216,17 @@ func TagOf(value string) string {
 	return tag
 }
 
-// Contact is the URI of the first Contact, or "".
+// Contact is the URI of the first Contact that can be read, or "".
 func (m *Message) Contact() string {
-	for value := range values(m.Get("contact")) {
-		if address, ok := ReadAddress(value); ok {
-			return address.URI
+	for i := range m.Fields {
+		if m.Fields[i].Name != "contact" {
+			continue
 		}
-		return ""
+		for value := range values(m.Fields[i].Value) {
+			if address, ok := ReadAddress(value); ok {
+				return address.URI
+			}
+		}
 	}
 	return ""
 }
@@ -258,7 +262,8 @@ func setParameter(value, name, to string) string {
 	done := false
 	for parameters = ";" + parameters; parameters != ""; {
 		n, v, rest, ok := cutParameter(parameters)
-		if !ok {
+		if !ok || n == "" {
+			b.WriteString(parameters) // for its sender to read
 			break
 		}
 		parameters = rest
@@ -281,9 +286,15 @@ func setParameter(value, name, to string) string {
 func (m *Message) Routes() []string {
 	var routes []string
 	for _, value := range m.All("record-route") {
-		if address, ok := ReadAddress(value); ok && len(routes) < MaxRoutes {
-			routes = append(routes, strings.Clone(address.URI))
+		address, ok := ReadAddress(value)
+		if !ok || len(routes) == MaxRoutes {
+			continue
 		}
+		uri := strings.Clone(address.URI)
+		if !address.bracketed {
+			uri += address.Parameters // a proxy's own "lr" is meant for the URI
+		}
+		routes = append(routes, uri)
 	}
 	if !m.Request {
 		slices.Reverse(routes)
@@ -306,12 +317,16 @@ func (m *Message) RSeq() uint32 {
 	return uint32(n)
 }
 
+// usualHops is what a request has that does not say, or not legibly, how many hops it may
+// still take (RFC 3261 section 16.6).
+const usualHops = 70
+
 // Hops is the hops that a request may still take.
 func (m *Message) Hops() int {
-	if n, err := strconv.Atoi(m.Get("max-forwards")); err == nil {
-		return n
+	if n, err := strconv.ParseUint(m.Get("max-forwards"), 10, 8); err == nil {
+		return int(n)
 	}
-	return 70
+	return usualHops
 }
 
 // maxPhrase bounds a reason phrase that is passed on.

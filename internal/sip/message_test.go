@@ -84,33 +84,65 @@ func TestCallerText(t *testing.T) {
 	}
 }
 
-func TestPrivacyWanted(t *testing.T) {
-	for lines, want := range map[string]bool{
-		"From: <sip:1@x>;tag=1":                            false,
-		"From: <sip:1@x>;tag=1\r\nPrivacy: none":           false,
-		"From: <sip:1@x>;tag=1\r\nPrivacy: critical; id":   true,
-		"From: <sip:anonymous@anonymous.invalid>;tag=1":    true,
-		"From: <sip:1@x>;tag=1\r\nPrivacy: header;session": true,
+func TestPrivacy(t *testing.T) {
+	caller := "From: <sip:1@x>;tag=1\r\n"
+	number, name := Privacy{Number: true, Name: true}, Privacy{Name: true}
+	for _, c := range []struct {
+		lines string
+		want  Privacy
+	}{
+		{caller, Privacy{}},
+		{caller + "Privacy: none", Privacy{}},
+		{caller + "Privacy: id", number},
+		{caller + "Privacy: USER", number},
+		{caller + "Privacy: critical; id", Privacy{Number: true, Name: true, Critical: true}},
+		{caller + "Privacy: id, critical", Privacy{Number: true, Name: true, Critical: true}},
+		{caller + "Privacy: session;critical", Privacy{Session: true, Critical: true}},
+		{caller + "Privacy: header;session", Privacy{Number: true, Name: true, History: true, Session: true}},
+		{caller + "Privacy: history", Privacy{History: true}},
+		{caller + "Privacy: none\r\nPrivacy: id", number},
+		{caller + "Privacy: full", number}, // of no RFC, and written in earnest
+		{caller + "Privacy: id\x01", number},
+		{"From: <sip:anonymous@anonymous.invalid>;tag=1", number},
+		{caller + "Remote-Party-ID: <sip:1@x>;privacy=full", number},
+		{caller + "Remote-Party-ID: <sip:1@x>;party=calling;screen=yes;privacy=uri", number},
+		{caller + "Remote-Party-ID: <sip:1@x>;privacy=full-network", number},
+		{caller + "Remote-Party-ID: <sip:1@x>;privacy=\"full\"", number},
+		{caller + "Remote-Party-ID: <sip:1@x>;privacy=name", name},
+		{caller + "Remote-Party-ID: <sip:1@x>;privacy=off", Privacy{}},
+		{caller + "Remote-Party-ID: <sip:1@x>;party=called;privacy=full", Privacy{}},
+		{caller + "Remote-Party-ID: nonsense;privacy=full", Privacy{}},
 	} {
-		if got := with(t, lines).PrivacyWanted(); got != want {
-			t.Errorf("%q: %v", lines, got)
+		if got := with(t, c.lines).Privacy(); got != c.want {
+			t.Errorf("%q: %+v, want %+v", c.lines, got, c.want)
 		}
 	}
 }
 
 func TestDialledText(t *testing.T) {
 	for uri, want := range map[string]string{
-		"sip:+12125550123@gate.test":                    "+12125550123",
-		"sip:%2B12125550123@gate.test:5070;user=phone":  "+12125550123",
-		"sip:0441234;phone-context=+49@gate.test":       "0441234",
-		"sip:+12125550123:secret@gate.test":             "+12125550123",
-		"sip:gate.test":                                 "",
-		"sips:911@gate.test":                            "911",
-		"sip:%zz@gate.test":                             "",
-		"sip:" + strings.Repeat("9", 99) + "@gate.test": strings.Repeat("9", MaxUser),
-		"sip:1%0d%0aVia%3a@gate.test":                   "1  Via:",
-		"sip:anything%ff@gate.test":                     "anything?",
-		"sip:+1(212)555-0123@gate.test;transport=udp":   "+1(212)555-0123",
+		"sip:+12125550123@gate.test":                       "+12125550123",
+		"sip:%2B12125550123@gate.test:5070;user=phone":     "+12125550123",
+		"sip:+12125550123;phone-context=+44@gate.test":     "+12125550123",
+		"sip:2079460000;phone-context=+44@gate.test":       "+442079460000",
+		"sip:5550123;phone-context=%2B1212@gate.test":      "+12125550123",
+		"sip:5550123%3Bphone-context=+1212@gate.test":      "+12125550123",
+		"sip:2079460000;ext=1;Phone-Context=+44@gate.test": "+442079460000",
+		"sip:2079460000;phone-context=pbx.test@gate.test":  "2079460000",
+		"sip:2079460000;phone-context=@gate.test":          "2079460000",
+		"sip:911;phone-context=+1@gate.test":               "911",
+		"sip:9460;phone-context=+4420794@gate.test":        "+44207949460",
+		"tel:+1-212-555-0123":                              "+1-212-555-0123",
+		"tel:2079460000;phone-context=+44":                 "+442079460000",
+		"tel:112;phone-context=+49":                        "112",
+		"sip:+12125550123:secret@gate.test":                "+12125550123",
+		"sip:gate.test":                                    "",
+		"sips:911@gate.test":                               "911",
+		"sip:%zz@gate.test":                                "",
+		"sip:" + strings.Repeat("9", 99) + "@gate.test":    strings.Repeat("9", MaxUser),
+		"sip:1%0d%0aVia%3a@gate.test":                      "1  Via:",
+		"sip:anything%ff@gate.test":                        "anything?",
+		"sip:+1(212)555-0123@gate.test;transport=udp":      "+1(212)555-0123",
 	} {
 		if got := DialledText(uri); got != want {
 			t.Errorf("%s: %q, want %q", uri, got, want)

@@ -107,15 +107,21 @@ func cutValue(s string, separator byte) (value, rest string, more, ok bool) {
 	return trimSpace(s), "", false, true
 }
 
-// cutParameter takes one ";name" or ";name=value" off the front of s. Values are
-// read more freely than the grammar does, because tags and branches of common
-// equipment hold characters no token has.
+// cutParameter takes one ";name" or ";name=value" off the front of s; name is "" where
+// only semicolons are left. Values are read more freely than the grammar does, because
+// tags and branches of common equipment hold characters no token has, and some of it
+// writes a semicolon behind the last parameter.
 func cutParameter(s string) (name, value, rest string, ok bool) {
 	s = trimLeft(s)
 	if s == "" || s[0] != ';' {
 		return "", "", "", false
 	}
-	s = trimLeft(s[1:])
+	for s != "" && s[0] == ';' {
+		s = trimLeft(s[1:])
+	}
+	if s == "" {
+		return "", "", "", true
+	}
 	end := 0
 	for end < len(s) && isTokenByte(s[end]) {
 		end++
@@ -145,12 +151,12 @@ func cutParameter(s string) (name, value, rest string, ok bool) {
 var endsValue = [256]bool{' ': true, '\t': true, ';': true, ',': true, '"': true, '<': true, '>': true}
 
 // parameter looks for a parameter by name, in any case. ok is false when the
-// parameters are malformed anywhere.
+// parameters are malformed anywhere; one that stands before the fault is found.
 func parameter(s, name string) (value string, found, ok bool) {
 	for s != "" {
 		n, v, rest, ok := cutParameter(s)
 		if !ok {
-			return "", false, false
+			return value, found, false
 		}
 		if !found && strings.EqualFold(n, name) {
 			value, found = v, true
@@ -167,8 +173,8 @@ type Address struct {
 	bracketed  bool
 }
 
-// Parameter is the value of a header parameter; found is false when there is none, or
-// when the parameters are malformed.
+// Parameter is the value of a header parameter; found is false when there is none
+// before the end or the first fault.
 func (a Address) Parameter(name string) (value string, found bool) {
 	value, found, _ = parameter(a.Parameters, name)
 	return value, found
@@ -183,19 +189,10 @@ func ReadAddress(s string) (Address, bool) {
 		if end < 0 {
 			return Address{}, false
 		}
-		s = trimLeft(s[end:])
-		return readBracketed(s)
+		return readNamed(trimLeft(s[end:]))
 	}
-	open := strings.IndexByte(s, '<')
-	// A display name holds no colon: with one the bracket belongs to something
-	// behind a bare URI.
-	if open >= 0 && !strings.Contains(s[:open], ":") {
-		for i := range open {
-			if c := s[i]; !isTokenByte(c) && !isSpace(c) && c < 0x80 {
-				return Address{}, false
-			}
-		}
-		return readBracketed(s[open:])
+	if address, ok := readNamed(s); ok {
+		return address, true
 	}
 	uri, parameters := s, ""
 	if i := strings.IndexByte(s, ';'); i >= 0 {
@@ -206,6 +203,37 @@ func ReadAddress(s string) (Address, bool) {
 		return Address{}, false
 	}
 	return Address{URI: uri, Parameters: parameters}, true
+}
+
+// readNamed reads an address behind a display name without quotes. The grammar has
+// tokens only there, and equipment writes "Doe, John" and "ACME (Sales)": the brackets
+// tell where the address is (RFC 4475 section 3.1.2.15 allows to infer the quotes).
+func readNamed(s string) (Address, bool) {
+	for from := 0; ; {
+		open := strings.IndexByte(s[from:], '<')
+		// Behind a bare URI a bracket belongs to one of its parameters.
+		if open < 0 || from+open > 0 && beginsURI(s[:from+open]) {
+			return Address{}, false
+		}
+		if address, ok := readBracketed(s[from+open:]); ok {
+			return address, true
+		}
+		from += open + 1
+	}
+}
+
+// beginsURI says whether a text begins with a scheme of those that addresses have, and
+// not with a name that holds a colon.
+func beginsURI(s string) bool {
+	scheme, rest, found := strings.Cut(trimLeft(s), ":")
+	if !found || rest == "" || isSpace(rest[0]) {
+		return false
+	}
+	switch strings.ToLower(scheme) {
+	case "sip", "sips", "tel", "urn", "mailto", "http", "https", "im", "pres":
+		return true
+	}
+	return false
 }
 
 func readBracketed(s string) (Address, bool) {
@@ -283,8 +311,9 @@ func readVia(s string) (wireVia, bool) {
 	if sentBy == "" || strings.ContainsAny(sentBy, " \t\",<>@") {
 		return wireVia{}, false
 	}
+	// A fault behind the branch is no one's concern: the sender reads its own Via.
 	branch, hasBranch, ok := parameter(parameters, "branch")
-	return wireVia{branch: branch, hasBranch: hasBranch}, ok
+	return wireVia{branch: branch, hasBranch: hasBranch}, ok || hasBranch
 }
 
 // cutPort splits "host:port", also behind an IPv6 reference in brackets.

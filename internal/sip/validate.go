@@ -15,7 +15,10 @@ const (
 	MaxMessageBytes = 65535
 	// MaxHeaders bounds the header fields of a message. Calls that crossed many
 	// proxies carry some tens of Via and Record-Route fields.
-	MaxHeaders = 128
+	MaxHeaders = 256
+	// maxOthers is how many of them may be fields that no rule looks at. Those behind
+	// are left out.
+	maxOthers = 128
 	// MaxHeaderBytes bounds one header field with its folds. Identity fields, the
 	// longest in common use, need a small part of it.
 	MaxHeaderBytes = 8192
@@ -81,18 +84,17 @@ var framingRules = []rule{
 	{"framing", func(m *Wire) refusal { return m.flaw }},
 	{"start-line", checkStartLine},
 	{"mandatory", checkMandatory},
-	{"repeated", checkRepeated},
 	{"cseq", checkCSeq},
-	{"content-length", checkContentLength},
 	{"via", checkVia},
 }
 
 // requestRules hold for requests, in the order RFC 3261 8.2 inspects them. An
-// unknown method goes before a CSeq mismatch (RFC 4475 3.1.2.18).
+// unknown method goes before a CSeq mismatch (RFC 4475 3.1.2.18). What the server does
+// not need in order to serve the request is not judged (RFC 3261 8.2.2).
 var requestRules = []rule{
+	{"repeated", checkRepeated},
+	{"content-length", checkContentLength},
 	{"address", checkAddresses},
-	{"max-forwards", checkMaxForwards},
-	{"date", checkDate},
 	{"method", checkMethod},
 	{"cseq-method", checkCSeqMethod},
 	{"rfc3261", checkElement3261},
@@ -226,7 +228,10 @@ func checkRequestURI(uri string) refusal {
 		return badRequest("Malformed Request-URI")
 	}
 	scheme, rest, _ := strings.Cut(uri, ":")
-	if mayCallForHelp(scheme, uri) {
+	switch {
+	case strings.EqualFold(scheme, "tel"):
+		return checkTelURI(rest)
+	case strings.EqualFold(scheme, "urn") && isEmergencyURN(uri):
 		return refusal{} // it names no host
 	}
 	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
@@ -246,27 +251,28 @@ func checkRequestURI(uri string) refusal {
 	return refusal{}
 }
 
+// checkTelURI checks the number of a tel URI (RFC 3966 section 3). Whether it is one that
+// can be called is for the rules about numbers.
+func checkTelURI(rest string) refusal {
+	number, _, _ := strings.Cut(rest, ";")
+	for i := range len(number) {
+		if c := number[i]; !isAlphanumeric(c) && !strings.ContainsRune("+*#-.()%", rune(c)) {
+			return badRequest("Malformed number in the Request-URI")
+		}
+	}
+	if number == "" {
+		return badRequest("Malformed number in the Request-URI")
+	}
+	return refusal{}
+}
+
 // mostShort is how many digits an emergency number has at most.
 const mostShort = 6
 
-// mayCallForHelp says whether a URI of a scheme that is not taken otherwise may be an
-// emergency call: a short tel URI (RFC 3966), or a service URN (RFC 5031).
-func mayCallForHelp(scheme, uri string) bool {
-	switch {
-	case strings.EqualFold(scheme, "tel"):
-		number, _, _ := strings.Cut(uri, ";")
-		digits := 0
-		for i := range len(number) {
-			if isDigit(number[i]) {
-				digits++
-			}
-		}
-		return digits <= mostShort
-	case strings.EqualFold(scheme, "urn"):
-		_, emergency := e164.Emergency(uri, 0, nil)
-		return emergency
-	}
-	return false
+// isEmergencyURN says whether a URN is that of an emergency service (RFC 5031).
+func isEmergencyURN(uri string) bool {
+	_, emergency := e164.Emergency(uri, 0, nil)
+	return emergency
 }
 
 func checkMandatory(m *Wire) refusal {
@@ -288,20 +294,35 @@ func checkMandatory(m *Wire) refusal {
 	return refusal{}
 }
 
-// singleHeaders are those that may stand once (RFC 3261 7.3.1).
+// singleHeaders are those of which the server must know the one value (RFC 3261 7.3.1):
+// two elements that each take another one of them would see two different requests. Of
+// other fields that may stand once, the first counts.
 var singleHeaders = [...]headerID{
-	headerFrom, headerTo, headerCallID, headerCSeq, headerMaxForwards, headerContentLength, headerContentType,
-	headerContentDisposition, headerDate, headerExpires, headerSessionExpires, headerMinSE, headerRAck, headerRSeq,
-	headerReferTo,
+	headerFrom, headerTo, headerCallID, headerCSeq, headerContentLength, headerContentType, headerRAck,
 }
 
 func checkRepeated(m *Wire) refusal {
 	for _, id := range singleHeaders {
-		if m.count[id] > 1 {
+		if m.count[id] > 1 && !m.repeatsItself(id) {
 			return badRequest("Repeated header field")
 		}
 	}
 	return refusal{}
+}
+
+// repeatsItself says whether all fields of a name say the same. That does no harm where
+// no list can be meant.
+func (m *Wire) repeatsItself(id headerID) bool {
+	if id != headerContentLength && id != headerContentType {
+		return false
+	}
+	value := m.first(id)
+	for i := range m.fields {
+		if m.fields[i].id == id && m.fields[i].Value != value {
+			return false
+		}
+	}
+	return true
 }
 
 // cseq splits a CSeq value into number and method.
@@ -335,6 +356,7 @@ func checkContentLength(m *Wire) refusal {
 
 func checkVia(m *Wire) refusal {
 	malformed := badRequest("Malformed Via header field")
+	read := 0
 	for i := range m.fields {
 		if m.fields[i].id != headerVia {
 			continue
@@ -345,6 +367,10 @@ func checkVia(m *Wire) refusal {
 			if value, rest, more, ok = cutValue(rest, ','); !ok {
 				return malformed
 			}
+			if value == "" {
+				continue
+			}
+			read++
 			via, ok := readVia(value)
 			if !ok {
 				return malformed
@@ -355,75 +381,80 @@ func checkVia(m *Wire) refusal {
 			}
 		}
 	}
+	if read == 0 {
+		return malformed
+	}
 	return refusal{}
 }
 
 // checkOneVia drops what RFC 3261 8.1.3.3 says was not for this element.
 func checkOneVia(m *Wire) refusal {
-	_, _, more, ok := cutValue(m.first(headerVia), ',')
-	if m.count[headerVia] != 1 || more || !ok {
+	_, rest, _, ok := cutValue(m.first(headerVia), ',')
+	if m.count[headerVia] != 1 || rest != "" || !ok {
 		return badRequest("More than one Via value in a response")
 	}
 	return refusal{}
 }
 
-// addressHeaders are the header fields that hold addresses. Those in a list may
-// hold several, and only Contact may be "*".
-var addressHeaders = [...]struct {
-	id        headerID
-	list      bool
-	bracketed bool
-	reason    string
-}{
-	{headerFrom, false, false, "Malformed From header field"},
-	{headerTo, false, false, "Malformed To header field"},
-	{headerContact, true, false, "Malformed Contact header field"},
-	{headerRoute, true, true, "Malformed Route header field"},
-	{headerRecordRoute, true, true, "Malformed Record-Route header field"},
-}
-
+// checkAddresses looks at the addresses without which a request cannot be served: who
+// calls whom, how the caller is reached within the dialog, and what is registered.
 func checkAddresses(m *Wire) refusal {
-	for _, h := range addressHeaders {
-		for i := range m.fields {
-			f := &m.fields[i]
-			if f.id != h.id || (h.id == headerContact && f.Value == "*") {
-				continue
-			}
-			for rest, more := f.Value, true; more; {
-				var value string
-				var ok bool
-				if value, rest, more, ok = cutValue(rest, ','); !ok || (more && !h.list) {
-					return badRequest(h.reason)
-				}
-				address, ok := ReadAddress(value)
-				if !ok || (h.bracketed && !address.bracketed) {
-					return badRequest(h.reason)
-				}
-				if _, _, ok := parameter(address.Parameters, "tag"); !ok {
-					return badRequest(h.reason)
-				}
-			}
+	switch {
+	case !isOneAddress(m.first(headerFrom)):
+		return badRequest("Malformed From header field")
+	case !isOneAddress(m.first(headerTo)):
+		return badRequest("Malformed To header field")
+	}
+	switch m.start.method {
+	case "REGISTER":
+		if all, _ := m.anyAddress(headerContact); !all && m.first(headerContact) != "*" {
+			return badRequest("Malformed Contact header field")
+		}
+	case "INVITE":
+		if _, one := m.anyAddress(headerContact); m.count[headerContact] > 0 && !one {
+			return badRequest("Malformed Contact header field")
+		}
+		if all, _ := m.anyAddress(headerRecordRoute); !all {
+			return badRequest("Malformed Record-Route header field")
 		}
 	}
 	return refusal{}
 }
 
-func checkMaxForwards(m *Wire) refusal {
-	if m.count[headerMaxForwards] == 0 {
-		return refusal{}
+// isOneAddress says whether a From or To value can be read, and names one address.
+func isOneAddress(value string) bool {
+	address, ok := ReadAddress(value)
+	if !ok {
+		return false
 	}
-	if _, err := strconv.ParseUint(m.first(headerMaxForwards), 10, 8); err != nil {
-		return badRequest("Malformed Max-Forwards header field")
-	}
-	return refusal{}
+	_, found, ok := parameter(address.Parameters, "tag")
+	return ok || found && !strings.Contains(address.Parameters, "<")
 }
 
-func checkDate(m *Wire) refusal {
-	// RFC 3261 20.17: GMT is the only time zone.
-	if m.count[headerDate] > 0 && !strings.HasSuffix(m.first(headerDate), " GMT") {
-		return badRequest("Time zone of the Date header field is not GMT")
+// anyAddress says whether all values of a field are addresses, and whether one is.
+func (m *Wire) anyAddress(id headerID) (all, one bool) {
+	all = true
+	for i := range m.fields {
+		if m.fields[i].id != id {
+			continue
+		}
+		for rest, more := m.fields[i].Value, true; more; {
+			var value string
+			var ok bool
+			if value, rest, more, ok = cutValue(rest, ','); !ok {
+				return false, one
+			}
+			if value == "" {
+				continue
+			}
+			if _, ok = ReadAddress(value); ok {
+				one = true
+			} else {
+				all = false
+			}
+		}
 	}
-	return refusal{}
+	return all, one
 }
 
 func checkMethod(m *Wire) refusal {
@@ -474,6 +505,7 @@ func checkRequire(m *Wire) refusal {
 		for tag := range strings.SplitSeq(m.fields[i].Value, ",") {
 			tag = trimSpace(tag)
 			switch {
+			case tag == "":
 			case !isToken(tag):
 				return badRequest("Malformed Require header field")
 			case !strings.EqualFold(tag, "timer") && !strings.EqualFold(tag, "100rel"):
@@ -490,10 +522,7 @@ func checkRequire(m *Wire) refusal {
 // checkHops refuses a call that may go no further. All other requests end at the
 // gateway, where Max-Forwards says nothing (RFC 4475 3.3.11).
 func checkHops(m *Wire) refusal {
-	if m.start.method != "INVITE" || m.count[headerMaxForwards] == 0 {
-		return refusal{}
-	}
-	if strings.Trim(m.first(headerMaxForwards), "0") == "" {
+	if hops := m.first(headerMaxForwards); m.start.method == "INVITE" && hops != "" && strings.Trim(hops, "0") == "" {
 		return refusal{status: 483, reason: "Too Many Hops"}
 	}
 	return refusal{}
@@ -522,10 +551,11 @@ func checkContent(m *Wire) refusal {
 		(encoding != "" && !strings.EqualFold(encoding, "identity")) {
 		return refusal{415, "Unsupported Media Type", "Accept-Encoding: identity"}
 	}
-	if m.first(headerContentType) == "" {
+	kind := m.first(headerContentType)
+	if kind == "" && !looksLikeSDP(body) {
 		return badRequest("Missing Content-Type header field")
 	}
-	if !holdsSDP(m.first(headerContentType), body) {
+	if kind != "" && !holdsSDP(kind, body) {
 		return refusal{415, "Unsupported Media Type", "Accept: application/sdp"}
 	}
 	return refusal{}

@@ -38,8 +38,10 @@ const (
 // headerName is what a header field is called: its long name in lower case, and its
 // identifier if a rule looks at it.
 type headerName struct {
-	id   headerID
-	long string
+	id     headerID
+	long   string
+	known  bool // the server reads it
+	needed bool // and a request that has it cannot do without it
 }
 
 // ruled are the header fields that the rules look at.
@@ -74,18 +76,31 @@ var headerNames = nameHeaders()
 func nameHeaders() map[string]headerName {
 	names := make(map[string]headerName)
 	for _, long := range usual {
-		names[long] = headerName{headerOther, long}
+		names[long] = headerName{id: headerOther, long: long, known: true}
 	}
 	for id, long := range ruled {
 		if long != "" {
-			names[long] = headerName{headerID(id), long}
+			names[long] = headerName{id: headerID(id), long: long, known: true}
 		}
+	}
+	for _, id := range neededHeaders {
+		name := names[ruled[id]]
+		name.needed = true
+		names[ruled[id]] = name
 	}
 	for short, long := range compact {
 		known := names[long]
-		names[short] = headerName{known.id, long}
+		known.long = long
+		names[short] = known
 	}
 	return names
+}
+
+// neededHeaders are those that decide where a message belongs and how it is read. A fault
+// in one of them is never passed over.
+var neededHeaders = [...]headerID{
+	headerVia, headerFrom, headerTo, headerCallID, headerCSeq, headerContentLength, headerContentType,
+	headerContentEncoding, headerContact, headerRoute, headerRecordRoute, headerRequire, headerRAck,
 }
 
 // longestKnownName bounds the buffer a name is lowered in.
@@ -104,10 +119,12 @@ type Field struct {
 type Wire struct {
 	start  startLine
 	fields []Field
-	count  [headerIDs]uint8
+	count  [headerIDs]uint16
 	body   []byte
 	// flaw is the first fault met while splitting.
 	flaw refusal
+	// others is how many fields there are that no rule looks at.
+	others int
 }
 
 // first returns the value of the first field with the identifier, or "".
@@ -138,15 +155,19 @@ func ReadWire(raw []byte) *Wire {
 }
 
 // Read splits a message into start line, header fields and body. It accepts any bytes:
-// what is wrong is noted as a flaw and left out. What the message was before is
-// forgotten.
+// what is wrong is left out, and noted as a flaw where the message cannot do without it
+// (RFC 3261 section 8.2.2). What the message was before is forgotten.
 func (m *Wire) Read(raw []byte) {
 	*m = Wire{}
+	raw = SkipEmptyLines(raw)
 	if len(raw) > MaxMessageBytes {
 		m.note(refusal{status: 513, reason: "Message Too Large"})
 		raw = raw[:MaxMessageBytes]
 	}
 	head, body, terminated := bytes.Cut(raw, []byte("\r\n\r\n"))
+	if !terminated && bytes.IndexByte(raw, '\r') < 0 {
+		head, body, terminated = cutBareLines(raw)
+	}
 	m.body = body
 	text := string(head)
 	if !terminated {
@@ -171,31 +192,75 @@ func (m *Wire) Read(raw []byte) {
 	}
 }
 
-// readField adds one logical line, which may still be folded.
-func (m *Wire) readField(line string) {
-	if len(line) > MaxHeaderBytes {
-		m.note(refusal{status: 513, reason: "Header field too long"})
-		return
+// SkipEmptyLines leaves out the empty lines in front of a message (RFC 3261 section 7.5).
+func SkipEmptyLines(raw []byte) []byte {
+	for len(raw) > 1 && (raw[0] == '\r' || raw[0] == '\n') {
+		raw = raw[1:]
 	}
+	return raw
+}
+
+// cutBareLines splits a message whose lines all end in a bare LF. One that has both kinds
+// of ends is not read so: what stands behind a bare LF could then be a header field to us
+// and a part of another one to an element in front of us.
+func cutBareLines(raw []byte) (head, body []byte, terminated bool) {
+	head, body, terminated = bytes.Cut(raw, []byte("\n\n"))
+	if !terminated {
+		return raw, nil, false
+	}
+	return bytes.ReplaceAll(head, []byte("\n"), []byte("\r\n")), body, true
+}
+
+// readField adds one logical line, which may still be folded. A line that is no header
+// field, and a field that the server does not know and that is too long or has a control
+// character, are left out.
+func (m *Wire) readField(line string) {
 	name, value, found := strings.Cut(line, ":")
 	name = trimRight(name)
 	if !found || !isToken(name) {
-		m.note(badRequest("Malformed header field"))
+		return
+	}
+	known := nameOf(name)
+	if len(line) > MaxHeaderBytes {
+		if m.needs(known) {
+			m.note(refusal{status: 513, reason: "Header field too long"})
+		}
 		return
 	}
 	value, clean := unfold(value)
-	if !clean {
+	switch {
+	case clean:
+	case m.needs(known):
 		m.note(badRequest("Control character in a header field"))
+	case !known.known:
+		return
 	}
-	known := nameOf(name)
+	if known.id == headerOther {
+		if m.others++; m.others > maxOthers {
+			return
+		}
+	}
 	m.count[known.id]++
 	m.fields = append(m.fields, Field{known.id, known.long, value})
+}
+
+// needs says whether the message is of no use without the field. A response is needed
+// for what it says, so only the fields that say whose it is can spoil it.
+func (m *Wire) needs(name headerName) bool {
+	if m.start.kind != startResponse {
+		return name.needed
+	}
+	switch name.id {
+	case headerVia, headerFrom, headerTo, headerCallID, headerCSeq:
+		return true
+	}
+	return false
 }
 
 // nameOf knows a header name in any case.
 func nameOf(name string) headerName {
 	if len(name) > longestKnownName {
-		return headerName{headerOther, strings.ToLower(name)}
+		return headerName{long: strings.ToLower(name)}
 	}
 	var lower [longestKnownName]byte
 	for i := range len(name) {
@@ -208,7 +273,7 @@ func nameOf(name string) headerName {
 	if known, ok := headerNames[string(lower[:len(name)])]; ok {
 		return known
 	}
-	return headerName{headerOther, strings.ToLower(name)}
+	return headerName{long: strings.ToLower(name)}
 }
 
 // cutLine returns the first logical line of s, with its folds still in it, and

@@ -73,7 +73,7 @@ func (s *session) privacy(m *message) bool {
 	case "never":
 		return false
 	}
-	return m.PrivacyWanted()
+	return m.Privacy().Number
 }
 
 // The most of what a call says of its earlier destinations that goes on to the
@@ -99,6 +99,9 @@ func (s *session) diversionLines(m *message) string {
 		}
 	}
 	history := m.All("history-info")
+	if m.Privacy().History {
+		history = nil // RFC 7044 section 10.1.1
+	}
 	// The newest entry of History-Info is the last one.
 	for _, value := range history[max(0, len(history)-maxHistory):] {
 		if said, ok := s.diversion(value, false); ok {
