@@ -13,11 +13,21 @@ const maxParts = 16
 // the body has several parts (RFC 5621), as that of a switch that adds its ISUP.
 type Description struct{ head, SDP, tail []byte }
 
+// ContentType is the type of the body. A session description without one, as old gateways
+// send it, is told by its first line: the side that gets the body needs its type.
+func (m *Message) ContentType() string {
+	kind := m.Get("content-type")
+	if kind == "" && looksLikeSDP(m.Body) {
+		return TypeSDP
+	}
+	return kind
+}
+
 // DescriptionIn finds the description of a body.
 func DescriptionIn(contentType string, body []byte) (d Description, ok bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	switch {
-	case kind == TypeSDP, contentType == "" && looksLikeSDP(body):
+	case kind == TypeSDP:
 		return Description{SDP: body}, true
 	case err != nil:
 		return d, false

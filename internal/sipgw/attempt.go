@@ -171,7 +171,7 @@ func (a *attempt) invite() {
 		w.Lines(a.s.diversionLines(m))
 	}
 	w.Lines(a.extra)
-	data := w.Finish(m.Get("content-type"), a.body)
+	data := w.Finish(m.ContentType(), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
 	a.tx.forgotten = func() { l.lastAck, l.won = nil, nil }

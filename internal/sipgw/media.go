@@ -122,7 +122,7 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 		if what == isAnswer {
 			give = s.media.session.Answer
 		}
-		body, known := sip.DescriptionIn(m.Get("content-type"), m.Body)
+		body, known := sip.DescriptionIn(m.ContentType(), m.Body)
 		d.SDP, d.Sender = body.SDP, m.peer.Addr.Addr()
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)

@@ -121,7 +121,7 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 
 func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
 	extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine()
-	client := o.send(method, extra, body, m.Get("content-type"), func(answer *message) {
+	client := o.send(method, extra, body, m.ContentType(), func(answer *message) {
 		l.relaying = false
 		if method == "INVITE" {
 			o.invite = nil
@@ -170,7 +170,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 	}
 	o.retarget(answer)
 	o.refresh.begin(o, answer)
-	o.keepOffer(sent, m.Get("content-type"))
+	o.keepOffer(sent, m.ContentType())
 	what := isAnswer
 	if lateOffer {
 		what = isOffer
@@ -189,7 +189,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 
 // respondAnswer sends a 2xx with the other side's description to a re-INVITE or UPDATE.
 func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
-	contentType := answer.Get("content-type")
+	contentType := answer.ContentType()
 	l.keepOffer(body, contentType)
 	extra := l.contactLine() + sip.LineAllow + lineSupported + l.refresh.serve(l, m)
 	data := m.Response(200, "OK", "", extra, body, contentType)
@@ -200,8 +200,8 @@ func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answe
 		seq := answer.CSeq
 		l.onAck = func(ack *message) {
 			l.between(isAnswer, ack, func(body []byte, err error) {
-				o.acknowledge(seq, body, ack.Get("content-type"))
-				o.keepOffer(body, ack.Get("content-type"))
+				o.acknowledge(seq, body, ack.ContentType())
+				o.keepOffer(body, ack.ContentType())
 				if err != nil {
 					l.s.handle(call.HungUp{Cause: call.CauseIncompatible})
 				}
@@ -221,7 +221,7 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 	}
 	extra := sip.Line("Info-Package", m.Get("info-package")) +
 		sip.Line("Content-Disposition", m.Get("content-disposition"))
-	o.send(m.Method, extra, m.Body, m.Get("content-type"), func(answer *message) {
+	o.send(m.Method, extra, m.Body, m.ContentType(), func(answer *message) {
 		switch {
 		case answer == nil:
 			tx.respond(408, "Request Timeout", "")

@@ -280,7 +280,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 			done()
 			return
 		}
-		to.send(method, extra, body, m.Get("content-type"), func(answer *message) {
+		to.send(method, extra, body, m.ContentType(), func(answer *message) {
 			switch {
 			case answer == nil:
 				tx.respond(504, "Server Time-out", "")
@@ -304,7 +304,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 					body = nil
 				}
 				if tx.request != nil {
-					tx.send(200, m.Response(200, "OK", "", l.contactLine()+sip.LineAllow, body, answer.Get("content-type")))
+					tx.send(200, m.Response(200, "OK", "", l.contactLine()+sip.LineAllow, body, answer.ContentType()))
 				}
 				done()
 			})

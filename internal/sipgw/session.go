@@ -276,7 +276,7 @@ func (s *session) passProvisional(a *attempt, m *message) {
 			s.media.spoilt = err
 		}
 		build := func(more string) []byte {
-			return invite.Response(m.Status, m.Phrase, tag, extra+more, body, m.Get("content-type"))
+			return invite.Response(m.Status, m.Phrase, tag, extra+more, body, m.ContentType())
 		}
 		if tx.state == serverTrying && !s.rely.send(a, m, len(body) > 0, build) {
 			tx.send(m.Status, build(""))
@@ -353,7 +353,7 @@ func (s *session) accept() {
 	}
 	answeredAt := s.sh.srv.config.Clock()
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
-	s.carrier.keepOffer(s.attempt.body, s.invite.Get("content-type"))
+	s.carrier.keepOffer(s.attempt.body, s.invite.ContentType())
 	s.caller.serve(s.inviteTx, s.invite.CSeq)
 	s.caller.onAck = s.callerAcked
 	s.carrier.refresh.begin(s.carrier, m)
@@ -374,7 +374,7 @@ func (s *session) accept() {
 		if s.media.session != nil && !s.media.closed {
 			s.media.session.Answered(answeredAt)
 		}
-		contentType := m.Get("content-type")
+		contentType := m.ContentType()
 		s.caller.keepOffer(body, contentType)
 		s.rely.whenAcknowledged(func() {
 			tx.send(200, invite.Response(200, "OK", s.caller.localTag, extra, body, contentType))
@@ -393,7 +393,7 @@ func (s *session) callerAcked(m *message) {
 			return // the call has ended, and its end has acknowledged the 2xx
 		}
 		s.unacked = false
-		contentType := m.Get("content-type")
+		contentType := m.ContentType()
 		s.carrier.acknowledge(s.carrier.inviteSeq, body, contentType)
 		s.carrier.keepOffer(body, contentType)
 		if err != nil {

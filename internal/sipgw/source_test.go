@@ -103,8 +103,8 @@ func TestSourceCalls(t *testing.T) {
 func TestTooMuchHeader(t *testing.T) {
 	w := newWorld(t, wish{})
 	for name, extra := range map[string]string{
-		"many": strings.Repeat("X-Filler: 1\r\n", sip.MaxHeaders),
-		"long": "X-Filler: " + strings.Repeat("x", sip.MaxHeaderBytes) + "\r\n",
+		"many": strings.Repeat("Accept: */*\r\n", sip.MaxHeaders),
+		"long": "Record-Route: <sip:" + strings.Repeat("x", sip.MaxHeaderBytes) + ">\r\n",
 	} {
 		w.pbx.invite("+12125550123", extra)
 		if m := w.pbx.next(); m.Status != 513 {

@@ -200,14 +200,15 @@ func (t *Transport) readPackets() {
 		}
 		t.Count.Received.Add(1)
 		from := Peer{Addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
-		stranger, ok := t.filter.Admits(from.Addr.Addr(), buffer[:n])
+		data := sip.SkipEmptyLines(buffer[:n])
+		stranger, ok := t.filter.Admits(from.Addr.Addr(), data)
 		// What the server sends itself, as through a media port, is no peer's.
 		if !ok || t.config.Reach.Own(from.Addr) {
 			t.Count.Filtered.Add(1)
 			continue
 		}
 		from.Stranger = stranger
-		t.config.Handle(buffer[:n], from)
+		t.config.Handle(data, from)
 	}
 }
 
