@@ -113,7 +113,8 @@ func TestAnswerOfAnotherIsDropped(t *testing.T) {
 	invite := w.carriers[0].want("INVITE")
 	raw := string(invite.Response(200, "Because", "far", "", []byte(answerSDP), "application/sdp"))
 	for _, edit := range [][2]string{
-		{"Via: ", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother\r\nVia: "}, {"CSeq: 1", "CSeq: \x021"}, {"SIP/2.0 200", "SIP/2.0 099"},
+		{"Via: ", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother\r\nVia: "},
+		{"CSeq: 1", "CSeq: \x021"}, {"SIP/2.0 200", "SIP/2.0 099"},
 		{"Call-ID:", "X-Call-ID:"}, {"\r\nCSeq", "\nCSeq"},
 	} {
 		odd := strings.Replace(raw, edit[0], edit[1], 1)
