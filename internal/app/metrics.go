@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
 // observe takes what a transaction of the store did.
-func (a *App) observe(g sqlstore.Group) {
+func (a *App) observe(g ledger.Group) {
 	a.metrics.Group(g)
 	telemetry.LogCalls(a.logger, g.Records)
 }

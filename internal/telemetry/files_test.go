@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/recording"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -40,7 +41,7 @@ func families(t *testing.T) map[string]bool {
 	m.WatchMedia(func() relay.Stats { return relay.Stats{} })
 	m.WatchRecordings(func() recording.Stats { return recording.Stats{} })
 	m.Media(relay.Quality{Packets: 1, Lost: 1, Jitter: time.Millisecond})
-	m.Group(sqlstore.Group{Size: 1, Records: []*record.Call{{Outcome: record.OutcomeAnswered, GatewayID: 1,
+	m.Group(ledger.Group{Size: 1, Records: []*record.Call{{Outcome: record.OutcomeAnswered, GatewayID: 1,
 		DurationMicros: 1}}})
 	m.Rang(1, time.Second)
 	m.Attempt(webhook.Attempt{State: webhook.Delivered})

@@ -13,7 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/api"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -149,7 +149,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Group takes what a transaction of the store did.
-func (m *Metrics) Group(g sqlstore.Group) {
+func (m *Metrics) Group(g ledger.Group) {
 	m.groupSizes.Observe(float64(g.Size))
 	m.groupTimes.Observe(g.Took.Seconds())
 	m.groupWaiting.Set(float64(g.Waiting))

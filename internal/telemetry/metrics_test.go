@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 )
 
 // scrape returns the text that Prometheus would get.
@@ -33,7 +34,7 @@ func TestLabelsStayBounded(t *testing.T) {
 		records = append(records, &record.Call{GatewayID: id.ID(i + 1), HangupCause: fmt.Sprint("cause", i),
 			Outcome: record.OutcomeFailed})
 	}
-	m.Group(sqlstore.Group{Size: n, Records: records})
+	m.Group(ledger.Group{Size: n, Records: records})
 	text := scrape(t, m)
 	for family, most := range map[string]int{
 		"tollgate_post_dial_delay_seconds_count": maxGateways + 1, "tollgate_admission_events_rejected_total": maxEvents + 1,
@@ -76,7 +77,7 @@ func TestAScrapeSurvivesADatabaseThatDoesNotAnswer(t *testing.T) {
 
 func TestAFailedGroupCountsNothingElse(t *testing.T) {
 	m := New("test")
-	m.Group(sqlstore.Group{Size: 3, Failed: true})
+	m.Group(ledger.Group{Size: 3, Failed: true})
 	text := scrape(t, m)
 	if !strings.Contains(text, "tollgate_store_failures_total 1\n") ||
 		!strings.Contains(text, `tollgate_grants_total{kind="first"} 0`) {

@@ -14,13 +14,14 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // firstAccountName is the name of the account that a new installation begins with.
 const firstAccountName = "default"
 
-func readAccount(ctx context.Context, q querier, account id.ID) (store.Account, error) {
+func readAccount(ctx context.Context, q table.Querier, account id.ID) (store.Account, error) {
 	return scanAccount(q.QueryRowContext(ctx, "SELECT version, doc FROM accounts WHERE id = $1", int64(account)).Scan)
 }
 
@@ -37,7 +38,7 @@ func scanAccount(scan func(...any) error) (store.Account, error) {
 
 func decodeAccount(doc []byte) (a store.Account, err error) {
 	if err := json.Unmarshal(doc, &a); err != nil {
-		return store.Account{}, fmt.Errorf("decode account: %w: %w", errCorrupt, err)
+		return store.Account{}, fmt.Errorf("decode account: %w: %w", table.ErrCorrupt, err)
 	}
 	if a.UpdatedAt.IsZero() { // of an older server
 		a.UpdatedAt = a.CreatedAt
@@ -99,7 +100,7 @@ func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 	if err := tx.exec(ctx, text, int64(a.ID), a.Version, int64(a.DefaultDeck), a.CreatedAt.UnixMicro(), doc); err != nil {
 		return err
 	}
-	return tx.apply(policy.PutAccount(compileAccount(a)))
+	return tx.Apply(policy.PutAccount(compileAccount(a)))
 }
 
 func (s *Store) makeAccount(ctx context.Context, tx *txn, a store.Account) (store.Account, error) {
@@ -142,7 +143,7 @@ func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created b
 }
 
 func (s *Store) account(ctx context.Context, account id.ID) (a store.Account, err error) {
-	err = s.db.reading(ctx, account, func(tx querier) (err error) {
+	err = s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		a, err = readAccount(ctx, tx, account)
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -55,7 +56,7 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 		}
 	}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
-	err := o.db.reading(ctx, account, func(tx querier) (err error) {
+	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -77,7 +78,7 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 }
 
 // complete reads the events and attempts of deliveries of an account.
-func complete(ctx context.Context, q querier, account id.ID, entries []webhook.Entry) error {
+func complete(ctx context.Context, q table.Querier, account id.ID, entries []webhook.Entry) error {
 	places := make(map[uuid.UUID]int, len(entries))
 	deliveries, events := make([]any, len(entries)), make([]any, len(entries))
 	for i := range entries {
@@ -90,7 +91,7 @@ func complete(ctx context.Context, q querier, account id.ID, entries []webhook.E
 		occurred int64
 	}
 	known := make(map[uuid.UUID]event, len(entries))
-	err := query(ctx, q, func(rows *sql.Rows) error {
+	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		var key uuid.UUID
 		var e event
 		err := rows.Scan(&key, &e.payload, &e.occurred)
@@ -106,7 +107,7 @@ func complete(ctx context.Context, q querier, account id.ID, entries []webhook.E
 		e := known[entries[i].EventID]
 		entries[i].Payload, entries[i].OccurredAt = e.payload, time.UnixMicro(e.occurred).UTC()
 	}
-	return query(ctx, q, func(rows *sql.Rows) error {
+	return table.Query(ctx, q, func(rows *sql.Rows) error {
 		a, err := scanAttempt(rows.Scan)
 		if i, there := places[a.DeliveryID]; there {
 			entries[i].Attempts = append(entries[i].Attempts, a)

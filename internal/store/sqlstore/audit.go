@@ -5,25 +5,23 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Audit recomputes the invariants of the ledger from all of its rows, in one state
 // of the database: nothing is broken, unless there is a bug or someone else wrote
 // to the database.
 func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
-	err = s.readingLedger(ctx, everyAccount, func(tx querier) (err error) {
-		audit, err = auditLedger(ctx, tx, s.db.postgres != nil)
+	err = s.engine.ReadLedger(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+		audit, err = auditLedger(ctx, tx, s.dialect)
 		return err
 	})
 	if err != nil {
@@ -35,8 +33,8 @@ func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
 // AuditFile is Audit for a database file, which a running server may have open. It
 // changes nothing in the file.
 func AuditFile(ctx context.Context, path string) (audit admission.Audit, err error) {
-	err = readFile(ctx, path, func(tx querier) (err error) {
-		audit, err = auditLedger(ctx, tx, false)
+	err = sqlite.ReadFile(ctx, path, func(tx table.Querier) (err error) {
+		audit, err = auditLedger(ctx, tx, &fileDialect)
 		return err
 	})
 	if err != nil {
@@ -48,8 +46,8 @@ func AuditFile(ctx context.Context, path string) (audit admission.Audit, err err
 // AuditServer is Audit for a PostgreSQL database whose nodes may be running. It
 // changes nothing and locks nothing out.
 func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit, err error) {
-	err = readServer(ctx, databaseURL, func(tx querier) (err error) {
-		audit, err = auditLedger(ctx, tx, true)
+	err = postgres.ReadServer(ctx, databaseURL, func(tx table.Querier) (err error) {
+		audit, err = auditLedger(ctx, tx, &serverDialect)
 		return err
 	})
 	if err != nil {
@@ -58,70 +56,28 @@ func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit
 	return audit, nil
 }
 
-// readServer runs f in one read transaction on a PostgreSQL database whose nodes
-// may be running, with the rows of every account.
-func readServer(ctx context.Context, databaseURL string, f func(querier) error) (err error) {
-	parsed, err := pgx.ParseConfig(databaseURL)
-	if err != nil {
-		return err // pgx leaves the password out
-	}
-	if parsed.ConnectTimeout == 0 {
-		parsed.ConnectTimeout = connectLimit
-	}
-	parsed.RuntimeParams["application_name"] = "tollgate audit"
-	db := &database{postgres: parsed, read: stdlib.OpenDB(*parsed)}
-	defer func() { err = errors.Join(err, db.read.Close()) }()
-	return db.reading(ctx, everyAccount, postgresSchema().checked(ctx, f))
-}
-
-// readFile runs f in one read transaction on a database file that a server may
-// have open.
-func readFile(ctx context.Context, path string, f func(querier) error) (err error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(absolute); err != nil {
-		return fmt.Errorf("no database: %w", err)
-	}
-	source := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
-		"mode": {"ro"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs), "query_only(ON)"},
-	}.Encode()}
-	pool, err := sql.Open("sqlite", source.String())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	tx, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	return errors.Join(sqliteSchema().checked(ctx, f)(tx), tx.Rollback())
-}
-
-// auditLedger reads all rows of the ledger. The leases of PostgreSQL have columns
-// that repeat what is in their bodies.
-func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission.Audit, err error) {
+// auditLedger reads all rows of the ledger.
+func auditLedger(ctx context.Context, tx table.Querier, d *dialect) (audit admission.Audit, err error) {
 	a := admission.NewAuditor()
-	journal, err := readJournalled(ctx, tx, columns)
+	journal, err := d.journal(ctx, tx)
 	if err != nil {
 		return audit, fmt.Errorf("read the journal: %w", err)
 	}
-	if err := auditLeases(ctx, tx, a, columns, journal); err != nil {
+	if err := d.auditLeases(ctx, tx, a, journal); err != nil {
 		return audit, fmt.Errorf("read leases: %w", err)
 	}
-	if err := auditRecords(ctx, tx, a, journal.records); err != nil {
+	if err := auditRecords(ctx, tx, a, journal.Records); err != nil {
 		return audit, fmt.Errorf("read call_records: %w", err)
 	}
 	if err := auditStraySlices(ctx, tx, a); err != nil {
 		return audit, fmt.Errorf("read call_slices: %w", err)
 	}
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var key admission.SpendKey
 		var spend admission.Spend
 		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Held, &spend.Overrun)
-		if _, later := journal.days[key]; !later {
+		if _, later := journal.Days[key]; !later {
 			a.Day(account, key, spend)
 		}
 		return err
@@ -129,31 +85,31 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	if err != nil {
 		return audit, fmt.Errorf("read profile_days: %w", err)
 	}
-	err = query(ctx, tx, func(rows *sql.Rows) error {
-		account, key, spend, err := scanScopeDay(rows.Scan)
-		if _, later := journal.days[key]; !later {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
+		account, key, spend, err := table.ScanScopeDay(rows.Scan)
+		if _, later := journal.Days[key]; !later {
 			a.Day(account, key, spend)
 		}
 		return err
-	}, "SELECT "+scopeDayColumns+" FROM scope_days")
+	}, "SELECT "+table.ScopeDayColumns+" FROM scope_days")
 	if err != nil {
 		return audit, fmt.Errorf("read scope_days: %w", err)
 	}
-	for key, day := range journal.days {
-		a.Day(day.account, key, day.spend)
+	for key, day := range journal.Days {
+		a.Day(day.Account, key, day.Spend)
 	}
-	err = query(ctx, tx, func(rows *sql.Rows) error {
-		key, day, err := scanEmergencies(rows.Scan)
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
+		key, day, err := table.ScanEmergencies(rows.Scan)
 		a.EmergencyDay(key, day)
 		return err
-	}, "SELECT "+emergencyColumns+" FROM emergency_days")
+	}, "SELECT "+table.EmergencyColumns+" FROM emergency_days")
 	if err != nil {
 		return audit, fmt.Errorf("read emergency_days: %w", err)
 	}
-	for key, day := range journal.emergencies {
+	for key, day := range journal.Emergencies {
 		a.EmergencyDay(key, day)
 	}
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var before record.Day
 		err := rows.Scan(&account, &before)
@@ -170,46 +126,56 @@ func auditLedger(ctx context.Context, tx querier, columns bool) (audit admission
 	return a.Finish(limits.largest), nil
 }
 
-func auditLeases(ctx context.Context, tx querier, a *admission.Auditor, columns bool, journal *journalled) error {
-	more := ", place"
-	if columns {
-		more = ", profile_id, connection_id, owner, emergency, expires_at"
-	}
-	err := query(ctx, tx, func(rows *sql.Rows) error {
-		var account, profile, connection id.ID
-		var call, owner uuid.UUID
-		var emergency bool
-		var expires, place int64
+// leaseAudit shows all leases to an auditor.
+type leaseAudit func(context.Context, table.Querier, *admission.Auditor, *sqlite.Journal) error
+
+// auditFileLeases reads leases, those in the journal in the place of those in the table.
+func auditFileLeases(ctx context.Context, tx table.Querier, a *admission.Auditor, journal *sqlite.Journal) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
+		var account id.ID
+		var call uuid.UUID
 		var body []byte
-		fields := []any{&account, &call, &body, &place}
-		if columns {
-			fields = append(fields[:3], &profile, &connection, &owner, &emergency, &expires)
-		}
-		if err := rows.Scan(fields...); err != nil {
+		var place int64
+		if err := rows.Scan(&account, &call, &body, &place); err != nil {
 			return err
 		}
-		if _, later := journal.leases[place]; later {
-			return nil
-		}
-		l := auditLease(a, account, call, body)
-		if l != nil && columns && (profile != l.Profile || connection != l.Connection || owner != l.Owner ||
-			emergency != l.Emergency || expires != l.ExpiresMicros) {
-			a.Broken(admission.Channels, admission.LeaseRow(account, call),
-				"has columns, by which live calls are counted, that differ from its body")
+		if _, later := journal.Leases[place]; !later {
+			auditLease(a, account, call, body)
 		}
 		return nil
-	}, "SELECT account_id, id, body"+more+" FROM leases ORDER BY id")
-	for _, l := range journal.leases {
+	}, "SELECT "+table.LeaseColumns+", place FROM leases ORDER BY id")
+	for _, l := range journal.Leases {
 		if l != nil {
-			auditLease(a, l.account, l.call, l.body)
+			auditLease(a, l.Account, l.Call, l.Body)
 		}
 	}
 	return err
 }
 
+// auditServerLeases reads leases, which have columns that repeat what is in their bodies.
+func auditServerLeases(ctx context.Context, tx table.Querier, a *admission.Auditor, _ *sqlite.Journal) error {
+	return table.Query(ctx, tx, func(rows *sql.Rows) error {
+		var account, profile, connection id.ID
+		var call, owner uuid.UUID
+		var emergency bool
+		var expires int64
+		var body []byte
+		if err := rows.Scan(&account, &call, &body, &profile, &connection, &owner, &emergency, &expires); err != nil {
+			return err
+		}
+		l := auditLease(a, account, call, body)
+		if l != nil && (profile != l.Profile || connection != l.Connection || owner != l.Owner ||
+			emergency != l.Emergency || expires != l.ExpiresMicros) {
+			a.Broken(admission.Channels, admission.LeaseRow(account, call),
+				"has columns, by which live calls are counted, that differ from its body")
+		}
+		return nil
+	}, "SELECT "+table.LeaseColumns+", profile_id, connection_id, owner, emergency, expires_at FROM leases ORDER BY id")
+}
+
 // auditLease returns the lease, or nil for one that cannot be read.
 func auditLease(a *admission.Auditor, account id.ID, call uuid.UUID, body []byte) *admission.Lease {
-	l, err := decodeLease(account, call, body)
+	l, err := table.DecodeLease(account, call, body)
 	if err != nil {
 		a.Broken(admission.Conservation, admission.LeaseRow(account, call), "cannot be read: %v", err)
 		return nil
@@ -220,12 +186,12 @@ func auditLease(a *admission.Auditor, account id.ID, call uuid.UUID, body []byte
 
 // auditRecords reads each record with its slices, one row for each of them, and takes
 // those that are in no table yet.
-func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []*record.Call) error {
+func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, more []*record.Call) error {
 	var last *record.Call
-	err := query(ctx, tx, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var day, secs, cost, profile sql.NullInt64
-		r, err := scanRecord(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
-		if errors.Is(err, errCorrupt) {
+		r, err := table.ScanRecord(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
+		if errors.Is(err, table.ErrCorrupt) {
 			a.Broken(admission.OneRecord, admission.RecordRow(r.AccountID, r.ID), "cannot be read: %v", err)
 			return nil
 		}
@@ -252,7 +218,7 @@ func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []
 				profile.Int64, r.ProfileID)
 		}
 		return nil
-	}, `SELECT `+recordColumns+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
+	}, `SELECT `+table.RecordColumns+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
 		LEFT JOIN (SELECT account_id AS slice_account, call_id AS slice_call, day AS slice_day, profile_id AS slice_profile,
 			secs AS slice_secs, cost AS slice_cost FROM call_slices) AS s ON slice_account = account_id AND slice_call = id
 		ORDER BY id, slice_day`)
@@ -266,8 +232,8 @@ func auditRecords(ctx context.Context, tx querier, a *admission.Auditor, more []
 }
 
 // auditStraySlices looks for charges whose call has no record.
-func auditStraySlices(ctx context.Context, tx querier, a *admission.Auditor) error {
-	return query(ctx, tx, func(rows *sql.Rows) error {
+func auditStraySlices(ctx context.Context, tx table.Querier, a *admission.Auditor) error {
+	return table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var call uuid.UUID
 		if err := rows.Scan(&account, &call); err != nil {

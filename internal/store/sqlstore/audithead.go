@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // AuditHead is the end of the chain of audit events. An operator who keeps one elsewhere
@@ -66,7 +67,7 @@ func OpenAuditHead(v *secret.Vault, text string) (AuditHead, error) {
 
 // AuditHead returns where the chain ends now.
 func (s *Store) AuditHead(ctx context.Context) (head AuditHead, err error) {
-	err = s.db.reading(ctx, everyAccount, func(tx querier) error {
+	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		var hash []byte
 		err := tx.QueryRowContext(ctx, "SELECT last, hash FROM audit_head WHERE one = 1").Scan(&head.Sequence, &hash)
 		copy(head.Hash[:], hash)
@@ -84,7 +85,7 @@ func (s *Store) HasAuditHead(ctx context.Context, head AuditHead) (has bool, err
 	if head.Sequence == 0 {
 		return true, nil
 	}
-	err = s.db.reading(ctx, everyAccount, func(tx querier) error {
+	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		var hash []byte
 		err := tx.QueryRowContext(ctx, "SELECT hash FROM audit_events WHERE id = $1", head.Sequence).Scan(&hash)
 		if errors.Is(err, sql.ErrNoRows) {

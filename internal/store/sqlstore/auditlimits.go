@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 func amount(nanos int64) money.Amount { return money.Amount(nanos) }
@@ -56,9 +57,9 @@ type limitSpan struct {
 }
 
 // readLimits walks back from what is configured now by what was recorded of changes.
-func readLimits(ctx context.Context, tx querier) (limitHistory, error) {
+func readLimits(ctx context.Context, tx table.Querier) (limitHistory, error) {
 	changes := make(map[admission.Scope][]store.AuditEvent)
-	err := query(ctx, tx, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		e, _, err := scanEvent(rows.Scan)
 		if err != nil {
 			return err
@@ -91,7 +92,7 @@ func readLimits(ctx context.Context, tx querier) (limitHistory, error) {
 }
 
 // limitsNow reads the fields of everything that may have a limit.
-func limitsNow(ctx context.Context, tx querier) (map[admission.Scope]map[string]jsontext.Value, error) {
+func limitsNow(ctx context.Context, tx table.Querier) (map[admission.Scope]map[string]jsontext.Value, error) {
 	now := make(map[admission.Scope]map[string]jsontext.Value)
 	profiles, groups := profileNoun(), billingGroupNoun()
 	for _, kind := range []struct {
@@ -111,7 +112,7 @@ func limitsNow(ctx context.Context, tx querier) (map[admission.Scope]map[string]
 			return admission.Scope{Account: a.ID}, &a, err
 		}},
 	} {
-		err := query(ctx, tx, func(rows *sql.Rows) error {
+		err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 			scope, object, err := kind.read(rows)
 			if err == nil {
 				now[scope], err = flatten(object)

@@ -18,6 +18,9 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // change is what a write did to one object of the kind.
@@ -232,10 +235,10 @@ func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc st
 		return e, "", err
 	}
 	if err := json.Unmarshal([]byte(doc), &e); err != nil {
-		return e, doc, fmt.Errorf("decode audit event: %w: %w", errCorrupt, err)
+		return e, doc, fmt.Errorf("decode audit event: %w: %w", table.ErrCorrupt, err)
 	}
 	if len(hash) != len(e.Hash) {
-		return e, doc, fmt.Errorf("decode audit event: %w: hash of %d bytes", errCorrupt, len(hash))
+		return e, doc, fmt.Errorf("decode audit event: %w: hash of %d bytes", table.ErrCorrupt, len(hash))
 	}
 	copy(e.Hash[:], hash)
 	return e, doc, nil
@@ -244,7 +247,7 @@ func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc st
 // ListAudit implements store.Writes.
 func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (store.Page[store.AuditEvent], error) {
 	page := store.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = auditListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, _, err := scanEvent(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -286,7 +289,7 @@ func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.
 // back with them: against that, known are heads that were kept elsewhere, which must
 // be in the chain.
 func (s *Store) VerifyAuditChain(ctx context.Context, known ...AuditHead) (head AuditHead, err error) {
-	err = s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		head, err = verifyChain(ctx, tx, s.config.Vault, known)
 		return err
 	})
@@ -296,22 +299,22 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known ...AuditHead) (head 
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
 func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ...AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, v, known, func(f func(querier) error) error { return readFile(ctx, path, f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return sqlite.ReadFile(ctx, path, f) })
 }
 
 // VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
 // running. It changes nothing and locks nothing out.
 func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault,
 	known ...AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, v, known, func(f func(querier) error) error { return readServer(ctx, databaseURL, f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return postgres.ReadServer(ctx, databaseURL, f) })
 }
 
 // verifyApart verifies the chain of a database that is opened for that alone. What
 // is wrong with the chain is told apart from what is wrong with the database.
 func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead,
-	read func(func(querier) error) error) (head AuditHead, err error) {
+	read func(func(table.Querier) error) error) (head AuditHead, err error) {
 	var broken error
-	err = read(func(tx querier) error {
+	err = read(func(tx table.Querier) error {
 		head, broken = verifyChain(ctx, tx, v, known)
 		return nil
 	})
@@ -321,18 +324,18 @@ func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead,
 	return head, broken
 }
 
-func verifyChain(ctx context.Context, q querier, v *secret.Vault, known []AuditHead) (head AuditHead, err error) {
+func verifyChain(ctx context.Context, q table.Querier, v *secret.Vault, known []AuditHead) (head AuditHead, err error) {
 	broken := func(format string, args ...any) error {
 		return &AuditError{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
 	}
-	err = query(ctx, q, func(rows *sql.Rows) error {
+	err = table.Query(ctx, q, func(rows *sql.Rows) error {
 		var account id.ID
 		var sequence, created int64
 		var key string
 		e, doc, err := scanEvent(rows.Scan, &sequence, &account, &created, &key)
 		hash, has := chain(v, key, head.Hash[:], doc)
 		switch {
-		case errors.Is(err, errCorrupt):
+		case errors.Is(err, table.ErrCorrupt):
 			return broken("cannot be read: %v", err)
 		case err != nil:
 			return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // banDoc is a ban as the audit shows it.
@@ -81,7 +82,7 @@ func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, 
 // ListBans implements store.Bans.
 func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
 	bans := []store.Ban{}
-	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		b, err := scanBan(rows.Scan)
 		bans = append(bans, b)
 		return err
@@ -93,7 +94,7 @@ func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
 	return bans, nil
 }
 
-func readBan(ctx context.Context, q querier, prefix netip.Prefix) (store.Ban, error) {
+func readBan(ctx context.Context, q table.Querier, prefix netip.Prefix) (store.Ban, error) {
 	return scanBan(q.QueryRowContext(ctx, "SELECT "+banColumns+" FROM bans WHERE prefix = $1", prefix.String()).Scan)
 }
 
@@ -104,7 +105,7 @@ func scanBan(scan func(...any) error) (b store.Ban, err error) {
 		return b, err
 	}
 	if b.Prefix, err = netip.ParsePrefix(prefix); err != nil {
-		return b, fmt.Errorf("banned prefix: %w: %w", errCorrupt, err)
+		return b, fmt.Errorf("banned prefix: %w: %w", table.ErrCorrupt, err)
 	}
 	b.CreatedAt = time.UnixMicro(created).UTC()
 	if expires != 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -73,7 +74,7 @@ type collection[T any, K comparable] struct {
 // sees is the account whose rows a transaction may see.
 func (c *collection[T, K]) sees(account id.ID) id.ID {
 	if c.everywhere {
-		return everyAccount
+		return table.EveryAccount
 	}
 	return account
 }
@@ -89,7 +90,7 @@ func encodeDoc(object any) (string, error) {
 // decode reads a document back. Nothing of the result is shared.
 func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T, err error) {
 	if err := json.Unmarshal(doc, &object); err != nil {
-		return object, fmt.Errorf("decode %s: %w: %w", n.name, errCorrupt, err)
+		return object, fmt.Errorf("decode %s: %w: %w", n.name, table.ErrCorrupt, err)
 	}
 	h := n.head(&object)
 	*h.account, *h.version = account, version
@@ -114,7 +115,7 @@ func (n *noun[T, K]) scan(scan func(...any) error) (object T, err error) {
 
 const docColumns = "account_id, version, doc"
 
-func (n *noun[T, K]) get(ctx context.Context, q querier, account id.ID, key K) (T, error) {
+func (n *noun[T, K]) get(ctx context.Context, q table.Querier, account id.ID, key K) (T, error) {
 	return n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+
 		" WHERE account_id = $1 AND id = $2", int64(account), n.keyValue(key)).Scan)
 }
@@ -122,7 +123,7 @@ func (n *noun[T, K]) get(ctx context.Context, q querier, account id.ID, key K) (
 // Get implements store.Collection.
 func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
 	var object T
-	err := c.store.db.reading(ctx, c.sees(account), func(tx querier) (err error) {
+	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		object, err = c.noun.get(ctx, tx, account, key)
 		return err
 	})
@@ -137,7 +138,7 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
 	l := listing{table: c.noun.table, columns: docColumns, fields: c.noun.fields}
 	page := store.Page[T]{Items: []T{}}
-	err := c.store.db.reading(ctx, c.sees(account), func(tx querier) (err error) {
+	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
@@ -290,7 +291,7 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 			n.removed(&gone, c.store.now())
 		}
 		tx.note(n.change("delete", &gone, nil), gone)
-		if err := tx.apply(changes...); err != nil {
+		if err := tx.Apply(changes...); err != nil {
 			return err
 		}
 		return n.announce(ctx, tx, &gone, webhook.Deleted)
@@ -365,7 +366,7 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 		}
 		return err
 	}
-	return tx.apply(n.put(object)...)
+	return tx.Apply(n.put(object)...)
 }
 
 func (n *noun[T, K]) saveText(names []string, create bool) string {
@@ -381,7 +382,7 @@ func (n *noun[T, K]) saveText(names []string, create bool) string {
 }
 
 func accountExists(ctx context.Context, tx *txn, account id.ID) error {
-	found, err := exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
+	found, err := table.Exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
 	if err == nil && !found {
 		err = fmt.Errorf("account %s: %w", account, store.ErrNotFound)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Call records are counted by their millions, on every page of a list. They never
@@ -45,29 +46,6 @@ type marker struct {
 	reach int64
 }
 
-// In SQLite there is one writer and rows get rising numbers. In PostgreSQL the rows
-// of a transaction that is still open may come in sight in any order, so the mark is
-// the oldest transaction that is open. Source: PostgreSQL 15, pg_snapshot_xmin.
-var (
-	fileMarker = marker{
-		now: `SELECT (SELECT COALESCE(MAX(rowid), 0) FROM call_records) + 1,
-			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
-		table: "call_records NOT INDEXED", after: "rowid >= $%d", reach: 50_000,
-	}
-	serverMarker = marker{
-		now: `SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
-			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
-		table: "call_records", after: "written >= CAST(CAST(CAST($%d AS BIGINT) AS TEXT) AS XID8)",
-	}
-)
-
-func (s *Store) marker() *marker {
-	if s.db.postgres != nil {
-		return &serverMarker
-	}
-	return &fileMarker
-}
-
 // selected is what a condition selects: how many rows and, when they are few, which.
 type selected struct {
 	total int
@@ -79,9 +57,9 @@ type selected struct {
 const maxFew = 100
 
 // countRecords counts the records that a condition selects, in the transaction of a read.
-func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, where string,
+func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.ID, where string,
 	args []any) (selected, error) {
-	m := s.marker()
+	m := &s.dialect.marker
 	var mark, sweeps int64
 	if err := tx.QueryRowContext(ctx, m.now, int64(account)).Scan(&mark, &sweeps); err != nil {
 		return selected{}, err
@@ -123,9 +101,9 @@ func (s *Store) countRecords(ctx context.Context, tx querier, account id.ID, whe
 
 // listFew adds to ids those that a statement finds, up to one more than maxFew, and
 // says which of them are to be remembered.
-func listFew(ctx context.Context, tx querier, ids [][]byte, text string, args []any) (found, kept [][]byte, err error) {
+func listFew(ctx context.Context, tx table.Querier, ids [][]byte, text string, args []any) (found, kept [][]byte, err error) {
 	found, kept = slices.Clip(append([][]byte{}, ids...)), slices.Clip(append([][]byte{}, ids...))
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var key []byte
 		var after sql.NullInt64
 		err := rows.Scan(&key, &after)

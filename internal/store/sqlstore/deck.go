@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -50,7 +51,7 @@ func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 	return d, err
 }
 
-func readDeck(ctx context.Context, q querier, account, deck id.ID) (store.RateDeck, error) {
+func readDeck(ctx context.Context, q table.Querier, account, deck id.ID) (store.RateDeck, error) {
 	return scanDeck(q.QueryRowContext(ctx, "SELECT "+deckListing.columns+" FROM "+deckListing.table+
 		" WHERE account_id = $1 AND id = $2", int64(account), int64(deck)).Scan)
 }
@@ -91,7 +92,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 			return err
 		}
 		tx.note(deckChange("create", nil, &deck), deck)
-		if err := tx.apply(policy.PutDeck(&policy.Deck{ID: key, Account: account, Rates: compiled})); err != nil {
+		if err := tx.Apply(policy.PutDeck(&policy.Deck{ID: key, Account: account, Rates: compiled})); err != nil {
 			return err
 		}
 		return tx.announceDeck(ctx, &deck, webhook.Created)
@@ -105,7 +106,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 // Deck implements store.Decks.
 func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		d, err = readDeck(ctx, tx, account, deck)
 		return err
 	})
@@ -118,7 +119,7 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 // ListDecks implements store.Decks.
 func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (store.Page[store.RateDeck], error) {
 	page := store.Page[store.RateDeck]{Items: []store.RateDeck{}}
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = deckListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
 			page.Items = append(page.Items, d)
@@ -136,7 +137,7 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (st
 // with Equal and Contains; their order is that of their prefixes.
 func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query) (store.Page[rating.Row], error) {
 	page := store.Page[rating.Row]{Items: []rating.Row{}}
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return readError("rate deck", deck.String(), err)
@@ -202,9 +203,9 @@ func rowFilter(filters []store.Filter) (func(*rating.Row) bool, error) {
 }
 
 // rowsBetween reads the chunks that hold rows from one number up to another.
-func rowsBetween(ctx context.Context, q querier, account, deck id.ID, from, to int64) ([]rating.Row, error) {
+func rowsBetween(ctx context.Context, q table.Querier, account, deck id.ID, from, to int64) ([]rating.Row, error) {
 	found := []rating.Row{}
-	err := query(ctx, q, func(rows *sql.Rows) error {
+	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		var first int64
 		var body []byte
 		if err := rows.Scan(&first, &body); err != nil {
@@ -224,8 +225,8 @@ func rowsBetween(ctx context.Context, q querier, account, deck id.ID, from, to i
 	return found, err
 }
 
-func eachChunk(ctx context.Context, q querier, account, deck id.ID, use func([]rating.Row)) error {
-	return query(ctx, q, func(rows *sql.Rows) error {
+func eachChunk(ctx context.Context, q table.Querier, account, deck id.ID, use func([]rating.Row)) error {
+	return table.Query(ctx, q, func(rows *sql.Rows) error {
 		var body []byte
 		if err := rows.Scan(&body); err != nil {
 			return err
@@ -240,7 +241,7 @@ func eachChunk(ctx context.Context, q querier, account, deck id.ID, use func([]r
 }
 
 // compileStored compiles a deck from its stored rows.
-func compileStored(ctx context.Context, q querier, account, deck id.ID, at time.Time) (*rating.Deck, error) {
+func compileStored(ctx context.Context, q table.Querier, account, deck id.ID, at time.Time) (*rating.Deck, error) {
 	var all []rating.Row
 	err := eachChunk(ctx, q, account, deck, func(rows []rating.Row) { all = append(all, rows...) })
 	if err != nil {
@@ -324,7 +325,7 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 			}
 		}
 		tx.note(deckChange("delete", &d, nil), d)
-		if err := tx.apply(policy.DropDeck(deck)); err != nil {
+		if err := tx.Apply(policy.DropDeck(deck)); err != nil {
 			return err
 		}
 		return tx.announceDeck(ctx, &d, webhook.Deleted)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // chunkRows is how many rows of a deck are kept in one value: some 80 kB, which
@@ -39,11 +40,11 @@ func encodeRows(ordered []rating.Row) (chunks [][]byte) {
 // leading digits they share and the other digits, and the numbers of its rate and
 // its description, each of which is written out where it first occurs.
 func encodeChunk(rows []rating.Row) []byte {
-	e := encoder{out: make([]byte, 0, 12*len(rows))}
+	e := table.Encoder{Out: make([]byte, 0, 12*len(rows))}
 	rates := make(map[rating.Rate]int64)
 	descriptions := make(map[string]int64)
-	e.int(chunkForm)
-	e.int(int64(len(rows)))
+	e.Int(table.ChunkForm)
+	e.Int(int64(len(rows)))
 	previous := ""
 	for i := range rows {
 		row := &rows[i]
@@ -51,8 +52,8 @@ func encodeChunk(rows []rating.Row) []byte {
 		for shared < len(previous) && shared < len(row.Prefix) && previous[shared] == row.Prefix[shared] {
 			shared++
 		}
-		e.int(int64(shared))
-		e.text(row.Prefix[shared:])
+		e.Int(int64(shared))
+		e.Text(row.Prefix[shared:])
 		previous = row.Prefix
 
 		rate, known := rates[row.Rate]
@@ -60,68 +61,68 @@ func encodeChunk(rows []rating.Row) []byte {
 			rate = int64(len(rates))
 			rates[row.Rate] = rate
 		}
-		e.int(rate)
+		e.Int(rate)
 		if !known {
-			e.rate(row.Rate)
+			e.Rate(row.Rate)
 		}
 		description, known := descriptions[row.Description]
 		if !known {
 			description = int64(len(descriptions))
 			descriptions[row.Description] = description
 		}
-		e.int(description)
+		e.Int(description)
 		if !known {
-			e.text(row.Description)
+			e.Text(row.Description)
 		}
-		e.bool(!row.EffectiveAt.IsZero())
+		e.Bool(!row.EffectiveAt.IsZero())
 		if !row.EffectiveAt.IsZero() {
-			e.int(row.EffectiveAt.UnixMicro())
+			e.Int(row.EffectiveAt.UnixMicro())
 		}
-		e.int(int64(row.Line))
+		e.Int(int64(row.Line))
 	}
-	return e.out
+	return e.Out
 }
 
 // decodeChunk reads what encodeChunk wrote.
 func decodeChunk(body []byte) ([]rating.Row, error) {
-	d := newDecoder(body, chunkForm)
-	rows := make([]rating.Row, 0, d.count())
+	d := table.NewDecoder(body, table.ChunkForm)
+	rows := make([]rating.Row, 0, d.Count())
 	var rates []rating.Rate
 	var descriptions []string
 	previous := ""
 	for range cap(rows) {
 		var row rating.Row
-		shared := d.int()
-		suffix := d.text()
+		shared := d.Int()
+		suffix := d.Text()
 		if shared < 0 || shared > int64(len(previous)) {
-			d.bad = true
+			d.Bad = true
 		}
-		if d.bad {
+		if d.Bad {
 			break
 		}
 		row.Prefix = previous[:shared] + suffix
 		previous = row.Prefix
-		if n := d.int(); n == int64(len(rates)) {
-			rates = append(rates, d.rate())
+		if n := d.Int(); n == int64(len(rates)) {
+			rates = append(rates, d.Rate())
 			row.Rate = rates[n]
 		} else if n >= 0 && n < int64(len(rates)) {
 			row.Rate = rates[n]
 		} else {
-			d.bad = true
+			d.Bad = true
 		}
-		if n := d.int(); n == int64(len(descriptions)) {
-			descriptions = append(descriptions, d.text())
+		if n := d.Int(); n == int64(len(descriptions)) {
+			descriptions = append(descriptions, d.Text())
 			row.Description = descriptions[n]
 		} else if n >= 0 && n < int64(len(descriptions)) {
 			row.Description = descriptions[n]
 		} else {
-			d.bad = true
+			d.Bad = true
 		}
-		if d.bool() {
-			row.EffectiveAt = time.UnixMicro(d.int()).UTC()
+		if d.Bool() {
+			row.EffectiveAt = time.UnixMicro(d.Int()).UTC()
 		}
-		row.Line = int(d.int())
+		row.Line = int(d.Int())
 		rows = append(rows, row)
 	}
-	return rows, d.finish("rows of a rate deck")
+	return rows, d.Finish("rows of a rate deck")
 }

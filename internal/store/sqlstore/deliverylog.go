@@ -11,6 +11,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -31,7 +32,7 @@ func scanEntry(scan func(...any) error) (webhook.Entry, error) {
 }
 
 // entry reads a delivery of an account, without its attempts.
-func entry(ctx context.Context, q querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
+func entry(ctx context.Context, q table.Querier, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
 	e, err := scanEntry(q.QueryRowContext(ctx,
 		"SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
 		int64(account), delivery[:]).Scan)
@@ -63,11 +64,11 @@ func scanAttempt(scan func(...any) error) (webhook.Attempt, error) {
 
 // Entry implements webhook.Log.
 func (o Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
-	err = o.db.reading(ctx, account, func(tx querier) error {
+	err = o.engine.Read(ctx, account, func(tx table.Querier) error {
 		if e, err = entry(ctx, tx, account, delivery); err != nil {
 			return err
 		}
-		return query(ctx, tx, func(rows *sql.Rows) error {
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			a, err := scanAttempt(rows.Scan)
 			e.Attempts = append(e.Attempts, a)
 			return err
@@ -91,10 +92,10 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		if err != nil {
 			return err
 		}
-		if tx.snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
+		if tx.Snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
 			return fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
 		}
-		full, err := exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account),
+		full, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account),
 			int64(store.MaxWebhookQueue))
 		if err != nil {
 			return err
@@ -113,7 +114,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		if made, err = entry(ctx, tx, account, key); err != nil {
 			return err
 		}
-		tx.mailed = true
+		tx.Mailed = true
 		// It is no change of configuration, so nothing is noted for the audit.
 		tx.object = made
 		return tx.count(ctx, account, 1, 0)
@@ -135,7 +136,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 		"created_at":  {column: "created_at", kind: kindTime},
 	}}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
-	err := o.db.reading(ctx, account, func(tx querier) (err error) {
+	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -152,7 +153,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 // Queue is what waits to be delivered to the endpoints of an account.
 func (o Outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
 	var q store.WebhookQueue
-	err := o.db.reading(ctx, account, func(tx querier) error {
+	err := o.engine.Read(ctx, account, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT pending, refused FROM webhook_queues WHERE account_id = $1", int64(account)).
 			Scan(&q.Pending, &q.Refused)
 	})
@@ -174,7 +175,7 @@ const (
 func (s *Store) sweepWebhooks(ctx context.Context) error {
 	cutoff := s.config.Clock().Add(-deliveryRetention).UnixMicro()
 	var endpoints []id.ID
-	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
 		endpoints = append(endpoints, endpoint)
@@ -225,14 +226,14 @@ func (s *Store) sweep(ctx context.Context, step func(*txn) (int64, error)) error
 // deleteDeliveries deletes some deliveries of an endpoint with their attempts:
 // any if the endpoint is gone, else those made before the cutoff.
 func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64) (int64, error) {
-	if t.snapshot.Webhook(endpoint) == nil {
+	if t.Snapshot.Webhook(endpoint) == nil {
 		cutoff = 1<<63 - 1
 	}
 	const some = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND created_at < $2 ORDER BY created_at, id " +
 		"LIMIT $3"
 	args := []any{int64(endpoint), cutoff, int64(sweepSize)}
 	pending := make(map[id.ID]int64)
-	err := query(ctx, t, func(rows *sql.Rows) error {
+	err := table.Query(ctx, t, func(rows *sql.Rows) error {
 		var account id.ID
 		var n int64
 		err := rows.Scan(&account, &n)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // eventTime is the column that has the time of a kind of event. A time of 0 is none.
@@ -30,17 +31,17 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 	if events == "" {
 		return page, nil
 	}
-	err = s.readingLedger(ctx, account, func(tx querier) error {
+	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+events+") AS e", args...).Scan(&page.Total); err != nil {
 			return err
 		}
 		text := fmt.Sprintf(`SELECT e.kind, e.at, %s FROM (%s ORDER BY at, call_id, kind LIMIT %d OFFSET %d) AS e
 			JOIN call_records ON account_id = $1 AND id = e.call_id ORDER BY e.at, e.call_id, e.kind`,
-			recordColumns, events, q.Size, q.Skip)
-		return query(ctx, tx, func(rows *sql.Rows) error {
+			table.RecordColumns, events, q.Size, q.Skip)
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			var event store.CallEvent
 			var err error
-			event.Call, err = scanRecord(func(into ...any) error {
+			event.Call, err = table.ScanRecord(func(into ...any) error {
 				return rows.Scan(append([]any{&event.Kind, &event.AtMicros}, into...)...)
 			})
 			page.Items = append(page.Items, event)

@@ -7,9 +7,8 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // PutEndpoint writes an endpoint as it is given, without an event of that.
@@ -17,7 +16,7 @@ func PutEndpoint(t testing.TB, s *Store, e webhook.Endpoint) {
 	t.Helper()
 	check(t, s.writeIn(t.Context(), e.AccountID, func(tx *txn) error {
 		n := webhookEndpointNoun()
-		known, err := exists(t.Context(), tx, "SELECT 1 FROM webhook_endpoints WHERE id = $1", int64(e.ID))
+		known, err := table.Exists(t.Context(), tx, "SELECT 1 FROM webhook_endpoints WHERE id = $1", int64(e.ID))
 		if err != nil {
 			return err
 		}
@@ -35,7 +34,7 @@ func SweepWebhooks(t testing.TB, s *Store) {
 // the same state of the database.
 func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByOne int) {
 	t.Helper()
-	check(t, s.readingLedger(t.Context(), account, func(tx querier) error {
+	check(t, s.engine.ReadLedger(t.Context(), account, func(tx table.Querier) error {
 		const where = "account_id = $1 AND profile_id = $2"
 		found, err := s.countRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
 		if err != nil {
@@ -59,7 +58,7 @@ func Plans(t testing.TB, s *Store) map[string]string {
 			return err
 		}
 		explain := make(map[string]string)
-		err := query(t.Context(), tx, func(rows *sql.Rows) error {
+		err := table.Query(t.Context(), tx, func(rows *sql.Rows) error {
 			var statement, name string
 			var parameters int
 			err := rows.Scan(&statement, &name, &parameters)
@@ -73,7 +72,7 @@ func Plans(t testing.TB, s *Store) map[string]string {
 			if err != nil {
 				break
 			}
-			err = query(t.Context(), tx, func(rows *sql.Rows) error {
+			err = table.Query(t.Context(), tx, func(rows *sql.Rows) error {
 				var line string
 				err := rows.Scan(&line)
 				plans[statement] += line + "\n"
@@ -89,16 +88,16 @@ func Plans(t testing.TB, s *Store) map[string]string {
 // calls that were named.
 func Lookups(t testing.TB, s *Store) int {
 	t.Helper()
-	return executed(t, s, "SELECT "+leaseColumns+" FROM leases WHERE id = ANY($1)")
+	return executed(t, s, "SELECT "+table.LeaseColumns+" FROM leases WHERE id = ANY($1)")
 }
 
 // TurnLock is what nodes take turns by.
-const TurnLock = turnLock
+const TurnLock int64 = 0x746f6c6c67617466
 
 // Turns counts the turns that a node's writer has taken.
 func Turns(t testing.TB, s *Store) int {
 	t.Helper()
-	return executed(t, s, lockTurn)
+	return executed(t, s, "SELECT pg_advisory_lock($1)")
 }
 
 // executed counts how often a statement was carried out by a kept plan.
@@ -125,7 +124,7 @@ func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 // query with a mistake would: by the way of reads and by that of writes.
 func Forge(t testing.TB, s *Store, account id.ID, count, change string) (seen, changed int64) {
 	t.Helper()
-	check(t, s.db.reading(t.Context(), account, func(tx querier) error {
+	check(t, s.engine.Read(t.Context(), account, func(tx table.Querier) error {
 		return tx.QueryRowContext(t.Context(), count).Scan(&seen)
 	}))
 	check(t, s.writeIn(t.Context(), account, func(tx *txn) error {
@@ -137,13 +136,4 @@ func Forge(t testing.TB, s *Store, account id.ID, count, change string) (seen, c
 		return err
 	}))
 	return seen, changed
-}
-
-// Unproven is unproven for a URL.
-func Unproven(url string) (string, error) {
-	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return "", err
-	}
-	return unproven(config), nil
 }

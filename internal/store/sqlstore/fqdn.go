@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // FQDNConnections is one of Collections.
@@ -87,7 +88,7 @@ func checkUserName(ctx context.Context, tx *txn, userName string, mine id.ID) er
 	}
 	var taken bool
 	err := tx.acrossAccounts(ctx, func() (err error) {
-		taken, err = exists(ctx, tx, `SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2
+		taken, err = table.Exists(ctx, tx, `SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2
 			UNION ALL SELECT 1 FROM fqdn_connections WHERE user_name = $1 AND id <> $2`, userName, int64(mine))
 		return err
 	})

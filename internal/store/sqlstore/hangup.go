@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -20,12 +18,8 @@ import (
 // notification, and by looking for marks once a second, since a notification can be
 // lost. See docs/decisions/0024-hang-ups.md.
 
-const (
-	// hangUpsAtOnce is how many calls one transaction marks.
-	hangUpsAtOnce = 500
-	// hangUpChannel is where the nodes are told that calls were hung up.
-	hangUpChannel = "tollgate_hangups"
-)
+// hangUpsAtOnce is how many calls one transaction marks.
+const hangUpsAtOnce = 500
 
 // hangUpNote is what the audit keeps of a hang-up.
 type hangUpNote struct {
@@ -53,7 +47,7 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 	var out store.HungUp
 	err := s.writeIn(ctx, account, func(tx *txn) error {
 		out = store.HungUp{}
-		leases, err := tx.leases(ctx, account, []uuid.UUID{call})
+		leases, err := tx.Leases(ctx, account, []uuid.UUID{call})
 		if err != nil {
 			return err
 		}
@@ -79,7 +73,7 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 			tx.note(c, nil)
 		}
 		out.Live, out.Switch = liveCall(l, s.config.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
-		out.OwnerLost, err = tx.ownerLost(ctx, l)
+		out.OwnerLost, err = tx.OwnerLost(ctx, l)
 		tx.object = out
 		return err
 	})
@@ -126,7 +120,7 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID, f store.CallFilter, h store.HangUp,
 	before store.HungUpCalls) (total store.HungUpCalls, err error) {
 	err = s.writeIn(ctx, account, func(tx *txn) error {
-		leases, err := tx.leases(ctx, account, calls)
+		leases, err := tx.Leases(ctx, account, calls)
 		if err != nil {
 			return err
 		}
@@ -164,113 +158,15 @@ func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease,
 			emergencies++
 		case l.HungUpMicros != 0:
 			already++
-			t.hungUp = append(t.hungUp, l.ID) // the news of it may have been lost
+			t.Ending = append(t.Ending, l.ID) // the news of it may have been lost
 		default:
 			fresh, chosen = append(fresh, l.ID), append(chosen, l)
 			marks = append(marks, admission.HangUp{ID: l.ID, Account: l.Account, By: h.By, Force: h.Force})
-			t.hungUp = append(t.hungUp, l.ID)
+			t.Ending = append(t.Ending, l.ID)
 		}
 	}
 	if origin := store.OriginOf(ctx); len(marks) == 0 || origin != nil && origin.DryRun {
 		return fresh, already, emergencies, nil
 	}
-	now, snapshot := t.store.config.Clock(), t.snapshot
-	apply := func(s *admission.State) {
-		for _, mark := range marks {
-			s.Apply(snapshot, mark, now)
-		}
-	}
-	if t.writer != nil {
-		t.afterwards(apply)
-		return fresh, already, emergencies, nil
-	}
-	// The write has the ledger to itself, as every write with PostgreSQL has.
-	state := admission.NewState()
-	state.RestorePart(admission.Part{Leases: chosen}, now)
-	apply(state)
-	changes := state.TakeChanges()
-	if err := t.announceCalls(ctx, &changes); err != nil {
-		return nil, 0, 0, err
-	}
-	ids, bodies := make([][]byte, len(changes.Leases)), make([][]byte, len(changes.Leases))
-	for i, l := range changes.Leases {
-		ids[i], bodies[i] = l.ID[:], appendLease(make([]byte, 0, 512), l)
-	}
-	err = t.exec(ctx, `UPDATE leases SET hung_up = TRUE, body = marked.body
-		FROM unnest($1::BYTEA[], $2::BYTEA[]) AS marked (id, body) WHERE leases.id = marked.id`, ids, bodies)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	return fresh, already, emergencies, t.exec(ctx, "SELECT pg_notify($1, '')", hangUpChannel)
-}
-
-// leases are those of an account's calls that are live.
-func (t *txn) leases(ctx context.Context, account id.ID, calls []uuid.UUID) (leases []*admission.Lease, err error) {
-	if t.writer != nil {
-		for _, call := range calls {
-			if l := t.writer.state.Lease(call); l != nil && l.Account == account {
-				leases = append(leases, l)
-			}
-		}
-		return leases, nil
-	}
-	if len(calls) == 0 {
-		return nil, nil
-	}
-	places, args := ofCalls(account, calls)
-	err = query(ctx, t, func(rows *sql.Rows) error {
-		l, err := scanLease(rows.Scan)
-		leases = append(leases, l)
-		return err
-	}, "SELECT "+leaseColumns+" FROM leases WHERE account_id = $1 AND id IN ("+places+")", args...)
-	return leases, err
-}
-
-// ownerLost says whether the node that carries a call has long been silent.
-func (t *txn) ownerLost(ctx context.Context, l *admission.Lease) (lost bool, err error) {
-	if t.writer != nil || admission.IsSwitchID(l.Owner) || l.Owner == t.store.config.Owner {
-		return false, nil
-	}
-	oldest := t.store.config.Clock().Add(-deadAfter).UnixMicro()
-	err = t.QueryRowContext(ctx, "SELECT expired OR heartbeat_at < $2 FROM nodes WHERE owner = $1", l.Owner[:],
-		oldest).Scan(&lost)
-	if errors.Is(err, sql.ErrNoRows) {
-		return true, nil
-	}
-	return lost, err
-}
-
-// tellHungUp tells of the calls of this node that were hung up and have not ended.
-func (s *Store) tellHungUp(ctx context.Context) error {
-	var calls []uuid.UUID
-	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
-		return query(ctx, tx, func(rows *sql.Rows) error {
-			var call uuid.UUID
-			err := rows.Scan(&call)
-			calls = append(calls, call)
-			return err
-		}, "SELECT id FROM leases WHERE hung_up AND owner IN (SELECT owner FROM nodes WHERE name = $1)",
-			plainText(s.config.NodeName))
-	})
-	if err != nil {
-		return fmt.Errorf("look for calls that were hung up: %w", err)
-	}
-	if len(calls) > 0 {
-		s.config.HungUp(calls)
-	}
-	return nil
-}
-
-// tellHungUp tells of the calls in a ledger that was read back from the database: the
-// news of them may be lost with the transaction that failed.
-func (w *writer) tellHungUp() {
-	var calls []uuid.UUID
-	for l := range w.state.Leases {
-		if l.HungUpMicros != 0 {
-			calls = append(calls, l.ID)
-		}
-	}
-	if len(calls) > 0 {
-		w.store.config.HungUp(calls)
-	}
+	return fresh, already, emergencies, t.HangUp(ctx, chosen, marks)
 }

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,12 +17,14 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // entries are how many rows the journal has.
 func (f *fixture) entries(t *testing.T) (n int) {
 	t.Helper()
-	check(t, f.db.read.QueryRow("SELECT COUNT(*) FROM ledger_journal").Scan(&n))
+	check(t, f.file.QueryRow("SELECT COUNT(*) FROM ledger_journal").Scan(&n))
 	return n
 }
 
@@ -29,11 +32,11 @@ func (f *fixture) entries(t *testing.T) (n int) {
 func (f *fixture) group(t *testing.T, commands ...admission.Command) []admission.Result {
 	t.Helper()
 	outcomes := make([]outcome, len(commands))
-	group := make([]*work, len(commands))
+	group := make([]*ledger.Work, len(commands))
 	for i, c := range commands {
 		group[i] = f.command(c, &outcomes[i])
 	}
-	f.writer.commitGroup(group)
+	f.commit(group...)
 	results := make([]admission.Result, len(commands))
 	for i, o := range outcomes {
 		check(t, o.err)
@@ -44,25 +47,29 @@ func (f *fixture) group(t *testing.T, commands ...admission.Command) []admission
 }
 
 func (f *fixture) newReserve() admission.Reserve {
-	return f.reserve(&outcome{}).command.(admission.Reserve)
+	return f.reserve(&outcome{}).Command.(admission.Reserve)
 }
 
 func settlement(call uuid.UUID) admission.Settle {
 	return admission.Settle{ID: call, Ending: admission.Ending{Elapsed: time.Second, EndedMicros: noon.UnixMicro()}}
 }
 
+// foldCommands is after how many commands the journal is folded.
+const foldCommands = 256
+
 // Small groups are in the journal until there are many, and then in the tables.
 func TestFolding(t *testing.T) {
 	f := newFixture(t)
 	for n := 1; n < foldCommands; n++ {
 		f.group(t, f.newReserve())
-		if got := f.entries(t); got != n || f.writer.unfolded.commands != n {
-			t.Fatalf("after %d groups of one: %d entries, %d commands", n, got, f.writer.unfolded.commands)
+		if got := f.entries(t); got != n {
+			t.Fatalf("after %d groups of one: %d entries", n, got)
 		}
 	}
 	f.group(t, f.newReserve())
+	f.commit() // the answers come before it is folded
 	var leases int
-	check(t, f.db.read.QueryRow("SELECT COUNT(*) FROM leases").Scan(&leases))
+	check(t, f.file.QueryRow("SELECT COUNT(*) FROM leases").Scan(&leases))
 	if got := f.entries(t); got != 0 || leases != foldCommands {
 		t.Errorf("after one more: %d entries, %d leases in their table", got, leases)
 	}
@@ -83,10 +90,10 @@ func TestFoldingAfterAStep(t *testing.T) {
 	f := newFixture(t)
 	f.group(t, f.newReserve())
 	f.fold(t)
-	f.writer.step = time.Minute
-	look := &work{look: func(*admission.State) {}, answered: make(chan error, 1)}
-	f.writer.commitGroup([]*work{look})
-	check(t, <-look.answered)
+	f.stepped.Store(int64(time.Minute))
+	look := &ledger.Work{Look: func(*admission.State) {}}
+	f.commit(look)
+	check(t, look.Err)
 	if got := f.entries(t); got != 1 {
 		t.Fatalf("%d entries after the step", got)
 	}
@@ -135,10 +142,9 @@ func TestJournalIsTheLedger(t *testing.T) {
 			t.Fatalf("seed %d, group %d: %+v, want %d leases and %d records", seed, n, audit, len(live), ended)
 		}
 		if n%100 == 0 { // as after a failed commit
-			before := ledgerOf(f.writer.state)
-			f.writer.state = nil
-			check(t, f.writer.ready())
-			if diff := cmp.Diff(before, ledgerOf(f.writer.state)); diff != "" {
+			before := f.leases(t)
+			f.readBack(t)
+			if diff := cmp.Diff(before, f.leases(t)); diff != "" {
 				t.Fatalf("seed %d, group %d: read back (-before +after):\n%s", seed, n, diff)
 			}
 		}
@@ -151,11 +157,17 @@ func TestJournalIsTheLedger(t *testing.T) {
 	}
 }
 
-func ledgerOf(state *admission.State) map[uuid.UUID]admission.Lease {
+// leases are what the writer has in memory.
+func (f *fixture) leases(t *testing.T) map[uuid.UUID]admission.Lease {
+	t.Helper()
 	leases := make(map[uuid.UUID]admission.Lease)
-	for l := range state.Leases {
-		leases[l.ID] = *l
-	}
+	look := &ledger.Work{Look: func(state *admission.State) {
+		for l := range state.Leases {
+			leases[l.ID] = *l
+		}
+	}}
+	f.commit(look)
+	check(t, look.Err)
 	return leases
 }
 
@@ -170,7 +182,7 @@ func TestRepeatsWhileJournalled(t *testing.T) {
 		t.Errorf("while it is in the journal: %+v", got)
 	}
 	var again, late outcome
-	f.writer.commitGroup([]*work{f.setEnabled(true), f.command(settle, &again), f.command(reserve, &late)})
+	f.commit(f.setEnabled(true), f.command(settle, &again), f.command(reserve, &late))
 	for _, o := range []outcome{again, late} {
 		if o.err != nil || o.result.Err != nil || o.result.Record != first {
 			t.Errorf("folded in the same group: %+v", o)
@@ -181,6 +193,19 @@ func TestRepeatsWhileJournalled(t *testing.T) {
 	}
 }
 
+// copied is what is on the disk while the store runs, as a process that is killed
+// leaves it.
+func (f *fixture) copied(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "copy.db")
+	for _, of := range []string{"", "-wal"} {
+		data, err := os.ReadFile(f.config.Path + of)
+		check(t, err)
+		check(t, os.WriteFile(path+of, data, 0o600))
+	}
+	return path
+}
+
 // A store that is closed has an empty journal; one that was killed leaves it, and the
 // next process folds it.
 func TestJournalOfAnotherProcess(t *testing.T) {
@@ -189,10 +214,8 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 	f.group(t, reserve)
 	f.group(t, settlement(reserve.Call.ID))
 	f.group(t, f.newReserve())
-	f.writer.disconnect() // and what it has in memory is gone
-	check(t, f.Close())
 	config := f.config
-	config.Live, config.Owner = policy.NewLive(), uuid.New()
+	config.Path, config.Live, config.Owner, config.AroundCommit = f.copied(t), policy.NewLive(), uuid.New(), nil
 	s, err := Open(context.Background(), config)
 	check(t, err)
 	page, err := s.ListRecords(context.Background(), f.account, store.Query{Size: 10})
@@ -211,98 +234,24 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 		t.Errorf("audit: %+v, %v", audit, err)
 	}
 	check(t, s.Close())
-	check(t, readFile(context.Background(), config.Path, func(q querier) error {
-		entries, err := readJournal(context.Background(), q)
-		if len(entries) != 0 {
-			t.Errorf("%d entries after the store was closed", len(entries))
-		}
-		return err
-	}))
+	check(t, f.Close())
+	if n := f.entries(t); n != 0 {
+		t.Errorf("%d entries after the store was closed", n)
+	}
 }
 
 // A store does not open over a journal that it cannot read: it would forget calls.
 func TestDamagedJournal(t *testing.T) {
 	f := newFixture(t)
 	f.group(t, f.newReserve())
-	_, err := f.writer.conn.ExecContext(context.Background(),
-		"UPDATE ledger_journal SET body = substr(body, 1, length(body) - 1)")
+	_, err := f.file.Exec("UPDATE ledger_journal SET body = substr(body, 1, length(body) - 1)")
 	check(t, err)
-	f.writer.state = nil
-	if err := f.writer.ready(); !errors.Is(err, errCorrupt) || !strings.Contains(err.Error(), "entry 1") {
+	config := f.config
+	config.Path, config.Live = f.copied(t), policy.NewLive()
+	if _, err := Open(t.Context(), config); !errors.Is(err, table.ErrCorrupt) || !strings.Contains(err.Error(), "entry 1") {
 		t.Errorf("damaged: %v", err)
 	}
-	if _, err := AuditFile(context.Background(), f.config.Path); !errors.Is(err, errCorrupt) {
+	if _, err := AuditFile(t.Context(), config.Path); !errors.Is(err, table.ErrCorrupt) {
 		t.Errorf("audit: %v", err)
-	}
-}
-
-// FuzzEntry reads whatever may be in a damaged file: it is read and written back
-// alike, or refused.
-func FuzzEntry(f *testing.F) {
-	list := []rows{
-		{leasesGone, []any{int64(7)}},
-		{leasesPut, []any{int64(8), int64(1), []byte("id"), []byte{}}},
-		{calleesPut, []any{nil, true, false, "text", int64(-1)}},
-	}
-	f.Add(appendEntry(nil, list))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, body []byte) {
-		list, err := decodeEntry(body)
-		if err != nil {
-			return
-		}
-		again, err := decodeEntry(appendEntry(nil, list))
-		if diff := cmp.Diff(list, again, cmp.AllowUnexported(rows{})); err != nil || diff != "" {
-			t.Errorf("%v; %s", err, diff)
-		}
-	})
-}
-
-// A command that no one waits for waits for company, and never longer than its patience; one that
-// someone waits for is committed at once, with all that is there.
-func TestGathering(t *testing.T) {
-	type arrival struct {
-		after   time.Duration
-		patient bool
-	}
-	for _, c := range []struct {
-		name     string
-		arrivals []arrival
-		want     string // sizes of groups, and when they were committed
-	}{
-		{"urgent", []arrival{{0, false}, {time.Millisecond, false}}, "1@0s 1@1ms "},
-		{"patient", []arrival{{0, true}, {time.Millisecond, true}, {patience, true}}, "2@5ms 1@11ms "},
-		{"company", []arrival{{0, true}, {time.Millisecond, true}, {time.Millisecond, false}, {time.Millisecond, true}},
-			"3@2ms 1@8ms "},
-		{"full", []arrival{{0, true}, {0, true}, {0, true}, {0, true}, {0, true}}, "4@0s 1@5ms "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				began := time.Now()
-				var got strings.Builder
-				queue := make(chan *work, len(c.arrivals))
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					commitGroups(queue, 4, func(group []*work) {
-						got.WriteString(string(rune('0'+len(group))) + "@" + time.Since(began).String() + " ")
-					})
-				}()
-				for _, a := range c.arrivals {
-					if a.after > 0 {
-						<-time.After(a.after) // of the test's own time
-						synctest.Wait()
-					}
-					queue <- &work{patient: a.patient}
-				}
-				synctest.Wait()
-				<-time.After(patience)
-				close(queue)
-				<-done
-				if got.String() != c.want {
-					t.Errorf("groups %q, want %q", got.String(), c.want)
-				}
-			})
-		})
 	}
 }

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 func keyNoun() *noun[store.Key, id.ID] {
@@ -38,7 +36,7 @@ func keyNoun() *noun[store.Key, id.ID] {
 			// Of any account: a request names none but by its key.
 			var taken bool
 			err := tx.acrossAccounts(ctx, func() (err error) {
-				taken, err = exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2",
+				taken, err = table.Exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2",
 					k.Hash[:], int64(k.ID))
 				return err
 			})
@@ -60,7 +58,7 @@ func (s *Store) Keys() store.Collection[store.Key, id.ID] {
 	return &collection[store.Key, id.ID]{store: s, noun: keyNoun()}
 }
 
-func findKey(ctx context.Context, q querier, hash [32]byte) (store.Key, error) {
+func findKey(ctx context.Context, q table.Querier, hash [32]byte) (store.Key, error) {
 	return keyNoun().scan(q.QueryRowContext(ctx,
 		"SELECT "+docColumns+" FROM api_keys WHERE hash = $1 OR previous_hash = $1", hash[:]).Scan)
 }
@@ -91,7 +89,7 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 // KeyByHash implements store.KeyFinder.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
 	var k store.Key
-	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		k, err = findKey(ctx, tx, hash)
 		return err
 	})
@@ -104,7 +102,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 // CountKeys is how many keys all accounts have.
 func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	var n int
-	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
+	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n)
 	})
 	if err != nil {
@@ -116,12 +114,12 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 // NoteKeyUse implements store.KeyFinder.
 func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 	ctx := context.Background() // no one waits
-	w := &work{account: account, answered: make(chan error, 1), write: func(tx *txn) error {
+	w := s.work(account, func(tx *txn) error {
 		return tx.exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
 			SELECT account_id, id, $3 FROM api_keys WHERE account_id = $1 AND id = $2
 			ON CONFLICT (account_id, key_id) DO UPDATE SET used_at = excluded.used_at`, int64(account), int64(key), at.UnixMicro())
-	}}
-	if err := s.submit(w); err != nil {
+	})
+	if err := s.queue.Put(w); err != nil {
 		s.log.Debug("use of an API key is not noted", "error", err)
 	}
 }
@@ -129,7 +127,7 @@ func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 // KeyUses implements store.KeyFinder.
 func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error) {
 	uses := make(map[id.ID]time.Time)
-	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.list(ctx, account, func(rows *sql.Rows) error {
 		var key id.ID
 		var at int64
 		err := rows.Scan(&key, &at)
@@ -171,7 +169,7 @@ var accountListing = listing{
 // ListAccounts implements store.Accounts.
 func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
 	page := store.Page[store.Account]{Items: []store.Account{}}
-	err := s.db.reading(ctx, everyAccount, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		page.Total, err = accountListing.read(ctx, tx, 0, q, func(rows *sql.Rows) error {
 			a, err := scanAccount(rows.Scan)
 			page.Items = append(page.Items, a)
@@ -211,7 +209,7 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 			return err
 		}
 		tx.note(accountChange("delete", &gone, nil), gone)
-		return tx.apply(policy.DropAccount(account))
+		return tx.Apply(policy.DropAccount(account))
 	})
 	if err != nil {
 		return store.Account{}, fmt.Errorf("delete account %s: %w", account, err)
@@ -223,7 +221,7 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 	var older bool
 	err := tx.acrossAccounts(ctx, func() (err error) {
-		older, err = exists(ctx, tx,
+		older, err = table.Exists(ctx, tx,
 			"SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)",
 			int64(account))
 		return err
@@ -247,13 +245,4 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 		}
 	}
 	return nil
-}
-
-// isReferred says whether a statement broke a foreign key.
-func isReferred(err error) bool {
-	var failed *sqlite.Error
-	if !errors.As(err, &failed) {
-		return sqlState(err) == stateForeignKeyViolation
-	}
-	return failed.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
@@ -47,7 +48,7 @@ func pruneLedgerReports(ctx context.Context, tx *txn, now time.Time) error {
 // RecordsWholeSince implements store.Reports.
 func (s *Store) RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error) {
 	var day record.Day
-	err := s.db.reading(ctx, account, func(tx querier) error {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
 			int64(account)).Scan(&day)
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // kind is what the values of a field are, and how they are stored.
@@ -61,11 +62,11 @@ type listing struct {
 	columns string
 	fields  map[string]field
 	// count counts what a condition selects; nil means to do it row by row.
-	count func(ctx context.Context, q querier, account id.ID, where string, args []any) (selected, error)
+	count func(ctx context.Context, q table.Querier, account id.ID, where string, args []any) (selected, error)
 }
 
 // read counts the objects that a query selects and scans one page of them.
-func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted store.Query, scan func(*sql.Rows) error) (total int, err error) {
+func (l *listing) read(ctx context.Context, q table.Querier, account id.ID, wanted store.Query, scan func(*sql.Rows) error) (total int, err error) {
 	if wanted.Size < 1 || wanted.Size > maxPageSize {
 		return 0, fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, wanted.Size, maxPageSize)
 	}
@@ -97,7 +98,7 @@ func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted sto
 	size := min(int64(wanted.Size), rest)
 	if first == 0 {
 		text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d", l.columns, l.table, where, order, size)
-		return total, query(ctx, q, scan, text, args...)
+		return total, table.Query(ctx, q, scan, text, args...)
 	}
 	// What is passed over is passed over in an index, from the nearer end; only the
 	// rows of the page are looked up.
@@ -110,11 +111,11 @@ func (l *listing) read(ctx context.Context, q querier, account id.ID, wanted sto
 	}
 	text := fmt.Sprintf("SELECT %s FROM (SELECT id AS of_page FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d) AS p CROSS JOIN %s WHERE account_id = $1 AND id = of_page ORDER BY %s",
 		l.columns, l.table, where, way, size, skipped, l.table, order)
-	return total, query(ctx, q, scan, text, args...)
+	return total, table.Query(ctx, q, scan, text, args...)
 }
 
 // countAll counts row by row.
-func (l *listing) countAll(ctx context.Context, q querier, _ id.ID, where string, args []any) (found selected, err error) {
+func (l *listing) countAll(ctx context.Context, q table.Querier, _ id.ID, where string, args []any) (found selected, err error) {
 	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+l.table+" WHERE "+where, args...).Scan(&found.total)
 	return found, err
 }
@@ -330,7 +331,7 @@ func readError(what, key string, err error) error {
 func unavailable(err error) error {
 	for _, own := range []error{
 		store.ErrUnavailable, store.ErrBusy, store.ErrNotFound, store.ErrInUse, store.ErrDuplicate,
-		store.ErrNoReference, store.ErrUnknownField, store.ErrBadValue, errCorrupt,
+		store.ErrNoReference, store.ErrUnknownField, store.ErrBadValue, table.ErrCorrupt,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, own) {

@@ -3,21 +3,55 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// loadPolicy builds the snapshot of all that is configured. Decks that the last
+// configuration is how the ledger reads the configuration, and what it tells the store.
+type configuration struct{ *Store }
+
+// Claim implements Configuration.
+func (c configuration) Claim(ctx context.Context, pool *sql.DB, lock string) (err error) {
+	c.stale, err = claim(ctx, pool, c.config.Vault, lock)
+	return err
+}
+
+// Announce implements Configuration.
+func (c configuration) Announce(ctx context.Context, tx *ledger.Tx, changes *admission.Changes) error {
+	t := &txn{Tx: tx, store: c.Store}
+	return t.announceCalls(ctx, changes)
+}
+
+// Committed implements Configuration.
+func (c configuration) Committed(tx *ledger.Tx, configured bool) {
+	if configured {
+		c.unswept.Store(true)
+	}
+	if tx.Mailed || configured { // an endpoint may have been enabled
+		c.config.Published()
+	}
+	if len(tx.Ending) > 0 {
+		c.config.HungUp(tx.Ending)
+	}
+}
+
+// Load builds the snapshot of all that is configured. Decks that the last
 // snapshot has compiled are taken from it: their rows never change.
-func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret.Vault,
-	now time.Time) (*policy.Snapshot, error) {
+func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.Snapshot) (*policy.Snapshot, error) {
+	v := c.config.Vault
 	var changes []policy.Change
-	err := query(ctx, q, func(rows *sql.Rows) error {
+	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		var doc []byte
 		if err := rows.Scan(&doc); err != nil {
 			return err
@@ -31,7 +65,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 	if err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
-	for _, load := range []func(context.Context, querier, []policy.Change) ([]policy.Change, error){
+	for _, load := range []func(context.Context, table.Querier, []policy.Change) ([]policy.Change, error){
 		profileNoun().load, ipConnectionNoun(v).load, credentialConnectionNoun(v).load, fqdnConnectionNoun(v).load,
 		ipNoun().load, gatewayNoun(v).load, webhookEndpointNoun().load, billingGroupNoun().load, numberingNoun().load,
 		verifiedNoun().load,
@@ -40,7 +74,7 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 			return nil, err
 		}
 	}
-	decks, err := loadDecks(ctx, q, last, now)
+	decks, err := loadDecks(ctx, q, last, c.config.Clock())
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +85,8 @@ func loadPolicy(ctx context.Context, q querier, last *policy.Snapshot, v *secret
 }
 
 // load appends the changes that put all objects of a kind into the policy.
-func (n *noun[T, K]) load(ctx context.Context, q querier, changes []policy.Change) ([]policy.Change, error) {
-	err := query(ctx, q, func(rows *sql.Rows) error {
+func (n *noun[T, K]) load(ctx context.Context, q table.Querier, changes []policy.Change) ([]policy.Change, error) {
+	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		object, err := n.scan(rows.Scan)
 		if err == nil {
 			changes = append(changes, n.put(&object)...)
@@ -65,8 +99,8 @@ func (n *noun[T, K]) load(ctx context.Context, q querier, changes []policy.Chang
 	return changes, nil
 }
 
-func loadDecks(ctx context.Context, q querier, last *policy.Snapshot, now time.Time) (decks []policy.Deck, err error) {
-	err = query(ctx, q, func(rows *sql.Rows) error {
+func loadDecks(ctx context.Context, q table.Querier, last *policy.Snapshot, now time.Time) (decks []policy.Deck, err error) {
+	err = table.Query(ctx, q, func(rows *sql.Rows) error {
 		var d policy.Deck
 		err := rows.Scan(&d.Account, &d.ID)
 		decks = append(decks, d)
@@ -93,8 +127,8 @@ func loadDecks(ctx context.Context, q querier, last *policy.Snapshot, now time.T
 func (s *Store) outdated(ctx context.Context, now time.Time) ([]policy.Deck, error) {
 	snapshot := s.live.Snapshot()
 	var due []policy.Deck
-	err := s.db.reading(ctx, everyAccount, func(tx querier) error {
-		return query(ctx, tx, func(rows *sql.Rows) error {
+	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			var deck id.ID
 			if err := rows.Scan(&deck); err != nil {
 				return err
@@ -111,4 +145,173 @@ func (s *Store) outdated(ctx context.Context, now time.Time) ([]policy.Deck, err
 func changed(rates *rating.Deck, now time.Time) bool {
 	next, dated := rates.NextChange()
 	return dated && !next.After(now)
+}
+
+// Reload reads the objects as they are now and puts them into the policy. Whether
+// an object comes before what it names makes no difference there.
+func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy.Snapshot,
+	objects []policy.Object) (*policy.Snapshot, error) {
+	vault := c.config.Vault
+	var changes []policy.Change
+	for _, o := range objects {
+		var found []policy.Change
+		var err error
+		switch o.Kind {
+		case policy.KindAccount:
+			found, err = reloadAccount(ctx, q, o.ID)
+		case policy.KindProfile:
+			found, err = reloadOne(ctx, q, profileNoun(), o.ID, policy.DropProfile)
+		case policy.KindConnection:
+			found, err = reloadConnection(ctx, q, vault, o.ID)
+		case policy.KindIP:
+			found, err = reloadOne(ctx, q, ipNoun(), o.ID, policy.DropIP)
+		case policy.KindGateway:
+			found, err = reloadOne(ctx, q, gatewayNoun(vault), o.ID, func(gateway id.ID) policy.Change {
+				return policy.DropGateway(&routing.Gateway{ID: gateway, AccountID: o.Account})
+			})
+		case policy.KindDeck:
+			found, err = c.reloadDeck(ctx, q, last, o.ID)
+		case policy.KindWebhook:
+			found, err = reloadOne(ctx, q, webhookEndpointNoun(), o.ID, policy.DropWebhook)
+		case policy.KindOverride:
+			found, err = reloadOne(ctx, q, numberingNoun(), o.ID, policy.DropOverride)
+		case policy.KindVerified:
+			found, err = reloadOne(ctx, q, verifiedNoun(), o.ID, policy.DropVerified)
+		default:
+			// A node of a later release has written it.
+			return c.Load(ctx, q, last)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", o.Kind, o.ID, err)
+		}
+		changes = append(changes, found...)
+	}
+	return last.With(changes...)
+}
+
+// reloadOne reads one object of any account, which is dropped when it is gone.
+func reloadOne[T any](ctx context.Context, q table.Querier, n *noun[T, id.ID], key id.ID,
+	drop func(id.ID) policy.Change) ([]policy.Change, error) {
+	found, err := readOne(ctx, q, n, key)
+	if err == nil && len(found) == 0 {
+		found = []policy.Change{drop(key)}
+	}
+	return found, err
+}
+
+// readOne is the change that puts one object of any account into the policy, or nothing
+// when it is gone.
+func readOne[T any](ctx context.Context, q table.Querier, n *noun[T, id.ID], key id.ID) ([]policy.Change, error) {
+	object, err := n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+" WHERE id = $1", int64(key)).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return n.put(&object), nil
+}
+
+func reloadAccount(ctx context.Context, q table.Querier, account id.ID) ([]policy.Change, error) {
+	a, err := readAccount(ctx, q, account)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return []policy.Change{policy.DropAccount(account)}, nil
+	case err != nil:
+		return nil, err
+	}
+	return []policy.Change{policy.PutAccount(compileAccount(&a))}, nil
+}
+
+func reloadConnection(ctx context.Context, q table.Querier, vault *secret.Vault, key id.ID) ([]policy.Change, error) {
+	found, err := readOne(ctx, q, ipConnectionNoun(vault), key)
+	if err == nil && len(found) == 0 {
+		found, err = readOne(ctx, q, credentialConnectionNoun(vault), key)
+	}
+	if err == nil && len(found) == 0 {
+		return reloadOne(ctx, q, fqdnConnectionNoun(vault), key, policy.DropConnection)
+	}
+	return found, err
+}
+
+// reloadDeck compiles a deck that is new to this node. One that it has is left as
+// it is, since rows never change.
+func (c configuration) reloadDeck(ctx context.Context, q table.Querier, last *policy.Snapshot, key id.ID) ([]policy.Change, error) {
+	d := policy.Deck{ID: key}
+	err := q.QueryRowContext(ctx, "SELECT account_id FROM rate_decks WHERE id = $1", int64(key)).Scan(&d.Account)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return []policy.Change{policy.DropDeck(key)}, nil
+	case err != nil:
+		return nil, err
+	case last.Deck(key) != nil:
+		return nil, nil
+	}
+	if d.Rates = c.compiled.take(key); d.Rates == nil {
+		d.Rates, err = compileStored(ctx, q, d.Account, key, c.config.Clock())
+	}
+	return []policy.Change{policy.PutDeck(&d)}, err
+}
+
+// deckCache holds decks that were compiled ahead of their use.
+type deckCache struct {
+	mu    sync.Mutex // guards decks
+	decks map[id.ID]*rating.Deck
+}
+
+func (c *deckCache) put(deck id.ID, rates *rating.Deck) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.decks == nil {
+		c.decks = make(map[id.ID]*rating.Deck)
+	}
+	c.decks[deck] = rates
+}
+
+func (c *deckCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.decks = nil
+}
+
+// take returns a deck and forgets it, or returns nil.
+func (c *deckCache) take(deck id.ID) *rating.Deck {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rates := c.decks[deck]
+	delete(c.decks, deck)
+	return rates
+}
+
+// Prepare compiles the decks that the policy does not have yet.
+func (c configuration) Prepare(ctx context.Context) error {
+	type deck struct{ account, id id.ID }
+	var missing []deck
+	c.compiled.clear()
+	snapshot := c.live.Snapshot()
+	err := c.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
+			var d deck
+			err := rows.Scan(&d.account, &d.id)
+			if snapshot.Deck(d.id) == nil {
+				missing = append(missing, d)
+			}
+			return err
+		}, "SELECT account_id, id FROM rate_decks")
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range missing {
+		var rates *rating.Deck
+		err := c.engine.Read(ctx, d.account, func(tx table.Querier) (err error) {
+			rates, err = compileStored(ctx, tx, d.account, d.id, c.config.Clock())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		c.compiled.put(d.id, rates)
+	}
+	return nil
 }

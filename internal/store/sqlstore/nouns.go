@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Collections implements store.Resources.
@@ -72,7 +73,7 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			{"service_plan", func(p *profile.Profile) any { return p.ServicePlan }},
 			{"traffic_type", func(p *profile.Profile) any { return p.TrafficType }},
 			{"usage_payment_method", func(p *profile.Profile) any { return p.UsagePaymentMethod }},
-			{"billing_group_id", func(p *profile.Profile) any { return uuidOrNull(p.BillingGroupID) }},
+			{"billing_group_id", func(p *profile.Profile) any { return table.UuidOrNull(p.BillingGroupID) }},
 			{"rate_deck_id", func(p *profile.Profile) any { return int64(p.RateDeckID) }},
 		},
 		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {
@@ -166,7 +167,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 // dropConnection deletes what belongs to a connection with it: an address that belongs to
 // no connection would keep another account from using it.
 func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes []policy.Change, err error) {
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
 		if err == nil {
 			changes = append(changes, policy.DropIP(ip.ID))

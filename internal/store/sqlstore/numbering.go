@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // NumberingOverrides is one of Collections.
@@ -25,7 +26,7 @@ type serverCollection[T any, K comparable] struct {
 
 // owner is the first account.
 func (c *serverCollection[T, K]) owner(ctx context.Context) (first id.ID, err error) {
-	err = c.inner.store.db.reading(ctx, everyAccount, func(tx querier) error {
+	err = c.inner.store.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&first)
 	})
 	if err != nil {
@@ -113,7 +114,7 @@ func checkOverride(ctx context.Context, tx *txn, o *numbering.Override) error {
 			Other: fmt.Sprintf("%d numbering plan overrides", others)}
 	}
 	var clash *numbering.Override
-	err := query(ctx, tx, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		other, err := numberingNoun().scan(rows.Scan)
 		if err == nil && clash == nil && o.Overlaps(&other) {
 			clash = &other

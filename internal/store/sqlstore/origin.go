@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // written is what a write of configuration says of itself: what it changed, and
@@ -18,7 +17,6 @@ import (
 type written struct {
 	noted  []change
 	object any
-	hungUp []uuid.UUID // calls whose owners are to be told that they end
 }
 
 // note records a change, and the object that the write returns unless it notes
@@ -74,7 +72,7 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 	}
 }
 
-func (s *Store) answered(ctx context.Context, q querier, i *store.Idempotency) (store.Answer, error) {
+func (s *Store) answered(ctx context.Context, q table.Querier, i *store.Idempotency) (store.Answer, error) {
 	var a store.Answer
 	var request []byte
 	err := q.QueryRowContext(ctx,
@@ -91,7 +89,7 @@ func (s *Store) oldestAnswer(now time.Time) int64 { return now.Add(-store.Idempo
 
 // replay fails with a store.ReplayError when the write has happened before.
 func (s *Store) replay(ctx context.Context, tx *txn, i *store.Idempotency) error {
-	return tx.within(ctx, i.Account, func() error {
+	return tx.Within(ctx, i.Account, func() error {
 		a, err := s.answered(ctx, tx, i)
 		switch {
 		case err == nil:
@@ -119,7 +117,7 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 		return err
 	}
 	now := s.config.Clock()
-	return tx.within(ctx, i.Account, func() error {
+	return tx.Within(ctx, i.Account, func() error {
 		// One that is past its age may still be there.
 		if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account),
 			i.Key); err != nil {
@@ -134,7 +132,7 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 // Answered implements store.Writes.
 func (s *Store) Answered(ctx context.Context, i *store.Idempotency) (store.Answer, error) {
 	var a store.Answer
-	err := s.db.reading(ctx, i.Account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, i.Account, func(tx table.Querier) (err error) {
 		a, err = s.answered(ctx, tx, i)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -30,7 +31,7 @@ func (o Outbox) Publish(ctx context.Context, now time.Time, event webhook.Event)
 	}
 	var made []uuid.UUID
 	err := o.writeIn(ctx, event.AccountID, func(tx *txn) error {
-		known, err := exists(ctx, tx, "SELECT 1 FROM webhook_events WHERE id = $1", event.ID[:])
+		known, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_events WHERE id = $1", event.ID[:])
 		if err != nil || known {
 			return err
 		}
@@ -64,7 +65,7 @@ func (o Outbox) Claim(ctx context.Context, now time.Time,
 	at := now.UnixMicro()
 	var next int64
 	var found []candidate
-	err := o.db.reading(ctx, everyAccount, func(tx querier) error {
+	err := o.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		all, err := listWaiting(ctx, tx, o.live.Snapshot(), at)
 		if err != nil {
 			return err
@@ -96,8 +97,8 @@ func (o Outbox) Claim(ctx context.Context, now time.Time,
 
 // listWaiting lists the enabled endpoints that have pending deliveries. It jumps
 // from one endpoint to the next in the index, however long their queues are.
-func listWaiting(ctx context.Context, q querier, snapshot *policy.Snapshot, at int64) (all []waiting, err error) {
-	err = query(ctx, q, func(rows *sql.Rows) error {
+func listWaiting(ctx context.Context, q table.Querier, snapshot *policy.Snapshot, at int64) (all []waiting, err error) {
+	err = table.Query(ctx, q, func(rows *sql.Rows) error {
 		var key id.ID
 		var w waiting
 		var next sql.NullInt64
@@ -130,14 +131,14 @@ type candidate struct {
 }
 
 // pick chooses what is due longest, within the limits, and reads it.
-func pick(ctx context.Context, q querier, all []waiting, at int64, limits webhook.ClaimLimits) ([]candidate, error) {
+func pick(ctx context.Context, q table.Querier, all []waiting, at int64, limits webhook.ClaimLimits) ([]candidate, error) {
 	var found []candidate
 	for _, w := range all {
 		room := min(limits.Total, limits.PerEndpoint-w.leases)
 		if w.first > at || room <= 0 {
 			continue
 		}
-		err := query(ctx, q, func(rows *sql.Rows) error {
+		err := table.Query(ctx, q, func(rows *sql.Rows) error {
 			c := candidate{Delivery: webhook.Delivery{Endpoint: *w.endpoint}}
 			err := rows.Scan(&c.ID, &c.Claim, &c.ready)
 			found = append(found, c)
@@ -180,7 +181,7 @@ func (o Outbox) lease(ctx context.Context, found []candidate, at, until int64,
 		for i := range found {
 			d := found[i].Delivery
 			// Another node may have changed the endpoint.
-			e := tx.snapshot.Webhook(d.Endpoint.ID)
+			e := tx.Snapshot.Webhook(d.Endpoint.ID)
 			if e == nil || !e.Enabled {
 				continue
 			}
@@ -213,7 +214,7 @@ func (t *txn) held(ctx context.Context, delivery uuid.UUID, claim int64) (accoun
 	var endpoint id.ID
 	err = t.QueryRowContext(ctx, `SELECT account_id, endpoint_id FROM webhook_deliveries
 		WHERE id = $1 AND claim = $2 AND leased = 1 AND state = 'pending'`, delivery[:], claim).Scan(&account, &endpoint)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && t.snapshot.Webhook(endpoint) == nil {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && t.Snapshot.Webhook(endpoint) == nil {
 		return 0, fmt.Errorf("claim %d of %s: %w", claim, delivery, webhook.ErrLeaseLost)
 	}
 	return account, err

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // A source address, a network and a domain name belong to the account that names them
@@ -120,7 +121,7 @@ func takenByOthers(
 	ctx context.Context, tx *txn, text string, account id.ID, args ...any,
 ) (taken bool, err error) {
 	err = tx.acrossAccounts(ctx, func() (err error) {
-		taken, err = exists(ctx, tx, text, append([]any{int64(account)}, args...)...)
+		taken, err = table.Exists(ctx, tx, text, append([]any{int64(account)}, args...)...)
 		return err
 	})
 	return taken, err
@@ -136,7 +137,7 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 		WHERE (c.id IS NOT NULL OR f.id IS NOT NULL) AND `
 	const theirs = "COALESCE(c.discriminator, f.discriminator)"
 	if profile != 0 {
-		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.ip_address = $2
+		taken, err := table.Exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.ip_address = $2
 			AND theirs.connection_id <> $3 AND COALESCE(c.profile_id, f.profile_id) <> 0 AND `+theirs+` = $4`,
 			int64(ip.AccountID), ip.IPAddress.String(), int64(ip.ConnectionID), mine)
 		if err == nil && taken {
@@ -165,11 +166,11 @@ type claimant struct {
 }
 
 // checkConnectionAddresses is the same rule for a connection that is changed.
-func checkConnectionAddresses(ctx context.Context, tx *txn, table string, c *claimant) error {
+func checkConnectionAddresses(ctx context.Context, tx *txn, from string, c *claimant) error {
 	var was string
 	var profile id.ID
 	err := tx.QueryRowContext(ctx,
-		"SELECT profile_id, discriminator FROM "+table+" WHERE account_id = $1 AND id = $2",
+		"SELECT profile_id, discriminator FROM "+from+" WHERE account_id = $1 AND id = $2",
 		int64(c.account), int64(c.id)).Scan(&profile, &was)
 	if errors.Is(err, sql.ErrNoRows) ||
 		err == nil && was == c.discriminator && (profile != 0) == (c.profile != 0) {
@@ -179,7 +180,7 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, table string, c *cla
 		return err
 	}
 	var addresses []connection.IP
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
 		addresses = append(addresses, ip)
 		return err
@@ -237,7 +238,7 @@ func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profil
 	const behind = ` FROM fqdns AS theirs
 		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
 	if profile != 0 {
-		taken, err := exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.fqdn = $2
+		taken, err := table.Exists(ctx, tx, `SELECT 1`+behind+`theirs.account_id = $1 AND theirs.fqdn = $2
 			AND theirs.connection_id <> $3 AND c.profile_id <> 0 AND c.discriminator = $4`,
 			int64(f.AccountID), f.Name(), int64(f.ConnectionID), mine)
 		if err == nil && taken {
@@ -260,7 +261,7 @@ func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profil
 // checkConnectionNames is checkConnectionAddresses for domain names.
 func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnection) error {
 	var names []connection.FQDN
-	err := query(ctx, tx, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		f, err := fqdnNoun().scan(rows.Scan)
 		names = append(names, f)
 		return err

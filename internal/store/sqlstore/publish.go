@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +23,7 @@ import (
 func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 	var events []webhook.Event
 	add := func(account, connection id.ID, kind string, make func(key uuid.UUID) (webhook.Event, error)) {
-		if !wanted(t.snapshot, account, connection, kind) {
+		if !wanted(t.Snapshot, account, connection, kind) {
 			return
 		}
 		e, err := newEvent(make)
@@ -83,7 +82,7 @@ func (t *txn) announceCalls(ctx context.Context, c *admission.Changes) error {
 // shownOf is what a connection has events show of it: its tags, and whether they tell
 // what a call costs.
 func (t *txn) shownOf(connection id.ID) (tags []string, cost bool) {
-	if c := t.snapshot.Connection(connection); c != nil {
+	if c := t.Snapshot.Connection(connection); c != nil {
 		return c.Tags, c.Cost
 	}
 	return nil, false
@@ -167,7 +166,7 @@ func spendEvent(e *admission.Event) *webhook.Spend {
 
 // announce publishes a write of configuration, in its own transaction.
 func (t *txn) announce(ctx context.Context, c webhook.Change) error {
-	if !wanted(t.snapshot, c.Account, 0, webhook.ConfigurationChanged) {
+	if !wanted(t.Snapshot, c.Account, 0, webhook.ConfigurationChanged) {
 		return nil
 	}
 	c.At = t.store.now()
@@ -218,11 +217,11 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 			return nil, err
 		}
 	}
-	err := t.insert(ctx, "webhook events",
+	err := t.Insert(ctx,
 		"INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload) VALUES ", 7,
 		m.events)
 	if err == nil {
-		err = t.insert(ctx, "webhook deliveries", `INSERT INTO webhook_deliveries
+		err = t.Insert(ctx, `INSERT INTO webhook_deliveries
 			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts) VALUES `, 12, m.deliveries)
 	}
 	for account, q := range m.queues {
@@ -237,7 +236,7 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 	if err != nil {
 		return nil, fmt.Errorf("publish events: %w", err)
 	}
-	t.mailed = t.mailed || len(m.made) > 0
+	t.Mailed = t.Mailed || len(m.made) > 0
 	return m.made, nil
 }
 
@@ -245,12 +244,12 @@ func (t *txn) publish(ctx context.Context, now time.Time, events []webhook.Event
 // none grows beyond its limit. They are locked in the order of their ids, after all
 // other locks, and a transaction that counts a queue down has the configuration to itself.
 func (t *txn) lockQueues(ctx context.Context, events []webhook.Event) error {
-	if !t.guarded {
+	if !t.store.dialect.shared {
 		return nil // there is one writer
 	}
 	accounts := make([]id.ID, 0, len(events))
 	for i := range events {
-		if e := &events[i]; wanted(t.snapshot, e.AccountID, e.ConnectionID, e.Type) {
+		if e := &events[i]; wanted(t.Snapshot, e.AccountID, e.ConnectionID, e.Type) {
 			accounts = append(accounts, e.AccountID)
 		}
 	}
@@ -259,33 +258,6 @@ func (t *txn) lockQueues(ctx context.Context, events []webhook.Event) error {
 		err := t.exec(ctx, `INSERT INTO webhook_queues (account_id, pending, refused) VALUES ($1, 0, 0)
 			ON CONFLICT (account_id) DO UPDATE SET pending = webhook_queues.pending`, int64(account))
 		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// insert writes rows, many in each statement.
-func (t *txn) insert(ctx context.Context, name, head string, columns int, args []any) error {
-	if t.writer != nil {
-		return t.writer.exec(ctx, t.writer.bulk(name, head, "", columns), args)
-	}
-	for rows := range slices.Chunk(args, bulkSizes[0]*columns) {
-		var text strings.Builder
-		text.WriteString(head)
-		for i := range rows {
-			switch {
-			case i == 0:
-				text.WriteString("(")
-			case i%columns == 0:
-				text.WriteString("), (")
-			default:
-				text.WriteString(", ")
-			}
-			fmt.Fprintf(&text, "$%d", i+1)
-		}
-		text.WriteString(")")
-		if err := t.exec(ctx, text.String(), rows...); err != nil {
 			return err
 		}
 	}
@@ -306,7 +278,7 @@ func (t *txn) address(ctx context.Context, m *mail, now time.Time, e *webhook.Ev
 	}
 	before := len(m.made)
 	var failed error
-	t.snapshot.Webhooks(e.AccountID, e.ConnectionID, func(endpoint *webhook.Endpoint) bool {
+	t.Snapshot.Webhooks(e.AccountID, e.ConnectionID, func(endpoint *webhook.Endpoint) bool {
 		if !endpoint.Wants(e) {
 			return true
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -33,12 +34,12 @@ func (f *fixture) listen(t *testing.T, change func(*webhook.Endpoint)) webhook.E
 		e.ID, e.Version = f.config.IDs.Next(), 1
 		return webhookEndpointNoun().write(t.Context(), tx, &e, true)
 	})
-	f.writer.commitGroup([]*work{one})
-	check(t, <-one.answered)
+	f.commit(one)
+	check(t, one.Err)
 	return e
 }
 
-func (f *fixture) settle(call uuid.UUID, elapsed time.Duration, out *outcome) *work {
+func (f *fixture) settle(call uuid.UUID, elapsed time.Duration, out *outcome) *ledger.Work {
 	return f.command(admission.Settle{ID: call, Ending: admission.Ending{
 		Elapsed: elapsed, EndedMicros: noon.UnixMicro(), SIPStatus: 200, Cause: "normal_clearing",
 	}}, out)
@@ -54,8 +55,8 @@ func (f *fixture) change(t *testing.T, change func(*profile.Profile)) {
 		f.profile = p
 		return profileNoun().save(t.Context(), tx, &p, false)
 	})
-	f.writer.commitGroup([]*work{one})
-	check(t, <-one.answered)
+	f.commit(one)
+	check(t, one.Err)
 }
 
 // event is an event as it is stored.
@@ -66,10 +67,10 @@ type event struct {
 }
 
 // events reads all events in the order in which they were written.
-func (s *Store) events(t *testing.T) []event {
+func (f *fixture) events(t *testing.T) []event {
 	t.Helper()
 	all := []event{}
-	rows, err := s.db.read.Query("SELECT type, connection_id, payload FROM webhook_events ORDER BY rowid")
+	rows, err := f.file.Query("SELECT type, connection_id, payload FROM webhook_events ORDER BY rowid")
 	check(t, err)
 	defer rows.Close()
 	for rows.Next() {
@@ -83,10 +84,10 @@ func (s *Store) events(t *testing.T) []event {
 	return all
 }
 
-func (s *Store) eventTypes(t *testing.T) []string {
+func (f *fixture) eventTypes(t *testing.T) []string {
 	t.Helper()
 	types := []string{}
-	for _, e := range s.events(t) {
+	for _, e := range f.events(t) {
 		types = append(types, e.Type)
 	}
 	return types
@@ -97,20 +98,19 @@ func TestCallsAreToldOf(t *testing.T) {
 	f := newFixture(t)
 	f.listen(t, nil)
 	f.listen(t, func(e *webhook.Endpoint) { e.ConnectionID, e.Events = f.phone, []string{webhook.CallEnded} })
-	told := 0
-	f.Store.config.Published = func() { told++ }
+	before := f.told.Load()
 	var reserved, settled, refused, emergency outcome
 	first, abroad, help := f.reserve(&reserved), f.reserve(&refused), f.reserve(&emergency)
-	toFrance, to112 := abroad.command.(admission.Reserve), help.command.(admission.Reserve)
+	toFrance, to112 := abroad.Command.(admission.Reserve), help.Command.(admission.Reserve)
 	toFrance.Call.To, to112.Call.To = "+33142685300", "112"
-	abroad.command, help.command = toFrance, to112
-	call := first.command.(admission.Reserve).Call.ID
-	f.writer.commitGroup([]*work{first, abroad, help})
-	f.writer.commitGroup([]*work{f.settle(call, 58*time.Second, &settled)})
+	abroad.Command, help.Command = toFrance, to112
+	call := first.Command.(admission.Reserve).Call.ID
+	f.commit(first, abroad, help)
+	f.commit(f.settle(call, 58*time.Second, &settled))
 	if refused.result.Decision.Allow || !emergency.result.Decision.Allow || settled.err != nil {
 		t.Fatalf("the calls: %+v %+v %+v", refused, emergency, settled)
 	}
-	if told != 2 {
+	if told := f.told.Load() - before; told != 2 {
 		t.Errorf("told to deliver %d times, want once for each group", told)
 	}
 	got := f.events(t)
@@ -155,12 +155,12 @@ func TestNobodyListensNothingIsWritten(t *testing.T) {
 			e.AccountID = other.ID
 			return err
 		})
-		f.writer.commitGroup([]*work{one})
-		check(t, <-one.answered)
+		f.commit(one)
+		check(t, one.Err)
 	})
 	var reserved, settled outcome
 	first := f.reserve(&reserved)
-	f.writer.commitGroup([]*work{first, f.settle(first.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
+	f.commit(first, f.settle(first.Command.(admission.Reserve).Call.ID, time.Minute, &settled))
 	if types := f.eventTypes(t); len(types) != 0 {
 		t.Errorf("events %v, want none", types)
 	}
@@ -179,12 +179,11 @@ func TestSpendIsToldOnce(t *testing.T) {
 	for range 12 {
 		var reserved, settled outcome
 		one := f.reserve(&reserved)
-		f.writer.commitGroup([]*work{one})
+		f.commit(one)
 		if reserved.result.Decision.Allow {
-			f.writer.commitGroup([]*work{f.settle(one.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
+			f.commit(f.settle(one.Command.(admission.Reserve).Call.ID, time.Minute, &settled))
 		}
-		f.writer.state = nil // what is known now must come from the database
-		check(t, f.writer.ready())
+		f.readBack(t) // what is known now must come from the database
 	}
 	var got []string
 	for _, e := range f.events(t) {
@@ -219,11 +218,11 @@ func TestSharedSpendIsToldOf(t *testing.T) {
 		a.DailySpendLimit, a.DailySpendLimitEnabled = new(2*money.Dollar), true
 		return saveAccount(context.Background(), tx, &a)
 	})
-	f.writer.commitGroup([]*work{limit})
-	check(t, <-limit.answered)
+	f.commit(limit)
+	check(t, limit.Err)
 	for range 3 {
 		var reserved outcome
-		f.writer.commitGroup([]*work{f.reserve(&reserved)})
+		f.commit(f.reserve(&reserved))
 	}
 	var got []string
 	for _, e := range f.events(t) {
@@ -251,8 +250,8 @@ func TestConfigurationIsToldOf(t *testing.T) {
 		}
 		return refusal
 	})
-	f.writer.commitGroup([]*work{failing})
-	if err := <-failing.answered; !errors.Is(err, refusal) {
+	f.commit(failing)
+	if err := failing.Err; !errors.Is(err, refusal) {
 		t.Fatal(err)
 	}
 	all := f.events(t)
@@ -279,15 +278,14 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 			c.Version++
 			return credentialConnectionNoun(f.config.Vault).save(t.Context(), tx, &c, false)
 		})
-		f.writer.commitGroup([]*work{one})
-		check(t, <-one.answered)
+		f.commit(one)
+		check(t, one.Err)
 	}
 	var reserved, settled, again outcome
 	setURL(new("https://pbx.example.com/hook"))
 	one := f.reserve(&reserved)
-	f.writer.commitGroup([]*work{one, f.settle(one.command.(admission.Reserve).Call.ID, time.Minute, &settled)})
-	f.writer.stale, f.writer.state = true, nil // it must be found by reading the database too
-	check(t, f.writer.ready())
+	f.commit(one, f.settle(one.Command.(admission.Reserve).Call.ID, time.Minute, &settled))
+	f.readBack(t) // it must be found by reading the database too
 	e := f.live.Snapshot().Webhook(f.phone)
 	if e == nil || e.URL != "https://pbx.example.com/hook" || e.TimeoutSecs != 3 || e.AccountID != f.account {
 		t.Fatalf("the endpoint of the connection is %+v", e)
@@ -302,33 +300,14 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 		t.Errorf("%d deliveries to the connection, %v", page.Total, err)
 	}
 	setURL(nil)
-	f.writer.commitGroup([]*work{f.reserve(&again)})
+	f.commit(f.reserve(&again))
 	if n := len(f.events(t)); n != len(all) || f.live.Snapshot().Webhook(f.phone) != nil {
 		t.Errorf("%d events after the address was taken away, want %d", n, len(all))
 	}
 }
 
-// serveWriter answers the queue of the fixture until the returned function is called.
-func (f *fixture) serveWriter() (stop func()) {
-	ended := make(chan struct{})
-	quit := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case one := <-f.queue:
-				f.writer.commitGroup([]*work{one})
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return func() { close(quit); <-ended }
-}
-
 func TestFullQueueRefusesAndCounts(t *testing.T) {
 	f := newFixture(t)
-	defer f.serveWriter()()
 	ctx := context.Background()
 	for range 2 {
 		e := webhook.NewEndpoint()
@@ -373,7 +352,6 @@ func TestFullQueueRefusesAndCounts(t *testing.T) {
 // TestSweep has deliveries of a deleted endpoint, old ones and young ones.
 func TestSweep(t *testing.T) {
 	f := newFixture(t)
-	defer f.serveWriter()()
 	ctx := context.Background()
 	make := func() webhook.Endpoint {
 		e := webhook.NewEndpoint()
@@ -415,7 +393,7 @@ func TestSweep(t *testing.T) {
 	counts := map[string]int{}
 	for _, table := range []string{"webhook_deliveries", "webhook_attempts", "webhook_events"} {
 		var n int
-		check(t, f.db.read.QueryRow("SELECT COUNT(*) FROM "+table).Scan(&n))
+		check(t, f.file.QueryRow("SELECT COUNT(*) FROM "+table).Scan(&n))
 		counts[table] = n
 	}
 	if diff := cmp.Diff(map[string]int{"webhook_deliveries": 10, "webhook_attempts": 0, "webhook_events": 10},
@@ -448,7 +426,7 @@ func TestClaimPlans(t *testing.T) {
 		"SELECT id FROM webhook_deliveries WHERE account_id = 5 ORDER BY created_at DESC, id DESC LIMIT 20",
 	} {
 		var plan []string
-		rows, err := f.db.read.Query("EXPLAIN QUERY PLAN " + text)
+		rows, err := f.file.Query("EXPLAIN QUERY PLAN " + text)
 		check(t, err)
 		for rows.Next() {
 			var a, b, c int
@@ -467,7 +445,6 @@ func TestClaimPlans(t *testing.T) {
 // Every kind of write is told of under the record type that the API gives it.
 func TestRecordTypesOfChanges(t *testing.T) {
 	f := newFixture(t)
-	defer f.serveWriter()()
 	ctx := context.Background()
 	e := webhook.NewEndpoint()
 	e.URL = "https://hooks.example.com/"

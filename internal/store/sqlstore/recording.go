@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -51,7 +52,7 @@ var recordingFields = map[string]field{
 // AddRecording implements store.RecordingFiles.
 func (s *Store) AddRecording(ctx context.Context, r record.Recording, address string) error {
 	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
-		known, err := exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
+		known, err := table.Exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
 		if err != nil || known {
 			return err
 		}
@@ -62,7 +63,7 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 			r.Channels, r.Format,
 			r.StartedMicros, r.EndedMicros, r.DurationMillis, r.Interrupted, r.Bytes, r.SHA256[:], r.Place, r.Volume, r.Name,
 			r.Sealed, now, now)
-		if err != nil || !wanted(tx.snapshot, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved) {
+		if err != nil || !wanted(tx.Snapshot, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved) {
 			return err
 		}
 		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) { return webhook.RecordingEvent(key, &r, address) })
@@ -81,7 +82,7 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 // Recording implements store.Recordings.
 func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		r, err = readRecording(ctx, tx, account, recording)
 		return err
 	})
@@ -91,7 +92,7 @@ func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUI
 	return r, nil
 }
 
-func readRecording(ctx context.Context, q querier, account id.ID, recording uuid.UUID) (record.Recording, error) {
+func readRecording(ctx context.Context, q table.Querier, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	return scanRecording(q.QueryRowContext(ctx, "SELECT "+recordingColumns+` FROM recordings
 		WHERE account_id = $1 AND id = $2 AND removed_at = 0`, int64(account), recording[:]).Scan)
 }
@@ -102,7 +103,7 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 	l := listing{table: "recordings", columns: recordingColumns, fields: recordingFields}
 	q.Filters = append(slices.Clip(q.Filters), store.Filter{Field: "removed_at", Op: store.Equal, Value: int64(0)})
 	page := store.Page[record.Recording]{Items: []record.Recording{}}
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecording(rows.Scan)
 			page.Items = append(page.Items, r)
@@ -122,8 +123,8 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 	if len(calls) == 0 {
 		return found, nil
 	}
-	places, args := ofCalls(account, calls)
-	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+	places, args := table.OfCalls(account, calls)
+	err := s.list(ctx, account, func(rows *sql.Rows) error {
 		var call, recording uuid.UUID
 		err := rows.Scan(&call, &recording)
 		found[call] = append(found[call], recording)
@@ -208,7 +209,7 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 // ExpireRecordings implements store.RecordingFiles.
 func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
 	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
-	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		a, err := scanAccount(rows.Scan)
 		if err == nil && a.RecordingRetentionDays != nil {
 			oldest[a.ID] = now.Add(-time.Duration(*a.RecordingRetentionDays) * 24 * time.Hour).UnixMicro()
@@ -221,7 +222,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 	expired := 0
 	for account, before := range oldest {
 		var due []uuid.UUID
-		err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+		err := s.list(ctx, account, func(rows *sql.Rows) error {
 			var one uuid.UUID
 			err := rows.Scan(&one)
 			due = append(due, one)
@@ -252,7 +253,7 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 		condition = "removed_at > 0"
 	}
 	var all []record.Recording
-	err := s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		r, err := scanRecording(rows.Scan)
 		all = append(all, r)
 		return err

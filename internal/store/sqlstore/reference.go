@@ -7,11 +7,12 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // refer fails when the account has no such object.
-func refer(ctx context.Context, tx *txn, table string, account id.ID, key any, pointer, text string) error {
-	found, err := exists(ctx, tx, "SELECT 1 FROM "+table+" WHERE account_id = $1 AND id = $2", int64(account), key)
+func refer(ctx context.Context, tx *txn, name string, account id.ID, key any, pointer, text string) error {
+	found, err := table.Exists(ctx, tx, "SELECT 1 FROM "+name+" WHERE account_id = $1 AND id = $2", int64(account), key)
 	if err == nil && !found {
 		err = &store.ReferenceError{Err: store.ErrNoReference, Field: pointer, Other: text}
 	}
@@ -19,16 +20,16 @@ func refer(ctx context.Context, tx *txn, table string, account id.ID, key any, p
 }
 
 // referID is refer for an optional resource id.
-func referID(ctx context.Context, tx *txn, table string, account, key id.ID, pointer string) error {
+func referID(ctx context.Context, tx *txn, name string, account, key id.ID, pointer string) error {
 	if key == 0 {
 		return nil
 	}
-	return refer(ctx, tx, table, account, int64(key), pointer, key.String())
+	return refer(ctx, tx, name, account, int64(key), pointer, key.String())
 }
 
 // unused fails when the query finds something that uses an object.
 func unused(ctx context.Context, tx *txn, user, text string, args ...any) error {
-	used, err := exists(ctx, tx, text, args...)
+	used, err := table.Exists(ctx, tx, text, args...)
 	if err == nil && used {
 		err = &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: user}
 	}

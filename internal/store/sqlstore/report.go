@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 const (
@@ -100,13 +101,13 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
-	err = s.readingLedger(ctx, account, func(tx querier) error {
+	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+grouped+") AS g", args...).Scan(&page.Total); err != nil {
 			return err
 		}
 		first := int64(max(1, q.Number)-1) * int64(q.Size)
 		text := fmt.Sprintf("%s ORDER BY %s LIMIT %d OFFSET %d", grouped, order, q.Size, first)
-		return query(ctx, tx, func(rows *sql.Rows) error {
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			row, err := scanReport(rows, &q)
 			page.Items = append(page.Items, row)
 			return err
@@ -150,12 +151,8 @@ func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, e
 		return "", nil, err
 	}
 	from := "call_records"
-	switch {
-	case !slices.Contains(q.Dimensions, "tags"):
-	case s.db.postgres != nil:
-		from += serverTagged
-	default:
-		from += fileTagged
+	if slices.Contains(q.Dimensions, "tags") {
+		from += s.dialect.tagged
 	}
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + where + " GROUP BY " +
 		strings.Join(groups, ", "), args, nil
@@ -225,7 +222,7 @@ func scanReport(rows *sql.Rows, q *store.ReportQuery) (row store.ReportRow, err 
 func number(value any) (int64, error) {
 	n, ok := value.(int64)
 	if !ok {
-		return 0, fmt.Errorf("%w: %T is not an integer", errCorrupt, value)
+		return 0, fmt.Errorf("%w: %T is not an integer", table.ErrCorrupt, value)
 	}
 	return n, nil
 }
@@ -242,7 +239,7 @@ func showText(value any) (any, error) {
 	case []byte:
 		return showText(string(v))
 	}
-	return nil, fmt.Errorf("%w: %T is not a text", errCorrupt, value)
+	return nil, fmt.Errorf("%w: %T is not a text", table.ErrCorrupt, value)
 }
 
 func showUUID(value any) (any, error) {
@@ -251,7 +248,7 @@ func showUUID(value any) (any, error) {
 	}
 	raw, ok := value.([]byte)
 	if !ok {
-		return nil, fmt.Errorf("%w: %T is not a UUID", errCorrupt, value)
+		return nil, fmt.Errorf("%w: %T is not a UUID", table.ErrCorrupt, value)
 	}
 	parsed, err := uuid.FromBytes(raw)
 	return parsed.String(), err
@@ -289,7 +286,7 @@ func showHour(value any) (any, error) {
 // cost. Holds may be booked to the day after, so they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
-	err := s.readingLedger(ctx, account, func(tx querier) error {
+	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
 		var emergencies money.Amount
 		err := tx.QueryRowContext(ctx,
 			"SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",

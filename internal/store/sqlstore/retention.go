@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Call records that are past the account's record_retention_days are deleted by the
@@ -32,7 +33,7 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 		before  record.Day
 	}
 	var all []due
-	err = s.db.list(ctx, everyAccount, func(rows *sql.Rows) error {
+	err = s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		a, err := scanAccount(rows.Scan)
 		if err == nil && a.RecordRetentionDays != nil {
 			// At least a day, so that those of today are never among them.
@@ -70,7 +71,7 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 // charge on a day after its end, so none of a later day is lost.
 func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.Day) (int, error) {
 	var ids [][]byte
-	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.list(ctx, account, func(rows *sql.Rows) error {
 		var one []byte
 		err := rows.Scan(&one)
 		ids = append(ids, one)

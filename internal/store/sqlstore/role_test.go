@@ -193,20 +193,3 @@ func TestRowSecurityIsLookedFor(t *testing.T) {
 		t.Errorf("open tables are not reported: %s", log)
 	}
 }
-
-// TestUnprovenDatabase says which databases are warned about.
-func TestUnprovenDatabase(t *testing.T) {
-	for url, want := range map[string]string{
-		"host=/var/run/postgresql": "", "postgres://u@127.0.0.1/t": "", "postgres://u@localhost/t?sslmode=disable": "",
-		"postgres://u@[::1]/t":                              "",
-		"postgres://u@db.example.com/t?sslmode=verify-full": "", "postgres://u@db.example.com/t": "db.example.com",
-		"postgres://u@db.example.com/t?sslmode=require":   "db.example.com",
-		"postgres://u@10.0.0.5/t?sslmode=disable":         "10.0.0.5",
-		"postgres://u@db.example.com/t?sslmode=verify-ca": "db.example.com",
-		"postgres://u@127.0.0.1,db.example.com/t":         "db.example.com",
-	} {
-		if got, err := sqlstore.Unproven(url); err != nil || got != want {
-			t.Errorf("%s: %q, %v, want %q", url, got, err, want)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Billing groups and accounts are counted in scope_days while they have a limit. A
@@ -21,74 +22,25 @@ import (
 // cost so far; it has the ledger to itself, so that no charge is counted twice or
 // not at all. See admission.Scope.
 
-// groupColumn is how tables name a scope's billing group: empty for none.
-func groupColumn(scope admission.Scope) []byte {
-	if scope.Group == uuid.Nil {
-		return []byte{}
-	}
-	return scope.Group[:]
-}
-
-// scopeOf is the scope of the columns account_id, profile_id and billing_group_id.
-func scopeOf(account, profile id.ID, group []byte) admission.Scope {
-	switch {
-	case profile != 0:
-		return admission.Scope{Profile: profile}
-	case len(group) == len(uuid.UUID{}):
-		return admission.Scope{Group: uuid.UUID(group)}
-	}
-	return admission.Scope{Account: account}
-}
-
-const scopeDayColumns = "account_id, billing_group_id, day, posted, held, overrun, told, told_limit"
-
-func scanScopeDay(scan func(...any) error) (account id.ID, key admission.SpendKey, spend admission.Spend, err error) {
-	var group []byte
-	var day record.Day
-	err = scan(&account, &group, &day, &spend.Posted, &spend.Held, &spend.Overrun, &spend.Told, &spend.ToldLimit)
-	return account, scopeOf(account, 0, group).On(day), spend, err
-}
-
-const holdColumns = "account_id, profile_id, billing_group_id, cause, since, until_day"
-
-func scanHold(scan func(...any) error) (scope admission.Scope, hold admission.SpendHold, err error) {
-	var account, profile id.ID
-	var group []byte
-	err = scan(&account, &profile, &group, &hold.Cause, &hold.SinceMicros, &hold.UntilDay)
-	return scopeOf(account, profile, group), hold, err
-}
-
-// loadHolds reads the holds that a condition selects.
-func loadHolds(ctx context.Context, q querier, condition string,
-	args ...any) (map[admission.Scope]admission.SpendHold, error) {
-	holds := make(map[admission.Scope]admission.SpendHold)
-	err := query(ctx, q, func(rows *sql.Rows) error {
-		scope, hold, err := scanHold(rows.Scan)
-		holds[scope] = hold
-		return err
-	}, "SELECT "+holdColumns+" FROM spend_holds "+condition, args...)
-	return holds, err
-}
-
 // countSpend has a billing group or an account counted from now on, or no more.
 func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Scope, on bool) error {
-	counted := t.snapshot.Group(scope.Group) != nil
+	counted := t.Snapshot.Group(scope.Group) != nil
 	if scope.Account != 0 {
-		a := t.snapshot.Account(account)
+		a := t.Snapshot.Account(account)
 		counted = a != nil && a.Spending.On
 	}
 	if counted == on {
 		return nil
 	}
 	err := t.exec(ctx, "DELETE FROM scope_days WHERE account_id = $1 AND billing_group_id = $2", int64(account),
-		groupColumn(scope))
+		table.GroupColumn(scope))
 	if err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	if !on {
-		t.afterwards(func(s *admission.State) { s.Uncount(scope) })
+		t.Afterwards(func(s *admission.State) { s.Uncount(scope) })
 		if scope.Group != uuid.Nil {
-			return t.apply(policy.DropGroup(scope.Group))
+			return t.Apply(policy.DropGroup(scope.Group))
 		}
 		return nil
 	}
@@ -97,13 +49,13 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	for key, s := range spends {
-		err := t.exec(ctx, "INSERT INTO scope_days ("+scopeDayColumns+") VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
-			int64(account), groupColumn(scope), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun))
+		err := t.exec(ctx, "INSERT INTO scope_days ("+table.ScopeDayColumns+") VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
+			int64(account), table.GroupColumn(scope), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun))
 		if err != nil {
 			return fmt.Errorf("count %s: %w", scope, err)
 		}
 	}
-	t.afterwards(func(s *admission.State) { s.Count(spends) })
+	t.Afterwards(func(s *admission.State) { s.Count(spends) })
 	return nil
 }
 
@@ -116,10 +68,10 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 		s.Posted, s.Held, s.Overrun = money.Add(s.Posted, posted), money.Add(s.Held, held), money.Add(s.Overrun, overrun)
 		spends[scope.On(day)] = s
 	}
-	oldest := record.DayOf(t.store.config.Clock().UnixMicro()) - keptSpendDays
+	oldest := record.DayOf(t.store.config.Clock().UnixMicro()) - table.KeptSpendDays
 	var leases []*admission.Lease
-	err := query(ctx, t, func(rows *sql.Rows) error {
-		l, err := scanLease(rows.Scan)
+	err := table.Query(ctx, t, func(rows *sql.Rows) error {
+		l, err := table.ScanLease(rows.Scan)
 		if err != nil {
 			return err
 		}
@@ -140,7 +92,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 		return err
 	}
 	if scope.Account != 0 {
-		return spends, query(ctx, t, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
+		return spends, table.Query(ctx, t, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
 			FROM profile_days WHERE account_id = $1 AND day >= $2 GROUP BY day`, int64(account), int64(oldest))
 	}
 	for _, l := range leases {
@@ -151,7 +103,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 			add(h.Day, 0, h.Cost, 0)
 		}
 	}
-	err = query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
+	err = table.Query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
 		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
 		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.billing_group_id = $3 AND s.day >= $4
 			AND NOT r.emergency GROUP BY s.day`,
@@ -159,7 +111,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 	if err != nil {
 		return nil, err
 	}
-	return spends, query(ctx, t, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
+	return spends, table.Query(ctx, t, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
 		WHERE account_id = $1 AND ended_at >= $2 AND billing_group_id = $3 AND overrun_cost > 0 GROUP BY 1`, record.MicrosPerDay),
 		int64(account), oldest.StartMicros(), scope.Group[:])
 }
@@ -167,19 +119,19 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 // Spend implements store.Spends.
 func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope) (use store.SpendUse, err error) {
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err = s.readingLedger(ctx, account, func(tx querier) error {
-		table, condition, args := "scope_days", "billing_group_id = $3", []any{int64(account), int64(day), groupColumn(scope)}
+	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+		days, condition, args := "scope_days", "billing_group_id = $3", []any{int64(account), int64(day), table.GroupColumn(scope)}
 		if scope.Profile != 0 {
-			table, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
+			days, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
 		}
 		err := tx.QueryRowContext(ctx,
-			"SELECT posted, held, overrun FROM "+table+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
+			"SELECT posted, held, overrun FROM "+days+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
 			Scan(&use.Posted, &use.Held, &use.Overrun)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		holds, err := loadHolds(ctx, tx, "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3",
-			int64(account), int64(scope.Profile), groupColumn(scope))
+		holds, err := table.LoadHolds(ctx, tx, "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3",
+			int64(account), int64(scope.Profile), table.GroupColumn(scope))
 		if hold, held := holds[scope]; held && hold.On(day) {
 			use.Hold = &hold
 		}
@@ -202,13 +154,13 @@ type spendRelease struct {
 func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scope) error {
 	err := s.writeIn(ctx, account, func(tx *txn) error {
 		where := "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3"
-		args := []any{int64(account), int64(scope.Profile), groupColumn(scope)}
+		args := []any{int64(account), int64(scope.Profile), table.GroupColumn(scope)}
 		if scope.Group != uuid.Nil {
 			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
 				return err
 			}
 		}
-		holds, err := loadHolds(ctx, tx, where, args...)
+		holds, err := table.LoadHolds(ctx, tx, where, args...)
 		if err != nil {
 			return err
 		}
@@ -217,7 +169,7 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 			if err := tx.exec(ctx, "DELETE FROM spend_holds "+where, args...); err != nil {
 				return err
 			}
-			tx.afterwards(func(s *admission.State) { s.DropHold(scope) })
+			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
 		}
 		c := change{kind: "spend_hold", action: "delete", account: account, resource: scope.String()}
 		c.before = &spendRelease{Scope: scope.String(), Cause: hold.Cause.String(), Since: hold.SinceMicros}
@@ -235,17 +187,17 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "FROM spend_holds WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
-	err := s.readingLedger(ctx, account, func(tx querier) error {
+	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account),
 			int64(today)).Scan(&page.Total); err != nil {
 			return err
 		}
 		skip := min(max(0, q.Number-1), page.Total) * q.Size
-		return query(ctx, tx, func(rows *sql.Rows) error {
-			scope, hold, err := scanHold(rows.Scan)
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
+			scope, hold, err := table.ScanHold(rows.Scan)
 			page.Items = append(page.Items, store.HeldScope{Scope: scope, Hold: hold})
 			return err
-		}, "SELECT "+holdColumns+" "+where+" ORDER BY profile_id, billing_group_id LIMIT $3 OFFSET $4",
+		}, "SELECT "+table.HoldColumns+" "+where+" ORDER BY profile_id, billing_group_id LIMIT $3 OFFSET $4",
 			int64(account), int64(today), q.Size, skip)
 	})
 	if err != nil {
@@ -257,7 +209,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 // ReleaseAll implements store.Spending.
 func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, err error) {
 	err = s.writeIn(ctx, account, func(tx *txn) error {
-		holds, err := loadHolds(ctx, tx, "WHERE account_id = $1", int64(account))
+		holds, err := table.LoadHolds(ctx, tx, "WHERE account_id = $1", int64(account))
 		if err != nil {
 			return err
 		}
@@ -277,7 +229,7 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 			return err
 		}
 		for scope := range holds {
-			tx.afterwards(func(s *admission.State) { s.DropHold(scope) })
+			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
 		}
 		c := change{kind: "spend_hold", action: "delete", account: account, resource: "all profiles and billing groups"}
 		c.before = &struct {

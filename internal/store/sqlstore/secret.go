@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // secretText is a field of an object that is sealed where it is stored.
@@ -71,7 +72,7 @@ func (n *noun[T, K]) unseal(object *T) error {
 		}
 		text, err := n.vault.Unseal(n.place(&h, s.field), *s.value)
 		if err != nil {
-			return fmt.Errorf("%s %v: %s: %w: %w", n.name, *h.key, s.field, errCorrupt, err)
+			return fmt.Errorf("%s %v: %s: %w: %w", n.name, *h.key, s.field, table.ErrCorrupt, err)
 		}
 		*s.value = text
 	}
@@ -110,7 +111,7 @@ func claim(ctx context.Context, pool *sql.DB, vault *secret.Vault, lock string) 
 		}
 	}
 	var known []string
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var key string
 		err := rows.Scan(&key)
 		known = append(known, key)
@@ -166,7 +167,7 @@ func (s *Store) reseal(ctx context.Context) error {
 
 func (n *noun[T, K]) resealAll(ctx context.Context, tx *txn) (int, error) {
 	var stale []T
-	err := query(ctx, tx, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var version int64
 		var doc []byte

@@ -30,9 +30,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"slices"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +48,10 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Defaults of Config.
@@ -114,7 +117,7 @@ type Config struct {
 
 	// Observe is told of every transaction of the writer, by its goroutine; it must
 	// not block, nor keep or change what it gets. It may be nil.
-	Observe func(Group)
+	Observe func(ledger.Group)
 
 	// Published is called after a commit from which webhooks may have to be
 	// delivered. It must not block; it may be nil.
@@ -128,30 +131,41 @@ type Config struct {
 
 // Store implements the interfaces of package store.
 type Store struct {
-	config Config
-	paces  admission.Paces // of this server
-	live   *policy.Live
-	log    *slog.Logger
-	db     *database
-	stale  bool      // something may not be sealed under the first key of the vault
-	lock   io.Closer // keeps other processes from being this node
+	config  Config
+	live    *policy.Live
+	log     *slog.Logger
+	queue   *ledger.Queue // of the writer
+	engine  engine
+	dialect *dialect
+	stale   bool // something may not be sealed under the first key of the vault
 
 	counts   counts
 	versions versions
-	compiled deckCache // PostgreSQL: decks of other nodes, ahead of their use
+	compiled deckCache // decks of other nodes, ahead of their use
 	orphans  [][]byte
 
-	mu     sync.RWMutex // guards closed, and queue against being closed while sent to
-	closed bool
-	queue  chan *work
-
-	behind   atomic.Bool // SQLite: the journal has what the tables of the ledger have not
 	claiming sync.Mutex  // held while webhook deliveries are claimed
 	unswept  atomic.Bool // the configuration has changed since webhooks were swept
 
 	stopTicks chan struct{}
-	ended     sync.WaitGroup // the store's goroutines
 	ticking   sync.WaitGroup
+}
+
+// engine is the ledger in a database and the database itself, as the resources, lists
+// and reports need it. Its writer takes from the queue that it was opened with.
+type engine interface {
+	// Read runs f in a transaction that sees one state of the database and, where there
+	// is row-level security, the rows of the account alone; of all with everyAccount.
+	Read(ctx context.Context, account id.ID, f func(table.Querier) error) error
+	// ReadLedger is Read for what commands change.
+	ReadLedger(ctx context.Context, account id.ID, f func(table.Querier) error) error
+	// Lease finds a live call of an account, or nil. A call that has ended when it looks
+	// has its record for reads that begin after that.
+	Lease(ctx context.Context, account id.ID, call uuid.UUID) (*admission.Lease, error)
+	// Tick does what is due in the ledger by the clock.
+	Tick(ctx context.Context) error
+	// Close waits until what was queued is committed. The queue was closed before.
+	Close() error
 }
 
 // Open opens the database, publishes the policy that it holds, and ends the calls
@@ -159,33 +173,14 @@ type Store struct {
 // runs, while those of other nodes end when their leases do. It fails when another
 // process has the SQLite file open, or the name of the node.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	if config.GroupSize <= 0 {
-		config.GroupSize = DefaultGroupSize
-	}
-	if config.QueueLength <= 0 {
-		config.QueueLength = DefaultQueueLength
-	}
-	if config.Published == nil {
-		config.Published = func() {}
-	}
-	if config.HungUp == nil {
-		config.HungUp = func([]uuid.UUID) {}
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	if config.Vault == nil {
-		config.Vault = secret.Open()
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{
-		config: config, live: config.Live, log: config.Logger,
-		queue: make(chan *work, config.QueueLength), stopTicks: make(chan struct{}),
+		config: config, live: config.Live, log: config.Logger, queue: ledger.NewQueue(config.QueueLength),
+		stopTicks: make(chan struct{}),
 	}
-	open := s.openFile
-	if config.DatabaseURL != "" {
-		open = s.openCluster
-	}
-	if err := open(ctx); err != nil {
+	if err := s.openEngine(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.reopenCopy(ctx); err != nil {
@@ -205,33 +200,53 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return s, nil
 }
 
-// openFile opens the SQLite file and starts its writer.
-func (s *Store) openFile(ctx context.Context) error {
-	var err error
-	if s.lock, err = lockFile(s.config.Path + ".lock"); err != nil {
+// complete sets what is left to defaults.
+func (c *Config) complete() (err error) {
+	if c.DatabaseURL != "" && c.NodeName == "" {
+		if c.NodeName, err = os.Hostname(); err != nil {
+			return fmt.Errorf("name of the node: %w", err)
+		}
+	}
+	if c.MaxClockOffset == 0 {
+		c.MaxClockOffset = DefaultMaxClockOffset
+	}
+	if c.GroupSize <= 0 {
+		c.GroupSize = DefaultGroupSize
+	}
+	if c.QueueLength <= 0 {
+		c.QueueLength = DefaultQueueLength
+	}
+	if c.Published == nil {
+		c.Published = func() {}
+	}
+	if c.HungUp == nil {
+		c.HungUp = func([]uuid.UUID) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Vault == nil {
+		c.Vault = secret.Open()
+	}
+	return nil
+}
+
+// openEngine opens the database, and starts the writer of its ledger.
+func (s *Store) openEngine(ctx context.Context) (err error) {
+	c := &s.config
+	settings := ledger.Settings{
+		Configuration: configuration{s}, Live: c.Live, Clock: c.Clock, Monotonic: c.Monotonic, Owner: c.Owner,
+		Logger: c.Logger, GroupSize: c.GroupSize, AroundCommit: c.AroundCommit, Observe: c.Observe, HungUp: c.HungUp,
+	}
+	if c.DatabaseURL == "" {
+		s.dialect = &fileDialect
+		s.engine, err = sqlite.Open(ctx, c.Path, settings, s.queue)
 		return err
 	}
-	if s.db, err = openDatabase(ctx, s.config.Path); err != nil {
-		return errors.Join(err, s.lock.Close())
-	}
-	if s.stale, err = claim(ctx, s.db.write, s.config.Vault, ""); err != nil {
-		return errors.Join(err, s.db.close(), s.lock.Close())
-	}
-	w := &writer{store: s, snapshot: s.live.Snapshot(), stale: true}
-	if err := w.ready(); err != nil {
-		w.disconnect()
-		return errors.Join(fmt.Errorf("open store: %w", err), s.db.close(), s.lock.Close())
-	}
-	wanted := make(chan struct{}, 1)
-	w.checkpoints = wanted
-	s.ended.Go(func() { s.checkpoint(wanted) })
-	s.ended.Go(func() {
-		defer close(wanted)
-		commitGroups(s.queue, s.config.GroupSize, w.commitGroup)
-		w.foldNow()
-		w.disconnect()
-	})
-	return nil
+	s.dialect = &serverDialect
+	s.engine, err = postgres.Open(ctx,
+		postgres.Node{DatabaseURL: c.DatabaseURL, Name: c.NodeName, MaxClockOffset: c.MaxClockOffset}, settings, s.queue)
+	return err
 }
 
 // Orphans returns the notes of the answered calls that Open found without an
@@ -240,81 +255,22 @@ func (s *Store) Orphans() [][]byte { return s.orphans }
 
 // Close stops taking commands, finishes the ones taken, and closes the database.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	if !s.queue.Close() {
 		return nil
 	}
-	s.closed = true
-	s.mu.Unlock()
-
 	close(s.stopTicks)
 	s.ticking.Wait()
-	close(s.queue) // no one sends any more: closed is set
-	s.ended.Wait()
-	return errors.Join(s.lock.Close(), s.db.close())
-}
-
-// submit queues work, or says why not.
-func (s *Store) submit(w *work) error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return fmt.Errorf("%w: closed", store.ErrUnavailable)
-	}
-	select {
-	case s.queue <- w:
-		return nil
-	default:
-		return store.ErrBusy
-	}
+	return s.engine.Close()
 }
 
 // Submit implements store.Ledger.
 func (s *Store) Submit(command admission.Command, done func(admission.Result, error)) {
-	if err := s.submit(&work{command: command, done: done, patient: isPatient(command)}); err != nil {
-		done(admission.Result{}, err)
-	}
+	s.queue.Submit(command, done)
 }
 
 // Do implements store.Ledger.
 func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Result, error) {
-	w := &work{command: command, answered: make(chan error, 1)}
-	if err := s.submit(w); err != nil {
-		return admission.Result{}, err
-	}
-	select {
-	case err := <-w.answered:
-		return w.result, err
-	case <-ctx.Done():
-		return admission.Result{}, ctx.Err() // the writer still has w
-	}
-}
-
-// write runs a write that belongs to no one account; see writeIn.
-func (s *Store) write(ctx context.Context, f func(*txn) error) error {
-	return s.writeIn(ctx, everyAccount, f)
-}
-
-// writeIn runs a write of an account's configuration in the writer and waits until
-// it is durable and in force. When ctx ends first it may still take effect.
-func (s *Store) writeIn(ctx context.Context, account id.ID, f func(*txn) error) error {
-	w := &work{write: s.attributed(ctx, f), account: account, answered: make(chan error, 1)}
-	if err := s.submit(w); err != nil {
-		return err
-	}
-	select {
-	case err := <-w.answered:
-		if errors.Is(err, errDryRun) {
-			return nil
-		}
-		if isEngineError(err) && !errors.Is(err, store.ErrUnavailable) {
-			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		}
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.queue.Do(ctx, command)
 }
 
 // now is the time as it is stored.
@@ -335,7 +291,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Decision implements store.Calls.
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
-	live, err := s.liveLease(ctx, account, decision)
+	live, err := s.engine.Lease(ctx, account, decision)
 	if err != nil {
 		return readDecision(decision, nil, err)
 	}
@@ -343,21 +299,9 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 		return readDecision(decision, live.Decision, nil)
 	}
 	var encoded []byte
-	// A call that ends between the two reads would be missed without a transaction.
-	err = s.readingLedger(ctx, account, func(tx querier) error {
-		if s.db.postgres != nil {
-			l, err := scanLease(tx.QueryRowContext(ctx,
-				"SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2",
-				int64(account), decision[:]).Scan)
-			if err == nil {
-				encoded = l.Decision
-			}
-			if !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-		}
-		r, err := scanRecord(tx.QueryRowContext(ctx,
-			"SELECT "+recordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
+	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+		r, err := table.ScanRecord(tx.QueryRowContext(ctx,
+			"SELECT "+table.RecordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
 		if err == nil {
 			encoded = r.Decision
@@ -367,39 +311,13 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 	return readDecision(decision, encoded, err)
 }
 
-// liveLease finds a live call in the memory of SQLite's writer, or nil: the table of
-// leases has no index. A call that is not live when it looks has its record when the
-// tables are read after that.
-func (s *Store) liveLease(ctx context.Context, account id.ID, call uuid.UUID) (found *admission.Lease, err error) {
-	if s.db.postgres != nil {
-		return nil, nil
-	}
-	w := &work{answered: make(chan error, 1)}
-	w.look = func(state *admission.State) {
-		if l := state.Lease(call); l != nil && l.Account == account {
-			own := *l
-			own.Decision, own.Posted, own.Held = slices.Clone(l.Decision), slices.Clone(l.Posted), slices.Clone(l.Held)
-			found = &own
-		}
-	}
-	if err := s.submit(w); err != nil {
-		return nil, err
-	}
-	select {
-	case err = <-w.answered:
-		return found, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Decision, error) {
 	if err != nil {
 		return admission.Decision{}, readError("decision", decision.String(), err)
 	}
 	d, err := admission.DecodeDecision(encoded)
 	if err != nil {
-		return admission.Decision{}, fmt.Errorf("read decision %s: %w: %w", decision, errCorrupt, err)
+		return admission.Decision{}, fmt.Errorf("read decision %s: %w: %w", decision, table.ErrCorrupt, err)
 	}
 	return d, nil
 }
@@ -408,7 +326,7 @@ func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Deci
 func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
 	var spend admission.Spend
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err := s.readingLedger(ctx, account, func(tx querier) error {
+	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, `SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
 			FROM profiles AS p
 			LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
@@ -425,9 +343,9 @@ func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admissi
 func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
 	calls := []store.LiveCall{}
 	now := s.config.Clock().UnixMicro()
-	err := s.readingLedger(ctx, account, func(tx querier) error {
-		return query(ctx, tx, func(rows *sql.Rows) error {
-			l, err := scanLease(rows.Scan)
+	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+		return table.Query(ctx, tx, func(rows *sql.Rows) error {
+			l, err := table.ScanLease(rows.Scan)
 			if err != nil {
 				return err
 			}
@@ -444,14 +362,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 // LiveCall implements store.Calls.
 func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (store.LiveCall, error) {
 	now := s.config.Clock().UnixMicro()
-	l, err := s.liveLease(ctx, account, call)
-	if s.db.postgres != nil {
-		err = s.readingLedger(ctx, account, func(tx querier) (err error) {
-			l, err = scanLease(tx.QueryRowContext(ctx,
-				"SELECT account_id, id, body FROM leases WHERE account_id = $1 AND id = $2", int64(account), call[:]).Scan)
-			return err
-		})
-	}
+	l, err := s.engine.Lease(ctx, account, call)
 	if err == nil && l == nil {
 		err = sql.ErrNoRows
 	}
@@ -485,7 +396,7 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 	text := "SELECT profile_id, COUNT(*) FROM ip_connections" + where +
 		" UNION ALL SELECT profile_id, COUNT(*) FROM credential_connections" + where +
 		" UNION ALL SELECT profile_id, COUNT(*) FROM fqdn_connections" + where
-	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.list(ctx, account, func(rows *sql.Rows) error {
 		var p id.ID
 		var n int
 		err := rows.Scan(&p, &n)

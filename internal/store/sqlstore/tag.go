@@ -50,7 +50,7 @@ func (s *Store) Tags(ctx context.Context, account id.ID, start string) ([]string
 		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", store.ErrBadValue, maxTextBytes)
 	}
 	tags := []string{}
-	err := s.db.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.list(ctx, account, func(rows *sql.Rows) error {
 		var tag string
 		err := rows.Scan(&tag)
 		tags = append(tags, tag)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // tick does what is due by the clock until the store is closed.
@@ -30,13 +30,8 @@ func (s *Store) tick() {
 			return
 		case <-ticks:
 		}
-		if err := s.expire(ctx); err != nil && !s.isClosed() {
+		if err := s.engine.Tick(ctx); err != nil && !s.isClosed() {
 			s.log.Warn("expire leases; trying again at the next tick", "error", err)
-		}
-		if s.db.postgres != nil {
-			if err := s.tellHungUp(ctx); err != nil && !s.isClosed() {
-				s.log.Warn("look for calls that were hung up; trying again at the next tick", "error", err)
-			}
 		}
 		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
@@ -74,40 +69,22 @@ func (s *Store) tick() {
 	}
 }
 
-// expire ends the calls whose leases are over. With PostgreSQL that is so many at
-// once, and other commands come in between.
-func (s *Store) expire(ctx context.Context) error {
-	for {
-		result, err := s.Do(ctx, admission.Expire{})
-		if err != nil || s.db.postgres == nil || len(result.Expired) < expireAtOnce {
-			return err
-		}
-	}
-}
-
 // prune deletes the counts of calling windows that are over: there is one for
 // each number that was called, and nothing looks at them again.
 func (s *Store) prune(ctx context.Context, today record.Day) error {
 	return s.write(ctx, func(tx *txn) error {
-		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-keptCalleeDays))
+		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-table.KeptCalleeDays))
 		if err == nil { // holds that have ended by themselves
 			err = tx.exec(ctx, "DELETE FROM spend_holds WHERE until_day BETWEEN 1 AND $1", int64(today))
 		}
 		if err == nil {
 			err = pruneLedgerReports(ctx, tx, s.config.Clock())
 		}
-		if err == nil && s.db.postgres != nil {
-			err = forgetNodes(ctx, tx, s.config.Clock())
-		}
 		return err
 	})
 }
 
-func (s *Store) isClosed() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.closed
-}
+func (s *Store) isClosed() bool { return s.queue.Closed() }
 
 // refreshDecks compiles the decks anew in which a price has taken effect. It is
 // done outside the writer; only the swap of the pointer is the writer's.
@@ -119,7 +96,7 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 	}
 	for _, d := range due {
 		var rates *rating.Deck
-		err := s.db.reading(ctx, d.Account, func(tx querier) (err error) {
+		err := s.engine.Read(ctx, d.Account, func(tx table.Querier) (err error) {
 			rates, err = compileStored(ctx, tx, d.Account, d.ID, now)
 			return err
 		})
@@ -130,7 +107,7 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
 				return readError("rate deck", d.ID.String(), err)
 			}
-			return tx.applyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
+			return tx.ApplyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
 		})
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
 			return err

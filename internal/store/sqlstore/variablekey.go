@@ -8,6 +8,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // VariableState is the state of the API key that the server's variable names.
@@ -41,7 +42,7 @@ func (s *Store) SetVariableKey(ctx context.Context, k store.Key) (VariableKey, e
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		named, err := exists(ctx, tx, "SELECT 1 FROM variable_keys WHERE hash = $1", k.Hash[:])
+		named, err := table.Exists(ctx, tx, "SELECT 1 FROM variable_keys WHERE hash = $1", k.Hash[:])
 		switch {
 		case err != nil:
 			return err
@@ -81,7 +82,7 @@ func nameKey(ctx context.Context, tx *txn, s *Store, present *store.Key, found b
 // retireOthers deletes the keys that were made for the variable, but one.
 func retireOthers(ctx context.Context, tx *txn, present *store.Key) (retired []store.Key, err error) {
 	var others []id.ID
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var key id.ID
 		err := rows.Scan(&key)
 		others = append(others, key)

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
@@ -62,7 +63,7 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 // VerifiedNumber implements store.Verifications.
 func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error) {
 	var found verification.Number
-	err := s.db.reading(ctx, account, func(tx querier) (err error) {
+	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		found, err = verifiedByNumber(ctx, tx, account, number)
 		return err
 	})
@@ -72,7 +73,7 @@ func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.N
 	return found, nil
 }
 
-func verifiedByNumber(ctx context.Context, q querier, account id.ID, number e164.Number) (verification.Number, error) {
+func verifiedByNumber(ctx context.Context, q table.Querier, account id.ID, number e164.Number) (verification.Number, error) {
 	return verifiedNoun().scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM verified_numbers "+
 		"WHERE account_id = $1 AND phone_number = $2", int64(account), int64(number)).Scan)
 }

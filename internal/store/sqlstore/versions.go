@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // versions count the writes of configuration, of each account and of all of them
@@ -19,7 +20,7 @@ type versions struct {
 func (v *versions) change(account id.ID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if account == everyAccount {
+	if account == table.EveryAccount {
 		v.over++
 		return
 	}
@@ -29,10 +30,10 @@ func (v *versions) change(account id.ID) {
 	v.of[account]++
 }
 
-// ConfigVersion implements store.Writes. Both counts only rise, so their sum is the
-// same only while both are.
+// ConfigVersion implements store.Writes. What other nodes write is not known. Both
+// counts only rise, so their sum is the same only while both are.
 func (s *Store) ConfigVersion(account id.ID) (version uint64, known bool) {
-	if s.db.postgres != nil {
+	if s.dialect.shared {
 		return 0, false
 	}
 	s.versions.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -62,7 +63,7 @@ func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) err
 	if e.ConnectionID == 0 {
 		return nil
 	}
-	if c := tx.snapshot.Connection(e.ConnectionID); c == nil || c.Account != e.AccountID {
+	if c := tx.Snapshot.Connection(e.ConnectionID); c == nil || c.Account != e.AccountID {
 		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: e.ConnectionID.String()}
 	}
 	return nil
@@ -70,7 +71,7 @@ func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) err
 
 // dropWebhooksOf deletes the endpoints of a connection with it.
 func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (changes []policy.Change, err error) {
-	err = query(ctx, tx, func(rows *sql.Rows) error {
+	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
 		changes = append(changes, policy.DropWebhook(endpoint))

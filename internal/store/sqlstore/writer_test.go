@@ -2,9 +2,12 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -19,61 +23,125 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// fixture is a store whose writer is driven by the test: see group.
+// fixture is a store on SQLite, of which a test puts together the groups itself: see
+// commit.
 type fixture struct {
 	*Store
-	writer  *writer
+	file    *sql.DB // the database, beside the store
 	account id.ID
 	profile profile.Profile
 	phone   id.ID
+
+	told    atomic.Int64 // how often there was something to deliver
+	stepped atomic.Int64 // by how much the time of day was set forward
+
+	hold, fail    atomic.Bool // the next commit
+	held, release chan struct{}
 }
 
-// newFixture opens a store, configures it, and takes its writer over, so that a
-// test can put together the groups itself.
+// newFixture opens a store and configures it.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	ctx := context.Background()
-	clock := func() time.Time { return noon }
-	config := Config{
+	f := &fixture{held: make(chan struct{}), release: make(chan struct{})}
+	clock := func() time.Time { return noon.Add(time.Duration(f.stepped.Load())) }
+	var err error
+	f.Store, err = Open(ctx, Config{
 		Path: filepath.Join(t.TempDir(), "tollgate.db"), Live: policy.NewLive(), Clock: clock,
-		IDs: id.NewSource(1, clock), Owner: uuid.New(), Ticks: make(chan time.Time),
-	}
-	s, err := Open(ctx, config)
+		Monotonic: func() time.Duration { return 0 }, IDs: id.NewSource(1, clock), Owner: uuid.New(),
+		Ticks: make(chan time.Time), Published: func() { f.told.Add(1) }, AroundCommit: f.aroundCommit,
+	})
 	check(t, err)
-	f := &fixture{Store: s}
-	a, _, err := s.EnsureFirst(ctx)
+	t.Cleanup(func() { check(t, f.Close()) })
+	f.file, err = sql.Open("sqlite", f.config.Path)
+	check(t, err)
+	t.Cleanup(func() { check(t, f.file.Close()) })
+	a, _, err := f.EnsureFirst(ctx)
 	check(t, err)
 	f.account = a.ID
-	deck, err := s.ImportDeck(ctx, a.ID, "deck",
+	deck, err := f.ImportDeck(ctx, a.ID, "deck",
 		[]rating.Row{{Prefix: "1", Rate: rating.Rate{PerMinute: money.Dollar, FirstIncrement: 60, Increment: 60}}})
 	check(t, err)
-	_, err = s.ActivateDeck(ctx, a.ID, deck.ID)
+	_, err = f.ActivateDeck(ctx, a.ID, deck.ID)
 	check(t, err)
 	p := profile.New()
 	p.Name = "calls"
-	f.profile, err = s.Profiles().Create(ctx, a.ID, p)
+	f.profile, err = f.Profiles().Create(ctx, a.ID, p)
 	check(t, err)
-	c := newPhone(f.profile.ID)
-	c, err = s.CredentialConnections().Create(ctx, a.ID, c)
+	c, err := f.CredentialConnections().Create(ctx, a.ID, newPhone(f.profile.ID))
 	check(t, err)
 	f.phone = c.ID
-
-	// From here on the test is the writer.
-	check(t, s.Ping(ctx))
-	close(s.queue)
-	s.ended.Wait()
-	s.queue = make(chan *work, s.config.QueueLength)
-	f.writer = &writer{store: s, snapshot: s.live.Snapshot()}
-	check(t, f.writer.ready())
-	t.Cleanup(func() {
-		f.writer.disconnect()
-		check(t, s.Close())
-	})
 	return f
+}
+
+func newPhone(profile id.ID) connection.CredentialConnection {
+	c := connection.NewCredentialConnection()
+	c.UserName, c.Password = "phone0001", "correct horse"
+	c.Outbound.OutboundVoiceProfileID = profile
+	return c
+}
+
+func (f *fixture) aroundCommit(commit func() error) error {
+	if f.hold.Swap(false) {
+		f.held <- struct{}{}
+		<-f.release
+	}
+	if f.fail.Swap(false) {
+		return errors.New("fails on purpose")
+	}
+	return commit()
+}
+
+// commit has the writer commit a group: what was queued while it was busy with
+// something else. It returns when all of it is answered.
+func (f *fixture) commit(group ...*ledger.Work) {
+	f.hold.Store(true)
+	var answered sync.WaitGroup
+	put := func(w *ledger.Work) {
+		answered.Add(1)
+		done := w.Done
+		w.Done = func(r admission.Result, err error) {
+			w.Err = err
+			if done != nil {
+				done(r, err)
+			}
+			answered.Done()
+		}
+		if err := f.queue.Put(w); err != nil {
+			w.Done(admission.Result{}, err)
+		}
+	}
+	refused := make(chan struct{})
+	put(&ledger.Work{Look: func(*admission.State) {}, Done: func(admission.Result, error) { close(refused) }})
+	holding := true
+	select {
+	case <-f.held:
+	case <-refused: // without a commit
+		holding = false
+		f.hold.Store(false)
+	}
+	for _, w := range group {
+		put(w)
+	}
+	if holding {
+		f.release <- struct{}{}
+	}
+	answered.Wait()
+}
+
+// readBack has the writer give up what it knows, as after a failed commit.
+func (f *fixture) readBack(t *testing.T) {
+	t.Helper()
+	f.fail.Store(true)
+	if err := f.Store.write(t.Context(), func(*txn) error { return nil }); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("a commit that fails: %v", err)
+	}
 }
 
 func check(t testing.TB, err error) {
@@ -89,30 +157,30 @@ type outcome struct {
 	err    error
 }
 
-func (f *fixture) command(c admission.Command, out *outcome) *work {
-	return &work{command: c, done: func(r admission.Result, err error) { *out = outcome{r, err} }}
+func (f *fixture) command(c admission.Command, out *outcome) *ledger.Work {
+	return &ledger.Work{Command: c, Done: func(r admission.Result, err error) { *out = outcome{r, err} }}
 }
 
-func (f *fixture) reserve(out *outcome) *work {
+func (f *fixture) reserve(out *outcome) *ledger.Work {
 	return f.command(admission.Reserve{Owner: f.config.Owner, Call: admission.Call{
 		ID: uuid.Must(uuid.NewV7()), Connection: f.phone, From: "+12125550100", To: "+12125550199",
 	}}, out)
 }
 
-func (f *fixture) write(w func(*txn) error) *work {
-	return &work{write: w, answered: make(chan error, 1)}
+func (f *fixture) write(w func(*txn) error) *ledger.Work {
+	return f.work(table.EveryAccount, w)
 }
 
 // fold has the writer bring the tables up to date, as reads do.
 func (f *fixture) fold(t *testing.T) {
 	t.Helper()
-	w := &work{fold: true, answered: make(chan error, 1)}
-	f.writer.commitGroup([]*work{w})
-	check(t, <-w.answered)
+	w := &ledger.Work{Fold: true}
+	f.commit(w)
+	check(t, w.Err)
 }
 
 // setEnabled is a write of the profile.
-func (f *fixture) setEnabled(enabled bool) *work {
+func (f *fixture) setEnabled(enabled bool) *ledger.Work {
 	return f.write(func(tx *txn) error {
 		p := f.profile
 		p.Enabled = enabled
@@ -125,9 +193,7 @@ func (f *fixture) setEnabled(enabled bool) *work {
 func TestGroupOrder(t *testing.T) {
 	f := newFixture(t)
 	var before, between, after outcome
-	f.writer.commitGroup([]*work{
-		f.reserve(&before), f.setEnabled(false), f.reserve(&between), f.setEnabled(true), f.reserve(&after),
-	})
+	f.commit(f.reserve(&before), f.setEnabled(false), f.reserve(&between), f.setEnabled(true), f.reserve(&after))
 	got := []admission.Reason{before.result.Decision.Reason, between.result.Decision.Reason, after.result.Decision.Reason}
 	want := []admission.Reason{admission.ReasonNone, admission.ReasonProfileDisabled, admission.ReasonNone}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -153,8 +219,8 @@ func TestFailedWrite(t *testing.T) {
 		return refusal
 	})
 	var before, after outcome
-	f.writer.commitGroup([]*work{f.reserve(&before), failing, f.reserve(&after)})
-	if err := <-failing.answered; !errors.Is(err, refusal) {
+	f.commit(f.reserve(&before), failing, f.reserve(&after))
+	if err := failing.Err; !errors.Is(err, refusal) {
 		t.Errorf("the write: %v", err)
 	}
 	if before.err != nil || after.err != nil || !before.result.Decision.Allow || !after.result.Decision.Allow {
@@ -175,10 +241,10 @@ func TestWholeCallInOneGroup(t *testing.T) {
 	f := newFixture(t)
 	var reserved, settled, again, late outcome
 	first := f.reserve(&reserved)
-	reserve := first.command.(admission.Reserve)
+	reserve := first.Command.(admission.Reserve)
 	settle := admission.Settle{ID: reserve.Call.ID,
 		Ending: admission.Ending{Elapsed: time.Second, EndedMicros: noon.UnixMicro()}}
-	f.writer.commitGroup([]*work{first, f.command(settle, &settled), f.command(settle, &again), f.command(reserve, &late)})
+	f.commit(first, f.command(settle, &settled), f.command(settle, &again), f.command(reserve, &late))
 	for _, o := range []outcome{reserved, settled, again, late} {
 		if o.err != nil || o.result.Err != nil {
 			t.Fatalf("%v, %v", o.err, o.result.Err)
@@ -205,10 +271,10 @@ func TestUnreadable(t *testing.T) {
 	broken := f.write(func(tx *txn) error {
 		return tx.exec(ctx, "ALTER TABLE ledger_journal RENAME TO mislaid")
 	})
-	f.writer.commitGroup([]*work{broken})
-	check(t, <-broken.answered)
-	f.writer.commitGroup([]*work{f.reserve(&lost)})
-	f.writer.commitGroup([]*work{f.reserve(&refused)})
+	f.commit(broken)
+	check(t, broken.Err)
+	f.commit(f.reserve(&lost))
+	f.commit(f.reserve(&refused))
 	for _, o := range []outcome{lost, refused} {
 		if !errors.Is(o.err, store.ErrUnavailable) || o.result.Decision.Allow {
 			t.Errorf("without its tables: %+v", o)
@@ -217,9 +283,9 @@ func TestUnreadable(t *testing.T) {
 	if f.live.Snapshot().Profile(f.profile.ID) == nil {
 		t.Error("the last good policy is not in force any more")
 	}
-	_, err := f.writer.conn.ExecContext(ctx, "ALTER TABLE mislaid RENAME TO ledger_journal")
+	_, err := f.file.Exec("ALTER TABLE mislaid RENAME TO ledger_journal")
 	check(t, err)
-	f.writer.commitGroup([]*work{f.reserve(&later)})
+	f.commit(f.reserve(&later))
 	if later.err != nil || !later.result.Decision.Allow {
 		t.Errorf("after the repair: %+v", later)
 	}
@@ -248,7 +314,7 @@ func TestPlans(t *testing.T) {
 			CROSS JOIN call_records WHERE account_id = 1 AND id = of_page ORDER BY started_at DESC, id DESC`,
 	} {
 		var plan []string
-		rows, err := f.db.read.Query("EXPLAIN QUERY PLAN " + text)
+		rows, err := f.file.Query("EXPLAIN QUERY PLAN " + text)
 		check(t, err)
 		for rows.Next() {
 			var a, b, c int
@@ -270,18 +336,15 @@ func TestPrune(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
 	today := record.DayOf(noon.UnixMicro())
-	for _, period := range []record.Day{today - keptCalleeDays - 1, today - keptCalleeDays, today} {
-		_, err := f.writer.conn.ExecContext(ctx, "INSERT INTO callee_counts VALUES ($1, $2, 12125550199, $3, 1)",
+	for _, period := range []record.Day{today - table.KeptCalleeDays - 1, today - table.KeptCalleeDays, today} {
+		_, err := f.file.Exec("INSERT INTO callee_counts VALUES ($1, $2, 12125550199, $3, 1)",
 			int64(f.account), int64(f.profile.ID), int64(period))
 		check(t, err)
 	}
-	pruned := make(chan error, 1)
-	go func() { pruned <- f.prune(ctx, today) }()
-	f.writer.commitGroup([]*work{<-f.queue})
-	check(t, <-pruned)
+	check(t, f.prune(ctx, today))
 	var left, oldest int64
-	check(t, f.db.read.QueryRow("SELECT COUNT(*), MIN(period) FROM callee_counts").Scan(&left, &oldest))
-	if left != 2 || oldest != int64(today-keptCalleeDays) {
+	check(t, f.file.QueryRow("SELECT COUNT(*), MIN(period) FROM callee_counts").Scan(&left, &oldest))
+	if left != 2 || oldest != int64(today-table.KeptCalleeDays) {
 		t.Errorf("%d counts left, from day %d", left, oldest)
 	}
 }

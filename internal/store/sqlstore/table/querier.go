@@ -1,0 +1,50 @@
+package table
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/tollgate/tollgate/internal/id"
+)
+
+// everyAccount stands for all accounts. Only what belongs to none may use it.
+const EveryAccount id.ID = 0
+
+// querier is a pool, a connection or a transaction of database/sql. Placeholders
+// are $1 and so on, which both databases know.
+type Querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// query runs a query and calls scan for each row.
+func Query(ctx context.Context, q Querier, scan func(*sql.Rows) error, text string, args ...any) (err error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// exists says whether a query finds a row.
+func Exists(ctx context.Context, q Querier, text string, args ...any) (bool, error) {
+	var found bool
+	err := q.QueryRowContext(ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
+	return found, err
+}
+
+// errDiscard makes database/sql throw a connection away.
+var ErrDiscard = driver.ErrBadConn
+
+// errStrayChange says that the ledger changed something of a profile or a call
+// that the writer has never seen, which is a bug.
+var ErrStrayChange = errors.New("change belongs to no account")

@@ -1,0 +1,93 @@
+package table
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/tollgate/tollgate/internal/admission"
+)
+
+// errOtherForm says that the tables or the encodings of a database are not those of
+// this program. No version was released yet, so they change without a way from the old
+// ones to the new.
+var errOtherForm = errors.New("the database was written by another version of Tollgate, none of which was released, " +
+	"and this version cannot read it: start with an empty database")
+
+// Schema is the tables of one kind of database. Before the first release a change of
+// them is made in its text.
+type Schema struct {
+	Dialect goose.Dialect
+	Text    string
+	Exists  string // finds out whether there is a table of some name
+}
+
+// form names what a database of this program holds: its tables, and how values are
+// encoded. It is stored in the transaction that makes the tables.
+func (s *Schema) form() string {
+	return fmt.Sprintf("tables %x, decisions %d, leases %d, records %d, chunks %d, journal %d",
+		sha256.Sum256([]byte(s.Text)), admission.EncodingVersion, leaseForm, recordForm, ChunkForm, JournalForm)
+}
+
+// Make makes the tables, unless they are there. A database of another form is refused,
+// and stays as it is.
+func (s *Schema) Make(ctx context.Context, pool *sql.DB, options ...goose.ProviderOption) error {
+	if err := s.Check(ctx, pool); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	first := goose.NewGoMigration(1, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, s.Text); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO stored_form (one, form) VALUES (1, $1)", s.form())
+		return err
+	}}, nil)
+	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(first))
+	provider, err := goose.NewProvider(s.Dialect, pool, nil, options...)
+	if err == nil {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("make tables: %w", err)
+	}
+	return nil
+}
+
+// Check refuses a database that has tables of another form.
+func (s *Schema) Check(ctx context.Context, q Querier) error {
+	has := func(table string) (found bool, err error) {
+		err = q.QueryRowContext(ctx, s.Exists, table).Scan(&found)
+		return found, err
+	}
+	var version int64
+	begun, err := has(goose.DefaultTablename)
+	if err == nil && begun {
+		err = q.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename).Scan(&version)
+	}
+	if err != nil || version == 0 { // none of its tables was made yet
+		return err
+	}
+	var stored string
+	known, err := has("stored_form")
+	if err == nil && known {
+		err = q.QueryRowContext(ctx, "SELECT form FROM stored_form").Scan(&stored)
+	}
+	if err == nil && stored != s.form() {
+		err = errOtherForm
+	}
+	return err
+}
+
+// Checked is f after Check.
+func (s *Schema) Checked(ctx context.Context, f func(Querier) error) func(Querier) error {
+	return func(q Querier) error {
+		if err := s.Check(ctx, q); err != nil {
+			return err
+		}
+		return f(q)
+	}
+}
