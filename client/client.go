@@ -84,7 +84,10 @@ func New(address, key string, options ...Option) (*Client, error) {
 	if key == "" {
 		return nil, errors.New("an API key is needed")
 	}
-	c := &Client{base: base, key: key, http: &http.Client{Timeout: DefaultTimeout}, attempts: DefaultAttempts, agent: "tollgate-go"}
+	c := &Client{
+		base: base, key: key, http: &http.Client{Timeout: DefaultTimeout},
+		attempts: DefaultAttempts, agent: "tollgate-go",
+	}
 	for _, option := range options {
 		option(c)
 	}

@@ -87,7 +87,9 @@ func (e *Error) At(pointer string) *Problem {
 // failure reads the envelope of an error. What is no such envelope, as the page
 // of a proxy, leaves an error without problems.
 func failure(answer *http.Response, text []byte) *Error {
-	e := &Error{Status: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id"), RetryAfter: retryAfter(answer.Header)}
+	e := &Error{
+		Status: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id"), RetryAfter: retryAfter(answer.Header),
+	}
 	var envelope struct {
 		Errors []struct {
 			Code   string `json:"code"`

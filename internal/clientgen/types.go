@@ -194,7 +194,7 @@ func (t *types) of(s *schema, owner, field string, r role) string {
 		return t.component(s.component(), r, "")
 	}
 	kind, nullable := s.kind()
-	goType := ""
+	var goType string
 	switch kind {
 	case "":
 		return "jsontext.Value"
