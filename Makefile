@@ -6,9 +6,11 @@ GO ?= go
 UNWATCHED := modernc.org/sqlite/... modernc.org/libc/... modernc.org/memory/... compress/... \
 	github.com/go-json-experiment/json/jsontext github.com/go-json-experiment/json/internal/...
 RACE := -race $(foreach package,$(UNWATCHED),-gcflags=$(package)=-race=false)
-TESTFLAGS ?= -timeout 20m
-# Those that take longest begin first, so that no processor waits for them at the end.
-PACKAGES ?= ./internal/api ./internal/store/sqlstore ./test/e2e ./...
+TESTFLAGS ?= -timeout 60m
+# One package more than there are processors, because many tests wait for calls. Those that take longest begin first, so
+# that no processor waits for them at the end.
+PARALLEL := -p $(shell expr $$(nproc) + 1)
+PACKAGES ?= ./internal/api ./test/e2e ./internal/store/sqlstore ./test/telnyx ./test/hostile ./...
 
 .PHONY: help
 help: ## list the targets
@@ -28,12 +30,12 @@ deps: ## install what the tests need beyond Go (Debian packages)
 .PHONY: test
 test: deps simulation ## run every test, with the race detector
 	$(GO) vet ./...
-	test/with-temporary-folder $(GO) test -vet=off $(RACE) $(TESTFLAGS) $(PACKAGES)
+	test/with-temporary-folder $(GO) test -vet=off $(PARALLEL) $(RACE) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: check
 check: build lint ## build, vet, lint, and run the tests that need no services and are not long, without -race
 	$(GO) vet ./...
-	test/with-temporary-folder $(GO) test -vet=off -short $(TESTFLAGS) $(PACKAGES)
+	test/with-temporary-folder $(GO) test -vet=off $(PARALLEL) -short $(TESTFLAGS) $(PACKAGES)
 
 SIM_RUNS ?= 3000
 SIM_FIRST ?= 1
