@@ -93,9 +93,9 @@ func absentResources() map[string]*absence {
 // Tollgate will not, the answer says so, so that clients do not look for their own mistake.
 func (s *server) explainPath(path string) error {
 	const api = "/v2/"
-	rest, versioned := strings.CutPrefix(path, api)
-	rest, twice := strings.CutPrefix(rest, strings.TrimPrefix(api, "/"))
-	name, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	below, versioned := strings.CutPrefix(path, api)
+	below, twice := strings.CutPrefix(below, strings.TrimPrefix(api, "/"))
+	name, _, _ := strings.Cut(strings.TrimPrefix(below, "/"), "/")
 	if a := s.absent[name]; a != nil && versioned {
 		return fail(http.StatusNotFound, codeNotFound,
 			"Tollgate has no %s, and will not have: %s is not part of it. %s docs/COMPATIBILITY.md lists what is here and what is not, "+

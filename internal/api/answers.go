@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Answers that depend on nothing but the account's configuration are kept, rendered,
@@ -41,11 +41,11 @@ type answerKey struct {
 }
 
 type keptAnswer struct {
-	answer  *store.Answer
+	answer  *collection.Answer
 	version uint64 // of the configuration that it was made from
 }
 
-func (a *answers) get(key answerKey, version uint64) *store.Answer {
+func (a *answers) get(key answerKey, version uint64) *collection.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if kept := a.kept[key]; kept.version == version {

@@ -27,7 +27,7 @@ func TestCommands(t *testing.T) {
 		}
 		ids[c] = op.id
 	}
-	for id, want := range map[string]command{
+	for id, want := range map[string][2]string{
 		"list_outbound_voice_profile":      {"profiles", "list"},
 		"get_outbound_voice_profile_usage": {"profiles", "usage"},
 		"list_rate_deck_rows":              {"rate_decks", "rows"},
@@ -38,8 +38,8 @@ func TestCommands(t *testing.T) {
 		"get_webhook_delivery":             {"webhook_deliveries", "get"},
 		"get_account":                      {"account", "get"},
 	} {
-		if commands[id] != want {
-			t.Errorf("%s is called %q, want %q", id, commands[id], want)
+		if got := commands[id]; got.resource != want[0] || got.verb != want[1] {
+			t.Errorf("%s is called %q, want %q", id, got, want)
 		}
 	}
 }

@@ -17,9 +17,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Scopes of callers that every service has.
+const (
+	scopeRead  = "read"
+	scopeWrite = "write"
 )
 
 // settings are what a service gives: its operations, and what it knows of callers, errors
@@ -68,7 +74,7 @@ type kept interface {
 	// Answered returns the answer that was kept for an idempotency key. The error
 	// wraps ErrNotFound when there is none, and ErrKeyReused when the key was used
 	// with another request.
-	Answered(ctx context.Context, i *store.Idempotency) (store.Answer, error)
+	Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error)
 	// ConfigVersion is a number above 0 that has changed when a write of the account's
 	// configuration is answered. known is false when it cannot be told.
 	ConfigVersion(account id.ID) (version uint64, known bool)
@@ -174,7 +180,7 @@ func (s *engine) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // notFound answers every path that no operation has.
 func (s *engine) notFound(w http.ResponseWriter, r *http.Request) {
-	err := error(store.ErrNotFound)
+	err := error(collection.ErrNotFound)
 	if s.ExplainPath != nil {
 		err = s.ExplainPath(r.URL.Path)
 	}
@@ -397,11 +403,11 @@ func (s *engine) ready(ctx context.Context, _ *request) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.Ready(ctx); err != nil {
-		return nil, errors.Join(store.ErrUnavailable, err)
+		return nil, errors.Join(collection.ErrUnavailable, err)
 	}
 	return &response{data: health{Status: "ok"}}, nil
 }
 
 // invalidPathID is the answer to an id that cannot be one: the same as to one
 // that does not exist.
-func invalidPathID() error { return store.ErrNotFound }
+func invalidPathID() error { return collection.ErrNotFound }

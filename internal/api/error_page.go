@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // errorPage is what meta.url of an error leads to.
@@ -25,6 +25,6 @@ func (s *engine) errorPageOperation() operation {
 					return &response{data: page}, nil
 				}
 			}
-			return nil, store.ErrNotFound
+			return nil, collection.ErrNotFound
 		}}
 }

@@ -5,7 +5,10 @@ import "github.com/tollgate/tollgate/internal/field"
 // errorPages explains every code that this API answers with. The titles are in the words
 // of Telnyx's list.
 func errorPages() []errorPage {
-	return []errorPage{
+	texts := []struct {
+		code              field.Code
+		title, cause, fix string
+	}{
 		{codeURL, "Invalid URL", "The URL is longer than 2000 characters, or its query is not percent-encoded.", "Shorten or encode it."},
 		{field.Missing, "Missing required parameter", "A field or parameter that is required is not there.", "Give the field that source names."},
 		{codeNotFound, "Resource not found", "There is no such path, or no such object in the account of the key.", "Check the path and the id."},
@@ -34,4 +37,9 @@ func errorPages() []errorPage {
 		{codeUnavailable, "Service unavailable", "The database does not answer now.", "Repeat the request after the seconds of the Retry-After header."},
 		{codeAccountClosed, "Account inactive", "The account is deactivated.", "Have the operator of the server activate it."},
 	}
+	pages := make([]errorPage, len(texts))
+	for i, t := range texts {
+		pages[i] = errorPage{Code: t.code, Title: t.title, Cause: t.cause, Fix: t.fix}
+	}
+	return pages
 }

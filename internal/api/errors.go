@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // The codes that concern a request as a whole; the rest are in package field.
@@ -102,23 +102,23 @@ func (s *engine) failureOf(err error) *failure {
 			return known
 		}
 	}
-	reference := &store.ReferenceError{}
+	reference := &collection.ReferenceError{}
 	errors.As(err, &reference)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, collection.ErrNotFound):
 		return fail(http.StatusNotFound, codeNotFound, "The requested resource or URL could not be found.")
-	case errors.Is(err, store.ErrInUse):
+	case errors.Is(err, collection.ErrInUse):
 		// A 409 would be repeated by the clients that Telnyx publishes.
 		return failAt(http.StatusUnprocessableEntity, reference.Field, codeInUse, "The resource is still in use%s. Change what uses it first.", by(reference.Other))
-	case errors.Is(err, store.ErrDuplicate):
+	case errors.Is(err, collection.ErrDuplicate):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
-	case errors.Is(err, store.ErrNoReference):
+	case errors.Is(err, collection.ErrNoReference):
 		return failAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
-	case errors.Is(err, store.ErrKeyReused):
+	case errors.Is(err, collection.ErrKeyReused):
 		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "The %s was used before with another method, path, query or body. Use a new key for a new request.", idempotencyHeader)
-	case errors.Is(err, store.ErrBadValue):
+	case errors.Is(err, collection.ErrBadValue):
 		return fail(http.StatusUnprocessableEntity, codeFilter, "A filter has a value that its field cannot have.")
-	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable),
+	case errors.Is(err, collection.ErrBusy), errors.Is(err, collection.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The database does not answer now. Try again.")
 		f.header = http.Header{"Retry-After": {retryAfterSecs}}

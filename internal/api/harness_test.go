@@ -12,7 +12,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -260,86 +259,9 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 	if _, before := h.documented.LoadOrStore(answer, true); before {
 		return
 	}
-	if r.status >= 400 {
-		if !slices.Contains(op.failures(), strconv.Itoa(r.status)) {
-			h.t.Errorf("%s %s: status %d is not documented", op.method, op.path, r.status)
-		}
-		h.checkSchema(op, plainSchema[errorAnswer](), r.text)
-		return
+	for _, difference := range op.Differences(r.status, r.header, []byte(r.text)) {
+		h.t.Errorf("%s %s: %s", op.method, op.path, difference)
 	}
-	if r.status == http.StatusNotModified {
-		return // documented by what has a tag
-	}
-	if r.status != op.status {
-		h.t.Errorf("%s %s: status %d, documented is %d", op.method, op.path, r.status, op.status)
-	}
-	switch {
-	case op.answer == nil:
-	case r.body == nil && op.shape == table && strings.HasPrefix(r.header.Get("Content-Type"), "text/csv"):
-	case op.shape == cursorList:
-		h.checkSchema(op, &schema{kind: "object", properties: []property{
-			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
-			{name: "meta", required: true, schema: plainSchema[cursorMeta]()}}}, r.text)
-	case op.shape == plain:
-		h.checkSchema(op, op.answer, r.text)
-	case op.shape == rows:
-		h.checkSchema(op, &schema{kind: "object", properties: []property{
-			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}}}}, r.text)
-	case op.shape.paged():
-		meta := plainSchema[pageMeta]()
-		if op.shape == listOrCursors {
-			meta = someCursors()
-		}
-		h.checkSchema(op, &schema{kind: "object", properties: []property{
-			{name: "data", required: true, schema: &schema{kind: "array", items: op.answer}},
-			{name: "meta", required: true, schema: meta}}}, r.text)
-	case op.effects != nil && r.header.Get("Tollgate-Dry-Run") != "":
-		h.checkSchema(op, &schema{kind: "object", properties: []property{
-			{name: "data", required: true, schema: op.answer},
-			{name: "meta", required: true, schema: &schema{kind: "object", properties: []property{{name: "dry_run", required: true, schema: op.effects}}}}}}, r.text)
-	default:
-		h.checkSchema(op, &schema{kind: "object", properties: []property{{name: "data", required: true, schema: op.answer}}}, r.text)
-	}
-}
-
-func (h *harness) checkSchema(op *operation, s *schema, text string) {
-	h.t.Helper()
-	tree, err := parseTree([]byte(text))
-	if err != nil {
-		h.t.Errorf("%s %s: answer: %v", op.method, op.path, err)
-		return
-	}
-	c := checker{}
-	c.check(s, tree, "")
-	for _, p := range c.problems {
-		h.t.Errorf("%s %s: answer differs from its schema at %s: %s", op.method, op.path, p.pointer, p.detail)
-	}
-	for _, path := range undocumented(s, tree, "") {
-		h.t.Errorf("%s %s: answer has %s, which its schema has not", op.method, op.path, path)
-	}
-}
-
-// undocumented lists the properties of a value that its schema does not have.
-func undocumented(s *schema, value any, path string) (paths []string) {
-	if s.kind == "" {
-		return nil // anything may be in it
-	}
-	switch v := value.(type) {
-	case []any:
-		for _, item := range v {
-			paths = append(paths, undocumented(s.items, item, path+"[]")...)
-		}
-	case map[string]any:
-		for name, item := range v {
-			p := s.property(name)
-			if p == nil {
-				paths = append(paths, path+"."+name)
-				continue
-			}
-			paths = append(paths, undocumented(p.schema, item, path+"."+name)...)
-		}
-	}
-	return paths
 }
 
 // want checks the status and returns the answer's data, if it is an object.

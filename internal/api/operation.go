@@ -14,9 +14,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Limits of requests.
@@ -118,11 +118,11 @@ type response struct {
 	// cursors is instead of meta in lists with cursors.
 	cursors *cursorMeta
 
-	version  int64         // of the object; 0 when it has none
-	dryRun   bool          // nothing was changed
-	effects  any           // what the change would do, in a dry run
-	encoded  *store.Answer // instead of all that: what has been rendered already
-	replayed bool          // from an earlier request
+	version  int64              // of the object; 0 when it has none
+	dryRun   bool               // nothing was changed
+	effects  any                // what the change would do, in a dry run
+	encoded  *collection.Answer // instead of all that: what has been rendered already
+	replayed bool               // from an earlier request
 }
 
 type pageMeta struct {
@@ -136,7 +136,7 @@ type pageMeta struct {
 func (s *engine) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 	scope := exchangeOf(r)
 	scope.lean = op.effect == traffic
-	var encoded store.Answer
+	var encoded collection.Answer
 	answer, err := s.run(op, w, r)
 	if err == nil && answer.asset != nil {
 		answer.asset.serve(w, r)
@@ -172,11 +172,11 @@ func (s *engine) serve(op *operation, w http.ResponseWriter, r *http.Request) {
 }
 
 // encode makes the status, the tag and the body of an answer.
-func (op *operation) encode(answer *response) (store.Answer, error) {
+func (op *operation) encode(answer *response) (collection.Answer, error) {
 	if answer.encoded != nil {
 		return *answer.encoded, nil
 	}
-	out := store.Answer{Status: op.status, Body: answer.text}
+	out := collection.Answer{Status: op.status, Body: answer.text}
 	if answer.text == nil {
 		var envelope any = answer.data
 		switch {
@@ -191,7 +191,7 @@ func (op *operation) encode(answer *response) (store.Answer, error) {
 		}
 		var err error
 		if out.Body, err = json.Marshal(envelope, encoding()); err != nil {
-			return store.Answer{}, fmt.Errorf("encode the answer of %s: %w", op.id, err)
+			return collection.Answer{}, fmt.Errorf("encode the answer of %s: %w", op.id, err)
 		}
 	}
 	if op.tagged() {

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // parameter is one query parameter of an operation.
@@ -24,14 +24,14 @@ type parameter struct {
 	lenient     bool // a value below the minimum counts as not given, as Telnyx's clients send 0
 	order       bool // it sorts: a field that the list does not know is passed over where unknown parameters are
 	// filter turns the value into conditions; nil for parameters that are no filter.
-	filter func(value string) ([]store.Filter, *problem)
+	filter func(value string) ([]collection.Filter, *problem)
 }
 
 // query is the checked query of a request.
 type query struct {
 	values  map[string]string
 	lists   map[string][]string // of parameters that are arrays
-	filters []store.Filter
+	filters []collection.Filter
 	// ignored are the names of parameters that the operation does not know, where it
 	// passes over them.
 	ignored []string
@@ -269,11 +269,11 @@ func sortListParam(standard string, fields ...string) parameter {
 // equalFilter selects by one field, which the store knows by this name.
 func equalFilter(name, storeField string, s *schema) parameter {
 	return parameter{name: name, schema: s, description: "Only objects with this " + storeField + ".",
-		filter: func(value string) ([]store.Filter, *problem) {
+		filter: func(value string) ([]collection.Filter, *problem) {
 			if s.fold != nil {
 				value = s.fold(value)
 			}
-			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value}}, nil
+			return []collection.Filter{{Field: storeField, Op: collection.Equal, Value: value}}, nil
 		}}
 }
 
@@ -289,24 +289,24 @@ func nameFilters(name string, shortest int) []parameter {
 func containsFilter(name, storeField string, shortest int) parameter {
 	return parameter{name: name, schema: &schema{kind: "string", minLength: shortest, maxLength: 255},
 		description: "Only objects whose " + storeField + " contains this text, without regard to case.",
-		filter: func(value string) ([]store.Filter, *problem) {
+		filter: func(value string) ([]collection.Filter, *problem) {
 			if value == "" {
 				return nil, nil // contained in every text
 			}
-			return []store.Filter{{Field: storeField, Op: store.Contains, Value: value}}, nil
+			return []collection.Filter{{Field: storeField, Op: collection.Contains, Value: value}}, nil
 		}}
 }
 
 // storeQuery is the part of the query that the store works on.
-func (q *query) storeQuery(standard string, size int) store.Query {
+func (q *query) storeQuery(standard string, size int) collection.Query {
 	order := q.text("sort", standard)
-	out := store.Query{Filters: q.filters, Number: q.int("page[number]", 1), Size: q.int("page[size]", size)}
+	out := collection.Query{Filters: q.filters, Number: q.int("page[number]", 1), Size: q.int("page[size]", size)}
 	if order == "" {
 		return out
 	}
 	for part := range strings.SplitSeq(order, ",") {
 		name, descending := strings.CutPrefix(part, "-")
-		out.Sort = append(out.Sort, store.Order{Field: name, Descending: descending})
+		out.Sort = append(out.Sort, collection.Order{Field: name, Descending: descending})
 	}
 	return out
 }
@@ -329,14 +329,14 @@ func (q *query) int(name string, standard int) int {
 // words are the entries of a parameter that is a list.
 func (q *query) words(name string) []string { return q.lists[name] }
 
-func metaOf(q store.Query, total int) *pageMeta {
+func metaOf(q collection.Query, total int) *pageMeta {
 	return &pageMeta{PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total}
 }
 
 // listError turns the store's refusal of a field into the answer to it. There is none
 // while the parameters above name only fields that the store knows.
 func listError(err error) error {
-	if errors.Is(err, store.ErrUnknownField) {
+	if errors.Is(err, collection.ErrUnknownField) {
 		return fmt.Errorf("a documented filter or sort is unknown to the store: %w", err)
 	}
 	return err

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // resource is a kind of object with the five usual operations. T is the object
@@ -18,13 +18,13 @@ type resource[T, V any, K comparable] struct {
 	path       string // as in /v2/outbound_voice_profiles
 	name       string // as in outbound_voice_profile: the record_type
 	tag        string
-	collection store.Collection[T, K]
+	collection collection.Of[T, K]
 	parseKey   func(string) (K, error)
 	fresh      func() T // with every default of the API
 	answers    *schema  // of V
 	required   []string // to be named in a create request
 	created    int      // status of success of a create: Telnyx's differ by resource
-	scope      string   // what a key needs to change one; "" is ScopeWrite
+	scope      string   // what a key needs to change one; "" is scopeWrite
 	closed     bool     // unknown fields are refused, not ignored
 	watched    bool     // the view shows more than configuration, and changes by itself
 
@@ -67,15 +67,15 @@ func (r *resource[T, V, K]) operations() ([]operation, error) {
 	update := full.request(r.closed, r.required, false)
 	// What is checked on an update is the whole object that results from it.
 	whole := full.request(r.closed, r.required, true)
-	one, scope := r.path+"/{id}", cmp.Or(r.scope, ScopeWrite)
+	one, scope := r.path+"/{id}", cmp.Or(r.scope, scopeWrite)
 	params := slices.Concat(pageParams(r.pageSize, maxPageSize), r.filters, []parameter{sortParam(r.standard, r.sorts...)})
 	return []operation{
 		{method: http.MethodPost, path: r.path, id: "create_" + r.name, tag: r.tag, summary: "Create one.", scope: scope, effect: configures,
 			body: create, status: r.created, answer: full, effects: r.effect,
 			handle: r.create(whole, defaults)},
-		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: ScopeRead,
+		{method: http.MethodGet, path: r.path, id: "list_" + r.name, tag: r.tag, summary: "List them.", scope: scopeRead,
 			params: params, status: http.StatusOK, answer: full, shape: list, effect: r.reading(), handle: r.list},
-		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: ScopeRead,
+		{method: http.MethodGet, path: one, id: "get_" + r.name, tag: r.tag, summary: "Get one.", scope: scopeRead,
 			status: http.StatusOK, answer: full, effect: r.reading(), handle: r.get},
 		{method: http.MethodPatch, path: one, id: "update_" + r.name, tag: r.tag, scope: scope, effect: configures,
 			summary: "Change what the request names (RFC 7396); null sets a field to its default.",
@@ -153,7 +153,7 @@ func (r *resource[T, V, K]) update(whole *schema, defaults map[string]any) handl
 func (r *resource[T, V, K]) commit(ctx context.Context, in *request, act func(context.Context) (T, error)) (*response, error) {
 	return committed(ctx, in, func(ctx context.Context, object T) (*response, error) {
 		answer, err := r.answer(ctx, in, object, nil)
-		if err == nil && r.effects != nil && store.OriginOf(ctx).DryRun {
+		if err == nil && r.effects != nil && collection.OriginOf(ctx).DryRun {
 			answer.effects, err = r.effects(ctx, in.account, &object, in.op.method == http.MethodDelete)
 		}
 		return answer, err

@@ -2,8 +2,8 @@ package api
 
 // Scopes of keys.
 const (
-	ScopeRead    = "read"
-	ScopeWrite   = "write"
+	ScopeRead    = scopeRead
+	ScopeWrite   = scopeWrite
 	ScopeAdmit   = "admit"   // to ask for admission of calls
 	ScopeCarrier = "carrier" // to set prices and routes: rate decks and gateways
 	ScopeSecrets = "secrets" // to see stored secrets in full

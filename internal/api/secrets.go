@@ -22,7 +22,7 @@ func optional(path string, value **string) secretField {
 
 // hashable is a secret that may be kept as hashes.
 func hashable(path string, show func(change func(string) string)) secretField {
-	return secretField{path, show, connection.IsHashed}
+	return secretField{path: path, show: show, hashed: connection.IsHashed}
 }
 
 const tokenPath = "outbound/ip_authentication_token"

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // moment is what a client names by a time: from the first microsecond that is not
@@ -110,7 +110,7 @@ func momentFilter(name, storeField, bound string) parameter {
 		"lt": "is before this time", "lte": "is this time or before it"}
 	return parameter{name: name, schema: momentSchema(),
 		description: "Only objects whose " + storeField + " " + words[bound] + ". " + wholeDay,
-		filter: func(value string) ([]store.Filter, *problem) {
+		filter: func(value string) ([]collection.Filter, *problem) {
 			m, err := parseMoment(value)
 			if err != nil {
 				return nil, &problem{code: field.Malformed, detail: excerpt(value) + " is not a time in RFC 3339 form."}
@@ -120,15 +120,15 @@ func momentFilter(name, storeField, bound string) parameter {
 }
 
 // filters are the conditions that one of Telnyx's operators means.
-func (m moment) filters(storeField, bound string) []store.Filter {
+func (m moment) filters(storeField, bound string) []collection.Filter {
 	from, to := m.bounds(bound)
 	first := int64(1) // a time of 0 is none, such as that of the answer of a call that was not answered
 	if from != nil {
 		first = max(first, *from)
 	}
-	filters := []store.Filter{{Field: storeField, Op: store.AtLeast, Value: first}}
+	filters := []collection.Filter{{Field: storeField, Op: collection.AtLeast, Value: first}}
 	if to != nil {
-		filters = append(filters, store.Filter{Field: storeField, Op: store.Below, Value: *to})
+		filters = append(filters, collection.Filter{Field: storeField, Op: collection.Below, Value: *to})
 	}
 	return filters
 }

@@ -8,7 +8,8 @@ import (
 )
 
 func TestLimiterIsBounded(t *testing.T) {
-	now := start
+	now := time.Date(2026, 3, 11, 15, 4, 5, 678_000_000, time.UTC)
+	start := now
 	l := newLimiter(RateLimit{}, func() time.Time { return now })
 	for key := range maxLimited + 100 {
 		l.take(id.ID(key + 1))

@@ -19,9 +19,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Headers of writes.
@@ -67,7 +67,7 @@ func (s *engine) write(ctx context.Context, op *operation, in *request, r *http.
 	if err != nil {
 		return nil, err
 	}
-	ctx = store.WithOrigin(ctx, origin)
+	ctx = collection.WithOrigin(ctx, origin)
 	once := origin.Idempotency
 	if once == nil {
 		return op.handle(ctx, in)
@@ -82,11 +82,11 @@ func (s *engine) write(ctx context.Context, op *operation, in *request, r *http.
 	switch {
 	case err == nil:
 		return in.replay(kept)
-	case !errors.Is(err, store.ErrNotFound):
+	case !errors.Is(err, collection.ErrNotFound):
 		return nil, err
 	}
 	answer, err := op.handle(ctx, in)
-	if happened := (*store.ReplayError)(nil); errors.As(err, &happened) {
+	if happened := (*collection.ReplayError)(nil); errors.As(err, &happened) {
 		// A request that was given up by its client was still on its way.
 		return in.replay(happened.Answer)
 	}
@@ -94,7 +94,7 @@ func (s *engine) write(ctx context.Context, op *operation, in *request, r *http.
 }
 
 // originOf reads who asks, and on which terms.
-func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error) {
+func originOf(op *operation, in *request, r *http.Request) (*collection.Origin, error) {
 	reason := r.Header.Get(reasonHeader)
 	if !utf8.ValidString(reason) || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, unicode.IsControl) {
 		return nil, fail(http.StatusBadRequest, field.Malformed, "%s is not a text of at most %d characters in UTF-8.", reasonHeader, maxReason)
@@ -103,7 +103,7 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 	if err != nil {
 		address = r.RemoteAddr
 	}
-	o := &store.Origin{
+	o := &collection.Origin{
 		KeyID: in.caller.key, KeyAccount: in.account, KeyName: in.caller.keyName,
 		Admin: in.caller.admin, Address: address, RequestID: exchangeOf(r).requestID, Reason: reason,
 		DryRun: in.query.text("dry_run", "") == "true",
@@ -122,7 +122,7 @@ func originOf(op *operation, in *request, r *http.Request) (*store.Origin, error
 		return nil, fail(http.StatusBadRequest, field.Malformed, "%s is not 1 to %d visible ASCII characters, given once.", idempotencyHeader, maxIdempotencyKey)
 	}
 	if !o.DryRun { // which changes nothing that could be done twice
-		o.Idempotency = &store.Idempotency{Account: in.account, Key: key, Request: in.hash(r)}
+		o.Idempotency = &collection.Idempotency{Account: in.account, Key: key, Request: in.hash(r)}
 	}
 	return o, nil
 }
@@ -144,24 +144,24 @@ func (in *request) hash(r *http.Request) (sum [32]byte) {
 // for an idempotency key is that very answer, rendered within the write's
 // transaction.
 func committed[T any](ctx context.Context, in *request, render func(context.Context, T) (*response, error), act func(context.Context) (T, error)) (*response, error) {
-	var kept *store.Answer
-	origin := store.OriginOf(ctx)
+	var kept *collection.Answer
+	origin := collection.OriginOf(ctx)
 	if once := origin.Idempotency; once != nil {
-		once.Render = func(object any) (store.Answer, error) {
+		once.Render = func(object any) (collection.Answer, error) {
 			answer, err := render(ctx, object.(T))
 			if err != nil {
-				return store.Answer{}, err
+				return collection.Answer{}, err
 			}
 			encoded, err := in.op.encode(answer)
 			if err != nil {
-				return store.Answer{}, err
+				return collection.Answer{}, err
 			}
 			kept = &encoded
 			return in.seal(encoded)
 		}
 	}
 	object, err := act(ctx)
-	if other := (*store.VersionError)(nil); errors.As(err, &other) {
+	if other := (*collection.VersionError)(nil); errors.As(err, &other) {
 		return nil, in.changed(ctx, func(ctx context.Context) (*response, error) { return render(ctx, other.Current.(T)) })
 	}
 	if err != nil {
@@ -226,17 +226,17 @@ func (f *flights) end(account id.ID, key string) {
 
 // seal encrypts an answer that shows a new secret, with a key that is made from the
 // secret of the API key that asked: the database alone does not give it away.
-func (in *request) seal(a store.Answer) (store.Answer, error) {
+func (in *request) seal(a collection.Answer) (collection.Answer, error) {
 	if !in.op.sealed() {
 		return a, nil
 	}
 	sealer, err := in.sealer()
 	if err != nil {
-		return store.Answer{}, err
+		return collection.Answer{}, err
 	}
 	nonce := make([]byte, sealer.NonceSize())
 	if _, err := io.ReadFull(in.engine.Random, nonce); err != nil {
-		return store.Answer{}, err
+		return collection.Answer{}, err
 	}
 	// The tag is made of the body too.
 	a.Body, a.ETag = sealer.Seal(nonce, nonce, []byte(a.ETag+"\n"+string(a.Body)), nil), ""
@@ -256,7 +256,7 @@ func (in *request) sealer() (cipher.AEAD, error) {
 }
 
 // replay answers as the request was answered before.
-func (in *request) replay(a store.Answer) (*response, error) {
+func (in *request) replay(a collection.Answer) (*response, error) {
 	if in.op.sealed() {
 		sealer, err := in.sealer()
 		if err != nil {
