@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -97,20 +98,20 @@ func (s *server) explainPath(path string) error {
 	below, twice := strings.CutPrefix(below, strings.TrimPrefix(api, "/"))
 	name, _, _ := strings.Cut(strings.TrimPrefix(below, "/"), "/")
 	if a := s.absent[name]; a != nil && versioned {
-		return fail(http.StatusNotFound, codeNotFound,
+		return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
 			"Tollgate has no %s, and will not have: %s is not part of it. %s docs/COMPATIBILITY.md lists what is here and what is not, "+
-				"and /docs on this server shows every operation.", a.what, excerpt(api+name), a.instead)
+				"and /docs on this server shows every operation.", a.what, rest.Excerpt(api+name), a.instead)
 	}
-	ours := slices.ContainsFunc(s.engine.Operations, func(op operation) bool {
-		return op.path == api+name || strings.HasPrefix(op.path, api+name+"/")
+	ours := slices.ContainsFunc(s.engine.Operations, func(op rest.Operation) bool {
+		return op.Path == api+name || strings.HasPrefix(op.Path, api+name+"/")
 	})
 	switch {
 	case name == "" || !ours || versioned && !twice:
 		return store.ErrNotFound
 	case twice:
-		return fail(http.StatusNotFound, codeNotFound,
+		return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
 			"The path begins with /v2/v2: the client adds /v2 by itself. Give it the address of this server without /v2.")
 	}
-	return fail(http.StatusNotFound, codeNotFound,
+	return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
 		"The path has no version. Telnyx's resources are under /v2, as in %s%s: give the client the address of this server with /v2.", api, name)
 }

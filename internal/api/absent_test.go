@@ -24,7 +24,7 @@ func TestEveryPathOfTheSDK(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		request := h.request(method, target)
 		h.api.engine.ServeHTTP(recorder, request)
-		_, pattern := h.api.engine.mux.Handler(request)
+		_, pattern := h.api.engine.Mux.Handler(request)
 		switch said := recorder.Body.String(); {
 		case pattern != "/":
 			served++
@@ -101,8 +101,8 @@ func TestPageOfWhatIsNotHere(t *testing.T) {
 			}
 			seen[name] = true
 			for _, op := range h.api.engine.Operations {
-				if op.path == "/v2/"+name || strings.HasPrefix(op.path, "/v2/"+name+"/") && name != "calls" {
-					t.Errorf("%s is said not to be here, and %s is", name, op.path)
+				if op.Path == "/v2/"+name || strings.HasPrefix(op.Path, "/v2/"+name+"/") && name != "calls" {
+					t.Errorf("%s is said not to be here, and %s is", name, op.Path)
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -94,15 +95,15 @@ func viewTenant(a *store.Account) tenantView {
 		LockedFields: v.LockedFields, SharedSources: v.SharedSources}
 }
 
-func answerAccount(_ context.Context, a store.Account) (*response, error) {
-	return &response{data: viewAccount(&a), version: a.Version}, nil
+func answerAccount(_ context.Context, a store.Account) (*rest.Response, error) {
+	return &rest.Response{Data: viewAccount(&a), Version: a.Version}, nil
 }
 
-func answerTenant(_ context.Context, a store.Account) (*response, error) {
-	return &response{data: viewTenant(&a), version: a.Version}, nil
+func answerTenant(_ context.Context, a store.Account) (*rest.Response, error) {
+	return &rest.Response{Data: viewTenant(&a), Version: a.Version}, nil
 }
 
-func (s *server) accountOperations() []operation {
+func (s *server) accountOperations() []rest.Operation {
 	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
@@ -110,52 +111,52 @@ func (s *server) accountOperations() []operation {
 		"shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
 		"record_retention_days": nil, "recording_retention_days": nil,
 		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
-	accountWhole, tenantWhole := account.request(true, required, true), tenant.request(true, required, true)
-	return []operation{
-		{method: http.MethodGet, path: own, id: "get_account", tag: tag, summary: "The account of the key.", scope: ScopeRead,
-			status: http.StatusOK, answer: account, handle: s.getAccount},
-		{method: http.MethodPatch, path: own, id: "update_account", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite, effect: configures,
-			body: account.request(true, required, false), status: http.StatusOK, answer: account,
-			handle: func(ctx context.Context, in *request) (*response, error) {
-				return s.updateAccount(ctx, in, in.account, accountWhole, defaults, answerAccount)
+	accountWhole, tenantWhole := account.Request(true, required, true), tenant.Request(true, required, true)
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: own, ID: "get_account", Tag: tag, Summary: "The account of the key.", Scope: ScopeRead,
+			Status: http.StatusOK, Answer: account, Handle: s.getAccount},
+		{Method: http.MethodPatch, Path: own, ID: "update_account", Tag: tag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures,
+			Body: account.Request(true, required, false), Status: http.StatusOK, Answer: account,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.updateAccount(ctx, in, in.Account, accountWhole, defaults, answerAccount)
 			}},
-		{method: http.MethodPost, path: all, id: "create_tenant", noun: "new_tenant", tag: adminTag, scope: ScopeAdmin, effect: configures,
-			summary: "Create an account. The answer shows the secret of its first key, once.",
-			body:    tenantWhole.withDefaults(defaults), status: http.StatusCreated, answer: schemaOf[newTenantView](),
-			handle: func(ctx context.Context, in *request) (*response, error) {
+		{Method: http.MethodPost, Path: all, ID: "create_tenant", Noun: "new_tenant", Tag: adminTag, Scope: ScopeAdmin, Effect: rest.Configures,
+			Summary: "Create an account. The answer shows the secret of its first key, once.",
+			Body:    tenantWhole.WithDefaults(defaults), Status: http.StatusCreated, Answer: schemaOf[newTenantView](),
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenant(ctx, in, tenantWhole, defaults)
 			}},
-		{method: http.MethodGet, path: all, id: "list_tenant", tag: adminTag, summary: "List the accounts of the server.", scope: ScopeAdmin,
-			params: slices.Concat(pageParams(20, maxPageSize), []parameter{sortParam("-created_at", "created_at")}),
-			status: http.StatusOK, answer: tenant, shape: list, handle: s.listTenants},
-		{method: http.MethodGet, path: one, id: "get_tenant", tag: adminTag, summary: "Get one.", scope: ScopeAdmin,
-			status: http.StatusOK, answer: tenant, handle: s.getTenant},
-		{method: http.MethodPatch, path: one, id: "update_tenant", tag: adminTag, summary: "Change what the request names (RFC 7396).", scope: ScopeAdmin, effect: configures,
-			body: tenant.request(true, required, false), status: http.StatusOK, answer: tenant,
-			handle: func(ctx context.Context, in *request) (*response, error) {
-				key, err := id.Parse(in.id)
+		{Method: http.MethodGet, Path: all, ID: "list_tenant", Tag: adminTag, Summary: "List the accounts of the server.", Scope: ScopeAdmin,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), []rest.Parameter{rest.SortParam("-created_at", "created_at")}),
+			Status: http.StatusOK, Answer: tenant, Shape: rest.List, Handle: s.listTenants},
+		{Method: http.MethodGet, Path: one, ID: "get_tenant", Tag: adminTag, Summary: "Get one.", Scope: ScopeAdmin,
+			Status: http.StatusOK, Answer: tenant, Handle: s.getTenant},
+		{Method: http.MethodPatch, Path: one, ID: "update_tenant", Tag: adminTag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeAdmin, Effect: rest.Configures,
+			Body: tenant.Request(true, required, false), Status: http.StatusOK, Answer: tenant,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				key, err := id.Parse(in.ID)
 				if err != nil {
-					return nil, invalidPathID()
+					return nil, rest.InvalidPathID()
 				}
 				return s.updateAccount(ctx, in, key, tenantWhole, defaults, answerTenant)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_tenant", tag: adminTag, scope: ScopeAdmin, effect: configures, status: http.StatusOK, answer: tenant,
-			summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.", handle: s.deleteTenant},
+		{Method: http.MethodDelete, Path: one, ID: "delete_tenant", Tag: adminTag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusOK, Answer: tenant,
+			Summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.", Handle: s.deleteTenant},
 	}
 }
 
-func (s *server) getAccount(ctx context.Context, in *request) (*response, error) {
-	a, err := s.Accounts.Account(ctx, in.account)
+func (s *server) getAccount(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	a, err := s.Accounts.Account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
 	return answerAccount(ctx, a)
 }
 
-func (s *server) getTenant(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) getTenant(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	a, err := s.Accounts.Account(ctx, key)
 	if err != nil {
@@ -164,57 +165,57 @@ func (s *server) getTenant(ctx context.Context, in *request) (*response, error) 
 	return answerTenant(ctx, a)
 }
 
-func (s *server) listTenants(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", 20)
+func (s *server) listTenants(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", 20)
 	page, err := s.Accounts.ListAccounts(ctx, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]tenantView, len(page.Items))
 	for i := range page.Items {
 		views[i] = viewTenant(&page.Items[i])
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
-func (s *server) accountBody(in *request, whole *schema, before *store.Account,
+func (s *server) accountBody(in *rest.Request, whole *rest.Schema, before *store.Account,
 	current, defaults map[string]any) (fields accountFields, err error) {
-	body, problems := in.checked(whole, current, defaults)
+	body, problems := in.Checked(whole, current, defaults)
 	numbers, _ := body["emergency_numbers"].([]any)
 	texts := make([]string, len(numbers))
 	for i := range numbers {
 		texts[i], _ = numbers[i].(string)
 	}
 	for _, e := range accountEmergencyProblems(s.Live.Snapshot(), before.ID, before.EmergencyNumbers, texts) {
-		if !slices.ContainsFunc(problems, func(p problem) bool { return p.pointer == e.Pointer }) &&
-			len(problems) < maxProblems {
-			problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+		if !slices.ContainsFunc(problems, func(p rest.Problem) bool { return p.Pointer == e.Pointer }) &&
+			len(problems) < rest.MaxProblems {
+			problems = append(problems, rest.Problem{Code: e.Code, Detail: e.Detail, Pointer: e.Pointer})
 		}
 	}
 	if len(problems) > 0 {
-		return fields, invalid(problems)
+		return fields, rest.Invalid(problems)
 	}
-	if err := decode(body, &fields); err != nil {
+	if err := rest.Decode(body, &fields); err != nil {
 		return fields, err
 	}
 	_, fields.ofAdmin = body["locked_fields"]
 	if hasTwice(fields.LockedFields) {
-		return fields, failAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed,
+		return fields, rest.FailAt(http.StatusUnprocessableEntity, "/locked_fields", field.Malformed,
 			"locked_fields names one twice. Give each once.")
 	}
 	problems = foldSources(fields.SharedSources)
 	for _, e := range fields.SpendLimit.Validate() {
-		problems = append(problems, problem{code: e.Code, detail: e.Detail, pointer: e.Pointer})
+		problems = append(problems, rest.Problem{Code: e.Code, Detail: e.Detail, Pointer: e.Pointer})
 	}
 	if len(problems) > 0 {
-		return fields, invalid(problems)
+		return fields, rest.Invalid(problems)
 	}
 	return fields, nil
 }
 
 // foldSources checks addresses, networks and domain names, and puts each into the form
 // in which it is compared.
-func foldSources(sources []string) (problems []problem) {
+func foldSources(sources []string) (problems []rest.Problem) {
 	for i, text := range sources {
 		network, err := connection.ParseNetwork(text)
 		name := connection.FQDN{FQDN: text, ConnectionID: 1}
@@ -229,18 +230,18 @@ func foldSources(sources []string) (problems []problem) {
 			sources[i] = name.Name()
 		}
 		if detail != "" {
-			problems = append(problems, problem{code: field.Malformed, pointer: fmt.Sprint("/shared_sources/", i),
-				detail: detail})
+			problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: fmt.Sprint("/shared_sources/", i),
+				Detail: detail})
 		}
 	}
 	return problems
 }
 
-func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, whole *schema, defaults map[string]any,
-	render func(context.Context, store.Account) (*response, error)) (*response, error) {
-	return committed(ctx, in, render, func(ctx context.Context) (store.Account, error) {
+func (s *server) updateAccount(ctx context.Context, in *rest.Request, account id.ID, whole *rest.Schema, defaults map[string]any,
+	render func(context.Context, store.Account) (*rest.Response, error)) (*rest.Response, error) {
+	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Account, error) {
 		return s.Accounts.UpdateAccount(ctx, account, func(current store.Account) (store.Account, error) {
-			tree, err := treeOf(viewTenant(&current))
+			tree, err := rest.TreeOf(viewTenant(&current))
 			if err != nil {
 				return current, err
 			}
@@ -253,17 +254,17 @@ func (s *server) updateAccount(ctx context.Context, in *request, account id.ID, 
 			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers, ", at /tollgate/v1/accounts/{id}")
 			switch {
 			case len(added) > 0 && beyond(in, []string{ScopeAdmin}) != "":
-				return current, &failure{status: http.StatusForbidden, problems: added}
+				return current, &rest.Failure{Status: http.StatusForbidden, Problems: added}
 			case raised(current.ChannelLimit, next.ChannelLimit) && beyond(in, []string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/concurrent_call_limit", codeForbidden,
+				return current, rest.FailAt(http.StatusForbidden, "/concurrent_call_limit", rest.CodeForbidden,
 					"Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
 					ScopeAdmin, wayToScope(ScopeAdmin))
 			case weakened(&current.SpendLimit, &next.SpendLimit) && beyond(in, []string{ScopeAdmin}) != "":
-				return current, failAt(http.StatusForbidden, "/daily_spend_limit", codeForbidden,
+				return current, rest.FailAt(http.StatusForbidden, "/daily_spend_limit", rest.CodeForbidden,
 					"Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
 					ScopeAdmin, wayToScope(ScopeAdmin))
-			case account == in.account && !next.Active:
-				return current, failAt(http.StatusUnprocessableEntity, "/active", codeInUse, "The account is that of the key of this request, which would lock itself out.")
+			case account == in.Account && !next.Active:
+				return current, rest.FailAt(http.StatusUnprocessableEntity, "/active", rest.CodeInUse, "The account is that of the key of this request, which would lock itself out.")
 			}
 			return next, nil
 		})
@@ -282,7 +283,7 @@ func raised(from, to *int32) bool {
 	return from != nil && (to == nil || *to > *from)
 }
 
-func (s *server) createTenant(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+func (s *server) createTenant(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
 	fields, err := s.accountBody(in, whole, &store.Account{}, nil, defaults)
 	if err != nil {
 		return nil, err
@@ -297,22 +298,22 @@ func (s *server) createTenant(ctx context.Context, in *request, whole *schema, d
 	if err != nil {
 		return nil, err
 	}
-	render := func(ctx context.Context, t store.Tenant) (*response, error) {
+	render := func(ctx context.Context, t store.Tenant) (*rest.Response, error) {
 		shown := newKeyView{keyView: viewKey(&t.Key, nil), Secret: shownSecret(ctx, secret)}
-		return &response{data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown}, version: t.Account.Version}, nil
+		return &rest.Response{Data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown}, Version: t.Account.Version}, nil
 	}
-	return committed(ctx, in, render, func(ctx context.Context) (store.Tenant, error) {
+	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Tenant, error) {
 		return s.Accounts.CreateTenant(ctx, a, key)
 	})
 }
 
-func (s *server) deleteTenant(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) deleteTenant(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	defer s.keys.forget()
-	return committed(ctx, in, answerTenant, func(ctx context.Context) (store.Account, error) {
+	return rest.Committed(ctx, in, answerTenant, func(ctx context.Context) (store.Account, error) {
 		return s.Accounts.DeleteAccount(ctx, key)
 	})
 }

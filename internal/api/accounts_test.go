@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -34,11 +35,11 @@ func TestKeyFromCreationToRevocation(t *testing.T) {
 	// The name and the scopes are changed at once, though the key is in memory.
 	h.do("PATCH", one, `{"name":"other","scopes":["write"]}`).want(http.StatusOK)
 	// The use was noted before the change, so it is written by now.
-	if used := h.do("GET", one, "").want(200)["last_used_at"]; used != wireTime(start) {
+	if used := h.do("GET", one, "").want(200)["last_used_at"]; used != rest.WireTime(start) {
 		t.Errorf("last used at %v", used)
 	}
 	h.doWith(secret, "GET", "/v2/ips", "").wantError(http.StatusForbidden, "10010 /")
-	h.do("PATCH", one, fmt.Sprintf(`{"scopes":["read"],"expires_at":%q}`, wireTime(start.Add(time.Hour)))).want(http.StatusOK)
+	h.do("PATCH", one, fmt.Sprintf(`{"scopes":["read"],"expires_at":%q}`, rest.WireTime(start.Add(time.Hour)))).want(http.StatusOK)
 	h.doWith(secret, "GET", "/v2/ips", "").want(http.StatusOK)
 
 	rotated := h.do("POST", one+"/rotate", `{"grace_secs":60}`).want(http.StatusOK)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -32,12 +33,12 @@ type activeCallView struct {
 
 const activeCallsPageSize = 20
 
-func (s *server) activeCallsOperation() operation {
-	return operation{method: http.MethodGet, path: "/v2/connections/{id}/active_calls", id: "list_active_call", tag: "Connections", scope: ScopeRead,
-		summary: "List the calls of a connection that are up or ringing, the newest first.",
-		params: slices.Concat(pageParams(activeCallsPageSize, maxPageSize),
-			cursorParams("calls", activeCallsPageSize, parseWith(parseCallCursor))),
-		status: http.StatusOK, answer: schemaOf[activeCallView](), shape: cursorList, handle: s.listActiveCalls}
+func (s *server) activeCallsOperation() rest.Operation {
+	return rest.Operation{Method: http.MethodGet, Path: "/v2/connections/{id}/active_calls", ID: "list_active_call", Tag: "Connections", Scope: ScopeRead,
+		Summary: "List the calls of a connection that are up or ringing, the newest first.",
+		Params: slices.Concat(rest.PageParams(activeCallsPageSize, rest.MaxPageSize),
+			rest.CursorParams("calls", activeCallsPageSize, rest.ParseWith(parseCallCursor))),
+		Status: http.StatusOK, Answer: schemaOf[activeCallView](), Shape: rest.CursorList, Handle: s.listActiveCalls}
 }
 
 // callCursor is the place of a call in the list.
@@ -67,24 +68,24 @@ func parseCallCursor(text string) (callCursor, error) {
 	return callCursor{int64(binary.BigEndian.Uint64(raw)), uuid.UUID(raw[8:])}, nil
 }
 
-func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) listActiveCalls(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.account {
+	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.Account {
 		return nil, store.ErrNotFound
 	}
-	if err := oneCursor(&in.query); err != nil {
+	if err := rest.OneCursor(&in.Query); err != nil {
 		return nil, err
 	}
-	calls, err := s.Calls.LiveCalls(ctx, in.account)
+	calls, err := s.Calls.LiveCalls(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
 	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool { return c.Lease.Connection != key })
 	slices.SortFunc(calls, func(a, b store.LiveCall) int { return cursorOf(&a).compare(cursorOf(&b)) })
-	first, end, size := activeCallsPage(&in.query, calls)
+	first, end, size := activeCallsPage(&in.Query, calls)
 	views := []activeCallView{}
 	for i := range calls[first:end] {
 		c := &calls[first+i]
@@ -96,22 +97,22 @@ func (s *server) listActiveCalls(ctx context.Context, in *request) (*response, e
 		}
 		views = append(views, view)
 	}
-	meta := &cursorMeta{TotalItems: len(calls), pageMeta: *metaOf(store.Query{Number: first/size + 1, Size: size}, len(calls))}
+	meta := &rest.CursorMeta{TotalItems: len(calls), PageMeta: *rest.MetaOf(store.Query{Number: first/size + 1, Size: size}, len(calls))}
 	if end < len(calls) && end > first {
-		meta.next(in, cursorOf(&calls[end-1]).String())
+		meta.NextAt(in, cursorOf(&calls[end-1]).String())
 	}
 	if first > 0 && end > first {
-		meta.previous(in, cursorOf(&calls[first]).String())
+		meta.PreviousAt(in, cursorOf(&calls[first]).String())
 	}
-	return &response{data: views, cursors: meta}, nil
+	return &rest.Response{Data: views, Cursors: meta}, nil
 }
 
 // activeCallsPage is the part of the sorted calls that a query asks for: after a
 // cursor, before one, or by number.
-func activeCallsPage(q *query, calls []store.LiveCall) (first, end, size int) {
-	size = q.int("page[limit]", q.int("page[size]", activeCallsPageSize))
+func activeCallsPage(q *rest.Query, calls []store.LiveCall) (first, end, size int) {
+	size = q.Int("page[limit]", q.Int("page[size]", activeCallsPageSize))
 	search := func(name string) (int, bool, bool) {
-		c, err := parseCallCursor(q.text(name, ""))
+		c, err := parseCallCursor(q.Text(name, ""))
 		if err != nil {
 			return 0, false, false // not given
 		}
@@ -128,6 +129,6 @@ func activeCallsPage(q *query, calls []store.LiveCall) (first, end, size int) {
 	if i, _, given := search("page[before]"); given {
 		return max(0, i-size), i, size
 	}
-	first = min((q.int("page[number]", 1)-1)*size, len(calls))
+	first = min((q.Int("page[number]", 1)-1)*size, len(calls))
 	return first, min(first+size, len(calls)), size
 }

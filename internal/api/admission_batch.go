@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // maxBatch bounds the events of one batch: what fits a body, and less than what
@@ -37,17 +38,17 @@ type batchError struct {
 	Pointer string     `json:"pointer" doc:"JSON pointer into the event; empty for the event as a whole."`
 }
 
-func (s *server) batchOperation() operation {
-	shape := schemaOf[batchRequest]().request(true, []string{"events"}, true)
-	event := schemaOf[switchEvent]().request(true, []string{"event"}, true)
-	event.property("admission").schema = nestedAttempt()
-	shape.property("events").schema.items = event
-	return operation{method: http.MethodPost, path: "/tollgate/v1/admissions/batch", id: "batch_admission", noun: "batch_result", tag: "Admissions",
-		scope: ScopeAdmit, effect: traffic, shape: rows, status: http.StatusOK, body: shape, answer: schemaOf[batchResult](),
-		summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. The answers are in the order of the events; one that is refused does not keep the others back.",
-		handle: func(ctx context.Context, in *request) (*response, error) {
+func (s *server) batchOperation() rest.Operation {
+	shape := schemaOf[batchRequest]().Request(true, []string{"events"}, true)
+	event := schemaOf[switchEvent]().Request(true, []string{"event"}, true)
+	event.Property("admission").Schema = nestedAttempt()
+	shape.Property("events").Schema.Items = event
+	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/admissions/batch", ID: "batch_admission", Noun: "batch_result", Tag: "Admissions",
+		Scope: ScopeAdmit, Effect: rest.Traffic, Shape: rest.Rows, Status: http.StatusOK, Body: shape, Answer: schemaOf[batchResult](),
+		Summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. The answers are in the order of the events; one that is refused does not keep the others back.",
+		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body batchRequest
-			if err := in.readLean(&body, shape, body.wellFormed); err != nil {
+			if err := in.ReadLean(&body, shape, body.wellFormed); err != nil {
 				return nil, err
 			}
 			return s.runBatch(ctx, in, body.Events)
@@ -73,13 +74,13 @@ type batched struct {
 
 // runBatch queues all events before it waits for the first, so that they share
 // the ledger's transactions.
-func (s *server) runBatch(ctx context.Context, in *request, events []switchEvent) (*response, error) {
+func (s *server) runBatch(ctx context.Context, in *rest.Request, events []switchEvent) (*rest.Response, error) {
 	snapshot := s.Live.Snapshot()
 	results := make([]batched, len(events))
 	done := make(chan batched, len(events)) // nobody who answers late has to wait
 	waiting := 0
 	for i := range events {
-		command, err := s.commandOf(in.account, &events[i])
+		command, err := s.commandOf(in.Account, &events[i])
 		if err != nil {
 			results[i].err = err
 			continue
@@ -103,7 +104,7 @@ func (s *server) runBatch(ctx context.Context, in *request, events []switchEvent
 	}
 	o.close(']')
 	o.close('}')
-	return &response{text: o.b}, nil
+	return &rest.Response{Text: o.b}, nil
 }
 
 // commandOf is what an event asks of the ledger.
@@ -112,7 +113,7 @@ func (s *server) commandOf(account id.ID, e *switchEvent) (admission.Command, er
 		return s.reportOf(account, e)
 	}
 	if e.Admission == nil {
-		return nil, invalid([]problem{missingField("/admission", "admission is required with admit. Give the call that is asked about.")})
+		return nil, rest.Invalid([]rest.Problem{missingField("/admission", "admission is required with admit. Give the call that is asked about.")})
 	}
 	reserve, err := s.reserveOf(account, e.Admission, "/admission")
 	if err != nil {
@@ -122,29 +123,29 @@ func (s *server) commandOf(account id.ID, e *switchEvent) (admission.Command, er
 }
 
 // batched writes a batchResult.
-func (o *out) batched(s *server, snapshot *policy.Snapshot, in *request, e *switchEvent, r *batched) {
+func (o *out) batched(s *server, snapshot *policy.Snapshot, in *rest.Request, e *switchEvent, r *batched) {
 	result, err := r.result, r.err
 	if err == nil && result.Err != nil {
 		err = reportFailure(e, result.Err)
 	}
 	if err != nil && e.Event == eventAdmit {
-		if d, ok := s.emergency(in.account, e.Admission, err); ok {
+		if d, ok := s.emergency(in.Account, e.Admission, err); ok {
 			result, err = admission.Result{Decision: d}, nil
 		}
 	}
 	o.begin('{')
 	switch {
 	case err != nil:
-		f := s.engine.failureOf(err)
+		f := s.engine.FailureOf(err)
 		s.countRejected(f)
-		o.int("status", int64(f.status))
+		o.int("status", int64(f.Status))
 		o.null("admission", "state")
 		o.open("error", '{')
-		p := f.problems[0]
-		o.text("code", string(p.code))
-		o.text("title", s.engine.titleOf(p.code))
-		o.text("detail", p.detail)
-		o.text("pointer", p.pointer)
+		p := f.Problems[0]
+		o.text("code", string(p.Code))
+		o.text("title", s.engine.TitleOf(p.Code))
+		o.text("detail", p.Detail)
+		o.text("pointer", p.Pointer)
 		o.close('}')
 	case e.Event == eventAdmit:
 		o.int("status", http.StatusOK)
@@ -156,7 +157,7 @@ func (o *out) batched(s *server, snapshot *policy.Snapshot, in *request, e *swit
 		o.int("status", http.StatusOK)
 		o.null("admission")
 		o.open("state", '{')
-		call, _ := switchCallID(in.account, e.ID) // it was read before
+		call, _ := switchCallID(in.Account, e.ID) // it was read before
 		o.state(call, &result)
 		o.close('}')
 		o.null("error")
@@ -165,15 +166,15 @@ func (o *out) batched(s *server, snapshot *policy.Snapshot, in *request, e *swit
 }
 
 // countRejected counts what a switch sent that was not taken.
-func (s *server) countRejected(f *failure) {
-	if s.Rejected == nil || f.status < 400 || f.status >= 500 {
+func (s *server) countRejected(f *rest.Failure) {
+	if s.Rejected == nil || f.Status < 400 || f.Status >= 500 {
 		return
 	}
 	why := "malformed"
-	switch f.problems[0].code {
-	case codeNotFound:
+	switch f.Problems[0].Code {
+	case rest.CodeNotFound:
 		why = "unknown_call"
-	case codeUnprocessable:
+	case rest.CodeUnprocessable:
 		why = "other_values"
 	case field.OutOfRange:
 		why = "out_of_range"
@@ -193,18 +194,18 @@ type restartView struct {
 	Ended      int64  `json:"ended" doc:"How many calls were ended and charged for as long as they may have lasted."`
 }
 
-func (s *server) restartOperation() operation {
-	shape := schemaOf[restartRequest]().request(true, nil, false)
-	return operation{method: http.MethodPost, path: "/tollgate/v1/switches/{name}/restarted", id: "restart_switch", noun: "switch_restart", tag: "Admissions",
-		scope: ScopeAdmit, effect: traffic, status: http.StatusOK, body: shape, answer: schemaOf[restartView](),
-		summary: "Tell that a switch was started again, and none of the calls that it asked admission for under this name is up any more.",
-		handle: func(ctx context.Context, in *request) (*response, error) {
+func (s *server) restartOperation() rest.Operation {
+	shape := schemaOf[restartRequest]().Request(true, nil, false)
+	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/switches/{name}/restarted", ID: "restart_switch", Noun: "switch_restart", Tag: "Admissions",
+		Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK, Body: shape, Answer: schemaOf[restartView](),
+		Summary: "Tell that a switch was started again, and none of the calls that it asked admission for under this name is up any more.",
+		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body restartRequest
-			if err := in.readLean(&body, shape, func() bool { return true }); err != nil {
+			if err := in.ReadLean(&body, shape, func() bool { return true }); err != nil {
 				return nil, err
 			}
-			if !within(in.id, 1, maxSwitchName) {
-				return nil, invalidPathID()
+			if !within(in.ID, 1, maxSwitchName) {
+				return nil, rest.InvalidPathID()
 			}
 			now := s.Clock()
 			at := now
@@ -212,10 +213,10 @@ func (s *server) restartOperation() operation {
 				at = *body.RestartedAt
 			}
 			if at.After(now.Add(admission.ReportTolerance)) || at.Before(now.Add(-admission.MaxReportAge)) {
-				return nil, failAt(http.StatusUnprocessableEntity, "/restarted_at", field.OutOfRange,
+				return nil, rest.FailAt(http.StatusUnprocessableEntity, "/restarted_at", field.OutOfRange,
 					"restarted_at is not within the last 24 hours, by the server's clock. Set the switch's clock, or leave it out.")
 			}
-			owner := admission.SwitchOwner(in.account, in.id)
+			owner := admission.SwitchOwner(in.Account, in.ID)
 			result, err := s.Ledger.Do(ctx, admission.ExpireSwitch{Owner: owner, BeforeMicros: at.UnixMicro()})
 			if err == nil {
 				err = result.Err
@@ -227,10 +228,10 @@ func (s *server) restartOperation() operation {
 			o.begin('{')
 			o.open("data", '{')
 			o.text("record_type", "switch_restart")
-			o.text("switch", in.id)
+			o.text("switch", in.ID)
 			o.int("ended", int64(len(result.Expired)))
 			o.close('}')
 			o.close('}')
-			return &response{text: o.b}, nil
+			return &rest.Response{Text: o.b}, nil
 		}}
 }

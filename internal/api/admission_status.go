@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -55,33 +56,33 @@ type admissionStatus struct {
 	SIPReason      *string       `json:"sip_reason"`
 }
 
-func (s *server) admissionStatusOperation() operation {
-	return operation{
-		method: http.MethodGet, path: "/tollgate/v1/admissions/{id}", id: "get_admission", noun: "admission_status", tag: "Admissions", scope: ScopeAdmit,
-		summary: "Get where a call of another switch is, by the id of its admission or the switch's own call_id: its grant while it goes on, its charge when it is over.",
-		status:  http.StatusOK, answer: schemaOf[admissionStatus](), handle: s.admissionStatus,
+func (s *server) admissionStatusOperation() rest.Operation {
+	return rest.Operation{
+		Method: http.MethodGet, Path: "/tollgate/v1/admissions/{id}", ID: "get_admission", Noun: "admission_status", Tag: "Admissions", Scope: ScopeAdmit,
+		Summary: "Get where a call of another switch is, by the id of its admission or the switch's own call_id: its grant while it goes on, its charge when it is over.",
+		Status:  http.StatusOK, Answer: schemaOf[admissionStatus](), Handle: s.admissionStatus,
 	}
 }
 
 // admissionStatus looks for the lease before the record: a call that ends in between
 // has its record by then.
-func (s *server) admissionStatus(ctx context.Context, in *request) (*response, error) {
-	call, err := switchCallID(in.account, in.id)
+func (s *server) admissionStatus(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	call, err := switchCallID(in.Account, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	live, err := s.Calls.LiveCall(ctx, in.account, call)
+	live, err := s.Calls.LiveCall(ctx, in.Account, call)
 	if err == nil {
-		return &response{data: viewLiveAdmission(&live)}, nil
+		return &rest.Response{Data: viewLiveAdmission(&live)}, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	ended, err := s.Calls.Record(ctx, in.account, call)
+	ended, err := s.Calls.Record(ctx, in.Account, call)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewEndedAdmission(ended)}, nil
+	return &rest.Response{Data: viewEndedAdmission(ended)}, nil
 }
 
 func limitOrNull(limit int64) *int64 {

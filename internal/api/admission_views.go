@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
@@ -169,7 +170,7 @@ func (o *out) grant(r *admission.Result) {
 	o.int("grant_secs", r.GrantedSecs)
 	o.name("expires_at")
 	o.b = append(o.b, '"')
-	o.b = append(o.b, wireTime(time.UnixMicro(r.DueMicros))...)
+	o.b = append(o.b, rest.WireTime(time.UnixMicro(r.DueMicros))...)
 	o.b = append(o.b, '"')
 	if r.MaxSecs == 0 {
 		o.null("max_call_secs")

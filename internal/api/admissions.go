@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -108,12 +109,12 @@ const (
 	eventEnd    = "end"
 )
 
-func (s *server) admissionOperations() []operation {
-	return []operation{
-		{method: http.MethodPost, path: "/tollgate/v1/admissions", id: admitOperation, tag: "Admissions",
-			scope: ScopeAdmit, effect: traffic,
-			summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
-			status:  http.StatusOK, body: attemptShape(), answer: schemaOf[admissionView](), handle: s.admit},
+func (s *server) admissionOperations() []rest.Operation {
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: "/tollgate/v1/admissions", ID: admitOperation, Tag: "Admissions",
+			Scope: ScopeAdmit, Effect: rest.Traffic,
+			Summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
+			Status:  http.StatusOK, Body: attemptShape(), Answer: schemaOf[admissionView](), Handle: s.admit},
 		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
 			return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
 		}),
@@ -129,20 +130,20 @@ func (s *server) admissionOperations() []operation {
 }
 
 // eventOperation is the operation of one event, whose body is a T.
-func eventOperation[T any](s *server, event, summary string, read func(*T) switchEvent) operation {
-	shape := schemaOf[T]().request(true, nil, false)
-	shape.property("admission").schema = nestedAttempt()
-	return operation{
-		method: http.MethodPost, path: "/tollgate/v1/admissions/{id}/" + event, id: event + "_admission", noun: "admission_state",
-		tag: "Admissions", scope: ScopeAdmit, effect: traffic, status: http.StatusOK, summary: summary, body: shape, answer: schemaOf[admissionState](),
-		handle: func(ctx context.Context, in *request) (*response, error) {
+func eventOperation[T any](s *server, event, summary string, read func(*T) switchEvent) rest.Operation {
+	shape := schemaOf[T]().Request(true, nil, false)
+	shape.Property("admission").Schema = nestedAttempt()
+	return rest.Operation{
+		Method: http.MethodPost, Path: "/tollgate/v1/admissions/{id}/" + event, ID: event + "_admission", Noun: "admission_state",
+		Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK, Summary: summary, Body: shape, Answer: schemaOf[admissionState](),
+		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body T
-			if err := in.readLean(&body, shape, func() bool { e := read(&body); return e.wellFormed() }); err != nil {
+			if err := in.ReadLean(&body, shape, func() bool { e := read(&body); return e.wellFormed() }); err != nil {
 				return nil, err
 			}
 			told := read(&body)
-			told.Event, told.ID = event, in.id
-			report, err := s.reportOf(in.account, &told)
+			told.Event, told.ID = event, in.ID
+			report, err := s.reportOf(in.Account, &told)
 			if err != nil {
 				return nil, err
 			}
@@ -153,21 +154,21 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 			if result.Err != nil {
 				return nil, reportFailure(&told, result.Err)
 			}
-			return &response{text: appendState(make([]byte, 0, stateSize), report.ID, &result)}, nil
+			return &rest.Response{Text: appendState(make([]byte, 0, stateSize), report.ID, &result)}, nil
 		},
 	}
 }
 
 // attemptShape is the schema of an attempt in a request.
-func attemptShape() *schema {
-	return schemaOf[attempt]().request(true, []string{"call_id", "to"}, true)
+func attemptShape() *rest.Schema {
+	return schemaOf[attempt]().Request(true, []string{"call_id", "to"}, true)
 }
 
 // nestedAttempt is the schema of the attempt that an event may bring along.
-func nestedAttempt() *schema {
+func nestedAttempt() *rest.Schema {
 	shape := attemptShape()
-	shape.nullable = true
-	shape.description = "The call as it was asked about: if it is not known yet, it is decided first. With admit, the call that is asked about."
+	shape.Nullable = true
+	shape.Description = "The call as it was asked about: if it is not known yet, it is decided first. With admit, the call that is asked about."
 	return shape
 }
 
@@ -193,13 +194,13 @@ const (
 )
 
 // admit answers POST /tollgate/v1/admissions.
-func (s *server) admit(ctx context.Context, in *request) (*response, error) {
+func (s *server) admit(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	var a attempt
-	if err := in.readLean(&a, in.op.body, a.wellFormed); err != nil {
+	if err := in.ReadLean(&a, in.Op.Body, a.wellFormed); err != nil {
 		return nil, err
 	}
-	a.RequestID = cmp.Or(a.RequestID, in.idempotency)
-	reserve, err := s.reserveOf(in.account, &a, "")
+	a.RequestID = cmp.Or(a.RequestID, in.Idempotency)
+	reserve, err := s.reserveOf(in.Account, &a, "")
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	}
 	result, err := s.Ledger.Do(ctx, *reserve)
 	if err != nil {
-		d, ok := s.emergency(in.account, &a, err)
+		d, ok := s.emergency(in.Account, &a, err)
 		if !ok {
 			return nil, err
 		}
@@ -222,7 +223,7 @@ func (s *server) admit(ctx context.Context, in *request) (*response, error) {
 	if result.Err != nil {
 		return nil, reportFailure(&switchEvent{Event: eventAdmit, Admission: &a}, result.Err)
 	}
-	return &response{text: s.appendAdmission(make([]byte, 0, admissionSize), snapshot, &a, &result)}, nil
+	return &rest.Response{Text: s.appendAdmission(make([]byte, 0, admissionSize), snapshot, &a, &result)}, nil
 }
 
 // emergency lets an emergency call through when the ledger did not answer, since
@@ -260,7 +261,7 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 			// A call whose call_id was used before has an id that does not follow from it.
 			report.Attempt.Call.ID, report.OnlyKnown = call, true
 		default:
-			return report, failAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed, "admission.call_id is not that of the call whose event this is. Give the same.")
+			return report, rest.FailAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed, "admission.call_id is not that of the call whose event this is. Give the same.")
 		}
 	}
 	switch e.Event {
@@ -306,12 +307,12 @@ func admissionID(name string) (uuid.UUID, bool) {
 func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Reserve, error) {
 	byID, byUser := a.ConnectionID != 0, a.UserName != ""
 	if byID && byUser || !byID && !byUser && !a.SourceIP.IsValid() {
-		return nil, invalid([]problem{missingField(at+"/connection_id",
+		return nil, rest.Invalid([]rest.Problem{missingField(at+"/connection_id",
 			"None or several of connection_id, source_ip and user_name are given. Give one of them; source_ip may be given "+
 				"with either of the others.")})
 	}
 	if _, taken := admissionID(a.CallID); taken {
-		return nil, failAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")
+		return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")
 	}
 	call := admission.Call{
 		ID: admission.SwitchCallID(account, a.CallID), Account: account, Identity: policy.IdentityKnown, Source: a.SourceIP.Unmap(),
@@ -323,7 +324,7 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	switch {
 	case a.ConnectionID != 0:
 		if c = snapshot.Connection(a.ConnectionID); c == nil || c.Account != account {
-			return nil, failAt(http.StatusUnprocessableEntity, at+"/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+			return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 	case a.UserName != "":
 		c = snapshot.ByUser(a.UserName)
@@ -349,9 +350,9 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 func reportFailure(e *switchEvent, err error) error {
 	switch {
 	case errors.Is(err, admission.ErrUnknownCall):
-		return fail(http.StatusNotFound, codeNotFound, "No admission of this account has this id or call_id, and the event does not tell of one. Ask for admission first, or send admission with the event.")
+		return rest.Fail(http.StatusNotFound, rest.CodeNotFound, "No admission of this account has this id or call_id, and the event does not tell of one. Ask for admission first, or send admission with the event.")
 	case errors.Is(err, admission.ErrOtherContent):
-		return fail(http.StatusUnprocessableEntity, codeUnprocessable, "This was told before with other values, and they stand. Repeat a request unchanged, and give each call a call_id of its own.")
+		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable, "This was told before with other values, and they stand. Repeat a request unchanged, and give each call a call_id of its own.")
 	case errors.Is(err, admission.ErrClock):
 		pointer := "/duration_secs"
 		switch {
@@ -360,7 +361,7 @@ func reportFailure(e *switchEvent, err error) error {
 		case e.EndedAt != nil:
 			pointer = "/ended_at"
 		}
-		return failAt(http.StatusUnprocessableEntity, pointer, field.OutOfRange, "The time or the duration cannot be, by the server's clock and by what it knows of the call. Set the switch's clock, or leave the times out.")
+		return rest.FailAt(http.StatusUnprocessableEntity, pointer, field.OutOfRange, "The time or the duration cannot be, by the server's clock and by what it knows of the call. Set the switch's clock, or leave the times out.")
 	}
 	return err
 }

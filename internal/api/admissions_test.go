@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -47,7 +48,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	got := first.want(http.StatusOK)
 	gateway := got["routes"].([]any)[0].(map[string]any)["gateway_id"]
 	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow", "decision_id": got["id"], "status": "ringing", "emergency": false,
-		"grant_secs": 30.0, "expires_at": wireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false, "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
+		"grant_secs": 30.0, "expires_at": rest.WireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false, "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
 		"routes":    []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070", "transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
 		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil, "sip_reason": nil, "max_call_secs": nil}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -60,7 +61,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	for _, name := range []string{"a@pbx", fmt.Sprint(got["id"])} {
 		if diff := cmp.Diff(map[string]any{"id": got["id"], "record_type": "admission_status", "call_id": "a@pbx", "status": "ringing", "decision_id": got["id"], "emergency": false,
 			"from": "+13125550100", "to": "+13125550199", "connection_id": pbx, "outbound_voice_profile_id": profile, "gateway_id": nil, "rate": "0.60",
-			"started_at": wireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "max_call_secs": nil, "expires_at": got["expires_at"],
+			"started_at": rest.WireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "max_call_secs": nil, "expires_at": got["expires_at"],
 			"posted": "0.00", "held": "0.30", "detail_record_id": nil, "outcome": nil, "duration_secs": nil, "billed_secs": nil, "cost": nil, "overrun_secs": nil,
 			"hangup_cause": nil, "reason": nil, "sip_code": nil, "sip_reason": nil}, h.status(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -68,7 +69,7 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	}
 	h.clock.Advance(5 * time.Second)
 	answered := h.event("a@pbx", "answer", fmt.Sprintf(`{"gateway_id":%q}`, gateway)).want(http.StatusOK)
-	if answered["status"] != "answered" || answered["expires_at"] != wireTime(start.Add(35*time.Second)) {
+	if answered["status"] != "answered" || answered["expires_at"] != rest.WireTime(start.Add(35*time.Second)) {
 		t.Errorf("answered: %v", answered)
 	}
 	h.clock.Advance(20 * time.Second)
@@ -76,8 +77,8 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	if got := renewed.want(http.StatusOK); got["grant_secs"] != 60.0 {
 		t.Errorf("renewed: %v", got)
 	}
-	if got := h.status("a@pbx"); got["status"] != "answered" || got["answered_at"] != wireTime(start.Add(5*time.Second)) || got["elapsed_secs"] != 20.0 || got["grant_secs"] != 60.0 ||
-		got["expires_at"] != wireTime(start.Add(65*time.Second)) || got["posted"] != "0.00" || got["held"] != "0.60" || got["gateway_id"] != gateway || got["detail_record_id"] != nil {
+	if got := h.status("a@pbx"); got["status"] != "answered" || got["answered_at"] != rest.WireTime(start.Add(5*time.Second)) || got["elapsed_secs"] != 20.0 || got["grant_secs"] != 60.0 ||
+		got["expires_at"] != rest.WireTime(start.Add(65*time.Second)) || got["posted"] != "0.00" || got["held"] != "0.60" || got["gateway_id"] != gateway || got["detail_record_id"] != nil {
 		t.Errorf("answered and renewed: %v", got)
 	}
 	if again := h.event("a@pbx", "renew", `{"duration_secs":20}`); again.text != renewed.text {
@@ -240,7 +241,7 @@ func TestRestartedSwitchEndsItsCalls(t *testing.T) {
 	h.clock.Advance(time.Second)
 	admit("d", "edge 1")
 	for _, want := range []float64{2, 0} {
-		r := h.do("POST", "/tollgate/v1/switches/edge%201/restarted", fmt.Sprintf(`{"restarted_at":%q}`, wireTime(at))).want(http.StatusOK)
+		r := h.do("POST", "/tollgate/v1/switches/edge%201/restarted", fmt.Sprintf(`{"restarted_at":%q}`, rest.WireTime(at))).want(http.StatusOK)
 		if r["ended"] != want || r["switch"] != "edge 1" {
 			t.Errorf("restarted: %v, want %v ended", r, want)
 		}
@@ -258,11 +259,11 @@ func TestImplausibleEvents(t *testing.T) {
 	h, rejected := switchHarness(t)
 	_, pbx := h.pbx(`{"name":"pbx"}`)
 	h.admit(pbx, "a", "+13125550199").want(http.StatusOK)
-	hour := wireTime(start.Add(time.Hour))
+	hour := rest.WireTime(start.Add(time.Hour))
 	before := h.do("GET", "/tollgate/v1/calls", "").text
 	for _, c := range []struct{ event, body, want string }{
 		{"answer", `{"answered_at":"` + hour + `"}`, "10033 /answered_at"},
-		{"answer", `{"answered_at":"` + wireTime(start.Add(-time.Hour)) + `"}`, "10033 /answered_at"},
+		{"answer", `{"answered_at":"` + rest.WireTime(start.Add(-time.Hour)) + `"}`, "10033 /answered_at"},
 		{"renew", `{"duration_secs":7200}`, "10033 /duration_secs"},
 		{"end", `{"ended_at":"` + hour + `"}`, "10033 /ended_at"},
 		{"end", `{"duration_secs":7200,"answered":true}`, "10033 /duration_secs"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -52,43 +53,43 @@ func viewKey(k *store.Key, uses map[id.ID]time.Time) keyView {
 	return v
 }
 
-func (s *server) keyOperations() []operation {
+func (s *server) keyOperations() []rest.Operation {
 	const keys, one, tag = "/tollgate/v1/api_keys", "/tollgate/v1/api_keys/{id}", "API keys"
 	full, shown := schemaOf[keyView](), schemaOf[newKeyView]()
 	required := []string{"name"}
 	defaults := map[string]any{"scopes": []any{ScopeRead, ScopeWrite}, "expires_at": nil}
-	create := full.request(true, required, true).withDefaults(defaults)
-	update, whole := full.request(true, required, false), full.request(true, required, true)
-	graceDefaults := map[string]any{"grace_secs": literal("86400")}
-	rotate := schemaOf[rotation]().request(true, nil, true).withDefaults(map[string]any{"grace_secs": defaultGraceSecs})
-	return []operation{
-		{method: http.MethodPost, path: keys, id: "create_api_key", noun: "new_api_key", tag: tag, summary: "Create one. The answer shows its secret, once.", scope: ScopeWrite, effect: configures,
-			body: create, status: http.StatusCreated, answer: shown,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+	create := full.Request(true, required, true).WithDefaults(defaults)
+	update, whole := full.Request(true, required, false), full.Request(true, required, true)
+	graceDefaults := map[string]any{"grace_secs": rest.Literal("86400")}
+	rotate := schemaOf[rotation]().Request(true, nil, true).WithDefaults(map[string]any{"grace_secs": defaultGraceSecs})
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: keys, ID: "create_api_key", Noun: "new_api_key", Tag: tag, Summary: "Create one. The answer shows its secret, once.", Scope: ScopeWrite, Effect: rest.Configures,
+			Body: create, Status: http.StatusCreated, Answer: shown,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/api_keys", id: "create_tenant_api_key", noun: "new_api_key", tag: "Accounts", scope: ScopeAdmin, effect: configures,
-			summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
+		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/api_keys", ID: "create_tenant_api_key", Noun: "new_api_key", Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures,
+			Summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
 				"whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
-			body: create, status: http.StatusCreated, answer: shown,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+			Body: create, Status: http.StatusCreated, Answer: shown,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodGet, path: keys, id: "list_api_key", tag: tag, summary: "List them.", scope: ScopeRead, status: http.StatusOK, answer: full, shape: list,
-			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")}),
-			handle: s.listKeys},
-		{method: http.MethodGet, path: one, id: "get_api_key", tag: tag, summary: "Get one.", scope: ScopeRead, status: http.StatusOK, answer: full, handle: s.getKey},
-		{method: http.MethodPatch, path: one, id: "update_api_key", tag: tag, summary: "Change what the request names (RFC 7396).", scope: ScopeWrite, effect: configures,
-			body: update, status: http.StatusOK, answer: full,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+		{Method: http.MethodGet, Path: keys, ID: "list_api_key", Tag: tag, Summary: "List them.", Scope: ScopeRead, Status: http.StatusOK, Answer: full, Shape: rest.List,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0), []rest.Parameter{rest.SortParam("-created_at", "created_at", "name")}),
+			Handle: s.listKeys},
+		{Method: http.MethodGet, Path: one, ID: "get_api_key", Tag: tag, Summary: "Get one.", Scope: ScopeRead, Status: http.StatusOK, Answer: full, Handle: s.getKey},
+		{Method: http.MethodPatch, Path: one, ID: "update_api_key", Tag: tag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures,
+			Body: update, Status: http.StatusOK, Answer: full,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.updateKey(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_api_key", tag: tag, summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", scope: ScopeWrite, effect: configures,
-			status: http.StatusOK, answer: full, handle: s.deleteKey},
-		{method: http.MethodPost, path: one + "/rotate", id: "rotate_api_key", noun: "new_api_key", tag: tag, scope: ScopeWrite, effect: configures,
-			summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
-			body:    rotate, status: http.StatusOK, answer: shown,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+		{Method: http.MethodDelete, Path: one, ID: "delete_api_key", Tag: tag, Summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", Scope: ScopeWrite, Effect: rest.Configures,
+			Status: http.StatusOK, Answer: full, Handle: s.deleteKey},
+		{Method: http.MethodPost, Path: one + "/rotate", ID: "rotate_api_key", Noun: "new_api_key", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
+			Body:    rotate, Status: http.StatusOK, Answer: shown,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.rotateKey(ctx, in, rotate, graceDefaults)
 			}},
 	}
@@ -106,9 +107,9 @@ func wayToScope(scope string) string {
 }
 
 // beyond is a scope that a key has not itself, or "".
-func beyond(in *request, scopes []string) string {
+func beyond(in *rest.Request, scopes []string) string {
 	for _, scope := range scopes {
-		if !slices.Contains(in.caller.scopes, scope) {
+		if !slices.Contains(in.Caller.Scopes, scope) {
 			return scope
 		}
 	}
@@ -117,30 +118,30 @@ func beyond(in *request, scopes []string) string {
 
 // mayChange refuses to let a key take over, weaken or revoke one that may do more
 // than itself.
-func mayChange(in *request, k *store.Key) error {
+func mayChange(in *rest.Request, k *store.Key) error {
 	if scope := beyond(in, k.Scopes); scope != "" {
-		return fail(http.StatusForbidden, codeForbidden, "The key has the scope %q, which the key of this request has not.", scope)
+		return rest.Fail(http.StatusForbidden, rest.CodeForbidden, "The key has the scope %q, which the key of this request has not.", scope)
 	}
 	return nil
 }
 
 // mayGive refuses to give a key of the own account a scope that the key of the
 // request has not itself.
-func mayGive(in *request, scopes []string) error {
+func mayGive(in *rest.Request, scopes []string) error {
 	if scope := beyond(in, scopes); scope != "" {
-		return failAt(http.StatusForbidden, "/scopes", codeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
+		return rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
 	}
 	return nil
 }
 
 // mayOutlive refuses to let a key that expires make one that lives longer: access that
 // was given for a while would become permanent.
-func mayOutlive(in *request, until *time.Time) error {
-	own := in.caller.until
+func mayOutlive(in *rest.Request, until *time.Time) error {
+	own := in.Caller.Until
 	if own == nil || until != nil && !until.After(*own) {
 		return nil
 	}
-	return failAt(http.StatusForbidden, "/expires_at", codeForbidden,
+	return rest.FailAt(http.StatusForbidden, "/expires_at", rest.CodeForbidden,
 		"The key of this request expires at %s, so it gives none that is good for longer. Give an earlier expires_at, or "+
 			"use a key that does not expire.",
 		own.UTC().Format(time.RFC3339))
@@ -154,26 +155,26 @@ type keyFields struct {
 }
 
 // keyBody checks the body of a request against the key as it is, or the defaults.
-func (s *server) keyBody(in *request, whole *schema, current, defaults map[string]any) (fields keyFields, err error) {
-	body, problems := in.checked(whole, current, defaults)
+func (s *server) keyBody(in *rest.Request, whole *rest.Schema, current, defaults map[string]any) (fields keyFields, err error) {
+	body, problems := in.Checked(whole, current, defaults)
 	if len(problems) > 0 {
-		return fields, invalid(problems)
+		return fields, rest.Invalid(problems)
 	}
-	if err := decode(body, &fields); err != nil {
+	if err := rest.Decode(body, &fields); err != nil {
 		return fields, err
 	}
-	_, expires := in.body["expires_at"]
+	_, expires := in.Body["expires_at"]
 	switch {
 	case len(fields.Scopes) == 0:
-		problems = append(problems, problem{code: field.Length, pointer: "/scopes", detail: "scopes is empty. Give at least one."})
+		problems = append(problems, rest.Problem{Code: field.Length, Pointer: "/scopes", Detail: "scopes is empty. Give at least one."})
 	case hasTwice(fields.Scopes):
-		problems = append(problems, problem{code: field.Malformed, pointer: "/scopes", detail: "scopes names one twice. Give each once."})
+		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: "/scopes", Detail: "scopes names one twice. Give each once."})
 	}
 	if expires && fields.ExpiresAt != nil && !fields.ExpiresAt.After(s.Clock()) {
-		problems = append(problems, problem{code: field.OutOfRange, pointer: "/expires_at", detail: "expires_at has passed. Give a time to come or null, or delete the key."})
+		problems = append(problems, rest.Problem{Code: field.OutOfRange, Pointer: "/expires_at", Detail: "expires_at has passed. Give a time to come or null, or delete the key."})
 	}
 	if len(problems) > 0 {
-		return fields, invalid(problems)
+		return fields, rest.Invalid(problems)
 	}
 	return fields, nil
 }
@@ -184,7 +185,7 @@ func hasTwice(names []string) bool {
 }
 
 // answerKey is the answer with a key, and with its secret when there is one to show.
-func (s *server) answerKey(ctx context.Context, k store.Key) (*response, error) {
+func (s *server) answerKey(ctx context.Context, k store.Key) (*rest.Response, error) {
 	uses, err := s.Keys.KeyUses(ctx, k.AccountID)
 	if err != nil {
 		return nil, err
@@ -192,17 +193,17 @@ func (s *server) answerKey(ctx context.Context, k store.Key) (*response, error) 
 	return answerKeyUsed(&k, uses), nil
 }
 
-func answerKeyUsed(k *store.Key, uses map[id.ID]time.Time) *response {
-	return &response{data: viewKey(k, uses), version: k.Version}
+func answerKeyUsed(k *store.Key, uses map[id.ID]time.Time) *rest.Response {
+	return &rest.Response{Data: viewKey(k, uses), Version: k.Version}
 }
 
-func (s *server) answerNewKey(secret string) func(context.Context, store.Key) (*response, error) {
-	return func(ctx context.Context, k store.Key) (*response, error) {
+func (s *server) answerNewKey(secret string) func(context.Context, store.Key) (*rest.Response, error) {
+	return func(ctx context.Context, k store.Key) (*rest.Response, error) {
 		answer, err := s.answerKey(ctx, k)
 		if err != nil {
 			return nil, err
 		}
-		answer.data = newKeyView{keyView: answer.data.(keyView), Secret: shownSecret(ctx, secret)}
+		answer.Data = newKeyView{keyView: answer.Data.(keyView), Secret: shownSecret(ctx, secret)}
 		return answer, nil
 	}
 }
@@ -215,7 +216,7 @@ func shownSecret(ctx context.Context, secret string) *string {
 	return &secret
 }
 
-func (s *server) createKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+func (s *server) createKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
 	fields, err := s.keyBody(in, whole, nil, defaults)
 	if err != nil {
 		return nil, err
@@ -226,15 +227,15 @@ func (s *server) createKey(ctx context.Context, in *request, whole *schema, defa
 	if err := mayOutlive(in, fields.ExpiresAt); err != nil {
 		return nil, err
 	}
-	return s.makeKey(ctx, in, in.account, fields)
+	return s.makeKey(ctx, in, in.Account, fields)
 }
 
 // createTenantKey makes a key of any account, so that one whose keys are all lost,
 // expired or revoked is not lost with them.
-func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
-	account, err := id.Parse(in.id)
+func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+	account, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	if _, err := s.Accounts.Account(ctx, account); err != nil {
 		return nil, err
@@ -245,8 +246,8 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 	}
 	switch {
 	case slices.Contains(fields.Scopes, ScopeAdmin):
-		return nil, failAt(http.StatusForbidden, "/scopes", codeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
-	case account == in.account:
+		return nil, rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
+	case account == in.Account:
 		// Else this would be the way around these rules.
 		if err = mayGive(in, fields.Scopes); err == nil {
 			err = mayOutlive(in, fields.ExpiresAt)
@@ -260,7 +261,7 @@ func (s *server) createTenantKey(ctx context.Context, in *request, whole *schema
 	return s.makeKey(ctx, in, account, fields)
 }
 
-func (s *server) makeKey(ctx context.Context, in *request, account id.ID, fields keyFields) (*response, error) {
+func (s *server) makeKey(ctx context.Context, in *rest.Request, account id.ID, fields keyFields) (*rest.Response, error) {
 	secret, err := NewKey(s.Random)
 	if err != nil {
 		return nil, err
@@ -270,30 +271,30 @@ func (s *server) makeKey(ctx context.Context, in *request, account id.ID, fields
 		return nil, err
 	}
 	key.ExpiresAt = fields.ExpiresAt
-	return committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
+	return rest.Committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
 		return store.Of[store.Key, id.ID](s.Resources).Create(ctx, account, key)
 	})
 }
 
-func (s *server) getKey(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) getKey(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.account, key)
+	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
 	return s.answerKey(ctx, k)
 }
 
-func (s *server) listKeys(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", 20)
-	page, err := store.Of[store.Key, id.ID](s.Resources).List(ctx, in.account, q)
+func (s *server) listKeys(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", 20)
+	page, err := store.Of[store.Key, id.ID](s.Resources).List(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
-	uses, err := s.Keys.KeyUses(ctx, in.account)
+	uses, err := s.Keys.KeyUses(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -301,19 +302,19 @@ func (s *server) listKeys(ctx context.Context, in *request) (*response, error) {
 	for i := range page.Items {
 		views[i] = viewKey(&page.Items[i], uses)
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 // changeKey is a write to one existing key.
-func (s *server) changeKey(ctx context.Context, in *request, render func(context.Context, store.Key) (*response, error), change func(store.Key) (store.Key, error)) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) changeKey(ctx context.Context, in *rest.Request, render func(context.Context, store.Key) (*rest.Response, error), change func(store.Key) (store.Key, error)) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	defer s.keys.forget() // also after an error: the change may be durable all the same
-	return committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
+	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
 		keys := store.Of[store.Key, id.ID](s.Resources)
-		return keys.Update(ctx, in.account, key, func(current store.Key) (store.Key, error) {
+		return keys.Update(ctx, in.Account, key, func(current store.Key) (store.Key, error) {
 			if err := mayChange(in, &current); err != nil {
 				return current, err
 			}
@@ -322,9 +323,9 @@ func (s *server) changeKey(ctx context.Context, in *request, render func(context
 	})
 }
 
-func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
+func (s *server) updateKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
 	return s.changeKey(ctx, in, s.answerKey, func(current store.Key) (store.Key, error) {
-		tree, err := treeOf(viewKey(&current, nil))
+		tree, err := rest.TreeOf(viewKey(&current, nil))
 		if err != nil {
 			return current, err
 		}
@@ -346,13 +347,13 @@ func (s *server) updateKey(ctx context.Context, in *request, whole *schema, defa
 	})
 }
 
-func (s *server) rotateKey(ctx context.Context, in *request, shape *schema, defaults map[string]any) (*response, error) {
-	body, problems := in.checked(shape, nil, defaults)
+func (s *server) rotateKey(ctx context.Context, in *rest.Request, shape *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, defaults)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var asked rotation
-	if err := decode(body, &asked); err != nil {
+	if err := rest.Decode(body, &asked); err != nil {
 		return nil, err
 	}
 	secret, err := NewKey(s.Random)
@@ -371,12 +372,12 @@ func (s *server) rotateKey(ctx context.Context, in *request, shape *schema, defa
 	})
 }
 
-func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.account, key)
+	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -384,14 +385,14 @@ func (s *server) deleteKey(ctx context.Context, in *request) (*response, error) 
 		return nil, err
 	}
 	// When it was last used is gone with the key, and the answer says it all the same.
-	uses, err := s.Keys.KeyUses(ctx, in.account)
+	uses, err := s.Keys.KeyUses(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
 	defer s.keys.forget()
-	return committed(ctx, in, func(_ context.Context, k store.Key) (*response, error) { return answerKeyUsed(&k, uses), nil },
+	return rest.Committed(ctx, in, func(_ context.Context, k store.Key) (*rest.Response, error) { return answerKeyUsed(&k, uses), nil },
 		func(ctx context.Context) (store.Key, error) {
-			return store.Of[store.Key, id.ID](s.Resources).Delete(ctx, in.account, key)
+			return store.Of[store.Key, id.ID](s.Resources).Delete(ctx, in.Account, key)
 		})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -122,47 +123,47 @@ func viewAttempt(a *webhook.Attempt, event uuid.UUID) attemptedDeliveryView {
 	return v
 }
 
-func (s *server) attemptedWebhookOperations() []operation {
+func (s *server) attemptedWebhookOperations() []rest.Operation {
 	const path, tag = "/v2/webhook_deliveries", "Webhooks"
 	whole := schemaOf[attemptedWebhookView]()
-	return []operation{
-		{method: http.MethodGet, path: path, id: "list_attempted_webhook", tag: tag, scope: ScopeRead,
-			summary: "List the webhooks of the last 7 days that were delivered or tried, the newest first.",
-			status:  http.StatusOK, answer: whole, shape: list, params: attemptedParams(), handle: s.listAttempted},
-		{method: http.MethodGet, path: path + "/{id}", id: "get_attempted_webhook", tag: tag, scope: ScopeRead,
-			summary: "Get one.", status: http.StatusOK, answer: whole, handle: s.getAttempted},
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: path, ID: "list_attempted_webhook", Tag: tag, Scope: ScopeRead,
+			Summary: "List the webhooks of the last 7 days that were delivered or tried, the newest first.",
+			Status:  http.StatusOK, Answer: whole, Shape: rest.List, Params: attemptedParams(), Handle: s.listAttempted},
+		{Method: http.MethodGet, Path: path + "/{id}", ID: "get_attempted_webhook", Tag: tag, Scope: ScopeRead,
+			Summary: "Get one.", Status: http.StatusOK, Answer: whole, Handle: s.getAttempted},
 	}
 }
 
-func attemptedParams() []parameter {
-	types := &schema{kind: "array", items: &schema{kind: "string", minLength: 1, maxLength: 64}, maxItems: 50}
-	times := slices.Concat(timeFilters("started_at", "started_at"), timeFilters("finished_at", "finished_at"))
-	return slices.Concat(pageParams(20, maxPageSize), times, []parameter{
-		equalFilter("filter[status]", "status", schemaOf[attemptedWebhookView]().property("status").schema),
-		{name: "filter[event_type]", description: "Only those of these types.", schema: types},
-		containsFilter("filter[webhook][contains]", "webhook", 0),
-		containsFilter("filter[attempts][contains]", "attempts", 0),
+func attemptedParams() []rest.Parameter {
+	types := &rest.Schema{Kind: "array", Items: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 64}, MaxItems: 50}
+	times := slices.Concat(rest.TimeFilters("started_at", "started_at"), rest.TimeFilters("finished_at", "finished_at"))
+	return slices.Concat(rest.PageParams(20, rest.MaxPageSize), times, []rest.Parameter{
+		rest.EqualFilter("filter[status]", "status", schemaOf[attemptedWebhookView]().Property("status").Schema),
+		{Name: "filter[event_type]", Description: "Only those of these types.", Schema: types},
+		rest.ContainsFilter("filter[webhook][contains]", "webhook", 0),
+		rest.ContainsFilter("filter[attempts][contains]", "attempts", 0),
 	})
 }
 
-func (s *server) listAttempted(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", 20)
-	if types := in.query.text("filter[event_type]", ""); types != "" {
+func (s *server) listAttempted(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", 20)
+	if types := in.Query.Text("filter[event_type]", ""); types != "" {
 		q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "event_type", Op: store.Equal, Value: types})
 	}
 	asked, byID := byEventID(q)
-	page, err := s.Webhooks.Attempted(ctx, in.account, asked)
+	page, err := s.Webhooks.Attempted(ctx, in.Account, asked)
 	if err == nil && byID && page.Total == 0 { // it may be an id within a payload
-		page, err = s.Webhooks.Attempted(ctx, in.account, q)
+		page, err = s.Webhooks.Attempted(ctx, in.Account, q)
 	}
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]attemptedWebhookView, len(page.Items))
 	for i := range page.Items {
-		views[i] = viewAttempted(in.account, &page.Items[i])
+		views[i] = viewAttempted(in.Account, &page.Items[i])
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 // byEventID makes of the text of a webhook that is looked for, if it is a whole id,
@@ -171,7 +172,7 @@ func byEventID(q store.Query) (store.Query, bool) {
 	q.Filters = slices.Clone(q.Filters)
 	for i, f := range q.Filters {
 		text, _ := f.Value.(string)
-		if f.Field == "webhook" && parseUUID(strings.ToLower(text)) == nil {
+		if f.Field == "webhook" && rest.ParseUUID(strings.ToLower(text)) == nil {
 			q.Filters[i] = store.Filter{Field: "event_id", Op: store.Equal, Value: text}
 			return q, true
 		}
@@ -179,17 +180,17 @@ func byEventID(q store.Query) (store.Query, bool) {
 	return q, false
 }
 
-func (s *server) getAttempted(ctx context.Context, in *request) (*response, error) {
+func (s *server) getAttempted(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Webhooks.Entry(ctx, in.account, key)
+	e, err := s.Webhooks.Entry(ctx, in.Account, key)
 	if err == nil && len(e.Attempts) == 0 {
 		err = fmt.Errorf("%w: no attempt was made yet", store.ErrNotFound)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewAttempted(in.account, &e)}, nil
+	return &rest.Response{Data: viewAttempted(in.Account, &e)}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 const attemptedPath = "/v2/webhook_deliveries"
@@ -26,7 +27,7 @@ func TestAttemptedWebhooks(t *testing.T) {
 	h.deliver(200)
 	h.do("GET", waits, "").want(http.StatusOK)
 	h.clock.Advance(time.Minute)
-	first := wireTime(h.clock.Now())
+	first := rest.WireTime(h.clock.Now())
 	made := h.do("POST", "/v2/billing_groups", `{"name":"100%_group"}`).want(http.StatusOK)
 	h.deliver(404)
 	page := h.do("GET", attemptedPath, "").list()
@@ -37,11 +38,11 @@ func TestAttemptedWebhooks(t *testing.T) {
 	sent := got["webhook"].(map[string]any)
 	want := map[string]any{
 		"id": got["id"], "record_type": "webhook_delivery", "user_id": h.first.ID.String(), "status": "failed", "started_at": first,
-		"finished_at": wireTime(h.clock.Now().Add(12 * time.Millisecond)),
+		"finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)),
 		"webhook": map[string]any{"id": sent["id"], "record_type": "event", "event_type": "configuration.changed", "occurred_at": first,
 			"payload": map[string]any{"resource_type": "billing_group", "resource_id": made["id"], "action": "created", "version": 1.0}},
 		"attempts": []any{map[string]any{
-			"status": "failed", "started_at": first, "finished_at": wireTime(h.clock.Now().Add(12 * time.Millisecond)), "errors": []any{75499.0}, "error": "it failed",
+			"status": "failed", "started_at": first, "finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)), "errors": []any{75499.0}, "error": "it failed",
 			"http": map[string]any{
 				"request": map[string]any{"url": "https://hooks.example.com/?token=x", "headers": []any{
 					[]any{"Content-Type", "application/json"}, []any{"User-Agent", "Tollgate-Webhook/1"}, []any{"Webhook-Id", sent["id"]},

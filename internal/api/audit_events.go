@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -83,23 +84,23 @@ func auditValue(value jsontext.Value) (jsontext.Value, error) {
 	return json.Marshal(items)
 }
 
-func (s *server) auditOperations() []operation {
-	order := sortParam("desc", "asc", "desc")
-	order.schema.enum, order.description = []string{"asc", "desc"}, "The oldest or the newest first."
-	return []operation{{method: http.MethodGet, path: "/v2/audit_events", id: "list_audit_event", tag: "Audit events", scope: ScopeRead,
-		summary: "List the changes of the account's configuration.", status: http.StatusOK, answer: schemaOf[auditView](), shape: list, handle: s.listAudit,
-		params: slices.Concat(pageParams(20, maxPageSize), []parameter{order,
-			momentFilter("filter[created_after]", "created_at", "gt"), momentFilter("filter[created_before]", "created_at", "lt")})}}
+func (s *server) auditOperations() []rest.Operation {
+	order := rest.SortParam("desc", "asc", "desc")
+	order.Schema.Enum, order.Description = []string{"asc", "desc"}, "The oldest or the newest first."
+	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/audit_events", ID: "list_audit_event", Tag: "Audit events", Scope: ScopeRead,
+		Summary: "List the changes of the account's configuration.", Status: http.StatusOK, Answer: schemaOf[auditView](), Shape: rest.List, Handle: s.listAudit,
+		Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), []rest.Parameter{order,
+			rest.MomentFilter("filter[created_after]", "created_at", "gt"), rest.MomentFilter("filter[created_before]", "created_at", "lt")})}}
 }
 
-func (s *server) listAudit(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("", 20)
-	q.Sort = []store.Order{{Field: "sequence", Descending: in.query.text("sort", "desc") == "desc"}}
-	page, err := s.Writes.ListAudit(ctx, in.account, q)
+func (s *server) listAudit(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("", 20)
+	q.Sort = []store.Order{{Field: "sequence", Descending: in.Query.Text("sort", "desc") == "desc"}}
+	page, err := s.Writes.ListAudit(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
-	account, err := s.Accounts.Account(ctx, in.account)
+	account, err := s.Accounts.Account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func (s *server) listAudit(ctx context.Context, in *request) (*response, error) 
 			return nil, err
 		}
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 func viewAudit(e *store.AuditEvent, organization uuid.UUID) (auditView, error) {

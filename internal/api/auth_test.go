@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -29,30 +30,30 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.path == "/docs/errors/{id}" {
-			h.doWith("", op.method, "/docs/errors/10015", "").want(http.StatusOK)
+		if op.Path == "/docs/errors/{id}" {
+			h.doWith("", op.Method, "/docs/errors/10015", "").want(http.StatusOK)
 			continue
 		}
-		if open[op.path] {
-			h.doWith("", op.method, op.path, "").want(http.StatusOK)
+		if open[op.Path] {
+			h.doWith("", op.Method, op.Path, "").want(http.StatusOK)
 			continue
 		}
-		target := strings.ReplaceAll(op.path, "{id}", "1293384261075731499")
+		target := strings.ReplaceAll(op.Path, "{id}", "1293384261075731499")
 		for _, key := range []string{"", "x", unknown, expired, revoked, rotated, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300)} {
-			r := h.doWith(key, op.method, target, "{}")
+			r := h.doWith(key, op.Method, target, "{}")
 			r.wantError(http.StatusUnauthorized, "10009")
 			if r.header.Get("WWW-Authenticate") != "Bearer" {
-				t.Errorf("%s %s: no WWW-Authenticate", op.method, op.path)
+				t.Errorf("%s %s: no WWW-Authenticate", op.Method, op.Path)
 			}
 		}
-		h.doWith(without[op.scope], op.method, target, "{}").wantError(http.StatusForbidden, "10010 /")
-		if r := h.doWith(only[op.scope], op.method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
-			t.Errorf("%s %s: refused to a key that has the scope %s: %s", op.method, op.path, op.scope, r.text)
+		h.doWith(without[op.Scope], op.Method, target, "{}").wantError(http.StatusForbidden, "10010 /")
+		if r := h.doWith(only[op.Scope], op.Method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
+			t.Errorf("%s %s: refused to a key that has the scope %s: %s", op.Method, op.Path, op.Scope, r.text)
 		}
-		if (op.scope == ScopeRead) != (op.method == http.MethodGet) && op.scope != ScopeAdmin &&
-			!slices.Contains([]string{"explain_decision", "get_admission", "check_registration_status"}, op.id) {
+		if (op.Scope == ScopeRead) != (op.Method == http.MethodGet) && op.Scope != ScopeAdmin &&
+			!slices.Contains([]string{"explain_decision", "get_admission", "check_registration_status"}, op.ID) {
 			// A switch has only the scope to admit, and what changes nothing wants only to read.
-			t.Errorf("%s %s wants the scope %s", op.method, op.path, op.scope)
+			t.Errorf("%s %s wants the scope %s", op.Method, op.Path, op.Scope)
 		}
 	}
 }
@@ -68,7 +69,7 @@ func (h *harness) deadKeys() (expired, revoked, rotated string) {
 		h.doWith(secret, "GET", "/v2/ips", "").want(http.StatusOK)
 		return "/tollgate/v1/api_keys/" + data["id"].(string), secret
 	}
-	_, expired = make(fmt.Sprintf(`{"name":"short","expires_at":%q}`, wireTime(h.clock.Now().Add(time.Second))))
+	_, expired = make(fmt.Sprintf(`{"name":"short","expires_at":%q}`, rest.WireTime(h.clock.Now().Add(time.Second))))
 	one, revoked := make(`{"name":"revoked"}`)
 	h.do("DELETE", one, "").want(http.StatusOK)
 	one, rotated = make(`{"name":"rotated"}`)
@@ -215,14 +216,14 @@ func TestTenancy(t *testing.T) {
 	tried := 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.scope == "" {
+		if op.Scope == "" {
 			continue
 		}
-		if op.scope == ScopeAdmin {
-			h.doWith(stranger, op.method, strings.Replace(op.path, "{id}", h.first.ID.String(), 1), "").wantError(http.StatusForbidden, "10010 /")
+		if op.Scope == ScopeAdmin {
+			h.doWith(stranger, op.Method, strings.Replace(op.Path, "{id}", h.first.ID.String(), 1), "").wantError(http.StatusForbidden, "10010 /")
 			continue
 		}
-		prefix, _, withID := strings.Cut(op.path, "/{id}")
+		prefix, _, withID := strings.Cut(op.Path, "/{id}")
 		if prefix == "/tollgate/v1/numbering_plan_overrides" {
 			continue // they belong to the server, and any key may read them
 		}
@@ -231,38 +232,38 @@ func TestTenancy(t *testing.T) {
 			tried++
 			one := ids[prefix]
 			if one == "" {
-				t.Fatalf("no id for %s", op.path)
+				t.Fatalf("no id for %s", op.Path)
 			}
-			target := strings.Replace(op.path, "{id}", one, 1)
+			target := strings.Replace(op.Path, "{id}", one, 1)
 			body := ""
-			if op.body != nil {
+			if op.Body != nil {
 				body = "{}"
 			}
 			key := stranger
-			if op.scope == ScopeAdmit {
+			if op.Scope == ScopeAdmit {
 				key = strangeSwitch
 			}
-			h.doWith(key, op.method, target, body).wantError(http.StatusNotFound, "10005 /")
-		case op.shape.paged():
-			target := op.path
-			switch op.path {
+			h.doWith(key, op.Method, target, body).wantError(http.StatusNotFound, "10005 /")
+		case op.Shape.Paged():
+			target := op.Path
+			switch op.Path {
 			case "/v2/detail_records":
 				target += "?filter[record_type]=sip-trunking"
 			case "/v2/usage_reports":
 				target += "?" + someUsage
 			}
-			mine := h.do(op.method, target, "").list()
-			if len(mine) == 0 && op.path != "/tollgate/v1/calls" {
-				t.Errorf("%s shows nothing of its own account's", op.path)
+			mine := h.do(op.Method, target, "").list()
+			if len(mine) == 0 && op.Path != "/tollgate/v1/calls" {
+				t.Errorf("%s shows nothing of its own account's", op.Path)
 			}
-			r := h.doWith(stranger, op.method, target, "")
-			own := map[string]int{"/tollgate/v1/api_keys": 2, "/v2/audit_events": 3}[op.path] // two keys, and that they and the account were made
+			r := h.doWith(stranger, op.Method, target, "")
+			own := map[string]int{"/tollgate/v1/api_keys": 2, "/v2/audit_events": 3}[op.Path] // two keys, and that they and the account were made
 			if items := r.list(); len(items) != own {
-				t.Errorf("%s shows another account's %v", op.path, items)
+				t.Errorf("%s shows another account's %v", op.Path, items)
 			}
 			for _, foreign := range ids {
 				if strings.Contains(r.text, foreign) {
-					t.Errorf("%s shows another account's %s: %s", op.path, foreign, r.text)
+					t.Errorf("%s shows another account's %s: %s", op.Path, foreign, r.text)
 				}
 			}
 		}

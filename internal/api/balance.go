@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // balanceView is the account's money. Tollgate is paid nothing, so there is no
@@ -27,36 +28,36 @@ type userTagsView struct {
 	OutboundProfileTags []string `json:"outbound_profile_tags" doc:"Tags of outbound voice profiles, each written as the account wrote it first."`
 }
 
-func (s *server) accountViewOperations() []operation {
-	return []operation{
-		{method: http.MethodGet, path: "/v2/balance", id: "get_balance", tag: "Account", scope: ScopeRead,
-			summary: "Get what the account's calls have cost this month and hold now.", status: http.StatusOK, answer: schemaOf[balanceView](), handle: s.balance},
-		{method: http.MethodGet, path: "/v2/user_tags", id: "list_user_tags", tag: "Account", scope: ScopeRead,
-			summary: "List the tags in use.", status: http.StatusOK, answer: schemaOf[userTagsView](), handle: s.userTags,
-			params: []parameter{{name: "filter[starts_with]", description: "Only tags that start with this text, without regard to case.",
-				schema: &schema{kind: "string", maxLength: 255}}}},
+func (s *server) accountViewOperations() []rest.Operation {
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: "/v2/balance", ID: "get_balance", Tag: "Account", Scope: ScopeRead,
+			Summary: "Get what the account's calls have cost this month and hold now.", Status: http.StatusOK, Answer: schemaOf[balanceView](), Handle: s.balance},
+		{Method: http.MethodGet, Path: "/v2/user_tags", ID: "list_user_tags", Tag: "Account", Scope: ScopeRead,
+			Summary: "List the tags in use.", Status: http.StatusOK, Answer: schemaOf[userTagsView](), Handle: s.userTags,
+			Params: []rest.Parameter{{Name: "filter[starts_with]", Description: "Only tags that start with this text, without regard to case.",
+				Schema: &rest.Schema{Kind: "string", MaxLength: 255}}}},
 	}
 }
 
-func (s *server) balance(ctx context.Context, in *request) (*response, error) {
+func (s *server) balance(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	now := s.Clock().UTC()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	spend, err := s.Reports.SpendSince(ctx, in.account, record.DayOf(month.UnixMicro()))
+	spend, err := s.Reports.SpendSince(ctx, in.Account, record.DayOf(month.UnixMicro()))
 	if err != nil {
 		return nil, err
 	}
 	balance := (-spend.Posted).String()
-	return &response{data: balanceView{RecordType: "balance", Balance: balance, CreditLimit: money.Amount(0).String(),
+	return &rest.Response{Data: balanceView{RecordType: "balance", Balance: balance, CreditLimit: money.Amount(0).String(),
 		AvailableCredit: balance, Pending: spend.Held.String(), Currency: "USD"}}, nil
 }
 
-func (s *server) userTags(ctx context.Context, in *request) (*response, error) {
-	tags, err := s.Reports.Tags(ctx, in.account, in.query.text("filter[starts_with]", ""))
+func (s *server) userTags(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	tags, err := s.Reports.Tags(ctx, in.Account, in.Query.Text("filter[starts_with]", ""))
 	if err != nil {
 		return nil, err
 	}
-	if in.query.nothing {
+	if in.Query.Nothing {
 		tags = []string{}
 	}
-	return &response{data: userTagsView{NumberTags: []string{}, OutboundProfileTags: tags}}, nil
+	return &rest.Response{Data: userTagsView{NumberTags: []string{}, OutboundProfileTags: tags}}, nil
 }

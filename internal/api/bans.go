@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -42,37 +43,37 @@ const (
 	widestBan6 = 16
 )
 
-func (s *server) banOperations() []operation {
+func (s *server) banOperations() []rest.Operation {
 	const all, one, tag = "/tollgate/v1/bans", "/tollgate/v1/bans/{id}", "Bans"
 	ban := schemaOf[banView]()
-	whole := ban.request(true, []string{"source"}, true)
+	whole := ban.Request(true, []string{"source"}, true)
 	defaults := map[string]any{"reason": "", "expires_at": nil}
-	return []operation{
-		{method: http.MethodGet, path: all, id: "list_ban", tag: tag, scope: ScopeAdmin, status: http.StatusOK, answer: ban, shape: list,
-			summary: "List the sources that the SIP gateways of this database do not listen to, the newest first.",
-			params:  pageParams(maxPageSize, maxPageSize), handle: s.listBans},
-		{method: http.MethodPost, path: all, id: "create_ban", tag: tag, scope: ScopeAdmin, effect: configures, status: http.StatusCreated, answer: ban, body: whole.withDefaults(defaults),
-			summary: "Ban an address or a network, known to a connection or not, within seconds on every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
-			handle: func(ctx context.Context, in *request) (*response, error) {
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: all, ID: "list_ban", Tag: tag, Scope: ScopeAdmin, Status: http.StatusOK, Answer: ban, Shape: rest.List,
+			Summary: "List the sources that the SIP gateways of this database do not listen to, the newest first.",
+			Params:  rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listBans},
+		{Method: http.MethodPost, Path: all, ID: "create_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusCreated, Answer: ban, Body: whole.WithDefaults(defaults),
+			Summary: "Ban an address or a network, known to a connection or not, within seconds on every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createBan(ctx, in, whole, defaults)
 			}},
-		{method: http.MethodDelete, path: one, id: "delete_ban", tag: tag, scope: ScopeAdmin, effect: configures, status: http.StatusOK, answer: ban,
-			summary: "Lift a ban.", handle: s.deleteBan},
+		{Method: http.MethodDelete, Path: one, ID: "delete_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusOK, Answer: ban,
+			Summary: "Lift a ban.", Handle: s.deleteBan},
 	}
 }
 
-func (s *server) listBans(ctx context.Context, in *request) (*response, error) {
+func (s *server) listBans(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	bans, err := s.Bans.ListBans(ctx)
 	if err != nil {
 		return nil, err
 	}
-	q := in.query.storeQuery("", maxPageSize)
+	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	first, end := pageBounds(q, len(bans))
 	views := []banView{}
 	for i := range bans[first:end] {
 		views = append(views, viewBan(&bans[first+i]))
 	}
-	return &response{data: views, meta: metaOf(q, len(bans))}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, len(bans))}, nil
 }
 
 // banFields are what a request may set.
@@ -82,13 +83,13 @@ type banFields struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-func (s *server) createBan(ctx context.Context, in *request, whole *schema, defaults map[string]any) (*response, error) {
-	body, problems := in.checked(whole, nil, defaults)
+func (s *server) createBan(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+	body, problems := in.Checked(whole, nil, defaults)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var fields banFields
-	if err := decode(body, &fields); err != nil {
+	if err := rest.Decode(body, &fields); err != nil {
 		return nil, err
 	}
 	b := store.Ban{Reason: fields.Reason}
@@ -104,7 +105,7 @@ func (s *server) createBan(ctx context.Context, in *request, whole *schema, defa
 		}
 	}
 	if len(errs) > 0 {
-		return nil, invalidFields(errs)
+		return nil, rest.InvalidFields(errs)
 	}
 	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.PutBan(ctx, b) })
 }
@@ -130,17 +131,17 @@ func parseSource(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-func (s *server) deleteBan(ctx context.Context, in *request) (*response, error) {
-	prefix, err := netip.ParsePrefix(strings.Replace(in.id, "_", "/", 1))
+func (s *server) deleteBan(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	prefix, err := netip.ParsePrefix(strings.Replace(in.ID, "_", "/", 1))
 	if err != nil {
 		return nil, store.ErrNotFound
 	}
 	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.DeleteBan(ctx, prefix) })
 }
 
-func (s *server) changedBans(ctx context.Context, in *request, act func(context.Context) (store.Ban, error)) (*response, error) {
-	answer, err := committed(ctx, in, func(_ context.Context, b store.Ban) (*response, error) {
-		return &response{data: viewBan(&b)}, nil
+func (s *server) changedBans(ctx context.Context, in *rest.Request, act func(context.Context) (store.Ban, error)) (*rest.Response, error) {
+	answer, err := rest.Committed(ctx, in, func(_ context.Context, b store.Ban) (*rest.Response, error) {
+		return &rest.Response{Data: viewBan(&b)}, nil
 	}, act)
 	if err == nil && s.BansChanged != nil {
 		s.BansChanged()

@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // explained checks that every error of an answer has the absolute address of a page that
 // explains its code.
 func (h *harness) explained(what string, text []byte) {
 	h.t.Helper()
-	var answer errorAnswer
+	var answer rest.ErrorAnswer
 	if err := json.Unmarshal(text, &answer); err != nil || len(answer.Errors) == 0 {
 		h.t.Errorf("%s: no errors in %.200s: %v", what, text, err)
 		return
@@ -56,23 +57,23 @@ func TestEveryErrorIsExplained(t *testing.T) {
 	}
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		target := strings.NewReplacer("{id}", "1293384261075731499", "{name}", "switch").Replace(op.path)
-		if op.scope != "" {
-			ask("none", op.method, target, "{}")
-			ask(h.newKey(h.first.ID), op.method, target, "{}")
+		target := strings.NewReplacer("{id}", "1293384261075731499", "{name}", "switch").Replace(op.Path)
+		if op.Scope != "" {
+			ask("none", op.Method, target, "{}")
+			ask(h.newKey(h.first.ID), op.Method, target, "{}")
 		}
 		ask(admin, "PUT", target, "{}")
-		if op.scope == "" {
+		if op.Scope == "" {
 			continue // what anyone may ask for refuses nothing
 		}
-		ask(admin, op.method, target+"?nothing=of-this", `{"nothing":1}`)
-		ask(admin, op.method, target, `{"name":1,"id":[],"connection_id":-1}`)
-		ask(admin, op.method, target, `{`)
-		ask(admin, op.method, target, `{}`, "If-Match", `"999-x"`)
-		ask(admin, op.method, target, `{}`, idempotencyHeader, strings.Repeat("k", 300))
+		ask(admin, op.Method, target+"?nothing=of-this", `{"nothing":1}`)
+		ask(admin, op.Method, target, `{"name":1,"id":[],"connection_id":-1}`)
+		ask(admin, op.Method, target, `{`)
+		ask(admin, op.Method, target, `{}`, "If-Match", `"999-x"`)
+		ask(admin, op.Method, target, `{}`, rest.IdempotencyHeader, strings.Repeat("k", 300))
 	}
 	for _, target := range []string{"/", "/v2", "/v2/", "//", "/v2/nothing", "/v2/phone_numbers", "/v2/calls", "/v2/v2/ips", "/tollgate/v1/downloads/x.wav", "/a/../b",
-		"/%00", "/docs/errors/1", "/v2/ips?filter[name][contains]=" + strings.Repeat("a", maxURL)} {
+		"/%00", "/docs/errors/1", "/v2/ips?filter[name][contains]=" + strings.Repeat("a", rest.MaxURL)} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			ask(admin, method, target, "")
 		}
@@ -107,7 +108,7 @@ func TestEveryFailureIsExplained(t *testing.T) {
 	panics := func(c *Config) { c.Writes = brokenStore{h.store, func() error { panic("fault") }} }
 	ask("panic", with(panics), "/readyz", http.StatusInternalServerError)
 	ask("guard", with(func(c *Config) { c.Guard = &turnstile{} }), "/v2/ips", http.StatusTooManyRequests)
-	slow := with(func(c *Config) { c.RateLimit = RateLimit{PerSecond: 1e-9, Burst: 1} })
+	slow := with(func(c *Config) { c.RateLimit = rest.RateLimit{PerSecond: 1e-9, Burst: 1} })
 	slow.ServeHTTP(httptest.NewRecorder(), h.request("GET", "/v2/ips"))
 	ask("too many", slow, "/v2/ips", http.StatusTooManyRequests)
 }
@@ -142,10 +143,10 @@ func TestAddressOfTheServer(t *testing.T) {
 		r.Host = c.host
 		r.Header.Set("X-Forwarded-Host", "evil.example")
 		if c.proto != "" {
-			r.Header.Set(forwardedProto, c.proto)
+			r.Header.Set(rest.ForwardedProto, c.proto)
 		}
-		s := &engine{settings: settings{PublicURL: c.public}}
-		if got := s.baseOf(r); got != c.want {
+		s := &rest.Server{Config: rest.Config{PublicURL: c.public}}
+		if got := s.BaseOf(r); got != c.want {
 			t.Errorf("%.40q with %q is at %s, want %s", c.host, c.proto, got, c.want)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -49,10 +50,12 @@ func benchAPI(b *testing.B) *harness {
 	h := &harness{t: b, store: s, live: live, first: first}
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
 	h.api = newServer(Config{Stores: storesOf(s), Live: live, Version: "bench",
-		RateLimit: RateLimit{PerSecond: 1e9, Burst: 1e9}})
-	empty := &operation{method: http.MethodGet, path: emptyPath, id: "get_empty", scope: ScopeRead, status: http.StatusOK,
-		handle: func(context.Context, *request) (*response, error) { return &response{data: struct{}{}}, nil }}
-	h.api.engine.mux.HandleFunc(emptyPath, func(w http.ResponseWriter, r *http.Request) { h.api.engine.serve(empty, w, r) })
+		RateLimit: rest.RateLimit{PerSecond: 1e9, Burst: 1e9}})
+	empty := &rest.Operation{Method: http.MethodGet, Path: emptyPath, ID: "get_empty", Scope: ScopeRead, Status: http.StatusOK,
+		Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
+			return &rest.Response{Data: struct{}{}}, nil
+		}}
+	h.api.engine.Mux.HandleFunc(emptyPath, func(w http.ResponseWriter, r *http.Request) { h.api.engine.Serve(empty, w, r) })
 	server := httptest.NewServer(h.api.engine)
 	b.Cleanup(server.Close)
 	h.url = server.URL

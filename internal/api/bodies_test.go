@@ -10,21 +10,22 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 )
 
 // objectsOf are the pointers of all objects below a schema, of itself first.
-func objectsOf(s *schema, at string) (pointers []string) {
+func objectsOf(s *rest.Schema, at string) (pointers []string) {
 	if s == nil {
 		return nil
 	}
-	if s.kind == "object" {
+	if s.Kind == "object" {
 		pointers = append(pointers, at)
 	}
-	for _, p := range s.properties {
-		pointers = append(pointers, objectsOf(p.schema, at+"/"+p.name)...)
+	for _, p := range s.Properties {
+		pointers = append(pointers, objectsOf(p.Schema, at+"/"+p.Name)...)
 	}
-	return append(pointers, objectsOf(s.items, at+"/0")...)
+	return append(pointers, objectsOf(s.Items, at+"/0")...)
 }
 
 // withUnknown puts a field that no resource has into the object at a pointer of a body.
@@ -47,19 +48,19 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 	h := newHarness(t)
 	admin, ignored, refused := h.adminKey(), 0, 0
 	kinds := []string{`"text"`, `""`, `7`, `1e400`, `true`, `null`, `{}`, `{"a":{"b":[1,null]}}`, `[]`, `[{"a":1}]`}
-	writesOf(t, h, func(op *operation, target, body string) {
-		if op.body == nil || !strings.HasPrefix(op.path, "/v2/") && body == "" {
+	writesOf(t, h, func(op *rest.Operation, target, body string) {
+		if op.Body == nil || !strings.HasPrefix(op.Path, "/v2/") && body == "" {
 			return
 		}
-		for _, pointer := range objectsOf(op.body, "") {
+		for _, pointer := range objectsOf(op.Body, "") {
 			for _, kind := range kinds {
 				text := withUnknown(t, body, pointer, kind)
 				dry := target + "?dry_run=true"
-				r := h.with(admin, op.method, dry, text)
-				if !strings.HasPrefix(op.path, "/v2/") {
+				r := h.with(admin, op.Method, dry, text)
+				if !strings.HasPrefix(op.Path, "/v2/") {
 					refused++
 					if r.status != http.StatusUnprocessableEntity || !slices.Contains(r.errors(), "10015 "+pointer+"/sip_subdomain_of_nothing") {
-						t.Errorf("%s %s of %s: %d %s", op.method, op.path, text, r.status, r.text)
+						t.Errorf("%s %s of %s: %d %s", op.Method, op.Path, text, r.status, r.text)
 					}
 					continue
 				}
@@ -68,8 +69,8 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 				// An object in a list that has only this may lack what it needs.
 				lacks := r.status == http.StatusUnprocessableEntity && strings.HasSuffix(pointer, "/0") && !slices.ContainsFunc(r.errors(),
 					func(e string) bool { return !strings.HasPrefix(e, "10004 "+pointer+"/") })
-				if got := r.header.Get(ignoredHeader); r.status != op.status && !lacks || got != name {
-					t.Errorf("%s %s of %s: %d, ignored %q: %s", op.method, op.path, text, r.status, got, r.text)
+				if got := r.header.Get(rest.IgnoredHeader); r.status != op.Status && !lacks || got != name {
+					t.Errorf("%s %s of %s: %d, ignored %q: %s", op.Method, op.Path, text, r.status, got, r.text)
 				}
 			}
 		}
@@ -86,10 +87,10 @@ func TestWholeObjectsAreTakenBack(t *testing.T) {
 	admin, tried := h.adminKey(), 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method != http.MethodPatch {
+		if op.Method != http.MethodPatch {
 			continue
 		}
-		target, change := h.writeRequests()[op.method+" "+op.path]()
+		target, change := h.writeRequests()[op.Method+" "+op.Path]()
 		var changed map[string]any
 		if err := json.Unmarshal([]byte(change), &changed); err != nil {
 			t.Fatal(err)
@@ -107,8 +108,8 @@ func TestWholeObjectsAreTakenBack(t *testing.T) {
 		h.clock.Advance(1_000_000)
 		answer := h.with(admin, http.MethodPatch, target, string(body))
 		got := answer.want(http.StatusOK)
-		if ignored := answer.header.Get(ignoredHeader); ignored != "" {
-			t.Errorf("%s: fields of an answer are called unknown: %s", op.id, ignored)
+		if ignored := answer.header.Get(rest.IgnoredHeader); ignored != "" {
+			t.Errorf("%s: fields of an answer are called unknown: %s", op.ID, ignored)
 		}
 		for _, each := range []map[string]any{object, got} {
 			delete(each, "updated_at")
@@ -116,7 +117,7 @@ func TestWholeObjectsAreTakenBack(t *testing.T) {
 		}
 		if diff := cmp.Diff(object, got, cmp.FilterPath(func(p cmp.Path) bool { return strings.Contains(p.String(), "password") },
 			cmp.Ignore())); diff != "" && got["password"] != secret.Mask {
-			t.Errorf("%s (-sent +answered):\n%s", op.id, diff)
+			t.Errorf("%s (-sent +answered):\n%s", op.ID, diff)
 		}
 	}
 	if tried < 10 {
@@ -243,24 +244,24 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 func TestRefusedWritesChangeNothing(t *testing.T) {
 	h := newHarness(t)
 	admin, refused := h.adminKey(), 0
-	writesOf(t, h, func(op *operation, target, body string) {
+	writesOf(t, h, func(op *rest.Operation, target, body string) {
 		before := h.state(admin)
 		for _, text := range wrongBodies(t, op, body) {
 			refused++
-			r := h.with(admin, op.method, target, text, "Content-Type", "application/json")
+			r := h.with(admin, op.Method, target, text, "Content-Type", "application/json")
 			if r.status < http.StatusBadRequest {
-				t.Errorf("%s %s took %s: %d %s", op.method, op.path, text, r.status, r.text)
+				t.Errorf("%s %s took %s: %d %s", op.Method, op.Path, text, r.status, r.text)
 			}
 		}
 		query := "?"
 		if strings.Contains(target, "?") {
 			query = "&"
 		}
-		if r := h.with(admin, op.method, target+query+"nothing=1", body); r.status < http.StatusBadRequest {
-			t.Errorf("%s %s took an unknown parameter: %s", op.method, op.path, r.text)
+		if r := h.with(admin, op.Method, target+query+"nothing=1", body); r.status < http.StatusBadRequest {
+			t.Errorf("%s %s took an unknown parameter: %s", op.Method, op.Path, r.text)
 		}
 		if after := h.state(admin); after != before {
-			t.Errorf("%s: refused requests have changed something:\n%s", op.id, cmp.Diff(before, after))
+			t.Errorf("%s: refused requests have changed something:\n%s", op.ID, cmp.Diff(before, after))
 		}
 	})
 	if refused < 300 {
@@ -270,22 +271,22 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 
 // wrongBodies are a valid body with each of its fields given what it cannot be, and texts
 // that are no body at all.
-func wrongBodies(t *testing.T, op *operation, body string) (bad []string) {
+func wrongBodies(t *testing.T, op *rest.Operation, body string) (bad []string) {
 	t.Helper()
-	if op.body == nil {
+	if op.Body == nil {
 		return nil
 	}
 	bad = []string{"{", body + "x", `{"a":1,"a":2}`, `{"text":"` + "\xff" + `"}`}
-	for _, p := range op.body.properties {
+	for _, p := range op.Body.Properties {
 		wrong := []string{`[[1e400]]`}
 		switch {
-		case p.schema.kind == "array":
+		case p.Schema.Kind == "array":
 			wrong = []string{`{"0":1e-400}`}
-		case p.schema.numericID:
+		case p.Schema.NumericID:
 			wrong = append(wrong, "-1", "1.5", "1293384261075731499")
 		}
 		for _, raw := range wrong {
-			bad = append(bad, withField(t, body, p.name, raw))
+			bad = append(bad, withField(t, body, p.Name, raw))
 		}
 	}
 	return bad

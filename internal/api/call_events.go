@@ -15,6 +15,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -106,38 +107,38 @@ func eventName(kind store.EventKind) string {
 	return [...]string{"", "call.initiated", "call.answered", "call.hangup", "call.cost"}[kind]
 }
 
-func (s *server) callEventOperations() []operation {
-	return []operation{{method: http.MethodGet, path: "/v2/call_events", id: "list_call_event", tag: "Calls",
-		scope: ScopeRead, params: callEventParams(),
-		summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter " +
+func (s *server) callEventOperations() []rest.Operation {
+	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/call_events", ID: "list_call_event", Tag: "Calls",
+		Scope: ScopeRead, Params: callEventParams(),
+		Summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter " +
 			"names.",
-		status: http.StatusOK, answer: schemaOf[callEventView](), shape: listOrCursors, handle: s.listCallEvents}}
+		Status: http.StatusOK, Answer: schemaOf[callEventView](), Shape: rest.ListOrCursors, Handle: s.listCallEvents}}
 }
 
-func callEventParams() []parameter {
-	dialled := &schema{kind: "string", minLength: 1, maxLength: 128}
-	plain := func(name string, s *schema, description string) parameter {
-		return parameter{name: "filter[" + name + "]", schema: s, description: description}
+func callEventParams() []rest.Parameter {
+	dialled := &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128}
+	plain := func(name string, s *rest.Schema, description string) rest.Parameter {
+		return rest.Parameter{Name: "filter[" + name + "]", Schema: s, Description: description}
 	}
-	words := func(of ...string) *schema { return &schema{kind: "string", enum: of} }
-	cursors := cursorParams("events", eventPageSize, parseWith(parseEventCursor))
-	params := slices.Concat(pageParams(eventPageSize, maxPageSize), cursors, []parameter{
-		equalFilter("filter[leg_id]", "id", uuidSchema()),
-		equalFilter("filter[application_session_id]", "id", uuidSchema()),
-		equalFilter("filter[connection_id]", "connection_id", idSchema()),
-		equalFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", idSchema()),
-		equalFilter("filter[from]", "from_number", dialled),
-		equalFilter("filter[to]", "to_number", dialled),
+	words := func(of ...string) *rest.Schema { return &rest.Schema{Kind: "string", Enum: of} }
+	cursors := rest.CursorParams("events", eventPageSize, rest.ParseWith(parseEventCursor))
+	params := slices.Concat(rest.PageParams(eventPageSize, rest.MaxPageSize), cursors, []rest.Parameter{
+		rest.EqualFilter("filter[leg_id]", "id", rest.UuidSchema()),
+		rest.EqualFilter("filter[application_session_id]", "id", rest.UuidSchema()),
+		rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()),
+		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", rest.IdSchema()),
+		rest.EqualFilter("filter[from]", "from_number", dialled),
+		rest.EqualFilter("filter[to]", "to_number", dialled),
 		plain("name", words("call.initiated", "call.answered", "call.hangup", "call.cost"), "Only events of this name."),
 		plain("type", words("command", "webhook"), "Only events of this type; all are webhook."),
 		plain("status", words("init", "in_progress", "completed"), "Only events of calls that ring, are up, or have ended."),
 		plain("product", words("call_control", "fax", "texml"), "Only events of this product. Calls here are of none of them."),
-		plain("failed", &schema{kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their "+
+		plain("failed", &rest.Schema{Kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their "+
 			"webhooks fared is in the list of deliveries."),
-		plain("occurred_at", momentSchema(), "Only events of this time. "+wholeDay),
+		plain("occurred_at", rest.MomentSchema(), "Only events of this time. "+rest.WholeDay),
 	}, connectionNameFilters("application_name", "events of calls"))
-	for _, bound := range timeBounds() {
-		params = append(params, plain("occurred_at]["+bound, momentSchema(), "Only events by their time. "+wholeDay))
+	for _, bound := range rest.TimeBounds() {
+		params = append(params, plain("occurred_at]["+bound, rest.MomentSchema(), "Only events by their time. "+rest.WholeDay))
 	}
 	return params
 }
@@ -148,33 +149,33 @@ type eventFilter struct {
 	live   bool // calls that have not ended are among it
 	ended  bool
 	leg    string
-	fields *query
+	fields *rest.Query
 }
 
-func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (eventFilter, error) {
+func (s *server) eventFilter(ctx context.Context, account id.ID, q *rest.Query) (eventFilter, error) {
 	f := eventFilter{fields: q, live: true, ended: true,
-		query: store.EventQuery{Filters: q.filters, FromMicros: math.MinInt64, ToMicros: math.MaxInt64}}
-	f.leg = q.text("filter[leg_id]", q.text("filter[application_session_id]", ""))
+		query: store.EventQuery{Filters: q.Filters, FromMicros: math.MinInt64, ToMicros: math.MaxInt64}}
+	f.leg = q.Text("filter[leg_id]", q.Text("filter[application_session_id]", ""))
 	if f.leg == "" {
 		f.query.FromMicros = s.Clock().Add(-eventHistory).UnixMicro()
 	}
 	f.bound("filter[occurred_at]", "eq")
-	for _, bound := range timeBounds() {
+	for _, bound := range rest.TimeBounds() {
 		f.bound("filter[occurred_at]["+bound+"]", bound)
 	}
 	for kind := store.EventInitiated; kind <= store.EventCost; kind++ {
-		if eventName(kind) == q.text("filter[name]", "") {
+		if eventName(kind) == q.Text("filter[name]", "") {
 			f.query.Kinds = []store.EventKind{kind}
 		}
 	}
-	switch q.text("filter[status]", "") {
+	switch q.Text("filter[status]", "") {
 	case "init", "in_progress":
 		f.ended = false
 	case "completed":
 		f.live = false
 	}
-	if q.text("filter[type]", "") == "command" || q.text("filter[product]", "") != "" ||
-		q.text("filter[failed]", "") == "true" {
+	if q.Text("filter[type]", "") == "command" || q.Text("filter[product]", "") != "" ||
+		q.Text("filter[failed]", "") == "true" {
 		f.live, f.ended = false, false
 	}
 	var err error
@@ -184,11 +185,11 @@ func (s *server) eventFilter(ctx context.Context, account id.ID, q *query) (even
 
 // bound takes one bound of the events' times.
 func (f *eventFilter) bound(parameter, word string) {
-	m, err := parseMoment(f.fields.text(parameter, ""))
+	m, err := rest.ParseMoment(f.fields.Text(parameter, ""))
 	if err != nil {
 		return // not given
 	}
-	from, to := m.bounds(word)
+	from, to := m.Bounds(word)
 	if from != nil {
 		f.query.FromMicros = max(f.query.FromMicros, *from)
 	}
@@ -198,21 +199,21 @@ func (f *eventFilter) bound(parameter, word string) {
 }
 
 // connectionNameFilters are the filters that connectionsNamed looks at.
-func connectionNameFilters(name, what string) []parameter {
-	return []parameter{
-		{name: "filter[" + name + "]", schema: &schema{kind: "string", maxLength: 255},
-			description: "Only " + what + " by connections with this name."},
-		{name: "filter[" + name + "][contains]", schema: &schema{kind: "string", minLength: shortestNameSearch, maxLength: 255},
-			description: "Only " + what + " by connections whose name contains this text, without regard to case."},
+func connectionNameFilters(name, what string) []rest.Parameter {
+	return []rest.Parameter{
+		{Name: "filter[" + name + "]", Schema: &rest.Schema{Kind: "string", MaxLength: 255},
+			Description: "Only " + what + " by connections with this name."},
+		{Name: "filter[" + name + "][contains]", Schema: &rest.Schema{Kind: "string", MinLength: shortestNameSearch, MaxLength: 255},
+			Description: "Only " + what + " by connections whose name contains this text, without regard to case."},
 	}
 }
 
 // connectionsNamed are the connections that a filter by their name selects. Telnyx
 // calls it that of an application in some lists. nil is no filter.
-func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *query, filter string) ([]id.ID, error) {
-	named := store.Query{Number: 1, Size: maxPageSize, Sort: []store.Order{{Field: "created_at"}}}
+func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *rest.Query, filter string) ([]id.ID, error) {
+	named := store.Query{Number: 1, Size: rest.MaxPageSize, Sort: []store.Order{{Field: "created_at"}}}
 	for name, op := range map[string]store.Operator{"": store.Equal, "[contains]": store.Contains} {
-		if text, given := q.values["filter["+filter+"]"+name]; given {
+		if text, given := q.Values["filter["+filter+"]"+name]; given {
 			named.Filters = append(named.Filters, store.Filter{Field: "connection_name", Op: op, Value: text})
 		}
 	}
@@ -244,7 +245,7 @@ func (f *eventFilter) wants(e *callEvent) bool {
 		"leg_id": e.call.String(), "application_session_id": e.call.String(), "connection_id": m.ConnectionID.String(),
 		"outbound.outbound_voice_profile_id": m.OutboundVoiceProfileID.String(), "from": m.From, "to": m.To,
 	} {
-		asked := f.fields.text("filter["+name+"]", value)
+		asked := f.fields.Text("filter["+name+"]", value)
 		if parsed, err := uuid.Parse(asked); err == nil && name != "from" && name != "to" {
 			asked = parsed.String() // in lower case
 		}
@@ -259,19 +260,19 @@ func (f *eventFilter) wants(e *callEvent) bool {
 		(len(f.query.Kinds) == 0 || slices.Contains(f.query.Kinds, e.kind))
 }
 
-func (s *server) listCallEvents(ctx context.Context, in *request) (*response, error) {
-	if err := oneCursor(&in.query); err != nil {
+func (s *server) listCallEvents(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	if err := rest.OneCursor(&in.Query); err != nil {
 		return nil, err
 	}
-	q := in.query.storeQuery("", eventPageSize)
-	q.Size = in.query.int("page[limit]", q.Size)
-	f, err := s.eventFilter(ctx, in.account, &in.query)
+	q := in.Query.StoreQuery("", eventPageSize)
+	q.Size = in.Query.Int("page[limit]", q.Size)
+	f, err := s.eventFilter(ctx, in.Account, &in.Query)
 	if err != nil {
 		return nil, err
 	}
 	// Calls that end between the two reads are in the second too; their events are
 	// left out of the first.
-	live, err := s.liveEvents(ctx, in.account, &f)
+	live, err := s.liveEvents(ctx, in.Account, &f)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +280,7 @@ func (s *server) listCallEvents(ctx context.Context, in *request) (*response, er
 	if err != nil {
 		return nil, err
 	}
-	ended, total, first, err := s.endedEvents(ctx, in.account, &f, skip, size, len(live))
+	ended, total, first, err := s.endedEvents(ctx, in.Account, &f, skip, size, len(live))
 	if err != nil {
 		return nil, err
 	}
@@ -294,28 +295,28 @@ func (s *server) listCallEvents(ctx context.Context, in *request) (*response, er
 	for i := range events {
 		views[i] = events[i].view
 	}
-	if !in.query.byCursor() {
-		return &response{data: views, meta: metaOf(q, total)}, nil
+	if !in.Query.ByCursor() {
+		return &rest.Response{Data: views, Meta: rest.MetaOf(q, total)}, nil
 	}
-	meta := &cursorMeta{TotalItems: total, pageMeta: *metaOf(store.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
+	meta := &rest.CursorMeta{TotalItems: total, PageMeta: *rest.MetaOf(store.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
 	if len(events) > 0 && skip+len(events) < total {
-		meta.next(in, events[len(events)-1].cursor().String())
+		meta.NextAt(in, events[len(events)-1].cursor().String())
 	}
 	if len(events) > 0 && skip > 0 {
-		meta.previous(in, events[0].cursor().String())
+		meta.PreviousAt(in, events[0].cursor().String())
 	}
-	return &response{data: views, cursors: meta}, nil
+	return &rest.Response{Data: views, Cursors: meta}, nil
 }
 
 // eventPage is how many events come before the page, and how many it has at most.
-func (s *server) eventPage(ctx context.Context, in *request, f *eventFilter, q store.Query,
+func (s *server) eventPage(ctx context.Context, in *rest.Request, f *eventFilter, q store.Query,
 	live []callEvent) (skip, size int, err error) {
-	if c, err := parseEventCursor(in.query.text("page[after]", "")); err == nil {
-		before, err := s.eventsBefore(ctx, in.account, f, live, c, true)
+	if c, err := parseEventCursor(in.Query.Text("page[after]", "")); err == nil {
+		before, err := s.eventsBefore(ctx, in.Account, f, live, c, true)
 		return before, q.Size, err
 	}
-	if c, err := parseEventCursor(in.query.text("page[before]", "")); err == nil {
-		before, err := s.eventsBefore(ctx, in.account, f, live, c, false)
+	if c, err := parseEventCursor(in.Query.Text("page[before]", "")); err == nil {
+		before, err := s.eventsBefore(ctx, in.Account, f, live, c, false)
 		return max(0, before-q.Size), min(q.Size, before), err
 	}
 	return (q.Number - 1) * q.Size, q.Size, nil
@@ -434,7 +435,7 @@ func (s *server) liveEvents(ctx context.Context, account id.ID, f *eventFilter) 
 	if err != nil {
 		return nil, err
 	}
-	status := f.fields.text("filter[status]", "")
+	status := f.fields.Text("filter[status]", "")
 	var events []callEvent
 	for i := range calls {
 		l := &calls[i].Lease

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -41,35 +42,35 @@ type callView struct {
 	HangupRequestedAt      *time.Time   `json:"hangup_requested_at" doc:"When somebody had the call hung up; null for not."`
 }
 
-func (s *server) callOperations() []operation {
-	operations := []operation{s.traceOperation(), {method: http.MethodGet, path: "/tollgate/v1/calls", id: "list_call", tag: "Calls", scope: ScopeRead, status: http.StatusOK,
-		summary: "List the account's calls that are up or ringing, the newest first.", answer: schemaOf[callView](), shape: list, handle: s.listCalls,
-		params: slices.Concat(pageParams(maxPageSize, maxPageSize), []parameter{
-			{name: "filter[outbound_voice_profile_id]", schema: idSchema(), description: "Only calls of this profile."},
-			{name: "filter[connection_id]", schema: idSchema(), description: "Only calls of this connection."},
-			{name: "filter[country_code]", schema: countrySchema(), description: "Only calls to this country."},
+func (s *server) callOperations() []rest.Operation {
+	operations := []rest.Operation{s.traceOperation(), {Method: http.MethodGet, Path: "/tollgate/v1/calls", ID: "list_call", Tag: "Calls", Scope: ScopeRead, Status: http.StatusOK,
+		Summary: "List the account's calls that are up or ringing, the newest first.", Answer: schemaOf[callView](), Shape: rest.List, Handle: s.listCalls,
+		Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
+			{Name: "filter[outbound_voice_profile_id]", Schema: rest.IdSchema(), Description: "Only calls of this profile."},
+			{Name: "filter[connection_id]", Schema: rest.IdSchema(), Description: "Only calls of this connection."},
+			{Name: "filter[country_code]", Schema: countrySchema(), Description: "Only calls to this country."},
 		})}}
 	return append(operations, s.hangUpOperations()...)
 }
 
-func (s *server) listCalls(ctx context.Context, in *request) (*response, error) {
-	calls, err := s.Calls.LiveCalls(ctx, in.account)
+func (s *server) listCalls(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	calls, err := s.Calls.LiveCalls(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
-	chosen := callFilter(in.query.text("filter[outbound_voice_profile_id]", ""), in.query.text("filter[connection_id]", ""),
-		in.query.text("filter[country_code]", ""))
+	chosen := callFilter(in.Query.Text("filter[outbound_voice_profile_id]", ""), in.Query.Text("filter[connection_id]", ""),
+		in.Query.Text("filter[country_code]", ""))
 	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool { return !chosen.Selects(&c) })
 	slices.SortFunc(calls, func(a, b store.LiveCall) int {
 		return cmp.Or(cmp.Compare(b.Lease.ReservedMicros, a.Lease.ReservedMicros), slices.Compare(a.Lease.ID[:], b.Lease.ID[:]))
 	})
-	q := in.query.storeQuery("", maxPageSize)
+	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	first := min((q.Number-1)*q.Size, len(calls))
 	views := []callView{}
 	for _, c := range calls[first:min(first+q.Size, len(calls))] {
 		views = append(views, viewCall(&c))
 	}
-	return &response{data: views, meta: metaOf(q, len(calls))}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, len(calls))}, nil
 }
 
 func viewCall(c *store.LiveCall) callView {

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // importDeck imports a deck and makes it the default one.
@@ -227,7 +228,7 @@ func TestRecordsInOrder(t *testing.T) {
 			}
 		}
 	}
-	second := start.Add(time.Second).Format(timeLayout)
+	second := start.Add(time.Second).Format(rest.TimeLayout)
 	for filter, want := range map[string]int{"[started_at][gte]=": 4, "[started_at][lte]=": 2, "[finished_at][lt]=": 1} {
 		if got := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter"+filter+second, "").list(); len(got) != want {
 			t.Errorf("filter%s%s finds %d, want %d", filter, second, len(got), want)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/tollgate/tollgate/internal/rest"
 	"regexp"
 	"testing"
 )
@@ -8,24 +9,24 @@ import (
 // Every operation that needs a key has a name of its own, of plain words.
 func TestCommands(t *testing.T) {
 	h := newHarness(t)
-	commands, ids := commandsOf(h.api.engine.Operations, resourceNames()), map[command]string{}
+	commands, ids := rest.CommandsOf(h.api.engine.Operations, resourceNames()), map[rest.Command]string{}
 	words := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		c, named := commands[op.id]
-		if named != (op.scope != "") {
-			t.Errorf("%s has a name: %t", op.id, named)
+		c, named := commands[op.ID]
+		if named != (op.Scope != "") {
+			t.Errorf("%s has a name: %t", op.ID, named)
 		}
 		if !named {
 			continue
 		}
-		if !words.MatchString(c.resource) || !words.MatchString(c.verb) {
-			t.Errorf("%s is called %q", op.id, c)
+		if !words.MatchString(c.Resource) || !words.MatchString(c.Verb) {
+			t.Errorf("%s is called %q", op.ID, c)
 		}
 		if other, twice := ids[c]; twice {
-			t.Errorf("%s and %s are both called %q", op.id, other, c)
+			t.Errorf("%s and %s are both called %q", op.ID, other, c)
 		}
-		ids[c] = op.id
+		ids[c] = op.ID
 	}
 	for id, want := range map[string][2]string{
 		"list_outbound_voice_profile":      {"profiles", "list"},
@@ -38,7 +39,7 @@ func TestCommands(t *testing.T) {
 		"get_webhook_delivery":             {"webhook_deliveries", "get"},
 		"get_account":                      {"account", "get"},
 	} {
-		if got := commands[id]; got.resource != want[0] || got.verb != want[1] {
+		if got := commands[id]; got.Resource != want[0] || got.Verb != want[1] {
 			t.Errorf("%s is called %q, want %q", id, got, want)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -39,15 +40,15 @@ func TestCompatibilityPage(t *testing.T) {
 	described := 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if !strings.HasPrefix(op.path, "/v2/") || op.answer == nil || !op.shape.paged() {
+		if !strings.HasPrefix(op.Path, "/v2/") || op.Answer == nil || !op.Shape.Paged() {
 			continue
 		}
-		name := strings.TrimPrefix(op.id, "list_")
+		name := strings.TrimPrefix(op.ID, "list_")
 		if name == "detail_record" {
 			name = "sip-trunking"
 		}
-		tables.answersOnly = !slices.ContainsFunc(h.api.engine.Operations, func(o operation) bool { return o.id == "update_"+name })
-		page = tables.into(page, "\n## "+name+"\n", "`"+op.path+"`", op.answer)
+		tables.answersOnly = !slices.ContainsFunc(h.api.engine.Operations, func(o rest.Operation) bool { return o.ID == "update_"+name })
+		page = tables.into(page, "\n## "+name+"\n", "`"+op.Path+"`", op.Answer)
 		described++
 	}
 	for _, event := range webhook.EventTypes() {
@@ -86,7 +87,7 @@ var fieldTable = regexp.MustCompile(`(?m)^\| field \| mark \| \|\n\|---\|---\|--
 
 // into puts the table of a schema into the section of the page that has the heading and
 // says what it is about.
-func (t *tables) into(page, heading, about string, s *schema) string {
+func (t *tables) into(page, heading, about string, s *rest.Schema) string {
 	t.t.Helper()
 	before, rest, found := strings.Cut(page, heading)
 	section, after := rest, ""
@@ -102,53 +103,53 @@ func (t *tables) into(page, heading, about string, s *schema) string {
 	return before + heading + section[:place[0]] + table + section[place[1]:] + after
 }
 
-func (t *tables) rows(s *schema, under, above string) string {
+func (t *tables) rows(s *rest.Schema, under, above string) string {
 	var rows strings.Builder
-	for _, p := range s.properties {
-		mark := t.markOf(under+p.name, p.schema, above)
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", under+p.name, mark, t.remark(p.schema))
-		rows.WriteString(t.rows(p.schema, under+p.name+".", mark))
+	for _, p := range s.Properties {
+		mark := t.markOf(under+p.Name, p.Schema, above)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", under+p.Name, mark, t.remark(p.Schema))
+		rows.WriteString(t.rows(p.Schema, under+p.Name+".", mark))
 	}
 	return rows.String()
 }
 
 // markOf is the mark of a field, which follows from the rest where it has no tag: what
 // is read-only is set, and all that is below an object is kept when the object is.
-func (t *tables) markOf(name string, s *schema, above string) string {
-	switch own := strings.HasPrefix(s.description, "Tollgate's own") || above == "ours" && !s.readOnly; {
-	case own && s.mark != "":
-		t.t.Errorf("%s is Tollgate's own, and has the mark %s all the same", name, s.mark)
+func (t *tables) markOf(name string, s *rest.Schema, above string) string {
+	switch own := strings.HasPrefix(s.Description, "Tollgate's own") || above == "ours" && !s.ReadOnly; {
+	case own && s.Mark != "":
+		t.t.Errorf("%s is Tollgate's own, and has the mark %s all the same", name, s.Mark)
 	case own:
 		return "ours"
-	case s.mark == "" && (s.readOnly || t.answersOnly):
+	case s.Mark == "" && (s.ReadOnly || t.answersOnly):
 		return "set"
-	case s.mark == "" && above == "kept":
+	case s.Mark == "" && above == "kept":
 		return "kept"
-	case !slices.Contains([]string{"enforced", "kept", "ours"}, s.mark):
-		t.t.Errorf("%s has the mark %q. Give it the tag mark, which is enforced, kept or ours", name, s.mark)
-	case s.readOnly && s.mark == "kept":
+	case !slices.Contains([]string{"enforced", "kept", "ours"}, s.Mark):
+		t.t.Errorf("%s has the mark %q. Give it the tag mark, which is enforced, kept or ours", name, s.Mark)
+	case s.ReadOnly && s.Mark == "kept":
 		t.t.Errorf("%s is kept, and read-only", name)
 	}
-	return s.mark
+	return s.Mark
 }
 
 // remark is what a field's own remark or its comment in the source says, else the API's
 // document.
-func (t *tables) remark(s *schema) string {
-	if s.remark != "" {
-		return s.remark
+func (t *tables) remark(s *rest.Schema) string {
+	if s.Remark != "" {
+		return s.Remark
 	}
-	if comment := t.comment(s.place); comment != "" {
+	if comment := t.comment(s.Place); comment != "" {
 		return comment
 	}
-	if s.description == "" && len(s.enum) > 0 {
-		values := "`" + strings.Join(s.enum, "`, `") + "`"
+	if s.Description == "" && len(s.Enum) > 0 {
+		values := "`" + strings.Join(s.Enum, "`, `") + "`"
 		if last := strings.LastIndex(values, ", "); last >= 0 {
 			values = values[:last] + " or" + values[last+1:]
 		}
 		return values
 	}
-	said := strings.TrimSuffix(strings.TrimPrefix(s.description, "Tollgate's own"), ".")
+	said := strings.TrimSuffix(strings.TrimPrefix(s.Description, "Tollgate's own"), ".")
 	return strings.TrimPrefix(said, ": ")
 }
 

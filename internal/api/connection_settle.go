@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // settled is what the rules of this file look at in a connection of any kind.
@@ -22,15 +23,15 @@ type settled struct {
 }
 
 // settleConnection is resource.settle for a kind of connection.
-func settleConnection[T any](s *server, of func(*T) settled) func(in *request, current, next *T,
+func settleConnection[T any](s *server, of func(*T) settled) func(in *rest.Request, current, next *T,
 	errs []field.Error) ([]field.Error, error) {
-	return func(in *request, current, next *T, errs []field.Error) ([]field.Error, error) {
+	return func(in *rest.Request, current, next *T, errs []field.Error) ([]field.Error, error) {
 		after, before := of(next), of(new(T))
 		if current != nil {
 			before = of(current)
 		}
 		errs = s.settleEmergencyNumbers(in, current != nil, &before, &after, errs)
-		ids, _ := in.body["caller_ids"].(map[string]any)
+		ids, _ := in.Body["caller_ids"].(map[string]any)
 		_, numbers := ids["numbers"]
 		_, prefixes := ids["prefixes"]
 		admin := beyond(in, []string{ScopeAdmin}) == ""
@@ -45,7 +46,7 @@ func settleConnection[T any](s *server, of func(*T) settled) func(in *request, c
 // settleEmergencyNumbers drops what is wrong with numbers that a change leaves as they
 // are: they are not in force, and stand in the way of nothing. It adds the numbers of
 // the account that would become dialable.
-func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after *settled,
+func (s *server) settleEmergencyNumbers(in *rest.Request, exists bool, before, after *settled,
 	errs []field.Error) []field.Error {
 	where := ""
 	switch home := after.outbound.Home(); {
@@ -61,7 +62,7 @@ func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after 
 			return found && err == nil && slices.Contains(before.base.EmergencyNumbers, after.base.EmergencyNumbers[i])
 		})
 	}
-	a := s.Live.Snapshot().Account(in.account)
+	a := s.Live.Snapshot().Account(in.Account)
 	if a == nil {
 		return errs
 	}
@@ -80,10 +81,10 @@ func (s *server) settleEmergencyNumbers(in *request, exists bool, before, after 
 // forbiddenOfConnection is what only a key with the scope admin may change of a
 // connection: whatever lets more calls escape its limits, or silences their alert.
 func forbiddenOfConnection(before, after *settled) error {
-	f := &failure{status: http.StatusForbidden}
-	f.problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
+	f := &rest.Failure{Status: http.StatusForbidden}
+	f.Problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
 	refuse := func(pointer, format string, args ...any) {
-		f.problems = append(f.problems, problem{code: codeForbidden, pointer: pointer, detail: fmt.Sprintf(format, args...)})
+		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
 	if was, now := before.base.EmergencyCallLimit, after.base.EmergencyCallLimit; limitText(was) != limitText(now) {
 		refuse("/emergency_call_limit",
@@ -96,7 +97,7 @@ func forbiddenOfConnection(before, after *settled) error {
 			"Give a smaller number that is not 0, or leave it.",
 			was, now, ScopeAdmin)
 	}
-	if len(f.problems) == 0 {
+	if len(f.Problems) == 0 {
 		return nil
 	}
 	return f
@@ -118,14 +119,14 @@ func alertCalls(b *connection.Base) int32 {
 
 // addedEmergencyNumbers refuses entries that were not on a list before. at is where such
 // a key adds them, with a space before it.
-func addedEmergencyNumbers(before, after []string, at string) []problem {
-	var problems []problem
+func addedEmergencyNumbers(before, after []string, at string) []rest.Problem {
+	var problems []rest.Problem
 	for i, number := range after {
 		if slices.Contains(before, number) {
 			continue
 		}
-		problems = append(problems, problem{code: codeForbidden, pointer: "/emergency_numbers/" + strconv.Itoa(i),
-			detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope "+
+		problems = append(problems, rest.Problem{Code: rest.CodeForbidden, Pointer: "/emergency_numbers/" + strconv.Itoa(i),
+			Detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope "+
 				"%q%s. Ask whoever runs the server, or leave it out.", number, ScopeAdmin, at)})
 	}
 	return problems

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -28,10 +29,10 @@ type credentialConnectionView struct {
 const shortestNameSearch = 3
 
 // connectionFilters are those of every list of connections.
-func connectionFilters() []parameter {
-	return append(nameFilters("connection_name", shortestNameSearch),
-		equalFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
-		equalFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", idSchema()),
+func connectionFilters() []rest.Parameter {
+	return append(rest.NameFilters("connection_name", shortestNameSearch),
+		rest.EqualFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IdSchema()),
+		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IdSchema()),
 		fqdnFilter(),
 	)
 }
@@ -43,54 +44,54 @@ func adoptBase(next, current *connection.Base) {
 	next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 }
 
-func (s *server) connectionOperations() []operation {
-	byIP := &resource[connection.IPConnection, ipConnectionView, id.ID]{
-		path: "/v2/ip_connections", name: "ip_connection", tag: "Connections", answers: schemaOf[ipConnectionView](),
-		collection: store.Of[connection.IPConnection, id.ID](s.Resources),
-		parseKey:   id.Parse, fresh: connection.NewIPConnection, created: http.StatusCreated,
-		adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
-		validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
+func (s *server) connectionOperations() []rest.Operation {
+	byIP := &rest.Resource[connection.IPConnection, ipConnectionView, id.ID]{
+		Path: "/v2/ip_connections", Name: "ip_connection", Tag: "Connections", Answers: schemaOf[ipConnectionView](),
+		Collection: store.Of[connection.IPConnection, id.ID](s.Resources),
+		ParseKey:   id.Parse, Fresh: connection.NewIPConnection, Created: http.StatusCreated,
+		Adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
+		Validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
 			return c.Validate()
 		},
-		settle: settleConnection(s, func(c *connection.IPConnection) settled {
+		Settle: settleConnection(s, func(c *connection.IPConnection) settled {
 			return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
 		}),
-		view: viewEach(func(c connection.IPConnection) ipConnectionView {
+		View: rest.ViewEach(func(c connection.IPConnection) ipConnectionView {
 			return ipConnectionView{IPConnection: c, RecordType: string(connection.KindIP)}
 		}),
-		secrets: secretsOfIP,
-		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+		Secrets: secretsOfIP,
+		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
-	byUser := &resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
-		path: "/v2/credential_connections", name: "credential_connection", tag: "Connections", answers: schemaOf[credentialConnectionView](),
-		collection: store.Of[connection.CredentialConnection, id.ID](s.Resources),
-		parseKey:   id.Parse, fresh: connection.NewCredentialConnection, created: http.StatusCreated,
-		required: []string{"connection_name", "password", "user_name"},
-		adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
-		validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
+	byUser := &rest.Resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
+		Path: "/v2/credential_connections", Name: "credential_connection", Tag: "Connections", Answers: schemaOf[credentialConnectionView](),
+		Collection: store.Of[connection.CredentialConnection, id.ID](s.Resources),
+		ParseKey:   id.Parse, Fresh: connection.NewCredentialConnection, Created: http.StatusCreated,
+		Required: []string{"connection_name", "password", "user_name"},
+		Adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
+		Validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
 			return append(c.Validate(), renamedProblem(c.Password, named)...)
 		},
-		secrets: secretsOfCredential,
-		settle:  s.settleCredential,
-		view: viewEach(func(c connection.CredentialConnection) credentialConnectionView {
+		Secrets: secretsOfCredential,
+		Settle:  s.settleCredential,
+		View: rest.ViewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
 		}),
-		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
 	anyKind := schemaOf[connectionView]()
-	return slices.Concat(byIP.mustOperations(), byUser.mustOperations(), s.fqdnConnectionOperations(), []operation{
-		{method: http.MethodGet, path: "/v2/connections", id: "list_connection", tag: "Connections", summary: "List connections of every kind.", scope: ScopeRead,
-			params: slices.Concat(pageParams(maxPageSize, maxPageSize), connectionFilters(), []parameter{sortParam("-created_at", connectionSorts()...)}),
-			status: http.StatusOK, answer: anyKind, shape: list, handle: s.listConnections},
-		{method: http.MethodGet, path: "/v2/connections/{id}", id: "get_connection", tag: "Connections", summary: "Get a connection of any kind.", scope: ScopeRead,
-			status: http.StatusOK, answer: anyKind, handle: s.getConnection},
+	return slices.Concat(byIP.MustOperations(), byUser.MustOperations(), s.fqdnConnectionOperations(), []rest.Operation{
+		{Method: http.MethodGet, Path: "/v2/connections", ID: "list_connection", Tag: "Connections", Summary: "List connections of every kind.", Scope: ScopeRead,
+			Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), connectionFilters(), []rest.Parameter{rest.SortParam("-created_at", connectionSorts()...)}),
+			Status: http.StatusOK, Answer: anyKind, Shape: rest.List, Handle: s.listConnections},
+		{Method: http.MethodGet, Path: "/v2/connections/{id}", ID: "get_connection", Tag: "Connections", Summary: "Get a connection of any kind.", Scope: ScopeRead,
+			Status: http.StatusOK, Answer: anyKind, Handle: s.getConnection},
 		s.activeCallsOperation(), s.registrationOperation(),
 	})
 }
 
 // settleCredential is settleConnection for credential connections. A form of webhooks that
 // clients may ask for, and do not know in answers, is kept as the one that is sent.
-func (s *server) settleCredential(in *request, current, next *connection.CredentialConnection,
+func (s *server) settleCredential(in *rest.Request, current, next *connection.CredentialConnection,
 	errs []field.Error) ([]field.Error, error) {
 	next.SettleWebhooks()
 	return settleConnection(s, func(c *connection.CredentialConnection) settled {
@@ -140,10 +141,10 @@ func viewOfCredentialConnection(c connection.CredentialConnection) connectionVie
 	return viewConnection(connection.KindCredential, &c.Base, &c.Outbound)
 }
 
-func (s *server) getConnection(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) getConnection(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	// The snapshot knows which kind a connection is of; it also knows those of
 	// other accounts, which the store then does not find.
@@ -154,35 +155,35 @@ func (s *server) getConnection(ctx context.Context, in *request) (*response, err
 	switch kind {
 	case connection.KindCredential:
 		connections := store.Of[connection.CredentialConnection, id.ID](s.Resources)
-		return answerConnection(ctx, connections, in.account, key, viewOfCredentialConnection)
+		return answerConnection(ctx, connections, in.Account, key, viewOfCredentialConnection)
 	case connection.KindFQDN:
 		connections := store.Of[connection.FQDNConnection, id.ID](s.Resources)
-		return answerConnection(ctx, connections, in.account, key, viewOfFQDNConnection)
+		return answerConnection(ctx, connections, in.Account, key, viewOfFQDNConnection)
 	}
 	connections := store.Of[connection.IPConnection, id.ID](s.Resources)
-	return answerConnection(ctx, connections, in.account, key, viewOfIPConnection)
+	return answerConnection(ctx, connections, in.Account, key, viewOfIPConnection)
 }
 
-func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], account, key id.ID, view func(T) connectionView) (*response, error) {
+func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], account, key id.ID, view func(T) connectionView) (*rest.Response, error) {
 	found, err := c.Get(ctx, account, key)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: view(found), version: versionOf(&found)}, nil
+	return &rest.Response{Data: view(found), Version: rest.VersionOf(&found)}, nil
 }
 
 // listConnections merges the lists of all kinds. Each is read in the order asked
 // for, only as far as the page reaches.
-func (s *server) listConnections(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", maxPageSize)
-	kinds := s.connectionKinds(in.account)
-	if in.query.text(fqdnFilterName, "") != "" {
+func (s *server) listConnections(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", rest.MaxPageSize)
+	kinds := s.connectionKinds(in.Account)
+	if in.Query.Text(fqdnFilterName, "") != "" {
 		kinds = kinds[len(kinds)-1:] // only those have domain names
 	}
 	total := 0
 	for _, k := range kinds {
 		k.query = q
-		k.query.Number, k.query.Size = 1, maxPageSize
+		k.query.Number, k.query.Size = 1, rest.MaxPageSize
 		if err := k.fetch(ctx); err != nil {
 			return nil, err
 		}
@@ -199,7 +200,7 @@ func (s *server) listConnections(ctx context.Context, in *request) (*response, e
 			page = append(page, next)
 		}
 	}
-	return &response{data: page, meta: metaOf(q, total)}, nil
+	return &rest.Response{Data: page, Meta: rest.MetaOf(q, total)}, nil
 }
 
 // connectionKinds are the lists of connections of each kind; those by domain names are the last.
@@ -223,7 +224,7 @@ func pagesOf[T any](c store.Collection[T, id.ID], account id.ID, view func(T) co
 	return func(ctx context.Context, q store.Query) (store.Page[connectionView], error) {
 		page, err := c.List(ctx, account, q)
 		if err != nil {
-			return store.Page[connectionView]{}, listError(err)
+			return store.Page[connectionView]{}, rest.ListError(err)
 		}
 		views := make([]connectionView, len(page.Items))
 		for i, item := range page.Items {

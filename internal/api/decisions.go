@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -93,30 +94,30 @@ type forecastRequest struct {
 	At                     *time.Time `json:"at" doc:"When; null for now. A moment that has passed is not accepted."`
 }
 
-func (s *server) decisionOperations() []operation {
-	body := schemaOf[forecastRequest]().request(true, []string{"from", "to"}, true)
-	return []operation{
-		{method: http.MethodGet, path: "/tollgate/v1/decisions/{id}", id: "get_decision", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
-			summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.", answer: schemaOf[decisionView](), handle: s.getDecision},
-		{method: http.MethodPost, path: "/tollgate/v1/decisions/explain", id: "explain_decision", noun: "forecast", tag: "Decisions", scope: ScopeRead, status: http.StatusOK,
-			summary: "Decide a call that is not made. Nothing is reserved.", body: body, answer: schemaOf[forecastView](),
-			handle: func(ctx context.Context, in *request) (*response, error) { return s.explain(ctx, in, body) }},
+func (s *server) decisionOperations() []rest.Operation {
+	body := schemaOf[forecastRequest]().Request(true, []string{"from", "to"}, true)
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: "/tollgate/v1/decisions/{id}", ID: "get_decision", Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
+			Summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.", Answer: schemaOf[decisionView](), Handle: s.getDecision},
+		{Method: http.MethodPost, Path: "/tollgate/v1/decisions/explain", ID: "explain_decision", Noun: "forecast", Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
+			Summary: "Decide a call that is not made. Nothing is reserved.", Body: body, Answer: schemaOf[forecastView](),
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.explain(ctx, in, body) }},
 	}
 }
 
-func (s *server) getDecision(ctx context.Context, in *request) (*response, error) {
-	if parseUUID(in.id) != nil {
-		return nil, invalidPathID()
+func (s *server) getDecision(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	if rest.ParseUUID(in.ID) != nil {
+		return nil, rest.InvalidPathID()
 	}
-	attempt, err := uuid.Parse(in.id)
+	attempt, err := uuid.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	d, err := s.Calls.Decision(ctx, in.account, attempt)
+	d, err := s.Calls.Decision(ctx, in.Account, attempt)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: viewDecision(&d)}, nil
+	return &rest.Response{Data: viewDecision(&d)}, nil
 }
 
 // pastGrace forgives the clocks of clients.
@@ -126,27 +127,27 @@ const pastGrace = time.Minute
 // are given out are far larger.
 const noConnection id.ID = 1
 
-func (s *server) explain(ctx context.Context, in *request, shape *schema) (*response, error) {
-	body, problems := in.checked(shape, nil, nil)
+func (s *server) explain(ctx context.Context, in *rest.Request, shape *rest.Schema) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, nil)
 	var asked forecastRequest
 	now := s.Clock()
 	if len(problems) == 0 {
-		if err := decode(body, &asked); err != nil {
+		if err := rest.Decode(body, &asked); err != nil {
 			return nil, err
 		}
 		problems = asked.problems(now)
 	}
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	if asked.At != nil && asked.At.After(now) {
 		now = *asked.At
 	}
-	snapshot, call, err := s.imagine(in.account, &asked)
+	snapshot, call, err := s.imagine(in.Account, &asked)
 	if err != nil {
 		return nil, err
 	}
-	use, err := s.usage(ctx, in.account, snapshot, call, now)
+	use, err := s.usage(ctx, in.Account, snapshot, call, now)
 	if err != nil {
 		return nil, err
 	}
@@ -157,21 +158,21 @@ func (s *server) explain(ctx context.Context, in *request, shape *schema) (*resp
 	} else if c := snapshot.Connection(call.Connection); c != nil {
 		view.WaysIn = waysIn(snapshot, c)
 	}
-	return &response{data: view}, nil
+	return &rest.Response{Data: view}, nil
 }
 
-func (a *forecastRequest) problems(now time.Time) []problem {
-	var problems []problem
+func (a *forecastRequest) problems(now time.Time) []rest.Problem {
+	var problems []rest.Problem
 	switch {
 	case a.ConnectionID == 0 && a.OutboundVoiceProfileID == 0:
 		problems = append(problems, missingField("/connection_id", "Neither connection_id nor outbound_voice_profile_id is given. Give one of them."))
 	case a.ConnectionID != 0 && a.OutboundVoiceProfileID != 0:
-		problems = append(problems, problem{code: field.Malformed, pointer: "/outbound_voice_profile_id",
-			detail: "Both connection_id and outbound_voice_profile_id are given. Give one of them; a connection has its own profile."})
+		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: "/outbound_voice_profile_id",
+			Detail: "Both connection_id and outbound_voice_profile_id are given. Give one of them; a connection has its own profile."})
 	}
 	if a.At != nil && a.At.Before(now.Add(-pastGrace)) {
-		problems = append(problems, problem{code: field.OutOfRange, pointer: "/at",
-			detail: "at has passed: what was in use then is not known. Give a time from now on, or null for now."})
+		problems = append(problems, rest.Problem{Code: field.OutOfRange, Pointer: "/at",
+			Detail: "at has passed: what was in use then is not known. Give a time from now on, or null for now."})
 	}
 	return problems
 }
@@ -185,7 +186,7 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	if asked.ConnectionID != 0 {
 		c := snapshot.Connection(asked.ConnectionID)
 		if c == nil || c.Account != account {
-			return nil, nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+			return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 		call.Source = c.AnySource()
 		// An IP connection without an address may be one of another switch, which names it. One
@@ -195,7 +196,7 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	}
 	p := snapshot.Profile(asked.OutboundVoiceProfileID)
 	if p == nil || p.Account != account {
-		return nil, nil, failAt(http.StatusUnprocessableEntity, "/outbound_voice_profile_id", field.NoAssociation, "outbound_voice_profile_id names a profile that does not exist in this account. Give the id of an existing one.")
+		return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/outbound_voice_profile_id", field.NoAssociation, "outbound_voice_profile_id names a profile that does not exist in this account. Give the id of an existing one.")
 	}
 	imagined := connection.NewIPConnection()
 	imagined.ID, imagined.AccountID, imagined.Outbound.OutboundVoiceProfileID = noConnection, account, p.ID

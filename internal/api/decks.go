@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -36,93 +37,93 @@ type rowView struct {
 	EffectiveAt    *time.Time   `json:"effective_at" doc:"From when the price holds; null for always."`
 }
 
-func (s *server) deckOperations() []operation {
+func (s *server) deckOperations() []rest.Operation {
 	const decks, one = "/tollgate/v1/rate_decks", "/tollgate/v1/rate_decks/{id}"
 	deck, row := schemaOf[deckView](), schemaOf[rowView]()
-	name := parameter{name: "name", required: true, description: "The name of the deck.",
-		schema: &schema{kind: "string", minLength: 1, maxLength: 255}}
-	return []operation{
-		{method: http.MethodPost, path: decks, id: "create_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures, upload: "text/csv",
-			status: http.StatusCreated, answer: deck,
-			summary: "Import a rate deck from a CSV file: all rows or none.", params: []parameter{name}, handle: s.importDeck},
-		{method: http.MethodGet, path: decks, id: "list_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck, shape: list,
-			summary: "List the rate decks.", handle: s.listDecks,
-			params: slices.Concat(pageParams(20, maxPageSize), nameFilters("name", 0), []parameter{sortParam("-created_at", "created_at", "name")})},
-		{method: http.MethodGet, path: one, id: "get_rate_deck", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: deck,
-			summary: "Get one, without its rows.", handle: deckHandler(s.Decks.Deck)},
-		{method: http.MethodDelete, path: one, id: "delete_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
-			status: http.StatusOK, answer: deck,
-			summary: "Delete one that is neither the default nor named by a profile.", handle: deckWriter(s.Decks.DeleteDeck)},
-		{method: http.MethodPost, path: one + "/activate", id: "activate_rate_deck", tag: "Rate decks", scope: ScopeCarrier, effect: configures,
-			status: http.StatusOK, answer: deck,
-			summary: "Make it the account's default deck.", handle: deckWriter(s.Decks.ActivateDeck)},
-		{method: http.MethodGet, path: one + "/rows", id: "list_rate_deck_rows", noun: "rate_deck_row", tag: "Rate decks", scope: ScopeRead, status: http.StatusOK, answer: row, shape: list,
-			summary: "The prices of a deck in the order of their prefixes.", params: pageParams(maxPageSize, maxPageSize), handle: s.listDeckRows},
+	name := rest.Parameter{Name: "name", Required: true, Description: "The name of the deck.",
+		Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255}}
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: decks, ID: "create_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures, Upload: "text/csv",
+			Status: http.StatusCreated, Answer: deck,
+			Summary: "Import a rate deck from a CSV file: all rows or none.", Params: []rest.Parameter{name}, Handle: s.importDeck},
+		{Method: http.MethodGet, Path: decks, ID: "list_rate_deck", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: deck, Shape: rest.List,
+			Summary: "List the rate decks.", Handle: s.listDecks,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0), []rest.Parameter{rest.SortParam("-created_at", "created_at", "name")})},
+		{Method: http.MethodGet, Path: one, ID: "get_rate_deck", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: deck,
+			Summary: "Get one, without its rows.", Handle: deckHandler(s.Decks.Deck)},
+		{Method: http.MethodDelete, Path: one, ID: "delete_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures,
+			Status: http.StatusOK, Answer: deck,
+			Summary: "Delete one that is neither the default nor named by a profile.", Handle: deckWriter(s.Decks.DeleteDeck)},
+		{Method: http.MethodPost, Path: one + "/activate", ID: "activate_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures,
+			Status: http.StatusOK, Answer: deck,
+			Summary: "Make it the account's default deck.", Handle: deckWriter(s.Decks.ActivateDeck)},
+		{Method: http.MethodGet, Path: one + "/rows", ID: "list_rate_deck_rows", Noun: "rate_deck_row", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: row, Shape: rest.List,
+			Summary: "The prices of a deck in the order of their prefixes.", Params: rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listDeckRows},
 	}
 }
 
-func (s *server) importDeck(ctx context.Context, in *request) (*response, error) {
-	name := in.query.text("name", "")
-	rows, errs, err := rating.ReadCSV(in.upload, rating.Limits{MaxBytes: maxDeckBody})
+func (s *server) importDeck(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	name := in.Query.Text("name", "")
+	rows, errs, err := rating.ReadCSV(in.Upload, rating.Limits{MaxBytes: rest.MaxUpload})
 	if err != nil || len(errs) > 0 {
 		return nil, deckFailure(errs, err)
 	}
-	return committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
-		return s.Decks.ImportDeck(ctx, in.account, name, rows)
+	return rest.Committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
+		return s.Decks.ImportDeck(ctx, in.Account, name, rows)
 	})
 }
 
-func answerDeck(_ context.Context, d store.RateDeck) (*response, error) {
-	return &response{data: viewDeck(d), version: d.Version}, nil
+func answerDeck(_ context.Context, d store.RateDeck) (*rest.Response, error) {
+	return &rest.Response{Data: viewDeck(d), Version: d.Version}, nil
 }
 
 // deckFailure reports every bad cell with its line and column.
 func deckFailure(errs []rating.RowError, err error) error {
-	var problems []problem
-	for _, e := range errs[:min(len(errs), maxProblems)] {
+	var problems []rest.Problem
+	for _, e := range errs[:min(len(errs), rest.MaxProblems)] {
 		pointer := "/" + strconv.Itoa(e.Line)
 		if e.Column != "" {
-			pointer = pointerOf(pointer, e.Column)
+			pointer = rest.PointerOf(pointer, e.Column)
 		}
-		problems = append(problems, problem{code: field.Malformed, pointer: pointer, detail: e.Error()})
+		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: pointer, Detail: e.Error()})
 	}
 	tooLarge, omitted := (*http.MaxBytesError)(nil), (*rating.OmittedError)(nil)
 	switch {
 	case errors.As(err, &tooLarge), errors.Is(err, rating.ErrTooLarge):
-		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, "The file is larger than %d bytes.", maxDeckBody)
+		return rest.Fail(http.StatusRequestEntityTooLarge, rest.CodeTooLarge, "The file is larger than %d bytes.", rest.MaxUpload)
 	case errors.Is(err, rating.ErrEncoding):
-		return fail(http.StatusBadRequest, codeEncoding, "The file is not UTF-8 text.")
+		return rest.Fail(http.StatusBadRequest, rest.CodeEncoding, "The file is not UTF-8 text.")
 	case errors.As(err, &omitted):
-		problems[len(problems)-1].detail += fmt.Sprintf(" (%d errors in all, %d are listed)", omitted.Total, len(problems))
+		problems[len(problems)-1].Detail += fmt.Sprintf(" (%d errors in all, %d are listed)", omitted.Total, len(problems))
 	case errors.Is(err, rating.ErrHeader), errors.Is(err, rating.ErrNoRows), errors.Is(err, rating.ErrTooManyRows):
-		problems = append(problems, problem{code: field.Malformed, detail: err.Error()})
+		problems = append(problems, rest.Problem{Code: field.Malformed, Detail: err.Error()})
 	case err != nil:
-		return fail(http.StatusBadRequest, field.Malformed, "The body ended early.")
+		return rest.Fail(http.StatusBadRequest, field.Malformed, "The body ended early.")
 	}
-	return invalid(problems)
+	return rest.Invalid(problems)
 }
 
-func (s *server) listDecks(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Decks.ListDecks(ctx, in.account, q)
+func (s *server) listDecks(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", 20)
+	page, err := s.Decks.ListDecks(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]deckView, len(page.Items))
 	for i, d := range page.Items {
 		views[i] = viewDeck(d)
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 // deckHandler is the handler of what reads one deck.
-func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) handler {
-	return func(ctx context.Context, in *request) (*response, error) {
-		key, err := id.Parse(in.id)
+func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) rest.Handler {
+	return func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+		key, err := id.Parse(in.ID)
 		if err != nil {
-			return nil, invalidPathID()
+			return nil, rest.InvalidPathID()
 		}
-		deck, err := act(ctx, in.account, key)
+		deck, err := act(ctx, in.Account, key)
 		if err != nil {
 			return nil, err
 		}
@@ -131,27 +132,27 @@ func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)
 }
 
 // deckWriter is the handler of what changes one deck.
-func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) handler {
-	return func(ctx context.Context, in *request) (*response, error) {
-		key, err := id.Parse(in.id)
+func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) rest.Handler {
+	return func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+		key, err := id.Parse(in.ID)
 		if err != nil {
-			return nil, invalidPathID()
+			return nil, rest.InvalidPathID()
 		}
-		return committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
-			return act(ctx, in.account, key)
+		return rest.Committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
+			return act(ctx, in.Account, key)
 		})
 	}
 }
 
-func (s *server) listDeckRows(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) listDeckRows(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	q := in.query.storeQuery("", maxPageSize)
-	page, err := s.Decks.DeckRows(ctx, in.account, key, q)
+	q := in.Query.StoreQuery("", rest.MaxPageSize)
+	page, err := s.Decks.DeckRows(ctx, in.Account, key, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]rowView, len(page.Items))
 	for i, row := range page.Items {
@@ -161,5 +162,5 @@ func (s *server) listDeckRows(ctx context.Context, in *request) (*response, erro
 			views[i].EffectiveAt = new(row.EffectiveAt)
 		}
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }

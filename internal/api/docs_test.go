@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/tollgate/tollgate/internal/rest"
 	"net/http"
 	"regexp"
 	"strings"
@@ -30,7 +31,7 @@ func TestDocsPageNeedsNoOtherHost(t *testing.T) {
 		// What a browser gets, which takes gzip, is the same.
 		if strings.HasPrefix(link[1], "/docs/swagger-ui") {
 			packed := h.send("GET", link[1], http.Header{"Accept-Encoding": {"gzip"}}, nil)
-			if text, err := inflate([]byte(packed.text)); err != nil || string(text) != got.text {
+			if text, err := rest.Inflate([]byte(packed.text)); err != nil || string(text) != got.text {
 				t.Errorf("%s: compressed it is something else: %v", link[1], err)
 			}
 		}
@@ -41,7 +42,7 @@ func TestDocsPageNeedsNoOtherHost(t *testing.T) {
 				}
 			}
 		}
-		if strings.HasPrefix(link[1], "/docs/") && got.header.Get("Content-Security-Policy") != docsPolicy {
+		if strings.HasPrefix(link[1], "/docs/") && got.header.Get("Content-Security-Policy") != rest.DocsPolicy {
 			t.Errorf("%s has the policy %q", link[1], got.header.Get("Content-Security-Policy"))
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -74,7 +75,7 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 	if strings.HasSuffix(name, reportSuffix) {
 		again = "Get the report from /v2/ledger_billing_group_reports for a new one."
 	}
-	refused := fail(http.StatusForbidden, codeForbidden, "The address is not one that this server has signed. %s", again)
+	refused := rest.Fail(http.StatusForbidden, rest.CodeForbidden, "The address is not one that this server has signed. %s", again)
 	account, failed := id.Parse(query.Get("account"))
 	expires, other := strconv.ParseInt(query.Get("expires"), 10, 64)
 	signature, third := base64.RawURLEncoding.DecodeString(query.Get("signature"))
@@ -82,7 +83,7 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 		return 0, uuid.Nil, refused
 	}
 	if now.Unix() >= expires {
-		return 0, uuid.Nil, fail(http.StatusForbidden, codeForbidden, "The address has expired. %s", again)
+		return 0, uuid.Nil, rest.Fail(http.StatusForbidden, rest.CodeForbidden, "The address has expired. %s", again)
 	}
 	text, _, _ := strings.Cut(name, ".")
 	if object, err = uuid.Parse(text); err != nil {
@@ -94,7 +95,7 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 // download sends the file of a recording, or the part that a Range header asks for. It is
 // in no table of operations, since clients take signed addresses as they are given.
 func (s *server) download(w http.ResponseWriter, r *http.Request) error {
-	if err := onlyGet(r); err != nil {
+	if err := rest.OnlyGet(r); err != nil {
 		return err
 	}
 	if s.Downloads == nil {
@@ -106,7 +107,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 		s.loginFailed(r, loginSignature, nil)
 		return err
 	}
-	setAccount(r, account)
+	rest.SetAccount(r, account)
 	s.known(r, account)
 	if strings.HasSuffix(name, reportSuffix) {
 		return s.downloadReport(w, r, account, object)
@@ -117,8 +118,8 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	}
 	file, err := s.Downloads.Open(r.Context(), &kept)
 	if errors.Is(err, fs.ErrNotExist) {
-		f := fail(http.StatusServiceUnavailable, codeUnavailable, "The file of the recording is not within reach of this server.")
-		f.underlying = err
+		f := rest.Fail(http.StatusServiceUnavailable, rest.CodeUnavailable, "The file of the recording is not within reach of this server.")
+		f.Underlying = err
 		return f
 	}
 	if err != nil {

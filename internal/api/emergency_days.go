@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -24,17 +25,17 @@ type emergencyDayView struct {
 	Cost         money.Amount `json:"cost" doc:"What is posted on the day for emergency calls. No limit counts it."`
 }
 
-func (s *server) emergencyOperations() []operation {
-	day := &schema{kind: "string", format: "date", parse: parseWith(parseDay)}
-	return []operation{{method: http.MethodGet, path: "/tollgate/v1/emergency_days", id: "list_emergency_day",
-		tag: "Calls", scope: ScopeRead,
-		summary: "List the emergency calls of connections by UTC day, the latest first.",
-		params: slices.Concat(pageParams(maxPageSize, maxPageSize), []parameter{
-			{name: "filter[connection_id]", schema: idSchema(), description: "Only those of this connection."},
-			{name: "filter[date][gte]", schema: day, description: "Only days from this one on."},
-			{name: "filter[date][lte]", schema: day, description: "Only days up to this one."},
+func (s *server) emergencyOperations() []rest.Operation {
+	day := &rest.Schema{Kind: "string", Format: "date", Parse: rest.ParseWith(parseDay)}
+	return []rest.Operation{{Method: http.MethodGet, Path: "/tollgate/v1/emergency_days", ID: "list_emergency_day",
+		Tag: "Calls", Scope: ScopeRead,
+		Summary: "List the emergency calls of connections by UTC day, the latest first.",
+		Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
+			{Name: "filter[connection_id]", Schema: rest.IdSchema(), Description: "Only those of this connection."},
+			{Name: "filter[date][gte]", Schema: day, Description: "Only days from this one on."},
+			{Name: "filter[date][lte]", Schema: day, Description: "Only days up to this one."},
 		}),
-		status: http.StatusOK, answer: schemaOf[emergencyDayView](), shape: list, handle: s.listEmergencyDays}}
+		Status: http.StatusOK, Answer: schemaOf[emergencyDayView](), Shape: rest.List, Handle: s.listEmergencyDays}}
 }
 
 func parseDay(text string) (record.Day, error) {
@@ -42,17 +43,17 @@ func parseDay(text string) (record.Day, error) {
 	return record.DayOf(t.UnixMicro()), err
 }
 
-func (s *server) listEmergencyDays(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("", maxPageSize)
+func (s *server) listEmergencyDays(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	ask := store.EmergencyQuery{From: 0, To: math.MaxInt32, Number: q.Number, Size: q.Size}
-	ask.Connection, _ = id.Parse(in.query.text("filter[connection_id]", "")) // 0 when not given
-	if day, err := parseDay(in.query.text("filter[date][gte]", "")); err == nil {
+	ask.Connection, _ = id.Parse(in.Query.Text("filter[connection_id]", "")) // 0 when not given
+	if day, err := parseDay(in.Query.Text("filter[date][gte]", "")); err == nil {
 		ask.From = day
 	}
-	if day, err := parseDay(in.query.text("filter[date][lte]", "")); err == nil {
+	if day, err := parseDay(in.Query.Text("filter[date][lte]", "")); err == nil {
 		ask.To = day
 	}
-	page, err := s.Reports.EmergencyDays(ctx, in.account, ask)
+	page, err := s.Reports.EmergencyDays(ctx, in.Account, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -63,5 +64,5 @@ func (s *server) listEmergencyDays(ctx context.Context, in *request) (*response,
 			Calls: d.Started, LiveCalls: d.Started - d.Ended, BilledSec: d.BilledSecs, Cost: d.Posted,
 			Date: d.Day.String()}
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -145,7 +146,7 @@ func TestContentTypes(t *testing.T) {
 
 func TestLongURL(t *testing.T) {
 	h := newHarness(t)
-	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", maxURL), "").wantError(414, "10003 /")
+	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", rest.MaxURL), "").wantError(414, "10003 /")
 }
 
 func TestErrorPages(t *testing.T) {

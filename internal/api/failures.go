@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
 const codeAccountClosed field.Code = "20012"
 
 // failureOf is the answer to those errors of the store that not every collection has.
-func failureOf(err error) *failure {
+func failureOf(err error) *rest.Failure {
 	reference := &store.ReferenceError{}
 	errors.As(err, &reference)
 	locked := (*store.LockedError)(nil)
@@ -21,26 +22,26 @@ func failureOf(err error) *failure {
 	case errors.As(err, &locked):
 		return lockedFailure(locked)
 	case errors.Is(err, store.ErrTaken):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
+		return rest.FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
 			"%s, or a part of it, is taken already. "+
 				"Give one that is yours alone, or ask whoever runs the server to share it with your account (shared_sources).",
 			reference.Other)
 	case errors.Is(err, store.ErrIndistinct):
-		return failAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
+		return rest.FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
 			"%s is shared, and what comes from it could not be told apart. "+
 				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
 			reference.Other)
 	case errors.Is(err, store.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
-		return failAt(http.StatusForbidden, reference.Field, codeForbidden, "The specified billing group either does not exist or is not part of your account.")
+		return rest.FailAt(http.StatusForbidden, reference.Field, rest.CodeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	}
 	return nil
 }
 
 // lockedFailure names every field that is locked, and who can change it.
-func lockedFailure(e *store.LockedError) *failure {
-	f := &failure{status: http.StatusForbidden}
+func lockedFailure(e *store.LockedError) *rest.Failure {
+	f := &rest.Failure{Status: http.StatusForbidden}
 	for _, locked := range e.Fields {
-		f.problems = append(f.problems, problem{code: codeForbidden, pointer: locked.Pointer, detail: fmt.Sprintf(
+		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: locked.Pointer, Detail: fmt.Sprintf(
 			"%s is locked for this account (locked_fields) by whoever runs the server. Leave it as it is, or ask them: "+
 				"a key with the scope %q changes or unlocks it at /tollgate/v1/accounts/{id}.", locked.Lock, ScopeAdmin)})
 	}

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // Every filter of every list, alone and together, selects what a plain model selects
@@ -40,7 +41,7 @@ func TestFiltersAgainstAModel(t *testing.T) {
 	lists := 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method != http.MethodGet || !op.shape.paged() || op.id == "list_usage_report" || strings.Contains(op.path, "{") || op.scope == ScopeAdmin {
+		if op.Method != http.MethodGet || !op.Shape.Paged() || op.ID == "list_usage_report" || strings.Contains(op.Path, "{") || op.Scope == ScopeAdmin {
 			continue
 		}
 		m := h.modelOf(op)
@@ -48,7 +49,7 @@ func TestFiltersAgainstAModel(t *testing.T) {
 			continue
 		}
 		lists++
-		t.Run(op.id, func(t *testing.T) {
+		t.Run(op.ID, func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) { m.check(rt, h) })
 		})
 	}
@@ -59,27 +60,27 @@ func TestFiltersAgainstAModel(t *testing.T) {
 
 // listModel is a list as it is without filters.
 type listModel struct {
-	op      *operation
-	filters []*parameter
+	op      *rest.Operation
+	filters []*rest.Parameter
 	rows    []map[string]any
 	special map[string]func(row map[string]any, bound, value string) bool
 }
 
-func (h *harness) modelOf(op *operation) *listModel {
+func (h *harness) modelOf(op *rest.Operation) *listModel {
 	h.t.Helper()
 	m := &listModel{op: op, special: h.specialFilters()}
 	m.rows = m.all(h, nil)
-	for i := range op.params {
-		p := &op.params[i]
-		if !namesFilter(p.name) || p.name == "filter[record_type]" || len(m.rows) == 0 {
+	for i := range op.Params {
+		p := &op.Params[i]
+		if !rest.NamesFilter(p.Name) || p.Name == "filter[record_type]" || len(m.rows) == 0 {
 			continue
 		}
-		if name, _ := fieldOf(op, p.name); m.special[op.id+" "+name] == nil {
-			if _, left := m.special[op.id+" "+name]; left {
+		if name, _ := fieldOf(op, p.Name); m.special[op.ID+" "+name] == nil {
+			if _, left := m.special[op.ID+" "+name]; left {
 				continue
 			}
 			if _, known := at(m.rows[0], name); !known {
-				h.t.Errorf("%s: say in fieldOf or in specialFilters what %s goes by", op.id, p.name)
+				h.t.Errorf("%s: say in fieldOf or in specialFilters what %s goes by", op.ID, p.Name)
 				continue
 			}
 		}
@@ -99,11 +100,11 @@ func (m *listModel) all(h *harness, query url.Values) []map[string]any {
 		}
 		values.Set("page[size]", "50")
 		values.Set("page[number]", strconv.Itoa(page))
-		if m.op.path == "/v2/detail_records" {
+		if m.op.Path == "/v2/detail_records" {
 			values.Set("filter[record_type]", "sip-trunking")
 		}
 		h.asked++
-		r := h.doWith(h.keys[h.asked/1000], "GET", m.op.path+"?"+values.Encode(), "")
+		r := h.doWith(h.keys[h.asked/1000], "GET", m.op.Path+"?"+values.Encode(), "")
 		if r.status == http.StatusUnprocessableEntity {
 			return nil
 		}
@@ -111,7 +112,7 @@ func (m *listModel) all(h *harness, query url.Values) []map[string]any {
 		rows = append(rows, items...)
 		if len(items) < 50 {
 			if total := r.body["meta"].(map[string]any)["total_results"]; total != float64(len(rows)) {
-				h.t.Errorf("%s?%s: %v in all, %d rows", m.op.path, values.Encode(), total, len(rows))
+				h.t.Errorf("%s?%s: %v in all, %d rows", m.op.Path, values.Encode(), total, len(rows))
 			}
 			return rows
 		}
@@ -123,27 +124,27 @@ func (m *listModel) check(t *rapid.T, h *harness) {
 	want := m.rows
 	for range rapid.IntRange(1, 3).Draw(t, "filters") {
 		p := rapid.SampledFrom(m.filters).Draw(t, "filter")
-		if query.Has(p.name) {
+		if query.Has(p.Name) {
 			continue
 		}
 		value := m.draw(t, p)
-		query.Set(p.name, value)
+		query.Set(p.Name, value)
 		want = slices.Clone(want)
-		want = slices.DeleteFunc(want, func(row map[string]any) bool { return !m.selects(row, p.name, value) })
+		want = slices.DeleteFunc(want, func(row map[string]any) bool { return !m.selects(row, p.Name, value) })
 	}
 	got := m.all(h, query)
 	if got == nil {
 		return // a value that no such field has
 	}
 	if a, b := idsOf(want), idsOf(got); a != b {
-		t.Fatalf("%s?%s\nwant %s\ngot  %s", m.op.path, query.Encode(), a, b)
+		t.Fatalf("%s?%s\nwant %s\ngot  %s", m.op.Path, query.Encode(), a, b)
 	}
-	if !m.op.passesOver() {
+	if !m.op.PassesOver() {
 		return
 	}
 	query.Set(rapid.SampledFrom([]string{"filter[nothing]", "filter[id][foo]", "filter", "filter[connection_id][]", "filters[id]"}).Draw(t, "unknown"), "1")
 	if rows := m.all(h, query); len(rows) > 0 {
-		t.Fatalf("%s?%s: %d rows by a filter that is unknown", m.op.path, query.Encode(), len(rows))
+		t.Fatalf("%s?%s: %d rows by a filter that is unknown", m.op.Path, query.Encode(), len(rows))
 	}
 }
 
@@ -156,11 +157,11 @@ func idsOf(rows []map[string]any) string {
 }
 
 // draw takes a value from one of the rows, or another one of the right form.
-func (m *listModel) draw(t *rapid.T, p *parameter) string {
-	name, bound := fieldOf(m.op, p.name)
+func (m *listModel) draw(t *rapid.T, p *rest.Parameter) string {
+	name, bound := fieldOf(m.op, p.Name)
 	values := []string{"x", "7", "+13125550199", "2026-03-11", "2026-03-12T00:00:00Z", "0", "1.5"}
-	values = append(values, p.schema.enum...)
-	if p.schema.kind == "boolean" {
+	values = append(values, p.Schema.Enum...)
+	if p.Schema.Kind == "boolean" {
 		values = []string{"true", "false"}
 	}
 	if name == "application_name" {
@@ -186,15 +187,15 @@ func (m *listModel) draw(t *rapid.T, p *parameter) string {
 			value = strings.ToLower(value)
 		}
 	}
-	if m, err := parseMoment(value); err == nil && p.schema.format == momentFormat && rapid.Bool().Draw(t, "day") {
-		value = time.UnixMicro(m.first).UTC().Format(time.DateOnly)
+	if m, err := rest.ParseMoment(value); err == nil && p.Schema.Format == rest.MomentFormat && rapid.Bool().Draw(t, "day") {
+		value = time.UnixMicro(m.First).UTC().Format(time.DateOnly)
 	}
 	return value
 }
 
 // fieldOf is the field of a row by which a filter selects, and how.
-func fieldOf(op *operation, filter string) (name, bound string) {
-	parts, _ := splitName(filter)
+func fieldOf(op *rest.Operation, filter string) (name, bound string) {
+	parts, _ := rest.SplitName(filter)
 	last := parts[len(parts)-1]
 	if slices.Contains([]string{"contains", "starts_with", "ends_with", "gt", "gte", "lt", "lte", "eq"}, last) {
 		bound, parts = last, parts[:len(parts)-1]
@@ -214,10 +215,10 @@ func fieldOf(op *operation, filter string) (name, bound string) {
 		bound = "gt"
 	case name == "created_before":
 		bound = "lt"
-	case name == "outbound_voice_profile_id" && strings.HasSuffix(op.id, "_connection") && op.id != "list_connection":
+	case name == "outbound_voice_profile_id" && strings.HasSuffix(op.ID, "_connection") && op.ID != "list_connection":
 		return "outbound.outbound_voice_profile_id", bound
 	}
-	return cmp.Or(byOperation[op.id][name], name), bound
+	return cmp.Or(byOperation[op.ID][name], name), bound
 }
 
 // at is the field of a row at a path.
@@ -237,7 +238,7 @@ func at(row map[string]any, path string) (any, bool) {
 // selects says by the plainest means whether a filter selects a row.
 func (m *listModel) selects(row map[string]any, filter, value string) bool {
 	name, bound := fieldOf(m.op, filter)
-	if special, ok := m.special[m.op.id+" "+name]; ok {
+	if special, ok := m.special[m.op.ID+" "+name]; ok {
 		return special(row, bound, value)
 	}
 	have, _ := at(row, name)
@@ -259,9 +260,9 @@ func (m *listModel) selects(row map[string]any, filter, value string) bool {
 	case "ends_with":
 		return strings.HasSuffix(fold(text), fold(value))
 	}
-	if asked, err := parseMoment(value); err == nil {
+	if asked, err := rest.ParseMoment(value); err == nil {
 		if is, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			return inBounds(bound, is.UnixMicro(), asked.first, asked.after)
+			return inBounds(bound, is.UnixMicro(), asked.First, asked.After)
 		}
 	}
 	if order, ok := compareNumbers(text, value); ok && bound != "" {
@@ -319,7 +320,7 @@ func (h *harness) specialFilters() map[string]func(row map[string]any, bound, va
 	}
 	return map[string]func(row map[string]any, bound, value string) bool{
 		"list_detail_record date_range": func(row map[string]any, _, value string) bool {
-			from, to, _ := dateRange(value, now)
+			from, to, _ := rest.DateRange(value, now)
 			is, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(row["started_at"]))
 			return !is.Before(from) && is.Before(to)
 		},

@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -67,62 +68,64 @@ var authenticationNames = map[string]string{
 }
 
 // fqdnAuthenticationOperations look at FQDN connections through another view.
-func (s *server) fqdnAuthenticationOperations() []operation {
-	r := &resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
-		collection: store.Of[connection.FQDNConnection, id.ID](s.Resources), parseKey: id.Parse,
-		validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
+func (s *server) fqdnAuthenticationOperations() []rest.Operation {
+	r := &rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
+		Collection: store.Of[connection.FQDNConnection, id.ID](s.Resources), ParseKey: id.Parse,
+		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},
-		view: viewEach(func(c connection.FQDNConnection) fqdnAuthenticationView {
+		View: rest.ViewEach(func(c connection.FQDNConnection) fqdnAuthenticationView {
 			return fqdnAuthenticationView{ID: c.ID, RecordType: "fqdn_authentication", ConnectionID: c.ID,
 				MicrosoftTeamsSBC: c.MicrosoftTeamsSBC, fqdnAuthentication: authenticationOf(&c)}
 		}),
-		secrets: func(v *fqdnAuthenticationView) []secretField { return []secretField{optional("password", &v.Password)} },
+		Secrets: func(v *fqdnAuthenticationView) []rest.SecretField {
+			return []rest.SecretField{optional("password", &v.Password)}
+		},
 	}
 	full := schemaOf[fqdnAuthenticationView]()
-	full.secret = true
-	body := full.request(false, nil, false)
+	full.Secret = true
+	body := full.Request(false, nil, false)
 	const path = "/v2/fqdn_connections/{id}/fqdn_authentication"
-	return []operation{
-		{method: http.MethodGet, path: path, id: "get_fqdn_authentication", noun: "fqdn_authentication", tag: "Connections",
-			summary: "Tell how the calls of an FQDN connection are recognised.", scope: ScopeRead,
-			status: http.StatusOK, answer: full, effect: readsConfig, handle: r.get},
-		{method: http.MethodPatch, path: path, id: "update_fqdn_authentication", noun: "fqdn_authentication",
-			tag: "Connections", summary: "Change what the request names (RFC 7396); null sets a field to its default.",
-			scope: ScopeWrite, effect: configures, body: body, status: http.StatusOK, answer: full,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: path, ID: "get_fqdn_authentication", Noun: "fqdn_authentication", Tag: "Connections",
+			Summary: "Tell how the calls of an FQDN connection are recognised.", Scope: ScopeRead,
+			Status: http.StatusOK, Answer: full, Effect: rest.ReadsConfig, Handle: r.Get},
+		{Method: http.MethodPatch, Path: path, ID: "update_fqdn_authentication", Noun: "fqdn_authentication",
+			Tag: "Connections", Summary: "Change what the request names (RFC 7396); null sets a field to its default.",
+			Scope: ScopeWrite, Effect: rest.Configures, Body: body, Status: http.StatusOK, Answer: full,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.changeAuthentication(ctx, in, r, body)
 			}},
 	}
 }
 
 // changeAuthentication answers PATCH /v2/fqdn_connections/{id}/fqdn_authentication.
-func (s *server) changeAuthentication(ctx context.Context, in *request,
-	r *resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID], shape *schema) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) changeAuthentication(ctx context.Context, in *rest.Request,
+	r *rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID], shape *rest.Schema) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	return r.commit(ctx, in, func(ctx context.Context) (connection.FQDNConnection, error) {
+	return r.Commit(ctx, in, func(ctx context.Context) (connection.FQDNConnection, error) {
 		type T = connection.FQDNConnection
-		return r.collection.Update(ctx, in.account, key, func(current T) (T, error) {
+		return r.Collection.Update(ctx, in.Account, key, func(current T) (T, error) {
 			wanted := authenticationOf(&current)
-			tree, err := treeOf(&wanted)
+			tree, err := rest.TreeOf(&wanted)
 			if err != nil {
 				return current, err
 			}
-			body, problems := in.checked(shape, tree, map[string]any{})
+			body, problems := in.Checked(shape, tree, map[string]any{})
 			if len(problems) > 0 {
-				return current, invalid(problems)
+				return current, rest.Invalid(problems)
 			}
 			wanted = fqdnAuthentication{}
-			if err := decode(body, &wanted); err != nil {
+			if err := rest.Decode(body, &wanted); err != nil {
 				return current, err
 			}
 			next := current
-			wanted.put(&next, in.body)
-			_, fqdnNamed := in.body["fqdn_outbound_authentication"]
-			errs := append(r.problems(in, &next), next.Outbound.SettleMethods(fqdnNamed, false)...)
+			wanted.put(&next, in.Body)
+			_, fqdnNamed := in.Body["fqdn_outbound_authentication"]
+			errs := append(r.Problems(in, &next), next.Outbound.SettleMethods(fqdnNamed, false)...)
 			errs, forbidden := settleConnection(s, settledOfFQDN)(in, &current, &next, errs)
 			if len(errs) == 0 {
 				return next, forbidden
@@ -132,7 +135,7 @@ func (s *server) changeAuthentication(ctx context.Context, in *request,
 					errs[i].Pointer = name
 				}
 			}
-			return current, invalidFields(slices.Clip(errs))
+			return current, rest.InvalidFields(slices.Clip(errs))
 		})
 	})
 }

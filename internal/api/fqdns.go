@@ -7,6 +7,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -25,39 +26,39 @@ type fqdnView struct {
 const fqdnFilterName = "filter[fqdn]"
 
 // fqdnFilter selects by a domain name. Telnyx says that case matters; names have none.
-func fqdnFilter() parameter {
-	return parameter{name: fqdnFilterName, schema: &schema{kind: "string", minLength: 1, maxLength: 253},
-		description: "Only objects with this domain name, without regard to case.",
-		filter: func(value string) ([]store.Filter, *problem) {
+func fqdnFilter() rest.Parameter {
+	return rest.Parameter{Name: fqdnFilterName, Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 253},
+		Description: "Only objects with this domain name, without regard to case.",
+		Filter: func(value string) ([]store.Filter, *rest.Problem) {
 			return []store.Filter{{Field: "fqdn", Op: store.Equal, Value: connection.FoldName(value)}}, nil
 		}}
 }
 
-func (s *server) fqdnConnectionOperations() []operation {
-	r := &resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
-		path: "/v2/fqdn_connections", name: "fqdn_connection", tag: "Connections", required: []string{"connection_name"}, answers: schemaOf[fqdnConnectionView](),
-		collection: store.Of[connection.FQDNConnection, id.ID](s.Resources),
-		parseKey:   id.Parse, fresh: connection.NewFQDNConnection, created: http.StatusCreated,
-		adopt: func(next, current *connection.FQDNConnection) { adoptBase(&next.Base, &current.Base) },
-		validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
+func (s *server) fqdnConnectionOperations() []rest.Operation {
+	r := &rest.Resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
+		Path: "/v2/fqdn_connections", Name: "fqdn_connection", Tag: "Connections", Required: []string{"connection_name"}, Answers: schemaOf[fqdnConnectionView](),
+		Collection: store.Of[connection.FQDNConnection, id.ID](s.Resources),
+		ParseKey:   id.Parse, Fresh: connection.NewFQDNConnection, Created: http.StatusCreated,
+		Adopt: func(next, current *connection.FQDNConnection) { adoptBase(&next.Base, &current.Base) },
+		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},
-		settle: s.settleFQDN,
-		view: viewEach(func(c connection.FQDNConnection) fqdnConnectionView {
+		Settle: s.settleFQDN,
+		View: rest.ViewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			c.Outbound.FQDNAuthenticationMethod = new(c.AuthenticationMethod())
 			c.Outbound.IPAuthenticationMethod = c.Outbound.ShownIPMethod()
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
 		}),
-		secrets: secretsOfFQDN,
-		filters: connectionFilters(), sorts: connectionSorts(), standard: "-created_at", pageSize: maxPageSize,
+		Secrets: secretsOfFQDN,
+		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
-	return append(r.mustOperations(), s.fqdnAuthenticationOperations()...)
+	return append(r.MustOperations(), s.fqdnAuthenticationOperations()...)
 }
 
 // settleFQDN is settleConnection for FQDN connections, whose two methods must agree.
-func (s *server) settleFQDN(in *request, current, next *connection.FQDNConnection,
+func (s *server) settleFQDN(in *rest.Request, current, next *connection.FQDNConnection,
 	errs []field.Error) ([]field.Error, error) {
-	outbound, _ := in.body["outbound"].(map[string]any)
+	outbound, _ := in.Body["outbound"].(map[string]any)
 	_, fqdnNamed := outbound["fqdn_authentication_method"]
 	ipMethod, ipNamed := outbound["ip_authentication_method"]
 	if current != nil && ipMethod == connection.MethodIP && current.Outbound.ShownIPMethod() == connection.MethodIP {
@@ -80,28 +81,28 @@ func validFQDN(c *connection.FQDNConnection, named map[string]any) []field.Error
 	return append(c.Validate(), renamedProblem(password, named)...)
 }
 
-func (s *server) fqdnOperations() []operation {
-	r := &resource[connection.FQDN, fqdnView, id.ID]{
-		path: "/v2/fqdns", name: "fqdn", tag: "Connections", answers: schemaOf[fqdnView](),
-		collection: store.Of[connection.FQDN, id.ID](s.Resources),
-		parseKey:   id.Parse, required: []string{"connection_id", "dns_record_type", "fqdn"}, created: http.StatusCreated,
-		fresh: func() connection.FQDN { return connection.FQDN{} },
-		adopt: func(next, current *connection.FQDN) {
+func (s *server) fqdnOperations() []rest.Operation {
+	r := &rest.Resource[connection.FQDN, fqdnView, id.ID]{
+		Path: "/v2/fqdns", Name: "fqdn", Tag: "Connections", Answers: schemaOf[fqdnView](),
+		Collection: store.Of[connection.FQDN, id.ID](s.Resources),
+		ParseKey:   id.Parse, Required: []string{"connection_id", "dns_record_type", "fqdn"}, Created: http.StatusCreated,
+		Fresh: func() connection.FQDN { return connection.FQDN{} },
+		Adopt: func(next, current *connection.FQDN) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		validate: func(_ id.ID, f *connection.FQDN, _ map[string]any) []field.Error { return f.Validate() },
-		view: viewEach(func(f connection.FQDN) fqdnView {
+		Validate: func(_ id.ID, f *connection.FQDN, _ map[string]any) []field.Error { return f.Validate() },
+		View: rest.ViewEach(func(f connection.FQDN) fqdnView {
 			f.Port = f.PortInUse()
 			return fqdnView{FQDN: f, RecordType: "fqdn"}
 		}),
-		filters: []parameter{
-			equalFilter("filter[connection_id]", "connection_id", idSchema()), fqdnFilter(),
-			equalFilter("filter[dns_record_type]", "dns_record_type", &schema{kind: "string", enum: []string{"a", "srv"},
-				fold: strings.ToLower}),
-			equalFilter("filter[port]", "port", &schema{kind: "integer", minimum: new(int64(1)), maximum: new(int64(65535))}),
+		Filters: []rest.Parameter{
+			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()), fqdnFilter(),
+			rest.EqualFilter("filter[dns_record_type]", "dns_record_type", &rest.Schema{Kind: "string", Enum: []string{"a", "srv"},
+				Fold: strings.ToLower}),
+			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
-		sorts: []string{"created_at"}, standard: "-created_at", pageSize: maxPageSize,
+		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
-	return r.mustOperations()
+	return r.MustOperations()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
@@ -33,14 +34,14 @@ func FuzzBody(f *testing.F) {
 		fuzzTarget[connection.FQDN, fqdnView](f, func() connection.FQDN { return connection.FQDN{} }, "connection_id", "dns_record_type", "fqdn")
 	addresses := fuzzTarget[connection.IP, ipView](f, func() connection.IP { return connection.IP{Port: 5060} }, "ip_address")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tree, err := parseTree(text)
+		tree, err := rest.ParseTree(text)
 		var std any
 		stdErr := json.Unmarshal(text, &std)
 		if err == nil && stdErr != nil {
 			t.Fatalf("%q was read, the JSON package refuses it: %v", text, stdErr)
 		}
 		if err != nil {
-			if stdErr == nil && !errors.Is(err, errDepth) {
+			if stdErr == nil && !errors.Is(err, rest.ErrDepth) {
 				t.Fatalf("%q was refused: %v", text, err)
 			}
 			return
@@ -57,43 +58,43 @@ func FuzzBody(f *testing.F) {
 
 func fuzzTarget[T, V any](f *testing.F, fresh func() T, required ...string) func(*testing.T, map[string]any) {
 	value := fresh()
-	defaults, err := treeOf(&value)
+	defaults, err := rest.TreeOf(&value)
 	if err != nil {
 		f.Fatal(err)
 	}
 	full := schemaOf[V]()
-	shape := full.request(false, required, true)
-	r := &resource[T, V, id.ID]{fresh: fresh}
+	shape := full.Request(false, required, true)
+	r := &rest.Resource[T, V, id.ID]{Fresh: fresh}
 	return func(t *testing.T, object map[string]any) {
-		body, _ := known(shape, full, object, "")
-		in := &request{body: body}
-		checked, problems := in.checked(shape, nil, defaults)
+		body, _ := rest.Known(shape, full, object, "")
+		in := &rest.Request{Body: body}
+		checked, problems := in.Checked(shape, nil, defaults)
 		for _, p := range problems {
-			if top := topField(p.pointer); p.pointer != "" && shape.property(top) == nil || p.code == "" || p.detail == "" {
+			if top := topField(p.Pointer); p.Pointer != "" && shape.Property(top) == nil || p.Code == "" || p.Detail == "" {
 				t.Fatalf("complaint about nothing: %+v", p)
 			}
 		}
 		if len(problems) > 0 {
 			return
 		}
-		got := r.fresh()
-		if err := decode(checked, &got); err != nil {
+		got := r.Fresh()
+		if err := rest.Decode(checked, &got); err != nil {
 			t.Fatalf("the schema let through what the type refuses: %v: %v", err, checked)
 		}
-		again, err := treeOf(&got)
+		again, err := rest.TreeOf(&got)
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
-		unchanged, problems := (&request{body: map[string]any{}}).checked(shape, again, defaults)
+		unchanged, problems := (&rest.Request{Body: map[string]any{}}).Checked(shape, again, defaults)
 		if len(problems) > 0 {
 			t.Fatalf("what was stored is refused in a change of nothing: %v", problems)
 		}
 		var second T
-		if err := decode(unchanged, &second); err != nil {
+		if err := rest.Decode(unchanged, &second); err != nil {
 			t.Fatal(err)
 		}
-		first, _ := json.Marshal(&got, encoding())
-		other, _ := json.Marshal(&second, encoding())
+		first, _ := json.Marshal(&got, rest.Encoding())
+		other, _ := json.Marshal(&second, rest.Encoding())
 		if string(first) != string(other) {
 			t.Fatalf("a change of nothing changed it:\n%s\n%s", first, other)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -19,23 +20,23 @@ type gatewayView struct {
 	RecordType string          `json:"record_type" readOnly:"true" enum:"gateway"`
 }
 
-func (s *server) gatewayOperations() []operation {
-	r := &resource[routing.Gateway, gatewayView, id.ID]{
-		path: "/tollgate/v1/gateways", name: "gateway", tag: "Gateways", closed: true, watched: true, scope: ScopeCarrier, answers: schemaOf[gatewayView](),
-		collection: store.Of[routing.Gateway, id.ID](s.Resources), parseKey: id.Parse, fresh: routing.NewGateway,
-		required: []string{"name", "address"}, created: http.StatusCreated,
-		adopt: func(next, current *routing.Gateway) {
+func (s *server) gatewayOperations() []rest.Operation {
+	r := &rest.Resource[routing.Gateway, gatewayView, id.ID]{
+		Path: "/tollgate/v1/gateways", Name: "gateway", Tag: "Gateways", Closed: true, Watched: true, Scope: ScopeCarrier, Answers: schemaOf[gatewayView](),
+		Collection: store.Of[routing.Gateway, id.ID](s.Resources), ParseKey: id.Parse, Fresh: routing.NewGateway,
+		Required: []string{"name", "address"}, Created: http.StatusCreated,
+		Adopt: func(next, current *routing.Gateway) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
+		Validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
 			errs := g.Validate()
 			if len(errs) == 0 && s.CheckGateway != nil && aims(g, named) {
 				errs = s.CheckGateway(g)
 			}
 			return errs
 		},
-		view: viewEach(func(g routing.Gateway) gatewayView {
+		View: rest.ViewEach(func(g routing.Gateway) gatewayView {
 			set := g.Password != nil && *g.Password != ""
 			view := gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
 			if s.GatewayHealth != nil {
@@ -45,11 +46,11 @@ func (s *server) gatewayOperations() []operation {
 			}
 			return view
 		}),
-		secrets: secretsOfGateway,
-		filters: nameFilters("name", 0),
-		sorts:   []string{"created_at", "name", "priority"}, standard: "-created_at", pageSize: 20,
+		Secrets: secretsOfGateway,
+		Filters: rest.NameFilters("name", 0),
+		Sorts:   []string{"created_at", "name", "priority"}, Standard: "-created_at", PageSize: 20,
 	}
-	return r.mustOperations()
+	return r.MustOperations()
 }
 
 // aims says whether a request gives the gateway a target. One that is there already

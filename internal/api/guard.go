@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // Guard bounds what strangers take of the server, so that those with a key never wait
@@ -60,15 +61,15 @@ func (s *server) enter(r *http.Request) error {
 	if wait <= 0 {
 		return nil
 	}
-	f := fail(http.StatusTooManyRequests, codeTooMany,
+	f := rest.Fail(http.StatusTooManyRequests, rest.CodeTooMany,
 		"Requests without a valid API key are limited, and these are too many.")
-	f.header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}, "Connection": {"close"}}
+	f.Header = http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}, "Connection": {"close"}}
 	return f
 }
 
 // known tells the guard whose request it is.
 func (s *server) known(r *http.Request, account id.ID) {
-	setKnown(r)
+	rest.SetKnown(r)
 	if s.Guard != nil {
 		s.Guard.Known(r, account)
 	}

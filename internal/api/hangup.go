@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -86,8 +87,8 @@ type hangupCallsView struct {
 	CallIDs               []uuid.UUID `json:"call_ids" doc:"The calls that end now: at most 1,000 of them."`
 }
 
-func countrySchema() *schema {
-	return &schema{kind: "string", minLength: 2, maxLength: 2, example: "US", parse: func(text string) error {
+func countrySchema() *rest.Schema {
+	return &rest.Schema{Kind: "string", MinLength: 2, MaxLength: 2, Example: "US", Parse: func(text string) error {
 		if _, known := countryOf(text); !known {
 			return fmt.Errorf("%.10q is not a country", text)
 		}
@@ -107,41 +108,45 @@ func callFilter(profile, connection, country string) store.CallFilter {
 	return f
 }
 
-func (s *server) hangUpOperations() []operation {
-	command := schemaOf[hangupCommand]().request(false, nil, false)
-	one := schemaOf[hangupRequest]().request(true, nil, true)
-	command.optional, one.optional = true, true
-	many := schemaOf[hangupCallsRequest]().request(true, nil, true)
-	country := many.property("country_code").schema
-	country.parse, country.nullable = countrySchema().parse, true
-	return []operation{
-		{method: http.MethodPost, path: "/v2/calls/{id}/actions/hangup", id: "hangup_call", noun: "command_result", tag: "Calls",
-			scope: ScopeWrite, effect: adds, status: http.StatusOK, body: command, answer: schemaOf[commandView](),
-			summary: "Hang up a call, by its call_control_id: the id of the call. One that is over is no error.",
-			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpCommand(ctx, in, command) }},
-		{method: http.MethodPost, path: "/tollgate/v1/calls/{id}/hangup", id: "end_call", noun: "call_hangup", tag: "Calls",
-			scope: ScopeWrite, effect: adds, status: http.StatusOK, body: one, answer: schemaOf[hangupView](),
-			summary: "Hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. One that is over is no error: the answer says how it ended.",
-			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpOne(ctx, in, one) }},
-		{method: http.MethodPost, path: "/tollgate/v1/calls/hangup", id: "end_calls", noun: "call_hangups", tag: "Calls",
-			scope: ScopeWrite, effect: configures, status: http.StatusOK, body: many, answer: schemaOf[hangupCallsView](),
-			summary: "Hang up all calls of a profile, of a connection or to a country, or all there are. With dry_run it says how many and which that would be.",
-			handle:  func(ctx context.Context, in *request) (*response, error) { return s.hangUpMany(ctx, in, many) }},
+func (s *server) hangUpOperations() []rest.Operation {
+	command := schemaOf[hangupCommand]().Request(false, nil, false)
+	one := schemaOf[hangupRequest]().Request(true, nil, true)
+	command.Optional, one.Optional = true, true
+	many := schemaOf[hangupCallsRequest]().Request(true, nil, true)
+	country := many.Property("country_code").Schema
+	country.Parse, country.Nullable = countrySchema().Parse, true
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: "/v2/calls/{id}/actions/hangup", ID: "hangup_call", Noun: "command_result", Tag: "Calls",
+			Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: command, Answer: schemaOf[commandView](),
+			Summary: "Hang up a call, by its call_control_id: the id of the call. One that is over is no error.",
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.hangUpCommand(ctx, in, command)
+			}},
+		{Method: http.MethodPost, Path: "/tollgate/v1/calls/{id}/hangup", ID: "end_call", Noun: "call_hangup", Tag: "Calls",
+			Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: one, Answer: schemaOf[hangupView](),
+			Summary: "Hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. One that is over is no error: the answer says how it ended.",
+			Handle:  func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.hangUpOne(ctx, in, one) }},
+		{Method: http.MethodPost, Path: "/tollgate/v1/calls/hangup", ID: "end_calls", Noun: "call_hangups", Tag: "Calls",
+			Scope: ScopeWrite, Effect: rest.Configures, Status: http.StatusOK, Body: many, Answer: schemaOf[hangupCallsView](),
+			Summary: "Hang up all calls of a profile, of a connection or to a country, or all there are. With dry_run it says how many and which that would be.",
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.hangUpMany(ctx, in, many)
+			}},
 	}
 }
 
 // hangUpCommand answers Telnyx's command.
-func (s *server) hangUpCommand(ctx context.Context, in *request, shape *schema) (*response, error) {
-	body, problems := in.checked(shape, nil, nil)
+func (s *server) hangUpCommand(ctx context.Context, in *rest.Request, shape *rest.Schema) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, nil)
 	var c hangupCommand
 	if len(problems) == 0 {
-		if err := decode(body, &c); err != nil {
+		if err := rest.Decode(body, &c); err != nil {
 			return nil, err
 		}
 		problems = c.problems()
 	}
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	return s.hangUp(ctx, in, c.Force, func(_ uuid.UUID, h store.HungUp) any {
 		v := commandView{Result: "ok"}
@@ -153,50 +158,50 @@ func (s *server) hangUpCommand(ctx context.Context, in *request, shape *schema) 
 }
 
 // problems finds what the schema cannot.
-func (c *hangupCommand) problems() (found []problem) {
+func (c *hangupCommand) problems() (found []rest.Problem) {
 	if c.ClientState != nil {
 		if _, err := base64.StdEncoding.DecodeString(*c.ClientState); err != nil {
-			found = append(found, problem{code: field.Malformed, pointer: "/client_state",
-				detail: "client_state is " + excerpt(*c.ClientState) + ", which is not Base64. Encode it."})
+			found = append(found, rest.Problem{Code: field.Malformed, Pointer: "/client_state",
+				Detail: "client_state is " + rest.Excerpt(*c.ClientState) + ", which is not Base64. Encode it."})
 		}
 	}
 	for i, h := range c.CustomHeaders {
 		at := fmt.Sprintf("/custom_headers/%d", i)
 		const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~"
 		if strings.Trim(h.Name, token) != "" {
-			found = append(found, problem{code: field.Malformed, pointer: at + "/name",
-				detail: "name is " + excerpt(h.Name) + ", which is no name of a SIP header. Give one such as X-Reason."})
+			found = append(found, rest.Problem{Code: field.Malformed, Pointer: at + "/name",
+				Detail: "name is " + rest.Excerpt(h.Name) + ", which is no name of a SIP header. Give one such as X-Reason."})
 		}
 		if strings.ContainsFunc(h.Value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			found = append(found, problem{code: field.Malformed, pointer: at + "/value",
-				detail: "value is " + excerpt(h.Value) + ", which has control characters. Give one line."})
+			found = append(found, rest.Problem{Code: field.Malformed, Pointer: at + "/value",
+				Detail: "value is " + rest.Excerpt(h.Value) + ", which has control characters. Give one line."})
 		}
 	}
 	return found
 }
 
-func (s *server) hangUpOne(ctx context.Context, in *request, shape *schema) (*response, error) {
-	body, problems := in.checked(shape, nil, nil)
+func (s *server) hangUpOne(ctx context.Context, in *rest.Request, shape *rest.Schema) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, nil)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	force, _ := body["force"].(bool)
 	return s.hangUp(ctx, in, force, func(call uuid.UUID, h store.HungUp) any { return viewHungUp(call, &h) })
 }
 
 // hangUp has the call of the path end.
-func (s *server) hangUp(ctx context.Context, in *request, force bool, view func(uuid.UUID, store.HungUp) any) (*response, error) {
-	if parseUUID(in.id) != nil {
+func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view func(uuid.UUID, store.HungUp) any) (*rest.Response, error) {
+	if rest.ParseUUID(in.ID) != nil {
 		return nil, store.ErrNotFound // no call has such an id
 	}
-	call := uuid.MustParse(in.id)
-	answer, err := committed(ctx, in, func(_ context.Context, h store.HungUp) (*response, error) {
-		return &response{data: view(call, h)}, nil
+	call := uuid.MustParse(in.ID)
+	answer, err := rest.Committed(ctx, in, func(_ context.Context, h store.HungUp) (*rest.Response, error) {
+		return &rest.Response{Data: view(call, h)}, nil
 	}, func(ctx context.Context) (store.HungUp, error) {
-		return s.HangUps.HangUpCall(ctx, in.account, call, store.HangUp{By: hangUpBy(ctx), Force: force})
+		return s.HangUps.HangUpCall(ctx, in.Account, call, store.HangUp{By: hangUpBy(ctx), Force: force})
 	})
 	if errors.Is(err, admission.ErrEmergencyCall) {
-		return nil, failAt(http.StatusUnprocessableEntity, "/force", codeUnprocessable, "The call is an emergency call, and force is false. "+
+		return nil, rest.FailAt(http.StatusUnprocessableEntity, "/force", rest.CodeUnprocessable, "The call is an emergency call, and force is false. "+
 			"Whoever called for help would be cut off. If it must end all the same, send force: true.")
 	}
 	return answer, err
@@ -235,46 +240,46 @@ func viewHungUp(call uuid.UUID, h *store.HungUp) hangupView {
 	return v
 }
 
-func (s *server) hangUpMany(ctx context.Context, in *request, shape *schema) (*response, error) {
-	body, problems := in.checked(shape, nil, nil)
+func (s *server) hangUpMany(ctx context.Context, in *rest.Request, shape *rest.Schema) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, nil)
 	var c hangupCallsRequest
 	if len(problems) == 0 {
-		if err := decode(body, &c); err != nil {
+		if err := rest.Decode(body, &c); err != nil {
 			return nil, err
 		}
 		var err error
-		if problems, err = s.filterProblems(ctx, in.account, &c); err != nil {
+		if problems, err = s.filterProblems(ctx, in.Account, &c); err != nil {
 			return nil, err
 		}
 	}
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	f := store.CallFilter{Profile: c.OutboundVoiceProfileID, Connection: c.ConnectionID}
 	f.Country, _ = countryOf(c.CountryCode)
-	return committed(ctx, in, func(_ context.Context, h store.HungUpCalls) (*response, error) {
+	return rest.Committed(ctx, in, func(_ context.Context, h store.HungUpCalls) (*rest.Response, error) {
 		v := hangupCallsView{RecordType: "call_hangups", HungUp: int32(len(h.Calls)), AlreadyEnding: int32(h.Already),
 			EmergencyCallsSkipped: int32(h.Emergencies), CallIDs: h.Calls[:min(len(h.Calls), maxHangupIDs)]}
 		if v.CallIDs == nil {
 			v.CallIDs = []uuid.UUID{}
 		}
-		return &response{data: v}, nil
+		return &rest.Response{Data: v}, nil
 	}, func(ctx context.Context) (store.HungUpCalls, error) {
-		return s.HangUps.HangUpCalls(ctx, in.account, f, store.HangUp{By: hangUpBy(ctx), Force: c.Force})
+		return s.HangUps.HangUpCalls(ctx, in.Account, f, store.HangUp{By: hangUpBy(ctx), Force: c.Force})
 	})
 }
 
 // filterProblems holds that a filter is meant, and names what the account has. A profile or
 // a connection that was deleted may have calls that go on.
-func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCallsRequest) (found []problem, err error) {
+func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCallsRequest) (found []rest.Problem, err error) {
 	filtered := c.OutboundVoiceProfileID != 0 || c.ConnectionID != 0 || c.CountryCode != ""
 	switch {
 	case !filtered && !c.All:
 		found = append(found, missingField("/all", "Neither a filter nor all is given. Give outbound_voice_profile_id, "+
 			"connection_id or country_code, or all: true for every call of the account."))
 	case filtered && c.All:
-		found = append(found, problem{code: codeUnprocessable, pointer: "/all",
-			detail: "all is true and a filter is given too. Give all: true for every call of the account, or the filter alone."})
+		found = append(found, rest.Problem{Code: rest.CodeUnprocessable, Pointer: "/all",
+			Detail: "all is true and a filter is given too. Give all: true for every call of the account, or the filter alone."})
 	}
 	snapshot := s.Live.Snapshot()
 	p, n := snapshot.Profile(c.OutboundVoiceProfileID), snapshot.Connection(c.ConnectionID)
@@ -296,7 +301,7 @@ func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCal
 		name, what string
 	}{{lostProfile, "outbound_voice_profile_id", "profile"}, {lostConnection, "connection_id", "connection"}} {
 		if lost.is {
-			found = append(found, problem{code: field.NoAssociation, pointer: "/" + lost.name, detail: lost.name + " names a " + lost.what +
+			found = append(found, rest.Problem{Code: field.NoAssociation, Pointer: "/" + lost.name, Detail: lost.name + " names a " + lost.what +
 				" that does not exist in this account. Give the id of an existing one."})
 		}
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/verification"
@@ -51,7 +52,7 @@ type harness struct {
 
 // answered is an answer of an operation.
 type answered struct {
-	op     *operation
+	op     *rest.Operation
 	status int
 	dryRun string
 	text   string
@@ -249,18 +250,18 @@ func (h *harness) send(method, target string, header http.Header, body io.Reader
 // schemas: nothing is missing, nothing is of another type, nothing is undocumented.
 func (h *harness) checkDocumented(request *http.Request, r reply) {
 	h.t.Helper()
-	_, pattern := h.api.engine.mux.Handler(request)
-	i := slices.IndexFunc(h.api.engine.Operations, func(op operation) bool { return op.path == pattern && op.method == request.Method })
+	_, pattern := h.api.engine.Mux.Handler(request)
+	i := slices.IndexFunc(h.api.engine.Operations, func(op rest.Operation) bool { return op.Path == pattern && op.Method == request.Method })
 	if i < 0 || r.text == "" || path.Clean(request.URL.Path) != request.URL.Path {
 		return
 	}
 	op := &h.api.engine.Operations[i]
-	answer := answered{op: op, status: r.status, dryRun: r.header.Get(dryRunHeader), text: r.text}
+	answer := answered{op: op, status: r.status, dryRun: r.header.Get(rest.DryRunHeader), text: r.text}
 	if _, before := h.documented.LoadOrStore(answer, true); before {
 		return
 	}
 	for _, difference := range op.Differences(r.status, r.header, []byte(r.text)) {
-		h.t.Errorf("%s %s: %s", op.method, op.path, difference)
+		h.t.Errorf("%s %s: %s", op.Method, op.Path, difference)
 	}
 }
 
@@ -327,7 +328,7 @@ func (r reply) errors() []string {
 				}
 			}
 		}
-		if !slices.ContainsFunc(errorPages(), func(p errorPage) bool { return string(p.Code) == code && p.Title == entry["title"] }) {
+		if !slices.ContainsFunc(errorPages(), func(p rest.ErrorPage) bool { return string(p.Code) == code && p.Title == entry["title"] }) {
 			r.t.Errorf("code %s is not explained", code)
 		}
 		out = append(out, code+place)

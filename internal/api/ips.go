@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -17,36 +18,36 @@ type ipView struct {
 
 // permitNetwork keeps an account from claiming large parts of the internet, where later
 // accounts may have their addresses.
-func permitNetwork(in *request, current, next *connection.IP) error {
+func permitNetwork(in *rest.Request, current, next *connection.IP) error {
 	if !next.IPAddress.Wide() || current != nil && current.IPAddress == next.IPAddress ||
 		beyond(in, []string{ScopeCarrier}) == "" {
 		return nil
 	}
-	return failAt(http.StatusForbidden, "/ip_address", codeForbidden,
+	return rest.FailAt(http.StatusForbidden, "/ip_address", rest.CodeForbidden,
 		"%s is a network larger than /24 (IPv6 /48), which needs a key with the scope %q. %s Or give the addresses or the "+
 			"smaller networks that you use.",
 		next.IPAddress, ScopeCarrier, wayToScope(ScopeCarrier))
 }
 
-func (s *server) ipOperations() []operation {
-	r := &resource[connection.IP, ipView, id.ID]{
-		path: "/v2/ips", name: "ip", tag: "Connections", answers: schemaOf[ipView](),
-		collection: store.Of[connection.IP, id.ID](s.Resources),
-		parseKey:   id.Parse, required: []string{"ip_address"}, created: http.StatusCreated,
-		fresh: func() connection.IP { return connection.IP{Port: 5060} },
-		adopt: func(next, current *connection.IP) {
+func (s *server) ipOperations() []rest.Operation {
+	r := &rest.Resource[connection.IP, ipView, id.ID]{
+		Path: "/v2/ips", Name: "ip", Tag: "Connections", Answers: schemaOf[ipView](),
+		Collection: store.Of[connection.IP, id.ID](s.Resources),
+		ParseKey:   id.Parse, Required: []string{"ip_address"}, Created: http.StatusCreated,
+		Fresh: func() connection.IP { return connection.IP{Port: 5060} },
+		Adopt: func(next, current *connection.IP) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		permit:   permitNetwork,
-		validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
-		view:     viewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
-		filters: []parameter{
-			equalFilter("filter[connection_id]", "connection_id", idSchema()),
-			equalFilter("filter[ip_address]", "ip_address", networkSchema()),
-			equalFilter("filter[port]", "port", &schema{kind: "integer", minimum: new(int64(1)), maximum: new(int64(65535))}),
+		Permit:   permitNetwork,
+		Validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
+		View:     rest.ViewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
+		Filters: []rest.Parameter{
+			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()),
+			rest.EqualFilter("filter[ip_address]", "ip_address", networkSchema()),
+			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
-		sorts: []string{"created_at"}, standard: "-created_at", pageSize: maxPageSize,
+		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
-	return r.mustOperations()
+	return r.MustOperations()
 }

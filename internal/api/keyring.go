@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -153,7 +154,7 @@ func (k *keyring) use(key *store.Key) {
 }
 
 // authenticate finds the key of a request, and checks that it may do what is asked.
-func (s *server) authenticate(r *http.Request, needed string) (caller, error) {
+func (s *server) authenticate(r *http.Request, needed string) (rest.Caller, error) {
 	secret, shown := bearer(r)
 	if !shown {
 		why := loginMalformed
@@ -161,7 +162,7 @@ func (s *server) authenticate(r *http.Request, needed string) (caller, error) {
 			why = loginMissing
 		}
 		s.loginFailed(r, why, nil)
-		return caller{}, unauthenticated()
+		return rest.Caller{}, unauthenticated()
 	}
 	hash := HashKey(secret)
 	key, err := s.keys.find(r.Context(), hash)
@@ -170,13 +171,13 @@ func (s *server) authenticate(r *http.Request, needed string) (caller, error) {
 	case errors.Is(err, store.ErrNotFound):
 		s.keys.note(hash, false)
 		s.loginFailed(r, loginUnknown, nil)
-		return caller{}, unauthenticated()
+		return rest.Caller{}, unauthenticated()
 	case err != nil:
-		return caller{}, err
+		return rest.Caller{}, err
 	case !validAt(&key, hash, now):
 		s.keys.note(hash, false)
 		s.loginFailed(r, loginExpired, &key)
-		return caller{}, unauthenticated()
+		return rest.Caller{}, unauthenticated()
 	}
 	if !s.keys.remembers(hash) {
 		s.keys.note(hash, true)
@@ -185,18 +186,18 @@ func (s *server) authenticate(r *http.Request, needed string) (caller, error) {
 	switch {
 	case !slices.Contains(key.Scopes, needed):
 		s.loginFailed(r, loginScope, &key)
-		return caller{}, fail(http.StatusForbidden, codeForbidden,
+		return rest.Caller{}, rest.Fail(http.StatusForbidden, rest.CodeForbidden,
 			"This key has the scopes %s and not %q, which the request needs. %s",
 			strings.Join(key.Scopes, ", "), needed, wayToScope(needed))
 	}
 	if account := s.Live.Snapshot().Account(key.AccountID); account != nil && !account.Active {
 		s.loginFailed(r, loginDeactivated, &key)
-		return caller{}, fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
+		return rest.Caller{}, rest.Fail(http.StatusForbidden, codeAccountClosed, "The account is deactivated.")
 	}
 	s.keys.use(&key)
-	return caller{
-		account: key.AccountID, key: key.ID, keyName: key.Name, scopes: key.Scopes, until: key.ExpiresAt, secret: secret,
-		admin: slices.Contains(key.Scopes, ScopeAdmin), sees: slices.Contains(key.Scopes, ScopeSecrets),
+	return rest.Caller{
+		Account: key.AccountID, Key: key.ID, KeyName: key.Name, Scopes: key.Scopes, Until: key.ExpiresAt, Secret: secret,
+		Admin: slices.Contains(key.Scopes, ScopeAdmin), Sees: slices.Contains(key.Scopes, ScopeSecrets),
 	}, nil
 }
 
@@ -210,8 +211,8 @@ func validAt(key *store.Key, hash [32]byte, now time.Time) bool {
 }
 
 // unauthenticated is the same for every kind of bad key, so that nothing is learnt from it.
-func unauthenticated() *failure {
-	f := fail(http.StatusUnauthorized, codeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
-	f.header = http.Header{"Www-Authenticate": {"Bearer"}}
+func unauthenticated() *rest.Failure {
+	f := rest.Fail(http.StatusUnauthorized, rest.CodeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
+	f.Header = http.Header{"Www-Authenticate": {"Bearer"}}
 	return f
 }

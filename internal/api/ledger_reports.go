@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -45,34 +46,36 @@ const (
 	reportSuffix = ".csv"
 )
 
-func (s *server) ledgerReportOperations() []operation {
+func (s *server) ledgerReportOperations() []rest.Operation {
 	const tag = "Billing groups"
-	view, body := schemaOf[ledgerReportView](), schemaOf[ledgerReportRequest]().request(false, nil, true)
-	return []operation{
-		{method: http.MethodPost, path: ledgerReportsPath, id: "create_ledger_billing_group_report", tag: tag, scope: ScopeWrite, effect: configures,
-			summary: "Make a report of what the calls of each billing group cost in a month.", status: http.StatusOK, answer: view, body: body,
-			handle: func(ctx context.Context, in *request) (*response, error) { return s.createLedgerReport(ctx, in, body) }},
-		{method: http.MethodGet, path: ledgerReportsPath + "/{id}", id: "get_ledger_billing_group_report", tag: tag, scope: ScopeRead,
-			summary: "Get a report over billing groups, with an address for downloading it.", status: http.StatusOK, answer: view,
-			handle: s.getLedgerReport},
+	view, body := schemaOf[ledgerReportView](), schemaOf[ledgerReportRequest]().Request(false, nil, true)
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: ledgerReportsPath, ID: "create_ledger_billing_group_report", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Make a report of what the calls of each billing group cost in a month.", Status: http.StatusOK, Answer: view, Body: body,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.createLedgerReport(ctx, in, body)
+			}},
+		{Method: http.MethodGet, Path: ledgerReportsPath + "/{id}", ID: "get_ledger_billing_group_report", Tag: tag, Scope: ScopeRead,
+			Summary: "Get a report over billing groups, with an address for downloading it.", Status: http.StatusOK, Answer: view,
+			Handle: s.getLedgerReport},
 	}
 }
 
-func (s *server) createLedgerReport(ctx context.Context, in *request, body *schema) (*response, error) {
-	checked, problems := in.checked(body, nil, nil)
+func (s *server) createLedgerReport(ctx context.Context, in *rest.Request, body *rest.Schema) (*rest.Response, error) {
+	checked, problems := in.Checked(body, nil, nil)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var asked ledgerReportRequest
-	if err := decode(checked, &asked); err != nil {
+	if err := rest.Decode(checked, &asked); err != nil {
 		return nil, err
 	}
 	wanted, errs := monthOf(&asked, s.Clock())
 	if len(errs) > 0 {
-		return nil, invalidFields(errs)
+		return nil, rest.InvalidFields(errs)
 	}
-	return committed(ctx, in, s.answerLedgerReport(in), func(ctx context.Context) (store.LedgerReport, error) {
-		return store.Of[store.LedgerReport, uuid.UUID](s.Resources).Create(ctx, in.account, wanted)
+	return rest.Committed(ctx, in, s.answerLedgerReport(in), func(ctx context.Context) (store.LedgerReport, error) {
+		return store.Of[store.LedgerReport, uuid.UUID](s.Resources).Create(ctx, in.Account, wanted)
 	})
 }
 
@@ -107,34 +110,34 @@ func reportMonth(r *store.LedgerReport) (from, to time.Time) {
 	return from, from.AddDate(0, 1, 0)
 }
 
-func (s *server) getLedgerReport(ctx context.Context, in *request) (*response, error) {
+func (s *server) getLedgerReport(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
-	r, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(ctx, in.account, key)
+	r, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
 	return s.answerLedgerReport(in)(ctx, r)
 }
 
-func (s *server) answerLedgerReport(in *request) func(context.Context, store.LedgerReport) (*response, error) {
-	return func(ctx context.Context, r store.LedgerReport) (*response, error) {
-		account, err := s.Accounts.Account(ctx, in.account)
+func (s *server) answerLedgerReport(in *rest.Request) func(context.Context, store.LedgerReport) (*rest.Response, error) {
+	return func(ctx context.Context, r store.LedgerReport) (*rest.Response, error) {
+		account, err := s.Accounts.Account(ctx, in.Account)
 		if err != nil {
 			return nil, err
 		}
 		v := ledgerReportView{ID: r.ID, RecordType: "ledger_billing_group_report", OrganizationID: account.OrganizationID,
 			Year: r.Year, Month: r.Month, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
-		if v.Status, err = s.reportStatus(ctx, in.account, &r); err != nil {
+		if v.Status, err = s.reportStatus(ctx, in.Account, &r); err != nil {
 			return nil, err
 		}
 		origin := store.OriginOf(ctx)
 		if v.Status == reportComplete && (origin == nil || !origin.DryRun) {
-			v.ReportURL = textOrNull(s.Downloads.address(in.base, in.account, r.ID.String()+reportSuffix, s.Clock()))
+			v.ReportURL = textOrNull(s.Downloads.address(in.Base, in.Account, r.ID.String()+reportSuffix, s.Clock()))
 		}
-		return &response{data: v, version: r.Version}, nil
+		return &rest.Response{Data: v, Version: r.Version}, nil
 	}
 }
 
@@ -225,7 +228,7 @@ func (s *server) ledgerReport(ctx context.Context, account id.ID, r *store.Ledge
 		if !found {
 			sums = nothing
 		}
-		csvLine(&text, slices.Concat([]any{r.Year, r.Month, group, groups[group]}, sums, []any{"USD"}))
+		rest.CsvLine(&text, slices.Concat([]any{r.Year, r.Month, group, groups[group]}, sums, []any{"USD"}))
 	}
 	return []byte(text.String()), nil
 }

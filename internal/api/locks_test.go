@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"github.com/tollgate/tollgate/internal/rest"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,21 +41,21 @@ func TestPricesAndRoutesNeedCarrier(t *testing.T) {
 	gateway := fmt.Sprint(h.doWith(h.operator, "POST", "/tollgate/v1/gateways", `{"name":"g","address":"192.0.2.1"}`).want(http.StatusCreated)["id"])
 	h.doWith(h.operator, "POST", "/tollgate/v1/rate_decks/"+deck+"/activate", "").want(http.StatusOK)
 	for _, op := range h.api.engine.Operations {
-		if op.scope != ScopeCarrier {
+		if op.Scope != ScopeCarrier {
 			continue
 		}
 		one := deck
-		if strings.Contains(op.path, "gateways") {
+		if strings.Contains(op.Path, "gateways") {
 			one = gateway
 		}
 		body := ""
-		if op.body != nil {
+		if op.Body != nil {
 			body = `{"name":"g","address":"192.0.2.2"}`
 		}
-		r := h.doWith(h.key, op.method, strings.ReplaceAll(op.path, "{id}", one), body)
+		r := h.doWith(h.key, op.Method, strings.ReplaceAll(op.Path, "{id}", one), body)
 		r.wantError(http.StatusForbidden, "10010 /")
 		if !strings.Contains(r.text, "api_keys") {
-			t.Errorf("%s does not tell the way out: %s", op.id, r.text)
+			t.Errorf("%s does not tell the way out: %s", op.ID, r.text)
 		}
 	}
 	// A profile that names a free deck would be the same by another way.
@@ -154,7 +155,7 @@ func TestLockedFields(t *testing.T) {
 // A key that expires makes none that lives longer, nor extends itself.
 func TestKeysDoNotOutliveTheirMaker(t *testing.T) {
 	h := newHarness(t)
-	until := func(d time.Duration) string { return fmt.Sprintf("%q", wireTime(start.Add(d))) }
+	until := func(d time.Duration) string { return fmt.Sprintf("%q", rest.WireTime(start.Add(d))) }
 	made := h.do("POST", "/tollgate/v1/api_keys", `{"name":"contractor","expires_at":`+until(time.Hour)+`}`).want(http.StatusCreated)
 	key, own := made["secret"].(string), fmt.Sprint("/tollgate/v1/api_keys/", made["id"])
 	for _, expires := range []string{"null", until(2 * time.Hour)} {

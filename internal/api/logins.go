@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -36,7 +37,7 @@ const (
 // failedLogins bounds what failed logins write into the log: a line for a source and a
 // reason, and then no other for a while; and all of them together a few a second.
 type failedLogins struct {
-	lines lines
+	lines rest.Lines
 
 	mu   sync.Mutex // guards seen
 	seen map[failedLogin]*loginCount
@@ -61,7 +62,7 @@ func (f *failedLogins) take(one failedLogin, now time.Time) (write bool, more in
 		c.more++
 		return false, 0
 	}
-	if write, _ = f.lines.take(now); !write {
+	if write, _ = f.lines.Take(now); !write {
 		return false, 0
 	}
 	if c == nil {
@@ -95,7 +96,7 @@ func (s *server) loginFailed(r *http.Request, why string, key *store.Key) {
 	if !write {
 		return
 	}
-	attributes := []any{"address", address, "reason", why, "route", r.Pattern, "request_id", requestIDOf(r)}
+	attributes := []any{"address", address, "reason", why, "route", r.Pattern, "request_id", rest.RequestIDOf(r)}
 	if key != nil {
 		attributes = append(attributes, "key_id", key.ID.String(), "account", key.AccountID.String())
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -79,7 +80,7 @@ func TestFailedLoginsOfManySources(t *testing.T) {
 			t.Fatalf("%d sources are remembered", len(f.seen))
 		}
 	}
-	if written != strangerLinesBurst {
+	if written != rest.StrangerLinesBurst {
 		t.Errorf("%d lines were written at once", written)
 	}
 }

@@ -8,38 +8,39 @@ import (
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // numericFields are the pointers of all fields below a schema that want says yes to.
-func numericFields(s *schema, at string, want func(*schema) bool) (fields []string) {
+func numericFields(s *rest.Schema, at string, want func(*rest.Schema) bool) (fields []string) {
 	if s == nil {
 		return nil
 	}
 	if want(s) {
 		return []string{at}
 	}
-	for _, p := range s.properties {
-		fields = append(fields, numericFields(p.schema, at+"/"+p.name, want)...)
+	for _, p := range s.Properties {
+		fields = append(fields, numericFields(p.Schema, at+"/"+p.Name, want)...)
 	}
-	return append(fields, numericFields(s.items, at+"/0", want)...)
+	return append(fields, numericFields(s.Items, at+"/0", want)...)
 }
 
-func schemaAt(s *schema, pointer string) *schema {
+func schemaAt(s *rest.Schema, pointer string) *rest.Schema {
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if name == "0" {
-			s = s.items
+			s = s.Items
 			continue
 		}
-		s = s.property(name).schema
+		s = s.Property(name).Schema
 	}
 	return s
 }
 
 // checkedAt is what a schema makes of a value at a pointer, and what is said of it.
-func checkedAt(s *schema, pointer, number string) (value any, problems []problem) {
-	tree := withAt(map[string]any{}, pointer, literal(number))
-	c := checker{}
-	value = c.check(s, tree, "")
+func checkedAt(s *rest.Schema, pointer, number string) (value any, problems []rest.Problem) {
+	tree := withAt(map[string]any{}, pointer, rest.Literal(number))
+	c := rest.Checker{}
+	value = c.Check(s, tree, "")
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if name == "0" {
 			value = value.([]any)[0]
@@ -47,8 +48,8 @@ func checkedAt(s *schema, pointer, number string) (value any, problems []problem
 		}
 		value = value.(map[string]any)[name]
 	}
-	for _, p := range c.problems {
-		if p.pointer == pointer {
+	for _, p := range c.Problems {
+		if p.Pointer == pointer {
 			problems = append(problems, p)
 		}
 	}
@@ -60,20 +61,20 @@ func TestEveryIDMayBeANumber(t *testing.T) {
 	h, tried := newHarness(t), 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		for _, pointer := range numericFields(op.body, "", func(s *schema) bool { return s.numericID }) {
+		for _, pointer := range numericFields(op.Body, "", func(s *rest.Schema) bool { return s.NumericID }) {
 			tried++
 			for number, want := range map[string]string{
 				"1293384261075731499": "1293384261075731499", "1.293384261075731499e18": "1293384261075731499", "1e3": "1000",
 				"9007199254740993": "9007199254740993", "9223372036854775807": "9223372036854775807", "12.0": "12",
 			} {
-				if got, problems := checkedAt(op.body, pointer, number); got != want || len(problems) > 0 {
-					t.Errorf("%s%s: %s is read as %v: %v", op.id, pointer, number, got, problems)
+				if got, problems := checkedAt(op.Body, pointer, number); got != want || len(problems) > 0 {
+					t.Errorf("%s%s: %s is read as %v: %v", op.ID, pointer, number, got, problems)
 				}
 			}
 			for _, number := range []string{"0", "-0", "-7", "1.5", "1e-1", "9223372036854775808", "1e19", "1e400", "1e-400", "1e999999999"} {
-				_, problems := checkedAt(op.body, pointer, number)
-				if len(problems) != 1 || problems[0].code != "10015" || !strings.Contains(problems[0].detail, number) {
-					t.Errorf("%s%s: %s: %v", op.id, pointer, number, problems)
+				_, problems := checkedAt(op.Body, pointer, number)
+				if len(problems) != 1 || problems[0].Code != "10015" || !strings.Contains(problems[0].Detail, number) {
+					t.Errorf("%s%s: %s: %v", op.ID, pointer, number, problems)
 				}
 			}
 		}
@@ -89,30 +90,30 @@ func TestEveryNumberInEveryForm(t *testing.T) {
 	h, tried := newHarness(t), 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		for _, pointer := range numericFields(op.body, "", func(s *schema) bool { return s.kind == "integer" || s.kind == "number" }) {
+		for _, pointer := range numericFields(op.Body, "", func(s *rest.Schema) bool { return s.Kind == "integer" || s.Kind == "number" }) {
 			tried++
-			s := schemaAt(op.body, pointer)
+			s := schemaAt(op.Body, pointer)
 			good := int64(100)
-			if s.maximum != nil {
-				good = min(good, *s.maximum/10*10)
+			if s.Maximum != nil {
+				good = min(good, *s.Maximum/10*10)
 			}
-			if s.minimum != nil {
-				good = max(good, *s.minimum)
+			if s.Minimum != nil {
+				good = max(good, *s.Minimum)
 			}
 			text := strconv.FormatInt(good, 10)
 			for _, number := range []string{text, text + ".0", text + "e0", text + "0e-1", text + "00E-02", fmt.Sprint("0.", text, "e", len(text))} {
-				if got, problems := checkedAt(op.body, pointer, number); got != literal(text) || len(problems) > 0 {
-					t.Errorf("%s%s: %s is read as %v: %v", op.id, pointer, number, got, problems)
+				if got, problems := checkedAt(op.Body, pointer, number); got != rest.Literal(text) || len(problems) > 0 {
+					t.Errorf("%s%s: %s is read as %v: %v", op.ID, pointer, number, got, problems)
 				}
 			}
 			for _, number := range []string{"1e400", "-1e400", "1e-400", "1e999999999999999999", strings.Repeat("9", 5000)} {
-				_, problems := checkedAt(op.body, pointer, number)
-				if len(problems) != 1 || !strings.Contains(problems[0].detail, "Give ") || len(problems[0].detail) > 300 {
-					t.Errorf("%s%s: %.20s: %v", op.id, pointer, number, problems)
+				_, problems := checkedAt(op.Body, pointer, number)
+				if len(problems) != 1 || !strings.Contains(problems[0].Detail, "Give ") || len(problems[0].Detail) > 300 {
+					t.Errorf("%s%s: %.20s: %v", op.ID, pointer, number, problems)
 				}
 			}
-			if got, problems := checkedAt(op.body, pointer, "-0"); s.minimum != nil && *s.minimum == 0 && (got != literal("0") || len(problems) > 0) {
-				t.Errorf("%s%s: -0 is read as %v: %v", op.id, pointer, got, problems)
+			if got, problems := checkedAt(op.Body, pointer, "-0"); s.Minimum != nil && *s.Minimum == 0 && (got != rest.Literal("0") || len(problems) > 0) {
+				t.Errorf("%s%s: -0 is read as %v: %v", op.ID, pointer, got, problems)
 			}
 		}
 	}

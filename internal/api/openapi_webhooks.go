@@ -4,20 +4,21 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // webhookPayload is the schema of what an event has as data.payload.
-func webhookPayload(t webhook.EventType) *schema {
-	return wireTypes.of(reflect.TypeOf(t.Payload))
+func webhookPayload(t webhook.EventType) *rest.Schema {
+	return wireTypes.Of(reflect.TypeOf(t.Payload))
 }
 
 // describeWebhooks describes the requests that the server makes: one for each type of event.
-func describeWebhooks(d *documenter) map[string]any {
+func describeWebhooks(d *rest.Documenter) map[string]any {
 	out := map[string]any{}
 	for _, t := range webhook.EventTypes() {
 		name := reflect.TypeOf(t.Payload).Name()
-		payload := d.named(strings.ToUpper(name[:1])+name[1:], webhookPayload(t))
+		payload := d.Named(strings.ToUpper(name[:1])+name[1:], webhookPayload(t))
 		data := map[string]any{
 			"record_type": map[string]any{"type": "string", "enum": []string{"event"}},
 			"event_type":  map[string]any{"type": "string", "enum": []string{t.Name}},
@@ -39,7 +40,7 @@ func describeWebhooks(d *documenter) map[string]any {
 				header("telnyx-timestamp", "When the request was made, in seconds since 1970."),
 				header("webhook-id", "The event's id."),
 			},
-			"requestBody": map[string]any{"required": true, "content": jsonContent(object(map[string]any{"data": object(data), "meta": object(meta)}))},
+			"requestBody": map[string]any{"required": true, "content": rest.JsonContent(rest.Object(map[string]any{"data": rest.Object(data), "meta": rest.Object(meta)}))},
 			"responses": map[string]any{
 				"2XX": map[string]any{"description": "The event was taken."},
 				"4XX": map[string]any{"description": "It is sent again later, as after every other answer and none."},

@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -21,30 +22,30 @@ type profileView struct {
 	ConnectionsCount int32  `json:"connections_count" readOnly:"true" doc:"How many connections use the profile."`
 }
 
-func (s *server) profileOperations() []operation {
-	r := &resource[profile.Profile, profileView, id.ID]{
-		path: "/v2/outbound_voice_profiles", name: "outbound_voice_profile", tag: "Outbound voice profiles", answers: schemaOf[profileView](),
-		collection: store.Of[profile.Profile, id.ID](s.Resources),
-		parseKey:   id.Parse, fresh: profile.New, required: []string{"name"},
-		created: http.StatusOK, validate: s.validateProfile, view: s.viewProfiles,
-		permit:  permitDeck,
-		effects: s.profileEffect, effect: schemaOf[profileEffects](),
-		adopt: func(next, current *profile.Profile) {
+func (s *server) profileOperations() []rest.Operation {
+	r := &rest.Resource[profile.Profile, profileView, id.ID]{
+		Path: "/v2/outbound_voice_profiles", Name: "outbound_voice_profile", Tag: "Outbound voice profiles", Answers: schemaOf[profileView](),
+		Collection: store.Of[profile.Profile, id.ID](s.Resources),
+		ParseKey:   id.Parse, Fresh: profile.New, Required: []string{"name"},
+		Created: http.StatusOK, Validate: s.validateProfile, View: s.viewProfiles,
+		Permit:  permitDeck,
+		Effects: s.profileEffect, Effect: schemaOf[profileEffects](),
+		Adopt: func(next, current *profile.Profile) {
 			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
 			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
 		},
-		filters:  nameFilters("name", 0),
-		sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
-		standard: "-created_at", pageSize: 20,
+		Filters:  rest.NameFilters("name", 0),
+		Sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
+		Standard: "-created_at", PageSize: 20,
 	}
-	usage := operation{method: http.MethodGet, path: "/tollgate/v1/outbound_voice_profiles/{id}/usage", id: "get_outbound_voice_profile_usage",
-		tag: "Outbound voice profiles", summary: "What the profile has spent and holds today, and its calls now.", scope: ScopeRead,
-		status: http.StatusOK, answer: schemaOf[usageView](), handle: s.profileUsage}
-	return append(r.mustOperations(), usage)
+	usage := rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/outbound_voice_profiles/{id}/usage", ID: "get_outbound_voice_profile_usage",
+		Tag: "Outbound voice profiles", Summary: "What the profile has spent and holds today, and its calls now.", Scope: ScopeRead,
+		Status: http.StatusOK, Answer: schemaOf[usageView](), Handle: s.profileUsage}
+	return append(r.MustOperations(), usage)
 }
 
 // permitDeck keeps the choice of prices to those who may set prices.
-func permitDeck(in *request, current, next *profile.Profile) error {
+func permitDeck(in *rest.Request, current, next *profile.Profile) error {
 	was := id.ID(0)
 	if current != nil {
 		was = current.RateDeckID
@@ -52,7 +53,7 @@ func permitDeck(in *request, current, next *profile.Profile) error {
 	if next.RateDeckID == was || beyond(in, []string{ScopeCarrier}) == "" {
 		return nil
 	}
-	return failAt(http.StatusForbidden, "/rate_deck_id", codeForbidden,
+	return rest.FailAt(http.StatusForbidden, "/rate_deck_id", rest.CodeForbidden,
 		"rate_deck_id sets what calls cost, so to change it needs a key with the scope %q. %s Or leave it as it is; null "+
 			"in a new profile is the account's default deck.",
 		ScopeCarrier, wayToScope(ScopeCarrier))
@@ -102,20 +103,20 @@ type usageView struct {
 	ConcurrentCallLimit    *int32         `json:"concurrent_call_limit"`
 }
 
-func (s *server) profileUsage(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) profileUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	p, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.account, key)
-	if err != nil {
-		return nil, err
-	}
-	spend, err := s.Spending.Spend(ctx, in.account, admission.Scope{Profile: key})
+	p, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
-	calls, err := s.Calls.LiveCalls(ctx, in.account)
+	spend, err := s.Spending.Spend(ctx, in.Account, admission.Scope{Profile: key})
+	if err != nil {
+		return nil, err
+	}
+	calls, err := s.Calls.LiveCalls(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -131,5 +132,5 @@ func (s *server) profileUsage(ctx context.Context, in *request) (*response, erro
 			view.LiveCalls++
 		}
 	}
-	return &response{data: view}, nil
+	return &rest.Response{Data: view}, nil
 }

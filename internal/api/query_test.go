@@ -9,6 +9,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // Every form of an array that a published client sends is the same query.
@@ -30,7 +31,7 @@ func TestArraysInQueries(t *testing.T) {
 		"dimensions.0=country_code&dimensions.1=tn_type",
 	} {
 		r := h.do("GET", target+form, "")
-		if diff := gocmp.Diff(want, r.list()); diff != "" || r.header.Get(ignoredParametersHeader) != "" {
+		if diff := gocmp.Diff(want, r.list()); diff != "" || r.header.Get(rest.IgnoredParametersHeader) != "" {
 			t.Errorf("%s is another query (-want +got):\n%s", form, diff)
 		}
 		csv := h.do("GET", target+form+"&format=csv", "")
@@ -63,8 +64,8 @@ func TestNamesOfFilters(t *testing.T) {
 		"page_number=2&page_size=1": 1, "page[number]=1&page[size]=1&number=2": 1, "page[size]=1&number=3": 0,
 	} {
 		r := h.do("GET", "/v2/connections?"+query, "")
-		if got := len(r.list()); got != want || r.header.Get(ignoredParametersHeader) != "" {
-			t.Errorf("%s finds %d, want %d; ignored: %s", query, got, want, r.header.Get(ignoredParametersHeader))
+		if got := len(r.list()); got != want || r.header.Get(rest.IgnoredParametersHeader) != "" {
+			t.Errorf("%s finds %d, want %d; ignored: %s", query, got, want, r.header.Get(rest.IgnoredParametersHeader))
 		}
 	}
 	h.do("POST", "/v2/outbound_voice_profiles", `{"name":"mine too"}`).want(http.StatusOK)
@@ -97,15 +98,15 @@ func TestUnknownParameters(t *testing.T) {
 	lists := 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if !op.passesOver() {
+		if !op.PassesOver() {
 			continue
 		}
-		target := strings.ReplaceAll(op.path, "{id}", ids[strings.TrimSuffix(op.path, "/{id}")])
-		if strings.HasSuffix(op.path, "/fqdn_authentication") {
-			target = strings.ReplaceAll(op.path, "{id}", ids["/v2/fqdn_connections"])
+		target := strings.ReplaceAll(op.Path, "{id}", ids[strings.TrimSuffix(op.Path, "/{id}")])
+		if strings.HasSuffix(op.Path, "/fqdn_authentication") {
+			target = strings.ReplaceAll(op.Path, "{id}", ids["/v2/fqdn_connections"])
 		}
-		if op.path == "/v2/connections/{id}" || op.path == "/v2/connections/{id}/active_calls" {
-			target = strings.ReplaceAll(op.path, "{id}", ids["/v2/ip_connections"])
+		if op.Path == "/v2/connections/{id}" || op.Path == "/v2/connections/{id}/active_calls" {
+			target = strings.ReplaceAll(op.Path, "{id}", ids["/v2/ip_connections"])
 		}
 		target += "?" + requiredOf(op)
 		plain := h.do("GET", target, "")
@@ -119,10 +120,10 @@ func TestUnknownParameters(t *testing.T) {
 		}
 		for query, names := range strangeFilters {
 			r := h.do("GET", target+"&"+query, "")
-			if r.status != http.StatusOK || r.header.Get(ignoredParametersHeader) != names {
-				t.Errorf("%s?%s: %d, ignored %q, want %q", op.path, query, r.status, r.header.Get(ignoredParametersHeader), names)
+			if r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != names {
+				t.Errorf("%s?%s: %d, ignored %q, want %q", op.Path, query, r.status, r.header.Get(rest.IgnoredParametersHeader), names)
 			}
-			checkNoRows(t, op.path+"?"+query, plain, r)
+			checkNoRows(t, op.Path+"?"+query, plain, r)
 		}
 		for query, names := range map[string]string{"x=1": "x", "sort=nothing": "sort", "sort[]=name": "sort[]", "sort[a]=name": "sort[a]",
 			"expand[]=a&expand[]=b": "expand[]", "_=17": "_", "page=2": "page", "dry_run=true": "dry_run", "limit=1&offset=2": "limit, offset", "utm_source=a": "utm_source"} {
@@ -134,9 +135,9 @@ func TestUnknownParameters(t *testing.T) {
 				continue
 			}
 			r := h.do("GET", target+"&"+query, "")
-			if diff := gocmp.Diff(plain.body, r.body); diff != "" || r.status != http.StatusOK || r.header.Get(ignoredParametersHeader) != names {
-				t.Errorf("%s?%s: %d, ignored %q, want %q; (-without +with):\n%s", op.path, query, r.status,
-					r.header.Get(ignoredParametersHeader), names, diff)
+			if diff := gocmp.Diff(plain.body, r.body); diff != "" || r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != names {
+				t.Errorf("%s?%s: %d, ignored %q, want %q; (-without +with):\n%s", op.Path, query, r.status,
+					r.header.Get(rest.IgnoredParametersHeader), names, diff)
 			}
 		}
 	}
@@ -145,9 +146,9 @@ func TestUnknownParameters(t *testing.T) {
 	}
 }
 
-func hasListSort(op *operation) bool {
-	for _, p := range op.params {
-		if p.order && p.schema.kind == "array" {
+func hasListSort(op *rest.Operation) bool {
+	for _, p := range op.Params {
+		if p.Order && p.Schema.Kind == "array" {
 			return true
 		}
 	}
@@ -155,8 +156,8 @@ func hasListSort(op *operation) bool {
 }
 
 // requiredOf is a query with what an operation requires.
-func requiredOf(op *operation) string {
-	switch op.path {
+func requiredOf(op *rest.Operation) string {
+	switch op.Path {
 	case "/v2/detail_records":
 		return "filter[record_type]=sip-trunking"
 	case "/v2/usage_reports":
@@ -191,24 +192,24 @@ func TestIgnoredParametersOfKeptAnswers(t *testing.T) {
 	for range 3 {
 		for query, names := range map[string]string{"": "", "?x=1": "x", "?filter[a]=1": "filter[a]"} {
 			r := h.do("GET", one+query, "")
-			if r.header.Get(ignoredParametersHeader) != names || r.header.Get("Etag") != tag {
-				t.Errorf("%q: ignored %q, tag %s, want %q and %s", query, r.header.Get(ignoredParametersHeader), r.header.Get("Etag"), names, tag)
+			if r.header.Get(rest.IgnoredParametersHeader) != names || r.header.Get("Etag") != tag {
+				t.Errorf("%q: ignored %q, tag %s, want %q and %s", query, r.header.Get(rest.IgnoredParametersHeader), r.header.Get("Etag"), names, tag)
 			}
 			r = h.with(h.key, "GET", one+query, "", "If-None-Match", tag)
-			if r.status != http.StatusNotModified || r.header.Get(ignoredParametersHeader) != names {
-				t.Errorf("%q with its tag: %d, ignored %q", query, r.status, r.header.Get(ignoredParametersHeader))
+			if r.status != http.StatusNotModified || r.header.Get(rest.IgnoredParametersHeader) != names {
+				t.Errorf("%q with its tag: %d, ignored %q", query, r.status, r.header.Get(rest.IgnoredParametersHeader))
 			}
 			list := h.do("GET", "/v2/outbound_voice_profiles"+query, "")
-			if want := 1; list.header.Get(ignoredParametersHeader) != names || (len(list.list()) == want) == strings.Contains(query, "filter") {
-				t.Errorf("list %q: ignored %q, %s", query, list.header.Get(ignoredParametersHeader), list.text)
+			if want := 1; list.header.Get(rest.IgnoredParametersHeader) != names || (len(list.list()) == want) == strings.Contains(query, "filter") {
+				t.Errorf("list %q: ignored %q, %s", query, list.header.Get(rest.IgnoredParametersHeader), list.text)
 			}
 		}
 	}
-	kept := len(h.api.engine.answers.kept)
+	kept := len(h.api.engine.Answers.Kept)
 	for i := range 50 {
 		h.do("GET", fmt.Sprintf("%s?_=%d", one, i), "").want(http.StatusOK)
 	}
-	if now := len(h.api.engine.answers.kept); now != kept {
+	if now := len(h.api.engine.Answers.Kept); now != kept {
 		t.Errorf("%d answers are kept, %d before: strange queries have no end", now, kept)
 	}
 }
@@ -223,13 +224,13 @@ func TestUnknownFiltersOfReports(t *testing.T) {
 		t.Fatalf("report %q", r.text)
 	}
 	r := h.do("GET", "/v2/usage_reports?"+someUsage+"&format=csv&filter[colour]=red", "")
-	if r.text != "connection_id,attempted\n" || r.header.Get(ignoredParametersHeader) != "filter[colour]" {
-		t.Errorf("report %q, ignored %q", r.text, r.header.Get(ignoredParametersHeader))
+	if r.text != "connection_id,attempted\n" || r.header.Get(rest.IgnoredParametersHeader) != "filter[colour]" {
+		t.Errorf("report %q, ignored %q", r.text, r.header.Get(rest.IgnoredParametersHeader))
 	}
 	wrong := h.do("GET", "/v2/usage_reports?product=sip-trunking&dimensions=date&metrics=cost&filter[colour]=red", "")
 	wrong.wantError(http.StatusUnprocessableEntity, "10004 start_date")
-	if wrong.header.Get(ignoredParametersHeader) != "filter[colour]" {
-		t.Errorf("ignored %q", wrong.header.Get(ignoredParametersHeader))
+	if wrong.header.Get(rest.IgnoredParametersHeader) != "filter[colour]" {
+		t.Errorf("ignored %q", wrong.header.Get(rest.IgnoredParametersHeader))
 	}
 	for _, managed := range []string{"true", "false", "True"} {
 		if rows := h.do("GET", "/v2/usage_reports?"+someUsage+"&managed_accounts="+managed, "").list(); len(rows) != 1 {
@@ -237,8 +238,8 @@ func TestUnknownFiltersOfReports(t *testing.T) {
 		}
 	}
 	sorted := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&sort=created_at,-cost", "")
-	if len(sorted.list()) != 1 || sorted.header.Get(ignoredParametersHeader) != "sort" {
-		t.Errorf("sorted by what records have not: %s, ignored %q", sorted.text, sorted.header.Get(ignoredParametersHeader))
+	if len(sorted.list()) != 1 || sorted.header.Get(rest.IgnoredParametersHeader) != "sort" {
+		t.Errorf("sorted by what records have not: %s, ignored %q", sorted.text, sorted.header.Get(rest.IgnoredParametersHeader))
 	}
 }
 
@@ -247,24 +248,24 @@ func TestManyParameters(t *testing.T) {
 	h := newHarness(t)
 	many := strings.Repeat("a&", 990)
 	r := h.do("GET", "/v2/balance?"+many, "")
-	if r.want(http.StatusOK); r.header.Get(ignoredParametersHeader) != "a" {
-		t.Errorf("ignored %q", r.header.Get(ignoredParametersHeader))
+	if r.want(http.StatusOK); r.header.Get(rest.IgnoredParametersHeader) != "a" {
+		t.Errorf("ignored %q", r.header.Get(rest.IgnoredParametersHeader))
 	}
 	var different strings.Builder
 	for i := range 480 {
 		fmt.Fprintf(&different, "%x&", i)
 	}
-	if r := h.do("GET", "/v2/ips?"+different.String(), ""); r.status != http.StatusOK || len(r.header.Get(ignoredParametersHeader)) > maxIgnoredHeader+10 {
-		t.Errorf("%d, a header of %d bytes", r.status, len(r.header.Get(ignoredParametersHeader)))
+	if r := h.do("GET", "/v2/ips?"+different.String(), ""); r.status != http.StatusOK || len(r.header.Get(rest.IgnoredParametersHeader)) > rest.MaxIgnoredHeader+10 {
+		t.Errorf("%d, a header of %d bytes", r.status, len(r.header.Get(rest.IgnoredParametersHeader)))
 	}
 	refused := h.do("GET", "/tollgate/v1/gateways?"+different.String(), "")
-	if problems := refused.body["errors"].([]any); refused.status != http.StatusUnprocessableEntity || len(problems) != maxProblems {
+	if problems := refused.body["errors"].([]any); refused.status != http.StatusUnprocessableEntity || len(problems) != rest.MaxProblems {
 		t.Errorf("%d with %d problems", refused.status, len(problems))
 	}
 	h.do("GET", "/v2/ips?"+strings.Repeat("filter[a]=b&", 10_000), "").wantError(http.StatusRequestURITooLong, "10003 /")
 	long := strings.Repeat("x", 1500)
-	if r := h.do("GET", "/v2/ips?"+long+"=1", ""); r.status != http.StatusOK || r.header.Get(ignoredParametersHeader) != long[:maxIgnoredHeader] {
-		t.Errorf("a long name: %d, ignored %q", r.status, r.header.Get(ignoredParametersHeader))
+	if r := h.do("GET", "/v2/ips?"+long+"=1", ""); r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != long[:rest.MaxIgnoredHeader] {
+		t.Errorf("a long name: %d, ignored %q", r.status, r.header.Get(rest.IgnoredParametersHeader))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	column "github.com/tollgate/tollgate/internal/table"
 )
 
@@ -25,7 +26,7 @@ type recordView struct {
 // recordMember is a member of a detail record.
 type recordMember struct {
 	name   jsontext.Token
-	schema *schema
+	schema *rest.Schema
 	value  func(*recordView) any
 }
 
@@ -69,21 +70,21 @@ var recordMembers = func() (members []recordMember) {
 	return members
 }()
 
-func schemaOfField(f *record.Field) *schema {
-	s := wireTypes.of(f.Shown.Type)
-	s.description, s.remark, s.enum = f.Doc, f.Note, f.Enum
+func schemaOfField(f *record.Field) *rest.Schema {
+	s := wireTypes.Of(f.Shown.Type)
+	s.Description, s.Remark, s.Enum = f.Doc, f.Note, f.Enum
 	if f.Ours {
-		s.mark = "ours"
+		s.Mark = "ours"
 	}
 	return s
 }
 
 // recordSchema is the schema of a detail record.
-func recordSchema() *schema {
-	s := &schema{kind: "object"}
+func recordSchema() *rest.Schema {
+	s := &rest.Schema{Kind: "object"}
 	for i := range recordMembers {
 		m := &recordMembers[i]
-		s.properties = append(s.properties, property{name: m.name.String(), required: true, schema: m.schema})
+		s.Properties = append(s.Properties, rest.Property{Name: m.name.String(), Required: true, Schema: m.schema})
 	}
 	return s
 }
@@ -127,7 +128,7 @@ func writeValue(to *jsontext.Encoder, value any) error {
 
 // recordFilters are the filters of some fields by their names, or of all by each name that
 // they have.
-func recordFilters(names ...string) (filters []parameter) {
+func recordFilters(names ...string) (filters []rest.Parameter) {
 	for i := range record.Fields {
 		f := &record.Fields[i]
 		for _, name := range append([]string{f.Name}, f.Also...) {
@@ -139,48 +140,48 @@ func recordFilters(names ...string) (filters []parameter) {
 	return filters
 }
 
-func filtersOf(f *record.Field, name string) []parameter {
+func filtersOf(f *record.Field, name string) []rest.Parameter {
 	stored := f.Column.Name
 	switch f.Filter {
 	case record.Parts:
-		s := &schema{kind: "string", minLength: 1, maxLength: 128}
+		s := &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128}
 		if f.Column.Kind == column.Number {
-			s = &schema{kind: "string", format: "e164", code: field.NotE164, wants: wantsNumber, parse: parseWith(e164.Parse)}
+			s = &rest.Schema{Kind: "string", Format: "e164", Code: field.NotE164, Wants: wantsNumber, Parse: rest.ParseWith(e164.Parse)}
 		}
-		return append([]parameter{equalFilter("filter["+name+"]", stored, s)}, partFilters(name, stored)...)
+		return append([]rest.Parameter{rest.EqualFilter("filter["+name+"]", stored, s)}, partFilters(name, stored)...)
 	case record.Sizes:
 		return sizeFilters(name, valueSchema(f), sizeOf(stored))
 	case record.Seconds:
 		return sizeFilters(name, valueSchema(f), wholeSecs(stored))
 	case record.Times:
-		return timeFilters(name, stored)
+		return rest.TimeFilters(name, stored)
 	case record.Country:
-		return []parameter{countryFilter(name, stored)}
+		return []rest.Parameter{countryFilter(name, stored)}
 	}
 	if f.Column.Kind == column.Bool {
-		return []parameter{boolFilter("filter["+name+"]", stored, valueSchema(f))}
+		return []rest.Parameter{boolFilter("filter["+name+"]", stored, valueSchema(f))}
 	}
-	return []parameter{equalFilter("filter["+name+"]", stored, valueSchema(f))}
+	return []rest.Parameter{rest.EqualFilter("filter["+name+"]", stored, valueSchema(f))}
 }
 
 // valueSchema is the schema of the value of a filter.
-func valueSchema(f *record.Field) *schema {
+func valueSchema(f *record.Field) *rest.Schema {
 	switch f.Column.Kind {
 	case column.ID:
-		return idSchema()
+		return rest.IdSchema()
 	case column.UUID:
-		return uuidSchema()
+		return rest.UuidSchema()
 	case column.Bool:
-		return &schema{kind: "boolean"}
+		return &rest.Schema{Kind: "boolean"}
 	case column.Int:
-		return &schema{kind: "integer", minimum: new(int64(0))}
+		return &rest.Schema{Kind: "integer", Minimum: new(int64(0))}
 	case column.Amount:
 		return amountSchema()
 	}
 	if f.Enum != nil {
-		return &schema{kind: "string", enum: f.Enum}
+		return &rest.Schema{Kind: "string", Enum: f.Enum}
 	}
-	return &schema{kind: "string", maxLength: 255}
+	return &rest.Schema{Kind: "string", MaxLength: 255}
 }
 
 func sortableRecordFields() (names []string) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"github.com/tollgate/tollgate/internal/rest"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,42 +26,42 @@ type recordFieldView struct {
 	Sortable  bool     `json:"sortable"`
 }
 
-func (s *server) recordOptions() operation {
-	return operation{method: http.MethodGet, path: "/v2/detail_records/options", id: "list_detail_record_options", tag: "Detail records",
-		scope: ScopeRead, summary: "List the fields of detail records, and what they can be filtered and sorted by.",
-		status: http.StatusOK, answer: listSchema(schemaOf[recordOptionsView]()),
-		params: []parameter{{name: "filter[record_type]", description: "Only options of this kind of record.",
-			schema: &schema{kind: "string", enum: []string{product}}}},
-		handle: func(context.Context, *request) (*response, error) {
-			return &response{data: []recordOptionsView{{RecordType: product, Fields: recordFieldViews(s.recordParams())}}}, nil
+func (s *server) recordOptions() rest.Operation {
+	return rest.Operation{Method: http.MethodGet, Path: "/v2/detail_records/options", ID: "list_detail_record_options", Tag: "Detail records",
+		Scope: ScopeRead, Summary: "List the fields of detail records, and what they can be filtered and sorted by.",
+		Status: http.StatusOK, Answer: listSchema(schemaOf[recordOptionsView]()),
+		Params: []rest.Parameter{{Name: "filter[record_type]", Description: "Only options of this kind of record.",
+			Schema: &rest.Schema{Kind: "string", Enum: []string{product}}}},
+		Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
+			return &rest.Response{Data: []recordOptionsView{{RecordType: product, Fields: recordFieldViews(s.recordParams())}}}, nil
 		}}
 }
 
 // recordFieldViews are made of what the list itself takes, so that they say the same.
-func recordFieldViews(params []parameter) []recordFieldView {
+func recordFieldViews(params []rest.Parameter) []recordFieldView {
 	var fields []recordFieldView
-	for _, member := range recordSchema().properties {
-		fields = append(fields, recordFieldView{Name: member.name, Type: member.schema.kind, Format: textOrNull(member.schema.format),
-			Nullable: member.schema.nullable, InRecords: true, Filters: []string{}, Values: append([]string{}, member.schema.enum...)})
+	for _, member := range recordSchema().Properties {
+		fields = append(fields, recordFieldView{Name: member.Name, Type: member.Schema.Kind, Format: textOrNull(member.Schema.Format),
+			Nullable: member.Schema.Nullable, InRecords: true, Filters: []string{}, Values: append([]string{}, member.Schema.Enum...)})
 	}
-	field := func(name string, s *schema) *recordFieldView {
+	field := func(name string, s *rest.Schema) *recordFieldView {
 		i := slices.IndexFunc(fields, func(f recordFieldView) bool { return f.Name == name })
 		if i < 0 {
 			i = len(fields)
-			fields = append(fields, recordFieldView{Name: name, Type: s.kind, Format: textOrNull(s.format),
-				Filters: []string{}, Values: append([]string{}, s.enum...)})
+			fields = append(fields, recordFieldView{Name: name, Type: s.Kind, Format: textOrNull(s.Format),
+				Filters: []string{}, Values: append([]string{}, s.Enum...)})
 		}
 		return &fields[i]
 	}
 	for _, p := range params {
-		name, operator, isFilter := filterName(p.name)
+		name, operator, isFilter := filterName(p.Name)
 		switch {
 		case isFilter:
-			f := field(name, p.schema)
+			f := field(name, p.Schema)
 			f.Filters = append(f.Filters, operator)
-		case p.name == "sort":
-			for _, name := range p.schema.items.enum {
-				field(strings.TrimPrefix(name, "-"), p.schema.items).Sortable = true
+		case p.Name == "sort":
+			for _, name := range p.Schema.Items.Enum {
+				field(strings.TrimPrefix(name, "-"), p.Schema.Items).Sortable = true
 			}
 		}
 	}

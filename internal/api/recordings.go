@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -72,7 +73,7 @@ type deletedRecordingsView struct {
 
 const recordingPageSize = 20
 
-func (s *server) viewRecording(in *request, r *record.Recording) recordingView {
+func (s *server) viewRecording(in *rest.Request, r *record.Recording) recordingView {
 	v := recordingView{
 		ID: r.ID, RecordType: "recording", CallControlID: r.CallID.String(), CallLegID: r.CallID, CallSessionID: r.CallID, Channels: r.ChannelWord(),
 		ConnectionID: r.ConnectionID, CreatedAt: time.UnixMicro(r.CreatedMicros), UpdatedAt: time.UnixMicro(r.UpdatedMicros),
@@ -80,7 +81,7 @@ func (s *server) viewRecording(in *request, r *record.Recording) recordingView {
 		RecordingStartedAt: time.UnixMicro(r.StartedMicros), RecordingEndedAt: time.UnixMicro(r.EndedMicros),
 		SHA256: hex.EncodeToString(r.SHA256[:]), SizeBytes: r.Bytes, Interrupted: r.Interrupted, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
 	}
-	address := s.Downloads.Address(in.base, r, s.Clock())
+	address := s.Downloads.Address(in.Base, r, s.Clock())
 	if r.Format == record.FormatMP3 {
 		v.DownloadURLs.MP3 = address
 	} else {
@@ -89,76 +90,78 @@ func (s *server) viewRecording(in *request, r *record.Recording) recordingView {
 	return v
 }
 
-func (s *server) recordingOperations() []operation {
+func (s *server) recordingOperations() []rest.Operation {
 	view := schemaOf[recordingView]()
-	body := schemaOf[deleteRecordingsRequest]().request(false, []string{"ids"}, true)
-	return []operation{
-		{method: http.MethodGet, path: "/v2/recordings", id: "list_recording", tag: "Recordings", scope: ScopeRead, params: recordingParams(),
-			summary: "List recordings, the newest first.", status: http.StatusOK, answer: view, shape: list, handle: s.listRecordings},
-		{method: http.MethodGet, path: "/v2/recordings/{id}", id: "get_recording", tag: "Recordings", scope: ScopeRead,
-			summary: "Get a recording, with an address for downloading it.", status: http.StatusOK, answer: view, handle: s.getRecording},
-		{method: http.MethodDelete, path: "/v2/recordings/{id}", id: "delete_recording", tag: "Recordings", scope: ScopeWrite, effect: configures,
-			summary: "Delete a recording. Its file is removed soon after.", status: http.StatusOK, answer: view, handle: s.deleteRecording},
-		{method: http.MethodPost, path: "/v2/recordings/actions/delete", id: "delete_recordings", tag: "Recordings", scope: ScopeWrite, effect: configures, body: body,
-			summary: "Delete recordings by their ids. Ids of none are passed over.", status: http.StatusOK, answer: schemaOf[deletedRecordingsView](), shape: plain,
-			handle: func(ctx context.Context, in *request) (*response, error) { return s.deleteRecordings(ctx, in, body) }},
+	body := schemaOf[deleteRecordingsRequest]().Request(false, []string{"ids"}, true)
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: "/v2/recordings", ID: "list_recording", Tag: "Recordings", Scope: ScopeRead, Params: recordingParams(),
+			Summary: "List recordings, the newest first.", Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecordings},
+		{Method: http.MethodGet, Path: "/v2/recordings/{id}", ID: "get_recording", Tag: "Recordings", Scope: ScopeRead,
+			Summary: "Get a recording, with an address for downloading it.", Status: http.StatusOK, Answer: view, Handle: s.getRecording},
+		{Method: http.MethodDelete, Path: "/v2/recordings/{id}", ID: "delete_recording", Tag: "Recordings", Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Delete a recording. Its file is removed soon after.", Status: http.StatusOK, Answer: view, Handle: s.deleteRecording},
+		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Tag: "Recordings", Scope: ScopeWrite, Effect: rest.Configures, Body: body,
+			Summary: "Delete recordings by their ids. Ids of none are passed over.", Status: http.StatusOK, Answer: schemaOf[deletedRecordingsView](), Shape: rest.Plain,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.deleteRecordings(ctx, in, body)
+			}},
 	}
 }
 
-func (s *server) listRecordings(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", recordingPageSize)
-	if in.query.text("filter[conference_id]", "")+in.query.text("filter[conference_region]", "") != "" {
-		return &response{data: []recordingView{}, meta: metaOf(q, 0)}, nil // there are no conferences
+func (s *server) listRecordings(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", recordingPageSize)
+	if in.Query.Text("filter[conference_id]", "")+in.Query.Text("filter[conference_region]", "") != "" {
+		return &rest.Response{Data: []recordingView{}, Meta: rest.MetaOf(q, 0)}, nil // there are no conferences
 	}
-	page, err := s.Recordings.ListRecordings(ctx, in.account, q)
+	page, err := s.Recordings.ListRecordings(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]recordingView, 0, len(page.Items))
 	for i := range page.Items {
 		views = append(views, s.viewRecording(in, &page.Items[i]))
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 // recordingVersion is that of every recording: none ever changes.
 const recordingVersion = 1
 
-func (s *server) answerRecording(in *request) func(context.Context, record.Recording) (*response, error) {
-	return func(_ context.Context, r record.Recording) (*response, error) {
-		return &response{data: s.viewRecording(in, &r), version: recordingVersion}, nil
+func (s *server) answerRecording(in *rest.Request) func(context.Context, record.Recording) (*rest.Response, error) {
+	return func(_ context.Context, r record.Recording) (*rest.Response, error) {
+		return &rest.Response{Data: s.viewRecording(in, &r), Version: recordingVersion}, nil
 	}
 }
 
-func (s *server) getRecording(ctx context.Context, in *request) (*response, error) {
-	key, err := uuid.Parse(in.id)
+func (s *server) getRecording(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := uuid.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	r, err := s.Recordings.Recording(ctx, in.account, key)
+	r, err := s.Recordings.Recording(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
 	return s.answerRecording(in)(ctx, r)
 }
 
-func (s *server) deleteRecording(ctx context.Context, in *request) (*response, error) {
-	key, err := uuid.Parse(in.id)
+func (s *server) deleteRecording(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := uuid.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	return committed(ctx, in, s.answerRecording(in), func(ctx context.Context) (record.Recording, error) {
-		return s.Recordings.DeleteRecording(ctx, in.account, key)
+	return rest.Committed(ctx, in, s.answerRecording(in), func(ctx context.Context) (record.Recording, error) {
+		return s.Recordings.DeleteRecording(ctx, in.Account, key)
 	})
 }
 
-func (s *server) deleteRecordings(ctx context.Context, in *request, body *schema) (*response, error) {
-	checked, problems := in.checked(body, nil, nil)
+func (s *server) deleteRecordings(ctx context.Context, in *rest.Request, body *rest.Schema) (*rest.Response, error) {
+	checked, problems := in.Checked(body, nil, nil)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var asked deleteRecordingsRequest
-	if err := decode(checked, &asked); err != nil {
+	if err := rest.Decode(checked, &asked); err != nil {
 		return nil, err
 	}
 	var keys []uuid.UUID
@@ -167,19 +170,19 @@ func (s *server) deleteRecordings(ctx context.Context, in *request, body *schema
 			keys = append(keys, key)
 		}
 	}
-	answer := func(context.Context, store.Deleted) (*response, error) {
-		return &response{data: deletedRecordingsView{Status: "ok"}}, nil
+	answer := func(context.Context, store.Deleted) (*rest.Response, error) {
+		return &rest.Response{Data: deletedRecordingsView{Status: "ok"}}, nil
 	}
-	return committed(ctx, in, answer, func(ctx context.Context) (store.Deleted, error) {
-		return s.Recordings.DeleteRecordings(ctx, in.account, keys)
+	return rest.Committed(ctx, in, answer, func(ctx context.Context) (store.Deleted, error) {
+		return s.Recordings.DeleteRecordings(ctx, in.Account, keys)
 	})
 }
 
-func recordingParams() []parameter {
-	text := func(name, storeField string, value func(string) any) parameter {
-		return parameter{name: "filter[" + name + "]", description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
-			schema: &schema{kind: "string", minLength: 1, maxLength: 255},
-			filter: func(given string) ([]store.Filter, *problem) {
+func recordingParams() []rest.Parameter {
+	text := func(name, storeField string, value func(string) any) rest.Parameter {
+		return rest.Parameter{Name: "filter[" + name + "]", Description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
+			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255},
+			Filter: func(given string) ([]store.Filter, *rest.Problem) {
 				return []store.Filter{{Field: storeField, Op: store.Equal, Value: value(given)}}, nil
 			}}
 	}
@@ -199,13 +202,13 @@ func recordingParams() []parameter {
 		}
 		return int64(key)
 	}
-	ignored := func(name string) parameter {
+	ignored := func(name string) rest.Parameter {
 		p := text(name, "", same)
-		p.description, p.filter = "There are no conferences, so no recording is selected.", nil
+		p.Description, p.Filter = "There are no conferences, so no recording is selected.", nil
 		return p
 	}
-	params := slices.Concat(pageParams(recordingPageSize, maxPageSize),
-		timeFilters("created_at", "created_at"), timeFilters("start_time", "started_at"), timeFilters("end_time", "ended_at"))
+	params := slices.Concat(rest.PageParams(recordingPageSize, rest.MaxPageSize),
+		rest.TimeFilters("created_at", "created_at"), rest.TimeFilters("start_time", "started_at"), rest.TimeFilters("end_time", "ended_at"))
 	return append(params,
 		text("call_control_id", "call_id", call), text("call_leg_id", "call_id", call), text("call_session_id", "call_id", call),
 		text("connection_id", "connection_id", connection), text("from", "from", same), text("to", "to", same), text("sip_call_id", "sip_call_id", same),

@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -61,31 +62,31 @@ const (
 	maxRecordPageSize = 50
 )
 
-func (s *server) recordOperations() []operation {
+func (s *server) recordOperations() []rest.Operation {
 	view := recordSchema()
-	return []operation{
-		{method: http.MethodGet, path: "/v2/detail_records", id: "list_detail_record", tag: "Detail records", scope: ScopeRead,
-			summary: "List call detail records: one of every attempt.", params: s.recordParams(), status: http.StatusOK, answer: view, shape: list, handle: s.listRecords},
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: "/v2/detail_records", ID: "list_detail_record", Tag: "Detail records", Scope: ScopeRead,
+			Summary: "List call detail records: one of every attempt.", Params: s.recordParams(), Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecords},
 		s.recordOptions(),
-		{method: http.MethodGet, path: "/v2/detail_records/{id}", id: "get_detail_record", tag: "Detail records", scope: ScopeRead,
-			summary: "Get one call detail record. Tollgate's own.", status: http.StatusOK, answer: view, handle: s.getRecord},
+		{Method: http.MethodGet, Path: "/v2/detail_records/{id}", ID: "get_detail_record", Tag: "Detail records", Scope: ScopeRead,
+			Summary: "Get one call detail record. Tollgate's own.", Status: http.StatusOK, Answer: view, Handle: s.getRecord},
 	}
 }
 
-func (s *server) recordParams() []parameter {
-	return slices.Concat(pageParams(recordPageSize, maxRecordPageSize), []parameter{
-		{name: "filter[record_type]", required: true, description: "The kind of record.",
-			schema: &schema{kind: "string", enum: []string{product}}},
-		{name: "filter[date_range]", description: dateRangeText, schema: dateRangeSchema(), filter: s.dateRangeFilter},
-		{name: "filter[direction]", description: "Only calls of this direction. All are outbound.",
-			schema: &schema{kind: "string", enum: []string{"outbound", "inbound"}}, filter: directionFilter},
+func (s *server) recordParams() []rest.Parameter {
+	return slices.Concat(rest.PageParams(recordPageSize, maxRecordPageSize), []rest.Parameter{
+		{Name: "filter[record_type]", Required: true, Description: "The kind of record.",
+			Schema: &rest.Schema{Kind: "string", Enum: []string{product}}},
+		{Name: "filter[date_range]", Description: dateRangeText, Schema: rest.DateRangeSchema(), Filter: s.dateRangeFilter},
+		{Name: "filter[direction]", Description: "Only calls of this direction. All are outbound.",
+			Schema: &rest.Schema{Kind: "string", Enum: []string{"outbound", "inbound"}}, Filter: directionFilter},
 		countFilter("attempted", []store.Filter{}, noRecord()),
 		countFilter("connected", []store.Filter{{Field: "answered_at", Op: store.Above, Value: int64(0)}},
 			[]store.Filter{{Field: "answered_at", Op: store.Equal, Value: int64(0)}}),
 		countFilter("completed", []store.Filter{{Field: "outcome", Op: store.Equal, Value: record.OutcomeAnswered.String()}},
 			[]store.Filter{{Field: "outcome", Op: store.Not, Value: record.OutcomeAnswered.String()}}),
 	}, recordFilters(), connectionNameFilters("connection_name", "records of calls"),
-		[]parameter{sortListParam("-started_at", sortableRecordFields()...)})
+		[]rest.Parameter{rest.SortListParam("-started_at", sortableRecordFields()...)})
 }
 
 // noRecord is a condition that no record meets.
@@ -93,7 +94,7 @@ func noRecord() []store.Filter {
 	return []store.Filter{{Field: "started_at", Op: store.Below, Value: int64(0)}}
 }
 
-func directionFilter(direction string) ([]store.Filter, *problem) {
+func directionFilter(direction string) ([]store.Filter, *rest.Problem) {
 	if direction == "inbound" {
 		return noRecord(), nil
 	}
@@ -101,10 +102,10 @@ func directionFilter(direction string) ([]store.Filter, *problem) {
 }
 
 // countFilter selects by a field that is 1 or 0.
-func countFilter(name string, one, none []store.Filter) parameter {
-	return parameter{name: "filter[" + name + "]", description: "Only calls of which " + name + " is 1, or those of which it is 0.",
-		schema: &schema{kind: "string", enum: []string{"0", "1"}},
-		filter: func(value string) ([]store.Filter, *problem) {
+func countFilter(name string, one, none []store.Filter) rest.Parameter {
+	return rest.Parameter{Name: "filter[" + name + "]", Description: "Only calls of which " + name + " is 1, or those of which it is 0.",
+		Schema: &rest.Schema{Kind: "string", Enum: []string{"0", "1"}},
+		Filter: func(value string) ([]store.Filter, *rest.Problem) {
 			if value == "1" {
 				return one, nil
 			}
@@ -113,11 +114,11 @@ func countFilter(name string, one, none []store.Filter) parameter {
 }
 
 // partFilters select by a part of a number.
-func partFilters(name, storeField string) []parameter {
-	filter := func(operator, what string, op store.Operator) parameter {
-		return parameter{name: "filter[" + name + "][" + operator + "]", description: "Only calls whose " + name + " " + what + " this text.",
-			schema: &schema{kind: "string", minLength: 1, maxLength: 128},
-			filter: func(value string) ([]store.Filter, *problem) {
+func partFilters(name, storeField string) []rest.Parameter {
+	filter := func(operator, what string, op store.Operator) rest.Parameter {
+		return rest.Parameter{Name: "filter[" + name + "][" + operator + "]", Description: "Only calls whose " + name + " " + what + " this text.",
+			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128},
+			Filter: func(value string) ([]store.Filter, *rest.Problem) {
 				// Clients that do not encode the plus sign of a number send a blank.
 				if strings.HasPrefix(value, " ") {
 					value = "+" + value[1:]
@@ -125,7 +126,7 @@ func partFilters(name, storeField string) []parameter {
 				return []store.Filter{{Field: storeField, Op: op, Value: value}}, nil
 			}}
 	}
-	return []parameter{
+	return []rest.Parameter{
 		filter("contains", "contains", store.Contains),
 		filter("starts_with", "begins with", store.StartsWith),
 		filter("ends_with", "ends with", store.EndsWith),
@@ -133,8 +134,8 @@ func partFilters(name, storeField string) []parameter {
 }
 
 // sizeFilters select by how large a field is.
-func sizeFilters(name string, s *schema, filter func(op store.Operator, value string) []store.Filter) []parameter {
-	var filters []parameter
+func sizeFilters(name string, s *rest.Schema, filter func(op store.Operator, value string) []store.Filter) []rest.Parameter {
+	var filters []rest.Parameter
 	for _, operator := range []struct {
 		suffix, what string
 		op           store.Operator
@@ -142,9 +143,9 @@ func sizeFilters(name string, s *schema, filter func(op store.Operator, value st
 		{"", "is", store.Equal}, {"[gt]", "is above", store.Above}, {"[gte]", "is at least", store.AtLeast},
 		{"[lt]", "is below", store.Below}, {"[lte]", "is at most", store.AtMost},
 	} {
-		filters = append(filters, parameter{name: "filter[" + name + "]" + operator.suffix, schema: s,
-			description: "Only calls whose " + name + " " + operator.what + " this.",
-			filter:      func(value string) ([]store.Filter, *problem) { return filter(operator.op, value), nil }})
+		filters = append(filters, rest.Parameter{Name: "filter[" + name + "]" + operator.suffix, Schema: s,
+			Description: "Only calls whose " + name + " " + operator.what + " this.",
+			Filter:      func(value string) ([]store.Filter, *rest.Problem) { return filter(operator.op, value), nil }})
 	}
 	return filters
 }
@@ -180,33 +181,33 @@ func wholeSecs(storeField string) func(store.Operator, string) []store.Filter {
 	}
 }
 
-func boolFilter(name, storeField string, s *schema) parameter {
-	return parameter{name: name, schema: s, description: "Only objects with this " + storeField + ".",
-		filter: func(value string) ([]store.Filter, *problem) {
+func boolFilter(name, storeField string, s *rest.Schema) rest.Parameter {
+	return rest.Parameter{Name: name, Schema: s, Description: "Only objects with this " + storeField + ".",
+		Filter: func(value string) ([]store.Filter, *rest.Problem) {
 			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value == "true"}}, nil
 		}}
 }
 
 // countryFilter selects by the code of a country.
-func countryFilter(name, storeField string) parameter {
-	return parameter{name: "filter[" + name + "]", schema: &schema{kind: "string"},
-		description: "Only calls whose " + name + " is this country, ISO 3166-1 alpha-2.",
-		filter: func(value string) ([]store.Filter, *problem) {
+func countryFilter(name, storeField string) rest.Parameter {
+	return rest.Parameter{Name: "filter[" + name + "]", Schema: &rest.Schema{Kind: "string"},
+		Description: "Only calls whose " + name + " is this country, ISO 3166-1 alpha-2.",
+		Filter: func(value string) ([]store.Filter, *rest.Problem) {
 			if _, ok := e164.CountryByAlpha2(value); ok {
 				return []store.Filter{{Field: storeField, Op: store.Equal, Value: value}}, nil
 			}
-			detail := excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
+			detail := rest.Excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
 			if meant, ok := e164.SuggestCountry(value); ok {
-				detail = excerpt(value) + " is not a country code. Use \"" + meant + "\"."
+				detail = rest.Excerpt(value) + " is not a country code. Use \"" + meant + "\"."
 			}
-			return nil, &problem{code: field.NotListed, detail: detail}
+			return nil, &rest.Problem{Code: field.NotListed, Detail: detail}
 		}}
 }
 
-func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {
-	from, to, err := dateRange(word, s.Clock())
+func (s *server) dateRangeFilter(word string) ([]store.Filter, *rest.Problem) {
+	from, to, err := rest.DateRange(word, s.Clock())
 	if err != nil {
-		return nil, &problem{code: field.Malformed, detail: excerpt(word) + " is no range of days."}
+		return nil, &rest.Problem{Code: field.Malformed, Detail: rest.Excerpt(word) + " is no range of days."}
 	}
 	return []store.Filter{
 		{Field: "started_at", Op: store.AtLeast, Value: from.UnixMicro()},
@@ -214,27 +215,27 @@ func (s *server) dateRangeFilter(word string) ([]store.Filter, *problem) {
 	}, nil
 }
 
-func (s *server) listRecords(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-started_at", recordPageSize)
+func (s *server) listRecords(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-started_at", recordPageSize)
 	for i := range q.Sort {
 		q.Sort[i].Field = recordColumn(q.Sort[i].Field)
 	}
-	named, err := s.connectionsNamed(ctx, in.account, &in.query, "connection_name")
+	named, err := s.connectionsNamed(ctx, in.Account, &in.Query, "connection_name")
 	if err != nil {
 		return nil, err
 	}
 	if named != nil {
 		q.Filters = append(q.Filters, store.Filter{Field: "connection_id", Op: store.OneOf, Value: named})
 	}
-	page, err := s.Calls.ListRecords(ctx, in.account, q)
+	page, err := s.Calls.ListRecords(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
-	views, err := s.viewRecords(ctx, in.account, page.Items)
+	views, err := s.viewRecords(ctx, in.Account, page.Items)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
 // viewRecords shows records with their recordings, which are looked up together:
@@ -261,20 +262,20 @@ func (s *server) viewRecords(ctx context.Context, account id.ID, records []*reco
 	return views, nil
 }
 
-func (s *server) getRecord(ctx context.Context, in *request) (*response, error) {
+func (s *server) getRecord(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	call, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Calls.Record(ctx, in.account, call)
+	r, err := s.Calls.Record(ctx, in.Account, call)
 	if err != nil {
 		return nil, err
 	}
-	views, err := s.viewRecords(ctx, in.account, []*record.Call{r})
+	views, err := s.viewRecords(ctx, in.Account, []*record.Call{r})
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: views[0]}, nil
+	return &rest.Response{Data: views[0]}, nil
 }
 
 // dateRangeText describes the parameter.

@@ -148,10 +148,10 @@ func TestRecordOptions(t *testing.T) {
 		}
 	}
 	for _, p := range h.api.recordParams() {
-		if strings.HasPrefix(p.name, "filter") && !named[p.name] {
-			t.Errorf("%s is not among the options", p.name)
+		if strings.HasPrefix(p.Name, "filter") && !named[p.Name] {
+			t.Errorf("%s is not among the options", p.Name)
 		}
-		delete(named, p.name)
+		delete(named, p.Name)
 	}
 	for parameter := range named {
 		t.Errorf("%s is among the options and no parameter", parameter)

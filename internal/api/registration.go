@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -23,25 +24,25 @@ type registrationView struct {
 	LastRegistration *time.Time `json:"last_registration"`
 }
 
-func (s *server) registrationOperation() operation {
-	return operation{method: http.MethodPost, path: "/v2/credential_connections/{id}/actions/check_registration_status",
-		id: "check_registration_status", noun: "registration_status", tag: "Connections", scope: ScopeRead,
-		summary: "Tell whether a telephone is registered with the user name of a credential connection.",
-		status:  http.StatusOK, answer: schemaOf[registrationView](), handle: s.checkRegistration}
+func (s *server) registrationOperation() rest.Operation {
+	return rest.Operation{Method: http.MethodPost, Path: "/v2/credential_connections/{id}/actions/check_registration_status",
+		ID: "check_registration_status", Noun: "registration_status", Tag: "Connections", Scope: ScopeRead,
+		Summary: "Tell whether a telephone is registered with the user name of a credential connection.",
+		Status:  http.StatusOK, Answer: schemaOf[registrationView](), Handle: s.checkRegistration}
 }
 
-func (s *server) checkRegistration(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) checkRegistration(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	c, err := store.Of[connection.CredentialConnection, id.ID](s.Resources).Get(ctx, in.account, key)
+	c, err := store.Of[connection.CredentialConnection, id.ID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
 	view := registrationView{RecordType: "registration_status", SIPUsername: &c.UserName, Status: connection.NotRegistered}
 	if s.Registrations == nil {
-		return &response{data: view}, nil
+		return &rest.Response{Data: view}, nil
 	}
 	if r, known := s.Registrations.Registration(key); known {
 		view.Status, view.Transport, view.UserAgent = r.State, textOrNull(r.Transport), textOrNull(r.UserAgent)
@@ -52,5 +53,5 @@ func (s *server) checkRegistration(ctx context.Context, in *request) (*response,
 			view.LastRegistration = new(r.At.UTC())
 		}
 	}
-	return &response{data: view}, nil
+	return &rest.Response{Data: view}, nil
 }

@@ -1,9 +1,11 @@
 package api
 
+import "github.com/tollgate/tollgate/internal/rest"
+
 // Scopes of keys.
 const (
-	ScopeRead    = scopeRead
-	ScopeWrite   = scopeWrite
+	ScopeRead    = rest.ScopeRead
+	ScopeWrite   = rest.ScopeWrite
 	ScopeAdmit   = "admit"   // to ask for admission of calls
 	ScopeCarrier = "carrier" // to set prices and routes: rate decks and gateways
 	ScopeSecrets = "secrets" // to see stored secrets in full

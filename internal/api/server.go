@@ -2,9 +2,8 @@
 // neighbours as Telnyx's v2 API has them, and what Telnyx has no word for under
 // /tollgate/v1.
 //
-// One table of operations (operation.go) is the whole interface: the router
-// serves it, requests are checked against its schemas, and the OpenAPI document
-// is printed from it. Each resource has a file of its own.
+// Each resource has a file of its own, with its operations and what they do. Package rest
+// serves them.
 package api
 
 import (
@@ -22,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/siptrace"
@@ -75,7 +75,7 @@ type Config struct {
 	// a word of a few; nil tells nobody.
 	Rejected func(why string)
 	// RateLimit bounds the requests of each API key.
-	RateLimit RateLimit
+	RateLimit rest.RateLimit
 	// Guard bounds what strangers take; nil bounds nothing.
 	Guard Guard
 	// CORSOrigins are the origins whose scripts may call the API from a browser, as
@@ -85,7 +85,7 @@ type Config struct {
 
 type server struct {
 	Config
-	engine  *engine
+	engine  *rest.Server
 	absent  map[string]*absence // by the name of a resource
 	lookups lookups
 	keys    *keyring
@@ -114,7 +114,7 @@ func newServer(c Config) *server {
 	}
 	s := &server{Config: c, absent: absentResources(), keys: newKeyring(c.Keys, c.Clock), lookups: make(lookups, maxLookups)}
 	s.keys.lookups = s.lookups
-	of := settings{
+	of := rest.Config{
 		Title: "Tollgate", Version: c.Version, Description: description,
 		Operations: s.operations(), Webhooks: describeWebhooks, ResourceNames: resourceNames(),
 		Clock: c.Clock, Random: c.Random, Logger: c.Logger,
@@ -126,7 +126,7 @@ func newServer(c Config) *server {
 	if c.Downloads != nil {
 		of.PublicURL = c.Downloads.PublicURL
 	}
-	s.engine = newEngine(of)
+	s.engine = rest.New(of)
 	s.engine.Handle(downloadsPath+"{name}", s.download)
 	return s
 }
@@ -135,7 +135,7 @@ func newServer(c Config) *server {
 const description = "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
 	"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept."
 
-func (s *server) operations() []operation {
+func (s *server) operations() []rest.Operation {
 	return slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
@@ -169,6 +169,6 @@ func resourceNames() map[string]string {
 }
 
 // missingField is used where a field is required by another one.
-func missingField(pointer, detail string) problem {
-	return problem{code: field.Missing, pointer: pointer, detail: detail}
+func missingField(pointer, detail string) rest.Problem {
+	return rest.Problem{Code: field.Missing, Pointer: pointer, Detail: detail}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -94,7 +95,7 @@ func TestUnavailableStore(t *testing.T) {
 	handler := New(Config{Stores: stores, Live: h.live, Clock: h.clock.Now, Logger: h.api.Logger})
 	r := h.through(handler, "GET", "/readyz")
 	r.wantError(http.StatusServiceUnavailable, "10037 /")
-	if r.header.Get("Retry-After") != retryAfterSecs || strings.Contains(r.text, "fire") {
+	if r.header.Get("Retry-After") != rest.RetryAfterSecs || strings.Contains(r.text, "fire") {
 		t.Errorf("answer %v %s", r.header, r.text)
 	}
 	h.through(handler, "GET", "/healthz").want(http.StatusOK)
@@ -106,7 +107,7 @@ func TestUnavailableStore(t *testing.T) {
 	for _, path := range []string{"/v2/outbound_voice_profiles", "/v2/connections", "/tollgate/v1/calls", "/readyz"} {
 		r := h.do("GET", path, "")
 		r.wantError(http.StatusServiceUnavailable, "10037 /")
-		if r.header.Get("Retry-After") != retryAfterSecs {
+		if r.header.Get("Retry-After") != rest.RetryAfterSecs {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}
@@ -151,11 +152,11 @@ func TestStoreErrors(t *testing.T) {
 		{at(store.ErrDuplicate), 422, "10012"}, {at(store.ErrNoReference), 422, "10017"}, {store.ErrBusy, 503, "10037"},
 		{store.ErrUnavailable, 503, "10037"}, {store.ErrBadValue, 422, "10031"}, {store.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
 	} {
-		f := h.api.engine.failureOf(c.err)
-		if f.status != c.status || string(f.problems[0].code) != c.code {
-			t.Errorf("%v: %d %s, want %d %s", c.err, f.status, f.problems[0].code, c.status, c.code)
+		f := h.api.engine.FailureOf(c.err)
+		if f.Status != c.status || string(f.Problems[0].Code) != c.code {
+			t.Errorf("%v: %d %s, want %d %s", c.err, f.Status, f.Problems[0].Code, c.status, c.code)
 		}
-		if f.problems[0].detail == "" || h.api.engine.titleOf(f.problems[0].code) == "" {
+		if f.Problems[0].Detail == "" || h.api.engine.TitleOf(f.Problems[0].Code) == "" {
 			t.Errorf("%v: no text", c.err)
 		}
 	}
@@ -174,14 +175,14 @@ func TestOpenAPIDocument(t *testing.T) {
 	ids := map[string]bool{}
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		path, _ := paths[op.path].(map[string]any)
-		described, _ := path[strings.ToLower(op.method)].(map[string]any)
-		if described["operationId"] != op.id || ids[op.id] {
-			t.Errorf("%s %s is described as %v", op.method, op.path, described["operationId"])
+		path, _ := paths[op.Path].(map[string]any)
+		described, _ := path[strings.ToLower(op.Method)].(map[string]any)
+		if described["operationId"] != op.ID || ids[op.ID] {
+			t.Errorf("%s %s is described as %v", op.Method, op.Path, described["operationId"])
 		}
-		ids[op.id] = true
-		if security, ok := described["security"].([]any); !ok || (len(security) > 0) != (op.scope != "") {
-			t.Errorf("%s %s: security %v", op.method, op.path, described["security"])
+		ids[op.ID] = true
+		if security, ok := described["security"].([]any); !ok || (len(security) > 0) != (op.Scope != "") {
+			t.Errorf("%s %s: security %v", op.Method, op.Path, described["security"])
 		}
 	}
 	components := r.body["components"].(map[string]any)

@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -71,52 +72,52 @@ type releasedView struct {
 	Released   int32  `json:"released" doc:"How many profiles and billing groups were held."`
 }
 
-func (s *server) spendOperations() []operation {
+func (s *server) spendOperations() []rest.Operation {
 	const profiles, groups, account = "/tollgate/v1/outbound_voice_profiles/{id}", "/tollgate/v1/billing_groups/{id}", "/tollgate/v1/account"
 	usage, release := schemaOf[sharedUsageView](), schemaOf[spendReleaseView]()
 	const summary = "Release the spending that a reached limit or a restored copy holds back. Without a hold nothing happens."
 	const holds = "/tollgate/v1/spend_holds"
-	return []operation{
-		{method: http.MethodGet, path: holds, id: "list_spend_hold", tag: "Account", scope: ScopeRead,
-			summary: "List what is held back: a hold counts while its scope has a daily limit.", params: pageParams(20, maxPageSize),
-			status: http.StatusOK, answer: schemaOf[heldView](), shape: list, handle: s.listHolds},
-		{method: http.MethodPost, path: holds + "/release", id: "release_spend_holds", noun: "spend_releases", tag: "Account", scope: ScopeWrite, effect: configures,
-			summary: "Release every profile and billing group at once, as after a copy was restored. The account's own hold stays.",
-			status:  http.StatusOK, answer: schemaOf[releasedView](), handle: s.releaseAll},
-		{method: http.MethodGet, path: groups + "/usage", id: "get_billing_group_usage", noun: "shared_usage", tag: "Billing groups", scope: ScopeRead,
-			summary: "What the calls of the billing group have spent and hold today.", status: http.StatusOK, answer: usage, handle: s.groupUsage},
-		{method: http.MethodGet, path: account + "/usage", id: "get_account_usage", noun: "shared_usage", tag: "Account", scope: ScopeRead,
-			summary: "What all calls of the account have spent and hold today.", status: http.StatusOK, answer: usage, handle: s.accountUsage},
-		{method: http.MethodPost, path: profiles + "/release", id: "release_outbound_voice_profile", noun: "spend_release", tag: "Outbound voice profiles",
-			scope: ScopeWrite, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseProfile},
-		{method: http.MethodPost, path: groups + "/release", id: "release_billing_group", noun: "spend_release", tag: "Billing groups",
-			scope: ScopeWrite, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseGroup},
-		{method: http.MethodPost, path: "/tollgate/v1/accounts/{id}/release", id: "release_tenant", noun: "spend_release", tag: "Accounts",
-			scope: ScopeAdmin, effect: configures, summary: summary, status: http.StatusOK, answer: release, handle: s.releaseAccount},
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: holds, ID: "list_spend_hold", Tag: "Account", Scope: ScopeRead,
+			Summary: "List what is held back: a hold counts while its scope has a daily limit.", Params: rest.PageParams(20, rest.MaxPageSize),
+			Status: http.StatusOK, Answer: schemaOf[heldView](), Shape: rest.List, Handle: s.listHolds},
+		{Method: http.MethodPost, Path: holds + "/release", ID: "release_spend_holds", Noun: "spend_releases", Tag: "Account", Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Release every profile and billing group at once, as after a copy was restored. The account's own hold stays.",
+			Status:  http.StatusOK, Answer: schemaOf[releasedView](), Handle: s.releaseAll},
+		{Method: http.MethodGet, Path: groups + "/usage", ID: "get_billing_group_usage", Noun: "shared_usage", Tag: "Billing groups", Scope: ScopeRead,
+			Summary: "What the calls of the billing group have spent and hold today.", Status: http.StatusOK, Answer: usage, Handle: s.groupUsage},
+		{Method: http.MethodGet, Path: account + "/usage", ID: "get_account_usage", Noun: "shared_usage", Tag: "Account", Scope: ScopeRead,
+			Summary: "What all calls of the account have spent and hold today.", Status: http.StatusOK, Answer: usage, Handle: s.accountUsage},
+		{Method: http.MethodPost, Path: profiles + "/release", ID: "release_outbound_voice_profile", Noun: "spend_release", Tag: "Outbound voice profiles",
+			Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseProfile},
+		{Method: http.MethodPost, Path: groups + "/release", ID: "release_billing_group", Noun: "spend_release", Tag: "Billing groups",
+			Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseGroup},
+		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/release", ID: "release_tenant", Noun: "spend_release", Tag: "Accounts",
+			Scope: ScopeAdmin, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseAccount},
 	}
 }
 
-func (s *server) groupUsage(ctx context.Context, in *request) (*response, error) {
-	key, err := parseGroupID(in.id)
+func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := parseGroupID(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	g, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.account, key)
-	if err != nil {
-		return nil, err
-	}
-	return s.sharedUsage(ctx, in.account, admission.Scope{Group: key}, &g.SpendLimit, sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
-}
-
-func (s *server) accountUsage(ctx context.Context, in *request) (*response, error) {
-	a, err := s.Accounts.Account(ctx, in.account)
+	g, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
-	return s.sharedUsage(ctx, in.account, admission.Scope{Account: a.ID}, &a.SpendLimit, sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
+	return s.sharedUsage(ctx, in.Account, admission.Scope{Group: key}, &g.SpendLimit, sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
 }
 
-func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit, view sharedUsageView) (*response, error) {
+func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	a, err := s.Accounts.Account(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	return s.sharedUsage(ctx, in.Account, admission.Scope{Account: a.ID}, &a.SpendLimit, sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
+}
+
+func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit, view sharedUsageView) (*rest.Response, error) {
 	use, err := s.Spending.Spend(ctx, account, scope)
 	if err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission
 		view.Posted, view.Held, view.Overrun = &use.Posted, &use.Held, &use.Overrun
 		view.Remaining = remaining(*limit.DailySpendLimit, &use, s.today())
 	}
-	return &response{data: view}, nil
+	return &rest.Response{Data: view}, nil
 }
 
 func (s *server) today() record.Day { return record.DayOf(s.Clock().UnixMicro()) }
@@ -141,32 +142,32 @@ func remaining(limit money.Amount, use *store.SpendUse, today record.Day) *money
 	return new(max(0, limit-use.Posted-use.Held))
 }
 
-func (s *server) releaseProfile(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) releaseProfile(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	if _, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.account, key); err != nil {
+	if _, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
-	return s.release(ctx, in, in.account, admission.Scope{Profile: key})
+	return s.release(ctx, in, in.Account, admission.Scope{Profile: key})
 }
 
-func (s *server) releaseGroup(ctx context.Context, in *request) (*response, error) {
-	key, err := parseGroupID(in.id)
+func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := parseGroupID(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
-	if _, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.account, key); err != nil {
+	if _, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
-	return s.release(ctx, in, in.account, admission.Scope{Group: key})
+	return s.release(ctx, in, in.Account, admission.Scope{Group: key})
 }
 
-func (s *server) releaseAccount(ctx context.Context, in *request) (*response, error) {
-	key, err := id.Parse(in.id)
+func (s *server) releaseAccount(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := id.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	if _, err := s.Accounts.Account(ctx, key); err != nil {
 		return nil, err
@@ -174,16 +175,16 @@ func (s *server) releaseAccount(ctx context.Context, in *request) (*response, er
 	return s.release(ctx, in, key, admission.Scope{Account: key})
 }
 
-func (s *server) release(ctx context.Context, in *request, account id.ID, scope admission.Scope) (*response, error) {
-	return committed(ctx, in, answerRelease, func(ctx context.Context) (admission.Scope, error) {
+func (s *server) release(ctx context.Context, in *rest.Request, account id.ID, scope admission.Scope) (*rest.Response, error) {
+	return rest.Committed(ctx, in, answerRelease, func(ctx context.Context) (admission.Scope, error) {
 		return scope, s.Spending.Release(ctx, account, scope)
 	})
 }
 
-func answerRelease(_ context.Context, scope admission.Scope) (*response, error) {
+func answerRelease(_ context.Context, scope admission.Scope) (*rest.Response, error) {
 	v := spendReleaseView{RecordType: "spend_release"}
 	v.ScopeType, v.ScopeID = scopeWords(scope)
-	return &response{data: v}, nil
+	return &rest.Response{Data: v}, nil
 }
 
 func scopeWords(scope admission.Scope) (kind, key string) {
@@ -196,11 +197,11 @@ func scopeWords(scope admission.Scope) (kind, key string) {
 	return "account", scope.Account.String()
 }
 
-func (s *server) listHolds(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("", 20)
-	page, err := s.Spending.ListHolds(ctx, in.account, q)
+func (s *server) listHolds(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("", 20)
+	page, err := s.Spending.ListHolds(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]heldView, len(page.Items))
 	for i := range page.Items {
@@ -208,11 +209,11 @@ func (s *server) listHolds(ctx context.Context, in *request) (*response, error) 
 		views[i] = heldView{RecordType: "spend_hold", Cause: hold.Cause, Since: hold.Since, Until: hold.Until}
 		views[i].ScopeType, views[i].ScopeID = scopeWords(page.Items[i].Scope)
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
-func (s *server) releaseAll(ctx context.Context, in *request) (*response, error) {
-	return committed(ctx, in, func(_ context.Context, released int) (*response, error) {
-		return &response{data: releasedView{RecordType: "spend_releases", Released: int32(released)}}, nil
-	}, func(ctx context.Context) (int, error) { return s.Spending.ReleaseAll(ctx, in.account) })
+func (s *server) releaseAll(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	return rest.Committed(ctx, in, func(_ context.Context, released int) (*rest.Response, error) {
+		return &rest.Response{Data: releasedView{RecordType: "spend_releases", Released: int32(released)}}, nil
+	}, func(ctx context.Context) (int, error) { return s.Spending.ReleaseAll(ctx, in.Account) })
 }

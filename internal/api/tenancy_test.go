@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // Whatever takes an id, takes it from its own account only. The fields are found in the
@@ -15,7 +16,7 @@ import (
 
 // named says what the id in a field of a body or in a filter is of, by the field's name:
 // the path under which such objects are, or "" when it names nothing of this server.
-func named(op *operation, field string) (path string, known bool) {
+func named(op *rest.Operation, field string) (path string, known bool) {
 	switch field[strings.LastIndexAny(field, "/.[")+1:] {
 	case "outbound_voice_profile_id", "outbound_voice_profile_id]", "outbound_profile_id]":
 		return "/v2/outbound_voice_profiles", true
@@ -27,7 +28,7 @@ func named(op *operation, field string) (path string, known bool) {
 		return "/tollgate/v1/gateways", true
 	case "connection_id", "connection_id]":
 		switch {
-		case strings.Contains(op.path, "/v2/fqdns"):
+		case strings.Contains(op.Path, "/v2/fqdns"):
 			return "/v2/fqdn_connections", true
 		}
 		return "/v2/ip_connections", true
@@ -38,7 +39,7 @@ func named(op *operation, field string) (path string, known bool) {
 	case "id]", "leg_id]", "call_leg_id]", "call_session_id]", "telnyx_session_id]", "decision_id]":
 		return "/v2/detail_records", true
 	case "id": // of a new billing group, chosen by who makes it
-		return "/v2/billing_groups", op.id == "create_billing_group"
+		return "/v2/billing_groups", op.ID == "create_billing_group"
 	case "android_push_credential_id", "ios_push_credential_id":
 		return "", true
 	}
@@ -46,34 +47,34 @@ func named(op *operation, field string) (path string, known bool) {
 }
 
 // isID says whether a schema is that of an id.
-func isID(s *schema) bool {
-	id := idSchema()
-	return s.kind == "string" && (s.format == "uuid" || s.pattern != nil && s.pattern.String() == id.pattern.String())
+func isID(s *rest.Schema) bool {
+	id := rest.IdSchema()
+	return s.Kind == "string" && (s.Format == "uuid" || s.Pattern != nil && s.Pattern.String() == id.Pattern.String())
 }
 
 // idFields are the pointers of the ids below a schema.
-func idFields(s *schema, at string) (fields []string) {
+func idFields(s *rest.Schema, at string) (fields []string) {
 	if s == nil {
 		return nil
 	}
 	if isID(s) {
 		return []string{at}
 	}
-	for _, p := range s.properties {
-		fields = append(fields, idFields(p.schema, at+"/"+p.name)...)
+	for _, p := range s.Properties {
+		fields = append(fields, idFields(p.Schema, at+"/"+p.Name)...)
 	}
-	return append(fields, idFields(s.items, at+"/0")...)
+	return append(fields, idFields(s.Items, at+"/0")...)
 }
 
 // bodies are requests that would be valid, by the operations' ids; those of
 // resources are in resourceKinds.
-func bodyOf(op *operation, own map[string]string) string {
+func bodyOf(op *rest.Operation, own map[string]string) string {
 	for _, k := range resourceKinds() {
-		if k.path == op.path {
+		if k.path == op.Path {
 			return k.body(77)
 		}
 	}
-	switch op.id {
+	switch op.ID {
 	case "create_fqdn":
 		return fmt.Sprintf(`{"connection_id":%q,"fqdn":"own.example.com","dns_record_type":"a"}`, own["/v2/fqdn_connections"])
 	case "explain_decision":
@@ -120,11 +121,11 @@ func (h *harness) everything(key string) string {
 	var all strings.Builder
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method != http.MethodGet || !op.shape.paged() || op.scope != ScopeRead || strings.Contains(op.path, "{") || strings.Contains(op.path, "audit_events") {
+		if op.Method != http.MethodGet || !op.Shape.Paged() || op.Scope != ScopeRead || strings.Contains(op.Path, "{") || strings.Contains(op.Path, "audit_events") {
 			continue
 		}
-		target := op.path
-		switch op.path {
+		target := op.Path
+		switch op.Path {
 		case "/v2/detail_records":
 			target += "?filter[record_type]=sip-trunking"
 		case "/v2/usage_reports":
@@ -132,7 +133,7 @@ func (h *harness) everything(key string) string {
 		case "/tollgate/v1/api_keys", deliveriesPath:
 			continue // they change by being used
 		}
-		all.WriteString(op.path + " " + h.doWith(key, "GET", target, "").text + "\n")
+		all.WriteString(op.Path + " " + h.doWith(key, "GET", target, "").text + "\n")
 	}
 	return all.String()
 }
@@ -154,11 +155,11 @@ func TestForeignIDsInBodiesAndQueries(t *testing.T) {
 	bodies, filters := 0, 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.scope == "" || op.scope == ScopeAdmin {
+		if op.Scope == "" || op.Scope == ScopeAdmin {
 			continue
 		}
-		target := op.path
-		if prefix, rest, found := strings.Cut(op.path, "/{id}"); found {
+		target := op.Path
+		if prefix, rest, found := strings.Cut(op.Path, "/{id}"); found {
 			mine := own[prefix]
 			if mine == "" {
 				mine = ids[prefix]
@@ -166,10 +167,10 @@ func TestForeignIDsInBodiesAndQueries(t *testing.T) {
 			target = prefix + "/" + mine + rest
 		}
 		target = strings.ReplaceAll(target, "{name}", "kamailio-1")
-		for _, pointer := range idFields(op.body, "") {
+		for _, pointer := range idFields(op.Body, "") {
 			path, known := named(op, pointer)
 			if !known {
-				t.Errorf("%s: say in named what the id at %s is of", op.id, pointer)
+				t.Errorf("%s: say in named what the id at %s is of", op.ID, pointer)
 				continue
 			}
 			if path == "" {
@@ -198,23 +199,23 @@ func TestForeignIDsInBodiesAndQueries(t *testing.T) {
 
 // emptyFilters asks with every filter of an operation for what names another account's
 // objects, and returns how many there are.
-func (h *harness) emptyFilters(key string, op *operation, target string, ids map[string]string) (filters int) {
+func (h *harness) emptyFilters(key string, op *rest.Operation, target string, ids map[string]string) (filters int) {
 	h.t.Helper()
-	if op.method != http.MethodGet {
+	if op.Method != http.MethodGet {
 		return 0
 	}
-	for _, p := range op.params {
-		if p.schema == nil || !isID(p.schema) {
+	for _, p := range op.Params {
+		if p.Schema == nil || !isID(p.Schema) {
 			continue
 		}
-		path, known := named(op, p.name)
+		path, known := named(op, p.Name)
 		if !known {
-			h.t.Errorf("%s: say in named what the id in %s is of", op.id, p.name)
+			h.t.Errorf("%s: say in named what the id in %s is of", op.ID, p.Name)
 			continue
 		}
 		filters++
-		query := "?" + p.name + "=" + ids[path]
-		switch op.path {
+		query := "?" + p.Name + "=" + ids[path]
+		switch op.Path {
 		case "/v2/detail_records":
 			query += "&filter[record_type]=sip-trunking"
 		case "/v2/usage_reports":
@@ -222,30 +223,30 @@ func (h *harness) emptyFilters(key string, op *operation, target string, ids map
 		}
 		r := h.doWith(key, "GET", target+query, "")
 		if items, _ := r.body["data"].([]any); r.status == http.StatusOK && len(items) > 0 || r.status >= http.StatusInternalServerError {
-			h.t.Errorf("%s%s: %d %s", op.path, query, r.status, r.text)
+			h.t.Errorf("%s%s: %d %s", op.Path, query, r.status, r.text)
 		}
 	}
 	return filters
 }
 
 // refusedTo sends a request that names another account's object.
-func (h *harness) refusedTo(key string, op *operation, target, body, pointer string, ids map[string]string) {
+func (h *harness) refusedTo(key string, op *rest.Operation, target, body, pointer string, ids map[string]string) {
 	h.t.Helper()
-	r := h.doWith(key, op.method, target, body)
+	r := h.doWith(key, op.Method, target, body)
 	// A gateway that a switch names is only kept, as what it said.
 	kept := strings.HasSuffix(pointer, "/gateway_id")
 	results, _ := r.body["data"].([]any)
-	inBatch := op.id == "batch_admission" && len(results) == 1 && results[0].(map[string]any)["status"] != 200.0
+	inBatch := op.ID == "batch_admission" && len(results) == 1 && results[0].(map[string]any)["status"] != 200.0
 	switch r.status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity:
 	default:
 		if !kept && !inBatch {
-			h.t.Errorf("%s %s with a foreign %s: %d %s", op.method, op.path, pointer, r.status, r.text)
+			h.t.Errorf("%s %s with a foreign %s: %d %s", op.Method, op.Path, pointer, r.status, r.text)
 		}
 	}
 	for path, foreign := range ids {
 		if !strings.Contains(body, foreign) && !strings.Contains(target, foreign) && strings.Contains(r.text, foreign) {
-			h.t.Errorf("%s %s tells the id of one of %s: %s", op.method, op.path, path, r.text)
+			h.t.Errorf("%s %s tells the id of one of %s: %s", op.Method, op.Path, path, r.text)
 		}
 	}
 }
@@ -286,8 +287,8 @@ func TestForeignNames(t *testing.T) {
 	tag := h.do("GET", one, "").header.Get("Etag")
 	h.with(stranger, "PATCH", one, `{"name":"taken"}`, "If-Match", tag).wantError(http.StatusNotFound, "10005 /")
 	h.with(stranger, "GET", one, "", "If-None-Match", tag).wantError(http.StatusNotFound, "10005 /")
-	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, idempotencyHeader, "k").want(http.StatusCreated)
-	if again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, idempotencyHeader, "k").want(http.StatusCreated); again["id"] == made["id"] {
+	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
+	if again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated); again["id"] == made["id"] {
 		t.Error("an idempotency key of another account gives its answer")
 	}
 	r := h.doWith(stranger, "POST", "/v2/recordings/actions/delete", fmt.Sprintf(`{"ids":[%q]}`, ids["/v2/recordings"]))

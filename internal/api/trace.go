@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -22,27 +23,27 @@ type messageView struct {
 	Text        string    `json:"text" doc:"The message as it was on the wire, but for what proves identity (digest responses, tokens) and keys of media."`
 }
 
-func (s *server) traceOperation() operation {
-	return operation{method: http.MethodGet, path: "/tollgate/v1/calls/{id}/trace", id: "trace_call", tag: "Calls", scope: ScopeRead,
-		noun: "SipMessage", status: http.StatusOK, answer: schemaOf[messageView](), shape: list, handle: s.traceCall,
-		summary: "Show the SIP messages of a call, up or ended, from the oldest. The server keeps the latest messages of all calls in a bounded memory: " +
+func (s *server) traceOperation() rest.Operation {
+	return rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/calls/{id}/trace", ID: "trace_call", Tag: "Calls", Scope: ScopeRead,
+		Noun: "SipMessage", Status: http.StatusOK, Answer: schemaOf[messageView](), Shape: rest.List, Handle: s.traceCall,
+		Summary: "Show the SIP messages of a call, up or ended, from the oldest. The server keeps the latest messages of all calls in a bounded memory: " +
 			"those of an older call, of one before the server's start, or of one that another node carried are not there.",
-		params: pageParams(maxPageSize, maxPageSize)}
+		Params: rest.PageParams(rest.MaxPageSize, rest.MaxPageSize)}
 }
 
-func (s *server) traceCall(ctx context.Context, in *request) (*response, error) {
-	call, err := uuid.Parse(in.id)
+func (s *server) traceCall(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	call, err := uuid.Parse(in.ID)
 	if err != nil {
-		return nil, invalidPathID()
+		return nil, rest.InvalidPathID()
 	}
 	// Whose call it is, is in its lease or in its record.
-	if _, err := s.Calls.Decision(ctx, in.account, call); err != nil {
+	if _, err := s.Calls.Decision(ctx, in.Account, call); err != nil {
 		return nil, err
 	}
 	views := []messageView{}
-	q := in.query.storeQuery("", maxPageSize)
+	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	if s.Trace == nil {
-		return &response{data: views, meta: metaOf(q, 0)}, nil
+		return &rest.Response{Data: views, Meta: rest.MetaOf(q, 0)}, nil
 	}
 	messages := s.Trace(call)
 	first, end := pageBounds(q, len(messages))
@@ -55,7 +56,7 @@ func (s *server) traceCall(ctx context.Context, in *request) (*response, error) 
 		views = append(views, messageView{RecordType: "sip_message", At: m.At.UTC(), Direction: direction, Transport: m.Transport,
 			Source: m.Source.String(), Destination: m.Destination.String(), Text: strings.ToValidUTF8(string(m.Text), "\uFFFD")})
 	}
-	return &response{data: views, meta: metaOf(q, len(messages))}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, len(messages))}, nil
 }
 
 // pageBounds are the bounds of a page in a list of so many.

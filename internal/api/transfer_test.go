@@ -3,6 +3,7 @@ package api
 import (
 	"compress/gzip"
 	"fmt"
+	"github.com/tollgate/tollgate/internal/rest"
 	"io"
 	"net/http"
 	"strings"
@@ -40,7 +41,7 @@ func TestGzip(t *testing.T) {
 	made := h.do("POST", "/v2/ip_connections", `{"connection_name":"large enough"}`).want(http.StatusCreated)
 	one := "/v2/ip_connections/" + made["id"].(string)
 	plain, text := h.raw("GET", one)
-	if plain.Header.Get("Content-Encoding") != "" || len(text) < gzipFrom || plain.Header.Get("Vary") != "Accept-Encoding" {
+	if plain.Header.Get("Content-Encoding") != "" || len(text) < rest.GzipFrom || plain.Header.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("%d bytes uncompressed: %v", len(text), plain.Header)
 	}
 	for header, wanted := range map[string]bool{
@@ -55,7 +56,7 @@ func TestGzip(t *testing.T) {
 		if !wanted {
 			continue
 		}
-		if len(body) >= len(text) || answer.Header.Get("ETag") != compressedTag(plain.Header.Get("ETag")) || answer.Header.Get("Content-Length") != fmt.Sprint(len(body)) {
+		if len(body) >= len(text) || answer.Header.Get("ETag") != rest.CompressedTag(plain.Header.Get("ETag")) || answer.Header.Get("Content-Length") != fmt.Sprint(len(body)) {
 			t.Errorf("%d bytes of %d, %v", len(body), len(text), answer.Header)
 		}
 		reader, err := gzip.NewReader(strings.NewReader(string(body)))
@@ -69,7 +70,7 @@ func TestGzip(t *testing.T) {
 			t.Errorf("with the tag of the compressed body: %d", answer.StatusCode)
 		}
 	}
-	if small, body := h.raw("GET", "/v2/ips", "Accept-Encoding", "gzip"); small.Header.Get("Content-Encoding") != "" || len(body) >= gzipFrom {
+	if small, body := h.raw("GET", "/v2/ips", "Accept-Encoding", "gzip"); small.Header.Get("Content-Encoding") != "" || len(body) >= rest.GzipFrom {
 		t.Errorf("a small body is compressed: %v", small.Header)
 	}
 }
@@ -79,10 +80,10 @@ func TestHead(t *testing.T) {
 	h := newHarness(t)
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method != http.MethodGet || op.scope == ScopeAdmin {
+		if op.Method != http.MethodGet || op.Scope == ScopeAdmin {
 			continue
 		}
-		target := strings.ReplaceAll(op.path, "{id}", "1293384261075731499")
+		target := strings.ReplaceAll(op.Path, "{id}", "1293384261075731499")
 		get, text := h.raw("GET", target)
 		head, body := h.raw("HEAD", target)
 		if head.StatusCode != get.StatusCode || len(body) != 0 || len(text) == 0 ||
@@ -127,7 +128,7 @@ func TestCORS(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	h := newHarness(t)
-	h.api.engine.limiter = newLimiter(RateLimit{PerSecond: 2, Burst: 3}, h.clock.Now)
+	h.api.engine.Limiter = rest.NewLimiter(rest.RateLimit{PerSecond: 2, Burst: 3}, h.clock.Now)
 	want := func(status int, remaining, reset string) {
 		t.Helper()
 		r := h.do("GET", "/v2/ips", "")
@@ -152,7 +153,7 @@ func TestRateLimit(t *testing.T) {
 	want(429, "0", "2")
 	h.clock.Advance(time.Hour)
 	want(200, "2", "1")
-	h.api.engine.limiter = newLimiter(RateLimit{PerSecond: -1}, h.clock.Now)
+	h.api.engine.Limiter = rest.NewLimiter(rest.RateLimit{PerSecond: -1}, h.clock.Now)
 	if r := h.do("GET", "/v2/ips", ""); r.status != 200 || r.header.Get("x-ratelimit-limit") != "" {
 		t.Errorf("without a limit: %d %v", r.status, r.header)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/verification"
@@ -70,42 +71,42 @@ const (
 	verificationMethod   = "call"
 )
 
-func (s *server) verifiedNumberOperations() []operation {
+func (s *server) verifiedNumberOperations() []rest.Operation {
 	const all, one, tag = "/v2/verified_numbers", "/v2/verified_numbers/{id}", "Verified numbers"
 	view := schemaOf[verifiedNumberView]()
-	begin := schemaOf[verificationRequest]().request(false, []string{"phone_number", "verification_method"}, false)
+	begin := schemaOf[verificationRequest]().Request(false, []string{"phone_number", "verification_method"}, false)
 	defaults := map[string]any{"extension": nil, "connection_id": nil}
-	code := schemaOf[codeRequest]().request(false, []string{"verification_code"}, false)
-	return []operation{
-		{method: http.MethodPost, path: all, id: "create_verified_number", noun: "begun_verification", tag: tag, scope: ScopeWrite, effect: configures,
-			summary: "Call a number and say a code, which verifies it when it is given back.",
-			status:  http.StatusOK, body: begin.withDefaults(defaults), answer: schemaOf[begunView](), shape: plain,
-			handle: func(ctx context.Context, in *request) (*response, error) {
+	code := schemaOf[codeRequest]().Request(false, []string{"verification_code"}, false)
+	return []rest.Operation{
+		{Method: http.MethodPost, Path: all, ID: "create_verified_number", Noun: "begun_verification", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Call a number and say a code, which verifies it when it is given back.",
+			Status:  http.StatusOK, Body: begin.WithDefaults(defaults), Answer: schemaOf[begunView](), Shape: rest.Plain,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.beginVerification(ctx, in, begin, defaults)
 			}},
-		{method: http.MethodGet, path: all, id: "list_verified_number", tag: tag, scope: ScopeRead,
-			summary: "List the numbers that the account has verified, the newest first.",
-			params:  pageParams(verificationPageSize, maxPageSize), status: http.StatusOK, answer: view, shape: list, handle: s.listVerified},
-		{method: http.MethodGet, path: one, id: "get_verified_number", tag: tag, scope: ScopeRead,
-			summary: "Get a number that is verified or waits for its code, by the number itself.",
-			status:  http.StatusOK, answer: view, handle: s.getVerified},
-		{method: http.MethodPost, path: one + "/actions/verify", id: "verify_verified_number", noun: "verified_number", tag: tag, scope: ScopeWrite, effect: configures,
-			summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
-			status:  http.StatusOK, body: code, answer: view,
-			handle: func(ctx context.Context, in *request) (*response, error) { return s.verify(ctx, in, code) }},
-		{method: http.MethodDelete, path: one, id: "delete_verified_number", tag: tag, scope: ScopeWrite, effect: configures,
-			summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
-			status:  http.StatusOK, answer: view, handle: s.deleteVerified},
+		{Method: http.MethodGet, Path: all, ID: "list_verified_number", Tag: tag, Scope: ScopeRead,
+			Summary: "List the numbers that the account has verified, the newest first.",
+			Params:  rest.PageParams(verificationPageSize, rest.MaxPageSize), Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listVerified},
+		{Method: http.MethodGet, Path: one, ID: "get_verified_number", Tag: tag, Scope: ScopeRead,
+			Summary: "Get a number that is verified or waits for its code, by the number itself.",
+			Status:  http.StatusOK, Answer: view, Handle: s.getVerified},
+		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "verify_verified_number", Noun: "verified_number", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
+			Status:  http.StatusOK, Body: code, Answer: view,
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.verify(ctx, in, code) }},
+		{Method: http.MethodDelete, Path: one, ID: "delete_verified_number", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
+			Status:  http.StatusOK, Answer: view, Handle: s.deleteVerified},
 	}
 }
 
 // verifiedNumber finds the number that a path names.
-func (s *server) verifiedNumber(ctx context.Context, in *request) (verification.Number, error) {
-	number, err := e164.Parse("+" + strings.TrimPrefix(in.id, "+"))
+func (s *server) verifiedNumber(ctx context.Context, in *rest.Request) (verification.Number, error) {
+	number, err := e164.Parse("+" + strings.TrimPrefix(in.ID, "+"))
 	if err != nil {
-		return verification.Number{}, invalidPathID()
+		return verification.Number{}, rest.InvalidPathID()
 	}
-	return s.Verifications.VerifiedNumber(ctx, in.account, number)
+	return s.Verifications.VerifiedNumber(ctx, in.Account, number)
 }
 
 // viewVerified is a number without what its call is at.
@@ -119,7 +120,7 @@ func viewVerified(n *verification.Number) verifiedNumberView {
 }
 
 // showVerified answers with a number, and with what its call is at while it is waited for.
-func (s *server) showVerified(ctx context.Context, n verification.Number) (*response, error) {
+func (s *server) showVerified(ctx context.Context, n verification.Number) (*rest.Response, error) {
 	v := viewVerified(&n)
 	if !n.Verified() && n.CallID != nil {
 		status, problem, err := s.verificationCall(ctx, n.AccountID, *n.CallID)
@@ -128,7 +129,7 @@ func (s *server) showVerified(ctx context.Context, n verification.Number) (*resp
 		}
 		v.CallStatus, v.CallProblem = &status, textOrNull(problem)
 	}
-	return &response{data: v, version: n.Version}, nil
+	return &rest.Response{Data: v, Version: n.Version}, nil
 }
 
 // verificationCall says what a call is at, from the ledger or from its record.
@@ -160,21 +161,21 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 	return "failed", r.HangupCause, nil
 }
 
-func (s *server) listVerified(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", verificationPageSize)
+func (s *server) listVerified(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", verificationPageSize)
 	q.Filters = append(q.Filters, store.Filter{Field: "verified", Op: store.Equal, Value: true})
-	page, err := store.Of[verification.Number, id.ID](s.Resources).List(ctx, in.account, q)
+	page, err := store.Of[verification.Number, id.ID](s.Resources).List(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := []verifiedNumberView{}
 	for i := range page.Items {
 		views = append(views, viewVerified(&page.Items[i]))
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
-func (s *server) getVerified(ctx context.Context, in *request) (*response, error) {
+func (s *server) getVerified(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	n, err := s.verifiedNumber(ctx, in)
 	if err != nil {
 		return nil, err
@@ -182,35 +183,35 @@ func (s *server) getVerified(ctx context.Context, in *request) (*response, error
 	return s.showVerified(ctx, n)
 }
 
-func (s *server) deleteVerified(ctx context.Context, in *request) (*response, error) {
+func (s *server) deleteVerified(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	n, err := s.verifiedNumber(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return committed(ctx, in, func(_ context.Context, n verification.Number) (*response, error) {
-		return &response{data: viewVerified(&n), version: n.Version}, nil
+	return rest.Committed(ctx, in, func(_ context.Context, n verification.Number) (*rest.Response, error) {
+		return &rest.Response{Data: viewVerified(&n), Version: n.Version}, nil
 	}, func(ctx context.Context) (verification.Number, error) {
-		return store.Of[verification.Number, id.ID](s.Resources).Delete(ctx, in.account, n.ID)
+		return store.Of[verification.Number, id.ID](s.Resources).Delete(ctx, in.Account, n.ID)
 	})
 }
 
 // beginVerification has the call placed that says a code, once all is known that could
 // stand in its way.
-func (s *server) beginVerification(ctx context.Context, in *request, shape *schema,
-	defaults map[string]any) (*response, error) {
-	body, problems := in.checked(shape, nil, defaults)
+func (s *server) beginVerification(ctx context.Context, in *rest.Request, shape *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
+	body, problems := in.Checked(shape, nil, defaults)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var asked verificationRequest
-	if err := decode(body, &asked); err != nil {
+	if err := rest.Decode(body, &asked); err != nil {
 		return nil, err
 	}
 	snapshot, now := s.Live.Snapshot(), s.Clock()
 	if problems = asked.problems(snapshot.Numbering(now)); len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
-	connection, err := s.verifyingConnection(snapshot, in.account, asked.ConnectionID)
+	connection, err := s.verifyingConnection(snapshot, in.Account, asked.ConnectionID)
 	if err != nil {
 		return nil, err
 	}
@@ -225,11 +226,11 @@ func (s *server) beginVerification(ctx context.Context, in *request, shape *sche
 	if place.Code, err = verification.NewCode(); err != nil {
 		return nil, err
 	}
-	answer, err := committed(ctx, in, func(_ context.Context, n verification.Number) (*response, error) {
-		return &response{data: begunView{PhoneNumber: n.PhoneNumber, VerificationMethod: verificationMethod,
+	answer, err := rest.Committed(ctx, in, func(_ context.Context, n verification.Number) (*rest.Response, error) {
+		return &rest.Response{Data: begunView{PhoneNumber: n.PhoneNumber, VerificationMethod: verificationMethod,
 			CallID: *n.CallID, CodeExpiresAt: *n.CodeExpiresAt}}, nil
 	}, func(ctx context.Context) (verification.Number, error) {
-		return s.Verifications.BeginVerification(ctx, in.account, asked.PhoneNumber, place.Code, place.ID)
+		return s.Verifications.BeginVerification(ctx, in.Account, asked.PhoneNumber, place.Code, place.ID)
 	})
 	if err != nil {
 		return nil, notBegun(err)
@@ -238,19 +239,19 @@ func (s *server) beginVerification(ctx context.Context, in *request, shape *sche
 		return answer, nil
 	}
 	if err := s.SayCode(place); err != nil {
-		f := fail(http.StatusServiceUnavailable, codeUnavailable,
+		f := rest.Fail(http.StatusServiceUnavailable, rest.CodeUnavailable,
 			"The call that would say the code cannot be placed now. Try again.")
-		f.header, f.underlying = http.Header{"Retry-After": {retryAfterSecs}}, err
+		f.Header, f.Underlying = http.Header{"Retry-After": {rest.RetryAfterSecs}}, err
 		return nil, f
 	}
 	return answer, nil
 }
 
 // problems says what a verification cannot be begun with.
-func (a *verificationRequest) problems(plan e164.Plan) []problem {
-	var problems []problem
+func (a *verificationRequest) problems(plan e164.Plan) []rest.Problem {
+	var problems []rest.Problem
 	add := func(pointer string, code field.Code, format string, args ...any) {
-		problems = append(problems, problem{code: code, pointer: pointer, detail: fmt.Sprintf(format, args...)})
+		problems = append(problems, rest.Problem{Code: code, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
 	if a.VerificationMethod != verificationMethod {
 		add("/verification_method", field.NotListed,
@@ -280,7 +281,7 @@ func (s *server) verifyingConnection(snapshot *policy.Snapshot, account, wanted 
 	if wanted != 0 {
 		c := snapshot.Connection(wanted)
 		if c == nil || c.Account != account {
-			return nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
+			return nil, rest.FailAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
 				"connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 		return c, nil
@@ -294,7 +295,7 @@ func (s *server) verifyingConnection(snapshot *policy.Snapshot, account, wanted 
 		return true
 	})
 	if found == nil {
-		return nil, failAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
+		return nil, rest.FailAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
 			"The account has no active connection with an enabled outbound voice profile, which would pay for the call. "+
 				"Make one, or name another in connection_id.")
 	}
@@ -317,16 +318,16 @@ func verifyingCaller(snapshot *policy.Snapshot, c *policy.Connection, to e164.Nu
 func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *policy.Connection, place *verification.Call,
 	now time.Time) error {
 	if s.SayCode == nil {
-		return fail(http.StatusUnprocessableEntity, codeUnprocessable,
+		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable,
 			"This server has no media relay that could say the code. "+
 				"Whoever runs it sets media to relay, and media_address where sip_addr names no address.")
 	}
 	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
-		return failAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,
+		return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,
 			"%s is an emergency number here, which is never called for this.", place.To)
 	}
 	if !hasGateway(snapshot.Gateways(c.Account)) {
-		return fail(http.StatusUnprocessableEntity, codeUnprocessable,
+		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable,
 			"The account has no gateway that is enabled, so no call can be placed. "+
 				"A key with the scope %q makes one at /tollgate/v1/gateways.", ScopeCarrier)
 	}
@@ -340,7 +341,7 @@ func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *poli
 	if d.Allow {
 		return nil
 	}
-	return failAt(http.StatusUnprocessableEntity, "/phone_number", codeUnprocessable,
+	return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", rest.CodeUnprocessable,
 		"The call that would say the code is refused, as every call of connection %s to %s would be: %s (%s). %s",
 		c.ID, place.To, d.Phrase(), d.Reason, d.Reason.Fix())
 }
@@ -359,10 +360,10 @@ func notBegun(err error) error {
 	var budget *verification.BudgetError
 	switch {
 	case errors.As(err, &budget):
-		f := failAt(http.StatusTooManyRequests, "/phone_number", codeTooMany,
+		f := rest.FailAt(http.StatusTooManyRequests, "/phone_number", rest.CodeTooMany,
 			"There were too many calls with codes. "+
 				"Wait for some of them to be an hour old, or give back the code that was said last.")
-		f.header = http.Header{"Retry-After": {strconv.Itoa(int(budget.After/time.Second) + 1)}}
+		f.Header = http.Header{"Retry-After": {strconv.Itoa(int(budget.After/time.Second) + 1)}}
 		return f
 	case errors.Is(err, verification.ErrVerified):
 		return alreadyVerified()
@@ -371,31 +372,31 @@ func notBegun(err error) error {
 }
 
 func alreadyVerified() error {
-	return failAt(http.StatusUnprocessableEntity, "/phone_number", field.Duplicate,
+	return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", field.Duplicate,
 		"The number is verified already. Delete it first if it is to be verified anew.")
 }
 
 // verify takes a code.
-func (s *server) verify(ctx context.Context, in *request, shape *schema) (*response, error) {
+func (s *server) verify(ctx context.Context, in *rest.Request, shape *rest.Schema) (*rest.Response, error) {
 	n, err := s.verifiedNumber(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	body, problems := in.checked(shape, nil, nil)
+	body, problems := in.Checked(shape, nil, nil)
 	if len(problems) > 0 {
-		return nil, invalid(problems)
+		return nil, rest.Invalid(problems)
 	}
 	var given codeRequest
-	if err := decode(body, &given); err != nil {
+	if err := rest.Decode(body, &given); err != nil {
 		return nil, err
 	}
 	if !verification.IsCode(given.VerificationCode) {
 		return nil, wrongCode("A code is six digits, as they were said.")
 	}
 	if origin := store.OriginOf(ctx); !origin.Allows(n.Version) {
-		return nil, in.changed(ctx, func(ctx context.Context) (*response, error) { return s.showVerified(ctx, n) })
+		return nil, in.Changed(ctx, func(ctx context.Context) (*rest.Response, error) { return s.showVerified(ctx, n) })
 	}
-	n, outcome, err := s.Verifications.TryCode(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+	n, outcome, err := s.Verifications.TryCode(ctx, in.Account, n.PhoneNumber, given.VerificationCode)
 	switch {
 	case err != nil:
 		return nil, err
@@ -412,11 +413,11 @@ func (s *server) verify(ctx context.Context, in *request, shape *schema) (*respo
 	case outcome == verification.Wrong:
 		return nil, wrongCode(fmt.Sprintf("That is not the code that was said last. Tries left: %d.", n.TriesLeft))
 	}
-	return committed(ctx, in, s.showVerified, func(ctx context.Context) (verification.Number, error) {
-		return s.Verifications.Verify(ctx, in.account, n.PhoneNumber, given.VerificationCode)
+	return rest.Committed(ctx, in, s.showVerified, func(ctx context.Context) (verification.Number, error) {
+		return s.Verifications.Verify(ctx, in.Account, n.PhoneNumber, given.VerificationCode)
 	})
 }
 
 func wrongCode(detail string) error {
-	return failAt(http.StatusUnprocessableEntity, "/verification_code", field.Malformed, "%s", detail)
+	return rest.FailAt(http.StatusUnprocessableEntity, "/verification_code", field.Malformed, "%s", detail)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
@@ -144,7 +145,7 @@ func TestTriesOfACode(t *testing.T) {
 	number := h.waitingNumber(h.key, 1)
 	call, _ := h.said.last()
 	path, wrong := verifiedPath+"/"+number+"/actions/verify", fmt.Sprintf(`{"verification_code":%q}`, otherCode(call.Code))
-	for n, headers := range [][]string{nil, {idempotencyHeader, "one"}, {idempotencyHeader, "one"}, nil, nil} {
+	for n, headers := range [][]string{nil, {rest.IdempotencyHeader, "one"}, {rest.IdempotencyHeader, "one"}, nil, nil} {
 		query := ""
 		if n == 3 {
 			query = "?dry_run=true"

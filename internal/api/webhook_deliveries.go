@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -42,74 +43,74 @@ func viewDelivery(e *webhook.Entry) deliveryView {
 	return v
 }
 
-func (s *server) deliveryOperations() []operation {
+func (s *server) deliveryOperations() []rest.Operation {
 	const path, tag = "/tollgate/v1/webhook_deliveries", "Webhooks"
 	whole := schemaOf[wholeDeliveryView]()
-	return []operation{
-		{method: http.MethodGet, path: path, id: "list_webhook_delivery", noun: "webhook_delivery_summary", tag: tag, scope: ScopeRead,
-			summary: "List what was sent to webhook endpoints in the last 7 days, or is to be sent.",
-			status:  http.StatusOK, answer: schemaOf[deliveryView](), shape: list, params: deliveryParams(), handle: s.listDeliveries},
-		{method: http.MethodGet, path: path + "/{id}", id: "get_webhook_delivery", tag: tag, scope: ScopeRead,
-			summary: "Get one with its attempts.", status: http.StatusOK, answer: whole, handle: s.getDelivery},
-		{method: http.MethodPost, path: path + "/{id}/replay", id: "replay_webhook_delivery", noun: "webhook_delivery", tag: tag, scope: ScopeWrite, effect: adds,
-			summary: "Send the same event to the same endpoint once more, whatever became of it. The answer is the new delivery.",
-			status:  http.StatusCreated, answer: whole, handle: s.replayDelivery},
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: path, ID: "list_webhook_delivery", Noun: "webhook_delivery_summary", Tag: tag, Scope: ScopeRead,
+			Summary: "List what was sent to webhook endpoints in the last 7 days, or is to be sent.",
+			Status:  http.StatusOK, Answer: schemaOf[deliveryView](), Shape: rest.List, Params: deliveryParams(), Handle: s.listDeliveries},
+		{Method: http.MethodGet, Path: path + "/{id}", ID: "get_webhook_delivery", Tag: tag, Scope: ScopeRead,
+			Summary: "Get one with its attempts.", Status: http.StatusOK, Answer: whole, Handle: s.getDelivery},
+		{Method: http.MethodPost, Path: path + "/{id}/replay", ID: "replay_webhook_delivery", Noun: "webhook_delivery", Tag: tag, Scope: ScopeWrite, Effect: rest.Adds,
+			Summary: "Send the same event to the same endpoint once more, whatever became of it. The answer is the new delivery.",
+			Status:  http.StatusCreated, Answer: whole, Handle: s.replayDelivery},
 	}
 }
 
-func deliveryParams() []parameter {
-	return slices.Concat(pageParams(20, maxPageSize), timeFilters("created_at", "created_at"), []parameter{
-		equalFilter("filter[endpoint_id]", "endpoint_id", idSchema()),
-		equalFilter("filter[event_id]", "event_id", uuidSchema()),
-		equalFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().property("event_type").schema),
-		equalFilter("filter[state]", "state", schemaOf[deliveryView]().property("state").schema),
-		sortParam("-created_at", "created_at"),
+func deliveryParams() []rest.Parameter {
+	return slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.TimeFilters("created_at", "created_at"), []rest.Parameter{
+		rest.EqualFilter("filter[endpoint_id]", "endpoint_id", rest.IdSchema()),
+		rest.EqualFilter("filter[event_id]", "event_id", rest.UuidSchema()),
+		rest.EqualFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().Property("event_type").Schema),
+		rest.EqualFilter("filter[state]", "state", schemaOf[deliveryView]().Property("state").Schema),
+		rest.SortParam("-created_at", "created_at"),
 	})
 }
 
-func (s *server) listDeliveries(ctx context.Context, in *request) (*response, error) {
-	q := in.query.storeQuery("-created_at", 20)
-	page, err := s.Webhooks.Deliveries(ctx, in.account, q)
+func (s *server) listDeliveries(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	q := in.Query.StoreQuery("-created_at", 20)
+	page, err := s.Webhooks.Deliveries(ctx, in.Account, q)
 	if err != nil {
-		return nil, listError(err)
+		return nil, rest.ListError(err)
 	}
 	views := make([]deliveryView, len(page.Items))
 	for i := range page.Items {
 		views[i] = viewDelivery(&page.Items[i])
 	}
-	return &response{data: views, meta: metaOf(q, page.Total)}, nil
+	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }
 
-func (s *server) getDelivery(ctx context.Context, in *request) (*response, error) {
+func (s *server) getDelivery(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Webhooks.Entry(ctx, in.account, key)
+	e, err := s.Webhooks.Entry(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
 	return answerDelivery(ctx, e)
 }
 
-func answerDelivery(_ context.Context, e webhook.Entry) (*response, error) {
-	return &response{data: wholeDeliveryView{deliveryView: viewDelivery(&e), Payload: e.Payload, Attempts: e.Attempts}}, nil
+func answerDelivery(_ context.Context, e webhook.Entry) (*rest.Response, error) {
+	return &rest.Response{Data: wholeDeliveryView{deliveryView: viewDelivery(&e), Payload: e.Payload, Attempts: e.Attempts}}, nil
 }
 
-func (s *server) replayDelivery(ctx context.Context, in *request) (*response, error) {
+func (s *server) replayDelivery(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	key, err := deliveryID(in)
 	if err != nil {
 		return nil, err
 	}
-	return committed(ctx, in, answerDelivery, func(ctx context.Context) (webhook.Entry, error) {
-		return s.Webhooks.Replay(ctx, s.Clock(), in.account, key)
+	return rest.Committed(ctx, in, answerDelivery, func(ctx context.Context) (webhook.Entry, error) {
+		return s.Webhooks.Replay(ctx, s.Clock(), in.Account, key)
 	})
 }
 
 // deliveryID is the id of the path.
-func deliveryID(in *request) (uuid.UUID, error) {
-	if parseUUID(in.id) != nil {
-		return uuid.Nil, invalidPathID()
+func deliveryID(in *rest.Request) (uuid.UUID, error) {
+	if rest.ParseUUID(in.ID) != nil {
+		return uuid.Nil, rest.InvalidPathID()
 	}
-	return uuid.MustParse(in.id), nil
+	return uuid.MustParse(in.ID), nil
 }

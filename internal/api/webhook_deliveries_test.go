@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -42,7 +43,7 @@ func TestWebhookDeliveries(t *testing.T) {
 	made := h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)
 	one := h.do("GET", deliveriesPath, "").list()[0]
 	want := map[string]any{"id": one["id"], "record_type": "webhook_delivery", "endpoint_id": endpoint, "event_id": one["event_id"],
-		"event_type": "configuration.changed", "state": "pending", "attempt_count": 0.0, "created_at": wireTime(h.clock.Now()), "next_attempt_at": wireTime(h.clock.Now())}
+		"event_type": "configuration.changed", "state": "pending", "attempt_count": 0.0, "created_at": rest.WireTime(h.clock.Now()), "next_attempt_at": rest.WireTime(h.clock.Now())}
 	if diff := cmp.Diff(want, one); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
@@ -51,7 +52,7 @@ func TestWebhookDeliveries(t *testing.T) {
 	dead := h.do("GET", at, "").want(http.StatusOK)
 	want["state"], want["attempt_count"], want["next_attempt_at"] = "dead", 1.0, nil
 	want["payload"] = map[string]any{"resource_type": "billing_group", "resource_id": made["id"], "action": "created", "version": 1.0}
-	want["attempts"] = []any{map[string]any{"attempt": 1.0, "delivered_to": "https://hooks.example.com/", "started_at": wireTime(h.clock.Now()),
+	want["attempts"] = []any{map[string]any{"attempt": 1.0, "delivered_to": "https://hooks.example.com/", "started_at": rest.WireTime(h.clock.Now()),
 		"duration_ms": 12.0, "status_code": 500.0, "error": "it failed", "response": "said"}}
 	if diff := cmp.Diff(want, dead); diff != "" {
 		t.Errorf("dead (-want +got):\n%s", diff)
@@ -63,7 +64,7 @@ func TestWebhookDeliveries(t *testing.T) {
 		t.Errorf("a dry run answers with the old delivery")
 	}
 	replay := func() map[string]any {
-		return h.with(h.key, "POST", at+"/replay", "", idempotencyHeader, "once").want(http.StatusCreated)
+		return h.with(h.key, "POST", at+"/replay", "", rest.IdempotencyHeader, "once").want(http.StatusCreated)
 	}
 	again := replay()
 	if diff := cmp.Diff(again, replay()); diff != "" {
@@ -80,7 +81,7 @@ func TestWebhookDeliveries(t *testing.T) {
 		"": 3, "?filter[state]=dead": 1, "?filter[state]=delivered": 2, "?filter[state]=pending": 0, "?filter[event_type]=call.ended": 0,
 		"?filter[event_type]=configuration.changed": 3, fmt.Sprint("?filter[event_id]=", one["event_id"]): 2, fmt.Sprint("?filter[endpoint_id]=", endpoint): 3,
 		"?filter[endpoint_id]=1": 0, "?page[size]=2&page[number]=2": 1,
-		"?filter[created_at][gte]=" + wireTime(h.clock.Now()): 1, "?filter[created_at][lt]=" + wireTime(h.clock.Now()): 2,
+		"?filter[created_at][gte]=" + rest.WireTime(h.clock.Now()): 1, "?filter[created_at][lt]=" + rest.WireTime(h.clock.Now()): 2,
 	} {
 		if got := h.do("GET", deliveriesPath+query, "").list(); len(got) != want {
 			t.Errorf("%q lists %d deliveries, want %d", query, len(got), want)

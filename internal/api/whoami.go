@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -63,43 +64,43 @@ type noiseSuppressionEngineView struct {
 	Value                   string `json:"value"`
 }
 
-func (s *server) whoamiOperations() []operation {
-	return []operation{
-		{method: http.MethodGet, path: "/v2/whoami", id: "get_whoami", noun: "whoami", tag: "Account", scope: ScopeRead,
-			summary: "Say who the key is.", status: http.StatusOK, answer: schemaOf[whoamiView](), handle: s.whoami},
-		{method: http.MethodGet, path: "/v2/connections/count", id: "get_connection_count", noun: "connection_count",
-			tag: "Connections", summary: "Count the connections of each kind.", scope: ScopeRead, status: http.StatusOK,
-			answer: schemaOf[connectionCountsView](), effect: readsConfig, handle: s.countConnections},
-		{method: http.MethodGet, path: "/v2/noise_suppression_engines", id: "list_noise_suppression_engines",
-			noun: "noise_suppression_engine", tag: "Connections", scope: ScopeRead, shape: rows, status: http.StatusOK,
-			summary: "List the engines that can suppress noise: none, since media pass as they are.",
-			answer:  schemaOf[noiseSuppressionEngineView](),
-			handle: func(context.Context, *request) (*response, error) {
-				return &response{data: []noiseSuppressionEngineView{}}, nil
+func (s *server) whoamiOperations() []rest.Operation {
+	return []rest.Operation{
+		{Method: http.MethodGet, Path: "/v2/whoami", ID: "get_whoami", Noun: "whoami", Tag: "Account", Scope: ScopeRead,
+			Summary: "Say who the key is.", Status: http.StatusOK, Answer: schemaOf[whoamiView](), Handle: s.whoami},
+		{Method: http.MethodGet, Path: "/v2/connections/count", ID: "get_connection_count", Noun: "connection_count",
+			Tag: "Connections", Summary: "Count the connections of each kind.", Scope: ScopeRead, Status: http.StatusOK,
+			Answer: schemaOf[connectionCountsView](), Effect: rest.ReadsConfig, Handle: s.countConnections},
+		{Method: http.MethodGet, Path: "/v2/noise_suppression_engines", ID: "list_noise_suppression_engines",
+			Noun: "noise_suppression_engine", Tag: "Connections", Scope: ScopeRead, Shape: rest.Rows, Status: http.StatusOK,
+			Summary: "List the engines that can suppress noise: none, since media pass as they are.",
+			Answer:  schemaOf[noiseSuppressionEngineView](),
+			Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
+				return &rest.Response{Data: []noiseSuppressionEngineView{}}, nil
 			}},
 	}
 }
 
-func (s *server) whoami(ctx context.Context, in *request) (*response, error) {
-	account, err := s.Accounts.Account(ctx, in.account)
+func (s *server) whoami(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	account, err := s.Accounts.Account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
-	return &response{data: whoamiView{RecordType: "whoami", OrganizationID: account.OrganizationID, AccountID: account.ID.String(),
-		AccountName: account.Name, APIKeyID: in.caller.key.String(), APIKeyName: in.caller.keyName, Scopes: append([]string{}, in.caller.scopes...),
-		ExpiresAt: in.caller.until}}, nil
+	return &rest.Response{Data: whoamiView{RecordType: "whoami", OrganizationID: account.OrganizationID, AccountID: account.ID.String(),
+		AccountName: account.Name, APIKeyID: in.Caller.Key.String(), APIKeyName: in.Caller.KeyName, Scopes: append([]string{}, in.Caller.Scopes...),
+		ExpiresAt: in.Caller.Until}}, nil
 }
 
-func (s *server) countConnections(ctx context.Context, in *request) (*response, error) {
+func (s *server) countConnections(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	view := connectionCountsView{RecordType: "connection_count", Limits: connectionLimits{math.MaxInt32}}
 	for _, kind := range []struct {
 		count func() (int, error)
 		into  *int
 	}{
-		{totalOf(ctx, store.Of[connection.IPConnection, id.ID](s.Resources), in.account), &view.Counts.IPConnections},
-		{totalOf(ctx, store.Of[connection.CredentialConnection, id.ID](s.Resources), in.account),
+		{totalOf(ctx, store.Of[connection.IPConnection, id.ID](s.Resources), in.Account), &view.Counts.IPConnections},
+		{totalOf(ctx, store.Of[connection.CredentialConnection, id.ID](s.Resources), in.Account),
 			&view.Counts.CredentialConnections},
-		{totalOf(ctx, store.Of[connection.FQDNConnection, id.ID](s.Resources), in.account), &view.Counts.FQDNConnections},
+		{totalOf(ctx, store.Of[connection.FQDNConnection, id.ID](s.Resources), in.Account), &view.Counts.FQDNConnections},
 	} {
 		total, err := kind.count()
 		if err != nil {
@@ -107,7 +108,7 @@ func (s *server) countConnections(ctx context.Context, in *request) (*response, 
 		}
 		*kind.into = total
 	}
-	return &response{data: view}, nil
+	return &rest.Response{Data: view}, nil
 }
 
 // totalOf counts the objects that an account has of one kind.

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -169,17 +170,17 @@ func (h *harness) state(admin string) string {
 	var text strings.Builder
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method != http.MethodGet || op.scope == "" || strings.Contains(op.path, "{id}") ||
-			slices.ContainsFunc(op.params, func(p parameter) bool { return p.required }) {
+		if op.Method != http.MethodGet || op.Scope == "" || strings.Contains(op.Path, "{id}") ||
+			slices.ContainsFunc(op.Params, func(p rest.Parameter) bool { return p.Required }) {
 			continue
 		}
-		target := op.path
-		if op.shape.paged() {
+		target := op.Path
+		if op.Shape.Paged() {
 			target += "?page[size]=250"
 		}
 		r := h.with(admin, "GET", target, "")
 		r.want(http.StatusOK)
-		if op.path != "/tollgate/v1/api_keys" { // which tells when the key was last used
+		if op.Path != "/tollgate/v1/api_keys" { // which tells when the key was last used
 			text.WriteString(r.text + "\n")
 		}
 	}
@@ -187,17 +188,17 @@ func (h *harness) state(admin string) string {
 }
 
 // writesOf calls f for every operation that writes, with a request for it.
-func writesOf(t *testing.T, h *harness, f func(op *operation, target, body string)) {
+func writesOf(t *testing.T, h *harness, f func(op *rest.Operation, target, body string)) {
 	t.Helper()
 	requests, tried := h.writeRequests(), 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if !op.writes() {
+		if !op.Writes() {
 			continue
 		}
-		request := requests[op.method+" "+op.path]
+		request := requests[op.Method+" "+op.Path]
 		if request == nil {
-			t.Errorf("%s %s has no request here", op.method, op.path)
+			t.Errorf("%s %s has no request here", op.Method, op.Path)
 			continue
 		}
 		tried++
@@ -213,39 +214,39 @@ func writesOf(t *testing.T, h *harness, f func(op *operation, target, body strin
 func TestEveryWriteIsIdempotent(t *testing.T) {
 	h := newHarness(t)
 	admin := h.adminKey()
-	writesOf(t, h, func(op *operation, target, body string) {
-		key := op.id + "-1"
-		first := h.with(admin, op.method, target, body, idempotencyHeader, key)
-		first.want(op.status)
+	writesOf(t, h, func(op *rest.Operation, target, body string) {
+		key := op.ID + "-1"
+		first := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, key)
+		first.want(op.Status)
 		before := h.state(admin)
-		if first.header.Get(replayedHeader) != "" {
-			t.Errorf("%s: the first answer says that it is a repeated one", op.id)
+		if first.header.Get(rest.ReplayedHeader) != "" {
+			t.Errorf("%s: the first answer says that it is a repeated one", op.ID)
 		}
 		for range 2 {
 			h.clock.Advance(time.Minute)
-			again := h.with(admin, op.method, target, body, idempotencyHeader, key)
-			if again.status != first.status || again.text != first.text || again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(replayedHeader) != "true" {
-				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.id, again.status, again.text, again.header, first.status, first.text)
+			again := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, key)
+			if again.status != first.status || again.text != first.text || again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(rest.ReplayedHeader) != "true" {
+				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.ID, again.status, again.text, again.header, first.status, first.text)
 			}
 		}
 		if after := h.state(admin); after != before {
-			t.Errorf("%s: repeating has changed something:\n%s", op.id, cmp.Diff(before, after))
+			t.Errorf("%s: repeating has changed something:\n%s", op.ID, cmp.Diff(before, after))
 		}
 		other := "?dry_run=false"
 		if strings.Contains(target, "?") {
 			other = "&dry_run=false"
 		}
-		h.with(admin, op.method, target+other, body, idempotencyHeader, key).wantError(http.StatusUnprocessableEntity, "10027 /")
+		h.with(admin, op.Method, target+other, body, rest.IdempotencyHeader, key).wantError(http.StatusUnprocessableEntity, "10027 /")
 	})
 	// A key is the account's own, and another body is another request.
 	_, stranger := h.secondAccount()
-	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "create_billing_group-1").want(http.StatusOK)
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, idempotencyHeader, "create_billing_group-1").wantError(http.StatusUnprocessableEntity, "10027 /")
+	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "create_billing_group-1").want(http.StatusOK)
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, rest.IdempotencyHeader, "create_billing_group-1").wantError(http.StatusUnprocessableEntity, "10027 /")
 	// What was refused has not used the key up.
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, idempotencyHeader, "new").wantError(http.StatusUnprocessableEntity, "10026 /name")
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "new").want(http.StatusOK)
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, rest.IdempotencyHeader, "new").wantError(http.StatusUnprocessableEntity, "10026 /name")
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new").want(http.StatusOK)
 	h.clock.Advance(store.IdempotencyAge)
-	if r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, idempotencyHeader, "new"); r.status != 200 || r.header.Get(replayedHeader) != "" {
+	if r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new"); r.status != 200 || r.header.Get(rest.ReplayedHeader) != "" {
 		t.Errorf("after a day: %d %v", r.status, r.header)
 	}
 }
@@ -253,35 +254,35 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 // An answer that shows a secret is kept so that only the key that asked has it again.
 func TestKeptSecretIsSealed(t *testing.T) {
 	h := newHarness(t)
-	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").want(http.StatusCreated)
+	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
 	kept, err := h.store.Answered(t.Context(), &store.Idempotency{Account: h.first.ID, Key: "k", Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
 	if err != nil || len(kept.Body) == 0 || strings.Contains(string(kept.Body), "tg_live_") || strings.Contains(string(kept.Body), "name") {
 		t.Errorf("kept %q, %v", kept.Body, err)
 	}
-	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").want(http.StatusCreated)
+	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
 	if again["secret"] != first["secret"] || first["secret"] == nil {
 		t.Errorf("secret %v, then %v", first["secret"], again["secret"])
 	}
-	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, idempotencyHeader, "k").wantError(http.StatusUnprocessableEntity, "10027 /")
+	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").wantError(http.StatusUnprocessableEntity, "10027 /")
 }
 
 func requestHash(t *testing.T, method, target, body string) [32]byte {
 	t.Helper()
-	in := &request{raw: []byte(body), engine: &engine{settings: settings{RequestKey: []byte(secret.Open().Mark("requests"))}}}
-	return in.hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
+	in := &rest.Request{Raw: []byte(body), Engine: &rest.Server{Config: rest.Config{RequestKey: []byte(secret.Open().Mark("requests"))}}}
+	return in.Hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
 }
 
 func TestHeadersOfWrites(t *testing.T) {
 	h := newHarness(t)
 	for _, c := range []struct{ name, value string }{
-		{idempotencyHeader, ""}, {idempotencyHeader, strings.Repeat("k", 256)}, {idempotencyHeader, "a b"}, {idempotencyHeader, "schlüssel"},
-		{reasonHeader, strings.Repeat("r", 501)}, {reasonHeader, "a\tb"}, {reasonHeader, "\xff"},
+		{rest.IdempotencyHeader, ""}, {rest.IdempotencyHeader, strings.Repeat("k", 256)}, {rest.IdempotencyHeader, "a b"}, {rest.IdempotencyHeader, "schlüssel"},
+		{rest.ReasonHeader, strings.Repeat("r", 501)}, {rest.ReasonHeader, "a\tb"}, {rest.ReasonHeader, "\xff"},
 		{"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`}, {"If-Match", strings.Repeat(`"7",`, 51)},
 	} {
 		h.with(h.key, "DELETE", "/v2/ips/7", "", c.name, c.value).wantError(http.StatusBadRequest, "10015 /")
 	}
-	h.with(h.key, "DELETE", "/v2/ips/7", "", idempotencyHeader, "a", idempotencyHeader, "b").wantError(http.StatusBadRequest, "10015 /")
-	h.with(h.key, "DELETE", "/v2/ips/7", "", idempotencyHeader, strings.Repeat("~", 255), reasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, "a", rest.IdempotencyHeader, "b").wantError(http.StatusBadRequest, "10015 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, strings.Repeat("~", 255), rest.ReasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
 }
 
 // Many clients repeat the same requests at once. Each key has one effect; whoever
@@ -298,7 +299,7 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 			all.Go(func() {
 				name := fmt.Sprintf("%d-%d", round, key)
 				for {
-					replies[i] = h.with(h.key, "POST", "/v2/billing_groups", fmt.Sprintf(`{"name":"group %s"}`, name), idempotencyHeader, name)
+					replies[i] = h.with(h.key, "POST", "/v2/billing_groups", fmt.Sprintf(`{"name":"group %s"}`, name), rest.IdempotencyHeader, name)
 					if replies[i].status != http.StatusConflict {
 						return
 					}
@@ -314,7 +315,7 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 			if replies[i].status != http.StatusOK {
 				t.Fatalf("status %d: %s", replies[i].status, replies[i].text)
 			}
-			if replies[i].header.Get(replayedHeader) == "" {
+			if replies[i].header.Get(rest.ReplayedHeader) == "" {
 				effects[key]++
 			}
 			if texts[key] != "" && texts[key] != replies[i].text {
@@ -354,7 +355,7 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	send := func() *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), "DELETE", "/tollgate/v1/rate_decks/"+deck, nil)
 		r.Header.Set("Authorization", "Bearer "+h.key)
-		r.Header.Set(idempotencyHeader, "k")
+		r.Header.Set(rest.IdempotencyHeader, "k")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		return w
@@ -371,7 +372,7 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	if done.Code != http.StatusOK {
 		t.Fatalf("the first: %d %s", done.Code, done.Body)
 	}
-	if w := send(); w.Code != http.StatusOK || w.Header().Get(replayedHeader) != "true" || w.Body.String() != done.Body.String() {
+	if w := send(); w.Code != http.StatusOK || w.Header().Get(rest.ReplayedHeader) != "true" || w.Body.String() != done.Body.String() {
 		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}
 }
@@ -380,35 +381,35 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 func TestEveryWriteHasADryRun(t *testing.T) {
 	h := newHarness(t)
 	admin := h.adminKey()
-	writesOf(t, h, func(op *operation, target, body string) {
+	writesOf(t, h, func(op *rest.Operation, target, body string) {
 		before := h.state(admin)
 		dry := target + "?dry_run=true"
 		if strings.Contains(target, "?") {
 			dry = target + "&dry_run=true"
 		}
-		r := h.with(admin, op.method, dry, body, idempotencyHeader, "dry-"+op.id)
-		r.want(op.status)
-		if r.header.Get(dryRunHeader) != "true" || r.header.Get(replayedHeader) != "" {
-			t.Errorf("%s: headers %v", op.id, r.header)
+		r := h.with(admin, op.Method, dry, body, rest.IdempotencyHeader, "dry-"+op.ID)
+		r.want(op.Status)
+		if r.header.Get(rest.DryRunHeader) != "true" || r.header.Get(rest.ReplayedHeader) != "" {
+			t.Errorf("%s: headers %v", op.ID, r.header)
 		}
 		if strings.Contains(r.text, "tg_live_") && strings.Contains(r.text, `"secret":"`) {
-			t.Errorf("%s: a dry run shows a secret", op.id)
+			t.Errorf("%s: a dry run shows a secret", op.ID)
 		}
 		if after := h.state(admin); after != before {
-			t.Errorf("%s: a dry run has changed something:\n%s", op.id, cmp.Diff(before, after))
+			t.Errorf("%s: a dry run has changed something:\n%s", op.ID, cmp.Diff(before, after))
 		}
-		real := h.with(admin, op.method, target, body, idempotencyHeader, "dry-"+op.id)
-		real.want(op.status)
-		if real.header.Get(dryRunHeader) != "" || real.header.Get(replayedHeader) != "" {
-			t.Errorf("%s: headers after a dry run %v", op.id, real.header)
+		real := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, "dry-"+op.ID)
+		real.want(op.Status)
+		if real.header.Get(rest.DryRunHeader) != "" || real.header.Get(rest.ReplayedHeader) != "" {
+			t.Errorf("%s: headers after a dry run %v", op.ID, real.header)
 		}
-		got, want := r.want(op.status), real.want(op.status)
+		got, want := r.want(op.Status), real.want(op.Status)
 		for _, name := range []string{"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at", "report_url"} { // made anew each time
 			delete(got, name)
 			delete(want, name)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: a dry run is answered otherwise (-real +dry):\n%s", op.id, diff)
+			t.Errorf("%s: a dry run is answered otherwise (-real +dry):\n%s", op.ID, diff)
 		}
 	})
 	// Everything is checked: values, references, uniqueness, use.
@@ -551,9 +552,9 @@ func TestAuditValuesFitTheTypesOfClients(t *testing.T) {
 	requests := h.writeRequests()
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if make := requests[op.method+" "+op.path]; make != nil {
+		if make := requests[op.Method+" "+op.Path]; make != nil {
 			target, body := make()
-			h.with(admin, op.method, target, body)
+			h.with(admin, op.Method, target, body)
 		}
 	}
 	profile := "/v2/outbound_voice_profiles/" + h.do("POST", "/v2/outbound_voice_profiles",
@@ -595,10 +596,10 @@ func TestAuditValuesFitTheTypesOfClients(t *testing.T) {
 func TestAuditEventsList(t *testing.T) {
 	h := newHarness(t)
 	h.clock.Advance(time.Second)
-	since := wireTime(h.clock.Now())
+	since := rest.WireTime(h.clock.Now())
 	h.clock.Advance(time.Second)
 	made := h.with(h.key, "POST", "/v2/credential_connections", `{"connection_name":"phone","user_name":"user","password":"the-secret"}`,
-		reasonHeader, "ticket 7", "X-Request-Id", "request-7").want(201)
+		rest.ReasonHeader, "ticket 7", "X-Request-Id", "request-7").want(201)
 	h.do("PATCH", "/v2/credential_connections/"+made["id"].(string), `{"password":"new-secret","outbound":{"channel_limit":3}}`).want(200)
 	h.do("POST", "/tollgate/v1/api_keys", `{"name":"new"}`).want(201)
 	r := h.do("GET", "/v2/audit_events?sort=asc&filter[created_after]="+since, "")
@@ -640,12 +641,12 @@ func TestEffectsFitMethodsAndScopes(t *testing.T) {
 	h := newHarness(t)
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.method == http.MethodGet && op.effect != reads && op.effect != readsConfig {
-			t.Errorf("%s is a GET that changes something", op.id)
+		if op.Method == http.MethodGet && op.Effect != rest.Reads && op.Effect != rest.ReadsConfig {
+			t.Errorf("%s is a GET that changes something", op.ID)
 		}
-		changes := op.scope == ScopeWrite || op.scope == ScopeCarrier || op.scope == ScopeAdmin && op.method != http.MethodGet
-		if changes != op.writes() {
-			t.Errorf("%s has the scope %q, and writes is %t", op.id, op.scope, op.writes())
+		changes := op.Scope == ScopeWrite || op.Scope == ScopeCarrier || op.Scope == ScopeAdmin && op.Method != http.MethodGet
+		if changes != op.Writes() {
+			t.Errorf("%s has the scope %q, and writes is %t", op.ID, op.Scope, op.Writes())
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/recording"
+	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/setting"
 	"github.com/tollgate/tollgate/internal/sipgw"
@@ -173,7 +174,7 @@ func (a *App) build(ctx context.Context) error {
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
 		SayCode: a.codeSayer(anchor),
 		Trace:   tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
-		RateLimit: api.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
+		RateLimit: rest.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil
 }

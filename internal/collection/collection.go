@@ -34,7 +34,7 @@ var (
 // names which other object. It wraps ErrInUse, ErrDuplicate or ErrNoReference.
 type ReferenceError struct {
 	Err   error
-	Field string // JSON pointer, as in "/billing_group_id"
+	Field string // JSON pointer, as in "/group_id"
 	Other string // what it collides with or is used by, for people
 }
 

@@ -22,7 +22,7 @@ var layers = [][]string{
 		"internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
+	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
 		"internal/media/g711", "internal/spoken"},
 	{"internal/store/sqlstore/table", "internal/store/sqlstore/ledger"},
 	ledgers,

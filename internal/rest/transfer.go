@@ -1,0 +1,116 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// GzipFrom is the size of a body from which it is compressed. A smaller one fits a
+// packet or two anyway.
+const GzipFrom = 1024
+
+// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3).
+func acceptsGzip(header http.Header) bool {
+	if len(header["Accept-Encoding"]) == 0 {
+		return false
+	}
+	accepted := false
+	for item := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
+		coding, params, _ := strings.Cut(item, ";")
+		coding = strings.ToLower(strings.TrimSpace(coding))
+		if coding != "gzip" && coding != "x-gzip" && coding != "*" {
+			continue
+		}
+		wanted := true
+		if weight, given := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(params), " ", ""), "q="); given {
+			q, err := strconv.ParseFloat(weight, 64)
+			wanted = err == nil && q > 0
+		}
+		if coding != "*" {
+			return wanted // it is named, so "*" does not matter
+		}
+		accepted = wanted
+	}
+	return accepted
+}
+
+// compressors are gzip writers for reuse: one takes hundreds of kilobytes to make.
+type compressors struct{ pool sync.Pool }
+
+// compress returns nil when the body would not become smaller.
+func (c *compressors) compress(body []byte) []byte {
+	var out bytes.Buffer
+	w, ok := c.pool.Get().(*gzip.Writer)
+	if !ok {
+		w = gzip.NewWriter(nil)
+	}
+	defer c.pool.Put(w)
+	w.Reset(&out)
+	_, err := w.Write(body)
+	if closeErr := w.Close(); err != nil || closeErr != nil || out.Len() >= len(body) {
+		return nil // a buffer takes everything, so there is no error
+	}
+	return out.Bytes()
+}
+
+// writeBody writes a whole answer, compressed when the client can read that and it
+// is worth it.
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	header := w.Header()
+	if contentType == jsonType[0] {
+		header["Content-Type"] = jsonType
+	} else {
+		header.Set("Content-Type", contentType)
+	}
+	if len(body) >= GzipFrom && header.Get("Content-Encoding") == "" {
+		header.Add("Vary", "Accept-Encoding")
+		if seen, ok := w.(*statusWriter); ok && seen.gzip != nil {
+			if smaller := seen.gzip.compress(body); smaller != nil {
+				body = smaller
+				header.Set("Content-Encoding", "gzip")
+				if tag := header.Get("Etag"); tag != "" {
+					header.Set("Etag", CompressedTag(tag))
+				}
+			}
+		}
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	// A client that went away is not an error of the server.
+	_, _ = w.Write(body)
+}
+
+// corsMaxAgeSecs is how long a browser may remember the answer to a preflight.
+const corsMaxAgeSecs = "600"
+
+// cors lets the scripts of the listed origins read the answers (the Fetch standard,
+// "CORS protocol"). It returns true when it has answered the request, which was a
+// preflight. Keys are in a header that no browser sends by itself, so credentials
+// are never allowed.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
+	if len(s.CORSOrigins) == 0 {
+		return false
+	}
+	header := w.Header()
+	header.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" || !slices.Contains(s.CORSOrigins, origin) {
+		return false
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		header.Set("Access-Control-Expose-Headers", strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", ReplayedHeader, DryRunHeader, IgnoredHeader, IgnoredParametersHeader,
+			"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}, ", "))
+		return false
+	}
+	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")
+	header.Set("Access-Control-Allow-Headers", strings.Join([]string{"Authorization", "Content-Type", "If-Match", "If-None-Match", IdempotencyHeader, ReasonHeader, "X-Request-Id"}, ", "))
+	header.Set("Access-Control-Max-Age", corsMaxAgeSecs)
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
