@@ -40,7 +40,7 @@ const maxChallenges = 2
 // try begins with a gateway, if it has a place for the call, once its address is known.
 func (s *session) try(t call.Try) {
 	s.leaveTrunk()
-	s.attempt = nil
+	s.attempt, s.parting = nil, ""
 	trunk := s.sh.srv.trunks.of(t.Gateway)
 	if why := trunk.take(s.sh.now, t.Force); why != admission.ReasonNone {
 		s.handle(call.Skipped{Gateway: t.N, Why: why})
@@ -166,10 +166,7 @@ func (a *attempt) invite() {
 	w.Lines(a.s.rely.supportedLine())
 	w.Field("Session-Expires", sip.Seconds(a.minSE))
 	w.Field("Min-SE", sip.Seconds(min(srv.config.Timers.MinSE, a.minSE)))
-	w.Lines(a.identityLines())
-	if a.s.connected.PassDiversions {
-		w.Lines(a.s.diversionLines(m))
-	}
+	w.Lines(passage{s: a.s, m: m, attempt: a}.cross(inInvite, toCarrier))
 	w.Lines(a.extra)
 	data := w.Finish(m.ContentType(), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
@@ -214,6 +211,7 @@ func (a *attempt) response(m *message) {
 			}
 			a.trunk.rest(a.s.sh.now, sip.ReadSeconds(m.Get("retry-after")))
 		}
+		a.s.parting = passage{s: a.s, m: m}.cross(inRefusal, toCaller)
 		a.s.handle(call.Refused{Gateway: a.n, Status: m.Status, Phrase: m.ShortPhrase()})
 	}
 }

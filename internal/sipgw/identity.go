@@ -26,43 +26,53 @@ func (a *attempt) callerUser() string {
 	return a.gateway.CallerPart(a.s.from) + "@" + host
 }
 
-// identityLines tell the carrier, and only it, who the caller is, in the headers
-// that the connection says. Nothing of what the caller sent in these headers goes
-// on: what stands here is the number that was decided upon. It is asserted only when
-// it is confirmed for the connection; no other number has been screened.
-func (a *attempt) identityLines() string {
-	s := a.s
-	if s.from == 0 {
-		return ""
-	}
-	asserted, party := false, false
+// shownIn says in which headers the carrier, and only it, is told who the caller is, as
+// the connection wants it. Nothing of what the caller sent in these headers goes on:
+// what stands there is the number that was decided upon.
+func (s *session) shownIn() (asserted, party bool) {
 	switch s.connected.CallerIDHeaders {
 	case "p-asserted-identity":
-		asserted = true
+		return true, false
 	case "remote-party-id":
-		party = true
+		return false, true
 	case "both":
-		asserted, party = true, true
+		return true, true
 	case "none":
-	default:
-		_, emergency := s.machine.Emergency()
-		asserted = s.private || emergency
+		return false, false
 	}
-	lines, address := "", "<sip:"+a.callerUser()+">"
-	if asserted && s.confirmed {
-		lines += sip.Line("P-Asserted-Identity", address) // RFC 3325 section 9.1
+	_, emergency := s.machine.Emergency()
+	return s.private || emergency, false
+}
+
+// assertedIdentity names the caller (RFC 3325 section 9.1), only when the number is
+// confirmed for the connection: no other number has been screened.
+func assertedIdentity(p passage) string {
+	if asserted, _ := p.s.shownIn(); !asserted || !p.s.confirmed || p.s.from == 0 {
+		return ""
 	}
-	if party {
-		privacy := "off"
-		if s.private {
-			privacy = "full"
-		}
-		lines += sip.Line("Remote-Party-ID", address+";party=calling;screen="+yesOrNo(s.confirmed)+";privacy="+privacy)
+	return sip.Line("P-Asserted-Identity", "<sip:"+p.attempt.callerUser()+">")
+}
+
+// remoteParty names the caller, and says whether the number is confirmed.
+func remoteParty(p passage) string {
+	if _, party := p.s.shownIn(); !party || p.s.from == 0 {
+		return ""
 	}
-	if s.private {
-		lines += "Privacy: id\r\n" // RFC 3323 section 4.2, RFC 3325 section 9.3
+	privacy := "off"
+	if p.s.private {
+		privacy = "full"
 	}
-	return lines
+	return sip.Line("Remote-Party-ID", "<sip:"+p.attempt.callerUser()+">;party=calling;screen="+
+		yesOrNo(p.s.confirmed)+";privacy="+privacy)
+}
+
+// privacyID keeps the headers that name the caller from the callee (RFC 3323 section 4.2,
+// RFC 3325 section 9.3).
+func privacyID(p passage) string {
+	if !p.s.private || p.s.from == 0 {
+		return ""
+	}
+	return "Privacy: id\r\n"
 }
 
 // privacy says whether the caller is to be anonymous towards the callee.
@@ -84,27 +94,35 @@ const (
 	maxDiversionSize = 256
 )
 
-// diversionLines copies Diversion and History-Info, newest first, within limits. What
-// they name must be the connection's to show, where it says which numbers are.
-func (s *session) diversionLines(m *message) string {
+// diversions copies Diversion, newest first, within limits. What it names must be the
+// connection's to show, where it says which numbers are.
+func diversions(p passage) string {
+	if !p.s.connected.PassDiversions {
+		return ""
+	}
 	var b strings.Builder
 	kept := 0
-	for _, value := range m.All("diversion") {
+	for _, value := range p.m.All("diversion") {
 		if kept >= maxDiversions {
 			break
 		}
-		if said, ok := s.diversion(value, true); ok {
+		if said, ok := p.s.diversion(value, true); ok {
 			b.WriteString(sip.Line("Diversion", said))
 			kept++
 		}
 	}
-	history := m.All("history-info")
-	if m.Privacy().History {
-		history = nil // RFC 7044 section 10.1.1
+	return b.String()
+}
+
+// history copies History-Info in the same way. Its newest entry is the last one.
+func history(p passage) string {
+	if !p.s.connected.PassDiversions || p.m.Privacy().History { // RFC 7044 section 10.1.1
+		return ""
 	}
-	// The newest entry of History-Info is the last one.
-	for _, value := range history[max(0, len(history)-maxHistory):] {
-		if said, ok := s.diversion(value, false); ok {
+	var b strings.Builder
+	all := p.m.All("history-info")
+	for _, value := range all[max(0, len(all)-maxHistory):] {
+		if said, ok := p.s.diversion(value, false); ok {
 			b.WriteString(sip.Line("History-Info", said))
 		}
 	}

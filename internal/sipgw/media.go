@@ -46,7 +46,7 @@ func (s *session) openMedia(wanted media.Encryption) {
 	attempt := s.machine.Attempt()
 	_, emergency := s.machine.Emergency()
 	c := media.Call{
-		ID: attempt.ID, Account: s.account, Profile: s.connected.Profile, Connection: s.connection,
+		ID: attempt.ID, Account: s.connected.Account, Profile: s.connected.Profile, Connection: s.connection,
 		From: s.from, To: s.to, SIPCallID: s.caller.callID, Emergency: emergency,
 	}
 	if own := s.own(); own != nil {

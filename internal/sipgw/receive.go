@@ -105,7 +105,7 @@ func (sh *shard) receiveCancel(m *message) {
 	}
 	sh.srv.transport.Send(m.replyTo(), m.Response(200, "OK", invite.toTag, "", nil, ""), nil)
 	if invite.state == serverTrying && invite.cancelled != nil {
-		invite.cancelled()
+		invite.cancelled(m)
 	}
 }
 
@@ -254,7 +254,7 @@ func (sh *shard) receiveInDialog(m *message) {
 	switch m.Method {
 	case "BYE":
 		tx.respond(200, "OK", "")
-		l.receiveBye()
+		l.receiveBye(m)
 	case "INVITE":
 		l.receiveReinvite(m, tx)
 	case "UPDATE":
@@ -271,10 +271,11 @@ func (sh *shard) receiveInDialog(m *message) {
 }
 
 // receiveBye ends the call from this side; a call that still rings is cancelled by it.
-func (l *leg) receiveBye() {
+func (l *leg) receiveBye(m *message) {
 	if l.ended {
 		return
 	}
+	l.s.parting = passage{s: l.s, m: m}.cross(inBye, l.away())
 	if l.side == record.SideCaller && !l.s.machine.Running() {
 		l.s.handle(call.Cancelled{})
 		return

@@ -120,7 +120,8 @@ func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
 }
 
 func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
-	extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine()
+	extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine() +
+		passage{s: l.s, m: m}.cross(inOffer, l.away())
 	client := o.send(method, extra, body, m.ContentType(), func(answer *message) {
 		l.relaying = false
 		if method == "INVITE" {
@@ -132,7 +133,7 @@ func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method st
 		return
 	}
 	o.invite = client
-	tx.cancelled = func() {
+	tx.cancelled = func(*message) {
 		if pending := o.invite; pending != nil {
 			pending.stop(o.cancelBytes(pending.branch, o.localSeq))
 		}
@@ -150,11 +151,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 	}
 	if answer.Status >= 300 {
 		l.s.offerRefused()
-		status, phrase := answer.Status, answer.ShortPhrase()
-		if status < 400 || status == 401 || status == 407 {
-			status, phrase = 488, "Not Acceptable Here"
-		}
-		tx.respond(status, phrase, "")
+		l.passRefusal(o, answer, tx)
 		return
 	}
 	lateOffer := method == "INVITE" && m.Method == "INVITE" && len(m.Body) == 0 && len(answer.Body) > 0
@@ -187,11 +184,22 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 	})
 }
 
+// passRefusal tells the peer that the other side has refused its offer. What only
+// concerns us and the other side becomes 488.
+func (l *leg) passRefusal(o *leg, answer *message, tx *serverTx) {
+	status, phrase := answer.Status, answer.ShortPhrase()
+	if status < 400 || status == 401 || status == 407 {
+		status, phrase = 488, "Not Acceptable Here"
+	}
+	tx.respond(status, phrase, passage{s: l.s, m: answer}.cross(inOfferRefusal, o.away()))
+}
+
 // respondAnswer sends a 2xx with the other side's description to a re-INVITE or UPDATE.
 func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
 	contentType := answer.ContentType()
 	l.keepOffer(body, contentType)
-	extra := l.contactLine() + sip.LineAllow + lineSupported + l.refresh.serve(l, m)
+	extra := l.contactLine() + sip.LineAllow + lineSupported + l.refresh.serve(l, m) +
+		passage{s: l.s, m: answer}.cross(inOfferAnswer, o.away())
 	data := m.Response(200, "OK", "", extra, body, contentType)
 	if m.Method == "INVITE" {
 		l.serve(tx, m.CSeq)
@@ -219,8 +227,7 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 		tx.respond(480, "Temporarily Unavailable", "")
 		return
 	}
-	extra := sip.Line("Info-Package", m.Get("info-package")) +
-		sip.Line("Content-Disposition", m.Get("content-disposition"))
+	extra := passage{s: l.s, m: m}.cross(inInfo, l.away())
 	o.send(m.Method, extra, m.Body, m.ContentType(), func(answer *message) {
 		switch {
 		case answer == nil:
@@ -231,7 +238,7 @@ func (l *leg) passOn(m *message, tx *serverTx) {
 		case answer.Status == 401 || answer.Status == 407:
 			tx.respond(403, "Forbidden", "")
 		default:
-			tx.respond(answer.Status, answer.ShortPhrase(), "")
+			tx.respond(answer.Status, answer.ShortPhrase(), passage{s: l.s, m: answer}.cross(inInfoResponse, o.away()))
 		}
 	})
 }
@@ -247,5 +254,6 @@ func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w.Field("To", l.remote)
 	w.Field("Call-ID", l.callID)
 	w.CSeq(seq, "CANCEL")
+	w.Lines(l.s.parting)
 	return w.Finish("", nil)
 }

@@ -280,6 +280,11 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 			done()
 			return
 		}
+		in, back := inPrack, inPrack
+		if method == "UPDATE" {
+			in, back = inOffer, inOfferAnswer
+		}
+		extra += passage{s: s, m: m}.cross(in, l.away())
 		to.send(method, extra, body, m.ContentType(), func(answer *message) {
 			switch {
 			case answer == nil:
@@ -290,21 +295,18 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 				if what == isOffer && len(m.Body) > 0 {
 					s.offerRefused()
 				}
-				status, phrase := answer.Status, answer.ShortPhrase()
-				if status < 400 || status == 401 || status == 407 {
-					status, phrase = 488, "Not Acceptable Here"
-				}
-				tx.respond(status, phrase, "")
+				l.passRefusal(to, answer, tx)
 				done()
 				return
 			}
-			back := media.Description{From: to.side, Source: to.peer.Addr.Addr(), Target: l.peer.Addr.Addr()}
-			s.describe(isAnswer, back, answer, func(body []byte, err error) {
+			there := media.Description{From: to.side, Source: to.peer.Addr.Addr(), Target: l.peer.Addr.Addr()}
+			s.describe(isAnswer, there, answer, func(body []byte, err error) {
 				if err != nil {
 					body = nil
 				}
 				if tx.request != nil {
-					tx.send(200, m.Response(200, "OK", "", l.contactLine()+sip.LineAllow, body, answer.ContentType()))
+					lines := l.contactLine() + sip.LineAllow + passage{s: s, m: answer}.cross(back, to.away())
+					tx.send(200, m.Response(200, "OK", "", lines, body, answer.ContentType()))
 				}
 				done()
 			})

@@ -40,7 +40,7 @@ type serverTx struct {
 	// 2xx must end the dialog.
 	unacked func()
 	// cancelled is called when the INVITE is cancelled before its final response.
-	cancelled func()
+	cancelled func(cancel *message)
 }
 
 // server finds the server transaction of a request by a method; nil when there is none.

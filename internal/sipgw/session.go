@@ -27,9 +27,6 @@ type session struct {
 	sh      *shard
 	machine *call.Call
 	events  []call.Event // that arose while one is being handled
-	busy    bool         // an event is being handled
-	over    bool         // the machine is done
-	doomed  bool         // it is among the shard's doomed calls
 
 	inviteTx *serverTx // the caller's INVITE, until it has a final response
 	invite   *message  // the same, until the call is answered
@@ -41,17 +38,21 @@ type session struct {
 	rely     *reliability // nil for a caller that does not take 100rel
 	pending  int          // BYEs that await their response
 
-	account    id.ID
 	connection id.ID
 	from, to   e164.Number
 	startedAt  time.Time
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
 	meter      timer
+	busy       bool // an event is being handled
+	over       bool // the machine is done
+	doomed     bool // it is among the shard's doomed calls
 	unacked    bool // the carrier's 2xx awaits the caller's ACK, which has the answer
 	private    bool // the caller wants to be anonymous towards the callee
 	confirmed  bool // from is known to be the connection's to show
 	rang       bool // a gateway has shown progress
+	// parting is what crosses from the message that ended one side, for the other side.
+	parting string
 
 	source    netip.Addr // of the caller's INVITE
 	journey   *Journey   // nil if no one listens
@@ -80,7 +81,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 		machine: call.New(snapshot, attempt, srv.config.Owner), startedAt: sh.now,
 	}
 	if c := snapshot.Connection(attempt.Connection); c != nil {
-		s.account, s.connected = c.Account, c
+		s.connected = c
 	}
 	if _, emergency := s.machine.Emergency(); !emergency {
 		// The operator who answers an emergency call must be able to call back.
@@ -88,8 +89,9 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	}
 	s.rely = newReliability(s, m, tx)
 	if srv.config.Journey != nil {
-		s.journey = &Journey{Call: attempt.ID, Account: s.account, Connection: s.connection, SIPCallID: attempt.SIPCallID,
-			Started: sh.now}
+		s.journey = &Journey{Call: attempt.ID, Account: s.connected.Account, Connection: s.connection,
+			SIPCallID: attempt.SIPCallID,
+			Started:   sh.now}
 	}
 	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.CSeq}
 	if s.caller.callID != m.CallID {
@@ -103,7 +105,10 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
 	s.source = m.peer.Addr.Addr()
 	s.caller.traceBegin(s.source)
-	tx.cancelled = func() { s.handle(call.Cancelled{}) }
+	tx.cancelled = func(cancel *message) {
+		s.parting = passage{s: s, m: cancel}.cross(inCancel, toCarrier)
+		s.handle(call.Cancelled{})
+	}
 	sh.calls[s] = struct{}{}
 	return s
 }
@@ -246,8 +251,11 @@ func (s *session) refuse(a call.Refuse) {
 	extra := ""
 	if a.Decision != nil {
 		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
-	} else if a.Status == 503 {
-		extra = sip.Line("Retry-After", s.sh.srv.retryAfter)
+	} else {
+		extra = s.parting
+		if a.Status == 503 {
+			extra += sip.Line("Retry-After", s.sh.srv.retryAfter)
+		}
 	}
 	if s.inviteTx != nil {
 		s.inviteTx.respond(a.Status, a.Phrase, extra)
@@ -266,7 +274,8 @@ func (s *session) passProvisional(a *attempt, m *message) {
 	if len(s.media.waiting) >= maxWaitingSteps {
 		return
 	}
-	extra, tag, tx, invite := s.dialogLines(), s.earlyTag(a, m.ToTag), s.inviteTx, s.invite
+	extra := s.dialogLines() + passage{s: s, m: m}.cross(inProgress, toCaller)
+	tag, tx, invite := s.earlyTag(a, m.ToTag), s.inviteTx, s.invite
 	d := media.Description{From: record.SideCallee, Source: m.peer.Addr.Addr(), Target: s.caller.peer.Addr.Addr()}
 	s.describe(s.fromGateway(), d, m, func(body []byte, err error) {
 		if err != nil {
@@ -352,7 +361,8 @@ func (s *session) accept() {
 		s.carrier.acknowledge(m.CSeq, nil, "")
 	}
 	answeredAt := s.sh.srv.config.Clock()
-	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite)
+	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite) +
+		passage{s: s, m: m}.cross(inAnswer, toCaller)
 	s.carrier.keepOffer(s.attempt.body, s.invite.ContentType())
 	s.caller.serve(s.inviteTx, s.invite.CSeq)
 	s.caller.onAck = s.callerAcked

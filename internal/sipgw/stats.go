@@ -120,7 +120,7 @@ func (srv *Server) Live() []LiveCall {
 			}
 			_, emergency := s.machine.Emergency()
 			live = append(live, LiveCall{
-				ID: s.machine.ID(), Account: s.account, Connection: s.connection, Gateway: s.gateway,
+				ID: s.machine.ID(), Account: s.connected.Account, Connection: s.connection, Gateway: s.gateway,
 				From: s.from, To: s.to, Emergency: emergency, StartedAt: s.startedAt,
 				AnsweredAt: s.machine.AnsweredAt(), Granted: s.machine.Granted(),
 			})
