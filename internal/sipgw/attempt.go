@@ -231,7 +231,7 @@ func (a *attempt) retry(m *message) bool {
 	if a.challenges >= maxChallenges {
 		return false
 	}
-	answer := a.leg.answerChallenge(m, "INVITE")
+	answer := a.leg.answerChallenge(m, "INVITE", a.body)
 	if answer == "" {
 		return false
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/icholy/digest"
-
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -23,30 +21,30 @@ import (
 // our realm by a nonce that is in force and in a form that was offered. All else is
 // challenged, and counts toward no ban.
 func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named string) (c *policy.Connection, ok bool) {
-	value := authorization(&m.Message, sh.srv.config.Realm)
-	if !digest.IsDigest(value) {
+	value := m.Authorization(sh.srv.config.Realm)
+	if !sip.IsDigest(value) {
 		sh.challenge(m, algorithmsOf(snapshot.ByUser(cmp.Or(named, sip.AddressUser(m.From)))), false)
 		return nil, false
 	}
-	credentials, err := digest.ParseCredentials(value)
-	if err != nil || credentials.Realm != sh.srv.config.Realm {
+	credentials, ok := sip.ReadCredentials(value)
+	if !ok || credentials.Realm != sh.srv.config.Realm {
 		sh.challenge(m, algorithmsOf(nil), false)
 		return nil, false
 	}
-	c = snapshot.ByUser(credentials.Username)
+	c = snapshot.ByUser(credentials.UserName)
 	algorithms := algorithmsOf(c)
 	if !sh.srv.nonces.Fresh(credentials.Nonce, m.peer.Addr.Addr(), sh.now) {
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	if !usable(credentials) {
+	if !credentials.Usable() {
 		sh.challenge(m, algorithms, false)
 		return nil, false
 	}
-	if !sh.verify(credentials, c, m) {
+	if !sh.verify(&credentials, c, m) {
 		return nil, false
 	}
-	if named != "" && named != credentials.Username {
+	if named != "" && named != credentials.UserName {
 		// Told only to who knows the password of another user.
 		sh.refuseStateless(m, admission.ReasonConnectionUnknown)
 		return nil, false
@@ -56,20 +54,20 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 		sh.challenge(m, algorithms, false)
 		return nil, false
 	}
-	if !sh.srv.nonces.Use(credentials.Nonce, countOf(credentials), sh.now) {
+	if !sh.srv.nonces.Use(credentials.Nonce, credentials.NonceCount(), sh.now) {
 		sh.srv.count.authReplays.Add(1)
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.Addr.Addr(), credentials.Username), sh.now)
+	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.Addr.Addr(), credentials.UserName), sh.now)
 	return c, true
 }
 
 // verify checks a digest of a user, who may not exist, within the limits of guesses.
 // When it says no, the request has been answered or is not worth an answer.
-func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m *message) bool {
+func (sh *shard) verify(credentials *sip.Credentials, c *policy.Connection, m *message) bool {
 	srv, source := sh.srv, m.peer.Addr.Addr()
-	p := srv.guesses.pairOf(source, credentials.Username)
+	p := srv.guesses.pairOf(source, credentials.UserName)
 	proven := srv.guesses.proven(p, sh.now)
 	pairRoom, userRoom := srv.guesses.room(p, sh.now)
 	// Unknown sources are banned in the end, and an operator has named the gateways.
@@ -84,12 +82,12 @@ func (sh *shard) verify(credentials *digest.Credentials, c *policy.Connection, m
 	if c != nil {
 		known = c.HA1
 	}
-	right := digestRight(credentials, m.Method, known) && c != nil && (proven || userRoom)
+	right := credentials.Right(m.Method, known.MD5, known.SHA256) && c != nil && (proven || userRoom)
 	if right && !c.AllowsSource(source) {
 		srv.strayed(c, source, sh.now)
 		right = false // and from here on it is a wrong one
 	}
-	if right && sameTarget(credentials.URI, m.URI) {
+	if right && credentials.Signed(m.URI) {
 		return true
 	}
 	if !right {

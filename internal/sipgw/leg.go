@@ -286,7 +286,7 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 		}
 		answered = true
 		if m != nil && authorization == "" {
-			if answer := l.answerChallenge(m, method); answer != "" {
+			if answer := l.answerChallenge(m, method, body); answer != "" {
 				again := l.sendOnce(method, extra, answer, body, contentType, done)
 				if method == "INVITE" {
 					l.invite = again
@@ -311,11 +311,25 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 
 // answerChallenge returns the header line that answers a 401 or 407, or "" when
 // there are no credentials or the challenge cannot be met (RFC 3261 section 22).
-func (l *leg) answerChallenge(m *message, method string) string {
+func (l *leg) answerChallenge(m *message, method string, body []byte) string {
 	if l.credentials == nil {
 		return ""
 	}
-	return answerChallenge(&m.Message, method, l.requestURI(), *l.credentials.UserName, *l.credentials.Password)
+	return answerChallenge(&m.Message, userOf(l.credentials), method, l.requestURI(), body)
+}
+
+// answerChallenge is the same for any user, outside of a dialog too.
+func answerChallenge(m *sip.Message, user sip.User, method, uri string, body []byte) string {
+	var asked sip.Challenges
+	if user.Name == "" || !asked.Take(m) {
+		return ""
+	}
+	return asked.Lines(user, method, uri, body)
+}
+
+// userOf is who we are for a gateway.
+func userOf(gateway *routing.Gateway) sip.User {
+	return sip.User{Name: textOf(gateway.UserName), Password: textOf(gateway.Password)}
 }
 
 // acknowledge sends the ACK of a 2xx to our INVITE and keeps it for the

@@ -235,7 +235,7 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, au
 			return
 		}
 		if m != nil && challenges < maxChallenges {
-			if answer := answerChallenge(&m.Message, "REGISTER", uri, user, textOf(gateway.Password)); answer != "" {
+			if answer := answerChallenge(&m.Message, userOf(gateway), "REGISTER", uri, nil); answer != "" {
 				t.sendRegister(gateway, expires, answer, challenges+1)
 				return
 			}

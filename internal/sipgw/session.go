@@ -90,8 +90,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.rely = newReliability(s, m, tx)
 	if srv.config.Journey != nil {
 		s.journey = &Journey{Call: attempt.ID, Account: s.connected.Account, Connection: s.connection,
-			SIPCallID: attempt.SIPCallID,
-			Started:   sh.now}
+			SIPCallID: attempt.SIPCallID, Started: sh.now}
 	}
 	s.caller = &leg{s: s, side: record.SideCaller, callID: attempt.SIPCallID, remoteSeq: m.CSeq}
 	if s.caller.callID != m.CallID {
