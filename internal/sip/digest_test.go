@@ -108,7 +108,8 @@ func FuzzCredentials(f *testing.F) {
 			return
 		}
 		if !ok || got.UserName != want.Username || got.Realm != want.Realm || got.Nonce != want.Nonce ||
-			got.URI != want.URI || got.Response != want.Response || got.Count != want.Nc || got.QOP != want.QOP || got.Cnonce != want.Cnonce {
+			got.URI != want.URI || got.Response != want.Response || got.Count != want.Nc || got.QOP != want.QOP ||
+			got.Cnonce != want.Cnonce {
 			t.Errorf("%q is read as %+v, %v, want %+v", value, got, ok, want)
 		}
 	})
