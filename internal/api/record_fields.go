@@ -8,11 +8,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
-	column "github.com/tollgate/tollgate/internal/table"
 )
 
 // recordView is a call detail record as it is answered: the fields of record.Fields, and

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/e164"
-	"github.com/tollgate/tollgate/internal/table"
+	"github.com/tollgate/tollgate/internal/column"
 )
 
 // Field is a field of call records, said once: its column, what detail records show, and
@@ -19,7 +19,7 @@ type Field struct {
 	Enum []string
 
 	// Column is where it is stored; its Name is "" for what is computed, or lies in the body.
-	Column table.Column[Call]
+	Column column.Column[Call]
 	Shown  Shown // what detail records show; as the column has it where it is not given
 
 	Filter   Filter
@@ -93,28 +93,28 @@ func oneIf(of func(*Call) bool) Shown {
 // The functions below give a field its column, and show what the column holds where the
 // field does not say otherwise.
 
-func integer[T ~int64 | ~int32 | ~uint64 | ~uint8](f Field, column string, kind table.Kind, at func(*Call) *T) Field {
-	return f.stored(table.Integer(column, kind, at), shown(func(c *Call) T { return *at(c) }))
+func integer[T ~int64 | ~int32 | ~uint64 | ~uint8](f Field, name string, kind column.Kind, at func(*Call) *T) Field {
+	return f.stored(column.Integer(name, kind, at), shown(func(c *Call) T { return *at(c) }))
 }
 
-func instant(f Field, column string, at func(*Call) *int64) Field {
-	return f.stored(table.Integer(column, table.Time, at), moment(func(c *Call) int64 { return *at(c) }))
+func instant(f Field, name string, at func(*Call) *int64) Field {
+	return f.stored(column.Integer(name, column.Time, at), moment(func(c *Call) int64 { return *at(c) }))
 }
 
-func words(f Field, column string, at func(*Call) *string) Field {
-	return f.stored(table.Words(column, at), shown(func(c *Call) string { return *at(c) }))
+func words(f Field, name string, at func(*Call) *string) Field {
+	return f.stored(column.Words(name, at), shown(func(c *Call) string { return *at(c) }))
 }
 
-func flag(f Field, column string, at func(*Call) *bool) Field {
-	return f.stored(table.Flag(column, at), shown(func(c *Call) bool { return *at(c) }))
+func flag(f Field, name string, at func(*Call) *bool) Field {
+	return f.stored(column.Flag(name, at), shown(func(c *Call) bool { return *at(c) }))
 }
 
-func named(f Field, column string, text func(*Call) string, read func(*Call, string)) Field {
-	return f.stored(table.Named(column, text, read), word(text))
+func named(f Field, name string, text func(*Call) string, read func(*Call, string)) Field {
+	return f.stored(column.Named(name, text, read), word(text))
 }
 
-func (f Field) stored(column table.Column[Call], shown Shown) Field {
-	f.Column = column
+func (f Field) stored(c column.Column[Call], shown Shown) Field {
+	f.Column = c
 	if f.Shown.Of == nil {
 		f.Shown = shown
 	}
@@ -122,7 +122,7 @@ func (f Field) stored(column table.Column[Call], shown Shown) Field {
 }
 
 // Columns are the columns of call records.
-func Columns() (columns table.Columns[Call]) {
+func Columns() (columns column.List[Call]) {
 	for i := range Fields {
 		if Fields[i].Column.Name != "" {
 			columns = append(columns, Fields[i].Column)

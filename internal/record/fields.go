@@ -9,7 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/table"
+	"github.com/tollgate/tollgate/internal/column"
 )
 
 // Fields are the fields of call records. A new one comes last: journals of before it have
@@ -17,11 +17,11 @@ import (
 // are those of the dimensions and metrics of its usage reports, and of its other record
 // types where it has one.
 var Fields = []Field{
-	integer(Field{}, "account_id", table.ID, func(c *Call) *id.ID { return &c.AccountID }),
+	integer(Field{}, "account_id", column.ID, func(c *Call) *id.ID { return &c.AccountID }),
 	Field{
 		Name: "id", Note: "of the attempt", Filter: Exact,
 		Also: []string{"telnyx_session_id", "call_session_id", "call_leg_id", "decision_id"},
-	}.stored(table.Key("id", func(c *Call) *uuid.UUID { return &c.ID }), shown(func(c *Call) uuid.UUID { return c.ID })),
+	}.stored(column.Key("id", func(c *Call) *uuid.UUID { return &c.ID }), shown(func(c *Call) uuid.UUID { return c.ID })),
 	{Name: "record_type", Enum: []string{"sip-trunking"}, Shown: constant("sip-trunking")},
 	{Name: "direction", Note: "`outbound`; usage report dimension", Enum: []string{"outbound"}, Shown: constant("outbound")},
 	words(Field{Name: "from", Note: "as presented", Doc: "The caller id as presented.", Filter: Parts},
@@ -32,12 +32,12 @@ var Fields = []Field{
 		Name: "cli", Note: "E.164 after localisation and `ani_override`",
 		Doc:    "The caller after localisation and ani_override; null when it is no valid number.",
 		Filter: Parts, Shown: number(func(c *Call) e164.Number { return c.Caller }),
-	}, "caller", table.Number, func(c *Call) *e164.Number { return &c.Caller }),
+	}, "caller", column.Number, func(c *Call) *e164.Number { return &c.Caller }),
 	integer(Field{
 		Name: "cld", Note: "E.164 after localisation",
 		Doc:    "The called number after localisation; null when it is no valid number.",
 		Filter: Parts, Shown: number(func(c *Call) e164.Number { return c.Callee }),
-	}, "callee", table.Number, func(c *Call) *e164.Number { return &c.Callee }),
+	}, "callee", column.Number, func(c *Call) *e164.Number { return &c.Callee }),
 
 	instant(Field{
 		Name: "started_at", Filter: Times, Sortable: true,
@@ -55,9 +55,9 @@ var Fields = []Field{
 	integer(Field{
 		Name: "call_sec", Note: "usage report metric", Doc: "Seconds from answer to end, a part counting whole.",
 		Filter: Seconds, Shown: shown(func(c *Call) int64 { return (c.DurationMicros + 999_999) / 1_000_000 }),
-	}, "duration", table.Int, func(c *Call) *int64 { return &c.DurationMicros }),
+	}, "duration", column.Int, func(c *Call) *int64 { return &c.DurationMicros }),
 	integer(Field{Name: "billed_sec", Note: "usage report metric", Filter: Sizes, Sortable: true},
-		"billed_secs", table.Int, func(c *Call) *int64 { return &c.BilledSecs }),
+		"billed_secs", column.Int, func(c *Call) *int64 { return &c.BilledSecs }),
 
 	{Name: "rate", Note: "a text, USD a minute", Shown: shown(func(c *Call) money.Amount { return c.Rate.PerMinute })},
 	{Name: "rate_measured_in", Enum: []string{"minutes"}, Shown: constant("minutes")},
@@ -67,20 +67,20 @@ var Fields = []Field{
 	},
 	{Name: "connect_fee", Ours: true, Shown: shown(func(c *Call) money.Amount { return c.Rate.ConnectFee })},
 	integer(Field{Name: "cost", Note: "a text, USD; the sum of `slices`", Filter: Sizes, Sortable: true},
-		"cost", table.Amount, func(c *Call) *money.Amount { return &c.Cost }),
+		"cost", column.Amount, func(c *Call) *money.Amount { return &c.Cost }),
 	{Name: "currency", Enum: []string{"USD"}, Shown: constant("USD")},
 	{Name: "slices", Ours: true, Doc: "The cost by the UTC day to which it is booked.", Shown: shown((*Call).shownSlices)},
 
 	integer(Field{Name: "outbound_profile_id", Note: "usage report dimension", Filter: Exact},
-		"profile_id", table.ID, func(c *Call) *id.ID { return &c.ProfileID }),
+		"profile_id", column.ID, func(c *Call) *id.ID { return &c.ProfileID }),
 	integer(Field{Name: "connection_id", Note: "usage report dimension", Filter: Exact},
-		"connection_id", table.ID, func(c *Call) *id.ID { return &c.ConnectionID }),
+		"connection_id", column.ID, func(c *Call) *id.ID { return &c.ConnectionID }),
 	Field{
 		Name: "billing_group_id", Note: "usage report dimension", Filter: Exact,
-	}.stored(table.OptionalKey("billing_group_id", func(c *Call) **uuid.UUID { return &c.BillingGroup }),
+	}.stored(column.OptionalKey("billing_group_id", func(c *Call) **uuid.UUID { return &c.BillingGroup }),
 		shown(func(c *Call) *uuid.UUID { return c.BillingGroup })),
 	integer(Field{Name: "gateway_id", Ours: true, Note: "the carrier's trunk", Filter: Exact},
-		"gateway_id", table.ID, func(c *Call) *id.ID { return &c.GatewayID }),
+		"gateway_id", column.ID, func(c *Call) *id.ID { return &c.GatewayID }),
 	words(Field{Name: "sip_call_id", Filter: Exact}, "sip_call_id", func(c *Call) *string { return &c.SIPCallID }),
 	{
 		Name: "telnyx_session_id", Note: "the call's id: each call is a session of its own",
@@ -123,7 +123,7 @@ var Fields = []Field{
 	integer(Field{
 		Name: "outcome", Ours: true, Enum: []string{"refused", "failed", "cancelled", "answered", "lost"},
 		Filter: Exact, Also: []string{"status"}, Shown: shown(func(c *Call) string { return c.Outcome.String() }),
-	}, "outcome", table.Outcome, func(c *Call) *Outcome { return &c.Outcome }),
+	}, "outcome", column.Outcome, func(c *Call) *Outcome { return &c.Outcome }),
 	{Name: "decision", Ours: true, Enum: []string{"allowed", "refused"}, Shown: shown((*Call).decisionWord)},
 	{
 		Name: "decision_id", Ours: true, Note: "see `/tollgate/v1/decisions/{id}`",
@@ -167,7 +167,7 @@ var Fields = []Field{
 	integer(Field{
 		Name: "hangup_code", Note: "the final SIP status, as a text; Telnyx's is the number of Q.850",
 		Doc: "The final SIP status sent to the caller.", Filter: Exact, Shown: word((*Call).status),
-	}, "sip_status", table.Int, func(c *Call) *int32 { return &c.SIPStatus }),
+	}, "sip_status", column.Int, func(c *Call) *int32 { return &c.SIPStatus }),
 	{Name: "hangup_phrase", Ours: true, Shown: shown(func(c *Call) string { return c.SIPPhrase })},
 	{
 		Name: "hangup_source", Note: "as in call.hangup, and `tollgate`",
@@ -191,7 +191,7 @@ var Fields = []Field{
 		Shown: shown(func(c *Call) int64 { return c.OverrunSecs }),
 	},
 	integer(Field{Name: "overrun_cost", Ours: true},
-		"overrun_cost", table.Amount, func(c *Call) *money.Amount { return &c.OverrunCost }),
+		"overrun_cost", column.Amount, func(c *Call) *money.Amount { return &c.OverrunCost }),
 	{
 		Name: "shaken_stir", Note: "null: Tollgate signs no calls", Doc: "Always null: Tollgate signs no calls.",
 		Shown: word(func(*Call) string { return "" }),

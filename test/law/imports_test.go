@@ -17,7 +17,7 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
-		"internal/sip", "internal/setting", "internal/collection", "internal/table", "internal/packed"},
+		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed"},
 	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
@@ -42,7 +42,7 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/table", "internal/packed", "internal/collection", "internal/rating", "internal/profile",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/column", "internal/packed", "internal/collection", "internal/rating", "internal/profile",
 	"internal/connection", "internal/numbering", "internal/routing", "internal/record", "internal/webhook", "internal/verification",
 	"internal/policy", "internal/admission", "internal/call",
 }

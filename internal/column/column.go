@@ -1,7 +1,7 @@
-// Package table describes the tables of a database: each column once, with its name,
-// what it holds, and how a value gets from a row into a statement and back. Statements
-// for any database, scans and filters are made from that.
-package table
+// Package column describes the columns of the tables of a database, each once: its name,
+// what it holds, and how a value gets from a row into a statement and back. Tables,
+// statements for both databases, scans and filters are made from that.
+package column
 
 import (
 	"fmt"
@@ -140,11 +140,11 @@ func (n *named[R]) Scan(value any) error {
 	return nil
 }
 
-// Columns are the columns of a table in their order.
-type Columns[R any] []Column[R]
+// List is the columns of a table in their order.
+type List[R any] []Column[R]
 
-// List is the list of their names for a statement.
-func (c Columns[R]) List() string {
+// Names is the list of their names for a statement.
+func (c List[R]) Names() string {
 	names := make([]string, len(c))
 	for i := range c {
 		names[i] = c[i].Name
@@ -153,7 +153,7 @@ func (c Columns[R]) List() string {
 }
 
 // Append appends the values of a row.
-func (c Columns[R]) Append(values []any, row *R) []any {
+func (c List[R]) Append(values []any, row *R) []any {
 	for i := range c {
 		values = append(values, c[i].Value(row))
 	}
@@ -161,7 +161,7 @@ func (c Columns[R]) Append(values []any, row *R) []any {
 }
 
 // Into appends where a row is scanned to.
-func (c Columns[R]) Into(places []any, row *R) []any {
+func (c List[R]) Into(places []any, row *R) []any {
 	for i := range c {
 		places = append(places, c[i].Into(row))
 	}
