@@ -28,10 +28,35 @@ const (
 	Bytes        //
 )
 
+// SQLite is the type of the kind in a file.
+func (k Kind) SQLite() string {
+	switch k {
+	case Text, Address:
+		return "TEXT"
+	case UUID, Bytes:
+		return "BLOB"
+	}
+	return "INTEGER"
+}
+
+// PostgreSQL is the type of the kind on a server.
+func (k Kind) PostgreSQL() string {
+	switch k {
+	case Text, Address:
+		return "TEXT"
+	case UUID, Bytes:
+		return "BYTEA"
+	case Bool:
+		return "BOOLEAN"
+	}
+	return "BIGINT"
+}
+
 // Column is a column of a table whose rows are values of R.
 type Column[R any] struct {
 	Name  string
 	Kind  Kind
+	Null  bool         // it may be NULL
 	Value func(*R) any // for a statement: an int64, a string, a bool, bytes, or nil
 	Into  func(*R) any // where a row of the database is scanned to
 }
@@ -75,7 +100,7 @@ func Key[R any](name string, at func(*R) *uuid.UUID) Column[R] {
 // OptionalKey is a column for an id of 16 bytes, or NULL.
 func OptionalKey[R any](name string, at func(*R) **uuid.UUID) Column[R] {
 	return Column[R]{
-		Name: name, Kind: UUID,
+		Name: name, Kind: UUID, Null: true,
 		Value: func(row *R) any {
 			if key := *at(row); key != nil {
 				return key[:]
@@ -144,26 +169,49 @@ func (n *named[R]) Scan(value any) error {
 type List[R any] []Column[R]
 
 // Names is the list of their names for a statement.
-func (c List[R]) Names() string {
-	names := make([]string, len(c))
-	for i := range c {
-		names[i] = c[i].Name
+func (l List[R]) Names() string {
+	names := make([]string, len(l))
+	for i := range l {
+		names[i] = l[i].Name
 	}
 	return strings.Join(names, ", ")
 }
 
+// Definition is the columns as a statement that makes the table has them, each with the
+// type of its kind and a comma after it.
+func (l List[R]) Definition(typeOf func(Kind) string) string {
+	var text strings.Builder
+	for i := range l {
+		text.WriteString("\t" + l[i].Name + " " + typeOf(l[i].Kind))
+		if !l[i].Null {
+			text.WriteString(" NOT NULL")
+		}
+		text.WriteString(",\n")
+	}
+	return text.String()
+}
+
+// Kinds are the kinds of the columns.
+func (l List[R]) Kinds() []Kind {
+	kinds := make([]Kind, len(l))
+	for i := range l {
+		kinds[i] = l[i].Kind
+	}
+	return kinds
+}
+
 // Append appends the values of a row.
-func (c List[R]) Append(values []any, row *R) []any {
-	for i := range c {
-		values = append(values, c[i].Value(row))
+func (l List[R]) Append(values []any, row *R) []any {
+	for i := range l {
+		values = append(values, l[i].Value(row))
 	}
 	return values
 }
 
 // Into appends where a row is scanned to.
-func (c List[R]) Into(places []any, row *R) []any {
-	for i := range c {
-		places = append(places, c[i].Into(row))
+func (l List[R]) Into(places []any, row *R) []any {
+	for i := range l {
+		places = append(places, l[i].Into(row))
 	}
 	return places
 }

@@ -4,8 +4,8 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/column"
+	"github.com/tollgate/tollgate/internal/e164"
 )
 
 // Field is a field of call records, said once: its column, what detail records show, and

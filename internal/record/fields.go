@@ -6,10 +6,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/column"
 )
 
 // Fields are the fields of call records. A new one comes last: journals of before it have
@@ -108,14 +108,13 @@ var Fields = []Field{
 		func(c *Call, name string) { c.NumberType, _ = e164.ParseNumberType(name) }),
 	named(Field{
 		Name: "source_country_code", Filter: Country,
-		Note: "usage report dimension; of the caller's number, alpha-2; null when it has no country or is not valid, " +
-			"and in records of before this field",
-		Doc: "The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number.",
+		Note: "usage report dimension; of the caller's number, alpha-2; null when it has no country or is not valid",
+		Doc:  "The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no valid number.",
 	}, "source_country", (*Call).sourceCountry,
 		func(c *Call, code string) { c.SourceCountry, _ = e164.CountryByAlpha2(code) }),
 	named(Field{
 		Name: "source_tn_type", Filter: Exact, Enum: numberTypes(),
-		Note: "usage report dimension; of the caller's number; null when it is not valid, and in records of before this field",
+		Note: "usage report dimension; of the caller's number; null when it is not valid",
 		Doc:  "The type of the caller's number; null when it is no valid number.",
 	}, "source_number_type", (*Call).sourceType,
 		func(c *Call, name string) { c.SourceType, c.HasSource = e164.ParseNumberType(name) }),

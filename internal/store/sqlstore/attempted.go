@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -27,13 +28,13 @@ const (
 
 func attemptedListing() listing {
 	return listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
-		"attempted":   {column: "attempts", kind: kindInt},
-		"created_at":  {column: "created_at", kind: kindTime},
-		"event_id":    {column: "event_id", kind: kindUUID},
+		"attempted":   {column: "attempts", kind: column.Int},
+		"created_at":  {column: "created_at", kind: column.Time},
+		"event_id":    {column: "event_id", kind: column.UUID},
 		"event_type":  {within: "$%d LIKE '%%,' || event_type || ',%%'"},
 		"status":      {column: "CASE state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END"},
-		"started_at":  {column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", kind: kindTime},
-		"finished_at": {column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", kind: kindTime},
+		"started_at":  {column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", kind: column.Time},
+		"finished_at": {column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", kind: column.Time},
 		"webhook": {within: "EXISTS (SELECT 1 " + ofEvent +
 			` AND LOWER(e.type || ' ' || e.payload) LIKE $%d ESCAPE '\')`},
 		"attempts": {within: "EXISTS (SELECT 1 " + ofAttempts +

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
@@ -224,8 +225,8 @@ func wireName(name string) string {
 var auditListing = listing{
 	table: "audit_events", columns: "doc, hash",
 	fields: map[string]field{
-		"created_at": {column: "created_at", kind: kindTime},
-		"sequence":   {column: "id", kind: kindInt},
+		"created_at": {column: "created_at", kind: column.Time},
+		"sequence":   {column: "id", kind: column.Int},
 	},
 }
 

@@ -24,7 +24,7 @@ type noun[T any, K comparable] struct {
 	name    string // for messages
 	table   string
 	fields  map[string]field
-	columns []column[T]
+	columns []searched[T]
 
 	head     func(*T) head[K]
 	complete func(*T)    // fills in what an older server has not written; nil for nothing
@@ -57,8 +57,8 @@ type head[K comparable] struct {
 	created, updated *time.Time
 }
 
-// column is a column beside the document.
-type column[T any] struct {
+// searched is a column beside the document, by which objects are found.
+type searched[T any] struct {
 	name  string
 	value func(*T) any
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
@@ -21,10 +22,10 @@ var deckListing = listing{
 		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
 	columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
 	fields: withTimes(map[string]field{
-		"id":     {column: "id", kind: kindID},
+		"id":     {column: "id", kind: column.ID},
 		"name":   {column: "name", fold: "name_fold"},
-		"rows":   {column: "row_count", kind: kindInt},
-		"active": {column: "active", kind: kindBool},
+		"rows":   {column: "row_count", kind: column.Int},
+		"active": {column: "active", kind: column.Bool},
 	}),
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/packed"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -36,93 +37,89 @@ func encodeRows(ordered []rating.Row) (chunks [][]byte) {
 	return chunks
 }
 
-// encodeChunk writes each row as what differs from the row before: how many
-// leading digits they share and the other digits, and the numbers of its rate and
-// its description, each of which is written out where it first occurs.
-func encodeChunk(rows []rating.Row) []byte {
-	e := table.Encoder{Out: make([]byte, 0, 12*len(rows))}
-	rates := make(map[rating.Rate]int64)
-	descriptions := make(map[string]int64)
-	e.Int(table.ChunkForm)
-	e.Int(int64(len(rows)))
-	previous := ""
-	for i := range rows {
-		row := &rows[i]
-		shared := 0
-		for shared < len(previous) && shared < len(row.Prefix) && previous[shared] == row.Prefix[shared] {
-			shared++
-		}
-		e.Int(int64(shared))
-		e.Text(row.Prefix[shared:])
-		previous = row.Prefix
+// chunk is some rows, each written as what differs from the row before: how many leading
+// digits they share and the other digits, and the numbers of its rate and its
+// description, each of which is written out where it first occurs.
+type chunk struct {
+	rows         []rating.Row
+	previous     string
+	rates        dictionary[rating.Rate]
+	descriptions dictionary[string]
+}
 
-		rate, known := rates[row.Rate]
-		if !known {
-			rate = int64(len(rates))
-			rates[row.Rate] = rate
-		}
-		e.Int(rate)
-		if !known {
-			e.Rate(row.Rate)
-		}
-		description, known := descriptions[row.Description]
-		if !known {
-			description = int64(len(descriptions))
-			descriptions[row.Description] = description
-		}
-		e.Int(description)
-		if !known {
-			e.Text(row.Description)
-		}
-		e.Bool(!row.EffectiveAt.IsZero())
-		if !row.EffectiveAt.IsZero() {
-			e.Int(row.EffectiveAt.UnixMicro())
-		}
-		e.Int(int64(row.Line))
+// dictionary numbers values in the order in which they first occur.
+type dictionary[T comparable] struct {
+	values  []T
+	numbers map[T]int64 // when it is written
+}
+
+func (d *dictionary[T]) pack(c *packed.Coder, value *T, code func(*packed.Coder, *T)) {
+	number, known := d.numbers[*value]
+	if !known {
+		number = int64(len(d.values))
 	}
-	return e.Out
+	packed.Ints(c, &number)
+	switch {
+	case number < 0 || number > int64(len(d.values)):
+		c.Fail()
+	case number < int64(len(d.values)):
+		*value = d.values[number]
+	default:
+		code(c, value)
+		d.values = append(d.values, *value)
+		if !c.Reading() {
+			d.numbers[*value] = number
+		}
+	}
+}
+
+func encodeChunk(rows []rating.Row) []byte {
+	k := &chunk{rows: rows}
+	k.rates.numbers, k.descriptions.numbers = make(map[rating.Rate]int64), make(map[string]int64)
+	return packed.Append(make([]byte, 0, 12*len(rows)), table.ChunkForm, k, packChunk)
 }
 
 // decodeChunk reads what encodeChunk wrote.
 func decodeChunk(body []byte) ([]rating.Row, error) {
-	d := table.NewDecoder(body, table.ChunkForm)
-	rows := make([]rating.Row, 0, d.Count())
-	var rates []rating.Rate
-	var descriptions []string
-	previous := ""
-	for range cap(rows) {
-		var row rating.Row
-		shared := d.Int()
-		suffix := d.Text()
-		if shared < 0 || shared > int64(len(previous)) {
-			d.Bad = true
+	k := &chunk{}
+	err := packed.Read(body, table.ChunkForm, "rows of a rate deck", k, packChunk)
+	return k.rows, err
+}
+
+func packChunk(c *packed.Coder, k *chunk) {
+	packed.List(c, &k.rows, func(c *packed.Coder, row *rating.Row) { k.packRow(c, row) })
+}
+
+func (k *chunk) packRow(c *packed.Coder, row *rating.Row) {
+	k.packPrefix(c, &row.Prefix)
+	k.rates.pack(c, &row.Rate, table.PackRate)
+	k.descriptions.pack(c, &row.Description, (*packed.Coder).Text)
+	dated, at := !row.EffectiveAt.IsZero(), int64(0)
+	c.Bools(&dated)
+	if dated {
+		if !c.Reading() {
+			at = row.EffectiveAt.UnixMicro()
 		}
-		if d.Bad {
-			break
-		}
-		row.Prefix = previous[:shared] + suffix
-		previous = row.Prefix
-		if n := d.Int(); n == int64(len(rates)) {
-			rates = append(rates, d.Rate())
-			row.Rate = rates[n]
-		} else if n >= 0 && n < int64(len(rates)) {
-			row.Rate = rates[n]
-		} else {
-			d.Bad = true
-		}
-		if n := d.Int(); n == int64(len(descriptions)) {
-			descriptions = append(descriptions, d.Text())
-			row.Description = descriptions[n]
-		} else if n >= 0 && n < int64(len(descriptions)) {
-			row.Description = descriptions[n]
-		} else {
-			d.Bad = true
-		}
-		if d.Bool() {
-			row.EffectiveAt = time.UnixMicro(d.Int()).UTC()
-		}
-		row.Line = int(d.Int())
-		rows = append(rows, row)
+		packed.Ints(c, &at)
+		row.EffectiveAt = time.UnixMicro(at).UTC()
 	}
-	return rows, d.Finish("rows of a rate deck")
+	packed.Ints(c, &row.Line)
+}
+
+func (k *chunk) packPrefix(c *packed.Coder, prefix *string) {
+	shared := 0
+	for shared < len(k.previous) && shared < len(*prefix) && k.previous[shared] == (*prefix)[shared] {
+		shared++
+	}
+	own := (*prefix)[shared:]
+	packed.Ints(c, &shared)
+	c.Text(&own)
+	if shared < 0 || shared > len(k.previous) {
+		c.Fail()
+		return
+	}
+	if c.Reading() {
+		*prefix = k.previous[:shared] + own
+	}
+	k.previous = *prefix
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -128,12 +129,12 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 // Deliveries implements store.WebhookLog.
 func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
 	l := listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
-		"id":          {column: "id", kind: kindUUID},
-		"endpoint_id": {column: "endpoint_id", kind: kindID},
-		"event_id":    {column: "event_id", kind: kindUUID},
+		"id":          {column: "id", kind: column.UUID},
+		"endpoint_id": {column: "endpoint_id", kind: column.ID},
+		"event_id":    {column: "event_id", kind: column.UUID},
 		"event_type":  {column: "event_type"},
 		"state":       {column: "state"},
-		"created_at":  {column: "created_at", kind: kindTime},
+		"created_at":  {column: "created_at", kind: column.Time},
 	}}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
 	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -31,7 +32,7 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields:   connectionFields(nil),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
@@ -126,13 +127,13 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 		name: "FQDN", table: "fqdns",
 		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
-			"id":              {column: "id", kind: kindID},
-			"connection_id":   {column: "connection_id", kind: kindID},
-			"fqdn":            {column: "fqdn", kind: kindText},
-			"dns_record_type": {column: "dns_record_type", kind: kindText},
-			"port":            {column: "port", kind: kindInt},
+			"id":              {column: "id", kind: column.ID},
+			"connection_id":   {column: "connection_id", kind: column.ID},
+			"fqdn":            {column: "fqdn", kind: column.Text},
+			"dns_record_type": {column: "dns_record_type", kind: column.Text},
+			"port":            {column: "port", kind: column.Int},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_id", func(f *T) any { return int64(f.ConnectionID) }},
 			{"fqdn", func(f *T) any { return f.Name() }},
 			{"dns_record_type", func(f *T) any { return f.DNSRecordType }},

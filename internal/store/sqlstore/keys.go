@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
@@ -21,7 +22,7 @@ func keyNoun() *noun[store.Key, id.ID] {
 		name: "API key", table: "api_keys",
 		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{"name": {column: "name", fold: "name_fold"}}),
-		columns: []column[store.Key]{
+		columns: []searched[store.Key]{
 			{"name", func(k *store.Key) any { return k.Name }},
 			{"name_fold", func(k *store.Key) any { return foldText(k.Name) }},
 			{"hash", func(k *store.Key) any { return k.Hash[:] }},
@@ -163,7 +164,7 @@ func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.K
 var accountListing = listing{
 	table:   "(SELECT a.*, 0 AS account_id FROM accounts AS a) AS tenants",
 	columns: "version, doc",
-	fields:  map[string]field{"created_at": {column: "created_at", kind: kindTime}},
+	fields:  map[string]field{"created_at": {column: "created_at", kind: column.Time}},
 }
 
 // ListAccounts implements store.Accounts.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -19,26 +20,10 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// kind is what the values of a field are, and how they are stored.
-type kind uint8
-
-const (
-	kindText    kind = iota
-	kindID           // a resource id as digits or as an integer; "" and 0 mean none
-	kindUUID         // its text
-	kindInt          // an integer
-	kindBool         // a bool
-	kindTime         // RFC 3339 or Unix microseconds
-	kindAmount       // decimal dollars or nano-dollars
-	kindNumber       // a phone number, with or without its plus sign
-	kindOutcome      // the word of an outcome
-	kindAddress      // an IP address or a network
-)
-
 // field is a field by which a list can be filtered and sorted.
 type field struct {
 	column string
-	kind   kind
+	kind   column.Kind
 	// fold is the column with the text in lower case, for Contains. It is "" where
 	// there is none; the text is then plain ASCII, which LOWER can fold.
 	fold string
@@ -144,7 +129,7 @@ func (l *listing) where(account id.ID, filters []store.Filter) (string, []any, e
 		if !ok {
 			return "", nil, fmt.Errorf("filter by %.40q: %w", f.Field, store.ErrUnknownField)
 		}
-		if ids, ok := f.Value.([]id.ID); ok && f.Op == store.OneOf && known.kind == kindID {
+		if ids, ok := f.Value.([]id.ID); ok && f.Op == store.OneOf && known.kind == column.ID {
 			text += " AND " + known.column + " IN (" + idList(ids) + ")"
 			continue
 		}
@@ -163,7 +148,7 @@ func (f field) condition(filter store.Filter, place int) (text string, value any
 		if filter.Op != store.Equal {
 			return "", nil, fmt.Errorf("%w: operator %d", store.ErrBadValue, filter.Op)
 		}
-		value, err = f.kind.value(filter.Value)
+		value, err = valueOf(f.kind, filter.Value)
 		return fmt.Sprintf(f.within, place), value, err
 	}
 	switch filter.Op {
@@ -176,7 +161,7 @@ func (f field) condition(filter store.Filter, place int) (text string, value any
 	if !ok {
 		return "", nil, fmt.Errorf("%w: operator %d", store.ErrBadValue, filter.Op)
 	}
-	value, err = f.kind.value(filter.Value)
+	value, err = valueOf(f.kind, filter.Value)
 	return fmt.Sprintf("%s %s $%d", f.column, operator, place), value, err
 }
 
@@ -186,7 +171,7 @@ func (f field) like(filter store.Filter, place int) (text string, value any, err
 	if !ok || len(s) > maxTextBytes {
 		return "", nil, fmt.Errorf("%w: not a text of at most %d bytes", store.ErrBadValue, maxTextBytes)
 	}
-	column, format := f.column, `%s LIKE $%d ESCAPE '\'`
+	compared, format := f.column, `%s LIKE $%d ESCAPE '\'`
 	before, after := "%", "%" // what may stand before and after the text
 	if filter.Op == store.StartsWith {
 		before = ""
@@ -195,28 +180,28 @@ func (f field) like(filter store.Filter, place int) (text string, value any, err
 		after = ""
 	}
 	switch f.kind {
-	case kindText:
+	case column.Text:
 		if f.fold != "" {
-			column, s = f.fold, foldText(s)
+			compared, s = f.fold, foldText(s)
 		} else {
-			column, s = "LOWER("+f.column+")", lowerASCII(s)
+			compared, s = "LOWER("+f.column+")", lowerASCII(s)
 		}
-	case kindAddress:
+	case column.Address:
 		s = lowerASCII(s) // addresses are stored in lower case
-	case kindNumber:
+	case column.Number:
 		// A plus sign stands at the beginning of a number and nowhere else, and 0 is no number.
 		var whole bool
 		if s, whole = strings.CutPrefix(s, "+"); whole {
 			before = ""
 		}
-		column = "CAST(" + f.column + " AS TEXT)"
+		compared = "CAST(" + f.column + " AS TEXT)"
 		format = "(" + f.column + " <> 0 AND " + format + ")"
-	case kindID:
-		column = "CAST(" + f.column + " AS TEXT)"
+	case column.ID:
+		compared = "CAST(" + f.column + " AS TEXT)"
 	default:
 		return "", nil, fmt.Errorf("%w: the field is not a text", store.ErrBadValue)
 	}
-	return fmt.Sprintf(format, column, place), before + likeEscapes(s) + after, nil
+	return fmt.Sprintf(format, compared, place), before + likeEscapes(s) + after, nil
 }
 
 // foldText is how the *_fold columns are written.
@@ -233,60 +218,60 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// value converts the value of a filter to what the column holds.
-func (k kind) value(wanted any) (any, error) {
+// valueOf converts the value of a filter to what the column holds.
+func valueOf(k column.Kind, wanted any) (any, error) {
 	switch v := wanted.(type) {
 	case string:
 		if len(v) > maxTextBytes {
 			return nil, fmt.Errorf("%w: a text of over %d bytes", store.ErrBadValue, maxTextBytes)
 		}
-		value, err := k.parse(v)
+		value, err := parseValue(k, v)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", store.ErrBadValue, err)
 		}
 		return value, nil
 	case int64:
 		switch k {
-		case kindID, kindInt, kindTime, kindAmount, kindNumber:
+		case column.ID, column.Int, column.Time, column.Amount, column.Number:
 			return v, nil
 		}
 	case bool:
-		if k == kindBool {
+		if k == column.Bool {
 			return v, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %T", store.ErrBadValue, wanted)
 }
 
-func (k kind) parse(text string) (any, error) {
+func parseValue(k column.Kind, text string) (any, error) {
 	switch k {
-	case kindText:
+	case column.Text:
 		return text, nil
-	case kindID:
+	case column.ID:
 		if text == "" {
 			return int64(0), nil
 		}
 		parsed, err := id.Parse(text)
 		return int64(parsed), err
-	case kindUUID:
+	case column.UUID:
 		parsed, err := uuid.Parse(text)
 		return parsed[:], err
-	case kindInt:
+	case column.Int:
 		return strconv.ParseInt(text, 10, 64)
-	case kindBool:
+	case column.Bool:
 		return strconv.ParseBool(text)
-	case kindTime:
+	case column.Time:
 		parsed, err := time.Parse(time.RFC3339Nano, text)
 		return parsed.UnixMicro(), err
-	case kindAmount:
+	case column.Amount:
 		parsed, err := money.Parse(text)
 		return int64(parsed), err
-	case kindNumber:
+	case column.Number:
 		return strconv.ParseInt(strings.TrimPrefix(text, "+"), 10, 64)
-	case kindAddress:
+	case column.Address:
 		parsed, err := connection.ParseNetwork(text)
 		return parsed.String(), err
-	case kindOutcome:
+	case column.Outcome:
 		for o := record.OutcomeRefused; o <= record.OutcomeLost; o++ {
 			if o.String() == text {
 				return int64(o), nil

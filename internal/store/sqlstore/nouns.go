@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -39,8 +40,8 @@ func assignID[T any](head func(*T) head[id.ID]) func(context.Context, *txn, *Sto
 
 // withTimes adds the fields that every resource can be filtered and sorted by.
 func withTimes(fields map[string]field) map[string]field {
-	fields["created_at"] = field{column: "created_at", kind: kindTime}
-	fields["updated_at"] = field{column: "updated_at", kind: kindTime}
+	fields["created_at"] = field{column: "created_at", kind: column.Time}
+	fields["updated_at"] = field{column: "updated_at", kind: column.Time}
 	return fields
 }
 
@@ -57,16 +58,16 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			}
 		},
 		fields: withTimes(map[string]field{
-			"id":                   {column: "id", kind: kindID},
+			"id":                   {column: "id", kind: column.ID},
 			"name":                 {column: "name", fold: "name_fold"},
-			"enabled":              {column: "enabled", kind: kindBool},
+			"enabled":              {column: "enabled", kind: column.Bool},
 			"service_plan":         {column: "service_plan"},
 			"traffic_type":         {column: "traffic_type"},
 			"usage_payment_method": {column: "usage_payment_method"},
-			"billing_group_id":     {column: "billing_group_id", kind: kindUUID},
-			"rate_deck_id":         {column: "rate_deck_id", kind: kindID},
+			"billing_group_id":     {column: "billing_group_id", kind: column.UUID},
+			"rate_deck_id":         {column: "rate_deck_id", kind: column.ID},
 		}),
-		columns: []column[profile.Profile]{
+		columns: []searched[profile.Profile]{
 			{"name", func(p *profile.Profile) any { return p.Name }},
 			{"name_fold", func(p *profile.Profile) any { return foldText(p.Name) }},
 			{"enabled", func(p *profile.Profile) any { return p.Enabled }},
@@ -113,10 +114,10 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 // connectionFields are those of every kind of connection.
 func connectionFields(more map[string]field) map[string]field {
 	fields := withTimes(map[string]field{
-		"id":                        {column: "id", kind: kindID},
+		"id":                        {column: "id", kind: column.ID},
 		"connection_name":           {column: "connection_name", fold: "connection_name_fold"},
-		"active":                    {column: "active", kind: kindBool},
-		"outbound_voice_profile_id": {column: "profile_id", kind: kindID},
+		"active":                    {column: "active", kind: column.Bool},
+		"outbound_voice_profile_id": {column: "profile_id", kind: column.ID},
 		// Only FQDN connections have any.
 		"fqdn": {within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
 	})
@@ -138,7 +139,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields:   connectionFields(nil),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
@@ -199,7 +200,7 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 		fields: connectionFields(map[string]field{
 			"user_name": {column: "user_name", fold: "user_name_fold"},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
 			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
@@ -233,12 +234,12 @@ func ipNoun() *noun[connection.IP, id.ID] {
 		name: "IP", table: "ips",
 		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
-			"id":            {column: "id", kind: kindID},
-			"connection_id": {column: "connection_id", kind: kindID},
-			"ip_address":    {column: "ip_address", kind: kindAddress},
-			"port":          {column: "port", kind: kindInt},
+			"id":            {column: "id", kind: column.ID},
+			"connection_id": {column: "connection_id", kind: column.ID},
+			"ip_address":    {column: "ip_address", kind: column.Address},
+			"port":          {column: "port", kind: column.Int},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_id", func(ip *T) any { return int64(ip.ConnectionID) }},
 			{"ip_address", func(ip *T) any { return ip.IPAddress.String() }},
 			{"first_address", func(ip *T) any { return addressKey(ip.IPAddress.Prefix().Addr()) }},
@@ -262,12 +263,12 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(g *T) { g.Complete() },
 		fields: withTimes(map[string]field{
-			"id":       {column: "id", kind: kindID},
+			"id":       {column: "id", kind: column.ID},
 			"name":     {column: "name", fold: "name_fold"},
-			"enabled":  {column: "enabled", kind: kindBool},
-			"priority": {column: "priority", kind: kindInt},
+			"enabled":  {column: "enabled", kind: column.Bool},
+			"priority": {column: "priority", kind: column.Int},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"name", func(g *T) any { return g.Name }},
 			{"name_fold", func(g *T) any { return foldText(g.Name) }},
 			{"enabled", func(g *T) any { return g.Enabled }},
@@ -291,10 +292,10 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 		keyValue: func(key uuid.UUID) any { return key[:] },
 		assign:   assignBillingGroup,
 		fields: withTimes(map[string]field{
-			"id":   {column: "id", kind: kindUUID},
+			"id":   {column: "id", kind: column.UUID},
 			"name": {column: "name", fold: "name_fold"},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"name", func(g *T) any { return g.Name }},
 			{"name_fold", func(g *T) any { return foldText(g.Name) }},
 		},

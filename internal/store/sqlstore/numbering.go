@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -90,10 +91,10 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 		name: "numbering plan override", table: "numbering_plan_overrides",
 		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
-			"id":     {column: "id", kind: kindID},
+			"id":     {column: "id", kind: column.ID},
 			"prefix": {column: "prefix"},
 		}),
-		columns: []column[T]{{"prefix", func(o *T) any { return o.Prefix }}},
+		columns: []searched[T]{{"prefix", func(o *T) any { return o.Prefix }}},
 		check:   checkOverride,
 		put:     func(o *T) []policy.Change { return []policy.Change{policy.PutOverride(o)} },
 		drop: func(_ context.Context, _ *txn, o *T) ([]policy.Change, error) {

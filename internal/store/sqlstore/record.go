@@ -13,36 +13,19 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// recordFields are the fields by which records can be filtered and sorted. Phone
-// numbers are compared as text without their plus sign in caller and callee, and
-// as presented and dialled in from and to.
-var recordFields = map[string]field{
-	"id":                 {column: "id", kind: kindUUID},
-	"profile_id":         {column: "profile_id", kind: kindID},
-	"connection_id":      {column: "connection_id", kind: kindID},
-	"gateway_id":         {column: "gateway_id", kind: kindID},
-	"billing_group_id":   {column: "billing_group_id", kind: kindUUID},
-	"started_at":         {column: "started_at", kind: kindTime},
-	"answered_at":        {column: "answered_at", kind: kindTime},
-	"ended_at":           {column: "ended_at", kind: kindTime},
-	"outcome":            {column: "outcome", kind: kindOutcome},
-	"reason":             {column: "reason", kind: kindText},
-	"sip_status":         {column: "sip_status", kind: kindInt},
-	"country":            {column: "country", kind: kindText},
-	"number_type":        {column: "number_type", kind: kindText},
-	"source_country":     {column: "source_country", kind: kindText},
-	"source_number_type": {column: "source_number_type", kind: kindText},
-	"emergency":          {column: "emergency", kind: kindBool},
-	"from_number":        {column: "from_number", kind: kindText},
-	"to_number":          {column: "to_number", kind: kindText},
-	"caller":             {column: "caller", kind: kindNumber},
-	"callee":             {column: "callee", kind: kindNumber},
-	"sip_call_id":        {column: "sip_call_id", kind: kindText},
-	"duration":           {column: "duration", kind: kindInt},
-	"billed_secs":        {column: "billed_secs", kind: kindInt},
-	"cost":               {column: "cost", kind: kindAmount},
-	"overrun_cost":       {column: "overrun_cost", kind: kindAmount},
-}
+// recordFields are the columns by which records can be filtered and sorted: all but that
+// of their account, which every list has. Phone numbers are compared as text without
+// their plus sign in caller and callee, and as presented and dialled in from_number and
+// to_number.
+var recordFields = func() map[string]field {
+	fields := make(map[string]field)
+	for _, c := range record.Columns() {
+		if c.Name != "account_id" {
+			fields[c.Name] = field{column: c.Name, kind: c.Kind}
+		}
+	}
+	return fields
+}()
 
 // Record implements store.Calls.
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {

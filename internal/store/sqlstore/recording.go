@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
@@ -36,17 +37,17 @@ func scanRecording(scan func(...any) error) (record.Recording, error) {
 
 // recordingFields are the fields by which recordings can be filtered and sorted.
 var recordingFields = map[string]field{
-	"id":            {column: "id", kind: kindUUID},
-	"call_id":       {column: "call_id", kind: kindUUID},
-	"connection_id": {column: "connection_id", kind: kindID},
-	"profile_id":    {column: "profile_id", kind: kindID},
+	"id":            {column: "id", kind: column.UUID},
+	"call_id":       {column: "call_id", kind: column.UUID},
+	"connection_id": {column: "connection_id", kind: column.ID},
+	"profile_id":    {column: "profile_id", kind: column.ID},
 	"sip_call_id":   {column: "sip_call_id"},
 	"from":          {column: "from_number"},
 	"to":            {column: "to_number"},
-	"started_at":    {column: "started_at", kind: kindTime},
-	"ended_at":      {column: "ended_at", kind: kindTime},
-	"created_at":    {column: "created_at", kind: kindTime},
-	"removed_at":    {column: "removed_at", kind: kindInt},
+	"started_at":    {column: "started_at", kind: column.Time},
+	"ended_at":      {column: "ended_at", kind: column.Time},
+	"created_at":    {column: "created_at", kind: column.Time},
+	"removed_at":    {column: "removed_at", kind: column.Int},
 }
 
 // AddRecording implements store.RecordingFiles.

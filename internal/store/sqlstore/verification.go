@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -40,10 +41,10 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 			return []store.LockedField{{Lock: store.LockVerifiedNumbers, Pointer: "/phone_number"}}
 		},
 		fields: withTimes(map[string]field{
-			"phone_number": {column: "phone_number", kind: kindInt},
-			"verified":     {column: "verified", kind: kindBool},
+			"phone_number": {column: "phone_number", kind: column.Int},
+			"verified":     {column: "verified", kind: column.Bool},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"phone_number", func(n *T) any { return int64(n.PhoneNumber) }},
 			{"verified", func(n *T) any { return n.Verified() }},
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
@@ -29,12 +30,12 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 		name: "webhook endpoint", table: "webhook_endpoints",
 		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
-			"id":            {column: "id", kind: kindID},
-			"connection_id": {column: "connection_id", kind: kindID},
-			"enabled":       {column: "enabled", kind: kindBool},
+			"id":            {column: "id", kind: column.ID},
+			"connection_id": {column: "connection_id", kind: column.ID},
+			"enabled":       {column: "enabled", kind: column.Bool},
 			"url":           {column: "url"},
 		}),
-		columns: []column[T]{
+		columns: []searched[T]{
 			{"connection_id", func(e *T) any { return int64(e.ConnectionID) }},
 			{"enabled", func(e *T) any { return e.Enabled }},
 			{"url", func(e *T) any { return e.URL }},

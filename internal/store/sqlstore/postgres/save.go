@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -46,6 +47,15 @@ func insertInto(table, columns, types, tail string) *insertion {
 		s.spelled[i] = head + "VALUES " + rows.String()[2:] + tail
 	}
 	return &s
+}
+
+// typesOf are the types of columns of some kinds.
+func typesOf(kinds []column.Kind) string {
+	types := make([]string, len(kinds))
+	for i, kind := range kinds {
+		types[i] = kind.PostgreSQL()
+	}
+	return strings.Join(types, ", ")
 }
 
 // tuples are the rows that one insertion writes. A column holds int64, string, bool or []byte,
@@ -137,9 +147,7 @@ var (
 		" ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls")
 	insertSlices = insertInto("call_slices", "account_id, call_id, day, profile_id, secs, cost",
 		"BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT", "")
-	insertRecords = insertInto("call_records", table.RecordColumns, `BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, `+
-		`BIGINT, BIGINT, BIGINT, BIGINT, TEXT, BIGINT, TEXT, TEXT, BOOLEAN, `+
-		`TEXT, TEXT, BIGINT, BIGINT, TEXT, BIGINT, BIGINT, BIGINT, BIGINT, BYTEA, TEXT, TEXT`, "")
+	insertRecords = insertInto("call_records", table.RecordColumns, typesOf(table.RecordKinds), "")
 )
 
 var insertEmergencies = insertInto("emergency_days", table.EmergencyColumns,
@@ -196,7 +204,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		}
 		into.addLease(l)
 	}
-	records.values = make([]any, 0, table.NumRecordColumns*len(changes.Records))
+	records.values = make([]any, 0, len(table.RecordKinds)*len(changes.Records))
 	for _, r := range changes.Records {
 		records.values = table.RecordValues(records.values, r)
 		records.n++

@@ -16,6 +16,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -24,7 +25,8 @@ var tables string
 
 // schema is the tables of a file.
 var schema = table.Schema{
-	Dialect: goose.DialectSQLite3, Text: tables, Exists: "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = $1",
+	Dialect: goose.DialectSQLite3, Text: tables, Types: column.Kind.SQLite,
+	Exists: "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = $1",
 }
 
 // busyTimeoutMs is how long a statement waits for a lock. The writer is alone, so

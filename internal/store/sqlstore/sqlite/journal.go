@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/packed"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -187,37 +188,25 @@ func readEntries(ctx context.Context, q table.Querier) (entries [][]rows, err er
 	return entries, err
 }
 
-// appendEntry encodes what one group has changed: each change with its values, of
-// which each has its kind before it.
+// appendEntry packs what one group has changed: each change with its values, of which
+// each has its kind before it.
 func appendEntry(dst []byte, list []rows) []byte {
-	e := table.Encoder{Out: dst}
-	e.Int(table.JournalForm)
-	e.Int(int64(len(list)))
-	for _, r := range list {
-		e.Int(int64(r.change))
-		e.Int(int64(len(r.values)))
-		for _, value := range r.values {
-			e.Value(value)
-		}
-	}
-	return e.Out
+	return packed.Append(dst, table.JournalForm, &list, packEntry)
 }
 
 // decodeEntry reads an entry back.
-func decodeEntry(body []byte) ([]rows, error) {
-	d := table.NewDecoder(body, table.JournalForm)
-	var list []rows
-	for range d.Count() {
-		r := rows{change: tableChange(d.Int())}
-		n := d.Count()
-		if r.change < 0 || r.change >= numChanges || n%statements[r.change].columns != 0 {
-			return nil, fmt.Errorf("decode entry of the journal: %w", table.ErrCorrupt)
-		}
-		r.values = make([]any, 0, n)
-		for range n {
-			r.values = append(r.values, d.Value())
-		}
-		list = append(list, r)
+func decodeEntry(body []byte) (list []rows, err error) {
+	err = packed.Read(body, table.JournalForm, "entry of the journal", &list, packEntry)
+	return list, err
+}
+
+func packEntry(c *packed.Coder, list *[]rows) { packed.List(c, list, packRows) }
+
+func packRows(c *packed.Coder, r *rows) {
+	packed.Ints(c, &r.change)
+	packed.List(c, &r.values, table.PackValue)
+	if r.change < 0 || r.change >= numChanges || len(r.values)%statements[r.change].columns != 0 {
+		c.Fail()
+		r.change = 0
 	}
-	return list, d.Finish("entry of the journal")
 }

@@ -113,7 +113,7 @@ var statements = [numChanges]struct {
 	leasesGone: {"DELETE FROM leases WHERE place IN (VALUES ", ")", 1},
 	leasesPut: {"INSERT INTO leases (place, account_id, id, body) VALUES ",
 		" ON CONFLICT (place) DO UPDATE SET body = excluded.body", 4},
-	recordsNew: {"INSERT INTO call_records (" + table.RecordColumns + ") VALUES ", "", table.NumRecordColumns},
+	recordsNew: {"INSERT INTO call_records (" + table.RecordColumns + ") VALUES ", "", len(table.RecordKinds)},
 	slicesNew:  {"INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost) VALUES ", "", 6},
 	daysPut: {"INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit) VALUES ",
 		` ON CONFLICT (account_id, profile_id, day) DO UPDATE
@@ -174,7 +174,7 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 		leases = append(leases, w.places[l.ID], int64(l.Account), l.ID[:], table.AppendLease(make([]byte, 0, 512), l))
 	}
 	add(leasesPut, leases)
-	records := make([]any, 0, table.NumRecordColumns*len(c.Records))
+	records := make([]any, 0, len(table.RecordKinds)*len(c.Records))
 	var slices []any
 	for _, r := range c.Records {
 		records = table.RecordValues(records, r)

@@ -1,9 +1,6 @@
 package table
 
 import (
-	"encoding/binary"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,22 +30,6 @@ func TestLeaseCodec(t *testing.T) {
 		}
 		if diff := cmp.Diff(&l, got); diff != "" {
 			t.Errorf("lease (-want +got):\n%s", diff)
-		}
-	}
-}
-
-// TestRecordsOfOldForms reads what was written before hang-ups and qualities were kept.
-func TestRecordsOfOldForms(t *testing.T) {
-	body := appendRecord(nil, &record.Call{HangupCause: "normal_clearing"})
-	form := len(binary.AppendVarint(nil, recordForm))
-	for old, without := range map[int64]int{1: 2, 2: 1, recordForm: 0} {
-		r, err := ScanRecord(func(into ...any) error {
-			value := append(binary.AppendVarint(nil, old), body[form:len(body)-without]...)
-			*into[slices.Index(strings.Fields(RecordColumns), "body,")].(*[]byte) = value
-			return nil
-		})
-		if err != nil || r.HangupCause != "normal_clearing" || r.HungUpBy != "" || r.Quality != nil {
-			t.Errorf("form %d: %+v, %v", old, r, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/column"
 )
 
 // errOtherForm says that the tables or the encodings of a database are not those of
@@ -19,18 +20,22 @@ var errOtherForm = errors.New("the database was written by another version of To
 	"and this version cannot read it: start with an empty database")
 
 // Schema is the tables of one kind of database. Before the first release a change of
-// them is made in its text.
+// them is made in its text, or in record.Fields.
 type Schema struct {
 	Dialect goose.Dialect
-	Text    string
-	Exists  string // finds out whether there is a table of some name
+	Text    string                   // makes the tables, but for the columns of call records
+	Types   func(column.Kind) string // of columns
+	Exists  string                   // finds out whether there is a table of some name
 }
+
+// text makes the tables.
+func (s *Schema) text() string { return defineRecords(s.Text, s.Types) }
 
 // form names what a database of this program holds: its tables, and how values are
 // encoded. It is stored in the transaction that makes the tables.
 func (s *Schema) form() string {
 	return fmt.Sprintf("tables %x, decisions %d, leases %d, records %d, chunks %d, journal %d",
-		sha256.Sum256([]byte(s.Text)), admission.EncodingVersion, leaseForm, recordForm, ChunkForm, JournalForm)
+		sha256.Sum256([]byte(s.text())), admission.EncodingVersion, leaseForm, recordForm, ChunkForm, JournalForm)
 }
 
 // Make makes the tables, unless they are there. A database of another form is refused,
@@ -40,7 +45,7 @@ func (s *Schema) Make(ctx context.Context, pool *sql.DB, options ...goose.Provid
 		return fmt.Errorf("open database: %w", err)
 	}
 	first := goose.NewGoMigration(1, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.Text); err != nil {
+		if _, err := tx.ExecContext(ctx, s.text()); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO stored_form (one, form) VALUES (1, $1)", s.form())

@@ -390,37 +390,10 @@ CREATE TABLE callee_counts (
 CREATE INDEX callee_counts_period ON callee_counts (period);
 
 CREATE TABLE call_records (
-	account_id       BIGINT NOT NULL,
-	id               BYTEA NOT NULL UNIQUE,
-	profile_id       BIGINT NOT NULL,
-	connection_id    BIGINT NOT NULL,
-	gateway_id       BIGINT NOT NULL,
-	billing_group_id BYTEA,
-	started_at       BIGINT NOT NULL,
-	answered_at      BIGINT NOT NULL,
-	ended_at         BIGINT NOT NULL,
-	outcome          BIGINT NOT NULL,
-	reason           TEXT COLLATE "C" NOT NULL,
-	sip_status       BIGINT NOT NULL,
-	country          TEXT COLLATE "C" NOT NULL,
-	number_type      TEXT COLLATE "C" NOT NULL,
-	emergency        BOOLEAN NOT NULL,
-	from_number      TEXT COLLATE "C" NOT NULL,
-	to_number        TEXT COLLATE "C" NOT NULL,
-	caller           BIGINT NOT NULL,
-	callee           BIGINT NOT NULL,
-	sip_call_id      TEXT COLLATE "C" NOT NULL,
-	duration         BIGINT NOT NULL,
-	billed_secs      BIGINT NOT NULL,
-	cost             BIGINT NOT NULL,
-	overrun_cost     BIGINT NOT NULL,
-	body             BYTEA NOT NULL,
-	-- The transaction that wrote a record.
-	written          XID8 DEFAULT pg_current_xact_id(),
-	-- Where the caller's number belongs, as country and number_type say it of the called
-	-- one: '' when the caller is no valid number.
-	source_country   TEXT COLLATE "C",
-	source_number_type TEXT COLLATE "C"
+	-- The columns of record.Fields.
+	written XID8 DEFAULT pg_current_xact_id(), -- the transaction that wrote a record
+	body BYTEA NOT NULL,
+	UNIQUE (id)
 );
 -- Events of calls are looked for by the time of their end, which is never before
 -- any of them. Calls end about in this order, so the index grows at its end.

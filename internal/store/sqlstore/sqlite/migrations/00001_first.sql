@@ -376,35 +376,9 @@ CREATE TABLE callee_counts (
 CREATE INDEX callee_counts_period ON callee_counts (period);
 
 CREATE TABLE call_records (
-	account_id       INTEGER NOT NULL,
-	id               BLOB    NOT NULL UNIQUE,
-	profile_id       INTEGER NOT NULL,
-	connection_id    INTEGER NOT NULL,
-	gateway_id       INTEGER NOT NULL,
-	billing_group_id BLOB,
-	started_at       INTEGER NOT NULL,
-	answered_at      INTEGER NOT NULL,
-	ended_at         INTEGER NOT NULL,
-	outcome          INTEGER NOT NULL,
-	reason           TEXT    NOT NULL,
-	sip_status       INTEGER NOT NULL,
-	country          TEXT    NOT NULL,
-	number_type      TEXT    NOT NULL,
-	emergency        INTEGER NOT NULL,
-	from_number      TEXT    NOT NULL,
-	to_number        TEXT    NOT NULL,
-	caller           INTEGER NOT NULL,
-	callee           INTEGER NOT NULL,
-	sip_call_id      TEXT    NOT NULL,
-	duration         INTEGER NOT NULL,
-	billed_secs      INTEGER NOT NULL,
-	cost             INTEGER NOT NULL,
-	overrun_cost     INTEGER NOT NULL,
-	body             BLOB    NOT NULL,
-	-- Where the caller's number belongs, as country and number_type say it of the called
-	-- one: '' when the caller is no valid number.
-	source_country   TEXT,
-	source_number_type TEXT
+	-- The columns of record.Fields.
+	body BLOB NOT NULL,
+	UNIQUE (id)
 ) STRICT;
 -- Events of calls are looked for by the time of their end, which is never before
 -- any of them. Calls end about in this order, so the index grows at its end.
