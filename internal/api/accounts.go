@@ -254,7 +254,7 @@ func (s *server) updateAccount(ctx context.Context, in *rest.Request, account id
 			added := addedEmergencyNumbers(current.EmergencyNumbers, next.EmergencyNumbers, ", at /tollgate/v1/accounts/{id}")
 			switch {
 			case len(added) > 0 && beyond(in, []string{ScopeAdmin}) != "":
-				return current, &rest.Failure{Status: http.StatusForbidden, Problems: added}
+				return current, &rest.RefusalError{Status: http.StatusForbidden, Problems: added}
 			case raised(current.ChannelLimit, next.ChannelLimit) && beyond(in, []string{ScopeAdmin}) != "":
 				return current, rest.FailAt(http.StatusForbidden, "/concurrent_call_limit", rest.CodeForbidden,
 					"Raising concurrent_call_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",

@@ -166,7 +166,7 @@ func (o *out) batched(s *server, snapshot *policy.Snapshot, in *rest.Request, e 
 }
 
 // countRejected counts what a switch sent that was not taken.
-func (s *server) countRejected(f *rest.Failure) {
+func (s *server) countRejected(f *rest.RefusalError) {
 	if s.Rejected == nil || f.Status < 400 || f.Status >= 500 {
 		return
 	}

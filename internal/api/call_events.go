@@ -123,10 +123,10 @@ func callEventParams() []rest.Parameter {
 	words := func(of ...string) *rest.Schema { return &rest.Schema{Kind: "string", Enum: of} }
 	cursors := rest.CursorParams("events", eventPageSize, rest.ParseWith(parseEventCursor))
 	params := slices.Concat(rest.PageParams(eventPageSize, rest.MaxPageSize), cursors, []rest.Parameter{
-		rest.EqualFilter("filter[leg_id]", "id", rest.UuidSchema()),
-		rest.EqualFilter("filter[application_session_id]", "id", rest.UuidSchema()),
-		rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()),
-		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", rest.IdSchema()),
+		rest.EqualFilter("filter[leg_id]", "id", rest.UUIDSchema()),
+		rest.EqualFilter("filter[application_session_id]", "id", rest.UUIDSchema()),
+		rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()),
+		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", rest.IDSchema()),
 		rest.EqualFilter("filter[from]", "from_number", dialled),
 		rest.EqualFilter("filter[to]", "to_number", dialled),
 		plain("name", words("call.initiated", "call.answered", "call.hangup", "call.cost"), "Only events of this name."),

@@ -46,8 +46,8 @@ func (s *server) callOperations() []rest.Operation {
 	operations := []rest.Operation{s.traceOperation(), {Method: http.MethodGet, Path: "/tollgate/v1/calls", ID: "list_call", Tag: "Calls", Scope: ScopeRead, Status: http.StatusOK,
 		Summary: "List the account's calls that are up or ringing, the newest first.", Answer: schemaOf[callView](), Shape: rest.List, Handle: s.listCalls,
 		Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
-			{Name: "filter[outbound_voice_profile_id]", Schema: rest.IdSchema(), Description: "Only calls of this profile."},
-			{Name: "filter[connection_id]", Schema: rest.IdSchema(), Description: "Only calls of this connection."},
+			{Name: "filter[outbound_voice_profile_id]", Schema: rest.IDSchema(), Description: "Only calls of this profile."},
+			{Name: "filter[connection_id]", Schema: rest.IDSchema(), Description: "Only calls of this connection."},
 			{Name: "filter[country_code]", Schema: countrySchema(), Description: "Only calls to this country."},
 		})}}
 	return append(operations, s.hangUpOperations()...)

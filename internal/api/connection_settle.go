@@ -81,7 +81,7 @@ func (s *server) settleEmergencyNumbers(in *rest.Request, exists bool, before, a
 // forbiddenOfConnection is what only a key with the scope admin may change of a
 // connection: whatever lets more calls escape its limits, or silences their alert.
 func forbiddenOfConnection(before, after *settled) error {
-	f := &rest.Failure{Status: http.StatusForbidden}
+	f := &rest.RefusalError{Status: http.StatusForbidden}
 	f.Problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
 	refuse := func(pointer, format string, args ...any) {
 		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})

@@ -31,8 +31,8 @@ const shortestNameSearch = 3
 // connectionFilters are those of every list of connections.
 func connectionFilters() []rest.Parameter {
 	return append(rest.NameFilters("connection_name", shortestNameSearch),
-		rest.EqualFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IdSchema()),
-		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IdSchema()),
+		rest.EqualFilter("filter[outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IDSchema()),
+		rest.EqualFilter("filter[outbound.outbound_voice_profile_id]", "outbound_voice_profile_id", rest.IDSchema()),
 		fqdnFilter(),
 	)
 }

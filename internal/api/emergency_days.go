@@ -31,7 +31,7 @@ func (s *server) emergencyOperations() []rest.Operation {
 		Tag: "Calls", Scope: ScopeRead,
 		Summary: "List the emergency calls of connections by UTC day, the latest first.",
 		Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
-			{Name: "filter[connection_id]", Schema: rest.IdSchema(), Description: "Only those of this connection."},
+			{Name: "filter[connection_id]", Schema: rest.IDSchema(), Description: "Only those of this connection."},
 			{Name: "filter[date][gte]", Schema: day, Description: "Only days from this one on."},
 			{Name: "filter[date][lte]", Schema: day, Description: "Only days up to this one."},
 		}),

@@ -14,7 +14,7 @@ import (
 const codeAccountClosed field.Code = "20012"
 
 // failureOf is the answer to those errors of the store that not every collection has.
-func failureOf(err error) *rest.Failure {
+func failureOf(err error) *rest.RefusalError {
 	reference := &store.ReferenceError{}
 	errors.As(err, &reference)
 	locked := (*store.LockedError)(nil)
@@ -38,8 +38,8 @@ func failureOf(err error) *rest.Failure {
 }
 
 // lockedFailure names every field that is locked, and who can change it.
-func lockedFailure(e *store.LockedError) *rest.Failure {
-	f := &rest.Failure{Status: http.StatusForbidden}
+func lockedFailure(e *store.LockedError) *rest.RefusalError {
+	f := &rest.RefusalError{Status: http.StatusForbidden}
 	for _, locked := range e.Fields {
 		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: locked.Pointer, Detail: fmt.Sprintf(
 			"%s is locked for this account (locked_fields) by whoever runs the server. Leave it as it is, or ask them: "+

@@ -97,7 +97,7 @@ func (s *server) fqdnOperations() []rest.Operation {
 			return fqdnView{FQDN: f, RecordType: "fqdn"}
 		}),
 		Filters: []rest.Parameter{
-			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()), fqdnFilter(),
+			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()), fqdnFilter(),
 			rest.EqualFilter("filter[dns_record_type]", "dns_record_type", &rest.Schema{Kind: "string", Enum: []string{"a", "srv"},
 				Fold: strings.ToLower}),
 			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),

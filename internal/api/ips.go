@@ -43,7 +43,7 @@ func (s *server) ipOperations() []rest.Operation {
 		Validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
 		View:     rest.ViewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
 		Filters: []rest.Parameter{
-			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IdSchema()),
+			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()),
 			rest.EqualFilter("filter[ip_address]", "ip_address", networkSchema()),
 			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},

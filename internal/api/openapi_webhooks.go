@@ -40,7 +40,7 @@ func describeWebhooks(d *rest.Documenter) map[string]any {
 				header("telnyx-timestamp", "When the request was made, in seconds since 1970."),
 				header("webhook-id", "The event's id."),
 			},
-			"requestBody": map[string]any{"required": true, "content": rest.JsonContent(rest.Object(map[string]any{"data": rest.Object(data), "meta": rest.Object(meta)}))},
+			"requestBody": map[string]any{"required": true, "content": rest.JSONContent(rest.Object(map[string]any{"data": rest.Object(data), "meta": rest.Object(meta)}))},
 			"responses": map[string]any{
 				"2XX": map[string]any{"description": "The event was taken."},
 				"4XX": map[string]any{"description": "It is sent again later, as after every other answer and none."},

@@ -168,9 +168,9 @@ func filtersOf(f *record.Field, name string) []rest.Parameter {
 func valueSchema(f *record.Field) *rest.Schema {
 	switch f.Column.Kind {
 	case column.ID:
-		return rest.IdSchema()
+		return rest.IDSchema()
 	case column.UUID:
-		return rest.UuidSchema()
+		return rest.UUIDSchema()
 	case column.Bool:
 		return &rest.Schema{Kind: "boolean"}
 	case column.Int:

@@ -48,7 +48,7 @@ func named(op *rest.Operation, field string) (path string, known bool) {
 
 // isID says whether a schema is that of an id.
 func isID(s *rest.Schema) bool {
-	id := rest.IdSchema()
+	id := rest.IDSchema()
 	return s.Kind == "string" && (s.Format == "uuid" || s.Pattern != nil && s.Pattern.String() == id.Pattern.String())
 }
 

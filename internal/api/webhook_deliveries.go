@@ -60,8 +60,8 @@ func (s *server) deliveryOperations() []rest.Operation {
 
 func deliveryParams() []rest.Parameter {
 	return slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.TimeFilters("created_at", "created_at"), []rest.Parameter{
-		rest.EqualFilter("filter[endpoint_id]", "endpoint_id", rest.IdSchema()),
-		rest.EqualFilter("filter[event_id]", "event_id", rest.UuidSchema()),
+		rest.EqualFilter("filter[endpoint_id]", "endpoint_id", rest.IDSchema()),
+		rest.EqualFilter("filter[event_id]", "event_id", rest.UUIDSchema()),
 		rest.EqualFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().Property("event_type").Schema),
 		rest.EqualFilter("filter[state]", "state", schemaOf[deliveryView]().Property("state").Schema),
 		rest.SortParam("-created_at", "created_at"),

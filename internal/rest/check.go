@@ -263,6 +263,7 @@ func nameOf(pointer string) string {
 // maxExcerpt bounds what an error repeats of a request.
 const maxExcerpt = 60
 
+// Excerpt is what an error repeats of a request, in quotes.
 func Excerpt(text string) string {
 	runes := []rune(text)
 	if len(runes) > maxExcerpt {

@@ -57,6 +57,7 @@ func (m *CursorMeta) NextAt(in *Request, cursor string) {
 	m.Cursors.After, m.Next = &cursor, new(in.pageAt("page[after]", cursor, m.PageSize))
 }
 
+// PreviousAt notes where the page before this one is.
 func (m *CursorMeta) PreviousAt(in *Request, cursor string) {
 	m.Cursors.Before, m.Previous = &cursor, new(in.pageAt("page[before]", cursor, m.PageSize))
 }

@@ -95,6 +95,7 @@ func docsHeader(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Inflate reads a compressed file of the page.
 func Inflate(compressed []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {

@@ -45,16 +45,16 @@ type Problem struct {
 	Parameter string
 }
 
-// Failure is why a request is not answered with what it asked for. It is the
+// RefusalError is why a request is not answered with what it asked for. It is the
 // only error type that reaches a client; every other error is a 500 or a 503.
-type Failure struct {
+type RefusalError struct {
 	Status     int
 	Problems   []Problem
 	Header     http.Header // of the answer, as Allow
 	Underlying error       // for the log, never for the client
 }
 
-func (f *Failure) Error() string {
+func (f *RefusalError) Error() string {
 	var texts []string
 	for _, p := range f.Problems {
 		texts = append(texts, fmt.Sprintf("%s %s%s: %s", p.Code, p.Pointer, p.Parameter, p.Detail))
@@ -62,25 +62,27 @@ func (f *Failure) Error() string {
 	return strconv.Itoa(f.Status) + " " + strings.Join(texts, "; ")
 }
 
-func (f *Failure) Unwrap() error { return f.Underlying }
+func (f *RefusalError) Unwrap() error { return f.Underlying }
 
-func Fail(status int, code field.Code, format string, args ...any) *Failure {
-	return &Failure{Status: status, Problems: []Problem{{Code: code, Detail: fmt.Sprintf(format, args...)}}}
+// Fail is the answer with one error.
+func Fail(status int, code field.Code, format string, args ...any) *RefusalError {
+	return &RefusalError{Status: status, Problems: []Problem{{Code: code, Detail: fmt.Sprintf(format, args...)}}}
 }
 
 // FailAt is fail with the pointer of the field that is to blame.
-func FailAt(status int, pointer string, code field.Code, format string, args ...any) *Failure {
+func FailAt(status int, pointer string, code field.Code, format string, args ...any) *RefusalError {
 	f := Fail(status, code, format, args...)
 	f.Problems[0].Pointer = pointer
 	return f
 }
 
-func Invalid(problems []Problem) *Failure {
-	return &Failure{Status: http.StatusUnprocessableEntity, Problems: problems}
+// Invalid is the answer to values that are wrong.
+func Invalid(problems []Problem) *RefusalError {
+	return &RefusalError{Status: http.StatusUnprocessableEntity, Problems: problems}
 }
 
 // InvalidFields is the answer to what a resource's own validation found.
-func InvalidFields(errs []field.Error) *Failure {
+func InvalidFields(errs []field.Error) *RefusalError {
 	problems := make([]Problem, 0, min(len(errs), MaxProblems))
 	for _, e := range errs[:min(len(errs), MaxProblems)] {
 		problems = append(problems, Problem{Code: e.Code, Detail: e.Detail, Pointer: e.Pointer})
@@ -93,8 +95,8 @@ const RetryAfterSecs = "1"
 
 // FailureOf turns any error into the answer to it. This is the one place where
 // the errors of collections get a status and a code.
-func (s *Server) FailureOf(err error) *Failure {
-	if known := (*Failure)(nil); errors.As(err, &known) {
+func (s *Server) FailureOf(err error) *RefusalError {
+	if known := (*RefusalError)(nil); errors.As(err, &known) {
 		return known
 	}
 	if s.Failure != nil {
@@ -137,7 +139,7 @@ func by(other string) string {
 	return ": " + other
 }
 
-// Error answers on the wire. Source: Telnyx v2, ErrorResponse.
+// ErrorAnswer is an answer with errors on the wire. Source: Telnyx v2, ErrorResponse.
 type ErrorAnswer struct {
 	Errors []errorEntry `json:"errors"`
 }
@@ -165,7 +167,7 @@ func (s *Server) TitleOf(code field.Code) string {
 	return cmp.Or(s.titles[code], s.titles[CodeUnexpected])
 }
 
-func writeFailure(w http.ResponseWriter, sc *exchange, f *Failure) {
+func writeFailure(w http.ResponseWriter, sc *exchange, f *RefusalError) {
 	answer := ErrorAnswer{}
 	for _, p := range f.Problems {
 		// What repeats a part of the request may not be UTF-8.

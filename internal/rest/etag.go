@@ -32,6 +32,7 @@ func entityTag(version int64, body []byte) string {
 // gzipSuffix is at the end of the tag of a compressed body: a strong tag names bytes.
 const gzipSuffix = "-gzip"
 
+// CompressedTag is the tag of a compressed body.
 func CompressedTag(tag string) string { return strings.TrimSuffix(tag, `"`) + gzipSuffix + `"` }
 
 // maxTags bounds how many tags a header may list.

@@ -23,13 +23,13 @@ func FuzzQuery(f *testing.F) {
 	list := &Schema{Kind: "array", MaxItems: 5, Items: &Schema{Kind: "string", Enum: []string{"date", "tn_type", "cost"}}}
 	params := slices.Concat(PageParams(20, MaxPageSize), NameFilters("name", 0), TimeFilters("started_at", "started_at"), []Parameter{
 		{Name: "dimensions", Schema: list}, {Name: "date_range", Schema: DateRangeSchema()}, SortListParam("", "name", "cost"),
-		EqualFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", IdSchema()), dryRunParam(),
+		EqualFilter("filter[outbound.outbound_voice_profile_id]", "profile_id", IDSchema()), dryRunParam(),
 	})
 	f.Fuzz(func(t *testing.T, raw string) {
 		strict, errStrict := parseQuery(params, raw, false)
 		q, err := parseQuery(params, raw, true)
 		for _, err := range []error{errStrict, err} {
-			if failed := (*Failure)(nil); err != nil && (!errors.As(err, &failed) || failed.Status/100 != 4 || len(failed.Problems) > MaxProblems || len(failed.Problems) == 0) {
+			if failed := (*RefusalError)(nil); err != nil && (!errors.As(err, &failed) || failed.Status/100 != 4 || len(failed.Problems) > MaxProblems || len(failed.Problems) == 0) {
 				t.Fatalf("%q: %v", raw, err)
 			}
 		}

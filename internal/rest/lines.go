@@ -8,8 +8,9 @@ import (
 // The log lines of strangers' requests: so many a second, and at once. What is left
 // out is reported once a minute.
 const (
-	strangerLines, StrangerLinesBurst = 10, 100
-	leftOutInterval                   = time.Minute
+	strangerLines      = 10
+	StrangerLinesBurst = 100
+	leftOutInterval    = time.Minute
 )
 
 // Lines bounds the lines of the log.

@@ -64,6 +64,7 @@ func someCursors() *Schema {
 	return s
 }
 
+// Documenter collects the schemas of a document.
 type Documenter struct {
 	schemas  map[string]any
 	commands map[string]Command // by the id of the operation
@@ -108,9 +109,9 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 	case op.Upload != "":
 		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}}}
 	case op.Body != nil:
-		out["requestBody"] = map[string]any{"required": !op.Body.Optional, "content": JsonContent(d.Named(typeName(op.ID)+"Request", op.Body))}
+		out["requestBody"] = map[string]any{"required": !op.Body.Optional, "content": JSONContent(d.Named(typeName(op.ID)+"Request", op.Body))}
 	}
-	content := JsonContent(d.answer(op))
+	content := JSONContent(d.answer(op))
 	if op.Shape == Table {
 		content["text/csv"] = map[string]any{"schema": map[string]any{"type": "string"}}
 	}
@@ -123,7 +124,7 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 		responses["304"] = unchanged
 	}
 	for _, status := range op.failures() {
-		failed := map[string]any{"description": failureText(status), "content": JsonContent(ref("Error"))}
+		failed := map[string]any{"description": failureText(status), "content": JSONContent(ref("Error"))}
 		withHeaders(failed, op.responseHeaders(status))
 		responses[status] = failed
 	}
@@ -171,6 +172,7 @@ func (d *Documenter) answer(op *Operation) map[string]any {
 	return Object(map[string]any{"data": data})
 }
 
+// Object is the schema of an object with data, with meta, or with both.
 func Object(properties map[string]any) map[string]any {
 	required := make([]string, 0, len(properties))
 	for _, name := range []string{"data", "meta"} {
@@ -181,7 +183,7 @@ func Object(properties map[string]any) map[string]any {
 	return map[string]any{"type": "object", "properties": properties, "required": required}
 }
 
-func JsonContent(s map[string]any) map[string]any {
+func JSONContent(s map[string]any) map[string]any {
 	return map[string]any{"application/json": map[string]any{"schema": s}}
 }
 

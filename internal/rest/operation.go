@@ -32,8 +32,9 @@ const (
 // Shape is the form of an operation's answer.
 type Shape uint8
 
+// The shapes.
 const (
-	item          Shape = iota // data is one object
+	Item          Shape = iota // data is one object
 	List                       // data is a list, and meta says which page of it
 	Table                      // a list, which is text/csv if format=csv asks for it
 	CursorList                 // a list whose meta has cursors too
@@ -51,6 +52,7 @@ func (s Shape) Paged() bool {
 // follows from it.
 type Effect uint8
 
+// The effects.
 const (
 	// Reads changes nothing, and its answer may change by itself.
 	Reads Effect = iota

@@ -235,6 +235,7 @@ const (
 	MaxPageSize   = 250
 )
 
+// PageParams are the parameters of a list with pages.
 func PageParams(size, largest int64) []Parameter {
 	return []Parameter{
 		{Name: "page[number]", Description: "The page, from 1. A page past the last one is empty.", lenient: true,
@@ -286,6 +287,7 @@ func NameFilters(name string, shortest int) []Parameter {
 	}
 }
 
+// ContainsFilter selects by a part of a field.
 func ContainsFilter(name, storeField string, shortest int) Parameter {
 	return Parameter{Name: name, Schema: &Schema{Kind: "string", MinLength: shortest, MaxLength: 255},
 		Description: "Only objects whose " + storeField + " contains this text, without regard to case.",
@@ -311,6 +313,7 @@ func (q *Query) StoreQuery(standard string, size int) collection.Query {
 	return out
 }
 
+// Text is the value of a parameter, or the standard one.
 func (q *Query) Text(name, standard string) string {
 	if value, given := q.Values[name]; given {
 		return value
@@ -318,6 +321,7 @@ func (q *Query) Text(name, standard string) string {
 	return standard
 }
 
+// Int is the value of a parameter that is a number, or the standard one.
 func (q *Query) Int(name string, standard int) int {
 	n, err := strconv.Atoi(q.Values[name])
 	if err != nil {
@@ -329,6 +333,7 @@ func (q *Query) Int(name string, standard int) int {
 // Words are the entries of a parameter that is a list.
 func (q *Query) Words(name string) []string { return q.lists[name] }
 
+// MetaOf is the meta of a page of a list.
 func MetaOf(q collection.Query, total int) *PageMeta {
 	return &PageMeta{PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total}
 }

@@ -105,6 +105,7 @@ func (r *Resource[T, V, K]) MustOperations() []Operation {
 	return operations
 }
 
+// Handler answers a request that has been checked.
 type Handler = func(context.Context, *Request) (*Response, error)
 
 func (r *Resource[T, V, K]) create(whole *Schema, defaults map[string]any) Handler {
@@ -218,6 +219,7 @@ func (r *Resource[T, V, K]) Problems(in *Request, object *T) []field.Error {
 	return errs
 }
 
+// Get answers with one object.
 func (r *Resource[T, V, K]) Get(ctx context.Context, in *Request) (*Response, error) {
 	key, err := r.ParseKey(in.ID)
 	if err != nil {

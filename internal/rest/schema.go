@@ -69,12 +69,14 @@ type Schema struct {
 	Parse func(string) error
 }
 
+// Property is a member of an object.
 type Property struct {
 	Name     string
 	Required bool
 	Schema   *Schema
 }
 
+// Property finds a member by its name; nil if there is none.
 func (s *Schema) Property(name string) *Property {
 	for i := range s.Properties {
 		if s.Properties[i].Name == name {
@@ -84,6 +86,7 @@ func (s *Schema) Property(name string) *Property {
 	return nil
 }
 
+// ParseWith makes the check of a schema from what parses a Go type.
 func ParseWith[T any](parse func(string) (T, error)) func(string) error {
 	return func(text string) error {
 		_, err := parse(text)
@@ -410,14 +413,14 @@ func (s *Schema) Without(name string) *Schema {
 	return &r
 }
 
-// IdSchema is the schema of an id that has to be there.
-func IdSchema() *Schema {
+// IDSchema is the schema of an id that has to be there.
+func IDSchema() *Schema {
 	s := scalars()[reflect.TypeFor[id.ID]()]
 	s.Nullable = false
 	return &s
 }
 
-func UuidSchema() *Schema {
+func UUIDSchema() *Schema {
 	s := scalars()[reflect.TypeFor[uuid.UUID]()]
 	return &s
 }

@@ -63,9 +63,9 @@ type Config struct {
 	// must not find a password by trying.
 	RequestKey []byte
 	// Failure is the answer to errors that only the service knows; nil for any other one.
-	Failure func(error) *Failure
+	Failure func(error) *RefusalError
 	// Refused is told of each refused request of traffic; nil for none.
-	Refused func(*Failure)
+	Refused func(*RefusalError)
 	// ExplainPath is the answer to a path that no operation has; nil says no more than that.
 	ExplainPath func(path string) error
 	// Codes are all codes of errors.
@@ -189,7 +189,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // notFound answers every path that no operation has.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
-	err := error(collection.ErrNotFound)
+	err := collection.ErrNotFound
 	if s.ExplainPath != nil {
 		err = s.ExplainPath(r.URL.Path)
 	}

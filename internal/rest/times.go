@@ -84,6 +84,7 @@ const (
 	dateRangeFormat = "date-range"
 )
 
+// MomentSchema is the schema of a time or a day.
 func MomentSchema() *Schema {
 	return &Schema{Kind: "string", Format: MomentFormat, Parse: ParseWith(ParseMoment),
 		Example: "2018-02-02T22:25:27.521Z"}
@@ -102,6 +103,7 @@ func TimeFilters(name, storeField string) []Parameter {
 	return filters
 }
 
+// TimeBounds are the operators by which a time is filtered.
 func TimeBounds() []string { return []string{"eq", "gt", "gte", "lt", "lte"} }
 
 // MomentFilter selects by one bound of a time, in Telnyx's word for it.
@@ -165,6 +167,7 @@ var dateRangeWanted = fmt.Sprintf("one of yesterday, today, tomorrow, last_week,
 	"this_month, next_month, last_N_days with N from 1 to %d, last_N_weeks from 1 to %d, or last_N_months from 1 to %d",
 	maxRangeDays, maxRangeWeeks, maxRangeMonths)
 
+// DateRangeSchema is the schema of a span of days.
 func DateRangeSchema() *Schema {
 	return &Schema{Kind: "string", Format: dateRangeFormat, Pattern: regexp.MustCompile(dateRangePattern),
 		Example: "last_7_days",

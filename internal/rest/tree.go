@@ -28,6 +28,7 @@ type Literal string
 func (l Literal) MarshalJSON() ([]byte, error) { return []byte(l), nil }
 
 var (
+	// ErrDepth says that a body nests too deep.
 	ErrDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
 	errEmpty    = errors.New("the body is empty")
 	errTrailing = errors.New("there is something after the JSON value")
@@ -205,6 +206,7 @@ func noneForEmpty(s *Schema, value any, lenient bool) any {
 // TimeLayout is RFC 3339 with milliseconds, as Telnyx writes times.
 const TimeLayout = "2006-01-02T15:04:05.000Z"
 
+// WireTime writes a time as answers do.
 func WireTime(t time.Time) string { return t.UTC().Format(TimeLayout) }
 
 // Encoding is how this API writes JSON.
