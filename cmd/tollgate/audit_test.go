@@ -139,8 +139,9 @@ func TestAuditLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.ExecContext(ctx, "INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun) "+
-		"VALUES (1, 2, 20000, 5, 0, 0)")
+	_, err = db.ExecContext(ctx, "INSERT INTO spend_days "+
+		"(account_id, scope_kind, scope_id, day, posted, held, overrun, told, told_limit) "+
+		"VALUES (1, 1, unhex('00000000000000000000000000000002'), 20000, 5, 0, 0, 0, 0)")
 	if err != nil {
 		t.Fatal(err)
 	}

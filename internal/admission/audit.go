@@ -107,8 +107,7 @@ func (d *auditedDay) call(spend *ScopeFacts, reservedMicros int64) {
 
 // charge is money of a call on a day.
 type charge struct {
-	account, profile       id.ID
-	group                  *uuid.UUID
+	payer                  Payer
 	day                    record.Day
 	posted, holds, overrun money.Amount
 	reservedMicros         int64
@@ -117,20 +116,14 @@ type charge struct {
 
 // book adds a charge to every scope that it may be counted in.
 func (a *Auditor) book(c *charge) {
-	scopes := [3]Scope{{Profile: c.profile}, {Account: c.account}}
-	n := 2
-	if c.group != nil {
-		scopes[n] = Scope{Group: *c.group}
-		n++
-	}
-	for _, scope := range scopes[:n] {
-		d := a.day(c.account, scope.On(c.day))
+	for scope := range c.payer.Scopes {
+		d := a.day(c.payer.Account, scope.On(c.day))
 		d.charged, d.holding = money.Add(d.charged, c.posted), money.Add(d.holding, c.holds)
 		d.overrunCosts = money.Add(d.overrunCosts, c.overrun)
 		if c.decided == nil {
 			continue
 		}
-		d.call(c.decided.Facts.spendOf(scope.kind()), c.reservedMicros)
+		d.call(c.decided.Facts.spendOf(scope.Kind), c.reservedMicros)
 	}
 }
 
@@ -173,7 +166,7 @@ func (a *Auditor) Lease(l *Lease) {
 		return
 	}
 	decided := a.decision(row, l.Decision)
-	c := charge{account: l.Account, profile: l.Profile, group: l.BillingGroup, reservedMicros: l.ReservedMicros, decided: decided}
+	c := charge{payer: l.Payer(), reservedMicros: l.ReservedMicros, decided: decided}
 	for _, s := range l.Posted {
 		c.day, c.posted = s.Day, s.Cost
 		a.book(&c)
@@ -237,13 +230,14 @@ func (a *Auditor) Record(r *record.Call) {
 		a.emergencyRecord(r)
 		return
 	}
-	c := charge{account: r.AccountID, profile: r.ProfileID, group: r.BillingGroup, reservedMicros: r.StartedMicros, decided: decided}
+	payer := PayerOf(r.AccountID, r.ProfileID, r.ConnectionID, r.BillingGroup)
+	c := charge{payer: payer, reservedMicros: r.StartedMicros, decided: decided}
 	for _, s := range r.Slices {
 		c.day, c.posted = s.Day, s.Cost
 		a.book(&c)
 	}
 	if r.OverrunCost != 0 {
-		a.book(&charge{account: r.AccountID, profile: r.ProfileID, group: r.BillingGroup, day: record.DayOf(r.EndedMicros), overrun: r.OverrunCost})
+		a.book(&charge{payer: payer, day: record.DayOf(r.EndedMicros), overrun: r.OverrunCost})
 	}
 }
 
@@ -267,9 +261,9 @@ func (a *Auditor) charges(row string, r *record.Call) {
 }
 
 // Day takes what a scope has spent on a day in.
-func (a *Auditor) Day(account id.ID, key SpendKey, spend Spend) {
+func (a *Auditor) Day(key SpendKey, spend Spend) {
 	a.audit.Days++
-	d := a.day(account, key)
+	d := a.day(spend.Account, key)
 	d.found, d.row = true, spend
 }
 
@@ -324,11 +318,11 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(x, y SpendKey) int {
-		return cmp.Or(cmp.Compare(x.Profile, y.Profile), cmp.Compare(x.Account, y.Account), slices.Compare(x.Group[:], y.Group[:]), cmp.Compare(x.Day, y.Day))
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), slices.Compare(x.ID[:], y.ID[:]), cmp.Compare(x.Day, y.Day))
 	})
 	for _, key := range keys {
 		d := a.days[key]
-		if key.Profile == 0 && !d.found {
+		if !d.found && !key.Always() {
 			continue // it has no limit, or had none on that day
 		}
 		row := DayRow(d.account, key)
@@ -369,8 +363,8 @@ func RecordRow(account id.ID, call uuid.UUID) string {
 // DayRow names what a scope has spent on a day.
 func DayRow(account id.ID, key SpendKey) string {
 	day := key.Day.String()
-	if key.Account != 0 {
+	if key.Scope == AccountScope(account) {
 		return fmt.Sprintf("day %s of account %s", day, account)
 	}
-	return fmt.Sprintf("day %s of %s of account %s", day, key.Scope(), account)
+	return fmt.Sprintf("day %s of %s of account %s", day, key.Scope, account)
 }

@@ -14,7 +14,7 @@ import (
 // EncodingVersion is the first byte of an encoded decision. Behind it are the id, the
 // reason and the number of rules, then sections: one of the attempt, and one of each
 // rule. A new rule, or a new field at the end of a section, needs no new version.
-const EncodingVersion = 4
+const EncodingVersion = 5
 
 // ErrDecision says that stored bytes are not a decision.
 var ErrDecision = errors.New("not an encoded decision")

@@ -67,10 +67,10 @@ func (u *fixedUsage) LiveCalls(_, _, _ id.ID) (a, p, c int32) {
 }
 func (u *fixedUsage) LiveEmergencies(id.ID) int32 { return u.Emergencies }
 func (u *fixedUsage) SpendIn(scope Scope, _ record.Day) ScopeSpend {
-	switch {
-	case scope.Profile != 0:
+	switch scope.Kind {
+	case ScopeProfile:
 		return ScopeSpend{Posted: u.PostedToday, Held: u.HeldToday, HeldBack: u.HeldBack == "profile"}
-	case scope.Account != 0:
+	case ScopeAccount:
 		return ScopeSpend{Posted: u.AccountPosted, HeldBack: u.HeldBack == "account"}
 	}
 	return ScopeSpend{Posted: u.GroupPosted, HeldBack: u.HeldBack == "group"}

@@ -37,7 +37,7 @@ func (b *bench) audit() Audit {
 		a.EmergencyDay(key, day)
 	}
 	for key, spend := range changes.Spends {
-		a.Day(testAccount, key, spend)
+		a.Day(key, spend)
 	}
 	return a.Finish(func(SpendKey, int64) (money.Amount, bool) { return 0, false })
 }

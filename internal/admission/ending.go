@@ -63,9 +63,9 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	if r.OverrunSecs > 0 {
 		r.OverrunCost = l.Rate.SliceCost(l.GrantedSecs, l.GrantedSecs+r.OverrunSecs)
 		day := record.DayOf(r.EndedMicros)
-		scopes, n := scopesOf(s.policy, l.Account, l.Profile, l.BillingGroup)
+		scopes, n := scopesOf(s.policy, l.Payer())
 		for i := range n {
-			spend := s.spendOf(scopes[i].On(day))
+			spend := s.spendOf(scopes[i].On(day), l.Account)
 			spend.Overrun = money.Add(spend.Overrun, r.OverrunCost)
 		}
 	}

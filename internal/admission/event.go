@@ -86,7 +86,7 @@ const (
 // so that one which was raised and reached again is told again. A scope that is to
 // be held until it is released is held from then on.
 func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
-	scopes, n := scopesOf(p, at.account, at.profile, at.group)
+	scopes, n := scopesOf(p, at.Payer)
 	for i := range n {
 		if scopes[i].limit.On {
 			s.announceScope(&scopes[i], at, wanting)
@@ -96,17 +96,14 @@ func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
 
 func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) {
 	key := scope.On(at.day)
-	if scope.Group != uuid.Nil {
-		s.groups[scope.Group] = at.account
-	}
-	var spend Spend
+	spend := Spend{Account: at.Account}
 	if known := s.spends[key]; known != nil {
 		spend = *known
 	}
 	before, limit, spent := spend, scope.limit.Limit, money.Add(spend.Posted, spend.Held)
 	tell := func(kind EventKind, percent int32) *Event {
 		s.events = append(s.events, Event{
-			Kind: kind, AtMicros: s.now, Account: at.account, Profile: at.profile, Connection: at.connection, Scope: scope.Scope,
+			Kind: kind, AtMicros: s.now, Account: at.Account, Profile: at.Profile, Connection: at.Connection, Scope: scope.Scope,
 			Day: at.day, Percent: percent, Limit: limit, Posted: spend.Posted, Held: spend.Held,
 		})
 		return &s.events[len(s.events)-1]
@@ -123,24 +120,23 @@ func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) 
 		spend.ToldLimit = limit
 		tell(EventSpendLimitReached, 100).HoldAfter = scope.limit.HoldAfter
 		if scope.limit.HoldAfter {
-			s.holds[scope.Scope] = SpendHold{Cause: HoldLimit, SinceMicros: s.now}
+			s.holds[scope.Scope] = SpendHold{Account: at.Account, Cause: HoldLimit, SinceMicros: s.now}
 			s.dirtyHolds[scope.Scope] = struct{}{}
 		}
 	}
 	if spend != before {
-		*s.spendOf(key) = spend
+		*s.spendOf(key, at.Account) = spend
 	}
 }
 
 // spendPlace is where an amount of a call is booked.
 type spendPlace struct {
-	account, profile, connection id.ID
-	group                        *uuid.UUID
-	day                          record.Day
+	Payer
+	day record.Day
 }
 
 func (l *Lease) place(day record.Day) spendPlace {
-	return spendPlace{l.Account, l.Profile, l.Connection, l.BillingGroup, day}
+	return spendPlace{l.Payer(), day}
 }
 
 // reaches says whether an amount is at least so many percent of a limit, in 128 bits.

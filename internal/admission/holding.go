@@ -1,8 +1,7 @@
 package admission
 
 import (
-	"github.com/google/uuid"
-
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
@@ -61,21 +60,18 @@ func (s *State) post(l *Lease, billedSecs int64) {
 // move adds to what is posted and held in every scope in which the money of a call
 // is counted.
 func (s *State) move(l *Lease, day record.Day, posted, held money.Amount) {
-	scopes, n := scopesOf(s.policy, l.Account, l.Profile, l.BillingGroup)
+	scopes, n := scopesOf(s.policy, l.Payer())
 	for i := range n {
-		spend := s.spendOf(scopes[i].On(day))
+		spend := s.spendOf(scopes[i].On(day), l.Account)
 		spend.Posted += posted
 		spend.Held += held
-		if group := scopes[i].Group; group != uuid.Nil {
-			s.groups[group] = l.Account
-		}
 	}
 }
 
-func (s *State) spendOf(key SpendKey) *Spend {
+func (s *State) spendOf(key SpendKey, account id.ID) *Spend {
 	spend := s.spends[key]
 	if spend == nil {
-		spend = &Spend{}
+		spend = &Spend{Account: account}
 		s.spends[key] = spend
 	}
 	s.dirtySpends[key] = struct{}{}

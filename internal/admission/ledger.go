@@ -54,6 +54,7 @@ type Hold struct {
 
 // Spend is what one scope has posted and holds on one day.
 type Spend struct {
+	Account      id.ID // whose the scope is
 	Posted, Held money.Amount
 	Overrun      money.Amount // what calls lasted beyond their grants would have cost
 	// Told has a bit for each event of this day that was made, and ToldLimit is the
@@ -85,7 +86,6 @@ type Changes struct {
 	Spends  map[SpendKey]Spend
 	Callees map[CalleeKey]int32
 	Holds   map[Scope]SpendHold // to be put
-	Groups  map[uuid.UUID]id.ID // the accounts of the billing groups in Spends and Holds
 	// Emergencies are to be added to what there is.
 	Emergencies map[EmergencyKey]EmergencyDay
 	Events      []Event // in the order in which they happened
@@ -104,7 +104,6 @@ type State struct {
 	absent  map[id.ID]int32                  // live leases of a scope that RestorePart did not load
 	spends  map[SpendKey]*Spend
 	holds   map[Scope]SpendHold
-	groups  map[uuid.UUID]id.ID // whose the billing groups in spends are
 	callees map[CalleeKey]int32
 	paces   *Paces
 
@@ -133,7 +132,6 @@ func NewState() *State {
 		absent:       make(map[id.ID]int32),
 		spends:       make(map[SpendKey]*Spend),
 		holds:        make(map[Scope]SpendHold),
-		groups:       make(map[uuid.UUID]id.ID),
 		callees:      make(map[CalleeKey]int32),
 		paces:        &Paces{},
 		ended:        make(map[uuid.UUID]*record.Call),
@@ -150,8 +148,7 @@ func NewState() *State {
 
 // Restore puts back what was durable: first every Spend, then every lease. The
 // held amounts are not taken from there; they are the sum of the leases' holds. A
-// billing group or an account has a Spend for every day on which money is counted
-// in it.
+// scope has a Spend for every day on which money is counted in it.
 func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[CalleeKey]int32, now time.Time) {
 	s.now = now.UnixMicro()
 	for key, spend := range spends {
@@ -161,15 +158,10 @@ func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[
 	for _, l := range leases {
 		s.insert(l)
 		for _, h := range l.Held {
-			s.spendOf(SpendKey{Profile: l.Profile, Day: h.Day}).Held += h.Cost
-			if spend := s.spends[SpendKey{Account: l.Account, Day: h.Day}]; spend != nil {
-				spend.Held += h.Cost
-			}
-			if l.BillingGroup == nil {
-				continue
-			}
-			if spend := s.spends[SpendKey{Group: *l.BillingGroup, Day: h.Day}]; spend != nil {
-				spend.Held += h.Cost
+			for scope := range l.Payer().Scopes {
+				if s.spends[scope.On(h.Day)] != nil || scope.Always() {
+					s.spendOf(scope.On(h.Day), l.Account).Held += h.Cost
+				}
 			}
 		}
 	}
@@ -227,7 +219,7 @@ func (s *State) SpendIn(scope Scope, day record.Day) ScopeSpend {
 
 // Spend is what a profile has posted and holds on a day.
 func (s *State) Spend(profile id.ID, day record.Day) (posted, held money.Amount) {
-	used := s.SpendIn(Scope{Profile: profile}, day)
+	used := s.SpendIn(ProfileScope(profile), day)
 	return used.Posted, used.Held
 }
 
@@ -293,9 +285,6 @@ func (s *State) TakeChanges() Changes {
 		changes.Emergencies = maps.Clone(s.emergencies)
 		clear(s.emergencies)
 	}
-	if len(s.groups) > 0 {
-		changes.Groups = maps.Clone(s.groups)
-	}
 	for call := range s.dirtyLeases {
 		if l := s.leases[call]; l != nil {
 			changes.Leases = append(changes.Leases, l)
@@ -327,7 +316,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		}
 		s.records = append(s.records, r)
 		if d.Verdicts[RuleSpend] == Refuse && d.Reason.ofSpend() {
-			s.announceSpend(p, spendPlace{d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup, d.Facts.Day}, true)
+			s.announceSpend(p, spendPlace{PayerOf(d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup), d.Facts.Day}, true)
 		}
 		return Result{Decision: d, Record: r}
 	}

@@ -69,7 +69,7 @@ type machine struct {
 }
 
 // modelScopes are the scopes of every call of the model.
-var modelScopes = [...]Scope{{Profile: testProfile}, {Group: testGroup}, {Account: testAccount}}
+var modelScopes = [...]Scope{ProfileScope(testProfile), GroupScope(testGroup), AccountScope(testAccount)}
 
 func TestRandomOperations(t *testing.T) {
 	decks := []*rating.Deck{
@@ -244,8 +244,8 @@ func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]polic
 	c.ID, c.AccountID = testConnection, testAccount
 	c.Outbound.Localization = new("US")
 	c.EmergencyCallLimit, c.EmergencyAlertCalls = urgent, new(int32(2))
-	a.Spending = limits[Scope{Account: testAccount}]
-	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[Scope{Group: testGroup}]}
+	a.Spending = limits[AccountScope(testAccount)]
+	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[GroupScope(testGroup)]}
 	return (&policy.Snapshot{}).With(policy.PutGroup(&group), policy.PutAccount(&a), policy.PutProfile(&p), policy.PutIPConn(&c),
 		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}))
 }
@@ -511,10 +511,10 @@ func (m *machine) check() {
 	}
 	for key, spend := range m.disk.spends {
 		if spend.Posted != posted[key.Day] {
-			m.t.Fatalf("%s, day %d: posted %v, the records' slices sum to %v", key.Scope(), key.Day, spend.Posted, posted[key.Day])
+			m.t.Fatalf("%s, day %d: posted %v, the records' slices sum to %v", key.Scope, key.Day, spend.Posted, posted[key.Day])
 		}
 		if spend.Held != held[key.Day] {
-			m.t.Fatalf("%s, day %d: held %v, the leases hold %v", key.Scope(), key.Day, spend.Held, held[key.Day])
+			m.t.Fatalf("%s, day %d: held %v, the leases hold %v", key.Scope, key.Day, spend.Held, held[key.Day])
 		}
 	}
 	day := record.DayOf(m.now.UnixMicro())

@@ -101,7 +101,7 @@ func outcome(r Result, s *State) string {
 		}
 	}
 	for key := range s.dirtySpends {
-		lines = append(lines, fmt.Sprintf("spend %v %+v", key, *s.spends[key]))
+		lines = append(lines, fmt.Sprintf("spend %v %d %+v", key.Scope, key.Day, *s.spends[key]))
 	}
 	for scope := range s.dirtyHolds {
 		lines = append(lines, fmt.Sprintf("hold %v %+v", scope, s.holds[scope]))

@@ -3,6 +3,7 @@ package admission
 import (
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
@@ -50,6 +51,17 @@ func gatherChannels(f *Facts, in *inquiry) {
 		f.ProfileMax = in.profile.ChannelLimit
 		f.AccountLive, f.ProfileLive, f.ConnectionLive = in.use.LiveCalls(f.Account, f.Profile, f.Connection)
 	}
+}
+
+// liveIn is how many calls of an account, a profile or a connection are up.
+func (f *Facts) liveIn(scope id.ID) int32 {
+	switch scope {
+	case f.Profile:
+		return f.ProfileLive
+	case f.Connection:
+		return f.ConnectionLive
+	}
+	return f.AccountLive
 }
 
 func judgeChannels(f *Facts) Reason {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -47,8 +48,8 @@ var spendRule = rule{
 // SpendFacts are the daily limits that count the money of the call, and what one call
 // may cost.
 type SpendFacts struct {
-	// Spends are those of the profile, which is always there, and then of its billing
-	// group and its account, where these have a limit.
+	// Spends are those of the profile, which is always there, and then of the other
+	// scopes that have a limit.
 	Spends      [maxScopes]ScopeFacts
 	MaxCallCost money.Amount // policy.NoLimit for none
 }
@@ -67,7 +68,7 @@ func gatherSpend(f *Facts, in *inquiry) {
 		return
 	}
 	f.MaxCallCost = in.profile.MaxCallCost
-	scopes, n := scopesOf(in.policy, f.Account, f.Profile, in.profile.BillingGroup)
+	scopes, n := scopesOf(in.policy, PayerOf(f.Account, f.Profile, f.Connection, in.profile.BillingGroup))
 	for i := range n {
 		f.Spends[i] = scopes[i].facts(in.use, f.Day)
 	}
@@ -79,7 +80,7 @@ func judgeSpend(f *Facts) Reason {
 		case spend.Limited && spend.HeldBack:
 			return ReasonSpendHeldBack
 		case spend.refuses(f.FirstGrantCost):
-			return spend.Scope.kind().reason()
+			return scopeKinds[spend.Scope.Kind].reason
 		}
 	}
 	return refuseIf(f.MaxCallCost != policy.NoLimit && f.FirstGrantCost > f.MaxCallCost, ReasonCallCost)
@@ -93,7 +94,7 @@ func explainSpend(f *Facts) (seen, allowed string) {
 		case i > 0 && !spend.Limited:
 			continue
 		case i > 0:
-			seen, allowed, name = seen+"; ", allowed+"; ", scopeName(&spend.Scope)
+			seen, allowed, name = seen+"; ", allowed+"; ", f.scopeName(spend.Scope)+" "
 		}
 		seen += fmt.Sprintf("%sposted %s, held %s", name, spend.Posted, spend.Held)
 		seen += yesNo(spend.HeldBack, ", held until it is released", "")
@@ -108,11 +109,12 @@ func explainSpend(f *Facts) (seen, allowed string) {
 	return seen, allowed
 }
 
-func scopeName(s *Scope) string {
-	if s.kind() == scopeGroup {
-		return "billing group " + s.Group.String() + " "
+// scopeName names a scope, without the id where the facts have it elsewhere.
+func (f *Facts) scopeName(s Scope) string {
+	if own, ok := f.payer().In(s.Kind); ok && own == s {
+		return scopeKinds[s.Kind].name
 	}
-	return "account "
+	return s.String()
 }
 
 func codeSpend(c *coder, f *Facts) {
@@ -125,25 +127,29 @@ func codeSpend(c *coder, f *Facts) {
 	}
 }
 
-// scope writes or reads whose spend it is, which is known from the call but for a
-// billing group.
+// scope writes or reads whose spend it is. The id is left out where the facts have it
+// elsewhere.
 func (c *coder) scope(scope *Scope, f *Facts) {
-	kind := scope.kind()
-	ints(c, &kind)
-	switch kind {
-	case scopeProfile:
-		scope.Profile = f.Profile
-	case scopeGroup:
-		c.UUID(&scope.Group)
-	case scopeAccount:
-		scope.Account = f.Account
+	ints(c, &scope.Kind)
+	if scope.Kind == 0 || int(scope.Kind) >= len(scopeKinds) {
+		if scope.Kind != 0 {
+			c.Fail()
+		}
+		return
+	}
+	own, _ := f.payer().In(scope.Kind)
+	other := scope.ID != own.ID
+	if c.Bools(&other); other {
+		c.Raw(scope.ID[:])
+	} else {
+		scope.ID = own.ID
 	}
 }
 
 // spendOf are the facts about a kind of scope. They are zero where it had no limit.
-func (f *SpendFacts) spendOf(kind scopeKind) *ScopeFacts {
+func (f *SpendFacts) spendOf(kind ScopeKind) *ScopeFacts {
 	for i := range f.Spends {
-		if f.Spends[i].Scope.kind() == kind {
+		if f.Spends[i].Scope.Kind == kind {
 			return &f.Spends[i]
 		}
 	}
@@ -169,10 +175,11 @@ func (f *ScopeFacts) refuses(cost money.Amount) bool {
 func firstSpend(f *Facts, r room) room {
 	r.budget = min(r.budget, callCostLeft(f.MaxCallCost, 0))
 	for i := range f.Spends {
-		spend, live := &f.Spends[i], f.AccountLive // of a billing group it is not known better
-		if spend.Scope.Profile != 0 {
-			live = f.ProfileLive
+		spend := &f.Spends[i]
+		if spend.Scope.Kind == 0 {
+			break
 		}
+		live := f.liveIn(scopeKinds[spend.Scope.Kind].live(f.payer()))
 		left := spend.left()
 		r.budget = min(r.budget, left)
 		r.wantedSecs = min(r.wantedSecs, wantedSecs(f.Rate, live+1, spend.Limited, left))
@@ -183,15 +190,13 @@ func firstSpend(f *Facts, r room) room {
 // nextSpend finds the tightest of the call's scopes. One that does not end calls at
 // its limit never runs out.
 func nextSpend(s *State, p *policy.Snapshot, l *Lease, r room) room {
-	scopes, n := scopesOf(p, l.Account, l.Profile, l.BillingGroup)
+	payer := l.Payer()
+	scopes, n := scopesOf(p, payer)
 	for i := range n {
 		if limit := &scopes[i].limit; !limit.On || !limit.EndCalls {
 			continue
 		}
-		live := s.LiveIn(l.Account) // of a billing group it is not known better
-		if scopes[i].Profile != 0 {
-			live = s.LiveIn(l.Profile)
-		}
+		live := s.LiveIn(scopeKinds[scopes[i].Kind].live(payer))
 		f := scopes[i].facts(s, r.day)
 		left := f.left()
 		r.budget = min(r.budget, left)
@@ -222,9 +227,5 @@ func (l *Lease) costLeft(p *policy.Snapshot) money.Amount {
 
 // ofSpend says whether it is a daily limit that refuses.
 func (r Reason) ofSpend() bool {
-	switch r {
-	case ReasonDailySpendLimit, ReasonGroupSpendLimit, ReasonAccountSpendLimit, ReasonSpendHeldBack:
-		return true
-	}
-	return false
+	return r == ReasonSpendHeldBack || slices.ContainsFunc(scopeKinds[ScopeProfile:], func(k scopeKind) bool { return k.reason == r })
 }

@@ -57,9 +57,9 @@ func TestEveryFactIsStored(t *testing.T) {
 	fill(t, reflect.ValueOf(&d.Facts).Elem())
 	d.Facts.Rules, d.Facts.Day = NumRules, record.DayOf(d.Facts.AtMicros)
 	d.Facts.Class.Range = "+881"
-	d.Facts.Spends[0].Scope = Scope{Profile: d.Facts.Profile}
-	d.Facts.Spends[1].Scope = Scope{Group: uuid.New()}
-	d.Facts.Spends[2].Scope = Scope{Account: d.Facts.Account}
+	d.Facts.Spends[0].Scope = ProfileScope(d.Facts.Profile)
+	d.Facts.Spends[1].Scope = GroupScope(uuid.New())
+	d.Facts.Spends[2].Scope = AccountScope(d.Facts.Account)
 	again, err := DecodeDecision(d.Append(nil))
 	if err != nil {
 		t.Fatal(err)

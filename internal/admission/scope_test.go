@@ -86,8 +86,8 @@ func TestTheTightestScopeDecides(t *testing.T) {
 				t.Errorf("the next call: %v, want %v", r.Decision.Reason, c.reason)
 			}
 			r := b.settle(call, time.Duration(c.seconds+2)*time.Second)
-			own := b.state.SpendIn(Scope{Profile: testProfile}, today)
-			for scope, limit := range map[Scope]policy.SpendLimit{{Group: testGroup}: c.group, {Account: testAccount}: c.account} {
+			own := b.state.SpendIn(ProfileScope(testProfile), today)
+			for scope, limit := range map[Scope]policy.SpendLimit{GroupScope(testGroup): c.group, AccountScope(testAccount): c.account} {
 				if used := b.state.SpendIn(scope, today); limit.On && used != own {
 					t.Errorf("%s has %+v, its profile %+v", scope, used, own)
 				} else if !limit.On && used != (ScopeSpend{}) {
@@ -113,7 +113,7 @@ func TestAHoldGoesOverMidnight(t *testing.T) {
 	for b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner}).Decision.Allow {
 		// The rest of the day's money is taken.
 	}
-	account := Scope{Account: testAccount}
+	account := AccountScope(testAccount)
 	if _, held := b.state.holds[account]; !held {
 		t.Fatalf("not held with %+v", b.state.SpendIn(account, today))
 	}
@@ -123,8 +123,8 @@ func TestAHoldGoesOverMidnight(t *testing.T) {
 		t.Errorf("a call was extended on the next day: %+v", r)
 	}
 	refused := b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner})
-	if refused.Decision.Reason != ReasonSpendHeldBack || refused.Decision.Facts.spendOf(scopeAccount).Posted != 0 {
-		t.Errorf("the next day: %v, %+v", refused.Decision.Reason, refused.Decision.Facts.spendOf(scopeAccount))
+	if refused.Decision.Reason != ReasonSpendHeldBack || refused.Decision.Facts.spendOf(ScopeAccount).Posted != 0 {
+		t.Errorf("the next day: %v, %+v", refused.Decision.Reason, refused.Decision.Facts.spendOf(ScopeAccount))
 	}
 	b.state.DropHold(account)
 	if r := b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner}); !r.Decision.Allow {

@@ -281,19 +281,11 @@ func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSp
 	return spend
 }
 
-// readSpends reads what is used of a profile and of the billing group and account
-// that it shares limits with.
-func (s *server) readSpends(ctx context.Context, account id.ID, snapshot *policy.Snapshot, p *policy.Profile) (map[admission.Scope]store.SpendUse, error) {
-	scopes := []admission.Scope{{Profile: p.ID}}
-	if a := snapshot.Account(account); a != nil && a.Spending.On {
-		scopes = append(scopes, admission.Scope{Account: account})
-	}
-	if p.BillingGroup != nil && snapshot.Group(*p.BillingGroup) != nil {
-		scopes = append(scopes, admission.Scope{Group: *p.BillingGroup})
-	}
-	spends := make(map[admission.Scope]store.SpendUse, len(scopes))
-	for _, scope := range scopes {
-		use, err := s.Spending.Spend(ctx, account, scope)
+// readSpends reads what is used of the scopes in which the money of a call is counted.
+func (s *server) readSpends(ctx context.Context, snapshot *policy.Snapshot, payer admission.Payer) (map[admission.Scope]store.SpendUse, error) {
+	spends := make(map[admission.Scope]store.SpendUse)
+	for scope := range payer.Counted(snapshot) {
+		use, err := s.Spending.Spend(ctx, payer.Account, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -320,7 +312,7 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 	if p == nil || p.Account != account {
 		return u, nil
 	}
-	if u.spends, err = s.readSpends(ctx, account, snapshot, p); err != nil {
+	if u.spends, err = s.readSpends(ctx, snapshot, admission.PayerOf(account, p.ID, c.ID, p.BillingGroup)); err != nil {
 		return nil, err
 	}
 	callee, err := snapshot.Numbering(now).Normalise(call.To, c.Home)

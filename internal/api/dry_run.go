@@ -54,7 +54,7 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 			continue
 		}
 		if known := before.Profile(p.ID); effects.LiveCalls == 0 && known != nil { // only a profile that exists has calls, and spend
-			if use.spends, err = s.readSpends(ctx, account, before, known); err != nil {
+			if use.spends, err = s.readSpends(ctx, before, admission.PayerOf(account, known.ID, l.Connection, known.BillingGroup)); err != nil {
 				return nil, err
 			}
 		}

@@ -112,7 +112,7 @@ func (s *server) profileUsage(ctx context.Context, in *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, err
 	}
-	spend, err := s.Spending.Spend(ctx, in.Account, admission.Scope{Profile: key})
+	spend, err := s.Spending.Spend(ctx, in.Account, admission.ProfileScope(key))
 	if err != nil {
 		return nil, err
 	}

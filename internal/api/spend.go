@@ -106,7 +106,7 @@ func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, err
 	}
-	return s.sharedUsage(ctx, in.Account, admission.Scope{Group: key}, &g.SpendLimit, sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
+	return s.sharedUsage(ctx, in.Account, admission.GroupScope(key), &g.SpendLimit, sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
 }
 
 func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -114,7 +114,7 @@ func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, err
 	}
-	return s.sharedUsage(ctx, in.Account, admission.Scope{Account: a.ID}, &a.SpendLimit, sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
+	return s.sharedUsage(ctx, in.Account, admission.AccountScope(a.ID), &a.SpendLimit, sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
 }
 
 func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit, view sharedUsageView) (*rest.Response, error) {
@@ -150,7 +150,7 @@ func (s *server) releaseProfile(ctx context.Context, in *rest.Request) (*rest.Re
 	if _, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
-	return s.release(ctx, in, in.Account, admission.Scope{Profile: key})
+	return s.release(ctx, in, in.Account, admission.ProfileScope(key))
 }
 
 func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -161,7 +161,7 @@ func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Resp
 	if _, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
-	return s.release(ctx, in, in.Account, admission.Scope{Group: key})
+	return s.release(ctx, in, in.Account, admission.GroupScope(key))
 }
 
 func (s *server) releaseAccount(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -172,7 +172,7 @@ func (s *server) releaseAccount(ctx context.Context, in *rest.Request) (*rest.Re
 	if _, err := s.Accounts.Account(ctx, key); err != nil {
 		return nil, err
 	}
-	return s.release(ctx, in, key, admission.Scope{Account: key})
+	return s.release(ctx, in, key, admission.AccountScope(key))
 }
 
 func (s *server) release(ctx context.Context, in *rest.Request, account id.ID, scope admission.Scope) (*rest.Response, error) {
@@ -183,18 +183,8 @@ func (s *server) release(ctx context.Context, in *rest.Request, account id.ID, s
 
 func answerRelease(_ context.Context, scope admission.Scope) (*rest.Response, error) {
 	v := spendReleaseView{RecordType: "spend_release"}
-	v.ScopeType, v.ScopeID = scopeWords(scope)
+	v.ScopeType, v.ScopeID = scope.Words()
 	return &rest.Response{Data: v}, nil
-}
-
-func scopeWords(scope admission.Scope) (kind, key string) {
-	switch {
-	case scope.Profile != 0:
-		return "outbound_voice_profile", scope.Profile.String()
-	case scope.Group != uuid.Nil:
-		return "billing_group", scope.Group.String()
-	}
-	return "account", scope.Account.String()
 }
 
 func (s *server) listHolds(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -207,7 +197,7 @@ func (s *server) listHolds(ctx context.Context, in *rest.Request) (*rest.Respons
 	for i := range page.Items {
 		hold := viewHold(&page.Items[i].Hold)
 		views[i] = heldView{RecordType: "spend_hold", Cause: hold.Cause, Since: hold.Since, Until: hold.Until}
-		views[i].ScopeType, views[i].ScopeID = scopeWords(page.Items[i].Scope)
+		views[i].ScopeType, views[i].ScopeID = page.Items[i].Scope.Words()
 	}
 	return &rest.Response{Data: views, Meta: rest.MetaOf(q, page.Total)}, nil
 }

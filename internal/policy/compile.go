@@ -23,11 +23,9 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	compiled := &Profile{
 		ID: p.ID, Account: p.AccountID, Version: p.Version, Enabled: p.Enabled,
 		MaxRatePerMinute: NoLimit, MaxConnectFee: NoLimit, MaxCallCost: NoLimit, ChannelLimit: limit(p.ConcurrentCallLimit),
-		MaxCall:      secondsOf(p.MaxCallSecs),
-		SpendLimited: p.DailySpendLimitEnabled && p.DailySpendLimit != nil,
-		EndCalls:     p.SpendLimitAction == profile.EndCalls,
-		HoldAfter:    p.AfterLimit == profile.HoldUntilReleased,
-		Window:       window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
+		MaxCall:  secondsOf(p.MaxCallSecs),
+		Spending: CompileSpendLimit(p.Limit()),
+		Window:   window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
 		Recording: p.CallRecording,
 	}
 	if p.MaxDestinationRate != nil {
@@ -38,9 +36,6 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	}
 	if p.MaxCallCost != nil {
 		compiled.MaxCallCost = *p.MaxCallCost
-	}
-	if p.DailySpendLimit != nil {
-		compiled.SpendLimit = *p.DailySpendLimit
 	}
 	for _, name := range p.WhitelistedDestinations {
 		if country, ok := e164.CountryByAlpha2(name); ok {
@@ -61,7 +56,7 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 	return compiled, nil
 }
 
-// CompileSpendLimit compiles the limit of a billing group or an account.
+// CompileSpendLimit compiles the limit of a scope.
 func CompileSpendLimit(l *profile.SpendLimit) SpendLimit {
 	if !l.Limits() {
 		return SpendLimit{}

@@ -68,10 +68,7 @@ type Profile struct {
 	MaxConnectFee    money.Amount // NoLimit for none
 	MaxCallCost      money.Amount // NoLimit for none
 	ChannelLimit     int32
-	SpendLimited     bool
-	SpendLimit       money.Amount
-	EndCalls         bool // running calls end when the limit is reached
-	HoldAfter        bool // see SpendLimit
+	Spending         SpendLimit
 	Window           profile.Window
 	Deck             id.ID // 0 means the account's default deck
 	BillingGroup     *uuid.UUID
@@ -212,11 +209,6 @@ func (s *Snapshot) Group(group uuid.UUID) *Group {
 }
 
 func hashGroup(group uuid.UUID) uint64 { return binary.LittleEndian.Uint64(group[8:]) }
-
-// Spending is the profile's daily limit.
-func (p *Profile) Spending() SpendLimit {
-	return SpendLimit{On: p.SpendLimited, Limit: p.SpendLimit, EndCalls: p.EndCalls, HoldAfter: p.HoldAfter}
-}
 
 // Connection returns a connection, or nil.
 func (s *Snapshot) Connection(connection id.ID) *Connection {

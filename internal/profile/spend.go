@@ -33,6 +33,12 @@ func (l *SpendLimit) Complete() {
 	}
 }
 
+// Limit is the profile's own limit.
+func (p *Profile) Limit() *SpendLimit {
+	return &SpendLimit{DailySpendLimit: p.DailySpendLimit, DailySpendLimitEnabled: p.DailySpendLimitEnabled,
+		SpendLimitAction: p.SpendLimitAction, AfterLimit: p.AfterLimit}
+}
+
 // Limits says whether there is a limit in force.
 func (l *SpendLimit) Limits() bool { return l.DailySpendLimitEnabled && l.DailySpendLimit != nil }
 

@@ -86,25 +86,25 @@ func (d *disk) book(l *admission.Lease, sign money.Amount) {
 
 // scopes are those in which the money of a call is counted.
 func (d *disk) scopes(account, profile id.ID, group *uuid.UUID) []admission.Scope {
-	scopes := []admission.Scope{{Profile: profile}}
+	scopes := []admission.Scope{admission.ProfileScope(profile)}
 	if group != nil && d.policy.Group(*group).Spending.On {
-		scopes = append(scopes, admission.Scope{Group: *group})
+		scopes = append(scopes, admission.GroupScope(*group))
 	}
 	if d.policy.Account(account).Spending.On { // for the whole run, or never
-		scopes = append(scopes, admission.Scope{Account: account})
+		scopes = append(scopes, admission.AccountScope(account))
 	}
 	return scopes
 }
 
 // limit is the daily limit of a scope.
 func (d *disk) limit(s admission.Scope) policy.SpendLimit {
-	switch {
-	case s.Account != 0:
-		return d.policy.Account(s.Account).Spending
-	case s.Group != uuid.Nil:
-		return d.policy.Group(s.Group).Spending
+	switch s.Kind {
+	case admission.ScopeAccount:
+		return d.policy.Account(s.ID.Number()).Spending
+	case admission.ScopeGroup:
+		return d.policy.Group(uuid.UUID(s.ID)).Spending
 	}
-	return d.policy.Profile(s.Profile).Spending()
+	return d.policy.Profile(s.ID.Number()).Spending
 }
 
 // commit makes a group's changes durable. commands are those of the group.
@@ -241,13 +241,13 @@ func (d *disk) checkMoney(before map[admission.SpendKey]money.Amount, admitted [
 	for key := range keys {
 		spend := d.spends[key]
 		if spend.Posted != d.charged[key] || spend.Held != d.holding[key] {
-			w.failf("I6", "%s, day %d: posted %v and held %v, by the calls %v and %v", key.Scope(), key.Day,
+			w.failf("I6", "%s, day %d: posted %v and held %v, by the calls %v and %v", key.Scope, key.Day,
 				spend.Posted, spend.Held, d.charged[key], d.holding[key])
 		}
-		limit := d.limit(key.Scope())
+		limit := d.limit(key.Scope)
 		after := d.charged[key] + d.holding[key]
 		if limit.On && limit.EndCalls && after > before[key] && after > limit.Limit {
-			w.failf("I2", "%s, day %d: posted %v and held %v, limit %v", key.Scope(), key.Day, d.charged[key], d.holding[key],
+			w.failf("I2", "%s, day %d: posted %v and held %v, limit %v", key.Scope, key.Day, d.charged[key], d.holding[key],
 				limit.Limit)
 		}
 	}
@@ -291,14 +291,14 @@ func (d *disk) audit() {
 	}
 	for key, spend := range d.spends {
 		if spend.Posted != charged[key] || spend.Held != 0 {
-			w.failf("I6", "%s, day %d at the end: posted %v and held %v, by the calls %v", key.Scope(), key.Day, spend.Posted,
+			w.failf("I6", "%s, day %d at the end: posted %v and held %v, by the calls %v", key.Scope, key.Day, spend.Posted,
 				spend.Held, charged[key])
 		}
 		delete(charged, key)
 	}
 	for key, cost := range charged {
 		if cost != 0 {
-			w.failf("I6", "%s, day %d: calls were charged %v and the day knows nothing of it", key.Scope(), key.Day, cost)
+			w.failf("I6", "%s, day %d: calls were charged %v and the day knows nothing of it", key.Scope, key.Day, cost)
 		}
 	}
 }

@@ -266,8 +266,8 @@ func (n *node) applyPart(g *group) {
 		}
 	}
 	for key, spend := range d.spends {
-		lock := key.Profile + key.Account // only one of the two is set
-		if key.Group == groupID {
+		lock := key.ID.Number()
+		if key.Kind == admission.ScopeGroup {
 			lock = groupLock
 		}
 		if key.Day >= g.oldest && slices.Contains(g.locks, lock) {

@@ -86,7 +86,7 @@ func saveAccount(ctx context.Context, tx *txn, a *store.Account) error {
 	if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultDeck, "/default_rate_deck_id"); err != nil {
 		return err
 	}
-	if err := tx.countSpend(ctx, a.ID, admission.Scope{Account: a.ID}, a.Limits()); err != nil {
+	if err := tx.countSpend(ctx, a.ID, admission.AccountScope(a.ID), a.Limits()); err != nil {
 		return err
 	}
 	doc, err := encodeDoc(a)

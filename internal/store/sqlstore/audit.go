@@ -73,30 +73,17 @@ func auditLedger(ctx context.Context, tx table.Querier, d *dialect) (audit admis
 		return audit, fmt.Errorf("read call_slices: %w", err)
 	}
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
-		var account id.ID
-		var key admission.SpendKey
-		var spend admission.Spend
-		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Held, &spend.Overrun)
+		key, spend, err := table.ScanSpend(rows.Scan)
 		if _, later := journal.Days[key]; !later {
-			a.Day(account, key, spend)
+			a.Day(key, spend)
 		}
 		return err
-	}, "SELECT account_id, profile_id, day, posted, held, overrun FROM profile_days")
+	}, "SELECT "+table.SpendColumns+" FROM spend_days")
 	if err != nil {
-		return audit, fmt.Errorf("read profile_days: %w", err)
+		return audit, fmt.Errorf("read spend_days: %w", err)
 	}
-	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
-		account, key, spend, err := table.ScanScopeDay(rows.Scan)
-		if _, later := journal.Days[key]; !later {
-			a.Day(account, key, spend)
-		}
-		return err
-	}, "SELECT "+table.ScopeDayColumns+" FROM scope_days")
-	if err != nil {
-		return audit, fmt.Errorf("read scope_days: %w", err)
-	}
-	for key, day := range journal.Days {
-		a.Day(day.Account, key, day.Spend)
+	for key, spend := range journal.Days {
+		a.Day(key, spend)
 	}
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		key, day, err := table.ScanEmergencies(rows.Scan)
@@ -119,7 +106,7 @@ func auditLedger(ctx context.Context, tx table.Querier, d *dialect) (audit admis
 	if err != nil {
 		return audit, fmt.Errorf("read record_sweeps: %w", err)
 	}
-	limits, err := readLimits(ctx, tx)
+	limits, err := readLimits(ctx, tx, d)
 	if err != nil {
 		return audit, fmt.Errorf("read limits: %w", err)
 	}

@@ -124,7 +124,7 @@ func TestAuditNamesTheRow(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *ledgerRows) {
 		l.fill(t)
 		check(t, l.Ping(t.Context())) // what is spoiled is in the tables, not in the journal
-		tables := []string{"leases", "profile_days", "scope_days", "call_records", "call_slices"}
+		tables := []string{"leases", "spend_days", "call_records", "call_slices"}
 		for _, table := range tables {
 			l.exec("CREATE TABLE saved_" + table + " AS SELECT * FROM " + table)
 		}
@@ -165,7 +165,7 @@ var spoiled = []struct {
 		}
 	}, admission.Channels, func(*ledgerRows) string { return "lease" }, "live calls of profile"},
 	{"more posted than the limit", func(l *ledgerRows) {
-		l.exec("UPDATE profile_days SET posted = posted + $1", int64(money.Dollar))
+		l.exec("UPDATE spend_days SET posted = posted + $1 WHERE scope_kind = 1", int64(money.Dollar))
 	}, admission.Limit, func(*ledgerRows) string { return "day " }, "the largest limit in force was 0.1"},
 	{"a lease of a call that has ended", func(l *ledgerRows) {
 		l.copyLease(l.ended)
@@ -174,25 +174,25 @@ var spoiled = []struct {
 		l.exec("DELETE FROM call_records WHERE id = $1", l.ended[:])
 	}, admission.OneRecord, func(l *ledgerRows) string { return "record " + l.ended.String() }, "is missing"},
 	{"more posted than the billing group's limit", func(l *ledgerRows) {
-		l.exec("UPDATE scope_days SET posted = posted + $1", int64(money.Dollar))
+		l.exec("UPDATE spend_days SET posted = posted + $1 WHERE scope_kind > 1", int64(money.Dollar))
 	}, admission.Limit, func(*ledgerRows) string { return "day " }, "the largest limit in force was 0.2"},
 	{"more posted than the account's limit", func(l *ledgerRows) {
-		l.exec("UPDATE scope_days SET posted = posted + $1", int64(money.Dollar))
+		l.exec("UPDATE spend_days SET posted = posted + $1 WHERE scope_kind > 1", int64(money.Dollar))
 	}, admission.Limit, func(*ledgerRows) string { return "day " }, "the largest limit in force was 0.3"},
 	{"held of what is shared", func(l *ledgerRows) {
-		l.exec("UPDATE scope_days SET held = held - 1")
+		l.exec("UPDATE spend_days SET held = held - 1 WHERE scope_kind > 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "held, its live calls hold"},
 	{"posted", func(l *ledgerRows) {
-		l.exec("UPDATE profile_days SET posted = posted - 1")
+		l.exec("UPDATE spend_days SET posted = posted - 1 WHERE scope_kind = 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "posted, the calls were charged"},
 	{"held", func(l *ledgerRows) {
-		l.exec("UPDATE profile_days SET held = held - 1")
+		l.exec("UPDATE spend_days SET held = held - 1 WHERE scope_kind = 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "held, its live calls hold"},
 	{"overrun", func(l *ledgerRows) {
-		l.exec("UPDATE profile_days SET overrun = 0")
+		l.exec("UPDATE spend_days SET overrun = 0 WHERE scope_kind = 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "overrun"},
 	{"a day that is gone", func(l *ledgerRows) {
-		l.exec("DELETE FROM profile_days")
+		l.exec("DELETE FROM spend_days WHERE scope_kind = 1")
 	}, admission.Conservation, func(*ledgerRows) string { return "day " }, "is missing"},
 	{"a lease that is gone", func(l *ledgerRows) {
 		l.exec("DELETE FROM leases WHERE id = $1", l.live[:])
@@ -236,11 +236,11 @@ func TestAuditKnowsOldLimits(t *testing.T) {
 		set(money.Cent / 10)
 		set(money.Dollar)
 		set(2 * money.Cent)
-		l.exec("UPDATE profile_days SET posted = posted + $1", int64(9*money.Cent/10))
+		l.exec("UPDATE spend_days SET posted = posted + $1 WHERE scope_kind = 1", int64(9*money.Cent/10))
 		if audit := l.audit(); audit.Broken[admission.Limit] != 0 {
 			t.Errorf("below the largest limit: %+v", audit)
 		}
-		l.exec("UPDATE profile_days SET posted = posted + $1", int64(money.Dollar))
+		l.exec("UPDATE spend_days SET posted = posted + $1 WHERE scope_kind = 1", int64(money.Dollar))
 		if audit := l.audit(); audit.Broken[admission.Limit] != 1 {
 			t.Errorf("above the largest limit: %+v", audit)
 		}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
@@ -33,21 +33,6 @@ const (
 // limitHistory is which daily limits profiles, billing groups and accounts have had.
 type limitHistory map[admission.Scope][]limitSpan
 
-// scopeOfEvent is the scope whose limit an audit event may have changed.
-func scopeOfEvent(e *store.AuditEvent) (scope admission.Scope, ok bool, err error) {
-	switch e.RecordType {
-	case "outbound_voice_profile":
-		scope.Profile, err = id.Parse(e.ResourceID)
-	case "account":
-		scope.Account, err = id.Parse(e.ResourceID)
-	case "billing_group":
-		scope.Group, err = uuid.Parse(e.ResourceID)
-	default:
-		return scope, false, nil
-	}
-	return scope, err == nil, err
-}
-
 // limitSpan is a daily limit and since when it was in force, until the next span.
 type limitSpan struct {
 	sinceMicros int64
@@ -57,14 +42,14 @@ type limitSpan struct {
 }
 
 // readLimits walks back from what is configured now by what was recorded of changes.
-func readLimits(ctx context.Context, tx table.Querier) (limitHistory, error) {
+func readLimits(ctx context.Context, tx table.Querier, d *dialect) (limitHistory, error) {
 	changes := make(map[admission.Scope][]store.AuditEvent)
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		e, _, err := scanEvent(rows.Scan)
 		if err != nil {
 			return err
 		}
-		scope, ok, err := scopeOfEvent(&e)
+		scope, ok, err := admission.ParseScope(e.RecordType, e.ResourceID)
 		if ok {
 			changes[scope] = append(changes[scope], e)
 		}
@@ -73,7 +58,7 @@ func readLimits(ctx context.Context, tx table.Querier) (limitHistory, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := limitsNow(ctx, tx)
+	now, err := limitsNow(ctx, tx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -92,35 +77,20 @@ func readLimits(ctx context.Context, tx table.Querier) (limitHistory, error) {
 }
 
 // limitsNow reads the fields of everything that may have a limit.
-func limitsNow(ctx context.Context, tx table.Querier) (map[admission.Scope]map[string]jsontext.Value, error) {
+func limitsNow(ctx context.Context, tx table.Querier, d *dialect) (map[admission.Scope]map[string]jsontext.Value, error) {
 	now := make(map[admission.Scope]map[string]jsontext.Value)
-	profiles, groups := profileNoun(), billingGroupNoun()
-	for _, kind := range []struct {
-		columns, table string
-		read           func(*sql.Rows) (admission.Scope, any, error)
-	}{
-		{docColumns, profiles.table, func(rows *sql.Rows) (admission.Scope, any, error) {
-			p, err := profiles.scan(rows.Scan)
-			return admission.Scope{Profile: p.ID}, &p, err
-		}},
-		{docColumns, groups.table, func(rows *sql.Rows) (admission.Scope, any, error) {
-			g, err := groups.scan(rows.Scan)
-			return admission.Scope{Group: g.ID}, &g, err
-		}},
-		{"version, doc", "accounts", func(rows *sql.Rows) (admission.Scope, any, error) {
-			a, err := scanAccount(rows.Scan)
-			return admission.Scope{Account: a.ID}, &a, err
-		}},
-	} {
+	for _, limited := range limitedTables {
 		err := table.Query(ctx, tx, func(rows *sql.Rows) error {
-			scope, object, err := kind.read(rows)
+			scope := admission.Scope{Kind: limited.kind}
+			var doc []byte
+			err := rows.Scan((*uuid.UUID)(&scope.ID), &doc)
 			if err == nil {
-				now[scope], err = flatten(object)
+				now[scope], err = flatten(jsontext.Value(doc))
 			}
 			return err
-		}, "SELECT "+kind.columns+" FROM "+kind.table)
+		}, "SELECT "+limited.scopeID(d)+", doc FROM "+limited.name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read %s: %w", limited.name, err)
 		}
 	}
 	return now, nil
@@ -174,7 +144,7 @@ func spanOf(fields map[string]jsontext.Value) (limitSpan, error) {
 func (h limitHistory) largest(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
 	from := max(fromMicros, key.Day.StartMicros()-grantsBefore.Microseconds())
 	to := key.Day.StartMicros() + record.MicrosPerDay + grantsAfter.Microseconds()
-	spans := h[key.Scope()]
+	spans := h[key.Scope]
 	for i, s := range spans {
 		until := int64(math.MaxInt64)
 		if i+1 < len(spans) {

@@ -165,7 +165,7 @@ func testReopenCopy(t *testing.T, midnight bool, open func(*testing.T, *testCloc
 	if why := reserve(s); why != admission.ReasonSpendHeldBack {
 		t.Errorf("after another restart: %v", why)
 	}
-	use, err := s.Spend(t.Context(), account, admission.Scope{Profile: p.ID})
+	use, err := s.Spend(t.Context(), account, admission.ProfileScope(p.ID))
 	check(t, err)
 	if use.Hold == nil || use.Hold.Cause != admission.HoldRestored || use.Hold.SinceMicros != noon.UnixMicro() {
 		t.Errorf("hold %+v", use.Hold)
@@ -173,7 +173,7 @@ func testReopenCopy(t *testing.T, midnight bool, open func(*testing.T, *testCloc
 	if midnight {
 		clock.advance(12 * time.Hour)
 	} else {
-		check(t, s.Release(t.Context(), account, admission.Scope{Profile: p.ID}))
+		check(t, s.Release(t.Context(), account, admission.ProfileScope(p.ID)))
 	}
 	if why := reserve(s); why != admission.ReasonNone {
 		t.Errorf("on the next day, or released: %v", why)

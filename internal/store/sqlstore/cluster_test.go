@@ -179,7 +179,7 @@ func TestClusterRace(t *testing.T) {
 			if diff := cmp.Diff(want, counts); diff != "" {
 				t.Errorf("decisions (-want +got):\n%s", diff)
 			}
-			spend, err := nodes[1].SpendToday(context.Background(), account, p.ID)
+			spend, err := nodes[1].Spend(context.Background(), account, admission.ProfileScope(p.ID))
 			if err != nil || !c.used(allowed, spend.Held) {
 				t.Errorf("%d calls hold %v, %v", allowed, spend.Held, err)
 			}

@@ -194,7 +194,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	defer conn.Close(ctx)
 	guarded := map[string]string{
 		"accounts": "id", "profiles": "account_id", "credential_connections": "account_id", "rate_decks": "account_id",
-		"deck_chunks": "account_id", "leases": "account_id", "profile_days": "account_id", "call_records": "account_id",
+		"deck_chunks": "account_id", "leases": "account_id", "spend_days": "account_id", "call_records": "account_id",
 	}
 	rows := func(table, account string) (seen, foreign int) {
 		t.Helper()
@@ -230,7 +230,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	defer tx.Rollback(ctx)
 	_, err = tx.Exec(ctx, "SELECT set_config('tollgate.account', $1, true)", other.ID.String())
 	check(t, err)
-	_, err = tx.Exec(ctx, "INSERT INTO profile_days VALUES ($1, 1, 1, 1, 1, 1)", int64(mine))
+	_, err = tx.Exec(ctx, "INSERT INTO spend_days VALUES ($1, 1, '\\x01', 1, 1, 1, 1, 1, 1)", int64(mine))
 	if err == nil || !strings.Contains(err.Error(), "row-level security") {
 		t.Errorf("a row of another account was written: %v", err)
 	}
@@ -503,12 +503,8 @@ func TestPlansPostgreSQL(t *testing.T) {
 		`SELECT body FROM call_records WHERE id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
 		`SELECT s.cost FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['\x01', '\x02']::BYTEA[]) AS k (account_id, call_id)
 			CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`,
-		`SELECT posted FROM profile_days WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[]) AND day >= 5`,
-		`SELECT posted FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['', '\x02']::BYTEA[]) AS k (account, billing_group)
-			CROSS JOIN LATERAL (SELECT * FROM scope_days WHERE account_id = account AND billing_group_id = billing_group AND day >= 5) AS d`,
-		`SELECT cause FROM spend_holds WHERE profile_id = ANY(ARRAY[1, 2]::BIGINT[])`,
-		`SELECT cause FROM unnest(ARRAY[1, 2]::BIGINT[], ARRAY['', '\x02']::BYTEA[]) AS k (account, billing_group)
-			CROSS JOIN LATERAL (SELECT * FROM spend_holds WHERE account_id = account AND profile_id = 0 AND billing_group_id = billing_group) AS h`,
+		`SELECT posted FROM spend_days WHERE scope_id = ANY(ARRAY['\x01', '\x02']::BYTEA[]) AND day >= 5`,
+		`SELECT cause FROM spend_holds WHERE scope_id = ANY(ARRAY['\x01', '\x02']::BYTEA[])`,
 		`SELECT id FROM call_records WHERE account_id = 1 ORDER BY started_at DESC LIMIT 20`,
 		`SELECT COUNT(*) FROM call_records WHERE account_id = 1 AND country = 'GB' AND written >= CAST(CAST(CAST(5 AS BIGINT) AS TEXT) AS XID8)`,
 	} {

@@ -11,7 +11,7 @@ import (
 // dialect is what differs between the two databases where both are used alike.
 type dialect struct {
 	shared     bool   // other nodes write too
-	noBytes    string // an empty value of bytes
+	scopeID    string // the scope_id of a row whose id is a number
 	afterLimit string // after_limit in a document
 	tagged     string // joins the tags of profiles to call records
 	marker     marker
@@ -22,7 +22,7 @@ type dialect struct {
 }
 
 var fileDialect = dialect{
-	noBytes: "x''", afterLimit: "json_extract(doc, '$.after_limit')", tagged: fileTagged,
+	scopeID: "unhex(printf('%032x', id))", afterLimit: "json_extract(doc, '$.after_limit')", tagged: fileTagged,
 	// There is one writer, and rows get rising numbers.
 	marker: marker{
 		now: `SELECT (SELECT COALESCE(MAX(rowid), 0) FROM call_records) + 1,
@@ -33,7 +33,7 @@ var fileDialect = dialect{
 }
 
 var serverDialect = dialect{
-	shared: true, noBytes: "''::BYTEA", afterLimit: "doc::JSONB ->> 'after_limit'", tagged: serverTagged,
+	shared: true, scopeID: "decode(lpad(to_hex(id), 32, '0'), 'hex')", afterLimit: "doc::JSONB ->> 'after_limit'", tagged: serverTagged,
 	// The rows of a transaction that is still open may come in sight in any order, so the
 	// mark is the oldest transaction that is open. Source: PostgreSQL 15, pg_snapshot_xmin.
 	marker: marker{

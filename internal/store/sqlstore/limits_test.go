@@ -98,9 +98,9 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 		running.call(t, b, connectionID)
 	}
 	audited(t, a)
-	own, err := a.Spend(ctx, account, admission.Scope{Profile: p.ID})
+	own, err := a.Spend(ctx, account, admission.ProfileScope(p.ID))
 	check(t, err)
-	for _, scope := range []admission.Scope{{Group: group.ID}, {Account: account}} {
+	for _, scope := range []admission.Scope{admission.GroupScope(group.ID), admission.AccountScope(account)} {
 		use, err := a.Spend(ctx, account, scope)
 		check(t, err)
 		if use.Posted != own.Posted || use.Held != own.Held || use.Overrun != own.Overrun || use.Posted == 0 {

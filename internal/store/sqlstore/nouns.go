@@ -301,7 +301,7 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 		},
 		complete: func(g *T) { g.SpendLimit.Complete() },
 		check: func(ctx context.Context, tx *txn, g *T) error {
-			return tx.countSpend(ctx, g.AccountID, admission.Scope{Group: g.ID}, g.Limits())
+			return countGroup(ctx, tx, g, g.Limits())
 		},
 		removable: func(ctx context.Context, tx *txn, g *T) error {
 			return unused(ctx, tx, "an outbound voice profile",
@@ -314,10 +314,20 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 			return []policy.Change{policy.PutGroup(&policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)})}
 		},
 		drop: func(ctx context.Context, tx *txn, g *T) ([]policy.Change, error) {
-			return nil, tx.countSpend(ctx, g.AccountID, admission.Scope{Group: g.ID}, false)
+			return nil, countGroup(ctx, tx, g, false)
 		},
 		removed: func(g *T, at time.Time) { g.DeletedAt = &at },
 	}
+}
+
+// countGroup has a billing group counted while it has a limit, and only then known to
+// the policy.
+func countGroup(ctx context.Context, tx *txn, g *store.BillingGroup, on bool) error {
+	err := tx.countSpend(ctx, g.AccountID, admission.GroupScope(g.ID), on)
+	if err == nil && !on && tx.Snapshot.Group(g.ID) != nil {
+		err = tx.Apply(policy.DropGroup(g.ID))
+	}
+	return err
 }
 
 // assignBillingGroup keeps the id and the organisation of a group that was made

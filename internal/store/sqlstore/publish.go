@@ -158,10 +158,17 @@ func hangUpEvent(key uuid.UUID, e *admission.Event) (webhook.Event, error) {
 }
 
 func spendEvent(e *admission.Event) *webhook.Spend {
-	return &webhook.Spend{
-		Account: e.Account, Profile: e.Scope.Profile, Group: e.Scope.Group, Day: e.Day, Percent: e.Percent, Limit: e.Limit,
+	spend := &webhook.Spend{
+		Account: e.Account, Day: e.Day, Percent: e.Percent, Limit: e.Limit,
 		Posted: e.Posted, Held: e.Held, AtMicros: e.AtMicros, ForecastMicros: e.ForecastMicros, HoldAfter: e.HoldAfter,
 	}
+	switch e.Scope.Kind {
+	case admission.ScopeProfile:
+		spend.Profile = e.Scope.ID.Number()
+	case admission.ScopeGroup:
+		spend.Group = uuid.UUID(e.Scope.ID)
+	}
+	return spend
 }
 
 // announce publishes a write of configuration, in its own transaction.

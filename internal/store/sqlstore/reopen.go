@@ -42,19 +42,15 @@ func (s *Store) reopenCopy(ctx context.Context) error {
 
 func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
 	now := s.config.Clock().UnixMicro()
-	for _, kind := range []struct{ table, scope string }{
-		{"profiles", "account_id, id, " + s.dialect.noBytes},
-		{"billing_groups", "account_id, 0, id"},
-		{"accounts", "id, 0, " + s.dialect.noBytes},
-	} {
-		err := tx.exec(ctx,
-			"INSERT INTO spend_holds ("+table.HoldColumns+") SELECT "+kind.scope+", CAST($1 AS BIGINT), CAST($2 AS BIGINT), CASE "+
-				"WHEN "+
-				s.dialect.afterLimit+" = 'hold_until_released' THEN 0 ELSE CAST($3 AS BIGINT) END FROM "+kind.table+" WHERE TRUE ON "+
-				"CONFLICT DO NOTHING",
-			int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
+	for _, limited := range limitedTables {
+		err := tx.exec(ctx, fmt.Sprintf(`INSERT INTO spend_holds (%s)
+			SELECT %s, CAST($1 AS BIGINT), %s, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
+				CASE WHEN %s = 'hold_until_released' THEN 0 ELSE CAST($4 AS BIGINT) END
+			FROM %s WHERE TRUE ON CONFLICT DO NOTHING`,
+			table.HoldColumns, limited.account, limited.scopeID(s.dialect), s.dialect.afterLimit, limited.name),
+			int64(limited.kind), int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
 		if err != nil {
-			return fmt.Errorf("hold %s: %w", kind.table, err)
+			return fmt.Errorf("hold %s: %w", limited.name, err)
 		}
 	}
 	holds, err := table.LoadHolds(ctx, tx, "")

@@ -299,7 +299,7 @@ func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN posted ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(held), 0) AS BIGINT),
 		CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN overrun ELSE 0 END), 0) AS BIGINT)
-		FROM profile_days WHERE account_id = $1`, int64(account), int64(day)).
+		FROM spend_days WHERE account_id = $1 AND scope_kind = $3`, int64(account), int64(day), int64(admission.ScopeProfile)).
 			Scan(&spend.Posted, &spend.Held, &spend.Overrun)
 	})
 	if err != nil {

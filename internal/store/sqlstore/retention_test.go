@@ -18,7 +18,7 @@ func TestAuditAfterRetention(t *testing.T) {
 		if audit := l.audit(); len(audit.Breaches) != 0 || audit.Records != 0 {
 			t.Errorf("after the records were deleted: %+v", audit)
 		}
-		l.exec("UPDATE profile_days SET posted = 0")
+		l.exec("UPDATE spend_days SET posted = 0")
 		if audit := l.audit(); audit.Broken[admission.Conservation] == 0 {
 			t.Error("a live call is charged more than is posted, and the audit says nothing")
 		}

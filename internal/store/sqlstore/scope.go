@@ -6,42 +6,71 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// Billing groups and accounts are counted in scope_days while they have a limit. A
+// A scope that is not always counted has rows in spend_days while it has a limit. A
 // write of configuration that sets a limit adds up what the days of live calls have
 // cost so far; it has the ledger to itself, so that no charge is counted twice or
 // not at all. See admission.Scope.
 
-// countSpend has a billing group or an account counted from now on, or no more.
-func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Scope, on bool) error {
-	counted := t.Snapshot.Group(scope.Group) != nil
-	if scope.Account != 0 {
-		a := t.Snapshot.Account(account)
-		counted = a != nil && a.Spending.On
+// limitedTable is where scopes of a kind and their limits are configured, and how the
+// calls of one are found.
+type limitedTable struct {
+	kind    admission.ScopeKind
+	name    string
+	account string // the column of the account
+	uuids   bool   // whether ids are UUIDs
+	column  string // of call_records
+}
+
+// limitedTables are all of them: a line for each kind, or some.
+var limitedTables = [...]limitedTable{
+	{admission.ScopeProfile, "profiles", "account_id", false, "profile_id"},
+	{admission.ScopeGroup, "billing_groups", "account_id", true, "billing_group_id"},
+	{admission.ScopeAccount, "accounts", "id", false, "account_id"},
+}
+
+// scopeID is how a statement says the scope_id of a row of the table.
+func (t *limitedTable) scopeID(d *dialect) string {
+	if t.uuids {
+		return "id"
 	}
-	if counted == on {
+	return d.scopeID
+}
+
+// callsOf says how the calls of a kind of scope are found.
+func callsOf(kind admission.ScopeKind) *limitedTable {
+	for i := range limitedTables {
+		if limitedTables[i].kind == kind {
+			return &limitedTables[i]
+		}
+	}
+	panic(fmt.Sprintf("sqlstore: scopes of kind %d are in no table", kind))
+}
+
+// ofScope selects the rows of a scope, by scopeArgs.
+const ofScope = "account_id = $1 AND scope_kind = $2 AND scope_id = $3"
+
+func scopeArgs(account id.ID, scope admission.Scope, more ...any) []any {
+	return append([]any{int64(account), int64(scope.Kind), scope.ID[:]}, more...)
+}
+
+// countSpend has a scope counted from now on, or no more.
+func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Scope, on bool) error {
+	if scope.Limit(t.Snapshot).On == on {
 		return nil
 	}
-	err := t.exec(ctx, "DELETE FROM scope_days WHERE account_id = $1 AND billing_group_id = $2", int64(account),
-		table.GroupColumn(scope))
-	if err != nil {
+	if err := t.exec(ctx, "DELETE FROM spend_days WHERE "+ofScope, scopeArgs(account, scope)...); err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	if !on {
 		t.Afterwards(func(s *admission.State) { s.Uncount(scope) })
-		if scope.Group != uuid.Nil {
-			return t.Apply(policy.DropGroup(scope.Group))
-		}
 		return nil
 	}
 	spends, err := t.addUp(ctx, account, scope)
@@ -49,8 +78,8 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	for key, s := range spends {
-		err := t.exec(ctx, "INSERT INTO scope_days ("+table.ScopeDayColumns+") VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
-			int64(account), table.GroupColumn(scope), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun))
+		err := t.exec(ctx, "INSERT INTO spend_days ("+table.SpendColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+			table.SpendValues(nil, key, &s)...)
 		if err != nil {
 			return fmt.Errorf("count %s: %w", scope, err)
 		}
@@ -65,6 +94,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 	spends := make(map[admission.SpendKey]admission.Spend)
 	add := func(day record.Day, posted, held, overrun money.Amount) {
 		s := spends[scope.On(day)]
+		s.Account = account
 		s.Posted, s.Held, s.Overrun = money.Add(s.Posted, posted), money.Add(s.Held, held), money.Add(s.Overrun, overrun)
 		spends[scope.On(day)] = s
 	}
@@ -76,7 +106,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 			return err
 		}
 		oldest = min(oldest, record.DayOf(l.ReservedMicros))
-		if l.BillingGroup != nil && *l.BillingGroup == scope.Group {
+		if own, ok := l.Payer().In(scope.Kind); ok && own == scope && !l.Emergency {
 			leases = append(leases, l)
 		}
 		return nil
@@ -91,9 +121,10 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 		add(day, posted, held, overrun)
 		return err
 	}
-	if scope.Account != 0 {
+	if scope.Kind == admission.ScopeAccount {
 		return spends, table.Query(ctx, t, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
-			FROM profile_days WHERE account_id = $1 AND day >= $2 GROUP BY day`, int64(account), int64(oldest))
+			FROM spend_days WHERE account_id = $1 AND scope_kind = $2 AND day >= $3 GROUP BY day`,
+			int64(account), int64(admission.ScopeProfile), int64(oldest))
 	}
 	for _, l := range leases {
 		for _, s := range l.Posted {
@@ -103,35 +134,34 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 			add(h.Day, 0, h.Cost, 0)
 		}
 	}
+	calls := callsOf(scope.Kind)
+	var key any = scope.ID[:]
+	if !calls.uuids {
+		key = int64(scope.ID.Number())
+	}
 	err = table.Query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
 		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
-		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.billing_group_id = $3 AND s.day >= $4
+		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.`+calls.column+` = $3 AND s.day >= $4
 			AND NOT r.emergency GROUP BY s.day`,
-		int64(account), oldest.StartMicros(), scope.Group[:], int64(oldest))
+		int64(account), oldest.StartMicros(), key, int64(oldest))
 	if err != nil {
 		return nil, err
 	}
 	return spends, table.Query(ctx, t, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
-		WHERE account_id = $1 AND ended_at >= $2 AND billing_group_id = $3 AND overrun_cost > 0 GROUP BY 1`, record.MicrosPerDay),
-		int64(account), oldest.StartMicros(), scope.Group[:])
+		WHERE account_id = $1 AND ended_at >= $2 AND %s = $3 AND overrun_cost > 0 GROUP BY 1`, record.MicrosPerDay, calls.column),
+		int64(account), oldest.StartMicros(), key)
 }
 
 // Spend implements store.Spends.
 func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope) (use store.SpendUse, err error) {
 	day := record.DayOf(s.config.Clock().UnixMicro())
 	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
-		days, condition, args := "scope_days", "billing_group_id = $3", []any{int64(account), int64(day), table.GroupColumn(scope)}
-		if scope.Profile != 0 {
-			days, condition, args[2] = "profile_days", "profile_id = $3", int64(scope.Profile)
-		}
-		err := tx.QueryRowContext(ctx,
-			"SELECT posted, held, overrun FROM "+days+" WHERE account_id = $1 AND day = $2 AND "+condition, args...).
-			Scan(&use.Posted, &use.Held, &use.Overrun)
+		err := tx.QueryRowContext(ctx, "SELECT posted, held, overrun FROM spend_days WHERE "+ofScope+" AND day = $4",
+			scopeArgs(account, scope, int64(day))...).Scan(&use.Posted, &use.Held, &use.Overrun)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		holds, err := table.LoadHolds(ctx, tx, "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3",
-			int64(account), int64(scope.Profile), table.GroupColumn(scope))
+		holds, err := table.LoadHolds(ctx, tx, "WHERE "+ofScope, scopeArgs(account, scope)...)
 		if hold, held := holds[scope]; held && hold.On(day) {
 			use.Hold = &hold
 		}
@@ -153,20 +183,19 @@ type spendRelease struct {
 // Release implements store.Spends.
 func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scope) error {
 	err := s.writeIn(ctx, account, func(tx *txn) error {
-		where := "WHERE account_id = $1 AND profile_id = $2 AND billing_group_id = $3"
-		args := []any{int64(account), int64(scope.Profile), table.GroupColumn(scope)}
-		if scope.Group != uuid.Nil {
+		args := scopeArgs(account, scope)
+		if scope.Kind == admission.ScopeGroup {
 			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
 				return err
 			}
 		}
-		holds, err := table.LoadHolds(ctx, tx, where, args...)
+		holds, err := table.LoadHolds(ctx, tx, "WHERE "+ofScope, args...)
 		if err != nil {
 			return err
 		}
 		hold, held := holds[scope]
 		if held {
-			if err := tx.exec(ctx, "DELETE FROM spend_holds "+where, args...); err != nil {
+			if err := tx.exec(ctx, "DELETE FROM spend_holds WHERE "+ofScope, args...); err != nil {
 				return err
 			}
 			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
@@ -197,7 +226,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 			scope, hold, err := table.ScanHold(rows.Scan)
 			page.Items = append(page.Items, store.HeldScope{Scope: scope, Hold: hold})
 			return err
-		}, "SELECT "+table.HoldColumns+" "+where+" ORDER BY profile_id, billing_group_id LIMIT $3 OFFSET $4",
+		}, "SELECT "+table.HoldColumns+" "+where+" ORDER BY scope_kind DESC, scope_id LIMIT $3 OFFSET $4",
 			int64(account), int64(today), q.Size, skip)
 	})
 	if err != nil {
@@ -213,9 +242,10 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 		if err != nil {
 			return err
 		}
-		delete(holds, admission.Scope{Account: account})
+		own := admission.AccountScope(account)
+		delete(holds, own)
 		for scope := range holds {
-			if scope.Group == uuid.Nil {
+			if scope.Kind != admission.ScopeGroup {
 				continue
 			}
 			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
@@ -223,8 +253,7 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 			}
 		}
 		released = len(holds)
-		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND (profile_id <> 0 OR billing_group_id <> $2)",
-			int64(account), []byte{})
+		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND scope_id <> $2", int64(account), own.ID[:])
 		if err != nil {
 			return err
 		}

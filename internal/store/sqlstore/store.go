@@ -44,7 +44,6 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
-	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
@@ -320,23 +319,6 @@ func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Deci
 		return admission.Decision{}, fmt.Errorf("read decision %s: %w: %w", decision, table.ErrCorrupt, err)
 	}
 	return d, nil
-}
-
-// SpendToday is what a profile has posted and holds on the current UTC day.
-func (s *Store) SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error) {
-	var spend admission.Spend
-	day := record.DayOf(s.config.Clock().UnixMicro())
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
-		return tx.QueryRowContext(ctx, `SELECT COALESCE(d.posted, 0), COALESCE(d.held, 0), COALESCE(d.overrun, 0)
-			FROM profiles AS p
-			LEFT JOIN profile_days AS d ON d.account_id = p.account_id AND d.profile_id = p.id AND d.day = $3
-			WHERE p.account_id = $1 AND p.id = $2`, int64(account), int64(profile), int64(day)).
-			Scan(&spend.Posted, &spend.Held, &spend.Overrun)
-	})
-	if err != nil {
-		return admission.Spend{}, readError("outbound voice profile", profile.String(), err)
-	}
-	return spend, nil
 }
 
 // LiveCalls implements store.Calls.

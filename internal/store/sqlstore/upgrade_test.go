@@ -92,9 +92,8 @@ func TestTablesGrowUnderLoad(t *testing.T) {
 	a, b := openNode(t, url, "a"), openNode(t, url, "b")
 	account, connectionID := configure(t, a)
 	l := startLoad(t, connectionID, a, b)
-	for _, table := range []string{"leases", "profile_days", "call_records", "call_slices", "ledger_scopes", "nodes",
-		"scope_days", "spend_holds",
-		"callee_counts", "profiles", "accounts", "config_changes"} {
+	for _, table := range []string{"leases", "spend_days", "call_records", "call_slices", "ledger_scopes", "nodes",
+		"spend_holds", "callee_counts", "profiles", "accounts", "config_changes"} {
 		l.await(t, 50)
 		check(t, postgresServer(t).Exec(name,
 			fmt.Sprintf("ALTER TABLE %s ADD COLUMN of_a_later_version BIGINT NOT NULL DEFAULT 0", table)))

@@ -35,8 +35,7 @@ func TestForgottenCondition(t *testing.T) {
 	check(t, err)
 	for table, column := range map[string]string{
 		"profiles": "name", "credential_connections": "connection_name", "rate_decks": "name", "leases": "body",
-		"profile_days": "posted",
-		"scope_days":   "posted", "spend_holds": "cause", "call_records": "reason", "audit_events": "",
+		"spend_days": "posted", "spend_holds": "cause", "call_records": "reason", "audit_events": "",
 	} {
 		count, change := "SELECT COUNT(*) FROM "+table, "UPDATE "+table+" SET "+column+" = "+column
 		if column == "" {

@@ -98,7 +98,7 @@ func testEmergencies(t *testing.T, open Opener) {
 	day(today+1, &admission.EmergencyDay{BilledSecs: 60, Posted: money.Dollar})
 	// Nothing of it is in what the limit counts.
 	for d := today; d <= today+1; d++ {
-		if use := value(b.Spend(ctx, b.account.ID, admission.Scope{Profile: b.profile.ID}))(t); use.Posted != 0 ||
+		if use := value(b.Spend(ctx, b.account.ID, admission.ProfileScope(b.profile.ID)))(t); use.Posted != 0 ||
 			use.Held != 0 {
 			t.Errorf("the profile has %+v", use)
 		}

@@ -134,7 +134,7 @@ func testFaults(t *testing.T, open Opener) {
 	b.faults.inject(commitFails)
 	unavailable(errOf(b.Do(ctx, lost)))
 	lives(0)
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{}) {
 		t.Errorf("spend after a failed commit: %+v", spend)
 	}
 	kept := b.reserve()
@@ -157,7 +157,7 @@ func testFaults(t *testing.T, open Opener) {
 		t.Errorf("settle for the third time: %+v", r)
 	}
 	b.do(t, admission.Release{ID: lost.Call.ID, Ending: ending(b, 0)})
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Posted: money.Dollar}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{Posted: money.Dollar}) {
 		t.Errorf("spend at the end: %+v", spend)
 	}
 
@@ -255,8 +255,7 @@ func testReopen(t *testing.T, open Opener) {
 	if diff := cmp.Diff(before, value(b.LiveCalls(ctx, b.account.ID))(t)); diff != "" || len(before) != 2 {
 		t.Errorf("live calls (-before +after):\n%s", diff)
 	}
-	if spend := value(b.SpendToday(ctx, b.account.ID,
-		b.profile.ID))(t); spend != (admission.Spend{Held: 2 * money.Dollar}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{Held: 2 * money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
 	last := b.do(t, b.reserve())
@@ -274,7 +273,7 @@ func testReopen(t *testing.T, open Opener) {
 	if r.Outcome != record.OutcomeLost || r.Cost != money.Dollar || r.HangupCause != "owner_lost" {
 		t.Errorf("answered call: %v, %v, %s", r.Outcome, r.Cost, r.HangupCause)
 	}
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Posted: money.Dollar}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{Posted: money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
 	if r := b.do(t, admission.Settle{ID: ringing.Call.ID,

@@ -101,7 +101,7 @@ func testLastCent(t *testing.T, b *bed) {
 	if diff := cmp.Diff(want, countReasons(decisions)); diff != "" {
 		t.Errorf("decisions (-want +got):\n%s", diff)
 	}
-	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	spend := b.spendToday(t)
 	if spend != (admission.Spend{Held: 10 * money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
@@ -111,7 +111,7 @@ func testLastCent(t *testing.T, b *bed) {
 			b.do(t, admission.Settle{ID: decisions[i].ID, Ending: ending(b, 30*time.Second)})
 		}
 	}
-	spend = value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	spend = b.spendToday(t)
 	if spend != (admission.Spend{Posted: 10 * money.Dollar}) {
 		t.Errorf("spend after all have ended: %+v", spend)
 	}
@@ -200,7 +200,7 @@ func testRepeats(t *testing.T, b *bed) {
 		cmp.Diff(no.Record, again.Record) != "" {
 		t.Errorf("refused: %+v, again: %+v", no, again)
 	}
-	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	spend := b.spendToday(t)
 	if spend != (admission.Spend{Posted: one.Record.Cost}) {
 		t.Errorf("spend %+v, want %v posted", spend, one.Record.Cost)
 	}
@@ -240,7 +240,7 @@ func testRepeatsAtOnce(t *testing.T, b *bed) {
 	if page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10}))(t); page.Total != 1 {
 		t.Errorf("%d records, want 1", page.Total)
 	}
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Posted: money.Dollar}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{Posted: money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
 }
@@ -317,7 +317,7 @@ func testExpiry(t *testing.T, b *bed) {
 	if r.Outcome != record.OutcomeLost || r.Cost != 0 {
 		t.Errorf("ringing call: %v, %v", r.Outcome, r.Cost)
 	}
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != (admission.Spend{Posted: money.Dollar}) {
+	if spend := b.spendToday(t); spend != (admission.Spend{Posted: money.Dollar}) {
 		t.Errorf("spend %+v", spend)
 	}
 }
@@ -330,4 +330,10 @@ func testCalleeLimit(t *testing.T, b *bed) {
 	if diff := cmp.Diff(want, countReasons(b.race(t))); diff != "" {
 		t.Errorf("decisions (-want +got):\n%s", diff)
 	}
+}
+
+// spendToday is what the profile has posted and holds today.
+func (b *bed) spendToday(t testing.TB) admission.Spend {
+	t.Helper()
+	return value(b.Spend(t.Context(), b.account.ID, admission.ProfileScope(b.profile.ID)))(t).Spend
 }

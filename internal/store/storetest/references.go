@@ -39,7 +39,6 @@ func testTenancy(t *testing.T, open Opener) {
 		"Record":        errOf(b.Record(ctx, other, r.Decision.ID)),
 		"Decision":      errOf(b.Decision(ctx, other, r.Decision.ID)),
 		"live Decision": errOf(b.Decision(ctx, other, live.Decision.ID)),
-		"SpendToday":    errOf(b.SpendToday(ctx, other, b.profile.ID)),
 	} {
 		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s of another account: %v", what, err)

@@ -210,7 +210,7 @@ func testReports(t *testing.T, open Opener) {
 	}
 
 	spend := value(b.SpendSince(ctx, b.account.ID, today))(t)
-	profileSpend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	profileSpend := b.spendToday(t)
 	if spend != profileSpend || spend.Posted < money.Dollar || spend.Held == 0 {
 		t.Errorf("spend %+v, of the only profile %+v", spend, profileSpend)
 	}

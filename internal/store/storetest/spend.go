@@ -49,8 +49,8 @@ func (b *sharedBed) limitAccount(t *testing.T, l profile.SpendLimit) {
 	}))(t)
 }
 
-func (b *sharedBed) groupScope() admission.Scope   { return admission.Scope{Group: b.group.ID} }
-func (b *sharedBed) accountScope() admission.Scope { return admission.Scope{Account: b.account.ID} }
+func (b *sharedBed) groupScope() admission.Scope   { return admission.GroupScope(b.group.ID) }
+func (b *sharedBed) accountScope() admission.Scope { return admission.AccountScope(b.account.ID) }
 
 // spent compares what scopes have posted and hold.
 func (b *sharedBed) spent(t *testing.T, at string, want admission.Spend, scopes ...admission.Scope) {
@@ -78,7 +78,7 @@ func testSharedLimits(t *testing.T, open Opener) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newSharedBed(t, open)
 			scope := c.scope(b)
-			profileScope := admission.Scope{Profile: b.profile.ID}
+			profileScope := admission.ProfileScope(b.profile.ID)
 			// Two calls before there is a limit: one ends, one goes on.
 			ended, running := b.reserve(), b.reserve()
 			for _, r := range []admission.Reserve{ended, running} {
@@ -141,7 +141,7 @@ func testSpendHolds(t *testing.T, open Opener) {
 				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction, p.AfterLimit = l.DailySpendLimit, true,
 					l.SpendLimitAction, l.AfterLimit
 			}))
-		}, func(b *sharedBed) admission.Scope { return admission.Scope{Profile: b.profile.ID} }},
+		}, func(b *sharedBed) admission.Scope { return admission.ProfileScope(b.profile.ID) }},
 		{"BillingGroup", (*sharedBed).limitGroup, (*sharedBed).groupScope},
 		{"Account", (*sharedBed).limitAccount, (*sharedBed).accountScope},
 	} {

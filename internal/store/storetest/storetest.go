@@ -75,7 +75,6 @@ type Store interface {
 	CreateAccount(ctx context.Context, a store.Account) (store.Account, error)
 	PutKey(ctx context.Context, k store.Key) (store.Key, error)
 	CountKeys(ctx context.Context) (int, error)
-	SpendToday(ctx context.Context, account, profile id.ID) (admission.Spend, error)
 	Close() error
 }
 

@@ -111,7 +111,7 @@ func testSwitches(t *testing.T, open Opener) {
 	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 1 {
 		t.Errorf("%d live calls, want 1", n)
 	}
-	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	spend := b.spendToday(t)
 	if want := (admission.Spend{Posted: 3 * money.Dollar, Held: money.Dollar}); spend != want {
 		t.Errorf("spend %+v, want %+v", spend, want)
 	}
@@ -157,7 +157,7 @@ func testUsedIDs(t *testing.T, open Opener) {
 	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 1 {
 		t.Errorf("%d live calls, want 1", n)
 	}
-	spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t)
+	spend := b.spendToday(t)
 	if want := (admission.Spend{Posted: 2 * money.Dollar, Held: money.Dollar}); spend != want {
 		t.Errorf("spend %+v, want %+v", spend, want)
 	}
@@ -223,7 +223,7 @@ func (b *bed) wantRefused(t testing.TB, want error, c admission.Command) {
 // picture is all that the ledger shows of the first account.
 func (b *bed) picture(t testing.TB) string {
 	t.Helper()
-	return fmt.Sprint(value(b.LiveCalls(ctx, b.account.ID))(t), value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t))
+	return fmt.Sprint(value(b.LiveCalls(ctx, b.account.ID))(t), b.spendToday(t))
 }
 
 // testSwitchOrders tells of a call in every order of its events, some of them at
@@ -270,7 +270,7 @@ func testSwitchOrders(t *testing.T, open Opener) {
 		t.Errorf("%d records of %d calls", page.Total, len(calls))
 	}
 	want := admission.Spend{Posted: money.Amount(len(calls)) * 2 * money.Dollar}
-	if spend := value(b.SpendToday(ctx, b.account.ID, b.profile.ID))(t); spend != want {
+	if spend := b.spendToday(t); spend != want {
 		t.Errorf("spend %+v, want %+v", spend, want)
 	}
 	if n := len(value(b.LiveCalls(ctx, b.account.ID))(t)); n != 0 {

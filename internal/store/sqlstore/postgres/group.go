@@ -58,11 +58,11 @@ type ledgerGroup struct {
 
 	oldest   record.Day      // the earliest whose spends it may need
 	profiles map[id.ID]id.ID // whose money may move, and their accounts
-	payers   map[payer]struct{}
-	shared   map[admission.Scope]id.ID // billing groups and accounts in which money is counted, and their accounts
-	locked   []int64                   // scopes to lock, in the order of their ids
-	exact    []countOf                 // to be counted under their locks
-	shown    []countOf                 // to be counted for showing
+	payers   map[admission.Payer]struct{}
+	scopes   map[admission.Scope]struct{} // in which their money is counted
+	locked   []int64                      // scopes to lock, in the order of their ids
+	exact    []countOf                    // to be counted under their locks
+	shown    []countOf                    // to be counted for showing
 	callees  []admission.CalleeKey
 	urgent   []int64 // connections from which a Reserve is an emergency call
 	opened   int64   // the latest time at which one of the profiles opened its day
@@ -87,7 +87,7 @@ var errOverlooked = errors.New("a call is of a profile that is not locked")
 // names are nearly always new, and only looked up before the locks when thorough.
 func newLedgerGroup(run []*ledger.Work, now int64, thorough bool) *ledgerGroup {
 	g := &ledgerGroup{run: run, now: now, oldest: record.DayOf(now) - table.KeptSpendDays, profiles: make(map[id.ID]id.ID),
-		payers: make(map[payer]struct{}), shared: make(map[admission.Scope]id.ID), part: admission.Part{
+		payers: make(map[admission.Payer]struct{}), scopes: make(map[admission.Scope]struct{}), part: admission.Part{
 			Live: make(map[id.ID]int32), Spends: make(map[admission.SpendKey]admission.Spend),
 			Callees: make(map[admission.CalleeKey]int32), Urgent: make(map[id.ID]int32),
 			Started: make(map[admission.EmergencyKey]int64),
@@ -343,7 +343,7 @@ func (w *writer) plan(g *ledgerGroup) {
 			continue
 		}
 		g.profiles[p.ID] = p.Account
-		g.payers[payerOf(p.Account, p.BillingGroup)] = struct{}{}
+		g.payers[admission.PayerOf(p.Account, p.ID, c.ID, p.BillingGroup)] = struct{}{}
 		if a := w.snapshot.Account(c.Account); a != nil {
 			count("account_id", a.ID, a.ChannelLimit)
 		} else {
@@ -357,14 +357,7 @@ func (w *writer) plan(g *ledgerGroup) {
 			}
 		}
 	}
-	for p := range g.profiles {
-		scopes[p] = struct{}{}
-		// How many calls share what is left of the budget decides how long a grant is.
-		if p := w.snapshot.Profile(p); p != nil && p.SpendLimited && p.EndCalls {
-			count("profile_id", p.ID, p.ChannelLimit)
-		}
-	}
-	w.planShared(g, scopes, count)
+	w.planScopes(g, scopes, count)
 	for scope := range scopes {
 		g.locked = append(g.locked, int64(scope))
 	}
@@ -397,8 +390,6 @@ func (g *ledgerGroup) queueLoad(b *pgx.Batch, w *writer) {
 	g.queueCounts(b, g.exact)
 	g.queueCounts(b, g.shown)
 	g.queueSpends(b)
-	g.queueShared(b)
-	g.queueHolds(b)
 	g.queueCallees(b)
 	g.queueEmergencies(b)
 }
@@ -479,25 +470,6 @@ func (g *ledgerGroup) queueCounts(b *pgx.Batch, counts []countOf) {
 			return rows.Err()
 		})
 	}
-}
-
-func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
-	if len(g.profiles) == 0 {
-		return
-	}
-	b.Queue("SELECT profile_id, day, posted, held, overrun, told, told_limit FROM profile_days WHERE profile_id = "+
-		"ANY($1) AND day >= $2",
-		g.profileIDs(), int64(g.oldest)).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var key admission.SpendKey
-			var s admission.Spend
-			if err := rows.Scan(&key.Profile, &key.Day, &s.Posted, &s.Held, &s.Overrun, &s.Told, &s.ToldLimit); err != nil {
-				return err
-			}
-			g.part.Spends[key] = s
-		}
-		return rows.Err()
-	})
 }
 
 func (g *ledgerGroup) profileIDs() []int64 {

@@ -4,7 +4,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -20,13 +19,12 @@ const maxKnownLeases = 200_000
 // knownLease is what says of a lease which locks it needs, and of which days the
 // spends.
 type knownLease struct {
-	profile  id.ID
-	payer    payer
+	payer    admission.Payer
 	reserved record.Day // the charges of a call never fall on a day before it
 }
 
 func knownLeaseOf(l *admission.Lease) knownLease {
-	return knownLease{l.Profile, payerOf(l.Account, l.BillingGroup), record.DayOf(l.ReservedMicros)}
+	return knownLease{l.Payer(), record.DayOf(l.ReservedMicros)}
 }
 
 // recall finds the profiles of all calls that the group names in memory, and
@@ -65,14 +63,13 @@ func (w *writer) remember(g *ledgerGroup) {
 
 // touch notes a lease that the group may change.
 func (g *ledgerGroup) touch(l knownLease) {
-	g.profiles[l.profile] = l.payer.account
+	g.profiles[l.payer.Profile] = l.payer.Account
 	g.payers[l.payer] = struct{}{}
 	g.oldest = min(g.oldest, l.reserved)
 }
 
 // touched says whether what the group locks and loads is all that a lease needs.
 func (g *ledgerGroup) touched(l knownLease) bool {
-	_, locked := g.profiles[l.profile]
-	_, paying := g.payers[l.payer]
-	return locked && paying && g.oldest <= l.reserved
+	_, planned := g.payers[l.payer]
+	return planned && g.oldest <= l.reserved
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/column"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -126,21 +125,17 @@ func (r *tuples) columns() []any {
 const (
 	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, hung_up, body"
 	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BOOLEAN, BYTEA"
-	putSpend      = "posted = excluded.posted, held = excluded.held, overrun = excluded.overrun, told = excluded.told, " +
-		"told_limit = excluded.told_limit"
 )
 
 var (
 	putLeases = insertInto("leases", leaseRow, leaseRowTypes,
 		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, hung_up = excluded.hung_up, body = excluded.body")
 	insertLeases = insertInto("leases", leaseRow, leaseRowTypes, "")
-	putSpends    = insertInto("profile_days", "account_id, profile_id, day, posted, held, overrun, told, told_limit",
-		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (profile_id, day) DO UPDATE SET "+putSpend)
-	putScopes = insertInto("scope_days", table.ScopeDayColumns, "BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (account_id, billing_group_id, day) DO UPDATE SET "+putSpend)
+	putSpends    = insertInto("spend_days", table.SpendColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
+		" ON CONFLICT (scope_id, scope_kind, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, "+
+			"overrun = excluded.overrun, told = excluded.told, told_limit = excluded.told_limit")
 	putHolds = insertInto("spend_holds", table.HoldColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE SET cause = excluded.cause, since = "+
+		" ON CONFLICT (scope_id, scope_kind) DO UPDATE SET cause = excluded.cause, since = "+
 			"excluded.since, until_day = excluded.until_day")
 	putCallees = insertInto("callee_counts", "account_id, profile_id, callee, period, calls",
 		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
@@ -196,7 +191,7 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	for _, l := range g.part.Leases {
 		loaded[l.ID] = struct{}{}
 	}
-	var put, insert, records, cuts, spends, scopes, holds, callees tuples
+	var put, insert, records, cuts, spends, holds, callees tuples
 	for _, l := range changes.Leases {
 		into := &insert
 		if _, ok := loaded[l.ID]; ok {
@@ -213,25 +208,10 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		}
 	}
 	for key, s := range changes.Spends {
-		account, ok := g.accountOf(key.Scope(), changes)
-		if !ok {
-			return table.ErrStrayChange
-		}
-		if key.Profile == 0 {
-			scopes.add(int64(account), table.GroupColumn(key.Scope()), int64(key.Day), int64(s.Posted), int64(s.Held),
-				int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
-			continue
-		}
-		spends.add(int64(account), int64(key.Profile), int64(key.Day), int64(s.Posted), int64(s.Held), int64(s.Overrun),
-			int64(s.Told), int64(s.ToldLimit))
+		spends.add(table.SpendValues(nil, key, &s)...)
 	}
 	for scope, hold := range changes.Holds {
-		account, ok := g.accountOf(scope, changes)
-		if !ok {
-			return table.ErrStrayChange
-		}
-		holds.add(int64(account), int64(scope.Profile), table.GroupColumn(scope), int64(hold.Cause), hold.SinceMicros,
-			int64(hold.UntilDay))
+		holds.add(table.HoldValues(nil, scope, hold)...)
 	}
 	for key, calls := range changes.Callees {
 		account, ok := g.profiles[key.Profile]
@@ -250,7 +230,6 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	records.queue(b, insertRecords)
 	cuts.queue(b, insertSlices)
 	spends.queue(b, putSpends)
-	scopes.queue(b, putScopes)
 	holds.queue(b, putHolds)
 	callees.queue(b, putCallees)
 	emergencies.queue(b, insertEmergencies)
@@ -258,19 +237,6 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 		b.Queue("UPDATE ledger_scopes SET at = $2 WHERE id = ANY($1)", g.profileIDs(), g.now)
 	}
 	return nil
-}
-
-// accountOf is whose a scope is.
-func (g *ledgerGroup) accountOf(scope admission.Scope, changes *admission.Changes) (account id.ID, ok bool) {
-	switch {
-	case scope.Profile != 0:
-		account, ok = g.profiles[scope.Profile]
-	case scope.Account != 0:
-		return scope.Account, true
-	default:
-		account, ok = changes.Groups[scope.Group]
-	}
-	return account, ok
 }
 
 // queueNode keeps the node's own row, has plans made anew, and gives up nodes that

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
@@ -13,59 +12,56 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// payer is whose money moves beside a profile's.
-type payer struct {
-	account id.ID
-	group   uuid.UUID // Nil for none
-}
-
-func payerOf(account id.ID, group *uuid.UUID) payer {
-	if group == nil {
-		return payer{account: account}
-	}
-	return payer{account, *group}
-}
-
-// planShared finds the billing groups and accounts in which the group's money is
-// counted. Their rows are locked among the others, by id.
-func (w *writer) planShared(g *ledgerGroup, scopes map[id.ID]struct{}, count func(string, id.ID, int32)) {
-	add := func(scope admission.Scope, lock, account id.ID, limit policy.SpendLimit) {
-		if !limit.On {
-			return
-		}
-		if limit.EndCalls {
-			count("account_id", account, policy.NoLimit) // among so many the budget is shared
-		}
-		scopes[lock] = struct{}{}
-		g.shared[scope] = account
-	}
-	for p := range g.payers {
-		if a := w.snapshot.Account(p.account); a != nil {
-			add(admission.Scope{Account: p.account}, p.account, p.account, a.Spending)
-		}
-		if group := w.snapshot.Group(p.group); group != nil {
-			add(admission.Scope{Group: p.group}, groupLock(p.group), p.account, group.Spending)
+// planScopes finds the scopes in which the group's money is counted. Their rows are
+// locked among the others, by id.
+func (w *writer) planScopes(g *ledgerGroup, locks map[id.ID]struct{}, count func(string, id.ID, int32)) {
+	for payer := range g.payers {
+		for scope, limit := range payer.Counted(w.snapshot) {
+			locks[lockOf(scope)] = struct{}{}
+			g.scopes[scope] = struct{}{}
+			if !limit.EndCalls {
+				continue
+			}
+			// How many calls share what is left of the budget decides how long a grant is.
+			switch live := payer.LiveIn(scope.Kind); live {
+			case payer.Profile:
+				count("profile_id", live, w.snapshot.Profile(live).ChannelLimit)
+			case payer.Connection:
+				count("connection_id", live, policy.NoLimit)
+			default:
+				count("account_id", live, policy.NoLimit)
+			}
 		}
 	}
 }
 
-// groupLock is the row of ledger_scopes that is locked for a billing group. Ids of
-// other things are positive. Two groups with the same row only wait for each other.
-func groupLock(group uuid.UUID) id.ID {
-	return id.ID(binary.BigEndian.Uint64(group[:8])^binary.BigEndian.Uint64(group[8:])) | math.MinInt64
+// lockOf is the row of ledger_scopes that is locked for a scope: its id or, where that
+// is longer, a negative number. Two scopes with the same row only wait for each other.
+func lockOf(scope admission.Scope) id.ID {
+	high, low := binary.BigEndian.Uint64(scope.ID[:8]), binary.BigEndian.Uint64(scope.ID[8:])
+	if high == 0 {
+		return id.ID(low)
+	}
+	return id.ID(high^low) | math.MinInt64
 }
 
-// queueShared reads what the billing groups and accounts of the group have spent.
-func (g *ledgerGroup) queueShared(b *pgx.Batch) {
-	if len(g.shared) == 0 {
+func (g *ledgerGroup) scopeIDs() [][]byte {
+	ids := make([][]byte, 0, len(g.scopes))
+	for scope := range g.scopes {
+		ids = append(ids, scope.ID[:])
+	}
+	return ids
+}
+
+// queueSpends reads what the group's scopes have spent, and which of them are held back.
+func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
+	if len(g.scopes) == 0 {
 		return
 	}
-	accounts, groups := g.sharedColumns()
-	b.Queue("SELECT "+table.ScopeDayColumns+` FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account, billing_group)
-		CROSS JOIN LATERAL (SELECT * FROM scope_days WHERE account_id = account AND billing_group_id = billing_group AND day >= $3) AS d`,
-		accounts, groups, int64(g.oldest)).Query(func(rows pgx.Rows) error {
+	b.Queue("SELECT "+table.SpendColumns+" FROM spend_days WHERE scope_id = ANY($1) AND day >= $2",
+		g.scopeIDs(), int64(g.oldest)).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			_, key, spend, err := table.ScanScopeDay(rows.Scan)
+			key, spend, err := table.ScanSpend(rows.Scan)
 			if err != nil {
 				return err
 			}
@@ -73,26 +69,7 @@ func (g *ledgerGroup) queueShared(b *pgx.Batch) {
 		}
 		return rows.Err()
 	})
-}
-
-func (g *ledgerGroup) sharedColumns() (accounts []int64, groups [][]byte) {
-	accounts, groups = []int64{}, [][]byte{}
-	for scope, account := range g.shared {
-		accounts, groups = append(accounts, int64(account)), append(groups, table.GroupColumn(scope))
-	}
-	return accounts, groups
-}
-
-// queueHolds reads what is held back of the profiles and of what they share.
-func (g *ledgerGroup) queueHolds(b *pgx.Batch) {
-	if len(g.profiles) == 0 {
-		return
-	}
-	accounts, groups := g.sharedColumns()
-	b.Queue("SELECT "+table.HoldColumns+` FROM spend_holds WHERE profile_id = ANY($1)
-		UNION ALL SELECT `+table.HoldColumns+` FROM unnest($2::BIGINT[], $3::BYTEA[]) AS k (account, billing_group)
-			CROSS JOIN LATERAL (SELECT * FROM spend_holds WHERE account_id = account AND profile_id = 0 AND billing_group_id = billing_group) AS h`,
-		g.profileIDs(), accounts, groups).Query(func(rows pgx.Rows) error {
+	b.Queue("SELECT "+table.HoldColumns+" FROM spend_holds WHERE scope_id = ANY($1)", g.scopeIDs()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			scope, hold, err := table.ScanHold(rows.Scan)
 			if err != nil {

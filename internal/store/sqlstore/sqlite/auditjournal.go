@@ -18,7 +18,7 @@ import (
 type Journal struct {
 	Leases  map[int64]*JournalLease // by place; nil for one that is gone
 	Records []*record.Call          // by id
-	Days    map[admission.SpendKey]JournalDay
+	Days    map[admission.SpendKey]admission.Spend
 	// emergencies are to be added to what the table has.
 	Emergencies map[admission.EmergencyKey]admission.EmergencyDay
 }
@@ -29,14 +29,9 @@ type JournalLease struct {
 	Body    []byte
 }
 
-type JournalDay struct {
-	Account id.ID
-	Spend   admission.Spend
-}
-
 // readJournalled reads the journal of a file.
 func ReadJournal(ctx context.Context, tx table.Querier) (*Journal, error) {
-	j := &Journal{Leases: make(map[int64]*JournalLease), Days: make(map[admission.SpendKey]JournalDay),
+	j := &Journal{Leases: make(map[int64]*JournalLease), Days: make(map[admission.SpendKey]admission.Spend),
 		Emergencies: make(map[admission.EmergencyKey]admission.EmergencyDay)}
 	entries, err := readEntries(ctx, tx)
 	if err != nil {
@@ -94,12 +89,11 @@ func (j *Journal) add(ctx context.Context, tx table.Querier, records map[uuid.UU
 			r.Slices = append(r.Slices, s)
 		}
 	case daysPut:
-		var day record.Day
-		var s admission.Spend
-		if err := scan(&account, &profile, &day, &s.Posted, &s.Held, &s.Overrun, &s.Told, &s.ToldLimit); err != nil {
+		key, s, err := table.ScanSpend(scan)
+		if err != nil {
 			return err
 		}
-		j.Days[admission.Scope{Profile: profile}.On(day)] = JournalDay{account, s}
+		j.Days[key] = s
 	case emergenciesAdd:
 		key, more, err := table.ScanEmergencies(scan)
 		if err != nil {
@@ -108,12 +102,6 @@ func (j *Journal) add(ctx context.Context, tx table.Querier, records map[uuid.UU
 		day := j.Emergencies[key]
 		day.Add(more)
 		j.Emergencies[key] = day
-	case scopeDaysPut:
-		account, key, s, err := table.ScanScopeDay(scan)
-		if err != nil {
-			return err
-		}
-		j.Days[key] = JournalDay{account, s}
 	}
 	return nil
 }

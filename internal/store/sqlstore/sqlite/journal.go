@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/packed"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -46,7 +45,7 @@ func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, co
 		u.leases = make(map[uuid.UUID]*admission.Lease)
 		u.changes = admission.Changes{
 			Spends: make(map[admission.SpendKey]admission.Spend), Callees: make(map[admission.CalleeKey]int32),
-			Holds: make(map[admission.Scope]admission.SpendHold), Groups: make(map[uuid.UUID]id.ID),
+			Holds:       make(map[admission.Scope]admission.SpendHold),
 			Emergencies: make(map[admission.EmergencyKey]admission.EmergencyDay),
 		}
 	}
@@ -65,7 +64,6 @@ func (u *unfolded) add(c *admission.Changes, gone []int64, foldedPlace int64, co
 	maps.Copy(u.changes.Spends, c.Spends)
 	maps.Copy(u.changes.Callees, c.Callees)
 	maps.Copy(u.changes.Holds, c.Holds)
-	maps.Copy(u.changes.Groups, c.Groups)
 	for key, more := range c.Emergencies {
 		day := u.changes.Emergencies[key]
 		day.Add(more)

@@ -97,7 +97,6 @@ const (
 	recordsNew
 	slicesNew
 	daysPut
-	scopeDaysPut
 	holdsPut
 	calleesPut
 	emergenciesAdd
@@ -115,16 +114,12 @@ var statements = [numChanges]struct {
 		" ON CONFLICT (place) DO UPDATE SET body = excluded.body", 4},
 	recordsNew: {"INSERT INTO call_records (" + table.RecordColumns + ") VALUES ", "", len(table.RecordKinds)},
 	slicesNew:  {"INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost) VALUES ", "", 6},
-	daysPut: {"INSERT INTO profile_days (account_id, profile_id, day, posted, held, overrun, told, told_limit) VALUES ",
-		` ON CONFLICT (account_id, profile_id, day) DO UPDATE
+	daysPut: {"INSERT INTO spend_days (" + table.SpendColumns + ") VALUES ",
+		` ON CONFLICT (account_id, scope_kind, scope_id, day) DO UPDATE
 			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-				told = excluded.told, told_limit = excluded.told_limit`, 8},
-	scopeDaysPut: {"INSERT INTO scope_days (" + table.ScopeDayColumns + ") VALUES ",
-		` ON CONFLICT (account_id, billing_group_id, day) DO UPDATE
-			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-				told = excluded.told, told_limit = excluded.told_limit`, 8},
+				told = excluded.told, told_limit = excluded.told_limit`, 9},
 	holdsPut: {"INSERT INTO spend_holds (" + table.HoldColumns + ") VALUES ",
-		` ON CONFLICT (account_id, profile_id, billing_group_id) DO UPDATE
+		` ON CONFLICT (scope_id, scope_kind) DO UPDATE
 			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6},
 	calleesPut: {"INSERT INTO callee_counts (account_id, profile_id, callee, period, calls) VALUES ",
 		" ON CONFLICT (account_id, profile_id, callee, period) DO UPDATE SET calls = excluded.calls", 5},
@@ -184,27 +179,12 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 	}
 	add(recordsNew, records)
 	add(slicesNew, slices)
-	var days, scopeDays, holds, callees []any
+	var days, holds, callees []any
 	for key, spend := range c.Spends {
-		account, ok := w.accountOf(key.Scope(), c)
-		if !ok {
-			return nil, table.ErrStrayChange
-		}
-		if key.Profile != 0 {
-			days = append(days, int64(account), int64(key.Profile))
-			days = table.AppendSpend(days, key.Day, &spend)
-		} else {
-			scopeDays = append(scopeDays, int64(account), table.GroupColumn(key.Scope()))
-			scopeDays = table.AppendSpend(scopeDays, key.Day, &spend)
-		}
+		days = table.SpendValues(days, key, &spend)
 	}
 	for scope, hold := range c.Holds {
-		account, ok := w.accountOf(scope, c)
-		if !ok {
-			return nil, table.ErrStrayChange
-		}
-		holds = append(holds, int64(account), int64(scope.Profile), table.GroupColumn(scope), int64(hold.Cause), hold.SinceMicros,
-			int64(hold.UntilDay))
+		holds = table.HoldValues(holds, scope, hold)
 	}
 	for key, calls := range c.Callees {
 		account, ok := w.accounts[key.Profile]
@@ -214,7 +194,6 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 		callees = append(callees, int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
 	}
 	add(daysPut, days)
-	add(scopeDaysPut, scopeDays)
 	add(holdsPut, holds)
 	add(calleesPut, callees)
 	var emergencies []any
@@ -223,19 +202,6 @@ func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
 	}
 	add(emergenciesAdd, emergencies)
 	return list, nil
-}
-
-// accountOf is whose a scope is.
-func (w *writer) accountOf(scope admission.Scope, c *admission.Changes) (account id.ID, ok bool) {
-	switch {
-	case scope.Profile != 0:
-		account, ok = w.accounts[scope.Profile]
-	case scope.Account != 0:
-		return scope.Account, true
-	default:
-		account, ok = c.Groups[scope.Group]
-	}
-	return account, ok
 }
 
 // writeRows writes to the tables of the ledger.
@@ -301,24 +267,10 @@ func (w *writer) load(ctx context.Context, q table.Querier, now time.Time) error
 	}
 	spends := make(map[admission.SpendKey]admission.Spend)
 	err = table.Query(ctx, q, func(rows *sql.Rows) error {
-		var account id.ID
-		var key admission.SpendKey
-		var spend admission.Spend
-		err := rows.Scan(&account, &key.Profile, &key.Day, &spend.Posted, &spend.Overrun, &spend.Told, &spend.ToldLimit)
-		spends[key] = spend
-		accounts[key.Profile] = account
-		return err
-	}, "SELECT account_id, profile_id, day, posted, overrun, told, told_limit FROM profile_days WHERE day >= $1",
-		int64(oldest))
-	if err != nil {
-		return err
-	}
-	err = table.Query(ctx, q, func(rows *sql.Rows) error {
-		_, key, spend, err := table.ScanScopeDay(rows.Scan)
-		spend.Held = 0 // as of profiles it is the sum of what leases hold
+		key, spend, err := table.ScanSpend(rows.Scan)
 		spends[key] = spend
 		return err
-	}, "SELECT "+table.ScopeDayColumns+" FROM scope_days WHERE day >= $1", int64(oldest))
+	}, "SELECT "+table.SpendColumns+" FROM spend_days WHERE day >= $1", int64(oldest))
 	if err != nil {
 		return err
 	}

@@ -7,45 +7,36 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/record"
 )
 
-// groupColumn is how tables name a scope's billing group: empty for none.
-func GroupColumn(scope admission.Scope) []byte {
-	if scope.Group == uuid.Nil {
-		return []byte{}
-	}
-	return scope.Group[:]
+// SpendColumns are those of spend_days.
+const SpendColumns = "account_id, scope_kind, scope_id, day, posted, held, overrun, told, told_limit"
+
+// SpendValues appends a row of spend_days.
+func SpendValues(values []any, key admission.SpendKey, s *admission.Spend) []any {
+	return append(values, int64(s.Account), int64(key.Kind), key.ID[:], int64(key.Day),
+		int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
 }
 
-// scopeOf is the scope of the columns account_id, profile_id and billing_group_id.
-func scopeOf(account, profile id.ID, group []byte) admission.Scope {
-	switch {
-	case profile != 0:
-		return admission.Scope{Profile: profile}
-	case len(group) == len(uuid.UUID{}):
-		return admission.Scope{Group: uuid.UUID(group)}
-	}
-	return admission.Scope{Account: account}
+// ScanSpend reads a row of spend_days.
+func ScanSpend(scan func(...any) error) (key admission.SpendKey, s admission.Spend, err error) {
+	err = scan(&s.Account, &key.Kind, (*uuid.UUID)(&key.ID), &key.Day, &s.Posted, &s.Held, &s.Overrun, &s.Told, &s.ToldLimit)
+	return key, s, err
 }
 
-const ScopeDayColumns = "account_id, billing_group_id, day, posted, held, overrun, told, told_limit"
+// HoldColumns are those of spend_holds.
+const HoldColumns = "account_id, scope_kind, scope_id, cause, since, until_day"
 
-func ScanScopeDay(scan func(...any) error) (account id.ID, key admission.SpendKey, spend admission.Spend, err error) {
-	var group []byte
-	var day record.Day
-	err = scan(&account, &group, &day, &spend.Posted, &spend.Held, &spend.Overrun, &spend.Told, &spend.ToldLimit)
-	return account, scopeOf(account, 0, group).On(day), spend, err
+// HoldValues appends a row of spend_holds.
+func HoldValues(values []any, scope admission.Scope, hold admission.SpendHold) []any {
+	return append(values, int64(hold.Account), int64(scope.Kind), scope.ID[:], int64(hold.Cause), hold.SinceMicros,
+		int64(hold.UntilDay))
 }
 
-const HoldColumns = "account_id, profile_id, billing_group_id, cause, since, until_day"
-
+// ScanHold reads a row of spend_holds.
 func ScanHold(scan func(...any) error) (scope admission.Scope, hold admission.SpendHold, err error) {
-	var account, profile id.ID
-	var group []byte
-	err = scan(&account, &profile, &group, &hold.Cause, &hold.SinceMicros, &hold.UntilDay)
-	return scopeOf(account, profile, group), hold, err
+	err = scan(&hold.Account, &scope.Kind, (*uuid.UUID)(&scope.ID), &hold.Cause, &hold.SinceMicros, &hold.UntilDay)
+	return scope, hold, err
 }
 
 // loadHolds reads the holds that a condition selects.
@@ -67,7 +58,3 @@ const (
 	KeptSpendDays  = 3
 	KeptCalleeDays = 3
 )
-
-func AppendSpend(values []any, day record.Day, s *admission.Spend) []any {
-	return append(values, int64(day), int64(s.Posted), int64(s.Held), int64(s.Overrun), int64(s.Told), int64(s.ToldLimit))
-}

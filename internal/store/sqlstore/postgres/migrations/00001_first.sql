@@ -323,48 +323,34 @@ CREATE INDEX leases_connection ON leases (connection_id) WHERE NOT emergency;
 CREATE INDEX leases_expiry ON leases (expires_at);
 CREATE INDEX leases_hung_up ON leases (owner) WHERE hung_up;
 
-CREATE TABLE profile_days (
+-- What a scope has posted and holds on a day: each profile, and what else has a daily
+-- limit, from when on it has one. scope_kind and scope_id are an admission.Scope. told has
+-- a bit for each threshold of the limit that was told of, told_limit is the limit whose
+-- reaching was told last.
+CREATE TABLE spend_days (
 	account_id BIGINT NOT NULL,
-	profile_id BIGINT NOT NULL,
+	scope_kind BIGINT NOT NULL,
+	scope_id   BYTEA  NOT NULL,
 	day        BIGINT NOT NULL,
 	posted     BIGINT NOT NULL,
 	held       BIGINT NOT NULL,
 	overrun    BIGINT NOT NULL,
-	-- What was told of a profile's daily limit: a bit for each threshold, and the
-	-- limit whose reaching was told last.
-	told       BIGINT NOT NULL DEFAULT 0,
-	told_limit BIGINT NOT NULL DEFAULT 0,
-	PRIMARY KEY (profile_id, day)
-) WITH (fillfactor = 50); -- each group of calls rewrites its row
-
--- What a billing group or an account has posted and holds on a day, from when on it
--- has a daily limit; the rows go when the limit does. billing_group_id is empty for
--- the account itself. The columns are those of profile_days.
-CREATE TABLE scope_days (
-	account_id       BIGINT NOT NULL,
-	billing_group_id BYTEA  NOT NULL,
-	day              BIGINT NOT NULL,
-	posted           BIGINT NOT NULL,
-	held             BIGINT NOT NULL,
-	overrun          BIGINT NOT NULL,
-	told             BIGINT NOT NULL,
-	told_limit       BIGINT NOT NULL,
-	PRIMARY KEY (account_id, billing_group_id, day)
-) WITH (fillfactor = 50);
+	told       BIGINT NOT NULL,
+	told_limit BIGINT NOT NULL,
+	PRIMARY KEY (scope_id, scope_kind, day)
+) WITH (fillfactor = 50); -- each group of calls rewrites its rows
 
 -- Scopes whose calls are refused until somebody releases them, or until until_day
--- when that is not 0. profile_id is 0 and billing_group_id is empty when the scope
--- is another; both for the account itself.
+-- when that is not 0.
 CREATE TABLE spend_holds (
-	account_id       BIGINT NOT NULL,
-	profile_id       BIGINT NOT NULL,
-	billing_group_id BYTEA  NOT NULL,
-	cause            BIGINT NOT NULL,
-	since            BIGINT NOT NULL,
-	until_day        BIGINT NOT NULL,
-	PRIMARY KEY (account_id, profile_id, billing_group_id)
+	account_id BIGINT NOT NULL,
+	scope_kind BIGINT NOT NULL,
+	scope_id   BYTEA  NOT NULL,
+	cause      BIGINT NOT NULL,
+	since      BIGINT NOT NULL,
+	until_day  BIGINT NOT NULL,
+	PRIMARY KEY (scope_id, scope_kind)
 );
-CREATE INDEX spend_holds_profile ON spend_holds (profile_id);
 
 -- The emergency calls of a connection that started on a day, how many of them have
 -- ended, and what emergency calls were billed and charged on it. No limit counts it.
@@ -405,7 +391,7 @@ CREATE INDEX call_records_connection ON call_records (account_id, connection_id,
 CREATE INDEX call_records_written ON call_records (account_id, written);
 
 -- What each call was charged on each day. The sum by profile and day is what
--- profile_days has posted, once the calls have ended.
+-- spend_days has posted of the profile, once the calls have ended.
 CREATE TABLE call_slices (
 	account_id BIGINT NOT NULL,
 	call_id    BYTEA NOT NULL,
@@ -642,7 +628,7 @@ BEGIN
 		'accounts', 'api_keys', 'key_uses', 'billing_groups', 'rate_decks', 'deck_chunks', 'profiles', 'tags',
 		'profile_tags', 'ip_connections', 'credential_connections', 'fqdn_connections', 'ips', 'fqdns', 'gateways',
 		'webhook_endpoints', 'verified_numbers', 'verification_calls', 'numbering_plan_overrides', 'leases',
-		'profile_days', 'scope_days', 'spend_holds', 'emergency_days', 'callee_counts', 'call_records',
+		'spend_days', 'spend_holds', 'emergency_days', 'callee_counts', 'call_records',
 		'call_slices', 'record_sweeps', 'recordings', 'ledger_reports', 'webhook_events', 'webhook_deliveries',
 		'webhook_queues', 'idempotency_keys', 'audit_events']
 	LOOP

@@ -309,47 +309,34 @@ CREATE TABLE leases (
 	body       BLOB    NOT NULL
 ) STRICT;
 
-CREATE TABLE profile_days (
+-- What a scope has posted and holds on a day: each profile, and what else has a daily
+-- limit, from when on it has one. scope_kind and scope_id are an admission.Scope. told has
+-- a bit for each threshold of the limit that was told of, told_limit is the limit whose
+-- reaching was told last.
+CREATE TABLE spend_days (
 	account_id INTEGER NOT NULL,
-	profile_id INTEGER NOT NULL,
+	scope_kind INTEGER NOT NULL,
+	scope_id   BLOB    NOT NULL,
 	day        INTEGER NOT NULL,
 	posted     INTEGER NOT NULL,
 	held       INTEGER NOT NULL,
 	overrun    INTEGER NOT NULL,
-	-- What was told of a profile's daily limit: a bit for each threshold, and the
-	-- limit whose reaching was told last.
-	told       INTEGER NOT NULL DEFAULT 0,
-	told_limit INTEGER NOT NULL DEFAULT 0,
-	PRIMARY KEY (account_id, profile_id, day)
+	told       INTEGER NOT NULL,
+	told_limit INTEGER NOT NULL,
+	PRIMARY KEY (account_id, scope_kind, scope_id, day)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX profile_days_day ON profile_days (day);
-
--- What a billing group or an account has posted and holds on a day, from when on it
--- has a daily limit; the rows go when the limit does. billing_group_id is empty for
--- the account itself. The columns are those of profile_days.
-CREATE TABLE scope_days (
-	account_id       INTEGER NOT NULL,
-	billing_group_id BLOB    NOT NULL,
-	day              INTEGER NOT NULL,
-	posted           INTEGER NOT NULL,
-	held             INTEGER NOT NULL,
-	overrun          INTEGER NOT NULL,
-	told             INTEGER NOT NULL,
-	told_limit       INTEGER NOT NULL,
-	PRIMARY KEY (account_id, billing_group_id, day)
-) STRICT, WITHOUT ROWID;
+CREATE INDEX spend_days_day ON spend_days (day);
 
 -- Scopes whose calls are refused until somebody releases them, or until until_day
--- when that is not 0. profile_id is 0 and billing_group_id is empty when the scope
--- is another; both for the account itself.
+-- when that is not 0.
 CREATE TABLE spend_holds (
-	account_id       INTEGER NOT NULL,
-	profile_id       INTEGER NOT NULL,
-	billing_group_id BLOB    NOT NULL,
-	cause            INTEGER NOT NULL,
-	since            INTEGER NOT NULL,
-	until_day        INTEGER NOT NULL,
-	PRIMARY KEY (account_id, profile_id, billing_group_id)
+	account_id INTEGER NOT NULL,
+	scope_kind INTEGER NOT NULL,
+	scope_id   BLOB    NOT NULL,
+	cause      INTEGER NOT NULL,
+	since      INTEGER NOT NULL,
+	until_day  INTEGER NOT NULL,
+	PRIMARY KEY (scope_id, scope_kind)
 ) STRICT, WITHOUT ROWID;
 
 -- The emergency calls of a connection that started on a day, how many of them have
@@ -389,7 +376,7 @@ CREATE INDEX call_records_profile ON call_records (account_id, profile_id, start
 CREATE INDEX call_records_connection ON call_records (account_id, connection_id, started_at, id);
 
 -- What each call was charged on each day. The sum by profile and day is what
--- profile_days has posted, once the calls have ended.
+-- spend_days has posted of the profile, once the calls have ended.
 CREATE TABLE call_slices (
 	account_id INTEGER NOT NULL,
 	call_id    BLOB    NOT NULL,
