@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
+	"github.com/tollgate/tollgate/test/process"
 )
 
 // recognised is a connection and the ways in that it should have.
@@ -215,11 +217,13 @@ func TestANamedUserMustBeProved(t *testing.T) {
 	if got := s.place(pbxIP, help); got.Status != 200 {
 		t.Errorf("911 by a named user: %d %s", got.Status, got.Phrase)
 	}
-	var of []any
-	for _, r := range s.records() {
-		of = append(of, r["connection_id"])
-	}
-	if !slices.Contains(of, any(mine)) || !slices.Contains(of, any(w.connection)) {
-		t.Errorf("the calls are of %v, and should be of %s and, for help, of %s", of, mine, w.connection)
-	}
+	// The records are written when the calls have ended.
+	process.Eventually(t, fmt.Sprintf("records of %s and, for help, of %s", mine, w.connection), 30*time.Second,
+		func() bool {
+			var of []any
+			for _, r := range s.records() {
+				of = append(of, r["connection_id"])
+			}
+			return slices.Contains(of, any(mine)) && slices.Contains(of, any(w.connection))
+		})
 }
