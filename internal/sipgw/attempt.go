@@ -40,13 +40,13 @@ const maxChallenges = 2
 // try begins with a gateway, if it has a place for the call, once its address is known.
 func (s *session) try(t call.Try) {
 	s.leaveTrunk()
-	s.attempt, s.parting = nil, ""
+	s.attempt = nil
 	trunk := s.sh.srv.trunks.of(t.Gateway)
 	if why := trunk.take(s.sh.now, t.Force); why != admission.ReasonNone {
 		s.handle(call.Skipped{Gateway: t.N, Why: why})
 		return
 	}
-	s.trunk = trunk
+	s.trunk, s.parting = trunk, nil
 	a := &attempt{s: s, n: t.N, gateway: t.Gateway, trunk: trunk, minSE: s.sh.srv.config.Timers.SessionExpires}
 	s.attempt = a
 	s.sh.srv.resolver.Resolve(t.Gateway, func(targets []transport.Target) {
@@ -195,6 +195,7 @@ func (a *attempt) response(m *message) {
 	case m == nil:
 		a.unreachable()
 	case m.Status == 100:
+	case m.Status == 199 && m.RSeq() == 0 && (a.s.invite == nil || !takesEarlyEnds(a.s.invite)):
 	case m.Status < 200:
 		if !a.cancelled && a.s.attempt == a && a.s.rely.takes(a, m) {
 			a.s.noteRang(a.gateway.ID)
@@ -211,7 +212,7 @@ func (a *attempt) response(m *message) {
 			}
 			a.trunk.rest(a.s.sh.now, sip.ReadSeconds(m.Get("retry-after")))
 		}
-		a.s.parting = passage{s: a.s, m: m}.cross(inRefusal, toCaller)
+		a.s.part(m, inRefusal, toCaller)
 		a.s.handle(call.Refused{Gateway: a.n, Status: m.Status, Phrase: m.ShortPhrase()})
 	}
 }

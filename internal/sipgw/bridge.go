@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/record"
@@ -67,6 +68,9 @@ type passage struct {
 
 // crossings are everything that crosses. docs/SIP.md prints them.
 var crossings = []crossing{
+	{what: "Reason", in: []place{inProgress, inRefusal, inOfferRefusal, inCancel, inBye}, to: bothWays,
+		how:   "up to 8 of 2 KiB, as they are; a BYE has none of Tollgate's own then",
+		trust: "a token with parameters, of any protocol", carry: carries(fieldReason, 8, 2048, sip.IsToken)},
 	{what: "session description, with the whole body and its Content-Type", to: bothWays,
 		in:      []place{inInvite, inProgress, inAnswer, inAck, inOffer, inOfferAnswer, inPrack},
 		how:     "as it is, or as the media relay has it",
@@ -77,7 +81,7 @@ var crossings = []crossing{
 	{what: "callee", in: []place{inInvite}, to: toCarrier, how: "Request-URI and To, in the gateway's form",
 		trust: "the number that was decided upon"},
 	{what: "caller", in: []place{inInvite}, to: toCarrier,
-		how:     "From, in the gateway's form; anonymous where it is private",
+		how:     "the number in From, in the gateway's form; anonymous where it is private",
 		setting: "`caller_privacy`", trust: "the number that was decided upon"},
 	{what: "P-Asserted-Identity", in: []place{inInvite}, to: toCarrier, how: "made from the caller's number",
 		setting: "`caller_id_headers`", trust: "only a number that is confirmed", carry: assertedIdentity},
@@ -90,10 +94,44 @@ var crossings = []crossing{
 	{what: "History-Info", in: []place{inInvite}, to: toCarrier,
 		how:     "the newest 10, without names; none with `Privacy: history`",
 		setting: "`pass_diversions`", trust: "only numbers that the connection may show", carry: history},
-	{what: "Info-Package", in: []place{inInfo}, to: bothWays, how: "as it is", trust: "copied as text",
-		carry: verbatim("Info-Package")},
-	{what: "Content-Disposition", in: []place{inInfo}, to: bothWays, how: "as it is", trust: "copied as text",
-		carry: verbatim("Content-Disposition")},
+	{what: "display name", in: []place{inInvite}, to: toCarrier,
+		how:     "from From to From, up to 128 bytes",
+		setting: "`caller_privacy`", trust: "only characters that can be seen; none where the number or the name is private"},
+	{what: "Identity", in: []place{inInvite}, to: toCarrier,
+		how:   "up to 4 of 4 KiB, as they are",
+		trust: "only where the numbers of From and To go on as they came, and the caller is not private", carry: passports},
+	{what: "Geolocation", in: []place{inInvite}, to: toCarrier, how: "up to 8 references of 2 KiB",
+		trust: "in brackets; a location in the body goes on with it", carry: carries("Geolocation", 8, 2048, sip.IsReference)},
+	{what: "Geolocation-Routing", in: []place{inInvite}, to: toCarrier, how: "as it is",
+		trust: "a token", carry: carries("Geolocation-Routing", 1, 64, sip.IsToken)},
+	{what: "Geolocation-Error", in: []place{inProgress, inAnswer, inRefusal}, to: toCaller, how: "as it is",
+		trust: "a code with parameters", carry: carries("Geolocation-Error", 1, 256, sip.IsToken)},
+	{what: "Priority", in: []place{inInvite}, to: toCarrier, how: "as it is", trust: "a token, of an emergency call",
+		carry: ofEmergency("Priority", 1, 64, sip.IsToken)},
+	{what: "Call-Info", in: []place{inInvite}, to: toCarrier, how: "up to 8 of 2 KiB",
+		trust: "in brackets, of an emergency call (RFC 7852)", carry: ofEmergency("Call-Info", 8, 2048, sip.IsReference)},
+	{what: "Call-Info", in: []place{inRefusal}, to: toCaller, how: "of 603, 607 and 608: up to 4 of 4 KiB",
+		trust: "in brackets: whom to ask about a call that was blocked (RFC 8688)", carry: redress},
+	{what: "199", in: []place{inInvite, inProgress}, to: bothWays,
+		how: "`Supported: 199` to the carrier, and the response to the caller", trust: "only of a caller that supports it",
+		carry: earlyEnds},
+	{what: "Warning", in: []place{inProgress, inAnswer, inRefusal, inOfferAnswer, inOfferRefusal, inInfoResponse},
+		to: bothWays, how: "up to 4 of 512 bytes", trust: "a code, an agent and a quoted text",
+		carry: carries("Warning", 4, 512, sip.IsWarning)},
+	{what: "Retry-After", in: []place{inRefusal, inOfferRefusal, inInfoResponse}, to: bothWays, how: "as it is",
+		trust: "seconds", carry: carries(fieldRetryAfter, 1, 256, sip.IsDelay)},
+	{what: "Accept, Accept-Encoding, Accept-Language", in: []place{inRefusal, inOfferRefusal, inInfoResponse},
+		to: bothWays, how: "of 406, 415 and 488: up to 16 values", trust: "tokens", carry: acceptable},
+	{what: "MIME-Version", in: withBody, to: bothWays, how: "with its body", trust: "a token",
+		carry: ofBody("MIME-Version", sip.IsToken)},
+	{what: "Content-Disposition", in: withBody, to: bothWays, how: "with its body", trust: "a token with parameters",
+		carry: ofBody("Content-Disposition", sip.IsToken)},
+	{what: "Content-ID", in: withBody, to: bothWays, how: "with its body (RFC 8262)", trust: "up to 256 bytes",
+		carry: ofBody("Content-ID", sip.IsText)},
+	{what: "Content-Language", in: withBody, to: bothWays, how: "with its body", trust: "up to 256 bytes",
+		carry: ofBody("Content-Language", sip.IsToken)},
+	{what: "Info-Package", in: []place{inInfo}, to: bothWays, how: "as it is", trust: "a token with parameters",
+		carry: carries("Info-Package", 1, 256, sip.IsToken)},
 	{what: "body and Content-Type", in: []place{inInfo}, to: bothWays, how: "as it is", trust: "of no meaning here"},
 }
 
@@ -119,18 +157,113 @@ func sortCrossings() (by [places][bothWays + 1][]func(passage) string) {
 
 // cross writes the header lines that cross to the other leg in a message.
 func (p passage) cross(in place, to direction) string {
-	var b strings.Builder
+	lines := ""
 	for _, carry := range carriers[in][to] {
-		b.WriteString(carry(p))
+		lines += carry(p)
 	}
-	return b.String()
+	return lines
 }
 
-// verbatim carries the first value of a field as it is.
-func verbatim(name string) func(passage) string {
-	key := strings.ToLower(name)
-	return func(p passage) string { return sip.Line(name, p.m.Get(key)) }
+// withBody are the places of bodies that cross.
+var withBody = []place{inInvite, inProgress, inAnswer, inAck, inOffer, inOfferAnswer, inPrack, inInfo}
+
+const (
+	fieldReason     = "Reason"
+	fieldRetryAfter = "Retry-After"
+)
+
+// carries has a header field cross as sip.Carried has it.
+func carries(name string, mostValues, mostBytes int, reads func(string) bool) func(passage) string {
+	field := sip.NewCarried(name, mostValues, mostBytes, reads)
+	return func(p passage) string { return field.Lines(&p.m.Message) }
 }
+
+// ofEmergency has a header field cross in emergency calls only.
+func ofEmergency(name string, mostValues, mostBytes int, reads func(string) bool) func(passage) string {
+	carry := carries(name, mostValues, mostBytes, reads)
+	return func(p passage) string {
+		if _, emergency := p.s.machine.Emergency(); !emergency {
+			return ""
+		}
+		return carry(p)
+	}
+}
+
+// ofBody has a header field cross that says something of the body.
+func ofBody(name string, reads func(string) bool) func(passage) string {
+	carry := carries(name, 1, 256, reads)
+	return func(p passage) string {
+		if len(p.m.Body) == 0 {
+			return ""
+		}
+		return carry(p)
+	}
+}
+
+// ofStatus has header fields cross in responses of some kinds only.
+func ofStatus(statuses []int, fields ...func(passage) string) func(passage) string {
+	return func(p passage) (lines string) {
+		if slices.Contains(statuses, p.m.Status) {
+			for _, carry := range fields {
+				lines += carry(p)
+			}
+		}
+		return lines
+	}
+}
+
+// redress says where a caller may complain that was blocked.
+var redress = ofStatus([]int{603, 607, 608}, carries("Call-Info", 4, 4096, sip.IsReference))
+
+// acceptable says what would have been taken.
+var acceptable = ofStatus([]int{406, 415, 488}, carries("Accept", 16, 128, sip.IsText),
+	carries("Accept-Encoding", 16, 128, sip.IsToken), carries("Accept-Language", 16, 128, sip.IsToken))
+
+// earlyEnds tells the carrier whether the caller takes 199, which says that a branch of a
+// fork has ended (RFC 6228).
+func earlyEnds(p passage) string {
+	if p.m.Request && takesEarlyEnds(p.m) {
+		return "Supported: 199\r\n"
+	}
+	return ""
+}
+
+func takesEarlyEnds(invite *message) bool { return invite.Lists("supported", "199") }
+
+// parting is what crosses from the message that ended one side of a call, for the other side.
+type parting struct {
+	lines string
+	to    direction
+}
+
+// part notes what crosses from a message that ends a side.
+func (s *session) part(m *message, in place, to direction) {
+	s.parting = nil
+	if lines := (passage{s: s, m: m}).cross(in, to); lines != "" {
+		s.parting = &parting{lines, to}
+	}
+}
+
+// towards is what crosses to a side.
+func (p *parting) towards(to direction) string {
+	if p == nil || p.to != to {
+		return ""
+	}
+	return p.lines
+}
+
+// partingLines are the header lines of a BYE of ours: what crosses from the other side, and
+// our own reason where it has none.
+func (l *leg) partingLines(cause string) string {
+	lines := l.s.parting.towards(bothWays &^ l.away())
+	if hasLine(lines, fieldReason) {
+		return lines
+	}
+	return reasonLine(cause) + lines
+}
+
+// hasLine says whether header lines have one of that name.
+func hasLine(lines, name string) bool { return strings.Contains("\r\n"+lines, "\r\n"+name+":") }
 
 // away is the direction of what a leg's peer sends.
 func (l *leg) away() direction {

@@ -15,8 +15,41 @@ func (a *attempt) fromHeader() string {
 	if a.s.private || a.s.from == 0 {
 		return `"Anonymous" <sip:anonymous@anonymous.invalid>`
 	}
-	return "<sip:" + a.callerUser() + ">"
+	return sip.Named(a.s.callerName(), "sip:"+a.callerUser())
 }
+
+// callerName is the display name that the callee is shown: that of From. Those of
+// P-Asserted-Identity and Remote-Party-ID claim to be screened, and are not.
+func (s *session) callerName() string {
+	if s.invite == nil {
+		return ""
+	}
+	if _, emergency := s.machine.Emergency(); !emergency && s.connected.CallerPrivacy != "never" &&
+		s.invite.Privacy().Name {
+		return ""
+	}
+	return sip.DisplayName(s.invite.From)
+}
+
+// passports are the Identity fields of the caller (RFC 8224). What they sign is who calls
+// whom: where one of the numbers goes on in another form than it came they would be wrong,
+// and where the caller is private they would tell the number.
+func passports(p passage) string {
+	from, to := p.attempt.gateway.CallerPart(p.s.from), p.attempt.user()
+	if p.s.private || p.s.from == 0 || !sameNumber(p.m.CallerText(), from) ||
+		!sameNumber(sip.DialledText(p.m.URI), to) || !sameNumber(sip.AddressUser(p.m.To), to) {
+		return ""
+	}
+	return signed(p)
+}
+
+var signed = carries("Identity", 4, 4096, sip.IsPassport)
+
+// visual are the separators of a number (RFC 3966 section 5.1.1), and what stands before one
+// that is global.
+var visual = strings.NewReplacer("+", "", "-", "", ".", "", "(", "", ")", "", " ", "")
+
+func sameNumber(a, b string) bool { return visual.Replace(a) == visual.Replace(b) }
 
 func (a *attempt) callerUser() string {
 	host := a.s.sh.srv.transport.Own(transport.Peer{}).Host

@@ -353,7 +353,7 @@ func (l *leg) bye(cause string) {
 	l.ended, l.byeOnAck = true, false
 	l.refresh.stop(l)
 	l.s.pending++
-	l.send("BYE", reasonLine(cause)+l.s.parting, nil, "", func(*message) {
+	l.send("BYE", l.partingLines(cause), nil, "", func(*message) {
 		l.s.pending--
 		l.s.forgetIfDone()
 	})

@@ -275,7 +275,7 @@ func (l *leg) receiveBye(m *message) {
 	if l.ended {
 		return
 	}
-	l.s.parting = passage{s: l.s, m: m}.cross(inBye, l.away())
+	l.s.part(m, inBye, l.away())
 	if l.side == record.SideCaller && !l.s.machine.Running() {
 		l.s.handle(call.Cancelled{})
 		return

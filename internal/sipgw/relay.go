@@ -254,6 +254,6 @@ func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w.Field("To", l.remote)
 	w.Field("Call-ID", l.callID)
 	w.CSeq(seq, "CANCEL")
-	w.Lines(l.s.parting)
+	w.Lines(l.s.parting.towards(toCarrier))
 	return w.Finish("", nil)
 }

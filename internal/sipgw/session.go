@@ -51,8 +51,7 @@ type session struct {
 	private    bool // the caller wants to be anonymous towards the callee
 	confirmed  bool // from is known to be the connection's to show
 	rang       bool // a gateway has shown progress
-	// parting is what crosses from the message that ended one side, for the other side.
-	parting string
+	parting    *parting
 
 	source    netip.Addr // of the caller's INVITE
 	journey   *Journey   // nil if no one listens
@@ -105,7 +104,7 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	s.source = m.peer.Addr.Addr()
 	s.caller.traceBegin(s.source)
 	tx.cancelled = func(cancel *message) {
-		s.parting = passage{s: s, m: cancel}.cross(inCancel, toCarrier)
+		s.part(cancel, inCancel, toCarrier)
 		s.handle(call.Cancelled{})
 	}
 	sh.calls[s] = struct{}{}
@@ -251,8 +250,8 @@ func (s *session) refuse(a call.Refuse) {
 	if a.Decision != nil {
 		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
 	} else {
-		extra = s.parting
-		if a.Status == 503 {
+		extra = s.parting.towards(toCaller)
+		if a.Status == 503 && !hasLine(extra, fieldRetryAfter) {
 			extra += sip.Line("Retry-After", s.sh.srv.retryAfter)
 		}
 	}
