@@ -232,8 +232,9 @@ func TestIdentityCrosses(t *testing.T) {
 		"caller replaced": {pbx: func(p *connection.IPConnection) {
 			p.Outbound.ANIOverride, p.Outbound.ANIOverrideType = "+12125550199", "always"
 		}},
-		"callee prefixed":   {gateway: func(g *routing.Gateway) { g.Prefix = "77" }},
-		"too many":          {extra: strings.Repeat("Identity: "+short+"\r\n", 5), want: []string{passport, short, short, short}},
+		"callee prefixed": {gateway: func(g *routing.Gateway) { g.Prefix = "77" }},
+		"too many": {extra: strings.Repeat("Identity: "+short+"\r\n", 5),
+			want: []string{passport, short, short, short}},
 		"unreadable":        {extra: "Identity: abc;info=<https://a>\r\nIdentity: \"sig\"\r\n", want: []string{passport}},
 		"without its key":   {extra: "Identity: a.b.c;alg=ES256\r\n", want: []string{passport}},
 		"with another line": {extra: "Identity: a.b.c;info=<https://a>\nX-Evil: 1\r\n", want: []string{passport}},
