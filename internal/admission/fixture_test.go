@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -72,7 +73,8 @@ func snapshotOf(t testing.TB, a policy.Account, p profile.Profile, c connection.
 		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}),
 		policy.PutProfile(&p),
 		policy.PutIPConn(&c),
-		policy.PutIP(&connection.IP{ID: 5, ConnectionID: testConnection, IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10"))}),
+		policy.PutIP(&connection.IP{Head: collection.Head[id.ID]{ID: 5},
+			ConnectionID: testConnection, IPAddress: connection.SingleAddress(netip.MustParseAddr("192.0.2.10"))}),
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/numbering"
@@ -103,9 +104,11 @@ func TestOverrideDecides(t *testing.T) {
 	built := snapshotOf(t, testAccountPolicy(), p, attachedConnection(), numberDeck(t))
 	us, premium := "US", "premium_rate"
 	s, err := built.With(
-		policy.PutOverride(&numbering.Override{ID: 70, Prefix: "1436", Valid: true, Country: &us}),
-		policy.PutOverride(&numbering.Override{ID: 71, Prefix: "12125", Valid: false}),
-		policy.PutOverride(&numbering.Override{ID: 72, Prefix: "12126", Valid: true, NumberType: &premium}),
+		policy.PutOverride(&numbering.Override{Head: collection.Head[id.ID]{ID: 70},
+			Prefix: "1436", Valid: true, Country: &us}),
+		policy.PutOverride(&numbering.Override{Head: collection.Head[id.ID]{ID: 71}, Prefix: "12125", Valid: false}),
+		policy.PutOverride(&numbering.Override{Head: collection.Head[id.ID]{ID: 72},
+			Prefix: "12126", Valid: true, NumberType: &premium}),
 	)
 	if err != nil {
 		t.Fatal(err)

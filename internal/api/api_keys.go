@@ -272,7 +272,7 @@ func (s *server) makeKey(ctx context.Context, in *rest.Request, account id.ID, f
 	}
 	key.ExpiresAt = fields.ExpiresAt
 	return rest.Committed(ctx, in, s.answerNewKey(secret), func(ctx context.Context) (store.Key, error) {
-		return store.Of[store.Key, id.ID](s.Resources).Create(ctx, account, key)
+		return store.Of[store.Key](s.Resources).Create(ctx, account, key)
 	})
 }
 
@@ -281,7 +281,7 @@ func (s *server) getKey(ctx context.Context, in *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.Account, key)
+	k, err := store.Of[store.Key](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +290,7 @@ func (s *server) getKey(ctx context.Context, in *rest.Request) (*rest.Response, 
 
 func (s *server) listKeys(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("-created_at", 20)
-	page, err := store.Of[store.Key, id.ID](s.Resources).List(ctx, in.Account, q)
+	page, err := store.Of[store.Key](s.Resources).List(ctx, in.Account, q)
 	if err != nil {
 		return nil, rest.ListError(err)
 	}
@@ -313,7 +313,7 @@ func (s *server) changeKey(ctx context.Context, in *rest.Request, render func(co
 	}
 	defer s.keys.forget() // also after an error: the change may be durable all the same
 	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
-		keys := store.Of[store.Key, id.ID](s.Resources)
+		keys := store.Of[store.Key](s.Resources)
 		return keys.Update(ctx, in.Account, key, func(current store.Key) (store.Key, error) {
 			if err := mayChange(in, &current); err != nil {
 				return current, err
@@ -377,7 +377,7 @@ func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Respons
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	k, err := store.Of[store.Key, id.ID](s.Resources).Get(ctx, in.Account, key)
+	k, err := store.Of[store.Key](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -392,7 +392,7 @@ func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Respons
 	defer s.keys.forget()
 	return rest.Committed(ctx, in, func(_ context.Context, k store.Key) (*rest.Response, error) { return answerKeyUsed(&k, uses), nil },
 		func(ctx context.Context) (store.Key, error) {
-			return store.Of[store.Key, id.ID](s.Resources).Delete(ctx, in.Account, key)
+			return store.Of[store.Key](s.Resources).Delete(ctx, in.Account, key)
 		})
 }
 

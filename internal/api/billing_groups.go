@@ -16,6 +16,8 @@ import (
 
 // billingGroupView is a billing group as it is answered.
 type billingGroupView struct {
+	// Telnyx sets it; here a create request may choose it, so that groups can be brought over with their ids
+	ID uuid.UUID `json:"id" mark:"ours"`
 	store.BillingGroup
 	RecordType string `json:"record_type" readOnly:"true" enum:"billing_group"`
 }
@@ -23,17 +25,13 @@ type billingGroupView struct {
 func (s *server) billingGroupOperations() []rest.Operation {
 	r := &rest.Resource[store.BillingGroup, billingGroupView, uuid.UUID]{
 		Path: "/v2/billing_groups", Name: "billing_group", Tag: "Billing groups", Answers: schemaOf[billingGroupView](),
-		Collection: store.Of[store.BillingGroup, uuid.UUID](s.Resources),
+		Collection: store.Of[store.BillingGroup](s.Resources),
 		ParseKey:   parseGroupID, Required: []string{"name"}, Created: http.StatusOK,
-		Fresh: func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },
-		Adopt: func(next, current *store.BillingGroup) {
-			name, limit := next.Name, next.SpendLimit
-			*next = *current
-			next.Name, next.SpendLimit = name, limit
-		},
+		Fresh:    func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },
+		Adopt:    func(next, current *store.BillingGroup) { next.OrganizationID = current.OrganizationID },
 		Validate: func(_ id.ID, g *store.BillingGroup, _ map[string]any) []field.Error { return g.SpendLimit.Validate() },
 		View: rest.ViewEach(func(g store.BillingGroup) billingGroupView {
-			return billingGroupView{BillingGroup: g, RecordType: "billing_group"}
+			return billingGroupView{ID: g.ID, BillingGroup: g, RecordType: "billing_group"}
 		}),
 		Filters: rest.NameFilters("name", 0),
 		Sorts:   []string{"created_at", "name"}, Standard: "-created_at", PageSize: 20,

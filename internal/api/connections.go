@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -39,17 +40,11 @@ func connectionFilters() []rest.Parameter {
 
 func connectionSorts() []string { return []string{"created_at", "connection_name", "active"} }
 
-func adoptBase(next, current *connection.Base) {
-	next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-	next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-}
-
 func (s *server) connectionOperations() []rest.Operation {
 	byIP := &rest.Resource[connection.IPConnection, ipConnectionView, id.ID]{
 		Path: "/v2/ip_connections", Name: "ip_connection", Tag: "Connections", Answers: schemaOf[ipConnectionView](),
-		Collection: store.Of[connection.IPConnection, id.ID](s.Resources),
+		Collection: store.Of[connection.IPConnection](s.Resources),
 		ParseKey:   id.Parse, Fresh: connection.NewIPConnection, Created: http.StatusCreated,
-		Adopt: func(next, current *connection.IPConnection) { adoptBase(&next.Base, &current.Base) },
 		Validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
 			return c.Validate()
 		},
@@ -64,10 +59,9 @@ func (s *server) connectionOperations() []rest.Operation {
 	}
 	byUser := &rest.Resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
 		Path: "/v2/credential_connections", Name: "credential_connection", Tag: "Connections", Answers: schemaOf[credentialConnectionView](),
-		Collection: store.Of[connection.CredentialConnection, id.ID](s.Resources),
+		Collection: store.Of[connection.CredentialConnection](s.Resources),
 		ParseKey:   id.Parse, Fresh: connection.NewCredentialConnection, Created: http.StatusCreated,
 		Required: []string{"connection_name", "password", "user_name"},
-		Adopt:    func(next, current *connection.CredentialConnection) { adoptBase(&next.Base, &current.Base) },
 		Validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
 			return append(c.Validate(), renamedProblem(c.Password, named)...)
 		},
@@ -154,13 +148,13 @@ func (s *server) getConnection(ctx context.Context, in *rest.Request) (*rest.Res
 	}
 	switch kind {
 	case connection.KindCredential:
-		connections := store.Of[connection.CredentialConnection, id.ID](s.Resources)
+		connections := store.Of[connection.CredentialConnection](s.Resources)
 		return answerConnection(ctx, connections, in.Account, key, viewOfCredentialConnection)
 	case connection.KindFQDN:
-		connections := store.Of[connection.FQDNConnection, id.ID](s.Resources)
+		connections := store.Of[connection.FQDNConnection](s.Resources)
 		return answerConnection(ctx, connections, in.Account, key, viewOfFQDNConnection)
 	}
-	connections := store.Of[connection.IPConnection, id.ID](s.Resources)
+	connections := store.Of[connection.IPConnection](s.Resources)
 	return answerConnection(ctx, connections, in.Account, key, viewOfIPConnection)
 }
 
@@ -169,7 +163,8 @@ func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], 
 	if err != nil {
 		return nil, err
 	}
-	return &rest.Response{Data: view(found), Version: rest.VersionOf(&found)}, nil
+	head, _ := collection.HeadOf[id.ID](&found)
+	return &rest.Response{Data: view(found), Version: head.Version}, nil
 }
 
 // listConnections merges the lists of all kinds. Each is read in the order asked
@@ -206,9 +201,9 @@ func (s *server) listConnections(ctx context.Context, in *rest.Request) (*rest.R
 // connectionKinds are the lists of connections of each kind; those by domain names are the last.
 func (s *server) connectionKinds(account id.ID) []*kindCursor {
 	return []*kindCursor{
-		{read: pagesOf(store.Of[connection.IPConnection, id.ID](s.Resources), account, viewOfIPConnection)},
-		{read: pagesOf(store.Of[connection.CredentialConnection, id.ID](s.Resources), account, viewOfCredentialConnection)},
-		{read: pagesOf(store.Of[connection.FQDNConnection, id.ID](s.Resources), account, viewOfFQDNConnection)},
+		{read: pagesOf(store.Of[connection.IPConnection](s.Resources), account, viewOfIPConnection)},
+		{read: pagesOf(store.Of[connection.CredentialConnection](s.Resources), account, viewOfCredentialConnection)},
+		{read: pagesOf(store.Of[connection.FQDNConnection](s.Resources), account, viewOfFQDNConnection)},
 	}
 }
 

@@ -70,7 +70,7 @@ var authenticationNames = map[string]string{
 // fqdnAuthenticationOperations look at FQDN connections through another view.
 func (s *server) fqdnAuthenticationOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
-		Collection: store.Of[connection.FQDNConnection, id.ID](s.Resources), ParseKey: id.Parse,
+		Collection: store.Of[connection.FQDNConnection](s.Resources), ParseKey: id.Parse,
 		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},

@@ -37,9 +37,8 @@ func fqdnFilter() rest.Parameter {
 func (s *server) fqdnConnectionOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
 		Path: "/v2/fqdn_connections", Name: "fqdn_connection", Tag: "Connections", Required: []string{"connection_name"}, Answers: schemaOf[fqdnConnectionView](),
-		Collection: store.Of[connection.FQDNConnection, id.ID](s.Resources),
+		Collection: store.Of[connection.FQDNConnection](s.Resources),
 		ParseKey:   id.Parse, Fresh: connection.NewFQDNConnection, Created: http.StatusCreated,
-		Adopt: func(next, current *connection.FQDNConnection) { adoptBase(&next.Base, &current.Base) },
 		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},
@@ -84,13 +83,9 @@ func validFQDN(c *connection.FQDNConnection, named map[string]any) []field.Error
 func (s *server) fqdnOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDN, fqdnView, id.ID]{
 		Path: "/v2/fqdns", Name: "fqdn", Tag: "Connections", Answers: schemaOf[fqdnView](),
-		Collection: store.Of[connection.FQDN, id.ID](s.Resources),
+		Collection: store.Of[connection.FQDN](s.Resources),
 		ParseKey:   id.Parse, Required: []string{"connection_id", "dns_record_type", "fqdn"}, Created: http.StatusCreated,
-		Fresh: func() connection.FQDN { return connection.FQDN{} },
-		Adopt: func(next, current *connection.FQDN) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
+		Fresh:    func() connection.FQDN { return connection.FQDN{} },
 		Validate: func(_ id.ID, f *connection.FQDN, _ map[string]any) []field.Error { return f.Validate() },
 		View: rest.ViewEach(func(f connection.FQDN) fqdnView {
 			f.Port = f.PortInUse()

@@ -23,12 +23,8 @@ type gatewayView struct {
 func (s *server) gatewayOperations() []rest.Operation {
 	r := &rest.Resource[routing.Gateway, gatewayView, id.ID]{
 		Path: "/tollgate/v1/gateways", Name: "gateway", Tag: "Gateways", Closed: true, Watched: true, Scope: ScopeCarrier, Answers: schemaOf[gatewayView](),
-		Collection: store.Of[routing.Gateway, id.ID](s.Resources), ParseKey: id.Parse, Fresh: routing.NewGateway,
+		Collection: store.Of[routing.Gateway](s.Resources), ParseKey: id.Parse, Fresh: routing.NewGateway,
 		Required: []string{"name", "address"}, Created: http.StatusCreated,
-		Adopt: func(next, current *routing.Gateway) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
 		Validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
 			errs := g.Validate()
 			if len(errs) == 0 && s.CheckGateway != nil && aims(g, named) {

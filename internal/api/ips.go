@@ -32,13 +32,9 @@ func permitNetwork(in *rest.Request, current, next *connection.IP) error {
 func (s *server) ipOperations() []rest.Operation {
 	r := &rest.Resource[connection.IP, ipView, id.ID]{
 		Path: "/v2/ips", Name: "ip", Tag: "Connections", Answers: schemaOf[ipView](),
-		Collection: store.Of[connection.IP, id.ID](s.Resources),
+		Collection: store.Of[connection.IP](s.Resources),
 		ParseKey:   id.Parse, Required: []string{"ip_address"}, Created: http.StatusCreated,
-		Fresh: func() connection.IP { return connection.IP{Port: 5060} },
-		Adopt: func(next, current *connection.IP) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
+		Fresh:    func() connection.IP { return connection.IP{Port: 5060} },
 		Permit:   permitNetwork,
 		Validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
 		View:     rest.ViewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -61,7 +62,8 @@ func ImportKey(secret string, account id.ID, name string, scopes ...string) (sto
 	if len(scopes) == 0 {
 		scopes = []string{ScopeRead, ScopeWrite}
 	}
-	return store.Key{AccountID: account, Name: name, Hash: HashKey(secret), Hint: hintOf(secret), Scopes: scopes}, nil
+	return store.Key{Head: collection.Head[id.ID]{AccountID: account},
+		Name: name, Hash: HashKey(secret), Hint: hintOf(secret), Scopes: scopes}, nil
 }
 
 // HashKey is the hash by which a key is found. A key has 256 random bits, so a

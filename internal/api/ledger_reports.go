@@ -75,7 +75,7 @@ func (s *server) createLedgerReport(ctx context.Context, in *rest.Request, body 
 		return nil, rest.InvalidFields(errs)
 	}
 	return rest.Committed(ctx, in, s.answerLedgerReport(in), func(ctx context.Context) (store.LedgerReport, error) {
-		return store.Of[store.LedgerReport, uuid.UUID](s.Resources).Create(ctx, in.Account, wanted)
+		return store.Of[store.LedgerReport](s.Resources).Create(ctx, in.Account, wanted)
 	})
 }
 
@@ -115,7 +115,7 @@ func (s *server) getLedgerReport(ctx context.Context, in *rest.Request) (*rest.R
 	if err != nil {
 		return nil, err
 	}
-	r, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(ctx, in.Account, key)
+	r, err := store.Of[store.LedgerReport](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *server) reportStatus(ctx context.Context, account id.ID, r *store.Ledge
 
 // downloadReport sends a report.
 func (s *server) downloadReport(w http.ResponseWriter, r *http.Request, account id.ID, key uuid.UUID) error {
-	report, err := store.Of[store.LedgerReport, uuid.UUID](s.Resources).Get(r.Context(), account, key)
+	report, err := store.Of[store.LedgerReport](s.Resources).Get(r.Context(), account, key)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *server) ledgerReport(ctx context.Context, account id.ID, r *store.Ledge
 func (s *server) groupNames(ctx context.Context, account id.ID) (map[string]string, error) {
 	names := map[string]string{}
 	for number := 1; ; number++ {
-		groups := store.Of[store.BillingGroup, uuid.UUID](s.Resources)
+		groups := store.Of[store.BillingGroup](s.Resources)
 		page, err := groups.List(ctx, account, store.Query{Number: number, Size: reportRows})
 		if err != nil {
 			return nil, err

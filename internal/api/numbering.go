@@ -22,12 +22,8 @@ func (s *server) numberingOperations() []rest.Operation {
 	r := &rest.Resource[numbering.Override, overrideView, id.ID]{
 		Path: "/tollgate/v1/numbering_plan_overrides", Name: "numbering_plan_override", Tag: "Numbering plan", Answers: schemaOf[overrideView](),
 		Closed: true, Watched: true, Scope: ScopeAdmin,
-		Collection: store.Of[numbering.Override, id.ID](s.Resources), ParseKey: id.Parse, Fresh: numbering.New,
+		Collection: store.Of[numbering.Override](s.Resources), ParseKey: id.Parse, Fresh: numbering.New,
 		Required: []string{"prefix", "valid"}, Created: http.StatusCreated,
-		Adopt: func(next, current *numbering.Override) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
 		Validate: func(_ id.ID, o *numbering.Override, _ map[string]any) []field.Error { return o.Validate() },
 		View: rest.ViewEach(func(o numbering.Override) overrideView {
 			return overrideView{Override: o, RecordType: "numbering_plan_override"}

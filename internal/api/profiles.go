@@ -25,15 +25,11 @@ type profileView struct {
 func (s *server) profileOperations() []rest.Operation {
 	r := &rest.Resource[profile.Profile, profileView, id.ID]{
 		Path: "/v2/outbound_voice_profiles", Name: "outbound_voice_profile", Tag: "Outbound voice profiles", Answers: schemaOf[profileView](),
-		Collection: store.Of[profile.Profile, id.ID](s.Resources),
+		Collection: store.Of[profile.Profile](s.Resources),
 		ParseKey:   id.Parse, Fresh: profile.New, Required: []string{"name"},
 		Created: http.StatusOK, Validate: s.validateProfile, View: s.viewProfiles,
 		Permit:  permitDeck,
 		Effects: s.profileEffect, Effect: schemaOf[profileEffects](),
-		Adopt: func(next, current *profile.Profile) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
 		Filters:  rest.NameFilters("name", 0),
 		Sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
 		Standard: "-created_at", PageSize: 20,
@@ -108,7 +104,7 @@ func (s *server) profileUsage(ctx context.Context, in *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	p, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.Account, key)
+	p, err := store.Of[profile.Profile](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}

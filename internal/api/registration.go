@@ -36,7 +36,7 @@ func (s *server) checkRegistration(ctx context.Context, in *rest.Request) (*rest
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	c, err := store.Of[connection.CredentialConnection, id.ID](s.Resources).Get(ctx, in.Account, key)
+	c, err := store.Of[connection.CredentialConnection](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -102,7 +100,7 @@ func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	g, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.Account, key)
+	g, err := store.Of[store.BillingGroup](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +145,7 @@ func (s *server) releaseProfile(ctx context.Context, in *rest.Request) (*rest.Re
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	if _, err := store.Of[profile.Profile, id.ID](s.Resources).Get(ctx, in.Account, key); err != nil {
+	if _, err := store.Of[profile.Profile](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, in.Account, admission.ProfileScope(key))
@@ -158,7 +156,7 @@ func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, rest.InvalidPathID()
 	}
-	if _, err := store.Of[store.BillingGroup, uuid.UUID](s.Resources).Get(ctx, in.Account, key); err != nil {
+	if _, err := store.Of[store.BillingGroup](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, in.Account, admission.GroupScope(key))

@@ -164,7 +164,7 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 func (s *server) listVerified(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("-created_at", verificationPageSize)
 	q.Filters = append(q.Filters, store.Filter{Field: "verified", Op: store.Equal, Value: true})
-	page, err := store.Of[verification.Number, id.ID](s.Resources).List(ctx, in.Account, q)
+	page, err := store.Of[verification.Number](s.Resources).List(ctx, in.Account, q)
 	if err != nil {
 		return nil, rest.ListError(err)
 	}
@@ -191,7 +191,7 @@ func (s *server) deleteVerified(ctx context.Context, in *rest.Request) (*rest.Re
 	return rest.Committed(ctx, in, func(_ context.Context, n verification.Number) (*rest.Response, error) {
 		return &rest.Response{Data: viewVerified(&n), Version: n.Version}, nil
 	}, func(ctx context.Context) (verification.Number, error) {
-		return store.Of[verification.Number, id.ID](s.Resources).Delete(ctx, in.Account, n.ID)
+		return store.Of[verification.Number](s.Resources).Delete(ctx, in.Account, n.ID)
 	})
 }
 

@@ -21,12 +21,8 @@ type webhookEndpointView struct {
 func (s *server) webhookEndpointOperations() []rest.Operation {
 	r := &rest.Resource[webhook.Endpoint, webhookEndpointView, id.ID]{
 		Path: "/tollgate/v1/webhook_endpoints", Name: "webhook_endpoint", Tag: "Webhooks", Closed: true, Answers: schemaOf[webhookEndpointView](),
-		Collection: store.Of[webhook.Endpoint, id.ID](s.Resources), ParseKey: id.Parse, Fresh: webhook.NewEndpoint,
+		Collection: store.Of[webhook.Endpoint](s.Resources), ParseKey: id.Parse, Fresh: webhook.NewEndpoint,
 		Required: []string{"url"}, Created: http.StatusCreated,
-		Adopt: func(next, current *webhook.Endpoint) {
-			next.ID, next.AccountID, next.Version = current.ID, current.AccountID, current.Version
-			next.CreatedAt, next.UpdatedAt = current.CreatedAt, current.UpdatedAt
-		},
 		Validate: func(_ id.ID, e *webhook.Endpoint, _ map[string]any) []field.Error {
 			errs := e.Validate()
 			if len(errs) == 0 && s.CheckWebhook != nil {

@@ -97,10 +97,10 @@ func (s *server) countConnections(ctx context.Context, in *rest.Request) (*rest.
 		count func() (int, error)
 		into  *int
 	}{
-		{totalOf(ctx, store.Of[connection.IPConnection, id.ID](s.Resources), in.Account), &view.Counts.IPConnections},
-		{totalOf(ctx, store.Of[connection.CredentialConnection, id.ID](s.Resources), in.Account),
+		{totalOf(ctx, store.Of[connection.IPConnection](s.Resources), in.Account), &view.Counts.IPConnections},
+		{totalOf(ctx, store.Of[connection.CredentialConnection](s.Resources), in.Account),
 			&view.Counts.CredentialConnections},
-		{totalOf(ctx, store.Of[connection.FQDNConnection, id.ID](s.Resources), in.Account), &view.Counts.FQDNConnections},
+		{totalOf(ctx, store.Of[connection.FQDNConnection](s.Resources), in.Account), &view.Counts.FQDNConnections},
 	} {
 		total, err := kind.count()
 		if err != nil {

@@ -5,10 +5,9 @@
 package connection
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 )
 
@@ -26,11 +25,7 @@ const (
 // inbound, whose defaults and members differ by kind.
 // Source: Telnyx v2, IpConnection, CredentialConnection and FqdnConnection.
 type Base struct {
-	// 19 digits, as a text
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	// Version counts the changes of this connection, from 1.
-	Version int64 `json:"-"`
+	collection.Head[id.ID]
 
 	// refused with D16 when false
 	Active bool `json:"active" mark:"enforced"`
@@ -102,8 +97,7 @@ type Base struct {
 	// has `screen=yes` only when confirmed
 	Diversions string `json:"diversions" enum:"remove,pass" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
 
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 }
 
 // JitterBuffer is kept for compatibility.
@@ -221,9 +215,7 @@ type CredentialConnection struct {
 // IP is one source address of an IPConnection.
 // Source: Telnyx v2, /ips.
 type IP struct {
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	Version   int64 `json:"-"`
+	collection.Head[id.ID]
 	// an IP connection or (ours) an FQDN connection, which takes calls from it with `ip-authentication`; null or
 	// `""` is none
 	ConnectionID id.ID `json:"connection_id" mark:"enforced"`
@@ -233,9 +225,8 @@ type IP struct {
 	// an address only if a tech prefix or token tells them apart
 	IPAddress Network `json:"ip_address" mark:"enforced" doc:"An address or, Tollgate's own, a network such as 192.0.2.0/24; of several that a sender is in, the smallest counts. It belongs to one account, unless an admin shares it: shared_sources of accounts. A network larger than /24 (IPv6 /48) needs a key with the scope carrier."`
 	// requests are recognised by their address, from any port
-	Port      int32     `json:"port" mark:"kept" minimum:"1" maximum:"65535"`
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	Port int32 `json:"port" mark:"kept" minimum:"1" maximum:"65535"`
+	collection.Times
 }
 
 func newBase() Base {

@@ -2,8 +2,8 @@ package connection
 
 import (
 	"strings"
-	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 )
@@ -246,9 +246,7 @@ func textOf(text *string) string {
 // FQDN is one domain name of an FQDNConnection.
 // Source: Telnyx v2, /fqdns.
 type FQDN struct {
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	Version   int64 `json:"-"`
+	collection.Head[id.ID]
 	// an FQDN connection; required
 	ConnectionID id.ID `json:"connection_id" mark:"kept"`
 	// compared without regard to case and without the last dot; belongs to one account, as an IP does; two
@@ -257,9 +255,8 @@ type FQDN struct {
 	// `a` or `srv`, in any case; shown in lower case
 	DNSRecordType string `json:"dns_record_type" mark:"kept" enum:"a,srv" fold:"lower"`
 	// of an `a` record 5060 when not given; null with `srv`, whose records name their own
-	Port      *int32    `json:"port" mark:"kept" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	Port *int32 `json:"port" mark:"kept" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
+	collection.Times
 }
 
 // defaultSIPPort is that of SIP over UDP and TCP (RFC 3261, section 19.1.2).

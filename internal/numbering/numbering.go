@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -16,9 +17,7 @@ import (
 // Override says of all numbers that begin with a prefix whether they exist, and what
 // they are. It belongs to the server. Of several the longest prefix decides.
 type Override struct {
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	Version   int64 `json:"-"`
+	collection.Head[id.ID]
 
 	Prefix     string  `json:"prefix" minLength:"1" maxLength:"15" doc:"The first digits of the numbers in E.164, calling code first and without a plus, such as 1436."`
 	Valid      bool    `json:"valid" doc:"Whether such numbers exist. false refuses them with D14."`
@@ -30,8 +29,7 @@ type Override struct {
 	ValidFrom  *Moment `json:"valid_from" doc:"From when the override holds: a date (00:00 UTC) or a time; null for always."`
 	ValidUntil *Moment `json:"valid_until" doc:"Until when it holds, itself not included; null for ever."`
 
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 }
 
 // New returns an override with the defaults of the API.

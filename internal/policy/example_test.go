@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 )
 
@@ -13,7 +15,8 @@ func ExampleSnapshot_BySource() {
 	pbx := connection.NewIPConnection()
 	pbx.ID, pbx.AccountID = 3, 1
 	address := netip.MustParseAddr("192.0.2.10")
-	source := connection.IP{ID: 5, AccountID: 1, ConnectionID: 3, IPAddress: connection.SingleAddress(address)}
+	source := connection.IP{Head: collection.Head[id.ID]{ID: 5, AccountID: 1},
+		ConnectionID: 3, IPAddress: connection.SingleAddress(address)}
 	live := policy.NewLive()
 	next, err := live.Snapshot().With(
 		policy.PutAccount(&policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}),

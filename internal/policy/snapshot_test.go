@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
@@ -36,7 +37,7 @@ func network(number, of id.ID, text string) Change {
 	if err != nil {
 		panic(err)
 	}
-	return PutIP(&connection.IP{ID: number, ConnectionID: of, IPAddress: n})
+	return PutIP(&connection.IP{Head: collection.Head[id.ID]{ID: number}, ConnectionID: of, IPAddress: n})
 }
 
 // An address that an admin has shared: only a token or a tech prefix tells whose a call
@@ -146,7 +147,8 @@ func ipConnection(number id.ID, prefix, token string) Change {
 }
 
 func address(number, of id.ID, text string) Change {
-	return PutIP(&connection.IP{ID: number, ConnectionID: of, IPAddress: connection.SingleAddress(netip.MustParseAddr(text))})
+	return PutIP(&connection.IP{Head: collection.Head[id.ID]{ID: number},
+		ConnectionID: of, IPAddress: connection.SingleAddress(netip.MustParseAddr(text))})
 }
 
 func with(t testing.TB, s *Snapshot, changes ...Change) *Snapshot {
@@ -280,7 +282,7 @@ func TestRandomChanges(t *testing.T) {
 				gateways[g.ID] = true
 			},
 			"drop gateway": func(t *rapid.T) {
-				g := routing.Gateway{ID: id.ID(number.Draw(t, "gateway")), AccountID: 1}
+				g := routing.Gateway{Head: collection.Head[id.ID]{ID: id.ID(number.Draw(t, "gateway")), AccountID: 1}}
 				apply(DropGateway(&g))
 				delete(gateways, g.ID)
 			},

@@ -7,10 +7,9 @@
 package profile
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -38,11 +37,7 @@ const (
 // Profile is an outbound voice profile.
 // Source: Telnyx v2, /outbound_voice_profiles; the last group of fields is Tollgate's own.
 type Profile struct {
-	// 19 digits, as a text
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	// Version counts the changes of this profile, from 1.
-	Version int64 `json:"-"`
+	collection.Head[id.ID]
 
 	// 3 to 255 characters; need not be unique
 	Name string `json:"name" mark:"enforced" minLength:"3" maxLength:"255" doc:"A user-supplied name to help with organisation."`
@@ -92,8 +87,7 @@ type Profile struct {
 	// null is the account's default deck
 	RateDeckID id.ID `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
 
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 }
 
 // CallRecording says which calls are recorded and how.

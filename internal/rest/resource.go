@@ -31,7 +31,8 @@ type Resource[T, V any, K comparable] struct {
 	// Permit refuses what the key of the request may not set; nil permits all. current
 	// is nil for a new object.
 	Permit func(in *Request, current, next *T) error
-	// Adopt gives a changed object what the wire does not carry of the current one.
+	// Adopt gives a changed object what the wire does not carry of the current one beside
+	// its head and times; nil for nothing.
 	Adopt func(next, current *T)
 	// Validate checks what the schema cannot. named is what the request named.
 	Validate func(account id.ID, object *T, named map[string]any) []field.Error
@@ -136,11 +137,14 @@ func (r *Resource[T, V, K]) update(whole *Schema, defaults map[string]any) Handl
 				if err != nil {
 					return current, err
 				}
-				var next T
+				next := r.Fresh()
 				if err := r.fill(&next, in, whole, &current, tree, defaults); err != nil {
 					return current, err
 				}
-				r.Adopt(&next, &current)
+				adoptHead[K](&next, &current)
+				if r.Adopt != nil {
+					r.Adopt(&next, &current)
+				}
 				if r.Permit != nil {
 					err = r.Permit(in, &current, &next)
 				}
@@ -194,7 +198,7 @@ func (r *Resource[T, V, K]) domainProblems(in *Request, body map[string]any, kno
 	for _, p := range known {
 		wrong = append(wrong, reset(body, defaults, p.Pointer))
 	}
-	var object T
+	object := r.Fresh()
 	if err := Decode(body, &object); err != nil {
 		return nil // a field without a default is to blame
 	}
@@ -264,7 +268,8 @@ func (r *Resource[T, V, K]) answer(ctx context.Context, in *Request, object T, e
 		return nil, err
 	}
 	r.conceal(in, &views[0])
-	return &Response{Data: views[0], Version: VersionOf(&object)}, nil
+	head, _ := collection.HeadOf[K](&object)
+	return &Response{Data: views[0], Version: head.Version}, nil
 }
 
 // ViewEach is the view of resources whose objects are prepared one by one.
@@ -276,4 +281,11 @@ func ViewEach[T, V any](view func(T) V) func(context.Context, id.ID, []T) ([]V, 
 		}
 		return views, nil
 	}
+}
+
+// adoptHead gives a changed object the head and the times of the current one.
+func adoptHead[K comparable, T any](next, current *T) {
+	head, times := collection.HeadOf[K](next)
+	was, then := collection.HeadOf[K](current)
+	*head, *times = *was, *then
 }

@@ -74,6 +74,7 @@ type Property struct {
 	Name     string
 	Required bool
 	Schema   *Schema
+	depth    int // in how many embedded structs the field is
 }
 
 // Property finds a member by its name; nil if there is none.
@@ -170,7 +171,7 @@ func (b *builder) of(t reflect.Type) *Schema {
 		return &Schema{Kind: "array", Items: b.of(t.Elem())}
 	case reflect.Struct:
 		s := &Schema{Kind: "object", title: titleOf(t)}
-		b.addFields(s, t)
+		b.addFields(s, t, 0)
 		return s
 	}
 	panic("rest: no schema for " + t.String())
@@ -188,20 +189,22 @@ func titleOf(t reflect.Type) string {
 
 // addFields adds the fields of a struct, those of embedded structs in their
 // place. A field hides one of the same name that comes from an embedded struct.
-func (b *builder) addFields(s *Schema, t reflect.Type) {
+func (b *builder) addFields(s *Schema, t reflect.Type, depth int) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Anonymous {
-			b.addFields(s, f.Type)
+			b.addFields(s, f.Type, depth+1)
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" || !f.IsExported() {
 			continue
 		}
-		member := Property{Name: name, Required: !strings.Contains(options, "omitzero"), Schema: b.field(t, f)}
+		member := Property{Name: name, Required: !strings.Contains(options, "omitzero"), Schema: b.field(t, f), depth: depth}
 		if old := s.Property(name); old != nil {
-			*old = member
+			if old.depth >= depth {
+				*old = member
+			}
 			continue
 		}
 		s.Properties = append(s.Properties, member)
@@ -210,7 +213,8 @@ func (b *builder) addFields(s *Schema, t reflect.Type) {
 
 func (b *builder) field(t reflect.Type, f reflect.StructField) *Schema {
 	s := b.of(f.Type)
-	s.Mark, s.Place = f.Tag.Get("mark"), t.PkgPath()+"."+t.Name()+"."+f.Name
+	owner, _, _ := strings.Cut(t.Name(), "[") // without the arguments of its type
+	s.Mark, s.Place = f.Tag.Get("mark"), t.PkgPath()+"."+owner+"."+f.Name
 	s.Description = f.Tag.Get("doc")
 	s.ReadOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"

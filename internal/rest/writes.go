@@ -13,7 +13,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"reflect"
 	"strings"
 	"sync"
 	"unicode"
@@ -274,10 +273,4 @@ func (in *Request) replay(a collection.Answer) (*Response, error) {
 		a.ETag, a.Body = string(tag), rest
 	}
 	return &Response{encoded: &a, replayed: true}, nil
-}
-
-// VersionOf is the version of an object of the store. Every type that is written
-// has a field for it.
-func VersionOf[T any](object *T) int64 {
-	return reflect.ValueOf(object).Elem().FieldByName("Version").Int()
 }

@@ -8,8 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
@@ -33,9 +33,7 @@ const TransportAuto = "auto"
 
 // Gateway is a carrier's trunk. It is Tollgate's own resource.
 type Gateway struct {
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	Version   int64 `json:"-"`
+	collection.Head[id.ID]
 
 	Name          string  `json:"name" minLength:"1" maxLength:"255"`
 	Enabled       bool    `json:"enabled"`
@@ -74,8 +72,7 @@ type Gateway struct {
 	EmergencyRoute bool     `json:"emergency_route" doc:"Whether emergency calls may be sent here."`
 	Tags           []string `json:"tags" maxItems:"100"`
 
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 }
 
 // NewGateway returns a gateway with the API's defaults.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -138,7 +139,7 @@ func (w *world) publish(want wish) {
 			DefaultDeck: worldDeck}),
 		policy.PutDeck(&policy.Deck{ID: worldDeck, Account: worldAccount, Rates: deck}),
 		policy.PutProfile(&p), policy.PutIPConn(&pbx),
-		policy.PutIP(&connection.IP{ID: 6, ConnectionID: worldPBX,
+		policy.PutIP(&connection.IP{Head: collection.Head[id.ID]{ID: 6}, ConnectionID: worldPBX,
 			IPAddress: connection.SingleAddress(netip.MustParseAddr(pbxAddress))}),
 	}
 	if want.user {

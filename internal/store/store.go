@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -52,7 +53,7 @@ type Resources interface {
 
 // Of returns the collection of a kind of resource. It panics for a type that the store
 // does not keep, which is a mistake of the program.
-func Of[T any, K comparable](r Resources) Collection[T, K] {
+func Of[T interface{ Key() K }, K comparable](r Resources) Collection[T, K] {
 	for _, c := range r.Collections() {
 		if found, ok := c.(Collection[T, K]); ok {
 			return found
@@ -66,17 +67,13 @@ const MaxNumberingOverrides = 10_000
 
 // BillingGroup groups calls for invoicing. Source: Telnyx v2, /billing_groups.
 type BillingGroup struct {
-	// Telnyx sets it; here a create request may choose it, so that groups can be brought over with their ids
-	ID        uuid.UUID `json:"id" mark:"ours"`
-	AccountID id.ID     `json:"-"`
-	Version   int64     `json:"-"`
+	collection.Head[uuid.UUID]
 	// one for each account
 	OrganizationID uuid.UUID `json:"organization_id" readOnly:"true"`
 	// 1 to 255 characters
 	Name string `json:"name" mark:"kept" minLength:"1" maxLength:"255"`
 	profile.SpendLimit
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 	// null but in the answer to a DELETE
 	DeletedAt *time.Time `json:"deleted_at" readOnly:"true"`
 }
@@ -84,13 +81,10 @@ type BillingGroup struct {
 // LedgerReport is a report over the billing groups that was asked for. Source: Telnyx
 // v2, /ledger_billing_group_reports.
 type LedgerReport struct {
-	ID        uuid.UUID `json:"id"`
-	AccountID id.ID     `json:"-"`
-	Version   int64     `json:"-"`
-	Year      int       `json:"year"`
-	Month     int       `json:"month"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	collection.Head[uuid.UUID]
+	Year  int `json:"year"`
+	Month int `json:"month"`
+	collection.Times
 }
 
 // A report can be downloaded for some time; after that it is known to have been there,
@@ -102,14 +96,11 @@ const (
 
 // RateDeck is an imported deck without its rows.
 type RateDeck struct {
-	ID        id.ID     `json:"id" readOnly:"true"`
-	AccountID id.ID     `json:"-"`
-	Version   int64     `json:"-"`
-	Name      string    `json:"name" maxLength:"255"`
-	Rows      int       `json:"rows" readOnly:"true"`
-	Active    bool      `json:"active" readOnly:"true"`
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Head[id.ID]
+	Name   string `json:"name" maxLength:"255"`
+	Rows   int    `json:"rows" readOnly:"true"`
+	Active bool   `json:"active" readOnly:"true"`
+	collection.Times
 }
 
 // Decks keeps rate decks. A deck's rows never change; a new price list is a new deck.
@@ -128,7 +119,7 @@ type Decks interface {
 
 // Account is a tenant.
 type Account struct {
-	ID               id.ID
+	collection.Head[id.ID]
 	Name             string
 	Active           bool
 	ChannelLimit     *int32 // of all its calls together; nil means none
@@ -144,9 +135,7 @@ type Account struct {
 	// they are another account's.
 	SharedSources []string
 
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	Version   int64 `json:"-"`
+	collection.Times
 }
 
 // What an admin can lock for an account.
@@ -166,16 +155,13 @@ const (
 
 // Key is an API key as it is stored: never the secret itself.
 type Key struct {
-	ID        id.ID
-	AccountID id.ID
+	collection.Head[id.ID]
 	Name      string
 	Hash      [32]byte // SHA-256 of the whole key
 	Hint      string   // its first characters, for people
 	Scopes    []string // read, write, admit, carrier, secrets, admin
 	ExpiresAt *time.Time
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	Version   int64 `json:"-"`
+	collection.Times
 
 	// What the key was before it was last rotated, and until when that is taken too.
 	PreviousHash      *[32]byte

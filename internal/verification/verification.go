@@ -12,19 +12,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
 
 // Number is a number that an account has verified, or began to.
 type Number struct {
-	ID          id.ID       `json:"id"`
-	AccountID   id.ID       `json:"-"`
-	Version     int64       `json:"-"`
+	collection.Head[id.ID]
 	PhoneNumber e164.Number `json:"phone_number"`
 	VerifiedAt  *time.Time  `json:"verified_at"` // nil: not yet
-	CreatedAt   time.Time   `json:"created_at"`
-	UpdatedAt   time.Time   `json:"updated_at"`
+	collection.Times
 
 	// CodeHash is a keyed hash of the last code, "" once it is of no use any more.
 	CodeHash      string     `json:"code_hash"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 )
@@ -15,10 +16,7 @@ import (
 // Source: Tollgate's own; the fields are those of Telnyx's connections
 // (webhook_event_url, webhook_event_failover_url, webhook_timeout_secs).
 type Endpoint struct {
-	ID        id.ID `json:"id" readOnly:"true"`
-	AccountID id.ID `json:"-"`
-	// Version counts the changes of this endpoint, from 1.
-	Version int64 `json:"-"`
+	collection.Head[id.ID]
 
 	ConnectionID id.ID    `json:"connection_id" doc:"Only events of this connection are sent; null means those of the whole account."`
 	URL          string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where events are sent. It must start with https://, and must not lead to a private address unless the server allows that. Redirects are not followed."`
@@ -27,8 +25,7 @@ type Endpoint struct {
 	Enabled      bool     `json:"enabled" doc:"Whether events are sent. What happens while an endpoint is disabled is not sent later; what was waiting then is."`
 	TimeoutSecs  int32    `json:"timeout_secs" minimum:"1" maximum:"30" doc:"How long an attempt may take until the answer, in seconds."`
 
-	CreatedAt time.Time `json:"created_at" readOnly:"true"`
-	UpdatedAt time.Time `json:"updated_at" readOnly:"true"`
+	collection.Times
 }
 
 // Bounds of Endpoint.TimeoutSecs. The maximum is Telnyx's.

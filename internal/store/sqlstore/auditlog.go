@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
@@ -29,8 +30,8 @@ func (n *noun[T, K]) change(action string, before, after *T) change {
 	c := change{kind: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"), action: action}
 	for _, object := range []*T{before, after} {
 		if object != nil {
-			h := n.head(object)
-			c.account, c.resource = *h.account, fmt.Sprint(*h.key)
+			h, _ := resource.HeadOf[K](object)
+			c.account, c.resource = h.AccountID, fmt.Sprint(h.ID)
 		}
 	}
 	if before != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -45,7 +46,8 @@ func changeSome(t *testing.T, s *sqlstore.Store) id.ID {
 	check(t, err)
 	_, err = s.Profiles().Delete(ctx, account.ID, p.ID)
 	check(t, err)
-	_, err = s.PutKey(t.Context(), store.Key{AccountID: account.ID, Name: "key", Hash: [32]byte{1, 2, 3},
+	_, err = s.PutKey(t.Context(), store.Key{Head: collection.Head[id.ID]{AccountID: account.ID},
+		Name: "key", Hash: [32]byte{1, 2, 3},
 		Scopes: []string{"read"}})
 	check(t, err)
 	return account.ID

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
@@ -26,11 +28,9 @@ type noun[T any, K comparable] struct {
 	fields  map[string]field
 	columns []searched[T]
 
-	head     func(*T) head[K]
-	complete func(*T)    // fills in what an older server has not written; nil for nothing
-	keyValue func(K) any // as the column id holds it
-	// assign gives a new object its key, and may fill in what the store decides.
-	assign func(ctx context.Context, tx *txn, s *Store, object *T) error
+	complete func(*T) // fills in what an older server has not written; nil for nothing
+	// assign fills in what the store decides of a new object; nil for nothing.
+	assign func(ctx context.Context, tx *txn, object *T) error
 	// check fails with a store.ReferenceError when the object may not be written.
 	check func(ctx context.Context, tx *txn, object *T) error
 	// touched are the lockable fields that a write changes; either object is nil for none.
@@ -49,12 +49,30 @@ type noun[T any, K comparable] struct {
 	vault   *secret.Vault
 }
 
-// head points to the fields that the store itself keeps.
-type head[K comparable] struct {
-	key              *K
-	account          *id.ID
-	version          *int64
-	created, updated *time.Time
+// keyValue is a key as the column id holds it.
+func keyValue(key any) any {
+	if u, ok := key.(uuid.UUID); ok {
+		return u[:]
+	}
+	return int64(key.(id.ID))
+}
+
+// setKey gives a new object a key, unless it has a UUID that the caller chose.
+func (s *Store) setKey(key any) error {
+	switch key := key.(type) {
+	case *id.ID:
+		*key = s.config.IDs.Next()
+	case *uuid.UUID:
+		if *key != uuid.Nil {
+			return nil
+		}
+		made, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		*key = made
+	}
+	return nil
 }
 
 // searched is a column beside the document, by which objects are found.
@@ -79,6 +97,12 @@ func (c *collection[T, K]) sees(account id.ID) id.ID {
 	return account
 }
 
+// versionOf is the version of an object.
+func versionOf[K comparable, T any](object *T) int64 {
+	h, _ := resource.HeadOf[K](object)
+	return h.Version
+}
+
 // errStale says that the object has changed since it was read: the update begins again.
 var errStale = errors.New("object has changed")
 
@@ -92,8 +116,8 @@ func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T,
 	if err := json.Unmarshal(doc, &object); err != nil {
 		return object, fmt.Errorf("decode %s: %w: %w", n.name, table.ErrCorrupt, err)
 	}
-	h := n.head(&object)
-	*h.account, *h.version = account, version
+	h, _ := resource.HeadOf[K](&object)
+	h.AccountID, h.Version = account, version
 	if n.complete != nil {
 		n.complete(&object)
 	}
@@ -117,7 +141,7 @@ const docColumns = "account_id, version, doc"
 
 func (n *noun[T, K]) get(ctx context.Context, q table.Querier, account id.ID, key K) (T, error) {
 	return n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+
-		" WHERE account_id = $1 AND id = $2", int64(account), n.keyValue(key)).Scan)
+		" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key)).Scan)
 }
 
 // Get implements store.Collection.
@@ -166,18 +190,23 @@ func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) 
 }
 
 func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.ID, object T) (created T, err error) {
-	h := n.head(&object)
-	*h.account, *h.version = account, 1
-	*h.created = s.now()
-	*h.updated = *h.created
+	h, times := resource.HeadOf[K](&object)
+	h.AccountID, h.Version = account, 1
+	times.CreatedAt = s.now()
+	times.UpdatedAt = times.CreatedAt
 	if err := accountExists(ctx, tx, account); err != nil {
 		return created, err
 	}
 	if n.complete != nil {
 		n.complete(&object)
 	}
-	if err := n.assign(ctx, tx, s, &object); err != nil {
+	if err := s.setKey(&h.ID); err != nil {
 		return created, err
+	}
+	if n.assign != nil {
+		if err := n.assign(ctx, tx, &object); err != nil {
+			return created, err
+		}
 	}
 	kept, err := n.copy(&object)
 	if err != nil {
@@ -203,18 +232,18 @@ func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, cha
 		if err != nil {
 			return none, err
 		}
-		version := *c.noun.head(&current).version
+		h, times := resource.HeadOf[K](&current)
+		version, created := h.Version, times.CreatedAt
 		if !store.OriginOf(ctx).Allows(version) {
 			return none, &store.VersionError{Current: current}
 		}
-		created := *c.noun.head(&current).created
 		next, err := change(current)
 		if err != nil {
 			return none, err
 		}
-		h := c.noun.head(&next)
-		*h.key, *h.account, *h.version, *h.created = key, account, version+1, created
-		*h.updated = c.store.now()
+		h, times = resource.HeadOf[K](&next)
+		*h = resource.Head[K]{ID: key, AccountID: account, Version: version + 1}
+		*times = resource.Times{CreatedAt: created, UpdatedAt: c.store.now()}
 		saved, err := c.replace(ctx, account, key, version, &next)
 		switch {
 		case err == nil:
@@ -240,7 +269,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 			return store.ErrNotFound
 		case err != nil:
 			return err
-		case *n.head(&current).version != version:
+		case versionOf[K](&current) != version:
 			return errStale
 		}
 		if err := n.permit(ctx, tx, account, &current, &mine); err != nil {
@@ -268,7 +297,7 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		} else if err != nil {
 			return err
 		}
-		if !store.OriginOf(ctx).Allows(*n.head(&gone).version) {
+		if !store.OriginOf(ctx).Allows(versionOf[K](&gone)) {
 			return &store.VersionError{Current: gone}
 		}
 		if err := n.permit(ctx, tx, account, &gone, nil); err != nil {
@@ -283,7 +312,7 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 		if err != nil {
 			return err
 		}
-		err = tx.exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), n.keyValue(key))
+		err = tx.exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key))
 		if err != nil {
 			return err
 		}
@@ -319,8 +348,8 @@ func (n *noun[T, K]) copy(object *T) (T, error) {
 		var none T
 		return none, fmt.Errorf("encode %s: %w", n.name, err)
 	}
-	h := n.head(object)
-	return n.decode(*h.account, *h.version, []byte(doc))
+	h, _ := resource.HeadOf[K](object)
+	return n.decode(h.AccountID, h.Version, []byte(doc))
 }
 
 // save writes an object and tells of it those who want to know.
@@ -353,9 +382,10 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", n.name, err)
 	}
-	h := n.head(object)
+	h, times := resource.HeadOf[K](object)
 	names := []string{"account_id", "id", "version", "created_at", "updated_at", "doc"}
-	args := []any{int64(*h.account), n.keyValue(*h.key), *h.version, h.created.UnixMicro(), h.updated.UnixMicro(), doc}
+	args := []any{int64(h.AccountID), keyValue(h.ID), h.Version, times.CreatedAt.UnixMicro(), times.UpdatedAt.UnixMicro(),
+		doc}
 	for _, column := range n.columns {
 		names = append(names, column.name)
 		args = append(args, column.value(object))

@@ -24,12 +24,8 @@ func (s *Store) FQDNs() store.Collection[connection.FQDN, id.ID] {
 
 func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {
 	type T = connection.FQDNConnection
-	head := func(c *T) head[id.ID] {
-		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "FQDN connection", table: "fqdn_connections", secrets: fqdnSecrets, vault: v,
-		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields:   connectionFields(nil),
 		columns: []searched[T]{
@@ -120,12 +116,8 @@ func fqdnDiscriminator(v *secret.Vault, c *connection.FQDNConnection) string {
 
 func fqdnNoun() *noun[connection.FQDN, id.ID] {
 	type T = connection.FQDN
-	head := func(f *T) head[id.ID] {
-		return head[id.ID]{&f.ID, &f.AccountID, &f.Version, &f.CreatedAt, &f.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "FQDN", table: "fqdns",
-		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
 			"id":              {column: "id", kind: column.ID},
 			"connection_id":   {column: "connection_id", kind: column.ID},

@@ -15,12 +15,8 @@ import (
 )
 
 func keyNoun() *noun[store.Key, id.ID] {
-	head := func(k *store.Key) head[id.ID] {
-		return head[id.ID]{&k.ID, &k.AccountID, &k.Version, &k.CreatedAt, &k.UpdatedAt}
-	}
 	return &noun[store.Key, id.ID]{
 		name: "API key", table: "api_keys",
-		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{"name": {column: "name", fold: "name_fold"}}),
 		columns: []searched[store.Key]{
 			{"name", func(k *store.Key) any { return k.Name }},

@@ -20,14 +20,6 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	type T = store.LedgerReport
 	return &noun[T, uuid.UUID]{
 		name: "ledger billing group report", table: "ledger_reports",
-		head: func(r *T) head[uuid.UUID] {
-			return head[uuid.UUID]{&r.ID, &r.AccountID, &r.Version, &r.CreatedAt, &r.UpdatedAt}
-		},
-		keyValue: func(key uuid.UUID) any { return key[:] },
-		assign: func(_ context.Context, _ *txn, _ *Store, r *T) (err error) {
-			r.ID, err = uuid.NewV7()
-			return err
-		},
 		fields: withTimes(map[string]field{}),
 		check:  func(context.Context, *txn, *T) error { return nil },
 		put:    func(*T) []policy.Change { return nil },

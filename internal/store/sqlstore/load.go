@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
@@ -167,7 +168,7 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 			found, err = reloadOne(ctx, q, ipNoun(), o.ID, policy.DropIP)
 		case policy.KindGateway:
 			found, err = reloadOne(ctx, q, gatewayNoun(vault), o.ID, func(gateway id.ID) policy.Change {
-				return policy.DropGateway(&routing.Gateway{ID: gateway, AccountID: o.Account})
+				return policy.DropGateway(&routing.Gateway{Head: resource.Head[id.ID]{ID: gateway, AccountID: o.Account}})
 			})
 		case policy.KindDeck:
 			found, err = c.reloadDeck(ctx, q, last, o.ID)

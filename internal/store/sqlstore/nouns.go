@@ -28,16 +28,6 @@ func (s *Store) Collections() []any {
 	}
 }
 
-func idValue(i id.ID) any { return int64(i) }
-
-// assignID gives a resource the next id.
-func assignID[T any](head func(*T) head[id.ID]) func(context.Context, *txn, *Store, *T) error {
-	return func(_ context.Context, _ *txn, s *Store, object *T) error {
-		*head(object).key = s.config.IDs.Next()
-		return nil
-	}
-}
-
 // withTimes adds the fields that every resource can be filtered and sorted by.
 func withTimes(fields map[string]field) map[string]field {
 	fields["created_at"] = field{column: "created_at", kind: column.Time}
@@ -46,12 +36,8 @@ func withTimes(fields map[string]field) map[string]field {
 }
 
 func profileNoun() *noun[profile.Profile, id.ID] {
-	head := func(p *profile.Profile) head[id.ID] {
-		return head[id.ID]{&p.ID, &p.AccountID, &p.Version, &p.CreatedAt, &p.UpdatedAt}
-	}
 	return &noun[profile.Profile, id.ID]{
 		name: "outbound voice profile", table: "profiles", touched: touchedOfProfile,
-		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(p *profile.Profile) {
 			if p.AfterLimit == "" {
 				p.AfterLimit = profile.ResumeAtReset
@@ -131,12 +117,8 @@ const profileField = "/outbound/outbound_voice_profile_id"
 
 func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 	type T = connection.IPConnection
-	head := func(c *T) head[id.ID] {
-		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "IP connection", table: "ip_connections", secrets: ipSecrets, vault: v,
-		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields:   connectionFields(nil),
 		columns: []searched[T]{
@@ -190,12 +172,8 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 
 func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
 	type T = connection.CredentialConnection
-	head := func(c *T) head[id.ID] {
-		return head[id.ID]{&c.ID, &c.AccountID, &c.Version, &c.CreatedAt, &c.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "credential connection", table: "credential_connections", secrets: credentialSecrets, vault: v,
-		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(c *T) { c.Complete() },
 		fields: connectionFields(map[string]field{
 			"user_name": {column: "user_name", fold: "user_name_fold"},
@@ -227,12 +205,8 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 
 func ipNoun() *noun[connection.IP, id.ID] {
 	type T = connection.IP
-	head := func(ip *T) head[id.ID] {
-		return head[id.ID]{&ip.ID, &ip.AccountID, &ip.Version, &ip.CreatedAt, &ip.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "IP", table: "ips",
-		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
 			"id":            {column: "id", kind: column.ID},
 			"connection_id": {column: "connection_id", kind: column.ID},
@@ -255,12 +229,8 @@ func ipNoun() *noun[connection.IP, id.ID] {
 
 func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 	type T = routing.Gateway
-	head := func(g *T) head[id.ID] {
-		return head[id.ID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "gateway", table: "gateways", touched: touchedOfGateway, secrets: gatewaySecrets, vault: v,
-		head: head, keyValue: idValue, assign: assignID(head),
 		complete: func(g *T) { g.Complete() },
 		fields: withTimes(map[string]field{
 			"id":       {column: "id", kind: column.ID},
@@ -286,11 +256,7 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return &noun[T, uuid.UUID]{
 		name: "billing group", table: "billing_groups", touched: touchedOfGroup,
-		head: func(g *T) head[uuid.UUID] {
-			return head[uuid.UUID]{&g.ID, &g.AccountID, &g.Version, &g.CreatedAt, &g.UpdatedAt}
-		},
-		keyValue: func(key uuid.UUID) any { return key[:] },
-		assign:   assignBillingGroup,
+		assign: assignBillingGroup,
 		fields: withTimes(map[string]field{
 			"id":   {column: "id", kind: column.UUID},
 			"name": {column: "name", fold: "name_fold"},
@@ -330,16 +296,8 @@ func countGroup(ctx context.Context, tx *txn, g *store.BillingGroup, on bool) er
 	return err
 }
 
-// assignBillingGroup keeps the id and the organisation of a group that was made
-// elsewhere.
-func assignBillingGroup(ctx context.Context, tx *txn, _ *Store, g *store.BillingGroup) error {
-	if g.ID == uuid.Nil {
-		made, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		g.ID = made
-	}
+// assignBillingGroup keeps the organisation of a group that was made elsewhere.
+func assignBillingGroup(ctx context.Context, tx *txn, g *store.BillingGroup) error {
 	if g.OrganizationID == uuid.Nil {
 		account, err := readAccount(ctx, tx, g.AccountID)
 		if err != nil {

@@ -84,12 +84,8 @@ func (c *serverCollection[T, K]) List(ctx context.Context, _ id.ID, q store.Quer
 
 func numberingNoun() *noun[numbering.Override, id.ID] {
 	type T = numbering.Override
-	head := func(o *T) head[id.ID] {
-		return head[id.ID]{&o.ID, &o.AccountID, &o.Version, &o.CreatedAt, &o.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "numbering plan override", table: "numbering_plan_overrides",
-		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
 			"id":     {column: "id", kind: column.ID},
 			"prefix": {column: "prefix"},

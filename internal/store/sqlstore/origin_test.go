@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -164,7 +165,8 @@ func TestPutKeyAfterRotation(t *testing.T) {
 	ctx := t.Context()
 	account, _, err := s.EnsureFirst(ctx)
 	check(t, err)
-	configured := store.Key{AccountID: account.ID, Name: "configured", Hash: [32]byte{1}, Scopes: []string{"read"}}
+	configured := store.Key{Head: collection.Head[id.ID]{AccountID: account.ID},
+		Name: "configured", Hash: [32]byte{1}, Scopes: []string{"read"}}
 	k, err := s.PutKey(ctx, configured)
 	check(t, err)
 	_, err = s.Keys().Update(ctx, account.ID, k.ID, func(k store.Key) (store.Key, error) {
@@ -176,7 +178,8 @@ func TestPutKeyAfterRotation(t *testing.T) {
 	if err != nil || again.ID != k.ID || again.Hash != [32]byte{2} {
 		t.Errorf("put again: %+v, %v", again, err)
 	}
-	if _, err := s.PutKey(ctx, store.Key{AccountID: account.ID, Name: "other", Hash: [32]byte{3}}); err != nil {
+	if _, err := s.PutKey(ctx, store.Key{Head: collection.Head[id.ID]{AccountID: account.ID},
+		Name: "other", Hash: [32]byte{3}}); err != nil {
 		t.Error(err)
 	}
 	_, err = s.Keys().Update(ctx, account.ID, k.ID,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -38,8 +39,8 @@ func gatewaySecrets(g *routing.Gateway) []secretText {
 }
 
 // place is where a secret belongs; it opens nowhere else.
-func (n *noun[T, K]) place(h *head[K], field string) string {
-	return fmt.Sprintf("%s/%d/%v/%s", n.table, int64(*h.account), *h.key, field)
+func (n *noun[T, K]) place(h *resource.Head[K], field string) string {
+	return fmt.Sprintf("%s/%d/%v/%s", n.table, int64(h.AccountID), h.ID, field)
 }
 
 // sealed is an object as its document is stored.
@@ -51,10 +52,10 @@ func (n *noun[T, K]) sealed(object *T) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := n.head(&mine)
+	h, _ := resource.HeadOf[K](&mine)
 	for _, s := range n.secrets(&mine) {
 		if s.value != nil && *s.value != "" {
-			*s.value = n.vault.Seal(n.place(&h, s.field), *s.value)
+			*s.value = n.vault.Seal(n.place(h, s.field), *s.value)
 		}
 	}
 	return &mine, nil
@@ -65,14 +66,14 @@ func (n *noun[T, K]) unseal(object *T) error {
 	if n.secrets == nil {
 		return nil
 	}
-	h := n.head(object)
+	h, _ := resource.HeadOf[K](object)
 	for _, s := range n.secrets(object) {
 		if s.value == nil {
 			continue
 		}
-		text, err := n.vault.Unseal(n.place(&h, s.field), *s.value)
+		text, err := n.vault.Unseal(n.place(h, s.field), *s.value)
 		if err != nil {
-			return fmt.Errorf("%s %v: %s: %w: %w", n.name, *h.key, s.field, table.ErrCorrupt, err)
+			return fmt.Errorf("%s %v: %s: %w: %w", n.name, h.ID, s.field, table.ErrCorrupt, err)
 		}
 		*s.value = text
 	}

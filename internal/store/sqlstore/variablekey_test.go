@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
@@ -20,7 +21,8 @@ func TestVariableKey(t *testing.T) {
 		account, _, err := s.EnsureFirst(t.Context())
 		check(t, err)
 		keyOf := func(text string) store.Key {
-			return store.Key{AccountID: account.ID, Name: text, Hash: sha256.Sum256([]byte(text)), Scopes: []string{"read"}}
+			return store.Key{Head: collection.Head[id.ID]{AccountID: account.ID},
+				Name: text, Hash: sha256.Sum256([]byte(text)), Scopes: []string{"read"}}
 		}
 		// start is a start of the server with the variable; want are the keys afterwards.
 		start := func(text string, state sqlstore.VariableState, want ...string) {

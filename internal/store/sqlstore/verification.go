@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
@@ -28,12 +29,8 @@ func (s *Store) VerifiedNumbers() store.Collection[verification.Number, id.ID] {
 
 func verifiedNoun() *noun[verification.Number, id.ID] {
 	type T = verification.Number
-	head := func(n *T) head[id.ID] {
-		return head[id.ID]{&n.ID, &n.AccountID, &n.Version, &n.CreatedAt, &n.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "verified number", table: "verified_numbers",
-		head: head, keyValue: idValue, assign: assignID(head),
 		touched: func(_, after *T) []store.LockedField {
 			if after == nil {
 				return nil // what takes a confirmation away is never locked
@@ -117,12 +114,12 @@ func (s *Store) BeginVerification(ctx context.Context, account id.ID, number e16
 // succeed puts the next version of an object that was read in this transaction in its
 // place.
 func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, next *T) (saved T, err error) {
-	before, h := n.head(current), n.head(next)
-	*h.version, *h.updated = *before.version+1, s.now()
+	h, times := resource.HeadOf[K](next)
+	h.Version, times.UpdatedAt = versionOf[K](current)+1, s.now()
 	if saved, err = n.copy(next); err != nil {
 		return saved, err
 	}
-	if err := n.permit(ctx, tx, *h.account, current, &saved); err != nil {
+	if err := n.permit(ctx, tx, h.AccountID, current, &saved); err != nil {
 		return saved, err
 	}
 	if err := n.save(ctx, tx, &saved, false); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -23,12 +24,8 @@ func (s *Store) WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID] {
 // Those of connections are in the connections.
 func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 	type T = webhook.Endpoint
-	head := func(e *T) head[id.ID] {
-		return head[id.ID]{&e.ID, &e.AccountID, &e.Version, &e.CreatedAt, &e.UpdatedAt}
-	}
 	return &noun[T, id.ID]{
 		name: "webhook endpoint", table: "webhook_endpoints",
-		head: head, keyValue: idValue, assign: assignID(head),
 		fields: withTimes(map[string]field{
 			"id":            {column: "id", kind: column.ID},
 			"connection_id": {column: "connection_id", kind: column.ID},
@@ -88,10 +85,10 @@ func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (ch
 // announce tells of a change of an object. The record types of the API are the
 // names of the nouns, as in outbound_voice_profile.
 func (n *noun[T, K]) announce(ctx context.Context, tx *txn, object *T, action string) error {
-	h := n.head(object)
+	h, _ := resource.HeadOf[K](object)
 	return tx.announce(ctx, webhook.Change{
-		Account: *h.account, ResourceType: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"),
-		ResourceID: fmt.Sprint(*h.key), Action: action, Version: *h.version,
+		Account: h.AccountID, ResourceType: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"),
+		ResourceID: fmt.Sprint(h.ID), Action: action, Version: h.Version,
 	})
 }
 

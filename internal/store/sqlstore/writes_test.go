@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -181,7 +182,8 @@ func TestKeysAndTenants(t *testing.T) {
 			!errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("a key of another account: %v", err)
 		}
-		if _, err := s.PutKey(ctx, store.Key{AccountID: account, Name: "same", Hash: [32]byte{1}}); !errors.Is(err,
+		if _, err := s.PutKey(ctx, store.Key{Head: collection.Head[id.ID]{AccountID: account},
+			Name: "same", Hash: [32]byte{1}}); !errors.Is(err,
 			store.ErrDuplicate) {
 			t.Errorf("a key of another account put: %v", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
@@ -140,10 +141,10 @@ func testReferences(t *testing.T, open Opener) {
 		store.ErrDuplicate, "/user_name")
 	value(b.CredentialConnections().Create(ctx, other, newPhone("PHONE0001", 0)))(t) // digest user names have case
 	refused(t, "group id", errOf(b.BillingGroups().Create(ctx, account,
-		store.BillingGroup{ID: foreignGroup.ID, Name: "x"})), store.ErrDuplicate, "/id")
+		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: foreignGroup.ID}, Name: "x"})), store.ErrDuplicate, "/id")
 	given := uuid.New()
 	if g := value(b.BillingGroups().Create(ctx, account,
-		store.BillingGroup{ID: given, Name: "moved here"}))(t); g.ID != given ||
+		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: given}, Name: "moved here"}))(t); g.ID != given ||
 		g.OrganizationID != b.account.OrganizationID {
 		t.Errorf("group has id %v and organisation %v", g.ID, g.OrganizationID)
 	}
@@ -213,7 +214,8 @@ func testAccounts(t *testing.T, open Opener) {
 		t.Errorf("no such account: %v", err)
 	}
 
-	k := store.Key{AccountID: b.account.ID, Name: "first", Hash: [32]byte{1}, Hint: "tg_1", Scopes: []string{"read"}}
+	k := store.Key{Head: collection.Head[id.ID]{AccountID: b.account.ID},
+		Name: "first", Hash: [32]byte{1}, Hint: "tg_1", Scopes: []string{"read"}}
 	first := value(b.PutKey(ctx, k))(t)
 	k.Name = "second"
 	if second := value(b.PutKey(ctx, k))(t); second.ID != first.ID || second.Name != "first" {
