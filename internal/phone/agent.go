@@ -3,435 +3,374 @@ package phone
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
+	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
 
-// phase is where in its life the phone's call is.
-type phase uint8
-
 const (
-	calling   phase = iota // the INVITE is sent, nothing has come back
-	pending                // a provisional answer has come
-	talking                // answered
-	hangingUp              // our BYE is sent
-	finished
+	maxForks      = 64 // 2xx of one INVITE that are acknowledged
+	maxChallenges = 2  // one, and one more whose nonce was only stale
 )
 
-// Names of what is being repeated.
-const (
-	repeatInvite = "invite"
-	repeatCancel = "cancel"
-	repeatBye    = "bye"
-	repeatFinal  = "final " // and the CSeq of the re-INVITE
-	repeatStray  = "stray " // and the branch of a BYE for a forked answer
-)
-
-// agent is the phone's user agent. Its run goroutine owns all of it.
+// agent is the phone's user agent: run is the call, step by step, while serve and
+// acknowledge take what comes meanwhile.
 type agent struct {
-	call  *Call
-	o     Options
-	sock  *socket
-	sound *audio
-	dialog
-	phase   phase
-	repeats resends
+	call    *Call
+	o       Options
+	end     *endpoint
+	sound   *audio
+	dialogs *sipgo.DialogUA
+	server  netip.AddrPort
+	callID  string
+	tag     string
+	left    context.Context // ends when the other side hangs up
+	leave   context.CancelFunc
 
-	branch     string // of the INVITE under way
-	auth       string // Authorization line, "" before a challenge
-	challenged int    // how many challenges were answered
-	wantsEnd   bool   // hang up as soon as that is possible
-	cancelled  bool   // CANCEL is sent
-	giveUpAt   time.Time
-	hangUpAt   time.Time
-	lingerTo   time.Time
-
-	// acks are the ACKs sent, by what the answer to be acknowledged is known by: the
-	// branch of an INVITE that failed, or the To tag of one that was answered.
-	acks    map[string]sentAck
-	answers map[string][]byte // our answers to requests, by branch and method
-	sdpVer  int
+	mu      sync.Mutex
+	invite  *sip.Request
+	acks    map[string]*sip.Request    // by the To tag of the 2xx
+	dialog  *sipgo.DialogClientSession // of the first 2xx; nil before that
+	target  sip.Uri
+	ended   bool // the dialog takes no requests any more
+	written map[string]bool
 }
 
-type sentAck struct {
-	raw []byte
-	to  netip.AddrPort
-}
-
-// maxAnswers bounds the answers kept for retransmitted requests of one call.
-const maxAnswers = 64
-
-func newAgent(c *Call, o Options, server netip.AddrPort, sock *socket, sound *audio) *agent {
+func newAgent(c *Call, o Options, server netip.AddrPort, end *endpoint, sound *audio) *agent {
 	a := &agent{
-		call: c, o: o, sock: sock, sound: sound, repeats: resends{},
-		acks: map[string]sentAck{}, answers: map[string][]byte{}, sdpVer: 1,
+		call: c, o: o, end: end, sound: sound, dialogs: end.dialogs(uri(o.From, end.local)), server: server,
+		callID: rand.Text(), tag: rand.Text(), acks: map[string]*sip.Request{}, written: map[string]bool{},
 	}
-	own := "sip:" + sock.local.String()
-	local := "sip:anonymous@anonymous.invalid"
-	if o.From != "" {
-		own = fmt.Sprintf("sip:%s@%s", escapeUser(o.From), sock.local)
-		local = own
-	}
-	remote := fmt.Sprintf("sip:%s@%s", escapeUser(o.To), server)
-	a.dialog = dialog{
-		callID: rand.Text(), local: local, remote: remote, localTag: rand.Text(),
-		target: remote, contact: own, via: sock.local, peer: server,
-	}
+	end.peer.Store(&server)
 	c.outcome.CallID = a.callID
 	return a
 }
 
-// run is the call, from the INVITE until the phone is no longer needed.
-func (a *agent) run(ctx context.Context) {
-	defer func() { _ = a.sock.close() }() // nothing is left to be told
-	a.invite(time.Now())
-	ending, hangUp := ctx.Done(), a.call.hangUp
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		now := time.Now()
-		a.tick(now)
-		if a.phase == finished && (ctx.Err() != nil || !now.Before(a.lingerTo)) {
-			return
+// run is the call, from the INVITE until the phone is no longer needed. It is hung up
+// when stop ends; when ctx ends too there is no time left.
+func (a *agent) run(ctx, stop context.Context) {
+	defer a.end.close()
+	a.left, a.leave = context.WithCancel(context.WithoutCancel(ctx))
+	defer a.leave()
+	a.end.start(a.serve, a.note)
+	a.update(func(o *Outcome) { o.Started = time.Now() })
+	if res := a.place(ctx, stop); res != nil && res.IsSuccess() {
+		a.talk(ctx, stop, res)
+	} else {
+		a.refused(res)
+	}
+	a.finish()
+	select { // the transactions go on answering
+	case <-ctx.Done():
+	case <-time.After(timeoutPerT1 * a.o.T1):
+	}
+}
+
+// place sends the INVITE, again with credentials where they are wanted, and returns the
+// final answer, nil if there was none.
+func (a *agent) place(ctx, stop context.Context) *sip.Response {
+	if a.o.CancelAfter > 0 {
+		defer time.AfterFunc(a.o.CancelAfter, a.call.HangUp).Stop()
+	}
+	var credentials sip.Header
+	for challenged := 0; ; challenged++ {
+		req := a.newInvite(uint32(challenged+1), credentials)
+		a.mu.Lock()
+		a.invite = req
+		a.mu.Unlock()
+		res := a.try(ctx, stop, req)
+		if res == nil || stop.Err() != nil || challenged == maxChallenges {
+			return res
 		}
-		timer.Reset(a.due().Sub(now))
-		select {
-		case m := <-a.sock.messages:
-			a.receive(m, time.Now())
-		case <-timer.C:
-		case <-hangUp:
-			hangUp = nil
-			a.end(time.Now())
-		case <-ending:
-			ending = nil
-			a.giveUpAt = earlier(a.giveUpAt, time.Now().Add(teardownLimit))
-			a.end(time.Now())
+		var stale bool
+		if credentials, stale = a.answerChallenge(res, req); credentials == nil || (challenged > 0 && !stale) {
+			return res
 		}
 	}
 }
 
-// farOff is later than anything that happens to a call.
-const farOff = 24 * time.Hour
-
-// due is when tick has something to do.
-func (a *agent) due() time.Time {
-	at := earlier(a.repeats.next(), earlier(a.hangUpAt, a.giveUpAt))
-	if a.phase == finished {
-		at = earlier(a.repeats.next(), a.lingerTo)
+func (a *agent) newInvite(cseq uint32, credentials sip.Header) *sip.Request {
+	local := sip.Uri{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}
+	if a.o.From != "" {
+		local = uri(a.o.From, a.end.local)
 	}
-	return earlier(at, time.Now().Add(farOff))
-}
-
-// tick repeats what is due and acts on the times that have come.
-func (a *agent) tick(now time.Time) {
-	again, expired := a.repeats.due(now)
-	for _, e := range again {
-		a.write(e.raw, e.to, true, now)
-	}
-	for _, name := range expired {
-		switch name {
-		case repeatInvite:
-			a.noResponse("nothing came back", now)
-		case repeatBye:
-			a.finish(now)
-		}
-	}
-	if !a.hangUpAt.IsZero() && !now.Before(a.hangUpAt) {
-		a.hangUpAt = time.Time{}
-		a.end(now)
-	}
-	if !a.giveUpAt.IsZero() && !now.Before(a.giveUpAt) && a.phase != finished {
-		if a.phase == calling || a.phase == pending {
-			a.noResponse("no final answer", now)
-			return
-		}
-		a.finish(now)
-	}
-}
-
-// invite sends the first INVITE, or the next one with credentials.
-func (a *agent) invite(now time.Time) {
-	a.cseq++
-	a.branch = newBranch()
-	a.phase = calling
-	lines := []string{"User-Agent: tollgate-phone"}
+	req := sip.NewRequest(sip.INVITE, uri(a.o.To, a.server))
+	req.AppendHeader(&sip.FromHeader{Address: local, Params: sip.HeaderParams{{K: "tag", V: a.tag}}})
+	req.AppendHeader(&sip.ToHeader{Address: req.Recipient})
+	callID := sip.CallIDHeader(a.callID)
+	req.AppendHeader(&callID)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: sip.INVITE})
+	req.AppendHeader(sip.HeaderClone(&a.dialogs.ContactHDR))
+	req.AppendHeader(allow())
+	req.AppendHeader(sip.NewHeader("User-Agent", "tollgate-phone"))
 	for _, h := range a.o.Headers {
-		lines = append(lines, h.Name+": "+h.Value)
+		req.AppendHeader(sip.NewHeader(h.Name, h.Value))
 	}
-	lines = append(lines, a.credentials()...)
-	raw := a.request("INVITE", a.cseq, a.branch, lines, a.description())
-	a.write(raw, a.hop(), false, now)
-	a.repeats.put(repeatInvite, raw, a.hop(), false, a.o.T1, now)
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	if a.call.outcome.Started.IsZero() {
-		a.call.outcome.Started = now
-		if a.o.CancelAfter > 0 {
-			a.hangUpAt = now.Add(a.o.CancelAfter)
-		}
+	if credentials != nil {
+		req.AppendHeader(credentials)
 	}
+	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	req.SetBody([]byte(a.description()))
+	return req
 }
 
-// credentials is the line that goes into the INVITE, its CANCEL and its ACK alike
-// (RFC 3261 section 22.1).
-func (a *agent) credentials() []string {
-	if a.auth == "" {
+func (a *agent) description() string { return a.sound.description(a.end.local.Addr(), 1) }
+
+// answerChallenge is nil where there is no challenge, or nothing to answer it with.
+func (a *agent) answerChallenge(res *sip.Response, req *sip.Request) (credentials sip.Header, stale bool) {
+	if (res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired) || a.o.User == "" {
+		return nil, false
+	}
+	return authorize(res, req, a.o.User, a.o.Password)
+}
+
+// try sends an INVITE and returns its final answer. It is cancelled when stop ends,
+// once a provisional answer has come (RFC 3261 section 9.1).
+func (a *agent) try(ctx, stop context.Context, req *sip.Request) *sip.Response {
+	tx, err := a.dialogs.Client.TransactionRequest(ctx, req)
+	if err != nil {
 		return nil
 	}
-	return []string{a.auth}
-}
-
-func (a *agent) description() string { return a.sound.description(a.sock.local.Addr(), a.sdpVer) }
-
-// end hangs up: with CANCEL once a provisional answer has come (RFC 3261 section
-// 9.1), with BYE once it is answered.
-func (a *agent) end(now time.Time) {
-	a.wantsEnd = true
-	switch {
-	case a.phase == pending && !a.cancelled:
-		a.cancelled = true
-		raw := a.request("CANCEL", a.cseq, a.branch, a.credentials(), "")
-		a.write(raw, a.hop(), false, now)
-		a.repeats.put(repeatCancel, raw, a.hop(), true, a.o.T1, now)
-		a.giveUpAt = earlier(a.giveUpAt, now.Add(timeoutPerT1*a.o.T1))
-	case a.phase == talking:
-		a.phase = hangingUp
-		a.ended(SideCaller, "", now)
-		a.bye("", now)
-	}
-}
-
-func (a *agent) bye(auth string, now time.Time) {
-	a.cseq++
-	var lines []string
-	if auth != "" {
-		lines = append(lines, auth)
-	}
-	raw := a.request("BYE", a.cseq, newBranch(), lines, "")
-	a.write(raw, a.hop(), false, now)
-	a.repeats.put(repeatBye, raw, a.hop(), true, a.o.T1, now)
-}
-
-func (a *agent) receive(m received, now time.Time) {
-	a.note(m.message, false, false, now)
-	switch message := m.message.(type) {
-	case *sip.Response:
-		a.response(message, now)
-	case *sip.Request:
-		a.serve(message, m.from, now)
-	}
-}
-
-func (a *agent) response(res *sip.Response, now time.Time) {
-	if res.CallID().Value() != a.callID {
-		return
-	}
-	switch res.CSeq().MethodName {
-	case sip.INVITE:
-		a.inviteResponse(res, now)
-	case sip.CANCEL:
-		if res.StatusCode >= 200 {
-			a.repeats.stop(repeatCancel)
+	tx.OnRetransmission(a.acknowledge)
+	patience := time.NewTimer(a.patience(ctx))
+	defer patience.Stop()
+	stopped, ended, proceeding, cancelled := stop.Done(), ctx.Done(), false, false
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return res
+			}
+			if res.StatusCode >= 180 {
+				a.ringing()
+			}
+			if !proceeding && ctx.Err() == nil {
+				patience.Stop()
+			}
+			proceeding = true
+		case <-stopped:
+			stopped = nil
+		case <-ended:
+			ended = nil
+			patience.Reset(a.patience(ctx))
+		case <-patience.C:
+			return nil
+		case <-tx.Done():
+			return nil
 		}
-	case sip.BYE:
-		a.byeResponse(res, now)
-	}
-}
-
-func (a *agent) inviteResponse(res *sip.Response, now time.Time) {
-	status, tag := res.StatusCode, tagOf(res.To().Params)
-	ack, acked := a.acks[branchOf(res)]
-	switch {
-	case status >= 200 && status < 300:
-		a.success(res, tag, now)
-	case acked: // a repetition of a refusal
-		a.write(ack.raw, ack.to, true, now)
-	case branchOf(res) != a.branch || (a.phase != calling && a.phase != pending):
-	case status < 200:
-		a.repeats.stop(repeatInvite)
-		a.phase = pending
-		a.ringing(status, now)
-		if a.wantsEnd {
-			a.end(now)
-		}
-	default:
-		a.repeats.stop(repeatInvite)
-		a.repeats.stop(repeatCancel)
-		a.ackRefusal(res, tag, now)
-		if !a.answerChallenge(res, now) {
-			a.refused(res, now)
+		if stopped == nil && proceeding && !cancelled {
+			cancelled = true
+			patience.Reset(a.patience(ctx))
+			a.end.run(func() { _, _ = a.dialogs.Client.Do(context.Background(), cancelOf(req)) }) // until close at most
 		}
 	}
 }
 
-func (a *agent) ringing(status int, now time.Time) {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	if status >= 180 && a.call.outcome.Ringing.IsZero() {
-		a.call.outcome.Ringing = now
+// patience is how long to wait for an answer.
+func (a *agent) patience(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return min(teardownLimit, timeoutPerT1*a.o.T1)
 	}
+	return timeoutPerT1 * a.o.T1
 }
 
-// ackRefusal acknowledges within the transaction of the INVITE: same branch, same
-// Request-URI and Route, the To of the answer (RFC 3261 section 17.1.1.3).
-func (a *agent) ackRefusal(res *sip.Response, tag string, now time.Time) {
-	d := a.dialog
-	d.remoteTag = tag
-	raw := d.request("ACK", a.cseq, a.branch, nil, "")
-	a.acks[a.branch] = sentAck{raw, d.hop()}
-	a.write(raw, d.hop(), false, now)
+// cancelOf is the CANCEL of an INVITE, with its credentials (RFC 3261 section 22.1).
+func cancelOf(invite *sip.Request) *sip.Request {
+	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "Authorization", "Proxy-Authorization"} {
+		sip.CopyHeaders(name, invite, req)
+	}
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL})
+	return req
 }
 
-// maxChallenges is one, and one more whose nonce was only stale.
-const maxChallenges = 2
-
-// answerChallenge sends the INVITE again with credentials when there are any.
-func (a *agent) answerChallenge(res *sip.Response, now time.Time) bool {
-	if (res.StatusCode != 401 && res.StatusCode != 407) || a.o.User == "" || a.wantsEnd || a.challenged >= maxChallenges {
-		return false
+// acknowledge takes a 2xx, each whenever it comes (RFC 3261 section 13.2.2.4). The
+// first begins the dialog; one from another fork is acknowledged and hung up.
+func (a *agent) acknowledge(res *sip.Response) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tag := tagOf(res.To().Params)
+	if ack := a.acks[tag]; ack != nil {
+		_ = a.end.WriteMsg(ack) // does not fail
+		return
 	}
-	line, stale, err := authorize(res, "INVITE", a.target, a.o.User, a.o.Password)
-	if err != nil || (a.challenged > 0 && !stale) {
-		return false
+	if len(a.acks) == maxForks {
+		return
 	}
-	a.challenged++
-	a.auth = line
-	a.invite(now)
-	return true
+	dialog := &sipgo.DialogClientSession{
+		Dialog: sipgo.Dialog{InviteRequest: a.invite, InviteResponse: res}, UA: a.dialogs,
+	}
+	dialog.Init()
+	to := target(res, a.invite.Recipient)
+	ack := sip.NewRequest(sip.ACK, to)
+	for _, name := range []string{"Authorization", "Proxy-Authorization"} {
+		sip.CopyHeaders(name, a.invite, ack)
+	}
+	_ = dialog.WriteRequest(ack) // does not fail
+	a.acks[tag] = ack
+	if a.dialog == nil {
+		a.dialog, a.target = dialog, to
+		return
+	}
+	a.end.run(func() { _, _ = dialog.Do(context.Background(), sip.NewRequest(sip.BYE, to)) }) // until close at most
 }
 
-// success takes a 2xx. Each is acknowledged whenever it comes (RFC 3261 section
-// 13.2.2.4); one from another fork is acknowledged and hung up.
-func (a *agent) success(res *sip.Response, tag string, now time.Time) {
-	if ack, known := a.acks[tag]; known {
-		a.write(ack.raw, ack.to, true, now)
-		return
-	}
-	if branchOf(res) != a.branch || tag == "" || len(a.acks) >= maxAnswers {
-		return
-	}
-	d := a.dialog
-	d.learn(res, tag, true)
-	raw := d.request("ACK", a.cseq, newBranch(), a.credentials(), "")
-	a.acks[tag] = sentAck{raw, d.hop()}
-	a.write(raw, d.hop(), false, now)
-	if a.phase != calling && a.phase != pending {
-		branch := newBranch()
-		bye := d.request("BYE", a.cseq+1, branch, nil, "")
-		a.write(bye, d.hop(), false, now)
-		a.repeats.put(repeatStray+branch, bye, d.hop(), true, a.o.T1, now)
-		return
-	}
-	a.dialog = d
-	a.repeats.stop(repeatInvite)
-	a.repeats.stop(repeatCancel)
-	a.phase, a.hangUpAt = talking, time.Time{}
-	a.answered(res, now)
+// talk is the call once it is answered, until it is hung up.
+func (a *agent) talk(ctx, stop context.Context, res *sip.Response) {
+	a.update(func(o *Outcome) { o.Status, o.Phrase, o.Answered = res.StatusCode, kept(res.Reason), time.Now() })
+	a.acknowledge(res)
+	close(a.call.answered)
 	a.sound.start(res.Body())
-	switch {
-	case a.wantsEnd: // the CANCEL came too late
-		a.end(now)
-	case a.o.HangUpAfter > 0:
-		a.hangUpAt = now.Add(a.o.HangUpAfter)
+	if a.o.HangUpAfter > 0 {
+		limited, cancel := context.WithTimeout(stop, a.o.HangUpAfter)
+		defer cancel()
+		stop = limited
+	}
+	select {
+	case <-stop.Done():
+	case <-a.left.Done():
+	}
+	if a.hungUp(SideCaller, "") {
+		a.bye(ctx)
 	}
 }
 
-func (a *agent) answered(res *sip.Response, now time.Time) {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	o := &a.call.outcome
-	o.Status, o.Phrase, o.Answered = res.StatusCode, kept(res.Reason), now
+// hungUp notes who hung up an answered call, and says whether that side was the first.
+func (a *agent) hungUp(by Side, reason string) (first bool) {
+	a.update(func(o *Outcome) {
+		if first = o.HungUpBy == SideNone; first {
+			o.Ended, o.HungUpBy, o.Reason = time.Now(), by, kept(reason)
+		}
+	})
+	return first
+}
+
+// bye hangs up, again with credentials where they are wanted.
+func (a *agent) bye(ctx context.Context) {
+	patience := time.NewTimer(a.patience(ctx))
+	defer patience.Stop()
+	ended := ctx.Done()
+	var credentials sip.Header
+	for range maxChallenges {
+		a.mu.Lock()
+		req := sip.NewRequest(sip.BYE, a.target)
+		a.mu.Unlock()
+		if credentials != nil {
+			req.AppendHeader(credentials)
+		}
+		answers := make(chan *sip.Response, 1)
+		if !a.end.run(func() {
+			res, _ := a.dialog.Do(context.Background(), req) // nil where there was no answer
+			answers <- res
+		}) {
+			return
+		}
+		var res *sip.Response
+		for res == nil {
+			select {
+			case res = <-answers:
+				if res == nil {
+					return
+				}
+			case <-ended:
+				ended = nil
+				patience.Reset(a.patience(ctx))
+			case <-patience.C:
+				return
+			case <-a.left.Done():
+				return
+			}
+		}
+		if credentials, _ = a.answerChallenge(res, req); credentials == nil {
+			return
+		}
+	}
+}
+
+// refused notes the final answer of a call that was not answered, nil for none.
+func (a *agent) refused(res *sip.Response) {
+	a.update(func(o *Outcome) {
+		o.Ended = time.Now()
+		if res == nil {
+			o.Status, o.Phrase, o.NoResponse = sip.StatusRequestTimeout, "Request Timeout (no final answer)", true
+			return
+		}
+		o.Status, o.Phrase = res.StatusCode, kept(res.Reason)
+		o.Reason = kept(headerValue(res, "Reason"))
+		o.RefusalReason = kept(headerValue(res, "X-Tollgate-Reason"))
+	})
 	close(a.call.answered)
 }
 
-func (a *agent) byeResponse(res *sip.Response, now time.Time) {
-	if res.StatusCode < 200 || a.repeats.stop(repeatStray+branchOf(res)) || a.phase != hangingUp ||
-		res.CSeq().SeqNo != a.cseq {
-		return
-	}
-	a.repeats.stop(repeatBye)
-	if (res.StatusCode == 401 || res.StatusCode == 407) && a.o.User != "" && a.challenged < maxChallenges {
-		line, _, err := authorize(res, "BYE", a.target, a.o.User, a.o.Password)
-		if err == nil {
-			a.challenged = maxChallenges
-			a.bye(line, now)
-			return
+func (a *agent) ringing() {
+	a.update(func(o *Outcome) {
+		if o.Ringing.IsZero() {
+			o.Ringing = time.Now()
 		}
-	}
-	a.finish(now)
+	})
 }
 
-// refused handles the final answer of a call that was not answered.
-func (a *agent) refused(res *sip.Response, now time.Time) {
-	a.call.mu.Lock()
-	o := &a.call.outcome
-	o.Status, o.Phrase, o.Ended = res.StatusCode, kept(res.Reason), now
-	o.Reason = kept(headerValue(res, "Reason"))
-	o.RefusalReason = kept(headerValue(res, "X-Tollgate-Reason"))
-	a.call.mu.Unlock()
-	a.finish(now)
-}
-
-func (a *agent) noResponse(phrase string, now time.Time) {
-	a.call.mu.Lock()
-	o := &a.call.outcome
-	o.Status, o.Phrase, o.NoResponse, o.Ended = sip.StatusRequestTimeout, "Request Timeout ("+phrase+")", true, now
-	a.call.mu.Unlock()
-	a.finish(now)
-}
-
-// ended notes who hung up an answered call.
-func (a *agent) ended(by Side, reason string, now time.Time) {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	a.call.outcome.Ended, a.call.outcome.HungUpBy, a.call.outcome.Reason = now, by, kept(reason)
-}
-
-// finish makes the outcome final. The phone stays for retransmissions.
-func (a *agent) finish(now time.Time) {
-	if a.phase == finished {
-		return
-	}
-	a.phase = finished
-	a.repeats.stop(repeatInvite)
-	a.repeats.stop(repeatCancel)
-	a.repeats.stop(repeatBye)
-	a.lingerTo = now.Add(timeoutPerT1 * a.o.T1)
+// finish makes the outcome final.
+func (a *agent) finish() {
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
 	a.sound.stop()
-	a.call.mu.Lock()
-	a.call.outcome.AudioSent, a.call.outcome.AudioReceived = a.sound.counts()
-	notAnswered := a.call.outcome.Answered.IsZero()
-	a.call.mu.Unlock()
-	if notAnswered {
-		close(a.call.answered)
-	}
+	a.update(func(o *Outcome) { o.AudioSent, o.AudioReceived = a.sound.counts() })
 	close(a.call.done)
 }
 
-// write sends a message and notes it.
-func (a *agent) write(raw []byte, to netip.AddrPort, repeated bool, now time.Time) {
-	a.sock.send(raw, to)
-	if m, err := sip.ParseMessage(raw); err == nil && complete(m) {
-		a.note(m, true, repeated, now)
+// serve answers a request of the other side.
+func (a *agent) serve(req *sip.Request, tx *sip.ServerTx) {
+	tag := tagOf(req.From().Params)
+	a.mu.Lock()
+	inCall := !a.ended && a.dialog != nil && tag == tagOf(a.dialog.InviteResponse.To().Params) &&
+		req.CallID().Value() == a.callID && tagOf(req.To().Params) == a.tag && !req.IsCancel()
+	if inCall && (req.IsInvite() || req.Method == sip.UPDATE) {
+		a.target = target(req, a.target)
+	}
+	a.mu.Unlock()
+	switch {
+	case !inCall && (req.Method != sip.OPTIONS || tagOf(req.To().Params) != ""):
+		reply(req, tx, 481, "Call/Transaction Does Not Exist")
+	case refuse(req, tx):
+	case req.Method == sip.BYE:
+		reply(req, tx, 200, "OK")
+		a.hungUp(SideCallee, headerValue(req, "Reason"))
+		a.leave()
+	default:
+		a.sound.start(req.Body())
+		a.end.accept(req, tx, a.dialogs.ContactHDR.Address, a.description())
+		a.update(func(o *Outcome) { o.Refreshes++ })
 	}
 }
 
-// note adds a message to the transcript.
-func (a *agent) note(m sip.Message, sent, repeated bool, now time.Time) {
-	e := entryOf(m)
-	e.At, e.Sent, e.Repeated = now, sent, repeated
+func (a *agent) update(change func(*Outcome)) {
 	a.call.mu.Lock()
-	o := &a.call.outcome
-	if o.Decision == "" && !sent {
-		o.Decision = kept(headerValue(m, "X-Tollgate-Decision"))
-	}
-	if len(o.Transcript) < maxTranscript {
-		o.Transcript = append(o.Transcript, e)
-	}
-	a.call.mu.Unlock()
+	defer a.call.mu.Unlock()
+	change(&a.call.outcome)
+}
+
+// note adds a message to the transcript.
+func (a *agent) note(m sip.Message, sent bool) {
+	e := entryOf(m)
+	e.At, e.Sent = time.Now(), sent
+	a.call.noting.Lock()
+	defer a.call.noting.Unlock()
+	a.update(func(o *Outcome) {
+		if o.Decision == "" && !sent {
+			o.Decision = kept(headerValue(m, "X-Tollgate-Decision"))
+		}
+		if len(o.Transcript) < maxTranscript {
+			if text := m.String(); sent {
+				e.Repeated, a.written[text] = a.written[text], true
+			}
+			o.Transcript = append(o.Transcript, e)
+		}
+	})
 	if a.o.Progress != nil {
 		a.o.Progress(e)
 	}

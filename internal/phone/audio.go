@@ -57,9 +57,11 @@ type audio struct {
 	remote         atomic.Pointer[net.UDPAddr]
 	sent, received atomic.Int64
 	stopped        chan struct{}
-	once           sync.Once
-	started        bool
 	workers        sync.WaitGroup
+
+	mu      sync.Mutex
+	started bool
+	over    bool
 }
 
 // openAudio opens a port; no sound is silence.
@@ -108,7 +110,9 @@ func (a *audio) start(description []byte) {
 		return
 	}
 	a.remote.Store(net.UDPAddrFromAddrPort(remote))
-	if !a.started {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.started && !a.over {
 		a.started = true
 		a.workers.Go(a.play)
 	}
@@ -150,10 +154,13 @@ func (a *audio) stop() {
 	if a == nil {
 		return
 	}
-	a.once.Do(func() {
+	a.mu.Lock()
+	if !a.over {
+		a.over = true
 		close(a.stopped)
 		_ = a.conn.Close()
-	})
+	}
+	a.mu.Unlock()
 	a.workers.Wait()
 }
 

@@ -49,7 +49,7 @@ type CarrierOptions struct {
 	Codec          Codec               // what it speaks
 	Sound          []byte              // what it says in it again and again; nil is silence
 	Hear           func(packet []byte) // told every RTP packet of one call at a time; nil for none
-	T1             time.Duration
+	T1             time.Duration       // as in Options
 	Listen         ListenFunc
 }
 
@@ -75,7 +75,7 @@ type CarrierCall struct {
 // Carrier answers calls. Its methods are safe for concurrent use.
 type Carrier struct {
 	o       CarrierOptions
-	sock    *socket
+	end     *endpoint
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
@@ -97,25 +97,29 @@ func NewCarrier(o CarrierOptions) *Carrier {
 
 // Start opens the carrier's port and answers calls until Stop, or until ctx ends.
 func (c *Carrier) Start(ctx context.Context) error {
-	if c.sock != nil {
+	if c.end != nil {
 		return errors.New("start carrier: already started")
 	}
 	if err := c.o.check(); err != nil {
 		return fmt.Errorf("start carrier: %w", err)
 	}
-	sock, err := openSocket(c.o.Listen, c.o.Addr)
+	end, err := openEndpoint(c.o.Listen, c.o.Addr, c.o.T1)
 	if err != nil {
 		return fmt.Errorf("start carrier: %w", err)
 	}
-	c.sock = sock
+	c.end = end
 	ctx, c.cancel = context.WithCancel(ctx)
-	e := newExchange(c)
-	c.workers.Go(func() { e.run(ctx) })
+	e := newExchange(ctx, c)
+	end.start(e.serve, e.count)
+	c.workers.Go(func() {
+		<-ctx.Done()
+		end.close()
+	})
 	return nil
 }
 
 // Addr is where the carrier listens, as "address:port". Start must have succeeded.
-func (c *Carrier) Addr() string { return c.sock.local.String() }
+func (c *Carrier) Addr() string { return c.end.local.String() }
 
 // Stop closes the port without hanging up and waits for the goroutines. It may be
 // called more than once, and before Start.

@@ -3,42 +3,35 @@ package phone
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
 )
 
-var errNoChallenge = errors.New("no supported digest challenge")
-
-// challengeHeaders are the header of a challenge and the one of its answer.
-func challengeHeaders(status int) (challenge, answer string) {
-	if status == sip.StatusProxyAuthRequired {
-		return "Proxy-Authenticate", "Proxy-Authorization"
-	}
-	return "WWW-Authenticate", "Authorization"
-}
-
 // authorize answers the first challenge that it can, which is the one the server
-// likes best (RFC 8760 section 2.4). stale says that only the nonce was too old.
-func authorize(res *sip.Response, method, uri, user, password string) (line string, stale bool, err error) {
-	asked, answer := challengeHeaders(res.StatusCode)
+// likes best (RFC 8760 section 2.4); nil if there is no such challenge. sipgo answers
+// the first challenge only. stale says that only the nonce was too old.
+func authorize(res *sip.Response, req *sip.Request, user, password string) (answer sip.Header, stale bool) {
+	asked, name := "WWW-Authenticate", "Authorization"
+	if res.StatusCode == sip.StatusProxyAuthRequired {
+		asked, name = "Proxy-Authenticate", "Proxy-Authorization"
+	}
 	for _, h := range res.GetHeaders(asked) {
 		challenge, err := digest.ParseChallenge(h.Value())
 		if err != nil || !digest.CanDigest(challenge) {
 			continue
 		}
 		credentials, err := digest.Digest(challenge, digest.Options{
-			Method: method, URI: uri, Count: 1, Cnonce: rand.Text(), Username: user, Password: password,
+			Method: string(req.Method), URI: req.Recipient.String(), Count: 1, Cnonce: rand.Text(),
+			Username: user, Password: password,
 		})
 		if err != nil {
 			continue
 		}
-		return answer + ": " + credentials.String(), challenge.Stale, nil
+		return sip.NewHeader(name, credentials.String()), challenge.Stale
 	}
-	return "", false, fmt.Errorf("%d %s: %w", res.StatusCode, kept(res.Reason), errNoChallenge)
+	return nil, false
 }
 
 // gatekeeper is the carrier's side of digest authentication.
@@ -53,9 +46,9 @@ func newGatekeeper(user, password, algorithm string) *gatekeeper {
 	}}
 }
 
-// lines are those of the 407 answer.
-func (g *gatekeeper) lines() []string {
-	return []string{"Proxy-Authenticate: " + g.challenge.String()}
+// header is that of the 407 answer.
+func (g *gatekeeper) header() sip.Header {
+	return sip.NewHeader("Proxy-Authenticate", g.challenge.String())
 }
 
 // lets says whether the request carries the right credentials.

@@ -1,10 +1,9 @@
 // Package phone is a small SIP phone and a small SIP carrier over UDP, for test
 // calls, demonstrations and end-to-end tests.
 //
-// Both keep a transcript of what went over the wire. They use sipgo's message
-// parser and nothing else of it: each runs its own minimal transactions in one
-// goroutine that owns all of its state, so that messages are handled in the order
-// in which they came.
+// The phone keeps a transcript of what went over the wire. Both speak SIP with sipgo's
+// messages, transactions and dialogs, and share no code with the gateway: it is tried
+// against another implementation than its own.
 package phone
 
 import (
@@ -19,7 +18,7 @@ import (
 	"time"
 )
 
-// Timers of RFC 3261 section 17.1.1.1 and its table 4.
+// Timers of RFC 3261 section 17.1.1.1 and its table 4, for what sipgo leaves to its user.
 const (
 	// DefaultT1 is the estimate of the round-trip time.
 	DefaultT1 = 500 * time.Millisecond
@@ -65,8 +64,8 @@ type Options struct {
 	// CancelAfter is how long after the INVITE the phone gives up waiting for an
 	// answer; 0 means it waits.
 	CancelAfter time.Duration
-	// Progress, when set, is told every message as it is sent or received, from the
-	// goroutine of the call. It must not block.
+	// Progress, when set, is told every message as it is sent or received, one at a
+	// time. It must not block.
 	Progress func(Entry)
 	// NoAudio offers audio without opening a port for it.
 	NoAudio bool
@@ -77,7 +76,9 @@ type Options struct {
 	// Hear, when set, is told every RTP packet that arrives, until it returns. It is
 	// called by one goroutine at a time.
 	Hear func(packet []byte)
-	// T1 replaces DefaultT1 where it is not 0.
+	// T1 replaces DefaultT1 where it is not 0: in how long the phone waits for an answer,
+	// and in how often it repeats one. Requests keep to DefaultT1, which sipgo has for
+	// the whole process.
 	T1 time.Duration
 	// Listen replaces the network's sockets where it is not nil.
 	Listen ListenFunc
@@ -153,10 +154,11 @@ func (o *Outcome) ExitCode() int {
 type Call struct {
 	answered chan struct{}
 	done     chan struct{}
-	hangUp   chan struct{}
-	hangOnce sync.Once
+	hangUp   context.CancelFunc
 	cancel   context.CancelFunc
 	workers  sync.WaitGroup
+
+	noting sync.Mutex // one message at a time is noted, and told Progress
 
 	mu      sync.Mutex
 	outcome Outcome
@@ -179,25 +181,26 @@ func Dial(ctx context.Context, o Options) (*Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	sock, err := openSocket(o.Listen, local)
+	end, err := openEndpoint(o.Listen, local, o.T1)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	var sound *audio
 	if !o.NoAudio {
-		sound, err = openAudio(o.Listen, sock.local.Addr(), o.Codec, o.Sound, o.Hear)
+		sound, err = openAudio(o.Listen, end.local.Addr(), o.Codec, o.Sound, o.Hear)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("dial: %w", err), sock.close())
+			end.close()
+			return nil, fmt.Errorf("dial: %w", err)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	stop, hangUp := context.WithCancel(ctx)
 	c := &Call{
-		answered: make(chan struct{}), done: make(chan struct{}), hangUp: make(chan struct{}),
-		cancel:  cancel,
+		answered: make(chan struct{}), done: make(chan struct{}), hangUp: hangUp, cancel: cancel,
 		outcome: Outcome{From: o.From, To: o.To, Server: server.String()},
 	}
-	ua := newAgent(c, o, server, sock, sound)
-	c.workers.Go(func() { ua.run(ctx) })
+	ua := newAgent(c, o, server, end, sound)
+	c.workers.Go(func() { ua.run(ctx, stop) })
 	return c, nil
 }
 
@@ -218,7 +221,7 @@ func (c *Call) Answered() <-chan struct{} { return c.answered }
 func (c *Call) Done() <-chan struct{} { return c.done }
 
 // HangUp ends the call with BYE, or with CANCEL when it is not answered yet.
-func (c *Call) HangUp() { c.hangOnce.Do(func() { close(c.hangUp) }) }
+func (c *Call) HangUp() { c.hangUp() }
 
 // Wait returns the outcome once the call is over. The phone goes on answering
 // retransmissions until Close, until its context ends, or for 64*T1.

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // call places one call over a network in memory and returns its outcome and what
 // the carrier saw, once the carrier knows of the end.
@@ -156,7 +159,8 @@ func TestLoss(t *testing.T) {
 		t.Run("refused "+start, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o, calls := call(t, newNetwork(loseFirst(2, start)), Options{NoAudio: true}, CarrierOptions{Default: Busy})
-				if o.Status != 486 || !calls[0].Acknowledged || calls[0].Answers != 3 {
+				// More than 3, since sipgo holds an ACK back for T2 when it repeats it.
+				if o.Status != 486 || !calls[0].Acknowledged || calls[0].Answers < 3 {
 					t.Errorf("status %d, carrier saw %+v, want 3 answers of which the last is acknowledged", o.Status, calls[0])
 				}
 			})

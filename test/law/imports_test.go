@@ -170,6 +170,17 @@ func TestMessagesKnowNoSocket(t *testing.T) {
 	}
 }
 
+// The phone tries the server's SIP against another, so it shares nothing with it.
+func TestThePhoneSharesNoCode(t *testing.T) {
+	for _, p := range list(t, "./internal/phone") {
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, module) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 func TestNothingWaitsBySleeping(t *testing.T) {
 	out, err := exec.Command("git", "-C", "../..", "grep", "-nE", `time\.Sleep\(`, "--", "*.go").Output()
 	if err == nil {
