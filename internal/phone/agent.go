@@ -29,6 +29,7 @@ type agent struct {
 	tag     string
 	left    context.Context // ends when the other side hangs up
 	leave   context.CancelFunc
+	late    <-chan *sip.Response // to the last INVITE
 
 	mu      sync.Mutex
 	invite  *sip.Request
@@ -63,9 +64,24 @@ func (a *agent) run(ctx, stop context.Context) {
 		a.refused(res)
 	}
 	a.finish()
-	select { // the transactions go on answering
-	case <-ctx.Done():
-	case <-time.After(timeoutPerT1 * a.o.T1):
+	a.linger(ctx)
+}
+
+// linger lets the transactions go on answering. A 2xx that comes after the phone has
+// given up is acknowledged and hung up.
+func (a *agent) linger(ctx context.Context) {
+	over := time.After(timeoutPerT1 * a.o.T1)
+	for {
+		select {
+		case res := <-a.late:
+			if res.IsSuccess() {
+				a.acknowledge(res)
+			}
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -135,6 +151,7 @@ func (a *agent) try(ctx, stop context.Context, req *sip.Request) *sip.Response {
 		return nil
 	}
 	tx.OnRetransmission(a.acknowledge)
+	a.late = tx.Responses()
 	patience := time.NewTimer(a.patience(ctx))
 	defer patience.Stop()
 	stopped, ended, proceeding, cancelled := stop.Done(), ctx.Done(), false, false
@@ -188,7 +205,7 @@ func cancelOf(invite *sip.Request) *sip.Request {
 }
 
 // acknowledge takes a 2xx, each whenever it comes (RFC 3261 section 13.2.2.4). The
-// first begins the dialog; one from another fork is acknowledged and hung up.
+// first begins the dialog; another, and one that comes too late, is hung up.
 func (a *agent) acknowledge(res *sip.Response) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -211,7 +228,7 @@ func (a *agent) acknowledge(res *sip.Response) {
 	}
 	_ = dialog.WriteRequest(ack) // does not fail
 	a.acks[tag] = ack
-	if a.dialog == nil {
+	if a.dialog == nil && !a.ended {
 		a.dialog, a.target = dialog, to
 		return
 	}

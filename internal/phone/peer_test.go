@@ -191,6 +191,28 @@ func TestForkedAnswerIsHungUp(t *testing.T) {
 	})
 }
 
+// TestLateAnswerIsHungUp has an answer come after the phone has given up.
+func TestLateAnswerIsHungUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(nil)
+		p := newPeer(t, n)
+		c := dialPeer(t, n, p)
+		invite := p.expect("INVITE ")
+		p.answer(invite, 180, "tag")
+		c.HangUp()
+		p.expect("CANCEL ")
+		if o := c.Wait(); !o.NoResponse {
+			t.Errorf("outcome %+v", o)
+		}
+		p.answer(invite, 200, "tag")
+		p.expect("ACK ")
+		p.answer(p.expect("BYE "), 200, "tag")
+		if o := c.Outcome(); !o.Answered.IsZero() {
+			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
 func TestRecordRouteAndStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(nil)
