@@ -148,8 +148,13 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	advertised, err := a.config.advertised()
+	if err != nil {
+		return err
+	}
 	a.sip = sipgw.New(sipgw.Config{
-		Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
+		Advertise: advertised,
+		Reach:     a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
 		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),

@@ -76,6 +76,9 @@ func (c Config) Check() error {
 	if _, err := c.relayConfig(); err != nil {
 		problems = append(problems, err)
 	}
+	if _, err := c.advertised(); err != nil {
+		problems = append(problems, err)
+	}
 	if err := c.tls().Check(); err != nil {
 		problems = append(problems, err)
 	}

@@ -108,6 +108,23 @@ func (c Config) relayConfig() (relay.Config, error) {
 	return config, err
 }
 
+// publicMedia is what peers are told of the relay's address where that is the SIP
+// gateway's: the same as of the gateway, if that is an address. It is not valid where
+// they are told the address itself.
+func (c Config) publicMedia(local netip.Addr) (public netip.Addr) {
+	advertised, err := c.advertised()
+	if err != nil {
+		return public // Check says so of sip_advertise
+	}
+	for i := range advertised {
+		at := advertised[i].Address()
+		if at.IsValid() && at.Is4() == local.Is4() && !advertised[i].Network.IsValid() {
+			return at
+		}
+	}
+	return public
+}
+
 func (c Config) mediaAddresses() ([]relay.Address, error) {
 	if len(c.MediaAddresses) == 0 {
 		host, _, err := net.SplitHostPort(c.SIPAddr)
@@ -122,7 +139,8 @@ func (c Config) mediaAddresses() ([]relay.Address, error) {
 			}
 			return nil, nil
 		}
-		return []relay.Address{{Local: address.Unmap()}}, nil
+		local := address.Unmap().WithZone("")
+		return []relay.Address{{Local: local, Public: c.publicMedia(local)}}, nil
 	}
 	var list []relay.Address
 	for _, text := range c.MediaAddresses {

@@ -79,6 +79,7 @@ func TestMediaSettingsAreChecked(t *testing.T) {
 		"two of one family":  {func(c *Config) { c.MediaAddresses = []string{"127.0.0.1", "127.0.0.2"} }, "media_address"},
 		"two families":       {func(c *Config) { c.MediaAddresses = []string{"127.0.0.1", "::1"} }, ""},
 		"translated":         {func(c *Config) { c.MediaAddresses = []string{"10.0.0.5/203.0.113.5"} }, ""},
+		"advertised oddly":   {func(c *Config) { c.SIPAdvertise = []string{"0.0.0.0"} }, "sip_advertise"},
 		"translated oddly":   {func(c *Config) { c.MediaAddresses = []string{"10.0.0.5/2001:db8::1"} }, "media_address"},
 		"everywhere":         {func(c *Config) { c.SIPAddr = "0.0.0.0:5060" }, ""},
 		"anchored where":     {func(c *Config) { c.SIPAddr, c.MediaAnchor = "0.0.0.0:5060", true }, "media_address"},

@@ -3,6 +3,7 @@ package app
 import (
 	"net"
 	"net/netip"
+	"strconv"
 
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/reach"
@@ -43,9 +44,41 @@ func (a *App) lookAround() {
 			}
 		}
 	}
+	a.addAdvertised(&h)
 	a.reach.Know(h)
 	// A web server of the same machine may well want events.
 	a.webhooks.Know(reach.Host{Listeners: h.Listeners})
+}
+
+// addAdvertised adds the addresses by which peers reach this machine's SIP.
+func (a *App) addAdvertised(h *reach.Host) {
+	advertised, err := a.config.advertised()
+	if err != nil {
+		return // Check says so
+	}
+	for i := range advertised {
+		at := advertised[i].Address()
+		if !at.IsValid() {
+			continue
+		}
+		h.Addresses = append(h.Addresses, at)
+		for _, text := range []string{a.config.SIPAddr, a.config.SIPTLSListen} {
+			if _, port, err := net.SplitHostPort(text); err == nil {
+				h.Listeners = appendListener(h.Listeners, at, port)
+			}
+		}
+		if port := advertised[i].Port; port != 0 {
+			h.Listeners = append(h.Listeners, netip.AddrPortFrom(at, port))
+		}
+	}
+}
+
+func appendListener(list []netip.AddrPort, at netip.Addr, port string) []netip.AddrPort {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return list
+	}
+	return append(list, netip.AddrPortFrom(at, uint16(number)))
 }
 
 // listeners are the sockets on which this server listens, or will, as far as their

@@ -15,6 +15,7 @@ type SIPSettings struct {
 	SIPTLSCert             string        `name:"sip-tls-cert" help:"PEM file of the certificate of SIP over TLS, with those between it and its root. Read again when it changes, and on SIGHUP."`
 	SIPTLSKey              string        `name:"sip-tls-key" help:"PEM file of the key of that certificate, which only its owner and group may read."`
 	SIPTLSCA               string        `name:"sip-tls-ca" help:"PEM file of the roots that certificates of gateways must lead to; by default those of the system."`
+	SIPAdvertise           []string      `name:"sip-advertise" help:"Address or name that peers are told instead of the one that is listened on, as behind a translator or in a container: 203.0.113.5, [2001:db8::5]:15060, sip.example.com. An address is for the peers of its family. Before it udp=, tcp= or tls= for one listener; after it @10.0.0.0/8 for the peers of that network alone."`
 	MaxCall                time.Duration `name:"max-call" default:"0" min:"0" reload:"" help:"How long any call may last; 0 is no limit. Emergency calls have none."`
 	StopLimit              time.Duration `name:"stop-limit" default:"10s" min:"0" reload:"" help:"How long running calls may go on after SIGTERM."`
 	SIPSourceRate          int           `name:"sip-source-rate" default:"20000" min:"0" help:"SIP requests a second that are taken from one address, known or not; 0 is no limit. What belongs to running calls has as much again. Emergency calls pass."`
@@ -28,6 +29,19 @@ type SIPSettings struct {
 
 func (s *SIPSettings) tls() transport.TLS {
 	return transport.TLS{Addr: s.SIPTLSListen, CertFile: s.SIPTLSCert, KeyFile: s.SIPTLSKey, CAFile: s.SIPTLSCA}
+}
+
+// advertised reads SIPAdvertise.
+func (c *Config) advertised() ([]transport.Advertised, error) {
+	var list []transport.Advertised
+	for _, text := range c.SIPAdvertise {
+		a, err := transport.ParseAdvertised(text)
+		if err != nil {
+			return nil, c.wrong(&c.SIPAdvertise, "%q: %w", text, err)
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
 
 // limits are the limits of SIP sources that are settings.

@@ -239,7 +239,7 @@ func (m *Message) Received(from netip.AddrPort) {
 		if f.Name != "via" {
 			continue
 		}
-		source := from.Addr()
+		source := from.Addr().WithZone("")
 		if m.Via.Rport {
 			f.Value = setParameter(f.Value, "rport", strconv.Itoa(int(from.Port())))
 		}

@@ -40,7 +40,7 @@ func (m *message) replyTo() transport.Peer {
 		return m.peer
 	}
 	host, err := netip.ParseAddr(strings.Trim(m.Via.Host, "[]"))
-	if err != nil || host.Unmap() != m.peer.Addr.Addr() || m.Via.Port == 0 ||
+	if err != nil || host.Unmap() != m.peer.Addr.Addr().WithZone("") || m.Via.Port == 0 ||
 		host.Unmap().IsLoopback() && m.Via.Port < 1024 {
 		return m.peer
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
-	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
 // fromHeader is the From of the carrier's leg, without its tag. A caller that asks
@@ -52,7 +51,7 @@ var visual = strings.NewReplacer("+", "", "-", "", ".", "", "(", "", ")", "", " 
 func sameNumber(a, b string) bool { return visual.Replace(a) == visual.Replace(b) }
 
 func (a *attempt) callerUser() string {
-	host := a.s.sh.srv.transport.Own(transport.Peer{}).Host
+	host := a.s.sh.srv.transport.Own(a.leg.peer).Host
 	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
 		host = *a.gateway.FromDomain
 	}

@@ -135,6 +135,9 @@ func (l *leg) aim(source transport.Peer, guard *reach.Guard) {
 		return
 	}
 	host = host.Unmap()
+	if here := source.Addr.Addr(); here.Zone() != "" && host == here.WithZone("") {
+		host = here // a URI has no zones
+	}
 	if host != source.Addr.Addr() && (!routable(host) && routable(source.Addr.Addr()) || host.IsUnspecified()) {
 		return
 	}

@@ -146,7 +146,7 @@ func (t *trunk) ask() {
 			return
 		}
 		uri := "sip:" + gateway.Address
-		self := "<sip:tollgate@" + t.srv.transport.Own(transport.Peer{}).Host + ">"
+		self := "<sip:tollgate@" + t.srv.transport.Own(to).Host + ">"
 		branch := t.srv.newBranch()
 		data := t.outside("OPTIONS", uri, self+";tag="+newToken(), "<"+uri+">", t.srv.newCallID(p.sh), 1, to, branch,
 			t.srv.transport.Own(to).Contact+"Accept: application/sdp\r\n")

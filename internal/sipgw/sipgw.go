@@ -34,13 +34,14 @@ import (
 
 // Config is what a Server needs. Live, Ledger and Owner are required.
 type Config struct {
-	Addr   string        // host:port for UDP and TCP; default 127.0.0.1:5060
-	TLS    transport.TLS // SIP over TLS, if it is wanted
-	Host   string        // the host that Contact and Via name, where it is not that of Addr
-	Realm  string        // of digest authentication: always connection.Realm, for which passwords are hashed
-	Live   *policy.Live
-	Ledger store.Ledger
-	Owner  uuid.UUID // of the leases that the calls of this process hold
+	Addr string        // host:port for UDP and TCP; default 127.0.0.1:5060
+	TLS  transport.TLS // SIP over TLS, if it is wanted
+	// Advertise is what peers see instead of the addresses that are listened on.
+	Advertise []transport.Advertised
+	Realm     string // of digest authentication: always connection.Realm, for which passwords are hashed
+	Live      *policy.Live
+	Ledger    store.Ledger
+	Owner     uuid.UUID // of the leases that the calls of this process hold
 	// MaxCall is how long a call may last; 0 is no limit.
 	MaxCall time.Duration
 	// NameServers are host:port of the DNS servers for gateways' names; by default
@@ -141,7 +142,7 @@ func New(config Config) *Server {
 		},
 	})
 	srv.transport = transport.New(transport.Config{
-		Addr: config.Addr, Host: config.Host, TLS: config.TLS, Limits: config.Limits.Limits, Filter: srv.filter,
+		Addr: config.Addr, Advertise: config.Advertise, TLS: config.TLS, Limits: config.Limits.Limits, Filter: srv.filter,
 		Handle: srv.dispatch, Tracer: config.Tracer, Clock: config.Clock, Log: config.Logger, Reach: config.Reach,
 	})
 	cryptorand.Read(srv.tagSecret[:])

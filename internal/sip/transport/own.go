@@ -1,10 +1,14 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"sync"
+	"time"
 )
 
 // OwnAddress is how a peer reaches the server, as that peer sees it.
@@ -15,11 +19,25 @@ type OwnAddress struct {
 }
 
 // ownAddresses are those of the listeners.
-type ownAddresses struct{ udp, tcp, tls OwnAddress }
+type ownAddresses struct{ udp, tcp, tls listenerAddress }
 
-// Own is our address towards a peer: that of the listener by which it is reached.
-// Everything in a message that names this server is from here.
+// Own is our address towards a peer: that of the listener by which it is reached, as it is
+// seen from where the peer is. Everything in a message that names this server is from here.
 func (t *Transport) Own(to Peer) *OwnAddress {
+	at := to.Addr.Addr().WithZone("")
+	l := t.listenerOf(to)
+	for i := range l.views {
+		if l.views[i].peers.Contains(at) {
+			return &l.views[i].own
+		}
+	}
+	if l.routes == nil {
+		return &l.own
+	}
+	return l.towards(to.Addr.Addr(), t.now())
+}
+
+func (t *Transport) listenerOf(to Peer) *listenerAddress {
 	switch {
 	case to.TLS:
 		return &t.own.tls
@@ -29,11 +47,77 @@ func (t *Transport) Own(to Peer) *OwnAddress {
 	return &t.own.udp
 }
 
-// newOwnAddress is the address at host:port for peers that are reached with a parameter
-// of URIs. A hop secured by TLS is told by the transport: a sips URI would promise that
-// every hop behind it is secured too (RFC 5630 section 3.1.3), which Tollgate cannot.
-func newOwnAddress(hostPort, parameter string) OwnAddress {
-	host, _, _ := net.SplitHostPort(hostPort)
+// listenerAddress is how peers reach one listener.
+type listenerAddress struct {
+	views     []view // what is advertised, the narrowest network first
+	own       OwnAddress
+	parameter string // of URIs
+	port      uint16
+	// routes is what peers see of a listener that is bound to every address; else nil.
+	routes *routedAddresses
+}
+
+// view is what the peers of a network see.
+type view struct {
+	peers netip.Prefix
+	named bool // by a name rather than an address
+	own   OwnAddress
+}
+
+// routedAddresses are the addresses from which peers are reached, as the system's routes
+// have it. They are looked up again after routesFor.
+type routedAddresses struct {
+	mu    sync.Mutex // guards both below
+	since time.Time
+	seen  map[netip.Addr]*OwnAddress
+}
+
+const (
+	routesFor  = time.Minute
+	mostRoutes = 4096
+)
+
+// towards is the address from which a peer is reached.
+func (l *listenerAddress) towards(peer netip.Addr, now time.Time) *OwnAddress {
+	r := l.routes
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.since) >= routesFor || len(r.seen) >= mostRoutes {
+		r.since, r.seen = now, make(map[netip.Addr]*OwnAddress)
+	}
+	own := r.seen[peer]
+	if own != nil {
+		return own
+	}
+	own = &l.own
+	if local, ok := localTowards(peer); ok {
+		found := newOwnAddress(local.String(), l.port, l.parameter)
+		own = &found
+	}
+	r.seen[peer] = own
+	return own
+}
+
+// localTowards is the address of this machine from which a peer is reached. No packet is
+// sent: connecting a UDP socket only looks up the route.
+func localTowards(peer netip.Addr) (local netip.Addr, ok bool) {
+	if !peer.IsValid() || peer.IsUnspecified() {
+		return local, false
+	}
+	conn, err := new(net.Dialer).DialContext(context.Background(), "udp", netip.AddrPortFrom(peer, 9).String())
+	if err != nil {
+		return local, false
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone(""), true
+}
+
+// newOwnAddress is the address at a host and port for peers that are reached with a
+// parameter of URIs. A hop secured by TLS is told by the transport: a sips URI would
+// promise that every hop behind it is secured too (RFC 5630 section 3.1.3), which Tollgate
+// cannot.
+func newOwnAddress(host string, port uint16, parameter string) OwnAddress {
+	hostPort := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		host = "[" + host + "]"
 	}
@@ -41,32 +125,62 @@ func newOwnAddress(hostPort, parameter string) OwnAddress {
 		Contact: "Contact: <sip:tollgate@" + hostPort + parameter + ">\r\n"}
 }
 
-// setAddresses notes where peers reach us. secure is "" without TLS.
-func (t *Transport) setAddresses(plain, secure string) {
-	t.own = ownAddresses{
-		udp: newOwnAddress(plain, Peer{}.URIParameter()),
-		tcp: newOwnAddress(plain, Peer{TCP: true}.URIParameter()),
-		tls: newOwnAddress(secure, Peer{TCP: true, TLS: true}.URIParameter()),
+// setAddresses notes where peers reach us; secure is not valid without TLS.
+func (t *Transport) setAddresses(plain, secure netip.AddrPort) {
+	advertised := t.config.Advertise
+	t.own = ownAddresses{udp: newListenerAddress(plain, "udp", Peer{}, advertised),
+		tcp: newListenerAddress(plain, "tcp", Peer{TCP: true}, advertised)}
+	if secure.IsValid() {
+		t.own.tls = newListenerAddress(secure, "tls", Peer{TCP: true, TLS: true}, advertised)
 	}
 }
 
-// publicAddress is the address that Contact and Via name. An unspecified one
-// stands for the address from which the default route leaves.
-func publicAddress(bound netip.AddrPort, host string) string {
-	port := strconv.Itoa(int(bound.Port()))
-	if host != "" {
-		return net.JoinHostPort(host, port)
+// newListenerAddress is how a listener that is bound to an address is reached by peers
+// like the one given.
+func newListenerAddress(bound netip.AddrPort, name string, like Peer, advertised []Advertised) listenerAddress {
+	at := bound.Addr().Unmap().WithZone("")
+	l := listenerAddress{port: bound.Port(), parameter: like.URIParameter()}
+	if at.IsUnspecified() {
+		l.routes = &routedAddresses{}
+		at = defaultAddress()
 	}
-	address := bound.Addr()
-	if address.IsUnspecified() {
-		// No packet is sent: connecting a UDP socket only looks up the route to the
-		// documentation prefix of RFC 5737.
-		if conn, err := new(net.Dialer).DialContext(context.Background(), "udp", "192.0.2.1:9"); err == nil {
-			address = conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
-			conn.Close()
-		} else {
-			address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	l.own = newOwnAddress(at.String(), l.port, l.parameter)
+	for i := range advertised {
+		a := &advertised[i]
+		if a.Listener != "" && a.Listener != name {
+			continue
+		}
+		port := l.port
+		if a.Port != 0 && (a.Listener != "" || name != "tls") {
+			port = a.Port
+		}
+		own := newOwnAddress(a.Host, port, l.parameter)
+		for _, peers := range a.peers() {
+			l.views = append(l.views, view{peers: peers, named: !a.Address().IsValid(), own: own})
 		}
 	}
-	return net.JoinHostPort(address.Unmap().String(), port)
+	slices.SortStableFunc(l.views, func(a, b view) int {
+		if order := cmp.Compare(b.peers.Bits(), a.peers.Bits()); order != 0 {
+			return order
+		}
+		switch {
+		case a.named == b.named:
+			return 0
+		case a.named:
+			return 1
+		}
+		return -1
+	})
+	return l
+}
+
+// defaultAddress is the one from which the default route leaves: towards the documentation
+// prefixes of RFC 5737 and RFC 3849.
+func defaultAddress() netip.Addr {
+	for _, far := range []string{"192.0.2.1", "2001:db8::1"} {
+		if local, ok := localTowards(netip.MustParseAddr(far)); ok {
+			return local
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }

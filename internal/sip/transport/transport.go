@@ -24,11 +24,12 @@ type Datagrams interface {
 
 // Config is what a transport needs.
 type Config struct {
-	Addr   string // host:port for UDP and TCP
-	Host   string // that Contact and Via name, where it is not that of Addr
-	TLS    TLS    // if it is wanted
-	Limits Limits
-	Filter *Filter
+	Addr string // host:port for UDP and TCP
+	// Advertise is what peers see instead of the addresses that are listened on.
+	Advertise []Advertised
+	TLS       TLS // if it is wanted
+	Limits    Limits
+	Filter    *Filter
 	// Handle takes what arrives, from the goroutine that read it, so that the messages of
 	// one peer stay in order. It does not keep the data.
 	Handle func(data []byte, from Peer)
@@ -88,7 +89,7 @@ func New(config Config) *Transport {
 // Divert has datagrams go to another place than the socket, as those of a test do.
 func (t *Transport) Divert(to Datagrams, at string) {
 	t.datagrams = to
-	t.setAddresses(at, "")
+	t.setAddresses(netip.MustParseAddrPort(at), netip.AddrPort{})
 }
 
 // Listen binds UDP and TCP to one address. With port 0 both get the same free port.
@@ -128,11 +129,11 @@ func (t *Transport) Listen(ctx context.Context) error {
 		t.listener.Close()
 		return err
 	}
-	secure := ""
+	var secure netip.AddrPort
 	if t.secure != nil {
-		secure = publicAddress(addressOf(t.secure), t.config.Host)
+		secure = addressOf(t.secure)
 	}
-	t.setAddresses(publicAddress(t.Addr(), t.config.Host), secure)
+	t.setAddresses(t.Addr(), secure)
 	return nil
 }
 
