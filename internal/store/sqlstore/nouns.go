@@ -60,7 +60,7 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			{"service_plan", func(p *profile.Profile) any { return p.ServicePlan }},
 			{"traffic_type", func(p *profile.Profile) any { return p.TrafficType }},
 			{"usage_payment_method", func(p *profile.Profile) any { return p.UsagePaymentMethod }},
-			{"billing_group_id", func(p *profile.Profile) any { return table.UuidOrNull(p.BillingGroupID) }},
+			{"billing_group_id", func(p *profile.Profile) any { return table.UUIDOrNull(p.BillingGroupID) }},
 			{"rate_deck_id", func(p *profile.Profile) any { return int64(p.RateDeckID) }},
 		},
 		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {

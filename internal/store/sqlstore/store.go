@@ -1,22 +1,15 @@
 // Package sqlstore keeps everything of Tollgate in SQLite or, for several nodes
 // that share it, in PostgreSQL.
 //
-// One goroutine writes. It takes admission commands and writes of configuration
-// from one queue, runs as many as are waiting in one transaction, and answers them
-// when that is durable. So a commit is paid for by hundreds of calls, every
-// command sees the configuration that was written before it, and nothing that was
-// answered is lost. Reads have connections of their own and do not wait for it; what
-// reads the ledger in SQLite has it bring the tables up to date first.
+// The ledger is one of two, in packages sqlite and postgres, behind the interface
+// engine. One goroutine of it writes. It takes admission commands and writes of
+// configuration from one queue, runs as many as are waiting in one transaction, and
+// answers them when that is durable. So a commit is paid for by hundreds of calls,
+// every command sees the configuration that was written before it, and nothing that was
+// answered is lost. Reads have connections of their own and do not wait for it.
 //
-// With SQLite the ledger is in memory, in an admission.State, and its changes are
-// in the transaction: in a row of the journal or in the tables, see journal.go. When a
-// commit fails it is unknown whether it has persisted, so the memory is given up and
-// built again from the database.
-//
-// With PostgreSQL nothing in memory is relied on: the policy is caught up on before
-// each group is decided, and what is remembered of leases is compared with them. A
-// group locks the profiles that it touches, loads what its commands need, applies
-// them to it and writes the changes: cluster.go.
+// Here are the resources, lists and reports, the events to customers and the audit,
+// which are the same with both. What differs in their statements is in dialect.go.
 //
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.

@@ -1,3 +1,5 @@
+// Package ledger is what the ledgers of both databases have in common: the queue of
+// what is to be written, its groups, and the transaction in which configuration is.
 package ledger
 
 import (

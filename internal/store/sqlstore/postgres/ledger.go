@@ -1,3 +1,10 @@
+// Package postgres is the ledger of a node that shares a PostgreSQL database with
+// others, and its connections.
+//
+// Nothing in memory is relied on: the policy is caught up on before each group is
+// decided, and what is remembered of leases is compared with them. A group locks the
+// profiles that it touches, loads what its commands need, applies them to it and writes
+// the changes. See docs/decisions/0006-postgresql-groups.md.
 package postgres
 
 import (
@@ -20,7 +27,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// serverLedger is the ledger of a node that shares a PostgreSQL database with others,
+// Ledger is the ledger of a node that shares a PostgreSQL database with others,
 // and the connections to it.
 type Ledger struct {
 	ledger.Settings
@@ -42,7 +49,7 @@ type Node struct {
 	MaxClockOffset time.Duration // that of sqlstore.Config
 }
 
-// openServerLedger connects to PostgreSQL, becomes a node and starts the writer. It
+// Open connects to PostgreSQL, becomes a node and starts the writer. It
 // fails when another process has the name of the node.
 func Open(ctx context.Context, node Node, settings ledger.Settings, queue *ledger.Queue) (*Ledger, error) {
 	l := &Ledger{Settings: settings, node: node, queue: queue}

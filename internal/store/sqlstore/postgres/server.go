@@ -272,7 +272,7 @@ func (p plain) QueryRowContext(ctx context.Context, query string, args ...any) *
 	return p.Querier.QueryRowContext(ctx, query, plainArgs(args)...)
 }
 
-// readServer runs f in one read transaction on a PostgreSQL database whose nodes
+// ReadServer runs f in one read transaction on a PostgreSQL database whose nodes
 // may be running, with the rows of every account.
 func ReadServer(ctx context.Context, databaseURL string, f func(table.Querier) error) (err error) {
 	parsed, err := pgx.ParseConfig(databaseURL)

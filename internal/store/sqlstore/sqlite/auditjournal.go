@@ -19,7 +19,7 @@ type Journal struct {
 	Leases  map[int64]*JournalLease // by place; nil for one that is gone
 	Records []*record.Call          // by id
 	Days    map[admission.SpendKey]admission.Spend
-	// emergencies are to be added to what the table has.
+	// Emergencies are to be added to what the table has.
 	Emergencies map[admission.EmergencyKey]admission.EmergencyDay
 }
 
@@ -29,7 +29,7 @@ type JournalLease struct {
 	Body    []byte
 }
 
-// readJournalled reads the journal of a file.
+// ReadJournal reads the journal of a file.
 func ReadJournal(ctx context.Context, tx table.Querier) (*Journal, error) {
 	j := &Journal{Leases: make(map[int64]*JournalLease), Days: make(map[admission.SpendKey]admission.Spend),
 		Emergencies: make(map[admission.EmergencyKey]admission.EmergencyDay)}

@@ -107,7 +107,7 @@ func codeOf(err error) int {
 	return 0
 }
 
-// readFile runs f in one read transaction on a database file that a server may
+// ReadFile runs f in one read transaction on a database file that a server may
 // have open.
 func ReadFile(ctx context.Context, path string, f func(table.Querier) error) (err error) {
 	absolute, err := filepath.Abs(path)

@@ -1,3 +1,11 @@
+// Package sqlite is the ledger in a SQLite file, and the file: its tables, copies of it,
+// and reads of a file that a server has open.
+//
+// The ledger is in memory, in an admission.State, and its changes are in the
+// transaction: in a row of the journal or in the tables, see journal.go. What reads the
+// ledger has the writer bring the tables up to date first. When a commit fails it is
+// unknown whether it has persisted, so the memory is given up and built again from the
+// database.
 package sqlite
 
 import (
@@ -19,7 +27,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// fileLedger is the ledger in a SQLite file, and the file.
+// Ledger is the ledger in a SQLite file, and the file.
 type Ledger struct {
 	ledger.Settings
 	queue  *ledger.Queue
@@ -31,7 +39,7 @@ type Ledger struct {
 	ended  sync.WaitGroup
 }
 
-// openFileLedger opens the SQLite file, which is made if there is none, and starts its
+// Open opens the SQLite file, which is made if there is none, and starts its
 // writer. It fails when another process has it open.
 func Open(ctx context.Context, path string, settings ledger.Settings, queue *ledger.Queue) (*Ledger, error) {
 	l := &Ledger{Settings: settings, queue: queue}

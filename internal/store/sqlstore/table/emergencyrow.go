@@ -21,7 +21,7 @@ const (
 			billed_secs = emergency_days.billed_secs + excluded.billed_secs, posted = emergency_days.posted + excluded.posted`
 )
 
-// sortedEmergencies is the order in which days are written, the same on every node, so
+// SortedEmergencies is the order in which days are written, the same on every node, so
 // that two of them never wait for each other.
 func SortedEmergencies(days map[admission.EmergencyKey]admission.EmergencyDay) []admission.EmergencyKey {
 	return slices.SortedFunc(maps.Keys(days), func(x, y admission.EmergencyKey) int {
@@ -39,7 +39,7 @@ func ScanEmergencies(scan func(...any) error) (key admission.EmergencyKey, d adm
 	return key, d, err
 }
 
-// loadStarted reads how many emergency calls of each connection have started since a day.
+// LoadStarted reads how many emergency calls of each connection have started since a day.
 func LoadStarted(ctx context.Context, q Querier, since record.Day) (map[admission.EmergencyKey]int64, error) {
 	started := make(map[admission.EmergencyKey]int64)
 	err := Query(ctx, q, func(rows *sql.Rows) error {

@@ -1,3 +1,5 @@
+// Package table has the rows of the ledger's tables, which both databases hold alike:
+// their columns and values, what is kept as one binary value, and the form of a database.
 package table
 
 import (
@@ -9,10 +11,10 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// everyAccount stands for all accounts. Only what belongs to none may use it.
+// EveryAccount stands for all accounts. Only what belongs to none may use it.
 const EveryAccount id.ID = 0
 
-// querier is a pool, a connection or a transaction of database/sql. Placeholders
+// Querier is a pool, a connection or a transaction of database/sql. Placeholders
 // are $1 and so on, which both databases know.
 type Querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -20,7 +22,7 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// query runs a query and calls scan for each row.
+// Query runs a query and calls scan for each row.
 func Query(ctx context.Context, q Querier, scan func(*sql.Rows) error, text string, args ...any) (err error) {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -35,16 +37,16 @@ func Query(ctx context.Context, q Querier, scan func(*sql.Rows) error, text stri
 	return rows.Err()
 }
 
-// exists says whether a query finds a row.
+// Exists says whether a query finds a row.
 func Exists(ctx context.Context, q Querier, text string, args ...any) (bool, error) {
 	var found bool
 	err := q.QueryRowContext(ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
 	return found, err
 }
 
-// errDiscard makes database/sql throw a connection away.
+// ErrDiscard makes database/sql throw a connection away.
 var ErrDiscard = driver.ErrBadConn
 
-// errStrayChange says that the ledger changed something of a profile or a call
+// ErrStrayChange says that the ledger changed something of a profile or a call
 // that the writer has never seen, which is a bug.
 var ErrStrayChange = errors.New("change belongs to no account")

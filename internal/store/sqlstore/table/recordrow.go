@@ -34,8 +34,8 @@ func RecordValues(values []any, r *record.Call) []any {
 	return append(recordColumns.Append(values, r), packed.Append(nil, recordForm, r, packRecord))
 }
 
-// UuidOrNull is the column value of an optional id.
-func UuidOrNull(u *uuid.UUID) any {
+// UUIDOrNull is the column value of an optional id.
+func UUIDOrNull(u *uuid.UUID) any {
 	if u == nil {
 		return nil
 	}
