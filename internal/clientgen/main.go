@@ -43,7 +43,7 @@ func main() {
 func save(folder string, files map[string][]byte) error {
 	for name, text := range files {
 		// Others read the source too.
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil { //nolint:gosec
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil { //nolint:gosec // it is source
 			return err
 		}
 	}

@@ -129,21 +129,21 @@ var coarse = map[string]bool{
 // HangupWord is why the call ended in the words of Q.850 as FreeSWITCH writes them.
 // Every call has one. A word that a switch gave and that is none of them is kept, in
 // capitals as they are.
-func (r *Call) HangupWord() string {
-	cause := strings.ToLower(r.HangupCause)
+func (c *Call) HangupWord() string {
+	cause := strings.ToLower(c.HangupCause)
 	switch {
 	case cause == "":
-		return r.wordOfOutcome()
-	case cause == "no_answer" && r.SIPStatus == 408:
+		return c.wordOfOutcome()
+	case cause == "no_answer" && c.SIPStatus == 408:
 		return statusWord(408) // the carrier's timer, not the callee's phone
-	case cause == "timeout" && r.AnsweredMicros == 0:
+	case cause == "timeout" && c.AnsweredMicros == 0:
 		return "NO_ANSWER"
 	case cause == "timeout":
 		return "RECOVERY_ON_TIMER_EXPIRE"
-	case coarse[cause] && r.AnsweredMicros == 0 && r.SIPStatus >= 300:
-		return statusWord(r.SIPStatus)
+	case coarse[cause] && c.AnsweredMicros == 0 && c.SIPStatus >= 300:
+		return statusWord(c.SIPStatus)
 	case cause == "unspecified":
-		return r.wordOfOutcome()
+		return c.wordOfOutcome()
 	}
 	if word, ok := causeWords[cause]; ok {
 		return word
@@ -155,8 +155,8 @@ func (r *Call) HangupWord() string {
 }
 
 // wordOfOutcome is the word of a call without a cause.
-func (r *Call) wordOfOutcome() string {
-	switch r.Outcome {
+func (c *Call) wordOfOutcome() string {
+	switch c.Outcome {
 	case OutcomeAnswered:
 		return "NORMAL_CLEARING"
 	case OutcomeRefused:
@@ -166,8 +166,8 @@ func (r *Call) wordOfOutcome() string {
 	case OutcomeCancelled:
 		return "ORIGINATOR_CANCEL"
 	}
-	if r.SIPStatus >= 300 {
-		return statusWord(r.SIPStatus)
+	if c.SIPStatus >= 300 {
+		return statusWord(c.SIPStatus)
 	}
 	return "NORMAL_UNSPECIFIED"
 }
@@ -175,19 +175,19 @@ func (r *Call) wordOfOutcome() string {
 // HangupDetails is who had the call hung up through the API or, if no one did, how the
 // caller's leg ended, in the words that FreeSWITCH has for it (sip_hangup_disposition); ""
 // when that is not known.
-func (r *Call) HangupDetails() string {
+func (c *Call) HangupDetails() string {
 	switch {
-	case r.HungUpBy != "":
-		return r.HungUpBy
-	case r.Outcome == OutcomeLost:
+	case c.HungUpBy != "":
+		return c.HungUpBy
+	case c.Outcome == OutcomeLost:
 		return ""
-	case r.Outcome == OutcomeCancelled:
+	case c.Outcome == OutcomeCancelled:
 		return "recv_cancel"
-	case r.Outcome != OutcomeAnswered:
+	case c.Outcome != OutcomeAnswered:
 		return "send_refuse"
-	case r.HangupSource == SideCaller:
+	case c.HangupSource == SideCaller:
 		return "recv_bye"
-	case r.HangupSource == SideUnknown:
+	case c.HangupSource == SideUnknown:
 		return ""
 	}
 	return "send_bye"

@@ -24,9 +24,9 @@ func defaultRateLimit() RateLimit { return RateLimit{PerSecond: 500, Burst: 5000
 // maxLimited bounds the table of the limiter. Only valid keys get into it.
 const maxLimited = 10_000
 
-// limiter is a generic cell rate algorithm for each key: it keeps one moment, at
+// Limiter is a generic cell rate algorithm for each key: it keeps one moment, at
 // which the key's burst will be whole again.
-type limiter struct {
+type Limiter struct {
 	limit RateLimit
 	clock func() time.Time
 
@@ -34,7 +34,8 @@ type limiter struct {
 	whole map[id.ID]time.Time
 }
 
-func NewLimiter(limit RateLimit, clock func() time.Time) *limiter {
+// NewLimiter makes a limiter that has seen no request.
+func NewLimiter(limit RateLimit, clock func() time.Time) *Limiter {
 	standard := defaultRateLimit()
 	if limit.PerSecond == 0 {
 		limit.PerSecond = standard.PerSecond
@@ -42,7 +43,7 @@ func NewLimiter(limit RateLimit, clock func() time.Time) *limiter {
 	if limit.Burst <= 0 {
 		limit.Burst = standard.Burst
 	}
-	return &limiter{limit: limit, clock: clock, whole: make(map[id.ID]time.Time)}
+	return &Limiter{limit: limit, clock: clock, whole: make(map[id.ID]time.Time)}
 }
 
 // allowance is what a key has left.
@@ -53,7 +54,7 @@ type allowance struct {
 }
 
 // take counts a request of a key.
-func (l *limiter) take(key id.ID) allowance {
+func (l *Limiter) take(key id.ID) allowance {
 	each := time.Duration(float64(time.Second) / l.limit.PerSecond)
 	burst := each * time.Duration(l.limit.Burst)
 	now := l.clock()
@@ -75,7 +76,7 @@ func (l *limiter) take(key id.ID) allowance {
 }
 
 // makeRoom forgets the keys whose burst is whole, or else any one.
-func (l *limiter) makeRoom(now time.Time) {
+func (l *Limiter) makeRoom(now time.Time) {
 	for key, at := range l.whole {
 		if !at.After(now) {
 			delete(l.whole, key)
@@ -91,7 +92,7 @@ func (l *limiter) makeRoom(now time.Time) {
 
 // check counts a request and refuses it when there are too many. The headers are
 // those of Telnyx.
-func (l *limiter) check(header http.Header, key id.ID) error {
+func (l *Limiter) check(header http.Header, key id.ID) error {
 	if l.limit.PerSecond < 0 {
 		return nil
 	}

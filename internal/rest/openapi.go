@@ -183,6 +183,7 @@ func Object(properties map[string]any) map[string]any {
 	return map[string]any{"type": "object", "properties": properties, "required": required}
 }
 
+// JSONContent is the content of a body of JSON.
 func JSONContent(s map[string]any) map[string]any {
 	return map[string]any{"application/json": map[string]any{"schema": s}}
 }

@@ -127,6 +127,7 @@ type Response struct {
 	replayed bool               // from an earlier request
 }
 
+// PageMeta is the member meta of an answer with a page.
 type PageMeta struct {
 	PageNumber   int `json:"page_number"`
 	PageSize     int `json:"page_size"`

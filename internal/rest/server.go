@@ -108,7 +108,7 @@ type Server struct {
 	document  *asset
 	titles    map[field.Code]string
 	strangers Lines
-	Limiter   *limiter
+	Limiter   *Limiter
 	Answers   answers
 	flights   flights
 	gzip      compressors

@@ -12,11 +12,11 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// moment is what a client names by a time: from the first microsecond that is not
+// Moment is what a client names by a time: from the first microsecond that is not
 // before it, to the first one that is after it. A day is all of that UTC day. A time
 // with at most three decimals is its millisecond, since answers show times in those:
 // a bound that was copied from an answer includes or excludes what it was copied from.
-type moment struct {
+type Moment struct {
 	First, After int64
 }
 
@@ -37,14 +37,14 @@ var errMoment = errors.New("not a time")
 const millisDecimals = 3
 
 // ParseMoment reads a time or a day. A time without a zone is in UTC.
-func ParseMoment(text string) (moment, error) {
+func ParseMoment(text string) (Moment, error) {
 	if unixPattern.MatchString(text) {
 		seconds, err := strconv.ParseInt(text, 10, 64)
 		return momentAt(time.Unix(seconds, 0), time.Millisecond), err
 	}
 	parts := momentPattern.FindStringSubmatch(text)
 	if parts == nil {
-		return moment{}, errMoment
+		return Moment{}, errMoment
 	}
 	day, clock, second, decimals, zone := parts[1], parts[2], parts[3], parts[4], parts[5]
 	if clock == "" {
@@ -73,9 +73,9 @@ func ParseMoment(text string) (moment, error) {
 }
 
 // momentAt is the moment that begins at a time and lasts so long.
-func momentAt(t time.Time, lasts time.Duration) moment {
+func momentAt(t time.Time, lasts time.Duration) Moment {
 	ceil := func(t time.Time) int64 { return t.Add(time.Microsecond - 1).UnixMicro() }
-	return moment{First: ceil(t), After: ceil(t.Add(lasts))}
+	return Moment{First: ceil(t), After: ceil(t.Add(lasts))}
 }
 
 // The formats of schemas of times that a request names.
@@ -122,7 +122,7 @@ func MomentFilter(name, storeField, bound string) Parameter {
 }
 
 // filters are the conditions that one of Telnyx's operators means.
-func (m moment) filters(storeField, bound string) []collection.Filter {
+func (m Moment) filters(storeField, bound string) []collection.Filter {
 	from, to := m.Bounds(bound)
 	first := int64(1) // a time of 0 is none, of what has not happened
 	if from != nil {
@@ -137,7 +137,7 @@ func (m moment) filters(storeField, bound string) []collection.Filter {
 
 // Bounds are the microseconds that one of Telnyx's operators means: from the first one,
 // and to before the second; nil for no bound.
-func (m moment) Bounds(bound string) (from, to *int64) {
+func (m Moment) Bounds(bound string) (from, to *int64) {
 	switch bound {
 	case "gt":
 		return &m.After, nil

@@ -18,6 +18,7 @@ var writers = sync.Pool{New: func() any { return &Writer{b: make([]byte, 0, 2048
 // maxIdleWriter bounds the buffer of a writer that is kept for the next message.
 const maxIdleWriter = 16 << 10
 
+// NewWriter returns an empty writer.
 func NewWriter() *Writer { return writers.Get().(*Writer) }
 
 // bytes returns a copy of what was written, of its exact size.
@@ -41,6 +42,7 @@ func (w *Writer) release() {
 	}
 }
 
+// RequestLine begins a request.
 func (w *Writer) RequestLine(method, uri string) {
 	w.b = append(w.b, method...)
 	w.b = append(w.b, ' ')

@@ -42,6 +42,7 @@ type Nonces struct {
 	floor, rotated time.Time
 }
 
+// NewNonces makes nonces under a random secret.
 func NewNonces() *Nonces {
 	n := &Nonces{young: make(map[string]uint32)}
 	rand.Read(n.secret[:])

@@ -35,6 +35,7 @@ const MagicCookie = "z9hG4bK"
 // verdictKind says what is done with a message.
 type verdictKind uint8
 
+// The kinds of verdicts.
 const (
 	verdictAccept verdictKind = iota
 	VerdictAnswer

@@ -246,7 +246,7 @@ func (s *session) readNumbers() {
 
 // refuse ends the caller's INVITE.
 func (s *session) refuse(a call.Refuse) {
-	extra := ""
+	var extra string
 	if a.Decision != nil {
 		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
 	} else {

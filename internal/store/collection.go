@@ -7,7 +7,8 @@ import "github.com/tollgate/tollgate/internal/collection"
 type (
 	// Collection keeps one kind of resource.
 	Collection[T any, K comparable] = collection.Of[T, K]
-	Page[T any]                     = collection.Page[T]
+	// Page is a page of a list.
+	Page[T any] = collection.Page[T]
 
 	Query    = collection.Query
 	Filter   = collection.Filter

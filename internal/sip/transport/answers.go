@@ -18,6 +18,7 @@ type answerBudget struct {
 // Warning is a line of the log that is written once a minute at most.
 type Warning struct{ at atomic.Int64 }
 
+// Warn writes the line, unless one was written less than a minute ago.
 func (w *Warning) Warn(log *slog.Logger, at time.Time, text string, attributes ...any) {
 	now, last := at.UnixNano(), w.at.Load()
 	if now-last < int64(time.Minute) || !w.at.CompareAndSwap(last, now) {

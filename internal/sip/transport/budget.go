@@ -9,11 +9,12 @@ import (
 // Class is whose budget a connection takes from.
 type Class uint8
 
+// The classes.
 const (
 	ClassStranger Class = iota // its source is not known yet
 	ClassKnown                 // of a source that a connection names, a gateway's, or with a right digest
 	ClassOutbound              // that the server opened itself
-	Classes
+	Classes                    // how many there are
 )
 
 var classNames = [Classes]string{"strangers", "known", "outbound"}

@@ -44,6 +44,7 @@ type Sources interface {
 	HasUsers() bool               // someone may prove who they are from anywhere
 }
 
+// NewFilter makes a filter that knows the sources of a policy alone.
 func NewFilter(policy func() Sources, now func() time.Time, limits Limits) *Filter {
 	return &Filter{
 		policy: policy, now: now, limits: limits,

@@ -28,6 +28,7 @@ type Limits struct {
 	StrangerLife, MessageWait time.Duration
 }
 
+// SetDefaults sets the limits that are 0.
 func (l *Limits) SetDefaults() {
 	for _, d := range []struct {
 		field *int

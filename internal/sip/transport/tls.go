@@ -24,6 +24,7 @@ type TLS struct {
 	Now func() time.Time
 }
 
+// Wanted says whether TLS is listened for.
 func (t *TLS) Wanted() bool { return t.Addr != "" }
 
 // handshakeTimeout ends a connection whose TLS handshake does not come to an end.

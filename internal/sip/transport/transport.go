@@ -158,6 +158,7 @@ func (t *Transport) SecureAddr() string {
 	return t.secure.Addr().String()
 }
 
+// Start reads datagrams and accepts connections until Stop.
 func (t *Transport) Start() {
 	t.work.Go(t.readPackets)
 	t.work.Go(func() { t.accept(t.listener, false) })
@@ -184,6 +185,7 @@ func (t *Transport) Stop() {
 	t.work.Wait()
 }
 
+// Addr is the address that UDP and TCP are listened on.
 func (t *Transport) Addr() netip.AddrPort {
 	return t.udp.LocalAddr().(*net.UDPAddr).AddrPort()
 }

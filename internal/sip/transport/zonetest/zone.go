@@ -104,14 +104,16 @@ func (z *Zone) Questions() int {
 func listenBoth(t *testing.T) (packets net.PacketConn, listener net.Listener) {
 	t.Helper()
 	for range 16 {
-		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		packets, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+		if listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", packets.LocalAddr().String()); err == nil {
 			return packets, listener
 		}
-		packets.Close()
+		if err := packets.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Fatal("no port is free for both UDP and TCP")
 	return nil, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// journalled is what the journal of a file says of the ledger beyond its tables. An
+// Journal is what the journal of a file says of the ledger beyond its tables. An
 // audit must not change the file, so it reads both.
 type Journal struct {
 	Leases  map[int64]*JournalLease // by place; nil for one that is gone
@@ -23,6 +23,7 @@ type Journal struct {
 	Emergencies map[admission.EmergencyKey]admission.EmergencyDay
 }
 
+// JournalLease is a lease in the journal.
 type JournalLease struct {
 	Account id.ID
 	Call    uuid.UUID

@@ -14,6 +14,7 @@ import (
 // Emergency calls are counted in emergency_days, to which every change is added: no
 // decision depends on what was posted there, so that nothing has to be read first.
 
+// The columns of emergency_days, and the end of an INSERT that adds to its rows.
 const (
 	EmergencyColumns = "account_id, connection_id, day, started, ended, billed_secs, posted"
 	AddEmergencies   = ` ON CONFLICT (account_id, connection_id, day) DO UPDATE
@@ -29,11 +30,13 @@ func SortedEmergencies(days map[admission.EmergencyKey]admission.EmergencyDay) [
 	})
 }
 
+// AppendEmergencies appends the values of a row.
 func AppendEmergencies(values []any, key admission.EmergencyKey, d admission.EmergencyDay) []any {
 	return append(values, int64(key.Account), int64(key.Connection), int64(key.Day), d.Started, d.Ended, d.BilledSecs,
 		int64(d.Posted))
 }
 
+// ScanEmergencies reads a row of EmergencyColumns.
 func ScanEmergencies(scan func(...any) error) (key admission.EmergencyKey, d admission.EmergencyDay, err error) {
 	err = scan(&key.Account, &key.Connection, &key.Day, &d.Started, &d.Ended, &d.BilledSecs, &d.Posted)
 	return key, d, err

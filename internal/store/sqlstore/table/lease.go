@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/packed"
 )
 
+// LeaseColumns are those of leases that both databases have.
 const LeaseColumns = "account_id, id, body"
 
 // AppendLease packs what a lease has beside its account and id.
@@ -21,7 +22,7 @@ func DecodeLease(account id.ID, call uuid.UUID, body []byte) (*admission.Lease, 
 	return l, packed.Read(body, leaseForm, "lease", l, packLease)
 }
 
-// scanLease reads a row of leaseColumns.
+// ScanLease reads a row of LeaseColumns.
 func ScanLease(scan func(...any) error) (*admission.Lease, error) {
 	var account id.ID
 	var call uuid.UUID

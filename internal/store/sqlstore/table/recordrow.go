@@ -52,7 +52,7 @@ func ScanRecord(scan func(...any) error) (*record.Call, error) {
 	return r, packed.Read(body, recordForm, "call record", r, packRecord)
 }
 
-// addSlices reads the slices of records, all of which are of one account.
+// AddSlices reads the slices of records, all of which are of one account.
 func AddSlices(ctx context.Context, q Querier, records []*record.Call) error {
 	if len(records) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func AddSlices(ctx context.Context, q Querier, records []*record.Call) error {
 		WHERE account_id = $1 AND call_id IN (`+places+`) ORDER BY call_id, day`, args...)
 }
 
-// ofCalls gives the placeholders of some calls, for a statement whose first
+// OfCalls gives the placeholders of some calls, for a statement whose first
 // argument is their account, and the arguments.
 func OfCalls(account id.ID, calls []uuid.UUID) (places string, args []any) {
 	var list strings.Builder

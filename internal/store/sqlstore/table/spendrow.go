@@ -39,7 +39,7 @@ func ScanHold(scan func(...any) error) (scope admission.Scope, hold admission.Sp
 	return scope, hold, err
 }
 
-// loadHolds reads the holds that a condition selects.
+// LoadHolds reads the holds that a condition selects.
 func LoadHolds(ctx context.Context, q Querier, condition string,
 	args ...any) (map[admission.Scope]admission.SpendHold, error) {
 	holds := make(map[admission.Scope]admission.SpendHold)
