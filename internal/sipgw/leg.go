@@ -43,6 +43,7 @@ type leg struct {
 	servingSeq   uint32    // its CSeq
 	inviteSeq    uint32    // the CSeq of our first INVITE
 	onAck        func(*message)
+	said         uint64   // what the peer's last description says of media, as a sum
 	relaying     bool     // an offer of the peer's is on its way to the other side
 	silent       bool     // the caller has left a request unanswered
 	acked        bool     // the peer has acknowledged the 2xx that made the dialog

@@ -104,6 +104,14 @@ const (
 // what to send there: the same when the call is not anchored, when there is none,
 // or when an emergency call must go on without the relay.
 func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
+	if len(m.Body) > 0 {
+		switch {
+		case d.From == record.SideCaller && s.caller != nil:
+			s.caller.said = mediaSum(m.Body)
+		case d.From == record.SideCallee && s.carrier != nil:
+			s.carrier.said = mediaSum(m.Body)
+		}
+	}
 	err := s.exposes(d.From, m.Body)
 	if s.media.session == nil && err == nil {
 		err = s.exposes(otherSide(d.From), m.Body)

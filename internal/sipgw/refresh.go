@@ -1,6 +1,8 @@
 package sipgw
 
 import (
+	"bytes"
+	"hash/maphash"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/call"
@@ -177,6 +179,9 @@ func (l *leg) refreshed(method string) func(*message) {
 		case m.Status < 300:
 			l.retarget(m)
 			l.refresh.begin(l, m)
+			if method == "INVITE" {
+				l.moved(m)
+			}
 		case m.Status == 422:
 			l.refresh.interval = max(l.refresh.interval, min(sip.ReadSeconds(m.Get("min-se")), longestSession))
 			l.again()
@@ -189,6 +194,70 @@ func (l *leg) refreshed(method string) func(*message) {
 		}
 	}
 }
+
+// moved tells the other side when the answer to a refresh describes other media than the
+// peer had before, as another port: the other side would go on sending to the old one.
+func (l *leg) moved(m *message) {
+	o := l.other()
+	if o == nil || o.ended || len(m.Body) == 0 || l.said == mediaSum(m.Body) {
+		return
+	}
+	if l.said == 0 {
+		l.said = mediaSum(m.Body) // the answer was that of a provisional response
+		return
+	}
+	if o.invite != nil || o.serving != nil || l.relaying || o.relaying {
+		l.again() // its answer will say the same
+		return
+	}
+	l.relaying = true
+	l.between(isOffer, m, func(body []byte, err error) {
+		l.relaying = false
+		if err != nil || l.ended || o.ended || o.invite != nil || o.serving != nil {
+			return
+		}
+		extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine()
+		o.invite = o.send("INVITE", extra, body, m.ContentType(), func(answer *message) {
+			o.invite = nil
+			o.followed(answer, body, m.ContentType())
+		})
+	})
+}
+
+// followed takes the peer's answer to what the other side's media have become.
+func (l *leg) followed(answer *message, offer []byte, contentType string) {
+	switch {
+	case l.ended:
+		return
+	case answer == nil, answer.Status == 408, answer.Status == 481:
+		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+		return
+	case answer.Status >= 300:
+		l.s.offerRefused()
+		return
+	}
+	l.acknowledge(answer.CSeq, nil, "")
+	l.retarget(answer)
+	l.refresh.begin(l, answer)
+	l.keepOffer(offer, contentType)
+	l.between(isAnswer, answer, func([]byte, error) {})
+}
+
+// mediaSum tells two descriptions of media apart. The line of the origin may change
+// without another one.
+func mediaSum(sdp []byte) uint64 {
+	var sum maphash.Hash
+	sum.SetSeed(mediaSeed)
+	for line := range bytes.Lines(sdp) {
+		if line = bytes.TrimRight(line, "\r\n"); !bytes.HasPrefix(line, []byte("o=")) {
+			sum.Write(line)
+			sum.WriteByte('\n')
+		}
+	}
+	return sum.Sum64()
+}
+
+var mediaSeed = maphash.MakeSeed()
 
 // probed takes the answer to OPTIONS within the dialog. Any answer but 481 shows
 // that the peer is there; silence tells only of a peer that answered before.

@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -127,4 +128,42 @@ func TestTheCarrierWantsLongerIntervals(t *testing.T) {
 	w.pbx.request(pbx, "ACK", "", "")
 	w.record()
 	w.settled()
+}
+
+// TestARefreshMovesTheMedia: when the answer to a refresh of ours names another port, the
+// other side is told, as it is when the peer changes the session by itself.
+func TestARefreshMovesTheMedia(t *testing.T) {
+	t.Parallel()
+	moved := strings.NewReplacer("o=car 1 1", "o=car 1 2", "m=audio 5000", "m=audio 5002").Replace(answerSDP)
+	again := strings.Replace(moved, "o=car 1 2", "o=car 1 3", 1)
+	w := newWorld(t, wish{config: shortSessions})
+	pbx := w.pbx.invite("+12125550123", "")
+	invite := w.carriers[0].want("INVITE")
+	w.carriers[0].reply(invite, 200, "far", "Session-Expires: 2;refresher=uac\r\n", answerSDP)
+	w.carriers[0].want("ACK")
+	pbx.join(w.pbx.want("200 INVITE"))
+	w.pbx.request(pbx, "ACK", "", "")
+	refresh := func(answer string) {
+		m := w.carriers[0].want("INVITE")
+		w.carriers[0].reply(m, 200, "", "Session-Expires: 2;refresher=uac\r\n", answer)
+		w.carriers[0].want("ACK")
+	}
+	refresh(answerSDP)
+	refresh(moved)
+	told := w.pbx.await("INVITE")
+	if string(told.Body) != moved {
+		t.Errorf("the caller is told %q", told.Body)
+	}
+	w.pbx.reply(told, 200, "", "", offer)
+	w.pbx.await("ACK")
+	refresh(again) // only the origin's version is another one
+	refresh(again)
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+	for len(w.pbx.got) > 0 {
+		if m := <-w.pbx.got; m.Method == "INVITE" && m.Request {
+			t.Errorf("the caller is told again: %q", m.Body)
+		}
+	}
 }

@@ -65,16 +65,12 @@ func sayUpTo(speakers []*speaker, said, due int) (now int, left bool) {
 func (s *session) speakers(a media.Announcer) (all []*speaker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := -1
-	if s.offer != nil {
-		i = s.audio()
-	}
 	for _, side := range []record.Side{record.SideCaller, record.SideCallee} {
 		what := a.Announcement(side)
-		if s.closed || i < 0 || len(what.Payloads) == 0 || s.streams[i].ends[place(side)] == nil {
+		if s.closed || s.audio == nil || len(what.Payloads) == 0 {
 			continue
 		}
-		one := &speaker{end: s.streams[i].ends[place(side)], what: what}
+		one := &speaker{end: s.audio.ends[place(side)], what: what}
 		_, _ = rand.Read(one.header[2:]) // sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
 		one.header[0], one.header[1] = rtpVersion<<versionShift, what.PayloadType
 		one.end.announced.Store(true)

@@ -319,3 +319,65 @@ func TestFormatsComeFirst(t *testing.T) {
 		}
 	}
 }
+
+// heardFormats is a Tap that keeps the payload types each side may send.
+type heardFormats struct {
+	teller
+	of map[record.Side][]media.Format
+}
+
+func (h heardFormats) Formats(side record.Side, formats []media.Format) { h.of[side] = formats }
+func (h heardFormats) Answered(time.Time)                               {}
+
+// TestTheAcceptedStreamIsRecorded: of several streams of audio that are offered, as by a
+// telephone that has SRTP and RTP, the one that the answer takes is recorded; and an
+// answer with fewer streams refuses the rest.
+func TestTheAcceptedStreamIsRecorded(t *testing.T) {
+	head := "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+	two := head + "m=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/AVP 8\r\nm=video 4004 RTP/AVP 96\r\n"
+	ip := netip.MustParseAddr("127.0.0.1")
+	for _, c := range []struct {
+		name, answer string
+		recorded     int // payload type, -1 for none
+		streams      []string
+	}{
+		{"the first", head + "m=audio 5000 RTP/AVP 0\r\nm=audio 0 RTP/AVP 8\r\nm=video 0 RTP/AVP 96\r\n", 0,
+			[]string{"audio", "audio 0 ", "video 0 "}},
+		{"the second", head + "m=audio 0 RTP/AVP 0\r\nm=audio 5002 RTP/AVP 8\r\nm=video 0 RTP/AVP 96\r\n", 8,
+			[]string{"audio 0 ", "audio", "video 0 "}},
+		{"fewer streams", head + "m=audio 5000 RTP/AVP 0\r\n", 0, []string{"audio", "audio 0 ", "video 0 "}},
+		{"none", head + "m=audio 0 RTP/AVP 0\r\n", -1, []string{"audio 0 ", "audio 0 ", "video 0 "}},
+	} {
+		r := newRelay(t, loopback())
+		tap := heardFormats{of: make(map[record.Side][]media.Format)}
+		s := r.Open(media.Opening{Call: media.Call{ID: uuid.New()}, Tap: tap}).(*session)
+		s.Offer(media.Description{From: record.SideCaller, SDP: []byte(two), Source: ip, Target: ip},
+			func(_ []byte, err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+		var answer []byte
+		s.Answer(media.Description{From: record.SideCallee, SDP: []byte(c.answer), Source: ip, Target: ip},
+			func(sdp []byte, err error) {
+				if err != nil {
+					t.Fatalf("%s: %v", c.name, err)
+				}
+				answer = sdp
+			})
+		read, err := readDescription(answer)
+		if err != nil || len(read.streams) != len(c.streams) {
+			t.Fatalf("%s: the answer is %q: %v", c.name, answer, err)
+		}
+		for i, want := range c.streams {
+			if line := read.streams[i].lines[0]; !strings.HasPrefix(line, "m="+want) {
+				t.Errorf("%s: stream %d is %q", c.name, i, line)
+			}
+		}
+		formats := tap.of[record.SideCaller]
+		if c.recorded < 0 != (len(formats) == 0) || c.recorded >= 0 && int(formats[0].PayloadType) != c.recorded {
+			t.Errorf("%s: the recorder is told of %+v", c.name, formats)
+		}
+		s.Close()
+	}
+}

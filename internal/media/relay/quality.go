@@ -123,14 +123,10 @@ func (a *arrivals) quality(side record.Side) Quality {
 func (s *session) Quality() *record.Quality {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.offer == nil || s.answeredAt.IsZero() {
+	if s.audio == nil || s.answeredAt.IsZero() {
 		return nil
 	}
-	i := s.audio()
-	if i < 0 || s.streams[i].ends[0] == nil {
-		return nil
-	}
-	ends := s.streams[i].ends
+	ends := s.audio.ends
 	return &record.Quality{
 		Caller: ends[place(record.SideCaller)].rtp.quality.reception(),
 		Callee: ends[place(record.SideCallee)].rtp.quality.reception(),

@@ -132,6 +132,18 @@ func (s *streamLines) read(session []string) error {
 	return s.readRTCP(rtcp)
 }
 
+// refuseRest adds to an answer the streams that it leaves out at its end. An answer must
+// have as many as the offer (RFC 3264 section 6); one with fewer means that the rest is
+// refused.
+func (d *description) refuseRest(offered []*streamLines) {
+	for _, lines := range offered[len(d.streams):] {
+		first := "m=" + lines.kind + " 0 " + lines.proto + " " + lines.rest
+		d.streams = append(d.streams, &streamLines{
+			lines: []string{first}, kind: lines.kind, proto: lines.proto, rest: lines.rest, direction: "inactive",
+		})
+	}
+}
+
 // readConnection reads c=IN IP4 address. A name stands for no address: where the
 // media come from is then learnt from them.
 func readConnection(line string) (netip.Addr, error) {

@@ -18,6 +18,7 @@ type session struct {
 
 	mu         sync.Mutex // guards all below
 	streams    []*stream
+	audio      *stream // that the last answer with one has accepted: it is recorded
 	offer      *offer
 	answeredAt time.Time
 	described  bool // an answer was taken
@@ -148,18 +149,20 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 		return nil, media.ErrClosed
 	case s.offer == nil || s.offer.from == d.From:
 		return nil, wrong("an answer without an offer")
-	case len(read.streams) != len(s.offer.streams):
+	case len(read.streams) > len(s.offer.streams):
 		return nil, wrong("the answer has %d streams, the offer %d", len(read.streams), len(s.offer.streams))
 	}
 	if err := s.refuseOwn(read); err != nil {
 		return nil, err
 	}
+	read.refuseRest(s.offer.streams)
+	audio := s.acceptedAudio(read)
 	for i, lines := range read.streams {
-		if err := s.connect(i, lines, d); err != nil {
+		if err := s.connect(i, lines, d, i == audio); err != nil {
 			return nil, err
 		}
 	}
-	s.tellFormats(read)
+	s.tellFormats(read, audio)
 	s.described = true
 	s.begin()
 	places := s.places(read, s.offer.from)
@@ -176,14 +179,15 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 	return read.write(places, s.relay.config.Addresses[0].Public), nil
 }
 
-// connect makes a stream pass as the offer and its answer have agreed.
-func (s *session) connect(i int, answer *streamLines, d media.Description) error {
+// connect makes a stream pass as the offer and its answer have agreed. recorded says
+// whether it is the one that the Tap hears.
+func (s *session) connect(i int, answer *streamLines, d media.Description, recorded bool) error {
 	asked, ends := s.offer.streams[i], s.streams[i].ends
 	if ends[0] == nil {
 		return nil
 	}
 	offerer, answerer := ends[place(s.offer.from)], ends[place(d.From)]
-	tapped, rate := s.opening.Tap != nil && i == s.audio(), 0
+	tapped, rate := s.opening.Tap != nil && recorded, 0
 	if formats := answer.formats(); len(formats) > 0 {
 		rate = formats[0].ClockRate
 	}
@@ -241,8 +245,7 @@ func sends(from, to *streamLines) bool {
 
 // tellFormats tells the recorder what each side may send: what the other's
 // description names.
-func (s *session) tellFormats(answer *description) {
-	i := s.audio()
+func (s *session) tellFormats(answer *description, i int) {
 	if s.opening.Tap == nil || i < 0 {
 		return
 	}
@@ -250,10 +253,12 @@ func (s *session) tellFormats(answer *description) {
 	s.opening.Tap.Formats(opposite(s.offer.from), s.offer.streams[i].formats())
 }
 
-// audio is the index of the stream that is recorded: the first of audio.
-func (s *session) audio() int {
+// acceptedAudio is the index of the stream that is recorded, -1 for none: the first of
+// audio that was offered and not refused. A telephone that offers SRTP beside RTP has two.
+func (s *session) acceptedAudio(answer *description) int {
 	for i, lines := range s.offer.streams {
-		if lines.kind == "audio" && lines.relayed() && lines.rtp() {
+		if lines.kind == "audio" && lines.relayed() && lines.rtp() && answer.streams[i].relayed() {
+			s.audio = s.streams[i]
 			return i
 		}
 	}
