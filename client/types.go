@@ -903,22 +903,26 @@ type CredentialConnection struct {
 	IOSPushCredentialID        *string      `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer `json:"jitter_buffer"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
-	MaxCallSecs                *int64                   `json:"max_call_secs"`
-	NoiseSuppression           NoiseSuppression         `json:"noise_suppression"`
-	NoiseSuppressionDetails    NoiseSuppressionDetails  `json:"noise_suppression_details"`
-	OnnetT38PassthroughEnabled bool                     `json:"onnet_t38_passthrough_enabled"`
-	Outbound                   Outbound                 `json:"outbound"`
-	Password                   string                   `json:"password"`
-	RTCPSettings               RTCPSettings             `json:"rtcp_settings"`
-	SIPURICallingPreference    *SIPURICallingPreference `json:"sip_uri_calling_preference"`
-	Tags                       []string                 `json:"tags"`
-	UserName                   string                   `json:"user_name"`
-	WebhookAPIVersion          WebhookAPIVersion        `json:"webhook_api_version"`
-	WebhookEventFailoverURL    *string                  `json:"webhook_event_failover_url"`
-	WebhookEventURL            *string                  `json:"webhook_event_url"`
-	WebhookTimeoutSecs         *int64                   `json:"webhook_timeout_secs"`
-	CreatedAt                  time.Time                `json:"created_at"`
-	UpdatedAt                  time.Time                `json:"updated_at"`
+	MaxCallSecs                *int64                  `json:"max_call_secs"`
+	NoiseSuppression           NoiseSuppression        `json:"noise_suppression"`
+	NoiseSuppressionDetails    NoiseSuppressionDetails `json:"noise_suppression_details"`
+	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
+	Outbound                   Outbound                `json:"outbound"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders             []string                 `json:"pass_headers"`
+	Password                string                   `json:"password"`
+	RTCPSettings            RTCPSettings             `json:"rtcp_settings"`
+	SIPURICallingPreference *SIPURICallingPreference `json:"sip_uri_calling_preference"`
+	Tags                    []string                 `json:"tags"`
+	UserName                string                   `json:"user_name"`
+	WebhookAPIVersion       WebhookAPIVersion        `json:"webhook_api_version"`
+	WebhookEventFailoverURL *string                  `json:"webhook_event_failover_url"`
+	WebhookEventURL         *string                  `json:"webhook_event_url"`
+	WebhookTimeoutSecs      *int64                   `json:"webhook_timeout_secs"`
+	CreatedAt               time.Time                `json:"created_at"`
+	UpdatedAt               time.Time                `json:"updated_at"`
 }
 
 // CredentialConnectionParams is what CredentialConnections.Create takes.
@@ -979,15 +983,19 @@ type CredentialConnectionParams struct {
 	NoiseSuppressionDetails    Field[NoiseSuppressionDetailsParams] `json:"noise_suppression_details,omitzero"`
 	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
 	Outbound                   Field[OutboundParams]                `json:"outbound,omitzero"`
-	Password                   Field[string]                        `json:"password,omitzero"`
-	RTCPSettings               Field[RTCPSettingsParams]            `json:"rtcp_settings,omitzero"`
-	SIPURICallingPreference    Field[SIPURICallingPreference]       `json:"sip_uri_calling_preference,omitzero"`
-	Tags                       Field[[]string]                      `json:"tags,omitzero"`
-	UserName                   Field[string]                        `json:"user_name,omitzero"`
-	WebhookAPIVersion          Field[WebhookAPIVersion]             `json:"webhook_api_version,omitzero"`
-	WebhookEventFailoverURL    Field[string]                        `json:"webhook_event_failover_url,omitzero"`
-	WebhookEventURL            Field[string]                        `json:"webhook_event_url,omitzero"`
-	WebhookTimeoutSecs         Field[int64]                         `json:"webhook_timeout_secs,omitzero"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders             Field[[]string]                `json:"pass_headers,omitzero"`
+	Password                Field[string]                  `json:"password,omitzero"`
+	RTCPSettings            Field[RTCPSettingsParams]      `json:"rtcp_settings,omitzero"`
+	SIPURICallingPreference Field[SIPURICallingPreference] `json:"sip_uri_calling_preference,omitzero"`
+	Tags                    Field[[]string]                `json:"tags,omitzero"`
+	UserName                Field[string]                  `json:"user_name,omitzero"`
+	WebhookAPIVersion       Field[WebhookAPIVersion]       `json:"webhook_api_version,omitzero"`
+	WebhookEventFailoverURL Field[string]                  `json:"webhook_event_failover_url,omitzero"`
+	WebhookEventURL         Field[string]                  `json:"webhook_event_url,omitzero"`
+	WebhookTimeoutSecs      Field[int64]                   `json:"webhook_timeout_secs,omitzero"`
 }
 
 // CustomHeaderParams is custom_headers of HangupCallParams.
@@ -1397,29 +1405,33 @@ type FQDNConnection struct {
 	IOSPushCredentialID        *string      `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer `json:"jitter_buffer"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
-	MaxCallSecs                 *int64                  `json:"max_call_secs"`
-	MicrosoftTeamsSBC           bool                    `json:"microsoft_teams_sbc"`
-	NoiseSuppression            NoiseSuppression        `json:"noise_suppression"`
-	NoiseSuppressionDetails     NoiseSuppressionDetails `json:"noise_suppression_details"`
-	OnnetT38PassthroughEnabled  bool                    `json:"onnet_t38_passthrough_enabled"`
-	Outbound                    FQDNOutbound            `json:"outbound"`
-	Password                    *string                 `json:"password"`
-	RTCPSettings                RTCPSettings            `json:"rtcp_settings"`
-	RTPPassCodecsOnStreamChange bool                    `json:"rtp_pass_codecs_on_stream_change"`
-	SendNormalizedTimestamps    bool                    `json:"send_normalized_timestamps"`
-	Tags                        []string                `json:"tags"`
-	ThirdPartyControlEnabled    bool                    `json:"third_party_control_enabled"`
-	TransportProtocol           TransportProtocol       `json:"transport_protocol"`
-	TxtName                     *string                 `json:"txt_name"`
-	TxtTtl                      *int64                  `json:"txt_ttl"`
-	TxtValue                    *string                 `json:"txt_value"`
-	UserName                    *string                 `json:"user_name"`
-	WebhookAPIVersion           WebhookAPIVersion       `json:"webhook_api_version"`
-	WebhookEventFailoverURL     *string                 `json:"webhook_event_failover_url"`
-	WebhookEventURL             *string                 `json:"webhook_event_url"`
-	WebhookTimeoutSecs          *int64                  `json:"webhook_timeout_secs"`
-	CreatedAt                   time.Time               `json:"created_at"`
-	UpdatedAt                   time.Time               `json:"updated_at"`
+	MaxCallSecs                *int64                  `json:"max_call_secs"`
+	MicrosoftTeamsSBC          bool                    `json:"microsoft_teams_sbc"`
+	NoiseSuppression           NoiseSuppression        `json:"noise_suppression"`
+	NoiseSuppressionDetails    NoiseSuppressionDetails `json:"noise_suppression_details"`
+	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
+	Outbound                   FQDNOutbound            `json:"outbound"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders                 []string          `json:"pass_headers"`
+	Password                    *string           `json:"password"`
+	RTCPSettings                RTCPSettings      `json:"rtcp_settings"`
+	RTPPassCodecsOnStreamChange bool              `json:"rtp_pass_codecs_on_stream_change"`
+	SendNormalizedTimestamps    bool              `json:"send_normalized_timestamps"`
+	Tags                        []string          `json:"tags"`
+	ThirdPartyControlEnabled    bool              `json:"third_party_control_enabled"`
+	TransportProtocol           TransportProtocol `json:"transport_protocol"`
+	TxtName                     *string           `json:"txt_name"`
+	TxtTtl                      *int64            `json:"txt_ttl"`
+	TxtValue                    *string           `json:"txt_value"`
+	UserName                    *string           `json:"user_name"`
+	WebhookAPIVersion           WebhookAPIVersion `json:"webhook_api_version"`
+	WebhookEventFailoverURL     *string           `json:"webhook_event_failover_url"`
+	WebhookEventURL             *string           `json:"webhook_event_url"`
+	WebhookTimeoutSecs          *int64            `json:"webhook_timeout_secs"`
+	CreatedAt                   time.Time         `json:"created_at"`
+	UpdatedAt                   time.Time         `json:"updated_at"`
 }
 
 // FQDNConnectionParams is what FQDNConnections.Create takes.
@@ -1479,27 +1491,31 @@ type FQDNConnectionParams struct {
 	IOSPushCredentialID        Field[string]             `json:"ios_push_credential_id,omitzero"`
 	JitterBuffer               Field[JitterBufferParams] `json:"jitter_buffer,omitzero"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
-	MaxCallSecs                 Field[int64]                         `json:"max_call_secs,omitzero"`
-	MicrosoftTeamsSBC           Field[bool]                          `json:"microsoft_teams_sbc,omitzero"`
-	NoiseSuppression            Field[NoiseSuppression]              `json:"noise_suppression,omitzero"`
-	NoiseSuppressionDetails     Field[NoiseSuppressionDetailsParams] `json:"noise_suppression_details,omitzero"`
-	OnnetT38PassthroughEnabled  Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
-	Outbound                    Field[FQDNOutboundParams]            `json:"outbound,omitzero"`
-	Password                    Field[string]                        `json:"password,omitzero"`
-	RTCPSettings                Field[RTCPSettingsParams]            `json:"rtcp_settings,omitzero"`
-	RTPPassCodecsOnStreamChange Field[bool]                          `json:"rtp_pass_codecs_on_stream_change,omitzero"`
-	SendNormalizedTimestamps    Field[bool]                          `json:"send_normalized_timestamps,omitzero"`
-	Tags                        Field[[]string]                      `json:"tags,omitzero"`
-	ThirdPartyControlEnabled    Field[bool]                          `json:"third_party_control_enabled,omitzero"`
-	TransportProtocol           Field[TransportProtocol]             `json:"transport_protocol,omitzero"`
-	TxtName                     Field[string]                        `json:"txt_name,omitzero"`
-	TxtTtl                      Field[int64]                         `json:"txt_ttl,omitzero"`
-	TxtValue                    Field[string]                        `json:"txt_value,omitzero"`
-	UserName                    Field[string]                        `json:"user_name,omitzero"`
-	WebhookAPIVersion           Field[WebhookAPIVersion]             `json:"webhook_api_version,omitzero"`
-	WebhookEventFailoverURL     Field[string]                        `json:"webhook_event_failover_url,omitzero"`
-	WebhookEventURL             Field[string]                        `json:"webhook_event_url,omitzero"`
-	WebhookTimeoutSecs          Field[int64]                         `json:"webhook_timeout_secs,omitzero"`
+	MaxCallSecs                Field[int64]                         `json:"max_call_secs,omitzero"`
+	MicrosoftTeamsSBC          Field[bool]                          `json:"microsoft_teams_sbc,omitzero"`
+	NoiseSuppression           Field[NoiseSuppression]              `json:"noise_suppression,omitzero"`
+	NoiseSuppressionDetails    Field[NoiseSuppressionDetailsParams] `json:"noise_suppression_details,omitzero"`
+	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
+	Outbound                   Field[FQDNOutboundParams]            `json:"outbound,omitzero"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders                 Field[[]string]           `json:"pass_headers,omitzero"`
+	Password                    Field[string]             `json:"password,omitzero"`
+	RTCPSettings                Field[RTCPSettingsParams] `json:"rtcp_settings,omitzero"`
+	RTPPassCodecsOnStreamChange Field[bool]               `json:"rtp_pass_codecs_on_stream_change,omitzero"`
+	SendNormalizedTimestamps    Field[bool]               `json:"send_normalized_timestamps,omitzero"`
+	Tags                        Field[[]string]           `json:"tags,omitzero"`
+	ThirdPartyControlEnabled    Field[bool]               `json:"third_party_control_enabled,omitzero"`
+	TransportProtocol           Field[TransportProtocol]  `json:"transport_protocol,omitzero"`
+	TxtName                     Field[string]             `json:"txt_name,omitzero"`
+	TxtTtl                      Field[int64]              `json:"txt_ttl,omitzero"`
+	TxtValue                    Field[string]             `json:"txt_value,omitzero"`
+	UserName                    Field[string]             `json:"user_name,omitzero"`
+	WebhookAPIVersion           Field[WebhookAPIVersion]  `json:"webhook_api_version,omitzero"`
+	WebhookEventFailoverURL     Field[string]             `json:"webhook_event_failover_url,omitzero"`
+	WebhookEventURL             Field[string]             `json:"webhook_event_url,omitzero"`
+	WebhookTimeoutSecs          Field[int64]              `json:"webhook_timeout_secs,omitzero"`
 }
 
 // FQDNInbound is inbound of FQDNConnection.
@@ -1716,7 +1732,11 @@ type Gateway struct {
 	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
 	// out of the hunt until it answers. 0 means never.
 	OptionsIntervalSecs int64 `json:"options_interval_secs"`
-	PasswordSet         bool  `json:"password_set"`
+	// Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may
+	// send each other, besides those that always go on (docs/SIP.md). Those of the connection's list
+	// go on too.
+	PassHeaders []string `json:"pass_headers"`
+	PasswordSet bool     `json:"password_set"`
 	// Digits put before the number, as some carriers' technical prefixes.
 	Prefix string `json:"prefix"`
 	// Gateways with a lower priority value are tried first.
@@ -1793,6 +1813,10 @@ type GatewayParams struct {
 	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
 	// out of the hunt until it answers. 0 means never.
 	OptionsIntervalSecs Field[int64] `json:"options_interval_secs,omitzero"`
+	// Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may
+	// send each other, besides those that always go on (docs/SIP.md). Those of the connection's list
+	// go on too.
+	PassHeaders Field[[]string] `json:"pass_headers,omitzero"`
 	// Digest password; never shown.
 	Password Field[string] `json:"password,omitzero"`
 	// Digits put before the number, as some carriers' technical prefixes.
@@ -1981,15 +2005,19 @@ type IPConnection struct {
 	NoiseSuppressionDetails    NoiseSuppressionDetails `json:"noise_suppression_details"`
 	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
 	Outbound                   IPOutbound              `json:"outbound"`
-	RTCPSettings               RTCPSettings            `json:"rtcp_settings"`
-	Tags                       []string                `json:"tags"`
-	TransportProtocol          TransportProtocol       `json:"transport_protocol"`
-	WebhookAPIVersion          WebhookAPIVersion       `json:"webhook_api_version"`
-	WebhookEventFailoverURL    *string                 `json:"webhook_event_failover_url"`
-	WebhookEventURL            *string                 `json:"webhook_event_url"`
-	WebhookTimeoutSecs         *int64                  `json:"webhook_timeout_secs"`
-	CreatedAt                  time.Time               `json:"created_at"`
-	UpdatedAt                  time.Time               `json:"updated_at"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders             []string          `json:"pass_headers"`
+	RTCPSettings            RTCPSettings      `json:"rtcp_settings"`
+	Tags                    []string          `json:"tags"`
+	TransportProtocol       TransportProtocol `json:"transport_protocol"`
+	WebhookAPIVersion       WebhookAPIVersion `json:"webhook_api_version"`
+	WebhookEventFailoverURL *string           `json:"webhook_event_failover_url"`
+	WebhookEventURL         *string           `json:"webhook_event_url"`
+	WebhookTimeoutSecs      *int64            `json:"webhook_timeout_secs"`
+	CreatedAt               time.Time         `json:"created_at"`
+	UpdatedAt               time.Time         `json:"updated_at"`
 }
 
 // IPConnectionParams is what IPConnections.Create takes.
@@ -2043,13 +2071,17 @@ type IPConnectionParams struct {
 	NoiseSuppressionDetails    Field[NoiseSuppressionDetailsParams] `json:"noise_suppression_details,omitzero"`
 	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
 	Outbound                   Field[IPOutboundParams]              `json:"outbound,omitzero"`
-	RTCPSettings               Field[RTCPSettingsParams]            `json:"rtcp_settings,omitzero"`
-	Tags                       Field[[]string]                      `json:"tags,omitzero"`
-	TransportProtocol          Field[TransportProtocol]             `json:"transport_protocol,omitzero"`
-	WebhookAPIVersion          Field[WebhookAPIVersion]             `json:"webhook_api_version,omitzero"`
-	WebhookEventFailoverURL    Field[string]                        `json:"webhook_event_failover_url,omitzero"`
-	WebhookEventURL            Field[string]                        `json:"webhook_event_url,omitzero"`
-	WebhookTimeoutSecs         Field[int64]                         `json:"webhook_timeout_secs,omitzero"`
+	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
+	// this connection and gateways may send each other, besides those that always go on
+	// (docs/SIP.md).
+	PassHeaders             Field[[]string]           `json:"pass_headers,omitzero"`
+	RTCPSettings            Field[RTCPSettingsParams] `json:"rtcp_settings,omitzero"`
+	Tags                    Field[[]string]           `json:"tags,omitzero"`
+	TransportProtocol       Field[TransportProtocol]  `json:"transport_protocol,omitzero"`
+	WebhookAPIVersion       Field[WebhookAPIVersion]  `json:"webhook_api_version,omitzero"`
+	WebhookEventFailoverURL Field[string]             `json:"webhook_event_failover_url,omitzero"`
+	WebhookEventURL         Field[string]             `json:"webhook_event_url,omitzero"`
+	WebhookTimeoutSecs      Field[int64]              `json:"webhook_timeout_secs,omitzero"`
 }
 
 // IPInbound is inbound of IPConnection.

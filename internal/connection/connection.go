@@ -97,6 +97,10 @@ type Base struct {
 	// has `screen=yes` only when confirmed
 	Diversions string `json:"diversions" enum:"remove,pass" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
 
+	// of requests and responses both ways; at most 8 lines of 1,024 bytes of each; those of the gateway's list go on
+	// too
+	PassHeaders []string `json:"pass_headers" maxItems:"32" doc:"Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of this connection and gateways may send each other, besides those that always go on (docs/SIP.md)."`
+
 	collection.Times
 }
 
@@ -244,11 +248,15 @@ func newBase() Base {
 		EmergencyAlertCalls:     new(int32(DefaultEmergencyAlertCalls)),
 		CallerIDs:               newCallerIDs(),
 		CallerIDHeaders:         "private-calls", CallerPrivacy: "as-asked", Diversions: "remove",
+		PassHeaders: []string{},
 	}
 }
 
 // Complete gives the fields that a server before them has not written their defaults.
 func (b *Base) Complete() {
+	if b.PassHeaders == nil {
+		b.PassHeaders = []string{}
+	}
 	if b.CallerIDHeaders == "" {
 		fresh := newBase()
 		b.CallerIDHeaders, b.CallerPrivacy, b.Diversions = fresh.CallerIDHeaders, fresh.CallerPrivacy, fresh.Diversions

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // Anchorsites are the values of anchorsite_override. Source: Telnyx v2.
@@ -151,6 +152,12 @@ func (b *Base) validate(o *Outbound, techPrefix string) []field.Error {
 	errs = append(errs, urlProblem("/webhook_event_failover_url", b.WebhookEventFailoverURL)...)
 	errs = append(errs, b.emergencyProblems(o, techPrefix)...)
 	errs = append(errs, b.CallerIDs.problems(o)...)
+	for i, name := range b.PassHeaders {
+		if !sip.MayPass(name) {
+			errs = append(errs, field.Error{Pointer: "/pass_headers/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: sip.NotPassed(name)})
+		}
+	}
 	return errs
 }
 

@@ -110,6 +110,7 @@ type Connection struct {
 	CallerIDHeaders  string
 	CallerPrivacy    string
 	PassDiversions   bool
+	PassHeaders      []string // names of header fields that go on
 	AnchorMedia      bool
 	EncryptedMedia   bool // the caller's side speaks SRTP only
 	// EncodeContact hides our address in Contact from translators on the way, and

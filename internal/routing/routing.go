@@ -69,6 +69,7 @@ type Gateway struct {
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
+	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that always go on (docs/SIP.md). Those of the connection's list go on too."`
 	EmergencyRoute bool     `json:"emergency_route" doc:"Whether emergency calls may be sent here."`
 	Tags           []string `json:"tags" maxItems:"100"`
 
@@ -79,13 +80,16 @@ type Gateway struct {
 func NewGateway() Gateway {
 	return Gateway{
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
-		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{},
+		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
 		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
 	}
 }
 
 // Complete gives the fields that a server before them has not written their defaults.
 func (g *Gateway) Complete() {
+	if g.PassHeaders == nil {
+		g.PassHeaders = []string{}
+	}
 	if g.FailoverStatuses != nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
+	"github.com/tollgate/tollgate/internal/sip"
 )
 
 // Validate says everything that is wrong with the gateway's values beyond what
@@ -34,6 +35,12 @@ func (g *Gateway) Validate() []field.Error {
 		if status < 400 || status > 699 {
 			errs = append(errs, field.Error{Pointer: "/failover_statuses/" + strconv.Itoa(i), Code: field.OutOfRange,
 				Detail: "Not a final SIP status of a failure. Give one from 400 to 699, such as 480."})
+		}
+	}
+	for i, name := range g.PassHeaders {
+		if !sip.MayPass(name) {
+			errs = append(errs, field.Error{Pointer: "/pass_headers/" + strconv.Itoa(i), Code: field.NotListed,
+				Detail: sip.NotPassed(name)})
 		}
 	}
 	if g.Register && g.RegisterExpiresSecs < 60 {

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,10 +10,10 @@ import (
 // Carried is a header field that goes on from one dialog to another: what of it can be
 // read, within its limits. What cannot be read is left out.
 type Carried struct {
-	name, key  string // as it is written, and in lower case
-	mostValues int    // in all fields of the name
-	mostBytes  int    // of one value
-	reads      func(value string) bool
+	name, key  string                  // as it is written, and in lower case
+	mostValues int                     // in all fields of the name
+	mostBytes  int                     // of one value
+	reads      func(value string) bool // nil for a field that is one text
 }
 
 // NewCarried describes a header field.
@@ -24,33 +25,48 @@ func NewCarried(name string, mostValues, mostBytes int, reads func(value string)
 func (c Carried) Lines(m *Message) string {
 	lines, kept := "", 0
 	for i := range m.Fields {
-		if m.Fields[i].Name != c.key {
-			continue
+		if m.Fields[i].Name == c.key && kept < c.mostValues {
+			line, n := c.line(m.Fields[i].Value, c.mostValues-kept)
+			lines += Line(c.name, line)
+			kept += n
 		}
-		line := ""
-		for value := range values(m.Fields[i].Value) {
-			if kept == c.mostValues || len(value) > c.mostBytes || !utf8.ValidString(value) || !c.reads(value) {
-				continue
-			}
-			kept++
-			if line != "" {
-				line += ", "
-			}
-			line += value
-		}
-		lines += Line(c.name, line)
 	}
 	return lines
 }
 
-// IsText takes any value. Its line has been taken apart from the others already.
-func IsText(string) bool { return true }
+// line is what can be read of one field, up to so many values.
+func (c Carried) line(text string, most int) (line string, kept int) {
+	if c.reads == nil {
+		if len(text) > c.mostBytes || !utf8.ValidString(text) {
+			return "", 0
+		}
+		return text, 1
+	}
+	for value := range values(text) {
+		if kept == most || len(value) > c.mostBytes || !utf8.ValidString(value) || !c.reads(value) {
+			continue
+		}
+		if kept++; kept > 1 {
+			line += ", "
+		}
+		line += value
+	}
+	return line, kept
+}
 
 // IsToken says whether a value is a token with parameters: the protocol of a Reason with its
 // cause and text (RFC 3326), a Content-Disposition, a version.
 func IsToken(value string) bool {
 	token, parameters, _, ok := cutValue(value, ';')
 	return ok && isToken(token) && areParameters(parameters)
+}
+
+// IsMediaRange says whether a value is a type of bodies with parameters, as those of Accept
+// are.
+func IsMediaRange(value string) bool {
+	kind, parameters, _, ok := cutValue(value, ';')
+	main, sub, found := strings.Cut(kind, "/")
+	return ok && found && isToken(main) && isToken(sub) && areParameters(parameters)
 }
 
 // IsWarning says whether a value is a code, an agent and a quoted text (RFC 3261 section
@@ -177,4 +193,40 @@ func Named(name, uri string) string {
 		return "<" + uri + ">"
 	}
 	return quote(name) + " <" + uri + ">"
+}
+
+// keptHeaders are the header fields that never go on to another dialog because a list names them:
+// those that belong to a dialog or transaction, that tell who calls or prove it, that ask for
+// extensions, and those of which the server itself knows when they go on.
+var keptHeaders = namesOf(`via from to call-id cseq contact route record-route path service-route max-forwards
+	content-length content-type content-encoding content-disposition content-language content-id mime-version
+	require proxy-require supported unsupported allow accept accept-encoding accept-language info-package recv-info
+	rack rseq session-expires min-se expires min-expires event subscription-state replaces join target-dialog refer-to
+	refer-sub referred-by timestamp date
+	authorization proxy-authorization www-authenticate proxy-authenticate authentication-info
+	proxy-authentication-info p-asserted-identity p-preferred-identity remote-party-id privacy identity identity-info
+	reason warning retry-after geolocation geolocation-routing geolocation-error x-telnyx-token`)
+
+func namesOf(list string) map[string]bool {
+	names := make(map[string]bool)
+	for name := range strings.FieldsSeq(list) {
+		names[name] = true
+	}
+	return names
+}
+
+// maxListed bounds the name of a header field in a list.
+const maxListed = 64
+
+// MayPass says whether a list may name a header field to go on to another dialog.
+func MayPass(name string) bool {
+	key := nameOf(name).long
+	return isToken(name) && len(name) > 1 && len(name) <= maxListed && !keptHeaders[key] &&
+		!strings.HasPrefix(key, "x-tollgate-")
+}
+
+// NotPassed says why a list may not name a header field.
+func NotPassed(name string) string {
+	return fmt.Sprintf("%.64q is no header field that can be passed by name: Tollgate writes it itself, or it is no "+
+		"name. Give one such as User-to-User, P-Charge-Info or X-Campaign.", name)
 }

@@ -8,7 +8,7 @@ import (
 // carriedForms are all ways in which a header field that goes on is read.
 var carriedForms = map[string]func(string) bool{
 	"Reason": IsToken, "Warning": IsWarning, "Retry-After": IsDelay, "Geolocation": IsReference,
-	"Identity": IsPassport, "User-To-User": IsText,
+	"Identity": IsPassport, "User-to-User": nil,
 }
 
 // FuzzCarried: what goes on is whole lines of that field alone, within its limits, and goes
@@ -54,4 +54,17 @@ func FuzzCarried(f *testing.F) {
 			t.Fatalf("the name %q goes on as %q", name, again)
 		}
 	})
+}
+
+func TestMayPass(t *testing.T) {
+	for name, want := range map[string]bool{
+		"X-Campaign": true, "User-to-User": true, "P-Charge-Info": true, "Diversion": true, "Session-ID": true,
+		"Subject": true, "Call-Info": true, "x-telnyx-token": false, "X-Tollgate-Reason": false, "VIA": false,
+		"v": false, "Authorization": false, "Content-Type": false, "Privacy": false, "": false, "X Y": false,
+		"X-Y: 1\r\nX": false, strings.Repeat("x", 65): false,
+	} {
+		if MayPass(name) != want {
+			t.Errorf("MayPass(%q) is %v", name, !want)
+		}
+	}
 }

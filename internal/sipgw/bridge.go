@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
 )
 
@@ -90,10 +91,10 @@ var crossings = []crossing{
 	{what: "Privacy", in: []place{inInvite}, to: toCarrier, how: "`id` where the caller is private",
 		setting: "`caller_privacy`", trust: "of no emergency call", carry: privacyID},
 	{what: "Diversion", in: []place{inInvite}, to: toCarrier, how: "the newest 5, without names",
-		setting: "`pass_diversions`", trust: "only numbers that the connection may show", carry: diversions},
+		setting: "`diversions`, `pass_headers`", trust: "only numbers that the connection may show", carry: diversions},
 	{what: "History-Info", in: []place{inInvite}, to: toCarrier,
 		how:     "the newest 10, without names; none with `Privacy: history`",
-		setting: "`pass_diversions`", trust: "only numbers that the connection may show", carry: history},
+		setting: "`diversions`, `pass_headers`", trust: "only numbers that the connection may show", carry: history},
 	{what: "display name", in: []place{inInvite}, to: toCarrier,
 		how:     "from From to From, up to 128 bytes",
 		setting: "`caller_privacy`", trust: "only characters that can be seen; none where the number or the name is private"},
@@ -113,6 +114,10 @@ var crossings = []crossing{
 		trust: "in brackets, of an emergency call (RFC 7852)", carry: ofEmergency("Call-Info", 8, 2048, sip.IsReference)},
 	{what: "Call-Info", in: []place{inRefusal}, to: toCaller, how: "of 603, 607 and 608: up to 4 of 4 KiB",
 		trust: "in brackets: whom to ask about a call that was blocked (RFC 8688)", carry: redress},
+	{what: "header fields that are listed", in: withList, to: bothWays,
+		how:     "as they are, up to 8 lines of 1 KiB of each name",
+		setting: "`pass_headers` of the connection and of the gateway", trust: "one of the lists names them",
+		carry: listed},
 	{what: "199", in: []place{inInvite, inProgress}, to: bothWays,
 		how: "`Supported: 199` to the carrier, and the response to the caller", trust: "only of a caller that supports it",
 		carry: earlyEnds},
@@ -128,7 +133,7 @@ var crossings = []crossing{
 	{what: "Content-Disposition", in: withBody, to: bothWays, how: "with its body", trust: "a token with parameters",
 		carry: ofBody("Content-Disposition", sip.IsToken)},
 	{what: "Content-ID", in: withBody, to: bothWays, how: "with its body (RFC 8262)", trust: "up to 256 bytes",
-		carry: ofBody("Content-ID", sip.IsText)},
+		carry: ofBody("Content-ID", nil)},
 	{what: "Content-Language", in: withBody, to: bothWays, how: "with its body", trust: "up to 256 bytes",
 		carry: ofBody("Content-Language", sip.IsToken)},
 	{what: "Info-Package", in: []place{inInfo}, to: bothWays, how: "as it is", trust: "a token with parameters",
@@ -183,7 +188,7 @@ func carries(name string, mostValues, mostBytes int, reads func(string) bool) fu
 func ofEmergency(name string, mostValues, mostBytes int, reads func(string) bool) func(passage) string {
 	carry := carries(name, mostValues, mostBytes, reads)
 	return func(p passage) string {
-		if _, emergency := p.s.machine.Emergency(); !emergency {
+		if _, emergency := p.s.machine.Emergency(); !emergency || p.lists(name) {
 			return ""
 		}
 		return carry(p)
@@ -201,6 +206,58 @@ func ofBody(name string, reads func(string) bool) func(passage) string {
 	}
 }
 
+// withList are the places in which the lists of names count.
+var withList = []place{inInvite, inProgress, inAnswer, inRefusal, inOffer, inOfferAnswer, inInfo, inInfoResponse, inBye}
+
+// mostListed is how many lines of a name that is listed go on.
+const mostListed, mostListedBytes = 8, 1024
+
+// listed carries the header fields that the connection's list names, and those of the
+// gateway's. Diversion and History-Info have rules of their own.
+func listed(p passage) (lines string) {
+	ofConnection, ofGateway := p.s.connected.PassHeaders, p.gateway().PassHeaders
+	for i, name := range ofConnection {
+		if !names(ofConnection[:i], name) {
+			lines += p.listedField(name)
+		}
+	}
+	for i, name := range ofGateway {
+		if !names(ofConnection, name) && !names(ofGateway[:i], name) {
+			lines += p.listedField(name)
+		}
+	}
+	return lines
+}
+
+func (p passage) listedField(name string) string {
+	if !sip.MayPass(name) || strings.EqualFold(name, "Diversion") || strings.EqualFold(name, "History-Info") {
+		return ""
+	}
+	return sip.NewCarried(name, mostListed, mostListedBytes, nil).Lines(&p.m.Message)
+}
+
+// lists says whether one of the lists names a header field.
+func (p passage) lists(name string) bool {
+	return names(p.s.connected.PassHeaders, name) || names(p.gateway().PassHeaders, name)
+}
+
+func names(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(listed string) bool { return strings.EqualFold(listed, name) })
+}
+
+// gateway is the gateway that gets a message or has sent it.
+func (p passage) gateway() *routing.Gateway {
+	switch {
+	case p.attempt != nil:
+		return p.attempt.gateway
+	case p.s.attempt != nil:
+		return p.s.attempt.gateway
+	case p.s.trunk != nil:
+		return p.s.trunk.configured()
+	}
+	return &routing.Gateway{}
+}
+
 // ofStatus has header fields cross in responses of some kinds only.
 func ofStatus(statuses []int, fields ...func(passage) string) func(passage) string {
 	return func(p passage) (lines string) {
@@ -214,10 +271,17 @@ func ofStatus(statuses []int, fields ...func(passage) string) func(passage) stri
 }
 
 // redress says where a caller may complain that was blocked.
-var redress = ofStatus([]int{603, 607, 608}, carries("Call-Info", 4, 4096, sip.IsReference))
+func redress(p passage) string {
+	if p.lists("Call-Info") {
+		return ""
+	}
+	return complaints(p)
+}
+
+var complaints = ofStatus([]int{603, 607, 608}, carries("Call-Info", 4, 4096, sip.IsReference))
 
 // acceptable says what would have been taken.
-var acceptable = ofStatus([]int{406, 415, 488}, carries("Accept", 16, 128, sip.IsText),
+var acceptable = ofStatus([]int{406, 415, 488}, carries("Accept", 16, 128, sip.IsMediaRange),
 	carries("Accept-Encoding", 16, 128, sip.IsToken), carries("Accept-Language", 16, 128, sip.IsToken))
 
 // earlyEnds tells the carrier whether the caller takes 199, which says that a branch of a

@@ -329,3 +329,75 @@ func TestLocationsCross(t *testing.T) {
 		w.record()
 	}
 }
+
+// TestListedHeadersCross: what is listed goes on, both ways, and nothing else.
+func TestListedHeadersCross(t *testing.T) {
+	const said = "X-Campaign: 42, \"5\" units,6\r\nUser-to-User: 56a390f3;encoding=hex\r\nX-Secret: tenant 7\r\n" +
+		"X-Telnyx-Token: secret\r\nX-Tollgate-Secret: mine\r\nP-Charge-Info: <sip:+13125550111@pbx.example>\r\n" +
+		"X-Campaign: 43\r\nSubject: test\r\n"
+	names := []string{"X-Campaign", "user-to-user"}
+	for name, c := range map[string]struct{ connection, gateway []string }{
+		"of the connection":  {names, nil},
+		"of the gateway":     {nil, names},
+		"of both":            {names, []string{"USER-TO-USER", "X-Campaign", "X-Campaign"}},
+		"of one and another": {names[:1], names[1:]},
+		"of none":            {nil, nil},
+		"that may not pass":  {nil, []string{"X-Telnyx-Token", "X-Tollgate-Secret", "Via", "Content-Length"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, wish{
+				pbx:     func(p *connection.IPConnection) { p.PassHeaders = c.connection },
+				gateway: func(g *routing.Gateway) { g.PassHeaders = c.gateway },
+			})
+			listed := len(c.connection) > 0 || len(c.gateway) == 2 && c.gateway[0] == "X-Campaign"
+			crosses := func(m *message) {
+				t.Helper()
+				if listed {
+					same(t, m, "x-campaign", "42, \"5\" units,6", "43")
+					same(t, m, "user-to-user", "56a390f3;encoding=hex")
+				} else {
+					same(t, m, "x-campaign")
+					same(t, m, "user-to-user")
+				}
+				for _, never := range []string{"x-secret", "x-telnyx-token", "x-tollgate-secret", "p-charge-info", "subject"} {
+					same(t, m, never)
+				}
+			}
+			carrier := w.carriers[0]
+			pbx := w.pbx.invite("+12125550123", said)
+			invite := carrier.await("INVITE")
+			crosses(invite)
+			carrier.reply(invite, 180, "far", said, "")
+			crosses(w.pbx.await("180 INVITE"))
+			carrier.reply(invite, 200, "far", said, answerSDP)
+			carrier.await("ACK")
+			answer := w.pbx.await("200 INVITE")
+			crosses(answer)
+			pbx.join(answer)
+			w.pbx.request(pbx, "ACK", "", "")
+			w.pbx.request(pbx, "INFO", said, "")
+			info := carrier.await("INFO")
+			crosses(info)
+			carrier.reply(info, 200, "", "", "")
+			w.pbx.await("200 INFO")
+			w.pbx.request(pbx, "BYE", said, "")
+			bye := carrier.await("BYE")
+			crosses(bye)
+			carrier.reply(bye, 200, "", "", "")
+			w.pbx.await("200 BYE")
+			w.record()
+			w.settled()
+		})
+	}
+}
+
+// TestListedDiversions: a list that names Diversion passes it by the rules of diversions.
+func TestListedDiversions(t *testing.T) {
+	w := newWorld(t, wish{gateway: func(g *routing.Gateway) { g.PassHeaders = []string{"diversion"} }})
+	w.pbx.invite("+12125550123", "Diversion: \"Boss\" <sip:+12125550200@pbx.test>;reason=busy\r\n")
+	invite := w.carriers[0].await("INVITE")
+	same(t, invite, "diversion", "<sip:+12125550200@pbx.test>;reason=busy;screen=no")
+	w.carriers[0].reply(invite, 486, "far", "", "")
+	w.pbx.await("486 INVITE")
+	w.record()
+}

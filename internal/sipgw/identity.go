@@ -129,7 +129,7 @@ const (
 // diversions copies Diversion, newest first, within limits. What it names must be the
 // connection's to show, where it says which numbers are.
 func diversions(p passage) string {
-	if !p.s.connected.PassDiversions {
+	if !p.s.connected.PassDiversions && !p.lists("Diversion") {
 		return ""
 	}
 	var b strings.Builder
@@ -148,7 +148,8 @@ func diversions(p passage) string {
 
 // history copies History-Info in the same way. Its newest entry is the last one.
 func history(p passage) string {
-	if !p.s.connected.PassDiversions || p.m.Privacy().History { // RFC 7044 section 10.1.1
+	wanted := p.s.connected.PassDiversions || p.lists("History-Info")
+	if !wanted || p.m.Privacy().History { // RFC 7044 section 10.1.1
 		return ""
 	}
 	var b strings.Builder

@@ -65,6 +65,13 @@ func (ts *trunks) of(gateway *routing.Gateway) *trunk {
 	return t
 }
 
+// configured is the gateway as it is configured now.
+func (t *trunk) configured() *routing.Gateway {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gateway
+}
+
 // follow brings the trunks in line with the policy. What was learned of a gateway
 // that has not moved stays.
 func (ts *trunks) follow(s *policy.Snapshot) {
