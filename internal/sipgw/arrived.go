@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
@@ -36,7 +37,10 @@ func interpret(w *sip.Wire, from transport.Peer, size int) *message {
 // by, or by UDP to the source address (RFC 3581); without rport to the port that
 // the sender names, if it is not behind a translator (RFC 3261 section 18.2.2).
 func (m *message) replyTo() transport.Peer {
-	if m.peer.TCP || m.Via.Rport {
+	if m.peer.TCP {
+		return m.replyByStream()
+	}
+	if m.Via.Rport {
 		return m.peer
 	}
 	host, err := netip.ParseAddr(strings.Trim(m.Via.Host, "[]"))
@@ -45,4 +49,19 @@ func (m *message) replyTo() transport.Peer {
 		return m.peer
 	}
 	return transport.Peer{Addr: netip.AddrPortFrom(m.peer.Addr.Addr(), m.Via.Port), Stranger: m.peer.Stranger}
+}
+
+// replyByStream is back on the connection that the request came by. When that has ended, a
+// new one is made to the port of the Via at the address that the request came from (RFC
+// 3261 section 18.2.2). None is made for a stranger.
+func (m *message) replyByStream() transport.Peer {
+	to := m.peer
+	port := m.Via.Port
+	if port == 0 {
+		port = routing.DefaultPort(strings.ToLower(to.Transport()))
+	}
+	if !to.Stranger && to.Local() == nil && !(to.Addr.Addr().IsLoopback() && port < 1024) {
+		to.Back = port
+	}
+	return to
 }

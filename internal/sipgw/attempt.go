@@ -134,6 +134,9 @@ func (a *attempt) expire(timerKind) {
 	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.provisional || a.tx.done) {
 		return
 	}
+	if a.tx != nil {
+		a.tx.silent()
+	}
 	a.unreachable()
 }
 

@@ -23,6 +23,11 @@ type clientTx struct {
 	giveUp     timer
 	ring       timer // Timer C, INVITE only
 
+	// by is the connection that the request went out by, last at sent, if it went by one.
+	by     *transport.Stream
+	sent   time.Time
+	reused bool // which was there before, and may have died unseen
+
 	most        int8   // times that it may yet be sent again; 0: as the timers say
 	provisional bool   // a response has come
 	done        bool   // a final response has come, or none is awaited
@@ -50,9 +55,12 @@ func (sh *shard) request(method, branch string, to transport.Peer, data []byte, 
 	sh.clients[tx.key] = tx
 	tx.transmit()
 	timing := &sh.srv.config.Timers
-	if !to.TCP {
+	switch {
+	case !to.TCP:
 		tx.interval = timing.T1
 		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(tx.interval))
+	case tx.reused:
+		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(deadAfter*timing.T1))
 	}
 	sh.timers.set(&tx.giveUp, tx, timerGiveUp, sh.now.Add(64*timing.T1))
 	return tx
@@ -69,8 +77,68 @@ func (tx *clientTx) atMost(times int8) {
 	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(8*tx.sh.srv.config.Timers.T1))
 }
 
-func (tx *clientTx) transmit() {
-	tx.sh.srv.transport.Send(tx.peer, tx.data, func() { tx.sh.post(tx.fail) })
+func (tx *clientTx) transmit() { tx.transmitOr(func() { tx.sh.post(tx.fail) }) }
+
+// transmitOr sends the request; lost is called when no connection can be made for it.
+func (tx *clientTx) transmitOr(lost func()) {
+	tx.forgetStream()
+	tx.by, tx.reused = tx.sh.srv.transport.SendBy(tx.peer, tx.data, lost)
+	if tx.by != nil {
+		tx.sent = tx.sh.now
+		tx.by.Await(tx)
+	}
+}
+
+// deadAfter is how many T1 a request may go without an answer by a connection that was
+// there before, on which nothing at all comes: it is then sent again by a new one.
+const deadAfter = 6
+
+// Gone notes that the connection of the request has ended.
+func (tx *clientTx) Gone() { tx.sh.post(tx.broken) }
+
+// broken goes on after the connection of the request has ended. By one that was there before, the
+// request may not have arrived: it goes out again, once, by a new one, and is the same
+// transaction to the peer if it did. On one that was made for it the peer has refused it.
+func (tx *clientTx) broken() {
+	if tx.done || tx.sh.clients[tx.key] != tx || tx.by == nil || !tx.by.Ended() {
+		return
+	}
+	switch {
+	case tx.provisional && tx.rings != nil && !tx.cancelled:
+		// The callee may hear it ring: what cancels the INVITE goes by a new connection.
+		tx.forgetStream()
+		tx.peer.Conn = nil
+		tx.response(nil)
+	case tx.reused && !tx.cancelled && tx.data != nil:
+		tx.peer.Conn = nil
+		tx.transmit()
+	default:
+		tx.fail()
+	}
+}
+
+// renew sends the request again by a new connection when the old one seems dead.
+func (tx *clientTx) renew() {
+	if tx.by == nil || tx.provisional || tx.cancelled || tx.by.HeardSince(tx.sent) {
+		return
+	}
+	tx.sh.srv.transport.Retire(tx.by)
+	tx.peer.Conn = nil
+	tx.transmitOr(nil) // where none can be made, the old one may yet bring an answer
+}
+
+// silent notes that the peer was waited for in vain.
+func (tx *clientTx) silent() {
+	if tx.by != nil && !tx.provisional && !tx.by.HeardSince(tx.sent) {
+		tx.sh.srv.transport.Retire(tx.by)
+	}
+}
+
+func (tx *clientTx) forgetStream() {
+	if tx.by != nil {
+		tx.by.Forget(tx)
+		tx.by = nil
+	}
 }
 
 // fail ends the transaction without a response.
@@ -103,6 +171,7 @@ func (tx *clientTx) receive(m *message) {
 		tx.ack = sip.AckFor(tx.data, m.To)
 	}
 	tx.data, tx.cancel = nil, nil
+	tx.forgetStream()
 	if m.Status < 300 {
 		// Every 2xx goes up: repeated ones are acknowledged there, and those of
 		// another branch of a fork are ended there.
@@ -130,6 +199,7 @@ func (tx *clientTx) receiveProvisional(m *message) {
 	if !tx.invite {
 		// Timer E goes on at T2 (RFC 3261 section 17.1.2.2).
 		tx.interval = timing.T2
+		tx.provisional = true
 		tx.response(m)
 		return
 	}
@@ -175,6 +245,10 @@ func (tx *clientTx) sendCancel() {
 func (tx *clientTx) expire(kind timerKind) {
 	switch kind {
 	case timerRetransmit:
+		if tx.peer.TCP {
+			tx.renew()
+			return
+		}
 		tx.transmit()
 		if tx.most > 0 {
 			if tx.most--; tx.most == 1 {
@@ -187,6 +261,7 @@ func (tx *clientTx) expire(kind timerKind) {
 		}
 		tx.sh.timers.set(&tx.retransmit, tx, timerRetransmit, tx.sh.now.Add(tx.interval))
 	case timerGiveUp:
+		tx.silent()
 		tx.fail()
 	case timerRing:
 		if tx.rings != nil {
@@ -209,4 +284,5 @@ func (tx *clientTx) drop() {
 		delete(tx.sh.clients, tx.key)
 	}
 	tx.data, tx.ack, tx.cancel = nil, nil, nil
+	tx.forgetStream()
 }

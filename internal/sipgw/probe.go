@@ -90,6 +90,7 @@ func (t *trunk) expire(kind timerKind) {
 		t.ask()
 	case timerSilence:
 		if p.pinging != nil {
+			p.pinging.silent()
 			p.pinging.drop()
 			t.heard(nil)
 		}

@@ -23,6 +23,16 @@ func (a *Advertised) Address() netip.Addr {
 	return address
 }
 
+func (a *Advertised) rank() (rank int) {
+	if a.Listener == "" {
+		rank += 2
+	}
+	if !a.Address().IsValid() {
+		rank++
+	}
+	return rank
+}
+
 var (
 	everyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	everyIPv6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)

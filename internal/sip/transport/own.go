@@ -60,8 +60,10 @@ type listenerAddress struct {
 // view is what the peers of a network see.
 type view struct {
 	peers netip.Prefix
-	named bool // by a name rather than an address
-	own   OwnAddress
+	// rank tells views of equal width apart: what is of one listener alone is before what is
+	// of each, and an address before a name.
+	rank int
+	own  OwnAddress
 }
 
 // routedAddresses are the addresses from which peers are reached, as the system's routes
@@ -156,20 +158,11 @@ func newListenerAddress(bound netip.AddrPort, name string, like Peer, advertised
 		}
 		own := newOwnAddress(a.Host, port, l.parameter)
 		for _, peers := range a.peers() {
-			l.views = append(l.views, view{peers: peers, named: !a.Address().IsValid(), own: own})
+			l.views = append(l.views, view{peers: peers, rank: a.rank(), own: own})
 		}
 	}
 	slices.SortStableFunc(l.views, func(a, b view) int {
-		if order := cmp.Compare(b.peers.Bits(), a.peers.Bits()); order != 0 {
-			return order
-		}
-		switch {
-		case a.named == b.named:
-			return 0
-		case a.named:
-			return 1
-		}
-		return -1
+		return cmp.Or(cmp.Compare(b.peers.Bits(), a.peers.Bits()), cmp.Compare(a.rank, b.rank))
 	})
 	return l
 }

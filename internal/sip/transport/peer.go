@@ -9,7 +9,10 @@ type Peer struct {
 	Unverified bool // its certificate may be anything
 	// Stranger says that the source of a request is unknown.
 	Stranger bool
-	Addr     netip.AddrPort
+	// Back is the port to which a response goes by a new connection when the one that its
+	// request came by has ended; 0 for that of Addr.
+	Back uint16
+	Addr netip.AddrPort
 	// Name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
 	Name string

@@ -41,11 +41,14 @@ type Stream struct {
 	touched atomic.Int64  // when something came last, Unix nanoseconds
 	trusted atomic.Bool   // its peer is known
 	until   time.Time     // when it ends unless that is known by then
+	heard   atomic.Int64  // when the peer sent its last bytes, Unix nanoseconds
+	retired atomic.Bool   // no new request goes by it unless it has come by it
 
-	mu   sync.Mutex // guards the two below
-	conn net.Conn
-	done bool
-	end  chan struct{} // closed with done
+	mu      sync.Mutex // guards the three below
+	conn    net.Conn
+	done    bool
+	waiting map[Waiting]struct{}
+	end     chan struct{} // closed with done
 
 	local Local // of a stream that is only in memory: all else is then not used
 }
@@ -56,6 +59,52 @@ func newStream(t *Transport, to Peer, conn net.Conn) *Stream {
 		t: t, to: to, conn: conn, out: make(chan outgoing, streamQueue), end: make(chan struct{}),
 		until: time.Now().Add(t.limits.StrangerLife),
 	}
+}
+
+// Waiting is a request that went out by a connection and is not answered yet.
+type Waiting interface {
+	// Gone is called once when the connection has ended. It must not block.
+	Gone()
+}
+
+// Await has a request told when the connection ends, which may be at once.
+func (s *Stream) Await(w Waiting) {
+	s.mu.Lock()
+	done := s.done
+	if !done {
+		if s.waiting == nil {
+			s.waiting = make(map[Waiting]struct{})
+		}
+		s.waiting[w] = struct{}{}
+	}
+	s.mu.Unlock()
+	if done {
+		w.Gone()
+	}
+}
+
+// Forget takes a request back, which is answered or given up.
+func (s *Stream) Forget(w Waiting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, w)
+}
+
+// HeardSince says whether the peer has sent anything since a time.
+func (s *Stream) HeardSince(at time.Time) bool { return s.heard.Load() >= at.UnixNano() }
+
+// Ended says whether the connection has ended.
+func (s *Stream) Ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
+// established says whether there is, or was, a connection already.
+func (s *Stream) established() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn != nil
 }
 
 // push queues a message; false means that the connection is gone or its peer too slow.
@@ -76,13 +125,19 @@ func (s *Stream) push(o outgoing) bool {
 // close ends the connection. It may be called more than once.
 func (s *Stream) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.done {
+		s.mu.Unlock()
 		return
 	}
 	s.done = true
 	close(s.end)
 	closeNow(s.conn)
+	waiting := s.waiting
+	s.waiting = nil
+	s.mu.Unlock()
+	for w := range waiting {
+		w.Gone()
+	}
 }
 
 // closeNow closes a connection without a last word to its peer, for which TLS
@@ -193,6 +248,17 @@ func (s *Stream) trust() {
 	}
 }
 
+// retiredTimeout is what is left to a connection that seems dead, for answers that are
+// late.
+const retiredTimeout = time.Minute
+
+func (s *Stream) idleLimit() time.Duration {
+	if s.retired.Load() {
+		return retiredTimeout
+	}
+	return idleTimeout
+}
+
 // await sets how long the next bytes may take. begun is when the message that is
 // incomplete began, zero for none: the time is for the whole of it, so that it cannot be
 // drawn out byte by byte. A stranger's connection ends when its time is over, whatever
@@ -205,7 +271,7 @@ func (s *Stream) await(begun time.Time) {
 	}
 	until := s.until
 	if s.trusted.Load() {
-		until = time.Now().Add(idleTimeout)
+		until = time.Now().Add(s.idleLimit())
 	}
 	if whole := begun.Add(s.t.limits.MessageWait); !begun.IsZero() && whole.Before(until) {
 		until = whole
@@ -236,6 +302,9 @@ func (s *Stream) read() {
 		}
 		s.await(begun)
 		n, err := s.conn.Read(buffer[len(buffer):cap(buffer)])
+		if n > 0 {
+			s.heard.Store(s.t.now().UnixNano())
+		}
 		buffer = buffer[:len(buffer)+n]
 		for {
 			size, skip, broken := sip.Frame(buffer)

@@ -178,8 +178,10 @@ func (t *Transport) Stop() {
 		t.secure.Close()
 	}
 	t.mu.Lock()
-	for _, s := range t.streams {
-		s.close()
+	for class := range t.budgets {
+		for e := t.budgets[class].idle.Front(); e != nil; e = e.Next() {
+			e.Value.(*Stream).close()
+		}
 	}
 	t.mu.Unlock()
 	t.work.Wait()
@@ -218,10 +220,14 @@ func (t *Transport) readPackets() {
 // Send sends one message. lost, which may be nil and must not block, is called, perhaps from another
 // goroutine when a TCP connection could not carry it; a lost datagram is noticed
 // only by the timers.
-func (t *Transport) Send(to Peer, data []byte, lost func()) {
+func (t *Transport) Send(to Peer, data []byte, lost func()) { t.SendBy(to, data, lost) }
+
+// SendBy is Send, and says by which connection the message goes, if it goes by one, and
+// whether that was there already. To a peer whose connection has ended a new one is made.
+func (t *Transport) SendBy(to Peer, data []byte, lost func()) (by *Stream, reused bool) {
 	if local := to.Local(); local != nil {
 		local.Take(data)
-		return
+		return nil, false
 	}
 	t.Count.Sent.Add(1)
 	t.Trace(true, to, data)
@@ -232,17 +238,39 @@ func (t *Transport) Send(to Peer, data []byte, lost func()) {
 				lost()
 			}
 		}
-		return
+		return nil, false
 	}
-	s := to.Conn
-	if s == nil || !s.push(outgoing{data, lost}) {
-		s = t.stream(to)
-		if s == nil || !s.push(outgoing{data, lost}) {
-			t.Count.SendErrors.Add(1)
-			if lost != nil {
-				lost()
-			}
-		}
+	if s := to.Conn; s != nil && s.push(outgoing{data, lost}) {
+		return s, true
+	}
+	if to.Back != 0 {
+		to.Addr = netip.AddrPortFrom(to.Addr.Addr(), to.Back)
+	}
+	s := t.stream(to)
+	reused = s != nil && s.established()
+	if s != nil && s.push(outgoing{data, lost}) {
+		return s, reused
+	}
+	t.Count.SendErrors.Add(1)
+	if lost != nil {
+		lost()
+	}
+	return nil, false
+}
+
+// Retire has no request use a connection any more that seems dead: the next one makes a
+// new one. Answers that are late still come by it for a while.
+func (t *Transport) Retire(s *Stream) {
+	t.mu.Lock()
+	if t.streams[s.to.key()] == s {
+		delete(t.streams, s.to.key())
+	}
+	t.mu.Unlock()
+	s.retired.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.done && s.conn != nil {
+		_ = s.conn.SetReadDeadline(time.Now().Add(retiredTimeout))
 	}
 }
 
@@ -328,7 +356,7 @@ func (t *Transport) adopt(conn net.Conn, source Peer) bool {
 func (t *Transport) stream(to Peer) *Stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.streams[to.key()]; s != nil {
+	if s := t.streams[to.key()]; s != nil && !s.Ended() {
 		return s
 	}
 	if t.closed() || t.Forbids(to.Addr) || !t.room(ClassOutbound, SourceKey(to.Addr.Addr())) {
