@@ -880,7 +880,8 @@ type CredentialConnection struct {
 	ConversationPersistence          bool `json:"conversation_persistence"`
 	DefaultOnHoldComfortNoiseEnabled bool `json:"default_on_hold_comfort_noise_enabled"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5,
-	// SHA-256.
+	// SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is
+	// MD5 alone.
 	DigestAlgorithms []string `json:"digest_algorithms"`
 	// Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries.
 	Diversions IPConnectionDiversions `json:"diversions"`
@@ -955,7 +956,8 @@ type CredentialConnectionParams struct {
 	ConversationPersistence          Field[bool] `json:"conversation_persistence,omitzero"`
 	DefaultOnHoldComfortNoiseEnabled Field[bool] `json:"default_on_hold_comfort_noise_enabled,omitzero"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5,
-	// SHA-256.
+	// SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is
+	// MD5 alone.
 	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
 	// Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries.
 	Diversions Field[IPConnectionDiversions] `json:"diversions,omitzero"`
@@ -1380,7 +1382,8 @@ type FQDNConnection struct {
 	ConversationPersistence          bool `json:"conversation_persistence"`
 	DefaultOnHoldComfortNoiseEnabled bool `json:"default_on_hold_comfort_noise_enabled"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5,
-	// SHA-256.
+	// SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is
+	// MD5 alone.
 	DigestAlgorithms []string `json:"digest_algorithms"`
 	// Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries.
 	Diversions IPConnectionDiversions `json:"diversions"`
@@ -1466,7 +1469,8 @@ type FQDNConnectionParams struct {
 	ConversationPersistence          Field[bool] `json:"conversation_persistence,omitzero"`
 	DefaultOnHoldComfortNoiseEnabled Field[bool] `json:"default_on_hold_comfort_noise_enabled,omitzero"`
 	// Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5,
-	// SHA-256.
+	// SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is
+	// MD5 alone.
 	DigestAlgorithms Field[[]string] `json:"digest_algorithms,omitzero"`
 	// Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries.
 	Diversions Field[IPConnectionDiversions] `json:"diversions,omitzero"`

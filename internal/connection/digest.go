@@ -22,8 +22,10 @@ type HA1 struct {
 
 // DigestSettings are what is asked of the callers of a connection that have credentials.
 type DigestSettings struct {
-	// what the challenges offer, in their order; another one is challenged again
-	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256."`
+	// what the challenges offer, in their order; another one is challenged again. Many phones and PBXs give up at
+	// two challenges, or at one with SHA-256. A request without credentials is challenged by the user that its From
+	// names, and as anybody where that is a caller's number
+	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is MD5 alone."`
 	// addresses and networks from which the credentials are taken, null for all. From elsewhere the right password
 	// gets the answer of a wrong one, even for an emergency number, and the webhook `connection.source_refused`
 	// reports it. Admissions over HTTP with this connection then need `source_ip`, and are refused with
@@ -31,10 +33,13 @@ type DigestSettings struct {
 	AllowedSources *[]Network `json:"allowed_sources" maxItems:"100" doc:"Tollgate's own: the addresses and networks, such as 192.0.2.0/24, from which the credentials are taken; null for all. From elsewhere the right password is answered as a wrong one, and the event connection.source_refused tells of it."`
 }
 
-// DigestAlgorithms are those that are known, in the order of the default. RFC 8760
-// section 2.4 wants the stronger one first, but phones that know MD5 alone give up
-// at a first challenge that they cannot meet, and a client that knows both may choose.
-func DigestAlgorithms() []string { return []string{"MD5", "SHA-256"} }
+// KnownAlgorithms are those that a connection may name.
+func KnownAlgorithms() []string { return []string{"MD5", "SHA-256"} }
+
+// DigestAlgorithms are the default, and what is asked of users that do not exist. It is
+// one, since many phones and PBXs give up at two challenges, and it is MD5, since many
+// know nothing else.
+func DigestAlgorithms() []string { return []string{"MD5"} }
 
 func newDigestSettings() DigestSettings { return DigestSettings{DigestAlgorithms: DigestAlgorithms()} }
 

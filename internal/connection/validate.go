@@ -111,9 +111,9 @@ func algorithmProblems(algorithms []string) []field.Error {
 	}
 	var errs []field.Error
 	for i, algorithm := range algorithms {
-		if !slices.Contains(DigestAlgorithms(), algorithm) || slices.Contains(algorithms[:i], algorithm) {
+		if !slices.Contains(KnownAlgorithms(), algorithm) || slices.Contains(algorithms[:i], algorithm) {
 			errs = append(errs, field.Error{Pointer: "/digest_algorithms/" + strconv.Itoa(i), Code: field.NotListed,
-				Detail: fmt.Sprintf("%.20q is no algorithm that is known here, or is named twice. Known are %s.", algorithm, strings.Join(DigestAlgorithms(), ", "))})
+				Detail: fmt.Sprintf("%.20q is no algorithm that is known here, or is named twice. Known are %s.", algorithm, strings.Join(KnownAlgorithms(), ", "))})
 		}
 	}
 	return errs

@@ -139,7 +139,7 @@ func (c *Credentials) line(name string) string {
 	if c.Algorithm != "" {
 		b.WriteString(", algorithm=" + c.Algorithm)
 	}
-	if c.QOP != "" {
+	if c.Cnonce != "" {
 		b.WriteString(", cnonce=" + quote(c.Cnonce))
 	}
 	if c.Opaque != "" {

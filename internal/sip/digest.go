@@ -6,15 +6,36 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"hash"
+	"iter"
+	"slices"
 	"strings"
 )
 
 // digester hashes the parts of a digest (RFC 7616 section 3.4.1).
 type digester struct{ hash.Hash }
 
+// algorithms are those that are known, the strongest last. Each may have the ending of a
+// session (RFC 7616 section 3.4.2).
+var algorithms = [...]string{"MD5", "SHA-256", "SHA-512-256", "SHA-512"}
+
+const sessionEnding = "-SESS"
+
+// isSession says whether the hash of the user holds for a nonce alone.
+func isSession(algorithm string) bool {
+	return strings.HasSuffix(strings.ToUpper(algorithm), sessionEnding)
+}
+
+// strengthOf orders algorithms; that of an unknown one is 0.
+func strengthOf(algorithm string) int {
+	if algorithm == "" {
+		return 1
+	}
+	return 1 + slices.Index(algorithms[:], strings.TrimSuffix(strings.ToUpper(algorithm), sessionEnding))
+}
+
 // digesterOf finds an algorithm, in any case; "" is MD5.
 func digesterOf(algorithm string) (d digester, ok bool) {
-	switch strings.ToUpper(algorithm) {
+	switch strings.TrimSuffix(strings.ToUpper(algorithm), sessionEnding) {
 	case "", "MD5":
 		return digester{md5.New()}, true
 	case "SHA-256":
@@ -54,33 +75,78 @@ func digestParameters(value string, each func(name, value string)) bool {
 		return false
 	}
 	_, rest, _ := strings.Cut(value, " ")
-	for rest = trimSpace(rest); rest != ""; {
+	for rest = skipCommas(rest); rest != ""; {
 		name := rest[:identEnd(rest)]
 		rest = trimLeft(rest[len(name):])
 		if rest == "" || rest[0] != '=' {
 			return false
 		}
 		rest = trimLeft(rest[1:])
-		end := identEnd(rest)
-		text := rest[:end]
+		end := plainEnd(rest)
+		text := trimSpace(rest[:end])
 		if strings.HasPrefix(rest, `"`) {
 			if end = quotedEnd(rest); end < 0 {
 				return false
 			}
 			text = unquote(rest[:end])
 		}
-		each(name, text)
-		if rest = trimLeft(rest[end:]); rest == "" {
-			return true
-		}
-		if rest[0] != ',' {
+		each(strings.ToLower(name), text)
+		if rest = trimLeft(rest[end:]); rest != "" && rest[0] != ',' {
 			return false
 		}
-		if rest = trimLeft(rest[1:]); rest == "" {
-			return false
-		}
+		rest = skipCommas(rest)
 	}
 	return true
+}
+
+// skipCommas leaves out commas and space; there may be more of them than needed.
+func skipCommas(s string) string { return strings.TrimLeft(s, ", \t\r\n") }
+
+// plainEnd is the length of a value without quotes.
+func plainEnd(s string) int {
+	if end := strings.IndexByte(s, ','); end >= 0 {
+		return end
+	}
+	return len(s)
+}
+
+// eachChallenge gives each challenge of a header field that has several (RFC 9110 section
+// 11.6.1): a new one begins with a scheme and a space.
+func eachChallenge(value string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest := skipCommas(value); rest != ""; {
+			end := challengeEnd(rest)
+			if !yield(strings.TrimRight(rest[:end], ", \t\r\n")) {
+				return
+			}
+			rest = skipCommas(rest[end:])
+		}
+	}
+}
+
+// challengeEnd is the length of the first challenge of several.
+func challengeEnd(s string) int {
+	for at := 0; at < len(s); {
+		switch s[at] {
+		case '"':
+			end := quotedEnd(s[at:])
+			if end < 0 {
+				return len(s)
+			}
+			at += end
+		case ',':
+			next := skipCommas(s[at:])
+			at = len(s) - len(next)
+			scheme := identEnd(next)
+			if after := trimLeft(next[scheme:]); scheme > 0 && len(after) < len(next)-scheme && after != "" &&
+				after[0] != '=' && after[0] != ',' {
+				return at
+			}
+		default:
+			at++
+		}
+	}
+	return len(s)
 }
 
 // identEnd is the length of the name or plain value that a text begins with.

@@ -24,18 +24,12 @@ type attempt struct {
 	tx      *clientTx
 	wait    timer // for the first response
 
-	body       []byte // the caller's offer as the gateway gets it
-	extra      string // authorization of the INVITE under way
-	challenges int
-	minSE      time.Duration
-	cancelled  bool
-	chosen     string   // the remote tag of the dialog that was accepted
-	ended      []string // remote tags of forks that were ended already
+	body      []byte // the caller's offer as the gateway gets it
+	minSE     time.Duration
+	cancelled bool
+	chosen    string   // the remote tag of the dialog that was accepted
+	ended     []string // remote tags of forks that were ended already
 }
-
-// maxChallenges bounds the challenges of one gateway that are answered for one
-// INVITE: one, and another for a stale nonce.
-const maxChallenges = 2
 
 // try begins with a gateway, if it has a place for the call, once its address is known.
 func (s *session) try(t call.Try) {
@@ -113,7 +107,7 @@ func (a *attempt) start(at transport.Target) {
 	a.leg = &leg{s: a.s, side: record.SideCallee, callID: srv.newCallID(a.s.sh), peer: to, acked: true}
 	a.leg.setLocal(a.fromHeader(), newToken())
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
-		a.leg.credentials = a.gateway
+		a.leg.login = &login{gateway: a.gateway}
 	}
 	// A # of a prefix is not a character that a URI has (RFC 3261 section 25.1).
 	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
@@ -170,7 +164,7 @@ func (a *attempt) invite() {
 	w.Field("Session-Expires", sip.Seconds(a.minSE))
 	w.Field("Min-SE", sip.Seconds(min(srv.config.Timers.MinSE, a.minSE)))
 	w.Lines(passage{s: a.s, m: m, attempt: a}.cross(inInvite, toCarrier))
-	w.Lines(a.extra)
+	w.Lines(l.authorize("INVITE", a.body))
 	data := w.Finish(m.ContentType(), a.body)
 	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
 	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
@@ -232,15 +226,9 @@ func (a *attempt) retry(m *message) bool {
 		a.invite()
 		return true
 	}
-	if a.challenges >= maxChallenges {
+	if !a.leg.challenged(m) {
 		return false
 	}
-	answer := a.leg.answerChallenge(m, "INVITE", a.body)
-	if answer == "" {
-		return false
-	}
-	a.challenges++
-	a.extra = answer
 	a.invite()
 	return true
 }
@@ -261,6 +249,7 @@ func (a *attempt) answered(m *message) {
 		return
 	}
 	l := a.leg
+	l.challenged(m)
 	l.setRemote(m.To, m.ToTag)
 	l.establish(m)
 	a.s.rely.answered(a, l)

@@ -28,7 +28,7 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 	}
 	credentials, ok := sip.ReadCredentials(value)
 	if !ok || credentials.Realm != sh.srv.config.Realm {
-		sh.challenge(m, algorithmsOf(nil), false)
+		sh.challenge(m, algorithmsOf(snapshot.ByUser(credentials.UserName)), false)
 		return nil, false
 	}
 	c = snapshot.ByUser(credentials.UserName)

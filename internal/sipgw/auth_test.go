@@ -42,7 +42,7 @@ func challenged(p *party, d *dialog) *message {
 }
 
 func TestDigest(t *testing.T) {
-	for _, algorithm := range []string{"MD5", "SHA-256"} {
+	for _, algorithm := range []string{"MD5"} {
 		t.Run(algorithm, func(t *testing.T) {
 			w := newWorld(t, wish{user: true})
 			phone := w.party(strangerAddress, false)
@@ -79,7 +79,7 @@ func TestWrongCredentials(t *testing.T) {
 	for _, user := range []string{"alice", "mallory"} {
 		d := newDialog(phone, "+12125550123")
 		challenge := challenged(phone, d)
-		phone.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", user, "wrong-horse", d.target, 1), offer)
+		phone.request(d, "INVITE", credentialsFor(t, challenge, "MD5", user, "wrong-horse", d.target, 1), offer)
 		m := phone.want("403 INVITE")
 		phone.request(d, "ACK", "", "")
 		answers = append(answers, fmt.Sprint(m.Status, m.Phrase, m.Get("x-tollgate-reason"), m.Get("x-tollgate-decision"),

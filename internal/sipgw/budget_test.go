@@ -67,7 +67,7 @@ func TestStrangersDoNotKeepOthersOut(t *testing.T) {
 	phone.connect()
 	d := newDialog(phone, "+12125550123")
 	challenge := challenged(phone, d)
-	phone.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", "alice", "correct-horse", d.target, 1), offer)
+	phone.request(d, "INVITE", credentialsFor(t, challenge, "MD5", "alice", "correct-horse", d.target, 1), offer)
 	w.carriers[0].reply(carrier.await("INVITE"), 486, "far", "", "")
 	phone.await("486 INVITE")
 	w.record()

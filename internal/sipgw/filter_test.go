@@ -47,15 +47,15 @@ func TestStrangersGetNothing(t *testing.T) {
 	}
 }
 
-// TestStrangersAreChallenged: where digest users exist, a call is challenged, and
-// nothing else is answered.
+// TestStrangersAreChallenged: where digest users exist, a call is challenged, and nothing
+// that a phone does not need before its first call is answered.
 func TestStrangersAreChallenged(t *testing.T) {
 	w := newWorld(t, wish{user: true, config: func(c *Config) {
 		c.Limits.UnknownBurst, c.Limits.UnknownPerSecond = 6,
 			0.001
 	}})
 	stranger := w.party(strangerAddress, false)
-	for _, method := range []string{"OPTIONS", "REGISTER", "UPDATE", "INFO"} {
+	for _, method := range []string{"SUBSCRIBE", "PUBLISH", "UPDATE", "INFO"} {
 		stranger.request(newDialog(stranger, "+12125550123"), method, "", "")
 	}
 	for range 3 { // an INVITE and an ACK each
@@ -84,7 +84,7 @@ func TestWhoGuessesIsBanned(t *testing.T) {
 	guess := func(p *party) {
 		d := newDialog(p, "+12125550123")
 		challenge := challenged(p, d)
-		p.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", "alice", "wrong-horse", d.target, 1), offer)
+		p.request(d, "INVITE", credentialsFor(t, challenge, "MD5", "alice", "wrong-horse", d.target, 1), offer)
 		p.want("403 INVITE")
 		p.request(d, "ACK", "", "")
 	}
@@ -211,4 +211,22 @@ func TestGarbage(t *testing.T) {
 	w.hangUp(pbx)
 	w.record()
 	w.settled()
+}
+
+// TestOptionsBeforeTheFirstCall: PBXs make no call by a trunk that does not answer OPTIONS.
+// It is answered out of the strangers' budget, and not where no one could ever call.
+func TestOptionsBeforeTheFirstCall(t *testing.T) {
+	w := newWorld(t, wish{user: true, config: func(c *Config) {
+		c.Limits.UnknownBurst, c.Limits.UnknownPerSecond = 4, 0.001
+	}})
+	stranger := w.party(strangerAddress, false)
+	for range 4 {
+		stranger.request(newDialog(stranger, "trunk"), "OPTIONS", "", "")
+		stranger.want("200 OPTIONS")
+	}
+	stranger.request(newDialog(stranger, "trunk"), "OPTIONS", "", "")
+	w.pbx.quiet()
+	if n := len(stranger.got); n != 0 {
+		t.Errorf("the stranger got %d more messages", n)
+	}
 }

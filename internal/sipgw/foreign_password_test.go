@@ -34,7 +34,7 @@ func TestPasswordFromElsewhere(t *testing.T) {
 		for _, password := range []string{"wrong-horse", "correct-horse"} {
 			d := newDialog(thief, dialled)
 			challenge := challenged(thief, d)
-			thief.request(d, "INVITE", credentialsFor(t, challenge, "SHA-256", "alice", password, d.target, 1), offer)
+			thief.request(d, "INVITE", credentialsFor(t, challenge, "MD5", "alice", password, d.target, 1), offer)
 			m := thief.want("403 INVITE")
 			thief.request(d, "ACK", "", "")
 			answers = append(answers, fmt.Sprint(m.Status, m.Phrase, m.Get("x-tollgate-reason"), m.Get("reason"), len(m.Fields)))
@@ -51,7 +51,7 @@ func TestPasswordFromElsewhere(t *testing.T) {
 		t.Errorf("%d strays and %d failures counted, %d more reported", s.AuthStrays, s.AuthFailures, len(strays))
 	}
 	d := newDialog(phone, "+12125550123")
-	phone.request(d, "INVITE", credentialsFor(t, challenged(phone, d), "SHA-256", "alice", "correct-horse", d.target, 1),
+	phone.request(d, "INVITE", credentialsFor(t, challenged(phone, d), "MD5", "alice", "correct-horse", d.target, 1),
 		offer)
 	invite := w.carriers[0].want("INVITE")
 	w.carriers[0].reply(invite, 486, "far", "", "")

@@ -30,7 +30,7 @@ type leg struct {
 	localSeq  uint32
 	remoteSeq uint32
 
-	credentials *routing.Gateway // for a carrier that challenges; nil: there are none
+	login *login // for a carrier that challenges; nil: there is none
 
 	encoded bool // our Contact is encoded, and the peer is where its messages come from
 	proven  bool // the caller has sent what only a receiver of our messages can know
@@ -54,6 +54,14 @@ type leg struct {
 	lastAckSeq   uint32
 	won          *attempt // whose answer made the leg, while that may be repeated
 	refresh      refresh
+}
+
+// login is who we are for a carrier, and what it and the proxies before it have asked in
+// the dialog.
+type login struct {
+	gateway    *routing.Gateway
+	challenges sip.Challenges
+	invite     string // the credentials of the latest INVITE, which its ACK repeats
 }
 
 // setLocal makes our From, or To, of the leg; the tag is a part of it.
@@ -263,17 +271,13 @@ func (l *leg) writeRoutes(w *sip.Writer) {
 	}
 }
 
-// send starts an in-dialog request other than ACK, and answers a challenge once.
-// done gets the final response, or nil when none came.
+// send starts an in-dialog request other than ACK, with the answers to the challenges of
+// the dialog so far, and answers further ones. done gets the final response, or nil when
+// none came.
 func (l *leg) send(method, extra string, body []byte, contentType string, done func(*message)) *clientTx {
-	return l.sendOnce(method, extra, "", body, contentType, done)
-}
-
-func (l *leg) sendOnce(method, extra, authorization string, body []byte, contentType string,
-	done func(*message)) *clientTx {
 	l.localSeq++
 	seq, branch := l.localSeq, l.s.sh.srv.newBranch()
-	data := l.build(method, branch, seq, extra+authorization, body, contentType)
+	data := l.build(method, branch, seq, extra+l.authorize(method, body), body, contentType)
 	answered := false
 	tx := l.s.sh.request(method, branch, l.peer, data, func(m *message) {
 		if m != nil && m.Status < 200 {
@@ -289,14 +293,12 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 			return
 		}
 		answered = true
-		if m != nil && authorization == "" {
-			if answer := l.answerChallenge(m, method, body); answer != "" {
-				again := l.sendOnce(method, extra, answer, body, contentType, done)
-				if method == "INVITE" {
-					l.invite = again
-				}
-				return
+		if l.challenged(m) {
+			again := l.send(method, extra, body, contentType, done)
+			if method == "INVITE" {
+				l.invite = again
 			}
+			return
 		}
 		done(m)
 	})
@@ -313,22 +315,30 @@ func (l *leg) sendOnce(method, extra, authorization string, body []byte, content
 	return tx
 }
 
-// answerChallenge returns the header line that answers a 401 or 407, or "" when
-// there are no credentials or the challenge cannot be met (RFC 3261 section 22).
-func (l *leg) answerChallenge(m *message, method string, body []byte) string {
-	if l.credentials == nil {
-		return ""
+// challenged takes a final response to a request of ours, nil for none, and says whether
+// it is a challenge that can be met, so that the request is worth another try (RFC 3261
+// section 22).
+func (l *leg) challenged(m *message) bool {
+	if m == nil || l.login == nil {
+		return false
 	}
-	return answerChallenge(&m.Message, userOf(l.credentials), method, l.requestURI(), body)
+	if m.Status != 401 && m.Status != 407 {
+		l.login.challenges.Accepted()
+		return false
+	}
+	return l.login.challenges.Take(&m.Message)
 }
 
-// answerChallenge is the same for any user, outside of a dialog too.
-func answerChallenge(m *sip.Message, user sip.User, method, uri string, body []byte) string {
-	var asked sip.Challenges
-	if user.Name == "" || !asked.Take(m) {
+// authorize answers the challenges so far in a new request.
+func (l *leg) authorize(method string, body []byte) string {
+	if l.login == nil {
 		return ""
 	}
-	return asked.Lines(user, method, uri, body)
+	lines := l.login.challenges.Lines(userOf(l.login.gateway), method, l.requestURI(), body)
+	if method == "INVITE" {
+		l.login.invite = lines
+	}
+	return lines
 }
 
 // userOf is who we are for a gateway.
@@ -336,10 +346,14 @@ func userOf(gateway *routing.Gateway) sip.User {
 	return sip.User{Name: textOf(gateway.UserName), Password: textOf(gateway.Password)}
 }
 
-// acknowledge sends the ACK of a 2xx to our INVITE and keeps it for the
-// repetitions of that 2xx (RFC 3261 section 13.2.2.4).
+// acknowledge sends the ACK of a 2xx to our INVITE, with the credentials of that (RFC 3261
+// section 22.1), and keeps it for the repetitions of that 2xx (section 13.2.2.4).
 func (l *leg) acknowledge(seq uint32, body []byte, contentType string) {
-	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, "", body, contentType)
+	credentials := ""
+	if l.login != nil {
+		credentials = l.login.invite
+	}
+	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, credentials, body, contentType)
 	l.lastAckSeq = seq
 	l.s.sh.srv.transport.Send(l.peer, l.lastAck, nil)
 }

@@ -29,8 +29,10 @@ type probe struct {
 	enrolling bool // a REGISTER awaits its answer
 	enrolled  *routing.Gateway
 	address   transport.Peer // where the registration was made
-	failures  int
-	minimum   time.Duration // of an interval too brief (423)
+	// challenges are those of the registrar and of the proxies before it.
+	challenges sip.Challenges
+	failures   int
+	minimum    time.Duration // of an interval too brief (423)
 }
 
 func (p *probe) fresh() bool { return !p.armed.Load() }
@@ -201,6 +203,9 @@ func (t *trunk) enrol(expires time.Duration) {
 	if expires > 0 || gateway == nil {
 		gateway, _ = t.wanted()
 	}
+	if p.enrolled != gateway {
+		p.challenges = sip.Challenges{} // those of another user or server
+	}
 	p.enrolling, p.enrolled = true, gateway
 	if p.callID == "" {
 		p.callID, p.tag = t.srv.newCallID(p.sh), newToken()
@@ -212,11 +217,11 @@ func (t *trunk) enrol(expires time.Duration) {
 		}
 		p.address = to
 		t.srv.filter.Learn(to.Addr.Addr())
-		t.sendRegister(gateway, expires, "", 0)
+		t.sendRegister(gateway, expires)
 	})
 }
 
-func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, authorization string, challenges int) {
+func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration) {
 	p := &t.probe
 	domain := gateway.Host()
 	if strings.Contains(domain, ":") {
@@ -230,17 +235,17 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration, au
 	p.seq++
 	branch := t.srv.newBranch()
 	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
-		t.srv.transport.Own(p.address).Contact+"Expires: "+sip.Seconds(expires)+"\r\n"+authorization)
+		t.srv.transport.Own(p.address).Contact+"Expires: "+sip.Seconds(expires)+"\r\n"+
+			p.challenges.Lines(userOf(gateway), "REGISTER", uri, nil))
 	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
 		if m != nil && m.Status < 200 {
 			return
 		}
-		if m != nil && challenges < maxChallenges {
-			if answer := answerChallenge(&m.Message, userOf(gateway), "REGISTER", uri, nil); answer != "" {
-				t.sendRegister(gateway, expires, answer, challenges+1)
-				return
-			}
+		if m != nil && gateway.UserName != nil && p.challenges.Take(&m.Message) {
+			t.sendRegister(gateway, expires)
+			return
 		}
+		p.challenges.Accepted()
 		t.enrolment(m, expires)
 	})
 }

@@ -138,8 +138,10 @@ func (f *Filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
 }
 
 // unknownMethods are what a source may send before it has authenticated: what a
-// challenge needs.
-var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), []byte("CANCEL ")}
+// challenge needs, and what phones and PBXs send before they make a call. Many make none
+// while REGISTER or OPTIONS has no answer.
+var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), []byte("CANCEL "),
+	[]byte("REGISTER "), []byte("OPTIONS "), stunBinding}
 
 // Admits says whether a message goes on to the parser, and whether it is a stranger's.
 func (f *Filter) Admits(source netip.Addr, data []byte) (stranger, ok bool) {

@@ -295,6 +295,7 @@ func (s *Stream) read() {
 	idle := make([]byte, 0, 4096)
 	buffer := idle
 	var begun time.Time
+	var empty emptyLines
 	filtered := 0
 	for {
 		if len(buffer) == cap(buffer) {
@@ -309,9 +310,13 @@ func (s *Stream) read() {
 		for {
 			size, skip, broken := sip.Frame(buffer)
 			buffer = buffer[skip:]
+			if empty.pinged(skip) {
+				s.push(outgoing{pong, nil})
+			}
 			if !broken && size == 0 {
 				break
 			}
+			empty = emptyLines{}
 			begun = time.Time{}
 			data := buffer
 			if !broken {

@@ -208,11 +208,15 @@ func (t *Transport) readPackets() {
 		data := sip.SkipEmptyLines(buffer[:n])
 		stranger, ok := t.filter.Admits(from.Addr.Addr(), data)
 		// What the server sends itself, as through a media port, is no peer's.
-		if !ok || t.config.Reach.Own(from.Addr) {
+		if !ok || t.config.Reach.Own(from.Addr) || len(data) <= keepAliveBytes {
 			t.Count.Filtered.Add(1)
 			continue
 		}
 		from.Stranger = stranger
+		if isSTUN(data) {
+			t.answerSTUN(from, data)
+			continue
+		}
 		t.config.Handle(data, from)
 	}
 }
