@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"internal/admission"},
 	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
 		"internal/media/g711", "internal/spoken"},
-	{"internal/store/sqlstore/table", "internal/store/sqlstore/ledger"},
+	{"internal/store/sqlstore/table", "internal/store/sqlstore/listing", "internal/store/sqlstore/ledger"},
 	ledgers,
 	edges,
 	{"internal/telemetry"},

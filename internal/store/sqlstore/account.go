@@ -154,7 +154,7 @@ func (s *Store) account(ctx context.Context, account id.ID) (a store.Account, er
 func (s *Store) Account(ctx context.Context, account id.ID) (store.Account, error) {
 	a, err := s.account(ctx, account)
 	if err != nil {
-		return store.Account{}, readError("account", account.String(), err)
+		return store.Account{}, table.ReadError("account", account.String(), err)
 	}
 	return a, nil
 }
@@ -179,7 +179,7 @@ func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(st
 	for {
 		current, err := s.account(ctx, account)
 		if err != nil {
-			return store.Account{}, readError("account", account.String(), err)
+			return store.Account{}, table.ReadError("account", account.String(), err)
 		}
 		if !store.OriginOf(ctx).Allows(current.Version) {
 			return store.Account{}, &store.VersionError{Current: current}

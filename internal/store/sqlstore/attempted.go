@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -26,18 +27,18 @@ const (
 	ofEvent    = "FROM webhook_events AS e WHERE e.id = webhook_deliveries.event_id"
 )
 
-func attemptedListing() listing {
-	return listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
-		"attempted":   {column: "attempts", kind: column.Int},
-		"created_at":  {column: "created_at", kind: column.Time},
-		"event_id":    {column: "event_id", kind: column.UUID},
-		"event_type":  {within: "$%d LIKE '%%,' || event_type || ',%%'"},
-		"status":      {column: "CASE state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END"},
-		"started_at":  {column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", kind: column.Time},
-		"finished_at": {column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", kind: column.Time},
-		"webhook": {within: "EXISTS (SELECT 1 " + ofEvent +
+func attemptedListing() listing.Table {
+	return listing.Table{Name: "webhook_deliveries", Columns: deliveryColumns, Fields: map[string]listing.Field{
+		"attempted":   {Column: "attempts", Kind: column.Int},
+		"created_at":  {Column: "created_at", Kind: column.Time},
+		"event_id":    {Column: "event_id", Kind: column.UUID},
+		"event_type":  {Within: "$%d LIKE '%%,' || event_type || ',%%'"},
+		"status":      {Column: "CASE state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END"},
+		"started_at":  {Column: "(SELECT MIN(a.started_at) " + ofAttempts + ")", Kind: column.Time},
+		"finished_at": {Column: "(SELECT MAX(a.started_at + a.duration_ms * 1000) " + ofAttempts + ")", Kind: column.Time},
+		"webhook": {Within: "EXISTS (SELECT 1 " + ofEvent +
 			` AND LOWER(e.type || ' ' || e.payload) LIKE $%d ESCAPE '\')`},
-		"attempts": {within: "EXISTS (SELECT 1 " + ofAttempts +
+		"attempts": {Within: "EXISTS (SELECT 1 " + ofAttempts +
 			` AND LOWER(a.url || ' ' || CAST(a.status_code AS TEXT) || ' ' || a.error || ' ' || a.response) LIKE $%d ESCAPE '\')`},
 	}}
 }
@@ -52,13 +53,13 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 		switch {
 		case f.Field == "event_type":
 			f.Value = "," + text + ","
-		case l.fields[f.Field].within != "" && f.Op == store.Contains:
-			f.Op, f.Value = store.Equal, "%"+likeEscapes(lowerASCII(text))+"%"
+		case l.Fields[f.Field].Within != "" && f.Op == store.Contains:
+			f.Op, f.Value = store.Equal, "%"+listing.EscapeLike(listing.LowerASCII(text))+"%"
 		}
 	}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
 	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
 			return err
@@ -73,7 +74,7 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[webhook.Entry]{}, fmt.Errorf("list attempted webhooks: %w", unavailable(err))
+		return store.Page[webhook.Entry]{}, fmt.Errorf("list attempted webhooks: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

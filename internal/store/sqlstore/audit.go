@@ -25,7 +25,7 @@ func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
 		return err
 	})
 	if err != nil {
-		return audit, fmt.Errorf("audit: %w", unavailable(err))
+		return audit, fmt.Errorf("audit: %w", table.Unavailable(err))
 	}
 	return audit, nil
 }

@@ -74,7 +74,7 @@ func (s *Store) AuditHead(ctx context.Context) (head AuditHead, err error) {
 		return err
 	})
 	if err != nil {
-		return head, fmt.Errorf("read the head of the audit: %w", unavailable(err))
+		return head, fmt.Errorf("read the head of the audit: %w", table.Unavailable(err))
 	}
 	return head, nil
 }
@@ -95,7 +95,7 @@ func (s *Store) HasAuditHead(ctx context.Context, head AuditHead) (has bool, err
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("look for a head of the audit: %w", unavailable(err))
+		return false, fmt.Errorf("look for a head of the audit: %w", table.Unavailable(err))
 	}
 	return has, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -223,11 +224,11 @@ func wireName(name string) string {
 }
 
 // auditListing orders by id, which is the order in which the changes were made.
-var auditListing = listing{
-	table: "audit_events", columns: "doc, hash",
-	fields: map[string]field{
-		"created_at": {column: "created_at", kind: column.Time},
-		"sequence":   {column: "id", kind: column.Int},
+var auditListing = listing.Table{
+	Name: "audit_events", Columns: "doc, hash",
+	Fields: map[string]listing.Field{
+		"created_at": {Column: "created_at", Kind: column.Time},
+		"sequence":   {Column: "id", Kind: column.Int},
 	},
 }
 
@@ -250,7 +251,7 @@ func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc st
 func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (store.Page[store.AuditEvent], error) {
 	page := store.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = auditListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = auditListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, _, err := scanEvent(rows.Scan)
 			page.Items = append(page.Items, e)
 			return err
@@ -258,7 +259,7 @@ func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[store.AuditEvent]{}, fmt.Errorf("list audit events: %w", unavailable(err))
+		return store.Page[store.AuditEvent]{}, fmt.Errorf("list audit events: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

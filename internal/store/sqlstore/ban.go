@@ -89,7 +89,7 @@ func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
 	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix",
 		s.now().UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("list bans: %w", unavailable(err))
+		return nil, fmt.Errorf("list bans: %w", table.Unavailable(err))
 	}
 	return bans, nil
 }

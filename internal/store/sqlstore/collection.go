@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -25,7 +26,7 @@ import (
 type noun[T any, K comparable] struct {
 	name    string // for messages
 	table   string
-	fields  map[string]field
+	fields  map[string]listing.Field
 	columns []searched[T]
 
 	complete func(*T) // fills in what an older server has not written; nil for nothing
@@ -153,17 +154,17 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 	})
 	if err != nil {
 		var none T
-		return none, readError(c.noun.name, fmt.Sprint(key), err)
+		return none, table.ReadError(c.noun.name, fmt.Sprint(key), err)
 	}
 	return object, nil
 }
 
 // List implements store.Collection.
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
-	l := listing{table: c.noun.table, columns: docColumns, fields: c.noun.fields}
+	l := listing.Table{Name: c.noun.table, Columns: docColumns, Fields: c.noun.fields}
 	page := store.Page[T]{Items: []T{}}
 	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
-		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
 			return err
@@ -171,7 +172,7 @@ func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Quer
 		return err
 	})
 	if err != nil {
-		return store.Page[T]{}, fmt.Errorf("list %s: %w", c.noun.table, unavailable(err))
+		return store.Page[T]{}, fmt.Errorf("list %s: %w", c.noun.table, table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -46,23 +47,17 @@ type marker struct {
 	reach int64
 }
 
-// selected is what a condition selects: how many rows and, when they are few, which.
-type selected struct {
-	total int
-	few   [][]byte // ids; nil for many
-}
-
 // maxFew is how many ids are remembered of a condition that selects so few. One that
 // is looked for in a million rows is then not looked for again on each page.
 const maxFew = 100
 
 // countRecords counts the records that a condition selects, in the transaction of a read.
 func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.ID, where string,
-	args []any) (selected, error) {
+	args []any) (listing.Selected, error) {
 	m := &s.dialect.marker
 	var mark, sweeps int64
 	if err := tx.QueryRowContext(ctx, m.now, int64(account)).Scan(&mark, &sweeps); err != nil {
-		return selected{}, err
+		return listing.Selected{}, err
 	}
 	key := fmt.Sprint(where, args)
 	before, known := s.counts.get(key, mark, sweeps)
@@ -80,11 +75,11 @@ func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.I
 	if !known || before.few != nil {
 		found, kept, err := listFew(ctx, tx, before.few, "SELECT id, "+after+" FROM "+table+" WHERE "+where, args)
 		if err != nil {
-			return selected{}, err
+			return listing.Selected{}, err
 		}
 		if len(found) <= maxFew {
 			s.counts.put(key, counted{rows: len(kept), few: kept, mark: mark, sweeps: sweeps})
-			return selected{len(found), found}, nil
+			return listing.Selected{Total: len(found), Few: found}, nil
 		}
 	}
 	// What is after the mark already is counted again next time.
@@ -92,11 +87,11 @@ func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.I
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COUNT("+after+") FROM "+table+" WHERE "+where, args...).Scan(&all,
 		&again)
 	if err != nil {
-		return selected{}, err
+		return listing.Selected{}, err
 	}
 	total := before.rows + all
 	s.counts.put(key, counted{rows: total - again, mark: mark, sweeps: sweeps})
-	return selected{total: total}, nil
+	return listing.Selected{Total: total}, nil
 }
 
 // listFew adds to ids those that a statement finds, up to one more than maxFew, and

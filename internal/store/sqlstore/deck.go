@@ -12,20 +12,21 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // deckListing joins the account, which says whether the deck is its default.
-var deckListing = listing{
-	table: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
+var deckListing = listing.Table{
+	Name: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
 		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
-	columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
-	fields: withTimes(map[string]field{
-		"id":     {column: "id", kind: column.ID},
-		"name":   {column: "name", fold: "name_fold"},
-		"rows":   {column: "row_count", kind: column.Int},
-		"active": {column: "active", kind: column.Bool},
+	Columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
+	Fields: withTimes(map[string]listing.Field{
+		"id":     {Column: "id", Kind: column.ID},
+		"name":   {Column: "name", Fold: "name_fold"},
+		"rows":   {Column: "row_count", Kind: column.Int},
+		"active": {Column: "active", Kind: column.Bool},
 	}),
 }
 
@@ -53,7 +54,7 @@ func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 }
 
 func readDeck(ctx context.Context, q table.Querier, account, deck id.ID) (store.RateDeck, error) {
-	return scanDeck(q.QueryRowContext(ctx, "SELECT "+deckListing.columns+" FROM "+deckListing.table+
+	return scanDeck(q.QueryRowContext(ctx, "SELECT "+deckListing.Columns+" FROM "+deckListing.Name+
 		" WHERE account_id = $1 AND id = $2", int64(account), int64(deck)).Scan)
 }
 
@@ -76,7 +77,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		}
 		key, now := s.config.IDs.Next(), s.now()
 		err := tx.exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
-			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, foldText(name), len(ordered))
+			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, listing.Fold(name), len(ordered))
 		if err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 		return err
 	})
 	if err != nil {
-		return store.RateDeck{}, readError("rate deck", deck.String(), err)
+		return store.RateDeck{}, table.ReadError("rate deck", deck.String(), err)
 	}
 	return d, nil
 }
@@ -121,7 +122,7 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (store.Page[store.RateDeck], error) {
 	page := store.Page[store.RateDeck]{Items: []store.RateDeck{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = deckListing.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = deckListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
 			page.Items = append(page.Items, d)
 			return err
@@ -129,7 +130,7 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[store.RateDeck]{}, fmt.Errorf("list rate decks: %w", unavailable(err))
+		return store.Page[store.RateDeck]{}, fmt.Errorf("list rate decks: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -141,10 +142,10 @@ func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query
 	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
-			return readError("rate deck", deck.String(), err)
+			return table.ReadError("rate deck", deck.String(), err)
 		}
-		if q.Size < 1 || q.Size > maxPageSize {
-			return fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, q.Size, maxPageSize)
+		if q.Size < 1 || q.Size > listing.MaxPageSize {
+			return fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, q.Size, listing.MaxPageSize)
 		}
 		if len(q.Sort) > 0 {
 			return fmt.Errorf("sort by %.40q: %w", q.Sort[0].Field, store.ErrUnknownField)
@@ -172,7 +173,7 @@ func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query
 		})
 	})
 	if err != nil {
-		return store.Page[rating.Row]{}, fmt.Errorf("list rows of rate deck %s: %w", deck, unavailable(err))
+		return store.Page[rating.Row]{}, fmt.Errorf("list rows of rate deck %s: %w", deck, table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -195,7 +196,7 @@ func rowFilter(filters []store.Filter) (func(*rating.Row) bool, error) {
 			if f.Op == store.Equal && have != want {
 				return false
 			}
-			if f.Op == store.Contains && !strings.Contains(foldText(have), foldText(want)) {
+			if f.Op == store.Contains && !strings.Contains(listing.Fold(have), listing.Fold(want)) {
 				return false
 			}
 		}
@@ -261,7 +262,7 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 	err := s.writeIn(ctx, account, func(tx *txn) error {
 		before, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
-			return readError("rate deck", deck.String(), err)
+			return table.ReadError("rate deck", deck.String(), err)
 		}
 		if !store.OriginOf(ctx).Allows(before.Version) {
 			return &store.VersionError{Current: before}
@@ -301,7 +302,7 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 	var d store.RateDeck
 	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
-			return readError("rate deck", deck.String(), err)
+			return table.ReadError("rate deck", deck.String(), err)
 		}
 		if !store.OriginOf(ctx).Allows(d.Version) {
 			return &store.VersionError{Current: d}

@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -76,7 +77,7 @@ func (o Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e
 		}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id = $1 ORDER BY number", delivery[:])
 	})
 	if err != nil {
-		return webhook.Entry{}, fmt.Errorf("read delivery %s: %w", delivery, unavailable(err))
+		return webhook.Entry{}, fmt.Errorf("read delivery %s: %w", delivery, table.Unavailable(err))
 	}
 	return e, nil
 }
@@ -128,17 +129,17 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 
 // Deliveries implements store.WebhookLog.
 func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
-	l := listing{table: "webhook_deliveries", columns: deliveryColumns, fields: map[string]field{
-		"id":          {column: "id", kind: column.UUID},
-		"endpoint_id": {column: "endpoint_id", kind: column.ID},
-		"event_id":    {column: "event_id", kind: column.UUID},
-		"event_type":  {column: "event_type"},
-		"state":       {column: "state"},
-		"created_at":  {column: "created_at", kind: column.Time},
+	l := listing.Table{Name: "webhook_deliveries", Columns: deliveryColumns, Fields: map[string]listing.Field{
+		"id":          {Column: "id", Kind: column.UUID},
+		"endpoint_id": {Column: "endpoint_id", Kind: column.ID},
+		"event_id":    {Column: "event_id", Kind: column.UUID},
+		"event_type":  {Column: "event_type"},
+		"state":       {Column: "state"},
+		"created_at":  {Column: "created_at", Kind: column.Time},
 	}}
 	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
 	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
 			return err
@@ -146,7 +147,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 		return err
 	})
 	if err != nil {
-		return store.Page[webhook.Entry]{}, fmt.Errorf("list webhook deliveries: %w", unavailable(err))
+		return store.Page[webhook.Entry]{}, fmt.Errorf("list webhook deliveries: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -159,7 +160,7 @@ func (o Outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, e
 			Scan(&q.Pending, &q.Refused)
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return store.WebhookQueue{}, fmt.Errorf("read webhook queue: %w", unavailable(err))
+		return store.WebhookQueue{}, fmt.Errorf("read webhook queue: %w", table.Unavailable(err))
 	}
 	return q, nil
 }

@@ -30,7 +30,7 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 			q.Size, int64(max(1, q.Number)-1)*int64(q.Size)), args...)
 	})
 	if err != nil {
-		return store.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", unavailable(err))
+		return store.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

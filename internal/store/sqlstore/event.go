@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -49,23 +50,23 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 		}, text, args...)
 	})
 	if err != nil {
-		return store.Page[store.CallEvent]{}, fmt.Errorf("list call events: %w", unavailable(err))
+		return store.Page[store.CallEvent]{}, fmt.Errorf("list call events: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
 
 // eventText is one SELECT for each kind of event, put together.
 func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
-	if q.Size < 1 || q.Size > maxPageSize || q.Skip < 0 {
+	if q.Size < 1 || q.Size > listing.MaxPageSize || q.Skip < 0 {
 		return "", nil, fmt.Errorf("%w: a page of %d after %d", store.ErrBadValue, q.Size, q.Skip)
 	}
-	l := listing{table: "call_records", fields: recordFields}
-	where, args, err := l.where(account, q.Filters)
+	l := listing.Table{Name: "call_records", Fields: recordFields}
+	where, args, err := l.Where(account, q.Filters)
 	if err != nil {
 		return "", nil, err
 	}
 	if q.Connections != nil {
-		where += " AND connection_id IN (" + idList(q.Connections) + ")"
+		where += " AND connection_id IN (" + listing.IDs(q.Connections) + ")"
 	}
 	args = append(args, q.FromMicros, q.ToMicros)
 	var parts []string
@@ -84,14 +85,4 @@ func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, " UNION ALL "), args, nil
-}
-
-// idList writes ids into a statement, which has room for more of them than of arguments.
-// An empty list is one that holds no id.
-func idList(ids []id.ID) string {
-	digits := []string{"-1"}
-	for _, one := range ids {
-		digits = append(digits, one.String())
-	}
-	return strings.Join(digits, ", ")
 }

@@ -40,7 +40,7 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 		if err != nil {
 			return err
 		}
-		asListed = found.total
+		asListed = found.Total
 		return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM call_records WHERE "+where, int64(account),
 			int64(profile)).Scan(&oneByOne)
 	}))

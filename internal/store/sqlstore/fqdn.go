@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -30,7 +31,7 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 		fields:   connectionFields(nil),
 		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
+			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
 			{"discriminator", func(c *T) any { return fqdnDiscriminator(v, c) }},
@@ -118,12 +119,12 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 	type T = connection.FQDN
 	return &noun[T, id.ID]{
 		name: "FQDN", table: "fqdns",
-		fields: withTimes(map[string]field{
-			"id":              {column: "id", kind: column.ID},
-			"connection_id":   {column: "connection_id", kind: column.ID},
-			"fqdn":            {column: "fqdn", kind: column.Text},
-			"dns_record_type": {column: "dns_record_type", kind: column.Text},
-			"port":            {column: "port", kind: column.Int},
+		fields: withTimes(map[string]listing.Field{
+			"id":              {Column: "id", Kind: column.ID},
+			"connection_id":   {Column: "connection_id", Kind: column.ID},
+			"fqdn":            {Column: "fqdn", Kind: column.Text},
+			"dns_record_type": {Column: "dns_record_type", Kind: column.Text},
+			"port":            {Column: "port", Kind: column.Int},
 		}),
 		columns: []searched[T]{
 			{"connection_id", func(f *T) any { return int64(f.ConnectionID) }},

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Hanging up is a write like those of configuration, so that the mark on the lease,
@@ -53,7 +54,7 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 		}
 		if len(leases) == 0 {
 			if out.Record, err = readRecord(ctx, tx, account, call); err != nil {
-				return readError("call", call.String(), err)
+				return table.ReadError("call", call.String(), err)
 			}
 			tx.object = out
 			return nil

@@ -11,16 +11,17 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 func keyNoun() *noun[store.Key, id.ID] {
 	return &noun[store.Key, id.ID]{
 		name: "API key", table: "api_keys",
-		fields: withTimes(map[string]field{"name": {column: "name", fold: "name_fold"}}),
+		fields: withTimes(map[string]listing.Field{"name": {Column: "name", Fold: "name_fold"}}),
 		columns: []searched[store.Key]{
 			{"name", func(k *store.Key) any { return k.Name }},
-			{"name_fold", func(k *store.Key) any { return foldText(k.Name) }},
+			{"name_fold", func(k *store.Key) any { return listing.Fold(k.Name) }},
 			{"hash", func(k *store.Key) any { return k.Hash[:] }},
 			{"previous_hash", func(k *store.Key) any {
 				if k.PreviousHash == nil {
@@ -91,7 +92,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 		return err
 	})
 	if err != nil {
-		return store.Key{}, readError("API key", "by hash", err)
+		return store.Key{}, table.ReadError("API key", "by hash", err)
 	}
 	return k, nil
 }
@@ -103,7 +104,7 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 		return tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("count API keys: %w", unavailable(err))
+		return 0, fmt.Errorf("count API keys: %w", table.Unavailable(err))
 	}
 	return n, nil
 }
@@ -132,7 +133,7 @@ func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time
 		return err
 	}, "SELECT key_id, used_at FROM key_uses WHERE account_id = $1", int64(account))
 	if err != nil {
-		return nil, fmt.Errorf("read uses of API keys: %w", unavailable(err))
+		return nil, fmt.Errorf("read uses of API keys: %w", table.Unavailable(err))
 	}
 	return uses, nil
 }
@@ -157,17 +158,17 @@ func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.K
 }
 
 // accountListing is over all accounts: account 0 stands for the server.
-var accountListing = listing{
-	table:   "(SELECT a.*, 0 AS account_id FROM accounts AS a) AS tenants",
-	columns: "version, doc",
-	fields:  map[string]field{"created_at": {column: "created_at", kind: column.Time}},
+var accountListing = listing.Table{
+	Name:    "(SELECT a.*, 0 AS account_id FROM accounts AS a) AS tenants",
+	Columns: "version, doc",
+	Fields:  map[string]listing.Field{"created_at": {Column: "created_at", Kind: column.Time}},
 }
 
 // ListAccounts implements store.Accounts.
 func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
 	page := store.Page[store.Account]{Items: []store.Account{}}
 	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
-		page.Total, err = accountListing.read(ctx, tx, 0, q, func(rows *sql.Rows) error {
+		page.Total, err = accountListing.Read(ctx, tx, 0, q, func(rows *sql.Rows) error {
 			a, err := scanAccount(rows.Scan)
 			page.Items = append(page.Items, a)
 			return err
@@ -175,7 +176,7 @@ func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[sto
 		return err
 	})
 	if err != nil {
-		return store.Page[store.Account]{}, fmt.Errorf("list accounts: %w", unavailable(err))
+		return store.Page[store.Account]{}, fmt.Errorf("list accounts: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -20,7 +21,7 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	type T = store.LedgerReport
 	return &noun[T, uuid.UUID]{
 		name: "ledger billing group report", table: "ledger_reports",
-		fields: withTimes(map[string]field{}),
+		fields: withTimes(map[string]listing.Field{}),
 		check:  func(context.Context, *txn, *T) error { return nil },
 		put:    func(*T) []policy.Change { return nil },
 		drop:   func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
@@ -45,7 +46,7 @@ func (s *Store) RecordsWholeSince(ctx context.Context, account id.ID) (record.Da
 			int64(account)).Scan(&day)
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("read from when records are whole: %w", unavailable(err))
+		return 0, fmt.Errorf("read from when records are whole: %w", table.Unavailable(err))
 	}
 	return day, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -29,9 +30,9 @@ func (s *Store) Collections() []any {
 }
 
 // withTimes adds the fields that every resource can be filtered and sorted by.
-func withTimes(fields map[string]field) map[string]field {
-	fields["created_at"] = field{column: "created_at", kind: column.Time}
-	fields["updated_at"] = field{column: "updated_at", kind: column.Time}
+func withTimes(fields map[string]listing.Field) map[string]listing.Field {
+	fields["created_at"] = listing.Field{Column: "created_at", Kind: column.Time}
+	fields["updated_at"] = listing.Field{Column: "updated_at", Kind: column.Time}
 	return fields
 }
 
@@ -43,19 +44,19 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 				p.AfterLimit = profile.ResumeAtReset
 			}
 		},
-		fields: withTimes(map[string]field{
-			"id":                   {column: "id", kind: column.ID},
-			"name":                 {column: "name", fold: "name_fold"},
-			"enabled":              {column: "enabled", kind: column.Bool},
-			"service_plan":         {column: "service_plan"},
-			"traffic_type":         {column: "traffic_type"},
-			"usage_payment_method": {column: "usage_payment_method"},
-			"billing_group_id":     {column: "billing_group_id", kind: column.UUID},
-			"rate_deck_id":         {column: "rate_deck_id", kind: column.ID},
+		fields: withTimes(map[string]listing.Field{
+			"id":                   {Column: "id", Kind: column.ID},
+			"name":                 {Column: "name", Fold: "name_fold"},
+			"enabled":              {Column: "enabled", Kind: column.Bool},
+			"service_plan":         {Column: "service_plan"},
+			"traffic_type":         {Column: "traffic_type"},
+			"usage_payment_method": {Column: "usage_payment_method"},
+			"billing_group_id":     {Column: "billing_group_id", Kind: column.UUID},
+			"rate_deck_id":         {Column: "rate_deck_id", Kind: column.ID},
 		}),
 		columns: []searched[profile.Profile]{
 			{"name", func(p *profile.Profile) any { return p.Name }},
-			{"name_fold", func(p *profile.Profile) any { return foldText(p.Name) }},
+			{"name_fold", func(p *profile.Profile) any { return listing.Fold(p.Name) }},
 			{"enabled", func(p *profile.Profile) any { return p.Enabled }},
 			{"service_plan", func(p *profile.Profile) any { return p.ServicePlan }},
 			{"traffic_type", func(p *profile.Profile) any { return p.TrafficType }},
@@ -98,14 +99,14 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 }
 
 // connectionFields are those of every kind of connection.
-func connectionFields(more map[string]field) map[string]field {
-	fields := withTimes(map[string]field{
-		"id":                        {column: "id", kind: column.ID},
-		"connection_name":           {column: "connection_name", fold: "connection_name_fold"},
-		"active":                    {column: "active", kind: column.Bool},
-		"outbound_voice_profile_id": {column: "profile_id", kind: column.ID},
+func connectionFields(more map[string]listing.Field) map[string]listing.Field {
+	fields := withTimes(map[string]listing.Field{
+		"id":                        {Column: "id", Kind: column.ID},
+		"connection_name":           {Column: "connection_name", Fold: "connection_name_fold"},
+		"active":                    {Column: "active", Kind: column.Bool},
+		"outbound_voice_profile_id": {Column: "profile_id", Kind: column.ID},
 		// Only FQDN connections have any.
-		"fqdn": {within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
+		"fqdn": {Within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
 	})
 	for name, f := range more {
 		fields[name] = f
@@ -123,7 +124,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 		fields:   connectionFields(nil),
 		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
+			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
 			{"discriminator", func(c *T) any { return discriminator(v, c) }},
@@ -175,16 +176,16 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 	return &noun[T, id.ID]{
 		name: "credential connection", table: "credential_connections", secrets: credentialSecrets, vault: v,
 		complete: func(c *T) { c.Complete() },
-		fields: connectionFields(map[string]field{
-			"user_name": {column: "user_name", fold: "user_name_fold"},
+		fields: connectionFields(map[string]listing.Field{
+			"user_name": {Column: "user_name", Fold: "user_name_fold"},
 		}),
 		columns: []searched[T]{
 			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return foldText(c.ConnectionName) }},
+			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
 			{"active", func(c *T) any { return c.Active }},
 			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
 			{"user_name", func(c *T) any { return c.UserName }},
-			{"user_name_fold", func(c *T) any { return foldText(c.UserName) }},
+			{"user_name_fold", func(c *T) any { return listing.Fold(c.UserName) }},
 		},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			if tx.store.config.ForgetPasswords && !connection.IsHashed(c.Password) {
@@ -207,11 +208,11 @@ func ipNoun() *noun[connection.IP, id.ID] {
 	type T = connection.IP
 	return &noun[T, id.ID]{
 		name: "IP", table: "ips",
-		fields: withTimes(map[string]field{
-			"id":            {column: "id", kind: column.ID},
-			"connection_id": {column: "connection_id", kind: column.ID},
-			"ip_address":    {column: "ip_address", kind: column.Address},
-			"port":          {column: "port", kind: column.Int},
+		fields: withTimes(map[string]listing.Field{
+			"id":            {Column: "id", Kind: column.ID},
+			"connection_id": {Column: "connection_id", Kind: column.ID},
+			"ip_address":    {Column: "ip_address", Kind: column.Address},
+			"port":          {Column: "port", Kind: column.Int},
 		}),
 		columns: []searched[T]{
 			{"connection_id", func(ip *T) any { return int64(ip.ConnectionID) }},
@@ -232,15 +233,15 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 	return &noun[T, id.ID]{
 		name: "gateway", table: "gateways", touched: touchedOfGateway, secrets: gatewaySecrets, vault: v,
 		complete: func(g *T) { g.Complete() },
-		fields: withTimes(map[string]field{
-			"id":       {column: "id", kind: column.ID},
-			"name":     {column: "name", fold: "name_fold"},
-			"enabled":  {column: "enabled", kind: column.Bool},
-			"priority": {column: "priority", kind: column.Int},
+		fields: withTimes(map[string]listing.Field{
+			"id":       {Column: "id", Kind: column.ID},
+			"name":     {Column: "name", Fold: "name_fold"},
+			"enabled":  {Column: "enabled", Kind: column.Bool},
+			"priority": {Column: "priority", Kind: column.Int},
 		}),
 		columns: []searched[T]{
 			{"name", func(g *T) any { return g.Name }},
-			{"name_fold", func(g *T) any { return foldText(g.Name) }},
+			{"name_fold", func(g *T) any { return listing.Fold(g.Name) }},
 			{"enabled", func(g *T) any { return g.Enabled }},
 			{"priority", func(g *T) any { return int64(g.Priority) }},
 		},
@@ -257,13 +258,13 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 	return &noun[T, uuid.UUID]{
 		name: "billing group", table: "billing_groups", touched: touchedOfGroup,
 		assign: assignBillingGroup,
-		fields: withTimes(map[string]field{
-			"id":   {column: "id", kind: column.UUID},
-			"name": {column: "name", fold: "name_fold"},
+		fields: withTimes(map[string]listing.Field{
+			"id":   {Column: "id", Kind: column.UUID},
+			"name": {Column: "name", Fold: "name_fold"},
 		}),
 		columns: []searched[T]{
 			{"name", func(g *T) any { return g.Name }},
-			{"name_fold", func(g *T) any { return foldText(g.Name) }},
+			{"name_fold", func(g *T) any { return listing.Fold(g.Name) }},
 		},
 		complete: func(g *T) { g.SpendLimit.Complete() },
 		check: func(ctx context.Context, tx *txn, g *T) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -31,7 +32,7 @@ func (c *serverCollection[T, K]) owner(ctx context.Context) (first id.ID, err er
 		return tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&first)
 	})
 	if err != nil {
-		return 0, readError("account", "first", err)
+		return 0, table.ReadError("account", "first", err)
 	}
 	return first, nil
 }
@@ -86,9 +87,9 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 	type T = numbering.Override
 	return &noun[T, id.ID]{
 		name: "numbering plan override", table: "numbering_plan_overrides",
-		fields: withTimes(map[string]field{
-			"id":     {column: "id", kind: column.ID},
-			"prefix": {column: "prefix"},
+		fields: withTimes(map[string]listing.Field{
+			"id":     {Column: "id", Kind: column.ID},
+			"prefix": {Column: "prefix"},
 		}),
 		columns: []searched[T]{{"prefix", func(o *T) any { return o.Prefix }}},
 		check:   checkOverride,

@@ -142,7 +142,7 @@ func (s *Store) Answered(ctx context.Context, i *store.Idempotency) (store.Answe
 	case errors.Is(err, store.ErrKeyReused):
 		return store.Answer{}, err
 	}
-	return store.Answer{}, readError("answer to idempotency key", "", err)
+	return store.Answer{}, table.ReadError("answer to idempotency key", "", err)
 }
 
 // answerPruneInterval is how often answers that are past their age are deleted.

@@ -79,7 +79,7 @@ func (o Outbox) Claim(ctx context.Context, now time.Time,
 		return err
 	})
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("claim deliveries: %w", unavailable(err))
+		return nil, time.Time{}, fmt.Errorf("claim deliveries: %w", table.Unavailable(err))
 	}
 	until := now.Add(limits.Lease).UnixMicro()
 	claimed, err := o.lease(ctx, found, at, until, limits.PerEndpoint)

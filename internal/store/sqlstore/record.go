@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -17,11 +18,11 @@ import (
 // of their account, which every list has. Phone numbers are compared as text without
 // their plus sign in caller and callee, and as presented and dialled in from_number and
 // to_number.
-var recordFields = func() map[string]field {
-	fields := make(map[string]field)
+var recordFields = func() map[string]listing.Field {
+	fields := make(map[string]listing.Field)
 	for _, c := range record.Columns() {
 		if c.Name != "account_id" {
-			fields[c.Name] = field{column: c.Name, kind: c.Kind}
+			fields[c.Name] = listing.Field{Column: c.Name, Kind: c.Kind}
 		}
 	}
 	return fields
@@ -35,7 +36,7 @@ func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*rec
 		return err
 	})
 	if err != nil {
-		return nil, readError("call record", call.String(), err)
+		return nil, table.ReadError("call record", call.String(), err)
 	}
 	return r, nil
 }
@@ -52,10 +53,10 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 
 // ListRecords implements store.Calls.
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
-	l := listing{table: "call_records", columns: table.RecordColumns, fields: recordFields, count: s.countRecords}
+	l := listing.Table{Name: "call_records", Columns: table.RecordColumns, Fields: recordFields, Count: s.countRecords}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := table.ScanRecord(rows.Scan)
 			page.Items = append(page.Items, r)
 			return err
@@ -66,7 +67,7 @@ func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (
 		return table.AddSlices(ctx, tx, page.Items)
 	})
 	if err != nil {
-		return store.Page[*record.Call]{}, fmt.Errorf("list call records: %w", unavailable(err))
+		return store.Page[*record.Call]{}, fmt.Errorf("list call records: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

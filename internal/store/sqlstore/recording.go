@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -36,18 +37,18 @@ func scanRecording(scan func(...any) error) (record.Recording, error) {
 }
 
 // recordingFields are the fields by which recordings can be filtered and sorted.
-var recordingFields = map[string]field{
-	"id":            {column: "id", kind: column.UUID},
-	"call_id":       {column: "call_id", kind: column.UUID},
-	"connection_id": {column: "connection_id", kind: column.ID},
-	"profile_id":    {column: "profile_id", kind: column.ID},
-	"sip_call_id":   {column: "sip_call_id"},
-	"from":          {column: "from_number"},
-	"to":            {column: "to_number"},
-	"started_at":    {column: "started_at", kind: column.Time},
-	"ended_at":      {column: "ended_at", kind: column.Time},
-	"created_at":    {column: "created_at", kind: column.Time},
-	"removed_at":    {column: "removed_at", kind: column.Int},
+var recordingFields = map[string]listing.Field{
+	"id":            {Column: "id", Kind: column.UUID},
+	"call_id":       {Column: "call_id", Kind: column.UUID},
+	"connection_id": {Column: "connection_id", Kind: column.ID},
+	"profile_id":    {Column: "profile_id", Kind: column.ID},
+	"sip_call_id":   {Column: "sip_call_id"},
+	"from":          {Column: "from_number"},
+	"to":            {Column: "to_number"},
+	"started_at":    {Column: "started_at", Kind: column.Time},
+	"ended_at":      {Column: "ended_at", Kind: column.Time},
+	"created_at":    {Column: "created_at", Kind: column.Time},
+	"removed_at":    {Column: "removed_at", Kind: column.Int},
 }
 
 // AddRecording implements store.RecordingFiles.
@@ -88,7 +89,7 @@ func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUI
 		return err
 	})
 	if err != nil {
-		return record.Recording{}, readError("recording", recording.String(), err)
+		return record.Recording{}, table.ReadError("recording", recording.String(), err)
 	}
 	return r, nil
 }
@@ -101,11 +102,11 @@ func readRecording(ctx context.Context, q table.Querier, account id.ID, recordin
 // ListRecordings implements store.Recordings.
 func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 	q store.Query) (store.Page[record.Recording], error) {
-	l := listing{table: "recordings", columns: recordingColumns, fields: recordingFields}
+	l := listing.Table{Name: "recordings", Columns: recordingColumns, Fields: recordingFields}
 	q.Filters = append(slices.Clip(q.Filters), store.Filter{Field: "removed_at", Op: store.Equal, Value: int64(0)})
 	page := store.Page[record.Recording]{Items: []record.Recording{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = l.read(ctx, tx, account, q, func(rows *sql.Rows) error {
+		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecording(rows.Scan)
 			page.Items = append(page.Items, r)
 			return err
@@ -113,7 +114,7 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 		return err
 	})
 	if err != nil {
-		return store.Page[record.Recording]{}, fmt.Errorf("list recordings: %w", unavailable(err))
+		return store.Page[record.Recording]{}, fmt.Errorf("list recordings: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -133,7 +134,7 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 	}, "SELECT call_id, id FROM recordings WHERE account_id = $1 AND call_id IN ("+places+") AND removed_at = 0 ORDER "+
 		"BY started_at, id", args...)
 	if err != nil {
-		return nil, fmt.Errorf("find recordings of calls: %w", unavailable(err))
+		return nil, fmt.Errorf("find recordings of calls: %w", table.Unavailable(err))
 	}
 	return found, nil
 }
@@ -218,7 +219,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 		return err
 	}, "SELECT version, doc FROM accounts ORDER BY id")
 	if err != nil {
-		return 0, fmt.Errorf("expire recordings: %w", unavailable(err))
+		return 0, fmt.Errorf("expire recordings: %w", table.Unavailable(err))
 	}
 	expired := 0
 	for account, before := range oldest {
@@ -232,7 +233,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 			"BY started_at LIMIT $3",
 			int64(account), before, limit-expired)
 		if err != nil {
-			return expired, fmt.Errorf("expire recordings: %w", unavailable(err))
+			return expired, fmt.Errorf("expire recordings: %w", table.Unavailable(err))
 		}
 		if len(due) == 0 {
 			continue
@@ -261,7 +262,7 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 	}, "SELECT "+recordingColumns+" FROM recordings WHERE place = $1 AND volume = $2 AND "+condition+" ORDER BY id "+
 		"LIMIT $3", place, volume, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list recordings: %w", unavailable(err))
+		return nil, fmt.Errorf("list recordings: %w", table.Unavailable(err))
 	}
 	return all, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -114,7 +115,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 		}, text, args...)
 	})
 	if err != nil {
-		return store.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", unavailable(err))
+		return store.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -122,9 +123,9 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 // groupText is the SELECT without its order. Only expressions of the tables above
 // get into the text; every value is an argument.
 func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
-	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > maxPageSize {
+	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > listing.MaxPageSize {
 		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue,
-			maxPageSize)
+			listing.MaxPageSize)
 	}
 	var columns, groups []string
 	for i, name := range q.Dimensions {
@@ -142,11 +143,11 @@ func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, e
 		}
 		columns = append(columns, expression+" AS metric_"+name)
 	}
-	l := listing{table: "call_records", fields: recordFields}
+	l := listing.Table{Name: "call_records", Fields: recordFields}
 	filters := append(slices.Clone(q.Filters),
 		store.Filter{Field: "started_at", Op: store.AtLeast, Value: q.FromMicros},
 		store.Filter{Field: "started_at", Op: store.Below, Value: q.ToMicros})
-	where, args, err := l.where(account, filters)
+	where, args, err := l.Where(account, filters)
 	if err != nil {
 		return "", nil, err
 	}
@@ -303,7 +304,7 @@ func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (
 			Scan(&spend.Posted, &spend.Held, &spend.Overrun)
 	})
 	if err != nil {
-		return admission.Spend{}, fmt.Errorf("add up spend: %w", unavailable(err))
+		return admission.Spend{}, fmt.Errorf("add up spend: %w", table.Unavailable(err))
 	}
 	return spend, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -85,7 +86,7 @@ func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.
 		if err := tx.noteSweep(ctx, account, before); err != nil {
 			return err
 		}
-		where, args := amongThese(account, ids)
+		where, args := listing.Among(account, ids)
 		if err := tx.exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1),
 			slices.Clone(args)...); err != nil {
 			return err

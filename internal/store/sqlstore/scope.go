@@ -168,7 +168,7 @@ func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope)
 		return err
 	})
 	if err != nil {
-		return use, fmt.Errorf("read the spend of %s: %w", scope, unavailable(err))
+		return use, fmt.Errorf("read the spend of %s: %w", scope, table.Unavailable(err))
 	}
 	return use, nil
 }
@@ -230,7 +230,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 			int64(account), int64(today), q.Size, skip)
 	})
 	if err != nil {
-		return store.Page[store.HeldScope]{}, fmt.Errorf("list spend holds: %w", unavailable(err))
+		return store.Page[store.HeldScope]{}, fmt.Errorf("list spend holds: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -305,7 +305,7 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 
 func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Decision, error) {
 	if err != nil {
-		return admission.Decision{}, readError("decision", decision.String(), err)
+		return admission.Decision{}, table.ReadError("decision", decision.String(), err)
 	}
 	d, err := admission.DecodeDecision(encoded)
 	if err != nil {
@@ -329,7 +329,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 		}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list live calls: %w", unavailable(err))
+		return nil, fmt.Errorf("list live calls: %w", table.Unavailable(err))
 	}
 	return calls, nil
 }
@@ -342,7 +342,7 @@ func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (st
 		err = sql.ErrNoRows
 	}
 	if err != nil {
-		return store.LiveCall{}, readError("live call", call.String(), err)
+		return store.LiveCall{}, table.ReadError("live call", call.String(), err)
 	}
 	return liveCall(l, now), nil
 }
@@ -379,7 +379,7 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 		return err
 	}, text, args...)
 	if err != nil {
-		return nil, fmt.Errorf("count connections by profile: %w", unavailable(err))
+		return nil, fmt.Errorf("count connections by profile: %w", table.Unavailable(err))
 	}
 	return counts, nil
 }

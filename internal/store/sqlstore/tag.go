@@ -4,11 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // saveTags notes the tags of a profile, and how those are written that are new to
@@ -18,7 +19,7 @@ func saveTags(ctx context.Context, tx *txn, p *profile.Profile) error {
 		return err
 	}
 	for _, tag := range p.Tags {
-		fold := foldText(tag)
+		fold := listing.Fold(tag)
 		err := tx.exec(ctx, "INSERT INTO tags (account_id, fold, tag) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			int64(p.AccountID), fold, tag)
 		if err != nil {
@@ -39,15 +40,10 @@ func dropTags(ctx context.Context, tx *txn, p *profile.Profile) error {
 		int64(p.ID))
 }
 
-// likeEscapes hides the wildcards of LIKE in a text.
-func likeEscapes(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
-}
-
 // Tags implements store.Reports.
 func (s *Store) Tags(ctx context.Context, account id.ID, start string) ([]string, error) {
-	if len(start) > maxTextBytes {
-		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", store.ErrBadValue, maxTextBytes)
+	if len(start) > listing.MaxTextBytes {
+		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", store.ErrBadValue, listing.MaxTextBytes)
 	}
 	tags := []string{}
 	err := s.list(ctx, account, func(rows *sql.Rows) error {
@@ -58,9 +54,9 @@ func (s *Store) Tags(ctx context.Context, account id.ID, start string) ([]string
 	}, `SELECT t.tag FROM tags AS t
 		WHERE t.account_id = $1 AND t.fold LIKE $2 ESCAPE '\'
 		AND EXISTS (SELECT 1 FROM profile_tags AS p WHERE p.account_id = t.account_id AND p.fold = t.fold)
-		ORDER BY t.fold`, int64(account), likeEscapes(foldText(start))+"%")
+		ORDER BY t.fold`, int64(account), listing.EscapeLike(listing.Fold(start))+"%")
 	if err != nil {
-		return nil, fmt.Errorf("list tags: %w", unavailable(err))
+		return nil, fmt.Errorf("list tags: %w", table.Unavailable(err))
 	}
 	return tags, nil
 }

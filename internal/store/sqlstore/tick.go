@@ -105,7 +105,7 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 		}
 		err = s.writeIn(ctx, d.Account, func(tx *txn) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
-				return readError("rate deck", d.ID.String(), err)
+				return table.ReadError("rate deck", d.ID.String(), err)
 			}
 			return tx.ApplyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
 		})

@@ -26,7 +26,7 @@ func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
 			Scan(&t.Leases, &t.Emergencies, &t.EmergenciesLive, &t.WebhooksPending, &t.WebhooksRefused)
 	})
 	if err != nil {
-		return Totals{}, fmt.Errorf("count what is kept: %w", unavailable(err))
+		return Totals{}, fmt.Errorf("count what is kept: %w", table.Unavailable(err))
 	}
 	return t, nil
 }

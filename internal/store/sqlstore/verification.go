@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/verification"
 )
@@ -37,9 +38,9 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 			}
 			return []store.LockedField{{Lock: store.LockVerifiedNumbers, Pointer: "/phone_number"}}
 		},
-		fields: withTimes(map[string]field{
-			"phone_number": {column: "phone_number", kind: column.Int},
-			"verified":     {column: "verified", kind: column.Bool},
+		fields: withTimes(map[string]listing.Field{
+			"phone_number": {Column: "phone_number", Kind: column.Int},
+			"verified":     {Column: "verified", Kind: column.Bool},
 		}),
 		columns: []searched[T]{
 			{"phone_number", func(n *T) any { return int64(n.PhoneNumber) }},
@@ -66,7 +67,7 @@ func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.N
 		return err
 	})
 	if err != nil {
-		return verification.Number{}, readError("verified number", number.Masked(), err)
+		return verification.Number{}, table.ReadError("verified number", number.Masked(), err)
 	}
 	return found, nil
 }

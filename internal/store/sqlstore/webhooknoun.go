@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -26,11 +27,11 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 	type T = webhook.Endpoint
 	return &noun[T, id.ID]{
 		name: "webhook endpoint", table: "webhook_endpoints",
-		fields: withTimes(map[string]field{
-			"id":            {column: "id", kind: column.ID},
-			"connection_id": {column: "connection_id", kind: column.ID},
-			"enabled":       {column: "enabled", kind: column.Bool},
-			"url":           {column: "url"},
+		fields: withTimes(map[string]listing.Field{
+			"id":            {Column: "id", Kind: column.ID},
+			"connection_id": {Column: "connection_id", Kind: column.ID},
+			"enabled":       {Column: "enabled", Kind: column.Bool},
+			"url":           {Column: "url"},
 		}),
 		columns: []searched[T]{
 			{"connection_id", func(e *T) any { return int64(e.ConnectionID) }},
