@@ -16,6 +16,18 @@ func TestBodiesOfSeveralParts(t *testing.T) {
 		"ISUP first": {"multipart/mixed;boundary=b",
 			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--", "v=0",
 			"preamble\r\n" + isup + "\r\n--b\r\nc: application/sdp\r\n\r\nX\r\n--b--"},
+		"a part in a part": {"multipart/mixed;boundary=b", "--b\r\nContent-Length: 9\r\n" +
+			"Content-Type: multipart/alternative;\r\n boundary=bb\r\n\r\n--bb\r\nContent-Type: application/sdp\r\n\r\n" +
+			"v=0\r\n--bb--\r\n" + isup + "\r\n--b--", "v=0", "--b\r\n" +
+			"Content-Type: multipart/alternative;\r\n boundary=bb\r\n\r\n--bb\r\nContent-Type: application/sdp\r\n\r\n" +
+			"X\r\n--bb--\r\n" + isup + "\r\n--b--"},
+		"a boundary that begins like it": {"multipart/mixed;boundary=b",
+			"--bx\r\nContent-Type: text/plain\r\n\r\nsay --b\r\n--b \r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--",
+			"v=0",
+			"--bx\r\nContent-Type: text/plain\r\n\r\nsay --b\r\n--b \r\nContent-Type: application/sdp\r\n\r\nX\r\n--b--"},
+		"too deep": {"multipart/mixed;boundary=a", "--a\r\nc: multipart/x;boundary=b\r\n\r\n" +
+			"--b\r\nc: multipart/x;boundary=c\r\n\r\n--c\r\nc: multipart/x;boundary=d\r\n\r\n" +
+			"--d\r\nc: application/sdp\r\n\r\nv=0\r\n--d--\r\n--c--\r\n--b--\r\n--a--", "", ""},
 		"no description": {"multipart/mixed;boundary=b", isup + "\r\n--b--", "", ""},
 		"no end":         {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0", "", ""},
 		"no head":        {"multipart/mixed;boundary=b", "--b\r\nv=0\r\n--b--", "", ""},
@@ -35,4 +47,22 @@ func TestBodiesOfSeveralParts(t *testing.T) {
 			t.Errorf("%s: became %q", name, d.With([]byte("X")))
 		}
 	}
+}
+
+// FuzzDescriptionIn: a body is what stands around its description and the description.
+func FuzzDescriptionIn(f *testing.F) {
+	f.Add("multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--")
+	f.Add("multipart/mixed;boundary=b",
+		"--b\r\nc: multipart/x;boundary=c\r\n\r\n--c\r\nc: application/sdp\r\n\r\n\r\n--c--\r\n--b--")
+	f.Fuzz(func(t *testing.T, contentType, body string) {
+		d, ok := DescriptionIn(contentType, []byte(body))
+		if !ok {
+			return
+		}
+		whole := d.With(d.SDP)
+		again, ok := DescriptionIn(contentType, whole)
+		if !ok || string(again.SDP) != string(d.SDP) || string(again.With(again.SDP)) != string(whole) {
+			t.Fatalf("%q has the description %q, and %q has %q", body, d.SDP, whole, again.SDP)
+		}
+	})
 }
