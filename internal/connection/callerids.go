@@ -9,18 +9,20 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// What happens to a call whose caller id is none of the connection's.
+// The values of on_mismatch: what happens to a call whose caller id the connection does
+// not list.
 const (
-	MismatchPass    = "pass"    // it is shown, and not asserted
+	MismatchPass    = "pass"    // the caller id is shown but not asserted
 	MismatchRefuse  = "refuse"  // the call is refused
 	MismatchReplace = "replace" // ani_override or the first of the numbers is shown instead
 )
 
-// CallerIDs is Tollgate's own: which numbers the callers of a connection may show.
+// CallerIDs lists the numbers that the callers of a connection may show. Telnyx has no
+// such list.
 //
 // Anyone who may change the connection may list any number, so a list alone proves
-// nothing: it restricts. What was listed by a key with the scope admin is confirmed,
-// and only a confirmed number is asserted to carriers.
+// nothing: it only restricts. Numbers that a key with the scope admin has listed are
+// confirmed, and only confirmed numbers are asserted to carriers.
 type CallerIDs struct {
 	// in +E.164. What a caller presents is compared after the localization's national forms are read
 	Numbers []e164.Number `json:"numbers" maxItems:"1000" doc:"Numbers that callers may show."`
@@ -41,11 +43,11 @@ func newCallerIDs() CallerIDs {
 		ConfirmedNumbers: []e164.Number{}, ConfirmedPrefixes: []string{}}
 }
 
-// Lists says whether there is any number or prefix.
+// Lists reports whether any number or prefix is listed.
 func (ids *CallerIDs) Lists() bool { return len(ids.Numbers)+len(ids.Prefixes) > 0 }
 
-// Confirm notes which of the entries are confirmed: those that were before, and all
-// that are listed now if the request may confirm them.
+// Confirm marks entries as confirmed: those that were confirmed before, and if the
+// request may confirm numbers, all that are listed now.
 func (ids *CallerIDs) Confirm(before *CallerIDs, numbersGiven, prefixesGiven bool) {
 	ids.ConfirmedNumbers = kept(ids.Numbers, before.ConfirmedNumbers, numbersGiven)
 	ids.ConfirmedPrefixes = kept(ids.Prefixes, before.ConfirmedPrefixes, prefixesGiven)
@@ -66,7 +68,7 @@ func (ids *CallerIDs) problems(o *Outbound) []field.Error {
 	for i, number := range ids.Numbers {
 		if !e164.Valid(number) {
 			errs = append(errs, field.Error{Pointer: "/caller_ids/numbers/" + strconv.Itoa(i), Code: field.NotE164,
-				Detail: fmt.Sprintf("%s is no number of the numbering plan. Give +E.164 such as \"+13125550100\".", number)})
+				Detail: fmt.Sprintf("%s is not a number of the numbering plan. Give +E.164 such as \"+13125550100\".", number)})
 		}
 	}
 	switch {

@@ -1,6 +1,6 @@
-// Package connection is who may call: a PBX known by its IP address, by digest
-// credentials, or by its domain name. It holds the resources of the API and the
-// matching of a SIP request to one of them. The tag mark and the comment of a field
+// Package connection defines who may call: a PBX known by its IP address, by digest
+// credentials, or by its domain name. It holds the resources of the API and matches SIP
+// requests to them. The tag mark and the comment of a field
 // are its row in docs/COMPATIBILITY.md.
 package connection
 
@@ -143,7 +143,7 @@ type Inbound struct {
 	Timeout2xxSecs           int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600"`
 }
 
-// IPInbound adds what IP connections have besides.
+// IPInbound adds the members that only IP connections have.
 type IPInbound struct {
 	Inbound
 	DefaultPrimaryIPID         *string `json:"default_primary_ip_id" numeric:"id"`
@@ -185,7 +185,7 @@ type IPConnection struct {
 	TransportProtocol string `json:"transport_protocol" mark:"enforced" enum:"UDP,TCP,TLS"`
 }
 
-// IPOutbound adds what tells connections behind one address apart.
+// IPOutbound adds the settings that distinguish connections behind one address.
 type IPOutbound struct {
 	Outbound
 	// `token` wants the token on every request. `tech-prefixp-charge-info`, the default: the tech prefix that is
@@ -252,7 +252,7 @@ func newBase() Base {
 	}
 }
 
-// Complete gives the fields that a server before them has not written their defaults.
+// Complete sets the defaults of fields that are missing in older stored data.
 func (b *Base) Complete() {
 	if b.PassHeaders == nil {
 		b.PassHeaders = []string{}
@@ -266,7 +266,7 @@ func (b *Base) Complete() {
 	}
 }
 
-// Complete gives the fields that a server before them has not written their defaults.
+// Complete sets the defaults of fields that are missing in older stored data.
 func (c *CredentialConnection) Complete() {
 	c.Base.Complete()
 	c.DigestSettings.complete()
@@ -289,7 +289,11 @@ func newInbound() Inbound {
 
 // NewIPConnection returns an IP connection with the API's defaults.
 func NewIPConnection() IPConnection {
-	c := IPConnection{Base: newBase(), Inbound: IPInbound{Inbound: newInbound(), SIPRegion: sipRegion}, TransportProtocol: "UDP"}
+	c := IPConnection{
+		Base:              newBase(),
+		Inbound:           IPInbound{Inbound: newInbound(), SIPRegion: sipRegion},
+		TransportProtocol: "UDP",
+	}
 	c.DefaultOnHoldComfortNoiseEnabled = true
 	c.Outbound = IPOutbound{
 		Outbound: Outbound{

@@ -9,18 +9,18 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// Realm is that of digest authentication. Hashed passwords hold for it alone, so it
-// is not a setting.
+// Realm is the realm of digest authentication. It is part of every hashed password and
+// therefore not a setting.
 const Realm = "tollgate"
 
-// HA1 are the hashes of a user's password by which digests are checked (RFC 7616,
+// HA1 holds the hashes of a user's password that digests are checked against (RFC 7616,
 // section 3.4.2): anyone who has them can authenticate as the user in this realm, but
 // does not know the password.
 type HA1 struct {
 	MD5, SHA256 string // hexadecimal
 }
 
-// DigestSettings are what is asked of the callers of a connection that have credentials.
+// DigestSettings are the rules for callers that authenticate with credentials.
 type DigestSettings struct {
 	// what the challenges offer, in their order; another one is challenged again. Many phones and PBXs give up at
 	// two challenges, or at one with SHA-256. A request without credentials is challenged by the user that its From
@@ -49,8 +49,8 @@ func (d *DigestSettings) complete() {
 	}
 }
 
-// problems are those of the credentials themselves and of the rules for them. A user
-// name or a password of "" is none.
+// problems validates the credentials and the rules for them. An empty user name or
+// password counts as missing.
 func (d *DigestSettings) problems(userName, password string) []field.Error {
 	errs := append(userNameProblem(userName), algorithmProblems(d.DigestAlgorithms)...)
 	if d.AllowedSources != nil {
@@ -68,21 +68,21 @@ func (d *DigestSettings) problems(userName, password string) []field.Error {
 	return errs
 }
 
-// hashedPrefix marks a password that is stored as its hashes alone. A password that is
-// given has no control characters.
+// hashedPrefix marks a password that is stored as hashes only. It cannot occur in a
+// password from a request, which has no control characters.
 const hashedPrefix = "\x1fHA1:"
 
-// HashPassword is the form of a password that keeps its hashes alone.
+// HashPassword returns the stored form of a password that keeps only its hashes.
 func HashPassword(userName, password string) string {
 	h := HA1Of(userName, password)
 	return hashedPrefix + h.MD5 + ":" + h.SHA256
 }
 
-// IsHashed says whether a password is stored as its hashes alone. They hold for the
-// user name with which they were made.
+// IsHashed reports whether a password is stored as hashes only. The hashes are valid
+// for the user name they were made with.
 func IsHashed(password string) bool { return strings.HasPrefix(password, hashedPrefix) }
 
-// HA1Of are the hashes of a password as it is stored, in either form.
+// HA1Of returns the hashes of a stored password of either form.
 func HA1Of(userName, password string) HA1 {
 	if rest, ok := strings.CutPrefix(password, hashedPrefix); ok {
 		md, sha, _ := strings.Cut(rest, ":")

@@ -9,11 +9,11 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// DefaultEmergencyAlertCalls is how many emergency calls of a connection on one day are
-// unusual where nothing else is said.
+// DefaultEmergencyAlertCalls is the number of emergency calls of a connection on one day
+// that is unusual by default.
 const DefaultEmergencyAlertCalls = 10
 
-// Home is the country by whose rules the connection's callers dial, 0 for none.
+// Home returns the country whose dialling rules the connection's callers follow, or 0.
 func (o *Outbound) Home() e164.Country {
 	if o.Localization == nil {
 		return 0
@@ -33,8 +33,8 @@ func (b *Base) emergencyProblems(o *Outbound, techPrefix string) []field.Error {
 	return errs
 }
 
-// EmergencyProblem says in words why a number may be no emergency number where a
-// connection is, "" when it may. See e164.OwnEmergency.
+// EmergencyProblem explains why a number cannot be an emergency number where a
+// connection is. It returns "" if it can be one. See e164.OwnEmergency.
 func EmergencyProblem(number string, home e164.Country, techPrefix string) string {
 	const accepted = `Give 2 to 6 digits as they are dialled, such as "112", that reach no one else.`
 	err := e164.OwnEmergency(number, home, techPrefix)

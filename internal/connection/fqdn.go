@@ -9,8 +9,8 @@ import (
 )
 
 // FQDNConnection is a PBX with domain names, to which a carrier would send calls. Its own
-// calls are recognised by digest credentials, or by addresses that are named one by one;
-// what a domain name leads to proves nothing (docs/decisions/0021).
+// calls are recognised by digest credentials or by addresses that are listed one by one.
+// The address that a domain name resolves to proves nothing (docs/decisions/0021).
 // Source: Telnyx v2, FqdnConnection.
 type FQDNConnection struct {
 	Base
@@ -66,7 +66,7 @@ type FQDNInbound struct {
 	Timeout2xxSecs             int32    `json:"timeout_2xx_secs" minimum:"1" maximum:"600"`
 }
 
-// FQDNOutbound adds what FQDN connections have besides the settings of every kind.
+// FQDNOutbound adds the settings that only FQDN connections have.
 type FQDNOutbound struct {
 	Outbound
 	// null or `SRTP`; the same as `encrypted_media` for calls
@@ -98,7 +98,7 @@ const (
 	MethodIP         = "ip-authentication"
 	MethodToken      = "token"
 	MethodChargeInfo = "p-charge-info"
-	// methodOwnToken is MethodToken as ChooseIPMethod keeps it.
+	// methodOwnToken is how ChooseIPMethod stores MethodToken.
 	methodOwnToken = "fqdn-authentication-token"
 )
 
@@ -111,7 +111,7 @@ func (o *FQDNOutbound) ChooseIPMethod(method string) {
 	o.IPAuthenticationMethod = method
 }
 
-// ChosenIPMethod is MethodToken or MethodChargeInfo, wherever it was chosen.
+// ChosenIPMethod returns MethodToken or MethodChargeInfo, wherever it was chosen.
 func (o *FQDNOutbound) ChosenIPMethod() string {
 	if o.IPAuthenticationMethod == MethodToken || o.IPAuthenticationMethod == methodOwnToken {
 		return MethodToken
@@ -119,8 +119,8 @@ func (o *FQDNOutbound) ChosenIPMethod() string {
 	return MethodChargeInfo
 }
 
-// ShownIPMethod is the connection's own method: a word that clients know there, or
-// MethodToken for those that have sent it there.
+// ShownIPMethod returns the connection's own method: a value that clients know there, or
+// MethodToken if a client has set it there.
 func (o *FQDNOutbound) ShownIPMethod() string {
 	switch o.IPAuthenticationMethod {
 	case MethodCredential, MethodToken:
@@ -129,7 +129,8 @@ func (o *FQDNOutbound) ShownIPMethod() string {
 	return MethodIP
 }
 
-// Credentials are the user and the password, "" and "" where either is missing.
+// Credentials returns the user and the password, or two empty strings if either is
+// missing.
 func (c *FQDNConnection) Credentials() (userName, password string) {
 	if c.UserName == nil || c.Password == nil || *c.UserName == "" || *c.Password == "" {
 		return "", ""
@@ -137,8 +138,8 @@ func (c *FQDNConnection) Credentials() (userName, password string) {
 	return *c.UserName, *c.Password
 }
 
-// AuthenticationMethod is the one in force. Where none was chosen, an address is enough
-// only for a connection that has no credentials.
+// AuthenticationMethod returns the method in force. By default an address is enough only
+// for a connection without credentials.
 func (c *FQDNConnection) AuthenticationMethod() string {
 	user, _ := c.Credentials()
 	switch o := &c.Outbound; {
@@ -150,8 +151,8 @@ func (c *FQDNConnection) AuthenticationMethod() string {
 	return MethodIP
 }
 
-// Token is the one that requests from the connection's addresses must carry. wanted is
-// true where one is asked for, also if there is none, so that no request has it.
+// Token returns the token that requests from the connection's addresses must carry.
+// wanted is also true if a token is required but none is set: no request then matches.
 func (o *FQDNOutbound) Token() (token string, wanted bool) {
 	if o.IPAuthenticationToken != nil {
 		token = *o.IPAuthenticationToken
@@ -165,22 +166,23 @@ func (o *FQDNOutbound) Token() (token string, wanted bool) {
 	return "", false
 }
 
-// ByAddress says whether an address of the connection is enough, with what tells
-// connections behind one address apart.
+// ByAddress reports whether a request from an address of the connection is recognised
+// without credentials. A token or tech prefix may still be needed.
 func (c *FQDNConnection) ByAddress() bool {
 	token, wanted := c.Outbound.Token()
 	return c.AuthenticationMethod() == MethodIP && (token != "" || !wanted)
 }
 
-// SettleMethods makes one of the two methods follow the other, where a request named only
-// one of them, and says what is wrong where it named two that exclude each other.
+// SettleMethods derives one of the two methods from the other if a request set only one
+// of them. It returns a problem if the request set two that contradict each other.
 func (o *FQDNOutbound) SettleMethods(fqdnNamed, ipNamed bool) []field.Error {
 	chosen := o.FQDNAuthenticationMethod
 	switch {
 	case o.IPAuthenticationMethod != MethodCredential || chosen == nil || *chosen == MethodCredential:
 	case fqdnNamed && ipNamed:
 		return []field.Error{{Pointer: "/outbound/ip_authentication_method", Code: field.Malformed,
-			Detail: "ip_authentication_method is credential-authentication and fqdn_authentication_method is ip-authentication. " +
+			Detail: "ip_authentication_method is credential-authentication and " +
+				"fqdn_authentication_method is ip-authentication. " +
 				"Give one of the two, or both the same."}}
 	case fqdnNamed:
 		o.IPAuthenticationMethod = MethodIP
@@ -190,7 +192,7 @@ func (o *FQDNOutbound) SettleMethods(fqdnNamed, ipNamed bool) []field.Error {
 	return nil
 }
 
-// Complete gives the fields that a server before them has not written their defaults.
+// Complete sets the defaults of fields that are missing in older stored data.
 func (c *FQDNConnection) Complete() {
 	c.Base.Complete()
 	c.DigestSettings.complete()
@@ -216,8 +218,8 @@ func NewFQDNConnection() FQDNConnection {
 	return c
 }
 
-// Validate says everything that is wrong with the connection's values beyond
-// what the tags of its fields already say.
+// Validate returns all problems of the connection that the tags of its fields do not
+// express.
 func (c *FQDNConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix),
 		(&Inbound{Codecs: c.Inbound.Codecs}).validate()...)
@@ -259,11 +261,11 @@ type FQDN struct {
 	collection.Times
 }
 
-// defaultSIPPort is that of SIP over UDP and TCP (RFC 3261, section 19.1.2).
+// defaultSIPPort is the port of SIP over UDP and TCP (RFC 3261, section 19.1.2).
 const defaultSIPPort = 5060
 
-// PortInUse is the port that the name stands for: that of an A record is 5060 if
-// none is set, and an SRV record names its own, which is nil here.
+// PortInUse returns the port that the name stands for. An A record defaults to 5060. The
+// result for an SRV record is nil, since the record names the port itself.
 func (f *FQDN) PortInUse() *int32 {
 	if f.Port == nil && f.DNSRecordType == "a" {
 		return new(int32(defaultSIPPort))
@@ -271,18 +273,17 @@ func (f *FQDN) PortInUse() *int32 {
 	return f.Port
 }
 
-// Name is the domain name as it is compared: without regard to case and without
-// the dot of the root (RFC 4343, RFC 1034 section 3.1).
+// Name returns the domain name in the form in which names are compared: lower case,
+// without the dot of the root (RFC 4343, RFC 1034 section 3.1).
 func (f *FQDN) Name() string { return FoldName(f.FQDN) }
 
-// FoldName is the form in which domain names are compared.
+// FoldName returns the form in which domain names are compared.
 func FoldName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// maxLabel is the longest label of a domain name (RFC 1035, section 2.3.4).
+// maxLabel is the maximum length of a label of a domain name (RFC 1035, section 2.3.4).
 const maxLabel = 63
 
-// Validate says everything that is wrong with the name beyond what the tags of
-// its fields already say.
+// Validate returns all problems of the name that the tags of its fields do not express.
 func (f *FQDN) Validate() []field.Error {
 	var errs []field.Error
 	if f.DNSRecordType == "srv" && f.Port != nil {
@@ -297,11 +298,14 @@ func (f *FQDN) Validate() []field.Error {
 	wrong := len(labels) < 2 || !strings.ContainsFunc(labels[len(labels)-1], isLetter)
 	for _, label := range labels {
 		wrong = wrong || label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.ContainsFunc(label, func(r rune) bool { return r != '-' && r != '_' && (r < '0' || r > '9') && !isLetter(r) })
+			strings.ContainsFunc(label, func(r rune) bool {
+				return r != '-' && r != '_' && (r < '0' || r > '9') && !isLetter(r)
+			})
 	}
 	if wrong {
 		errs = append(errs, field.Error{Pointer: "/fqdn", Code: field.Malformed,
-			Detail: "Not a fully qualified domain name. Give labels of letters, digits and hyphens separated by dots, such as \"sip.example.com\"; other characters in their ASCII form (xn--)."})
+			Detail: "Not a fully qualified domain name. Give labels of letters, digits and hyphens separated by dots, such as " +
+				"\"sip.example.com\"; other characters in their ASCII form (xn--)."})
 	}
 	return errs
 }

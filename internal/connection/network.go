@@ -16,8 +16,8 @@ type Network struct {
 	bits uint8
 }
 
-// ParseNetwork reads an address or a network. What is readable may still be of no use:
-// see problem.
+// ParseNetwork parses an address or a network. The result may still be unusable: see
+// Problem.
 func ParseNetwork(text string) (Network, error) {
 	address, length, sized := strings.Cut(text, "/")
 	addr, err := netip.ParseAddr(address)
@@ -26,7 +26,7 @@ func ParseNetwork(text string) (Network, error) {
 	}
 	bits := addr.BitLen()
 	if sized {
-		// Written as it is stored: no sign, no zeros before it.
+		// The length must be in its canonical form: no sign, no leading zeros.
 		if bits, err = strconv.Atoi(length); err != nil || strconv.Itoa(bits) != length || bits < 0 || bits > addr.BitLen() {
 			return Network{}, fmt.Errorf("%.50q has no prefix length between 0 and %d", text, addr.BitLen())
 		}
@@ -43,7 +43,7 @@ func SingleAddress(addr netip.Addr) Network {
 	return Network{addr, uint8(addr.BitLen())}
 }
 
-// Prefix is the network as it is matched, or the zero Prefix when there is none.
+// Prefix returns the network as it is matched, or the zero Prefix if there is none.
 func (n Network) Prefix() netip.Prefix {
 	p, err := n.addr.WithZone("").Prefix(int(n.bits))
 	if err != nil {
@@ -52,7 +52,7 @@ func (n Network) Prefix() netip.Prefix {
 	return p
 }
 
-// IsSingle says whether it is one address.
+// IsSingle reports whether the network is a single address.
 func (n Network) IsSingle() bool { return int(n.bits) == n.addr.BitLen() }
 
 // String is an address, or a network with its length.
@@ -78,13 +78,14 @@ func (n *Network) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// The largest networks: what is larger than any one operator's names the internet.
+// The largest networks that may be given. No operator has a larger one.
 const (
 	largestIPv4 = 8
 	largestIPv6 = 32
 )
 
-// unusable are the networks from which no request can come, or not from one sender.
+// unusable are the networks that cannot be the source of a request, or not of requests
+// from a single sender.
 // Source: RFC 6890, its IANA registries, and RFC 1112 section 4.
 var unusable = []struct {
 	prefix netip.Prefix
@@ -99,7 +100,8 @@ var unusable = []struct {
 	{netip.MustParsePrefix("fe80::/10"), "fe80::/10 is link-local, so it means another host on each link"},
 }
 
-// Problem says why the network cannot be used, and what can; "" when it can.
+// Problem explains why the network cannot be used and what to give instead. It returns
+// "" if the network can be used.
 func (n Network) Problem() string {
 	p := n.Prefix()
 	wanted := "Give the address or the network, such as 192.0.2.0/24, from which the requests arrive."
@@ -124,12 +126,12 @@ func (n Network) Problem() string {
 	return ""
 }
 
-// Wide says whether the network is larger than what one site has: a /24 or a /48.
+// Wide reports whether the network is larger than that of a single site: /24 or /48.
 func (n Network) Wide() bool {
 	return n.addr.Is4() && n.bits < 24 || n.addr.Is6() && n.bits < 48
 }
 
-// networkProblems says what is wrong with a list of networks.
+// networkProblems validates a list of networks.
 func networkProblems(pointer string, networks []Network) (errs []field.Error) {
 	for i, n := range networks {
 		if detail := n.Problem(); detail != "" {

@@ -15,18 +15,20 @@ const (
 	Unregistered  = "Unregistered"
 )
 
-// Registration is what is known of the telephone that registers with the user name of
-// a credential connection. Nothing but the state is known before its first registration.
+// Registration describes the telephone that registers with the user name of a credential
+// connection. Before its first registration only the state is known.
 type Registration struct {
 	State     string
-	Contact   netip.AddrPort // where it was registered from
+	Contact   netip.AddrPort // the source of the registration
 	Transport string         // as in UDP
 	UserAgent string
 	At        time.Time // of the last registration
 }
 
-// Registrations tells of registrations. It is for whatever takes them.
+// Registrations looks up registrations. The part of the server that accepts them
+// implements it.
 type Registrations interface {
-	// Registration is that of a connection; ok is false when there has been none.
+	// Registration returns the registration of a connection. ok is false if there has been
+	// none.
 	Registration(connection id.ID) (r Registration, ok bool)
 }

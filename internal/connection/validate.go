@@ -26,8 +26,8 @@ func Codecs() []string {
 	return []string{"G722", "G711U", "G711A", "G729", "OPUS", "H.264", "AMR-WB"}
 }
 
-// Codec is the name that Telnyx has for a codec which may be written in any case, or as in
-// a session description (RFC 3551); other texts are returned as they are.
+// Codec returns Telnyx's name of a codec, which may be given in any case or as in a
+// session description (RFC 3551). It returns other texts unchanged.
 func Codec(name string) string {
 	switch strings.ToUpper(name) {
 	case "PCMU":
@@ -45,8 +45,8 @@ func Codec(name string) string {
 	return name
 }
 
-// Validate says everything that is wrong with the connection's values beyond
-// what the tags of its fields already say.
+// Validate returns all problems of the connection that the tags of its fields do not
+// express.
 func (c *IPConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound.Outbound, c.Outbound.TechPrefix), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
@@ -54,7 +54,8 @@ func (c *IPConnection) Validate() []field.Error {
 	token := c.Outbound.IPAuthenticationToken
 	if c.Outbound.IPAuthenticationMethod == "token" && (token == nil || *token == "") {
 		errs = append(errs, field.Error{Pointer: "/outbound/ip_authentication_token", Code: field.Missing,
-			Detail: "ip_authentication_method is token, which needs a token. Give the text that callers send in the X-Telnyx-Token header."})
+			Detail: "ip_authentication_method is token, which needs a token. Give the text that callers " +
+				"send in the X-Telnyx-Token header."})
 	}
 	errs = append(errs, tokenProblem(token)...)
 	if c.EncryptedMedia != nil && c.TransportProtocol == "TLS" {
@@ -64,8 +65,8 @@ func (c *IPConnection) Validate() []field.Error {
 	return errs
 }
 
-// Validate says everything that is wrong with the connection's values beyond
-// what the tags of its fields already say.
+// Validate returns all problems of the connection that the tags of its fields do not
+// express.
 func (c *CredentialConnection) Validate() []field.Error {
 	errs := append(c.validate(&c.Outbound, ""), c.Inbound.validate()...)
 	errs = append(errs, c.Outbound.validate()...)
@@ -77,17 +78,17 @@ func (c *CredentialConnection) Validate() []field.Error {
 	return errs
 }
 
-// texml is a webhook_api_version that credential connections alone can be given.
+// texml is a webhook_api_version that only credential connections accept.
 const texml = "texml"
 
-// SettleWebhooks makes texml the version whose form webhooks have.
+// SettleWebhooks replaces texml by the version whose form webhooks have.
 func (c *CredentialConnection) SettleWebhooks() {
 	if c.WebhookAPIVersion == texml {
 		c.WebhookAPIVersion = "2"
 	}
 }
 
-// noTexmlProblem is for the kinds of connection that have no texml.
+// noTexmlProblem refuses texml for the kinds of connection that do not have it.
 func (b *Base) noTexmlProblem(kind string) []field.Error {
 	if b.WebhookAPIVersion != texml {
 		return nil
@@ -113,7 +114,8 @@ func algorithmProblems(algorithms []string) []field.Error {
 	for i, algorithm := range algorithms {
 		if !slices.Contains(KnownAlgorithms(), algorithm) || slices.Contains(algorithms[:i], algorithm) {
 			errs = append(errs, field.Error{Pointer: "/digest_algorithms/" + strconv.Itoa(i), Code: field.NotListed,
-				Detail: fmt.Sprintf("%.20q is no algorithm that is known here, or is named twice. Known are %s.", algorithm, strings.Join(KnownAlgorithms(), ", "))})
+				Detail: fmt.Sprintf("%.20q is not a supported algorithm, or is listed twice. Supported are %s.",
+					algorithm, strings.Join(KnownAlgorithms(), ", "))})
 		}
 	}
 	return errs
@@ -129,8 +131,8 @@ func userNameProblem(name string) []field.Error {
 		Detail: "None of the first 5 characters is a letter. Use letters and digits, with a letter among the first 5."}}
 }
 
-// Validate says everything that is wrong with the address beyond what the tags
-// of its fields already say.
+// Validate returns all problems of the address that the tags of its fields do not
+// express.
 func (ip *IP) Validate() []field.Error {
 	if detail := ip.IPAddress.Problem(); detail != "" {
 		return []field.Error{{Pointer: "/ip_address", Code: field.Malformed, Detail: detail}}
@@ -190,7 +192,8 @@ func (o *Outbound) validate() []field.Error {
 	if o.ANIOverride != "" {
 		if _, err := o.CallerOverride(home); err != nil {
 			errs = append(errs, field.Error{Pointer: "/outbound/ani_override", Code: field.NotE164,
-				Detail: fmt.Sprintf("%.32q is not a phone number. Give +E.164 such as \"+13125550100\", or a national number of the localization.", o.ANIOverride)})
+				Detail: fmt.Sprintf("%.32q is not a phone number. Give +E.164 such as \"+13125550100\", or a national "+
+					"number of the localization.", o.ANIOverride)})
 		}
 	}
 	return errs
@@ -198,10 +201,9 @@ func (o *Outbound) validate() []field.Error {
 
 var errNoNumber = errors.New("not a phone number")
 
-// CallerOverride is the number of ani_override. In the international form any number of
-// a country is taken, +1234567890 too: whether it is one that can call is looked at by
-// each call, by the numbering plan of that moment. A national number is one of the
-// localization.
+// CallerOverride returns the number of ani_override. It accepts every international
+// number with the code of a country, even +1234567890: each call checks it against the
+// numbering plan of the moment. National numbers are those of the localization.
 func (o *Outbound) CallerOverride(home e164.Country) (e164.Number, error) {
 	number, err := e164.Normalise(o.ANIOverride, home)
 	if err == nil && e164.Valid(number) {

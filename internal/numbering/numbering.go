@@ -1,5 +1,5 @@
-// Package numbering is what an operator knows better than the built-in numbering
-// plan: overrides of what numbers exist, where they ring and what they are.
+// Package numbering holds the operator's overrides of the built-in numbering plan: which
+// numbers exist, where they ring and of which type they are.
 package numbering
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// Override says of all numbers that begin with a prefix whether they exist, and what
-// they are. It belongs to the server. Of several the longest prefix decides.
+// Override defines whether the numbers that begin with a prefix exist, and what they
+// are. It belongs to the server. The longest matching prefix decides.
 type Override struct {
 	collection.Head[id.ID]
 
@@ -38,10 +38,10 @@ func New() Override { return Override{} }
 // Moment is a time that may be written as a date, which is its midnight in UTC.
 type Moment struct{ at time.Time }
 
-// ErrMoment says that a text is neither a date nor a time.
+// ErrMoment means that a text is neither a date nor a time.
 var ErrMoment = errors.New("neither a date such as 2026-12-31 nor a time such as 2026-12-31T00:00:00Z")
 
-// ParseMoment reads a date, or a time as RFC 3339 has it.
+// ParseMoment parses a date or an RFC 3339 time.
 func ParseMoment(s string) (Moment, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
@@ -71,26 +71,29 @@ func (m *Moment) micros() int64 {
 	return m.at.UnixMicro()
 }
 
-// Overlaps reports whether both are of one prefix and may hold at one time.
+// Overlaps reports whether two overrides have the same prefix and may be in force at the
+// same time.
 func (o *Override) Overlaps(other *Override) bool {
 	return o.Prefix == other.Prefix &&
 		begins(other.ValidFrom, o.ValidUntil) && begins(o.ValidFrom, other.ValidUntil)
 }
 
-// begins reports whether what holds from one moment on begins before another one.
+// begins reports whether an override that is valid from one moment begins before another
+// moment.
 func begins(from, until *Moment) bool {
 	return from == nil || until == nil || from.at.Before(until.at)
 }
 
-// Validate says everything that is wrong with the values beyond what the tags of
-// the fields already say.
+// Validate returns all problems of the override that the tags of its fields do not
+// express.
 func (o *Override) Validate() []field.Error {
 	var errs []field.Error
 	prefix, err := o.prefix()
 	switch {
 	case err != nil:
 		errs = append(errs, field.Error{Pointer: "/prefix", Code: field.Malformed,
-			Detail: fmt.Sprintf("%.20q is no beginning of numbers. Give 1 to 15 digits of which the first is not 0, calling "+
+			Detail: fmt.Sprintf("%.20q is not a prefix of phone numbers. Give 1 to 15 digits of which the first is not 0, "+
+				"calling "+
 				"code first, without a plus or spaces, such as \"1436\".", o.Prefix)})
 	case e164.CoversEmergency(prefix):
 		errs = append(errs, field.Error{Pointer: "/prefix", Code: field.Malformed,
@@ -120,7 +123,7 @@ func (o *Override) Validate() []field.Error {
 	}
 	if !begins(o.ValidFrom, o.ValidUntil) {
 		errs = append(errs, field.Error{Pointer: "/valid_until", Code: field.Malformed,
-			Detail: "valid_until is not after valid_from, so the override would never hold. Give a later time, or " +
+			Detail: "valid_until is not after valid_from, so the override would never be in force. Give a later time, or " +
 				"null for ever."})
 	}
 	return errs

@@ -7,29 +7,29 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 )
 
-// Mismatch is what happens to a call whose caller id is none of its connection's.
+// Mismatch is what happens to a call whose caller id its connection does not list.
 type Mismatch uint8
 
-// What may happen. Their order is stored in decisions; append only.
+// The values of Mismatch. Decisions store them by number: append only.
 const (
 	MismatchPass Mismatch = iota
 	MismatchRefuse
 	MismatchReplace
 )
 
-// String is the word of the API.
+// String returns the value that the API uses.
 func (m Mismatch) String() string {
 	return [...]string{connection.MismatchPass, connection.MismatchRefuse,
 		connection.MismatchReplace}[min(m, MismatchReplace)]
 }
 
-// NumberSet is a set of numbers: some, and all that begin with one of some prefixes.
+// NumberSet is a set of numbers, given by numbers and by prefixes.
 type NumberSet struct {
 	numbers  []e164.Number // sorted
 	prefixes []e164.Number
 }
 
-// Has says whether a number is in the set. It does not allocate.
+// Has reports whether a number is in the set. It does not allocate.
 func (s *NumberSet) Has(n e164.Number) bool {
 	if n == 0 {
 		return false
@@ -49,7 +49,7 @@ func (s *NumberSet) Has(n e164.Number) bool {
 	return false
 }
 
-// Empty says that nothing is in the set.
+// Empty reports whether the set is empty.
 func (s *NumberSet) Empty() bool { return len(s.numbers)+len(s.prefixes) == 0 }
 
 func numberSet(numbers []e164.Number, prefixes []string) NumberSet {
@@ -68,19 +68,19 @@ func numberSet(numbers []e164.Number, prefixes []string) NumberSet {
 	return s
 }
 
-// CallerIDs is which caller ids the callers of a connection may show.
+// CallerIDs defines which caller ids the callers of a connection may show.
 type CallerIDs struct {
 	OnMismatch Mismatch
 	Listed     NumberSet
 	confirmed  NumberSet
-	// first is the first of the confirmed numbers, and replacement what is shown in the
-	// place of another number; 0 for none.
+	// first is the first of the confirmed numbers, and replacement what is shown
+	// instead of other numbers; 0 for none.
 	first, replacement e164.Number
 }
 
-// Confirms says whether it is known that a number is the connection's to show, so that
-// it may be asserted to carriers: an admin has listed it, or the account has verified it
-// and the connection's list lets it through. Any later proof of a number belongs here.
+// Confirms reports whether the connection has proved that it may show a number, so that
+// the number is asserted to carriers: an admin has listed it, or the account has verified
+// it and the connection's list allows it. Other kinds of proof belong here.
 func (s *Snapshot) Confirms(c *Connection, n e164.Number) bool {
 	ids := &c.CallerIDs
 	if ids.confirmed.Has(n) {
@@ -92,12 +92,12 @@ func (s *Snapshot) Confirms(c *Connection, n e164.Number) bool {
 	return ids.Listed.Empty() || ids.OnMismatch == MismatchPass || n == c.ANIOverride || ids.Listed.Has(n)
 }
 
-// Replacement is what is shown in the place of a number that is not listed, 0 for none.
+// Replacement returns the number to show instead of one that is not listed, or 0.
 func (ids *CallerIDs) Replacement() e164.Number { return ids.replacement }
 
-// ForEmergency is the confirmed number to show on an emergency call of a caller that
-// shows none: the connection's override if that is confirmed, else the first of the
-// confirmed numbers, else the first of the list that the account has verified, else 0.
+// ForEmergency returns the confirmed number to show on an emergency call whose caller
+// shows none: the connection's override if it is confirmed, else the first confirmed
+// number, else the first listed number that the account has verified, else 0.
 func (s *Snapshot) ForEmergency(c *Connection) e164.Number {
 	ids := &c.CallerIDs
 	switch {

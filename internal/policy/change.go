@@ -15,8 +15,8 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Change is one change of the policy. It is made by a Put, which replaces what had the
-// same id, or by a Drop, which does nothing where there is no such object.
+// Change is one change of the policy. A Put adds an object or replaces the one with the
+// same id. A Drop removes an object, and does nothing if it does not exist.
 type Change struct {
 	// Object is what changes, so that other nodes can read it again.
 	Object Object
@@ -30,10 +30,10 @@ type Object struct {
 	ID      id.ID // 0 if the kind has other ids
 }
 
-// Kind is a kind of objects. Its text is stored; a database may have any text.
+// Kind is a kind of object. Its text is stored, and a database may hold unknown texts.
 type Kind string
 
-// The kinds of objects.
+// The kinds of object.
 const (
 	KindAccount    Kind = "account"
 	KindProfile    Kind = "profile"
@@ -44,11 +44,11 @@ const (
 	KindWebhook    Kind = "webhook"
 	KindOverride   Kind = "override"
 	KindVerified   Kind = "verified_number"
-	KindAnything   Kind = "anything" // what cannot be read again by itself
+	KindAnything   Kind = "anything" // a change that cannot be read again by itself
 )
 
-// With returns the snapshot that results from the changes, in order. On an error
-// nothing of them is in force: the receiver is never modified.
+// With returns the snapshot that results from applying the changes in order. On an error
+// none of them is applied. The receiver is never modified.
 func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 	next := *s
 	for _, c := range changes {
@@ -148,7 +148,7 @@ func PutGateway(g *routing.Gateway) Change {
 	return c
 }
 
-// DropGateway removes a gateway, of which the account and the id are enough.
+// DropGateway removes a gateway. It needs only the account and the id.
 func DropGateway(g *routing.Gateway) Change {
 	c := change(KindGateway, g.ID, func(s *Snapshot) { s.dropGateway(g) })
 	c.Object.Account = g.AccountID
@@ -217,7 +217,7 @@ func DropWebhook(endpoint id.ID) Change {
 	return change(KindWebhook, endpoint, func(s *Snapshot) { s.dropWebhook(endpoint) })
 }
 
-// compileNumbering is done once for all changes of a snapshot.
+// compileNumbering runs once for all changes of a snapshot.
 func (s *Snapshot) compileNumbering() {
 	var overrides []e164.Override
 	for o := range s.overrides.all {
@@ -245,7 +245,7 @@ func (s *Snapshot) putConnection(c *Connection, err error) error {
 	return nil
 }
 
-// dropUser forgets the user of a connection, unless another connection has it by now.
+// dropUser removes the user of a connection unless another connection now has it.
 func (s *Snapshot) dropUser(of *Connection) {
 	hash := hashString(of.UserName)
 	if of.UserName == "" || s.users.get(hash, of.UserName) != of.ID {

@@ -13,8 +13,8 @@ import (
 )
 
 // CompileProfile resolves the names in a profile: countries, ranges, number
-// types, time zone. It fails when one is unknown, which validation of the
-// resource has made impossible for profiles that came through the API.
+// types, time zone. It fails if one is unknown, which the API's validation of the resource
+// excludes.
 func CompileProfile(p *profile.Profile) (*Profile, error) {
 	window, err := p.CallingWindow.Compile()
 	if err != nil {

@@ -2,8 +2,8 @@ package policy
 
 import "time"
 
-// Period is over how long the money counts that a spend limit limits. Its zero value is
-// the day. The numbers are to be stored; append only.
+// Period is the time over which a spend limit counts money. Its zero value is the day.
+// The numbers are stored: append only.
 type Period uint8
 
 // The periods.
@@ -14,9 +14,9 @@ const (
 	PeriodRollingDay // the last 24 hours
 )
 
-// periods are all of them. A window begins with the first instant whose money counts,
-// and the first instant after it is the end of the step in which an instant is: money is
-// booked by steps, and a step has the same window throughout.
+// periods holds all periods. Money is booked in steps, and all instants of a step have
+// the same window. A window starts with the first instant whose money counts and ends at
+// the end of the current step.
 var periods = [...]struct {
 	word   string
 	window func(at time.Time) (start, end time.Time)
@@ -33,26 +33,26 @@ var periods = [...]struct {
 		year, month, _ := at.Date()
 		return midnight(year, month, 1, at), midnight(year, month+1, 1, at)
 	}},
-	// Its steps are hours, of which the oldest counts until it is wholly past: what counts
-	// is never less than what 24 hours have cost.
+	// Its steps are hours. The oldest hour counts until all of it is past, so that the
+	// sum is never less than the cost of the last 24 hours.
 	PeriodRollingDay: {"rolling_24h", func(at time.Time) (start, end time.Time) {
 		step := at.UTC().Truncate(time.Hour)
 		return step.Add(-24 * time.Hour), step.Add(time.Hour)
 	}},
 }
 
-// midnight is when a day begins in the time zone of an instant: at 0:00 or, where clocks
-// are put forward over that, when they have been.
+// midnight returns when a day begins in the time zone of an instant: at 0:00 or, if
+// clocks skip that, at the first time after it.
 func midnight(year int, month time.Month, day int, at time.Time) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, at.Location())
 }
 
-// Window is the time whose money counts for a limit of the period at an instant, in a
-// time zone: from its start to before its end, in Unix microseconds.
+// Window returns the time whose money counts for a limit of the period at an instant, in
+// a time zone. The start is inclusive, the end exclusive, in Unix microseconds.
 func (p Period) Window(atMicros int64, zone *time.Location) (startMicros, endMicros int64) {
 	start, end := periods[p].window(time.UnixMicro(atMicros).In(zone))
 	return start.UnixMicro(), end.UnixMicro()
 }
 
-// String is the word of the API.
+// String returns the value that the API uses.
 func (p Period) String() string { return periods[p].word }

@@ -48,7 +48,9 @@ func TestWindows(t *testing.T) {
 // TestWindowsOfAnyInstant: an instant is in its window, a window follows the one before
 // without a gap and is the same throughout its last step, and a day of UTC is a record.Day.
 func TestWindowsOfAnyInstant(t *testing.T) {
-	zones := []string{"UTC", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia"}
+	zones := []string{
+		"UTC", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia",
+	}
 	longest := [...]time.Duration{25 * time.Hour, time.Hour, 31*24*time.Hour + time.Hour, 25 * time.Hour}
 	rapid.Check(t, func(rt *rapid.T) {
 		period := Period(rapid.IntRange(0, len(periods)-1).Draw(rt, "period"))

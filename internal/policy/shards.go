@@ -33,7 +33,7 @@ type slot[K comparable, V any] struct {
 	value V
 }
 
-// spread gives the part of a hash, and where in it to begin looking.
+// spread returns the part of a hash, and where in the part to begin the search.
 func spread(hash uint64) (part, start uint64) {
 	// Fibonacci hashing: the top bits of the product depend on all bits of the key.
 	product := hash * 0x9E3779B97F4A7C15
@@ -55,8 +55,8 @@ func (s *shards[K, V]) get(hash uint64, key K) (value V) {
 	return value
 }
 
-// find returns the slot of a key, or the free one in which it would be. It is nil
-// when there are no slots.
+// find returns the slot of a key, or the free slot where it belongs. It returns nil if
+// there are no slots.
 func (s slots[K, V]) find(start uint64, key K) *slot[K, V] {
 	if len(s) == 0 {
 		return nil
@@ -69,12 +69,12 @@ func (s slots[K, V]) find(start uint64, key K) *slot[K, V] {
 	}
 }
 
-// put returns a map that also has key. The receiver is left as it is.
+// put returns a map that also has key. The receiver is not modified.
 func (s shards[K, V]) put(hash func(K) uint64, key K, value V) shards[K, V] {
 	return s.with(hash, key, &value)
 }
 
-// remove returns a map without key. The receiver is left as it is.
+// remove returns a map without key. The receiver is not modified.
 func (s shards[K, V]) remove(hash func(K) uint64, key K) shards[K, V] {
 	return s.with(hash, key, nil)
 }
@@ -116,7 +116,7 @@ func slotsOf[K comparable, V any](hash func(K) uint64, entries []slot[K, V]) slo
 	return table
 }
 
-// seed keeps tenants from choosing names and addresses that all fall into one place.
+// seed prevents tenants from choosing names and addresses that collide.
 var seed = maphash.MakeSeed()
 
 func hashID(key id.ID) uint64 { return uint64(key) }
@@ -125,7 +125,7 @@ func hashString(key string) uint64 { return maphash.String(seed, key) }
 
 func hashPrefix(key netip.Prefix) uint64 { return maphash.Comparable(seed, key) }
 
-// all calls yield for every value, in no order.
+// all calls yield for every value, in no particular order.
 func (s *shards[K, V]) all(yield func(V) bool) {
 	var free K
 	if s.zero != nil && !yield(*s.zero) || s.parts == nil {

@@ -1,9 +1,9 @@
-// Package policy is everything a decision reads, compiled for reading: accounts,
-// profiles, connections, gateways and rate decks as one immutable Snapshot.
+// Package policy holds everything that a decision reads, compiled for fast reading:
+// accounts, profiles, connections, gateways and rate decks in one immutable Snapshot.
 //
 // Readers load the current snapshot from Live and never block. There is one
-// writer: it derives the next snapshot by With, which shares all that did not
-// change, and publishes it. A change that does not compile leaves the last good
+// writer: it derives the next snapshot with With, which shares what did not change,
+// and publishes it. A change that does not compile leaves the last good
 // snapshot in force.
 package policy
 
@@ -33,7 +33,7 @@ const NoLimit = profile.NoLimit
 type Account struct {
 	ID               id.ID
 	Active           bool
-	ChannelLimit     int32 // of all its calls together, or NoLimit
+	ChannelLimit     int32 // of all its calls, or NoLimit
 	DefaultDeck      id.ID // 0 for none
 	EmergencyNumbers []string
 	Spending         SpendLimit
@@ -78,7 +78,7 @@ type Profile struct {
 
 // Connection is a compiled connection of any kind.
 type Connection struct {
-	// What every decision reads comes first, so that it lies in few cache lines.
+	// The fields that every decision reads are first, so that they share few cache lines.
 
 	ID, Account, Profile id.ID // Profile is 0 when none is attached
 	Version              int64
@@ -89,7 +89,7 @@ type Connection struct {
 	Home                 e164.Country // 0 means no localisation
 	Active               bool
 	EmergencyNumbers     []string
-	// AllowedSources are the networks from which its credentials are taken; nil for all.
+	// AllowedSources are the networks from which its credentials are accepted; nil for all.
 	AllowedSources  []netip.Prefix
 	ANIOverrideType string
 	CallerIDs       CallerIDs
@@ -97,8 +97,8 @@ type Connection struct {
 	EmergencyAlert  int32 // emergency calls of a day that are unusual; 0 for none
 
 	Kind connection.Kind
-	// ByAddress says that one of its addresses is enough, with its token or tech prefix
-	// where it has one.
+	// ByAddress means that a request from one of its addresses needs no credentials, only
+	// the token or tech prefix if the connection has one.
 	ByAddress         bool
 	TechPrefix, Token string
 	Transport         string // udp, tcp or tls; "" for any
@@ -137,8 +137,8 @@ func (c *Connection) Emergency(a *Account, dialled string) (number string, ok bo
 	return dialled, true
 }
 
-// AllowsSource says whether the credentials of the connection are taken from an address.
-// One that is not known is not allowed where any is asked for.
+// AllowsSource reports whether the connection's credentials are accepted from an address.
+// An unknown address is accepted only if the sources are not restricted.
 func (c *Connection) AllowsSource(source netip.Addr) bool {
 	if c.AllowedSources == nil {
 		return true
@@ -152,8 +152,8 @@ func (c *Connection) AllowsSource(source netip.Addr) bool {
 	return false
 }
 
-// AnySource is an address from which the credentials of the connection are taken, for
-// questions that name none; the zero Addr where none is asked for.
+// AnySource returns an address from which the connection's credentials are accepted, for
+// requests that name none. It is the zero Addr if the sources are not restricted.
 func (c *Connection) AnySource() (source netip.Addr) {
 	if len(c.AllowedSources) > 0 {
 		source = c.AllowedSources[0].Addr()
@@ -232,15 +232,16 @@ func (s *Snapshot) DeckOf(p *Profile, a *Account) *Deck {
 	return s.Deck(deck)
 }
 
-// Gateways returns an account's gateways in no order. The slice is shared: read only.
+// Gateways returns an account's gateways in no particular order. The slice is shared:
+// read only.
 func (s *Snapshot) Gateways(account id.ID) []*routing.Gateway {
 	return s.gateways.get(uint64(account), account)
 }
 
-// EveryConnection calls yield for the connections of all accounts, in no order.
+// EveryConnection calls yield for the connections of all accounts, in no particular order.
 func (s *Snapshot) EveryConnection(yield func(*Connection) bool) { s.connections.all(yield) }
 
-// EveryGateway calls yield for the gateways of all accounts, in no order.
+// EveryGateway calls yield for the gateways of all accounts, in no particular order.
 func (s *Snapshot) EveryGateway(yield func(*routing.Gateway) bool) {
 	s.gateways.all(func(gateways []*routing.Gateway) bool {
 		for _, g := range gateways {
@@ -262,14 +263,14 @@ func (s *Snapshot) ByUser(userName string) *Connection {
 	return s.Connection(connection)
 }
 
-// WaysIn says by what a SIP request can be recognised as one of the connection: by its
-// user, by an address that is enough, or by nothing. A switch may name it all the same.
+// WaysIn returns how a SIP request of the connection can be recognised: by its user, by
+// its address, or not at all. Other switches may still name the connection over HTTP.
 func (s *Snapshot) WaysIn(c *Connection) (byUser, byAddress bool) {
 	return c.UserName != "", c.ByAddress && s.sources.of.get(hashID(c.ID), c.ID) > 0
 }
 
-// HasUsers says whether there is any digest user at all. Without one, a request
-// from an unknown address cannot become a call.
+// HasUsers reports whether any digest user exists. If none does, a request from an
+// unknown address cannot become a call.
 func (s *Snapshot) HasUsers() bool { return s.userCount > 0 }
 
 // Live holds the snapshot in force.
@@ -287,5 +288,5 @@ func NewLive() *Live {
 // Snapshot returns the snapshot in force. It never blocks.
 func (l *Live) Snapshot() *Snapshot { return l.current.Load() }
 
-// Publish puts a snapshot in force. Only the one writer calls it.
+// Publish puts a snapshot in force. Only the writer calls it.
 func (l *Live) Publish(s *Snapshot) { l.current.Store(s) }

@@ -45,8 +45,10 @@ func network(number, of id.ID, text string) Change {
 // the owner's.
 func TestSharedAddress(t *testing.T) {
 	changes := []Change{
-		PutAccount(&Account{ID: 1, Active: true}), PutAccount(&Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}),
-		connectionOf(1, 10, "", ""), connectionOf(1, 11, "1111", ""), connectionOf(2, 12, "1212", ""), connectionOf(2, 13, "", "secret"), connectionOf(2, 14, "", ""),
+		PutAccount(&Account{ID: 1, Active: true}),
+		PutAccount(&Account{ID: 2, Active: true, Shared: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}),
+		connectionOf(1, 10, "", ""), connectionOf(1, 11, "1111", ""),
+		connectionOf(2, 12, "1212", ""), connectionOf(2, 13, "", "secret"), connectionOf(2, 14, "", ""),
 		// The guest's address is older than the owner's: it was moved here.
 		network(20, 12, "192.0.2.1"), network(21, 13, "192.0.2.1"), network(22, 14, "192.0.2.0/30"),
 		network(30, 11, "192.0.2.1"), network(31, 10, "192.0.2.0/24"),
@@ -118,7 +120,8 @@ func TestLongestPrefix(t *testing.T) {
 	if c, _, _ := moved.BySource(netip.MustParseAddr("192.0.2.7"), "+13125550199", "", 0); c == nil || c.ID != 10 {
 		t.Errorf("after the smaller ones are gone: %+v", c)
 	}
-	if gone := with(t, moved, DropIP(20), DropIP(21), DropIP(23)); gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
+	gone := with(t, moved, DropIP(20), DropIP(21), DropIP(23))
+	if gone.Known(netip.MustParseAddr("192.0.2.7")) || len(gone.sources.four) != 0 {
 		t.Errorf("networks are left: %v", gone.sources.four)
 	}
 	if n := testing.AllocsPerRun(100, func() {

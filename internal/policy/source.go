@@ -14,7 +14,7 @@ import (
 // Identity is how the sender of a request was recognised, or why it was not.
 type Identity uint8
 
-// The identities. Their order is stored in decisions; append only.
+// The identities. Decisions store them by number: append only.
 const (
 	IdentityNone     Identity = iota // no connection has this address or user
 	IdentityKnown                    // one connection matches
@@ -27,17 +27,16 @@ type sources struct {
 	networks shards[netip.Prefix, []claim]
 	ips      shards[id.ID, placed]
 	of       shards[id.ID, int32] // how many each connection has
-	// used counts the networks of each length, those of IPv4 as their length and
-	// those of IPv6 as their length behind them. The lists are the lengths that there
-	// are, longest first: a look-up tries these and no other.
+	// used counts the networks of each prefix length, first those of IPv4, then those of
+	// IPv6. The lists hold the lengths in use, longest first: a lookup tries only these.
 	used      [33 + 129]int32
 	four, six []uint8
 }
 
-// claim is a connection that sends from a network, by one of its addresses.
+// claim is a connection that sends from a network that one of its addresses names.
 type claim struct{ ip, connection id.ID }
 
-// placed is where an address is in the networks.
+// placed is the place of an address among the networks.
 type placed struct {
 	network    netip.Prefix
 	connection id.ID
@@ -52,7 +51,7 @@ func (s *sources) put(ip *connection.IP) {
 	s.ips = s.ips.put(hashID, ip.ID, placed{network, ip.ConnectionID})
 	hash := hashPrefix(network)
 	claims := append(slices.Clone(s.networks.get(hash, network)), claim{ip.ID, ip.ConnectionID})
-	// In the same order on every node, whatever the order of the changes was.
+	// Every node has the same order, whatever the order of the changes was.
 	slices.SortFunc(claims, func(a, b claim) int { return cmp.Compare(a.ip, b.ip) })
 	s.networks = s.networks.put(hashPrefix, network, claims)
 	s.of = s.of.put(hashID, ip.ConnectionID, s.of.get(uint64(ip.ConnectionID), ip.ConnectionID)+1)
@@ -99,7 +98,7 @@ func (s *sources) count(network netip.Prefix, by int32) {
 	*lengths = used
 }
 
-// lengths are those of the networks that an address may be in, longest first.
+// lengths returns the lengths of the networks that may contain an address, longest first.
 func (s *sources) lengths(source netip.Addr) []uint8 {
 	if source.Is4() {
 		return s.four
@@ -107,8 +106,8 @@ func (s *sources) lengths(source netip.Addr) []uint8 {
 	return s.six
 }
 
-// at are the claims of the network of this length that an address is in, in the order
-// in which they were made.
+// at returns the claims of the network of this length that contains an address, in the
+// order in which they were made.
 func (s *sources) at(source netip.Addr, bits uint8) []claim {
 	network, err := source.Prefix(int(bits))
 	if err != nil {
@@ -117,8 +116,8 @@ func (s *sources) at(source netip.Addr, bits uint8) []claim {
 	return s.networks.get(hashPrefix(network), network)
 }
 
-// Known says whether any connection may send from this address. It is what the source
-// filter in front of the parser asks.
+// Known reports whether any connection may send from this address. The source filter
+// before the parser uses it.
 func (s *Snapshot) Known(source netip.Addr) bool {
 	source = source.Unmap().WithZone("")
 	for _, bits := range s.sources.lengths(source) {
@@ -129,23 +128,23 @@ func (s *Snapshot) Known(source netip.Addr) bool {
 	return false
 }
 
-// BySource finds the connection of a request by its source address. Of the connections
-// whose networks the address is in,
+// BySource finds the connection of a request by its source address. Among the connections
+// whose networks contain the address, the first that exists of these is chosen:
 //
-//  1. the one whose token the request has takes it, and else
-//  2. the one whose tech prefix was dialled, and else
-//  3. the one that lists the number of P-Charge-Info as a caller id, unless it has a
-//     token, and else
-//  4. one with neither, of the smallest network that has one; those with a profile come
-//     first, and then the one whose address was added first.
+//  1. the one whose token the request carries,
+//  2. the one whose tech prefix was dialled,
+//  3. the one without a token that lists the number of P-Charge-Info as a caller id,
+//  4. one with neither token nor tech prefix, of the smallest network that has one; those
+//     with a profile come first, then the one whose address was added first.
 //
-// 3 and 4 hold only while all of them are of one account: where an admin has shared an
-// address, nothing but a token or a tech prefix tells whose a call is, since anybody may
-// list any number. Connections for which an address is not enough are passed over.
+// 3 and 4 apply only if all of them belong to one account. If an admin has shared an
+// address, only a token or a tech prefix tells whose call it is, since anyone may list
+// any number. Connections that need credentials are skipped.
 //
-// What is left may be a call for help, which must not fail for want of a prefix. It is
-// put down to a connection of the account that has the address by itself, and not of one
-// that an admin lets use it too; of several to the one whose address was added first.
+// A request that matches none may be an emergency call, which must not fail because a
+// prefix is missing. It is attributed to a connection of the account that owns the
+// address, not of one that shares it; of several, to the one whose address was added
+// first.
 //
 // The rest of the dialled text is returned without the tech prefix. charged is the number
 // of P-Charge-Info, 0 for none.
@@ -160,8 +159,8 @@ func (s *Snapshot) BySourceOf(account id.ID, source netip.Addr, dialled, token s
 	return s.bySource(account, source, dialled, token, charged)
 }
 
-// ChargedNumber is the number that P-Charge-Info names by this text, 0 for none. One without
-// its plus is read alike.
+// ChargedNumber returns the number in the text of a P-Charge-Info header, or 0. The plus
+// is optional.
 func ChargedNumber(text string) e164.Number {
 	number, err := e164.Parse("+" + strings.TrimPrefix(text, "+"))
 	if err != nil {
@@ -170,12 +169,12 @@ func ChargedNumber(text string) e164.Number {
 	return number
 }
 
-// found is what a look through the connections behind an address has found.
+// found is the result of a search among the connections behind an address.
 type found struct {
 	token, prefix, charged, plain *Connection
 
 	account id.ID // of the first
-	shared  bool  // there are others of another account
+	shared  bool  // some belong to another account
 	seen    Identity
 }
 
@@ -233,11 +232,11 @@ func (s *Snapshot) bySource(account id.ID, source netip.Addr, dialled, token str
 	return nil, dialled, f.seen
 }
 
-// helped is the connection to which a call for help from an address is put down, or nil
-// when it is none.
+// helped returns the connection to which an emergency call from an address is attributed,
+// or nil.
 func (s *Snapshot) helped(account id.ID, source netip.Addr, dialled string) (first *Connection) {
 	var oldest id.ID
-	var guest bool // first is of an account that the address is shared with
+	var guest bool // first belongs to an account that shares the address
 	for _, bits := range s.sources.lengths(source) {
 		for _, claim := range s.sources.at(source, bits) {
 			c := s.Connection(claim.connection)
@@ -255,7 +254,7 @@ func (s *Snapshot) helped(account id.ID, source netip.Addr, dialled string) (fir
 	return first
 }
 
-// mayUse says whether an admin lets the account use an address of others too.
+// mayUse reports whether an admin lets the account share an address of other accounts.
 func (a *Account) mayUse(source netip.Addr) bool {
 	return a != nil && slices.ContainsFunc(a.Shared, func(p netip.Prefix) bool { return p.Contains(source) })
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
-// verifiedAt is where a verified number is found.
+// verifiedAt is the place of a verified number.
 type verifiedAt struct {
 	account id.ID
 	number  e164.Number
 }
 
-// Verified says whether an account has verified a number.
+// Verified reports whether an account has verified a number.
 func (s *Snapshot) Verified(account id.ID, n e164.Number) bool {
 	_, found := slices.BinarySearch(s.verified.get(uint64(account), account), n)
 	return found

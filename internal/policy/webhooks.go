@@ -8,15 +8,14 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Webhook returns an endpoint, or nil. That of a connection's own
-// webhook_event_url has the connection's id. The endpoint is shared: read only.
+// Webhook returns an endpoint, or nil. The endpoint of a connection's webhook_event_url
+// has the connection's id. Endpoints are shared: read only.
 func (s *Snapshot) Webhook(endpoint id.ID) *webhook.Endpoint {
 	return s.webhooks.get(uint64(endpoint), endpoint)
 }
 
-// Webhooks calls yield for every endpoint that may want events of a connection,
-// which is 0 for events of the account: those of the whole account and those of
-// the connection. What an endpoint wants is asked of itself.
+// Webhooks calls yield for every endpoint of the account and of the connection, which is
+// 0 for events of the account itself. The endpoint knows which events it wants.
 func (s *Snapshot) Webhooks(account, connection id.ID, yield func(*webhook.Endpoint) bool) {
 	for _, scope := range [...]id.ID{account, connection} {
 		if scope == 0 {
@@ -30,7 +29,8 @@ func (s *Snapshot) Webhooks(account, connection id.ID, yield func(*webhook.Endpo
 	}
 }
 
-// Listens says whether anybody may want events of a connection or, with 0, of the account.
+// Listens reports whether an endpoint may want events of a connection or, for 0, of the
+// account.
 func (s *Snapshot) Listens(account, connection id.ID) bool {
 	return len(s.listeners.get(uint64(account), account)) > 0 ||
 		connection != 0 && len(s.listeners.get(uint64(connection), connection)) > 0

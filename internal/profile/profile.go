@@ -1,8 +1,8 @@
-// Package profile is the outbound voice profile: who may call where, at which
-// maximum rate, how many calls at once, how much money a day, what is recorded.
+// Package profile defines the outbound voice profile: which destinations may be called,
+// at which maximum rate, how many calls at once, how much money a day, what is recorded.
 //
-// The struct below is the resource on the wire, in the store and in the domain
-// alike; its tags carry the limits that the API checks and documents. The tag mark and
+// The struct below is the resource on the wire, in the store and in the domain. Its tags
+// carry the limits that the API checks and documents. The tag mark and
 // the comment of a field are its row in docs/COMPATIBILITY.md.
 package profile
 
@@ -21,10 +21,10 @@ const (
 	EndCalls      = "end_calls"       // running calls end at their grant's end: booked charges never pass the limit
 )
 
-// What follows a day's limit that was reached.
+// What happens after a daily limit was reached.
 const (
-	ResumeAtReset     = "resume_at_reset"     // calls are admitted again from 00:00 UTC on
-	HoldUntilReleased = "hold_until_released" // none is until the limit is released
+	ResumeAtReset     = "resume_at_reset"     // calls are admitted again from 00:00 UTC
+	HoldUntilReleased = "hold_until_released" // no call is admitted until the limit is released
 )
 
 // Recording types.
@@ -58,7 +58,7 @@ type Profile struct {
 	MaxDestinationRate *money.Rate `json:"max_destination_rate" mark:"enforced" doc:"The highest price per minute, in USD, of a call that is let through; null means no maximum."`
 	// a text, USD a UTC day, exact; counts per profile
 	DailySpendLimit *money.Amount `json:"daily_spend_limit" mark:"enforced" doc:"The most that calls may cost in a UTC day, in USD, as a decimal string."`
-	// true needs a limit: without one it would protect nobody, so that is a 422
+	// true without a limit is a 422, since it would limit nothing
 	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" mark:"enforced" doc:"Whether daily_spend_limit is enforced."`
 	// an object; see its members. As it is when the call starts: a change during the call has no effect on it
 	CallRecording CallRecording `json:"call_recording" mark:"enforced"`

@@ -23,7 +23,7 @@ func NewSpendLimit() SpendLimit {
 	return SpendLimit{SpendLimitAction: BlockNewCalls, AfterLimit: ResumeAtReset}
 }
 
-// Complete fills in the defaults of what was written before there were such limits.
+// Complete sets the defaults of stored data that is older than these limits.
 func (l *SpendLimit) Complete() {
 	if l.SpendLimitAction == "" {
 		l.SpendLimitAction = BlockNewCalls
@@ -39,10 +39,10 @@ func (p *Profile) Limit() *SpendLimit {
 		SpendLimitAction: p.SpendLimitAction, AfterLimit: p.AfterLimit}
 }
 
-// Limits says whether there is a limit in force.
+// Limits reports whether a limit is in force.
 func (l *SpendLimit) Limits() bool { return l.DailySpendLimitEnabled && l.DailySpendLimit != nil }
 
-// Validate says what is wrong with the limit.
+// Validate returns the problems of the limit.
 func (l *SpendLimit) Validate() []field.Error {
 	if l.DailySpendLimitEnabled && l.DailySpendLimit == nil {
 		return []field.Error{missingLimit()}
@@ -52,5 +52,6 @@ func (l *SpendLimit) Validate() []field.Error {
 
 func missingLimit() field.Error {
 	return field.Error{Pointer: "/daily_spend_limit", Code: field.Missing,
-		Detail: "daily_spend_limit_enabled is true, which without a daily_spend_limit limits nothing. Give a limit such as \"100.00\", or disable it."}
+		Detail: "daily_spend_limit_enabled is true, which without a daily_spend_limit limits nothing. " +
+			"Give a limit such as \"100.00\", or disable it."}
 }

@@ -11,7 +11,7 @@ import (
 // TimeOfDay is a time of day as the duration since midnight, below 24 hours.
 type TimeOfDay time.Duration
 
-// ErrTimeOfDay says that a text is none of the forms that Telnyx documents.
+// ErrTimeOfDay means that a text has none of the forms that Telnyx documents.
 var ErrTimeOfDay = errors.New("not a time of day such as 08:00, 08:00:00 or 08:00:00.00Z")
 
 // ParseTimeOfDay reads HH:MM, HH:MM:SS or HH:MM:SS with a fraction, each with or

@@ -10,8 +10,8 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// Validate says everything that is wrong with the profile's values beyond what
-// the tags of its fields already say: names of countries, ranges and number
+// Validate returns all problems of the profile that the tags of its fields do not
+// express: names of countries, ranges and number
 // types, the time zone, and values that only make sense together.
 func (p *Profile) Validate() []field.Error {
 	var errs []field.Error
@@ -24,7 +24,7 @@ func (p *Profile) Validate() []field.Error {
 	for i, name := range p.BlockedNumberTypes {
 		if _, ok := e164.ParseNumberType(name); !ok {
 			errs = append(errs, field.Error{Pointer: "/blocked_number_types/" + strconv.Itoa(i), Code: field.NotListed,
-				Detail: fmt.Sprintf("%.40q is not a number type. Known are %s.", name, numberTypeList())})
+				Detail: fmt.Sprintf("%.40q is not a number type. Known types are %s.", name, numberTypeList())})
 		}
 	}
 	if p.DailySpendLimitEnabled && p.DailySpendLimit == nil {
@@ -38,7 +38,7 @@ func (p *Profile) Validate() []field.Error {
 	return append(errs, p.CallingWindow.validate()...)
 }
 
-// destinationProblem is empty for a destination that may be whitelisted.
+// destinationProblem returns "" for a destination that may be whitelisted.
 func destinationProblem(name string) string {
 	if _, ok := e164.CountryByAlpha2(name); ok {
 		return ""
@@ -80,7 +80,7 @@ func (w *CallingWindow) validate() []field.Error {
 	return errs
 }
 
-// knownTimeZone refuses "Local" and "", which mean something else on each machine.
+// knownTimeZone refuses "Local" and "", whose meaning depends on the machine.
 func knownTimeZone(name string) bool {
 	if name == "" || name == "Local" {
 		return false

@@ -15,7 +15,7 @@ type Window struct {
 	Limited     bool // false for a profile without a window
 }
 
-// NoLimit is the value of a compiled limit that is not set.
+// NoLimit is the compiled value of a limit that is not set.
 const NoLimit = -1
 
 // Compile resolves the time zone. A missing start means midnight and a missing
@@ -44,13 +44,13 @@ func (w *CallingWindow) Compile() (Window, error) {
 	return compiled, nil
 }
 
-// Locate says whether a call may start at now, and which instance of the window
-// now falls in: the number of days from 1970-01-01 to the local date on which the
+// Locate reports whether a call may start at now and returns the instance of the window
+// that now falls in: the number of days from 1970-01-01 to the local date on which the
 // instance began. In a window that crosses midnight the hours after midnight
 // belong to the instance of the day before.
 //
 // On the two days a year when clocks change, the window follows the wall clock:
-// an hour that occurs twice is open twice, one that is skipped is not there.
+// an hour that occurs twice is open twice, and one that is skipped does not occur.
 func (w *Window) Locate(now time.Time) (open bool, instance int32) {
 	var local time.Time
 	if w.Location != nil && w.Location != time.UTC {

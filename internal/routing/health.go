@@ -2,7 +2,7 @@ package routing
 
 import "time"
 
-// State is whether calls go to a gateway.
+// State tells whether calls go to a gateway.
 type State string
 
 // The states.
@@ -13,10 +13,10 @@ const (
 	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After)
 	StateUnregistered State = "unregistered" // its registration is not in force
 	StateDisabled     State = "disabled"
-	StateForbidden    State = "forbidden" // its address leads where this server does not send
+	StateForbidden    State = "forbidden" // its address is one that this server does not send to
 )
 
-// Health is what one server has seen of a gateway since its start.
+// Health is what one server has observed of a gateway since it started.
 type Health struct {
 	State State     `json:"state" readOnly:"true" enum:"up,down,tripped,resting,unregistered,disabled,forbidden"`
 	Since time.Time `json:"since" readOnly:"true" doc:"Since when it is in this state."`

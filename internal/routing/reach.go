@@ -14,7 +14,7 @@ import (
 // AllowPrivate is the operator's setting that lets gateways be in private networks.
 const AllowPrivate = "--gateway-allow-private (TOLLGATE_GATEWAY_ALLOW_PRIVATE, gateway_allow_private)"
 
-// Refused says why calls do not go to a target.
+// Refused explains why calls do not go to a target.
 func Refused(target string, why reach.Refusal) string {
 	if why.Allowable {
 		const text = "%.300s is %s, where calls go only if the operator allows it by %s."
@@ -23,8 +23,8 @@ func Refused(target string, why reach.Refusal) string {
 	return fmt.Sprintf("%.300s is %s, where calls never go.", target, why.What)
 }
 
-// Reachable says what of the gateway leads where this server does not send, as far
-// as its text shows. Where a name leads is judged whenever it is resolved.
+// Reachable returns a problem if the gateway's address is one that this server does not
+// send to. A name is judged later, each time it is resolved.
 func (g *Gateway) Reachable(guard *reach.Guard) []field.Error {
 	why, ok := g.judge(guard)
 	if ok {
@@ -48,8 +48,8 @@ func (g *Gateway) judge(guard *reach.Guard) (why reach.Refusal, ok bool) {
 	return why, true
 }
 
-// Target is the host of the address, without brackets, and its port: 0 when a name
-// comes without one, and the transport's when an address does.
+// Target returns the host of the address, without brackets, and its port. A name without
+// a port has port 0, an IP address without one has the port of the transport.
 func (g *Gateway) Target() (host string, port uint16) {
 	if ip, err := netip.ParseAddr(strings.Trim(g.Address, "[]")); err == nil {
 		return ip.String(), DefaultPort(g.Transport)
@@ -65,7 +65,7 @@ func (g *Gateway) Target() (host string, port uint16) {
 	return h, uint16(n)
 }
 
-// DefaultPort is where SIP is served (RFC 3261 section 19.1.2).
+// DefaultPort is the default port of SIP (RFC 3261 section 19.1.2).
 func DefaultPort(transport string) uint16 {
 	if transport == "tls" {
 		return 5061

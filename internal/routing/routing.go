@@ -1,5 +1,5 @@
-// Package routing is where calls go: gateways, which are carriers' trunks, and
-// the order in which they are tried.
+// Package routing defines where calls go: gateways, which are carriers' trunks, and the
+// order in which they are tried.
 package routing
 
 import (
@@ -18,8 +18,8 @@ import (
 const (
 	FormatPlusE164 = "+e164" // +442079460000
 	FormatE164     = "e164"  // 442079460000
-	// FormatNational is 02079460000 inside of the gateway's country, and its
-	// international prefix with the number elsewhere: 0012125550100.
+	// FormatNational is 02079460000 inside the gateway's country. Elsewhere it is the
+	// international prefix and the number: 0012125550100.
 	FormatNational = "national"
 
 	// The values of a gateway's encrypted_media.
@@ -85,7 +85,7 @@ func NewGateway() Gateway {
 	}
 }
 
-// Complete gives the fields that a server before them has not written their defaults.
+// Complete sets the defaults of fields that are missing in older stored data.
 func (g *Gateway) Complete() {
 	if g.PassHeaders == nil {
 		g.PassHeaders = []string{}
@@ -98,7 +98,7 @@ func (g *Gateway) Complete() {
 	g.BreakerFailures, g.BreakerSecs = fresh.BreakerFailures, fresh.BreakerSecs
 }
 
-// Host is the host of the address, without its port and without brackets.
+// Host returns the host of the address, without port and brackets.
 func (g *Gateway) Host() string {
 	if _, err := netip.ParseAddr(strings.Trim(g.Address, "[]")); err == nil {
 		return strings.Trim(g.Address, "[]")
@@ -109,7 +109,7 @@ func (g *Gateway) Host() string {
 	return g.Address
 }
 
-// ServerName is what the certificate of the gateway must name.
+// ServerName returns the name that the gateway's certificate must carry.
 func (g *Gateway) ServerName() string {
 	if g.TLSServerName != nil && *g.TLSServerName != "" {
 		return *g.TLSServerName
@@ -117,17 +117,17 @@ func (g *Gateway) ServerName() string {
 	return strings.TrimSuffix(g.Host(), ".")
 }
 
-// UserPart is the user part of the Request-URI with which the gateway is called.
+// UserPart returns the user part of the Request-URI for the gateway.
 func (g *Gateway) UserPart(callee e164.Number) string {
 	return g.Prefix + strip(g.format(callee, g.NumberFormat), g.StripDigits)
 }
 
-// CallerPart is the user part of From with which the gateway is called.
+// CallerPart returns the user part of the From header for the gateway.
 func (g *Gateway) CallerPart(caller e164.Number) string {
 	return g.CallerPrefix + strip(g.format(caller, g.CallerFormat), g.CallerStripDigits)
 }
 
-// strip takes digits off the front, and a plus sign with them.
+// strip removes digits from the front, with a plus sign before them.
 func strip(number string, digits int32) string {
 	if digits <= 0 {
 		return number
@@ -161,7 +161,7 @@ func (g *Gateway) format(n e164.Number, form string) string {
 	return text
 }
 
-// country is that of the format national; 0 for none.
+// country returns the country of the national format, or 0.
 func (g *Gateway) country() e164.Country {
 	if g.CountryCode == nil {
 		return 0
@@ -188,8 +188,8 @@ func Order(gateways []*Gateway, seed uint64) []*Gateway {
 	return ordered
 }
 
-// lot is the gateway's lot in a weighted draw without replacement: the largest
-// lot goes first. Drawing u^(1/w) gives each gateway a chance in proportion to
+// lot returns the gateway's lot in a weighted draw without replacement. The largest lot
+// is first. Drawing u^(1/w) gives each gateway a chance in proportion to
 // its weight (Efraimidis and Spirakis, 2006).
 func lot(g *Gateway, seed uint64) float64 {
 	if g.Weight <= 0 {

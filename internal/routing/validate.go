@@ -12,8 +12,8 @@ import (
 	"github.com/tollgate/tollgate/internal/sip"
 )
 
-// Validate says everything that is wrong with the gateway's values beyond what
-// the tags of its fields already say.
+// Validate returns all problems of the gateway that the tags of its fields do not
+// express.
 func (g *Gateway) Validate() []field.Error {
 	var errs []field.Error
 	if !validAddress(g.Address) {
@@ -34,7 +34,7 @@ func (g *Gateway) Validate() []field.Error {
 	for i, status := range g.FailoverStatuses {
 		if status < 400 || status > 699 {
 			errs = append(errs, field.Error{Pointer: "/failover_statuses/" + strconv.Itoa(i), Code: field.OutOfRange,
-				Detail: "Not a final SIP status of a failure. Give one from 400 to 699, such as 480."})
+				Detail: "Not a final SIP failure status. Give one from 400 to 699, such as 480."})
 		}
 	}
 	for i, name := range g.PassHeaders {
@@ -45,7 +45,7 @@ func (g *Gateway) Validate() []field.Error {
 	}
 	if g.Register && g.RegisterExpiresSecs < 60 {
 		errs = append(errs, field.Error{Pointer: "/register_expires_secs", Code: field.OutOfRange,
-			Detail: "Too short an interval for registrations. Give at least 60."})
+			Detail: "The interval of registrations is too short. Give at least 60."})
 	}
 	hasUser, hasPassword := g.UserName != nil && *g.UserName != "", g.Password != nil && *g.Password != ""
 	if hasUser != hasPassword {
@@ -67,7 +67,7 @@ func (g *Gateway) Validate() []field.Error {
 	return errs
 }
 
-// countryProblems says what keeps the format national from being written.
+// countryProblems returns what prevents numbers in the national format.
 func (g *Gateway) countryProblems() []field.Error {
 	const pointer = "/country_code"
 	if g.CountryCode == nil || *g.CountryCode == "" {
@@ -75,7 +75,7 @@ func (g *Gateway) countryProblems() []field.Error {
 			return nil
 		}
 		return []field.Error{{Pointer: pointer, Code: field.Missing,
-			Detail: "The format national is that of a country. Give its ISO 3166-1 alpha-2 code such as \"GB\"."}}
+			Detail: "The national format needs a country. Give its ISO 3166-1 alpha-2 code such as \"GB\"."}}
 	}
 	country, ok := e164.CountryByAlpha2(*g.CountryCode)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Check says which values are outside the limits and forms of their settings.
+// Check returns the values that are outside the limits or forms of their settings.
 func Check(settings any) (problems []error) {
 	for _, s := range Of(settings) {
 		problems = append(problems, s.check()...)
@@ -34,8 +34,8 @@ func (s *Setting) check() (problems []error) {
 	return problems
 }
 
-// texts are the texts of the setting that have to have its form. One that has no default
-// may be empty.
+// texts are the texts that must have the form of the setting. A setting without a
+// default may be empty.
 func (s *Setting) texts() []string {
 	if list, ok := s.field.Interface().([]string); ok {
 		return list
@@ -46,7 +46,7 @@ func (s *Setting) texts() []string {
 	return []string{s.field.String()}
 }
 
-// checkHostPort refuses the names of ports too: what listens is compared by numbers.
+// checkHostPort also refuses named ports, since listeners are compared by number.
 func checkHostPort(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -56,7 +56,7 @@ func checkHostPort(address string) error {
 	return err
 }
 
-// withinLimits is false for what is not a number.
+// withinLimits returns false for NaN.
 func (s *Setting) withinLimits() bool {
 	return (s.Min == "" || s.compare(s.Min, func(value, limit float64) bool { return value >= limit })) &&
 		(s.Max == "" || s.compare(s.Max, func(value, limit float64) bool { return value <= limit }))
@@ -65,7 +65,7 @@ func (s *Setting) withinLimits() bool {
 func (s *Setting) compare(limit string, holds func(value, limit float64) bool) bool {
 	parsed, err := parseNumber(s.field, limit)
 	if err != nil {
-		panic(fmt.Sprintf("the limit of %s: %v", s.title(), err)) // a fault of the program
+		panic(fmt.Sprintf("the limit of %s: %v", s.title(), err)) // a bug
 	}
 	return holds(float(s.field), float(parsed))
 }
@@ -80,7 +80,7 @@ func float(number reflect.Value) float64 {
 	return number.Float()
 }
 
-// Limits says in words which values the setting may have; "" when there is no limit.
+// Limits describes the allowed values of the setting. It returns "" if there is no limit.
 func (s *Setting) Limits() string {
 	unit := ""
 	if s.Unit != "" {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Markdown is the reference of settings: a table for each part.
+// Markdown renders the reference of the settings, one table for each part.
 func Markdown(settings ...any) string {
 	var out strings.Builder
 	part := ""
@@ -45,14 +45,14 @@ func (s *Setting) writeRow(out *strings.Builder) {
 	limits := cmp.Or(s.Limits(), s.Unit, s.Form, strings.ReplaceAll(s.Enum, ",", ", "))
 	help := s.Help
 	if s.Reload {
-		help += " SIGHUP puts a new value in force."
+		help += " SIGHUP applies a new value."
 	}
 	fmt.Fprintf(out, "| %s | %s | %s | %s |\n", names, value, limits, strings.ReplaceAll(help, "|", "\\|"))
 }
 
 func code(text string) string { return "`" + text + "`" }
 
-// Bool says whether the setting is either on or off.
+// Bool reports whether the setting is either on or off.
 func (s *Setting) Bool() bool {
 	_, ok := s.field.Interface().(bool)
 	return ok

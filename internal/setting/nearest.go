@@ -2,13 +2,12 @@ package setting
 
 import "slices"
 
-// Nearest is the name among known that it takes the fewest changes of letters to make of
-// name.
+// Nearest returns the known name with the smallest edit distance to name.
 func Nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
-// distance counts the letters to insert, remove or replace to make b of a.
+// distance returns the edit distance between a and b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1) // from the letters of a so far to each beginning of b
 	for j := range row {

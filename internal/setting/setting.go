@@ -11,9 +11,9 @@
 //	default  the value when none is given
 //	unit     the unit of a number
 //	min, max the limits of a number or a duration
-//	form     what each text has to look like: host:port
-//	enum     the values that a text may have, with commas between them
-//	reload   SIGHUP puts a new value in force
+//	form     the form of each text: host:port
+//	enum     the allowed values, separated by commas
+//	reload   SIGHUP applies a new value
 //	secret   the value may be a secret: it is read from the environment; with kong:"-" from nowhere else
 //
 // Fields of embedded structs are settings of one part of the program. The tag part of the
@@ -37,14 +37,14 @@ type Setting struct {
 	Default    string
 	Min, Max   string
 	Form, Enum string
-	Reload     bool // SIGHUP puts it in force
+	Reload     bool // SIGHUP applies it
 	Secret     bool // the environment may hold a secret
-	NoFlag     bool // it has a variable alone
+	NoFlag     bool // it can be set only by its variable
 
 	field reflect.Value
 }
 
-// Flag is the name of the flag; empty for what must not be an argument.
+// Flag returns the name of the flag, or "" if the setting must not be an argument.
 func (s *Setting) Flag() string {
 	if s.NoFlag {
 		return ""
@@ -52,12 +52,12 @@ func (s *Setting) Flag() string {
 	return "--" + s.Name
 }
 
-// Variable is the name of the environment variable.
+// Variable returns the name of the environment variable.
 func (s *Setting) Variable() string {
 	return "TOLLGATE_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
 }
 
-// Key is the key in the config file; empty for what must not be in it.
+// Key returns the key in the config file, or "" if the setting must not be there.
 func (s *Setting) Key() string {
 	if s.NoFlag {
 		return ""
@@ -65,10 +65,10 @@ func (s *Setting) Key() string {
 	return Key(s.Name)
 }
 
-// Key is the key in the config file of a flag.
+// Key returns the key in the config file for a flag.
 func Key(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
-// Value is what the setting is set to.
+// Value returns the value of the setting.
 func (s *Setting) Value() any { return s.field.Interface() }
 
 // title names the setting in an error message.
@@ -105,14 +105,14 @@ func collect(list []Setting, of reflect.Value, part, see string) []Setting {
 	return list
 }
 
-// SetDefaults gives each setting its default.
+// SetDefaults sets every setting to its default.
 func SetDefaults(settings any) {
 	for _, s := range Of(settings) {
 		if s.Default == "" {
 			continue
 		}
 		if err := s.parse(s.Default); err != nil {
-			panic(fmt.Sprintf("the default of %s: %v", s.title(), err)) // a fault of the program
+			panic(fmt.Sprintf("the default of %s: %v", s.title(), err)) // a bug
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (s *Setting) parse(text string) error {
 	return nil
 }
 
-// parseNumber reads a number of the type that the field has.
+// parseNumber parses a number of the field's type.
 func parseNumber(field reflect.Value, text string) (reflect.Value, error) {
 	var number any
 	var err error
@@ -150,7 +150,7 @@ func parseNumber(field reflect.Value, text string) (reflect.Value, error) {
 	return reflect.ValueOf(number), err
 }
 
-// ReadSecrets fills the secrets that are empty from the environment.
+// ReadSecrets sets the secrets that are empty from the environment.
 func ReadSecrets(settings any, getenv func(string) string) {
 	for _, s := range Of(settings) {
 		if s.Secret && s.field.String() == "" {
@@ -159,8 +159,8 @@ func ReadSecrets(settings any, getenv func(string) string) {
 	}
 }
 
-// CopyReloadable gives the settings that take effect while the program runs the
-// values of other, which points to a struct of the same type.
+// CopyReloadable copies the settings that can change while the program runs from other,
+// which points to a struct of the same type.
 func CopyReloadable(settings, other any) {
 	from := Of(other)
 	for i, s := range Of(settings) {
@@ -178,10 +178,11 @@ func Name(settings, field any) string {
 			return s.title()
 		}
 	}
-	panic("setting: the field is not one of the struct's settings") // a fault of the program
+	panic("setting: the field is not one of the struct's settings") // a bug
 }
 
-// Errorf is an error that begins with the name of the setting whose value field points to.
+// Errorf returns an error that begins with the name of the setting whose value field
+// points to.
 func Errorf(settings, field any, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", Name(settings, field), fmt.Errorf(format, args...))
 }

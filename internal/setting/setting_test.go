@@ -119,7 +119,7 @@ func TestMarkdown(t *testing.T) {
 	got := Markdown(new(settings))
 	for _, want := range []string{
 		"\n## Limits\n\n[LIMITS.md](LIMITS.md) says more.\n",
-		"| `--wait`<br>`TOLLGATE_WAIT`<br>`wait` | `10s` | at least 1s | How long. SIGHUP puts a new value in force. |\n",
+		"| `--wait`<br>`TOLLGATE_WAIT`<br>`wait` | `10s` | at least 1s | How long. SIGHUP applies a new value. |\n",
 		"| `--on`<br>`TOLLGATE_ON`<br>`on` | off |  | On or off, not a\\|b. |\n",
 		"| `TOLLGATE_SECRET` |  |  | Secret. |\n",
 	} {

@@ -1,5 +1,5 @@
-// Package verification is the proof that a number is an account's to show: a code that
-// the server says in a call to the number, and that the account gives back.
+// Package verification proves that an account may show a number: the server says a code
+// in a call to the number, and the account gives it back.
 package verification
 
 import (
@@ -17,24 +17,24 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// Number is a number that an account has verified, or began to.
+// Number is a number that an account has verified or has begun to verify.
 type Number struct {
 	collection.Head[id.ID]
 	PhoneNumber e164.Number `json:"phone_number"`
 	VerifiedAt  *time.Time  `json:"verified_at"` // nil: not yet
 	collection.Times
 
-	// CodeHash is a keyed hash of the last code, "" once it is of no use any more.
+	// CodeHash is a keyed hash of the last code, or "" once the code is used up.
 	CodeHash      string     `json:"code_hash"`
 	CodeExpiresAt *time.Time `json:"code_expires_at"`
 	TriesLeft     int        `json:"tries_left"`
 	CallID        *uuid.UUID `json:"call_id"` // of the call in which the code was said
 }
 
-// Verified says whether the number is known to be the account's.
+// Verified reports whether the account has verified the number.
 func (n *Number) Verified() bool { return n.VerifiedAt != nil }
 
-// CodeLife is how long a code is good, and Tries how often it may be given.
+// CodeLife is how long a code is valid, and Tries how often it may be tried.
 const (
 	CodeLife = 10 * time.Minute
 	Tries    = 5
@@ -52,29 +52,29 @@ func NewCode() (string, error) {
 	return fmt.Sprintf("%0*d", codeDigits, n), nil
 }
 
-// IsCode says whether a text has the form of a code.
+// IsCode reports whether a text has the form of a code.
 func IsCode(text string) bool {
 	return len(text) == codeDigits && strings.Trim(text, "0123456789") == ""
 }
 
-// Outcome is what a code that was given is worth.
+// Outcome is the result of trying a code.
 type Outcome uint8
 
 // The outcomes of Try.
 const (
 	Right   Outcome = iota
-	Wrong           // and there are tries left, or none any more
-	Expired         // or none was made, or it was given too often
+	Wrong           // whether or not tries are left
+	Expired         // or no code was made, or it was tried too often
 )
 
-// Begin gives a number that is not verified a new code, in the place of any before.
+// Begin gives a number that is not verified a new code, which replaces any earlier one.
 func (n *Number) Begin(hash string, call uuid.UUID, now time.Time) {
 	n.CodeHash, n.CallID, n.TriesLeft = hash, &call, Tries
 	n.CodeExpiresAt = new(now.Add(CodeLife))
 }
 
-// Try counts a code that was given. matches says whether it is the last one that was
-// made; it counts for nothing once that is too old or was tried too often.
+// Try counts an attempt. matches tells whether the code is the last one made. It is
+// ignored if that code is too old or was tried too often.
 func (n *Number) Try(matches bool, now time.Time) Outcome {
 	if n.CodeHash == "" || n.TriesLeft <= 0 || n.CodeExpiresAt == nil || !now.Before(*n.CodeExpiresAt) {
 		n.CodeHash = ""
@@ -89,9 +89,9 @@ func (n *Number) Try(matches bool, now time.Time) Outcome {
 	return Wrong
 }
 
-// Budget is how many calls are placed to say codes: by one account to one number, by all
-// accounts to one number, by one account, and by the server. The person called did not
-// ask for it, perhaps.
+// Budget limits the calls that say codes: of one account to one number, of all accounts
+// to one number, of one account, and of the server. The person called may not have asked
+// for the call.
 type Budget struct{ Hour, Day int }
 
 // The budgets.
@@ -102,17 +102,17 @@ var (
 	OfServer      = Budget{Hour: 300, Day: 2000}
 )
 
-// Calls are the calls of the last hour and of the last day that a budget counts.
+// Calls counts the verification calls of the last hour and of the last day.
 type Calls struct{ Hour, Day int }
 
-// Left says whether one more call is within the budget.
+// Left reports whether the budget allows one more call.
 func (b Budget) Left(c Calls) bool { return c.Hour < b.Hour && c.Day < b.Day }
 
-// ErrBudget says that a call to the number would be one too many.
+// ErrBudget means that one more call to the number would exceed the budget.
 var ErrBudget = errors.New("too many verification calls")
 
-// BudgetError says when another call may be placed. It does not say whose calls were too
-// many: they may be another account's. It wraps ErrBudget.
+// BudgetError tells when the next call may be placed. It does not tell which calls used
+// up the budget, since they may be another account's. It wraps ErrBudget.
 type BudgetError struct{ After time.Duration }
 
 func (e *BudgetError) Error() string { return fmt.Sprintf("%v: the next in %v", ErrBudget, e.After) }
@@ -120,16 +120,16 @@ func (e *BudgetError) Error() string { return fmt.Sprintf("%v: the next in %v", 
 // Unwrap returns ErrBudget.
 func (e *BudgetError) Unwrap() error { return ErrBudget }
 
-// ErrVerified says that the number is verified already.
+// ErrVerified means that the number is verified already.
 var ErrVerified = errors.New("the number is verified already")
 
-// verifiable are the types of numbers that a person can answer and show, at a price that
-// no one profits from.
+// verifiable are the types of numbers that a person can answer and show, and that earn
+// no one money when they are called.
 var verifiable = []e164.NumberType{e164.TypeFixedLine, e164.TypeMobile, e164.TypeFixedLineOrMobile,
 	e164.TypeTollFree, e164.TypeVoIP, e164.TypeUAN}
 
-// Callable says whether the server calls a number that the plan judges so: of a type that
-// can be verified, whatever else a network could take it for.
+// Callable reports whether the server calls a number that the plan classifies so. Every
+// type that a network could assign to it must be verifiable.
 func Callable(j *e164.Judgement) bool {
 	var allowed e164.NumberTypeSet
 	for _, t := range verifiable {
@@ -138,20 +138,20 @@ func Callable(j *e164.Judgement) bool {
 	return j.Exact() && allowed.Has(j.Type) && j.Possible&^allowed == 0
 }
 
-// ExtensionProblem says what is wrong with a sequence of keys to be dialled once the callee
-// has answered, "" for nothing.
+// ExtensionProblem validates a sequence of keys to dial once the callee has answered. It
+// returns "" if the sequence is valid.
 func ExtensionProblem(extension string) string {
 	if rest := strings.Trim(extension, "0123456789ABCD*#wW"); rest != "" {
-		return fmt.Sprintf("it has %q; known are the digits, A to D, * and #, w for a pause of half a second "+
+		return fmt.Sprintf("it has %q; allowed are digits, A to D, * and #, w for a pause of half a second "+
 			"and W for one of a second", rest[:1])
 	}
 	return ""
 }
 
-// Call is the call that says a code. It is the only thing that has the code itself.
+// Call is the call that says a code. Nothing else holds the code itself.
 type Call struct {
 	ID         uuid.UUID // of the call, its decision and its record
-	Connection id.ID     // as whose call it goes
+	Connection id.ID     // that the call is attributed to
 	// From is the caller id that the connection is asked to show; To itself for none.
 	From, To        e164.Number
 	Code, Extension string
