@@ -177,8 +177,8 @@ func (a *App) build(ctx context.Context) error {
 		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
-		SayCode: a.codeSayer(anchor),
-		Trace:   tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
+		SayCode: a.codeSayer(anchor), Registrations: a.sip,
+		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
 		RateLimit: rest.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil

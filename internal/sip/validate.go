@@ -460,9 +460,9 @@ func (m *Wire) anyAddress(id headerID) (all, one bool) {
 
 func checkMethod(m *Wire) refusal {
 	switch m.start.method {
-	case "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "INFO":
+	case "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "INFO", "REGISTER":
 		return refusal{}
-	case "REGISTER", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH":
+	case "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH":
 		return refusal{405, "Method Not Allowed", "Allow: " + allowedMethods}
 	}
 	return refusal{501, "Not Implemented", "Allow: " + allowedMethods}

@@ -23,7 +23,7 @@ import (
 func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named string) (c *policy.Connection, ok bool) {
 	value := m.Authorization(sh.srv.config.Realm)
 	if !sip.IsDigest(value) {
-		sh.challenge(m, algorithmsOf(snapshot.ByUser(cmp.Or(named, sip.AddressUser(m.From)))), false)
+		sh.challenge(m, algorithmsOf(snapshot.ByUser(askedUser(m, named))), false)
 		return nil, false
 	}
 	credentials, ok := sip.ReadCredentials(value)
@@ -87,7 +87,8 @@ func (sh *shard) verify(credentials *sip.Credentials, c *policy.Connection, m *m
 		srv.strayed(c, source, sh.now)
 		right = false // and from here on it is a wrong one
 	}
-	if right && credentials.Signed(m.URI) {
+	// The Request-URI of a REGISTER names the registrar alone.
+	if right && (credentials.Signed(m.URI) || m.Method == "REGISTER") {
 		return true
 	}
 	if !right {
@@ -124,9 +125,12 @@ func algorithmsOf(c *policy.Connection) []string {
 func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 	sh.srv.count.challenges.Add(1)
 	nonce := sh.srv.nonces.Issue(m.peer.Addr.Addr(), sh.now)
-	extra, first := "", ""
+	status, phrase, name, extra, first := 407, "Proxy Authentication Required", "Proxy-Authenticate", "", ""
+	if m.Method == "REGISTER" { // which we serve ourselves
+		status, phrase, name = 401, "Unauthorized", "WWW-Authenticate"
+	}
 	for _, algorithm := range algorithms {
-		extra += `Proxy-Authenticate: Digest realm="` + sh.srv.config.Realm + `", nonce="` + nonce +
+		extra += name + `: Digest realm="` + sh.srv.config.Realm + `", nonce="` + nonce +
 			`", algorithm=` + algorithm + `, qop="auth"`
 		if stale {
 			extra += ", stale=true"
@@ -136,5 +140,5 @@ func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 			first = extra
 		}
 	}
-	sh.answerStateless(m, 407, "Proxy Authentication Required", extra, first)
+	sh.answerStateless(m, status, phrase, extra, first)
 }

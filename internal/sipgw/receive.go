@@ -75,6 +75,8 @@ func (sh *shard) receiveRequest(m *message) {
 		sh.receiveInDialog(m)
 	case m.Method == "INVITE":
 		sh.receiveInvite(m)
+	case m.Method == "REGISTER":
+		sh.receiveRegister(m)
 	case m.Method == "OPTIONS":
 		sh.answerStateless(m, 200, "OK", sip.LineAllow+lineReliable+"Accept: application/sdp\r\n", "")
 	default:

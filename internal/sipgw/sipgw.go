@@ -99,6 +99,7 @@ type Server struct {
 	tagSecret    [32]byte
 	nonces       *sip.Nonces
 	guesses      *guesses
+	registrar    *registrar
 	strikes      strikes
 	shards       []*shard
 	seed         maphash.Seed
@@ -127,7 +128,7 @@ func New(config Config) *Server {
 	config.setDefaults()
 	srv := &Server{
 		knowsItself: alone,
-		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(),
+		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(), registrar: newRegistrar(),
 		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),

@@ -18,7 +18,7 @@ type counters struct {
 	attempts, refused, answered, forks, ledgerErrors        atomic.Uint64
 	challenges, authFailures, authStrays, authReplays, bans atomic.Uint64
 	mediaErrors, paced, crowded                             atomic.Uint64
-	guessesHeld                                             atomic.Uint64
+	guessesHeld, registrations                              atomic.Uint64
 }
 
 // Stats is a snapshot of what the server has counted since its start.
@@ -35,18 +35,20 @@ type Stats struct {
 	Handshakes  uint64 // TLS handshakes that peers did not complete
 	Panics      uint64 // messages and timers that made the engine panic
 
-	Attempts     uint64 // new calls that were put to the ledger
-	Refused      uint64 // of those, by the rules
-	Answered     uint64
-	Forks        uint64 // late answers of carriers, which were hung up on
-	LedgerErrors uint64 // reservations that the store did not confirm
-	Challenges   uint64
-	AuthFailures uint64 // wrong digests, and right ones from sources that are not allowed
-	AuthStrays   uint64 // right digests from sources that are not allowed
-	AuthReplays  uint64 // digests used before
-	Bans         uint64 // sources that guessed too often
-	GuessesHeld  uint64 // digests that were not checked, since there were too many wrong ones before
-	MediaErrors  uint64 // session descriptions that could not be anchored
+	Attempts      uint64 // new calls that were put to the ledger
+	Refused       uint64 // of those, by the rules
+	Answered      uint64
+	Forks         uint64 // late answers of carriers, which were hung up on
+	LedgerErrors  uint64 // reservations that the store did not confirm
+	Challenges    uint64
+	AuthFailures  uint64 // wrong digests, and right ones from sources that are not allowed
+	AuthStrays    uint64 // right digests from sources that are not allowed
+	AuthReplays   uint64 // digests used before
+	Bans          uint64 // sources that guessed too often
+	GuessesHeld   uint64 // digests that were not checked, since there were too many wrong ones before
+	Registrations uint64 // REGISTERs that were carried out
+	Registered    int    // contacts that are registered
+	MediaErrors   uint64 // session descriptions that could not be anchored
 
 	Unanswered uint64 // requests that got no answer, above the budgets of strangers and of refusals
 	// RefusedConnections are TCP connections above their budget, by transport.ClassNames.
@@ -66,7 +68,9 @@ func (srv *Server) Stats() Stats {
 		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(),
 		Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
-		Unanswered: t.Unanswered.Load(), EvictedConnections: t.Evicted.Load(),
+		Registrations: c.registrations.Load(),
+		Registered:    srv.registered(),
+		Unanswered:    t.Unanswered.Load(), EvictedConnections: t.Evicted.Load(),
 	}
 	for class := range s.RefusedConnections {
 		s.RefusedConnections[class] = t.RefusedConnections[class].Load()

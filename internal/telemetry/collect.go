@@ -59,6 +59,10 @@ var (
 			"an address that is not allowed; held: not checked after too many wrong ones; banned counts the sources that "+
 			"failed too often.",
 		[]string{"result"}, nil)
+	descSIPRegisters = prometheus.NewDesc("tollgate_sip_registers_total",
+		"REGISTER requests that were carried out.", nil, nil)
+	descSIPBindings = prometheus.NewDesc("tollgate_sip_registered_contacts",
+		"Contacts of telephones that are registered with this process.", nil, nil)
 	descSIPCalls = prometheus.NewDesc("tollgate_sip_live_calls",
 		"Calls on the SIP server of this process.", nil, nil)
 	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages waiting to be handled.", nil, nil)
@@ -86,7 +90,8 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts,
 		descSIPAnswered, descSIPForks, descMediaErrors,
-		descSIPLedger, descSIPAuth, descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams,
+		descSIPLedger, descSIPAuth, descSIPRegisters, descSIPBindings,
+		descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams,
 		descLeases, descEmergencies, descEmergencyLive,
 		descPending, descRefused} {
 		out <- d
@@ -123,6 +128,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPAuth, stats.AuthReplays, "replayed")
 	count(descSIPAuth, stats.GuessesHeld, "held")
 	count(descSIPAuth, stats.Bans, "banned")
+	count(descSIPRegisters, stats.Registrations)
+	gauge(descSIPBindings, float64(stats.Registered))
 	load := c.SIPLoad()
 	gauge(descSIPCalls, float64(load.Calls))
 	gauge(descSIPQueue, float64(load.Queued))

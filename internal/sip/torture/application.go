@@ -79,7 +79,7 @@ Contact: <name:John_Smith>
 l: 0
 
 `),
-		Want: refuse(405, allow, "foreign schemes in To, From and Contact are legal syntax; no registrar here"),
+		Want: accept("foreign schemes in To, From and Contact are legal syntax"),
 	},
 	{
 		Name: "bext01", Section: "3.3.5", Valid: true,
@@ -133,7 +133,7 @@ Authorization: NoOneKnowsThisScheme opaque-data=here
 Content-Length:0
 
 `),
-		Want: refuse(405, allow, "an unknown authorization scheme counts as none; no registrar here"),
+		Want: accept("an unknown authorization scheme counts as none"),
 	},
 	{
 		Name: "multi01", Section: "3.3.8",
@@ -223,7 +223,7 @@ Contact: sip:+19725552222@gw1.example.net;unknownparam
 l: 0
 
 `),
-		Want: refuse(405, allow, "a Contact header parameter without brackets is legal; no registrar here"),
+		Want: accept("a Contact header parameter without brackets is legal"),
 	},
 	{
 		Name: "cparam02", Section: "3.3.13", Valid: true,
@@ -239,7 +239,7 @@ Contact: <sip:+19725552222@gw1.example.net;unknownparam>
 l: 0
 
 `),
-		Want: refuse(405, allow, "a Contact URI parameter is legal; no registrar here"),
+		Want: accept("a Contact URI parameter is legal"),
 	},
 	{
 		Name: "regescrt", Section: "3.3.14", Valid: true,
@@ -255,7 +255,7 @@ M: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>
 L:0
 
 `),
-		Want: refuse(405, allow, "a Contact URI in brackets may carry headers; no registrar here"),
+		Want: accept("a Contact URI in brackets may carry headers"),
 	},
 	{
 		Name: "sdp01", Section: "3.3.15", Valid: true,

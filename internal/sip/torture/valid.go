@@ -51,7 +51,7 @@ Contact: <sip:%00%00@host5.example.com>
 L:0
 
 `),
-		Want: refuse(405, allow, "well formed, but the gateway is no registrar (RFC 3261 8.2.1)"),
+		Want: accept("well formed"),
 	},
 	{
 		Name: "esc02", Section: "3.1.1.5", Valid: true,
@@ -94,7 +94,7 @@ l: 0
 	{
 		Name: "dblreq", Section: "3.1.1.8", Valid: true,
 		Bytes: dblreq(),
-		Want:  refuse(405, allow, "one REGISTER; the octets after it are noise (RFC 3261 18.3)"),
+		Want:  accept("one REGISTER; the octets after it are noise (RFC 3261 18.3)"),
 	},
 	{
 		Name: "semiuri", Section: "3.1.1.9", Valid: true,
