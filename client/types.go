@@ -1012,8 +1012,10 @@ type Decision struct {
 	ID         *string `json:"id"`
 	RecordType string  `json:"record_type"`
 	Allowed    bool    `json:"allowed"`
-	CLD        *string `json:"cld"`
-	CLI        *string `json:"cli"`
+	// The gateways that were tried, as in the detail record; empty before the call has ended.
+	Attempts []ShownAttempt `json:"attempts"`
+	CLD      *string        `json:"cld"`
+	CLI      *string        `json:"cli"`
 	// What the SIP reason phrase ends with: Telnyx's D and TM codes, and TG codes of Tollgate's own.
 	Code              *string   `json:"code"`
 	ConnectFee        *Decimal  `json:"connect_fee"`
@@ -1060,9 +1062,13 @@ type DetailRecord struct {
 	RecordType string     `json:"record_type"`
 	AnsweredAt *time.Time `json:"answered_at"`
 	// Always 1: every attempt has a record.
-	Attempted      int64   `json:"attempted"`
-	BilledSec      int64   `json:"billed_sec"`
-	BillingGroupID *string `json:"billing_group_id"`
+	Attempted int64 `json:"attempted"`
+	// The gateways that were tried, in their order, at most 16. status is that of the final response,
+	// and null where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout,
+	// no_media, cancelled, hung_up, stopping or lease_lost; ms is how long it took.
+	Attempts       []ShownAttempt `json:"attempts"`
+	BilledSec      int64          `json:"billed_sec"`
+	BillingGroupID *string        `json:"billing_group_id"`
 	// Seconds from answer to end, a part counting whole.
 	CallSec int64 `json:"call_sec"`
 	// The called number after localisation; null when it is no valid number.
@@ -1647,6 +1653,8 @@ type Forecast struct {
 	ID         *string `json:"id"`
 	RecordType string  `json:"record_type"`
 	Allowed    bool    `json:"allowed"`
+	// The gateways that were tried, as in the detail record; empty before the call has ended.
+	Attempts []ShownAttempt `json:"attempts"`
 	// How many seconds the day's budget allows this call; null when nothing limits it.
 	BudgetSec *int64  `json:"budget_sec"`
 	CLD       *string `json:"cld"`
@@ -1716,8 +1724,11 @@ type Gateway struct {
 	// What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain
 	// RTP, or null for what the caller offers.
 	EncryptedMedia *EncryptedMedia `json:"encrypted_media"`
+	// Whether the next gateway is tried also when this one fails after the phone has rung, which may
+	// ring it again.
+	FailoverAfterRinging bool `json:"failover_after_ringing"`
 	// SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is
-	// tried, besides 3xx, 401, 407, 408 and 5xx.
+	// tried, besides those that docs/SIP.md lists.
 	FailoverStatuses []int64 `json:"failover_statuses"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain *string `json:"from_domain"`
@@ -1730,6 +1741,9 @@ type Gateway struct {
 	// What the format national puts before the national number, such as 1 in the US where the carrier
 	// wants 12125550100; null for the form that is usual in country_code.
 	NationalPrefix *string `json:"national_prefix"`
+	// How long the gateway may say no more than 100 Trying before it is left for the next one. Where
+	// none is left, it may take four times as long.
+	NoRingingSecs int64 `json:"no_ringing_secs"`
 	// The form of the called number: +442079460000, 442079460000, or national, which is 02079460000
 	// for numbers of country_code, and international_prefix with 442079460000 for others.
 	NumberFormat NumberFormat `json:"number_format"`
@@ -1799,8 +1813,11 @@ type GatewayParams struct {
 	// What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain
 	// RTP, or null for what the caller offers.
 	EncryptedMedia Field[EncryptedMedia] `json:"encrypted_media,omitzero"`
+	// Whether the next gateway is tried also when this one fails after the phone has rung, which may
+	// ring it again.
+	FailoverAfterRinging Field[bool] `json:"failover_after_ringing,omitzero"`
 	// SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is
-	// tried, besides 3xx, 401, 407, 408 and 5xx.
+	// tried, besides those that docs/SIP.md lists.
 	FailoverStatuses Field[[]int64] `json:"failover_statuses,omitzero"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain Field[string] `json:"from_domain,omitzero"`
@@ -1811,6 +1828,9 @@ type GatewayParams struct {
 	// What the format national puts before the national number, such as 1 in the US where the carrier
 	// wants 12125550100; null for the form that is usual in country_code.
 	NationalPrefix Field[string] `json:"national_prefix,omitzero"`
+	// How long the gateway may say no more than 100 Trying before it is left for the next one. Where
+	// none is left, it may take four times as long.
+	NoRingingSecs Field[int64] `json:"no_ringing_secs,omitzero"`
 	// The form of the called number: +442079460000, 442079460000, or national, which is 02079460000
 	// for numbers of country_code, and international_prefix with 442079460000 for others.
 	NumberFormat Field[NumberFormat] `json:"number_format,omitzero"`
@@ -1935,6 +1955,9 @@ type Health struct {
 	// The SIP status of the last answer to REGISTER; 0 before, and 408 when none came.
 	RegisterStatus  int64      `json:"register_status"`
 	RegisteredUntil *time.Time `json:"registered_until"`
+	// To which prefixes no calls are sent there for now, because it answered one with 503 and
+	// Retry-After.
+	RestingPrefixes []string `json:"resting_prefixes"`
 	// Since when it is in this state.
 	Since time.Time   `json:"since"`
 	State HealthState `json:"state"`
@@ -2868,6 +2891,14 @@ type SharedUsage struct {
 	Remaining *Decimal `json:"remaining"`
 	// Why calls are refused whatever remains, until it is released; null mostly.
 	SpendHold *SpendHoldDetails `json:"spend_hold"`
+}
+
+// ShownAttempt is attempts of Decision.
+type ShownAttempt struct {
+	GatewayID *string `json:"gateway_id"`
+	Ms        int64   `json:"ms"`
+	Reason    string  `json:"reason"`
+	Status    *int64  `json:"status"`
 }
 
 // ShownSlice is slices of DetailRecord.

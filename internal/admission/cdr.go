@@ -52,6 +52,7 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 		Outcome: outcome, SIPStatus: e.SIPStatus, SIPPhrase: e.SIPPhrase,
 		HangupCause: e.Cause, HangupSource: e.Source, DurationMicros: e.Elapsed.Microseconds(),
 		GrantedSecs: l.GrantedSecs, Rate: l.Rate, Decision: l.Decision, Quality: e.Quality,
+		Attempts: e.Attempts,
 	}
 	if d, err := DecodeDecision(l.Decision); err == nil {
 		f := &d.Facts

@@ -46,12 +46,13 @@ type Ending struct {
 	EndedMicros   int64
 	Elapsed       time.Duration // answer to end by the owner's monotonic clock; 0 if it was not answered
 	Cancelled     bool          // the caller gave up before the answer
+	HungUp        bool          // it ended because of a HangUp
+	Source        record.Side
 	SIPStatus     int32
 	SIPPhrase     string
 	Cause         string
-	Source        record.Side
-	Quality       *record.Quality // nil where the media were not anchored
-	HungUp        bool            // it ended because of a HangUp
+	Quality       *record.Quality  // nil where the media were not anchored
+	Attempts      []record.Attempt // the gateways that were tried
 }
 
 // Settle ends an answered call: the exact charge is posted, the rest of the hold

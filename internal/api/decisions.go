@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -56,6 +57,8 @@ type decisionView struct {
 	FirstGrantCost money.Amount  `json:"first_grant_cost"`
 
 	Rules []admission.Step `json:"rules"`
+
+	Attempts []record.ShownAttempt `json:"attempts" doc:"The gateways that were tried, as in the detail record; empty before the call has ended."`
 }
 
 func viewDecision(d *admission.Decision) decisionView {
@@ -67,6 +70,7 @@ func viewDecision(d *admission.Decision) decisionView {
 		CountryCode: textOrNull(f.Class.Country.Alpha2()), NumberRange: textOrNull(f.Class.Range), TNType: f.Class.Type.String(), Emergency: f.Emergency,
 		ConnectionID: f.Connection, ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
 		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
+		Attempts: []record.ShownAttempt{},
 	}
 	if d.ID != uuid.Nil {
 		v.ID = new(d.ID)
@@ -117,7 +121,14 @@ func (s *server) getDecision(ctx context.Context, in *rest.Request) (*rest.Respo
 	if err != nil {
 		return nil, err
 	}
-	return &rest.Response{Data: viewDecision(&d)}, nil
+	view := viewDecision(&d)
+	switch r, err := s.Calls.Record(ctx, in.Account, attempt); {
+	case err == nil:
+		view.Attempts = r.ShownAttempts()
+	case !errors.Is(err, store.ErrNotFound): // which it is before the call has ended
+		return nil, err
+	}
+	return &rest.Response{Data: view}, nil
 }
 
 // pastGrace forgives the clocks of clients.

@@ -51,19 +51,21 @@ type Call struct {
 	forced   bool      // gateways that were skipped are tried all the same
 	rung     bool      // the current gateway has rung
 	retryAt  time.Time // no command before this, after the store failed
-	failures int       // of the store in a row
+	failures int32     // of the store in a row
 	patience time.Time // until when an emergency call waits for the decision
 	timer    time.Time // as last set
 
-	current  int               // index of the gateway being tried
-	reached  int               // one more than the index of the last gateway that was not skipped; 0 for none
-	skipped  []bool            // by gateway
-	why      admission.Reason  // of the last skip
-	failure  *Refused          // of the last gateway that was tried, when it was its own
-	answered *admission.Answer // until the ledger has confirmed it
-	ending   admission.Ending
-	meter    meter
-	out      []Action
+	current int // index of the gateway being tried
+	// triedMicros is since when it is.
+	triedMicros int64
+	reached     int               // one more than the index of the last gateway that was not skipped; 0 for none
+	skipped     []bool            // by gateway
+	why         admission.Reason  // of the last skip
+	failure     *Refused          // of the last gateway that was tried, when it was its own
+	answered    *admission.Answer // until the ledger has confirmed it
+	ending      admission.Ending
+	meter       meter
+	out         []Action
 }
 
 // New prepares a call. The gateways are those of the connection's account that
@@ -119,7 +121,7 @@ func (c *Call) Handle(e Event, now time.Time) []Action {
 	case Refused:
 		c.refused(e, now)
 	case Unreachable:
-		c.refused(Refused{Gateway: e.Gateway, Status: 504, Phrase: "Server Time-out"}, now)
+		c.unreachable(e, now)
 	case NoMedia:
 		c.noMedia(e, now)
 	case Skipped:
@@ -315,7 +317,7 @@ func (c *Call) ring(e Rang, now time.Time) {
 		return
 	}
 	c.reached = c.current + 1
-	c.rung = true
+	c.rung = c.rung || !e.Early
 	if c.ending.RingingMicros == 0 {
 		c.ending.RingingMicros = now.UnixMicro()
 	}
@@ -340,6 +342,7 @@ func (c *Call) noMedia(e NoMedia, now time.Time) {
 		return
 	}
 	c.reached = c.current + 1
+	c.tried(0, "no_media", now)
 	c.do(Refuse{Status: e.Status, Phrase: e.Phrase})
 	c.close(record.SideTollgate, e.Cause, e.Status, e.Phrase, now)
 }
@@ -348,16 +351,18 @@ func (c *Call) ringTimeout(e RingTimeout, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
-	c.reached = c.current + 1
-	c.do(CancelGateway{N: c.current})
+	c.giveUp(WhyRingTimeout, now)
+	if !c.rung {
+		c.failed(Refused{Gateway: e.Gateway, Status: 408, Phrase: "Request Timeout"}, now)
+		return
+	}
 	c.do(Refuse{Status: 480, Phrase: "Temporarily Unavailable"})
 	c.close(record.SideTollgate, CauseNoAnswer, 480, "Temporarily Unavailable", now)
 }
 
 func (c *Call) cancelled(now time.Time) {
 	if c.state == hunting {
-		c.reached = c.current + 1
-		c.do(CancelGateway{N: c.current})
+		c.giveUp(WhyCancelled, now)
 	}
 	if c.state != hunting && c.state != deciding {
 		return
@@ -376,6 +381,7 @@ func (c *Call) hungUp(e HungUp, now time.Time) {
 func (c *Call) stop(now time.Time) {
 	switch c.state {
 	case hunting:
+		c.tried(0, "stopping", now)
 		c.do(CancelGateway{N: c.current})
 		fallthrough
 	case deciding:
@@ -385,12 +391,18 @@ func (c *Call) stop(now time.Time) {
 	}
 }
 
+// giveUp stops trying the current gateway.
+func (c *Call) giveUp(why string, now time.Time) {
+	c.reached = c.current + 1
+	c.tried(0, why, now)
+	c.do(CancelGateway{N: c.current})
+}
+
 // hangUp ends the call for both sides, whatever it is at.
 func (c *Call) hangUp(now time.Time) {
 	switch c.state {
 	case hunting:
-		c.reached = c.current + 1
-		c.do(CancelGateway{N: c.current})
+		c.giveUp("hung_up", now)
 		fallthrough
 	case deciding:
 		c.refuse(admission.ReasonHungUp, now)
@@ -405,6 +417,7 @@ func (c *Call) hangUp(now time.Time) {
 func (c *Call) leaseLost(now time.Time) {
 	switch c.state {
 	case hunting:
+		c.tried(0, "lease_lost", now)
 		c.do(CancelGateway{N: c.current})
 		c.refuse(admission.ReasonStoreUnavailable, now)
 	case running:
@@ -436,6 +449,9 @@ func (c *Call) close(by record.Side, cause string, status int, phrase string, no
 	c.retryAt = time.Time{}
 	if c.reached > 0 && c.leased {
 		c.ending.Gateway = c.gateways[c.reached-1].ID
+	}
+	if !c.meter.answered.IsZero() {
+		c.tried(200, "OK", c.meter.answered) // only now, since a call lasts long
 	}
 	c.ending.EndedMicros = now.UnixMicro()
 	c.ending.Elapsed = c.meter.elapsed(now)

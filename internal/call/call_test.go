@@ -75,7 +75,7 @@ func event(words []string) Event {
 	case "ended":
 		return &LedgerDone{Result: admission.Result{Record: &record.Call{}}}
 	case "rang":
-		return Rang{number}
+		return Rang{Gateway: number, Early: len(words) > 2}
 	case "answered":
 		return Answered{Gateway: number}
 	case "refused":
@@ -85,7 +85,7 @@ func event(words []string) Event {
 		why := map[string]admission.Reason{"down": admission.ReasonGatewaysDown, "limit": admission.ReasonGatewayLimit}
 		return Skipped{number, why[words[2]]}
 	case "unreachable":
-		return Unreachable{number}
+		return Unreachable{Gateway: number, Trying: len(words) > 2}
 	case "ring-timeout":
 		return RingTimeout{number}
 	case "cancelled":

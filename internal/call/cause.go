@@ -67,22 +67,15 @@ func ownCause(why admission.Reason) string {
 	return CauseRejected
 }
 
-// failsOver reports whether the next gateway is tried after this response: when
-// it speaks of the gateway, not of the callee. A redirection is not followed, and
-// a challenge that the gateway's own credentials did not satisfy is the gateway's
-// matter.
-func failsOver(status int) bool {
-	switch status {
-	case 401, 407, 408:
-		return true
-	}
-	return status >= 500 && status < 600 || status >= 300 && status < 400
-}
-
 // outward is the status that the caller is told when the last gateway failed with
-// status: nothing that would make the caller redirect or authenticate.
+// status: nothing that would make the caller redirect, authenticate or pay, and nothing
+// that speaks of how our INVITE to the gateway was written.
 func outward(status int, phrase string) (int, string) {
-	if status == 401 || status == 407 || status < 400 {
+	switch status {
+	case 401, 402, 405, 407, 420, 421, 422, 423, 481, 493, 494:
+		return 502, "Bad Gateway"
+	}
+	if status < 400 {
 		return 502, "Bad Gateway"
 	}
 	return status, phrase

@@ -24,8 +24,11 @@ type LedgerDone struct {
 }
 
 // Rang says that a gateway answered with a provisional response that means more
-// than 100 Trying.
-type Rang struct{ Gateway int }
+// than 100 Trying. Early says of it that it is not 180 Ringing.
+type Rang struct {
+	Gateway int
+	Early   bool
+}
 
 // Answered says that a gateway's callee took the call. Teardown is the edge's own
 // note on how to end both legs after a crash.
@@ -42,7 +45,25 @@ type Refused struct {
 }
 
 // Unreachable says that a gateway could not be reached or did not answer in time.
-type Unreachable struct{ Gateway int }
+// Trying says that it said 100 Trying, and no more.
+type Unreachable struct {
+	Gateway int
+	Trying  bool
+}
+
+// Why says it in the word of records.
+func (e Unreachable) Why() string {
+	if e.Trying {
+		return "no_ringing"
+	}
+	return "no_response"
+}
+
+// Why an attempt at a gateway has no final response, in the words of records.
+const (
+	WhyRingTimeout = "ring_timeout"
+	WhyCancelled   = "cancelled"
+)
 
 // NoMedia says that the caller's offer cannot be anchored: no gateway would do
 // better.

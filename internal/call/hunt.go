@@ -3,6 +3,7 @@ package call
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +41,7 @@ func (c *Call) try(n int, now time.Time) {
 		return
 	}
 	c.current, c.rung = n, false
+	c.triedMicros = now.UnixMicro()
 	c.do(Try{N: n, Gateway: c.gateways[n], Force: c.forced})
 }
 
@@ -77,20 +79,42 @@ func (c *Call) refused(e Refused, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
-	c.reached = c.current + 1
-	// Once a callee has rung, a timeout speaks of the callee.
-	if c.gatewaysFault(e.Status) && !(c.rung && e.Status == 408) {
-		c.failure = &e
-		c.try(c.current+1, now)
-		return
-	}
-	c.fail(e, now)
+	c.tried(e.Status, strings.Clone(e.Phrase), now)
+	c.failed(e, now)
 }
 
-// gatewaysFault says whether a response is the current gateway's failure, so that
-// the next one is tried: by its class, or because the gateway says it of this status.
-func (c *Call) gatewaysFault(status int) bool {
-	return failsOver(status) || slices.Contains(c.gateways[c.current].FailoverStatuses, int32(status))
+// unreachable goes on without a gateway that did not answer.
+func (c *Call) unreachable(e Unreachable, now time.Time) {
+	if c.state != hunting || e.Gateway != c.current {
+		return
+	}
+	c.tried(0, e.Why(), now)
+	c.failed(Refused{Gateway: e.Gateway, Status: 504, Phrase: "Server Time-out"}, now)
+}
+
+// failed tries the next gateway, or tells the caller.
+func (c *Call) failed(e Refused, now time.Time) {
+	c.reached = c.current + 1
+	if c.Means(Answer{Status: e.Status}) == Final {
+		c.fail(e, now)
+		return
+	}
+	c.failure = &e
+	c.try(c.current+1, now)
+}
+
+// mostAttempts bounds what a record keeps of a hunt.
+const mostAttempts = 16
+
+// tried notes how the current gateway did.
+func (c *Call) tried(status int, why string, now time.Time) {
+	if len(c.ending.Attempts) >= mostAttempts {
+		return
+	}
+	c.ending.Attempts = append(c.ending.Attempts, record.Attempt{
+		Gateway: c.gateways[c.current].ID, Status: int32(status), Reason: why,
+		Millis: max(0, (now.UnixMicro()-c.triedMicros)/1000),
+	})
 }
 
 func (c *Call) fail(e Refused, now time.Time) {

@@ -154,14 +154,14 @@ func TestRandomOrders(t *testing.T) {
 				}
 				e = w.answer()
 			case 4:
-				e = Rang{gateway}
+				e = Rang{Gateway: gateway, Early: rapid.Bool().Draw(t, "early")}
 			case 5, 6:
 				e = Answered{Gateway: gateway}
 			case 7:
-				e = Refused{Gateway: gateway, Status: rapid.SampledFrom([]int{302, 401, 404, 408, 486, 500, 503, 603}).Draw(t,
+				e = Refused{Gateway: gateway, Status: rapid.SampledFrom([]int{302, 401, 404, 408, 421, 486, 488, 500, 503, 603}).Draw(t,
 					"status")}
 			case 8:
-				e = Unreachable{gateway}
+				e = Unreachable{Gateway: gateway}
 			case 9:
 				e = RingTimeout{gateway}
 			case 10:

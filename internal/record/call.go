@@ -113,6 +113,8 @@ type Call struct {
 	HangupSource Side
 	HungUpBy     string // who had the call hung up through the API, if anyone
 
+	Attempts []Attempt // the gateways that were tried, in their order; at most 16
+
 	Quality *Quality // of a call whose media were anchored by the relay of its owner, else nil
 
 	DurationMicros int64 // answer to end
@@ -126,4 +128,12 @@ type Call struct {
 	Slices         []Slice
 
 	Decision []byte // the encoded decision, see package admission
+}
+
+// Attempt is one gateway that was tried for a call.
+type Attempt struct {
+	Gateway id.ID
+	Status  int32  // of its final response; 0 for none
+	Reason  string // the phrase of the response, or why there is none
+	Millis  int64  // until then
 }

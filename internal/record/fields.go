@@ -204,6 +204,13 @@ var Fields = []Field{
 			"go through the server's own relay, or nothing came.",
 		Shown: word((*Call).mos),
 	},
+	{
+		Name: "attempts", Ours: true, Note: "the gateways that were tried, at most 16",
+		Doc: "The gateways that were tried, in their order, at most 16. status is that of the final response, and null " +
+			"where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout, no_media, cancelled, " +
+			"hung_up, stopping or lease_lost; ms is how long it took.",
+		Shown: shown((*Call).ShownAttempts),
+	},
 }
 
 // ShortMicros is Telnyx's: a call of at most 6 seconds is a short duration call (support
@@ -233,6 +240,23 @@ func (c *Call) shownSlices() []shownSlice {
 		slices[i] = shownSlice{Day: s.Day.String(), Sec: s.Secs, Cost: s.Cost}
 	}
 	return slices
+}
+
+// ShownAttempt is an Attempt in detail records.
+type ShownAttempt struct {
+	Gateway id.ID  `json:"gateway_id"`
+	Status  *int32 `json:"status"`
+	Reason  string `json:"reason"`
+	Millis  int64  `json:"ms"`
+}
+
+// ShownAttempts are the attempts as detail records show them.
+func (c *Call) ShownAttempts() []ShownAttempt {
+	attempts := make([]ShownAttempt, len(c.Attempts))
+	for i, a := range c.Attempts {
+		attempts[i] = ShownAttempt{Gateway: a.Gateway, Status: orNull(a.Status), Reason: a.Reason, Millis: a.Millis}
+	}
+	return attempts
 }
 
 func (c *Call) postDialDelayMs() *int64 {

@@ -10,7 +10,7 @@ const (
 	StateUp           State = "up"           // it has answered recently, or no failure is known
 	StateDown         State = "down"         // it does not answer OPTIONS
 	StateTripped      State = "tripped"      // calls to it were not answered; a call will try it again
-	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After)
+	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After) for several prefixes
 	StateUnregistered State = "unregistered" // its registration is not in force
 	StateDisabled     State = "disabled"
 	StateForbidden    State = "forbidden" // its address is one that this server does not send to
@@ -26,6 +26,8 @@ type Health struct {
 	Detail    *string `json:"detail" readOnly:"true" doc:"Why a gateway is forbidden: where its address leads, and which setting allows that, if any; null in other states."`
 	LiveCalls int32   `json:"live_calls" readOnly:"true" doc:"Calls of this server that are being set up or are established there."`
 	Failures  int32   `json:"failures" readOnly:"true" doc:"Consecutive calls that it did not respond to at all."`
+	// RestingPrefixes are the routes that the gateway asked to leave alone.
+	RestingPrefixes []string `json:"resting_prefixes" readOnly:"true" doc:"To which prefixes no calls are sent there for now, because it answered one with 503 and Retry-After."`
 	// The last OPTIONS.
 	OptionsAt     *time.Time `json:"options_at" readOnly:"true" doc:"When it last answered OPTIONS."`
 	OptionsMicros int64      `json:"options_us" readOnly:"true" doc:"How long that took, in microseconds."`

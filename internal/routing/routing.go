@@ -56,7 +56,10 @@ type Gateway struct {
 	CallerStripDigits int32   `json:"caller_strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the caller's number, after caller_format and before caller_prefix."`
 	ChannelLimit      *int32  `json:"channel_limit" minimum:"0" doc:"How many calls this gateway may have at once, on each server; null means no limit."`
 	CallsPerSecond    *int32  `json:"calls_per_second" minimum:"1" maximum:"100000" doc:"How many calls are sent to this gateway a second, by each server; null means no limit."`
-	FailoverStatuses  []int32 `json:"failover_statuses" maxItems:"32" doc:"SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is tried, besides 3xx, 401, 407, 408 and 5xx."`
+	FailoverStatuses  []int32 `json:"failover_statuses" maxItems:"32" doc:"SIP statuses from 400 to 699 that are this gateway's failure, so that the next gateway is tried, besides those that docs/SIP.md lists."`
+
+	FailoverAfterRinging bool  `json:"failover_after_ringing" doc:"Whether the next gateway is tried also when this one fails after the phone has rung, which may ring it again."`
+	NoRingingSecs        int32 `json:"no_ringing_secs" minimum:"1" maximum:"180" doc:"How long the gateway may say no more than 100 Trying before it is left for the next one. Where none is left, it may take four times as long."`
 
 	OptionsIntervalSecs int32 `json:"options_interval_secs" minimum:"0" maximum:"3600" doc:"How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it out of the hunt until it answers. 0 means never."`
 	BreakerFailures     int32 `json:"breaker_failures" minimum:"0" maximum:"1000" doc:"After how many calls in a row that it did not answer at all the gateway is left out for breaker_secs. 0 means never."`
@@ -82,6 +85,7 @@ func NewGateway() Gateway {
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
 		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
 		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
+		NoRingingSecs: 5,
 	}
 }
 
@@ -89,6 +93,9 @@ func NewGateway() Gateway {
 func (g *Gateway) Complete() {
 	if g.PassHeaders == nil {
 		g.PassHeaders = []string{}
+	}
+	if g.NoRingingSecs == 0 {
+		g.NoRingingSecs = NewGateway().NoRingingSecs
 	}
 	if g.FailoverStatuses != nil {
 		return

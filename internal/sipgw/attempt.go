@@ -22,21 +22,31 @@ type attempt struct {
 	targets []transport.Target // that are left of the gateway
 	leg     *leg
 	tx      *clientTx
-	wait    timer // for the first response
+	wait    timer // for the first response, then for more than 100 Trying
 
 	body      []byte // the caller's offer as the gateway gets it
 	minSE     time.Duration
+	intervals int8 // that were asked for by 422
 	cancelled bool
+	trying    bool     // 100 Trying has come, and no more
+	heard     bool     // more than that has come
 	chosen    string   // the remote tag of the dialog that was accepted
 	ended     []string // remote tags of forks that were ended already
 }
+
+// maxIntervals bounds the session intervals that are offered anew.
+const maxIntervals = 2
+
+// lastPatience is how many times as long as another gateway the last of a call may say
+// no more than 100 Trying: nothing is gained by leaving it.
+const lastPatience = 4
 
 // try begins with a gateway, if it has a place for the call, once its address is known.
 func (s *session) try(t call.Try) {
 	s.leaveTrunk()
 	s.attempt = nil
 	trunk := s.sh.srv.trunks.of(t.Gateway)
-	if why := trunk.take(s.sh.now, t.Force); why != admission.ReasonNone {
+	if why := trunk.take(s.sh.now, s.to, t.Force); why != admission.ReasonNone {
 		s.handle(call.Skipped{Gateway: t.N, Why: why})
 		return
 	}
@@ -88,7 +98,7 @@ func (a *attempt) unreachable() {
 		return
 	}
 	a.trunk.missed(a.s.sh.now)
-	a.s.handle(call.Unreachable{Gateway: a.n})
+	a.s.handle(call.Unreachable{Gateway: a.n, Trying: a.trying})
 }
 
 // peerOf is a gateway at one of its addresses.
@@ -122,16 +132,35 @@ func (a *attempt) start(at transport.Target) {
 	a.offer()
 }
 
-// expire gives the gateway up when not even a provisional response has come. One
-// that comes later is answered with a CANCEL.
+// expire gives the gateway up when not even a provisional response has come, or none but
+// 100 Trying. One that comes later is answered with a CANCEL.
 func (a *attempt) expire(timerKind) {
-	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.provisional || a.tx.done) {
+	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.done || a.tx.provisional && !a.trying) {
 		return
 	}
-	if a.tx != nil {
+	if a.tx != nil && !a.trying {
 		a.tx.silent()
 	}
 	a.unreachable()
+}
+
+// hears takes a provisional response: 100 Trying is no sign that the call goes on.
+func (a *attempt) hears(m *message) {
+	if m.Status != 100 {
+		a.trying, a.heard = false, true
+		a.trunk.reached()
+		a.s.sh.timers.stop(&a.wait)
+		return
+	}
+	if a.trying || a.heard || a.cancelled || a.s.attempt != a {
+		return
+	}
+	a.trying = true
+	patience := time.Duration(a.gateway.NoRingingSecs) * time.Second
+	if a.s.machine.Last() && len(a.targets) == 0 {
+		patience *= lastPatience
+	}
+	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(patience))
 }
 
 // user is the user part of the Request-URI: the dialled number in the gateway's
@@ -147,6 +176,7 @@ func (a *attempt) user() string {
 // session interval.
 func (a *attempt) invite() {
 	l, srv, m := a.leg, a.s.sh.srv, a.s.invite
+	a.trying, a.heard = false, false
 	l.localSeq++
 	l.inviteSeq = l.localSeq
 	branch := srv.newBranch()
@@ -185,52 +215,75 @@ func (a *attempt) cancel() {
 
 // response takes what the gateway answers to the INVITE.
 func (a *attempt) response(m *message) {
-	if m != nil {
-		a.trunk.reached()
-	}
 	switch {
 	case m == nil:
 		a.unreachable()
-	case m.Status == 100:
-	case m.Status == 199 && m.RSeq() == 0 && (a.s.invite == nil || !takesEarlyEnds(a.s.invite)):
 	case m.Status < 200:
-		if !a.cancelled && a.s.attempt == a && a.s.rely.takes(a, m) {
-			a.s.noteRang(a.gateway.ID)
-			a.s.handle(call.Rang{Gateway: a.n})
-			a.s.passProvisional(a, m)
-		}
+		a.hears(m)
+		a.progress(m)
 	case m.Status < 300:
+		a.trunk.reached()
 		a.answered(m)
-	case a.cancelled || a.retry(m):
 	default:
-		if m.Status == 503 {
-			if a.elsewhere() {
-				return
-			}
-			a.trunk.rest(a.s.sh.now, sip.ReadSeconds(m.Get("retry-after")))
+		a.trunk.reached()
+		if !a.cancelled && a.s.attempt == a {
+			a.refused(m)
 		}
-		a.s.part(m, inRefusal, toCaller)
-		a.s.handle(call.Refused{Gateway: a.n, Status: m.Status, Phrase: m.ShortPhrase()})
 	}
 }
 
-// retry sends the INVITE again when the gateway asks for credentials or for a
-// longer session interval (RFC 4028 section 7.3).
-func (a *attempt) retry(m *message) bool {
-	if m.Status == 422 {
-		wanted := sip.ReadSeconds(m.Get("min-se"))
-		if wanted <= a.minSE || wanted > longestSession {
-			return false
+// progress passes on a provisional response that means more than 100 Trying.
+func (a *attempt) progress(m *message) {
+	s := a.s
+	switch {
+	case m.Status == 100, a.cancelled, s.attempt != a:
+	case m.Status == 199 && m.RSeq() == 0 && (s.invite == nil || !takesEarlyEnds(s.invite)):
+	case s.rely.takes(a, m):
+		s.noteRang(a.gateway.ID)
+		s.handle(call.Rang{Gateway: a.n, Early: m.Status != 180})
+		s.passProvisional(a, m)
+	}
+}
+
+// refused does what the table of the package call says of a final response.
+func (a *attempt) refused(m *message) {
+	s := a.s
+	a.trying = false
+	s.sh.timers.stop(&a.wait)
+	rest := sip.ReadSeconds(m.Get("retry-after"))
+	answer := call.Answer{Status: m.Status, Server: len(a.targets) > 0, RetryAfter: rest > 0}
+	wanted := a.wantedInterval(m)
+	answer.Again = a.leg.challenged(m) || wanted > 0
+	switch s.machine.Means(answer) {
+	case call.Again:
+		if wanted > 0 {
+			a.intervals++
+			a.minSE = wanted
 		}
-		a.minSE = wanted
 		a.invite()
-		return true
+		return
+	case call.NextServer:
+		a.elsewhere()
+		return
+	case call.NextAndRest:
+		a.trunk.rest(s.sh.now, s.to, rest)
+	case call.Final, call.NextGateway:
 	}
-	if !a.leg.challenged(m) {
-		return false
+	s.part(m, inRefusal, toCaller)
+	s.handle(call.Refused{Gateway: a.n, Status: m.Status, Phrase: m.ShortPhrase()})
+}
+
+// wantedInterval is the session interval that a 422 asks for (RFC 4028 section 7.3), 0
+// when it cannot be given.
+func (a *attempt) wantedInterval(m *message) time.Duration {
+	if m.Status != 422 || a.intervals >= maxIntervals {
+		return 0
 	}
-	a.invite()
-	return true
+	wanted := sip.ReadSeconds(m.Get("min-se"))
+	if wanted <= a.minSE || wanted > longestSession {
+		return 0
+	}
+	return wanted
 }
 
 // answered takes a 2xx. The first makes the call; it is acknowledged again when it

@@ -37,7 +37,8 @@ type clientTx struct {
 	// response gets every response but those absorbed here; nil stands for none in
 	// time, or a transport that failed.
 	response func(*message)
-	// rings is called when Timer C fires.
+	// rings is called when Timer C fires. It is nil within a dialog, where the transaction
+	// fails then.
 	rings func()
 	// forgotten is called when a 2xx need not be acknowledged again any more.
 	forgotten func()
@@ -204,7 +205,10 @@ func (tx *clientTx) receiveProvisional(m *message) {
 		return
 	}
 	tx.sh.timers.stop(&tx.retransmit)
-	if !tx.provisional {
+	if tx.rings == nil && m.Status == 100 {
+		// Within a dialog 100 Trying is no sign that the peer is there: Timer B goes on.
+		tx.provisional = true
+	} else if !tx.provisional || tx.rings == nil {
 		tx.provisional = true
 		tx.sh.timers.stop(&tx.giveUp)
 		if !tx.cancelled {
@@ -264,9 +268,11 @@ func (tx *clientTx) expire(kind timerKind) {
 		tx.silent()
 		tx.fail()
 	case timerRing:
-		if tx.rings != nil {
-			tx.rings()
+		if tx.rings == nil {
+			tx.fail()
+			return
 		}
+		tx.rings()
 	case timerForget:
 		tx.drop()
 		if tx.forgotten != nil {

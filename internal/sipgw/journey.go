@@ -33,6 +33,7 @@ type Try struct {
 	Gateway        id.ID
 	Started, Ended time.Time // Ended: its final response, or that it was given up
 	Status         int       // of its final response; 0 for none
+	Reason         string    // its phrase, or why there is none
 }
 
 // maxTries bounds what a journey keeps of a hunt.
@@ -53,11 +54,15 @@ func (j *Journey) noteEvent(e call.Event, now time.Time) {
 			j.Rang = now
 		}
 	case call.Answered:
-		j.endTry(200, now)
+		j.endTry(200, "OK", now)
 	case call.Refused:
-		j.endTry(e.Status, now)
-	case call.Unreachable, call.RingTimeout, call.Cancelled:
-		j.endTry(0, now)
+		j.endTry(e.Status, e.Phrase, now)
+	case call.Unreachable:
+		j.endTry(0, e.Why(), now)
+	case call.RingTimeout:
+		j.endTry(0, call.WhyRingTimeout, now)
+	case call.Cancelled:
+		j.endTry(0, call.WhyCancelled, now)
 	}
 }
 
@@ -74,7 +79,7 @@ func (j *Journey) noteAction(a call.Action, now time.Time) {
 	case call.Accept:
 		j.Answered, j.Status = now, 200
 	case call.Refuse:
-		j.endTry(0, now)
+		j.endTry(0, "", now)
 		j.Ended, j.Status = now, a.Status
 	case call.EndBoth:
 		j.Ended = now
@@ -84,8 +89,9 @@ func (j *Journey) noteAction(a call.Action, now time.Time) {
 }
 
 // endTry ends the last try, if it goes on.
-func (j *Journey) endTry(status int, now time.Time) {
+func (j *Journey) endTry(status int, reason string, now time.Time) {
 	if n := len(j.Tries); n > 0 && j.Tries[n-1].Ended.IsZero() {
-		j.Tries[n-1].Ended, j.Tries[n-1].Status = now, status
+		try := &j.Tries[n-1]
+		try.Ended, try.Status, try.Reason = now, status, reason
 	}
 }

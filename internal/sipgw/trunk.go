@@ -1,10 +1,14 @@
 package sipgw
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -18,12 +22,14 @@ type trunk struct {
 	srv *Server
 	id  id.ID
 
-	mu       sync.Mutex // guards all below
-	gateway  *routing.Gateway
-	gone     bool // no longer in the policy
-	state    routing.State
-	since    time.Time
-	until    time.Time // of StateTripped and StateResting
+	mu      sync.Mutex // guards all below
+	gateway *routing.Gateway
+	gone    bool // no longer in the policy
+	state   routing.State
+	since   time.Time
+	until   time.Time // of StateTripped and StateResting
+	// routes are the prefixes to which the gateway asked not to be called, and until when.
+	routes   map[string]time.Time
 	live     int32
 	failures int32 // calls in a row that were not answered at all
 	// forbidden is why nothing is sent to the gateway: its address leads where this
@@ -40,8 +46,27 @@ type trunk struct {
 	probe probe // of its shard's goroutine alone
 }
 
-// longestRest bounds the Retry-After of a gateway that is heeded.
-const longestRest = time.Minute
+// longestRest bounds the Retry-After of a gateway that is heeded. When so many prefixes
+// rest at once, the gateway does.
+const (
+	longestRest  = time.Minute
+	restingMakes = 3
+)
+
+// prefixDigits are those of a number that make the prefix by which routes rest: the
+// country's code and what tells its networks and areas apart.
+const prefixDigits = 3
+
+// routeOf is the prefix of the route to a number: its country's code with the next three
+// digits, "" of what is no number.
+func routeOf(number e164.Number) string {
+	text := number.String()
+	if text == "" {
+		return ""
+	}
+	code := strconv.Itoa(e164.Classify(number).Country.CallingCode())
+	return text[:min(len(text), 1+len(code)+prefixDigits)]
+}
 
 // trunks are all of them, by gateway.
 type trunks struct {
@@ -155,7 +180,7 @@ func (t *trunk) configure(gateway *routing.Gateway) {
 	if !samePlace(old, gateway) {
 		t.set(routing.StateUp, time.Time{})
 		t.failures, t.silences, t.registered = 0, 0, time.Time{}
-		t.forbidden, t.told = "", ""
+		t.forbidden, t.told, t.routes = "", "", nil
 	}
 	changed := old != gateway || t.probe.fresh()
 	t.mu.Unlock()
@@ -224,10 +249,10 @@ func (t *trunk) allow() {
 
 // take asks for a place for one more call, and says why there is none. A call that
 // is forced gets one in any case.
-func (t *trunk) take(now time.Time, force bool) admission.Reason {
+func (t *trunk) take(now time.Time, number e164.Number, force bool) admission.Reason {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if why := t.obstacle(now); why != admission.ReasonNone && !force {
+	if why := t.obstacle(now, number); why != admission.ReasonNone && !force {
 		return why
 	}
 	t.live++
@@ -239,7 +264,7 @@ func (t *trunk) take(now time.Time, force bool) admission.Reason {
 	return admission.ReasonNone
 }
 
-func (t *trunk) obstacle(now time.Time) admission.Reason {
+func (t *trunk) obstacle(now time.Time, number e164.Number) admission.Reason {
 	per := t.gateway.CallsPerSecond
 	if per != nil {
 		t.rate.Fill(now, float64(*per))
@@ -247,6 +272,8 @@ func (t *trunk) obstacle(now time.Time) admission.Reason {
 	switch {
 	case t.forbidden != "" || t.current(now) != routing.StateUp &&
 		!(t.state == routing.StateTripped && !now.Before(t.until)):
+		return admission.ReasonGatewaysDown
+	case len(t.routes) > 0 && now.Before(t.routes[routeOf(number)]):
 		return admission.ReasonGatewaysDown
 	case t.gateway.ChannelLimit != nil && t.live >= *t.gateway.ChannelLimit:
 		return admission.ReasonGatewayLimit
@@ -302,13 +329,39 @@ func (t *trunk) missed(now time.Time) {
 	}
 }
 
-// rest leaves a gateway alone for as long as it asked to be (RFC 3261 section 21.5.4).
-func (t *trunk) rest(now time.Time, wanted time.Duration) {
+// rest leaves the route to a number's prefix alone for as long as the gateway asked for
+// (RFC 3261 section 21.5.4), and the whole gateway once it says so of several prefixes.
+func (t *trunk) rest(now time.Time, number e164.Number, wanted time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state == routing.StateUp && wanted > 0 {
-		t.set(routing.StateResting, now.Add(min(wanted, longestRest)))
+	if t.state != routing.StateUp || wanted <= 0 {
+		return
 	}
+	until := now.Add(min(wanted, longestRest))
+	maps.DeleteFunc(t.routes, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if t.routes == nil {
+		t.routes = make(map[string]time.Time, restingMakes)
+	}
+	t.routes[routeOf(number)] = until
+	if len(t.routes) < restingMakes {
+		t.srv.log.Info("gateway route rests", "gateway", t.id.String(), "name", t.gateway.Name,
+			"prefix", routeOf(number), "until", until)
+		return
+	}
+	t.routes = nil
+	t.set(routing.StateResting, until)
+}
+
+// restingRoutes are the prefixes to which the gateway is not called for now.
+func (t *trunk) restingRoutes(now time.Time) []string {
+	routes := []string{}
+	for prefix, until := range t.routes {
+		if now.Before(until) {
+			routes = append(routes, prefix)
+		}
+	}
+	slices.Sort(routes)
+	return routes
 }
 
 // health is what the API shows.
@@ -323,6 +376,7 @@ func (t *trunk) health(now time.Time) routing.Health {
 		why := t.forbidden
 		h.Detail = &why
 	}
+	h.RestingPrefixes = t.restingRoutes(now)
 	h.Until, h.OptionsAt, h.RegisteredUntil = timeOrNil(t.until), timeOrNil(t.answered), timeOrNil(t.registered)
 	return h
 }

@@ -140,22 +140,6 @@ func TestBreaker(t *testing.T) {
 	w.settled()
 }
 
-// TestRetryAfter: a carrier that asks to be left alone is, for that long.
-func TestRetryAfter(t *testing.T) {
-	w := newWorld(t, wish{carriers: 2})
-	first, second := w.carriers[0], w.carriers[1]
-	w.pbx.invite("+12125550123", "")
-	first.reply(first.want("INVITE"), 503, "far", "Retry-After: 1\r\n", "")
-	w.busyAt(second)
-	if h := w.healthy(0, routing.StateResting); h.Until == nil {
-		t.Errorf("health %+v", h)
-	}
-	w.pbx.invite("+12125550123", "")
-	w.busyAt(second)
-	w.healthy(0, routing.StateUp)
-	w.settled()
-}
-
 // TestGatewayLimits: calls that a gateway may not have go to the next one, and are
 // refused when there is none.
 func TestGatewayLimits(t *testing.T) {

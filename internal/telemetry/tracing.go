@@ -148,7 +148,7 @@ func (t *Tracing) Journey(j *sipgw.Journey) {
 			ended = j.Ended
 		}
 		t.part(ctx, "gateway", try.Started, ended, attribute.String("tollgate.gateway", try.Gateway.String()),
-			attribute.Int("sip.status", try.Status))
+			attribute.Int("sip.status", try.Status), attribute.String("tollgate.reason", try.Reason))
 	}
 	if !j.Rang.IsZero() {
 		root.AddEvent("ringing", trace.WithTimestamp(j.Rang))

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,10 @@ func testRecords(t *testing.T, open Opener) {
 		Callee: record.Reception{Packets: math.MaxUint32, Lost: 1 << 40, JitterPackets: 1, Jitter: 1, MaxJitter: time.Hour},
 	}
 	heard := *e.Quality
+	e.Attempts = []record.Attempt{
+		{Gateway: 5, Reason: "no_ringing", Millis: 5000}, {Gateway: 6, Status: 200, Reason: "OK", Millis: 1},
+	}
+	attempts := slices.Clone(e.Attempts)
 	b.do(t, admission.Settle{ID: answered.Call.ID, Ending: e})
 	b.do(t, cancelled)
 	e = ending(b, 0)
@@ -112,6 +117,9 @@ func testRecords(t *testing.T, open Opener) {
 		if diff := cmp.Diff(want, value(b.Record(ctx, b.account.ID, call))(t).Quality); diff != "" {
 			t.Errorf("quality after a restart (-want +got):\n%s", diff)
 		}
+	}
+	if diff := cmp.Diff(attempts, value(b.Record(ctx, b.account.ID, answered.Call.ID))(t).Attempts); diff != "" {
+		t.Errorf("attempts after a restart (-want +got):\n%s", diff)
 	}
 }
 

@@ -72,6 +72,14 @@ func packRecord(c *packed.Coder, r *record.Call) {
 		packReception(c, &q.Caller)
 		packReception(c, &q.Callee)
 	})
+	packed.List(c, &r.Attempts, packAttempt)
+}
+
+func packAttempt(c *packed.Coder, a *record.Attempt) {
+	packed.Ints(c, &a.Gateway)
+	packed.Ints(c, &a.Status)
+	c.Text(&a.Reason)
+	packed.Ints(c, &a.Millis)
 }
 
 func packReception(c *packed.Coder, r *record.Reception) {
