@@ -47,20 +47,20 @@ type Call struct {
 
 	state    state
 	underway underway
-	leased   bool      // the ledger holds a lease, or may hold one
-	forced   bool      // gateways that were skipped are tried all the same
-	rung     bool      // the current gateway has rung
-	retryAt  time.Time // no command before this, after the store failed
-	failures int32     // of the store in a row
-	patience time.Time // until when an emergency call waits for the decision
-	timer    time.Time // as last set
+	leased   bool             // the ledger holds a lease, or may hold one
+	forced   bool             // gateways that were skipped are tried all the same
+	rung     bool             // the current gateway has rung
+	why      admission.Reason // of the last skip
+	retryAt  time.Time        // no command before this, after the store failed
+	failures int32            // of the store in a row
+	patience time.Time        // until when an emergency call waits for the decision
+	timer    time.Time        // as last set
 
 	current int // index of the gateway being tried
 	// triedMicros is since when it is.
 	triedMicros int64
 	reached     int               // one more than the index of the last gateway that was not skipped; 0 for none
 	skipped     []bool            // by gateway
-	why         admission.Reason  // of the last skip
 	failure     *Refused          // of the last gateway that was tried, when it was its own
 	answered    *admission.Answer // until the ledger has confirmed it
 	ending      admission.Ending

@@ -163,6 +163,14 @@ func (a *attempt) hears(m *message) {
 	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(patience))
 }
 
+// callee is the number that is called, as the branch of the INVITE has it.
+func (a *attempt) callee() string {
+	if number, emergency := a.s.machine.Emergency(); emergency {
+		return number
+	}
+	return a.s.to.String()
+}
+
 // user is the user part of the Request-URI: the dialled number in the gateway's
 // form; what an emergency caller dialled goes as it is.
 func (a *attempt) user() string {
@@ -179,7 +187,7 @@ func (a *attempt) invite() {
 	a.trying, a.heard = false, false
 	l.localSeq++
 	l.inviteSeq = l.localSeq
-	branch := srv.newBranch()
+	branch := srv.callBranch(a.callee())
 	w := sip.NewWriter()
 	w.RequestLine("INVITE", l.requestURI())
 	w.Via(l.peer.Transport(), srv.transport.Own(l.peer).HostPort, branch)

@@ -2,6 +2,8 @@ package sipgw
 
 import (
 	"crypto/rand"
+	"hash/maphash"
+	"strconv"
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
@@ -13,8 +15,25 @@ import (
 func newToken() string { return rand.Text()[:16] }
 
 // newBranch names a transaction of ours. The part in the middle is drawn once per
-// process; a request that comes back with it has looped.
+// process.
 func (srv *Server) newBranch() string { return sip.MagicCookie + srv.mark + newToken() }
+
+// callBranch names the transaction of a new call to a number. A request that comes back
+// with it has looped, unless it is for another number: then it is a spiral (RFC 3261
+// section 16.3).
+func (srv *Server) callBranch(callee string) string {
+	return sip.MagicCookie + srv.mark + srv.calleeMark(callee) + newToken()
+}
+
+// calleeMark stands for a number in branches. What has another one in its place, as the
+// branch of a request that is no call has, looped.
+func (srv *Server) calleeMark(callee string) string {
+	sum := maphash.String(srv.seed, callee)
+	return strconv.FormatUint(sum>>32|1<<32, 16) + calleeEnd
+}
+
+// calleeEnd is behind the mark of a number, and in no token.
+const calleeEnd = "-"
 
 // newCallID is a Call-ID that falls on the given shard.
 func (srv *Server) newCallID(sh *shard) string {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
@@ -133,8 +134,8 @@ func (sh *shard) dialog(m *message) *leg {
 // there is room for it, it costs no transaction: a repetition gets the same answer.
 func (sh *shard) receiveInvite(m *message) {
 	srv := sh.srv
-	if sh.legs[legKey{m.CallID, m.FromTag}] != nil || srv.looped(m) {
-		// Or the same request by another way (RFC 3261 section 8.2.2.2).
+	if sh.legs[legKey{m.CallID, m.FromTag}] != nil {
+		// The same request by another way (RFC 3261 section 8.2.2.2).
 		sh.answerStateless(m, 482, "Loop Detected", "", "")
 		return
 	}
@@ -144,6 +145,10 @@ func (sh *shard) receiveInvite(m *message) {
 	}
 	if connection == nil {
 		sh.refuseUnidentified(m, attempt)
+		return
+	}
+	if srv.looped(m, connection, &attempt) {
+		sh.answerStateless(m, 482, "Loop Detected", "", "")
 		return
 	}
 	emergency := emergencyFor(srv.config.Live.Snapshot(), connection, attempt.To)
@@ -205,14 +210,36 @@ func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 	sh.put(m, tx, attempt)
 }
 
-// looped says whether the request has passed through this process before.
-func (srv *Server) looped(m *message) bool {
+// looped says whether the request has passed through this process before, for the same
+// number. One for another number is a spiral: the callee forwards its calls.
+func (srv *Server) looped(m *message, connection *policy.Connection, attempt *admission.Call) bool {
+	ours, callee := sip.MagicCookie+srv.mark, ""
 	for i := range m.Fields {
-		if f := &m.Fields[i]; f.Name == "via" && strings.Contains(f.Value, sip.MagicCookie+srv.mark) {
-			return true
+		f := &m.Fields[i]
+		if f.Name != "via" {
+			continue
+		}
+		_, rest, found := strings.Cut(f.Value, ours)
+		for ; found; _, rest, found = strings.Cut(rest, ours) {
+			if callee == "" {
+				callee = srv.calleeMark(srv.calleeOf(connection, attempt))
+			}
+			if len(rest) < len(callee) || rest[len(callee)-1:len(callee)] != calleeEnd || rest[:len(callee)] == callee {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// calleeOf is the number that a call would be sent to.
+func (srv *Server) calleeOf(connection *policy.Connection, attempt *admission.Call) string {
+	snapshot := srv.config.Live.Snapshot()
+	if number, emergency := connection.Emergency(snapshot.Account(connection.Account), attempt.To); emergency {
+		return number
+	}
+	local := admission.Decide(snapshot, attempt, admission.NothingUsed{}, srv.config.Clock())
+	return local.Facts.Callee.String()
 }
 
 // refuseStateless answers with a refusal of Tollgate's own, of which nothing is kept.

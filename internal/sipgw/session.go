@@ -44,13 +44,14 @@ type session struct {
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
 	meter      timer
-	busy       bool // an event is being handled
-	over       bool // the machine is done
-	doomed     bool // it is among the shard's doomed calls
-	unacked    bool // the carrier's 2xx awaits the caller's ACK, which has the answer
-	private    bool // the caller wants to be anonymous towards the callee
-	confirmed  bool // from is known to be the connection's to show
-	rang       bool // a gateway has shown progress
+	expires    *timer // of the INVITE's Expires; nil without it
+	busy       bool   // an event is being handled
+	over       bool   // the machine is done
+	doomed     bool   // it is among the shard's doomed calls
+	unacked    bool   // the carrier's 2xx awaits the caller's ACK, which has the answer
+	private    bool   // the caller wants to be anonymous towards the callee
+	confirmed  bool   // from is known to be the connection's to show
+	rang       bool   // a gateway has shown progress
 	parting    *parting
 
 	source    netip.Addr // of the caller's INVITE
@@ -106,6 +107,10 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	tx.cancelled = func(cancel *message) {
 		s.part(cancel, inCancel, toCarrier)
 		s.handle(call.Cancelled{})
+	}
+	if patience := sip.ReadSeconds(m.Get("expires")); patience > 0 {
+		s.expires = new(timer)
+		sh.timers.set(s.expires, s, timerExpires, sh.now.Add(patience))
 	}
 	sh.calls[s] = struct{}{}
 	return s
@@ -178,7 +183,21 @@ func (s *session) act(a call.Action) {
 // own is the server's own caller, nil in all other calls.
 func (s *session) own() *ownCaller { return ownOf(&s.caller.peer) }
 
-func (s *session) expire(timerKind) { s.handle(call.Due{}) }
+func (s *session) expire(kind timerKind) {
+	if kind == timerExpires {
+		s.handle(call.Cancelled{}) // as the caller wants (RFC 3261 section 13.3.1)
+		return
+	}
+	s.handle(call.Due{})
+}
+
+// concluded ends the wait for the answer of the call.
+func (s *session) concluded() {
+	if s.expires != nil {
+		s.sh.timers.stop(s.expires)
+		s.expires = nil
+	}
+}
 
 // submit sends a command to the ledger; its result comes back as an event.
 func (s *session) submit(command admission.Command) {
@@ -246,6 +265,7 @@ func (s *session) readNumbers() {
 
 // refuse ends the caller's INVITE.
 func (s *session) refuse(a call.Refuse) {
+	s.concluded()
 	var extra string
 	if a.Decision != nil {
 		extra = s.sh.srv.refusalLines(a.Reason, a.Decision)
@@ -350,6 +370,7 @@ func (s *session) noteRang(gateway id.ID) {
 // accept connects the two legs: the gateway's 2xx is acknowledged and the caller
 // gets one of its own.
 func (s *session) accept() {
+	s.concluded()
 	m := s.answer
 	s.sh.srv.count.answered.Add(1)
 	lateOffer := len(s.invite.Body) == 0 && len(m.Body) > 0

@@ -17,6 +17,7 @@ const (
 	timerRing                        // C
 	timerForget                      // D, I, J, K, L, M: when a transaction's key is dropped
 	timerMeter                       // of the call
+	timerExpires                     // of the caller's INVITE
 	timerRefresh                     // RFC 4028: send a refresh
 	timerLost                        // RFC 4028: no refresh came
 	timerPing                        // of a gateway: OPTIONS
