@@ -58,14 +58,14 @@ func TestReasonOfBye(t *testing.T) {
 			extra += "Reason: " + reason + "\r\n"
 		}
 		t.Run(name, func(t *testing.T) {
-			pbx, far := w.talk("")
+			_, far := w.talk("")
 			w.carriers[0].request(far, "BYE", extra, "")
 			bye := w.pbx.await("BYE")
 			w.pbx.reply(bye, 200, "", "", "")
 			w.carriers[0].await("200 BYE")
 			same(t, bye, "reason", goes...)
 
-			pbx, _ = w.talk("")
+			pbx, _ := w.talk("")
 			w.pbx.request(pbx, "BYE", extra, "")
 			bye = w.carriers[0].await("BYE")
 			w.carriers[0].reply(bye, 200, "", "", "")
