@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 type auditCommand struct {
@@ -121,7 +122,7 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 	head, known, err := c.verify(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
-		if broken := (*sqlstore.AuditError)(nil); errors.As(err, &broken) {
+		if broken := (*trail.Error)(nil); errors.As(err, &broken) {
 			return exit{auditBroken, err}
 		}
 		return exit{auditFailed, err}
@@ -147,9 +148,9 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 }
 
 // heads are those that the chain must go through: given, and kept by a server.
-func (c *auditVerifyCommand) heads(vault *secret.Vault) (known []sqlstore.AuditHead, err error) {
+func (c *auditVerifyCommand) heads(vault *secret.Vault) (known []trail.Head, err error) {
 	for _, text := range c.Head {
-		head, err := sqlstore.ParseAuditHead(text)
+		head, err := trail.ParseHead(text)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +163,7 @@ func (c *auditVerifyCommand) heads(vault *secret.Vault) (known []sqlstore.AuditH
 	return known, err
 }
 
-func (c *auditVerifyCommand) verify(ctx context.Context) (head sqlstore.AuditHead, known []sqlstore.AuditHead,
+func (c *auditVerifyCommand) verify(ctx context.Context) (head trail.Head, known []trail.Head,
 	err error) {
 	server, err := c.server()
 	if err != nil {

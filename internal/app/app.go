@@ -28,6 +28,7 @@ import (
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 	"github.com/tollgate/tollgate/internal/telemetry"
 	"github.com/tollgate/tollgate/internal/webhook"
 	"github.com/tollgate/tollgate/internal/webhook/deliver"
@@ -47,7 +48,7 @@ type App struct {
 	store  *sqlstore.Store
 	vault  *secret.Vault
 	// auditHead is what auditHeadFile has; it is watchAudit's.
-	auditHead sqlstore.AuditHead
+	auditHead trail.Head
 	sip       *sipgw.Server
 	recorder  *recording.Recorder
 	http      *httpd.Server

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/secret"
-	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // auditHeadFile keeps the end of the chain of audit events as this node has last seen
@@ -25,14 +25,14 @@ const (
 
 // ReadAuditHead reads the head that a node has kept in its data folder; found is false
 // when there is none.
-func ReadAuditHead(dataDir string, vault *secret.Vault) (head sqlstore.AuditHead, found bool, err error) {
+func ReadAuditHead(dataDir string, vault *secret.Vault) (head trail.Head, found bool, err error) {
 	path := filepath.Join(dataDir, auditHeadFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return head, false, nil
 	}
 	if err == nil {
-		head, err = sqlstore.OpenAuditHead(vault, string(text))
+		head, err = trail.OpenHead(vault, string(text))
 	}
 	if err != nil {
 		return head, false, fmt.Errorf("%s: %w", path, err)
@@ -117,7 +117,7 @@ func (a *App) keepAuditHead(ctx context.Context, tell bool) {
 	a.auditHead = head
 }
 
-func (a *App) writeAuditHead(head sqlstore.AuditHead) error {
+func (a *App) writeAuditHead(head trail.Head) error {
 	path := filepath.Join(a.config.DataDir, auditHeadFile)
 	partial := path + ".partial"
 	if err := os.WriteFile(partial, []byte(head.Sign(a.vault)+"\n"), 0o600); err != nil {

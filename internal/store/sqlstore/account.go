@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -47,18 +48,18 @@ func decodeAccount(doc []byte) (a store.Account, err error) {
 	return a, nil
 }
 
-func accountChange(action string, before, after *store.Account) change {
-	c := change{kind: "account", action: action}
+func accountChange(action string, before, after *store.Account) trail.Change {
+	c := trail.Change{Kind: "account", Action: action}
 	for _, a := range []*store.Account{before, after} {
 		if a != nil {
-			c.account, c.resource = a.ID, a.ID.String()
+			c.Account, c.Resource = a.ID, a.ID.String()
 		}
 	}
 	if before != nil {
-		c.before = before
+		c.Before = before
 	}
 	if after != nil {
-		c.after = after
+		c.After = after
 	}
 	return c
 }

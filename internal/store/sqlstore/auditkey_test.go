@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // forger can write the database and lacks the key.
@@ -129,10 +130,10 @@ func TestForgedAudit(t *testing.T) {
 	}
 }
 
-func wantBroken(t *testing.T, s *sqlstore.Store, first int64, known ...sqlstore.AuditHead) {
+func wantBroken(t *testing.T, s *sqlstore.Store, first int64, known ...trail.Head) {
 	t.Helper()
 	_, err := s.VerifyAuditChain(context.Background(), known...)
-	broken := (*sqlstore.AuditError)(nil)
+	broken := (*trail.Error)(nil)
 	switch {
 	case first == 0:
 		check(t, err)
@@ -157,11 +158,11 @@ func TestAuditOfTwoKeys(t *testing.T) {
 		check(t, err)
 		head, err := s.VerifyAuditChain(t.Context())
 		check(t, err)
-		if opened, err := sqlstore.OpenAuditHead(vaultOf(t, 'b'), head.Sign(vaultOf(t, 'b', 'a'))); err != nil ||
+		if opened, err := trail.OpenHead(vaultOf(t, 'b'), head.Sign(vaultOf(t, 'b', 'a'))); err != nil ||
 			opened != head {
 			t.Errorf("a kept head: %v, %v", opened, err)
 		}
-		if _, err := sqlstore.OpenAuditHead(vaultOf(t, 'b'), "7:"+head.Sign(vaultOf(t, 'b', 'a'))[2:]+"0"); err == nil {
+		if _, err := trail.OpenHead(vaultOf(t, 'b'), "7:"+head.Sign(vaultOf(t, 'b', 'a'))[2:]+"0"); err == nil {
 			t.Error("a changed head is taken")
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 func amount(nanos int64) money.Amount { return money.Amount(nanos) }
@@ -45,7 +46,7 @@ type limitSpan struct {
 func readLimits(ctx context.Context, tx table.Querier, d *dialect) (limitHistory, error) {
 	changes := make(map[admission.Scope][]store.AuditEvent)
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
-		e, _, err := scanEvent(rows.Scan)
+		e, _, err := trail.Scan(rows.Scan)
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func limitsNow(ctx context.Context, tx table.Querier, d *dialect) (map[admission
 			var doc []byte
 			err := rows.Scan((*uuid.UUID)(&scope.ID), &doc)
 			if err == nil {
-				now[scope], err = flatten(jsontext.Value(doc))
+				now[scope], err = trail.Fields(jsontext.Value(doc))
 			}
 			return err
 		}, "SELECT "+limited.scopeID(d)+", doc FROM "+limited.name)

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // changeSome makes changes of several kinds, and returns the account.
@@ -149,7 +150,7 @@ func TestTamperedAuditIsFound(t *testing.T) {
 				"DROP TRIGGER audit_events_update; DROP TRIGGER audit_events_delete; "+c.tamper)
 			check(t, err)
 			_, err = s.VerifyAuditChain(t.Context())
-			broken := (*sqlstore.AuditError)(nil)
+			broken := (*trail.Error)(nil)
 			if !errors.As(err, &broken) || broken.Sequence != c.first {
 				t.Errorf("found %v, want event %d", err, c.first)
 			}
@@ -174,11 +175,11 @@ func TestAuditAgainstAKeptHead(t *testing.T) {
 	if _, err := s.VerifyAuditChain(t.Context()); err != nil {
 		t.Errorf("the documented blind spot is none: %v", err)
 	}
-	broken := (*sqlstore.AuditError)(nil)
+	broken := (*trail.Error)(nil)
 	if _, err := s.VerifyAuditChain(context.Background(), head); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("with a kept head: %v", err)
 	}
-	other := sqlstore.AuditHead{Sequence: 2, Hash: [32]byte{1}}
+	other := trail.Head{Sequence: 2, Hash: [32]byte{1}}
 	if _, err := s.VerifyAuditChain(t.Context(), other); !errors.As(err, &broken) || broken.Sequence != 2 {
 		t.Errorf("with another head: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // banDoc is a ban as the audit shows it.
@@ -128,14 +129,14 @@ func noteBan(ctx context.Context, tx *txn, action string, before, after *store.B
 	if origin == nil {
 		return
 	}
-	c := change{account: origin.KeyAccount, kind: "ban", action: action}
+	c := trail.Change{Account: origin.KeyAccount, Kind: "ban", Action: action}
 	object := store.Ban{}
 	for _, side := range []struct {
 		ban *store.Ban
 		doc *any
-	}{{before, &c.before}, {after, &c.after}} {
+	}{{before, &c.Before}, {after, &c.After}} {
 		if b := side.ban; b != nil {
-			object, c.resource = *b, b.Prefix.String()
+			object, c.Resource = *b, b.Prefix.String()
 			*side.doc = banDoc{b.Prefix.String(), b.Reason, b.CreatedAt, b.ExpiresAt}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -30,18 +31,18 @@ var deckListing = listing.Table{
 	}),
 }
 
-func deckChange(action string, before, after *store.RateDeck) change {
-	c := change{kind: "rate_deck", action: action}
+func deckChange(action string, before, after *store.RateDeck) trail.Change {
+	c := trail.Change{Kind: "rate_deck", Action: action}
 	for _, d := range []*store.RateDeck{before, after} {
 		if d != nil {
-			c.account, c.resource = d.AccountID, d.ID.String()
+			c.Account, c.Resource = d.AccountID, d.ID.String()
 		}
 	}
 	if before != nil {
-		c.before = before
+		c.Before = before
 	}
 	if after != nil {
-		c.after = after
+		c.After = after
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // Hanging up is a write like those of configuration, so that the mark on the lease,
@@ -68,8 +69,8 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 			return admission.ErrEmergencyCall
 		}
 		if len(fresh) > 0 {
-			c := change{kind: "call", action: "update", account: account, resource: call.String()}
-			c.after = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile,
+			c := trail.Change{Kind: "call", Action: "update", Account: account, Resource: call.String()}
+			c.After = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile,
 				SIPCallID: l.SIPCallID}
 			tx.note(c, nil)
 		}
@@ -134,8 +135,8 @@ func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID
 			if f.Country != 0 {
 				note.Country = f.Country.Alpha2()
 			}
-			c := change{kind: "call", action: "update", account: account, resource: "calls"}
-			c.after = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies,
+			c := trail.Change{Kind: "call", Action: "update", Account: account, Resource: "calls"}
+			c.After = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies,
 				Calls: fresh}
 			tx.note(c, nil)
 		}

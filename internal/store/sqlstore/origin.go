@@ -7,31 +7,23 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // written is what a write of configuration says of itself: what it changed, and
 // the object that it returns.
 type written struct {
-	noted  []change
+	noted  []trail.Change
 	object any
 }
 
 // note records a change, and the object that the write returns unless it notes
 // another one later.
-func (w *written) note(c change, object any) {
+func (w *written) note(c trail.Change, object any) {
 	w.noted = append(w.noted, c)
 	w.object = object
-}
-
-// change is one object before and after a write; nil for none.
-type change struct {
-	account        id.ID
-	kind, resource string
-	action         string
-	before, after  any
 }
 
 // errDryRun ends a write that has done everything and is to leave nothing behind.
@@ -56,7 +48,7 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 			return err
 		}
 		for i := range tx.noted {
-			if err := s.appendAudit(ctx, tx, origin, &tx.noted[i]); err != nil {
+			if err := trail.Append(ctx, tx, s.config.Vault, s.now(), origin, &tx.noted[i]); err != nil {
 				return fmt.Errorf("write audit event: %w", err)
 			}
 		}

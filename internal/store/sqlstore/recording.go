@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -143,8 +144,8 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 func (t *txn) removeRecording(ctx context.Context, r *record.Recording) error {
 	err := t.exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",
 		t.store.now().UnixMicro(), int64(r.AccountID), r.ID[:])
-	t.note(change{account: r.AccountID, kind: "recording", resource: r.ID.String(), action: "delete",
-		before: recordingInAudit{
+	t.note(trail.Change{Account: r.AccountID, Kind: "recording", Resource: r.ID.String(), Action: "delete",
+		Before: recordingInAudit{
 			r.CallID, r.StartedMicros, r.DurationMillis, fmt.Sprintf("%x", r.SHA256),
 		}}, *r)
 	return err

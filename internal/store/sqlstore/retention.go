@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // Call records that are past the account's record_retention_days are deleted by the
@@ -114,8 +115,8 @@ func (t *txn) noteSweep(ctx context.Context, account id.ID, before record.Day) e
 		return err
 	}
 	if known < before {
-		t.note(change{account: account, kind: "detail_record", resource: uuid.Nil.String(), action: "delete",
-			before: retentionInAudit{before.String()}}, nil)
+		t.note(trail.Change{Account: account, Kind: "detail_record", Resource: uuid.Nil.String(), Action: "delete",
+			Before: retentionInAudit{before.String()}}, nil)
 	}
 	return t.exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
 		ON CONFLICT (account_id) DO UPDATE SET sweeps = record_sweeps.sweeps + 1, before_day = $3`,

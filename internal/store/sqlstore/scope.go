@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // A scope that is not always counted has rows in spend_days while it has a limit. A
@@ -200,8 +201,8 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 			}
 			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
 		}
-		c := change{kind: "spend_hold", action: "delete", account: account, resource: scope.String()}
-		c.before = &spendRelease{Scope: scope.String(), Cause: hold.Cause.String(), Since: hold.SinceMicros}
+		c := trail.Change{Kind: "spend_hold", Action: "delete", Account: account, Resource: scope.String()}
+		c.Before = &spendRelease{Scope: scope.String(), Cause: hold.Cause.String(), Since: hold.SinceMicros}
 		tx.note(c, scope)
 		return nil
 	})
@@ -260,8 +261,8 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 		for scope := range holds {
 			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
 		}
-		c := change{kind: "spend_hold", action: "delete", account: account, resource: "all profiles and billing groups"}
-		c.before = &struct {
+		c := trail.Change{Kind: "spend_hold", Action: "delete", Account: account, Resource: "all profiles and billing groups"}
+		c.Before = &struct {
 			Released int `json:"released"`
 		}{released}
 		tx.note(c, released)

@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
 // onEach runs a test on both databases.
@@ -161,7 +162,7 @@ func TestAuditChain(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		known.Hash[0]++
-		if broken := (*sqlstore.AuditError)(nil); !errors.As(func() error {
+		if broken := (*trail.Error)(nil); !errors.As(func() error {
 			_, err := s.VerifyAuditChain(t.Context(), known)
 			return err
 		}(), &broken) {
@@ -287,7 +288,7 @@ func TestClusterAudit(t *testing.T) {
 	check(t, postgresServer(t).Exec(name,
 		"ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET created_at = created_at + 1 WHERE id = 5"))
 	_, err = sqlstore.VerifyAuditServer(t.Context(), url, secret.Open())
-	if broken := (*sqlstore.AuditError)(nil); !errors.As(err, &broken) || broken.Sequence != 5 {
+	if broken := (*trail.Error)(nil); !errors.As(err, &broken) || broken.Sequence != 5 {
 		t.Errorf("found %v, want event 5", err)
 	}
 }

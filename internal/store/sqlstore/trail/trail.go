@@ -1,4 +1,6 @@
-package sqlstore
+// Package trail is the chain of audit events: what each write of configuration has changed,
+// under a keyed hash over the event before it, and the proof that the chain holds.
+package trail
 
 import (
 	"bytes"
@@ -9,49 +11,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
-// change is what a write did to one object of the kind.
-func (n *noun[T, K]) change(action string, before, after *T) change {
-	c := change{kind: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"), action: action}
-	for _, object := range []*T{before, after} {
-		if object != nil {
-			h, _ := resource.HeadOf[K](object)
-			c.account, c.resource = h.AccountID, fmt.Sprint(h.ID)
-		}
-	}
-	if before != nil {
-		c.before = before
-	}
-	if after != nil {
-		c.after = after
-	}
-	return c
+// Change is one object before and after a write; nil for none.
+type Change struct {
+	Account        id.ID
+	Kind, Resource string
+	Action         string
+	Before, After  any
 }
 
-// appendAudit writes an event to the end of the chain. The head is moved first, so
+// Append writes an event to the end of the chain. The head is moved first, so
 // that writers of several processes take turns.
-func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, c *change) error {
-	changes, name, err := compare(c.before, c.after)
+func Append(ctx context.Context, tx table.Querier, v *secret.Vault, now time.Time, origin *collection.Origin,
+	c *Change) error {
+	changes, name, err := compare(c.Before, c.After)
 	if err != nil {
 		return err
 	}
-	if len(changes) == 0 && c.action == "update" {
+	if len(changes) == 0 && c.Action == "update" {
 		return nil
 	}
 	made, err := uuid.NewV7()
@@ -59,8 +51,8 @@ func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, 
 		return err
 	}
 	e := store.AuditEvent{
-		ID: made, AccountID: c.account, CreatedAt: s.now(), RecordType: c.kind, ResourceID: c.resource,
-		AlternateID: name, ChangeType: c.action, Changes: changes,
+		ID: made, AccountID: c.Account, CreatedAt: now, RecordType: c.Kind, ResourceID: c.Resource,
+		AlternateID: name, ChangeType: c.Action, Changes: changes,
 	}
 	if origin != nil {
 		e.KeyID, e.KeyAccount, e.KeyName = origin.KeyID, origin.KeyAccount, origin.KeyName
@@ -72,19 +64,20 @@ func (s *Store) appendAudit(ctx context.Context, tx *txn, origin *store.Origin, 
 	if err != nil {
 		return err
 	}
-	doc, err := encodeDoc(&e)
+	doc, err := encode(&e)
 	if err != nil {
 		return err
 	}
-	key := s.config.Vault.ID()
-	hash, _ := chain(s.config.Vault, key, last, doc)
-	err = tx.exec(ctx,
+	key := v.ID()
+	hash, _ := chain(v, key, last, doc)
+	_, err = tx.ExecContext(ctx,
 		"INSERT INTO audit_events (id, account_id, created_at, doc, hash, key) VALUES ($1, $2, $3, $4, $5, $6)",
 		e.Sequence, int64(e.AccountID), e.CreatedAt.UnixMicro(), doc, hash[:], key)
 	if err != nil {
 		return err
 	}
-	return tx.exec(ctx, "UPDATE audit_head SET hash = $1 WHERE one = 1", hash[:])
+	_, err = tx.ExecContext(ctx, "UPDATE audit_head SET hash = $1 WHERE one = 1", hash[:])
+	return err
 }
 
 // chain is the hash of an event: over the hash before it and its content, by a key
@@ -111,11 +104,11 @@ func isSecret(path string) bool {
 // compare lists the fields in which two objects differ, in the order of their
 // names, and finds the name by which people know the object.
 func compare(before, after any) (changes []store.FieldChange, name string, err error) {
-	from, err := flatten(before)
+	from, err := Fields(before)
 	if err != nil {
 		return nil, "", err
 	}
-	to, err := flatten(after)
+	to, err := Fields(after)
 	if err != nil {
 		return nil, "", err
 	}
@@ -164,14 +157,14 @@ func mask(value jsontext.Value) jsontext.Value {
 	return jsontext.Value(masked)
 }
 
-// flatten turns an object into its fields by their paths. What the event says
+// Fields turns an object into its fields by their paths. What the event says
 // elsewhere is left out.
-func flatten(object any) (map[string]jsontext.Value, error) {
+func Fields(object any) (map[string]jsontext.Value, error) {
 	fields := make(map[string]jsontext.Value)
 	if object == nil {
 		return fields, nil
 	}
-	doc, err := encodeDoc(object)
+	doc, err := encode(object)
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +216,8 @@ func wireName(name string) string {
 	return out.String()
 }
 
-// auditListing orders by id, which is the order in which the changes were made.
-var auditListing = listing.Table{
+// Listing orders by id, which is the order in which the changes were made.
+var Listing = listing.Table{
 	Name: "audit_events", Columns: "doc, hash",
 	Fields: map[string]listing.Field{
 		"created_at": {Column: "created_at", Kind: column.Time},
@@ -232,7 +225,8 @@ var auditListing = listing.Table{
 	},
 }
 
-func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc string, err error) {
+// Scan reads a row of Listing, and more columns behind it. doc is the event as it was hashed.
+func Scan(scan func(...any) error, more ...any) (e store.AuditEvent, doc string, err error) {
 	var hash []byte
 	if err := scan(append([]any{&doc, &hash}, more...)...); err != nil {
 		return e, "", err
@@ -247,95 +241,41 @@ func scanEvent(scan func(...any) error, more ...any) (e store.AuditEvent, doc st
 	return e, doc, nil
 }
 
-// ListAudit implements store.Writes.
-func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (store.Page[store.AuditEvent], error) {
-	page := store.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = auditListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
-			e, _, err := scanEvent(rows.Scan)
-			page.Items = append(page.Items, e)
-			return err
-		})
-		return err
-	})
-	if err != nil {
-		return store.Page[store.AuditEvent]{}, fmt.Errorf("list audit events: %w", table.Unavailable(err))
-	}
-	return page, nil
+func encode(object any) (string, error) {
+	text, err := json.Marshal(object, json.Deterministic(true))
+	return string(text), err
 }
 
-// AuditError is the first place where the chain of audit events does not hold.
-type AuditError struct {
+// Error is the first place where the chain of audit events does not hold.
+type Error struct {
 	Sequence int64 // of the event, from 1
 	Problem  string
 }
 
-// AuditKeyError says that an event cannot be checked for want of its key.
-type AuditKeyError struct {
+// KeyError says that an event cannot be checked for want of its key.
+type KeyError struct {
 	Sequence int64
 	Key      string
 }
 
-func (e *AuditKeyError) Error() string {
+func (e *KeyError) Error() string {
 	return fmt.Sprintf("audit event %d was made under the key %.20q, which the secrets key file does not have",
 		e.Sequence, e.Key)
 }
 
-func (b *AuditError) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
+func (b *Error) Error() string { return fmt.Sprintf("audit event %d %s", b.Sequence, b.Problem) }
 
-// VerifyAuditChain recomputes the chain of audit events, which shows whether an
-// event was changed, removed or inserted, and returns its head. The error is an
-// *AuditError when the chain does not hold.
-//
-// Write access to the database without the key is not enough to make an event that holds.
-// The stored head shows that events were cut off the end, as long as it was not set
-// back with them: against that, known are heads that were kept elsewhere, which must
-// be in the chain.
-func (s *Store) VerifyAuditChain(ctx context.Context, known ...AuditHead) (head AuditHead, err error) {
-	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
-		head, err = verifyChain(ctx, tx, s.config.Vault, known)
-		return err
-	})
-	return head, err
-}
-
-// VerifyAuditFile is VerifyAuditChain for a database file, which a running server
-// may have open. It changes nothing in the file.
-func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ...AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return sqlite.ReadFile(ctx, path, f) })
-}
-
-// VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
-// running. It changes nothing and locks nothing out.
-func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault,
-	known ...AuditHead) (AuditHead, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return postgres.ReadServer(ctx, databaseURL, f) })
-}
-
-// verifyApart verifies the chain of a database that is opened for that alone. What
-// is wrong with the chain is told apart from what is wrong with the database.
-func verifyApart(ctx context.Context, v *secret.Vault, known []AuditHead,
-	read func(func(table.Querier) error) error) (head AuditHead, err error) {
-	var broken error
-	err = read(func(tx table.Querier) error {
-		head, broken = verifyChain(ctx, tx, v, known)
-		return nil
-	})
-	if err != nil {
-		return head, fmt.Errorf("verify audit: %w", err)
-	}
-	return head, broken
-}
-
-func verifyChain(ctx context.Context, q table.Querier, v *secret.Vault, known []AuditHead) (head AuditHead, err error) {
+// Verify recomputes the chain, and returns its head. Heads that were kept elsewhere must be
+// in it. The error is an *Error when the chain does not hold.
+func Verify(ctx context.Context, q table.Querier, v *secret.Vault, known []Head) (head Head, err error) {
 	broken := func(format string, args ...any) error {
-		return &AuditError{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
+		return &Error{Sequence: head.Sequence + 1, Problem: fmt.Sprintf(format, args...)}
 	}
 	err = table.Query(ctx, q, func(rows *sql.Rows) error {
 		var account id.ID
 		var sequence, created int64
 		var key string
-		e, doc, err := scanEvent(rows.Scan, &sequence, &account, &created, &key)
+		e, doc, err := Scan(rows.Scan, &sequence, &account, &created, &key)
 		hash, has := chain(v, key, head.Hash[:], doc)
 		switch {
 		case errors.Is(err, table.ErrCorrupt):
@@ -347,15 +287,15 @@ func verifyChain(ctx context.Context, q table.Querier, v *secret.Vault, known []
 		case key == "":
 			return broken("has no key: it was written by a server that had none, or by someone who has none")
 		case !has:
-			return &AuditKeyError{Sequence: sequence, Key: key}
+			return &KeyError{Sequence: sequence, Key: key}
 		case hash != e.Hash:
 			return broken("does not follow from what is before it: it, or the event before it, was changed or inserted")
 		case e.Sequence != sequence || e.AccountID != account || e.CreatedAt.UnixMicro() != created:
 			return broken("was changed in its columns")
-		case slices.ContainsFunc(known, func(k AuditHead) bool { return k.Sequence == sequence && k.Hash != hash }):
+		case slices.ContainsFunc(known, func(k Head) bool { return k.Sequence == sequence && k.Hash != hash }):
 			return broken("is not the one whose head was kept")
 		}
-		head = AuditHead{Sequence: sequence, Hash: hash}
+		head = Head{Sequence: sequence, Hash: hash}
 		return nil
 	}, "SELECT doc, hash, id, account_id, created_at, key FROM audit_events ORDER BY id")
 	if err != nil {
