@@ -115,7 +115,7 @@ func (a *attempt) start(at transport.Target) {
 	srv := a.s.sh.srv
 	to := srv.peerOf(a.gateway, at)
 	a.leg = &leg{s: a.s, side: record.SideCallee, callID: srv.newCallID(a.s.sh), peer: to, acked: true}
-	a.leg.setLocal(a.fromHeader(), newToken())
+	a.leg.setLocal(a.fromHeader(), srv.newTag())
 	if a.gateway.UserName != nil && a.gateway.Password != nil {
 		a.leg.login = &login{gateway: a.gateway}
 	}

@@ -1,7 +1,10 @@
 package sipgw
 
 import (
+	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"hash/maphash"
 	"strconv"
 
@@ -13,6 +16,40 @@ import (
 // newToken is a new tag or the secret part of a branch or Call-ID: 80 bits that
 // cannot be guessed, since a tag is what lets a peer hang up.
 func newToken() string { return rand.Text()[:16] }
+
+// tagProof is how many characters of a dialog's tag prove that this process made it.
+const tagProof = 8
+
+// newTag is a tag of a dialog. What stands in front of a dialog's messages can tell it
+// from one that was guessed without knowing the dialogs.
+func (srv *Server) newTag() string {
+	token := newToken()
+	return token + srv.proofOf(token)
+}
+
+func (srv *Server) proofOf(token string) string {
+	var room [64]byte
+	text := append(append(room[:0], srv.tagSecret[:]...), token...)
+	sum := sha256.Sum256(text)
+	var proof [2 * tagProof]byte
+	hex.Encode(proof[:], sum[:tagProof])
+	return string(proof[:tagProof])
+}
+
+// isOurs says whether a message of an unknown source belongs to what this process began:
+// a request whose To has a tag of ours, or a response to a branch of ours. The dialog or
+// the transaction is looked up behind the filter.
+func (srv *Server) isOurs(data []byte) bool {
+	if bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
+		return bytes.Contains(sip.HeaderOf(data, "via", 'v'), []byte("branch="+sip.MagicCookie+srv.mark))
+	}
+	_, tag, found := bytes.Cut(sip.HeaderOf(data, "to", 't'), []byte(";tag="))
+	const size = 16
+	if !found || len(tag) < size+tagProof {
+		return false
+	}
+	return srv.proofOf(string(tag[:size])) == string(tag[size:size+tagProof])
+}
 
 // newBranch names a transaction of ours. The part in the middle is drawn once per
 // process.

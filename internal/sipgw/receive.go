@@ -263,6 +263,9 @@ func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) str
 // receiveInDialog takes a request within a dialog.
 func (sh *shard) receiveInDialog(m *message) {
 	l := sh.dialog(m)
+	if l == nil && m.peer.Stranger && !sh.srv.config.Live.Snapshot().HasUsers() {
+		return // such as one that repeats a tag of a call that is over
+	}
 	if l == nil || (l.ended && m.Method != "BYE") {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return

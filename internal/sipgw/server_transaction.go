@@ -52,7 +52,7 @@ func (sh *shard) server(m *message, method string) *serverTx {
 // begin makes the server transaction of a request.
 func (sh *shard) begin(m *message) *serverTx {
 	sh.key = m.TransactionKey(sh.key[:0], m.Method)
-	tx := &serverTx{sh: sh, key: string(sh.key), request: m, peer: m.replyTo(), toTag: newToken()}
+	tx := &serverTx{sh: sh, key: string(sh.key), request: m, peer: m.replyTo(), toTag: sh.srv.newTag()}
 	sh.servers[tx.key] = tx
 	return tx
 }

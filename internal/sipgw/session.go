@@ -338,7 +338,7 @@ func (s *session) earlyTag(a *attempt, remote string) string {
 	}
 	local := s.caller.localTag
 	if len(s.tags) > 0 {
-		local = newToken()
+		local = s.sh.srv.newTag()
 	}
 	s.tags = append(s.tags, earlyTag{a, strings.Clone(remote), local})
 	return local

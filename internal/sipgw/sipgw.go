@@ -136,6 +136,7 @@ func New(config Config) *Server {
 	srv.LimitCalls(config.MaxCall)
 	known := func() transport.Sources { return config.Live.Snapshot() }
 	srv.filter = transport.NewFilter(known, config.Clock, config.Limits.Limits)
+	srv.filter.Ours = srv.isOurs
 	srv.resolver = transport.NewResolver(transport.ResolverConfig{
 		NameServers: config.NameServers, Clock: config.Clock, TLS: config.TLS.Wanted(), Reach: config.Reach,
 		Refused: func(gateway *routing.Gateway, why string, all bool) {

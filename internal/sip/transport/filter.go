@@ -19,8 +19,12 @@ type Filter struct {
 	now    func() time.Time
 	limits Limits
 	bans   banList
+	// Ours says whether a message belongs to what this server began; nil
+	// is never. It is set before anything arrives.
+	Ours func(data []byte) bool
 
 	strangers Buckets[netip.Addr] // by sourceKey
+	siblings  Buckets[netip.Addr] // the same, of what is ours
 
 	mu      sync.Mutex                  // guards both below
 	learned map[netip.Addr]acquaintance // to which the server itself sends
@@ -50,6 +54,7 @@ func NewFilter(policy func() Sources, now func() time.Time, limits Limits) *Filt
 		policy: policy, now: now, limits: limits,
 		learned: make(map[netip.Addr]acquaintance), proven: make(map[netip.Addr]acquaintance),
 		strangers: Buckets[netip.Addr]{Most: limits.UnknownSources},
+		siblings:  Buckets[netip.Addr]{Most: limits.UnknownSources},
 	}
 }
 
@@ -137,6 +142,10 @@ func (f *Filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
 	return true, f.policy().HasUsers()
 }
 
+// The most that an unknown source may send of what is ours: a carrier hangs up, and
+// answers, from more machines than it names.
+const siblingPerSecond, siblingBurst = 200, 500
+
 // unknownMethods are what a source may send before it has authenticated: what a
 // challenge needs, and what phones and PBXs send before they make a call. Many make none
 // while REGISTER or OPTIONS has no answer.
@@ -150,6 +159,9 @@ func (f *Filter) Admits(source netip.Addr, data []byte) (stranger, ok bool) {
 	}
 	if f.Knows(source) {
 		return false, true
+	}
+	if f.Ours != nil && f.Ours(data) {
+		return true, f.siblings.Take(SourceKey(source), f.now(), siblingPerSecond, siblingBurst, 0)
 	}
 	if !f.policy().HasUsers() {
 		return true, false
