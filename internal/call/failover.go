@@ -63,7 +63,7 @@ var Outcomes = []Outcome{
 		condition: func(a *Answer) bool { return a.rung && !a.persist },
 	},
 	{
-		Statuses: []int{408}, If: "a phone has rung", Means: Final, Why: "nobody took the call",
+		Statuses: []int{408}, If: "a phone has rung", Means: Final, Why: "the callee did not take the call",
 		condition: func(a *Answer) bool { return a.rung },
 	},
 	{

@@ -158,8 +158,8 @@ func TestRandomOrders(t *testing.T) {
 			case 5, 6:
 				e = Answered{Gateway: gateway}
 			case 7:
-				e = Refused{Gateway: gateway, Status: rapid.SampledFrom([]int{302, 401, 404, 408, 421, 486, 488, 500, 503, 603}).Draw(t,
-					"status")}
+				e = Refused{Gateway: gateway, Status: rapid.SampledFrom(
+					[]int{302, 401, 404, 408, 421, 486, 488, 500, 503, 603}).Draw(t, "status")}
 			case 8:
 				e = Unreachable{Gateway: gateway}
 			case 9:
