@@ -129,6 +129,35 @@ func Named[R any](name string, text func(*R) string, read func(*R, string)) Colu
 	}
 }
 
+// Packed is a column for the bytes into which the parts of a row are packed that have no
+// column of their own.
+func Packed[R any](name string, pack func(*R) []byte, read func(*R, []byte) error) Column[R] {
+	return Column[R]{
+		Name: name, Kind: Bytes,
+		Value: func(row *R) any { return pack(row) },
+		Into:  func(row *R) any { return &packedInto[R]{row, read} },
+	}
+}
+
+// Derived is a column for what follows from others. It is written, and not read back.
+func Derived[R any](name string, kind Kind, of func(*R) any) Column[R] {
+	return Column[R]{Name: name, Kind: kind, Value: of, Into: func(*R) any { return new(any) }}
+}
+
+type packedInto[R any] struct {
+	row  *R
+	read func(*R, []byte) error
+}
+
+// Scan implements sql.Scanner.
+func (p *packedInto[R]) Scan(value any) error {
+	bytes, ok := value.([]byte)
+	if !ok {
+		return fmt.Errorf("scan a %T: not bytes", value)
+	}
+	return p.read(p.row, bytes)
+}
+
 type optionalKey struct{ key **uuid.UUID }
 
 // Scan implements sql.Scanner.

@@ -72,24 +72,20 @@ func auditLedger(ctx context.Context, tx table.Querier, d *dialect) (audit admis
 	if err := auditStraySlices(ctx, tx, a); err != nil {
 		return audit, fmt.Errorf("read call_slices: %w", err)
 	}
-	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
-		key, spend, err := table.ScanSpend(rows.Scan)
-		if _, later := journal.Days[key]; !later {
-			a.Day(key, spend)
+	err = table.Spends.Each(ctx, tx, func(r *table.SpendRow) {
+		if _, later := journal.Days[r.SpendKey]; !later {
+			a.Day(r.SpendKey, r.Spend)
 		}
-		return err
-	}, "SELECT "+table.SpendColumns+" FROM spend_days")
+	}, "")
 	if err != nil {
 		return audit, fmt.Errorf("read spend_days: %w", err)
 	}
 	for key, spend := range journal.Days {
 		a.Day(key, spend)
 	}
-	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
-		key, day, err := table.ScanEmergencies(rows.Scan)
-		a.EmergencyDay(key, day)
-		return err
-	}, "SELECT "+table.EmergencyColumns+" FROM emergency_days")
+	err = table.Emergencies.Each(ctx, tx, func(r *table.EmergencyRow) {
+		a.EmergencyDay(r.EmergencyKey, r.EmergencyDay)
+	}, "")
 	if err != nil {
 		return audit, fmt.Errorf("read emergency_days: %w", err)
 	}
@@ -119,21 +115,15 @@ type leaseAudit func(context.Context, table.Querier, *admission.Auditor, *sqlite
 // auditFileLeases reads leases, those in the journal in the place of those in the table.
 func auditFileLeases(ctx context.Context, tx table.Querier, a *admission.Auditor, journal *sqlite.Journal) error {
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
-		var account id.ID
-		var call uuid.UUID
-		var body []byte
-		var place int64
-		if err := rows.Scan(&account, &call, &body, &place); err != nil {
-			return err
+		l, err := table.FileLeases.Scan(rows.Scan)
+		if _, later := journal.Leases[l.Place]; later {
+			return nil
 		}
-		if _, later := journal.Leases[place]; !later {
-			auditLease(a, account, call, body)
-		}
-		return nil
-	}, "SELECT "+table.LeaseColumns+", place FROM leases ORDER BY id")
+		return auditLease(a, &l.Lease, err)
+	}, table.FileLeases.Select("ORDER BY id"))
 	for _, l := range journal.Leases {
-		if l != nil {
-			auditLease(a, l.Account, l.Call, l.Body)
+		if l != nil && err == nil {
+			err = auditLease(a, l.Lease, l.Err)
 		}
 	}
 	return err
@@ -142,33 +132,25 @@ func auditFileLeases(ctx context.Context, tx table.Querier, a *admission.Auditor
 // auditServerLeases reads leases, which have columns that repeat what is in their bodies.
 func auditServerLeases(ctx context.Context, tx table.Querier, a *admission.Auditor, _ *sqlite.Journal) error {
 	return table.Query(ctx, tx, func(rows *sql.Rows) error {
-		var account, profile, connection id.ID
-		var call, owner uuid.UUID
-		var emergency bool
-		var expires int64
-		var body []byte
-		if err := rows.Scan(&account, &call, &body, &profile, &connection, &owner, &emergency, &expires); err != nil {
-			return err
-		}
-		l := auditLease(a, account, call, body)
-		if l != nil && (profile != l.Profile || connection != l.Connection || owner != l.Owner ||
-			emergency != l.Emergency || expires != l.ExpiresMicros) {
-			a.Broken(admission.Channels, admission.LeaseRow(account, call),
+		l, agree, err := table.ScanLeaseWhole(rows.Scan)
+		if err == nil && !agree {
+			a.Broken(admission.Channels, admission.LeaseRow(l.Account, l.ID),
 				"has columns, by which live calls are counted, that differ from its body")
 		}
-		return nil
-	}, "SELECT "+table.LeaseColumns+", profile_id, connection_id, owner, emergency, expires_at FROM leases ORDER BY id")
+		return auditLease(a, l, err)
+	}, "SELECT "+table.AllLeaseColumns+" FROM leases ORDER BY id")
 }
 
-// auditLease returns the lease, or nil for one that cannot be read.
-func auditLease(a *admission.Auditor, account id.ID, call uuid.UUID, body []byte) *admission.Lease {
-	l, err := table.DecodeLease(account, call, body)
-	if err != nil {
-		a.Broken(admission.Conservation, admission.LeaseRow(account, call), "cannot be read: %v", err)
+// auditLease takes a lease in, which may be one that cannot be read.
+func auditLease(a *admission.Auditor, l *admission.Lease, err error) error {
+	switch {
+	case errors.Is(err, table.ErrCorrupt):
+		a.Broken(admission.Conservation, admission.LeaseRow(l.Account, l.ID), "cannot be read: %v", err)
 		return nil
+	case err == nil:
+		a.Lease(l)
 	}
-	a.Lease(l)
-	return l
+	return err
 }
 
 // auditRecords reads each record with its slices, one row for each of them, and takes
@@ -177,7 +159,7 @@ func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, m
 	var last *record.Call
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var day, secs, cost, profile sql.NullInt64
-		r, err := table.ScanRecord(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
+		r, err := table.Records.Scan(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
 		if errors.Is(err, table.ErrCorrupt) {
 			a.Broken(admission.OneRecord, admission.RecordRow(r.AccountID, r.ID), "cannot be read: %v", err)
 			return nil
@@ -205,7 +187,7 @@ func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, m
 				profile.Int64, r.ProfileID)
 		}
 		return nil
-	}, `SELECT `+table.RecordColumns+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
+	}, `SELECT `+table.Records.Names()+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
 		LEFT JOIN (SELECT account_id AS slice_account, call_id AS slice_call, day AS slice_day, profile_id AS slice_profile,
 			secs AS slice_secs, cost AS slice_cost FROM call_slices) AS s ON slice_account = account_id AND slice_call = id
 		ORDER BY id, slice_day`)

@@ -105,7 +105,7 @@ func onBoth(t *testing.T, test func(*testing.T, *ledgerRows)) {
 		url, name := newDatabase(t)
 		s := openNode(t, url, "node")
 		test(t, &ledgerRows{
-			Store: s, leases: "account_id, profile_id, connection_id, owner, emergency, expires_at, id, body",
+			Store: s, leases: "account_id, profile_id, connection_id, owner, emergency, expires_at, hung_up, id, body",
 			exec: func(text string, args ...any) {
 				check(t, postgresServer(t).Exec(name, text, args...))
 			},

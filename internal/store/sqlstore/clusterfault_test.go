@@ -544,7 +544,7 @@ func TestKeptPlans(t *testing.T) {
 	}
 	whole()
 	for _, text := range []string{
-		`INSERT INTO leases SELECT decode(md5(n::TEXT), 'hex'), 1, n, n, '', FALSE, 9e15::BIGINT, '' FROM generate_series(1, 5000) AS n`,
+		`INSERT INTO leases SELECT decode(md5(n::TEXT), 'hex'), 1, n, n, '', FALSE, 9e15::BIGINT, '', FALSE FROM generate_series(1, 5000) AS n`,
 		`INSERT INTO call_records SELECT (jsonb_populate_record(r, jsonb_build_object('id', '\x' || md5(n::TEXT), 'started_at', n))).*
 			FROM call_records AS r, generate_series(1, 5000) AS n`,
 	} {

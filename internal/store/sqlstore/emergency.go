@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/tollgate/tollgate/internal/admission"
@@ -15,18 +14,16 @@ import (
 func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 	q store.EmergencyQuery) (store.Page[store.EmergencyDay], error) {
 	page := store.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
-	where := "FROM emergency_days WHERE account_id = $1 AND day >= $2 AND day <= $3" +
+	where := "WHERE account_id = $1 AND day >= $2 AND day <= $3" +
 		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, args...).Scan(&page.Total); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM emergency_days "+where, args...).Scan(&page.Total); err != nil {
 			return err
 		}
-		return table.Query(ctx, tx, func(rows *sql.Rows) error {
-			key, day, err := table.ScanEmergencies(rows.Scan)
-			page.Items = append(page.Items, store.EmergencyDay{EmergencyKey: key, EmergencyDay: day})
-			return err
-		}, fmt.Sprintf("SELECT %s %s ORDER BY day DESC, connection_id LIMIT %d OFFSET %d", table.EmergencyColumns, where,
+		return table.Emergencies.Each(ctx, tx, func(r *table.EmergencyRow) {
+			page.Items = append(page.Items, store.EmergencyDay{EmergencyKey: r.EmergencyKey, EmergencyDay: r.EmergencyDay})
+		}, fmt.Sprintf("%s ORDER BY day DESC, connection_id LIMIT %d OFFSET %d", where,
 			q.Size, int64(max(1, q.Number)-1)*int64(q.Size)), args...)
 	})
 	if err != nil {

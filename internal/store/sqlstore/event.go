@@ -38,11 +38,11 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 		}
 		text := fmt.Sprintf(`SELECT e.kind, e.at, %s FROM (%s ORDER BY at, call_id, kind LIMIT %d OFFSET %d) AS e
 			JOIN call_records ON account_id = $1 AND id = e.call_id ORDER BY e.at, e.call_id, e.kind`,
-			table.RecordColumns, events, q.Size, q.Skip)
+			table.Records.Names(), events, q.Size, q.Skip)
 		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			var event store.CallEvent
 			var err error
-			event.Call, err = table.ScanRecord(func(into ...any) error {
+			event.Call, err = table.Records.Scan(func(into ...any) error {
 				return rows.Scan(append([]any{&event.Kind, &event.AtMicros}, into...)...)
 			})
 			page.Items = append(page.Items, event)

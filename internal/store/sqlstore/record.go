@@ -43,7 +43,7 @@ func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*rec
 
 // readRecord reads one record, with its slices.
 func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.UUID) (*record.Call, error) {
-	r, err := table.ScanRecord(q.QueryRowContext(ctx, `SELECT `+table.RecordColumns+` FROM call_records
+	r, err := table.Records.Scan(q.QueryRowContext(ctx, `SELECT `+table.Records.Names()+` FROM call_records
 		WHERE account_id = $1 AND id = $2`, int64(account), call[:]).Scan)
 	if err != nil {
 		return nil, err
@@ -53,11 +53,11 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 
 // ListRecords implements store.Calls.
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
-	l := listing.Table{Name: "call_records", Columns: table.RecordColumns, Fields: recordFields, Count: s.countRecords}
+	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: s.countRecords}
 	page := store.Page[*record.Call]{Items: []*record.Call{}}
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
-			r, err := table.ScanRecord(rows.Scan)
+			r, err := table.Records.Scan(rows.Scan)
 			page.Items = append(page.Items, r)
 			return err
 		})

@@ -47,7 +47,7 @@ func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
 			SELECT %s, CAST($1 AS BIGINT), %s, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
 				CASE WHEN %s = 'hold_until_released' THEN 0 ELSE CAST($4 AS BIGINT) END
 			FROM %s WHERE TRUE ON CONFLICT DO NOTHING`,
-			table.HoldColumns, limited.account, limited.scopeID(s.dialect), s.dialect.afterLimit, limited.name),
+			table.Holds.Names(), limited.account, limited.scopeID(s.dialect), s.dialect.afterLimit, limited.name),
 			int64(limited.kind), int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
 		if err != nil {
 			return fmt.Errorf("hold %s: %w", limited.name, err)

@@ -79,8 +79,9 @@ func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Sco
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	for key, s := range spends {
-		err := t.exec(ctx, "INSERT INTO spend_days ("+table.SpendColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-			table.SpendValues(nil, key, &s)...)
+		row := table.Spends.Append(nil, &table.SpendRow{SpendKey: key, Spend: s})
+		err := t.exec(ctx, "INSERT INTO spend_days ("+table.Spends.Names()+") VALUES ("+
+			argumentsFrom(1, len(row))+")", row...)
 		if err != nil {
 			return fmt.Errorf("count %s: %w", scope, err)
 		}
@@ -111,7 +112,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 			leases = append(leases, l)
 		}
 		return nil
-	}, "SELECT account_id, id, body FROM leases WHERE account_id = $1", int64(account))
+	}, "SELECT "+table.LeaseColumns+" FROM leases WHERE account_id = $1", int64(account))
 	if err != nil {
 		return nil, err
 	}
@@ -216,18 +217,16 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (store.Page[store.HeldScope], error) {
 	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
-	const where = "FROM spend_holds WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
+	const where = "WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) "+where, int64(account),
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM spend_holds "+where, int64(account),
 			int64(today)).Scan(&page.Total); err != nil {
 			return err
 		}
 		skip := min(max(0, q.Number-1), page.Total) * q.Size
-		return table.Query(ctx, tx, func(rows *sql.Rows) error {
-			scope, hold, err := table.ScanHold(rows.Scan)
-			page.Items = append(page.Items, store.HeldScope{Scope: scope, Hold: hold})
-			return err
-		}, "SELECT "+table.HoldColumns+" "+where+" ORDER BY scope_kind DESC, scope_id LIMIT $3 OFFSET $4",
+		return table.Holds.Each(ctx, tx, func(r *table.HoldRow) {
+			page.Items = append(page.Items, store.HeldScope{Scope: r.Scope, Hold: r.SpendHold})
+		}, where+" ORDER BY scope_kind DESC, scope_id LIMIT $3 OFFSET $4",
 			int64(account), int64(today), q.Size, skip)
 	})
 	if err != nil {

@@ -292,8 +292,8 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 	}
 	var encoded []byte
 	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
-		r, err := table.ScanRecord(tx.QueryRowContext(ctx,
-			"SELECT "+table.RecordColumns+" FROM call_records WHERE account_id = $1 AND id = $2",
+		r, err := table.Records.Scan(tx.QueryRowContext(ctx,
+			"SELECT "+table.Records.Names()+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
 		if err == nil {
 			encoded = r.Decision
@@ -326,7 +326,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 			}
 			calls = append(calls, liveCall(l, now))
 			return nil
-		}, "SELECT account_id, id, body FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
+		}, "SELECT "+table.LeaseColumns+" FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list live calls: %w", table.Unavailable(err))

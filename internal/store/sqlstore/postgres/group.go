@@ -410,16 +410,7 @@ func (g *ledgerGroup) queueCalls(b *pgx.Batch) {
 		}
 		return err
 	})
-	b.Queue("SELECT "+table.RecordColumns+" FROM call_records WHERE id = ANY($1)", g.all).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			r, err := table.ScanRecord(rows.Scan)
-			if err != nil {
-				return err
-			}
-			g.ended = append(g.ended, r)
-		}
-		return rows.Err()
-	})
+	queueRead(b, &table.Records, func(r *record.Call) { g.ended = append(g.ended, r) }, "WHERE id = ANY($1)", g.all)
 }
 
 // loadSlices completes the records of calls that have ended. Commands seldom name
@@ -429,24 +420,35 @@ func (g *ledgerGroup) loadSlices(ctx context.Context, c *pgx.Conn) error {
 		return nil
 	}
 	byID := make(map[uuid.UUID]*record.Call, len(g.ended))
-	var keys tuples
+	var keys []any
 	for _, r := range g.ended {
 		byID[r.ID] = r
-		keys.add(int64(r.AccountID), r.ID[:])
+		keys = append(keys, int64(r.AccountID), r.ID[:])
 	}
-	rows, err := c.Query(ctx, `SELECT s.call_id, s.day, s.secs, s.cost FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account_id, call_id)
-		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = k.account_id AND call_id = k.call_id ORDER BY day) AS s`, keys.columns()...)
+	rows, err := c.Query(ctx, "SELECT "+table.Slices.Names()+` FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account, call)
+		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = account AND call_id = call ORDER BY day) AS s`,
+		onTheirSide(keys, 2)...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	return eachRow(rows, &table.Slices, func(s *table.SliceRow) {
+		byID[s.Call].Slices = append(byID[s.Call].Slices, s.Slice)
+	})
+}
+
+// queueRead reads the rows of a table that a condition selects.
+func queueRead[R any](b *pgx.Batch, t *table.Table[R], use func(*R), condition string, args ...any) {
+	b.Queue(t.Select(condition), args...).Query(func(rows pgx.Rows) error { return eachRow(rows, t, use) })
+}
+
+func eachRow[R any](rows pgx.Rows, t *table.Table[R], use func(*R)) error {
 	for rows.Next() {
-		var call uuid.UUID
-		var s record.Slice
-		if err := rows.Scan(&call, &s.Day, &s.Secs, &s.Cost); err != nil {
+		row, err := t.Scan(rows.Scan)
+		if err != nil {
 			return err
 		}
-		byID[call].Slices = append(byID[call].Slices, s)
+		use(row)
 	}
 	return rows.Err()
 }
@@ -488,19 +490,9 @@ func (g *ledgerGroup) queueCallees(b *pgx.Batch) {
 	for i, key := range g.callees {
 		profiles[i], numbers[i] = int64(key.Profile), int64(key.Callee)
 	}
-	b.Queue(`SELECT c.profile_id, c.callee, c.period, c.calls FROM callee_counts AS c
-		JOIN unnest($1::BIGINT[], $2::BIGINT[]) AS k (profile_id, callee) ON c.profile_id = k.profile_id AND c.callee = k.callee
-		WHERE c.period >= $3`, profiles, numbers, int64(record.DayOf(g.now)-table.KeptCalleeDays)).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var key admission.CalleeKey
-			var calls int32
-			if err := rows.Scan(&key.Profile, &key.Callee, &key.Window, &calls); err != nil {
-				return err
-			}
-			g.part.Callees[key] = calls
-		}
-		return rows.Err()
-	})
+	queueRead(b, &table.Callees, func(r *table.CalleeRow) { g.part.Callees[r.CalleeKey] = r.Calls },
+		`JOIN unnest($1::BIGINT[], $2::BIGINT[]) AS k (profile, number) ON profile_id = profile AND callee = number
+		WHERE period >= $3`, profiles, numbers, int64(record.DayOf(g.now)-table.KeptCalleeDays))
 }
 
 // queueEmergencies reads what is to be known of the connections from which a Reserve is
@@ -521,18 +513,8 @@ func (g *ledgerGroup) queueEmergencies(b *pgx.Batch) {
 			}
 			return rows.Err()
 		})
-	b.Queue("SELECT "+table.EmergencyColumns+" FROM emergency_days WHERE connection_id = ANY($1) AND day >= $2", g.urgent,
-		int64(record.DayOf(g.now))).
-		Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				key, day, err := table.ScanEmergencies(rows.Scan)
-				if err != nil {
-					return err
-				}
-				g.part.Started[key] = day.Started
-			}
-			return rows.Err()
-		})
+	queueRead(b, &table.Emergencies, func(r *table.EmergencyRow) { g.part.Started[r.EmergencyKey] = r.Started },
+		"WHERE connection_id = ANY($1) AND day >= $2", g.urgent, int64(record.DayOf(g.now)))
 }
 
 // apply carries the commands out, in order. The time is never before that at which

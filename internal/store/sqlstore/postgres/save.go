@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -24,80 +23,53 @@ const spelledRows = 8
 type insertion struct {
 	spelled [spelledRows]string // for one row, for two, and so on
 	arrays  string
+	columns int
 }
 
-// insertInto makes the statements that insert rows with columns of some types, such
-// as "BIGINT, BYTEA"; tail comes after the rows.
-func insertInto(table, columns, types, tail string) *insertion {
+// insertInto makes the statements that insert rows; tail comes after them.
+func insertInto(l *table.Layout, tail string) *insertion {
 	var s insertion
-	head := "INSERT INTO " + table + " (" + columns + ") "
 	var arrays, rows strings.Builder
-	list, n := strings.Split(types, ", "), 0
-	for i, name := range list {
+	n := 0
+	for i, name := range l.Types {
 		fmt.Fprintf(&arrays, ", $%d::%s[]", i+1, name)
 	}
-	s.arrays = head + "SELECT * FROM unnest(" + arrays.String()[2:] + ")" + tail
+	s.columns = len(l.Types)
+	s.arrays = l.Head + "SELECT * FROM unnest(" + arrays.String()[2:] + ")" + tail
 	for i := range s.spelled {
-		for j := range list {
+		for j := range l.Types {
 			n++
 			fmt.Fprintf(&rows, "%s$%d", [...]string{", (", ", "}[min(j, 1)], n)
 		}
 		rows.WriteString(")")
-		s.spelled[i] = head + "VALUES " + rows.String()[2:] + tail
+		s.spelled[i] = l.Head + "VALUES " + rows.String()[2:] + tail
 	}
 	return &s
 }
 
-// typesOf are the types of columns of some kinds.
-func typesOf(kinds []column.Kind) string {
-	types := make([]string, len(kinds))
-	for i, kind := range kinds {
-		types[i] = kind.PostgreSQL()
-	}
-	return strings.Join(types, ", ")
-}
-
-// tuples are the rows that one insertion writes. A column holds int64, string, bool or []byte,
-// and nil stands for no bytes.
-type tuples struct {
-	values []any
-	n      int
-}
-
-// add appends a row.
-func (r *tuples) add(values ...any) {
-	r.values = append(r.values, values...)
-	r.n++
-}
-
-// addLease appends a row of leaseRow.
-func (r *tuples) addLease(l *admission.Lease) {
-	r.add(l.ID[:], int64(l.Account), int64(l.Profile), int64(l.Connection), l.Owner[:], l.Emergency, l.ExpiresMicros,
-		l.HungUpMicros != 0, table.AppendLease(make([]byte, 0, 512), l))
-}
-
-// queue appends the statement that writes the rows, if there are any.
-func (r *tuples) queue(b *pgx.Batch, s *insertion) {
-	switch {
-	case r.n == 0:
-	case r.n <= spelledRows:
-		for i, v := range r.values {
+// queue appends the statement that writes rows, if there are any. Their values are
+// int64, string, bool or []byte, and nil stands for no bytes.
+func (s *insertion) queue(b *pgx.Batch, values []any) {
+	switch n := len(values) / s.columns; {
+	case n == 0:
+	case n <= spelledRows:
+		for i, v := range values {
 			if text, ok := v.(string); ok {
-				r.values[i] = plainText(text)
+				values[i] = plainText(text)
 			}
 		}
-		b.Queue(s.spelled[r.n-1], r.values...)
+		b.Queue(s.spelled[n-1], values...)
 	default:
-		b.Queue(s.arrays, r.columns()...)
+		b.Queue(s.arrays, onTheirSide(values, s.columns)...)
 	}
 }
 
-// columns are the rows turned on their side, as unnest takes them.
-func (r *tuples) columns() []any {
-	all := make([]any, len(r.values)/r.n)
-	for i := range r.values {
-		column := &all[i%len(all)]
-		switch v := r.values[i].(type) {
+// onTheirSide are rows of some columns as unnest takes them: an array for each column.
+func onTheirSide(values []any, columns int) []any {
+	all := make([]any, columns)
+	for i := range values {
+		column := &all[i%columns]
+		switch v := values[i].(type) {
 		case int64:
 			list, _ := (*column).([]int64)
 			*column = append(list, v)
@@ -114,39 +86,22 @@ func (r *tuples) columns() []any {
 			list, _ := (*column).([][]byte)
 			*column = append(list, nil)
 		default:
-			panic(fmt.Sprintf("sqlstore: column %d of type %T", i%len(all), v))
+			panic(fmt.Sprintf("sqlstore: column %d of type %T", i%columns, v))
 		}
 	}
 	return all
 }
 
-// The statements of a group. Records have no ON CONFLICT: a second record of one
-// call must fail.
-const (
-	leaseRow      = "id, account_id, profile_id, connection_id, owner, emergency, expires_at, hung_up, body"
-	leaseRowTypes = "BYTEA, BIGINT, BIGINT, BIGINT, BYTEA, BOOLEAN, BIGINT, BOOLEAN, BYTEA"
-)
+// insertions are the statements that write the rows of each table.
+var insertions = func() (all [table.NumTables]*insertion) {
+	for n, l := range table.ServerLayouts {
+		all[n] = insertInto(l, l.Conflict)
+	}
+	return all
+}()
 
-var (
-	putLeases = insertInto("leases", leaseRow, leaseRowTypes,
-		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, hung_up = excluded.hung_up, body = excluded.body")
-	insertLeases = insertInto("leases", leaseRow, leaseRowTypes, "")
-	putSpends    = insertInto("spend_days", table.SpendColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (scope_id, scope_kind, day) DO UPDATE SET posted = excluded.posted, held = excluded.held, "+
-			"overrun = excluded.overrun, told = excluded.told, told_limit = excluded.told_limit")
-	putHolds = insertInto("spend_holds", table.HoldColumns, "BIGINT, BIGINT, BYTEA, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (scope_id, scope_kind) DO UPDATE SET cause = excluded.cause, since = "+
-			"excluded.since, until_day = excluded.until_day")
-	putCallees = insertInto("callee_counts", "account_id, profile_id, callee, period, calls",
-		"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT",
-		" ON CONFLICT (profile_id, callee, period) DO UPDATE SET calls = excluded.calls")
-	insertSlices = insertInto("call_slices", "account_id, call_id, day, profile_id, secs, cost",
-		"BIGINT, BYTEA, BIGINT, BIGINT, BIGINT, BIGINT", "")
-	insertRecords = insertInto("call_records", table.RecordColumns, typesOf(table.RecordKinds), "")
-)
-
-var insertEmergencies = insertInto("emergency_days", table.EmergencyColumns,
-	"BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT", table.AddEmergencies)
+// insertLeases is for leases that are known to be new.
+var insertLeases = insertInto(table.ServerLayouts[table.LeaseRows], "")
 
 // save writes what the commands have changed, and commits.
 func (w *writer) save(ctx context.Context, c *pgx.Conn, g *ledgerGroup, changes *admission.Changes) error {
@@ -191,48 +146,23 @@ func (g *ledgerGroup) queueChanges(b *pgx.Batch, changes *admission.Changes) err
 	for _, l := range g.part.Leases {
 		loaded[l.ID] = struct{}{}
 	}
-	var put, insert, records, cuts, spends, holds, callees tuples
+	var put, insert []any
 	for _, l := range changes.Leases {
 		into := &insert
 		if _, ok := loaded[l.ID]; ok {
 			into = &put
 		}
-		into.addLease(l)
+		*into = table.ServerLeases.Append(*into, &table.LeaseRow{Lease: *l})
 	}
-	records.values = make([]any, 0, len(table.RecordKinds)*len(changes.Records))
-	for _, r := range changes.Records {
-		records.values = table.RecordValues(records.values, r)
-		records.n++
-		for _, s := range r.Slices {
-			cuts.add(int64(r.AccountID), r.ID[:], int64(s.Day), int64(r.ProfileID), s.Secs, int64(s.Cost))
-		}
+	insertions[table.LeaseRows].queue(b, put)
+	insertLeases.queue(b, insert)
+	list, err := table.RowsOf(nil, changes, g.profiles)
+	if err != nil {
+		return err
 	}
-	for key, s := range changes.Spends {
-		spends.add(table.SpendValues(nil, key, &s)...)
+	for _, rows := range list {
+		insertions[rows.Table].queue(b, rows.Values)
 	}
-	for scope, hold := range changes.Holds {
-		holds.add(table.HoldValues(nil, scope, hold)...)
-	}
-	for key, calls := range changes.Callees {
-		account, ok := g.profiles[key.Profile]
-		if !ok {
-			return table.ErrStrayChange
-		}
-		callees.add(int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
-	}
-	var emergencies tuples
-	for _, key := range table.SortedEmergencies(changes.Emergencies) {
-		emergencies.values = table.AppendEmergencies(emergencies.values, key, changes.Emergencies[key])
-		emergencies.n++
-	}
-	put.queue(b, putLeases)
-	insert.queue(b, insertLeases)
-	records.queue(b, insertRecords)
-	cuts.queue(b, insertSlices)
-	spends.queue(b, putSpends)
-	holds.queue(b, putHolds)
-	callees.queue(b, putCallees)
-	emergencies.queue(b, insertEmergencies)
 	if len(changes.Spends) > 0 && record.DayOf(g.opened) < record.DayOf(g.now) {
 		b.Queue("UPDATE ledger_scopes SET at = $2 WHERE id = ANY($1)", g.profileIDs(), g.now)
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
-	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -30,15 +29,7 @@ var tables string
 
 // schema is the tables of a database.
 var schema = table.Schema{
-	Dialect: goose.DialectPostgres, Text: tables, Types: columnType, Exists: "SELECT to_regclass($1) IS NOT NULL",
-}
-
-// columnType is the type of a column. Texts are compared by their bytes, as SQLite does.
-func columnType(kind column.Kind) string {
-	if kind.PostgreSQL() == "TEXT" {
-		return `TEXT COLLATE "C"`
-	}
-	return kind.PostgreSQL()
+	Dialect: goose.DialectPostgres, Text: tables, Ledger: table.ServerLayouts, Exists: "SELECT to_regclass($1) IS NOT NULL",
 }
 
 // Limits that the server holds a connection to, so that a node that is paused or

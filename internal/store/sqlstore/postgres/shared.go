@@ -58,28 +58,12 @@ func (g *ledgerGroup) queueSpends(b *pgx.Batch) {
 	if len(g.scopes) == 0 {
 		return
 	}
-	b.Queue("SELECT "+table.SpendColumns+" FROM spend_days WHERE scope_id = ANY($1) AND day >= $2",
-		g.scopeIDs(), int64(g.oldest)).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			key, spend, err := table.ScanSpend(rows.Scan)
-			if err != nil {
-				return err
-			}
-			g.part.Spends[key] = spend
+	queueRead(b, &table.Spends, func(r *table.SpendRow) { g.part.Spends[r.SpendKey] = r.Spend },
+		"WHERE scope_id = ANY($1) AND day >= $2", g.scopeIDs(), int64(g.oldest))
+	queueRead(b, &table.Holds, func(r *table.HoldRow) {
+		if g.part.Holds == nil {
+			g.part.Holds = make(map[admission.Scope]admission.SpendHold)
 		}
-		return rows.Err()
-	})
-	b.Queue("SELECT "+table.HoldColumns+" FROM spend_holds WHERE scope_id = ANY($1)", g.scopeIDs()).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			scope, hold, err := table.ScanHold(rows.Scan)
-			if err != nil {
-				return err
-			}
-			if g.part.Holds == nil {
-				g.part.Holds = make(map[admission.Scope]admission.SpendHold)
-			}
-			g.part.Holds[scope] = hold
-		}
-		return rows.Err()
-	})
+		g.part.Holds[r.Scope] = r.SpendHold
+	}, "WHERE scope_id = ANY($1)", g.scopeIDs())
 }

@@ -2,13 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -19,15 +19,14 @@ type Journal struct {
 	Leases  map[int64]*JournalLease // by place; nil for one that is gone
 	Records []*record.Call          // by id
 	Days    map[admission.SpendKey]admission.Spend
-	// Emergencies are to be added to what the table has.
+	// emergencies are to be added to what the table has.
 	Emergencies map[admission.EmergencyKey]admission.EmergencyDay
 }
 
-// JournalLease is a lease in the journal.
+// JournalLease is a lease in the journal, and why it cannot be read.
 type JournalLease struct {
-	Account id.ID
-	Call    uuid.UUID
-	Body    []byte
+	*admission.Lease
+	Err error
 }
 
 // ReadJournal reads the journal of a file.
@@ -41,8 +40,8 @@ func ReadJournal(ctx context.Context, tx table.Querier) (*Journal, error) {
 	records := make(map[uuid.UUID]*record.Call)
 	for _, list := range entries {
 		for _, r := range list {
-			for row := range slices.Chunk(r.values, statements[r.change].columns) {
-				if err := j.add(ctx, tx, records, r.change, row); err != nil {
+			for row := range slices.Chunk(r.Values, statements[r.Table].columns) {
+				if err := j.add(ctx, tx, records, r.Table, row); err != nil {
 					return nil, err
 				}
 			}
@@ -56,53 +55,50 @@ func ReadJournal(ctx context.Context, tx table.Querier) (*Journal, error) {
 }
 
 // add takes one row in. The database scans it as it does the rows of tables.
-func (j *Journal) add(ctx context.Context, tx table.Querier, records map[uuid.UUID]*record.Call, change tableChange,
+func (j *Journal) add(ctx context.Context, tx table.Querier, records map[uuid.UUID]*record.Call, number table.Number,
 	row []any) error {
 	scan := tx.QueryRowContext(ctx, "SELECT ?"+strings.Repeat(", ?", len(row)-1), row...).Scan
-	var account, profile id.ID
-	var call uuid.UUID
-	switch change {
+	switch number {
 	case leasesGone:
 		var place int64
 		if err := scan(&place); err != nil {
 			return err
 		}
 		j.Leases[place] = nil
-	case leasesPut:
-		var place int64
-		l := &JournalLease{}
-		if err := scan(&place, &l.Account, &l.Call, &l.Body); err != nil {
+	case table.LeaseRows:
+		l, err := table.FileLeases.Scan(scan)
+		if err != nil && !errors.Is(err, table.ErrCorrupt) {
 			return err
 		}
-		j.Leases[place] = l
-	case recordsNew:
-		r, err := table.ScanRecord(scan)
+		j.Leases[l.Place] = &JournalLease{&l.Lease, err}
+	case table.RecordRows:
+		r, err := table.Records.Scan(scan)
 		if err != nil {
 			return err
 		}
 		records[r.ID] = r
-	case slicesNew:
-		var s record.Slice
-		if err := scan(&account, &call, &s.Day, &profile, &s.Secs, &s.Cost); err != nil {
-			return err
-		}
-		if r := records[call]; r != nil {
-			r.Slices = append(r.Slices, s)
-		}
-	case daysPut:
-		key, s, err := table.ScanSpend(scan)
+	case table.SliceRows:
+		s, err := table.Slices.Scan(scan)
 		if err != nil {
 			return err
 		}
-		j.Days[key] = s
-	case emergenciesAdd:
-		key, more, err := table.ScanEmergencies(scan)
+		if r := records[s.Call]; r != nil {
+			r.Slices = append(r.Slices, s.Slice)
+		}
+	case table.SpendRows:
+		s, err := table.Spends.Scan(scan)
 		if err != nil {
 			return err
 		}
-		day := j.Emergencies[key]
-		day.Add(more)
-		j.Emergencies[key] = day
+		j.Days[s.SpendKey] = s.Spend
+	case table.EmergencyRows:
+		more, err := table.Emergencies.Scan(scan)
+		if err != nil {
+			return err
+		}
+		day := j.Emergencies[more.EmergencyKey]
+		day.Add(more.EmergencyDay)
+		j.Emergencies[more.EmergencyKey] = day
 	}
 	return nil
 }

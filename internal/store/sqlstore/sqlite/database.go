@@ -16,7 +16,6 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -25,7 +24,7 @@ var tables string
 
 // schema is the tables of a file.
 var schema = table.Schema{
-	Dialect: goose.DialectSQLite3, Text: tables, Types: column.Kind.SQLite,
+	Dialect: goose.DialectSQLite3, Text: tables, Ledger: table.FileLayouts,
 	Exists: "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = $1",
 }
 

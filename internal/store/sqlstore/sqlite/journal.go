@@ -169,7 +169,7 @@ func (w *writer) replay(ctx context.Context) (err error) {
 }
 
 // readJournal reads the entries of the journal in their order.
-func readEntries(ctx context.Context, q table.Querier) (entries [][]rows, err error) {
+func readEntries(ctx context.Context, q table.Querier) (entries [][]table.Rows, err error) {
 	err = table.Query(ctx, q, func(r *sql.Rows) error {
 		var seq int64
 		var body []byte
@@ -188,23 +188,23 @@ func readEntries(ctx context.Context, q table.Querier) (entries [][]rows, err er
 
 // appendEntry packs what one group has changed: each change with its values, of which
 // each has its kind before it.
-func appendEntry(dst []byte, list []rows) []byte {
+func appendEntry(dst []byte, list []table.Rows) []byte {
 	return packed.Append(dst, table.JournalForm, &list, packEntry)
 }
 
 // decodeEntry reads an entry back.
-func decodeEntry(body []byte) (list []rows, err error) {
+func decodeEntry(body []byte) (list []table.Rows, err error) {
 	err = packed.Read(body, table.JournalForm, "entry of the journal", &list, packEntry)
 	return list, err
 }
 
-func packEntry(c *packed.Coder, list *[]rows) { packed.List(c, list, packRows) }
+func packEntry(c *packed.Coder, list *[]table.Rows) { packed.List(c, list, packRows) }
 
-func packRows(c *packed.Coder, r *rows) {
-	packed.Ints(c, &r.change)
-	packed.List(c, &r.values, table.PackValue)
-	if r.change < 0 || r.change >= numChanges || len(r.values)%statements[r.change].columns != 0 {
+func packRows(c *packed.Coder, r *table.Rows) {
+	packed.Ints(c, &r.Table)
+	packed.List(c, &r.Values, table.PackValue)
+	if r.Table < 0 || int(r.Table) >= len(statements) || len(r.Values)%statements[r.Table].columns != 0 {
 		c.Fail()
-		r.change = 0
+		r.Table = 0
 	}
 }

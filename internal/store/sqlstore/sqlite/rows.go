@@ -86,51 +86,24 @@ func (w *writer) exec(ctx context.Context, b *bulk, args []any) error {
 	})
 }
 
-// tableChange is a way in which commands change a table of the ledger. Its number is in
-// the journal, which a later version may have to read: neither it nor its columns ever
-// change, and a table that gets another column gets another number.
-type tableChange int
+// leasesGone is the number, beside those of tables, under which leases are deleted by
+// their places.
+const leasesGone = table.NumTables
 
-const (
-	leasesGone tableChange = iota
-	leasesPut
-	recordsNew
-	slicesNew
-	daysPut
-	holdsPut
-	calleesPut
-	emergenciesAdd
-	numChanges
-)
-
-// statements are what each change is done with. There is no ON CONFLICT for records:
-// a second record of one call must fail.
-var statements = [numChanges]struct {
+// statement is what rows are written with, head before their list and tail after it.
+type statement struct {
 	head, tail string
 	columns    int
-}{
-	leasesGone: {"DELETE FROM leases WHERE place IN (VALUES ", ")", 1},
-	leasesPut: {"INSERT INTO leases (place, account_id, id, body) VALUES ",
-		" ON CONFLICT (place) DO UPDATE SET body = excluded.body", 4},
-	recordsNew: {"INSERT INTO call_records (" + table.RecordColumns + ") VALUES ", "", len(table.RecordKinds)},
-	slicesNew:  {"INSERT INTO call_slices (account_id, call_id, day, profile_id, secs, cost) VALUES ", "", 6},
-	daysPut: {"INSERT INTO spend_days (" + table.SpendColumns + ") VALUES ",
-		` ON CONFLICT (account_id, scope_kind, scope_id, day) DO UPDATE
-			SET posted = excluded.posted, held = excluded.held, overrun = excluded.overrun,
-				told = excluded.told, told_limit = excluded.told_limit`, 9},
-	holdsPut: {"INSERT INTO spend_holds (" + table.HoldColumns + ") VALUES ",
-		` ON CONFLICT (scope_id, scope_kind) DO UPDATE
-			SET cause = excluded.cause, since = excluded.since, until_day = excluded.until_day`, 6},
-	calleesPut: {"INSERT INTO callee_counts (account_id, profile_id, callee, period, calls) VALUES ",
-		" ON CONFLICT (account_id, profile_id, callee, period) DO UPDATE SET calls = excluded.calls", 5},
-	emergenciesAdd: {"INSERT INTO emergency_days (" + table.EmergencyColumns + ") VALUES ", table.AddEmergencies, 7},
 }
 
-// rows are the values for one statement, row after row.
-type rows struct {
-	change tableChange
-	values []any
-}
+// statements are those of each number.
+var statements = func() (all [table.NumTables + 1]statement) {
+	for n, l := range table.FileLayouts {
+		all[n] = statement{l.Head + "VALUES ", l.Conflict, len(l.Types)}
+	}
+	all[leasesGone] = statement{"DELETE FROM leases WHERE place IN (VALUES ", ")", 1}
+	return all
+}()
 
 // place gives each new lease its place in the table, and returns the places of those
 // that are gone.
@@ -152,70 +125,38 @@ func (w *writer) place(c *admission.Changes) (gone []int64) {
 
 // rowsOf is what changes come to, in the order in which it is to be written. The
 // leases in them have places, and gone are the places of those that are no more.
-func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]rows, error) {
-	list := make([]rows, 0, numChanges)
-	add := func(change tableChange, values []any) {
-		if len(values) > 0 {
-			list = append(list, rows{change, values})
+func (w *writer) rowsOf(c *admission.Changes, gone []int64) ([]table.Rows, error) {
+	list := make([]table.Rows, 0, len(statements))
+	if len(gone) > 0 {
+		places := make([]any, len(gone))
+		for i, place := range gone {
+			places[i] = place
 		}
+		list = append(list, table.Rows{Table: leasesGone, Values: places})
 	}
-	places := make([]any, 0, len(gone))
-	for _, place := range gone {
-		places = append(places, place)
-	}
-	add(leasesGone, places)
-	leases := make([]any, 0, statements[leasesPut].columns*len(c.Leases))
-	for _, l := range c.Leases {
-		leases = append(leases, w.places[l.ID], int64(l.Account), l.ID[:], table.AppendLease(make([]byte, 0, 512), l))
-	}
-	add(leasesPut, leases)
-	records := make([]any, 0, len(table.RecordKinds)*len(c.Records))
-	var slices []any
-	for _, r := range c.Records {
-		records = table.RecordValues(records, r)
-		for _, s := range r.Slices {
-			slices = append(slices, int64(r.AccountID), r.ID[:], int64(s.Day), int64(r.ProfileID), s.Secs, int64(s.Cost))
+	if len(c.Leases) > 0 {
+		leases := make([]any, 0, statements[table.LeaseRows].columns*len(c.Leases))
+		for _, l := range c.Leases {
+			leases = table.FileLeases.Append(leases, &table.LeaseRow{Place: w.places[l.ID], Lease: *l})
 		}
+		list = append(list, table.Rows{Table: table.LeaseRows, Values: leases})
 	}
-	add(recordsNew, records)
-	add(slicesNew, slices)
-	var days, holds, callees []any
-	for key, spend := range c.Spends {
-		days = table.SpendValues(days, key, &spend)
-	}
-	for scope, hold := range c.Holds {
-		holds = table.HoldValues(holds, scope, hold)
-	}
-	for key, calls := range c.Callees {
-		account, ok := w.accounts[key.Profile]
-		if !ok {
-			return nil, table.ErrStrayChange
-		}
-		callees = append(callees, int64(account), int64(key.Profile), int64(key.Callee), int64(key.Window), int64(calls))
-	}
-	add(daysPut, days)
-	add(holdsPut, holds)
-	add(calleesPut, callees)
-	var emergencies []any
-	for _, key := range table.SortedEmergencies(c.Emergencies) {
-		emergencies = table.AppendEmergencies(emergencies, key, c.Emergencies[key])
-	}
-	add(emergenciesAdd, emergencies)
-	return list, nil
+	return table.RowsOf(list, c, w.accounts)
 }
 
 // writeRows writes to the tables of the ledger.
-func (w *writer) writeRows(ctx context.Context, list []rows) error {
+func (w *writer) writeRows(ctx context.Context, list []table.Rows) error {
 	for _, r := range list {
-		if err := w.exec(ctx, w.statement(r.change), r.values); err != nil {
-			return fmt.Errorf("change %d of the ledger: %w", r.change, err)
+		if err := w.exec(ctx, w.statement(r.Table), r.Values); err != nil {
+			return fmt.Errorf("change %d of the ledger: %w", r.Table, err)
 		}
 	}
 	return nil
 }
 
-func (w *writer) statement(c tableChange) *bulk {
-	return w.bulk(statements[c].head, statements[c].head, statements[c].tail, statements[c].columns)
+func (w *writer) statement(number table.Number) *bulk {
+	s := &statements[number]
+	return w.bulk(s.head, s.head, s.tail, s.columns)
 }
 
 // findEnded returns those of the calls that have a record.
@@ -250,27 +191,19 @@ func (w *writer) load(ctx context.Context, q table.Querier, now time.Time) error
 	today := record.DayOf(now.UnixMicro())
 	oldest := today - table.KeptSpendDays
 	var leases []*admission.Lease
-	err := table.Query(ctx, q, func(rows *sql.Rows) error {
-		l, err := table.ScanLease(func(into ...any) error { return rows.Scan(append([]any{&lastPlace}, into...)...) })
-		if err != nil {
-			return err
-		}
-		leases = append(leases, l)
+	err := table.FileLeases.Each(ctx, q, func(l *table.LeaseRow) {
+		leases = append(leases, &l.Lease)
 		accounts[l.Profile] = l.Account
-		places[l.ID] = lastPlace
+		places[l.ID], lastPlace = l.Place, l.Place
 		// The charges of a call never fall on a day before its reservation.
 		oldest = min(oldest, record.DayOf(l.ReservedMicros))
-		return nil
-	}, "SELECT place, account_id, id, body FROM leases ORDER BY place")
+	}, "ORDER BY place")
 	if err != nil {
 		return err
 	}
 	spends := make(map[admission.SpendKey]admission.Spend)
-	err = table.Query(ctx, q, func(rows *sql.Rows) error {
-		key, spend, err := table.ScanSpend(rows.Scan)
-		spends[key] = spend
-		return err
-	}, "SELECT "+table.SpendColumns+" FROM spend_days WHERE day >= $1", int64(oldest))
+	err = table.Spends.Each(ctx, q, func(r *table.SpendRow) { spends[r.SpendKey] = r.Spend },
+		"WHERE day >= $1", int64(oldest))
 	if err != nil {
 		return err
 	}
@@ -279,20 +212,16 @@ func (w *writer) load(ctx context.Context, q table.Querier, now time.Time) error
 		return err
 	}
 	callees := make(map[admission.CalleeKey]int32)
-	err = table.Query(ctx, q, func(rows *sql.Rows) error {
-		var account id.ID
-		var key admission.CalleeKey
-		var calls int32
-		err := rows.Scan(&account, &key.Profile, &key.Callee, &key.Window, &calls)
-		callees[key] = calls
-		accounts[key.Profile] = account
-		return err
-	}, "SELECT account_id, profile_id, callee, period, calls FROM callee_counts WHERE period >= $1",
-		int64(today-table.KeptCalleeDays))
+	err = table.Callees.Each(ctx, q, func(r *table.CalleeRow) {
+		callees[r.CalleeKey] = r.Calls
+		accounts[r.Profile] = r.Account
+	}, "WHERE period >= $1", int64(today-table.KeptCalleeDays))
 	if err != nil {
 		return err
 	}
-	started, err := table.LoadStarted(ctx, q, today)
+	started := make(map[admission.EmergencyKey]int64)
+	err = table.Emergencies.Each(ctx, q, func(r *table.EmergencyRow) { started[r.EmergencyKey] = r.Started },
+		"WHERE day >= $1", int64(today))
 	if err != nil {
 		return err
 	}

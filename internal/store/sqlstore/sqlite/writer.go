@@ -230,8 +230,7 @@ func (w *writer) remember(ctx context.Context, group []*ledger.Work) error {
 		return err
 	}
 	for _, call := range ended {
-		r, err := table.ScanRecord(w.conn.QueryRowContext(ctx,
-			"SELECT "+table.RecordColumns+" FROM call_records WHERE id = $1", call[:]).Scan)
+		r, err := table.Records.Scan(w.conn.QueryRowContext(ctx, table.Records.Select("WHERE id = $1"), call[:]).Scan)
 		if err == nil {
 			err = table.AddSlices(ctx, w.conn, []*record.Call{r})
 		}

@@ -15,7 +15,7 @@ const (
 	leaseForm   = 4
 	recordForm  = 4
 	ChunkForm   = 2
-	JournalForm = 2
+	JournalForm = 3
 )
 
 // ErrCorrupt says that a stored value is not what was written.
@@ -148,6 +148,6 @@ func writeValue(c *packed.Coder, value any) {
 			kind(valueFalse)
 		}
 	default:
-		panic(fmt.Sprintf("sqlstore: a %T in a row of the ledger", value)) // rowsOf makes none
+		panic(fmt.Sprintf("sqlstore: a %T in a row of the ledger", value)) // no column has one
 	}
 }

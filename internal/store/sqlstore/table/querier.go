@@ -1,5 +1,6 @@
-// Package table has the rows of the ledger's tables, which both databases hold alike:
-// their columns and values, what is kept as one binary value, and the form of a database.
+// Package table has the tables of the ledger, which both databases hold alike: each is
+// described once, and what makes, writes and reads it is made from that; what is kept as
+// one binary value; and the form of a database.
 package table
 
 import (

@@ -10,7 +10,6 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/column"
 )
 
 // errOtherForm says that the tables or the encodings of a database are not those of
@@ -20,16 +19,16 @@ var errOtherForm = errors.New("the database was written by another version of To
 	"and this version cannot read it: start with an empty database")
 
 // Schema is the tables of one kind of database. Before the first release a change of
-// them is made in its text, or in record.Fields.
+// them is made in its text, in Table or in record.Fields.
 type Schema struct {
 	Dialect goose.Dialect
-	Text    string                   // makes the tables, but for the columns of call records
-	Types   func(column.Kind) string // of columns
-	Exists  string                   // finds out whether there is a table of some name
+	Text    string    // makes the tables, but for the columns of those of the ledger
+	Ledger  []*Layout // the tables of the ledger
+	Exists  string    // finds out whether there is a table of some name
 }
 
 // text makes the tables.
-func (s *Schema) text() string { return defineRecords(s.Text, s.Types) }
+func (s *Schema) text() string { return define(s.Text, s.Ledger) }
 
 // form names what a database of this program holds: its tables, and how values are
 // encoded. It is stored in the transaction that makes the tables.

@@ -306,16 +306,7 @@ CREATE TABLE ledger_scopes (
 
 -- The columns beside body are what live calls are counted and found by.
 CREATE TABLE leases (
-	id            BYTEA NOT NULL PRIMARY KEY,
-	account_id    BIGINT NOT NULL,
-	profile_id    BIGINT NOT NULL,
-	connection_id BIGINT NOT NULL,
-	owner         BYTEA NOT NULL,
-	emergency     BOOLEAN NOT NULL,
-	expires_at    BIGINT NOT NULL,
-	body          BYTEA NOT NULL,
-	-- Whether somebody had the call hung up, so that the node that owns it finds it.
-	hung_up       BOOLEAN NOT NULL DEFAULT FALSE
+	-- The columns of leases.
 );
 CREATE INDEX leases_account ON leases (account_id, id);
 CREATE INDEX leases_profile ON leases (profile_id) WHERE NOT emergency;
@@ -328,57 +319,29 @@ CREATE INDEX leases_hung_up ON leases (owner) WHERE hung_up;
 -- a bit for each threshold of the limit that was told of, told_limit is the limit whose
 -- reaching was told last.
 CREATE TABLE spend_days (
-	account_id BIGINT NOT NULL,
-	scope_kind BIGINT NOT NULL,
-	scope_id   BYTEA  NOT NULL,
-	day        BIGINT NOT NULL,
-	posted     BIGINT NOT NULL,
-	held       BIGINT NOT NULL,
-	overrun    BIGINT NOT NULL,
-	told       BIGINT NOT NULL,
-	told_limit BIGINT NOT NULL,
-	PRIMARY KEY (scope_id, scope_kind, day)
+	-- The columns of spend_days.
 ) WITH (fillfactor = 50); -- each group of calls rewrites its rows
 
 -- Scopes whose calls are refused until somebody releases them, or until until_day
 -- when that is not 0.
 CREATE TABLE spend_holds (
-	account_id BIGINT NOT NULL,
-	scope_kind BIGINT NOT NULL,
-	scope_id   BYTEA  NOT NULL,
-	cause      BIGINT NOT NULL,
-	since      BIGINT NOT NULL,
-	until_day  BIGINT NOT NULL,
-	PRIMARY KEY (scope_id, scope_kind)
+	-- The columns of spend_holds.
 );
 
 -- The emergency calls of a connection that started on a day, how many of them have
 -- ended, and what emergency calls were billed and charged on it. No limit counts it.
 CREATE TABLE emergency_days (
-	account_id    BIGINT NOT NULL,
-	connection_id BIGINT NOT NULL,
-	day           BIGINT NOT NULL,
-	started       BIGINT NOT NULL,
-	ended         BIGINT NOT NULL,
-	billed_secs   BIGINT NOT NULL,
-	posted        BIGINT NOT NULL,
-	PRIMARY KEY (account_id, connection_id, day)
+	-- The columns of emergency_days.
 );
 
 CREATE TABLE callee_counts (
-	account_id BIGINT NOT NULL,
-	profile_id BIGINT NOT NULL,
-	callee     BIGINT NOT NULL,
-	period     BIGINT NOT NULL,
-	calls      BIGINT NOT NULL,
-	PRIMARY KEY (profile_id, callee, period)
+	-- The columns of callee_counts.
 );
 CREATE INDEX callee_counts_period ON callee_counts (period);
 
 CREATE TABLE call_records (
-	-- The columns of record.Fields.
+	-- The columns of call_records.
 	written XID8 DEFAULT pg_current_xact_id(), -- the transaction that wrote a record
-	body BYTEA NOT NULL,
 	UNIQUE (id)
 );
 -- Events of calls are looked for by the time of their end, which is never before
@@ -393,13 +356,7 @@ CREATE INDEX call_records_written ON call_records (account_id, written);
 -- What each call was charged on each day. The sum by profile and day is what
 -- spend_days has posted of the profile, once the calls have ended.
 CREATE TABLE call_slices (
-	account_id BIGINT NOT NULL,
-	call_id    BYTEA NOT NULL,
-	day        BIGINT NOT NULL,
-	profile_id BIGINT NOT NULL,
-	secs       BIGINT NOT NULL,
-	cost       BIGINT NOT NULL,
-	PRIMARY KEY (account_id, call_id, day)
+	-- The columns of call_slices.
 );
 
 -- How often records of an account were deleted, since a count of before does not hold

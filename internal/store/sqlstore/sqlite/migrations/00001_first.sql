@@ -303,10 +303,7 @@ CREATE TABLE ledger_journal (
 -- place of each, so that none is looked for: rows that are new lie together, where by
 -- their ids, which are random, each would be on a page of its own.
 CREATE TABLE leases (
-	place      INTEGER NOT NULL PRIMARY KEY,
-	account_id INTEGER NOT NULL,
-	id         BLOB    NOT NULL,
-	body       BLOB    NOT NULL
+	-- The columns of leases.
 ) STRICT;
 
 -- What a scope has posted and holds on a day: each profile, and what else has a daily
@@ -314,57 +311,29 @@ CREATE TABLE leases (
 -- a bit for each threshold of the limit that was told of, told_limit is the limit whose
 -- reaching was told last.
 CREATE TABLE spend_days (
-	account_id INTEGER NOT NULL,
-	scope_kind INTEGER NOT NULL,
-	scope_id   BLOB    NOT NULL,
-	day        INTEGER NOT NULL,
-	posted     INTEGER NOT NULL,
-	held       INTEGER NOT NULL,
-	overrun    INTEGER NOT NULL,
-	told       INTEGER NOT NULL,
-	told_limit INTEGER NOT NULL,
-	PRIMARY KEY (account_id, scope_kind, scope_id, day)
+	-- The columns of spend_days.
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spend_days_day ON spend_days (day);
 
 -- Scopes whose calls are refused until somebody releases them, or until until_day
 -- when that is not 0.
 CREATE TABLE spend_holds (
-	account_id INTEGER NOT NULL,
-	scope_kind INTEGER NOT NULL,
-	scope_id   BLOB    NOT NULL,
-	cause      INTEGER NOT NULL,
-	since      INTEGER NOT NULL,
-	until_day  INTEGER NOT NULL,
-	PRIMARY KEY (scope_id, scope_kind)
+	-- The columns of spend_holds.
 ) STRICT, WITHOUT ROWID;
 
 -- The emergency calls of a connection that started on a day, how many of them have
 -- ended, and what emergency calls were billed and charged on it. No limit counts it.
 CREATE TABLE emergency_days (
-	account_id    INTEGER NOT NULL,
-	connection_id INTEGER NOT NULL,
-	day           INTEGER NOT NULL,
-	started       INTEGER NOT NULL,
-	ended         INTEGER NOT NULL,
-	billed_secs   INTEGER NOT NULL,
-	posted        INTEGER NOT NULL,
-	PRIMARY KEY (account_id, connection_id, day)
+	-- The columns of emergency_days.
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE callee_counts (
-	account_id INTEGER NOT NULL,
-	profile_id INTEGER NOT NULL,
-	callee     INTEGER NOT NULL,
-	period     INTEGER NOT NULL,
-	calls      INTEGER NOT NULL,
-	PRIMARY KEY (account_id, profile_id, callee, period)
+	-- The columns of callee_counts.
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX callee_counts_period ON callee_counts (period);
 
 CREATE TABLE call_records (
-	-- The columns of record.Fields.
-	body BLOB NOT NULL,
+	-- The columns of call_records.
 	UNIQUE (id)
 ) STRICT;
 -- Events of calls are looked for by the time of their end, which is never before
@@ -378,13 +347,7 @@ CREATE INDEX call_records_connection ON call_records (account_id, connection_id,
 -- What each call was charged on each day. The sum by profile and day is what
 -- spend_days has posted of the profile, once the calls have ended.
 CREATE TABLE call_slices (
-	account_id INTEGER NOT NULL,
-	call_id    BLOB    NOT NULL,
-	day        INTEGER NOT NULL,
-	profile_id INTEGER NOT NULL,
-	secs       INTEGER NOT NULL,
-	cost       INTEGER NOT NULL,
-	PRIMARY KEY (account_id, call_id, day)
+	-- The columns of call_slices.
 ) STRICT, WITHOUT ROWID;
 
 -- How often records of an account were deleted, since a count of before does not hold
