@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/app"
+	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 )
@@ -23,7 +24,7 @@ func (c *backupCommand) Run(ctx context.Context) error {
 	if os.Getenv("TOLLGATE_DATABASE_URL") != "" {
 		return errors.New("TOLLGATE_DATABASE_URL is set: PostgreSQL is backed up by its own tools, see docs/BACKUP.md")
 	}
-	if err := sqlite.Backup(ctx, filepath.Join(c.DataDir, app.DatabaseFile), c.To, time.Now()); err != nil {
+	if err := sqlite.Backup(ctx, sqlstore.Tables(), filepath.Join(c.DataDir, app.DatabaseFile), c.To, time.Now()); err != nil {
 		return err
 	}
 	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy "+
@@ -54,7 +55,7 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 			return err
 		}
-		if err := sqlite.Restore(ctx, c.From, filepath.Join(c.DataDir, app.DatabaseFile)); err != nil {
+		if err := sqlite.Restore(ctx, sqlstore.Tables(), c.From, filepath.Join(c.DataDir, app.DatabaseFile)); err != nil {
 			return err
 		}
 		fmt.Printf("%s is restored into %s and checked.\n", c.From, c.DataDir)

@@ -33,7 +33,7 @@ func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
 // AuditFile is Audit for a database file, which a running server may have open. It
 // changes nothing in the file.
 func AuditFile(ctx context.Context, path string) (audit admission.Audit, err error) {
-	err = sqlite.ReadFile(ctx, path, func(tx table.Querier) (err error) {
+	err = sqlite.ReadFile(ctx, path, Tables(), func(tx table.Querier) (err error) {
 		audit, err = auditLedger(ctx, tx, &fileDialect)
 		return err
 	})
@@ -46,7 +46,7 @@ func AuditFile(ctx context.Context, path string) (audit admission.Audit, err err
 // AuditServer is Audit for a PostgreSQL database whose nodes may be running. It
 // changes nothing and locks nothing out.
 func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit, err error) {
-	err = postgres.ReadServer(ctx, databaseURL, func(tx table.Querier) (err error) {
+	err = postgres.ReadServer(ctx, databaseURL, Tables(), func(tx table.Querier) (err error) {
 		audit, err = auditLedger(ctx, tx, &serverDialect)
 		return err
 	})

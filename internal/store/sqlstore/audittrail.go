@@ -70,14 +70,14 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known ...trail.Head) (head
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
 func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ...trail.Head) (trail.Head, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return sqlite.ReadFile(ctx, path, f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return sqlite.ReadFile(ctx, path, Tables(), f) })
 }
 
 // VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
 // running. It changes nothing and locks nothing out.
 func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault,
 	known ...trail.Head) (trail.Head, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return postgres.ReadServer(ctx, databaseURL, f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return postgres.ReadServer(ctx, databaseURL, Tables(), f) })
 }
 
 // verifyApart verifies the chain of a database that is opened for that alone. What

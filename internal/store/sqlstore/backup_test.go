@@ -31,7 +31,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	_, connectionID := configure(t, s)
 	l := startLoad(t, connectionID, s)
 	l.await(t, 200)
-	check(t, sqlite.Backup(t.Context(), path, copied, time.Now()))
+	check(t, sqlite.Backup(t.Context(), sqlstore.Tables(), path, copied, time.Now()))
 	l.await(t, 200) // the server goes on
 	l.stop.Store(true)
 	l.group.Wait()
@@ -41,17 +41,17 @@ func TestBackupUnderLoad(t *testing.T) {
 	if audit, err := sqlstore.AuditFile(t.Context(), copied); err != nil || !audit.Holds() || audit.Records == 0 {
 		t.Errorf("audit of the copy: %+v, %v", audit, err)
 	}
-	if err := sqlite.Backup(t.Context(), path, copied, time.Now()); err == nil ||
+	if err := sqlite.Backup(t.Context(), sqlstore.Tables(), path, copied, time.Now()); err == nil ||
 		!strings.Contains(err.Error(), "is there already") {
 		t.Errorf("over a file that is there: %v", err)
 	}
 
 	// What is in use, or there, is not restored over.
-	if err := sqlite.Restore(t.Context(), copied, path); err == nil || !strings.Contains(err.Error(), "in use") {
+	if err := sqlite.Restore(t.Context(), sqlstore.Tables(), copied, path); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("over an open store: %v", err)
 	}
 	check(t, s.Close())
-	if err := sqlite.Restore(t.Context(), copied, path); err == nil ||
+	if err := sqlite.Restore(t.Context(), sqlstore.Tables(), copied, path); err == nil ||
 		!strings.Contains(err.Error(), "not overwritten") {
 		t.Errorf("over a database: %v", err)
 	}
@@ -62,11 +62,11 @@ func TestBackupUnderLoad(t *testing.T) {
 		text[i] ^= 0xff
 	}
 	check(t, os.WriteFile(damaged, text, 0o600))
-	if err := sqlite.Restore(t.Context(), damaged, filepath.Join(dir, "new", "x.db")); err == nil {
+	if err := sqlite.Restore(t.Context(), sqlstore.Tables(), damaged, filepath.Join(dir, "new", "x.db")); err == nil {
 		t.Error("restored into a folder that is not there")
 	}
 	check(t, os.Mkdir(filepath.Join(dir, "new"), 0o700))
-	if err := sqlite.Restore(t.Context(), damaged, filepath.Join(dir, "new", "x.db")); err == nil ||
+	if err := sqlite.Restore(t.Context(), sqlstore.Tables(), damaged, filepath.Join(dir, "new", "x.db")); err == nil ||
 		!strings.Contains(err.Error(), "not a whole") {
 		t.Errorf("a damaged copy: %v", err)
 	}
@@ -74,7 +74,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Errorf("a refused restore left %v, %v", left, err)
 	}
 	restored := filepath.Join(dir, "new", "tollgate.db")
-	check(t, sqlite.Restore(t.Context(), copied, restored))
+	check(t, sqlite.Restore(t.Context(), sqlstore.Tables(), copied, restored))
 	again, _ := openStore(t, restored, 0)
 	if audit, err := again.Audit(t.Context()); err != nil || !audit.Holds() || audit.Leases != 0 {
 		t.Errorf("audit of what was restored: %+v, %v", audit, err)
@@ -98,9 +98,9 @@ func testRestored(t *testing.T, midnight bool) {
 			return openAt(t, sqlstore.Config{Path: path}, clock)
 		},
 			func() {
-				check(t, sqlite.Backup(t.Context(), path, filepath.Join(dir, "copy.db"), time.Now()))
+				check(t, sqlite.Backup(t.Context(), sqlstore.Tables(), path, filepath.Join(dir, "copy.db"), time.Now()))
 				path = filepath.Join(dir, "second.db")
-				check(t, sqlite.Restore(t.Context(), filepath.Join(dir, "copy.db"), path))
+				check(t, sqlite.Restore(t.Context(), sqlstore.Tables(), filepath.Join(dir, "copy.db"), path))
 			})
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {

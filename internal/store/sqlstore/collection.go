@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
@@ -26,8 +28,11 @@ import (
 type noun[T any, K comparable] struct {
 	name    string // for messages
 	table   string
-	fields  map[string]listing.Field
-	columns []searched[T]
+	columns column.List[T]           // beside the document: by what objects are found
+	indexes []table.Index            // beside those of the id
+	fields  map[string]listing.Field // that are called otherwise than their columns, or are none
+	// outlives is set where rows may be left when their account is deleted.
+	outlives bool
 
 	complete func(*T) // fills in what an older server has not written; nil for nothing
 	// assign fills in what the store decides of a new object; nil for nothing.
@@ -76,10 +81,41 @@ func (s *Store) setKey(key any) error {
 	return nil
 }
 
-// searched is a column beside the document, by which objects are found.
-type searched[T any] struct {
-	name  string
-	value func(*T) any
+// resource describes the table.
+func (n *noun[T, K]) resource() table.Resource {
+	return table.Resource{
+		Name: n.table, Key: keyKind[K](), Columns: n.columns.Definition, Indexes: n.indexes, Outlives: n.outlives,
+	}
+}
+
+// keyKind is the kind of the column that has a key.
+func keyKind[K comparable]() column.Kind {
+	var key K
+	if _, ok := any(key).(uuid.UUID); ok {
+		return column.UUID
+	}
+	return column.ID
+}
+
+// pages is the table as pages are read from it: every column is a field.
+func (n *noun[T, K]) pages() *listing.Table {
+	fields := map[string]listing.Field{
+		"id":         {Column: "id", Kind: keyKind[K]()},
+		"created_at": {Column: "created_at", Kind: column.Time},
+		"updated_at": {Column: "updated_at", Kind: column.Time},
+	}
+	for i := range n.columns {
+		c := &n.columns[i]
+		if of, folded := strings.CutSuffix(c.Name, "_fold"); folded {
+			plain := fields[of]
+			plain.Fold = c.Name
+			fields[of] = plain
+			continue
+		}
+		fields[c.Name] = listing.Field{Column: c.Name, Kind: c.Kind}
+	}
+	maps.Copy(fields, n.fields)
+	return &listing.Table{Name: n.table, Columns: docColumns, Fields: fields}
 }
 
 // collection implements store.Collection.
@@ -161,7 +197,7 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 
 // List implements store.Collection.
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
-	l := listing.Table{Name: c.noun.table, Columns: docColumns, Fields: c.noun.fields}
+	l := c.noun.pages()
 	page := store.Page[T]{Items: []T{}}
 	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
@@ -387,9 +423,9 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 	names := []string{"account_id", "id", "version", "created_at", "updated_at", "doc"}
 	args := []any{int64(h.AccountID), keyValue(h.ID), h.Version, times.CreatedAt.UnixMicro(), times.UpdatedAt.UnixMicro(),
 		doc}
-	for _, column := range n.columns {
-		names = append(names, column.name)
-		args = append(args, column.value(object))
+	for i := range n.columns {
+		names = append(names, n.columns[i].Name)
+		args = append(args, n.columns[i].Value(object))
 	}
 	if err := tx.exec(ctx, n.saveText(names, create), args...); err != nil {
 		if isDuplicate(err) {

@@ -23,12 +23,14 @@ var deckListing = listing.Table{
 	Name: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
 		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
 	Columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
-	Fields: withTimes(map[string]listing.Field{
-		"id":     {Column: "id", Kind: column.ID},
-		"name":   {Column: "name", Fold: "name_fold"},
-		"rows":   {Column: "row_count", Kind: column.Int},
-		"active": {Column: "active", Kind: column.Bool},
-	}),
+	Fields: map[string]listing.Field{
+		"id":         {Column: "id", Kind: column.ID},
+		"name":       {Column: "name", Fold: "name_fold"},
+		"rows":       {Column: "row_count", Kind: column.Int},
+		"active":     {Column: "active", Kind: column.Bool},
+		"created_at": {Column: "created_at", Kind: column.Time},
+		"updated_at": {Column: "updated_at", Kind: column.Time},
+	},
 }
 
 func deckChange(action string, before, after *store.RateDeck) trail.Change {

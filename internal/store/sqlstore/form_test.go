@@ -61,8 +61,8 @@ func TestOtherForm(t *testing.T) {
 			refused(t, "open", open(sqlstore.Config{Path: path}))
 			_, err := sqlstore.AuditFile(t.Context(), path)
 			refused(t, "audit", err)
-			refused(t, "back up", sqlite.Backup(t.Context(), path, filepath.Join(dir, "copy.db"), noon))
-			refused(t, "restore", sqlite.Restore(t.Context(), path, filepath.Join(dir, "restored.db")))
+			refused(t, "back up", sqlite.Backup(t.Context(), sqlstore.Tables(), path, filepath.Join(dir, "copy.db"), noon))
+			refused(t, "restore", sqlite.Restore(t.Context(), sqlstore.Tables(), path, filepath.Join(dir, "restored.db")))
 		})
 		t.Run("PostgreSQL/"+name, func(t *testing.T) {
 			url, database := newDatabase(t)

@@ -9,7 +9,6 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -28,15 +27,13 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 	return &noun[T, id.ID]{
 		name: "FQDN connection", table: "fqdn_connections", secrets: fqdnSecrets, vault: v,
 		complete: func(c *T) { c.Complete() },
-		fields:   connectionFields(nil),
-		columns: []searched[T]{
-			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
-			{"active", func(c *T) any { return c.Active }},
-			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
-			{"discriminator", func(c *T) any { return fqdnDiscriminator(v, c) }},
-			{"user_name", func(c *T) any { return userNameOf(c) }},
-		},
+		fields:   connectionFields,
+		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
+			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
+			computed("discriminator", column.Text, func(c *T) any { return fqdnDiscriminator(v, c) }),
+			computed("user_name", column.Text, func(c *T) any { return userNameOf(c) }),
+		),
+		indexes: []table.Index{{On: "account_id, profile_id"}, {On: "user_name", Unique: true, Where: "user_name <> ''"}},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			user, password := c.Credentials()
 			if tx.store.config.ForgetPasswords && user != "" && !connection.IsHashed(password) {
@@ -119,25 +116,20 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 	type T = connection.FQDN
 	return &noun[T, id.ID]{
 		name: "FQDN", table: "fqdns",
-		fields: withTimes(map[string]listing.Field{
-			"id":              {Column: "id", Kind: column.ID},
-			"connection_id":   {Column: "connection_id", Kind: column.ID},
-			"fqdn":            {Column: "fqdn", Kind: column.Text},
-			"dns_record_type": {Column: "dns_record_type", Kind: column.Text},
-			"port":            {Column: "port", Kind: column.Int},
-		}),
-		columns: []searched[T]{
-			{"connection_id", func(f *T) any { return int64(f.ConnectionID) }},
-			{"fqdn", func(f *T) any { return f.Name() }},
-			{"dns_record_type", func(f *T) any { return f.DNSRecordType }},
-			{"port", func(f *T) any {
+		columns: column.List[T]{
+			column.Integer("connection_id", column.ID, func(f *T) *id.ID { return &f.ConnectionID }),
+			// In lower case and without the dot of the root.
+			computed("fqdn", column.Text, func(f *T) any { return f.Name() }),
+			column.Words("dns_record_type", func(f *T) *string { return &f.DNSRecordType }),
+			computed("port", column.Int, func(f *T) any {
 				if port := f.PortInUse(); port != nil {
 					return int64(*port)
 				}
 				return int64(0)
-			}},
+			}),
 		},
-		check: checkName,
+		indexes: []table.Index{{On: "account_id, connection_id"}, {On: "fqdn"}},
+		check:   checkName,
 		// Nothing recognises requests by a domain name, so the policy has none.
 		put:  func(*T) []policy.Change { return nil },
 		drop: func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },

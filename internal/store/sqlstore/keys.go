@@ -18,18 +18,17 @@ import (
 func keyNoun() *noun[store.Key, id.ID] {
 	return &noun[store.Key, id.ID]{
 		name: "API key", table: "api_keys",
-		fields: withTimes(map[string]listing.Field{"name": {Column: "name", Fold: "name_fold"}}),
-		columns: []searched[store.Key]{
-			{"name", func(k *store.Key) any { return k.Name }},
-			{"name_fold", func(k *store.Key) any { return listing.Fold(k.Name) }},
-			{"hash", func(k *store.Key) any { return k.Hash[:] }},
-			{"previous_hash", func(k *store.Key) any {
+		columns: append(named("name", func(k *store.Key) *string { return &k.Name }),
+			computed("hash", column.Bytes, func(k *store.Key) any { return k.Hash[:] }),
+			// A key that is being rotated is found by either hash.
+			column.Column[store.Key]{Name: "previous_hash", Kind: column.Bytes, Null: true, Value: func(k *store.Key) any {
 				if k.PreviousHash == nil {
 					return nil
 				}
 				return k.PreviousHash[:]
 			}},
-		},
+		),
+		indexes: []table.Index{{On: "hash", Unique: true}, {On: "previous_hash", Unique: true}},
 		check: func(ctx context.Context, tx *txn, k *store.Key) error {
 			// Of any account: a request names none but by its key.
 			var taken bool

@@ -13,7 +13,6 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -21,10 +20,10 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	type T = store.LedgerReport
 	return &noun[T, uuid.UUID]{
 		name: "ledger billing group report", table: "ledger_reports",
-		fields: withTimes(map[string]listing.Field{}),
-		check:  func(context.Context, *txn, *T) error { return nil },
-		put:    func(*T) []policy.Change { return nil },
-		drop:   func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
+		indexes: []table.Index{{On: "created_at"}}, outlives: true,
+		check: func(context.Context, *txn, *T) error { return nil },
+		put:   func(*T) []policy.Change { return nil },
+		drop:  func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
 	}
 }
 

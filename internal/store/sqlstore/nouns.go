@@ -29,11 +29,36 @@ func (s *Store) Collections() []any {
 	}
 }
 
-// withTimes adds the fields that every resource can be filtered and sorted by.
-func withTimes(fields map[string]listing.Field) map[string]listing.Field {
-	fields["created_at"] = listing.Field{Column: "created_at", Kind: column.Time}
-	fields["updated_at"] = listing.Field{Column: "updated_at", Kind: column.Time}
-	return fields
+// Tables are those of all resources.
+func Tables() (tables []table.Resource) {
+	for _, n := range nouns(nil) {
+		tables = append(tables, n.resource())
+	}
+	return tables
+}
+
+// described is a noun of any type.
+type described interface{ resource() table.Resource }
+
+// nouns are all of them.
+func nouns(v *secret.Vault) []described {
+	return []described{
+		profileNoun(), ipConnectionNoun(v), credentialConnectionNoun(v), fqdnConnectionNoun(v), ipNoun(), fqdnNoun(),
+		gatewayNoun(v), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
+		keyNoun(),
+	}
+}
+
+// named are the columns of a name: as it is, and in lower case.
+func named[T any](name string, at func(*T) *string) column.List[T] {
+	return column.List[T]{column.Words(name, at), computed(name+"_fold", column.Text, func(object *T) any {
+		return listing.Fold(*at(object))
+	})}
+}
+
+// computed is a column for what is made of an object.
+func computed[T any](name string, kind column.Kind, value func(*T) any) column.Column[T] {
+	return column.Column[T]{Name: name, Kind: kind, Value: value}
 }
 
 func profileNoun() *noun[profile.Profile, id.ID] {
@@ -44,26 +69,15 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 				p.AfterLimit = profile.ResumeAtReset
 			}
 		},
-		fields: withTimes(map[string]listing.Field{
-			"id":                   {Column: "id", Kind: column.ID},
-			"name":                 {Column: "name", Fold: "name_fold"},
-			"enabled":              {Column: "enabled", Kind: column.Bool},
-			"service_plan":         {Column: "service_plan"},
-			"traffic_type":         {Column: "traffic_type"},
-			"usage_payment_method": {Column: "usage_payment_method"},
-			"billing_group_id":     {Column: "billing_group_id", Kind: column.UUID},
-			"rate_deck_id":         {Column: "rate_deck_id", Kind: column.ID},
-		}),
-		columns: []searched[profile.Profile]{
-			{"name", func(p *profile.Profile) any { return p.Name }},
-			{"name_fold", func(p *profile.Profile) any { return listing.Fold(p.Name) }},
-			{"enabled", func(p *profile.Profile) any { return p.Enabled }},
-			{"service_plan", func(p *profile.Profile) any { return p.ServicePlan }},
-			{"traffic_type", func(p *profile.Profile) any { return p.TrafficType }},
-			{"usage_payment_method", func(p *profile.Profile) any { return p.UsagePaymentMethod }},
-			{"billing_group_id", func(p *profile.Profile) any { return table.UUIDOrNull(p.BillingGroupID) }},
-			{"rate_deck_id", func(p *profile.Profile) any { return int64(p.RateDeckID) }},
-		},
+		columns: append(named("name", func(p *profile.Profile) *string { return &p.Name }),
+			column.Flag("enabled", func(p *profile.Profile) *bool { return &p.Enabled }),
+			column.Words("service_plan", func(p *profile.Profile) *string { return &p.ServicePlan }),
+			column.Words("traffic_type", func(p *profile.Profile) *string { return &p.TrafficType }),
+			column.Words("usage_payment_method", func(p *profile.Profile) *string { return &p.UsagePaymentMethod }),
+			column.OptionalKey("billing_group_id", func(p *profile.Profile) **uuid.UUID { return &p.BillingGroupID }),
+			column.Integer("rate_deck_id", column.ID, func(p *profile.Profile) *id.ID { return &p.RateDeckID }),
+		),
+		indexes: []table.Index{{On: "account_id, billing_group_id"}, {On: "account_id, rate_deck_id"}},
 		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {
 			if p.BillingGroupID != nil {
 				err := refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id",
@@ -98,20 +112,21 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 	}
 }
 
-// connectionFields are those of every kind of connection.
-func connectionFields(more map[string]listing.Field) map[string]listing.Field {
-	fields := withTimes(map[string]listing.Field{
-		"id":                        {Column: "id", Kind: column.ID},
-		"connection_name":           {Column: "connection_name", Fold: "connection_name_fold"},
-		"active":                    {Column: "active", Kind: column.Bool},
-		"outbound_voice_profile_id": {Column: "profile_id", Kind: column.ID},
-		// Only FQDN connections have any.
-		"fqdn": {Within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
-	})
-	for name, f := range more {
-		fields[name] = f
-	}
-	return fields
+// connectionFields are those of every kind of connection that are called otherwise than
+// their columns.
+var connectionFields = map[string]listing.Field{
+	"outbound_voice_profile_id": {Column: "profile_id", Kind: column.ID},
+	// Only FQDN connections have any.
+	"fqdn": {Within: "id IN (SELECT f.connection_id FROM fqdns AS f WHERE f.account_id = $1 AND f.fqdn = $%d)"},
+}
+
+// connectionColumns are those of every kind of connection, and more.
+func connectionColumns[T any](base func(*T) *connection.Base, profile func(*T) *id.ID,
+	more ...column.Column[T]) column.List[T] {
+	return append(append(named("connection_name", func(c *T) *string { return &base(c).ConnectionName }),
+		column.Flag("active", func(c *T) *bool { return &base(c).Active }),
+		column.Integer("profile_id", column.ID, profile),
+	), more...)
 }
 
 const profileField = "/outbound/outbound_voice_profile_id"
@@ -121,14 +136,13 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 	return &noun[T, id.ID]{
 		name: "IP connection", table: "ip_connections", secrets: ipSecrets, vault: v,
 		complete: func(c *T) { c.Complete() },
-		fields:   connectionFields(nil),
-		columns: []searched[T]{
-			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
-			{"active", func(c *T) any { return c.Active }},
-			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
-			{"discriminator", func(c *T) any { return discriminator(v, c) }},
-		},
+		fields:   connectionFields,
+		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
+			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
+			// What tells connections behind one address apart: a tech prefix, a token, or nothing.
+			computed("discriminator", column.Text, func(c *T) any { return discriminator(v, c) }),
+		),
+		indexes: []table.Index{{On: "account_id, profile_id"}},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
 			if err != nil {
@@ -176,17 +190,12 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 	return &noun[T, id.ID]{
 		name: "credential connection", table: "credential_connections", secrets: credentialSecrets, vault: v,
 		complete: func(c *T) { c.Complete() },
-		fields: connectionFields(map[string]listing.Field{
-			"user_name": {Column: "user_name", Fold: "user_name_fold"},
-		}),
-		columns: []searched[T]{
-			{"connection_name", func(c *T) any { return c.ConnectionName }},
-			{"connection_name_fold", func(c *T) any { return listing.Fold(c.ConnectionName) }},
-			{"active", func(c *T) any { return c.Active }},
-			{"profile_id", func(c *T) any { return int64(c.Outbound.OutboundVoiceProfileID) }},
-			{"user_name", func(c *T) any { return c.UserName }},
-			{"user_name_fold", func(c *T) any { return listing.Fold(c.UserName) }},
-		},
+		fields:   connectionFields,
+		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
+			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
+			named("user_name", func(c *T) *string { return &c.UserName })...),
+		// A SIP request names no account, so a digest user is unique in the whole server.
+		indexes: []table.Index{{On: "user_name", Unique: true}, {On: "account_id, profile_id"}},
 		check: func(ctx context.Context, tx *txn, c *T) error {
 			if tx.store.config.ForgetPasswords && !connection.IsHashed(c.Password) {
 				c.Password = connection.HashPassword(c.UserName, c.Password)
@@ -208,20 +217,17 @@ func ipNoun() *noun[connection.IP, id.ID] {
 	type T = connection.IP
 	return &noun[T, id.ID]{
 		name: "IP", table: "ips",
-		fields: withTimes(map[string]listing.Field{
-			"id":            {Column: "id", Kind: column.ID},
-			"connection_id": {Column: "connection_id", Kind: column.ID},
-			"ip_address":    {Column: "ip_address", Kind: column.Address},
-			"port":          {Column: "port", Kind: column.Int},
-		}),
-		columns: []searched[T]{
-			{"connection_id", func(ip *T) any { return int64(ip.ConnectionID) }},
-			{"ip_address", func(ip *T) any { return ip.IPAddress.String() }},
-			{"first_address", func(ip *T) any { return addressKey(ip.IPAddress.Prefix().Addr()) }},
-			{"port", func(ip *T) any { return int64(ip.Port) }},
+		columns: column.List[T]{
+			column.Integer("connection_id", column.ID, func(ip *T) *id.ID { return &ip.ConnectionID }),
+			computed("ip_address", column.Address, func(ip *T) any { return ip.IPAddress.String() }),
+			column.Integer("port", column.Int, func(ip *T) *int32 { return &ip.Port }),
+			// The address, or the first one of a network, as 32 hexadecimal digits of its IPv6 form, so
+			// that what lies within a network is a range of an index.
+			computed("first_address", column.Text, func(ip *T) any { return addressKey(ip.IPAddress.Prefix().Addr()) }),
 		},
-		check: checkAddress,
-		put:   func(ip *T) []policy.Change { return []policy.Change{policy.PutIP(ip)} },
+		indexes: []table.Index{{On: "account_id, connection_id"}, {On: "ip_address"}, {On: "first_address"}},
+		check:   checkAddress,
+		put:     func(ip *T) []policy.Change { return []policy.Change{policy.PutIP(ip)} },
 		drop: func(_ context.Context, _ *txn, ip *T) ([]policy.Change, error) {
 			return []policy.Change{policy.DropIP(ip.ID)}, nil
 		},
@@ -233,18 +239,10 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 	return &noun[T, id.ID]{
 		name: "gateway", table: "gateways", touched: touchedOfGateway, secrets: gatewaySecrets, vault: v,
 		complete: func(g *T) { g.Complete() },
-		fields: withTimes(map[string]listing.Field{
-			"id":       {Column: "id", Kind: column.ID},
-			"name":     {Column: "name", Fold: "name_fold"},
-			"enabled":  {Column: "enabled", Kind: column.Bool},
-			"priority": {Column: "priority", Kind: column.Int},
-		}),
-		columns: []searched[T]{
-			{"name", func(g *T) any { return g.Name }},
-			{"name_fold", func(g *T) any { return listing.Fold(g.Name) }},
-			{"enabled", func(g *T) any { return g.Enabled }},
-			{"priority", func(g *T) any { return int64(g.Priority) }},
-		},
+		columns: append(named("name", func(g *T) *string { return &g.Name }),
+			column.Flag("enabled", func(g *T) *bool { return &g.Enabled }),
+			column.Integer("priority", column.Int, func(g *T) *int32 { return &g.Priority }),
+		),
 		check: func(context.Context, *txn, *T) error { return nil },
 		put:   func(g *T) []policy.Change { return []policy.Change{policy.PutGateway(g)} },
 		drop: func(_ context.Context, _ *txn, g *T) ([]policy.Change, error) {
@@ -257,15 +255,8 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return &noun[T, uuid.UUID]{
 		name: "billing group", table: "billing_groups", touched: touchedOfGroup,
-		assign: assignBillingGroup,
-		fields: withTimes(map[string]listing.Field{
-			"id":   {Column: "id", Kind: column.UUID},
-			"name": {Column: "name", Fold: "name_fold"},
-		}),
-		columns: []searched[T]{
-			{"name", func(g *T) any { return g.Name }},
-			{"name_fold", func(g *T) any { return listing.Fold(g.Name) }},
-		},
+		assign:   assignBillingGroup,
+		columns:  named("name", func(g *T) *string { return &g.Name }),
 		complete: func(g *T) { g.SpendLimit.Complete() },
 		check: func(ctx context.Context, tx *txn, g *T) error {
 			return countGroup(ctx, tx, g, g.Limits())

@@ -10,7 +10,6 @@ import (
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -87,11 +86,8 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 	type T = numbering.Override
 	return &noun[T, id.ID]{
 		name: "numbering plan override", table: "numbering_plan_overrides",
-		fields: withTimes(map[string]listing.Field{
-			"id":     {Column: "id", Kind: column.ID},
-			"prefix": {Column: "prefix"},
-		}),
-		columns: []searched[T]{{"prefix", func(o *T) any { return o.Prefix }}},
+		columns: column.List[T]{column.Words("prefix", func(o *T) *string { return &o.Prefix })},
+		indexes: []table.Index{{On: "prefix"}},
 		check:   checkOverride,
 		put:     func(o *T) []policy.Change { return []policy.Change{policy.PutOverride(o)} },
 		drop: func(_ context.Context, _ *txn, o *T) ([]policy.Change, error) {

@@ -227,7 +227,8 @@ func (c *Config) complete() (err error) {
 func (s *Store) openEngine(ctx context.Context) (err error) {
 	c := &s.config
 	settings := ledger.Settings{
-		Configuration: configuration{s}, Live: c.Live, Clock: c.Clock, Monotonic: c.Monotonic, Owner: c.Owner,
+		Configuration: configuration{s}, Resources: Tables(),
+		Live: c.Live, Clock: c.Clock, Monotonic: c.Monotonic, Owner: c.Owner,
 		Logger: c.Logger, GroupSize: c.GroupSize, AroundCommit: c.AroundCommit, Observe: c.Observe, HungUp: c.HungUp,
 	}
 	if c.DatabaseURL == "" {

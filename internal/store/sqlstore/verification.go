@@ -18,7 +18,6 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/verification"
 )
@@ -38,15 +37,12 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 			}
 			return []store.LockedField{{Lock: store.LockVerifiedNumbers, Pointer: "/phone_number"}}
 		},
-		fields: withTimes(map[string]listing.Field{
-			"phone_number": {Column: "phone_number", Kind: column.Int},
-			"verified":     {Column: "verified", Kind: column.Bool},
-		}),
-		columns: []searched[T]{
-			{"phone_number", func(n *T) any { return int64(n.PhoneNumber) }},
-			{"verified", func(n *T) any { return n.Verified() }},
+		columns: column.List[T]{
+			column.Integer("phone_number", column.Int, func(n *T) *e164.Number { return &n.PhoneNumber }),
+			computed("verified", column.Bool, func(n *T) any { return n.Verified() }),
 		},
-		check: func(context.Context, *txn, *T) error { return nil },
+		indexes: []table.Index{{On: "account_id, phone_number", Unique: true}},
+		check:   func(context.Context, *txn, *T) error { return nil },
 		put: func(n *T) []policy.Change {
 			if !n.Verified() {
 				return nil

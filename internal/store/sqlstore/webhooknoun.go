@@ -11,7 +11,6 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -27,19 +26,15 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 	type T = webhook.Endpoint
 	return &noun[T, id.ID]{
 		name: "webhook endpoint", table: "webhook_endpoints",
-		fields: withTimes(map[string]listing.Field{
-			"id":            {Column: "id", Kind: column.ID},
-			"connection_id": {Column: "connection_id", Kind: column.ID},
-			"enabled":       {Column: "enabled", Kind: column.Bool},
-			"url":           {Column: "url"},
-		}),
-		columns: []searched[T]{
-			{"connection_id", func(e *T) any { return int64(e.ConnectionID) }},
-			{"enabled", func(e *T) any { return e.Enabled }},
-			{"url", func(e *T) any { return e.URL }},
+		columns: column.List[T]{
+			// 0 for the whole account
+			column.Integer("connection_id", column.ID, func(e *T) *id.ID { return &e.ConnectionID }),
+			column.Flag("enabled", func(e *T) *bool { return &e.Enabled }),
+			column.Words("url", func(e *T) *string { return &e.URL }),
 		},
-		check: checkWebhookEndpoint,
-		put:   func(e *T) []policy.Change { return []policy.Change{policy.PutWebhook(e)} },
+		indexes: []table.Index{{On: "account_id, connection_id"}},
+		check:   checkWebhookEndpoint,
+		put:     func(e *T) []policy.Change { return []policy.Change{policy.PutWebhook(e)} },
 		drop: func(_ context.Context, _ *txn, e *T) ([]policy.Change, error) {
 			return []policy.Change{policy.DropWebhook(e.ID)}, nil
 		},

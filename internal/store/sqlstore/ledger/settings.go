@@ -18,6 +18,7 @@ import (
 type Settings struct {
 	Configuration
 
+	Resources    []table.Resource // whose tables are made with those of the ledger
 	Live         *policy.Live
 	Clock        func() time.Time
 	Monotonic    func() time.Duration

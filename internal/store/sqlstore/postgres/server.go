@@ -29,7 +29,8 @@ var tables string
 
 // schema is the tables of a database.
 var schema = table.Schema{
-	Dialect: goose.DialectPostgres, Text: tables, Ledger: table.ServerLayouts, Exists: "SELECT to_regclass($1) IS NOT NULL",
+	Dialect: goose.DialectPostgres, Text: tables, Ledger: table.ServerLayouts, Types: table.DefinedOnServer,
+	Exists: "SELECT to_regclass($1) IS NOT NULL",
 }
 
 // Limits that the server holds a connection to, so that a node that is paused or
@@ -89,7 +90,7 @@ func (l *Ledger) openPools(ctx context.Context) error {
 	if parsed.ConnectTimeout == 0 {
 		parsed.ConnectTimeout = connectLimit
 	}
-	if err := makeTables(ctx, parsed); err != nil {
+	if err := makeTables(ctx, parsed, l.Resources); err != nil {
 		return err
 	}
 	for name, value := range map[string]string{
@@ -187,7 +188,7 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 }
 
 // makeTables makes the tables, unless they are there, one node at a time.
-func makeTables(ctx context.Context, config *pgx.ConnConfig) (err error) {
+func makeTables(ctx context.Context, config *pgx.ConnConfig, resources []table.Resource) (err error) {
 	pool := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	// Another node that makes them is waited for, a second at a time, for five minutes.
@@ -195,7 +196,7 @@ func makeTables(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}
-	err = schema.Make(ctx, pool, goose.WithSessionLocker(locker))
+	err = schema.Of(resources).Make(ctx, pool, goose.WithSessionLocker(locker))
 	if sqlState(err) == stateNoPrivilege {
 		return fmt.Errorf("the role %s may not make tables: start this version once with the role that owns them "+
 			"(docs/POSTGRESQL.md): %w", config.User, err)
@@ -265,7 +266,8 @@ func (p plain) QueryRowContext(ctx context.Context, query string, args ...any) *
 
 // ReadServer runs f in one read transaction on a PostgreSQL database whose nodes
 // may be running, with the rows of every account.
-func ReadServer(ctx context.Context, databaseURL string, f func(table.Querier) error) (err error) {
+func ReadServer(ctx context.Context, databaseURL string, resources []table.Resource,
+	f func(table.Querier) error) (err error) {
 	parsed, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
 		return err // pgx leaves the password out
@@ -276,7 +278,7 @@ func ReadServer(ctx context.Context, databaseURL string, f func(table.Querier) e
 	parsed.RuntimeParams["application_name"] = "tollgate audit"
 	pool := stdlib.OpenDB(*parsed)
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	return reading(ctx, pool, table.EveryAccount, schema.Checked(ctx, f))
+	return reading(ctx, pool, table.EveryAccount, schema.Of(resources).Checked(ctx, f))
 }
 
 // MarkRestored marks a PostgreSQL database that was restored by PostgreSQL's own

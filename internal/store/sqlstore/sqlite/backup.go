@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // A copy of a ledger knows nothing of what was spent after it was made. So each copy
@@ -20,7 +22,7 @@ import (
 // Backup copies a database file, which a running server may have open, as it is at
 // one moment. The copy is checked and durable when Backup returns; a file that is
 // there already is never overwritten.
-func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
+func Backup(ctx context.Context, resources []table.Resource, path, to string, now time.Time) (err error) {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("back up: no database: %w", err)
 	}
@@ -36,7 +38,7 @@ func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
 	if err := copyDatabase(ctx, path, partial); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	if err := markFile(ctx, partial, now.UnixMicro()); err != nil {
+	if err := markFile(ctx, partial, resources, now.UnixMicro()); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
 	if err := publish(partial, to); err != nil {
@@ -109,7 +111,7 @@ var errNotCopy = errors.New("not a whole Tollgate database")
 
 // markFile looks whether a copy is a whole database of Tollgate, and marks it. A mark
 // that it has already is older and stays.
-func markFile(ctx context.Context, path string, atMicros int64) (err error) {
+func markFile(ctx context.Context, path string, resources []table.Resource, atMicros int64) (err error) {
 	pool, err := openAlone(path, "rw")
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func markFile(ctx context.Context, path string, atMicros int64) (err error) {
 	if err := pool.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
 		return fmt.Errorf("%w: %w", errNotCopy, errors.Join(err, errors.New(verdict)))
 	}
-	if err := schema.Check(ctx, pool); err != nil {
+	if err := schema.Of(resources).Check(ctx, pool); err != nil {
 		return err
 	}
 	_, err = pool.ExecContext(ctx, "INSERT INTO copied (one, at) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", atMicros)
@@ -131,7 +133,7 @@ func markFile(ctx context.Context, path string, atMicros int64) (err error) {
 
 // Restore puts a copy in the place of a database file that is not there. The copy
 // is checked first, and stays where it is.
-func Restore(ctx context.Context, from, path string) (err error) {
+func Restore(ctx context.Context, resources []table.Resource, from, path string) (err error) {
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
@@ -151,7 +153,7 @@ func Restore(ctx context.Context, from, path string) (err error) {
 		return fmt.Errorf("restore: %w", err)
 	}
 	// A file that was copied by other means has no mark: when is not known.
-	if err := markFile(ctx, partial, 0); err != nil {
+	if err := markFile(ctx, partial, resources, 0); err != nil {
 		return fmt.Errorf("restore %s: %w", from, err)
 	}
 	if err := publish(partial, path); err != nil {

@@ -16,6 +16,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -24,7 +25,7 @@ var tables string
 
 // schema is the tables of a file.
 var schema = table.Schema{
-	Dialect: goose.DialectSQLite3, Text: tables, Ledger: table.FileLayouts,
+	Dialect: goose.DialectSQLite3, Text: tables, Ledger: table.FileLayouts, Types: column.Kind.SQLite, Options: " STRICT",
 	Exists: "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = $1",
 }
 
@@ -33,7 +34,7 @@ var schema = table.Schema{
 const busyTimeoutMs = 5000
 
 // openFile makes the file if there is none, and its tables if it has none.
-func openFile(ctx context.Context, path string) (write, read *sql.DB, err error) {
+func openFile(ctx context.Context, path string, resources []table.Resource) (write, read *sql.DB, err error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open database: %w", err)
@@ -50,7 +51,7 @@ func openFile(ctx context.Context, path string) (write, read *sql.DB, err error)
 	if write, err = openPool(absolute, false); err != nil {
 		return nil, nil, err
 	}
-	if err := schema.Make(ctx, write); err != nil {
+	if err := schema.Of(resources).Make(ctx, write); err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
 	if read, err = openPool(absolute, true); err != nil {
@@ -108,7 +109,8 @@ func codeOf(err error) int {
 
 // ReadFile runs f in one read transaction on a database file that a server may
 // have open.
-func ReadFile(ctx context.Context, path string, f func(table.Querier) error) (err error) {
+func ReadFile(ctx context.Context, path string, resources []table.Resource,
+	f func(table.Querier) error) (err error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -128,5 +130,5 @@ func ReadFile(ctx context.Context, path string, f func(table.Querier) error) (er
 	if err != nil {
 		return err
 	}
-	return errors.Join(schema.Checked(ctx, f)(tx), tx.Rollback())
+	return errors.Join(schema.Of(resources).Checked(ctx, f)(tx), tx.Rollback())
 }

@@ -47,7 +47,7 @@ func Open(ctx context.Context, path string, settings ledger.Settings, queue *led
 	if l.lock, err = lockFile(path + ".lock"); err != nil {
 		return nil, err
 	}
-	if l.write, l.read, err = openFile(ctx, path); err != nil {
+	if l.write, l.read, err = openFile(ctx, path, settings.Resources); err != nil {
 		return nil, errors.Join(err, l.lock.Close())
 	}
 	if err = l.Claim(ctx, l.write, ""); err != nil {

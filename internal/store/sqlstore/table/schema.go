@@ -6,10 +6,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/column"
 )
 
 // errOtherForm says that the tables or the encodings of a database are not those of
@@ -19,16 +21,33 @@ var errOtherForm = errors.New("the database was written by another version of To
 	"and this version cannot read it: start with an empty database")
 
 // Schema is the tables of one kind of database. Before the first release a change of
-// them is made in its text, in Table or in record.Fields.
+// them is made in its text, in Table, in record.Fields, or in the description of a resource.
 type Schema struct {
-	Dialect goose.Dialect
-	Text    string    // makes the tables, but for the columns of those of the ledger
-	Ledger  []*Layout // the tables of the ledger
-	Exists  string    // finds out whether there is a table of some name
+	Dialect   goose.Dialect
+	Text      string                   // makes the tables, but for the columns of the ledger's and the resources
+	Ledger    []*Layout                // the tables of the ledger
+	Types     func(column.Kind) string // of columns
+	Options   string                   // after the columns of a table
+	Exists    string                   // finds out whether there is a table of some name
+	Resources []Resource
+}
+
+// Of is the schema with the tables of resources.
+func (s Schema) Of(resources []Resource) *Schema {
+	s.Resources = resources
+	return &s
 }
 
 // text makes the tables.
-func (s *Schema) text() string { return define(s.Text, s.Ledger) }
+func (s *Schema) text() string {
+	var tables, names strings.Builder
+	for i := range s.Resources {
+		tables.WriteString(s.Resources[i].define(s))
+		names.WriteString("'" + s.Resources[i].Name + "', ")
+	}
+	return strings.NewReplacer("-- The tables of resources.\n", tables.String(), "/* resources */ ", names.String()).
+		Replace(define(s.Text, s.Ledger))
+}
 
 // form names what a database of this program holds: its tables, and how values are
 // encoded. It is stored in the transaction that makes the tables.

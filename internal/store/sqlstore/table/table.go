@@ -112,12 +112,12 @@ func (t *Table[R]) onServer() *Layout {
 	if primary == "" {
 		primary = t.Primary
 	}
-	return t.layout(column.Kind.PostgreSQL, definedOnServer, primary)
+	return t.layout(column.Kind.PostgreSQL, DefinedOnServer, primary)
 }
 
-// definedOnServer is the type with which a server's tables are made. Texts are compared
+// DefinedOnServer is the type with which a server's tables are made. Texts are compared
 // by their bytes, as SQLite does.
-func definedOnServer(kind column.Kind) string {
+func DefinedOnServer(kind column.Kind) string {
 	if kind.PostgreSQL() == "TEXT" {
 		return `TEXT COLLATE "C"`
 	}

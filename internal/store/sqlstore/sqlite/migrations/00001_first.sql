@@ -15,21 +15,7 @@ CREATE TABLE accounts (
 	doc          TEXT    NOT NULL
 ) STRICT;
 
-CREATE TABLE api_keys (
-	account_id INTEGER NOT NULL REFERENCES accounts (id),
-	id         INTEGER NOT NULL,
-	hash       BLOB    NOT NULL UNIQUE,
-	created_at INTEGER NOT NULL,
-	doc        TEXT    NOT NULL,
-	-- A key that is being rotated is found by either hash.
-	version    INTEGER NOT NULL DEFAULT 1,
-	updated_at INTEGER NOT NULL DEFAULT 0,
-	name       TEXT NOT NULL DEFAULT '',
-	name_fold  TEXT NOT NULL DEFAULT '',
-	previous_hash BLOB,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX api_keys_previous ON api_keys (previous_hash);
+-- The tables of resources.
 
 CREATE TABLE key_uses (
 	account_id INTEGER NOT NULL,
@@ -37,20 +23,6 @@ CREATE TABLE key_uses (
 	used_at    INTEGER NOT NULL,
 	PRIMARY KEY (account_id, key_id)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TABLE billing_groups (
-	account_id INTEGER NOT NULL REFERENCES accounts (id),
-	id         BLOB    NOT NULL,
-	version    INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	name       TEXT    NOT NULL,
-	name_fold  TEXT    NOT NULL,
-	doc        TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
--- Calls are put down to a billing group by its id alone.
-CREATE UNIQUE INDEX billing_groups_id ON billing_groups (id);
 
 CREATE TABLE rate_decks (
 	account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -76,27 +48,6 @@ CREATE TABLE deck_chunks (
 	FOREIGN KEY (account_id, deck_id) REFERENCES rate_decks (account_id, id)
 ) STRICT;
 
-CREATE TABLE profiles (
-	account_id           INTEGER NOT NULL REFERENCES accounts (id),
-	id                   INTEGER NOT NULL,
-	version              INTEGER NOT NULL,
-	created_at           INTEGER NOT NULL,
-	updated_at           INTEGER NOT NULL,
-	name                 TEXT    NOT NULL,
-	name_fold            TEXT    NOT NULL,
-	enabled              INTEGER NOT NULL,
-	service_plan         TEXT    NOT NULL,
-	traffic_type         TEXT    NOT NULL,
-	usage_payment_method TEXT    NOT NULL,
-	billing_group_id     BLOB,
-	rate_deck_id         INTEGER NOT NULL,
-	doc                  TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX profiles_id ON profiles (id);
-CREATE INDEX profiles_billing_group ON profiles (account_id, billing_group_id);
-CREATE INDEX profiles_rate_deck ON profiles (account_id, rate_deck_id);
-
 -- How a tag was written when the account first used it. fold is its lower case.
 CREATE TABLE tags (
 	account_id INTEGER NOT NULL,
@@ -113,155 +64,6 @@ CREATE TABLE profile_tags (
 	PRIMARY KEY (account_id, profile_id, fold)
 ) STRICT, WITHOUT ROWID;
 
--- profile_id is 0 for none. discriminator is what tells connections behind one
--- address apart: a tech prefix, a token, or nothing.
-CREATE TABLE ip_connections (
-	account_id           INTEGER NOT NULL REFERENCES accounts (id),
-	id                   INTEGER NOT NULL,
-	version              INTEGER NOT NULL,
-	created_at           INTEGER NOT NULL,
-	updated_at           INTEGER NOT NULL,
-	connection_name      TEXT    NOT NULL,
-	connection_name_fold TEXT    NOT NULL,
-	active               INTEGER NOT NULL,
-	profile_id           INTEGER NOT NULL,
-	discriminator        TEXT    NOT NULL,
-	doc                  TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX ip_connections_id ON ip_connections (id);
-CREATE INDEX ip_connections_profile ON ip_connections (account_id, profile_id);
-
-CREATE TABLE credential_connections (
-	account_id           INTEGER NOT NULL REFERENCES accounts (id),
-	id                   INTEGER NOT NULL,
-	version              INTEGER NOT NULL,
-	created_at           INTEGER NOT NULL,
-	updated_at           INTEGER NOT NULL,
-	connection_name      TEXT    NOT NULL,
-	connection_name_fold TEXT    NOT NULL,
-	active               INTEGER NOT NULL,
-	profile_id           INTEGER NOT NULL,
-	user_name            TEXT    NOT NULL,
-	user_name_fold       TEXT    NOT NULL,
-	doc                  TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX credential_connections_id ON credential_connections (id);
--- A SIP request names no account, so a digest user is unique in the whole server.
-CREATE UNIQUE INDEX credential_connections_user ON credential_connections (user_name);
-CREATE INDEX credential_connections_profile ON credential_connections (account_id, profile_id);
-
--- profile_id is 0 for none. discriminator tells connections with one name apart,
--- as that of ip_connections does.
-CREATE TABLE fqdn_connections (
-	account_id           INTEGER NOT NULL REFERENCES accounts (id),
-	id                   INTEGER NOT NULL,
-	version              INTEGER NOT NULL,
-	created_at           INTEGER NOT NULL,
-	updated_at           INTEGER NOT NULL,
-	connection_name      TEXT    NOT NULL,
-	connection_name_fold TEXT    NOT NULL,
-	active               INTEGER NOT NULL,
-	profile_id           INTEGER NOT NULL,
-	discriminator        TEXT    NOT NULL,
-	doc                  TEXT    NOT NULL,
-	-- The user of an FQDN connection authenticates as that of a credential connection does, so
-	-- its name belongs to one connection of either kind. '' is none.
-	user_name            TEXT NOT NULL DEFAULT '',
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX fqdn_connections_id ON fqdn_connections (id);
-CREATE INDEX fqdn_connections_profile ON fqdn_connections (account_id, profile_id);
-CREATE UNIQUE INDEX fqdn_connections_user ON fqdn_connections (user_name) WHERE user_name <> '';
-
--- connection_id is 0 for none.
-CREATE TABLE ips (
-	account_id      INTEGER NOT NULL REFERENCES accounts (id),
-	id              INTEGER NOT NULL,
-	version         INTEGER NOT NULL,
-	created_at      INTEGER NOT NULL,
-	updated_at      INTEGER NOT NULL,
-	connection_id   INTEGER NOT NULL,
-	ip_address      TEXT    NOT NULL,
-	port            INTEGER NOT NULL,
-	doc             TEXT    NOT NULL,
-	-- ip_address may be a network, as 192.0.2.0/24. first_address is its first address, or the
-	-- address itself, as 32 hexadecimal digits of its IPv6 form, so that what lies within a
-	-- network is a range of an index.
-	first_address   TEXT NOT NULL DEFAULT '',
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX ips_id ON ips (id);
-CREATE INDEX ips_connection ON ips (account_id, connection_id);
-CREATE INDEX ips_address ON ips (ip_address);
-CREATE INDEX ips_first_address ON ips (first_address);
-
--- fqdn is in lower case and without the dot of the root. port is 0 for none.
-CREATE TABLE fqdns (
-	account_id      INTEGER NOT NULL REFERENCES accounts (id),
-	id              INTEGER NOT NULL,
-	version         INTEGER NOT NULL,
-	created_at      INTEGER NOT NULL,
-	updated_at      INTEGER NOT NULL,
-	connection_id   INTEGER NOT NULL,
-	fqdn            TEXT    NOT NULL,
-	dns_record_type TEXT    NOT NULL,
-	port            INTEGER NOT NULL,
-	doc             TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX fqdns_id ON fqdns (id);
-CREATE INDEX fqdns_connection ON fqdns (account_id, connection_id);
-CREATE INDEX fqdns_name ON fqdns (fqdn);
-
-CREATE TABLE gateways (
-	account_id INTEGER NOT NULL REFERENCES accounts (id),
-	id         INTEGER NOT NULL,
-	version    INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	name       TEXT    NOT NULL,
-	name_fold  TEXT    NOT NULL,
-	enabled    INTEGER NOT NULL,
-	priority   INTEGER NOT NULL,
-	doc        TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX gateways_id ON gateways (id);
-
--- connection_id is 0 for the whole account.
-CREATE TABLE webhook_endpoints (
-	account_id    INTEGER NOT NULL REFERENCES accounts (id),
-	id            INTEGER NOT NULL,
-	version       INTEGER NOT NULL,
-	created_at    INTEGER NOT NULL,
-	updated_at    INTEGER NOT NULL,
-	connection_id INTEGER NOT NULL,
-	enabled       INTEGER NOT NULL,
-	url           TEXT    NOT NULL,
-	doc           TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX webhook_endpoints_id ON webhook_endpoints (id);
-CREATE INDEX webhook_endpoints_connection ON webhook_endpoints (account_id, connection_id);
-
--- The numbers that an account has verified, or began to. A number may be verified by
--- several accounts.
-CREATE TABLE verified_numbers (
-	account_id   INTEGER NOT NULL REFERENCES accounts (id),
-	id           INTEGER NOT NULL,
-	version      INTEGER NOT NULL,
-	created_at   INTEGER NOT NULL,
-	updated_at   INTEGER NOT NULL,
-	phone_number INTEGER NOT NULL,
-	verified     INTEGER NOT NULL,
-	doc          TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX verified_numbers_id ON verified_numbers (id);
-CREATE UNIQUE INDEX verified_numbers_number ON verified_numbers (account_id, phone_number);
-
 -- The calls of the last day in which a code was said, which are bounded. They outlast the
 -- numbers, and the accounts, that they were for.
 CREATE TABLE verification_calls (
@@ -273,21 +75,6 @@ CREATE TABLE verification_calls (
 ) STRICT;
 CREATE INDEX verification_calls_started ON verification_calls (started_at);
 CREATE INDEX verification_calls_number ON verification_calls (phone_number, started_at);
-
--- What the operator knows better than the built-in numbering plan. The rows belong to
--- the server; account_id is the first account.
-CREATE TABLE numbering_plan_overrides (
-	account_id INTEGER NOT NULL REFERENCES accounts (id),
-	id         INTEGER NOT NULL,
-	version    INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	prefix     TEXT    NOT NULL,
-	doc        TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE UNIQUE INDEX numbering_plan_overrides_id ON numbering_plan_overrides (id);
-CREATE INDEX numbering_plan_overrides_prefix ON numbering_plan_overrides (prefix);
 
 -- The ledger. Its rows name profiles and connections that may have been deleted
 -- since, so they refer to nothing.
@@ -392,19 +179,6 @@ CREATE INDEX recordings_created ON recordings (account_id, created_at);
 CREATE INDEX recordings_call ON recordings (account_id, call_id);
 CREATE INDEX recordings_removed ON recordings (removed_at) WHERE removed_at > 0;
 CREATE INDEX recordings_place ON recordings (place, volume) WHERE removed_at = 0;
-
--- Reports over billing groups that were asked for. What they say is made of the call
--- records when they are downloaded; the rows are deleted some time later.
-CREATE TABLE ledger_reports (
-	account_id INTEGER NOT NULL,
-	id         BLOB    NOT NULL,
-	version    INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	doc        TEXT    NOT NULL,
-	PRIMARY KEY (account_id, id)
-) STRICT;
-CREATE INDEX ledger_reports_created ON ledger_reports (created_at);
 
 CREATE TABLE webhook_events (
 	id            BLOB    NOT NULL PRIMARY KEY,
