@@ -260,10 +260,10 @@ func TestClusterConfiguration(t *testing.T) {
 
 	override := numbering.New()
 	override.Prefix = "12125550199"
-	override, err = a.NumberingOverrides().Create(ctx, account, override)
+	override, err = store.Of[numbering.Override](a).Create(ctx, account, override)
 	check(t, err)
 	expect(admission.ReasonNumberInvalid)
-	_, err = a.NumberingOverrides().Delete(ctx, account, override.ID)
+	_, err = store.Of[numbering.Override](a).Delete(ctx, account, override.ID)
 	check(t, err)
 	expect(admission.ReasonNone)
 

@@ -33,19 +33,29 @@ type noun[T any, K comparable] struct {
 	fields  map[string]listing.Field // that are called otherwise than their columns, or are none
 	// outlives is set where rows may be left when their account is deleted.
 	outlives bool
+	// server is set for what belongs to the server and to no account: its rows are those of
+	// the first account, which cannot be deleted, for any caller.
+	server bool
 
 	complete func(*T) // fills in what an older server has not written; nil for nothing
 	// assign fills in what the store decides of a new object; nil for nothing.
 	assign func(ctx context.Context, tx *txn, object *T) error
-	// check fails with a store.ReferenceError when the object may not be written.
+	most   int       // how many an account may have; 0 for any number
+	apart  *apart[T] // which may not be there together; nil for any
+	// check fails with a store.ReferenceError when the object may not be written; nil for
+	// never.
 	check func(ctx context.Context, tx *txn, object *T) error
 	// touched are the lockable fields that a write changes; either object is nil for none.
 	touched func(before, after *T) []store.LockedField
 	// removable fails with a store.ReferenceError when the object may not be deleted.
 	removable func(ctx context.Context, tx *txn, object *T) error
-	// put and drop are what the policy must know. drop may delete what goes with
-	// the object.
+	// kind is what the policy calls it, put and gone are what it must know; none for what
+	// decides no calls. If nodes cannot read one object again, kind is not set.
+	kind policy.Kind
 	put  func(object *T) []policy.Change
+	gone func(policy.Object) policy.Change
+	// drop deletes what goes with the object, and returns what the policy must know of
+	// that; nil for nothing.
 	drop func(ctx context.Context, tx *txn, object *T) ([]policy.Change, error)
 	// removed marks an object that has been deleted, as the caller gets it.
 	removed func(object *T, at time.Time)
@@ -53,6 +63,44 @@ type noun[T any, K comparable] struct {
 	// secrets are the fields that vault seals where they are stored; nil for none.
 	secrets func(*T) []secretText
 	vault   *secret.Vault
+}
+
+// apart says which objects may not be there together: those that have the same value in a
+// column, if clash says so.
+type apart[T any] struct {
+	column string
+	clash  func(one, other *T) bool
+	why    string // for messages, as in "which holds at the same time"
+}
+
+// once is put for a kind of which each object is one change.
+func once[T any](put func(*T) policy.Change) func(*T) []policy.Change {
+	return func(object *T) []policy.Change { return []policy.Change{put(object)} }
+}
+
+// byID is gone for a kind that is known by its id.
+func byID(drop func(id.ID) policy.Change) func(policy.Object) policy.Change {
+	return func(o policy.Object) policy.Change { return drop(o.ID) }
+}
+
+// changes put an object into the policy.
+func (n *noun[T, K]) changes(object *T) []policy.Change {
+	if n.put == nil {
+		return nil
+	}
+	return n.put(object)
+}
+
+// remove deletes what goes with an object, and returns what the policy must know.
+func (n *noun[T, K]) remove(ctx context.Context, tx *txn, object *T) (changes []policy.Change, err error) {
+	if n.drop != nil {
+		changes, err = n.drop(ctx, tx, object)
+	}
+	if n.gone != nil && err == nil {
+		h, _ := resource.HeadOf[id.ID](object)
+		changes = append(changes, n.gone(policy.Object{Kind: n.kind, Account: h.AccountID, ID: h.ID}))
+	}
+	return changes, err
 }
 
 // keyValue is a key as the column id holds it.
@@ -88,6 +136,9 @@ func (n *noun[T, K]) resource() table.Resource {
 	}
 }
 
+// collection keeps the resources.
+func (n *noun[T, K]) collection(s *Store) any { return &collection[T, K]{store: s, noun: n} }
+
 // keyKind is the kind of the column that has a key.
 func keyKind[K comparable]() column.Kind {
 	var key K
@@ -122,16 +173,28 @@ func (n *noun[T, K]) pages() *listing.Table {
 type collection[T any, K comparable] struct {
 	store *Store
 	noun  *noun[T, K]
-	// everywhere is set where the caller need not belong to the account of the rows.
-	everywhere bool
 }
 
 // sees is the account whose rows a transaction may see.
 func (c *collection[T, K]) sees(account id.ID) id.ID {
-	if c.everywhere {
+	if c.noun.server {
 		return table.EveryAccount
 	}
 	return account
+}
+
+// owner is the account that has the rows.
+func (c *collection[T, K]) owner(ctx context.Context, account id.ID) (id.ID, error) {
+	if !c.noun.server {
+		return account, nil
+	}
+	err := c.store.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+		return tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&account)
+	})
+	if err != nil {
+		return 0, table.ReadError("account", "first", err)
+	}
+	return account, nil
 }
 
 // versionOf is the version of an object.
@@ -184,7 +247,11 @@ func (n *noun[T, K]) get(ctx context.Context, q table.Querier, account id.ID, ke
 // Get implements store.Collection.
 func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
 	var object T
-	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
+	account, err := c.owner(ctx, account)
+	if err != nil {
+		return object, err
+	}
+	err = c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		object, err = c.noun.get(ctx, tx, account, key)
 		return err
 	})
@@ -199,7 +266,11 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
 	l := c.noun.pages()
 	page := store.Page[T]{Items: []T{}}
-	err := c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
+	account, err := c.owner(ctx, account)
+	if err != nil {
+		return store.Page[T]{}, err
+	}
+	err = c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
@@ -216,7 +287,11 @@ func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Quer
 // Create implements store.Collection.
 func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
 	var created, none T
-	err := c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
+	account, err := c.owner(ctx, account)
+	if err != nil {
+		return none, err
+	}
+	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
 		created, err = c.noun.create(ctx, tx, c.store, account, object)
 		return err
 	})
@@ -264,6 +339,10 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 // else was faster.
 func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
 	var none T
+	account, err := c.owner(ctx, account)
+	if err != nil {
+		return none, err
+	}
 	for {
 		current, err := c.Get(ctx, account, key)
 		if err != nil {
@@ -328,7 +407,11 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
 	n := c.noun
 	var gone T
-	err := c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
+	account, err := c.owner(ctx, account)
+	if err != nil {
+		return gone, err
+	}
+	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
 		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {
@@ -345,7 +428,7 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 				return err
 			}
 		}
-		changes, err := n.drop(ctx, tx, &gone)
+		changes, err := n.remove(ctx, tx, &gone)
 		if err != nil {
 			return err
 		}
@@ -403,10 +486,59 @@ func (n *noun[T, K]) save(ctx context.Context, tx *txn, object *T, create bool) 
 
 // write checks and writes an object, and tells the policy. The policy keeps it.
 func (n *noun[T, K]) write(ctx context.Context, tx *txn, object *T, create bool) error {
-	if err := n.check(ctx, tx, object); err != nil {
-		return err
+	for _, check := range []func(context.Context, *txn, *T) error{n.count, n.compare, n.check} {
+		if check == nil {
+			continue
+		}
+		if err := check(ctx, tx, object); err != nil {
+			return err
+		}
 	}
 	return n.keep(ctx, tx, object, create)
+}
+
+// count wants not too many objects.
+func (n *noun[T, K]) count(ctx context.Context, tx *txn, object *T) error {
+	if n.most == 0 {
+		return nil
+	}
+	h, _ := resource.HeadOf[K](object)
+	var others int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+n.table+" WHERE account_id = $1 AND id <> $2",
+		int64(h.AccountID), keyValue(h.ID)).Scan(&others)
+	if err == nil && others >= n.most {
+		err = &store.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d %ss", n.most, n.name)}
+	}
+	return err
+}
+
+// compare wants no object that may not be there together with this one.
+func (n *noun[T, K]) compare(ctx context.Context, tx *txn, object *T) error {
+	if n.apart == nil {
+		return nil
+	}
+	h, _ := resource.HeadOf[K](object)
+	var same any
+	for i := range n.columns {
+		if n.columns[i].Name == n.apart.column {
+			same = n.columns[i].Value(object)
+		}
+	}
+	var clash error
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
+		other, err := n.scan(rows.Scan)
+		if err == nil && clash == nil && n.apart.clash(object, &other) {
+			found, _ := resource.HeadOf[K](&other)
+			clash = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/" + n.apart.column,
+				Other: fmt.Sprintf("%s %v of %v, %s", n.name, found.ID, same, n.apart.why)}
+		}
+		return err
+	}, "SELECT "+docColumns+" FROM "+n.table+" WHERE account_id = $1 AND "+n.apart.column+" = $2 AND id <> $3",
+		int64(h.AccountID), same, keyValue(h.ID))
+	if err == nil {
+		err = clash
+	}
+	return err
 }
 
 // keep writes an object that is right, and tells the policy.
@@ -433,7 +565,7 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 		}
 		return err
 	}
-	return tx.Apply(n.put(object)...)
+	return tx.Apply(n.changes(object)...)
 }
 
 func (n *noun[T, K]) saveText(names []string, create bool) string {

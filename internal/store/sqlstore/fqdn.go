@@ -53,7 +53,7 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 			}
 			return checkConnectionNames(ctx, tx, c)
 		},
-		put: func(c *T) []policy.Change { return []policy.Change{policy.PutFQDNConn(c)} },
+		kind: policy.KindConnection, put: once(policy.PutFQDNConn), gone: byID(policy.DropConnection),
 		// The names go with the connection, as its addresses do.
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID),
@@ -131,7 +131,5 @@ func fqdnNoun() *noun[connection.FQDN, id.ID] {
 		indexes: []table.Index{{On: "account_id, connection_id"}, {On: "fqdn"}},
 		check:   checkName,
 		// Nothing recognises requests by a domain name, so the policy has none.
-		put:  func(*T) []policy.Change { return nil },
-		drop: func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
 	}
 }

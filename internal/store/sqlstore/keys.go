@@ -42,7 +42,6 @@ func keyNoun() *noun[store.Key, id.ID] {
 			}
 			return err
 		},
-		put: func(*store.Key) []policy.Change { return nil },
 		drop: func(ctx context.Context, tx *txn, k *store.Key) ([]policy.Change, error) {
 			return nil, tx.exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID),
 				int64(k.ID))

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -21,9 +20,6 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	return &noun[T, uuid.UUID]{
 		name: "ledger billing group report", table: "ledger_reports",
 		indexes: []table.Index{{On: "created_at"}}, outlives: true,
-		check: func(context.Context, *txn, *T) error { return nil },
-		put:   func(*T) []policy.Change { return nil },
-		drop:  func(context.Context, *txn, *T) ([]policy.Change, error) { return nil, nil },
 	}
 }
 

@@ -9,12 +9,9 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
-	"github.com/tollgate/tollgate/internal/routing"
-	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -50,7 +47,6 @@ func (c configuration) Committed(tx *ledger.Tx, configured bool) {
 // Load builds the snapshot of all that is configured. Decks that the last
 // snapshot has compiled are taken from it: their rows never change.
 func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.Snapshot) (*policy.Snapshot, error) {
-	v := c.config.Vault
 	var changes []policy.Change
 	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		var doc []byte
@@ -66,12 +62,8 @@ func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.S
 	if err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
-	for _, load := range []func(context.Context, table.Querier, []policy.Change) ([]policy.Change, error){
-		profileNoun().load, ipConnectionNoun(v).load, credentialConnectionNoun(v).load, fqdnConnectionNoun(v).load,
-		ipNoun().load, gatewayNoun(v).load, webhookEndpointNoun().load, billingGroupNoun().load, numberingNoun().load,
-		verifiedNoun().load,
-	} {
-		if changes, err = load(ctx, q, changes); err != nil {
+	for _, n := range nouns(c.config.Vault) {
+		if changes, err = n.load(ctx, q, changes); err != nil {
 			return nil, err
 		}
 	}
@@ -87,6 +79,9 @@ func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.S
 
 // load appends the changes that put all objects of a kind into the policy.
 func (n *noun[T, K]) load(ctx context.Context, q table.Querier, changes []policy.Change) ([]policy.Change, error) {
+	if n.put == nil {
+		return changes, nil
+	}
 	err := table.Query(ctx, q, func(rows *sql.Rows) error {
 		object, err := n.scan(rows.Scan)
 		if err == nil {
@@ -152,7 +147,6 @@ func changed(rates *rating.Deck, now time.Time) bool {
 // an object comes before what it names makes no difference there.
 func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy.Snapshot,
 	objects []policy.Object) (*policy.Snapshot, error) {
-	vault := c.config.Vault
 	var changes []policy.Change
 	for _, o := range objects {
 		var found []policy.Change
@@ -160,27 +154,13 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 		switch o.Kind {
 		case policy.KindAccount:
 			found, err = reloadAccount(ctx, q, o.ID)
-		case policy.KindProfile:
-			found, err = reloadOne(ctx, q, profileNoun(), o.ID, policy.DropProfile)
-		case policy.KindConnection:
-			found, err = reloadConnection(ctx, q, vault, o.ID)
-		case policy.KindIP:
-			found, err = reloadOne(ctx, q, ipNoun(), o.ID, policy.DropIP)
-		case policy.KindGateway:
-			found, err = reloadOne(ctx, q, gatewayNoun(vault), o.ID, func(gateway id.ID) policy.Change {
-				return policy.DropGateway(&routing.Gateway{Head: resource.Head[id.ID]{ID: gateway, AccountID: o.Account}})
-			})
 		case policy.KindDeck:
 			found, err = c.reloadDeck(ctx, q, last, o.ID)
-		case policy.KindWebhook:
-			found, err = reloadOne(ctx, q, webhookEndpointNoun(), o.ID, policy.DropWebhook)
-		case policy.KindOverride:
-			found, err = reloadOne(ctx, q, numberingNoun(), o.ID, policy.DropOverride)
-		case policy.KindVerified:
-			found, err = reloadOne(ctx, q, verifiedNoun(), o.ID, policy.DropVerified)
 		default:
-			// A node of a later release has written it.
-			return c.Load(ctx, q, last)
+			var known bool
+			if found, known, err = c.reloadResource(ctx, q, o); !known {
+				return c.Load(ctx, q, last) // a node of a later release has written it
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", o.Kind, o.ID, err)
@@ -190,27 +170,43 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 	return last.With(changes...)
 }
 
-// reloadOne reads one object of any account, which is dropped when it is gone.
-func reloadOne[T any](ctx context.Context, q table.Querier, n *noun[T, id.ID], key id.ID,
-	drop func(id.ID) policy.Change) ([]policy.Change, error) {
-	found, err := readOne(ctx, q, n, key)
-	if err == nil && len(found) == 0 {
-		found = []policy.Change{drop(key)}
+// reloadResource reads one resource of any account, which is dropped when it is gone.
+// Resources of several kinds may be one to the policy, as connections are.
+func (c configuration) reloadResource(ctx context.Context, q table.Querier,
+	o policy.Object) (changes []policy.Change, known bool, err error) {
+	var drop policy.Change
+	for _, n := range nouns(c.config.Vault) {
+		dropped, ok := n.dropped(o)
+		if !ok {
+			continue
+		}
+		drop, known = dropped, true
+		if changes, err = n.reload(ctx, q, o); err != nil || len(changes) > 0 {
+			return changes, true, err
+		}
 	}
-	return found, err
+	return []policy.Change{drop}, known, nil
 }
 
-// readOne is the change that puts one object of any account into the policy, or nothing
+// dropped is the change that takes an object out of the policy, if it is of this kind.
+func (n *noun[T, K]) dropped(o policy.Object) (policy.Change, bool) {
+	if n.kind == "" || n.kind != o.Kind {
+		return policy.Change{}, false
+	}
+	return n.gone(o), true
+}
+
+// reload is the change that puts one object of any account into the policy, or nothing
 // when it is gone.
-func readOne[T any](ctx context.Context, q table.Querier, n *noun[T, id.ID], key id.ID) ([]policy.Change, error) {
-	object, err := n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+" WHERE id = $1", int64(key)).Scan)
+func (n *noun[T, K]) reload(ctx context.Context, q table.Querier, o policy.Object) ([]policy.Change, error) {
+	object, err := n.scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM "+n.table+" WHERE id = $1", int64(o.ID)).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	return n.put(&object), nil
+	return n.changes(&object), nil
 }
 
 func reloadAccount(ctx context.Context, q table.Querier, account id.ID) ([]policy.Change, error) {
@@ -222,17 +218,6 @@ func reloadAccount(ctx context.Context, q table.Querier, account id.ID) ([]polic
 		return nil, err
 	}
 	return []policy.Change{policy.PutAccount(compileAccount(&a))}, nil
-}
-
-func reloadConnection(ctx context.Context, q table.Querier, vault *secret.Vault, key id.ID) ([]policy.Change, error) {
-	found, err := readOne(ctx, q, ipConnectionNoun(vault), key)
-	if err == nil && len(found) == 0 {
-		found, err = readOne(ctx, q, credentialConnectionNoun(vault), key)
-	}
-	if err == nil && len(found) == 0 {
-		return reloadOne(ctx, q, fqdnConnectionNoun(vault), key, policy.DropConnection)
-	}
-	return found, err
 }
 
 // reloadDeck compiles a deck that is new to this node. One that it has is left as

@@ -8,9 +8,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	resource "github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -21,12 +23,11 @@ import (
 )
 
 // Collections implements store.Resources.
-func (s *Store) Collections() []any {
-	return []any{
-		s.Profiles(), s.IPConnections(), s.CredentialConnections(), s.FQDNConnections(), s.IPs(), s.FQDNs(),
-		s.Gateways(), s.NumberingOverrides(), s.BillingGroups(), s.LedgerReports(), s.WebhookEndpoints(),
-		s.VerifiedNumbers(), s.Keys(),
+func (s *Store) Collections() (collections []any) {
+	for _, n := range nouns(s.config.Vault) {
+		collections = append(collections, n.collection(s))
 	}
+	return collections
 }
 
 // Tables are those of all resources.
@@ -38,7 +39,13 @@ func Tables() (tables []table.Resource) {
 }
 
 // described is a noun of any type.
-type described interface{ resource() table.Resource }
+type described interface {
+	resource() table.Resource
+	collection(*Store) any
+	load(context.Context, table.Querier, []policy.Change) ([]policy.Change, error)
+	reload(context.Context, table.Querier, policy.Object) (found []policy.Change, err error)
+	dropped(policy.Object) (change policy.Change, known bool)
+}
 
 // nouns are all of them.
 func nouns(v *secret.Vault) []described {
@@ -105,9 +112,9 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			}
 			return nil
 		},
-		put: func(p *profile.Profile) []policy.Change { return []policy.Change{policy.PutProfile(p)} },
+		kind: policy.KindProfile, put: once(policy.PutProfile), gone: byID(policy.DropProfile),
 		drop: func(ctx context.Context, tx *txn, p *profile.Profile) ([]policy.Change, error) {
-			return []policy.Change{policy.DropProfile(p.ID)}, dropTags(ctx, tx, p)
+			return nil, dropTags(ctx, tx, p)
 		},
 	}
 }
@@ -155,7 +162,7 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 			return checkConnectionAddresses(ctx, tx, "ip_connections", &claimant{c.AccountID, c.ID,
 				c.Outbound.OutboundVoiceProfileID, discriminator(v, c), pointer})
 		},
-		put: func(c *T) []policy.Change { return []policy.Change{policy.PutIPConn(c)} },
+		kind: policy.KindConnection, put: once(policy.PutIPConn), gone: byID(policy.DropConnection),
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
@@ -182,7 +189,7 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 		return nil, err
 	}
 	webhooks, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
-	return append(append(changes, webhooks...), policy.DropConnection(c.ID)), err
+	return append(changes, webhooks...), err
 }
 
 func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
@@ -206,7 +213,7 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 			}
 			return checkUserName(ctx, tx, c.UserName, c.ID)
 		},
-		put: func(c *T) []policy.Change { return []policy.Change{policy.PutCredential(c)} },
+		kind: policy.KindConnection, put: once(policy.PutCredential), gone: byID(policy.DropConnection),
 		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
@@ -227,10 +234,7 @@ func ipNoun() *noun[connection.IP, id.ID] {
 		},
 		indexes: []table.Index{{On: "account_id, connection_id"}, {On: "ip_address"}, {On: "first_address"}},
 		check:   checkAddress,
-		put:     func(ip *T) []policy.Change { return []policy.Change{policy.PutIP(ip)} },
-		drop: func(_ context.Context, _ *txn, ip *T) ([]policy.Change, error) {
-			return []policy.Change{policy.DropIP(ip.ID)}, nil
-		},
+		kind:    policy.KindIP, put: once(policy.PutIP), gone: byID(policy.DropIP),
 	}
 }
 
@@ -243,11 +247,22 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 			column.Flag("enabled", func(g *T) *bool { return &g.Enabled }),
 			column.Integer("priority", column.Int, func(g *T) *int32 { return &g.Priority }),
 		),
-		check: func(context.Context, *txn, *T) error { return nil },
-		put:   func(g *T) []policy.Change { return []policy.Change{policy.PutGateway(g)} },
-		drop: func(_ context.Context, _ *txn, g *T) ([]policy.Change, error) {
-			return []policy.Change{policy.DropGateway(g)}, nil
+		kind: policy.KindGateway, put: once(policy.PutGateway),
+		gone: func(o policy.Object) policy.Change {
+			return policy.DropGateway(&T{Head: resource.Head[id.ID]{ID: o.ID, AccountID: o.Account}})
 		},
+	}
+}
+
+func numberingNoun() *noun[numbering.Override, id.ID] {
+	type T = numbering.Override
+	return &noun[T, id.ID]{
+		name: "numbering plan override", table: "numbering_plan_overrides", server: true,
+		columns: column.List[T]{column.Words("prefix", func(o *T) *string { return &o.Prefix })},
+		indexes: []table.Index{{On: "prefix"}},
+		most:    store.MaxNumberingOverrides,
+		apart:   &apart[T]{"prefix", (*T).Overlaps, "which holds at the same time"},
+		kind:    policy.KindOverride, put: once(policy.PutOverride), gone: byID(policy.DropOverride),
 	}
 }
 

@@ -98,7 +98,7 @@ func retireOthers(ctx context.Context, tx *txn, present *store.Key) (retired []s
 			continue // deleted before
 		}
 		if err == nil {
-			_, err = n.drop(ctx, tx, &gone)
+			_, err = n.remove(ctx, tx, &gone)
 		}
 		if err == nil {
 			err = tx.exec(ctx, "DELETE FROM api_keys WHERE account_id = $1 AND id = $2", int64(present.AccountID), int64(other))

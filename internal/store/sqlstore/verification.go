@@ -42,15 +42,12 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 			computed("verified", column.Bool, func(n *T) any { return n.Verified() }),
 		},
 		indexes: []table.Index{{On: "account_id, phone_number", Unique: true}},
-		check:   func(context.Context, *txn, *T) error { return nil },
+		kind:    policy.KindVerified, gone: byID(policy.DropVerified),
 		put: func(n *T) []policy.Change {
 			if !n.Verified() {
 				return nil
 			}
 			return []policy.Change{policy.PutVerified(n)}
-		},
-		drop: func(_ context.Context, _ *txn, n *T) ([]policy.Change, error) {
-			return []policy.Change{policy.DropVerified(n.ID)}, nil
 		},
 	}
 }

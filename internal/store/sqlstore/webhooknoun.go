@@ -34,26 +34,13 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 		},
 		indexes: []table.Index{{On: "account_id, connection_id"}},
 		check:   checkWebhookEndpoint,
-		put:     func(e *T) []policy.Change { return []policy.Change{policy.PutWebhook(e)} },
-		drop: func(_ context.Context, _ *txn, e *T) ([]policy.Change, error) {
-			return []policy.Change{policy.DropWebhook(e.ID)}, nil
-		},
+		most:    store.MaxWebhookEndpoints,
+		kind:    policy.KindWebhook, put: once(policy.PutWebhook), gone: byID(policy.DropWebhook),
 	}
 }
 
-// checkWebhookEndpoint wants the connection to exist, and the account to have no
-// more endpoints than it may.
-func checkWebhookEndpoint(ctx context.Context, tx *txn, e *webhook.Endpoint) error {
-	var others int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM webhook_endpoints WHERE account_id = $1 AND id <> $2",
-		int64(e.AccountID), int64(e.ID)).Scan(&others)
-	if err != nil {
-		return err
-	}
-	if others >= store.MaxWebhookEndpoints {
-		return &store.ReferenceError{Err: store.ErrTooMany, Field: "/",
-			Other: fmt.Sprintf("%d webhook endpoints", store.MaxWebhookEndpoints)}
-	}
+// checkWebhookEndpoint wants the connection to exist.
+func checkWebhookEndpoint(_ context.Context, tx *txn, e *webhook.Endpoint) error {
 	if e.ConnectionID == 0 {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 func testNumbering(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	other := value(b.CreateAccount(ctx, store.Account{Name: "another", Active: true}))(t).ID
-	c := b.NumberingOverrides()
+	c := store.Of[numbering.Override](b)
 	valid := func(n e164.Number) bool { return b.options.Live.Snapshot().Numbering(b.clock.Now()).Valid(n) }
 	const number e164.Number = 14362345678
 	if valid(number) {
@@ -53,7 +53,7 @@ func testNumbering(t *testing.T, open Opener) {
 		t.Errorf("changed so that it overlaps: %v", err)
 	}
 	b.reopen(t, open)
-	c = b.NumberingOverrides()
+	c = store.Of[numbering.Override](b)
 	if !valid(number) {
 		t.Error("not in force after a restart")
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
-	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
@@ -41,6 +40,7 @@ type Options struct {
 
 // Store is what is tested: everything of a store.
 type Store interface {
+	store.Resources
 	store.Ledger
 	store.Calls
 	store.HangUps
@@ -63,7 +63,6 @@ type Store interface {
 	IPs() store.Collection[connection.IP, id.ID]
 	FQDNs() store.Collection[connection.FQDN, id.ID]
 	Gateways() store.Collection[routing.Gateway, id.ID]
-	NumberingOverrides() store.Collection[numbering.Override, id.ID]
 	BillingGroups() store.Collection[store.BillingGroup, uuid.UUID]
 	LedgerReports() store.Collection[store.LedgerReport, uuid.UUID]
 	WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID]
