@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 # -race needs a C compiler; the product itself is built without cgo. It does not watch packages that only work on what
 # they are given: docs/decisions/0034-what-the-race-detector-watches.md.
-UNWATCHED := modernc.org/sqlite/... modernc.org/libc/... modernc.org/memory/... compress/... \
+UNWATCHED := modernc.org/sqlite/lib modernc.org/memory/... compress/... \
 	github.com/go-json-experiment/json/jsontext github.com/go-json-experiment/json/internal/...
 RACE := -race $(foreach package,$(UNWATCHED),-gcflags=$(package)=-race=false)
 TESTFLAGS ?= -timeout 60m

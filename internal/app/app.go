@@ -25,6 +25,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/setting"
+	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
@@ -53,8 +54,10 @@ type App struct {
 	recorder  *recording.Recorder
 	http      *httpd.Server
 	metrics   *telemetry.Metrics
-	reach     *reach.Guard    // of gateways, Contacts and media
-	webhooks  *deliver.Client // which has a guard of its own
+	reach     *reach.Guard // of gateways, Contacts and media
+	// advertised are the addresses that peers are told instead of our own.
+	advertised []transport.Advertised
+	webhooks   *deliver.Client // which has a guard of its own
 	// certificate is that of HTTPS; nil without TLS.
 	certificate *certificate.Files
 	// deliverer is set before the store gives anything out to be delivered, but the
@@ -93,7 +96,12 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 	if err := config.Check(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	a := &App{config: config, logger: logger, metrics: telemetry.New(config.Version), failed: make(chan error, 2),
+	advertised, err := config.advertised()
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: config, advertised: advertised, logger: logger, metrics: telemetry.New(config.Version),
+		failed: make(chan error, 2),
 		newBans: make(chan store.Ban, bansQueue), strays: make(chan webhook.Stray, straysQueue),
 		staleBans: make(chan struct{}, 1)}
 	a.stopLimit.Store(int64(config.StopLimit))
@@ -149,13 +157,8 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	advertised, err := a.config.advertised()
-	if err != nil {
-		return err
-	}
 	a.sip = sipgw.New(sipgw.Config{
-		Advertise: advertised,
-		Reach:     a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
+		Advertise: a.advertised, Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
 		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),

@@ -424,6 +424,7 @@ func IDSchema() *Schema {
 	return &s
 }
 
+// UUIDSchema is the schema of a UUID that has to be there.
 func UUIDSchema() *Schema {
 	s := scalars()[reflect.TypeFor[uuid.UUID]()]
 	return &s

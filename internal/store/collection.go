@@ -4,24 +4,35 @@ import "github.com/tollgate/tollgate/internal/collection"
 
 // What all collections have in common is in package collection. It is part of what this
 // package promises, under the same names.
+
 type (
 	// Collection keeps one kind of resource.
 	Collection[T any, K comparable] = collection.Of[T, K]
 	// Page is a page of a list.
 	Page[T any] = collection.Page[T]
 
-	Query    = collection.Query
-	Filter   = collection.Filter
+	// Query selects, orders and pages a list.
+	Query = collection.Query
+	// Filter is one condition of a query.
+	Filter = collection.Filter
+	// Operator compares a field with a value.
 	Operator = collection.Operator
-	Order    = collection.Order
+	// Order is one field to sort by.
+	Order = collection.Order
 
-	Origin      = collection.Origin
+	// Origin is who writes, and why.
+	Origin = collection.Origin
+	// Idempotency names a write that may be repeated.
 	Idempotency = collection.Idempotency
-	Answer      = collection.Answer
+	// Answer is what a write was answered, for its repetition.
+	Answer = collection.Answer
 
+	// ReferenceError says which field collides with which other object.
 	ReferenceError = collection.ReferenceError
-	VersionError   = collection.VersionError
-	ReplayError    = collection.ReplayError
+	// VersionError says that an object has another version than was wanted.
+	VersionError = collection.VersionError
+	// ReplayError says that a write was made already.
+	ReplayError = collection.ReplayError
 )
 
 // The operators.

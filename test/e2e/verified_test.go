@@ -41,7 +41,7 @@ func TestANumberIsVerifiedByACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(carrier.Stop)
-	dead := phone.NewCarrier(phone.CarrierOptions{Default: phone.Unavailable})
+	dead := phone.NewCarrier(phone.CarrierOptions{Default: phone.Behaviour{Status: 503, NoRing: true}})
 	if err := dead.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
