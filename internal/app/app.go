@@ -101,7 +101,7 @@ func New(ctx context.Context, config Config, logger *slog.Logger) (*App, error) 
 		return nil, err
 	}
 	a := &App{config: config, advertised: advertised, logger: logger, metrics: telemetry.New(config.Version),
-		failed: make(chan error, 2),
+		failed:  make(chan error, 2),
 		newBans: make(chan store.Ban, bansQueue), strays: make(chan webhook.Stray, straysQueue),
 		staleBans: make(chan struct{}, 1)}
 	a.stopLimit.Store(int64(config.StopLimit))
