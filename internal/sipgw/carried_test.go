@@ -185,17 +185,24 @@ func TestDisplayNames(t *testing.T) {
 func TestNamesOfPrivateCallers(t *testing.T) {
 	for name, c := range map[string]struct {
 		extra, privacy, want string
+		override             string // of the number
 	}{
-		"not private":   {"Privacy: none\r\n", "as-asked", `"Alice" <sip:+12125550100@`},
-		"id":            {"Privacy: id\r\n", "as-asked", `"Anonymous" <sip:anonymous@`},
-		"the name only": {"Remote-Party-ID: <sip:+12125550100@a>;privacy=name\r\n", "as-asked", `<sip:+12125550100@`},
-		"asked in vain": {"Privacy: id\r\n", "never", `"Alice" <sip:+12125550100@`},
-		"always":        {"", "always", `"Anonymous" <sip:anonymous@`},
+		"not private":   {"Privacy: none\r\n", "as-asked", `"Alice" <sip:+12125550100@`, ""},
+		"id":            {"Privacy: id\r\n", "as-asked", `"Anonymous" <sip:anonymous@`, ""},
+		"the name only": {"Remote-Party-ID: <sip:+12125550100@a>;privacy=name\r\n", "as-asked", `<sip:+12125550100@`, ""},
+		"asked in vain": {"Privacy: id\r\n", "never", `"Alice" <sip:+12125550100@`, ""},
+		"always":        {"", "always", `"Anonymous" <sip:anonymous@`, ""},
 		"of From alone": {"P-Asserted-Identity: \"Desk 7\" <sip:+12125550107@a>\r\n", "as-asked",
-			`"Alice" <sip:+12125550107@`},
+			`"Alice" <sip:+12125550107@`, ""},
+		"of another number": {"", "as-asked", `<sip:+12125550199@`, "+12125550199"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, wish{pbx: func(p *connection.IPConnection) { p.CallerPrivacy = c.privacy }})
+			w := newWorld(t, wish{pbx: func(p *connection.IPConnection) {
+				p.CallerPrivacy = c.privacy
+				if c.override != "" {
+					p.Outbound.ANIOverride, p.Outbound.ANIOverrideType = c.override, "always"
+				}
+			}})
 			d := newDialog(w.pbx, "+12125550123")
 			d.local = "Alice " + d.local
 			w.pbx.request(d, "INVITE", c.extra, offer)

@@ -18,14 +18,17 @@ func (a *attempt) fromHeader() string {
 }
 
 // callerName is the display name that the callee is shown: that of From. Those of
-// P-Asserted-Identity and Remote-Party-ID claim to be screened, and are not.
+// P-Asserted-Identity and Remote-Party-ID claim to be screened, and are not. A name does
+// not stay with a number that took the place of the caller's own, but in an emergency call.
 func (s *session) callerName() string {
 	if s.invite == nil {
 		return ""
 	}
-	if _, emergency := s.machine.Emergency(); !emergency && s.connected.CallerPrivacy != "never" &&
-		s.invite.Privacy().Name {
-		return ""
+	if _, emergency := s.machine.Emergency(); !emergency {
+		own, err := e164.Normalise(s.invite.CallerText(), s.connected.Home)
+		if err != nil || own != s.from || s.connected.CallerPrivacy != "never" && s.invite.Privacy().Name {
+			return ""
+		}
 	}
 	return sip.DisplayName(s.invite.From)
 }

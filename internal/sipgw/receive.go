@@ -25,6 +25,12 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 		return
 	}
 	m := interpret(w, from, len(data))
+	if from.Stranger && (v.Kind == sip.VerdictAnswer || m == nil || m.Request && m.ToTag == "") && sh.srv.isOurs(data) {
+		// The filter let it pass for a tag or branch of ours, which it has where no reader
+		// looks. A stranger who has seen one is heard in that dialog, and in nothing else.
+		sh.srv.count.invalid.Add(1)
+		return
+	}
 	if v.Kind == sip.VerdictAnswer || m == nil {
 		sh.srv.count.invalid.Add(1)
 		sh.answerInvalid(data, from, m, v)

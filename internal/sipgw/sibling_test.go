@@ -41,6 +41,41 @@ func TestACarriersSibling(t *testing.T) {
 	w.settled()
 }
 
+// TestATagOpensNothingElse: who has seen a tag of ours can begin no call by it, and gets no
+// answer, wherever it is written.
+func TestATagOpensNothingElse(t *testing.T) {
+	w := newWorld(t, wish{})
+	pbx, carrier := w.talk("")
+	stranger := w.party(strangerAddress, false)
+	_, tag, _ := strings.Cut(carrier.remote, ";tag=")
+	to := "To: <sip:+12125550123@tollgate.test>"
+	for name, edit := range map[string][2]string{
+		"as a parameter of the URI": {to, "To: <sip:+12125550123;tag=" + tag + "@tollgate.test>"},
+		"within a name":             {to, "To: \";tag=" + tag + "\" <sip:+12125550123@tollgate.test>"},
+		"behind a bare line feed":   {to, "X-Note: a\nTo: <sip:a@b>;tag=" + tag + "\r\n" + to},
+		"in a message of no use":    {to, to + ";tag=" + tag + "\r\nContent-Length: x"},
+	} {
+		text := stranger.text("INVITE", "sip:+12125550123@"+w.srv.Addr(), newDialog(stranger, "+12125550123"), "", offer)
+		if !strings.Contains(text, edit[0]) {
+			t.Fatalf("%s: nothing to edit", name)
+		}
+		before := w.srv.Stats().Invalid
+		stranger.send(strings.Replace(text, edit[0], edit[1], 1))
+		for deadline := time.Now().Add(patience); w.srv.Stats().Invalid == before; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the message was not dropped as what it is", name)
+			}
+			w.pause()
+		}
+	}
+	w.hangUp(pbx)
+	w.record()
+	w.settled()
+	if len(stranger.got) > 0 {
+		t.Errorf("the stranger got %s", label(<-stranger.got))
+	}
+}
+
 // FuzzIsOurs: nothing is ours that has neither a proof nor our branch.
 func FuzzIsOurs(f *testing.F) {
 	srv := &Server{mark: "tgABCDEFGH."}
