@@ -53,7 +53,7 @@ func TestAdmissions(t *testing.T) {
 	}
 	results, err := c.Admissions().Batch(ctx, client.BatchAdmissionParams{Events: client.Set([]client.SwitchEventParams{
 		{Event: client.Set(client.SwitchEventEventAdmit), Admission: client.Set(ask("b"))},
-		{Event: client.Set(client.SwitchEventEventRenew), ID: client.Set("nobody")},
+		{Event: client.Set(client.SwitchEventEventRenew), ID: client.Set("no-such-call")},
 	})})
 	if err != nil || len(results) != 2 || results[0].Admission.Decision != "allow" || results[1].Status != http.StatusNotFound {
 		t.Errorf("%+v, %v", results, err)
@@ -62,7 +62,7 @@ func TestAdmissions(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	answered := &client.Error{}
-	if _, err := c.Admissions().Renew(ctx, "nobody", client.RenewAdmissionParams{}); !errors.As(err, &answered) || answered.Status != http.StatusNotFound {
-		t.Errorf("renewal of nobody: %v", err)
+	if _, err := c.Admissions().Renew(ctx, "no-such-call", client.RenewAdmissionParams{}); !errors.As(err, &answered) || answered.Status != http.StatusNotFound {
+		t.Errorf("renewal of an unknown call: %v", err)
 	}
 }

@@ -106,7 +106,7 @@ func (r Accounts) Update(
 }
 
 // CreateAPIKey: create a key of an account: for one that has lost its own, or one with the scope
-// carrier, by which whoever runs the server sets the account's rate decks and gateways. The
+// carrier, by which the operator of the server sets the account's rate decks and gateways. The
 // answer shows its secret, once.
 func (r Accounts) CreateAPIKey(
 	ctx context.Context, id string, params APIKeyParams, options ...CallOption,
@@ -2310,8 +2310,8 @@ func (r WebhookDeliveries) Get(
 	}, options)
 }
 
-// Replay: send the same event to the same endpoint once more, whatever became of it. The answer
-// is the new delivery.
+// Replay: send the same event to the same endpoint once more, whether it was delivered or not.
+// The answer is the new delivery.
 func (r WebhookDeliveries) Replay(
 	ctx context.Context, id string, options ...CallOption,
 ) (WebhookDelivery, error) {

@@ -168,7 +168,7 @@ type Admission struct {
 	MaxCallSecs *int64 `json:"max_call_secs"`
 	// Price per minute in USD.
 	Rate *Decimal `json:"rate"`
-	// Why the call is denied: a word of a closed list.
+	// Why the call is denied: one of a fixed list.
 	Reason *string `json:"reason"`
 	// Whether and how the profile wants the call recorded; null when denied.
 	Recording *RecordingOrder `json:"recording"`
@@ -236,8 +236,8 @@ type AdmissionState struct {
 	Outcome *string `json:"outcome"`
 	// Seconds beyond what was granted. They are not charged.
 	OverrunSecs *int64 `json:"overrun_secs"`
-	// Of a call that is denied: a word of a closed list. Of one that goes on: hung_up when it is to
-	// end at once, since somebody had it hung up; expires_at is when that was.
+	// Of a call that is denied: one of a fixed list. Of one that goes on: hung_up when it is to end
+	// at once, because its hang-up was requested; expires_at is when that was.
 	Reason    *string              `json:"reason"`
 	SIPCode   *int64               `json:"sip_code"`
 	SIPReason *string              `json:"sip_reason"`
@@ -292,8 +292,8 @@ type AdmissionStatus struct {
 	Posted *Decimal `json:"posted"`
 	// Price per minute in USD.
 	Rate Decimal `json:"rate"`
-	// Of a call that was denied: a word of a closed list. Of one that goes on: hung_up when it is to
-	// end at once.
+	// Of a call that was denied: one of a fixed list. Of one that goes on: hung_up when it is to end
+	// at once.
 	Reason *string `json:"reason"`
 	// Of a call that is over: the final status that the caller got.
 	SIPCode   *int64  `json:"sip_code"`
@@ -461,7 +461,7 @@ type Ban struct {
 	Automatic bool `json:"automatic"`
 	// null: never.
 	ExpiresAt *time.Time `json:"expires_at"`
-	// For whoever finds the ban later.
+	// For the reader of the ban.
 	Reason string `json:"reason"`
 	// An address, as in 203.0.113.7, or a network, as in 203.0.113.0/24 or 2001:db8::/48.
 	Source    string    `json:"source"`
@@ -472,7 +472,7 @@ type Ban struct {
 type BanParams struct {
 	// null: never.
 	ExpiresAt Field[time.Time] `json:"expires_at,omitzero"`
-	// For whoever finds the ban later.
+	// For the reader of the ban.
 	Reason Field[string] `json:"reason,omitzero"`
 	// An address, as in 203.0.113.7, or a network, as in 203.0.113.0/24 or 2001:db8::/48.
 	Source Field[string] `json:"source,omitzero"`
@@ -570,7 +570,7 @@ type Call struct {
 	GatewayID    *string `json:"gateway_id"`
 	// How long the call may last so far; a grant is extended while the call runs.
 	GrantedSec int64 `json:"granted_sec"`
-	// When somebody had the call hung up; null for not.
+	// When the hang-up of the call was requested; null if it was not.
 	HangupRequestedAt      *time.Time `json:"hangup_requested_at"`
 	Held                   Decimal    `json:"held"`
 	OutboundVoiceProfileID *string    `json:"outbound_voice_profile_id"`
@@ -624,8 +624,8 @@ type CallHangup struct {
 	BilledSecs *int64 `json:"billed_secs"`
 	// Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch,
 	// another switch, which is told by the webhook call.hangup_requested and at its next renewal;
-	// lost_server, a node that does not answer any more: nobody is there to send a BYE, and the call
-	// counts as ended at ends_by. none for one that is over.
+	// lost_server, a node that no longer answers: no BYE is sent, and the call counts as ended at
+	// ends_by. none for one that is over.
 	CarriedBy CarriedBy `json:"carried_by"`
 	// Of a call that is over.
 	Cost *Decimal `json:"cost"`
@@ -1037,7 +1037,7 @@ type Decision struct {
 	// Price per minute in USD; null without a rate.
 	Rate       *Decimal `json:"rate"`
 	RateDeckID *string  `json:"rate_deck_id"`
-	// A word of a closed list: allowed, or why not.
+	// One of a fixed list: allowed, or why not.
 	Reason    string `json:"reason"`
 	Rules     []Step `json:"rules"`
 	SIPPhrase string `json:"sip_phrase"`
@@ -1680,7 +1680,7 @@ type Forecast struct {
 	// Price per minute in USD; null without a rate.
 	Rate       *Decimal `json:"rate"`
 	RateDeckID *string  `json:"rate_deck_id"`
-	// A word of a closed list: allowed, or why not.
+	// One of a fixed list: allowed, or why not.
 	Reason    string `json:"reason"`
 	Rules     []Step `json:"rules"`
 	SIPPhrase string `json:"sip_phrase"`
@@ -3149,7 +3149,7 @@ type VerifiedNumberParams struct {
 	// Tollgate's own: as whose call it goes, with the profile, the limits and the caller id of that
 	// connection. null: the account's oldest connection that is active and has an enabled profile.
 	ConnectionID Field[string] `json:"connection_id,omitzero"`
-	// Keys that are pressed once somebody has answered: digits, A to D, * and #; w waits for half a
+	// Keys that are pressed once the call is answered: digits, A to D, * and #; w waits for half a
 	// second and W for one.
 	Extension Field[string] `json:"extension,omitzero"`
 	// The number that is called, in E.164.
@@ -3271,7 +3271,7 @@ type Whoami struct {
 	UserID *string `json:"user_id"`
 }
 
-// ANINumberFormat is a word of a list. A newer server may know more of them.
+// ANINumberFormat is one of a list of values. A newer server may have more of them.
 type ANINumberFormat string
 
 // The values of ANINumberFormat.
@@ -3282,7 +3282,7 @@ const (
 	ANINumberFormatE164National     ANINumberFormat = "E.164-national"
 )
 
-// ANIOverrideType is a word of a list. A newer server may know more of them.
+// ANIOverrideType is one of a list of values. A newer server may have more of them.
 type ANIOverrideType string
 
 // The values of ANIOverrideType.
@@ -3292,7 +3292,7 @@ const (
 	ANIOverrideTypeEmergency ANIOverrideType = "emergency"
 )
 
-// APIKeyScope is a word of a list. A newer server may know more of them.
+// APIKeyScope is one of a list of values. A newer server may have more of them.
 type APIKeyScope string
 
 // The values of APIKeyScope.
@@ -3305,7 +3305,7 @@ const (
 	APIKeyScopeAdmin   APIKeyScope = "admin"
 )
 
-// AdmissionDecision is a word of a list. A newer server may know more of them.
+// AdmissionDecision is one of a list of values. A newer server may have more of them.
 type AdmissionDecision string
 
 // The values of AdmissionDecision.
@@ -3314,7 +3314,7 @@ const (
 	AdmissionDecisionDeny  AdmissionDecision = "deny"
 )
 
-// AdmissionStatusValue is a word of a list. A newer server may know more of them.
+// AdmissionStatusValue is one of a list of values. A newer server may have more of them.
 type AdmissionStatusValue string
 
 // The values of AdmissionStatusValue.
@@ -3325,7 +3325,7 @@ const (
 	AdmissionStatusValueDenied   AdmissionStatusValue = "denied"
 )
 
-// AfterLimit is a word of a list. A newer server may know more of them.
+// AfterLimit is one of a list of values. A newer server may have more of them.
 type AfterLimit string
 
 // The values of AfterLimit.
@@ -3334,7 +3334,7 @@ const (
 	AfterLimitHoldUntilReleased AfterLimit = "hold_until_released"
 )
 
-// AttemptedDeliveryStatus is a word of a list. A newer server may know more of them.
+// AttemptedDeliveryStatus is one of a list of values. A newer server may have more of them.
 type AttemptedDeliveryStatus string
 
 // The values of AttemptedDeliveryStatus.
@@ -3343,7 +3343,7 @@ const (
 	AttemptedDeliveryStatusFailed    AttemptedDeliveryStatus = "failed"
 )
 
-// CallEventName is a word of a list. A newer server may know more of them.
+// CallEventName is one of a list of values. A newer server may have more of them.
 type CallEventName string
 
 // The values of CallEventName.
@@ -3354,7 +3354,7 @@ const (
 	CallEventNameCallCost      CallEventName = "call.cost"
 )
 
-// CallEventType is a word of a list. A newer server may know more of them.
+// CallEventType is one of a list of values. A newer server may have more of them.
 type CallEventType string
 
 // The values of CallEventType.
@@ -3363,7 +3363,7 @@ const (
 	CallEventTypeWebhook CallEventType = "webhook"
 )
 
-// CallHangupStatus is a word of a list. A newer server may know more of them.
+// CallHangupStatus is one of a list of values. A newer server may have more of them.
 type CallHangupStatus string
 
 // The values of CallHangupStatus.
@@ -3372,7 +3372,7 @@ const (
 	CallHangupStatusEnded  CallHangupStatus = "ended"
 )
 
-// CallRecordingChannels is a word of a list. A newer server may know more of them.
+// CallRecordingChannels is one of a list of values. A newer server may have more of them.
 type CallRecordingChannels string
 
 // The values of CallRecordingChannels.
@@ -3381,7 +3381,7 @@ const (
 	CallRecordingChannelsDual   CallRecordingChannels = "dual"
 )
 
-// CallRecordingFormat is a word of a list. A newer server may know more of them.
+// CallRecordingFormat is one of a list of values. A newer server may have more of them.
 type CallRecordingFormat string
 
 // The values of CallRecordingFormat.
@@ -3390,7 +3390,7 @@ const (
 	CallRecordingFormatMP3 CallRecordingFormat = "mp3"
 )
 
-// CallRecordingType is a word of a list. A newer server may know more of them.
+// CallRecordingType is one of a list of values. A newer server may have more of them.
 type CallRecordingType string
 
 // The values of CallRecordingType.
@@ -3400,7 +3400,7 @@ const (
 	CallRecordingTypeByCallerPhoneNumber CallRecordingType = "by_caller_phone_number"
 )
 
-// CallStatus is a word of a list. A newer server may know more of them.
+// CallStatus is one of a list of values. A newer server may have more of them.
 type CallStatus string
 
 // The values of CallStatus.
@@ -3415,7 +3415,7 @@ const (
 	CallStatusFailed    CallStatus = "failed"
 )
 
-// CallerFormat is a word of a list. A newer server may know more of them.
+// CallerFormat is one of a list of values. A newer server may have more of them.
 type CallerFormat string
 
 // The values of CallerFormat.
@@ -3425,7 +3425,7 @@ const (
 	CallerFormatNational CallerFormat = "national"
 )
 
-// CallerIDHeaders is a word of a list. A newer server may know more of them.
+// CallerIDHeaders is one of a list of values. A newer server may have more of them.
 type CallerIDHeaders string
 
 // The values of CallerIDHeaders.
@@ -3437,7 +3437,7 @@ const (
 	CallerIDHeadersNone              CallerIDHeaders = "none"
 )
 
-// CallerPrivacy is a word of a list. A newer server may know more of them.
+// CallerPrivacy is one of a list of values. A newer server may have more of them.
 type CallerPrivacy string
 
 // The values of CallerPrivacy.
@@ -3447,7 +3447,7 @@ const (
 	CallerPrivacyNever   CallerPrivacy = "never"
 )
 
-// CarriedBy is a word of a list. A newer server may know more of them.
+// CarriedBy is one of a list of values. A newer server may have more of them.
 type CarriedBy string
 
 // The values of CarriedBy.
@@ -3458,7 +3458,7 @@ const (
 	CarriedByNone       CarriedBy = "none"
 )
 
-// ChangeMadeBy is a word of a list. A newer server may know more of them.
+// ChangeMadeBy is one of a list of values. A newer server may have more of them.
 type ChangeMadeBy string
 
 // The values of ChangeMadeBy.
@@ -3469,7 +3469,7 @@ const (
 	ChangeMadeByOrganizationMember ChangeMadeBy = "organization_member"
 )
 
-// ChangeType is a word of a list. A newer server may know more of them.
+// ChangeType is one of a list of values. A newer server may have more of them.
 type ChangeType string
 
 // The values of ChangeType.
@@ -3479,7 +3479,7 @@ const (
 	ChangeTypeDelete ChangeType = "delete"
 )
 
-// DNISNumberFormat is a word of a list. A newer server may know more of them.
+// DNISNumberFormat is one of a list of values. A newer server may have more of them.
 type DNISNumberFormat string
 
 // The values of DNISNumberFormat.
@@ -3490,7 +3490,7 @@ const (
 	DNISNumberFormatSIPUsername DNISNumberFormat = "sip_username"
 )
 
-// DNSRecordType is a word of a list. A newer server may know more of them.
+// DNSRecordType is one of a list of values. A newer server may have more of them.
 type DNSRecordType string
 
 // The values of DNSRecordType.
@@ -3499,7 +3499,7 @@ const (
 	DNSRecordTypeSrv DNSRecordType = "srv"
 )
 
-// DTMFType is a word of a list. A newer server may know more of them.
+// DTMFType is one of a list of values. A newer server may have more of them.
 type DTMFType string
 
 // The values of DTMFType.
@@ -3509,7 +3509,7 @@ const (
 	DTMFTypeSIPINFO DTMFType = "SIP INFO"
 )
 
-// DefaultRoutingMethod is a word of a list. A newer server may know more of them.
+// DefaultRoutingMethod is one of a list of values. A newer server may have more of them.
 type DefaultRoutingMethod string
 
 // The values of DefaultRoutingMethod.
@@ -3518,7 +3518,7 @@ const (
 	DefaultRoutingMethodRoundRobin DefaultRoutingMethod = "round-robin"
 )
 
-// DetailRecordDecision is a word of a list. A newer server may know more of them.
+// DetailRecordDecision is one of a list of values. A newer server may have more of them.
 type DetailRecordDecision string
 
 // The values of DetailRecordDecision.
@@ -3527,7 +3527,7 @@ const (
 	DetailRecordDecisionRefused DetailRecordDecision = "refused"
 )
 
-// DetailRecordHangupSource is a word of a list. A newer server may know more of them.
+// DetailRecordHangupSource is one of a list of values. A newer server may have more of them.
 type DetailRecordHangupSource string
 
 // The values of DetailRecordHangupSource.
@@ -3538,7 +3538,7 @@ const (
 	DetailRecordHangupSourceTollgate DetailRecordHangupSource = "tollgate"
 )
 
-// DetailRecordOutcome is a word of a list. A newer server may know more of them.
+// DetailRecordOutcome is one of a list of values. A newer server may have more of them.
 type DetailRecordOutcome string
 
 // The values of DetailRecordOutcome.
@@ -3550,7 +3550,7 @@ const (
 	DetailRecordOutcomeLost      DetailRecordOutcome = "lost"
 )
 
-// EncryptedMedia is a word of a list. A newer server may know more of them.
+// EncryptedMedia is one of a list of values. A newer server may have more of them.
 type EncryptedMedia string
 
 // The values of EncryptedMedia.
@@ -3559,7 +3559,7 @@ const (
 	EncryptedMediaRTP  EncryptedMedia = "RTP"
 )
 
-// EndAdmissionHangupSource is a word of a list. A newer server may know more of them.
+// EndAdmissionHangupSource is one of a list of values. A newer server may have more of them.
 type EndAdmissionHangupSource string
 
 // The values of EndAdmissionHangupSource.
@@ -3569,7 +3569,7 @@ const (
 	EndAdmissionHangupSourceTollgate EndAdmissionHangupSource = "tollgate"
 )
 
-// EventType is a word of a list. A newer server may know more of them.
+// EventType is one of a list of values. A newer server may have more of them.
 type EventType string
 
 // The values of EventType.
@@ -3594,7 +3594,7 @@ const (
 	EventTypeConfigurationChanged          EventType = "configuration.changed"
 )
 
-// FQDNAuthenticationIPAuthenticationMethod is a word of a list. A newer server may know more of them.
+// FQDNAuthenticationIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
 type FQDNAuthenticationIPAuthenticationMethod string
 
 // The values of FQDNAuthenticationIPAuthenticationMethod.
@@ -3603,7 +3603,7 @@ const (
 	FQDNAuthenticationIPAuthenticationMethodPChargeInfo FQDNAuthenticationIPAuthenticationMethod = "p-charge-info"
 )
 
-// FQDNAuthenticationMethod is a word of a list. A newer server may know more of them.
+// FQDNAuthenticationMethod is one of a list of values. A newer server may have more of them.
 type FQDNAuthenticationMethod string
 
 // The values of FQDNAuthenticationMethod.
@@ -3612,7 +3612,7 @@ const (
 	FQDNAuthenticationMethodIPAuthentication         FQDNAuthenticationMethod = "ip-authentication"
 )
 
-// FQDNOutboundAuthentication is a word of a list. A newer server may know more of them.
+// FQDNOutboundAuthentication is one of a list of values. A newer server may have more of them.
 type FQDNOutboundAuthentication string
 
 // The values of FQDNOutboundAuthentication.
@@ -3621,7 +3621,7 @@ const (
 	FQDNOutboundAuthenticationIPAuthentication         FQDNOutboundAuthentication = "ip-authentication"
 )
 
-// FQDNOutboundIPAuthenticationMethod is a word of a list. A newer server may know more of them.
+// FQDNOutboundIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
 type FQDNOutboundIPAuthenticationMethod string
 
 // The values of FQDNOutboundIPAuthenticationMethod.
@@ -3633,7 +3633,7 @@ const (
 	FQDNOutboundIPAuthenticationMethodTechPrefixpChargeInfo    FQDNOutboundIPAuthenticationMethod = "tech-prefixp-charge-info"
 )
 
-// GatewayTransport is a word of a list. A newer server may know more of them.
+// GatewayTransport is one of a list of values. A newer server may have more of them.
 type GatewayTransport string
 
 // The values of GatewayTransport.
@@ -3644,7 +3644,7 @@ const (
 	GatewayTransportAuto GatewayTransport = "auto"
 )
 
-// HangupCause is a word of a list. A newer server may know more of them.
+// HangupCause is one of a list of values. A newer server may have more of them.
 type HangupCause string
 
 // The values of HangupCause.
@@ -3660,7 +3660,7 @@ const (
 	HangupCauseUnspecified      HangupCause = "unspecified"
 )
 
-// HangupPayloadHangupSource is a word of a list. A newer server may know more of them.
+// HangupPayloadHangupSource is one of a list of values. A newer server may have more of them.
 type HangupPayloadHangupSource string
 
 // The values of HangupPayloadHangupSource.
@@ -3670,7 +3670,7 @@ const (
 	HangupPayloadHangupSourceUnknown HangupPayloadHangupSource = "unknown"
 )
 
-// HealthState is a word of a list. A newer server may know more of them.
+// HealthState is one of a list of values. A newer server may have more of them.
 type HealthState string
 
 // The values of HealthState.
@@ -3684,7 +3684,7 @@ const (
 	HealthStateForbidden    HealthState = "forbidden"
 )
 
-// IPConnectionDiversions is a word of a list. A newer server may know more of them.
+// IPConnectionDiversions is one of a list of values. A newer server may have more of them.
 type IPConnectionDiversions string
 
 // The values of IPConnectionDiversions.
@@ -3693,7 +3693,7 @@ const (
 	IPConnectionDiversionsPass   IPConnectionDiversions = "pass"
 )
 
-// IPOutboundIPAuthenticationMethod is a word of a list. A newer server may know more of them.
+// IPOutboundIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
 type IPOutboundIPAuthenticationMethod string
 
 // The values of IPOutboundIPAuthenticationMethod.
@@ -3702,7 +3702,7 @@ const (
 	IPOutboundIPAuthenticationMethodToken                 IPOutboundIPAuthenticationMethod = "token"
 )
 
-// LedgerBillingGroupReportStatus is a word of a list. A newer server may know more of them.
+// LedgerBillingGroupReportStatus is one of a list of values. A newer server may have more of them.
 type LedgerBillingGroupReportStatus string
 
 // The values of LedgerBillingGroupReportStatus.
@@ -3713,7 +3713,7 @@ const (
 	LedgerBillingGroupReportStatusDeleted  LedgerBillingGroupReportStatus = "deleted"
 )
 
-// LockedField is a word of a list. A newer server may know more of them.
+// LockedField is one of a list of values. A newer server may have more of them.
 type LockedField string
 
 // The values of LockedField.
@@ -3731,7 +3731,7 @@ const (
 	LockedFieldVerifiedNumbers        LockedField = "verified_numbers"
 )
 
-// NoiseSuppression is a word of a list. A newer server may know more of them.
+// NoiseSuppression is one of a list of values. A newer server may have more of them.
 type NoiseSuppression string
 
 // The values of NoiseSuppression.
@@ -3742,7 +3742,7 @@ const (
 	NoiseSuppressionDisabled NoiseSuppression = "disabled"
 )
 
-// NoiseSuppressionDetailsEngine is a word of a list. A newer server may know more of them.
+// NoiseSuppressionDetailsEngine is one of a list of values. A newer server may have more of them.
 type NoiseSuppressionDetailsEngine string
 
 // The values of NoiseSuppressionDetailsEngine.
@@ -3757,7 +3757,7 @@ const (
 	NoiseSuppressionDetailsEngineQuailVoiceFocus    NoiseSuppressionDetailsEngine = "quail_voice_focus"
 )
 
-// NumberFormat is a word of a list. A newer server may know more of them.
+// NumberFormat is one of a list of values. A newer server may have more of them.
 type NumberFormat string
 
 // The values of NumberFormat.
@@ -3767,7 +3767,7 @@ const (
 	NumberFormatNational NumberFormat = "national"
 )
 
-// NumberType is a word of a list. A newer server may know more of them.
+// NumberType is one of a list of values. A newer server may have more of them.
 type NumberType string
 
 // The values of NumberType.
@@ -3788,7 +3788,7 @@ const (
 	NumberTypeInternational     NumberType = "international"
 )
 
-// OnMismatch is a word of a list. A newer server may know more of them.
+// OnMismatch is one of a list of values. A newer server may have more of them.
 type OnMismatch string
 
 // The values of OnMismatch.
@@ -3798,7 +3798,7 @@ const (
 	OnMismatchReplace OnMismatch = "replace"
 )
 
-// RTCPSettingsPort is a word of a list. A newer server may know more of them.
+// RTCPSettingsPort is one of a list of values. A newer server may have more of them.
 type RTCPSettingsPort string
 
 // The values of RTCPSettingsPort.
@@ -3807,7 +3807,7 @@ const (
 	RTCPSettingsPortRTPPlus1 RTCPSettingsPort = "rtp+1"
 )
 
-// RecordingOrderChannels is a word of a list. A newer server may know more of them.
+// RecordingOrderChannels is one of a list of values. A newer server may have more of them.
 type RecordingOrderChannels string
 
 // The values of RecordingOrderChannels.
@@ -3816,7 +3816,7 @@ const (
 	RecordingOrderChannelsDual   RecordingOrderChannels = "dual"
 )
 
-// RecordingOrderFormat is a word of a list. A newer server may know more of them.
+// RecordingOrderFormat is one of a list of values. A newer server may have more of them.
 type RecordingOrderFormat string
 
 // The values of RecordingOrderFormat.
@@ -3825,7 +3825,7 @@ const (
 	RecordingOrderFormatMP3 RecordingOrderFormat = "mp3"
 )
 
-// RecordingSource is a word of a list. A newer server may know more of them.
+// RecordingSource is one of a list of values. A newer server may have more of them.
 type RecordingSource string
 
 // The values of RecordingSource.
@@ -3834,7 +3834,7 @@ const (
 	RecordingSourceCall       RecordingSource = "call"
 )
 
-// RegistrationStatusStatus is a word of a list. A newer server may know more of them.
+// RegistrationStatusStatus is one of a list of values. A newer server may have more of them.
 type RegistrationStatusStatus string
 
 // The values of RegistrationStatusStatus.
@@ -3847,7 +3847,7 @@ const (
 	RegistrationStatusStatusUnregistered  RegistrationStatusStatus = "Unregistered"
 )
 
-// SIPMessageDirection is a word of a list. A newer server may know more of them.
+// SIPMessageDirection is one of a list of values. A newer server may have more of them.
 type SIPMessageDirection string
 
 // The values of SIPMessageDirection.
@@ -3856,7 +3856,7 @@ const (
 	SIPMessageDirectionSent     SIPMessageDirection = "sent"
 )
 
-// SIPRegion is a word of a list. A newer server may know more of them.
+// SIPRegion is one of a list of values. A newer server may have more of them.
 type SIPRegion string
 
 // The values of SIPRegion.
@@ -3866,7 +3866,7 @@ const (
 	SIPRegionAustralia SIPRegion = "Australia"
 )
 
-// SIPSubdomainReceiveSettings is a word of a list. A newer server may know more of them.
+// SIPSubdomainReceiveSettings is one of a list of values. A newer server may have more of them.
 type SIPSubdomainReceiveSettings string
 
 // The values of SIPSubdomainReceiveSettings.
@@ -3875,7 +3875,7 @@ const (
 	SIPSubdomainReceiveSettingsFromAnyone        SIPSubdomainReceiveSettings = "from_anyone"
 )
 
-// SIPURICallingPreference is a word of a list. A newer server may know more of them.
+// SIPURICallingPreference is one of a list of values. A newer server may have more of them.
 type SIPURICallingPreference string
 
 // The values of SIPURICallingPreference.
@@ -3885,7 +3885,7 @@ const (
 	SIPURICallingPreferenceInternal     SIPURICallingPreference = "internal"
 )
 
-// ScopeType is a word of a list. A newer server may know more of them.
+// ScopeType is one of a list of values. A newer server may have more of them.
 type ScopeType string
 
 // The values of ScopeType.
@@ -3895,7 +3895,7 @@ const (
 	ScopeTypeAccount              ScopeType = "account"
 )
 
-// SimultaneousRinging is a word of a list. A newer server may know more of them.
+// SimultaneousRinging is one of a list of values. A newer server may have more of them.
 type SimultaneousRinging string
 
 // The values of SimultaneousRinging.
@@ -3904,7 +3904,7 @@ const (
 	SimultaneousRingingEnabled  SimultaneousRinging = "enabled"
 )
 
-// SourceTNType is a word of a list. A newer server may know more of them.
+// SourceTNType is one of a list of values. A newer server may have more of them.
 type SourceTNType string
 
 // The values of SourceTNType.
@@ -3925,7 +3925,7 @@ const (
 	SourceTNTypeInternational     SourceTNType = "international"
 )
 
-// SpendHoldCause is a word of a list. A newer server may know more of them.
+// SpendHoldCause is one of a list of values. A newer server may have more of them.
 type SpendHoldCause string
 
 // The values of SpendHoldCause.
@@ -3934,7 +3934,7 @@ const (
 	SpendHoldCauseRestored     SpendHoldCause = "restored"
 )
 
-// SpendLimitAction is a word of a list. A newer server may know more of them.
+// SpendLimitAction is one of a list of values. A newer server may have more of them.
 type SpendLimitAction string
 
 // The values of SpendLimitAction.
@@ -3943,7 +3943,7 @@ const (
 	SpendLimitActionEndCalls      SpendLimitAction = "end_calls"
 )
 
-// StepVerdict is a word of a list. A newer server may know more of them.
+// StepVerdict is one of a list of values. A newer server may have more of them.
 type StepVerdict string
 
 // The values of StepVerdict.
@@ -3953,7 +3953,7 @@ const (
 	StepVerdictNotJudged StepVerdict = "not_judged"
 )
 
-// SwitchEventEvent is a word of a list. A newer server may know more of them.
+// SwitchEventEvent is one of a list of values. A newer server may have more of them.
 type SwitchEventEvent string
 
 // The values of SwitchEventEvent.
@@ -3964,7 +3964,7 @@ const (
 	SwitchEventEventEnd    SwitchEventEvent = "end"
 )
 
-// T38ReinviteSource is a word of a list. A newer server may know more of them.
+// T38ReinviteSource is one of a list of values. A newer server may have more of them.
 type T38ReinviteSource string
 
 // The values of T38ReinviteSource.
@@ -3977,7 +3977,7 @@ const (
 	T38ReinviteSourceCalleePassthru T38ReinviteSource = "callee-passthru"
 )
 
-// TNType is a word of a list. A newer server may know more of them.
+// TNType is one of a list of values. A newer server may have more of them.
 type TNType string
 
 // The values of TNType.
@@ -3998,7 +3998,7 @@ const (
 	TNTypeInternational     TNType = "international"
 )
 
-// TransportProtocol is a word of a list. A newer server may know more of them.
+// TransportProtocol is one of a list of values. A newer server may have more of them.
 type TransportProtocol string
 
 // The values of TransportProtocol.
@@ -4008,7 +4008,7 @@ const (
 	TransportProtocolTLS TransportProtocol = "TLS"
 )
 
-// VerificationMethod is a word of a list. A newer server may know more of them.
+// VerificationMethod is one of a list of values. A newer server may have more of them.
 type VerificationMethod string
 
 // The values of VerificationMethod.
@@ -4017,7 +4017,7 @@ const (
 	VerificationMethodSms  VerificationMethod = "sms"
 )
 
-// VerifiedNumberStatus is a word of a list. A newer server may know more of them.
+// VerifiedNumberStatus is one of a list of values. A newer server may have more of them.
 type VerifiedNumberStatus string
 
 // The values of VerifiedNumberStatus.
@@ -4026,7 +4026,7 @@ const (
 	VerifiedNumberStatusVerified VerifiedNumberStatus = "verified"
 )
 
-// WaysIn is a word of a list. A newer server may know more of them.
+// WaysIn is one of a list of values. A newer server may have more of them.
 type WaysIn string
 
 // The values of WaysIn.
@@ -4035,7 +4035,7 @@ const (
 	WaysInIPAddress WaysIn = "ip_address"
 )
 
-// WebhookAPIVersion is a word of a list. A newer server may know more of them.
+// WebhookAPIVersion is one of a list of values. A newer server may have more of them.
 type WebhookAPIVersion string
 
 // The values of WebhookAPIVersion.
@@ -4045,7 +4045,7 @@ const (
 	WebhookAPIVersionTeXML WebhookAPIVersion = "texml"
 )
 
-// WebhookDeliveryState is a word of a list. A newer server may know more of them.
+// WebhookDeliveryState is one of a list of values. A newer server may have more of them.
 type WebhookDeliveryState string
 
 // The values of WebhookDeliveryState.
@@ -4055,7 +4055,7 @@ const (
 	WebhookDeliveryStateDead      WebhookDeliveryState = "dead"
 )
 
-// WebhookEndpointEvent is a word of a list. A newer server may know more of them.
+// WebhookEndpointEvent is one of a list of values. A newer server may have more of them.
 type WebhookEndpointEvent string
 
 // The values of WebhookEndpointEvent.

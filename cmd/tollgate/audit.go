@@ -142,7 +142,7 @@ func (c *auditVerifyCommand) Run(ctx context.Context) error {
 			"outside the database.\n", last)
 		fmt.Println("Not proven: that no events after that one were cut off.")
 	}
-	fmt.Println("Not proven: that the configuration is what the events say, that somebody with the key file has not" +
+	fmt.Println("Not proven: that the configuration is what the events say, that no one with the key file has" +
 		" made the chain\nanew, and that a change was made by the person who has the API key.")
 	return nil
 }

@@ -165,7 +165,7 @@ func TestAuditLedger(t *testing.T) {
 	expectOutput(t, 2, "refused", "audit", "--database-url", "postgres://u@127.0.0.1:1/d?connect_timeout=1")
 }
 
-// Nobody is led to put a password where everybody on the machine sees it.
+// No option leads to a password where everyone on the machine sees it.
 func TestPasswordInArguments(t *testing.T) {
 	for _, command := range []string{"serve", "check-config"} {
 		for _, database := range []string{"postgres://u:secret@127.0.0.1/d", "host=127.0.0.1 password=secret"} {

@@ -23,7 +23,7 @@ type callCommand struct {
 const teardownTime = time.Second
 
 // Run places the call and tells what happened. The exit status is 0 when it was
-// answered, 2 when it was refused or nobody answered, and 1 when nothing came back.
+// answered, 2 when it was refused or not answered, and 1 when nothing came back.
 func (c *callCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -37,7 +37,7 @@ func (c *callCommand) Run(ctx context.Context) error {
 	}
 	defer call.Close()
 	// A server that says nothing at all cannot be sent a CANCEL (RFC 3261 section
-	// 9.1); nobody needs to wait for it longer than was asked for.
+	// 9.1); there is no need to wait for it longer than was asked for.
 	giveUp := time.AfterFunc(c.Wait+teardownTime, func() {
 		select {
 		case <-call.Answered():

@@ -27,7 +27,7 @@ type commands struct {
 	Version     kong.VersionFlag `help:"Print the version and stop."`
 
 	Serve       serveCommand       `cmd:"" help:"Run the gateway and its API."`
-	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell what became of each."`
+	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell the outcome of each."`
 	Call        callCommand        `cmd:"" help:"Place one test call through a running server."`
 	Trace       traceCommand       `cmd:"" help:"Show the SIP messages of one call."`
 	Audit       auditCommand       `cmd:"" help:"Check what was recorded of calls, charges and changes."`

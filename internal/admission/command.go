@@ -68,7 +68,7 @@ type Release struct {
 	Ending Ending
 }
 
-// Expire ends every call whose lease nobody renewed in time.
+// Expire ends every call whose lease was not renewed in time.
 type Expire struct{}
 
 // ExpireOwners ends every call whose owner is not Keep: those of processes that
@@ -93,7 +93,7 @@ type Result struct {
 	// it must be answered or, once it is, must have ended; 0 means never.
 	Answered  bool
 	DueMicros int64
-	HungUp    bool           // the call is live and is to end at once: somebody had it hung up
+	HungUp    bool           // the call is live and is to end at once: its hang-up was requested
 	Record    *record.Call   // of Reserve when it refused, Settle, Release and Report once it has ended
 	Expired   []*record.Call // of Expire and ExpireOwners
 	Teardowns [][]byte       // of ExpireOwners: the notes of the answered calls

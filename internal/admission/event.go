@@ -15,7 +15,7 @@ import (
 type EventKind uint8
 
 // The kinds of events. How a call ended is in its record and has none. Those of
-// each call are made only where somebody listens.
+// each call are made only where there is a listener.
 const (
 	EventEmergency         EventKind = iota + 1 // an emergency call was let through
 	EventSpendThreshold                         // the spend of a scope has passed a part of its daily limit
@@ -23,7 +23,7 @@ const (
 	EventEmergencyAlert                         // a connection has started unusually many emergency calls
 	EventInitiated                              // a call was let through
 	EventAnswered                               // a call was answered
-	EventHangUp                                 // somebody had a call of another switch hung up
+	EventHangUp                                 // the hang-up of a call of another switch was requested
 )
 
 // Event is something that customers want to be told at once. It is in the Changes

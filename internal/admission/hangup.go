@@ -9,9 +9,9 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// HangUp has a live call end because somebody asked for it. It is a mark on the
-// call's lease: durable, and found by whoever owns the call, however the news of it
-// travels. A call that is marked gets no longer grant.
+// HangUp ends a live call on request. It is a mark on the call's lease: durable, and
+// found by the owner of the call by whatever way it learns of it. A call that is marked
+// gets no longer grant.
 type HangUp struct {
 	ID      uuid.UUID
 	Account id.ID // calls of others are unknown to it

@@ -40,7 +40,7 @@ type Lease struct {
 	Posted      []record.Slice
 	Held        []Hold // in order, from PostedSecs to GrantedSecs
 
-	HungUpMicros int64  // when somebody had the call hung up, 0 for not; see HangUp
+	HungUpMicros int64  // when the hang-up of the call was requested, 0 for never; see HangUp
 	HungUpBy     string // who that was
 }
 

@@ -50,14 +50,14 @@ var otherReasons = []answer{
 	{ReasonStopping, "stopping", "TG6", 503, "Service Unavailable",
 		"The server is being stopped. Send the call to another one."},
 	{ReasonGatewaysDown, "gateways_down", "TG20", 503, "Service Unavailable",
-		"No gateway is in order at present. See the health of each under /tollgate/v1/gateways."},
+		"No gateway is healthy at present. See the health of each under /tollgate/v1/gateways."},
 	{ReasonGatewayLimit, "gateway_limit", "TG21", 503, "Service Unavailable",
 		"Every gateway has as many calls as its channel_limit or calls_per_second allow. Raise them, or try again."},
 	{ReasonCallEnded, "call_ended", "TG12", 403, "The call has ended",
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
-	// 603, so that whoever calls does not try another way out: somebody wants the call to end.
+	// 603, so that the caller does not try another way out: the call was ended on purpose.
 	{ReasonHungUp, "hung_up", "TG17", 603, "Call ended by its operator",
-		"Somebody had this call hung up by the API; hangup_details of its detail record and the audit say who. End it."},
+		"The hang-up of this call was requested by the API; hangup_details of its detail record and the audit say who. End it."},
 }
 
 // answers has every reason at its number. numReasons is how many there are.

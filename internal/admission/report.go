@@ -15,7 +15,7 @@ import (
 
 // Calls of other switches. Another switch keeps its own signalling and media and
 // asks only for admission. It names a call by an id of its own, from which the id
-// of the lease follows, and tells of what becomes of the call by Reports. They may
+// of the lease follows, and tells the course of the call by Reports. They may
 // come more than once, late, and in any order.
 
 // ids that are made from a name are UUIDs of version 8 (RFC 9562 section 5.8), so

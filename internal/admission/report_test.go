@@ -332,7 +332,7 @@ func (b *bench) picture() string {
 	return text
 }
 
-// A call that nobody renews is over at the end of its grant, and charged for it.
+// A call that is not renewed is over at the end of its grant, and charged for it.
 func TestSwitchCallIsOverAtItsGrant(t *testing.T) {
 	b := newBench(t, profile.New(), deckOf(t, 1, 1, "0", map[string]string{"1": "0.60"}))
 	b.reach("answered", switchAttempt("+13125550199"))

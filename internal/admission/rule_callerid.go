@@ -72,7 +72,7 @@ func gatherCaller(f *Facts, in *inquiry) {
 	}
 	switch {
 	case f.Emergency && !s.Confirms(c, f.Caller):
-		// Whoever answers must be able to call back, so a number that is known to be the
+		// The one who answers must be able to call back, so a number that is known to be the
 		// connection's is better than one that anybody may have made up.
 		if known := s.ForEmergency(c); known != 0 {
 			f.Caller, f.CallerForced, caller.Replaced = known, false, true

@@ -32,7 +32,7 @@ var emergencyRule = rule{
 		ints(c, &f.Urgent.Live, &f.Urgent.Max)
 	},
 	reasons: []answer{
-		// 503, so that whoever calls tries another way out at once.
+		// 503, so that the caller tries another way out at once.
 		{ReasonEmergencyLimit, "emergency_call_limit", "TG13", 503, "Emergency call limit of the Connection reached",
 			"Raise emergency_call_limit of the connection, or take it away: it refuses emergency calls."},
 	},

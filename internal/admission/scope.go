@@ -232,7 +232,7 @@ func (c HoldCause) String() string {
 }
 
 // SpendHold keeps a scope with a daily limit from admitting calls, whatever is left
-// of the limit, until somebody releases it.
+// of the limit, until it is released.
 type SpendHold struct {
 	Account     id.ID // whose the scope is
 	Cause       HoldCause

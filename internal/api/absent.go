@@ -30,7 +30,7 @@ func absences() []absence {
 			porting_phone_numbers portouts pricing regulatory_requirements requirement_groups requirement_types requirements
 			sub_number_orders sub_number_orders_report user_addresses`},
 		{"emergency addresses",
-			"Emergency calls pass as docs/EMERGENCY.md says; whoever carries them knows the address.",
+			"Emergency calls pass as docs/EMERGENCY.md says; the carrier that takes them knows the address.",
 			`dynamic_emergency_addresses dynamic_emergency_endpoints`},
 		{"call control, TeXML or fax: it places, answers, plays and gathers nothing",
 			"Your own switch places the calls over SIP. /v2/connections/{id}/active_calls lists those in progress, and " +

@@ -22,7 +22,7 @@ type batchRequest struct {
 	Events []switchEvent `json:"events" maxItems:"1000" doc:"At most 1000."`
 }
 
-// batchResult is what became of one event of a batch. Of admission, state and
+// batchResult is the outcome of one event of a batch. Of admission, state and
 // error one is not null.
 type batchResult struct {
 	Status    int32           `json:"status" doc:"The HTTP status that the event alone would have had."`
@@ -77,7 +77,7 @@ type batched struct {
 func (s *server) runBatch(ctx context.Context, in *rest.Request, events []switchEvent) (*rest.Response, error) {
 	snapshot := s.Live.Snapshot()
 	results := make([]batched, len(events))
-	done := make(chan batched, len(events)) // nobody who answers late has to wait
+	done := make(chan batched, len(events)) // so that a late answer need not wait
 	waiting := 0
 	for i := range events {
 		command, err := s.commandOf(in.Account, &events[i])

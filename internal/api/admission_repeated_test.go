@@ -25,8 +25,8 @@ func wantDecision(t *testing.T, what string, got map[string]any, want string) {
 	}
 }
 
-// An id that was used before lets nothing through: however its call ended, and
-// whoever shows it, unless it is the same request again.
+// An id that was used before lets nothing through: however its call ended and
+// by whatever key it is shown, unless it is the same request again.
 func TestUsedCallIDs(t *testing.T) {
 	const used, number = "deny denied call_id_used", "+13125550199"
 	for name, lead := range map[string]func(h *harness, pbx string){

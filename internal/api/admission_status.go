@@ -51,7 +51,7 @@ type admissionStatus struct {
 	Cost           *money.Amount `json:"cost" doc:"Of a call that is over."`
 	OverrunSecs    *int64        `json:"overrun_secs" doc:"Of a call that is over: seconds beyond what was granted. They are not charged."`
 	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that is over."`
-	Reason         *string       `json:"reason" doc:"Of a call that was denied: a word of a closed list. Of one that goes on: hung_up when it is to end at once."`
+	Reason         *string       `json:"reason" doc:"Of a call that was denied: one of a fixed list. Of one that goes on: hung_up when it is to end at once."`
 	SIPCode        *int32        `json:"sip_code" doc:"Of a call that is over: the final status that the caller got."`
 	SIPReason      *string       `json:"sip_reason"`
 }

@@ -39,7 +39,7 @@ type admissionView struct {
 	Routes         []admittedRoute `json:"routes" doc:"The account's gateways in the order in which to try them, without those of the state forbidden."`
 	Recording      *recordingOrder `json:"recording" doc:"Whether and how the profile wants the call recorded; null when denied."`
 
-	Reason    *string `json:"reason" doc:"Why the call is denied: a word of a closed list."`
+	Reason    *string `json:"reason" doc:"Why the call is denied: one of a fixed list."`
 	SIPCode   *int32  `json:"sip_code" doc:"The SIP status to refuse the call with."`
 	SIPReason *string `json:"sip_reason" doc:"The reason phrase to refuse it with, ending in the code."`
 }
@@ -74,7 +74,7 @@ type admissionState struct {
 	BilledSecs   *int64        `json:"billed_secs"`
 	Cost         *money.Amount `json:"cost"`
 	OverrunSecs  *int64        `json:"overrun_secs" doc:"Seconds beyond what was granted. They are not charged."`
-	Reason       *string       `json:"reason" doc:"Of a call that is denied: a word of a closed list. Of one that goes on: hung_up when it is to end at once, since somebody had it hung up; expires_at is when that was."`
+	Reason       *string       `json:"reason" doc:"Of a call that is denied: one of a fixed list. Of one that goes on: hung_up when it is to end at once, because its hang-up was requested; expires_at is when that was."`
 	SIPCode      *int32        `json:"sip_code"`
 	SIPReason    *string       `json:"sip_reason"`
 }
@@ -179,7 +179,7 @@ func (o *out) grant(r *admission.Result) {
 	o.int("max_call_secs", r.MaxSecs)
 }
 
-// statusOf is a word of admissionView.Status.
+// statusOf is a value of admissionView.Status.
 func statusOf(r *admission.Result) string {
 	switch {
 	case r.Record != nil && r.Record.Outcome == record.OutcomeRefused:

@@ -22,7 +22,7 @@ import (
 )
 
 // Admissions for other switches: a switch that keeps its own signalling and media
-// asks here whether a call may go, and tells what becomes of it. The requests of a
+// asks here whether a call may go, and tells its outcome. The requests of a
 // call may be repeated and may come in any order; see admission.Report.
 //
 // These operations are lean: they carry every call of a switch, so they are not

@@ -132,7 +132,7 @@ func TestDeniedAdmission(t *testing.T) {
 	if got := h.status("b@pbx"); got["status"] != "denied" || got["outcome"] != "refused" || got["reason"] != denied["reason"] || got["detail_record_id"] != denied["id"] || got["sip_code"] != 403.0 {
 		t.Errorf("status of a denied call: %v", got)
 	}
-	// Nobody else sees it, by whichever name.
+	// No other account sees it, by whichever name.
 	other, _ := h.secondAccount()
 	stranger := h.newKey(other.ID, Scopes()...)
 	for _, name := range []string{"b@pbx", fmt.Sprint(denied["id"]), "nothing", "%01"} {
@@ -178,7 +178,7 @@ func TestBatchOfEvents(t *testing.T) {
 	// The whole life of calls in one request, what is refused among it.
 	got := batch(
 		admit("a", "+13125550199"), `{"event":"answer","id":"a"}`, `{"event":"renew","id":"a"}`,
-		admit("b", "+442079460000"), `{"event":"end","id":"nobody"}`, admit("a", "+13125550100"),
+		admit("b", "+442079460000"), `{"event":"end","id":"no-such-call"}`, admit("a", "+13125550100"),
 		`{"event":"end","id":"c","answered":true,"duration_secs":2,"admission":`+attemptOf(pbx, "c", "+13125550199")+`}`,
 		`{"event":"admit"}`, admit("c", "+13125550199"))
 	var seen []string
@@ -206,7 +206,7 @@ func TestBatchOfEvents(t *testing.T) {
 	if calls := h.do("GET", "/tollgate/v1/calls?page[size]=1", "").body["meta"].(map[string]any)["total_results"]; calls != float64(maxBatch+1) {
 		t.Errorf("%v calls are live", calls)
 	}
-	restarted := h.do("POST", "/tollgate/v1/switches/nobody/restarted", `{}`).want(http.StatusOK)
+	restarted := h.do("POST", "/tollgate/v1/switches/unknown/restarted", `{}`).want(http.StatusOK)
 	if restarted["ended"] != 0.0 {
 		t.Errorf("restart of a switch without calls: %v", restarted)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A read that begins after a write was answered shows it, whoever reads meanwhile.
+// A read that begins after a write was answered shows it, and reads at the same time change nothing in that.
 func TestReadsFollowWrites(t *testing.T) {
 	h := newHarness(t)
 	one := fmt.Sprint("/v2/outbound_voice_profiles/", h.do("POST", "/v2/outbound_voice_profiles", `{"name":"0000"}`).want(http.StatusOK)["id"])

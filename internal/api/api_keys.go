@@ -70,7 +70,7 @@ func (s *server) keyOperations() []rest.Operation {
 			}},
 		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/api_keys", ID: "create_tenant_api_key", Noun: "new_api_key", Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures,
 			Summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
-				"whoever runs the server sets the account's rate decks and gateways. The answer shows its secret, once.",
+				"the operator of the server sets the account's rate decks and gateways. The answer shows its secret, once.",
 			Body: create, Status: http.StatusCreated, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
@@ -99,9 +99,9 @@ func (s *server) keyOperations() []rest.Operation {
 func wayToScope(scope string) string {
 	switch scope {
 	case ScopeAdmin:
-		return "Ask whoever runs the server."
+		return "Ask the operator of the server."
 	case ScopeCarrier, ScopeSecrets:
-		return "Whoever runs the server gives a key that has it: POST /tollgate/v1/accounts/{id}/api_keys."
+		return "The operator of the server gives a key that has it: POST /tollgate/v1/accounts/{id}/api_keys."
 	}
 	return "Use a key that has it."
 }

@@ -89,7 +89,7 @@ func TestAttemptedWebhooks(t *testing.T) {
 		"page[size]=1&page[number]=2":                                                 1,
 		"filter[status][eq]=failed&filter[attempts][contains]=404&filter[event_type]=configuration.changed&page[size]=1": 1,
 	})
-	// Nobody else sees any of it.
+	// No other account sees any of it.
 	_, other := h.secondAccount()
 	if got := h.doWith(other, "GET", attemptedPath, "").list(); len(got) != 0 {
 		t.Errorf("another account is shown %v", got)

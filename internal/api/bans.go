@@ -18,7 +18,7 @@ type banView struct {
 	ID         string     `json:"id" readOnly:"true" doc:"The source with an underscore in the place of the slash, as in 203.0.113.0_24."`
 	RecordType string     `json:"record_type" readOnly:"true" enum:"ban"`
 	Source     string     `json:"source" minLength:"2" maxLength:"49" doc:"An address, as in 203.0.113.7, or a network, as in 203.0.113.0/24 or 2001:db8::/48."`
-	Reason     string     `json:"reason" maxLength:"255" doc:"For whoever finds the ban later."`
+	Reason     string     `json:"reason" maxLength:"255" doc:"For the reader of the ban."`
 	Automatic  bool       `json:"automatic" readOnly:"true" doc:"Made by the gateway, after too many wrong digest credentials."`
 	CreatedAt  time.Time  `json:"created_at" readOnly:"true"`
 	ExpiresAt  *time.Time `json:"expires_at" doc:"null: never."`

@@ -23,7 +23,7 @@ func TestBans(t *testing.T) {
 		t.Errorf("bans %v", list)
 	}
 	for _, wrong := range []string{
-		`{"source":"nobody"}`, `{"source":"0.0.0.0/0"}`, `{"source":"10.0.0.0/7"}`, `{"source":"::/0"}`, `{"source":"fe80::1%eth0"}`,
+		`{"source":"no-address"}`, `{"source":"0.0.0.0/0"}`, `{"source":"10.0.0.0/7"}`, `{"source":"::/0"}`, `{"source":"fe80::1%eth0"}`,
 		`{"source":"10.0.0.0/33"}`, `{"source":"::ffff:10.0.0.0/104"}`,
 	} {
 		if r := h.with(admin, "POST", path, wrong); r.status != http.StatusUnprocessableEntity {

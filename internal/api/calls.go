@@ -39,7 +39,7 @@ type callView struct {
 	GrantedSec             int64        `json:"granted_sec" doc:"How long the call may last so far; a grant is extended while the call runs."`
 	Posted                 money.Amount `json:"posted"`
 	Held                   money.Amount `json:"held"`
-	HangupRequestedAt      *time.Time   `json:"hangup_requested_at" doc:"When somebody had the call hung up; null for not."`
+	HangupRequestedAt      *time.Time   `json:"hangup_requested_at" doc:"When the hang-up of the call was requested; null if it was not."`
 }
 
 func (s *server) callOperations() []rest.Operation {

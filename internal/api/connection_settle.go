@@ -88,7 +88,7 @@ func forbiddenOfConnection(before, after *settled) error {
 	}
 	if was, now := before.base.EmergencyCallLimit, after.base.EmergencyCallLimit; limitText(was) != limitText(now) {
 		refuse("/emergency_call_limit",
-			"emergency_call_limit is %s, and making it %s needs a key with the scope %q. Ask whoever runs the server.",
+			"emergency_call_limit is %s, and making it %s needs a key with the scope %q. Ask the operator of the server.",
 			limitText(was), limitText(now), ScopeAdmin)
 	}
 	was, now := alertCalls(before.base), alertCalls(after.base)
@@ -127,7 +127,7 @@ func addedEmergencyNumbers(before, after []string, at string) []rest.Problem {
 		}
 		problems = append(problems, rest.Problem{Code: rest.CodeForbidden, Pointer: "/emergency_numbers/" + strconv.Itoa(i),
 			Detail: fmt.Sprintf("No limit stops a call to an emergency number, so adding %.20q needs a key with the scope "+
-				"%q%s. Ask whoever runs the server, or leave it out.", number, ScopeAdmin, at)})
+				"%q%s. Ask the operator of the server, or leave it out.", number, ScopeAdmin, at)})
 	}
 	return problems
 }

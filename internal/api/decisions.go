@@ -28,7 +28,7 @@ type decisionView struct {
 	RecordType string     `json:"record_type" enum:"decision"`
 	DecidedAt  time.Time  `json:"decided_at"`
 	Allowed    bool       `json:"allowed"`
-	Reason     string     `json:"reason" doc:"A word of a closed list: allowed, or why not."`
+	Reason     string     `json:"reason" doc:"One of a fixed list: allowed, or why not."`
 	Code       *string    `json:"code" doc:"What the SIP reason phrase ends with: Telnyx's D and TM codes, and TG codes of Tollgate's own."`
 	Fix        *string    `json:"fix" doc:"What would let the call through."`
 	SIPStatus  int32      `json:"sip_status"`

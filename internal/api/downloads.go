@@ -26,7 +26,7 @@ import (
 
 // Downloads makes and checks the addresses under which recordings and reports are
 // downloaded.
-// Whoever has an address may download until it expires; nobody else can make one.
+// Anyone who has an address may download until it expires; only the server can make one.
 type Downloads struct {
 	// Key signs the addresses. Nodes that share a database must have the same one.
 	Key []byte

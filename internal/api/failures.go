@@ -24,7 +24,7 @@ func failureOf(err error) *rest.RefusalError {
 	case errors.Is(err, store.ErrTaken):
 		return rest.FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
 			"%s, or a part of it, is taken already. "+
-				"Give one that is yours alone, or ask whoever runs the server to share it with your account (shared_sources).",
+				"Give one that is yours alone, or ask the operator of the server to share it with your account (shared_sources).",
 			reference.Other)
 	case errors.Is(err, store.ErrIndistinct):
 		return rest.FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
@@ -42,7 +42,7 @@ func lockedFailure(e *store.LockedError) *rest.RefusalError {
 	f := &rest.RefusalError{Status: http.StatusForbidden}
 	for _, locked := range e.Fields {
 		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: locked.Pointer, Detail: fmt.Sprintf(
-			"%s is locked for this account (locked_fields) by whoever runs the server. Leave it as it is, or ask them: "+
+			"%s is locked for this account (locked_fields) by the operator of the server. Leave it as it is, or ask them: "+
 				"a key with the scope %q changes or unlocks it at /tollgate/v1/accounts/{id}.", locked.Lock, ScopeAdmin)})
 	}
 	return f

@@ -51,7 +51,7 @@ func TestFQDNs(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v2/connections", "/v2/fqdn_connections"} {
-		for filter, want := range map[string]int{"filter[fqdn]=Sip.example.com": 2, "filter[fqdn]=nobody.example": 0, "filter[outbound_voice_profile_id]=" + profile: 3,
+		for filter, want := range map[string]int{"filter[fqdn]=Sip.example.com": 2, "filter[fqdn]=absent.example": 0, "filter[outbound_voice_profile_id]=" + profile: 3,
 			"filter[connection_name][contains]=OFFICE": 3} {
 			if got := h.do("GET", path+"?"+filter, "").list(); len(got) != want {
 				t.Errorf("%s?%s finds %v", path, filter, got)

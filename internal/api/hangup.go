@@ -54,7 +54,7 @@ type hangupView struct {
 	ID         uuid.UUID  `json:"id"`
 	RecordType string     `json:"record_type" enum:"call_hangup"`
 	Status     string     `json:"status" enum:"ending,ended" doc:"ending: it is marked durably and ends at once. ended: it was over before."`
-	CarriedBy  string     `json:"carried_by" enum:"server,switch,lost_server,none" doc:"Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch, another switch, which is told by the webhook call.hangup_requested and at its next renewal; lost_server, a node that does not answer any more: nobody is there to send a BYE, and the call counts as ended at ends_by. none for one that is over."`
+	CarriedBy  string     `json:"carried_by" enum:"server,switch,lost_server,none" doc:"Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch, another switch, which is told by the webhook call.hangup_requested and at its next renewal; lost_server, a node that no longer answers: no BYE is sent, and the call counts as ended at ends_by. none for one that is over."`
 	EndsBy     *time.Time `json:"ends_by" doc:"Of a call that a switch or a lost server carries: when its lease ends, and the call with it, if nothing is heard of it before."`
 
 	Outcome        *string       `json:"outcome" doc:"Of a call that is over: as in its detail record."`
@@ -202,7 +202,7 @@ func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view 
 	})
 	if errors.Is(err, admission.ErrEmergencyCall) {
 		return nil, rest.FailAt(http.StatusUnprocessableEntity, "/force", rest.CodeUnprocessable, "The call is an emergency call, and force is false. "+
-			"Whoever called for help would be cut off. If it must end all the same, send force: true.")
+			"The caller for help would be cut off. If it must end all the same, send force: true.")
 	}
 	return answer, err
 }

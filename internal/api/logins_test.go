@@ -42,7 +42,7 @@ func TestFailedLogins(t *testing.T) {
 	unknown += checksum(unknown)
 	for _, c := range []struct{ why, key, method string }{
 		{loginMalformed, "short", "GET"}, {loginMalformed, unknown[:len(unknown)-1] + "-", "GET"}, {loginUnknown, unknown, "GET"},
-		{loginUnknown, "a-key-that-nobody-made", "GET"}, {loginExpired, expired, "GET"}, {loginScope, reader, "POST"}, {loginDeactivated, stranger, "GET"},
+		{loginUnknown, "a-key-that-was-never-made", "GET"}, {loginExpired, expired, "GET"}, {loginScope, reader, "POST"}, {loginDeactivated, stranger, "GET"},
 	} {
 		before := counts[c.why]
 		h.with(c.key, c.method, "/v2/billing_groups", "{}")

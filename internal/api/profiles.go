@@ -59,7 +59,7 @@ func (s *server) validateProfile(account id.ID, p *profile.Profile, named map[st
 	errs := p.Validate()
 	owner := s.Live.Snapshot().Account(account)
 	_, asked := named["concurrent_call_limit"]
-	// A limit that was set while the account's was higher stands in nobody's way.
+	// A limit that was set while the account's was higher does no harm.
 	if asked && owner != nil && owner.ChannelLimit != policy.NoLimit && p.ConcurrentCallLimit != nil && *p.ConcurrentCallLimit > owner.ChannelLimit {
 		errs = append(errs, field.Error{Pointer: "/concurrent_call_limit", Code: field.OutOfRange,
 			Detail: fmt.Sprintf("concurrent_call_limit is %d. Give at most %d, which is the account's own limit, or null.", *p.ConcurrentCallLimit, owner.ChannelLimit)})

@@ -167,7 +167,7 @@ func TestDownloads(t *testing.T) {
 	}
 }
 
-// Nobody can make an address, or make more of one that he has.
+// No client can make an address, or make more of one that he has.
 func TestAddressesAreSigned(t *testing.T) {
 	h := newHarness(t)
 	other, _ := h.secondAccount()

@@ -40,8 +40,8 @@ func TestCheckRegistrationStatus(t *testing.T) {
 	_, stranger := h.secondAccount()
 	h.doWith(stranger, "POST", path+one+action, "").wantError(http.StatusNotFound, "10005 /")
 	other := h.do("POST", "/v2/ip_connections", `{"connection_name":"pbx"}`).want(http.StatusCreated)["id"].(string)
-	for _, nobody := range []string{other, "1", "none"} {
-		h.do("POST", path+nobody+action, "").wantError(http.StatusNotFound, "10005 /")
+	for _, unknown := range []string{other, "1", "none"} {
+		h.do("POST", path+unknown+action, "").wantError(http.StatusNotFound, "10005 /")
 	}
 	h.do("GET", path+one+action, "").wantError(http.StatusMethodNotAllowed, "10030 /")
 

@@ -18,5 +18,5 @@ func Scopes() []string {
 }
 
 // tenantScopes are those of a tenant's first key. What decides about prices, routes
-// and limits stays with whoever runs the server.
+// and limits stays with the operator of the server.
 func tenantScopes() []string { return []string{ScopeRead, ScopeWrite, ScopeAdmit} }

@@ -77,7 +77,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		if r := h.do("GET", "/v2/connections/"+fmt.Sprint(object["id"]), ""); strings.Contains(r.text, "-secret") {
 			t.Errorf("%s: shown among all connections: %s", k.path, r.text)
 		}
-		// Whoever repeats the creation gets the answer of then, another key does not.
+		// A repeated creation gets the answer of then, another key does not.
 		again := h.with(h.key, "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field).want(http.StatusCreated)
 		if got := valueAt(again, k.field); got != "first-secret" {
 			t.Errorf("%s: the repetition shows %v", k.path, got)

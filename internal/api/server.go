@@ -64,7 +64,7 @@ type Config struct {
 	SayCode func(verification.Call) error
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
-	// BansChanged is told that the list of banned sources has changed; nil: nobody is.
+	// BansChanged is told that the list of banned sources has changed; nil: no one is.
 	BansChanged func()
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
@@ -72,7 +72,7 @@ type Config struct {
 	// LoginFailures; nil for none.
 	LoginFailed func(why string)
 	// Rejected is told of each event of another switch that was not taken, and why, in
-	// a word of a few; nil tells nobody.
+	// one of a few; nil for no listener.
 	Rejected func(why string)
 	// RateLimit bounds the requests of each API key.
 	RateLimit rest.RateLimit

@@ -52,7 +52,7 @@ func TestSharedLimits(t *testing.T) {
 		t.Errorf("decision %v %v: %v", d["reason"], d["code"], rule)
 	}
 
-	// The account's: whoever may only write can set and lower it, and not loosen it.
+	// The account's: a key that may only write can set and lower it, and not loosen it.
 	h.do("PATCH", groups, `{"daily_spend_limit_enabled":false}`).want(http.StatusOK)
 	const account = "/tollgate/v1/account"
 	h.do("PATCH", account, `{"daily_spend_limit":"0.50","daily_spend_limit_enabled":true,"after_limit":"hold_until_released"}`).want(http.StatusOK)

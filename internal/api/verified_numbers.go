@@ -48,7 +48,7 @@ type verifiedNumberView struct {
 type verificationRequest struct {
 	PhoneNumber        e164.Number `json:"phone_number" doc:"The number that is called, in E.164."`
 	VerificationMethod string      `json:"verification_method" enum:"call,sms" doc:"call; this server sends no messages, so sms is refused."`
-	Extension          *string     `json:"extension" maxLength:"50" doc:"Keys that are pressed once somebody has answered: digits, A to D, * and #; w waits for half a second and W for one."`
+	Extension          *string     `json:"extension" maxLength:"50" doc:"Keys that are pressed once the call is answered: digits, A to D, * and #; w waits for half a second and W for one."`
 	ConnectionID       id.ID       `json:"connection_id" doc:"Tollgate's own: as whose call it goes, with the profile, the limits and the caller id of that connection. null: the account's oldest connection that is active and has an enabled profile."`
 }
 
@@ -320,7 +320,7 @@ func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *poli
 	if s.SayCode == nil {
 		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable,
 			"This server has no media relay that could say the code. "+
-				"Whoever runs it sets media to relay, and media_address where sip_addr names no address.")
+				"Its operator sets media to relay, and media_address where sip_addr names no address.")
 	}
 	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
 		return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,

@@ -175,7 +175,7 @@ func TestTriesOfACode(t *testing.T) {
 	}
 }
 
-// Nobody is called without end: not by one account, not by several together.
+// No number is called without end: not by one account, not by several together.
 func TestVerificationCallsAreFew(t *testing.T) {
 	h := newHarness(t)
 	other, _ := h.secondAccount()

@@ -53,7 +53,7 @@ func (s *server) deliveryOperations() []rest.Operation {
 		{Method: http.MethodGet, Path: path + "/{id}", ID: "get_webhook_delivery", Tag: tag, Scope: ScopeRead,
 			Summary: "Get one with its attempts.", Status: http.StatusOK, Answer: whole, Handle: s.getDelivery},
 		{Method: http.MethodPost, Path: path + "/{id}/replay", ID: "replay_webhook_delivery", Noun: "webhook_delivery", Tag: tag, Scope: ScopeWrite, Effect: rest.Adds,
-			Summary: "Send the same event to the same endpoint once more, whatever became of it. The answer is the new delivery.",
+			Summary: "Send the same event to the same endpoint once more, whether it was delivered or not. The answer is the new delivery.",
 			Status:  http.StatusCreated, Answer: whole, Handle: s.replayDelivery},
 	}
 }

@@ -94,15 +94,15 @@ func TestWebhookDeliveries(t *testing.T) {
 
 func TestWebhookDeliveriesRefuse(t *testing.T) {
 	h := newHarness(t)
-	nobody := uuid.Must(uuid.NewV7()).String()
-	h.do("GET", deliveriesPath+"/"+nobody, "").wantError(http.StatusNotFound, "10005 /")
-	h.do("POST", deliveriesPath+"/"+nobody+"/replay", "").wantError(http.StatusNotFound, "10005 /")
+	unknown := uuid.Must(uuid.NewV7()).String()
+	h.do("GET", deliveriesPath+"/"+unknown, "").wantError(http.StatusNotFound, "10005 /")
+	h.do("POST", deliveriesPath+"/"+unknown+"/replay", "").wantError(http.StatusNotFound, "10005 /")
 	h.do("POST", deliveriesPath+"/7/replay", "").wantError(http.StatusNotFound, "10005 /")
 	h.do("GET", deliveriesPath+"?filter[state]=lost", "").wantError(http.StatusUnprocessableEntity, "10032 filter[state]")
 	h.do("GET", deliveriesPath+"?filter[event_type]=x&filter[url]=y", "").
 		wantError(http.StatusUnprocessableEntity, "10032 filter[event_type]", "10031 filter[url]")
 	reader := h.newKey(h.first.ID, ScopeRead)
-	h.doWith(reader, "POST", deliveriesPath+"/"+nobody+"/replay", "").wantError(http.StatusForbidden, "10010 /")
+	h.doWith(reader, "POST", deliveriesPath+"/"+unknown+"/replay", "").wantError(http.StatusForbidden, "10010 /")
 	// The log of a deleted endpoint can be read until it is swept, and not replayed.
 	endpoint := h.do("POST", "/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/"}`).want(http.StatusCreated)["id"]
 	h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)

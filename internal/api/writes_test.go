@@ -285,7 +285,7 @@ func TestHeadersOfWrites(t *testing.T) {
 	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, strings.Repeat("~", 255), rest.ReasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
 }
 
-// Many clients repeat the same requests at once. Each key has one effect; whoever
+// Many clients repeat the same requests at once. Each key has one effect; a client that
 // is told to wait gets the answer later.
 func TestIdempotencyUnderConcurrency(t *testing.T) {
 	h := newHarness(t)

@@ -188,7 +188,7 @@ func (a *App) build(ctx context.Context) error {
 	return nil
 }
 
-// hungUp has the gateway end calls that somebody had hung up.
+// hungUp has the gateway end calls whose hang-up was requested.
 func (a *App) hungUp(calls []uuid.UUID) {
 	if server := a.ending.Load(); server != nil {
 		server.HangUp(calls)
@@ -312,7 +312,7 @@ func (a *App) stopHTTP(ctx context.Context) error {
 	return err
 }
 
-// sinceStart is a clock that nobody sets.
+// sinceStart is a clock that is never set.
 func sinceStart() func() time.Duration {
 	start := time.Now()
 	return func() time.Duration { return time.Since(start) }

@@ -139,7 +139,7 @@ func plainIsLocal(address, what string) error {
 		return fmt.Errorf("%q: %w", address, err)
 	}
 	if !local {
-		return fmt.Errorf("%q is reached from beyond this machine, and plain HTTP would show %s to whoever is on "+
+		return fmt.Errorf("%q is reached from beyond this machine, and plain HTTP would show %s to anyone on "+
 			"the way. %s", address, what, waysOut)
 	}
 	return nil

@@ -16,8 +16,8 @@ func (a *App) observe(g ledger.Group) {
 	telemetry.LogCalls(a.logger, g.Records)
 }
 
-// startMetrics serves /metrics on a listener of its own, since whoever may see how
-// the server does is not who may use its API.
+// startMetrics serves /metrics on a listener of its own: those who watch a server need no
+// access to its API.
 func (a *App) startMetrics(ctx context.Context) error {
 	if a.config.MetricsAddr == "" {
 		return nil

@@ -43,7 +43,7 @@ func (a *App) buildTracer(ctx context.Context) (*siptrace.Tracer, error) {
 	return siptrace.NewTracer(buffer, hep), nil
 }
 
-// buildTracing makes what sends traces of calls; nil when nobody wants them.
+// buildTracing makes what sends traces of calls; nil when none are wanted.
 func (a *App) buildTracing(ctx context.Context) (func(*sipgw.Journey), error) {
 	if a.config.OTLP == "" {
 		return nil, nil

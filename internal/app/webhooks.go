@@ -19,7 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook/deliver"
 )
 
-// webhookKeyFile holds the seed of the key that signs webhooks, in hex. Whoever
+// webhookKeyFile holds the seed of the key that signs webhooks, in hex. Anyone who
 // has it can sign as this server, so only its owner can read the file. Nodes that
 // share a database must have the same one, or receivers see two keys.
 const webhookKeyFile = "webhook.key"

@@ -294,7 +294,7 @@ func (t *types) source() string {
 		out.WriteString("type " + name + " struct {\n" + t.declared[name] + "}\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.enums)) {
-		out.WriteString("\n// " + name + " is a word of a list. A newer server may know more of them.\n")
+		out.WriteString("\n// " + name + " is one of a list of values. A newer server may have more of them.\n")
 		out.WriteString("type " + name + " string\n\n// The values of " + name + ".\nconst (\n")
 		for _, value := range t.enums[name] {
 			fmt.Fprintf(&out, "\t%s%s %s = %q\n", name, camel(value), name, value)

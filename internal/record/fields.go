@@ -130,7 +130,7 @@ var Fields = []Field{
 		Shown: shown(func(c *Call) uuid.UUID { return c.ID }),
 	},
 	words(Field{
-		Name: "reason", Ours: true, Note: "why it was refused, a word of a fixed list",
+		Name: "reason", Ours: true, Note: "why it was refused, one of a fixed list",
 		Doc:    "Why it was refused, as a word; null when it was allowed.",
 		Filter: Exact, Shown: word(func(c *Call) string { return c.Reason }),
 	}, "reason", func(c *Call) *string { return &c.Reason }),

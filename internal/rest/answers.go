@@ -71,7 +71,7 @@ func (a *answers) put(key answerKey, kept keptAnswer) {
 	a.bytes += size
 }
 
-// begin says whether nobody else makes an answer now, or waits until they have. end
+// begin reports whether no other request makes an answer now, or waits until they have. end
 // is to be called when the caller has made it.
 func (a *answers) begin(ctx context.Context, one madeAnswer) (end func(), first bool) {
 	a.mu.Lock()

@@ -17,7 +17,7 @@ import (
 // profile. What has no version has the hash alone.
 
 // tagHashBytes is how much of the hash is in a tag. A client compares a tag with
-// that of one object in its own account, so nobody gains from a collision.
+// that of one object in its own account, so a collision is of no use.
 const tagHashBytes = 8
 
 func entityTag(version int64, body []byte) string {

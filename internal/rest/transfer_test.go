@@ -20,7 +20,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	if len(l.whole) > maxLimited || len(l.whole) < maxLimited/3 {
 		t.Errorf("the table has %d keys", len(l.whole))
 	}
-	now = start // a clock that goes back refuses nobody for longer than the burst lasts
+	now = start // a clock that goes back refuses no one for longer than the burst lasts
 	if left := l.take(id.ID(maxLimited + 100)); left.retry > 2*time.Hour {
 		t.Errorf("after the clock went back: %+v", left)
 	}

@@ -57,11 +57,18 @@ func (w *world) busyAt(carrier *party) {
 }
 
 // TestCarriersAreKnownBeforeTheFirstCall: what a configured gateway sends is not
-// dropped by the source filter.
+// dropped by the source filter, once its address has been looked up.
 func TestCarriersAreKnownBeforeTheFirstCall(t *testing.T) {
 	w := newWorld(t, wish{})
-	w.healthy(0, routing.StateUp)
-	w.carriers[0].quiet()
+	carrier := w.carriers[0]
+	for deadline := time.Now().Add(patience); len(carrier.got) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the carrier gets no answer")
+		}
+		carrier.send(carrier.text("OPTIONS", "sip:"+w.srv.Addr(), newDialog(carrier, "probe"), "", ""))
+		w.pause()
+	}
+	carrier.want("200 OPTIONS")
 }
 
 // TestOptionsTakeAGatewayOut: a carrier that does not answer OPTIONS gets no calls,

@@ -81,7 +81,7 @@ func EventTypes() []EventType {
 		{AccountSpendLimitReached, "The spend of the account has reached its daily limit. It is sent once a day and " +
 			"limit.", spendPayload{}},
 		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its " +
-			"allowed_sources, so somebody may have it who should not. It is sent at most once a minute for each connection " +
+			"allowed_sources, so it may be known where it should not be. It is sent at most once a minute for each connection " +
 			"by each server.", strayPayload{}},
 		{ConfigurationChanged, "A profile, connection, rate deck or other resource was created, changed or deleted.",
 			changePayload{}},

@@ -142,7 +142,7 @@ type Outbox interface {
 
 	// Report ends the lease of a claim, adds the attempt to the log and sets the
 	// delivery's state. When the claim is not in force it changes nothing and
-	// returns an error that wraps ErrLeaseLost. A lease past its end that nobody
+	// returns an error that wraps ErrLeaseLost. A lease past its end that no one
 	// claimed since is still in force.
 	Report(ctx context.Context, attempt Attempt) error
 
@@ -157,6 +157,6 @@ type Log interface {
 	// Entry returns a delivery with its attempts in order, or ErrNotFound.
 	Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (Entry, error)
 	// Replay makes a new delivery of the same event to the same endpoint, due at
-	// now, whatever became of the old one, and returns it.
+	// now, whether the old one was delivered or not, and returns it.
 	Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (Entry, error)
 }

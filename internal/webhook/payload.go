@@ -78,7 +78,7 @@ type costPart struct {
 }
 
 // CallEvent is the event of a call's record: call.refused or call.ended. A call
-// of nobody, whose caller was not recognised, has an event that does not validate.
+// of no account, whose caller was not recognised, has an event that does not validate.
 func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 	e := Event{
 		ID: key, AccountID: r.AccountID, ConnectionID: r.ConnectionID, Type: CallEnded,
@@ -193,7 +193,7 @@ func (c *Emergency) Event(key uuid.UUID) (Event, error) {
 	})
 }
 
-// HangUp is a call of another switch that somebody had hung up.
+// HangUp is a call of another switch whose hang-up was requested.
 type HangUp struct {
 	Call                         uuid.UUID
 	Account, Connection, Profile id.ID
@@ -275,7 +275,7 @@ func (s *Stray) Event(key uuid.UUID) (Event, error) {
 	return e.with(strayPayload{ConnectionID: s.Connection, UserName: s.UserName, SourceIP: s.Source.String()})
 }
 
-// Spend is what has become of a daily limit: of a profile, of a billing group or,
+// Spend is the state of a daily limit: of a profile, of a billing group or,
 // when neither is set, of the account.
 type Spend struct {
 	Account, Profile    id.ID

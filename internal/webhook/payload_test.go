@@ -131,6 +131,6 @@ func TestPayloadOfAnyBytes(t *testing.T) {
 	}
 	call.AccountID = 0
 	if e, err := webhook.CallEvent(eventKey, call); err != nil || e.Validate() == nil {
-		t.Errorf("the event of a call of nobody can be published: %v", err)
+		t.Errorf("the event of a call of no account can be published: %v", err)
 	}
 }

@@ -25,7 +25,7 @@ const jitter = 0.5
 
 // Next says when to try again after attempts have been made, all in vain, the last
 // of them ending at now; or false when the delivery is dead. random is in [0, 1).
-// A delivery that nobody could try in time, because Tollgate was stopped or the
+// A delivery that could not be tried in time, because Tollgate was stopped or the
 // endpoint disabled, still gets one round, since only a failure ends it.
 func (s Schedule) Next(attempts int, hasFailover bool, created, now time.Time, random float64) (time.Time, bool) {
 	rounds := attempts

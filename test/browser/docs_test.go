@@ -32,7 +32,7 @@ import (
 const patience = 2 * time.Minute
 
 // The page at /docs shows every operation and event of the document, complains of nothing and
-// asks nobody but its own server.
+// asks no other server than its own.
 func TestDocsPage(t *testing.T) {
 	base := serve(t)
 	b := open(t)

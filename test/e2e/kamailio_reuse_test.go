@@ -186,7 +186,7 @@ func TestKamailioWithTheCallIDOfAFailedCall(t *testing.T) {
 func TestKamailioWithTheCallIDOfALiveCall(t *testing.T) {
 	s := serve(t, t.TempDir())
 	const number, again = "+12125550123", 5
-	profile := s.setUp(object{"concurrent_call_limit": 1}, startBlindCarrier(t, "nobody"))
+	profile := s.setUp(object{"concurrent_call_limit": 1}, startBlindCarrier(t, "no-one"))
 	k := startKamailio(t, s, "edge")
 	caller := k.sameCaller("reused")
 	status, first := caller.invite(number)
@@ -214,7 +214,7 @@ func TestKamailioWithTheCallIDOfALiveCall(t *testing.T) {
 // Calls that look alike are each ended at their own grants.
 func TestKamailioEndsCallsThatLookAlike(t *testing.T) {
 	s := serve(t, t.TempDir())
-	profile := s.setUp(object{"max_call_secs": 2}, startBlindCarrier(t, "nobody"))
+	profile := s.setUp(object{"max_call_secs": 2}, startBlindCarrier(t, "no-one"))
 	k := startKamailio(t, s, "edge")
 	caller := k.sameCaller("reused")
 	for range 2 {

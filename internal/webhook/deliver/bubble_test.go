@@ -98,7 +98,7 @@ func (w *world) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	server := w.servers[address]
 	w.mu.Unlock()
 	if server == nil {
-		return nil, errors.New("nobody is there")
+		return nil, errors.New("no listener there")
 	}
 	near, far := net.Pipe()
 	select {

@@ -233,10 +233,10 @@ func TestIdleDelivererSleeps(t *testing.T) {
 		if got := w.got(); len(got) != 1 || got[0].At != time.Hour {
 			t.Errorf("requests %+v, want one as soon as it was published", got)
 		}
-		w.publish() // nobody tells the deliverer
+		w.publish() // the deliverer is not told
 		w.pass(deliver.LongestSleep)
 		if got := w.got(); len(got) != 2 {
-			t.Errorf("%d requests, want the one that nobody was told of, too", len(got))
+			t.Errorf("%d requests, want the one that was not announced, too", len(got))
 		}
 		stop()
 	})

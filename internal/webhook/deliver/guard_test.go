@@ -57,7 +57,7 @@ func TestAddresses(t *testing.T) {
 			dialled = nil
 			byName.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 				dialled = append(dialled, to)
-				return nil, errors.New("nobody is there")
+				return nil, errors.New("no listener there")
 			})
 			_, err := byName.Post(t.Context(), "https://name.example/", http.Header{}, nil)
 			if err == nil || (len(dialled) == 1) != allowed {
@@ -111,7 +111,7 @@ func TestNameThatFlips(t *testing.T) {
 	var dialled []string
 	client.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 		dialled = append(dialled, to)
-		return nil, errors.New("nobody is there")
+		return nil, errors.New("no listener there")
 	})
 	for range 6 {
 		if _, err := client.Post(t.Context(), "http://flip.example:8080/", http.Header{}, nil); err == nil {
@@ -136,7 +136,7 @@ func TestMixedAnswer(t *testing.T) {
 	var dialled []string
 	client.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 		dialled = append(dialled, to)
-		return nil, errors.New("nobody is there")
+		return nil, errors.New("no listener there")
 	})
 	if _, err := client.Post(t.Context(), "https://mixed.example/", http.Header{}, nil); err == nil {
 		t.Fatal("a request without a connection succeeded")

@@ -301,7 +301,7 @@ func lateReportOfUnclaimedCounts(b *bench) {
 	b.endpoint(1, nil)
 	key := b.publishOne(start)
 	d := b.claimOne(start, key)
-	b.report(finished(d, webhook.Delivered)) // whenever it comes; nobody claimed it since
+	b.report(finished(d, webhook.Delivered)) // whenever it comes; it was not claimed since
 	b.claimNone(start.Add(2 * usual.Lease))
 }
 

@@ -17,7 +17,7 @@ func subject(m *webhooktest.Memory) webhooktest.Subject {
 		Accounts: [2]id.ID{11, 12}, Connections: [2]id.ID{21, 22},
 		PutEndpoint:    m.PutEndpoint,
 		DeleteEndpoint: func(_, endpoint id.ID) { m.DeleteEndpoint(endpoint) },
-		// The memory outlives whoever works with it.
+		// The memory outlives its users.
 		Reopen: func() webhooktest.Subject { return subject(m) },
 	}
 }
