@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // absence is a part of Telnyx's API that Tollgate does not have and will not have.
@@ -107,7 +107,7 @@ func (s *server) explainPath(path string) error {
 	})
 	switch {
 	case name == "" || !ours || versioned && !twice:
-		return store.ErrNotFound
+		return collection.ErrNotFound
 	case twice:
 		return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
 			"The path begins with /v2/v2: the client adds /v2 by itself. Give it the address of this server without /v2.")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -74,7 +75,7 @@ func (s *server) listActiveCalls(ctx context.Context, in *rest.Request) (*rest.R
 		return nil, rest.InvalidPathID()
 	}
 	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.Account {
-		return nil, store.ErrNotFound
+		return nil, collection.ErrNotFound
 	}
 	if err := rest.OneCursor(&in.Query); err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (s *server) listActiveCalls(ctx context.Context, in *rest.Request) (*rest.R
 		}
 		views = append(views, view)
 	}
-	meta := &rest.CursorMeta{TotalItems: len(calls), PageMeta: *rest.MetaOf(store.Query{Number: first/size + 1, Size: size}, len(calls))}
+	meta := &rest.CursorMeta{TotalItems: len(calls), PageMeta: *rest.MetaOf(collection.Query{Number: first/size + 1, Size: size}, len(calls))}
 	if end < len(calls) && end > first {
 		meta.NextAt(in, cursorOf(&calls[end-1]).String())
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
@@ -75,7 +76,7 @@ func (s *server) admissionStatus(ctx context.Context, in *rest.Request) (*rest.R
 	if err == nil {
 		return &rest.Response{Data: viewLiveAdmission(&live)}, nil
 	}
-	if !errors.Is(err, store.ErrNotFound) {
+	if !errors.Is(err, collection.ErrNotFound) {
 		return nil, err
 	}
 	ended, err := s.Calls.Record(ctx, in.Account, call)

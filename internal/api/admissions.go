@@ -13,12 +13,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Admissions for other switches: a switch that keeps its own signalling and media
@@ -230,7 +230,7 @@ func (s *server) admit(ctx context.Context, in *rest.Request) (*rest.Response, e
 // no failure of the store may stop one. The ledger hears of it with the events that
 // follow, if they bring the admission along.
 func (s *server) emergency(account id.ID, a *attempt, err error) (admission.Decision, bool) {
-	if !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, collection.ErrBusy) && !errors.Is(err, collection.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 		return admission.Decision{}, false
 	}
 	reserve, err := s.reserveOf(account, a, "")
@@ -290,7 +290,7 @@ func switchCallID(account id.ID, name string) (uuid.UUID, error) {
 		return own, nil
 	}
 	if !within(name, 1, 255) {
-		return uuid.UUID{}, store.ErrNotFound
+		return uuid.UUID{}, collection.ErrNotFound
 	}
 	return admission.SwitchCallID(account, name), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -210,7 +211,7 @@ func (s *server) answerNewKey(secret string) func(context.Context, store.Key) (*
 
 // shownSecret is null in a dry run: nothing has that secret.
 func shownSecret(ctx context.Context, secret string) *string {
-	if store.OriginOf(ctx).DryRun {
+	if collection.OriginOf(ctx).DryRun {
 		return nil
 	}
 	return &secret

@@ -11,9 +11,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -149,7 +149,7 @@ func attemptedParams() []rest.Parameter {
 func (s *server) listAttempted(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("-created_at", 20)
 	if types := in.Query.Text("filter[event_type]", ""); types != "" {
-		q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "event_type", Op: store.Equal, Value: types})
+		q.Filters = append(slices.Clone(q.Filters), collection.Filter{Field: "event_type", Op: collection.Equal, Value: types})
 	}
 	asked, byID := byEventID(q)
 	page, err := s.Webhooks.Attempted(ctx, in.Account, asked)
@@ -168,12 +168,12 @@ func (s *server) listAttempted(ctx context.Context, in *rest.Request) (*rest.Res
 
 // byEventID makes of the text of a webhook that is looked for, if it is a whole id,
 // the event's id. Events are stored by it and not with its text.
-func byEventID(q store.Query) (store.Query, bool) {
+func byEventID(q collection.Query) (collection.Query, bool) {
 	q.Filters = slices.Clone(q.Filters)
 	for i, f := range q.Filters {
 		text, _ := f.Value.(string)
 		if f.Field == "webhook" && rest.ParseUUID(strings.ToLower(text)) == nil {
-			q.Filters[i] = store.Filter{Field: "event_id", Op: store.Equal, Value: text}
+			q.Filters[i] = collection.Filter{Field: "event_id", Op: collection.Equal, Value: text}
 			return q, true
 		}
 	}
@@ -187,7 +187,7 @@ func (s *server) getAttempted(ctx context.Context, in *rest.Request) (*rest.Resp
 	}
 	e, err := s.Webhooks.Entry(ctx, in.Account, key)
 	if err == nil && len(e.Attempts) == 0 {
-		err = fmt.Errorf("%w: no attempt was made yet", store.ErrNotFound)
+		err = fmt.Errorf("%w: no attempt was made yet", collection.ErrNotFound)
 	}
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -95,7 +96,7 @@ func (s *server) auditOperations() []rest.Operation {
 
 func (s *server) listAudit(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("", 20)
-	q.Sort = []store.Order{{Field: "sequence", Descending: in.Query.Text("sort", "desc") == "desc"}}
+	q.Sort = []collection.Order{{Field: "sequence", Descending: in.Query.Text("sort", "desc") == "desc"}}
 	page, err := s.Writes.ListAudit(ctx, in.Account, q)
 	if err != nil {
 		return nil, rest.ListError(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -134,7 +135,7 @@ func parseSource(text string) (netip.Prefix, error) {
 func (s *server) deleteBan(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	prefix, err := netip.ParsePrefix(strings.Replace(in.ID, "_", "/", 1))
 	if err != nil {
-		return nil, store.ErrNotFound
+		return nil, collection.ErrNotFound
 	}
 	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.DeleteBan(ctx, prefix) })
 }

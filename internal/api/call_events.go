@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -211,10 +212,10 @@ func connectionNameFilters(name, what string) []rest.Parameter {
 // connectionsNamed are the connections that a filter by their name selects. Telnyx
 // calls it that of an application in some lists. nil is no filter.
 func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *rest.Query, filter string) ([]id.ID, error) {
-	named := store.Query{Number: 1, Size: rest.MaxPageSize, Sort: []store.Order{{Field: "created_at"}}}
-	for name, op := range map[string]store.Operator{"": store.Equal, "[contains]": store.Contains} {
+	named := collection.Query{Number: 1, Size: rest.MaxPageSize, Sort: []collection.Order{{Field: "created_at"}}}
+	for name, op := range map[string]collection.Operator{"": collection.Equal, "[contains]": collection.Contains} {
 		if text, given := q.Values["filter["+filter+"]"+name]; given {
-			named.Filters = append(named.Filters, store.Filter{Field: "connection_name", Op: op, Value: text})
+			named.Filters = append(named.Filters, collection.Filter{Field: "connection_name", Op: op, Value: text})
 		}
 	}
 	if len(named.Filters) == 0 {
@@ -298,7 +299,7 @@ func (s *server) listCallEvents(ctx context.Context, in *rest.Request) (*rest.Re
 	if !in.Query.ByCursor() {
 		return &rest.Response{Data: views, Meta: rest.MetaOf(q, total)}, nil
 	}
-	meta := &rest.CursorMeta{TotalItems: total, PageMeta: *rest.MetaOf(store.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
+	meta := &rest.CursorMeta{TotalItems: total, PageMeta: *rest.MetaOf(collection.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
 	if len(events) > 0 && skip+len(events) < total {
 		meta.NextAt(in, events[len(events)-1].cursor().String())
 	}
@@ -309,7 +310,7 @@ func (s *server) listCallEvents(ctx context.Context, in *rest.Request) (*rest.Re
 }
 
 // eventPage is how many events come before the page, and how many it has at most.
-func (s *server) eventPage(ctx context.Context, in *rest.Request, f *eventFilter, q store.Query,
+func (s *server) eventPage(ctx context.Context, in *rest.Request, f *eventFilter, q collection.Query,
 	live []callEvent) (skip, size int, err error) {
 	if c, err := parseEventCursor(in.Query.Text("page[after]", "")); err == nil {
 		before, err := s.eventsBefore(ctx, in.Account, f, live, c, true)

@@ -158,7 +158,7 @@ func (s *server) getConnection(ctx context.Context, in *rest.Request) (*rest.Res
 	return answerConnection(ctx, connections, in.Account, key, viewOfIPConnection)
 }
 
-func answerConnection[T any](ctx context.Context, c store.Collection[T, id.ID], account, key id.ID, view func(T) connectionView) (*rest.Response, error) {
+func answerConnection[T any](ctx context.Context, c collection.Of[T, id.ID], account, key id.ID, view func(T) connectionView) (*rest.Response, error) {
 	found, err := c.Get(ctx, account, key)
 	if err != nil {
 		return nil, err
@@ -209,23 +209,23 @@ func (s *server) connectionKinds(account id.ID) []*kindCursor {
 
 // kindCursor walks through the connections of one kind.
 type kindCursor struct {
-	read  func(context.Context, store.Query) (store.Page[connectionView], error)
-	query store.Query // of the next page
+	read  func(context.Context, collection.Query) (collection.Page[connectionView], error)
+	query collection.Query // of the next page
 	ahead []connectionView
 	total int
 }
 
-func pagesOf[T any](c store.Collection[T, id.ID], account id.ID, view func(T) connectionView) func(context.Context, store.Query) (store.Page[connectionView], error) {
-	return func(ctx context.Context, q store.Query) (store.Page[connectionView], error) {
+func pagesOf[T any](c collection.Of[T, id.ID], account id.ID, view func(T) connectionView) func(context.Context, collection.Query) (collection.Page[connectionView], error) {
+	return func(ctx context.Context, q collection.Query) (collection.Page[connectionView], error) {
 		page, err := c.List(ctx, account, q)
 		if err != nil {
-			return store.Page[connectionView]{}, rest.ListError(err)
+			return collection.Page[connectionView]{}, rest.ListError(err)
 		}
 		views := make([]connectionView, len(page.Items))
 		for i, item := range page.Items {
 			views[i] = view(item)
 		}
-		return store.Page[connectionView]{Items: views, Total: page.Total}, nil
+		return collection.Page[connectionView]{Items: views, Total: page.Total}, nil
 	}
 }
 
@@ -240,7 +240,7 @@ func (k *kindCursor) fetch(ctx context.Context) error {
 }
 
 // mergeNext takes the connection that comes first of those that the cursors are at.
-func mergeNext(ctx context.Context, kinds []*kindCursor, order store.Order) (connectionView, error) {
+func mergeNext(ctx context.Context, kinds []*kindCursor, order collection.Order) (connectionView, error) {
 	var best *kindCursor
 	for _, k := range kinds {
 		if len(k.ahead) > 0 && (best == nil || before(&k.ahead[0], &best.ahead[0], order)) {
@@ -248,7 +248,7 @@ func mergeNext(ctx context.Context, kinds []*kindCursor, order store.Order) (con
 		}
 	}
 	if best == nil { // one was deleted between two reads
-		return connectionView{}, store.ErrUnavailable
+		return connectionView{}, collection.ErrUnavailable
 	}
 	next := best.ahead[0]
 	best.ahead = best.ahead[1:]
@@ -260,7 +260,7 @@ func mergeNext(ctx context.Context, kinds []*kindCursor, order store.Order) (con
 
 // before is the store's order of two connections of different kinds: by the
 // field, then by id, both in the direction asked for.
-func before(a, b *connectionView, order store.Order) bool {
+func before(a, b *connectionView, order collection.Order) bool {
 	var result int
 	switch order.Field {
 	case "active":

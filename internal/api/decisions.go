@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
@@ -125,7 +126,7 @@ func (s *server) getDecision(ctx context.Context, in *rest.Request) (*rest.Respo
 	switch r, err := s.Calls.Record(ctx, in.Account, attempt); {
 	case err == nil:
 		view.Attempts = r.ShownAttempts()
-	case !errors.Is(err, store.ErrNotFound): // which it is before the call has ended
+	case !errors.Is(err, collection.ErrNotFound): // which it is before the call has ended
 		return nil, err
 	}
 	return &rest.Response{Data: view}, nil
@@ -348,11 +349,11 @@ func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profi
 		}
 	}
 	for _, outcome := range []record.Outcome{record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost} {
-		page, err := s.Calls.ListRecords(ctx, account, store.Query{Number: 1, Size: 1, Filters: []store.Filter{
-			{Field: "profile_id", Op: store.Equal, Value: int64(p.ID)},
-			{Field: "callee", Op: store.Equal, Value: int64(callee)},
-			{Field: "outcome", Op: store.Equal, Value: outcome.String()},
-			{Field: "started_at", Op: store.AtLeast, Value: begin.UnixMicro()},
+		page, err := s.Calls.ListRecords(ctx, account, collection.Query{Number: 1, Size: 1, Filters: []collection.Filter{
+			{Field: "profile_id", Op: collection.Equal, Value: int64(p.ID)},
+			{Field: "callee", Op: collection.Equal, Value: int64(callee)},
+			{Field: "outcome", Op: collection.Equal, Value: outcome.String()},
+			{Field: "started_at", Op: collection.AtLeast, Value: begin.UnixMicro()},
 		}})
 		if err != nil {
 			return 0, err

@@ -18,10 +18,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Downloads makes and checks the addresses under which recordings and reports are
@@ -87,7 +87,7 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 	}
 	text, _, _ := strings.Cut(name, ".")
 	if object, err = uuid.Parse(text); err != nil {
-		return 0, uuid.Nil, store.ErrNotFound
+		return 0, uuid.Nil, collection.ErrNotFound
 	}
 	return account, object, nil
 }
@@ -99,7 +99,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.Downloads == nil {
-		return store.ErrNotFound
+		return collection.ErrNotFound
 	}
 	name := r.PathValue("name")
 	account, object, err := s.Downloads.named(name, r.URL.Query(), s.Clock())

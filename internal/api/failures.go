@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -15,7 +16,7 @@ const codeAccountClosed field.Code = "20012"
 
 // failureOf is the answer to those errors of the store that not every collection has.
 func failureOf(err error) *rest.RefusalError {
-	reference := &store.ReferenceError{}
+	reference := &collection.ReferenceError{}
 	errors.As(err, &reference)
 	locked := (*store.LockedError)(nil)
 	switch {
@@ -31,7 +32,7 @@ func failureOf(err error) *rest.RefusalError {
 			"%s is shared, and what comes from it could not be told apart. "+
 				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
 			reference.Other)
-	case errors.Is(err, store.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
+	case errors.Is(err, collection.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
 		return rest.FailAt(http.StatusForbidden, reference.Field, rest.CodeForbidden, "The specified billing group either does not exist or is not part of your account.")
 	}
 	return nil

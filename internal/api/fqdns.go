@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -29,8 +30,8 @@ const fqdnFilterName = "filter[fqdn]"
 func fqdnFilter() rest.Parameter {
 	return rest.Parameter{Name: fqdnFilterName, Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 253},
 		Description: "Only objects with this domain name, without regard to case.",
-		Filter: func(value string) ([]store.Filter, *rest.Problem) {
-			return []store.Filter{{Field: "fqdn", Op: store.Equal, Value: connection.FoldName(value)}}, nil
+		Filter: func(value string) ([]collection.Filter, *rest.Problem) {
+			return []collection.Filter{{Field: "fqdn", Op: collection.Equal, Value: connection.FoldName(value)}}, nil
 		}}
 }
 

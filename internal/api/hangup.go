@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -192,7 +193,7 @@ func (s *server) hangUpOne(ctx context.Context, in *rest.Request, shape *rest.Sc
 // hangUp has the call of the path end.
 func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view func(uuid.UUID, store.HungUp) any) (*rest.Response, error) {
 	if rest.ParseUUID(in.ID) != nil {
-		return nil, store.ErrNotFound // no call has such an id
+		return nil, collection.ErrNotFound // no call has such an id
 	}
 	call := uuid.MustParse(in.ID)
 	answer, err := rest.Committed(ctx, in, func(_ context.Context, h store.HungUp) (*rest.Response, error) {
@@ -209,7 +210,7 @@ func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view 
 
 // hangUpBy says who ends calls, for their records.
 func hangUpBy(ctx context.Context) string {
-	o := store.OriginOf(ctx)
+	o := collection.OriginOf(ctx)
 	by := fmt.Sprintf("hung up by the API key %s (%s)", cmp.Or(o.KeyName, "without a name"), o.KeyID)
 	if o.Reason != "" {
 		by += ": " + o.Reason

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -57,7 +58,7 @@ func newKeyring(s store.KeyFinder, clock func() time.Time) *keyring {
 		valid: make(map[[32]byte]struct{})}
 }
 
-// find returns the key whose present or previous hash this is, or store.ErrNotFound.
+// find returns the key whose present or previous hash this is, or collection.ErrNotFound.
 func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	now := k.clock()
 	k.mu.Lock()
@@ -82,13 +83,13 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	}
 	found := now
 	key, err := k.store.KeyByHash(looking, hash)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, collection.ErrNotFound) {
 		k.mu.Lock()
 		delete(k.keys, hash) // it was deleted through another node
 		k.mu.Unlock()
 	}
 	if err != nil {
-		if !ok || errors.Is(err, store.ErrNotFound) || ctx.Err() != nil || now.Sub(cached.found) >= knownKeyAge {
+		if !ok || errors.Is(err, collection.ErrNotFound) || ctx.Err() != nil || now.Sub(cached.found) >= knownKeyAge {
 			return store.Key{}, err
 		}
 		key, found = cached.key, cached.found
@@ -168,7 +169,7 @@ func (s *server) authenticate(r *http.Request, needed string) (rest.Caller, erro
 	key, err := s.keys.find(r.Context(), hash)
 	now := s.Clock()
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, collection.ErrNotFound):
 		s.keys.note(hash, false)
 		s.loginFailed(r, loginUnknown, nil)
 		return rest.Caller{}, unauthenticated()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -133,7 +134,7 @@ func (s *server) answerLedgerReport(in *rest.Request) func(context.Context, stor
 		if v.Status, err = s.reportStatus(ctx, in.Account, &r); err != nil {
 			return nil, err
 		}
-		origin := store.OriginOf(ctx)
+		origin := collection.OriginOf(ctx)
 		if v.Status == reportComplete && (origin == nil || !origin.DryRun) {
 			v.ReportURL = textOrNull(s.Downloads.address(in.Base, in.Account, r.ID.String()+reportSuffix, s.Clock()))
 		}
@@ -175,7 +176,7 @@ func (s *server) downloadReport(w http.ResponseWriter, r *http.Request, account 
 		return err
 	}
 	if status != reportComplete {
-		return store.ErrNotFound
+		return collection.ErrNotFound
 	}
 	text, err := s.ledgerReport(r.Context(), account, &report)
 	if err != nil {
@@ -238,7 +239,7 @@ func (s *server) groupNames(ctx context.Context, account id.ID) (map[string]stri
 	names := map[string]string{}
 	for number := 1; ; number++ {
 		groups := store.Of[store.BillingGroup](s.Resources)
-		page, err := groups.List(ctx, account, store.Query{Number: number, Size: reportRows})
+		page, err := groups.List(ctx, account, collection.Query{Number: number, Size: reportRows})
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -182,8 +183,8 @@ func recordingParams() []rest.Parameter {
 	text := func(name, storeField string, value func(string) any) rest.Parameter {
 		return rest.Parameter{Name: "filter[" + name + "]", Description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
 			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255},
-			Filter: func(given string) ([]store.Filter, *rest.Problem) {
-				return []store.Filter{{Field: storeField, Op: store.Equal, Value: value(given)}}, nil
+			Filter: func(given string) ([]collection.Filter, *rest.Problem) {
+				return []collection.Filter{{Field: storeField, Op: collection.Equal, Value: value(given)}}, nil
 			}}
 	}
 	same := func(given string) any { return given }

@@ -11,12 +11,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // errorCode is the code of a refusal of Tollgate's own, or "". A call that was let
@@ -80,21 +80,21 @@ func (s *server) recordParams() []rest.Parameter {
 		{Name: "filter[date_range]", Description: dateRangeText, Schema: rest.DateRangeSchema(), Filter: s.dateRangeFilter},
 		{Name: "filter[direction]", Description: "Only calls of this direction. All are outbound.",
 			Schema: &rest.Schema{Kind: "string", Enum: []string{"outbound", "inbound"}}, Filter: directionFilter},
-		countFilter("attempted", []store.Filter{}, noRecord()),
-		countFilter("connected", []store.Filter{{Field: "answered_at", Op: store.Above, Value: int64(0)}},
-			[]store.Filter{{Field: "answered_at", Op: store.Equal, Value: int64(0)}}),
-		countFilter("completed", []store.Filter{{Field: "outcome", Op: store.Equal, Value: record.OutcomeAnswered.String()}},
-			[]store.Filter{{Field: "outcome", Op: store.Not, Value: record.OutcomeAnswered.String()}}),
+		countFilter("attempted", []collection.Filter{}, noRecord()),
+		countFilter("connected", []collection.Filter{{Field: "answered_at", Op: collection.Above, Value: int64(0)}},
+			[]collection.Filter{{Field: "answered_at", Op: collection.Equal, Value: int64(0)}}),
+		countFilter("completed", []collection.Filter{{Field: "outcome", Op: collection.Equal, Value: record.OutcomeAnswered.String()}},
+			[]collection.Filter{{Field: "outcome", Op: collection.Not, Value: record.OutcomeAnswered.String()}}),
 	}, recordFilters(), connectionNameFilters("connection_name", "records of calls"),
 		[]rest.Parameter{rest.SortListParam("-started_at", sortableRecordFields()...)})
 }
 
 // noRecord is a condition that no record meets.
-func noRecord() []store.Filter {
-	return []store.Filter{{Field: "started_at", Op: store.Below, Value: int64(0)}}
+func noRecord() []collection.Filter {
+	return []collection.Filter{{Field: "started_at", Op: collection.Below, Value: int64(0)}}
 }
 
-func directionFilter(direction string) ([]store.Filter, *rest.Problem) {
+func directionFilter(direction string) ([]collection.Filter, *rest.Problem) {
 	if direction == "inbound" {
 		return noRecord(), nil
 	}
@@ -102,10 +102,10 @@ func directionFilter(direction string) ([]store.Filter, *rest.Problem) {
 }
 
 // countFilter selects by a field that is 1 or 0.
-func countFilter(name string, one, none []store.Filter) rest.Parameter {
+func countFilter(name string, one, none []collection.Filter) rest.Parameter {
 	return rest.Parameter{Name: "filter[" + name + "]", Description: "Only calls of which " + name + " is 1, or those of which it is 0.",
 		Schema: &rest.Schema{Kind: "string", Enum: []string{"0", "1"}},
-		Filter: func(value string) ([]store.Filter, *rest.Problem) {
+		Filter: func(value string) ([]collection.Filter, *rest.Problem) {
 			if value == "1" {
 				return one, nil
 			}
@@ -115,44 +115,44 @@ func countFilter(name string, one, none []store.Filter) rest.Parameter {
 
 // partFilters select by a part of a number.
 func partFilters(name, storeField string) []rest.Parameter {
-	filter := func(operator, what string, op store.Operator) rest.Parameter {
+	filter := func(operator, what string, op collection.Operator) rest.Parameter {
 		return rest.Parameter{Name: "filter[" + name + "][" + operator + "]", Description: "Only calls whose " + name + " " + what + " this text.",
 			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128},
-			Filter: func(value string) ([]store.Filter, *rest.Problem) {
+			Filter: func(value string) ([]collection.Filter, *rest.Problem) {
 				// Clients that do not encode the plus sign of a number send a blank.
 				if strings.HasPrefix(value, " ") {
 					value = "+" + value[1:]
 				}
-				return []store.Filter{{Field: storeField, Op: op, Value: value}}, nil
+				return []collection.Filter{{Field: storeField, Op: op, Value: value}}, nil
 			}}
 	}
 	return []rest.Parameter{
-		filter("contains", "contains", store.Contains),
-		filter("starts_with", "begins with", store.StartsWith),
-		filter("ends_with", "ends with", store.EndsWith),
+		filter("contains", "contains", collection.Contains),
+		filter("starts_with", "begins with", collection.StartsWith),
+		filter("ends_with", "ends with", collection.EndsWith),
 	}
 }
 
 // sizeFilters select by how large a field is.
-func sizeFilters(name string, s *rest.Schema, filter func(op store.Operator, value string) []store.Filter) []rest.Parameter {
+func sizeFilters(name string, s *rest.Schema, filter func(op collection.Operator, value string) []collection.Filter) []rest.Parameter {
 	var filters []rest.Parameter
 	for _, operator := range []struct {
 		suffix, what string
-		op           store.Operator
+		op           collection.Operator
 	}{
-		{"", "is", store.Equal}, {"[gt]", "is above", store.Above}, {"[gte]", "is at least", store.AtLeast},
-		{"[lt]", "is below", store.Below}, {"[lte]", "is at most", store.AtMost},
+		{"", "is", collection.Equal}, {"[gt]", "is above", collection.Above}, {"[gte]", "is at least", collection.AtLeast},
+		{"[lt]", "is below", collection.Below}, {"[lte]", "is at most", collection.AtMost},
 	} {
 		filters = append(filters, rest.Parameter{Name: "filter[" + name + "]" + operator.suffix, Schema: s,
 			Description: "Only calls whose " + name + " " + operator.what + " this.",
-			Filter:      func(value string) ([]store.Filter, *rest.Problem) { return filter(operator.op, value), nil }})
+			Filter:      func(value string) ([]collection.Filter, *rest.Problem) { return filter(operator.op, value), nil }})
 	}
 	return filters
 }
 
-func sizeOf(storeField string) func(store.Operator, string) []store.Filter {
-	return func(op store.Operator, value string) []store.Filter {
-		return []store.Filter{{Field: storeField, Op: op, Value: value}}
+func sizeOf(storeField string) func(collection.Operator, string) []collection.Filter {
+	return func(op collection.Operator, value string) []collection.Filter {
+		return []collection.Filter{{Field: storeField, Op: op, Value: value}}
 	}
 }
 
@@ -160,31 +160,31 @@ func sizeOf(storeField string) func(store.Operator, string) []store.Filter {
 const maxCallSec = 1 << 40
 
 // wholeSecs selects by a length in microseconds, of which a part of a second counts whole.
-func wholeSecs(storeField string) func(store.Operator, string) []store.Filter {
-	return func(op store.Operator, value string) []store.Filter {
+func wholeSecs(storeField string) func(collection.Operator, string) []collection.Filter {
+	return func(op collection.Operator, value string) []collection.Filter {
 		secs, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || secs > maxCallSec {
 			secs = maxCallSec
 		}
-		micros := func(op store.Operator, secs int64) store.Filter {
-			return store.Filter{Field: storeField, Op: op, Value: secs * 1_000_000}
+		micros := func(op collection.Operator, secs int64) collection.Filter {
+			return collection.Filter{Field: storeField, Op: op, Value: secs * 1_000_000}
 		}
 		switch op {
-		case store.Above, store.AtMost:
-			return []store.Filter{micros(op, secs)}
-		case store.AtLeast:
-			return []store.Filter{micros(store.Above, secs-1)}
-		case store.Below:
-			return []store.Filter{micros(store.AtMost, secs-1)}
+		case collection.Above, collection.AtMost:
+			return []collection.Filter{micros(op, secs)}
+		case collection.AtLeast:
+			return []collection.Filter{micros(collection.Above, secs-1)}
+		case collection.Below:
+			return []collection.Filter{micros(collection.AtMost, secs-1)}
 		}
-		return []store.Filter{micros(store.Above, secs-1), micros(store.AtMost, secs)}
+		return []collection.Filter{micros(collection.Above, secs-1), micros(collection.AtMost, secs)}
 	}
 }
 
 func boolFilter(name, storeField string, s *rest.Schema) rest.Parameter {
 	return rest.Parameter{Name: name, Schema: s, Description: "Only objects with this " + storeField + ".",
-		Filter: func(value string) ([]store.Filter, *rest.Problem) {
-			return []store.Filter{{Field: storeField, Op: store.Equal, Value: value == "true"}}, nil
+		Filter: func(value string) ([]collection.Filter, *rest.Problem) {
+			return []collection.Filter{{Field: storeField, Op: collection.Equal, Value: value == "true"}}, nil
 		}}
 }
 
@@ -192,9 +192,9 @@ func boolFilter(name, storeField string, s *rest.Schema) rest.Parameter {
 func countryFilter(name, storeField string) rest.Parameter {
 	return rest.Parameter{Name: "filter[" + name + "]", Schema: &rest.Schema{Kind: "string"},
 		Description: "Only calls whose " + name + " is this country, ISO 3166-1 alpha-2.",
-		Filter: func(value string) ([]store.Filter, *rest.Problem) {
+		Filter: func(value string) ([]collection.Filter, *rest.Problem) {
 			if _, ok := e164.CountryByAlpha2(value); ok {
-				return []store.Filter{{Field: storeField, Op: store.Equal, Value: value}}, nil
+				return []collection.Filter{{Field: storeField, Op: collection.Equal, Value: value}}, nil
 			}
 			detail := rest.Excerpt(value) + " is not a country. Give an ISO 3166-1 alpha-2 code such as \"US\"."
 			if meant, ok := e164.SuggestCountry(value); ok {
@@ -204,14 +204,14 @@ func countryFilter(name, storeField string) rest.Parameter {
 		}}
 }
 
-func (s *server) dateRangeFilter(word string) ([]store.Filter, *rest.Problem) {
+func (s *server) dateRangeFilter(word string) ([]collection.Filter, *rest.Problem) {
 	from, to, err := rest.DateRange(word, s.Clock())
 	if err != nil {
 		return nil, &rest.Problem{Code: field.Malformed, Detail: rest.Excerpt(word) + " is no range of days."}
 	}
-	return []store.Filter{
-		{Field: "started_at", Op: store.AtLeast, Value: from.UnixMicro()},
-		{Field: "started_at", Op: store.Below, Value: to.UnixMicro()},
+	return []collection.Filter{
+		{Field: "started_at", Op: collection.AtLeast, Value: from.UnixMicro()},
+		{Field: "started_at", Op: collection.Below, Value: to.UnixMicro()},
 	}, nil
 }
 
@@ -225,7 +225,7 @@ func (s *server) listRecords(ctx context.Context, in *rest.Request) (*rest.Respo
 		return nil, err
 	}
 	if named != nil {
-		q.Filters = append(q.Filters, store.Filter{Field: "connection_id", Op: store.OneOf, Value: named})
+		q.Filters = append(q.Filters, collection.Filter{Field: "connection_id", Op: collection.OneOf, Value: named})
 	}
 	page, err := s.Calls.ListRecords(ctx, in.Account, q)
 	if err != nil {

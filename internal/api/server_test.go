@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -141,16 +142,16 @@ func TestClientThatHasGone(t *testing.T) {
 func TestStoreErrors(t *testing.T) {
 	h := newHarness(t)
 	at := func(err error) error {
-		return fmt.Errorf("create: %w", &store.ReferenceError{Err: err, Field: "/x", Other: "y"})
+		return fmt.Errorf("create: %w", &collection.ReferenceError{Err: err, Field: "/x", Other: "y"})
 	}
 	for _, c := range []struct {
 		err    error
 		status int
 		code   string
 	}{
-		{fmt.Errorf("get: %w", store.ErrNotFound), 404, "10005"}, {at(store.ErrInUse), 422, "10021"}, {store.ErrInUse, 422, "10021"},
-		{at(store.ErrDuplicate), 422, "10012"}, {at(store.ErrNoReference), 422, "10017"}, {store.ErrBusy, 503, "10037"},
-		{store.ErrUnavailable, 503, "10037"}, {store.ErrBadValue, 422, "10031"}, {store.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
+		{fmt.Errorf("get: %w", collection.ErrNotFound), 404, "10005"}, {at(collection.ErrInUse), 422, "10021"}, {collection.ErrInUse, 422, "10021"},
+		{at(collection.ErrDuplicate), 422, "10012"}, {at(collection.ErrNoReference), 422, "10017"}, {collection.ErrBusy, 503, "10037"},
+		{collection.ErrUnavailable, 503, "10037"}, {collection.ErrBadValue, 422, "10031"}, {collection.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
 	} {
 		f := h.api.engine.FailureOf(c.err)
 		if f.Status != c.status || string(f.Problems[0].Code) != c.code {

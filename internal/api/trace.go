@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/rest"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // messageView is one SIP message of a call.
@@ -60,7 +60,7 @@ func (s *server) traceCall(ctx context.Context, in *rest.Request) (*rest.Respons
 }
 
 // pageBounds are the bounds of a page in a list of so many.
-func pageBounds(q store.Query, total int) (first, end int) {
+func pageBounds(q collection.Query, total int) (first, end int) {
 	first = min((q.Number-1)*q.Size, total)
 	return first, min(first+q.Size, total)
 }

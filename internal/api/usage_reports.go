@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -153,7 +154,7 @@ func (s *server) usageReport(ctx context.Context, in *rest.Request) (*rest.Respo
 		if !slices.Contains(q.Dimensions, name) && !slices.Contains(q.Metrics, name) {
 			problems = append(problems, rest.Problem{Code: field.NotListed, Parameter: "sort", Detail: name + " is not in this report. Sort by one of its dimensions and metrics."})
 		}
-		q.Sort = append(q.Sort, store.Order{Field: name, Descending: descending})
+		q.Sort = append(q.Sort, collection.Order{Field: name, Descending: descending})
 	}
 	from, to, wrong := s.usageSpan(&in.Query)
 	if problems = append(problems, wrong...); len(problems) > 0 {
@@ -178,7 +179,7 @@ func (s *server) usageReport(ctx context.Context, in *rest.Request) (*rest.Respo
 		}
 		rows = append(rows, row)
 	}
-	return &rest.Response{Data: rows, Meta: rest.MetaOf(store.Query{Number: q.Number, Size: q.Size}, page.Total)}, nil
+	return &rest.Response{Data: rows, Meta: rest.MetaOf(collection.Query{Number: q.Number, Size: q.Size}, page.Total)}, nil
 }
 
 // usageSpan is the span of time that a report is of.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
@@ -140,12 +141,12 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 		return "answered", "", nil
 	case err == nil:
 		return "ringing", "", nil
-	case !errors.Is(err, store.ErrNotFound):
+	case !errors.Is(err, collection.ErrNotFound):
 		return "", "", err
 	}
 	r, err := s.Calls.Record(ctx, account, one)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, collection.ErrNotFound):
 		return "starting", "", nil
 	case err != nil:
 		return "", "", err
@@ -163,7 +164,7 @@ func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.U
 
 func (s *server) listVerified(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("-created_at", verificationPageSize)
-	q.Filters = append(q.Filters, store.Filter{Field: "verified", Op: store.Equal, Value: true})
+	q.Filters = append(q.Filters, collection.Filter{Field: "verified", Op: collection.Equal, Value: true})
 	page, err := store.Of[verification.Number](s.Resources).List(ctx, in.Account, q)
 	if err != nil {
 		return nil, rest.ListError(err)
@@ -235,7 +236,7 @@ func (s *server) beginVerification(ctx context.Context, in *rest.Request, shape 
 	if err != nil {
 		return nil, notBegun(err)
 	}
-	if store.OriginOf(ctx).DryRun {
+	if collection.OriginOf(ctx).DryRun {
 		return answer, nil
 	}
 	if err := s.SayCode(place); err != nil {
@@ -393,7 +394,7 @@ func (s *server) verify(ctx context.Context, in *rest.Request, shape *rest.Schem
 	if !verification.IsCode(given.VerificationCode) {
 		return nil, wrongCode("A code is six digits, as they were said.")
 	}
-	if origin := store.OriginOf(ctx); !origin.Allows(n.Version) {
+	if origin := collection.OriginOf(ctx); !origin.Allows(n.Version) {
 		return nil, in.Changed(ctx, func(ctx context.Context) (*rest.Response, error) { return s.showVerified(ctx, n) })
 	}
 	n, outcome, err := s.Verifications.TryCode(ctx, in.Account, n.PhoneNumber, given.VerificationCode)

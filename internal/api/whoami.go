@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -112,9 +113,9 @@ func (s *server) countConnections(ctx context.Context, in *rest.Request) (*rest.
 }
 
 // totalOf counts the objects that an account has of one kind.
-func totalOf[T any](ctx context.Context, c store.Collection[T, id.ID], account id.ID) func() (int, error) {
+func totalOf[T any](ctx context.Context, c collection.Of[T, id.ID], account id.ID) func() (int, error) {
 	return func() (int, error) {
-		page, err := c.List(ctx, account, store.Query{Number: 1, Size: 1, Sort: []store.Order{{Field: "created_at"}}})
+		page, err := c.List(ctx, account, collection.Query{Number: 1, Size: 1, Sort: []collection.Order{{Field: "created_at"}}})
 		return page.Total, err
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
@@ -255,7 +256,7 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 func TestKeptSecretIsSealed(t *testing.T) {
 	h := newHarness(t)
 	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
-	kept, err := h.store.Answered(t.Context(), &store.Idempotency{Account: h.first.ID, Key: "k", Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
+	kept, err := h.store.Answered(t.Context(), &collection.Idempotency{Account: h.first.ID, Key: "k", Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
 	if err != nil || len(kept.Body) == 0 || strings.Contains(string(kept.Body), "tg_live_") || strings.Contains(string(kept.Body), "name") {
 		t.Errorf("kept %q, %v", kept.Body, err)
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -155,7 +155,7 @@ func TestWebhooksDoNotReachIntoTheServersNetwork(t *testing.T) {
 		case <-deadline:
 			t.Fatal("no attempt was made")
 		case <-tick.C:
-			page, err := a.store.Webhooks().Deliveries(t.Context(), c.AccountID, store.Query{Number: 1, Size: 1})
+			page, err := a.store.Webhooks().Deliveries(t.Context(), c.AccountID, collection.Query{Number: 1, Size: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

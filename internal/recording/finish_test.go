@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -87,7 +88,7 @@ func (w *world) keepAll() []record.Recording {
 func (w *world) kept() []record.Recording {
 	w.t.Helper()
 	page, err := w.recorder.config.Store.(store.Recordings).
-		ListRecordings(context.Background(), account, store.Query{Size: 10})
+		ListRecordings(context.Background(), account, collection.Query{Size: 10})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -301,7 +302,7 @@ type flaky struct {
 
 func (f *flaky) AddRecording(ctx context.Context, r record.Recording, address string) error {
 	if f.failures--; f.failures >= 0 {
-		return store.ErrUnavailable
+		return collection.ErrUnavailable
 	}
 	return f.Store.AddRecording(ctx, r, address)
 }

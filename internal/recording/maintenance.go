@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // housekeepingBatch is how many recordings are looked at in one step.
@@ -132,7 +132,7 @@ func (r *Recorder) move(ctx context.Context, kept record.Recording) error {
 		return err
 	}
 	err = r.config.Store.MoveRecording(ctx, there)
-	if errors.Is(err, store.ErrNotFound) { // deleted meanwhile, and its file on the disk too
+	if errors.Is(err, collection.ErrNotFound) { // deleted meanwhile, and its file on the disk too
 		return r.bucket.remove(ctx, there.Name)
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func (r *Recorder) sweep(ctx context.Context) error {
 		switch {
 		case err == nil && kept.Place == record.PlaceDisk && kept.Name == filepath.ToSlash(name):
 			return nil
-		case err != nil && !errors.Is(err, store.ErrNotFound):
+		case err != nil && !errors.Is(err, collection.ErrNotFound):
 			return err
 		}
 		r.log.Info("recording: orphaned file removed", "file", name)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
@@ -288,7 +289,7 @@ func TestStopEndsWhatIsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	page, err := w.recorder.config.Store.(store.Recordings).
-		ListRecordings(context.Background(), account, store.Query{Size: 10})
+		ListRecordings(context.Background(), account, collection.Query{Size: 10})
 	if err != nil || len(page.Items) != 1 || page.Items[0].DurationMillis != 1000 {
 		t.Errorf("kept are %+v, %v", page.Items, err)
 	}

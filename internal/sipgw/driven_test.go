@@ -14,11 +14,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // driven is a gateway of one shard that the test drives by hand: nothing runs by
@@ -89,7 +89,7 @@ func (d *driven) Submit(command admission.Command, done func(admission.Result, e
 
 // Do implements store.Ledger.
 func (d *driven) Do(context.Context, admission.Command) (admission.Result, error) {
-	return admission.Result{}, store.ErrUnavailable
+	return admission.Result{}, collection.ErrUnavailable
 }
 
 // deliver is a datagram that arrives, and all that follows from it.

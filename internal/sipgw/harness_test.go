@@ -23,7 +23,6 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -281,7 +280,7 @@ func (l *ledger) Do(ctx context.Context, command admission.Command) (admission.R
 	case a := <-answers:
 		return a.result, a.err
 	case <-ctx.Done():
-		return admission.Result{}, store.ErrUnavailable
+		return admission.Result{}, collection.ErrUnavailable
 	}
 }
 

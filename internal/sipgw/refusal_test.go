@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -13,7 +14,6 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // TestRefusalsOnTheWire brings about every reason that the rules have, and the
@@ -98,14 +98,14 @@ func TestRefusalsOnTheWire(t *testing.T) {
 func TestTheStoreIsAway(t *testing.T) {
 	// The attempt that may be durable is released a second after the store is back.
 	w := newWorld(t, wish{config: func(c *Config) { c.Timers.EndLimit = patience }})
-	w.ledger.set(store.ErrUnavailable, false)
+	w.ledger.set(collection.ErrUnavailable, false)
 	w.pbx.invite("+12125550123", "")
 	m := w.pbx.await("503 INVITE")
 	contains(t, m, "x-tollgate-reason", admission.ReasonStoreUnavailable.String())
 	if m.Get("retry-after") == "" {
 		t.Error("no Retry-After")
 	}
-	w.ledger.set(store.ErrBusy, false)
+	w.ledger.set(collection.ErrBusy, false)
 	w.pbx.invite("+12125550123", "")
 	w.pbx.await("503 INVITE")
 	// An emergency call goes all the same, and leaves its record when the store is back.

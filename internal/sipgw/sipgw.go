@@ -19,6 +19,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/media"
@@ -287,7 +288,7 @@ func (srv *Server) finished() {
 }
 
 // isBusy says of an error of the ledger that surely nothing was done.
-func isBusy(err error) bool { return errors.Is(err, store.ErrBusy) }
+func isBusy(err error) bool { return errors.Is(err, collection.ErrBusy) }
 
 // dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
 // spared new calls first: they are told to try again later, at no further cost. Emergency

@@ -8,9 +8,9 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 func TestStopEndsAndSettlesCalls(t *testing.T) {
@@ -78,7 +78,7 @@ func (w *world) restart() {
 func TestStopSaysWhatIsNotSettled(t *testing.T) {
 	w := newWorld(t, wish{config: func(c *Config) { c.Timers.EndLimit = 200 * time.Millisecond }})
 	w.talk("")
-	w.ledger.set(store.ErrUnavailable, false)
+	w.ledger.set(collection.ErrUnavailable, false)
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := w.srv.Stop(ended); err == nil || !strings.Contains(err.Error(), "1") {

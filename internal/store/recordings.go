@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"github.com/tollgate/tollgate/internal/collection"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 // Recordings shows an account its finished recordings, and deletes them.
 type Recordings interface {
 	Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
-	ListRecordings(ctx context.Context, account id.ID, q Query) (Page[record.Recording], error)
+	ListRecordings(ctx context.Context, account id.ID, q collection.Query) (collection.Page[record.Recording], error)
 	// RecordingsOf finds the recordings of an account's calls, by call, the oldest
 	// first. A call that has none is not in the answer.
 	RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"github.com/tollgate/tollgate/internal/collection"
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
@@ -13,13 +14,13 @@ type Reports interface {
 	// UsageReport groups the call records of a span of time by dimensions and adds
 	// up metrics. The order is total: what the query does not order is ordered by
 	// the dimensions as they are named.
-	UsageReport(ctx context.Context, account id.ID, q ReportQuery) (Page[ReportRow], error)
+	UsageReport(ctx context.Context, account id.ID, q ReportQuery) (collection.Page[ReportRow], error)
 	// Tags lists the tags that profiles have now and that start with a text,
 	// without regard to case, in alphabetical order. Each is written as the account
 	// wrote it first.
 	Tags(ctx context.Context, account id.ID, start string) ([]string, error)
 	// CallEvents lists events of calls that have ended, and counts all that the query selects.
-	CallEvents(ctx context.Context, account id.ID, q EventQuery) (Page[CallEvent], error)
+	CallEvents(ctx context.Context, account id.ID, q EventQuery) (collection.Page[CallEvent], error)
 	// SpendSince adds up what all profiles of the account have posted since a UTC
 	// day, emergency calls included, and what they hold now.
 	SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error)
@@ -27,7 +28,7 @@ type Reports interface {
 	// deleted; 0 when none were.
 	RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error)
 	// EmergencyDays lists the emergency calls of connections by day, the latest first.
-	EmergencyDays(ctx context.Context, account id.ID, q EmergencyQuery) (Page[EmergencyDay], error)
+	EmergencyDays(ctx context.Context, account id.ID, q EmergencyQuery) (collection.Page[EmergencyDay], error)
 }
 
 // EmergencyQuery asks for one page of EmergencyDays.
@@ -50,10 +51,10 @@ type ReportQuery struct {
 	Dimensions []string
 	// Metrics are names out of MetricNames, at least one, none twice.
 	Metrics []string
-	Filters []Filter // on fields of records
-	Sort    []Order  // by dimensions and metrics of this query
-	Number  int      // page, from 1
-	Size    int      // rows a page, at least 1
+	Filters []collection.Filter // on fields of records
+	Sort    []collection.Order  // by dimensions and metrics of this query
+	Number  int                 // page, from 1
+	Size    int                 // rows a page, at least 1
 }
 
 // ReportRow is one row: a value for each dimension and for each metric, in the
@@ -101,9 +102,9 @@ type CallEvent struct {
 // EventQuery asks for a part of the events of calls that have ended, by time,
 // call and kind, in this order.
 type EventQuery struct {
-	Filters              []Filter    // on fields of records
-	Connections          []id.ID     // nil means all
-	Kinds                []EventKind // none means all
-	FromMicros, ToMicros int64       // the end is left out
+	Filters              []collection.Filter // on fields of records
+	Connections          []id.ID             // nil means all
+	Kinds                []EventKind         // none means all
+	FromMicros, ToMicros int64               // the end is left out
 	Skip, Size           int
 }

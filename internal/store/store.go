@@ -53,9 +53,9 @@ type Resources interface {
 
 // Of returns the collection of a kind of resource. It panics for a type that the store
 // does not keep, which is a mistake of the program.
-func Of[T interface{ Key() K }, K comparable](r Resources) Collection[T, K] {
+func Of[T interface{ Key() K }, K comparable](r Resources) collection.Of[T, K] {
 	for _, c := range r.Collections() {
-		if found, ok := c.(Collection[T, K]); ok {
+		if found, ok := c.(collection.Of[T, K]); ok {
 			return found
 		}
 	}
@@ -108,9 +108,9 @@ type Decks interface {
 	// ImportDeck stores all rows or none, and has the deck compiled and ready when it returns.
 	ImportDeck(ctx context.Context, account id.ID, name string, rows []rating.Row) (RateDeck, error)
 	Deck(ctx context.Context, account, deck id.ID) (RateDeck, error)
-	ListDecks(ctx context.Context, account id.ID, q Query) (Page[RateDeck], error)
+	ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[RateDeck], error)
 	// DeckRows returns rows of a deck in prefix order, for looking at.
-	DeckRows(ctx context.Context, account, deck id.ID, q Query) (Page[rating.Row], error)
+	DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error)
 	// ActivateDeck makes a deck the account's default.
 	ActivateDeck(ctx context.Context, account, deck id.ID) (RateDeck, error)
 	// DeleteDeck fails with ErrInUse while the deck is the default or a profile names it.
@@ -171,7 +171,7 @@ type Key struct {
 // Accounts keeps tenants.
 type Accounts interface {
 	Account(ctx context.Context, account id.ID) (Account, error)
-	ListAccounts(ctx context.Context, q Query) (Page[Account], error)
+	ListAccounts(ctx context.Context, q collection.Query) (collection.Page[Account], error)
 	UpdateAccount(ctx context.Context, account id.ID, change func(Account) (Account, error)) (Account, error)
 	// CreateTenant makes an account and its first key in one step.
 	CreateTenant(ctx context.Context, a Account, first Key) (Tenant, error)
@@ -207,7 +207,7 @@ type Calls interface {
 	// call that there was, Record has it from then on.
 	LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (LiveCall, error)
 	Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error)
-	ListRecords(ctx context.Context, account id.ID, q Query) (Page[*record.Call], error)
+	ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error)
 	Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error)
 }
 
@@ -219,7 +219,7 @@ type Spending interface {
 	// Release ends the hold of a scope's spending. It does nothing when there is none.
 	Release(ctx context.Context, account id.ID, scope admission.Scope) error
 	// ListHolds lists what is held back in an account: Number and Size of the query count.
-	ListHolds(ctx context.Context, account id.ID, q Query) (Page[HeldScope], error)
+	ListHolds(ctx context.Context, account id.ID, q collection.Query) (collection.Page[HeldScope], error)
 	// ReleaseAll ends the holds of the account's profiles and billing groups, not that
 	// of the account itself, and returns how many there were.
 	ReleaseAll(ctx context.Context, account id.ID) (released int, err error)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"github.com/tollgate/tollgate/internal/collection"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -35,10 +36,10 @@ type WebhookQueue struct {
 type WebhookLog interface {
 	webhook.Log
 	// Deliveries lists deliveries, without their attempts.
-	Deliveries(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
+	Deliveries(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error)
 	// Attempted lists the deliveries of which an attempt was made, whole. Its fields are
 	// those of Telnyx's webhook_deliveries: status (delivered, or failed as long as no
 	// attempt has succeeded), event_type (several, separated by commas), event_id, webhook
 	// and attempts (each with Contains), started_at and finished_at.
-	Attempted(ctx context.Context, account id.ID, q Query) (Page[webhook.Entry], error)
+	Attempted(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error)
 }

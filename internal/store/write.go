@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"github.com/tollgate/tollgate/internal/collection"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -69,9 +70,9 @@ type Writes interface {
 	// Answered returns the answer that was kept for an idempotency key. The error
 	// wraps ErrNotFound when there is none, and ErrKeyReused when the key was used
 	// with another request.
-	Answered(ctx context.Context, i *Idempotency) (Answer, error)
+	Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error)
 	// ListAudit lists changes of an account's configuration, by created_at.
-	ListAudit(ctx context.Context, account id.ID, q Query) (Page[AuditEvent], error)
+	ListAudit(ctx context.Context, account id.ID, q collection.Query) (collection.Page[AuditEvent], error)
 	// ConfigVersion is a number above 0 that has changed when a write of the account's
 	// configuration is answered, without asking the database. It may change without a
 	// write. known is false when other processes write too, as with PostgreSQL.

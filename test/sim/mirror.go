@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -220,7 +221,7 @@ func (m *mirror) finish(d *disk) {
 	if m.Store == nil {
 		m.open(uuid.UUID{15: 2})
 	}
-	page, err := m.ListRecords(ctx, m.account.ID, store.Query{Number: 1, Size: 1})
+	page, err := m.ListRecords(ctx, m.account.ID, collection.Query{Number: 1, Size: 1})
 	m.must(err)
 	if page.Total != len(d.records) {
 		m.w.failf("mirror", "%d records in the real store, %d in the simulated one", page.Total, len(d.records))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -182,8 +183,8 @@ func (s *Store) UpdateAccount(ctx context.Context, account id.ID, change func(st
 		if err != nil {
 			return store.Account{}, table.ReadError("account", account.String(), err)
 		}
-		if !store.OriginOf(ctx).Allows(current.Version) {
-			return store.Account{}, &store.VersionError{Current: current}
+		if !collection.OriginOf(ctx).Allows(current.Version) {
+			return store.Account{}, &collection.VersionError{Current: current}
 		}
 		created, version := current.CreatedAt, current.Version
 		next, err := change(current)
@@ -207,7 +208,7 @@ func (s *Store) replaceAccount(ctx context.Context, next store.Account) (store.A
 		current, err := readAccount(ctx, tx, next.ID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		case err != nil:
 			return err
 		case current.Version != next.Version-1:

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -44,20 +44,20 @@ func attemptedListing() listing.Table {
 }
 
 // Attempted implements store.WebhookLog.
-func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+func (o Outbox) Attempted(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := attemptedListing()
-	q.Filters = append(slices.Clone(q.Filters), store.Filter{Field: "attempted", Op: store.AtLeast, Value: int64(1)})
+	q.Filters = append(slices.Clone(q.Filters), collection.Filter{Field: "attempted", Op: collection.AtLeast, Value: int64(1)})
 	for i := range q.Filters {
 		f := &q.Filters[i]
 		text, _ := f.Value.(string)
 		switch {
 		case f.Field == "event_type":
 			f.Value = "," + text + ","
-		case l.Fields[f.Field].Within != "" && f.Op == store.Contains:
-			f.Op, f.Value = store.Equal, "%"+listing.EscapeLike(listing.LowerASCII(text))+"%"
+		case l.Fields[f.Field].Within != "" && f.Op == collection.Contains:
+			f.Op, f.Value = collection.Equal, "%"+listing.EscapeLike(listing.LowerASCII(text))+"%"
 		}
 	}
-	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
+	page := collection.Page[webhook.Entry]{Items: []webhook.Entry{}}
 	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
@@ -74,7 +74,7 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[webhook.Entry]{}, fmt.Errorf("list attempted webhooks: %w", table.Unavailable(err))
+		return collection.Page[webhook.Entry]{}, fmt.Errorf("list attempted webhooks: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

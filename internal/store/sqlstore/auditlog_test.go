@@ -26,7 +26,7 @@ func changeSome(t *testing.T, s *sqlstore.Store) id.ID {
 	t.Helper()
 	account, _, err := s.EnsureFirst(t.Context())
 	check(t, err)
-	ctx := store.WithOrigin(t.Context(), &store.Origin{KeyID: 7, KeyAccount: account.ID, KeyName: "deploy",
+	ctx := collection.WithOrigin(t.Context(), &collection.Origin{KeyID: 7, KeyAccount: account.ID, KeyName: "deploy",
 		Address: "192.0.2.7", RequestID: "request-1", Reason: "ticket 7"})
 	p := profile.New()
 	p.Name = "calls"
@@ -59,7 +59,7 @@ func TestAuditEvents(t *testing.T) {
 	s, _ := openStore(t, path, 0)
 	account := changeSome(t, s)
 	page, err := s.ListAudit(t.Context(), account,
-		store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
+		collection.Query{Number: 1, Size: 50, Sort: []collection.Order{{Field: "sequence"}}})
 	check(t, err)
 	var got []string
 	for _, e := range page.Items {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
@@ -21,7 +21,7 @@ func (n *noun[T, K]) change(action string, before, after *T) trail.Change {
 	c := trail.Change{Kind: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"), Action: action}
 	for _, object := range []*T{before, after} {
 		if object != nil {
-			h, _ := resource.HeadOf[K](object)
+			h, _ := collection.HeadOf[K](object)
 			c.Account, c.Resource = h.AccountID, fmt.Sprint(h.ID)
 		}
 	}
@@ -35,8 +35,8 @@ func (n *noun[T, K]) change(action string, before, after *T) trail.Change {
 }
 
 // ListAudit implements store.Writes.
-func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (store.Page[store.AuditEvent], error) {
-	page := store.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
+func (s *Store) ListAudit(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.AuditEvent], error) {
+	page := collection.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = trail.Listing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, _, err := trail.Scan(rows.Scan)
@@ -46,7 +46,7 @@ func (s *Store) ListAudit(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[store.AuditEvent]{}, fmt.Errorf("list audit events: %w", table.Unavailable(err))
+		return collection.Page[store.AuditEvent]{}, fmt.Errorf("list audit events: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

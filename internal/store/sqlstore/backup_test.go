@@ -12,11 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
@@ -183,7 +183,7 @@ func testReopenCopy(t *testing.T, midnight bool, open func(*testing.T, *testCloc
 	if why := reserve(s); why != admission.ReasonNone {
 		t.Errorf("the mark was not used up: %v", why)
 	}
-	page, err := s.ListAudit(t.Context(), account, store.Query{Number: 1, Size: 50})
+	page, err := s.ListAudit(t.Context(), account, collection.Query{Number: 1, Size: 50})
 	check(t, err)
 	released := false
 	for _, e := range page.Items {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -67,7 +68,7 @@ func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, 
 	err := s.write(ctx, func(tx *txn) (err error) {
 		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) ||
 			err == nil && !gone.InForce(s.now()) {
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		} else if err != nil {
 			return err
 		}
@@ -125,7 +126,7 @@ func microsOrZero(t time.Time) int64 {
 // noteBan has a ban in the audit of the account whose key asked for it. Those of the
 // server itself belong to no account.
 func noteBan(ctx context.Context, tx *txn, action string, before, after *store.Ban) {
-	origin := store.OriginOf(ctx)
+	origin := collection.OriginOf(ctx)
 	if origin == nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
@@ -47,7 +48,7 @@ func limitChannels(tb testing.TB, s *sqlstore.Store, account id.ID, limit *int32
 
 func changeProfile(tb testing.TB, s *sqlstore.Store, account id.ID, change func(*profile.Profile)) profile.Profile {
 	tb.Helper()
-	page, err := s.Profiles().List(context.Background(), account, store.Query{Size: 2})
+	page, err := s.Profiles().List(context.Background(), account, collection.Query{Size: 2})
 	check(tb, err)
 	if page.Total != 1 {
 		tb.Fatalf("%d profiles, want 1", page.Total)
@@ -379,7 +380,7 @@ func TestFencedNode(t *testing.T) {
 	clock.advance(10*time.Second + time.Microsecond)
 	b.tick()
 	stale := a.reserve(connectionID)
-	if _, err := a.Do(ctx, stale); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := a.Do(ctx, stale); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("a node that was given up admits: %v", err)
 	}
 	next := a.reserve(connectionID)
@@ -441,7 +442,7 @@ func TestNodeStopsInTransaction(t *testing.T) {
 	<-stopped
 	began := time.Now()
 	var r admission.Result
-	for err := store.ErrUnavailable; errors.Is(err, store.ErrUnavailable); {
+	for err := collection.ErrUnavailable; errors.Is(err, collection.ErrUnavailable); {
 		r, err = b.Do(context.Background(), b.reserve(connectionID))
 		if time.Since(began) > 30*time.Second {
 			t.Fatalf("the other node is held up: %v", err)
@@ -451,7 +452,7 @@ func TestNodeStopsInTransaction(t *testing.T) {
 		t.Errorf("the last channel: %v", r.Decision.Reason)
 	}
 	waking()
-	if err := <-answered; !errors.Is(err, store.ErrUnavailable) {
+	if err := <-answered; !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("the stopped node's command: %v", err)
 	}
 	if again := do(t, a, frozen); again.Decision.Reason != admission.ReasonProfileChannels {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -69,7 +70,7 @@ func (l *load) call(tb testing.TB, s *sqlstore.Store, connectionID id.ID) {
 				refused = step.name == "reserved" && !r.Decision.Allow
 				break
 			}
-			if !errors.Is(err, store.ErrUnavailable) {
+			if !errors.Is(err, collection.ErrUnavailable) {
 				tb.Errorf("%s: %v, %v", step.name, err, r.Err)
 				return
 			}
@@ -118,7 +119,7 @@ func (l *load) verify(t *testing.T, s *sqlstore.Store, account id.ID) {
 	}
 	records := make(map[uuid.UUID]*record.Call)
 	for number, read := 1, -1; read != 0; number++ {
-		page, err := s.ListRecords(ctx, account, store.Query{Number: number, Size: 5000})
+		page, err := s.ListRecords(ctx, account, collection.Query{Number: number, Size: 5000})
 		check(t, err)
 		read = len(page.Items)
 		for _, r := range page.Items {
@@ -168,7 +169,7 @@ func TestServerKilled(t *testing.T) {
 	for range 2 {
 		l.await(t, 1000)
 		check(t, server.Stop(syscall.SIGQUIT))
-		if _, err := a.Do(context.Background(), admission.Expire{}); !errors.Is(err, store.ErrUnavailable) {
+		if _, err := a.Do(context.Background(), admission.Expire{}); !errors.Is(err, collection.ErrUnavailable) {
 			t.Errorf("without a server: %v", err)
 		}
 		check(t, server.Restart())
@@ -291,7 +292,7 @@ func TestWrongClock(t *testing.T) {
 	}
 	for _, wrong := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
 		offset.Store(int64(wrong))
-		if _, err := n.Do(context.Background(), n.reserve(connectionID)); !errors.Is(err, store.ErrUnavailable) {
+		if _, err := n.Do(context.Background(), n.reserve(connectionID)); !errors.Is(err, collection.ErrUnavailable) {
 			t.Errorf("%v off: admits: %v", wrong, err)
 		}
 	}
@@ -345,7 +346,7 @@ func TestTexts(t *testing.T) {
 		t.Errorf("record %+v, %v", r, err)
 	}
 	page, err := n.ListRecords(ctx, account,
-		store.Query{Size: 5, Filters: []store.Filter{{Field: "from_number", Op: store.Contains, Value: "\x00"}}})
+		collection.Query{Size: 5, Filters: []collection.Filter{{Field: "from_number", Op: collection.Contains, Value: "\x00"}}})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records with such a text, %v", page.Total, err)
 	}
@@ -445,7 +446,7 @@ func TestUnstorable(t *testing.T) {
 	for range 4 {
 		submit("+12125550199", nil)
 	}
-	submit("unstorable", store.ErrUnavailable)
+	submit("unstorable", collection.ErrUnavailable)
 	for range 3 {
 		submit("+33123456789", nil)
 	}
@@ -476,7 +477,7 @@ func TestManyExpire(t *testing.T) {
 	group.Wait()
 	clock.advance(admission.SetupTTL)
 	n.tick()
-	page, err := n.ListRecords(context.Background(), account, store.Query{Size: 1})
+	page, err := n.ListRecords(context.Background(), account, collection.Query{Size: 1})
 	if err != nil || page.Total != calls {
 		t.Errorf("%d records, want %d: %v", page.Total, calls, err)
 	}

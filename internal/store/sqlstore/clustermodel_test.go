@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -49,7 +50,7 @@ func (m *clusterModel) run(c admission.Command) admission.Result {
 	want := m.whole.Apply(n.config.Live.Snapshot(), c, m.clock.Now())
 	m.whole.TakeChanges()
 	got, err := n.Do(context.Background(), c)
-	if errors.Is(err, store.ErrUnavailable) {
+	if errors.Is(err, collection.ErrUnavailable) {
 		got, err = n.Do(context.Background(), c) // it was given up, and has begun anew
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -70,7 +70,7 @@ func TestTurns(t *testing.T) {
 	}
 	close(done)
 	callers.Wait()
-	page, err := nodes[1].ListRecords(ctx, account, store.Query{Size: 1})
+	page, err := nodes[1].ListRecords(ctx, account, collection.Query{Size: 1})
 	if err != nil || int64(page.Total) != calls.Load() {
 		t.Errorf("%d records of %d calls: %v", page.Total, calls.Load(), err)
 	}

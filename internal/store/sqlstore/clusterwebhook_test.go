@@ -14,11 +14,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -36,7 +36,7 @@ func listen(tb testing.TB, s *sqlstore.Store, account id.ID, events ...string) w
 // delivered counts an account's deliveries by the type of their events.
 func delivered(tb testing.TB, s *sqlstore.Store, account id.ID) map[string]int {
 	tb.Helper()
-	page, err := s.Webhooks().Deliveries(context.Background(), account, store.Query{Size: 1000})
+	page, err := s.Webhooks().Deliveries(context.Background(), account, collection.Query{Size: 1000})
 	check(tb, err)
 	counts := map[string]int{}
 	for _, d := range page.Items {

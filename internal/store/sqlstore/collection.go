@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -42,12 +42,12 @@ type noun[T any, K comparable] struct {
 	assign func(ctx context.Context, tx *txn, object *T) error
 	most   int       // how many an account may have; 0 for any number
 	apart  *apart[T] // which may not be there together; nil for any
-	// check fails with a store.ReferenceError when the object may not be written; nil for
+	// check fails with a collection.ReferenceError when the object may not be written; nil for
 	// never.
 	check func(ctx context.Context, tx *txn, object *T) error
 	// touched are the lockable fields that a write changes; either object is nil for none.
 	touched func(before, after *T) []store.LockedField
-	// removable fails with a store.ReferenceError when the object may not be deleted.
+	// removable fails with a collection.ReferenceError when the object may not be deleted.
 	removable func(ctx context.Context, tx *txn, object *T) error
 	// kind is what the policy calls it, put and gone are what it must know; none for what
 	// decides no calls. If nodes cannot read one object again, kind is not set.
@@ -97,7 +97,7 @@ func (n *noun[T, K]) remove(ctx context.Context, tx *txn, object *T) (changes []
 		changes, err = n.drop(ctx, tx, object)
 	}
 	if n.gone != nil && err == nil {
-		h, _ := resource.HeadOf[id.ID](object)
+		h, _ := collection.HeadOf[id.ID](object)
 		changes = append(changes, n.gone(policy.Object{Kind: n.kind, Account: h.AccountID, ID: h.ID}))
 	}
 	return changes, err
@@ -137,7 +137,7 @@ func (n *noun[T, K]) resource() table.Resource {
 }
 
 // collection keeps the resources.
-func (n *noun[T, K]) collection(s *Store) any { return &collection[T, K]{store: s, noun: n} }
+func (n *noun[T, K]) collection(s *Store) any { return &documents[T, K]{store: s, noun: n} }
 
 // keyKind is the kind of the column that has a key.
 func keyKind[K comparable]() column.Kind {
@@ -169,14 +169,14 @@ func (n *noun[T, K]) pages() *listing.Table {
 	return &listing.Table{Name: n.table, Columns: docColumns, Fields: fields}
 }
 
-// collection implements store.Collection.
-type collection[T any, K comparable] struct {
+// documents are those of one kind of resource. They implement collection.Of.
+type documents[T any, K comparable] struct {
 	store *Store
 	noun  *noun[T, K]
 }
 
 // sees is the account whose rows a transaction may see.
-func (c *collection[T, K]) sees(account id.ID) id.ID {
+func (c *documents[T, K]) sees(account id.ID) id.ID {
 	if c.noun.server {
 		return table.EveryAccount
 	}
@@ -184,7 +184,7 @@ func (c *collection[T, K]) sees(account id.ID) id.ID {
 }
 
 // owner is the account that has the rows.
-func (c *collection[T, K]) owner(ctx context.Context, account id.ID) (id.ID, error) {
+func (c *documents[T, K]) owner(ctx context.Context, account id.ID) (id.ID, error) {
 	if !c.noun.server {
 		return account, nil
 	}
@@ -199,7 +199,7 @@ func (c *collection[T, K]) owner(ctx context.Context, account id.ID) (id.ID, err
 
 // versionOf is the version of an object.
 func versionOf[K comparable, T any](object *T) int64 {
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	return h.Version
 }
 
@@ -216,7 +216,7 @@ func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T,
 	if err := json.Unmarshal(doc, &object); err != nil {
 		return object, fmt.Errorf("decode %s: %w: %w", n.name, table.ErrCorrupt, err)
 	}
-	h, _ := resource.HeadOf[K](&object)
+	h, _ := collection.HeadOf[K](&object)
 	h.AccountID, h.Version = account, version
 	if n.complete != nil {
 		n.complete(&object)
@@ -244,8 +244,8 @@ func (n *noun[T, K]) get(ctx context.Context, q table.Querier, account id.ID, ke
 		" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key)).Scan)
 }
 
-// Get implements store.Collection.
-func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
+// Get implements collection.Of.
+func (c *documents[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
 	var object T
 	account, err := c.owner(ctx, account)
 	if err != nil {
@@ -262,13 +262,13 @@ func (c *collection[T, K]) Get(ctx context.Context, account id.ID, key K) (T, er
 	return object, nil
 }
 
-// List implements store.Collection.
-func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Query) (store.Page[T], error) {
+// List implements collection.Of.
+func (c *documents[T, K]) List(ctx context.Context, account id.ID, q collection.Query) (collection.Page[T], error) {
 	l := c.noun.pages()
-	page := store.Page[T]{Items: []T{}}
+	page := collection.Page[T]{Items: []T{}}
 	account, err := c.owner(ctx, account)
 	if err != nil {
-		return store.Page[T]{}, err
+		return collection.Page[T]{}, err
 	}
 	err = c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
@@ -279,13 +279,13 @@ func (c *collection[T, K]) List(ctx context.Context, account id.ID, q store.Quer
 		return err
 	})
 	if err != nil {
-		return store.Page[T]{}, fmt.Errorf("list %s: %w", c.noun.table, table.Unavailable(err))
+		return collection.Page[T]{}, fmt.Errorf("list %s: %w", c.noun.table, table.Unavailable(err))
 	}
 	return page, nil
 }
 
-// Create implements store.Collection.
-func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
+// Create implements collection.Of.
+func (c *documents[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
 	var created, none T
 	account, err := c.owner(ctx, account)
 	if err != nil {
@@ -302,7 +302,7 @@ func (c *collection[T, K]) Create(ctx context.Context, account id.ID, object T) 
 }
 
 func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.ID, object T) (created T, err error) {
-	h, times := resource.HeadOf[K](&object)
+	h, times := collection.HeadOf[K](&object)
 	h.AccountID, h.Version = account, 1
 	times.CreatedAt = s.now()
 	times.UpdatedAt = times.CreatedAt
@@ -334,10 +334,10 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	return n.copy(&kept)
 }
 
-// Update implements store.Collection. The change is made outside the writer, so
+// Update implements collection.Of. The change is made outside the writer, so
 // that whatever it does holds up no calls; it is made again when another change
 // else was faster.
-func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
+func (c *documents[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
 	var none T
 	account, err := c.owner(ctx, account)
 	if err != nil {
@@ -348,18 +348,18 @@ func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, cha
 		if err != nil {
 			return none, err
 		}
-		h, times := resource.HeadOf[K](&current)
+		h, times := collection.HeadOf[K](&current)
 		version, created := h.Version, times.CreatedAt
-		if !store.OriginOf(ctx).Allows(version) {
-			return none, &store.VersionError{Current: current}
+		if !collection.OriginOf(ctx).Allows(version) {
+			return none, &collection.VersionError{Current: current}
 		}
 		next, err := change(current)
 		if err != nil {
 			return none, err
 		}
-		h, times = resource.HeadOf[K](&next)
-		*h = resource.Head[K]{ID: key, AccountID: account, Version: version + 1}
-		*times = resource.Times{CreatedAt: created, UpdatedAt: c.store.now()}
+		h, times = collection.HeadOf[K](&next)
+		*h = collection.Head[K]{ID: key, AccountID: account, Version: version + 1}
+		*times = collection.Times{CreatedAt: created, UpdatedAt: c.store.now()}
 		saved, err := c.replace(ctx, account, key, version, &next)
 		switch {
 		case err == nil:
@@ -371,7 +371,7 @@ func (c *collection[T, K]) Update(ctx context.Context, account id.ID, key K, cha
 }
 
 // replace puts the next version in the place of the one given, or fails with errStale.
-func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, version int64,
+func (c *documents[T, K]) replace(ctx context.Context, account id.ID, key K, version int64,
 	next *T) (saved T, err error) {
 	n := c.noun
 	mine, err := n.copy(next)
@@ -382,7 +382,7 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 		current, err := n.get(ctx, tx, account, key)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		case err != nil:
 			return err
 		case versionOf[K](&current) != version:
@@ -403,8 +403,8 @@ func (c *collection[T, K]) replace(ctx context.Context, account id.ID, key K, ve
 	return n.copy(&mine)
 }
 
-// Delete implements store.Collection.
-func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
+// Delete implements collection.Of.
+func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
 	n := c.noun
 	var gone T
 	account, err := c.owner(ctx, account)
@@ -413,12 +413,12 @@ func (c *collection[T, K]) Delete(ctx context.Context, account id.ID, key K) (T,
 	}
 	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
 		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		} else if err != nil {
 			return err
 		}
-		if !store.OriginOf(ctx).Allows(versionOf[K](&gone)) {
-			return &store.VersionError{Current: gone}
+		if !collection.OriginOf(ctx).Allows(versionOf[K](&gone)) {
+			return &collection.VersionError{Current: gone}
 		}
 		if err := n.permit(ctx, tx, account, &gone, nil); err != nil {
 			return err
@@ -468,7 +468,7 @@ func (n *noun[T, K]) copy(object *T) (T, error) {
 		var none T
 		return none, fmt.Errorf("encode %s: %w", n.name, err)
 	}
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	return n.decode(h.AccountID, h.Version, []byte(doc))
 }
 
@@ -502,12 +502,12 @@ func (n *noun[T, K]) count(ctx context.Context, tx *txn, object *T) error {
 	if n.most == 0 {
 		return nil
 	}
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	var others int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+n.table+" WHERE account_id = $1 AND id <> $2",
 		int64(h.AccountID), keyValue(h.ID)).Scan(&others)
 	if err == nil && others >= n.most {
-		err = &store.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d %ss", n.most, n.name)}
+		err = &collection.ReferenceError{Err: store.ErrTooMany, Field: "/", Other: fmt.Sprintf("%d %ss", n.most, n.name)}
 	}
 	return err
 }
@@ -517,7 +517,7 @@ func (n *noun[T, K]) compare(ctx context.Context, tx *txn, object *T) error {
 	if n.apart == nil {
 		return nil
 	}
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	var same any
 	for i := range n.columns {
 		if n.columns[i].Name == n.apart.column {
@@ -528,8 +528,8 @@ func (n *noun[T, K]) compare(ctx context.Context, tx *txn, object *T) error {
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		other, err := n.scan(rows.Scan)
 		if err == nil && clash == nil && n.apart.clash(object, &other) {
-			found, _ := resource.HeadOf[K](&other)
-			clash = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/" + n.apart.column,
+			found, _ := collection.HeadOf[K](&other)
+			clash = &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/" + n.apart.column,
 				Other: fmt.Sprintf("%s %v of %v, %s", n.name, found.ID, same, n.apart.why)}
 		}
 		return err
@@ -551,7 +551,7 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", n.name, err)
 	}
-	h, times := resource.HeadOf[K](object)
+	h, times := collection.HeadOf[K](object)
 	names := []string{"account_id", "id", "version", "created_at", "updated_at", "doc"}
 	args := []any{int64(h.AccountID), keyValue(h.ID), h.Version, times.CreatedAt.UnixMicro(), times.UpdatedAt.UnixMicro(),
 		doc}
@@ -561,7 +561,7 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 	}
 	if err := tx.exec(ctx, n.saveText(names, create), args...); err != nil {
 		if isDuplicate(err) {
-			return &store.ReferenceError{Err: store.ErrDuplicate, Field: "/id", Other: "another " + n.name}
+			return &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/id", Other: "another " + n.name}
 		}
 		return err
 	}
@@ -583,7 +583,7 @@ func (n *noun[T, K]) saveText(names []string, create bool) string {
 func accountExists(ctx context.Context, tx *txn, account id.ID) error {
 	found, err := table.Exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
 	if err == nil && !found {
-		err = fmt.Errorf("account %s: %w", account, store.ErrNotFound)
+		err = fmt.Errorf("account %s: %w", account, collection.ErrNotFound)
 	}
 	return err
 }

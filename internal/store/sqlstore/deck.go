@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -122,8 +123,8 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 }
 
 // ListDecks implements store.Decks.
-func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (store.Page[store.RateDeck], error) {
-	page := store.Page[store.RateDeck]{Items: []store.RateDeck{}}
+func (s *Store) ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.RateDeck], error) {
+	page := collection.Page[store.RateDeck]{Items: []store.RateDeck{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = deckListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
@@ -133,25 +134,25 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q store.Query) (st
 		return err
 	})
 	if err != nil {
-		return store.Page[store.RateDeck]{}, fmt.Errorf("list rate decks: %w", table.Unavailable(err))
+		return collection.Page[store.RateDeck]{}, fmt.Errorf("list rate decks: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
 
 // DeckRows implements store.Decks. Rows can be filtered by prefix and description,
 // with Equal and Contains; their order is that of their prefixes.
-func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query) (store.Page[rating.Row], error) {
-	page := store.Page[rating.Row]{Items: []rating.Row{}}
+func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error) {
+	page := collection.Page[rating.Row]{Items: []rating.Row{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
 		}
 		if q.Size < 1 || q.Size > listing.MaxPageSize {
-			return fmt.Errorf("%w: page size %d is not between 1 and %d", store.ErrBadValue, q.Size, listing.MaxPageSize)
+			return fmt.Errorf("%w: page size %d is not between 1 and %d", collection.ErrBadValue, q.Size, listing.MaxPageSize)
 		}
 		if len(q.Sort) > 0 {
-			return fmt.Errorf("sort by %.40q: %w", q.Sort[0].Field, store.ErrUnknownField)
+			return fmt.Errorf("sort by %.40q: %w", q.Sort[0].Field, collection.ErrUnknownField)
 		}
 		first := int64(max(1, q.Number)-1) * int64(q.Size)
 		if len(q.Filters) == 0 {
@@ -176,18 +177,18 @@ func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q store.Query
 		})
 	})
 	if err != nil {
-		return store.Page[rating.Row]{}, fmt.Errorf("list rows of rate deck %s: %w", deck, table.Unavailable(err))
+		return collection.Page[rating.Row]{}, fmt.Errorf("list rows of rate deck %s: %w", deck, table.Unavailable(err))
 	}
 	return page, nil
 }
 
-func rowFilter(filters []store.Filter) (func(*rating.Row) bool, error) {
+func rowFilter(filters []collection.Filter) (func(*rating.Row) bool, error) {
 	for _, f := range filters {
 		if f.Field != "prefix" && f.Field != "description" {
-			return nil, fmt.Errorf("filter by %.40q: %w", f.Field, store.ErrUnknownField)
+			return nil, fmt.Errorf("filter by %.40q: %w", f.Field, collection.ErrUnknownField)
 		}
-		if _, ok := f.Value.(string); !ok || (f.Op != store.Equal && f.Op != store.Contains) {
-			return nil, fmt.Errorf("filter by %s: %w: not a text to equal or contain", f.Field, store.ErrBadValue)
+		if _, ok := f.Value.(string); !ok || (f.Op != collection.Equal && f.Op != collection.Contains) {
+			return nil, fmt.Errorf("filter by %s: %w: not a text to equal or contain", f.Field, collection.ErrBadValue)
 		}
 	}
 	return func(row *rating.Row) bool {
@@ -196,10 +197,10 @@ func rowFilter(filters []store.Filter) (func(*rating.Row) bool, error) {
 			if f.Field == "description" {
 				have = row.Description
 			}
-			if f.Op == store.Equal && have != want {
+			if f.Op == collection.Equal && have != want {
 				return false
 			}
-			if f.Op == store.Contains && !strings.Contains(listing.Fold(have), listing.Fold(want)) {
+			if f.Op == collection.Contains && !strings.Contains(listing.Fold(have), listing.Fold(want)) {
 				return false
 			}
 		}
@@ -267,8 +268,8 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
 		}
-		if !store.OriginOf(ctx).Allows(before.Version) {
-			return &store.VersionError{Current: before}
+		if !collection.OriginOf(ctx).Allows(before.Version) {
+			return &collection.VersionError{Current: before}
 		}
 		was, err := readAccount(ctx, tx, account)
 		if err != nil {
@@ -307,14 +308,14 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
 		}
-		if !store.OriginOf(ctx).Allows(d.Version) {
-			return &store.VersionError{Current: d}
+		if !collection.OriginOf(ctx).Allows(d.Version) {
+			return &collection.VersionError{Current: d}
 		}
 		if err := tx.permit(ctx, account, whole(store.LockDecks)); err != nil {
 			return err
 		}
 		if d.Active {
-			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
+			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
 		}
 		err = unused(ctx, tx, "an outbound voice profile",
 			"SELECT 1 FROM profiles WHERE account_id = $1 AND rate_deck_id = $2", int64(account), int64(deck))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
@@ -39,7 +40,7 @@ func entry(ctx context.Context, q table.Querier, account id.ID, delivery uuid.UU
 		"SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE account_id = $1 AND id = $2",
 		int64(account), delivery[:]).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return webhook.Entry{}, fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
+		return webhook.Entry{}, fmt.Errorf("%w: %w", collection.ErrNotFound, webhook.ErrNotFound)
 	}
 	if err != nil {
 		return webhook.Entry{}, err
@@ -95,7 +96,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 			return err
 		}
 		if tx.Snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
-			return fmt.Errorf("%w: %w", store.ErrNotFound, webhook.ErrNotFound)
+			return fmt.Errorf("%w: %w", collection.ErrNotFound, webhook.ErrNotFound)
 		}
 		full, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account),
 			int64(store.MaxWebhookQueue))
@@ -103,7 +104,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 			return err
 		}
 		if full {
-			return fmt.Errorf("%w: %d deliveries of the account are pending", store.ErrBusy, store.MaxWebhookQueue)
+			return fmt.Errorf("%w: %d deliveries of the account are pending", collection.ErrBusy, store.MaxWebhookQueue)
 		}
 		err = tx.exec(ctx, `INSERT INTO webhook_deliveries
 			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts)
@@ -128,7 +129,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 }
 
 // Deliveries implements store.WebhookLog.
-func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (store.Page[webhook.Entry], error) {
+func (o Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := listing.Table{Name: "webhook_deliveries", Columns: deliveryColumns, Fields: map[string]listing.Field{
 		"id":          {Column: "id", Kind: column.UUID},
 		"endpoint_id": {Column: "endpoint_id", Kind: column.ID},
@@ -137,7 +138,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 		"state":       {Column: "state"},
 		"created_at":  {Column: "created_at", Kind: column.Time},
 	}}
-	page := store.Page[webhook.Entry]{Items: []webhook.Entry{}}
+	page := collection.Page[webhook.Entry]{Items: []webhook.Entry{}}
 	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
@@ -147,7 +148,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q store.Query) (s
 		return err
 	})
 	if err != nil {
-		return store.Page[webhook.Entry]{}, fmt.Errorf("list webhook deliveries: %w", table.Unavailable(err))
+		return collection.Page[webhook.Entry]{}, fmt.Errorf("list webhook deliveries: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

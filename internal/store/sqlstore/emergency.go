@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -12,8 +13,8 @@ import (
 
 // EmergencyDays implements store.Reports.
 func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
-	q store.EmergencyQuery) (store.Page[store.EmergencyDay], error) {
-	page := store.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
+	q store.EmergencyQuery) (collection.Page[store.EmergencyDay], error) {
+	page := collection.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
 	where := "WHERE account_id = $1 AND day >= $2 AND day <= $3" +
 		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
@@ -27,7 +28,7 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 			q.Size, int64(max(1, q.Number)-1)*int64(q.Size)), args...)
 	})
 	if err != nil {
-		return store.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", table.Unavailable(err))
+		return collection.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
@@ -23,8 +24,8 @@ var eventTime = map[store.EventKind]string{
 
 // CallEvents implements store.Reports.
 func (s *Store) CallEvents(ctx context.Context, account id.ID,
-	q store.EventQuery) (store.Page[store.CallEvent], error) {
-	page := store.Page[store.CallEvent]{Items: []store.CallEvent{}}
+	q store.EventQuery) (collection.Page[store.CallEvent], error) {
+	page := collection.Page[store.CallEvent]{Items: []store.CallEvent{}}
 	events, args, err := eventText(account, &q)
 	if err != nil {
 		return page, fmt.Errorf("list call events: %w", err)
@@ -50,7 +51,7 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 		}, text, args...)
 	})
 	if err != nil {
-		return store.Page[store.CallEvent]{}, fmt.Errorf("list call events: %w", table.Unavailable(err))
+		return collection.Page[store.CallEvent]{}, fmt.Errorf("list call events: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -58,7 +59,7 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 // eventText is one SELECT for each kind of event, put together.
 func eventText(account id.ID, q *store.EventQuery) (string, []any, error) {
 	if q.Size < 1 || q.Size > listing.MaxPageSize || q.Skip < 0 {
-		return "", nil, fmt.Errorf("%w: a page of %d after %d", store.ErrBadValue, q.Size, q.Skip)
+		return "", nil, fmt.Errorf("%w: a page of %d after %d", collection.ErrBadValue, q.Size, q.Skip)
 	}
 	l := listing.Table{Name: "call_records", Fields: recordFields}
 	where, args, err := l.Where(account, q.Filters)

@@ -3,23 +3,23 @@ package sqlstore
 import (
 	"context"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // FQDNConnections is one of Collections.
-func (s *Store) FQDNConnections() store.Collection[connection.FQDNConnection, id.ID] {
-	return &collection[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(s.config.Vault)}
+func (s *Store) FQDNConnections() collection.Of[connection.FQDNConnection, id.ID] {
+	return &documents[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(s.config.Vault)}
 }
 
 // FQDNs is one of Collections.
-func (s *Store) FQDNs() store.Collection[connection.FQDN, id.ID] {
-	return &collection[connection.FQDN, id.ID]{store: s, noun: fqdnNoun()}
+func (s *Store) FQDNs() collection.Of[connection.FQDN, id.ID] {
+	return &documents[connection.FQDN, id.ID]{store: s, noun: fqdnNoun()}
 }
 
 func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {
@@ -88,7 +88,7 @@ func checkUserName(ctx context.Context, tx *txn, userName string, mine id.ID) er
 		return err
 	})
 	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/user_name", Other: "another connection"}
+		err = &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/user_name", Other: "another connection"}
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -99,7 +100,7 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 			calls = append(calls, live[i].Lease.ID)
 		}
 	}
-	origin := store.OriginOf(ctx)
+	origin := collection.OriginOf(ctx)
 	for first := true; first || len(calls) > 0; first = false {
 		n := min(hangUpsAtOnce, len(calls))
 		part := ctx
@@ -107,7 +108,7 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 			// The answer is whole, and kept, with the last of them.
 			unanswered := *origin
 			unanswered.Idempotency = nil
-			part = store.WithOrigin(ctx, &unanswered)
+			part = collection.WithOrigin(ctx, &unanswered)
 		}
 		total, err := s.hangUpPart(part, account, calls[:n], f, h, out)
 		if err != nil {
@@ -167,7 +168,7 @@ func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease,
 			t.Ending = append(t.Ending, l.ID)
 		}
 	}
-	if origin := store.OriginOf(ctx); len(marks) == 0 || origin != nil && origin.DryRun {
+	if origin := collection.OriginOf(ctx); len(marks) == 0 || origin != nil && origin.DryRun {
 		return fresh, already, emergencies, nil
 	}
 	return fresh, already, emergencies, t.HangUp(ctx, chosen, marks)

@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -218,7 +218,7 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 	config.Path, config.Live, config.Owner, config.AroundCommit = f.copied(t), policy.NewLive(), uuid.New(), nil
 	s, err := Open(context.Background(), config)
 	check(t, err)
-	page, err := s.ListRecords(context.Background(), f.account, store.Query{Size: 10})
+	page, err := s.ListRecords(context.Background(), f.account, collection.Query{Size: 10})
 	check(t, err)
 	lost := 0
 	for _, r := range page.Items {

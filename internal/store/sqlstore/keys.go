@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -38,7 +39,7 @@ func keyNoun() *noun[store.Key, id.ID] {
 				return err
 			})
 			if err == nil && taken {
-				err = &store.ReferenceError{Err: store.ErrDuplicate, Field: "/", Other: "another key"}
+				err = &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/", Other: "another key"}
 			}
 			return err
 		},
@@ -50,8 +51,8 @@ func keyNoun() *noun[store.Key, id.ID] {
 }
 
 // Keys is one of Collections.
-func (s *Store) Keys() store.Collection[store.Key, id.ID] {
-	return &collection[store.Key, id.ID]{store: s, noun: keyNoun()}
+func (s *Store) Keys() collection.Of[store.Key, id.ID] {
+	return &documents[store.Key, id.ID]{store: s, noun: keyNoun()}
 }
 
 func findKey(ctx context.Context, q table.Querier, hash [32]byte) (store.Key, error) {
@@ -60,7 +61,7 @@ func findKey(ctx context.Context, q table.Querier, hash [32]byte) (store.Key, er
 }
 
 // PutKey stores a key; a key with the same hash and account is left as it is. Since a key
-// is looked up by its hash alone, a hash that another account has is store.ErrDuplicate.
+// is looked up by its hash alone, a hash that another account has is collection.ErrDuplicate.
 func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	var kept store.Key
 	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
@@ -163,8 +164,8 @@ var accountListing = listing.Table{
 }
 
 // ListAccounts implements store.Accounts.
-func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[store.Account], error) {
-	page := store.Page[store.Account]{Items: []store.Account{}}
+func (s *Store) ListAccounts(ctx context.Context, q collection.Query) (collection.Page[store.Account], error) {
+	page := collection.Page[store.Account]{Items: []store.Account{}}
 	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		page.Total, err = accountListing.Read(ctx, tx, 0, q, func(rows *sql.Rows) error {
 			a, err := scanAccount(rows.Scan)
@@ -174,7 +175,7 @@ func (s *Store) ListAccounts(ctx context.Context, q store.Query) (store.Page[sto
 		return err
 	})
 	if err != nil {
-		return store.Page[store.Account]{}, fmt.Errorf("list accounts: %w", table.Unavailable(err))
+		return collection.Page[store.Account]{}, fmt.Errorf("list accounts: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -184,12 +185,12 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 	var gone store.Account
 	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
 		if gone, err = readAccount(ctx, tx, account); errors.Is(err, sql.ErrNoRows) {
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		} else if err != nil {
 			return err
 		}
-		if !store.OriginOf(ctx).Allows(gone.Version) {
-			return &store.VersionError{Current: gone}
+		if !collection.OriginOf(ctx).Allows(gone.Version) {
+			return &collection.VersionError{Current: gone}
 		}
 		if err := emptyAccount(ctx, tx, account); err != nil {
 			return err
@@ -200,7 +201,7 @@ func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account
 			}
 		}
 		if err := tx.exec(ctx, "DELETE FROM accounts WHERE id = $1", int64(account)); isReferred(err) {
-			return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "what belongs to the account"}
+			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "what belongs to the account"}
 		} else if err != nil {
 			return err
 		}
@@ -226,7 +227,7 @@ func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
 		return err
 	}
 	if !older {
-		return &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: "the server, as its first account"}
+		return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "the server, as its first account"}
 	}
 	for _, user := range []struct{ table, name string }{
 		{"profiles", "an outbound voice profile"}, {"ip_connections", "an IP connection"},

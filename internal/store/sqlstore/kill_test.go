@@ -16,10 +16,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -190,7 +190,7 @@ func verify(t *testing.T, path string, account id.ID, round int, answered map[uu
 	ctx := context.Background()
 	records := make(map[uuid.UUID]*record.Call)
 	for number, read := 1, -1; read != 0; number++ {
-		page, err := s.ListRecords(ctx, account, store.Query{Number: number, Size: 5000})
+		page, err := s.ListRecords(ctx, account, collection.Query{Number: number, Size: 5000})
 		check(t, err)
 		read = len(page.Items)
 		for _, r := range page.Items {
@@ -224,7 +224,7 @@ func verify(t *testing.T, path string, account id.ID, round int, answered map[uu
 	}
 	// Every end of a call is told of once, as it has one record.
 	told, err := s.Webhooks().Deliveries(ctx, account,
-		store.Query{Size: 1, Filters: []store.Filter{{Field: "event_type", Value: webhook.CallEnded}}})
+		collection.Query{Size: 1, Filters: []collection.Filter{{Field: "event_type", Value: webhook.CallEnded}}})
 	if err != nil || told.Total != len(records) {
 		t.Fatalf("round %d: %d deliveries of %d records, %v", round, told.Total, len(records), err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
@@ -24,8 +25,8 @@ func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 }
 
 // LedgerReports is one of Collections.
-func (s *Store) LedgerReports() store.Collection[store.LedgerReport, uuid.UUID] {
-	return &collection[store.LedgerReport, uuid.UUID]{store: s, noun: ledgerReportNoun()}
+func (s *Store) LedgerReports() collection.Of[store.LedgerReport, uuid.UUID] {
+	return &documents[store.LedgerReport, uuid.UUID]{store: s, noun: ledgerReportNoun()}
 }
 
 // pruneLedgerReports deletes the reports that are past their time.

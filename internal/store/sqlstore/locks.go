@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -21,7 +22,7 @@ import (
 
 // permit fails with a store.LockedError when any of these fields is locked.
 func (t *txn) permit(ctx context.Context, account id.ID, touched ...store.LockedField) error {
-	origin := store.OriginOf(ctx)
+	origin := collection.OriginOf(ctx)
 	if len(touched) == 0 || origin == nil || origin.Admin {
 		return nil
 	}

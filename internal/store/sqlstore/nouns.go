@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
@@ -249,7 +249,7 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 		),
 		kind: policy.KindGateway, put: once(policy.PutGateway),
 		gone: func(o policy.Object) policy.Change {
-			return policy.DropGateway(&T{Head: resource.Head[id.ID]{ID: o.ID, AccountID: o.Account}})
+			return policy.DropGateway(&T{Head: collection.Head[id.ID]{ID: o.ID, AccountID: o.Account}})
 		},
 	}
 }

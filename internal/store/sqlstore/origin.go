@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -33,7 +34,7 @@ var errDryRun = errors.New("dry run")
 // happens once for an idempotency key, that it is in the audit, and that a dry run
 // is undone.
 func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) error {
-	origin := store.OriginOf(ctx)
+	origin := collection.OriginOf(ctx)
 	// What has begun in the writer is not given up because a client went away.
 	ctx = context.WithoutCancel(ctx)
 	return func(tx *txn) error {
@@ -64,14 +65,14 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 	}
 }
 
-func (s *Store) answered(ctx context.Context, q table.Querier, i *store.Idempotency) (store.Answer, error) {
-	var a store.Answer
+func (s *Store) answered(ctx context.Context, q table.Querier, i *collection.Idempotency) (collection.Answer, error) {
+	var a collection.Answer
 	var request []byte
 	err := q.QueryRowContext(ctx,
 		"SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3",
 		int64(i.Account), i.Key, s.oldestAnswer(s.config.Clock())).Scan(&request, &a.Status, &a.ETag, &a.Body)
 	if err == nil && string(request) != string(i.Request[:]) {
-		err = store.ErrKeyReused
+		err = collection.ErrKeyReused
 	}
 	return a, err
 }
@@ -79,13 +80,13 @@ func (s *Store) answered(ctx context.Context, q table.Querier, i *store.Idempote
 // oldestAnswer is when an answer that is now forgotten was given.
 func (s *Store) oldestAnswer(now time.Time) int64 { return now.Add(-store.IdempotencyAge).UnixMicro() }
 
-// replay fails with a store.ReplayError when the write has happened before.
-func (s *Store) replay(ctx context.Context, tx *txn, i *store.Idempotency) error {
+// replay fails with a collection.ReplayError when the write has happened before.
+func (s *Store) replay(ctx context.Context, tx *txn, i *collection.Idempotency) error {
 	return tx.Within(ctx, i.Account, func() error {
 		a, err := s.answered(ctx, tx, i)
 		switch {
 		case err == nil:
-			return &store.ReplayError{Answer: a}
+			return &collection.ReplayError{Answer: a}
 		case errors.Is(err, sql.ErrNoRows):
 			return nil
 		}
@@ -94,7 +95,7 @@ func (s *Store) replay(ctx context.Context, tx *txn, i *store.Idempotency) error
 }
 
 // keepAnswer keeps the answer to the write that is being committed.
-func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (err error) {
+func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *collection.Idempotency) (err error) {
 	// A panic in a caller's function must not end the writer.
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -122,8 +123,8 @@ func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *store.Idempotency) (
 }
 
 // Answered implements store.Writes.
-func (s *Store) Answered(ctx context.Context, i *store.Idempotency) (store.Answer, error) {
-	var a store.Answer
+func (s *Store) Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error) {
+	var a collection.Answer
 	err := s.engine.Read(ctx, i.Account, func(tx table.Querier) (err error) {
 		a, err = s.answered(ctx, tx, i)
 		return err
@@ -131,10 +132,10 @@ func (s *Store) Answered(ctx context.Context, i *store.Idempotency) (store.Answe
 	switch {
 	case err == nil:
 		return a, nil
-	case errors.Is(err, store.ErrKeyReused):
-		return store.Answer{}, err
+	case errors.Is(err, collection.ErrKeyReused):
+		return collection.Answer{}, err
 	}
-	return store.Answer{}, table.ReadError("answer to idempotency key", "", err)
+	return collection.Answer{}, table.ReadError("answer to idempotency key", "", err)
 }
 
 // answerPruneInterval is how often answers that are past their age are deleted.

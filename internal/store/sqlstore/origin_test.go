@@ -27,12 +27,12 @@ import (
 // once is a context for a write that happens once for a key. The answer that is
 // kept is the name and the id of the gateway.
 func once(account id.ID, key string, request byte) context.Context {
-	return store.WithOrigin(context.Background(),
-		&store.Origin{KeyID: 7, KeyAccount: account, KeyName: "test", Idempotency: &store.Idempotency{
+	return collection.WithOrigin(context.Background(),
+		&collection.Origin{KeyID: 7, KeyAccount: account, KeyName: "test", Idempotency: &collection.Idempotency{
 			Account: account, Key: key, Request: [32]byte{request},
-			Render: func(object any) (store.Answer, error) {
+			Render: func(object any) (collection.Answer, error) {
 				g := object.(routing.Gateway)
-				return store.Answer{Status: 201, ETag: `"1"`, Body: []byte(g.Name + " " + g.ID.String())}, nil
+				return collection.Answer{Status: 201, ETag: `"1"`, Body: []byte(g.Name + " " + g.ID.String())}, nil
 			},
 		}})
 }
@@ -46,7 +46,7 @@ func newGateway(name string) routing.Gateway {
 // createOnce makes a gateway, or returns the answer of when it was made.
 func createOnce(s *sqlstore.Store, account id.ID, key string, request byte) (answer string, replayed bool, err error) {
 	g, err := s.Gateways().Create(once(account, key, request), account, newGateway(key))
-	if happened := (*store.ReplayError)(nil); errors.As(err, &happened) {
+	if happened := (*collection.ReplayError)(nil); errors.As(err, &happened) {
 		return string(happened.Answer.Body), true, nil
 	}
 	return g.Name + " " + g.ID.String(), false, err
@@ -90,14 +90,14 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 		for i, o := range outcomes {
 			key, request := tries[i]/2, tries[i]%2
 			switch {
-			case request != requests[key] && !errors.Is(o.err, store.ErrKeyReused):
+			case request != requests[key] && !errors.Is(o.err, collection.ErrKeyReused):
 				t.Fatalf("another request with key %d: %q, %v", key, o.answer, o.err)
 			case request == requests[key] && (o.err != nil || o.answer != answers[key]):
 				t.Fatalf("key %d: %q, %v; its answer is %q", key, o.answer, o.err, answers[key])
 			}
 		}
 		made += len(answers)
-		page, err := s.Gateways().List(context.Background(), account.ID, store.Query{Number: 1, Size: 1})
+		page, err := s.Gateways().List(context.Background(), account.ID, collection.Query{Number: 1, Size: 1})
 		if err != nil || page.Total != made {
 			t.Fatalf("%d gateways, want %d: %v", page.Total, made, err)
 		}
@@ -118,12 +118,12 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	account, _, err := s.EnsureFirst(ctx)
 	check(t, err)
 	failing := once(account.ID, "k", 0)
-	store.OriginOf(failing).Idempotency.Render = func(any) (store.Answer, error) { panic("render") }
+	collection.OriginOf(failing).Idempotency.Render = func(any) (collection.Answer, error) { panic("render") }
 	if _, err := s.Gateways().Create(failing, account.ID, newGateway("panics")); err == nil {
 		t.Error("a write whose answer cannot be made has succeeded")
 	}
 	dry := once(account.ID, "k", 0)
-	store.OriginOf(dry).DryRun = true
+	collection.OriginOf(dry).DryRun = true
 	if g, err := s.Gateways().Create(dry, account.ID, newGateway("dry")); err != nil || g.ID == 0 {
 		t.Errorf("dry run: %+v, %v", g, err)
 	}
@@ -148,8 +148,8 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	now = now.Add(time.Second)
 	ticks <- now
 	ticks <- now // the first one has been dealt with when the second is taken
-	if _, err := s.Answered(ctx, store.OriginOf(once(account.ID, "k", 0)).Idempotency); !errors.Is(err,
-		store.ErrNotFound) {
+	if _, err := s.Answered(ctx, collection.OriginOf(once(account.ID, "k", 0)).Idempotency); !errors.Is(err,
+		collection.ErrNotFound) {
 		t.Errorf("after a day the answer is still there: %v", err)
 	}
 	if _, replayed, err := createOnce(s, account.ID, "k", 1); err != nil || replayed {
@@ -184,7 +184,7 @@ func TestPutKeyAfterRotation(t *testing.T) {
 	}
 	_, err = s.Keys().Update(ctx, account.ID, k.ID,
 		func(k store.Key) (store.Key, error) { k.Hash = [32]byte{3}; return k, nil })
-	if !errors.Is(err, store.ErrDuplicate) {
+	if !errors.Is(err, collection.ErrDuplicate) {
 		t.Errorf("two keys with one hash: %v", err)
 	}
 }
@@ -232,7 +232,7 @@ func TestIdempotencySurvivesKill(t *testing.T) {
 		check(t, err)
 		gateways := map[string]string{}
 		for number, read := 1, -1; read != 0; number++ {
-			page, err := s.Gateways().List(t.Context(), account.ID, store.Query{Number: number, Size: 5000})
+			page, err := s.Gateways().List(t.Context(), account.ID, collection.Query{Number: number, Size: 5000})
 			check(t, err)
 			read = len(page.Items)
 			for _, g := range page.Items {

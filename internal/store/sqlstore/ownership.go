@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
@@ -81,7 +82,7 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 			UNION ALL SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2`,
 			int64(ip.AccountID), int64(ip.ConnectionID)).Scan(&profile, &mine)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: ip.ConnectionID.String()}
+			return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: ip.ConnectionID.String()}
 		}
 		if err != nil {
 			return err
@@ -106,7 +107,7 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 				return err
 			}
 			if !sharedWith(&a, ip.IPAddress) {
-				return &store.ReferenceError{Err: store.ErrTaken, Field: "/ip_address", Other: ip.IPAddress.String()}
+				return &collection.ReferenceError{Err: store.ErrTaken, Field: "/ip_address", Other: ip.IPAddress.String()}
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 			AND theirs.connection_id <> $3 AND COALESCE(c.profile_id, f.profile_id) <> 0 AND `+theirs+` = $4`,
 			int64(ip.AccountID), ip.IPAddress.String(), int64(ip.ConnectionID), mine)
 		if err == nil && taken {
-			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer,
+			err = &collection.ReferenceError{Err: collection.ErrDuplicate, Field: pointer,
 				Other: "another connection with the same address, and no other tech_prefix or token"}
 		}
 		if err != nil {
@@ -153,7 +154,7 @@ func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.I
 		AND ($2 = '' OR `+theirs+` = '' OR `+theirs+` = $2) AND `+condition,
 		ip.AccountID, append([]any{mine}, args...)...)
 	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: ip.IPAddress.String()}
+		err = &collection.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: ip.IPAddress.String()}
 	}
 	return err
 }
@@ -205,7 +206,7 @@ func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 		"SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
 		int64(f.AccountID), int64(f.ConnectionID)).Scan(&profile, &mine)
 	if errors.Is(err, sql.ErrNoRows) {
-		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
+		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
 	}
 	if err == nil {
 		err = tx.QueryRowContext(ctx, "SELECT fqdn FROM fqdns WHERE account_id = $1 AND id = $2",
@@ -226,7 +227,7 @@ func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 				return err
 			}
 			if !slices.Contains(a.SharedSources, f.Name()) {
-				return &store.ReferenceError{Err: store.ErrTaken, Field: "/fqdn", Other: f.Name()}
+				return &collection.ReferenceError{Err: store.ErrTaken, Field: "/fqdn", Other: f.Name()}
 			}
 		}
 	}
@@ -242,7 +243,7 @@ func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profil
 			AND theirs.connection_id <> $3 AND c.profile_id <> 0 AND c.discriminator = $4`,
 			int64(f.AccountID), f.Name(), int64(f.ConnectionID), mine)
 		if err == nil && taken {
-			err = &store.ReferenceError{Err: store.ErrDuplicate, Field: pointer,
+			err = &collection.ReferenceError{Err: collection.ErrDuplicate, Field: pointer,
 				Other: "another connection with the same domain name, and no other tech_prefix or token"}
 		}
 		if err != nil {
@@ -253,7 +254,7 @@ func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profil
 		AND ($2 = '' OR c.discriminator = '' OR c.discriminator = $2) AND theirs.fqdn = $3`,
 		f.AccountID, mine, f.Name())
 	if err == nil && taken {
-		err = &store.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: f.Name()}
+		err = &collection.ReferenceError{Err: store.ErrIndistinct, Field: pointer, Other: f.Name()}
 	}
 	return err
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -110,7 +110,7 @@ func TestPausedProcess(t *testing.T) {
 func allRecords(t *testing.T, s *sqlstore.Store, account id.ID) (records []*record.Call) {
 	t.Helper()
 	for number := 1; ; number++ {
-		page, err := s.ListRecords(t.Context(), account, store.Query{Number: number, Size: 5000})
+		page, err := s.ListRecords(t.Context(), account, collection.Query{Number: number, Size: 5000})
 		check(t, err)
 		if len(page.Items) == 0 {
 			return records

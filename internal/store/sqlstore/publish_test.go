@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -138,7 +139,7 @@ func TestCallsAreToldOf(t *testing.T) {
 			t.Errorf("%s: connection %s, want %s", got[i].Type, got[i].Connection, f.phone)
 		}
 	}
-	page, err := f.Webhooks().Deliveries(t.Context(), f.account, store.Query{Size: 10})
+	page, err := f.Webhooks().Deliveries(t.Context(), f.account, collection.Query{Size: 10})
 	if err != nil || page.Total != 8 { // the second endpoint wants call.ended alone
 		t.Errorf("%d deliveries, %v; want 8", page.Total, err)
 	}
@@ -295,7 +296,7 @@ func TestConnectionsOwnWebhook(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	page, err := f.Webhooks().Deliveries(t.Context(), f.account,
-		store.Query{Size: 10, Filters: []store.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
+		collection.Query{Size: 10, Filters: []collection.Filter{{Field: "endpoint_id", Value: f.phone.String()}}})
 	if err != nil || page.Total != len(all) {
 		t.Errorf("%d deliveries to the connection, %v", page.Total, err)
 	}
@@ -334,7 +335,7 @@ func TestFullQueueRefusesAndCounts(t *testing.T) {
 	if got, err := f.Webhooks().Queue(ctx, f.account); err != nil || got != want {
 		t.Errorf("queue %+v, %v; want %+v", got, err, want)
 	}
-	if _, err := f.Webhooks().Replay(ctx, noon, f.account, first[0]); !errors.Is(err, store.ErrBusy) {
+	if _, err := f.Webhooks().Replay(ctx, noon, f.account, first[0]); !errors.Is(err, collection.ErrBusy) {
 		t.Errorf("replay into a full queue: %v", err)
 	}
 	claimed, _, err := f.Webhooks().Claim(ctx, noon, webhook.ClaimLimits{Lease: time.Minute, Total: 1, PerEndpoint: 1})
@@ -404,7 +405,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("queue %+v, %v; want the 10 young ones", q, err)
 	}
 	page, err := f.Webhooks().Deliveries(ctx, f.account,
-		store.Query{Size: 100, Sort: []store.Order{{Field: "created_at"}}})
+		collection.Query{Size: 100, Sort: []collection.Order{{Field: "created_at"}}})
 	check(t, err)
 	for _, d := range page.Items {
 		if d.EndpointID != kept.ID || !d.CreatedAt.Equal(young) {

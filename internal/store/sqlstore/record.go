@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -52,9 +52,9 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 }
 
 // ListRecords implements store.Calls.
-func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (store.Page[*record.Call], error) {
+func (s *Store) ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error) {
 	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: s.countRecords}
-	page := store.Page[*record.Call]{Items: []*record.Call{}}
+	page := collection.Page[*record.Call]{Items: []*record.Call{}}
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := table.Records.Scan(rows.Scan)
@@ -67,7 +67,7 @@ func (s *Store) ListRecords(ctx context.Context, account id.ID, q store.Query) (
 		return table.AddSlices(ctx, tx, page.Items)
 	})
 	if err != nil {
-		return store.Page[*record.Call]{}, fmt.Errorf("list call records: %w", table.Unavailable(err))
+		return collection.Page[*record.Call]{}, fmt.Errorf("list call records: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
@@ -102,10 +103,10 @@ func readRecording(ctx context.Context, q table.Querier, account id.ID, recordin
 
 // ListRecordings implements store.Recordings.
 func (s *Store) ListRecordings(ctx context.Context, account id.ID,
-	q store.Query) (store.Page[record.Recording], error) {
+	q collection.Query) (collection.Page[record.Recording], error) {
 	l := listing.Table{Name: "recordings", Columns: recordingColumns, Fields: recordingFields}
-	q.Filters = append(slices.Clip(q.Filters), store.Filter{Field: "removed_at", Op: store.Equal, Value: int64(0)})
-	page := store.Page[record.Recording]{Items: []record.Recording{}}
+	q.Filters = append(slices.Clip(q.Filters), collection.Filter{Field: "removed_at", Op: collection.Equal, Value: int64(0)})
+	page := collection.Page[record.Recording]{Items: []record.Recording{}}
 	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecording(rows.Scan)
@@ -115,7 +116,7 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 		return err
 	})
 	if err != nil {
-		return store.Page[record.Recording]{}, fmt.Errorf("list recordings: %w", table.Unavailable(err))
+		return collection.Page[record.Recording]{}, fmt.Errorf("list recordings: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -165,12 +166,12 @@ func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uu
 	var r record.Recording
 	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
 		if r, err = readRecording(ctx, tx, account, recording); errors.Is(err, sql.ErrNoRows) {
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		} else if err != nil {
 			return err
 		}
-		if !store.OriginOf(ctx).Allows(1) { // a recording never changes
-			return &store.VersionError{Current: r}
+		if !collection.OriginOf(ctx).Allows(1) { // a recording never changes
+			return &collection.VersionError{Current: r}
 		}
 		return tx.removeRecording(ctx, &r)
 	})
@@ -278,7 +279,7 @@ func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 			return err
 		}
 		if changed, err := result.RowsAffected(); err != nil || changed == 0 {
-			return errors.Join(err, store.ErrNotFound)
+			return errors.Join(err, collection.ErrNotFound)
 		}
 		return nil
 	})

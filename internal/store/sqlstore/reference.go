@@ -3,10 +3,10 @@ package sqlstore
 import (
 	"context"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/secret"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -14,7 +14,7 @@ import (
 func refer(ctx context.Context, tx *txn, name string, account id.ID, key any, pointer, text string) error {
 	found, err := table.Exists(ctx, tx, "SELECT 1 FROM "+name+" WHERE account_id = $1 AND id = $2", int64(account), key)
 	if err == nil && !found {
-		err = &store.ReferenceError{Err: store.ErrNoReference, Field: pointer, Other: text}
+		err = &collection.ReferenceError{Err: collection.ErrNoReference, Field: pointer, Other: text}
 	}
 	return err
 }
@@ -31,7 +31,7 @@ func referID(ctx context.Context, tx *txn, name string, account, key id.ID, poin
 func unused(ctx context.Context, tx *txn, user, text string, args ...any) error {
 	used, err := table.Exists(ctx, tx, text, args...)
 	if err == nil && used {
-		err = &store.ReferenceError{Err: store.ErrInUse, Field: "/", Other: user}
+		err = &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: user}
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
@@ -92,8 +93,8 @@ var metrics = map[string]string{
 
 // UsageReport implements store.Reports.
 func (s *Store) UsageReport(ctx context.Context, account id.ID,
-	q store.ReportQuery) (store.Page[store.ReportRow], error) {
-	page := store.Page[store.ReportRow]{Items: []store.ReportRow{}}
+	q store.ReportQuery) (collection.Page[store.ReportRow], error) {
+	page := collection.Page[store.ReportRow]{Items: []store.ReportRow{}}
 	grouped, args, err := s.groupText(account, &q)
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
@@ -115,7 +116,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 		}, text, args...)
 	})
 	if err != nil {
-		return store.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", table.Unavailable(err))
+		return collection.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", table.Unavailable(err))
 	}
 	return page, nil
 }
@@ -124,14 +125,14 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 // get into the text; every value is an argument.
 func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > listing.MaxPageSize {
-		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", store.ErrBadValue,
+		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", collection.ErrBadValue,
 			listing.MaxPageSize)
 	}
 	var columns, groups []string
 	for i, name := range q.Dimensions {
 		d, ok := dimensions[name]
 		if !ok || slices.Contains(q.Dimensions[:i], name) {
-			return "", nil, fmt.Errorf("group by %.40q: %w", name, store.ErrUnknownField)
+			return "", nil, fmt.Errorf("group by %.40q: %w", name, collection.ErrUnknownField)
 		}
 		columns = append(columns, d.expression+" AS "+name)
 		groups = append(groups, fmt.Sprint(i+1))
@@ -139,14 +140,14 @@ func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, e
 	for i, name := range q.Metrics {
 		expression, ok := metrics[name]
 		if !ok || slices.Contains(q.Metrics[:i], name) {
-			return "", nil, fmt.Errorf("add up %.40q: %w", name, store.ErrUnknownField)
+			return "", nil, fmt.Errorf("add up %.40q: %w", name, collection.ErrUnknownField)
 		}
 		columns = append(columns, expression+" AS metric_"+name)
 	}
 	l := listing.Table{Name: "call_records", Fields: recordFields}
 	filters := append(slices.Clone(q.Filters),
-		store.Filter{Field: "started_at", Op: store.AtLeast, Value: q.FromMicros},
-		store.Filter{Field: "started_at", Op: store.Below, Value: q.ToMicros})
+		collection.Filter{Field: "started_at", Op: collection.AtLeast, Value: q.FromMicros},
+		collection.Filter{Field: "started_at", Op: collection.Below, Value: q.ToMicros})
 	where, args, err := l.Where(account, filters)
 	if err != nil {
 		return "", nil, err
@@ -168,7 +169,7 @@ func reportOrder(q *store.ReportQuery) (string, error) {
 		if place == 0 {
 			place = slices.Index(q.Metrics, o.Field) + 1
 			if place == 0 {
-				return "", fmt.Errorf("sort by %.40q: %w", o.Field, store.ErrUnknownField)
+				return "", fmt.Errorf("sort by %.40q: %w", o.Field, collection.ErrUnknownField)
 			}
 			place += len(q.Dimensions)
 		}

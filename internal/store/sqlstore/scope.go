@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
@@ -214,8 +215,8 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 }
 
 // ListHolds implements store.Spending.
-func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (store.Page[store.HeldScope], error) {
-	page := store.Page[store.HeldScope]{Items: []store.HeldScope{}}
+func (s *Store) ListHolds(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.HeldScope], error) {
+	page := collection.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
 	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
@@ -230,7 +231,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q store.Query) (st
 			int64(account), int64(today), q.Size, skip)
 	})
 	if err != nil {
-		return store.Page[store.HeldScope]{}, fmt.Errorf("list spend holds: %w", table.Unavailable(err))
+		return collection.Page[store.HeldScope]{}, fmt.Errorf("list spend holds: %w", table.Unavailable(err))
 	}
 	return page, nil
 }

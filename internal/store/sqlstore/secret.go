@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -39,7 +39,7 @@ func gatewaySecrets(g *routing.Gateway) []secretText {
 }
 
 // place is where a secret belongs; it opens nowhere else.
-func (n *noun[T, K]) place(h *resource.Head[K], field string) string {
+func (n *noun[T, K]) place(h *collection.Head[K], field string) string {
 	return fmt.Sprintf("%s/%d/%v/%s", n.table, int64(h.AccountID), h.ID, field)
 }
 
@@ -52,7 +52,7 @@ func (n *noun[T, K]) sealed(object *T) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, _ := resource.HeadOf[K](&mine)
+	h, _ := collection.HeadOf[K](&mine)
 	for _, s := range n.secrets(&mine) {
 		if s.value != nil && *s.value != "" {
 			*s.value = n.vault.Seal(n.place(h, s.field), *s.value)
@@ -66,7 +66,7 @@ func (n *noun[T, K]) unseal(object *T) error {
 	if n.secrets == nil {
 		return nil
 	}
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	for _, s := range n.secrets(object) {
 		if s.value == nil {
 			continue

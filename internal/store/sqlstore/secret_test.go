@@ -13,12 +13,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -134,13 +134,13 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 
 func wantKept(t *testing.T, s *sqlstore.Store, account id.ID) {
 	t.Helper()
-	phones, err := s.CredentialConnections().List(t.Context(), account, store.Query{Number: 1, Size: 5})
+	phones, err := s.CredentialConnections().List(t.Context(), account, collection.Query{Number: 1, Size: 5})
 	check(t, err)
-	pbxs, err := s.IPConnections().List(t.Context(), account, store.Query{Number: 1, Size: 5})
+	pbxs, err := s.IPConnections().List(t.Context(), account, collection.Query{Number: 1, Size: 5})
 	check(t, err)
-	names, err := s.FQDNConnections().List(t.Context(), account, store.Query{Number: 1, Size: 5})
+	names, err := s.FQDNConnections().List(t.Context(), account, collection.Query{Number: 1, Size: 5})
 	check(t, err)
-	carriers, err := s.Gateways().List(t.Context(), account, store.Query{Number: 1, Size: 5})
+	carriers, err := s.Gateways().List(t.Context(), account, collection.Query{Number: 1, Size: 5})
 	check(t, err)
 	got := []string{phones.Items[0].Password, *pbxs.Items[0].Outbound.IPAuthenticationToken, *names.Items[0].Password,
 		*names.Items[0].Outbound.IPAuthenticationToken, *carriers.Items[0].Password}
@@ -209,12 +209,12 @@ func TestForgottenPasswords(t *testing.T) {
 	}
 	account, _, err := s.EnsureFirst(t.Context())
 	check(t, err)
-	names, err := s.FQDNConnections().List(t.Context(), account.ID, store.Query{Number: 1, Size: 5})
+	names, err := s.FQDNConnections().List(t.Context(), account.ID, collection.Query{Number: 1, Size: 5})
 	check(t, err)
 	if got := *names.Items[0].Password; !connection.IsHashed(got) || strings.Contains(got, "Secret") {
 		t.Errorf("that of an FQDN connection is kept as %q", got)
 	}
-	phones, err := s.CredentialConnections().List(t.Context(), account.ID, store.Query{Number: 1, Size: 5})
+	phones, err := s.CredentialConnections().List(t.Context(), account.ID, collection.Query{Number: 1, Size: 5})
 	check(t, err)
 	if got := phones.Items[0].Password; !connection.IsHashed(got) || strings.Contains(got, "Secret") {
 		t.Errorf("kept as %q", got)

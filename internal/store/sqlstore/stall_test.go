@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/collection"
 )
 
 // stallingProxy stands between a node and the server, and can hold back all that
@@ -131,12 +131,12 @@ func TestStalled(t *testing.T) {
 		answered <- err
 	}()
 	do(t, other, other.reserve(connectionID))
-	if err := <-answered; !errors.Is(err, store.ErrUnavailable) || time.Since(began) > answerLimit {
+	if err := <-answered; !errors.Is(err, collection.ErrUnavailable) || time.Since(began) > answerLimit {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 	proxy.release()
 	// A group that began before the cut was found out may still fail.
-	for err := store.ErrUnavailable; errors.Is(err, store.ErrUnavailable); {
+	for err := collection.ErrUnavailable; errors.Is(err, collection.ErrUnavailable); {
 		_, err = cut.Do(context.Background(), cut.reserve(connectionID))
 		if time.Since(began) > 30*time.Second {
 			t.Fatalf("it does not work again: %v", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/test/postgres"
 )
@@ -35,13 +36,13 @@ func TestStandbyPromoted(t *testing.T) {
 	l := startLoad(t, connectionID, a, b)
 	l.await(t, 1000)
 	check(t, primary.Stop(syscall.SIGQUIT))
-	if _, err := a.Do(context.Background(), admission.Expire{}); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := a.Do(context.Background(), admission.Expire{}); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("without a primary: %v", err) // the standby does not do for one
 	}
 	check(t, standby.Promote())
 	promoted := time.Now()
 	for _, node := range []store.Ledger{a, b} {
-		for err := store.ErrUnavailable; errors.Is(err, store.ErrUnavailable); {
+		for err := collection.ErrUnavailable; errors.Is(err, collection.ErrUnavailable); {
 			_, err = node.Do(context.Background(), admission.Reserve{Call: admission.Call{
 				ID: uuid.Must(uuid.NewV7()), Connection: connectionID, From: "+12125550100", To: "+12125550199"}})
 			if time.Since(promoted) > 30*time.Second {

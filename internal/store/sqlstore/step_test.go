@@ -11,9 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 )
 
@@ -50,7 +50,7 @@ func TestTimeOfDayIsSetForward(t *testing.T) {
 	}
 	set.Store(int64(time.Hour))
 	fail.Store(true)
-	if _, err := s.Do(ctx, admission.Expire{}); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := s.Do(ctx, admission.Expire{}); !errors.Is(err, collection.ErrUnavailable) {
 		t.Fatalf("a commit that fails: %v", err)
 	}
 	do(t, s, admission.Expire{})

@@ -33,6 +33,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -386,31 +387,31 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 }
 
 // Profiles is one of Collections.
-func (s *Store) Profiles() store.Collection[profile.Profile, id.ID] {
-	return &collection[profile.Profile, id.ID]{store: s, noun: profileNoun()}
+func (s *Store) Profiles() collection.Of[profile.Profile, id.ID] {
+	return &documents[profile.Profile, id.ID]{store: s, noun: profileNoun()}
 }
 
 // IPConnections is one of Collections.
-func (s *Store) IPConnections() store.Collection[connection.IPConnection, id.ID] {
-	return &collection[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(s.config.Vault)}
+func (s *Store) IPConnections() collection.Of[connection.IPConnection, id.ID] {
+	return &documents[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(s.config.Vault)}
 }
 
 // CredentialConnections is one of Collections.
-func (s *Store) CredentialConnections() store.Collection[connection.CredentialConnection, id.ID] {
-	return &collection[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(s.config.Vault)}
+func (s *Store) CredentialConnections() collection.Of[connection.CredentialConnection, id.ID] {
+	return &documents[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(s.config.Vault)}
 }
 
 // IPs is one of Collections.
-func (s *Store) IPs() store.Collection[connection.IP, id.ID] {
-	return &collection[connection.IP, id.ID]{store: s, noun: ipNoun()}
+func (s *Store) IPs() collection.Of[connection.IP, id.ID] {
+	return &documents[connection.IP, id.ID]{store: s, noun: ipNoun()}
 }
 
 // Gateways is one of Collections.
-func (s *Store) Gateways() store.Collection[routing.Gateway, id.ID] {
-	return &collection[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(s.config.Vault)}
+func (s *Store) Gateways() collection.Of[routing.Gateway, id.ID] {
+	return &documents[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(s.config.Vault)}
 }
 
 // BillingGroups is one of Collections.
-func (s *Store) BillingGroups() store.Collection[store.BillingGroup, uuid.UUID] {
-	return &collection[store.BillingGroup, uuid.UUID]{store: s, noun: billingGroupNoun()}
+func (s *Store) BillingGroups() collection.Of[store.BillingGroup, uuid.UUID] {
+	return &documents[store.BillingGroup, uuid.UUID]{store: s, noun: billingGroupNoun()}
 }

@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -43,7 +43,7 @@ func dropTags(ctx context.Context, tx *txn, p *profile.Profile) error {
 // Tags implements store.Reports.
 func (s *Store) Tags(ctx context.Context, account id.ID, start string) ([]string, error) {
 	if len(start) > listing.MaxTextBytes {
-		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", store.ErrBadValue, listing.MaxTextBytes)
+		return nil, fmt.Errorf("list tags: %w: a text of over %d bytes", collection.ErrBadValue, listing.MaxTextBytes)
 	}
 	tags := []string{}
 	err := s.list(ctx, account, func(rows *sql.Rows) error {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -109,7 +109,7 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 			}
 			return tx.ApplyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
 		})
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // deleted meanwhile
+		if err != nil && !errors.Is(err, collection.ErrNotFound) { // deleted meanwhile
 			return err
 		}
 	}

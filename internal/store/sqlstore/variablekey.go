@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -34,7 +35,7 @@ type VariableKey struct {
 // variable named it is never retired.
 func (s *Store) SetVariableKey(ctx context.Context, k store.Key) (VariableKey, error) {
 	var did VariableKey
-	ctx = store.WithOrigin(ctx, &store.Origin{Reason: "TOLLGATE_API_KEY names another key"})
+	ctx = collection.WithOrigin(ctx, &collection.Origin{Reason: "TOLLGATE_API_KEY names another key"})
 	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
 		did = VariableKey{}
 		present, err := findKey(ctx, tx, k.Hash)

@@ -32,7 +32,7 @@ func TestVariableKey(t *testing.T) {
 				t.Errorf("start with %s: %+v, %v", text, did, err)
 			}
 			page, err := s.Keys().List(t.Context(), account.ID,
-				store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "name"}}})
+				collection.Query{Number: 1, Size: 50, Sort: []collection.Order{{Field: "name"}}})
 			check(t, err)
 			var names []string
 			for _, k := range page.Items {
@@ -53,7 +53,7 @@ func TestVariableKey(t *testing.T) {
 		start("a", sqlstore.VariableTaken, "a", "own")
 		start("a", sqlstore.VariableTaken, "a", "own")
 		start("b", sqlstore.VariableTaken, "b", "own") // a was retired
-		if _, err := s.KeyByHash(t.Context(), sha256.Sum256([]byte("a"))); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.KeyByHash(t.Context(), sha256.Sum256([]byte("a"))); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("the key of before: %v", err)
 		}
 		// A node that still has the old value neither brings it back nor takes the new one away.
@@ -82,12 +82,12 @@ func TestVariableKey(t *testing.T) {
 		tenant, err := s.CreateTenant(t.Context(), store.Account{Name: "tenant", Active: true},
 			store.Key{Name: "theirs", Hash: sha256.Sum256([]byte("theirs"))})
 		check(t, err)
-		if _, err := s.SetVariableKey(t.Context(), keyOf("theirs")); !errors.Is(err, store.ErrDuplicate) {
+		if _, err := s.SetVariableKey(t.Context(), keyOf("theirs")); !errors.Is(err, collection.ErrDuplicate) {
 			t.Errorf("a key of account %s: %v", tenant.Account.ID, err)
 		}
 		start("e", sqlstore.VariableTaken, "e")
 		page, err := s.ListAudit(t.Context(), account.ID,
-			store.Query{Number: 1, Size: 50, Sort: []store.Order{{Field: "sequence"}}})
+			collection.Query{Number: 1, Size: 50, Sort: []collection.Order{{Field: "sequence"}}})
 		check(t, err)
 		deleted := 0
 		for _, e := range page.Items {

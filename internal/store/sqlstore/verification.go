@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
@@ -23,8 +23,8 @@ import (
 )
 
 // VerifiedNumbers is one of Collections.
-func (s *Store) VerifiedNumbers() store.Collection[verification.Number, id.ID] {
-	return &collection[verification.Number, id.ID]{store: s, noun: verifiedNoun()}
+func (s *Store) VerifiedNumbers() collection.Of[verification.Number, id.ID] {
+	return &documents[verification.Number, id.ID]{store: s, noun: verifiedNoun()}
 }
 
 func verifiedNoun() *noun[verification.Number, id.ID] {
@@ -108,7 +108,7 @@ func (s *Store) BeginVerification(ctx context.Context, account id.ID, number e16
 // succeed puts the next version of an object that was read in this transaction in its
 // place.
 func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, next *T) (saved T, err error) {
-	h, times := resource.HeadOf[K](next)
+	h, times := collection.HeadOf[K](next)
 	h.Version, times.UpdatedAt = versionOf[K](current)+1, s.now()
 	if saved, err = n.copy(next); err != nil {
 		return saved, err
@@ -188,17 +188,17 @@ func (s *Store) matches(n *verification.Number, code string) bool {
 // TryCode implements store.Verifications.
 func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, code string) (tried verification.Number,
 	outcome verification.Outcome, err error) {
-	if origin := store.OriginOf(ctx); origin != nil {
+	if origin := collection.OriginOf(ctx); origin != nil {
 		// A try counts, on whatever terms it was made.
 		plain := *origin
 		plain.DryRun, plain.Idempotency, plain.Versions = false, nil, nil
-		ctx = store.WithOrigin(ctx, &plain)
+		ctx = collection.WithOrigin(ctx, &plain)
 	}
 	err = s.writeIn(ctx, account, func(tx *txn) error {
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		case err != nil:
 			return err
 		}
@@ -223,13 +223,13 @@ func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number,
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return store.ErrNotFound
+			return collection.ErrNotFound
 		case err != nil:
 			return err
-		case !store.OriginOf(ctx).Allows(current.Version):
-			return &store.VersionError{Current: current}
+		case !collection.OriginOf(ctx).Allows(current.Version):
+			return &collection.VersionError{Current: current}
 		case !s.matches(&current, code):
-			return store.ErrNotFound // another code has taken its place
+			return collection.ErrNotFound // another code has taken its place
 		}
 		next := current
 		next.VerifiedAt = new(s.now())

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	resource "github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -16,8 +16,8 @@ import (
 )
 
 // WebhookEndpoints is one of Collections.
-func (s *Store) WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID] {
-	return &collection[webhook.Endpoint, id.ID]{store: s, noun: webhookEndpointNoun()}
+func (s *Store) WebhookEndpoints() collection.Of[webhook.Endpoint, id.ID] {
+	return &documents[webhook.Endpoint, id.ID]{store: s, noun: webhookEndpointNoun()}
 }
 
 // webhookEndpointNoun describes the endpoints that have a resource of their own.
@@ -45,7 +45,7 @@ func checkWebhookEndpoint(_ context.Context, tx *txn, e *webhook.Endpoint) error
 		return nil
 	}
 	if c := tx.Snapshot.Connection(e.ConnectionID); c == nil || c.Account != e.AccountID {
-		return &store.ReferenceError{Err: store.ErrNoReference, Field: "/connection_id", Other: e.ConnectionID.String()}
+		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: e.ConnectionID.String()}
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (ch
 // announce tells of a change of an object. The record types of the API are the
 // names of the nouns, as in outbound_voice_profile.
 func (n *noun[T, K]) announce(ctx context.Context, tx *txn, object *T, action string) error {
-	h, _ := resource.HeadOf[K](object)
+	h, _ := collection.HeadOf[K](object)
 	return tx.announce(ctx, webhook.Change{
 		Account: h.AccountID, ResourceType: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"),
 		ResourceID: fmt.Sprint(h.ID), Action: action, Version: h.Version,

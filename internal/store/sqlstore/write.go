@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -44,8 +44,8 @@ func (s *Store) writeIn(ctx context.Context, account id.ID, f func(*txn) error) 
 	if errors.Is(err, errDryRun) {
 		return nil
 	}
-	if isFailure(err) && !errors.Is(err, store.ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	if isFailure(err) && !errors.Is(err, collection.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", collection.ErrUnavailable, err)
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -22,7 +23,6 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -139,7 +139,7 @@ func (f *fixture) commit(group ...*ledger.Work) {
 func (f *fixture) readBack(t *testing.T) {
 	t.Helper()
 	f.fail.Store(true)
-	if err := f.Store.write(t.Context(), func(*txn) error { return nil }); !errors.Is(err, store.ErrUnavailable) {
+	if err := f.Store.write(t.Context(), func(*txn) error { return nil }); !errors.Is(err, collection.ErrUnavailable) {
 		t.Fatalf("a commit that fails: %v", err)
 	}
 }
@@ -254,7 +254,7 @@ func TestWholeCallInOneGroup(t *testing.T) {
 		t.Error("the repeats have records of their own")
 	}
 	f.fold(t)
-	page, err := f.ListRecords(context.Background(), f.account, store.Query{Size: 10})
+	page, err := f.ListRecords(context.Background(), f.account, collection.Query{Size: 10})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records, %v", page.Total, err)
 	}
@@ -276,7 +276,7 @@ func TestUnreadable(t *testing.T) {
 	f.commit(f.reserve(&lost))
 	f.commit(f.reserve(&refused))
 	for _, o := range []outcome{lost, refused} {
-		if !errors.Is(o.err, store.ErrUnavailable) || o.result.Decision.Allow {
+		if !errors.Is(o.err, collection.ErrUnavailable) || o.result.Decision.Allow {
 			t.Errorf("without its tables: %+v", o)
 		}
 	}

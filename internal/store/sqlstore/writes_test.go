@@ -53,11 +53,11 @@ func newProfile(name string) profile.Profile {
 }
 
 // keyed is an origin with an idempotency key.
-func keyed(account id.ID, key string, request byte) *store.Origin {
-	return &store.Origin{KeyName: "tester", Idempotency: &store.Idempotency{
+func keyed(account id.ID, key string, request byte) *collection.Origin {
+	return &collection.Origin{KeyName: "tester", Idempotency: &collection.Idempotency{
 		Account: account, Key: key, Request: [32]byte{request},
-		Render: func(object any) (store.Answer, error) {
-			return store.Answer{Status: 201, ETag: `"1"`, Body: fmt.Appendf(nil, "%T", object)}, nil
+		Render: func(object any) (collection.Answer, error) {
+			return collection.Answer{Status: 201, ETag: `"1"`, Body: fmt.Appendf(nil, "%T", object)}, nil
 		},
 	}}
 }
@@ -70,12 +70,12 @@ func TestIdempotency(t *testing.T) {
 		check(t, err)
 		for i, target := range []id.ID{account, tenant.Account.ID} {
 			origin := keyed(account, fmt.Sprint("key ", i), 1)
-			ctx := store.WithOrigin(t.Context(), origin)
+			ctx := collection.WithOrigin(t.Context(), origin)
 			_, err := s.Profiles().Create(ctx, target, newProfile("once"))
 			check(t, err)
 			_, err = s.Profiles().Create(ctx, target, newProfile("once"))
-			want := store.Answer{Status: 201, ETag: `"1"`, Body: []byte("profile.Profile")}
-			if replay := (*store.ReplayError)(nil); !errors.As(err, &replay) {
+			want := collection.Answer{Status: 201, ETag: `"1"`, Body: []byte("profile.Profile")}
+			if replay := (*collection.ReplayError)(nil); !errors.As(err, &replay) {
 				t.Errorf("the second time: %v", err)
 			} else if diff := cmp.Diff(want, replay.Answer); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
@@ -84,16 +84,16 @@ func TestIdempotency(t *testing.T) {
 			if diff := cmp.Diff(want, kept); err != nil || diff != "" {
 				t.Errorf("%v, kept answer (-want +got):\n%s", err, diff)
 			}
-			other := store.WithOrigin(t.Context(), keyed(account, fmt.Sprint("key ", i), 2))
-			if _, err := s.Profiles().Create(other, target, newProfile("other")); !errors.Is(err, store.ErrKeyReused) {
+			other := collection.WithOrigin(t.Context(), keyed(account, fmt.Sprint("key ", i), 2))
+			if _, err := s.Profiles().Create(other, target, newProfile("other")); !errors.Is(err, collection.ErrKeyReused) {
 				t.Errorf("another request with the key: %v", err)
 			}
-			if page, err := s.Profiles().List(t.Context(), target, store.Query{Size: 10}); err != nil || page.Total != 1 {
+			if page, err := s.Profiles().List(t.Context(), target, collection.Query{Size: 10}); err != nil || page.Total != 1 {
 				t.Errorf("%d profiles, %v; want 1", page.Total, err)
 			}
 		}
 		foreign := keyed(tenant.Account.ID, "key 0", 1)
-		if _, err := s.Answered(t.Context(), foreign.Idempotency); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Answered(t.Context(), foreign.Idempotency); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("the answer to another account's key: %v", err)
 		}
 	})
@@ -103,17 +103,17 @@ func TestIdempotency(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	onEach(t, func(t *testing.T, s *sqlstore.Store, account id.ID) {
 		audit := func() int {
-			page, err := s.ListAudit(t.Context(), account, store.Query{Size: 10})
+			page, err := s.ListAudit(t.Context(), account, collection.Query{Size: 10})
 			check(t, err)
 			return page.Total
 		}
 		before := audit()
-		dry := store.WithOrigin(t.Context(), &store.Origin{DryRun: true})
+		dry := collection.WithOrigin(t.Context(), &collection.Origin{DryRun: true})
 		p, err := s.Profiles().Create(dry, account, newProfile("dry"))
 		if err != nil || p.Name != "dry" || p.Version != 1 {
 			t.Errorf("%+v, %v", p, err)
 		}
-		if _, err := s.Profiles().Get(t.Context(), account, p.ID); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Profiles().Get(t.Context(), account, p.ID); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("what was not made: %v", err)
 		}
 		if after := audit(); after != before {
@@ -130,7 +130,7 @@ func TestDryRun(t *testing.T) {
 // TestAuditChain makes, changes and deletes, and recomputes the chain.
 func TestAuditChain(t *testing.T) {
 	onEach(t, func(t *testing.T, s *sqlstore.Store, account id.ID) {
-		ctx := store.WithOrigin(t.Context(), &store.Origin{KeyName: "tester", Reason: "a test"})
+		ctx := collection.WithOrigin(t.Context(), &collection.Origin{KeyName: "tester", Reason: "a test"})
 		p, err := s.Profiles().Create(ctx, account, newProfile("first name"))
 		check(t, err)
 		_, err = s.Profiles().Update(ctx, account, p.ID, func(p profile.Profile) (profile.Profile, error) {
@@ -146,7 +146,7 @@ func TestAuditChain(t *testing.T) {
 		if err != nil || head.Sequence != 4 { // the account comes first
 			t.Errorf("head %d, %v", head.Sequence, err)
 		}
-		page, err := s.ListAudit(t.Context(), account, store.Query{Size: 10})
+		page, err := s.ListAudit(t.Context(), account, collection.Query{Size: 10})
 		check(t, err)
 		var got []string
 		for _, e := range page.Items {
@@ -178,14 +178,14 @@ func TestKeysAndTenants(t *testing.T) {
 		tenant, err := s.CreateTenant(ctx, store.Account{Name: "tenant", Active: true},
 			store.Key{Name: "first", Hash: [32]byte{1}})
 		check(t, err)
-		var taken *store.ReferenceError
+		var taken *collection.ReferenceError
 		if _, err := s.Keys().Create(ctx, account, store.Key{Name: "same", Hash: [32]byte{1}}); !errors.As(err, &taken) ||
-			!errors.Is(err, store.ErrDuplicate) {
+			!errors.Is(err, collection.ErrDuplicate) {
 			t.Errorf("a key of another account: %v", err)
 		}
 		if _, err := s.PutKey(ctx, store.Key{Head: collection.Head[id.ID]{AccountID: account},
 			Name: "same", Hash: [32]byte{1}}); !errors.Is(err,
-			store.ErrDuplicate) {
+			collection.ErrDuplicate) {
 			t.Errorf("a key of another account put: %v", err)
 		}
 		previous := [32]byte{1}
@@ -205,13 +205,13 @@ func TestKeysAndTenants(t *testing.T) {
 		if diff := cmp.Diff(map[id.ID]time.Time{tenant.Key.ID: noon}, uses); err != nil || diff != "" {
 			t.Errorf("%v, uses (-want +got):\n%s", err, diff)
 		}
-		if page, err := s.ListAccounts(ctx, store.Query{Size: 10}); err != nil || page.Total != 2 {
+		if page, err := s.ListAccounts(ctx, collection.Query{Size: 10}); err != nil || page.Total != 2 {
 			t.Errorf("%d accounts, %v", page.Total, err)
 		}
 		p, err := s.Profiles().Create(ctx, tenant.Account.ID, newProfile("in use"))
 		check(t, err)
 		for _, used := range []id.ID{account, tenant.Account.ID} {
-			if _, err := s.DeleteAccount(ctx, used); !errors.Is(err, store.ErrInUse) {
+			if _, err := s.DeleteAccount(ctx, used); !errors.Is(err, collection.ErrInUse) {
 				t.Errorf("delete account %s: %v", used, err)
 			}
 		}
@@ -219,7 +219,7 @@ func TestKeysAndTenants(t *testing.T) {
 		check(t, err)
 		_, err = s.DeleteAccount(ctx, tenant.Account.ID)
 		check(t, err)
-		if _, err := s.KeyByHash(ctx, [32]byte{2}); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.KeyByHash(ctx, [32]byte{2}); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("a key of a deleted account: %v", err)
 		}
 		if _, err := s.VerifyAuditChain(ctx); err != nil {
@@ -244,9 +244,9 @@ func TestClusterAudit(t *testing.T) {
 	for _, n := range nodes {
 		running.Go(func() {
 			for i := range each {
-				ctx := store.WithOrigin(context.Background(), keyed(first.ID, fmt.Sprint(i), 1))
+				ctx := collection.WithOrigin(context.Background(), keyed(first.ID, fmt.Sprint(i), 1))
 				_, err := n.Profiles().Create(ctx, first.ID, newProfile(fmt.Sprint(i)))
-				if replay := (*store.ReplayError)(nil); err != nil && !errors.As(err, &replay) {
+				if replay := (*collection.ReplayError)(nil); err != nil && !errors.As(err, &replay) {
 					t.Errorf("create: %v", err)
 				}
 			}

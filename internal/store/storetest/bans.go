@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -58,7 +59,7 @@ func testBans(t *testing.T, open Opener) {
 	}
 	advance(2 * time.Hour)
 	want("192.0.2.0/24")
-	if _, err := s.DeleteBan(ctx, netip.MustParsePrefix("2001:db8::7/128")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.DeleteBan(ctx, netip.MustParsePrefix("2001:db8::7/128")); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("lifting an expired ban: %v", err)
 	}
 	if gone, err := s.DeleteBan(ctx, netip.MustParsePrefix("192.0.2.9/24")); err != nil ||
@@ -66,7 +67,7 @@ func testBans(t *testing.T, open Opener) {
 		t.Errorf("lifted %+v, %v", gone, err)
 	}
 	want()
-	if _, err := s.DeleteBan(ctx, netip.MustParsePrefix("192.0.2.0/24")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.DeleteBan(ctx, netip.MustParsePrefix("192.0.2.0/24")); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("lifting no ban: %v", err)
 	}
 }

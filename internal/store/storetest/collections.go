@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -21,7 +22,7 @@ import (
 // subject is one collection as the common tests see it: objects made from a
 // number, which is in their name or port.
 type subject[T any, K comparable] struct {
-	of     func(Store) store.Collection[T, K]
+	of     func(Store) collection.Of[T, K]
 	create func(n int) T
 	set    func(o *T, n int)
 	field  string // holds the number, and sorts by it
@@ -197,11 +198,11 @@ func (s subject[T, K]) testLife(t *testing.T, b *bed, account id.ID) {
 		"Delete": errOf(c.Delete(ctx, account, *key)),
 		"Update": errOf(c.Update(ctx, account, *key, func(o T) (T, error) { return o, nil })),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s after Delete: %v", what, err)
 		}
 	}
-	if err := errOf(c.Create(ctx, 12345, s.create(1))); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(c.Create(ctx, 12345, s.create(1))); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("Create in an account that is not there: %v", err)
 	}
 }
@@ -215,7 +216,7 @@ func (s subject[T, K]) testPages(t *testing.T, b *bed, account id.ID) {
 	}
 	for _, descending := range []bool{false, true} {
 		for _, size := range []int{1, 5, total, 250} {
-			q := store.Query{Size: size, Sort: []store.Order{{Field: s.field, Descending: descending}}}
+			q := collection.Query{Size: size, Sort: []collection.Order{{Field: s.field, Descending: descending}}}
 			var seen []T
 			for q.Number = 1; ; q.Number++ {
 				page := value(c.List(ctx, account, q))(t)
@@ -230,17 +231,17 @@ func (s subject[T, K]) testPages(t *testing.T, b *bed, account id.ID) {
 			s.checkOrder(t, seen, total, descending)
 		}
 	}
-	beyond := value(c.List(ctx, account, store.Query{Number: 1 << 40, Size: 10}))(t)
+	beyond := value(c.List(ctx, account, collection.Query{Number: 1 << 40, Size: 10}))(t)
 	if beyond.Items == nil || len(beyond.Items) != 0 || beyond.Total != total {
 		t.Errorf("page beyond the end: %d of %d", len(beyond.Items), beyond.Total)
 	}
-	one := value(c.List(ctx, account, store.Query{Number: 1, Size: 10,
-		Filters: []store.Filter{{Field: s.field, Op: store.Equal, Value: s.value(105)}}}))(t)
+	one := value(c.List(ctx, account, collection.Query{Number: 1, Size: 10,
+		Filters: []collection.Filter{{Field: s.field, Op: collection.Equal, Value: s.value(105)}}}))(t)
 	if one.Total != 1 || len(one.Items) != 1 {
 		t.Errorf("filter for one: %d of %d", len(one.Items), one.Total)
 	}
-	few := value(c.List(ctx, account, store.Query{Number: 1, Size: 10, Filters: []store.Filter{
-		{Field: s.field, Op: store.AtLeast, Value: s.value(103)}, {Field: s.field, Op: store.Below, Value: s.value(107)},
+	few := value(c.List(ctx, account, collection.Query{Number: 1, Size: 10, Filters: []collection.Filter{
+		{Field: s.field, Op: collection.AtLeast, Value: s.value(103)}, {Field: s.field, Op: collection.Below, Value: s.value(107)},
 	}}))(t)
 	if few.Total != 4 {
 		t.Errorf("filter for a range: %d, want 4", few.Total)
@@ -268,19 +269,19 @@ func (s subject[T, K]) checkOrder(t *testing.T, seen []T, total int, descending 
 	}
 }
 
-func (s subject[T, K]) testBadQueries(t *testing.T, c store.Collection[T, K], account id.ID) {
+func (s subject[T, K]) testBadQueries(t *testing.T, c collection.Of[T, K], account id.ID) {
 	for _, bad := range []struct {
-		q    store.Query
+		q    collection.Query
 		want error
 	}{
-		{store.Query{Size: 10, Sort: []store.Order{{Field: "doc; DROP TABLE ips"}}}, store.ErrUnknownField},
-		{store.Query{Size: 10, Filters: []store.Filter{{Field: "colour", Value: "red"}}}, store.ErrUnknownField},
-		{store.Query{Size: 10, Filters: []store.Filter{{Field: s.field, Value: 1.5}}}, store.ErrBadValue},
-		{store.Query{Size: 10, Filters: []store.Filter{{Field: s.field, Op: 99, Value: s.value(1)}}}, store.ErrBadValue},
-		{store.Query{Size: 10, Filters: []store.Filter{{Field: "id", Value: "not an id"}}}, store.ErrBadValue},
-		{store.Query{Size: 0}, store.ErrBadValue},
-		{store.Query{Size: 1 << 30}, store.ErrBadValue},
-		{store.Query{Size: 10, Filters: make([]store.Filter, 1000)}, store.ErrBadValue},
+		{collection.Query{Size: 10, Sort: []collection.Order{{Field: "doc; DROP TABLE ips"}}}, collection.ErrUnknownField},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: "colour", Value: "red"}}}, collection.ErrUnknownField},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: s.field, Value: 1.5}}}, collection.ErrBadValue},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: s.field, Op: 99, Value: s.value(1)}}}, collection.ErrBadValue},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: "id", Value: "not an id"}}}, collection.ErrBadValue},
+		{collection.Query{Size: 0}, collection.ErrBadValue},
+		{collection.Query{Size: 1 << 30}, collection.ErrBadValue},
+		{collection.Query{Size: 10, Filters: make([]collection.Filter, 1000)}, collection.ErrBadValue},
 	} {
 		if err := errOf(c.List(ctx, account, bad.q)); !errors.Is(err, bad.want) {
 			t.Errorf("%+v: %v, want %v", bad.q, err, bad.want)
@@ -341,7 +342,7 @@ func (s subject[T, K]) testLostUpdates(t *testing.T, b *bed, account id.ID) {
 
 // testReopen looks for the objects of testPages in a store that was opened again.
 func (s subject[T, K]) testReopen(t *testing.T, open Opener, b *bed, account id.ID) {
-	q := store.Query{Number: 1, Size: 250, Sort: []store.Order{{Field: "created_at"}, {Field: s.field}}}
+	q := collection.Query{Number: 1, Size: 250, Sort: []collection.Order{{Field: "created_at"}, {Field: s.field}}}
 	before := value(s.of(b.Store).List(ctx, account, q))(t)
 	b.reopen(t, open)
 	after := value(s.of(b.Store).List(ctx, account, q))(t)

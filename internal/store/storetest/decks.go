@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 func testDecks(t *testing.T, open Opener) {
@@ -39,7 +39,7 @@ func testDecks(t *testing.T, open Opener) {
 	}
 	seen := 0
 	for number := 1; ; number++ {
-		page := value(b.DeckRows(ctx, b.other.ID, deck.ID, store.Query{Number: number, Size: 3_000}))(t)
+		page := value(b.DeckRows(ctx, b.other.ID, deck.ID, collection.Query{Number: number, Size: 3_000}))(t)
 		if page.Total != total {
 			t.Fatalf("total %d, want %d", page.Total, total)
 		}
@@ -56,9 +56,9 @@ func testDecks(t *testing.T, open Opener) {
 	if seen != total {
 		t.Errorf("%d rows on all pages, want %d", seen, total)
 	}
-	found := value(b.DeckRows(ctx, b.other.ID, deck.ID, store.Query{Number: 1, Size: 10,
-		Filters: []store.Filter{{Field: "prefix", Value: "200042"},
-			{Field: "description", Op: store.Contains, Value: "öRT"}}}))(t)
+	found := value(b.DeckRows(ctx, b.other.ID, deck.ID, collection.Query{Number: 1, Size: 10,
+		Filters: []collection.Filter{{Field: "prefix", Value: "200042"},
+			{Field: "description", Op: collection.Contains, Value: "öRT"}}}))(t)
 	if found.Total != 1 || found.Items[0].Prefix != "200042" {
 		t.Errorf("found %+v", found)
 	}
@@ -68,8 +68,8 @@ func testDecks(t *testing.T, open Opener) {
 
 	active := value(b.ActivateDeck(ctx, b.other.ID, deck.ID))(t)
 	page := value(b.ListDecks(ctx, b.other.ID,
-		store.Query{Size: 10, Filters: []store.Filter{{Field: "active", Value: true},
-			{Field: "name", Op: store.Contains, Value: "lARG"}}}))(t)
+		collection.Query{Size: 10, Filters: []collection.Filter{{Field: "active", Value: true},
+			{Field: "name", Op: collection.Contains, Value: "lARG"}}}))(t)
 	if !active.Active || page.Total != 1 || page.Items[0].ID != deck.ID {
 		t.Errorf("activated %+v, listed %+v", active, page)
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 func testRecords(t *testing.T, open Opener) {
@@ -48,48 +48,48 @@ func testRecords(t *testing.T, open Opener) {
 	b.clock.advance(time.Minute)
 	b.do(t, abroad)
 
-	filter := func(field string, op store.Operator, v any) []store.Filter {
-		return []store.Filter{{Field: field, Op: op, Value: v}}
+	filter := func(field string, op collection.Operator, v any) []collection.Filter {
+		return []collection.Filter{{Field: field, Op: op, Value: v}}
 	}
 	for _, c := range []struct {
 		name    string
-		filters []store.Filter
+		filters []collection.Filter
 		want    []uuid.UUID
 	}{
 		{"all", nil, []uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
-		{"outcome", filter("outcome", store.Equal, "refused"), []uuid.UUID{abroad.Call.ID}},
-		{"reason", filter("reason", store.Equal, "destination_not_whitelisted"), []uuid.UUID{abroad.Call.ID}},
-		{"country", filter("country", store.Equal, "US"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
-		{"callee", filter("callee", store.Equal, "+12125550101"), []uuid.UUID{answered.Call.ID}},
-		{"part of callee", filter("callee", store.Contains, "555010"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
-		{"start of callee", filter("callee", store.StartsWith, "+1212"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
-		{"not the start of callee", filter("callee", store.StartsWith, "212"), nil},
-		{"end of callee", filter("callee", store.EndsWith, "0102"), []uuid.UUID{cancelled.Call.ID}},
-		{"all of callee", filter("callee", store.EndsWith, "+12125550102"), []uuid.UUID{cancelled.Call.ID}},
-		{"a plus sign within callee", filter("callee", store.Contains, "+555"), nil},
-		{"wildcards in callee", filter("callee", store.Contains, "1%2"), nil},
-		{"start of dialled", filter("to_number", store.StartsWith, "+44"), []uuid.UUID{abroad.Call.ID}},
-		{"end of dialled", filter("to_number", store.EndsWith, "+44"), nil},
-		{"answered", filter("answered_at", store.Above, int64(0)), []uuid.UUID{answered.Call.ID}},
-		{"not refused", filter("outcome", store.Not, "refused"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
-		{"dialled", filter("to_number", store.Contains, "+4420"), []uuid.UUID{abroad.Call.ID}},
-		{"cost", filter("cost", store.AtLeast, "0.01"), []uuid.UUID{answered.Call.ID}},
-		{"status", filter("sip_status", store.Equal, int64(487)), []uuid.UUID{cancelled.Call.ID}},
-		{"since", filter("started_at", store.AtLeast, noon.Add(time.Minute).Format(time.RFC3339)),
+		{"outcome", filter("outcome", collection.Equal, "refused"), []uuid.UUID{abroad.Call.ID}},
+		{"reason", filter("reason", collection.Equal, "destination_not_whitelisted"), []uuid.UUID{abroad.Call.ID}},
+		{"country", filter("country", collection.Equal, "US"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
+		{"callee", filter("callee", collection.Equal, "+12125550101"), []uuid.UUID{answered.Call.ID}},
+		{"part of callee", filter("callee", collection.Contains, "555010"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
+		{"start of callee", filter("callee", collection.StartsWith, "+1212"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
+		{"not the start of callee", filter("callee", collection.StartsWith, "212"), nil},
+		{"end of callee", filter("callee", collection.EndsWith, "0102"), []uuid.UUID{cancelled.Call.ID}},
+		{"all of callee", filter("callee", collection.EndsWith, "+12125550102"), []uuid.UUID{cancelled.Call.ID}},
+		{"a plus sign within callee", filter("callee", collection.Contains, "+555"), nil},
+		{"wildcards in callee", filter("callee", collection.Contains, "1%2"), nil},
+		{"start of dialled", filter("to_number", collection.StartsWith, "+44"), []uuid.UUID{abroad.Call.ID}},
+		{"end of dialled", filter("to_number", collection.EndsWith, "+44"), nil},
+		{"answered", filter("answered_at", collection.Above, int64(0)), []uuid.UUID{answered.Call.ID}},
+		{"not refused", filter("outcome", collection.Not, "refused"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
+		{"dialled", filter("to_number", collection.Contains, "+4420"), []uuid.UUID{abroad.Call.ID}},
+		{"cost", filter("cost", collection.AtLeast, "0.01"), []uuid.UUID{answered.Call.ID}},
+		{"status", filter("sip_status", collection.Equal, int64(487)), []uuid.UUID{cancelled.Call.ID}},
+		{"since", filter("started_at", collection.AtLeast, noon.Add(time.Minute).Format(time.RFC3339)),
 			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID}},
-		{"before", filter("started_at", store.Below, noon.Add(time.Minute).UnixMicro()), []uuid.UUID{answered.Call.ID}},
-		{"profile", filter("profile_id", store.Equal, b.profile.ID.String()),
+		{"before", filter("started_at", collection.Below, noon.Add(time.Minute).UnixMicro()), []uuid.UUID{answered.Call.ID}},
+		{"profile", filter("profile_id", collection.Equal, b.profile.ID.String()),
 			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
-		{"connection", filter("connection_id", store.Equal, int64(b.pbx.ID)), nil},
-		{"one of two connections", filter("connection_id", store.OneOf, []id.ID{b.pbx.ID, abroad.Call.Connection}),
+		{"connection", filter("connection_id", collection.Equal, int64(b.pbx.ID)), nil},
+		{"one of two connections", filter("connection_id", collection.OneOf, []id.ID{b.pbx.ID, abroad.Call.Connection}),
 			[]uuid.UUID{abroad.Call.ID, cancelled.Call.ID, answered.Call.ID}},
-		{"another connection", filter("connection_id", store.OneOf, []id.ID{b.pbx.ID}), nil},
-		{"none of the connections", filter("connection_id", store.OneOf, []id.ID{}), nil},
-		{"id", filter("id", store.Equal, abroad.Call.ID.String()), []uuid.UUID{abroad.Call.ID}},
-		{"emergency", filter("emergency", store.Equal, true), nil},
+		{"another connection", filter("connection_id", collection.OneOf, []id.ID{b.pbx.ID}), nil},
+		{"none of the connections", filter("connection_id", collection.OneOf, []id.ID{}), nil},
+		{"id", filter("id", collection.Equal, abroad.Call.ID.String()), []uuid.UUID{abroad.Call.ID}},
+		{"emergency", filter("emergency", collection.Equal, true), nil},
 	} {
 		page := value(b.ListRecords(ctx, b.account.ID,
-			store.Query{Size: 10, Filters: c.filters, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
+			collection.Query{Size: 10, Filters: c.filters, Sort: []collection.Order{{Field: "started_at", Descending: true}}}))(t)
 		var got []uuid.UUID
 		for _, r := range page.Items {
 			got = append(got, r.ID)
@@ -103,13 +103,13 @@ func testRecords(t *testing.T, open Opener) {
 	}
 	for field, bad := range map[string]any{"outcome": "elsewhere", "cost": "many", "started_at": "today",
 		"callee": "home", "connection_id": []id.ID{}} {
-		err := errOf(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: filter(field, store.Equal, bad)}))
-		if !errors.Is(err, store.ErrBadValue) {
+		err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: filter(field, collection.Equal, bad)}))
+		if !errors.Is(err, collection.ErrBadValue) {
 			t.Errorf("%s %v: %v", field, bad, err)
 		}
 	}
-	err := errOf(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: filter("cost", store.OneOf, []id.ID{})}))
-	if !errors.Is(err, store.ErrBadValue) {
+	err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: filter("cost", collection.OneOf, []id.ID{})}))
+	if !errors.Is(err, collection.ErrBadValue) {
 		t.Errorf("ids of a cost: %v", err)
 	}
 	b.reopen(t, open)
@@ -128,8 +128,8 @@ func testFaults(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	unavailable := func(err error) {
 		t.Helper()
-		if !errors.Is(err, store.ErrUnavailable) {
-			t.Fatalf("%v, want %v", err, store.ErrUnavailable)
+		if !errors.Is(err, collection.ErrUnavailable) {
+			t.Fatalf("%v, want %v", err, collection.ErrUnavailable)
 		}
 	}
 	lives := func(want int) {
@@ -214,8 +214,8 @@ func testQueue(t *testing.T, open Opener) {
 	for n := range length {
 		submit(1+n, nil)
 	}
-	submit(length+1, store.ErrBusy)
-	if err := b.changeProfile(func(p *profile.Profile) { p.Enabled = false }); !errors.Is(err, store.ErrBusy) {
+	submit(length+1, collection.ErrBusy)
+	if err := b.changeProfile(func(p *profile.Profile) { p.Enabled = false }); !errors.Is(err, collection.ErrBusy) {
 		t.Errorf("a write when the queue is full: %v", err)
 	}
 	release()
@@ -235,14 +235,14 @@ func testQueue(t *testing.T, open Opener) {
 	// After Close everything is refused, and nothing hangs.
 	closed := newBed(t, open)
 	must(t, closed.Close())
-	if err := errOf(closed.Do(ctx, closed.reserve())); !errors.Is(err, store.ErrUnavailable) {
+	if err := errOf(closed.Do(ctx, closed.reserve())); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("command after Close: %v", err)
 	}
 	if err := errOf(closed.Profiles().Get(ctx, closed.account.ID, closed.profile.ID)); !errors.Is(err,
-		store.ErrUnavailable) {
+		collection.ErrUnavailable) {
 		t.Errorf("read after Close: %v", err)
 	}
-	if err := closed.changeProfile(func(*profile.Profile) {}); !errors.Is(err, store.ErrUnavailable) {
+	if err := closed.changeProfile(func(*profile.Profile) {}); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("write after Close: %v", err)
 	}
 	must(t, closed.Close())

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
@@ -44,7 +45,7 @@ var byTest = store.HangUp{By: "hung up by the test"}
 // audits counts the audit events of hang-ups.
 func (b *bed) audits(t testing.TB) (n int) {
 	t.Helper()
-	page := value(b.ListAudit(ctx, b.account.ID, store.Query{Number: 1, Size: 250}))(t)
+	page := value(b.ListAudit(ctx, b.account.ID, collection.Query{Number: 1, Size: 250}))(t)
 	for i := range page.Items {
 		if page.Items[i].RecordType == "call" {
 			n++
@@ -65,14 +66,14 @@ func testHangUps(t *testing.T, open Opener) {
 		"unknown": errOf(b.HangUpCall(ctx, b.account.ID, uuid.New(), byTest)),
 		"foreign": errOf(b.HangUpCall(ctx, b.other.ID, up.Call.ID, store.HangUp{Force: true})),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if err := errOf(b.HangUpCall(ctx, b.account.ID, urgent.Call.ID, byTest)); !errors.Is(err, admission.ErrEmergencyCall) {
 		t.Errorf("an emergency call: %v", err)
 	}
-	dry := store.WithOrigin(ctx, &store.Origin{DryRun: true})
+	dry := collection.WithOrigin(ctx, &collection.Origin{DryRun: true})
 	if h := value(b.HangUpCall(dry, b.account.ID, up.Call.ID, byTest))(t); h.Record != nil ||
 		heard.times(up.Call.ID) != 0 ||
 		b.audits(t) != 0 {
@@ -109,7 +110,7 @@ func testHangUps(t *testing.T, open Opener) {
 		r.Cost != money.Dollar {
 		t.Errorf("the record: %+v", r)
 	}
-	if err := errOf(b.HangUpCall(ctx, b.other.ID, up.Call.ID, byTest)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.HangUpCall(ctx, b.other.ID, up.Call.ID, byTest)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("another account's that is over: %v", err)
 	}
 	forced := byTest
@@ -149,12 +150,12 @@ func testManyHangUps(t *testing.T, open Opener) {
 		t.Errorf("another account: %+v", h)
 	}
 	var kept []store.HungUpCalls
-	once := &store.Origin{Idempotency: &store.Idempotency{Account: b.account.ID, Key: "once",
-		Render: func(object any) (store.Answer, error) {
+	once := &collection.Origin{Idempotency: &collection.Idempotency{Account: b.account.ID, Key: "once",
+		Render: func(object any) (collection.Answer, error) {
 			kept = append(kept, object.(store.HungUpCalls))
-			return store.Answer{Status: 200, Body: []byte("{}")}, nil
+			return collection.Answer{Status: 200, Body: []byte("{}")}, nil
 		}}}
-	h := value(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
+	h := value(b.HangUpCalls(collection.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
 		byTest))(t)
 	if len(h.Calls) != calls || h.Already != 0 || h.Emergencies != 1 || slices.Contains(h.Calls, urgent.Call.ID) {
 		t.Errorf("hung up %d, %d already, %d left out", len(h.Calls), h.Already, h.Emergencies)
@@ -168,9 +169,9 @@ func testManyHangUps(t *testing.T, open Opener) {
 		}
 	}
 	// The same key again does nothing: the answer is there.
-	again := errOf(b.HangUpCalls(store.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
+	again := errOf(b.HangUpCalls(collection.WithOrigin(ctx, once), b.account.ID, store.CallFilter{Profile: b.profile.ID},
 		byTest))
-	if !errors.As(again, new(*store.ReplayError)) {
+	if !errors.As(again, new(*collection.ReplayError)) {
 		t.Errorf("repeated: %v", again)
 	}
 	if h := value(b.HangUpCalls(ctx, b.account.ID, store.CallFilter{}, byTest))(t); len(h.Calls) != 0 ||
@@ -191,7 +192,7 @@ func testHangUpFaults(t *testing.T, open Opener) {
 	b.do(t, second)
 	hangUp := func(call uuid.UUID) error { return errOf(b.HangUpCall(ctx, b.account.ID, call, byTest)) }
 	b.faults.inject(commitFails)
-	if err := hangUp(first.Call.ID); !errors.Is(err, store.ErrUnavailable) {
+	if err := hangUp(first.Call.ID); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("the commit failed: %v", err)
 	}
 	if live := value(b.LiveCall(ctx, b.account.ID, first.Call.ID))(t); live.Lease.HungUpMicros != 0 ||
@@ -199,7 +200,7 @@ func testHangUpFaults(t *testing.T, open Opener) {
 		t.Errorf("nothing was durable: %+v", live.Lease)
 	}
 	b.faults.inject(commitFailsPersisted)
-	if err := hangUp(second.Call.ID); !errors.Is(err, store.ErrUnavailable) {
+	if err := hangUp(second.Call.ID); !errors.Is(err, collection.ErrUnavailable) {
 		t.Errorf("the answer was lost: %v", err)
 	}
 	if live := value(b.LiveCall(ctx, b.account.ID, second.Call.ID))(t); live.Lease.HungUpMicros == 0 || b.audits(t) != 1 {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -204,7 +205,7 @@ func testRepeats(t *testing.T, b *bed) {
 	if spend != (admission.Spend{Posted: one.Record.Cost}) {
 		t.Errorf("spend %+v, want %v posted", spend, one.Record.Cost)
 	}
-	if page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10}))(t); page.Total != 2 {
+	if page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10}))(t); page.Total != 2 {
 		t.Errorf("%d records, want 2", page.Total)
 	}
 }
@@ -237,7 +238,7 @@ func testRepeatsAtOnce(t *testing.T, b *bed) {
 			t.Fatalf("two records of one call:\n%s", diff)
 		}
 	}
-	if page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10}))(t); page.Total != 1 {
+	if page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10}))(t); page.Total != 1 {
 		t.Errorf("%d records, want 1", page.Total)
 	}
 	if spend := b.spendToday(t); spend != (admission.Spend{Posted: money.Dollar}) {
@@ -308,7 +309,7 @@ func testExpiry(t *testing.T, b *bed) {
 	if r.Outcome != record.OutcomeLost || r.Cost != money.Dollar {
 		t.Errorf("answered call: %v, %v", r.Outcome, r.Cost)
 	}
-	if err := errOf(b.Record(ctx, b.account.ID, ringing.Call.ID)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.Record(ctx, b.account.ID, ringing.Call.ID)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("ringing call has ended too early: %v", err)
 	}
 	b.clock.advance(admission.SetupTTL)

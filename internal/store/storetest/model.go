@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
@@ -84,7 +85,7 @@ func drawGateway(r *rapid.T) routing.Gateway {
 }
 
 func (m gatewayModel) compareError(r *rapid.T, there bool, err error) {
-	if there && err != nil || !there && !errors.Is(err, store.ErrNotFound) {
+	if there && err != nil || !there && !errors.Is(err, collection.ErrNotFound) {
 		r.Fatalf("object is there: %v; error: %v", there, err)
 	}
 }
@@ -95,12 +96,12 @@ func (m gatewayModel) list(r *rapid.T, b *bed, account id.ID) {
 	least := rapid.Int64Range(0, 3).Draw(r, "least")
 	field := rapid.SampledFrom([]string{"name", "priority", "enabled", "created_at"}).Draw(r, "field")
 	descending := rapid.Bool().Draw(r, "descending")
-	q := store.Query{
+	q := collection.Query{
 		Number: rapid.IntRange(1, 3).Draw(r, "number"), Size: rapid.IntRange(1, 5).Draw(r, "size"),
-		Sort: []store.Order{{Field: field, Descending: descending}},
-		Filters: []store.Filter{
-			{Field: "name", Op: store.Contains, Value: part},
-			{Field: "priority", Op: store.AtLeast, Value: least},
+		Sort: []collection.Order{{Field: field, Descending: descending}},
+		Filters: []collection.Filter{
+			{Field: "name", Op: collection.Contains, Value: part},
+			{Field: "priority", Op: collection.AtLeast, Value: least},
 		},
 	}
 	var want []routing.Gateway

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/store"
@@ -29,11 +30,11 @@ func testNumbering(t *testing.T, open Opener) {
 	if seen := value(c.Get(ctx, other, made.ID))(t); seen.Prefix != "1436" || *seen.Country != "US" {
 		t.Errorf("another account sees %+v", seen)
 	}
-	if _, err := c.Create(ctx, other, numbering.Override{Prefix: "1436"}); !errors.Is(err, store.ErrDuplicate) {
+	if _, err := c.Create(ctx, other, numbering.Override{Prefix: "1436"}); !errors.Is(err, collection.ErrDuplicate) {
 		t.Errorf("a second one of the prefix: %v", err)
 	}
 	later := numbering.Override{Prefix: "1436", ValidFrom: &from}
-	if _, err := c.Create(ctx, other, later); !errors.Is(err, store.ErrDuplicate) {
+	if _, err := c.Create(ctx, other, later); !errors.Is(err, collection.ErrDuplicate) {
 		t.Errorf("one that overlaps: %v", err)
 	}
 	made = value(c.Update(ctx, other, made.ID, func(o numbering.Override) (numbering.Override, error) {
@@ -42,14 +43,14 @@ func testNumbering(t *testing.T, open Opener) {
 	}))(t)
 	second := value(c.Create(ctx, other, later))(t)
 	if page := value(c.List(ctx, other,
-		store.Query{Number: 1, Size: 10, Sort: []store.Order{{Field: "prefix"}}}))(t); page.Total != 2 {
+		collection.Query{Number: 1, Size: 10, Sort: []collection.Order{{Field: "prefix"}}}))(t); page.Total != 2 {
 		t.Errorf("%d overrides listed, want 2", page.Total)
 	}
 	_, err := c.Update(ctx, other, second.ID, func(o numbering.Override) (numbering.Override, error) {
 		o.ValidFrom = nil
 		return o, nil
 	})
-	if !errors.Is(err, store.ErrDuplicate) {
+	if !errors.Is(err, collection.ErrDuplicate) {
 		t.Errorf("changed so that it overlaps: %v", err)
 	}
 	b.reopen(t, open)
@@ -61,7 +62,7 @@ func testNumbering(t *testing.T, open Opener) {
 	if valid(number) {
 		t.Error("in force after it was deleted")
 	}
-	if _, err := c.Get(ctx, b.account.ID, made.ID); !errors.Is(err, store.ErrNotFound) {
+	if _, err := c.Get(ctx, b.account.ID, made.ID); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("found after it was deleted: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
@@ -23,9 +24,9 @@ func testAddresses(t *testing.T, open Opener) {
 
 	plain := add(newPBX("plain", p.ID))
 	refused(t, "two plain ones", errOf(b.IPs().Create(ctx, account, newIP(address, plain.ID))),
-		store.ErrDuplicate, "/ip_address")
+		collection.ErrDuplicate, "/ip_address")
 	refused(t, "in IPv6 form", errOf(b.IPs().Create(ctx, account, newIP("::ffff:"+address, plain.ID))),
-		store.ErrDuplicate, "/ip_address")
+		collection.ErrDuplicate, "/ip_address")
 
 	unattached := add(newPBX("no profile", 0))
 	value(b.IPs().Create(ctx, account, newIP(address, unattached.ID)))(t)
@@ -34,13 +35,13 @@ func testAddresses(t *testing.T, open Opener) {
 		return o, nil
 	}
 	refused(t, "attached later", errOf(b.IPConnections().Update(ctx, account, unattached.ID, attach)),
-		store.ErrDuplicate, "/outbound/tech_prefix")
+		collection.ErrDuplicate, "/outbound/tech_prefix")
 
 	prefixed := newPBX("prefixed", p.ID)
 	prefixed.Outbound.TechPrefix = "1234"
 	prefixed = add(prefixed)
 	value(b.IPs().Create(ctx, account, newIP(address, prefixed.ID)))(t)
-	refused(t, "the same prefix", b.setPrefix(account, b.pbx.ID, "1234"), store.ErrDuplicate, "/outbound/tech_prefix")
+	refused(t, "the same prefix", b.setPrefix(account, b.pbx.ID, "1234"), collection.ErrDuplicate, "/outbound/tech_prefix")
 
 	token := newPBX("token", p.ID)
 	token.Outbound.IPAuthenticationMethod, token.Outbound.IPAuthenticationToken = "token", new("one")
@@ -50,14 +51,14 @@ func testAddresses(t *testing.T, open Opener) {
 		func(o connection.IPConnection) (connection.IPConnection, error) {
 			o.Outbound.IPAuthenticationMethod, o.Outbound.IPAuthenticationToken = "token", new("one")
 			return o, nil
-		})), store.ErrDuplicate, "/outbound/ip_authentication_token")
+		})), collection.ErrDuplicate, "/outbound/ip_authentication_token")
 
 	c, rest, _ := b.options.Live.Snapshot().BySource(b.ip.IPAddress.Prefix().Addr(), "12342125550199", "", 0)
 	if c == nil || c.ID != prefixed.ID || rest != "2125550199" {
 		t.Errorf("a call with the prefix is not of the prefixed connection: %+v", c)
 	}
 	if page := value(b.IPs().List(ctx, account,
-		store.Query{Size: 10, Filters: []store.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
+		collection.Query{Size: 10, Filters: []collection.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
 		t.Errorf("%d addresses, want 4", page.Total)
 	}
 	// A network of the own account around it is no matter: the smaller one counts.
@@ -173,7 +174,7 @@ func Race(t *testing.T, one, two Store, first, second id.ID) {
 	t.Helper()
 	for i := range 20 {
 		user := fmt.Sprintf("racer%d", i)
-		raced(t, store.ErrDuplicate, "/user_name",
+		raced(t, collection.ErrDuplicate, "/user_name",
 			func() error { return errOf(one.CredentialConnections().Create(ctx, first, newPhone(user, 0))) },
 			func() error {
 				c := newFQDNConnection("racer", 0)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
@@ -43,14 +44,14 @@ func testRecordings(t *testing.T, open Opener) {
 		"none":         errOf(b.Recording(ctx, account, uuid.New())),
 		"their delete": errOf(b.DeleteRecording(ctx, account, theirs.ID)),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	list := func(account id.ID, filters ...store.Filter) []uuid.UUID {
+	list := func(account id.ID, filters ...collection.Filter) []uuid.UUID {
 		t.Helper()
 		page := value(b.ListRecordings(ctx, account,
-			store.Query{Filters: filters, Size: 10, Sort: []store.Order{{Field: "started_at", Descending: true}}}))(t)
+			collection.Query{Filters: filters, Size: 10, Sort: []collection.Order{{Field: "started_at", Descending: true}}}))(t)
 		var ids []uuid.UUID
 		for _, r := range page.Items {
 			ids = append(ids, r.ID)
@@ -61,17 +62,17 @@ func testRecordings(t *testing.T, open Opener) {
 		return ids
 	}
 	for _, c := range []struct {
-		filters []store.Filter
+		filters []collection.Filter
 		want    []uuid.UUID
 	}{
 		{nil, []uuid.UUID{second.ID, first.ID}},
-		{[]store.Filter{{Field: "call_id", Value: first.CallID.String()}}, []uuid.UUID{first.ID}},
-		{[]store.Filter{{Field: "from", Value: "+12125550100"}, {Field: "to", Value: "+12125550199"}}, []uuid.UUID{first.ID}},
-		{[]store.Filter{{Field: "ended_at", Op: store.AtLeast, Value: noon.UnixMicro()}}, []uuid.UUID{second.ID}},
-		{[]store.Filter{{Field: "started_at", Op: store.AtMost, Value: noon.Add(-time.Hour).UnixMicro()}},
+		{[]collection.Filter{{Field: "call_id", Value: first.CallID.String()}}, []uuid.UUID{first.ID}},
+		{[]collection.Filter{{Field: "from", Value: "+12125550100"}, {Field: "to", Value: "+12125550199"}}, []uuid.UUID{first.ID}},
+		{[]collection.Filter{{Field: "ended_at", Op: collection.AtLeast, Value: noon.UnixMicro()}}, []uuid.UUID{second.ID}},
+		{[]collection.Filter{{Field: "started_at", Op: collection.AtMost, Value: noon.Add(-time.Hour).UnixMicro()}},
 			[]uuid.UUID{first.ID}},
-		{[]store.Filter{{Field: "connection_id", Value: "7"}}, nil},
-		{[]store.Filter{{Field: "sip_call_id", Value: "a@b"}, {Field: "profile_id", Value: "5"}},
+		{[]collection.Filter{{Field: "connection_id", Value: "7"}}, nil},
+		{[]collection.Filter{{Field: "sip_call_id", Value: "a@b"}, {Field: "profile_id", Value: "5"}},
 			[]uuid.UUID{second.ID, first.ID}},
 	} {
 		if diff := cmp.Diff(c.want, list(account, c.filters...)); diff != "" {
@@ -125,10 +126,10 @@ func testRecordings(t *testing.T, open Opener) {
 	if n := places(true) + len(list(other)); n != 1 {
 		t.Errorf("%d are left", n)
 	}
-	if err := b.MoveRecording(ctx, first); !errors.Is(err, store.ErrNotFound) {
+	if err := b.MoveRecording(ctx, first); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("moved what was forgotten: %v", err)
 	}
-	audit := value(b.ListAudit(ctx, account, store.Query{Size: 100}))(t)
+	audit := value(b.ListAudit(ctx, account, collection.Query{Size: 100}))(t)
 	kept := 0
 	for _, e := range audit.Items {
 		if e.RecordType == "recording" && e.ChangeType == "delete" {
@@ -158,7 +159,7 @@ func testRetention(t *testing.T, open Opener) {
 		}
 	}
 	for account, want := range map[id.ID]int{b.account.ID: 2, b.other.ID: 5} {
-		if page := value(b.ListRecordings(ctx, account, store.Query{Size: 10}))(t); page.Total != want {
+		if page := value(b.ListRecordings(ctx, account, collection.Query{Size: 10}))(t); page.Total != want {
 			t.Errorf("%d are left, want %d", page.Total, want)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // testRecordPages reads all pages of lists while records are added in between, and
@@ -42,26 +42,26 @@ func testRecordPages(t *testing.T, open Opener) {
 // recordList is a list, and what is in it.
 type recordList struct {
 	name    string
-	filters []store.Filter
+	filters []collection.Filter
 	has     func(*record.Call) bool
 }
 
 func recordLists(b *bed) []recordList {
-	equal := func(field string, value any) store.Filter {
-		return store.Filter{Field: field, Op: store.Equal, Value: value}
+	equal := func(field string, value any) collection.Filter {
+		return collection.Filter{Field: field, Op: collection.Equal, Value: value}
 	}
 	since := noon.Add(10 * time.Second).UnixMicro()
 	return []recordList{
 		{"all", nil, func(*record.Call) bool { return true }},
-		{"refused", []store.Filter{equal("outcome", "refused")}, func(*record.Call) bool { return true }},
-		{"answered", []store.Filter{equal("outcome", "answered")}, func(*record.Call) bool { return false }},
-		{"profile", []store.Filter{equal("profile_id", int64(b.profile.ID))}, func(*record.Call) bool { return true }},
-		{"connection", []store.Filter{equal("connection_id", int64(b.pbx.ID))},
+		{"refused", []collection.Filter{equal("outcome", "refused")}, func(*record.Call) bool { return true }},
+		{"answered", []collection.Filter{equal("outcome", "answered")}, func(*record.Call) bool { return false }},
+		{"profile", []collection.Filter{equal("profile_id", int64(b.profile.ID))}, func(*record.Call) bool { return true }},
+		{"connection", []collection.Filter{equal("connection_id", int64(b.pbx.ID))},
 			func(r *record.Call) bool { return r.ConnectionID == b.pbx.ID }},
-		{"country", []store.Filter{equal("country", "DE")}, func(r *record.Call) bool { return r.Country.Alpha2() == "DE" }},
-		{"since", []store.Filter{{Field: "started_at", Op: store.AtLeast, Value: since}, equal("country", "FR")},
+		{"country", []collection.Filter{equal("country", "DE")}, func(r *record.Call) bool { return r.Country.Alpha2() == "DE" }},
+		{"since", []collection.Filter{{Field: "started_at", Op: collection.AtLeast, Value: since}, equal("country", "FR")},
 			func(r *record.Call) bool { return r.StartedMicros >= since && r.Country.Alpha2() == "FR" }},
-		{"callee", []store.Filter{equal("callee", "+33142685301")},
+		{"callee", []collection.Filter{equal("callee", "+33142685301")},
 			func(r *record.Call) bool { return r.Callee == 33142685301 }},
 	}
 }
@@ -80,7 +80,7 @@ func (l *recordList) check(t *testing.T, b *bed, all []*record.Call) {
 	}
 	for _, descending := range []bool{false, true} {
 		var got []uuid.UUID
-		q := store.Query{Size: 7, Filters: l.filters, Sort: []store.Order{{Field: "started_at", Descending: descending}}}
+		q := collection.Query{Size: 7, Filters: l.filters, Sort: []collection.Order{{Field: "started_at", Descending: descending}}}
 		for q.Number = 1; q.Number <= len(want)/q.Size+2; q.Number++ {
 			page := value(b.ListRecords(ctx, b.account.ID, q))(t)
 			if page.Total != len(want) {
@@ -96,7 +96,7 @@ func (l *recordList) check(t *testing.T, b *bed, all []*record.Call) {
 		}
 		slices.Reverse(want)
 	}
-	if page := value(b.ListRecords(ctx, b.other.ID, store.Query{Size: 7, Filters: l.filters}))(t); page.Total != 0 {
+	if page := value(b.ListRecords(ctx, b.other.ID, collection.Query{Size: 7, Filters: l.filters}))(t); page.Total != 0 {
 		t.Errorf("%s: another account sees %d records", l.name, page.Total)
 	}
 }

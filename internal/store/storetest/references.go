@@ -34,24 +34,24 @@ func testTenancy(t *testing.T, open Opener) {
 	other := b.other.ID
 	for what, err := range map[string]error{
 		"Deck":          errOf(b.Deck(ctx, other, b.deck.ID)),
-		"DeckRows":      errOf(b.DeckRows(ctx, other, b.deck.ID, store.Query{Size: 1})),
+		"DeckRows":      errOf(b.DeckRows(ctx, other, b.deck.ID, collection.Query{Size: 1})),
 		"ActivateDeck":  errOf(b.ActivateDeck(ctx, other, b.deck.ID)),
 		"DeleteDeck":    errOf(b.DeleteDeck(ctx, other, b.deck.ID)),
 		"Record":        errOf(b.Record(ctx, other, r.Decision.ID)),
 		"Decision":      errOf(b.Decision(ctx, other, r.Decision.ID)),
 		"live Decision": errOf(b.Decision(ctx, other, live.Decision.ID)),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s of another account: %v", what, err)
 		}
 	}
 	if calls := value(b.LiveCalls(ctx, other))(t); len(calls) != 0 {
 		t.Errorf("%d live calls of another account", len(calls))
 	}
-	if page := value(b.ListRecords(ctx, other, store.Query{Size: 10}))(t); page.Total != 0 {
+	if page := value(b.ListRecords(ctx, other, collection.Query{Size: 10}))(t); page.Total != 0 {
 		t.Errorf("%d records of another account", page.Total)
 	}
-	if page := value(b.ListDecks(ctx, other, store.Query{Size: 10}))(t); page.Total != 0 {
+	if page := value(b.ListDecks(ctx, other, collection.Query{Size: 10}))(t); page.Total != 0 {
 		t.Errorf("%d decks of another account", page.Total)
 	}
 	if n := value(b.CountByProfile(ctx, other, []id.ID{b.profile.ID}))(t)[b.profile.ID]; n != 0 {
@@ -62,21 +62,21 @@ func testTenancy(t *testing.T, open Opener) {
 	}
 }
 
-func foreign[T any, K comparable](t *testing.T, b *bed, c store.Collection[T, K], key K) {
+func foreign[T any, K comparable](t *testing.T, b *bed, c collection.Of[T, K], key K) {
 	t.Helper()
 	for what, err := range map[string]error{
 		"Get":    errOf(c.Get(ctx, b.other.ID, key)),
 		"Update": errOf(c.Update(ctx, b.other.ID, key, func(o T) (T, error) { return o, nil })),
 		"Delete": errOf(c.Delete(ctx, b.other.ID, key)),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s of another account's %T: %v", what, *new(T), err)
 		}
 	}
-	if page := value(c.List(ctx, b.other.ID, store.Query{Size: 10}))(t); page.Total != 0 {
+	if page := value(c.List(ctx, b.other.ID, collection.Query{Size: 10}))(t); page.Total != 0 {
 		t.Errorf("List of another account's %T: %d", *new(T), page.Total)
 	}
-	if page := value(c.List(ctx, b.account.ID, store.Query{Size: 10}))(t); page.Total == 0 {
+	if page := value(c.List(ctx, b.account.ID, collection.Query{Size: 10}))(t); page.Total == 0 {
 		t.Errorf("List of %T is empty", *new(T))
 	}
 }
@@ -84,7 +84,7 @@ func foreign[T any, K comparable](t *testing.T, b *bed, c store.Collection[T, K]
 // refused fails unless err is a ReferenceError with the sentinel and the field.
 func refused(t *testing.T, what string, err, sentinel error, field string) {
 	t.Helper()
-	var r *store.ReferenceError
+	var r *collection.ReferenceError
 	if !errors.As(err, &r) || !errors.Is(err, sentinel) || r.Field != field {
 		t.Errorf("%s: %v, want %v at %s", what, err, sentinel, field)
 	}
@@ -100,36 +100,36 @@ func testReferences(t *testing.T, open Opener) {
 
 	const profileField = "/outbound/outbound_voice_profile_id"
 	for _, missing := range []id.ID{foreignProfile.ID, 424242} {
-		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))), store.ErrNoReference,
+		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))), collection.ErrNoReference,
 			profileField)
 		refused(t, "credential connection", errOf(b.CredentialConnections().Create(ctx, account, newPhone("xxxx", missing))),
-			store.ErrNoReference, profileField)
+			collection.ErrNoReference, profileField)
 	}
-	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", foreignPBX.ID))), store.ErrNoReference,
+	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", foreignPBX.ID))), collection.ErrNoReference,
 		"/connection_id")
-	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", b.phone.ID))), store.ErrNoReference,
+	refused(t, "IP", errOf(b.IPs().Create(ctx, account, newIP("192.0.2.99", b.phone.ID))), collection.ErrNoReference,
 		"/connection_id")
 	for _, missing := range []id.ID{foreignPBX.ID, b.profile.ID, 424242} {
 		refused(t, "webhook endpoint", errOf(b.WebhookEndpoints().Create(ctx, account, newWebhook(missing))),
-			store.ErrNoReference, "/connection_id")
+			collection.ErrNoReference, "/connection_id")
 	}
 	refused(t, "profile's group", b.changeProfile(func(p *profile.Profile) { p.BillingGroupID = &foreignGroup.ID }),
-		store.ErrNoReference, "/billing_group_id")
+		collection.ErrNoReference, "/billing_group_id")
 	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }),
-		store.ErrNoReference, "/rate_deck_id")
+		collection.ErrNoReference, "/rate_deck_id")
 	refused(t, "account's deck", errOf(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
 		a.DefaultDeck = foreignDeck.ID
 		return a, nil
-	})), store.ErrNoReference, "/default_rate_deck_id")
+	})), collection.ErrNoReference, "/default_rate_deck_id")
 
 	// In use.
 	group := value(b.BillingGroups().Create(ctx, account, store.BillingGroup{Name: "group"}))(t)
 	deck := value(b.ImportDeck(ctx, account, "special", standardRows()))(t)
 	must(t, b.changeProfile(func(p *profile.Profile) { p.BillingGroupID, p.RateDeckID = &group.ID, deck.ID }))
-	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, account, b.profile.ID)), store.ErrInUse, "/")
-	refused(t, "delete group", errOf(b.BillingGroups().Delete(ctx, account, group.ID)), store.ErrInUse, "/")
-	refused(t, "delete profile's deck", errOf(b.DeleteDeck(ctx, account, deck.ID)), store.ErrInUse, "/")
-	refused(t, "delete default deck", errOf(b.DeleteDeck(ctx, account, b.deck.ID)), store.ErrInUse, "/")
+	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, account, b.profile.ID)), collection.ErrInUse, "/")
+	refused(t, "delete group", errOf(b.BillingGroups().Delete(ctx, account, group.ID)), collection.ErrInUse, "/")
+	refused(t, "delete profile's deck", errOf(b.DeleteDeck(ctx, account, deck.ID)), collection.ErrInUse, "/")
+	refused(t, "delete default deck", errOf(b.DeleteDeck(ctx, account, b.deck.ID)), collection.ErrInUse, "/")
 	must(t, b.changeProfile(func(p *profile.Profile) { p.BillingGroupID, p.RateDeckID = nil, 0 }))
 	if gone := value(b.BillingGroups().Delete(ctx, account, group.ID))(t); gone.DeletedAt == nil {
 		t.Error("a deleted billing group has no deleted_at")
@@ -138,10 +138,10 @@ func testReferences(t *testing.T, open Opener) {
 
 	// Unique values.
 	refused(t, "user name", errOf(b.CredentialConnections().Create(ctx, other, newPhone(b.phone.UserName, 0))),
-		store.ErrDuplicate, "/user_name")
+		collection.ErrDuplicate, "/user_name")
 	value(b.CredentialConnections().Create(ctx, other, newPhone("PHONE0001", 0)))(t) // digest user names have case
 	refused(t, "group id", errOf(b.BillingGroups().Create(ctx, account,
-		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: foreignGroup.ID}, Name: "x"})), store.ErrDuplicate, "/id")
+		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: foreignGroup.ID}, Name: "x"})), collection.ErrDuplicate, "/id")
 	given := uuid.New()
 	if g := value(b.BillingGroups().Create(ctx, account,
 		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: given}, Name: "moved here"}))(t); g.ID != given ||
@@ -162,7 +162,7 @@ func testReferences(t *testing.T, open Opener) {
 		value(b.WebhookEndpoints().Create(ctx, account, newWebhook(b.phone.ID)))(t),
 	}
 	value(b.IPConnections().Delete(ctx, account, b.pbx.ID))(t)
-	if err := errOf(b.IPs().Get(ctx, account, b.ip.ID)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.IPs().Get(ctx, account, b.ip.ID)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("address of a deleted connection: %v", err)
 	}
 	if b.options.Live.Snapshot().Known(b.ip.IPAddress.Prefix().Addr()) {
@@ -170,7 +170,7 @@ func testReferences(t *testing.T, open Opener) {
 	}
 	value(b.CredentialConnections().Delete(ctx, account, b.phone.ID))(t)
 	for _, e := range hooks {
-		if err := errOf(b.WebhookEndpoints().Get(ctx, account, e.ID)); !errors.Is(err, store.ErrNotFound) ||
+		if err := errOf(b.WebhookEndpoints().Get(ctx, account, e.ID)); !errors.Is(err, collection.ErrNotFound) ||
 			b.options.Live.Snapshot().Webhook(e.ID) != nil {
 			t.Errorf("webhook of a deleted connection: %v", err)
 		}
@@ -210,7 +210,7 @@ func testAccounts(t *testing.T, open Opener) {
 	if b.options.Live.Snapshot().Account(b.account.ID).ChannelLimit != 7 {
 		t.Error("the limit is not in force")
 	}
-	if err := errOf(b.Account(ctx, 99)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.Account(ctx, 99)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("no such account: %v", err)
 	}
 
@@ -222,14 +222,14 @@ func testAccounts(t *testing.T, open Opener) {
 		t.Errorf("a key was put twice: %+v", second)
 	}
 	k.AccountID = b.other.ID
-	if err := errOf(b.PutKey(ctx, k)); !errors.Is(err, store.ErrDuplicate) {
+	if err := errOf(b.PutKey(ctx, k)); !errors.Is(err, collection.ErrDuplicate) {
 		t.Errorf("a key of two accounts: %v", err)
 	}
 	if found := value(b.KeyByHash(ctx, [32]byte{1}))(t); found.ID != first.ID || found.AccountID != b.account.ID ||
 		len(found.Scopes) != 1 {
 		t.Errorf("found %+v", found)
 	}
-	if err := errOf(b.KeyByHash(ctx, [32]byte{2})); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.KeyByHash(ctx, [32]byte{2})); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("no such key: %v", err)
 	}
 	if n := value(b.CountKeys(ctx))(t); n != 1 {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -50,9 +51,9 @@ func testFQDNs(t *testing.T, open Opener) {
 	name := value(b.FQDNs().Create(ctx, account, fqdn("sip.example.com", mine.ID)))(t)
 	foreign(t, b, b.FQDNs(), name.ID)
 	refused(t, "profile", errOf(b.FQDNConnections().Create(ctx, other, newFQDNConnection("x", b.profile.ID))),
-		store.ErrNoReference, "/outbound/outbound_voice_profile_id")
+		collection.ErrNoReference, "/outbound/outbound_voice_profile_id")
 	for what, c := range map[string]id.ID{"another account's": theirs.ID, "another kind's": b.pbx.ID, "none": 0} {
-		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), store.ErrNoReference,
+		refused(t, "a name of "+what, errOf(b.FQDNs().Create(ctx, account, fqdn("b.example", c))), collection.ErrNoReference,
 			"/connection_id")
 	}
 	refused(t, "the same name of another account",
@@ -60,7 +61,7 @@ func testFQDNs(t *testing.T, open Opener) {
 	q := value(b.Profiles().Create(ctx, account, newProfile("second")))(t)
 	second := value(b.FQDNConnections().Create(ctx, account, newFQDNConnection("second", q.ID)))(t)
 	refused(t, "the same name", errOf(b.FQDNs().Create(ctx, account, fqdn("SIP.example.com.", second.ID))),
-		store.ErrDuplicate, "/fqdn")
+		collection.ErrDuplicate, "/fqdn")
 	change := func(change func(*connection.FQDNConnection)) error {
 		return errOf(b.FQDNConnections().Update(ctx, account, second.ID,
 			func(c connection.FQDNConnection) (connection.FQDNConnection, error) {
@@ -83,14 +84,14 @@ func testFQDNs(t *testing.T, open Opener) {
 			continue
 		}
 		plain := func(c *connection.FQDNConnection) { c.Outbound = newFQDNConnection("", q.ID).Outbound }
-		refused(t, "without "+what, change(plain), store.ErrDuplicate, "/outbound/tech_prefix")
+		refused(t, "without "+what, change(plain), collection.ErrDuplicate, "/outbound/tech_prefix")
 		value(b.FQDNs().Delete(ctx, account, made.ID))(t)
 		must(t, change(plain))
 	}
 	if n := value(b.CountByProfile(ctx, account, []id.ID{b.profile.ID}))(t)[b.profile.ID]; n != 3 {
 		t.Errorf("%d connections of the profile, want 3", n)
 	}
-	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, other, p.ID)), store.ErrInUse, "/")
+	refused(t, "delete profile", errOf(b.Profiles().Delete(ctx, other, p.ID)), collection.ErrInUse, "/")
 	if c := b.options.Live.Snapshot().Connection(mine.ID); c == nil || c.Kind != connection.KindFQDN ||
 		c.Profile != b.profile.ID {
 		t.Errorf("in the policy: %+v", c)
@@ -98,13 +99,13 @@ func testFQDNs(t *testing.T, open Opener) {
 	// Its user is one of the server's, and its addresses are recognised and go with it.
 	must(t, change(func(c *connection.FQDNConnection) { c.UserName, c.Password = new("named1"), new("correct horse") }))
 	refused(t, "user name of another kind", errOf(b.CredentialConnections().Create(ctx, other, newPhone("named1", 0))),
-		store.ErrDuplicate, "/user_name")
+		collection.ErrDuplicate, "/user_name")
 	refused(t, "user name of a phone", change(func(c *connection.FQDNConnection) { c.UserName = new(b.phone.UserName) }),
-		store.ErrDuplicate, "/user_name")
+		collection.ErrDuplicate, "/user_name")
 	must(t, change(func(c *connection.FQDNConnection) { c.Outbound.FQDNAuthenticationMethod = new(connection.MethodIP) }))
 	address := value(b.IPs().Create(ctx, account, newIP("198.51.100.77", second.ID)))(t)
 	refused(t, "a plain one at its address", errOf(b.IPs().Create(ctx, account, newIP("198.51.100.77", b.pbx.ID))),
-		store.ErrDuplicate, "/ip_address")
+		collection.ErrDuplicate, "/ip_address")
 	refused(t, "its address by another account", errOf(b.IPs().Create(ctx, other, newIP("198.51.100.77", 0))),
 		store.ErrTaken, "/ip_address")
 	b.reopen(t, open)
@@ -116,7 +117,7 @@ func testFQDNs(t *testing.T, open Opener) {
 		t.Errorf("found by its user: %+v", c)
 	}
 	value(b.FQDNConnections().Delete(ctx, account, second.ID))(t)
-	if err := errOf(b.IPs().Get(ctx, account, address.ID)); !errors.Is(err, store.ErrNotFound) ||
+	if err := errOf(b.IPs().Get(ctx, account, address.ID)); !errors.Is(err, collection.ErrNotFound) ||
 		b.options.Live.Snapshot().Known(at) {
 		t.Errorf("address of a deleted connection: %v", err)
 	}
@@ -124,19 +125,19 @@ func testFQDNs(t *testing.T, open Opener) {
 		t.Errorf("in the policy after opening again: %+v", c)
 	}
 	value(b.FQDNConnections().Delete(ctx, account, mine.ID))(t)
-	if err := errOf(b.FQDNs().Get(ctx, account, name.ID)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.FQDNs().Get(ctx, account, name.ID)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("name of a deleted connection: %v", err)
 	}
-	for _, q := range []store.Query{
-		{Size: 1, Filters: []store.Filter{{Field: "fqdn", Op: store.Contains, Value: "x"}}},
-		{Size: 1, Filters: []store.Filter{{Field: "fqdn", Value: int64(7)}}},
+	for _, q := range []collection.Query{
+		{Size: 1, Filters: []collection.Filter{{Field: "fqdn", Op: collection.Contains, Value: "x"}}},
+		{Size: 1, Filters: []collection.Filter{{Field: "fqdn", Value: int64(7)}}},
 	} {
-		if err := errOf(b.FQDNConnections().List(ctx, account, q)); !errors.Is(err, store.ErrBadValue) {
+		if err := errOf(b.FQDNConnections().List(ctx, account, q)); !errors.Is(err, collection.ErrBadValue) {
 			t.Errorf("%v: %v", q, err)
 		}
 	}
 	if err := errOf(b.FQDNConnections().List(ctx, account,
-		store.Query{Size: 1, Sort: []store.Order{{Field: "fqdn"}}})); !errors.Is(err, store.ErrUnknownField) {
+		collection.Query{Size: 1, Sort: []collection.Order{{Field: "fqdn"}}})); !errors.Is(err, collection.ErrUnknownField) {
 		t.Errorf("sorted by a field that is no column: %v", err)
 	}
 }
@@ -176,7 +177,7 @@ func testReports(t *testing.T, open Opener) {
 	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
 		Dimensions: []string{"outbound_profile_id", "date", "billing_group_id", "country_code"},
 		Metrics:    []string{"cost", "attempted", "call_sec"}}
-	want := store.Page[store.ReportRow]{Total: 1, Items: []store.ReportRow{{
+	want := collection.Page[store.ReportRow]{Total: 1, Items: []store.ReportRow{{
 		Dimensions: []any{b.profile.ID.String(), noon.UTC().Format(time.DateOnly), nil, "US"},
 		Metrics:    []any{money.Dollar, int64(1), int64(30)}}}}
 	if diff := cmp.Diff(want, value(b.UsageReport(ctx, b.account.ID, q))(t)); diff != "" {
@@ -188,13 +189,13 @@ func testReports(t *testing.T, open Opener) {
 	for what, spoil := range map[string]func(*store.ReportQuery){
 		"dimension":          func(q *store.ReportQuery) { q.Dimensions = []string{"account_id"} },
 		"metric":             func(q *store.ReportQuery) { q.Metrics = []string{"COUNT(*)"} },
-		"order":              func(q *store.ReportQuery) { q.Sort = []store.Order{{Field: "tn_type"}} },
-		"filter":             func(q *store.ReportQuery) { q.Filters = []store.Filter{{Field: "x"}} },
+		"order":              func(q *store.ReportQuery) { q.Sort = []collection.Order{{Field: "tn_type"}} },
+		"filter":             func(q *store.ReportQuery) { q.Filters = []collection.Filter{{Field: "x"}} },
 		"repeated dimension": func(q *store.ReportQuery) { q.Dimensions = []string{"date", "date"} },
 	} {
 		wrong := q
 		spoil(&wrong)
-		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, store.ErrUnknownField) {
+		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, collection.ErrUnknownField) {
 			t.Errorf("unknown %s: %v", what, err)
 		}
 	}
@@ -204,7 +205,7 @@ func testReports(t *testing.T, open Opener) {
 	} {
 		wrong := q
 		spoil(&wrong)
-		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, store.ErrBadValue) {
+		if err := errOf(b.UsageReport(ctx, b.account.ID, wrong)); !errors.Is(err, collection.ErrBadValue) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -237,7 +238,7 @@ func testReports(t *testing.T, open Opener) {
 		store.EventQuery{ToMicros: 1 << 62, Size: 10}))(t); foreign.Total != 0 {
 		t.Errorf("events of another account: %v", foreign)
 	}
-	if err := errOf(b.CallEvents(ctx, b.account.ID, store.EventQuery{Size: 0})); !errors.Is(err, store.ErrBadValue) {
+	if err := errOf(b.CallEvents(ctx, b.account.ID, store.EventQuery{Size: 0})); !errors.Is(err, collection.ErrBadValue) {
 		t.Errorf("events of no size: %v", err)
 	}
 }
@@ -281,7 +282,7 @@ func testReportsBySource(t *testing.T, open Opener) {
 	q := store.ReportQuery{FromMicros: today.StartMicros(), ToMicros: (today + 1).StartMicros(), Number: 1, Size: 10,
 		Dimensions: []string{"source_country_code", "source_tn_type", "is_local_calling", "tags", "bundle_id"},
 		Metrics:    []string{"attempted"}}
-	report := func(account id.ID, filters ...store.Filter) map[string]int64 {
+	report := func(account id.ID, filters ...collection.Filter) map[string]int64 {
 		t.Helper()
 		q.Filters = filters
 		got := map[string]int64{}
@@ -310,13 +311,13 @@ func testReportsBySource(t *testing.T, open Opener) {
 		row(nil, nil, false, tags):         1, row("US", "fixed_line_or_mobile", true, nil): 1,
 	}, report(b.account.ID))
 	same("another account's", map[string]int64{row("US", "fixed_line_or_mobile", true, "foreign"): 1}, report(b.other.ID))
-	ofGB, mobile := store.Filter{Field: "source_country", Value: "GB"},
-		store.Filter{Field: "source_number_type", Value: "mobile"}
+	ofGB, mobile := collection.Filter{Field: "source_country", Value: "GB"},
+		collection.Filter{Field: "source_number_type", Value: "mobile"}
 	same("filtered", map[string]int64{row("GB", "mobile", false, tags): 1}, report(b.account.ID, ofGB, mobile))
 	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = nil }))
 	same("without tags", map[string]int64{row("GB", "mobile", false, nil): 1}, report(b.account.ID, ofGB))
 
-	page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10, Filters: []store.Filter{ofGB, mobile}}))(t)
+	page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: []collection.Filter{ofGB, mobile}}))(t)
 	if page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != british.ID || !page.Items[0].HasSource ||
 		page.Items[0].SourceCountry.Alpha2() != "GB" || page.Items[0].SourceType != british.SourceType {
 		t.Errorf("records of British mobiles: %+v", page.Items)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -43,7 +44,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 	kept = append(kept, refuse(2)...)
 	b.tick()
 	count := func() int {
-		return value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 10}))(t).Total
+		return value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10}))(t).Total
 	}
 	if n := count(); n != len(old)+len(kept) {
 		t.Fatalf("%d records without a retention, want all %d", n, len(old)+len(kept))
@@ -61,7 +62,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 		t.Errorf("records are whole from day %d on", day)
 	}
 	for _, call := range old[len(old)-2:] {
-		if _, err := b.Record(ctx, b.account.ID, call); !errors.Is(err, store.ErrNotFound) {
+		if _, err := b.Record(ctx, b.account.ID, call); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("a record that is past its time: %v", err)
 		}
 	}
@@ -71,7 +72,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 		}
 	}
 	told := 0
-	for _, e := range value(b.ListAudit(ctx, b.account.ID, store.Query{Size: 100}))(t).Items {
+	for _, e := range value(b.ListAudit(ctx, b.account.ID, collection.Query{Size: 100}))(t).Items {
 		if e.RecordType == "detail_record" && e.ChangeType == "delete" && e.KeyID == 0 &&
 			strings.Contains(string(e.Changes[0].From), "2026-11-25") {
 			told++
@@ -109,7 +110,7 @@ func testLedgerReports(t *testing.T, open Opener) {
 	value(b.LedgerReports().Get(ctx, b.account.ID, made.ID))(t)
 	b.clock.advance(24 * time.Hour)
 	b.tick()
-	if _, err := b.LedgerReports().Get(ctx, b.account.ID, made.ID); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.LedgerReports().Get(ctx, b.account.ID, made.ID); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("a report that is past its time: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
@@ -171,23 +172,23 @@ func testSpendHolds(t *testing.T, open Opener) {
 			if use.Hold == nil || use.Hold.Cause != admission.HoldLimit || use.Hold.SinceMicros == 0 {
 				t.Errorf("hold %+v", use.Hold)
 			}
-			listed := value(b.ListHolds(ctx, b.account.ID, store.Query{Number: 1, Size: 5}))(t)
+			listed := value(b.ListHolds(ctx, b.account.ID, collection.Query{Number: 1, Size: 5}))(t)
 			if listed.Total != 1 || len(listed.Items) != 1 || listed.Items[0].Scope != c.scope(b) ||
 				listed.Items[0].Hold != *use.Hold {
 				t.Errorf("holds listed: %+v", listed)
 			}
 			if beyond := value(b.ListHolds(ctx, b.account.ID,
-				store.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 ||
+				collection.Query{Number: 1 << 40, Size: 5}))(t); len(beyond.Items) != 0 ||
 				beyond.Total != 1 {
 				t.Errorf("a page beyond the end: %+v", beyond)
 			}
-			if foreign := value(b.ListHolds(ctx, b.other.ID, store.Query{Number: 1, Size: 5}))(t); foreign.Total != 0 {
+			if foreign := value(b.ListHolds(ctx, b.other.ID, collection.Query{Number: 1, Size: 5}))(t); foreign.Total != 0 {
 				t.Errorf("holds of another account: %+v", foreign)
 			}
 			must(t, errOf(b.ReleaseAll(ctx, b.other.ID)))
 			must(t, b.Release(ctx, b.other.ID, c.scope(b))) // another account's releases nothing
 			refused("after another account's release")
-			dry := store.WithOrigin(ctx, &store.Origin{DryRun: true})
+			dry := collection.WithOrigin(ctx, &collection.Origin{DryRun: true})
 			must(t, b.Release(dry, b.account.ID, c.scope(b)))
 			refused("after a dry run of the release")
 			if c.name == "BillingGroup" {

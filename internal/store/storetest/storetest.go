@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -56,18 +57,18 @@ type Store interface {
 	store.Verifications
 	store.Bans
 
-	Profiles() store.Collection[profile.Profile, id.ID]
-	IPConnections() store.Collection[connection.IPConnection, id.ID]
-	CredentialConnections() store.Collection[connection.CredentialConnection, id.ID]
-	FQDNConnections() store.Collection[connection.FQDNConnection, id.ID]
-	IPs() store.Collection[connection.IP, id.ID]
-	FQDNs() store.Collection[connection.FQDN, id.ID]
-	Gateways() store.Collection[routing.Gateway, id.ID]
-	BillingGroups() store.Collection[store.BillingGroup, uuid.UUID]
-	LedgerReports() store.Collection[store.LedgerReport, uuid.UUID]
-	WebhookEndpoints() store.Collection[webhook.Endpoint, id.ID]
-	VerifiedNumbers() store.Collection[verification.Number, id.ID]
-	Keys() store.Collection[store.Key, id.ID]
+	Profiles() collection.Of[profile.Profile, id.ID]
+	IPConnections() collection.Of[connection.IPConnection, id.ID]
+	CredentialConnections() collection.Of[connection.CredentialConnection, id.ID]
+	FQDNConnections() collection.Of[connection.FQDNConnection, id.ID]
+	IPs() collection.Of[connection.IP, id.ID]
+	FQDNs() collection.Of[connection.FQDN, id.ID]
+	Gateways() collection.Of[routing.Gateway, id.ID]
+	BillingGroups() collection.Of[store.BillingGroup, uuid.UUID]
+	LedgerReports() collection.Of[store.LedgerReport, uuid.UUID]
+	WebhookEndpoints() collection.Of[webhook.Endpoint, id.ID]
+	VerifiedNumbers() collection.Of[verification.Number, id.ID]
+	Keys() collection.Of[store.Key, id.ID]
 	Webhooks() Webhooks
 
 	EnsureFirst(ctx context.Context) (account store.Account, created bool, err error)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
@@ -55,7 +56,7 @@ func testSwitches(t *testing.T, open Opener) {
 		"another account's": errOf(b.LiveCall(ctx, b.other.ID, first.Call.ID)),
 		"none":              errOf(b.LiveCall(ctx, b.account.ID, uuid.New())),
 	} {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("%s live call: %v", what, err)
 		}
 	}
@@ -69,7 +70,7 @@ func testSwitches(t *testing.T, open Opener) {
 	end := b.report(first.Call.ID, admission.StageEnded, 61*time.Second)
 	b.clock.advance(21 * time.Second)
 	one := b.do(t, end)
-	if err := errOf(b.LiveCall(ctx, b.account.ID, first.Call.ID)); !errors.Is(err, store.ErrNotFound) {
+	if err := errOf(b.LiveCall(ctx, b.account.ID, first.Call.ID)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("a call that is over is live: %v", err)
 	}
 	for _, repeated := range []admission.Report{end, renew, b.report(first.Call.ID, admission.StageAnswered, -1)} {
@@ -266,7 +267,7 @@ func testSwitchOrders(t *testing.T, open Opener) {
 			t.Errorf("%s: %+v", attempt.Call.SIPCallID, r)
 		}
 	}
-	if page := value(b.ListRecords(ctx, b.account.ID, store.Query{Size: 1, Number: 1}))(t); page.Total != len(calls) {
+	if page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 1, Number: 1}))(t); page.Total != len(calls) {
 		t.Errorf("%d records of %d calls", page.Total, len(calls))
 	}
 	want := admission.Spend{Posted: money.Amount(len(calls)) * 2 * money.Dollar}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
@@ -25,10 +25,10 @@ func testVerification(t *testing.T, open Opener) {
 		begun.CodeExpiresAt.Sub(b.clock.Now()) != verification.CodeLife {
 		t.Errorf("begun: %+v", begun)
 	}
-	if _, err := b.VerifiedNumber(ctx, b.other.ID, number); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.VerifiedNumber(ctx, b.other.ID, number); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("another account finds it: %v", err)
 	}
-	if _, _, err := b.TryCode(ctx, b.other.ID, number, "123456"); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := b.TryCode(ctx, b.other.ID, number, "123456"); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("another account tries it: %v", err)
 	}
 	tried, outcome, err := b.TryCode(ctx, b.account.ID, number, "123457")
@@ -40,10 +40,10 @@ func testVerification(t *testing.T, open Opener) {
 	if _, outcome, _ := b.TryCode(ctx, b.account.ID, number, "123456"); outcome != verification.Wrong {
 		t.Errorf("the old code: %v", outcome)
 	}
-	if _, err := b.Verify(ctx, b.account.ID, number, "123456"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.Verify(ctx, b.account.ID, number, "123456"); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("verified by the old code: %v", err)
 	}
-	dry := store.WithOrigin(ctx, &store.Origin{DryRun: true})
+	dry := collection.WithOrigin(ctx, &collection.Origin{DryRun: true})
 	if tried, outcome, err = b.TryCode(dry, b.account.ID, number, "000000"); err != nil || outcome != verification.Wrong ||
 		tried.TriesLeft != verification.Tries-2 {
 		t.Errorf("a dry run: %v, %v, %+v", err, outcome, tried)

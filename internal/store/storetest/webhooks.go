@@ -11,9 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
@@ -45,7 +45,7 @@ func (b *bed) told(t testing.TB, cost bool) (phone, pbx, names id.ID) {
 func (b *bed) sent(t testing.TB, call uuid.UUID) (types []string, payloads []map[string]any) {
 	t.Helper()
 	page := value(b.Webhooks().Deliveries(ctx, b.account.ID,
-		store.Query{Size: 1000, Sort: []store.Order{{Field: "created_at"}, {Field: "event_id"}}}))(t)
+		collection.Query{Size: 1000, Sort: []collection.Order{{Field: "created_at"}, {Field: "event_id"}}}))(t)
 	var occurred time.Time
 	for _, d := range page.Items {
 		e := value(b.Webhooks().Entry(ctx, b.account.ID, d.ID))(t)
@@ -180,7 +180,7 @@ func testAttemptedWebhooks(t *testing.T, open Opener) {
 		must(t, b.Webhooks().Report(ctx, a))
 		want := map[string]int{"failed": 1 - i, "delivered": i}
 		for word, n := range want {
-			if got := b.attempted(t, store.Filter{Field: "status", Value: word}); len(got) != n {
+			if got := b.attempted(t, collection.Filter{Field: "status", Value: word}); len(got) != n {
 				t.Errorf("after %d: %d are %s, want %d", status, len(got), word, n)
 			}
 		}
@@ -202,38 +202,38 @@ func testAttemptedWebhooks(t *testing.T, open Opener) {
 	first, last := noon.Add(time.Second), noon.Add(11*time.Second+1500*time.Millisecond)
 	for _, c := range []struct {
 		field string
-		op    store.Operator
+		op    collection.Operator
 		value any
 		want  int
 	}{
-		{"event_type", store.Equal, "call.hangup,call.initiated", 1}, {"event_type", store.Equal, "call.hangup", 0},
-		{"event_type", store.Equal, "", 0},
-		{"event_id", store.Equal, all[0].EventID.String(), 1}, {"event_id", store.Equal, uuid.NewString(), 0},
-		{"webhook", store.Contains, "CALL.init", 1}, {"webhook", store.Contains, call.Call.ID.String(), 1},
-		{"webhook", store.Contains, "call_init", 0},
-		{"attempts", store.Contains, "example.com/0", 1}, {"attempts", store.Contains, "204", 1},
-		{"attempts", store.Contains, "100%.", 1},
-		{"attempts", store.Contains, "1%0", 0}, {"attempts", store.Contains, "example.com/2", 0},
-		{"attempts", store.Contains, `\`, 0},
-		{"started_at", store.AtLeast, first.UnixMicro(), 1}, {"started_at", store.AtMost, first.UnixMicro(), 1},
-		{"started_at", store.AtLeast, first.UnixMicro() + 1, 0},
-		{"finished_at", store.AtLeast, last.UnixMicro(), 1}, {"finished_at", store.AtMost, last.UnixMicro(), 1},
-		{"finished_at", store.AtMost, last.UnixMicro() - 1, 0},
+		{"event_type", collection.Equal, "call.hangup,call.initiated", 1}, {"event_type", collection.Equal, "call.hangup", 0},
+		{"event_type", collection.Equal, "", 0},
+		{"event_id", collection.Equal, all[0].EventID.String(), 1}, {"event_id", collection.Equal, uuid.NewString(), 0},
+		{"webhook", collection.Contains, "CALL.init", 1}, {"webhook", collection.Contains, call.Call.ID.String(), 1},
+		{"webhook", collection.Contains, "call_init", 0},
+		{"attempts", collection.Contains, "example.com/0", 1}, {"attempts", collection.Contains, "204", 1},
+		{"attempts", collection.Contains, "100%.", 1},
+		{"attempts", collection.Contains, "1%0", 0}, {"attempts", collection.Contains, "example.com/2", 0},
+		{"attempts", collection.Contains, `\`, 0},
+		{"started_at", collection.AtLeast, first.UnixMicro(), 1}, {"started_at", collection.AtMost, first.UnixMicro(), 1},
+		{"started_at", collection.AtLeast, first.UnixMicro() + 1, 0},
+		{"finished_at", collection.AtLeast, last.UnixMicro(), 1}, {"finished_at", collection.AtMost, last.UnixMicro(), 1},
+		{"finished_at", collection.AtMost, last.UnixMicro() - 1, 0},
 	} {
-		if got := b.attempted(t, store.Filter{Field: c.field, Op: c.op, Value: c.value}); len(got) != c.want {
+		if got := b.attempted(t, collection.Filter{Field: c.field, Op: c.op, Value: c.value}); len(got) != c.want {
 			t.Errorf("%s by %v: %d, want %d", c.field, c.value, len(got), c.want)
 		}
 	}
-	page := value(b.Webhooks().Attempted(ctx, b.other.ID, store.Query{Size: 10}))(t)
+	page := value(b.Webhooks().Attempted(ctx, b.other.ID, collection.Query{Size: 10}))(t)
 	if len(page.Items) != 0 || page.Total != 0 {
 		t.Errorf("another account is shown %+v", page)
 	}
 }
 
-func (b *bed) attempted(t testing.TB, filters ...store.Filter) []webhook.Entry {
+func (b *bed) attempted(t testing.TB, filters ...collection.Filter) []webhook.Entry {
 	t.Helper()
 	page := value(b.Webhooks().Attempted(ctx, b.account.ID,
-		store.Query{Size: 10, Filters: filters, Sort: []store.Order{{Field: "created_at", Descending: true}}}))(t)
+		collection.Query{Size: 10, Filters: filters, Sort: []collection.Order{{Field: "created_at", Descending: true}}}))(t)
 	if page.Total != len(page.Items) {
 		t.Errorf("%d in all, %d listed", page.Total, len(page.Items))
 	}

@@ -8,8 +8,8 @@ import (
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/store"
 )
 
 // Work is one thing for the writer of a ledger: an admission command or a write of
@@ -68,13 +68,13 @@ func (q *Queue) Put(w *Work) error {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	if q.closed {
-		return fmt.Errorf("%w: closed", store.ErrUnavailable)
+		return fmt.Errorf("%w: closed", collection.ErrUnavailable)
 	}
 	select {
 	case q.waiting <- w:
 		return nil
 	default:
-		return store.ErrBusy
+		return collection.ErrBusy
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -244,11 +244,11 @@ func (w *writer) queueBegin(b *pgx.Batch, g *ledgerGroup) (begun func()) {
 			// What is running is still accounted for, by the right time.
 			g.now = g.began.UnixMicro()
 			g.astray = offset.Microseconds()
-			g.refusing = fmt.Errorf("%w: %w, by %v", store.ErrUnavailable, errClock, offset)
+			g.refusing = fmt.Errorf("%w: %w, by %v", collection.ErrUnavailable, errClock, offset)
 		}
 		if expired == nil || *expired {
 			g.fenced = true
-			g.refusing = fmt.Errorf("%w: %w", store.ErrUnavailable, errFenced)
+			g.refusing = fmt.Errorf("%w: %w", collection.ErrUnavailable, errFenced)
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -238,7 +238,7 @@ func (w *writer) answer(run []*ledger.Work, err error) {
 		return
 	}
 	w.ledger.Logger.Error("transaction failed", "error", err, "size", len(run))
-	err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	err = fmt.Errorf("%w: %w", collection.ErrUnavailable, err)
 	for _, one := range run {
 		one.Result = admission.Result{}
 		one.Answer(err)

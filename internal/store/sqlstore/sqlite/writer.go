@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -70,7 +70,7 @@ func (w *writer) commitGroup(group []*ledger.Work) {
 	if err != nil {
 		w.ledger.Logger.Error("transaction failed", "error", err, "size", len(group))
 		w.recover(group)
-		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		err = fmt.Errorf("%w: %w", collection.ErrUnavailable, err)
 	}
 	for _, one := range group {
 		one.Settle()
