@@ -21,7 +21,11 @@ func (a *attempt) fromHeader() string {
 // P-Asserted-Identity and Remote-Party-ID claim to be screened, and are not. A name does
 // not stay with a number that took the place of the caller's own, but in an emergency call.
 func (s *session) callerName() string {
-	if s.invite == nil {
+	name := ""
+	if s.invite != nil {
+		name = sip.DisplayName(s.invite.From)
+	}
+	if name == "" {
 		return ""
 	}
 	if _, emergency := s.machine.Emergency(); !emergency {
@@ -30,13 +34,16 @@ func (s *session) callerName() string {
 			return ""
 		}
 	}
-	return sip.DisplayName(s.invite.From)
+	return name
 }
 
 // passports are the Identity fields of the caller (RFC 8224). What they sign is who calls
 // whom: where one of the numbers goes on in another form than it came they would be wrong,
 // and where the caller is private they would tell the number.
 func passports(p passage) string {
+	if !p.m.Has("identity") {
+		return ""
+	}
 	from, to := p.attempt.gateway.CallerPart(p.s.from), p.attempt.user()
 	if p.s.private || p.s.from == 0 || !sameNumber(p.m.CallerText(), from) ||
 		!sameNumber(sip.DialledText(p.m.URI), to) || !sameNumber(sip.AddressUser(p.m.To), to) {

@@ -59,14 +59,18 @@ func (srv *Server) newBranch() string { return sip.MagicCookie + srv.mark + newT
 // with it has looped, unless it is for another number: then it is a spiral (RFC 3261
 // section 16.3).
 func (srv *Server) callBranch(callee string) string {
-	return sip.MagicCookie + srv.mark + srv.calleeMark(callee) + newToken()
+	b := make([]byte, 0, 64)
+	b = append(append(b, sip.MagicCookie...), srv.mark...)
+	return string(append(srv.appendCalleeMark(b, callee), newToken()...))
 }
 
 // calleeMark stands for a number in branches. What has another one in its place, as the
 // branch of a request that is no call has, looped.
-func (srv *Server) calleeMark(callee string) string {
+func (srv *Server) calleeMark(callee string) string { return string(srv.appendCalleeMark(nil, callee)) }
+
+func (srv *Server) appendCalleeMark(b []byte, callee string) []byte {
 	sum := maphash.String(srv.seed, callee)
-	return strconv.FormatUint(sum>>32|1<<32, 16) + calleeEnd
+	return append(strconv.AppendUint(b, sum>>32|1<<32, 16), calleeEnd...)
 }
 
 // calleeEnd is behind the mark of a number, and in no token.
