@@ -14,7 +14,8 @@ import (
 func TestAdmissions(t *testing.T) {
 	c, _ := newClient(t)
 	ctx := t.Context()
-	deck, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "deck"}, strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n"))
+	deck, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "deck"},
+		strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,16 +39,21 @@ func TestAdmissions(t *testing.T) {
 	if err != nil || admitted.Decision != "allow" || *admitted.GrantSecs != 30 {
 		t.Fatalf("%+v, %v", admitted, err)
 	}
-	if state, err := c.Admissions().Answer(ctx, "a/b@pbx", client.AnswerAdmissionParams{}); err != nil || state.Status != "answered" {
+	if state, err := c.Admissions().Answer(ctx, "a/b@pbx", client.AnswerAdmissionParams{}); err != nil ||
+		state.Status != "answered" {
 		t.Errorf("%+v, %v", state, err)
 	}
-	if state, err := c.Admissions().Renew(ctx, admitted.ID, client.RenewAdmissionParams{DurationSecs: client.Set(client.Number("1.5"))}); err != nil || *state.GrantSecs != 60 {
+	state, err := c.Admissions().Renew(ctx, admitted.ID,
+		client.RenewAdmissionParams{DurationSecs: client.Set(client.Number("1.5"))})
+	if err != nil || *state.GrantSecs != 60 {
 		t.Errorf("%+v, %v", state, err)
 	}
-	if status, err := c.Admissions().Get(ctx, "a/b@pbx"); err != nil || status.Status != "answered" || status.ID != admitted.ID || *status.GrantSecs != 60 || status.DetailRecordID != nil {
+	if status, err := c.Admissions().Get(ctx, "a/b@pbx"); err != nil || status.Status != "answered" ||
+		status.ID != admitted.ID || *status.GrantSecs != 60 || status.DetailRecordID != nil {
 		t.Errorf("%+v, %v", status, err)
 	}
-	state, err := c.Admissions().End(ctx, "a/b@pbx", client.EndAdmissionParams{DurationSecs: client.Set(client.Number("2.5")), EndedAt: client.Set(time.Now())})
+	state, err = c.Admissions().End(ctx, "a/b@pbx",
+		client.EndAdmissionParams{DurationSecs: client.Set(client.Number("2.5")), EndedAt: client.Set(time.Now())})
 	if err != nil || *state.Cost != "0.03" || *state.DurationSecs != "2.5" {
 		t.Errorf("%+v, %v", state, err)
 	}
@@ -55,14 +61,16 @@ func TestAdmissions(t *testing.T) {
 		{Event: client.Set(client.SwitchEventEventAdmit), Admission: client.Set(ask("b"))},
 		{Event: client.Set(client.SwitchEventEventRenew), ID: client.Set("no-such-call")},
 	})})
-	if err != nil || len(results) != 2 || results[0].Admission.Decision != "allow" || results[1].Status != http.StatusNotFound {
+	if err != nil || len(results) != 2 || results[0].Admission.Decision != "allow" ||
+		results[1].Status != http.StatusNotFound {
 		t.Errorf("%+v, %v", results, err)
 	}
 	if r, err := c.Switches().Restart(ctx, "edge", client.RestartSwitchParams{}); err != nil || r.Ended != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	answered := &client.Error{}
-	if _, err := c.Admissions().Renew(ctx, "no-such-call", client.RenewAdmissionParams{}); !errors.As(err, &answered) || answered.Status != http.StatusNotFound {
+	if _, err := c.Admissions().Renew(ctx, "no-such-call", client.RenewAdmissionParams{}); !errors.As(err, &answered) ||
+		answered.Status != http.StatusNotFound {
 		t.Errorf("renewal of an unknown call: %v", err)
 	}
 }

@@ -68,33 +68,50 @@ func lifeOf[T, P, Q any](t *testing.T, r resource[T, P, Q], create, change P,
 func TestResources(t *testing.T) {
 	c, _ := newClient(t)
 	ctx := t.Context()
-	lifeOf(t, c.Profiles(), client.ProfileParams{Name: client.Set("office"), MaxDestinationRate: client.Set(client.Number("0.0125")), DailySpendLimit: client.Set(client.Decimal("100.00")),
-		CallRecording: client.Set(client.CallRecordingParams{CallRecordingType: client.Set(client.CallRecordingTypeAll)}), Enabled: client.Set(false)},
-		client.ProfileParams{DailySpendLimit: client.Null[client.Decimal](), Enabled: client.Null[bool]()}, func(p client.Profile) string { return p.ID },
+	lifeOf(t, c.Profiles(), client.ProfileParams{Name: client.Set("office"),
+		MaxDestinationRate: client.Set(client.Number("0.0125")), DailySpendLimit: client.Set(client.Decimal("100.00")),
+		CallRecording: client.Set(client.CallRecordingParams{CallRecordingType: client.Set(client.CallRecordingTypeAll)}),
+		Enabled:       client.Set(false)},
+		client.ProfileParams{DailySpendLimit: client.Null[client.Decimal](), Enabled: client.Null[bool]()},
+		func(p client.Profile) string { return p.ID },
 		func(p client.Profile) bool {
-			return p.DailySpendLimit == nil && p.Enabled && p.Name == "office" && *p.MaxDestinationRate == "0.0125" && p.CallRecording.CallRecordingType == client.CallRecordingTypeAll
+			return p.DailySpendLimit == nil && p.Enabled && p.Name == "office" && *p.MaxDestinationRate == "0.0125" &&
+				p.CallRecording.CallRecordingType == client.CallRecordingTypeAll
 		})
-	lifeOf(t, c.BillingGroups(), client.BillingGroupParams{Name: client.Set("first")}, client.BillingGroupParams{Name: client.Set("second")},
+	lifeOf(t, c.BillingGroups(), client.BillingGroupParams{Name: client.Set("first")},
+		client.BillingGroupParams{Name: client.Set("second")},
 		func(g client.BillingGroup) string { return g.ID }, func(g client.BillingGroup) bool { return g.Name == "second" })
-	lifeOf(t, c.IPConnections(), client.IPConnectionParams{Tags: client.Set([]string{"a"})}, client.IPConnectionParams{Outbound: client.Set(client.IPOutboundParams{TechPrefix: client.Set("1234")})},
-		func(o client.IPConnection) string { return o.ID }, func(o client.IPConnection) bool { return o.Outbound.TechPrefix == "1234" && o.Tags[0] == "a" })
-	lifeOf(t, c.CredentialConnections(), client.CredentialConnectionParams{ConnectionName: client.Set("phones"), UserName: client.Set("user1"), Password: client.Set("12345678")},
-		client.CredentialConnectionParams{Active: client.Set(false)}, func(o client.CredentialConnection) string { return o.ID }, func(o client.CredentialConnection) bool { return !o.Active })
-	lifeOf(t, c.FQDNConnections(), client.FQDNConnectionParams{ConnectionName: client.Set("domain")}, client.FQDNConnectionParams{ConnectionName: client.Set("other")},
-		func(o client.FQDNConnection) string { return o.ID }, func(o client.FQDNConnection) bool { return o.ConnectionName == "other" })
+	lifeOf(t, c.IPConnections(), client.IPConnectionParams{Tags: client.Set([]string{"a"})},
+		client.IPConnectionParams{Outbound: client.Set(client.IPOutboundParams{TechPrefix: client.Set("1234")})},
+		func(o client.IPConnection) string { return o.ID },
+		func(o client.IPConnection) bool { return o.Outbound.TechPrefix == "1234" && o.Tags[0] == "a" })
+	lifeOf(t, c.CredentialConnections(), client.CredentialConnectionParams{ConnectionName: client.Set("phones"),
+		UserName: client.Set("user1"), Password: client.Set("12345678")},
+		client.CredentialConnectionParams{Active: client.Set(false)},
+		func(o client.CredentialConnection) string { return o.ID },
+		func(o client.CredentialConnection) bool { return !o.Active })
+	lifeOf(t, c.FQDNConnections(), client.FQDNConnectionParams{ConnectionName: client.Set("domain")},
+		client.FQDNConnectionParams{ConnectionName: client.Set("other")},
+		func(o client.FQDNConnection) string { return o.ID },
+		func(o client.FQDNConnection) bool { return o.ConnectionName == "other" })
 	lifeOf(t, c.IPs(), client.IPParams{IPAddress: client.Set("192.0.2.7")}, client.IPParams{Port: client.Set[int64](5080)},
 		func(o client.IP) string { return o.ID }, func(o client.IP) bool { return o.Port == 5080 })
 	owner := value(c.FQDNConnections().Create(ctx, client.FQDNConnectionParams{ConnectionName: client.Set("owner")}))(t)
-	lifeOf(t, c.FQDNs(), client.FQDNParams{FQDN: client.Set("sip.example.com"), DNSRecordType: client.Set(client.DNSRecordTypeSrv), ConnectionID: client.Set(owner.ID)}, client.FQDNParams{DNSRecordType: client.Set(client.DNSRecordTypeA)},
+	lifeOf(t, c.FQDNs(), client.FQDNParams{FQDN: client.Set("sip.example.com"),
+		DNSRecordType: client.Set(client.DNSRecordTypeSrv), ConnectionID: client.Set(owner.ID)},
+		client.FQDNParams{DNSRecordType: client.Set(client.DNSRecordTypeA)},
 		func(o client.FQDN) string { return o.ID }, func(o client.FQDN) bool { return *o.Port == 5060 })
-	lifeOf(t, c.Gateways(), client.GatewayParams{Name: client.Set("carrier"), Address: client.Set("carrier.example")}, client.GatewayParams{Password: client.Set("secret"), UserName: client.Set("u")},
+	lifeOf(t, c.Gateways(), client.GatewayParams{Name: client.Set("carrier"), Address: client.Set("carrier.example")},
+		client.GatewayParams{Password: client.Set("secret"), UserName: client.Set("u")},
 		func(o client.Gateway) string { return o.ID }, func(o client.Gateway) bool { return o.PasswordSet })
-	lifeOf(t, c.NumberingPlanOverrides(), client.NumberingPlanOverrideParams{Prefix: client.Set("1436"), Valid: client.Set(true), Country: client.Set("US")},
+	lifeOf(t, c.NumberingPlanOverrides(),
+		client.NumberingPlanOverrideParams{Prefix: client.Set("1436"), Valid: client.Set(true), Country: client.Set("US")},
 		client.NumberingPlanOverrideParams{Comment: client.Set("in service")},
 		func(o client.NumberingPlanOverride) string { return o.ID }, func(o client.NumberingPlanOverride) bool {
 			return o.Valid && *o.Country == "US" && o.Comment == "in service"
 		})
-	if got := value(c.Connections().Get(ctx, owner.ID))(t); got.RecordType != "fqdn_connection" || got.ConnectionName != "owner" {
+	if got := value(c.Connections().Get(ctx, owner.ID))(t); got.RecordType != "fqdn_connection" ||
+		got.ConnectionName != "owner" {
 		t.Errorf("as any connection: %+v", got)
 	}
 }
@@ -130,7 +147,8 @@ func TestPages(t *testing.T) {
 			break
 		}
 	}
-	if _, err := client.Collect(c.Profiles().All(ctx, client.ProfilesQuery{Sort: []string{"color"}})); !errors.Is(err, client.ErrInvalid) {
+	_, err := client.Collect(c.Profiles().All(ctx, client.ProfilesQuery{Sort: []string{"color"}}))
+	if !errors.Is(err, client.ErrInvalid) {
 		t.Errorf("sorted by what is no field: %v", err)
 	}
 }
@@ -138,9 +156,11 @@ func TestPages(t *testing.T) {
 func TestErrors(t *testing.T) {
 	c, s := newClient(t)
 	ctx := t.Context()
-	_, err := c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set("ab"), WhitelistedDestinations: client.Set([]string{"US", "usa"})})
+	_, err := c.Profiles().Create(ctx,
+		client.ProfileParams{Name: client.Set("ab"), WhitelistedDestinations: client.Set([]string{"US", "usa"})})
 	answered := &client.Error{}
-	if !errors.As(err, &answered) || !errors.Is(err, client.ErrInvalid) || answered.Status != 422 || len(answered.Problems) != 2 || answered.RequestID == "" {
+	if !errors.As(err, &answered) || !errors.Is(err, client.ErrInvalid) || answered.Status != 422 ||
+		len(answered.Problems) != 2 || answered.RequestID == "" {
 		t.Fatalf("error %v", err)
 	}
 	if p := answered.At("/name"); p == nil || p.Code != "10025" || p.Detail == "" || p.Title == "" {
@@ -149,7 +169,8 @@ func TestErrors(t *testing.T) {
 	if answered.At("/tags") != nil || answered.At("/whitelisted_destinations/1") == nil {
 		t.Errorf("problems %+v", answered.Problems)
 	}
-	if text := err.Error(); !strings.Contains(text, "10025 /name: ") || !strings.Contains(text, "POST /v2/outbound_voice_profiles") || strings.Contains(text, s.key) {
+	if text := err.Error(); !strings.Contains(text, "10025 /name: ") ||
+		!strings.Contains(text, "POST /v2/outbound_voice_profiles") || strings.Contains(text, s.key) {
 		t.Errorf("text %q", text)
 	}
 	_, err = c.Profiles().Page(ctx, client.ProfilesQuery{Sort: []string{"color"}})
@@ -163,7 +184,8 @@ func TestErrors(t *testing.T) {
 	if _, err := c.Profiles().Get(ctx, "../ips"); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("an id that is none: %v", err)
 	}
-	if _, err := c.Profiles().Create(ctx, client.ProfileParams{MaxDestinationRate: client.Set(client.Number("1,5"))}); err == nil || errors.As(err, new(*client.Error)) {
+	_, err = c.Profiles().Create(ctx, client.ProfileParams{MaxDestinationRate: client.Set(client.Number("1,5"))})
+	if err == nil || errors.As(err, new(*client.Error)) {
 		t.Errorf("a number that is none was sent: %v", err)
 	}
 	ended, cancel := context.WithCancel(ctx)
@@ -171,7 +193,10 @@ func TestErrors(t *testing.T) {
 	if _, err := c.Balance(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
-	for _, address := range []string{"", "tollgate.example.com", "ftp://tollgate.example.com", "http://", "http://u:p@host", "http://host?x=1", "http://host\x7f"} {
+	for _, address := range []string{
+		"", "tollgate.example.com", "ftp://tollgate.example.com", "http://", "http://u:p@host", "http://host?x=1",
+		"http://host\x7f",
+	} {
 		if _, err := client.New(address, "key"); err == nil {
 			t.Errorf("%q was taken for an address", address)
 		}
@@ -186,24 +211,34 @@ func TestCalls(t *testing.T) {
 	c, s := newClient(t)
 	ctx := t.Context()
 	decks := c.RateDecks()
-	deck := value(decks.Create(ctx, client.RateDecksCreateQuery{Name: "prices"}, strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n44,0.0125,60,60\n")))(t)
+	deck := value(decks.Create(ctx, client.RateDecksCreateQuery{Name: "prices"},
+		strings.NewReader("prefix,rate,first increment,increment\n1,0.60,1,1\n44,0.0125,60,60\n")))(t)
 	if active := value(decks.Activate(ctx, deck.ID))(t); !active.Active || active.Rows != 2 {
 		t.Errorf("deck %+v", active)
 	}
-	if rows := value(client.Collect(decks.Rows(ctx, deck.ID, client.RateDecksRowsQuery{Size: 1})))(t); len(rows) != 2 || rows[1].Prefix != "44" || rows[1].Rate != "0.0125" {
+	if rows := value(client.Collect(decks.Rows(ctx, deck.ID, client.RateDecksRowsQuery{Size: 1})))(t); len(rows) != 2 ||
+		rows[1].Prefix != "44" || rows[1].Rate != "0.0125" {
 		t.Errorf("rows %+v", rows)
 	}
-	profile := value(c.Profiles().Create(ctx, client.ProfileParams{Name: client.Set("office"), Tags: client.Set([]string{"HQ"}), DailySpendLimit: client.Set(client.Decimal("5.00")), DailySpendLimitEnabled: client.Set(true)}))(t)
-	pbx := value(c.IPConnections().Create(ctx, client.IPConnectionParams{Outbound: client.Set(client.IPOutboundParams{OutboundVoiceProfileID: client.Set(profile.ID)})}))(t)
+	profile := value(c.Profiles().Create(ctx,
+		client.ProfileParams{Name: client.Set("office"), Tags: client.Set([]string{"HQ"}),
+			DailySpendLimit: client.Set(client.Decimal("5.00")), DailySpendLimitEnabled: client.Set(true)}))(t)
+	pbx := value(c.IPConnections().Create(ctx,
+		client.IPConnectionParams{Outbound: client.Set(client.IPOutboundParams{
+			OutboundVoiceProfileID: client.Set(profile.ID),
+		})}))(t)
 
-	forecast := value(c.Decisions().Explain(ctx, client.ExplainDecisionParams{ConnectionID: client.Set(pbx.ID), From: client.Set("+13125550100"), To: client.Set("+13125550199")}))(t)
+	forecast := value(c.Decisions().Explain(ctx,
+		client.ExplainDecisionParams{ConnectionID: client.Set(pbx.ID),
+			From: client.Set("+13125550100"), To: client.Set("+13125550199")}))(t)
 	if !forecast.Allowed || *forecast.Rate != "0.60" || *forecast.BudgetSec != 500 || len(forecast.Rules) == 0 {
 		t.Errorf("forecast %+v", forecast)
 	}
 	reserve := func(to string) admission.Decision {
 		t.Helper()
-		result, err := s.store.Do(ctx, admission.Reserve{Owner: uuid.New(), Call: admission.Call{ID: uuid.New(), Connection: value(id.Parse(pbx.ID))(t),
-			Identity: policy.IdentityKnown, From: "+13125550100", To: to, SIPCallID: uuid.NewString()}})
+		result, err := s.store.Do(ctx,
+			admission.Reserve{Owner: uuid.New(), Call: admission.Call{ID: uuid.New(), Connection: value(id.Parse(pbx.ID))(t),
+				Identity: policy.IdentityKnown, From: "+13125550100", To: to, SIPCallID: uuid.NewString()}})
 		if err != nil || result.Err != nil {
 			t.Fatal(err, result.Err)
 		}
@@ -213,17 +248,22 @@ func TestCalls(t *testing.T) {
 	if d := value(c.Decisions().Get(ctx, refused.ID.String()))(t); d.Allowed || *d.Code != "D13" || d.Fix == nil {
 		t.Errorf("decision %+v", d)
 	}
-	if calls := value(client.Collect(c.Calls().All(ctx, client.CallsQuery{})))(t); len(calls) != 1 || calls[0].ID != live.ID.String() || calls[0].AnsweredAt != nil {
+	if calls := value(client.Collect(c.Calls().All(ctx, client.CallsQuery{})))(t); len(calls) != 1 ||
+		calls[0].ID != live.ID.String() || calls[0].AnsweredAt != nil {
 		t.Errorf("calls %+v", calls)
 	}
-	if calls := value(client.Collect(c.Connections().ActiveCalls(ctx, pbx.ID, client.ConnectionsActiveCallsQuery{Size: 1})))(t); len(calls) != 1 || calls[0].CallLegID != live.ID.String() {
+	calls := value(client.Collect(
+		c.Connections().ActiveCalls(ctx, pbx.ID, client.ConnectionsActiveCallsQuery{Size: 1})))(t)
+	if len(calls) != 1 || calls[0].CallLegID != live.ID.String() {
 		t.Errorf("active calls %+v", calls)
 	}
-	if usage := value(c.Profiles().Usage(ctx, profile.ID))(t); usage.LiveCalls != 1 || *usage.DailySpendLimit != "5.00" || usage.Held == "0.00" {
+	if usage := value(c.Profiles().Usage(ctx, profile.ID))(t); usage.LiveCalls != 1 ||
+		*usage.DailySpendLimit != "5.00" || usage.Held == "0.00" {
 		t.Errorf("usage %+v", usage)
 	}
 	held := value(client.Collect(c.SpendHolds().All(ctx, client.SpendHoldsQuery{})))(t)
-	if usage := value(c.Account().Usage(ctx))(t); len(held) != 0 || usage.DailySpendLimitEnabled || usage.Posted != nil || usage.SpendHold != nil {
+	if usage := value(c.Account().Usage(ctx))(t); len(held) != 0 || usage.DailySpendLimitEnabled ||
+		usage.Posted != nil || usage.SpendHold != nil {
 		t.Errorf("usage of the account %+v, held %+v", usage, held)
 	}
 	if r := value(c.Profiles().Release(ctx, profile.ID))(t); r.ScopeID != profile.ID {
@@ -232,20 +272,25 @@ func TestCalls(t *testing.T) {
 	if r := value(c.SpendHolds().ReleaseAll(ctx))(t); r.Released != 0 {
 		t.Errorf("released %+v", r)
 	}
-	if would := value(c.Calls().EndAll(ctx, client.EndCallsParams{CountryCode: client.Set("US")}, client.DryRun(nil)))(t); would.HungUp != 1 {
+	would := value(c.Calls().EndAll(ctx, client.EndCallsParams{CountryCode: client.Set("US")}, client.DryRun(nil)))(t)
+	if would.HungUp != 1 {
 		t.Errorf("would hang up %+v", would)
 	}
-	if h := value(c.Calls().EndAll(ctx, client.EndCallsParams{ConnectionID: client.Set(pbx.ID)}))(t); h.HungUp != 1 || h.CallIDs[0] != live.ID.String() {
+	if h := value(c.Calls().EndAll(ctx, client.EndCallsParams{ConnectionID: client.Set(pbx.ID)}))(t); h.HungUp != 1 ||
+		h.CallIDs[0] != live.ID.String() {
 		t.Errorf("hung up %+v", h)
 	}
-	if h := value(c.Calls().End(ctx, live.ID.String(), client.EndCallParams{}))(t); h.Status != "ending" || h.EndedAt != nil {
+	if h := value(c.Calls().End(ctx, live.ID.String(), client.EndCallParams{}))(t); h.Status != "ending" ||
+		h.EndedAt != nil {
 		t.Errorf("hung up %+v", h)
 	}
-	if r := value(c.Calls().Hangup(ctx, live.ID.String(), client.HangupCallParams{CommandID: client.Set("one")}))(t); r.Result != "ok" {
+	r := value(c.Calls().Hangup(ctx, live.ID.String(), client.HangupCallParams{CommandID: client.Set("one")}))(t)
+	if r.Result != "ok" {
 		t.Errorf("command %+v", r)
 	}
 	records := value(client.Collect(c.DetailRecords().All(ctx, client.DetailRecordsQuery{Outcome: "refused"})))(t)
-	if len(records) != 1 || records[0].ID != refused.ID.String() || *records[0].CountryCode != "GB" || time.Since(records[0].StartedAt) > time.Hour {
+	if len(records) != 1 || records[0].ID != refused.ID.String() || *records[0].CountryCode != "GB" ||
+		time.Since(records[0].StartedAt) > time.Hour {
 		t.Errorf("records %+v", records)
 	}
 	if one := value(c.DetailRecords().Get(ctx, refused.ID.String()))(t); cmp.Diff(records[0], one) != "" {
@@ -256,26 +301,34 @@ func TestCalls(t *testing.T) {
 		StartDate: time.Now().Add(-time.Hour).Format(time.RFC3339), EndDate: time.Now().Add(time.Hour).Format(time.RFC3339),
 	}
 	rows := value(client.Collect(c.UsageReports().All(ctx, report)))(t)
-	if len(rows) != 1 || *rows[0].CountryCode != "GB" || *rows[0].Attempted != 1 || *rows[0].Cost != "0.00" || rows[0].Date != "" {
+	if len(rows) != 1 || *rows[0].CountryCode != "GB" || *rows[0].Attempted != 1 ||
+		*rows[0].Cost != "0.00" || rows[0].Date != "" {
 		t.Errorf("report %+v", rows)
 	}
 	var csv strings.Builder
-	if err := c.UsageReports().CSV(ctx, report, &csv); err != nil || csv.String() != "country_code,attempted,cost\nGB,1,0.00\n" {
+	if err := c.UsageReports().CSV(ctx, report, &csv); err != nil ||
+		csv.String() != "country_code,attempted,cost\nGB,1,0.00\n" {
 		t.Errorf("report %q: %v", csv.String(), err)
 	}
-	if options := value(c.UsageReports().Options(ctx, client.UsageReportsOptionsQuery{}))(t); len(options) != 1 || options[0].Product != "sip-trunking" {
+	if options := value(c.UsageReports().Options(ctx, client.UsageReportsOptionsQuery{}))(t); len(options) != 1 ||
+		options[0].Product != "sip-trunking" {
 		t.Errorf("options %+v", options)
 	}
-	if events := value(client.Collect(c.CallEvents().All(ctx, client.CallEventsQuery{Size: 2})))(t); len(events) != 3 || events[0].Name != "call.initiated" {
+	if events := value(client.Collect(c.CallEvents().All(ctx, client.CallEventsQuery{Size: 2})))(t); len(events) != 3 ||
+		events[0].Name != "call.initiated" {
 		t.Errorf("events %+v", events)
 	}
-	if tags := value(c.UserTags(ctx, client.UserTagsQuery{StartsWith: "h"}))(t); len(tags.OutboundProfileTags) != 1 || tags.OutboundProfileTags[0] != "HQ" {
+	if tags := value(c.UserTags(ctx, client.UserTagsQuery{StartsWith: "h"}))(t); len(tags.OutboundProfileTags) != 1 ||
+		tags.OutboundProfileTags[0] != "HQ" {
 		t.Errorf("tags %+v", tags)
 	}
-	if who := value(c.Whoami(ctx))(t); who.OrganizationID == "" || who.AccountID == "" || who.APIKeyID == "" || who.UserID != nil || len(who.Scopes) == 0 {
+	if who := value(c.Whoami(ctx))(t); who.OrganizationID == "" || who.AccountID == "" ||
+		who.APIKeyID == "" || who.UserID != nil || len(who.Scopes) == 0 {
 		t.Errorf("who am I: %+v", who)
 	}
-	if counts := value(c.Connections().Count(ctx))(t); counts.Counts.IPConnections != int64(len(value(client.Collect(c.IPConnections().All(ctx, client.IPConnectionsQuery{})))(t))) {
+	counts := value(c.Connections().Count(ctx))(t)
+	all := value(client.Collect(c.IPConnections().All(ctx, client.IPConnectionsQuery{})))(t)
+	if counts.Counts.IPConnections != int64(len(all)) {
 		t.Errorf("counts %+v", counts)
 	}
 	if engines := value(c.NoiseSuppressionEngines(ctx))(t); len(engines) != 0 {
@@ -302,7 +355,8 @@ func TestCalls(t *testing.T) {
 func TestWebhookDeliveries(t *testing.T) {
 	c, _ := newClient(t)
 	ctx := t.Context()
-	endpoint := value(c.WebhookEndpoints().Create(ctx, client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
+	endpoint := value(c.WebhookEndpoints().Create(ctx,
+		client.WebhookEndpointParams{URL: client.Set("https://hooks.example.com/")}))(t)
 	value(c.BillingGroups().Create(ctx, client.BillingGroupParams{Name: client.Set("group")}))(t)
 	listed := value(c.WebhookDeliveries().Page(ctx, client.WebhookDeliveriesQuery{EndpointID: endpoint.ID,
 		EventType: "configuration.changed", State: "pending", Sort: []string{"-created_at"}}))(t)

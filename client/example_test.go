@@ -87,7 +87,8 @@ func ExampleDecisions_Explain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	deck, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "prices"}, strings.NewReader("prefix,rate\n1,0.01\n44,0.02\n"))
+	deck, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "prices"},
+		strings.NewReader("prefix,rate\n1,0.01\n44,0.02\n"))
 	if err != nil {
 		log.Fatal(err)
 	}

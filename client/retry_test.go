@@ -66,7 +66,8 @@ func TestRetries(t *testing.T) {
 	}
 	remove := func(ctx context.Context, c *client.Client) error { _, err := c.IPs().Delete(ctx, "7"); return err }
 	load := func(ctx context.Context, c *client.Client) error {
-		_, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "deck"}, strings.NewReader("prefix,rate\n1,1\n"))
+		_, err := c.RateDecks().Create(ctx, client.RateDecksCreateQuery{Name: "deck"},
+			strings.NewReader("prefix,rate\n1,1\n"))
 		return err
 	}
 	for _, c := range []struct {
@@ -117,12 +118,14 @@ func TestRetries(t *testing.T) {
 func TestWaitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{answers: []string{"503 20"}}
-		api := value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: n}), client.WithAttempts(9)))(t)
+		api := value(client.New("http://tollgate.example", "key",
+			client.WithHTTPClient(&http.Client{Transport: n}), client.WithAttempts(9)))(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
 		began := time.Now()
 		_, err := api.Balance(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnavailable) || time.Since(began) != 50*time.Second || len(n.methods) != 3 {
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnavailable) ||
+			time.Since(began) != 50*time.Second || len(n.methods) != 3 {
 			t.Errorf("%d attempts, %v: %v", len(n.methods), time.Since(began), err)
 		}
 	})
@@ -132,22 +135,28 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 type answers string
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+		Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
 }
 
 // What is no answer of a Tollgate is an error, and not tried again.
 func TestForeignAnswers(t *testing.T) {
-	for _, text := range []string{"", "<html>", `{"data":7}`, `{"data":{"balance":1}}`, `{"data":{"balance":"1.00"}`, `{"data":{}} x`} {
-		api := value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: answers(text)})))(t)
+	for _, text := range []string{
+		"", "<html>", `{"data":7}`, `{"data":{"balance":1}}`, `{"data":{"balance":"1.00"}`, `{"data":{}} x`,
+	} {
+		api := value(client.New("http://tollgate.example", "key",
+			client.WithHTTPClient(&http.Client{Transport: answers(text)})))(t)
 		if got, err := api.Balance(t.Context()); err == nil || errors.As(err, new(*client.Error)) {
 			t.Errorf("%q was read as %+v, %v", text, got, err)
 		}
 	}
-	api := value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: answers(`{"data":[],"meta":{"page_number":1,"total_pages":9}}`)})))(t)
+	api := value(client.New("http://tollgate.example", "key",
+		client.WithHTTPClient(&http.Client{Transport: answers(`{"data":[],"meta":{"page_number":1,"total_pages":9}}`)})))(t)
 	if got, err := client.Collect(api.Calls().All(t.Context(), client.CallsQuery{})); err != nil || len(got) != 0 {
 		t.Errorf("a list of empty pages: %v, %v", got, err)
 	}
-	api = value(client.New("http://tollgate.example", "key", client.WithHTTPClient(&http.Client{Transport: answers(`{"data":{"max_destination_rate":"1"}}`)})))(t)
+	api = value(client.New("http://tollgate.example", "key",
+		client.WithHTTPClient(&http.Client{Transport: answers(`{"data":{"max_destination_rate":"1"}}`)})))(t)
 	if got, err := api.Profiles().Get(t.Context(), "7"); err == nil {
 		t.Errorf("a text was read as a number: %v", got.MaxDestinationRate)
 	}

@@ -34,7 +34,8 @@ func startServer() (*server, error) {
 	}
 	ctx, live := context.Background(), policy.NewLive()
 	s, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(folder, "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now), Owner: uuid.New(),
+		Path: filepath.Join(folder, "tollgate.db"), Live: live, Clock: time.Now, IDs: id.NewSource(1, time.Now),
+		Owner: uuid.New(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
@@ -50,7 +51,8 @@ func startServer() (*server, error) {
 	}
 	running.key, err = api.NewKey(rand.Reader)
 	if err == nil {
-		key, importErr := api.ImportKey(running.key, account.ID, "test", api.ScopeRead, api.ScopeWrite, api.ScopeAdmit, api.ScopeCarrier, api.ScopeSecrets, api.ScopeAdmin)
+		key, importErr := api.ImportKey(running.key, account.ID, "test", api.ScopeRead, api.ScopeWrite,
+			api.ScopeAdmit, api.ScopeCarrier, api.ScopeSecrets, api.ScopeAdmin)
 		_, putErr := s.PutKey(ctx, key)
 		err = errors.Join(importErr, putErr)
 	}

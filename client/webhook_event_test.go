@@ -24,12 +24,14 @@ func TestReadWebhook(t *testing.T) {
 		timestamp := strconv.FormatInt(at.Unix(), 10)
 		header := http.Header{}
 		header.Set("telnyx-timestamp", timestamp)
-		header.Set("telnyx-signature-ed25519", base64.StdEncoding.EncodeToString(ed25519.Sign(key, []byte(timestamp+"|"+body))))
+		header.Set("telnyx-signature-ed25519",
+			base64.StdEncoding.EncodeToString(ed25519.Sign(key, []byte(timestamp+"|"+body))))
 		return header
 	}
 	e, err := client.ReadWebhook(public, sign(now, body), []byte(body), now)
 	var hangup client.HangupPayload
-	if err != nil || e.Decode(&hangup) != nil || e.Type != "call.hangup" || e.Attempt != 2 || hangup.HangupCause != "user_busy" || hangup.CallQualityStats != nil {
+	if err != nil || e.Decode(&hangup) != nil || e.Type != "call.hangup" || e.Attempt != 2 ||
+		hangup.HangupCause != "user_busy" || hangup.CallQualityStats != nil {
 		t.Errorf("%+v %+v: %v", e, hangup, err)
 	}
 	if err := e.Decode(&struct {
@@ -55,7 +57,8 @@ func TestReadWebhook(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := client.ReadWebhook(public, sign(now, "{"), []byte("{"), now); err == nil || errors.Is(err, client.ErrWebhookSignature) {
+	if _, err := client.ReadWebhook(public, sign(now, "{"), []byte("{"), now); err == nil ||
+		errors.Is(err, client.ErrWebhookSignature) {
 		t.Errorf("a body that is no JSON: %v", err)
 	}
 }

@@ -99,7 +99,8 @@ func (s *server) explainPath(path string) error {
 	name, _, _ := strings.Cut(strings.TrimPrefix(below, "/"), "/")
 	if a := s.absent[name]; a != nil && versioned {
 		return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
-			"Tollgate has no %s, and will not have: %s is not part of it. %s docs/COMPATIBILITY.md lists what is here and what is not, "+
+			"Tollgate has no %s, and will not have: %s is not part of it. %s "+
+				"docs/COMPATIBILITY.md lists what is here and what is not, "+
 				"and /docs on this server shows every operation.", a.what, rest.Excerpt(api+name), a.instead)
 	}
 	ours := slices.ContainsFunc(s.engine.Operations, func(op rest.Operation) bool {
@@ -113,5 +114,6 @@ func (s *server) explainPath(path string) error {
 			"The path begins with /v2/v2: the client adds /v2 by itself. Give it the address of this server without /v2.")
 	}
 	return rest.Fail(http.StatusNotFound, rest.CodeNotFound,
-		"The path has no version. Telnyx's resources are under /v2, as in %s%s: give the client the address of this server with /v2.", api, name)
+		"The path has no version. Telnyx's resources are under /v2, as in %s%s: "+
+			"give the client the address of this server with /v2.", api, name)
 }

@@ -31,7 +31,8 @@ func TestEveryPathOfTheSDK(t *testing.T) {
 			if recorder.Code == http.StatusMethodNotAllowed {
 				t.Errorf("%s %s: the path is here without the method", method, path)
 			}
-		case recorder.Code != http.StatusNotFound, !strings.Contains(said, `"code":"10005"`), !strings.Contains(said, "will not have"),
+		case recorder.Code != http.StatusNotFound, !strings.Contains(said, `"code":"10005"`),
+			!strings.Contains(said, "will not have"),
 			!strings.Contains(said, "docs/COMPATIBILITY.md"):
 			t.Errorf("%s %s: %d %s", method, path, recorder.Code, said)
 		default:
@@ -75,9 +76,11 @@ func TestWhatIsNotHereIsSaidToBe(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{"/", "/v2", "/v2/", "/v2/v2", "/v1/phone_numbers", "/phone_numbers", "/v2/nothing", "/v2/phone_numbers_of_mine",
-		"/v2/PHONE_NUMBERS", "/v2/v2/nothing", "/v2/v2/v2/ips", "/v2/outbound_voice_profiles/7/nothing", "/nothing", "/tollgate/v1/nothing", "/v2/../v2/ips",
-		"/v2/./calls"} {
+	for _, target := range []string{
+		"/", "/v2", "/v2/", "/v2/v2", "/v1/phone_numbers", "/phone_numbers", "/v2/nothing", "/v2/phone_numbers_of_mine",
+		"/v2/PHONE_NUMBERS", "/v2/v2/nothing", "/v2/v2/v2/ips", "/v2/outbound_voice_profiles/7/nothing", "/nothing",
+		"/tollgate/v1/nothing", "/v2/../v2/ips", "/v2/./calls",
+	} {
 		r := h.do("GET", target, "")
 		r.wantError(http.StatusNotFound, "10005 /")
 		if !strings.Contains(r.text, "The requested resource or URL could not be found.") {
@@ -122,14 +125,17 @@ func TestPageOfWhatIsNotHere(t *testing.T) {
 func TestPathsAreTidied(t *testing.T) {
 	h := newHarness(t)
 	made := h.do("POST", "/v2//outbound_voice_profiles/", `{"name":"abc"}`).want(http.StatusOK)
-	for _, target := range []string{"/v2/outbound_voice_profiles/%s/", "//v2/outbound_voice_profiles/%s", "/v2//outbound_voice_profiles//%s///"} {
+	for _, target := range []string{
+		"/v2/outbound_voice_profiles/%s/", "//v2/outbound_voice_profiles/%s", "/v2//outbound_voice_profiles//%s///",
+	} {
 		if got := h.do("GET", fmt.Sprintf(target, made["id"]), "").want(http.StatusOK); got["id"] != made["id"] {
 			t.Errorf("%s: %v", target, got)
 		}
 	}
 	h.do("GET", "/v2/outbound_voice_profiles/?page[size]=1", "").want(http.StatusOK)
 	// An escaped slash is a part of an id, also where there are two.
-	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions/a%2F%2Fb%2F..%2Fc@pbx/end", `{}`).wantError(http.StatusNotFound, "10005 /")
+	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions/a%2F%2Fb%2F..%2Fc@pbx/end", `{}`).
+		wantError(http.StatusNotFound, "10005 /")
 	if log := h.log.String(); !strings.Contains(log, `/tollgate/v1/admissions/{id}/end`) {
 		t.Errorf("the call id was taken for a path: %s", log)
 	}
@@ -142,7 +148,8 @@ func TestWhoAmI(t *testing.T) {
 	for key, account := range map[string]string{h.key: h.first.ID.String(), stranger: other.ID.String()} {
 		r := h.doWith(key, "GET", "/v2/whoami", "")
 		got := r.want(http.StatusOK)
-		if got["account_id"] != account || got["user_id"] != nil || got["organization_id"] == "" || strings.Contains(r.text, key) {
+		if got["account_id"] != account || got["user_id"] != nil ||
+			got["organization_id"] == "" || strings.Contains(r.text, key) {
 			t.Errorf("%s", r.text)
 		}
 	}
@@ -167,7 +174,8 @@ func TestConnectionCounts(t *testing.T) {
 	for _, n := range counts {
 		total += n.(float64)
 	}
-	if counts["ip_connections"] != 1.0 || counts["credential_connections"] != 2.0 || counts["fqdn_connections"] != 3.0 || total != 6 || len(counts) != 13 ||
+	if counts["ip_connections"] != 1.0 || counts["credential_connections"] != 2.0 ||
+		counts["fqdn_connections"] != 3.0 || total != 6 || len(counts) != 13 ||
 		limits["global_limit"].(float64) < total {
 		t.Errorf("counts %v, limits %v", counts, limits)
 	}

@@ -82,11 +82,12 @@ func (f *accountFields) put(a *store.Account) {
 }
 
 func viewAccount(a *store.Account) accountView {
-	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active, ConcurrentCallLimit: a.ChannelLimit,
-		DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID, EmergencyNumbers: a.EmergencyNumbers,
-		LockedFields: append([]string{}, a.LockedFields...), SharedSources: append([]string{}, a.SharedSources...),
-		RecordRetentionDays: a.RecordRetentionDays, RecordingRetentionDays: a.RecordingRetentionDays,
-		SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
+	return accountView{ID: a.ID, RecordType: "account", Name: a.Name, Active: a.Active,
+		ConcurrentCallLimit: a.ChannelLimit, DefaultRateDeckID: a.DefaultDeck, OrganizationID: a.OrganizationID,
+		EmergencyNumbers: a.EmergencyNumbers, LockedFields: append([]string{}, a.LockedFields...),
+		SharedSources: append([]string{}, a.SharedSources...), RecordRetentionDays: a.RecordRetentionDays,
+		RecordingRetentionDays: a.RecordingRetentionDays, SpendLimit: a.SpendLimit, CreatedAt: a.CreatedAt,
+		UpdatedAt: a.UpdatedAt}
 }
 
 func viewTenant(a *store.Account) tenantView {
@@ -104,34 +105,44 @@ func answerTenant(_ context.Context, a store.Account) (*rest.Response, error) {
 }
 
 func (s *server) accountOperations() []rest.Operation {
-	const own, all, one, tag, adminTag = "/tollgate/v1/account", "/tollgate/v1/accounts", "/tollgate/v1/accounts/{id}", "Account", "Accounts"
+	const (
+		own      = "/tollgate/v1/account"
+		all      = "/tollgate/v1/accounts"
+		one      = all + "/{id}"
+		tag      = "Account"
+		adminTag = "Accounts"
+	)
 	account, tenant := schemaOf[accountView](), schemaOf[tenantView]()
 	required := []string{"name"}
 	defaults := map[string]any{"active": true, "default_rate_deck_id": nil, "locked_fields": []any{},
-		"shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{},
-		"record_retention_days": nil, "recording_retention_days": nil,
-		"daily_spend_limit": nil, "daily_spend_limit_enabled": false, "spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
+		"shared_sources": []any{}, "concurrent_call_limit": nil, "emergency_numbers": []any{}, "record_retention_days": nil,
+		"recording_retention_days": nil, "daily_spend_limit": nil, "daily_spend_limit_enabled": false,
+		"spend_limit_action": profile.BlockNewCalls, "after_limit": profile.ResumeAtReset}
 	accountWhole, tenantWhole := account.Request(true, required, true), tenant.Request(true, required, true)
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: own, ID: "get_account", Tag: tag, Summary: "The account of the key.", Scope: ScopeRead,
 			Status: http.StatusOK, Answer: account, Handle: s.getAccount},
-		{Method: http.MethodPatch, Path: own, ID: "update_account", Tag: tag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures,
+		{Method: http.MethodPatch, Path: own, ID: "update_account", Tag: tag,
+			Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures,
 			Body: account.Request(true, required, false), Status: http.StatusOK, Answer: account,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.updateAccount(ctx, in, in.Account, accountWhole, defaults, answerAccount)
 			}},
-		{Method: http.MethodPost, Path: all, ID: "create_tenant", Noun: "new_tenant", Tag: adminTag, Scope: ScopeAdmin, Effect: rest.Configures,
-			Summary: "Create an account. The answer shows the secret of its first key, once.",
-			Body:    tenantWhole.WithDefaults(defaults), Status: http.StatusCreated, Answer: schemaOf[newTenantView](),
+		{Method: http.MethodPost, Path: all, ID: "create_tenant", Noun: "new_tenant", Tag: adminTag, Scope: ScopeAdmin,
+			Effect: rest.Configures, Summary: "Create an account. The answer shows the secret of its first key, once.",
+			Body: tenantWhole.WithDefaults(defaults), Status: http.StatusCreated, Answer: schemaOf[newTenantView](),
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenant(ctx, in, tenantWhole, defaults)
 			}},
-		{Method: http.MethodGet, Path: all, ID: "list_tenant", Tag: adminTag, Summary: "List the accounts of the server.", Scope: ScopeAdmin,
-			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), []rest.Parameter{rest.SortParam("-created_at", "created_at")}),
+		{Method: http.MethodGet, Path: all, ID: "list_tenant", Tag: adminTag, Summary: "List the accounts of the server.",
+			Scope: ScopeAdmin,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize),
+				[]rest.Parameter{rest.SortParam("-created_at", "created_at")}),
 			Status: http.StatusOK, Answer: tenant, Shape: rest.List, Handle: s.listTenants},
 		{Method: http.MethodGet, Path: one, ID: "get_tenant", Tag: adminTag, Summary: "Get one.", Scope: ScopeAdmin,
 			Status: http.StatusOK, Answer: tenant, Handle: s.getTenant},
-		{Method: http.MethodPatch, Path: one, ID: "update_tenant", Tag: adminTag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeAdmin, Effect: rest.Configures,
+		{Method: http.MethodPatch, Path: one, ID: "update_tenant", Tag: adminTag,
+			Summary: "Change what the request names (RFC 7396).", Scope: ScopeAdmin, Effect: rest.Configures,
 			Body: tenant.Request(true, required, false), Status: http.StatusOK, Answer: tenant,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				key, err := id.Parse(in.ID)
@@ -140,8 +151,10 @@ func (s *server) accountOperations() []rest.Operation {
 				}
 				return s.updateAccount(ctx, in, key, tenantWhole, defaults, answerTenant)
 			}},
-		{Method: http.MethodDelete, Path: one, ID: "delete_tenant", Tag: adminTag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusOK, Answer: tenant,
-			Summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.", Handle: s.deleteTenant},
+		{Method: http.MethodDelete, Path: one, ID: "delete_tenant", Tag: adminTag, Scope: ScopeAdmin, Effect: rest.Configures,
+			Status: http.StatusOK, Answer: tenant,
+			Summary: "Delete one and its keys. One that has anything else, or has ever had a call, can only be made inactive.",
+			Handle:  s.deleteTenant},
 	}
 }
 
@@ -237,7 +250,8 @@ func foldSources(sources []string) (problems []rest.Problem) {
 	return problems
 }
 
-func (s *server) updateAccount(ctx context.Context, in *rest.Request, account id.ID, whole *rest.Schema, defaults map[string]any,
+func (s *server) updateAccount(ctx context.Context, in *rest.Request, account id.ID, whole *rest.Schema,
+	defaults map[string]any,
 	render func(context.Context, store.Account) (*rest.Response, error)) (*rest.Response, error) {
 	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Account, error) {
 		return s.Accounts.UpdateAccount(ctx, account, func(current store.Account) (store.Account, error) {
@@ -264,7 +278,8 @@ func (s *server) updateAccount(ctx context.Context, in *rest.Request, account id
 					"Raising or loosening daily_spend_limit needs a key with the scope %q, at /tollgate/v1/accounts/{id}. %s",
 					ScopeAdmin, wayToScope(ScopeAdmin))
 			case account == in.Account && !next.Active:
-				return current, rest.FailAt(http.StatusUnprocessableEntity, "/active", rest.CodeInUse, "The account is that of the key of this request, which would lock itself out.")
+				return current, rest.FailAt(http.StatusUnprocessableEntity, "/active", rest.CodeInUse,
+					"The account is that of the key of this request, which would lock itself out.")
 			}
 			return next, nil
 		})
@@ -283,7 +298,8 @@ func raised(from, to *int32) bool {
 	return from != nil && (to == nil || *to > *from)
 }
 
-func (s *server) createTenant(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) createTenant(ctx context.Context, in *rest.Request, whole *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	fields, err := s.accountBody(in, whole, &store.Account{}, nil, defaults)
 	if err != nil {
 		return nil, err
@@ -300,7 +316,8 @@ func (s *server) createTenant(ctx context.Context, in *rest.Request, whole *rest
 	}
 	render := func(ctx context.Context, t store.Tenant) (*rest.Response, error) {
 		shown := newKeyView{keyView: viewKey(&t.Key, nil), Secret: shownSecret(ctx, secret)}
-		return &rest.Response{Data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown}, Version: t.Account.Version}, nil
+		return &rest.Response{Data: newTenantView{tenantView: viewTenant(&t.Account), APIKey: shown},
+			Version: t.Account.Version}, nil
 	}
 	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Tenant, error) {
 		return s.Accounts.CreateTenant(ctx, a, key)

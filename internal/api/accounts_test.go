@@ -39,7 +39,8 @@ func TestKeyFromCreationToRevocation(t *testing.T) {
 		t.Errorf("last used at %v", used)
 	}
 	h.doWith(secret, "GET", "/v2/ips", "").wantError(http.StatusForbidden, "10010 /")
-	h.do("PATCH", one, fmt.Sprintf(`{"scopes":["read"],"expires_at":%q}`, rest.WireTime(start.Add(time.Hour)))).want(http.StatusOK)
+	h.do("PATCH", one, fmt.Sprintf(`{"scopes":["read"],"expires_at":%q}`, rest.WireTime(start.Add(time.Hour)))).
+		want(http.StatusOK)
 	h.doWith(secret, "GET", "/v2/ips", "").want(http.StatusOK)
 
 	rotated := h.do("POST", one+"/rotate", `{"grace_secs":60}`).want(http.StatusOK)
@@ -73,10 +74,13 @@ func TestKeysGiveNoMoreThanTheyHave(t *testing.T) {
 	h := newHarness(t)
 	writer, admin := h.newKey(h.first.ID, ScopeWrite), h.adminKey()
 	h.doWith(writer, "POST", keysPath, `{"name":"more"}`).wantError(http.StatusForbidden, "10010 /scopes") // read and write by default
-	h.doWith(writer, "POST", keysPath, `{"name":"more","scopes":["write","admin"]}`).wantError(http.StatusForbidden, "10010 /scopes")
+	h.doWith(writer, "POST", keysPath, `{"name":"more","scopes":["write","admin"]}`).
+		wantError(http.StatusForbidden, "10010 /scopes")
 	less := h.doWith(writer, "POST", keysPath, `{"name":"as much","scopes":["write"]}`).want(http.StatusCreated)
-	h.doWith(writer, "PATCH", keysPath+"/"+less["id"].(string), `{"scopes":["read"]}`).wantError(http.StatusForbidden, "10010 /scopes")
-	more := keysPath + "/" + h.doWith(admin, "POST", keysPath, `{"name":"admin","scopes":["read","write","admit","admin"]}`).want(http.StatusCreated)["id"].(string)
+	h.doWith(writer, "PATCH", keysPath+"/"+less["id"].(string), `{"scopes":["read"]}`).
+		wantError(http.StatusForbidden, "10010 /scopes")
+	more := keysPath + "/" + h.doWith(admin, "POST", keysPath,
+		`{"name":"admin","scopes":["read","write","admit","admin"]}`).want(http.StatusCreated)["id"].(string)
 	h.do("POST", more+"/rotate", `{}`).wantError(http.StatusForbidden, "10010 /")
 	h.do("PATCH", more, `{"name":"mine"}`).wantError(http.StatusForbidden, "10010 /")
 	h.do("DELETE", more, "").wantError(http.StatusForbidden, "10010 /")
@@ -101,7 +105,8 @@ func TestLastUsedIsCoarse(t *testing.T) {
 		}
 	}
 	if counting.noted != 2 || counting.found != 2 {
-		t.Errorf("10 requests in two minutes: the use was noted %d times, the key was looked up %d times", counting.noted, counting.found)
+		t.Errorf("10 requests in two minutes: the use was noted %d times, the key was looked up %d times",
+			counting.noted, counting.found)
 	}
 }
 
@@ -115,7 +120,9 @@ func TestAccount(t *testing.T) {
 	body := `{"name":"Example Ltd","concurrent_call_limit":10,"emergency_numbers":["5555"],"record_retention_days":90,"recording_retention_days":30}`
 	h.do("PATCH", path, body).wantError(http.StatusForbidden, "10010 /emergency_numbers/0")
 	changed := h.doWith(h.newKey(h.first.ID, ScopeWrite, ScopeAdmin), "PATCH", path, body).want(http.StatusOK)
-	for name, want := range map[string]any{"name": "Example Ltd", "concurrent_call_limit": 10.0, "record_retention_days": 90.0, "recording_retention_days": 30.0} {
+	for name, want := range map[string]any{
+		"name": "Example Ltd", "concurrent_call_limit": 10.0, "record_retention_days": 90.0, "recording_retention_days": 30.0,
+	} {
 		if changed[name] != want {
 			t.Errorf("%s is %v, want %v", name, changed[name], want)
 		}
@@ -133,18 +140,23 @@ func TestAccount(t *testing.T) {
 	if live := h.live.Snapshot().Account(h.first.ID); live.ChannelLimit != 10 || len(live.EmergencyNumbers) != 1 {
 		t.Errorf("in force: %+v", live)
 	}
-	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":10}`).want(http.StatusOK)["id"].(string)
-	h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":11}`).wantError(http.StatusUnprocessableEntity, "10033 /concurrent_call_limit")
+	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":10}`).
+		want(http.StatusOK)["id"].(string)
+	h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":11}`).
+		wantError(http.StatusUnprocessableEntity, "10033 /concurrent_call_limit")
 	// Lowering is allowed, and the profile keeps its own limit; raising is the operator's.
 	h.do("PATCH", path, `{"concurrent_call_limit":5}`).want(http.StatusOK)
-	if kept := h.do("PATCH", "/v2/outbound_voice_profiles/"+profile, `{"name":"abd"}`).want(http.StatusOK)["concurrent_call_limit"]; kept != 10.0 {
+	kept := h.do("PATCH", "/v2/outbound_voice_profiles/"+profile, `{"name":"abd"}`).
+		want(http.StatusOK)["concurrent_call_limit"]
+	if kept != 10.0 {
 		t.Errorf("the profile's limit is %v", kept)
 	}
 	h.do("PATCH", path, `{"concurrent_call_limit":6}`).wantError(http.StatusForbidden, "10010 /concurrent_call_limit")
 	h.do("PATCH", path, `{"concurrent_call_limit":null}`).wantError(http.StatusForbidden, "10010 /concurrent_call_limit")
 	tag := h.do("GET", path, "").header.Get("ETag")
 	h.with(h.adminKey(), "PATCH", path, `{"concurrent_call_limit":6}`, "If-Match", tag).want(http.StatusOK)
-	h.with(h.adminKey(), "PATCH", path, `{"concurrent_call_limit":7}`, "If-Match", tag).wantError(http.StatusPreconditionFailed, "10027 /")
+	h.with(h.adminKey(), "PATCH", path, `{"concurrent_call_limit":7}`, "If-Match", tag).
+		wantError(http.StatusPreconditionFailed, "10027 /")
 }
 
 func TestTenants(t *testing.T) {
@@ -153,7 +165,8 @@ func TestTenants(t *testing.T) {
 	made := h.doWith(admin, "POST", accountsPath, `{"name":"tenant","concurrent_call_limit":5}`).want(http.StatusCreated)
 	one := accountsPath + "/" + made["id"].(string)
 	key := made["api_key"].(map[string]any)["secret"].(string)
-	if got := h.doWith(key, "GET", "/tollgate/v1/account", "").want(http.StatusOK); got["id"] != made["id"] || got["concurrent_call_limit"] != 5.0 {
+	if got := h.doWith(key, "GET", "/tollgate/v1/account", "").want(http.StatusOK); got["id"] != made["id"] ||
+		got["concurrent_call_limit"] != 5.0 {
 		t.Errorf("the tenant sees %v", got)
 	}
 	h.doWith(key, "GET", accountsPath, "").wantError(http.StatusForbidden, "10010 /")
@@ -167,20 +180,26 @@ func TestTenants(t *testing.T) {
 		t.Errorf("events %v", events)
 	}
 	// A tenant that has lost its keys gets one from the operator, and never the operator's scope.
-	h.doWith(admin, "POST", one+"/api_keys", `{"name":"x","scopes":["read","admin"]}`).wantError(http.StatusForbidden, "10010 /scopes")
-	h.doWith(admin, "POST", one+"/api_keys", `{"scopes":["read"]}`).wantError(http.StatusUnprocessableEntity, "10004 /name")
+	h.doWith(admin, "POST", one+"/api_keys", `{"name":"x","scopes":["read","admin"]}`).
+		wantError(http.StatusForbidden, "10010 /scopes")
+	h.doWith(admin, "POST", one+"/api_keys", `{"scopes":["read"]}`).
+		wantError(http.StatusUnprocessableEntity, "10004 /name")
 	h.doWith(admin, "POST", accountsPath+"/1/api_keys", `{"name":"x"}`).wantError(http.StatusNotFound, "10005 /")
 	h.doWith(key, "DELETE", keysPath+"/"+made["api_key"].(map[string]any)["id"].(string), "").want(http.StatusOK)
 	h.doWith(key, "GET", "/v2/ips", "").wantError(http.StatusUnauthorized, "10009")
-	again := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").want(http.StatusCreated)
-	if replayed := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").want(http.StatusCreated); replayed["secret"] != again["secret"] {
+	again := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").
+		want(http.StatusCreated)
+	replayed := h.with(admin, "POST", one+"/api_keys", `{"name":"again"}`, "Idempotency-Key", "again").
+		want(http.StatusCreated)
+	if replayed["secret"] != again["secret"] {
 		t.Errorf("a repeat made another key: %v", replayed)
 	}
 	key = again["secret"].(string)
 	if got := h.doWith(key, "GET", "/tollgate/v1/account", "").want(http.StatusOK); got["id"] != made["id"] {
 		t.Errorf("the new key sees %v", got)
 	}
-	if events := h.doWith(key, "GET", "/v2/audit_events?page[size]=1", "").list(); events[0]["change_made_by"] != "account_manager" || events[0]["alternate_resource_id"] != "again" {
+	events = h.doWith(key, "GET", "/v2/audit_events?page[size]=1", "").list()
+	if events[0]["change_made_by"] != "account_manager" || events[0]["alternate_resource_id"] != "again" {
 		t.Errorf("the tenant does not see who made its key: %v", events)
 	}
 	h.doWith(admin, "PATCH", one, `{"active":false}`).want(http.StatusOK)

@@ -35,11 +35,12 @@ type activeCallView struct {
 const activeCallsPageSize = 20
 
 func (s *server) activeCallsOperation() rest.Operation {
-	return rest.Operation{Method: http.MethodGet, Path: "/v2/connections/{id}/active_calls", ID: "list_active_call", Tag: "Connections", Scope: ScopeRead,
+	return rest.Operation{Method: http.MethodGet, Path: "/v2/connections/{id}/active_calls", ID: "list_active_call",
+		Tag: "Connections", Scope: ScopeRead,
 		Summary: "List the calls of a connection that are up or ringing, the newest first.",
 		Params: slices.Concat(rest.PageParams(activeCallsPageSize, rest.MaxPageSize),
-			rest.CursorParams("calls", activeCallsPageSize, rest.ParseWith(parseCallCursor))),
-		Status: http.StatusOK, Answer: schemaOf[activeCallView](), Shape: rest.CursorList, Handle: s.listActiveCalls}
+			rest.CursorParams("calls", activeCallsPageSize, rest.ParseWith(parseCallCursor))), Status: http.StatusOK,
+		Answer: schemaOf[activeCallView](), Shape: rest.CursorList, Handle: s.listActiveCalls}
 }
 
 // callCursor is the place of a call in the list.
@@ -98,7 +99,9 @@ func (s *server) listActiveCalls(ctx context.Context, in *rest.Request) (*rest.R
 		}
 		views = append(views, view)
 	}
-	meta := &rest.CursorMeta{TotalItems: len(calls), PageMeta: *rest.MetaOf(collection.Query{Number: first/size + 1, Size: size}, len(calls))}
+	meta := &rest.CursorMeta{
+		TotalItems: len(calls), PageMeta: *rest.MetaOf(collection.Query{Number: first/size + 1, Size: size}, len(calls)),
+	}
 	if end < len(calls) && end > first {
 		meta.NextAt(in, cursorOf(&calls[end-1]).String())
 	}
@@ -117,7 +120,9 @@ func activeCallsPage(q *rest.Query, calls []store.LiveCall) (first, end, size in
 		if err != nil {
 			return 0, false, false // not given
 		}
-		i, found := slices.BinarySearchFunc(calls, c, func(call store.LiveCall, c callCursor) int { return cursorOf(&call).compare(c) })
+		i, found := slices.BinarySearchFunc(calls, c, func(call store.LiveCall, c callCursor) int {
+			return cursorOf(&call).compare(c)
+		})
 		return i, found, true
 	}
 	if i, found, given := search("page[after]"); given {

@@ -43,9 +43,11 @@ func (s *server) batchOperation() rest.Operation {
 	event := schemaOf[switchEvent]().Request(true, []string{"event"}, true)
 	event.Property("admission").Schema = nestedAttempt()
 	shape.Property("events").Schema.Items = event
-	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/admissions/batch", ID: "batch_admission", Noun: "batch_result", Tag: "Admissions",
-		Scope: ScopeAdmit, Effect: rest.Traffic, Shape: rest.Rows, Status: http.StatusOK, Body: shape, Answer: schemaOf[batchResult](),
-		Summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. The answers are in the order of the events; one that is refused does not keep the others back.",
+	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/admissions/batch", ID: "batch_admission",
+		Noun: "batch_result", Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Shape: rest.Rows,
+		Status: http.StatusOK, Body: shape, Answer: schemaOf[batchResult](),
+		Summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. " +
+			"The answers are in the order of the events; one that is refused does not keep the others back.",
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body batchRequest
 			if err := in.ReadLean(&body, shape, body.wellFormed); err != nil {
@@ -58,7 +60,8 @@ func (s *server) batchOperation() rest.Operation {
 func (b *batchRequest) wellFormed() bool {
 	for i := range b.Events {
 		e := &b.Events[i]
-		if !e.wellFormed() || e.Event != eventAdmit && e.Event != eventAnswer && e.Event != eventRenew && e.Event != eventEnd {
+		if !e.wellFormed() || e.Event != eventAdmit && e.Event != eventAnswer &&
+			e.Event != eventRenew && e.Event != eventEnd {
 			return false
 		}
 	}
@@ -113,7 +116,8 @@ func (s *server) commandOf(account id.ID, e *switchEvent) (admission.Command, er
 		return s.reportOf(account, e)
 	}
 	if e.Admission == nil {
-		return nil, rest.Invalid([]rest.Problem{missingField("/admission", "admission is required with admit. Give the call that is asked about.")})
+		return nil, rest.Invalid([]rest.Problem{missingField("/admission",
+			"admission is required with admit. Give the call that is asked about.")})
 	}
 	reserve, err := s.reserveOf(account, e.Admission, "/admission")
 	if err != nil {
@@ -196,9 +200,11 @@ type restartView struct {
 
 func (s *server) restartOperation() rest.Operation {
 	shape := schemaOf[restartRequest]().Request(true, nil, false)
-	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/switches/{name}/restarted", ID: "restart_switch", Noun: "switch_restart", Tag: "Admissions",
-		Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK, Body: shape, Answer: schemaOf[restartView](),
-		Summary: "Tell that a switch was started again, and none of the calls that it asked admission for under this name is up any more.",
+	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/switches/{name}/restarted", ID: "restart_switch",
+		Noun: "switch_restart", Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK,
+		Body: shape, Answer: schemaOf[restartView](),
+		Summary: "Tell that a switch was started again, and none of the " +
+			"calls that it asked admission for under this name is up any more.",
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body restartRequest
 			if err := in.ReadLean(&body, shape, func() bool { return true }); err != nil {

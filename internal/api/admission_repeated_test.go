@@ -9,7 +9,8 @@ import (
 
 // asked is a question for admission with a request_id or, if that is "", without.
 func asked(connection, callID, request, to string) string {
-	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"request_id":%q,"from":"+13125550100","to":%q}`, connection, callID, request, to)
+	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"request_id":%q,"from":"+13125550100","to":%q}`,
+		connection, callID, request, to)
 }
 
 func (h *harness) ask(body string) map[string]any {
@@ -48,10 +49,12 @@ func TestUsedCallIDs(t *testing.T) {
 					again := h.ask(asked(pbx, "x", request, to))
 					live := name == "ringing" || name == "answered"
 					if live {
-						wantDecision(t, "request "+request, again, "deny denied profile_channel_limit") // it would be one too many as well
+						// It would be one too many as well.
+						wantDecision(t, "request "+request, again, "deny denied profile_channel_limit")
 					} else {
 						wantDecision(t, "request "+request, again, used)
-						if again["sip_code"] != 403.0 || again["sip_reason"] != "The id of the call was used before TG12" || again["grant_secs"] != nil {
+						if again["sip_code"] != 403.0 || again["sip_reason"] != "The id of the call was used before TG12" ||
+							again["grant_secs"] != nil {
 							t.Errorf("refused by %v", again)
 						}
 					}
@@ -140,7 +143,9 @@ func TestAdmissionsAtOnce(t *testing.T) {
 	if allowed, ids := at(same, same, same, same); allowed != 4 || len(ids) != 1 {
 		t.Errorf("equal requests: %d allowed, as %d calls", allowed, len(ids))
 	}
-	if allowed, _ := at(asked(pbx, "b", "r1", "+13125550199"), asked(pbx, "b", "r2", "+13125550199"), asked(pbx, "b", "", "+13125550199")); allowed != 1 {
+	allowed, _ := at(asked(pbx, "b", "r1", "+13125550199"), asked(pbx, "b", "r2", "+13125550199"),
+		asked(pbx, "b", "", "+13125550199"))
+	if allowed != 1 {
 		t.Errorf("requests with one id: %d allowed, want 1", allowed)
 	}
 }
@@ -186,7 +191,8 @@ func TestEmergencyWithAUsedID(t *testing.T) {
 	h.ask(asked(pbx, "y", "r", "911"))
 	h.event("y", "end", `{}`).want(http.StatusOK)
 	wantDecision(t, "again", h.ask(asked(pbx, "y", "r", "911")), "allow ringing <nil>")
-	h.event("00000000-0000-8000-8000-000000000001", "answer", `{"admission":`+asked(pbx, "z", "", "911")+`}`).wantError(http.StatusNotFound, "10005 /")
+	h.event("00000000-0000-8000-8000-000000000001", "answer", `{"admission":`+asked(pbx, "z", "", "911")+`}`).
+		wantError(http.StatusNotFound, "10005 /")
 }
 
 // Events do not make a call of one that is over, nor an allowance.

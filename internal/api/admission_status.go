@@ -59,9 +59,11 @@ type admissionStatus struct {
 
 func (s *server) admissionStatusOperation() rest.Operation {
 	return rest.Operation{
-		Method: http.MethodGet, Path: "/tollgate/v1/admissions/{id}", ID: "get_admission", Noun: "admission_status", Tag: "Admissions", Scope: ScopeAdmit,
-		Summary: "Get where a call of another switch is, by the id of its admission or the switch's own call_id: its grant while it goes on, its charge when it is over.",
-		Status:  http.StatusOK, Answer: schemaOf[admissionStatus](), Handle: s.admissionStatus,
+		Method: http.MethodGet, Path: "/tollgate/v1/admissions/{id}", ID: "get_admission", Noun: "admission_status",
+		Tag: "Admissions", Scope: ScopeAdmit,
+		Summary: "Get where a call of another switch is, by the id of its admission or the " +
+			"switch's own call_id: its grant while it goes on, its charge when it is over.",
+		Status: http.StatusOK, Answer: schemaOf[admissionStatus](), Handle: s.admissionStatus,
 	}
 }
 
@@ -96,9 +98,9 @@ func limitOrNull(limit int64) *int64 {
 func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 	l := &c.Lease
 	v := admissionStatus{
-		ID: l.ID, RecordType: "admission_status", CallID: l.SIPCallID, Status: "ringing", DecisionID: l.ID, Emergency: l.Emergency,
-		ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, GatewayID: l.Gateway, Rate: l.Rate.PerMinute,
-		StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
+		ID: l.ID, RecordType: "admission_status", CallID: l.SIPCallID, Status: "ringing", DecisionID: l.ID,
+		Emergency: l.Emergency, ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, GatewayID: l.Gateway,
+		Rate: l.Rate.PerMinute, StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
 		Posted: new(money.Amount), Held: new(money.Amount),
 	}
 	if l.AnsweredMicros != 0 {
@@ -124,11 +126,13 @@ func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 
 func viewEndedAdmission(r *record.Call) admissionStatus {
 	v := admissionStatus{
-		ID: r.ID, RecordType: "admission_status", CallID: r.SIPCallID, Status: "ended", DecisionID: r.ID, Emergency: r.Emergency,
-		From: r.From, To: r.To, ConnectionID: r.ConnectionID, OutboundVoiceProfileID: r.ProfileID, GatewayID: r.GatewayID, Rate: r.Rate.PerMinute,
-		StartedAt: time.UnixMicro(r.StartedMicros), AnsweredAt: timeOrNull(r.AnsweredMicros), EndedAt: timeOrNull(r.EndedMicros),
-		DetailRecordID: &r.ID, Outcome: new(r.Outcome.String()), DurationSecs: new(seconds(r.DurationMicros)), BilledSecs: &r.BilledSecs, Cost: &r.Cost,
-		OverrunSecs: &r.OverrunSecs, HangupCause: textOrNull(r.HangupCause), Reason: textOrNull(r.Reason), SIPReason: textOrNull(r.SIPPhrase),
+		ID: r.ID, RecordType: "admission_status", CallID: r.SIPCallID, Status: "ended", DecisionID: r.ID,
+		Emergency: r.Emergency, From: r.From, To: r.To, ConnectionID: r.ConnectionID, OutboundVoiceProfileID: r.ProfileID,
+		GatewayID: r.GatewayID, Rate: r.Rate.PerMinute, StartedAt: time.UnixMicro(r.StartedMicros),
+		AnsweredAt: timeOrNull(r.AnsweredMicros), EndedAt: timeOrNull(r.EndedMicros), DetailRecordID: &r.ID,
+		Outcome: new(r.Outcome.String()), DurationSecs: new(seconds(r.DurationMicros)), BilledSecs: &r.BilledSecs,
+		Cost: &r.Cost, OverrunSecs: &r.OverrunSecs, HangupCause: textOrNull(r.HangupCause), Reason: textOrNull(r.Reason),
+		SIPReason: textOrNull(r.SIPPhrase),
 	}
 	if r.Outcome == record.OutcomeRefused {
 		v.Status = "denied"

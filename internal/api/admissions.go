@@ -57,7 +57,8 @@ const maxSwitchName = 64
 // within counts bytes, which are at least as many as characters: a text that is
 // near its limit is looked at closely.
 func within(text string, least, most int) bool {
-	return len(text) >= least && len(text) <= most && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
+	return len(text) >= least && len(text) <= most &&
+		strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
 }
 
 // switchEvent is one thing that a switch tells: a whole request of the batch, and
@@ -115,16 +116,18 @@ func (s *server) admissionOperations() []rest.Operation {
 			Scope: ScopeAdmit, Effect: rest.Traffic,
 			Summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
 			Status:  http.StatusOK, Body: attemptShape(), Answer: schemaOf[admissionView](), Handle: s.admit},
-		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.", func(e *answerRequest) switchEvent {
-			return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
-		}),
+		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.",
+			func(e *answerRequest) switchEvent {
+				return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
+			}),
 		eventOperation(s, eventRenew, "Ask for a longer grant of a call that goes on.", func(e *renewRequest) switchEvent {
 			return switchEvent{DurationSecs: e.DurationSecs, Admission: e.Admission}
 		}),
-		eventOperation(s, eventEnd, "Tell that the call has ended: it is charged, and its record is written.", func(e *endRequest) switchEvent {
-			return switchEvent{EndedAt: e.EndedAt, Answered: e.Answered, DurationSecs: e.DurationSecs, GatewayID: e.GatewayID,
-				SIPStatus: e.SIPStatus, HangupCause: e.HangupCause, HangupSource: e.HangupSource, Admission: e.Admission}
-		}),
+		eventOperation(s, eventEnd, "Tell that the call has ended: it is charged, and its record is written.",
+			func(e *endRequest) switchEvent {
+				return switchEvent{EndedAt: e.EndedAt, Answered: e.Answered, DurationSecs: e.DurationSecs, GatewayID: e.GatewayID,
+					SIPStatus: e.SIPStatus, HangupCause: e.HangupCause, HangupSource: e.HangupSource, Admission: e.Admission}
+			}),
 		s.batchOperation(), s.restartOperation(), s.admissionStatusOperation(),
 	}
 }
@@ -134,8 +137,9 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 	shape := schemaOf[T]().Request(true, nil, false)
 	shape.Property("admission").Schema = nestedAttempt()
 	return rest.Operation{
-		Method: http.MethodPost, Path: "/tollgate/v1/admissions/{id}/" + event, ID: event + "_admission", Noun: "admission_state",
-		Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK, Summary: summary, Body: shape, Answer: schemaOf[admissionState](),
+		Method: http.MethodPost, Path: "/tollgate/v1/admissions/{id}/" + event, ID: event + "_admission",
+		Noun: "admission_state", Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK,
+		Summary: summary, Body: shape, Answer: schemaOf[admissionState](),
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body T
 			if err := in.ReadLean(&body, shape, func() bool { e := read(&body); return e.wellFormed() }); err != nil {
@@ -168,12 +172,14 @@ func attemptShape() *rest.Schema {
 func nestedAttempt() *rest.Schema {
 	shape := attemptShape()
 	shape.Nullable = true
-	shape.Description = "The call as it was asked about: if it is not known yet, it is decided first. With admit, the call that is asked about."
+	shape.Description = "The call as it was asked about: if it is not known yet, it is decided first. " +
+		"With admit, the call that is asked about."
 	return shape
 }
 
 func (e *switchEvent) wellFormed() bool {
-	return within(e.ID, 0, 255) && e.SIPStatus >= 0 && e.SIPStatus <= 699 && (e.Admission == nil || e.Admission.wellFormed()) &&
+	return within(e.ID, 0, 255) && e.SIPStatus >= 0 && e.SIPStatus <= 699 &&
+		(e.Admission == nil || e.Admission.wellFormed()) &&
 		len(e.HangupCause) <= 64 && strings.Trim(e.HangupCause, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" &&
 		(e.HangupSource == "" || sideOf(e.HangupSource) != record.SideUnknown)
 }
@@ -230,7 +236,8 @@ func (s *server) admit(ctx context.Context, in *rest.Request) (*rest.Response, e
 // no failure of the store may stop one. The ledger hears of it with the events that
 // follow, if they bring the admission along.
 func (s *server) emergency(account id.ID, a *attempt, err error) (admission.Decision, bool) {
-	if !errors.Is(err, collection.ErrBusy) && !errors.Is(err, collection.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, collection.ErrBusy) && !errors.Is(err, collection.ErrUnavailable) &&
+		!errors.Is(err, context.DeadlineExceeded) {
 		return admission.Decision{}, false
 	}
 	reserve, err := s.reserveOf(account, a, "")
@@ -261,7 +268,8 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 			// A call whose call_id was used before has an id that does not follow from it.
 			report.Attempt.Call.ID, report.OnlyKnown = call, true
 		default:
-			return report, rest.FailAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed, "admission.call_id is not that of the call whose event this is. Give the same.")
+			return report, rest.FailAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed,
+				"admission.call_id is not that of the call whose event this is. Give the same.")
 		}
 	}
 	switch e.Event {
@@ -271,7 +279,9 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 		report.Stage = admission.StageRunning
 	case eventEnd:
 		report.Stage, report.AtMicros = admission.StageEnded, micros(e.EndedAt)
-		report.Ending = admission.Ending{Cancelled: e.SIPStatus == 487, SIPStatus: e.SIPStatus, Cause: e.HangupCause, Source: sideOf(e.HangupSource)}
+		report.Ending = admission.Ending{
+			Cancelled: e.SIPStatus == 487, SIPStatus: e.SIPStatus, Cause: e.HangupCause, Source: sideOf(e.HangupSource),
+		}
 	}
 	return report, nil
 }
@@ -312,11 +322,12 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 				"with either of the others.")})
 	}
 	if _, taken := admissionID(a.CallID); taken {
-		return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed, "call_id is a UUID of version 8, which only ids of admissions are. Give another one.")
+		return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/call_id", field.Malformed,
+			"call_id is a UUID of version 8, which only ids of admissions are. Give another one.")
 	}
 	call := admission.Call{
-		ID: admission.SwitchCallID(account, a.CallID), Account: account, Identity: policy.IdentityKnown, Source: a.SourceIP.Unmap(),
-		From: a.From, To: a.To, SIPCallID: a.CallID, Request: admission.RequestID(a.RequestID),
+		ID: admission.SwitchCallID(account, a.CallID), Account: account, Identity: policy.IdentityKnown,
+		Source: a.SourceIP.Unmap(), From: a.From, To: a.To, SIPCallID: a.CallID, Request: admission.RequestID(a.RequestID),
 		MaxSecs: admission.WholeSecs(s.MaxCall()),
 	}
 	snapshot := s.Live.Snapshot()
@@ -324,7 +335,8 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 	switch {
 	case a.ConnectionID != 0:
 		if c = snapshot.Connection(a.ConnectionID); c == nil || c.Account != account {
-			return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+			return nil, rest.FailAt(http.StatusUnprocessableEntity, at+"/connection_id", field.NoAssociation,
+				"connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 	case a.UserName != "":
 		c = snapshot.ByUser(a.UserName)
@@ -350,9 +362,11 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 func reportFailure(e *switchEvent, err error) error {
 	switch {
 	case errors.Is(err, admission.ErrUnknownCall):
-		return rest.Fail(http.StatusNotFound, rest.CodeNotFound, "No admission of this account has this id or call_id, and the event does not tell of one. Ask for admission first, or send admission with the event.")
+		return rest.Fail(http.StatusNotFound, rest.CodeNotFound, "No admission of this account has this id or "+
+			"call_id, and the event does not tell of one. Ask for admission first, or send admission with the event.")
 	case errors.Is(err, admission.ErrOtherContent):
-		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable, "This was told before with other values, and they stand. Repeat a request unchanged, and give each call a call_id of its own.")
+		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable, "This was told before with "+
+			"other values, and they stand. Repeat a request unchanged, and give each call a call_id of its own.")
 	case errors.Is(err, admission.ErrClock):
 		pointer := "/duration_secs"
 		switch {
@@ -361,7 +375,9 @@ func reportFailure(e *switchEvent, err error) error {
 		case e.EndedAt != nil:
 			pointer = "/ended_at"
 		}
-		return rest.FailAt(http.StatusUnprocessableEntity, pointer, field.OutOfRange, "The time or the duration cannot be, by the server's clock and by what it knows of the call. Set the switch's clock, or leave the times out.")
+		return rest.FailAt(http.StatusUnprocessableEntity, pointer, field.OutOfRange,
+			"The time or the duration cannot be, by the server's clock and by what "+
+				"it knows of the call. Set the switch's clock, or leave the times out.")
 	}
 	return err
 }

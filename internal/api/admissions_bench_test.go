@@ -74,8 +74,9 @@ func drive(b *testing.B, address, key string, connections int, next func() (path
 			in := bufio.NewReader(conn)
 			for left.Add(-1) >= 0 {
 				path, body := next()
-				if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-					path, key, len(body), body); err != nil {
+				_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"+
+					"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, key, len(body), body)
+				if err != nil {
 					b.Error(err)
 					return
 				}

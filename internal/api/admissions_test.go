@@ -24,7 +24,8 @@ func (h *harness) admit(connection, callID, to string) reply {
 }
 
 func attemptOf(connection, callID, to string) string {
-	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"request_id":%q,"from":"+13125550100","to":%q}`, connection, callID, "of "+callID, to)
+	return fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"request_id":%q,"from":"+13125550100","to":%q}`,
+		connection, callID, "of "+callID, to)
 }
 
 func (h *harness) event(callID, event, body string) reply {
@@ -42,15 +43,20 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	h := newHarness(t)
 	h.key = h.newKey(h.first.ID, Scopes()...)
 	profile, pbx := h.pbx(`{"name":"pbx","call_recording":{"call_recording_type":"all","call_recording_channels":"dual","call_recording_format":"wav","call_recording_caller_phone_numbers":[]}}`)
-	h.do("POST", "/tollgate/v1/gateways", `{"name":"carrier","address":"192.0.2.7:5070","prefix":"99","number_format":"e164"}`).want(http.StatusCreated)
+	h.do("POST", "/tollgate/v1/gateways",
+		`{"name":"carrier","address":"192.0.2.7:5070","prefix":"99","number_format":"e164"}`).want(http.StatusCreated)
 
 	first := h.admit(pbx, "a@pbx", "+13125550199")
 	got := first.want(http.StatusOK)
 	gateway := got["routes"].([]any)[0].(map[string]any)["gateway_id"]
-	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow", "decision_id": got["id"], "status": "ringing", "emergency": false,
-		"grant_secs": 30.0, "expires_at": rest.WireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false, "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
-		"routes":    []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070", "transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
-		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil, "sip_reason": nil, "max_call_secs": nil}
+	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow",
+		"decision_id": got["id"], "status": "ringing", "emergency": false, "grant_secs": 30.0,
+		"expires_at": rest.WireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false,
+		"rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
+		"routes": []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070",
+			"transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
+		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil,
+		"sip_reason": nil, "max_call_secs": nil}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -59,11 +65,13 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	}
 
 	for _, name := range []string{"a@pbx", fmt.Sprint(got["id"])} {
-		if diff := cmp.Diff(map[string]any{"id": got["id"], "record_type": "admission_status", "call_id": "a@pbx", "status": "ringing", "decision_id": got["id"], "emergency": false,
-			"from": "+13125550100", "to": "+13125550199", "connection_id": pbx, "outbound_voice_profile_id": profile, "gateway_id": nil, "rate": "0.60",
-			"started_at": rest.WireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0, "max_call_secs": nil, "expires_at": got["expires_at"],
-			"posted": "0.00", "held": "0.30", "detail_record_id": nil, "outcome": nil, "duration_secs": nil, "billed_secs": nil, "cost": nil, "overrun_secs": nil,
-			"hangup_cause": nil, "reason": nil, "sip_code": nil, "sip_reason": nil}, h.status(name)); diff != "" {
+		if diff := cmp.Diff(map[string]any{"id": got["id"], "record_type": "admission_status", "call_id": "a@pbx",
+			"status": "ringing", "decision_id": got["id"], "emergency": false, "from": "+13125550100", "to": "+13125550199",
+			"connection_id": pbx, "outbound_voice_profile_id": profile, "gateway_id": nil, "rate": "0.60",
+			"started_at": rest.WireTime(start), "answered_at": nil, "ended_at": nil, "elapsed_secs": nil, "grant_secs": 30.0,
+			"max_call_secs": nil, "expires_at": got["expires_at"], "posted": "0.00", "held": "0.30", "detail_record_id": nil,
+			"outcome": nil, "duration_secs": nil, "billed_secs": nil, "cost": nil, "overrun_secs": nil, "hangup_cause": nil,
+			"reason": nil, "sip_code": nil, "sip_reason": nil}, h.status(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -77,8 +85,11 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	if got := renewed.want(http.StatusOK); got["grant_secs"] != 60.0 {
 		t.Errorf("renewed: %v", got)
 	}
-	if got := h.status("a@pbx"); got["status"] != "answered" || got["answered_at"] != rest.WireTime(start.Add(5*time.Second)) || got["elapsed_secs"] != 20.0 || got["grant_secs"] != 60.0 ||
-		got["expires_at"] != rest.WireTime(start.Add(65*time.Second)) || got["posted"] != "0.00" || got["held"] != "0.60" || got["gateway_id"] != gateway || got["detail_record_id"] != nil {
+	if got := h.status("a@pbx"); got["status"] != "answered" ||
+		got["answered_at"] != rest.WireTime(start.Add(5*time.Second)) ||
+		got["elapsed_secs"] != 20.0 || got["grant_secs"] != 60.0 ||
+		got["expires_at"] != rest.WireTime(start.Add(65*time.Second)) || got["posted"] != "0.00" ||
+		got["held"] != "0.60" || got["gateway_id"] != gateway || got["detail_record_id"] != nil {
 		t.Errorf("answered and renewed: %v", got)
 	}
 	if again := h.event("a@pbx", "renew", `{"duration_secs":20}`); again.text != renewed.text {
@@ -87,22 +98,27 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	h.clock.Advance(21 * time.Second)
 	ended := h.event(fmt.Sprint(got["id"]), "end", `{"duration_secs":40.5,"hangup_source":"callee"}`)
 	data := ended.want(http.StatusOK)
-	if data["status"] != "ended" || data["outcome"] != "answered" || data["billed_secs"] != 41.0 || data["cost"] != "0.41" || data["duration_secs"] != 40.5 {
+	if data["status"] != "ended" || data["outcome"] != "answered" || data["billed_secs"] != 41.0 ||
+		data["cost"] != "0.41" || data["duration_secs"] != 40.5 {
 		t.Errorf("ended: %v", data)
 	}
 	if again := h.event("a@pbx", "end", `{"duration_secs":40.5,"hangup_source":"callee"}`); again.text != ended.text {
 		t.Errorf("ended again: %s", again.text)
 	}
 	over := h.status("a@pbx")
-	for name, want := range map[string]any{"status": "ended", "detail_record_id": got["id"], "cost": "0.41", "billed_secs": 41.0, "duration_secs": 40.5, "outcome": "answered",
-		"grant_secs": nil, "expires_at": nil, "elapsed_secs": nil, "posted": nil, "held": nil, "gateway_id": gateway, "from": "+13125550100", "call_id": "a@pbx"} {
+	for name, want := range map[string]any{
+		"status": "ended", "detail_record_id": got["id"], "cost": "0.41", "billed_secs": 41.0, "duration_secs": 40.5,
+		"outcome": "answered", "grant_secs": nil, "expires_at": nil, "elapsed_secs": nil, "posted": nil, "held": nil,
+		"gateway_id": gateway, "from": "+13125550100", "call_id": "a@pbx",
+	} {
 		if over[name] != want {
 			t.Errorf("over: %s is %v, want %v", name, over[name], want)
 		}
 	}
 	h.do("GET", fmt.Sprint("/v2/detail_records/", over["detail_record_id"]), "").want(http.StatusOK)
 	records := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking", "").list()
-	if len(records) != 1 || records[0]["cost"] != "0.41" || records[0]["sip_call_id"] != "a@pbx" || records[0]["gateway_id"] != gateway || records[0]["hangup_source"] != "callee" {
+	if len(records) != 1 || records[0]["cost"] != "0.41" || records[0]["sip_call_id"] != "a@pbx" ||
+		records[0]["gateway_id"] != gateway || records[0]["hangup_source"] != "callee" {
 		t.Errorf("records: %v", records)
 	}
 	usage := h.do("GET", "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", "").want(http.StatusOK)
@@ -119,8 +135,11 @@ func TestDeniedAdmission(t *testing.T) {
 	h.key = h.newKey(h.first.ID, Scopes()...)
 	_, pbx := h.pbx(`{"name":"pbx"}`)
 	denied := h.admit(pbx, "b@pbx", "+442079460000").want(http.StatusOK)
-	for name, want := range map[string]any{"decision": "deny", "status": "denied", "reason": "destination_not_whitelisted", "sip_code": 403.0, "grant_secs": nil,
-		"sip_reason": "Dialed number +442079460000 (associated countries: GBR) is not included in whitelisted countries CAN,USA D13"} {
+	for name, want := range map[string]any{
+		"decision": "deny", "status": "denied", "reason": "destination_not_whitelisted", "sip_code": 403.0, "grant_secs": nil,
+		"sip_reason": "Dialed number +442079460000 (associated countries: " +
+			"GBR) is not included in whitelisted countries CAN,USA D13",
+	} {
 		if denied[name] != want {
 			t.Errorf("%s is %v, want %v", name, denied[name], want)
 		}
@@ -129,7 +148,8 @@ func TestDeniedAdmission(t *testing.T) {
 	if d["reason"] != denied["reason"] {
 		t.Errorf("decision: %v", d)
 	}
-	if got := h.status("b@pbx"); got["status"] != "denied" || got["outcome"] != "refused" || got["reason"] != denied["reason"] || got["detail_record_id"] != denied["id"] || got["sip_code"] != 403.0 {
+	if got := h.status("b@pbx"); got["status"] != "denied" || got["outcome"] != "refused" ||
+		got["reason"] != denied["reason"] || got["detail_record_id"] != denied["id"] || got["sip_code"] != 403.0 {
 		t.Errorf("status of a denied call: %v", got)
 	}
 	// No other account sees it, by whichever name.
@@ -138,14 +158,16 @@ func TestDeniedAdmission(t *testing.T) {
 	for _, name := range []string{"b@pbx", fmt.Sprint(denied["id"]), "nothing", "%01"} {
 		h.doWith(stranger, "GET", "/tollgate/v1/admissions/"+name, "").wantError(http.StatusNotFound, "10005 /")
 	}
-	h.doWith(h.newKey(other.ID, ScopeRead), "GET", "/tollgate/v1/admissions/b@pbx", "").wantError(http.StatusForbidden, "10010 /")
+	h.doWith(h.newKey(other.ID, ScopeRead), "GET", "/tollgate/v1/admissions/b@pbx", "").
+		wantError(http.StatusForbidden, "10010 /")
 	bad := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"\u0001","to":"+13125550199"}`)
 	bad.wantError(http.StatusUnprocessableEntity, "10015 /call_id")
 	if !strings.Contains(bad.text, "Give a text of 1 to 255 characters, none of them a control character.") {
 		t.Errorf("people are shown a pattern: %s", bad.text)
 	}
 	// Who is not known is denied too, and can look up why.
-	unknown := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"c","to":"+13125550199"}`).want(http.StatusOK)
+	unknown := h.do("POST", "/tollgate/v1/admissions", `{"source_ip":"203.0.113.5","call_id":"c","to":"+13125550199"}`).
+		want(http.StatusOK)
 	if unknown["reason"] != "connection_unknown" {
 		t.Errorf("unknown: %v", unknown)
 	}
@@ -185,7 +207,10 @@ func TestBatchOfEvents(t *testing.T) {
 	for _, r := range got {
 		seen = append(seen, fmt.Sprint(r["status"])+" "+summary(r))
 	}
-	want := []string{"200 ringing", "200 answered", "200 answered", "200 denied", "404 10005", "422 10027", "200 ended 0.02", "422 10004", "200 ended"}
+	want := []string{
+		"200 ringing", "200 answered", "200 answered", "200 denied", "404 10005", "422 10027", "200 ended 0.02", "422 10004",
+		"200 ended",
+	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
 	}
@@ -202,8 +227,10 @@ func TestBatchOfEvents(t *testing.T) {
 			t.Fatalf("call %d: %v", i, r)
 		}
 	}
-	h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[`+strings.Join(many, ",")+`,`+many[0]+`]}`).wantError(http.StatusUnprocessableEntity, "10025 /events")
-	if calls := h.do("GET", "/tollgate/v1/calls?page[size]=1", "").body["meta"].(map[string]any)["total_results"]; calls != float64(maxBatch+1) {
+	h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[`+strings.Join(many, ",")+`,`+many[0]+`]}`).
+		wantError(http.StatusUnprocessableEntity, "10025 /events")
+	calls := h.do("GET", "/tollgate/v1/calls?page[size]=1", "").body["meta"].(map[string]any)["total_results"]
+	if calls != float64(maxBatch+1) {
 		t.Errorf("%v calls are live", calls)
 	}
 	restarted := h.do("POST", "/tollgate/v1/switches/unknown/restarted", `{}`).want(http.StatusOK)
@@ -230,7 +257,9 @@ func TestRestartedSwitchEndsItsCalls(t *testing.T) {
 	_, pbx := h.pbx(`{"name":"pbx"}`)
 	admit := func(call, name string) {
 		t.Helper()
-		h.do("POST", "/tollgate/v1/admissions", fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"from":"+13125550100","to":"+13125550199","switch":%q}`, pbx, call, name)).want(http.StatusOK)
+		h.do("POST", "/tollgate/v1/admissions",
+			fmt.Sprintf(`{"connection_id":%q,"call_id":%q,"from":"+13125550100","to":"+13125550199","switch":%q}`,
+				pbx, call, name)).want(http.StatusOK)
 	}
 	admit("a", "edge 1")
 	admit("b", "edge 1")
@@ -241,7 +270,8 @@ func TestRestartedSwitchEndsItsCalls(t *testing.T) {
 	h.clock.Advance(time.Second)
 	admit("d", "edge 1")
 	for _, want := range []float64{2, 0} {
-		r := h.do("POST", "/tollgate/v1/switches/edge%201/restarted", fmt.Sprintf(`{"restarted_at":%q}`, rest.WireTime(at))).want(http.StatusOK)
+		r := h.do("POST", "/tollgate/v1/switches/edge%201/restarted", fmt.Sprintf(`{"restarted_at":%q}`, rest.WireTime(at))).
+			want(http.StatusOK)
 		if r["ended"] != want || r["switch"] != "edge 1" {
 			t.Errorf("restarted: %v, want %v ended", r, want)
 		}
@@ -315,7 +345,8 @@ func TestEmergencyAdmissionDoesNotWaitForTheStore(t *testing.T) {
 	ask := func(to string) *httptest.ResponseRecorder {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*admission.EmergencyPatience)
 		defer cancel()
-		r := httptest.NewRequestWithContext(ctx, "POST", "/tollgate/v1/admissions", strings.NewReader(attemptOf(pbx, "muted-"+to, to)))
+		r := httptest.NewRequestWithContext(ctx, "POST", "/tollgate/v1/admissions",
+			strings.NewReader(attemptOf(pbx, "muted-"+to, to)))
 		r.Header.Set("Authorization", "Bearer "+h.key)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
@@ -355,7 +386,8 @@ func TestEmergencyWithoutAStore(t *testing.T) {
 		t.Errorf("emergency call: %v", got)
 	}
 	h.admit(pbx, "other", "+13125550199").wantError(http.StatusServiceUnavailable, "10037 /")
-	batch := h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[{"event":"admit","admission":`+attemptOf(pbx, "b", "911")+`},{"event":"end","id":"b"}]}`).list()
+	batch := h.do("POST", "/tollgate/v1/admissions/batch", `{"events":[{"event":"admit","admission":`+
+		attemptOf(pbx, "b", "911")+`},{"event":"end","id":"b"}]}`).list()
 	if batch[0]["status"] != 200.0 || batch[1]["status"] != 503.0 {
 		t.Errorf("batch: %v", batch)
 	}

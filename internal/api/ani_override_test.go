@@ -43,7 +43,9 @@ func TestCallerOverrideIsLookedAtByTheCall(t *testing.T) {
 		return h.do("POST", "/tollgate/v1/decisions/explain",
 			fmt.Sprintf(`{"connection_id":%q,"from":"+13125550100","to":%q}`, connection, to)).want(http.StatusOK)
 	}
-	for _, text := range []string{"always", "string", "+", "12", "+999123456789", "+1312555010012345", "tel:+13125550100"} {
+	for _, text := range []string{
+		"always", "string", "+", "12", "+999123456789", "+1312555010012345", "tel:+13125550100",
+	} {
 		h.do("PATCH", one, fmt.Sprintf(`{"outbound":{"ani_override":%q}}`, text)).
 			wantError(http.StatusUnprocessableEntity, "10016 /outbound/ani_override")
 	}
@@ -59,7 +61,8 @@ func TestCallerOverrideIsLookedAtByTheCall(t *testing.T) {
 		t.Errorf("a number of the plan: %v", got)
 	}
 	admin := h.adminKey()
-	override := h.with(admin, "POST", "/tollgate/v1/numbering_plan_overrides", `{"prefix":"1202829","valid":false}`).want(http.StatusCreated)
+	override := h.with(admin, "POST", "/tollgate/v1/numbering_plan_overrides", `{"prefix":"1202829","valid":false}`).
+		want(http.StatusCreated)
 	if got := explain("+13125550199"); got["code"] != "D35" {
 		t.Errorf("a number that the operator has taken out of the plan: %v", got)
 	}

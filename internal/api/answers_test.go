@@ -11,7 +11,8 @@ import (
 // A read that begins after a write was answered shows it, and reads at the same time change nothing in that.
 func TestReadsFollowWrites(t *testing.T) {
 	h := newHarness(t)
-	one := fmt.Sprint("/v2/outbound_voice_profiles/", h.do("POST", "/v2/outbound_voice_profiles", `{"name":"0000"}`).want(http.StatusOK)["id"])
+	one := fmt.Sprint("/v2/outbound_voice_profiles/",
+		h.do("POST", "/v2/outbound_voice_profiles", `{"name":"0000"}`).want(http.StatusOK)["id"])
 	number := func(key, path string, of func(reply) any) int {
 		n, err := strconv.Atoi(fmt.Sprint(of(h.doWith(key, "GET", path, ""))))
 		if err != nil {
@@ -58,7 +59,8 @@ func TestReadsFollowWrites(t *testing.T) {
 	if n := count(); n != 0.0 {
 		t.Errorf("%v connections before there is one", n)
 	}
-	h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"pbx","outbound":{"outbound_voice_profile_id":%q}}`, one[len("/v2/outbound_voice_profiles/"):])).want(http.StatusCreated)
+	h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"pbx","outbound":{"outbound_voice_profile_id":%q}}`,
+		one[len("/v2/outbound_voice_profiles/"):])).want(http.StatusCreated)
 	if n := count(); n != 1.0 {
 		t.Errorf("%v connections after one was made", n)
 	}

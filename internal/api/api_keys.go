@@ -64,32 +64,41 @@ func (s *server) keyOperations() []rest.Operation {
 	graceDefaults := map[string]any{"grace_secs": rest.Literal("86400")}
 	rotate := schemaOf[rotation]().Request(true, nil, true).WithDefaults(map[string]any{"grace_secs": defaultGraceSecs})
 	return []rest.Operation{
-		{Method: http.MethodPost, Path: keys, ID: "create_api_key", Noun: "new_api_key", Tag: tag, Summary: "Create one. The answer shows its secret, once.", Scope: ScopeWrite, Effect: rest.Configures,
-			Body: create, Status: http.StatusCreated, Answer: shown,
+		{Method: http.MethodPost, Path: keys, ID: "create_api_key", Noun: "new_api_key", Tag: tag,
+			Summary: "Create one. The answer shows its secret, once.", Scope: ScopeWrite, Effect: rest.Configures, Body: create,
+			Status: http.StatusCreated, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createKey(ctx, in, whole, defaults)
 			}},
-		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/api_keys", ID: "create_tenant_api_key", Noun: "new_api_key", Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures,
+		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/api_keys", ID: "create_tenant_api_key",
+			Noun: "new_api_key", Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures,
 			Summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
 				"the operator of the server sets the account's rate decks and gateways. The answer shows its secret, once.",
 			Body: create, Status: http.StatusCreated, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
 			}},
-		{Method: http.MethodGet, Path: keys, ID: "list_api_key", Tag: tag, Summary: "List them.", Scope: ScopeRead, Status: http.StatusOK, Answer: full, Shape: rest.List,
-			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0), []rest.Parameter{rest.SortParam("-created_at", "created_at", "name")}),
+		{Method: http.MethodGet, Path: keys, ID: "list_api_key", Tag: tag, Summary: "List them.", Scope: ScopeRead,
+			Status: http.StatusOK, Answer: full, Shape: rest.List,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0),
+				[]rest.Parameter{rest.SortParam("-created_at", "created_at", "name")}),
 			Handle: s.listKeys},
-		{Method: http.MethodGet, Path: one, ID: "get_api_key", Tag: tag, Summary: "Get one.", Scope: ScopeRead, Status: http.StatusOK, Answer: full, Handle: s.getKey},
-		{Method: http.MethodPatch, Path: one, ID: "update_api_key", Tag: tag, Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures,
-			Body: update, Status: http.StatusOK, Answer: full,
+		{Method: http.MethodGet, Path: one, ID: "get_api_key", Tag: tag, Summary: "Get one.",
+			Scope: ScopeRead, Status: http.StatusOK, Answer: full, Handle: s.getKey},
+		{Method: http.MethodPatch, Path: one, ID: "update_api_key", Tag: tag,
+			Summary: "Change what the request names (RFC 7396).", Scope: ScopeWrite, Effect: rest.Configures, Body: update,
+			Status: http.StatusOK, Answer: full,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.updateKey(ctx, in, whole, defaults)
 			}},
-		{Method: http.MethodDelete, Path: one, ID: "delete_api_key", Tag: tag, Summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.", Scope: ScopeWrite, Effect: rest.Configures,
-			Status: http.StatusOK, Answer: full, Handle: s.deleteKey},
-		{Method: http.MethodPost, Path: one + "/rotate", ID: "rotate_api_key", Noun: "new_api_key", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Give one a new secret, which the answer shows, once. The one of before is taken for a grace time; a still older one no longer.",
-			Body:    rotate, Status: http.StatusOK, Answer: shown,
+		{Method: http.MethodDelete, Path: one, ID: "delete_api_key", Tag: tag,
+			Summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.",
+			Scope:   ScopeWrite, Effect: rest.Configures, Status: http.StatusOK, Answer: full, Handle: s.deleteKey},
+		{Method: http.MethodPost, Path: one + "/rotate", ID: "rotate_api_key", Noun: "new_api_key", Tag: tag,
+			Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Give one a new secret, which the answer shows, once. The " +
+				"one of before is taken for a grace time; a still older one no longer.",
+			Body: rotate, Status: http.StatusOK, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.rotateKey(ctx, in, rotate, graceDefaults)
 			}},
@@ -121,7 +130,8 @@ func beyond(in *rest.Request, scopes []string) string {
 // than itself.
 func mayChange(in *rest.Request, k *store.Key) error {
 	if scope := beyond(in, k.Scopes); scope != "" {
-		return rest.Fail(http.StatusForbidden, rest.CodeForbidden, "The key has the scope %q, which the key of this request has not.", scope)
+		return rest.Fail(http.StatusForbidden, rest.CodeForbidden,
+			"The key has the scope %q, which the key of this request has not.", scope)
 	}
 	return nil
 }
@@ -130,7 +140,8 @@ func mayChange(in *rest.Request, k *store.Key) error {
 // request has not itself.
 func mayGive(in *rest.Request, scopes []string) error {
 	if scope := beyond(in, scopes); scope != "" {
-		return rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden, "The key of this request has not the scope %q, so it cannot give it.", scope)
+		return rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden,
+			"The key of this request has not the scope %q, so it cannot give it.", scope)
 	}
 	return nil
 }
@@ -156,7 +167,8 @@ type keyFields struct {
 }
 
 // keyBody checks the body of a request against the key as it is, or the defaults.
-func (s *server) keyBody(in *rest.Request, whole *rest.Schema, current, defaults map[string]any) (fields keyFields, err error) {
+func (s *server) keyBody(in *rest.Request, whole *rest.Schema, current,
+	defaults map[string]any) (fields keyFields, err error) {
 	body, problems := in.Checked(whole, current, defaults)
 	if len(problems) > 0 {
 		return fields, rest.Invalid(problems)
@@ -167,12 +179,15 @@ func (s *server) keyBody(in *rest.Request, whole *rest.Schema, current, defaults
 	_, expires := in.Body["expires_at"]
 	switch {
 	case len(fields.Scopes) == 0:
-		problems = append(problems, rest.Problem{Code: field.Length, Pointer: "/scopes", Detail: "scopes is empty. Give at least one."})
+		problems = append(problems, rest.Problem{Code: field.Length, Pointer: "/scopes",
+			Detail: "scopes is empty. Give at least one."})
 	case hasTwice(fields.Scopes):
-		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: "/scopes", Detail: "scopes names one twice. Give each once."})
+		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: "/scopes",
+			Detail: "scopes names one twice. Give each once."})
 	}
 	if expires && fields.ExpiresAt != nil && !fields.ExpiresAt.After(s.Clock()) {
-		problems = append(problems, rest.Problem{Code: field.OutOfRange, Pointer: "/expires_at", Detail: "expires_at has passed. Give a time to come or null, or delete the key."})
+		problems = append(problems, rest.Problem{Code: field.OutOfRange, Pointer: "/expires_at",
+			Detail: "expires_at has passed. Give a time to come or null, or delete the key."})
 	}
 	if len(problems) > 0 {
 		return fields, rest.Invalid(problems)
@@ -217,7 +232,8 @@ func shownSecret(ctx context.Context, secret string) *string {
 	return &secret
 }
 
-func (s *server) createKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) createKey(ctx context.Context, in *rest.Request, whole *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	fields, err := s.keyBody(in, whole, nil, defaults)
 	if err != nil {
 		return nil, err
@@ -233,7 +249,8 @@ func (s *server) createKey(ctx context.Context, in *rest.Request, whole *rest.Sc
 
 // createTenantKey makes a key of any account, so that one whose keys are all lost,
 // expired or revoked is not lost with them.
-func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	account, err := id.Parse(in.ID)
 	if err != nil {
 		return nil, rest.InvalidPathID()
@@ -247,7 +264,8 @@ func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *r
 	}
 	switch {
 	case slices.Contains(fields.Scopes, ScopeAdmin):
-		return nil, rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden, "The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
+		return nil, rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden,
+			"The scope %q is only given in /tollgate/v1/api_keys, by a key of the account that has it.", ScopeAdmin)
 	case account == in.Account:
 		// Else this would be the way around these rules.
 		if err = mayGive(in, fields.Scopes); err == nil {
@@ -262,7 +280,8 @@ func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *r
 	return s.makeKey(ctx, in, account, fields)
 }
 
-func (s *server) makeKey(ctx context.Context, in *rest.Request, account id.ID, fields keyFields) (*rest.Response, error) {
+func (s *server) makeKey(ctx context.Context, in *rest.Request, account id.ID,
+	fields keyFields) (*rest.Response, error) {
 	secret, err := NewKey(s.Random)
 	if err != nil {
 		return nil, err
@@ -307,7 +326,9 @@ func (s *server) listKeys(ctx context.Context, in *rest.Request) (*rest.Response
 }
 
 // changeKey is a write to one existing key.
-func (s *server) changeKey(ctx context.Context, in *rest.Request, render func(context.Context, store.Key) (*rest.Response, error), change func(store.Key) (store.Key, error)) (*rest.Response, error) {
+func (s *server) changeKey(ctx context.Context, in *rest.Request,
+	render func(context.Context, store.Key) (*rest.Response, error),
+	change func(store.Key) (store.Key, error)) (*rest.Response, error) {
 	key, err := id.Parse(in.ID)
 	if err != nil {
 		return nil, rest.InvalidPathID()
@@ -324,7 +345,8 @@ func (s *server) changeKey(ctx context.Context, in *rest.Request, render func(co
 	})
 }
 
-func (s *server) updateKey(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) updateKey(ctx context.Context, in *rest.Request, whole *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	return s.changeKey(ctx, in, s.answerKey, func(current store.Key) (store.Key, error) {
 		tree, err := rest.TreeOf(viewKey(&current, nil))
 		if err != nil {
@@ -348,7 +370,8 @@ func (s *server) updateKey(ctx context.Context, in *rest.Request, whole *rest.Sc
 	})
 }
 
-func (s *server) rotateKey(ctx context.Context, in *rest.Request, shape *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) rotateKey(ctx context.Context, in *rest.Request, shape *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	body, problems := in.Checked(shape, nil, defaults)
 	if len(problems) > 0 {
 		return nil, rest.Invalid(problems)
@@ -391,7 +414,9 @@ func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Respons
 		return nil, err
 	}
 	defer s.keys.forget()
-	return rest.Committed(ctx, in, func(_ context.Context, k store.Key) (*rest.Response, error) { return answerKeyUsed(&k, uses), nil },
+	return rest.Committed(ctx, in, func(_ context.Context, k store.Key) (*rest.Response, error) {
+		return answerKeyUsed(&k, uses), nil
+	},
 		func(ctx context.Context) (store.Key, error) {
 			return store.Of[store.Key](s.Resources).Delete(ctx, in.Account, key)
 		})

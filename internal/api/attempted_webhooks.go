@@ -149,7 +149,8 @@ func attemptedParams() []rest.Parameter {
 func (s *server) listAttempted(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	q := in.Query.StoreQuery("-created_at", 20)
 	if types := in.Query.Text("filter[event_type]", ""); types != "" {
-		q.Filters = append(slices.Clone(q.Filters), collection.Filter{Field: "event_type", Op: collection.Equal, Value: types})
+		q.Filters = append(slices.Clone(q.Filters),
+			collection.Filter{Field: "event_type", Op: collection.Equal, Value: types})
 	}
 	asked, byID := byEventID(q)
 	page, err := s.Webhooks.Attempted(ctx, in.Account, asked)

@@ -37,16 +37,20 @@ func TestAttemptedWebhooks(t *testing.T) {
 	got := page[0]
 	sent := got["webhook"].(map[string]any)
 	want := map[string]any{
-		"id": got["id"], "record_type": "webhook_delivery", "user_id": h.first.ID.String(), "status": "failed", "started_at": first,
-		"finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)),
-		"webhook": map[string]any{"id": sent["id"], "record_type": "event", "event_type": "configuration.changed", "occurred_at": first,
-			"payload": map[string]any{"resource_type": "billing_group", "resource_id": made["id"], "action": "created", "version": 1.0}},
+		"id": got["id"], "record_type": "webhook_delivery", "user_id": h.first.ID.String(), "status": "failed",
+		"started_at": first, "finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)),
+		"webhook": map[string]any{"id": sent["id"], "record_type": "event", "event_type": "configuration.changed",
+			"occurred_at": first,
+			"payload": map[string]any{"resource_type": "billing_group",
+				"resource_id": made["id"], "action": "created", "version": 1.0}},
 		"attempts": []any{map[string]any{
-			"status": "failed", "started_at": first, "finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)), "errors": []any{75499.0}, "error": "it failed",
-			"http": map[string]any{
+			"status": "failed", "started_at": first, "finished_at": rest.WireTime(h.clock.Now().Add(12 * time.Millisecond)),
+			"errors": []any{75499.0}, "error": "it failed", "http": map[string]any{
 				"request": map[string]any{"url": "https://hooks.example.com/?token=x", "headers": []any{
-					[]any{"Content-Type", "application/json"}, []any{"User-Agent", "Tollgate-Webhook/1"}, []any{"Webhook-Id", sent["id"]},
-					[]any{"Telnyx-Timestamp", fmt.Sprint(h.clock.Now().Unix())}, []any{"Telnyx-Signature-Ed25519", "********"}}},
+					[]any{"Content-Type", "application/json"}, []any{"User-Agent", "Tollgate-Webhook/1"},
+					[]any{"Webhook-Id", sent["id"]}, []any{"Telnyx-Timestamp", fmt.Sprint(h.clock.Now().Unix())},
+					[]any{"Telnyx-Signature-Ed25519", "********"},
+				}},
 				"response": map[string]any{"status": 404.0, "headers": []any{}, "body": "said"},
 			},
 		}},
@@ -57,7 +61,8 @@ func TestAttemptedWebhooks(t *testing.T) {
 	if diff := cmp.Diff(got, h.do("GET", fmt.Sprint(attemptedPath, "/", got["id"]), "").want(http.StatusOK)); diff != "" {
 		t.Errorf("alone (-listed +got):\n%s", diff)
 	}
-	if done := page[1]["attempts"].([]any)[0].(map[string]any); page[1]["status"] != "delivered" || done["status"] != "delivered" || len(done["errors"].([]any)) != 0 {
+	if done := page[1]["attempts"].([]any)[0].(map[string]any); page[1]["status"] != "delivered" ||
+		done["status"] != "delivered" || len(done["errors"].([]any)) != 0 {
 		t.Errorf("delivered: %v", page[1])
 	}
 	h.attemptedFilters(t, map[string]int{
@@ -96,7 +101,8 @@ func TestAttemptedWebhooks(t *testing.T) {
 	}
 	h.doWith(other, "GET", fmt.Sprint(attemptedPath, "/", got["id"]), "").wantError(http.StatusNotFound, "10005 /")
 	h.do("GET", attemptedPath+"/"+uuid.Must(uuid.NewV7()).String(), "").wantError(http.StatusNotFound, "10005 /")
-	h.do("GET", attemptedPath+"?filter[status][eq]=pending", "").wantError(http.StatusUnprocessableEntity, "10032 filter[status]")
+	h.do("GET", attemptedPath+"?filter[status][eq]=pending", "").
+		wantError(http.StatusUnprocessableEntity, "10032 filter[status]")
 }
 
 func (h *harness) attemptedFilters(t *testing.T, queries map[string]int) {

@@ -88,10 +88,12 @@ func auditValue(value jsontext.Value) (jsontext.Value, error) {
 func (s *server) auditOperations() []rest.Operation {
 	order := rest.SortParam("desc", "asc", "desc")
 	order.Schema.Enum, order.Description = []string{"asc", "desc"}, "The oldest or the newest first."
-	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/audit_events", ID: "list_audit_event", Tag: "Audit events", Scope: ScopeRead,
-		Summary: "List the changes of the account's configuration.", Status: http.StatusOK, Answer: schemaOf[auditView](), Shape: rest.List, Handle: s.listAudit,
+	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/audit_events", ID: "list_audit_event", Tag: "Audit events",
+		Scope: ScopeRead, Summary: "List the changes of the account's configuration.", Status: http.StatusOK,
+		Answer: schemaOf[auditView](), Shape: rest.List, Handle: s.listAudit,
 		Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), []rest.Parameter{order,
-			rest.MomentFilter("filter[created_after]", "created_at", "gt"), rest.MomentFilter("filter[created_before]", "created_at", "lt")})}}
+			rest.MomentFilter("filter[created_after]", "created_at", "gt"),
+			rest.MomentFilter("filter[created_before]", "created_at", "lt")})}}
 }
 
 func (s *server) listAudit(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -115,10 +117,11 @@ func (s *server) listAudit(ctx context.Context, in *rest.Request) (*rest.Respons
 }
 
 func viewAudit(e *store.AuditEvent, organization uuid.UUID) (auditView, error) {
-	v := auditView{ID: e.ID, RecordType: e.RecordType, ResourceID: e.ResourceID, AlternateResourceID: textOrNull(e.AlternateID),
-		ChangeType: e.ChangeType, ChangeMadeBy: "account_owner", OrganizationID: organization, CreatedAt: e.CreatedAt,
-		KeyID: e.KeyID, KeyName: textOrNull(e.KeyName), Address: textOrNull(e.Address), RequestID: textOrNull(e.RequestID),
-		Reason: textOrNull(e.Reason), Sequence: e.Sequence, Hash: hex.EncodeToString(e.Hash[:])}
+	v := auditView{ID: e.ID, RecordType: e.RecordType, ResourceID: e.ResourceID,
+		AlternateResourceID: textOrNull(e.AlternateID), ChangeType: e.ChangeType, ChangeMadeBy: "account_owner",
+		OrganizationID: organization, CreatedAt: e.CreatedAt, KeyID: e.KeyID, KeyName: textOrNull(e.KeyName),
+		Address: textOrNull(e.Address), RequestID: textOrNull(e.RequestID), Reason: textOrNull(e.Reason),
+		Sequence: e.Sequence, Hash: hex.EncodeToString(e.Hash[:])}
 	switch e.KeyAccount {
 	case e.AccountID:
 	case 0:

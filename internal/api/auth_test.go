@@ -39,7 +39,9 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 			continue
 		}
 		target := strings.ReplaceAll(op.Path, "{id}", "1293384261075731499")
-		for _, key := range []string{"", "x", unknown, expired, revoked, rotated, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300)} {
+		for _, key := range []string{
+			"", "x", unknown, expired, revoked, rotated, h.key[:len(h.key)-1] + "!", h.key + "A", strings.Repeat("k", 300),
+		} {
 			r := h.doWith(key, op.Method, target, "{}")
 			r.wantError(http.StatusUnauthorized, "10009")
 			if r.header.Get("WWW-Authenticate") != "Bearer" {
@@ -47,7 +49,8 @@ func TestEveryOperationWantsAKey(t *testing.T) {
 			}
 		}
 		h.doWith(without[op.Scope], op.Method, target, "{}").wantError(http.StatusForbidden, "10010 /")
-		if r := h.doWith(only[op.Scope], op.Method, target, "{}"); r.status == http.StatusForbidden || r.status == http.StatusUnauthorized {
+		if r := h.doWith(only[op.Scope], op.Method, target, "{}"); r.status == http.StatusForbidden ||
+			r.status == http.StatusUnauthorized {
 			t.Errorf("%s %s: refused to a key that has the scope %s: %s", op.Method, op.Path, op.Scope, r.text)
 		}
 		if (op.Scope == ScopeRead) != (op.Method == http.MethodGet) && op.Scope != ScopeAdmin &&
@@ -87,7 +90,8 @@ func TestTenantsFirstKey(t *testing.T) {
 	if scopes := fmt.Sprint(made["api_key"].(map[string]any)["scopes"]); scopes != "[read write admit]" {
 		t.Errorf("a tenant's first key has %s", scopes)
 	}
-	given := h.doWith(admin, "POST", "/tollgate/v1/api_keys", `{"name":"all","scopes":["read","write","admit","carrier","secrets","admin"]}`)
+	given := h.doWith(admin, "POST", "/tollgate/v1/api_keys",
+		`{"name":"all","scopes":["read","write","admit","carrier","secrets","admin"]}`)
 	given.want(http.StatusCreated)
 	for _, scope := range []string{ScopeCarrier, ScopeSecrets} {
 		body := fmt.Sprintf(`{"name":"more","scopes":[%q]}`, scope)
@@ -154,13 +158,16 @@ func TestKeys(t *testing.T) {
 			t.Errorf("the checksum of %q does not show a typing error", key)
 		}
 	}
-	for _, secret := range []string{"", "short", strings.Repeat("x", 15), strings.Repeat("x", 257), "0123456789abcde\n", "0123456789abcdeé"} {
+	for _, secret := range []string{
+		"", "short", strings.Repeat("x", 15), strings.Repeat("x", 257), "0123456789abcde\n", "0123456789abcdeé",
+	} {
 		if _, err := ImportKey(secret, 1, "x"); err == nil {
 			t.Errorf("imported %q", secret)
 		}
 	}
 	key, err := ImportKey("0123456789abcdef", 7, "x")
-	if err != nil || key.Hint != "0123" || key.AccountID != 7 || len(key.Scopes) != 2 || key.Hash != HashKey("0123456789abcdef") {
+	if err != nil || key.Hint != "0123" || key.AccountID != 7 ||
+		len(key.Scopes) != 2 || key.Hash != HashKey("0123456789abcdef") {
 		t.Errorf("imported %+v, %v", key, err)
 	}
 	if _, err := NewKey(strings.NewReader("too few")); err == nil {
@@ -177,7 +184,8 @@ func (h *harness) oneOfEverything() map[string]string {
 		made := h.do("POST", k.path, k.body(1)).want(k.created)
 		ids[k.path] = fmt.Sprint(made["id"])
 	}
-	name := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"connection_id":%q,"fqdn":"sip.example.com","dns_record_type":"a"}`, ids["/v2/fqdn_connections"]))
+	name := h.do("POST", "/v2/fqdns",
+		fmt.Sprintf(`{"connection_id":%q,"fqdn":"sip.example.com","dns_record_type":"a"}`, ids["/v2/fqdn_connections"]))
 	ids["/v2/fqdns"] = fmt.Sprint(name.want(http.StatusCreated)["id"])
 	deck := h.importDeck("prefix,rate\n1,0.01\n")
 	ids["/tollgate/v1/rate_decks"] = deck
@@ -193,12 +201,15 @@ func (h *harness) oneOfEverything() map[string]string {
 	ids[deliveriesPath] = fmt.Sprint(h.do("GET", deliveriesPath, "").list()[0]["id"]) // of what was made and called above
 	ids[attemptedPath] = ids[deliveriesPath]
 	h.deliver(http.StatusOK)
-	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
+	admitted := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions",
+		attemptOf(ids["/v2/ip_connections"], "a@pbx", "+13125550199"))
 	ids["/tollgate/v1/admissions"] = fmt.Sprint(admitted.want(http.StatusOK)["id"])
-	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", attemptOf(ids["/v2/ip_connections"], "b@pbx", "112")).want(http.StatusOK)
+	h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions",
+		attemptOf(ids["/v2/ip_connections"], "b@pbx", "112")).want(http.StatusOK)
 	// Something is held: the profile has a limit that is reached at once.
 	h.do("PATCH", "/v2/outbound_voice_profiles/"+ids["/v2/outbound_voice_profiles"],
-		`{"daily_spend_limit":"0.00","daily_spend_limit_enabled":true,"after_limit":"hold_until_released"}`).want(http.StatusOK)
+		`{"daily_spend_limit":"0.00","daily_spend_limit_enabled":true,"after_limit":"hold_until_released"}`).
+		want(http.StatusOK)
 	h.do("PATCH", "/v2/ip_connections/"+ids["/v2/ip_connections"],
 		fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, ids["/v2/outbound_voice_profiles"])).want(http.StatusOK)
 	ended := h.refusedCall(ids["/v2/ip_connections"])
@@ -220,7 +231,8 @@ func TestTenancy(t *testing.T) {
 			continue
 		}
 		if op.Scope == ScopeAdmin {
-			h.doWith(stranger, op.Method, strings.Replace(op.Path, "{id}", h.first.ID.String(), 1), "").wantError(http.StatusForbidden, "10010 /")
+			h.doWith(stranger, op.Method, strings.Replace(op.Path, "{id}", h.first.ID.String(), 1), "").
+				wantError(http.StatusForbidden, "10010 /")
 			continue
 		}
 		prefix, _, withID := strings.Cut(op.Path, "/{id}")
@@ -257,7 +269,8 @@ func TestTenancy(t *testing.T) {
 				t.Errorf("%s shows nothing of its own account's", op.Path)
 			}
 			r := h.doWith(stranger, op.Method, target, "")
-			own := map[string]int{"/tollgate/v1/api_keys": 2, "/v2/audit_events": 3}[op.Path] // two keys, and that they and the account were made
+			// Two keys, and the events of the account and the keys being made.
+			own := map[string]int{"/tollgate/v1/api_keys": 2, "/v2/audit_events": 3}[op.Path]
 			if items := r.list(); len(items) != own {
 				t.Errorf("%s shows another account's %v", op.Path, items)
 			}
@@ -273,20 +286,26 @@ func TestTenancy(t *testing.T) {
 	}
 	for _, body := range []string{
 		fmt.Sprintf(`{"connection_id":%q,"from":"+13125550100","to":"+13125550199"}`, ids["/v2/ip_connections"]),
-		fmt.Sprintf(`{"outbound_voice_profile_id":%q,"from":"+13125550100","to":"+13125550199"}`, ids["/v2/outbound_voice_profiles"]),
+		fmt.Sprintf(`{"outbound_voice_profile_id":%q,"from":"+13125550100","to":"+13125550199"}`,
+			ids["/v2/outbound_voice_profiles"]),
 	} {
-		if r := h.doWith(stranger, "POST", "/tollgate/v1/decisions/explain", body); r.status != http.StatusUnprocessableEntity {
+		r := h.doWith(stranger, "POST", "/tollgate/v1/decisions/explain", body)
+		if r.status != http.StatusUnprocessableEntity {
 			t.Errorf("another account's policy is explained: %s", r.text)
 		}
 	}
 	// References to another account's objects are as those to nothing.
-	h.doWith(stranger, "POST", "/v2/ips", fmt.Sprintf(`{"ip_address":"192.0.2.9","connection_id":%q}`, ids["/v2/ip_connections"])).
+	h.doWith(stranger, "POST", "/v2/ips",
+		fmt.Sprintf(`{"ip_address":"192.0.2.9","connection_id":%q}`, ids["/v2/ip_connections"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
-	h.doWith(stranger, "POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"a.example","dns_record_type":"a","connection_id":%q}`, ids["/v2/fqdn_connections"])).
+	h.doWith(stranger, "POST", "/v2/fqdns",
+		fmt.Sprintf(`{"fqdn":"a.example","dns_record_type":"a","connection_id":%q}`, ids["/v2/fqdn_connections"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
-	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
+	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles",
+		fmt.Sprintf(`{"name":"abc","billing_group_id":%q}`, ids["/v2/billing_groups"])).
 		wantError(http.StatusForbidden, "10010 /billing_group_id")
-	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, ids["/tollgate/v1/rate_decks"])).
+	h.doWith(stranger, "POST", "/v2/outbound_voice_profiles",
+		fmt.Sprintf(`{"name":"abc","rate_deck_id":%q}`, ids["/tollgate/v1/rate_decks"])).
 		wantError(http.StatusUnprocessableEntity, "10017 /rate_deck_id")
 }
 

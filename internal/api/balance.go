@@ -31,11 +31,13 @@ type userTagsView struct {
 func (s *server) accountViewOperations() []rest.Operation {
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: "/v2/balance", ID: "get_balance", Tag: "Account", Scope: ScopeRead,
-			Summary: "Get what the account's calls have cost this month and hold now.", Status: http.StatusOK, Answer: schemaOf[balanceView](), Handle: s.balance},
+			Summary: "Get what the account's calls have cost this month and hold now.", Status: http.StatusOK,
+			Answer: schemaOf[balanceView](), Handle: s.balance},
 		{Method: http.MethodGet, Path: "/v2/user_tags", ID: "list_user_tags", Tag: "Account", Scope: ScopeRead,
 			Summary: "List the tags in use.", Status: http.StatusOK, Answer: schemaOf[userTagsView](), Handle: s.userTags,
-			Params: []rest.Parameter{{Name: "filter[starts_with]", Description: "Only tags that start with this text, without regard to case.",
-				Schema: &rest.Schema{Kind: "string", MaxLength: 255}}}},
+			Params: []rest.Parameter{{Name: "filter[starts_with]",
+				Description: "Only tags that start with this text, without regard to case.",
+				Schema:      &rest.Schema{Kind: "string", MaxLength: 255}}}},
 	}
 }
 

@@ -26,8 +26,8 @@ type banView struct {
 }
 
 func viewBan(b *store.Ban) banView {
-	v := banView{ID: strings.ReplaceAll(b.Prefix.String(), "/", "_"), RecordType: "ban", Source: b.Prefix.String(), Reason: b.Reason,
-		Automatic: b.Automatic, CreatedAt: b.CreatedAt}
+	v := banView{ID: strings.ReplaceAll(b.Prefix.String(), "/", "_"), RecordType: "ban", Source: b.Prefix.String(),
+		Reason: b.Reason, Automatic: b.Automatic, CreatedAt: b.CreatedAt}
 	if b.Prefix.IsSingleIP() {
 		v.Source = b.Prefix.Addr().String()
 	}
@@ -50,16 +50,19 @@ func (s *server) banOperations() []rest.Operation {
 	whole := ban.Request(true, []string{"source"}, true)
 	defaults := map[string]any{"reason": "", "expires_at": nil}
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: all, ID: "list_ban", Tag: tag, Scope: ScopeAdmin, Status: http.StatusOK, Answer: ban, Shape: rest.List,
+		{Method: http.MethodGet, Path: all, ID: "list_ban", Tag: tag, Scope: ScopeAdmin, Status: http.StatusOK, Answer: ban,
+			Shape:   rest.List,
 			Summary: "List the sources that the SIP gateways of this database do not listen to, the newest first.",
 			Params:  rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listBans},
-		{Method: http.MethodPost, Path: all, ID: "create_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusCreated, Answer: ban, Body: whole.WithDefaults(defaults),
-			Summary: "Ban an address or a network, known to a connection or not, within seconds on every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
+		{Method: http.MethodPost, Path: all, ID: "create_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures,
+			Status: http.StatusCreated, Answer: ban, Body: whole.WithDefaults(defaults),
+			Summary: "Ban an address or a network, known to a connection or not, within seconds on " +
+				"every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createBan(ctx, in, whole, defaults)
 			}},
-		{Method: http.MethodDelete, Path: one, ID: "delete_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures, Status: http.StatusOK, Answer: ban,
-			Summary: "Lift a ban.", Handle: s.deleteBan},
+		{Method: http.MethodDelete, Path: one, ID: "delete_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures,
+			Status: http.StatusOK, Answer: ban, Summary: "Lift a ban.", Handle: s.deleteBan},
 	}
 }
 
@@ -84,7 +87,8 @@ type banFields struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-func (s *server) createBan(ctx context.Context, in *rest.Request, whole *rest.Schema, defaults map[string]any) (*rest.Response, error) {
+func (s *server) createBan(ctx context.Context, in *rest.Request, whole *rest.Schema,
+	defaults map[string]any) (*rest.Response, error) {
 	body, problems := in.Checked(whole, nil, defaults)
 	if len(problems) > 0 {
 		return nil, rest.Invalid(problems)
@@ -102,7 +106,8 @@ func (s *server) createBan(ctx context.Context, in *rest.Request, whole *rest.Sc
 	b.Prefix = prefix
 	if fields.ExpiresAt != nil {
 		if b.ExpiresAt = *fields.ExpiresAt; !b.ExpiresAt.After(s.Clock()) {
-			errs = append(errs, field.Error{Pointer: "/expires_at", Code: field.Malformed, Detail: "Must be in the future, or null for a ban that does not expire."})
+			errs = append(errs, field.Error{Pointer: "/expires_at", Code: field.Malformed,
+				Detail: "Must be in the future, or null for a ban that does not expire."})
 		}
 	}
 	if len(errs) > 0 {
@@ -140,7 +145,8 @@ func (s *server) deleteBan(ctx context.Context, in *rest.Request) (*rest.Respons
 	return s.changedBans(ctx, in, func(ctx context.Context) (store.Ban, error) { return s.Bans.DeleteBan(ctx, prefix) })
 }
 
-func (s *server) changedBans(ctx context.Context, in *rest.Request, act func(context.Context) (store.Ban, error)) (*rest.Response, error) {
+func (s *server) changedBans(ctx context.Context, in *rest.Request,
+	act func(context.Context) (store.Ban, error)) (*rest.Response, error) {
 	answer, err := rest.Committed(ctx, in, func(_ context.Context, b store.Ban) (*rest.Response, error) {
 		return &rest.Response{Data: viewBan(&b)}, nil
 	}, act)

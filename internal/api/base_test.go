@@ -72,8 +72,11 @@ func TestEveryErrorIsExplained(t *testing.T) {
 		ask(admin, op.Method, target, `{}`, "If-Match", `"999-x"`)
 		ask(admin, op.Method, target, `{}`, rest.IdempotencyHeader, strings.Repeat("k", 300))
 	}
-	for _, target := range []string{"/", "/v2", "/v2/", "//", "/v2/nothing", "/v2/phone_numbers", "/v2/calls", "/v2/v2/ips", "/tollgate/v1/downloads/x.wav", "/a/../b",
-		"/%00", "/docs/errors/1", "/v2/ips?filter[name][contains]=" + strings.Repeat("a", rest.MaxURL)} {
+	for _, target := range []string{
+		"/", "/v2", "/v2/", "//", "/v2/nothing", "/v2/phone_numbers", "/v2/calls", "/v2/v2/ips",
+		"/tollgate/v1/downloads/x.wav", "/a/../b", "/%00", "/docs/errors/1",
+		"/v2/ips?filter[name][contains]=" + strings.Repeat("a", rest.MaxURL),
+	} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			ask(admin, method, target, "")
 		}
@@ -129,15 +132,20 @@ func TestAddressOfTheServer(t *testing.T) {
 		{"api.example.com:8080", "", "", "http://api.example.com:8080"},
 		{"[2001:db8::1]:8080", "", "", "http://[2001:db8::1]:8080"}, {"[2001:db8::1]", "", "", "http://[2001:db8::1]"},
 		{"192.0.2.1:80", "", "", "http://192.0.2.1:80"}, {"under_score-1.example", "", "", "http://under_score-1.example"},
-		{"api.example.com", "https", "", "https://api.example.com"}, {"api.example.com", "HTTPS", "", "https://api.example.com"},
-		{"api.example.com", "http", "", "http://api.example.com"}, {"api.example.com", "javascript", "", "http://api.example.com"},
+		{"api.example.com", "https", "", "https://api.example.com"},
+		{"api.example.com", "HTTPS", "", "https://api.example.com"},
+		{"api.example.com", "http", "", "http://api.example.com"},
+		{"api.example.com", "javascript", "", "http://api.example.com"},
 		{"api.example.com", "https, http", "", "http://api.example.com"},
 		{"api.example.com", "", "https://public.example.com/", "https://public.example.com"},
-		{"", "", "", "http://localhost"}, {"a b", "", "", "http://localhost"}, {"user@evil.example", "", "", "http://localhost"},
-		{"evil.example/path", "", "", "http://localhost"}, {"evil.example?x=", "", "", "http://localhost"}, {"evil.example#", "", "", "http://localhost"},
-		{"evil.example:", "", "", "http://localhost"}, {"evil.example:99999", "", "", "http://localhost"}, {":80", "", "", "http://localhost"},
-		{"[::1", "", "", "http://localhost"}, {"::1", "", "", "http://localhost"}, {"[name]", "", "", "http://localhost"}, {"<b>", "", "", "http://localhost"},
-		{"\"quoted\"", "", "", "http://localhost"}, {"%41.example", "", "", "http://localhost"}, {strings.Repeat("a", 300), "", "", "http://localhost"},
+		{"", "", "", "http://localhost"}, {"a b", "", "", "http://localhost"},
+		{"user@evil.example", "", "", "http://localhost"}, {"evil.example/path", "", "", "http://localhost"},
+		{"evil.example?x=", "", "", "http://localhost"}, {"evil.example#", "", "", "http://localhost"},
+		{"evil.example:", "", "", "http://localhost"}, {"evil.example:99999", "", "", "http://localhost"},
+		{":80", "", "", "http://localhost"}, {"[::1", "", "", "http://localhost"}, {"::1", "", "", "http://localhost"},
+		{"[name]", "", "", "http://localhost"}, {"<b>", "", "", "http://localhost"},
+		{"\"quoted\"", "", "", "http://localhost"}, {"%41.example", "", "", "http://localhost"},
+		{strings.Repeat("a", 300), "", "", "http://localhost"},
 	} {
 		r := h.request("GET", "/v2/ips/7")
 		r.Host = c.host

@@ -51,11 +51,12 @@ func benchAPI(b *testing.B) *harness {
 	h.key = h.newKey(first.ID, ScopeRead, ScopeWrite, ScopeCarrier)
 	h.api = newServer(Config{Stores: storesOf(s), Live: live, Version: "bench",
 		RateLimit: rest.RateLimit{PerSecond: 1e9, Burst: 1e9}})
-	empty := &rest.Operation{Method: http.MethodGet, Path: emptyPath, ID: "get_empty", Scope: ScopeRead, Status: http.StatusOK,
-		Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
+	empty := &rest.Operation{Method: http.MethodGet, Path: emptyPath, ID: "get_empty", Scope: ScopeRead,
+		Status: http.StatusOK, Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
 			return &rest.Response{Data: struct{}{}}, nil
 		}}
-	h.api.engine.Mux.HandleFunc(emptyPath, func(w http.ResponseWriter, r *http.Request) { h.api.engine.Serve(empty, w, r) })
+	h.api.engine.Mux.HandleFunc(emptyPath,
+		func(w http.ResponseWriter, r *http.Request) { h.api.engine.Serve(empty, w, r) })
 	server := httptest.NewServer(h.api.engine)
 	b.Cleanup(server.Close)
 	h.url = server.URL
@@ -167,7 +168,8 @@ func BenchmarkRecords(b *testing.B) {
 		empty := h.percentile(b, client, emptyPath)
 		for name, filter := range map[string]string{
 			"all": "", "profile": "&filter%5Boutbound_profile_id%5D=" + profiles[0].String(),
-			"country": "&filter%5Bcountry_code%5D=GB&filter%5Bstatus%5D=refused", "number": "&filter%5Bcld%5D=%2B442000000077", "none": "&filter%5Bstatus%5D=answered",
+			"country": "&filter%5Bcountry_code%5D=GB&filter%5Bstatus%5D=refused", "number": "&filter%5Bcld%5D=%2B442000000077",
+			"none": "&filter%5Bstatus%5D=answered",
 		} {
 			started := time.Now()
 			if err := h.visit(client, http.MethodGet, of+filter, ""); err != nil {
@@ -222,7 +224,8 @@ func (h *harness) fillRecords(b *testing.B, n int) []id.ID {
 		waiting.Add(1)
 		h.store.Submit(admission.Reserve{Call: admission.Call{
 			ID: uuid.Must(uuid.NewV7()), Connection: connections[i%len(connections)], Identity: policy.IdentityKnown,
-			Source: netip.MustParseAddr("192.0.2.1"), From: "+13125550100", To: fmt.Sprintf("+4420%08d", i), SIPCallID: fmt.Sprint(i),
+			Source: netip.MustParseAddr("192.0.2.1"), From: "+13125550100", To: fmt.Sprintf("+4420%08d", i),
+			SIPCallID: fmt.Sprint(i),
 		}}, func(_ admission.Result, err error) {
 			if err != nil {
 				b.Error(err)

@@ -41,7 +41,8 @@ func (s *server) billingGroupOperations() []rest.Operation {
 		switch op := &operations[i]; op.Method {
 		case http.MethodPost:
 			op.Body.Property("id").Schema.DefaultTo = nil
-			op.Body.Property("id").Schema.Description = "Tollgate's own: a UUID of your choice, so that groups can be brought over with their ids."
+			op.Body.Property("id").Schema.Description = "Tollgate's own: a UUID of your choice, " +
+				"so that groups can be brought over with their ids."
 			op.Handle = withoutNilID(op.Handle)
 		case http.MethodPatch:
 			// The id of an existing group is not to be changed: it is read-only here.
@@ -55,7 +56,8 @@ func (s *server) billingGroupOperations() []rest.Operation {
 func withoutNilID(next rest.Handler) rest.Handler {
 	return func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 		if in.Body["id"] == uuid.Nil.String() {
-			return nil, rest.FailAt(http.StatusUnprocessableEntity, "/id", field.Malformed, "id is the nil UUID, which means none. Give another one, or leave it out.")
+			return nil, rest.FailAt(http.StatusUnprocessableEntity, "/id", field.Malformed,
+				"id is the nil UUID, which means none. Give another one, or leave it out.")
 		}
 		return next(ctx, in)
 	}

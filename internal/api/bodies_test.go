@@ -59,7 +59,8 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 				r := h.with(admin, op.Method, dry, text)
 				if !strings.HasPrefix(op.Path, "/v2/") {
 					refused++
-					if r.status != http.StatusUnprocessableEntity || !slices.Contains(r.errors(), "10015 "+pointer+"/sip_subdomain_of_nothing") {
+					if r.status != http.StatusUnprocessableEntity ||
+						!slices.Contains(r.errors(), "10015 "+pointer+"/sip_subdomain_of_nothing") {
 						t.Errorf("%s %s of %s: %d %s", op.Method, op.Path, text, r.status, r.text)
 					}
 					continue
@@ -67,7 +68,8 @@ func TestUnknownFieldsAtEveryLevel(t *testing.T) {
 				ignored++
 				name := strings.ReplaceAll(strings.TrimPrefix(pointer+"/sip_subdomain_of_nothing", "/"), "/", ".")
 				// An object in a list that has only this may lack what it needs.
-				lacks := r.status == http.StatusUnprocessableEntity && strings.HasSuffix(pointer, "/0") && !slices.ContainsFunc(r.errors(),
+				lacks := r.status == http.StatusUnprocessableEntity &&
+					strings.HasSuffix(pointer, "/0") && !slices.ContainsFunc(r.errors(),
 					func(e string) bool { return !strings.HasPrefix(e, "10004 "+pointer+"/") })
 				if got := r.header.Get(rest.IgnoredHeader); r.status != op.Status && !lacks || got != name {
 					t.Errorf("%s %s of %s: %d, ignored %q: %s", op.Method, op.Path, text, r.status, got, r.text)
@@ -115,7 +117,9 @@ func TestWholeObjectsAreTakenBack(t *testing.T) {
 			delete(each, "updated_at")
 			delete(each, "version")
 		}
-		if diff := cmp.Diff(object, got, cmp.FilterPath(func(p cmp.Path) bool { return strings.Contains(p.String(), "password") },
+		if diff := cmp.Diff(object, got, cmp.FilterPath(func(p cmp.Path) bool {
+			return strings.Contains(p.String(), "password")
+		},
 			cmp.Ignore())); diff != "" && got["password"] != secret.Mask {
 			t.Errorf("%s (-sent +answered):\n%s", op.ID, diff)
 		}
@@ -160,8 +164,11 @@ func TestEmptyTextsAreNotSet(t *testing.T) {
 				if of := got["outbound"].(map[string]any); of["outbound_voice_profile_id"] != profile["id"] {
 					t.Errorf("%s: the profile is %v", path, of["outbound_voice_profile_id"])
 				}
-				for _, name := range []string{"anchorsite_override", "dtmf_type", "encrypted_media", "ios_push_credential_id", "webhook_api_version",
-					"noise_suppression", "rtcp_settings", "jitter_buffer", "noise_suppression_details", "tags", "transport_protocol", "sip_uri_calling_preference"} {
+				for _, name := range []string{
+					"anchorsite_override", "dtmf_type", "encrypted_media", "ios_push_credential_id", "webhook_api_version",
+					"noise_suppression", "rtcp_settings", "jitter_buffer", "noise_suppression_details", "tags", "transport_protocol",
+					"sip_uri_calling_preference",
+				} {
 					if diff := cmp.Diff(want[name], got[name]); diff != "" {
 						t.Errorf("%s: %s is not the default (-default +got):\n%s", path, name, diff)
 					}
@@ -172,18 +179,24 @@ func TestEmptyTextsAreNotSet(t *testing.T) {
 	}
 	// Empty optional ids are none; what is needed is not.
 	connection := h.do("POST", "/v2/fqdn_connections", `{"connection_name":"f"}`).want(http.StatusCreated)["id"]
-	fqdn := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"id":"","connection_id":%s,"fqdn":"sip.example.com","port":null,"dns_record_type":"srv"}`, connection)).want(http.StatusCreated)
+	fqdn := h.do("POST", "/v2/fqdns",
+		fmt.Sprintf(`{"id":"","connection_id":%s,"fqdn":"sip.example.com","port":null,"dns_record_type":"srv"}`, connection)).
+		want(http.StatusCreated)
 	if fqdn["port"] != nil || fqdn["connection_id"] != connection {
 		t.Errorf("a domain name without a port: %v", fqdn)
 	}
-	h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"connection_id":%s,"fqdn":"a.example.com","port":-1,"dns_record_type":"a"}`, connection)).wantError(422, "10033 /port")
-	h.do("POST", "/v2/fqdns", `{"connection_id":"","fqdn":"","dns_record_type":""}`).wantError(422, "10015 /connection_id", "10025 /fqdn", "10032 /dns_record_type")
+	h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"connection_id":%s,"fqdn":"a.example.com","port":-1,"dns_record_type":"a"}`,
+		connection)).wantError(422, "10033 /port")
+	h.do("POST", "/v2/fqdns", `{"connection_id":"","fqdn":"","dns_record_type":""}`).
+		wantError(422, "10015 /connection_id", "10025 /fqdn", "10032 /dns_record_type")
 	h.do("POST", "/v2/ips", `{"ip_address":"192.0.2.9","connection_id":""}`).want(http.StatusCreated)
 	h.do("POST", "/v2/ips", `{"ip_address":""}`).wantError(422, "10015 /ip_address")
 	h.do("POST", "/v2/outbound_voice_profiles", `{"name":""}`).wantError(422, "10025 /name")
 	// What is Tollgate's own is not set by accident.
-	h.do("PATCH", "/v2/outbound_voice_profiles/"+profile["id"].(string), `{"spend_limit_action":""}`).wantError(422, "10032 /spend_limit_action")
-	h.do("PATCH", fmt.Sprint("/v2/fqdn_connections/", connection), `{"caller_ids":{"on_mismatch":""}}`).wantError(422, "10032 /caller_ids/on_mismatch")
+	h.do("PATCH", "/v2/outbound_voice_profiles/"+profile["id"].(string), `{"spend_limit_action":""}`).
+		wantError(422, "10032 /spend_limit_action")
+	h.do("PATCH", fmt.Sprint("/v2/fqdn_connections/", connection), `{"caller_ids":{"on_mismatch":""}}`).
+		wantError(422, "10032 /caller_ids/on_mismatch")
 }
 
 // What clients and what is between them and the server do to requests.
@@ -202,8 +215,9 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 	made := send("POST", path, "\ufeff"+body, kind, json).want(http.StatusOK)
 	one := fmt.Sprint(path, "/", made["id"])
 	for _, headers := range [][]string{
-		{kind, "application/json; charset=UTF-8"}, {kind, "Application/JSON;charset=utf-8"}, {kind, json, "Accept", "application/xml"},
-		{kind, json, "Authorization", "bearer " + h.key}, {kind, json, "X-HTTP-Method-Override", "patch"}, {kind, json, "Content-Encoding", "identity"},
+		{kind, "application/json; charset=UTF-8"}, {kind, "Application/JSON;charset=utf-8"},
+		{kind, json, "Accept", "application/xml"}, {kind, json, "Authorization", "bearer " + h.key},
+		{kind, json, "X-HTTP-Method-Override", "patch"}, {kind, json, "Content-Encoding", "identity"},
 	} {
 		send("PATCH", one, body+"\r\n \n", headers...).want(http.StatusOK)
 	}

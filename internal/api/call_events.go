@@ -111,8 +111,8 @@ func eventName(kind store.EventKind) string {
 func (s *server) callEventOperations() []rest.Operation {
 	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/call_events", ID: "list_call_event", Tag: "Calls",
 		Scope: ScopeRead, Params: callEventParams(),
-		Summary: "List events of calls by their time, the oldest first: of the last 24 hours, or all of a call that a filter " +
-			"names.",
+		Summary: "List events of calls by their time, the oldest first: " +
+			"of the last 24 hours, or all of a call that a filter names.",
 		Status: http.StatusOK, Answer: schemaOf[callEventView](), Shape: rest.ListOrCursors, Handle: s.listCallEvents}}
 }
 
@@ -133,13 +133,16 @@ func callEventParams() []rest.Parameter {
 		plain("name", words("call.initiated", "call.answered", "call.hangup", "call.cost"), "Only events of this name."),
 		plain("type", words("command", "webhook"), "Only events of this type; all are webhook."),
 		plain("status", words("init", "in_progress", "completed"), "Only events of calls that ring, are up, or have ended."),
-		plain("product", words("call_control", "fax", "texml"), "Only events of this product. Calls here are of none of them."),
-		plain("failed", &rest.Schema{Kind: "boolean"}, "Only events that could not be made, or only others. None fails: how their "+
-			"webhooks fared is in the list of deliveries."),
+		plain("product", words("call_control", "fax", "texml"),
+			"Only events of this product. Calls here are of none of them."),
+		plain("failed", &rest.Schema{Kind: "boolean"},
+			"Only events that could not be made, or only others. None fails: how their "+
+				"webhooks fared is in the list of deliveries."),
 		plain("occurred_at", rest.MomentSchema(), "Only events of this time. "+rest.WholeDay),
 	}, connectionNameFilters("application_name", "events of calls"))
 	for _, bound := range rest.TimeBounds() {
-		params = append(params, plain("occurred_at]["+bound, rest.MomentSchema(), "Only events by their time. "+rest.WholeDay))
+		params = append(params, plain("occurred_at]["+bound, rest.MomentSchema(),
+			"Only events by their time. "+rest.WholeDay))
 	}
 	return params
 }
@@ -204,7 +207,8 @@ func connectionNameFilters(name, what string) []rest.Parameter {
 	return []rest.Parameter{
 		{Name: "filter[" + name + "]", Schema: &rest.Schema{Kind: "string", MaxLength: 255},
 			Description: "Only " + what + " by connections with this name."},
-		{Name: "filter[" + name + "][contains]", Schema: &rest.Schema{Kind: "string", MinLength: shortestNameSearch, MaxLength: 255},
+		{Name: "filter[" + name + "][contains]",
+			Schema:      &rest.Schema{Kind: "string", MinLength: shortestNameSearch, MaxLength: 255},
 			Description: "Only " + what + " by connections whose name contains this text, without regard to case."},
 	}
 }
@@ -299,7 +303,9 @@ func (s *server) listCallEvents(ctx context.Context, in *rest.Request) (*rest.Re
 	if !in.Query.ByCursor() {
 		return &rest.Response{Data: views, Meta: rest.MetaOf(q, total)}, nil
 	}
-	meta := &rest.CursorMeta{TotalItems: total, PageMeta: *rest.MetaOf(collection.Query{Number: skip/q.Size + 1, Size: q.Size}, total)}
+	meta := &rest.CursorMeta{
+		TotalItems: total, PageMeta: *rest.MetaOf(collection.Query{Number: skip/q.Size + 1, Size: q.Size}, total),
+	}
 	if len(events) > 0 && skip+len(events) < total {
 		meta.NextAt(in, events[len(events)-1].cursor().String())
 	}
@@ -382,7 +388,8 @@ func mergeEvents(live, ended []callEvent, first, skip, size int) []callEvent {
 // endedEvents reads those events of ended calls that can be in the page, whatever
 // the events of live calls are that stand between them. first is the number of
 // the first one read.
-func (s *server) endedEvents(ctx context.Context, account id.ID, f *eventFilter, skip, size, live int) (events []callEvent, total, first int, err error) {
+func (s *server) endedEvents(ctx context.Context, account id.ID, f *eventFilter, skip, size,
+	live int) (events []callEvent, total, first int, err error) {
 	if !f.ended {
 		return nil, 0, 0, nil
 	}
@@ -444,9 +451,11 @@ func (s *server) liveEvents(ctx context.Context, account id.ID, f *eventFilter) 
 			continue
 		}
 		shown := viewCall(&calls[i])
-		metadata := callEventMetadata{ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, BillingGroupID: l.BillingGroup,
-			From: shown.From, To: shown.To, StartTime: shown.StartedAt}
-		for kind, at := range map[store.EventKind]int64{store.EventInitiated: l.ReservedMicros, store.EventAnswered: l.AnsweredMicros} {
+		metadata := callEventMetadata{ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile,
+			BillingGroupID: l.BillingGroup, From: shown.From, To: shown.To, StartTime: shown.StartedAt}
+		for kind, at := range map[store.EventKind]int64{
+			store.EventInitiated: l.ReservedMicros, store.EventAnswered: l.AnsweredMicros,
+		} {
 			e := callEvent{kind: kind, at: at, call: l.ID, view: callEventView{Metadata: metadata}}.complete()
 			if at != 0 && f.wants(&e) {
 				events = append(events, e)

@@ -43,13 +43,15 @@ type callView struct {
 }
 
 func (s *server) callOperations() []rest.Operation {
-	operations := []rest.Operation{s.traceOperation(), {Method: http.MethodGet, Path: "/tollgate/v1/calls", ID: "list_call", Tag: "Calls", Scope: ScopeRead, Status: http.StatusOK,
-		Summary: "List the account's calls that are up or ringing, the newest first.", Answer: schemaOf[callView](), Shape: rest.List, Handle: s.listCalls,
-		Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
-			{Name: "filter[outbound_voice_profile_id]", Schema: rest.IDSchema(), Description: "Only calls of this profile."},
-			{Name: "filter[connection_id]", Schema: rest.IDSchema(), Description: "Only calls of this connection."},
-			{Name: "filter[country_code]", Schema: countrySchema(), Description: "Only calls to this country."},
-		})}}
+	operations := []rest.Operation{s.traceOperation(),
+		{Method: http.MethodGet, Path: "/tollgate/v1/calls", ID: "list_call", Tag: "Calls", Scope: ScopeRead,
+			Status: http.StatusOK, Summary: "List the account's calls that are up or ringing, the newest first.",
+			Answer: schemaOf[callView](), Shape: rest.List, Handle: s.listCalls,
+			Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), []rest.Parameter{
+				{Name: "filter[outbound_voice_profile_id]", Schema: rest.IDSchema(), Description: "Only calls of this profile."},
+				{Name: "filter[connection_id]", Schema: rest.IDSchema(), Description: "Only calls of this connection."},
+				{Name: "filter[country_code]", Schema: countrySchema(), Description: "Only calls to this country."},
+			})}}
 	return append(operations, s.hangUpOperations()...)
 }
 
@@ -58,11 +60,13 @@ func (s *server) listCalls(ctx context.Context, in *rest.Request) (*rest.Respons
 	if err != nil {
 		return nil, err
 	}
-	chosen := callFilter(in.Query.Text("filter[outbound_voice_profile_id]", ""), in.Query.Text("filter[connection_id]", ""),
+	chosen := callFilter(in.Query.Text("filter[outbound_voice_profile_id]", ""),
+		in.Query.Text("filter[connection_id]", ""),
 		in.Query.Text("filter[country_code]", ""))
 	calls = slices.DeleteFunc(slices.Clone(calls), func(c store.LiveCall) bool { return !chosen.Selects(&c) })
 	slices.SortFunc(calls, func(a, b store.LiveCall) int {
-		return cmp.Or(cmp.Compare(b.Lease.ReservedMicros, a.Lease.ReservedMicros), slices.Compare(a.Lease.ID[:], b.Lease.ID[:]))
+		return cmp.Or(cmp.Compare(b.Lease.ReservedMicros, a.Lease.ReservedMicros),
+			slices.Compare(a.Lease.ID[:], b.Lease.ID[:]))
 	})
 	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	first := min((q.Number-1)*q.Size, len(calls))
@@ -75,10 +79,10 @@ func (s *server) listCalls(ctx context.Context, in *rest.Request) (*rest.Respons
 
 func viewCall(c *store.LiveCall) callView {
 	l := &c.Lease
-	v := callView{ID: l.ID, RecordType: "call", StartedAt: time.UnixMicro(l.ReservedMicros), AnsweredAt: timeOrNull(l.AnsweredMicros),
-		ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile, BillingGroupID: l.BillingGroup, GatewayID: l.Gateway,
-		SIPCallID: l.SIPCallID, Emergency: l.Emergency, Rate: l.Rate.PerMinute, GrantedSec: l.AllowedSecs(),
-		HangupRequestedAt: timeOrNull(l.HungUpMicros)}
+	v := callView{ID: l.ID, RecordType: "call", StartedAt: time.UnixMicro(l.ReservedMicros),
+		AnsweredAt: timeOrNull(l.AnsweredMicros), ConnectionID: l.Connection, OutboundVoiceProfileID: l.Profile,
+		BillingGroupID: l.BillingGroup, GatewayID: l.Gateway, SIPCallID: l.SIPCallID, Emergency: l.Emergency,
+		Rate: l.Rate.PerMinute, GrantedSec: l.AllowedSecs(), HangupRequestedAt: timeOrNull(l.HungUpMicros)}
 	if l.AnsweredMicros != 0 {
 		v.CallDuration = c.ElapsedMs / 1000
 	}

@@ -70,7 +70,9 @@ func (h *harness) pbx(profile string) (profileID, connection string) {
 	h.importDeck("prefix,rate,first increment,increment\n1,0.60,1,1\n1900,5,60,60\n44,1.20,60,60\n")
 	made := h.do("POST", "/v2/outbound_voice_profiles", profile).want(http.StatusOK)
 	profileID = fmt.Sprint(made["id"])
-	c := h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"pbx","outbound":{"outbound_voice_profile_id":%q}}`, profileID)).want(http.StatusCreated)
+	c := h.do("POST", "/v2/ip_connections",
+		fmt.Sprintf(`{"connection_name":"pbx","outbound":{"outbound_voice_profile_id":%q}}`, profileID)).
+		want(http.StatusCreated)
 	return profileID, fmt.Sprint(c["id"])
 }
 
@@ -94,36 +96,46 @@ func TestCallFromReservationToRecord(t *testing.T) {
 
 	live := h.do("GET", "/tollgate/v1/calls", "").list()
 	if len(live) != 1 || live[0]["id"] != call.String() || live[0]["to"] != "+13125550199" || live[0]["rate"] != "0.60" ||
-		live[0]["answered_at"] == nil || live[0]["country_code"] != "US" || live[0]["granted_sec"] != float64(reserved.GrantedSecs) {
+		live[0]["answered_at"] == nil || live[0]["country_code"] != "US" ||
+		live[0]["granted_sec"] != float64(reserved.GrantedSecs) {
 		t.Errorf("live calls %v", live)
 	}
 	if none := h.do("GET", "/tollgate/v1/calls?filter[connection_id]=7", "").list(); len(none) != 0 {
 		t.Errorf("calls of another connection: %v", none)
 	}
 	usage := h.do("GET", "/tollgate/v1/outbound_voice_profiles/"+profile+"/usage", "").want(http.StatusOK)
-	if usage["live_calls"] != 1.0 || usage["held"] != live[0]["held"] || usage["held"] == "0.00" || usage["daily_spend_limit"] != "10.00" || usage["day"] != "2026-03-11" {
+	if usage["live_calls"] != 1.0 || usage["held"] != live[0]["held"] || usage["held"] == "0.00" ||
+		usage["daily_spend_limit"] != "10.00" || usage["day"] != "2026-03-11" {
 		t.Errorf("usage %v of %v", usage, live)
 	}
 
 	do(admission.Settle{ID: call, Ending: admission.Ending{RingingMicros: start.Add(time.Second).UnixMicro(),
-		EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second, SIPStatus: 200, SIPPhrase: "OK", Cause: "normal_clearing", Source: record.SideCaller,
-		Quality: &record.Quality{Caller: record.Reception{Packets: 240, Lost: 10, JitterPackets: 239, Jitter: 2 * time.Millisecond}}}})
-	listed := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[outbound_profile_id]="+profile, "").list()
+		EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second, SIPStatus: 200, SIPPhrase: "OK",
+		Cause: "normal_clearing", Source: record.SideCaller,
+		Quality: &record.Quality{Caller: record.Reception{
+			Packets: 240, Lost: 10, JitterPackets: 239, Jitter: 2 * time.Millisecond,
+		}}}})
+	listed := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[outbound_profile_id]="+profile, "").
+		list()
 	one := h.do("GET", "/v2/detail_records/"+call.String(), "").want(http.StatusOK)
 	if diff := cmp.Diff([]map[string]any{one}, listed); diff != "" {
 		t.Errorf("one record differs from the list (-one +list):\n%s", diff)
 	}
 	want := map[string]any{
-		"record_type": "sip-trunking", "direction": "outbound", "from": "+13125550100", "to": "+13125550199", "cli": "+13125550100", "cld": "+13125550199",
-		"started_at": "2026-03-11T15:04:05.678Z", "ringing_at": "2026-03-11T15:04:06.678Z", "answered_at": "2026-03-11T15:04:07.678Z",
-		"finished_at": "2026-03-11T15:04:12.678Z", "pdd_ms": 1000.0, "call_sec": 5.0, "billed_sec": 5.0, "rate": "0.60", "rate_prefix": "1",
-		"cost": "0.05", "currency": "USD", "slices": []any{map[string]any{"day": "2026-03-11", "billed_sec": 5.0, "cost": "0.05"}},
-		"outbound_profile_id": profile, "connection_id": connection, "country_code": "US", "outcome": "answered", "decision": "allowed",
-		"decision_id": call.String(), "reason": nil, "hangup_cause": "NORMAL_CLEARING", "hangup_code": "200", "hangup_source": "caller",
-		"attempted": 1.0, "connected": 1.0, "completed": 1.0, "telnyx_session_id": call.String(), "country_iso": "US",
-		"telnyx_error_code": nil, "hangup_details": "recv_bye", "sip_invite_failure_status": nil, "shaken_stir": nil, "mos": "4.01",
+		"record_type": "sip-trunking", "direction": "outbound", "from": "+13125550100", "to": "+13125550199",
+		"cli": "+13125550100", "cld": "+13125550199", "started_at": "2026-03-11T15:04:05.678Z",
+		"ringing_at": "2026-03-11T15:04:06.678Z", "answered_at": "2026-03-11T15:04:07.678Z",
+		"finished_at": "2026-03-11T15:04:12.678Z", "pdd_ms": 1000.0, "call_sec": 5.0, "billed_sec": 5.0, "rate": "0.60",
+		"rate_prefix": "1", "cost": "0.05", "currency": "USD",
+		"slices":              []any{map[string]any{"day": "2026-03-11", "billed_sec": 5.0, "cost": "0.05"}},
+		"outbound_profile_id": profile, "connection_id": connection, "country_code": "US", "outcome": "answered",
+		"decision": "allowed", "decision_id": call.String(), "reason": nil, "hangup_cause": "NORMAL_CLEARING",
+		"hangup_code": "200", "hangup_source": "caller", "attempted": 1.0, "connected": 1.0, "completed": 1.0,
+		"telnyx_session_id": call.String(), "country_iso": "US", "telnyx_error_code": nil, "hangup_details": "recv_bye",
+		"sip_invite_failure_status": nil, "shaken_stir": nil, "mos": "4.01",
 		"connection_name":     h.do("GET", "/v2/ip_connections/"+connection, "").want(http.StatusOK)["connection_name"],
-		"short_duration_call": true, "overrun_sec": 0.0, "sip_call_id": "abc@pbx", "emergency": false, "granted_sec": one["granted_sec"],
+		"short_duration_call": true, "overrun_sec": 0.0, "sip_call_id": "abc@pbx", "emergency": false,
+		"granted_sec": one["granted_sec"],
 	}
 	for name, value := range want {
 		if diff := cmp.Diff(value, one[name]); diff != "" {
@@ -164,9 +176,10 @@ func TestDecisionExplainsItself(t *testing.T) {
 	got := h.do("GET", "/tollgate/v1/decisions/"+d.ID.String(), "").want(http.StatusOK)
 	want := map[string]any{
 		"id": d.ID.String(), "allowed": false, "reason": "destination_not_whitelisted", "code": "D13", "sip_status": 403.0,
-		"sip_phrase": "Dialed number +442079460000 (associated countries: GBR) is not included in whitelisted countries CAN,USA D13",
-		"cld":        "+442079460000", "country_code": "GB", "outbound_voice_profile_id": profile, "connection_id": connection, "rate": "1.20",
-		"connection_version": 1.0, "outbound_voice_profile_version": 1.0,
+		"sip_phrase": "Dialed number +442079460000 (associated countries: " +
+			"GBR) is not included in whitelisted countries CAN,USA D13",
+		"cld": "+442079460000", "country_code": "GB", "outbound_voice_profile_id": profile,
+		"connection_id": connection, "rate": "1.20", "connection_version": 1.0, "outbound_voice_profile_version": 1.0,
 	}
 	for name, value := range want {
 		if diff := cmp.Diff(value, got[name]); diff != "" {
@@ -181,28 +194,38 @@ func TestDecisionExplainsItself(t *testing.T) {
 			t.Errorf("the rule that refused: %v", step)
 		}
 	}
-	all := "emergency connection profile caller_id number country number_type rate calling_window channels daily_spend_limit"
+	all := "emergency connection profile caller_id number country " +
+		"number_type rate calling_window channels daily_spend_limit"
 	if !strings.HasPrefix(strings.Join(names, " "), all+" ") { // and then those that have come since
 		t.Errorf("rules %v", names)
 	}
-	records := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter[status]=refused&filter[country_code]=GB&filter[date_range]=today", "").list()
-	if len(records) != 1 || records[0]["decision_id"] != d.ID.String() || records[0]["decision"] != "refused" || records[0]["reason"] != "destination_not_whitelisted" {
+	refused := "/v2/detail_records?filter[record_type]=sip-trunking&filter[status]=refused" +
+		"&filter[country_code]=GB&filter[date_range]=today"
+	records := h.do("GET", refused, "").list()
+	if len(records) != 1 || records[0]["decision_id"] != d.ID.String() || records[0]["decision"] != "refused" ||
+		records[0]["reason"] != "destination_not_whitelisted" {
 		t.Errorf("records of the refusal %v", records)
 	}
-	for name, value := range map[string]any{"attempted": 1.0, "connected": 0.0, "completed": 0.0, "telnyx_error_code": "D13",
-		"hangup_cause": "CALL_REJECTED", "hangup_details": "send_refuse", "sip_invite_failure_status": "403"} {
+	for name, value := range map[string]any{
+		"attempted": 1.0, "connected": 0.0, "completed": 0.0, "telnyx_error_code": "D13", "hangup_cause": "CALL_REJECTED",
+		"hangup_details": "send_refuse", "sip_invite_failure_status": "403",
+	} {
 		if records[0][name] != value {
 			t.Errorf("%s of the refusal: %v, want %v", name, records[0][name], value)
 		}
 	}
 	for _, none := range []string{"filter[date_range]=yesterday", "filter[cld]=%2B13125550199", "filter[status]=answered",
-		"filter[started_at][gte]=2026-03-12T00:00:00Z", "filter[started_at][lt]=2026-03-11T15:04:05.678Z", "filter[emergency]=true"} {
+		"filter[started_at][gte]=2026-03-12T00:00:00Z", "filter[started_at][lt]=2026-03-11T15:04:05.678Z",
+		"filter[emergency]=true"} {
 		if found := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&"+none, "").list(); len(found) != 0 {
 			t.Errorf("%s finds %v", none, found)
 		}
 	}
-	for _, some := range []string{"filter[date_range]=this_month", "filter[date_range]=this_week", "filter[cld]=%2B442079460000",
-		"filter[started_at][gte]=2026-03-11T15:04:05.678Z", "filter[from]=%2B13125550100", "filter[reason]=destination_not_whitelisted"} {
+	for _, some := range []string{
+		"filter[date_range]=this_month", "filter[date_range]=this_week", "filter[cld]=%2B442079460000",
+		"filter[started_at][gte]=2026-03-11T15:04:05.678Z", "filter[from]=%2B13125550100",
+		"filter[reason]=destination_not_whitelisted",
+	} {
 		if found := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&"+some, "").list(); len(found) != 1 {
 			t.Errorf("%s finds %v", some, found)
 		}
@@ -217,7 +240,10 @@ func TestRecordsInOrder(t *testing.T) {
 		calls = append(calls, h.refusedCallTo(connection, "+442079460000"))
 		h.clock.Advance(time.Second)
 	}
-	for sort, newestFirst := range map[string]bool{"": true, "&sort=started_at": false, "&sort=-finished_at": true, "&sort=cost,-started_at": true, "&sort=billed_sec,answered_at,started_at": false} {
+	for sort, newestFirst := range map[string]bool{
+		"": true, "&sort=started_at": false, "&sort=-finished_at": true, "&sort=cost,-started_at": true,
+		"&sort=billed_sec,answered_at,started_at": false,
+	} {
 		for i, r := range h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&page[size]=5"+sort, "").list() {
 			want := calls[i]
 			if newestFirst {
@@ -230,7 +256,8 @@ func TestRecordsInOrder(t *testing.T) {
 	}
 	second := start.Add(time.Second).Format(rest.TimeLayout)
 	for filter, want := range map[string]int{"[started_at][gte]=": 4, "[started_at][lte]=": 2, "[finished_at][lt]=": 1} {
-		if got := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter"+filter+second, "").list(); len(got) != want {
+		got := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter"+filter+second, "").list()
+		if len(got) != want {
 			t.Errorf("filter%s%s finds %d, want %d", filter, second, len(got), want)
 		}
 	}
@@ -250,7 +277,8 @@ func TestForecast(t *testing.T) {
 	for _, body := range []string{byConnection, byProfile} {
 		got := explain(body)
 		// 3.00 at 0.60 a minute is 300 seconds.
-		if got["allowed"] != true || got["reason"] != "allowed" || got["rate"] != "0.60" || got["budget_sec"] != 300.0 || got["id"] != nil {
+		if got["allowed"] != true || got["reason"] != "allowed" || got["rate"] != "0.60" ||
+			got["budget_sec"] != 300.0 || got["id"] != nil {
 			t.Errorf("%s: %v", body, got)
 		}
 	}
@@ -279,7 +307,9 @@ func TestForecast(t *testing.T) {
 	}
 	release := func(call uuid.UUID) {
 		t.Helper()
-		if result, err := h.store.Do(t.Context(), admission.Release{ID: call, Ending: admission.Ending{Cancelled: true, EndedMicros: h.clock.Now().UnixMicro()}}); err != nil || result.Err != nil {
+		result, err := h.store.Do(t.Context(),
+			admission.Release{ID: call, Ending: admission.Ending{Cancelled: true, EndedMicros: h.clock.Now().UnixMicro()}})
+		if err != nil || result.Err != nil {
 			t.Fatal(err, result.Err)
 		}
 	}
@@ -302,13 +332,17 @@ func TestForecast(t *testing.T) {
 
 func TestRateDecks(t *testing.T) {
 	h := newHarness(t)
-	first := h.importDeck("prefix,rate,connect fee,first increment,increment,description\n44,0.0125,0.01,30,6,UK\n1,0.005,0,60,60,\n")
+	first := h.importDeck("prefix,rate,connect fee,first " +
+		"increment,increment,description\n44,0.0125,0.01,30,6,UK\n1,0.005,0,60,60,\n")
 	got := h.do("GET", "/tollgate/v1/rate_decks/"+first, "").want(http.StatusOK)
 	if got["rows"] != 2.0 || got["active"] != true || got["name"] != "deck" {
 		t.Errorf("deck %v", got)
 	}
 	rows := h.do("GET", "/tollgate/v1/rate_decks/"+first+"/rows?page[size]=1&page[number]=2", "")
-	want := map[string]any{"record_type": "rate_deck_row", "prefix": "44", "rate": "0.0125", "connect_fee": "0.01", "first_increment": 30.0, "increment": 6.0, "description": "UK", "effective_at": nil}
+	want := map[string]any{
+		"record_type": "rate_deck_row", "prefix": "44", "rate": "0.0125", "connect_fee": "0.01", "first_increment": 30.0,
+		"increment": 6.0, "description": "UK", "effective_at": nil,
+	}
 	if diff := cmp.Diff([]map[string]any{want}, rows.list()); diff != "" {
 		t.Errorf("second row (-want +got):\n%s", diff)
 	}
@@ -336,5 +370,6 @@ func TestRateDecks(t *testing.T) {
 		})
 	}
 	h.t = t
-	h.send("POST", "/tollgate/v1/rate_decks", header, strings.NewReader("prefix,rate\n1,1\n")).wantError(http.StatusUnprocessableEntity, "10004 name")
+	h.send("POST", "/tollgate/v1/rate_decks", header, strings.NewReader("prefix,rate\n1,1\n")).
+		wantError(http.StatusUnprocessableEntity, "10004 name")
 }

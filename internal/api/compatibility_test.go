@@ -47,7 +47,9 @@ func TestCompatibilityPage(t *testing.T) {
 		if name == "detail_record" {
 			name = "sip-trunking"
 		}
-		tables.answersOnly = !slices.ContainsFunc(h.api.engine.Operations, func(o rest.Operation) bool { return o.ID == "update_"+name })
+		tables.answersOnly = !slices.ContainsFunc(h.api.engine.Operations, func(o rest.Operation) bool {
+			return o.ID == "update_"+name
+		})
 		page = tables.into(page, "\n## "+name+"\n", "`"+op.Path+"`", op.Answer)
 		described++
 	}

@@ -84,7 +84,8 @@ func forbiddenOfConnection(before, after *settled) error {
 	f := &rest.RefusalError{Status: http.StatusForbidden}
 	f.Problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
 	refuse := func(pointer, format string, args ...any) {
-		f.Problems = append(f.Problems, rest.Problem{Code: rest.CodeForbidden, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+		f.Problems = append(f.Problems,
+			rest.Problem{Code: rest.CodeForbidden, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
 	if was, now := before.base.EmergencyCallLimit, after.base.EmergencyCallLimit; limitText(was) != limitText(now) {
 		refuse("/emergency_call_limit",

@@ -58,27 +58,27 @@ func (s *server) connectionOperations() []rest.Operation {
 		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
 	byUser := &rest.Resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
-		Path: "/v2/credential_connections", Name: "credential_connection", Tag: "Connections", Answers: schemaOf[credentialConnectionView](),
-		Collection: store.Of[connection.CredentialConnection](s.Resources),
-		ParseKey:   id.Parse, Fresh: connection.NewCredentialConnection, Created: http.StatusCreated,
+		Path: "/v2/credential_connections", Name: "credential_connection", Tag: "Connections",
+		Answers: schemaOf[credentialConnectionView](), Collection: store.Of[connection.CredentialConnection](s.Resources),
+		ParseKey: id.Parse, Fresh: connection.NewCredentialConnection, Created: http.StatusCreated,
 		Required: []string{"connection_name", "password", "user_name"},
 		Validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
 			return append(c.Validate(), renamedProblem(c.Password, named)...)
-		},
-		Secrets: secretsOfCredential,
-		Settle:  s.settleCredential,
+		}, Secrets: secretsOfCredential, Settle: s.settleCredential,
 		View: rest.ViewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
-		}),
-		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
+		}), Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}
 	anyKind := schemaOf[connectionView]()
 	return slices.Concat(byIP.MustOperations(), byUser.MustOperations(), s.fqdnConnectionOperations(), []rest.Operation{
-		{Method: http.MethodGet, Path: "/v2/connections", ID: "list_connection", Tag: "Connections", Summary: "List connections of every kind.", Scope: ScopeRead,
-			Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), connectionFilters(), []rest.Parameter{rest.SortParam("-created_at", connectionSorts()...)}),
+		{Method: http.MethodGet, Path: "/v2/connections", ID: "list_connection", Tag: "Connections",
+			Summary: "List connections of every kind.", Scope: ScopeRead,
+			Params: slices.Concat(rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), connectionFilters(),
+				[]rest.Parameter{rest.SortParam("-created_at", connectionSorts()...)}),
 			Status: http.StatusOK, Answer: anyKind, Shape: rest.List, Handle: s.listConnections},
-		{Method: http.MethodGet, Path: "/v2/connections/{id}", ID: "get_connection", Tag: "Connections", Summary: "Get a connection of any kind.", Scope: ScopeRead,
-			Status: http.StatusOK, Answer: anyKind, Handle: s.getConnection},
+		{Method: http.MethodGet, Path: "/v2/connections/{id}", ID: "get_connection", Tag: "Connections",
+			Summary: "Get a connection of any kind.", Scope: ScopeRead, Status: http.StatusOK, Answer: anyKind,
+			Handle: s.getConnection},
 		s.activeCallsOperation(), s.registrationOperation(),
 	})
 }
@@ -158,7 +158,8 @@ func (s *server) getConnection(ctx context.Context, in *rest.Request) (*rest.Res
 	return answerConnection(ctx, connections, in.Account, key, viewOfIPConnection)
 }
 
-func answerConnection[T any](ctx context.Context, c collection.Of[T, id.ID], account, key id.ID, view func(T) connectionView) (*rest.Response, error) {
+func answerConnection[T any](ctx context.Context, c collection.Of[T, id.ID], account, key id.ID,
+	view func(T) connectionView) (*rest.Response, error) {
 	found, err := c.Get(ctx, account, key)
 	if err != nil {
 		return nil, err
@@ -215,7 +216,8 @@ type kindCursor struct {
 	total int
 }
 
-func pagesOf[T any](c collection.Of[T, id.ID], account id.ID, view func(T) connectionView) func(context.Context, collection.Query) (collection.Page[connectionView], error) {
+func pagesOf[T any](c collection.Of[T, id.ID], account id.ID,
+	view func(T) connectionView) func(context.Context, collection.Query) (collection.Page[connectionView], error) {
 	return func(ctx context.Context, q collection.Query) (collection.Page[connectionView], error) {
 		page, err := c.List(ctx, account, q)
 		if err != nil {

@@ -16,12 +16,14 @@ func TestTagsOfReports(t *testing.T) {
 	lists := []string{`["a,b","c"]`, `["a","b","c"]`, `["=1+1"]`, `["say \"hi\"","x;y"]`, `["line\nbreak"]`, `["-a",""]`}
 	wanted := []string{`"a,b",c`, `a,b,c`, `=1+1`, `"say ""hi""",x;y`, "\"line\nbreak\"", `-a,""`}
 	for i, list := range lists {
-		profile := h.do("POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"tagged %d","tags":%s}`, i, list)).want(http.StatusOK)["id"]
-		made := h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, profile)).want(http.StatusCreated)["id"]
+		profile := h.do("POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"tagged %d","tags":%s}`, i, list)).
+			want(http.StatusOK)["id"]
+		made := h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, profile)).
+			want(http.StatusCreated)["id"]
 		h.reserveFrom(fmt.Sprint(made), "+13125550100", "+13125550123")
 	}
-	target := fmt.Sprintf("/v2/usage_reports?product=sip-trunking&dimensions=tags&metrics=attempted&start_date=%s&end_date=%s",
-		start.Format(time.DateOnly), start.Format(time.DateOnly))
+	target := fmt.Sprintf("/v2/usage_reports?product=sip-trunking&dimensions=tags&metrics=attempted"+
+		"&start_date=%s&end_date=%s", start.Format(time.DateOnly), start.Format(time.DateOnly))
 	found := map[string]bool{}
 	for _, row := range h.do("GET", target, "").list() {
 		found[fmt.Sprint(row["tags"])] = true

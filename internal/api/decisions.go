@@ -66,10 +66,11 @@ func viewDecision(d *admission.Decision) decisionView {
 	f := &d.Facts
 	v := decisionView{
 		RecordType: "decision", DecidedAt: time.UnixMicro(f.AtMicros), Allowed: d.Allow, Reason: d.Reason.String(),
-		Code: textOrNull(d.Reason.Code()), Fix: textOrNull(d.Reason.Fix()), SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
-		From: f.From, To: f.To, CLI: numberOrNull(f.Caller), CLD: numberOrNull(f.Callee),
-		CountryCode: textOrNull(f.Class.Country.Alpha2()), NumberRange: textOrNull(f.Class.Range), TNType: f.Class.Type.String(), Emergency: f.Emergency,
-		ConnectionID: f.Connection, ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
+		Code: textOrNull(d.Reason.Code()), Fix: textOrNull(d.Reason.Fix()), SIPStatus: int32(d.Reason.Status()),
+		SIPPhrase: d.Phrase(), From: f.From, To: f.To, CLI: numberOrNull(f.Caller), CLD: numberOrNull(f.Callee),
+		CountryCode: textOrNull(f.Class.Country.Alpha2()), NumberRange: textOrNull(f.Class.Range),
+		TNType: f.Class.Type.String(), Emergency: f.Emergency, ConnectionID: f.Connection,
+		ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
 		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
 		Attempts: []record.ShownAttempt{},
 	}
@@ -102,9 +103,12 @@ type forecastRequest struct {
 func (s *server) decisionOperations() []rest.Operation {
 	body := schemaOf[forecastRequest]().Request(true, []string{"from", "to"}, true)
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: "/tollgate/v1/decisions/{id}", ID: "get_decision", Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
-			Summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.", Answer: schemaOf[decisionView](), Handle: s.getDecision},
-		{Method: http.MethodPost, Path: "/tollgate/v1/decisions/explain", ID: "explain_decision", Noun: "forecast", Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
+		{Method: http.MethodGet, Path: "/tollgate/v1/decisions/{id}", ID: "get_decision", Tag: "Decisions", Scope: ScopeRead,
+			Status:  http.StatusOK,
+			Summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.",
+			Answer:  schemaOf[decisionView](), Handle: s.getDecision},
+		{Method: http.MethodPost, Path: "/tollgate/v1/decisions/explain", ID: "explain_decision", Noun: "forecast",
+			Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
 			Summary: "Decide a call that is not made. Nothing is reserved.", Body: body, Answer: schemaOf[forecastView](),
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.explain(ctx, in, body) }},
 	}
@@ -177,10 +181,12 @@ func (a *forecastRequest) problems(now time.Time) []rest.Problem {
 	var problems []rest.Problem
 	switch {
 	case a.ConnectionID == 0 && a.OutboundVoiceProfileID == 0:
-		problems = append(problems, missingField("/connection_id", "Neither connection_id nor outbound_voice_profile_id is given. Give one of them."))
+		problems = append(problems, missingField("/connection_id",
+			"Neither connection_id nor outbound_voice_profile_id is given. Give one of them."))
 	case a.ConnectionID != 0 && a.OutboundVoiceProfileID != 0:
 		problems = append(problems, rest.Problem{Code: field.Malformed, Pointer: "/outbound_voice_profile_id",
-			Detail: "Both connection_id and outbound_voice_profile_id are given. Give one of them; a connection has its own profile."})
+			Detail: "Both connection_id and outbound_voice_profile_id are given. " +
+				"Give one of them; a connection has its own profile."})
 	}
 	if a.At != nil && a.At.Before(now.Add(-pastGrace)) {
 		problems = append(problems, rest.Problem{Code: field.OutOfRange, Pointer: "/at",
@@ -198,7 +204,8 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	if asked.ConnectionID != 0 {
 		c := snapshot.Connection(asked.ConnectionID)
 		if c == nil || c.Account != account {
-			return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation, "connection_id names a connection that does not exist in this account. Give the id of an existing one.")
+			return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/connection_id", field.NoAssociation,
+				"connection_id names a connection that does not exist in this account. Give the id of an existing one.")
 		}
 		call.Source = c.AnySource()
 		// An IP connection without an address may be one of another switch, which names it. One
@@ -208,7 +215,9 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 	}
 	p := snapshot.Profile(asked.OutboundVoiceProfileID)
 	if p == nil || p.Account != account {
-		return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/outbound_voice_profile_id", field.NoAssociation, "outbound_voice_profile_id names a profile that does not exist in this account. Give the id of an existing one.")
+		return nil, nil, rest.FailAt(http.StatusUnprocessableEntity, "/outbound_voice_profile_id",
+			field.NoAssociation, "outbound_voice_profile_id names a profile that "+
+				"does not exist in this account. Give the id of an existing one.")
 	}
 	imagined := connection.NewIPConnection()
 	imagined.ID, imagined.AccountID, imagined.Outbound.OutboundVoiceProfileID = noConnection, account, p.ID
@@ -294,7 +303,8 @@ func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSp
 }
 
 // readSpends reads what is used of the scopes in which the money of a call is counted.
-func (s *server) readSpends(ctx context.Context, snapshot *policy.Snapshot, payer admission.Payer) (map[admission.Scope]store.SpendUse, error) {
+func (s *server) readSpends(ctx context.Context, snapshot *policy.Snapshot,
+	payer admission.Payer) (map[admission.Scope]store.SpendUse, error) {
 	spends := make(map[admission.Scope]store.SpendUse)
 	for scope := range payer.Counted(snapshot) {
 		use, err := s.Spending.Spend(ctx, payer.Account, scope)
@@ -313,7 +323,8 @@ func (u *usage) Calls(id.ID, e164.Number, int32) int32 { return u.calleeCalls }
 // in the past second says nothing of the next.
 func (u *usage) Begun(id.ID, int32) int32 { return 0 }
 
-func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snapshot, call *admission.Call, now time.Time) (*usage, error) {
+func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snapshot, call *admission.Call,
+	now time.Time) (*usage, error) {
 	u := &usage{day: record.DayOf(s.Clock().UnixMicro())}
 	var err error
 	if u.calls, err = s.Calls.LiveCalls(ctx, account); err != nil {
@@ -337,7 +348,8 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 
 // calleeCalls counts the profile's calls to one number in the instance of the
 // calling window that now falls in: those that ended and those in progress.
-func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profile, callee e164.Number, live []store.LiveCall, now time.Time) (int32, error) {
+func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profile, callee e164.Number,
+	live []store.LiveCall, now time.Time) (int32, error) {
 	_, instance := p.Window.Locate(now)
 	begin := time.Date(1970, 1, 1+int(instance), 0, 0, 0, int(p.Window.Start), p.Window.Location)
 	count := 0
@@ -348,7 +360,9 @@ func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profi
 			count++
 		}
 	}
-	for _, outcome := range []record.Outcome{record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost} {
+	for _, outcome := range []record.Outcome{
+		record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost,
+	} {
 		page, err := s.Calls.ListRecords(ctx, account, collection.Query{Number: 1, Size: 1, Filters: []collection.Filter{
 			{Field: "profile_id", Op: collection.Equal, Value: int64(p.ID)},
 			{Field: "callee", Op: collection.Equal, Value: int64(callee)},

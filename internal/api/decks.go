@@ -43,22 +43,26 @@ func (s *server) deckOperations() []rest.Operation {
 	name := rest.Parameter{Name: "name", Required: true, Description: "The name of the deck.",
 		Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255}}
 	return []rest.Operation{
-		{Method: http.MethodPost, Path: decks, ID: "create_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures, Upload: "text/csv",
-			Status: http.StatusCreated, Answer: deck,
-			Summary: "Import a rate deck from a CSV file: all rows or none.", Params: []rest.Parameter{name}, Handle: s.importDeck},
-		{Method: http.MethodGet, Path: decks, ID: "list_rate_deck", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: deck, Shape: rest.List,
-			Summary: "List the rate decks.", Handle: s.listDecks,
-			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0), []rest.Parameter{rest.SortParam("-created_at", "created_at", "name")})},
-		{Method: http.MethodGet, Path: one, ID: "get_rate_deck", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: deck,
-			Summary: "Get one, without its rows.", Handle: deckHandler(s.Decks.Deck)},
-		{Method: http.MethodDelete, Path: one, ID: "delete_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures,
-			Status: http.StatusOK, Answer: deck,
+		{Method: http.MethodPost, Path: decks, ID: "create_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier,
+			Effect: rest.Configures, Upload: "text/csv", Status: http.StatusCreated, Answer: deck,
+			Summary: "Import a rate deck from a CSV file: all rows or none.", Params: []rest.Parameter{name},
+			Handle: s.importDeck},
+		{Method: http.MethodGet, Path: decks, ID: "list_rate_deck", Tag: "Rate decks", Scope: ScopeRead,
+			Status: http.StatusOK, Answer: deck, Shape: rest.List, Summary: "List the rate decks.", Handle: s.listDecks,
+			Params: slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.NameFilters("name", 0),
+				[]rest.Parameter{rest.SortParam("-created_at", "created_at", "name")})},
+		{Method: http.MethodGet, Path: one, ID: "get_rate_deck", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK,
+			Answer: deck, Summary: "Get one, without its rows.", Handle: deckHandler(s.Decks.Deck)},
+		{Method: http.MethodDelete, Path: one, ID: "delete_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier,
+			Effect: rest.Configures, Status: http.StatusOK, Answer: deck,
 			Summary: "Delete one that is neither the default nor named by a profile.", Handle: deckWriter(s.Decks.DeleteDeck)},
-		{Method: http.MethodPost, Path: one + "/activate", ID: "activate_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier, Effect: rest.Configures,
-			Status: http.StatusOK, Answer: deck,
-			Summary: "Make it the account's default deck.", Handle: deckWriter(s.Decks.ActivateDeck)},
-		{Method: http.MethodGet, Path: one + "/rows", ID: "list_rate_deck_rows", Noun: "rate_deck_row", Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: row, Shape: rest.List,
-			Summary: "The prices of a deck in the order of their prefixes.", Params: rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listDeckRows},
+		{Method: http.MethodPost, Path: one + "/activate", ID: "activate_rate_deck", Tag: "Rate decks", Scope: ScopeCarrier,
+			Effect: rest.Configures, Status: http.StatusOK, Answer: deck, Summary: "Make it the account's default deck.",
+			Handle: deckWriter(s.Decks.ActivateDeck)},
+		{Method: http.MethodGet, Path: one + "/rows", ID: "list_rate_deck_rows", Noun: "rate_deck_row", Tag: "Rate decks",
+			Scope: ScopeRead, Status: http.StatusOK, Answer: row, Shape: rest.List,
+			Summary: "The prices of a deck in the order of their prefixes.",
+			Params:  rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listDeckRows},
 	}
 }
 
@@ -90,7 +94,8 @@ func deckFailure(errs []rating.RowError, err error) error {
 	tooLarge, omitted := (*http.MaxBytesError)(nil), (*rating.OmittedError)(nil)
 	switch {
 	case errors.As(err, &tooLarge), errors.Is(err, rating.ErrTooLarge):
-		return rest.Fail(http.StatusRequestEntityTooLarge, rest.CodeTooLarge, "The file is larger than %d bytes.", rest.MaxUpload)
+		return rest.Fail(http.StatusRequestEntityTooLarge, rest.CodeTooLarge,
+			"The file is larger than %d bytes.", rest.MaxUpload)
 	case errors.Is(err, rating.ErrEncoding):
 		return rest.Fail(http.StatusBadRequest, rest.CodeEncoding, "The file is not UTF-8 text.")
 	case errors.As(err, &omitted):
@@ -156,8 +161,9 @@ func (s *server) listDeckRows(ctx context.Context, in *rest.Request) (*rest.Resp
 	}
 	views := make([]rowView, len(page.Items))
 	for i, row := range page.Items {
-		views[i] = rowView{RecordType: "rate_deck_row", Prefix: row.Prefix, PerMinute: row.Rate.PerMinute, ConnectFee: row.Rate.ConnectFee,
-			FirstIncrement: max(1, row.Rate.FirstIncrement), Increment: max(1, row.Rate.Increment), Description: row.Description}
+		views[i] = rowView{RecordType: "rate_deck_row", Prefix: row.Prefix, PerMinute: row.Rate.PerMinute,
+			ConnectFee: row.Rate.ConnectFee, FirstIncrement: max(1, row.Rate.FirstIncrement),
+			Increment: max(1, row.Rate.Increment), Description: row.Description}
 		if !row.EffectiveAt.IsZero() {
 			views[i].EffectiveAt = new(row.EffectiveAt)
 		}

@@ -36,7 +36,8 @@ func TestDocsPageNeedsNoOtherHost(t *testing.T) {
 			}
 		}
 		if strings.HasSuffix(link[1], ".css") {
-			for _, loaded := range regexp.MustCompile(`(?:url\(|@import)\s*["']?([^"')\s]*)`).FindAllStringSubmatch(got.text, -1) {
+			for _, loaded := range regexp.MustCompile(`(?:url\(|@import)\s*["']?([^"')\s]*)`).
+				FindAllStringSubmatch(got.text, -1) {
 				if !strings.HasPrefix(loaded[1], "data:") && !strings.HasPrefix(loaded[1], "#") {
 					t.Errorf("%s loads %.60s", link[1], loaded[1])
 				}
@@ -47,12 +48,14 @@ func TestDocsPageNeedsNoOtherHost(t *testing.T) {
 		}
 	}
 	policy := page.header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'; script-src 'self';") || strings.Contains(policy, "http") || strings.Contains(policy, "*") ||
+	if !strings.Contains(policy, "default-src 'none'; script-src 'self';") ||
+		strings.Contains(policy, "http") || strings.Contains(policy, "*") ||
 		strings.Contains(page.text, "<script>") || strings.Contains(page.text, "onload") {
 		t.Errorf("policy %q of %s", policy, page.text)
 	}
 	script := h.send("GET", "/docs/start.js", http.Header{}, nil).text
-	if !strings.Contains(script, `url: "/openapi.json"`) || !strings.Contains(script, "validatorUrl: null") || strings.Contains(script, "://") {
+	if !strings.Contains(script, `url: "/openapi.json"`) || !strings.Contains(script, "validatorUrl: null") ||
+		strings.Contains(script, "://") {
 		t.Errorf("the script would load something else: %s", script)
 	}
 	for _, wrong := range []string{"/docs/nothing", "/docs/swagger-ui.js", "/docs/../docs"} {

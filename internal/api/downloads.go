@@ -75,7 +75,8 @@ func (d *Downloads) named(name string, query url.Values, now time.Time) (account
 	if strings.HasSuffix(name, reportSuffix) {
 		again = "Get the report from /v2/ledger_billing_group_reports for a new one."
 	}
-	refused := rest.Fail(http.StatusForbidden, rest.CodeForbidden, "The address is not one that this server has signed. %s", again)
+	refused := rest.Fail(http.StatusForbidden, rest.CodeForbidden,
+		"The address is not one that this server has signed. %s", again)
 	account, failed := id.Parse(query.Get("account"))
 	expires, other := strconv.ParseInt(query.Get("expires"), 10, 64)
 	signature, third := base64.RawURLEncoding.DecodeString(query.Get("signature"))
@@ -118,7 +119,8 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	}
 	file, err := s.Downloads.Open(r.Context(), &kept)
 	if errors.Is(err, fs.ErrNotExist) {
-		f := rest.Fail(http.StatusServiceUnavailable, rest.CodeUnavailable, "The file of the recording is not within reach of this server.")
+		f := rest.Fail(http.StatusServiceUnavailable, rest.CodeUnavailable,
+			"The file of the recording is not within reach of this server.")
 		f.Underlying = err
 		return f
 	}
@@ -129,7 +131,8 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) error {
 	// A server without such deadlines, as in a test, is as good.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadLimit))
 	header := w.Header()
-	header.Set("Content-Type", map[string]string{record.FormatMP3: "audio/mpeg", record.FormatWAV: "audio/wav"}[kept.Format])
+	header.Set("Content-Type", map[string]string{record.FormatMP3: "audio/mpeg",
+		record.FormatWAV: "audio/wav"}[kept.Format])
 	header.Set("Content-Disposition", `attachment; filename="`+kept.ID.String()+"."+kept.Format+`"`)
 	header.Set("Etag", `"`+hex.EncodeToString(kept.SHA256[:])+`"`)
 	http.ServeContent(w, r, name, time.UnixMicro(kept.EndedMicros), file)

@@ -53,8 +53,10 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 		if l.Profile != p.ID || l.Emergency {
 			continue
 		}
-		if known := before.Profile(p.ID); effects.LiveCalls == 0 && known != nil { // only a profile that exists has calls, and spend
-			if use.spends, err = s.readSpends(ctx, before, admission.PayerOf(account, known.ID, l.Connection, known.BillingGroup)); err != nil {
+		known := before.Profile(p.ID)
+		if effects.LiveCalls == 0 && known != nil { // only a profile that exists has calls, and spend
+			payer := admission.PayerOf(account, known.ID, l.Connection, known.BillingGroup)
+			if use.spends, err = s.readSpends(ctx, before, payer); err != nil {
 				return nil, err
 			}
 		}
@@ -63,7 +65,9 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 		if err != nil {
 			return nil, fmt.Errorf("read the decision on call %s: %w", l.ID, err)
 		}
-		call := &admission.Call{Connection: l.Connection, Identity: policy.IdentityKnown, From: decided.Facts.From, To: decided.Facts.To}
+		call := &admission.Call{
+			Connection: l.Connection, Identity: policy.IdentityKnown, From: decided.Facts.From, To: decided.Facts.To,
+		}
 		if c := after.Connection(l.Connection); c != nil {
 			call.Source = c.AnySource()
 		}

@@ -71,7 +71,9 @@ func TestErrorTable(t *testing.T) {
 		}
 	}
 	h.t = t
-	for _, list := range []string{"/v2/outbound_voice_profiles", "/v2/connections", "/v2/ips", "/v2/billing_groups", "/tollgate/v1/gateways"} {
+	for _, list := range []string{
+		"/v2/outbound_voice_profiles", "/v2/connections", "/v2/ips", "/v2/billing_groups", "/tollgate/v1/gateways",
+	} {
 		if made := h.do("GET", list, "").list(); len(made) != 0 {
 			t.Errorf("%s: refused requests have made %v", list, made)
 		}
@@ -102,7 +104,8 @@ func TestMalformedBodies(t *testing.T) {
 		{"null", `null`, 422, "10026 /"},
 		{"text", `"abc"`, 422, "10026 /"},
 		{"10 MB", `{"name":"` + strings.Repeat("a", 10<<20) + `"}`, 413, "10015 /"},
-		{"huge number", `{"name":"abc","concurrent_call_limit":` + strings.Repeat("9", 100_000) + `}`, 422, "10033 /concurrent_call_limit"},
+		{"huge number", `{"name":"abc","concurrent_call_limit":` + strings.Repeat("9", 100_000) + `}`,
+			422, "10033 /concurrent_call_limit"},
 		{"NUL in a text", `{"name":"ab\u0000c"}`, 422, "10015 /name"},
 		{"name in other case", `{"NAME":"abc"}`, 422, "10004 /name"},
 	}
@@ -146,14 +149,16 @@ func TestContentTypes(t *testing.T) {
 
 func TestLongURL(t *testing.T) {
 	h := newHarness(t)
-	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", rest.MaxURL), "").wantError(414, "10003 /")
+	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", rest.MaxURL), "").
+		wantError(414, "10003 /")
 }
 
 func TestErrorPages(t *testing.T) {
 	h := newHarness(t)
 	for _, page := range errorPages() {
 		r := h.doWith("", "GET", "/docs/errors/"+string(page.Code), "")
-		if r.status != http.StatusOK || r.body["code"] != string(page.Code) || r.body["cause"] == "" || r.body["fix"] == "" || r.body["title"] != page.Title {
+		if r.status != http.StatusOK || r.body["code"] != string(page.Code) || r.body["cause"] == "" ||
+			r.body["fix"] == "" || r.body["title"] != page.Title {
 			t.Errorf("page of %s: %d %s", page.Code, r.status, r.text)
 		}
 	}

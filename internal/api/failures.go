@@ -33,7 +33,8 @@ func failureOf(err error) *rest.RefusalError {
 				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
 			reference.Other)
 	case errors.Is(err, collection.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
-		return rest.FailAt(http.StatusForbidden, reference.Field, rest.CodeForbidden, "The specified billing group either does not exist or is not part of your account.")
+		return rest.FailAt(http.StatusForbidden, reference.Field, rest.CodeForbidden,
+			"The specified billing group either does not exist or is not part of your account.")
 	}
 	return nil
 }

@@ -41,7 +41,8 @@ func TestFiltersAgainstAModel(t *testing.T) {
 	lists := 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.Method != http.MethodGet || !op.Shape.Paged() || op.ID == "list_usage_report" || strings.Contains(op.Path, "{") || op.Scope == ScopeAdmin {
+		if op.Method != http.MethodGet || !op.Shape.Paged() || op.ID == "list_usage_report" ||
+			strings.Contains(op.Path, "{") || op.Scope == ScopeAdmin {
 			continue
 		}
 		m := h.modelOf(op)
@@ -142,7 +143,8 @@ func (m *listModel) check(t *rapid.T, h *harness) {
 	if !m.op.PassesOver() {
 		return
 	}
-	query.Set(rapid.SampledFrom([]string{"filter[nothing]", "filter[id][foo]", "filter", "filter[connection_id][]", "filters[id]"}).Draw(t, "unknown"), "1")
+	query.Set(rapid.SampledFrom([]string{"filter[nothing]", "filter[id][foo]", "filter",
+		"filter[connection_id][]", "filters[id]"}).Draw(t, "unknown"), "1")
 	if rows := m.all(h, query); len(rows) > 0 {
 		t.Fatalf("%s?%s: %d rows by a filter that is unknown", m.op.Path, query.Encode(), len(rows))
 	}
@@ -187,8 +189,9 @@ func (m *listModel) draw(t *rapid.T, p *rest.Parameter) string {
 			value = strings.ToLower(value)
 		}
 	}
-	if m, err := rest.ParseMoment(value); err == nil && p.Schema.Format == rest.MomentFormat && rapid.Bool().Draw(t, "day") {
-		value = time.UnixMicro(m.First).UTC().Format(time.DateOnly)
+	moment, err := rest.ParseMoment(value)
+	if err == nil && p.Schema.Format == rest.MomentFormat && rapid.Bool().Draw(t, "day") {
+		value = time.UnixMicro(moment.First).UTC().Format(time.DateOnly)
 	}
 	return value
 }
@@ -202,11 +205,14 @@ func fieldOf(op *rest.Operation, filter string) (name, bound string) {
 	}
 	name = strings.Join(parts[1:], ".")
 	byOperation := map[string]map[string]string{
-		"list_detail_record": {"status": "outcome", "country_iso": "country_code", "telnyx_session_id": "id", "call_session_id": "id", "call_leg_id": "id"},
-		"list_call_event": {"leg_id": "call_leg_id", "application_session_id": "call_leg_id", "connection_id": "metadata.connection_id",
+		"list_detail_record": {"status": "outcome", "country_iso": "country_code",
+			"telnyx_session_id": "id", "call_session_id": "id", "call_leg_id": "id"},
+		"list_call_event": {"leg_id": "call_leg_id", "application_session_id": "call_leg_id",
+			"connection_id":                      "metadata.connection_id",
 			"outbound.outbound_voice_profile_id": "metadata.outbound_voice_profile_id", "from": "metadata.from",
 			"to": "metadata.to", "occurred_at": "event_timestamp"},
-		"list_recording":   {"start_time": "recording_started_at", "end_time": "recording_ended_at", "conference_region": "conference_id"},
+		"list_recording": {"start_time": "recording_started_at",
+			"end_time": "recording_ended_at", "conference_region": "conference_id"},
 		"list_audit_event": {"created_after": "created_at", "created_before": "created_at"},
 		"list_connection":  {"outbound.outbound_voice_profile_id": "outbound_voice_profile_id"},
 	}
@@ -266,7 +272,8 @@ func (m *listModel) selects(row map[string]any, filter, value string) bool {
 		}
 	}
 	if order, ok := compareNumbers(text, value); ok && bound != "" {
-		return map[string]bool{"gt": order > 0, "gte": order >= 0, "lt": order < 0, "lte": order <= 0, "eq": order == 0}[bound]
+		return map[string]bool{"gt": order > 0, "gte": order >= 0,
+			"lt": order < 0, "lte": order <= 0, "eq": order == 0}[bound]
 	}
 	if order, ok := compareNumbers(text, value); ok && order == 0 && name != "connection_name" && name != "name" {
 		return true
@@ -342,7 +349,8 @@ func (h *harness) specialFilters() map[string]func(row map[string]any, bound, va
 		},
 		"list_recording conference_id": never,
 		// What is searched there is not shown as it is searched; they have tests of their own.
-		"list_attempted_webhook attempts": nil, "list_attempted_webhook webhook": nil, "list_attempted_webhook event_type": nil,
+		"list_attempted_webhook attempts": nil, "list_attempted_webhook webhook": nil,
+		"list_attempted_webhook event_type": nil,
 		"list_detail_record hangup_code": func(row map[string]any, _, value string) bool { // 0 is none
 			return row["hangup_code"] == value || row["hangup_code"] == nil && value == "0"
 		},

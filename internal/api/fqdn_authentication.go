@@ -101,7 +101,8 @@ func (s *server) fqdnAuthenticationOperations() []rest.Operation {
 
 // changeAuthentication answers PATCH /v2/fqdn_connections/{id}/fqdn_authentication.
 func (s *server) changeAuthentication(ctx context.Context, in *rest.Request,
-	r *rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID], shape *rest.Schema) (*rest.Response, error) {
+	r *rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID],
+	shape *rest.Schema) (*rest.Response, error) {
 	key, err := id.Parse(in.ID)
 	if err != nil {
 		return nil, rest.InvalidPathID()

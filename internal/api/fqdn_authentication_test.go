@@ -24,9 +24,11 @@ func TestAuthenticationMethods(t *testing.T) {
 		{`"user_name":"USER","password":"correct-horse"`, "", "credential-authentication", "ip-authentication"},
 		{`"user_name":"USER"`, "", "ip-authentication", "ip-authentication"},
 		{`"user_name":"USER"`, `{"password":"correct-horse"}`, "credential-authentication", "ip-authentication"},
-		{`"outbound":{"ip_authentication_method":"credential-authentication"}`, "", "credential-authentication", "credential-authentication"},
-		{`"outbound":{"fqdn_authentication_method":"credential-authentication","ip_authentication_method":"ip-authentication"}`, "",
-			"credential-authentication", "ip-authentication"},
+		{`"outbound":{"ip_authentication_method":"credential-authentication"}`,
+			"", "credential-authentication", "credential-authentication"},
+		{
+			`"outbound":{"fqdn_authentication_method":"credential-authentication","ip_authentication_method":"ip-authentication"}`,
+			"", "credential-authentication", "ip-authentication"},
 		{`"user_name":"USER","password":"correct-horse","outbound":{"ip_authentication_method":"ip-authentication"}`, "",
 			"credential-authentication", "ip-authentication"},
 		{`"user_name":"USER","password":"correct-horse","outbound":{"fqdn_authentication_method":"ip-authentication"}`, "",
@@ -34,12 +36,13 @@ func TestAuthenticationMethods(t *testing.T) {
 		{`"outbound":{"ip_authentication_method":"token"}`, "", "ip-authentication", "token"},
 		{`"outbound":{"ip_authentication_method":"tech-prefixp-charge-info"}`, "", "ip-authentication", "ip-authentication"},
 		{`"outbound":{"ip_authentication_method":"p-charge-info"}`, "", "ip-authentication", "ip-authentication"},
-		{`"outbound":{"ip_authentication_method":"credential-authentication"}`, `{"outbound":{"fqdn_authentication_method":"ip-authentication"}}`,
-			"ip-authentication", "ip-authentication"},
-		{`"outbound":{"fqdn_authentication_method":"ip-authentication"}`, `{"outbound":{"ip_authentication_method":"credential-authentication"}}`,
-			"credential-authentication", "credential-authentication"},
-		{`"outbound":{"fqdn_authentication_method":"credential-authentication"}`, `{"outbound":{"fqdn_authentication_method":null}}`,
-			"ip-authentication", "ip-authentication"},
+		{`"outbound":{"ip_authentication_method":"credential-authentication"}`,
+			`{"outbound":{"fqdn_authentication_method":"ip-authentication"}}`, "ip-authentication", "ip-authentication"},
+		{`"outbound":{"fqdn_authentication_method":"ip-authentication"}`,
+			`{"outbound":{"ip_authentication_method":"credential-authentication"}}`, "credential-authentication",
+			"credential-authentication"},
+		{`"outbound":{"fqdn_authentication_method":"credential-authentication"}`,
+			`{"outbound":{"fqdn_authentication_method":null}}`, "ip-authentication", "ip-authentication"},
 	} {
 		n++
 		create := strings.ReplaceAll(c.create, "USER", fmt.Sprintf("user%d", n))
@@ -70,17 +73,20 @@ func TestAuthenticationMethods(t *testing.T) {
 func TestMethodChosenUnderTheOtherName(t *testing.T) {
 	h := newHarness(t)
 	for i, c := range []struct{ before, chosen, own, then, other, after string }{
-		{"ip-authentication", `"p-charge-info"`, "ip-authentication", `"ip-authentication"`, "p-charge-info", "ip-authentication"},
+		{"ip-authentication", `"p-charge-info"`, "ip-authentication",
+			`"ip-authentication"`, "p-charge-info", "ip-authentication"},
 		{"ip-authentication", `"token"`, "ip-authentication", `"ip-authentication"`, "token", "ip-authentication"},
 		{"ip-authentication", `"token"`, "ip-authentication", `"token"`, "token", "token"},
 		{"ip-authentication", `"token"`, "ip-authentication", `null`, "p-charge-info", "ip-authentication"},
 		{"token", `"token"`, "token", `"token"`, "token", "token"},
 		{"token", `"p-charge-info"`, "ip-authentication", `"ip-authentication"`, "p-charge-info", "ip-authentication"},
 		{"token", `null`, "ip-authentication", `"token"`, "token", "token"},
-		{"tech-prefixp-charge-info", `"token"`, "ip-authentication", `"credential-authentication"`, "p-charge-info", "credential-authentication"},
+		{"tech-prefixp-charge-info", `"token"`, "ip-authentication", `"credential-authentication"`,
+			"p-charge-info", "credential-authentication"},
 	} {
-		made := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"office %d","outbound":{"ip_authentication_method":%q}}`, i,
-			c.before)).want(http.StatusCreated)
+		made := h.do("POST", "/v2/fqdn_connections",
+			fmt.Sprintf(`{"connection_name":"office %d","outbound":{"ip_authentication_method":%q}}`, i,
+				c.before)).want(http.StatusCreated)
 		one := fmt.Sprint("/v2/fqdn_connections/", made["id"])
 		method := func() any {
 			return h.do("GET", one, "").want(http.StatusOK)["outbound"].(map[string]any)["ip_authentication_method"]
@@ -92,7 +98,8 @@ func TestMethodChosenUnderTheOtherName(t *testing.T) {
 		h.do("PATCH", one, `{"outbound":{"ip_authentication_method":`+c.then+`}}`).want(http.StatusOK)
 		other := h.do("GET", one+"/fqdn_authentication", "").want(http.StatusOK)["ip_authentication_method"]
 		if got := method(); got != c.after || other != c.other {
-			t.Errorf("%s, %s chosen, %s sent: %v and %v, want %s and %s", c.before, c.chosen, c.then, got, other, c.after, c.other)
+			t.Errorf("%s, %s chosen, %s sent: %v and %v, want %s and %s",
+				c.before, c.chosen, c.then, got, other, c.after, c.other)
 		}
 	}
 }
@@ -121,7 +128,8 @@ func TestFQDNAuthentication(t *testing.T) {
 		t.Errorf("changed (-want +got):\n%s", diff)
 	}
 	got := h.do("GET", one, "").want(http.StatusOK)
-	if got["password"] != secret.Mask || got["webhook_event_failover_url"] != "https://example.com/two" || got["txt_name"] != "a" {
+	if got["password"] != secret.Mask || got["webhook_event_failover_url"] != "https://example.com/two" ||
+		got["txt_name"] != "a" {
 		t.Errorf("the connection: %v", got)
 	}
 	for body, wrong := range map[string]string{
@@ -134,11 +142,13 @@ func TestFQDNAuthentication(t *testing.T) {
 	} {
 		h.do("PATCH", one+"/fqdn_authentication", body).wantError(http.StatusUnprocessableEntity, wrong)
 	}
-	seen := h.doWith(h.newKey(h.first.ID, ScopeRead, ScopeSecrets), "GET", one+"/fqdn_authentication", "").want(http.StatusOK)
+	seen := h.doWith(h.newKey(h.first.ID, ScopeRead, ScopeSecrets), "GET", one+"/fqdn_authentication", "").
+		want(http.StatusOK)
 	if seen["password"] != "battery-staple" {
 		t.Errorf("with the scope secrets: %v, after refused changes", seen["password"])
 	}
-	h.do("PATCH", one+"/fqdn_authentication", `{"id":"1","microsoft_teams_sbc":false,"fqdn_outbound_authentication":"ip-authentication"}`).want(http.StatusOK)
+	h.do("PATCH", one+"/fqdn_authentication",
+		`{"id":"1","microsoft_teams_sbc":false,"fqdn_outbound_authentication":"ip-authentication"}`).want(http.StatusOK)
 	if got := h.do("GET", one, "").want(http.StatusOK); got["microsoft_teams_sbc"] != true ||
 		got["outbound"].(map[string]any)["fqdn_authentication_method"] != "ip-authentication" {
 		t.Errorf("the connection in the end: %v", got)
@@ -162,11 +172,13 @@ func TestUserNamesOfBothKinds(t *testing.T) {
 	credential := `{"connection_name":"a phone","user_name":"shared1","password":"correct-horse"}`
 	phone := h.do("POST", "/v2/credential_connections", credential).want(http.StatusCreated)
 	for _, key := range []string{h.key, stranger} {
-		h.doWith(key, "POST", "/v2/fqdn_connections", credential).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
+		h.doWith(key, "POST", "/v2/fqdn_connections", credential).
+			wantError(http.StatusUnprocessableEntity, "10012 /user_name")
 		made := h.doWith(key, "POST", "/v2/fqdn_connections", `{"connection_name":"other"}`).want(http.StatusCreated)
 		one := fmt.Sprint("/v2/fqdn_connections/", made["id"])
 		h.doWith(key, "PATCH", one, `{"user_name":"shared1"}`).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
-		h.doWith(key, "PATCH", one+"/fqdn_authentication", `{"user_name":"shared1"}`).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
+		h.doWith(key, "PATCH", one+"/fqdn_authentication", `{"user_name":"shared1"}`).
+			wantError(http.StatusUnprocessableEntity, "10012 /user_name")
 	}
 	h.do("DELETE", fmt.Sprint("/v2/credential_connections/", phone["id"]), "").want(http.StatusOK)
 	h.doWith(stranger, "POST", "/v2/fqdn_connections", credential).want(http.StatusCreated)
@@ -177,23 +189,27 @@ func TestUserNamesOfBothKinds(t *testing.T) {
 func TestFieldsOfConnectionsAsClientsSendThem(t *testing.T) {
 	h := newHarness(t)
 	for _, k := range []struct{ path, more, filter string }{
-		{"/v2/ip_connections", "", ""}, {"/v2/credential_connections", `,"user_name":"phone1","password":"correct-horse"`, ""},
+		{"/v2/ip_connections", "", ""},
+		{"/v2/credential_connections", `,"user_name":"phone1","password":"correct-horse"`, ""},
 		{"/v2/fqdn_connections", "", ""},
 	} {
 		r := h.do("POST", k.path, `{"connection_name":"as sent","conversation_persistence":true,
 			"inbound":{"codecs":["pcmu","PCMA","g722","Opus","H264","AMR-wb"]}`+k.more+`}`)
 		made := r.want(http.StatusCreated)
-		if ignored := r.header.Get("Tollgate-Ignored-Fields"); ignored != "conversation_persistence" || made["conversation_persistence"] != false {
+		if ignored := r.header.Get("Tollgate-Ignored-Fields"); ignored != "conversation_persistence" ||
+			made["conversation_persistence"] != false {
 			t.Errorf("%s: created with %v, ignored %q", k.path, made["conversation_persistence"], ignored)
 		}
 		if got := fmt.Sprint(made["inbound"].(map[string]any)["codecs"]); got != "[G711U G711A G722 OPUS H.264 AMR-WB]" {
 			t.Errorf("%s: codecs %s", k.path, got)
 		}
 		one := fmt.Sprint(k.path, "/", made["id"])
-		if got := h.do("PATCH", one, `{"conversation_persistence":true}`).want(http.StatusOK); got["conversation_persistence"] != true {
+		got := h.do("PATCH", one, `{"conversation_persistence":true}`).want(http.StatusOK)
+		if got["conversation_persistence"] != true {
 			t.Errorf("%s: changed to %v", k.path, got["conversation_persistence"])
 		}
-		h.do("PATCH", one, `{"conversation_persistence":"yes"}`).wantError(http.StatusUnprocessableEntity, "10026 /conversation_persistence")
+		h.do("PATCH", one, `{"conversation_persistence":"yes"}`).
+			wantError(http.StatusUnprocessableEntity, "10026 /conversation_persistence")
 		h.do("PATCH", one, `{"webhook_api_version":"texml"}`).wantError(http.StatusUnprocessableEntity,
 			map[bool]string{true: "10015 /webhook_api_version", false: "10032 /webhook_api_version"}[k.more != ""])
 		if got := h.do("GET", k.path+"?filter[fqdn]=pbx.example.com", "").list(); len(got) != 0 {
@@ -203,12 +219,15 @@ func TestFieldsOfConnectionsAsClientsSendThem(t *testing.T) {
 			continue
 		}
 		name := fmt.Sprintf(`{"connection_id":%q,"fqdn":"PBX.example.com","dns_record_type":"SRV"}`, made["id"])
-		if got := h.do("POST", "/v2/fqdns", name).want(http.StatusCreated); got["dns_record_type"] != "srv" || got["port"] != nil {
+		if got := h.do("POST", "/v2/fqdns", name).want(http.StatusCreated); got["dns_record_type"] != "srv" ||
+			got["port"] != nil {
 			t.Errorf("SRV: %v", got)
 		}
-		for filter, n := range map[string]int{"/v2/fqdns?filter[dns_record_type]=SRV": 1, "/v2/fqdns?filter[dns_record_type]=A": 0,
+		for filter, n := range map[string]int{
+			"/v2/fqdns?filter[dns_record_type]=SRV": 1, "/v2/fqdns?filter[dns_record_type]=A": 0,
 			"/v2/fqdn_connections?filter[fqdn]=pbx.example.com": 1, "/v2/credential_connections?filter[fqdn]=pbx.example.com": 0,
-			"/v2/connections?filter[fqdn]=pbx.example.com": 1} {
+			"/v2/connections?filter[fqdn]=pbx.example.com": 1,
+		} {
 			if got := h.do("GET", filter, "").list(); len(got) != n {
 				t.Errorf("%s finds %d, want %d", filter, len(got), n)
 			}
@@ -216,7 +235,8 @@ func TestFieldsOfConnectionsAsClientsSendThem(t *testing.T) {
 	}
 	texml := h.do("POST", "/v2/credential_connections", `{"connection_name":"texml","user_name":"phone2","password":"correct-horse",
 		"webhook_api_version":"texml","outbound":{"call_parking_enabled":true}}`).want(http.StatusCreated)
-	h.do("PATCH", fmt.Sprint("/v2/credential_connections/", texml["id"]), `{"outbound":{"call_parking_enabled":false}}`).want(http.StatusOK)
+	h.do("PATCH", fmt.Sprint("/v2/credential_connections/", texml["id"]), `{"outbound":{"call_parking_enabled":false}}`).
+		want(http.StatusOK)
 	if texml["webhook_api_version"] != "2" {
 		t.Errorf("texml reads as %v", texml["webhook_api_version"])
 	}
@@ -236,16 +256,19 @@ func TestAddressesOfAnFQDNConnection(t *testing.T) {
 	address := func(connection, ip string) reply {
 		return h.do("POST", "/v2/ips", fmt.Sprintf(`{"connection_id":%q,"ip_address":%q}`, connection, ip))
 	}
-	first, second, user := connect(""), connect(`,"tech_prefix":"1234"`), connect(`,"fqdn_authentication_method":"credential-authentication"`)
+	first, second, user := connect(""), connect(`,"tech_prefix":"1234"`),
+		connect(`,"fqdn_authentication_method":"credential-authentication"`)
 	made := address(first, "192.0.2.1").want(http.StatusCreated)
 	address(second, "192.0.2.1").want(http.StatusCreated)
 	address(user, "192.0.2.1").want(http.StatusCreated) // it takes no call by it
 	address(connect(""), "192.0.2.1").wantError(http.StatusUnprocessableEntity, "10012 /ip_address")
-	h.do("PATCH", "/v2/fqdn_connections/"+second, `{"outbound":{"tech_prefix":null}}`).wantError(http.StatusUnprocessableEntity, "10012 /outbound/tech_prefix")
+	h.do("PATCH", "/v2/fqdn_connections/"+second, `{"outbound":{"tech_prefix":null}}`).
+		wantError(http.StatusUnprocessableEntity, "10012 /outbound/tech_prefix")
 	h.do("PATCH", "/v2/fqdn_connections/"+user, `{"outbound":{"fqdn_authentication_method":"ip-authentication"}}`).
 		wantError(http.StatusUnprocessableEntity, "10012 /outbound/tech_prefix")
 	_, stranger := h.secondAccount()
-	h.doWith(stranger, "POST", "/v2/ips", `{"ip_address":"192.0.2.1"}`).wantError(http.StatusUnprocessableEntity, "10012 /ip_address")
+	h.doWith(stranger, "POST", "/v2/ips", `{"ip_address":"192.0.2.1"}`).
+		wantError(http.StatusUnprocessableEntity, "10012 /ip_address")
 	h.do("DELETE", "/v2/fqdn_connections/"+first, "").want(http.StatusOK)
 	h.do("GET", fmt.Sprint("/v2/ips/", made["id"]), "").wantError(http.StatusNotFound, "10005 /")
 }

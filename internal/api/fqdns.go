@@ -37,20 +37,17 @@ func fqdnFilter() rest.Parameter {
 
 func (s *server) fqdnConnectionOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
-		Path: "/v2/fqdn_connections", Name: "fqdn_connection", Tag: "Connections", Required: []string{"connection_name"}, Answers: schemaOf[fqdnConnectionView](),
-		Collection: store.Of[connection.FQDNConnection](s.Resources),
-		ParseKey:   id.Parse, Fresh: connection.NewFQDNConnection, Created: http.StatusCreated,
+		Path: "/v2/fqdn_connections", Name: "fqdn_connection", Tag: "Connections", Required: []string{"connection_name"},
+		Answers: schemaOf[fqdnConnectionView](), Collection: store.Of[connection.FQDNConnection](s.Resources),
+		ParseKey: id.Parse, Fresh: connection.NewFQDNConnection, Created: http.StatusCreated,
 		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
-		},
-		Settle: s.settleFQDN,
-		View: rest.ViewEach(func(c connection.FQDNConnection) fqdnConnectionView {
+		}, Settle: s.settleFQDN, View: rest.ViewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			c.Outbound.FQDNAuthenticationMethod = new(c.AuthenticationMethod())
 			c.Outbound.IPAuthenticationMethod = c.Outbound.ShownIPMethod()
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
-		}),
-		Secrets: secretsOfFQDN,
-		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
+		}), Secrets: secretsOfFQDN, Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at",
+		PageSize: rest.MaxPageSize,
 	}
 	return append(r.MustOperations(), s.fqdnAuthenticationOperations()...)
 }
@@ -94,9 +91,11 @@ func (s *server) fqdnOperations() []rest.Operation {
 		}),
 		Filters: []rest.Parameter{
 			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()), fqdnFilter(),
-			rest.EqualFilter("filter[dns_record_type]", "dns_record_type", &rest.Schema{Kind: "string", Enum: []string{"a", "srv"},
-				Fold: strings.ToLower}),
-			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
+			rest.EqualFilter("filter[dns_record_type]", "dns_record_type",
+				&rest.Schema{Kind: "string", Enum: []string{"a", "srv"},
+					Fold: strings.ToLower}),
+			rest.EqualFilter("filter[port]", "port",
+				&rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
 		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}

@@ -20,19 +20,28 @@ import (
 // read again alike; and every complaint names a place within the schema.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
-		documented, documentedGroup, `{}`, `[]`, `{"name":"abc","name":"abc"}`, `{"name":null}`, `{"daily_spend_limit":"1e5"}`, `{"max_destination_rate":-0}`,
-		`{"concurrent_call_limit":10.0,"outbound":{"channel_limit":0.0}}`, `{"outbound":{"localization":""},"user_name":"a1b2","password":"12345678","connection_name":""}`,
-		`{"ip_address":"::ffff:192.0.2.1","port":1}`, `{"name":"g","address":"h","weight":1000,"password":""}`, "{\"a\":\"\xff\"}", `{"a":"\u0000"}`, `{"calling_window":{"start_time":"24:00"}}`,
-		`{"whitelisted_destinations":[null]}`, `{"max_destination_rate":9223372036.854775807}`, `{"daily_spend_limit":"9223372036.854775808"}`, strings.Repeat(`[`, 40),
+		documented, documentedGroup, `{}`, `[]`, `{"name":"abc","name":"abc"}`, `{"name":null}`,
+		`{"daily_spend_limit":"1e5"}`, `{"max_destination_rate":-0}`,
+		`{"concurrent_call_limit":10.0,"outbound":{"channel_limit":0.0}}`,
+		`{"outbound":{"localization":""},"user_name":"a1b2","password":"12345678","connection_name":""}`,
+		`{"ip_address":"::ffff:192.0.2.1","port":1}`, `{"name":"g","address":"h","weight":1000,"password":""}`,
+		"{\"a\":\"\xff\"}", `{"a":"\u0000"}`, `{"calling_window":{"start_time":"24:00"}}`,
+		`{"whitelisted_destinations":[null]}`, `{"max_destination_rate":9223372036.854775807}`,
+		`{"daily_spend_limit":"9223372036.854775808"}`, strings.Repeat(`[`, 40),
 	} {
 		f.Add([]byte(seed))
 	}
-	profiles, gateways := fuzzTarget[profile.Profile, profileView](f, profile.New, "name"), fuzzTarget[routing.Gateway, gatewayView](f, routing.NewGateway, "name", "address")
-	byUser := fuzzTarget[connection.CredentialConnection, credentialConnectionView](f, connection.NewCredentialConnection, "connection_name", "user_name", "password")
+	profiles, gateways := fuzzTarget[profile.Profile, profileView](f, profile.New,
+		"name"), fuzzTarget[routing.Gateway, gatewayView](f, routing.NewGateway, "name", "address")
+	byUser := fuzzTarget[connection.CredentialConnection, credentialConnectionView](f,
+		connection.NewCredentialConnection, "connection_name", "user_name", "password")
 	byIP := fuzzTarget[connection.IPConnection, ipConnectionView](f, connection.NewIPConnection)
-	byName, names := fuzzTarget[connection.FQDNConnection, fqdnConnectionView](f, connection.NewFQDNConnection, "connection_name"),
-		fuzzTarget[connection.FQDN, fqdnView](f, func() connection.FQDN { return connection.FQDN{} }, "connection_id", "dns_record_type", "fqdn")
-	addresses := fuzzTarget[connection.IP, ipView](f, func() connection.IP { return connection.IP{Port: 5060} }, "ip_address")
+	byName, names := fuzzTarget[connection.FQDNConnection, fqdnConnectionView](f,
+		connection.NewFQDNConnection, "connection_name"),
+		fuzzTarget[connection.FQDN, fqdnView](f, func() connection.FQDN { return connection.FQDN{} },
+			"connection_id", "dns_record_type", "fqdn")
+	addresses := fuzzTarget[connection.IP, ipView](f,
+		func() connection.IP { return connection.IP{Port: 5060} }, "ip_address")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tree, err := rest.ParseTree(text)
 		var std any
@@ -50,7 +59,8 @@ func FuzzBody(f *testing.F) {
 		if !ok {
 			return
 		}
-		for _, target := range []func(*testing.T, map[string]any){profiles, gateways, byUser, byIP, addresses, byName, names} {
+		for _, target := range []func(*testing.T, map[string]any){profiles,
+			gateways, byUser, byIP, addresses, byName, names} {
 			target(t, object)
 		}
 	})

@@ -22,17 +22,16 @@ type gatewayView struct {
 
 func (s *server) gatewayOperations() []rest.Operation {
 	r := &rest.Resource[routing.Gateway, gatewayView, id.ID]{
-		Path: "/tollgate/v1/gateways", Name: "gateway", Tag: "Gateways", Closed: true, Watched: true, Scope: ScopeCarrier, Answers: schemaOf[gatewayView](),
-		Collection: store.Of[routing.Gateway](s.Resources), ParseKey: id.Parse, Fresh: routing.NewGateway,
-		Required: []string{"name", "address"}, Created: http.StatusCreated,
+		Path: "/tollgate/v1/gateways", Name: "gateway", Tag: "Gateways", Closed: true, Watched: true, Scope: ScopeCarrier,
+		Answers: schemaOf[gatewayView](), Collection: store.Of[routing.Gateway](s.Resources), ParseKey: id.Parse,
+		Fresh: routing.NewGateway, Required: []string{"name", "address"}, Created: http.StatusCreated,
 		Validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
 			errs := g.Validate()
 			if len(errs) == 0 && s.CheckGateway != nil && aims(g, named) {
 				errs = s.CheckGateway(g)
 			}
 			return errs
-		},
-		View: rest.ViewEach(func(g routing.Gateway) gatewayView {
+		}, View: rest.ViewEach(func(g routing.Gateway) gatewayView {
 			set := g.Password != nil && *g.Password != ""
 			view := gatewayView{Gateway: g, PasswordSet: set, RecordType: "gateway"}
 			if s.GatewayHealth != nil {
@@ -41,10 +40,8 @@ func (s *server) gatewayOperations() []rest.Operation {
 				}
 			}
 			return view
-		}),
-		Secrets: secretsOfGateway,
-		Filters: rest.NameFilters("name", 0),
-		Sorts:   []string{"created_at", "name", "priority"}, Standard: "-created_at", PageSize: 20,
+		}), Secrets: secretsOfGateway, Filters: rest.NameFilters("name", 0),
+		Sorts: []string{"created_at", "name", "priority"}, Standard: "-created_at", PageSize: 20,
 	}
 	return r.MustOperations()
 }

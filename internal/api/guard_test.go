@@ -69,7 +69,8 @@ func TestAKeyThatWasValidOnceIsNoStrangers(t *testing.T) {
 	}
 	for _, key := range []string{"", "not-a-key-that-there-is", h.key} {
 		answer := ask(key)
-		if answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") != "2" || answer.Header().Get("Connection") != "close" {
+		if answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") != "2" ||
+			answer.Header().Get("Connection") != "close" {
 			t.Errorf("%q: %d %v", key, answer.Code, answer.Header())
 		}
 	}

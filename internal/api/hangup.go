@@ -117,19 +117,22 @@ func (s *server) hangUpOperations() []rest.Operation {
 	country := many.Property("country_code").Schema
 	country.Parse, country.Nullable = countrySchema().Parse, true
 	return []rest.Operation{
-		{Method: http.MethodPost, Path: "/v2/calls/{id}/actions/hangup", ID: "hangup_call", Noun: "command_result", Tag: "Calls",
-			Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: command, Answer: schemaOf[commandView](),
+		{Method: http.MethodPost, Path: "/v2/calls/{id}/actions/hangup", ID: "hangup_call", Noun: "command_result",
+			Tag: "Calls", Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: command,
+			Answer:  schemaOf[commandView](),
 			Summary: "Hang up a call, by its call_control_id: the id of the call. One that is over is no error.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.hangUpCommand(ctx, in, command)
 			}},
 		{Method: http.MethodPost, Path: "/tollgate/v1/calls/{id}/hangup", ID: "end_call", Noun: "call_hangup", Tag: "Calls",
 			Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: one, Answer: schemaOf[hangupView](),
-			Summary: "Hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. One that is over is no error: the answer says how it ended.",
-			Handle:  func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.hangUpOne(ctx, in, one) }},
+			Summary: "Hang up a call. A ringing one is cancelled, an answered one gets a " +
+				"BYE on both sides. One that is over is no error: the answer says how it ended.",
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.hangUpOne(ctx, in, one) }},
 		{Method: http.MethodPost, Path: "/tollgate/v1/calls/hangup", ID: "end_calls", Noun: "call_hangups", Tag: "Calls",
 			Scope: ScopeWrite, Effect: rest.Configures, Status: http.StatusOK, Body: many, Answer: schemaOf[hangupCallsView](),
-			Summary: "Hang up all calls of a profile, of a connection or to a country, or all there are. With dry_run it says how many and which that would be.",
+			Summary: "Hang up all calls of a profile, of a connection or to a country, " +
+				"or all there are. With dry_run it says how many and which that would be.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.hangUpMany(ctx, in, many)
 			}},
@@ -191,7 +194,8 @@ func (s *server) hangUpOne(ctx context.Context, in *rest.Request, shape *rest.Sc
 }
 
 // hangUp has the call of the path end.
-func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view func(uuid.UUID, store.HungUp) any) (*rest.Response, error) {
+func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool,
+	view func(uuid.UUID, store.HungUp) any) (*rest.Response, error) {
 	if rest.ParseUUID(in.ID) != nil {
 		return nil, collection.ErrNotFound // no call has such an id
 	}
@@ -202,8 +206,9 @@ func (s *server) hangUp(ctx context.Context, in *rest.Request, force bool, view 
 		return s.HangUps.HangUpCall(ctx, in.Account, call, store.HangUp{By: hangUpBy(ctx), Force: force})
 	})
 	if errors.Is(err, admission.ErrEmergencyCall) {
-		return nil, rest.FailAt(http.StatusUnprocessableEntity, "/force", rest.CodeUnprocessable, "The call is an emergency call, and force is false. "+
-			"The caller for help would be cut off. If it must end all the same, send force: true.")
+		return nil, rest.FailAt(http.StatusUnprocessableEntity, "/force", rest.CodeUnprocessable,
+			"The call is an emergency call, and force is false. "+
+				"The caller for help would be cut off. If it must end all the same, send force: true.")
 	}
 	return answer, err
 }
@@ -272,7 +277,8 @@ func (s *server) hangUpMany(ctx context.Context, in *rest.Request, shape *rest.S
 
 // filterProblems holds that a filter is meant, and names what the account has. A profile or
 // a connection that was deleted may have calls that go on.
-func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCallsRequest) (found []rest.Problem, err error) {
+func (s *server) filterProblems(ctx context.Context, account id.ID,
+	c *hangupCallsRequest) (found []rest.Problem, err error) {
 	filtered := c.OutboundVoiceProfileID != 0 || c.ConnectionID != 0 || c.CountryCode != ""
 	switch {
 	case !filtered && !c.All:
@@ -302,8 +308,9 @@ func (s *server) filterProblems(ctx context.Context, account id.ID, c *hangupCal
 		name, what string
 	}{{lostProfile, "outbound_voice_profile_id", "profile"}, {lostConnection, "connection_id", "connection"}} {
 		if lost.is {
-			found = append(found, rest.Problem{Code: field.NoAssociation, Pointer: "/" + lost.name, Detail: lost.name + " names a " + lost.what +
-				" that does not exist in this account. Give the id of an existing one."})
+			found = append(found, rest.Problem{Code: field.NoAssociation, Pointer: "/" + lost.name,
+				Detail: lost.name + " names a " + lost.what +
+					" that does not exist in this account. Give the id of an existing one."})
 		}
 	}
 	return found, nil

@@ -53,7 +53,8 @@ func TestHangUp(t *testing.T) {
 	// What is not there, and what is another's, are the same.
 	unknown := h.do("POST", "/tollgate/v1/calls/"+uuid.NewString()+"/hangup", "")
 	for _, r := range []reply{
-		unknown, h.doWith(stranger, "POST", one, "{}"), h.doWith(stranger, "POST", command, "{}"), h.doWith(stranger, "POST", command, ""),
+		unknown, h.doWith(stranger, "POST", one, "{}"), h.doWith(stranger, "POST", command, "{}"),
+		h.doWith(stranger, "POST", command, ""),
 		h.do("POST", "/v2/calls/v3:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ/actions/hangup", "{}"),
 		h.do("POST", "/tollgate/v1/calls/"+strings.ToUpper(uuid.NewString())+"/hangup", `{"force":true}`),
 		h.do("POST", "/tollgate/v1/calls/1/hangup", ""), h.do("POST", "/v2/calls/%20/actions/hangup", `{}`),
@@ -70,11 +71,13 @@ func TestHangUp(t *testing.T) {
 	if onServer {
 		carrier = "lost_server" // the test reserves for a node that does not exist
 	}
-	if got := r.want(http.StatusOK); got["status"] != "ending" || got["carried_by"] != carrier || (got["ends_by"] != nil) != onServer {
+	if got := r.want(http.StatusOK); got["status"] != "ending" ||
+		got["carried_by"] != carrier || (got["ends_by"] != nil) != onServer {
 		t.Errorf("hung up %v", got)
 	}
 	for range 2 {
-		if got := h.do("POST", command, `{"client_state":"aGF2ZSBhIG5pY2UgZGF5ID1d","command_id":"891510ac","custom_headers":[{"name":"X-Reason","value":"fraud"}]}`); got.text != `{"data":{"result":"ok"}}`+"\n" && got.text != `{"data":{"result":"ok"}}` {
+		got := h.do("POST", command, `{"client_state":"aGF2ZSBhIG5pY2UgZGF5ID1d","command_id":"891510ac","custom_headers":[{"name":"X-Reason","value":"fraud"}]}`)
+		if got.text != `{"data":{"result":"ok"}}`+"\n" && got.text != `{"data":{"result":"ok"}}` {
 			t.Errorf("command: %d %s", got.status, got.text)
 		}
 	}
@@ -83,23 +86,29 @@ func TestHangUp(t *testing.T) {
 		t.Errorf("live calls %v", live)
 	}
 	events := h.hangUpsAudited()
-	if len(events) != 1 || events[0]["resource_id"] != call.String() || events[0]["change_type"] != "update" || events[0]["key_name"] != "test" ||
+	if len(events) != 1 || events[0]["resource_id"] != call.String() ||
+		events[0]["change_type"] != "update" || events[0]["key_name"] != "test" ||
 		events[0]["reason"] != "a leaked password" || changedTo(events[0], "hang_up") != true {
 		t.Errorf("audit %v", events)
 	}
 
 	// Its owner ends it.
 	h.clock.Advance(time.Second)
-	if result, err := h.store.Do(t.Context(), admission.Release{ID: call, Ending: admission.Ending{EndedMicros: h.clock.Now().UnixMicro(), HungUp: true,
-		SIPStatus: 603, Cause: "normal_clearing"}}); err != nil || result.Err != nil {
+	result, err := h.store.Do(t.Context(), admission.Release{ID: call, Ending: admission.Ending{
+		EndedMicros: h.clock.Now().UnixMicro(), HungUp: true, SIPStatus: 603, Cause: "normal_clearing",
+	}})
+	if err != nil || result.Err != nil {
 		t.Fatal(err, result.Err)
 	}
 	got := h.do("POST", one, "{}").want(http.StatusOK)
-	if got["status"] != "ended" || got["outcome"] != "failed" || got["hangup_source"] != "tollgate" || got["carried_by"] != "none" ||
-		!strings.Contains(fmt.Sprint(got["hangup_details"]), "test") || !strings.Contains(fmt.Sprint(got["hangup_details"]), "a leaked password") {
+	if got["status"] != "ended" || got["outcome"] != "failed" ||
+		got["hangup_source"] != "tollgate" || got["carried_by"] != "none" ||
+		!strings.Contains(fmt.Sprint(got["hangup_details"]), "test") ||
+		!strings.Contains(fmt.Sprint(got["hangup_details"]), "a leaked password") {
 		t.Errorf("ended %v", got)
 	}
-	if got := h.do("POST", command, "{}").want(http.StatusOK); got["result"] != "ok" || got["outcome"] != "failed" || got["detail_record_id"] != call.String() {
+	if got := h.do("POST", command, "{}").want(http.StatusOK); got["result"] != "ok" ||
+		got["outcome"] != "failed" || got["detail_record_id"] != call.String() {
 		t.Errorf("ended %v", got)
 	}
 	for _, foreign := range []string{one, command} {
@@ -116,7 +125,8 @@ func TestHangUpCommandIsRefusedWhole(t *testing.T) {
 	_, pbx := h.pbx(`{"name":"office"}`)
 	one := "/v2/calls/" + h.reserve(pbx, "+13125550199").Decision.ID.String() + "/actions/hangup"
 	h.do("POST", one, `{"client_state":"not base64!","custom_headers":[{"name":"X-A: b","value":"c"},{"name":"X-A","value":"c\r\nVia: x"}],"command_id":"1"}`).
-		wantError(http.StatusUnprocessableEntity, "10015 /client_state", "10015 /custom_headers/0/name", "10015 /custom_headers/1/value")
+		wantError(http.StatusUnprocessableEntity, "10015 /client_state",
+			"10015 /custom_headers/0/name", "10015 /custom_headers/1/value")
 	h.do("POST", one, `{"force":"yes"}`).wantError(http.StatusUnprocessableEntity, "10026 /force")
 	h.do("POST", strings.Replace(one, "/v2/", "/tollgate/v1/", 1), `{}`).wantError(http.StatusNotFound, "10005 /")
 	if live := h.do("GET", "/tollgate/v1/calls", "").list(); len(live) != 1 || live[0]["hangup_requested_at"] != nil {
@@ -128,7 +138,8 @@ func TestHangUpByFilter(t *testing.T) {
 	h := newHarness(t)
 	_, stranger := h.secondAccount()
 	profile, pbx := h.pbx(`{"name":"office","whitelisted_destinations":["US","GB"]}`)
-	second := fmt.Sprint(h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"second","outbound":{"outbound_voice_profile_id":%q}}`, profile)).
+	second := fmt.Sprint(h.do("POST", "/v2/ip_connections",
+		fmt.Sprintf(`{"connection_name":"second","outbound":{"outbound_voice_profile_id":%q}}`, profile)).
 		want(http.StatusCreated)["id"])
 	made := func(connection, to string) string {
 		d := h.reserve(connection, to).Decision
@@ -137,7 +148,8 @@ func TestHangUpByFilter(t *testing.T) {
 		}
 		return d.ID.String()
 	}
-	us, gb, other, urgent := made(pbx, "+13125550199"), made(pbx, "+442079460123"), made(second, "+13125550198"), made(pbx, "911")
+	us, gb, other, urgent := made(pbx, "+13125550199"), made(pbx,
+		"+442079460123"), made(second, "+13125550198"), made(pbx, "911")
 
 	for body, want := range map[string]string{
 		`{}`:            "10004 /all",
@@ -150,13 +162,15 @@ func TestHangUpByFilter(t *testing.T) {
 	} {
 		h.do("POST", hangUpPath, body).wantError(http.StatusUnprocessableEntity, want)
 	}
-	h.doWith(stranger, "POST", hangUpPath, `{"connection_id":"`+pbx+`"}`).wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.doWith(stranger, "POST", hangUpPath, `{"connection_id":"`+pbx+`"}`).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
 	if got := h.doWith(stranger, "POST", hangUpPath, `{"all":true}`).want(http.StatusOK); got["hung_up"] != 0.0 {
 		t.Errorf("a stranger's: %v", got)
 	}
 
 	dry := h.do("POST", hangUpPath+"?dry_run=true", `{"country_code":"us"}`)
-	if got := dry.want(http.StatusOK); got["hung_up"] != 2.0 || got["emergency_calls_skipped"] != 0.0 || dry.header.Get(rest.DryRunHeader) != "true" {
+	if got := dry.want(http.StatusOK); got["hung_up"] != 2.0 || got["emergency_calls_skipped"] != 0.0 ||
+		dry.header.Get(rest.DryRunHeader) != "true" {
 		t.Errorf("would hang up %v", got)
 	}
 	marked := func() (ids []string) {
@@ -170,14 +184,16 @@ func TestHangUpByFilter(t *testing.T) {
 	if n := len(marked()) + len(h.hangUpsAudited()); n != 0 {
 		t.Errorf("a dry run has marked or audited %d", n)
 	}
-	if list := h.do("GET", "/tollgate/v1/calls?filter[country_code]=gb", "").list(); len(list) != 1 || list[0]["id"] != gb {
+	if list := h.do("GET", "/tollgate/v1/calls?filter[country_code]=gb", "").list(); len(list) != 1 ||
+		list[0]["id"] != gb {
 		t.Errorf("calls to GB: %v", list)
 	}
-	if got := h.do("POST", hangUpPath+"?dry_run=true", `{"connection_id":"`+pbx+`"}`).want(http.StatusOK); got["hung_up"] != 2.0 ||
-		got["emergency_calls_skipped"] != 1.0 {
+	got := h.do("POST", hangUpPath+"?dry_run=true", `{"connection_id":"`+pbx+`"}`).want(http.StatusOK)
+	if got["hung_up"] != 2.0 || got["emergency_calls_skipped"] != 1.0 {
 		t.Errorf("would hang up %v", got)
 	}
-	got := h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`, rest.IdempotencyHeader, "once").want(http.StatusOK)
+	got = h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`,
+		rest.IdempotencyHeader, "once").want(http.StatusOK)
 	if got["hung_up"] != 1.0 || got["call_ids"].([]any)[0] != us {
 		t.Errorf("hung up %v", got)
 	}
@@ -186,16 +202,19 @@ func TestHangUpByFilter(t *testing.T) {
 	}
 	// A repeated request ends no call that has begun since.
 	later := made(pbx, "+13125550197")
-	again := h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`, rest.IdempotencyHeader, "once")
+	again := h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`,
+		rest.IdempotencyHeader, "once")
 	if again.want(http.StatusOK)["hung_up"] != 1.0 || slices.Contains(marked(), later) {
 		t.Errorf("repeated: %s, marked %v", again.text, marked())
 	}
 	// A connection that is deleted may have calls.
 	h.do("DELETE", "/v2/ip_connections/"+second, "").want(http.StatusOK)
-	if got := h.do("POST", hangUpPath, `{"connection_id":"`+second+`"}`).want(http.StatusOK); got["hung_up"] != 1.0 || got["call_ids"].([]any)[0] != other {
+	if got := h.do("POST", hangUpPath, `{"connection_id":"`+second+`"}`).want(http.StatusOK); got["hung_up"] != 1.0 ||
+		got["call_ids"].([]any)[0] != other {
 		t.Errorf("hung up %v", got)
 	}
-	if got := h.do("POST", hangUpPath, `{"all":true,"force":true}`).want(http.StatusOK); got["hung_up"] != 3.0 || got["already_ending"] != 2.0 ||
+	if got := h.do("POST", hangUpPath, `{"all":true,"force":true}`).want(http.StatusOK); got["hung_up"] != 3.0 ||
+		got["already_ending"] != 2.0 ||
 		!slices.Contains(got["call_ids"].([]any), any(urgent)) {
 		t.Errorf("hung up %v", got)
 	}
@@ -257,7 +276,8 @@ func TestHangUpOfASwitchsCall(t *testing.T) {
 	}
 	h.clock.Advance(5 * time.Second)
 	state := h.event("up", "renew", `{"duration_secs":15}`).want(http.StatusOK)
-	if state["reason"] != "hung_up" || state["sip_code"] != 603.0 || !strings.HasSuffix(fmt.Sprint(state["sip_reason"]), "TG17") ||
+	if state["reason"] != "hung_up" || state["sip_code"] != 603.0 ||
+		!strings.HasSuffix(fmt.Sprint(state["sip_reason"]), "TG17") ||
 		state["status"] != "answered" || state["grant_secs"] != 10.0 {
 		t.Errorf("renewed %v", state)
 	}
@@ -273,7 +293,8 @@ func TestHangUpOfASwitchsCall(t *testing.T) {
 		t.Errorf("status %v", status)
 	}
 	// The question repeated is refused, since nothing may start any more.
-	if got := h.admit(pbx, "up", "+13125550198").want(http.StatusOK); got["decision"] != "deny" || got["reason"] != "hung_up" {
+	if got := h.admit(pbx, "up", "+13125550198").want(http.StatusOK); got["decision"] != "deny" ||
+		got["reason"] != "hung_up" {
 		t.Errorf("asked again: %v", got)
 	}
 	state = h.event("up", "end", `{"duration_secs":16}`).want(http.StatusOK)
@@ -286,7 +307,8 @@ func TestHangUpOfASwitchsCall(t *testing.T) {
 	}
 	// One whose caller was faster was ended by the caller.
 	h.event("ringing", "end", `{"duration_secs":1,"hangup_source":"caller"}`).want(http.StatusOK)
-	if got := h.do("POST", "/tollgate/v1/calls/"+ringing+"/hangup", "").want(http.StatusOK); got["hangup_source"] != "caller" || got["hangup_details"] != nil {
+	got = h.do("POST", "/tollgate/v1/calls/"+ringing+"/hangup", "").want(http.StatusOK)
+	if got["hangup_source"] != "caller" || got["hangup_details"] != nil {
 		t.Errorf("record %v", got)
 	}
 }

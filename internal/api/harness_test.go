@@ -105,7 +105,8 @@ func newHarness(t testing.TB) *harness {
 	live := policy.NewLive()
 	config := sqlstore.Config{
 		Live: live, Clock: clock.Now, MaxClockOffset: -1, // the clock of the test is not that of the database
-		IDs: id.NewSource(1, clock.Now), Owner: uuid.New(), Logger: slog.New(slog.DiscardHandler), Ticks: make(chan time.Time),
+		IDs: id.NewSource(1, clock.Now), Owner: uuid.New(),
+		Logger: slog.New(slog.DiscardHandler), Ticks: make(chan time.Time),
 	}
 	if onServer {
 		config.DatabaseURL, config.NodeName = newDatabase(t), "node"
@@ -251,7 +252,9 @@ func (h *harness) send(method, target string, header http.Header, body io.Reader
 func (h *harness) checkDocumented(request *http.Request, r reply) {
 	h.t.Helper()
 	_, pattern := h.api.engine.Mux.Handler(request)
-	i := slices.IndexFunc(h.api.engine.Operations, func(op rest.Operation) bool { return op.Path == pattern && op.Method == request.Method })
+	i := slices.IndexFunc(h.api.engine.Operations, func(op rest.Operation) bool {
+		return op.Path == pattern && op.Method == request.Method
+	})
 	if i < 0 || r.text == "" || path.Clean(request.URL.Path) != request.URL.Path {
 		return
 	}
@@ -316,7 +319,8 @@ func (r reply) errors() []string {
 		code, _ := entry["code"].(string)
 		address, err := url.Parse(fmt.Sprint(meta["url"]))
 		if code == "" || entry["title"] == "" || entry["detail"] == "" ||
-			err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Host == "" || address.Path != "/docs/errors/"+code ||
+			err != nil || address.Scheme != "http" && address.Scheme != "https" ||
+			address.Host == "" || address.Path != "/docs/errors/"+code ||
 			meta["request_id"] != r.header.Get("X-Request-Id") || meta["request_id"] == "" {
 			r.t.Fatalf("incomplete error: %v", entry)
 		}
@@ -328,7 +332,8 @@ func (r reply) errors() []string {
 				}
 			}
 		}
-		if !slices.ContainsFunc(errorPages(), func(p rest.ErrorPage) bool { return string(p.Code) == code && p.Title == entry["title"] }) {
+		if !slices.ContainsFunc(errorPages(),
+			func(p rest.ErrorPage) bool { return string(p.Code) == code && p.Title == entry["title"] }) {
 			r.t.Errorf("code %s is not explained", code)
 		}
 		out = append(out, code+place)

@@ -41,7 +41,8 @@ func (s *server) ipOperations() []rest.Operation {
 		Filters: []rest.Parameter{
 			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()),
 			rest.EqualFilter("filter[ip_address]", "ip_address", networkSchema()),
-			rest.EqualFilter("filter[port]", "port", &rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
+			rest.EqualFilter("filter[port]", "port",
+				&rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
 		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
 	}

@@ -213,7 +213,8 @@ func validAt(key *store.Key, hash [32]byte, now time.Time) bool {
 
 // unauthenticated is the same for every kind of bad key, so that nothing is learnt from it.
 func unauthenticated() *rest.RefusalError {
-	f := rest.Fail(http.StatusUnauthorized, rest.CodeAuth, "Could not understand the provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
+	f := rest.Fail(http.StatusUnauthorized, rest.CodeAuth, "Could not understand the "+
+		"provided credentials. Send \"Authorization: Bearer KEY\" with a valid API key.")
 	f.Header = http.Header{"Www-Authenticate": {"Bearer"}}
 	return f
 }

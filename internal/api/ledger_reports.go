@@ -51,14 +51,15 @@ func (s *server) ledgerReportOperations() []rest.Operation {
 	const tag = "Billing groups"
 	view, body := schemaOf[ledgerReportView](), schemaOf[ledgerReportRequest]().Request(false, nil, true)
 	return []rest.Operation{
-		{Method: http.MethodPost, Path: ledgerReportsPath, ID: "create_ledger_billing_group_report", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Make a report of what the calls of each billing group cost in a month.", Status: http.StatusOK, Answer: view, Body: body,
-			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+		{Method: http.MethodPost, Path: ledgerReportsPath, ID: "create_ledger_billing_group_report", Tag: tag,
+			Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Make a report of what the calls of each billing group cost in a month.", Status: http.StatusOK,
+			Answer: view, Body: body, Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createLedgerReport(ctx, in, body)
 			}},
-		{Method: http.MethodGet, Path: ledgerReportsPath + "/{id}", ID: "get_ledger_billing_group_report", Tag: tag, Scope: ScopeRead,
-			Summary: "Get a report over billing groups, with an address for downloading it.", Status: http.StatusOK, Answer: view,
-			Handle: s.getLedgerReport},
+		{Method: http.MethodGet, Path: ledgerReportsPath + "/{id}", ID: "get_ledger_billing_group_report", Tag: tag,
+			Scope: ScopeRead, Summary: "Get a report over billing groups, with an address for downloading it.",
+			Status: http.StatusOK, Answer: view, Handle: s.getLedgerReport},
 	}
 }
 
@@ -89,9 +90,11 @@ func monthOf(asked *ledgerReportRequest, now time.Time) (store.LedgerReport, []f
 		last := present.AddDate(0, -1, 0)
 		return store.LedgerReport{Year: last.Year(), Month: int(last.Month())}, nil
 	case asked.Year == nil:
-		return store.LedgerReport{}, []field.Error{{Pointer: "/year", Code: field.Missing, Detail: "month is given and year is not. Give both, or neither for the month before this one."}}
+		return store.LedgerReport{}, []field.Error{{Pointer: "/year", Code: field.Missing,
+			Detail: "month is given and year is not. Give both, or neither for the month before this one."}}
 	case asked.Month == nil:
-		return store.LedgerReport{}, []field.Error{{Pointer: "/month", Code: field.Missing, Detail: "year is given and month is not. Give both, or neither for the month before this one."}}
+		return store.LedgerReport{}, []field.Error{{Pointer: "/month", Code: field.Missing,
+			Detail: "year is given and month is not. Give both, or neither for the month before this one."}}
 	}
 	r := store.LedgerReport{Year: *asked.Year, Month: *asked.Month}
 	if first, _ := reportMonth(&r); first.After(present) {
@@ -123,7 +126,8 @@ func (s *server) getLedgerReport(ctx context.Context, in *rest.Request) (*rest.R
 	return s.answerLedgerReport(in)(ctx, r)
 }
 
-func (s *server) answerLedgerReport(in *rest.Request) func(context.Context, store.LedgerReport) (*rest.Response, error) {
+func (s *server) answerLedgerReport(in *rest.Request) func(context.Context,
+	store.LedgerReport) (*rest.Response, error) {
 	return func(ctx context.Context, r store.LedgerReport) (*rest.Response, error) {
 		account, err := s.Accounts.Account(ctx, in.Account)
 		if err != nil {
@@ -184,7 +188,8 @@ func (s *server) downloadReport(w http.ResponseWriter, r *http.Request, account 
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/csv; charset=utf-8")
-	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="billing_groups_%d-%02d.csv"`, report.Year, report.Month))
+	header.Set("Content-Disposition",
+		fmt.Sprintf(`attachment; filename="billing_groups_%d-%02d.csv"`, report.Year, report.Month))
 	header.Set("Cache-Control", "no-store")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
 	return nil
@@ -222,7 +227,8 @@ func (s *server) ledgerReport(ctx context.Context, account id.ID, r *store.Ledge
 		return cmp.Or(cmp.Compare(groups[a], groups[b]), cmp.Compare(a, b))
 	})
 	var text strings.Builder
-	text.WriteString("year,month,billing_group_id,billing_group_name," + strings.Join(reportMetrics(), ",") + ",currency\n")
+	text.WriteString("year,month,billing_group_id,billing_group_name," +
+		strings.Join(reportMetrics(), ",") + ",currency\n")
 	nothing := []any{int64(0), int64(0), int64(0), int64(0), int64(0), money.Amount(0)}
 	for _, group := range keys {
 		sums, found := used[group]

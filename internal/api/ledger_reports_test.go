@@ -25,8 +25,9 @@ func TestLedgerBillingGroupReport(t *testing.T) {
 		made := h.reserve(connection, to).Decision.ID
 		h.command(admission.Answer{ID: made, AtMicros: h.clock.Now().UnixMicro()})
 		h.clock.Advance(5 * time.Second)
-		h.command(admission.Settle{ID: made, Ending: admission.Ending{EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second,
-			SIPStatus: 200, Cause: "normal_clearing", Source: record.SideCaller}})
+		h.command(admission.Settle{ID: made,
+			Ending: admission.Ending{EndedMicros: h.clock.Now().UnixMicro(), Elapsed: 5 * time.Second,
+				SIPStatus: 200, Cause: "normal_clearing", Source: record.SideCaller}})
 	}
 	call("+13125550199")
 	call("+13125550198")
@@ -34,7 +35,8 @@ func TestLedgerBillingGroupReport(t *testing.T) {
 	call("+13125550197")
 
 	made := h.do("POST", ledgerReportsPath, `{"year":2026,"month":3}`).want(http.StatusOK)
-	if made["status"] != "complete" || made["record_type"] != "ledger_billing_group_report" || made["organization_id"] != h.first.OrganizationID.String() {
+	if made["status"] != "complete" || made["record_type"] != "ledger_billing_group_report" ||
+		made["organization_id"] != h.first.OrganizationID.String() {
 		t.Errorf("the report: %v", made)
 	}
 	one := ledgerReportsPath + "/" + made["id"].(string)
@@ -43,7 +45,8 @@ func TestLedgerBillingGroupReport(t *testing.T) {
 	}
 	address := made["report_url"].(string)
 	answer, text := h.fetch(address)
-	if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.HasPrefix(address, h.url+"/") {
+	if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
+		!strings.HasPrefix(address, h.url+"/") {
 		t.Fatalf("%s: %d %s %v", address, answer.StatusCode, text, answer.Header)
 	}
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
@@ -51,7 +54,8 @@ func TestLedgerBillingGroupReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]string{
-		{"year", "month", "billing_group_id", "billing_group_name", "attempted", "connected", "completed", "call_sec", "billed_sec", "cost", "currency"},
+		{"year", "month", "billing_group_id", "billing_group_name", "attempted",
+			"connected", "completed", "call_sec", "billed_sec", "cost", "currency"},
 		{"2026", "3", "", "", "1", "1", "1", "5", "5", "0.05", "USD"},
 		{"2026", "3", group, `'=sum, "sales"`, "2", "2", "2", "10", "10", "0.10", "USD"},
 		{"2026", "3", unused, "unused", "0", "0", "0", "0", "0", "0.00", "USD"},
@@ -71,7 +75,8 @@ func TestLedgerBillingGroupReport(t *testing.T) {
 		}
 	}
 	h.clock.Advance(10*time.Minute + time.Second)
-	if answer, text := h.fetch(address); answer.StatusCode != http.StatusForbidden || !bytes.Contains(text, []byte(ledgerReportsPath)) {
+	if answer, text := h.fetch(address); answer.StatusCode != http.StatusForbidden ||
+		!bytes.Contains(text, []byte(ledgerReportsPath)) {
 		t.Errorf("an address that has expired: %d %s", answer.StatusCode, text)
 	}
 	h.clock.Advance(30 * 24 * time.Hour)
@@ -96,8 +101,10 @@ func TestLedgerBillingGroupReportMonths(t *testing.T) {
 	} {
 		h.do("POST", ledgerReportsPath, body).wantError(http.StatusUnprocessableEntity, wanted...)
 	}
-	for body, month := range map[string]string{`{}`: "2026-2", `{"year":2026,"month":3}`: "2026-3", `{"year":2019,"month":10}`: "2019-10",
-		`{"year":null,"month":null}`: "2026-2"} {
+	for body, month := range map[string]string{
+		`{}`: "2026-2", `{"year":2026,"month":3}`: "2026-3", `{"year":2019,"month":10}`: "2019-10",
+		`{"year":null,"month":null}`: "2026-2",
+	} {
 		r := h.do("POST", ledgerReportsPath, body).want(http.StatusOK)
 		if got := fmt.Sprint(r["year"], "-", r["month"]); got != month {
 			t.Errorf("%q: %s, want %s", body, got, month)

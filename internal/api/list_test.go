@@ -28,13 +28,16 @@ func TestPagesFiltersAndSorts(t *testing.T) {
 		all = append(all, h.do("POST", "/v2/outbound_voice_profiles", body).want(http.StatusOK))
 	}
 	orders := map[string]func(a, b map[string]any) int{
-		"created_at": func(a, b map[string]any) int { return cmp.Compare(a["created_at"].(string), b["created_at"].(string)) },
-		"name":       func(a, b map[string]any) int { return cmp.Compare(a["name"].(string), b["name"].(string)) },
-		"enabled":    func(a, b map[string]any) int { return boolRank(a["enabled"].(bool)) - boolRank(b["enabled"].(bool)) },
+		"created_at": func(a, b map[string]any) int {
+			return cmp.Compare(a["created_at"].(string), b["created_at"].(string))
+		},
+		"name":    func(a, b map[string]any) int { return cmp.Compare(a["name"].(string), b["name"].(string)) },
+		"enabled": func(a, b map[string]any) int { return boolRank(a["enabled"].(bool)) - boolRank(b["enabled"].(bool)) },
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		contains := rapid.SampledFrom([]string{"", "OFFICE", "e a", "%", "_", `\`, "nothing"}).Draw(rt, "contains")
-		order := rapid.SampledFrom([]string{"", "created_at", "-created_at", "name", "-name", "enabled", "-enabled"}).Draw(rt, "sort")
+		order := rapid.SampledFrom([]string{"", "created_at", "-created_at", "name", "-name", "enabled", "-enabled"}).
+			Draw(rt, "sort")
 		size := rapid.IntRange(0, 30).Draw(rt, "size")
 		var want []string
 		for _, p := range expected(all, contains, order, orders) {
@@ -56,7 +59,10 @@ func TestPagesFiltersAndSorts(t *testing.T) {
 			}
 			r := h.do("GET", "/v2/outbound_voice_profiles?"+query.Encode(), "")
 			items := r.list()
-			meta := map[string]any{"page_number": float64(page), "page_size": float64(effective), "total_pages": float64(pages), "total_results": float64(len(want))}
+			meta := map[string]any{
+				"page_number": float64(page), "page_size": float64(effective), "total_pages": float64(pages),
+				"total_results": float64(len(want)),
+			}
 			if diff := gocmp.Diff(meta, r.body["meta"]); diff != "" {
 				rt.Fatalf("meta (-want +got):\n%s", diff)
 			}
@@ -74,7 +80,8 @@ func TestPagesFiltersAndSorts(t *testing.T) {
 }
 
 // expected is the list by a plain filter and a plain sort.
-func expected(all []map[string]any, contains, order string, orders map[string]func(a, b map[string]any) int) []map[string]any {
+func expected(all []map[string]any, contains, order string,
+	orders map[string]func(a, b map[string]any) int) []map[string]any {
 	var kept []map[string]any
 	for _, p := range all {
 		if strings.Contains(strings.ToLower(p["name"].(string)), strings.ToLower(contains)) {
@@ -96,9 +103,9 @@ func expected(all []map[string]any, contains, order string, orders map[string]fu
 func TestPageDefaults(t *testing.T) {
 	h := newHarness(t)
 	for path, size := range map[string]float64{
-		"/v2/outbound_voice_profiles": 20, "/v2/billing_groups": 20, "/v2/ip_connections": 250, "/v2/credential_connections": 250,
-		"/v2/connections": 250, "/v2/ips": 250, "/v2/detail_records": 20, "/v2/fqdn_connections": 250, "/v2/fqdns": 250,
-		"/v2/recordings": 20, "/v2/call_events": 20, "/v2/usage_reports": 20,
+		"/v2/outbound_voice_profiles": 20, "/v2/billing_groups": 20, "/v2/ip_connections": 250,
+		"/v2/credential_connections": 250, "/v2/connections": 250, "/v2/ips": 250, "/v2/detail_records": 20,
+		"/v2/fqdn_connections": 250, "/v2/fqdns": 250, "/v2/recordings": 20, "/v2/call_events": 20, "/v2/usage_reports": 20,
 	} {
 		for _, query := range []string{"", "page[number]=0&page[size]=0", "page[number]=-3&page[size]=-1"} {
 			switch path {

@@ -41,15 +41,17 @@ func TestFailedLogins(t *testing.T) {
 	unknown := "tg_live_" + strings.Repeat("a", keyRandom)
 	unknown += checksum(unknown)
 	for _, c := range []struct{ why, key, method string }{
-		{loginMalformed, "short", "GET"}, {loginMalformed, unknown[:len(unknown)-1] + "-", "GET"}, {loginUnknown, unknown, "GET"},
-		{loginUnknown, "a-key-that-was-never-made", "GET"}, {loginExpired, expired, "GET"}, {loginScope, reader, "POST"}, {loginDeactivated, stranger, "GET"},
+		{loginMalformed, "short", "GET"}, {loginMalformed, unknown[:len(unknown)-1] + "-", "GET"},
+		{loginUnknown, unknown, "GET"}, {loginUnknown, "a-key-that-was-never-made", "GET"}, {loginExpired, expired, "GET"},
+		{loginScope, reader, "POST"}, {loginDeactivated, stranger, "GET"},
 	} {
 		before := counts[c.why]
 		h.with(c.key, c.method, "/v2/billing_groups", "{}")
 		if counts[c.why] != before+1 {
 			t.Errorf("%s with %.12s…: %v", c.why, c.key, counts)
 		}
-		if text := h.log.String(); !strings.Contains(text, `"address":"127.0.0.1","reason":"`+c.why+`"`) || strings.Contains(text, c.key) {
+		if text := h.log.String(); !strings.Contains(text, `"address":"127.0.0.1","reason":"`+c.why+`"`) ||
+			strings.Contains(text, c.key) {
 			t.Errorf("%s: log %s", c.why, text)
 		}
 		h.clock.Advance(loginInterval)
@@ -62,7 +64,8 @@ func TestFailedLogins(t *testing.T) {
 	h.clock.Advance(loginInterval)
 	h.with(unknown, "GET", "/v2/billing_groups", "")
 	text := h.log.String()
-	if more := strings.Count(text, "login failed") - lines; more != 2 || !strings.Contains(text, `"more_since_the_last_line":499`) || counts[loginUnknown] != 503 {
+	if more := strings.Count(text, "login failed") - lines; more != 2 ||
+		!strings.Contains(text, `"more_since_the_last_line":499`) || counts[loginUnknown] != 503 {
 		t.Errorf("%d lines, %v", more, counts)
 	}
 	h.do("GET", "/v2/billing_groups", "").want(http.StatusOK)
@@ -73,7 +76,8 @@ func TestFailedLoginsOfManySources(t *testing.T) {
 	var f failedLogins
 	now, written := start, 0
 	for n := range 100_000 {
-		if write, _ := f.take(failedLogin{netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), loginUnknown}, now); write {
+		write, _ := f.take(failedLogin{netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), loginUnknown}, now)
+		if write {
 			written++
 		}
 		if len(f.seen) > maxFailedSources {

@@ -71,7 +71,9 @@ func TestEveryIDMayBeANumber(t *testing.T) {
 					t.Errorf("%s%s: %s is read as %v: %v", op.ID, pointer, number, got, problems)
 				}
 			}
-			for _, number := range []string{"0", "-0", "-7", "1.5", "1e-1", "9223372036854775808", "1e19", "1e400", "1e-400", "1e999999999"} {
+			for _, number := range []string{
+				"0", "-0", "-7", "1.5", "1e-1", "9223372036854775808", "1e19", "1e400", "1e-400", "1e999999999",
+			} {
 				_, problems := checkedAt(op.Body, pointer, number)
 				if len(problems) != 1 || problems[0].Code != "10015" || !strings.Contains(problems[0].Detail, number) {
 					t.Errorf("%s%s: %s: %v", op.ID, pointer, number, problems)
@@ -90,7 +92,8 @@ func TestEveryNumberInEveryForm(t *testing.T) {
 	h, tried := newHarness(t), 0
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		for _, pointer := range numericFields(op.Body, "", func(s *rest.Schema) bool { return s.Kind == "integer" || s.Kind == "number" }) {
+		for _, pointer := range numericFields(op.Body, "",
+			func(s *rest.Schema) bool { return s.Kind == "integer" || s.Kind == "number" }) {
 			tried++
 			s := schemaAt(op.Body, pointer)
 			good := int64(100)
@@ -101,7 +104,9 @@ func TestEveryNumberInEveryForm(t *testing.T) {
 				good = max(good, *s.Minimum)
 			}
 			text := strconv.FormatInt(good, 10)
-			for _, number := range []string{text, text + ".0", text + "e0", text + "0e-1", text + "00E-02", fmt.Sprint("0.", text, "e", len(text))} {
+			for _, number := range []string{
+				text, text + ".0", text + "e0", text + "0e-1", text + "00E-02", fmt.Sprint("0.", text, "e", len(text)),
+			} {
 				if got, problems := checkedAt(op.Body, pointer, number); got != rest.Literal(text) || len(problems) > 0 {
 					t.Errorf("%s%s: %s is read as %v: %v", op.ID, pointer, number, got, problems)
 				}
@@ -112,7 +117,8 @@ func TestEveryNumberInEveryForm(t *testing.T) {
 					t.Errorf("%s%s: %.20s: %v", op.ID, pointer, number, problems)
 				}
 			}
-			if got, problems := checkedAt(op.Body, pointer, "-0"); s.Minimum != nil && *s.Minimum == 0 && (got != rest.Literal("0") || len(problems) > 0) {
+			if got, problems := checkedAt(op.Body, pointer, "-0"); s.Minimum != nil &&
+				*s.Minimum == 0 && (got != rest.Literal("0") || len(problems) > 0) {
 				t.Errorf("%s%s: -0 is read as %v: %v", op.ID, pointer, got, problems)
 			}
 		}
@@ -126,17 +132,21 @@ func TestEveryNumberInEveryForm(t *testing.T) {
 // numbers that read back alike.
 func TestNumbersOverHTTP(t *testing.T) {
 	h := newHarness(t)
-	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","max_destination_rate":1e-05,"concurrent_call_limit":1.0E+2}`)
-	if got := profile.want(http.StatusOK); !strings.Contains(profile.text, `"max_destination_rate":0.00001,`) || got["concurrent_call_limit"] != 100.0 {
+	profile := h.do("POST", "/v2/outbound_voice_profiles",
+		`{"name":"abc","max_destination_rate":1e-05,"concurrent_call_limit":1.0E+2}`)
+	if got := profile.want(http.StatusOK); !strings.Contains(profile.text, `"max_destination_rate":0.00001,`) ||
+		got["concurrent_call_limit"] != 100.0 {
 		t.Errorf("answered %s", profile.text)
 	}
 	key := profile.want(http.StatusOK)["id"].(string)
-	connection := h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%s}}`, key))
+	connection := h.do("POST", "/v2/ip_connections",
+		fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%s}}`, key))
 	if got := connection.want(http.StatusCreated)["outbound"].(map[string]any)["outbound_voice_profile_id"]; got != key {
 		t.Errorf("the profile is %v, want %s", got, key)
 	}
 	fqdns := h.do("POST", "/v2/fqdn_connections", `{"connection_name":"f"}`).want(http.StatusCreated)["id"].(string)
-	made := h.do("POST", "/v2/fqdns", fmt.Sprintf(`{"fqdn":"pbx.example.com","dns_record_type":"a","connection_id":%s}`, fqdns))
+	made := h.do("POST", "/v2/fqdns",
+		fmt.Sprintf(`{"fqdn":"pbx.example.com","dns_record_type":"a","connection_id":%s}`, fqdns))
 	if got := made.want(http.StatusCreated)["connection_id"]; got != fqdns {
 		t.Errorf("the connection is %v, want %s", got, fqdns)
 	}

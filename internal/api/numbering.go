@@ -20,16 +20,15 @@ type overrideView struct {
 // one with the scope admin may change them.
 func (s *server) numberingOperations() []rest.Operation {
 	r := &rest.Resource[numbering.Override, overrideView, id.ID]{
-		Path: "/tollgate/v1/numbering_plan_overrides", Name: "numbering_plan_override", Tag: "Numbering plan", Answers: schemaOf[overrideView](),
-		Closed: true, Watched: true, Scope: ScopeAdmin,
+		Path: "/tollgate/v1/numbering_plan_overrides", Name: "numbering_plan_override", Tag: "Numbering plan",
+		Answers: schemaOf[overrideView](), Closed: true, Watched: true, Scope: ScopeAdmin,
 		Collection: store.Of[numbering.Override](s.Resources), ParseKey: id.Parse, Fresh: numbering.New,
 		Required: []string{"prefix", "valid"}, Created: http.StatusCreated,
 		Validate: func(_ id.ID, o *numbering.Override, _ map[string]any) []field.Error { return o.Validate() },
 		View: rest.ViewEach(func(o numbering.Override) overrideView {
 			return overrideView{Override: o, RecordType: "numbering_plan_override"}
-		}),
-		Filters: []rest.Parameter{rest.EqualFilter("filter[prefix]", "prefix", &rest.Schema{Kind: "string"})},
-		Sorts:   []string{"created_at", "prefix"}, Standard: "prefix", PageSize: 20,
+		}), Filters: []rest.Parameter{rest.EqualFilter("filter[prefix]", "prefix", &rest.Schema{Kind: "string"})},
+		Sorts: []string{"created_at", "prefix"}, Standard: "prefix", PageSize: 20,
 	}
 	return r.MustOperations()
 }

@@ -13,7 +13,8 @@ func TestNumberingPlanOverrides(t *testing.T) {
 	h := newHarness(t)
 	_, stranger := h.secondAccount()
 	admin := h.newKey(h.first.ID, ScopeRead, ScopeAdmin)
-	made := h.doWith(admin, "POST", path, `{"prefix":"1436","valid":true,"country":"US","valid_from":"2026-01-01"}`).want(http.StatusCreated)
+	made := h.doWith(admin, "POST", path, `{"prefix":"1436","valid":true,"country":"US","valid_from":"2026-01-01"}`).
+		want(http.StatusCreated)
 	one := path + "/" + fmt.Sprint(made["id"])
 	if made["valid_from"] != "2026-01-01T00:00:00Z" || made["record_type"] != "numbering_plan_override" {
 		t.Errorf("made %v", made)

@@ -34,9 +34,11 @@ func TestAddressOfAnotherAccount(t *testing.T) {
 	}
 	h.doWith(h.key, "PATCH", "/tollgate/v1/account", `{"shared_sources":["203.0.113.7"]}`)
 	ip(h.key, "203.0.113.7", thief).wantError(http.StatusUnprocessableEntity, "10012 /ip_address")
-	h.doWith(h.admin, "PATCH", h.path, `{"shared_sources":["::ffff:203.0.113.7","SIP.Example.com.","203.0.113.0/32","0.0.0.0/0","no name"]}`).
+	h.doWith(h.admin, "PATCH", h.path,
+		`{"shared_sources":["::ffff:203.0.113.7","SIP.Example.com.","203.0.113.0/32","0.0.0.0/0","no name"]}`).
 		wantError(http.StatusUnprocessableEntity, "10015 /shared_sources/3", "10015 /shared_sources/4")
-	shared := h.doWith(h.admin, "PATCH", h.path, `{"shared_sources":["::ffff:203.0.113.7","SIP.Example.com."]}`).want(http.StatusOK)
+	shared := h.doWith(h.admin, "PATCH", h.path, `{"shared_sources":["::ffff:203.0.113.7","SIP.Example.com."]}`).
+		want(http.StatusOK)
 	if got := fmt.Sprint(shared["shared_sources"]); got != "[203.0.113.7 sip.example.com]" {
 		t.Errorf("shared_sources %s", got)
 	}

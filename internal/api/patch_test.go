@@ -30,15 +30,16 @@ func patchable() map[string]any {
 	number := rapid.Map(rapid.IntRange(0, 1000), func(n int) any { return float64(n) })
 	flag := rapid.Map(rapid.Bool(), func(b bool) any { return b })
 	return map[string]any{
-		"name": text("abc", "büro", "a name with spaces"), "concurrent_call_limit": number, "enabled": flag, "tags": list("a", "b", ""),
-		"whitelisted_destinations": list("US", "DE", "+881"), "max_destination_rate": number, "daily_spend_limit": text("0.00", "12.50", "100.00"),
-		"spend_limit_action": text("block_new_calls", "end_calls"), "blocked_number_types": list("premium_rate", "satellite"),
-		"call_recording": map[string]any{
-			"call_recording_type": text("all", "none"), "call_recording_caller_phone_numbers": list("+19705555098", "+442079460000"),
-			"call_recording_channels": text("single", "dual"), "call_recording_format": text("wav", "mp3"),
-		},
-		"calling_window": map[string]any{
-			"start_time": text("08:00:00", "09:30:00"), "end_time": text("20:00:00", "06:00:00.5"), "calls_per_cld": number, "time_zone": text("America/New_York", "UTC"),
+		"name": text("abc", "büro", "a name with spaces"), "concurrent_call_limit": number, "enabled": flag,
+		"tags": list("a", "b", ""), "whitelisted_destinations": list("US", "DE", "+881"), "max_destination_rate": number,
+		"daily_spend_limit": text("0.00", "12.50", "100.00"), "spend_limit_action": text("block_new_calls", "end_calls"),
+		"blocked_number_types": list("premium_rate", "satellite"), "call_recording": map[string]any{
+			"call_recording_type":                 text("all", "none"),
+			"call_recording_caller_phone_numbers": list("+19705555098", "+442079460000"),
+			"call_recording_channels":             text("single", "dual"), "call_recording_format": text("wav", "mp3"),
+		}, "calling_window": map[string]any{
+			"start_time": text("08:00:00", "09:30:00"), "end_time": text("20:00:00", "06:00:00.5"), "calls_per_cld": number,
+			"time_zone": text("America/New_York", "UTC"),
 		},
 	}
 }
@@ -113,7 +114,8 @@ func TestPatchIsMergePatch(t *testing.T) {
 // A refused change leaves nothing behind.
 func TestRefusedPatchChangesNothing(t *testing.T) {
 	h := newHarness(t)
-	made := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","daily_spend_limit":"5.00","daily_spend_limit_enabled":true}`).want(http.StatusOK)
+	made := h.do("POST", "/v2/outbound_voice_profiles",
+		`{"name":"abc","daily_spend_limit":"5.00","daily_spend_limit_enabled":true}`).want(http.StatusOK)
 	one := fmt.Sprint("/v2/outbound_voice_profiles/", made["id"])
 	for patch, want := range map[string]string{
 		`{"name":null}`:                              "10004 /name",
@@ -138,9 +140,12 @@ func TestPatchOfWindow(t *testing.T) {
 		patch string
 		want  any
 	}{
-		{`{"calling_window":{"start_time":"08:00"}}`, map[string]any{"start_time": "08:00:00", "end_time": nil, "calls_per_cld": nil, "time_zone": nil}},
-		{`{"calling_window":{"calls_per_cld":5}}`, map[string]any{"start_time": "08:00:00", "end_time": nil, "calls_per_cld": 5.0, "time_zone": nil}},
-		{`{"calling_window":{"start_time":null}}`, map[string]any{"start_time": nil, "end_time": nil, "calls_per_cld": 5.0, "time_zone": nil}},
+		{`{"calling_window":{"start_time":"08:00"}}`,
+			map[string]any{"start_time": "08:00:00", "end_time": nil, "calls_per_cld": nil, "time_zone": nil}},
+		{`{"calling_window":{"calls_per_cld":5}}`,
+			map[string]any{"start_time": "08:00:00", "end_time": nil, "calls_per_cld": 5.0, "time_zone": nil}},
+		{`{"calling_window":{"start_time":null}}`,
+			map[string]any{"start_time": nil, "end_time": nil, "calls_per_cld": 5.0, "time_zone": nil}},
 		{`{"calling_window":{}}`, map[string]any{"start_time": nil, "end_time": nil, "calls_per_cld": 5.0, "time_zone": nil}},
 		{`{"calling_window":null}`, nil},
 		{`{"calling_window":{}}`, map[string]any{"start_time": nil, "end_time": nil, "calls_per_cld": nil, "time_zone": nil}},

@@ -24,19 +24,18 @@ type profileView struct {
 
 func (s *server) profileOperations() []rest.Operation {
 	r := &rest.Resource[profile.Profile, profileView, id.ID]{
-		Path: "/v2/outbound_voice_profiles", Name: "outbound_voice_profile", Tag: "Outbound voice profiles", Answers: schemaOf[profileView](),
-		Collection: store.Of[profile.Profile](s.Resources),
-		ParseKey:   id.Parse, Fresh: profile.New, Required: []string{"name"},
-		Created: http.StatusOK, Validate: s.validateProfile, View: s.viewProfiles,
-		Permit:  permitDeck,
-		Effects: s.profileEffect, Effect: schemaOf[profileEffects](),
+		Path: "/v2/outbound_voice_profiles", Name: "outbound_voice_profile", Tag: "Outbound voice profiles",
+		Answers: schemaOf[profileView](), Collection: store.Of[profile.Profile](s.Resources), ParseKey: id.Parse,
+		Fresh: profile.New, Required: []string{"name"}, Created: http.StatusOK, Validate: s.validateProfile,
+		View: s.viewProfiles, Permit: permitDeck, Effects: s.profileEffect, Effect: schemaOf[profileEffects](),
 		Filters:  rest.NameFilters("name", 0),
 		Sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
 		Standard: "-created_at", PageSize: 20,
 	}
-	usage := rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/outbound_voice_profiles/{id}/usage", ID: "get_outbound_voice_profile_usage",
-		Tag: "Outbound voice profiles", Summary: "What the profile has spent and holds today, and its calls now.", Scope: ScopeRead,
-		Status: http.StatusOK, Answer: schemaOf[usageView](), Handle: s.profileUsage}
+	usage := rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/outbound_voice_profiles/{id}/usage",
+		ID: "get_outbound_voice_profile_usage", Tag: "Outbound voice profiles",
+		Summary: "What the profile has spent and holds today, and its calls now.", Scope: ScopeRead, Status: http.StatusOK,
+		Answer: schemaOf[usageView](), Handle: s.profileUsage}
 	return append(r.MustOperations(), usage)
 }
 
@@ -60,9 +59,11 @@ func (s *server) validateProfile(account id.ID, p *profile.Profile, named map[st
 	owner := s.Live.Snapshot().Account(account)
 	_, asked := named["concurrent_call_limit"]
 	// A limit that was set while the account's was higher does no harm.
-	if asked && owner != nil && owner.ChannelLimit != policy.NoLimit && p.ConcurrentCallLimit != nil && *p.ConcurrentCallLimit > owner.ChannelLimit {
+	if asked && owner != nil && owner.ChannelLimit != policy.NoLimit &&
+		p.ConcurrentCallLimit != nil && *p.ConcurrentCallLimit > owner.ChannelLimit {
 		errs = append(errs, field.Error{Pointer: "/concurrent_call_limit", Code: field.OutOfRange,
-			Detail: fmt.Sprintf("concurrent_call_limit is %d. Give at most %d, which is the account's own limit, or null.", *p.ConcurrentCallLimit, owner.ChannelLimit)})
+			Detail: fmt.Sprintf("concurrent_call_limit is %d. Give at most %d, which is the account's own limit, or null.",
+				*p.ConcurrentCallLimit, owner.ChannelLimit)})
 	}
 	return errs
 }

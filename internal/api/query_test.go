@@ -40,7 +40,8 @@ func TestArraysInQueries(t *testing.T) {
 		}
 	}
 	for _, one := range []string{"dimensions=date", "dimensions[]=date", "dimensions[0]=date", "dimensions[7]=date"} {
-		if rows := h.do("GET", target+one+"&sort[]=-cost&sort[]=date", "").list(); len(rows) != 1 || rows[0]["date"] != "2026-03-11" {
+		if rows := h.do("GET", target+one+"&sort[]=-cost&sort[]=date", "").list(); len(rows) != 1 ||
+			rows[0]["date"] != "2026-03-11" {
 			t.Errorf("%s: %v", one, rows)
 		}
 	}
@@ -69,7 +70,10 @@ func TestNamesOfFilters(t *testing.T) {
 		}
 	}
 	h.do("POST", "/v2/outbound_voice_profiles", `{"name":"mine too"}`).want(http.StatusOK)
-	for query, want := range map[string]int{"filter[name]=mine": 1, "filter[name][eq]=mine": 1, "filter[name][contains]=mine": 2, "filter[name]=Mine": 0, "filter[name]=": 0} {
+	for query, want := range map[string]int{
+		"filter[name]=mine": 1, "filter[name][eq]=mine": 1, "filter[name][contains]=mine": 2, "filter[name]=Mine": 0,
+		"filter[name]=": 0,
+	} {
 		if got := h.do("GET", "/v2/outbound_voice_profiles?"+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
 		}
@@ -79,13 +83,11 @@ func TestNamesOfFilters(t *testing.T) {
 // strangeFilters are queries that no list knows, with the names that the answer says were passed over.
 var strangeFilters = map[string]string{
 	"filter[color]=red": "filter[color]", "filter[name][foo]=x": "filter[name][foo]",
-	"filter[connection_id][]=7": "filter[connection_id][]",
-	"filter=x":                  "filter", "filter[]=x": "filter[]", "filter[=x": "filter[", "filter]name=x": "filter]name",
-	"filter[name=x":    "filter[name",
+	"filter[connection_id][]=7": "filter[connection_id][]", "filter=x": "filter",
+	"filter[]=x": "filter[]", "filter[=x": "filter[", "filter]name=x": "filter]name", "filter[name=x": "filter[name",
 	"filter[[name]]=x": "filter[[name]]", "filters[name]=x": "filters[name]", "Filter[name]=x": "Filter[name]",
-	"%20filter[name]=x": "?filter[name]",
-	"filter%00[name]=x": "filter?[name]", "filter[%ff]=x": "filter[?]", "filter..name=x": "filter..name",
-	"filter[connection_id][0]=7":           "filter[connection_id][0]",
+	"%20filter[name]=x": "?filter[name]", "filter%00[name]=x": "filter?[name]", "filter[%ff]=x": "filter[?]",
+	"filter..name=x": "filter..name", "filter[connection_id][0]=7": "filter[connection_id][0]",
 	"filter[color]=red&filter[shade]=dark": "filter[color], filter[shade]", "$filter=name": "$filter",
 	"filter[name]x=1": "filter[name]x",
 }
@@ -121,12 +123,16 @@ func TestUnknownParameters(t *testing.T) {
 		for query, names := range strangeFilters {
 			r := h.do("GET", target+"&"+query, "")
 			if r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != names {
-				t.Errorf("%s?%s: %d, ignored %q, want %q", op.Path, query, r.status, r.header.Get(rest.IgnoredParametersHeader), names)
+				t.Errorf("%s?%s: %d, ignored %q, want %q", op.Path, query, r.status,
+					r.header.Get(rest.IgnoredParametersHeader), names)
 			}
 			checkNoRows(t, op.Path+"?"+query, plain, r)
 		}
-		for query, names := range map[string]string{"x=1": "x", "sort=nothing": "sort", "sort[]=name": "sort[]", "sort[a]=name": "sort[a]",
-			"expand[]=a&expand[]=b": "expand[]", "_=17": "_", "page=2": "page", "dry_run=true": "dry_run", "limit=1&offset=2": "limit, offset", "utm_source=a": "utm_source"} {
+		for query, names := range map[string]string{
+			"x=1": "x", "sort=nothing": "sort", "sort[]=name": "sort[]", "sort[a]=name": "sort[a]",
+			"expand[]=a&expand[]=b": "expand[]", "_=17": "_", "page=2": "page", "dry_run=true": "dry_run",
+			"limit=1&offset=2": "limit, offset", "utm_source=a": "utm_source",
+		} {
 			if strings.HasPrefix(query, "sort[]") && hasListSort(op) {
 				continue // a form of it
 			}
@@ -135,7 +141,8 @@ func TestUnknownParameters(t *testing.T) {
 				continue
 			}
 			r := h.do("GET", target+"&"+query, "")
-			if diff := gocmp.Diff(plain.body, r.body); diff != "" || r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != names {
+			if diff := gocmp.Diff(plain.body, r.body); diff != "" || r.status != http.StatusOK ||
+				r.header.Get(rest.IgnoredParametersHeader) != names {
 				t.Errorf("%s?%s: %d, ignored %q, want %q; (-without +with):\n%s", op.Path, query, r.status,
 					r.header.Get(rest.IgnoredParametersHeader), names, diff)
 			}
@@ -193,14 +200,16 @@ func TestIgnoredParametersOfKeptAnswers(t *testing.T) {
 		for query, names := range map[string]string{"": "", "?x=1": "x", "?filter[a]=1": "filter[a]"} {
 			r := h.do("GET", one+query, "")
 			if r.header.Get(rest.IgnoredParametersHeader) != names || r.header.Get("Etag") != tag {
-				t.Errorf("%q: ignored %q, tag %s, want %q and %s", query, r.header.Get(rest.IgnoredParametersHeader), r.header.Get("Etag"), names, tag)
+				t.Errorf("%q: ignored %q, tag %s, want %q and %s", query,
+					r.header.Get(rest.IgnoredParametersHeader), r.header.Get("Etag"), names, tag)
 			}
 			r = h.with(h.key, "GET", one+query, "", "If-None-Match", tag)
 			if r.status != http.StatusNotModified || r.header.Get(rest.IgnoredParametersHeader) != names {
 				t.Errorf("%q with its tag: %d, ignored %q", query, r.status, r.header.Get(rest.IgnoredParametersHeader))
 			}
 			list := h.do("GET", "/v2/outbound_voice_profiles"+query, "")
-			if want := 1; list.header.Get(rest.IgnoredParametersHeader) != names || (len(list.list()) == want) == strings.Contains(query, "filter") {
+			if want := 1; list.header.Get(rest.IgnoredParametersHeader) != names ||
+				(len(list.list()) == want) == strings.Contains(query, "filter") {
 				t.Errorf("list %q: ignored %q, %s", query, list.header.Get(rest.IgnoredParametersHeader), list.text)
 			}
 		}
@@ -239,7 +248,8 @@ func TestUnknownFiltersOfReports(t *testing.T) {
 	}
 	sorted := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&sort=created_at,-cost", "")
 	if len(sorted.list()) != 1 || sorted.header.Get(rest.IgnoredParametersHeader) != "sort" {
-		t.Errorf("sorted by what records have not: %s, ignored %q", sorted.text, sorted.header.Get(rest.IgnoredParametersHeader))
+		t.Errorf("sorted by what records have not: %s, ignored %q", sorted.text,
+			sorted.header.Get(rest.IgnoredParametersHeader))
 	}
 }
 
@@ -255,16 +265,19 @@ func TestManyParameters(t *testing.T) {
 	for i := range 480 {
 		fmt.Fprintf(&different, "%x&", i)
 	}
-	if r := h.do("GET", "/v2/ips?"+different.String(), ""); r.status != http.StatusOK || len(r.header.Get(rest.IgnoredParametersHeader)) > rest.MaxIgnoredHeader+10 {
+	if r := h.do("GET", "/v2/ips?"+different.String(), ""); r.status != http.StatusOK ||
+		len(r.header.Get(rest.IgnoredParametersHeader)) > rest.MaxIgnoredHeader+10 {
 		t.Errorf("%d, a header of %d bytes", r.status, len(r.header.Get(rest.IgnoredParametersHeader)))
 	}
 	refused := h.do("GET", "/tollgate/v1/gateways?"+different.String(), "")
-	if problems := refused.body["errors"].([]any); refused.status != http.StatusUnprocessableEntity || len(problems) != rest.MaxProblems {
+	if problems := refused.body["errors"].([]any); refused.status != http.StatusUnprocessableEntity ||
+		len(problems) != rest.MaxProblems {
 		t.Errorf("%d with %d problems", refused.status, len(problems))
 	}
 	h.do("GET", "/v2/ips?"+strings.Repeat("filter[a]=b&", 10_000), "").wantError(http.StatusRequestURITooLong, "10003 /")
 	long := strings.Repeat("x", 1500)
-	if r := h.do("GET", "/v2/ips?"+long+"=1", ""); r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != long[:rest.MaxIgnoredHeader] {
+	if r := h.do("GET", "/v2/ips?"+long+"=1", ""); r.status != http.StatusOK ||
+		r.header.Get(rest.IgnoredParametersHeader) != long[:rest.MaxIgnoredHeader] {
 		t.Errorf("a long name: %d, ignored %q", r.status, r.header.Get(rest.IgnoredParametersHeader))
 	}
 }
@@ -282,13 +295,19 @@ func TestDayBounds(t *testing.T) {
 		"filter[started_at][gt]=2026-03-10": 1, "filter[started_at][lt]=2026-03-12": 1,
 		"filter[started_at][gte]=2026-03-12": 0, "filter[started_at][lte]=2026-03-10": 0,
 		"filter[started_at][gte]=2026-03-11&filter[started_at][lte]=2026-03-11": 1,
-		"filter[started_at][lte]=2026-03-11T15:04:05.678Z":                      1, "filter[started_at][gt]=2026-03-11T15:04:05.678Z": 0,
-		"filter[started_at]=2026-03-11T15:04:05.678Z":      1,
-		"filter[started_at][lte]=2026-03-11T15:04:05.677Z": 0, "filter[started_at][lt]=2026-03-11T15:04:05.678000Z": 0,
-		"filter[started_at][lt]=2026-03-11T15:04:05.678001Z":    1,
-		"filter[started_at][gte]=2026-03-11T16:04:05.678+01:00": 1, "filter[started_at][gte]=2026-03-11T15:04:05+00:00": 1,
-		"filter[answered_at][lt]=2027-01-01": 0, "filter[answered_at][lte]=2027-01-01": 0, "filter[answered_at][gte]=1970-01-01": 0, // it was not answered
-		"filter[date_range]=last_1_days": 1, "filter[date_range]=last_1_weeks": 1, "filter[date_range]=last_1_months": 1,
+		"filter[started_at][lte]=2026-03-11T15:04:05.678Z":                      1,
+		"filter[started_at][gt]=2026-03-11T15:04:05.678Z":                       0,
+		"filter[started_at]=2026-03-11T15:04:05.678Z":                           1,
+		"filter[started_at][lte]=2026-03-11T15:04:05.677Z":                      0,
+		"filter[started_at][lt]=2026-03-11T15:04:05.678000Z":                    0,
+		"filter[started_at][lt]=2026-03-11T15:04:05.678001Z":                    1,
+		"filter[started_at][gte]=2026-03-11T16:04:05.678+01:00":                 1,
+		"filter[started_at][gte]=2026-03-11T15:04:05+00:00":                     1,
+		// It was not answered.
+		"filter[answered_at][lt]=2027-01-01":  0,
+		"filter[answered_at][lte]=2027-01-01": 0,
+		"filter[answered_at][gte]=1970-01-01": 0,
+		"filter[date_range]=last_1_days":      1, "filter[date_range]=last_1_weeks": 1, "filter[date_range]=last_1_months": 1,
 		"filter[date_range]=last_3_months": 1,
 	} {
 		if got := h.do("GET", records+query, "").list(); len(got) != want {
@@ -296,14 +315,19 @@ func TestDayBounds(t *testing.T) {
 		}
 	}
 	changes := len(h.do("GET", "/v2/audit_events", "").list())
-	for query, want := range map[string]int{"filter[created_after]=2026-03-10": changes, "filter[created_after]=2026-03-11": 0,
-		"filter[created_before]=2026-03-11": 0, "filter[created_before]=2026-03-12": changes} {
+	for query, want := range map[string]int{
+		"filter[created_after]=2026-03-10": changes, "filter[created_after]=2026-03-11": 0,
+		"filter[created_before]=2026-03-11": 0, "filter[created_before]=2026-03-12": changes,
+	} {
 		if got := h.do("GET", "/v2/audit_events?"+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
 		}
 	}
 	events := len(h.do("GET", "/v2/call_events", "").list())
-	for query, want := range map[string]int{"[gte]=2026-03-11": events, "[lte]=2026-03-11": events, "=2026-03-11": events, "[gt]=2026-03-11": 0, "[lt]=2026-03-11": 0, "[eq]=2026-03-10": 0} {
+	for query, want := range map[string]int{
+		"[gte]=2026-03-11": events, "[lte]=2026-03-11": events, "=2026-03-11": events, "[gt]=2026-03-11": 0,
+		"[lt]=2026-03-11": 0, "[eq]=2026-03-10": 0,
+	} {
 		if got := h.do("GET", "/v2/call_events?filter[occurred_at]"+query, "").list(); len(got) != want || events == 0 {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
 		}
@@ -344,23 +368,28 @@ func TestCallEventFiltersAndCursors(t *testing.T) {
 		"filter[product]=call_control": 0, "filter[product]=fax": 0, "filter[product]=texml": 0,
 		"filter[application_name][contains]=" + url.QueryEscape(strings.ToUpper(name[:3])): len(all),
 		"filter[application_name]=" + url.QueryEscape(name):                                len(all),
-		"filter[application_name][contains]=elsewhere":                                     0, "filter[application_name]=nothing": 0,
-		"filter[application_name][eq]=elsewhere":  0,
-		"filter[application_name][starts_with]=x": 0, "filter[type]=webhook&filter[status]=completed": 12,
-		"filter[status]=init": 3,
+		"filter[application_name][contains]=elsewhere":                                     0,
+		"filter[application_name]=nothing":                                                 0,
+		"filter[application_name][eq]=elsewhere":                                           0,
+		"filter[application_name][starts_with]=x":                                          0,
+		"filter[type]=webhook&filter[status]=completed":                                    12,
+		"filter[status]=init":                                                              3,
 	} {
 		if got := h.do("GET", "/v2/call_events?page[size]=250&"+query, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", query, len(got), want)
 		}
 	}
-	for _, filter := range []string{"", "&filter[status]=completed", "&filter[type]=webhook&filter[application_name]=" + url.QueryEscape(name)} {
+	for _, filter := range []string{
+		"", "&filter[status]=completed", "&filter[type]=webhook&filter[application_name]=" + url.QueryEscape(name),
+	} {
 		whole := h.do("GET", "/v2/call_events?page[size]=250"+filter, "").list()
 		for size := 1; size <= len(whole)+1; size++ {
 			checkCursors(t, h, fmt.Sprintf("/v2/call_events?page[limit]=%d%s", size, filter), size, whole)
 		}
 	}
 	nothing := h.do("GET", "/v2/call_events?page[limit]=3&filter[color]=red", "")
-	if meta := nothing.body["meta"].(map[string]any); len(nothing.list()) != 0 || meta["next"] != nil || meta["total_items"] != 0.0 || meta["total_results"] != 0.0 {
+	if meta := nothing.body["meta"].(map[string]any); len(nothing.list()) != 0 || meta["next"] != nil ||
+		meta["total_items"] != 0.0 || meta["total_results"] != 0.0 {
 		t.Errorf("an unknown filter with cursors: %s", nothing.text)
 	}
 }

@@ -43,14 +43,16 @@ var more = []struct {
 		Name: "telnyx_error_code", Shown: record.Shown{Type: reflect.TypeFor[*string]()},
 		Note: "the code of Tollgate's refusal (`D13`, `TM1`, `TG3`, …); null when Tollgate did not refuse the call, where " +
 			"Telnyx has `D00`",
-		Doc: "The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3 and so on; null " +
-			"when Tollgate did not refuse the call.",
+		Doc: "The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: " +
+			"D13, TM1, TG3 and so on; null when Tollgate did not refuse the call.",
 	}, func(v *recordView) any { return textOrNull(errorCode(v.call)) }},
 	{record.Field{
 		Name: "recording_ids", Ours: true, Shown: record.Shown{Type: reflect.TypeFor[[]uuid.UUID]()},
-		Note: "of its recordings in `/v2/recordings`, the oldest first; empty until some seconds after the end, and without " +
-			"deleted ones. The other way, `/v2/recordings` has `filter[call_leg_id]`",
-		Doc: "The call's recordings, as /v2/recordings has them: none until some seconds after its end, and none that are deleted.",
+		Note: "of its recordings in `/v2/recordings`, the oldest first; " +
+			"empty until some seconds after the end, and without deleted ones. " +
+			"The other way, `/v2/recordings` has `filter[call_leg_id]`",
+		Doc: "The call's recordings, as /v2/recordings has them: " +
+			"none until some seconds after its end, and none that are deleted.",
 	}, func(v *recordView) any { return v.recordings }},
 }
 
@@ -146,7 +148,9 @@ func filtersOf(f *record.Field, name string) []rest.Parameter {
 	case record.Parts:
 		s := &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128}
 		if f.Column.Kind == column.Number {
-			s = &rest.Schema{Kind: "string", Format: "e164", Code: field.NotE164, Wants: wantsNumber, Parse: rest.ParseWith(e164.Parse)}
+			s = &rest.Schema{
+				Kind: "string", Format: "e164", Code: field.NotE164, Wants: wantsNumber, Parse: rest.ParseWith(e164.Parse),
+			}
 		}
 		return append([]rest.Parameter{rest.EqualFilter("filter["+name+"]", stored, s)}, partFilters(name, stored)...)
 	case record.Sizes:

@@ -27,13 +27,15 @@ type recordFieldView struct {
 }
 
 func (s *server) recordOptions() rest.Operation {
-	return rest.Operation{Method: http.MethodGet, Path: "/v2/detail_records/options", ID: "list_detail_record_options", Tag: "Detail records",
-		Scope: ScopeRead, Summary: "List the fields of detail records, and what they can be filtered and sorted by.",
-		Status: http.StatusOK, Answer: listSchema(schemaOf[recordOptionsView]()),
+	return rest.Operation{Method: http.MethodGet, Path: "/v2/detail_records/options", ID: "list_detail_record_options",
+		Tag: "Detail records", Scope: ScopeRead,
+		Summary: "List the fields of detail records, and what they can be filtered and sorted by.", Status: http.StatusOK,
+		Answer: listSchema(schemaOf[recordOptionsView]()),
 		Params: []rest.Parameter{{Name: "filter[record_type]", Description: "Only options of this kind of record.",
 			Schema: &rest.Schema{Kind: "string", Enum: []string{product}}}},
 		Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
-			return &rest.Response{Data: []recordOptionsView{{RecordType: product, Fields: recordFieldViews(s.recordParams())}}}, nil
+			return &rest.Response{Data: []recordOptionsView{{RecordType: product, Fields: recordFieldViews(s.recordParams())}}},
+				nil
 		}}
 }
 
@@ -41,8 +43,9 @@ func (s *server) recordOptions() rest.Operation {
 func recordFieldViews(params []rest.Parameter) []recordFieldView {
 	var fields []recordFieldView
 	for _, member := range recordSchema().Properties {
-		fields = append(fields, recordFieldView{Name: member.Name, Type: member.Schema.Kind, Format: textOrNull(member.Schema.Format),
-			Nullable: member.Schema.Nullable, InRecords: true, Filters: []string{}, Values: append([]string{}, member.Schema.Enum...)})
+		fields = append(fields, recordFieldView{Name: member.Name, Type: member.Schema.Kind,
+			Format: textOrNull(member.Schema.Format), Nullable: member.Schema.Nullable, InRecords: true, Filters: []string{},
+			Values: append([]string{}, member.Schema.Enum...)})
 	}
 	field := func(name string, s *rest.Schema) *recordFieldView {
 		i := slices.IndexFunc(fields, func(f recordFieldView) bool { return f.Name == name })

@@ -76,11 +76,12 @@ const recordingPageSize = 20
 
 func (s *server) viewRecording(in *rest.Request, r *record.Recording) recordingView {
 	v := recordingView{
-		ID: r.ID, RecordType: "recording", CallControlID: r.CallID.String(), CallLegID: r.CallID, CallSessionID: r.CallID, Channels: r.ChannelWord(),
-		ConnectionID: r.ConnectionID, CreatedAt: time.UnixMicro(r.CreatedMicros), UpdatedAt: time.UnixMicro(r.UpdatedMicros),
-		DurationMillis: r.DurationMillis, From: r.From, To: r.To, InitiatedBy: "Trunking", Source: "call", Status: "completed",
-		RecordingStartedAt: time.UnixMicro(r.StartedMicros), RecordingEndedAt: time.UnixMicro(r.EndedMicros),
-		SHA256: hex.EncodeToString(r.SHA256[:]), SizeBytes: r.Bytes, Interrupted: r.Interrupted, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
+		ID: r.ID, RecordType: "recording", CallControlID: r.CallID.String(), CallLegID: r.CallID, CallSessionID: r.CallID,
+		Channels: r.ChannelWord(), ConnectionID: r.ConnectionID, CreatedAt: time.UnixMicro(r.CreatedMicros),
+		UpdatedAt: time.UnixMicro(r.UpdatedMicros), DurationMillis: r.DurationMillis, From: r.From, To: r.To,
+		InitiatedBy: "Trunking", Source: "call", Status: "completed", RecordingStartedAt: time.UnixMicro(r.StartedMicros),
+		RecordingEndedAt: time.UnixMicro(r.EndedMicros), SHA256: hex.EncodeToString(r.SHA256[:]), SizeBytes: r.Bytes,
+		Interrupted: r.Interrupted, OutboundProfileID: r.ProfileID, SIPCallID: r.SIPCallID,
 	}
 	address := s.Downloads.Address(in.Base, r, s.Clock())
 	if r.Format == record.FormatMP3 {
@@ -95,14 +96,19 @@ func (s *server) recordingOperations() []rest.Operation {
 	view := schemaOf[recordingView]()
 	body := schemaOf[deleteRecordingsRequest]().Request(false, []string{"ids"}, true)
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: "/v2/recordings", ID: "list_recording", Tag: "Recordings", Scope: ScopeRead, Params: recordingParams(),
-			Summary: "List recordings, the newest first.", Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecordings},
+		{Method: http.MethodGet, Path: "/v2/recordings", ID: "list_recording", Tag: "Recordings", Scope: ScopeRead,
+			Params: recordingParams(), Summary: "List recordings, the newest first.", Status: http.StatusOK, Answer: view,
+			Shape: rest.List, Handle: s.listRecordings},
 		{Method: http.MethodGet, Path: "/v2/recordings/{id}", ID: "get_recording", Tag: "Recordings", Scope: ScopeRead,
-			Summary: "Get a recording, with an address for downloading it.", Status: http.StatusOK, Answer: view, Handle: s.getRecording},
-		{Method: http.MethodDelete, Path: "/v2/recordings/{id}", ID: "delete_recording", Tag: "Recordings", Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Delete a recording. Its file is removed soon after.", Status: http.StatusOK, Answer: view, Handle: s.deleteRecording},
-		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Tag: "Recordings", Scope: ScopeWrite, Effect: rest.Configures, Body: body,
-			Summary: "Delete recordings by their ids. Ids of none are passed over.", Status: http.StatusOK, Answer: schemaOf[deletedRecordingsView](), Shape: rest.Plain,
+			Summary: "Get a recording, with an address for downloading it.", Status: http.StatusOK, Answer: view,
+			Handle: s.getRecording},
+		{Method: http.MethodDelete, Path: "/v2/recordings/{id}", ID: "delete_recording", Tag: "Recordings", Scope: ScopeWrite,
+			Effect: rest.Configures, Summary: "Delete a recording. Its file is removed soon after.", Status: http.StatusOK,
+			Answer: view, Handle: s.deleteRecording},
+		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Tag: "Recordings",
+			Scope: ScopeWrite, Effect: rest.Configures, Body: body,
+			Summary: "Delete recordings by their ids. Ids of none are passed over.", Status: http.StatusOK,
+			Answer: schemaOf[deletedRecordingsView](), Shape: rest.Plain,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.deleteRecordings(ctx, in, body)
 			}},
@@ -181,8 +187,9 @@ func (s *server) deleteRecordings(ctx context.Context, in *rest.Request, body *r
 
 func recordingParams() []rest.Parameter {
 	text := func(name, storeField string, value func(string) any) rest.Parameter {
-		return rest.Parameter{Name: "filter[" + name + "]", Description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
-			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255},
+		return rest.Parameter{Name: "filter[" + name + "]",
+			Description: "Only recordings with this " + strings.ReplaceAll(name, "_", " ") + ".",
+			Schema:      &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 255},
 			Filter: func(given string) ([]collection.Filter, *rest.Problem) {
 				return []collection.Filter{{Field: storeField, Op: collection.Equal, Value: value(given)}}, nil
 			}}
@@ -209,10 +216,13 @@ func recordingParams() []rest.Parameter {
 		return p
 	}
 	params := slices.Concat(rest.PageParams(recordingPageSize, rest.MaxPageSize),
-		rest.TimeFilters("created_at", "created_at"), rest.TimeFilters("start_time", "started_at"), rest.TimeFilters("end_time", "ended_at"))
+		rest.TimeFilters("created_at", "created_at"), rest.TimeFilters("start_time", "started_at"),
+		rest.TimeFilters("end_time", "ended_at"))
 	return append(params,
-		text("call_control_id", "call_id", call), text("call_leg_id", "call_id", call), text("call_session_id", "call_id", call),
-		text("connection_id", "connection_id", connection), text("from", "from", same), text("to", "to", same), text("sip_call_id", "sip_call_id", same),
+		text("call_control_id", "call_id", call), text("call_leg_id", "call_id", call),
+		text("call_session_id", "call_id", call),
+		text("connection_id", "connection_id", connection), text("from", "from", same),
+		text("to", "to", same), text("sip_call_id", "sip_call_id", same),
 		ignored("conference_id"), ignored("conference_region"),
 	)
 }

@@ -65,11 +65,13 @@ const (
 func (s *server) recordOperations() []rest.Operation {
 	view := recordSchema()
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: "/v2/detail_records", ID: "list_detail_record", Tag: "Detail records", Scope: ScopeRead,
-			Summary: "List call detail records: one of every attempt.", Params: s.recordParams(), Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecords},
+		{Method: http.MethodGet, Path: "/v2/detail_records", ID: "list_detail_record", Tag: "Detail records",
+			Scope: ScopeRead, Summary: "List call detail records: one of every attempt.", Params: s.recordParams(),
+			Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecords},
 		s.recordOptions(),
-		{Method: http.MethodGet, Path: "/v2/detail_records/{id}", ID: "get_detail_record", Tag: "Detail records", Scope: ScopeRead,
-			Summary: "Get one call detail record. Tollgate's own.", Status: http.StatusOK, Answer: view, Handle: s.getRecord},
+		{Method: http.MethodGet, Path: "/v2/detail_records/{id}", ID: "get_detail_record", Tag: "Detail records",
+			Scope: ScopeRead, Summary: "Get one call detail record. Tollgate's own.", Status: http.StatusOK, Answer: view,
+			Handle: s.getRecord},
 	}
 }
 
@@ -83,7 +85,8 @@ func (s *server) recordParams() []rest.Parameter {
 		countFilter("attempted", []collection.Filter{}, noRecord()),
 		countFilter("connected", []collection.Filter{{Field: "answered_at", Op: collection.Above, Value: int64(0)}},
 			[]collection.Filter{{Field: "answered_at", Op: collection.Equal, Value: int64(0)}}),
-		countFilter("completed", []collection.Filter{{Field: "outcome", Op: collection.Equal, Value: record.OutcomeAnswered.String()}},
+		countFilter("completed", []collection.Filter{{Field: "outcome",
+			Op: collection.Equal, Value: record.OutcomeAnswered.String()}},
 			[]collection.Filter{{Field: "outcome", Op: collection.Not, Value: record.OutcomeAnswered.String()}}),
 	}, recordFilters(), connectionNameFilters("connection_name", "records of calls"),
 		[]rest.Parameter{rest.SortListParam("-started_at", sortableRecordFields()...)})
@@ -103,8 +106,9 @@ func directionFilter(direction string) ([]collection.Filter, *rest.Problem) {
 
 // countFilter selects by a field that is 1 or 0.
 func countFilter(name string, one, none []collection.Filter) rest.Parameter {
-	return rest.Parameter{Name: "filter[" + name + "]", Description: "Only calls of which " + name + " is 1, or those of which it is 0.",
-		Schema: &rest.Schema{Kind: "string", Enum: []string{"0", "1"}},
+	return rest.Parameter{Name: "filter[" + name + "]",
+		Description: "Only calls of which " + name + " is 1, or those of which it is 0.",
+		Schema:      &rest.Schema{Kind: "string", Enum: []string{"0", "1"}},
 		Filter: func(value string) ([]collection.Filter, *rest.Problem) {
 			if value == "1" {
 				return one, nil
@@ -116,8 +120,9 @@ func countFilter(name string, one, none []collection.Filter) rest.Parameter {
 // partFilters select by a part of a number.
 func partFilters(name, storeField string) []rest.Parameter {
 	filter := func(operator, what string, op collection.Operator) rest.Parameter {
-		return rest.Parameter{Name: "filter[" + name + "][" + operator + "]", Description: "Only calls whose " + name + " " + what + " this text.",
-			Schema: &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128},
+		return rest.Parameter{Name: "filter[" + name + "][" + operator + "]",
+			Description: "Only calls whose " + name + " " + what + " this text.",
+			Schema:      &rest.Schema{Kind: "string", MinLength: 1, MaxLength: 128},
 			Filter: func(value string) ([]collection.Filter, *rest.Problem) {
 				// Clients that do not encode the plus sign of a number send a blank.
 				if strings.HasPrefix(value, " ") {
@@ -134,7 +139,8 @@ func partFilters(name, storeField string) []rest.Parameter {
 }
 
 // sizeFilters select by how large a field is.
-func sizeFilters(name string, s *rest.Schema, filter func(op collection.Operator, value string) []collection.Filter) []rest.Parameter {
+func sizeFilters(name string, s *rest.Schema,
+	filter func(op collection.Operator, value string) []collection.Filter) []rest.Parameter {
 	var filters []rest.Parameter
 	for _, operator := range []struct {
 		suffix, what string

@@ -31,8 +31,9 @@ func (h *harness) recordsOfFour() (connection string, answered uuid.UUID) {
 			answered = call
 			continue
 		}
-		h.command(admission.Release{ID: call, Ending: admission.Ending{Cancelled: true, Cause: "originator_cancel", SIPStatus: 487,
-			EndedMicros: h.clock.Now().UnixMicro(), Source: record.SideCaller}})
+		h.command(admission.Release{ID: call,
+			Ending: admission.Ending{Cancelled: true, Cause: "originator_cancel", SIPStatus: 487,
+				EndedMicros: h.clock.Now().UnixMicro(), Source: record.SideCaller}})
 	}
 	h.reserve(connection, "+442079460000")
 	return connection, answered
@@ -50,20 +51,21 @@ func TestRecordFilters(t *testing.T) {
 	h := newHarness(t)
 	_, answered := h.recordsOfFour()
 	for filter, want := range map[string]int{
-		"filter[direction]=outbound": 4, "filter[direction]=inbound": 0,
-		"filter[connected]=1": 2, "filter[connected]=0": 2, "filter[completed]=1": 2, "filter[completed]=0": 2, "filter[attempted]=1": 4, "filter[attempted]=0": 0,
+		"filter[direction]=outbound": 4, "filter[direction]=inbound": 0, "filter[connected]=1": 2, "filter[connected]=0": 2,
+		"filter[completed]=1": 2, "filter[completed]=0": 2, "filter[attempted]=1": 4, "filter[attempted]=0": 0,
 		"filter[telnyx_session_id]=" + answered.String(): 1, "filter[call_leg_id]=" + answered.String(): 1,
 		"filter[call_session_id]=" + answered.String(): 1, "filter[telnyx_session_id]=" + uuid.NewString(): 0,
-		"filter[country_iso]=GB": 1, "filter[country_iso]=US": 3,
-		"filter[cld][contains]=5550": 3, "filter[cld][contains]=+1312": 2, "filter[cld][contains]= 1312": 2, "filter[cld][contains]=1312": 2,
-		"filter[cld][starts_with]=+1312": 2, "filter[cld][starts_with]=1": 3, "filter[cld][starts_with]=312": 0, "filter[cld][ends_with]=0199": 1,
-		"filter[cld][ends_with]=+0199": 0, "filter[cld][ends_with]=+13125550199": 1, "filter[cld][contains]=%": 0, "filter[cld][contains]=_": 0,
-		`filter[cld][contains]=\`: 0, "filter[cld][contains]=' OR 1=1 --": 0, "filter[cld][contains]=5550+1": 0, "filter[cli][contains]=0100": 4,
+		"filter[country_iso]=GB": 1, "filter[country_iso]=US": 3, "filter[cld][contains]=5550": 3,
+		"filter[cld][contains]=+1312": 2, "filter[cld][contains]= 1312": 2, "filter[cld][contains]=1312": 2,
+		"filter[cld][starts_with]=+1312": 2, "filter[cld][starts_with]=1": 3, "filter[cld][starts_with]=312": 0,
+		"filter[cld][ends_with]=0199": 1, "filter[cld][ends_with]=+0199": 0, "filter[cld][ends_with]=+13125550199": 1,
+		"filter[cld][contains]=%": 0, "filter[cld][contains]=_": 0, `filter[cld][contains]=\`: 0,
+		"filter[cld][contains]=' OR 1=1 --": 0, "filter[cld][contains]=5550+1": 0, "filter[cli][contains]=0100": 4,
 		"filter[cli][starts_with]=+44": 0, "filter[from][ends_with]=0100": 4, "filter[to][starts_with]=+44": 1,
-		"filter[call_sec]=5": 2, "filter[call_sec]=0": 2, "filter[call_sec]=4": 0, "filter[call_sec][gt]=0": 2, "filter[call_sec][gte]=5": 2, "filter[call_sec][gt]=5": 0,
-		"filter[call_sec][lt]=5": 2, "filter[call_sec][lte]=5": 4, "filter[call_sec][lte]=0": 2, "filter[call_sec]=9223372036854775807": 0,
-		"filter[billed_sec][gt]=0": 2, "filter[cost][gt]=0": 2, "filter[cost][lte]=0.00": 2,
-		"filter[started_at][gt]=2026-03-11T15:04:05.678Z": 3,
+		"filter[call_sec]=5": 2, "filter[call_sec]=0": 2, "filter[call_sec]=4": 0, "filter[call_sec][gt]=0": 2,
+		"filter[call_sec][gte]=5": 2, "filter[call_sec][gt]=5": 0, "filter[call_sec][lt]=5": 2, "filter[call_sec][lte]=5": 4,
+		"filter[call_sec][lte]=0": 2, "filter[call_sec]=9223372036854775807": 0, "filter[billed_sec][gt]=0": 2,
+		"filter[cost][gt]=0": 2, "filter[cost][lte]=0.00": 2, "filter[started_at][gt]=2026-03-11T15:04:05.678Z": 3,
 	} {
 		name, value, _ := strings.Cut(filter, "=")
 		query := url.Values{"filter[record_type]": {"sip-trunking"}, name: {value}}
@@ -156,7 +158,8 @@ func TestRecordOptions(t *testing.T) {
 	for parameter := range named {
 		t.Errorf("%s is among the options and no parameter", parameter)
 	}
-	if filters := fields["cld"]["filters"].([]any); !slices.Contains(filters, any("contains")) || !slices.Contains(filters, any("eq")) {
+	if filters := fields["cld"]["filters"].([]any); !slices.Contains(filters, any("contains")) ||
+		!slices.Contains(filters, any("eq")) {
 		t.Errorf("filters of cld: %v", filters)
 	}
 	if fields["started_at"]["sortable"] != true || fields["cld"]["sortable"] != false {

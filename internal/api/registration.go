@@ -25,8 +25,9 @@ type registrationView struct {
 }
 
 func (s *server) registrationOperation() rest.Operation {
-	return rest.Operation{Method: http.MethodPost, Path: "/v2/credential_connections/{id}/actions/check_registration_status",
-		ID: "check_registration_status", Noun: "registration_status", Tag: "Connections", Scope: ScopeRead,
+	return rest.Operation{Method: http.MethodPost,
+		Path: "/v2/credential_connections/{id}/actions/check_registration_status", ID: "check_registration_status",
+		Noun: "registration_status", Tag: "Connections", Scope: ScopeRead,
 		Summary: "Tell whether a telephone is registered with the user name of a credential connection.",
 		Status:  http.StatusOK, Answer: schemaOf[registrationView](), Handle: s.checkRegistration}
 }

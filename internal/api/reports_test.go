@@ -45,8 +45,10 @@ func (h *harness) traffic() {
 	h.t.Helper()
 	_, first := h.pbx(`{"name":"office","tags":["main","Annex"],"whitelisted_destinations":["US","GB"]}`)
 	group := fmt.Sprint(h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)["id"])
-	profile := h.do("POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"shop","billing_group_id":%q}`, group)).want(http.StatusOK)["id"]
-	second := fmt.Sprint(h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, profile)).want(http.StatusCreated)["id"])
+	profile := h.do("POST", "/v2/outbound_voice_profiles", fmt.Sprintf(`{"name":"shop","billing_group_id":%q}`, group)).
+		want(http.StatusOK)["id"]
+	second := fmt.Sprint(h.do("POST", "/v2/ip_connections",
+		fmt.Sprintf(`{"outbound":{"outbound_voice_profile_id":%q}}`, profile)).want(http.StatusCreated)["id"])
 	numbers := []string{"+13125550199", "+442079460123", "+447400123456", "+13125550111", "+33123456789"}
 	for i := range 40 {
 		connection := []string{first, second}[i%2]
@@ -74,13 +76,16 @@ func TestUsageReportAddsUpTheRecords(t *testing.T) {
 	h.traffic()
 	var records []map[string]any
 	for page := 1; page == 1 || len(records) == (page-1)*50; page++ {
-		records = append(records, h.do("GET", fmt.Sprintf("/v2/detail_records?filter[record_type]=sip-trunking&page[size]=50&page[number]=%d", page), "").list()...)
+		records = append(records, h.do("GET",
+			fmt.Sprintf("/v2/detail_records?filter[record_type]=sip-trunking&page[size]=50&page[number]=%d", page), "").
+			list()...)
 	}
 	if len(records) != 40 {
 		t.Fatalf("%d records", len(records))
 	}
-	dimensions := []string{"billing_group_id", "bundle_id", "connection_id", "country_code", "currency", "date", "date_time", "direction", "gateway_id",
-		"is_local_calling", "outbound_profile_id", "outcome", "short_duration_call", "source_country_code", "source_tn_type", "tags", "tn_type"}
+	dimensions := []string{"billing_group_id", "bundle_id", "connection_id", "country_code", "currency", "date",
+		"date_time", "direction", "gateway_id", "is_local_calling", "outbound_profile_id", "outcome", "short_duration_call",
+		"source_country_code", "source_tn_type", "tags", "tn_type"}
 	for _, r := range records { // what a record does not say
 		r["is_local_calling"] = r["country_code"] != nil && r["country_code"] == r["source_country_code"]
 		if r["billing_group_id"] == nil { // the first profile's
@@ -95,8 +100,9 @@ func TestUsageReportAddsUpTheRecords(t *testing.T) {
 		from := start.Add(time.Duration(rapid.IntRange(-10, 200).Draw(rt, "hours")) * time.Hour)
 		size := rapid.IntRange(1, 30).Draw(rt, "size")
 		want := addUp(records, by, sums, from, end)
-		query := url.Values{"product": {"sip-trunking"}, "dimensions": {strings.Join(by, ",")}, "metrics": {strings.Join(sums, ",")},
-			"start_date": {from.Format(time.RFC3339Nano)}, "end_date": {end.Format(time.RFC3339Nano)}, "page[size]": {fmt.Sprint(size)}}
+		query := url.Values{"product": {"sip-trunking"}, "dimensions": {strings.Join(by, ",")},
+			"metrics": {strings.Join(sums, ",")}, "start_date": {from.Format(time.RFC3339Nano)},
+			"end_date": {end.Format(time.RFC3339Nano)}, "page[size]": {fmt.Sprint(size)}}
 		if from.After(end) {
 			return
 		}
@@ -106,7 +112,10 @@ func TestUsageReportAddsUpTheRecords(t *testing.T) {
 			query.Set("page[number]", fmt.Sprint(page))
 			r := h.do("GET", "/v2/usage_reports?"+query.Encode(), "")
 			got = append(got, r.list()...)
-			meta := map[string]any{"page_number": float64(page), "page_size": float64(size), "total_pages": float64(pages), "total_results": float64(len(want))}
+			meta := map[string]any{
+				"page_number": float64(page), "page_size": float64(size), "total_pages": float64(pages),
+				"total_results": float64(len(want)),
+			}
 			if diff := gocmp.Diff(meta, r.body["meta"]); diff != "" {
 				rt.Fatalf("meta (-want +got):\n%s", diff)
 			}
@@ -163,7 +172,8 @@ func addUp(records []map[string]any, by, sums []string, from, to time.Time) []ma
 			case name == "cost":
 				groups[key][name] = costs[key].String()
 				continue
-			case name == "attempted", name == "connected" && r["answered_at"] != nil, name == "completed" && r["outcome"] == "answered":
+			case name == "attempted", name == "connected" && r["answered_at"] != nil, name == "completed" &&
+				r["outcome"] == "answered":
 				sum++
 			case strings.HasSuffix(name, "_sec"):
 				sum += r[name].(float64)
@@ -181,7 +191,8 @@ func addUp(records []map[string]any, by, sums []string, from, to time.Time) []ma
 func TestUsageReportOrderAndCSV(t *testing.T) {
 	h := newHarness(t)
 	h.traffic()
-	target := "/v2/usage_reports?product=sip-trunking&date_range=this_month&dimensions=tn_type,country_code&metrics=attempted,cost"
+	target := "/v2/usage_reports?product=sip-trunking&date_range=this_month" +
+		"&dimensions=tn_type,country_code&metrics=attempted,cost"
 	rows := h.do("GET", target+"&sort=-cost,tn_type", "").list()
 	if len(rows) < 3 {
 		t.Fatalf("rows %v", rows)
@@ -203,18 +214,23 @@ func TestUsageReportOrderAndCSV(t *testing.T) {
 	want := [][]string{{"tn_type", "country_code", "attempted", "cost"}}
 	for _, row := range h.do("GET", target, "").list() {
 		country, _ := row["country_code"].(string)
-		want = append(want, []string{fmt.Sprint(row["tn_type"]), country, fmt.Sprint(row["attempted"]), fmt.Sprint(row["cost"])})
+		want = append(want, []string{fmt.Sprint(row["tn_type"]), country,
+			fmt.Sprint(row["attempted"]), fmt.Sprint(row["cost"])})
 	}
 	if diff := gocmp.Diff(want, lines); diff != "" {
 		t.Errorf("CSV (-JSON +CSV):\n%s", diff)
 	}
-	for filter, some := range map[string]bool{"filter[country_code]=GB": true, "filter[country_code]=DE": false, "filter[tn_type]=mobile": true, "filter[connection_id]=7": false} {
+	for filter, some := range map[string]bool{
+		"filter[country_code]=GB": true, "filter[country_code]=DE": false, "filter[tn_type]=mobile": true,
+		"filter[connection_id]=7": false,
+	} {
 		if got := h.do("GET", target+"&"+filter, "").list(); (len(got) > 0) != some {
 			t.Errorf("%s: %v", filter, got)
 		}
 	}
 	options := h.do("GET", "/v2/usage_reports/options", "").list()
-	if len(options) != 1 || options[0]["product"] != "sip-trunking" || len(options[0]["product_dimensions"].([]any)) != 17 || len(options[0]["product_metrics"].([]any)) != 6 {
+	if len(options) != 1 || options[0]["product"] != "sip-trunking" ||
+		len(options[0]["product_dimensions"].([]any)) != 17 || len(options[0]["product_metrics"].([]any)) != 6 {
 		t.Errorf("options %v", options)
 	}
 }
@@ -237,7 +253,8 @@ func TestActiveCalls(t *testing.T) {
 	h.clock.Advance(9 * time.Second)
 	base := "/v2/connections/" + connection + "/active_calls"
 	all := h.do("GET", base, "").list()
-	if len(all) != 7 || all[6]["call_duration"] != 11.0 || all[0]["call_duration"] != 0.0 || all[6]["call_leg_id"] != calls[0] || all[6]["client_state"] != "" {
+	if len(all) != 7 || all[6]["call_duration"] != 11.0 || all[0]["call_duration"] != 0.0 ||
+		all[6]["call_leg_id"] != calls[0] || all[6]["client_state"] != "" {
 		t.Fatalf("active calls %v", all)
 	}
 	var got []map[string]any
@@ -246,7 +263,8 @@ func TestActiveCalls(t *testing.T) {
 		r := h.do("GET", target, "")
 		got = append(got, r.list()...)
 		meta := r.body["meta"].(map[string]any)
-		if meta["total_items"] != 7.0 || meta["page_number"] != float64(pages+1) || (meta["previous"] == nil) != (pages == 0) {
+		if meta["total_items"] != 7.0 || meta["page_number"] != float64(pages+1) ||
+			(meta["previous"] == nil) != (pages == 0) {
 			t.Errorf("meta of page %d: %v", pages, meta)
 		}
 		if previous, ok := meta["previous"].(string); ok {
@@ -264,7 +282,8 @@ func TestActiveCalls(t *testing.T) {
 		t.Errorf("by number (-want +got):\n%s", diff)
 	}
 	// A cursor stays good when its call ends.
-	cursor := h.do("GET", base+"?page[limit]=3", "").body["meta"].(map[string]any)["cursors"].(map[string]any)["after"].(string)
+	cursor := h.do("GET", base+"?page[limit]=3", "").
+		body["meta"].(map[string]any)["cursors"].(map[string]any)["after"].(string)
 	ended, err := uuid.Parse(fmt.Sprint(all[2]["call_leg_id"]))
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +322,13 @@ func TestCallEvents(t *testing.T) {
 			h.clock.Advance(10 * time.Second)
 			h.settle(d.ID, 10*time.Second)
 		case 3:
-			h.run(admission.Release{ID: d.ID, Ending: admission.Ending{Cancelled: true, EndedMicros: h.clock.Now().UnixMicro(), SIPStatus: 487, Cause: "originator_cancel", Source: record.SideCaller}})
+			h.run(admission.Release{
+				ID: d.ID,
+				Ending: admission.Ending{
+					Cancelled: true, EndedMicros: h.clock.Now().UnixMicro(), SIPStatus: 487, Cause: "originator_cancel",
+					Source: record.SideCaller,
+				},
+			})
 		}
 	}
 	all := h.do("GET", "/v2/call_events?page[size]=250", "").list()
@@ -336,15 +361,20 @@ func TestCallEvents(t *testing.T) {
 	}
 	cost, hangup := events[3]["metadata"].(map[string]any), events[2]["metadata"].(map[string]any)
 	if events[3]["name"] != "call.cost" || cost["total_cost"] != "0.10" || cost["billed_duration_secs"] != 10.0 ||
-		hangup["hangup_cause"] != "normal_clearing" || hangup["hangup_source"] != "caller" || hangup["sip_hangup_cause"] != "200" || events[2]["type"] != "webhook" {
+		hangup["hangup_cause"] != "normal_clearing" || hangup["hangup_source"] != "caller" ||
+		hangup["sip_hangup_cause"] != "200" || events[2]["type"] != "webhook" {
 		t.Errorf("events of a call: %v", events)
 	}
 	for filter, want := range map[string]int{
-		"filter[leg_id]=" + live[0].String(): 1, "filter[application_session_id]=" + strings.ToUpper(live[1].String()): 2, "filter[name]=call.cost": 3, "filter[name]=call.initiated": 12,
-		"filter[type]=command": 0, "filter[type]=webhook": 27, "filter[status]=init": 3, "filter[status]=in_progress": 6, "filter[status]=completed": 18,
-		"filter[connection_id]=" + connection: 27, "filter[connection_id]=7": 0, "filter[outbound.outbound_voice_profile_id]=7": 0, "filter[to]=%2B13125550199": 27, "filter[from]=x": 0,
-		"filter[occurred_at][gt]=" + fmt.Sprint(all[0]["event_timestamp"]): 26, "filter[occurred_at][gte]=" + fmt.Sprint(all[0]["event_timestamp"]): 27,
-		"filter[occurred_at][lt]=" + fmt.Sprint(all[26]["event_timestamp"]): 25, "filter[occurred_at][eq]=" + fmt.Sprint(all[26]["event_timestamp"]): 2,
+		"filter[leg_id]=" + live[0].String(): 1, "filter[application_session_id]=" + strings.ToUpper(live[1].String()): 2,
+		"filter[name]=call.cost": 3, "filter[name]=call.initiated": 12, "filter[type]=command": 0, "filter[type]=webhook": 27,
+		"filter[status]=init": 3, "filter[status]=in_progress": 6, "filter[status]=completed": 18,
+		"filter[connection_id]=" + connection: 27, "filter[connection_id]=7": 0,
+		"filter[outbound.outbound_voice_profile_id]=7": 0, "filter[to]=%2B13125550199": 27, "filter[from]=x": 0,
+		"filter[occurred_at][gt]=" + fmt.Sprint(all[0]["event_timestamp"]):  26,
+		"filter[occurred_at][gte]=" + fmt.Sprint(all[0]["event_timestamp"]): 27,
+		"filter[occurred_at][lt]=" + fmt.Sprint(all[26]["event_timestamp"]): 25,
+		"filter[occurred_at][eq]=" + fmt.Sprint(all[26]["event_timestamp"]): 2,
 	} {
 		if got := h.do("GET", "/v2/call_events?page[size]=250&"+filter, "").list(); len(got) != want {
 			t.Errorf("%s finds %d, want %d", filter, len(got), want)
@@ -396,12 +426,15 @@ func TestUserTags(t *testing.T) {
 		t.Helper()
 		return h.do("GET", "/v2/user_tags"+query, "").want(http.StatusOK)["outbound_profile_tags"]
 	}
-	first := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"one","tags":["Office","NYC","100%_x"]}`).want(http.StatusOK)
+	first := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"one","tags":["Office","NYC","100%_x"]}`).
+		want(http.StatusOK)
 	second := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"two","tags":["OFFICE","ödland"]}`).want(http.StatusOK)
 	if diff := gocmp.Diff([]any{"100%_x", "NYC", "Office", "ödland"}, tags("")); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
-	for start, want := range map[string][]any{"OFF": {"Office"}, "%25": {}, "100%25_": {"100%_x"}, "%C3%96": {"ödland"}, "fice": {}} {
+	for start, want := range map[string][]any{
+		"OFF": {"Office"}, "%25": {}, "100%25_": {"100%_x"}, "%C3%96": {"ödland"}, "fice": {},
+	} {
 		if diff := gocmp.Diff(want, tags("?filter[starts_with]="+start)); diff != "" {
 			t.Errorf("tags that start with %s (-want +got):\n%s", start, diff)
 		}
@@ -416,7 +449,8 @@ func TestUserTags(t *testing.T) {
 		t.Errorf("after a change (-want +got):\n%s", diff)
 	}
 	_, stranger := h.secondAccount()
-	if got := h.doWith(stranger, "GET", "/v2/user_tags", "").want(http.StatusOK); len(got["outbound_profile_tags"].([]any)) != 0 {
+	got := h.doWith(stranger, "GET", "/v2/user_tags", "").want(http.StatusOK)
+	if len(got["outbound_profile_tags"].([]any)) != 0 {
 		t.Errorf("another account's tags: %v", got)
 	}
 }
@@ -428,7 +462,10 @@ func TestBalance(t *testing.T) {
 		t.Helper()
 		return h.doWith(key, "GET", "/v2/balance", "").want(http.StatusOK)
 	}
-	want := map[string]any{"record_type": "balance", "balance": "0.00", "credit_limit": "0.00", "available_credit": "0.00", "pending": "0.00", "currency": "USD"}
+	want := map[string]any{
+		"record_type": "balance", "balance": "0.00", "credit_limit": "0.00", "available_credit": "0.00", "pending": "0.00",
+		"currency": "USD",
+	}
 	if diff := gocmp.Diff(want, balance(h.key)); diff != "" {
 		t.Errorf("before any call (-want +got):\n%s", diff)
 	}
@@ -455,13 +492,15 @@ func TestBalance(t *testing.T) {
 
 func TestRecordingsAreNone(t *testing.T) {
 	h := newHarness(t)
-	filters := "filter[from]=%2B13125550100&filter[created_at][gte]=2026-03-01T00:00:00Z&filter[end_time][lte]=2026-03-02T00:00:00Z&filter[connection_id]=7&page[size]=250"
+	filters := "filter[from]=%2B13125550100&filter[created_at][gte]=2026-03-01T00:00:00Z" +
+		"&filter[end_time][lte]=2026-03-02T00:00:00Z&filter[connection_id]=7&page[size]=250"
 	r := h.do("GET", "/v2/recordings?"+filters, "")
 	want := map[string]any{"page_number": 1.0, "page_size": 250.0, "total_pages": 0.0, "total_results": 0.0}
 	if diff := gocmp.Diff(want, r.body["meta"]); diff != "" || len(r.list()) != 0 {
 		t.Errorf("recordings %s (-want +got):\n%s", r.text, diff)
 	}
-	r = h.do("POST", "/v2/recordings/actions/delete", `{"ids":["428c31b6-7af4-4bcb-b7f5-5013ef9657c1","428c31b6-7af4-4bcb-b7f5-5013ef9657c2"]}`)
+	r = h.do("POST", "/v2/recordings/actions/delete",
+		`{"ids":["428c31b6-7af4-4bcb-b7f5-5013ef9657c1","428c31b6-7af4-4bcb-b7f5-5013ef9657c2"]}`)
 	r.want(http.StatusOK)
 	if r.body["status"] != "ok" {
 		t.Errorf("deleted: %s", r.text)

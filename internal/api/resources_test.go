@@ -26,14 +26,18 @@ func resourceKinds() []kindOfResource {
 	return []kindOfResource{
 		{"/v2/outbound_voice_profiles", `{"name":"profile %d"}`, 200, `{"name":"other"}`, "name", "name"},
 		{"/v2/billing_groups", `{"name":"group %d"}`, 200, `{"name":"other"}`, "name", "name"},
-		{"/v2/ip_connections", `{"connection_name":"ip %d"}`, 201, `{"connection_name":"other"}`, "connection_name", "connection_name"},
+		{"/v2/ip_connections", `{"connection_name":"ip %d"}`, 201,
+			`{"connection_name":"other"}`, "connection_name", "connection_name"},
 		{"/v2/credential_connections", `{"connection_name":"credential %d","user_name":"user%d","password":"12345678"}`, 201,
 			`{"connection_name":"other"}`, "connection_name", "connection_name"},
-		{"/v2/fqdn_connections", `{"connection_name":"fqdn %d"}`, 201, `{"connection_name":"other"}`, "connection_name", "connection_name"},
+		{"/v2/fqdn_connections", `{"connection_name":"fqdn %d"}`, 201,
+			`{"connection_name":"other"}`, "connection_name", "connection_name"},
 		{"/v2/ips", `{"ip_address":"192.0.2.%d"}`, 201, `{"port":5080}`, "port", "created_at"},
-		{"/tollgate/v1/gateways", `{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
+		{"/tollgate/v1/gateways",
+			`{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
 			`{"name":"other"}`, "name", "name"},
-		{"/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/%d"}`, 201, `{"url":"https://other.example.com/"}`, "url", "created_at"},
+		{"/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/%d"}`,
+			201, `{"url":"https://other.example.com/"}`, "url", "created_at"},
 	}
 }
 
@@ -56,7 +60,8 @@ func TestCreateReadChangeDelete(t *testing.T) {
 			}
 			h.clock.Advance(1_000_000_000)
 			changed := h.do("PATCH", one, k.change).want(http.StatusOK)
-			if changed[k.changed] == made[k.changed] || changed["updated_at"] == made["updated_at"] || changed["created_at"] != made["created_at"] {
+			if changed[k.changed] == made[k.changed] || changed["updated_at"] == made["updated_at"] ||
+				changed["created_at"] != made["created_at"] {
 				t.Errorf("changed to %v from %v", changed, made)
 			}
 			delete(changed, k.changed)
@@ -123,9 +128,13 @@ func TestUnknownFieldsAreIgnoredAndNamed(t *testing.T) {
 
 func TestPasswordOfGatewayIsNeverShown(t *testing.T) {
 	h := newHarness(t)
-	made := h.do("POST", "/tollgate/v1/gateways", `{"name":"g","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`)
+	made := h.do("POST", "/tollgate/v1/gateways",
+		`{"name":"g","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`)
 	one := fmt.Sprint("/tollgate/v1/gateways/", made.want(http.StatusCreated)["id"])
-	for _, r := range []reply{made, h.do("GET", one, ""), h.do("PATCH", one, `{"name":"h"}`), h.do("GET", "/tollgate/v1/gateways", ""), h.do("DELETE", one, "")} {
+	for _, r := range []reply{
+		made, h.do("GET", one, ""), h.do("PATCH", one, `{"name":"h"}`), h.do("GET", "/tollgate/v1/gateways", ""),
+		h.do("DELETE", one, ""),
+	} {
 		if strings.Contains(r.text, "secret-of") {
 			t.Errorf("the password is shown: %s", r.text)
 		}
@@ -141,7 +150,8 @@ func TestReferences(t *testing.T) {
 	h.do("POST", "/v2/billing_groups", documentedGroup).wantError(http.StatusUnprocessableEntity, "10012 /id")
 	made := h.do("POST", "/v2/outbound_voice_profiles", documented).want(http.StatusOK)
 	profile := fmt.Sprint("/v2/outbound_voice_profiles/", made["id"])
-	h.do("DELETE", "/v2/billing_groups/6a09cdc3-8948-47f0-aa62-74ac943d6c58", "").wantError(http.StatusUnprocessableEntity, "10021 /")
+	h.do("DELETE", "/v2/billing_groups/6a09cdc3-8948-47f0-aa62-74ac943d6c58", "").
+		wantError(http.StatusUnprocessableEntity, "10021 /")
 
 	user := fmt.Sprintf(`{"connection_name":"c","user_name":"myuser","password":"12345678","outbound":{"outbound_voice_profile_id":%q}}`, made["id"])
 	connection := h.do("POST", "/v2/credential_connections", user).want(http.StatusCreated)
@@ -179,7 +189,8 @@ func TestConnectionsOfEveryKind(t *testing.T) {
 			h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":%q}`, name)).want(http.StatusCreated)
 			continue
 		}
-		h.do("POST", "/v2/credential_connections", fmt.Sprintf(`{"connection_name":%q,"user_name":"user%d","password":"12345678"}`, name, i)).want(http.StatusCreated)
+		h.do("POST", "/v2/credential_connections",
+			fmt.Sprintf(`{"connection_name":%q,"user_name":"user%d","password":"12345678"}`, name, i)).want(http.StatusCreated)
 	}
 	var got []string
 	for page := 1; ; page++ {

@@ -12,10 +12,14 @@ import (
 
 // secretKinds are the resources with secrets, each with one that is set when it is made.
 var secretKinds = []struct{ path, create, field, name string }{
-	{"/v2/credential_connections", `{"connection_name":"a","user_name":"user1","password":"first-secret"}`, "password", "connection_name"},
-	{"/v2/fqdn_connections", `{"connection_name":"b","user_name":"user2","password":"first-secret"}`, "password", "connection_name"},
-	{"/v2/fqdn_connections", `{"connection_name":"c","outbound":{"ip_authentication_token":"first-secret"}}`, "outbound/ip_authentication_token", "connection_name"},
-	{"/v2/ip_connections", `{"connection_name":"d","outbound":{"ip_authentication_method":"token","ip_authentication_token":"first-secret"}}`,
+	{"/v2/credential_connections", `{"connection_name":"a","user_name":"user1","password":"first-secret"}`,
+		"password", "connection_name"},
+	{"/v2/fqdn_connections", `{"connection_name":"b","user_name":"user2","password":"first-secret"}`,
+		"password", "connection_name"},
+	{"/v2/fqdn_connections", `{"connection_name":"c","outbound":{"ip_authentication_token":"first-secret"}}`,
+		"outbound/ip_authentication_token", "connection_name"},
+	{"/v2/ip_connections",
+		`{"connection_name":"d","outbound":{"ip_authentication_method":"token","ip_authentication_token":"first-secret"}}`,
 		"outbound/ip_authentication_token", "connection_name"},
 }
 
@@ -70,7 +74,8 @@ func TestSecretsAreMasked(t *testing.T) {
 		}
 		masked(h.do("PATCH", one+"?dry_run=true", `{"connection_name":"other name"}`))
 		masked(h.do("PATCH", one, `{"connection_name":"other name"}`))
-		if got := valueAt(h.do("PATCH", one, bodyAt(k.field, "other-secret")).want(http.StatusOK), k.field); got != "other-secret" {
+		got := valueAt(h.do("PATCH", one, bodyAt(k.field, "other-secret")).want(http.StatusOK), k.field)
+		if got != "other-secret" {
 			t.Errorf("%s: an update that sets it shows %v", k.path, got)
 		}
 		masked(h.do("GET", one, ""))
@@ -82,7 +87,8 @@ func TestSecretsAreMasked(t *testing.T) {
 		if got := valueAt(again, k.field); got != "first-secret" {
 			t.Errorf("%s: the repetition shows %v", k.path, got)
 		}
-		if r := h.with(h.newKey(h.first.ID), "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field); strings.Contains(r.text, "first-secret") {
+		r := h.with(h.newKey(h.first.ID), "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field)
+		if strings.Contains(r.text, "first-secret") {
 			t.Errorf("%s: another key gets the kept answer: %s", k.path, r.text)
 		}
 		masked(h.do("DELETE", one, ""))
@@ -105,7 +111,9 @@ func TestMaskIsNoSecret(t *testing.T) {
 	for _, k := range append(secretKinds, gateway) {
 		made := h.do("POST", k.path, k.create)
 		one := fmt.Sprint(k.path, "/", made.want(http.StatusCreated)["id"])
-		for _, mask := range []string{secret.Mask, strings.Repeat("*", 9), strings.Repeat("*", 60), " ******** ", "••••••••"} {
+		for _, mask := range []string{
+			secret.Mask, strings.Repeat("*", 9), strings.Repeat("*", 60), " ******** ", "••••••••",
+		} {
 			for _, request := range []struct{ method, path, body string }{
 				{"PATCH", one, bodyAt(k.field, mask)},
 				{"PATCH", one + "?dry_run=true", bodyAt(k.field, mask)},
@@ -127,7 +135,9 @@ func TestMaskIsNoSecret(t *testing.T) {
 		h.do("DELETE", one, "").want(http.StatusOK)
 	}
 	// What only begins like a mask is one's own choice; what looks as stored hashes do is not.
-	h.do("POST", "/v2/credential_connections", `{"connection_name":"a","user_name":"user1","password":"*******a"}`).want(http.StatusCreated)
-	h.do("POST", "/v2/credential_connections", `{"connection_name":"b","user_name":"user2","password":"\u001fHA1:0123:4567"}`).
+	h.do("POST", "/v2/credential_connections", `{"connection_name":"a","user_name":"user1","password":"*******a"}`).
+		want(http.StatusCreated)
+	h.do("POST", "/v2/credential_connections",
+		`{"connection_name":"b","user_name":"user2","password":"\u001fHA1:0123:4567"}`).
 		wantError(http.StatusUnprocessableEntity, "10015 /password")
 }

@@ -112,7 +112,9 @@ func newServer(c Config) *server {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Config: c, absent: absentResources(), keys: newKeyring(c.Keys, c.Clock), lookups: make(lookups, maxLookups)}
+	s := &server{
+		Config: c, absent: absentResources(), keys: newKeyring(c.Keys, c.Clock), lookups: make(lookups, maxLookups),
+	}
 	s.keys.lookups = s.lookups
 	of := rest.Config{
 		Title: "Tollgate", Version: c.Version, Description: description,
@@ -132,15 +134,18 @@ func newServer(c Config) *server {
 }
 
 // description is what the OpenAPI document says of the API as a whole.
-const description = "Outbound voice profiles that are enforced on real calls. Paths under /v2 are compatible with the Telnyx v2 API; " +
-	"paths under /tollgate/v1 are Tollgate's own. docs/COMPATIBILITY.md says of every field whether it is enforced or only kept."
+const description = "Outbound voice profiles that are enforced on real calls. " +
+	"Paths under /v2 are compatible with the Telnyx v2 API; paths under /tollgate/v1 are Tollgate's own. " +
+	"docs/COMPATIBILITY.md lists the fields that are enforced and those that are only kept."
 
 func (s *server) operations() []rest.Operation {
 	return slices.Concat(
-		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(), s.spendOperations(), s.connectionOperations(), s.ipOperations(),
+		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(),
+		s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
-		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(), s.whoamiOperations(), s.keyOperations(), s.accountOperations(),
+		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(),
+		s.whoamiOperations(), s.keyOperations(), s.accountOperations(),
 		s.auditOperations(),
 		s.verifiedNumberOperations(), s.webhookOperations(), s.webhookEndpointOperations(), s.admissionOperations(),
 	)

@@ -38,8 +38,8 @@ func TestHeadersAndLog(t *testing.T) {
 	_, connection := h.pbx(`{"name":"office"}`)
 	h.refusedCallTo(connection, "+442079460123")
 	paths := []string{
-		"/v2/detail_records?filter[record_type]=sip-trunking&filter[cld]=%2B442079460123", "/v2/detail_records/+442079460123", "/+442079460123",
-		"/v2/outbound_voice_profiles?filter[name][contains]=442079460123",
+		"/v2/detail_records?filter[record_type]=sip-trunking&filter[cld]=%2B442079460123", "/v2/detail_records/+442079460123",
+		"/+442079460123", "/v2/outbound_voice_profiles?filter[name][contains]=442079460123",
 	}
 	for _, path := range paths {
 		r := h.do("GET", path, "")
@@ -47,7 +47,8 @@ func TestHeadersAndLog(t *testing.T) {
 			t.Errorf("%s: headers %v", path, r.header)
 		}
 	}
-	h.do("POST", "/v2/credential_connections", `{"connection_name":"c","user_name":"myuser","password":"the-password"}`).want(http.StatusCreated)
+	h.do("POST", "/v2/credential_connections", `{"connection_name":"c","user_name":"myuser","password":"the-password"}`).
+		want(http.StatusCreated)
 	log := h.log.String()
 	for _, secret := range []string{h.key, "the-password", "442079460123", "7946"} {
 		if strings.Contains(log, secret) {
@@ -77,7 +78,8 @@ func TestPanicIsAnswered(t *testing.T) {
 	if strings.Contains(r.text, "secret") {
 		t.Errorf("the client sees what went wrong: %s", r.text)
 	}
-	if !strings.Contains(log.String(), "a fault with a secret") || !strings.Contains(log.String(), r.header.Get("X-Request-Id")) {
+	if !strings.Contains(log.String(), "a fault with a secret") ||
+		!strings.Contains(log.String(), r.header.Get("X-Request-Id")) {
 		t.Errorf("the log does not tell: %s", log)
 	}
 }
@@ -149,9 +151,11 @@ func TestStoreErrors(t *testing.T) {
 		status int
 		code   string
 	}{
-		{fmt.Errorf("get: %w", collection.ErrNotFound), 404, "10005"}, {at(collection.ErrInUse), 422, "10021"}, {collection.ErrInUse, 422, "10021"},
-		{at(collection.ErrDuplicate), 422, "10012"}, {at(collection.ErrNoReference), 422, "10017"}, {collection.ErrBusy, 503, "10037"},
-		{collection.ErrUnavailable, 503, "10037"}, {collection.ErrBadValue, 422, "10031"}, {collection.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
+		{fmt.Errorf("get: %w", collection.ErrNotFound), 404, "10005"}, {at(collection.ErrInUse), 422, "10021"},
+		{collection.ErrInUse, 422, "10021"}, {at(collection.ErrDuplicate), 422, "10012"},
+		{at(collection.ErrNoReference), 422, "10017"}, {collection.ErrBusy, 503, "10037"},
+		{collection.ErrUnavailable, 503, "10037"}, {collection.ErrBadValue, 422, "10031"},
+		{collection.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
 	} {
 		f := h.api.engine.FailureOf(c.err)
 		if f.Status != c.status || string(f.Problems[0].Code) != c.code {
@@ -209,7 +213,8 @@ func TestOpenAPIDocument(t *testing.T) {
 		t.Errorf("required of a create request: %v", create["required"])
 	}
 	members := create["properties"].(map[string]any)
-	if members["enabled"].(map[string]any)["default"] != true || members["id"] != nil || members["service_plan"].(map[string]any)["default"] != "global" {
+	if members["enabled"].(map[string]any)["default"] != true || members["id"] != nil ||
+		members["service_plan"].(map[string]any)["default"] != "global" {
 		t.Errorf("members of a create request: %v", members)
 	}
 	if update := schemas["UpdateOutboundVoiceProfileRequest"].(map[string]any); update["required"] != nil {

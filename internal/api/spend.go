@@ -71,27 +71,41 @@ type releasedView struct {
 }
 
 func (s *server) spendOperations() []rest.Operation {
-	const profiles, groups, account = "/tollgate/v1/outbound_voice_profiles/{id}", "/tollgate/v1/billing_groups/{id}", "/tollgate/v1/account"
+	const (
+		profiles = "/tollgate/v1/outbound_voice_profiles/{id}"
+		groups   = "/tollgate/v1/billing_groups/{id}"
+		account  = "/tollgate/v1/account"
+	)
 	usage, release := schemaOf[sharedUsageView](), schemaOf[spendReleaseView]()
-	const summary = "Release the spending that a reached limit or a restored copy holds back. Without a hold nothing happens."
+	const summary = "Release the spending that a reached limit or a restored copy holds back. " +
+		"Without a hold nothing happens."
 	const holds = "/tollgate/v1/spend_holds"
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: holds, ID: "list_spend_hold", Tag: "Account", Scope: ScopeRead,
-			Summary: "List what is held back: a hold counts while its scope has a daily limit.", Params: rest.PageParams(20, rest.MaxPageSize),
-			Status: http.StatusOK, Answer: schemaOf[heldView](), Shape: rest.List, Handle: s.listHolds},
-		{Method: http.MethodPost, Path: holds + "/release", ID: "release_spend_holds", Noun: "spend_releases", Tag: "Account", Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Release every profile and billing group at once, as after a copy was restored. The account's own hold stays.",
-			Status:  http.StatusOK, Answer: schemaOf[releasedView](), Handle: s.releaseAll},
-		{Method: http.MethodGet, Path: groups + "/usage", ID: "get_billing_group_usage", Noun: "shared_usage", Tag: "Billing groups", Scope: ScopeRead,
-			Summary: "What the calls of the billing group have spent and hold today.", Status: http.StatusOK, Answer: usage, Handle: s.groupUsage},
-		{Method: http.MethodGet, Path: account + "/usage", ID: "get_account_usage", Noun: "shared_usage", Tag: "Account", Scope: ScopeRead,
-			Summary: "What all calls of the account have spent and hold today.", Status: http.StatusOK, Answer: usage, Handle: s.accountUsage},
-		{Method: http.MethodPost, Path: profiles + "/release", ID: "release_outbound_voice_profile", Noun: "spend_release", Tag: "Outbound voice profiles",
-			Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseProfile},
-		{Method: http.MethodPost, Path: groups + "/release", ID: "release_billing_group", Noun: "spend_release", Tag: "Billing groups",
-			Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseGroup},
-		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/release", ID: "release_tenant", Noun: "spend_release", Tag: "Accounts",
-			Scope: ScopeAdmin, Effect: rest.Configures, Summary: summary, Status: http.StatusOK, Answer: release, Handle: s.releaseAccount},
+			Summary: "List what is held back: a hold counts while its scope has a daily limit.",
+			Params:  rest.PageParams(20, rest.MaxPageSize), Status: http.StatusOK,
+			Answer: schemaOf[heldView](), Shape: rest.List,
+			Handle: s.listHolds},
+		{Method: http.MethodPost, Path: holds + "/release", ID: "release_spend_holds", Noun: "spend_releases", Tag: "Account",
+			Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Release every profile and billing group at once, " +
+				"as after a copy was restored. The account's own hold stays.",
+			Status: http.StatusOK, Answer: schemaOf[releasedView](), Handle: s.releaseAll},
+		{Method: http.MethodGet, Path: groups + "/usage", ID: "get_billing_group_usage", Noun: "shared_usage",
+			Tag: "Billing groups", Scope: ScopeRead, Summary: "What the calls of the billing group have spent and hold today.",
+			Status: http.StatusOK, Answer: usage, Handle: s.groupUsage},
+		{Method: http.MethodGet, Path: account + "/usage", ID: "get_account_usage", Noun: "shared_usage", Tag: "Account",
+			Scope: ScopeRead, Summary: "What all calls of the account have spent and hold today.", Status: http.StatusOK,
+			Answer: usage, Handle: s.accountUsage},
+		{Method: http.MethodPost, Path: profiles + "/release", ID: "release_outbound_voice_profile", Noun: "spend_release",
+			Tag: "Outbound voice profiles", Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK,
+			Answer: release, Handle: s.releaseProfile},
+		{Method: http.MethodPost, Path: groups + "/release", ID: "release_billing_group", Noun: "spend_release",
+			Tag: "Billing groups", Scope: ScopeWrite, Effect: rest.Configures, Summary: summary, Status: http.StatusOK,
+			Answer: release, Handle: s.releaseGroup},
+		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/release", ID: "release_tenant", Noun: "spend_release",
+			Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures, Summary: summary, Status: http.StatusOK,
+			Answer: release, Handle: s.releaseAccount},
 	}
 }
 
@@ -104,7 +118,8 @@ func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, err
 	}
-	return s.sharedUsage(ctx, in.Account, admission.GroupScope(key), &g.SpendLimit, sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
+	return s.sharedUsage(ctx, in.Account, admission.GroupScope(key), &g.SpendLimit,
+		sharedUsageView{ID: key.String(), RecordType: "billing_group_usage"})
 }
 
 func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -112,10 +127,12 @@ func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, err
 	}
-	return s.sharedUsage(ctx, in.Account, admission.AccountScope(a.ID), &a.SpendLimit, sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
+	return s.sharedUsage(ctx, in.Account, admission.AccountScope(a.ID), &a.SpendLimit,
+		sharedUsageView{ID: a.ID.String(), RecordType: "account_usage"})
 }
 
-func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit, view sharedUsageView) (*rest.Response, error) {
+func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission.Scope, limit *profile.SpendLimit,
+	view sharedUsageView) (*rest.Response, error) {
 	use, err := s.Spending.Spend(ctx, account, scope)
 	if err != nil {
 		return nil, err
@@ -173,7 +190,8 @@ func (s *server) releaseAccount(ctx context.Context, in *rest.Request) (*rest.Re
 	return s.release(ctx, in, key, admission.AccountScope(key))
 }
 
-func (s *server) release(ctx context.Context, in *rest.Request, account id.ID, scope admission.Scope) (*rest.Response, error) {
+func (s *server) release(ctx context.Context, in *rest.Request, account id.ID,
+	scope admission.Scope) (*rest.Response, error) {
 	return rest.Committed(ctx, in, answerRelease, func(ctx context.Context) (admission.Scope, error) {
 		return scope, s.Spending.Release(ctx, account, scope)
 	})

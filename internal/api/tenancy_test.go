@@ -121,7 +121,8 @@ func (h *harness) everything(key string) string {
 	var all strings.Builder
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
-		if op.Method != http.MethodGet || !op.Shape.Paged() || op.Scope != ScopeRead || strings.Contains(op.Path, "{") || strings.Contains(op.Path, "audit_events") {
+		if op.Method != http.MethodGet || !op.Shape.Paged() || op.Scope != ScopeRead ||
+			strings.Contains(op.Path, "{") || strings.Contains(op.Path, "audit_events") {
 			continue
 		}
 		target := op.Path
@@ -144,7 +145,9 @@ func TestForeignIDsInBodiesAndQueries(t *testing.T) {
 	other, _ := h.secondAccount()
 	stranger := h.newKey(other.ID, ScopeRead, ScopeWrite, ScopeAdmit, ScopeCarrier, ScopeSecrets)
 	own := map[string]string{}
-	for _, path := range []string{"/v2/ip_connections", "/v2/fqdn_connections", "/v2/outbound_voice_profiles", "/v2/credential_connections"} {
+	for _, path := range []string{
+		"/v2/ip_connections", "/v2/fqdn_connections", "/v2/outbound_voice_profiles", "/v2/credential_connections",
+	} {
 		for _, k := range resourceKinds() {
 			if k.path == path {
 				own[path] = fmt.Sprint(h.doWith(stranger, "POST", path, k.body(99)).want(k.created)["id"])
@@ -222,7 +225,8 @@ func (h *harness) emptyFilters(key string, op *rest.Operation, target string, id
 			query += "&" + someUsage
 		}
 		r := h.doWith(key, "GET", target+query, "")
-		if items, _ := r.body["data"].([]any); r.status == http.StatusOK && len(items) > 0 || r.status >= http.StatusInternalServerError {
+		if items, _ := r.body["data"].([]any); r.status == http.StatusOK && len(items) > 0 ||
+			r.status >= http.StatusInternalServerError {
 			h.t.Errorf("%s%s: %d %s", op.Path, query, r.status, r.text)
 		}
 	}
@@ -258,28 +262,35 @@ func TestForeignNames(t *testing.T) {
 	ids := h.oneOfEverything()
 	other, _ := h.secondAccount()
 	stranger, mine := h.newKey(other.ID, ScopeRead, ScopeWrite, ScopeAdmit), h.newKey(h.first.ID, Scopes()...)
-	connection := fmt.Sprint(h.doWith(stranger, "POST", "/v2/ip_connections", `{"connection_name":"own"}`).want(http.StatusCreated)["id"])
-	h.do("PATCH", "/v2/ips/"+ids["/v2/ips"], fmt.Sprintf(`{"connection_id":%q}`, ids["/v2/ip_connections"])).want(http.StatusOK)
+	connection := fmt.Sprint(h.doWith(stranger, "POST", "/v2/ip_connections",
+		`{"connection_name":"own"}`).want(http.StatusCreated)["id"])
+	h.do("PATCH", "/v2/ips/"+ids["/v2/ips"], fmt.Sprintf(`{"connection_id":%q}`, ids["/v2/ip_connections"])).
+		want(http.StatusOK)
 
 	for _, who := range []string{`"user_name":"user1"`, `"source_ip":"192.0.2.1"`} {
 		body := fmt.Sprintf(`{%s,"call_id":"by name","from":"+13125550100","to":"+13125550199"}`, who)
-		if r := h.doWith(stranger, "POST", "/tollgate/v1/admissions", body); !strings.Contains(r.text, "connection_unknown") || strings.Contains(r.text, ids["/v2/ip_connections"]) {
+		r := h.doWith(stranger, "POST", "/tollgate/v1/admissions", body)
+		if !strings.Contains(r.text, "connection_unknown") || strings.Contains(r.text, ids["/v2/ip_connections"]) {
 			t.Errorf("%s of another account: %s", who, r.text)
 		}
 	}
 	// The same id of a call and the same name of a switch are others in another account.
 	const call = `{"connection_id":%q,"call_id":"same@pbx","request_id":"1","from":"+13125550100","to":"911","switch":"kamailio-1"}`
-	live := h.doWith(mine, "POST", "/tollgate/v1/admissions", fmt.Sprintf(call, ids["/v2/ip_connections"])).want(http.StatusOK)
+	live := h.doWith(mine, "POST", "/tollgate/v1/admissions", fmt.Sprintf(call, ids["/v2/ip_connections"])).
+		want(http.StatusOK)
 	for _, name := range []string{"same@pbx", fmt.Sprint(live["id"])} {
-		h.doWith(stranger, "GET", "/tollgate/v1/admissions/"+strings.ReplaceAll(name, "@", "%40"), "").wantError(http.StatusNotFound, "10005 /")
-		h.doWith(stranger, "POST", "/tollgate/v1/admissions/"+strings.ReplaceAll(name, "@", "%40")+"/end", `{}`).wantError(http.StatusNotFound, "10005 /")
+		h.doWith(stranger, "GET", "/tollgate/v1/admissions/"+strings.ReplaceAll(name, "@", "%40"), "").
+			wantError(http.StatusNotFound, "10005 /")
+		h.doWith(stranger, "POST", "/tollgate/v1/admissions/"+strings.ReplaceAll(name, "@", "%40")+"/end", `{}`).
+			wantError(http.StatusNotFound, "10005 /")
 	}
 	theirs := h.doWith(stranger, "POST", "/tollgate/v1/admissions", fmt.Sprintf(call, connection)).want(http.StatusOK)
 	if theirs["id"] == live["id"] {
 		t.Error("two accounts share an admission by its call_id")
 	}
 	h.doWith(stranger, "POST", "/tollgate/v1/switches/kamailio-1/restarted", `{}`).want(http.StatusOK)
-	if status := h.doWith(mine, "GET", fmt.Sprint("/tollgate/v1/admissions/", live["id"]), ""); status.status != http.StatusOK || strings.Contains(status.text, `"state":"ended"`) {
+	status := h.doWith(mine, "GET", fmt.Sprint("/tollgate/v1/admissions/", live["id"]), "")
+	if status.status != http.StatusOK || strings.Contains(status.text, `"state":"ended"`) {
 		t.Errorf("the restart of another account's switch: %s", status.text)
 	}
 
@@ -287,8 +298,11 @@ func TestForeignNames(t *testing.T) {
 	tag := h.do("GET", one, "").header.Get("Etag")
 	h.with(stranger, "PATCH", one, `{"name":"taken"}`, "If-Match", tag).wantError(http.StatusNotFound, "10005 /")
 	h.with(stranger, "GET", one, "", "If-None-Match", tag).wantError(http.StatusNotFound, "10005 /")
-	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
-	if again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated); again["id"] == made["id"] {
+	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").
+		want(http.StatusCreated)
+	again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").
+		want(http.StatusCreated)
+	if again["id"] == made["id"] {
 		t.Error("an idempotency key of another account gives its answer")
 	}
 	r := h.doWith(stranger, "POST", "/v2/recordings/actions/delete", fmt.Sprintf(`{"ids":[%q]}`, ids["/v2/recordings"]))

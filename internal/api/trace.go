@@ -24,9 +24,11 @@ type messageView struct {
 }
 
 func (s *server) traceOperation() rest.Operation {
-	return rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/calls/{id}/trace", ID: "trace_call", Tag: "Calls", Scope: ScopeRead,
-		Noun: "SipMessage", Status: http.StatusOK, Answer: schemaOf[messageView](), Shape: rest.List, Handle: s.traceCall,
-		Summary: "Show the SIP messages of a call, up or ended, from the oldest. The server keeps the latest messages of all calls in a bounded memory: " +
+	return rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/calls/{id}/trace", ID: "trace_call", Tag: "Calls",
+		Scope: ScopeRead, Noun: "SipMessage", Status: http.StatusOK, Answer: schemaOf[messageView](), Shape: rest.List,
+		Handle: s.traceCall,
+		Summary: "Show the SIP messages of a call, up or ended, from the oldest. " +
+			"The server keeps the latest messages of all calls in a bounded memory: " +
 			"those of an older call, of one before the server's start, or of one that another node carried are not there.",
 		Params: rest.PageParams(rest.MaxPageSize, rest.MaxPageSize)}
 }
@@ -53,7 +55,8 @@ func (s *server) traceCall(ctx context.Context, in *rest.Request) (*rest.Respons
 		if m.Sent {
 			direction = "sent"
 		}
-		views = append(views, messageView{RecordType: "sip_message", At: m.At.UTC(), Direction: direction, Transport: m.Transport,
+		views = append(views, messageView{RecordType: "sip_message",
+			At: m.At.UTC(), Direction: direction, Transport: m.Transport,
 			Source: m.Source.String(), Destination: m.Destination.String(), Text: strings.ToValidUTF8(string(m.Text), "\uFFFD")})
 	}
 	return &rest.Response{Data: views, Meta: rest.MetaOf(q, len(messages))}, nil

@@ -41,7 +41,8 @@ func TestGzip(t *testing.T) {
 	made := h.do("POST", "/v2/ip_connections", `{"connection_name":"large enough"}`).want(http.StatusCreated)
 	one := "/v2/ip_connections/" + made["id"].(string)
 	plain, text := h.raw("GET", one)
-	if plain.Header.Get("Content-Encoding") != "" || len(text) < rest.GzipFrom || plain.Header.Get("Vary") != "Accept-Encoding" {
+	if plain.Header.Get("Content-Encoding") != "" || len(text) < rest.GzipFrom ||
+		plain.Header.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("%d bytes uncompressed: %v", len(text), plain.Header)
 	}
 	for header, wanted := range map[string]bool{
@@ -56,7 +57,8 @@ func TestGzip(t *testing.T) {
 		if !wanted {
 			continue
 		}
-		if len(body) >= len(text) || answer.Header.Get("ETag") != rest.CompressedTag(plain.Header.Get("ETag")) || answer.Header.Get("Content-Length") != fmt.Sprint(len(body)) {
+		if len(body) >= len(text) || answer.Header.Get("ETag") != rest.CompressedTag(plain.Header.Get("ETag")) ||
+			answer.Header.Get("Content-Length") != fmt.Sprint(len(body)) {
 			t.Errorf("%d bytes of %d, %v", len(body), len(text), answer.Header)
 		}
 		reader, err := gzip.NewReader(strings.NewReader(string(body)))
@@ -66,11 +68,13 @@ func TestGzip(t *testing.T) {
 		if got, err := io.ReadAll(reader); err != nil || string(got) != string(text) {
 			t.Errorf("decompressed to %s, %v", got, err)
 		}
-		if answer, _ := h.raw("GET", one, "Accept-Encoding", header, "If-None-Match", answer.Header.Get("ETag")); answer.StatusCode != http.StatusNotModified {
+		answer, _ = h.raw("GET", one, "Accept-Encoding", header, "If-None-Match", answer.Header.Get("ETag"))
+		if answer.StatusCode != http.StatusNotModified {
 			t.Errorf("with the tag of the compressed body: %d", answer.StatusCode)
 		}
 	}
-	if small, body := h.raw("GET", "/v2/ips", "Accept-Encoding", "gzip"); small.Header.Get("Content-Encoding") != "" || len(body) >= rest.GzipFrom {
+	if small, body := h.raw("GET", "/v2/ips", "Accept-Encoding", "gzip"); small.Header.Get("Content-Encoding") != "" ||
+		len(body) >= rest.GzipFrom {
 		t.Errorf("a small body is compressed: %v", small.Header)
 	}
 }
@@ -87,7 +91,8 @@ func TestHead(t *testing.T) {
 		get, text := h.raw("GET", target)
 		head, body := h.raw("HEAD", target)
 		if head.StatusCode != get.StatusCode || len(body) != 0 || len(text) == 0 ||
-			head.Header.Get("ETag") != get.Header.Get("ETag") || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+			head.Header.Get("ETag") != get.Header.Get("ETag") ||
+			head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
 			t.Errorf("HEAD %s: %d %v, GET: %d %v", target, head.StatusCode, head.Header, get.StatusCode, get.Header)
 		}
 	}
@@ -113,15 +118,18 @@ func TestCORS(t *testing.T) {
 	check("off", http.StatusOK, false, "GET", "/v2/ips", "Origin", origin)
 	h.api.engine.CORSOrigins = []string{origin}
 	header := check("preflight", http.StatusNoContent, true, "OPTIONS", "/v2/ips", preflight...)
-	if !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") || !strings.Contains(header.Get("Access-Control-Allow-Methods"), "PATCH") {
+	if !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") ||
+		!strings.Contains(header.Get("Access-Control-Allow-Methods"), "PATCH") {
 		t.Errorf("preflight: %v", header)
 	}
 	header = check("request", http.StatusOK, true, "GET", "/v2/ips", "Origin", origin)
-	if !strings.Contains(header.Get("Access-Control-Expose-Headers"), "ETag") || header.Get("Vary") != "Origin" || header.Get("Access-Control-Allow-Credentials") != "" {
+	if !strings.Contains(header.Get("Access-Control-Expose-Headers"), "ETag") ||
+		header.Get("Vary") != "Origin" || header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("request: %v", header)
 	}
 	for _, other := range []string{"https://console.example.com.evil.example", "http://console.example.com", "null", ""} {
-		check("another origin", http.StatusMethodNotAllowed, false, "OPTIONS", "/v2/ips", "Origin", other, "Access-Control-Request-Method", "PATCH")
+		check("another origin", http.StatusMethodNotAllowed, false, "OPTIONS",
+			"/v2/ips", "Origin", other, "Access-Control-Request-Method", "PATCH")
 	}
 	check("no preflight", http.StatusMethodNotAllowed, true, "OPTIONS", "/v2/ips", "Origin", origin)
 }
@@ -132,7 +140,8 @@ func TestRateLimit(t *testing.T) {
 	want := func(status int, remaining, reset string) {
 		t.Helper()
 		r := h.do("GET", "/v2/ips", "")
-		if r.status != status || r.header.Get("x-ratelimit-limit") != "3" || r.header.Get("x-ratelimit-remaining") != remaining || r.header.Get("x-ratelimit-reset") != reset {
+		if r.status != status || r.header.Get("x-ratelimit-limit") != "3" ||
+			r.header.Get("x-ratelimit-remaining") != remaining || r.header.Get("x-ratelimit-reset") != reset {
 			t.Errorf("%d %v, want %d with %s left and whole after %s s", r.status, r.header, status, remaining, reset)
 		}
 		if status == http.StatusTooManyRequests {

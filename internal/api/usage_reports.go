@@ -46,13 +46,16 @@ func (s *server) usageReportOperations() []rest.Operation {
 		{Method: http.MethodGet, Path: "/v2/usage_reports", ID: "list_usage_report", Tag: "Usage reports", Scope: ScopeRead,
 			Summary: "Add up call detail records by dimensions.", Params: usageParams(products), Status: http.StatusOK,
 			Answer: usageRowSchema(), Shape: rest.Table, Handle: s.usageReport},
-		{Method: http.MethodGet, Path: "/v2/usage_reports/options", ID: "list_usage_report_options", Tag: "Usage reports", Scope: ScopeRead,
-			Summary: "List the dimensions and metrics that reports can be made of.", Status: http.StatusOK, Answer: listSchema(schemaOf[usageOptionsView]()),
+		{Method: http.MethodGet, Path: "/v2/usage_reports/options", ID: "list_usage_report_options", Tag: "Usage reports",
+			Scope: ScopeRead, Summary: "List the dimensions and metrics that reports can be made of.", Status: http.StatusOK,
+			Answer: listSchema(schemaOf[usageOptionsView]()),
 			Params: []rest.Parameter{{Name: "product", Description: "Only options of this product.", Schema: products}},
 			Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
 				dimensions, metrics := store.DimensionNames(), store.MetricNames()
-				return &rest.Response{Data: []usageOptionsView{{Product: product, ProductDimensions: dimensions, ProductMetrics: metrics,
-					RecordTypes: []usageRecordOption{{RecordType: product, ProductDimensions: dimensions, ProductMetrics: metrics}}}}}, nil
+				return &rest.Response{Data: []usageOptionsView{{Product: product, ProductDimensions: dimensions,
+					ProductMetrics: metrics,
+					RecordTypes: []usageRecordOption{{RecordType: product,
+						ProductDimensions: dimensions, ProductMetrics: metrics}}}}}, nil
 			}},
 	}
 }
@@ -75,7 +78,8 @@ func usageRowSchema() *rest.Schema {
 		case "short_duration_call":
 			add(name, rest.Schema{Kind: "boolean", Description: "As in detail records."})
 		case "is_local_calling":
-			add(name, rest.Schema{Kind: "boolean", Description: "The caller's and the called number are of one country; false when that of either is not known."})
+			add(name, rest.Schema{Kind: "boolean", Description: "The caller's and the called number " +
+				"are of one country; false when that of either is not known."})
 		case "bundle_id":
 			add(name, rest.Schema{Kind: "string", Nullable: true, Description: "Always null: there are no bundles."})
 		case "tags":
@@ -122,37 +126,47 @@ func usageParams(products *rest.Schema) []rest.Parameter {
 	}
 	return slices.Concat(rest.PageParams(usagePageSize, maxUsagePageSize), []rest.Parameter{
 		{Name: "product", Required: true, Description: "Of what the usage is.", Schema: products},
-		{Name: "dimensions", Required: true, Description: "What to group by, separated by commas.", Schema: names(dimensions, len(dimensions))},
-		{Name: "metrics", Required: true, Description: "What to add up, separated by commas.", Schema: names(metrics, len(metrics))},
-		{Name: "start_date", Description: "Only calls that started from this time on, RFC 3339 or a day. With end_date, and instead of date_range.", Schema: rest.MomentSchema()},
-		{Name: "end_date", Description: "Only calls that started before this time; a day is meant whole. At most 31 days after start_date.", Schema: rest.MomentSchema()},
+		{Name: "dimensions", Required: true, Description: "What to group by, separated by commas.",
+			Schema: names(dimensions, len(dimensions))},
+		{Name: "metrics", Required: true, Description: "What to add up, separated by commas.",
+			Schema: names(metrics, len(metrics))},
+		{Name: "start_date", Description: "Only calls that started from this time on, RFC 3339 " +
+			"or a day. With end_date, and instead of date_range.", Schema: rest.MomentSchema()},
+		{Name: "end_date", Description: "Only calls that started before this time; a day " +
+			"is meant whole. At most 31 days after start_date.", Schema: rest.MomentSchema()},
 		{Name: "date_range", Description: dateRangeText + " At most three months.", Schema: rest.DateRangeSchema()},
-		{Name: "managed_accounts", Description: "Taken, and changes nothing: there are no managed accounts.", Schema: &rest.Schema{Kind: "boolean"}},
+		{Name: "managed_accounts", Description: "Taken, and changes nothing: there are no managed accounts.",
+			Schema: &rest.Schema{Kind: "boolean"}},
 		{Name: "format", Description: "csv for text/csv with a line of names first. There a text that a spreadsheet could " +
 			"take for a formula has an apostrophe before it.",
 			Schema: &rest.Schema{Kind: "string", Enum: []string{"json", "csv"}, DefaultTo: "json"}},
-		{Name: "sort", Order: true, Description: "Dimensions and metrics of this report to sort by, separated by commas; a minus before one sorts descending. By the dimensions if not given.",
+		{Name: "sort", Order: true,
+			Description: "Dimensions and metrics of this report to sort by, separated by " +
+				"commas; a minus before one sorts descending. By the dimensions if not given.",
 			Schema: names(sorts, len(dimensions)+len(metrics))},
 	}, recordFilters("outbound_profile_id", "connection_id", "billing_group_id", "gateway_id", "country_code", "tn_type",
 		"source_country_code", "source_tn_type"))
 }
 
 func (s *server) usageReport(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	q := store.ReportQuery{Dimensions: in.Query.Words("dimensions"), Metrics: in.Query.Words("metrics"), Filters: in.Query.Filters,
-		Number: in.Query.Int("page[number]", 1), Size: in.Query.Int("page[size]", usagePageSize)}
+	q := store.ReportQuery{Dimensions: in.Query.Words("dimensions"), Metrics: in.Query.Words("metrics"),
+		Filters: in.Query.Filters, Number: in.Query.Int("page[number]", 1),
+		Size: in.Query.Int("page[size]", usagePageSize)}
 	var problems []rest.Problem
 	for _, p := range []struct {
 		name  string
 		words []string
 	}{{"dimensions", q.Dimensions}, {"metrics", q.Metrics}} {
 		if len(slices.Compact(slices.Sorted(slices.Values(p.words)))) < len(p.words) {
-			problems = append(problems, rest.Problem{Code: field.Malformed, Parameter: p.name, Detail: p.name + " names one twice. Name each once."})
+			problems = append(problems, rest.Problem{Code: field.Malformed, Parameter: p.name,
+				Detail: p.name + " names one twice. Name each once."})
 		}
 	}
 	for _, word := range in.Query.Words("sort") {
 		name, descending := strings.CutPrefix(word, "-")
 		if !slices.Contains(q.Dimensions, name) && !slices.Contains(q.Metrics, name) {
-			problems = append(problems, rest.Problem{Code: field.NotListed, Parameter: "sort", Detail: name + " is not in this report. Sort by one of its dimensions and metrics."})
+			problems = append(problems, rest.Problem{Code: field.NotListed, Parameter: "sort",
+				Detail: name + " is not in this report. Sort by one of its dimensions and metrics."})
 		}
 		q.Sort = append(q.Sort, collection.Order{Field: name, Descending: descending})
 	}
@@ -187,7 +201,8 @@ func (s *server) usageSpan(q *rest.Query) (from, to time.Time, problems []rest.P
 	word, start, end := q.Text("date_range", ""), q.Text("start_date", ""), q.Text("end_date", "")
 	switch {
 	case word != "" && (start != "" || end != ""):
-		return from, to, []rest.Problem{{Code: field.Malformed, Parameter: "date_range", Detail: "date_range is given with start_date or end_date. Give either."}}
+		return from, to, []rest.Problem{{Code: field.Malformed, Parameter: "date_range",
+			Detail: "date_range is given with start_date or end_date. Give either."}}
 	case word != "":
 		from, to, _ = rest.DateRange(word, s.Clock()) // checked by the schema
 	case start == "" || end == "":
@@ -195,7 +210,8 @@ func (s *server) usageSpan(q *rest.Query) (from, to time.Time, problems []rest.P
 		if start != "" {
 			missing = "end_date"
 		}
-		return from, to, []rest.Problem{{Code: field.Missing, Parameter: missing, Detail: "Give start_date and end_date, or date_range."}}
+		return from, to, []rest.Problem{{Code: field.Missing, Parameter: missing,
+			Detail: "Give start_date and end_date, or date_range."}}
 	default:
 		first, _ := rest.ParseMoment(start) // checked by the schema
 		last, _ := rest.ParseMoment(end)
@@ -206,7 +222,8 @@ func (s *server) usageSpan(q *rest.Query) (from, to time.Time, problems []rest.P
 	}
 	switch {
 	case to.Before(from):
-		problems = append(problems, rest.Problem{Code: field.OutOfRange, Parameter: "end_date", Detail: "end_date is before start_date. Give a later one."})
+		problems = append(problems, rest.Problem{Code: field.OutOfRange, Parameter: "end_date",
+			Detail: "end_date is before start_date. Give a later one."})
 	case word == "" && to.Sub(from) > maxUsageRange:
 		problems = append(problems, rest.Problem{Code: field.OutOfRange, Parameter: "end_date",
 			Detail: "The span is longer than 31 days. Ask for parts of it."})

@@ -79,23 +79,27 @@ func (s *server) verifiedNumberOperations() []rest.Operation {
 	defaults := map[string]any{"extension": nil, "connection_id": nil}
 	code := schemaOf[codeRequest]().Request(false, []string{"verification_code"}, false)
 	return []rest.Operation{
-		{Method: http.MethodPost, Path: all, ID: "create_verified_number", Noun: "begun_verification", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Call a number and say a code, which verifies it when it is given back.",
-			Status:  http.StatusOK, Body: begin.WithDefaults(defaults), Answer: schemaOf[begunView](), Shape: rest.Plain,
+		{Method: http.MethodPost, Path: all, ID: "create_verified_number", Noun: "begun_verification", Tag: tag,
+			Scope: ScopeWrite, Effect: rest.Configures,
+			Summary: "Call a number and say a code, which verifies it when it is given back.", Status: http.StatusOK,
+			Body: begin.WithDefaults(defaults), Answer: schemaOf[begunView](), Shape: rest.Plain,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.beginVerification(ctx, in, begin, defaults)
 			}},
 		{Method: http.MethodGet, Path: all, ID: "list_verified_number", Tag: tag, Scope: ScopeRead,
 			Summary: "List the numbers that the account has verified, the newest first.",
-			Params:  rest.PageParams(verificationPageSize, rest.MaxPageSize), Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listVerified},
+			Params:  rest.PageParams(verificationPageSize, rest.MaxPageSize), Status: http.StatusOK, Answer: view,
+			Shape: rest.List, Handle: s.listVerified},
 		{Method: http.MethodGet, Path: one, ID: "get_verified_number", Tag: tag, Scope: ScopeRead,
 			Summary: "Get a number that is verified or waits for its code, by the number itself.",
 			Status:  http.StatusOK, Answer: view, Handle: s.getVerified},
-		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "verify_verified_number", Noun: "verified_number", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "verify_verified_number", Noun: "verified_number",
+			Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
 			Summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
 			Status:  http.StatusOK, Body: code, Answer: view,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.verify(ctx, in, code) }},
-		{Method: http.MethodDelete, Path: one, ID: "delete_verified_number", Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
+		{Method: http.MethodDelete, Path: one, ID: "delete_verified_number", Tag: tag, Scope: ScopeWrite,
+			Effect:  rest.Configures,
 			Summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
 			Status:  http.StatusOK, Answer: view, Handle: s.deleteVerified},
 	}
@@ -134,7 +138,8 @@ func (s *server) showVerified(ctx context.Context, n verification.Number) (*rest
 }
 
 // verificationCall says what a call is at, from the ledger or from its record.
-func (s *server) verificationCall(ctx context.Context, account id.ID, one uuid.UUID) (status, problem string, err error) {
+func (s *server) verificationCall(ctx context.Context, account id.ID,
+	one uuid.UUID) (status, problem string, err error) {
 	live, err := s.Calls.LiveCall(ctx, account, one)
 	switch {
 	case err == nil && live.Lease.AnsweredMicros != 0:

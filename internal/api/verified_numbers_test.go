@@ -23,12 +23,16 @@ func (h *harness) callable(key string) (connection string) {
 			return c["id"].(string)
 		}
 	}
-	profile := h.doWith(key, "POST", "/v2/outbound_voice_profiles", `{"name":"verifying","whitelisted_destinations":["US"]}`).
+	profile := h.doWith(key, "POST", "/v2/outbound_voice_profiles",
+		`{"name":"verifying","whitelisted_destinations":["US"]}`).
 		want(http.StatusOK)["id"].(string)
 	connection = h.doWith(key, "POST", "/v2/ip_connections", fmt.Sprintf(
-		`{"connection_name":"verifying","outbound":{"outbound_voice_profile_id":%q}}`, profile)).want(http.StatusCreated)["id"].(string)
-	deck := h.with(key, "POST", "/tollgate/v1/rate_decks?name=verifying", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
-	h.doWith(key, "PATCH", "/v2/outbound_voice_profiles/"+profile, fmt.Sprintf(`{"rate_deck_id":%q}`, deck)).want(http.StatusOK)
+		`{"connection_name":"verifying","outbound":{"outbound_voice_profile_id":%q}}`, profile)).
+		want(http.StatusCreated)["id"].(string)
+	deck := h.with(key, "POST", "/tollgate/v1/rate_decks?name=verifying", "prefix,rate\n1,0.01\n").
+		want(http.StatusCreated)["id"].(string)
+	h.doWith(key, "PATCH", "/v2/outbound_voice_profiles/"+profile, fmt.Sprintf(`{"rate_deck_id":%q}`, deck)).
+		want(http.StatusOK)
 	h.doWith(key, "POST", "/tollgate/v1/gateways", `{"name":"verifying","address":"192.0.2.77"}`).want(http.StatusCreated)
 	return connection
 }
@@ -77,7 +81,8 @@ const ownNumber = "+12125550123"
 func TestVerifyANumber(t *testing.T) {
 	h := newHarness(t)
 	connection := h.callable(h.key)
-	begun := h.doWith(h.key, "POST", verifiedPath, `{"phone_number":"+12125550123","verification_method":"call","extension":"ww12#"}`).
+	begun := h.doWith(h.key, "POST", verifiedPath,
+		`{"phone_number":"+12125550123","verification_method":"call","extension":"ww12#"}`).
 		wantFlat(http.StatusOK)
 	call, calls := h.said.last()
 	if calls != 1 || call.To.String() != ownNumber || call.From != call.To || call.Extension != "ww12#" ||
@@ -247,7 +252,8 @@ func TestVerificationsThatAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if r := h.do("POST", verifiedPath, `{"phone_number":"+12125550123","verification_method":"sms"}`); !strings.Contains(r.text, `Give \"call\"`) {
+	r := h.do("POST", verifiedPath, `{"phone_number":"+12125550123","verification_method":"sms"}`)
+	if !strings.Contains(r.text, `Give \"call\"`) {
 		t.Errorf("the way out of sms: %s", r.text)
 	}
 	for _, g := range h.do("GET", "/tollgate/v1/gateways", "").list() {
@@ -262,7 +268,8 @@ func TestVerificationsThatAreRefused(t *testing.T) {
 	for _, g := range h.do("GET", "/tollgate/v1/gateways", "").list() {
 		h.do("PATCH", fmt.Sprint("/tollgate/v1/gateways/", g["id"]), `{"enabled":true}`).want(http.StatusOK)
 	}
-	h.with(h.key, "POST", verifiedPath+"?dry_run=true", `{"phone_number":"+12125550123","verification_method":"call"}`).wantFlat(http.StatusOK)
+	h.with(h.key, "POST", verifiedPath+"?dry_run=true", `{"phone_number":"+12125550123","verification_method":"call"}`).
+		wantFlat(http.StatusOK)
 	if _, calls := h.said.last(); calls != 0 {
 		t.Error("a dry run has placed a call")
 	}

@@ -35,8 +35,8 @@ type wholeDeliveryView struct {
 }
 
 func viewDelivery(e *webhook.Entry) deliveryView {
-	v := deliveryView{ID: e.ID, RecordType: "webhook_delivery", EndpointID: e.EndpointID, EventID: e.EventID, EventType: e.EventType,
-		State: e.State, AttemptCount: e.AttemptCount, CreatedAt: e.CreatedAt}
+	v := deliveryView{ID: e.ID, RecordType: "webhook_delivery", EndpointID: e.EndpointID, EventID: e.EventID,
+		EventType: e.EventType, State: e.State, AttemptCount: e.AttemptCount, CreatedAt: e.CreatedAt}
 	if !e.NextAt.IsZero() {
 		v.NextAttemptAt = new(e.NextAt)
 	}
@@ -47,25 +47,29 @@ func (s *server) deliveryOperations() []rest.Operation {
 	const path, tag = "/tollgate/v1/webhook_deliveries", "Webhooks"
 	whole := schemaOf[wholeDeliveryView]()
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: path, ID: "list_webhook_delivery", Noun: "webhook_delivery_summary", Tag: tag, Scope: ScopeRead,
-			Summary: "List what was sent to webhook endpoints in the last 7 days, or is to be sent.",
-			Status:  http.StatusOK, Answer: schemaOf[deliveryView](), Shape: rest.List, Params: deliveryParams(), Handle: s.listDeliveries},
+		{Method: http.MethodGet, Path: path, ID: "list_webhook_delivery", Noun: "webhook_delivery_summary", Tag: tag,
+			Scope: ScopeRead, Summary: "List what was sent to webhook endpoints in the last 7 days, or is to be sent.",
+			Status: http.StatusOK, Answer: schemaOf[deliveryView](), Shape: rest.List, Params: deliveryParams(),
+			Handle: s.listDeliveries},
 		{Method: http.MethodGet, Path: path + "/{id}", ID: "get_webhook_delivery", Tag: tag, Scope: ScopeRead,
 			Summary: "Get one with its attempts.", Status: http.StatusOK, Answer: whole, Handle: s.getDelivery},
-		{Method: http.MethodPost, Path: path + "/{id}/replay", ID: "replay_webhook_delivery", Noun: "webhook_delivery", Tag: tag, Scope: ScopeWrite, Effect: rest.Adds,
-			Summary: "Send the same event to the same endpoint once more, whether it was delivered or not. The answer is the new delivery.",
-			Status:  http.StatusCreated, Answer: whole, Handle: s.replayDelivery},
+		{Method: http.MethodPost, Path: path + "/{id}/replay", ID: "replay_webhook_delivery", Noun: "webhook_delivery",
+			Tag: tag, Scope: ScopeWrite, Effect: rest.Adds,
+			Summary: "Send the same event to the same endpoint once more, " +
+				"whether it was delivered or not. The answer is the new delivery.",
+			Status: http.StatusCreated, Answer: whole, Handle: s.replayDelivery},
 	}
 }
 
 func deliveryParams() []rest.Parameter {
-	return slices.Concat(rest.PageParams(20, rest.MaxPageSize), rest.TimeFilters("created_at", "created_at"), []rest.Parameter{
-		rest.EqualFilter("filter[endpoint_id]", "endpoint_id", rest.IDSchema()),
-		rest.EqualFilter("filter[event_id]", "event_id", rest.UUIDSchema()),
-		rest.EqualFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().Property("event_type").Schema),
-		rest.EqualFilter("filter[state]", "state", schemaOf[deliveryView]().Property("state").Schema),
-		rest.SortParam("-created_at", "created_at"),
-	})
+	return slices.Concat(rest.PageParams(20, rest.MaxPageSize),
+		rest.TimeFilters("created_at", "created_at"), []rest.Parameter{
+			rest.EqualFilter("filter[endpoint_id]", "endpoint_id", rest.IDSchema()),
+			rest.EqualFilter("filter[event_id]", "event_id", rest.UUIDSchema()),
+			rest.EqualFilter("filter[event_type]", "event_type", schemaOf[deliveryView]().Property("event_type").Schema),
+			rest.EqualFilter("filter[state]", "state", schemaOf[deliveryView]().Property("state").Schema),
+			rest.SortParam("-created_at", "created_at"),
+		})
 }
 
 func (s *server) listDeliveries(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -94,7 +98,8 @@ func (s *server) getDelivery(ctx context.Context, in *rest.Request) (*rest.Respo
 }
 
 func answerDelivery(_ context.Context, e webhook.Entry) (*rest.Response, error) {
-	return &rest.Response{Data: wholeDeliveryView{deliveryView: viewDelivery(&e), Payload: e.Payload, Attempts: e.Attempts}}, nil
+	return &rest.Response{Data: wholeDeliveryView{deliveryView: viewDelivery(&e),
+		Payload: e.Payload, Attempts: e.Attempts}}, nil
 }
 
 func (s *server) replayDelivery(ctx context.Context, in *rest.Request) (*rest.Response, error) {

@@ -20,20 +20,18 @@ type webhookEndpointView struct {
 
 func (s *server) webhookEndpointOperations() []rest.Operation {
 	r := &rest.Resource[webhook.Endpoint, webhookEndpointView, id.ID]{
-		Path: "/tollgate/v1/webhook_endpoints", Name: "webhook_endpoint", Tag: "Webhooks", Closed: true, Answers: schemaOf[webhookEndpointView](),
-		Collection: store.Of[webhook.Endpoint](s.Resources), ParseKey: id.Parse, Fresh: webhook.NewEndpoint,
-		Required: []string{"url"}, Created: http.StatusCreated,
+		Path: "/tollgate/v1/webhook_endpoints", Name: "webhook_endpoint", Tag: "Webhooks", Closed: true,
+		Answers: schemaOf[webhookEndpointView](), Collection: store.Of[webhook.Endpoint](s.Resources), ParseKey: id.Parse,
+		Fresh: webhook.NewEndpoint, Required: []string{"url"}, Created: http.StatusCreated,
 		Validate: func(_ id.ID, e *webhook.Endpoint, _ map[string]any) []field.Error {
 			errs := e.Validate()
 			if len(errs) == 0 && s.CheckWebhook != nil {
 				errs = s.CheckWebhook(e)
 			}
 			return errs
-		},
-		View: rest.ViewEach(func(e webhook.Endpoint) webhookEndpointView {
+		}, View: rest.ViewEach(func(e webhook.Endpoint) webhookEndpointView {
 			return webhookEndpointView{Endpoint: e, RecordType: "webhook_endpoint"}
-		}),
-		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: 20,
+		}), Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: 20,
 	}
 	return r.MustOperations()
 }
@@ -46,9 +44,9 @@ type webhookKeyView struct {
 
 func (s *server) webhookOperations() []rest.Operation {
 	return append(slices.Concat(s.deliveryOperations(), s.attemptedWebhookOperations()), rest.Operation{
-		Method: http.MethodGet, Path: "/tollgate/v1/webhook_public_key", ID: "get_webhook_public_key", Tag: "Webhooks", Scope: ScopeRead,
-		Summary: "Get the key with which this server's webhooks are verified.", Status: http.StatusOK, Answer: schemaOf[webhookKeyView](),
-		Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
+		Method: http.MethodGet, Path: "/tollgate/v1/webhook_public_key", ID: "get_webhook_public_key", Tag: "Webhooks",
+		Scope: ScopeRead, Summary: "Get the key with which this server's webhooks are verified.", Status: http.StatusOK,
+		Answer: schemaOf[webhookKeyView](), Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
 			return &rest.Response{Data: webhookKeyView{RecordType: "webhook_public_key", PublicKey: s.WebhookPublicKey}}, nil
 		},
 	})

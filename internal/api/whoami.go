@@ -87,9 +87,9 @@ func (s *server) whoami(ctx context.Context, in *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	return &rest.Response{Data: whoamiView{RecordType: "whoami", OrganizationID: account.OrganizationID, AccountID: account.ID.String(),
-		AccountName: account.Name, APIKeyID: in.Caller.Key.String(), APIKeyName: in.Caller.KeyName, Scopes: append([]string{}, in.Caller.Scopes...),
-		ExpiresAt: in.Caller.Until}}, nil
+	return &rest.Response{Data: whoamiView{RecordType: "whoami", OrganizationID: account.OrganizationID,
+		AccountID: account.ID.String(), AccountName: account.Name, APIKeyID: in.Caller.Key.String(),
+		APIKeyName: in.Caller.KeyName, Scopes: append([]string{}, in.Caller.Scopes...), ExpiresAt: in.Caller.Until}}, nil
 }
 
 func (s *server) countConnections(ctx context.Context, in *rest.Request) (*rest.Response, error) {
@@ -115,7 +115,8 @@ func (s *server) countConnections(ctx context.Context, in *rest.Request) (*rest.
 // totalOf counts the objects that an account has of one kind.
 func totalOf[T any](ctx context.Context, c collection.Of[T, id.ID], account id.ID) func() (int, error) {
 	return func() (int, error) {
-		page, err := c.List(ctx, account, collection.Query{Number: 1, Size: 1, Sort: []collection.Order{{Field: "created_at"}}})
+		page, err := c.List(ctx, account,
+			collection.Query{Number: 1, Size: 1, Sort: []collection.Order{{Field: "created_at"}}})
 		return page.Total, err
 	}
 }

@@ -61,7 +61,8 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	}
 	fqdn := func() (string, string) {
 		n++
-		of := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"pbx %d"}`, n)).want(http.StatusCreated)["id"]
+		of := h.do("POST", "/v2/fqdn_connections", fmt.Sprintf(`{"connection_name":"pbx %d"}`, n)).
+			want(http.StatusCreated)["id"]
 		return "/v2/fqdns", fmt.Sprintf(`{"fqdn":"pbx%d.example.com","dns_record_type":"a","connection_id":%q}`, n, of)
 	}
 	oneFQDN := func() string {
@@ -76,47 +77,66 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	requests["POST /v2/fqdns"] = fqdn
 	requests["PATCH /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), `{"port":5070}` }
 	requests["DELETE /v2/fqdns/{id}"] = func() (string, string) { return oneFQDN(), "" }
-	requests["DELETE /v2/recordings/{id}"] = func() (string, string) { return "/v2/recordings/" + h.recording().ID.String(), "" }
+	requests["DELETE /v2/recordings/{id}"] = func() (string, string) {
+		return "/v2/recordings/" + h.recording().ID.String(), ""
+	}
 	requests["POST /v2/recordings/actions/delete"] = func() (string, string) {
 		return "/v2/recordings/actions/delete", fmt.Sprintf(`{"ids":[%q]}`, h.recording().ID)
 	}
 	const keys, accounts, decks = "/tollgate/v1/api_keys", "/tollgate/v1/accounts", "/tollgate/v1/rate_decks"
 	deck := func() string {
-		return decks + "/" + h.with(h.key, "POST", decks+"?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
+		return decks + "/" + h.with(h.key, "POST", decks+"?name=deck", "prefix,rate\n1,0.01\n").
+			want(http.StatusCreated)["id"].(string)
 	}
 	requests["POST "+keys] = func() (string, string) { n++; return keys, fmt.Sprintf(`{"name":"key %d"}`, n) }
-	requests["PATCH "+keys+"/{id}"] = func() (string, string) { return made(keys, `{"name":"key %d"}`), `{"name":"other"}` }
+	requests["PATCH "+keys+"/{id}"] = func() (string, string) {
+		return made(keys, `{"name":"key %d"}`), `{"name":"other"}`
+	}
 	requests["DELETE "+keys+"/{id}"] = func() (string, string) { return made(keys, `{"name":"key %d"}`), "" }
-	requests["POST "+keys+"/{id}/rotate"] = func() (string, string) { return made(keys, `{"name":"key %d"}`) + "/rotate", `{}` }
+	requests["POST "+keys+"/{id}/rotate"] = func() (string, string) {
+		return made(keys, `{"name":"key %d"}`) + "/rotate", `{}`
+	}
 	requests["POST "+accounts] = func() (string, string) { n++; return accounts, fmt.Sprintf(`{"name":"account %d"}`, n) }
 	requests["POST "+accounts+"/{id}/api_keys"] = func() (string, string) {
 		n++
 		return made(accounts, `{"name":"account %d"}`) + "/api_keys", fmt.Sprintf(`{"name":"key %d"}`, n)
 	}
-	requests["PATCH "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), `{"name":"other"}` }
+	requests["PATCH "+accounts+"/{id}"] = func() (string, string) {
+		return made(accounts, `{"name":"account %d"}`), `{"name":"other"}`
+	}
 	requests["DELETE "+accounts+"/{id}"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`), "" }
 	requests["PATCH /tollgate/v1/account"] = func() (string, string) {
 		n++
 		return "/tollgate/v1/account", fmt.Sprintf(`{"name":"name %d"}`, n)
 	}
-	requests["POST "+decks] = func() (string, string) { n++; return fmt.Sprint(decks, "?name=deck", n), "prefix,rate\n1,0.02\n" }
+	requests["POST "+decks] = func() (string, string) {
+		n++
+		return fmt.Sprint(decks, "?name=deck", n),
+			"prefix,rate\n1,0.02\n"
+	}
 	requests["DELETE "+decks+"/{id}"] = func() (string, string) { return deck(), "" }
 	requests["POST "+deliveriesPath+"/{id}/replay"] = func() (string, string) {
 		n++
-		h.do("POST", "/tollgate/v1/webhook_endpoints", fmt.Sprintf(`{"url":"https://hooks.example.com/%d"}`, n)).want(http.StatusCreated)
+		h.do("POST", "/tollgate/v1/webhook_endpoints", fmt.Sprintf(`{"url":"https://hooks.example.com/%d"}`, n)).
+			want(http.StatusCreated)
 		h.do("POST", "/v2/billing_groups", `{"name":"group"}`).want(http.StatusOK)
 		return fmt.Sprint(deliveriesPath, "/", h.do("GET", deliveriesPath, "").list()[0]["id"], "/replay"), ""
 	}
 	const profiles, groups = "/v2/outbound_voice_profiles", "/v2/billing_groups"
-	requests["POST /tollgate/v1/spend_holds/release"] = func() (string, string) { return "/tollgate/v1/spend_holds/release", "" }
+	requests["POST /tollgate/v1/spend_holds/release"] = func() (string, string) {
+		return "/tollgate/v1/spend_holds/release", ""
+	}
 	for _, path := range []string{profiles, groups} {
 		ours := strings.Replace(path, "/v2/", "/tollgate/v1/", 1)
 		requests["POST "+ours+"/{id}/release"] = func() (string, string) {
 			n++
-			return ours + "/" + h.do("POST", path, fmt.Sprintf(`{"name":"held %d"}`, n)).want(http.StatusOK)["id"].(string) + "/release", ""
+			return ours + "/" + h.do("POST", path, fmt.Sprintf(`{"name":"held %d"}`, n)).
+				want(http.StatusOK)["id"].(string) + "/release", ""
 		}
 	}
-	requests["POST "+accounts+"/{id}/release"] = func() (string, string) { return made(accounts, `{"name":"account %d"}`) + "/release", "" }
+	requests["POST "+accounts+"/{id}/release"] = func() (string, string) {
+		return made(accounts, `{"name":"account %d"}`) + "/release", ""
+	}
 	const bans = "/tollgate/v1/bans"
 	requests["POST "+bans] = func() (string, string) { n++; return bans, fmt.Sprintf(`{"source":"10.0.0.%d"}`, n) }
 	requests["DELETE "+bans+"/{id}"] = func() (string, string) { return made(bans, `{"source":"10.0.1.%d"}`), "" }
@@ -226,8 +246,10 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 		for range 2 {
 			h.clock.Advance(time.Minute)
 			again := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, key)
-			if again.status != first.status || again.text != first.text || again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(rest.ReplayedHeader) != "true" {
-				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.ID, again.status, again.text, again.header, first.status, first.text)
+			if again.status != first.status || again.text != first.text ||
+				again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(rest.ReplayedHeader) != "true" {
+				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.ID, again.status,
+					again.text, again.header, first.status, first.text)
 			}
 		}
 		if after := h.state(admin); after != before {
@@ -237,17 +259,22 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 		if strings.Contains(target, "?") {
 			other = "&dry_run=false"
 		}
-		h.with(admin, op.Method, target+other, body, rest.IdempotencyHeader, key).wantError(http.StatusUnprocessableEntity, "10027 /")
+		h.with(admin, op.Method, target+other, body, rest.IdempotencyHeader, key).
+			wantError(http.StatusUnprocessableEntity, "10027 /")
 	})
 	// A key is the account's own, and another body is another request.
 	_, stranger := h.secondAccount()
-	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "create_billing_group-1").want(http.StatusOK)
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, rest.IdempotencyHeader, "create_billing_group-1").wantError(http.StatusUnprocessableEntity, "10027 /")
+	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "create_billing_group-1").
+		want(http.StatusOK)
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, rest.IdempotencyHeader, "create_billing_group-1").
+		wantError(http.StatusUnprocessableEntity, "10027 /")
 	// What was refused has not used the key up.
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, rest.IdempotencyHeader, "new").wantError(http.StatusUnprocessableEntity, "10026 /name")
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, rest.IdempotencyHeader, "new").
+		wantError(http.StatusUnprocessableEntity, "10026 /name")
 	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new").want(http.StatusOK)
 	h.clock.Advance(store.IdempotencyAge)
-	if r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new"); r.status != 200 || r.header.Get(rest.ReplayedHeader) != "" {
+	r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new")
+	if r.status != 200 || r.header.Get(rest.ReplayedHeader) != "" {
 		t.Errorf("after a day: %d %v", r.status, r.header)
 	}
 }
@@ -255,35 +282,45 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 // An answer that shows a secret is kept so that only the key that asked has it again.
 func TestKeptSecretIsSealed(t *testing.T) {
 	h := newHarness(t)
-	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
-	kept, err := h.store.Answered(t.Context(), &collection.Idempotency{Account: h.first.ID, Key: "k", Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
-	if err != nil || len(kept.Body) == 0 || strings.Contains(string(kept.Body), "tg_live_") || strings.Contains(string(kept.Body), "name") {
+	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+		want(http.StatusCreated)
+	kept, err := h.store.Answered(t.Context(), &collection.Idempotency{Account: h.first.ID, Key: "k",
+		Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
+	if err != nil || len(kept.Body) == 0 || strings.Contains(string(kept.Body), "tg_live_") ||
+		strings.Contains(string(kept.Body), "name") {
 		t.Errorf("kept %q, %v", kept.Body, err)
 	}
-	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").want(http.StatusCreated)
+	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+		want(http.StatusCreated)
 	if again["secret"] != first["secret"] || first["secret"] == nil {
 		t.Errorf("secret %v, then %v", first["secret"], again["secret"])
 	}
-	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").wantError(http.StatusUnprocessableEntity, "10027 /")
+	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+		wantError(http.StatusUnprocessableEntity, "10027 /")
 }
 
 func requestHash(t *testing.T, method, target, body string) [32]byte {
 	t.Helper()
-	in := &rest.Request{Raw: []byte(body), Engine: &rest.Server{Config: rest.Config{RequestKey: []byte(secret.Open().Mark("requests"))}}}
+	in := &rest.Request{
+		Raw: []byte(body), Engine: &rest.Server{Config: rest.Config{RequestKey: []byte(secret.Open().Mark("requests"))}},
+	}
 	return in.Hash(httptest.NewRequestWithContext(t.Context(), method, target, nil))
 }
 
 func TestHeadersOfWrites(t *testing.T) {
 	h := newHarness(t)
 	for _, c := range []struct{ name, value string }{
-		{rest.IdempotencyHeader, ""}, {rest.IdempotencyHeader, strings.Repeat("k", 256)}, {rest.IdempotencyHeader, "a b"}, {rest.IdempotencyHeader, "schlüssel"},
-		{rest.ReasonHeader, strings.Repeat("r", 501)}, {rest.ReasonHeader, "a\tb"}, {rest.ReasonHeader, "\xff"},
-		{"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`}, {"If-Match", strings.Repeat(`"7",`, 51)},
+		{rest.IdempotencyHeader, ""}, {rest.IdempotencyHeader, strings.Repeat("k", 256)}, {rest.IdempotencyHeader, "a b"},
+		{rest.IdempotencyHeader, "schlüssel"}, {rest.ReasonHeader, strings.Repeat("r", 501)}, {rest.ReasonHeader, "a\tb"},
+		{rest.ReasonHeader, "\xff"}, {"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`},
+		{"If-Match", strings.Repeat(`"7",`, 51)},
 	} {
 		h.with(h.key, "DELETE", "/v2/ips/7", "", c.name, c.value).wantError(http.StatusBadRequest, "10015 /")
 	}
-	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, "a", rest.IdempotencyHeader, "b").wantError(http.StatusBadRequest, "10015 /")
-	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, strings.Repeat("~", 255), rest.ReasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, "a", rest.IdempotencyHeader, "b").
+		wantError(http.StatusBadRequest, "10015 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, strings.Repeat("~", 255),
+		rest.ReasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
 }
 
 // Many clients repeat the same requests at once. Each key has one effect; a client that
@@ -300,7 +337,8 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 			all.Go(func() {
 				name := fmt.Sprintf("%d-%d", round, key)
 				for {
-					replies[i] = h.with(h.key, "POST", "/v2/billing_groups", fmt.Sprintf(`{"name":"group %s"}`, name), rest.IdempotencyHeader, name)
+					replies[i] = h.with(h.key, "POST", "/v2/billing_groups",
+						fmt.Sprintf(`{"name":"group %s"}`, name), rest.IdempotencyHeader, name)
 					if replies[i].status != http.StatusConflict {
 						return
 					}
@@ -330,7 +368,8 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 			}
 		}
 		h.clock.Advance(time.Hour) // for the rate limit
-		if made := h.do("GET", fmt.Sprintf("/v2/billing_groups?filter[name][contains]=group+%d-", round), "").list(); len(made) != len(texts) {
+		made := h.do("GET", fmt.Sprintf("/v2/billing_groups?filter[name][contains]=group+%d-", round), "").list()
+		if len(made) != len(texts) {
 			t.Fatalf("%d groups, want %d", len(made), len(texts))
 		}
 	})
@@ -350,7 +389,8 @@ func (s *slowStore) DeleteDeck(ctx context.Context, account, deck id.ID) (store.
 
 func TestRepeatedWhileInFlight(t *testing.T) {
 	h := newHarness(t)
-	deck := h.with(h.key, "POST", "/tollgate/v1/rate_decks?name=deck", "prefix,rate\n1,0.01\n").want(http.StatusCreated)["id"].(string)
+	deck := h.with(h.key, "POST", "/tollgate/v1/rate_decks?name=deck", "prefix,rate\n1,0.01\n").
+		want(http.StatusCreated)["id"].(string)
 	slow := &slowStore{h.store, make(chan struct{}), make(chan struct{})}
 	handler := New(Config{Stores: h.stores(func(s *Stores) { s.Decks = slow }), Live: h.live, Clock: h.clock.Now})
 	send := func() *httptest.ResponseRecorder {
@@ -365,7 +405,8 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	go func() { first <- send() }()
 	<-slow.entered
 	w := send()
-	if w.Code != http.StatusConflict || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"10036"`) {
+	if w.Code != http.StatusConflict || w.Header().Get("Retry-After") != "1" ||
+		!strings.Contains(w.Body.String(), `"10036"`) {
 		t.Errorf("while the first is in flight: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 	close(slow.release)
@@ -373,7 +414,8 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	if done.Code != http.StatusOK {
 		t.Fatalf("the first: %d %s", done.Code, done.Body)
 	}
-	if w := send(); w.Code != http.StatusOK || w.Header().Get(rest.ReplayedHeader) != "true" || w.Body.String() != done.Body.String() {
+	if w := send(); w.Code != http.StatusOK || w.Header().Get(rest.ReplayedHeader) != "true" ||
+		w.Body.String() != done.Body.String() {
 		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}
 }
@@ -405,7 +447,10 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 			t.Errorf("%s: headers after a dry run %v", op.ID, real.header)
 		}
 		got, want := r.want(op.Status), real.want(op.Status)
-		for _, name := range []string{"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at", "report_url"} { // made anew each time
+		// These are made anew each time.
+		for _, name := range []string{
+			"id", "secret", "hint", "api_key", "organization_id", "previous_secret_expires_at", "report_url",
+		} {
 			delete(got, name)
 			delete(want, name)
 		}
@@ -417,9 +462,12 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 	user := `{"connection_name":"c","user_name":"taken","password":"12345678"}`
 	h.do("POST", "/v2/credential_connections?dry_run=true", user).want(http.StatusCreated)
 	h.do("POST", "/v2/credential_connections", user).want(http.StatusCreated)
-	h.do("POST", "/v2/credential_connections?dry_run=true", user).wantError(http.StatusUnprocessableEntity, "10012 /user_name")
-	h.do("POST", "/v2/ips?dry_run=true", `{"ip_address":"192.0.2.1","connection_id":"7"}`).wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
-	h.do("POST", "/v2/ips?dry_run=yes", `{"ip_address":"192.0.2.1"}`).wantError(http.StatusUnprocessableEntity, "10026 dry_run")
+	h.do("POST", "/v2/credential_connections?dry_run=true", user).
+		wantError(http.StatusUnprocessableEntity, "10012 /user_name")
+	h.do("POST", "/v2/ips?dry_run=true", `{"ip_address":"192.0.2.1","connection_id":"7"}`).
+		wantError(http.StatusUnprocessableEntity, "10017 /connection_id")
+	h.do("POST", "/v2/ips?dry_run=yes", `{"ip_address":"192.0.2.1"}`).
+		wantError(http.StatusUnprocessableEntity, "10026 dry_run")
 	h.do("GET", "/tollgate/v1/gateways?dry_run=true", "").wantError(http.StatusUnprocessableEntity, "10015 dry_run")
 }
 
@@ -452,7 +500,10 @@ func TestDryRunOfAProfileWithCalls(t *testing.T) {
 		{`{"enabled":false,"concurrent_call_limit":0}`, 3, 3, reason("profile_disabled", 3)},
 		{`{"max_destination_rate":0.9}`, 0, 1, reason("rate_above_maximum", 1)},
 	} {
-		want := map[string]any{"live_calls": 3.0, "live_calls_beyond_limit": c.beyond, "live_calls_no_longer_admitted": c.refused, "reasons": c.reasons}
+		want := map[string]any{
+			"live_calls": 3.0, "live_calls_beyond_limit": c.beyond, "live_calls_no_longer_admitted": c.refused,
+			"reasons": c.reasons,
+		}
 		if diff := cmp.Diff(want, effects("PATCH", c.body)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.body, diff)
 		}
@@ -508,7 +559,8 @@ func TestEntityTags(t *testing.T) {
 	// What others refer to is in the tag, and is no change of the object.
 	profile := h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc"}`)
 	one := "/v2/outbound_voice_profiles/" + profile.want(200)["id"].(string)
-	h.do("POST", "/v2/ip_connections", fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%q}}`, profile.want(200)["id"])).want(201)
+	h.do("POST", "/v2/ip_connections",
+		fmt.Sprintf(`{"connection_name":"c","outbound":{"outbound_voice_profile_id":%q}}`, profile.want(200)["id"])).want(201)
 	h.with(h.key, "GET", one, "", "If-None-Match", profile.header.Get("ETag")).want(http.StatusOK)
 	h.with(h.key, "PATCH", one, `{"name":"abd"}`, "If-Match", profile.header.Get("ETag")).want(http.StatusOK)
 	if logged := h.log.String(); strings.Contains(logged, `"level":"ERROR"`) || !strings.Contains(logged, `"status":412`) {
@@ -519,7 +571,8 @@ func TestEntityTags(t *testing.T) {
 // Everybody adds one to a limit, as far as If-Match lets them. No addition is lost.
 func TestNoLostUpdate(t *testing.T) {
 	h := newHarness(t)
-	one := "/v2/outbound_voice_profiles/" + h.do("POST", "/v2/outbound_voice_profiles", `{"name":"abc","concurrent_call_limit":0}`).want(200)["id"].(string)
+	one := "/v2/outbound_voice_profiles/" + h.do("POST", "/v2/outbound_voice_profiles",
+		`{"name":"abc","concurrent_call_limit":0}`).want(200)["id"].(string)
 	const workers, additions = 6, 8
 	var all sync.WaitGroup
 	for range workers {
@@ -527,7 +580,8 @@ func TestNoLostUpdate(t *testing.T) {
 			for done := 0; done < additions; {
 				current := h.do("GET", one, "")
 				limit := current.want(http.StatusOK)["concurrent_call_limit"].(float64)
-				r := h.with(h.key, "PATCH", one, fmt.Sprintf(`{"concurrent_call_limit":%d}`, int(limit)+1), "If-Match", current.header.Get("ETag"))
+				r := h.with(h.key, "PATCH", one, fmt.Sprintf(`{"concurrent_call_limit":%d}`, int(limit)+1),
+					"If-Match", current.header.Get("ETag"))
 				switch r.status {
 				case http.StatusOK:
 					done++
@@ -599,19 +653,24 @@ func TestAuditEventsList(t *testing.T) {
 	h.clock.Advance(time.Second)
 	since := rest.WireTime(h.clock.Now())
 	h.clock.Advance(time.Second)
-	made := h.with(h.key, "POST", "/v2/credential_connections", `{"connection_name":"phone","user_name":"user","password":"the-secret"}`,
+	made := h.with(h.key, "POST", "/v2/credential_connections",
+		`{"connection_name":"phone","user_name":"user","password":"the-secret"}`,
 		rest.ReasonHeader, "ticket 7", "X-Request-Id", "request-7").want(201)
-	h.do("PATCH", "/v2/credential_connections/"+made["id"].(string), `{"password":"new-secret","outbound":{"channel_limit":3}}`).want(200)
+	h.do("PATCH", "/v2/credential_connections/"+made["id"].(string),
+		`{"password":"new-secret","outbound":{"channel_limit":3}}`).want(200)
 	h.do("POST", "/tollgate/v1/api_keys", `{"name":"new"}`).want(201)
 	r := h.do("GET", "/v2/audit_events?sort=asc&filter[created_after]="+since, "")
 	events := r.list()
-	if len(events) != 3 || strings.Contains(r.text, "secret\"") && strings.Contains(r.text, "the-secret") || strings.Contains(r.text, "new-secret") || strings.Contains(r.text, "tg_live_"+strings.Repeat("x", 9)) {
+	if len(events) != 3 || strings.Contains(r.text, "secret\"") && strings.Contains(r.text, "the-secret") ||
+		strings.Contains(r.text, "new-secret") || strings.Contains(r.text, "tg_live_"+strings.Repeat("x", 9)) {
 		t.Fatalf("events: %s", r.text)
 	}
 	first := events[0]
-	for name, want := range map[string]any{"record_type": "credential_connection", "resource_id": made["id"], "alternate_resource_id": "phone",
-		"change_type": "create", "change_made_by": "account_owner", "reason": "ticket 7", "request_id": "request-7", "address": "127.0.0.1",
-		"organization_id": h.first.OrganizationID.String(), "user_id": nil, "key_name": "test"} {
+	for name, want := range map[string]any{
+		"record_type": "credential_connection", "resource_id": made["id"], "alternate_resource_id": "phone",
+		"change_type": "create", "change_made_by": "account_owner", "reason": "ticket 7", "request_id": "request-7",
+		"address": "127.0.0.1", "organization_id": h.first.OrganizationID.String(), "user_id": nil, "key_name": "test",
+	} {
 		if first[name] != want {
 			t.Errorf("%s is %v, want %v", name, first[name], want)
 		}
@@ -633,7 +692,8 @@ func TestAuditEventsList(t *testing.T) {
 	if n := len(h.do("GET", "/v2/audit_events?filter[created_after]="+at, "").list()); n != 0 {
 		t.Errorf("%d events after the time of all of them", n)
 	}
-	if n := len(h.do("GET", "/v2/audit_events?filter[created_before]="+at+"&filter[created_after]="+since, "").list()); n != 0 {
+	before := "/v2/audit_events?filter[created_before]=" + at + "&filter[created_after]=" + since
+	if n := len(h.do("GET", before, "").list()); n != 0 {
 		t.Errorf("%d events before the first", n)
 	}
 }

@@ -73,7 +73,8 @@ func (c *Checker) Check(s *Schema, value any, pointer string) any {
 func (c *Checker) numericID(s *Schema, given Literal, pointer string) any {
 	text, ok := idOf(given)
 	if !ok {
-		c.add(pointer, field.Malformed, "%s is %s, which is no id. Give %s.", nameOf(pointer), abbreviated(string(given)), s.wanted())
+		c.add(pointer, field.Malformed, "%s is %s, which is no id. Give %s.",
+			nameOf(pointer), abbreviated(string(given)), s.wanted())
 		return given
 	}
 	return text

@@ -17,8 +17,8 @@ type ErrorPage struct {
 }
 
 func (s *Server) errorPageOperation() Operation {
-	return Operation{Method: http.MethodGet, Path: "/docs/errors/{id}", ID: "error_page", Tag: "Server", Summary: "Explain an error code.",
-		Status: http.StatusOK, Answer: plainSchema[ErrorPage](), Shape: Plain,
+	return Operation{Method: http.MethodGet, Path: "/docs/errors/{id}", ID: "error_page", Tag: "Server",
+		Summary: "Explain an error code.", Status: http.StatusOK, Answer: plainSchema[ErrorPage](), Shape: Plain,
 		Handle: func(_ context.Context, in *Request) (*Response, error) {
 			for _, page := range s.Codes {
 				if string(page.Code) == in.ID {

@@ -111,13 +111,17 @@ func (s *Server) FailureOf(err error) *RefusalError {
 		return Fail(http.StatusNotFound, CodeNotFound, "The requested resource or URL could not be found.")
 	case errors.Is(err, collection.ErrInUse):
 		// A 409 would be repeated by the clients that Telnyx publishes.
-		return FailAt(http.StatusUnprocessableEntity, reference.Field, CodeInUse, "The resource is still in use%s. Change what uses it first.", by(reference.Other))
+		return FailAt(http.StatusUnprocessableEntity, reference.Field, CodeInUse,
+			"The resource is still in use%s. Change what uses it first.", by(reference.Other))
 	case errors.Is(err, collection.ErrDuplicate):
-		return FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate, "Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
+		return FailAt(http.StatusUnprocessableEntity, reference.Field, field.Duplicate,
+			"Another resource already has this value%s. Give a value that is not used.", by(reference.Other))
 	case errors.Is(err, collection.ErrNoReference):
-		return FailAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation, "%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
+		return FailAt(http.StatusUnprocessableEntity, reference.Field, field.NoAssociation,
+			"%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
 	case errors.Is(err, collection.ErrKeyReused):
-		return Fail(http.StatusUnprocessableEntity, CodeUnprocessable, "The %s was used before with another method, path, query or body. Use a new key for a new request.", IdempotencyHeader)
+		return Fail(http.StatusUnprocessableEntity, CodeUnprocessable, "The %s was used before with "+
+			"another method, path, query or body. Use a new key for a new request.", IdempotencyHeader)
 	case errors.Is(err, collection.ErrBadValue):
 		return Fail(http.StatusUnprocessableEntity, CodeFilter, "A filter has a value that its field cannot have.")
 	case errors.Is(err, collection.ErrBusy), errors.Is(err, collection.ErrUnavailable),
@@ -127,7 +131,8 @@ func (s *Server) FailureOf(err error) *RefusalError {
 		f.Underlying = err
 		return f
 	}
-	f := Fail(http.StatusInternalServerError, CodeUnexpected, "An unexpected error occurred. The request id finds it in the log.")
+	f := Fail(http.StatusInternalServerError, CodeUnexpected,
+		"An unexpected error occurred. The request id finds it in the log.")
 	f.Underlying = err
 	return f
 }

@@ -79,7 +79,8 @@ func matchVersions(values []string) ([]int64, error) {
 	}
 	tags, anything, ok := parseTags(values)
 	if !ok {
-		return nil, Fail(http.StatusBadRequest, field.Malformed, `If-Match is not a list of entity tags such as "7-9a1b2c3d4e5f6071", as the ETag header of the object has it.`)
+		return nil, Fail(http.StatusBadRequest, field.Malformed,
+			`If-Match is not a list of entity tags such as "7-9a1b2c3d4e5f6071", as the ETag header of the object has it.`)
 	}
 	if anything {
 		return nil, nil

@@ -21,8 +21,10 @@ func TestNumbersAreReadExactly(t *testing.T) {
 			t.Errorf("%s is %s with %d decimals, want %s with %d", c.text, got, d.decimals(), c.plain, c.decimals)
 		}
 	}
-	for text, want := range map[string]int{"1e400": 1, "-1e400": -1, "1e-400": 1, "-1e-400": -1, "1e99999999999999999999": 1,
-		"1e-99999999999999999999": 1, "0e99999999999999999999": 0, "0." + strings.Repeat("0", 1000) + "1": 1} {
+	for text, want := range map[string]int{
+		"1e400": 1, "-1e400": -1, "1e-400": 1, "-1e-400": -1, "1e99999999999999999999": 1, "1e-99999999999999999999": 1,
+		"0e99999999999999999999": 0, "0." + strings.Repeat("0", 1000) + "1": 1,
+	} {
 		if got := readDecimal(Literal(text)).compare(0); got != want {
 			t.Errorf("%.30s compares with 0 as %d, want %d", text, got, want)
 		}
@@ -31,8 +33,10 @@ func TestNumbersAreReadExactly(t *testing.T) {
 
 // FuzzNumber holds the reading of numbers and of ids against arithmetic without limits.
 func FuzzNumber(f *testing.F) {
-	for _, seed := range []string{"0", "-0", "1e3", "1.293384261075731499e18", "1e-05", "9223372036854775807", "9223372036854775808",
-		"0.1e1", "1e400", "-1e-400", "12.50", "1.0E+2", "100000000000000000000e-2"} {
+	for _, seed := range []string{
+		"0", "-0", "1e3", "1.293384261075731499e18", "1e-05", "9223372036854775807", "9223372036854775808", "0.1e1", "1e400",
+		"-1e-400", "12.50", "1.0E+2", "100000000000000000000e-2",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

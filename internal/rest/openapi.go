@@ -88,11 +88,14 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 	var params []any
 	for _, name := range []string{"id", "name"} {
 		if strings.Contains(op.Path, "{"+name+"}") {
-			params = append(params, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+			params = append(params, map[string]any{"name": name, "in": "path",
+				"required": true, "schema": map[string]any{"type": "string"}})
 		}
 	}
 	for _, p := range op.Params {
-		described := map[string]any{"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": p.Schema.document()}
+		described := map[string]any{
+			"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": p.Schema.document(),
+		}
 		if p.Schema.Kind == "array" {
 			// Separated by commas. The other forms that are taken have no words in OpenAPI.
 			described["style"], described["explode"] = "form", false
@@ -107,9 +110,13 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 	}
 	switch {
 	case op.Upload != "":
-		out["requestBody"] = map[string]any{"required": true, "content": map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}}}
+		out["requestBody"] = map[string]any{
+			"required": true, "content": map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}},
+		}
 	case op.Body != nil:
-		out["requestBody"] = map[string]any{"required": !op.Body.Optional, "content": JSONContent(d.Named(typeName(op.ID)+"Request", op.Body))}
+		out["requestBody"] = map[string]any{
+			"required": !op.Body.Optional, "content": JSONContent(d.Named(typeName(op.ID)+"Request", op.Body)),
+		}
 	}
 	content := JSONContent(d.answer(op))
 	if op.Shape == Table {
@@ -158,7 +165,9 @@ func (d *Documenter) answer(op *Operation) map[string]any {
 	case CursorList:
 		return Object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": ref("CursorMeta")})
 	case ListOrCursors:
-		return Object(map[string]any{"data": map[string]any{"type": "array", "items": data}, "meta": someCursors().document()})
+		return Object(map[string]any{
+			"data": map[string]any{"type": "array", "items": data}, "meta": someCursors().document(),
+		})
 	case Rows:
 		return Object(map[string]any{"data": map[string]any{"type": "array", "items": data}})
 	case List, Table:
@@ -167,7 +176,8 @@ func (d *Documenter) answer(op *Operation) map[string]any {
 	if op.effects != nil {
 		effects := d.Named("DryRun"+typeName(noun), op.effects)
 		return map[string]any{"type": "object", "required": []string{"data"}, "properties": map[string]any{"data": data,
-			"meta": map[string]any{"type": "object", "description": "Only in a dry run.", "required": []string{"dry_run"}, "properties": map[string]any{"dry_run": effects}}}}
+			"meta": map[string]any{"type": "object", "description": "Only in a dry run.",
+				"required": []string{"dry_run"}, "properties": map[string]any{"dry_run": effects}}}}
 	}
 	return Object(map[string]any{"data": data})
 }
@@ -218,9 +228,11 @@ func (op *Operation) failures() []string {
 func failureText(status string) string {
 	return map[string]string{
 		"400": "The request is not well-formed.", "401": "No valid API key.", "403": "Not allowed to this key or account.",
-		"404": "Not found in this account.", "405": "Method not allowed.", "409": "A request with the same Idempotency-Key is still being processed.", "412": "The object has changed since the state that If-Match names.",
-		"413": "The body is too large.", "414": "The URL is too long.",
-		"415": "Unsupported media type.", "422": "Values are wrong; every one is named.", "429": "Too many requests.", "500": "Unexpected error.", "503": "Try again after Retry-After seconds.",
+		"404": "Not found in this account.", "405": "Method not allowed.",
+		"409": "A request with the same Idempotency-Key is still being processed.",
+		"412": "The object has changed since the state that If-Match names.", "413": "The body is too large.",
+		"414": "The URL is too long.", "415": "Unsupported media type.", "422": "Values are wrong; every one is named.",
+		"429": "Too many requests.", "500": "Unexpected error.", "503": "Try again after Retry-After seconds.",
 	}[status]
 }
 

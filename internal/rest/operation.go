@@ -150,7 +150,8 @@ func (s *Server) Serve(op *Operation, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		f := s.FailureOf(err)
-		if s.Refused != nil && op.Effect == Traffic && f.Status != http.StatusUnauthorized && f.Status != http.StatusForbidden {
+		if s.Refused != nil && op.Effect == Traffic && f.Status != http.StatusUnauthorized &&
+			f.Status != http.StatusForbidden {
 			s.Refused(f)
 		}
 		scope.failure = f.Underlying
@@ -227,7 +228,8 @@ func overridden(r *http.Request) error {
 	for _, name := range [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if asked := r.Header.Get(name); asked != "" && !strings.EqualFold(asked, r.Method) {
 			return Fail(http.StatusBadRequest, field.Malformed,
-				"%s asks for %s, and the method of the request is %s. Send it with the method that is meant, and without the header.",
+				"%s asks for %s, and the method of the request is %s. Send "+
+					"it with the method that is meant, and without the header.",
 				name, Excerpt(asked), r.Method)
 		}
 	}
@@ -432,7 +434,8 @@ func badJSON(err error) error {
 	case errors.Is(err, errEmpty):
 		return Fail(http.StatusBadRequest, CodeJSON, "The body is empty. Give a JSON object, such as {}.")
 	}
-	return Fail(http.StatusBadRequest, CodeJSON, "The body is not valid JSON: %s.", Excerpt(strings.TrimPrefix(err.Error(), "jsontext: ")))
+	return Fail(http.StatusBadRequest, CodeJSON, "The body is not valid JSON: %s.",
+		Excerpt(strings.TrimPrefix(err.Error(), "jsontext: ")))
 }
 
 // wantsType checks the media type of a request, and that it is not compressed.
@@ -447,7 +450,8 @@ func wantsType(r *http.Request, code field.Code, accepted ...string) error {
 			Excerpt(r.Header.Get("Content-Type")), strings.Join(accepted, " or "))
 	}
 	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" {
-		return Fail(http.StatusUnsupportedMediaType, CodeMediaType, "The Content-Encoding is %s. Send the body as it is.", Excerpt(encoded))
+		return Fail(http.StatusUnsupportedMediaType, CodeMediaType,
+			"The Content-Encoding is %s. Send the body as it is.", Excerpt(encoded))
 	}
 	return nil
 }

@@ -262,7 +262,8 @@ const maxSorts = 3
 func SortListParam(standard string, fields ...string) Parameter {
 	p := SortParam("", fields...)
 	p.Schema.DefaultTo = nil
-	p.Description = "The fields to sort by, separated by commas; a minus before one sorts descending. " + standard + " if not given."
+	p.Description = "The fields to sort by, separated by commas; a minus before one sorts descending. " +
+		standard + " if not given."
 	p.Schema = &Schema{Kind: "array", Items: p.Schema, MaxItems: maxSorts}
 	return p
 }
@@ -335,7 +336,9 @@ func (q *Query) Words(name string) []string { return q.lists[name] }
 
 // MetaOf is the meta of a page of a list.
 func MetaOf(q collection.Query, total int) *PageMeta {
-	return &PageMeta{PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total}
+	return &PageMeta{
+		PageNumber: q.Number, PageSize: q.Size, TotalPages: (total + q.Size - 1) / q.Size, TotalResults: total,
+	}
 }
 
 // ListError turns the store's refusal of a field into the answer to it. There is none

@@ -27,16 +27,20 @@ func TestMoments(t *testing.T) {
 		}
 	}
 	// A time below a microsecond is between two.
-	if m, err := ParseMoment("2026-11-30T10:20:30.0000005Z"); err != nil || m.First != at.UnixMicro()+1 || m.After != m.First {
+	if m, err := ParseMoment("2026-11-30T10:20:30.0000005Z"); err != nil ||
+		m.First != at.UnixMicro()+1 || m.After != m.First {
 		t.Errorf("half a microsecond: %+v, %v", m, err)
 	}
-	if m, err := ParseMoment("2026-11-30"); err != nil || m.First != at.Truncate(24*time.Hour).UnixMicro() || m.After-m.First != 24*time.Hour.Microseconds() {
+	m, err := ParseMoment("2026-11-30")
+	if err != nil || m.First != at.Truncate(24*time.Hour).UnixMicro() || m.After-m.First != 24*time.Hour.Microseconds() {
 		t.Errorf("a day: %+v, %v", m, err)
 	}
-	for _, text := range []string{"", "2026", "2026-11", "2026-11-31", "2026-02-29", "2026-00-10", "2026-13-10", "20261130", "2026-11-30T", "2026-11-30T10", "2026-11-30T25:00:00Z",
-		"2026-11-30T10:60:00Z", "2026-11-30T10:20:60Z", "2026-11-30T10:20:30,5Z", "2026-11-30T10:20:30+24:00",
-		"2026-11-30T10:20:30+1:00", "2026-11-30T10:20:30 CET", "now",
-		" 2026-11-30", "2026-11-30 ", "1796034030000", "2026-11-30T10:20:30.1234567890Z", "2026-11-30Z", "-1796034030", "２０２６-11-30"} {
+	for _, text := range []string{
+		"", "2026", "2026-11", "2026-11-31", "2026-02-29", "2026-00-10", "2026-13-10", "20261130", "2026-11-30T",
+		"2026-11-30T10", "2026-11-30T25:00:00Z", "2026-11-30T10:60:00Z", "2026-11-30T10:20:60Z", "2026-11-30T10:20:30,5Z",
+		"2026-11-30T10:20:30+24:00", "2026-11-30T10:20:30+1:00", "2026-11-30T10:20:30 CET", "now", " 2026-11-30",
+		"2026-11-30 ", "1796034030000", "2026-11-30T10:20:30.1234567890Z", "2026-11-30Z", "-1796034030", "２０２６-11-30",
+	} {
 		if m, err := ParseMoment(text); err == nil {
 			t.Errorf("%q is read as %+v", text, m)
 		}

@@ -71,8 +71,8 @@ func (r *Resource[T, V, K]) operations() ([]Operation, error) {
 	one, scope := r.Path+"/{id}", cmp.Or(r.Scope, ScopeWrite)
 	params := slices.Concat(PageParams(r.PageSize, MaxPageSize), r.Filters, []Parameter{SortParam(r.Standard, r.Sorts...)})
 	return []Operation{
-		{Method: http.MethodPost, Path: r.Path, ID: "create_" + r.Name, Tag: r.Tag, Summary: "Create one.", Scope: scope, Effect: Configures,
-			Body: create, Status: r.Created, Answer: full, effects: r.Effect,
+		{Method: http.MethodPost, Path: r.Path, ID: "create_" + r.Name, Tag: r.Tag, Summary: "Create one.", Scope: scope,
+			Effect: Configures, Body: create, Status: r.Created, Answer: full, effects: r.Effect,
 			Handle: r.create(whole, defaults)},
 		{Method: http.MethodGet, Path: r.Path, ID: "list_" + r.Name, Tag: r.Tag, Summary: "List them.", Scope: ScopeRead,
 			Params: params, Status: http.StatusOK, Answer: full, Shape: List, Effect: r.reading(), Handle: r.list},
@@ -155,7 +155,8 @@ func (r *Resource[T, V, K]) update(whole *Schema, defaults map[string]any) Handl
 }
 
 // Commit runs a write of one object and answers with it.
-func (r *Resource[T, V, K]) Commit(ctx context.Context, in *Request, act func(context.Context) (T, error)) (*Response, error) {
+func (r *Resource[T, V, K]) Commit(ctx context.Context, in *Request,
+	act func(context.Context) (T, error)) (*Response, error) {
 	return Committed(ctx, in, func(ctx context.Context, object T) (*Response, error) {
 		answer, err := r.answer(ctx, in, object, nil)
 		if err == nil && r.Effects != nil && collection.OriginOf(ctx).DryRun {
@@ -193,7 +194,8 @@ func (r *Resource[T, V, K]) fill(object *T, in *Request, whole *Schema, before *
 
 // domainProblems asks the domain about a body of which some fields are wrong
 // already: those are given their defaults, and what is said of them is dropped.
-func (r *Resource[T, V, K]) domainProblems(in *Request, body map[string]any, known []Problem, defaults map[string]any) []Problem {
+func (r *Resource[T, V, K]) domainProblems(in *Request, body map[string]any, known []Problem,
+	defaults map[string]any) []Problem {
 	var wrong []string
 	for _, p := range known {
 		wrong = append(wrong, reset(body, defaults, p.Pointer))
@@ -204,7 +206,9 @@ func (r *Resource[T, V, K]) domainProblems(in *Request, body map[string]any, kno
 	}
 	var more []Problem
 	for _, e := range r.Problems(in, &object) {
-		said := slices.ContainsFunc(wrong, func(pointer string) bool { return e.Pointer == pointer || strings.HasPrefix(e.Pointer, pointer+"/") })
+		said := slices.ContainsFunc(wrong, func(pointer string) bool {
+			return e.Pointer == pointer || strings.HasPrefix(e.Pointer, pointer+"/")
+		})
 		if !said && len(known)+len(more) < MaxProblems {
 			more = append(more, Problem{Code: e.Code, Detail: e.Detail, Pointer: e.Pointer})
 		}

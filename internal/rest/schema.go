@@ -114,9 +114,11 @@ func scalars() map[reflect.Type]Schema {
 	return map[reflect.Type]Schema{
 		reflect.TypeFor[id.ID](): {Kind: "string", Nullable: true, Pattern: regexp.MustCompile(`^[1-9][0-9]{0,18}$`),
 			Parse: ParseWith(id.Parse), NumericID: true, Example: "1293384261075731499"},
-		reflect.TypeFor[money.Amount](): {Kind: "string", Format: "decimal", Pattern: regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`),
-			Parse: ParseWith(money.Parse), Example: "100.00"},
-		reflect.TypeFor[money.Rate](): {Kind: "number", Minimum: new(int64(0)), Parse: ParseWith(money.Parse), decimals: 9, Example: 10},
+		reflect.TypeFor[money.Amount](): {Kind: "string", Format: "decimal",
+			Pattern: regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`), Parse: ParseWith(money.Parse), Example: "100.00"},
+		reflect.TypeFor[money.Rate](): {
+			Kind: "number", Minimum: new(int64(0)), Parse: ParseWith(money.Parse), decimals: 9, Example: 10,
+		},
 		reflect.TypeFor[uuid.UUID](): {Kind: "string", Format: "uuid", Parse: ParseUUID,
 			Example: "6a09cdc3-8948-47f0-aa62-74ac943d6c58"},
 		reflect.TypeFor[time.Time](): {Kind: "string", Format: "date-time", Parse: parseTime,
@@ -164,7 +166,9 @@ func (b *builder) of(t reflect.Type) *Schema {
 	case reflect.String:
 		return &Schema{Kind: "string"}
 	case reflect.Int32:
-		return &Schema{Kind: "integer", Format: "int32", Minimum: new(int64(math.MinInt32)), Maximum: new(int64(math.MaxInt32))}
+		return &Schema{
+			Kind: "integer", Format: "int32", Minimum: new(int64(math.MinInt32)), Maximum: new(int64(math.MaxInt32)),
+		}
 	case reflect.Int, reflect.Int64:
 		return &Schema{Kind: "integer", Format: "int64"}
 	case reflect.Slice:

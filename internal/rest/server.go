@@ -126,7 +126,9 @@ func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Config: c, Mux: http.NewServeMux(), titles: map[field.Code]string{}, Limiter: NewLimiter(c.RateLimit, c.Clock)}
+	s := &Server{
+		Config: c, Mux: http.NewServeMux(), titles: map[field.Code]string{}, Limiter: NewLimiter(c.RateLimit, c.Clock),
+	}
 	for _, page := range c.Codes {
 		s.titles[page.Code] = page.Title
 	}
@@ -260,7 +262,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(cause)
 			}
-			s.Logger.Error("api: request panicked", "request_id", sc.requestID, "route", pattern, "panic", cause, "stack", string(debug.Stack()))
+			s.Logger.Error("api: request panicked", "request_id", sc.requestID,
+				"route", pattern, "panic", cause, "stack", string(debug.Stack()))
 			if seen.status == 0 {
 				writeFailure(seen, sc, s.FailureOf(errors.New("panic")))
 			}
@@ -277,7 +280,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(r.URL.RequestURI()) > MaxURL {
-		writeFailure(seen, sc, Fail(http.StatusRequestURITooLong, CodeURL, "The URL is too long. URLs can be a maximum of %d characters.", MaxURL))
+		writeFailure(seen, sc, Fail(http.StatusRequestURITooLong, CodeURL,
+			"The URL is too long. URLs can be a maximum of %d characters.", MaxURL))
 		return
 	}
 	if !tidy(r) {
@@ -334,7 +338,9 @@ func (s *Server) log(r *http.Request, sc *exchange, status int, took time.Durati
 			return
 		}
 	}
-	attributes := []any{"request_id", sc.requestID, "method", r.Method, "route", r.Pattern, "status", status, "took_us", took.Microseconds()}
+	attributes := []any{
+		"request_id", sc.requestID, "method", r.Method, "route", r.Pattern, "status", status, "took_us", took.Microseconds(),
+	}
 	if sc.account != 0 {
 		attributes = append(attributes, "account", sc.account.String())
 	}
@@ -392,9 +398,11 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) ownOperations() []Operation {
 	healthy := plainSchema[health]()
 	return []Operation{
-		{Method: "GET", Path: "/healthz", ID: "health", Tag: "Server", Summary: "Whether the process runs.", Status: 200, Answer: healthy, Shape: Plain,
+		{Method: "GET", Path: "/healthz", ID: "health", Tag: "Server", Summary: "Whether the process runs.", Status: 200,
+			Answer: healthy, Shape: Plain,
 			Handle: func(context.Context, *Request) (*Response, error) { return &Response{Data: health{Status: "ok"}}, nil }},
-		{Method: "GET", Path: "/readyz", ID: "ready", Tag: "Server", Summary: "Whether requests and calls can be taken.", Status: 200, Answer: healthy, Shape: Plain, Handle: s.ready},
+		{Method: "GET", Path: "/readyz", ID: "ready", Tag: "Server", Summary: "Whether requests and calls can be taken.",
+			Status: 200, Answer: healthy, Shape: Plain, Handle: s.ready},
 		{Method: "GET", Path: "/openapi.json", ID: "openapi", Tag: "Server", Summary: "This document.", Status: 200,
 			Handle: func(context.Context, *Request) (*Response, error) { return &Response{asset: s.document}, nil }},
 		s.errorPageOperation(),

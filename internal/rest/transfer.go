@@ -104,12 +104,16 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
-		header.Set("Access-Control-Expose-Headers", strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", ReplayedHeader, DryRunHeader, IgnoredHeader, IgnoredParametersHeader,
-			"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}, ", "))
+		header.Set("Access-Control-Expose-Headers",
+			strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", ReplayedHeader,
+				DryRunHeader, IgnoredHeader, IgnoredParametersHeader,
+				"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}, ", "))
 		return false
 	}
 	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")
-	header.Set("Access-Control-Allow-Headers", strings.Join([]string{"Authorization", "Content-Type", "If-Match", "If-None-Match", IdempotencyHeader, ReasonHeader, "X-Request-Id"}, ", "))
+	header.Set("Access-Control-Allow-Headers",
+		strings.Join([]string{"Authorization", "Content-Type", "If-Match", "If-None-Match",
+			IdempotencyHeader, ReasonHeader, "X-Request-Id"}, ", "))
 	header.Set("Access-Control-Max-Age", corsMaxAgeSecs)
 	w.WriteHeader(http.StatusNoContent)
 	return true

@@ -72,7 +72,8 @@ func (s *Server) write(ctx context.Context, op *Operation, in *Request, r *http.
 		return op.Handle(ctx, in)
 	}
 	if !s.flights.begin(once.Account, once.Key) {
-		f := Fail(http.StatusConflict, CodeProcessing, "A request with this %s is still being processed. Repeat it a little later.", IdempotencyHeader)
+		f := Fail(http.StatusConflict, CodeProcessing, "A request with this %s "+
+			"is still being processed. Repeat it a little later.", IdempotencyHeader)
 		f.Header = http.Header{"Retry-After": {RetryAfterSecs}}
 		return nil, f
 	}
@@ -95,8 +96,10 @@ func (s *Server) write(ctx context.Context, op *Operation, in *Request, r *http.
 // originOf reads who asks, and on which terms.
 func originOf(op *Operation, in *Request, r *http.Request) (*collection.Origin, error) {
 	reason := r.Header.Get(ReasonHeader)
-	if !utf8.ValidString(reason) || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, unicode.IsControl) {
-		return nil, Fail(http.StatusBadRequest, field.Malformed, "%s is not a text of at most %d characters in UTF-8.", ReasonHeader, maxReason)
+	if !utf8.ValidString(reason) || utf8.RuneCountInString(reason) > maxReason ||
+		strings.ContainsFunc(reason, unicode.IsControl) {
+		return nil, Fail(http.StatusBadRequest, field.Malformed,
+			"%s is not a text of at most %d characters in UTF-8.", ReasonHeader, maxReason)
 	}
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -117,8 +120,10 @@ func originOf(op *Operation, in *Request, r *http.Request) (*collection.Origin, 
 		return o, nil
 	}
 	key := given[0]
-	if len(given) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return nil, Fail(http.StatusBadRequest, field.Malformed, "%s is not 1 to %d visible ASCII characters, given once.", IdempotencyHeader, maxIdempotencyKey)
+	if len(given) > 1 || key == "" || len(key) > maxIdempotencyKey ||
+		strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return nil, Fail(http.StatusBadRequest, field.Malformed, "%s is not 1 to %d visible ASCII characters, given once.",
+			IdempotencyHeader, maxIdempotencyKey)
 	}
 	if !o.DryRun { // which changes nothing that could be done twice
 		o.Idempotency = &collection.Idempotency{Account: in.Account, Key: key, Request: in.Hash(r)}
@@ -142,7 +147,8 @@ func (in *Request) Hash(r *http.Request) (sum [32]byte) {
 // Committed runs a write of one object, and makes the answer to it. What is kept
 // for an idempotency key is that very answer, rendered within the write's
 // transaction.
-func Committed[T any](ctx context.Context, in *Request, render func(context.Context, T) (*Response, error), act func(context.Context) (T, error)) (*Response, error) {
+func Committed[T any](ctx context.Context, in *Request, render func(context.Context, T) (*Response, error),
+	act func(context.Context) (T, error)) (*Response, error) {
 	var kept *collection.Answer
 	origin := collection.OriginOf(ctx)
 	if once := origin.Idempotency; once != nil {
@@ -179,7 +185,8 @@ func Committed[T any](ctx context.Context, in *Request, render func(context.Cont
 // Changed is the answer to an If-Match that does not hold. It has the object's tag,
 // so that the client can tell which state it has not seen.
 func (in *Request) Changed(ctx context.Context, render func(context.Context) (*Response, error)) error {
-	f := Fail(http.StatusPreconditionFailed, CodeUnprocessable, "The object has changed since the state that If-Match names. Get it again, and repeat the change on what it is now.")
+	f := Fail(http.StatusPreconditionFailed, CodeUnprocessable, "The object has changed since "+
+		"the state that If-Match names. Get it again, and repeat the change on what it is now.")
 	answer, err := render(ctx)
 	if err != nil {
 		return err
@@ -267,7 +274,8 @@ func (in *Request) replay(a collection.Answer) (*Response, error) {
 		body, err := sealer.Open(nil, a.Body[:sealer.NonceSize()], a.Body[sealer.NonceSize():], nil)
 		if err != nil {
 			return nil, Fail(http.StatusUnprocessableEntity, CodeUnprocessable,
-				"The %s was used by another API key, and the answer holds a secret that is shown to that one only.", IdempotencyHeader)
+				"The %s was used by another API key, and the answer holds a secret that is shown to that one only.",
+				IdempotencyHeader)
 		}
 		tag, rest, _ := bytes.Cut(body, []byte("\n"))
 		a.ETag, a.Body = string(tag), rest
