@@ -26,6 +26,10 @@ type Config struct {
 	Key  string // PEM: its key
 	CA   string // PEM: the roots that peers' certificates must lead to; empty for those of the system
 
+	// Accept says why a certificate and its key cannot be used for what they are for; nil
+	// accepts all.
+	Accept func(*tls.Certificate) error
+
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -65,7 +69,13 @@ func (f *Files) read() error {
 	}
 	pair, err := tls.LoadX509KeyPair(f.config.Cert, f.config.Key)
 	if err != nil {
-		return fmt.Errorf("read the certificate of %s: %w", f.config.What, err)
+		return fmt.Errorf("read the certificate of %s: %w. Give a certificate and the key that it was made for, as PEM "+
+			"files without a passphrase", f.config.What, err)
+	}
+	if f.config.Accept != nil {
+		if err := f.config.Accept(&pair); err != nil {
+			return fmt.Errorf("the certificate of %s in %s: %w", f.config.What, f.config.Cert, err)
+		}
 	}
 	var roots *x509.CertPool
 	if f.config.CA != "" {

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"internal/policy"},
 	{"internal/admission"},
 	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
-		"internal/media/g711", "internal/spoken"},
+		"internal/media/g711", "internal/spoken", "internal/shaken"},
 	{"internal/store/sqlstore/table", "internal/store/sqlstore/listing", "internal/store/sqlstore/trail",
 		"internal/store/sqlstore/ledger"},
 	ledgers,
@@ -49,7 +49,7 @@ var pure = []string{
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/media/mediatest",
+var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/shaken/shakentest", "internal/media/mediatest",
 	"internal/clientgen"}
 
 type goPackage struct {
