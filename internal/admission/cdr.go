@@ -16,7 +16,7 @@ func refusalRecord(d *Decision, c *Call) *record.Call {
 		Outcome: record.OutcomeRefused, Reason: d.Reason.String(),
 		SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
 		HangupCause: "call_rejected", HangupSource: record.SideTollgate,
-		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil), Emergency: f.Emergency,
+		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil), Emergency: f.Emergency, Attestation: f.Attestation,
 	}
 	classifySource(r)
 	return r
@@ -58,7 +58,7 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 		f := &d.Facts
 		r.From, r.To, r.Caller, r.Callee = f.From, f.To, f.Caller, f.Callee
 		r.Country, r.Range, r.NumberType = f.Class.Country, f.Class.Range, f.Class.Type
-		r.RatePrefix = f.ratePrefix()
+		r.RatePrefix, r.Attestation = f.ratePrefix(), f.Attestation
 		classifySource(r)
 	}
 	return r

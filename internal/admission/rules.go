@@ -42,21 +42,22 @@ type Rule uint8
 // rules are all rules, in the order in which they are gathered, judged and explained.
 // Their numbers are stored: append only. A call is refused for the first that refuses.
 var rules = [...]rule{
-	RuleEmergency:  emergencyRule,
-	RuleConnection: connectionRule,
-	RuleProfile:    profileRule,
-	RuleCaller:     callerRule,
-	RuleNumber:     numberRule,
-	RuleCountry:    countryRule,
-	RuleNumberType: numberTypeRule,
-	RuleRate:       rateRule,
-	RuleWindow:     windowRule,
-	RuleChannels:   channelsRule,
-	RuleSpend:      spendRule,
-	RuleCallID:     callIDRule,
-	RulePace:       paceRule,
-	RuleLength:     lengthRule,
-	RuleSource:     sourceRule,
+	RuleEmergency:   emergencyRule,
+	RuleConnection:  connectionRule,
+	RuleProfile:     profileRule,
+	RuleCaller:      callerRule,
+	RuleNumber:      numberRule,
+	RuleCountry:     countryRule,
+	RuleNumberType:  numberTypeRule,
+	RuleRate:        rateRule,
+	RuleWindow:      windowRule,
+	RuleChannels:    channelsRule,
+	RuleSpend:       spendRule,
+	RuleCallID:      callIDRule,
+	RulePace:        paceRule,
+	RuleLength:      lengthRule,
+	RuleSource:      sourceRule,
+	RuleAttestation: attestationRule,
 }
 
 // NumRules is how many rules there are.
@@ -100,6 +101,7 @@ type Facts struct {
 	Pace   PaceFacts
 	Length LengthFacts
 	SourceFacts
+	AttestationFacts
 }
 
 // codeAttempt writes or reads what is no rule's own.

@@ -58,6 +58,33 @@ func (s Side) String() string {
 	return [...]string{"unknown", "caller", "callee", "tollgate"}[s]
 }
 
+// Attestation is how much is known of who calls (ATIS-1000074 section 5.2.3), and so what
+// may be signed of the call.
+type Attestation uint8
+
+// The attestations. Their order is stored; append only.
+const (
+	AttestNothing Attestation = iota // no number is shown, or the caller is unknown
+	AttestFull                       // A: the customer is known, and may use the number
+	AttestPartial                    // B: the customer is known
+	AttestGateway                    // C: only where the call came in is known
+)
+
+// String is the letter of the API, "" for AttestNothing.
+func (a Attestation) String() string {
+	return [...]string{"", "A", "B", "C"}[min(a, AttestGateway)]
+}
+
+// ParseAttestation is the attestation of a letter.
+func ParseAttestation(letter string) Attestation {
+	for a := AttestFull; a <= AttestGateway; a++ {
+		if a.String() == letter {
+			return a
+		}
+	}
+	return AttestNothing
+}
+
 // Day is an accounting day: the days from 1970-01-01 to it, in UTC.
 type Day int32
 
@@ -102,6 +129,7 @@ type Call struct {
 	SourceCountry e164.Country
 	SourceType    e164.NumberType
 	Emergency     bool
+	Attestation   Attestation
 
 	StartedMicros, RingingMicros, AnsweredMicros, EndedMicros int64
 

@@ -193,7 +193,7 @@ var Fields = []Field{
 	integer(Field{Name: "overrun_cost", Ours: true},
 		"overrun_cost", column.Amount, func(c *Call) *money.Amount { return &c.OverrunCost }),
 	{
-		Name: "shaken_stir", Note: "null: Tollgate signs no calls", Doc: "Always null: Tollgate signs no calls.",
+		Name: "shaken_stir", Note: "null: see `attestation`", Doc: "Always null: see attestation.",
 		Shown: word(func(*Call) string { return "" }),
 	},
 	{
@@ -211,6 +211,14 @@ var Fields = []Field{
 			"hung_up, stopping or lease_lost; ms is how long it took.",
 		Shown: shown((*Call).ShownAttempts),
 	},
+	named(Field{
+		Name: "attestation", Ours: true, Enum: []string{"A", "B", "C"}, Filter: Exact,
+		Note: "STIR/SHAKEN; null when the call shows no number",
+		Doc: "How much is known of the caller, and so what the call is signed with where its gateway wants that: A, the " +
+			"customer may use the number; B, only the customer is known; C, only where the call came in. null when the " +
+			"call shows no number.",
+	}, "attestation", func(c *Call) string { return c.Attestation.String() },
+		func(c *Call, letter string) { c.Attestation = ParseAttestation(letter) }),
 }
 
 // ShortMicros is Telnyx's: a call of at most 6 seconds is a short duration call (support
