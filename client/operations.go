@@ -1088,6 +1088,8 @@ type DetailRecordsQuery struct {
 	HangupCode *int64 `query:"filter[hangup_code]"`
 	// Only objects with this emergency.
 	Emergency *bool `query:"filter[emergency]"`
+	// Only objects with this attestation. One of A, B, C.
+	Attestation string `query:"filter[attestation]"`
 	// Only records of calls by connections with this name.
 	ConnectionName string `query:"filter[connection_name]"`
 	// Only records of calls by connections whose name contains this text, without regard to case.

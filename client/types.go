@@ -142,7 +142,11 @@ type Admission struct {
 	// never that of another call.
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
-	CallID     string `json:"call_id"`
+	// What the call may be signed with (STIR/SHAKEN): A, the customer may use the caller id; B, only
+	// the customer is known; C, only where the call came in. null without a caller id and when
+	// denied.
+	Attestation *DecisionAttestation `json:"attestation"`
+	CallID      string               `json:"call_id"`
 	// The caller id to show, +E.164: that of the call, or what replaces it; null for none and when
 	// denied.
 	CallerID *string `json:"caller_id"`
@@ -308,8 +312,16 @@ type AdmissionStatus struct {
 type AdmittedRoute struct {
 	Address string `json:"address"`
 	// The caller id in the gateway's form; empty for none.
-	CallerID  string  `json:"caller_id"`
-	GatewayID *string `json:"gateway_id"`
+	CallerID string `json:"caller_id"`
+	// The value of the header Date that goes with identity_header.
+	DateHeader *string `json:"date_header"`
+	GatewayID  *string `json:"gateway_id"`
+	// What the gateway wants of Identity (STIR/SHAKEN): pass what the caller signed if its numbers
+	// are unchanged, add identity_header where the caller signed nothing, or send none.
+	Identity GatewayIdentity `json:"identity"`
+	// The value of the header Identity to add, which networks take for a minute; null where the
+	// gateway wants no signature or none could be made.
+	IdentityHeader *string `json:"identity_header"`
 	// The user part to send: prefix and number in the gateway's form.
 	Number    string `json:"number"`
 	Transport string `json:"transport"`
@@ -1014,8 +1026,10 @@ type Decision struct {
 	Allowed    bool    `json:"allowed"`
 	// The gateways that were tried, as in the detail record; empty before the call has ended.
 	Attempts []ShownAttempt `json:"attempts"`
-	CLD      *string        `json:"cld"`
-	CLI      *string        `json:"cli"`
+	// What the call may be signed with (STIR/SHAKEN); null without a caller id.
+	Attestation *DecisionAttestation `json:"attestation"`
+	CLD         *string              `json:"cld"`
+	CLI         *string              `json:"cli"`
 	// What the SIP reason phrase ends with: Telnyx's D and TM codes, and TG codes of Tollgate's own.
 	Code              *string   `json:"code"`
 	ConnectFee        *Decimal  `json:"connect_fee"`
@@ -1066,9 +1080,13 @@ type DetailRecord struct {
 	// The gateways that were tried, in their order, at most 16. status is that of the final response,
 	// and null where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout,
 	// no_media, cancelled, hung_up, stopping or lease_lost; ms is how long it took.
-	Attempts       []ShownAttempt `json:"attempts"`
-	BilledSec      int64          `json:"billed_sec"`
-	BillingGroupID *string        `json:"billing_group_id"`
+	Attempts []ShownAttempt `json:"attempts"`
+	// How much is known of the caller, and so what the call is signed with where its gateway wants
+	// that: A, the customer may use the number; B, only the customer is known; C, only where the call
+	// came in. null when the call shows no number.
+	Attestation    *DecisionAttestation `json:"attestation"`
+	BilledSec      int64                `json:"billed_sec"`
+	BillingGroupID *string              `json:"billing_group_id"`
 	// Seconds from answer to end, a part counting whole.
 	CallSec int64 `json:"call_sec"`
 	// The called number after localisation; null when it is no valid number.
@@ -1131,7 +1149,7 @@ type DetailRecord struct {
 	// none that are deleted.
 	RecordingIDs []string   `json:"recording_ids"`
 	RingingAt    *time.Time `json:"ringing_at"`
-	// Always null: Tollgate signs no calls.
+	// Always null: see attestation.
 	ShakenStir *string `json:"shaken_stir"`
 	// Answered, and up for at most 6 seconds.
 	ShortDurationCall bool   `json:"short_duration_call"`
@@ -1655,6 +1673,8 @@ type Forecast struct {
 	Allowed    bool    `json:"allowed"`
 	// The gateways that were tried, as in the detail record; empty before the call has ended.
 	Attempts []ShownAttempt `json:"attempts"`
+	// What the call may be signed with (STIR/SHAKEN); null without a caller id.
+	Attestation *DecisionAttestation `json:"attestation"`
 	// How many seconds the day's budget allows this call; null when nothing limits it.
 	BudgetSec *int64  `json:"budget_sec"`
 	CLD       *string `json:"cld"`
@@ -1734,6 +1754,11 @@ type Gateway struct {
 	FromDomain *string `json:"from_domain"`
 	// What the server that answers has seen of the gateway; null before.
 	Health *Health `json:"health"`
+	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
+	// calls that come without, by the certificate of shaken_cert; strip lets none go on.
+	Identity GatewayIdentity `json:"identity"`
+	// Called numbers for which it is something else. The longest prefix counts.
+	IdentityDestinations []IdentityByPrefix `json:"identity_destinations"`
 	// What the format national puts before numbers with another calling code, such as 00, 011, + or
 	// nothing; null for what is dialled in country_code.
 	InternationalPrefix *string `json:"international_prefix"`
@@ -1821,6 +1846,11 @@ type GatewayParams struct {
 	FailoverStatuses Field[[]int64] `json:"failover_statuses,omitzero"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain Field[string] `json:"from_domain,omitzero"`
+	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
+	// calls that come without, by the certificate of shaken_cert; strip lets none go on.
+	Identity Field[GatewayIdentity] `json:"identity,omitzero"`
+	// Called numbers for which it is something else. The longest prefix counts.
+	IdentityDestinations Field[[]IdentityByPrefixParams] `json:"identity_destinations,omitzero"`
 	// What the format national puts before numbers with another calling code, such as 00, 011, + or
 	// nothing; null for what is dialled in country_code.
 	InternationalPrefix Field[string] `json:"international_prefix,omitzero"`
@@ -2213,6 +2243,20 @@ type IPParams struct {
 	// accounts. A network larger than /24 (IPv6 /48) needs a key with the scope carrier.
 	IPAddress Field[string] `json:"ip_address,omitzero"`
 	Port      Field[int64]  `json:"port,omitzero"`
+}
+
+// IdentityByPrefix is identity_destinations of Gateway.
+type IdentityByPrefix struct {
+	Identity GatewayIdentity `json:"identity"`
+	// The beginning of the numbers, such as +1.
+	Prefix string `json:"prefix"`
+}
+
+// IdentityByPrefixParams is identity_destinations of GatewayParams.
+type IdentityByPrefixParams struct {
+	Identity Field[GatewayIdentity] `json:"identity,omitzero"`
+	// The beginning of the numbers, such as +1.
+	Prefix Field[string] `json:"prefix,omitzero"`
 }
 
 // Inbound is inbound of CredentialConnection.
@@ -3509,6 +3553,16 @@ const (
 	DTMFTypeSIPINFO DTMFType = "SIP INFO"
 )
 
+// DecisionAttestation is one of a list of values. A newer server may have more of them.
+type DecisionAttestation string
+
+// The values of DecisionAttestation.
+const (
+	DecisionAttestationA DecisionAttestation = "A"
+	DecisionAttestationB DecisionAttestation = "B"
+	DecisionAttestationC DecisionAttestation = "C"
+)
+
 // DefaultRoutingMethod is one of a list of values. A newer server may have more of them.
 type DefaultRoutingMethod string
 
@@ -3631,6 +3685,16 @@ const (
 	FQDNOutboundIPAuthenticationMethodToken                    FQDNOutboundIPAuthenticationMethod = "token"
 	FQDNOutboundIPAuthenticationMethodPChargeInfo              FQDNOutboundIPAuthenticationMethod = "p-charge-info"
 	FQDNOutboundIPAuthenticationMethodTechPrefixpChargeInfo    FQDNOutboundIPAuthenticationMethod = "tech-prefixp-charge-info"
+)
+
+// GatewayIdentity is one of a list of values. A newer server may have more of them.
+type GatewayIdentity string
+
+// The values of GatewayIdentity.
+const (
+	GatewayIdentityPass  GatewayIdentity = "pass"
+	GatewayIdentitySign  GatewayIdentity = "sign"
+	GatewayIdentityStrip GatewayIdentity = "strip"
 )
 
 // GatewayTransport is one of a list of values. A newer server may have more of them.

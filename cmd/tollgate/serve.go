@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/app"
 	"github.com/tollgate/tollgate/internal/setting"
@@ -66,7 +67,8 @@ type checkConfigCommand struct{ serverFlags }
 
 // Run checks the settings.
 func (c *checkConfigCommand) Run() error {
-	if err := c.config().Check(); err != nil {
+	config := c.config()
+	if err := errors.Join(config.Check(), config.CheckTime(time.Now())); err != nil {
 		return err
 	}
 	fmt.Println("The configuration is valid.")

@@ -99,7 +99,7 @@ func (s *server) runBatch(ctx context.Context, in *rest.Request, events []switch
 			return nil, fmt.Errorf("wait for the events of a batch: %w", ctx.Err())
 		}
 	}
-	o := out{b: make([]byte, 0, 512*len(events)), forbidden: s.GatewayForbidden}
+	o := out{b: make([]byte, 0, 512*len(events)), forbidden: s.GatewayForbidden, sign: s.sign}
 	o.begin('{')
 	o.open("data", '[')
 	for i := range events {

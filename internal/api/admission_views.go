@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/shaken"
 )
 
 // admissionView is the answer to a question for admission.
@@ -28,6 +29,8 @@ type admissionView struct {
 
 	CallerID          *string `json:"caller_id" doc:"The caller id to show, +E.164: that of the call, or what replaces it; null for none and when denied."`
 	CallerIDConfirmed bool    `json:"caller_id_confirmed" doc:"Whether it is confirmed for the connection. Only then assert it to the carrier: P-Asserted-Identity, screen=yes."`
+
+	Attestation *string `json:"attestation" enum:"A,B,C" doc:"What the call may be signed with (STIR/SHAKEN): A, the customer may use the caller id; B, only the customer is known; C, only where the call came in. null without a caller id and when denied."`
 
 	GrantSecs      *int64          `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when denied."`
 	ExpiresAt      *time.Time      `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed."`
@@ -51,6 +54,10 @@ type admittedRoute struct {
 	Transport string `json:"transport"`
 	Number    string `json:"number" doc:"The user part to send: prefix and number in the gateway's form."`
 	CallerID  string `json:"caller_id" doc:"The caller id in the gateway's form; empty for none."`
+
+	Identity       string  `json:"identity" enum:"pass,sign,strip" doc:"What the gateway wants of Identity (STIR/SHAKEN): pass what the caller signed if its numbers are unchanged, add identity_header where the caller signed nothing, or send none."`
+	IdentityHeader *string `json:"identity_header" doc:"The value of the header Identity to add, which networks take for a minute; null where the gateway wants no signature or none could be made."`
+	DateHeader     *string `json:"date_header" doc:"The value of the header Date that goes with identity_header."`
 }
 
 // recordingOrder is what a profile wants of the recording of a call.
@@ -86,6 +93,7 @@ type out struct {
 	comma bool
 	// forbidden says which gateways nothing is sent to; nil: none.
 	forbidden func(gateway id.ID) bool
+	sign      func(*admission.Facts) shaken.Signed // the call, or nothing
 }
 
 func (o *out) name(name string) {
@@ -194,7 +202,7 @@ func statusOf(r *admission.Result) string {
 
 // appendAdmission writes an admissionView in its envelope.
 func (s *server) appendAdmission(b []byte, snapshot *policy.Snapshot, a *attempt, r *admission.Result) []byte {
-	o := out{b: b, forbidden: s.GatewayForbidden}
+	o := out{b: b, forbidden: s.GatewayForbidden, sign: s.sign}
 	o.begin('{')
 	o.open("data", '{')
 	o.admission(snapshot, a, r)
@@ -221,6 +229,7 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		}
 		o.null("caller_id")
 		o.bool("caller_id_confirmed", false)
+		o.null("attestation")
 		o.null("grant_secs", "expires_at", "max_call_secs", "rate", "connect_fee", "first_increment", "increment",
 			"recording")
 		o.open("routes", '[')
@@ -234,6 +243,7 @@ func (o *out) admission(snapshot *policy.Snapshot, a *attempt, r *admission.Resu
 		o.grant(r)
 		o.textOrNull("caller_id", f.Caller.String())
 		o.bool("caller_id_confirmed", f.CallerID.Confirmed)
+		o.textOrNull("attestation", f.Attestation.String())
 		o.rate(f)
 		o.routes(snapshot, f, d.ID)
 		o.recording(snapshot, f)
@@ -253,6 +263,7 @@ func (o *out) rate(f *admission.Facts) {
 }
 
 func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UUID) {
+	var signed *shaken.Signed // the routes have the same numbers to sign
 	o.open("routes", '[')
 	for _, g := range routing.Order(snapshot.Gateways(f.Account), callSeed(call)) {
 		if f.Emergency && !g.EmergencyRoute || o.forbidden != nil && o.forbidden(g.ID) {
@@ -268,9 +279,33 @@ func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UU
 		}
 		o.text("number", number)
 		o.text("caller_id", g.CallerPart(f.Caller))
+		identity := g.IdentityOf(f.Callee)
+		o.text("identity", identity)
+		if identity != routing.IdentitySign {
+			o.null("identity_header", "date_header")
+		} else {
+			if signed == nil {
+				signed = new(o.sign(f))
+			}
+			o.textOrNull("identity_header", signed.Identity)
+			o.textOrNull("date_header", signed.Date)
+		}
 		o.close('}')
 	}
 	o.close(']')
+}
+
+// sign signs an admitted call for its switch. What cannot be signed goes out without.
+func (s *server) sign(f *admission.Facts) shaken.Signed {
+	callee := f.Callee.String()
+	if f.Emergency {
+		callee = f.Urgent.Number
+	}
+	signed, _ := s.Shaken.Sign(shaken.Claims{ // which counts what it cannot sign
+		Attestation: f.Attestation.String(), Caller: f.Caller.String(), Callee: callee,
+		Origin: admission.Origin(f.Connection), At: s.Clock(),
+	})
+	return signed
 }
 
 func (o *out) recording(snapshot *policy.Snapshot, f *admission.Facts) {

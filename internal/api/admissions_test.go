@@ -52,9 +52,10 @@ func TestAdmissionFromQuestionToRecord(t *testing.T) {
 	want := map[string]any{"id": got["id"], "record_type": "admission", "call_id": "a@pbx", "decision": "allow",
 		"decision_id": got["id"], "status": "ringing", "emergency": false, "grant_secs": 30.0,
 		"expires_at": rest.WireTime(start.Add(5 * time.Minute)), "caller_id": "+13125550100", "caller_id_confirmed": false,
-		"rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
+		"attestation": "B", "rate": "0.60", "connect_fee": "0.00", "first_increment": 1.0, "increment": 1.0,
 		"routes": []any{map[string]any{"gateway_id": gateway, "address": "192.0.2.7:5070",
-			"transport": "udp", "number": "9913125550199", "caller_id": "+13125550100"}},
+			"transport": "udp", "number": "9913125550199", "caller_id": "+13125550100",
+			"identity": "pass", "identity_header": nil, "date_header": nil}},
 		"recording": map[string]any{"record": true, "channels": "dual", "format": "wav"}, "reason": nil, "sip_code": nil,
 		"sip_reason": nil, "max_call_secs": nil}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -43,6 +43,7 @@ type decisionView struct {
 	NumberRange *string      `json:"number_range"`
 	TNType      string       `json:"tn_type"`
 	Emergency   bool         `json:"emergency"`
+	Attestation *string      `json:"attestation" enum:"A,B,C" doc:"What the call may be signed with (STIR/SHAKEN); null without a caller id."`
 
 	ConnectionID           id.ID `json:"connection_id"`
 	ConnectionVersion      int64 `json:"connection_version"`
@@ -69,7 +70,8 @@ func viewDecision(d *admission.Decision) decisionView {
 		Code: textOrNull(d.Reason.Code()), Fix: textOrNull(d.Reason.Fix()), SIPStatus: int32(d.Reason.Status()),
 		SIPPhrase: d.Phrase(), From: f.From, To: f.To, CLI: numberOrNull(f.Caller), CLD: numberOrNull(f.Callee),
 		CountryCode: textOrNull(f.Class.Country.Alpha2()), NumberRange: textOrNull(f.Class.Range),
-		TNType: f.Class.Type.String(), Emergency: f.Emergency, ConnectionID: f.Connection,
+		TNType: f.Class.Type.String(), Emergency: f.Emergency,
+		Attestation: textOrNull(f.Attestation.String()), ConnectionID: f.Connection,
 		ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
 		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
 		Attempts: []record.ShownAttempt{},

@@ -24,6 +24,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/verification"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -51,6 +52,8 @@ type Config struct {
 	// CheckGateway says what the server's settings forbid of a gateway's address; nil
 	// forbids nothing.
 	CheckGateway func(*routing.Gateway) []field.Error
+	// Shaken signs calls that other switches carry; nil signs none.
+	Shaken *shaken.Signer
 	// Downloads serves the files of recordings; nil when there are none.
 	Downloads *Downloads
 	// Ready says whether calls are being taken, for /readyz; nil means that the

@@ -25,6 +25,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/setting"
+	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store"
@@ -60,6 +61,9 @@ type App struct {
 	webhooks   *deliver.Client // which has a guard of its own
 	// certificate is that of HTTPS; nil without TLS.
 	certificate *certificate.Files
+	// signing is the certificate by which shaken signs calls; nil without one.
+	signing *certificate.Files
+	shaken  *shaken.Signer
 	// deliverer is set before the store gives anything out to be delivered, but the
 	// store exists before it.
 	deliverer atomic.Pointer[deliver.Deliverer]
@@ -157,7 +161,11 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.buildShaken(); err != nil {
+		return err
+	}
 	a.sip = sipgw.New(sipgw.Config{
+		Shaken:    a.shaken,
 		Advertise: a.advertised, Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
 		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
@@ -181,7 +189,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,
-		SayCode: a.codeSayer(anchor), Registrations: a.sip,
+		SayCode: a.codeSayer(anchor), Registrations: a.sip, Shaken: a.shaken,
 		Trace: tracer.Call, BansChanged: a.bansChanged, CORSOrigins: a.config.CORSOrigins,
 		RateLimit: rest.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
@@ -217,6 +225,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.startStrays(ctx)
+	a.watchShaken(ctx)
 	listener, err := a.listenHTTP(ctx, &a.config.HTTPAddr, "API keys", a.certificate != nil)
 	if err != nil {
 		return err
@@ -258,6 +267,11 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	}
 	if a.certificate != nil {
 		if err := a.certificate.Load(); err != nil {
+			return false, err
+		}
+	}
+	if a.signing != nil {
+		if err := a.signing.Load(); err != nil {
 			return false, err
 		}
 	}

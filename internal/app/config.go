@@ -21,6 +21,7 @@ type Config struct {
 	DatabaseSettings  `part:"Database" see:"SECRETS.md"`
 	HTTPSettings      `part:"HTTP API" see:"OPERATIONS.md"`
 	SIPSettings       `part:"SIP" see:"OPERATIONS.md"`
+	ShakenSettings    `part:"STIR/SHAKEN" see:"OPERATIONS.md"`
 	MediaSettings     `part:"Media" see:"MEDIA.md"`
 	RecordingSettings `part:"Recordings" see:"RECORDING.md"`
 	WebhookSettings   `part:"Webhooks"`
@@ -82,6 +83,7 @@ func (c Config) Check() error {
 	if err := c.tls().Check(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.checkShaken()...)
 	problems = append(problems, c.checkHTTP()...)
 	return errors.Join(append(problems, c.checkRecording(), c.checkSecretFiles())...)
 }

@@ -27,6 +27,13 @@ const (
 	MediaRTP  = "RTP"
 )
 
+// What happens to the Identity of a call (STIR/SHAKEN).
+const (
+	IdentityPass  = "pass"  // it goes on as the caller has signed it
+	IdentitySign  = "sign"  // a call that has none is signed
+	IdentityStrip = "strip" // none goes on
+)
+
 // TransportAuto leaves the transport to the gateway's NAPTR and SRV records (RFC 3263
 // section 4.1), and is UDP when it has none.
 const TransportAuto = "auto"
@@ -73,10 +80,37 @@ type Gateway struct {
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
 	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that always go on (docs/SIP.md). Those of the connection's list go on too."`
+
+	Identity             string             `json:"identity" enum:"pass,sign,strip" doc:"What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs calls that come without, by the certificate of shaken_cert; strip lets none go on."`
+	IdentityDestinations []IdentityByPrefix `json:"identity_destinations" maxItems:"100" doc:"Called numbers for which it is something else. The longest prefix counts."`
+
 	EmergencyRoute bool     `json:"emergency_route" doc:"Whether emergency calls may be sent here."`
 	Tags           []string `json:"tags" maxItems:"100"`
 
 	collection.Times
+}
+
+// IdentityByPrefix is what happens to the Identity of calls to some numbers.
+type IdentityByPrefix struct {
+	Prefix   string `json:"prefix" minLength:"2" maxLength:"16" pattern:"^\\+[1-9][0-9]{0,14}$" doc:"The beginning of the numbers, such as +1."`
+	Identity string `json:"identity" enum:"pass,sign,strip"`
+}
+
+// IdentityOf is what happens to the Identity of calls to a number. Of emergency calls,
+// which have none, it is what the field identity says.
+func (g *Gateway) IdentityOf(callee e164.Number) string {
+	chosen, longest := g.Identity, 0
+	if len(g.IdentityDestinations) == 0 || callee == 0 {
+		return chosen
+	}
+	number := callee.String()
+	for i := range g.IdentityDestinations {
+		d := &g.IdentityDestinations[i]
+		if len(d.Prefix) > longest && strings.HasPrefix(number, d.Prefix) {
+			chosen, longest = d.Identity, len(d.Prefix)
+		}
+	}
+	return chosen
 }
 
 // NewGateway returns a gateway with the API's defaults.
@@ -85,7 +119,7 @@ func NewGateway() Gateway {
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
 		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
 		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
-		NoRingingSecs: 5,
+		NoRingingSecs: 5, Identity: IdentityPass, IdentityDestinations: []IdentityByPrefix{},
 	}
 }
 
@@ -93,6 +127,9 @@ func NewGateway() Gateway {
 func (g *Gateway) Complete() {
 	if g.PassHeaders == nil {
 		g.PassHeaders = []string{}
+	}
+	if g.Identity == "" {
+		g.Identity, g.IdentityDestinations = IdentityPass, []IdentityByPrefix{}
 	}
 	if g.NoRingingSecs == 0 {
 		g.NoRingingSecs = NewGateway().NoRingingSecs

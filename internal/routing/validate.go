@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,13 @@ func (g *Gateway) Validate() []field.Error {
 		if !sip.MayPass(name) {
 			errs = append(errs, field.Error{Pointer: "/pass_headers/" + strconv.Itoa(i), Code: field.NotListed,
 				Detail: sip.NotPassed(name)})
+		}
+	}
+	for i, d := range g.IdentityDestinations {
+		before := g.IdentityDestinations[:i]
+		if slices.ContainsFunc(before, func(b IdentityByPrefix) bool { return b.Prefix == d.Prefix }) {
+			errs = append(errs, field.Error{Pointer: "/identity_destinations/" + strconv.Itoa(i) + "/prefix",
+				Code: field.Malformed, Detail: d.Prefix + " is there twice. Give each prefix once."})
 		}
 	}
 	if g.Register && g.RegisterExpiresSecs < 60 {

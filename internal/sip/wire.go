@@ -60,7 +60,7 @@ var compact = map[string]string{
 	"v": "via", "f": "from", "t": "to", "i": "call-id", "l": "content-length", "c": "content-type",
 	"e": "content-encoding", "m": "contact", "k": "supported", "x": "session-expires", "s": "subject",
 	"a": "accept-contact", "j": "reject-contact", "d": "request-disposition",
-	"o": "event", "u": "allow-events", "r": "refer-to", "b": "referred-by",
+	"o": "event", "u": "allow-events", "r": "refer-to", "b": "referred-by", "y": "identity",
 }
 
 // usual are further fields of common messages, so that their names cost no copy.

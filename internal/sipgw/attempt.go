@@ -24,7 +24,8 @@ type attempt struct {
 	tx      *clientTx
 	wait    timer // for the first response, then for more than 100 Trying
 
-	body      []byte // the caller's offer as the gateway gets it
+	body      []byte  // the caller's offer as the gateway gets it
+	signed    *string // the header lines by which the call is signed, once they are made
 	minSE     time.Duration
 	intervals int8 // that were asked for by 422
 	cancelled bool

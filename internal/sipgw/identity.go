@@ -37,23 +37,6 @@ func (s *session) callerName() string {
 	return name
 }
 
-// passports are the Identity fields of the caller (RFC 8224). What they sign is who calls
-// whom: where one of the numbers goes on in another form than it came they would be wrong,
-// and where the caller is private they would tell the number.
-func passports(p passage) string {
-	if !p.m.Has("identity") {
-		return ""
-	}
-	from, to := p.attempt.gateway.CallerPart(p.s.from), p.attempt.user()
-	if p.s.private || p.s.from == 0 || !sameNumber(p.m.CallerText(), from) ||
-		!sameNumber(sip.DialledText(p.m.URI), to) || !sameNumber(sip.AddressUser(p.m.To), to) {
-		return ""
-	}
-	return signed(p)
-}
-
-var signed = carries("Identity", 4, 4096, sip.IsPassport)
-
 // visual are the separators of a number (RFC 3966 section 5.1.1), and what stands before one
 // that is global.
 var visual = strings.NewReplacer("+", "", "-", "", ".", "", "(", "", ")", "", " ", "")

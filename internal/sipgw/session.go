@@ -51,7 +51,8 @@ type session struct {
 	unacked    bool   // the carrier's 2xx awaits the caller's ACK, which has the answer
 	private    bool   // the caller wants to be anonymous towards the callee
 	confirmed  bool   // from is known to be the connection's to show
-	rang       bool   // a gateway has shown progress
+	attested   record.Attestation
+	rang       bool // a gateway has shown progress
 	parting    *parting
 
 	source    netip.Addr // of the caller's INVITE
@@ -250,7 +251,7 @@ func (s *session) decided(result *admission.Result, err error) {
 // showNumbers notes the numbers of the call. A number that the server itself calls is not
 // shown its own: some voice mail opens to that.
 func (s *session) showNumbers(f *admission.Facts) {
-	s.from, s.to, s.confirmed = f.Caller, f.Callee, f.CallerID.Confirmed
+	s.from, s.to, s.confirmed, s.attested = f.Caller, f.Callee, f.CallerID.Confirmed, f.Attestation
 	if s.own() != nil && s.from == s.to {
 		s.from, s.confirmed = 0, false
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
 	"github.com/tollgate/tollgate/internal/routing"
+	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
@@ -76,6 +77,7 @@ type Config struct {
 	// means that nothing is noted.
 	Journey func(*Journey)
 	Tracer  *siptrace.Tracer // of messages; nil: none
+	Shaken  *shaken.Signer   // of calls to the gateways that want it; nil: signs none
 	Shards  int              // default: one for each processor
 	Timers  Timers
 	Limits  Limits

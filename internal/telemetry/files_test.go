@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media/relay"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/recording"
+	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/sipgw"
 	"github.com/tollgate/tollgate/internal/store/sqlstore"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
@@ -37,6 +38,9 @@ func families(t *testing.T) map[string]bool {
 		Totals: func(context.Context) (sqlstore.Totals, error) { return sqlstore.Totals{}, nil },
 	})
 	m.WatchHEP(func() uint64 { return 0 }, func() uint64 { return 0 })
+	m.WatchShaken(func() shaken.Stats {
+		return shaken.Stats{Signed: map[string]uint64{"A": 1}, Failed: map[string]uint64{"other": 1}, Expiry: time.Unix(1, 0)}
+	})
 	m.WatchHTTP("api", func() httpd.Stats { return httpd.Stats{} })
 	m.WatchMedia(func() relay.Stats { return relay.Stats{} })
 	m.WatchRecordings(func() recording.Stats { return recording.Stats{} })
