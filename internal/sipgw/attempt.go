@@ -10,7 +10,9 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // attempt is one gateway being tried for one call.
@@ -21,8 +23,8 @@ type attempt struct {
 	trunk   *trunk
 	targets []transport.Target // that are left of the gateway
 	leg     *leg
-	tx      *clientTx
-	wait    timer // for the first response, then for more than 100 Trying
+	tx      *transaction.Client
+	wait    timer.Timer // for the first response, then for more than 100 Trying
 
 	body      []byte  // the caller's offer as the gateway gets it
 	signed    *string // the header lines by which the call is signed, once they are made
@@ -129,18 +131,18 @@ func (a *attempt) start(at transport.Target) {
 	}
 	a.leg.traceBegin(to.Addr.Addr())
 	srv.filter.Learn(to.Addr.Addr())
-	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(srv.config.Timers.GatewayWait))
+	a.s.sh.timers.Set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(srv.config.Timers.GatewayWait))
 	a.offer()
 }
 
-// expire gives the gateway up when not even a provisional response has come, or none but
+// Expire gives the gateway up when not even a provisional response has come, or none but
 // 100 Trying. One that comes later is answered with a CANCEL.
-func (a *attempt) expire(timerKind) {
-	if a.s.attempt != a || a.cancelled || a.tx != nil && (a.tx.done || a.tx.provisional && !a.trying) {
+func (a *attempt) Expire(timer.Kind) {
+	if a.s.attempt != a || a.cancelled || a.tx != nil && (!a.tx.Awaited() || a.tx.Provisional() && !a.trying) {
 		return
 	}
 	if a.tx != nil && !a.trying {
-		a.tx.silent()
+		a.tx.Silent()
 	}
 	a.unreachable()
 }
@@ -150,7 +152,7 @@ func (a *attempt) hears(m *message) {
 	if m.Status != 100 {
 		a.trying, a.heard = false, true
 		a.trunk.reached()
-		a.s.sh.timers.stop(&a.wait)
+		a.s.sh.timers.Stop(&a.wait)
 		return
 	}
 	if a.trying || a.heard || a.cancelled || a.s.attempt != a {
@@ -161,7 +163,7 @@ func (a *attempt) hears(m *message) {
 	if a.s.machine.Last() && len(a.targets) == 0 {
 		patience *= lastPatience
 	}
-	a.s.sh.timers.set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(patience))
+	a.s.sh.timers.Set(&a.wait, a, timerGiveUp, a.s.sh.now.Add(patience))
 }
 
 // callee is the number that is called, as the branch of the INVITE has it.
@@ -205,9 +207,9 @@ func (a *attempt) invite() {
 	w.Lines(passage{s: a.s, m: m, attempt: a}.cross(inInvite, toCarrier))
 	w.Lines(l.authorize("INVITE", a.body))
 	data := w.Finish(m.ContentType(), a.body)
-	a.tx = a.s.sh.request("INVITE", branch, l.peer, data, a.response)
-	a.tx.rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
-	a.tx.forgotten = func() { l.lastAck, l.won = nil, nil }
+	a.tx = a.s.sh.transactions.Request("INVITE", branch, l.peer, data, a.response)
+	a.tx.Rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
+	a.tx.Forgotten = func() { l.lastAck, l.won = nil, nil }
 }
 
 // cancel stops the attempt. A gateway that answers all the same is hung up on.
@@ -216,10 +218,10 @@ func (a *attempt) cancel() {
 		return
 	}
 	a.cancelled = true
-	if a.tx == nil || a.tx.done {
+	if a.tx == nil || !a.tx.Awaited() {
 		return
 	}
-	a.tx.stop(a.leg.cancelBytes(a.tx.branch, a.leg.inviteSeq))
+	a.tx.Stop(a.leg.cancelBytes(a.tx.Branch(), a.leg.inviteSeq))
 }
 
 // response takes what the gateway answers to the INVITE.
@@ -258,7 +260,7 @@ func (a *attempt) progress(m *message) {
 func (a *attempt) refused(m *message) {
 	s := a.s
 	a.trying = false
-	s.sh.timers.stop(&a.wait)
+	s.sh.timers.Stop(&a.wait)
 	rest := sip.ReadSeconds(m.Get("retry-after"))
 	answer := call.Answer{Status: m.Status, Server: len(a.targets) > 0, RetryAfter: rest > 0}
 	wanted := a.wantedInterval(m)
@@ -315,7 +317,7 @@ func (a *attempt) answered(m *message) {
 	l.setRemote(m.To, m.ToTag)
 	l.establish(m)
 	a.s.rely.answered(a, l)
-	a.s.caller.setLocal(a.s.inviteTx.request.To, a.s.earlyTag(a, m.ToTag))
+	a.s.caller.setLocal(a.s.inviteTx.Request.To, a.s.earlyTag(a, m.ToTag))
 	a.s.carrier, a.s.answer, a.s.gateway = l, m, a.gateway.ID
 	a.s.handle(call.Answered{Gateway: a.n, Teardown: a.s.teardown()})
 	if !a.s.machine.Running() && a.s.answer != nil {
@@ -324,7 +326,7 @@ func (a *attempt) answered(m *message) {
 		return
 	}
 	a.s.noteRang(a.gateway.ID)
-	a.s.sh.timers.stop(&a.wait)
+	a.s.sh.timers.Stop(&a.wait)
 	a.chosen = l.remoteTag
 	l.won = a
 	l.register(legKey{l.callID, ""})
@@ -335,7 +337,7 @@ func (a *attempt) answered(m *message) {
 // last half minute cost little.
 func (a *attempt) outlive() {
 	a.s, a.leg.s = a.s.sh.gone, a.s.sh.gone
-	a.tx.rings = nil
+	a.tx.Rings = nil
 }
 
 // endFork acknowledges and hangs up on a dialog that is not wanted.

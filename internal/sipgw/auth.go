@@ -33,7 +33,7 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 	}
 	c = snapshot.ByUser(credentials.UserName)
 	algorithms := algorithmsOf(c)
-	if !sh.srv.nonces.Fresh(credentials.Nonce, m.peer.Addr.Addr(), sh.now) {
+	if !sh.srv.nonces.Fresh(credentials.Nonce, m.Peer.Addr.Addr(), sh.now) {
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
@@ -59,14 +59,14 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 		sh.challenge(m, algorithms, true)
 		return nil, false
 	}
-	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.peer.Addr.Addr(), credentials.UserName), sh.now)
+	sh.srv.guesses.right(sh.srv.guesses.pairOf(m.Peer.Addr.Addr(), credentials.UserName), sh.now)
 	return c, true
 }
 
 // verify checks a digest of a user, who may not exist, within the limits of guesses.
 // When it says no, the request has been answered or is not worth an answer.
 func (sh *shard) verify(credentials *sip.Credentials, c *policy.Connection, m *message) bool {
-	srv, source := sh.srv, m.peer.Addr.Addr()
+	srv, source := sh.srv, m.Peer.Addr.Addr()
 	p := srv.guesses.pairOf(source, credentials.UserName)
 	proven := srv.guesses.proven(p, sh.now)
 	pairRoom, userRoom := srv.guesses.room(p, sh.now)
@@ -124,7 +124,7 @@ func algorithmsOf(c *policy.Connection) []string {
 // challenge asks for digest credentials, and keeps nothing of the request.
 func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 	sh.srv.count.challenges.Add(1)
-	nonce := sh.srv.nonces.Issue(m.peer.Addr.Addr(), sh.now)
+	nonce := sh.srv.nonces.Issue(m.Peer.Addr.Addr(), sh.now)
 	status, phrase, name, extra, first := 407, "Proxy Authentication Required", "Proxy-Authenticate", "", ""
 	if m.Method == "REGISTER" { // which we serve ourselves
 		status, phrase, name = 401, "Unauthorized", "WWW-Authenticate"

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/call"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // The pace at which calls are hung up that the API ends: of the whole
@@ -32,7 +33,7 @@ func (srv *Server) HangUp(calls []uuid.UUID) {
 // are.
 type doomed struct {
 	waiting []*session
-	pause   timer
+	pause   timer.Timer
 	sh      *shard
 }
 
@@ -51,13 +52,13 @@ func (sh *shard) doom(calls []uuid.UUID) {
 			d.waiting = append(d.waiting, s)
 		}
 	}
-	if d.pause.pos == 0 {
-		d.expire(timerHangUp)
+	if !d.pause.IsSet() {
+		d.Expire(timerHangUp)
 	}
 }
 
-// expire hangs up on the next calls.
-func (d *doomed) expire(timerKind) {
+// Expire hangs up on the next calls.
+func (d *doomed) Expire(timer.Kind) {
 	n := min(len(d.waiting), max(1, hangUpBatch/len(d.sh.srv.shards)))
 	for i, s := range d.waiting[:n] {
 		d.waiting[i] = nil
@@ -67,5 +68,5 @@ func (d *doomed) expire(timerKind) {
 		d.waiting = nil
 		return
 	}
-	d.sh.timers.set(&d.pause, d, timerHangUp, d.sh.now.Add(hangUpPause))
+	d.sh.timers.Set(&d.pause, d, timerHangUp, d.sh.now.Add(hangUpPause))
 }

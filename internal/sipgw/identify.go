@@ -18,10 +18,10 @@ import (
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
 	srv := sh.srv
 	snapshot := srv.config.Live.Snapshot()
-	if own := ownOf(&m.peer); own != nil {
+	if own := ownOf(&m.Peer); own != nil {
 		return own.attempt(snapshot)
 	}
-	source := m.peer.Addr.Addr()
+	source := m.Peer.Addr.Addr()
 	token := m.Get("x-telnyx-token")
 	if token == "" {
 		token = m.Get("x-tollgate-token")
@@ -38,9 +38,9 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 		if connection, ok = sh.authenticate(snapshot, m, user); !ok {
 			return attempt, nil, false
 		}
-		identity, m.proved = policy.IdentityKnown, true
+		identity, m.Proved = policy.IdentityKnown, true
 		srv.filter.Authenticated(source, connection.ID)
-		srv.transport.Known(m.peer.Conn)
+		srv.transport.Known(m.Peer.Conn)
 	}
 	attempt = admission.Call{
 		ID: srv.config.NewID(), Identity: identity, Source: source,
@@ -55,7 +55,7 @@ func (sh *shard) identify(m *message) (attempt admission.Call, connection *polic
 		}
 		return attempt, nil, true
 	}
-	if !transportAllowed(connection, m.peer, m.proved) {
+	if !transportAllowed(connection, m.Peer, m.Proved) {
 		attempt.Identity = policy.IdentityNone
 		return attempt, nil, true
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
@@ -38,10 +39,10 @@ type leg struct {
 	ended   bool
 
 	allowsUpdate bool
-	invite       *clientTx // a re-INVITE of ours that awaits its final response
-	serving      *serverTx // a re-INVITE of the peer's that awaits our final response or its ACK
-	servingSeq   uint32    // its CSeq
-	inviteSeq    uint32    // the CSeq of our first INVITE
+	invite       *transaction.Client // a re-INVITE of ours that awaits its final response
+	serving      *transaction.Server // a re-INVITE of the peer's that awaits our final response or its ACK
+	servingSeq   uint32              // its CSeq
+	inviteSeq    uint32              // the CSeq of our first INVITE
 	onAck        func(*message)
 	said         uint64   // what the peer's last description says of media, as a sum
 	relaying     bool     // an offer of the peer's is on its way to the other side
@@ -111,7 +112,7 @@ func (l *leg) retarget(m *message) {
 		l.target = strings.Clone(uri)
 	}
 	before := l.peer.Addr.Addr()
-	l.aim(m.peer, l.s.sh.srv.config.Reach)
+	l.aim(m.Peer, l.s.sh.srv.config.Reach)
 	if now := l.peer.Addr.Addr(); now != before && now.IsValid() {
 		l.traceBegin(now)
 	}
@@ -274,16 +275,16 @@ func (l *leg) writeRoutes(w *sip.Writer) {
 // send starts an in-dialog request other than ACK, with the answers to the challenges of
 // the dialog so far, and answers further ones. done gets the final response, or nil when
 // none came.
-func (l *leg) send(method, extra string, body []byte, contentType string, done func(*message)) *clientTx {
+func (l *leg) send(method, extra string, body []byte, contentType string, done func(*message)) *transaction.Client {
 	l.localSeq++
 	seq, branch := l.localSeq, l.s.sh.srv.newBranch()
 	data := l.build(method, branch, seq, extra+l.authorize(method, body), body, contentType)
 	answered := false
-	tx := l.s.sh.request(method, branch, l.peer, data, func(m *message) {
+	tx := l.s.sh.transactions.Request(method, branch, l.peer, data, func(m *message) {
 		if m != nil && m.Status < 200 {
 			return
 		}
-		l.heard = l.heard || m != nil && m.peer.Addr.Addr() == l.peer.Addr.Addr()
+		l.heard = l.heard || m != nil && m.Peer.Addr.Addr() == l.peer.Addr.Addr()
 		l.silent = m == nil && !l.heard
 		if answered {
 			// A 2xx to our INVITE is repeated until its ACK arrives.
@@ -303,10 +304,10 @@ func (l *leg) send(method, extra string, body []byte, contentType string, done f
 		done(m)
 	})
 	if most := l.tries(); most > 0 {
-		tx.atMost(most)
+		tx.AtMost(most)
 	}
 	if method == "INVITE" {
-		tx.forgotten = func() {
+		tx.Forgotten = func() {
 			if l.lastAckSeq == seq {
 				l.lastAck = nil
 			}

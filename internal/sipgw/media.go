@@ -131,7 +131,7 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 			give = s.media.session.Answer
 		}
 		body, known := sip.DescriptionIn(m.ContentType(), m.Body)
-		d.SDP, d.Sender = body.SDP, m.peer.Addr.Addr()
+		d.SDP, d.Sender = body.SDP, m.Peer.Addr.Addr()
 		if what == isOffer {
 			d.Encryption = s.encryption(d.From)
 		}

@@ -17,7 +17,9 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // Origination is a call that the server makes itself, without a caller: it says
@@ -82,7 +84,7 @@ type ownCaller struct {
 	cseq        uint32
 	answered    bool
 	over        bool
-	limit       timer
+	limit       timer.Timer
 }
 
 const (
@@ -100,7 +102,7 @@ func ownOf(p *transport.Peer) *ownCaller {
 func (c *ownCaller) begin() {
 	c.cseq = 1
 	c.remote = "<sip:" + c.To.String() + "@" + ownHost + ">"
-	c.sh.timers.set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Rings))
+	c.sh.timers.Set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Rings))
 	c.request("INVITE", c.branch, ownContact, c.offer())
 }
 
@@ -127,14 +129,14 @@ func (c *ownCaller) request(method, branch, extra string, body []byte) {
 
 // deliver has the shard take a message as if it had come from outside.
 func (c *ownCaller) deliver(data []byte) {
-	m := readMessage(data, c.peer)
+	m := transaction.Read(data, c.peer)
 	if m == nil {
 		return
 	}
 	if m.Request {
 		c.sh.receiveRequest(m)
 	} else {
-		c.sh.receiveResponse(m)
+		c.sh.transactions.Receive(m)
 	}
 }
 
@@ -143,7 +145,7 @@ func (c *ownCaller) deliver(data []byte) {
 func (c *ownCaller) Take(data []byte) {
 	data = slices.Clone(data)
 	c.sh.post(func() {
-		m := readMessage(data, c.peer)
+		m := transaction.Read(data, c.peer)
 		switch {
 		case m == nil:
 		case m.Request:
@@ -167,7 +169,7 @@ func (c *ownCaller) receiveFinal(m *message) {
 		return // the 2xx was repeated
 	}
 	c.answered = true
-	c.sh.timers.set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Length+answerTail))
+	c.sh.timers.Set(&c.limit, c, timerGiveUp, c.sh.now.Add(c.Length+answerTail))
 }
 
 // receiveRequest answers what the callee's side asks within the call.
@@ -185,8 +187,8 @@ func (c *ownCaller) receiveRequest(m *message) {
 	}
 }
 
-// expire gives up a call that rings, or goes on, for too long.
-func (c *ownCaller) expire(timerKind) {
+// Expire gives up a call that rings, or goes on, for too long.
+func (c *ownCaller) Expire(timer.Kind) {
 	if c.answered {
 		c.hangUp()
 		return
@@ -206,7 +208,7 @@ func (c *ownCaller) hangUp() {
 
 func (c *ownCaller) end() {
 	c.over = true
-	c.sh.timers.stop(&c.limit)
+	c.sh.timers.Stop(&c.limit)
 }
 
 // attempt is what the ledger hears of the call. ok is false where the connection is gone,

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
@@ -146,7 +147,7 @@ func (p *party) readStream(conn net.Conn) {
 }
 
 func (p *party) take(data []byte, from transport.Peer) {
-	if m := readMessage(data, from); m != nil {
+	if m := transaction.Read(data, from); m != nil {
 		p.got <- m
 	}
 }
@@ -327,7 +328,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 		head += sip.Line("Record-Route", value)
 	}
 	contact := "<sip:" + p.address() + ">"
-	if m.peer.TCP {
+	if m.Peer.TCP {
 		contact = "<sip:" + p.address() + ";transport=" + strings.ToLower(p.stream()) + ">"
 	}
 	head += sip.Line("Contact", contact) + extra
@@ -336,7 +337,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 		p.send(string(data))
 		return
 	}
-	to := m.peer.Addr
+	to := m.Peer.Addr
 	if _, err := p.udp.WriteToUDPAddrPort(data, to); err != nil {
 		p.t.Fatal(err)
 	}
@@ -346,7 +347,7 @@ func (p *party) reply(m *message, status int, tag, extra, body string) {
 func (p *party) replyContact(m *message, status int, contact string) {
 	p.t.Helper()
 	data := m.Response(status, "Because", "r", sip.Line("Contact", contact), nil, "")
-	if _, err := p.udp.WriteToUDPAddrPort(data, m.peer.Addr); err != nil {
+	if _, err := p.udp.WriteToUDPAddrPort(data, m.Peer.Addr); err != nil {
 		p.t.Fatal(err)
 	}
 }

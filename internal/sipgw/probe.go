@@ -9,7 +9,9 @@ import (
 
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // probe is the part of a trunk that speaks to the gateway outside of calls. All but
@@ -18,11 +20,11 @@ type probe struct {
 	armed atomic.Bool // the shard has been told of it
 	sh    *shard
 
-	ping, silence timer
-	pinging       *clientTx
+	ping, silence timer.Timer
+	pinging       *transaction.Client
 	asked         time.Time
 
-	register  timer
+	register  timer.Timer
 	callID    string
 	seq       uint32
 	tag       string
@@ -66,11 +68,11 @@ func (t *trunk) plan() {
 	p := &t.probe
 	gateway, here := t.wanted()
 	if here && gateway.OptionsIntervalSecs > 0 {
-		if p.ping.pos == 0 && p.pinging == nil {
+		if !p.ping.IsSet() && p.pinging == nil {
 			t.ask()
 		}
 	} else {
-		p.sh.timers.stop(&p.ping)
+		p.sh.timers.Stop(&p.ping)
 	}
 	switch {
 	case here && gateway.Register:
@@ -81,19 +83,19 @@ func (t *trunk) plan() {
 	case p.enrolled != nil && p.enrolled.Register:
 		t.enrol(0)
 	default:
-		p.sh.timers.stop(&p.register)
+		p.sh.timers.Stop(&p.register)
 	}
 }
 
-func (t *trunk) expire(kind timerKind) {
+func (t *trunk) Expire(kind timer.Kind) {
 	p := &t.probe
 	switch kind {
 	case timerPing:
 		t.ask()
 	case timerSilence:
 		if p.pinging != nil {
-			p.pinging.silent()
-			p.pinging.drop()
+			p.pinging.Silent()
+			p.pinging.Drop()
 			t.heard(nil)
 		}
 	case timerRegister:
@@ -138,7 +140,7 @@ func (t *trunk) ask() {
 	if !here || gateway.OptionsIntervalSecs <= 0 || p.pinging != nil {
 		return
 	}
-	placeholder := &clientTx{sh: p.sh, done: true}
+	placeholder := new(transaction.Client)
 	p.pinging, p.asked = placeholder, p.sh.now
 	t.find(gateway, func(to transport.Peer, ok bool) {
 		if p.pinging != placeholder {
@@ -155,12 +157,12 @@ func (t *trunk) ask() {
 			t.srv.transport.Own(to).Contact+"Accept: application/sdp\r\n")
 		t.srv.filter.Learn(to.Addr.Addr())
 		p.asked = p.sh.now
-		p.pinging = p.sh.request("OPTIONS", branch, to, data, func(m *message) {
+		p.pinging = p.sh.transactions.Request("OPTIONS", branch, to, data, func(m *message) {
 			if m == nil || m.Status >= 200 {
 				t.heard(m)
 			}
 		})
-		p.sh.timers.set(&p.silence, t, timerSilence, p.sh.now.Add(t.srv.config.Timers.PingWait))
+		p.sh.timers.Set(&p.silence, t, timerSilence, p.sh.now.Add(t.srv.config.Timers.PingWait))
 	})
 }
 
@@ -171,7 +173,7 @@ func (t *trunk) heard(m *message) {
 		return
 	}
 	p.pinging = nil
-	p.sh.timers.stop(&p.silence)
+	p.sh.timers.Stop(&p.silence)
 	now := p.sh.now
 	t.mu.Lock()
 	pause := time.Duration(t.gateway.OptionsIntervalSecs) * time.Second
@@ -188,7 +190,7 @@ func (t *trunk) heard(m *message) {
 		pause = min(pause, pingDown)
 	}
 	t.mu.Unlock()
-	p.sh.timers.set(&p.ping, t, timerPing, now.Add(pause))
+	p.sh.timers.Set(&p.ping, t, timerPing, now.Add(pause))
 }
 
 func (t *trunk) registerExpires(gateway *routing.Gateway) time.Duration {
@@ -237,7 +239,7 @@ func (t *trunk) sendRegister(gateway *routing.Gateway, expires time.Duration) {
 	data := t.outside("REGISTER", uri, record+";tag="+p.tag, record, p.callID, p.seq, p.address, branch,
 		t.srv.transport.Own(p.address).Contact+"Expires: "+sip.Seconds(expires)+"\r\n"+
 			p.challenges.Lines(userOf(gateway), "REGISTER", uri, nil))
-	p.sh.request("REGISTER", branch, p.address, data, func(m *message) {
+	p.sh.transactions.Request("REGISTER", branch, p.address, data, func(m *message) {
 		if m != nil && m.Status < 200 {
 			return
 		}
@@ -282,7 +284,7 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	}
 	t.mu.Unlock()
 	if !here || !gateway.Register {
-		p.sh.timers.stop(&p.register)
+		p.sh.timers.Stop(&p.register)
 		return
 	}
 	pause := granted * 4 / 5
@@ -302,7 +304,7 @@ func (t *trunk) enrolment(m *message, expires time.Duration) {
 	if p.enrolled != gateway {
 		pause = 0 // the policy has changed meanwhile
 	}
-	p.sh.timers.set(&p.register, t, timerRegister, now.Add(pause))
+	p.sh.timers.Set(&p.register, t, timerRegister, now.Add(pause))
 }
 
 // grantedExpires is how long the registrar keeps our Contact: its expires

@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
@@ -24,7 +25,7 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 		sh.srv.count.invalid.Add(1)
 		return
 	}
-	m := interpret(w, from, len(data))
+	m := transaction.Interpret(w, from, len(data))
 	if from.Stranger && (v.Kind == sip.VerdictAnswer || m == nil || m.Request && m.ToTag == "") && sh.srv.isOurs(data) {
 		// The filter let it pass for a tag or branch of ours, which it has where no reader
 		// looks. A stranger who has seen one is heard in that dialog, and in nothing else.
@@ -37,10 +38,10 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 		return
 	}
 	if !m.Request {
-		sh.receiveResponse(m)
+		sh.transactions.Receive(m)
 		return
 	}
-	m.Received(m.peer.Addr)
+	m.Received(m.Peer.Addr)
 	sh.receiveRequest(m)
 }
 
@@ -54,23 +55,17 @@ func (sh *shard) answerInvalid(data []byte, from transport.Peer, m *message, v s
 		sh.srv.transport.Answer(from, sip.RefusalBytes(data, v, sh.srv.tagForBytes(data)), len(data))
 		return
 	}
-	m.Received(m.peer.Addr)
+	m.Received(m.Peer.Addr)
 	sh.answerStateless(m, v.Status, v.Phrase, v.Lines(), "")
 }
 
-func (sh *shard) receiveResponse(m *message) {
-	if tx := sh.clients[clientKey{m.Via.Branch, m.Method}]; tx != nil {
-		tx.receive(m)
-	}
-}
-
 func (sh *shard) receiveRequest(m *message) {
-	if tx := sh.server(m, m.Method); tx != nil {
+	if tx := sh.transactions.Server(m, m.Method); tx != nil {
 		if m.Method == "ACK" {
 			sh.receiveAck(m, tx)
 			return
 		}
-		tx.again()
+		tx.Again()
 		return
 	}
 	switch {
@@ -93,13 +88,13 @@ func (sh *shard) receiveRequest(m *message) {
 
 // receiveAck takes an ACK: that of a refusal belongs to the INVITE's transaction,
 // that of a 2xx to the dialog.
-func (sh *shard) receiveAck(m *message, tx *serverTx) {
-	if tx != nil && tx.state == serverRefused {
-		tx.confirm()
+func (sh *shard) receiveAck(m *message, tx *transaction.Server) {
+	if tx != nil && tx.Refused() {
+		tx.Confirm()
 		return
 	}
 	if l := sh.dialog(m); l != nil {
-		l.hear(m.peer)
+		l.hear(m.Peer)
 		l.receiveAck(m)
 	}
 }
@@ -107,15 +102,13 @@ func (sh *shard) receiveAck(m *message, tx *serverTx) {
 // receiveCancel cancels an INVITE that has no final response yet (RFC 3261 section 9.2).
 // One that is repeated gets the same answer, so nothing is kept of it.
 func (sh *shard) receiveCancel(m *message) {
-	invite := sh.server(m, "INVITE")
+	invite := sh.transactions.Server(m, "INVITE")
 	if invite == nil {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	sh.srv.transport.Send(m.replyTo(), m.Response(200, "OK", invite.toTag, "", nil, ""), nil)
-	if invite.state == serverTrying && invite.cancelled != nil {
-		invite.cancelled(m)
-	}
+	sh.srv.transport.Send(m.ReplyTo(), m.Response(200, "OK", invite.ToTag, "", nil, ""), nil)
+	invite.Cancel(m)
 }
 
 // dialog finds the leg that an in-dialog request belongs to, by all three parts of
@@ -167,19 +160,19 @@ func (sh *shard) receiveInvite(m *message) {
 		sh.answerStateless(m, 422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)), "")
 		return
 	}
-	if ownOf(&m.peer) == nil && !srv.crowds.enter(m.peer.Addr.Addr(), emergency) {
+	if ownOf(&m.Peer) == nil && !srv.crowds.enter(m.Peer.Addr.Addr(), emergency) {
 		srv.count.crowded.Add(1)
-		srv.limited(m.peer.Addr.Addr(), "sip_source_calls")
+		srv.limited(m.Peer.Addr.Addr(), "sip_source_calls")
 		sh.refuseStateless(m, admission.ReasonOverloaded)
 		return
 	}
-	tx := sh.begin(m)
-	tx.respond(100, "Trying", "")
+	tx := sh.transactions.Begin(m)
+	tx.Respond(100, "Trying", "")
 	sh.put(m, tx, attempt)
 }
 
 // put puts a call to the ledger.
-func (sh *shard) put(m *message, tx *serverTx, attempt admission.Call) {
+func (sh *shard) put(m *message, tx *transaction.Server, attempt admission.Call) {
 	sh.srv.count.attempts.Add(1)
 	s := newSession(sh, m, tx, attempt)
 	s.handle(call.Begin{Stopping: sh.srv.stopping.Load()})
@@ -198,18 +191,18 @@ const (
 // the request comes, and no timer repeats it.
 func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 	srv := sh.srv
-	if !srv.unidentified.Take(transport.SourceKey(m.peer.Addr.Addr()), sh.now,
+	if !srv.unidentified.Take(transport.SourceKey(m.Peer.Addr.Addr()), sh.now,
 		unidentifiedPerSecond, unidentifiedBurst, 0) ||
-		!srv.crowds.enter(m.peer.Addr.Addr(), false) {
+		!srv.crowds.enter(m.Peer.Addr.Addr(), false) {
 		srv.transport.Count.Unanswered.Add(1)
 		return
 	}
-	tx := sh.begin(m)
-	tx.once = true
+	tx := sh.transactions.Begin(m)
+	tx.Once = true
 	if len(sh.once) < mostUnidentified {
 		sh.once = append(sh.once, tx)
 	} else {
-		sh.once[sh.oldest].drop()
+		sh.once[sh.oldest].Drop()
 		sh.once[sh.oldest] = tx
 		sh.oldest = (sh.oldest + 1) % mostUnidentified
 	}
@@ -250,7 +243,7 @@ func (srv *Server) calleeOf(connection *policy.Connection, attempt *admission.Ca
 
 // refuseStateless answers with a refusal of Tollgate's own, of which nothing is kept.
 func (sh *shard) refuseStateless(m *message, why admission.Reason) {
-	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.peer.Addr.Addr().String()}}
+	d := admission.Decision{Reason: why, Facts: admission.Facts{Source: m.Peer.Addr.Addr().String()}}
 	sh.answerStateless(m, why.Status(), d.Phrase(), sh.srv.refusalLines(why, &d), "")
 }
 
@@ -269,29 +262,29 @@ func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) str
 // receiveInDialog takes a request within a dialog.
 func (sh *shard) receiveInDialog(m *message) {
 	l := sh.dialog(m)
-	if l == nil && m.peer.Stranger && !sh.srv.config.Live.Snapshot().HasUsers() {
+	if l == nil && m.Peer.Stranger && !sh.srv.config.Live.Snapshot().HasUsers() {
 		return // such as one that repeats a tag of a call that is over
 	}
 	if l == nil || (l.ended && m.Method != "BYE") {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	tx := sh.begin(m)
+	tx := sh.transactions.Begin(m)
 	if m.CSeq < l.remoteSeq {
 		// Out of order (RFC 3261 section 12.2.2).
-		tx.respond(500, "Server Internal Error", "")
+		tx.Respond(500, "Server Internal Error", "")
 		return
 	}
 	l.remoteSeq = m.CSeq
-	l.hear(m.peer)
+	l.hear(m.Peer)
 	if l.latched() {
-		l.peer = m.peer // a translator may have forgotten the port and taken another
-	} else if m.peer.TCP && l.peer.TCP {
-		l.peer.Conn = m.peer.Conn // the peer may have connected anew
+		l.peer = m.Peer // a translator may have forgotten the port and taken another
+	} else if m.Peer.TCP && l.peer.TCP {
+		l.peer.Conn = m.Peer.Conn // the peer may have connected anew
 	}
 	switch m.Method {
 	case "BYE":
-		tx.respond(200, "OK", "")
+		tx.Respond(200, "OK", "")
 		l.receiveBye(m)
 	case "INVITE":
 		l.receiveReinvite(m, tx)
@@ -302,9 +295,9 @@ func (sh *shard) receiveInDialog(m *message) {
 	case "INFO":
 		l.passOn(m, tx)
 	case "OPTIONS":
-		tx.respond(200, "OK", sip.LineAllow+lineSupported)
+		tx.Respond(200, "OK", sip.LineAllow+lineSupported)
 	default:
-		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		tx.Respond(481, "Call/Transaction Does Not Exist", "")
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // refresh is the session timer of one leg (RFC 4028): the side that is the refresher
@@ -14,7 +16,7 @@ import (
 // comes. A peer that knows no session timers is asked by the server whether the
 // dialog is still there.
 type refresh struct {
-	timer    timer
+	timer    timer.Timer
 	interval time.Duration
 	mine     bool // the server refreshes
 	probe    bool // no session timer was agreed on
@@ -44,10 +46,10 @@ func (srv *Server) shortSession(m *message) time.Duration {
 
 // refuseShortSession answers 422 to a session interval that is too short and says
 // whether it did.
-func (sh *shard) refuseShortSession(m *message, tx *serverTx) bool {
+func (sh *shard) refuseShortSession(m *message, tx *transaction.Server) bool {
 	least := sh.srv.shortSession(m)
 	if least > 0 {
-		tx.respond(422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)))
+		tx.Respond(422, shortPhrase, sip.Line("Min-SE", sip.Seconds(least)))
 	}
 	return least > 0
 }
@@ -59,13 +61,13 @@ func (r *refresh) arm(l *leg) {
 	}
 	sh := l.s.sh
 	if r.mine {
-		sh.timers.set(&r.timer, l, timerRefresh, sh.now.Add(r.interval/2))
+		sh.timers.Set(&r.timer, l, timerRefresh, sh.now.Add(r.interval/2))
 		return
 	}
-	sh.timers.set(&r.timer, l, timerLost, sh.now.Add(r.interval-min(lostEarly, r.interval/3)))
+	sh.timers.Set(&r.timer, l, timerLost, sh.now.Add(r.interval-min(lostEarly, r.interval/3)))
 }
 
-func (r *refresh) stop(l *leg) { l.s.sh.timers.stop(&r.timer) }
+func (r *refresh) stop(l *leg) { l.s.sh.timers.Stop(&r.timer) }
 
 // accept agrees on a session timer for the leg whose peer sent the INVITE, and
 // returns the header lines for its 2xx.
@@ -127,8 +129,8 @@ func (r *refresh) requestLine() string {
 	return "Session-Expires: " + sip.Seconds(r.interval) + ";refresher=" + who + "\r\n"
 }
 
-// expire implements timed for the session timer.
-func (l *leg) expire(kind timerKind) {
+// Expire implements timed for the session timer.
+func (l *leg) Expire(kind timer.Kind) {
 	if l.ended || !l.s.machine.Running() {
 		return
 	}
@@ -160,7 +162,7 @@ func (l *leg) sendRefresh() {
 // section 14.1 lets the one that made the Call-ID wait 2.1 to 4 seconds).
 func (l *leg) again() {
 	sh := l.s.sh
-	sh.timers.set(&l.refresh.timer, l, timerRefresh, sh.now.Add(min(3*time.Second, l.refresh.interval/4)))
+	sh.timers.Set(&l.refresh.timer, l, timerRefresh, sh.now.Add(min(3*time.Second, l.refresh.interval/4)))
 }
 
 // refreshed takes the answer to a refresh.

@@ -77,7 +77,7 @@ type refusedEnrolment struct {
 // readEnrolment reads the contacts of a REGISTER.
 func readEnrolment(m *message, now time.Time) (e enrolment, no refusedEnrolment) {
 	e.callID, e.seq = strings.Clone(sip.Kept(m.CallID, maxCallID)), m.CSeq
-	e.latest = connection.Registration{State: connection.Registered, Contact: m.peer.Addr, Transport: m.peer.Transport(),
+	e.latest = connection.Registration{State: connection.Registered, Contact: m.Peer.Addr, Transport: m.Peer.Transport(),
 		UserAgent: strings.Clone(sip.Kept(m.Get("user-agent"), maxUserAgent)), At: now}
 	asked := registrationDefault
 	if value := m.Get("expires"); value != "" {
@@ -224,12 +224,12 @@ func (sh *shard) receiveRegister(m *message) {
 	if !ok {
 		return
 	}
-	m.proved = true
-	srv.filter.Authenticated(m.peer.Addr.Addr(), c.ID)
-	srv.transport.Known(m.peer.Conn)
-	tx := sh.begin(m)
-	if !transportAllowed(c, m.peer, true) {
-		tx.respond(403, "Register By TLS", "")
+	m.Proved = true
+	srv.filter.Authenticated(m.Peer.Addr.Addr(), c.ID)
+	srv.transport.Known(m.Peer.Conn)
+	tx := sh.transactions.Begin(m)
+	if !transportAllowed(c, m.Peer, true) {
+		tx.Respond(403, "Register By TLS", "")
 		return
 	}
 	e, no := readEnrolment(m, sh.now)
@@ -238,11 +238,11 @@ func (sh *shard) receiveRegister(m *message) {
 		bindings, no = srv.registrar.enrol(c.ID, e, sh.now)
 	}
 	if no.status != 0 {
-		tx.respond(no.status, no.phrase, no.extra)
+		tx.Respond(no.status, no.phrase, no.extra)
 		return
 	}
 	srv.count.registrations.Add(1)
-	tx.respond(200, "OK", enrolled(bindings, &e, sh.now))
+	tx.Respond(200, "OK", enrolled(bindings, &e, sh.now))
 }
 
 // enrolled are the header fields of a 200: each contact with what is left of its time.

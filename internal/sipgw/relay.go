@@ -5,12 +5,13 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 )
 
 // serve makes the server transaction of an INVITE the one whose 2xx awaits an ACK.
-func (l *leg) serve(tx *serverTx, seq uint32) {
+func (l *leg) serve(tx *transaction.Server, seq uint32) {
 	l.serving, l.servingSeq = tx, seq
-	tx.unacked = func() {
+	tx.Unacked = func() {
 		l.serving, l.onAck, l.acked = nil, nil, true
 		if l.byeOnAck {
 			l.bye(l.byeCause)
@@ -22,7 +23,7 @@ func (l *leg) serve(tx *serverTx, seq uint32) {
 
 // receiveAck takes the ACK of a 2xx of ours.
 func (l *leg) receiveAck(m *message) {
-	if l.serving == nil || m.CSeq != l.servingSeq || !l.serving.confirm() {
+	if l.serving == nil || m.CSeq != l.servingSeq || !l.serving.Confirm() {
 		return
 	}
 	l.serving, l.acked = nil, true
@@ -55,24 +56,24 @@ type offered struct {
 }
 
 // receiveReinvite passes a change of the session on to the other side.
-func (l *leg) receiveReinvite(m *message, tx *serverTx) {
+func (l *leg) receiveReinvite(m *message, tx *transaction.Server) {
 	o := l.other()
 	switch {
 	case !l.s.machine.Running() || l.serving != nil:
 		// The INVITE before has not been finished (RFC 3261 section 14.2).
-		tx.respond(500, "Server Internal Error", "Retry-After: 1\r\n")
+		tx.Respond(500, "Server Internal Error", "Retry-After: 1\r\n")
 	case l.invite != nil || o.invite != nil || o.serving != nil || l.relaying || o.relaying:
-		tx.respond(491, "Request Pending", "")
+		tx.Respond(491, "Request Pending", "")
 	case l.s.sh.refuseShortSession(m, tx):
 	default:
-		tx.respond(100, "Trying", "")
+		tx.Respond(100, "Trying", "")
 		l.retarget(m)
 		l.relayOffer(o, m, tx, "INVITE")
 	}
 }
 
 // receiveUpdate answers a mere refresh and passes an offer on (RFC 3311).
-func (l *leg) receiveUpdate(m *message, tx *serverTx) {
+func (l *leg) receiveUpdate(m *message, tx *transaction.Server) {
 	if l.s.sh.refuseShortSession(m, tx) {
 		return
 	}
@@ -82,7 +83,7 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 		if l.s.machine.Running() {
 			extra += l.refresh.serve(l, m)
 		}
-		tx.respond(200, "OK", extra)
+		tx.Respond(200, "OK", extra)
 		return
 	}
 	o := l.other()
@@ -90,7 +91,7 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 	case !l.s.machine.Running():
 		l.updateEarly(m, tx)
 	case l.invite != nil || l.serving != nil || o.invite != nil || o.serving != nil || l.relaying || o.relaying:
-		tx.respond(491, "Request Pending", "")
+		tx.Respond(491, "Request Pending", "")
 	default:
 		l.retarget(m)
 		method := "UPDATE"
@@ -103,23 +104,23 @@ func (l *leg) receiveUpdate(m *message, tx *serverTx) {
 
 // relayOffer sends the body of m to the other side by the method given, and its
 // answer back.
-func (l *leg) relayOffer(o *leg, m *message, tx *serverTx, method string) {
+func (l *leg) relayOffer(o *leg, m *message, tx *transaction.Server, method string) {
 	l.relaying = true
 	l.between(isOffer, m, func(body []byte, err error) {
 		switch {
 		case err != nil && !l.ended:
 			l.relaying = false
-			tx.respond(488, phraseOfMedia(err), "")
+			tx.Respond(488, phraseOfMedia(err), "")
 		case l.ended || o.ended:
 			l.relaying = false
-			tx.respond(481, "Call/Transaction Does Not Exist", "")
+			tx.Respond(481, "Call/Transaction Does Not Exist", "")
 		default:
 			l.sendOffer(o, m, body, tx, method)
 		}
 	})
 }
 
-func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method string) {
+func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *transaction.Server, method string) {
 	extra := o.contactLine() + sip.LineAllow + lineSupported + o.refresh.requestLine() +
 		passage{s: l.s, m: m}.cross(inOffer, l.away())
 	client := o.send(method, extra, body, m.ContentType(), func(answer *message) {
@@ -133,19 +134,19 @@ func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *serverTx, method st
 		return
 	}
 	o.invite = client
-	tx.cancelled = func(*message) {
+	tx.Cancelled = func(*message) {
 		if pending := o.invite; pending != nil {
-			pending.stop(o.cancelBytes(pending.branch, o.localSeq))
+			pending.Stop(o.cancelBytes(pending.Branch(), o.localSeq))
 		}
 	}
 }
 
 // relayAnswer sends the other side's answer back. sent is the description that the
 // other side got.
-func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method string, answer *message) {
+func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *transaction.Server, method string, answer *message) {
 	if answer == nil || answer.Status == 408 || answer.Status == 481 {
 		// The dialog there is gone (RFC 5057 section 5.1).
-		tx.respond(408, "Request Timeout", "")
+		tx.Respond(408, "Request Timeout", "")
 		l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
 		return
 	}
@@ -158,11 +159,11 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 	if method == "INVITE" && !lateOffer {
 		o.acknowledge(answer.CSeq, nil, "")
 	}
-	if l.ended || tx.request == nil {
+	if l.ended || tx.Request == nil {
 		if lateOffer {
 			o.acknowledge(answer.CSeq, nil, "")
 		}
-		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		tx.Respond(481, "Call/Transaction Does Not Exist", "")
 		return
 	}
 	o.retarget(answer)
@@ -177,7 +178,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 			if lateOffer {
 				o.acknowledge(answer.CSeq, nil, "")
 			}
-			tx.respond(488, phraseOfMedia(err), "")
+			tx.Respond(488, phraseOfMedia(err), "")
 			return
 		}
 		l.respondAnswer(o, m, body, tx, answer, lateOffer)
@@ -186,16 +187,16 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *serverTx, method 
 
 // passRefusal tells the peer that the other side has refused its offer. What only
 // concerns us and the other side becomes 488.
-func (l *leg) passRefusal(o *leg, answer *message, tx *serverTx) {
+func (l *leg) passRefusal(o *leg, answer *message, tx *transaction.Server) {
 	status, phrase := answer.Status, answer.ShortPhrase()
 	if status < 400 || status == 401 || status == 407 {
 		status, phrase = 488, "Not Acceptable Here"
 	}
-	tx.respond(status, phrase, passage{s: l.s, m: answer}.cross(inOfferRefusal, o.away()))
+	tx.Respond(status, phrase, passage{s: l.s, m: answer}.cross(inOfferRefusal, o.away()))
 }
 
 // respondAnswer sends a 2xx with the other side's description to a re-INVITE or UPDATE.
-func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answer *message, lateOffer bool) {
+func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *transaction.Server, answer *message, lateOffer bool) {
 	contentType := answer.ContentType()
 	l.keepOffer(body, contentType)
 	extra := l.contactLine() + sip.LineAllow + lineSupported + l.refresh.serve(l, m) +
@@ -216,29 +217,29 @@ func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *serverTx, answe
 			})
 		}
 	}
-	tx.send(200, data)
+	tx.Send(200, data)
 }
 
 // passOn passes a request that changes nothing in the session, such as the INFO
 // of a pressed key (RFC 6086), and its response.
-func (l *leg) passOn(m *message, tx *serverTx) {
+func (l *leg) passOn(m *message, tx *transaction.Server) {
 	o := l.other()
 	if !l.s.machine.Running() || o == nil {
-		tx.respond(480, "Temporarily Unavailable", "")
+		tx.Respond(480, "Temporarily Unavailable", "")
 		return
 	}
 	extra := passage{s: l.s, m: m}.cross(inInfo, l.away())
 	o.send(m.Method, extra, m.Body, m.ContentType(), func(answer *message) {
 		switch {
 		case answer == nil:
-			tx.respond(408, "Request Timeout", "")
+			tx.Respond(408, "Request Timeout", "")
 		case answer.Status == 481:
-			tx.respond(481, "Call/Transaction Does Not Exist", "")
+			tx.Respond(481, "Call/Transaction Does Not Exist", "")
 			l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
 		case answer.Status == 401 || answer.Status == 407:
-			tx.respond(403, "Forbidden", "")
+			tx.Respond(403, "Forbidden", "")
 		default:
-			tx.respond(answer.Status, answer.ShortPhrase(), passage{s: l.s, m: answer}.cross(inInfoResponse, o.away()))
+			tx.Respond(answer.Status, answer.ShortPhrase(), passage{s: l.s, m: answer}.cross(inInfoResponse, o.away()))
 		}
 	})
 }

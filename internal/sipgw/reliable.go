@@ -9,6 +9,8 @@ import (
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // reliability makes the provisional responses of one call reliable from end to end
@@ -22,15 +24,15 @@ type reliability struct {
 	late     bool   // the INVITE had no offer
 	cseq     uint32 // of the INVITE
 	rseq     uint32 // of the last response that was made reliable
-	tx       *serverTx
+	tx       *transaction.Server
 	queue    []*reliable // the first awaits its PRACK, the others wait for it
 	early    []*early
 	final    func() // sends the 2xx, once every response before it is acknowledged
 	updating bool   // an UPDATE is on its way through
 
 	interval   time.Duration
-	retransmit timer
-	giveUp     timer
+	retransmit timer.Timer
+	giveUp     timer.Timer
 }
 
 // reliable is one provisional response to the caller.
@@ -52,7 +54,7 @@ type early struct {
 }
 
 // newReliability is nil for a caller that does not take 100rel.
-func newReliability(s *session, m *message, tx *serverTx) *reliability {
+func newReliability(s *session, m *message, tx *transaction.Server) *reliability {
 	required := m.Lists("require", "100rel")
 	if !required && !m.Lists("supported", "100rel") {
 		return nil
@@ -156,22 +158,22 @@ func (r *reliability) send(a *attempt, m *message, sdp bool, build func(extra st
 func (r *reliability) transmit() {
 	sh := r.s.sh
 	timing := &sh.srv.config.Timers
-	r.tx.send(r.queue[0].status, r.queue[0].data)
+	r.tx.Send(r.queue[0].status, r.queue[0].data)
 	r.interval = timing.T1
-	sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
-	sh.timers.set(&r.giveUp, r, timerGiveUp, sh.now.Add(64*timing.T1))
+	sh.timers.Set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
+	sh.timers.Set(&r.giveUp, r, timerGiveUp, sh.now.Add(64*timing.T1))
 }
 
-// expire implements timed.
-func (r *reliability) expire(kind timerKind) {
+// Expire implements timed.
+func (r *reliability) Expire(kind timer.Kind) {
 	if len(r.queue) == 0 {
 		return
 	}
 	sh := r.s.sh
 	if kind == timerRetransmit {
-		sh.srv.transport.Send(r.tx.peer, r.queue[0].data, nil)
+		sh.srv.transport.Send(r.tx.Peer, r.queue[0].data, nil)
 		r.interval *= 2
-		sh.timers.set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
+		sh.timers.Set(&r.retransmit, r, timerRetransmit, sh.now.Add(r.interval))
 		return
 	}
 	// A caller that acknowledges nothing is gone; one that is answered may yet come back.
@@ -195,7 +197,7 @@ func (r *reliability) whenAcknowledged(final func()) {
 
 // proceed goes on after a PRACK.
 func (r *reliability) proceed() {
-	if len(r.queue) > 0 && r.retransmit.pos == 0 {
+	if len(r.queue) > 0 && !r.retransmit.IsSet() {
 		r.transmit()
 		return
 	}
@@ -211,8 +213,8 @@ func (r *reliability) stop() {
 		return
 	}
 	r.queue, r.final = nil, nil
-	r.s.sh.timers.stop(&r.retransmit)
-	r.s.sh.timers.stop(&r.giveUp)
+	r.s.sh.timers.Stop(&r.retransmit)
+	r.s.sh.timers.Stop(&r.giveUp)
 }
 
 // close forgets the early dialogs.
@@ -234,21 +236,21 @@ func (e *early) alive() bool {
 
 // receivePrack takes the caller's PRACK: what it acknowledges is not repeated any
 // more, and a gateway that waits for one gets it.
-func (l *leg) receivePrack(m *message, tx *serverTx) {
+func (l *leg) receivePrack(m *message, tx *transaction.Server) {
 	r := l.s.rely
 	if r == nil || l != l.s.caller || len(r.queue) == 0 || !r.acknowledges(m) {
-		tx.respond(481, "Call/Transaction Does Not Exist", "")
+		tx.Respond(481, "Call/Transaction Does Not Exist", "")
 		return
 	}
 	sh, p := l.s.sh, r.queue[0]
-	sh.timers.stop(&r.retransmit)
-	sh.timers.stop(&r.giveUp)
+	sh.timers.Stop(&r.retransmit)
+	sh.timers.Stop(&r.giveUp)
 	r.queue = r.queue[1:]
 	if p.from == nil || !p.from.alive() {
 		if len(m.Body) > 0 {
-			tx.respond(488, "Not Acceptable Here", "")
+			tx.Respond(488, "Not Acceptable Here", "")
 		} else {
-			tx.respond(200, "OK", "")
+			tx.Respond(200, "OK", "")
 		}
 		r.proceed()
 		return
@@ -271,12 +273,12 @@ func (r *reliability) acknowledges(m *message) bool {
 
 // passEarly sends a request of l's peer on in an early dialog of the other side,
 // and the answer back. done is called when that is over.
-func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx *serverTx, done func()) {
+func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx *transaction.Server, done func()) {
 	s := l.s
 	there := media.Description{From: l.side, Source: l.peer.Addr.Addr(), Target: to.peer.Addr.Addr()}
 	s.describe(what, there, m, func(body []byte, err error) {
 		if err != nil {
-			tx.respond(488, phraseOfMedia(err), "")
+			tx.Respond(488, phraseOfMedia(err), "")
 			done()
 			return
 		}
@@ -288,7 +290,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 		to.send(method, extra, body, m.ContentType(), func(answer *message) {
 			switch {
 			case answer == nil:
-				tx.respond(504, "Server Time-out", "")
+				tx.Respond(504, "Server Time-out", "")
 				done()
 				return
 			case answer.Status >= 300:
@@ -304,9 +306,9 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 				if err != nil {
 					body = nil
 				}
-				if tx.request != nil {
+				if tx.Request != nil {
 					lines := l.contactLine() + sip.LineAllow + passage{s: s, m: answer}.cross(back, to.away())
-					tx.send(200, m.Response(200, "OK", "", lines, body, answer.ContentType()))
+					tx.Send(200, m.Response(200, "OK", "", lines, body, answer.ContentType()))
 				}
 				done()
 			})
@@ -315,7 +317,7 @@ func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx
 }
 
 // updateEarly passes an offer on before the call is answered.
-func (l *leg) updateEarly(m *message, tx *serverTx) {
+func (l *leg) updateEarly(m *message, tx *transaction.Server) {
 	s, r := l.s, l.s.rely
 	var e *early
 	if r != nil {
@@ -328,10 +330,10 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 	switch {
 	case e == nil || s.invite == nil:
 		// Without a reliable response there is no dialog in which it could pass.
-		tx.respond(500, "Server Internal Error", "Retry-After: 1\r\n")
+		tx.Respond(500, "Server Internal Error", "Retry-After: 1\r\n")
 		return
 	case r.updating || len(r.queue) > 0:
-		tx.respond(491, "Request Pending", "")
+		tx.Respond(491, "Request Pending", "")
 		return
 	}
 	to := e.leg
@@ -342,7 +344,7 @@ func (l *leg) updateEarly(m *message, tx *serverTx) {
 		to = &caller
 	}
 	if !to.allowsUpdate {
-		tx.respond(488, "Not Acceptable Here", "")
+		tx.Respond(488, "Not Acceptable Here", "")
 		return
 	}
 	r.updating = true

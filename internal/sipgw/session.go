@@ -17,6 +17,8 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 var noID uuid.UUID
@@ -28,8 +30,8 @@ type session struct {
 	machine *call.Call
 	events  []call.Event // that arose while one is being handled
 
-	inviteTx *serverTx // the caller's INVITE, until it has a final response
-	invite   *message  // the same, until the call is answered
+	inviteTx *transaction.Server // the caller's INVITE, until it has a final response
+	invite   *message            // the same, until the call is answered
 	caller   *leg
 	carrier  *leg // once answered
 	attempt  *attempt
@@ -43,14 +45,14 @@ type session struct {
 	startedAt  time.Time
 	gateway    id.ID
 	answer     *message // the 2xx being accepted
-	meter      timer
-	expires    *timer // of the INVITE's Expires; nil without it
-	busy       bool   // an event is being handled
-	over       bool   // the machine is done
-	doomed     bool   // it is among the shard's doomed calls
-	unacked    bool   // the carrier's 2xx awaits the caller's ACK, which has the answer
-	private    bool   // the caller wants to be anonymous towards the callee
-	confirmed  bool   // from is known to be the connection's to show
+	meter      timer.Timer
+	expires    *timer.Timer // of the INVITE's Expires; nil without it
+	busy       bool         // an event is being handled
+	over       bool         // the machine is done
+	doomed     bool         // it is among the shard's doomed calls
+	unacked    bool         // the carrier's 2xx awaits the caller's ACK, which has the answer
+	private    bool         // the caller wants to be anonymous towards the callee
+	confirmed  bool         // from is known to be the connection's to show
 	attested   record.Attestation
 	rang       bool // a gateway has shown progress
 	parting    *parting
@@ -74,7 +76,7 @@ const maxEarlyDialogs = 16
 // unconnected stands for the connection of a call that has none.
 var unconnected policy.Connection
 
-func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *session {
+func newSession(sh *shard, m *message, tx *transaction.Server, attempt admission.Call) *session {
 	srv := sh.srv
 	snapshot := srv.config.Live.Snapshot()
 	s := &session{
@@ -97,21 +99,21 @@ func newSession(sh *shard, m *message, tx *serverTx, attempt admission.Call) *se
 	if s.caller.callID != m.CallID {
 		s.caller.callID = strings.Clone(m.CallID) // longer than what a record keeps
 	}
-	s.caller.setLocal(m.To, tx.toTag)
+	s.caller.setLocal(m.To, tx.ToTag)
 	s.caller.setRemote(m.From, m.FromTag)
 	s.caller.encoded = s.connected.EncodeContact
-	s.caller.proven = m.proved || m.peer.TCP
+	s.caller.proven = m.Proved || m.Peer.TCP
 	s.caller.establish(m)
 	s.caller.register(legKey{s.caller.callID, s.caller.remoteTag})
-	s.source = m.peer.Addr.Addr()
+	s.source = m.Peer.Addr.Addr()
 	s.caller.traceBegin(s.source)
-	tx.cancelled = func(cancel *message) {
+	tx.Cancelled = func(cancel *message) {
 		s.part(cancel, inCancel, toCarrier)
 		s.handle(call.Cancelled{})
 	}
 	if patience := sip.ReadSeconds(m.Get("expires")); patience > 0 {
-		s.expires = new(timer)
-		sh.timers.set(s.expires, s, timerExpires, sh.now.Add(patience))
+		s.expires = new(timer.Timer)
+		sh.timers.Set(s.expires, s, timerExpires, sh.now.Add(patience))
 	}
 	sh.calls[s] = struct{}{}
 	return s
@@ -166,14 +168,14 @@ func (s *session) act(a call.Action) {
 		s.endBoth(a)
 	case call.SetTimer:
 		if a.At.IsZero() {
-			s.sh.timers.stop(&s.meter)
+			s.sh.timers.Stop(&s.meter)
 		} else {
-			s.sh.timers.set(&s.meter, s, timerMeter, a.At)
+			s.sh.timers.Set(&s.meter, s, timerMeter, a.At)
 		}
 	case call.Over:
 		s.closeMedia()
 		s.over = true
-		s.sh.timers.stop(&s.meter)
+		s.sh.timers.Stop(&s.meter)
 		if s.journey != nil {
 			s.sh.srv.config.Journey(s.journey)
 			s.journey = nil
@@ -184,7 +186,7 @@ func (s *session) act(a call.Action) {
 // own is the server's own caller, nil in all other calls.
 func (s *session) own() *ownCaller { return ownOf(&s.caller.peer) }
 
-func (s *session) expire(kind timerKind) {
+func (s *session) Expire(kind timer.Kind) {
 	if kind == timerExpires {
 		s.handle(call.Cancelled{}) // as the caller wants (RFC 3261 section 13.3.1)
 		return
@@ -195,7 +197,7 @@ func (s *session) expire(kind timerKind) {
 // concluded ends the wait for the answer of the call.
 func (s *session) concluded() {
 	if s.expires != nil {
-		s.sh.timers.stop(s.expires)
+		s.sh.timers.Stop(s.expires)
 		s.expires = nil
 	}
 }
@@ -277,7 +279,7 @@ func (s *session) refuse(a call.Refuse) {
 		}
 	}
 	if s.inviteTx != nil {
-		s.inviteTx.respond(a.Status, a.Phrase, extra)
+		s.inviteTx.Respond(a.Status, a.Phrase, extra)
 	}
 	s.inviteTx, s.invite = nil, nil
 	s.rely.close()
@@ -295,7 +297,7 @@ func (s *session) passProvisional(a *attempt, m *message) {
 	}
 	extra := s.dialogLines() + passage{s: s, m: m}.cross(inProgress, toCaller)
 	tag, tx, invite := s.earlyTag(a, m.ToTag), s.inviteTx, s.invite
-	d := media.Description{From: record.SideCallee, Source: m.peer.Addr.Addr(), Target: s.caller.peer.Addr.Addr()}
+	d := media.Description{From: record.SideCallee, Source: m.Peer.Addr.Addr(), Target: s.caller.peer.Addr.Addr()}
 	s.describe(s.fromGateway(), d, m, func(body []byte, err error) {
 		if err != nil {
 			body = nil // the progress is told, without its media
@@ -306,8 +308,8 @@ func (s *session) passProvisional(a *attempt, m *message) {
 		build := func(more string) []byte {
 			return invite.Response(m.Status, m.Phrase, tag, extra+more, body, m.ContentType())
 		}
-		if tx.state == serverTrying && !s.rely.send(a, m, len(body) > 0, build) {
-			tx.send(m.Status, build(""))
+		if tx.Trying() && !s.rely.send(a, m, len(body) > 0, build) {
+			tx.Send(m.Status, build(""))
 		}
 	})
 }
@@ -315,13 +317,13 @@ func (s *session) passProvisional(a *attempt, m *message) {
 // dialogLines are the headers of a response to the caller's INVITE that makes a dialog.
 func (s *session) dialogLines() string {
 	w := sip.NewWriter()
-	w.Lines(s.caller.routeLine(s.invite.peer))
+	w.Lines(s.caller.routeLine(s.invite.Peer))
 	for i := range s.invite.Fields {
 		if s.invite.Fields[i].Name == "record-route" {
 			w.Field("Record-Route", s.invite.Fields[i].Value)
 		}
 	}
-	w.Lines(s.caller.contactTo(s.invite.peer))
+	w.Lines(s.caller.contactTo(s.invite.Peer))
 	w.Lines(sip.LineAllow)
 	w.Lines(s.rely.supportedLine())
 	return w.Text()
@@ -397,7 +399,7 @@ func (s *session) accept() {
 			// A 2xx without media is of no use to either side.
 			s.caller.ended = true
 			s.caller.refresh.stop(s.caller)
-			tx.send(488, invite.Response(488, phraseOfMedia(err), s.caller.localTag, "", nil, ""))
+			tx.Send(488, invite.Response(488, phraseOfMedia(err), s.caller.localTag, "", nil, ""))
 			s.handle(call.HungUp{Cause: call.CauseIncompatible})
 			return
 		}
@@ -407,7 +409,7 @@ func (s *session) accept() {
 		contentType := m.ContentType()
 		s.caller.keepOffer(body, contentType)
 		s.rely.whenAcknowledged(func() {
-			tx.send(200, invite.Response(200, "OK", s.caller.localTag, extra, body, contentType))
+			tx.Send(200, invite.Response(200, "OK", s.caller.localTag, extra, body, contentType))
 		})
 	})
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
 // shard owns the calls whose Call-IDs hash to it: one goroutine, no locks, every
@@ -18,27 +20,43 @@ type shard struct {
 	srv    *Server
 	index  int
 	now    time.Time // of the batch being handled
-	timers timers
+	timers timer.Heap
 
-	servers map[string]*serverTx // by transaction
-	clients map[clientKey]*clientTx
-	legs    map[legKey]*leg
-	early   map[legKey]*early // of gateways, by our Call-ID and their tag
-	calls   map[*session]struct{}
-	doomed  doomed // calls that the API was asked to end
+	transactions *transaction.Layer
+	legs         map[legKey]*leg
+	early        map[legKey]*early // of gateways, by our Call-ID and their tag
+	calls        map[*session]struct{}
+	doomed       doomed // calls that the API was asked to end
 	// once are the latest transactions of calls that do not say whose they are, at most
 	// mostUnidentified; the one at oldest goes first.
-	once   []*serverTx
+	once   []*transaction.Server
 	oldest int
 
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
 	gone      *session  // stands for calls that are over
-	key       []byte    // in which keys of transactions are written
+	key       []byte    // in which names of transactions are written
 	wire      sip.Wire  // the message being received
 	tagger    hash.Hash // makes tags of answers that nothing is kept of
 }
+
+// message is what arrived, as the transactions have it.
+type message = transaction.Message
+
+// The timers of dialogs, calls and gateways.
+const (
+	timerRetransmit timer.Kind = iota // of a reliable provisional response
+	timerGiveUp                       // what has waited long enough
+	timerMeter                        // of the call
+	timerExpires                      // of the caller's INVITE
+	timerRefresh                      // RFC 4028: send a refresh
+	timerLost                         // RFC 4028: no refresh came
+	timerPing                         // of a gateway: OPTIONS
+	timerSilence                      // OPTIONS was not answered
+	timerRegister                     // of a gateway: REGISTER
+	timerHangUp                       // of a shard: the next calls to hang up
+)
 
 // legKey finds a dialog. The caller's leg is told by the caller's tag too, since
 // its Call-ID is not ours; a carrier's leg has a Call-ID of ours and no tag here.
@@ -132,7 +150,7 @@ func (sh *shard) run(done <-chan struct{}) {
 			continue
 		}
 		wait := time.Hour
-		if at, ok := sh.timers.next(); ok {
+		if at, ok := sh.timers.Next(); ok {
 			wait = max(0, at.Sub(sh.srv.config.Clock()))
 		}
 		alarm.Reset(wait)
@@ -159,8 +177,8 @@ func (sh *shard) turn() bool {
 		sh.guard(func() { sh.receive(p.buffer.data, p.from) }, &p)
 		sh.packets[i].done()
 	}
-	for t := sh.timers.due(sh.now); t != nil; t = sh.timers.due(sh.now) {
-		sh.guard(func() { t.owner.expire(t.kind) }, nil)
+	for t := sh.timers.Due(sh.now); t != nil; t = sh.timers.Due(sh.now) {
+		sh.guard(func() { t.Expire() }, nil)
 	}
 	return len(sh.packets)+len(sh.functions) > 0
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
 	"github.com/tollgate/tollgate/internal/store"
@@ -159,15 +160,25 @@ func New(config Config) *Server {
 	for i := range config.Shards {
 		sh := &shard{
 			srv: srv, index: i, now: config.Clock(),
-			servers: make(map[string]*serverTx), clients: make(map[clientKey]*clientTx),
 			legs: make(map[legKey]*leg), early: make(map[legKey]*early), calls: make(map[*session]struct{}),
 			inbox: inbox{wake: make(chan struct{}, 1)}, tagger: hmac.New(sha256.New, srv.tagSecret[:]),
 		}
+		sh.transactions = srv.newTransactions(sh)
 		sh.doomed.sh = sh
 		sh.gone = &session{sh: sh, connected: &unconnected}
 		srv.shards = append(srv.shards, sh)
 	}
 	return srv
+}
+
+// newTransactions are those of a shard.
+func (srv *Server) newTransactions(sh *shard) *transaction.Layer {
+	times := &srv.config.Timers
+	return transaction.NewLayer(transaction.Config{
+		Times:     transaction.Times{T1: times.T1, T2: times.T2, T4: times.T4, TimerC: times.TimerC},
+		Transport: srv.transport, Timers: &sh.timers, Now: func() time.Time { return sh.now }, Post: sh.post,
+		NewTag: srv.newTag,
+	})
 }
 
 // Start listens on UDP and TCP and begins to take calls. It returns when both

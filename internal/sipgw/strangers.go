@@ -18,10 +18,10 @@ const wantedAmplified = 2
 func (sh *shard) answerStateless(m *message, status int, phrase, extra, lesser string) {
 	tag := sh.tagFor(m)
 	data := m.Response(status, phrase, tag, extra, nil, "")
-	if m.peer.Stranger && len(data) > wantedAmplified*m.size {
+	if m.Peer.Stranger && len(data) > wantedAmplified*m.Size {
 		data = m.Response(status, phrase, tag, lesser, nil, "")
 	}
-	sh.srv.transport.Answer(m.replyTo(), data, m.size)
+	sh.srv.transport.Answer(m.ReplyTo(), data, m.Size)
 }
 
 // tagFor is the tag of answers that nothing is kept of: the same for the same request,

@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/sip"
+	"github.com/tollgate/tollgate/internal/sip/transaction"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
@@ -126,9 +127,9 @@ func TestStrangersAreAnsweredOnce(t *testing.T) {
 			t.Errorf("%s: a repetition is answered with %q, not with %q", name, again, first)
 		}
 	}
-	if sh := d.srv.shards[0]; len(sh.servers)+len(sh.calls)+len(sh.legs)+len(sh.timers.heap) != 0 {
-		t.Errorf("%d transactions, %d calls, %d legs and %d timers are left", len(sh.servers), len(sh.calls), len(sh.legs),
-			len(sh.timers.heap))
+	if sh := d.srv.shards[0]; sh.transactions.Servers()+len(sh.calls)+len(sh.legs)+sh.timers.Len() != 0 {
+		t.Errorf("%d transactions, %d calls, %d legs and %d timers are left", sh.transactions.Servers(), len(sh.calls),
+			len(sh.legs), sh.timers.Len())
 	}
 }
 
@@ -233,8 +234,8 @@ func TestUnidentifiedIsAnsweredOnce(t *testing.T) {
 	if n := d.srv.Stats().Attempts; n > 1+unidentifiedBurst+20*unidentifiedPerSecond {
 		t.Errorf("20,000 calls in 20 s leave %d attempts", n)
 	}
-	if sh := d.srv.shards[0]; len(sh.servers) > mostUnidentified || len(sh.calls) != 0 {
-		t.Errorf("%d transactions and %d calls are left", len(sh.servers), len(sh.calls))
+	if sh := d.srv.shards[0]; sh.transactions.Servers() > mostUnidentified || len(sh.calls) != 0 {
+		t.Errorf("%d transactions and %d calls are left", sh.transactions.Servers(), len(sh.calls))
 	}
 }
 
@@ -254,7 +255,7 @@ func (p *phone) challenged(algorithm string) *digest.Challenge {
 	p.d.tb.Helper()
 	p.n++
 	for _, a := range p.send(p.invite(p.n, callee, "")) {
-		m := readMessage(a, transport.Peer{})
+		m := transaction.Read(a, transport.Peer{})
 		for i := range m.Fields {
 			if m.Fields[i].Name == "proxy-authenticate" && strings.Contains(m.Fields[i].Value, "algorithm="+algorithm+",") {
 				c, err := digest.ParseChallenge(m.Fields[i].Value)

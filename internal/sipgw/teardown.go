@@ -179,5 +179,5 @@ func (srv *Server) sendPrepared(l *leg) {
 	branch := srv.newBranch()
 	bye := l.request(srv, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
 	sh := srv.shardOf(l.callID)
-	sh.post(func() { sh.request("BYE", branch, l.peer, bye, func(*message) {}) })
+	sh.post(func() { sh.transactions.Request("BYE", branch, l.peer, bye, func(*message) {}) })
 }

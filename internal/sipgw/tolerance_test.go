@@ -90,7 +90,7 @@ func TestOddAnswers(t *testing.T) {
 		if odd == raw {
 			t.Fatalf("%s: nothing to edit", name)
 		}
-		if _, err := w.carriers[0].udp.WriteToUDPAddrPort([]byte(odd), invite.peer.Addr); err != nil {
+		if _, err := w.carriers[0].udp.WriteToUDPAddrPort([]byte(odd), invite.Peer.Addr); err != nil {
 			t.Fatal(err)
 		}
 		answer := w.pbx.want("200 INVITE")

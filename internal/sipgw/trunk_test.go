@@ -262,7 +262,7 @@ func TestRegistrationRefused(t *testing.T) {
 	}
 	w.srv.each(func(sh *shard) {
 		tr := w.srv.trunks.byID[worldGateway]
-		if sh == tr.probe.sh && (tr.probe.register.pos == 0 || tr.probe.failures != 2) {
+		if sh == tr.probe.sh && (!tr.probe.register.IsSet() || tr.probe.failures != 2) {
 			t.Errorf("not to be tried again: %+v", tr.probe.failures)
 		}
 	})

@@ -17,12 +17,13 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
-		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed"},
+		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed", "internal/timer"},
 	{"internal/numbering", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
 	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
+		"internal/sip/transaction",
 		"internal/media/g711", "internal/spoken", "internal/shaken"},
 	{"internal/store/sqlstore/table", "internal/store/sqlstore/listing", "internal/store/sqlstore/trail",
 		"internal/store/sqlstore/ledger"},
@@ -43,7 +44,7 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/column", "internal/packed", "internal/collection", "internal/rating", "internal/profile",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/column", "internal/packed", "internal/timer", "internal/collection", "internal/rating", "internal/profile",
 	"internal/connection", "internal/numbering", "internal/routing", "internal/record", "internal/webhook", "internal/verification",
 	"internal/policy", "internal/admission", "internal/call",
 }

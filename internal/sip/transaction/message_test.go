@@ -1,4 +1,4 @@
-package sipgw
+package transaction
 
 import (
 	"net/netip"
@@ -21,8 +21,8 @@ func TestReplies(t *testing.T) {
 		"SIP/2.0/UDP [2001:db8::1]:5070;branch=z9hG4bK1":     "192.0.2.9:6000",
 		"SIP/2.0/UDP 192.0.2.9;received=6.6.6.6;branch=z9hG": "192.0.2.9:5060",
 	} {
-		m := readMessage([]byte("OPTIONS sip:x@y SIP/2.0\r\nVia: "+given+"\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"), source)
-		if got := m.replyTo().Addr.String(); got != want {
+		m := Read([]byte("OPTIONS sip:x@y SIP/2.0\r\nVia: "+given+"\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"), source)
+		if got := m.ReplyTo().Addr.String(); got != want {
 			t.Errorf("%s: answered at %s, want %s", given, got, want)
 		}
 	}

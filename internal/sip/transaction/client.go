@@ -1,27 +1,27 @@
-package sipgw
+package transaction
 
 import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
+	"github.com/tollgate/tollgate/internal/timer"
 )
 
-// clientTx is a client transaction (RFC 3261 section 17.1, with the Accepted state
+// Client is a client transaction (RFC 3261 section 17.1, with the Accepted state
 // of RFC 6026). It repeats its request until a response comes.
-type clientTx struct {
-	sh     *shard
+type Client struct {
+	l      *Layer
 	key    clientKey
-	branch string
 	invite bool
 	peer   transport.Peer
 	data   []byte // the request, while it may have to be sent again
 	ack    []byte // of a final response other than 2xx, once there is one
 
 	interval   time.Duration
-	retransmit timer
-	giveUp     timer
-	ring       timer // Timer C, INVITE only
+	retransmit timer.Timer
+	giveUp     timer.Timer
+	ring       timer.Timer // Timer C, INVITE only
 
 	// by is the connection that the request went out by, last at sent, if it went by one.
 	by     *transport.Stream
@@ -36,56 +36,56 @@ type clientTx struct {
 
 	// response gets every response but those absorbed here; nil stands for none in
 	// time, or a transport that failed.
-	response func(*message)
-	// rings is called when Timer C fires. It is nil within a dialog, where the transaction
+	response func(*Message)
+	// Rings is called when Timer C fires. It is nil within a dialog, where the transaction
 	// fails then.
-	rings func()
-	// forgotten is called when a 2xx need not be acknowledged again any more.
-	forgotten func()
+	Rings func()
+	// Forgotten is called when a 2xx need not be acknowledged again any more.
+	Forgotten func()
 }
 
 // clientKey names a client transaction (RFC 3261 section 17.1.3).
 type clientKey struct{ branch, method string }
 
-// request starts a client transaction.
-func (sh *shard) request(method, branch string, to transport.Peer, data []byte, response func(*message)) *clientTx {
-	tx := &clientTx{
-		sh: sh, key: clientKey{branch, method}, branch: branch, invite: method == "INVITE",
+// Request starts a client transaction.
+func (l *Layer) Request(method, branch string, to transport.Peer, data []byte, response func(*Message)) *Client {
+	tx := &Client{
+		l: l, key: clientKey{branch, method}, invite: method == "INVITE",
 		peer: to, data: data, response: response,
 	}
-	sh.clients[tx.key] = tx
+	l.clients[tx.key] = tx
 	tx.transmit()
-	timing := &sh.srv.config.Timers
+	timing := &l.config.Times
 	switch {
 	case !to.TCP:
 		tx.interval = timing.T1
-		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(tx.interval))
+		l.after(&tx.retransmit, tx, timerRetransmit, tx.interval)
 	case tx.reused:
-		sh.timers.set(&tx.retransmit, tx, timerRetransmit, sh.now.Add(deadAfter*timing.T1))
+		l.after(&tx.retransmit, tx, timerRetransmit, deadAfter*timing.T1)
 	}
-	sh.timers.set(&tx.giveUp, tx, timerGiveUp, sh.now.Add(64*timing.T1))
+	l.after(&tx.giveUp, tx, timerGiveUp, 64*timing.T1)
 	return tx
 }
 
-// atMost has the request, which was sent once, sent so many times at most. What is sent
+// AtMost has the request, which was sent once, sent so many times at most. What is sent
 // once is not waited for so long either.
-func (tx *clientTx) atMost(times int8) {
+func (tx *Client) AtMost(times int8) {
 	tx.most = times
 	if times > 1 {
 		return
 	}
-	tx.sh.timers.stop(&tx.retransmit)
-	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(8*tx.sh.srv.config.Timers.T1))
+	tx.l.stop(&tx.retransmit)
+	tx.l.after(&tx.giveUp, tx, timerGiveUp, 8*tx.l.config.Times.T1)
 }
 
-func (tx *clientTx) transmit() { tx.transmitOr(func() { tx.sh.post(tx.fail) }) }
+func (tx *Client) transmit() { tx.transmitOr(func() { tx.l.config.Post(tx.fail) }) }
 
 // transmitOr sends the request; lost is called when no connection can be made for it.
-func (tx *clientTx) transmitOr(lost func()) {
+func (tx *Client) transmitOr(lost func()) {
 	tx.forgetStream()
-	tx.by, tx.reused = tx.sh.srv.transport.SendBy(tx.peer, tx.data, lost)
+	tx.by, tx.reused = tx.l.config.Transport.SendBy(tx.peer, tx.data, lost)
 	if tx.by != nil {
-		tx.sent = tx.sh.now
+		tx.sent = tx.l.config.Now()
 		tx.by.Await(tx)
 	}
 }
@@ -95,17 +95,17 @@ func (tx *clientTx) transmitOr(lost func()) {
 const deadAfter = 6
 
 // Gone notes that the connection of the request has ended.
-func (tx *clientTx) Gone() { tx.sh.post(tx.broken) }
+func (tx *Client) Gone() { tx.l.config.Post(tx.broken) }
 
 // broken goes on after the connection of the request has ended. By one that was there before, the
 // request may not have arrived: it goes out again, once, by a new one, and is the same
 // transaction to the peer if it did. On one that was made for it the peer has refused it.
-func (tx *clientTx) broken() {
-	if tx.done || tx.sh.clients[tx.key] != tx || tx.by == nil || !tx.by.Ended() {
+func (tx *Client) broken() {
+	if tx.done || tx.l.clients[tx.key] != tx || tx.by == nil || !tx.by.Ended() {
 		return
 	}
 	switch {
-	case tx.provisional && tx.rings != nil && !tx.cancelled:
+	case tx.provisional && tx.Rings != nil && !tx.cancelled:
 		// The callee may hear it ring: what cancels the INVITE goes by a new connection.
 		tx.forgetStream()
 		tx.peer.Conn = nil
@@ -119,23 +119,23 @@ func (tx *clientTx) broken() {
 }
 
 // renew sends the request again by a new connection when the old one seems dead.
-func (tx *clientTx) renew() {
+func (tx *Client) renew() {
 	if tx.by == nil || tx.provisional || tx.cancelled || tx.by.HeardSince(tx.sent) {
 		return
 	}
-	tx.sh.srv.transport.Retire(tx.by)
+	tx.l.config.Transport.Retire(tx.by)
 	tx.peer.Conn = nil
 	tx.transmitOr(nil) // where none can be made, the old one may yet bring an answer
 }
 
-// silent notes that the peer was waited for in vain.
-func (tx *clientTx) silent() {
+// Silent notes that the peer was waited for in vain.
+func (tx *Client) Silent() {
 	if tx.by != nil && !tx.provisional && !tx.by.HeardSince(tx.sent) {
-		tx.sh.srv.transport.Retire(tx.by)
+		tx.l.config.Transport.Retire(tx.by)
 	}
 }
 
-func (tx *clientTx) forgetStream() {
+func (tx *Client) forgetStream() {
 	if tx.by != nil {
 		tx.by.Forget(tx)
 		tx.by = nil
@@ -143,29 +143,29 @@ func (tx *clientTx) forgetStream() {
 }
 
 // fail ends the transaction without a response.
-func (tx *clientTx) fail() {
-	if tx.done || tx.sh.clients[tx.key] != tx {
+func (tx *Client) fail() {
+	if tx.done || tx.l.clients[tx.key] != tx {
 		return
 	}
-	tx.drop()
+	tx.Drop()
 	tx.response(nil)
 }
 
 // receive takes a response that matches the transaction.
-func (tx *clientTx) receive(m *message) {
+func (tx *Client) receive(m *Message) {
 	if m.Status < 200 {
 		tx.receiveProvisional(m)
 		return
 	}
 	if !tx.invite {
 		if !tx.done {
-			tx.drop()
+			tx.Drop()
 			tx.response(m)
 		}
 		return
 	}
-	tx.sh.timers.stop(&tx.retransmit)
-	tx.sh.timers.stop(&tx.ring)
+	tx.l.stop(&tx.retransmit)
+	tx.l.stop(&tx.ring)
 	first := !tx.done
 	tx.done = true
 	if first && m.Status >= 300 {
@@ -177,26 +177,26 @@ func (tx *clientTx) receive(m *message) {
 		// Every 2xx goes up: repeated ones are acknowledged there, and those of
 		// another branch of a fork are ended there.
 		if first {
-			tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
+			tx.l.after(&tx.giveUp, tx, timerForget, 64*tx.l.config.Times.T1)
 		}
 		tx.response(m)
 		return
 	}
 	if tx.ack != nil {
-		tx.sh.srv.transport.Send(tx.peer, tx.ack, nil)
+		tx.l.config.Transport.Send(tx.peer, tx.ack, nil)
 	}
 	if first {
 		// Timer D: the final response is acknowledged again while it is repeated.
-		tx.sh.timers.set(&tx.giveUp, tx, timerForget, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
+		tx.l.after(&tx.giveUp, tx, timerForget, 64*tx.l.config.Times.T1)
 		tx.response(m)
 	}
 }
 
-func (tx *clientTx) receiveProvisional(m *message) {
+func (tx *Client) receiveProvisional(m *Message) {
 	if tx.done {
 		return
 	}
-	timing := &tx.sh.srv.config.Timers
+	timing := &tx.l.config.Times
 	if !tx.invite {
 		// Timer E goes on at T2 (RFC 3261 section 17.1.2.2).
 		tx.interval = timing.T2
@@ -204,18 +204,18 @@ func (tx *clientTx) receiveProvisional(m *message) {
 		tx.response(m)
 		return
 	}
-	tx.sh.timers.stop(&tx.retransmit)
-	if tx.rings == nil && m.Status == 100 {
+	tx.l.stop(&tx.retransmit)
+	if tx.Rings == nil && m.Status == 100 {
 		// Within a dialog 100 Trying is no sign that the peer is there: Timer B goes on.
 		tx.provisional = true
-	} else if !tx.provisional || tx.rings == nil {
+	} else if !tx.provisional || tx.Rings == nil {
 		tx.provisional = true
-		tx.sh.timers.stop(&tx.giveUp)
+		tx.l.stop(&tx.giveUp)
 		if !tx.cancelled {
-			tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
+			tx.l.after(&tx.ring, tx, timerRing, timing.TimerC)
 		}
 	} else if m.Status != 100 && !tx.cancelled {
-		tx.sh.timers.set(&tx.ring, tx, timerRing, tx.sh.now.Add(timing.TimerC))
+		tx.l.after(&tx.ring, tx, timerRing, timing.TimerC)
 	}
 	if tx.cancel != nil {
 		tx.sendCancel()
@@ -223,30 +223,30 @@ func (tx *clientTx) receiveProvisional(m *message) {
 	tx.response(m)
 }
 
-// stop sends a CANCEL, now or after the first response (RFC 3261 section 9.1).
+// Stop sends a CANCEL, now or after the first response (RFC 3261 section 9.1).
 // What the gateway answers after that still goes to response.
-func (tx *clientTx) stop(cancel []byte) {
+func (tx *Client) Stop(cancel []byte) {
 	if tx.done || tx.cancelled {
 		return
 	}
 	tx.cancelled, tx.cancel = true, cancel
-	tx.sh.timers.stop(&tx.ring)
-	tx.sh.timers.stop(&tx.retransmit)
+	tx.l.stop(&tx.ring)
+	tx.l.stop(&tx.retransmit)
 	if tx.provisional {
 		tx.sendCancel()
 	}
 }
 
-func (tx *clientTx) sendCancel() {
+func (tx *Client) sendCancel() {
 	data := tx.cancel
 	tx.cancel = nil
-	tx.sh.timers.stop(&tx.ring)
-	tx.sh.request("CANCEL", tx.branch, tx.peer, data, func(*message) {})
+	tx.l.stop(&tx.ring)
+	tx.l.Request("CANCEL", tx.key.branch, tx.peer, data, func(*Message) {})
 	// An element that answers neither is not waited for.
-	tx.sh.timers.set(&tx.giveUp, tx, timerGiveUp, tx.sh.now.Add(64*tx.sh.srv.config.Timers.T1))
+	tx.l.after(&tx.giveUp, tx, timerGiveUp, 64*tx.l.config.Times.T1)
 }
 
-func (tx *clientTx) expire(kind timerKind) {
+func (tx *Client) Expire(kind timer.Kind) {
 	switch kind {
 	case timerRetransmit:
 		if tx.peer.TCP {
@@ -261,34 +261,43 @@ func (tx *clientTx) expire(kind timerKind) {
 		}
 		tx.interval *= 2
 		if !tx.invite {
-			tx.interval = min(tx.interval, tx.sh.srv.config.Timers.T2)
+			tx.interval = min(tx.interval, tx.l.config.Times.T2)
 		}
-		tx.sh.timers.set(&tx.retransmit, tx, timerRetransmit, tx.sh.now.Add(tx.interval))
+		tx.l.after(&tx.retransmit, tx, timerRetransmit, tx.interval)
 	case timerGiveUp:
-		tx.silent()
+		tx.Silent()
 		tx.fail()
 	case timerRing:
-		if tx.rings == nil {
+		if tx.Rings == nil {
 			tx.fail()
 			return
 		}
-		tx.rings()
+		tx.Rings()
 	case timerForget:
-		tx.drop()
-		if tx.forgotten != nil {
-			tx.forgotten()
+		tx.Drop()
+		if tx.Forgotten != nil {
+			tx.Forgotten()
 		}
 	}
 }
 
-func (tx *clientTx) drop() {
+func (tx *Client) Drop() {
 	tx.done = true
-	tx.sh.timers.stop(&tx.retransmit)
-	tx.sh.timers.stop(&tx.giveUp)
-	tx.sh.timers.stop(&tx.ring)
-	if tx.sh.clients[tx.key] == tx {
-		delete(tx.sh.clients, tx.key)
+	tx.l.stop(&tx.retransmit)
+	tx.l.stop(&tx.giveUp)
+	tx.l.stop(&tx.ring)
+	if tx.l.clients[tx.key] == tx {
+		delete(tx.l.clients, tx.key)
 	}
 	tx.data, tx.ack, tx.cancel = nil, nil, nil
 	tx.forgetStream()
 }
+
+// Awaited says whether the request has no final response yet, and may still get one.
+func (tx *Client) Awaited() bool { return !tx.done }
+
+// Provisional says whether a provisional response has come.
+func (tx *Client) Provisional() bool { return tx.provisional }
+
+// Branch is that of the request.
+func (tx *Client) Branch() string { return tx.key.branch }
