@@ -23,7 +23,7 @@ func (r AccountOperations) Get(ctx context.Context, options ...CallOption) (Acco
 	}, options)
 }
 
-// Update: change what the request names (RFC 7396).
+// Update: change what the request names (RFC 7396); null sets a field to its default.
 func (r AccountOperations) Update(
 	ctx context.Context, params AccountParams, options ...CallOption,
 ) (Account, error) {
@@ -96,7 +96,7 @@ func (r Accounts) Get(ctx context.Context, id string, options ...CallOption) (Ac
 	}, options)
 }
 
-// Update: change what the request names (RFC 7396).
+// Update: change what the request names (RFC 7396); null sets a field to its default.
 func (r Accounts) Update(
 	ctx context.Context, id string, params TenantParams, options ...CallOption,
 ) (Account, error) {

@@ -46,7 +46,8 @@ type APIKeyParams struct {
 type Account struct {
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
-	// Keys and calls of an account that is not active are refused.
+	// Keys and calls of an account that is not active are refused. Only an operator sets it, at
+	// /tollgate/v1/accounts/{id}.
 	Active bool `json:"active"`
 	// Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls
 	// until it is released.
@@ -69,8 +70,8 @@ type Account struct {
 	// What only a key with the scope admin changes, though others could: daily_spend_limit with all
 	// that belongs to it, other fields of the account by their names, rate_deck_id of every profile,
 	// rate_decks and gateways as a whole, of billing_groups their limits, their release and which
-	// group a profile is in, and the verification of a number (verified_numbers). Set at
-	// /tollgate/v1/accounts/{id}.
+	// group a profile is in, and the verification of a number (verified_numbers). Only an operator
+	// sets it, at /tollgate/v1/accounts/{id}.
 	LockedFields   []LockedField `json:"locked_fields"`
 	Name           string        `json:"name"`
 	OrganizationID string        `json:"organization_id"`
@@ -81,8 +82,8 @@ type Account struct {
 	// How long recordings are kept after their call; older ones are deleted. null for ever.
 	RecordingRetentionDays *int64 `json:"recording_retention_days"`
 	// Addresses, networks and domain names that the account may use though they are another
-	// account's. Every connection there needs a tech_prefix or a token. Set at
-	// /tollgate/v1/accounts/{id}.
+	// account's. Every connection there needs a tech_prefix or a token. What is taken off keeps what
+	// is in use already. Only an operator sets it, at /tollgate/v1/accounts/{id}.
 	SharedSources []string `json:"shared_sources"`
 	// Tollgate's own: what happens to calls in progress at the daily limit.
 	SpendLimitAction SpendLimitAction `json:"spend_limit_action"`

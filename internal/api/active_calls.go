@@ -71,9 +71,9 @@ func parseCallCursor(text string) (callCursor, error) {
 }
 
 func (s *server) listActiveCalls(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	if c := s.Live.Snapshot().Connection(key); c == nil || c.Account != in.Account {
 		return nil, collection.ErrNotFound

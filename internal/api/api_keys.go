@@ -251,11 +251,11 @@ func (s *server) createKey(ctx context.Context, in *rest.Request, whole *rest.Sc
 // expired or revoked is not lost with them.
 func (s *server) createTenantKey(ctx context.Context, in *rest.Request, whole *rest.Schema,
 	defaults map[string]any) (*rest.Response, error) {
-	account, err := id.Parse(in.ID)
+	account, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
-	if _, err := s.Accounts.Account(ctx, account); err != nil {
+	if _, err := s.account(ctx, account); err != nil {
 		return nil, err
 	}
 	fields, err := s.keyBody(in, whole, nil, defaults)
@@ -297,9 +297,9 @@ func (s *server) makeKey(ctx context.Context, in *rest.Request, account id.ID,
 }
 
 func (s *server) getKey(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	k, err := store.Of[store.Key](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
@@ -329,9 +329,9 @@ func (s *server) listKeys(ctx context.Context, in *rest.Request) (*rest.Response
 func (s *server) changeKey(ctx context.Context, in *rest.Request,
 	render func(context.Context, store.Key) (*rest.Response, error),
 	change func(store.Key) (store.Key, error)) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	defer s.keys.forget() // also after an error: the change may be durable all the same
 	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
@@ -397,9 +397,9 @@ func (s *server) rotateKey(ctx context.Context, in *rest.Request, shape *rest.Sc
 }
 
 func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	k, err := store.Of[store.Key](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {

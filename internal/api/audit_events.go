@@ -103,7 +103,7 @@ func (s *server) listAudit(ctx context.Context, in *rest.Request) (*rest.Respons
 	if err != nil {
 		return nil, rest.ListError(err)
 	}
-	account, err := s.Accounts.Account(ctx, in.Account)
+	account, err := s.account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func TestExpiredKey(t *testing.T) {
 func TestDeactivatedAccount(t *testing.T) {
 	h := newHarness(t)
 	off := func(a store.Account) (store.Account, error) { a.Active = false; return a, nil }
-	if _, err := h.store.UpdateAccount(t.Context(), h.first.ID, off); err != nil {
+	if _, err := h.store.Accounts().Update(t.Context(), h.first.ID, h.first.ID, off); err != nil {
 		t.Fatal(err)
 	}
 	h.do("GET", "/v2/ips", "").wantError(http.StatusForbidden, "20012 /")

@@ -2,14 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/field"
-	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -25,16 +22,13 @@ type billingGroupView struct {
 func (s *server) billingGroupOperations() []rest.Operation {
 	r := &rest.Resource[store.BillingGroup, billingGroupView, uuid.UUID]{
 		Path: "/v2/billing_groups", Name: "billing_group", Tag: "Billing groups", Answers: schemaOf[billingGroupView](),
-		Collection: store.Of[store.BillingGroup](s.Resources),
-		ParseKey:   parseGroupID, Required: []string{"name"}, Created: http.StatusOK,
-		Fresh:    func() store.BillingGroup { return store.BillingGroup{SpendLimit: profile.NewSpendLimit()} },
-		Adopt:    func(next, current *store.BillingGroup) { next.OrganizationID = current.OrganizationID },
-		Validate: func(_ id.ID, g *store.BillingGroup, _ map[string]any) []field.Error { return g.SpendLimit.Validate() },
+		Collection: store.Of[store.BillingGroup](s.Resources), Required: []string{"name"}, Created: http.StatusOK,
+		Adopt: func(next, current *store.BillingGroup) { next.OrganizationID = current.OrganizationID },
 		View: rest.ViewEach(func(g store.BillingGroup) billingGroupView {
 			return billingGroupView{ID: g.ID, BillingGroup: g, RecordType: "billing_group"}
 		}),
 		Filters: rest.NameFilters("name", 0),
-		Sorts:   []string{"created_at", "name"}, Standard: "-created_at", PageSize: 20,
+		Sorts:   []string{"created_at", "name"},
 	}
 	operations := r.MustOperations()
 	for i := range operations {
@@ -61,13 +55,4 @@ func withoutNilID(next rest.Handler) rest.Handler {
 		}
 		return next(ctx, in)
 	}
-}
-
-var errGroupID = errors.New("not a UUID")
-
-func parseGroupID(text string) (uuid.UUID, error) {
-	if rest.ParseUUID(text) != nil {
-		return uuid.Nil, errGroupID
-	}
-	return uuid.Parse(text)
 }

@@ -44,30 +44,24 @@ func (s *server) connectionOperations() []rest.Operation {
 	byIP := &rest.Resource[connection.IPConnection, ipConnectionView, id.ID]{
 		Path: "/v2/ip_connections", Name: "ip_connection", Tag: "Connections", Answers: schemaOf[ipConnectionView](),
 		Collection: store.Of[connection.IPConnection](s.Resources),
-		ParseKey:   id.Parse, Fresh: connection.NewIPConnection, Created: http.StatusCreated,
-		Validate: func(_ id.ID, c *connection.IPConnection, _ map[string]any) []field.Error {
-			return c.Validate()
-		},
 		Settle: settleConnection(s, func(c *connection.IPConnection) settled {
 			return settled{&c.Base, &c.Outbound.Outbound, c.Outbound.TechPrefix}
 		}),
 		View: rest.ViewEach(func(c connection.IPConnection) ipConnectionView {
 			return ipConnectionView{IPConnection: c, RecordType: string(connection.KindIP)}
 		}),
-		Secrets: secretsOfIP,
-		Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
+		Secrets: secretsOfIP, Filters: connectionFilters(), Sorts: connectionSorts(), PageSize: rest.MaxPageSize,
 	}
 	byUser := &rest.Resource[connection.CredentialConnection, credentialConnectionView, id.ID]{
 		Path: "/v2/credential_connections", Name: "credential_connection", Tag: "Connections",
 		Answers: schemaOf[credentialConnectionView](), Collection: store.Of[connection.CredentialConnection](s.Resources),
-		ParseKey: id.Parse, Fresh: connection.NewCredentialConnection, Created: http.StatusCreated,
 		Required: []string{"connection_name", "password", "user_name"},
 		Validate: func(_ id.ID, c *connection.CredentialConnection, named map[string]any) []field.Error {
 			return append(c.Validate(), renamedProblem(c.Password, named)...)
 		}, Secrets: secretsOfCredential, Settle: s.settleCredential,
 		View: rest.ViewEach(func(c connection.CredentialConnection) credentialConnectionView {
 			return credentialConnectionView{CredentialConnection: c, RecordType: string(connection.KindCredential)}
-		}), Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at", PageSize: rest.MaxPageSize,
+		}), Filters: connectionFilters(), Sorts: connectionSorts(), PageSize: rest.MaxPageSize,
 	}
 	anyKind := schemaOf[connectionView]()
 	return slices.Concat(byIP.MustOperations(), byUser.MustOperations(), s.fqdnConnectionOperations(), []rest.Operation{
@@ -136,9 +130,9 @@ func viewOfCredentialConnection(c connection.CredentialConnection) connectionVie
 }
 
 func (s *server) getConnection(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	// The snapshot knows which kind a connection is of; it also knows those of
 	// other accounts, which the store then does not find.

@@ -124,9 +124,9 @@ func (s *server) listDecks(ctx context.Context, in *rest.Request) (*rest.Respons
 // deckHandler is the handler of what reads one deck.
 func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) rest.Handler {
 	return func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-		key, err := id.Parse(in.ID)
+		key, err := rest.PathKey[id.ID](in.ID)
 		if err != nil {
-			return nil, rest.InvalidPathID()
+			return nil, err
 		}
 		deck, err := act(ctx, in.Account, key)
 		if err != nil {
@@ -139,9 +139,9 @@ func deckHandler(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)
 // deckWriter is the handler of what changes one deck.
 func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error)) rest.Handler {
 	return func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-		key, err := id.Parse(in.ID)
+		key, err := rest.PathKey[id.ID](in.ID)
 		if err != nil {
-			return nil, rest.InvalidPathID()
+			return nil, err
 		}
 		return rest.Committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
 			return act(ctx, in.Account, key)
@@ -150,9 +150,9 @@ func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error))
 }
 
 func (s *server) listDeckRows(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	q := in.Query.StoreQuery("", rest.MaxPageSize)
 	page, err := s.Decks.DeckRows(ctx, in.Account, key, q)

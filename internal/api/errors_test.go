@@ -34,8 +34,8 @@ func TestErrorTable(t *testing.T) {
 	}
 	h := newHarness(t)
 	ofSwitch := h.newKey(h.first.ID, ScopeAdmit)
-	limit := func(a store.Account) (store.Account, error) { a.ChannelLimit = new(int32(50)); return a, nil }
-	if _, err := h.store.UpdateAccount(t.Context(), h.first.ID, limit); err != nil {
+	limit := func(a store.Account) (store.Account, error) { a.ConcurrentCallLimit = new(int32(50)); return a, nil }
+	if _, err := h.store.Accounts().Update(t.Context(), h.first.ID, h.first.ID, limit); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {

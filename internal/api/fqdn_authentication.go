@@ -70,7 +70,7 @@ var authenticationNames = map[string]string{
 // fqdnAuthenticationOperations look at FQDN connections through another view.
 func (s *server) fqdnAuthenticationOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID]{
-		Collection: store.Of[connection.FQDNConnection](s.Resources), ParseKey: id.Parse,
+		Collection: store.Of[connection.FQDNConnection](s.Resources),
 		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		},
@@ -103,9 +103,9 @@ func (s *server) fqdnAuthenticationOperations() []rest.Operation {
 func (s *server) changeAuthentication(ctx context.Context, in *rest.Request,
 	r *rest.Resource[connection.FQDNConnection, fqdnAuthenticationView, id.ID],
 	shape *rest.Schema) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	return r.Commit(ctx, in, func(ctx context.Context) (connection.FQDNConnection, error) {
 		type T = connection.FQDNConnection

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/collection"
@@ -39,15 +38,13 @@ func (s *server) fqdnConnectionOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDNConnection, fqdnConnectionView, id.ID]{
 		Path: "/v2/fqdn_connections", Name: "fqdn_connection", Tag: "Connections", Required: []string{"connection_name"},
 		Answers: schemaOf[fqdnConnectionView](), Collection: store.Of[connection.FQDNConnection](s.Resources),
-		ParseKey: id.Parse, Fresh: connection.NewFQDNConnection, Created: http.StatusCreated,
 		Validate: func(_ id.ID, c *connection.FQDNConnection, named map[string]any) []field.Error {
 			return validFQDN(c, named)
 		}, Settle: s.settleFQDN, View: rest.ViewEach(func(c connection.FQDNConnection) fqdnConnectionView {
 			c.Outbound.FQDNAuthenticationMethod = new(c.AuthenticationMethod())
 			c.Outbound.IPAuthenticationMethod = c.Outbound.ShownIPMethod()
 			return fqdnConnectionView{FQDNConnection: c, RecordType: string(connection.KindFQDN)}
-		}), Secrets: secretsOfFQDN, Filters: connectionFilters(), Sorts: connectionSorts(), Standard: "-created_at",
-		PageSize: rest.MaxPageSize,
+		}), Secrets: secretsOfFQDN, Filters: connectionFilters(), Sorts: connectionSorts(), PageSize: rest.MaxPageSize,
 	}
 	return append(r.MustOperations(), s.fqdnAuthenticationOperations()...)
 }
@@ -81,10 +78,7 @@ func validFQDN(c *connection.FQDNConnection, named map[string]any) []field.Error
 func (s *server) fqdnOperations() []rest.Operation {
 	r := &rest.Resource[connection.FQDN, fqdnView, id.ID]{
 		Path: "/v2/fqdns", Name: "fqdn", Tag: "Connections", Answers: schemaOf[fqdnView](),
-		Collection: store.Of[connection.FQDN](s.Resources),
-		ParseKey:   id.Parse, Required: []string{"connection_id", "dns_record_type", "fqdn"}, Created: http.StatusCreated,
-		Fresh:    func() connection.FQDN { return connection.FQDN{} },
-		Validate: func(_ id.ID, f *connection.FQDN, _ map[string]any) []field.Error { return f.Validate() },
+		Collection: store.Of[connection.FQDN](s.Resources), Required: []string{"connection_id", "dns_record_type", "fqdn"},
 		View: rest.ViewEach(func(f connection.FQDN) fqdnView {
 			f.Port = f.PortInUse()
 			return fqdnView{FQDN: f, RecordType: "fqdn"}
@@ -92,12 +86,11 @@ func (s *server) fqdnOperations() []rest.Operation {
 		Filters: []rest.Parameter{
 			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()), fqdnFilter(),
 			rest.EqualFilter("filter[dns_record_type]", "dns_record_type",
-				&rest.Schema{Kind: "string", Enum: []string{"a", "srv"},
-					Fold: strings.ToLower}),
+				&rest.Schema{Kind: "string", Enum: []string{"a", "srv"}, Fold: strings.ToLower}),
 			rest.EqualFilter("filter[port]", "port",
 				&rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
-		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
+		Sorts: []string{"created_at"}, PageSize: rest.MaxPageSize,
 	}
 	return r.MustOperations()
 }

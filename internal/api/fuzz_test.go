@@ -8,7 +8,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -38,10 +37,10 @@ func FuzzBody(f *testing.F) {
 	byIP := fuzzTarget[connection.IPConnection, ipConnectionView](f, connection.NewIPConnection)
 	byName, names := fuzzTarget[connection.FQDNConnection, fqdnConnectionView](f,
 		connection.NewFQDNConnection, "connection_name"),
-		fuzzTarget[connection.FQDN, fqdnView](f, func() connection.FQDN { return connection.FQDN{} },
+		fuzzTarget[connection.FQDN, fqdnView](f, connection.NewFQDN,
 			"connection_id", "dns_record_type", "fqdn")
 	addresses := fuzzTarget[connection.IP, ipView](f,
-		func() connection.IP { return connection.IP{Port: 5060} }, "ip_address")
+		connection.NewIP, "ip_address")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tree, err := rest.ParseTree(text)
 		var std any
@@ -74,7 +73,6 @@ func fuzzTarget[T, V any](f *testing.F, fresh func() T, required ...string) func
 	}
 	full := schemaOf[V]()
 	shape := full.Request(false, required, true)
-	r := &rest.Resource[T, V, id.ID]{Fresh: fresh}
 	return func(t *testing.T, object map[string]any) {
 		body, _ := rest.Known(shape, full, object, "")
 		in := &rest.Request{Body: body}
@@ -87,7 +85,7 @@ func fuzzTarget[T, V any](f *testing.F, fresh func() T, required ...string) func
 		if len(problems) > 0 {
 			return
 		}
-		got := r.Fresh()
+		got := fresh()
 		if err := rest.Decode(checked, &got); err != nil {
 			t.Fatalf("the schema let through what the type refuses: %v: %v", err, checked)
 		}

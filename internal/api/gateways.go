@@ -1,8 +1,6 @@
 package api
 
 import (
-	"net/http"
-
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -23,8 +21,8 @@ type gatewayView struct {
 func (s *server) gatewayOperations() []rest.Operation {
 	r := &rest.Resource[routing.Gateway, gatewayView, id.ID]{
 		Path: "/tollgate/v1/gateways", Name: "gateway", Tag: "Gateways", Closed: true, Watched: true, Scope: ScopeCarrier,
-		Answers: schemaOf[gatewayView](), Collection: store.Of[routing.Gateway](s.Resources), ParseKey: id.Parse,
-		Fresh: routing.NewGateway, Required: []string{"name", "address"}, Created: http.StatusCreated,
+		Answers: schemaOf[gatewayView](), Collection: store.Of[routing.Gateway](s.Resources),
+		Required: []string{"name", "address"},
 		Validate: func(_ id.ID, g *routing.Gateway, named map[string]any) []field.Error {
 			errs := g.Validate()
 			if len(errs) == 0 && s.CheckGateway != nil && aims(g, named) {
@@ -41,7 +39,7 @@ func (s *server) gatewayOperations() []rest.Operation {
 			}
 			return view
 		}), Secrets: secretsOfGateway, Filters: rest.NameFilters("name", 0),
-		Sorts: []string{"created_at", "name", "priority"}, Standard: "-created_at", PageSize: 20,
+		Sorts: []string{"created_at", "name", "priority"},
 	}
 	return r.MustOperations()
 }

@@ -141,7 +141,7 @@ func newHarness(t testing.TB) *harness {
 // storesOf gives each part of the API what it asks of the store.
 func storesOf(s *sqlstore.Store) Stores {
 	return Stores{
-		Resources: s, Accounts: s, Keys: s, Writes: s, Ledger: s, Calls: s, HangUps: s, Spending: s, Connections: s,
+		Resources: s, Tenants: s, Keys: s, Writes: s, Ledger: s, Calls: s, HangUps: s, Spending: s, Connections: s,
 		Decks: s, Reports: s, Recordings: s, Verifications: s, Webhooks: s.Webhooks(), Bans: s,
 	}
 }
@@ -190,7 +190,7 @@ func (h *harness) newKey(account id.ID, scopes ...string) string {
 // secondAccount makes another tenant and a key of it.
 func (h *harness) secondAccount() (store.Account, string) {
 	h.t.Helper()
-	other, err := h.store.CreateAccount(h.t.Context(), store.Account{Name: "other", Active: true})
+	other, err := h.store.Accounts().Create(h.t.Context(), 0, store.Account{Name: "other", Active: true})
 	if err != nil {
 		h.t.Fatal(err)
 	}

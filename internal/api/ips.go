@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
@@ -32,19 +31,15 @@ func permitNetwork(in *rest.Request, current, next *connection.IP) error {
 func (s *server) ipOperations() []rest.Operation {
 	r := &rest.Resource[connection.IP, ipView, id.ID]{
 		Path: "/v2/ips", Name: "ip", Tag: "Connections", Answers: schemaOf[ipView](),
-		Collection: store.Of[connection.IP](s.Resources),
-		ParseKey:   id.Parse, Required: []string{"ip_address"}, Created: http.StatusCreated,
-		Fresh:    func() connection.IP { return connection.IP{Port: 5060} },
-		Permit:   permitNetwork,
-		Validate: func(_ id.ID, ip *connection.IP, _ map[string]any) []field.Error { return ip.Validate() },
-		View:     rest.ViewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
+		Collection: store.Of[connection.IP](s.Resources), Required: []string{"ip_address"}, Permit: permitNetwork,
+		View: rest.ViewEach(func(ip connection.IP) ipView { return ipView{IP: ip, RecordType: "ip"} }),
 		Filters: []rest.Parameter{
 			rest.EqualFilter("filter[connection_id]", "connection_id", rest.IDSchema()),
 			rest.EqualFilter("filter[ip_address]", "ip_address", networkSchema()),
 			rest.EqualFilter("filter[port]", "port",
 				&rest.Schema{Kind: "integer", Minimum: new(int64(1)), Maximum: new(int64(65535))}),
 		},
-		Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: rest.MaxPageSize,
+		Sorts: []string{"created_at"}, PageSize: rest.MaxPageSize,
 	}
 	return r.MustOperations()
 }

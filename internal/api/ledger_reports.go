@@ -129,7 +129,7 @@ func (s *server) getLedgerReport(ctx context.Context, in *rest.Request) (*rest.R
 func (s *server) answerLedgerReport(in *rest.Request) func(context.Context,
 	store.LedgerReport) (*rest.Response, error) {
 	return func(ctx context.Context, r store.LedgerReport) (*rest.Response, error) {
-		account, err := s.Accounts.Account(ctx, in.Account)
+		account, err := s.account(ctx, in.Account)
 		if err != nil {
 			return nil, err
 		}

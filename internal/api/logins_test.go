@@ -31,7 +31,7 @@ func TestFailedLogins(t *testing.T) {
 		t.Fatal(err)
 	}
 	tenant, stranger := h.secondAccount()
-	_, err = h.store.UpdateAccount(t.Context(), tenant.ID, func(a store.Account) (store.Account, error) {
+	_, err = h.store.Accounts().Update(t.Context(), tenant.ID, tenant.ID, func(a store.Account) (store.Account, error) {
 		a.Active = false
 		return a, nil
 	})

@@ -1,9 +1,6 @@
 package api
 
 import (
-	"net/http"
-
-	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/numbering"
 	"github.com/tollgate/tollgate/internal/rest"
@@ -22,13 +19,11 @@ func (s *server) numberingOperations() []rest.Operation {
 	r := &rest.Resource[numbering.Override, overrideView, id.ID]{
 		Path: "/tollgate/v1/numbering_plan_overrides", Name: "numbering_plan_override", Tag: "Numbering plan",
 		Answers: schemaOf[overrideView](), Closed: true, Watched: true, Scope: ScopeAdmin,
-		Collection: store.Of[numbering.Override](s.Resources), ParseKey: id.Parse, Fresh: numbering.New,
-		Required: []string{"prefix", "valid"}, Created: http.StatusCreated,
-		Validate: func(_ id.ID, o *numbering.Override, _ map[string]any) []field.Error { return o.Validate() },
+		Collection: store.Of[numbering.Override](s.Resources), Required: []string{"prefix", "valid"},
 		View: rest.ViewEach(func(o numbering.Override) overrideView {
 			return overrideView{Override: o, RecordType: "numbering_plan_override"}
 		}), Filters: []rest.Parameter{rest.EqualFilter("filter[prefix]", "prefix", &rest.Schema{Kind: "string"})},
-		Sorts: []string{"created_at", "prefix"}, Standard: "prefix", PageSize: 20,
+		Sorts: []string{"created_at", "prefix"}, Standard: "prefix",
 	}
 	return r.MustOperations()
 }

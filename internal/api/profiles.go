@@ -25,12 +25,11 @@ type profileView struct {
 func (s *server) profileOperations() []rest.Operation {
 	r := &rest.Resource[profile.Profile, profileView, id.ID]{
 		Path: "/v2/outbound_voice_profiles", Name: "outbound_voice_profile", Tag: "Outbound voice profiles",
-		Answers: schemaOf[profileView](), Collection: store.Of[profile.Profile](s.Resources), ParseKey: id.Parse,
-		Fresh: profile.New, Required: []string{"name"}, Created: http.StatusOK, Validate: s.validateProfile,
+		Answers: schemaOf[profileView](), Collection: store.Of[profile.Profile](s.Resources),
+		Required: []string{"name"}, Created: http.StatusOK, Validate: s.validateProfile,
 		View: s.viewProfiles, Permit: permitDeck, Effects: s.profileEffect, Effect: schemaOf[profileEffects](),
-		Filters:  rest.NameFilters("name", 0),
-		Sorts:    []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
-		Standard: "-created_at", PageSize: 20,
+		Filters: rest.NameFilters("name", 0),
+		Sorts:   []string{"enabled", "created_at", "name", "service_plan", "traffic_type", "usage_payment_method"},
 	}
 	usage := rest.Operation{Method: http.MethodGet, Path: "/tollgate/v1/outbound_voice_profiles/{id}/usage",
 		ID: "get_outbound_voice_profile_usage", Tag: "Outbound voice profiles",
@@ -101,9 +100,9 @@ type usageView struct {
 }
 
 func (s *server) profileUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	p, err := store.Of[profile.Profile](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {

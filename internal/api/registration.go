@@ -33,9 +33,9 @@ func (s *server) registrationOperation() rest.Operation {
 }
 
 func (s *server) checkRegistration(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	c, err := store.Of[connection.CredentialConnection](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
@@ -110,9 +112,9 @@ func (s *server) spendOperations() []rest.Operation {
 }
 
 func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := parseGroupID(in.ID)
+	key, err := rest.PathKey[uuid.UUID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	g, err := store.Of[store.BillingGroup](s.Resources).Get(ctx, in.Account, key)
 	if err != nil {
@@ -123,7 +125,7 @@ func (s *server) groupUsage(ctx context.Context, in *rest.Request) (*rest.Respon
 }
 
 func (s *server) accountUsage(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	a, err := s.Accounts.Account(ctx, in.Account)
+	a, err := s.account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +160,9 @@ func remaining(limit money.Amount, use *store.SpendUse, today record.Day) *money
 }
 
 func (s *server) releaseProfile(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	if _, err := store.Of[profile.Profile](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
@@ -169,9 +171,9 @@ func (s *server) releaseProfile(ctx context.Context, in *rest.Request) (*rest.Re
 }
 
 func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := parseGroupID(in.ID)
+	key, err := rest.PathKey[uuid.UUID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
 	if _, err := store.Of[store.BillingGroup](s.Resources).Get(ctx, in.Account, key); err != nil {
 		return nil, err
@@ -180,11 +182,11 @@ func (s *server) releaseGroup(ctx context.Context, in *rest.Request) (*rest.Resp
 }
 
 func (s *server) releaseAccount(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	key, err := id.Parse(in.ID)
+	key, err := rest.PathKey[id.ID](in.ID)
 	if err != nil {
-		return nil, rest.InvalidPathID()
+		return nil, err
 	}
-	if _, err := s.Accounts.Account(ctx, key); err != nil {
+	if _, err := s.account(ctx, key); err != nil {
 		return nil, err
 	}
 	return s.release(ctx, in, key, admission.AccountScope(key))

@@ -5,7 +5,7 @@ import "github.com/tollgate/tollgate/internal/store"
 // Stores are what the handlers ask of what is kept. Each group of them knows only its own.
 type Stores struct {
 	Resources     store.Resources
-	Accounts      store.Accounts
+	Tenants       store.Tenants
 	Keys          store.KeyFinder
 	Writes        store.Writes
 	Ledger        store.Ledger

@@ -21,8 +21,8 @@ type webhookEndpointView struct {
 func (s *server) webhookEndpointOperations() []rest.Operation {
 	r := &rest.Resource[webhook.Endpoint, webhookEndpointView, id.ID]{
 		Path: "/tollgate/v1/webhook_endpoints", Name: "webhook_endpoint", Tag: "Webhooks", Closed: true,
-		Answers: schemaOf[webhookEndpointView](), Collection: store.Of[webhook.Endpoint](s.Resources), ParseKey: id.Parse,
-		Fresh: webhook.NewEndpoint, Required: []string{"url"}, Created: http.StatusCreated,
+		Answers: schemaOf[webhookEndpointView](), Collection: store.Of[webhook.Endpoint](s.Resources),
+		Required: []string{"url"},
 		Validate: func(_ id.ID, e *webhook.Endpoint, _ map[string]any) []field.Error {
 			errs := e.Validate()
 			if len(errs) == 0 && s.CheckWebhook != nil {
@@ -31,7 +31,7 @@ func (s *server) webhookEndpointOperations() []rest.Operation {
 			return errs
 		}, View: rest.ViewEach(func(e webhook.Endpoint) webhookEndpointView {
 			return webhookEndpointView{Endpoint: e, RecordType: "webhook_endpoint"}
-		}), Sorts: []string{"created_at"}, Standard: "-created_at", PageSize: 20,
+		}), Sorts: []string{"created_at"},
 	}
 	return r.MustOperations()
 }

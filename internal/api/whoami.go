@@ -83,7 +83,7 @@ func (s *server) whoamiOperations() []rest.Operation {
 }
 
 func (s *server) whoami(ctx context.Context, in *rest.Request) (*rest.Response, error) {
-	account, err := s.Accounts.Account(ctx, in.Account)
+	account, err := s.account(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}

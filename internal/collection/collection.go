@@ -49,6 +49,8 @@ func (e *ReferenceError) Unwrap() error { return e.Err }
 // when they return. The function given to Update may be called more
 // than once; it gets the current object and returns the next one.
 type Of[T any, K comparable] interface {
+	// Fresh makes an object with all its defaults, for a Create.
+	Fresh() T
 	Create(ctx context.Context, account id.ID, object T) (T, error)
 	Get(ctx context.Context, account id.ID, key K) (T, error)
 	Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error)

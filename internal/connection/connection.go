@@ -233,6 +233,9 @@ type IP struct {
 	collection.Times
 }
 
+// NewIP returns an address with the API's defaults.
+func NewIP() IP { return IP{Port: defaultSIPPort} }
+
 func newBase() Base {
 	return Base{
 		Active:                  true,
@@ -250,26 +253,6 @@ func newBase() Base {
 		CallerIDHeaders:         "private-calls", CallerPrivacy: "as-asked", Diversions: "remove",
 		PassHeaders: []string{},
 	}
-}
-
-// Complete sets the defaults of fields that are missing in older stored data.
-func (b *Base) Complete() {
-	if b.PassHeaders == nil {
-		b.PassHeaders = []string{}
-	}
-	if b.CallerIDHeaders == "" {
-		fresh := newBase()
-		b.CallerIDHeaders, b.CallerPrivacy, b.Diversions = fresh.CallerIDHeaders, fresh.CallerPrivacy, fresh.Diversions
-	}
-	if b.CallerIDs.OnMismatch == "" {
-		b.CallerIDs, b.EmergencyAlertCalls = newCallerIDs(), new(int32(DefaultEmergencyAlertCalls))
-	}
-}
-
-// Complete sets the defaults of fields that are missing in older stored data.
-func (c *CredentialConnection) Complete() {
-	c.Base.Complete()
-	c.DigestSettings.complete()
 }
 
 // sipRegion is the default of inbound.sip_region.

@@ -43,12 +43,6 @@ func DigestAlgorithms() []string { return []string{"MD5"} }
 
 func newDigestSettings() DigestSettings { return DigestSettings{DigestAlgorithms: DigestAlgorithms()} }
 
-func (d *DigestSettings) complete() {
-	if len(d.DigestAlgorithms) == 0 {
-		d.DigestAlgorithms = DigestAlgorithms()
-	}
-}
-
 // problems validates the credentials and the rules for them. An empty user name or
 // password counts as missing.
 func (d *DigestSettings) problems(userName, password string) []field.Error {

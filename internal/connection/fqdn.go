@@ -192,12 +192,6 @@ func (o *FQDNOutbound) SettleMethods(fqdnNamed, ipNamed bool) []field.Error {
 	return nil
 }
 
-// Complete sets the defaults of fields that are missing in older stored data.
-func (c *FQDNConnection) Complete() {
-	c.Base.Complete()
-	c.DigestSettings.complete()
-}
-
 // NewFQDNConnection returns an FQDN connection with the API's defaults.
 func NewFQDNConnection() FQDNConnection {
 	in := newInbound()
@@ -260,6 +254,10 @@ type FQDN struct {
 	Port *int32 `json:"port" mark:"kept" minimum:"1" maximum:"65535" doc:"Of an A record, 5060 if not given; an SRV record names its own, so null then."`
 	collection.Times
 }
+
+// NewFQDN returns a name with the API's defaults. That of its port depends on the type
+// of its DNS records.
+func NewFQDN() FQDN { return FQDN{} }
 
 // defaultSIPPort is the port of SIP over UDP and TCP (RFC 3261, section 19.1.2).
 const defaultSIPPort = 5060

@@ -23,16 +23,6 @@ func NewSpendLimit() SpendLimit {
 	return SpendLimit{SpendLimitAction: BlockNewCalls, AfterLimit: ResumeAtReset}
 }
 
-// Complete sets the defaults of stored data that is older than these limits.
-func (l *SpendLimit) Complete() {
-	if l.SpendLimitAction == "" {
-		l.SpendLimitAction = BlockNewCalls
-	}
-	if l.AfterLimit == "" {
-		l.AfterLimit = ResumeAtReset
-	}
-}
-
 // Limit is the profile's own limit.
 func (p *Profile) Limit() *SpendLimit {
 	return &SpendLimit{DailySpendLimit: p.DailySpendLimit, DailySpendLimitEnabled: p.DailySpendLimitEnabled,

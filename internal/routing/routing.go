@@ -123,25 +123,6 @@ func NewGateway() Gateway {
 	}
 }
 
-// Complete sets the defaults of fields that are missing in older stored data.
-func (g *Gateway) Complete() {
-	if g.PassHeaders == nil {
-		g.PassHeaders = []string{}
-	}
-	if g.Identity == "" {
-		g.Identity, g.IdentityDestinations = IdentityPass, []IdentityByPrefix{}
-	}
-	if g.NoRingingSecs == 0 {
-		g.NoRingingSecs = NewGateway().NoRingingSecs
-	}
-	if g.FailoverStatuses != nil {
-		return
-	}
-	fresh := NewGateway()
-	g.FailoverStatuses, g.RegisterExpiresSecs = fresh.FailoverStatuses, fresh.RegisterExpiresSecs
-	g.BreakerFailures, g.BreakerSecs = fresh.BreakerFailures, fresh.BreakerSecs
-}
-
 // Host returns the host of the address, without port and brackets.
 func (g *Gateway) Host() string {
 	if _, err := netip.ParseAddr(strings.Trim(g.Address, "[]")); err == nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/e164"
+	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
@@ -78,6 +80,9 @@ type BillingGroup struct {
 	DeletedAt *time.Time `json:"deleted_at" readOnly:"true"`
 }
 
+// NewBillingGroup returns a billing group with the API's defaults.
+func NewBillingGroup() BillingGroup { return BillingGroup{SpendLimit: profile.NewSpendLimit()} }
+
 // LedgerReport is a report over the billing groups that was asked for. Source: Telnyx
 // v2, /ledger_billing_group_reports.
 type LedgerReport struct {
@@ -86,6 +91,9 @@ type LedgerReport struct {
 	Month int `json:"month"`
 	collection.Times
 }
+
+// NewLedgerReport returns a report of no month.
+func NewLedgerReport() LedgerReport { return LedgerReport{} }
 
 // A report can be downloaded for some time; after that it is known to have been there,
 // until it is deleted.
@@ -117,25 +125,41 @@ type Decks interface {
 	DeleteDeck(ctx context.Context, account, deck id.ID) (RateDeck, error)
 }
 
-// Account is a tenant.
+// Account is a tenant. It is a resource of the server, and its own account.
 type Account struct {
 	collection.Head[id.ID]
-	Name             string
-	Active           bool
-	ChannelLimit     *int32 // of all its calls together; nil means none
-	DefaultDeck      id.ID
-	OrganizationID   uuid.UUID
-	EmergencyNumbers []string
-	// How long records and recordings are to be kept; nil means for ever.
-	RecordRetentionDays, RecordingRetentionDays *int32
+	Name                string    `json:"name" minLength:"1" maxLength:"255"`
+	Active              bool      `json:"active" doc:"Keys and calls of an account that is not active are refused."`
+	ConcurrentCallLimit *int32    `json:"concurrent_call_limit" minimum:"0" doc:"Calls of all profiles together, ringing or up; null for no limit. Profiles cannot be given more. When it is lowered, profiles keep what they have and calls that are up go on: no new one is let in above it. Only a key with the scope admin may raise it."`
+	DefaultRateDeckID   id.ID     `json:"default_rate_deck_id" doc:"The rate deck of profiles that name none: one of the account's."`
+	OrganizationID      uuid.UUID `json:"organization_id" readOnly:"true"`
+	EmergencyNumbers    []string  `json:"emergency_numbers" maxItems:"50" doc:"Dialled numbers that are emergency calls besides those of the connection and its country: 2 to 6 digits that can be dialled as nothing else on any connection of the account. Only a key with the scope admin may add one."`
 	profile.SpendLimit
-	// LockedFields are those of Lockable that only an admin changes.
-	LockedFields []string
-	// SharedSources are addresses, networks and domain names that it may use though
-	// they are another account's.
-	SharedSources []string
-
+	LockedFields           []string `json:"locked_fields" maxItems:"11" enum:"daily_spend_limit,concurrent_call_limit,default_rate_deck_id,rate_deck_id,rate_decks,gateways,billing_groups,emergency_numbers,record_retention_days,recording_retention_days,verified_numbers" doc:"What only a key with the scope admin changes, though others could: daily_spend_limit with all that belongs to it, other fields of the account by their names, rate_deck_id of every profile, rate_decks and gateways as a whole, of billing_groups their limits, their release and which group a profile is in, and the verification of a number (verified_numbers)."`
+	SharedSources          []string `json:"shared_sources" maxItems:"100" minLength:"1" maxLength:"253" doc:"Addresses, networks and domain names that the account may use though they are another account's. Every connection there needs a tech_prefix or a token. What is taken off keeps what is in use already."`
+	RecordRetentionDays    *int32   `json:"record_retention_days" minimum:"1" maximum:"36500" doc:"How many whole UTC days before today call detail records are kept; those of calls that ended earlier are deleted, and with them what usage reports and call events are made of. Those of today are never deleted. null for ever."`
+	RecordingRetentionDays *int32   `json:"recording_retention_days" minimum:"1" maximum:"36500" doc:"How long recordings are kept after their call; older ones are deleted. null for ever."`
 	collection.Times
+}
+
+// NewAccount returns an account with the API's defaults.
+func NewAccount() Account {
+	return Account{
+		Active: true, EmergencyNumbers: []string{}, SpendLimit: profile.NewSpendLimit(),
+		LockedFields: []string{}, SharedSources: []string{},
+	}
+}
+
+// Validate returns the problems of the account that the tags of its fields do not express.
+func (a *Account) Validate() []field.Error {
+	errs := a.SpendLimit.Validate()
+	for i, lock := range a.LockedFields {
+		if slices.Contains(a.LockedFields[:i], lock) {
+			return append(errs, field.Error{Pointer: "/locked_fields", Code: field.Malformed,
+				Detail: "locked_fields names one twice. Give each once."})
+		}
+	}
+	return errs
 }
 
 // What an admin can lock for an account.
@@ -168,16 +192,16 @@ type Key struct {
 	PreviousExpiresAt *time.Time
 }
 
-// Accounts keeps tenants.
-type Accounts interface {
-	Account(ctx context.Context, account id.ID) (Account, error)
-	ListAccounts(ctx context.Context, q collection.Query) (collection.Page[Account], error)
-	UpdateAccount(ctx context.Context, account id.ID, change func(Account) (Account, error)) (Account, error)
+// NewKey returns a key without a secret.
+func NewKey() Key { return Key{} }
+
+// Tenants makes accounts that can be used. What else is done with accounts is done in
+// their collection: its key is the account's, whichever account asks, and Delete deletes
+// the account's keys as well. It fails with ErrInUse while the account has anything else,
+// or has ever had a call, and for the first account.
+type Tenants interface {
 	// CreateTenant makes an account and its first key in one step.
 	CreateTenant(ctx context.Context, a Account, first Key) (Tenant, error)
-	// DeleteAccount deletes an account and its keys. It fails with ErrInUse while
-	// the account has anything else, or has ever had a call, and for the first one.
-	DeleteAccount(ctx context.Context, account id.ID) (Account, error)
 }
 
 // Tenant is a new account and its first key.

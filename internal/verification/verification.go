@@ -31,6 +31,9 @@ type Number struct {
 	CallID        *uuid.UUID `json:"call_id"` // of the call in which the code was said
 }
 
+// NewNumber returns a number that is not verified.
+func NewNumber() Number { return Number{} }
+
 // Verified reports whether the account has verified the number.
 func (n *Number) Verified() bool { return n.VerifiedAt != nil }
 

@@ -136,9 +136,9 @@ func (m *mirror) configure(c *cluster) {
 		return g, nil
 	})
 	m.must(err)
-	_, err = m.UpdateAccount(ctx, m.account.ID, func(a store.Account) (store.Account, error) {
+	_, err = m.Accounts().Update(ctx, m.account.ID, m.account.ID, func(a store.Account) (store.Account, error) {
 		limit, channels := c.spending.Limit, c.channels
-		a.ChannelLimit = &channels
+		a.ConcurrentCallLimit = &channels
 		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = &limit, c.spending.On, profile.EndCalls
 		return a, nil
 	})

@@ -38,7 +38,7 @@ func (l *ledgerRows) fill(t *testing.T) {
 		store.BillingGroup{Name: "group", SpendLimit: endingAt(20 * money.Cent)})
 	check(t, err)
 	changeProfile(t, l.Store, account, func(p *profile.Profile) { p.BillingGroupID = &group.ID })
-	_, err = l.UpdateAccount(t.Context(), account, func(a store.Account) (store.Account, error) {
+	_, err = l.Accounts().Update(t.Context(), account, account, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = endingAt(30 * money.Cent)
 		return a, nil
 	})

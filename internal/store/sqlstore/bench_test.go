@@ -163,7 +163,7 @@ func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 // the money of every call is counted in one more row.
 func limitAccount(tb testing.TB, s *sqlstore.Store, account id.ID) {
 	tb.Helper()
-	_, err := s.UpdateAccount(context.Background(), account, func(a store.Account) (store.Account, error) {
+	_, err := s.Accounts().Update(context.Background(), account, account, func(a store.Account) (store.Account, error) {
 		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = new(1_000_000*money.Dollar), true, profile.EndCalls
 		return a, nil
 	})

@@ -214,15 +214,15 @@ func TestClusterConfiguration(t *testing.T) {
 		expect(admission.ReasonNone)
 	}
 	setAccount := func(change func(*store.Account)) {
-		_, err := a.UpdateAccount(ctx, account, func(o store.Account) (store.Account, error) {
+		_, err := a.Accounts().Update(ctx, account, account, func(o store.Account) (store.Account, error) {
 			change(&o)
 			return o, nil
 		})
 		check(t, err)
 	}
-	setAccount(func(o *store.Account) { o.ChannelLimit = new(int32(0)) })
+	setAccount(func(o *store.Account) { o.ConcurrentCallLimit = new(int32(0)) })
 	expect(admission.ReasonAccountChannels)
-	setAccount(func(o *store.Account) { o.ChannelLimit = nil })
+	setAccount(func(o *store.Account) { o.ConcurrentCallLimit = nil })
 	dear, err := a.ImportDeck(ctx, account, "dear",
 		[]rating.Row{{Prefix: "44", Rate: rating.Rate{PerMinute: money.Cent, FirstIncrement: 1, Increment: 1}}})
 	check(t, err)

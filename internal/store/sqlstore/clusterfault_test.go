@@ -188,7 +188,7 @@ func TestRowLevelSecurity(t *testing.T) {
 		To: "+12125550199"}})
 	do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.New(), Connection: connectionID, From: "+12125550100",
 		To: "+33123456789"}})
-	other, err := s.CreateAccount(ctx, store.Account{Name: "other", Active: true})
+	other, err := s.Accounts().Create(ctx, 0, store.Account{Name: "other", Active: true})
 	check(t, err)
 	conn, err := pgx.Connect(ctx, url)
 	check(t, err)

@@ -126,8 +126,8 @@ func TestClusterModel(t *testing.T) {
 	account, phone := configure(t, a.Store)
 	a.phone = phone
 	ctx := context.Background()
-	_, err := a.UpdateAccount(ctx, account, func(o store.Account) (store.Account, error) {
-		o.ChannelLimit = new(int32(8))
+	_, err := a.Accounts().Update(ctx, account, account, func(o store.Account) (store.Account, error) {
+		o.ConcurrentCallLimit = new(int32(8))
 		return o, nil
 	})
 	check(t, err)

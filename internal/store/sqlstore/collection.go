@@ -36,8 +36,12 @@ type noun[T any, K comparable] struct {
 	// server is set for what belongs to the server and to no account: its rows are those of
 	// the first account, which cannot be deleted, for any caller.
 	server bool
+	// self is set for accounts: each belongs to the server and is its own account.
+	self bool
 
-	complete func(*T) // fills in what an older server has not written; nil for nothing
+	// fresh makes an object with all its defaults: stored documents are read into one, and so
+	// are requests.
+	fresh func() T
 	// assign fills in what the store decides of a new object; nil for nothing.
 	assign func(ctx context.Context, tx *txn, object *T) error
 	most   int       // how many an account may have; 0 for any number
@@ -166,7 +170,12 @@ func (n *noun[T, K]) pages() *listing.Table {
 		fields[c.Name] = listing.Field{Column: c.Name, Kind: c.Kind}
 	}
 	maps.Copy(fields, n.fields)
-	return &listing.Table{Name: n.table, Columns: docColumns, Fields: fields}
+	name := n.table
+	if n.self { // a list is of all accounts
+		name = fmt.Sprintf("(SELECT %d AS account_id, id, created_at, updated_at, version, doc FROM %s) AS listed",
+			table.EveryAccount, n.table)
+	}
+	return &listing.Table{Name: name, Columns: docColumns, Fields: fields}
 }
 
 // documents are those of one kind of resource. They implement collection.Of.
@@ -183,8 +192,20 @@ func (c *documents[T, K]) sees(account id.ID) id.ID {
 	return account
 }
 
-// owner is the account that has the rows.
-func (c *documents[T, K]) owner(ctx context.Context, account id.ID) (id.ID, error) {
+// owner is the account that has the row with a key, when an account asks for it.
+func (c *documents[T, K]) owner(ctx context.Context, account id.ID, key K) (id.ID, error) {
+	if c.noun.self {
+		own, _ := any(key).(id.ID)
+		return own, nil
+	}
+	return c.lister(ctx, account)
+}
+
+// lister is the account that has the rows of a list, when an account asks for it.
+func (c *documents[T, K]) lister(ctx context.Context, account id.ID) (id.ID, error) {
+	if c.noun.self {
+		return table.EveryAccount, nil
+	}
 	if !c.noun.server {
 		return account, nil
 	}
@@ -213,13 +234,14 @@ func encodeDoc(object any) (string, error) {
 
 // decode reads a document back. Nothing of the result is shared.
 func (n *noun[T, K]) decode(account id.ID, version int64, doc []byte) (object T, err error) {
+	object = n.fresh()
 	if err := json.Unmarshal(doc, &object); err != nil {
 		return object, fmt.Errorf("decode %s: %w: %w", n.name, table.ErrCorrupt, err)
 	}
 	h, _ := collection.HeadOf[K](&object)
 	h.AccountID, h.Version = account, version
-	if n.complete != nil {
-		n.complete(&object)
+	if n.self {
+		h.AccountID, _ = any(h.ID).(id.ID)
 	}
 	return object, nil
 }
@@ -244,10 +266,13 @@ func (n *noun[T, K]) get(ctx context.Context, q table.Querier, account id.ID, ke
 		" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key)).Scan)
 }
 
+// Fresh implements collection.Of.
+func (c *documents[T, K]) Fresh() T { return c.noun.fresh() }
+
 // Get implements collection.Of.
 func (c *documents[T, K]) Get(ctx context.Context, account id.ID, key K) (T, error) {
 	var object T
-	account, err := c.owner(ctx, account)
+	account, err := c.owner(ctx, account, key)
 	if err != nil {
 		return object, err
 	}
@@ -266,7 +291,7 @@ func (c *documents[T, K]) Get(ctx context.Context, account id.ID, key K) (T, err
 func (c *documents[T, K]) List(ctx context.Context, account id.ID, q collection.Query) (collection.Page[T], error) {
 	l := c.noun.pages()
 	page := collection.Page[T]{Items: []T{}}
-	account, err := c.owner(ctx, account)
+	account, err := c.lister(ctx, account)
 	if err != nil {
 		return collection.Page[T]{}, err
 	}
@@ -287,7 +312,7 @@ func (c *documents[T, K]) List(ctx context.Context, account id.ID, q collection.
 // Create implements collection.Of.
 func (c *documents[T, K]) Create(ctx context.Context, account id.ID, object T) (T, error) {
 	var created, none T
-	account, err := c.owner(ctx, account)
+	account, err := c.lister(ctx, account)
 	if err != nil {
 		return none, err
 	}
@@ -306,13 +331,13 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	h.AccountID, h.Version = account, 1
 	times.CreatedAt = s.now()
 	times.UpdatedAt = times.CreatedAt
-	if err := accountExists(ctx, tx, account); err != nil {
+	if err := s.setKey(&h.ID); err != nil {
 		return created, err
 	}
-	if n.complete != nil {
-		n.complete(&object)
-	}
-	if err := s.setKey(&h.ID); err != nil {
+	if n.self {
+		account, _ = any(h.ID).(id.ID)
+		h.AccountID = account
+	} else if err := accountExists(ctx, tx, account); err != nil {
 		return created, err
 	}
 	if n.assign != nil {
@@ -339,7 +364,7 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 // else was faster.
 func (c *documents[T, K]) Update(ctx context.Context, account id.ID, key K, change func(T) (T, error)) (T, error) {
 	var none T
-	account, err := c.owner(ctx, account)
+	account, err := c.owner(ctx, account, key)
 	if err != nil {
 		return none, err
 	}
@@ -407,7 +432,7 @@ func (c *documents[T, K]) replace(ctx context.Context, account id.ID, key K, ver
 func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, error) {
 	n := c.noun
 	var gone T
-	account, err := c.owner(ctx, account)
+	account, err := c.owner(ctx, account, key)
 	if err != nil {
 		return gone, err
 	}
@@ -433,7 +458,9 @@ func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, 
 			return err
 		}
 		err = tx.exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key))
-		if err != nil {
+		if isReferred(err) {
+			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "what belongs to the " + n.name}
+		} else if err != nil {
 			return err
 		}
 		if n.removed != nil {

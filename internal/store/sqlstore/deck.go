@@ -279,11 +279,13 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 			return err
 		}
 		a := was
-		a.DefaultDeck, a.Version, a.UpdatedAt = deck, was.Version+1, s.now()
-		if err := saveAccount(ctx, tx, &a); err != nil {
+		a.DefaultRateDeckID = deck
+		a.Version++
+		a.UpdatedAt = s.now()
+		if err := accountNoun().write(ctx, tx, &a, false); err != nil {
 			return err
 		}
-		tx.note(accountChange("update", &was, &a), a)
+		tx.note(accountNoun().change("update", &was, &a), a)
 		err = tx.exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
 			int64(account), int64(deck), s.now().UnixMicro())
 		if err != nil {

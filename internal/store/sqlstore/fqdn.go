@@ -25,9 +25,8 @@ func (s *Store) FQDNs() collection.Of[connection.FQDN, id.ID] {
 func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {
 	type T = connection.FQDNConnection
 	return &noun[T, id.ID]{
-		name: "FQDN connection", table: "fqdn_connections", secrets: fqdnSecrets, vault: v,
-		complete: func(c *T) { c.Complete() },
-		fields:   connectionFields,
+		name: "FQDN connection", table: "fqdn_connections", fresh: connection.NewFQDNConnection,
+		secrets: fqdnSecrets, vault: v, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
 			computed("discriminator", column.Text, func(c *T) any { return fqdnDiscriminator(v, c) }),
@@ -115,7 +114,7 @@ func fqdnDiscriminator(v *secret.Vault, c *connection.FQDNConnection) string {
 func fqdnNoun() *noun[connection.FQDN, id.ID] {
 	type T = connection.FQDN
 	return &noun[T, id.ID]{
-		name: "FQDN", table: "fqdns",
+		name: "FQDN", table: "fqdns", fresh: connection.NewFQDN,
 		columns: column.List[T]{
 			column.Integer("connection_id", column.ID, func(f *T) *id.ID { return &f.ConnectionID }),
 			// In lower case and without the dot of the root.

@@ -12,13 +12,12 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
-	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 func keyNoun() *noun[store.Key, id.ID] {
 	return &noun[store.Key, id.ID]{
-		name: "API key", table: "api_keys",
+		name: "API key", table: "api_keys", fresh: store.NewKey,
 		columns: append(named("name", func(k *store.Key) *string { return &k.Name }),
 			computed("hash", column.Bytes, func(k *store.Key) any { return k.Hash[:] }),
 			// A key that is being rotated is found by either hash.
@@ -135,111 +134,4 @@ func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time
 		return nil, fmt.Errorf("read uses of API keys: %w", table.Unavailable(err))
 	}
 	return uses, nil
-}
-
-// CreateTenant implements store.Accounts.
-func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.Key) (store.Tenant, error) {
-	var made store.Tenant
-	err := s.write(ctx, func(tx *txn) (err error) {
-		if made.Account, err = s.makeAccount(ctx, tx, a); err != nil {
-			return err
-		}
-		if made.Key, err = keyNoun().create(ctx, tx, s, made.Account.ID, first); err != nil {
-			return err
-		}
-		tx.object = made
-		return nil
-	})
-	if err != nil {
-		return store.Tenant{}, fmt.Errorf("create account with key: %w", err)
-	}
-	return made, nil
-}
-
-// accountListing is over all accounts: account 0 stands for the server.
-var accountListing = listing.Table{
-	Name:    "(SELECT a.*, 0 AS account_id FROM accounts AS a) AS tenants",
-	Columns: "version, doc",
-	Fields:  map[string]listing.Field{"created_at": {Column: "created_at", Kind: column.Time}},
-}
-
-// ListAccounts implements store.Accounts.
-func (s *Store) ListAccounts(ctx context.Context, q collection.Query) (collection.Page[store.Account], error) {
-	page := collection.Page[store.Account]{Items: []store.Account{}}
-	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
-		page.Total, err = accountListing.Read(ctx, tx, 0, q, func(rows *sql.Rows) error {
-			a, err := scanAccount(rows.Scan)
-			page.Items = append(page.Items, a)
-			return err
-		})
-		return err
-	})
-	if err != nil {
-		return collection.Page[store.Account]{}, fmt.Errorf("list accounts: %w", table.Unavailable(err))
-	}
-	return page, nil
-}
-
-// DeleteAccount implements store.Accounts.
-func (s *Store) DeleteAccount(ctx context.Context, account id.ID) (store.Account, error) {
-	var gone store.Account
-	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
-		if gone, err = readAccount(ctx, tx, account); errors.Is(err, sql.ErrNoRows) {
-			return collection.ErrNotFound
-		} else if err != nil {
-			return err
-		}
-		if !collection.OriginOf(ctx).Allows(gone.Version) {
-			return &collection.VersionError{Current: gone}
-		}
-		if err := emptyAccount(ctx, tx, account); err != nil {
-			return err
-		}
-		for _, table := range []string{"key_uses", "api_keys", "idempotency_keys", "ledger_reports"} {
-			if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(account)); err != nil {
-				return err
-			}
-		}
-		if err := tx.exec(ctx, "DELETE FROM accounts WHERE id = $1", int64(account)); isReferred(err) {
-			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "what belongs to the account"}
-		} else if err != nil {
-			return err
-		}
-		tx.note(accountChange("delete", &gone, nil), gone)
-		return tx.Apply(policy.DropAccount(account))
-	})
-	if err != nil {
-		return store.Account{}, fmt.Errorf("delete account %s: %w", account, err)
-	}
-	return gone, nil
-}
-
-// emptyAccount fails when an account is the first one, or has anything but keys.
-func emptyAccount(ctx context.Context, tx *txn, account id.ID) error {
-	var older bool
-	err := tx.acrossAccounts(ctx, func() (err error) {
-		older, err = table.Exists(ctx, tx,
-			"SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)",
-			int64(account))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if !older {
-		return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "the server, as its first account"}
-	}
-	for _, user := range []struct{ table, name string }{
-		{"profiles", "an outbound voice profile"}, {"ip_connections", "an IP connection"},
-		{"credential_connections", "a credential connection"}, {"fqdn_connections", "an FQDN connection"},
-		{"fqdns", "an FQDN"}, {"webhook_endpoints", "a webhook endpoint"}, {"ips", "an IP"}, {"gateways", "a gateway"},
-		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"}, {"verified_numbers", "a verified number"},
-		{"leases", "a call"}, {"call_records", "a call record"},
-	} {
-		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1",
-			int64(account)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

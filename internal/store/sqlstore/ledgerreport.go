@@ -19,7 +19,7 @@ import (
 func ledgerReportNoun() *noun[store.LedgerReport, uuid.UUID] {
 	type T = store.LedgerReport
 	return &noun[T, uuid.UUID]{
-		name: "ledger billing group report", table: "ledger_reports",
+		name: "ledger billing group report", table: "ledger_reports", fresh: store.NewLedgerReport,
 		indexes: []table.Index{{On: "created_at"}}, outlives: true,
 	}
 }

@@ -60,7 +60,7 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 			})
 			check(t, err)
 		case 2:
-			_, err := s.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
+			_, err := s.Accounts().Update(ctx, account, account, func(a store.Account) (store.Account, error) {
 				a.SpendLimit = l
 				return a, nil
 			})
@@ -88,7 +88,7 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 		return g, nil
 	})
 	check(t, err)
-	_, err = b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
+	_, err = b.Accounts().Update(ctx, account, account, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = wide
 		return a, nil
 	})

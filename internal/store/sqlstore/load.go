@@ -48,20 +48,7 @@ func (c configuration) Committed(tx *ledger.Tx, configured bool) {
 // snapshot has compiled are taken from it: their rows never change.
 func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.Snapshot) (*policy.Snapshot, error) {
 	var changes []policy.Change
-	err := table.Query(ctx, q, func(rows *sql.Rows) error {
-		var doc []byte
-		if err := rows.Scan(&doc); err != nil {
-			return err
-		}
-		a, err := decodeAccount(doc)
-		if err == nil {
-			changes = append(changes, policy.PutAccount(compileAccount(&a)))
-		}
-		return err
-	}, "SELECT doc FROM accounts")
-	if err != nil {
-		return nil, fmt.Errorf("load accounts: %w", err)
-	}
+	var err error
 	for _, n := range nouns(c.config.Vault) {
 		if changes, err = n.load(ctx, q, changes); err != nil {
 			return nil, err
@@ -152,8 +139,6 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 		var found []policy.Change
 		var err error
 		switch o.Kind {
-		case policy.KindAccount:
-			found, err = reloadAccount(ctx, q, o.ID)
 		case policy.KindDeck:
 			found, err = c.reloadDeck(ctx, q, last, o.ID)
 		default:
@@ -207,17 +192,6 @@ func (n *noun[T, K]) reload(ctx context.Context, q table.Querier, o policy.Objec
 		return nil, err
 	}
 	return n.changes(&object), nil
-}
-
-func reloadAccount(ctx context.Context, q table.Querier, account id.ID) ([]policy.Change, error) {
-	a, err := readAccount(ctx, q, account)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return []policy.Change{policy.DropAccount(account)}, nil
-	case err != nil:
-		return nil, err
-	}
-	return []policy.Change{policy.PutAccount(compileAccount(&a))}, nil
 }
 
 // reloadDeck compiles a deck that is new to this node. One that it has is left as

@@ -47,13 +47,16 @@ func whole(lock string) store.LockedField { return store.LockedField{Lock: lock,
 
 // touchedOfAccount are the lockable fields that differ.
 func touchedOfAccount(before, after *store.Account) []store.LockedField {
+	if before == nil || after == nil {
+		return nil // only an admin makes and deletes accounts
+	}
 	touched := touchedOfLimit(store.LockSpendLimit, &before.SpendLimit, &after.SpendLimit)
 	for _, f := range []struct {
 		lock         string
 		before, then any
 	}{
-		{store.LockChannelLimit, before.ChannelLimit, after.ChannelLimit},
-		{store.LockDefaultDeck, before.DefaultDeck, after.DefaultDeck},
+		{store.LockChannelLimit, before.ConcurrentCallLimit, after.ConcurrentCallLimit},
+		{store.LockDefaultDeck, before.DefaultRateDeckID, after.DefaultRateDeckID},
 		{store.LockRecordRetention, before.RecordRetentionDays, after.RecordRetentionDays},
 		{store.LockRecordingRetention, before.RecordingRetentionDays, after.RecordingRetentionDays},
 	} {

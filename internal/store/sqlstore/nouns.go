@@ -30,10 +30,13 @@ func (s *Store) Collections() (collections []any) {
 	return collections
 }
 
-// Tables are those of all resources.
+// Tables are those of all resources, but for that of the accounts: other tables refer to
+// it, so it is in the migrations.
 func Tables() (tables []table.Resource) {
 	for _, n := range nouns(nil) {
-		tables = append(tables, n.resource())
+		if r := n.resource(); r.Name != accountNoun().table {
+			tables = append(tables, r)
+		}
 	}
 	return tables
 }
@@ -50,7 +53,7 @@ type described interface {
 // nouns are all of them.
 func nouns(v *secret.Vault) []described {
 	return []described{
-		profileNoun(), ipConnectionNoun(v), credentialConnectionNoun(v), fqdnConnectionNoun(v), ipNoun(), fqdnNoun(),
+		accountNoun(), profileNoun(), ipConnectionNoun(v), credentialConnectionNoun(v), fqdnConnectionNoun(v), ipNoun(), fqdnNoun(),
 		gatewayNoun(v), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
 		keyNoun(),
 	}
@@ -70,12 +73,7 @@ func computed[T any](name string, kind column.Kind, value func(*T) any) column.C
 
 func profileNoun() *noun[profile.Profile, id.ID] {
 	return &noun[profile.Profile, id.ID]{
-		name: "outbound voice profile", table: "profiles", touched: touchedOfProfile,
-		complete: func(p *profile.Profile) {
-			if p.AfterLimit == "" {
-				p.AfterLimit = profile.ResumeAtReset
-			}
-		},
+		name: "outbound voice profile", table: "profiles", fresh: profile.New, touched: touchedOfProfile,
 		columns: append(named("name", func(p *profile.Profile) *string { return &p.Name }),
 			column.Flag("enabled", func(p *profile.Profile) *bool { return &p.Enabled }),
 			column.Words("service_plan", func(p *profile.Profile) *string { return &p.ServicePlan }),
@@ -141,9 +139,8 @@ const profileField = "/outbound/outbound_voice_profile_id"
 func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 	type T = connection.IPConnection
 	return &noun[T, id.ID]{
-		name: "IP connection", table: "ip_connections", secrets: ipSecrets, vault: v,
-		complete: func(c *T) { c.Complete() },
-		fields:   connectionFields,
+		name: "IP connection", table: "ip_connections", fresh: connection.NewIPConnection,
+		secrets: ipSecrets, vault: v, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
 			// What tells connections behind one address apart: a tech prefix, a token, or nothing.
@@ -195,9 +192,8 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
 	type T = connection.CredentialConnection
 	return &noun[T, id.ID]{
-		name: "credential connection", table: "credential_connections", secrets: credentialSecrets, vault: v,
-		complete: func(c *T) { c.Complete() },
-		fields:   connectionFields,
+		name: "credential connection", table: "credential_connections", fresh: connection.NewCredentialConnection,
+		secrets: credentialSecrets, vault: v, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
 			named("user_name", func(c *T) *string { return &c.UserName })...),
@@ -223,7 +219,7 @@ func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnec
 func ipNoun() *noun[connection.IP, id.ID] {
 	type T = connection.IP
 	return &noun[T, id.ID]{
-		name: "IP", table: "ips",
+		name: "IP", table: "ips", fresh: connection.NewIP,
 		columns: column.List[T]{
 			column.Integer("connection_id", column.ID, func(ip *T) *id.ID { return &ip.ConnectionID }),
 			computed("ip_address", column.Address, func(ip *T) any { return ip.IPAddress.String() }),
@@ -241,8 +237,8 @@ func ipNoun() *noun[connection.IP, id.ID] {
 func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 	type T = routing.Gateway
 	return &noun[T, id.ID]{
-		name: "gateway", table: "gateways", touched: touchedOfGateway, secrets: gatewaySecrets, vault: v,
-		complete: func(g *T) { g.Complete() },
+		name: "gateway", table: "gateways", fresh: routing.NewGateway, touched: touchedOfGateway,
+		secrets: gatewaySecrets, vault: v,
 		columns: append(named("name", func(g *T) *string { return &g.Name }),
 			column.Flag("enabled", func(g *T) *bool { return &g.Enabled }),
 			column.Integer("priority", column.Int, func(g *T) *int32 { return &g.Priority }),
@@ -257,7 +253,7 @@ func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
 func numberingNoun() *noun[numbering.Override, id.ID] {
 	type T = numbering.Override
 	return &noun[T, id.ID]{
-		name: "numbering plan override", table: "numbering_plan_overrides", server: true,
+		name: "numbering plan override", table: "numbering_plan_overrides", fresh: numbering.New, server: true,
 		columns: column.List[T]{column.Words("prefix", func(o *T) *string { return &o.Prefix })},
 		indexes: []table.Index{{On: "prefix"}},
 		most:    store.MaxNumberingOverrides,
@@ -269,10 +265,9 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 	type T = store.BillingGroup
 	return &noun[T, uuid.UUID]{
-		name: "billing group", table: "billing_groups", touched: touchedOfGroup,
-		assign:   assignBillingGroup,
-		columns:  named("name", func(g *T) *string { return &g.Name }),
-		complete: func(g *T) { g.SpendLimit.Complete() },
+		name: "billing group", table: "billing_groups", fresh: store.NewBillingGroup, touched: touchedOfGroup,
+		assign:  assignBillingGroup,
+		columns: named("name", func(g *T) *string { return &g.Name }),
 		check: func(ctx context.Context, tx *txn, g *T) error {
 			return countGroup(ctx, tx, g, g.Limits())
 		},

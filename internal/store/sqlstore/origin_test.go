@@ -131,7 +131,7 @@ func TestIdempotencyKeyIsFree(t *testing.T) {
 	if err != nil || replayed {
 		t.Fatalf("after a failed and a dry one: %q, %t, %v", first, replayed, err)
 	}
-	other, err := s.CreateAccount(ctx, store.Account{Name: "other", Active: true})
+	other, err := s.Accounts().Create(ctx, 0, store.Account{Name: "other", Active: true})
 	check(t, err)
 	if _, replayed, err := createOnce(s, other.ID, "k", 1); err != nil || replayed {
 		t.Errorf("another account's key: %t, %v", replayed, err)

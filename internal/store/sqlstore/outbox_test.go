@@ -39,7 +39,7 @@ func runOutbox(t *testing.T, place func(*testing.T, *sqlstore.Config)) {
 		var subject webhooktest.Subject
 		first, _, err := s.EnsureFirst(t.Context())
 		check(t, err)
-		second, err := s.CreateAccount(t.Context(), store.Account{Name: "other", Active: true})
+		second, err := s.Accounts().Create(t.Context(), 0, store.Account{Name: "other", Active: true})
 		check(t, err)
 		subject.Accounts = [2]id.ID{first.ID, second.ID}
 		for i := range subject.Connections {

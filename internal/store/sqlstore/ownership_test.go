@@ -18,7 +18,7 @@ func TestClaimsThroughTwoNodes(t *testing.T) {
 	a, b := newTestNode(t, url, "a", clock.Now),
 		newTestNode(t, url, "b", clock.Now, func(c *sqlstore.Config) { c.IDs = id.NewSource(2, clock.Now) })
 	account, _ := configure(t, a.Store)
-	other, err := a.CreateAccount(context.Background(), store.Account{Name: "other", Active: true})
+	other, err := a.Accounts().Create(context.Background(), 0, store.Account{Name: "other", Active: true})
 	check(t, err)
 	storetest.Race(t, subject{a.Store}, subject{b.Store}, account, other.ID)
 }

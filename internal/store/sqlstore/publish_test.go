@@ -152,7 +152,7 @@ func TestNobodyListensNothingIsWritten(t *testing.T) {
 	f.listen(t, func(e *webhook.Endpoint) {
 		// Of another account, which may not hear of this one.
 		one := f.write(func(tx *txn) error {
-			other, err := f.makeAccount(t.Context(), tx, store.Account{Name: "other", Active: true})
+			other, err := accountNoun().create(t.Context(), tx, f.Store, 0, store.Account{Name: "other", Active: true})
 			e.AccountID = other.ID
 			return err
 		})
@@ -217,7 +217,7 @@ func TestSharedSpendIsToldOf(t *testing.T) {
 		}
 		a.Version++
 		a.DailySpendLimit, a.DailySpendLimitEnabled = new(2*money.Dollar), true
-		return saveAccount(context.Background(), tx, &a)
+		return accountNoun().write(context.Background(), tx, &a, false)
 	})
 	f.commit(limit)
 	check(t, limit.Err)
@@ -462,8 +462,8 @@ func TestRecordTypesOfChanges(t *testing.T) {
 	check(t, err)
 	_, err = f.ActivateDeck(ctx, f.account, deck.ID)
 	check(t, err)
-	_, err = f.UpdateAccount(ctx, f.account,
-		func(a store.Account) (store.Account, error) { a.DefaultDeck = 0; return a, nil })
+	_, err = f.Accounts().Update(ctx, f.account, f.account,
+		func(a store.Account) (store.Account, error) { a.DefaultRateDeckID = 0; return a, nil })
 	check(t, err)
 	_, err = f.DeleteDeck(ctx, f.account, deck.ID)
 	check(t, err)

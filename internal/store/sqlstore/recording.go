@@ -214,12 +214,12 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
 	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
 	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
-		a, err := scanAccount(rows.Scan)
+		a, err := accountNoun().scan(rows.Scan)
 		if err == nil && a.RecordingRetentionDays != nil {
 			oldest[a.ID] = now.Add(-time.Duration(*a.RecordingRetentionDays) * 24 * time.Hour).UnixMicro()
 		}
 		return err
-	}, "SELECT version, doc FROM accounts ORDER BY id")
+	}, "SELECT "+docColumns+" FROM accounts ORDER BY id")
 	if err != nil {
 		return 0, fmt.Errorf("expire recordings: %w", table.Unavailable(err))
 	}

@@ -44,10 +44,10 @@ func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
 	now := s.config.Clock().UnixMicro()
 	for _, limited := range limitedTables {
 		err := tx.exec(ctx, fmt.Sprintf(`INSERT INTO spend_holds (%s)
-			SELECT %s, CAST($1 AS BIGINT), %s, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
+			SELECT account_id, CAST($1 AS BIGINT), %s, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
 				CASE WHEN %s = 'hold_until_released' THEN 0 ELSE CAST($4 AS BIGINT) END
 			FROM %s WHERE TRUE ON CONFLICT DO NOTHING`,
-			table.Holds.Names(), limited.account, limited.scopeID(s.dialect), s.dialect.afterLimit, limited.name),
+			table.Holds.Names(), limited.scopeID(s.dialect), s.dialect.afterLimit, limited.name),
 			int64(limited.kind), int64(admission.HoldRestored), now, int64(record.DayOf(now)+1))
 		if err != nil {
 			return fmt.Errorf("hold %s: %w", limited.name, err)

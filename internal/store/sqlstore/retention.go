@@ -36,13 +36,13 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 	}
 	var all []due
 	err = s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
-		a, err := scanAccount(rows.Scan)
+		a, err := accountNoun().scan(rows.Scan)
 		if err == nil && a.RecordRetentionDays != nil {
 			// At least a day, so that those of today are never among them.
 			all = append(all, due{a.ID, record.DayOf(now.UnixMicro()) - record.Day(max(1, *a.RecordRetentionDays))})
 		}
 		return err
-	}, "SELECT version, doc FROM accounts ORDER BY id")
+	}, "SELECT "+docColumns+" FROM accounts ORDER BY id")
 	if err != nil {
 		return false, err
 	}

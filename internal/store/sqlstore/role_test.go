@@ -51,7 +51,7 @@ func TestLeastPrivilege(t *testing.T) {
 		func(c *sqlstore.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	account, phone := configure(t, node.Store)
 	ctx := context.Background()
-	other, err := node.CreateAccount(ctx, store.Account{Name: "other", Active: true})
+	other, err := node.Accounts().Create(ctx, 0, store.Account{Name: "other", Active: true})
 	check(t, err)
 	r := do(t, node, node.reserve(phone))
 	if !r.Decision.Allow {

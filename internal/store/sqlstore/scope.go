@@ -24,18 +24,17 @@ import (
 // limitedTable is where scopes of a kind and their limits are configured, and how the
 // calls of one are found.
 type limitedTable struct {
-	kind    admission.ScopeKind
-	name    string
-	account string // the column of the account
-	uuids   bool   // whether ids are UUIDs
-	column  string // of call_records
+	kind   admission.ScopeKind
+	name   string
+	uuids  bool   // whether ids are UUIDs
+	column string // of call_records
 }
 
 // limitedTables are all of them: a line for each kind, or some.
 var limitedTables = [...]limitedTable{
-	{admission.ScopeProfile, "profiles", "account_id", false, "profile_id"},
-	{admission.ScopeGroup, "billing_groups", "account_id", true, "billing_group_id"},
-	{admission.ScopeAccount, "accounts", "id", false, "account_id"},
+	{admission.ScopeProfile, "profiles", false, "profile_id"},
+	{admission.ScopeGroup, "billing_groups", true, "billing_group_id"},
+	{admission.ScopeAccount, "accounts", false, "account_id"},
 }
 
 // scopeID is how a statement says the scope_id of a row of the table.

@@ -30,7 +30,7 @@ func (s *Store) VerifiedNumbers() collection.Of[verification.Number, id.ID] {
 func verifiedNoun() *noun[verification.Number, id.ID] {
 	type T = verification.Number
 	return &noun[T, id.ID]{
-		name: "verified number", table: "verified_numbers",
+		name: "verified number", table: "verified_numbers", fresh: verification.NewNumber,
 		touched: func(_, after *T) []store.LockedField {
 			if after == nil {
 				return nil // what takes a confirmation away is never locked

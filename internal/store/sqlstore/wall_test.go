@@ -22,7 +22,7 @@ func TestForgottenCondition(t *testing.T) {
 	limit := profile.NewSpendLimit()
 	limit.DailySpendLimit, limit.DailySpendLimitEnabled, limit.AfterLimit = new(money.Cent), true,
 		profile.HoldUntilReleased
-	_, err := s.UpdateAccount(t.Context(), mine, func(a store.Account) (store.Account, error) {
+	_, err := s.Accounts().Update(t.Context(), mine, mine, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = limit
 		return a, nil
 	})
@@ -31,7 +31,7 @@ func TestForgottenCondition(t *testing.T) {
 		do(t, s, admission.Reserve{Call: admission.Call{ID: uuid.Must(uuid.NewV7()), Connection: connectionID,
 			From: "+12125550100", To: "+12125550199"}})
 	}
-	other, err := s.CreateAccount(t.Context(), store.Account{Name: "other", Active: true})
+	other, err := s.Accounts().Create(t.Context(), 0, store.Account{Name: "other", Active: true})
 	check(t, err)
 	for table, column := range map[string]string{
 		"profiles": "name", "credential_connections": "connection_name", "rate_decks": "name", "leases": "body",

@@ -25,7 +25,7 @@ func (s *Store) WebhookEndpoints() collection.Of[webhook.Endpoint, id.ID] {
 func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 	type T = webhook.Endpoint
 	return &noun[T, id.ID]{
-		name: "webhook endpoint", table: "webhook_endpoints",
+		name: "webhook endpoint", table: "webhook_endpoints", fresh: webhook.NewEndpoint,
 		columns: column.List[T]{
 			// 0 for the whole account
 			column.Integer("connection_id", column.ID, func(e *T) *id.ID { return &e.ConnectionID }),

@@ -205,19 +205,19 @@ func TestKeysAndTenants(t *testing.T) {
 		if diff := cmp.Diff(map[id.ID]time.Time{tenant.Key.ID: noon}, uses); err != nil || diff != "" {
 			t.Errorf("%v, uses (-want +got):\n%s", err, diff)
 		}
-		if page, err := s.ListAccounts(ctx, collection.Query{Size: 10}); err != nil || page.Total != 2 {
+		if page, err := s.Accounts().List(ctx, 0, collection.Query{Size: 10}); err != nil || page.Total != 2 {
 			t.Errorf("%d accounts, %v", page.Total, err)
 		}
 		p, err := s.Profiles().Create(ctx, tenant.Account.ID, newProfile("in use"))
 		check(t, err)
 		for _, used := range []id.ID{account, tenant.Account.ID} {
-			if _, err := s.DeleteAccount(ctx, used); !errors.Is(err, collection.ErrInUse) {
+			if _, err := s.Accounts().Delete(ctx, used, used); !errors.Is(err, collection.ErrInUse) {
 				t.Errorf("delete account %s: %v", used, err)
 			}
 		}
 		_, err = s.Profiles().Delete(ctx, tenant.Account.ID, p.ID)
 		check(t, err)
-		_, err = s.DeleteAccount(ctx, tenant.Account.ID)
+		_, err = s.Accounts().Delete(ctx, tenant.Account.ID, tenant.Account.ID)
 		check(t, err)
 		if _, err := s.KeyByHash(ctx, [32]byte{2}); !errors.Is(err, collection.ErrNotFound) {
 			t.Errorf("a key of a deleted account: %v", err)
@@ -265,7 +265,7 @@ func TestClusterAudit(t *testing.T) {
 	if nodes[1].config.Live.Snapshot().Account(tenant.Account.ID) == nil {
 		t.Error("the other node does not know the account")
 	}
-	_, err = nodes[0].DeleteAccount(t.Context(), tenant.Account.ID)
+	_, err = nodes[0].Accounts().Delete(t.Context(), tenant.Account.ID, tenant.Account.ID)
 	check(t, err)
 	check(t, nodes[1].Ping(t.Context()))
 	if nodes[1].config.Live.Snapshot().Account(tenant.Account.ID) != nil {

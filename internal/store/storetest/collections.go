@@ -157,7 +157,7 @@ func testCollections(t *testing.T, open Opener) {
 }
 
 func testCollection[T any, K comparable](t *testing.T, open Opener, b *bed, s subject[T, K]) {
-	account := value(b.CreateAccount(ctx, store.Account{Name: "collection", Active: true}))(t).ID
+	account := value(b.Accounts().Create(ctx, 0, store.Account{Name: "collection", Active: true}))(t).ID
 	t.Run("Life", func(t *testing.T) { s.testLife(t, b, account) })
 	t.Run("Pages", func(t *testing.T) { s.testPages(t, b, account) })
 	t.Run("Update", func(t *testing.T) { s.testUpdate(t, b, account) })

@@ -259,7 +259,7 @@ func testInForce(t *testing.T, b *bed) {
 		}
 	}
 	changeAccount := func(change func(*store.Account)) {
-		value(b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
+		value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
 			change(&a)
 			return a, nil
 		}))(t)
@@ -286,9 +286,9 @@ func testInForce(t *testing.T, b *bed) {
 	must(t, b.changeProfile(func(p *profile.Profile) { p.WhitelistedDestinations = []string{"US"} }))
 	changeAccount(func(a *store.Account) { a.Active = false })
 	expect(admission.ReasonAccountDisabled)
-	changeAccount(func(a *store.Account) { a.Active, a.ChannelLimit = true, new(int32(0)) })
+	changeAccount(func(a *store.Account) { a.Active, a.ConcurrentCallLimit = true, new(int32(0)) })
 	expect(admission.ReasonAccountChannels)
-	changeAccount(func(a *store.Account) { a.ChannelLimit = nil })
+	changeAccount(func(a *store.Account) { a.ConcurrentCallLimit = nil })
 	changePhone(func(c *connection.CredentialConnection) { c.Active = false })
 	expect(admission.ReasonConnectionDisabled)
 	changePhone(func(c *connection.CredentialConnection) { c.Active = true })

@@ -24,7 +24,7 @@ type gatewayModel map[id.ID]routing.Gateway
 func testModel(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	rapid.Check(t, func(r *rapid.T) {
-		account, err := b.CreateAccount(ctx, store.Account{Name: "model", Active: true})
+		account, err := b.Accounts().Create(ctx, 0, store.Account{Name: "model", Active: true})
 		if err != nil {
 			r.Fatal(err)
 		}

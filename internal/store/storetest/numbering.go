@@ -14,7 +14,7 @@ import (
 // when they are answered, and never contradict each other.
 func testNumbering(t *testing.T, open Opener) {
 	b := newBed(t, open)
-	other := value(b.CreateAccount(ctx, store.Account{Name: "another", Active: true}))(t).ID
+	other := value(b.Accounts().Create(ctx, 0, store.Account{Name: "another", Active: true}))(t).ID
 	c := store.Of[numbering.Override](b)
 	valid := func(n e164.Number) bool { return b.options.Live.Snapshot().Numbering(b.clock.Now()).Valid(n) }
 	const number e164.Number = 14362345678

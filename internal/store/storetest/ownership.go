@@ -76,7 +76,7 @@ func (b *bed) setPrefix(account, pbx id.ID, prefix string) error {
 
 func (b *bed) share(t *testing.T, account id.ID, sources ...string) {
 	t.Helper()
-	value(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
+	value(b.Accounts().Update(ctx, account, account, func(a store.Account) (store.Account, error) {
 		a.SharedSources = sources
 		return a, nil
 	}))(t)

@@ -143,7 +143,7 @@ func testRecordings(t *testing.T, open Opener) {
 
 func testRetention(t *testing.T, open Opener) {
 	b := newBed(t, open)
-	_, err := b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
+	_, err := b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
 		a.RecordingRetentionDays = new(int32(30))
 		return a, nil
 	})

@@ -117,8 +117,8 @@ func testReferences(t *testing.T, open Opener) {
 		collection.ErrNoReference, "/billing_group_id")
 	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }),
 		collection.ErrNoReference, "/rate_deck_id")
-	refused(t, "account's deck", errOf(b.UpdateAccount(ctx, account, func(a store.Account) (store.Account, error) {
-		a.DefaultDeck = foreignDeck.ID
+	refused(t, "account's deck", errOf(b.Accounts().Update(ctx, account, account, func(a store.Account) (store.Account, error) {
+		a.DefaultRateDeckID = foreignDeck.ID
 		return a, nil
 	})), collection.ErrNoReference, "/default_rate_deck_id")
 
@@ -199,18 +199,18 @@ func testAccounts(t *testing.T, open Opener) {
 		t.Errorf("EnsureFirst again: %v, created %v, %v", again.ID, created, err)
 	}
 	limit := int32(7)
-	updated := value(b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
-		a.Name, a.ChannelLimit, a.ID = "renamed", &limit, 99
+	updated := value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
+		a.Name, a.ConcurrentCallLimit, a.ID = "renamed", &limit, 99
 		return a, nil
 	}))(t)
-	got := value(b.Account(ctx, b.account.ID))(t)
-	if updated.ID != b.account.ID || got.Name != "renamed" || *got.ChannelLimit != 7 || got.DefaultDeck != b.deck.ID {
+	got := value(b.Accounts().Get(ctx, b.account.ID, b.account.ID))(t)
+	if updated.ID != b.account.ID || got.Name != "renamed" || *got.ConcurrentCallLimit != 7 || got.DefaultRateDeckID != b.deck.ID {
 		t.Errorf("updated %+v", got)
 	}
 	if b.options.Live.Snapshot().Account(b.account.ID).ChannelLimit != 7 {
 		t.Error("the limit is not in force")
 	}
-	if err := errOf(b.Account(ctx, 99)); !errors.Is(err, collection.ErrNotFound) {
+	if err := errOf(b.Accounts().Get(ctx, 99, 99)); !errors.Is(err, collection.ErrNotFound) {
 		t.Errorf("no such account: %v", err)
 	}
 

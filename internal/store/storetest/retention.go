@@ -49,7 +49,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 	if n := count(); n != len(old)+len(kept) {
 		t.Fatalf("%d records without a retention, want all %d", n, len(old)+len(kept))
 	}
-	value(b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
+	value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
 		a.RecordRetentionDays = new(int32(2))
 		return a, nil
 	}))(t)
@@ -82,7 +82,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 		t.Errorf("the audit tells %d times that records before 2026-11-25 are deleted, want once", told)
 	}
 	// Those of today stay whatever is asked for.
-	value(b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
+	value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
 		a.RecordRetentionDays = new(int32(0)) // which the API does not let through
 		return a, nil
 	}))(t)

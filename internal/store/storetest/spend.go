@@ -44,7 +44,7 @@ func (b *sharedBed) limitGroup(t *testing.T, l profile.SpendLimit) {
 
 func (b *sharedBed) limitAccount(t *testing.T, l profile.SpendLimit) {
 	t.Helper()
-	b.account = value(b.UpdateAccount(ctx, b.account.ID, func(a store.Account) (store.Account, error) {
+	b.account = value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = l
 		return a, nil
 	}))(t)

@@ -47,7 +47,7 @@ type Store interface {
 	store.HangUps
 	store.Spending
 	store.Decks
-	store.Accounts
+	store.Tenants
 	store.KeyFinder
 	store.Writes
 	store.Connections
@@ -57,6 +57,7 @@ type Store interface {
 	store.Verifications
 	store.Bans
 
+	Accounts() collection.Of[store.Account, id.ID]
 	Profiles() collection.Of[profile.Profile, id.ID]
 	IPConnections() collection.Of[connection.IPConnection, id.ID]
 	CredentialConnections() collection.Of[connection.CredentialConnection, id.ID]
@@ -72,7 +73,6 @@ type Store interface {
 	Webhooks() Webhooks
 
 	EnsureFirst(ctx context.Context) (account store.Account, created bool, err error)
-	CreateAccount(ctx context.Context, a store.Account) (store.Account, error)
 	PutKey(ctx context.Context, k store.Key) (store.Key, error)
 	CountKeys(ctx context.Context) (int, error)
 	Close() error
@@ -198,7 +198,7 @@ func newBed(t testing.TB, open Opener, adjust ...func(*Options)) *bed {
 	if b.account, created, err = b.EnsureFirst(ctx); err != nil || !created {
 		t.Fatalf("EnsureFirst: created %v, %v", created, err)
 	}
-	b.other = value(b.CreateAccount(ctx, store.Account{Name: "other", Active: true}))(t)
+	b.other = value(b.Accounts().Create(ctx, 0, store.Account{Name: "other", Active: true}))(t)
 	b.deck = value(b.ImportDeck(ctx, b.account.ID, "standard", standardRows()))(t)
 	b.deck = value(b.ActivateDeck(ctx, b.account.ID, b.deck.ID))(t)
 	b.profile = value(b.Profiles().Create(ctx, b.account.ID, newProfile("standard")))(t)

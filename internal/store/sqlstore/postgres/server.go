@@ -169,7 +169,7 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 	err = pool.QueryRowContext(ctx, `SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class AS c
 		JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = current_schema() AND c.relkind = 'r' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
-		AND (c.relname IN ('accounts', 'webhook_attempts') OR c.relname <> 'config_changes' AND EXISTS (
+		AND (c.relname = 'webhook_attempts' OR c.relname <> 'config_changes' AND EXISTS (
 			SELECT 1 FROM pg_attribute AS a
 			WHERE a.attrelid = c.oid AND a.attname = 'account_id' AND NOT a.attisdropped))`).Scan(&open)
 	if err != nil {

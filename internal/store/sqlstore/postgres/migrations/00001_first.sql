@@ -10,11 +10,14 @@ CREATE TABLE stored_form (
 	form TEXT COLLATE "C" NOT NULL
 );
 
+-- A resource as others are: see sqlstore/account.go. Each is its own account.
 CREATE TABLE accounts (
+	account_id   BIGINT NOT NULL CHECK (account_id = id),
 	id           BIGINT NOT NULL PRIMARY KEY,
 	version      BIGINT NOT NULL,
-	default_deck BIGINT NOT NULL,
 	created_at   BIGINT NOT NULL,
+	updated_at   BIGINT NOT NULL,
+	default_deck BIGINT NOT NULL,
 	doc          TEXT COLLATE "C" NOT NULL
 );
 
@@ -353,7 +356,6 @@ CREATE TABLE config_changes (
 DO $$
 DECLARE
 	guarded TEXT;
-	key     TEXT;
 BEGIN
 	FOREACH guarded IN ARRAY ARRAY[
 		/* resources */ 'accounts', 'key_uses', 'rate_decks', 'deck_chunks', 'tags', 'profile_tags',
@@ -361,12 +363,11 @@ BEGIN
 		'call_records', 'call_slices', 'record_sweeps', 'recordings', 'webhook_events', 'webhook_deliveries',
 		'webhook_queues', 'idempotency_keys', 'audit_events']
 	LOOP
-		key := CASE guarded WHEN 'accounts' THEN 'id' ELSE 'account_id' END;
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', guarded);
 		EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', guarded);
 		EXECUTE format('CREATE POLICY account ON %I USING (
 			(SELECT current_setting(''tollgate.account'', true)) = ''*''
-			OR %I::TEXT = (SELECT current_setting(''tollgate.account'', true)))', guarded, key);
+			OR account_id::TEXT = (SELECT current_setting(''tollgate.account'', true)))', guarded);
 	END LOOP;
 END
 $$;

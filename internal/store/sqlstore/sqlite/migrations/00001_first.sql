@@ -7,11 +7,14 @@ CREATE TABLE stored_form (
 	form TEXT NOT NULL
 ) STRICT;
 
+-- A resource as others are: see sqlstore/account.go. Each is its own account.
 CREATE TABLE accounts (
+	account_id   INTEGER NOT NULL CHECK (account_id = id),
 	id           INTEGER NOT NULL PRIMARY KEY,
 	version      INTEGER NOT NULL,
-	default_deck INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL,
+	default_deck INTEGER NOT NULL,
 	doc          TEXT    NOT NULL
 ) STRICT;
 
