@@ -916,6 +916,11 @@ type CredentialConnection struct {
 	Inbound                    Inbound      `json:"inbound"`
 	IOSPushCredentialID        *string      `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer `json:"jitter_buffer"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation MaxAttestation `json:"max_attestation"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                *int64                  `json:"max_call_secs"`
 	NoiseSuppression           NoiseSuppression        `json:"noise_suppression"`
@@ -992,6 +997,11 @@ type CredentialConnectionParams struct {
 	Inbound                    Field[InboundParams]      `json:"inbound,omitzero"`
 	IOSPushCredentialID        Field[string]             `json:"ios_push_credential_id,omitzero"`
 	JitterBuffer               Field[JitterBufferParams] `json:"jitter_buffer,omitzero"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation Field[MaxAttestation] `json:"max_attestation,omitzero"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                Field[int64]                         `json:"max_call_secs,omitzero"`
 	NoiseSuppression           Field[NoiseSuppression]              `json:"noise_suppression,omitzero"`
@@ -1432,6 +1442,11 @@ type FQDNConnection struct {
 	Inbound                    FQDNInbound  `json:"inbound"`
 	IOSPushCredentialID        *string      `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer `json:"jitter_buffer"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation MaxAttestation `json:"max_attestation"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                *int64                  `json:"max_call_secs"`
 	MicrosoftTeamsSBC          bool                    `json:"microsoft_teams_sbc"`
@@ -1519,6 +1534,11 @@ type FQDNConnectionParams struct {
 	Inbound                    Field[FQDNInboundParams]  `json:"inbound,omitzero"`
 	IOSPushCredentialID        Field[string]             `json:"ios_push_credential_id,omitzero"`
 	JitterBuffer               Field[JitterBufferParams] `json:"jitter_buffer,omitzero"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation Field[MaxAttestation] `json:"max_attestation,omitzero"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                Field[int64]                         `json:"max_call_secs,omitzero"`
 	MicrosoftTeamsSBC          Field[bool]                          `json:"microsoft_teams_sbc,omitzero"`
@@ -2057,6 +2077,11 @@ type IPConnection struct {
 	Inbound                    IPInbound    `json:"inbound"`
 	IOSPushCredentialID        *string      `json:"ios_push_credential_id"`
 	JitterBuffer               JitterBuffer `json:"jitter_buffer"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation MaxAttestation `json:"max_attestation"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                *int64                  `json:"max_call_secs"`
 	NoiseSuppression           NoiseSuppression        `json:"noise_suppression"`
@@ -2123,6 +2148,11 @@ type IPConnectionParams struct {
 	Inbound                    Field[IPInboundParams]    `json:"inbound,omitzero"`
 	IOSPushCredentialID        Field[string]             `json:"ios_push_credential_id,omitzero"`
 	JitterBuffer               Field[JitterBufferParams] `json:"jitter_buffer,omitzero"`
+	// Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only
+	// for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring
+	// calls of others, such as a gateway to another network. Only a key with the scope admin may
+	// raise it.
+	MaxAttestation Field[MaxAttestation] `json:"max_attestation,omitzero"`
 	// Tollgate's own: how long a call of this connection may last; null means no limit of its own.
 	MaxCallSecs                Field[int64]                         `json:"max_call_secs,omitzero"`
 	NoiseSuppression           Field[NoiseSuppression]              `json:"noise_suppression,omitzero"`
@@ -3794,6 +3824,16 @@ const (
 	LockedFieldRecordRetentionDays    LockedField = "record_retention_days"
 	LockedFieldRecordingRetentionDays LockedField = "recording_retention_days"
 	LockedFieldVerifiedNumbers        LockedField = "verified_numbers"
+)
+
+// MaxAttestation is one of a list of values. A newer server may have more of them.
+type MaxAttestation string
+
+// The values of MaxAttestation.
+const (
+	MaxAttestationA MaxAttestation = "A"
+	MaxAttestationB MaxAttestation = "B"
+	MaxAttestationC MaxAttestation = "C"
 )
 
 // NoiseSuppression is one of a list of values. A newer server may have more of them.

@@ -19,17 +19,23 @@ var attestationRule = rule{
 	needs:   needConnection,
 	gather:  gatherAttestation,
 	explain: explainAttestation,
-	code:    func(c *coder, f *Facts) { ints(c, &f.Attestation) },
+	code:    func(c *coder, f *Facts) { ints(c, &f.Attestation, &f.MaxAttestation) },
 }
 
 // AttestationFacts are what may be signed of a call.
-type AttestationFacts struct{ Attestation record.Attestation }
+type AttestationFacts struct {
+	Attestation    record.Attestation
+	MaxAttestation record.Attestation // of the connection
+}
 
 // gatherAttestation is behind the rule of the caller id: it attests the number that is shown,
 // which may be another than the one presented.
-func gatherAttestation(f *Facts, _ *inquiry) {
+func gatherAttestation(f *Facts, in *inquiry) {
+	f.MaxAttestation = in.caller.MaxAttestation
+	if f.Caller == 0 {
+		return
+	}
 	switch {
-	case f.Caller == 0:
 	case f.Identity != policy.IdentityKnown:
 		f.Attestation = record.AttestGateway
 	case f.CallerID.Confirmed:
@@ -37,6 +43,7 @@ func gatherAttestation(f *Facts, _ *inquiry) {
 	default:
 		f.Attestation = record.AttestPartial
 	}
+	f.Attestation = max(f.Attestation, f.MaxAttestation) // a later letter says less
 }
 
 // Origin is what PASSporTs call the origin of a connection's calls (RFC 8588 section 5): the
@@ -52,15 +59,16 @@ var originSpace = uuid.MustParse("6f2b1a52-0a3f-4c55-9d51-6f6c6c676174")
 
 func explainAttestation(f *Facts) (seen, allowed string) {
 	allowed = "A for a confirmed number, B for a known customer, C for any other"
-	switch f.Attestation {
-	case record.AttestFull:
-		seen = "A: the number is confirmed for the connection"
-	case record.AttestPartial:
-		seen = "B: the customer is known, and the number is not confirmed"
-	case record.AttestGateway:
-		seen = "C: only where the call comes in is known"
-	case record.AttestNothing:
+	if f.MaxAttestation > record.AttestFull {
+		allowed += ", " + f.MaxAttestation.String() + " at most (max_attestation)"
+	}
+	if f.Attestation == record.AttestNothing {
 		return "nothing: no number is shown", allowed
 	}
+	seen = f.Attestation.String() + ": " + [...]string{
+		record.AttestFull:    "the customer may use the number",
+		record.AttestPartial: "only the customer is known",
+		record.AttestGateway: "only where the call comes in is known",
+	}[f.Attestation]
 	return seen + "; origid " + Origin(f.Connection).String(), allowed
 }

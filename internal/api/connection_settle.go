@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
 )
 
@@ -79,7 +81,8 @@ func (s *server) settleEmergencyNumbers(in *rest.Request, exists bool, before, a
 }
 
 // forbiddenOfConnection is what only a key with the scope admin may change of a
-// connection: whatever lets more calls escape its limits, or silences their alert.
+// connection: whatever lets more calls escape its limits, silences their alert, or has the
+// operator vouch for more.
 func forbiddenOfConnection(before, after *settled) error {
 	f := &rest.RefusalError{Status: http.StatusForbidden}
 	f.Problems = addedEmergencyNumbers(before.base.EmergencyNumbers, after.base.EmergencyNumbers, "")
@@ -97,6 +100,11 @@ func forbiddenOfConnection(before, after *settled) error {
 		refuse("/emergency_alert_calls", "emergency_alert_calls is %d, and making it %d needs a key with the scope %q. "+
 			"Give a smaller number that is not 0, or leave it.",
 			was, now, ScopeAdmin)
+	}
+	full := record.AttestFull.String()
+	if was, now := cmp.Or(before.base.MaxAttestation, full), after.base.MaxAttestation; now < was {
+		refuse("/max_attestation", "max_attestation is %s, and making it %s needs a key with the scope %q. Ask the operator "+
+			"of the server.", was, now, ScopeAdmin)
 	}
 	if len(f.Problems) == 0 {
 		return nil

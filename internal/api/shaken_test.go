@@ -100,6 +100,14 @@ func TestASwitchGetsTheSignature(t *testing.T) {
 		t.Errorf("records: %v", records)
 	}
 
+	h.do("PATCH", "/v2/ip_connections/"+pbx, `{"max_attestation":"C"}`).want(http.StatusOK)
+	check(ask("four", "+13125550199"), "C", "13125550199", "sign", "pass", "sign", "strip")
+	raise := h.doWith(h.newKey(h.first.ID, ScopeRead, ScopeWrite), "PATCH", "/v2/ip_connections/"+pbx,
+		`{"max_attestation":"B"}`)
+	if raise.status != http.StatusForbidden || !strings.Contains(raise.text, `"/max_attestation"`) {
+		t.Errorf("a customer raises its attestation: %d %s", raise.status, raise.text)
+	}
+
 	h.clock.Advance(2 * time.Hour) // the certificate has ended
 	got = h.admit(pbx, "late", "+13125550199").want(http.StatusOK)
 	route := got["routes"].([]any)[0].(map[string]any)

@@ -96,6 +96,8 @@ type Base struct {
 	// at most 5 Diversion and 10 History-Info entries of 256 bytes, without names, within `caller_ids`; Diversion
 	// has `screen=yes` only when confirmed
 	Diversions string `json:"diversions" enum:"remove,pass" doc:"Tollgate's own: whether Diversion and History-Info go to the carrier, at most 5 and 10 entries."`
+	// `B` and `C` are for customers who bring calls of others; only `admin` raises it. See [SIP.md](SIP.md#identity)
+	MaxAttestation string `json:"max_attestation" enum:"A,B,C" doc:"Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring calls of others, such as a gateway to another network. Only a key with the scope admin may raise it."`
 
 	// of requests and responses both ways; at most 8 lines of 1,024 bytes of each; those of the gateway's list go on
 	// too
@@ -251,7 +253,8 @@ func newBase() Base {
 		EmergencyAlertCalls:     new(int32(DefaultEmergencyAlertCalls)),
 		CallerIDs:               newCallerIDs(),
 		CallerIDHeaders:         "private-calls", CallerPrivacy: "as-asked", Diversions: "remove",
-		PassHeaders: []string{},
+		MaxAttestation: "A",
+		PassHeaders:    []string{},
 	}
 }
 

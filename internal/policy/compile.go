@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
+	"github.com/tollgate/tollgate/internal/record"
 )
 
 // CompileProfile resolves the names in a profile: countries, ranges, number
@@ -127,7 +128,7 @@ func compileConnection(b *connection.Base, o *connection.Outbound) (*Connection,
 		ANIOverrideType: o.ANIOverrideType, EmergencyNumbers: b.EmergencyNumbers,
 		CallsPerSecond: limit(b.CallsPerSecond), MaxCall: secondsOf(b.MaxCallSecs),
 		CallerIDHeaders: b.CallerIDHeaders, CallerPrivacy: b.CallerPrivacy, PassDiversions: b.Diversions == "pass",
-		PassHeaders: b.PassHeaders,
+		PassHeaders: b.PassHeaders, MaxAttestation: record.ParseAttestation(b.MaxAttestation),
 		AnchorMedia: b.AnchorMedia, EncryptedMedia: b.EncryptedMedia != nil,
 		EncodeContact: b.EncodeContactHeaderEnabled, Name: b.ConnectionName,
 		Tags: b.Tags, Cost: b.CallCostInWebhooks,

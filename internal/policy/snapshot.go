@@ -22,6 +22,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -93,6 +94,7 @@ type Connection struct {
 	AllowedSources  []netip.Prefix
 	ANIOverrideType string
 	CallerIDs       CallerIDs
+	MaxAttestation  record.Attestation
 	EmergencyLimit  int32 // of emergency calls at once, or NoLimit
 	EmergencyAlert  int32 // emergency calls of a day that are unusual; 0 for none
 

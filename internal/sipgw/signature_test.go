@@ -95,6 +95,10 @@ func TestWhichCallsAreSigned(t *testing.T) {
 			confirm(p, "+12125550199")
 			replaced(p)
 		}},
+		"a customer who brings calls of others": {attest: "C", pbx: func(p *connection.IPConnection) {
+			own(p)
+			p.MaxAttestation = "C"
+		}},
 		"a number that the caller asserts itself": {extra: "P-Asserted-Identity: <sip:+12125550100@pbx.test>\r\n"},
 		"the gateway's own form": {gateway: func(g *routing.Gateway) {
 			g.Prefix, g.NumberFormat, g.CallerFormat = "99#", routing.FormatE164, routing.FormatE164
