@@ -1740,6 +1740,10 @@ type Gateway struct {
 	// Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port
 	// the SRV records are looked up, and each of its servers is tried.
 	Address string `json:"address"`
+	// Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests
+	// within calls, such as BYE, and responses. What address leads to need not be here, nor what a
+	// Contact of the carrier names.
+	Addresses []string `json:"addresses"`
 	// After how many calls in a row that it did not answer at all the gateway is left out for
 	// breaker_secs. 0 means never.
 	BreakerFailures int64 `json:"breaker_failures"`
@@ -1834,6 +1838,10 @@ type GatewayParams struct {
 	// Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port
 	// the SRV records are looked up, and each of its servers is tried.
 	Address Field[string] `json:"address,omitzero"`
+	// Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests
+	// within calls, such as BYE, and responses. What address leads to need not be here, nor what a
+	// Contact of the carrier names.
+	Addresses Field[[]string] `json:"addresses,omitzero"`
 	// After how many calls in a row that it did not answer at all the gateway is left out for
 	// breaker_secs. 0 means never.
 	BreakerFailures Field[int64] `json:"breaker_failures,omitzero"`

@@ -53,7 +53,7 @@ func (d *DigestSettings) problems(userName, password string) []field.Error {
 				Detail: "allowed_sources is empty, so no caller could authenticate. Give the networks from which the requests " +
 					"arrive, or null for all."})
 		}
-		errs = append(errs, networkProblems("/allowed_sources", *d.AllowedSources)...)
+		errs = append(errs, NetworkProblems("/allowed_sources", *d.AllowedSources)...)
 	}
 	if !IsHashed(password) && strings.ContainsFunc(password, isControl) {
 		errs = append(errs, field.Error{Pointer: "/password", Code: field.Malformed,

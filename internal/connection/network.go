@@ -131,8 +131,8 @@ func (n Network) Wide() bool {
 	return n.addr.Is4() && n.bits < 24 || n.addr.Is6() && n.bits < 48
 }
 
-// networkProblems validates a list of networks.
-func networkProblems(pointer string, networks []Network) (errs []field.Error) {
+// NetworkProblems validates a list of networks.
+func NetworkProblems(pointer string, networks []Network) (errs []field.Error) {
 	for i, n := range networks {
 		if detail := n.Problem(); detail != "" {
 			errs = append(errs, field.Error{Pointer: pointer + "/" + strconv.Itoa(i), Code: field.Malformed, Detail: detail})

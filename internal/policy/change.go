@@ -143,6 +143,7 @@ func PutGateway(g *routing.Gateway) Change {
 	c := change(KindGateway, g.ID, func(s *Snapshot) {
 		s.dropGateway(g)
 		s.gateways = s.gateways.put(hashID, g.AccountID, append(slices.Clone(s.Gateways(g.AccountID)), g))
+		s.carriers.count(g, 1)
 	})
 	c.Object.Account = g.AccountID
 	return c
@@ -266,6 +267,12 @@ func (s *Snapshot) dropConnection(connection id.ID) {
 
 func (s *Snapshot) dropGateway(gone *routing.Gateway) {
 	account := gone.AccountID
-	kept := slices.DeleteFunc(slices.Clone(s.Gateways(account)), func(g *routing.Gateway) bool { return g.ID == gone.ID })
+	kept := slices.DeleteFunc(slices.Clone(s.Gateways(account)), func(g *routing.Gateway) bool {
+		if g.ID != gone.ID {
+			return false
+		}
+		s.carriers.count(g, -1)
+		return true
+	})
 	s.gateways = s.gateways.put(hashID, account, kept)
 }

@@ -185,8 +185,9 @@ type Snapshot struct {
 	numbering   *e164.Overlay                     // the overrides, compiled
 	stale       bool                              // numbering is older than overrides
 	gateways    shards[id.ID, []*routing.Gateway] // by account
-	verified    shards[id.ID, []e164.Number]      // by account, sorted
-	verifiedBy  shards[id.ID, verifiedAt]         // the same by their ids
+	carriers    carriers
+	verified    shards[id.ID, []e164.Number] // by account, sorted
+	verifiedBy  shards[id.ID, verifiedAt]    // the same by their ids
 	webhooks    shards[id.ID, *webhook.Endpoint]
 	listeners   shards[id.ID, []*webhook.Endpoint] // by the account or the connection that they are for
 }

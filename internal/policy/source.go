@@ -27,6 +27,11 @@ type sources struct {
 	networks shards[netip.Prefix, []claim]
 	ips      shards[id.ID, placed]
 	of       shards[id.ID, int32] // how many each connection has
+	prefixLengths
+}
+
+// prefixLengths are the lengths of networks.
+type prefixLengths struct {
 	// used counts the networks of each prefix length, first those of IPv4, then those of
 	// IPv6. The lists hold the lengths in use, longest first: a lookup tries only these.
 	used      [33 + 129]int32
@@ -79,7 +84,7 @@ func (s *sources) drop(ip id.ID) {
 	s.count(at.network, -1)
 }
 
-func (s *sources) count(network netip.Prefix, by int32) {
+func (s *prefixLengths) count(network netip.Prefix, by int32) {
 	of, lengths := s.used[:33], &s.four
 	if network.Addr().Is6() {
 		of, lengths = s.used[33:], &s.six
@@ -99,7 +104,7 @@ func (s *sources) count(network netip.Prefix, by int32) {
 }
 
 // lengths returns the lengths of the networks that may contain an address, longest first.
-func (s *sources) lengths(source netip.Addr) []uint8 {
+func (s *prefixLengths) lengths(source netip.Addr) []uint8 {
 	if source.Is4() {
 		return s.four
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/collection"
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 )
@@ -42,18 +43,20 @@ const TransportAuto = "auto"
 type Gateway struct {
 	collection.Head[id.ID]
 
-	Name          string  `json:"name" minLength:"1" maxLength:"255"`
-	Enabled       bool    `json:"enabled"`
-	Address       string  `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
-	Transport     string  `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
-	TLSServerName *string `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
-	TLSSkipVerify bool    `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
-	Priority      int32   `json:"priority" minimum:"0" maximum:"1000" doc:"Gateways with a lower priority value are tried first."`
-	Weight        int32   `json:"weight" minimum:"0" maximum:"1000" doc:"Share of the calls among gateways of one priority."`
-	NumberFormat  string  `json:"number_format" enum:"+e164,e164,national" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
-	Prefix        string  `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
-	CallerFormat  string  `json:"caller_format" enum:"+e164,e164,national" doc:"The form of the caller's number, as number_format."`
-	StripDigits   int32   `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
+	Name          string               `json:"name" minLength:"1" maxLength:"255"`
+	Enabled       bool                 `json:"enabled"`
+	Address       string               `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
+	Transport     string               `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
+	TLSServerName *string              `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
+	TLSSkipVerify bool                 `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
+	Addresses     []connection.Network `json:"addresses" maxItems:"64" doc:"Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests within calls, such as BYE, and responses. What address leads to need not be here, nor what a Contact of the carrier names."`
+
+	Priority     int32  `json:"priority" minimum:"0" maximum:"1000" doc:"Gateways with a lower priority value are tried first."`
+	Weight       int32  `json:"weight" minimum:"0" maximum:"1000" doc:"Share of the calls among gateways of one priority."`
+	NumberFormat string `json:"number_format" enum:"+e164,e164,national" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
+	Prefix       string `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
+	CallerFormat string `json:"caller_format" enum:"+e164,e164,national" doc:"The form of the caller's number, as number_format."`
+	StripDigits  int32  `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
 
 	CountryCode         *string `json:"country_code" minLength:"2" maxLength:"2" doc:"The country, ISO 3166-1 alpha-2, that the format national is of. All numbers with its calling code are national: those of Canada in the US too."`
 	NationalPrefix      *string `json:"national_prefix" maxLength:"4" pattern:"^[0-9]*$" doc:"What the format national puts before the national number, such as 1 in the US where the carrier wants 12125550100; null for the form that is usual in country_code."`
@@ -119,7 +122,8 @@ func NewGateway() Gateway {
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
 		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
 		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
-		NoRingingSecs: 5, Identity: IdentityPass, IdentityDestinations: []IdentityByPrefix{},
+		NoRingingSecs: 5, Addresses: []connection.Network{},
+		Identity: IdentityPass, IdentityDestinations: []IdentityByPrefix{},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/sip"
@@ -31,6 +32,7 @@ func (g *Gateway) Validate() []field.Error {
 			Detail: "Not a host. Give the name or IP address that the gateway's certificate carries, or null for the host of " +
 				"address."})
 	}
+	errs = append(errs, g.addressProblems()...)
 	errs = append(errs, g.countryProblems()...)
 	for i, status := range g.FailoverStatuses {
 		if status < 400 || status > 699 {
@@ -71,6 +73,25 @@ func (g *Gateway) Validate() []field.Error {
 	if hasUser && strings.ContainsAny(*g.UserName, "\"\\\r\n\x00") {
 		errs = append(errs, field.Error{Pointer: "/user_name", Code: field.Malformed,
 			Detail: "The user name contains a quote, a backslash or a line break, which a digest header cannot carry."})
+	}
+	return errs
+}
+
+// The largest networks of a carrier: what is listened to is not to be half of the internet.
+const (
+	largestIPv4 = 16
+	largestIPv6 = 32
+)
+
+func (g *Gateway) addressProblems() []field.Error {
+	errs := connection.NetworkProblems("/addresses", g.Addresses)
+	for i, network := range g.Addresses {
+		p := network.Prefix()
+		if p.IsValid() && (p.Addr().Is4() && p.Bits() < largestIPv4 || p.Addr().Is6() && p.Bits() < largestIPv6) {
+			errs = append(errs, field.Error{Pointer: "/addresses/" + strconv.Itoa(i), Code: field.OutOfRange,
+				Detail: fmt.Sprintf("%s is too large for one carrier. Give networks of at most /%d (IPv4) or /%d (IPv6).",
+					network, largestIPv4, largestIPv6)})
+		}
 	}
 	return errs
 }

@@ -3,6 +3,8 @@ package routing
 import (
 	"strings"
 	"testing"
+
+	"github.com/tollgate/tollgate/internal/connection"
 )
 
 func TestValidateGateway(t *testing.T) {
@@ -74,6 +76,26 @@ func TestValidateCountry(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%s: %q, want %q", name, got, c.want)
 			}
+		}
+	}
+}
+
+func TestAddressesOfAGateway(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1": "", "192.0.2.0/24": "", "203.0.0.0/16": "", "2001:db8::/32": "", "2001:db8::1": "",
+		"203.0.0.0/12": "too large", "192.0.2.1/24": "bits set", "224.0.0.1": "multicast", "fe80::1": "link-local",
+	} {
+		g := NewGateway()
+		g.Address = "carrier.example"
+		network, err := connection.ParseNetwork(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Addresses = []connection.Network{network}
+		errs := g.Validate()
+		if want == "" && len(errs) > 0 || want != "" && (len(errs) != 1 || errs[0].Pointer != "/addresses/0" ||
+			!strings.Contains(errs[0].Detail, want)) {
+			t.Errorf("%s: %v, want %q", text, errs, want)
 		}
 	}
 }

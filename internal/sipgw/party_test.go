@@ -36,6 +36,7 @@ type party struct {
 	local  netip.AddrPort
 	got    chan *message
 	opened chan net.Conn
+	ended  chan struct{}   // closed when the connection that the party opened has ended
 	dials  *tls.Config     // set where a TCP party connects by TLS
 	wanted map[string]bool // messages that want has returned
 }
@@ -121,6 +122,7 @@ func (p *party) connect() {
 	}
 	p.conn = conn
 	read := make(chan struct{})
+	p.ended = read
 	go func() { defer close(read); p.readStream(conn) }()
 	p.t.(*testing.T).Cleanup(func() { conn.Close(); <-read })
 }

@@ -26,9 +26,10 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 		return
 	}
 	m := transaction.Interpret(w, from, len(data))
-	if from.Stranger && (v.Kind == sip.VerdictAnswer || m == nil || m.Request && m.ToTag == "") && sh.srv.isOurs(data) {
+	if from.Stranger && sh.srv.isAstray(data, m, v) {
 		// The filter let it pass for a tag or branch of ours, which it has where no reader
-		// looks. A stranger who has seen one is heard in that dialog, and in nothing else.
+		// looks, or as the CANCEL that it is not. A stranger who has seen a tag is heard in
+		// that dialog, and in nothing else.
 		sh.srv.count.invalid.Add(1)
 		return
 	}
@@ -43,6 +44,18 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 	}
 	m.Received(m.Peer.Addr)
 	sh.receiveRequest(m)
+}
+
+// isAstray says whether what the filter let a stranger send is not what the filter took it
+// for. m is nil where it could not be read.
+func (srv *Server) isAstray(data []byte, m *message, v sip.Verdict) bool {
+	switch {
+	case v.Kind == sip.VerdictAnswer || m == nil:
+		return srv.isOurs(data) || !srv.config.Live.Snapshot().HasUsers()
+	case m.Method == "CANCEL" || !m.Request || m.ToTag != "":
+		return false
+	}
+	return srv.isOurs(data)
 }
 
 // answerInvalid answers a request that validation refuses, without keeping
@@ -103,11 +116,14 @@ func (sh *shard) receiveAck(m *message, tx *transaction.Server) {
 // One that is repeated gets the same answer, so nothing is kept of it.
 func (sh *shard) receiveCancel(m *message) {
 	invite := sh.transactions.Server(m, "INVITE")
-	if invite == nil {
+	if invite == nil || !invite.CancelledBy(m) {
+		if m.Peer.Stranger && !sh.srv.config.Live.Snapshot().HasUsers() {
+			return
+		}
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")
 		return
 	}
-	sh.srv.transport.Send(m.ReplyTo(), m.Response(200, "OK", invite.ToTag, "", nil, ""), nil)
+	sh.srv.transport.Answer(m.ReplyTo(), m.Response(200, "OK", invite.ToTag, "", nil, ""), m.Size)
 	invite.Cancel(m)
 }
 
@@ -279,7 +295,7 @@ func (sh *shard) receiveInDialog(m *message) {
 	l.hear(m.Peer)
 	if l.latched() {
 		l.peer = m.Peer // a translator may have forgotten the port and taken another
-	} else if m.Peer.TCP && l.peer.TCP {
+	} else if m.Peer.TCP && l.peer.TCP && m.Peer.TLS == l.peer.TLS && m.Peer.Addr.Addr() == l.peer.Addr.Addr() {
 		l.peer.Conn = m.Peer.Conn // the peer may have connected anew
 	}
 	switch m.Method {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/sip"
 )
 
@@ -92,4 +94,124 @@ func FuzzIsOurs(f *testing.F) {
 			t.Errorf("%q is taken for ours", text)
 		}
 	})
+}
+
+// TestSiblingsOverStreams: a machine that the carrier never named connects by itself and
+// hangs up. With a tag that was guessed, and with a call of its own, its connection is
+// closed without a word.
+func TestSiblingsOverStreams(t *testing.T) {
+	for name, secured := range map[string]*authority{"TCP": nil, "TLS": newAuthority(t)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, wish{tcp: true, tls: secured})
+			carrier := w.carriers[0]
+			w.pbx.connect()
+			d := w.pbx.invite("+12125550123", "")
+			invite := w.overStream(carrier)
+			carrier.reply(invite, 200, "far", "", answerSDP)
+			carrier.want("ACK")
+			d.join(w.pbx.want("200 INVITE"))
+			w.pbx.request(d, "ACK", "", "")
+
+			far := carrier.serverDialog(invite, "far")
+			forged := *far
+			i := strings.Index(far.remote, "tag=") + len("tag=")
+			forged.remote = far.remote[:i] + strings.Repeat("A", len(far.remote)-i)
+			for _, attempt := range []struct {
+				d      *dialog
+				method string
+			}{{&forged, "BYE"}, {newDialog(carrier, "+12125550123"), "INVITE"}} {
+				stranger := w.party(strangerAddress, true)
+				stranger.connect()
+				stranger.request(attempt.d, attempt.method, "", "")
+				stranger.closed()
+			}
+			sibling := w.party(strangerAddress, true)
+			sibling.connect()
+			sibling.request(far, "OPTIONS", "", "")
+			sibling.want("200 OPTIONS")
+			sibling.request(far, "BYE", "", "")
+			sibling.want("200 BYE")
+			w.pbx.reply(w.pbx.want("BYE"), 200, "", "", "")
+			w.record()
+			w.settled()
+		})
+	}
+}
+
+// closed waits until the gateway has closed the party's connection, without a message.
+func (p *party) closed() {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case m := <-p.got:
+		p.t.Fatalf("the stranger got %s", label(m))
+	case <-time.After(patience):
+		p.t.Fatal("the connection of a stranger stays open")
+	}
+}
+
+// TestAddressesOfAGateway: from there the carrier may ask whether the server is there, as
+// from where calls go, and hang up; it still cannot call.
+func TestAddressesOfAGateway(t *testing.T) {
+	network, err := connection.ParseNetwork(strangerAddress + "/32")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, wish{gateway: func(g *routing.Gateway) { g.Addresses = []connection.Network{network} }})
+	sibling := w.party(strangerAddress, false)
+	sibling.quiet()
+	_, far := w.talk("")
+	sibling.request(newDialog(sibling, "+12125550124"), "INVITE", "", offer)
+	sibling.want("403 INVITE")
+	sibling.request(far, "INFO", "", "")
+	w.pbx.reply(w.pbx.await("INFO"), 200, "", "", "")
+	sibling.want("200 INFO")
+	sibling.request(far, "BYE", "", "")
+	sibling.want("200 BYE")
+	w.pbx.reply(w.pbx.await("BYE"), 200, "", "", "")
+	w.record()
+	w.settled()
+
+	w.publish(wish{})
+	before := w.srv.Stats().Filtered
+	sibling.request(newDialog(sibling, "probe"), "OPTIONS", "", "")
+	for deadline := time.Now().Add(patience); w.srv.Stats().Filtered == before; w.pause() {
+		if time.Now().After(deadline) {
+			t.Fatal("an address that the gateway no longer names is still listened to")
+		}
+	}
+}
+
+// TestACallersSiblingCancels: another machine of the caller's may cancel, if it names all
+// that the caller has made up for the call.
+func TestACallersSiblingCancels(t *testing.T) {
+	w := newWorld(t, wish{})
+	sibling := w.party(strangerAddress, false)
+	d := newDialog(w.pbx, "+12125550123")
+	text := w.pbx.text("INVITE", d.target, d, "", offer)
+	w.pbx.send(text)
+	invite := w.carriers[0].want("INVITE")
+	w.carriers[0].reply(invite, 180, "far", "", "")
+	w.pbx.want("180 INVITE")
+
+	cancel := w.pbx.text("CANCEL", d.target, d, "", "")
+	tag := sip.TagOf(d.local)
+	for _, edit := range [][2]string{{d.callID, "other"}, {";tag=" + tag, ";tag=other"}, {"CSeq: 1 ", "CSeq: 2 "},
+		{d.branch, sip.MagicCookie + "other"}} {
+		forged := strings.Replace(cancel, edit[0], edit[1], 1)
+		if forged == cancel {
+			t.Fatalf("%q is not in %q", edit[0], cancel)
+		}
+		sibling.send(forged)
+	}
+	sibling.send(strings.Replace(cancel, "Call-ID", "X: \x00\r\nCall-ID", 1))
+	sibling.send(cancel)
+	// The answer goes to where the CANCEL came from, and is the first that does.
+	sibling.want("200 CANCEL")
+	w.carriers[0].reply(w.carriers[0].want("CANCEL"), 200, "", "", "")
+	w.carriers[0].reply(invite, 487, "far", "", "")
+	w.carriers[0].want("ACK")
+	w.pbx.want("487 INVITE")
+	w.record()
+	w.settled()
 }

@@ -170,6 +170,18 @@ func (tx *Server) Trying() bool { return tx.state == serverTrying }
 // Refused says whether a final response other than 2xx awaits its ACK.
 func (tx *Server) Refused() bool { return tx.state == serverRefused }
 
+// CancelledBy says whether a CANCEL is one of the request. From where the request came its
+// branch is enough; from elsewhere, as from another machine of the caller's, it has to
+// name all that the caller has made up for the request. After the final response, which a
+// CANCEL no longer changes, only the branch is left to compare.
+func (tx *Server) CancelledBy(m *Message) bool {
+	r := tx.Request
+	if m.Peer.Addr.Addr() == tx.Peer.Addr.Addr() {
+		return true
+	}
+	return r != nil && r.CallID == m.CallID && r.FromTag == m.FromTag && r.CSeq == m.CSeq && r.URI == m.URI
+}
+
 // Cancel tells the transaction of an INVITE of its CANCEL. After the final response it
 // has no effect (RFC 3261 section 9.2).
 func (tx *Server) Cancel(m *Message) {

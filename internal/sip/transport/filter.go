@@ -25,6 +25,7 @@ type Filter struct {
 
 	strangers Buckets[netip.Addr] // by sourceKey
 	siblings  Buckets[netip.Addr] // the same, of what is ours
+	cancels   Buckets[struct{}]   // of all unknown sources together
 
 	mu      sync.Mutex                  // guards both below
 	learned map[netip.Addr]acquaintance // to which the server itself sends
@@ -44,8 +45,10 @@ const learnedFor = 12 * time.Hour
 
 // Sources are what an operator's configuration says of sources.
 type Sources interface {
-	Known(source netip.Addr) bool // it names the source
-	HasUsers() bool               // someone may prove who they are from anywhere
+	Known(source netip.Addr) bool   // it names the source as a caller's
+	Carrier(source netip.Addr) bool // it names the source as a carrier's
+	HasUsers() bool                 // someone may prove who they are from anywhere
+	HasStreams() bool               // a carrier is reached over TCP or TLS
 }
 
 // NewFilter makes a filter that knows the sources of a policy alone.
@@ -54,7 +57,7 @@ func NewFilter(policy func() Sources, now func() time.Time, limits Limits) *Filt
 		policy: policy, now: now, limits: limits,
 		learned: make(map[netip.Addr]acquaintance), proven: make(map[netip.Addr]acquaintance),
 		strangers: Buckets[netip.Addr]{Most: limits.UnknownSources},
-		siblings:  Buckets[netip.Addr]{Most: limits.UnknownSources},
+		siblings:  Buckets[netip.Addr]{Most: limits.UnknownSources}, cancels: Buckets[struct{}]{Most: 1},
 	}
 }
 
@@ -103,7 +106,7 @@ func (f *Filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acq
 
 // Knows says whether a source may send anything.
 func (f *Filter) Knows(source netip.Addr) bool {
-	if f.policy().Known(source) {
+	if policy := f.policy(); policy.Known(source) || policy.Carrier(source) {
 		return true
 	}
 	f.mu.Lock()
@@ -112,9 +115,12 @@ func (f *Filter) Knows(source netip.Addr) bool {
 	return now.Before(f.learned[source].until) || now.Before(f.proven[source].until)
 }
 
-// Vouched says whether a source is one that the server itself sends to: an operator
-// has named it.
+// Vouched says whether a source is one that the server itself sends to, or a carrier's:
+// an operator has named it.
 func (f *Filter) Vouched(source netip.Addr) bool {
+	if f.policy().Carrier(source) {
+		return true
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now().Before(f.learned[source].until)
@@ -139,17 +145,34 @@ func (f *Filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
 	if f.Knows(source) {
 		return false, true
 	}
-	return true, f.policy().HasUsers()
+	// A carrier's other machines prove by their first message that it belongs to a call.
+	policy := f.policy()
+	return true, policy.HasUsers() || policy.HasStreams()
+}
+
+// tolerated is how many messages that the filter drops a stranger may send on one
+// connection. Where no stranger can prove who it is, there is nothing to wait for.
+func (f *Filter) tolerated() int {
+	if f.policy().HasUsers() {
+		return strangerFiltered
+	}
+	return 0
 }
 
 // The most that an unknown source may send of what is ours: a carrier hangs up, and
 // answers, from more machines than it names.
 const siblingPerSecond, siblingBurst = 200, 500
 
+// The CANCELs that all unknown sources together may send where none can prove who it is: a
+// caller's other machine may cancel, and its CANCEL has nothing in it that we have made.
+const cancelsPerSecond, cancelBurst = 50, 100
+
+var cancelMethod = []byte("CANCEL ")
+
 // unknownMethods are what a source may send before it has authenticated: what a
 // challenge needs, and what phones and PBXs send before they make a call. Many make none
 // while REGISTER or OPTIONS has no answer.
-var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), []byte("CANCEL "),
+var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), cancelMethod,
 	[]byte("REGISTER "), []byte("OPTIONS "), stunBinding}
 
 // Admits says whether a message goes on to the parser, and whether it is a stranger's.
@@ -164,7 +187,8 @@ func (f *Filter) Admits(source netip.Addr, data []byte) (stranger, ok bool) {
 		return true, f.siblings.Take(SourceKey(source), f.now(), siblingPerSecond, siblingBurst, 0)
 	}
 	if !f.policy().HasUsers() {
-		return true, false
+		return true, bytes.HasPrefix(data, cancelMethod) &&
+			f.cancels.Take(struct{}{}, f.now(), cancelsPerSecond, cancelBurst, 0)
 	}
 	for _, method := range unknownMethods {
 		if bytes.HasPrefix(data, method) {

@@ -11,8 +11,10 @@ func noSources() Sources { return nowhereKnown{} }
 
 type nowhereKnown struct{}
 
-func (nowhereKnown) Known(netip.Addr) bool { return false }
-func (nowhereKnown) HasUsers() bool        { return false }
+func (nowhereKnown) Known(netip.Addr) bool   { return false }
+func (nowhereKnown) Carrier(netip.Addr) bool { return false }
+func (nowhereKnown) HasUsers() bool          { return false }
+func (nowhereKnown) HasStreams() bool        { return false }
 
 func TestBans(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)

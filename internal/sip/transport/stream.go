@@ -325,7 +325,7 @@ func (s *Stream) read() {
 			if !s.take(data) {
 				filtered++
 			}
-			if broken || s.t.filter.Banned(s.to.Addr.Addr()) || filtered > strangerFiltered && !s.trusted.Load() {
+			if broken || s.t.filter.Banned(s.to.Addr.Addr()) || filtered > s.t.filter.tolerated() && !s.trusted.Load() {
 				return
 			}
 		}
