@@ -58,8 +58,8 @@ func TestAdmissions(t *testing.T) {
 		t.Errorf("%+v, %v", state, err)
 	}
 	results, err := c.Admissions().Batch(ctx, client.BatchAdmissionParams{Events: client.Set([]client.SwitchEventParams{
-		{Event: client.Set(client.SwitchEventEventAdmit), Admission: client.Set(ask("b"))},
-		{Event: client.Set(client.SwitchEventEventRenew), ID: client.Set("no-such-call")},
+		{Event: client.Set(client.SwitchEventKindAdmit), Admission: client.Set(ask("b"))},
+		{Event: client.Set(client.SwitchEventKindRenew), ID: client.Set("no-such-call")},
 	})})
 	if err != nil || len(results) != 2 || results[0].Admission.Decision != "allow" ||
 		results[1].Status != http.StatusNotFound {

@@ -1265,8 +1265,8 @@ func (r FQDNConnections) Update(
 	}, options)
 }
 
-// FQDNAuthentication: tell how the calls of an FQDN connection are recognised.
-func (r FQDNConnections) FQDNAuthentication(
+// Authentication: tell how the calls of an FQDN connection are recognised.
+func (r FQDNConnections) Authentication(
 	ctx context.Context, id string, options ...CallOption,
 ) (FQDNAuthentication, error) {
 	return one[FQDNAuthentication](ctx, r.client, call{
@@ -1276,9 +1276,9 @@ func (r FQDNConnections) FQDNAuthentication(
 	}, options)
 }
 
-// UpdateFQDNAuthentication: change what the request names (RFC 7396); null sets a field to its
+// UpdateAuthentication: change what the request names (RFC 7396); null sets a field to its
 // default.
-func (r FQDNConnections) UpdateFQDNAuthentication(
+func (r FQDNConnections) UpdateAuthentication(
 	ctx context.Context, id string, params FQDNAuthenticationParams, options ...CallOption,
 ) (FQDNAuthentication, error) {
 	return one[FQDNAuthentication](ctx, r.client, call{
@@ -1963,8 +1963,8 @@ func (r Recordings) All(
 // DeleteAll: delete recordings by their ids. Ids of none are passed over.
 func (r Recordings) DeleteAll(
 	ctx context.Context, params DeleteRecordingsParams, options ...CallOption,
-) (DeleteRecordings, error) {
-	return bare[DeleteRecordings](ctx, r.client, call{
+) (DeletedRecordings, error) {
+	return bare[DeletedRecordings](ctx, r.client, call{
 		method: http.MethodPost, path: "/v2/recordings/actions/delete", body: params,
 	}, options)
 }
@@ -2230,10 +2230,10 @@ func (r VerifiedNumbers) Get(ctx context.Context, id string, options ...CallOpti
 	}, options)
 }
 
-// Verify: give back the code that was said. Every code that is given counts as a try, with
+// Confirm: give back the code that was said. Every code that is given counts as a try, with
 // dry_run too.
-func (r VerifiedNumbers) Verify(
-	ctx context.Context, id string, params VerifyVerifiedNumberParams, options ...CallOption,
+func (r VerifiedNumbers) Confirm(
+	ctx context.Context, id string, params ConfirmVerifiedNumberParams, options ...CallOption,
 ) (VerifiedNumber, error) {
 	return one[VerifiedNumber](ctx, r.client, call{
 		method: http.MethodPost, path: "/v2/verified_numbers/" + url.PathEscape(id) + "/actions/verify", body: params,

@@ -20,7 +20,7 @@ func (p AdmissionParams) complete() any {
 func (p BatchAdmissionParams) complete() any {
 	events := slices.Clone(p.Events.value)
 	for i := range events {
-		if e := &events[i]; e.Event == Set(SwitchEventEventAdmit) && e.Admission.state == fieldSet {
+		if e := &events[i]; e.Event == Set(SwitchEventKindAdmit) && e.Admission.state == fieldSet {
 			e.Admission = Set(e.Admission.value.complete().(AdmissionParams))
 		}
 	}

@@ -184,7 +184,7 @@ type Admission struct {
 	// The reason phrase to refuse it with, ending in the code.
 	SIPReason *string `json:"sip_reason"`
 	// What is known of the call: a repeated question may be about one that is further on.
-	Status AdmissionStatusValue `json:"status"`
+	Status AdmissionStage `json:"status"`
 }
 
 // AdmissionParams is what Admissions.Create takes.
@@ -243,10 +243,10 @@ type AdmissionState struct {
 	OverrunSecs *int64 `json:"overrun_secs"`
 	// Of a call that is denied: one of a fixed list. Of one that goes on: hung_up when it is to end
 	// at once, because its hang-up was requested; expires_at is when that was.
-	Reason    *string              `json:"reason"`
-	SIPCode   *int64               `json:"sip_code"`
-	SIPReason *string              `json:"sip_reason"`
-	Status    AdmissionStatusValue `json:"status"`
+	Reason    *string        `json:"reason"`
+	SIPCode   *int64         `json:"sip_code"`
+	SIPReason *string        `json:"sip_reason"`
+	Status    AdmissionStage `json:"status"`
 }
 
 // AdmissionStatus is what Admissions.Get answers with.
@@ -304,9 +304,9 @@ type AdmissionStatus struct {
 	SIPCode   *int64  `json:"sip_code"`
 	SIPReason *string `json:"sip_reason"`
 	// When admission was asked for.
-	StartedAt time.Time            `json:"started_at"`
-	Status    AdmissionStatusValue `json:"status"`
-	To        string               `json:"to"`
+	StartedAt time.Time      `json:"started_at"`
+	Status    AdmissionStage `json:"status"`
+	To        string         `json:"to"`
 }
 
 // AdmittedRoute is routes of Admission.
@@ -383,7 +383,7 @@ type AttemptedDelivery struct {
 	// Telnyx's codes: 75499 after an answer of 4xx.
 	Errors     []int64                 `json:"errors"`
 	FinishedAt time.Time               `json:"finished_at"`
-	HTTP       Exchange                `json:"http"`
+	HTTP       WebhookExchange         `json:"http"`
 	StartedAt  time.Time               `json:"started_at"`
 	Status     AttemptedDeliveryStatus `json:"status"`
 }
@@ -696,8 +696,8 @@ type CallRecording struct {
 	// With by_caller_phone_number: the callers that are recorded, E.164.
 	CallRecordingCallerPhoneNumbers []string `json:"call_recording_caller_phone_numbers"`
 	// dual makes a stereo file with the caller on the left.
-	CallRecordingChannels CallRecordingChannels `json:"call_recording_channels"`
-	CallRecordingFormat   CallRecordingFormat   `json:"call_recording_format"`
+	CallRecordingChannels RecordingChannels `json:"call_recording_channels"`
+	CallRecordingFormat   RecordingFormat   `json:"call_recording_format"`
 	// Which calls are recorded.
 	CallRecordingType CallRecordingType `json:"call_recording_type"`
 }
@@ -707,8 +707,8 @@ type CallRecordingParams struct {
 	// With by_caller_phone_number: the callers that are recorded, E.164.
 	CallRecordingCallerPhoneNumbers Field[[]string] `json:"call_recording_caller_phone_numbers,omitzero"`
 	// dual makes a stereo file with the caller on the left.
-	CallRecordingChannels Field[CallRecordingChannels] `json:"call_recording_channels,omitzero"`
-	CallRecordingFormat   Field[CallRecordingFormat]   `json:"call_recording_format,omitzero"`
+	CallRecordingChannels Field[RecordingChannels] `json:"call_recording_channels,omitzero"`
+	CallRecordingFormat   Field[RecordingFormat]   `json:"call_recording_format,omitzero"`
 	// Which calls are recorded.
 	CallRecordingType Field[CallRecordingType] `json:"call_recording_type,omitzero"`
 }
@@ -785,6 +785,12 @@ type CommandResult struct {
 	Result  string `json:"result"`
 }
 
+// ConfirmVerifiedNumberParams is what VerifiedNumbers.Confirm takes.
+type ConfirmVerifiedNumberParams struct {
+	// The six digits that were said.
+	VerificationCode Field[string] `json:"verification_code,omitzero"`
+}
+
 // Connection is what Connections.List answers with.
 type Connection struct {
 	ID                      string    `json:"id"`
@@ -859,6 +865,13 @@ type CostPayload struct {
 	OccurredAt   time.Time  `json:"occurred_at"`
 	Status       string     `json:"status"`
 	TotalCost    Decimal    `json:"total_cost"`
+}
+
+// CostSlice is slices of DetailRecord.
+type CostSlice struct {
+	BilledSec int64   `json:"billed_sec"`
+	Cost      Decimal `json:"cost"`
+	Day       string  `json:"day"`
 }
 
 // CredentialConnection is what CredentialConnections.List answers with.
@@ -1036,7 +1049,7 @@ type Decision struct {
 	RecordType string  `json:"record_type"`
 	Allowed    bool    `json:"allowed"`
 	// The gateways that were tried, as in the detail record; empty before the call has ended.
-	Attempts []ShownAttempt `json:"attempts"`
+	Attempts []GatewayAttempt `json:"attempts"`
 	// What the call may be signed with (STIR/SHAKEN); null without a caller id.
 	Attestation *DecisionAttestation `json:"attestation"`
 	CLD         *string              `json:"cld"`
@@ -1071,14 +1084,14 @@ type Decision struct {
 	To        string `json:"to"`
 }
 
-// DeleteRecordings is what Recordings.DeleteAll answers with.
-type DeleteRecordings struct {
-	Status string `json:"status"`
-}
-
 // DeleteRecordingsParams is what Recordings.DeleteAll takes.
 type DeleteRecordingsParams struct {
 	IDs Field[[]string] `json:"ids,omitzero"`
+}
+
+// DeletedRecordings is what Recordings.DeleteAll answers with.
+type DeletedRecordings struct {
+	Status string `json:"status"`
 }
 
 // DetailRecord is what DetailRecords.List answers with.
@@ -1091,7 +1104,7 @@ type DetailRecord struct {
 	// The gateways that were tried, in their order, at most 16. status is that of the final response,
 	// and null where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout,
 	// no_media, cancelled, hung_up, stopping or lease_lost; ms is how long it took.
-	Attempts []ShownAttempt `json:"attempts"`
+	Attempts []GatewayAttempt `json:"attempts"`
 	// How much is known of the caller, and so what the call is signed with where its gateway wants
 	// that: A, the customer may use the number; B, only the customer is known; C, only where the call
 	// came in. null when the call shows no number.
@@ -1168,7 +1181,7 @@ type DetailRecord struct {
 	// The final SIP status of a call that was not answered.
 	SIPInviteFailureStatus *string `json:"sip_invite_failure_status"`
 	// The cost by the UTC day to which it is booked.
-	Slices []ShownSlice `json:"slices"`
+	Slices []CostSlice `json:"slices"`
 	// The country of the caller's number, ISO 3166-1 alpha-2; null when it belongs to none or is no
 	// valid number.
 	SourceCountryCode *string `json:"source_country_code"`
@@ -1308,13 +1321,6 @@ type EndedPayload struct {
 	TotalCost          Decimal    `json:"total_cost"`
 }
 
-// Exchange is http of AttemptedDelivery.
-type Exchange struct {
-	Request SentRequest `json:"request"`
-	// Left out when there was none.
-	Response *GotResponse `json:"response,omitzero"`
-}
-
 // ExplainDecisionParams is what Decisions.Explain takes.
 type ExplainDecisionParams struct {
 	// When; null for now. A moment that has passed is not accepted.
@@ -1342,7 +1348,7 @@ type FQDN struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// FQDNAuthentication is what FQDNConnections.FQDNAuthentication answers with.
+// FQDNAuthentication is what FQDNConnections.Authentication answers with.
 type FQDNAuthentication struct {
 	// The id of the connection.
 	ID           string  `json:"id"`
@@ -1351,34 +1357,34 @@ type FQDNAuthentication struct {
 	// webhook_event_failover_url of the connection.
 	FailoverURL *string `json:"failover_url"`
 	// outbound.fqdn_authentication_method of the connection.
-	FQDNOutboundAuthentication *FQDNOutboundAuthentication `json:"fqdn_outbound_authentication"`
+	FQDNOutboundAuthentication *FQDNAuthenticationMethod `json:"fqdn_outbound_authentication"`
 	// How connections behind one address are told apart: by token, or by tech prefix and
 	// P-Charge-Info. What is chosen here is shown here alone.
-	IPAuthenticationMethod *FQDNAuthenticationIPAuthenticationMethod `json:"ip_authentication_method"`
-	MicrosoftTeamsSBC      bool                                      `json:"microsoft_teams_sbc"`
-	Password               *string                                   `json:"password"`
-	TxtName                *string                                   `json:"txt_name"`
-	TxtTtl                 *int64                                    `json:"txt_ttl"`
-	TxtValue               *string                                   `json:"txt_value"`
-	UserName               *string                                   `json:"user_name"`
+	IPAuthenticationMethod *IPAuthenticationHeader `json:"ip_authentication_method"`
+	MicrosoftTeamsSBC      bool                    `json:"microsoft_teams_sbc"`
+	Password               *string                 `json:"password"`
+	TxtName                *string                 `json:"txt_name"`
+	TxtTtl                 *int64                  `json:"txt_ttl"`
+	TxtValue               *string                 `json:"txt_value"`
+	UserName               *string                 `json:"user_name"`
 	// webhook_event_url of the connection.
 	WebhookURL *string `json:"webhook_url"`
 }
 
-// FQDNAuthenticationParams is what FQDNConnections.UpdateFQDNAuthentication takes.
+// FQDNAuthenticationParams is what FQDNConnections.UpdateAuthentication takes.
 type FQDNAuthenticationParams struct {
 	// webhook_event_failover_url of the connection.
 	FailoverURL Field[string] `json:"failover_url,omitzero"`
 	// outbound.fqdn_authentication_method of the connection.
-	FQDNOutboundAuthentication Field[FQDNOutboundAuthentication] `json:"fqdn_outbound_authentication,omitzero"`
+	FQDNOutboundAuthentication Field[FQDNAuthenticationMethod] `json:"fqdn_outbound_authentication,omitzero"`
 	// How connections behind one address are told apart: by token, or by tech prefix and
 	// P-Charge-Info. What is chosen here is shown here alone.
-	IPAuthenticationMethod Field[FQDNAuthenticationIPAuthenticationMethod] `json:"ip_authentication_method,omitzero"`
-	Password               Field[string]                                   `json:"password,omitzero"`
-	TxtName                Field[string]                                   `json:"txt_name,omitzero"`
-	TxtTtl                 Field[int64]                                    `json:"txt_ttl,omitzero"`
-	TxtValue               Field[string]                                   `json:"txt_value,omitzero"`
-	UserName               Field[string]                                   `json:"user_name,omitzero"`
+	IPAuthenticationMethod Field[IPAuthenticationHeader] `json:"ip_authentication_method,omitzero"`
+	Password               Field[string]                 `json:"password,omitzero"`
+	TxtName                Field[string]                 `json:"txt_name,omitzero"`
+	TxtTtl                 Field[int64]                  `json:"txt_ttl,omitzero"`
+	TxtValue               Field[string]                 `json:"txt_value,omitzero"`
+	UserName               Field[string]                 `json:"user_name,omitzero"`
 	// webhook_event_url of the connection.
 	WebhookURL Field[string] `json:"webhook_url,omitzero"`
 }
@@ -1631,7 +1637,7 @@ type FQDNOutbound struct {
 	// prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is
 	// not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as
 	// p-charge-info in fqdn_authentication.
-	IPAuthenticationMethod FQDNOutboundIPAuthenticationMethod `json:"ip_authentication_method"`
+	IPAuthenticationMethod OutboundAuthentication `json:"ip_authentication_method"`
 	// The value of the X-Telnyx-Token header that requests from the connection's addresses carry.
 	IPAuthenticationToken *string `json:"ip_authentication_token"`
 	// The ISO 3166-1 alpha-2 country whose national dialling rules apply; null for international
@@ -1664,7 +1670,7 @@ type FQDNOutboundParams struct {
 	// prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is
 	// not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as
 	// p-charge-info in fqdn_authentication.
-	IPAuthenticationMethod Field[FQDNOutboundIPAuthenticationMethod] `json:"ip_authentication_method,omitzero"`
+	IPAuthenticationMethod Field[OutboundAuthentication] `json:"ip_authentication_method,omitzero"`
 	// The value of the X-Telnyx-Token header that requests from the connection's addresses carry.
 	IPAuthenticationToken Field[string] `json:"ip_authentication_token,omitzero"`
 	// The ISO 3166-1 alpha-2 country whose national dialling rules apply; null for international
@@ -1693,7 +1699,7 @@ type Forecast struct {
 	RecordType string  `json:"record_type"`
 	Allowed    bool    `json:"allowed"`
 	// The gateways that were tried, as in the detail record; empty before the call has ended.
-	Attempts []ShownAttempt `json:"attempts"`
+	Attempts []GatewayAttempt `json:"attempts"`
 	// What the call may be signed with (STIR/SHAKEN); null without a caller id.
 	Attestation *DecisionAttestation `json:"attestation"`
 	// How many seconds the day's budget allows this call; null when nothing limits it.
@@ -1833,6 +1839,14 @@ type Gateway struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// GatewayAttempt is attempts of Decision.
+type GatewayAttempt struct {
+	GatewayID *string `json:"gateway_id"`
+	Ms        int64   `json:"ms"`
+	Reason    string  `json:"reason"`
+	Status    *int64  `json:"status"`
+}
+
 // GatewayParams is what Gateways.Create takes.
 type GatewayParams struct {
 	// Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port
@@ -1928,15 +1942,6 @@ type GatewayParams struct {
 	Weight Field[int64] `json:"weight,omitzero"`
 }
 
-// GotResponse is response of Exchange.
-type GotResponse struct {
-	// Its start, at most 1 KiB.
-	Body string `json:"body"`
-	// Always empty: they are not kept.
-	Headers [][]string `json:"headers"`
-	Status  int64      `json:"status"`
-}
-
 // HangupCallParams is what Calls.Hangup takes.
 type HangupCallParams struct {
 	// Base64. Taken, and not used: no webhook of Tollgate has it.
@@ -1967,7 +1972,7 @@ type HangupPayload struct {
 	From        string      `json:"from"`
 	HangupCause HangupCause `json:"hangup_cause"`
 	// unknown when Tollgate ended the call.
-	HangupSource HangupPayloadHangupSource `json:"hangup_source"`
+	HangupSource EventHangupSource `json:"hangup_source"`
 	// The final SIP status as a text, or unspecified.
 	SIPHangupCause string    `json:"sip_hangup_cause"`
 	StartTime      time.Time `json:"start_time"`
@@ -2234,10 +2239,10 @@ type IPOutbound struct {
 	ANIOverrideType    ANIOverrideType `json:"ani_override_type"`
 	CallParkingEnabled *bool           `json:"call_parking_enabled"`
 	// How many outbound calls of this connection may be up or ringing at once; null means no limit.
-	ChannelLimit           *int64                           `json:"channel_limit"`
-	GenerateRingbackTone   bool                             `json:"generate_ringback_tone"`
-	InstantRingbackEnabled bool                             `json:"instant_ringback_enabled"`
-	IPAuthenticationMethod IPOutboundIPAuthenticationMethod `json:"ip_authentication_method"`
+	ChannelLimit           *int64                 `json:"channel_limit"`
+	GenerateRingbackTone   bool                   `json:"generate_ringback_tone"`
+	InstantRingbackEnabled bool                   `json:"instant_ringback_enabled"`
+	IPAuthenticationMethod IPAuthenticationMethod `json:"ip_authentication_method"`
 	// The value of the X-Telnyx-Token header (X-Tollgate-Token is read alike) that this connection's
 	// requests carry.
 	IPAuthenticationToken *string `json:"ip_authentication_token"`
@@ -2258,10 +2263,10 @@ type IPOutboundParams struct {
 	ANIOverrideType    Field[ANIOverrideType] `json:"ani_override_type,omitzero"`
 	CallParkingEnabled Field[bool]            `json:"call_parking_enabled,omitzero"`
 	// How many outbound calls of this connection may be up or ringing at once; null means no limit.
-	ChannelLimit           Field[int64]                            `json:"channel_limit,omitzero"`
-	GenerateRingbackTone   Field[bool]                             `json:"generate_ringback_tone,omitzero"`
-	InstantRingbackEnabled Field[bool]                             `json:"instant_ringback_enabled,omitzero"`
-	IPAuthenticationMethod Field[IPOutboundIPAuthenticationMethod] `json:"ip_authentication_method,omitzero"`
+	ChannelLimit           Field[int64]                  `json:"channel_limit,omitzero"`
+	GenerateRingbackTone   Field[bool]                   `json:"generate_ringback_tone,omitzero"`
+	InstantRingbackEnabled Field[bool]                   `json:"instant_ringback_enabled,omitzero"`
+	IPAuthenticationMethod Field[IPAuthenticationMethod] `json:"ip_authentication_method,omitzero"`
 	// The value of the X-Telnyx-Token header (X-Tollgate-Token is read alike) that this connection's
 	// requests carry.
 	IPAuthenticationToken Field[string] `json:"ip_authentication_token,omitzero"`
@@ -2484,14 +2489,14 @@ type NewTenant struct {
 
 // NoiseSuppressionDetails is noise_suppression_details of IPConnection.
 type NoiseSuppressionDetails struct {
-	AttenuationLimit int64                         `json:"attenuation_limit"`
-	Engine           NoiseSuppressionDetailsEngine `json:"engine"`
+	AttenuationLimit int64             `json:"attenuation_limit"`
+	Engine           SuppressionEngine `json:"engine"`
 }
 
 // NoiseSuppressionDetailsParams is noise_suppression_details of IPConnectionParams.
 type NoiseSuppressionDetailsParams struct {
-	AttenuationLimit Field[int64]                         `json:"attenuation_limit,omitzero"`
-	Engine           Field[NoiseSuppressionDetailsEngine] `json:"engine,omitzero"`
+	AttenuationLimit Field[int64]             `json:"attenuation_limit,omitzero"`
+	Engine           Field[SuppressionEngine] `json:"engine,omitzero"`
 }
 
 type NoiseSuppressionEngine struct {
@@ -2801,12 +2806,12 @@ type RecordOptions struct {
 
 // Recording is what Recordings.List answers with.
 type Recording struct {
-	ID            string                 `json:"id"`
-	RecordType    string                 `json:"record_type"`
-	CallControlID string                 `json:"call_control_id"`
-	CallLegID     string                 `json:"call_leg_id"`
-	CallSessionID string                 `json:"call_session_id"`
-	Channels      RecordingOrderChannels `json:"channels"`
+	ID            string            `json:"id"`
+	RecordType    string            `json:"record_type"`
+	CallControlID string            `json:"call_control_id"`
+	CallLegID     string            `json:"call_leg_id"`
+	CallSessionID string            `json:"call_session_id"`
+	Channels      RecordingChannels `json:"channels"`
 	// Always null: there are no conferences.
 	ConferenceID   *string      `json:"conference_id"`
 	ConnectionID   *string      `json:"connection_id"`
@@ -2835,9 +2840,9 @@ type Recording struct {
 
 // RecordingOrder is recording of Admission.
 type RecordingOrder struct {
-	Channels RecordingOrderChannels `json:"channels"`
-	Format   RecordingOrderFormat   `json:"format"`
-	Record   bool                   `json:"record"`
+	Channels RecordingChannels `json:"channels"`
+	Format   RecordingFormat   `json:"format"`
+	Record   bool              `json:"record"`
 }
 
 // RecordingPayload is the payload of call.recording.saved.
@@ -2893,8 +2898,8 @@ type RegistrationStatus struct {
 	LastRegistration *time.Time `json:"last_registration"`
 	Port             *int64     `json:"port"`
 	// The user name of the connection.
-	SIPUsername *string                  `json:"sip_username"`
-	Status      RegistrationStatusStatus `json:"status"`
+	SIPUsername *string           `json:"sip_username"`
+	Status      RegistrationState `json:"status"`
 	// As in UDP.
 	Transport *string `json:"transport"`
 	UserAgent *string `json:"user_agent"`
@@ -2937,13 +2942,6 @@ type SIPMessage struct {
 	Transport string `json:"transport"`
 }
 
-// SentRequest is request of Exchange.
-type SentRequest struct {
-	// Names and values. The signature is masked.
-	Headers [][]string `json:"headers"`
-	URL     string     `json:"url"`
-}
-
 // SentWebhook is webhook of AttemptedWebhook.
 type SentWebhook struct {
 	ID         string    `json:"id"`
@@ -2974,21 +2972,6 @@ type SharedUsage struct {
 	Remaining *Decimal `json:"remaining"`
 	// Why calls are refused whatever remains, until it is released; null mostly.
 	SpendHold *SpendHoldDetails `json:"spend_hold"`
-}
-
-// ShownAttempt is attempts of Decision.
-type ShownAttempt struct {
-	GatewayID *string `json:"gateway_id"`
-	Ms        int64   `json:"ms"`
-	Reason    string  `json:"reason"`
-	Status    *int64  `json:"status"`
-}
-
-// ShownSlice is slices of DetailRecord.
-type ShownSlice struct {
-	BilledSec int64   `json:"billed_sec"`
-	Cost      Decimal `json:"cost"`
-	Day       string  `json:"day"`
 }
 
 // SpendHold is what SpendHolds.List answers with.
@@ -3075,8 +3058,8 @@ type SwitchEventParams struct {
 	// renew, end: seconds since the answer by the switch's clock; null for the server's.
 	DurationSecs Field[Number] `json:"duration_secs,omitzero"`
 	// end: when; null for now.
-	EndedAt Field[time.Time]        `json:"ended_at,omitzero"`
-	Event   Field[SwitchEventEvent] `json:"event,omitzero"`
+	EndedAt Field[time.Time]       `json:"ended_at,omitzero"`
+	Event   Field[SwitchEventKind] `json:"event,omitzero"`
 	// The route that took the call.
 	GatewayID Field[string] `json:"gateway_id,omitzero"`
 	// end: why, as in normal_clearing or user_busy; by default it follows from sip_status.
@@ -3220,7 +3203,7 @@ type VerifiedNumber struct {
 	CodeExpiresAt *time.Time `json:"code_expires_at"`
 	PhoneNumber   string     `json:"phone_number"`
 	// Tollgate's own.
-	Status VerifiedNumberStatus `json:"status"`
+	Status VerificationStatus `json:"status"`
 	// Tollgate's own: how often a code may still be given; null once the number is verified.
 	TriesLeft *int64 `json:"tries_left"`
 	// null until the code was given back.
@@ -3239,12 +3222,6 @@ type VerifiedNumberParams struct {
 	PhoneNumber Field[string] `json:"phone_number,omitzero"`
 	// call; this server sends no messages, so sms is refused.
 	VerificationMethod Field[VerificationMethod] `json:"verification_method,omitzero"`
-}
-
-// VerifyVerifiedNumberParams is what VerifiedNumbers.Verify takes.
-type VerifyVerifiedNumberParams struct {
-	// The six digits that were said.
-	VerificationCode Field[string] `json:"verification_code,omitzero"`
 }
 
 // WebhookDelivery is what WebhookDeliveries.Get answers with.
@@ -3297,7 +3274,7 @@ type WebhookEndpoint struct {
 	// waiting then is.
 	Enabled bool `json:"enabled"`
 	// The types of events that are sent; an empty list means all.
-	Events []WebhookEndpointEvent `json:"events"`
+	Events []EventType `json:"events"`
 	// Where an event is sent at once when sending it to url fails; empty means nowhere.
 	FailoverURL string `json:"failover_url"`
 	// How long an attempt may take until the answer, in seconds.
@@ -3317,7 +3294,7 @@ type WebhookEndpointParams struct {
 	// waiting then is.
 	Enabled Field[bool] `json:"enabled,omitzero"`
 	// The types of events that are sent; an empty list means all.
-	Events Field[[]WebhookEndpointEvent] `json:"events,omitzero"`
+	Events Field[[]EventType] `json:"events,omitzero"`
 	// Where an event is sent at once when sending it to url fails; empty means nowhere.
 	FailoverURL Field[string] `json:"failover_url,omitzero"`
 	// How long an attempt may take until the answer, in seconds.
@@ -3327,11 +3304,34 @@ type WebhookEndpointParams struct {
 	URL Field[string] `json:"url,omitzero"`
 }
 
+// WebhookExchange is http of AttemptedDelivery.
+type WebhookExchange struct {
+	Request WebhookRequest `json:"request"`
+	// Left out when there was none.
+	Response *WebhookResponse `json:"response,omitzero"`
+}
+
 // WebhookPublicKey is what WebhookPublicKey.WebhookPublicKey answers with.
 type WebhookPublicKey struct {
 	RecordType string `json:"record_type"`
 	// Ed25519, base64 of 32 bytes: what Telnyx's SDKs take as the public key of webhooks.
 	PublicKey string `json:"public_key"`
+}
+
+// WebhookRequest is request of WebhookExchange.
+type WebhookRequest struct {
+	// Names and values. The signature is masked.
+	Headers [][]string `json:"headers"`
+	URL     string     `json:"url"`
+}
+
+// WebhookResponse is response of WebhookExchange.
+type WebhookResponse struct {
+	// Its start, at most 1 KiB.
+	Body string `json:"body"`
+	// Always empty: they are not kept.
+	Headers [][]string `json:"headers"`
+	Status  int64      `json:"status"`
 }
 
 // Whoami is what Whoami.Whoami answers with.
@@ -3397,15 +3397,15 @@ const (
 	AdmissionDecisionDeny  AdmissionDecision = "deny"
 )
 
-// AdmissionStatusValue is one of a list of values. A newer server may have more of them.
-type AdmissionStatusValue string
+// AdmissionStage is one of a list of values. A newer server may have more of them.
+type AdmissionStage string
 
-// The values of AdmissionStatusValue.
+// The values of AdmissionStage.
 const (
-	AdmissionStatusValueRinging  AdmissionStatusValue = "ringing"
-	AdmissionStatusValueAnswered AdmissionStatusValue = "answered"
-	AdmissionStatusValueEnded    AdmissionStatusValue = "ended"
-	AdmissionStatusValueDenied   AdmissionStatusValue = "denied"
+	AdmissionStageRinging  AdmissionStage = "ringing"
+	AdmissionStageAnswered AdmissionStage = "answered"
+	AdmissionStageEnded    AdmissionStage = "ended"
+	AdmissionStageDenied   AdmissionStage = "denied"
 )
 
 // AfterLimit is one of a list of values. A newer server may have more of them.
@@ -3431,10 +3431,10 @@ type CallEventName string
 
 // The values of CallEventName.
 const (
-	CallEventNameCallInitiated CallEventName = "call.initiated"
-	CallEventNameCallAnswered  CallEventName = "call.answered"
-	CallEventNameCallHangup    CallEventName = "call.hangup"
-	CallEventNameCallCost      CallEventName = "call.cost"
+	CallEventNameInitiated CallEventName = "call.initiated"
+	CallEventNameAnswered  CallEventName = "call.answered"
+	CallEventNameHangup    CallEventName = "call.hangup"
+	CallEventNameCost      CallEventName = "call.cost"
 )
 
 // CallEventType is one of a list of values. A newer server may have more of them.
@@ -3453,24 +3453,6 @@ type CallHangupStatus string
 const (
 	CallHangupStatusEnding CallHangupStatus = "ending"
 	CallHangupStatusEnded  CallHangupStatus = "ended"
-)
-
-// CallRecordingChannels is one of a list of values. A newer server may have more of them.
-type CallRecordingChannels string
-
-// The values of CallRecordingChannels.
-const (
-	CallRecordingChannelsSingle CallRecordingChannels = "single"
-	CallRecordingChannelsDual   CallRecordingChannels = "dual"
-)
-
-// CallRecordingFormat is one of a list of values. A newer server may have more of them.
-type CallRecordingFormat string
-
-// The values of CallRecordingFormat.
-const (
-	CallRecordingFormatWAV CallRecordingFormat = "wav"
-	CallRecordingFormatMP3 CallRecordingFormat = "mp3"
 )
 
 // CallRecordingType is one of a list of values. A newer server may have more of them.
@@ -3515,7 +3497,7 @@ type CallerIDHeaders string
 const (
 	CallerIDHeadersPrivateCalls      CallerIDHeaders = "private-calls"
 	CallerIDHeadersPAssertedIdentity CallerIDHeaders = "p-asserted-identity"
-	CallerIDHeadersRemotePartyID     CallerIDHeaders = "remote-party-id"
+	CallerIDHeadersRemoteParty       CallerIDHeaders = "remote-party-id"
 	CallerIDHeadersBoth              CallerIDHeaders = "both"
 	CallerIDHeadersNone              CallerIDHeaders = "none"
 )
@@ -3662,6 +3644,16 @@ const (
 	EndAdmissionHangupSourceTollgate EndAdmissionHangupSource = "tollgate"
 )
 
+// EventHangupSource is one of a list of values. A newer server may have more of them.
+type EventHangupSource string
+
+// The values of EventHangupSource.
+const (
+	EventHangupSourceCaller  EventHangupSource = "caller"
+	EventHangupSourceCallee  EventHangupSource = "callee"
+	EventHangupSourceUnknown EventHangupSource = "unknown"
+)
+
 // EventType is one of a list of values. A newer server may have more of them.
 type EventType string
 
@@ -3687,43 +3679,13 @@ const (
 	EventTypeConfigurationChanged          EventType = "configuration.changed"
 )
 
-// FQDNAuthenticationIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
-type FQDNAuthenticationIPAuthenticationMethod string
-
-// The values of FQDNAuthenticationIPAuthenticationMethod.
-const (
-	FQDNAuthenticationIPAuthenticationMethodToken       FQDNAuthenticationIPAuthenticationMethod = "token"
-	FQDNAuthenticationIPAuthenticationMethodPChargeInfo FQDNAuthenticationIPAuthenticationMethod = "p-charge-info"
-)
-
 // FQDNAuthenticationMethod is one of a list of values. A newer server may have more of them.
 type FQDNAuthenticationMethod string
 
 // The values of FQDNAuthenticationMethod.
 const (
-	FQDNAuthenticationMethodCredentialAuthentication FQDNAuthenticationMethod = "credential-authentication"
-	FQDNAuthenticationMethodIPAuthentication         FQDNAuthenticationMethod = "ip-authentication"
-)
-
-// FQDNOutboundAuthentication is one of a list of values. A newer server may have more of them.
-type FQDNOutboundAuthentication string
-
-// The values of FQDNOutboundAuthentication.
-const (
-	FQDNOutboundAuthenticationCredentialAuthentication FQDNOutboundAuthentication = "credential-authentication"
-	FQDNOutboundAuthenticationIPAuthentication         FQDNOutboundAuthentication = "ip-authentication"
-)
-
-// FQDNOutboundIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
-type FQDNOutboundIPAuthenticationMethod string
-
-// The values of FQDNOutboundIPAuthenticationMethod.
-const (
-	FQDNOutboundIPAuthenticationMethodCredentialAuthentication FQDNOutboundIPAuthenticationMethod = "credential-authentication"
-	FQDNOutboundIPAuthenticationMethodIPAuthentication         FQDNOutboundIPAuthenticationMethod = "ip-authentication"
-	FQDNOutboundIPAuthenticationMethodToken                    FQDNOutboundIPAuthenticationMethod = "token"
-	FQDNOutboundIPAuthenticationMethodPChargeInfo              FQDNOutboundIPAuthenticationMethod = "p-charge-info"
-	FQDNOutboundIPAuthenticationMethodTechPrefixpChargeInfo    FQDNOutboundIPAuthenticationMethod = "tech-prefixp-charge-info"
+	FQDNAuthenticationMethodCredential FQDNAuthenticationMethod = "credential-authentication"
+	FQDNAuthenticationMethodIP         FQDNAuthenticationMethod = "ip-authentication"
 )
 
 // GatewayIdentity is one of a list of values. A newer server may have more of them.
@@ -3763,16 +3725,6 @@ const (
 	HangupCauseUnspecified      HangupCause = "unspecified"
 )
 
-// HangupPayloadHangupSource is one of a list of values. A newer server may have more of them.
-type HangupPayloadHangupSource string
-
-// The values of HangupPayloadHangupSource.
-const (
-	HangupPayloadHangupSourceCaller  HangupPayloadHangupSource = "caller"
-	HangupPayloadHangupSourceCallee  HangupPayloadHangupSource = "callee"
-	HangupPayloadHangupSourceUnknown HangupPayloadHangupSource = "unknown"
-)
-
 // HealthState is one of a list of values. A newer server may have more of them.
 type HealthState string
 
@@ -3787,6 +3739,24 @@ const (
 	HealthStateForbidden    HealthState = "forbidden"
 )
 
+// IPAuthenticationHeader is one of a list of values. A newer server may have more of them.
+type IPAuthenticationHeader string
+
+// The values of IPAuthenticationHeader.
+const (
+	IPAuthenticationHeaderToken       IPAuthenticationHeader = "token"
+	IPAuthenticationHeaderPChargeInfo IPAuthenticationHeader = "p-charge-info"
+)
+
+// IPAuthenticationMethod is one of a list of values. A newer server may have more of them.
+type IPAuthenticationMethod string
+
+// The values of IPAuthenticationMethod.
+const (
+	IPAuthenticationMethodTechPrefixpChargeInfo IPAuthenticationMethod = "tech-prefixp-charge-info"
+	IPAuthenticationMethodToken                 IPAuthenticationMethod = "token"
+)
+
 // IPConnectionDiversions is one of a list of values. A newer server may have more of them.
 type IPConnectionDiversions string
 
@@ -3794,15 +3764,6 @@ type IPConnectionDiversions string
 const (
 	IPConnectionDiversionsRemove IPConnectionDiversions = "remove"
 	IPConnectionDiversionsPass   IPConnectionDiversions = "pass"
-)
-
-// IPOutboundIPAuthenticationMethod is one of a list of values. A newer server may have more of them.
-type IPOutboundIPAuthenticationMethod string
-
-// The values of IPOutboundIPAuthenticationMethod.
-const (
-	IPOutboundIPAuthenticationMethodTechPrefixpChargeInfo IPOutboundIPAuthenticationMethod = "tech-prefixp-charge-info"
-	IPOutboundIPAuthenticationMethodToken                 IPOutboundIPAuthenticationMethod = "token"
 )
 
 // LedgerBillingGroupReportStatus is one of a list of values. A newer server may have more of them.
@@ -3855,21 +3816,6 @@ const (
 	NoiseSuppressionDisabled NoiseSuppression = "disabled"
 )
 
-// NoiseSuppressionDetailsEngine is one of a list of values. A newer server may have more of them.
-type NoiseSuppressionDetailsEngine string
-
-// The values of NoiseSuppressionDetailsEngine.
-const (
-	NoiseSuppressionDetailsEngineDenoiser           NoiseSuppressionDetailsEngine = "denoiser"
-	NoiseSuppressionDetailsEngineDeepFilterNet      NoiseSuppressionDetailsEngine = "deep_filter_net"
-	NoiseSuppressionDetailsEngineDeepFilterNetLarge NoiseSuppressionDetailsEngine = "deep_filter_net_large"
-	NoiseSuppressionDetailsEngineKrispVivaTel       NoiseSuppressionDetailsEngine = "krisp_viva_tel"
-	NoiseSuppressionDetailsEngineKrispVivaTelLite   NoiseSuppressionDetailsEngine = "krisp_viva_tel_lite"
-	NoiseSuppressionDetailsEngineKrispVivaPromodel  NoiseSuppressionDetailsEngine = "krisp_viva_promodel"
-	NoiseSuppressionDetailsEngineKrispVivaSs        NoiseSuppressionDetailsEngine = "krisp_viva_ss"
-	NoiseSuppressionDetailsEngineQuailVoiceFocus    NoiseSuppressionDetailsEngine = "quail_voice_focus"
-)
-
 // NumberFormat is one of a list of values. A newer server may have more of them.
 type NumberFormat string
 
@@ -3911,31 +3857,43 @@ const (
 	OnMismatchReplace OnMismatch = "replace"
 )
 
+// OutboundAuthentication is one of a list of values. A newer server may have more of them.
+type OutboundAuthentication string
+
+// The values of OutboundAuthentication.
+const (
+	OutboundAuthenticationCredential            OutboundAuthentication = "credential-authentication"
+	OutboundAuthenticationIP                    OutboundAuthentication = "ip-authentication"
+	OutboundAuthenticationToken                 OutboundAuthentication = "token"
+	OutboundAuthenticationPChargeInfo           OutboundAuthentication = "p-charge-info"
+	OutboundAuthenticationTechPrefixpChargeInfo OutboundAuthentication = "tech-prefixp-charge-info"
+)
+
 // RTCPSettingsPort is one of a list of values. A newer server may have more of them.
 type RTCPSettingsPort string
 
 // The values of RTCPSettingsPort.
 const (
-	RTCPSettingsPortRTCPMux  RTCPSettingsPort = "rtcp-mux"
+	RTCPSettingsPortMux      RTCPSettingsPort = "rtcp-mux"
 	RTCPSettingsPortRTPPlus1 RTCPSettingsPort = "rtp+1"
 )
 
-// RecordingOrderChannels is one of a list of values. A newer server may have more of them.
-type RecordingOrderChannels string
+// RecordingChannels is one of a list of values. A newer server may have more of them.
+type RecordingChannels string
 
-// The values of RecordingOrderChannels.
+// The values of RecordingChannels.
 const (
-	RecordingOrderChannelsSingle RecordingOrderChannels = "single"
-	RecordingOrderChannelsDual   RecordingOrderChannels = "dual"
+	RecordingChannelsSingle RecordingChannels = "single"
+	RecordingChannelsDual   RecordingChannels = "dual"
 )
 
-// RecordingOrderFormat is one of a list of values. A newer server may have more of them.
-type RecordingOrderFormat string
+// RecordingFormat is one of a list of values. A newer server may have more of them.
+type RecordingFormat string
 
-// The values of RecordingOrderFormat.
+// The values of RecordingFormat.
 const (
-	RecordingOrderFormatWAV RecordingOrderFormat = "wav"
-	RecordingOrderFormatMP3 RecordingOrderFormat = "mp3"
+	RecordingFormatWAV RecordingFormat = "wav"
+	RecordingFormatMP3 RecordingFormat = "mp3"
 )
 
 // RecordingSource is one of a list of values. A newer server may have more of them.
@@ -3947,17 +3905,17 @@ const (
 	RecordingSourceCall       RecordingSource = "call"
 )
 
-// RegistrationStatusStatus is one of a list of values. A newer server may have more of them.
-type RegistrationStatusStatus string
+// RegistrationState is one of a list of values. A newer server may have more of them.
+type RegistrationState string
 
-// The values of RegistrationStatusStatus.
+// The values of RegistrationState.
 const (
-	RegistrationStatusStatusNotApplicable RegistrationStatusStatus = "Not Applicable"
-	RegistrationStatusStatusNotRegistered RegistrationStatusStatus = "Not Registered"
-	RegistrationStatusStatusFailed        RegistrationStatusStatus = "Failed"
-	RegistrationStatusStatusExpired       RegistrationStatusStatus = "Expired"
-	RegistrationStatusStatusRegistered    RegistrationStatusStatus = "Registered"
-	RegistrationStatusStatusUnregistered  RegistrationStatusStatus = "Unregistered"
+	RegistrationStateNotApplicable RegistrationState = "Not Applicable"
+	RegistrationStateNotRegistered RegistrationState = "Not Registered"
+	RegistrationStateFailed        RegistrationState = "Failed"
+	RegistrationStateExpired       RegistrationState = "Expired"
+	RegistrationStateRegistered    RegistrationState = "Registered"
+	RegistrationStateUnregistered  RegistrationState = "Unregistered"
 )
 
 // SIPMessageDirection is one of a list of values. A newer server may have more of them.
@@ -4066,15 +4024,30 @@ const (
 	StepVerdictNotJudged StepVerdict = "not_judged"
 )
 
-// SwitchEventEvent is one of a list of values. A newer server may have more of them.
-type SwitchEventEvent string
+// SuppressionEngine is one of a list of values. A newer server may have more of them.
+type SuppressionEngine string
 
-// The values of SwitchEventEvent.
+// The values of SuppressionEngine.
 const (
-	SwitchEventEventAdmit  SwitchEventEvent = "admit"
-	SwitchEventEventAnswer SwitchEventEvent = "answer"
-	SwitchEventEventRenew  SwitchEventEvent = "renew"
-	SwitchEventEventEnd    SwitchEventEvent = "end"
+	SuppressionEngineDenoiser           SuppressionEngine = "denoiser"
+	SuppressionEngineDeepFilterNet      SuppressionEngine = "deep_filter_net"
+	SuppressionEngineDeepFilterNetLarge SuppressionEngine = "deep_filter_net_large"
+	SuppressionEngineKrispVivaTel       SuppressionEngine = "krisp_viva_tel"
+	SuppressionEngineKrispVivaTelLite   SuppressionEngine = "krisp_viva_tel_lite"
+	SuppressionEngineKrispVivaPromodel  SuppressionEngine = "krisp_viva_promodel"
+	SuppressionEngineKrispVivaSs        SuppressionEngine = "krisp_viva_ss"
+	SuppressionEngineQuailVoiceFocus    SuppressionEngine = "quail_voice_focus"
+)
+
+// SwitchEventKind is one of a list of values. A newer server may have more of them.
+type SwitchEventKind string
+
+// The values of SwitchEventKind.
+const (
+	SwitchEventKindAdmit  SwitchEventKind = "admit"
+	SwitchEventKindAnswer SwitchEventKind = "answer"
+	SwitchEventKindRenew  SwitchEventKind = "renew"
+	SwitchEventKindEnd    SwitchEventKind = "end"
 )
 
 // T38ReinviteSource is one of a list of values. A newer server may have more of them.
@@ -4130,13 +4103,13 @@ const (
 	VerificationMethodSms  VerificationMethod = "sms"
 )
 
-// VerifiedNumberStatus is one of a list of values. A newer server may have more of them.
-type VerifiedNumberStatus string
+// VerificationStatus is one of a list of values. A newer server may have more of them.
+type VerificationStatus string
 
-// The values of VerifiedNumberStatus.
+// The values of VerificationStatus.
 const (
-	VerifiedNumberStatusPending  VerifiedNumberStatus = "pending"
-	VerifiedNumberStatusVerified VerifiedNumberStatus = "verified"
+	VerificationStatusPending  VerificationStatus = "pending"
+	VerificationStatusVerified VerificationStatus = "verified"
 )
 
 // WaysIn is one of a list of values. A newer server may have more of them.
@@ -4166,29 +4139,4 @@ const (
 	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
 	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
 	WebhookDeliveryStateDead      WebhookDeliveryState = "dead"
-)
-
-// WebhookEndpointEvent is one of a list of values. A newer server may have more of them.
-type WebhookEndpointEvent string
-
-// The values of WebhookEndpointEvent.
-const (
-	WebhookEndpointEventCallInitiated                 WebhookEndpointEvent = "call.initiated"
-	WebhookEndpointEventCallAnswered                  WebhookEndpointEvent = "call.answered"
-	WebhookEndpointEventCallHangup                    WebhookEndpointEvent = "call.hangup"
-	WebhookEndpointEventCallCost                      WebhookEndpointEvent = "call.cost"
-	WebhookEndpointEventCallRefused                   WebhookEndpointEvent = "call.refused"
-	WebhookEndpointEventCallEnded                     WebhookEndpointEvent = "call.ended"
-	WebhookEndpointEventCallEmergency                 WebhookEndpointEvent = "call.emergency"
-	WebhookEndpointEventCallRecordingSaved            WebhookEndpointEvent = "call.recording.saved"
-	WebhookEndpointEventCallHangupRequested           WebhookEndpointEvent = "call.hangup_requested"
-	WebhookEndpointEventConnectionEmergencyCalls      WebhookEndpointEvent = "connection.emergency_calls"
-	WebhookEndpointEventProfileSpendThreshold         WebhookEndpointEvent = "profile.spend_threshold"
-	WebhookEndpointEventProfileSpendLimitReached      WebhookEndpointEvent = "profile.spend_limit_reached"
-	WebhookEndpointEventBillingGroupSpendThreshold    WebhookEndpointEvent = "billing_group.spend_threshold"
-	WebhookEndpointEventBillingGroupSpendLimitReached WebhookEndpointEvent = "billing_group.spend_limit_reached"
-	WebhookEndpointEventAccountSpendThreshold         WebhookEndpointEvent = "account.spend_threshold"
-	WebhookEndpointEventAccountSpendLimitReached      WebhookEndpointEvent = "account.spend_limit_reached"
-	WebhookEndpointEventConnectionSourceRefused       WebhookEndpointEvent = "connection.source_refused"
-	WebhookEndpointEventConfigurationChanged          WebhookEndpointEvent = "configuration.changed"
 )

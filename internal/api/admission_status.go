@@ -23,7 +23,7 @@ type admissionStatus struct {
 	ID         uuid.UUID `json:"id"`
 	RecordType string    `json:"record_type" enum:"admission_status"`
 	CallID     string    `json:"call_id" doc:"The switch's own id of the call."`
-	Status     string    `json:"status" enum:"ringing,answered,ended,denied"`
+	Status     string    `json:"status" title:"AdmissionStage" enum:"ringing,answered,ended,denied"`
 	DecisionID uuid.UUID `json:"decision_id" doc:"Names the explanation under /tollgate/v1/decisions."`
 	Emergency  bool      `json:"emergency"`
 

@@ -24,7 +24,7 @@ type admissionView struct {
 	CallID     string    `json:"call_id"`
 	Decision   string    `json:"decision" enum:"allow,deny"`
 	DecisionID uuid.UUID `json:"decision_id" doc:"Names the explanation under /tollgate/v1/decisions."`
-	Status     string    `json:"status" enum:"ringing,answered,ended,denied" doc:"What is known of the call: a repeated question may be about one that is further on."`
+	Status     string    `json:"status" title:"AdmissionStage" enum:"ringing,answered,ended,denied" doc:"What is known of the call: a repeated question may be about one that is further on."`
 	Emergency  bool      `json:"emergency" doc:"The number is an emergency number: no limit ends the call."`
 
 	CallerID          *string `json:"caller_id" doc:"The caller id to show, +E.164: that of the call, or what replaces it; null for none and when denied."`
@@ -63,15 +63,15 @@ type admittedRoute struct {
 // recordingOrder is what a profile wants of the recording of a call.
 type recordingOrder struct {
 	Record   bool   `json:"record"`
-	Channels string `json:"channels" enum:"single,dual"`
-	Format   string `json:"format" enum:"wav,mp3"`
+	Channels string `json:"channels" title:"RecordingChannels" enum:"single,dual"`
+	Format   string `json:"format" title:"RecordingFormat" enum:"wav,mp3"`
 }
 
 // admissionState is what is known of a call after an event.
 type admissionState struct {
 	ID          uuid.UUID  `json:"id"`
 	RecordType  string     `json:"record_type" enum:"admission_state"`
-	Status      string     `json:"status" enum:"ringing,answered,ended,denied"`
+	Status      string     `json:"status" title:"AdmissionStage" enum:"ringing,answered,ended,denied"`
 	GrantSecs   *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it is over."`
 	ExpiresAt   *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it is over."`
 	MaxCallSecs *int64     `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted; null without limit and when it is over."`

@@ -64,7 +64,7 @@ func within(text string, least, most int) bool {
 // switchEvent is one thing that a switch tells: a whole request of the batch, and
 // what every other request becomes.
 type switchEvent struct {
-	Event        string     `json:"event" enum:"admit,answer,renew,end"`
+	Event        string     `json:"event" title:"SwitchEventKind" enum:"admit,answer,renew,end"`
 	ID           string     `json:"id" maxLength:"255" doc:"The id of the admission, or the switch's own call_id. Not in admit."`
 	Admission    *attempt   `json:"admission" doc:"With admit, the call that is asked about. With the others, the same again: a call that is not known yet is then decided first, so that events need not come in order."`
 	AnsweredAt   *time.Time `json:"answered_at" doc:"answer: when; null for now."`

@@ -51,25 +51,25 @@ type sentWebhookView struct {
 }
 
 type attemptedDeliveryView struct {
-	Status     string       `json:"status" enum:"delivered,failed"`
-	StartedAt  time.Time    `json:"started_at"`
-	FinishedAt time.Time    `json:"finished_at"`
-	HTTP       exchangeView `json:"http"`
-	Errors     []int64      `json:"errors" doc:"Telnyx's codes: 75499 after an answer of 4xx."`
-	Error      string       `json:"error" doc:"Tollgate's own: why the attempt failed, in words; empty when it did not."`
+	Status     string              `json:"status" enum:"delivered,failed"`
+	StartedAt  time.Time           `json:"started_at"`
+	FinishedAt time.Time           `json:"finished_at"`
+	HTTP       webhookExchangeView `json:"http"`
+	Errors     []int64             `json:"errors" doc:"Telnyx's codes: 75499 after an answer of 4xx."`
+	Error      string              `json:"error" doc:"Tollgate's own: why the attempt failed, in words; empty when it did not."`
 }
 
-type exchangeView struct {
-	Request  sentRequestView  `json:"request"`
-	Response *gotResponseView `json:"response,omitzero" doc:"Left out when there was none."`
+type webhookExchangeView struct {
+	Request  webhookRequestView   `json:"request"`
+	Response *webhookResponseView `json:"response,omitzero" doc:"Left out when there was none."`
 }
 
-type sentRequestView struct {
+type webhookRequestView struct {
 	URL     string     `json:"url"`
 	Headers [][]string `json:"headers" doc:"Names and values. The signature is masked."`
 }
 
-type gotResponseView struct {
+type webhookResponseView struct {
 	Status  int64      `json:"status"`
 	Headers [][]string `json:"headers" doc:"Always empty: they are not kept."`
 	Body    string     `json:"body" doc:"Its start, at most 1 KiB."`
@@ -109,13 +109,13 @@ func viewAttempt(a *webhook.Attempt, event uuid.UUID) attemptedDeliveryView {
 	v := attemptedDeliveryView{
 		Status: deliveryStatus(a.Delivered()), StartedAt: a.StartedAt, FinishedAt: a.EndedAt(),
 		Errors: []int64{}, Error: a.Error,
-		HTTP: exchangeView{Request: sentRequestView{URL: a.URL}},
+		HTTP: webhookExchangeView{Request: webhookRequestView{URL: a.URL}},
 	}
 	for _, h := range a.Headers(event) {
 		v.HTTP.Request.Headers = append(v.HTTP.Request.Headers, []string{h.Name, h.Value})
 	}
 	if a.StatusCode != 0 {
-		v.HTTP.Response = &gotResponseView{Status: int64(a.StatusCode), Headers: [][]string{}, Body: a.Response}
+		v.HTTP.Response = &webhookResponseView{Status: int64(a.StatusCode), Headers: [][]string{}, Body: a.Response}
 	}
 	if a.StatusCode >= 400 && a.StatusCode <= 499 {
 		v.Errors = append(v.Errors, errorOfClient)

@@ -60,7 +60,7 @@ type decisionView struct {
 
 	Rules []admission.Step `json:"rules"`
 
-	Attempts []record.ShownAttempt `json:"attempts" doc:"The gateways that were tried, as in the detail record; empty before the call has ended."`
+	Attempts []record.GatewayAttempt `json:"attempts" doc:"The gateways that were tried, as in the detail record; empty before the call has ended."`
 }
 
 func viewDecision(d *admission.Decision) decisionView {
@@ -74,7 +74,7 @@ func viewDecision(d *admission.Decision) decisionView {
 		Attestation: textOrNull(f.Attestation.String()), ConnectionID: f.Connection,
 		ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
 		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
-		Attempts: []record.ShownAttempt{},
+		Attempts: []record.GatewayAttempt{},
 	}
 	if d.ID != uuid.Nil {
 		v.ID = new(d.ID)
@@ -131,7 +131,7 @@ func (s *server) getDecision(ctx context.Context, in *rest.Request) (*rest.Respo
 	view := viewDecision(&d)
 	switch r, err := s.Calls.Record(ctx, in.Account, attempt); {
 	case err == nil:
-		view.Attempts = r.ShownAttempts()
+		view.Attempts = r.GatewayAttempts()
 	case !errors.Is(err, collection.ErrNotFound): // which it is before the call has ended
 		return nil, err
 	}

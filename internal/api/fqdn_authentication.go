@@ -15,8 +15,8 @@ import (
 // fqdnAuthentication is how the calls of an FQDN connection are recognised: fields of the
 // connection under other names. Source: Telnyx v2, FqdnAuthentication.
 type fqdnAuthentication struct {
-	FQDNOutboundAuthentication *string `json:"fqdn_outbound_authentication" enum:"credential-authentication,ip-authentication" doc:"outbound.fqdn_authentication_method of the connection."`
-	IPAuthenticationMethod     *string `json:"ip_authentication_method" enum:"token,p-charge-info" doc:"How connections behind one address are told apart: by token, or by tech prefix and P-Charge-Info. What is chosen here is shown here alone."`
+	FQDNOutboundAuthentication *string `json:"fqdn_outbound_authentication" title:"FQDNAuthenticationMethod" enum:"credential-authentication,ip-authentication" doc:"outbound.fqdn_authentication_method of the connection."`
+	IPAuthenticationMethod     *string `json:"ip_authentication_method" title:"IPAuthenticationHeader" enum:"token,p-charge-info" doc:"How connections behind one address are told apart: by token, or by tech prefix and P-Charge-Info. What is chosen here is shown here alone."`
 	UserName                   *string `json:"user_name" minLength:"4" maxLength:"32" pattern:"^[A-Za-z0-9]+$"`
 	Password                   *string `json:"password" minLength:"8" maxLength:"128"`
 	TXTName                    *string `json:"txt_name" maxLength:"255"`

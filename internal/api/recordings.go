@@ -28,7 +28,7 @@ type recordingView struct {
 	CallLegID uuid.UUID `json:"call_leg_id"`
 	// the call's id
 	CallSessionID uuid.UUID `json:"call_session_id"`
-	Channels      string    `json:"channels" enum:"single,dual"`
+	Channels      string    `json:"channels" title:"RecordingChannels" enum:"single,dual"`
 	// null
 	ConferenceID *uuid.UUID `json:"conference_id" doc:"Always null: there are no conferences."`
 	ConnectionID id.ID      `json:"connection_id"`
@@ -105,7 +105,8 @@ func (s *server) recordingOperations() []rest.Operation {
 		{Method: http.MethodDelete, Path: "/v2/recordings/{id}", ID: "delete_recording", Tag: "Recordings", Scope: ScopeWrite,
 			Effect: rest.Configures, Summary: "Delete a recording. Its file is removed soon after.", Status: http.StatusOK,
 			Answer: view, Handle: s.deleteRecording},
-		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Tag: "Recordings",
+		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Noun: "deleted_recordings",
+			Tag:   "Recordings",
 			Scope: ScopeWrite, Effect: rest.Configures, Body: body,
 			Summary: "Delete recordings by their ids. Ids of none are passed over.", Status: http.StatusOK,
 			Answer: schemaOf[deletedRecordingsView](), Shape: rest.Plain,

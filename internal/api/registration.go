@@ -16,7 +16,7 @@ import (
 type registrationView struct {
 	RecordType       string     `json:"record_type" enum:"registration_status"`
 	SIPUsername      *string    `json:"sip_username" doc:"The user name of the connection."`
-	Status           string     `json:"status" enum:"Not Applicable,Not Registered,Failed,Expired,Registered,Unregistered"`
+	Status           string     `json:"status" title:"RegistrationState" enum:"Not Applicable,Not Registered,Failed,Expired,Registered,Unregistered"`
 	IPAddress        *string    `json:"ip_address" doc:"Where the telephone has registered from; null when none has."`
 	Port             *int32     `json:"port"`
 	Transport        *string    `json:"transport" doc:"As in UDP."`

@@ -33,7 +33,7 @@ type verifiedNumberView struct {
 	PhoneNumber e164.Number `json:"phone_number"`
 	VerifiedAt  *time.Time  `json:"verified_at" doc:"null until the code was given back."`
 	// `pending` or `verified`
-	Status string `json:"status" enum:"pending,verified" doc:"Tollgate's own."`
+	Status string `json:"status" title:"VerificationStatus" enum:"pending,verified" doc:"Tollgate's own."`
 	// of the last call, as in detail records
 	CallID *uuid.UUID `json:"call_id" doc:"Tollgate's own: the id of the last call that said a code, as in detail records."`
 	// `starting`, `ringing`, `answered`, `completed`, `busy`, `no_answer`, `refused` or `failed`; null once
@@ -93,7 +93,7 @@ func (s *server) verifiedNumberOperations() []rest.Operation {
 		{Method: http.MethodGet, Path: one, ID: "get_verified_number", Tag: tag, Scope: ScopeRead,
 			Summary: "Get a number that is verified or waits for its code, by the number itself.",
 			Status:  http.StatusOK, Answer: view, Handle: s.getVerified},
-		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "verify_verified_number", Noun: "verified_number",
+		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "confirm_verified_number", Noun: "verified_number",
 			Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
 			Summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
 			Status:  http.StatusOK, Body: code, Answer: view,

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +23,47 @@ func TestClientIsGenerated(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(got), string(want)); diff != "" {
 			t.Errorf("client/%s is not what the generator makes. Run go generate ./client:\n%s", name, diff)
+		}
+	}
+}
+
+// declared is what the client declares: types, values of lists and methods.
+var declared = regexp.MustCompile(`(?m)^type (\w+)|^func \(\w+ (\w+)\) (\w+)|^\t(\w+) +\w+ += "`)
+
+// A name of the client does not say a word twice, as in SwitchEventEventRenew. Where one
+// does, a tag title or the id of the operation gives it a better one.
+func TestNamesRepeatNoWord(t *testing.T) {
+	files, err := generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := 0
+	for _, text := range files {
+		for _, found := range declared.FindAllStringSubmatch(string(text), -1) {
+			name := strings.Join(found[1:], "_")
+			seen := map[string]bool{}
+			for _, word := range split(name) {
+				word = singular(strings.ToLower(word))
+				if seen[word] {
+					t.Errorf("%s says %s twice", strings.Trim(name, "_"), word)
+				}
+				seen[word] = true
+			}
+			names++
+		}
+	}
+	if names < 500 {
+		t.Errorf("only %d names were found", names)
+	}
+}
+
+func TestUnsaidWords(t *testing.T) {
+	for _, c := range []struct{ of, value, want string }{
+		{"CallEventName", "call.hangup", "Hangup"}, {"AuthenticationMethod", "ip-authentication", "IP"},
+		{"HangupSource", "caller", "Caller"}, {"VerifiedStatus", "verified", "Verified"}, {"SIPRegion", "US", "US"},
+	} {
+		if got := unsaid(c.of, c.value); got != c.want {
+			t.Errorf("the value %s of %s is %s, want %s", c.value, c.of, got, c.want)
 		}
 	}
 }

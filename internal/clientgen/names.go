@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -33,6 +35,19 @@ func camel(name string) string {
 		out.WriteString(strings.ToUpper(small[:1]) + small[1:])
 	}
 	return out.String()
+}
+
+// unsaid is the name of a value without the words that the name of its type has, as the
+// value call.hangup of EventCall is Hangup, unless no word is left.
+func unsaid(of, value string) string {
+	var words []string
+	for _, word := range split(value) {
+		said := slices.ContainsFunc(split(of), func(known string) bool { return strings.EqualFold(known, word) })
+		if !said {
+			words = append(words, word)
+		}
+	}
+	return camel(cmp.Or(strings.Join(words, "_"), value))
 }
 
 // split cuts a name into its words.

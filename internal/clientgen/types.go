@@ -215,8 +215,8 @@ func (t *types) of(s *schema, owner, field string, r role) string {
 
 // entry is the type of an entry of a list.
 func (t *types) entry(s *schema, owner, field string, r role) string {
-	if words := s.words(); words != nil {
-		return t.enum(words, owner, field, true)
+	if s.words() != nil {
+		return t.enum(s, owner, field, true)
 	}
 	return t.of(s, owner, field, r)
 }
@@ -244,14 +244,23 @@ func (t *types) text(s *schema, owner, field string) string {
 	case s.Format == "decimal":
 		return "Decimal"
 	case s.words() != nil && field != "record_type":
-		return t.enum(s.words(), owner, field, false)
+		return t.enum(s, owner, field, false)
 	}
 	return "string"
 }
 
-// enum declares a type of text with a constant for each value. Fields of one name with the
-// same values share it.
-func (t *types) enum(values []string, owner, field string, entry bool) string {
+// enum declares a type of text with a constant for each value. It is called by its title or,
+// if it has none, by its field. Fields of one title, or of one name with the same values,
+// share it.
+func (t *types) enum(s *schema, owner, field string, entry bool) string {
+	values := s.words()
+	if s.Title != "" {
+		if known, ok := t.enums[s.Title]; ok && !slices.Equal(known, values) {
+			panic("clientgen: two lists of values are called " + s.Title)
+		}
+		t.enums[s.Title] = values
+		return s.Title
+	}
 	key := field + " " + strings.Join(values, ",")
 	if name, ok := t.shared[key]; ok {
 		return name
@@ -261,7 +270,7 @@ func (t *types) enum(values []string, owner, field string, entry bool) string {
 		short = camel(singular(field)) // of a list
 	}
 	owner = strings.TrimSuffix(owner, "Params")
-	tries := []string{short, owner + short, owner + short + "Value"}
+	tries := []string{short, owner + short}
 	if t.values[field] > 1 || !strings.Contains(field, "_") {
 		tries = tries[1:] // one word alone says too little
 	}
@@ -272,7 +281,7 @@ func (t *types) enum(values []string, owner, field string, entry bool) string {
 		t.enums[name], t.shared[key] = values, name
 		return name
 	}
-	panic("clientgen: no name for the values of " + owner + "." + field)
+	panic("clientgen: no name for the values of " + owner + "." + field + ": give it one by the tag title")
 }
 
 // taken says whether an object has a name.
@@ -297,7 +306,7 @@ func (t *types) source() string {
 		out.WriteString("\n// " + name + " is one of a list of values. A newer server may have more of them.\n")
 		out.WriteString("type " + name + " string\n\n// The values of " + name + ".\nconst (\n")
 		for _, value := range t.enums[name] {
-			fmt.Fprintf(&out, "\t%s%s %s = %q\n", name, camel(value), name, value)
+			fmt.Fprintf(&out, "\t%s%s %s = %q\n", name, unsaid(name, value), name, value)
 		}
 		out.WriteString(")\n")
 	}

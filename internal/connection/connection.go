@@ -116,7 +116,7 @@ type JitterBuffer struct {
 // NoiseSuppressionDetails is kept for compatibility.
 type NoiseSuppressionDetails struct {
 	AttenuationLimit int32  `json:"attenuation_limit" minimum:"0" maximum:"100" multipleOf:"10"`
-	Engine           string `json:"engine" enum:"denoiser,deep_filter_net,deep_filter_net_large,krisp_viva_tel,krisp_viva_tel_lite,krisp_viva_promodel,krisp_viva_ss,quail_voice_focus"`
+	Engine           string `json:"engine" title:"SuppressionEngine" enum:"denoiser,deep_filter_net,deep_filter_net_large,krisp_viva_tel,krisp_viva_tel_lite,krisp_viva_promodel,krisp_viva_ss,quail_voice_focus"`
 }
 
 // RTCPSettings is kept for compatibility.
@@ -194,7 +194,7 @@ type IPOutbound struct {
 	// dialled, or the number in P-Charge-Info, where `caller_ids` of the connection lists it, chooses among the
 	// connections of one account behind an address. A number that none of them lists chooses nothing. Two of them
 	// still need tech prefixes, so that a call without the header has one meaning
-	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" enum:"tech-prefixp-charge-info,token"`
+	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" title:"IPAuthenticationMethod" enum:"tech-prefixp-charge-info,token"`
 	// in X-Telnyx-Token or X-Tollgate-Token; refused with D29; masked as passwords are, which is ours
 	IPAuthenticationToken *string `json:"ip_authentication_token" mark:"enforced" maxLength:"128" doc:"The value of the X-Telnyx-Token header (X-Tollgate-Token is read alike) that this connection's requests carry."`
 	// four digits before the number; refused with D26

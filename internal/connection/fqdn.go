@@ -75,7 +75,7 @@ type FQDNOutbound struct {
 	// the addresses of the connection at `/v2/ips`; the digest goes on to be taken as long as there are
 	// credentials. By default `credential-authentication` where there are credentials, else `ip-authentication`.
 	// What a domain name leads to is not looked up and proves nothing
-	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" mark:"enforced" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
+	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" mark:"enforced" title:"FQDNAuthenticationMethod" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
 	// `token` (taken without a token too: then no address is enough), `p-charge-info` and
 	// `tech-prefixp-charge-info` tell connections behind one address apart, as on IP connections. Of the values
 	// that Telnyx publishes, `ip-authentication` is the default and says nothing, and `credential-authentication`
@@ -83,7 +83,7 @@ type FQDNOutbound struct {
 	// It reads as one of these two, or as `token` where a request for the connection itself set that; the rest,
 	// and what `fqdn_authentication` set, reads as `ip-authentication`, and sending that back leaves it as it is.
 	// `null` sets the default
-	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
+	IPAuthenticationMethod string `json:"ip_authentication_method" mark:"enforced" title:"OutboundAuthentication" enum:"credential-authentication,ip-authentication,token,p-charge-info,tech-prefixp-charge-info" doc:"How connections behind one address are told apart, with ip-authentication: token, or tech prefix and P-Charge-Info. credential-authentication is fqdn_authentication_method where that is not given. p-charge-info and tech-prefixp-charge-info read as ip-authentication here, and as p-charge-info in fqdn_authentication."`
 	// with `ip-authentication`: in X-Telnyx-Token or X-Tollgate-Token; masked as passwords are, which is ours
 	IPAuthenticationToken *string `json:"ip_authentication_token" mark:"enforced" maxLength:"128" doc:"The value of the X-Telnyx-Token header that requests from the connection's addresses carry."`
 	// with `ip-authentication`: four digits before the number; refused with D26

@@ -97,10 +97,10 @@ type CallRecording struct {
 	// E.164; needed with `by_caller_phone_number`
 	CallerPhoneNumbers []e164.Number `json:"call_recording_caller_phone_numbers" mark:"enforced" maxItems:"1000" doc:"With by_caller_phone_number: the callers that are recorded, E.164."`
 	// `dual` has the caller left and the callee right
-	Channels string `json:"call_recording_channels" mark:"enforced" enum:"single,dual" doc:"dual makes a stereo file with the caller on the left."`
+	Channels string `json:"call_recording_channels" mark:"enforced" title:"RecordingChannels" enum:"single,dual" doc:"dual makes a stereo file with the caller on the left."`
 	// `mp3` where the server has the program `lame`; otherwise the recording is kept as `wav`, and its
 	// `download_urls` say so
-	Format string `json:"call_recording_format" mark:"enforced" enum:"wav,mp3"`
+	Format string `json:"call_recording_format" mark:"enforced" title:"RecordingFormat" enum:"wav,mp3"`
 }
 
 // CallingWindow limits when calls may start. Times are UTC unless TimeZone is set.

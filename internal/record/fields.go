@@ -70,7 +70,7 @@ var Fields = []Field{
 	integer(Field{Name: "cost", Note: "a text, USD; the sum of `slices`", Filter: Sizes, Sortable: true},
 		"cost", column.Amount, func(c *Call) *money.Amount { return &c.Cost }),
 	{Name: "currency", Enum: []string{"USD"}, Shown: constant("USD")},
-	{Name: "slices", Ours: true, Doc: "The cost by the UTC day to which it is booked.", Shown: shown((*Call).shownSlices)},
+	{Name: "slices", Ours: true, Doc: "The cost by the UTC day to which it is booked.", Shown: shown((*Call).costSlices)},
 
 	integer(Field{Name: "outbound_profile_id", Note: "usage report dimension", Filter: Exact},
 		"profile_id", column.ID, func(c *Call) *id.ID { return &c.ProfileID }),
@@ -209,7 +209,7 @@ var Fields = []Field{
 		Doc: "The gateways that were tried, in their order, at most 16. status is that of the final response, and null " +
 			"where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout, no_media, cancelled, " +
 			"hung_up, stopping or lease_lost; ms is how long it took.",
-		Shown: shown((*Call).ShownAttempts),
+		Shown: shown((*Call).GatewayAttempts),
 	},
 	named(Field{
 		Name: "attestation", Ours: true, Enum: []string{"A", "B", "C"}, Filter: Exact,
@@ -235,34 +235,34 @@ func numberTypes() (names []string) {
 	}
 }
 
-// shownSlice is a Slice in detail records.
-type shownSlice struct {
+// costSlice is a Slice in detail records.
+type costSlice struct {
 	Day  string       `json:"day"`
 	Sec  int64        `json:"billed_sec"`
 	Cost money.Amount `json:"cost"`
 }
 
-func (c *Call) shownSlices() []shownSlice {
-	slices := make([]shownSlice, len(c.Slices))
+func (c *Call) costSlices() []costSlice {
+	slices := make([]costSlice, len(c.Slices))
 	for i, s := range c.Slices {
-		slices[i] = shownSlice{Day: s.Day.String(), Sec: s.Secs, Cost: s.Cost}
+		slices[i] = costSlice{Day: s.Day.String(), Sec: s.Secs, Cost: s.Cost}
 	}
 	return slices
 }
 
-// ShownAttempt is an Attempt in detail records.
-type ShownAttempt struct {
+// GatewayAttempt is an Attempt in detail records.
+type GatewayAttempt struct {
 	Gateway id.ID  `json:"gateway_id"`
 	Status  *int32 `json:"status"`
 	Reason  string `json:"reason"`
 	Millis  int64  `json:"ms"`
 }
 
-// ShownAttempts are the attempts as detail records show them.
-func (c *Call) ShownAttempts() []ShownAttempt {
-	attempts := make([]ShownAttempt, len(c.Attempts))
+// GatewayAttempts are the attempts as detail records show them.
+func (c *Call) GatewayAttempts() []GatewayAttempt {
+	attempts := make([]GatewayAttempt, len(c.Attempts))
 	for i, a := range c.Attempts {
-		attempts[i] = ShownAttempt{Gateway: a.Gateway, Status: orNull(a.Status), Reason: a.Reason, Millis: a.Millis}
+		attempts[i] = GatewayAttempt{Gateway: a.Gateway, Status: orNull(a.Status), Reason: a.Reason, Millis: a.Millis}
 	}
 	return attempts
 }

@@ -48,7 +48,8 @@ func (op *Operation) resourceName(names map[string]string) string {
 }
 
 // verb is the first word of the id, with what it is about unless that is the resource's
-// own noun. What is read below a resource is its own verb: "books usage".
+// own noun. It does not repeat the first word of that noun. What is read below a resource
+// is its own verb: "books usage".
 func (op *Operation) verb(own string) string {
 	verb, noun, _ := strings.Cut(op.ID, "_")
 	switch noun {
@@ -58,6 +59,8 @@ func (op *Operation) verb(own string) string {
 		return verb + "_all"
 	}
 	noun = strings.TrimPrefix(noun, own+"_")
+	first, _, _ := strings.Cut(own, "_")
+	noun = strings.TrimPrefix(noun, first+"_") // the resource has said it
 	if op.Shape.Paged() && !strings.HasSuffix(noun, "s") {
 		noun += "s"
 	}

@@ -26,7 +26,7 @@ import (
 // and the OpenAPI document prints it (openapi.go), so that the two cannot differ.
 type Schema struct {
 	Kind        string // object, array, string, number, integer, boolean; "" for anything
-	title       string // of an object: the name of its Go type
+	title       string // what clients call the type: of an object the name of its Go type, of texts that of the tag
 	Nullable    bool
 	Format      string
 	Description string
@@ -242,6 +242,7 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *Schema {
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		target.Enum = strings.Split(enum, ",")
+		target.title = f.Tag.Get("title")
 	}
 	if text := f.Tag.Get("pattern"); text != "" {
 		target.Pattern = regexp.MustCompile(text)

@@ -62,7 +62,7 @@ type hangupPayload struct {
 	State   string `json:"state" enum:"hangup"`
 	// one of Telnyx's nine words; the detail record and `call.ended` say more
 	HangupCause    string `json:"hangup_cause" enum:"call_rejected,normal_clearing,originator_cancel,timeout,time_limit,user_busy,not_found,no_answer,unspecified"`
-	HangupSource   string `json:"hangup_source" enum:"caller,callee,unknown" doc:"unknown when Tollgate ended the call."`
+	HangupSource   string `json:"hangup_source" title:"EventHangupSource" enum:"caller,callee,unknown" doc:"unknown when Tollgate ended the call."`
 	SIPHangupCause string `json:"sip_hangup_cause" doc:"The final SIP status as a text, or unspecified."`
 	// of the first stream of audio, when the call was answered and its media went through the server's own relay;
 	// null otherwise
