@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"internal/store/sqlstore/table", "internal/store/sqlstore/listing", "internal/store/sqlstore/trail",
 		"internal/store/sqlstore/ledger"},
 	ledgers,
+	{"internal/store/sqlstore/database", "internal/store/sqlstore/outbox"},
 	edges,
 	{"internal/telemetry"},
 	{"internal/app"},

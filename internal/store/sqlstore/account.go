@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -30,7 +31,7 @@ func accountNoun() *noun[store.Account, id.ID] {
 	type T = store.Account
 	return &noun[T, id.ID]{
 		name: "account", table: "accounts", fresh: store.NewAccount, self: true, touched: touchedOfAccount,
-		assign: func(_ context.Context, _ *txn, a *T) (err error) {
+		assign: func(_ context.Context, _ *database.Tx, a *T) (err error) {
 			if a.OrganizationID == uuid.Nil {
 				a.OrganizationID, err = uuid.NewV7()
 			}
@@ -39,16 +40,16 @@ func accountNoun() *noun[store.Account, id.ID] {
 		columns: column.List[T]{
 			column.Integer("default_deck", column.ID, func(a *T) *id.ID { return &a.DefaultRateDeckID }),
 		},
-		check: func(ctx context.Context, tx *txn, a *T) error {
-			if err := referID(ctx, tx, "rate_decks", a.ID, a.DefaultRateDeckID, "/default_rate_deck_id"); err != nil {
+		check: func(ctx context.Context, tx *database.Tx, a *T) error {
+			if err := database.ReferID(ctx, tx, "rate_decks", a.ID, a.DefaultRateDeckID, "/default_rate_deck_id"); err != nil {
 				return err
 			}
-			return tx.countSpend(ctx, a.ID, admission.AccountScope(a.ID), a.Limits())
+			return countSpend(ctx, tx, a.ID, admission.AccountScope(a.ID), a.Limits())
 		},
 		removable: emptyAccount,
-		drop: func(ctx context.Context, tx *txn, a *T) ([]policy.Change, error) {
+		drop: func(ctx context.Context, tx *database.Tx, a *T) ([]policy.Change, error) {
 			for _, table := range []string{"key_uses", "api_keys", "idempotency_keys", "ledger_reports"} {
-				if err := tx.exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(a.ID)); err != nil {
+				if err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(a.ID)); err != nil {
 					return nil, err
 				}
 			}
@@ -83,7 +84,7 @@ func compileAccount(a *store.Account) *policy.Account {
 
 // EnsureFirst creates the first account if there is none, and returns it. created says whether it did.
 func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created bool, err error) {
-	err = s.write(ctx, func(tx *txn) error {
+	err = s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		var oldest id.ID
 		err := tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&oldest)
 		switch {
@@ -106,14 +107,14 @@ func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created b
 // CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.Key) (store.Tenant, error) {
 	var made store.Tenant
-	err := s.write(ctx, func(tx *txn) (err error) {
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) (err error) {
 		if made.Account, err = accountNoun().create(ctx, tx, s, 0, a); err != nil {
 			return err
 		}
 		if made.Key, err = keyNoun().create(ctx, tx, s, made.Account.ID, first); err != nil {
 			return err
 		}
-		tx.object = made
+		tx.Answer(made)
 		return nil
 	})
 	if err != nil {
@@ -123,9 +124,9 @@ func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.K
 }
 
 // emptyAccount fails when an account is the first one, or has anything but keys.
-func emptyAccount(ctx context.Context, tx *txn, a *store.Account) error {
+func emptyAccount(ctx context.Context, tx *database.Tx, a *store.Account) error {
 	var older bool
-	err := tx.acrossAccounts(ctx, func() (err error) {
+	err := tx.AcrossAccounts(ctx, func() (err error) {
 		older, err = table.Exists(ctx, tx,
 			"SELECT 1 FROM accounts AS a JOIN accounts AS b ON b.id = $1 WHERE (a.created_at, a.id) < (b.created_at, b.id)",
 			int64(a.ID))
@@ -144,7 +145,7 @@ func emptyAccount(ctx context.Context, tx *txn, a *store.Account) error {
 		{"billing_groups", "a billing group"}, {"rate_decks", "a rate deck"}, {"verified_numbers", "a verified number"},
 		{"leases", "a call"}, {"call_records", "a call record"},
 	} {
-		if err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1",
+		if err := database.Unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1",
 			int64(a.ID)); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 // of the database: nothing is broken, unless there is a bug or someone else wrote
 // to the database.
 func (s *Store) Audit(ctx context.Context) (audit admission.Audit, err error) {
-	err = s.engine.ReadLedger(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+	err = s.db.ReadLedger(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		audit, err = auditLedger(ctx, tx, s.dialect)
 		return err
 	})

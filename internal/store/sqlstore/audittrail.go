@@ -37,7 +37,7 @@ func (n *noun[T, K]) change(action string, before, after *T) trail.Change {
 // ListAudit implements store.Writes.
 func (s *Store) ListAudit(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.AuditEvent], error) {
 	page := collection.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = trail.Listing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, _, err := trail.Scan(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -60,7 +60,7 @@ func (s *Store) ListAudit(ctx context.Context, account id.ID, q collection.Query
 // back with them: against that, known are heads that were kept elsewhere, which must
 // be in the chain.
 func (s *Store) VerifyAuditChain(ctx context.Context, known ...trail.Head) (head trail.Head, err error) {
-	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+	err = s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		head, err = trail.Verify(ctx, tx, s.config.Vault, known)
 		return err
 	})
@@ -97,7 +97,7 @@ func verifyApart(ctx context.Context, v *secret.Vault, known []trail.Head,
 
 // AuditHead returns where the chain ends now.
 func (s *Store) AuditHead(ctx context.Context) (head trail.Head, err error) {
-	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+	err = s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		head, err = trail.ReadHead(ctx, tx)
 		return err
 	})
@@ -110,7 +110,7 @@ func (s *Store) AuditHead(ctx context.Context) (head trail.Head, err error) {
 // HasAuditHead says whether the chain goes through a head that was kept. It looks at
 // that one event; VerifyAuditChain looks at all.
 func (s *Store) HasAuditHead(ctx context.Context, head trail.Head) (has bool, err error) {
-	err = s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+	err = s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		has, err = trail.HasHead(ctx, tx, head)
 		return err
 	})

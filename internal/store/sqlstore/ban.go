@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
@@ -26,13 +27,13 @@ const banColumns = "prefix, reason, automatic, created_at, expires_at"
 
 // PutBan implements store.Bans.
 func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
-	b.Prefix, b.CreatedAt = b.Prefix.Masked(), s.now()
+	b.Prefix, b.CreatedAt = b.Prefix.Masked(), s.db.Now()
 	if !b.ExpiresAt.IsZero() {
 		b.ExpiresAt = time.UnixMicro(b.ExpiresAt.UnixMicro()).UTC()
 	}
-	err := s.write(ctx, func(tx *txn) error {
-		if err := tx.exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1",
-			s.now().UnixMicro()); err != nil {
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+		if err := tx.Exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1",
+			s.db.Now().UnixMicro()); err != nil {
 			return err
 		}
 		before, err := readBan(ctx, tx, b.Prefix)
@@ -52,7 +53,7 @@ func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
 			return nil
 		}
 		noteBan(ctx, tx, "create", nil, &b)
-		return tx.exec(ctx, "INSERT INTO bans ("+banColumns+`) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (prefix) DO UPDATE SET
+		return tx.Exec(ctx, "INSERT INTO bans ("+banColumns+`) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (prefix) DO UPDATE SET
 			reason = excluded.reason, automatic = excluded.automatic, created_at = excluded.created_at, expires_at = excluded.expires_at`,
 			b.Prefix.String(), b.Reason, b.Automatic, b.CreatedAt.UnixMicro(), microsOrZero(b.ExpiresAt))
 	})
@@ -65,15 +66,15 @@ func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
 // DeleteBan implements store.Bans.
 func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, error) {
 	var gone store.Ban
-	err := s.write(ctx, func(tx *txn) (err error) {
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) (err error) {
 		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) ||
-			err == nil && !gone.InForce(s.now()) {
+			err == nil && !gone.InForce(s.db.Now()) {
 			return collection.ErrNotFound
 		} else if err != nil {
 			return err
 		}
 		noteBan(ctx, tx, "delete", &gone, nil)
-		return tx.exec(ctx, "DELETE FROM bans WHERE prefix = $1", prefix.Masked().String())
+		return tx.Exec(ctx, "DELETE FROM bans WHERE prefix = $1", prefix.Masked().String())
 	})
 	if err != nil {
 		return store.Ban{}, fmt.Errorf("lift the ban of %s: %w", prefix, err)
@@ -84,12 +85,12 @@ func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, 
 // ListBans implements store.Bans.
 func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
 	bans := []store.Ban{}
-	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		b, err := scanBan(rows.Scan)
 		bans = append(bans, b)
 		return err
 	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix",
-		s.now().UnixMicro())
+		s.db.Now().UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("list bans: %w", table.Unavailable(err))
 	}
@@ -125,7 +126,7 @@ func microsOrZero(t time.Time) int64 {
 
 // noteBan has a ban in the audit of the account whose key asked for it. Those of the
 // server itself belong to no account.
-func noteBan(ctx context.Context, tx *txn, action string, before, after *store.Ban) {
+func noteBan(ctx context.Context, tx *database.Tx, action string, before, after *store.Ban) {
 	origin := collection.OriginOf(ctx)
 	if origin == nil {
 		return
@@ -141,5 +142,5 @@ func noteBan(ctx context.Context, tx *txn, action string, before, after *store.B
 			*side.doc = banDoc{b.Prefix.String(), b.Reason, b.CreatedAt, b.ExpiresAt}
 		}
 	}
-	tx.note(c, object)
+	tx.Note(c, object)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -43,16 +44,16 @@ type noun[T any, K comparable] struct {
 	// are requests.
 	fresh func() T
 	// assign fills in what the store decides of a new object; nil for nothing.
-	assign func(ctx context.Context, tx *txn, object *T) error
+	assign func(ctx context.Context, tx *database.Tx, object *T) error
 	most   int       // how many an account may have; 0 for any number
 	apart  *apart[T] // which may not be there together; nil for any
 	// check fails with a collection.ReferenceError when the object may not be written; nil for
 	// never.
-	check func(ctx context.Context, tx *txn, object *T) error
+	check func(ctx context.Context, tx *database.Tx, object *T) error
 	// touched are the lockable fields that a write changes; either object is nil for none.
 	touched func(before, after *T) []store.LockedField
 	// removable fails with a collection.ReferenceError when the object may not be deleted.
-	removable func(ctx context.Context, tx *txn, object *T) error
+	removable func(ctx context.Context, tx *database.Tx, object *T) error
 	// kind is what the policy calls it, put and gone are what it must know; none for what
 	// decides no calls. If nodes cannot read one object again, kind is not set.
 	kind policy.Kind
@@ -60,7 +61,7 @@ type noun[T any, K comparable] struct {
 	gone func(policy.Object) policy.Change
 	// drop deletes what goes with the object, and returns what the policy must know of
 	// that; nil for nothing.
-	drop func(ctx context.Context, tx *txn, object *T) ([]policy.Change, error)
+	drop func(ctx context.Context, tx *database.Tx, object *T) ([]policy.Change, error)
 	// removed marks an object that has been deleted, as the caller gets it.
 	removed func(object *T, at time.Time)
 
@@ -96,7 +97,7 @@ func (n *noun[T, K]) changes(object *T) []policy.Change {
 }
 
 // remove deletes what goes with an object, and returns what the policy must know.
-func (n *noun[T, K]) remove(ctx context.Context, tx *txn, object *T) (changes []policy.Change, err error) {
+func (n *noun[T, K]) remove(ctx context.Context, tx *database.Tx, object *T) (changes []policy.Change, err error) {
 	if n.drop != nil {
 		changes, err = n.drop(ctx, tx, object)
 	}
@@ -209,7 +210,7 @@ func (c *documents[T, K]) lister(ctx context.Context, account id.ID) (id.ID, err
 	if !c.noun.server {
 		return account, nil
 	}
-	err := c.store.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err := c.store.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT id FROM accounts ORDER BY created_at, id LIMIT 1").Scan(&account)
 	})
 	if err != nil {
@@ -276,7 +277,7 @@ func (c *documents[T, K]) Get(ctx context.Context, account id.ID, key K) (T, err
 	if err != nil {
 		return object, err
 	}
-	err = c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
+	err = c.store.db.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		object, err = c.noun.get(ctx, tx, account, key)
 		return err
 	})
@@ -295,7 +296,7 @@ func (c *documents[T, K]) List(ctx context.Context, account id.ID, q collection.
 	if err != nil {
 		return collection.Page[T]{}, err
 	}
-	err = c.store.engine.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
+	err = c.store.db.Read(ctx, c.sees(account), func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			object, err := c.noun.scan(rows.Scan)
 			page.Items = append(page.Items, object)
@@ -316,7 +317,7 @@ func (c *documents[T, K]) Create(ctx context.Context, account id.ID, object T) (
 	if err != nil {
 		return none, err
 	}
-	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
+	err = c.store.db.Write(ctx, c.sees(account), func(tx *database.Tx) (err error) {
 		created, err = c.noun.create(ctx, tx, c.store, account, object)
 		return err
 	})
@@ -326,10 +327,10 @@ func (c *documents[T, K]) Create(ctx context.Context, account id.ID, object T) (
 	return created, nil
 }
 
-func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.ID, object T) (created T, err error) {
+func (n *noun[T, K]) create(ctx context.Context, tx *database.Tx, s *Store, account id.ID, object T) (created T, err error) {
 	h, times := collection.HeadOf[K](&object)
 	h.AccountID, h.Version = account, 1
-	times.CreatedAt = s.now()
+	times.CreatedAt = s.db.Now()
 	times.UpdatedAt = times.CreatedAt
 	if err := s.setKey(&h.ID); err != nil {
 		return created, err
@@ -355,7 +356,7 @@ func (n *noun[T, K]) create(ctx context.Context, tx *txn, s *Store, account id.I
 	if err := n.save(ctx, tx, &kept, true); err != nil {
 		return created, err
 	}
-	tx.note(n.change("create", nil, &kept), kept)
+	tx.Note(n.change("create", nil, &kept), kept)
 	return n.copy(&kept)
 }
 
@@ -384,7 +385,7 @@ func (c *documents[T, K]) Update(ctx context.Context, account id.ID, key K, chan
 		}
 		h, times = collection.HeadOf[K](&next)
 		*h = collection.Head[K]{ID: key, AccountID: account, Version: version + 1}
-		*times = collection.Times{CreatedAt: created, UpdatedAt: c.store.now()}
+		*times = collection.Times{CreatedAt: created, UpdatedAt: c.store.db.Now()}
 		saved, err := c.replace(ctx, account, key, version, &next)
 		switch {
 		case err == nil:
@@ -403,7 +404,7 @@ func (c *documents[T, K]) replace(ctx context.Context, account id.ID, key K, ver
 	if err != nil {
 		return saved, err
 	}
-	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) error {
+	err = c.store.db.Write(ctx, c.sees(account), func(tx *database.Tx) error {
 		current, err := n.get(ctx, tx, account, key)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -419,7 +420,7 @@ func (c *documents[T, K]) replace(ctx context.Context, account id.ID, key K, ver
 		if err := n.save(ctx, tx, &mine, false); err != nil {
 			return err
 		}
-		tx.note(n.change("update", &current, &mine), mine)
+		tx.Note(n.change("update", &current, &mine), mine)
 		return nil
 	})
 	if err != nil {
@@ -436,7 +437,7 @@ func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, 
 	if err != nil {
 		return gone, err
 	}
-	err = c.store.writeIn(ctx, c.sees(account), func(tx *txn) (err error) {
+	err = c.store.db.Write(ctx, c.sees(account), func(tx *database.Tx) (err error) {
 		if gone, err = n.get(ctx, tx, account, key); errors.Is(err, sql.ErrNoRows) {
 			return collection.ErrNotFound
 		} else if err != nil {
@@ -457,16 +458,16 @@ func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, 
 		if err != nil {
 			return err
 		}
-		err = tx.exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key))
-		if isReferred(err) {
+		err = tx.Exec(ctx, "DELETE FROM "+n.table+" WHERE account_id = $1 AND id = $2", int64(account), keyValue(key))
+		if database.IsReferred(err) {
 			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "what belongs to the " + n.name}
 		} else if err != nil {
 			return err
 		}
 		if n.removed != nil {
-			n.removed(&gone, c.store.now())
+			n.removed(&gone, c.store.db.Now())
 		}
-		tx.note(n.change("delete", &gone, nil), gone)
+		tx.Note(n.change("delete", &gone, nil), gone)
 		if err := tx.Apply(changes...); err != nil {
 			return err
 		}
@@ -480,11 +481,11 @@ func (c *documents[T, K]) Delete(ctx context.Context, account id.ID, key K) (T, 
 }
 
 // permit fails when a write changes what is locked.
-func (n *noun[T, K]) permit(ctx context.Context, tx *txn, account id.ID, before, after *T) error {
+func (n *noun[T, K]) permit(ctx context.Context, tx *database.Tx, account id.ID, before, after *T) error {
 	if n.touched == nil {
 		return nil
 	}
-	return tx.permit(ctx, account, n.touched(before, after)...)
+	return permit(ctx, tx, account, n.touched(before, after)...)
 }
 
 // copy makes an object that shares nothing with another one: what the policy
@@ -500,7 +501,7 @@ func (n *noun[T, K]) copy(object *T) (T, error) {
 }
 
 // save writes an object and tells of it those who want to know.
-func (n *noun[T, K]) save(ctx context.Context, tx *txn, object *T, create bool) error {
+func (n *noun[T, K]) save(ctx context.Context, tx *database.Tx, object *T, create bool) error {
 	if err := n.write(ctx, tx, object, create); err != nil {
 		return err
 	}
@@ -512,8 +513,8 @@ func (n *noun[T, K]) save(ctx context.Context, tx *txn, object *T, create bool) 
 }
 
 // write checks and writes an object, and tells the policy. The policy keeps it.
-func (n *noun[T, K]) write(ctx context.Context, tx *txn, object *T, create bool) error {
-	for _, check := range []func(context.Context, *txn, *T) error{n.count, n.compare, n.check} {
+func (n *noun[T, K]) write(ctx context.Context, tx *database.Tx, object *T, create bool) error {
+	for _, check := range []func(context.Context, *database.Tx, *T) error{n.count, n.compare, n.check} {
 		if check == nil {
 			continue
 		}
@@ -525,7 +526,7 @@ func (n *noun[T, K]) write(ctx context.Context, tx *txn, object *T, create bool)
 }
 
 // count wants not too many objects.
-func (n *noun[T, K]) count(ctx context.Context, tx *txn, object *T) error {
+func (n *noun[T, K]) count(ctx context.Context, tx *database.Tx, object *T) error {
 	if n.most == 0 {
 		return nil
 	}
@@ -540,7 +541,7 @@ func (n *noun[T, K]) count(ctx context.Context, tx *txn, object *T) error {
 }
 
 // compare wants no object that may not be there together with this one.
-func (n *noun[T, K]) compare(ctx context.Context, tx *txn, object *T) error {
+func (n *noun[T, K]) compare(ctx context.Context, tx *database.Tx, object *T) error {
 	if n.apart == nil {
 		return nil
 	}
@@ -569,7 +570,7 @@ func (n *noun[T, K]) compare(ctx context.Context, tx *txn, object *T) error {
 }
 
 // keep writes an object that is right, and tells the policy.
-func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) error {
+func (n *noun[T, K]) keep(ctx context.Context, tx *database.Tx, object *T, create bool) error {
 	stored, err := n.sealed(object)
 	if err != nil {
 		return err
@@ -586,8 +587,8 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 		names = append(names, n.columns[i].Name)
 		args = append(args, n.columns[i].Value(object))
 	}
-	if err := tx.exec(ctx, n.saveText(names, create), args...); err != nil {
-		if isDuplicate(err) {
+	if err := tx.Exec(ctx, n.saveText(names, create), args...); err != nil {
+		if database.IsDuplicate(err) {
 			return &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/id", Other: "another " + n.name}
 		}
 		return err
@@ -596,18 +597,17 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *txn, object *T, create bool) 
 }
 
 func (n *noun[T, K]) saveText(names []string, create bool) string {
-	var places, sets []string
-	for i, name := range names {
-		places = append(places, fmt.Sprintf("$%d", i+1))
-		sets = append(sets, fmt.Sprintf("%s = $%d", name, i+1))
-	}
 	if create {
-		return "INSERT INTO " + n.table + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(places, ", ") + ")"
+		return "INSERT INTO " + n.table + " (" + strings.Join(names, ", ") + ") VALUES (" + table.Places(1, len(names)) + ")"
+	}
+	var sets []string
+	for i, name := range names {
+		sets = append(sets, fmt.Sprintf("%s = $%d", name, i+1))
 	}
 	return "UPDATE " + n.table + " SET " + strings.Join(sets[2:], ", ") + " WHERE account_id = $1 AND id = $2"
 }
 
-func accountExists(ctx context.Context, tx *txn, account id.ID) error {
+func accountExists(ctx context.Context, tx *database.Tx, account id.ID) error {
 	found, err := table.Exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
 	if err == nil && !found {
 		err = fmt.Errorf("account %s: %w", account, collection.ErrNotFound)

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -72,22 +73,22 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 	}
 	chunks := encodeRows(ordered)
 	var deck store.RateDeck
-	err = s.writeIn(ctx, account, func(tx *txn) error {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
 		if err := accountExists(ctx, tx, account); err != nil {
 			return err
 		}
-		if err := tx.permit(ctx, account, whole(store.LockDecks)); err != nil {
+		if err := permit(ctx, tx, account, whole(store.LockDecks)); err != nil {
 			return err
 		}
-		key, now := s.config.IDs.Next(), s.now()
-		err := tx.exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
+		key, now := s.config.IDs.Next(), s.db.Now()
+		err := tx.Exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
 			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, listing.Fold(name), len(ordered))
 		if err != nil {
 			return err
 		}
 		for i, body := range chunks {
 			first := i * chunkRows
-			err := tx.exec(ctx,
+			err := tx.Exec(ctx,
 				"INSERT INTO deck_chunks (account_id, deck_id, first_row, row_count, body) VALUES ($1, $2, $3, $4, $5)",
 				int64(account), int64(key), first, min(chunkRows, len(ordered)-first), body)
 			if err != nil {
@@ -97,11 +98,11 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		if deck, err = readDeck(ctx, tx, account, key); err != nil {
 			return err
 		}
-		tx.note(deckChange("create", nil, &deck), deck)
+		tx.Note(deckChange("create", nil, &deck), deck)
 		if err := tx.Apply(policy.PutDeck(&policy.Deck{ID: key, Account: account, Rates: compiled})); err != nil {
 			return err
 		}
-		return tx.announceDeck(ctx, &deck, webhook.Created)
+		return announceDeck(ctx, tx, &deck, webhook.Created)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
@@ -112,7 +113,7 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 // Deck implements store.Decks.
 func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		d, err = readDeck(ctx, tx, account, deck)
 		return err
 	})
@@ -125,7 +126,7 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 // ListDecks implements store.Decks.
 func (s *Store) ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.RateDeck], error) {
 	page := collection.Page[store.RateDeck]{Items: []store.RateDeck{}}
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = deckListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
 			page.Items = append(page.Items, d)
@@ -143,7 +144,7 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q collection.Query
 // with Equal and Contains; their order is that of their prefixes.
 func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error) {
 	page := collection.Page[rating.Row]{Items: []rating.Row{}}
-	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
+	err := s.db.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
@@ -263,7 +264,7 @@ func compileStored(ctx context.Context, q table.Querier, account, deck id.ID, at
 // ActivateDeck implements store.Decks.
 func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.writeIn(ctx, account, func(tx *txn) error {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
 		before, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
@@ -275,27 +276,27 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 		if err != nil {
 			return err
 		}
-		if err := tx.permit(ctx, account, whole(store.LockDecks), whole(store.LockDefaultDeck)); err != nil {
+		if err := permit(ctx, tx, account, whole(store.LockDecks), whole(store.LockDefaultDeck)); err != nil {
 			return err
 		}
 		a := was
 		a.DefaultRateDeckID = deck
 		a.Version++
-		a.UpdatedAt = s.now()
+		a.UpdatedAt = s.db.Now()
 		if err := accountNoun().write(ctx, tx, &a, false); err != nil {
 			return err
 		}
-		tx.note(accountNoun().change("update", &was, &a), a)
-		err = tx.exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
-			int64(account), int64(deck), s.now().UnixMicro())
+		tx.Note(accountNoun().change("update", &was, &a), a)
+		err = tx.Exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
+			int64(account), int64(deck), s.db.Now().UnixMicro())
 		if err != nil {
 			return err
 		}
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return err
 		}
-		tx.note(deckChange("update", &before, &d), d)
-		return tx.announceDeck(ctx, &d, webhook.Activated)
+		tx.Note(deckChange("update", &before, &d), d)
+		return announceDeck(ctx, tx, &d, webhook.Activated)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
@@ -306,20 +307,20 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 // DeleteDeck implements store.Decks.
 func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) (err error) {
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
 		}
 		if !collection.OriginOf(ctx).Allows(d.Version) {
 			return &collection.VersionError{Current: d}
 		}
-		if err := tx.permit(ctx, account, whole(store.LockDecks)); err != nil {
+		if err := permit(ctx, tx, account, whole(store.LockDecks)); err != nil {
 			return err
 		}
 		if d.Active {
 			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
 		}
-		err = unused(ctx, tx, "an outbound voice profile",
+		err = database.Unused(ctx, tx, "an outbound voice profile",
 			"SELECT 1 FROM profiles WHERE account_id = $1 AND rate_deck_id = $2", int64(account), int64(deck))
 		if err != nil {
 			return err
@@ -328,15 +329,15 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 			"DELETE FROM deck_chunks WHERE account_id = $1 AND deck_id = $2",
 			"DELETE FROM rate_decks WHERE account_id = $1 AND id = $2",
 		} {
-			if err := tx.exec(ctx, text, int64(account), int64(deck)); err != nil {
+			if err := tx.Exec(ctx, text, int64(account), int64(deck)); err != nil {
 				return err
 			}
 		}
-		tx.note(deckChange("delete", &d, nil), d)
+		tx.Note(deckChange("delete", &d, nil), d)
 		if err := tx.Apply(policy.DropDeck(deck)); err != nil {
 			return err
 		}
-		return tx.announceDeck(ctx, &d, webhook.Deleted)
+		return announceDeck(ctx, tx, &d, webhook.Deleted)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("delete rate deck: %w", err)

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -44,12 +43,3 @@ var serverDialect = dialect{
 	journal:     func(context.Context, table.Querier) (*sqlite.Journal, error) { return &sqlite.Journal{}, nil },
 	auditLeases: auditServerLeases,
 }
-
-// isDuplicate says whether a statement broke a unique index or a primary key.
-func isDuplicate(err error) bool { return sqlite.IsDuplicate(err) || postgres.IsDuplicate(err) }
-
-// isReferred says whether a statement broke a foreign key.
-func isReferred(err error) bool { return sqlite.IsReferred(err) || postgres.IsReferred(err) }
-
-// isFailure says whether an error comes from the database and not from a rule here.
-func isFailure(err error) bool { return sqlite.IsFailure(err) || postgres.IsFailure(err) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
@@ -18,7 +17,7 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 	where := "WHERE account_id = $1 AND day >= $2 AND day <= $3" +
 		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM emergency_days "+where, args...).Scan(&page.Total); err != nil {
 			return err
 		}
@@ -31,11 +30,4 @@ func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
 		return collection.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", table.Unavailable(err))
 	}
 	return page, nil
-}
-
-// warnOfEmergencies logs for the operator what the customer is told by webhook.
-func (t *txn) warnOfEmergencies(e *admission.Event) {
-	t.store.log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(),
-		"connection", e.Connection.String(), "day", e.Day.String(),
-		"calls", e.Count, "threshold", e.Threshold)
 }

@@ -33,7 +33,7 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 	if events == "" {
 		return page, nil
 	}
-	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+events+") AS e", args...).Scan(&page.Total); err != nil {
 			return err
 		}

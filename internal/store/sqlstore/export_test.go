@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -14,7 +15,7 @@ import (
 // PutEndpoint writes an endpoint as it is given, without an event of that.
 func PutEndpoint(t testing.TB, s *Store, e webhook.Endpoint) {
 	t.Helper()
-	check(t, s.writeIn(t.Context(), e.AccountID, func(tx *txn) error {
+	check(t, s.db.Write(t.Context(), e.AccountID, func(tx *database.Tx) error {
 		n := webhookEndpointNoun()
 		known, err := table.Exists(t.Context(), tx, "SELECT 1 FROM webhook_endpoints WHERE id = $1", int64(e.ID))
 		if err != nil {
@@ -27,14 +28,14 @@ func PutEndpoint(t testing.TB, s *Store, e webhook.Endpoint) {
 // SweepWebhooks is what a tick does once a day.
 func SweepWebhooks(t testing.TB, s *Store) {
 	t.Helper()
-	check(t, s.sweepWebhooks(t.Context()))
+	check(t, s.outbox.Sweep(t.Context()))
 }
 
 // CountBoth counts the records of a profile as lists do and row by row, in one and
 // the same state of the database.
 func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByOne int) {
 	t.Helper()
-	check(t, s.engine.ReadLedger(t.Context(), account, func(tx table.Querier) error {
+	check(t, s.db.ReadLedger(t.Context(), account, func(tx table.Querier) error {
 		const where = "account_id = $1 AND profile_id = $2"
 		found, err := s.countRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
 		if err != nil {
@@ -52,8 +53,8 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 func Plans(t testing.TB, s *Store) map[string]string {
 	t.Helper()
 	plans := make(map[string]string)
-	check(t, s.write(t.Context(), func(tx *txn) error {
-		if err := tx.exec(t.Context(),
+	check(t, s.db.Write(t.Context(), table.EveryAccount, func(tx *database.Tx) error {
+		if err := tx.Exec(t.Context(),
 			"SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"); err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ func Turns(t testing.TB, s *Store) int {
 // executed counts how often a statement was carried out by a kept plan.
 func executed(t testing.TB, s *Store, statement string) (n int) {
 	t.Helper()
-	check(t, s.write(t.Context(), func(tx *txn) error {
+	check(t, s.db.Write(t.Context(), table.EveryAccount, func(tx *database.Tx) error {
 		return tx.QueryRowContext(t.Context(),
 			"SELECT COALESCE(SUM(generic_plans), 0) FROM pg_prepared_statements WHERE statement = $1", statement).Scan(&n)
 	}))
@@ -124,10 +125,10 @@ func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 // query with a mistake would: by the way of reads and by that of writes.
 func Forge(t testing.TB, s *Store, account id.ID, count, change string) (seen, changed int64) {
 	t.Helper()
-	check(t, s.engine.Read(t.Context(), account, func(tx table.Querier) error {
+	check(t, s.db.Read(t.Context(), account, func(tx table.Querier) error {
 		return tx.QueryRowContext(t.Context(), count).Scan(&seen)
 	}))
-	check(t, s.writeIn(t.Context(), account, func(tx *txn) error {
+	check(t, s.db.Write(t.Context(), account, func(tx *database.Tx) error {
 		result, err := tx.ExecContext(t.Context(), change)
 		if err != nil {
 			return err

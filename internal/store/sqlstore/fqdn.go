@@ -9,12 +9,13 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // FQDNConnections is one of Collections.
 func (s *Store) FQDNConnections() collection.Of[connection.FQDNConnection, id.ID] {
-	return &documents[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(s.config.Vault)}
+	return &documents[connection.FQDNConnection, id.ID]{store: s, noun: fqdnConnectionNoun(&s.config)}
 }
 
 // FQDNs is one of Collections.
@@ -22,23 +23,23 @@ func (s *Store) FQDNs() collection.Of[connection.FQDN, id.ID] {
 	return &documents[connection.FQDN, id.ID]{store: s, noun: fqdnNoun()}
 }
 
-func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID] {
+func fqdnConnectionNoun(config *Config) *noun[connection.FQDNConnection, id.ID] {
 	type T = connection.FQDNConnection
 	return &noun[T, id.ID]{
 		name: "FQDN connection", table: "fqdn_connections", fresh: connection.NewFQDNConnection,
-		secrets: fqdnSecrets, vault: v, fields: connectionFields,
+		secrets: fqdnSecrets, vault: config.Vault, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
-			computed("discriminator", column.Text, func(c *T) any { return fqdnDiscriminator(v, c) }),
+			computed("discriminator", column.Text, func(c *T) any { return fqdnDiscriminator(config.Vault, c) }),
 			computed("user_name", column.Text, func(c *T) any { return userNameOf(c) }),
 		),
 		indexes: []table.Index{{On: "account_id, profile_id"}, {On: "user_name", Unique: true, Where: "user_name <> ''"}},
-		check: func(ctx context.Context, tx *txn, c *T) error {
+		check: func(ctx context.Context, tx *database.Tx, c *T) error {
 			user, password := c.Credentials()
-			if tx.store.config.ForgetPasswords && user != "" && !connection.IsHashed(password) {
+			if config.ForgetPasswords && user != "" && !connection.IsHashed(password) {
 				c.Password = new(connection.HashPassword(user, password))
 			}
-			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+			err := database.ReferID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
 			if err != nil {
 				return err
 			}
@@ -46,16 +47,16 @@ func fqdnConnectionNoun(v *secret.Vault) *noun[connection.FQDNConnection, id.ID]
 				return err
 			}
 			err = checkConnectionAddresses(ctx, tx, "fqdn_connections", &claimant{c.AccountID, c.ID,
-				c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(v, c), "/outbound/tech_prefix"})
+				c.Outbound.OutboundVoiceProfileID, fqdnDiscriminator(config.Vault, c), "/outbound/tech_prefix"})
 			if err != nil {
 				return err
 			}
-			return checkConnectionNames(ctx, tx, c)
+			return checkConnectionNames(ctx, tx, config.Vault, c)
 		},
 		kind: policy.KindConnection, put: once(policy.PutFQDNConn), gone: byID(policy.DropConnection),
 		// The names go with the connection, as its addresses do.
-		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
-			err := tx.exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID),
+		drop: func(ctx context.Context, tx *database.Tx, c *T) ([]policy.Change, error) {
+			err := tx.Exec(ctx, "DELETE FROM fqdns WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID),
 				int64(c.ID))
 			if err != nil {
 				return nil, err
@@ -76,12 +77,12 @@ func userNameOf(c *connection.FQDNConnection) string {
 
 // checkUserName is the rule for user names: one belongs to one connection of any kind and
 // of any account, since a SIP request names no account.
-func checkUserName(ctx context.Context, tx *txn, userName string, mine id.ID) error {
+func checkUserName(ctx context.Context, tx *database.Tx, userName string, mine id.ID) error {
 	if userName == "" {
 		return nil
 	}
 	var taken bool
-	err := tx.acrossAccounts(ctx, func() (err error) {
+	err := tx.AcrossAccounts(ctx, func() (err error) {
 		taken, err = table.Exists(ctx, tx, `SELECT 1 FROM credential_connections WHERE user_name = $1 AND id <> $2
 			UNION ALL SELECT 1 FROM fqdn_connections WHERE user_name = $1 AND id <> $2`, userName, int64(mine))
 		return err

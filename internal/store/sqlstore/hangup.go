@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
@@ -48,7 +49,7 @@ type filterNote struct {
 // HangUpCall implements store.HangUps.
 func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h store.HangUp) (store.HungUp, error) {
 	var out store.HungUp
-	err := s.writeIn(ctx, account, func(tx *txn) error {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
 		out = store.HungUp{}
 		leases, err := tx.Leases(ctx, account, []uuid.UUID{call})
 		if err != nil {
@@ -58,11 +59,11 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 			if out.Record, err = readRecord(ctx, tx, account, call); err != nil {
 				return table.ReadError("call", call.String(), err)
 			}
-			tx.object = out
+			tx.Answer(out)
 			return nil
 		}
 		l := leases[0]
-		fresh, _, emergencies, err := tx.hangUp(ctx, leases, h)
+		fresh, _, emergencies, err := hangUp(ctx, tx, leases, h)
 		switch {
 		case err != nil:
 			return err
@@ -73,11 +74,11 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 			c := trail.Change{Kind: "call", Action: "update", Account: account, Resource: call.String()}
 			c.After = &hangUpNote{HangUp: true, Force: h.Force, Connection: l.Connection, Profile: l.Profile,
 				SIPCallID: l.SIPCallID}
-			tx.note(c, nil)
+			tx.Note(c, nil)
 		}
 		out.Live, out.Switch = liveCall(l, s.config.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
 		out.OwnerLost, err = tx.OwnerLost(ctx, l)
-		tx.object = out
+		tx.Answer(out)
 		return err
 	})
 	if err != nil {
@@ -122,12 +123,12 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 // hangUpPart marks some of the calls that a filter has selected, after others.
 func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID, f store.CallFilter, h store.HangUp,
 	before store.HungUpCalls) (total store.HungUpCalls, err error) {
-	err = s.writeIn(ctx, account, func(tx *txn) error {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
 		leases, err := tx.Leases(ctx, account, calls)
 		if err != nil {
 			return err
 		}
-		fresh, already, emergencies, err := tx.hangUp(ctx, leases, h)
+		fresh, already, emergencies, err := hangUp(ctx, tx, leases, h)
 		if err != nil {
 			return err
 		}
@@ -139,11 +140,11 @@ func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID
 			c := trail.Change{Kind: "call", Action: "update", Account: account, Resource: "calls"}
 			c.After = &hangUpNote{HangUp: true, Force: h.Force, Filter: &note, Count: len(fresh), Emergencies: emergencies,
 				Calls: fresh}
-			tx.note(c, nil)
+			tx.Note(c, nil)
 		}
 		total = store.HungUpCalls{Calls: slices.Concat(before.Calls, fresh), Already: before.Already + already,
 			Emergencies: before.Emergencies + emergencies}
-		tx.object = total
+		tx.Answer(total)
 		return nil
 	})
 	return total, err
@@ -151,7 +152,7 @@ func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID
 
 // hangUp marks leases of the account of the write. fresh are the calls that were not
 // marked yet. A dry run counts only.
-func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease,
+func hangUp(ctx context.Context, tx *database.Tx, leases []*admission.Lease,
 	h store.HangUp) (fresh []uuid.UUID, already, emergencies int, err error) {
 	var marks []admission.HangUp
 	var chosen []*admission.Lease
@@ -161,15 +162,15 @@ func (t *txn) hangUp(ctx context.Context, leases []*admission.Lease,
 			emergencies++
 		case l.HungUpMicros != 0:
 			already++
-			t.Ending = append(t.Ending, l.ID) // the news of it may have been lost
+			tx.Ending = append(tx.Ending, l.ID) // the news of it may have been lost
 		default:
 			fresh, chosen = append(fresh, l.ID), append(chosen, l)
 			marks = append(marks, admission.HangUp{ID: l.ID, Account: l.Account, By: h.By, Force: h.Force})
-			t.Ending = append(t.Ending, l.ID)
+			tx.Ending = append(tx.Ending, l.ID)
 		}
 	}
 	if origin := collection.OriginOf(ctx); len(marks) == 0 || origin != nil && origin.DryRun {
 		return fresh, already, emergencies, nil
 	}
-	return fresh, already, emergencies, t.HangUp(ctx, chosen, marks)
+	return fresh, already, emergencies, tx.HangUp(ctx, chosen, marks)
 }

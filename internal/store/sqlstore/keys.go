@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -29,10 +30,10 @@ func keyNoun() *noun[store.Key, id.ID] {
 			}},
 		),
 		indexes: []table.Index{{On: "hash", Unique: true}, {On: "previous_hash", Unique: true}},
-		check: func(ctx context.Context, tx *txn, k *store.Key) error {
+		check: func(ctx context.Context, tx *database.Tx, k *store.Key) error {
 			// Of any account: a request names none but by its key.
 			var taken bool
-			err := tx.acrossAccounts(ctx, func() (err error) {
+			err := tx.AcrossAccounts(ctx, func() (err error) {
 				taken, err = table.Exists(ctx, tx, "SELECT 1 FROM api_keys WHERE (hash = $1 OR previous_hash = $1) AND id <> $2",
 					k.Hash[:], int64(k.ID))
 				return err
@@ -42,8 +43,8 @@ func keyNoun() *noun[store.Key, id.ID] {
 			}
 			return err
 		},
-		drop: func(ctx context.Context, tx *txn, k *store.Key) ([]policy.Change, error) {
-			return nil, tx.exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID),
+		drop: func(ctx context.Context, tx *database.Tx, k *store.Key) ([]policy.Change, error) {
+			return nil, tx.Exec(ctx, "DELETE FROM key_uses WHERE account_id = $1 AND key_id = $2", int64(k.AccountID),
 				int64(k.ID))
 		},
 	}
@@ -63,7 +64,7 @@ func findKey(ctx context.Context, q table.Querier, hash [32]byte) (store.Key, er
 // is looked up by its hash alone, a hash that another account has is collection.ErrDuplicate.
 func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 	var kept store.Key
-	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
+	err := s.db.Write(ctx, k.AccountID, func(tx *database.Tx) error {
 		// A key of another account, which is not in sight, is found by create.
 		existing, err := findKey(ctx, tx, k.Hash)
 		switch {
@@ -85,7 +86,7 @@ func (s *Store) PutKey(ctx context.Context, k store.Key) (store.Key, error) {
 // KeyByHash implements store.KeyFinder.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error) {
 	var k store.Key
-	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {
 		k, err = findKey(ctx, tx, hash)
 		return err
 	})
@@ -98,7 +99,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (store.Key, error)
 // CountKeys is how many keys all accounts have.
 func (s *Store) CountKeys(ctx context.Context) (int, error) {
 	var n int
-	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err := s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM api_keys").Scan(&n)
 	})
 	if err != nil {
@@ -110,12 +111,12 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 // NoteKeyUse implements store.KeyFinder.
 func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 	ctx := context.Background() // no one waits
-	w := s.work(account, func(tx *txn) error {
-		return tx.exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
+	w := s.db.Work(account, func(tx *database.Tx) error {
+		return tx.Exec(ctx, `INSERT INTO key_uses (account_id, key_id, used_at)
 			SELECT account_id, id, $3 FROM api_keys WHERE account_id = $1 AND id = $2
 			ON CONFLICT (account_id, key_id) DO UPDATE SET used_at = excluded.used_at`, int64(account), int64(key), at.UnixMicro())
 	})
-	if err := s.queue.Put(w); err != nil {
+	if err := s.db.Queue.Put(w); err != nil {
 		s.log.Debug("use of an API key is not noted", "error", err)
 	}
 }
@@ -123,7 +124,7 @@ func (s *Store) NoteKeyUse(account, key id.ID, at time.Time) {
 // KeyUses implements store.KeyFinder.
 func (s *Store) KeyUses(ctx context.Context, account id.ID) (map[id.ID]time.Time, error) {
 	uses := make(map[id.ID]time.Time)
-	err := s.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
 		var key id.ID
 		var at int64
 		err := rows.Scan(&key, &at)

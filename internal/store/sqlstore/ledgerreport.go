@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -30,14 +31,14 @@ func (s *Store) LedgerReports() collection.Of[store.LedgerReport, uuid.UUID] {
 }
 
 // pruneLedgerReports deletes the reports that are past their time.
-func pruneLedgerReports(ctx context.Context, tx *txn, now time.Time) error {
-	return tx.exec(ctx, "DELETE FROM ledger_reports WHERE created_at < $1", now.Add(-store.LedgerReportKept).UnixMicro())
+func pruneLedgerReports(ctx context.Context, tx *database.Tx, now time.Time) error {
+	return tx.Exec(ctx, "DELETE FROM ledger_reports WHERE created_at < $1", now.Add(-store.LedgerReportKept).UnixMicro())
 }
 
 // RecordsWholeSince implements store.Reports.
 func (s *Store) RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error) {
 	var day record.Day
-	err := s.engine.Read(ctx, account, func(tx table.Querier) error {
+	err := s.db.Read(ctx, account, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
 			int64(account)).Scan(&day)
 	})

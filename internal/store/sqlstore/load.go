@@ -27,8 +27,7 @@ func (c configuration) Claim(ctx context.Context, pool *sql.DB, lock string) (er
 
 // Announce implements Configuration.
 func (c configuration) Announce(ctx context.Context, tx *ledger.Tx, changes *admission.Changes) error {
-	t := &txn{Tx: tx, store: c.Store}
-	return t.announceCalls(ctx, changes)
+	return c.outbox.AnnounceCalls(ctx, tx, changes)
 }
 
 // Committed implements Configuration.
@@ -49,7 +48,7 @@ func (c configuration) Committed(tx *ledger.Tx, configured bool) {
 func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.Snapshot) (*policy.Snapshot, error) {
 	var changes []policy.Change
 	var err error
-	for _, n := range nouns(c.config.Vault) {
+	for _, n := range nouns(&c.config) {
 		if changes, err = n.load(ctx, q, changes); err != nil {
 			return nil, err
 		}
@@ -110,7 +109,7 @@ func loadDecks(ctx context.Context, q table.Querier, last *policy.Snapshot, now 
 func (s *Store) outdated(ctx context.Context, now time.Time) ([]policy.Deck, error) {
 	snapshot := s.live.Snapshot()
 	var due []policy.Deck
-	err := s.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err := s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			var deck id.ID
 			if err := rows.Scan(&deck); err != nil {
@@ -160,7 +159,7 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 func (c configuration) reloadResource(ctx context.Context, q table.Querier,
 	o policy.Object) (changes []policy.Change, known bool, err error) {
 	var drop policy.Change
-	for _, n := range nouns(c.config.Vault) {
+	for _, n := range nouns(&c.config) {
 		dropped, ok := n.dropped(o)
 		if !ok {
 			continue
@@ -249,7 +248,7 @@ func (c configuration) Prepare(ctx context.Context) error {
 	var missing []deck
 	c.compiled.clear()
 	snapshot := c.live.Snapshot()
-	err := c.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err := c.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			var d deck
 			err := rows.Scan(&d.account, &d.id)
@@ -264,7 +263,7 @@ func (c configuration) Prepare(ctx context.Context) error {
 	}
 	for _, d := range missing {
 		var rates *rating.Deck
-		err := c.engine.Read(ctx, d.account, func(tx table.Querier) (err error) {
+		err := c.db.Read(ctx, d.account, func(tx table.Querier) (err error) {
 			rates, err = compileStored(ctx, tx, d.account, d.id, c.config.Clock())
 			return err
 		})

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 )
 
 // An admin may lock what limits an account and what its calls cost. A write by any
@@ -21,12 +22,12 @@ import (
 // lock. Writes of the server itself have no origin and are let through.
 
 // permit fails with a store.LockedError when any of these fields is locked.
-func (t *txn) permit(ctx context.Context, account id.ID, touched ...store.LockedField) error {
+func permit(ctx context.Context, tx *database.Tx, account id.ID, touched ...store.LockedField) error {
 	origin := collection.OriginOf(ctx)
 	if len(touched) == 0 || origin == nil || origin.Admin {
 		return nil
 	}
-	a, err := readAccount(ctx, t, account)
+	a, err := readAccount(ctx, tx, account)
 	if err != nil {
 		return err
 	}

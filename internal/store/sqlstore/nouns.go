@@ -16,15 +16,15 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
-	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // Collections implements store.Resources.
 func (s *Store) Collections() (collections []any) {
-	for _, n := range nouns(s.config.Vault) {
+	for _, n := range nouns(&s.config) {
 		collections = append(collections, n.collection(s))
 	}
 	return collections
@@ -33,7 +33,7 @@ func (s *Store) Collections() (collections []any) {
 // Tables are those of all resources, but for that of the accounts: other tables refer to
 // it, so it is in the migrations.
 func Tables() (tables []table.Resource) {
-	for _, n := range nouns(nil) {
+	for _, n := range nouns(&Config{}) {
 		if r := n.resource(); r.Name != accountNoun().table {
 			tables = append(tables, r)
 		}
@@ -50,11 +50,11 @@ type described interface {
 	dropped(policy.Object) (change policy.Change, known bool)
 }
 
-// nouns are all of them.
-func nouns(v *secret.Vault) []described {
+// nouns are all of them, as they are kept with a configuration.
+func nouns(config *Config) []described {
 	return []described{
-		accountNoun(), profileNoun(), ipConnectionNoun(v), credentialConnectionNoun(v), fqdnConnectionNoun(v), ipNoun(), fqdnNoun(),
-		gatewayNoun(v), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
+		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config), fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
+		gatewayNoun(config), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
 		keyNoun(),
 	}
 }
@@ -83,26 +83,26 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			column.Integer("rate_deck_id", column.ID, func(p *profile.Profile) *id.ID { return &p.RateDeckID }),
 		),
 		indexes: []table.Index{{On: "account_id, billing_group_id"}, {On: "account_id, rate_deck_id"}},
-		check: func(ctx context.Context, tx *txn, p *profile.Profile) error {
+		check: func(ctx context.Context, tx *database.Tx, p *profile.Profile) error {
 			if p.BillingGroupID != nil {
-				err := refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id",
+				err := database.Refer(ctx, tx, "billing_groups", p.AccountID, p.BillingGroupID[:], "/billing_group_id",
 					p.BillingGroupID.String())
 				if err != nil {
 					return err
 				}
 			}
-			err := referID(ctx, tx, "rate_decks", p.AccountID, p.RateDeckID, "/rate_deck_id")
+			err := database.ReferID(ctx, tx, "rate_decks", p.AccountID, p.RateDeckID, "/rate_deck_id")
 			if err != nil {
 				return err
 			}
 			return saveTags(ctx, tx, p)
 		},
-		removable: func(ctx context.Context, tx *txn, p *profile.Profile) error {
+		removable: func(ctx context.Context, tx *database.Tx, p *profile.Profile) error {
 			for _, user := range []struct{ table, name string }{
 				{"ip_connections", "an IP connection"}, {"credential_connections", "a credential connection"},
 				{"fqdn_connections", "an FQDN connection"},
 			} {
-				err := unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1 AND profile_id = $2",
+				err := database.Unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1 AND profile_id = $2",
 					int64(p.AccountID), int64(p.ID))
 				if err != nil {
 					return err
@@ -111,7 +111,7 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			return nil
 		},
 		kind: policy.KindProfile, put: once(policy.PutProfile), gone: byID(policy.DropProfile),
-		drop: func(ctx context.Context, tx *txn, p *profile.Profile) ([]policy.Change, error) {
+		drop: func(ctx context.Context, tx *database.Tx, p *profile.Profile) ([]policy.Change, error) {
 			return nil, dropTags(ctx, tx, p)
 		},
 	}
@@ -136,19 +136,19 @@ func connectionColumns[T any](base func(*T) *connection.Base, profile func(*T) *
 
 const profileField = "/outbound/outbound_voice_profile_id"
 
-func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
+func ipConnectionNoun(config *Config) *noun[connection.IPConnection, id.ID] {
 	type T = connection.IPConnection
 	return &noun[T, id.ID]{
 		name: "IP connection", table: "ip_connections", fresh: connection.NewIPConnection,
-		secrets: ipSecrets, vault: v, fields: connectionFields,
+		secrets: ipSecrets, vault: config.Vault, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
 			// What tells connections behind one address apart: a tech prefix, a token, or nothing.
-			computed("discriminator", column.Text, func(c *T) any { return discriminator(v, c) }),
+			computed("discriminator", column.Text, func(c *T) any { return discriminator(config.Vault, c) }),
 		),
 		indexes: []table.Index{{On: "account_id, profile_id"}},
-		check: func(ctx context.Context, tx *txn, c *T) error {
-			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+		check: func(ctx context.Context, tx *database.Tx, c *T) error {
+			err := database.ReferID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
 			if err != nil {
 				return err
 			}
@@ -157,10 +157,10 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 				pointer = "/outbound/ip_authentication_token"
 			}
 			return checkConnectionAddresses(ctx, tx, "ip_connections", &claimant{c.AccountID, c.ID,
-				c.Outbound.OutboundVoiceProfileID, discriminator(v, c), pointer})
+				c.Outbound.OutboundVoiceProfileID, discriminator(config.Vault, c), pointer})
 		},
 		kind: policy.KindConnection, put: once(policy.PutIPConn), gone: byID(policy.DropConnection),
-		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
+		drop: func(ctx context.Context, tx *database.Tx, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
 	}
@@ -168,12 +168,12 @@ func ipConnectionNoun(v *secret.Vault) *noun[connection.IPConnection, id.ID] {
 
 // dropConnection deletes what belongs to a connection with it: an address that belongs to
 // no connection would keep another account from using it.
-func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes []policy.Change, err error) {
+func dropConnection(ctx context.Context, tx *database.Tx, c *connection.Base) (changes []policy.Change, err error) {
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		ip, err := ipNoun().scan(rows.Scan)
 		if err == nil {
 			changes = append(changes, policy.DropIP(ip.ID))
-			tx.note(ipNoun().change("delete", &ip, nil), ip)
+			tx.Note(ipNoun().change("delete", &ip, nil), ip)
 		}
 		return err
 	}, "SELECT "+docColumns+" FROM ips WHERE account_id = $1 AND connection_id = $2 ORDER BY id", int64(c.AccountID),
@@ -181,7 +181,7 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 	if err != nil {
 		return nil, err
 	}
-	err = tx.exec(ctx, "DELETE FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
+	err = tx.Exec(ctx, "DELETE FROM ips WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID), int64(c.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -189,28 +189,28 @@ func dropConnection(ctx context.Context, tx *txn, c *connection.Base) (changes [
 	return append(changes, webhooks...), err
 }
 
-func credentialConnectionNoun(v *secret.Vault) *noun[connection.CredentialConnection, id.ID] {
+func credentialConnectionNoun(config *Config) *noun[connection.CredentialConnection, id.ID] {
 	type T = connection.CredentialConnection
 	return &noun[T, id.ID]{
 		name: "credential connection", table: "credential_connections", fresh: connection.NewCredentialConnection,
-		secrets: credentialSecrets, vault: v, fields: connectionFields,
+		secrets: credentialSecrets, vault: config.Vault, fields: connectionFields,
 		columns: connectionColumns(func(c *T) *connection.Base { return &c.Base },
 			func(c *T) *id.ID { return &c.Outbound.OutboundVoiceProfileID },
 			named("user_name", func(c *T) *string { return &c.UserName })...),
 		// A SIP request names no account, so a digest user is unique in the whole server.
 		indexes: []table.Index{{On: "user_name", Unique: true}, {On: "account_id, profile_id"}},
-		check: func(ctx context.Context, tx *txn, c *T) error {
-			if tx.store.config.ForgetPasswords && !connection.IsHashed(c.Password) {
+		check: func(ctx context.Context, tx *database.Tx, c *T) error {
+			if config.ForgetPasswords && !connection.IsHashed(c.Password) {
 				c.Password = connection.HashPassword(c.UserName, c.Password)
 			}
-			err := referID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
+			err := database.ReferID(ctx, tx, "profiles", c.AccountID, c.Outbound.OutboundVoiceProfileID, profileField)
 			if err != nil {
 				return err
 			}
 			return checkUserName(ctx, tx, c.UserName, c.ID)
 		},
 		kind: policy.KindConnection, put: once(policy.PutCredential), gone: byID(policy.DropConnection),
-		drop: func(ctx context.Context, tx *txn, c *T) ([]policy.Change, error) {
+		drop: func(ctx context.Context, tx *database.Tx, c *T) ([]policy.Change, error) {
 			return dropConnection(ctx, tx, &c.Base)
 		},
 	}
@@ -234,11 +234,11 @@ func ipNoun() *noun[connection.IP, id.ID] {
 	}
 }
 
-func gatewayNoun(v *secret.Vault) *noun[routing.Gateway, id.ID] {
+func gatewayNoun(config *Config) *noun[routing.Gateway, id.ID] {
 	type T = routing.Gateway
 	return &noun[T, id.ID]{
 		name: "gateway", table: "gateways", fresh: routing.NewGateway, touched: touchedOfGateway,
-		secrets: gatewaySecrets, vault: v,
+		secrets: gatewaySecrets, vault: config.Vault,
 		columns: append(named("name", func(g *T) *string { return &g.Name }),
 			column.Flag("enabled", func(g *T) *bool { return &g.Enabled }),
 			column.Integer("priority", column.Int, func(g *T) *int32 { return &g.Priority }),
@@ -268,11 +268,11 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 		name: "billing group", table: "billing_groups", fresh: store.NewBillingGroup, touched: touchedOfGroup,
 		assign:  assignBillingGroup,
 		columns: named("name", func(g *T) *string { return &g.Name }),
-		check: func(ctx context.Context, tx *txn, g *T) error {
+		check: func(ctx context.Context, tx *database.Tx, g *T) error {
 			return countGroup(ctx, tx, g, g.Limits())
 		},
-		removable: func(ctx context.Context, tx *txn, g *T) error {
-			return unused(ctx, tx, "an outbound voice profile",
+		removable: func(ctx context.Context, tx *database.Tx, g *T) error {
+			return database.Unused(ctx, tx, "an outbound voice profile",
 				"SELECT 1 FROM profiles WHERE account_id = $1 AND billing_group_id = $2", int64(g.AccountID), g.ID[:])
 		},
 		put: func(g *T) []policy.Change {
@@ -281,7 +281,7 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 			}
 			return []policy.Change{policy.PutGroup(&policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)})}
 		},
-		drop: func(ctx context.Context, tx *txn, g *T) ([]policy.Change, error) {
+		drop: func(ctx context.Context, tx *database.Tx, g *T) ([]policy.Change, error) {
 			return nil, countGroup(ctx, tx, g, false)
 		},
 		removed: func(g *T, at time.Time) { g.DeletedAt = &at },
@@ -290,8 +290,8 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 
 // countGroup has a billing group counted while it has a limit, and only then known to
 // the policy.
-func countGroup(ctx context.Context, tx *txn, g *store.BillingGroup, on bool) error {
-	err := tx.countSpend(ctx, g.AccountID, admission.GroupScope(g.ID), on)
+func countGroup(ctx context.Context, tx *database.Tx, g *store.BillingGroup, on bool) error {
+	err := countSpend(ctx, tx, g.AccountID, admission.GroupScope(g.ID), on)
 	if err == nil && !on && tx.Snapshot.Group(g.ID) != nil {
 		err = tx.Apply(policy.DropGroup(g.ID))
 	}
@@ -299,7 +299,7 @@ func countGroup(ctx context.Context, tx *txn, g *store.BillingGroup, on bool) er
 }
 
 // assignBillingGroup keeps the organisation of a group that was made elsewhere.
-func assignBillingGroup(ctx context.Context, tx *txn, g *store.BillingGroup) error {
+func assignBillingGroup(ctx context.Context, tx *database.Tx, g *store.BillingGroup) error {
 	if g.OrganizationID == uuid.Nil {
 		account, err := readAccount(ctx, tx, g.AccountID)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // nouns: a field that is left out of a document when it is zero would come back with its
 // default.
 func TestDocumentsReplaceDefaults(t *testing.T) {
-	for _, n := range nouns(nil) {
+	for _, n := range nouns(&Config{}) {
 		c := reflect.ValueOf(n.collection(nil))
 		fresh := c.MethodByName("Fresh").Call(nil)[0]
 		t.Run(fmt.Sprint(fresh.Type()), func(t *testing.T) {

@@ -13,7 +13,9 @@ import (
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -25,6 +27,20 @@ import (
 // write. Writes of configuration are made one after the other, on PostgreSQL by the lock
 // of the configuration, so of two claims at once the second one sees the first.
 // See docs/decisions/0016-ownership-of-addresses.md.
+
+// discriminator is what tells requests for this connection from those for others
+// behind the same address: a token, a tech prefix, or nothing. It is what
+// policy.Snapshot.BySource goes by.
+func discriminator(v *secret.Vault, c *connection.IPConnection) string {
+	o := &c.Outbound
+	switch {
+	case o.IPAuthenticationMethod == "token" && o.IPAuthenticationToken != nil && *o.IPAuthenticationToken != "":
+		return "token " + v.Mark(*o.IPAuthenticationToken)
+	case o.TechPrefix != "":
+		return "prefix " + o.TechPrefix
+	}
+	return ""
+}
 
 // addressKey is how an address is compared by the database: 32 hexadecimal digits.
 func addressKey(a netip.Addr) string {
@@ -74,7 +90,7 @@ func sharedWith(a *store.Account, n connection.Network) bool {
 }
 
 // checkAddress is the rule for an address that is added or changed.
-func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
+func checkAddress(ctx context.Context, tx *database.Tx, ip *connection.IP) error {
 	var profile id.ID
 	var mine string
 	if ip.ConnectionID != 0 {
@@ -119,9 +135,9 @@ func checkAddress(ctx context.Context, tx *txn, ip *connection.IP) error {
 
 // takenByOthers runs a query with the rows of all accounts in sight. $1 is the account.
 func takenByOthers(
-	ctx context.Context, tx *txn, text string, account id.ID, args ...any,
+	ctx context.Context, tx *database.Tx, text string, account id.ID, args ...any,
 ) (taken bool, err error) {
-	err = tx.acrossAccounts(ctx, func() (err error) {
+	err = tx.AcrossAccounts(ctx, func() (err error) {
 		taken, err = table.Exists(ctx, tx, text, append([]any{int64(account)}, args...)...)
 		return err
 	})
@@ -131,7 +147,7 @@ func takenByOthers(
 // checkDistinct is the rule for connections behind one address: within an account, no
 // two that have a profile may have the same discriminator; with those of another
 // account, none may be without one either.
-func checkDistinct(ctx context.Context, tx *txn, ip *connection.IP, profile id.ID, mine, pointer string) error {
+func checkDistinct(ctx context.Context, tx *database.Tx, ip *connection.IP, profile id.ID, mine, pointer string) error {
 	const behind = ` FROM ips AS theirs
 		LEFT JOIN ip_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id
 		LEFT JOIN fqdn_connections AS f ON f.account_id = theirs.account_id AND f.id = theirs.connection_id
@@ -167,7 +183,7 @@ type claimant struct {
 }
 
 // checkConnectionAddresses is the same rule for a connection that is changed.
-func checkConnectionAddresses(ctx context.Context, tx *txn, from string, c *claimant) error {
+func checkConnectionAddresses(ctx context.Context, tx *database.Tx, from string, c *claimant) error {
 	var was string
 	var profile id.ID
 	err := tx.QueryRowContext(ctx,
@@ -199,7 +215,7 @@ func checkConnectionAddresses(ctx context.Context, tx *txn, from string, c *clai
 }
 
 // checkName is checkAddress for domain names.
-func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
+func checkName(ctx context.Context, tx *database.Tx, f *connection.FQDN) error {
 	var profile id.ID
 	var mine, stored string
 	err := tx.QueryRowContext(ctx,
@@ -235,7 +251,7 @@ func checkName(ctx context.Context, tx *txn, f *connection.FQDN) error {
 }
 
 // checkDistinctNames is checkDistinct for domain names.
-func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profile id.ID, mine, pointer string) error {
+func checkDistinctNames(ctx context.Context, tx *database.Tx, f *connection.FQDN, profile id.ID, mine, pointer string) error {
 	const behind = ` FROM fqdns AS theirs
 		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
 	if profile != 0 {
@@ -260,7 +276,8 @@ func checkDistinctNames(ctx context.Context, tx *txn, f *connection.FQDN, profil
 }
 
 // checkConnectionNames is checkConnectionAddresses for domain names.
-func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnection) error {
+func checkConnectionNames(ctx context.Context, tx *database.Tx, v *secret.Vault,
+	c *connection.FQDNConnection) error {
 	var names []connection.FQDN
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		f, err := fqdnNoun().scan(rows.Scan)
@@ -273,7 +290,7 @@ func checkConnectionNames(ctx context.Context, tx *txn, c *connection.FQDNConnec
 	}
 	for i := range names {
 		err := checkDistinctNames(ctx, tx, &names[i], c.Outbound.OutboundVoiceProfileID,
-			fqdnDiscriminator(tx.store.config.Vault, c), "/outbound/tech_prefix")
+			fqdnDiscriminator(v, c), "/outbound/tech_prefix")
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -31,7 +32,7 @@ func (f *fixture) listen(t *testing.T, change func(*webhook.Endpoint)) webhook.E
 	if change != nil {
 		change(&e)
 	}
-	one := f.write(func(tx *txn) error {
+	one := f.write(func(tx *database.Tx) error {
 		e.ID, e.Version = f.config.IDs.Next(), 1
 		return webhookEndpointNoun().write(t.Context(), tx, &e, true)
 	})
@@ -49,7 +50,7 @@ func (f *fixture) settle(call uuid.UUID, elapsed time.Duration, out *outcome) *l
 // change is a write of the profile by its collection's rules.
 func (f *fixture) change(t *testing.T, change func(*profile.Profile)) {
 	t.Helper()
-	one := f.write(func(tx *txn) error {
+	one := f.write(func(tx *database.Tx) error {
 		p := f.profile
 		change(&p)
 		p.Version++
@@ -151,7 +152,7 @@ func TestNobodyListensNothingIsWritten(t *testing.T) {
 	f.listen(t, func(e *webhook.Endpoint) { e.Events = []string{webhook.ConfigurationChanged} })
 	f.listen(t, func(e *webhook.Endpoint) {
 		// Of another account, which may not hear of this one.
-		one := f.write(func(tx *txn) error {
+		one := f.write(func(tx *database.Tx) error {
 			other, err := accountNoun().create(t.Context(), tx, f.Store, 0, store.Account{Name: "other", Active: true})
 			e.AccountID = other.ID
 			return err
@@ -210,7 +211,7 @@ func TestSharedSpendIsToldOf(t *testing.T) {
 		e.Events = []string{webhook.AccountSpendThreshold, webhook.AccountSpendLimitReached, webhook.ProfileSpendThreshold,
 			webhook.ProfileSpendLimitReached}
 	})
-	limit := f.write(func(tx *txn) error {
+	limit := f.write(func(tx *database.Tx) error {
 		a, err := readAccount(context.Background(), tx, f.account)
 		if err != nil {
 			return err
@@ -244,7 +245,7 @@ func TestConfigurationIsToldOf(t *testing.T) {
 	f.listen(t, func(e *webhook.Endpoint) { e.Events = []string{webhook.ConfigurationChanged} })
 	refusal := errors.New("changed my mind")
 	f.change(t, func(p *profile.Profile) { p.Name = "other" })
-	failing := f.write(func(tx *txn) error {
+	failing := f.write(func(tx *database.Tx) error {
 		p := f.profile
 		if err := profileNoun().save(t.Context(), tx, &p, false); err != nil {
 			return err
@@ -270,14 +271,14 @@ func TestConfigurationIsToldOf(t *testing.T) {
 func TestConnectionsOwnWebhook(t *testing.T) {
 	f := newFixture(t)
 	setURL := func(url *string) {
-		one := f.write(func(tx *txn) error {
-			c, err := credentialConnectionNoun(f.config.Vault).get(t.Context(), tx, f.account, f.phone)
+		one := f.write(func(tx *database.Tx) error {
+			c, err := credentialConnectionNoun(&f.config).get(t.Context(), tx, f.account, f.phone)
 			if err != nil {
 				return err
 			}
 			c.WebhookEventURL, c.WebhookTimeoutSecs = url, new(int32(3))
 			c.Version++
-			return credentialConnectionNoun(f.config.Vault).save(t.Context(), tx, &c, false)
+			return credentialConnectionNoun(&f.config).save(t.Context(), tx, &c, false)
 		})
 		f.commit(one)
 		check(t, one.Err)
@@ -316,13 +317,15 @@ func TestFullQueueRefusesAndCounts(t *testing.T) {
 		_, err := f.WebhookEndpoints().Create(ctx, f.account, e)
 		check(t, err)
 	}
-	check(t, f.Store.write(ctx, func(tx *txn) error { return tx.count(ctx, f.account, store.MaxWebhookQueue-1, 0) }))
+	check(t, f.db.Write(ctx, f.account, func(tx *database.Tx) error {
+		return tx.Exec(ctx, "INSERT INTO webhook_queues (account_id, pending, refused) VALUES ($1, $2, 0)", int64(f.account),
+			store.MaxWebhookQueue-1)
+	}))
 	publish := func() []uuid.UUID {
-		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
-			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: noon,
-				Payload: []byte(`{}`)}, nil
-		})
-		check(t, err)
+		e := webhook.Event{
+			ID: uuid.Must(uuid.NewV7()), AccountID: f.account, Type: webhook.CallEnded, OccurredAt: noon,
+			Payload: []byte(`{}`),
+		}
 		made, err := f.Webhooks().Publish(ctx, noon, e)
 		check(t, err)
 		return made
@@ -362,17 +365,16 @@ func TestSweep(t *testing.T) {
 		return e
 	}
 	publish := func(at time.Time) {
-		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) {
-			return webhook.Event{ID: key, AccountID: f.account, Type: webhook.CallEnded, OccurredAt: at, Payload: []byte(`{}`)},
-				nil
-		})
-		check(t, err)
-		_, err = f.Webhooks().Publish(ctx, at, e)
+		e := webhook.Event{
+			ID: uuid.Must(uuid.NewV7()), AccountID: f.account, Type: webhook.CallEnded, OccurredAt: at,
+			Payload: []byte(`{}`),
+		}
+		_, err := f.Webhooks().Publish(ctx, at, e)
 		check(t, err)
 	}
 	kept, gone := make(), make()
-	old, young := noon.Add(-deliveryRetention-time.Second), noon.Add(-deliveryRetention+time.Second)
-	const each = sweepSize + 50 // more than one transaction deletes
+	old, young := noon.Add(-7*24*time.Hour-time.Second), noon.Add(-7*24*time.Hour+time.Second)
+	const each = 250 // more than one transaction deletes
 	for range each {
 		publish(old)
 	}
@@ -390,7 +392,7 @@ func TestSweep(t *testing.T) {
 	if !f.unswept.Load() {
 		t.Error("no node knows that there is something to sweep")
 	}
-	check(t, f.sweepWebhooks(ctx))
+	check(t, f.outbox.Sweep(ctx))
 	counts := map[string]int{}
 	for _, table := range []string{"webhook_deliveries", "webhook_attempts", "webhook_events"} {
 		var n int

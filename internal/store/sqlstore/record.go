@@ -31,7 +31,7 @@ var recordFields = func() map[string]listing.Field {
 // Record implements store.Calls.
 func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
 	var r *record.Call
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		r, err = readRecord(ctx, tx, account, call)
 		return err
 	})
@@ -55,7 +55,7 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 func (s *Store) ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error) {
 	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: s.countRecords}
 	page := collection.Page[*record.Call]{Items: []*record.Call{}}
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := table.Records.Scan(rows.Scan)
 			page.Items = append(page.Items, r)

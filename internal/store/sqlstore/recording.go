@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -55,27 +56,23 @@ var recordingFields = map[string]listing.Field{
 
 // AddRecording implements store.RecordingFiles.
 func (s *Store) AddRecording(ctx context.Context, r record.Recording, address string) error {
-	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
+	err := s.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
 		known, err := table.Exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
 		if err != nil || known {
 			return err
 		}
-		now := s.now().UnixMicro()
-		err = tx.exec(ctx, `INSERT INTO recordings (`+recordingColumns+`, removed_at)
+		now := s.db.Now().UnixMicro()
+		err = tx.Exec(ctx, `INSERT INTO recordings (`+recordingColumns+`, removed_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)`,
 			int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), r.CallID[:], r.SIPCallID, r.From, r.To,
 			r.Channels, r.Format,
 			r.StartedMicros, r.EndedMicros, r.DurationMillis, r.Interrupted, r.Bytes, r.SHA256[:], r.Place, r.Volume, r.Name,
 			r.Sealed, now, now)
-		if err != nil || !wanted(tx.Snapshot, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved) {
-			return err
-		}
-		e, err := newEvent(func(key uuid.UUID) (webhook.Event, error) { return webhook.RecordingEvent(key, &r, address) })
 		if err != nil {
 			return err
 		}
-		_, err = tx.publish(ctx, s.now(), []webhook.Event{e})
-		return err
+		return s.outbox.Tell(ctx, tx.Tx, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved,
+			func(key uuid.UUID) (webhook.Event, error) { return webhook.RecordingEvent(key, &r, address) })
 	})
 	if err != nil {
 		return fmt.Errorf("add recording %s: %w", r.ID, err)
@@ -86,7 +83,7 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 // Recording implements store.Recordings.
 func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		r, err = readRecording(ctx, tx, account, recording)
 		return err
 	})
@@ -107,7 +104,7 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 	l := listing.Table{Name: "recordings", Columns: recordingColumns, Fields: recordingFields}
 	q.Filters = append(slices.Clip(q.Filters), collection.Filter{Field: "removed_at", Op: collection.Equal, Value: int64(0)})
 	page := collection.Page[record.Recording]{Items: []record.Recording{}}
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecording(rows.Scan)
 			page.Items = append(page.Items, r)
@@ -128,7 +125,7 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 		return found, nil
 	}
 	places, args := table.OfCalls(account, calls)
-	err := s.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
 		var call, recording uuid.UUID
 		err := rows.Scan(&call, &recording)
 		found[call] = append(found[call], recording)
@@ -142,10 +139,10 @@ func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UU
 }
 
 // removeRecording hides a recording, and notes it for the audit.
-func (t *txn) removeRecording(ctx context.Context, r *record.Recording) error {
-	err := t.exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",
-		t.store.now().UnixMicro(), int64(r.AccountID), r.ID[:])
-	t.note(trail.Change{Account: r.AccountID, Kind: "recording", Resource: r.ID.String(), Action: "delete",
+func removeRecording(ctx context.Context, tx *database.Tx, r *record.Recording) error {
+	err := tx.Exec(ctx, "UPDATE recordings SET removed_at = $1 WHERE account_id = $2 AND id = $3",
+		tx.Now().UnixMicro(), int64(r.AccountID), r.ID[:])
+	tx.Note(trail.Change{Account: r.AccountID, Kind: "recording", Resource: r.ID.String(), Action: "delete",
 		Before: recordingInAudit{
 			r.CallID, r.StartedMicros, r.DurationMillis, fmt.Sprintf("%x", r.SHA256),
 		}}, *r)
@@ -164,7 +161,7 @@ type recordingInAudit struct {
 // DeleteRecording implements store.Recordings.
 func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
-	err := s.writeIn(ctx, account, func(tx *txn) (err error) {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) (err error) {
 		if r, err = readRecording(ctx, tx, account, recording); errors.Is(err, sql.ErrNoRows) {
 			return collection.ErrNotFound
 		} else if err != nil {
@@ -173,7 +170,7 @@ func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uu
 		if !collection.OriginOf(ctx).Allows(1) { // a recording never changes
 			return &collection.VersionError{Current: r}
 		}
-		return tx.removeRecording(ctx, &r)
+		return removeRecording(ctx, tx, &r)
 	})
 	if err != nil {
 		return record.Recording{}, fmt.Errorf("delete recording %s: %w", recording, err)
@@ -186,7 +183,7 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 	recordings = slices.Clone(recordings)
 	slices.SortFunc(recordings, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	var deleted store.Deleted
-	err := s.writeIn(ctx, account, func(tx *txn) error {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
 		deleted = store.Deleted{}
 		for _, recording := range slices.Compact(recordings) {
 			r, err := readRecording(ctx, tx, account, recording)
@@ -194,14 +191,14 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 				continue
 			}
 			if err == nil {
-				err = tx.removeRecording(ctx, &r)
+				err = removeRecording(ctx, tx, &r)
 			}
 			if err != nil {
 				return err
 			}
 			deleted.Count++
 		}
-		tx.object = deleted
+		tx.Answer(deleted)
 		return nil
 	})
 	if err != nil {
@@ -213,7 +210,7 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 // ExpireRecordings implements store.RecordingFiles.
 func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
 	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
-	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		a, err := accountNoun().scan(rows.Scan)
 		if err == nil && a.RecordingRetentionDays != nil {
 			oldest[a.ID] = now.Add(-time.Duration(*a.RecordingRetentionDays) * 24 * time.Hour).UnixMicro()
@@ -226,7 +223,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 	expired := 0
 	for account, before := range oldest {
 		var due []uuid.UUID
-		err := s.list(ctx, account, func(rows *sql.Rows) error {
+		err := s.db.List(ctx, account, func(rows *sql.Rows) error {
 			var one uuid.UUID
 			err := rows.Scan(&one)
 			due = append(due, one)
@@ -257,7 +254,7 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 		condition = "removed_at > 0"
 	}
 	var all []record.Recording
-	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		r, err := scanRecording(rows.Scan)
 		all = append(all, r)
 		return err
@@ -271,10 +268,10 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 
 // MoveRecording implements store.RecordingFiles.
 func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
-	err := s.writeIn(ctx, r.AccountID, func(tx *txn) error {
+	err := s.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
 		result, err := tx.ExecContext(ctx,
 			"UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
-			r.Place, r.Volume, r.Name, s.now().UnixMicro(), int64(r.AccountID), r.ID[:])
+			r.Place, r.Volume, r.Name, s.db.Now().UnixMicro(), int64(r.AccountID), r.ID[:])
 		if err != nil {
 			return err
 		}
@@ -291,8 +288,8 @@ func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 
 // ForgetRecording implements store.RecordingFiles.
 func (s *Store) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
-	err := s.writeIn(ctx, account, func(tx *txn) error {
-		return tx.exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account),
+	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
+		return tx.Exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account),
 			recording[:])
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -17,7 +18,7 @@ import (
 // until the UTC day is over, and where after_limit is hold_until_released, until
 // an operator has released it. Nothing is held where nothing is limited.
 func (s *Store) reopenCopy(ctx context.Context) error {
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		var at int64
 		err := tx.QueryRowContext(ctx, "SELECT at FROM copied WHERE one = 1").Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -32,7 +33,7 @@ func (s *Store) reopenCopy(ctx context.Context) error {
 		s.log.Warn("the database is a copy: what was spent since it was made is unknown, and daily limits count as reached "+
 			"until 00:00 UTC or until they are released",
 			"copied_at", time.UnixMicro(at).UTC(), "known", at != 0)
-		return tx.exec(ctx, "DELETE FROM copied")
+		return tx.Exec(ctx, "DELETE FROM copied")
 	})
 	if err != nil {
 		return fmt.Errorf("reopen a copy: %w", err)
@@ -40,10 +41,10 @@ func (s *Store) reopenCopy(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) holdEverything(ctx context.Context, tx *txn) error {
+func (s *Store) holdEverything(ctx context.Context, tx *database.Tx) error {
 	now := s.config.Clock().UnixMicro()
 	for _, limited := range limitedTables {
-		err := tx.exec(ctx, fmt.Sprintf(`INSERT INTO spend_holds (%s)
+		err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO spend_holds (%s)
 			SELECT account_id, CAST($1 AS BIGINT), %s, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
 				CASE WHEN %s = 'hold_until_released' THEN 0 ELSE CAST($4 AS BIGINT) END
 			FROM %s WHERE TRUE ON CONFLICT DO NOTHING`,

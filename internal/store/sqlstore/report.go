@@ -103,7 +103,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
-	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+grouped+") AS g", args...).Scan(&page.Total); err != nil {
 			return err
 		}
@@ -288,7 +288,7 @@ func showHour(value any) (any, error) {
 // cost. Holds may be booked to the day after, so they are added up whatever their day.
 func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		var emergencies money.Amount
 		err := tx.QueryRowContext(ctx,
 			"SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -35,7 +36,7 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 		before  record.Day
 	}
 	var all []due
-	err = s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err = s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		a, err := accountNoun().scan(rows.Scan)
 		if err == nil && a.RecordRetentionDays != nil {
 			// At least a day, so that those of today are never among them.
@@ -73,7 +74,7 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 // charge on a day after its end, so none of a later day is lost.
 func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.Day) (int, error) {
 	var ids [][]byte
-	err := s.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
 		var one []byte
 		err := rows.Scan(&one)
 		ids = append(ids, one)
@@ -83,16 +84,16 @@ func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	err = s.writeIn(ctx, account, func(tx *txn) error {
-		if err := tx.noteSweep(ctx, account, before); err != nil {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
+		if err := noteSweep(ctx, tx, account, before); err != nil {
 			return err
 		}
 		where, args := listing.Among(account, ids)
-		if err := tx.exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1),
+		if err := tx.Exec(ctx, "DELETE FROM call_slices WHERE "+strings.Replace(where, " id IN", " call_id IN", 1),
 			slices.Clone(args)...); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "DELETE FROM call_records WHERE "+where, args...)
+		return tx.Exec(ctx, "DELETE FROM call_records WHERE "+where, args...)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete call records: %w", err)
@@ -107,18 +108,18 @@ type retentionInAudit struct {
 
 // noteSweep notes that records are deleted: for counts of them, for the audit of the
 // ledger and, once for each day, in the audit of the account.
-func (t *txn) noteSweep(ctx context.Context, account id.ID, before record.Day) error {
+func noteSweep(ctx context.Context, tx *database.Tx, account id.ID, before record.Day) error {
 	var known record.Day
-	err := t.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
+	err := tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
 		int64(account)).Scan(&known)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if known < before {
-		t.note(trail.Change{Account: account, Kind: "detail_record", Resource: uuid.Nil.String(), Action: "delete",
+		tx.Note(trail.Change{Account: account, Kind: "detail_record", Resource: uuid.Nil.String(), Action: "delete",
 			Before: retentionInAudit{before.String()}}, nil)
 	}
-	return t.exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
+	return tx.Exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
 		ON CONFLICT (account_id) DO UPDATE SET sweeps = record_sweeps.sweeps + 1, before_day = $3`,
 		int64(account), int64(before), int64(max(known, before)))
 }

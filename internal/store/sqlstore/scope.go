@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
@@ -63,35 +64,35 @@ func scopeArgs(account id.ID, scope admission.Scope, more ...any) []any {
 }
 
 // countSpend has a scope counted from now on, or no more.
-func (t *txn) countSpend(ctx context.Context, account id.ID, scope admission.Scope, on bool) error {
-	if scope.Limit(t.Snapshot).On == on {
+func countSpend(ctx context.Context, tx *database.Tx, account id.ID, scope admission.Scope, on bool) error {
+	if scope.Limit(tx.Snapshot).On == on {
 		return nil
 	}
-	if err := t.exec(ctx, "DELETE FROM spend_days WHERE "+ofScope, scopeArgs(account, scope)...); err != nil {
+	if err := tx.Exec(ctx, "DELETE FROM spend_days WHERE "+ofScope, scopeArgs(account, scope)...); err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	if !on {
-		t.Afterwards(func(s *admission.State) { s.Uncount(scope) })
+		tx.Afterwards(func(s *admission.State) { s.Uncount(scope) })
 		return nil
 	}
-	spends, err := t.addUp(ctx, account, scope)
+	spends, err := addUp(ctx, tx, account, scope)
 	if err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	for key, s := range spends {
 		row := table.Spends.Append(nil, &table.SpendRow{SpendKey: key, Spend: s})
-		err := t.exec(ctx, "INSERT INTO spend_days ("+table.Spends.Names()+") VALUES ("+
-			argumentsFrom(1, len(row))+")", row...)
+		err := tx.Exec(ctx, "INSERT INTO spend_days ("+table.Spends.Names()+") VALUES ("+
+			table.Places(1, len(row))+")", row...)
 		if err != nil {
 			return fmt.Errorf("count %s: %w", scope, err)
 		}
 	}
-	t.Afterwards(func(s *admission.State) { s.Count(spends) })
+	tx.Afterwards(func(s *admission.State) { s.Count(spends) })
 	return nil
 }
 
 // addUp adds up the days that may still change: of the last days, and of live calls.
-func (t *txn) addUp(ctx context.Context, account id.ID,
+func addUp(ctx context.Context, tx *database.Tx, account id.ID,
 	scope admission.Scope) (map[admission.SpendKey]admission.Spend, error) {
 	spends := make(map[admission.SpendKey]admission.Spend)
 	add := func(day record.Day, posted, held, overrun money.Amount) {
@@ -100,9 +101,9 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 		s.Posted, s.Held, s.Overrun = money.Add(s.Posted, posted), money.Add(s.Held, held), money.Add(s.Overrun, overrun)
 		spends[scope.On(day)] = s
 	}
-	oldest := record.DayOf(t.store.config.Clock().UnixMicro()) - table.KeptSpendDays
+	oldest := record.DayOf(tx.Now().UnixMicro()) - table.KeptSpendDays
 	var leases []*admission.Lease
-	err := table.Query(ctx, t, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		l, err := table.ScanLease(rows.Scan)
 		if err != nil {
 			return err
@@ -124,7 +125,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 		return err
 	}
 	if scope.Kind == admission.ScopeAccount {
-		return spends, table.Query(ctx, t, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
+		return spends, table.Query(ctx, tx, sum, `SELECT day, CAST(SUM(posted) AS BIGINT), CAST(SUM(held) AS BIGINT), CAST(SUM(overrun) AS BIGINT)
 			FROM spend_days WHERE account_id = $1 AND scope_kind = $2 AND day >= $3 GROUP BY day`,
 			int64(account), int64(admission.ScopeProfile), int64(oldest))
 	}
@@ -141,7 +142,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 	if !calls.uuids {
 		key = int64(scope.ID.Number())
 	}
-	err = table.Query(ctx, t, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
+	err = table.Query(ctx, tx, sum, `SELECT s.day, CAST(SUM(s.cost) AS BIGINT), 0, 0 FROM call_records AS r
 		JOIN call_slices AS s ON s.account_id = r.account_id AND s.call_id = r.id
 		WHERE r.account_id = $1 AND r.ended_at >= $2 AND r.`+calls.column+` = $3 AND s.day >= $4
 			AND NOT r.emergency GROUP BY s.day`,
@@ -149,7 +150,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 	if err != nil {
 		return nil, err
 	}
-	return spends, table.Query(ctx, t, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
+	return spends, table.Query(ctx, tx, sum, fmt.Sprintf(`SELECT ended_at / %d, 0, 0, CAST(SUM(overrun_cost) AS BIGINT) FROM call_records
 		WHERE account_id = $1 AND ended_at >= $2 AND %s = $3 AND overrun_cost > 0 GROUP BY 1`, record.MicrosPerDay, calls.column),
 		int64(account), oldest.StartMicros(), key)
 }
@@ -157,7 +158,7 @@ func (t *txn) addUp(ctx context.Context, account id.ID,
 // Spend implements store.Spends.
 func (s *Store) Spend(ctx context.Context, account id.ID, scope admission.Scope) (use store.SpendUse, err error) {
 	day := record.DayOf(s.config.Clock().UnixMicro())
-	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		err := tx.QueryRowContext(ctx, "SELECT posted, held, overrun FROM spend_days WHERE "+ofScope+" AND day = $4",
 			scopeArgs(account, scope, int64(day))...).Scan(&use.Posted, &use.Held, &use.Overrun)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -184,10 +185,10 @@ type spendRelease struct {
 
 // Release implements store.Spends.
 func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scope) error {
-	err := s.writeIn(ctx, account, func(tx *txn) error {
+	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
 		args := scopeArgs(account, scope)
 		if scope.Kind == admission.ScopeGroup {
-			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
+			if err := permit(ctx, tx, account, whole(store.LockGroups)); err != nil {
 				return err
 			}
 		}
@@ -197,14 +198,14 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 		}
 		hold, held := holds[scope]
 		if held {
-			if err := tx.exec(ctx, "DELETE FROM spend_holds WHERE "+ofScope, args...); err != nil {
+			if err := tx.Exec(ctx, "DELETE FROM spend_holds WHERE "+ofScope, args...); err != nil {
 				return err
 			}
 			tx.Afterwards(func(s *admission.State) { s.DropHold(scope) })
 		}
 		c := trail.Change{Kind: "spend_hold", Action: "delete", Account: account, Resource: scope.String()}
 		c.Before = &spendRelease{Scope: scope.String(), Cause: hold.Cause.String(), Since: hold.SinceMicros}
-		tx.note(c, scope)
+		tx.Note(c, scope)
 		return nil
 	})
 	if err != nil {
@@ -218,7 +219,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q collection.Query
 	page := collection.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM spend_holds "+where, int64(account),
 			int64(today)).Scan(&page.Total); err != nil {
 			return err
@@ -237,7 +238,7 @@ func (s *Store) ListHolds(ctx context.Context, account id.ID, q collection.Query
 
 // ReleaseAll implements store.Spending.
 func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, err error) {
-	err = s.writeIn(ctx, account, func(tx *txn) error {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
 		holds, err := table.LoadHolds(ctx, tx, "WHERE account_id = $1", int64(account))
 		if err != nil {
 			return err
@@ -248,12 +249,12 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 			if scope.Kind != admission.ScopeGroup {
 				continue
 			}
-			if err := tx.permit(ctx, account, whole(store.LockGroups)); err != nil {
+			if err := permit(ctx, tx, account, whole(store.LockGroups)); err != nil {
 				return err
 			}
 		}
 		released = len(holds)
-		err = tx.exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND scope_id <> $2", int64(account), own.ID[:])
+		err = tx.Exec(ctx, "DELETE FROM spend_holds WHERE account_id = $1 AND scope_id <> $2", int64(account), own.ID[:])
 		if err != nil {
 			return err
 		}
@@ -264,7 +265,7 @@ func (s *Store) ReleaseAll(ctx context.Context, account id.ID) (released int, er
 		c.Before = &struct {
 			Released int `json:"released"`
 		}{released}
-		tx.note(c, released)
+		tx.Note(c, released)
 		return nil
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -143,11 +144,11 @@ func claim(ctx context.Context, pool *sql.DB, vault *secret.Vault, lock string) 
 func (s *Store) reseal(ctx context.Context) error {
 	vault := s.config.Vault
 	count := 0
-	err := s.write(ctx, func(tx *txn) error {
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		count = 0
-		for _, one := range []func(context.Context, *txn) (int, error){
-			credentialConnectionNoun(vault).resealAll, ipConnectionNoun(vault).resealAll,
-			fqdnConnectionNoun(vault).resealAll, gatewayNoun(vault).resealAll,
+		for _, one := range []func(context.Context, *database.Tx) (int, error){
+			credentialConnectionNoun(&s.config).resealAll, ipConnectionNoun(&s.config).resealAll,
+			fqdnConnectionNoun(&s.config).resealAll, gatewayNoun(&s.config).resealAll,
 		} {
 			n, err := one(ctx, tx)
 			if err != nil {
@@ -155,7 +156,7 @@ func (s *Store) reseal(ctx context.Context) error {
 			}
 			count += n
 		}
-		return tx.exec(ctx, "DELETE FROM secret_keys WHERE id <> $1", vault.ID())
+		return tx.Exec(ctx, "DELETE FROM secret_keys WHERE id <> $1", vault.ID())
 	})
 	if err != nil {
 		return fmt.Errorf("seal the secrets under the key %s: %w", vault.ID(), err)
@@ -166,7 +167,7 @@ func (s *Store) reseal(ctx context.Context) error {
 	return nil
 }
 
-func (n *noun[T, K]) resealAll(ctx context.Context, tx *txn) (int, error) {
+func (n *noun[T, K]) resealAll(ctx context.Context, tx *database.Tx) (int, error) {
 	var stale []T
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID

@@ -25,7 +25,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,10 +40,13 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/outbox"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
+	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Defaults of Config.
@@ -127,34 +129,26 @@ type Store struct {
 	config  Config
 	live    *policy.Live
 	log     *slog.Logger
-	queue   *ledger.Queue // of the writer
+	db      *database.DB
+	outbox  *outbox.Outbox
 	engine  engine
 	dialect *dialect
 	stale   bool // something may not be sealed under the first key of the vault
 
 	counts   counts
-	versions versions
 	compiled deckCache // decks of other nodes, ahead of their use
 	orphans  [][]byte
 
-	claiming sync.Mutex  // held while webhook deliveries are claimed
-	unswept  atomic.Bool // the configuration has changed since webhooks were swept
+	unswept atomic.Bool // the configuration has changed since webhooks were swept
 
 	stopTicks chan struct{}
 	ticking   sync.WaitGroup
 }
 
-// engine is the ledger in a database and the database itself, as the resources, lists
-// and reports need it. Its writer takes from the queue that it was opened with.
+// engine is the ledger in a database, and the database itself. Its writer takes from the
+// queue that it was opened with.
 type engine interface {
-	// Read runs f in a transaction that sees one state of the database and, where there
-	// is row-level security, the rows of the account alone; of all with everyAccount.
-	Read(ctx context.Context, account id.ID, f func(table.Querier) error) error
-	// ReadLedger is Read for what commands change.
-	ReadLedger(ctx context.Context, account id.ID, f func(table.Querier) error) error
-	// Lease finds a live call of an account, or nil. A call that has ended when it looks
-	// has its record for reads that begin after that.
-	Lease(ctx context.Context, account id.ID, call uuid.UUID) (*admission.Lease, error)
+	database.Reader
 	// Tick does what is due in the ledger by the clock.
 	Tick(ctx context.Context) error
 	// Close waits until what was queued is committed. The queue was closed before.
@@ -169,10 +163,12 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{
-		config: config, live: config.Live, log: config.Logger, queue: ledger.NewQueue(config.QueueLength),
-		stopTicks: make(chan struct{}),
+	s := &Store{config: config, live: config.Live, log: config.Logger, stopTicks: make(chan struct{})}
+	s.db = &database.DB{
+		Queue: ledger.NewQueue(config.QueueLength), Vault: config.Vault, Clock: config.Clock, Log: config.Logger,
 	}
+	s.outbox = outbox.New(s.db, config.Live)
+	s.db.Changes = s.outbox
 	if err := s.openEngine(ctx); err != nil {
 		return nil, err
 	}
@@ -234,12 +230,13 @@ func (s *Store) openEngine(ctx context.Context) (err error) {
 	}
 	if c.DatabaseURL == "" {
 		s.dialect = &fileDialect
-		s.engine, err = sqlite.Open(ctx, c.Path, settings, s.queue)
-		return err
+		s.engine, err = sqlite.Open(ctx, c.Path, settings, s.db.Queue)
+	} else {
+		s.db.Kind, s.dialect = database.Server, &serverDialect
+		node := postgres.Node{DatabaseURL: c.DatabaseURL, Name: c.NodeName, MaxClockOffset: c.MaxClockOffset}
+		s.engine, err = postgres.Open(ctx, node, settings, s.db.Queue)
 	}
-	s.dialect = &serverDialect
-	s.engine, err = postgres.Open(ctx,
-		postgres.Node{DatabaseURL: c.DatabaseURL, Name: c.NodeName, MaxClockOffset: c.MaxClockOffset}, settings, s.queue)
+	s.db.Reader = s.engine
 	return err
 }
 
@@ -249,7 +246,7 @@ func (s *Store) Orphans() [][]byte { return s.orphans }
 
 // Close stops taking commands, finishes the ones taken, and closes the database.
 func (s *Store) Close() error {
-	if !s.queue.Close() {
+	if !s.db.Queue.Close() {
 		return nil
 	}
 	close(s.stopTicks)
@@ -259,23 +256,20 @@ func (s *Store) Close() error {
 
 // Submit implements store.Ledger.
 func (s *Store) Submit(command admission.Command, done func(admission.Result, error)) {
-	s.queue.Submit(command, done)
+	s.db.Queue.Submit(command, done)
 }
 
 // Do implements store.Ledger.
 func (s *Store) Do(ctx context.Context, command admission.Command) (admission.Result, error) {
-	return s.queue.Do(ctx, command)
+	return s.db.Queue.Do(ctx, command)
 }
-
-// now is the time as it is stored.
-func (s *Store) now() time.Time { return time.UnixMicro(s.config.Clock().UnixMicro()).UTC() }
 
 // Ping implements store.Writes. It writes the time, since a transaction without
 // changes would succeed on a full disk too.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.write(ctx, func(tx *txn) error {
-		return tx.exec(ctx, "INSERT INTO pings (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
-			s.now().UnixMicro())
+	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+		return tx.Exec(ctx, "INSERT INTO pings (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
+			s.db.Now().UnixMicro())
 	})
 	if err != nil {
 		return fmt.Errorf("ping store: %w", err)
@@ -285,7 +279,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Decision implements store.Calls.
 func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
-	live, err := s.engine.Lease(ctx, account, decision)
+	live, err := s.db.Lease(ctx, account, decision)
 	if err != nil {
 		return readDecision(decision, nil, err)
 	}
@@ -293,7 +287,7 @@ func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID)
 		return readDecision(decision, live.Decision, nil)
 	}
 	var encoded []byte
-	err = s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		r, err := table.Records.Scan(tx.QueryRowContext(ctx,
 			"SELECT "+table.Records.Names()+" FROM call_records WHERE account_id = $1 AND id = $2",
 			int64(account), decision[:]).Scan)
@@ -320,7 +314,7 @@ func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Deci
 func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
 	calls := []store.LiveCall{}
 	now := s.config.Clock().UnixMicro()
-	err := s.engine.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		return table.Query(ctx, tx, func(rows *sql.Rows) error {
 			l, err := table.ScanLease(rows.Scan)
 			if err != nil {
@@ -339,7 +333,7 @@ func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall,
 // LiveCall implements store.Calls.
 func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (store.LiveCall, error) {
 	now := s.config.Clock().UnixMicro()
-	l, err := s.engine.Lease(ctx, account, call)
+	l, err := s.db.Lease(ctx, account, call)
 	if err == nil && l == nil {
 		err = sql.ErrNoRows
 	}
@@ -364,16 +358,14 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 		return counts, nil
 	}
 	args := []any{int64(account)}
-	places := make([]string, len(profiles))
-	for i, p := range profiles {
+	for _, p := range profiles {
 		args = append(args, int64(p))
-		places[i] = fmt.Sprintf("$%d", len(args))
 	}
-	where := " WHERE account_id = $1 AND profile_id IN (" + strings.Join(places, ", ") + ") GROUP BY profile_id"
+	where := " WHERE account_id = $1 AND profile_id IN (" + table.Places(2, len(profiles)) + ") GROUP BY profile_id"
 	text := "SELECT profile_id, COUNT(*) FROM ip_connections" + where +
 		" UNION ALL SELECT profile_id, COUNT(*) FROM credential_connections" + where +
 		" UNION ALL SELECT profile_id, COUNT(*) FROM fqdn_connections" + where
-	err := s.list(ctx, account, func(rows *sql.Rows) error {
+	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
 		var p id.ID
 		var n int
 		err := rows.Scan(&p, &n)
@@ -386,6 +378,25 @@ func (s *Store) CountByProfile(ctx context.Context, account id.ID, profiles []id
 	return counts, nil
 }
 
+// Webhooks keeps the events and deliveries of webhooks. Events of calls, money and
+// configuration are written with what caused them; Publish is for others.
+func (s *Store) Webhooks() *outbox.Outbox { return s.outbox }
+
+// NoteStray publishes the event connection.source_refused to those who want it.
+func (s *Store) NoteStray(ctx context.Context, stray webhook.Stray) error {
+	return s.outbox.NoteStray(ctx, stray)
+}
+
+// Answered implements store.Writes.
+func (s *Store) Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error) {
+	return s.db.Answered(ctx, i)
+}
+
+// ConfigVersion implements store.Writes.
+func (s *Store) ConfigVersion(account id.ID) (version uint64, known bool) {
+	return s.db.ConfigVersion(account)
+}
+
 // Profiles is one of Collections.
 func (s *Store) Profiles() collection.Of[profile.Profile, id.ID] {
 	return &documents[profile.Profile, id.ID]{store: s, noun: profileNoun()}
@@ -393,12 +404,12 @@ func (s *Store) Profiles() collection.Of[profile.Profile, id.ID] {
 
 // IPConnections is one of Collections.
 func (s *Store) IPConnections() collection.Of[connection.IPConnection, id.ID] {
-	return &documents[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(s.config.Vault)}
+	return &documents[connection.IPConnection, id.ID]{store: s, noun: ipConnectionNoun(&s.config)}
 }
 
 // CredentialConnections is one of Collections.
 func (s *Store) CredentialConnections() collection.Of[connection.CredentialConnection, id.ID] {
-	return &documents[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(s.config.Vault)}
+	return &documents[connection.CredentialConnection, id.ID]{store: s, noun: credentialConnectionNoun(&s.config)}
 }
 
 // IPs is one of Collections.
@@ -408,7 +419,7 @@ func (s *Store) IPs() collection.Of[connection.IP, id.ID] {
 
 // Gateways is one of Collections.
 func (s *Store) Gateways() collection.Of[routing.Gateway, id.ID] {
-	return &documents[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(s.config.Vault)}
+	return &documents[routing.Gateway, id.ID]{store: s, noun: gatewayNoun(&s.config)}
 }
 
 // BillingGroups is one of Collections.

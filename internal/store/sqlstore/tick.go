@@ -9,8 +9,12 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
+
+// answerPruneInterval is how often answers that are past their age are deleted.
+const answerPruneInterval = 10 * time.Minute
 
 // tick does what is due by the clock until the store is closed.
 func (s *Store) tick() {
@@ -37,7 +41,7 @@ func (s *Store) tick() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
 		}
 		if now := s.config.Clock(); now.Sub(answersPruned) >= answerPruneInterval {
-			if err := s.pruneAnswers(ctx, now); err == nil {
+			if err := s.db.PruneAnswers(ctx, now); err == nil {
 				answersPruned = now
 			} else if !s.isClosed() {
 				s.log.Warn("delete old idempotency keys; trying again at the next tick", "error", err)
@@ -59,7 +63,7 @@ func (s *Store) tick() {
 			}
 		}
 		if today := record.DayOf(s.config.Clock().UnixMicro()); s.unswept.Swap(false) || today != swept {
-			if err := s.sweepWebhooks(ctx); err == nil {
+			if err := s.outbox.Sweep(ctx); err == nil {
 				swept = today
 			} else if !s.isClosed() {
 				s.unswept.Store(true)
@@ -72,10 +76,10 @@ func (s *Store) tick() {
 // prune deletes the counts of calling windows that are over: there is one for
 // each number that was called, and nothing looks at them again.
 func (s *Store) prune(ctx context.Context, today record.Day) error {
-	return s.write(ctx, func(tx *txn) error {
-		err := tx.exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-table.KeptCalleeDays))
+	return s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+		err := tx.Exec(ctx, "DELETE FROM callee_counts WHERE period < $1", int64(today-table.KeptCalleeDays))
 		if err == nil { // holds that have ended by themselves
-			err = tx.exec(ctx, "DELETE FROM spend_holds WHERE until_day BETWEEN 1 AND $1", int64(today))
+			err = tx.Exec(ctx, "DELETE FROM spend_holds WHERE until_day BETWEEN 1 AND $1", int64(today))
 		}
 		if err == nil {
 			err = pruneLedgerReports(ctx, tx, s.config.Clock())
@@ -84,7 +88,7 @@ func (s *Store) prune(ctx context.Context, today record.Day) error {
 	})
 }
 
-func (s *Store) isClosed() bool { return s.queue.Closed() }
+func (s *Store) isClosed() bool { return s.db.Queue.Closed() }
 
 // refreshDecks compiles the decks anew in which a price has taken effect. It is
 // done outside the writer; only the swap of the pointer is the writer's.
@@ -96,14 +100,14 @@ func (s *Store) refreshDecks(ctx context.Context) error {
 	}
 	for _, d := range due {
 		var rates *rating.Deck
-		err := s.engine.Read(ctx, d.Account, func(tx table.Querier) (err error) {
+		err := s.db.Read(ctx, d.Account, func(tx table.Querier) (err error) {
 			rates, err = compileStored(ctx, tx, d.Account, d.ID, now)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		err = s.writeIn(ctx, d.Account, func(tx *txn) error {
+		err = s.db.Write(ctx, d.Account, func(tx *database.Tx) error {
 			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
 				return table.ReadError("rate deck", d.ID.String(), err)
 			}

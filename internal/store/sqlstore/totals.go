@@ -18,7 +18,7 @@ type Totals struct {
 
 // Totals counts. It reads without waiting for the writer.
 func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
-	err = s.engine.ReadLedger(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err = s.db.ReadLedger(ctx, table.EveryAccount, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM leases),
 			(SELECT CAST(COALESCE(SUM(started), 0) AS BIGINT) FROM emergency_days),
 			(SELECT CAST(COALESCE(SUM(started - ended), 0) AS BIGINT) FROM emergency_days),

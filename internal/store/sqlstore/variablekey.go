@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
@@ -36,7 +37,7 @@ type VariableKey struct {
 func (s *Store) SetVariableKey(ctx context.Context, k store.Key) (VariableKey, error) {
 	var did VariableKey
 	ctx = collection.WithOrigin(ctx, &collection.Origin{Reason: "TOLLGATE_API_KEY names another key"})
-	err := s.writeIn(ctx, k.AccountID, func(tx *txn) error {
+	err := s.db.Write(ctx, k.AccountID, func(tx *database.Tx) error {
 		did = VariableKey{}
 		present, err := findKey(ctx, tx, k.Hash)
 		found := err == nil && present.AccountID == k.AccountID
@@ -68,7 +69,7 @@ func (s *Store) SetVariableKey(ctx context.Context, k store.Key) (VariableKey, e
 }
 
 // nameKey notes that the variable names a key, and makes the key unless it was found.
-func nameKey(ctx context.Context, tx *txn, s *Store, present *store.Key, found bool, k store.Key) (err error) {
+func nameKey(ctx context.Context, tx *database.Tx, s *Store, present *store.Key, found bool, k store.Key) (err error) {
 	made := id.ID(0)
 	if !found {
 		// A key of another account, which is not in sight, is found by create.
@@ -77,11 +78,11 @@ func nameKey(ctx context.Context, tx *txn, s *Store, present *store.Key, found b
 		}
 		made = present.ID
 	}
-	return tx.exec(ctx, "INSERT INTO variable_keys (hash, key_id) VALUES ($1, $2)", k.Hash[:], int64(made))
+	return tx.Exec(ctx, "INSERT INTO variable_keys (hash, key_id) VALUES ($1, $2)", k.Hash[:], int64(made))
 }
 
 // retireOthers deletes the keys that were made for the variable, but one.
-func retireOthers(ctx context.Context, tx *txn, present *store.Key) (retired []store.Key, err error) {
+func retireOthers(ctx context.Context, tx *database.Tx, present *store.Key) (retired []store.Key, err error) {
 	var others []id.ID
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var key id.ID
@@ -102,12 +103,12 @@ func retireOthers(ctx context.Context, tx *txn, present *store.Key) (retired []s
 			_, err = n.remove(ctx, tx, &gone)
 		}
 		if err == nil {
-			err = tx.exec(ctx, "DELETE FROM api_keys WHERE account_id = $1 AND id = $2", int64(present.AccountID), int64(other))
+			err = tx.Exec(ctx, "DELETE FROM api_keys WHERE account_id = $1 AND id = $2", int64(present.AccountID), int64(other))
 		}
 		if err != nil {
 			return nil, err
 		}
-		tx.note(n.change("delete", &gone, nil), gone)
+		tx.Note(n.change("delete", &gone, nil), gone)
 		retired = append(retired, gone)
 	}
 	return retired, nil

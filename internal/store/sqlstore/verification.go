@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/verification"
 )
@@ -55,7 +56,7 @@ func verifiedNoun() *noun[verification.Number, id.ID] {
 // VerifiedNumber implements store.Verifications.
 func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.Number) (verification.Number, error) {
 	var found verification.Number
-	err := s.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		found, err = verifiedByNumber(ctx, tx, account, number)
 		return err
 	})
@@ -74,8 +75,8 @@ func verifiedByNumber(ctx context.Context, q table.Querier, account id.ID, numbe
 func (s *Store) BeginVerification(ctx context.Context, account id.ID, number e164.Number, code string,
 	call uuid.UUID) (begun verification.Number, err error) {
 	n := verifiedNoun()
-	err = s.writeIn(ctx, account, func(tx *txn) error {
-		now := s.now()
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
+		now := s.db.Now()
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		found := err == nil
 		switch {
@@ -107,9 +108,9 @@ func (s *Store) BeginVerification(ctx context.Context, account id.ID, number e16
 
 // succeed puts the next version of an object that was read in this transaction in its
 // place.
-func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, next *T) (saved T, err error) {
+func (n *noun[T, K]) succeed(ctx context.Context, tx *database.Tx, s *Store, current, next *T) (saved T, err error) {
 	h, times := collection.HeadOf[K](next)
-	h.Version, times.UpdatedAt = versionOf[K](current)+1, s.now()
+	h.Version, times.UpdatedAt = versionOf[K](current)+1, s.db.Now()
 	if saved, err = n.copy(next); err != nil {
 		return saved, err
 	}
@@ -119,18 +120,18 @@ func (n *noun[T, K]) succeed(ctx context.Context, tx *txn, s *Store, current, ne
 	if err := n.save(ctx, tx, &saved, false); err != nil {
 		return saved, err
 	}
-	tx.note(n.change("update", current, &saved), saved)
+	tx.Note(n.change("update", current, &saved), saved)
 	return n.copy(&saved)
 }
 
 // countVerification counts a call with a code to a number, or fails with a
 // verification.BudgetError when it would be one too many.
-func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, number e164.Number,
+func (s *Store) countVerification(ctx context.Context, tx *database.Tx, account id.ID, number e164.Number,
 	now time.Time) error {
 	const counts = "SELECT COALESCE(SUM(CASE WHEN started_at > $1 THEN 1 ELSE 0 END), 0), COUNT(*), " +
 		"COALESCE(MIN(started_at), 0) FROM verification_calls WHERE started_at > $2"
 	hour, day := now.Add(-time.Hour), now.Add(-24*time.Hour)
-	return tx.acrossAccounts(ctx, func() error {
+	return tx.AcrossAccounts(ctx, func() error {
 		for _, scope := range []struct {
 			budget verification.Budget
 			where  string
@@ -157,10 +158,10 @@ func (s *Store) countVerification(ctx context.Context, tx *txn, account id.ID, n
 			}
 			return &verification.BudgetError{After: after}
 		}
-		if err := tx.exec(ctx, "DELETE FROM verification_calls WHERE started_at <= $1", day.UnixMicro()); err != nil {
+		if err := tx.Exec(ctx, "DELETE FROM verification_calls WHERE started_at <= $1", day.UnixMicro()); err != nil {
 			return err
 		}
-		return tx.exec(ctx,
+		return tx.Exec(ctx,
 			"INSERT INTO verification_calls (account_id, id, phone_number, started_at) VALUES ($1, $2, $3, $4)",
 			int64(account), int64(s.config.IDs.Next()), int64(number), now.UnixMicro())
 	})
@@ -194,7 +195,7 @@ func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, 
 		plain.DryRun, plain.Idempotency, plain.Versions = false, nil, nil
 		ctx = collection.WithOrigin(ctx, &plain)
 	}
-	err = s.writeIn(ctx, account, func(tx *txn) error {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -203,7 +204,7 @@ func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, 
 			return err
 		}
 		next := current
-		outcome = next.Try(s.matches(&current, code), s.now())
+		outcome = next.Try(s.matches(&current, code), s.db.Now())
 		if tried = next; next == current {
 			return nil
 		}
@@ -219,7 +220,7 @@ func (s *Store) TryCode(ctx context.Context, account id.ID, number e164.Number, 
 // Verify implements store.Verifications.
 func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number,
 	code string) (verified verification.Number, err error) {
-	err = s.writeIn(ctx, account, func(tx *txn) error {
+	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
 		current, err := verifiedByNumber(ctx, tx, account, number)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -232,7 +233,7 @@ func (s *Store) Verify(ctx context.Context, account id.ID, number e164.Number,
 			return collection.ErrNotFound // another code has taken its place
 		}
 		next := current
-		next.VerifiedAt = new(s.now())
+		next.VerifiedAt = new(s.db.Now())
 		verified, err = verifiedNoun().succeed(ctx, tx, s, &current, &next)
 		return err
 	})

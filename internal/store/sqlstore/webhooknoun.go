@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -40,7 +41,7 @@ func webhookEndpointNoun() *noun[webhook.Endpoint, id.ID] {
 }
 
 // checkWebhookEndpoint wants the connection to exist.
-func checkWebhookEndpoint(_ context.Context, tx *txn, e *webhook.Endpoint) error {
+func checkWebhookEndpoint(_ context.Context, tx *database.Tx, e *webhook.Endpoint) error {
 	if e.ConnectionID == 0 {
 		return nil
 	}
@@ -51,7 +52,7 @@ func checkWebhookEndpoint(_ context.Context, tx *txn, e *webhook.Endpoint) error
 }
 
 // dropWebhooksOf deletes the endpoints of a connection with it.
-func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (changes []policy.Change, err error) {
+func dropWebhooksOf(ctx context.Context, tx *database.Tx, account, connection id.ID) (changes []policy.Change, err error) {
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
@@ -61,23 +62,23 @@ func dropWebhooksOf(ctx context.Context, tx *txn, account, connection id.ID) (ch
 	if err != nil {
 		return nil, err
 	}
-	return changes, tx.exec(ctx, "DELETE FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2",
+	return changes, tx.Exec(ctx, "DELETE FROM webhook_endpoints WHERE account_id = $1 AND connection_id = $2",
 		int64(account), int64(connection))
 }
 
 // announce tells of a change of an object. The record types of the API are the
 // names of the nouns, as in outbound_voice_profile.
-func (n *noun[T, K]) announce(ctx context.Context, tx *txn, object *T, action string) error {
+func (n *noun[T, K]) announce(ctx context.Context, tx *database.Tx, object *T, action string) error {
 	h, _ := collection.HeadOf[K](object)
-	return tx.announce(ctx, webhook.Change{
+	return tx.Announce(ctx, webhook.Change{
 		Account: h.AccountID, ResourceType: strings.ReplaceAll(strings.ToLower(n.name), " ", "_"),
 		ResourceID: fmt.Sprint(h.ID), Action: action, Version: h.Version,
 	})
 }
 
 // announceDeck tells of a change of a rate deck.
-func (t *txn) announceDeck(ctx context.Context, d *store.RateDeck, action string) error {
-	return t.announce(ctx, webhook.Change{
+func announceDeck(ctx context.Context, tx *database.Tx, d *store.RateDeck, action string) error {
+	return tx.Announce(ctx, webhook.Change{
 		Account: d.AccountID, ResourceType: "rate_deck", ResourceID: d.ID.String(), Action: action, Version: d.Version,
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -113,7 +114,7 @@ func (f *fixture) commit(group ...*ledger.Work) {
 			}
 			answered.Done()
 		}
-		if err := f.queue.Put(w); err != nil {
+		if err := f.db.Queue.Put(w); err != nil {
 			w.Done(admission.Result{}, err)
 		}
 	}
@@ -139,7 +140,7 @@ func (f *fixture) commit(group ...*ledger.Work) {
 func (f *fixture) readBack(t *testing.T) {
 	t.Helper()
 	f.fail.Store(true)
-	if err := f.Store.write(t.Context(), func(*txn) error { return nil }); !errors.Is(err, collection.ErrUnavailable) {
+	if err := f.db.Write(t.Context(), table.EveryAccount, func(*database.Tx) error { return nil }); !errors.Is(err, collection.ErrUnavailable) {
 		t.Fatalf("a commit that fails: %v", err)
 	}
 }
@@ -167,8 +168,8 @@ func (f *fixture) reserve(out *outcome) *ledger.Work {
 	}}, out)
 }
 
-func (f *fixture) write(w func(*txn) error) *ledger.Work {
-	return f.work(table.EveryAccount, w)
+func (f *fixture) write(w func(*database.Tx) error) *ledger.Work {
+	return f.db.Work(table.EveryAccount, w)
 }
 
 // fold has the writer bring the tables up to date, as reads do.
@@ -181,7 +182,7 @@ func (f *fixture) fold(t *testing.T) {
 
 // setEnabled is a write of the profile.
 func (f *fixture) setEnabled(enabled bool) *ledger.Work {
-	return f.write(func(tx *txn) error {
+	return f.write(func(tx *database.Tx) error {
 		p := f.profile
 		p.Enabled = enabled
 		return profileNoun().save(context.Background(), tx, &p, false)
@@ -210,7 +211,7 @@ func TestFailedWrite(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
 	refusal := errors.New("changed my mind")
-	failing := f.write(func(tx *txn) error {
+	failing := f.write(func(tx *database.Tx) error {
 		p := f.profile
 		p.Enabled, p.Name = false, "half done"
 		if err := profileNoun().save(ctx, tx, &p, false); err != nil {
@@ -268,8 +269,8 @@ func TestUnreadable(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
 	var lost, refused, later outcome
-	broken := f.write(func(tx *txn) error {
-		return tx.exec(ctx, "ALTER TABLE ledger_journal RENAME TO mislaid")
+	broken := f.write(func(tx *database.Tx) error {
+		return tx.Exec(ctx, "ALTER TABLE ledger_journal RENAME TO mislaid")
 	})
 	f.commit(broken)
 	check(t, broken.Err)

@@ -39,6 +39,18 @@ type Inside interface {
 	OwnerLost(ctx context.Context, l *admission.Lease) (bool, error)
 }
 
+// Exec runs a statement.
+func (t *Tx) Exec(ctx context.Context, text string, args ...any) error {
+	_, err := t.ExecContext(ctx, text, args...)
+	return err
+}
+
+// AcrossAccounts runs f with the rows of all accounts in sight: for rules that hold
+// across them, since a SIP request shows no account.
+func (t *Tx) AcrossAccounts(ctx context.Context, f func() error) error {
+	return t.Within(ctx, table.EveryAccount, f)
+}
+
 // Apply puts changes of the policy in force for whatever comes after in this
 // transaction, and for all calls once it has committed.
 func (t *Tx) Apply(changes ...policy.Change) error {

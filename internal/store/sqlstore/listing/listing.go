@@ -116,12 +116,10 @@ func (l *Table) countAll(ctx context.Context, q table.Querier, _ id.ID, where st
 // Among is the condition for rows of an account with these ids.
 func Among(account id.ID, ids [][]byte) (string, []any) {
 	args := []any{int64(account)}
-	places := make([]string, len(ids))
-	for i, key := range ids {
+	for _, key := range ids {
 		args = append(args, key)
-		places[i] = fmt.Sprintf("$%d", len(args))
 	}
-	return "account_id = $1 AND id IN (" + strings.Join(places, ", ") + ")", args
+	return "account_id = $1 AND id IN (" + table.Places(2, len(ids)) + ")", args
 }
 
 // Where makes the condition. Only columns of the listing's own table of fields

@@ -8,6 +8,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/tollgate/tollgate/internal/id"
 )
@@ -43,6 +45,18 @@ func Exists(ctx context.Context, q Querier, text string, args ...any) (bool, err
 	var found bool
 	err := q.QueryRowContext(ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
 	return found, err
+}
+
+// Places lists the placeholders of n arguments, the first of which has that number.
+func Places(first, n int) string {
+	var list strings.Builder
+	for i := range n {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString("$" + strconv.Itoa(first+i))
+	}
+	return list.String()
 }
 
 // ErrDiscard makes database/sql throw a connection away.

@@ -2,8 +2,6 @@ package table
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -39,14 +37,9 @@ func AddSlices(ctx context.Context, q Querier, records []*record.Call) error {
 // OfCalls gives the placeholders of some calls, for a statement whose first
 // argument is their account, and the arguments.
 func OfCalls(account id.ID, calls []uuid.UUID) (places string, args []any) {
-	var list strings.Builder
 	args = append(make([]any, 0, 1+len(calls)), int64(account))
 	for i := range calls {
-		if i > 0 {
-			list.WriteString(", ")
-		}
-		fmt.Fprintf(&list, "$%d", i+2)
 		args = append(args, calls[i][:])
 	}
-	return list.String(), args
+	return Places(2, len(calls)), args
 }

@@ -1,4 +1,7 @@
-package sqlstore
+// Package outbox keeps the events and deliveries of webhooks. The events of calls, money
+// and configuration are written in the transaction of their cause; what delivers them
+// claims them here, and reports what came of it.
+package outbox
 
 import (
 	"cmp"
@@ -7,39 +10,44 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
 // Outbox implements webhook.Outbox and store.WebhookLog.
-type Outbox struct{ *Store }
+type Outbox struct {
+	db       *database.DB
+	live     *policy.Live
+	claiming sync.Mutex // held while deliveries are claimed
+}
 
-// Webhooks keeps the events and deliveries of webhooks. Events of calls, money and
-// configuration are written with what caused them; Publish is for others.
-func (s *Store) Webhooks() Outbox { return Outbox{s} }
+// New makes the outbox of a database. live is the policy, which has the endpoints.
+func New(db *database.DB, live *policy.Live) *Outbox { return &Outbox{db: db, live: live} }
 
 // Publish implements webhook.Outbox.
-func (o Outbox) Publish(ctx context.Context, now time.Time, event webhook.Event) ([]uuid.UUID, error) {
+func (o *Outbox) Publish(ctx context.Context, now time.Time, event webhook.Event) ([]uuid.UUID, error) {
 	if err := event.Validate(); err != nil {
 		return nil, err
 	}
 	var made []uuid.UUID
-	err := o.writeIn(ctx, event.AccountID, func(tx *txn) error {
+	err := o.db.Write(ctx, event.AccountID, func(tx *database.Tx) error {
 		known, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_events WHERE id = $1", event.ID[:])
 		if err != nil || known {
 			return err
 		}
-		if made, err = tx.publish(ctx, now, []webhook.Event{event}); err != nil || len(made) > 0 {
+		if made, err = o.put(ctx, tx.Tx, now, []webhook.Event{event}); err != nil || len(made) > 0 {
 			return err
 		}
 		// No endpoint wants it, and none that asks for it later gets it when it is repeated.
-		return tx.exec(ctx, `INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload)
+		return tx.Exec(ctx, `INSERT INTO webhook_events (id, account_id, connection_id, type, occurred_at, made_at, payload)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`, appendEvent(nil, &event, now)...)
 	})
 	if err != nil {
@@ -58,14 +66,14 @@ type waiting struct {
 
 // Claim implements webhook.Outbox. What can be claimed is looked up outside the
 // writer; the writer only marks it, if nothing has become of it meanwhile.
-func (o Outbox) Claim(ctx context.Context, now time.Time,
+func (o *Outbox) Claim(ctx context.Context, now time.Time,
 	limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
 	o.claiming.Lock() // so that two claims at once do not pass the limit of an endpoint
 	defer o.claiming.Unlock()
 	at := now.UnixMicro()
 	var next int64
 	var found []candidate
-	err := o.engine.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
+	err := o.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
 		all, err := listWaiting(ctx, tx, o.live.Snapshot(), at)
 		if err != nil {
 			return err
@@ -171,13 +179,13 @@ func pick(ctx context.Context, q table.Querier, all []waiting, at int64, limits 
 
 // lease marks candidates as claimed until an instant, and returns those that
 // no one else has claimed, ended or deleted since.
-func (o Outbox) lease(ctx context.Context, found []candidate, at, until int64,
+func (o *Outbox) lease(ctx context.Context, found []candidate, at, until int64,
 	perEndpoint int) ([]webhook.Delivery, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
 	var claimed []webhook.Delivery
-	err := o.write(ctx, func(tx *txn) error {
+	err := o.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		for i := range found {
 			d := found[i].Delivery
 			// Another node may have changed the endpoint.
@@ -210,24 +218,24 @@ func (o Outbox) lease(ctx context.Context, found []candidate, at, until int64,
 }
 
 // held finds a delivery of which a claim is in force.
-func (t *txn) held(ctx context.Context, delivery uuid.UUID, claim int64) (account id.ID, err error) {
+func held(ctx context.Context, tx *database.Tx, delivery uuid.UUID, claim int64) (account id.ID, err error) {
 	var endpoint id.ID
-	err = t.QueryRowContext(ctx, `SELECT account_id, endpoint_id FROM webhook_deliveries
+	err = tx.QueryRowContext(ctx, `SELECT account_id, endpoint_id FROM webhook_deliveries
 		WHERE id = $1 AND claim = $2 AND leased = 1 AND state = 'pending'`, delivery[:], claim).Scan(&account, &endpoint)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && t.Snapshot.Webhook(endpoint) == nil {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && tx.Snapshot.Webhook(endpoint) == nil {
 		return 0, fmt.Errorf("claim %d of %s: %w", claim, delivery, webhook.ErrLeaseLost)
 	}
 	return account, err
 }
 
 // Report implements webhook.Outbox.
-func (o Outbox) Report(ctx context.Context, a webhook.Attempt) error {
-	err := o.write(ctx, func(tx *txn) error {
-		account, err := tx.held(ctx, a.DeliveryID, a.Claim)
+func (o *Outbox) Report(ctx context.Context, a webhook.Attempt) error {
+	err := o.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+		account, err := held(ctx, tx, a.DeliveryID, a.Claim)
 		if err != nil {
 			return err
 		}
-		err = tx.exec(ctx, `INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, status_code, url, error, response)
+		err = tx.Exec(ctx, `INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, status_code, url, error, response)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 			a.DeliveryID[:], a.Number, a.StartedAt.UnixMicro(), a.DurationMs, a.StatusCode, a.URL, a.Error, a.Response)
 		if err != nil {
@@ -237,12 +245,12 @@ func (o Outbox) Report(ctx context.Context, a webhook.Attempt) error {
 		if a.State == webhook.Pending {
 			next = a.NextAt.UnixMicro()
 		}
-		err = tx.exec(ctx, `UPDATE webhook_deliveries SET state = $1, next_at = $2, ready_at = $2, leased = 0, attempts = attempts + 1
+		err = tx.Exec(ctx, `UPDATE webhook_deliveries SET state = $1, next_at = $2, ready_at = $2, leased = 0, attempts = attempts + 1
 			WHERE id = $3`, string(a.State), next, a.DeliveryID[:])
 		if err != nil || a.State == webhook.Pending {
 			return err
 		}
-		return tx.count(ctx, account, -1, 0)
+		return count(ctx, tx.Tx, account, -1, 0)
 	})
 	if err != nil {
 		return fmt.Errorf("report attempt: %w", err)
@@ -251,12 +259,12 @@ func (o Outbox) Report(ctx context.Context, a webhook.Attempt) error {
 }
 
 // Release implements webhook.Outbox.
-func (o Outbox) Release(ctx context.Context, delivery uuid.UUID, claim int64) error {
-	err := o.write(ctx, func(tx *txn) error {
-		if _, err := tx.held(ctx, delivery, claim); err != nil {
+func (o *Outbox) Release(ctx context.Context, delivery uuid.UUID, claim int64) error {
+	err := o.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+		if _, err := held(ctx, tx, delivery, claim); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "UPDATE webhook_deliveries SET leased = 0, ready_at = next_at WHERE id = $1", delivery[:])
+		return tx.Exec(ctx, "UPDATE webhook_deliveries SET leased = 0, ready_at = next_at WHERE id = $1", delivery[:])
 	})
 	if err != nil {
 		return fmt.Errorf("release delivery: %w", err)

@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"context"
@@ -13,35 +13,21 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
-// written is what a write of configuration says of itself: what it changed, and
-// the object that it returns.
-type written struct {
-	noted  []trail.Change
-	object any
-}
-
-// note records a change, and the object that the write returns unless it notes
-// another one later.
-func (w *written) note(c trail.Change, object any) {
-	w.noted = append(w.noted, c)
-	w.object = object
-}
-
 // errDryRun ends a write that has done everything and is to leave nothing behind.
 var errDryRun = errors.New("dry run")
 
 // attributed adds to a write what belongs in its transaction by its origin: that it
 // happens once for an idempotency key, that it is in the audit, and that a dry run
 // is undone.
-func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) error {
+func (d *DB) attributed(ctx context.Context, f func(*Tx) error) func(*Tx) error {
 	origin := collection.OriginOf(ctx)
 	// What has begun in the writer is not given up because a client went away.
 	ctx = context.WithoutCancel(ctx)
-	return func(tx *txn) error {
-		tx.written = written{}
+	return func(tx *Tx) error {
+		tx.noted, tx.answer = nil, nil
 		once := origin != nil && origin.Idempotency != nil && !origin.DryRun
 		if once {
-			if err := s.replay(ctx, tx, origin.Idempotency); err != nil {
+			if err := d.replay(ctx, tx, origin.Idempotency); err != nil {
 				return err
 			}
 		}
@@ -49,12 +35,12 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 			return err
 		}
 		for i := range tx.noted {
-			if err := trail.Append(ctx, tx, s.config.Vault, s.now(), origin, &tx.noted[i]); err != nil {
+			if err := trail.Append(ctx, tx, d.Vault, d.Now(), origin, &tx.noted[i]); err != nil {
 				return fmt.Errorf("write audit event: %w", err)
 			}
 		}
 		if once {
-			if err := s.keepAnswer(ctx, tx, origin.Idempotency); err != nil {
+			if err := d.keepAnswer(ctx, tx, origin.Idempotency); err != nil {
 				return fmt.Errorf("keep answer: %w", err)
 			}
 		}
@@ -65,12 +51,12 @@ func (s *Store) attributed(ctx context.Context, f func(*txn) error) func(*txn) e
 	}
 }
 
-func (s *Store) answered(ctx context.Context, q table.Querier, i *collection.Idempotency) (collection.Answer, error) {
+func (d *DB) answered(ctx context.Context, q table.Querier, i *collection.Idempotency) (collection.Answer, error) {
 	var a collection.Answer
 	var request []byte
 	err := q.QueryRowContext(ctx,
 		"SELECT request, status, etag, body FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND created_at > $3",
-		int64(i.Account), i.Key, s.oldestAnswer(s.config.Clock())).Scan(&request, &a.Status, &a.ETag, &a.Body)
+		int64(i.Account), i.Key, d.oldestAnswer(d.Clock())).Scan(&request, &a.Status, &a.ETag, &a.Body)
 	if err == nil && string(request) != string(i.Request[:]) {
 		err = collection.ErrKeyReused
 	}
@@ -78,12 +64,12 @@ func (s *Store) answered(ctx context.Context, q table.Querier, i *collection.Ide
 }
 
 // oldestAnswer is when an answer that is now forgotten was given.
-func (s *Store) oldestAnswer(now time.Time) int64 { return now.Add(-store.IdempotencyAge).UnixMicro() }
+func (d *DB) oldestAnswer(now time.Time) int64 { return now.Add(-store.IdempotencyAge).UnixMicro() }
 
 // replay fails with a collection.ReplayError when the write has happened before.
-func (s *Store) replay(ctx context.Context, tx *txn, i *collection.Idempotency) error {
+func (d *DB) replay(ctx context.Context, tx *Tx, i *collection.Idempotency) error {
 	return tx.Within(ctx, i.Account, func() error {
-		a, err := s.answered(ctx, tx, i)
+		a, err := d.answered(ctx, tx, i)
 		switch {
 		case err == nil:
 			return &collection.ReplayError{Answer: a}
@@ -95,38 +81,38 @@ func (s *Store) replay(ctx context.Context, tx *txn, i *collection.Idempotency) 
 }
 
 // keepAnswer keeps the answer to the write that is being committed.
-func (s *Store) keepAnswer(ctx context.Context, tx *txn, i *collection.Idempotency) (err error) {
+func (d *DB) keepAnswer(ctx context.Context, tx *Tx, i *collection.Idempotency) (err error) {
 	// A panic in a caller's function must not end the writer.
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("render: panic: %v", cause)
 		}
 	}()
-	if i.Render == nil || tx.object == nil {
+	if i.Render == nil || tx.answer == nil {
 		return errors.New("the write has no answer to keep")
 	}
-	a, err := i.Render(tx.object)
+	a, err := i.Render(tx.answer)
 	if err != nil {
 		return err
 	}
-	now := s.config.Clock()
+	now := d.Clock()
 	return tx.Within(ctx, i.Account, func() error {
 		// One that is past its age may still be there.
-		if err := tx.exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account),
+		if err := tx.Exec(ctx, "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2", int64(i.Account),
 			i.Key); err != nil {
 			return err
 		}
-		return tx.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, request, created_at, status, etag, body)
+		return tx.Exec(ctx, `INSERT INTO idempotency_keys (account_id, key, request, created_at, status, etag, body)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			int64(i.Account), i.Key, i.Request[:], now.UnixMicro(), a.Status, a.ETag, a.Body)
 	})
 }
 
 // Answered implements store.Writes.
-func (s *Store) Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error) {
+func (d *DB) Answered(ctx context.Context, i *collection.Idempotency) (collection.Answer, error) {
 	var a collection.Answer
-	err := s.engine.Read(ctx, i.Account, func(tx table.Querier) (err error) {
-		a, err = s.answered(ctx, tx, i)
+	err := d.Read(ctx, i.Account, func(tx table.Querier) (err error) {
+		a, err = d.answered(ctx, tx, i)
 		return err
 	})
 	switch {
@@ -138,11 +124,9 @@ func (s *Store) Answered(ctx context.Context, i *collection.Idempotency) (collec
 	return collection.Answer{}, table.ReadError("answer to idempotency key", "", err)
 }
 
-// answerPruneInterval is how often answers that are past their age are deleted.
-const answerPruneInterval = 10 * time.Minute
-
-func (s *Store) pruneAnswers(ctx context.Context, now time.Time) error {
-	return s.write(ctx, func(tx *txn) error {
-		return tx.exec(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", s.oldestAnswer(now))
+// PruneAnswers deletes the answers that are past their age.
+func (d *DB) PruneAnswers(ctx context.Context, now time.Time) error {
+	return d.Write(ctx, table.EveryAccount, func(tx *Tx) error {
+		return tx.Exec(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", d.oldestAnswer(now))
 	})
 }

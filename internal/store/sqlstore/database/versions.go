@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"sync"
@@ -32,11 +32,11 @@ func (v *versions) change(account id.ID) {
 
 // ConfigVersion implements store.Writes. What other nodes write is not known. Both
 // counts only rise, so their sum is the same only while both are.
-func (s *Store) ConfigVersion(account id.ID) (version uint64, known bool) {
-	if s.dialect.shared {
+func (d *DB) ConfigVersion(account id.ID) (version uint64, known bool) {
+	if d.Kind == Server {
 		return 0, false
 	}
-	s.versions.mu.Lock()
-	defer s.versions.mu.Unlock()
-	return s.versions.of[account] + s.versions.over + 1, true
+	d.versions.mu.Lock()
+	defer d.versions.mu.Unlock()
+	return d.versions.of[account] + d.versions.over + 1, true
 }

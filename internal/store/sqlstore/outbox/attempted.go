@@ -1,11 +1,10 @@
-package sqlstore
+package outbox
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,7 +43,7 @@ func attemptedListing() listing.Table {
 }
 
 // Attempted implements store.WebhookLog.
-func (o Outbox) Attempted(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
+func (o *Outbox) Attempted(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := attemptedListing()
 	q.Filters = append(slices.Clone(q.Filters), collection.Filter{Field: "attempted", Op: collection.AtLeast, Value: int64(1)})
 	for i := range q.Filters {
@@ -58,7 +57,7 @@ func (o Outbox) Attempted(ctx context.Context, account id.ID, q collection.Query
 		}
 	}
 	page := collection.Page[webhook.Entry]{Items: []webhook.Entry{}}
-	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := o.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -99,8 +98,7 @@ func complete(ctx context.Context, q table.Querier, account id.ID, entries []web
 		err := rows.Scan(&key, &e.payload, &e.occurred)
 		known[key] = e
 		return err
-	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+argumentsFrom(2,
-		len(events))+")",
+	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+table.Places(2, len(events))+")",
 		append([]any{int64(account)}, events...)...)
 	if err != nil {
 		return err
@@ -115,16 +113,6 @@ func complete(ctx context.Context, q table.Querier, account id.ID, entries []web
 			entries[i].Attempts = append(entries[i].Attempts, a)
 		}
 		return err
-	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+argumentsFrom(1,
-		len(deliveries))+") ORDER BY delivery_id, number",
+	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+table.Places(1, len(deliveries))+") ORDER BY delivery_id, number",
 		deliveries...)
-}
-
-// argumentsFrom lists the places of n arguments, the first of which has that number.
-func argumentsFrom(first, n int) string {
-	texts := make([]string, n)
-	for i := range texts {
-		texts[i] = fmt.Sprintf("$%d", first+i)
-	}
-	return strings.Join(texts, ", ")
 }

@@ -1,4 +1,4 @@
-package sqlstore
+package outbox
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/column"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -66,8 +67,8 @@ func scanAttempt(scan func(...any) error) (webhook.Attempt, error) {
 }
 
 // Entry implements webhook.Log.
-func (o Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
-	err = o.engine.Read(ctx, account, func(tx table.Querier) error {
+func (o *Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e webhook.Entry, err error) {
+	err = o.db.Read(ctx, account, func(tx table.Querier) error {
 		if e, err = entry(ctx, tx, account, delivery); err != nil {
 			return err
 		}
@@ -84,13 +85,13 @@ func (o Outbox) Entry(ctx context.Context, account id.ID, delivery uuid.UUID) (e
 }
 
 // Replay implements webhook.Log.
-func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
+func (o *Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delivery uuid.UUID) (webhook.Entry, error) {
 	key, err := uuid.NewV7()
 	if err != nil {
 		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", delivery, err)
 	}
 	var made webhook.Entry
-	err = o.writeIn(ctx, account, func(tx *txn) error {
+	err = o.db.Write(ctx, account, func(tx *database.Tx) error {
 		old, err := entry(ctx, tx, account, delivery)
 		if err != nil {
 			return err
@@ -106,7 +107,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		if full {
 			return fmt.Errorf("%w: %d deliveries of the account are pending", collection.ErrBusy, store.MaxWebhookQueue)
 		}
-		err = tx.exec(ctx, `INSERT INTO webhook_deliveries
+		err = tx.Exec(ctx, `INSERT INTO webhook_deliveries
 			(id, account_id, endpoint_id, event_id, event_type, state, created_at, next_at, ready_at, leased, claim, attempts)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			appendDelivery(nil, key, &webhook.Event{ID: old.EventID, AccountID: account, Type: old.EventType}, old.EndpointID,
@@ -119,8 +120,8 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 		}
 		tx.Mailed = true
 		// It is no change of configuration, so nothing is noted for the audit.
-		tx.object = made
-		return tx.count(ctx, account, 1, 0)
+		tx.Answer(made)
+		return count(ctx, tx.Tx, account, 1, 0)
 	})
 	if err != nil {
 		return webhook.Entry{}, fmt.Errorf("replay delivery %s: %w", delivery, err)
@@ -129,7 +130,7 @@ func (o Outbox) Replay(ctx context.Context, now time.Time, account id.ID, delive
 }
 
 // Deliveries implements store.WebhookLog.
-func (o Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
+func (o *Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := listing.Table{Name: "webhook_deliveries", Columns: deliveryColumns, Fields: map[string]listing.Field{
 		"id":          {Column: "id", Kind: column.UUID},
 		"endpoint_id": {Column: "endpoint_id", Kind: column.ID},
@@ -139,7 +140,7 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Quer
 		"created_at":  {Column: "created_at", Kind: column.Time},
 	}}
 	page := collection.Page[webhook.Entry]{Items: []webhook.Entry{}}
-	err := o.engine.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := o.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows.Scan)
 			page.Items = append(page.Items, e)
@@ -154,9 +155,9 @@ func (o Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Quer
 }
 
 // Queue is what waits to be delivered to the endpoints of an account.
-func (o Outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
+func (o *Outbox) Queue(ctx context.Context, account id.ID) (store.WebhookQueue, error) {
 	var q store.WebhookQueue
-	err := o.engine.Read(ctx, account, func(tx table.Querier) error {
+	err := o.db.Read(ctx, account, func(tx table.Querier) error {
 		return tx.QueryRowContext(ctx, "SELECT pending, refused FROM webhook_queues WHERE account_id = $1", int64(account)).
 			Scan(&q.Pending, &q.Refused)
 	})
@@ -173,12 +174,12 @@ const (
 	sweepSize         = 200
 )
 
-// sweepWebhooks deletes the deliveries of endpoints that are gone, the old ones
+// Sweep deletes the deliveries of endpoints that are gone, the old ones
 // of the others whatever their state, and the events that have no delivery left.
-func (s *Store) sweepWebhooks(ctx context.Context) error {
-	cutoff := s.config.Clock().Add(-deliveryRetention).UnixMicro()
+func (o *Outbox) Sweep(ctx context.Context) error {
+	cutoff := o.db.Clock().Add(-deliveryRetention).UnixMicro()
 	var endpoints []id.ID
-	err := s.list(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := o.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)
 		endpoints = append(endpoints, endpoint)
@@ -193,14 +194,13 @@ func (s *Store) sweepWebhooks(ctx context.Context) error {
 		return err
 	}
 	for _, endpoint := range endpoints {
-		if err := s.sweep(ctx, func(tx *txn) (int64,
-			error) {
-			return tx.deleteDeliveries(ctx, endpoint, cutoff)
+		if err := o.sweep(ctx, func(tx *database.Tx) (int64, error) {
+			return deleteDeliveries(ctx, tx, endpoint, cutoff)
 		}); err != nil {
 			return err
 		}
 	}
-	return s.sweep(ctx, func(tx *txn) (int64, error) {
+	return o.sweep(ctx, func(tx *database.Tx) (int64, error) {
 		result, err := tx.ExecContext(ctx, `DELETE FROM webhook_events WHERE id IN (
 			SELECT e.id FROM webhook_events AS e WHERE e.made_at < $1
 				AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = e.id)
@@ -213,10 +213,10 @@ func (s *Store) sweepWebhooks(ctx context.Context) error {
 }
 
 // sweep repeats a step in transactions of their own until it deletes nothing.
-func (s *Store) sweep(ctx context.Context, step func(*txn) (int64, error)) error {
+func (o *Outbox) sweep(ctx context.Context, step func(*database.Tx) (int64, error)) error {
 	for {
 		var gone int64
-		err := s.write(ctx, func(tx *txn) (err error) {
+		err := o.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) (err error) {
 			gone, err = step(tx)
 			return err
 		})
@@ -228,15 +228,15 @@ func (s *Store) sweep(ctx context.Context, step func(*txn) (int64, error)) error
 
 // deleteDeliveries deletes some deliveries of an endpoint with their attempts:
 // any if the endpoint is gone, else those made before the cutoff.
-func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64) (int64, error) {
-	if t.Snapshot.Webhook(endpoint) == nil {
+func deleteDeliveries(ctx context.Context, tx *database.Tx, endpoint id.ID, cutoff int64) (int64, error) {
+	if tx.Snapshot.Webhook(endpoint) == nil {
 		cutoff = 1<<63 - 1
 	}
 	const some = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND created_at < $2 ORDER BY created_at, id " +
 		"LIMIT $3"
 	args := []any{int64(endpoint), cutoff, int64(sweepSize)}
 	pending := make(map[id.ID]int64)
-	err := table.Query(ctx, t, func(rows *sql.Rows) error {
+	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var account id.ID
 		var n int64
 		err := rows.Scan(&account, &n)
@@ -248,14 +248,14 @@ func (t *txn) deleteDeliveries(ctx context.Context, endpoint id.ID, cutoff int64
 		return 0, err
 	}
 	for account, n := range pending {
-		if err := t.count(ctx, account, -n, 0); err != nil {
+		if err := count(ctx, tx.Tx, account, -n, 0); err != nil {
 			return 0, err
 		}
 	}
-	if err := t.exec(ctx, "DELETE FROM webhook_attempts WHERE delivery_id IN ("+some+")", args...); err != nil {
+	if err := tx.Exec(ctx, "DELETE FROM webhook_attempts WHERE delivery_id IN ("+some+")", args...); err != nil {
 		return 0, err
 	}
-	result, err := t.ExecContext(ctx, "DELETE FROM webhook_deliveries WHERE id IN ("+some+")", args...)
+	result, err := tx.ExecContext(ctx, "DELETE FROM webhook_deliveries WHERE id IN ("+some+")", args...)
 	if err != nil {
 		return 0, err
 	}
