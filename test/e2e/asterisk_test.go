@@ -333,57 +333,20 @@ func startAskingAsterisk(t *testing.T, s *server) *askingAsterisk {
 	return a
 }
 
-// dial places a call through Asterisk.
-func (a *askingAsterisk) dial(to string, options phone.Options) phone.Outcome {
-	a.T.Helper()
-	options.Server, options.From, options.To, options.LocalAddr = a.sip, "+13125550100", to, pbxIP+":0"
-	outcome, err := phone.Place(a.T.Context(), options)
-	if err != nil {
-		a.T.Fatal(err)
-	}
-	return outcome
-}
-
 // TestAsteriskAsksAndTells has the calls of examples/asterisk: answered, refused, busy, failed over and cancelled. Each
 // leaves one record, and nothing is held afterwards.
 func TestAsteriskAsksAndTells(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
-	const busy, ringing = "+12125550124", "+12125550125"
 	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer,
-		Numbers: map[string]phone.Behaviour{busy: phone.Busy, ringing: phone.RingOnly}})
+		Numbers: map[string]phone.Behaviour{switchBusy: phone.Busy, switchRinging: phone.RingOnly}})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(carrier.Stop)
 	profile := s.setUp(nil, carrier.Addr())
 	a := startAskingAsterisk(t, s)
-	for _, c := range []struct {
-		to      string
-		options phone.Options
-		status  int
-		cause   string
-	}{
-		{to: "+12125550123", options: phone.Options{HangUpAfter: 1500 * time.Millisecond}, status: 200, cause: "NORMAL_CLEARING"},
-		{to: "+33123456789", status: 403, cause: "CALL_REJECTED"},
-		{to: "+1212", status: 404, cause: "CALL_REJECTED"},
-		{to: busy, status: 486, cause: "USER_BUSY"},
-		{to: ringing, options: phone.Options{CancelAfter: 500 * time.Millisecond}, status: 487, cause: "ORIGINATOR_CANCEL"},
-	} {
-		before := len(s.records())
-		if o := a.dial(c.to, c.options); o.Status != c.status {
-			t.Errorf("%s: %d %s, want %d", c.to, o.Status, o.Phrase, c.status)
-		}
-		process.Eventually(t, "the record of the call to "+c.to, 20*time.Second, func() bool {
-			return len(s.records()) == before+1
-		})
-		record := s.records()[0]
-		if record["hangup_cause"] != c.cause {
-			t.Errorf("%s: record %v, want %s", c.to, record, c.cause)
-		}
-		if billed := record["billed_sec"].(float64); c.status == 200 && (billed < 1 || billed > 3) || c.status != 200 && billed != 0 {
-			t.Errorf("%s: billed for %v s", c.to, billed)
-		}
-	}
+	s.switchCalls(a.sip)
 	s.settled()
 	s.wantSpend(profile)
 }
@@ -391,49 +354,14 @@ func TestAsteriskAsksAndTells(t *testing.T) {
 // TestAsteriskEndsCalls has one call end when the money is spent, and another one outlive its first grant, until it is
 // hung up over the API.
 func TestAsteriskEndsCalls(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(carrier.Stop)
-	// A cent a second.
-	limit := object{"daily_spend_limit": "0.05", "daily_spend_limit_enabled": true, "spend_limit_action": "end_calls"}
-	profile := s.setUp(limit, carrier.Addr())
+	profile := s.setUp(nil, carrier.Addr())
 	a := startAskingAsterisk(t, s)
-	if o := a.dial("+12125550123", phone.Options{}); o.Status != http.StatusOK || o.HungUpBy != phone.SideCallee {
-		t.Errorf("the call: %+v", o)
-	}
-	record := s.onlyRecord()
-	if billed := record["billed_sec"].(float64); billed < 4 || billed > 5 {
-		t.Errorf("a call with money for 5 s was billed for %v s", billed)
-	}
-	s.wantSpend(profile)
-
-	s.Must(http.MethodPatch, "/v2/outbound_voice_profiles/"+profile, object{"daily_spend_limit_enabled": false})
-	ended := make(chan phone.Outcome, 1)
-	go func() {
-		o, _ := phone.Place(t.Context(), phone.Options{Server: a.sip, From: "+13125550100", To: "+12125550124",
-			LocalAddr: pbxIP + ":0"})
-		ended <- o
-	}()
-	const firstGrant = 30
-	var id string
-	process.Eventually(t, "the call is renewed", 60*time.Second, func() bool {
-		_, answer := s.Call(http.MethodGet, "/tollgate/v1/calls", nil)
-		for _, c := range answer["data"].([]any) {
-			id = c.(object)["id"].(string)
-			granted, _ := c.(object)["granted_sec"].(float64)
-			return granted > firstGrant
-		}
-		return false
-	})
-	if status, answer := s.Call(http.MethodPost, "/v2/calls/"+id+"/actions/hangup", object{}); status != http.StatusOK {
-		t.Fatalf("hang up: %d %v", status, answer)
-	}
-	if o := <-ended; o.Status != http.StatusOK || o.HungUpBy != phone.SideCallee {
-		t.Errorf("the call: %+v", o)
-	}
-	s.settled()
-	s.wantSpend(profile)
+	s.switchEnds(a.sip, profile)
 }
