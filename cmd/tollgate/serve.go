@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/app"
@@ -53,11 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, logger *slog.Logger, again rerea
 	if address := server.MetricsURL(); address != "" {
 		fmt.Printf("Metrics on %s\n", address)
 	}
-	secured := ""
-	if address := server.SIPTLSAddr(); address != "" {
-		secured = ", " + address + " (TLS)"
-	}
-	fmt.Printf("API on %s, SIP on %s (UDP and TCP)%s\n", server.HTTPURL(), server.SIPAddr(), secured)
+	fmt.Printf("API on %s, SIP on %s\n", server.HTTPURL(), strings.Join(server.SIPListening(), ", "))
 	defer reloadOnHangup(server, logger, again)()
 	failed := server.Wait(ctx)
 	return errors.Join(failed, server.Stop(context.WithoutCancel(ctx)))

@@ -164,10 +164,14 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.buildShaken(); err != nil {
 		return err
 	}
+	_, more, err := a.config.listens()
+	if err != nil {
+		return err
+	}
 	a.sip = sipgw.New(sipgw.Config{
 		Shaken:    a.shaken,
 		Advertise: a.advertised, Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
-		Addr: a.config.SIPAddr, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
+		Addr: a.config.SIPAddr, More: more, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
 		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),
 		// Ids that grow with time are written next to each other.
@@ -217,7 +221,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	if err := a.sip.Start(ctx); err != nil {
-		return fmt.Errorf("listen for SIP on %s: %w", a.config.SIPAddr, err)
+		return err
 	}
 	a.undo("gateway", a.stopGateway)
 	a.sip.TearDown(a.store.Orphans())
@@ -250,9 +254,8 @@ func (a *App) HTTPAddr() string { return a.listener.Addr().String() }
 // SIPAddr is the address on which the gateway listens, once started.
 func (a *App) SIPAddr() string { return a.sip.Addr() }
 
-// SIPTLSAddr is the address on which the gateway listens for TLS, once started; ""
-// without TLS.
-func (a *App) SIPTLSAddr() string { return a.sip.SecureAddr() }
+// SIPListening are all sockets of the gateway in words, once started, as 192.0.2.1:5060 (UDP and TCP).
+func (a *App) SIPListening() []string { return a.sip.Listening() }
 
 // Reload puts in force what may change while the server runs: the files of TLS, the
 // addresses of this machine, StopLimit and MaxCall. Calls go on; those that are up keep the limit that they

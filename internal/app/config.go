@@ -77,6 +77,9 @@ func (c Config) Check() error {
 	if _, err := c.relayConfig(); err != nil {
 		problems = append(problems, err)
 	}
+	if _, _, err := c.listens(); err != nil {
+		problems = append(problems, err)
+	}
 	if _, err := c.advertised(); err != nil {
 		problems = append(problems, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,29 +119,42 @@ func (c Config) publicMedia(local netip.Addr) (public netip.Addr) {
 	}
 	for i := range advertised {
 		at := advertised[i].Address()
-		if at.IsValid() && at.Is4() == local.Is4() && !advertised[i].Network.IsValid() {
+		bound := advertised[i].At.Addr()
+		if at.IsValid() && at.Is4() == local.Is4() && !advertised[i].Network.IsValid() &&
+			(!bound.IsValid() || bound == local) {
 			return at
 		}
 	}
 	return public
 }
 
-func (c Config) mediaAddresses() ([]relay.Address, error) {
-	if len(c.MediaAddresses) == 0 {
-		host, _, err := net.SplitHostPort(c.SIPAddr)
+// signallingAddresses are the first addresses of each family that SIP is listened on, as
+// far as they name one of this host.
+func (c Config) signallingAddresses() (list []relay.Address) {
+	for _, text := range c.sipAddresses() {
+		host, _, err := net.SplitHostPort(text)
 		if err != nil {
-			return nil, nil //nolint:nilerr // Validate says so of sip_addr
+			continue // Validate says so of sip_addr
 		}
 		address, err := netip.ParseAddr(host)
-		if err != nil || address.IsUnspecified() {
-			if c.MediaAnchor {
-				return nil, c.wrong(&c.MediaAddresses,
-					"%s %q names no address of this host for the relay's ports: give one", setting.Name(&c, &c.SIPAddr), c.SIPAddr)
-			}
-			return nil, nil
-		}
 		local := address.Unmap().WithZone("")
-		return []relay.Address{{Local: local, Public: c.publicMedia(local)}}, nil
+		if err != nil || local.IsUnspecified() ||
+			slices.ContainsFunc(list, func(a relay.Address) bool { return a.Local.Is4() == local.Is4() }) {
+			continue
+		}
+		list = append(list, relay.Address{Local: local, Public: c.publicMedia(local)})
+	}
+	return list
+}
+
+func (c Config) mediaAddresses() ([]relay.Address, error) {
+	if len(c.MediaAddresses) == 0 {
+		list := c.signallingAddresses()
+		if len(list) == 0 && c.MediaAnchor {
+			return nil, c.wrong(&c.MediaAddresses,
+				"%s %q names no address of this host for the relay's ports: give one", setting.Name(&c, &c.SIPAddr), c.SIPAddr)
+		}
+		return list, nil
 	}
 	var list []relay.Address
 	for _, text := range c.MediaAddresses {

@@ -3,6 +3,7 @@ package app
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/tollgate/tollgate/internal/field"
@@ -14,7 +15,7 @@ import (
 // machine itself is allowed where SIP is served to no other, as in the quick start.
 func (a *App) buildReach() {
 	c := a.config
-	quick := onLoopback(c.SIPAddr) && (c.SIPTLSListen == "" || onLoopback(c.SIPTLSListen))
+	quick := !slices.ContainsFunc(c.sipAddresses(), func(address string) bool { return !onLoopback(address) })
 	a.reach = reach.New(reach.Rules{
 		Private: c.GatewayAllowPrivate, Loopback: c.GatewayAllowPrivate || quick, Documentation: true, HighPorts: true,
 	})
@@ -62,7 +63,7 @@ func (a *App) addAdvertised(h *reach.Host) {
 			continue
 		}
 		h.Addresses = append(h.Addresses, at)
-		for _, text := range []string{a.config.SIPAddr, a.config.SIPTLSListen} {
+		for _, text := range a.config.sipAddresses() {
 			if _, port, err := net.SplitHostPort(text); err == nil {
 				h.Listeners = appendListener(h.Listeners, at, port)
 			}
@@ -84,11 +85,12 @@ func appendListener(list []netip.AddrPort, at netip.Addr, port string) []netip.A
 // listeners are the sockets on which this server listens, or will, as far as their
 // ports are known.
 func (a *App) listeners() []netip.AddrPort {
-	texts := []string{a.config.SIPAddr, a.config.SIPTLSListen, a.config.HTTPAddr, a.config.MetricsAddr}
-	if a.listener != nil {
-		texts = append(texts, a.SIPAddr(), a.SIPTLSAddr(), a.HTTPAddr(), a.MetricsAddr())
-	}
+	texts := append(a.config.sipAddresses(), a.config.HTTPAddr, a.config.MetricsAddr)
 	var list []netip.AddrPort
+	if a.listener != nil {
+		texts = append(texts, a.HTTPAddr(), a.MetricsAddr())
+		list = a.sip.Listeners()
+	}
 	for _, text := range texts {
 		host, port, err := net.SplitHostPort(text)
 		if err != nil {

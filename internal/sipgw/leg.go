@@ -168,7 +168,7 @@ func (l *leg) aim(source transport.Peer, guard *reach.Guard) {
 	if tcp && l.side == record.SideCaller && host != source.Addr.Addr() {
 		return // no connection is opened to where a caller points, only to where it is
 	}
-	l.peer = transport.Peer{TCP: tcp, TLS: secured, Addr: netip.AddrPortFrom(host, port)}
+	l.peer = transport.Peer{TCP: tcp, TLS: secured, Addr: netip.AddrPortFrom(host, port), Listener: source.Listener}
 	if secured {
 		l.peer.Name, l.peer.Unverified = source.Name, source.Unverified
 	}

@@ -37,8 +37,9 @@ import (
 
 // Config is what a Server needs. Live, Ledger and Owner are required.
 type Config struct {
-	Addr string        // host:port for UDP and TCP; default 127.0.0.1:5060
-	TLS  transport.TLS // SIP over TLS, if it is wanted
+	Addr string             // host:port for UDP and TCP; default 127.0.0.1:5060
+	TLS  transport.TLS      // SIP over TLS, if it is wanted
+	More []transport.Listen // further addresses
 	// Advertise is what peers see instead of the addresses that are listened on.
 	Advertise []transport.Advertised
 	Realm     string // of digest authentication: always connection.Realm, for which passwords are hashed
@@ -148,7 +149,8 @@ func New(config Config) *Server {
 		},
 	})
 	srv.transport = transport.New(transport.Config{
-		Addr: config.Addr, Advertise: config.Advertise, TLS: config.TLS, Limits: config.Limits.Limits, Filter: srv.filter,
+		Addr: config.Addr, More: config.More, Advertise: config.Advertise,
+		TLS: config.TLS, Limits: config.Limits.Limits, Filter: srv.filter,
 		Handle: srv.dispatch, Tracer: config.Tracer, Clock: config.Clock, Log: config.Logger, Reach: config.Reach,
 	})
 	cryptorand.Read(srv.tagSecret[:])
@@ -203,6 +205,12 @@ func (srv *Server) Start(ctx context.Context) error {
 
 // Addr is the address that the server listens on, once started.
 func (srv *Server) Addr() string { return srv.transport.Addr().String() }
+
+// Listening are all sockets of the server in words, once started, as 192.0.2.1:5060 (UDP and TCP).
+func (srv *Server) Listening() []string { return srv.transport.Listening() }
+
+// Listeners are their addresses.
+func (srv *Server) Listeners() []netip.AddrPort { return srv.transport.Listeners() }
 
 // SecureAddr is the address on which the server listens for TLS, once started; ""
 // without TLS.

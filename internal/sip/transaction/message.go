@@ -48,7 +48,9 @@ func (m *Message) ReplyTo() transport.Peer {
 		host.Unmap().IsLoopback() && m.Via.Port < 1024 {
 		return m.Peer
 	}
-	return transport.Peer{Addr: netip.AddrPortFrom(m.Peer.Addr.Addr(), m.Via.Port), Stranger: m.Peer.Stranger}
+	to := m.Peer
+	to.Addr = netip.AddrPortFrom(m.Peer.Addr.Addr(), m.Via.Port)
+	return to
 }
 
 // replyByStream is back on the connection that the request came by. When that has ended, a

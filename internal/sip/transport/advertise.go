@@ -11,7 +11,8 @@ import (
 // Advertised is an address or name by which peers reach a listener that is bound to
 // another one, as behind a translator, in a container or in a cloud.
 type Advertised struct {
-	Listener string // udp, tcp or tls; "" for each
+	Listener string         // udp, tcp or tls; "" for each
+	At       netip.AddrPort // that is listened on; not valid for each
 	Host     string
 	Port     uint16       // 0: that of the listener
 	Network  netip.Prefix // of the peers that see it; not valid for all of its family
@@ -27,10 +28,18 @@ func (a *Advertised) rank() (rank int) {
 	if a.Listener == "" {
 		rank += 2
 	}
+	if !a.At.IsValid() {
+		rank += 4
+	}
 	if !a.Address().IsValid() {
 		rank++
 	}
 	return rank
+}
+
+// isOf says whether it is said of a listener of a transport that is bound to an address.
+func (a *Advertised) isOf(name string, bound netip.AddrPort) bool {
+	return (a.Listener == "" || a.Listener == name) && (!a.At.IsValid() || a.At == bound)
 }
 
 var (
@@ -54,18 +63,21 @@ func (a *Advertised) peers() []netip.Prefix {
 
 var (
 	errAdvertised = errors.New("want an address or name, with a port if it is another one, as in " +
-		"203.0.113.5, [2001:db8::5]:5080, tls=sip.example.com or 10.0.0.5@10.0.0.0/8")
+		"203.0.113.5, [2001:db8::5]:5080, tls=sip.example.com, 10.0.0.5:5060=203.0.113.5 or 10.0.0.5@10.0.0.0/8")
 	errZone = errors.New("an address with a zone means something on this machine only")
 )
 
-// ParseAdvertised reads [LISTENER=]HOST[:PORT][@NETWORK].
+// ParseAdvertised reads [LISTENER=]HOST[:PORT][@NETWORK], where LISTENER is a transport or an
+// address that is listened on.
 func ParseAdvertised(text string) (a Advertised, err error) {
 	rest := text
 	if listener, behind, found := strings.Cut(rest, "="); found {
-		if listener != "udp" && listener != "tcp" && listener != "tls" {
+		rest = behind
+		if listener == "udp" || listener == "tcp" || listener == "tls" {
+			a.Listener = listener
+		} else if a.At, err = netip.ParseAddrPort(listener); err != nil {
 			return a, errAdvertised
 		}
-		a.Listener, rest = listener, behind
 	}
 	host, network, found := strings.Cut(rest, "@")
 	if found {

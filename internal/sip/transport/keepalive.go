@@ -56,9 +56,7 @@ func (t *Transport) answerSTUN(to Peer, request []byte) {
 		return
 	}
 	t.Count.Sent.Add(1)
-	if _, err := t.datagrams.WriteToUDPAddrPort(answer, to.Addr); err != nil {
-		t.Count.SendErrors.Add(1)
-	}
+	t.sendPacket(to, answer)
 }
 
 // stunAnswer is the answer to a binding request; nil where that is none, or has an

@@ -18,14 +18,15 @@ type OwnAddress struct {
 	Contact  string // a whole line
 }
 
-// ownAddresses are those of the listeners.
-type ownAddresses struct{ udp, tcp, tls listenerAddress }
-
 // Own is our address towards a peer: that of the listener by which it is reached, as it is
 // seen from where the peer is. Everything in a message that names this server is from here.
 func (t *Transport) Own(to Peer) *OwnAddress {
-	at := to.Addr.Addr().WithZone("")
-	l := t.listenerOf(to)
+	from := t.from(to)
+	if from == nil {
+		// A transport that nothing listens for: what is sent by it names another one of ours.
+		from = t.listeners[0]
+	}
+	at, l := to.Addr.Addr().WithZone(""), &from.own
 	for i := range l.views {
 		if l.views[i].peers.Contains(at) {
 			return &l.views[i].own
@@ -35,16 +36,6 @@ func (t *Transport) Own(to Peer) *OwnAddress {
 		return &l.own
 	}
 	return l.towards(to.Addr.Addr(), t.now())
-}
-
-func (t *Transport) listenerOf(to Peer) *listenerAddress {
-	switch {
-	case to.TLS:
-		return &t.own.tls
-	case to.TCP:
-		return &t.own.tcp
-	}
-	return &t.own.udp
 }
 
 // listenerAddress is how peers reach one listener.
@@ -127,21 +118,14 @@ func newOwnAddress(host string, port uint16, parameter string) OwnAddress {
 		Contact: "Contact: <sip:tollgate@" + hostPort + parameter + ">\r\n"}
 }
 
-// setAddresses notes where peers reach us; secure is not valid without TLS.
-func (t *Transport) setAddresses(plain, secure netip.AddrPort) {
-	advertised := t.config.Advertise
-	t.own = ownAddresses{udp: newListenerAddress(plain, "udp", Peer{}, advertised),
-		tcp: newListenerAddress(plain, "tcp", Peer{TCP: true}, advertised)}
-	if secure.IsValid() {
-		t.own.tls = newListenerAddress(secure, "tls", Peer{TCP: true, TLS: true}, advertised)
+// newListenerAddress is how a listener of a transport that is bound to an address is
+// reached.
+func newListenerAddress(bound netip.AddrPort, name string, advertised []Advertised) listenerAddress {
+	at := bound.Addr().WithZone("")
+	l := listenerAddress{port: bound.Port()}
+	if name != "udp" {
+		l.parameter = ";transport=" + name
 	}
-}
-
-// newListenerAddress is how a listener that is bound to an address is reached by peers
-// like the one given.
-func newListenerAddress(bound netip.AddrPort, name string, like Peer, advertised []Advertised) listenerAddress {
-	at := bound.Addr().Unmap().WithZone("")
-	l := listenerAddress{port: bound.Port(), parameter: like.URIParameter()}
 	if at.IsUnspecified() {
 		l.routes = &routedAddresses{}
 		at = defaultAddress()
@@ -149,11 +133,11 @@ func newListenerAddress(bound netip.AddrPort, name string, like Peer, advertised
 	l.own = newOwnAddress(at.String(), l.port, l.parameter)
 	for i := range advertised {
 		a := &advertised[i]
-		if a.Listener != "" && a.Listener != name {
+		if !a.isOf(name, bound) {
 			continue
 		}
 		port := l.port
-		if a.Port != 0 && (a.Listener != "" || name != "tls") {
+		if a.Port != 0 && (a.Listener != "" || a.At.IsValid() || name != "tls") {
 			port = a.Port
 		}
 		own := newOwnAddress(a.Host, port, l.parameter)

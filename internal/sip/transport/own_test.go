@@ -19,7 +19,9 @@ func ownOf(t *testing.T, bound string, texts ...string) *Transport {
 		tr.config.Advertise = append(tr.config.Advertise, a)
 	}
 	at := netip.MustParseAddrPort(bound)
-	tr.setAddresses(at, netip.AddrPortFrom(at.Addr(), 5061))
+	for name, port := range map[string]uint16{"udp": at.Port(), "tcp": at.Port(), "tls": 5061} {
+		tr.add(&listener{name: name}, netip.AddrPortFrom(at.Addr(), port))
+	}
 	return tr
 }
 
@@ -93,4 +95,60 @@ func FuzzParseAdvertised(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSeveralListeners: a peer is spoken to from where it has spoken to; else from the
+// listener that the system's routes choose, or of its family. What is advertised of one
+// listener is told by no other.
+func TestSeveralListeners(t *testing.T) {
+	tr := &Transport{now: time.Now}
+	for _, text := range []string{"127.0.0.9:5060=203.0.113.9", "tls=[::1]:5061", "192.0.2.1:5060=203.0.113.1:15060"} {
+		if a, err := ParseAdvertised(text); err == nil {
+			tr.config.Advertise = append(tr.config.Advertise, a)
+		} else {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"udp 127.0.0.9:5060", "tcp 127.0.0.9:5060", "udp 127.0.0.1:5070", "udp [::1]:5060",
+		"udp 192.0.2.1:5060", "tls [::1]:5061"} {
+		name, at, _ := strings.Cut(text, " ")
+		tr.add(&listener{name: name}, netip.MustParseAddrPort(at))
+	}
+	for name, c := range map[string]struct {
+		to   Peer
+		peer string
+		want string
+	}{
+		"where it spoke to":         {Peer{Listener: 1}, "127.0.0.1", "203.0.113.9:5060"},
+		"another one":               {Peer{Listener: 5}, "198.51.100.7", "203.0.113.1:15060"},
+		"by the route":              {Peer{}, "127.0.0.1", "127.0.0.1:5070"},
+		"by the route, IPv6":        {Peer{}, "::1", "[::1]:5060"},
+		"of the family":             {Peer{Listener: 1}, "::1", "[::1]:5060"},
+		"of the transport":          {Peer{TCP: true, Listener: 4}, "127.0.0.1", "203.0.113.9:5060"},
+		"TLS":                       {Peer{TCP: true, TLS: true}, "::1", "[::1]:5061"},
+		"a place that there is not": {Peer{Listener: 99}, "127.0.0.1", "127.0.0.1:5070"},
+	} {
+		c.to.Addr = netip.AddrPortFrom(netip.MustParseAddr(c.peer), 5060)
+		for range 2 {
+			if got := tr.Own(c.to).HostPort; got != c.want {
+				t.Errorf("%s: %s is told %s, want %s", name, c.peer, got, c.want)
+			}
+		}
+	}
+}
+
+func TestParseListen(t *testing.T) {
+	for text, want := range map[string]Listen{
+		"192.0.2.1:5060":       {"", "192.0.2.1:5060"},
+		"[2001:db8::1]:5060":   {"", "[2001:db8::1]:5060"},
+		"udp=:5060":            {"udp", ":5060"},
+		"tls=localhost:5061":   {"tls", "localhost:5061"},
+		"tcp=192.0.2.1:15060":  {"tcp", "192.0.2.1:15060"},
+		"sctp=192.0.2.1:15060": {}, "192.0.2.1": {}, "": {}, "udp=": {}, "=192.0.2.1:5060": {},
+	} {
+		got, err := ParseListen(text)
+		if err == nil && got != want || (err == nil) != (want.Addr != "") {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
 }

@@ -12,7 +12,10 @@ type Peer struct {
 	// Back is the port to which a response goes by a new connection when the one that its
 	// request came by has ended; 0 for that of Addr.
 	Back uint16
-	Addr netip.AddrPort
+	// Listener is that which the peer has spoken to, and is spoken to from: its place from 1,
+	// or 0 for none, which leaves it to the peer's address.
+	Listener uint8
+	Addr     netip.AddrPort
 	// Name is what the certificate of a peer must name when a TLS connection to it is
 	// opened; "" for its address.
 	Name string
@@ -44,6 +47,17 @@ func (p Peer) Transport() string {
 		return "TCP"
 	}
 	return "UDP"
+}
+
+// network is the transport as listeners name it.
+func (p *Peer) network() string {
+	switch {
+	case p.TLS:
+		return "tls"
+	case p.TCP:
+		return "tcp"
+	}
+	return "udp"
 }
 
 // streamKey tells connections apart: what was verified for one name is not used

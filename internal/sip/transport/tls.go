@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
@@ -47,22 +46,6 @@ func clientTLS(files *certificate.Files, name string, unverified bool) *tls.Conf
 			return pair, nil
 		},
 	}
-}
-
-// listenTLS binds the TLS listener, once the certificate has been read.
-func (t *Transport) listenTLS(ctx context.Context) error {
-	if t.certificates == nil {
-		return nil
-	}
-	if err := t.certificates.Load(); err != nil {
-		return err
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.config.TLS.Addr)
-	if err != nil {
-		return fmt.Errorf("listen for SIP over TLS on %s: %w", t.config.TLS.Addr, err)
-	}
-	t.secure = listener.(*net.TCPListener)
-	return nil
 }
 
 // secureClient makes the TLS connection over a TCP connection that was opened to a peer.

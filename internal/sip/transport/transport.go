@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Datagrams interface {
 // Config is what a transport needs.
 type Config struct {
 	Addr string // host:port for UDP and TCP
+	// More are further addresses. Those of TLS want TLS.
+	More []Listen
 	// Advertise is what peers see instead of the addresses that are listened on.
 	Advertise []Advertised
 	TLS       TLS // if it is wanted
@@ -48,14 +51,10 @@ type Transport struct {
 	log    *slog.Logger
 	Count  Counters
 
-	udp       *net.UDPConn
-	datagrams Datagrams // the same, to write to
-	listener  *net.TCPListener
-	secure    *net.TCPListener // for TLS, or nil
-	own       ownAddresses
+	listeners []*listener // not changed once the transport has started
+	routes    routes
 	// certificates is nil without TLS.
 	certificates *certificate.Files
-	address      netip.AddrPort  // of the UDP socket, for traces
 	running      context.Context // ends with stop
 	cancel       context.CancelFunc
 	work         sync.WaitGroup // readers, writers and the acceptor
@@ -88,95 +87,59 @@ func New(config Config) *Transport {
 
 // Divert has datagrams go to another place than the socket, as those of a test do.
 func (t *Transport) Divert(to Datagrams, at string) {
-	t.datagrams = to
-	t.setAddresses(netip.MustParseAddrPort(at), netip.AddrPort{})
-}
-
-// Listen binds UDP and TCP to one address. With port 0 both get the same free port.
-func (t *Transport) Listen(ctx context.Context) error {
-	address := t.config.Addr
-	var config net.ListenConfig
-	var err error
-	for range 16 {
-		var packets net.PacketConn
-		packets, err = config.ListenPacket(ctx, "udp", address)
-		if err != nil {
-			return fmt.Errorf("listen for SIP over UDP on %s: %w", address, err)
-		}
-		t.udp = packets.(*net.UDPConn)
-		t.datagrams = t.udp
-		var listener net.Listener
-		listener, err = config.Listen(ctx, "tcp", t.udp.LocalAddr().String())
-		if err == nil {
-			t.listener = listener.(*net.TCPListener)
-			break
-		}
-		t.udp.Close()
-		if _, port, _ := net.SplitHostPort(address); port != "0" {
-			break // the port was asked for; another one would not do
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("listen for SIP over TCP on %s: %w", address, err)
-	}
-	t.address = t.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	t.address = netip.AddrPortFrom(t.address.Addr().Unmap(), t.address.Port())
-	// Best effort: the system caps what it grants.
-	_ = t.udp.SetReadBuffer(t.limits.SocketBuffer)
-	_ = t.udp.SetWriteBuffer(t.limits.SocketBuffer)
-	if err := t.listenTLS(ctx); err != nil {
-		t.udp.Close()
-		t.listener.Close()
-		return err
-	}
-	var secure netip.AddrPort
-	if t.secure != nil {
-		secure = addressOf(t.secure)
-	}
-	t.setAddresses(t.Addr(), secure)
-	return nil
+	t.add(&listener{name: "udp", datagrams: to}, netip.MustParseAddrPort(at))
 }
 
 // Listeners are the sockets, once the transport listens.
 func (t *Transport) Listeners() []netip.AddrPort {
-	list := []netip.AddrPort{t.Addr()}
-	if t.secure != nil {
-		list = append(list, addressOf(t.secure))
+	var list []netip.AddrPort
+	for _, l := range t.listeners {
+		if !slices.Contains(list, l.address) {
+			list = append(list, l.address)
+		}
 	}
 	return list
 }
 
-func addressOf(listener *net.TCPListener) netip.AddrPort {
-	return listener.Addr().(*net.TCPAddr).AddrPort()
+// Listening are the sockets in words, as 192.0.2.1:5060 (UDP and TCP).
+func (t *Transport) Listening() (list []string) {
+	for _, at := range t.Listeners() {
+		var names []string
+		for _, l := range t.listeners {
+			if l.address == at {
+				names = append(names, strings.ToUpper(l.name))
+			}
+		}
+		list = append(list, at.String()+" ("+strings.Join(names, " and ")+")")
+	}
+	return list
 }
 
-// SecureAddr is where TLS is listened for; "" when it is not.
+// SecureAddr is where TLS is listened for first; "" when it is not.
 func (t *Transport) SecureAddr() string {
-	if t.secure == nil {
-		return ""
+	for _, l := range t.listeners {
+		if l.name == "tls" {
+			return l.address.String()
+		}
 	}
-	return t.secure.Addr().String()
+	return ""
 }
 
 // Start reads datagrams and accepts connections until Stop.
 func (t *Transport) Start() {
-	t.work.Go(t.readPackets)
-	t.work.Go(func() { t.accept(t.listener, false) })
-	if t.secure != nil {
-		t.work.Go(func() { t.accept(t.secure, true) })
+	for i, l := range t.listeners {
+		if l.udp != nil {
+			t.work.Go(func() { t.readPackets(l, uint8(i+1)) })
+		} else {
+			t.work.Go(func() { t.accept(l, uint8(i+1)) })
+		}
 	}
 }
 
 // Stop closes every socket and waits for their goroutines.
 func (t *Transport) Stop() {
 	t.cancel()
-	if t.udp != nil {
-		t.udp.Close()
-		t.listener.Close()
-	}
-	if t.secure != nil {
-		t.secure.Close()
-	}
+	t.closeListeners()
 	t.mu.Lock()
 	for class := range t.budgets {
 		for e := t.budgets[class].idle.Front(); e != nil; e = e.Next() {
@@ -187,16 +150,14 @@ func (t *Transport) Stop() {
 	t.work.Wait()
 }
 
-// Addr is the address that UDP and TCP are listened on.
-func (t *Transport) Addr() netip.AddrPort {
-	return t.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-}
+// Addr is the first address that UDP and TCP are listened on.
+func (t *Transport) Addr() netip.AddrPort { return t.listeners[0].address }
 
 // readPackets reads datagrams of up to 64 kB until the socket is closed.
-func (t *Transport) readPackets() {
+func (t *Transport) readPackets(l *listener, place uint8) {
 	buffer := make([]byte, sip.MaxMessageBytes+1)
 	for {
-		n, source, err := t.udp.ReadFromUDPAddrPort(buffer)
+		n, source, err := l.udp.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -204,7 +165,7 @@ func (t *Transport) readPackets() {
 			continue
 		}
 		t.Count.Received.Add(1)
-		from := Peer{Addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
+		from := Peer{Addr: netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), Listener: place}
 		data := sip.SkipEmptyLines(buffer[:n])
 		stranger, ok := t.filter.Admits(from.Addr.Addr(), data)
 		// What the server sends itself, as through a media port, is no peer's.
@@ -236,11 +197,8 @@ func (t *Transport) SendBy(to Peer, data []byte, lost func()) (by *Stream, reuse
 	t.Count.Sent.Add(1)
 	t.Trace(true, to, data)
 	if !to.TCP {
-		if _, err := t.datagrams.WriteToUDPAddrPort(data, to.Addr); err != nil {
-			t.Count.SendErrors.Add(1)
-			if lost != nil {
-				lost()
-			}
+		if !t.sendPacket(to, data) && lost != nil {
+			lost()
 		}
 		return nil, false
 	}
@@ -260,6 +218,20 @@ func (t *Transport) SendBy(to Peer, data []byte, lost func()) (by *Stream, reuse
 		lost()
 	}
 	return nil, false
+}
+
+// sendPacket sends a datagram and says whether the system took it.
+func (t *Transport) sendPacket(to Peer, data []byte) bool {
+	l := t.from(to)
+	if l == nil {
+		t.Count.SendErrors.Add(1)
+		return false
+	}
+	if _, err := l.datagrams.WriteToUDPAddrPort(data, to.Addr); err != nil {
+		t.Count.SendErrors.Add(1)
+		return false
+	}
+	return true
 }
 
 // Retire has no request use a connection any more that seems dead: the next one makes a
@@ -304,9 +276,9 @@ func (t *Transport) Answer(to Peer, data []byte, request int) {
 }
 
 // accept takes connections, within limits.
-func (t *Transport) accept(listener *net.TCPListener, secure bool) {
+func (t *Transport) accept(l *listener, place uint8) {
 	for {
-		conn, err := listener.AcceptTCP()
+		conn, err := l.tcp.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -322,7 +294,8 @@ func (t *Transport) accept(listener *net.TCPListener, secure bool) {
 		source := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 		stranger, ok := t.filter.admitsConnection(source.Addr())
-		if !ok || !t.adopt(conn, Peer{TCP: true, TLS: secure, Addr: source, Stranger: stranger}) {
+		if !ok || !t.adopt(conn,
+			Peer{TCP: true, TLS: l.name == "tls", Addr: source, Stranger: stranger, Listener: place}) {
 			t.Count.Filtered.Add(1)
 			conn.Close()
 		}
@@ -350,7 +323,7 @@ func (t *Transport) adopt(conn net.Conn, source Peer) bool {
 	}
 	s := newStream(t, source, conn)
 	s.trusted.Store(class == ClassKnown)
-	t.add(s, class)
+	t.keep(s, class)
 	t.work.Go(s.read)
 	t.work.Go(s.write)
 	return true
@@ -368,7 +341,7 @@ func (t *Transport) stream(to Peer) *Stream {
 	}
 	s := newStream(t, to, nil)
 	s.trusted.Store(true)
-	t.add(s, ClassOutbound)
+	t.keep(s, ClassOutbound)
 	t.work.Go(s.dial)
 	return s
 }
@@ -381,7 +354,7 @@ func (t *Transport) Forbids(at netip.AddrPort) bool {
 
 func (t *Transport) closed() bool { return t.running.Err() != nil }
 
-func (t *Transport) add(s *Stream, class Class) {
+func (t *Transport) keep(s *Stream, class Class) {
 	t.streams[s.to.key()] = s
 	t.enlist(s, class)
 }
