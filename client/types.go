@@ -2643,6 +2643,9 @@ type Profile struct {
 	Tags             []string         `json:"tags"`
 	// The type of traffic allowed in this profile.
 	TrafficType string `json:"traffic_type"`
+	// Tollgate's own: what happens to calls that show a +1 number of a block in which there are no
+	// numbers.
+	UnallocatedCallers UnallocatedCallers `json:"unallocated_callers"`
 	// How costs are calculated.
 	UsagePaymentMethod string `json:"usage_payment_method"`
 	// The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are
@@ -2696,6 +2699,9 @@ type ProfileParams struct {
 	Tags             Field[[]string]         `json:"tags,omitzero"`
 	// The type of traffic allowed in this profile.
 	TrafficType Field[string] `json:"traffic_type,omitzero"`
+	// Tollgate's own: what happens to calls that show a +1 number of a block in which there are no
+	// numbers.
+	UnallocatedCallers Field[UnallocatedCallers] `json:"unallocated_callers,omitzero"`
 	// How costs are calculated.
 	UsagePaymentMethod Field[string] `json:"usage_payment_method,omitzero"`
 	// The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are
@@ -4092,6 +4098,15 @@ const (
 	TransportProtocolUDP TransportProtocol = "UDP"
 	TransportProtocolTCP TransportProtocol = "TCP"
 	TransportProtocolTLS TransportProtocol = "TLS"
+)
+
+// UnallocatedCallers is one of a list of values. A newer server may have more of them.
+type UnallocatedCallers string
+
+// The values of UnallocatedCallers.
+const (
+	UnallocatedCallersAllow  UnallocatedCallers = "allow"
+	UnallocatedCallersRefuse UnallocatedCallers = "refuse"
 )
 
 // VerificationMethod is one of a list of values. A newer server may have more of them.

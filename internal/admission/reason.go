@@ -121,6 +121,9 @@ func (r Reason) Code() string { return answers[r].code }
 // Status is the SIP status of the refusal.
 func (r Reason) Status() int { return answers[r].status }
 
+// Template is the SIP reason phrase without the code, with {braces} for what Phrase fills in.
+func (r Reason) Template() string { return answers[r].phrase }
+
 // Fix is one sentence on what would let the call through.
 func (r Reason) Fix() string { return answers[r].fix }
 

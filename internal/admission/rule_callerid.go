@@ -58,7 +58,7 @@ type CallerID struct {
 // field outbound.ani_override_type: always, normal, emergency) comes first.
 func gatherCaller(f *Facts, in *inquiry) {
 	s, plan, c := in.policy, in.plan, in.caller
-	ids := &c.CallerIDs
+	ids := c.CallerIDs
 	caller := &f.CallerID
 	if n, err := plan.Normalise(in.call.From, c.Home); err == nil && plan.Valid(n) {
 		caller.Presented = n

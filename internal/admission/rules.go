@@ -58,6 +58,7 @@ var rules = [...]rule{
 	RuleLength:      lengthRule,
 	RuleSource:      sourceRule,
 	RuleAttestation: attestationRule,
+	RuleOriginate:   originateRule,
 }
 
 // NumRules is how many rules there are.
@@ -102,6 +103,7 @@ type Facts struct {
 	Length LengthFacts
 	SourceFacts
 	AttestationFacts
+	OriginateFacts
 }
 
 // codeAttempt writes or reads what is no rule's own.

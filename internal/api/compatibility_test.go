@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -14,8 +15,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
@@ -64,6 +66,7 @@ func TestCompatibilityPage(t *testing.T) {
 			page = tables.into(page, heading, "", webhookPayload(event))
 		}
 	}
+	page = refusalTable.ReplaceAllLiteralString(page, refusals())
 	if described != 16 {
 		t.Errorf("%d resources are described", described)
 	}
@@ -73,9 +76,24 @@ func TestCompatibilityPage(t *testing.T) {
 		}
 		return
 	}
-	if diff := cmp.Diff(page, string(text)); diff != "" {
+	if diff := gocmp.Diff(page, string(text)); diff != "" {
 		t.Errorf("run go generate ./internal/api (-structs +page):\n%s", diff)
 	}
+}
+
+var refusalTable = regexp.MustCompile(`(?m)^\| code \| SIP \| word \| phrase \|\n\|---\|---\|---\|---\|\n(\| .*\n)*`)
+
+// refusals prints the table of why calls are refused.
+func refusals() string {
+	reasons := admission.Reasons()[1:]
+	slices.SortFunc(reasons, func(a, b admission.Reason) int {
+		return cmp.Or(cmp.Compare(len(a.Code()), len(b.Code())), cmp.Compare(a.Code(), b.Code()), cmp.Compare(a, b))
+	})
+	table := "| code | SIP | word | phrase |\n|---|---|---|---|\n"
+	for _, r := range reasons {
+		table += fmt.Sprintf("| %s | %d | `%s` | %s |\n", r.Code(), r.Status(), r, r.Template())
+	}
+	return table
 }
 
 // tables prints the tables of fields.

@@ -39,7 +39,8 @@ func TestDocumentedProfileIsAcceptedUnchanged(t *testing.T) {
 			"end_time": "20:00:00", "calls_per_cld": 5.0, "time_zone": nil},
 		"spend_limit_action": "block_new_calls", "after_limit": "resume_at_reset",
 		"blocked_number_types": []any{"premium_rate"}, "rate_deck_id": nil, "max_call_secs": nil, "max_connect_fee": nil,
-		"max_call_cost": nil, "created_at": "2026-03-11T15:04:05.678Z", "updated_at": "2026-03-11T15:04:05.678Z",
+		"max_call_cost": nil, "unallocated_callers": "allow",
+		"created_at": "2026-03-11T15:04:05.678Z", "updated_at": "2026-03-11T15:04:05.678Z",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("created profile (-want +got):\n%s", diff)

@@ -82,7 +82,7 @@ type CallerIDs struct {
 // the number is asserted to carriers: an admin has listed it, or the account has verified
 // it and the connection's list allows it. Other kinds of proof belong here.
 func (s *Snapshot) Confirms(c *Connection, n e164.Number) bool {
-	ids := &c.CallerIDs
+	ids := c.CallerIDs
 	if ids.confirmed.Has(n) {
 		return true
 	}
@@ -99,7 +99,7 @@ func (ids *CallerIDs) Replacement() e164.Number { return ids.replacement }
 // shows none: the connection's override if it is confirmed, else the first confirmed
 // number, else the first listed number that the account has verified, else 0.
 func (s *Snapshot) ForEmergency(c *Connection) e164.Number {
-	ids := &c.CallerIDs
+	ids := c.CallerIDs
 	switch {
 	case s.Confirms(c, c.ANIOverride):
 		return c.ANIOverride
@@ -114,8 +114,12 @@ func (s *Snapshot) ForEmergency(c *Connection) e164.Number {
 	return 0
 }
 
-func compileCallerIDs(ids *connection.CallerIDs, override e164.Number) CallerIDs {
-	compiled := CallerIDs{
+// anyCallerID are those of a connection that says nothing of caller ids. Most do, and a decision
+// that reads theirs finds it in the cache.
+var anyCallerID = &CallerIDs{}
+
+func compileCallerIDs(ids *connection.CallerIDs, override e164.Number) *CallerIDs {
+	compiled := &CallerIDs{
 		Listed:    numberSet(ids.Numbers, ids.Prefixes),
 		confirmed: numberSet(ids.ConfirmedNumbers, ids.ConfirmedPrefixes),
 	}
@@ -130,6 +134,9 @@ func compileCallerIDs(ids *connection.CallerIDs, override e164.Number) CallerIDs
 	}
 	if compiled.replacement = override; override == 0 && len(ids.Numbers) > 0 {
 		compiled.replacement = ids.Numbers[0]
+	}
+	if compiled.Listed.Empty() && compiled.confirmed.Empty() && compiled.OnMismatch == MismatchPass && override == 0 {
+		return anyCallerID
 	}
 	return compiled
 }

@@ -27,7 +27,7 @@ func CompileProfile(p *profile.Profile) (*Profile, error) {
 		MaxCall:  secondsOf(p.MaxCallSecs),
 		Spending: CompileSpendLimit(p.Limit()),
 		Window:   window, Deck: p.RateDeckID, BillingGroup: p.BillingGroupID,
-		Recording: p.CallRecording,
+		Recording: p.CallRecording, RefuseUnallocated: p.UnallocatedCallers == profile.RefuseUnallocated,
 	}
 	if p.MaxDestinationRate != nil {
 		compiled.MaxRatePerMinute = money.Amount(*p.MaxDestinationRate)

@@ -58,12 +58,14 @@ type Group struct {
 
 // Profile is a compiled outbound voice profile.
 type Profile struct {
-	ID, Account  id.ID
-	Version      int64
-	Enabled      bool
-	Countries    e164.CountrySet
-	Ranges       e164.RangeSet
-	BlockedTypes e164.NumberTypeSet
+	ID, Account id.ID
+	Version     int64
+	Enabled     bool
+	// RefuseUnallocated refuses callers of blocks without numbers.
+	RefuseUnallocated bool
+	Countries         e164.CountrySet
+	Ranges            e164.RangeSet
+	BlockedTypes      e164.NumberTypeSet
 	// MaxRatePerMinute is NoLimit when no maximum is set.
 	MaxRatePerMinute money.Amount
 	MaxConnectFee    money.Amount // NoLimit for none
@@ -91,9 +93,10 @@ type Connection struct {
 	Active               bool
 	EmergencyNumbers     []string
 	// AllowedSources are the networks from which its credentials are accepted; nil for all.
-	AllowedSources  []netip.Prefix
+	AllowedSources []netip.Prefix
+	// CallerIDs is never nil. Connections that say nothing of caller ids share one.
+	CallerIDs       *CallerIDs
 	ANIOverrideType string
-	CallerIDs       CallerIDs
 	MaxAttestation  record.Attestation
 	EmergencyLimit  int32 // of emergency calls at once, or NoLimit
 	EmergencyAlert  int32 // emergency calls of a day that are unusual; 0 for none

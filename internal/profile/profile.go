@@ -27,6 +27,12 @@ const (
 	HoldUntilReleased = "hold_until_released" // no call is admitted until the limit is released
 )
 
+// What happens to calls that show a number of a block in which there are none.
+const (
+	AllowUnallocated  = "allow"
+	RefuseUnallocated = "refuse"
+)
+
 // Recording types.
 const (
 	RecordAll      = "all"
@@ -84,6 +90,9 @@ type Profile struct {
 	// USD, a text, exact; what one call may cost. Refused with TG11 when already the first increment costs more; a
 	// running call gets no grant beyond it and ends at its grant's end. A change holds for running calls too
 	MaxCallCost *money.Amount `json:"max_call_cost" doc:"Tollgate's own: what one call may cost at most, in USD. A call of which the first increment costs more is refused; another one ends before it costs more. null means no maximum."`
+	// `refuse`: with TG22, by the North American numbering plan and its overrides; `allow`, the default, lets them
+	// through, as Telnyx does with numbers that it has verified. 47 CFR 64.1200(o) wants such calls blocked
+	UnallocatedCallers string `json:"unallocated_callers" enum:"allow,refuse" doc:"Tollgate's own: what happens to calls that show a +1 number of a block in which there are no numbers."`
 	// null is the account's default deck
 	RateDeckID id.ID `json:"rate_deck_id" doc:"Tollgate's own: the rate deck of this profile's calls; null means the account's default deck."`
 
@@ -131,6 +140,7 @@ func New() Profile {
 		},
 		SpendLimitAction:   BlockNewCalls,
 		AfterLimit:         ResumeAtReset,
+		UnallocatedCallers: AllowUnallocated,
 		BlockedNumberTypes: []string{"premium_rate"},
 	}
 }

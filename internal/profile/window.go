@@ -52,17 +52,14 @@ func (w *CallingWindow) Compile() (Window, error) {
 // On the two days a year when clocks change, the window follows the wall clock:
 // an hour that occurs twice is open twice, and one that is skipped does not occur.
 func (w *Window) Locate(now time.Time) (open bool, instance int32) {
-	var local time.Time
+	const daySecs = int64(day / time.Second)
+	local := now.Unix()
 	if w.Location != nil && w.Location != time.UTC {
-		local = now.In(w.Location)
-	} else {
-		local = now.UTC()
+		_, offset := now.In(w.Location).Zone()
+		local += int64(offset)
 	}
-	hour, minute, second := local.Clock()
-	at := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute +
-		time.Duration(second)*time.Second + time.Duration(local.Nanosecond())
-	_, offset := local.Zone()
-	today := int32((local.Unix() + int64(offset)) / int64(day/time.Second))
+	today := int32(local / daySecs)
+	at := time.Duration(local%daySecs)*time.Second + time.Duration(now.Nanosecond())
 	switch {
 	case !w.Limited || w.Start == w.End:
 		if at < w.Start {

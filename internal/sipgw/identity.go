@@ -167,7 +167,7 @@ func (s *session) diversion(value string, screened bool) (said string, ok bool) 
 	if err != nil {
 		number = 0
 	}
-	ids := &c.CallerIDs
+	ids := c.CallerIDs
 	foreign := !ids.Listed.Empty() && ids.OnMismatch != policy.MismatchPass && !ids.Listed.Has(number)
 	if foreign && (number == 0 || number != s.to) {
 		return "", false

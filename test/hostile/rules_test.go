@@ -52,6 +52,7 @@ func rules() []ruled {
 		{reason: admission.ReasonCallerInvalid, from: "none"},
 		{reason: admission.ReasonCallerNotAllowed,
 			connection: object{"caller_ids": object{"numbers": []string{"+13125550199"}, "on_mismatch": "refuse"}}},
+		{reason: admission.ReasonCallerUnallocated, profile: object{"unallocated_callers": "refuse"}, from: "+13121112345"},
 		{reason: admission.ReasonEmergencyLimit, connection: object{"emergency_call_limit": 1}, to: "911", before: 1,
 			urgent: true},
 		{reason: admission.ReasonNumberInvalid, to: "+1212555"},
