@@ -104,6 +104,17 @@ func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created b
 	return first, created, nil
 }
 
+// eachAccount goes through all accounts.
+func (s *Store) eachAccount(ctx context.Context, use func(*store.Account)) error {
+	return s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+		a, err := accountNoun().scan(rows.Scan)
+		if err == nil {
+			use(&a)
+		}
+		return err
+	}, "SELECT "+docColumns+" FROM accounts ORDER BY id")
+}
+
 // CreateTenant implements store.Tenants.
 func (s *Store) CreateTenant(ctx context.Context, a store.Account, first store.Key) (store.Tenant, error) {
 	var made store.Tenant

@@ -37,7 +37,7 @@ func CountBoth(t testing.TB, s *Store, account, profile id.ID) (asListed, oneByO
 	t.Helper()
 	check(t, s.db.ReadLedger(t.Context(), account, func(tx table.Querier) error {
 		const where = "account_id = $1 AND profile_id = $2"
-		found, err := s.countRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
+		found, err := s.CountRecords(t.Context(), tx, account, where, []any{int64(account), int64(profile)})
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func DeleteRecordsBeforeTomorrow(t testing.TB, s *Store) int {
 	t.Helper()
 	first, _, err := s.EnsureFirst(t.Context())
 	check(t, err)
-	n, err := s.deleteRecords(t.Context(), first.ID, record.DayOf(s.config.Clock().UnixMicro())+1)
+	n, err := s.DeleteRecords(t.Context(), first.ID, record.DayOf(s.config.Clock().UnixMicro())+1)
 	check(t, err)
 	return n
 }

@@ -40,10 +40,12 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/calls"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/outbox"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/recordings"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -126,6 +128,9 @@ type Config struct {
 
 // Store implements the interfaces of package store.
 type Store struct {
+	*calls.Calls
+	*recordings.Recordings
+
 	config  Config
 	live    *policy.Live
 	log     *slog.Logger
@@ -135,7 +140,6 @@ type Store struct {
 	dialect *dialect
 	stale   bool // something may not be sealed under the first key of the vault
 
-	counts   counts
 	compiled deckCache // decks of other nodes, ahead of their use
 	orphans  [][]byte
 
@@ -169,6 +173,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	s.outbox = outbox.New(s.db, config.Live)
 	s.db.Changes = s.outbox
+	s.Calls = calls.New(s.db, s.eachAccount)
+	s.Recordings = recordings.New(s.db, s.outbox, s.eachAccount)
 	if err := s.openEngine(ctx); err != nil {
 		return nil, err
 	}
@@ -275,80 +281,6 @@ func (s *Store) Ping(ctx context.Context) error {
 		return fmt.Errorf("ping store: %w", err)
 	}
 	return nil
-}
-
-// Decision implements store.Calls.
-func (s *Store) Decision(ctx context.Context, account id.ID, decision uuid.UUID) (admission.Decision, error) {
-	live, err := s.db.Lease(ctx, account, decision)
-	if err != nil {
-		return readDecision(decision, nil, err)
-	}
-	if live != nil {
-		return readDecision(decision, live.Decision, nil)
-	}
-	var encoded []byte
-	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
-		r, err := table.Records.Scan(tx.QueryRowContext(ctx,
-			"SELECT "+table.Records.Names()+" FROM call_records WHERE account_id = $1 AND id = $2",
-			int64(account), decision[:]).Scan)
-		if err == nil {
-			encoded = r.Decision
-		}
-		return err
-	})
-	return readDecision(decision, encoded, err)
-}
-
-func readDecision(decision uuid.UUID, encoded []byte, err error) (admission.Decision, error) {
-	if err != nil {
-		return admission.Decision{}, table.ReadError("decision", decision.String(), err)
-	}
-	d, err := admission.DecodeDecision(encoded)
-	if err != nil {
-		return admission.Decision{}, fmt.Errorf("read decision %s: %w: %w", decision, table.ErrCorrupt, err)
-	}
-	return d, nil
-}
-
-// LiveCalls implements store.Calls.
-func (s *Store) LiveCalls(ctx context.Context, account id.ID) ([]store.LiveCall, error) {
-	calls := []store.LiveCall{}
-	now := s.config.Clock().UnixMicro()
-	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
-		return table.Query(ctx, tx, func(rows *sql.Rows) error {
-			l, err := table.ScanLease(rows.Scan)
-			if err != nil {
-				return err
-			}
-			calls = append(calls, liveCall(l, now))
-			return nil
-		}, "SELECT "+table.LeaseColumns+" FROM leases WHERE account_id = $1 ORDER BY id", int64(account))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list live calls: %w", table.Unavailable(err))
-	}
-	return calls, nil
-}
-
-// LiveCall implements store.Calls.
-func (s *Store) LiveCall(ctx context.Context, account id.ID, call uuid.UUID) (store.LiveCall, error) {
-	now := s.config.Clock().UnixMicro()
-	l, err := s.db.Lease(ctx, account, call)
-	if err == nil && l == nil {
-		err = sql.ErrNoRows
-	}
-	if err != nil {
-		return store.LiveCall{}, table.ReadError("live call", call.String(), err)
-	}
-	return liveCall(l, now), nil
-}
-
-func liveCall(l *admission.Lease, now int64) store.LiveCall {
-	call := store.LiveCall{Lease: *l}
-	if l.AnsweredMicros != 0 {
-		call.ElapsedMs = max(0, now-l.AnsweredMicros) / 1000
-	}
-	return call
 }
 
 // CountByProfile implements store.Connections.

@@ -16,6 +16,9 @@ import (
 // answerPruneInterval is how often answers that are past their age are deleted.
 const answerPruneInterval = 10 * time.Minute
 
+// recordExpiryInterval is how often call records are deleted that are past their time.
+const recordExpiryInterval = time.Minute
+
 // tick does what is due by the clock until the store is closed.
 func (s *Store) tick() {
 	ticks := s.config.Ticks
@@ -47,9 +50,9 @@ func (s *Store) tick() {
 				s.log.Warn("delete old idempotency keys; trying again at the next tick", "error", err)
 			}
 		}
-		if now := s.config.Clock(); moreRecords || now.Sub(recordsExpired) >= retentionInterval {
+		if now := s.config.Clock(); moreRecords || now.Sub(recordsExpired) >= recordExpiryInterval {
 			var err error
-			if moreRecords, err = s.expireRecords(ctx, now); err == nil {
+			if moreRecords, err = s.ExpireRecords(ctx, now); err == nil {
 				recordsExpired = now
 			} else if !s.isClosed() {
 				s.log.Warn("delete call records that are past their time; trying again at the next tick", "error", err)

@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -23,7 +23,7 @@ var eventTime = map[store.EventKind]string{
 }
 
 // CallEvents implements store.Reports.
-func (s *Store) CallEvents(ctx context.Context, account id.ID,
+func (c *Calls) CallEvents(ctx context.Context, account id.ID,
 	q store.EventQuery) (collection.Page[store.CallEvent], error) {
 	page := collection.Page[store.CallEvent]{Items: []store.CallEvent{}}
 	events, args, err := eventText(account, &q)
@@ -33,7 +33,7 @@ func (s *Store) CallEvents(ctx context.Context, account id.ID,
 	if events == "" {
 		return page, nil
 	}
-	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+events+") AS e", args...).Scan(&page.Total); err != nil {
 			return err
 		}

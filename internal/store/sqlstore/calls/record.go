@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -29,9 +29,9 @@ var recordFields = func() map[string]listing.Field {
 }()
 
 // Record implements store.Calls.
-func (s *Store) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
+func (c *Calls) Record(ctx context.Context, account id.ID, call uuid.UUID) (*record.Call, error) {
 	var r *record.Call
-	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
+	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		r, err = readRecord(ctx, tx, account, call)
 		return err
 	})
@@ -52,10 +52,10 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 }
 
 // ListRecords implements store.Calls.
-func (s *Store) ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error) {
-	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: s.countRecords}
+func (c *Calls) ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error) {
+	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: c.CountRecords}
 	page := collection.Page[*record.Call]{Items: []*record.Call{}}
-	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
+	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := table.Records.Scan(rows.Scan)
 			page.Items = append(page.Items, r)

@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -47,9 +47,9 @@ type filterNote struct {
 }
 
 // HangUpCall implements store.HangUps.
-func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h store.HangUp) (store.HungUp, error) {
+func (c *Calls) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h store.HangUp) (store.HungUp, error) {
 	var out store.HungUp
-	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
+	err := c.db.Write(ctx, account, func(tx *database.Tx) error {
 		out = store.HungUp{}
 		leases, err := tx.Leases(ctx, account, []uuid.UUID{call})
 		if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 				SIPCallID: l.SIPCallID}
 			tx.Note(c, nil)
 		}
-		out.Live, out.Switch = liveCall(l, s.config.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
+		out.Live, out.Switch = liveCall(l, c.db.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
 		out.OwnerLost, err = tx.OwnerLost(ctx, l)
 		tx.Answer(out)
 		return err
@@ -88,10 +88,10 @@ func (s *Store) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 }
 
 // HangUpCalls implements store.HangUps.
-func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter,
+func (c *Calls) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilter,
 	h store.HangUp) (store.HungUpCalls, error) {
 	var out store.HungUpCalls
-	live, err := s.LiveCalls(ctx, account)
+	live, err := c.LiveCalls(ctx, account)
 	if err != nil {
 		return out, err
 	}
@@ -111,7 +111,7 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 			unanswered.Idempotency = nil
 			part = collection.WithOrigin(ctx, &unanswered)
 		}
-		total, err := s.hangUpPart(part, account, calls[:n], f, h, out)
+		total, err := c.hangUpPart(part, account, calls[:n], f, h, out)
 		if err != nil {
 			return store.HungUpCalls{}, fmt.Errorf("hang up calls: %w", err)
 		}
@@ -121,9 +121,9 @@ func (s *Store) HangUpCalls(ctx context.Context, account id.ID, f store.CallFilt
 }
 
 // hangUpPart marks some of the calls that a filter has selected, after others.
-func (s *Store) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID, f store.CallFilter, h store.HangUp,
+func (c *Calls) hangUpPart(ctx context.Context, account id.ID, calls []uuid.UUID, f store.CallFilter, h store.HangUp,
 	before store.HungUpCalls) (total store.HungUpCalls, err error) {
-	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
+	err = c.db.Write(ctx, account, func(tx *database.Tx) error {
 		leases, err := tx.Leases(ctx, account, calls)
 		if err != nil {
 			return err

@@ -1,4 +1,6 @@
-package sqlstore
+// Package recordings keeps what is known of recordings: where their files are, whose they
+// are, and which have to go. The files themselves are elsewhere.
+package recordings
 
 import (
 	"bytes"
@@ -18,10 +20,23 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/outbox"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 	"github.com/tollgate/tollgate/internal/webhook"
 )
+
+// Recordings implements store.Recordings and store.RecordingFiles.
+type Recordings struct {
+	db       *database.DB
+	outbox   *outbox.Outbox
+	accounts func(ctx context.Context, use func(*store.Account)) error
+}
+
+// New makes the recordings of a database. accounts goes through all accounts.
+func New(db *database.DB, o *outbox.Outbox, accounts func(context.Context, func(*store.Account)) error) *Recordings {
+	return &Recordings{db: db, outbox: o, accounts: accounts}
+}
 
 // recordingColumns are the columns of recordings in the order of scanRecording.
 const recordingColumns = `account_id, id, profile_id, connection_id, call_id, sip_call_id, from_number, to_number, channels, format,
@@ -55,13 +70,13 @@ var recordingFields = map[string]listing.Field{
 }
 
 // AddRecording implements store.RecordingFiles.
-func (s *Store) AddRecording(ctx context.Context, r record.Recording, address string) error {
-	err := s.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
+func (k *Recordings) AddRecording(ctx context.Context, r record.Recording, address string) error {
+	err := k.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
 		known, err := table.Exists(ctx, tx, "SELECT 1 FROM recordings WHERE id = $1", r.ID[:])
 		if err != nil || known {
 			return err
 		}
-		now := s.db.Now().UnixMicro()
+		now := k.db.Now().UnixMicro()
 		err = tx.Exec(ctx, `INSERT INTO recordings (`+recordingColumns+`, removed_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)`,
 			int64(r.AccountID), r.ID[:], int64(r.ProfileID), int64(r.ConnectionID), r.CallID[:], r.SIPCallID, r.From, r.To,
@@ -71,7 +86,7 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 		if err != nil {
 			return err
 		}
-		return s.outbox.Tell(ctx, tx.Tx, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved,
+		return k.outbox.Tell(ctx, tx.Tx, r.AccountID, r.ConnectionID, webhook.CallRecordingSaved,
 			func(key uuid.UUID) (webhook.Event, error) { return webhook.RecordingEvent(key, &r, address) })
 	})
 	if err != nil {
@@ -81,9 +96,9 @@ func (s *Store) AddRecording(ctx context.Context, r record.Recording, address st
 }
 
 // Recording implements store.Recordings.
-func (s *Store) Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
+func (k *Recordings) Recording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
-	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		r, err = readRecording(ctx, tx, account, recording)
 		return err
 	})
@@ -99,12 +114,12 @@ func readRecording(ctx context.Context, q table.Querier, account id.ID, recordin
 }
 
 // ListRecordings implements store.Recordings.
-func (s *Store) ListRecordings(ctx context.Context, account id.ID,
+func (k *Recordings) ListRecordings(ctx context.Context, account id.ID,
 	q collection.Query) (collection.Page[record.Recording], error) {
 	l := listing.Table{Name: "recordings", Columns: recordingColumns, Fields: recordingFields}
 	q.Filters = append(slices.Clip(q.Filters), collection.Filter{Field: "removed_at", Op: collection.Equal, Value: int64(0)})
 	page := collection.Page[record.Recording]{Items: []record.Recording{}}
-	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			r, err := scanRecording(rows.Scan)
 			page.Items = append(page.Items, r)
@@ -119,13 +134,13 @@ func (s *Store) ListRecordings(ctx context.Context, account id.ID,
 }
 
 // RecordingsOf implements store.Recordings.
-func (s *Store) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
+func (k *Recordings) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
 	found := map[uuid.UUID][]uuid.UUID{}
 	if len(calls) == 0 {
 		return found, nil
 	}
 	places, args := table.OfCalls(account, calls)
-	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
+	err := k.db.List(ctx, account, func(rows *sql.Rows) error {
 		var call, recording uuid.UUID
 		err := rows.Scan(&call, &recording)
 		found[call] = append(found[call], recording)
@@ -159,9 +174,9 @@ type recordingInAudit struct {
 }
 
 // DeleteRecording implements store.Recordings.
-func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
+func (k *Recordings) DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
-	err := s.db.Write(ctx, account, func(tx *database.Tx) (err error) {
+	err := k.db.Write(ctx, account, func(tx *database.Tx) (err error) {
 		if r, err = readRecording(ctx, tx, account, recording); errors.Is(err, sql.ErrNoRows) {
 			return collection.ErrNotFound
 		} else if err != nil {
@@ -179,11 +194,11 @@ func (s *Store) DeleteRecording(ctx context.Context, account id.ID, recording uu
 }
 
 // DeleteRecordings implements store.Recordings.
-func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (store.Deleted, error) {
+func (k *Recordings) DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (store.Deleted, error) {
 	recordings = slices.Clone(recordings)
 	slices.SortFunc(recordings, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	var deleted store.Deleted
-	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
+	err := k.db.Write(ctx, account, func(tx *database.Tx) error {
 		deleted = store.Deleted{}
 		for _, recording := range slices.Compact(recordings) {
 			r, err := readRecording(ctx, tx, account, recording)
@@ -208,22 +223,20 @@ func (s *Store) DeleteRecordings(ctx context.Context, account id.ID, recordings 
 }
 
 // ExpireRecordings implements store.RecordingFiles.
-func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
+func (k *Recordings) ExpireRecordings(ctx context.Context, now time.Time, limit int) (int, error) {
 	oldest := map[id.ID]int64{} // of the accounts that do not keep recordings for ever
-	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
-		a, err := accountNoun().scan(rows.Scan)
-		if err == nil && a.RecordingRetentionDays != nil {
+	err := k.accounts(ctx, func(a *store.Account) {
+		if a.RecordingRetentionDays != nil {
 			oldest[a.ID] = now.Add(-time.Duration(*a.RecordingRetentionDays) * 24 * time.Hour).UnixMicro()
 		}
-		return err
-	}, "SELECT "+docColumns+" FROM accounts ORDER BY id")
+	})
 	if err != nil {
 		return 0, fmt.Errorf("expire recordings: %w", table.Unavailable(err))
 	}
 	expired := 0
 	for account, before := range oldest {
 		var due []uuid.UUID
-		err := s.db.List(ctx, account, func(rows *sql.Rows) error {
+		err := k.db.List(ctx, account, func(rows *sql.Rows) error {
 			var one uuid.UUID
 			err := rows.Scan(&one)
 			due = append(due, one)
@@ -237,7 +250,7 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 		if len(due) == 0 {
 			continue
 		}
-		deleted, err := s.DeleteRecordings(ctx, account, due)
+		deleted, err := k.DeleteRecordings(ctx, account, due)
 		expired += deleted.Count
 		if err != nil || expired >= limit {
 			return expired, err
@@ -247,14 +260,14 @@ func (s *Store) ExpireRecordings(ctx context.Context, now time.Time, limit int) 
 }
 
 // RecordingsAt implements store.RecordingFiles.
-func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted bool,
+func (k *Recordings) RecordingsAt(ctx context.Context, place, volume string, deleted bool,
 	limit int) ([]record.Recording, error) {
 	condition := "removed_at = 0"
 	if deleted {
 		condition = "removed_at > 0"
 	}
 	var all []record.Recording
-	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := k.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		r, err := scanRecording(rows.Scan)
 		all = append(all, r)
 		return err
@@ -267,11 +280,11 @@ func (s *Store) RecordingsAt(ctx context.Context, place, volume string, deleted 
 }
 
 // MoveRecording implements store.RecordingFiles.
-func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
-	err := s.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
+func (k *Recordings) MoveRecording(ctx context.Context, r record.Recording) error {
+	err := k.db.Write(ctx, r.AccountID, func(tx *database.Tx) error {
 		result, err := tx.ExecContext(ctx,
 			"UPDATE recordings SET place = $1, volume = $2, name = $3, updated_at = $4 WHERE account_id = $5 AND id = $6",
-			r.Place, r.Volume, r.Name, s.db.Now().UnixMicro(), int64(r.AccountID), r.ID[:])
+			r.Place, r.Volume, r.Name, k.db.Now().UnixMicro(), int64(r.AccountID), r.ID[:])
 		if err != nil {
 			return err
 		}
@@ -287,8 +300,8 @@ func (s *Store) MoveRecording(ctx context.Context, r record.Recording) error {
 }
 
 // ForgetRecording implements store.RecordingFiles.
-func (s *Store) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
-	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
+func (k *Recordings) ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error {
+	err := k.db.Write(ctx, account, func(tx *database.Tx) error {
 		return tx.Exec(ctx, "DELETE FROM recordings WHERE account_id = $1 AND id = $2 AND removed_at > 0", int64(account),
 			recording[:])
 	})

@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -23,27 +24,24 @@ import (
 // ticks, some at a time, so that calls do not wait for it. What was posted to profiles
 // and scopes on those days stays.
 const (
-	retentionInterval = time.Minute // how often it is looked for some
-	retentionBatch    = 200         // records deleted in one transaction
-	retentionBatches  = 10          // transactions in one tick
+	retentionBatch   = 200 // records deleted in one transaction
+	retentionBatches = 10  // transactions in one tick
 )
 
-// expireRecords deletes records that are past their time. more says that there may be
+// ExpireRecords deletes records that are past their time. more says that there may be
 // others left.
-func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, err error) {
+func (c *Calls) ExpireRecords(ctx context.Context, now time.Time) (more bool, err error) {
 	type due struct {
 		account id.ID
 		before  record.Day
 	}
 	var all []due
-	err = s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
-		a, err := accountNoun().scan(rows.Scan)
-		if err == nil && a.RecordRetentionDays != nil {
+	err = c.accounts(ctx, func(a *store.Account) {
+		if a.RecordRetentionDays != nil {
 			// At least a day, so that those of today are never among them.
 			all = append(all, due{a.ID, record.DayOf(now.UnixMicro()) - record.Day(max(1, *a.RecordRetentionDays))})
 		}
-		return err
-	}, "SELECT "+docColumns+" FROM accounts ORDER BY id")
+	})
 	if err != nil {
 		return false, err
 	}
@@ -55,7 +53,7 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 				more = true
 				break
 			}
-			n, err := s.deleteRecords(ctx, d.account, d.before)
+			n, err := c.DeleteRecords(ctx, d.account, d.before)
 			if err != nil {
 				return false, err
 			}
@@ -63,18 +61,18 @@ func (s *Store) expireRecords(ctx context.Context, now time.Time) (more bool, er
 			last = n < retentionBatch
 		}
 		if deleted > 0 {
-			s.log.Info("call records deleted that were past their time", "account", d.account.String(),
+			c.db.Log.Info("call records deleted that were past their time", "account", d.account.String(),
 				"ended_before", d.before.String(), "records", deleted)
 		}
 	}
 	return more, nil
 }
 
-// deleteRecords deletes some records of calls that ended before a day. A call has no
+// DeleteRecords deletes some records of calls that ended before a day. A call has no
 // charge on a day after its end, so none of a later day is lost.
-func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.Day) (int, error) {
+func (c *Calls) DeleteRecords(ctx context.Context, account id.ID, before record.Day) (int, error) {
 	var ids [][]byte
-	err := s.db.List(ctx, account, func(rows *sql.Rows) error {
+	err := c.db.List(ctx, account, func(rows *sql.Rows) error {
 		var one []byte
 		err := rows.Scan(&one)
 		ids = append(ids, one)
@@ -84,7 +82,7 @@ func (s *Store) deleteRecords(ctx context.Context, account id.ID, before record.
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
+	err = c.db.Write(ctx, account, func(tx *database.Tx) error {
 		if err := noteSweep(ctx, tx, account, before); err != nil {
 			return err
 		}
@@ -122,4 +120,17 @@ func noteSweep(ctx context.Context, tx *database.Tx, account id.ID, before recor
 	return tx.Exec(ctx, `INSERT INTO record_sweeps (account_id, sweeps, before_day) VALUES ($1, 1, $2)
 		ON CONFLICT (account_id) DO UPDATE SET sweeps = record_sweeps.sweeps + 1, before_day = $3`,
 		int64(account), int64(before), int64(max(known, before)))
+}
+
+// RecordsWholeSince implements store.Reports.
+func (c *Calls) RecordsWholeSince(ctx context.Context, account id.ID) (record.Day, error) {
+	var day record.Day
+	err := c.db.Read(ctx, account, func(tx table.Querier) error {
+		return tx.QueryRowContext(ctx, "SELECT before_day FROM record_sweeps WHERE account_id = $1",
+			int64(account)).Scan(&day)
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read from when records are whole: %w", table.Unavailable(err))
+	}
+	return day, nil
 }

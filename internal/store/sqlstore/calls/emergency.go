@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 )
 
 // EmergencyDays implements store.Reports.
-func (s *Store) EmergencyDays(ctx context.Context, account id.ID,
+func (c *Calls) EmergencyDays(ctx context.Context, account id.ID,
 	q store.EmergencyQuery) (collection.Page[store.EmergencyDay], error) {
 	page := collection.Page[store.EmergencyDay]{Items: []store.EmergencyDay{}}
 	where := "WHERE account_id = $1 AND day >= $2 AND day <= $3" +
 		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
-	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM emergency_days "+where, args...).Scan(&page.Total); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -47,20 +48,37 @@ type marker struct {
 	reach int64
 }
 
+// markers are those of both databases.
+var markers = [...]marker{
+	// There is one writer, and rows get rising numbers.
+	database.File: {
+		now: `SELECT (SELECT COALESCE(MAX(rowid), 0) FROM call_records) + 1,
+			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
+		table: "call_records NOT INDEXED", after: "rowid >= $%d", reach: 50_000,
+	},
+	// The rows of a transaction that is still open may come in sight in any order, so the
+	// mark is the oldest transaction that is open. Source: PostgreSQL 15, pg_snapshot_xmin.
+	database.Server: {
+		now: `SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
+			(SELECT COALESCE(MAX(sweeps), 0) FROM record_sweeps WHERE account_id = $1)`,
+		table: "call_records", after: "written >= CAST(CAST(CAST($%d AS BIGINT) AS TEXT) AS XID8)",
+	},
+}
+
 // maxFew is how many ids are remembered of a condition that selects so few. One that
 // is looked for in a million rows is then not looked for again on each page.
 const maxFew = 100
 
-// countRecords counts the records that a condition selects, in the transaction of a read.
-func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.ID, where string,
+// CountRecords counts the records that a condition selects, in the transaction of a read.
+func (c *Calls) CountRecords(ctx context.Context, tx table.Querier, account id.ID, where string,
 	args []any) (listing.Selected, error) {
-	m := &s.dialect.marker
+	m := &markers[c.db.Kind]
 	var mark, sweeps int64
 	if err := tx.QueryRowContext(ctx, m.now, int64(account)).Scan(&mark, &sweeps); err != nil {
 		return listing.Selected{}, err
 	}
 	key := fmt.Sprint(where, args)
-	before, known := s.counts.get(key, mark, sweeps)
+	before, known := c.counts.get(key, mark, sweeps)
 	if m.reach > 0 && mark-before.mark > m.reach {
 		before, known = counted{}, false
 	}
@@ -78,7 +96,7 @@ func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.I
 			return listing.Selected{}, err
 		}
 		if len(found) <= maxFew {
-			s.counts.put(key, counted{rows: len(kept), few: kept, mark: mark, sweeps: sweeps})
+			c.counts.put(key, counted{rows: len(kept), few: kept, mark: mark, sweeps: sweeps})
 			return listing.Selected{Total: len(found), Few: found}, nil
 		}
 	}
@@ -90,7 +108,7 @@ func (s *Store) countRecords(ctx context.Context, tx table.Querier, account id.I
 		return listing.Selected{}, err
 	}
 	total := before.rows + all
-	s.counts.put(key, counted{rows: total - again, mark: mark, sweeps: sweeps})
+	c.counts.put(key, counted{rows: total - again, mark: mark, sweeps: sweeps})
 	return listing.Selected{Total: total}, nil
 }
 

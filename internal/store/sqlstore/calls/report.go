@@ -1,4 +1,4 @@
-package sqlstore
+package calls
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/listing"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -63,14 +64,14 @@ var dimensions = map[string]dimension{
 const tagged = ` LEFT JOIN (SELECT p.id AS tagged_profile, %s AS tagged_text
 	FROM profiles AS p CROSS JOIN %s WHERE p.account_id = $1 GROUP BY p.id) AS tagged ON tagged_profile = profile_id`
 
-var (
-	fileTagged = fmt.Sprintf(tagged, "group_concat("+quotedTag("char")+", ',' ORDER BY t.key)",
-		"json_each(p.doc, '$.tags') AS t")
-	serverTagged = fmt.Sprintf(tagged, "string_agg("+quotedTag("chr")+`, ',' ORDER BY t.place) COLLATE "C"`,
+var taggedBy = [...]string{
+	database.File: fmt.Sprintf(tagged, "group_concat("+quotedTag("char")+", ',' ORDER BY t.key)",
+		"json_each(p.doc, '$.tags') AS t"),
+	database.Server: fmt.Sprintf(tagged, "string_agg("+quotedTag("chr")+`, ',' ORDER BY t.place) COLLATE "C"`,
 		`LATERAL json_array_elements_text(
 		CASE json_typeof(p.doc::json -> 'tags') WHEN 'array' THEN p.doc::json -> 'tags' ELSE '[]'::json END)
-		WITH ORDINALITY AS t (value, place)`)
-)
+		WITH ORDINALITY AS t (value, place)`),
+}
 
 // quotedTag is a tag as a cell of CSV, so that lists that differ are different texts.
 // character is the engine's function that makes a text of a code.
@@ -92,10 +93,10 @@ var metrics = map[string]string{
 }
 
 // UsageReport implements store.Reports.
-func (s *Store) UsageReport(ctx context.Context, account id.ID,
+func (c *Calls) UsageReport(ctx context.Context, account id.ID,
 	q store.ReportQuery) (collection.Page[store.ReportRow], error) {
 	page := collection.Page[store.ReportRow]{Items: []store.ReportRow{}}
-	grouped, args, err := s.groupText(account, &q)
+	grouped, args, err := c.groupText(account, &q)
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
@@ -103,7 +104,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 	if err != nil {
 		return page, fmt.Errorf("usage report: %w", err)
 	}
-	err = s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err = c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+grouped+") AS g", args...).Scan(&page.Total); err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (s *Store) UsageReport(ctx context.Context, account id.ID,
 
 // groupText is the SELECT without its order. Only expressions of the tables above
 // get into the text; every value is an argument.
-func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
+func (c *Calls) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > listing.MaxPageSize {
 		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", collection.ErrBadValue,
 			listing.MaxPageSize)
@@ -154,7 +155,7 @@ func (s *Store) groupText(account id.ID, q *store.ReportQuery) (string, []any, e
 	}
 	from := "call_records"
 	if slices.Contains(q.Dimensions, "tags") {
-		from += s.dialect.tagged
+		from += taggedBy[c.db.Kind]
 	}
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + where + " GROUP BY " +
 		strings.Join(groups, ", "), args, nil
@@ -286,9 +287,9 @@ func showHour(value any) (any, error) {
 
 // SpendSince implements store.Reports. It includes what emergency calls have
 // cost. Holds may be booked to the day after, so they are added up whatever their day.
-func (s *Store) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
+func (c *Calls) SpendSince(ctx context.Context, account id.ID, day record.Day) (admission.Spend, error) {
 	var spend admission.Spend
-	err := s.db.ReadLedger(ctx, account, func(tx table.Querier) error {
+	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
 		var emergencies money.Amount
 		err := tx.QueryRowContext(ctx,
 			"SELECT CAST(COALESCE(SUM(posted), 0) AS BIGINT) FROM emergency_days WHERE account_id = $1 AND day >= $2",
