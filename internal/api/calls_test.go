@@ -14,7 +14,6 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
-	"github.com/tollgate/tollgate/internal/rest"
 )
 
 // importDeck imports a deck and makes it the default one.
@@ -254,7 +253,7 @@ func TestRecordsInOrder(t *testing.T) {
 			}
 		}
 	}
-	second := start.Add(time.Second).Format(rest.TimeLayout)
+	second := start.Add(time.Second).Format("2006-01-02T15:04:05.000Z")
 	for filter, want := range map[string]int{"[started_at][gte]=": 4, "[started_at][lte]=": 2, "[finished_at][lt]=": 1} {
 		got := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&filter"+filter+second, "").list()
 		if len(got) != want {

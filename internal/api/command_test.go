@@ -1,7 +1,6 @@
 package api
 
 import (
-	"github.com/tollgate/tollgate/internal/rest"
 	"regexp"
 	"testing"
 )
@@ -9,7 +8,17 @@ import (
 // Every operation that needs a key has a name of its own, of plain words.
 func TestCommands(t *testing.T) {
 	h := newHarness(t)
-	commands, ids := rest.CommandsOf(h.api.engine.Operations, resourceNames()), map[rest.Command]string{}
+	type command struct{ resource, verb string }
+	commands, ids := map[string]command{}, map[command]string{}
+	for _, methods := range h.do("GET", "/openapi.json", "").body["paths"].(map[string]any) {
+		for _, described := range methods.(map[string]any) {
+			if op, _ := described.(map[string]any); op["x-tollgate-verb"] != nil {
+				commands[op["operationId"].(string)] = command{
+					op["x-tollgate-resource"].(string), op["x-tollgate-verb"].(string),
+				}
+			}
+		}
+	}
 	words := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	for i := range h.api.engine.Operations {
 		op := &h.api.engine.Operations[i]
@@ -20,7 +29,7 @@ func TestCommands(t *testing.T) {
 		if !named {
 			continue
 		}
-		if !words.MatchString(c.Resource) || !words.MatchString(c.Verb) {
+		if !words.MatchString(c.resource) || !words.MatchString(c.verb) {
 			t.Errorf("%s is called %q", op.ID, c)
 		}
 		if other, twice := ids[c]; twice {
@@ -28,7 +37,7 @@ func TestCommands(t *testing.T) {
 		}
 		ids[c] = op.ID
 	}
-	for id, want := range map[string][2]string{
+	for id, want := range map[string]command{
 		"list_outbound_voice_profile":      {"profiles", "list"},
 		"get_outbound_voice_profile_usage": {"profiles", "usage"},
 		"list_rate_deck_rows":              {"rate_decks", "rows"},
@@ -40,8 +49,8 @@ func TestCommands(t *testing.T) {
 		"get_webhook_delivery":             {"webhook_deliveries", "get"},
 		"get_account":                      {"account", "get"},
 	} {
-		if got := commands[id]; got.Resource != want[0] || got.Verb != want[1] {
-			t.Errorf("%s is called %q, want %q", id, got, want)
+		if commands[id] != want {
+			t.Errorf("%s is called %q, want %q", id, commands[id], want)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -149,7 +148,7 @@ func TestContentTypes(t *testing.T) {
 
 func TestLongURL(t *testing.T) {
 	h := newHarness(t)
-	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", rest.MaxURL), "").
+	h.do("GET", "/v2/outbound_voice_profiles?filter[name][contains]="+strings.Repeat("a", 2000), "").
 		wantError(414, "10003 /")
 }
 

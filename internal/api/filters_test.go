@@ -73,7 +73,7 @@ func (h *harness) modelOf(op *rest.Operation) *listModel {
 	m.rows = m.all(h, nil)
 	for i := range op.Params {
 		p := &op.Params[i]
-		if !rest.NamesFilter(p.Name) || p.Name == "filter[record_type]" || len(m.rows) == 0 {
+		if !strings.HasPrefix(p.Name, "filter") || p.Name == "filter[record_type]" || len(m.rows) == 0 {
 			continue
 		}
 		if name, _ := fieldOf(op, p.Name); m.special[op.ID+" "+name] == nil {
@@ -190,7 +190,7 @@ func (m *listModel) draw(t *rapid.T, p *rest.Parameter) string {
 		}
 	}
 	moment, err := rest.ParseMoment(value)
-	if err == nil && p.Schema.Format == rest.MomentFormat && rapid.Bool().Draw(t, "day") {
+	if err == nil && p.Schema.Format == "time-or-day" && rapid.Bool().Draw(t, "day") {
 		value = time.UnixMicro(moment.First).UTC().Format(time.DateOnly)
 	}
 	return value
@@ -198,7 +198,7 @@ func (m *listModel) draw(t *rapid.T, p *rest.Parameter) string {
 
 // fieldOf is the field of a row by which a filter selects, and how.
 func fieldOf(op *rest.Operation, filter string) (name, bound string) {
-	parts, _ := rest.SplitName(filter)
+	parts := strings.FieldsFunc(filter, func(r rune) bool { return r == '[' || r == ']' })
 	last := parts[len(parts)-1]
 	if slices.Contains([]string{"contains", "starts_with", "ends_with", "gt", "gte", "lt", "lte", "eq"}, last) {
 		bound, parts = last, parts[:len(parts)-1]

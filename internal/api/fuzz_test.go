@@ -1,11 +1,12 @@
 package api
 
 import (
-	"errors"
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/profile"
@@ -42,20 +43,19 @@ func FuzzBody(f *testing.F) {
 	addresses := fuzzTarget[connection.IP, ipView](f,
 		connection.NewIP, "ip_address")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tree, err := rest.ParseTree(text)
+		if !strings.HasPrefix(strings.TrimLeft(string(text), " \t\r\n"), "{") {
+			return // bodies are objects
+		}
+		object, err := rest.TreeOf(new(jsontext.Value(text)))
 		var std any
 		stdErr := json.Unmarshal(text, &std)
 		if err == nil && stdErr != nil {
 			t.Fatalf("%q was read, the JSON package refuses it: %v", text, stdErr)
 		}
 		if err != nil {
-			if stdErr == nil && !errors.Is(err, rest.ErrDepth) {
+			if stdErr == nil && !strings.Contains(err.Error(), "nested deeper than") {
 				t.Fatalf("%q was refused: %v", text, err)
 			}
-			return
-		}
-		object, ok := tree.(map[string]any)
-		if !ok {
 			return
 		}
 		for _, target := range []func(*testing.T, map[string]any){profiles,
@@ -74,7 +74,8 @@ func fuzzTarget[T, V any](f *testing.F, fresh func() T, required ...string) func
 	full := schemaOf[V]()
 	shape := full.Request(false, required, true)
 	return func(t *testing.T, object map[string]any) {
-		body, _ := rest.Known(shape, full, object, "")
+		body := maps.Clone(object)
+		maps.DeleteFunc(body, func(name string, _ any) bool { return shape.Property(name) == nil })
 		in := &rest.Request{Body: body}
 		checked, problems := in.Checked(shape, nil, defaults)
 		for _, p := range problems {
@@ -101,8 +102,8 @@ func fuzzTarget[T, V any](f *testing.F, fresh func() T, required ...string) func
 		if err := rest.Decode(unchanged, &second); err != nil {
 			t.Fatal(err)
 		}
-		first, _ := json.Marshal(&got, rest.Encoding())
-		other, _ := json.Marshal(&second, rest.Encoding())
+		first, _ := json.Marshal(&got, json.Deterministic(true))
+		other, _ := json.Marshal(&second, json.Deterministic(true))
 		if string(first) != string(other) {
 			t.Fatalf("a change of nothing changed it:\n%s\n%s", first, other)
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/rest"
 )
 
 const hangUpPath = "/tollgate/v1/calls/hangup"
@@ -66,7 +65,7 @@ func TestHangUp(t *testing.T) {
 	}
 	h.doWith(h.newKey(h.first.ID, ScopeRead), "POST", one, "").wantError(http.StatusForbidden, "10010 /")
 
-	r := h.with(h.key, "POST", one, "", rest.ReasonHeader, "a leaked password")
+	r := h.with(h.key, "POST", one, "", "X-Tollgate-Reason", "a leaked password")
 	carrier := "server"
 	if onServer {
 		carrier = "lost_server" // the test reserves for a node that does not exist
@@ -170,7 +169,7 @@ func TestHangUpByFilter(t *testing.T) {
 
 	dry := h.do("POST", hangUpPath+"?dry_run=true", `{"country_code":"us"}`)
 	if got := dry.want(http.StatusOK); got["hung_up"] != 2.0 || got["emergency_calls_skipped"] != 0.0 ||
-		dry.header.Get(rest.DryRunHeader) != "true" {
+		dry.header.Get("Tollgate-Dry-Run") != "true" {
 		t.Errorf("would hang up %v", got)
 	}
 	marked := func() (ids []string) {
@@ -193,7 +192,7 @@ func TestHangUpByFilter(t *testing.T) {
 		t.Errorf("would hang up %v", got)
 	}
 	got = h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`,
-		rest.IdempotencyHeader, "once").want(http.StatusOK)
+		"Idempotency-Key", "once").want(http.StatusOK)
 	if got["hung_up"] != 1.0 || got["call_ids"].([]any)[0] != us {
 		t.Errorf("hung up %v", got)
 	}
@@ -203,7 +202,7 @@ func TestHangUpByFilter(t *testing.T) {
 	// A repeated request ends no call that has begun since.
 	later := made(pbx, "+13125550197")
 	again := h.with(h.key, "POST", hangUpPath, `{"connection_id":"`+pbx+`","country_code":"US"}`,
-		rest.IdempotencyHeader, "once")
+		"Idempotency-Key", "once")
 	if again.want(http.StatusOK)["hung_up"] != 1.0 || slices.Contains(marked(), later) {
 		t.Errorf("repeated: %s, marked %v", again.text, marked())
 	}

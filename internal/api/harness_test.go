@@ -259,7 +259,7 @@ func (h *harness) checkDocumented(request *http.Request, r reply) {
 		return
 	}
 	op := &h.api.engine.Operations[i]
-	answer := answered{op: op, status: r.status, dryRun: r.header.Get(rest.DryRunHeader), text: r.text}
+	answer := answered{op: op, status: r.status, dryRun: r.header.Get("Tollgate-Dry-Run"), text: r.text}
 	if _, before := h.documented.LoadOrStore(answer, true); before {
 		return
 	}

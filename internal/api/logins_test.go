@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -84,7 +83,7 @@ func TestFailedLoginsOfManySources(t *testing.T) {
 			t.Fatalf("%d sources are remembered", len(f.seen))
 		}
 	}
-	if written != rest.StrangerLinesBurst {
+	if written != 100 {
 		t.Errorf("%d lines were written at once", written)
 	}
 }

@@ -39,8 +39,8 @@ func schemaAt(s *rest.Schema, pointer string) *rest.Schema {
 // checkedAt is what a schema makes of a value at a pointer, and what is said of it.
 func checkedAt(s *rest.Schema, pointer, number string) (value any, problems []rest.Problem) {
 	tree := withAt(map[string]any{}, pointer, rest.Literal(number))
-	c := rest.Checker{}
-	value = c.Check(s, tree, "")
+	checked, found := (&rest.Request{Body: tree.(map[string]any)}).Checked(s, nil, map[string]any{})
+	value = checked
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if name == "0" {
 			value = value.([]any)[0]
@@ -48,7 +48,7 @@ func checkedAt(s *rest.Schema, pointer, number string) (value any, problems []re
 		}
 		value = value.(map[string]any)[name]
 	}
-	for _, p := range c.Problems {
+	for _, p := range found {
 		if p.Pointer == pointer {
 			problems = append(problems, p)
 		}

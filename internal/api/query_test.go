@@ -31,7 +31,7 @@ func TestArraysInQueries(t *testing.T) {
 		"dimensions.0=country_code&dimensions.1=tn_type",
 	} {
 		r := h.do("GET", target+form, "")
-		if diff := gocmp.Diff(want, r.list()); diff != "" || r.header.Get(rest.IgnoredParametersHeader) != "" {
+		if diff := gocmp.Diff(want, r.list()); diff != "" || r.header.Get("Tollgate-Ignored-Parameters") != "" {
 			t.Errorf("%s is another query (-want +got):\n%s", form, diff)
 		}
 		csv := h.do("GET", target+form+"&format=csv", "")
@@ -65,8 +65,8 @@ func TestNamesOfFilters(t *testing.T) {
 		"page_number=2&page_size=1": 1, "page[number]=1&page[size]=1&number=2": 1, "page[size]=1&number=3": 0,
 	} {
 		r := h.do("GET", "/v2/connections?"+query, "")
-		if got := len(r.list()); got != want || r.header.Get(rest.IgnoredParametersHeader) != "" {
-			t.Errorf("%s finds %d, want %d; ignored: %s", query, got, want, r.header.Get(rest.IgnoredParametersHeader))
+		if got := len(r.list()); got != want || r.header.Get("Tollgate-Ignored-Parameters") != "" {
+			t.Errorf("%s finds %d, want %d; ignored: %s", query, got, want, r.header.Get("Tollgate-Ignored-Parameters"))
 		}
 	}
 	h.do("POST", "/v2/outbound_voice_profiles", `{"name":"mine too"}`).want(http.StatusOK)
@@ -122,9 +122,9 @@ func TestUnknownParameters(t *testing.T) {
 		}
 		for query, names := range strangeFilters {
 			r := h.do("GET", target+"&"+query, "")
-			if r.status != http.StatusOK || r.header.Get(rest.IgnoredParametersHeader) != names {
+			if r.status != http.StatusOK || r.header.Get("Tollgate-Ignored-Parameters") != names {
 				t.Errorf("%s?%s: %d, ignored %q, want %q", op.Path, query, r.status,
-					r.header.Get(rest.IgnoredParametersHeader), names)
+					r.header.Get("Tollgate-Ignored-Parameters"), names)
 			}
 			checkNoRows(t, op.Path+"?"+query, plain, r)
 		}
@@ -142,9 +142,9 @@ func TestUnknownParameters(t *testing.T) {
 			}
 			r := h.do("GET", target+"&"+query, "")
 			if diff := gocmp.Diff(plain.body, r.body); diff != "" || r.status != http.StatusOK ||
-				r.header.Get(rest.IgnoredParametersHeader) != names {
+				r.header.Get("Tollgate-Ignored-Parameters") != names {
 				t.Errorf("%s?%s: %d, ignored %q, want %q; (-without +with):\n%s", op.Path, query, r.status,
-					r.header.Get(rest.IgnoredParametersHeader), names, diff)
+					r.header.Get("Tollgate-Ignored-Parameters"), names, diff)
 			}
 		}
 	}
@@ -199,18 +199,18 @@ func TestIgnoredParametersOfKeptAnswers(t *testing.T) {
 	for range 3 {
 		for query, names := range map[string]string{"": "", "?x=1": "x", "?filter[a]=1": "filter[a]"} {
 			r := h.do("GET", one+query, "")
-			if r.header.Get(rest.IgnoredParametersHeader) != names || r.header.Get("Etag") != tag {
+			if r.header.Get("Tollgate-Ignored-Parameters") != names || r.header.Get("Etag") != tag {
 				t.Errorf("%q: ignored %q, tag %s, want %q and %s", query,
-					r.header.Get(rest.IgnoredParametersHeader), r.header.Get("Etag"), names, tag)
+					r.header.Get("Tollgate-Ignored-Parameters"), r.header.Get("Etag"), names, tag)
 			}
 			r = h.with(h.key, "GET", one+query, "", "If-None-Match", tag)
-			if r.status != http.StatusNotModified || r.header.Get(rest.IgnoredParametersHeader) != names {
-				t.Errorf("%q with its tag: %d, ignored %q", query, r.status, r.header.Get(rest.IgnoredParametersHeader))
+			if r.status != http.StatusNotModified || r.header.Get("Tollgate-Ignored-Parameters") != names {
+				t.Errorf("%q with its tag: %d, ignored %q", query, r.status, r.header.Get("Tollgate-Ignored-Parameters"))
 			}
 			list := h.do("GET", "/v2/outbound_voice_profiles"+query, "")
-			if want := 1; list.header.Get(rest.IgnoredParametersHeader) != names ||
+			if want := 1; list.header.Get("Tollgate-Ignored-Parameters") != names ||
 				(len(list.list()) == want) == strings.Contains(query, "filter") {
-				t.Errorf("list %q: ignored %q, %s", query, list.header.Get(rest.IgnoredParametersHeader), list.text)
+				t.Errorf("list %q: ignored %q, %s", query, list.header.Get("Tollgate-Ignored-Parameters"), list.text)
 			}
 		}
 	}
@@ -233,13 +233,13 @@ func TestUnknownFiltersOfReports(t *testing.T) {
 		t.Fatalf("report %q", r.text)
 	}
 	r := h.do("GET", "/v2/usage_reports?"+someUsage+"&format=csv&filter[colour]=red", "")
-	if r.text != "connection_id,attempted\n" || r.header.Get(rest.IgnoredParametersHeader) != "filter[colour]" {
-		t.Errorf("report %q, ignored %q", r.text, r.header.Get(rest.IgnoredParametersHeader))
+	if r.text != "connection_id,attempted\n" || r.header.Get("Tollgate-Ignored-Parameters") != "filter[colour]" {
+		t.Errorf("report %q, ignored %q", r.text, r.header.Get("Tollgate-Ignored-Parameters"))
 	}
 	wrong := h.do("GET", "/v2/usage_reports?product=sip-trunking&dimensions=date&metrics=cost&filter[colour]=red", "")
 	wrong.wantError(http.StatusUnprocessableEntity, "10004 start_date")
-	if wrong.header.Get(rest.IgnoredParametersHeader) != "filter[colour]" {
-		t.Errorf("ignored %q", wrong.header.Get(rest.IgnoredParametersHeader))
+	if wrong.header.Get("Tollgate-Ignored-Parameters") != "filter[colour]" {
+		t.Errorf("ignored %q", wrong.header.Get("Tollgate-Ignored-Parameters"))
 	}
 	for _, managed := range []string{"true", "false", "True"} {
 		if rows := h.do("GET", "/v2/usage_reports?"+someUsage+"&managed_accounts="+managed, "").list(); len(rows) != 1 {
@@ -247,9 +247,9 @@ func TestUnknownFiltersOfReports(t *testing.T) {
 		}
 	}
 	sorted := h.do("GET", "/v2/detail_records?filter[record_type]=sip-trunking&sort=created_at,-cost", "")
-	if len(sorted.list()) != 1 || sorted.header.Get(rest.IgnoredParametersHeader) != "sort" {
+	if len(sorted.list()) != 1 || sorted.header.Get("Tollgate-Ignored-Parameters") != "sort" {
 		t.Errorf("sorted by what records have not: %s, ignored %q", sorted.text,
-			sorted.header.Get(rest.IgnoredParametersHeader))
+			sorted.header.Get("Tollgate-Ignored-Parameters"))
 	}
 }
 
@@ -258,16 +258,16 @@ func TestManyParameters(t *testing.T) {
 	h := newHarness(t)
 	many := strings.Repeat("a&", 990)
 	r := h.do("GET", "/v2/balance?"+many, "")
-	if r.want(http.StatusOK); r.header.Get(rest.IgnoredParametersHeader) != "a" {
-		t.Errorf("ignored %q", r.header.Get(rest.IgnoredParametersHeader))
+	if r.want(http.StatusOK); r.header.Get("Tollgate-Ignored-Parameters") != "a" {
+		t.Errorf("ignored %q", r.header.Get("Tollgate-Ignored-Parameters"))
 	}
 	var different strings.Builder
 	for i := range 480 {
 		fmt.Fprintf(&different, "%x&", i)
 	}
 	if r := h.do("GET", "/v2/ips?"+different.String(), ""); r.status != http.StatusOK ||
-		len(r.header.Get(rest.IgnoredParametersHeader)) > rest.MaxIgnoredHeader+10 {
-		t.Errorf("%d, a header of %d bytes", r.status, len(r.header.Get(rest.IgnoredParametersHeader)))
+		len(r.header.Get("Tollgate-Ignored-Parameters")) > 1000+10 {
+		t.Errorf("%d, a header of %d bytes", r.status, len(r.header.Get("Tollgate-Ignored-Parameters")))
 	}
 	refused := h.do("GET", "/tollgate/v1/gateways?"+different.String(), "")
 	if problems := refused.body["errors"].([]any); refused.status != http.StatusUnprocessableEntity ||
@@ -277,8 +277,8 @@ func TestManyParameters(t *testing.T) {
 	h.do("GET", "/v2/ips?"+strings.Repeat("filter[a]=b&", 10_000), "").wantError(http.StatusRequestURITooLong, "10003 /")
 	long := strings.Repeat("x", 1500)
 	if r := h.do("GET", "/v2/ips?"+long+"=1", ""); r.status != http.StatusOK ||
-		r.header.Get(rest.IgnoredParametersHeader) != long[:rest.MaxIgnoredHeader] {
-		t.Errorf("a long name: %d, ignored %q", r.status, r.header.Get(rest.IgnoredParametersHeader))
+		r.header.Get("Tollgate-Ignored-Parameters") != long[:1000] {
+		t.Errorf("a long name: %d, ignored %q", r.status, r.header.Get("Tollgate-Ignored-Parameters"))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/secret"
 )
 
@@ -50,7 +49,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		if got := valueAt(made.want(http.StatusCreated), k.field); got != "first-secret" {
 			t.Errorf("%s: a dry run shows %v", k.path, got)
 		}
-		object := h.with(h.key, "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field).want(http.StatusCreated)
+		object := h.with(h.key, "POST", k.path, k.create, "Idempotency-Key", k.path+k.field).want(http.StatusCreated)
 		if got := valueAt(object, k.field); got != "first-secret" {
 			t.Errorf("%s: create shows %v", k.path, got)
 		}
@@ -83,11 +82,11 @@ func TestSecretsAreMasked(t *testing.T) {
 			t.Errorf("%s: shown among all connections: %s", k.path, r.text)
 		}
 		// A repeated creation gets the answer of then, another key does not.
-		again := h.with(h.key, "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field).want(http.StatusCreated)
+		again := h.with(h.key, "POST", k.path, k.create, "Idempotency-Key", k.path+k.field).want(http.StatusCreated)
 		if got := valueAt(again, k.field); got != "first-secret" {
 			t.Errorf("%s: the repetition shows %v", k.path, got)
 		}
-		r := h.with(h.newKey(h.first.ID), "POST", k.path, k.create, rest.IdempotencyHeader, k.path+k.field)
+		r := h.with(h.newKey(h.first.ID), "POST", k.path, k.create, "Idempotency-Key", k.path+k.field)
 		if strings.Contains(r.text, "first-secret") {
 			t.Errorf("%s: another key gets the kept answer: %s", k.path, r.text)
 		}

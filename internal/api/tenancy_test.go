@@ -298,9 +298,9 @@ func TestForeignNames(t *testing.T) {
 	tag := h.do("GET", one, "").header.Get("Etag")
 	h.with(stranger, "PATCH", one, `{"name":"taken"}`, "If-Match", tag).wantError(http.StatusNotFound, "10005 /")
 	h.with(stranger, "GET", one, "", "If-None-Match", tag).wantError(http.StatusNotFound, "10005 /")
-	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").
+	made := h.with(h.key, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, "Idempotency-Key", "k").
 		want(http.StatusCreated)
-	again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, rest.IdempotencyHeader, "k").
+	again := h.with(stranger, "POST", "/v2/ip_connections", `{"connection_name":"same"}`, "Idempotency-Key", "k").
 		want(http.StatusCreated)
 	if again["id"] == made["id"] {
 		t.Error("an idempotency key of another account gives its answer")

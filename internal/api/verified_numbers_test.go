@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/id"
-	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/verification"
 )
 
@@ -150,7 +149,7 @@ func TestTriesOfACode(t *testing.T) {
 	number := h.waitingNumber(h.key, 1)
 	call, _ := h.said.last()
 	path, wrong := verifiedPath+"/"+number+"/actions/verify", fmt.Sprintf(`{"verification_code":%q}`, otherCode(call.Code))
-	for n, headers := range [][]string{nil, {rest.IdempotencyHeader, "one"}, {rest.IdempotencyHeader, "one"}, nil, nil} {
+	for n, headers := range [][]string{nil, {"Idempotency-Key", "one"}, {"Idempotency-Key", "one"}, nil, nil} {
 		query := ""
 		if n == 3 {
 			query = "?dry_run=true"

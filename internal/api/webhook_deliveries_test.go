@@ -69,7 +69,7 @@ func TestWebhookDeliveries(t *testing.T) {
 		t.Errorf("a dry run answers with the old delivery")
 	}
 	replay := func() map[string]any {
-		return h.with(h.key, "POST", at+"/replay", "", rest.IdempotencyHeader, "once").want(http.StatusCreated)
+		return h.with(h.key, "POST", at+"/replay", "", "Idempotency-Key", "once").want(http.StatusCreated)
 	}
 	again := replay()
 	if diff := cmp.Diff(again, replay()); diff != "" {

@@ -237,17 +237,17 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 	admin := h.adminKey()
 	writesOf(t, h, func(op *rest.Operation, target, body string) {
 		key := op.ID + "-1"
-		first := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, key)
+		first := h.with(admin, op.Method, target, body, "Idempotency-Key", key)
 		first.want(op.Status)
 		before := h.state(admin)
-		if first.header.Get(rest.ReplayedHeader) != "" {
+		if first.header.Get("Idempotent-Replayed") != "" {
 			t.Errorf("%s: the first answer says that it is a repeated one", op.ID)
 		}
 		for range 2 {
 			h.clock.Advance(time.Minute)
-			again := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, key)
+			again := h.with(admin, op.Method, target, body, "Idempotency-Key", key)
 			if again.status != first.status || again.text != first.text ||
-				again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get(rest.ReplayedHeader) != "true" {
+				again.header.Get("ETag") != first.header.Get("ETag") || again.header.Get("Idempotent-Replayed") != "true" {
 				t.Errorf("%s: repeated: %d %s %v, at first %d %s", op.ID, again.status,
 					again.text, again.header, first.status, first.text)
 			}
@@ -259,22 +259,22 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 		if strings.Contains(target, "?") {
 			other = "&dry_run=false"
 		}
-		h.with(admin, op.Method, target+other, body, rest.IdempotencyHeader, key).
+		h.with(admin, op.Method, target+other, body, "Idempotency-Key", key).
 			wantError(http.StatusUnprocessableEntity, "10027 /")
 	})
 	// A key is the account's own, and another body is another request.
 	_, stranger := h.secondAccount()
-	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "create_billing_group-1").
+	h.with(stranger, "POST", "/v2/billing_groups", `{"name":"abc"}`, "Idempotency-Key", "create_billing_group-1").
 		want(http.StatusOK)
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, rest.IdempotencyHeader, "create_billing_group-1").
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abd"}`, "Idempotency-Key", "create_billing_group-1").
 		wantError(http.StatusUnprocessableEntity, "10027 /")
 	// What was refused has not used the key up.
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, rest.IdempotencyHeader, "new").
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":7}`, "Idempotency-Key", "new").
 		wantError(http.StatusUnprocessableEntity, "10026 /name")
-	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new").want(http.StatusOK)
+	h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, "Idempotency-Key", "new").want(http.StatusOK)
 	h.clock.Advance(store.IdempotencyAge)
-	r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, rest.IdempotencyHeader, "new")
-	if r.status != 200 || r.header.Get(rest.ReplayedHeader) != "" {
+	r := h.with(h.key, "POST", "/v2/billing_groups", `{"name":"abc"}`, "Idempotency-Key", "new")
+	if r.status != 200 || r.header.Get("Idempotent-Replayed") != "" {
 		t.Errorf("after a day: %d %v", r.status, r.header)
 	}
 }
@@ -282,7 +282,7 @@ func TestEveryWriteIsIdempotent(t *testing.T) {
 // An answer that shows a secret is kept so that only the key that asked has it again.
 func TestKeptSecretIsSealed(t *testing.T) {
 	h := newHarness(t)
-	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+	first := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, "Idempotency-Key", "k").
 		want(http.StatusCreated)
 	kept, err := h.store.Answered(t.Context(), &collection.Idempotency{Account: h.first.ID, Key: "k",
 		Request: requestHash(t, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`)})
@@ -290,12 +290,12 @@ func TestKeptSecretIsSealed(t *testing.T) {
 		strings.Contains(string(kept.Body), "name") {
 		t.Errorf("kept %q, %v", kept.Body, err)
 	}
-	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+	again := h.with(h.key, "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, "Idempotency-Key", "k").
 		want(http.StatusCreated)
 	if again["secret"] != first["secret"] || first["secret"] == nil {
 		t.Errorf("secret %v, then %v", first["secret"], again["secret"])
 	}
-	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, rest.IdempotencyHeader, "k").
+	h.with(h.newKey(h.first.ID), "POST", "/tollgate/v1/api_keys", `{"name":"new"}`, "Idempotency-Key", "k").
 		wantError(http.StatusUnprocessableEntity, "10027 /")
 }
 
@@ -310,17 +310,17 @@ func requestHash(t *testing.T, method, target, body string) [32]byte {
 func TestHeadersOfWrites(t *testing.T) {
 	h := newHarness(t)
 	for _, c := range []struct{ name, value string }{
-		{rest.IdempotencyHeader, ""}, {rest.IdempotencyHeader, strings.Repeat("k", 256)}, {rest.IdempotencyHeader, "a b"},
-		{rest.IdempotencyHeader, "schlüssel"}, {rest.ReasonHeader, strings.Repeat("r", 501)}, {rest.ReasonHeader, "a\tb"},
-		{rest.ReasonHeader, "\xff"}, {"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`},
+		{"Idempotency-Key", ""}, {"Idempotency-Key", strings.Repeat("k", 256)}, {"Idempotency-Key", "a b"},
+		{"Idempotency-Key", "schlüssel"}, {"X-Tollgate-Reason", strings.Repeat("r", 501)}, {"X-Tollgate-Reason", "a\tb"},
+		{"X-Tollgate-Reason", "\xff"}, {"If-Match", "7"}, {"If-Match", `"7`}, {"If-Match", ""}, {"If-Match", `"7" "8"`},
 		{"If-Match", strings.Repeat(`"7",`, 51)},
 	} {
 		h.with(h.key, "DELETE", "/v2/ips/7", "", c.name, c.value).wantError(http.StatusBadRequest, "10015 /")
 	}
-	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, "a", rest.IdempotencyHeader, "b").
+	h.with(h.key, "DELETE", "/v2/ips/7", "", "Idempotency-Key", "a", "Idempotency-Key", "b").
 		wantError(http.StatusBadRequest, "10015 /")
-	h.with(h.key, "DELETE", "/v2/ips/7", "", rest.IdempotencyHeader, strings.Repeat("~", 255),
-		rest.ReasonHeader, "Grund: größer").wantError(http.StatusNotFound, "10005 /")
+	h.with(h.key, "DELETE", "/v2/ips/7", "", "Idempotency-Key", strings.Repeat("~", 255),
+		"X-Tollgate-Reason", "Grund: größer").wantError(http.StatusNotFound, "10005 /")
 }
 
 // Many clients repeat the same requests at once. Each key has one effect; a client that
@@ -338,7 +338,7 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 				name := fmt.Sprintf("%d-%d", round, key)
 				for {
 					replies[i] = h.with(h.key, "POST", "/v2/billing_groups",
-						fmt.Sprintf(`{"name":"group %s"}`, name), rest.IdempotencyHeader, name)
+						fmt.Sprintf(`{"name":"group %s"}`, name), "Idempotency-Key", name)
 					if replies[i].status != http.StatusConflict {
 						return
 					}
@@ -354,7 +354,7 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 			if replies[i].status != http.StatusOK {
 				t.Fatalf("status %d: %s", replies[i].status, replies[i].text)
 			}
-			if replies[i].header.Get(rest.ReplayedHeader) == "" {
+			if replies[i].header.Get("Idempotent-Replayed") == "" {
 				effects[key]++
 			}
 			if texts[key] != "" && texts[key] != replies[i].text {
@@ -396,7 +396,7 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	send := func() *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), "DELETE", "/tollgate/v1/rate_decks/"+deck, nil)
 		r.Header.Set("Authorization", "Bearer "+h.key)
-		r.Header.Set(rest.IdempotencyHeader, "k")
+		r.Header.Set("Idempotency-Key", "k")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		return w
@@ -414,7 +414,7 @@ func TestRepeatedWhileInFlight(t *testing.T) {
 	if done.Code != http.StatusOK {
 		t.Fatalf("the first: %d %s", done.Code, done.Body)
 	}
-	if w := send(); w.Code != http.StatusOK || w.Header().Get(rest.ReplayedHeader) != "true" ||
+	if w := send(); w.Code != http.StatusOK || w.Header().Get("Idempotent-Replayed") != "true" ||
 		w.Body.String() != done.Body.String() {
 		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}
@@ -430,9 +430,9 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 		if strings.Contains(target, "?") {
 			dry = target + "&dry_run=true"
 		}
-		r := h.with(admin, op.Method, dry, body, rest.IdempotencyHeader, "dry-"+op.ID)
+		r := h.with(admin, op.Method, dry, body, "Idempotency-Key", "dry-"+op.ID)
 		r.want(op.Status)
-		if r.header.Get(rest.DryRunHeader) != "true" || r.header.Get(rest.ReplayedHeader) != "" {
+		if r.header.Get("Tollgate-Dry-Run") != "true" || r.header.Get("Idempotent-Replayed") != "" {
 			t.Errorf("%s: headers %v", op.ID, r.header)
 		}
 		if strings.Contains(r.text, "tg_live_") && strings.Contains(r.text, `"secret":"`) {
@@ -441,9 +441,9 @@ func TestEveryWriteHasADryRun(t *testing.T) {
 		if after := h.state(admin); after != before {
 			t.Errorf("%s: a dry run has changed something:\n%s", op.ID, cmp.Diff(before, after))
 		}
-		real := h.with(admin, op.Method, target, body, rest.IdempotencyHeader, "dry-"+op.ID)
+		real := h.with(admin, op.Method, target, body, "Idempotency-Key", "dry-"+op.ID)
 		real.want(op.Status)
-		if real.header.Get(rest.DryRunHeader) != "" || real.header.Get(rest.ReplayedHeader) != "" {
+		if real.header.Get("Tollgate-Dry-Run") != "" || real.header.Get("Idempotent-Replayed") != "" {
 			t.Errorf("%s: headers after a dry run %v", op.ID, real.header)
 		}
 		got, want := r.want(op.Status), real.want(op.Status)
@@ -655,7 +655,7 @@ func TestAuditEventsList(t *testing.T) {
 	h.clock.Advance(time.Second)
 	made := h.with(h.key, "POST", "/v2/credential_connections",
 		`{"connection_name":"phone","user_name":"user","password":"the-secret"}`,
-		rest.ReasonHeader, "ticket 7", "X-Request-Id", "request-7").want(201)
+		"X-Tollgate-Reason", "ticket 7", "X-Request-Id", "request-7").want(201)
 	h.do("PATCH", "/v2/credential_connections/"+made["id"].(string),
 		`{"password":"new-secret","outbound":{"channel_limit":3}}`).want(200)
 	h.do("POST", "/tollgate/v1/api_keys", `{"name":"new"}`).want(201)

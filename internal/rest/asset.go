@@ -26,7 +26,7 @@ const revalidated = "public, no-cache"
 // newAsset is an asset of a plain text.
 func newAsset(kind string, text []byte) *asset {
 	a := &asset{kind: kind, cacheControl: revalidated, tag: assetTag(text), plain: func() []byte { return text }}
-	if len(text) >= GzipFrom {
+	if len(text) >= gzipFrom {
 		a.compressed = sync.OnceValue(func() []byte {
 			var out bytes.Buffer
 			w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // a level that exists
@@ -44,7 +44,7 @@ func newCompressedAsset(kind string, compressed []byte) *asset {
 		kind: kind, cacheControl: revalidated, tag: assetTag(compressed),
 		compressed: func() []byte { return compressed },
 		plain: sync.OnceValue(func() []byte {
-			text, err := Inflate(compressed)
+			text, err := inflate(compressed)
 			if err != nil {
 				panic("rest: a file of the page cannot be inflated: " + err.Error()) // it is in the program
 			}
@@ -68,7 +68,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	if a.compressed != nil {
 		header.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header) {
-			tag, body = CompressedTag(a.tag), a.compressed
+			tag, body = compressedTag(a.tag), a.compressed
 		}
 	}
 	header.Set("Etag", tag)

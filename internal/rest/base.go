@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// ForwardedProto is set by a proxy to the scheme that the client spoke. The server of the
+// forwardedProto is set by a proxy to the scheme that the client spoke. The server of the
 // API removes it from what does not come from a trusted proxy.
-const ForwardedProto = "X-Forwarded-Proto"
+const forwardedProto = "X-Forwarded-Proto"
 
 // BaseOf is the address of this server as the client that sent a request has it, without a
 // slash at its end. It only ever goes into the answer to that request.
@@ -17,7 +17,7 @@ func (s *Server) BaseOf(r *http.Request) string {
 	if s.PublicURL != "" {
 		return strings.TrimSuffix(s.PublicURL, "/")
 	}
-	if r.TLS != nil || strings.EqualFold(r.Header.Get(ForwardedProto), "https") {
+	if r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedProto), "https") {
 		return "https://" + hostOf(r)
 	}
 	return "http://" + hostOf(r)

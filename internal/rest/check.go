@@ -13,12 +13,12 @@ import (
 // MaxProblems bounds the errors of one answer. A person mends a few at a time.
 const MaxProblems = 100
 
-// Checker collects everything that is wrong with a value.
-type Checker struct {
+// checker collects everything that is wrong with a value.
+type checker struct {
 	Problems []Problem
 }
 
-func (c *Checker) add(pointer string, code field.Code, format string, args ...any) {
+func (c *checker) add(pointer string, code field.Code, format string, args ...any) {
 	if len(c.Problems) < MaxProblems {
 		c.Problems = append(c.Problems, Problem{Code: code, Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
@@ -26,7 +26,7 @@ func (c *Checker) add(pointer string, code field.Code, format string, args ...an
 
 // Check compares a value with its schema and returns the value in the form in
 // which the Go type reads it: an integer that was written as 10.0 becomes 10.
-func (c *Checker) Check(s *Schema, value any, pointer string) any {
+func (c *checker) Check(s *Schema, value any, pointer string) any {
 	if value == nil {
 		if !s.Nullable {
 			c.add(pointer, field.WrongType, "%s is null. Give %s.", nameOf(pointer), s.wanted())
@@ -70,7 +70,7 @@ func (c *Checker) Check(s *Schema, value any, pointer string) any {
 }
 
 // numericID reads an id that came as a number.
-func (c *Checker) numericID(s *Schema, given Literal, pointer string) any {
+func (c *checker) numericID(s *Schema, given Literal, pointer string) any {
 	text, ok := idOf(given)
 	if !ok {
 		c.add(pointer, field.Malformed, "%s is %s, which is no id. Give %s.",
@@ -80,7 +80,7 @@ func (c *Checker) numericID(s *Schema, given Literal, pointer string) any {
 	return text
 }
 
-func (c *Checker) object(s *Schema, object map[string]any, pointer string) any {
+func (c *checker) object(s *Schema, object map[string]any, pointer string) any {
 	checked := make(map[string]any, len(object))
 	for _, p := range s.Properties {
 		below := PointerOf(pointer, p.Name)
@@ -95,7 +95,7 @@ func (c *Checker) object(s *Schema, object map[string]any, pointer string) any {
 	return checked
 }
 
-func (c *Checker) array(s *Schema, list []any, pointer string) any {
+func (c *checker) array(s *Schema, list []any, pointer string) any {
 	if s.MaxItems > 0 && len(list) > s.MaxItems {
 		c.add(pointer, field.Length, "%s has %d entries. Give at most %d.", nameOf(pointer), len(list), s.MaxItems)
 		return list
@@ -107,7 +107,7 @@ func (c *Checker) array(s *Schema, list []any, pointer string) any {
 	return checked
 }
 
-func (c *Checker) text(s *Schema, text, pointer string) {
+func (c *checker) text(s *Schema, text, pointer string) {
 	characters := utf8.RuneCountInString(text)
 	switch {
 	case s.Enum != nil:
@@ -127,7 +127,7 @@ func (c *Checker) text(s *Schema, text, pointer string) {
 }
 
 // number compares a number with the bounds exactly, and returns it without an exponent.
-func (c *Checker) number(s *Schema, given Literal, pointer string) any {
+func (c *checker) number(s *Schema, given Literal, pointer string) any {
 	value, text := readDecimal(given), abbreviated(string(given))
 	whole, isWhole := value.whole()
 	switch {
@@ -195,7 +195,7 @@ func (s *Schema) wantedValue() string {
 		return `a UUID such as "6a09cdc3-8948-47f0-aa62-74ac943d6c58"`
 	case s.Format == "date-time":
 		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z"`
-	case s.Format == MomentFormat:
+	case s.Format == momentFormat:
 		return `a time in RFC 3339 form, such as "2018-02-02T22:25:27.521Z", or a day, such as "2018-02-02"`
 	case s.Format == dateRangeFormat:
 		return dateRangeWanted

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Command is what programs that are made from the table call an operation, as in
+// command is what programs that are made from the table call an operation, as in
 // "books list": the client's methods and a command line have these names. Both parts
 // follow from the operation's path and id.
-type Command struct {
+type command struct {
 	Resource string // as in books
 	Verb     string // as in list, or active_calls for a list below one object
 }
 
-// CommandsOf names the operations that need a key, by their ids.
-func CommandsOf(operations []Operation, names map[string]string) map[string]Command {
+// commandsOf names the operations that need a key, by their ids.
+func commandsOf(operations []Operation, names map[string]string) map[string]command {
 	nouns := map[string]string{} // the noun of each resource, as in book of books
 	paths := map[string]string{} // the path from which that is known
 	for i := range operations {
@@ -25,14 +25,14 @@ func CommandsOf(operations []Operation, names map[string]string) map[string]Comm
 			nouns[resource], paths[resource] = noun, op.Path
 		}
 	}
-	commands := map[string]Command{}
+	commands := map[string]command{}
 	for i := range operations {
 		op := &operations[i]
 		if op.Scope == "" {
 			continue // of the server itself
 		}
 		resource := op.resourceName(names)
-		commands[op.ID] = Command{resource, op.verb(nouns[resource])}
+		commands[op.ID] = command{resource, op.verb(nouns[resource])}
 	}
 	return commands
 }

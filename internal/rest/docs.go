@@ -41,9 +41,9 @@ window.ui = SwaggerUIBundle({
 });
 `
 
-// DocsPolicy lets the page load from this server alone. The pictures in Swagger
+// docsPolicy lets the page load from this server alone. The pictures in Swagger
 // UI's style sheet are data URLs, and its elements have styles of their own.
-const DocsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // docsMaxAge is how long a browser keeps the page's files: until the next day,
@@ -87,7 +87,7 @@ const strictTransport = "max-age=31536000"
 
 func docsHeader(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", DocsPolicy)
+	h.Set("Content-Security-Policy", docsPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
 	if r.TLS != nil {
@@ -95,8 +95,8 @@ func docsHeader(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Inflate reads a compressed file of the page.
-func Inflate(compressed []byte) ([]byte, error) {
+// inflate reads a compressed file of the page.
+func inflate(compressed []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
 		return nil, fmt.Errorf("inflate a file of the page: %w", err)

@@ -17,7 +17,7 @@ func (op *Operation) Differences(status int, header http.Header, body []byte) []
 	case status >= 400 && !slices.Contains(op.failures(), strconv.Itoa(status)):
 		return []string{fmt.Sprintf("status %d is not documented", status)}
 	case status >= 400:
-		documented = plainSchema[ErrorAnswer]()
+		documented = plainSchema[errorAnswer]()
 	case status == http.StatusNotModified:
 		return nil // documented by what has a tag
 	case status != op.Status:
@@ -26,11 +26,11 @@ func (op *Operation) Differences(status int, header http.Header, body []byte) []
 	if documented == nil {
 		return nil
 	}
-	tree, err := ParseTree(body)
+	tree, err := parseTree(body)
 	if err != nil {
 		return []string{"the answer is no JSON: " + err.Error()}
 	}
-	c := Checker{}
+	c := checker{}
 	c.Check(documented, tree, "")
 	var differences []string
 	for _, p := range c.Problems {
@@ -68,7 +68,7 @@ func (op *Operation) envelope(header http.Header) *Schema {
 		add("meta", someCursors())
 	case op.Shape.Paged():
 		add("meta", plainSchema[PageMeta]())
-	case op.effects != nil && header.Get(DryRunHeader) != "":
+	case op.effects != nil && header.Get(dryRunHeader) != "":
 		effects := Property{Name: "dry_run", Required: true, Schema: op.effects}
 		add("meta", &Schema{Kind: "object", Properties: []Property{effects}})
 	}

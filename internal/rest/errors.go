@@ -121,7 +121,7 @@ func (s *Server) FailureOf(err error) *RefusalError {
 			"%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
 	case errors.Is(err, collection.ErrKeyReused):
 		return Fail(http.StatusUnprocessableEntity, CodeUnprocessable, "The %s was used before with "+
-			"another method, path, query or body. Use a new key for a new request.", IdempotencyHeader)
+			"another method, path, query or body. Use a new key for a new request.", idempotencyHeader)
 	case errors.Is(err, collection.ErrBadValue):
 		return Fail(http.StatusUnprocessableEntity, CodeFilter, "A filter has a value that its field cannot have.")
 	case errors.Is(err, collection.ErrBusy), errors.Is(err, collection.ErrUnavailable),
@@ -144,8 +144,8 @@ func by(other string) string {
 	return ": " + other
 }
 
-// ErrorAnswer is an answer with errors on the wire. Source: Telnyx v2, ErrorResponse.
-type ErrorAnswer struct {
+// errorAnswer is an answer with errors on the wire. Source: Telnyx v2, ErrorResponse.
+type errorAnswer struct {
 	Errors []errorEntry `json:"errors"`
 }
 
@@ -173,7 +173,7 @@ func (s *Server) TitleOf(code field.Code) string {
 }
 
 func writeFailure(w http.ResponseWriter, sc *exchange, f *RefusalError) {
-	answer := ErrorAnswer{}
+	answer := errorAnswer{}
 	for _, p := range f.Problems {
 		// What repeats a part of the request may not be UTF-8.
 		entry := errorEntry{Code: p.Code, Title: sc.engine.TitleOf(p.Code), Detail: strings.ToValidUTF8(p.Detail, "?"),
@@ -191,7 +191,7 @@ func writeFailure(w http.ResponseWriter, sc *exchange, f *RefusalError) {
 	for name, values := range f.Header {
 		w.Header()[name] = values
 	}
-	text, err := json.Marshal(answer, Encoding())
+	text, err := json.Marshal(answer, encoding())
 	if err != nil {
 		panic("rest: an error answer cannot be encoded: " + err.Error())
 	}

@@ -32,8 +32,8 @@ func entityTag(version int64, body []byte) string {
 // gzipSuffix is at the end of the tag of a compressed body: a strong tag names bytes.
 const gzipSuffix = "-gzip"
 
-// CompressedTag is the tag of a compressed body.
-func CompressedTag(tag string) string { return strings.TrimSuffix(tag, `"`) + gzipSuffix + `"` }
+// compressedTag is the tag of a compressed body.
+func compressedTag(tag string) string { return strings.TrimSuffix(tag, `"`) + gzipSuffix + `"` }
 
 // maxTags bounds how many tags a header may list.
 const maxTags = 50
@@ -104,7 +104,7 @@ func unchanged(values []string, tag string) bool {
 	}
 	for _, given := range tags {
 		given = strings.TrimPrefix(given, "W/")
-		if given == tag || given == CompressedTag(tag) {
+		if given == tag || given == compressedTag(tag) {
 			return true
 		}
 	}

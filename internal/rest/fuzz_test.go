@@ -52,7 +52,7 @@ func FuzzQuery(f *testing.F) {
 		for name := range values {
 			if p, _, known := knownParameter(params, name); known && p.Filter != nil && p.Name != "filter[name][contains]" {
 				filters++
-			} else if !known && NamesFilter(name) && !q.Nothing {
+			} else if !known && namesFilter(name) && !q.Nothing {
 				t.Fatalf("%q: %q is no filter of the list, and selects", raw, name)
 			} else if !known && !slices.Contains(q.ignored, name) {
 				t.Fatalf("%q: %q is passed over without a word: %q", raw, name, q.ignored)

@@ -9,7 +9,7 @@ import (
 // out is reported once a minute.
 const (
 	strangerLines      = 10
-	StrangerLinesBurst = 100
+	strangerLinesBurst = 100
 	leftOutInterval    = time.Minute
 )
 
@@ -28,9 +28,9 @@ func (l *Lines) Take(now time.Time) (write bool, leftOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at.IsZero() {
-		l.level, l.told = StrangerLinesBurst, now
+		l.level, l.told = strangerLinesBurst, now
 	}
-	l.level = min(StrangerLinesBurst, l.level+max(0, now.Sub(l.at).Seconds())*strangerLines)
+	l.level = min(strangerLinesBurst, l.level+max(0, now.Sub(l.at).Seconds())*strangerLines)
 	l.at = now
 	if l.level >= 1 {
 		l.level--

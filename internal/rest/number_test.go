@@ -40,7 +40,7 @@ func FuzzNumber(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		tree, err := ParseTree([]byte(text))
+		tree, err := parseTree([]byte(text))
 		number, ok := tree.(Literal)
 		if err != nil || !ok {
 			return

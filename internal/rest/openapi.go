@@ -12,7 +12,7 @@ import (
 
 // openAPI prints the table of operations as an OpenAPI 3.1 document.
 func (s *Server) openAPI() []byte {
-	d := Documenter{schemas: map[string]any{}, commands: CommandsOf(s.Operations, s.ResourceNames)}
+	d := Documenter{schemas: map[string]any{}, commands: commandsOf(s.Operations, s.ResourceNames)}
 	paths := map[string]any{}
 	for i := range s.Operations {
 		op := &s.Operations[i]
@@ -23,7 +23,7 @@ func (s *Server) openAPI() []byte {
 		}
 		path[strings.ToLower(op.Method)] = d.operation(op)
 	}
-	d.schemas["Error"] = plainSchema[ErrorAnswer]().document()
+	d.schemas["Error"] = plainSchema[errorAnswer]().document()
 	d.schemas["Meta"] = plainSchema[PageMeta]().document()
 	d.schemas["CursorMeta"] = plainSchema[CursorMeta]().document()
 	webhooks := map[string]any{}
@@ -48,7 +48,7 @@ func (s *Server) openAPI() []byte {
 			"securitySchemes": map[string]any{"bearerAuth": map[string]any{"type": "http", "scheme": "bearer"}},
 		},
 	}
-	text, err := json.Marshal(document, Encoding())
+	text, err := json.Marshal(document, encoding())
 	if err != nil {
 		panic("rest: the OpenAPI document cannot be encoded: " + err.Error())
 	}
@@ -67,7 +67,7 @@ func someCursors() *Schema {
 // Documenter collects the schemas of a document.
 type Documenter struct {
 	schemas  map[string]any
-	commands map[string]Command // by the id of the operation
+	commands map[string]command // by the id of the operation
 }
 
 // Named puts a schema among the document's components and refers to it.

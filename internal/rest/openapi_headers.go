@@ -43,13 +43,13 @@ func (op *Operation) responseHeaders(status string) []string {
 		names = append(names, "ETag")
 	}
 	if status[0] == '2' && op.Writes() {
-		names = append(names, ReplayedHeader, DryRunHeader)
+		names = append(names, replayedHeader, dryRunHeader)
 	}
 	if status[0] == '2' && op.Body != nil && !op.Body.closed {
-		names = append(names, IgnoredHeader)
+		names = append(names, ignoredHeader)
 	}
 	if (status[0] == '2' || status == "304") && op.PassesOver() {
-		names = append(names, IgnoredParametersHeader)
+		names = append(names, ignoredParametersHeader)
 	}
 	return names
 }
@@ -71,15 +71,15 @@ func requestHeaders() map[string]any {
 		return map[string]any{"name": name, "in": "header", "description": description, "schema": s, "example": example}
 	}
 	return map[string]any{
-		"IdempotencyKey": header(IdempotencyHeader, "Chosen by the client for one "+
+		"IdempotencyKey": header(idempotencyHeader, "Chosen by the client for one "+
 			"request, to repeat it safely. For 24 hours a repeat with the same key, method, "+
 			"path, query and body gets the first answer again and has no further effect. "+
 			"Only successes are kept: after an error the key is free. Keys are the account's own.",
 			"8e03978e-40d5-43e8-bc93-6894a57f9324",
 			map[string]any{"minLength": 1, "maxLength": maxIdempotencyKey, "pattern": "^[!-~]+$"}),
-		"RequestKey": header(IdempotencyHeader, "The same as request_id, which it stands for where the body has none.",
+		"RequestKey": header(idempotencyHeader, "The same as request_id, which it stands for where the body has none.",
 			"8e03978e-40d5-43e8-bc93-6894a57f9324", nil),
-		"Reason": header(ReasonHeader, "Why the change is made, for the audit.",
+		"Reason": header(reasonHeader, "Why the change is made, for the audit.",
 			"ticket 4711: customer asked for more channels", map[string]any{"maxLength": maxReason}),
 		"IfMatch": header("If-Match", "The ETag of the state that the change is meant for. "+
 			"When the object has changed since, the answer is a 412 and nothing is changed.",
@@ -102,11 +102,11 @@ func responseHeaders() map[string]any {
 		"x-ratelimit-limit":     header("integer", "How many requests the key may send at once."),
 		"x-ratelimit-remaining": header("integer", "How many of them are left."),
 		"x-ratelimit-reset":     header("integer", "After how many seconds all of them are there again."),
-		ReplayedHeader: header("string", "true when this is the "+
+		replayedHeader: header("string", "true when this is the "+
 			"answer to an earlier request with the same Idempotency-Key."),
-		DryRunHeader:  header("string", "true when nothing was changed, as dry_run asked."),
-		IgnoredHeader: header("string", "The fields of the body that this API does not know."),
-		IgnoredParametersHeader: header("string", "The parameters of the query that this operation does not know, or whose "+
+		dryRunHeader:  header("string", "true when nothing was changed, as dry_run asked."),
+		ignoredHeader: header("string", "The fields of the body that this API does not know."),
+		ignoredParametersHeader: header("string", "The parameters of the query that this operation does not know, or whose "+
 			"sort field it does not know. A filter among them selects nothing; the others are passed over."),
 	}
 }

@@ -25,8 +25,8 @@ const (
 	maxBody = 1 << 20
 	// MaxUpload bounds a body that is a file.
 	MaxUpload = 64 << 20
-	// MaxURL is Telnyx's limit (error 10003).
-	MaxURL = 2000
+	// maxURL is Telnyx's limit (error 10003).
+	maxURL = 2000
 )
 
 // Shape is the form of an operation's answer.
@@ -163,10 +163,10 @@ func (s *Server) Serve(op *Operation, w http.ResponseWriter, r *http.Request) {
 		header.Set("Etag", encoded.ETag)
 	}
 	if answer.replayed {
-		header.Set(ReplayedHeader, "true")
+		header.Set(replayedHeader, "true")
 	}
 	if answer.dryRun {
-		header.Set(DryRunHeader, "true")
+		header.Set(dryRunHeader, "true")
 	}
 	if op.Method == http.MethodGet && encoded.ETag != "" && unchanged(r.Header.Values("If-None-Match"), encoded.ETag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -194,7 +194,7 @@ func (op *Operation) encode(answer *Response) (collection.Answer, error) {
 			envelope = objectAnswer{answer.Data}
 		}
 		var err error
-		if out.Body, err = json.Marshal(envelope, Encoding()); err != nil {
+		if out.Body, err = json.Marshal(envelope, encoding()); err != nil {
 			return collection.Answer{}, fmt.Errorf("encode the answer of %s: %w", op.ID, err)
 		}
 	}
@@ -257,7 +257,7 @@ func (s *Server) run(op *Operation, w http.ResponseWriter, r *http.Request) (*Re
 	if op.Body == nil && op.Upload == "" && !op.Writes() {
 		answer, err := s.answerOf(r.Context(), in, r.URL.RawQuery)
 		if len(in.Query.ignored) > 0 {
-			w.Header().Set(IgnoredParametersHeader, headerList(in.Query.ignored))
+			w.Header().Set(ignoredParametersHeader, headerList(in.Query.ignored))
 		}
 		return answer, err
 	}
@@ -288,7 +288,7 @@ func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in.Upload = http.MaxBytesReader(w, r.Body, MaxUpload)
-	if r.Header.Get(IdempotencyHeader) == "" {
+	if r.Header.Get(idempotencyHeader) == "" {
 		return nil
 	}
 	text, err := readAll(in.Upload, 0)
@@ -312,8 +312,8 @@ func readAll(body io.Reader, expected int64) ([]byte, error) {
 
 // These headers name what a request had that this API does not know.
 const (
-	IgnoredHeader           = "Tollgate-Ignored-Fields"
-	IgnoredParametersHeader = "Tollgate-Ignored-Parameters"
+	ignoredHeader           = "Tollgate-Ignored-Fields"
+	ignoredParametersHeader = "Tollgate-Ignored-Parameters"
 )
 
 // byteOrderMark begins the files of some editors and the bodies of some clients. RFC 8259
@@ -344,12 +344,12 @@ func (in *Request) readBody(op *Operation, w http.ResponseWriter, r *http.Reques
 	}
 	in.Raw = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	if op.Effect == Traffic {
-		in.Idempotency = r.Header.Get(IdempotencyHeader)
+		in.Idempotency = r.Header.Get(idempotencyHeader)
 		return nil
 	}
 	ignored, err := in.parseBody(op.Body, op.answerOrBody())
 	if len(ignored) > 0 {
-		w.Header().Set(IgnoredHeader, headerList(ignored))
+		w.Header().Set(ignoredHeader, headerList(ignored))
 	}
 	return err
 }
@@ -357,7 +357,7 @@ func (in *Request) readBody(op *Operation, w http.ResponseWriter, r *http.Reques
 // parseBody reads the JSON object of a body by its schema. ignored are the fields
 // that the schema does not name, where it does not refuse them.
 func (in *Request) parseBody(shape, whole *Schema) (ignored []string, err error) {
-	tree, err := ParseTree(in.Raw)
+	tree, err := parseTree(in.Raw)
 	if err != nil {
 		return nil, badJSON(err)
 	}
@@ -365,7 +365,7 @@ func (in *Request) parseBody(shape, whole *Schema) (ignored []string, err error)
 	if !ok {
 		return nil, Invalid([]Problem{{Code: field.WrongType, Detail: "The body is " + kindOf(tree) + ". Give an object."}})
 	}
-	in.Body, ignored = Known(shape, whole, object, "")
+	in.Body, ignored = knownFields(shape, whole, object, "")
 	if len(ignored) > 0 && shape.closed {
 		in.unknown = unknownFields(shape, ignored)
 		return nil, nil
@@ -399,18 +399,18 @@ func unknownFields(s *Schema, names []string) []Problem {
 	return problems
 }
 
-// MaxIgnoredHeader bounds the header that repeats a client's own names to it.
-const MaxIgnoredHeader = 1000
+// maxIgnoredHeader bounds the header that repeats a client's own names to it.
+const maxIgnoredHeader = 1000
 
 // headerList writes names into a header. What is not a visible ASCII character
 // becomes a question mark.
 func headerList(names []string) string {
 	var text strings.Builder
 	for i, name := range names {
-		if i == 0 && len(name) > MaxIgnoredHeader {
-			name = name[:MaxIgnoredHeader]
+		if i == 0 && len(name) > maxIgnoredHeader {
+			name = name[:maxIgnoredHeader]
 		}
-		if text.Len()+len(name) > MaxIgnoredHeader {
+		if text.Len()+len(name) > maxIgnoredHeader {
 			text.WriteString(", ...")
 			break
 		}
@@ -460,11 +460,11 @@ func wantsType(r *http.Request, code field.Code, accepted ...string) error {
 // with it. The current object is nil when one is being created.
 func (in *Request) Checked(s *Schema, current, defaults map[string]any) (map[string]any, []Problem) {
 	if current != nil {
-		current, _ = Known(s, s, current, "")
+		current, _ = knownFields(s, s, current, "")
 	}
 	merged := mergePatch(current, in.Body).(map[string]any)
 	fillDefaults(s, merged, defaults)
-	c := Checker{Problems: slices.Clip(in.unknown)}
+	c := checker{Problems: slices.Clip(in.unknown)}
 	value := c.Check(s, merged, "")
 	return value.(map[string]any), c.Problems
 }
@@ -472,7 +472,7 @@ func (in *Request) Checked(s *Schema, current, defaults map[string]any) (map[str
 // Decode puts a checked body into the Go value. A schema that lets through what
 // the type refuses is a fault of this package, so it is not the client's error.
 func Decode(body map[string]any, into any) error {
-	text, err := json.Marshal(body, Encoding())
+	text, err := json.Marshal(body, encoding())
 	if err != nil {
 		return fmt.Errorf("encode a checked body: %w", err)
 	}

@@ -68,7 +68,7 @@ func parseQuery(params []Parameter, raw string, passOver bool) (Query, error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		p, rest, known := knownParameter(params, name)
 		switch {
-		case known && len(rest) > 0 && passOver && p.Schema.Kind != "array" && (p.Order || NamesFilter(p.Name)):
+		case known && len(rest) > 0 && passOver && p.Schema.Kind != "array" && (p.Order || namesFilter(p.Name)):
 			q.passOver(name) // no filter of this list is an array, and none is sorted by one
 		case known:
 			if found[p] == nil {
@@ -104,14 +104,14 @@ func (q *Query) passOver(name string) {
 	if !slices.Contains(q.ignored, name) {
 		q.ignored = append(q.ignored, name)
 	}
-	q.Nothing = q.Nothing || NamesFilter(name)
+	q.Nothing = q.Nothing || namesFilter(name)
 }
 
 func unknownParameter(params []Parameter, name string) Problem {
-	filters := NamesFilter(name)
+	filters := namesFilter(name)
 	var known []string
 	for _, p := range params {
-		if NamesFilter(p.Name) == filters {
+		if namesFilter(p.Name) == filters {
 			known = append(known, p.Name)
 		}
 	}
@@ -175,7 +175,7 @@ func (q *Query) takeList(p *Parameter, items []string, passOver bool) *Problem {
 
 // checkParameter checks a value by the schema of its parameter.
 func checkParameter(p *Parameter, value any) *Problem {
-	c := Checker{}
+	c := checker{}
 	c.Check(p.Schema, value, "/"+p.Name)
 	if len(c.Problems) == 0 {
 		return nil

@@ -14,9 +14,9 @@ import (
 // The names of parameters, in every form that a published client sends. What clients
 // send is in docs/decisions/0022.
 
-// SplitName takes a name apart: filter[a.b][c], filter[a][b][c] and filter.a.b.c have the
+// splitName takes a name apart: filter[a.b][c], filter[a][b][c] and filter.a.b.c have the
 // same parts. An empty pair of brackets is an empty part. ok is false for what is no name.
-func SplitName(name string) (parts []string, ok bool) {
+func splitName(name string) (parts []string, ok bool) {
 	end := strings.IndexAny(name, "[.")
 	if end < 0 {
 		return []string{name}, name != "" && !strings.Contains(name, "]")
@@ -68,20 +68,20 @@ func knownParameter(params []Parameter, name string) (p *Parameter, rest []strin
 	if i := byName(name); i >= 0 {
 		return &params[i], nil, true
 	}
-	parts, ok := SplitName(name)
+	parts, ok := splitName(name)
 	if !ok {
 		return nil, nil, false
 	}
 	for n := len(parts); n > 0; n-- {
 		i := slices.IndexFunc(params, func(p Parameter) bool {
-			own, _ := SplitName(p.Name)
+			own, _ := splitName(p.Name)
 			return slices.Equal(own, parts[:n])
 		})
 		if i < 0 {
 			continue
 		}
 		p, rest = &params[i], parts[n:]
-		if len(rest) == 1 && rest[0] == "eq" && NamesFilter(p.Name) {
+		if len(rest) == 1 && rest[0] == "eq" && namesFilter(p.Name) {
 			return p, nil, true // as without it
 		}
 		// What is below a parameter that is no array is another name, unless it has the
@@ -95,8 +95,8 @@ func isEntry(part string) bool {
 	return strings.Trim(part, "0123456789") == ""
 }
 
-// NamesFilter says whether a name is meant for a filter, well-formed or not.
-func NamesFilter(name string) bool {
+// namesFilter says whether a name is meant for a filter, well-formed or not.
+func namesFilter(name string) bool {
 	name = strings.TrimLeftFunc(name, func(r rune) bool { return !unicode.IsLetter(r) })
 	return len(name) >= len("filter") && strings.EqualFold(name[:len("filter")], "filter")
 }

@@ -279,9 +279,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.cors(seen, r) {
 		return
 	}
-	if len(r.URL.RequestURI()) > MaxURL {
+	if len(r.URL.RequestURI()) > maxURL {
 		writeFailure(seen, sc, Fail(http.StatusRequestURITooLong, CodeURL,
-			"The URL is too long. URLs can be a maximum of %d characters.", MaxURL))
+			"The URL is too long. URLs can be a maximum of %d characters.", maxURL))
 		return
 	}
 	if !tidy(r) {

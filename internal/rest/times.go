@@ -80,13 +80,13 @@ func momentAt(t time.Time, lasts time.Duration) Moment {
 
 // The formats of schemas of times that a request names.
 const (
-	MomentFormat    = "time-or-day"
+	momentFormat    = "time-or-day"
 	dateRangeFormat = "date-range"
 )
 
 // MomentSchema is the schema of a time or a day.
 func MomentSchema() *Schema {
-	return &Schema{Kind: "string", Format: MomentFormat, Parse: ParseWith(ParseMoment),
+	return &Schema{Kind: "string", Format: momentFormat, Parse: ParseWith(ParseMoment),
 		Example: "2018-02-02T22:25:27.521Z"}
 }
 

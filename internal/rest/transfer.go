@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// GzipFrom is the size of a body from which it is compressed. A smaller one fits a
+// gzipFrom is the size of a body from which it is compressed. A smaller one fits a
 // packet or two anyway.
-const GzipFrom = 1024
+const gzipFrom = 1024
 
 // acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3).
 func acceptsGzip(header http.Header) bool {
@@ -67,14 +67,14 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body []byt
 	} else {
 		header.Set("Content-Type", contentType)
 	}
-	if len(body) >= GzipFrom && header.Get("Content-Encoding") == "" {
+	if len(body) >= gzipFrom && header.Get("Content-Encoding") == "" {
 		header.Add("Vary", "Accept-Encoding")
 		if seen, ok := w.(*statusWriter); ok && seen.gzip != nil {
 			if smaller := seen.gzip.compress(body); smaller != nil {
 				body = smaller
 				header.Set("Content-Encoding", "gzip")
 				if tag := header.Get("Etag"); tag != "" {
-					header.Set("Etag", CompressedTag(tag))
+					header.Set("Etag", compressedTag(tag))
 				}
 			}
 		}
@@ -105,15 +105,15 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 	header.Set("Access-Control-Allow-Origin", origin)
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		header.Set("Access-Control-Expose-Headers",
-			strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", ReplayedHeader,
-				DryRunHeader, IgnoredHeader, IgnoredParametersHeader,
+			strings.Join([]string{"ETag", "X-Request-Id", "Retry-After", replayedHeader,
+				dryRunHeader, ignoredHeader, ignoredParametersHeader,
 				"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}, ", "))
 		return false
 	}
 	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")
 	header.Set("Access-Control-Allow-Headers",
 		strings.Join([]string{"Authorization", "Content-Type", "If-Match", "If-None-Match",
-			IdempotencyHeader, ReasonHeader, "X-Request-Id"}, ", "))
+			idempotencyHeader, reasonHeader, "X-Request-Id"}, ", "))
 	header.Set("Access-Control-Max-Age", corsMaxAgeSecs)
 	w.WriteHeader(http.StatusNoContent)
 	return true

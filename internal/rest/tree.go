@@ -28,16 +28,16 @@ type Literal string
 func (l Literal) MarshalJSON() ([]byte, error) { return []byte(l), nil }
 
 var (
-	// ErrDepth says that a body nests too deep.
-	ErrDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
+	// errDepth says that a body nests too deep.
+	errDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
 	errEmpty    = errors.New("the body is empty")
 	errTrailing = errors.New("there is something after the JSON value")
 	errEncoding = errors.New("the text is not UTF-8")
 )
 
-// ParseTree reads one JSON value as map[string]any, []any, string, literal, bool
+// parseTree reads one JSON value as map[string]any, []any, string, literal, bool
 // or nil. It refuses duplicate names, invalid UTF-8 and anything after the value.
-func ParseTree(text []byte) (any, error) {
+func parseTree(text []byte) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, errEncoding
 	}
@@ -57,7 +57,7 @@ func ParseTree(text []byte) (any, error) {
 
 func readTree(decoder *jsontext.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, ErrDepth
+		return nil, errDepth
 	}
 	token, err := decoder.ReadToken()
 	if err != nil {
@@ -144,10 +144,10 @@ func fillDefaults(s *Schema, object map[string]any, defaults map[string]any) {
 	}
 }
 
-// Known returns the part of a request that its schema names, and the paths of
+// knownFields returns the part of a request that its schema names, and the paths of
 // the rest. Fields that only the server sets are left out without a word, since
 // clients send back what they were given.
-func Known(s, full *Schema, object map[string]any, path string) (kept map[string]any, unknown []string) {
+func knownFields(s, full *Schema, object map[string]any, path string) (kept map[string]any, unknown []string) {
 	kept = map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		value := object[name]
@@ -161,7 +161,7 @@ func Known(s, full *Schema, object map[string]any, path string) (kept map[string
 				ours = p // the answer is of another kind than the request
 			}
 			if nested, ok := value.(map[string]any); ok && p.Schema.Kind == "object" {
-				below, rest := Known(p.Schema, cmp.Or(ours, p).Schema, nested, path+name+".")
+				below, rest := knownFields(p.Schema, cmp.Or(ours, p).Schema, nested, path+name+".")
 				kept[name], unknown = below, append(unknown, rest...)
 				continue
 			}
@@ -182,7 +182,7 @@ func knownItems(s, full *Schema, list []any, path string) (kept []any, unknown [
 	for i, item := range list {
 		kept[i] = item
 		if object, ok := item.(map[string]any); ok {
-			below, rest := Known(s, full, object, path+strconv.Itoa(i)+".")
+			below, rest := knownFields(s, full, object, path+strconv.Itoa(i)+".")
 			kept[i], unknown = below, append(unknown, rest...)
 		}
 	}
@@ -203,14 +203,14 @@ func noneForEmpty(s *Schema, value any, lenient bool) any {
 	return value
 }
 
-// TimeLayout is RFC 3339 with milliseconds, as Telnyx writes times.
-const TimeLayout = "2006-01-02T15:04:05.000Z"
+// timeLayout is RFC 3339 with milliseconds, as Telnyx writes times.
+const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // WireTime writes a time as answers do.
-func WireTime(t time.Time) string { return t.UTC().Format(TimeLayout) }
+func WireTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
-// Encoding is how this API writes JSON.
-func Encoding() json.Options {
+// encoding is how this API writes JSON.
+func encoding() json.Options {
 	return json.JoinOptions(
 		json.Deterministic(true),
 		json.WithMarshalers(json.MarshalFunc(func(t time.Time) ([]byte, error) {
@@ -221,15 +221,19 @@ func Encoding() json.Options {
 
 // TreeOf is the tree of a Go value as it is written to the wire.
 func TreeOf(value any) (map[string]any, error) {
-	text, err := json.Marshal(value, Encoding())
+	text, err := json.Marshal(value, encoding())
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", value, err)
 	}
-	tree, err := ParseTree(text)
+	tree, err := parseTree(text)
 	if err != nil {
 		return nil, fmt.Errorf("read back %T: %w", value, err)
 	}
-	return tree.(map[string]any), nil
+	object, ok := tree.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object in JSON", value)
+	}
+	return object, nil
 }
 
 // pointerEscaper is made once: a replacer builds its tables at its first use.

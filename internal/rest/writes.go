@@ -25,10 +25,10 @@ import (
 
 // Headers of writes.
 const (
-	IdempotencyHeader = "Idempotency-Key"
-	ReplayedHeader    = "Idempotent-Replayed"
-	ReasonHeader      = "X-Tollgate-Reason"
-	DryRunHeader      = "Tollgate-Dry-Run"
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotent-Replayed"
+	reasonHeader      = "X-Tollgate-Reason"
+	dryRunHeader      = "Tollgate-Dry-Run"
 )
 
 // Limits of what a client may have kept.
@@ -73,7 +73,7 @@ func (s *Server) write(ctx context.Context, op *Operation, in *Request, r *http.
 	}
 	if !s.flights.begin(once.Account, once.Key) {
 		f := Fail(http.StatusConflict, CodeProcessing, "A request with this %s "+
-			"is still being processed. Repeat it a little later.", IdempotencyHeader)
+			"is still being processed. Repeat it a little later.", idempotencyHeader)
 		f.Header = http.Header{"Retry-After": {RetryAfterSecs}}
 		return nil, f
 	}
@@ -95,11 +95,11 @@ func (s *Server) write(ctx context.Context, op *Operation, in *Request, r *http.
 
 // originOf reads who asks, and on which terms.
 func originOf(op *Operation, in *Request, r *http.Request) (*collection.Origin, error) {
-	reason := r.Header.Get(ReasonHeader)
+	reason := r.Header.Get(reasonHeader)
 	if !utf8.ValidString(reason) || utf8.RuneCountInString(reason) > maxReason ||
 		strings.ContainsFunc(reason, unicode.IsControl) {
 		return nil, Fail(http.StatusBadRequest, field.Malformed,
-			"%s is not a text of at most %d characters in UTF-8.", ReasonHeader, maxReason)
+			"%s is not a text of at most %d characters in UTF-8.", reasonHeader, maxReason)
 	}
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -115,7 +115,7 @@ func originOf(op *Operation, in *Request, r *http.Request) (*collection.Origin, 
 			return nil, err
 		}
 	}
-	given := r.Header.Values(IdempotencyHeader)
+	given := r.Header.Values(idempotencyHeader)
 	if len(given) == 0 {
 		return o, nil
 	}
@@ -123,7 +123,7 @@ func originOf(op *Operation, in *Request, r *http.Request) (*collection.Origin, 
 	if len(given) > 1 || key == "" || len(key) > maxIdempotencyKey ||
 		strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return nil, Fail(http.StatusBadRequest, field.Malformed, "%s is not 1 to %d visible ASCII characters, given once.",
-			IdempotencyHeader, maxIdempotencyKey)
+			idempotencyHeader, maxIdempotencyKey)
 	}
 	if !o.DryRun { // which changes nothing that could be done twice
 		o.Idempotency = &collection.Idempotency{Account: in.Account, Key: key, Request: in.Hash(r)}
@@ -275,7 +275,7 @@ func (in *Request) replay(a collection.Answer) (*Response, error) {
 		if err != nil {
 			return nil, Fail(http.StatusUnprocessableEntity, CodeUnprocessable,
 				"The %s was used by another API key, and the answer holds a secret that is shown to that one only.",
-				IdempotencyHeader)
+				idempotencyHeader)
 		}
 		tag, rest, _ := bytes.Cut(body, []byte("\n"))
 		a.ETag, a.Body = string(tag), rest
