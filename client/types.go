@@ -1783,6 +1783,10 @@ type Gateway struct {
 	FailoverStatuses []int64 `json:"failover_statuses"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain *string `json:"from_domain"`
+	// User part of From, such as the account's name, for a carrier that knows its customers by it;
+	// null for the caller's number. The number is then in P-Asserted-Identity, or in
+	// P-Preferred-Identity where it is not confirmed for the connection.
+	FromUser *string `json:"from_user"`
 	// What the server that answers has seen of the gateway; null before.
 	Health *Health `json:"health"`
 	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
@@ -1803,6 +1807,9 @@ type Gateway struct {
 	// The form of the called number: +442079460000, 442079460000, or national, which is 02079460000
 	// for numbers of country_code, and international_prefix with 442079460000 for others.
 	NumberFormat NumberFormat `json:"number_format"`
+	// How numbers are written in the Request-URI, To, From and the headers that name the caller: sip
+	// is sip:+442079460000@host, sip_user_phone the same with ;user=phone, tel is tel:+442079460000.
+	NumberURI NumberURI `json:"number_uri"`
 	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
 	// out of the hunt until it answers. 0 means never.
 	OptionsIntervalSecs int64 `json:"options_interval_secs"`
@@ -1889,6 +1896,10 @@ type GatewayParams struct {
 	FailoverStatuses Field[[]int64] `json:"failover_statuses,omitzero"`
 	// Host part of From; null for the gateway's own address.
 	FromDomain Field[string] `json:"from_domain,omitzero"`
+	// User part of From, such as the account's name, for a carrier that knows its customers by it;
+	// null for the caller's number. The number is then in P-Asserted-Identity, or in
+	// P-Preferred-Identity where it is not confirmed for the connection.
+	FromUser Field[string] `json:"from_user,omitzero"`
 	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
 	// calls that come without, by the certificate of shaken_cert; strip lets none go on.
 	Identity Field[GatewayIdentity] `json:"identity,omitzero"`
@@ -1907,6 +1918,9 @@ type GatewayParams struct {
 	// The form of the called number: +442079460000, 442079460000, or national, which is 02079460000
 	// for numbers of country_code, and international_prefix with 442079460000 for others.
 	NumberFormat Field[NumberFormat] `json:"number_format,omitzero"`
+	// How numbers are written in the Request-URI, To, From and the headers that name the caller: sip
+	// is sip:+442079460000@host, sip_user_phone the same with ;user=phone, tel is tel:+442079460000.
+	NumberURI Field[NumberURI] `json:"number_uri,omitzero"`
 	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
 	// out of the hunt until it answers. 0 means never.
 	OptionsIntervalSecs Field[int64] `json:"options_interval_secs,omitzero"`
@@ -3851,6 +3865,16 @@ const (
 	NumberTypeVoicemail         NumberType = "voicemail"
 	NumberTypeSatellite         NumberType = "satellite"
 	NumberTypeInternational     NumberType = "international"
+)
+
+// NumberURI is one of a list of values. A newer server may have more of them.
+type NumberURI string
+
+// The values of NumberURI.
+const (
+	NumberURISIP          NumberURI = "sip"
+	NumberURISIPUserPhone NumberURI = "sip_user_phone"
+	NumberURITel          NumberURI = "tel"
 )
 
 // OnMismatch is one of a list of values. A newer server may have more of them.

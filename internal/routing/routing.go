@@ -23,6 +23,11 @@ const (
 	// international prefix and the number: 0012125550100.
 	FormatNational = "national"
 
+	// The values of a gateway's number_uri.
+	NumberSIP   = "sip"            // sip:+442079460000@host
+	NumberPhone = "sip_user_phone" // sip:+442079460000@host;user=phone
+	NumberTel   = "tel"            // tel:+442079460000
+
 	// The values of a gateway's encrypted_media.
 	MediaSRTP = "SRTP"
 	MediaRTP  = "RTP"
@@ -56,6 +61,7 @@ type Gateway struct {
 	NumberFormat string `json:"number_format" enum:"+e164,e164,national" doc:"The form of the called number: +442079460000, 442079460000, or national, which is 02079460000 for numbers of country_code, and international_prefix with 442079460000 for others."`
 	Prefix       string `json:"prefix" maxLength:"16" pattern:"^[0-9*#]*$" doc:"Digits put before the number, as some carriers' technical prefixes."`
 	CallerFormat string `json:"caller_format" enum:"+e164,e164,national" doc:"The form of the caller's number, as number_format."`
+	NumberURI    string `json:"number_uri" enum:"sip,sip_user_phone,tel" doc:"How numbers are written in the Request-URI, To, From and the headers that name the caller: sip is sip:+442079460000@host, sip_user_phone the same with ;user=phone, tel is tel:+442079460000."`
 	StripDigits  int32  `json:"strip_digits" minimum:"0" maximum:"15" doc:"How many digits are taken off the front of the number, after number_format and before prefix."`
 
 	CountryCode         *string `json:"country_code" minLength:"2" maxLength:"2" doc:"The country, ISO 3166-1 alpha-2, that the format national is of. All numbers with its calling code are national: those of Canada in the US too."`
@@ -80,6 +86,7 @@ type Gateway struct {
 
 	UserName       *string  `json:"user_name" maxLength:"128" doc:"Digest user name, for a carrier that challenges."`
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
+	FromUser       *string  `json:"from_user" maxLength:"128" pattern:"^[A-Za-z0-9._~!$&'()*+,=-]*$" doc:"User part of From, such as the account's name, for a carrier that knows its customers by it; null for the caller's number. The number is then in P-Asserted-Identity, or in P-Preferred-Identity where it is not confirmed for the connection."`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
 	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that always go on (docs/SIP.md). Those of the connection's list go on too."`
@@ -120,7 +127,7 @@ func (g *Gateway) IdentityOf(callee e164.Number) string {
 func NewGateway() Gateway {
 	return Gateway{
 		Enabled: true, Transport: "udp", Weight: 1, NumberFormat: FormatPlusE164,
-		CallerFormat: FormatPlusE164, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
+		CallerFormat: FormatPlusE164, NumberURI: NumberSIP, EmergencyRoute: true, Tags: []string{}, PassHeaders: []string{},
 		FailoverStatuses: []int32{}, BreakerFailures: 5, BreakerSecs: 30, RegisterExpiresSecs: 300,
 		NoRingingSecs: 5, Addresses: []connection.Network{},
 		Identity: IdentityPass, IdentityDestinations: []IdentityByPrefix{},
@@ -154,6 +161,18 @@ func (g *Gateway) UserPart(callee e164.Number) string {
 // CallerPart returns the user part of the From header for the gateway.
 func (g *Gateway) CallerPart(caller e164.Number) string {
 	return g.CallerPrefix + strip(g.format(caller, g.CallerFormat), g.CallerStripDigits)
+}
+
+// URIOf returns the address of a number at a host, as number_uri has it. What is no global
+// number, such as 911, has no tel URI without a context, and is written as sip.
+func (g *Gateway) URIOf(user, host string) string {
+	switch {
+	case g.NumberURI == NumberTel && strings.HasPrefix(user, "+"):
+		return "tel:" + user
+	case g.NumberURI == NumberPhone:
+		return "sip:" + user + "@" + host + ";user=phone"
+	}
+	return "sip:" + user + "@" + host
 }
 
 // strip removes digits from the front, with a plus sign before them.

@@ -34,6 +34,7 @@ func (g *Gateway) Validate() []field.Error {
 	}
 	errs = append(errs, g.addressProblems()...)
 	errs = append(errs, g.countryProblems()...)
+	errs = append(errs, g.telProblems()...)
 	for i, status := range g.FailoverStatuses {
 		if status < 400 || status > 699 {
 			errs = append(errs, field.Error{Pointer: "/failover_statuses/" + strconv.Itoa(i), Code: field.OutOfRange,
@@ -91,6 +92,33 @@ func (g *Gateway) addressProblems() []field.Error {
 			errs = append(errs, field.Error{Pointer: "/addresses/" + strconv.Itoa(i), Code: field.OutOfRange,
 				Detail: fmt.Sprintf("%s is too large for one carrier. Give networks of at most /%d (IPv4) or /%d (IPv6).",
 					network, largestIPv4, largestIPv6)})
+		}
+	}
+	return errs
+}
+
+// telProblems returns what prevents numbers as tel URIs, which have to be global (RFC 3966
+// section 5.1.4).
+func (g *Gateway) telProblems() (errs []field.Error) {
+	if g.NumberURI != NumberTel {
+		return nil
+	}
+	for _, f := range []struct {
+		pointer string
+		plain   bool
+		wanted  string
+	}{
+		{"/number_format", g.NumberFormat == FormatPlusE164, FormatPlusE164},
+		{"/caller_format", g.CallerFormat == FormatPlusE164, FormatPlusE164},
+		{"/prefix", g.Prefix == "", `""`},
+		{"/strip_digits", g.StripDigits == 0, "0"},
+		{"/caller_prefix", g.CallerPrefix == "", `""`},
+		{"/caller_strip_digits", g.CallerStripDigits == 0, "0"},
+	} {
+		if !f.plain {
+			errs = append(errs, field.Error{Pointer: f.pointer, Code: field.Malformed,
+				Detail: "number_uri is tel, which writes whole numbers with their country code. Give " + f.wanted +
+					", or another number_uri."})
 		}
 	}
 	return errs

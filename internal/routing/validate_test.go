@@ -48,6 +48,29 @@ func TestValidateGateway(t *testing.T) {
 	}
 }
 
+func TestTelWantsWholeNumbers(t *testing.T) {
+	for want, set := range map[string]func(*Gateway){
+		"":                     func(*Gateway) {},
+		"/number_format":       func(g *Gateway) { g.NumberFormat = FormatE164 },
+		"/caller_format":       func(g *Gateway) { g.CallerFormat = FormatE164 },
+		"/prefix":              func(g *Gateway) { g.Prefix = "99" },
+		"/strip_digits":        func(g *Gateway) { g.StripDigits = 1 },
+		"/caller_prefix":       func(g *Gateway) { g.CallerPrefix = "0" },
+		"/caller_strip_digits": func(g *Gateway) { g.CallerStripDigits = 1 },
+	} {
+		g := NewGateway()
+		g.Name, g.Address, g.NumberURI = "g", "carrier.example", NumberTel
+		set(&g)
+		got := ""
+		for _, e := range g.Validate() {
+			got += e.Pointer
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestValidateCountry(t *testing.T) {
 	for name, c := range map[string]struct {
 		format          string

@@ -123,10 +123,10 @@ func (a *attempt) start(at transport.Target) {
 		a.leg.login = &login{gateway: a.gateway}
 	}
 	// A # of a prefix is not a character that a URI has (RFC 3261 section 25.1).
-	target := "sip:" + strings.ReplaceAll(a.user(), "#", "%23") + "@" + a.gateway.Address
+	target := a.gateway.URIOf(strings.ReplaceAll(a.user(), "#", "%23"), a.gateway.Address)
 	a.leg.remote = "<" + target + ">"
 	a.leg.target = target
-	if to.TCP {
+	if to.TCP && strings.HasPrefix(target, "sip:") {
 		a.leg.target += ";transport=" + strings.ToLower(to.Transport())
 	}
 	a.leg.traceBegin(to.Addr.Addr())

@@ -11,11 +11,23 @@ import (
 // fromHeader is the From of the carrier's leg, without its tag. A caller that asks
 // for privacy is anonymous there (RFC 3323).
 func (a *attempt) fromHeader() string {
-	if a.s.private || a.s.from == 0 {
+	anonymous := a.s.private || a.s.from == 0
+	switch {
+	case anonymous && a.accountInFrom():
+		return sip.Named("Anonymous", a.accountURI())
+	case anonymous:
 		return `"Anonymous" <sip:anonymous@anonymous.invalid>`
+	case a.accountInFrom():
+		return sip.Named(a.s.callerName(), a.accountURI())
 	}
-	return sip.Named(a.s.callerName(), "sip:"+a.callerUser())
+	return sip.Named(a.s.callerName(), a.callerURI())
 }
+
+// accountInFrom says that From names our account at the carrier. The caller's number then
+// stands elsewhere.
+func (a *attempt) accountInFrom() bool { return textOf(a.gateway.FromUser) != "" }
+
+func (a *attempt) accountURI() string { return "sip:" + *a.gateway.FromUser + "@" + a.fromHost() }
 
 // callerName is the display name that the callee is shown: that of From. Those of
 // P-Asserted-Identity and Remote-Party-ID claim to be screened, and are not. A name does
@@ -43,12 +55,17 @@ var visual = strings.NewReplacer("+", "", "-", "", ".", "", "(", "", ")", "", " 
 
 func sameNumber(a, b string) bool { return visual.Replace(a) == visual.Replace(b) }
 
-func (a *attempt) callerUser() string {
-	host := a.s.sh.srv.transport.Own(a.leg.peer).Host
-	if a.gateway.FromDomain != nil && *a.gateway.FromDomain != "" {
-		host = *a.gateway.FromDomain
+// fromHost is the host part of what names our side at the carrier.
+func (a *attempt) fromHost() string {
+	if host := textOf(a.gateway.FromDomain); host != "" {
+		return host
 	}
-	return a.gateway.CallerPart(a.s.from) + "@" + host
+	return a.s.sh.srv.transport.Own(a.leg.peer).Host
+}
+
+// callerURI is the caller's number as the gateway wants it.
+func (a *attempt) callerURI() string {
+	return a.gateway.URIOf(a.gateway.CallerPart(a.s.from), a.fromHost())
 }
 
 // shownIn says in which headers the carrier, and only it, is told who the caller is, as
@@ -69,13 +86,32 @@ func (s *session) shownIn() (asserted, party bool) {
 	return s.private || emergency, false
 }
 
-// assertedIdentity names the caller (RFC 3325 section 9.1), only when the number is
-// confirmed for the connection: no other number has been screened.
-func assertedIdentity(p passage) string {
-	if asserted, _ := p.s.shownIn(); !asserted || !p.s.confirmed || p.s.from == 0 {
-		return ""
+// identified says whether the number is to stand in a header of RFC 3325. It is where From
+// names our account and nothing else would tell the number.
+func (a *attempt) identified() bool {
+	asserted, party := a.s.shownIn()
+	if asserted || !a.accountInFrom() {
+		return asserted
 	}
-	return sip.Line("P-Asserted-Identity", "<sip:"+p.attempt.callerUser()+">")
+	_, emergency := a.s.machine.Emergency()
+	return !party && (emergency || a.s.connected.CallerIDHeaders != "none")
+}
+
+// asserts says whether P-Asserted-Identity has the number: only where it is confirmed for
+// the connection, since no other number has been screened.
+func (a *attempt) asserts() bool { return a.s.from != 0 && a.s.confirmed && a.identified() }
+
+// assertedIdentity names the caller (RFC 3325 section 9.1). A number that is not confirmed
+// is a wish, and told only where From does not have it (section 9.2).
+func assertedIdentity(p passage) string {
+	a := p.attempt
+	switch {
+	case a.asserts():
+		return sip.Line("P-Asserted-Identity", "<"+a.callerURI()+">")
+	case a.s.from != 0 && a.accountInFrom() && a.identified():
+		return sip.Line("P-Preferred-Identity", "<"+a.callerURI()+">")
+	}
+	return ""
 }
 
 // remoteParty names the caller, and says whether the number is confirmed.
@@ -87,7 +123,7 @@ func remoteParty(p passage) string {
 	if p.s.private {
 		privacy = "full"
 	}
-	return sip.Line("Remote-Party-ID", "<sip:"+p.attempt.callerUser()+">;party=calling;screen="+
+	return sip.Line("Remote-Party-ID", "<"+p.attempt.callerURI()+">;party=calling;screen="+
 		yesOrNo(p.s.confirmed)+";privacy="+privacy)
 }
 

@@ -56,6 +56,9 @@ func (p passage) callersPassports() string {
 
 // numbersStay says whether the numbers of From and To go on as they came, for all to see.
 func (p passage) numbersStay() bool {
+	if p.attempt.accountInFrom() && !p.attempt.asserts() {
+		return false
+	}
 	from, to := p.attempt.gateway.CallerPart(p.s.from), p.attempt.user()
 	return !p.s.private && p.s.from != 0 && sameNumber(p.m.CallerText(), from) &&
 		sameNumber(sip.DialledText(p.m.URI), to) && sameNumber(sip.AddressUser(p.m.To), to)
@@ -83,8 +86,7 @@ func (a *attempt) sign() string {
 	s := a.s
 	claims := shaken.Claims{Attestation: s.attested.String(), Callee: a.callee(), At: s.sh.srv.config.Clock(),
 		Origin: admission.Origin(s.connection)}
-	asserted, _ := s.shownIn()
-	if !s.private || asserted && s.confirmed {
+	if !s.private && !a.accountInFrom() || a.asserts() {
 		claims.Caller = s.from.String()
 	}
 	signed, err := s.sh.srv.config.Shaken.Sign(claims)
