@@ -1836,7 +1836,8 @@ type Gateway struct {
 	// Whether any certificate of the gateway is accepted. For trials only: an attacker on the path
 	// can then read and change calls.
 	TLSSkipVerify bool `json:"tls_skip_verify"`
-	// auto leaves it to the NAPTR and SRV records of the name in address.
+	// auto leaves it to the NAPTR and SRV records of the name in address, and has an INVITE of more
+	// than 1300 bytes go by TCP where the gateway takes that.
 	Transport GatewayTransport `json:"transport"`
 	// Digest user name, for a carrier that challenges.
 	UserName *string `json:"user_name"`
@@ -1948,7 +1949,8 @@ type GatewayParams struct {
 	// Whether any certificate of the gateway is accepted. For trials only: an attacker on the path
 	// can then read and change calls.
 	TLSSkipVerify Field[bool] `json:"tls_skip_verify,omitzero"`
-	// auto leaves it to the NAPTR and SRV records of the name in address.
+	// auto leaves it to the NAPTR and SRV records of the name in address, and has an INVITE of more
+	// than 1300 bytes go by TCP where the gateway takes that.
 	Transport Field[GatewayTransport] `json:"transport,omitzero"`
 	// Digest user name, for a carrier that challenges.
 	UserName Field[string] `json:"user_name,omitzero"`

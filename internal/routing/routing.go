@@ -51,7 +51,7 @@ type Gateway struct {
 	Name          string               `json:"name" minLength:"1" maxLength:"255"`
 	Enabled       bool                 `json:"enabled"`
 	Address       string               `json:"address" minLength:"1" maxLength:"255" doc:"Host or IP address, with an optional port: sip.carrier.example:5060. Of a name without a port the SRV records are looked up, and each of its servers is tried."`
-	Transport     string               `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address."`
+	Transport     string               `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address, and has an INVITE of more than 1300 bytes go by TCP where the gateway takes that."`
 	TLSServerName *string              `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
 	TLSSkipVerify bool                 `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
 	Addresses     []connection.Network `json:"addresses" maxItems:"64" doc:"Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests within calls, such as BYE, and responses. What address leads to need not be here, nor what a Contact of the carrier names."`

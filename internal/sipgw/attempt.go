@@ -30,6 +30,7 @@ type attempt struct {
 	signed    *string // the header lines by which the call is signed, once they are made
 	minSE     time.Duration
 	intervals int8 // that were asked for by 422
+	large     large
 	cancelled bool
 	trying    bool     // 100 Trying has come, and no more
 	heard     bool     // more than that has come
@@ -97,7 +98,7 @@ func (a *attempt) unreachable() {
 		return
 	}
 	a.cancel()
-	if a.elsewhere() {
+	if a.byDatagram() || a.elsewhere() {
 		return
 	}
 	a.trunk.missed(a.s.sh.now)
@@ -186,30 +187,40 @@ func (a *attempt) user() string {
 // invite sends the INVITE, the first time or again with credentials or another
 // session interval.
 func (a *attempt) invite() {
-	l, srv, m := a.leg, a.s.sh.srv, a.s.invite
+	l := a.leg
 	a.trying, a.heard = false, false
 	l.localSeq++
 	l.inviteSeq = l.localSeq
-	branch := srv.callBranch(a.callee())
+	branch := a.s.sh.srv.callBranch(a.callee())
+	lines := passage{s: a.s, m: a.s.invite, attempt: a}.cross(inInvite, toCarrier) + l.authorize("INVITE", a.body)
+	data := a.inviteBytes(branch, lines)
+	if len(data) > mostDatagram && a.large.toStream(a) {
+		data = a.inviteBytes(branch, lines)
+	}
+	a.tx = a.s.sh.transactions.Request("INVITE", branch, l.peer, data, a.response)
+	a.tx.Rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
+	a.tx.Forgotten = func() { l.lastAck, l.won = nil, nil }
+}
+
+// inviteBytes is the INVITE as it goes to the leg's peer.
+func (a *attempt) inviteBytes(branch, lines string) []byte {
+	l, srv, m := a.leg, a.s.sh.srv, a.s.invite
+	own := srv.transport.Own(l.peer)
 	w := sip.NewWriter()
 	w.RequestLine("INVITE", l.requestURI())
-	w.Via(l.peer.Transport(), srv.transport.Own(l.peer).HostPort, branch)
+	w.Via(l.peer.Transport(), own.HostPort, branch)
 	w.Field("Max-Forwards", strconv.Itoa(m.Hops()-1))
 	w.Field("From", l.local)
 	w.Field("To", l.remote)
 	w.Field("Call-ID", l.callID)
 	w.CSeq(l.localSeq, "INVITE")
-	w.Lines(srv.transport.Own(l.peer).Contact)
+	w.Lines(own.Contact)
 	w.Lines(sip.LineAllow)
 	w.Lines(a.s.rely.supportedLine())
 	w.Field("Session-Expires", sip.Seconds(a.minSE))
 	w.Field("Min-SE", sip.Seconds(min(srv.config.Timers.MinSE, a.minSE)))
-	w.Lines(passage{s: a.s, m: m, attempt: a}.cross(inInvite, toCarrier))
-	w.Lines(l.authorize("INVITE", a.body))
-	data := w.Finish(m.ContentType(), a.body)
-	a.tx = a.s.sh.transactions.Request("INVITE", branch, l.peer, data, a.response)
-	a.tx.Rings = func() { a.s.handle(call.RingTimeout{Gateway: a.n}) }
-	a.tx.Forgotten = func() { l.lastAck, l.won = nil, nil }
+	w.Lines(lines)
+	return w.Finish(m.ContentType(), a.body)
 }
 
 // cancel stops the attempt. A gateway that answers all the same is hung up on.

@@ -43,6 +43,9 @@ type trunk struct {
 	registered     time.Time
 	registerStatus int32
 
+	// streamsFrom is from when on a large request may go by TCP where UDP is the rule.
+	streamsFrom time.Time
+
 	probe probe // of its shard's goroutine alone
 }
 
