@@ -29,7 +29,7 @@ var layers = [][]string{
 		"internal/store/sqlstore/ledger"},
 	ledgers,
 	{"internal/store/sqlstore/database", "internal/store/sqlstore/outbox", "internal/store/sqlstore/calls",
-		"internal/store/sqlstore/recordings"},
+		"internal/store/sqlstore/recordings", "internal/store/sqlstore/decks", "internal/store/sqlstore/bans"},
 	edges,
 	{"internal/telemetry"},
 	{"internal/app"},

@@ -104,9 +104,39 @@ func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created b
 	return first, created, nil
 }
 
-// eachAccount goes through all accounts.
-func (s *Store) eachAccount(ctx context.Context, use func(*store.Account)) error {
-	return s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+// owners is what rooms need of the accounts that their rows belong to.
+type owners struct{ db *database.DB }
+
+// Permit fails with a store.LockedError when any of these locks forbids the write.
+func (owners) Permit(ctx context.Context, tx *database.Tx, account id.ID, locks ...string) error {
+	var touched []store.LockedField
+	for _, lock := range locks {
+		touched = append(touched, whole(lock))
+	}
+	return permit(ctx, tx, account, touched...)
+}
+
+// UseDeck makes a deck the default of an account.
+func (owners) UseDeck(ctx context.Context, tx *database.Tx, account, deck id.ID) error {
+	before, err := readAccount(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	after := before
+	after.DefaultRateDeckID = deck
+	after.Version++
+	after.UpdatedAt = tx.Now()
+	n := accountNoun()
+	if err := n.write(ctx, tx, &after, false); err != nil {
+		return err
+	}
+	tx.Note(n.change("update", &before, &after), after)
+	return nil
+}
+
+// Each goes through all accounts.
+func (o owners) Each(ctx context.Context, use func(*store.Account)) error {
+	return o.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		a, err := accountNoun().scan(rows.Scan)
 		if err == nil {
 			use(&a)

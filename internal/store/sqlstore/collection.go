@@ -338,7 +338,7 @@ func (n *noun[T, K]) create(ctx context.Context, tx *database.Tx, s *Store, acco
 	if n.self {
 		account, _ = any(h.ID).(id.ID)
 		h.AccountID = account
-	} else if err := accountExists(ctx, tx, account); err != nil {
+	} else if err := database.AccountExists(ctx, tx, account); err != nil {
 		return created, err
 	}
 	if n.assign != nil {
@@ -605,12 +605,4 @@ func (n *noun[T, K]) saveText(names []string, create bool) string {
 		sets = append(sets, fmt.Sprintf("%s = $%d", name, i+1))
 	}
 	return "UPDATE " + n.table + " SET " + strings.Join(sets[2:], ", ") + " WHERE account_id = $1 AND id = $2"
-}
-
-func accountExists(ctx context.Context, tx *database.Tx, account id.ID) error {
-	found, err := table.Exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
-	if err == nil && !found {
-		err = fmt.Errorf("account %s: %w", account, collection.ErrNotFound)
-	}
-	return err
 }

@@ -5,13 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
-	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
@@ -53,14 +49,11 @@ func (c configuration) Load(ctx context.Context, q table.Querier, last *policy.S
 			return nil, err
 		}
 	}
-	decks, err := loadDecks(ctx, q, last, c.config.Clock())
+	decks, err := c.LoadDecks(ctx, q, last)
 	if err != nil {
 		return nil, err
 	}
-	for i := range decks {
-		changes = append(changes, policy.PutDeck(&decks[i]))
-	}
-	return new(policy.Snapshot).With(changes...)
+	return new(policy.Snapshot).With(append(changes, decks...)...)
 }
 
 // load appends the changes that put all objects of a kind into the policy.
@@ -81,54 +74,6 @@ func (n *noun[T, K]) load(ctx context.Context, q table.Querier, changes []policy
 	return changes, nil
 }
 
-func loadDecks(ctx context.Context, q table.Querier, last *policy.Snapshot, now time.Time) (decks []policy.Deck, err error) {
-	err = table.Query(ctx, q, func(rows *sql.Rows) error {
-		var d policy.Deck
-		err := rows.Scan(&d.Account, &d.ID)
-		decks = append(decks, d)
-		return err
-	}, "SELECT account_id, id FROM rate_decks")
-	if err != nil {
-		return nil, fmt.Errorf("load rate decks: %w", err)
-	}
-	for i := range decks {
-		d := &decks[i]
-		if known := last.Deck(d.ID); known != nil && known.Account == d.Account {
-			d.Rates = known.Rates
-			continue
-		}
-		if d.Rates, err = compileStored(ctx, q, d.Account, d.ID, now); err != nil {
-			return nil, fmt.Errorf("load rate decks: %w", err)
-		}
-	}
-	return decks, nil
-}
-
-// outdated returns the decks of a snapshot in which a price has taken effect since
-// they were compiled.
-func (s *Store) outdated(ctx context.Context, now time.Time) ([]policy.Deck, error) {
-	snapshot := s.live.Snapshot()
-	var due []policy.Deck
-	err := s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
-		return table.Query(ctx, tx, func(rows *sql.Rows) error {
-			var deck id.ID
-			if err := rows.Scan(&deck); err != nil {
-				return err
-			}
-			if d := snapshot.Deck(deck); d != nil && changed(d.Rates, now) {
-				due = append(due, *d)
-			}
-			return nil
-		}, "SELECT id FROM rate_decks")
-	})
-	return due, err
-}
-
-func changed(rates *rating.Deck, now time.Time) bool {
-	next, dated := rates.NextChange()
-	return dated && !next.After(now)
-}
-
 // Reload reads the objects as they are now and puts them into the policy. Whether
 // an object comes before what it names makes no difference there.
 func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy.Snapshot,
@@ -139,7 +84,7 @@ func (c configuration) Reload(ctx context.Context, q table.Querier, last *policy
 		var err error
 		switch o.Kind {
 		case policy.KindDeck:
-			found, err = c.reloadDeck(ctx, q, last, o.ID)
+			found, err = c.ReloadDeck(ctx, q, last, o.ID)
 		default:
 			var known bool
 			if found, known, err = c.reloadResource(ctx, q, o); !known {
@@ -193,84 +138,5 @@ func (n *noun[T, K]) reload(ctx context.Context, q table.Querier, o policy.Objec
 	return n.changes(&object), nil
 }
 
-// reloadDeck compiles a deck that is new to this node. One that it has is left as
-// it is, since rows never change.
-func (c configuration) reloadDeck(ctx context.Context, q table.Querier, last *policy.Snapshot, key id.ID) ([]policy.Change, error) {
-	d := policy.Deck{ID: key}
-	err := q.QueryRowContext(ctx, "SELECT account_id FROM rate_decks WHERE id = $1", int64(key)).Scan(&d.Account)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return []policy.Change{policy.DropDeck(key)}, nil
-	case err != nil:
-		return nil, err
-	case last.Deck(key) != nil:
-		return nil, nil
-	}
-	if d.Rates = c.compiled.take(key); d.Rates == nil {
-		d.Rates, err = compileStored(ctx, q, d.Account, key, c.config.Clock())
-	}
-	return []policy.Change{policy.PutDeck(&d)}, err
-}
-
-// deckCache holds decks that were compiled ahead of their use.
-type deckCache struct {
-	mu    sync.Mutex // guards decks
-	decks map[id.ID]*rating.Deck
-}
-
-func (c *deckCache) put(deck id.ID, rates *rating.Deck) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.decks == nil {
-		c.decks = make(map[id.ID]*rating.Deck)
-	}
-	c.decks[deck] = rates
-}
-
-func (c *deckCache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.decks = nil
-}
-
-// take returns a deck and forgets it, or returns nil.
-func (c *deckCache) take(deck id.ID) *rating.Deck {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rates := c.decks[deck]
-	delete(c.decks, deck)
-	return rates
-}
-
 // Prepare compiles the decks that the policy does not have yet.
-func (c configuration) Prepare(ctx context.Context) error {
-	type deck struct{ account, id id.ID }
-	var missing []deck
-	c.compiled.clear()
-	snapshot := c.live.Snapshot()
-	err := c.db.Read(ctx, table.EveryAccount, func(tx table.Querier) error {
-		return table.Query(ctx, tx, func(rows *sql.Rows) error {
-			var d deck
-			err := rows.Scan(&d.account, &d.id)
-			if snapshot.Deck(d.id) == nil {
-				missing = append(missing, d)
-			}
-			return err
-		}, "SELECT account_id, id FROM rate_decks")
-	})
-	if err != nil {
-		return err
-	}
-	for _, d := range missing {
-		var rates *rating.Deck
-		err := c.db.Read(ctx, d.account, func(tx table.Querier) (err error) {
-			rates, err = compileStored(ctx, tx, d.account, d.id, c.config.Clock())
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		c.compiled.put(d.id, rates)
-	}
-	return nil
-}
+func (c configuration) Prepare(ctx context.Context) error { return c.PrepareDecks(ctx) }

@@ -40,8 +40,10 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/secret"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/bans"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/calls"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/decks"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/ledger"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/outbox"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
@@ -128,7 +130,9 @@ type Config struct {
 
 // Store implements the interfaces of package store.
 type Store struct {
+	*bans.Bans
 	*calls.Calls
+	*decks.Decks
 	*recordings.Recordings
 
 	config  Config
@@ -140,8 +144,7 @@ type Store struct {
 	dialect *dialect
 	stale   bool // something may not be sealed under the first key of the vault
 
-	compiled deckCache // decks of other nodes, ahead of their use
-	orphans  [][]byte
+	orphans [][]byte
 
 	unswept atomic.Bool // the configuration has changed since webhooks were swept
 
@@ -173,8 +176,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	s.outbox = outbox.New(s.db, config.Live)
 	s.db.Changes = s.outbox
-	s.Calls = calls.New(s.db, s.eachAccount)
-	s.Recordings = recordings.New(s.db, s.outbox, s.eachAccount)
+	accounts := owners{s.db}
+	s.Bans = bans.New(s.db)
+	s.Decks = decks.New(s.db, config.Live, config.IDs, accounts)
+	s.Calls = calls.New(s.db, accounts.Each)
+	s.Recordings = recordings.New(s.db, s.outbox, accounts.Each)
 	if err := s.openEngine(ctx); err != nil {
 		return nil, err
 	}

@@ -2,12 +2,8 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/collection"
-	"github.com/tollgate/tollgate/internal/policy"
-	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
@@ -40,7 +36,7 @@ func (s *Store) tick() {
 		if err := s.engine.Tick(ctx); err != nil && !s.isClosed() {
 			s.log.Warn("expire leases; trying again at the next tick", "error", err)
 		}
-		if err := s.refreshDecks(ctx); err != nil && !s.isClosed() {
+		if err := s.RefreshDecks(ctx); err != nil && !s.isClosed() {
 			s.log.Error("compile rate decks anew; the prices of before stay in force", "error", err)
 		}
 		if now := s.config.Clock(); now.Sub(answersPruned) >= answerPruneInterval {
@@ -92,33 +88,3 @@ func (s *Store) prune(ctx context.Context, today record.Day) error {
 }
 
 func (s *Store) isClosed() bool { return s.db.Queue.Closed() }
-
-// refreshDecks compiles the decks anew in which a price has taken effect. It is
-// done outside the writer; only the swap of the pointer is the writer's.
-func (s *Store) refreshDecks(ctx context.Context) error {
-	now := s.config.Clock()
-	due, err := s.outdated(ctx, now)
-	if err != nil {
-		return err
-	}
-	for _, d := range due {
-		var rates *rating.Deck
-		err := s.db.Read(ctx, d.Account, func(tx table.Querier) (err error) {
-			rates, err = compileStored(ctx, tx, d.Account, d.ID, now)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		err = s.db.Write(ctx, d.Account, func(tx *database.Tx) error {
-			if _, err := readDeck(ctx, tx, d.Account, d.ID); err != nil {
-				return table.ReadError("rate deck", d.ID.String(), err)
-			}
-			return tx.ApplyHere(policy.PutDeck(&policy.Deck{ID: d.ID, Account: d.Account, Rates: rates}))
-		})
-		if err != nil && !errors.Is(err, collection.ErrNotFound) { // deleted meanwhile
-			return err
-		}
-	}
-	return nil
-}

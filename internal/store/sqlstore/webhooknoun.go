@@ -75,10 +75,3 @@ func (n *noun[T, K]) announce(ctx context.Context, tx *database.Tx, object *T, a
 		ResourceID: fmt.Sprint(h.ID), Action: action, Version: h.Version,
 	})
 }
-
-// announceDeck tells of a change of a rate deck.
-func announceDeck(ctx context.Context, tx *database.Tx, d *store.RateDeck, action string) error {
-	return tx.Announce(ctx, webhook.Change{
-		Account: d.AccountID, ResourceType: "rate_deck", ResourceID: d.ID.String(), Action: action, Version: d.Version,
-	})
-}

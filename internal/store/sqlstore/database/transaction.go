@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/collection"
@@ -60,6 +61,15 @@ func Unused(ctx context.Context, tx *Tx, user, text string, args ...any) error {
 	used, err := table.Exists(ctx, tx, text, args...)
 	if err == nil && used {
 		err = &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: user}
+	}
+	return err
+}
+
+// AccountExists fails when there is no such account.
+func AccountExists(ctx context.Context, tx *Tx, account id.ID) error {
+	found, err := table.Exists(ctx, tx, "SELECT 1 FROM accounts WHERE id = $1", int64(account))
+	if err == nil && !found {
+		err = fmt.Errorf("account %s: %w", account, collection.ErrNotFound)
 	}
 	return err
 }

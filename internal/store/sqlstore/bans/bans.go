@@ -1,4 +1,6 @@
-package sqlstore
+// Package bans keeps the sources that no one may call from. They belong to the server and
+// to no account.
+package bans
 
 import (
 	"context"
@@ -15,6 +17,12 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
 )
 
+// Bans implements store.Bans.
+type Bans struct{ db *database.DB }
+
+// New makes the bans of a database.
+func New(db *database.DB) *Bans { return &Bans{db: db} }
+
 // banDoc is a ban as the audit shows it.
 type banDoc struct {
 	Source    string    `json:"source"`
@@ -26,14 +34,14 @@ type banDoc struct {
 const banColumns = "prefix, reason, automatic, created_at, expires_at"
 
 // PutBan implements store.Bans.
-func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
-	b.Prefix, b.CreatedAt = b.Prefix.Masked(), s.db.Now()
+func (k *Bans) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
+	b.Prefix, b.CreatedAt = b.Prefix.Masked(), k.db.Now()
 	if !b.ExpiresAt.IsZero() {
 		b.ExpiresAt = time.UnixMicro(b.ExpiresAt.UnixMicro()).UTC()
 	}
-	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
+	err := k.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		if err := tx.Exec(ctx, "DELETE FROM bans WHERE expires_at > 0 AND expires_at <= $1",
-			s.db.Now().UnixMicro()); err != nil {
+			k.db.Now().UnixMicro()); err != nil {
 			return err
 		}
 		before, err := readBan(ctx, tx, b.Prefix)
@@ -64,11 +72,11 @@ func (s *Store) PutBan(ctx context.Context, b store.Ban) (store.Ban, error) {
 }
 
 // DeleteBan implements store.Bans.
-func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, error) {
+func (k *Bans) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, error) {
 	var gone store.Ban
-	err := s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) (err error) {
+	err := k.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) (err error) {
 		if gone, err = readBan(ctx, tx, prefix.Masked()); errors.Is(err, sql.ErrNoRows) ||
-			err == nil && !gone.InForce(s.db.Now()) {
+			err == nil && !gone.InForce(k.db.Now()) {
 			return collection.ErrNotFound
 		} else if err != nil {
 			return err
@@ -83,14 +91,14 @@ func (s *Store) DeleteBan(ctx context.Context, prefix netip.Prefix) (store.Ban, 
 }
 
 // ListBans implements store.Bans.
-func (s *Store) ListBans(ctx context.Context) ([]store.Ban, error) {
+func (k *Bans) ListBans(ctx context.Context) ([]store.Ban, error) {
 	bans := []store.Ban{}
-	err := s.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+	err := k.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
 		b, err := scanBan(rows.Scan)
 		bans = append(bans, b)
 		return err
 	}, "SELECT "+banColumns+" FROM bans WHERE expires_at = 0 OR expires_at > $1 ORDER BY created_at DESC, prefix",
-		s.db.Now().UnixMicro())
+		k.db.Now().UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("list bans: %w", table.Unavailable(err))
 	}

@@ -1,4 +1,6 @@
-package sqlstore
+// Package decks keeps rate decks: their rows, in chunks, and what the policy has compiled
+// of them. A deck never changes after it was imported; but prices in it take effect later.
+package decks
 
 import (
 	"context"
@@ -20,8 +22,30 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// deckListing joins the account, which says whether the deck is its default.
-var deckListing = listing.Table{
+// Accounts is what decks need of the accounts that they belong to.
+type Accounts interface {
+	// Permit fails with a store.LockedError when any of these locks forbids the write.
+	Permit(ctx context.Context, tx *database.Tx, account id.ID, locks ...string) error
+	// UseDeck makes a deck the default of an account.
+	UseDeck(ctx context.Context, tx *database.Tx, account, deck id.ID) error
+}
+
+// Decks implements store.Decks.
+type Decks struct {
+	db       *database.DB
+	live     *policy.Live
+	ids      *id.Source
+	accounts Accounts
+	compiled cache
+}
+
+// New makes the decks of a database.
+func New(db *database.DB, live *policy.Live, ids *id.Source, accounts Accounts) *Decks {
+	return &Decks{db: db, live: live, ids: ids, accounts: accounts}
+}
+
+// decks joins the account, which says whether the deck is its default.
+var decks = listing.Table{
 	Name: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
 		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
 	Columns: "account_id, id, version, name, row_count, active, created_at, updated_at",
@@ -35,7 +59,7 @@ var deckListing = listing.Table{
 	},
 }
 
-func deckChange(action string, before, after *store.RateDeck) trail.Change {
+func change(action string, before, after *store.RateDeck) trail.Change {
 	c := trail.Change{Kind: "rate_deck", Action: action}
 	for _, d := range []*store.RateDeck{before, after} {
 		if d != nil {
@@ -59,28 +83,28 @@ func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 }
 
 func readDeck(ctx context.Context, q table.Querier, account, deck id.ID) (store.RateDeck, error) {
-	return scanDeck(q.QueryRowContext(ctx, "SELECT "+deckListing.Columns+" FROM "+deckListing.Name+
+	return scanDeck(q.QueryRowContext(ctx, "SELECT "+decks.Columns+" FROM "+decks.Name+
 		" WHERE account_id = $1 AND id = $2", int64(account), int64(deck)).Scan)
 }
 
 // ImportDeck implements store.Decks. The rows are compiled and encoded before the
 // writer sees them, so calls wait only for the chunks to be written.
-func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows []rating.Row) (store.RateDeck, error) {
+func (k *Decks) ImportDeck(ctx context.Context, account id.ID, name string, rows []rating.Row) (store.RateDeck, error) {
 	ordered := orderRows(rows)
-	compiled, err := rating.NewDeck(ordered, s.config.Clock())
+	compiled, err := rating.NewDeck(ordered, k.db.Clock())
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
 	}
 	chunks := encodeRows(ordered)
 	var deck store.RateDeck
-	err = s.db.Write(ctx, account, func(tx *database.Tx) error {
-		if err := accountExists(ctx, tx, account); err != nil {
+	err = k.db.Write(ctx, account, func(tx *database.Tx) error {
+		if err := database.AccountExists(ctx, tx, account); err != nil {
 			return err
 		}
-		if err := permit(ctx, tx, account, whole(store.LockDecks)); err != nil {
+		if err := k.accounts.Permit(ctx, tx, account, store.LockDecks); err != nil {
 			return err
 		}
-		key, now := s.config.IDs.Next(), s.db.Now()
+		key, now := k.ids.Next(), k.db.Now()
 		err := tx.Exec(ctx, `INSERT INTO rate_decks (account_id, id, version, created_at, updated_at, name, name_fold, row_count)
 			VALUES ($1, $2, 1, $3, $3, $4, $5, $6)`, int64(account), int64(key), now.UnixMicro(), name, listing.Fold(name), len(ordered))
 		if err != nil {
@@ -98,11 +122,11 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 		if deck, err = readDeck(ctx, tx, account, key); err != nil {
 			return err
 		}
-		tx.Note(deckChange("create", nil, &deck), deck)
+		tx.Note(change("create", nil, &deck), deck)
 		if err := tx.Apply(policy.PutDeck(&policy.Deck{ID: key, Account: account, Rates: compiled})); err != nil {
 			return err
 		}
-		return announceDeck(ctx, tx, &deck, webhook.Created)
+		return announce(ctx, tx, &deck, webhook.Created)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("import rate deck: %w", err)
@@ -111,9 +135,9 @@ func (s *Store) ImportDeck(ctx context.Context, account id.ID, name string, rows
 }
 
 // Deck implements store.Decks.
-func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+func (k *Decks) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
+	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		d, err = readDeck(ctx, tx, account, deck)
 		return err
 	})
@@ -124,10 +148,10 @@ func (s *Store) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 }
 
 // ListDecks implements store.Decks.
-func (s *Store) ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.RateDeck], error) {
+func (k *Decks) ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.RateDeck], error) {
 	page := collection.Page[store.RateDeck]{Items: []store.RateDeck{}}
-	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
-		page.Total, err = deckListing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
+	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
+		page.Total, err = decks.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
 			d, err := scanDeck(rows.Scan)
 			page.Items = append(page.Items, d)
 			return err
@@ -142,9 +166,9 @@ func (s *Store) ListDecks(ctx context.Context, account id.ID, q collection.Query
 
 // DeckRows implements store.Decks. Rows can be filtered by prefix and description,
 // with Equal and Contains; their order is that of their prefixes.
-func (s *Store) DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error) {
+func (k *Decks) DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error) {
 	page := collection.Page[rating.Row]{Items: []rating.Row{}}
-	err := s.db.Read(ctx, account, func(tx table.Querier) error {
+	err := k.db.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
@@ -262,9 +286,9 @@ func compileStored(ctx context.Context, q table.Querier, account, deck id.ID, at
 }
 
 // ActivateDeck implements store.Decks.
-func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+func (k *Decks) ActivateDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.db.Write(ctx, account, func(tx *database.Tx) error {
+	err := k.db.Write(ctx, account, func(tx *database.Tx) error {
 		before, err := readDeck(ctx, tx, account, deck)
 		if err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
@@ -272,31 +296,22 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 		if !collection.OriginOf(ctx).Allows(before.Version) {
 			return &collection.VersionError{Current: before}
 		}
-		was, err := readAccount(ctx, tx, account)
-		if err != nil {
+		if err := k.accounts.Permit(ctx, tx, account, store.LockDecks, store.LockDefaultDeck); err != nil {
 			return err
 		}
-		if err := permit(ctx, tx, account, whole(store.LockDecks), whole(store.LockDefaultDeck)); err != nil {
+		if err := k.accounts.UseDeck(ctx, tx, account, deck); err != nil {
 			return err
 		}
-		a := was
-		a.DefaultRateDeckID = deck
-		a.Version++
-		a.UpdatedAt = s.db.Now()
-		if err := accountNoun().write(ctx, tx, &a, false); err != nil {
-			return err
-		}
-		tx.Note(accountNoun().change("update", &was, &a), a)
 		err = tx.Exec(ctx, "UPDATE rate_decks SET version = version + 1, updated_at = $3 WHERE account_id = $1 AND id = $2",
-			int64(account), int64(deck), s.db.Now().UnixMicro())
+			int64(account), int64(deck), k.db.Now().UnixMicro())
 		if err != nil {
 			return err
 		}
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return err
 		}
-		tx.Note(deckChange("update", &before, &d), d)
-		return announceDeck(ctx, tx, &d, webhook.Activated)
+		tx.Note(change("update", &before, &d), d)
+		return announce(ctx, tx, &d, webhook.Activated)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("activate rate deck: %w", err)
@@ -305,16 +320,16 @@ func (s *Store) ActivateDeck(ctx context.Context, account, deck id.ID) (store.Ra
 }
 
 // DeleteDeck implements store.Decks.
-func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
+func (k *Decks) DeleteDeck(ctx context.Context, account, deck id.ID) (store.RateDeck, error) {
 	var d store.RateDeck
-	err := s.db.Write(ctx, account, func(tx *database.Tx) (err error) {
+	err := k.db.Write(ctx, account, func(tx *database.Tx) (err error) {
 		if d, err = readDeck(ctx, tx, account, deck); err != nil {
 			return table.ReadError("rate deck", deck.String(), err)
 		}
 		if !collection.OriginOf(ctx).Allows(d.Version) {
 			return &collection.VersionError{Current: d}
 		}
-		if err := permit(ctx, tx, account, whole(store.LockDecks)); err != nil {
+		if err := k.accounts.Permit(ctx, tx, account, store.LockDecks); err != nil {
 			return err
 		}
 		if d.Active {
@@ -333,14 +348,21 @@ func (s *Store) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 				return err
 			}
 		}
-		tx.Note(deckChange("delete", &d, nil), d)
+		tx.Note(change("delete", &d, nil), d)
 		if err := tx.Apply(policy.DropDeck(deck)); err != nil {
 			return err
 		}
-		return announceDeck(ctx, tx, &d, webhook.Deleted)
+		return announce(ctx, tx, &d, webhook.Deleted)
 	})
 	if err != nil {
 		return store.RateDeck{}, fmt.Errorf("delete rate deck: %w", err)
 	}
 	return d, nil
+}
+
+// announce tells of a change of a rate deck.
+func announce(ctx context.Context, tx *database.Tx, d *store.RateDeck, action string) error {
+	return tx.Announce(ctx, webhook.Change{
+		Account: d.AccountID, ResourceType: "rate_deck", ResourceID: d.ID.String(), Action: action, Version: d.Version,
+	})
 }
