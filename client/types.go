@@ -1773,7 +1773,8 @@ type Gateway struct {
 	EmergencyRoute bool `json:"emergency_route"`
 	Enabled        bool `json:"enabled"`
 	// What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain
-	// RTP, or null for what the caller offers.
+	// RTP, or null for what the caller offers: over UDP and TCP, where the keys could be read on the
+	// way, plain RTP in place of SRTP with keys in the description.
 	EncryptedMedia *EncryptedMedia `json:"encrypted_media"`
 	// Whether the next gateway is tried also when this one fails after the phone has rung, which may
 	// ring it again.
@@ -1887,7 +1888,8 @@ type GatewayParams struct {
 	EmergencyRoute Field[bool] `json:"emergency_route,omitzero"`
 	Enabled        Field[bool] `json:"enabled,omitzero"`
 	// What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain
-	// RTP, or null for what the caller offers.
+	// RTP, or null for what the caller offers: over UDP and TCP, where the keys could be read on the
+	// way, plain RTP in place of SRTP with keys in the description.
 	EncryptedMedia Field[EncryptedMedia] `json:"encrypted_media,omitzero"`
 	// Whether the next gateway is tried also when this one fails after the phone has rung, which may
 	// ring it again.

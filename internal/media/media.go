@@ -54,6 +54,13 @@ type Tap interface {
 	Close()
 }
 
+// Selective is a Tap that cannot take every format. Of an offer only those go on that it
+// takes, and what is no voice; where it takes none, the offer goes on as it is.
+type Selective interface {
+	Tap
+	Takes(format Format) bool
+}
+
 // Announcer is a Tap that has something to say before the recording begins. Once
 // the call is answered and before it tells Answered, a Relay that carries the audio
 // itself asks for what each side is to hear, and plays it to both; meanwhile neither

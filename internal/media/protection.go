@@ -64,6 +64,12 @@ func ProtectionOf(body []byte) Protection {
 	return found
 }
 
+// SealedByKeys says whether every stream of a body is encrypted by keys in it (RFC 4568),
+// which a relay can take off.
+func SealedByKeys(body []byte) bool {
+	return ProtectionOf(body) == Sealed && !bytes.Contains(bytes.ToUpper(body), []byte("/TLS/"))
+}
+
 // section is a stream of a description, or what stands before the first.
 type section struct {
 	used, bundled      bool

@@ -81,6 +81,9 @@ func (t *tap) Formats(s record.Side, formats []media.Format) {
 	t.tell(event{kind: eventFormats, side: index(s), formats: own})
 }
 
+// Takes implements media.Selective: what cannot be decoded is not offered.
+func (t *tap) Takes(f media.Format) bool { return codecRate(f) > 0 }
+
 // Answered implements media.Tap.
 func (t *tap) Answered(at time.Time) {
 	t.mu.Lock()

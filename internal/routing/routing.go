@@ -88,7 +88,7 @@ type Gateway struct {
 	Password       *string  `json:"password" maxLength:"128" writeOnly:"true"`
 	FromUser       *string  `json:"from_user" maxLength:"128" pattern:"^[A-Za-z0-9._~!$&'()*+,=-]*$" doc:"User part of From, such as the account's name, for a carrier that knows its customers by it; null for the caller's number. The number is then in P-Asserted-Identity, or in P-Preferred-Identity where it is not confirmed for the connection."`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
-	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers."`
+	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers: over UDP and TCP, where the keys could be read on the way, plain RTP in place of SRTP with keys in the description."`
 	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that always go on (docs/SIP.md). Those of the connection's list go on too."`
 
 	Identity             string             `json:"identity" enum:"pass,sign,strip" doc:"What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs calls that come without, by the certificate of shaken_cert; strip lets none go on."`

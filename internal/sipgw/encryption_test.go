@@ -18,6 +18,14 @@ const (
 // sealedSDP is a description with its audio by SRTP.
 func sealedSDP(sdp string) string { return strings.Replace(sdp, "RTP/AVP", "RTP/SAVP", 1) + srtpKey }
 
+// inKind is a description with its audio as an offer has it: a relay may have taken SRTP off.
+func inKind(offered *message, sdp string) string {
+	if strings.Contains(string(offered.Body), "RTP/SAVP") {
+		return sealedSDP(sdp)
+	}
+	return sdp
+}
+
 // exposing are descriptions that would have media pass unencrypted.
 var exposing = map[string]string{
 	"plain":           offer,
@@ -53,7 +61,7 @@ func (w *world) talkSealed() (pbx, far *dialog) {
 	pbx = newDialog(w.pbx, "+12125550123")
 	w.pbx.request(pbx, "INVITE", takeUpdate, sealedSDP(offer))
 	invite := w.carriers[0].want("INVITE")
-	w.carriers[0].reply(invite, 200, "far", takeUpdate, sealedSDP(answerSDP))
+	w.carriers[0].reply(invite, 200, "far", takeUpdate, inKind(invite, answerSDP))
 	w.carriers[0].want("ACK")
 	ok := w.pbx.want("200 INVITE")
 	pbx.join(ok)
@@ -95,7 +103,7 @@ func TestEncryptionHoldsForEveryOffer(t *testing.T) {
 			// The other side has heard of none, and what is encrypted passes.
 			w.pbx.request(pbx, "INVITE", "", sealedSDP(offer)+"m=video 0 RTP/AVP 31\r\n")
 			re := w.carriers[0].want("INVITE")
-			w.carriers[0].reply(re, 200, "", "", sealedSDP(answerSDP)+"m=video 0 RTP/AVP 31\r\n")
+			w.carriers[0].reply(re, 200, "", "", inKind(re, answerSDP)+"m=video 0 RTP/AVP 31\r\n")
 			w.carriers[0].want("ACK")
 			w.pbx.want("200 INVITE")
 			w.pbx.request(pbx, "ACK", "", "")
@@ -228,4 +236,49 @@ func TestAnEmergencyCallIsNotRefusedForItsMedia(t *testing.T) {
 	w.hangUp(d)
 	w.record()
 	w.settled()
+}
+
+// TestAPhoneWithSRTPCallsAPlainCarrier: the relay takes SRTP off where the gateway has no wish
+// of its own, and only there; without a relay the carrier gets what the caller offers.
+func TestAPhoneWithSRTPCallsAPlainCarrier(t *testing.T) {
+	dtls := strings.Replace(offer, "RTP/AVP", "UDP/TLS/RTP/SAVP", 1) + "a=fingerprint:sha-256 AA\r\n"
+	for name, c := range map[string]struct {
+		relay          bool
+		wanted         *string
+		offered, there string
+	}{
+		"keys":            {true, nil, sealedSDP(offer), "RTP/AVP"},
+		"as it is set":    {true, new(routing.MediaSRTP), sealedSDP(offer), "RTP/SAVP"},
+		"without a relay": {false, nil, sealedSDP(offer), "RTP/SAVP"},
+		"DTLS":            {true, nil, dtls, "UDP/TLS/RTP/SAVP"},
+		"plain":           {true, nil, offer, "RTP/AVP"},
+	} {
+		var want wish
+		if c.relay {
+			want.config = anchored(t, func(s *Config, _ *relay.Config) { s.AnchorAll = false }).config
+		}
+		want.gateway = func(g *routing.Gateway) { g.EncryptedMedia = c.wanted }
+		w := newWorld(t, want)
+		pbx := newDialog(w.pbx, "+12125550123")
+		w.pbx.request(pbx, "INVITE", "", c.offered)
+		invite := w.carriers[0].want("INVITE")
+		if !strings.Contains(string(invite.Body), " "+c.there+" ") {
+			t.Errorf("%s: the carrier is offered %q", name, invite.Body)
+		}
+		answer := strings.Replace(answerSDP, "RTP/AVP", c.there, 1)
+		if c.there == "RTP/SAVP" {
+			answer += srtpKey
+		}
+		w.carriers[0].reply(invite, 200, "far", "", answer)
+		w.carriers[0].want("ACK")
+		ok := w.pbx.want("200 INVITE")
+		if wanted := strings.Contains(c.offered, "RTP/SAVP"); strings.Contains(string(ok.Body), "RTP/SAVP") != wanted {
+			t.Errorf("%s: the caller is answered %q", name, ok.Body)
+		}
+		pbx.join(ok)
+		w.pbx.request(pbx, "ACK", "", "")
+		w.hangUp(pbx)
+		w.record()
+		w.settled()
+	}
 }

@@ -268,6 +268,11 @@ func (s *session) encryption(from record.Side) media.Encryption {
 func (a *attempt) encryption() media.Encryption {
 	switch wanted := a.gateway.EncryptedMedia; {
 	case wanted == nil:
+		// Keys that go over UDP or TCP can be read on the way, and few carriers there take
+		// SRTP: the relay takes it off.
+		if a.s.sh.srv.config.Media != nil && !a.leg.peer.TLS && media.SealedByKeys(a.s.invite.Body) {
+			return media.Plain
+		}
 		return media.AsOffered
 	case *wanted == routing.MediaSRTP:
 		return media.Encrypted

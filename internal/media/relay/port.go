@@ -56,6 +56,7 @@ type peer struct {
 	sends      bool // media are to be expected
 	tapped     bool // the recorder hears this stream
 	anySource  bool // whatever source is heard first is the side's
+	optional   bool // SRTP is agreed on in the way of RTP/AVP with keys
 	clockRate  int  // of its timestamps, Hz; 0 when it is not known
 	open, seal *cipher
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -252,6 +253,35 @@ func (s *streamLines) formats() []media.Format {
 		}
 	}
 	return list
+}
+
+// noVoice are the formats beside a voice: tones (RFC 4733) and comfort noise (RFC 3389).
+var noVoice = []string{"telephone-event", "tone", "CN"}
+
+// keep leaves the formats out that are not taken, unless no voice would be left.
+func (s *streamLines) keep(takes func(media.Format) bool) {
+	kept, voices := map[string]bool{}, 0
+	for _, f := range s.formats() {
+		other := slices.ContainsFunc(noVoice, func(name string) bool { return strings.EqualFold(name, f.Name) })
+		if !other && !takes(f) {
+			continue
+		}
+		kept[strconv.Itoa(int(f.PayloadType))] = true
+		if !other {
+			voices++
+		}
+	}
+	types := strings.Fields(s.rest)
+	if voices == 0 || len(kept) == len(types) {
+		return
+	}
+	s.rest = strings.Join(slices.DeleteFunc(types, func(text string) bool { return !kept[text] }), " ")
+	s.lines = slices.DeleteFunc(s.lines, func(line string) bool {
+		name, value, _ := strings.Cut(line, ":")
+		text, _, _ := strings.Cut(value, " ")
+		ofFormat := name == "a=rtpmap" || name == "a=fmtp" || name == "a=rtcp-fb" && text != "*"
+		return ofFormat && !kept[text]
+	})
 }
 
 // staticFormats are the payload types of RFC 3551 table 4 that need no rtpmap.

@@ -33,9 +33,11 @@ type offer struct {
 	by   netip.Addr
 	sent netip.Addr
 	*description
-	// Of each stream: whether it went on as SRTP, with which keys of the relay's own,
-	// and the key of the side that made it and the relay's for its answer.
+	// Of each stream: whether it went on as SRTP, and whether that is left to the one who
+	// answers; with which keys of the relay's own; and the key of the side that made it, if
+	// any, and the relay's for its answer.
 	encrypted []bool
+	optional  []bool
 	offered   [][]keying
 	theirs    []keying
 	ours      []keying
@@ -84,10 +86,11 @@ func (s *session) takeOffer(d media.Description) ([]byte, error) {
 		if !lines.relayed() {
 			continue
 		}
-		if err := s.openStream(s.streams[i], d); err != nil {
+		if err := s.openStream(s.streams[i], lines, d); err != nil {
 			return nil, err
 		}
 	}
+	s.leaveOut(read)
 	o := &offer{from: d.From, by: d.Source, sent: d.Sender, description: read}
 	places := s.places(read, opposite(d.From))
 	for i, lines := range read.streams {
@@ -95,24 +98,40 @@ func (s *session) takeOffer(d media.Description) ([]byte, error) {
 			return nil, err
 		}
 		if places[i] != nil {
-			places[i].mux, places[i].proto, places[i].keys = lines.mux, lines.protocol(o.encrypted[i]), o.offered[i]
+			places[i].mux, places[i].keys = lines.mux, o.offered[i]
+			places[i].proto = lines.protocol(o.encrypted[i] && !o.optional[i])
 		}
 	}
 	s.offer = o
 	return read.write(places, s.relay.config.Addresses[0].Public), nil
 }
 
-// offerKeys chooses the keys of a stream: the relay's towards both sides.
+// leaveOut takes off an offer what the Tap cannot record.
+func (s *session) leaveOut(d *description) {
+	tap, selects := s.opening.Tap.(media.Selective)
+	if !selects {
+		return
+	}
+	for _, lines := range d.streams {
+		if lines.kind == "audio" && lines.relayed() && lines.rtp() {
+			lines.keep(tap.Takes)
+		}
+	}
+}
+
+// offerKeys chooses the keys of a stream: the relay's towards both sides. A stream of
+// RTP/AVP with keys is SRTP if its answer has a key too, and plain RTP otherwise: so phones
+// offer SRTP that is not required of the other side.
 func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Description) error {
 	var theirs, ours keying
 	var offered []keying
-	encrypted := false
+	encrypted, optional := false, false
 	if lines.relayed() && lines.rtp() {
 		from, to := s.streams[i].ends[place(d.From)], s.streams[i].ends[place(opposite(d.From))]
-		if lines.encrypted() {
-			if len(lines.keys) == 0 {
-				return wrong("SRTP without a key that is understood")
-			}
+		if lines.encrypted() && len(lines.keys) == 0 {
+			return wrong("SRTP without a key that is understood")
+		}
+		if len(lines.keys) > 0 {
 			theirs = lines.keys[0]
 			ours = from.ourKey(theirs.tag, theirs.suite, s.answeredAt.IsZero())
 		}
@@ -122,6 +141,7 @@ func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Descrip
 			encrypted = true
 		case now != nil && now.isRTP && !s.answeredAt.IsZero():
 			encrypted = now.open != nil
+			optional = encrypted && now.optional
 		case d.Encryption == media.AsOffered:
 			encrypted = lines.encrypted()
 		}
@@ -131,6 +151,7 @@ func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Descrip
 	}
 	o.theirs, o.ours = append(o.theirs, theirs), append(o.ours, ours)
 	o.offered, o.encrypted = append(o.offered, offered), append(o.encrypted, encrypted)
+	o.optional = append(o.optional, optional)
 	return nil
 }
 
@@ -172,7 +193,7 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 		}
 		asked := s.offer.streams[i]
 		p.mux, p.proto = asked.mux && (asked.rtp() || read.streams[i].mux), asked.proto
-		if asked.rtp() && asked.encrypted() {
+		if s.offer.keyed(i) {
 			p.keys = []keying{s.offer.ours[i]}
 		}
 	}
@@ -196,8 +217,9 @@ func (s *session) connect(i int, answer *streamLines, d media.Description, recor
 		answerer.describe(nil)
 		return nil
 	}
+	secured := answer.encrypted() || s.offer.optional[i] && len(answer.keys) > 0
 	if asked.rtp() != answer.rtp() || asked.fax() != answer.fax() ||
-		asked.rtp() && answer.encrypted() != s.offer.encrypted[i] {
+		asked.rtp() && secured != s.offer.encrypted[i] && !(s.offer.optional[i] && !secured) {
 		return wrong("%s answers to what was offered as %s", answer.proto, asked.protocol(s.offer.encrypted[i]))
 	}
 	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by, s.offer.sent), s.relay.peer(answer, d.Source, d.Sender)
@@ -206,12 +228,13 @@ func (s *session) connect(i int, answer *streamLines, d media.Description, recor
 	for _, p := range []*peer{toOfferer, toAnswerer} {
 		p.tapped, p.clockRate = tapped, rate
 	}
-	if asked.rtp() && asked.encrypted() {
+	toOfferer.optional, toAnswerer.optional = !asked.encrypted(), s.offer.optional[i]
+	if s.offer.keyed(i) {
 		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
 			return err
 		}
 	}
-	if s.offer.encrypted[i] {
+	if secured {
 		theirs, ours, ok := chosen(answer.keys, s.offer.offered[i])
 		if !ok {
 			return wrong("the answer chooses no key that was offered")
@@ -224,6 +247,9 @@ func (s *session) connect(i int, answer *streamLines, d media.Description, recor
 	answerer.describe(toAnswerer)
 	return nil
 }
+
+// keyed says whether a stream is SRTP towards the side that has offered it.
+func (o *offer) keyed(i int) bool { return o.theirs[i].key != "" }
 
 // chosen finds the key of the relay's own that an answer has chosen by its tag.
 func chosen(answered, offered []keying) (theirs, ours keying, ok bool) {
@@ -276,12 +302,25 @@ func (s *session) refuseOwn(d *description) error {
 	return nil
 }
 
-// openStream takes ports towards both sides, where there are none yet.
-func (s *session) openStream(st *stream, d media.Description) error {
-	if st.ends[0] != nil {
+// openStream takes ports towards both sides of a stream that is offered, where there are
+// none yet. The side that offers an address can be sent to by its family alone.
+func (s *session) openStream(st *stream, lines *streamLines, d media.Description) error {
+	family := d.Source
+	named := lines.address.IsValid() && !lines.onHold
+	if named {
+		family = lines.address
+	}
+	if here := st.ends[place(d.From)]; here != nil {
+		if named && here.public.Addr().Is4() != family.Is4() {
+			return wrong("%s is of another family than the relay's address for this side, %s", family, here.public.Addr())
+		}
 		return nil
 	}
-	from, err := s.openEnd(d.From, s.relay.addressFor(d.Source))
+	at := s.relay.addressFor(family)
+	if named && at.Local.Unmap().Is4() != family.Is4() {
+		return wrong("%s is of a family of which the relay has no address", family)
+	}
+	from, err := s.openEnd(d.From, at)
 	if err != nil {
 		return err
 	}
