@@ -120,22 +120,7 @@ func (a *App) build(ctx context.Context) error {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	owner, live := uuid.New(), policy.NewLive()
-	node, err := a.config.nodeName()
-	if err != nil {
-		return err
-	}
-	store, err := a.openStore(ctx, sqlstore.Config{
-		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
-		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now),
-		Owner: owner, Logger: a.logger,
-		Published: a.published, HungUp: a.hungUp, Observe: a.observe,
-	})
-	if err != nil {
-		return err
-	}
-	a.store = store
-	a.undo("database", func(context.Context) error { return store.Close() })
-	if err := a.ensureAccount(ctx); err != nil {
+	if err := a.buildStore(ctx, live, owner); err != nil {
 		return err
 	}
 	seed, signer, err := loadSigner(a.config.DataDir)
@@ -172,14 +157,14 @@ func (a *App) build(ctx context.Context) error {
 		Shaken:    a.shaken,
 		Advertise: a.advertised, Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
 		Addr: a.config.SIPAddr, More: more, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
-		Live: live, Ledger: store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		Live: live, Ledger: a.store, Owner: owner, Clock: time.Now, Logger: a.logger,
 		Limits: a.config.limits(),
 		// Ids that grow with time are written next to each other.
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
 	})
 	a.ending.Store(a.sip)
-	a.metrics.Watch(telemetry.Sources{SIPStats: a.sip.Stats, SIPLoad: a.sip.Load, Totals: store.Totals})
+	a.metrics.Watch(telemetry.Sources{SIPStats: a.sip.Stats, SIPLoad: a.sip.Load, Totals: a.store.Totals})
 	if err := a.loadCertificate(); err != nil {
 		return err
 	}
@@ -188,7 +173,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.http.Handler = api.New(api.Config{
 		Guard:  a.http,
-		Stores: StoresOf(store), Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
+		Stores: StoresOf(a.store), Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
 		Vault: a.vault, GatewayHealth: a.sip.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.sip.Forbidden,
 		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
@@ -198,6 +183,26 @@ func (a *App) build(ctx context.Context) error {
 		RateLimit: rest.RateLimit{PerSecond: a.config.RateLimit, Burst: a.config.RateBurst},
 	})
 	return nil
+}
+
+// buildStore opens the database and loads the policy.
+func (a *App) buildStore(ctx context.Context, live *policy.Live, owner uuid.UUID) error {
+	node, err := a.config.nodeName()
+	if err != nil {
+		return err
+	}
+	store, err := a.openStore(ctx, sqlstore.Config{
+		Path: filepath.Join(a.config.DataDir, DatabaseFile), DatabaseURL: a.config.DatabaseURL, NodeName: node,
+		Live: live, Clock: time.Now, Monotonic: sinceStart(), IDs: id.NewSource(a.config.idNode(node), time.Now),
+		Owner: owner, Logger: a.logger,
+		Published: a.published, HungUp: a.hungUp, Observe: a.observe,
+	})
+	if err != nil {
+		return err
+	}
+	a.store = store
+	a.undo("database", func(context.Context) error { return store.Close() })
+	return a.ensureAccount(ctx)
 }
 
 // hungUp has the gateway end calls whose hang-up was requested.

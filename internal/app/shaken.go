@@ -56,10 +56,11 @@ func (c Config) CheckTime(now time.Time) error {
 		return nil
 	}
 	files := certificate.New(c.shakenFiles())
-	if files.Load() != nil {
-		return nil // which Check reports
-	}
+	_ = files.Load() // what is wrong with the files, Check reports
 	pair, _ := files.InForce()
+	if pair == nil {
+		return nil
+	}
 	if err := shaken.CheckTime(pair.Leaf, now); err != nil {
 		return c.wrong(&c.ShakenCert, "%w", err)
 	}
