@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,7 +155,7 @@ func TestDialledText(t *testing.T) {
 // is one message, with what must be copied copied, and sipgo's parser reads the answer
 // where it has read the request: it refuses some that equipment in use sends.
 func FuzzMessage(f *testing.F) {
-	for _, m := range torture.Messages() {
+	for _, m := range slices.Concat(torture.Messages(), torture.IPv6()) {
 		f.Add(m.Bytes)
 	}
 	f.Add([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n" +

@@ -22,7 +22,7 @@ func TestTortureMessages(t *testing.T) {
 	kinds := map[torture.Outcome]verdictKind{
 		torture.Accept: verdictAccept, torture.Answer: VerdictAnswer, torture.Drop: VerdictDrop,
 	}
-	for _, m := range torture.Messages() {
+	for _, m := range slices.Concat(torture.Messages(), torture.IPv6()) {
 		t.Run(m.Name, func(t *testing.T) {
 			got := decide(m.Bytes)
 			if got.Kind != kinds[m.Want.Outcome] || got.Status != m.Want.Status {
@@ -356,7 +356,7 @@ func TestUnfold(t *testing.T) {
 // verdict is exactly one of its kinds, only requests other than ACK are answered,
 // and no line of a response comes from the inside of a header.
 func FuzzValidate(f *testing.F) {
-	for _, m := range torture.Messages() {
+	for _, m := range slices.Concat(torture.Messages(), torture.IPv6()) {
 		f.Add(m.Bytes)
 	}
 	f.Add(edited())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,13 +124,13 @@ func TestWhoGuessesIsBanned(t *testing.T) {
 	}
 }
 
-// TestTorture sends the messages of RFC 4475 to a live gateway, over UDP and TCP.
+// TestTorture sends the messages of RFC 4475 and RFC 5118 to a live gateway, over UDP and TCP.
 // It answers as it must, and takes a good call afterwards.
 func TestTorture(t *testing.T) {
 	for _, transport := range []string{"UDP", "TCP"} {
 		t.Run(transport, func(t *testing.T) {
 			w := newWorld(t, wish{})
-			for _, m := range torture.Messages() {
+			for _, m := range slices.Concat(torture.Messages(), torture.IPv6()) {
 				status := tortured(t, w, transport == "TCP", m.Bytes)
 				switch {
 				case m.Want.Outcome == torture.Drop && status != 0:

@@ -1,5 +1,5 @@
-// Package torture holds the SIP torture test messages of RFC 4475, rebuilt
-// from the text of the RFC, with what an element like Tollgate's gateway is
+// Package torture holds the SIP torture test messages of RFC 4475, and those of RFC 5118
+// for IPv6, rebuilt from the text of the RFCs, with what an element like Tollgate's gateway is
 // expected to do with each. It is test data that other packages' tests import.
 package torture
 
@@ -47,11 +47,11 @@ type Want struct {
 	Why string
 }
 
-// Message is one message of RFC 4475.
+// Message is one message of an RFC.
 type Message struct {
 	// Name is the RFC's short name, such as "wsinv".
 	Name string
-	// Section is the section of RFC 4475 that describes the message.
+	// Section is the section of the RFC that describes the message.
 	Section string
 	// Bytes is the whole datagram.
 	Bytes []byte

@@ -69,7 +69,7 @@ func TestLinesEndInCRLF(t *testing.T) {
 	}
 }
 
-var lengthLine = regexp.MustCompile(`(?im)^(?:content-length|l)[ \t]*:[ \t]*(\S+)\r?$`)
+var lengthLine = regexp.MustCompile(`(?im)^(?:content-length|l)[ \t]*:[ \t]*(\S+?)\r?$`)
 
 // TestContentLengthIsTheBodyLength checks that the body written here is as long
 // as the RFC says, for all messages whose length is not wrong on purpose.
@@ -207,5 +207,34 @@ func compareGolden(t *testing.T, path, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", path, diff)
+	}
+}
+
+// ipv6Names lists the messages in the order of RFC 5118.
+const ipv6Names = "ipv6-good ipv6-bad port-ambiguous port-unambiguous via-received-param-with-delim " +
+	"via-received-param-no-delim ipv6-in-sdp mult-ip-in-header mult-ip-in-sdp ipv4-mapped-ipv6 ipv6-bug-abnf-3-colons"
+
+// TestEveryMessageOfTheIPv6RFCIsThere, whole and with a verdict; its bytes are fresh.
+func TestEveryMessageOfTheIPv6RFCIsThere(t *testing.T) {
+	var got []string
+	for _, m := range torture.IPv6() {
+		got = append(got, m.Name)
+		if m.Section == "" || m.Want.Why == "" || (m.Want.Outcome == torture.Answer) != (m.Want.Status != 0) {
+			t.Errorf("%s: section %q, %+v", m.Name, m.Section, m.Want)
+		}
+		head, body, found := bytes.Cut(m.Bytes, []byte("\r\n\r\n"))
+		match := lengthLine.FindSubmatch(append(head, "\r\n"...))
+		if !found || match == nil || string(match[1]) != strconv.Itoa(len(body)) {
+			t.Errorf("%s: a body of %d octets, Content-Length %q", m.Name, len(body), match)
+		}
+		m.Bytes[0] = 0
+	}
+	if diff := cmp.Diff(strings.Fields(ipv6Names), got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	for _, m := range torture.IPv6() {
+		if m.Bytes[0] == 0 {
+			t.Errorf("%s shares its bytes with an earlier call", m.Name)
+		}
 	}
 }
