@@ -74,7 +74,7 @@ func (r Accounts) All(
 	}, options)
 }
 
-// Create an account. The answer shows the secret of its first key, once.
+// Create an account. Only this answer shows the secret of its first key.
 func (r Accounts) Create(ctx context.Context, params TenantParams, options ...CallOption) (NewTenant, error) {
 	return one[NewTenant](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/accounts", body: params,
@@ -106,8 +106,8 @@ func (r Accounts) Update(
 }
 
 // CreateAPIKey: create a key of an account: for one that has lost its own, or one with the scope
-// carrier, by which the operator of the server sets the account's rate decks and gateways. The
-// answer shows its secret, once.
+// carrier, by which the operator of the server sets the account's rate decks and gateways. Only
+// this answer shows its secret.
 func (r Accounts) CreateAPIKey(
 	ctx context.Context, id string, params APIKeyParams, options ...CallOption,
 ) (NewAPIKey, error) {
@@ -116,8 +116,8 @@ func (r Accounts) CreateAPIKey(
 	}, options)
 }
 
-// Release the spending that a reached limit or a restored copy holds back. Without a hold nothing
-// happens.
+// Release the spending that a reached limit or a restored backup holds back. Without a hold
+// nothing changes.
 func (r Accounts) Release(ctx context.Context, id string, options ...CallOption) (SpendRelease, error) {
 	return one[SpendRelease](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/accounts/" + url.PathEscape(id) + "/release",
@@ -130,8 +130,8 @@ type Admissions struct{ client *Client }
 // Admissions is for requests to /tollgate/v1/admissions.
 func (c *Client) Admissions() Admissions { return Admissions{c} }
 
-// Create: ask whether a call of another switch may go. What is granted is held until it is
-// renewed, ended or over.
+// Create: ask whether another switch may make a call. What is granted is held until it is
+// renewed, used or expired.
 func (r Admissions) Create(
 	ctx context.Context, params AdmissionParams, options ...CallOption,
 ) (Admission, error) {
@@ -140,8 +140,8 @@ func (r Admissions) Create(
 	}, options)
 }
 
-// Batch: ask and tell about many calls at once, as to renew the grants of all of a switch's. The
-// answers are in the order of the events; one that is refused does not keep the others back.
+// Batch: ask for and report many calls at once, for instance to renew the grants of all calls of
+// a switch. The answers are in the order of the events; a refused event does not stop the others.
 func (r Admissions) Batch(
 	ctx context.Context, params BatchAdmissionParams, options ...CallOption,
 ) ([]BatchResult, error) {
@@ -150,15 +150,15 @@ func (r Admissions) Batch(
 	}, options)
 }
 
-// Get where a call of another switch is, by the id of its admission or the switch's own call_id:
-// its grant while it goes on, its charge when it is over.
+// Get the state of a call of another switch, by the id of its admission or the switch's own
+// call_id: its grant while it goes on, its charge when it has ended.
 func (r Admissions) Get(ctx context.Context, id string, options ...CallOption) (AdmissionStatus, error) {
 	return one[AdmissionStatus](ctx, r.client, call{
 		method: http.MethodGet, path: "/tollgate/v1/admissions/" + url.PathEscape(id), safe: true,
 	}, options)
 }
 
-// Answer: tell that the callee took the call: the meter starts.
+// Answer: report that the callee answered: the meter starts.
 func (r Admissions) Answer(
 	ctx context.Context, id string, params AnswerAdmissionParams, options ...CallOption,
 ) (AdmissionState, error) {
@@ -170,7 +170,7 @@ func (r Admissions) Answer(
 	}, options)
 }
 
-// End: tell that the call has ended: it is charged, and its record is written.
+// End: report that the call has ended: it is charged, and its record is written.
 func (r Admissions) End(
 	ctx context.Context, id string, params EndAdmissionParams, options ...CallOption,
 ) (AdmissionState, error) {
@@ -230,14 +230,14 @@ func (r APIKeys) All(
 	}, options)
 }
 
-// Create one. The answer shows its secret, once.
+// Create one. Only this answer shows its secret.
 func (r APIKeys) Create(ctx context.Context, params APIKeyParams, options ...CallOption) (NewAPIKey, error) {
 	return one[NewAPIKey](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/api_keys", body: params,
 	}, options)
 }
 
-// Delete: revoke one. It is refused at once, by other nodes of the same database within 5
+// Delete: revoke one. This node refuses it at once, other nodes of the same database within 5
 // seconds.
 func (r APIKeys) Delete(ctx context.Context, id string, options ...CallOption) (APIKey, error) {
 	return one[APIKey](ctx, r.client, call{
@@ -261,8 +261,8 @@ func (r APIKeys) Update(
 	}, options)
 }
 
-// Rotate: give one a new secret, which the answer shows, once. The one of before is taken for a
-// grace time; a still older one no longer.
+// Rotate: give one a new secret, which only this answer shows. The previous secret is accepted
+// for a grace period; older ones are not.
 func (r APIKeys) Rotate(
 	ctx context.Context, id string, params RotateAPIKeyParams, options ...CallOption,
 ) (NewAPIKey, error) {
@@ -391,7 +391,7 @@ func (r AuditEvents) All(
 	}, options)
 }
 
-// Balance: get what the account's calls have cost this month and hold now.
+// Balance: get what the account's calls have cost this month, and what live calls hold.
 func (c *Client) Balance(ctx context.Context, options ...CallOption) (Balance, error) {
 	return one[Balance](ctx, c, call{
 		method: http.MethodGet, path: "/v2/balance", safe: true,
@@ -412,16 +412,16 @@ type BansQuery struct {
 	Size int `query:"page[size]"`
 }
 
-// Page reads one page. List the sources that the SIP gateways of this database do not listen to,
-// the newest first.
+// Page reads one page. List the sources whose SIP requests are ignored by every node of this
+// database, the newest first.
 func (r Bans) Page(ctx context.Context, query BansQuery, options ...CallOption) (Page[Ban], error) {
 	return page[Ban](ctx, r.client, call{
 		method: http.MethodGet, path: "/tollgate/v1/bans", query: query, safe: true,
 	}, options)
 }
 
-// All walks through the list from the query's page on, until an error. List the sources that the
-// SIP gateways of this database do not listen to, the newest first.
+// All walks through the list from the query's page on, until an error. List the sources whose SIP
+// requests are ignored by every node of this database, the newest first.
 func (r Bans) All(ctx context.Context, query BansQuery, options ...CallOption) iter.Seq2[Ban, error] {
 	return all[Ban](ctx, r.client, call{
 		method: http.MethodGet, path: "/tollgate/v1/bans", query: query, safe: true,
@@ -429,7 +429,8 @@ func (r Bans) All(ctx context.Context, query BansQuery, options ...CallOption) i
 }
 
 // Create: ban an address or a network, known to a connection or not, within seconds on every
-// node. A ban of the same source is replaced. Calls that are up go on, unheard.
+// node. A ban of the same source is replaced. Calls that are up go on; their further messages are
+// ignored.
 func (r Bans) Create(ctx context.Context, params BanParams, options ...CallOption) (Ban, error) {
 	return one[Ban](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/bans", body: params,
@@ -449,8 +450,8 @@ type BillingGroups struct{ client *Client }
 // BillingGroups is for requests to /tollgate/v1/billing_groups and /v2/billing_groups.
 func (c *Client) BillingGroups() BillingGroups { return BillingGroups{c} }
 
-// Release the spending that a reached limit or a restored copy holds back. Without a hold nothing
-// happens.
+// Release the spending that a reached limit or a restored backup holds back. Without a hold
+// nothing changes.
 func (r BillingGroups) Release(ctx context.Context, id string, options ...CallOption) (SpendRelease, error) {
 	return one[SpendRelease](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/billing_groups/" + url.PathEscape(id) + "/release",
@@ -641,8 +642,8 @@ func (r Calls) All(ctx context.Context, query CallsQuery, options ...CallOption)
 	}, options)
 }
 
-// EndAll: hang up all calls of a profile, of a connection or to a country, or all there are. With
-// dry_run it says how many and which that would be.
+// EndAll: hang up all calls of a profile, of a connection or to a country, or all calls. With
+// dry_run the answer says which calls would be hung up.
 func (r Calls) EndAll(
 	ctx context.Context, params EndCallsParams, options ...CallOption,
 ) (CallHangups, error) {
@@ -651,8 +652,8 @@ func (r Calls) EndAll(
 	}, options)
 }
 
-// End: hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. One
-// that is over is no error: the answer says how it ended.
+// End: hang up a call. A ringing one is cancelled, an answered one gets a BYE on both sides. For
+// one that has ended the answer says how it ended.
 func (r Calls) End(
 	ctx context.Context, id string, params EndCallParams, options ...CallOption,
 ) (CallHangup, error) {
@@ -692,8 +693,8 @@ func (r Calls) Trace(
 	}, options)
 }
 
-// Hangup: hang up a call, by its call_control_id: the id of the call. One that is over is no
-// error.
+// Hangup: hang up a call, by its call_control_id: the id of the call. Hanging up an ended call
+// succeeds.
 func (r Calls) Hangup(
 	ctx context.Context, id string, params HangupCallParams, options ...CallOption,
 ) (CommandResult, error) {
@@ -883,8 +884,8 @@ func (r CredentialConnections) Update(
 	}, options)
 }
 
-// CheckRegistrationStatus: tell whether a telephone is registered with the user name of a
-// credential connection.
+// CheckRegistrationStatus: check whether a phone is registered with the user name of a credential
+// connection.
 func (r CredentialConnections) CheckRegistrationStatus(
 	ctx context.Context, id string, options ...CallOption,
 ) (RegistrationStatus, error) {
@@ -901,7 +902,7 @@ type Decisions struct{ client *Client }
 // Decisions is for requests to /tollgate/v1/decisions.
 func (c *Client) Decisions() Decisions { return Decisions{c} }
 
-// Explain: decide a call that is not made. Nothing is reserved.
+// Explain: decide a call without making it. Nothing is reserved.
 func (r Decisions) Explain(
 	ctx context.Context, params ExplainDecisionParams, options ...CallOption,
 ) (Forecast, error) {
@@ -1099,7 +1100,7 @@ type DetailRecordsQuery struct {
 	Sort []string `query:"sort"`
 }
 
-// Page reads one page. One of every attempt.
+// Page reads one page. One for each attempt.
 func (r DetailRecords) Page(
 	ctx context.Context, query DetailRecordsQuery, options ...CallOption,
 ) (Page[DetailRecord], error) {
@@ -1112,7 +1113,7 @@ func (r DetailRecords) Page(
 	}, options)
 }
 
-// All walks through the list from the query's page on, until an error. One of every attempt.
+// All walks through the list from the query's page on, until an error. One for each attempt.
 func (r DetailRecords) All(
 	ctx context.Context, query DetailRecordsQuery, options ...CallOption,
 ) iter.Seq2[DetailRecord, error] {
@@ -1265,7 +1266,7 @@ func (r FQDNConnections) Update(
 	}, options)
 }
 
-// Authentication: tell how the calls of an FQDN connection are recognised.
+// Authentication: get how the calls of an FQDN connection are recognised.
 func (r FQDNConnections) Authentication(
 	ctx context.Context, id string, options ...CallOption,
 ) (FQDNAuthentication, error) {
@@ -1591,8 +1592,8 @@ func (r LedgerBillingGroupReports) Get(
 	}, options)
 }
 
-// NoiseSuppressionEngines: list the engines that can suppress noise: none, since media pass as
-// they are.
+// NoiseSuppressionEngines: list the engines that can suppress noise. There are none: media pass
+// unchanged.
 func (c *Client) NoiseSuppressionEngines(
 	ctx context.Context, options ...CallOption,
 ) ([]NoiseSuppressionEngine, error) {
@@ -1680,8 +1681,8 @@ type Profiles struct{ client *Client }
 // /v2/outbound_voice_profiles.
 func (c *Client) Profiles() Profiles { return Profiles{c} }
 
-// Release the spending that a reached limit or a restored copy holds back. Without a hold nothing
-// happens.
+// Release the spending that a reached limit or a restored backup holds back. Without a hold
+// nothing changes.
 func (r Profiles) Release(ctx context.Context, id string, options ...CallOption) (SpendRelease, error) {
 	return one[SpendRelease](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/outbound_voice_profiles/" + url.PathEscape(id) + "/release",
@@ -1960,7 +1961,7 @@ func (r Recordings) All(
 	}, options)
 }
 
-// DeleteAll: delete recordings by their ids. Ids of none are passed over.
+// DeleteAll: delete recordings by their ids. Unknown ids are ignored.
 func (r Recordings) DeleteAll(
 	ctx context.Context, params DeleteRecordingsParams, options ...CallOption,
 ) (DeletedRecordings, error) {
@@ -2016,8 +2017,8 @@ func (r SpendHolds) All(
 	}, options)
 }
 
-// ReleaseAll: release every profile and billing group at once, as after a copy was restored. The
-// account's own hold stays.
+// ReleaseAll: release every profile and billing group at once, for instance after a backup was
+// restored. The account's own hold stays.
 func (r SpendHolds) ReleaseAll(ctx context.Context, options ...CallOption) (SpendReleases, error) {
 	return one[SpendReleases](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/spend_holds/release",
@@ -2030,8 +2031,8 @@ type Switches struct{ client *Client }
 // Switches is for requests to /tollgate/v1/switches.
 func (c *Client) Switches() Switches { return Switches{c} }
 
-// Restart: tell that a switch was started again, and none of the calls that it asked admission
-// for under this name is up any more.
+// Restart: report that a switch was restarted, so that all calls for which it asked admission
+// under this name have ended.
 func (r Switches) Restart(
 	ctx context.Context, name string, params RestartSwitchParams, options ...CallOption,
 ) (SwitchRestart, error) {
@@ -2204,7 +2205,7 @@ func (r VerifiedNumbers) All(
 	}, options)
 }
 
-// Create: call a number and say a code, which verifies it when it is given back.
+// Create: call a number and say a code. Giving the code back verifies the number.
 func (r VerifiedNumbers) Create(
 	ctx context.Context, params VerifiedNumberParams, options ...CallOption,
 ) (BegunVerification, error) {
@@ -2213,8 +2214,7 @@ func (r VerifiedNumbers) Create(
 	}, options)
 }
 
-// Delete: forget a number. From now on it is confirmed for no connection of the account by having
-// been verified.
+// Delete: forget a number. It no longer counts as verified for any connection of the account.
 func (r VerifiedNumbers) Delete(
 	ctx context.Context, id string, options ...CallOption,
 ) (VerifiedNumber, error) {
@@ -2230,8 +2230,7 @@ func (r VerifiedNumbers) Get(ctx context.Context, id string, options ...CallOpti
 	}, options)
 }
 
-// Confirm: give back the code that was said. Every code that is given counts as a try, with
-// dry_run too.
+// Confirm: give back the code that was said. Every code counts as a try, also with dry_run.
 func (r VerifiedNumbers) Confirm(
 	ctx context.Context, id string, params ConfirmVerifiedNumberParams, options ...CallOption,
 ) (VerifiedNumber, error) {

@@ -225,19 +225,19 @@ type AdmissionState struct {
 	RecordType string   `json:"record_type"`
 	BilledSecs *int64   `json:"billed_secs"`
 	Cost       *Decimal `json:"cost"`
-	// Of a call that is over: from the answer to the end.
+	// Of a call that has ended: from the answer to the end.
 	DurationSecs *Number `json:"duration_secs"`
 	// When the call must have been answered or, once it is, must have ended, unless the grant is
-	// renewed; null when it is over.
+	// renewed; null when it has ended.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// How many seconds after its answer the call may last, unless the grant is renewed; null without
-	// limit and when it is over.
+	// limit and when it has ended.
 	GrantSecs *int64 `json:"grant_secs"`
 	// How many seconds after its answer the call ends whatever is granted; null without limit and
-	// when it is over.
+	// when it has ended.
 	MaxCallSecs *int64 `json:"max_call_secs"`
-	// Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told
-	// in time.
+	// Of a call that has ended: answered, cancelled, failed, refused, or lost when its end was not
+	// told in time.
 	Outcome *string `json:"outcome"`
 	// Seconds beyond what was granted. They are not charged.
 	OverrunSecs *int64 `json:"overrun_secs"`
@@ -254,18 +254,18 @@ type AdmissionStatus struct {
 	ID         string     `json:"id"`
 	RecordType string     `json:"record_type"`
 	AnsweredAt *time.Time `json:"answered_at"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	BilledSecs *int64 `json:"billed_secs"`
 	// The switch's own id of the call.
 	CallID       string  `json:"call_id"`
 	ConnectionID *string `json:"connection_id"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	Cost *Decimal `json:"cost"`
 	// Names the explanation under /tollgate/v1/decisions.
 	DecisionID string `json:"decision_id"`
-	// The record of a call that is over, under /v2/detail_records; null before.
+	// The record of a call that has ended, under /v2/detail_records; null before.
 	DetailRecordID *string `json:"detail_record_id"`
-	// Of a call that is over: from the answer to the end.
+	// Of a call that has ended: from the answer to the end.
 	DurationSecs *Number `json:"duration_secs"`
 	// Of a call that is answered and goes on: seconds since the answer, by the server's clock.
 	ElapsedSecs *Number    `json:"elapsed_secs"`
@@ -280,7 +280,7 @@ type AdmissionStatus struct {
 	// Of a call that goes on: how many seconds after its answer it may last, unless the grant is
 	// renewed; null without limit.
 	GrantSecs *int64 `json:"grant_secs"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	HangupCause *string `json:"hangup_cause"`
 	// Of a call that goes on: what is held for the rest of its grant.
 	Held *Decimal `json:"held"`
@@ -288,10 +288,10 @@ type AdmissionStatus struct {
 	// limits of the server, the profile and the connection; null without limit.
 	MaxCallSecs            *int64  `json:"max_call_secs"`
 	OutboundVoiceProfileID *string `json:"outbound_voice_profile_id"`
-	// Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told
-	// in time.
+	// Of a call that has ended: answered, cancelled, failed, refused, or lost when its end was not
+	// told in time.
 	Outcome *string `json:"outcome"`
-	// Of a call that is over: seconds beyond what was granted. They are not charged.
+	// Of a call that has ended: seconds beyond what was granted. They are not charged.
 	OverrunSecs *int64 `json:"overrun_secs"`
 	// Of a call that goes on: what is charged already.
 	Posted *Decimal `json:"posted"`
@@ -300,7 +300,7 @@ type AdmissionStatus struct {
 	// Of a call that was denied: one of a fixed list. Of one that goes on: hung_up when it is to end
 	// at once.
 	Reason *string `json:"reason"`
-	// Of a call that is over: the final status that the caller got.
+	// Of a call that has ended: the final status that the caller got.
 	SIPCode   *int64  `json:"sip_code"`
 	SIPReason *string `json:"sip_reason"`
 	// When admission was asked for.
@@ -633,29 +633,29 @@ type CallEventMetadata struct {
 type CallHangup struct {
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	BilledSecs *int64 `json:"billed_secs"`
 	// Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch,
 	// another switch, which is told by the webhook call.hangup_requested and at its next renewal;
 	// lost_server, a node that no longer answers: no BYE is sent, and the call counts as ended at
-	// ends_by. none for one that is over.
+	// ends_by. none for one that has ended.
 	CarriedBy CarriedBy `json:"carried_by"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	Cost *Decimal `json:"cost"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	DetailRecordID *string `json:"detail_record_id"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	EndedAt *time.Time `json:"ended_at"`
 	// Of a call that a switch or a lost server carries: when its lease ends, and the call with it, if
 	// nothing is heard of it before.
 	EndsBy *time.Time `json:"ends_by"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	HangupCause *string `json:"hangup_cause"`
-	// Of a call that is over and was hung up by the API: by what key.
+	// Of a call that has ended and was hung up by the API: by what key.
 	HangupDetails *string `json:"hangup_details"`
-	// Of a call that is over.
+	// Of a call that has ended.
 	HangupSource *string `json:"hangup_source"`
-	// Of a call that is over: as in its detail record.
+	// Of a call that has ended: as in its detail record.
 	Outcome *string `json:"outcome"`
 	// ending: it is marked durably and ends at once. ended: it was over before.
 	Status CallHangupStatus `json:"status"`

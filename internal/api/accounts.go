@@ -104,7 +104,7 @@ func (s *server) tenantOperations() []rest.Operation {
 		switch op := &operations[i]; op.ID {
 		case "create_tenant":
 			op.Noun = "new_tenant"
-			op.Summary = "Create an account. The answer shows the secret of its first key, once."
+			op.Summary = "Create an account. Only this answer shows the secret of its first key."
 			op.Answer = schemaOf[newTenantView]()
 		case "list_tenant":
 			op.Summary = "List the accounts of the server."

@@ -46,8 +46,8 @@ func (s *server) batchOperation() rest.Operation {
 	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/admissions/batch", ID: "batch_admission",
 		Noun: "batch_result", Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Shape: rest.Rows,
 		Status: http.StatusOK, Body: shape, Answer: schemaOf[batchResult](),
-		Summary: "Ask and tell about many calls at once, as to renew the grants of all of a switch's. " +
-			"The answers are in the order of the events; one that is refused does not keep the others back.",
+		Summary: "Ask for and report many calls at once, for instance to renew the grants of all calls of a switch. " +
+			"The answers are in the order of the events; a refused event does not stop the others.",
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body batchRequest
 			if err := in.ReadLean(&body, shape, body.wellFormed); err != nil {
@@ -203,8 +203,8 @@ func (s *server) restartOperation() rest.Operation {
 	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/switches/{name}/restarted", ID: "restart_switch",
 		Noun: "switch_restart", Tag: "Admissions", Scope: ScopeAdmit, Effect: rest.Traffic, Status: http.StatusOK,
 		Body: shape, Answer: schemaOf[restartView](),
-		Summary: "Tell that a switch was started again, and none of the " +
-			"calls that it asked admission for under this name is up any more.",
+		Summary: "Report that a switch was restarted, so that all calls for which it asked admission " +
+			"under this name have ended.",
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			var body restartRequest
 			if err := in.ReadLean(&body, shape, func() bool { return true }); err != nil {

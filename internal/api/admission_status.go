@@ -45,15 +45,15 @@ type admissionStatus struct {
 	Posted      *money.Amount `json:"posted" doc:"Of a call that goes on: what is charged already."`
 	Held        *money.Amount `json:"held" doc:"Of a call that goes on: what is held for the rest of its grant."`
 
-	DetailRecordID *uuid.UUID    `json:"detail_record_id" doc:"The record of a call that is over, under /v2/detail_records; null before."`
-	Outcome        *string       `json:"outcome" doc:"Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told in time."`
-	DurationSecs   *seconds      `json:"duration_secs" doc:"Of a call that is over: from the answer to the end."`
-	BilledSecs     *int64        `json:"billed_secs" doc:"Of a call that is over."`
-	Cost           *money.Amount `json:"cost" doc:"Of a call that is over."`
-	OverrunSecs    *int64        `json:"overrun_secs" doc:"Of a call that is over: seconds beyond what was granted. They are not charged."`
-	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that is over."`
+	DetailRecordID *uuid.UUID    `json:"detail_record_id" doc:"The record of a call that has ended, under /v2/detail_records; null before."`
+	Outcome        *string       `json:"outcome" doc:"Of a call that has ended: answered, cancelled, failed, refused, or lost when its end was not told in time."`
+	DurationSecs   *seconds      `json:"duration_secs" doc:"Of a call that has ended: from the answer to the end."`
+	BilledSecs     *int64        `json:"billed_secs" doc:"Of a call that has ended."`
+	Cost           *money.Amount `json:"cost" doc:"Of a call that has ended."`
+	OverrunSecs    *int64        `json:"overrun_secs" doc:"Of a call that has ended: seconds beyond what was granted. They are not charged."`
+	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that has ended."`
 	Reason         *string       `json:"reason" doc:"Of a call that was denied: one of a fixed list. Of one that goes on: hung_up when it is to end at once."`
-	SIPCode        *int32        `json:"sip_code" doc:"Of a call that is over: the final status that the caller got."`
+	SIPCode        *int32        `json:"sip_code" doc:"Of a call that has ended: the final status that the caller got."`
 	SIPReason      *string       `json:"sip_reason"`
 }
 
@@ -61,8 +61,8 @@ func (s *server) admissionStatusOperation() rest.Operation {
 	return rest.Operation{
 		Method: http.MethodGet, Path: "/tollgate/v1/admissions/{id}", ID: "get_admission", Noun: "admission_status",
 		Tag: "Admissions", Scope: ScopeAdmit,
-		Summary: "Get where a call of another switch is, by the id of its admission or the " +
-			"switch's own call_id: its grant while it goes on, its charge when it is over.",
+		Summary: "Get the state of a call of another switch, by the id of its admission or the " +
+			"switch's own call_id: its grant while it goes on, its charge when it has ended.",
 		Status: http.StatusOK, Answer: schemaOf[admissionStatus](), Handle: s.admissionStatus,
 	}
 }
@@ -104,10 +104,13 @@ func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 		Posted: new(money.Amount), Held: new(money.Amount),
 	}
 	if l.AnsweredMicros != 0 {
-		v.Status, v.ElapsedSecs = "answered", new(seconds(c.ElapsedMs*1000))
+		v.Status = "answered"
+		v.ElapsedSecs = new(seconds(c.ElapsedMs * 1000))
 	}
 	if due := l.DueMicros(); due != 0 {
-		v.GrantSecs, v.ExpiresAt, v.MaxCallSecs = new(l.AllowedSecs()), timeOrNull(due), limitOrNull(l.MaxSecs)
+		v.GrantSecs = new(l.AllowedSecs())
+		v.ExpiresAt = timeOrNull(due)
+		v.MaxCallSecs = limitOrNull(l.MaxSecs)
 	}
 	for _, posted := range l.Posted {
 		*v.Posted = money.Add(*v.Posted, posted.Cost)
@@ -116,7 +119,8 @@ func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 		*v.Held = money.Add(*v.Held, hold.Cost)
 	}
 	if d, err := admission.DecodeDecision(l.Decision); err == nil {
-		v.From, v.To = d.Facts.From, d.Facts.To
+		v.From = d.Facts.From
+		v.To = d.Facts.To
 	}
 	if l.HungUpMicros != 0 {
 		v.Reason = new(admission.ReasonHungUp.String())

@@ -72,12 +72,12 @@ type admissionState struct {
 	ID          uuid.UUID  `json:"id"`
 	RecordType  string     `json:"record_type" enum:"admission_state"`
 	Status      string     `json:"status" title:"AdmissionStage" enum:"ringing,answered,ended,denied"`
-	GrantSecs   *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it is over."`
-	ExpiresAt   *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it is over."`
-	MaxCallSecs *int64     `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted; null without limit and when it is over."`
+	GrantSecs   *int64     `json:"grant_secs" doc:"How many seconds after its answer the call may last, unless the grant is renewed; null without limit and when it has ended."`
+	ExpiresAt   *time.Time `json:"expires_at" doc:"When the call must have been answered or, once it is, must have ended, unless the grant is renewed; null when it has ended."`
+	MaxCallSecs *int64     `json:"max_call_secs" doc:"How many seconds after its answer the call ends whatever is granted; null without limit and when it has ended."`
 
-	Outcome      *string       `json:"outcome" doc:"Of a call that is over: answered, cancelled, failed, refused, or lost when its end was not told in time."`
-	DurationSecs *seconds      `json:"duration_secs" doc:"Of a call that is over: from the answer to the end."`
+	Outcome      *string       `json:"outcome" doc:"Of a call that has ended: answered, cancelled, failed, refused, or lost when its end was not told in time."`
+	DurationSecs *seconds      `json:"duration_secs" doc:"Of a call that has ended: from the answer to the end."`
 	BilledSecs   *int64        `json:"billed_secs"`
 	Cost         *money.Amount `json:"cost"`
 	OverrunSecs  *int64        `json:"overrun_secs" doc:"Seconds beyond what was granted. They are not charged."`

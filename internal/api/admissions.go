@@ -43,7 +43,7 @@ type attempt struct {
 	Switch       string     `json:"switch" maxLength:"64" pattern:"^[^\\x00-\\x1f\\x7f]*$" doc:"The name of the switch, by which it says that it was restarted."`
 }
 
-// wellFormed says whether the schema's limits are kept. It is what lets a request
+// wellFormed reports whether the schema's limits are kept. It is what lets a request
 // by that needs no closer look.
 func (a *attempt) wellFormed() bool {
 	return within(a.UserName, 0, 128) && within(a.Token, 0, 128) && within(a.PChargeInfo, 0, 32) &&
@@ -114,16 +114,16 @@ func (s *server) admissionOperations() []rest.Operation {
 	return []rest.Operation{
 		{Method: http.MethodPost, Path: "/tollgate/v1/admissions", ID: admitOperation, Tag: "Admissions",
 			Scope: ScopeAdmit, Effect: rest.Traffic,
-			Summary: "Ask whether a call of another switch may go. What is granted is held until it is renewed, ended or over.",
+			Summary: "Ask whether another switch may make a call. What is granted is held until it is renewed, used or expired.",
 			Status:  http.StatusOK, Body: attemptShape(), Answer: schemaOf[admissionView](), Handle: s.admit},
-		eventOperation(s, eventAnswer, "Tell that the callee took the call: the meter starts.",
+		eventOperation(s, eventAnswer, "Report that the callee answered: the meter starts.",
 			func(e *answerRequest) switchEvent {
 				return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
 			}),
 		eventOperation(s, eventRenew, "Ask for a longer grant of a call that goes on.", func(e *renewRequest) switchEvent {
 			return switchEvent{DurationSecs: e.DurationSecs, Admission: e.Admission}
 		}),
-		eventOperation(s, eventEnd, "Tell that the call has ended: it is charged, and its record is written.",
+		eventOperation(s, eventEnd, "Report that the call has ended: it is charged, and its record is written.",
 			func(e *endRequest) switchEvent {
 				return switchEvent{EndedAt: e.EndedAt, Answered: e.Answered, DurationSecs: e.DurationSecs, GatewayID: e.GatewayID,
 					SIPStatus: e.SIPStatus, HangupCause: e.HangupCause, HangupSource: e.HangupSource, Admission: e.Admission}
@@ -146,7 +146,8 @@ func eventOperation[T any](s *server, event, summary string, read func(*T) switc
 				return nil, err
 			}
 			told := read(&body)
-			told.Event, told.ID = event, in.ID
+			told.Event = event
+			told.ID = in.ID
 			report, err := s.reportOf(in.Account, &told)
 			if err != nil {
 				return nil, err
@@ -266,7 +267,8 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 		case report.Attempt.Call.ID == call:
 		case byAdmission:
 			// A call whose call_id was used before has an id that does not follow from it.
-			report.Attempt.Call.ID, report.OnlyKnown = call, true
+			report.Attempt.Call.ID = call
+			report.OnlyKnown = true
 		default:
 			return report, rest.FailAt(http.StatusUnprocessableEntity, "/admission/call_id", field.Malformed,
 				"admission.call_id is not that of the call whose event this is. Give the same.")
@@ -274,11 +276,13 @@ func (s *server) reportOf(account id.ID, e *switchEvent) (report admission.Repor
 	}
 	switch e.Event {
 	case eventAnswer:
-		report.Stage, report.AtMicros = admission.StageAnswered, micros(e.AnsweredAt)
+		report.Stage = admission.StageAnswered
+		report.AtMicros = micros(e.AnsweredAt)
 	case eventRenew:
 		report.Stage = admission.StageRunning
 	case eventEnd:
-		report.Stage, report.AtMicros = admission.StageEnded, micros(e.EndedAt)
+		report.Stage = admission.StageEnded
+		report.AtMicros = micros(e.EndedAt)
 		report.Ending = admission.Ending{
 			Cancelled: e.SIPStatus == 487, SIPStatus: e.SIPStatus, Cause: e.HangupCause, Source: sideOf(e.HangupSource),
 		}
@@ -350,7 +354,8 @@ func (s *server) reserveOf(account id.ID, a *attempt, at string) (*admission.Res
 			call.Identity = policy.IdentityNone
 		}
 	case c.Account != account:
-		call.To, call.Identity = a.To, policy.IdentityNone
+		call.To = a.To
+		call.Identity = policy.IdentityNone
 	default:
 		call.Connection = c.ID
 	}

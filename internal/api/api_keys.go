@@ -65,7 +65,7 @@ func (s *server) keyOperations() []rest.Operation {
 	rotate := schemaOf[rotation]().Request(true, nil, true).WithDefaults(map[string]any{"grace_secs": defaultGraceSecs})
 	return []rest.Operation{
 		{Method: http.MethodPost, Path: keys, ID: "create_api_key", Noun: "new_api_key", Tag: tag,
-			Summary: "Create one. The answer shows its secret, once.", Scope: ScopeWrite, Effect: rest.Configures, Body: create,
+			Summary: "Create one. Only this answer shows its secret.", Scope: ScopeWrite, Effect: rest.Configures, Body: create,
 			Status: http.StatusCreated, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createKey(ctx, in, whole, defaults)
@@ -73,7 +73,7 @@ func (s *server) keyOperations() []rest.Operation {
 		{Method: http.MethodPost, Path: "/tollgate/v1/accounts/{id}/api_keys", ID: "create_tenant_api_key",
 			Noun: "new_api_key", Tag: "Accounts", Scope: ScopeAdmin, Effect: rest.Configures,
 			Summary: "Create a key of an account: for one that has lost its own, or one with the scope carrier, by which " +
-				"the operator of the server sets the account's rate decks and gateways. The answer shows its secret, once.",
+				"the operator of the server sets the account's rate decks and gateways. Only this answer shows its secret.",
 			Body: create, Status: http.StatusCreated, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createTenantKey(ctx, in, whole, defaults)
@@ -92,12 +92,12 @@ func (s *server) keyOperations() []rest.Operation {
 				return s.updateKey(ctx, in, whole, defaults)
 			}},
 		{Method: http.MethodDelete, Path: one, ID: "delete_api_key", Tag: tag,
-			Summary: "Revoke one. It is refused at once, by other nodes of the same database within 5 seconds.",
+			Summary: "Revoke one. This node refuses it at once, other nodes of the same database within 5 seconds.",
 			Scope:   ScopeWrite, Effect: rest.Configures, Status: http.StatusOK, Answer: full, Handle: s.deleteKey},
 		{Method: http.MethodPost, Path: one + "/rotate", ID: "rotate_api_key", Noun: "new_api_key", Tag: tag,
 			Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Give one a new secret, which the answer shows, once. The " +
-				"one of before is taken for a grace time; a still older one no longer.",
+			Summary: "Give one a new secret, which only this answer shows. The previous secret is " +
+				"accepted for a grace period; older ones are not.",
 			Body: rotate, Status: http.StatusOK, Answer: shown,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.rotateKey(ctx, in, rotate, graceDefaults)
@@ -141,7 +141,7 @@ func mayChange(in *rest.Request, k *store.Key) error {
 func mayGive(in *rest.Request, scopes []string) error {
 	if scope := beyond(in, scopes); scope != "" {
 		return rest.FailAt(http.StatusForbidden, "/scopes", rest.CodeForbidden,
-			"The key of this request has not the scope %q, so it cannot give it.", scope)
+			"The key of this request lacks the scope %q, so it cannot give it.", scope)
 	}
 	return nil
 }
@@ -365,7 +365,9 @@ func (s *server) updateKey(ctx context.Context, in *rest.Request, whole *rest.Sc
 				return current, err
 			}
 		}
-		current.Name, current.Scopes, current.ExpiresAt = fields.Name, fields.Scopes, fields.ExpiresAt
+		current.Name = fields.Name
+		current.Scopes = fields.Scopes
+		current.ExpiresAt = fields.ExpiresAt
 		return current, nil
 	})
 }
@@ -386,12 +388,14 @@ func (s *server) rotateKey(ctx context.Context, in *rest.Request, shape *rest.Sc
 	}
 	return s.changeKey(ctx, in, s.answerNewKey(secret), func(current store.Key) (store.Key, error) {
 		next := current
-		next.PreviousHash, next.PreviousExpiresAt = nil, nil
+		next.PreviousHash = nil
+		next.PreviousExpiresAt = nil
 		if asked.GraceSecs > 0 {
 			next.PreviousHash = new(current.Hash)
 			next.PreviousExpiresAt = new(s.Clock().Add(time.Duration(asked.GraceSecs) * time.Second))
 		}
-		next.Hash, next.Hint = HashKey(secret), hintOf(secret)
+		next.Hash = HashKey(secret)
+		next.Hint = hintOf(secret)
 		return next, nil
 	})
 }

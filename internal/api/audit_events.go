@@ -87,7 +87,8 @@ func auditValue(value jsontext.Value) (jsontext.Value, error) {
 
 func (s *server) auditOperations() []rest.Operation {
 	order := rest.SortParam("desc", "asc", "desc")
-	order.Schema.Enum, order.Description = []string{"asc", "desc"}, "The oldest or the newest first."
+	order.Schema.Enum = []string{"asc", "desc"}
+	order.Description = "The oldest or the newest first."
 	return []rest.Operation{{Method: http.MethodGet, Path: "/v2/audit_events", ID: "list_audit_event", Tag: "Audit events",
 		Scope: ScopeRead, Summary: "List the changes of the account's configuration.", Status: http.StatusOK,
 		Answer: schemaOf[auditView](), Shape: rest.List, Handle: s.listAudit,

@@ -31,7 +31,7 @@ type userTagsView struct {
 func (s *server) accountViewOperations() []rest.Operation {
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: "/v2/balance", ID: "get_balance", Tag: "Account", Scope: ScopeRead,
-			Summary: "Get what the account's calls have cost this month and hold now.", Status: http.StatusOK,
+			Summary: "Get what the account's calls have cost this month, and what live calls hold.", Status: http.StatusOK,
 			Answer: schemaOf[balanceView](), Handle: s.balance},
 		{Method: http.MethodGet, Path: "/v2/user_tags", ID: "list_user_tags", Tag: "Account", Scope: ScopeRead,
 			Summary: "List the tags in use.", Status: http.StatusOK, Answer: schemaOf[userTagsView](), Handle: s.userTags,

@@ -52,12 +52,12 @@ func (s *server) banOperations() []rest.Operation {
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: all, ID: "list_ban", Tag: tag, Scope: ScopeAdmin, Status: http.StatusOK, Answer: ban,
 			Shape:   rest.List,
-			Summary: "List the sources that the SIP gateways of this database do not listen to, the newest first.",
+			Summary: "List the sources whose SIP requests are ignored by every node of this database, the newest first.",
 			Params:  rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listBans},
 		{Method: http.MethodPost, Path: all, ID: "create_ban", Tag: tag, Scope: ScopeAdmin, Effect: rest.Configures,
 			Status: http.StatusCreated, Answer: ban, Body: whole.WithDefaults(defaults),
 			Summary: "Ban an address or a network, known to a connection or not, within seconds on " +
-				"every node. A ban of the same source is replaced. Calls that are up go on, unheard.",
+				"every node. A ban of the same source is replaced. Calls that are up go on; their further messages are ignored.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.createBan(ctx, in, whole, defaults)
 			}},

@@ -180,7 +180,8 @@ func (s *server) eventFilter(ctx context.Context, account id.ID, q *rest.Query) 
 	}
 	if q.Text("filter[type]", "") == "command" || q.Text("filter[product]", "") != "" ||
 		q.Text("filter[failed]", "") == "true" {
-		f.live, f.ended = false, false
+		f.live = false
+		f.ended = false
 	}
 	var err error
 	f.query.Connections, err = s.connectionsNamed(ctx, account, q, "application_name")
@@ -243,7 +244,7 @@ func (s *server) connectionsNamed(ctx context.Context, account id.ID, q *rest.Qu
 	return ids, nil
 }
 
-// wants says whether an event of a live call is asked for.
+// wants reports whether an event of a live call is asked for.
 func (f *eventFilter) wants(e *callEvent) bool {
 	m := &e.view.Metadata
 	for name, value := range map[string]string{
@@ -353,7 +354,8 @@ func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter
 	}
 	n += page.Total
 	same.FromMicros, same.ToMicros = max(same.FromMicros, c.at), min(same.ToMicros, c.at+1)
-	same.Skip, same.Size = 0, maxSameMicrosecond
+	same.Skip = 0
+	same.Size = maxSameMicrosecond
 	if page, err = s.Reports.CallEvents(ctx, account, same); err != nil {
 		return 0, err
 	}
@@ -393,7 +395,8 @@ func (s *server) endedEvents(ctx context.Context, account id.ID, f *eventFilter,
 	if !f.ended {
 		return nil, 0, 0, nil
 	}
-	f.query.Skip, f.query.Size = max(0, skip-live), size+live
+	f.query.Skip = max(0, skip-live)
+	f.query.Size = size + live
 	page, err := s.Reports.CallEvents(ctx, account, f.query)
 	if err == nil && len(page.Items) == 0 && f.query.Skip > 0 && page.Total > 0 {
 		// The place of what comes after the last one is known by the last one.
@@ -417,19 +420,24 @@ func viewEvent(e *store.CallEvent) callEvent {
 	m := &event.view.Metadata
 	switch e.Kind {
 	case store.EventHangup:
-		m.HangupCause, m.HangupSource = webhook.HangupCause(c), webhook.HangupSource(c.HangupSource)
+		m.HangupCause = webhook.HangupCause(c)
+		m.HangupSource = webhook.HangupSource(c.HangupSource)
 		if c.SIPStatus != 0 {
 			m.SIPHangupCause = strconv.Itoa(int(c.SIPStatus))
 		}
 	case store.EventCost:
-		m.TotalCost, m.BilledDurationSecs = new(c.Cost), new(c.BilledSecs)
+		m.TotalCost = new(c.Cost)
+		m.BilledDurationSecs = new(c.BilledSecs)
 	}
 	return event.complete()
 }
 
 func (e callEvent) complete() callEvent {
-	e.view.RecordType, e.view.Type, e.view.Name = "call_event", "webhook", eventName(e.kind)
-	e.view.CallLegID, e.view.CallSessionID = e.call, e.call
+	e.view.RecordType = "call_event"
+	e.view.Type = "webhook"
+	e.view.Name = eventName(e.kind)
+	e.view.CallLegID = e.call
+	e.view.CallSessionID = e.call
 	e.view.EventTimestamp = time.UnixMicro(e.at).UTC().Format(eventLayout)
 	return e
 }

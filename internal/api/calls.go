@@ -94,7 +94,10 @@ func viewCall(c *store.LiveCall) callView {
 	}
 	if d, err := admission.DecodeDecision(l.Decision); err == nil {
 		f := &d.Facts
-		v.From, v.To, v.CLI, v.CLD = f.From, f.To, numberOrNull(f.Caller), numberOrNull(f.Callee)
+		v.From = f.From
+		v.To = f.To
+		v.CLI = numberOrNull(f.Caller)
+		v.CLD = numberOrNull(f.Callee)
 		v.CountryCode = textOrNull(f.Class.Country.Alpha2())
 	}
 	return v

@@ -46,7 +46,7 @@ func settleConnection[T any](s *server, of func(*T) settled) func(in *rest.Reque
 }
 
 // settleEmergencyNumbers drops what is wrong with numbers that a change leaves as they
-// are: they are not in force, and stand in the way of nothing. It adds the numbers of
+// are: they are not in force, and prevent nothing. It adds the numbers of
 // the account that would become dialable.
 func (s *server) settleEmergencyNumbers(in *rest.Request, exists bool, before, after *settled,
 	errs []field.Error) []field.Error {
@@ -142,7 +142,7 @@ func addedEmergencyNumbers(before, after []string, at string) []rest.Problem {
 }
 
 // accountEmergencyProblems says what is wrong with the emergency numbers of an account
-// on any of its connections. Those that stay as they are stand in the way of nothing.
+// on any of its connections. Those that stay as they are prevent nothing.
 func accountEmergencyProblems(snapshot *policy.Snapshot, account id.ID, before, after []string) []field.Error {
 	var errs []field.Error
 	for i, number := range after {

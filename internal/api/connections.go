@@ -173,7 +173,8 @@ func (s *server) listConnections(ctx context.Context, in *rest.Request) (*rest.R
 	total := 0
 	for _, k := range kinds {
 		k.query = q
-		k.query.Number, k.query.Size = 1, rest.MaxPageSize
+		k.query.Number = 1
+		k.query.Size = rest.MaxPageSize
 		if err := k.fetch(ctx); err != nil {
 			return nil, err
 		}
@@ -230,7 +231,8 @@ func (k *kindCursor) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.ahead, k.total = page.Items, page.Total
+	k.ahead = page.Items
+	k.total = page.Total
 	k.query.Number++
 	return nil
 }

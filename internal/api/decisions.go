@@ -80,8 +80,10 @@ func viewDecision(d *admission.Decision) decisionView {
 		v.ID = new(d.ID)
 	}
 	if f.HasRate {
-		v.Rate, v.ConnectFee = new(f.Rate.PerMinute), new(f.Rate.ConnectFee)
-		v.FirstIncrement, v.Increment = new(max(1, f.Rate.FirstIncrement)), new(max(1, f.Rate.Increment))
+		v.Rate = new(f.Rate.PerMinute)
+		v.ConnectFee = new(f.Rate.ConnectFee)
+		v.FirstIncrement = new(max(1, f.Rate.FirstIncrement))
+		v.Increment = new(max(1, f.Rate.Increment))
 	}
 	return v
 }
@@ -111,7 +113,7 @@ func (s *server) decisionOperations() []rest.Operation {
 			Answer:  schemaOf[decisionView](), Handle: s.getDecision},
 		{Method: http.MethodPost, Path: "/tollgate/v1/decisions/explain", ID: "explain_decision", Noun: "forecast",
 			Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
-			Summary: "Decide a call that is not made. Nothing is reserved.", Body: body, Answer: schemaOf[forecastView](),
+			Summary: "Decide a call without making it. Nothing is reserved.", Body: body, Answer: schemaOf[forecastView](),
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.explain(ctx, in, body) }},
 	}
 }
@@ -222,7 +224,9 @@ func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapsho
 				"does not exist in this account. Give the id of an existing one.")
 	}
 	imagined := connection.NewIPConnection()
-	imagined.ID, imagined.AccountID, imagined.Outbound.OutboundVoiceProfileID = noConnection, account, p.ID
+	imagined.ID = noConnection
+	imagined.AccountID = account
+	imagined.Outbound.OutboundVoiceProfileID = p.ID
 	next, err := snapshot.With(policy.PutIPConn(&imagined))
 	if err != nil {
 		return nil, nil, fmt.Errorf("imagine a connection of profile %s: %w", p.ID, err)
@@ -299,7 +303,8 @@ func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSp
 	use := u.spends[scope]
 	spend := admission.ScopeSpend{HeldBack: use.Hold != nil && use.Hold.On(day)}
 	if day == u.day {
-		spend.Posted, spend.Held = use.Posted, use.Held
+		spend.Posted = use.Posted
+		spend.Held = use.Held
 	}
 	return spend
 }

@@ -12,19 +12,19 @@ func errorPages() []rest.ErrorPage {
 	}{
 		{rest.CodeURL, "Invalid URL", "The URL is longer than 2000 characters, or its query is not percent-encoded.",
 			"Shorten or encode it."},
-		{field.Missing, "Missing required parameter", "A field or parameter that is required is not there.",
+		{field.Missing, "Missing required parameter", "A required field or parameter is missing.",
 			"Give the field that source names."},
 		{rest.CodeNotFound, "Resource not found", "There is no such path, or no such object in the account of the key.",
 			"Check the path and the id."},
-		{rest.CodeUnexpected, "Unexpected error", "The server has a fault. Nothing is said of it here.",
+		{rest.CodeUnexpected, "Unexpected error", "The server failed. Its log has the details.",
 			"Look for meta.request_id in the server's log."},
 		{rest.CodeAuth, "Authentication failed", "The Authorization header is missing, or its key is unknown or has expired.",
 			"Send \"Authorization: Bearer KEY\" with a valid key."},
-		{rest.CodeForbidden, "Authorization failed", "The key has not the scope " +
+		{rest.CodeForbidden, "Authorization failed", "The key lacks the scope " +
 			"that the request needs, or the billing group is not one of the account's.",
 			"Use a key with the scope, or the id of a billing group of the account."},
 		{rest.CodeTooMany, "Too many requests", "The API key has sent more requests than its rate limit allows.",
-			"Wait for the seconds of the Retry-After header; x-ratelimit-remaining tells what is left."},
+			"Wait for the seconds of the Retry-After header; x-ratelimit-remaining is how many are left."},
 		{field.Duplicate, "Duplicate resource", "Another object already has a value that must be unique.",
 			"Give a value that is not used."},
 		{rest.CodeMediaType, "Unsupported Media Type", "The body is of a type, or compressed in " +
@@ -38,16 +38,17 @@ func errorPages() []rest.ErrorPage {
 		{rest.CodeInUse, "Resource in use", "The object is used by another one, so it cannot be deleted.",
 			"Change or delete what uses it first."},
 		{rest.CodeJSON, "Invalid JSON", "The body is not one JSON value: it is cut off, followed by something, " +
-			"has a name twice, or is nested too deep.", "Mend the JSON at the place that detail names."},
+			"has a name twice, or is nested too deep.", "Correct the JSON at the place that detail names."},
 		{field.Length, "String length out of range", "A text or list is too short or too long.",
-			"Give as many characters or entries as detail says."},
-		{field.WrongType, "Invalid parameter type", "A value has another JSON type, as a number where a text is wanted.",
+			"Give the number of characters or entries that detail names."},
+		{field.WrongType, "Invalid parameter type",
+			"A value has the wrong JSON type, such as a number where a text is expected.",
 			"Give the type that detail names; nothing is converted."},
 		{rest.CodeUnprocessable, "Unprocessable Entity",
 			"With status 412, the object has changed since the state that If-Match " +
 				"names. With 422, the Idempotency-Key was used with another request.",
-			"After a 412 get the object again and repeat the change; the ETag " +
-				"header has its present tag. After a 422 use a new Idempotency-Key."},
+			"After a 412 get the object again and repeat the change; the ETag header has " +
+				"its current tag. After a 422 use a new Idempotency-Key."},
 		{rest.CodeEncoding, "Character encoding error", "The request is not UTF-8 text.", "Encode it in UTF-8."},
 		{rest.CodeWantsJSON, "Expected JSON Content-Type", "The Content-Type of the body is not application/json.",
 			"Send Content-Type: application/json."},
@@ -55,16 +56,16 @@ func errorPages() []rest.ErrorPage {
 			"Use a method that the Allow header names."},
 		{rest.CodeFilter, "Invalid request filter", "A list cannot be filtered in this way.",
 			"Use a filter that detail names."},
-		{field.NotListed, "Invalid enumerated value", "A value is none of those that the field can have.",
+		{field.NotListed, "Invalid enumerated value", "The value is not one of those that the field can have.",
 			"Give one that detail names."},
 		{field.OutOfRange, "Value outside of range", "A number is too small or too large.",
 			"Give one within the range that detail names."},
 		{rest.CodeProcessing, "Resource is being processed", "A request with the same Idempotency-Key " +
 			"is still being processed.", "Repeat the request after the seconds of the Retry-After header."},
-		{rest.CodeUnavailable, "Service unavailable", "The database does not answer now.",
+		{rest.CodeUnavailable, "Service unavailable", "The database does not answer.",
 			"Repeat the request after the seconds of the Retry-After header."},
 		{codeAccountClosed, "Account inactive", "The account is deactivated.",
-			"Have the operator of the server activate it."},
+			"Ask the operator of the server to activate it."},
 	}
 	pages := make([]rest.ErrorPage, len(texts))
 	for i, t := range texts {

@@ -55,8 +55,13 @@ func (a *fqdnAuthentication) put(c *connection.FQDNConnection, named map[string]
 			c.Outbound.ChooseIPMethod(*a.IPAuthenticationMethod)
 		}
 	}
-	c.UserName, c.Password, c.TXTName, c.TXTTTL, c.TXTValue = a.UserName, a.Password, a.TXTName, a.TXTTTL, a.TXTValue
-	c.WebhookEventURL, c.WebhookEventFailoverURL = a.WebhookURL, a.FailoverURL
+	c.UserName = a.UserName
+	c.Password = a.Password
+	c.TXTName = a.TXTName
+	c.TXTTTL = a.TXTTTL
+	c.TXTValue = a.TXTValue
+	c.WebhookEventURL = a.WebhookURL
+	c.WebhookEventFailoverURL = a.FailoverURL
 }
 
 // authenticationNames are the pointers of the connection's fields that have other names here.
@@ -88,7 +93,7 @@ func (s *server) fqdnAuthenticationOperations() []rest.Operation {
 	const path = "/v2/fqdn_connections/{id}/fqdn_authentication"
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: path, ID: "get_fqdn_authentication", Noun: "fqdn_authentication", Tag: "Connections",
-			Summary: "Tell how the calls of an FQDN connection are recognised.", Scope: ScopeRead,
+			Summary: "Get how the calls of an FQDN connection are recognised.", Scope: ScopeRead,
 			Status: http.StatusOK, Answer: full, Effect: rest.ReadsConfig, Handle: r.Get},
 		{Method: http.MethodPatch, Path: path, ID: "update_fqdn_authentication", Noun: "fqdn_authentication",
 			Tag: "Connections", Summary: "Change what the request names (RFC 7396); null sets a field to its default.",

@@ -44,7 +44,7 @@ func (s *server) gatewayOperations() []rest.Operation {
 	return r.MustOperations()
 }
 
-// aims says whether a request gives the gateway a target. One that is there already
+// aims reports whether a request gives the gateway a target. One that is there already
 // and is not allowed any more can still be renamed and switched off.
 func aims(g *routing.Gateway, named map[string]any) bool {
 	for _, field := range []string{"address", "transport", "enabled"} {

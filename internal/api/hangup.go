@@ -55,17 +55,17 @@ type hangupView struct {
 	ID         uuid.UUID  `json:"id"`
 	RecordType string     `json:"record_type" enum:"call_hangup"`
 	Status     string     `json:"status" enum:"ending,ended" doc:"ending: it is marked durably and ends at once. ended: it was over before."`
-	CarriedBy  string     `json:"carried_by" enum:"server,switch,lost_server,none" doc:"Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch, another switch, which is told by the webhook call.hangup_requested and at its next renewal; lost_server, a node that no longer answers: no BYE is sent, and the call counts as ended at ends_by. none for one that is over."`
+	CarriedBy  string     `json:"carried_by" enum:"server,switch,lost_server,none" doc:"Of a call that is ending, who ends it: server, a server of Tollgate, within a second; switch, another switch, which is told by the webhook call.hangup_requested and at its next renewal; lost_server, a node that no longer answers: no BYE is sent, and the call counts as ended at ends_by. none for one that has ended."`
 	EndsBy     *time.Time `json:"ends_by" doc:"Of a call that a switch or a lost server carries: when its lease ends, and the call with it, if nothing is heard of it before."`
 
-	Outcome        *string       `json:"outcome" doc:"Of a call that is over: as in its detail record."`
-	EndedAt        *time.Time    `json:"ended_at" doc:"Of a call that is over."`
-	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that is over."`
-	HangupSource   *string       `json:"hangup_source" doc:"Of a call that is over."`
-	HangupDetails  *string       `json:"hangup_details" doc:"Of a call that is over and was hung up by the API: by what key."`
-	BilledSecs     *int64        `json:"billed_secs" doc:"Of a call that is over."`
-	Cost           *money.Amount `json:"cost" doc:"Of a call that is over."`
-	DetailRecordID *uuid.UUID    `json:"detail_record_id" doc:"Of a call that is over."`
+	Outcome        *string       `json:"outcome" doc:"Of a call that has ended: as in its detail record."`
+	EndedAt        *time.Time    `json:"ended_at" doc:"Of a call that has ended."`
+	HangupCause    *string       `json:"hangup_cause" doc:"Of a call that has ended."`
+	HangupSource   *string       `json:"hangup_source" doc:"Of a call that has ended."`
+	HangupDetails  *string       `json:"hangup_details" doc:"Of a call that has ended and was hung up by the API: by what key."`
+	BilledSecs     *int64        `json:"billed_secs" doc:"Of a call that has ended."`
+	Cost           *money.Amount `json:"cost" doc:"Of a call that has ended."`
+	DetailRecordID *uuid.UUID    `json:"detail_record_id" doc:"Of a call that has ended."`
 }
 
 type hangupCallsRequest struct {
@@ -112,27 +112,29 @@ func callFilter(profile, connection, country string) store.CallFilter {
 func (s *server) hangUpOperations() []rest.Operation {
 	command := schemaOf[hangupCommand]().Request(false, nil, false)
 	one := schemaOf[hangupRequest]().Request(true, nil, true)
-	command.Optional, one.Optional = true, true
+	command.Optional = true
+	one.Optional = true
 	many := schemaOf[hangupCallsRequest]().Request(true, nil, true)
 	country := many.Property("country_code").Schema
-	country.Parse, country.Nullable = countrySchema().Parse, true
+	country.Parse = countrySchema().Parse
+	country.Nullable = true
 	return []rest.Operation{
 		{Method: http.MethodPost, Path: "/v2/calls/{id}/actions/hangup", ID: "hangup_call", Noun: "command_result",
 			Tag: "Calls", Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: command,
 			Answer:  schemaOf[commandView](),
-			Summary: "Hang up a call, by its call_control_id: the id of the call. One that is over is no error.",
+			Summary: "Hang up a call, by its call_control_id: the id of the call. Hanging up an ended call succeeds.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.hangUpCommand(ctx, in, command)
 			}},
 		{Method: http.MethodPost, Path: "/tollgate/v1/calls/{id}/hangup", ID: "end_call", Noun: "call_hangup", Tag: "Calls",
 			Scope: ScopeWrite, Effect: rest.Adds, Status: http.StatusOK, Body: one, Answer: schemaOf[hangupView](),
 			Summary: "Hang up a call. A ringing one is cancelled, an answered one gets a " +
-				"BYE on both sides. One that is over is no error: the answer says how it ended.",
+				"BYE on both sides. For one that has ended the answer says how it ended.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.hangUpOne(ctx, in, one) }},
 		{Method: http.MethodPost, Path: "/tollgate/v1/calls/hangup", ID: "end_calls", Noun: "call_hangups", Tag: "Calls",
 			Scope: ScopeWrite, Effect: rest.Configures, Status: http.StatusOK, Body: many, Answer: schemaOf[hangupCallsView](),
 			Summary: "Hang up all calls of a profile, of a connection or to a country, " +
-				"or all there are. With dry_run it says how many and which that would be.",
+				"or all calls. With dry_run the answer says which calls would be hung up.",
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.hangUpMany(ctx, in, many)
 			}},
@@ -155,7 +157,9 @@ func (s *server) hangUpCommand(ctx context.Context, in *rest.Request, shape *res
 	return s.hangUp(ctx, in, c.Force, func(_ uuid.UUID, h store.HungUp) any {
 		v := commandView{Result: "ok"}
 		if r := h.Record; r != nil {
-			v.Outcome, v.HangupCause, v.DetailRecordID = r.Outcome.String(), r.HangupCause, &r.ID
+			v.Outcome = r.Outcome.String()
+			v.HangupCause = r.HangupCause
+			v.DetailRecordID = &r.ID
 		}
 		return v
 	})
@@ -226,9 +230,15 @@ func hangUpBy(ctx context.Context) string {
 func viewHungUp(call uuid.UUID, h *store.HungUp) hangupView {
 	v := hangupView{ID: call, RecordType: "call_hangup", Status: "ending", CarriedBy: "server"}
 	if r := h.Record; r != nil {
-		v.Status, v.CarriedBy = "ended", "none"
-		v.Outcome, v.EndedAt, v.HangupCause = new(r.Outcome.String()), timeOrNull(r.EndedMicros), textOrNull(r.HangupCause)
-		v.HangupDetails, v.BilledSecs, v.Cost, v.DetailRecordID = textOrNull(r.HungUpBy), &r.BilledSecs, &r.Cost, &r.ID
+		v.Status = "ended"
+		v.CarriedBy = "none"
+		v.Outcome = new(r.Outcome.String())
+		v.EndedAt = timeOrNull(r.EndedMicros)
+		v.HangupCause = textOrNull(r.HangupCause)
+		v.HangupDetails = textOrNull(r.HungUpBy)
+		v.BilledSecs = &r.BilledSecs
+		v.Cost = &r.Cost
+		v.DetailRecordID = &r.ID
 		if r.HangupSource != record.SideUnknown {
 			v.HangupSource = new(r.HangupSource.String())
 		}

@@ -106,7 +106,7 @@ func (k *keyring) find(ctx context.Context, hash [32]byte) (store.Key, error) {
 	return key, nil
 }
 
-// remembers says whether a key of this hash was valid when it was last looked for.
+// remembers reports whether a key of this hash was valid when it was last looked for.
 func (k *keyring) remembers(hash [32]byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -202,7 +202,7 @@ func (s *server) authenticate(r *http.Request, needed string) (rest.Caller, erro
 	}, nil
 }
 
-// validAt says whether a key that was found by a hash is to be taken: the previous
+// validAt reports whether a key that was found by a hash is to be taken: the previous
 // one only for as long as its rotation grants.
 func validAt(key *store.Key, hash [32]byte, now time.Time) bool {
 	if key.ExpiresAt != nil && !now.Before(*key.ExpiresAt) {

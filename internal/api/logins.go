@@ -53,7 +53,7 @@ type loginCount struct {
 	more int // since then
 }
 
-// take says whether a line may be written, and how many there were since the last one.
+// take reports whether a line may be written, and how many there were since the last one.
 func (f *failedLogins) take(one failedLogin, now time.Time) (write bool, more int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

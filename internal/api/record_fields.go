@@ -74,7 +74,9 @@ var recordMembers = func() (members []recordMember) {
 
 func schemaOfField(f *record.Field) *rest.Schema {
 	s := wireTypes.Of(f.Shown.Type)
-	s.Description, s.Remark, s.Enum = f.Doc, f.Note, f.Enum
+	s.Description = f.Doc
+	s.Remark = f.Note
+	s.Enum = f.Enum
 	if f.Ours {
 		s.Mark = "ours"
 	}

@@ -108,7 +108,7 @@ func (s *server) recordingOperations() []rest.Operation {
 		{Method: http.MethodPost, Path: "/v2/recordings/actions/delete", ID: "delete_recordings", Noun: "deleted_recordings",
 			Tag:   "Recordings",
 			Scope: ScopeWrite, Effect: rest.Configures, Body: body,
-			Summary: "Delete recordings by their ids. Ids of none are passed over.", Status: http.StatusOK,
+			Summary: "Delete recordings by their ids. Unknown ids are ignored.", Status: http.StatusOK,
 			Answer: schemaOf[deletedRecordingsView](), Shape: rest.Plain,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.deleteRecordings(ctx, in, body)
@@ -213,7 +213,8 @@ func recordingParams() []rest.Parameter {
 	}
 	ignored := func(name string) rest.Parameter {
 		p := text(name, "", same)
-		p.Description, p.Filter = "There are no conferences, so no recording is selected.", nil
+		p.Description = "There are no conferences, so no recording is selected."
+		p.Filter = nil
 		return p
 	}
 	params := slices.Concat(rest.PageParams(recordingPageSize, rest.MaxPageSize),

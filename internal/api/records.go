@@ -66,7 +66,7 @@ func (s *server) recordOperations() []rest.Operation {
 	view := recordSchema()
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: "/v2/detail_records", ID: "list_detail_record", Tag: "Detail records",
-			Scope: ScopeRead, Summary: "List call detail records: one of every attempt.", Params: s.recordParams(),
+			Scope: ScopeRead, Summary: "List call detail records: one for each attempt.", Params: s.recordParams(),
 			Status: http.StatusOK, Answer: view, Shape: rest.List, Handle: s.listRecords},
 		s.recordOptions(),
 		{Method: http.MethodGet, Path: "/v2/detail_records/{id}", ID: "get_detail_record", Tag: "Detail records",

@@ -28,7 +28,7 @@ func (s *server) registrationOperation() rest.Operation {
 	return rest.Operation{Method: http.MethodPost,
 		Path: "/v2/credential_connections/{id}/actions/check_registration_status", ID: "check_registration_status",
 		Noun: "registration_status", Tag: "Connections", Scope: ScopeRead,
-		Summary: "Tell whether a telephone is registered with the user name of a credential connection.",
+		Summary: "Check whether a phone is registered with the user name of a credential connection.",
 		Status:  http.StatusOK, Answer: schemaOf[registrationView](), Handle: s.checkRegistration}
 }
 
@@ -46,9 +46,12 @@ func (s *server) checkRegistration(ctx context.Context, in *rest.Request) (*rest
 		return &rest.Response{Data: view}, nil
 	}
 	if r, known := s.Registrations.Registration(key); known {
-		view.Status, view.Transport, view.UserAgent = r.State, textOrNull(r.Transport), textOrNull(r.UserAgent)
+		view.Status = r.State
+		view.Transport = textOrNull(r.Transport)
+		view.UserAgent = textOrNull(r.UserAgent)
 		if r.Contact.IsValid() {
-			view.IPAddress, view.Port = new(r.Contact.Addr().String()), new(int32(r.Contact.Port()))
+			view.IPAddress = new(r.Contact.Addr().String())
+			view.Port = new(int32(r.Contact.Port()))
 		}
 		if !r.At.IsZero() {
 			view.LastRegistration = new(r.At.UTC())

@@ -56,7 +56,7 @@ type Config struct {
 	Shaken *shaken.Signer
 	// Downloads serves the files of recordings; nil when there are none.
 	Downloads *Downloads
-	// Ready says whether calls are being taken, for /readyz; nil means that the
+	// Ready reports whether calls are being taken, for /readyz; nil means that the
 	// store alone decides.
 	Ready func(ctx context.Context) error
 	// MaxCall is how long the server lets any call last; 0 is no limit, and so is nil.
@@ -154,7 +154,7 @@ func (s *server) operations() []rest.Operation {
 	)
 }
 
-// ready says whether requests and calls can be taken.
+// ready reports whether requests and calls can be taken.
 func (s *server) ready(ctx context.Context) error {
 	end, err := s.lookups.begin(ctx)
 	if err == nil {

@@ -50,7 +50,8 @@ func TestHeadersAndLog(t *testing.T) {
 	h.do("POST", "/v2/credential_connections", `{"connection_name":"c","user_name":"myuser","password":"the-password"}`).
 		want(http.StatusCreated)
 	log := h.log.String()
-	for _, secret := range []string{h.key, "the-password", "442079460123", "7946"} {
+	// A part of the number as short as four digits may be in a request id by chance.
+	for _, secret := range []string{h.key, "the-password", "442079460123", "2079460", "79460123"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log)
 		}

@@ -79,8 +79,8 @@ func (s *server) spendOperations() []rest.Operation {
 		account  = "/tollgate/v1/account"
 	)
 	usage, release := schemaOf[sharedUsageView](), schemaOf[spendReleaseView]()
-	const summary = "Release the spending that a reached limit or a restored copy holds back. " +
-		"Without a hold nothing happens."
+	const summary = "Release the spending that a reached limit or a restored backup holds back. " +
+		"Without a hold nothing changes."
 	const holds = "/tollgate/v1/spend_holds"
 	return []rest.Operation{
 		{Method: http.MethodGet, Path: holds, ID: "list_spend_hold", Tag: "Account", Scope: ScopeRead,
@@ -90,8 +90,8 @@ func (s *server) spendOperations() []rest.Operation {
 			Handle: s.listHolds},
 		{Method: http.MethodPost, Path: holds + "/release", ID: "release_spend_holds", Noun: "spend_releases", Tag: "Account",
 			Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Release every profile and billing group at once, " +
-				"as after a copy was restored. The account's own hold stays.",
+			Summary: "Release every profile and billing group at once, for instance after a backup was restored. " +
+				"The account's own hold stays.",
 			Status: http.StatusOK, Answer: schemaOf[releasedView](), Handle: s.releaseAll},
 		{Method: http.MethodGet, Path: groups + "/usage", ID: "get_billing_group_usage", Noun: "shared_usage",
 			Tag: "Billing groups", Scope: ScopeRead, Summary: "What the calls of the billing group have spent and hold today.",
@@ -140,10 +140,13 @@ func (s *server) sharedUsage(ctx context.Context, account id.ID, scope admission
 		return nil, err
 	}
 	view.Day = s.Clock().UTC().Format(time.DateOnly)
-	view.DailySpendLimit, view.DailySpendLimitEnabled = limit.DailySpendLimit, limit.DailySpendLimitEnabled
+	view.DailySpendLimit = limit.DailySpendLimit
+	view.DailySpendLimitEnabled = limit.DailySpendLimitEnabled
 	view.SpendHold = viewHold(use.Hold)
 	if limit.Limits() {
-		view.Posted, view.Held, view.Overrun = &use.Posted, &use.Held, &use.Overrun
+		view.Posted = &use.Posted
+		view.Held = &use.Held
+		view.Overrun = &use.Overrun
 		view.Remaining = remaining(*limit.DailySpendLimit, &use, s.today())
 	}
 	return &rest.Response{Data: view}, nil

@@ -46,7 +46,7 @@ func named(op *rest.Operation, field string) (path string, known bool) {
 	return "", false
 }
 
-// isID says whether a schema is that of an id.
+// isID reports whether a schema is that of an id.
 func isID(s *rest.Schema) bool {
 	id := rest.IDSchema()
 	return s.Kind == "string" && (s.Format == "uuid" || s.Pattern != nil && s.Pattern.String() == id.Pattern.String())

@@ -174,7 +174,8 @@ func (s *server) usageReport(ctx context.Context, in *rest.Request) (*rest.Respo
 	if problems = append(problems, wrong...); len(problems) > 0 {
 		return nil, rest.Invalid(problems)
 	}
-	q.FromMicros, q.ToMicros = from.UnixMicro(), to.UnixMicro()
+	q.FromMicros = from.UnixMicro()
+	q.ToMicros = to.UnixMicro()
 	page, err := s.Reports.UsageReport(ctx, in.Account, q)
 	if err != nil {
 		return nil, rest.ListError(err)

@@ -81,7 +81,7 @@ func (s *server) verifiedNumberOperations() []rest.Operation {
 	return []rest.Operation{
 		{Method: http.MethodPost, Path: all, ID: "create_verified_number", Noun: "begun_verification", Tag: tag,
 			Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Call a number and say a code, which verifies it when it is given back.", Status: http.StatusOK,
+			Summary: "Call a number and say a code. Giving the code back verifies the number.", Status: http.StatusOK,
 			Body: begin.WithDefaults(defaults), Answer: schemaOf[begunView](), Shape: rest.Plain,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 				return s.beginVerification(ctx, in, begin, defaults)
@@ -95,12 +95,12 @@ func (s *server) verifiedNumberOperations() []rest.Operation {
 			Status:  http.StatusOK, Answer: view, Handle: s.getVerified},
 		{Method: http.MethodPost, Path: one + "/actions/verify", ID: "confirm_verified_number", Noun: "verified_number",
 			Tag: tag, Scope: ScopeWrite, Effect: rest.Configures,
-			Summary: "Give back the code that was said. Every code that is given counts as a try, with dry_run too.",
+			Summary: "Give back the code that was said. Every code counts as a try, also with dry_run.",
 			Status:  http.StatusOK, Body: code, Answer: view,
 			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.verify(ctx, in, code) }},
 		{Method: http.MethodDelete, Path: one, ID: "delete_verified_number", Tag: tag, Scope: ScopeWrite,
 			Effect:  rest.Configures,
-			Summary: "Forget a number. From now on it is confirmed for no connection of the account by having been verified.",
+			Summary: "Forget a number. It no longer counts as verified for any connection of the account.",
 			Status:  http.StatusOK, Answer: view, Handle: s.deleteVerified},
 	}
 }
@@ -119,7 +119,9 @@ func viewVerified(n *verification.Number) verifiedNumberView {
 	v := verifiedNumberView{RecordType: "verified_number", PhoneNumber: n.PhoneNumber, VerifiedAt: n.VerifiedAt,
 		Status: "verified", CallID: n.CallID}
 	if !n.Verified() {
-		v.Status, v.CodeExpiresAt, v.TriesLeft = "pending", n.CodeExpiresAt, new(int32(n.TriesLeft))
+		v.Status = "pending"
+		v.CodeExpiresAt = n.CodeExpiresAt
+		v.TriesLeft = new(int32(n.TriesLeft))
 	}
 	return v
 }
@@ -132,7 +134,8 @@ func (s *server) showVerified(ctx context.Context, n verification.Number) (*rest
 		if err != nil {
 			return nil, err
 		}
-		v.CallStatus, v.CallProblem = &status, textOrNull(problem)
+		v.CallStatus = &status
+		v.CallProblem = textOrNull(problem)
 	}
 	return &rest.Response{Data: v, Version: n.Version}, nil
 }
@@ -247,7 +250,8 @@ func (s *server) beginVerification(ctx context.Context, in *rest.Request, shape 
 	if err := s.SayCode(place); err != nil {
 		f := rest.Fail(http.StatusServiceUnavailable, rest.CodeUnavailable,
 			"The call that would say the code cannot be placed now. Try again.")
-		f.Header, f.Underlying = http.Header{"Retry-After": {rest.RetryAfterSecs}}, err
+		f.Header = http.Header{"Retry-After": {rest.RetryAfterSecs}}
+		f.Underlying = err
 		return nil, f
 	}
 	return answer, nil

@@ -74,7 +74,7 @@ func (s *server) whoamiOperations() []rest.Operation {
 			Answer: schemaOf[connectionCountsView](), Effect: rest.ReadsConfig, Handle: s.countConnections},
 		{Method: http.MethodGet, Path: "/v2/noise_suppression_engines", ID: "list_noise_suppression_engines",
 			Noun: "noise_suppression_engine", Tag: "Connections", Scope: ScopeRead, Shape: rest.Rows, Status: http.StatusOK,
-			Summary: "List the engines that can suppress noise: none, since media pass as they are.",
+			Summary: "List the engines that can suppress noise. There are none: media pass unchanged.",
 			Answer:  schemaOf[noiseSuppressionEngineView](),
 			Handle: func(context.Context, *rest.Request) (*rest.Response, error) {
 				return &rest.Response{Data: []noiseSuppressionEngineView{}}, nil

@@ -102,7 +102,8 @@ func (d *document) operations() []*operation {
 			if op.Resource == "" {
 				continue // of the server itself
 			}
-			op.method, op.path = strings.ToUpper(method), path
+			op.method = strings.ToUpper(method)
+			op.path = path
 			all = append(all, op)
 		}
 	}
@@ -155,7 +156,7 @@ func (op *operation) effects() *schema {
 	return nil
 }
 
-// answersCSV says whether the answer can be a text of rows.
+// answersCSV reports whether the answer can be a text of rows.
 func (op *operation) answersCSV() bool { return op.success().Content["text/csv"].Schema != nil }
 
 func (op *operation) takesCSV() bool { return op.RequestBody.Content["text/csv"].Schema != nil }

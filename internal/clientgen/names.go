@@ -76,7 +76,7 @@ func split(name string) []string {
 	return words
 }
 
-// startsWord says whether a capital begins a word: SIPHeader is SIP and Header.
+// startsWord reports whether a capital begins a word: SIPHeader is SIP and Header.
 func startsWord(runes []rune, i int) bool {
 	if unicode.IsLower(runes[i-1]) {
 		return true

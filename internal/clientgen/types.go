@@ -284,7 +284,7 @@ func (t *types) enum(s *schema, owner, field string, entry bool) string {
 	panic("clientgen: no name for the values of " + owner + "." + field + ": give it one by the tag title")
 }
 
-// taken says whether an object has a name.
+// taken reports whether an object has a name.
 func (t *types) taken(name string) bool {
 	for component := range t.document.Components.Schemas {
 		if t.renamed.Replace(camel(component)) == name {

@@ -62,7 +62,8 @@ func (a *answers) put(key answerKey, kept keptAnswer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.Kept == nil || a.bytes+size > maxAnswerBytes {
-		a.Kept, a.bytes = make(map[answerKey]keptAnswer), 0
+		a.Kept = make(map[answerKey]keptAnswer)
+		a.bytes = 0
 	}
 	if old, ok := a.Kept[key]; ok {
 		a.bytes -= len(old.answer.Body) + len(key.id) + len(key.query) + answerOverhead

@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// MaxProblems bounds the errors of one answer. A person mends a few at a time.
+// MaxProblems bounds the errors of one answer. A person corrects a few at a time.
 const MaxProblems = 100
 
 // checker collects everything that is wrong with a value.

@@ -32,13 +32,14 @@ type cursorAnswer struct {
 func CursorParams(of string, size int64, parse func(string) error) []Parameter {
 	cursor := &Schema{Kind: "string", Format: "cursor", MinLength: 1, MaxLength: 64, Parse: parse}
 	limit := PageParams(size, MaxPageSize)[1]
-	limit.Name, limit.Description = "page[limit]", "How many "+of+" a page has; page[size] is the same."
+	limit.Name = "page[limit]"
+	limit.Description = "How many " + of + " a page has; page[size] is the same."
 	return []Parameter{limit,
 		{Name: "page[after]", Description: "The " + of + " after this cursor.", Schema: cursor},
 		{Name: "page[before]", Description: "The " + of + " before this cursor.", Schema: cursor}}
 }
 
-// ByCursor says whether a query pages by cursors.
+// ByCursor reports whether a query pages by cursors.
 func (q *Query) ByCursor() bool {
 	return q.Values["page[after]"]+q.Values["page[before]"]+q.Values["page[limit]"] != ""
 }
@@ -54,12 +55,14 @@ func OneCursor(q *Query) error {
 
 // NextAt and previous note where the pages around this one are.
 func (m *CursorMeta) NextAt(in *Request, cursor string) {
-	m.Cursors.After, m.Next = &cursor, new(in.pageAt("page[after]", cursor, m.PageSize))
+	m.Cursors.After = &cursor
+	m.Next = new(in.pageAt("page[after]", cursor, m.PageSize))
 }
 
 // PreviousAt notes where the page before this one is.
 func (m *CursorMeta) PreviousAt(in *Request, cursor string) {
-	m.Cursors.Before, m.Previous = &cursor, new(in.pageAt("page[before]", cursor, m.PageSize))
+	m.Cursors.Before = &cursor
+	m.Previous = new(in.pageAt("page[before]", cursor, m.PageSize))
 }
 
 // pageAt is the path and query of the same list from a cursor on.

@@ -126,7 +126,7 @@ func (s *Server) FailureOf(err error) *RefusalError {
 		return Fail(http.StatusUnprocessableEntity, CodeFilter, "A filter has a value that its field cannot have.")
 	case errors.Is(err, collection.ErrBusy), errors.Is(err, collection.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		f := Fail(http.StatusServiceUnavailable, CodeUnavailable, "The database does not answer now. Try again.")
+		f := Fail(http.StatusServiceUnavailable, CodeUnavailable, "The database does not answer. Try again.")
 		f.Header = http.Header{"Retry-After": {RetryAfterSecs}}
 		f.Underlying = err
 		return f

@@ -95,7 +95,7 @@ func matchVersions(values []string) ([]int64, error) {
 	return versions, nil
 }
 
-// unchanged says whether If-None-Match names the tag. Compressed or not is the same
+// unchanged reports whether If-None-Match names the tag. Compressed or not is the same
 // to it, since the client has the content either way.
 func unchanged(values []string, tag string) bool {
 	tags, anything, ok := parseTags(values)

@@ -22,13 +22,14 @@ type Lines struct {
 	told    time.Time
 }
 
-// Take says whether one more line may be written, and how many were left out that are
+// Take reports whether one more line may be written, and how many were left out that are
 // to be reported now.
 func (l *Lines) Take(now time.Time) (write bool, leftOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at.IsZero() {
-		l.level, l.told = strangerLinesBurst, now
+		l.level = strangerLinesBurst
+		l.told = now
 	}
 	l.level = min(strangerLinesBurst, l.level+max(0, now.Sub(l.at).Seconds())*strangerLines)
 	l.at = now

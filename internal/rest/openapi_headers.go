@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// tagged says whether the answers of an operation have an ETag.
+// tagged reports whether the answers of an operation have an ETag.
 func (op *Operation) tagged() bool {
 	return op.Shape != Plain && !op.Shape.Paged() && op.Effect != Traffic
 }

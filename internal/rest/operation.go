@@ -43,7 +43,7 @@ const (
 	Plain                      // the answer is not wrapped in data
 )
 
-// Paged says whether the answer is a list with meta.
+// Paged reports whether the answer is a list with meta.
 func (s Shape) Paged() bool {
 	return s == List || s == Table || s == CursorList || s == ListOrCursors
 }
@@ -292,7 +292,8 @@ func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	text, err := readAll(in.Upload, 0)
-	in.Raw, in.Upload = text, bytes.NewReader(text)
+	in.Raw = text
+	in.Upload = bytes.NewReader(text)
 	return err
 }
 

@@ -40,7 +40,7 @@ type Query struct {
 	Nothing bool
 }
 
-// PassesOver says whether an operation answers a request in spite of parameters that
+// PassesOver reports whether an operation answers a request in spite of parameters that
 // it does not know. A write does not: who misspells dry_run must not get the write.
 func (op *Operation) PassesOver() bool {
 	return op.Method == http.MethodGet && strings.HasPrefix(op.Path, "/v2/")
@@ -53,7 +53,8 @@ func parseQuery(params []Parameter, raw string, passOver bool) (Query, error) {
 	if raw == "" && !slices.ContainsFunc(params, func(p Parameter) bool { return p.Required }) {
 		return q, nil
 	}
-	q.Values, q.lists = map[string]string{}, map[string][]string{}
+	q.Values = map[string]string{}
+	q.lists = map[string][]string{}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return q, Fail(http.StatusBadRequest, CodeURL,
@@ -117,7 +118,8 @@ func unknownParameter(params []Parameter, name string) Problem {
 	}
 	p := Problem{Code: field.Malformed, Parameter: name, Detail: Excerpt(name) + " is not a parameter of this request. "}
 	if filters {
-		p.Code, p.Detail = CodeFilter, Excerpt(name)+" is not a filter of this list. "
+		p.Code = CodeFilter
+		p.Detail = Excerpt(name) + " is not a filter of this list. "
 	}
 	if len(known) == 0 {
 		p.Detail += "It has none."
@@ -181,7 +183,8 @@ func checkParameter(p *Parameter, value any) *Problem {
 		return nil
 	}
 	found := c.Problems[0]
-	found.Pointer, found.Parameter = "", p.Name
+	found.Pointer = ""
+	found.Parameter = p.Name
 	return &found
 }
 

@@ -95,7 +95,7 @@ func isEntry(part string) bool {
 	return strings.Trim(part, "0123456789") == ""
 }
 
-// namesFilter says whether a name is meant for a filter, well-formed or not.
+// namesFilter reports whether a name is meant for a filter, well-formed or not.
 func namesFilter(name string) bool {
 	name = strings.TrimLeftFunc(name, func(r rune) bool { return !unicode.IsLetter(r) })
 	return len(name) >= len("filter") && strings.EqualFold(name[:len("filter")], "filter")
@@ -193,11 +193,13 @@ func (r *Response) withoutRows() {
 	}
 	r.Data = []any{}
 	if r.Meta != nil {
-		r.Meta.TotalPages, r.Meta.TotalResults = 0, 0
+		r.Meta.TotalPages = 0
+		r.Meta.TotalResults = 0
 	}
 	if r.Cursors != nil {
 		page := r.Cursors.PageMeta
-		page.TotalPages, page.TotalResults = 0, 0
+		page.TotalPages = 0
+		page.TotalResults = 0
 		r.Cursors = &CursorMeta{PageMeta: page}
 	}
 }

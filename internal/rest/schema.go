@@ -218,7 +218,8 @@ func (b *builder) addFields(s *Schema, t reflect.Type, depth int) {
 func (b *builder) field(t reflect.Type, f reflect.StructField) *Schema {
 	s := b.of(f.Type)
 	owner, _, _ := strings.Cut(t.Name(), "[") // without the arguments of its type
-	s.Mark, s.Place = f.Tag.Get("mark"), t.PkgPath()+"."+owner+"."+f.Name
+	s.Mark = f.Tag.Get("mark")
+	s.Place = t.PkgPath() + "." + owner + "." + f.Name
 	s.Description = f.Tag.Get("doc")
 	s.ReadOnly = f.Tag.Get("readOnly") == "true"
 	s.writeOnly = f.Tag.Get("writeOnly") == "true"
@@ -262,7 +263,7 @@ func (b *builder) field(t reflect.Type, f reflect.StructField) *Schema {
 	return s
 }
 
-// holdsSecret says whether there is a secret in a value of the schema.
+// holdsSecret reports whether there is a secret in a value of the schema.
 func (s *Schema) holdsSecret() bool {
 	return s != nil && (s.Secret || s.Items.holdsSecret() ||
 		slices.ContainsFunc(s.Properties, func(p Property) bool { return p.Schema.holdsSecret() }))

@@ -55,7 +55,7 @@ type Config struct {
 	Authenticate func(r *http.Request, scope string) (Caller, error)
 	// Enter refuses a request before anything else is looked at; nil refuses none.
 	Enter func(*http.Request) error
-	// Ready says whether requests can be taken, for /readyz.
+	// Ready reports whether requests can be taken, for /readyz.
 	Ready func(context.Context) error
 	// Kept is where answers are kept, and what tells that configuration has changed.
 	Kept Store
@@ -311,7 +311,8 @@ func tidy(r *http.Request) bool {
 		return false
 	}
 	tidied := *r.URL
-	tidied.Path, tidied.RawPath = decoded, clean
+	tidied.Path = decoded
+	tidied.RawPath = clean
 	r.URL = &tidied
 	return true
 }

@@ -37,19 +37,19 @@ const (
 	maxReason         = 500 // characters: a sentence or two and a ticket's number
 )
 
-// Writes says whether an operation changes configuration: it then takes an
+// Writes reports whether an operation changes configuration: it then takes an
 // idempotency key, a reason and dry_run, and is in the audit.
 func (op *Operation) Writes() bool {
 	return op.Effect == Configures || op.Effect == Adds
 }
 
-// conditional says whether a write is to one existing object, so that If-Match
+// conditional reports whether a write is to one existing object, so that If-Match
 // applies to it.
 func (op *Operation) conditional() bool {
 	return op.Effect == Configures && (op.Method != http.MethodPost || strings.Contains(op.Path, "{id}"))
 }
 
-// sealed says whether an answer that is kept shows a secret which the request has set.
+// sealed reports whether an answer that is kept shows a secret which the request has set.
 func (op *Operation) sealed() bool {
 	return op.Method != http.MethodDelete && op.Answer.holdsSecret()
 }
@@ -278,7 +278,8 @@ func (in *Request) replay(a collection.Answer) (*Response, error) {
 				idempotencyHeader)
 		}
 		tag, rest, _ := bytes.Cut(body, []byte("\n"))
-		a.ETag, a.Body = string(tag), rest
+		a.ETag = string(tag)
+		a.Body = rest
 	}
 	return &Response{encoded: &a, replayed: true}, nil
 }

@@ -569,6 +569,17 @@ func (n *noun[T, K]) compare(ctx context.Context, tx *database.Tx, object *T) er
 	return err
 }
 
+// uniqueField is the field of which a new object may have the value of another one: that of
+// a unique index within the account or, if there is none, the id, where callers choose it.
+func (n *noun[T, K]) uniqueField() string {
+	for _, index := range n.indexes {
+		if field, within := strings.CutPrefix(index.On, "account_id, "); within && index.Unique {
+			return "/" + field
+		}
+	}
+	return "/id"
+}
+
 // keep writes an object that is right, and tells the policy.
 func (n *noun[T, K]) keep(ctx context.Context, tx *database.Tx, object *T, create bool) error {
 	stored, err := n.sealed(object)
@@ -589,7 +600,7 @@ func (n *noun[T, K]) keep(ctx context.Context, tx *database.Tx, object *T, creat
 	}
 	if err := tx.Exec(ctx, n.saveText(names, create), args...); err != nil {
 		if database.IsDuplicate(err) {
-			return &collection.ReferenceError{Err: collection.ErrDuplicate, Field: "/id", Other: "another " + n.name}
+			return &collection.ReferenceError{Err: collection.ErrDuplicate, Field: n.uniqueField(), Other: "another " + n.name}
 		}
 		return err
 	}

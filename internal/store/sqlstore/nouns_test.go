@@ -6,6 +6,10 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 )
 
 // TestDocumentsReplaceDefaults reads documents of zero values onto the defaults of their
@@ -27,5 +31,16 @@ func TestDocumentsReplaceDefaults(t *testing.T) {
 				t.Errorf("read back as\n%s, want\n%s", got, want)
 			}
 		})
+	}
+}
+
+func TestUniqueField(t *testing.T) {
+	for want, n := range map[string]*noun[store.Key, id.ID]{
+		"/id":   {indexes: []table.Index{{On: "hash", Unique: true}, {On: "account_id, name"}}},
+		"/name": {indexes: []table.Index{{On: "account_id, day"}, {On: "account_id, name", Unique: true}}},
+	} {
+		if got := n.uniqueField(); got != want {
+			t.Errorf("the unique field of %+v is %s, want %s", n.indexes, got, want)
+		}
 	}
 }
