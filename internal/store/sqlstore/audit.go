@@ -159,7 +159,9 @@ func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, m
 	var last *record.Call
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var day, secs, cost, profile sql.NullInt64
-		r, err := table.Records.Scan(func(fields ...any) error { return rows.Scan(append(fields, &day, &profile, &secs, &cost)...) })
+		r, err := table.Records.Scan(func(fields ...any) error {
+			return rows.Scan(append(fields, &day, &profile, &secs, &cost)...)
+		})
 		if errors.Is(err, table.ErrCorrupt) {
 			a.Broken(admission.OneRecord, admission.RecordRow(r.AccountID, r.ID), "cannot be read: %v", err)
 			return nil

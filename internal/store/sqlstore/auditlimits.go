@@ -78,7 +78,8 @@ func readLimits(ctx context.Context, tx table.Querier, d *dialect) (limitHistory
 }
 
 // limitsNow reads the fields of everything that may have a limit.
-func limitsNow(ctx context.Context, tx table.Querier, d *dialect) (map[admission.Scope]map[string]jsontext.Value, error) {
+func limitsNow(ctx context.Context, tx table.Querier,
+	d *dialect) (map[admission.Scope]map[string]jsontext.Value, error) {
 	now := make(map[admission.Scope]map[string]jsontext.Value)
 	for _, limited := range limitedTables {
 		err := table.Query(ctx, tx, func(rows *sql.Rows) error {

@@ -35,7 +35,8 @@ func (n *noun[T, K]) change(action string, before, after *T) trail.Change {
 }
 
 // ListAudit implements store.Writes.
-func (s *Store) ListAudit(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.AuditEvent], error) {
+func (s *Store) ListAudit(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[store.AuditEvent], error) {
 	page := collection.Page[store.AuditEvent]{Items: []store.AuditEvent{}}
 	err := s.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = trail.Listing.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
@@ -70,14 +71,18 @@ func (s *Store) VerifyAuditChain(ctx context.Context, known ...trail.Head) (head
 // VerifyAuditFile is VerifyAuditChain for a database file, which a running server
 // may have open. It changes nothing in the file.
 func VerifyAuditFile(ctx context.Context, path string, v *secret.Vault, known ...trail.Head) (trail.Head, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return sqlite.ReadFile(ctx, path, Tables(), f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error {
+		return sqlite.ReadFile(ctx, path, Tables(), f)
+	})
 }
 
 // VerifyAuditServer is VerifyAuditChain for a PostgreSQL database whose nodes may be
 // running. It changes nothing and locks nothing out.
 func VerifyAuditServer(ctx context.Context, databaseURL string, v *secret.Vault,
 	known ...trail.Head) (trail.Head, error) {
-	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error { return postgres.ReadServer(ctx, databaseURL, Tables(), f) })
+	return verifyApart(ctx, v, known, func(f func(table.Querier) error) error {
+		return postgres.ReadServer(ctx, databaseURL, Tables(), f)
+	})
 }
 
 // verifyApart verifies the chain of a database that is opened for that alone. What

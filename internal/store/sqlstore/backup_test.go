@@ -47,7 +47,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 
 	// What is in use, or there, is not restored over.
-	if err := sqlite.Restore(t.Context(), sqlstore.Tables(), copied, path); err == nil || !strings.Contains(err.Error(), "in use") {
+	err := sqlite.Restore(t.Context(), sqlstore.Tables(), copied, path)
+	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("over an open store: %v", err)
 	}
 	check(t, s.Close())

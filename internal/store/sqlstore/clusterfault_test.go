@@ -346,7 +346,8 @@ func TestTexts(t *testing.T) {
 		t.Errorf("record %+v, %v", r, err)
 	}
 	page, err := n.ListRecords(ctx, account,
-		collection.Query{Size: 5, Filters: []collection.Filter{{Field: "from_number", Op: collection.Contains, Value: "\x00"}}})
+		collection.Query{Size: 5, Filters: []collection.Filter{{Field: "from_number", Op: collection.Contains,
+			Value: "\x00"}}})
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d records with such a text, %v", page.Total, err)
 	}

@@ -327,7 +327,8 @@ func (c *documents[T, K]) Create(ctx context.Context, account id.ID, object T) (
 	return created, nil
 }
 
-func (n *noun[T, K]) create(ctx context.Context, tx *database.Tx, s *Store, account id.ID, object T) (created T, err error) {
+func (n *noun[T, K]) create(ctx context.Context, tx *database.Tx, s *Store, account id.ID,
+	object T) (created T, err error) {
 	h, times := collection.HeadOf[K](&object)
 	h.AccountID, h.Version = account, 1
 	times.CreatedAt = s.db.Now()

@@ -248,7 +248,8 @@ func TestDamagedJournal(t *testing.T) {
 	check(t, err)
 	config := f.config
 	config.Path, config.Live = f.copied(t), policy.NewLive()
-	if _, err := Open(t.Context(), config); !errors.Is(err, table.ErrCorrupt) || !strings.Contains(err.Error(), "entry 1") {
+	_, err = Open(t.Context(), config)
+	if !errors.Is(err, table.ErrCorrupt) || !strings.Contains(err.Error(), "entry 1") {
 		t.Errorf("damaged: %v", err)
 	}
 	if _, err := AuditFile(t.Context(), config.Path); !errors.Is(err, table.ErrCorrupt) {

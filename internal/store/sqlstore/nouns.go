@@ -53,7 +53,8 @@ type described interface {
 // nouns are all of them, as they are kept with a configuration.
 func nouns(config *Config) []described {
 	return []described{
-		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config), fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
+		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config),
+		fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
 		gatewayNoun(config), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
 		keyNoun(),
 	}
@@ -279,7 +280,8 @@ func billingGroupNoun() *noun[store.BillingGroup, uuid.UUID] {
 			if !g.Limits() {
 				return nil
 			}
-			return []policy.Change{policy.PutGroup(&policy.Group{ID: g.ID, Account: g.AccountID, Spending: policy.CompileSpendLimit(&g.SpendLimit)})}
+			return []policy.Change{policy.PutGroup(&policy.Group{ID: g.ID, Account: g.AccountID,
+				Spending: policy.CompileSpendLimit(&g.SpendLimit)})}
 		},
 		drop: func(ctx context.Context, tx *database.Tx, g *T) ([]policy.Change, error) {
 			return nil, countGroup(ctx, tx, g, false)

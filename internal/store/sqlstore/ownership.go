@@ -98,7 +98,8 @@ func checkAddress(ctx context.Context, tx *database.Tx, ip *connection.IP) error
 			UNION ALL SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2`,
 			int64(ip.AccountID), int64(ip.ConnectionID)).Scan(&profile, &mine)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: ip.ConnectionID.String()}
+			return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id",
+				Other: ip.ConnectionID.String()}
 		}
 		if err != nil {
 			return err
@@ -222,7 +223,8 @@ func checkName(ctx context.Context, tx *database.Tx, f *connection.FQDN) error {
 		"SELECT profile_id, discriminator FROM fqdn_connections WHERE account_id = $1 AND id = $2",
 		int64(f.AccountID), int64(f.ConnectionID)).Scan(&profile, &mine)
 	if errors.Is(err, sql.ErrNoRows) {
-		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: f.ConnectionID.String()}
+		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id",
+			Other: f.ConnectionID.String()}
 	}
 	if err == nil {
 		err = tx.QueryRowContext(ctx, "SELECT fqdn FROM fqdns WHERE account_id = $1 AND id = $2",
@@ -251,7 +253,8 @@ func checkName(ctx context.Context, tx *database.Tx, f *connection.FQDN) error {
 }
 
 // checkDistinctNames is checkDistinct for domain names.
-func checkDistinctNames(ctx context.Context, tx *database.Tx, f *connection.FQDN, profile id.ID, mine, pointer string) error {
+func checkDistinctNames(ctx context.Context, tx *database.Tx, f *connection.FQDN, profile id.ID,
+	mine, pointer string) error {
 	const behind = ` FROM fqdns AS theirs
 		JOIN fqdn_connections AS c ON c.account_id = theirs.account_id AND c.id = theirs.connection_id WHERE `
 	if profile != 0 {

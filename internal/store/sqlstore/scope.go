@@ -215,7 +215,8 @@ func (s *Store) Release(ctx context.Context, account id.ID, scope admission.Scop
 }
 
 // ListHolds implements store.Spending.
-func (s *Store) ListHolds(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.HeldScope], error) {
+func (s *Store) ListHolds(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[store.HeldScope], error) {
 	page := collection.Page[store.HeldScope]{Items: []store.HeldScope{}}
 	today := record.DayOf(s.config.Clock().UnixMicro())
 	const where = "WHERE account_id = $1 AND (until_day = 0 OR until_day > $2)"

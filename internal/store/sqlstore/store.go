@@ -8,8 +8,10 @@
 // every command sees the configuration that was written before it, and nothing that was
 // answered is lost. Reads have connections of their own and do not wait for it.
 //
-// Here are the resources, lists and reports, the events to customers and the audit,
-// which are the same with both. What differs in their statements is in dialect.go.
+// Rooms read and write through package database: the outbox of webhooks, calls, decks,
+// recordings and bans are packages of their own, which Open puts together. Here are the
+// resources, each of which is a noun (nouns.go), what scopes have spent, and the audit of
+// the ledger. What differs between the databases in their statements is in dialect.go.
 //
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.
@@ -128,7 +130,7 @@ type Config struct {
 	HungUp func(calls []uuid.UUID)
 }
 
-// Store implements the interfaces of package store.
+// Store implements the interfaces of package store: some by its rooms, the others itself.
 type Store struct {
 	*bans.Bans
 	*calls.Calls
@@ -142,11 +144,9 @@ type Store struct {
 	outbox  *outbox.Outbox
 	engine  engine
 	dialect *dialect
-	stale   bool // something may not be sealed under the first key of the vault
-
-	orphans [][]byte
-
+	stale   bool        // something may not be sealed under the first key of the vault
 	unswept atomic.Bool // the configuration has changed since webhooks were swept
+	orphans [][]byte
 
 	stopTicks chan struct{}
 	ticking   sync.WaitGroup

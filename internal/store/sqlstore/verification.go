@@ -66,7 +66,8 @@ func (s *Store) VerifiedNumber(ctx context.Context, account id.ID, number e164.N
 	return found, nil
 }
 
-func verifiedByNumber(ctx context.Context, q table.Querier, account id.ID, number e164.Number) (verification.Number, error) {
+func verifiedByNumber(ctx context.Context, q table.Querier, account id.ID,
+	number e164.Number) (verification.Number, error) {
 	return verifiedNoun().scan(q.QueryRowContext(ctx, "SELECT "+docColumns+" FROM verified_numbers "+
 		"WHERE account_id = $1 AND phone_number = $2", int64(account), int64(number)).Scan)
 }

@@ -46,13 +46,15 @@ func checkWebhookEndpoint(_ context.Context, tx *database.Tx, e *webhook.Endpoin
 		return nil
 	}
 	if c := tx.Snapshot.Connection(e.ConnectionID); c == nil || c.Account != e.AccountID {
-		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id", Other: e.ConnectionID.String()}
+		return &collection.ReferenceError{Err: collection.ErrNoReference, Field: "/connection_id",
+			Other: e.ConnectionID.String()}
 	}
 	return nil
 }
 
 // dropWebhooksOf deletes the endpoints of a connection with it.
-func dropWebhooksOf(ctx context.Context, tx *database.Tx, account, connection id.ID) (changes []policy.Change, err error) {
+func dropWebhooksOf(ctx context.Context, tx *database.Tx,
+	account, connection id.ID) (changes []policy.Change, err error) {
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var endpoint id.ID
 		err := rows.Scan(&endpoint)

@@ -140,7 +140,8 @@ func (f *fixture) commit(group ...*ledger.Work) {
 func (f *fixture) readBack(t *testing.T) {
 	t.Helper()
 	f.fail.Store(true)
-	if err := f.db.Write(t.Context(), table.EveryAccount, func(*database.Tx) error { return nil }); !errors.Is(err, collection.ErrUnavailable) {
+	err := f.db.Write(t.Context(), table.EveryAccount, func(*database.Tx) error { return nil })
+	if !errors.Is(err, collection.ErrUnavailable) {
 		t.Fatalf("a commit that fails: %v", err)
 	}
 }

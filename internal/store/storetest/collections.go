@@ -241,7 +241,8 @@ func (s subject[T, K]) testPages(t *testing.T, b *bed, account id.ID) {
 		t.Errorf("filter for one: %d of %d", len(one.Items), one.Total)
 	}
 	few := value(c.List(ctx, account, collection.Query{Number: 1, Size: 10, Filters: []collection.Filter{
-		{Field: s.field, Op: collection.AtLeast, Value: s.value(103)}, {Field: s.field, Op: collection.Below, Value: s.value(107)},
+		{Field: s.field, Op: collection.AtLeast, Value: s.value(103)},
+		{Field: s.field, Op: collection.Below, Value: s.value(107)},
 	}}))(t)
 	if few.Total != 4 {
 		t.Errorf("filter for a range: %d, want 4", few.Total)
@@ -275,9 +276,11 @@ func (s subject[T, K]) testBadQueries(t *testing.T, c collection.Of[T, K], accou
 		want error
 	}{
 		{collection.Query{Size: 10, Sort: []collection.Order{{Field: "doc; DROP TABLE ips"}}}, collection.ErrUnknownField},
-		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: "colour", Value: "red"}}}, collection.ErrUnknownField},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: "colour", Value: "red"}}},
+			collection.ErrUnknownField},
 		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: s.field, Value: 1.5}}}, collection.ErrBadValue},
-		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: s.field, Op: 99, Value: s.value(1)}}}, collection.ErrBadValue},
+		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: s.field, Op: 99, Value: s.value(1)}}},
+			collection.ErrBadValue},
 		{collection.Query{Size: 10, Filters: []collection.Filter{{Field: "id", Value: "not an id"}}}, collection.ErrBadValue},
 		{collection.Query{Size: 0}, collection.ErrBadValue},
 		{collection.Query{Size: 1 << 30}, collection.ErrBadValue},

@@ -32,7 +32,8 @@ func testRecords(t *testing.T, open Opener) {
 	b.clock.advance(time.Minute)
 	e := ending(b, time.Minute)
 	e.Quality = &record.Quality{
-		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: 1500, MaxJitter: 2740 * time.Microsecond},
+		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: 1500,
+			MaxJitter: 2740 * time.Microsecond},
 		Callee: record.Reception{Packets: math.MaxUint32, Lost: 1 << 40, JitterPackets: 1, Jitter: 1, MaxJitter: time.Hour},
 	}
 	heard := *e.Quality
@@ -62,7 +63,8 @@ func testRecords(t *testing.T, open Opener) {
 		{"country", filter("country", collection.Equal, "US"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
 		{"callee", filter("callee", collection.Equal, "+12125550101"), []uuid.UUID{answered.Call.ID}},
 		{"part of callee", filter("callee", collection.Contains, "555010"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
-		{"start of callee", filter("callee", collection.StartsWith, "+1212"), []uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
+		{"start of callee", filter("callee", collection.StartsWith, "+1212"),
+			[]uuid.UUID{cancelled.Call.ID, answered.Call.ID}},
 		{"not the start of callee", filter("callee", collection.StartsWith, "212"), nil},
 		{"end of callee", filter("callee", collection.EndsWith, "0102"), []uuid.UUID{cancelled.Call.ID}},
 		{"all of callee", filter("callee", collection.EndsWith, "+12125550102"), []uuid.UUID{cancelled.Call.ID}},
@@ -89,7 +91,8 @@ func testRecords(t *testing.T, open Opener) {
 		{"emergency", filter("emergency", collection.Equal, true), nil},
 	} {
 		page := value(b.ListRecords(ctx, b.account.ID,
-			collection.Query{Size: 10, Filters: c.filters, Sort: []collection.Order{{Field: "started_at", Descending: true}}}))(t)
+			collection.Query{Size: 10, Filters: c.filters,
+				Sort: []collection.Order{{Field: "started_at", Descending: true}}}))(t)
 		var got []uuid.UUID
 		for _, r := range page.Items {
 			got = append(got, r.ID)
@@ -103,17 +106,20 @@ func testRecords(t *testing.T, open Opener) {
 	}
 	for field, bad := range map[string]any{"outcome": "elsewhere", "cost": "many", "started_at": "today",
 		"callee": "home", "connection_id": []id.ID{}} {
-		err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: filter(field, collection.Equal, bad)}))
+		err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10,
+			Filters: filter(field, collection.Equal, bad)}))
 		if !errors.Is(err, collection.ErrBadValue) {
 			t.Errorf("%s %v: %v", field, bad, err)
 		}
 	}
-	err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: filter("cost", collection.OneOf, []id.ID{})}))
+	err := errOf(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10,
+		Filters: filter("cost", collection.OneOf, []id.ID{})}))
 	if !errors.Is(err, collection.ErrBadValue) {
 		t.Errorf("ids of a cost: %v", err)
 	}
 	b.reopen(t, open)
-	for call, want := range map[uuid.UUID]*record.Quality{answered.Call.ID: &heard, cancelled.Call.ID: nil, abroad.Call.ID: nil} {
+	for call, want := range map[uuid.UUID]*record.Quality{answered.Call.ID: &heard, cancelled.Call.ID: nil,
+		abroad.Call.ID: nil} {
 		if diff := cmp.Diff(want, value(b.Record(ctx, b.account.ID, call))(t).Quality); diff != "" {
 			t.Errorf("quality after a restart (-want +got):\n%s", diff)
 		}

@@ -58,7 +58,8 @@ func testAddresses(t *testing.T, open Opener) {
 		t.Errorf("a call with the prefix is not of the prefixed connection: %+v", c)
 	}
 	if page := value(b.IPs().List(ctx, account,
-		collection.Query{Size: 10, Filters: []collection.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
+		collection.Query{Size: 10,
+			Filters: []collection.Filter{{Field: "ip_address", Value: address}}}))(t); page.Total != 4 {
 		t.Errorf("%d addresses, want 4", page.Total)
 	}
 	// A network of the own account around it is no matter: the smaller one counts.

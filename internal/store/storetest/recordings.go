@@ -67,7 +67,8 @@ func testRecordings(t *testing.T, open Opener) {
 	}{
 		{nil, []uuid.UUID{second.ID, first.ID}},
 		{[]collection.Filter{{Field: "call_id", Value: first.CallID.String()}}, []uuid.UUID{first.ID}},
-		{[]collection.Filter{{Field: "from", Value: "+12125550100"}, {Field: "to", Value: "+12125550199"}}, []uuid.UUID{first.ID}},
+		{[]collection.Filter{{Field: "from", Value: "+12125550100"}, {Field: "to", Value: "+12125550199"}},
+			[]uuid.UUID{first.ID}},
 		{[]collection.Filter{{Field: "ended_at", Op: collection.AtLeast, Value: noon.UnixMicro()}}, []uuid.UUID{second.ID}},
 		{[]collection.Filter{{Field: "started_at", Op: collection.AtMost, Value: noon.Add(-time.Hour).UnixMicro()}},
 			[]uuid.UUID{first.ID}},

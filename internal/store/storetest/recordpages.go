@@ -58,7 +58,8 @@ func recordLists(b *bed) []recordList {
 		{"profile", []collection.Filter{equal("profile_id", int64(b.profile.ID))}, func(*record.Call) bool { return true }},
 		{"connection", []collection.Filter{equal("connection_id", int64(b.pbx.ID))},
 			func(r *record.Call) bool { return r.ConnectionID == b.pbx.ID }},
-		{"country", []collection.Filter{equal("country", "DE")}, func(r *record.Call) bool { return r.Country.Alpha2() == "DE" }},
+		{"country", []collection.Filter{equal("country", "DE")},
+			func(r *record.Call) bool { return r.Country.Alpha2() == "DE" }},
 		{"since", []collection.Filter{{Field: "started_at", Op: collection.AtLeast, Value: since}, equal("country", "FR")},
 			func(r *record.Call) bool { return r.StartedMicros >= since && r.Country.Alpha2() == "FR" }},
 		{"callee", []collection.Filter{equal("callee", "+33142685301")},
@@ -80,7 +81,8 @@ func (l *recordList) check(t *testing.T, b *bed, all []*record.Call) {
 	}
 	for _, descending := range []bool{false, true} {
 		var got []uuid.UUID
-		q := collection.Query{Size: 7, Filters: l.filters, Sort: []collection.Order{{Field: "started_at", Descending: descending}}}
+		q := collection.Query{Size: 7, Filters: l.filters,
+			Sort: []collection.Order{{Field: "started_at", Descending: descending}}}
 		for q.Number = 1; q.Number <= len(want)/q.Size+2; q.Number++ {
 			page := value(b.ListRecords(ctx, b.account.ID, q))(t)
 			if page.Total != len(want) {

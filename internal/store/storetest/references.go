@@ -100,7 +100,8 @@ func testReferences(t *testing.T, open Opener) {
 
 	const profileField = "/outbound/outbound_voice_profile_id"
 	for _, missing := range []id.ID{foreignProfile.ID, 424242} {
-		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))), collection.ErrNoReference,
+		refused(t, "IP connection", errOf(b.IPConnections().Create(ctx, account, newPBX("x", missing))),
+			collection.ErrNoReference,
 			profileField)
 		refused(t, "credential connection", errOf(b.CredentialConnections().Create(ctx, account, newPhone("xxxx", missing))),
 			collection.ErrNoReference, profileField)
@@ -117,10 +118,11 @@ func testReferences(t *testing.T, open Opener) {
 		collection.ErrNoReference, "/billing_group_id")
 	refused(t, "profile's deck", b.changeProfile(func(p *profile.Profile) { p.RateDeckID = foreignDeck.ID }),
 		collection.ErrNoReference, "/rate_deck_id")
-	refused(t, "account's deck", errOf(b.Accounts().Update(ctx, account, account, func(a store.Account) (store.Account, error) {
-		a.DefaultRateDeckID = foreignDeck.ID
-		return a, nil
-	})), collection.ErrNoReference, "/default_rate_deck_id")
+	refused(t, "account's deck", errOf(b.Accounts().Update(ctx, account, account,
+		func(a store.Account) (store.Account, error) {
+			a.DefaultRateDeckID = foreignDeck.ID
+			return a, nil
+		})), collection.ErrNoReference, "/default_rate_deck_id")
 
 	// In use.
 	group := value(b.BillingGroups().Create(ctx, account, store.BillingGroup{Name: "group"}))(t)
@@ -141,7 +143,8 @@ func testReferences(t *testing.T, open Opener) {
 		collection.ErrDuplicate, "/user_name")
 	value(b.CredentialConnections().Create(ctx, other, newPhone("PHONE0001", 0)))(t) // digest user names have case
 	refused(t, "group id", errOf(b.BillingGroups().Create(ctx, account,
-		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: foreignGroup.ID}, Name: "x"})), collection.ErrDuplicate, "/id")
+		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: foreignGroup.ID}, Name: "x"})),
+		collection.ErrDuplicate, "/id")
 	given := uuid.New()
 	if g := value(b.BillingGroups().Create(ctx, account,
 		store.BillingGroup{Head: collection.Head[uuid.UUID]{ID: given}, Name: "moved here"}))(t); g.ID != given ||
@@ -204,7 +207,8 @@ func testAccounts(t *testing.T, open Opener) {
 		return a, nil
 	}))(t)
 	got := value(b.Accounts().Get(ctx, b.account.ID, b.account.ID))(t)
-	if updated.ID != b.account.ID || got.Name != "renamed" || *got.ConcurrentCallLimit != 7 || got.DefaultRateDeckID != b.deck.ID {
+	if updated.ID != b.account.ID || got.Name != "renamed" || *got.ConcurrentCallLimit != 7 ||
+		got.DefaultRateDeckID != b.deck.ID {
 		t.Errorf("updated %+v", got)
 	}
 	if b.options.Live.Snapshot().Account(b.account.ID).ChannelLimit != 7 {

@@ -317,7 +317,8 @@ func testReportsBySource(t *testing.T, open Opener) {
 	must(t, b.changeProfile(func(p *profile.Profile) { p.Tags = nil }))
 	same("without tags", map[string]int64{row("GB", "mobile", false, nil): 1}, report(b.account.ID, ofGB))
 
-	page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10, Filters: []collection.Filter{ofGB, mobile}}))(t)
+	page := value(b.ListRecords(ctx, b.account.ID, collection.Query{Size: 10,
+		Filters: []collection.Filter{ofGB, mobile}}))(t)
 	if page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != british.ID || !page.Items[0].HasSource ||
 		page.Items[0].SourceCountry.Alpha2() != "GB" || page.Items[0].SourceType != british.SourceType {
 		t.Errorf("records of British mobiles: %+v", page.Items)

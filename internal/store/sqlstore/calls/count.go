@@ -114,7 +114,8 @@ func (c *Calls) CountRecords(ctx context.Context, tx table.Querier, account id.I
 
 // listFew adds to ids those that a statement finds, up to one more than maxFew, and
 // says which of them are to be remembered.
-func listFew(ctx context.Context, tx table.Querier, ids [][]byte, text string, args []any) (found, kept [][]byte, err error) {
+func listFew(ctx context.Context, tx table.Querier, ids [][]byte, text string,
+	args []any) (found, kept [][]byte, err error) {
 	found, kept = slices.Clip(append([][]byte{}, ids...)), slices.Clip(append([][]byte{}, ids...))
 	err = table.Query(ctx, tx, func(rows *sql.Rows) error {
 		var key []byte

@@ -18,7 +18,8 @@ func (c *Calls) EmergencyDays(ctx context.Context, account id.ID,
 		" AND (CAST($4 AS BIGINT) = 0 OR connection_id = $4)"
 	args := []any{int64(account), int64(q.From), int64(q.To), int64(q.Connection)}
 	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM emergency_days "+where, args...).Scan(&page.Total); err != nil {
+		err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM emergency_days "+where, args...).Scan(&page.Total)
+		if err != nil {
 			return err
 		}
 		return table.Emergencies.Each(ctx, tx, func(r *table.EmergencyRow) {
@@ -27,7 +28,8 @@ func (c *Calls) EmergencyDays(ctx context.Context, account id.ID,
 			q.Size, int64(max(1, q.Number)-1)*int64(q.Size)), args...)
 	})
 	if err != nil {
-		return collection.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w", table.Unavailable(err))
+		return collection.Page[store.EmergencyDay]{}, fmt.Errorf("list the days of emergency calls: %w",
+			table.Unavailable(err))
 	}
 	return page, nil
 }

@@ -52,7 +52,8 @@ func readRecord(ctx context.Context, q table.Querier, account id.ID, call uuid.U
 }
 
 // ListRecords implements store.Calls.
-func (c *Calls) ListRecords(ctx context.Context, account id.ID, q collection.Query) (collection.Page[*record.Call], error) {
+func (c *Calls) ListRecords(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[*record.Call], error) {
 	l := listing.Table{Name: "call_records", Columns: table.Records.Names(), Fields: recordFields, Count: c.CountRecords}
 	page := collection.Page[*record.Call]{Items: []*record.Call{}}
 	err := c.db.ReadLedger(ctx, account, func(tx table.Querier) (err error) {

@@ -126,8 +126,8 @@ func (c *Calls) UsageReport(ctx context.Context, account id.ID,
 // get into the text; every value is an argument.
 func (c *Calls) groupText(account id.ID, q *store.ReportQuery) (string, []any, error) {
 	if len(q.Dimensions) == 0 || len(q.Metrics) == 0 || q.Size < 1 || q.Size > listing.MaxPageSize {
-		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows", collection.ErrBadValue,
-			listing.MaxPageSize)
+		return "", nil, fmt.Errorf("%w: a report needs a dimension, a metric, and pages of 1 to %d rows",
+			collection.ErrBadValue, listing.MaxPageSize)
 	}
 	var columns, groups []string
 	for i, name := range q.Dimensions {

@@ -69,7 +69,8 @@ func changed(rates *rating.Deck, now time.Time) bool {
 
 // ReloadDeck compiles a deck that is new to this node. One that it has is left as
 // it is, since rows never change.
-func (k *Decks) ReloadDeck(ctx context.Context, q table.Querier, last *policy.Snapshot, key id.ID) ([]policy.Change, error) {
+func (k *Decks) ReloadDeck(ctx context.Context, q table.Querier, last *policy.Snapshot,
+	key id.ID) ([]policy.Change, error) {
 	d := policy.Deck{ID: key}
 	err := q.QueryRowContext(ctx, "SELECT account_id FROM rate_decks WHERE id = $1", int64(key)).Scan(&d.Account)
 	switch {

@@ -148,7 +148,8 @@ func (k *Decks) Deck(ctx context.Context, account, deck id.ID) (store.RateDeck, 
 }
 
 // ListDecks implements store.Decks.
-func (k *Decks) ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[store.RateDeck], error) {
+func (k *Decks) ListDecks(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[store.RateDeck], error) {
 	page := collection.Page[store.RateDeck]{Items: []store.RateDeck{}}
 	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = decks.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
@@ -166,7 +167,8 @@ func (k *Decks) ListDecks(ctx context.Context, account id.ID, q collection.Query
 
 // DeckRows implements store.Decks. Rows can be filtered by prefix and description,
 // with Equal and Contains; their order is that of their prefixes.
-func (k *Decks) DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error) {
+func (k *Decks) DeckRows(ctx context.Context, account, deck id.ID,
+	q collection.Query) (collection.Page[rating.Row], error) {
 	page := collection.Page[rating.Row]{Items: []rating.Row{}}
 	err := k.db.Read(ctx, account, func(tx table.Querier) error {
 		d, err := readDeck(ctx, tx, account, deck)
@@ -333,7 +335,8 @@ func (k *Decks) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 			return err
 		}
 		if d.Active {
-			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/", Other: "the account, as its default rate deck"}
+			return &collection.ReferenceError{Err: collection.ErrInUse, Field: "/",
+				Other: "the account, as its default rate deck"}
 		}
 		err = database.Unused(ctx, tx, "an outbound voice profile",
 			"SELECT 1 FROM profiles WHERE account_id = $1 AND rate_deck_id = $2", int64(account), int64(deck))

@@ -14,7 +14,8 @@ import (
 func FuzzChunk(f *testing.F) {
 	f.Add(encodeChunk([]rating.Row{
 		{Prefix: "1", Rate: rating.Rate{PerMinute: 1, FirstIncrement: 1, Increment: 1}, Description: "North America"},
-		{Prefix: "1212", Rate: rating.Rate{PerMinute: 1, FirstIncrement: 1, Increment: 1}, EffectiveAt: time.UnixMicro(5).UTC(), Line: 7},
+		{Prefix: "1212", Rate: rating.Rate{PerMinute: 1, FirstIncrement: 1, Increment: 1},
+			EffectiveAt: time.UnixMicro(5).UTC(), Line: 7},
 	}))
 	f.Add([]byte{2, 2, 0})
 	f.Fuzz(func(t *testing.T, body []byte) {

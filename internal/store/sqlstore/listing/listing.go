@@ -59,7 +59,8 @@ type Selected struct {
 }
 
 // Read counts the objects that a query selects and scans one page of them.
-func (l *Table) Read(ctx context.Context, q table.Querier, account id.ID, wanted collection.Query, scan func(*sql.Rows) error) (total int, err error) {
+func (l *Table) Read(ctx context.Context, q table.Querier, account id.ID, wanted collection.Query,
+	scan func(*sql.Rows) error) (total int, err error) {
 	if wanted.Size < 1 || wanted.Size > MaxPageSize {
 		return 0, fmt.Errorf("%w: page size %d is not between 1 and %d", collection.ErrBadValue, wanted.Size, MaxPageSize)
 	}
@@ -102,13 +103,15 @@ func (l *Table) Read(ctx context.Context, q table.Querier, account id.ID, wanted
 		}
 		skipped = rest - size
 	}
-	text := fmt.Sprintf("SELECT %s FROM (SELECT id AS of_page FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d) AS p CROSS JOIN %s WHERE account_id = $1 AND id = of_page ORDER BY %s",
+	text := fmt.Sprintf(`SELECT %s FROM (SELECT id AS of_page FROM %s WHERE %s ORDER BY %s LIMIT %d OFFSET %d) AS p
+		CROSS JOIN %s WHERE account_id = $1 AND id = of_page ORDER BY %s`,
 		l.Columns, l.Name, where, way, size, skipped, l.Name, order)
 	return total, table.Query(ctx, q, scan, text, args...)
 }
 
 // countAll counts row by row.
-func (l *Table) countAll(ctx context.Context, q table.Querier, _ id.ID, where string, args []any) (found Selected, err error) {
+func (l *Table) countAll(ctx context.Context, q table.Querier, _ id.ID, where string,
+	args []any) (found Selected, err error) {
 	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+l.Name+" WHERE "+where, args...).Scan(&found.Total)
 	return found, err
 }
@@ -162,7 +165,8 @@ func (f Field) condition(filter collection.Filter, place int) (text string, valu
 		return f.like(filter, place)
 	}
 	operator, ok := map[collection.Operator]string{
-		collection.Equal: "=", collection.AtLeast: ">=", collection.AtMost: "<=", collection.Below: "<", collection.Above: ">", collection.Not: "<>",
+		collection.Equal: "=", collection.Not: "<>", collection.AtLeast: ">=", collection.AtMost: "<=",
+		collection.Below: "<", collection.Above: ">",
 	}[filter.Op]
 	if !ok {
 		return "", nil, fmt.Errorf("%w: operator %d", collection.ErrBadValue, filter.Op)

@@ -43,9 +43,11 @@ func attemptedListing() listing.Table {
 }
 
 // Attempted implements store.WebhookLog.
-func (o *Outbox) Attempted(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
+func (o *Outbox) Attempted(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := attemptedListing()
-	q.Filters = append(slices.Clone(q.Filters), collection.Filter{Field: "attempted", Op: collection.AtLeast, Value: int64(1)})
+	q.Filters = append(slices.Clone(q.Filters),
+		collection.Filter{Field: "attempted", Op: collection.AtLeast, Value: int64(1)})
 	for i := range q.Filters {
 		f := &q.Filters[i]
 		text, _ := f.Value.(string)
@@ -98,7 +100,8 @@ func complete(ctx context.Context, q table.Querier, account id.ID, entries []web
 		err := rows.Scan(&key, &e.payload, &e.occurred)
 		known[key] = e
 		return err
-	}, "SELECT id, payload, occurred_at FROM webhook_events WHERE account_id = $1 AND id IN ("+table.Places(2, len(events))+")",
+	}, `SELECT id, payload, occurred_at FROM webhook_events
+		WHERE account_id = $1 AND id IN (`+table.Places(2, len(events))+")",
 		append([]any{int64(account)}, events...)...)
 	if err != nil {
 		return err
@@ -113,6 +116,6 @@ func complete(ctx context.Context, q table.Querier, account id.ID, entries []web
 			entries[i].Attempts = append(entries[i].Attempts, a)
 		}
 		return err
-	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+table.Places(1, len(deliveries))+") ORDER BY delivery_id, number",
-		deliveries...)
+	}, "SELECT "+attemptColumns+" FROM webhook_attempts WHERE delivery_id IN ("+table.Places(1, len(deliveries))+
+		") ORDER BY delivery_id, number", deliveries...)
 }

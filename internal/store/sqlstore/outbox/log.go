@@ -99,8 +99,8 @@ func (o *Outbox) Replay(ctx context.Context, now time.Time, account id.ID, deliv
 		if tx.Snapshot.Webhook(old.EndpointID) == nil { // deleted, and its deliveries soon
 			return fmt.Errorf("%w: %w", collection.ErrNotFound, webhook.ErrNotFound)
 		}
-		full, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2", int64(account),
-			int64(store.MaxWebhookQueue))
+		full, err := table.Exists(ctx, tx, "SELECT 1 FROM webhook_queues WHERE account_id = $1 AND pending >= $2",
+			int64(account), int64(store.MaxWebhookQueue))
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,8 @@ func (o *Outbox) Replay(ctx context.Context, now time.Time, account id.ID, deliv
 }
 
 // Deliveries implements store.WebhookLog.
-func (o *Outbox) Deliveries(ctx context.Context, account id.ID, q collection.Query) (collection.Page[webhook.Entry], error) {
+func (o *Outbox) Deliveries(ctx context.Context, account id.ID,
+	q collection.Query) (collection.Page[webhook.Entry], error) {
 	l := listing.Table{Name: "webhook_deliveries", Columns: deliveryColumns, Fields: map[string]listing.Field{
 		"id":          {Column: "id", Kind: column.UUID},
 		"endpoint_id": {Column: "endpoint_id", Kind: column.ID},

@@ -139,7 +139,8 @@ type candidate struct {
 }
 
 // pick chooses what is due longest, within the limits, and reads it.
-func pick(ctx context.Context, q table.Querier, all []waiting, at int64, limits webhook.ClaimLimits) ([]candidate, error) {
+func pick(ctx context.Context, q table.Querier, all []waiting, at int64,
+	limits webhook.ClaimLimits) ([]candidate, error) {
 	var found []candidate
 	for _, w := range all {
 		room := min(limits.Total, limits.PerEndpoint-w.leases)

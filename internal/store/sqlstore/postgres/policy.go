@@ -25,7 +25,8 @@ func (w *writer) logChanges(ctx context.Context, changes []policy.Change, seq in
 	for _, c := range changes {
 		o := c.Object
 		seq++
-		_, err := w.conn.ExecContext(ctx, "INSERT INTO config_changes (seq, kind, account_id, object_id) VALUES ($1, $2, $3, $4)",
+		_, err := w.conn.ExecContext(ctx,
+			"INSERT INTO config_changes (seq, kind, account_id, object_id) VALUES ($1, $2, $3, $4)",
 			seq, string(o.Kind), int64(o.Account), int64(o.ID))
 		if err != nil {
 			return fmt.Errorf("log change of configuration: %w", err)

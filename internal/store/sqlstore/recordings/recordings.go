@@ -117,7 +117,8 @@ func readRecording(ctx context.Context, q table.Querier, account id.ID, recordin
 func (k *Recordings) ListRecordings(ctx context.Context, account id.ID,
 	q collection.Query) (collection.Page[record.Recording], error) {
 	l := listing.Table{Name: "recordings", Columns: recordingColumns, Fields: recordingFields}
-	q.Filters = append(slices.Clip(q.Filters), collection.Filter{Field: "removed_at", Op: collection.Equal, Value: int64(0)})
+	q.Filters = append(slices.Clip(q.Filters),
+		collection.Filter{Field: "removed_at", Op: collection.Equal, Value: int64(0)})
 	page := collection.Page[record.Recording]{Items: []record.Recording{}}
 	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
 		page.Total, err = l.Read(ctx, tx, account, q, func(rows *sql.Rows) error {
@@ -134,7 +135,8 @@ func (k *Recordings) ListRecordings(ctx context.Context, account id.ID,
 }
 
 // RecordingsOf implements store.Recordings.
-func (k *Recordings) RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
+func (k *Recordings) RecordingsOf(ctx context.Context, account id.ID,
+	calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
 	found := map[uuid.UUID][]uuid.UUID{}
 	if len(calls) == 0 {
 		return found, nil
@@ -174,7 +176,8 @@ type recordingInAudit struct {
 }
 
 // DeleteRecording implements store.Recordings.
-func (k *Recordings) DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error) {
+func (k *Recordings) DeleteRecording(ctx context.Context, account id.ID,
+	recording uuid.UUID) (record.Recording, error) {
 	var r record.Recording
 	err := k.db.Write(ctx, account, func(tx *database.Tx) (err error) {
 		if r, err = readRecording(ctx, tx, account, recording); errors.Is(err, sql.ErrNoRows) {
@@ -194,7 +197,8 @@ func (k *Recordings) DeleteRecording(ctx context.Context, account id.ID, recordi
 }
 
 // DeleteRecordings implements store.Recordings.
-func (k *Recordings) DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (store.Deleted, error) {
+func (k *Recordings) DeleteRecordings(ctx context.Context, account id.ID,
+	recordings []uuid.UUID) (store.Deleted, error) {
 	recordings = slices.Clone(recordings)
 	slices.SortFunc(recordings, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	var deleted store.Deleted
