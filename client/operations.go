@@ -1602,6 +1602,95 @@ func (c *Client) NoiseSuppressionEngines(
 	}, options)
 }
 
+// NumberLists has the operations of number_lists.
+type NumberLists struct{ client *Client }
+
+// NumberLists is for requests to /tollgate/v1/number_lists.
+func (c *Client) NumberLists() NumberLists { return NumberLists{c} }
+
+// NumberListsQuery is the query of NumberLists.All. Fields that are zero are not sent.
+type NumberListsQuery struct {
+	// The page, from 1. A page past the last one is empty.
+	Page int `query:"page[number]"`
+	// How many objects a page has.
+	Size int `query:"page[size]"`
+	// Only objects whose name contains this text, without regard to case.
+	NameContains string `query:"filter[name][contains]"`
+	// Only objects with this name.
+	Name string `query:"filter[name]"`
+	// The field to sort by; a minus before it sorts descending. Known are created_at, name.
+	Sort []string `query:"sort"`
+}
+
+// Page reads one page. List them.
+func (r NumberLists) Page(
+	ctx context.Context, query NumberListsQuery, options ...CallOption,
+) (Page[NumberList], error) {
+	return page[NumberList](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/number_lists", query: query, safe: true,
+	}, options)
+}
+
+// All walks through the list from the query's page on, until an error. List them.
+func (r NumberLists) All(
+	ctx context.Context, query NumberListsQuery, options ...CallOption,
+) iter.Seq2[NumberList, error] {
+	return all[NumberList](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/number_lists", query: query, safe: true,
+	}, options)
+}
+
+// Create one.
+func (r NumberLists) Create(
+	ctx context.Context, params NumberListParams, options ...CallOption,
+) (NumberList, error) {
+	return one[NumberList](ctx, r.client, call{
+		method: http.MethodPost, path: "/tollgate/v1/number_lists", body: params,
+	}, options)
+}
+
+// Delete one. The answer is what was deleted.
+func (r NumberLists) Delete(ctx context.Context, id string, options ...CallOption) (NumberList, error) {
+	return one[NumberList](ctx, r.client, call{
+		method: http.MethodDelete, path: "/tollgate/v1/number_lists/" + url.PathEscape(id),
+	}, options)
+}
+
+// Get one.
+func (r NumberLists) Get(ctx context.Context, id string, options ...CallOption) (NumberList, error) {
+	return one[NumberList](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/number_lists/" + url.PathEscape(id), safe: true,
+	}, options)
+}
+
+// Update: change what the request names (RFC 7396); null sets a field to its default.
+func (r NumberLists) Update(
+	ctx context.Context, id string, params NumberListParams, options ...CallOption,
+) (NumberList, error) {
+	return one[NumberList](ctx, r.client, call{
+		method: http.MethodPatch, path: "/tollgate/v1/number_lists/" + url.PathEscape(id), body: params,
+	}, options)
+}
+
+// Export: the entries as a CSV file that reads back alike.
+func (r NumberLists) Export(
+	ctx context.Context, id string, options ...CallOption,
+) (NumberListsExport, error) {
+	return bare[NumberListsExport](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/number_lists/" + url.PathEscape(id) + "/export", safe: true,
+	}, options)
+}
+
+// Import: replace the entries by those of a CSV file with the columns prefix, action, comment and
+// expires_at: all lines or none.
+func (r NumberLists) Import(
+	ctx context.Context, id string, rows io.Reader, options ...CallOption,
+) (NumberList, error) {
+	return one[NumberList](ctx, r.client, call{
+		method: http.MethodPost, path: "/tollgate/v1/number_lists/" + url.PathEscape(id) + "/import", csv: rows,
+	}, options)
+}
+
 // NumberingPlanOverrides has the operations of numbering_plan_overrides.
 type NumberingPlanOverrides struct{ client *Client }
 

@@ -1321,6 +1321,32 @@ type EndedPayload struct {
 	TotalCost          Decimal    `json:"total_cost"`
 }
 
+// Entry is entries of NumberList.
+type Entry struct {
+	// allow lets a called number through that is outside of the profile's whitelisted_destinations;
+	// refuse refuses the call.
+	Action EntryAction `json:"action"`
+	// Why, for those who read it later.
+	Comment string `json:"comment,omitzero"`
+	// Until when it holds, itself not included: a date (00:00 UTC) or a time; null for ever.
+	ExpiresAt *time.Time `json:"expires_at,omitzero"`
+	// A number in E.164, or the first digits of numbers, calling code first, such as +4420.
+	Prefix string `json:"prefix"`
+}
+
+// EntryParams is entries of NumberListParams.
+type EntryParams struct {
+	// allow lets a called number through that is outside of the profile's whitelisted_destinations;
+	// refuse refuses the call.
+	Action Field[EntryAction] `json:"action,omitzero"`
+	// Why, for those who read it later.
+	Comment Field[string] `json:"comment,omitzero"`
+	// Until when it holds, itself not included: a date (00:00 UTC) or a time; null for ever.
+	ExpiresAt Field[time.Time] `json:"expires_at,omitzero"`
+	// A number in E.164, or the first digits of numbers, calling code first, such as +4420.
+	Prefix Field[string] `json:"prefix,omitzero"`
+}
+
 // ExplainDecisionParams is what Decisions.Explain takes.
 type ExplainDecisionParams struct {
 	// When; null for now. A moment that has passed is not accepted.
@@ -2523,6 +2549,40 @@ type NoiseSuppressionEngine struct {
 	Value                   string `json:"value"`
 }
 
+// NumberList is what NumberLists.List answers with.
+type NumberList struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	// The numbers and prefixes. The longest that a number begins with decides. An update replaces all
+	// of them.
+	Entries []Entry `json:"entries"`
+	// Which number of a call is looked up: who calls, as it is shown after ani_override, or who is
+	// called.
+	Matches NumberListMatches `json:"matches"`
+	Name    string            `json:"name"`
+	// The profile whose calls it is for; null for all calls of the account.
+	OutboundVoiceProfileID *string   `json:"outbound_voice_profile_id"`
+	CreatedAt              time.Time `json:"created_at"`
+	UpdatedAt              time.Time `json:"updated_at"`
+}
+
+// NumberListParams is what NumberLists.Create takes.
+type NumberListParams struct {
+	// The numbers and prefixes. The longest that a number begins with decides. An update replaces all
+	// of them.
+	Entries Field[[]EntryParams] `json:"entries,omitzero"`
+	// Which number of a call is looked up: who calls, as it is shown after ani_override, or who is
+	// called.
+	Matches Field[NumberListMatches] `json:"matches,omitzero"`
+	Name    Field[string]            `json:"name,omitzero"`
+	// The profile whose calls it is for; null for all calls of the account.
+	OutboundVoiceProfileID Field[string] `json:"outbound_voice_profile_id,omitzero"`
+}
+
+// NumberListsExport is one of NumberListsExport.
+type NumberListsExport struct {
+}
+
 // NumberingPlanOverride is what NumberingPlanOverrides.List answers with.
 type NumberingPlanOverride struct {
 	ID         string `json:"id"`
@@ -3668,6 +3728,15 @@ const (
 	EndAdmissionHangupSourceTollgate EndAdmissionHangupSource = "tollgate"
 )
 
+// EntryAction is one of a list of values. A newer server may have more of them.
+type EntryAction string
+
+// The values of EntryAction.
+const (
+	EntryActionAllow  EntryAction = "allow"
+	EntryActionRefuse EntryAction = "refuse"
+)
+
 // EventHangupSource is one of a list of values. A newer server may have more of them.
 type EventHangupSource string
 
@@ -3848,6 +3917,15 @@ const (
 	NumberFormatPlusE164 NumberFormat = "+e164"
 	NumberFormatE164     NumberFormat = "e164"
 	NumberFormatNational NumberFormat = "national"
+)
+
+// NumberListMatches is one of a list of values. A newer server may have more of them.
+type NumberListMatches string
+
+// The values of NumberListMatches.
+const (
+	NumberListMatchesCaller NumberListMatches = "caller"
+	NumberListMatchesCallee NumberListMatches = "callee"
 )
 
 // NumberType is one of a list of values. A newer server may have more of them.

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numberlist"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
@@ -24,23 +25,24 @@ import (
 // decisionCase is one entry of testdata/decisions.json. Profile and connection
 // are merged onto the API's defaults.
 type decisionCase struct {
-	Name            string         `json:"name"`
-	Unknown         bool           `json:"unknown"`
-	Identity        int            `json:"identity"`
-	AccountInactive bool           `json:"account_inactive"`
-	AccountChannels *int32         `json:"account_channels"`
-	AccountLimit    jsontext.Value `json:"account_limit"` // a profile.SpendLimit
-	GroupLimit      jsontext.Value `json:"group_limit"`
-	Profile         jsontext.Value `json:"profile"`
-	Connection      jsontext.Value `json:"connection"`
-	Usage           fixedUsage     `json:"usage"`
-	From            *string        `json:"from"`
-	To              string         `json:"to"`
-	At              time.Time      `json:"at"`
-	EdgeRefusal     string         `json:"edge_refusal"`
-	IDUse           IDUse          `json:"id_use"`
-	AllowedSources  []string       `json:"allowed_sources"` // of a credential connection, in the place of the other
-	Source          string         `json:"source"`
+	NumberLists     []numberlist.List `json:"number_lists"`
+	Name            string            `json:"name"`
+	Unknown         bool              `json:"unknown"`
+	Identity        int               `json:"identity"`
+	AccountInactive bool              `json:"account_inactive"`
+	AccountChannels *int32            `json:"account_channels"`
+	AccountLimit    jsontext.Value    `json:"account_limit"` // a profile.SpendLimit
+	GroupLimit      jsontext.Value    `json:"group_limit"`
+	Profile         jsontext.Value    `json:"profile"`
+	Connection      jsontext.Value    `json:"connection"`
+	Usage           fixedUsage        `json:"usage"`
+	From            *string           `json:"from"`
+	To              string            `json:"to"`
+	At              time.Time         `json:"at"`
+	EdgeRefusal     string            `json:"edge_refusal"`
+	IDUse           IDUse             `json:"id_use"`
+	AllowedSources  []string          `json:"allowed_sources"` // of a credential connection, in the place of the other
+	Source          string            `json:"source"`
 
 	Allow     bool   `json:"allow"`
 	Emergency bool   `json:"emergency"`
@@ -141,7 +143,13 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 	if group.Spending.On {
 		p.BillingGroupID = &group.ID
 	}
-	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(policy.PutGroup(&group))
+	changes := []policy.Change{policy.PutGroup(&group)}
+	for i := range c.NumberLists {
+		list := &c.NumberLists[i]
+		list.ID, list.AccountID = id.ID(900+i), testAccount
+		changes = append(changes, policy.PutNumberList(list))
+	}
+	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(changes...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,8 @@ package admission
 
 import "github.com/tollgate/tollgate/internal/e164"
 
-// RuleCountry holds that the called number is in a country or range that the profile allows.
+// RuleCountry holds that the called number is in a country or range that the profile allows, or
+// a number list allows the number.
 const RuleCountry Rule = 5
 
 // ReasonNotWhitelisted is the reason of RuleCountry.
@@ -13,7 +14,7 @@ var countryRule = rule{
 	needs:  needProfile | needCallee,
 	gather: gatherCountry,
 	judge: func(f *Facts) Reason {
-		return refuseIf(!f.Class.In(f.Countries, f.Ranges), ReasonNotWhitelisted)
+		return refuseIf(!f.Class.In(f.Countries, f.Ranges) && !f.ListedCallee.Allow, ReasonNotWhitelisted)
 	},
 	explain: func(f *Facts) (seen, allowed string) { return f.place(), whitelistText(f.Countries, f.Ranges) },
 	code: func(c *coder, f *Facts) {

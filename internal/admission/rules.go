@@ -59,6 +59,7 @@ var rules = [...]rule{
 	RuleSource:      sourceRule,
 	RuleAttestation: attestationRule,
 	RuleOriginate:   originateRule,
+	RuleNumberList:  numberListRule,
 }
 
 // NumRules is how many rules there are.
@@ -104,6 +105,7 @@ type Facts struct {
 	SourceFacts
 	AttestationFacts
 	OriginateFacts
+	NumberListFacts
 }
 
 // codeAttempt writes or reads what is no rule's own.

@@ -255,6 +255,12 @@ func TestTenancy(t *testing.T) {
 			if op.Scope == ScopeAdmit {
 				key = strangeSwitch
 			}
+			if op.Upload != "" {
+				header := http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {op.Upload}}
+				h.send(op.Method, target, header, strings.NewReader("prefix,action\n")).
+					wantError(http.StatusNotFound, "10005 /")
+				continue
+			}
 			h.doWith(key, op.Method, target, body).wantError(http.StatusNotFound, "10005 /")
 		case op.Shape.Paged():
 			target := op.Path

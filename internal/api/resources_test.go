@@ -35,6 +35,7 @@ func resourceKinds() []kindOfResource {
 		{"/tollgate/v1/gateways",
 			`{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
 			`{"name":"other"}`, "name", "name"},
+		{"/tollgate/v1/number_lists", `{"name":"list %d","matches":"callee"}`, 201, `{"name":"other"}`, "name", "name"},
 		{"/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/%d"}`,
 			201, `{"url":"https://other.example.com/"}`, "url", "created_at"},
 	}

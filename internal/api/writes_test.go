@@ -147,6 +147,10 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 		return made(overrides, override), `{"comment":"in service"}`
 	}
 	requests["DELETE "+overrides+"/{id}"] = func() (string, string) { return made(overrides, override), "" }
+	const numberLists = "/tollgate/v1/number_lists"
+	requests["POST "+numberLists+"/{id}/import"] = func() (string, string) {
+		return made(numberLists, `{"name":"list %d","matches":"callee"}`) + "/import", "prefix,action\n4420,refuse\n"
+	}
 	requests["POST "+ledgerReportsPath] = func() (string, string) { return ledgerReportsPath, `{"year":2025,"month":12}` }
 	pbx := ""
 	live := func() string {

@@ -64,7 +64,8 @@ func (m *Moment) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-func (m *Moment) micros() int64 {
+// Micros is the time in Unix microseconds, 0 for nil.
+func (m *Moment) Micros() int64 {
 	if m == nil {
 		return 0
 	}
@@ -139,8 +140,8 @@ func (o *Override) prefix() (e164.Number, error) {
 
 // Compile resolves the names in an override.
 func (o *Override) Compile() (e164.Override, error) {
-	compiled := e164.Override{ID: int64(o.ID), Valid: o.Valid, FromMicros: o.ValidFrom.micros(),
-		UntilMicros: o.ValidUntil.micros()}
+	compiled := e164.Override{ID: int64(o.ID), Valid: o.Valid, FromMicros: o.ValidFrom.Micros(),
+		UntilMicros: o.ValidUntil.Micros()}
 	var err error
 	if compiled.Prefix, err = o.prefix(); err != nil {
 		return compiled, fmt.Errorf("compile numbering plan override %s: prefix %.20q: %w", o.ID, o.Prefix, err)

@@ -26,7 +26,7 @@ type Change struct {
 // Object names an object of the policy.
 type Object struct {
 	Kind    Kind
-	Account id.ID // only of gateways
+	Account id.ID // only of gateways and number lists
 	ID      id.ID // 0 if the kind has other ids
 }
 
@@ -44,6 +44,7 @@ const (
 	KindWebhook    Kind = "webhook"
 	KindOverride   Kind = "override"
 	KindVerified   Kind = "verified_number"
+	KindNumberList Kind = "number_list"
 	KindAnything   Kind = "anything" // a change that cannot be read again by itself
 )
 

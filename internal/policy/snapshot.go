@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/numberlist"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
@@ -183,11 +184,12 @@ type Snapshot struct {
 	userCount   int
 	sources     sources
 	decks       shards[id.ID, *Deck]
-	groups      shards[uuid.UUID, *Group]         // those that have a limit
-	overrides   shards[id.ID, e164.Override]      // of the numbering plan
-	numbering   *e164.Overlay                     // the overrides, compiled
-	stale       bool                              // numbering is older than overrides
-	gateways    shards[id.ID, []*routing.Gateway] // by account
+	groups      shards[uuid.UUID, *Group]             // those that have a limit
+	overrides   shards[id.ID, e164.Override]          // of the numbering plan
+	numbering   *e164.Overlay                         // the overrides, compiled
+	stale       bool                                  // numbering is older than overrides
+	gateways    shards[id.ID, []*routing.Gateway]     // by account
+	numberLists shards[id.ID, []*numberlist.Compiled] // by account
 	carriers    carriers
 	verified    shards[id.ID, []e164.Number] // by account, sorted
 	verifiedBy  shards[id.ID, verifiedAt]    // the same by their ids

@@ -21,6 +21,7 @@ type ruled struct {
 	// Settings on top of the usual: of the profile, the connection, its outbound, a
 	// billing group that the profile is in, and the account. nil is none.
 	profile, connection, outbound, group, account object
+	list                                          object // a number list of the profile
 	from, to                                      string // "" for the usual
 	// the call is of no connection, so its emergency numbers are unknown
 	unidentified bool
@@ -52,6 +53,10 @@ func rules() []ruled {
 		{reason: admission.ReasonCallerInvalid, from: "none"},
 		{reason: admission.ReasonCallerNotAllowed,
 			connection: object{"caller_ids": object{"numbers": []string{"+13125550199"}, "on_mismatch": "refuse"}}},
+		{reason: admission.ReasonCallerListed, list: object{"matches": "caller",
+			"entries": []object{{"prefix": "+13125550100", "action": "refuse"}}}},
+		{reason: admission.ReasonCalleeListed, list: object{"matches": "callee",
+			"entries": []object{{"prefix": "1212", "action": "refuse"}}}},
 		{reason: admission.ReasonCallerUnallocated, profile: object{"unallocated_callers": "refuse"}, from: "+13121112345"},
 		{reason: admission.ReasonEmergencyLimit, connection: object{"emergency_call_limit": 1}, to: "911", before: 1,
 			urgent: true},
@@ -199,7 +204,11 @@ func (s *server) under(t *testing.T, n int, account string, rule ruled) *rulePla
 	if rule.group != nil {
 		settings["billing_group_id"] = at.made("/v2/billing_groups", object{"name": "group"}, rule.group)
 	}
-	outbound := object{"outbound_voice_profile_id": at.profile(settings), "localization": "US"}
+	profile := at.profile(settings)
+	if rule.list != nil {
+		at.made("/tollgate/v1/number_lists", object{"name": "list", "outbound_voice_profile_id": profile}, rule.list)
+	}
+	outbound := object{"outbound_voice_profile_id": profile, "localization": "US"}
 	maps.Copy(outbound, rule.outbound)
 	connection := object{"connection_name": "pbx", "outbound": outbound}
 	id := at.made("/v2/ip_connections", connection, rule.connection)

@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/numbering"
+	"github.com/tollgate/tollgate/internal/numberlist"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/routing"
@@ -56,7 +57,7 @@ func nouns(config *Config) []described {
 		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config),
 		fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
 		gatewayNoun(config), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
-		keyNoun(),
+		keyNoun(), numberListNoun(),
 	}
 }
 
@@ -101,7 +102,7 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 		removable: func(ctx context.Context, tx *database.Tx, p *profile.Profile) error {
 			for _, user := range []struct{ table, name string }{
 				{"ip_connections", "an IP connection"}, {"credential_connections", "a credential connection"},
-				{"fqdn_connections", "an FQDN connection"},
+				{"fqdn_connections", "an FQDN connection"}, {"number_lists", "a number list"},
 			} {
 				err := database.Unused(ctx, tx, user.name, "SELECT 1 FROM "+user.table+" WHERE account_id = $1 AND profile_id = $2",
 					int64(p.AccountID), int64(p.ID))
@@ -260,6 +261,21 @@ func numberingNoun() *noun[numbering.Override, id.ID] {
 		most:    store.MaxNumberingOverrides,
 		apart:   &apart[T]{"prefix", (*T).Overlaps, "which holds at the same time"},
 		kind:    policy.KindOverride, put: once(policy.PutOverride), gone: byID(policy.DropOverride),
+	}
+}
+
+func numberListNoun() *noun[numberlist.List, id.ID] {
+	type T = numberlist.List
+	return &noun[T, id.ID]{
+		name: "number list", table: "number_lists", fresh: numberlist.New,
+		columns: append(named("name", func(l *T) *string { return &l.Name }),
+			column.Integer("profile_id", column.ID, func(l *T) *id.ID { return &l.Profile })),
+		indexes: []table.Index{{On: "account_id, profile_id"}},
+		most:    numberlist.MaxLists,
+		check: func(ctx context.Context, tx *database.Tx, l *T) error {
+			return database.ReferID(ctx, tx, "profiles", l.AccountID, l.Profile, "/outbound_voice_profile_id")
+		},
+		kind: policy.KindNumberList, put: once(policy.PutNumberList), gone: policy.DropNumberList,
 	}
 }
 

@@ -124,6 +124,7 @@ func Run(t *testing.T, open Opener) {
 		{"Reopen", testReopen},
 		{"Bans", testBans},
 		{"Numbering", testNumbering},
+		{"NumberLists", testNumberLists},
 		{"Verification", testVerification},
 		{"Switches", testSwitches},
 		{"UsedIDs", testUsedIDs},
