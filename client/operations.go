@@ -1892,9 +1892,16 @@ func (r RateDecks) All(
 type RateDecksCreateQuery struct {
 	// The name of the deck.
 	Name string `query:"name"`
+	// What columns of the file mean whose names are not known, as a JSON object, such as
+	// {"Pulse":"increments","Remark":"ignore"}. The meanings are prefix, country_code, area_code,
+	// rate, first_rate, first_increment, increment, connect_fee, description, effective_date,
+	// end_date, currency, status, blocked, enabled, unit, zero, ignore.
+	Columns string `query:"columns"`
+	// Whether the day or the month comes first in dates such as 03/04/2026. One of dmy, mdy.
+	Dates string `query:"dates"`
 }
 
-// Create: import a rate deck from a CSV file: all rows or none.
+// Create: import a rate deck from a sheet (CSV, xlsx; gzip, zip): all rows or none.
 func (r RateDecks) Create(
 	ctx context.Context, query RateDecksCreateQuery, rows io.Reader, options ...CallOption,
 ) (RateDeck, error) {
@@ -1935,8 +1942,8 @@ type RateDecksRowsQuery struct {
 // RowsPage reads one page. The prices of a deck in the order of their prefixes.
 func (r RateDecks) RowsPage(
 	ctx context.Context, id string, query RateDecksRowsQuery, options ...CallOption,
-) (Page[RateDeckRow], error) {
-	return page[RateDeckRow](ctx, r.client, call{
+) (Page[Row], error) {
+	return page[Row](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/rows",
 		query:  query,
@@ -1948,8 +1955,8 @@ func (r RateDecks) RowsPage(
 // the order of their prefixes.
 func (r RateDecks) Rows(
 	ctx context.Context, id string, query RateDecksRowsQuery, options ...CallOption,
-) iter.Seq2[RateDeckRow, error] {
-	return all[RateDeckRow](ctx, r.client, call{
+) iter.Seq2[Row, error] {
+	return all[Row](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/rows",
 		query:  query,

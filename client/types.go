@@ -1084,6 +1084,36 @@ type Decision struct {
 	To        string `json:"to"`
 }
 
+// DeckColumn is columns of DeckImport.
+type DeckColumn struct {
+	// What it was read as; ignore is nothing.
+	Meaning string `json:"meaning"`
+	// As the file writes it.
+	Name string `json:"name"`
+}
+
+// DeckImport is import of RateDeck.
+type DeckImport struct {
+	// Every column of the file.
+	Columns []DeckColumn `json:"columns"`
+	// The line of the file that names the columns.
+	HeaderLine int64 `json:"header_line"`
+	// The first rows as they were read.
+	Sample []Row `json:"sample"`
+	// How many lines below or above the header line are no price.
+	SkippedRows int64 `json:"skipped_rows"`
+	// The first 100 of them.
+	Skips []DeckSkip `json:"skips"`
+}
+
+// DeckSkip is skips of DeckImport.
+type DeckSkip struct {
+	Line   int64  `json:"line"`
+	Reason string `json:"reason"`
+	// The prefix, or what the line says.
+	Text string `json:"text"`
+}
+
 // DeleteRecordingsParams is what Recordings.DeleteAll takes.
 type DeleteRecordingsParams struct {
 	IDs Field[[]string] `json:"ids,omitzero"`
@@ -2833,30 +2863,15 @@ type RTCPSettingsParams struct {
 
 // RateDeck is what RateDecks.List answers with.
 type RateDeck struct {
-	ID         string    `json:"id"`
-	RecordType string    `json:"record_type"`
-	Active     bool      `json:"active"`
-	Name       string    `json:"name"`
-	Rows       int64     `json:"rows"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
-}
-
-// RateDeckRow is what RateDecks.Rows answers with.
-type RateDeckRow struct {
+	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
-	// Price of the answer in USD.
-	ConnectFee  Decimal `json:"connect_fee"`
-	Description string  `json:"description"`
-	// From when the price holds; null for always.
-	EffectiveAt *time.Time `json:"effective_at"`
-	// The least number of seconds that is billed.
-	FirstIncrement int64 `json:"first_increment"`
-	// Billed in steps of this many seconds after the first increment.
-	Increment int64  `json:"increment"`
-	Prefix    string `json:"prefix"`
-	// Price per minute in USD.
-	Rate Decimal `json:"rate"`
+	Active     bool   `json:"active"`
+	// How the file was read; null but in the answer to an import.
+	Import    *DeckImport `json:"import"`
+	Name      string      `json:"name"`
+	Rows      int64       `json:"rows"`
+	CreatedAt time.Time   `json:"created_at"`
+	UpdatedAt time.Time   `json:"updated_at"`
 }
 
 // ReasonEffect is reasons of DryRunProfile.
@@ -3008,6 +3023,23 @@ type RestartSwitchParams struct {
 type RotateAPIKeyParams struct {
 	// How long the secret of before is taken too, in seconds. Default: a day.
 	GraceSecs Field[int64] `json:"grace_secs,omitzero"`
+}
+
+// Row is sample of DeckImport.
+type Row struct {
+	RecordType string `json:"record_type"`
+	// Price of the answer in USD.
+	ConnectFee  Decimal `json:"connect_fee"`
+	Description string  `json:"description"`
+	// From when the price holds; null for always.
+	EffectiveAt *time.Time `json:"effective_at"`
+	// The least number of seconds that is billed.
+	FirstIncrement int64 `json:"first_increment"`
+	// Billed in steps of this many seconds after the first increment.
+	Increment int64  `json:"increment"`
+	Prefix    string `json:"prefix"`
+	// Price per minute in USD.
+	Rate Decimal `json:"rate"`
 }
 
 // SIPMessage is what Calls.Trace answers with.

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ErrHeader says that the first line of a file does not name the columns of a
-// deck. It is wrapped with what is missing, unknown or ambiguous.
+// ErrHeader says that no line of a file names the columns of a deck. It is wrapped
+// with what is missing, unknown or ambiguous.
 var ErrHeader = errors.New("not the header line of a rate deck")
 
 // column is what a column of a file means.
@@ -19,6 +19,7 @@ const (
 	countryCodeColumn
 	areaCodeColumn
 	rateColumn
+	firstRateColumn // the price of the first increment, which must be that of all others
 	firstIncrementColumn
 	incrementColumn
 	connectFeeColumn
@@ -26,69 +27,41 @@ const (
 	effectiveColumn
 	endColumn
 	currencyColumn
+	statusColumn  // a word that says whether the row holds
+	blockedColumn // yes or no
+	enabledColumn // yes or no
+	unitColumn    // of the price, which must be the minute
+	zeroColumn    // a term that decks do not have, which must be empty or 0
+	ignoredColumn // changes nothing
 	columnCount
 )
 
-// columnNames lists, for each meaning, the names by which carriers call it, in
-// the form that plainName makes. Names that carriers use for several things are
-// left out on purpose: "npanxx" and an "area code" alone lack the country code,
-// and "interstate rate" and "intrastate rate" are two prices for one prefix.
-var columnNames = [columnCount][]string{
-	prefixColumn: {"prefix", "prefixes", "code", "codes", "dialcode", "dialcodes", "dialingcode", "diallingcode",
-		"dialprefix", "dialedprefix", "destinationcode", "destinationprefix", "destcode", "destprefix",
-		"numberprefix", "callprefix", "e164prefix"},
-	countryCodeColumn: {"countrycode", "countrydialcode", "cc"},
-	areaCodeColumn:    {"areacode", "citycode", "areacitycode"},
-	rateColumn: {"rate", "rateperminute", "ratepermin", "ratemin", "rateusd", "usdrate", "rateusdmin",
-		"rateusdpermin", "rateusdperminute", "rateusdminute", "usdrateperminute", "perminuterate", "minuterate",
-		"price", "priceperminute", "pricepermin", "pricemin", "priceusd", "usdprice", "priceusdmin",
-		"priceusdpermin", "priceusdperminute", "usdmin", "usdminute", "usdpermin", "usdperminute",
-		"cost", "costperminute", "costpermin", "costmin", "perminute", "permin"},
-	firstIncrementColumn: {"firstincrement", "firstinc", "initialincrement", "minimumduration", "minduration",
-		"minimumtime", "mintime", "firstinterval", "initialinterval", "firstperiod", "initialperiod",
-		"minimumincrement", "increment1", "interval1"},
-	incrementColumn: {"increment", "increments", "nextincrement", "nextinc", "subsequentincrement",
-		"additionalincrement", "billingincrement", "billingincrements", "billinginc", "billing", "billinginterval",
-		"interval", "intervals", "nextinterval", "subsequentinterval", "additionalinterval", "nextperiod",
-		"increment2", "intervaln", "interval2"},
-	connectFeeColumn: {"connectfee", "connectionfee", "connectcharge", "connectioncharge", "setupfee",
-		"setupcharge", "callsetupfee", "percallfee", "connectfeeusd", "connectionfeeusd", "setupfeeusd", "flagfall"},
-	// The first of these that a file has is the description.
-	descriptionColumn: {"description", "destinationname", "destinationdescription", "destination", "name",
-		"codename", "prefixname", "zone", "country", "countryname"},
-	effectiveColumn: {"effectivedate", "effective", "effectivefrom", "effectiveon", "effectiveat",
-		"effectivedatetime", "startdate", "start", "validfrom", "activationdate", "datefrom"},
-	endColumn: {"enddate", "end", "expirydate", "expirationdate", "expires", "expiry", "validto", "validuntil",
-		"effectiveto", "effectiveuntil", "discontinuedate", "dateto"},
-	currencyColumn: {"currency", "curr", "currencycode"},
+// repeats says whether a file may have several columns of a meaning.
+func (c column) repeats() bool {
+	return c == zeroColumn || c == ignoredColumn || c == blockedColumn || c == enabledColumn || c == statusColumn
 }
 
-// pricedWords mark a column that may change what a call costs. A column with one
-// of them is not skipped when its name is unknown.
-var pricedWords = []string{"rate", "price", "cost", "fee", "charge", "tariff", "increment", "interval",
-	"minimum", "duration", "effective", "expir", "interstate", "intrastate"}
+// Column is a column of a file and what it was read as.
+type Column struct {
+	Name    string // as the file writes it
+	Meaning string // one of Meanings
+}
 
-// harmlessNames contain a priced word and still change no price.
-var harmlessNames = []string{"ratecenter", "ratecentre", "ratecentername", "ratecentrename", "rateplan",
-	"rateplanname", "ratedeck", "ratedeckname", "rateid", "corporatename"}
-
-// plainName is a column's name without case, spaces and punctuation: "Rate
-// ($/min)" becomes "rateusdmin".
-func plainName(name string) string {
-	name = strings.ReplaceAll(strings.ToLower(name), "$", "usd")
-	name = strings.Map(func(r rune) rune {
-		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r < 0x80 {
-			return -1
-		}
-		return r
-	}, name)
-	return name
+// Meanings are the words for what a column can be, in the order of the documents.
+func Meanings() []string {
+	words := make([]string, columnCount)
+	for meaning := range columnCount {
+		words[meaning] = meanings[meaning].word
+	}
+	return words
 }
 
 // columns says where in a record each meaning stands.
 type columns struct {
-	names []string         // the header line
-	index [columnCount]int // -1 if the file has no such column
+	names   []string         // the header line
+	meaning []column         // of each
+	index   [columnCount]int // the first of its meaning; -1 if the file has no such column
+	checked []int            // the columns of meanings that repeat and are looked at
 }
 
 func (c *columns) has(meaning column) bool { return c.index[meaning] >= 0 }
@@ -98,27 +71,57 @@ func (c *columns) name(meaning column) string {
 	return excerpt(c.names[c.index[meaning]])
 }
 
-// readHeader finds the columns of a deck in the fields of its header line.
-func readHeader(names []string) (columns, error) {
-	c := columns{names: slices.Clone(names)}
+// readMapping turns the words of a mapping into meanings by plain names.
+func readMapping(mapping map[string]string) (map[string]column, error) {
+	found := make(map[string]column, len(mapping))
+	for name, word := range mapping {
+		meaning := slices.Index(Meanings(), word)
+		if word == "increments" {
+			meaning = int(incrementColumn)
+		}
+		if meaning < 0 {
+			return nil, fmt.Errorf("%w: the mapping makes column %q %q: want one of %s", ErrHeader, excerpt(name),
+				excerpt(word), strings.Join(Meanings(), ", "))
+		}
+		found[plainName(name)] = column(meaning)
+	}
+	return found, nil
+}
+
+// readHeader finds the columns of a deck in the fields of its header line. What
+// the operator's mapping says goes before the names that are known.
+func readHeader(names []string, mapping map[string]column) (columns, error) {
+	c := columns{names: slices.Clone(names), meaning: make([]column, len(names))}
 	for meaning := range columnCount {
 		c.index[meaning] = -1
 	}
-	bestDescription := len(columnNames[descriptionColumn])
+	var unknown []string
+	bestDescription := len(meanings[descriptionColumn].names)
 	for i, name := range c.names {
+		c.names[i] = strings.Clone(strings.TrimSpace(name))
 		plain := plainName(name)
-		meaning := meaningOf(plain)
+		meaning, mapped := mapping[plain]
+		if !mapped {
+			meaning = meaningOf(plain)
+		}
+		c.meaning[i] = meaning
 		switch {
 		case meaning == columnCount:
-			if changesPrice(plain) {
-				return c, fmt.Errorf("%w: column %q is not known and seems to change the price; rename it to one that is, or "+
-					"remove it",
-					ErrHeader, excerpt(name))
-			}
+			unknown = append(unknown, c.names[i])
 		case meaning == descriptionColumn:
-			rank := slices.Index(columnNames[descriptionColumn], plain)
+			rank := max(0, slices.Index(meanings[descriptionColumn].names, plain))
+			if mapped {
+				rank = -1
+			}
 			if rank < bestDescription {
 				bestDescription, c.index[meaning] = rank, i
+			}
+		case meaning.repeats():
+			if meaning != ignoredColumn {
+				c.checked = append(c.checked, i)
+			}
+			if !c.has(meaning) {
+				c.index[meaning] = i
 			}
 		case c.has(meaning):
 			return c, c.ambiguous(c.index[meaning], i)
@@ -126,7 +129,51 @@ func readHeader(names []string) (columns, error) {
 			c.index[meaning] = i
 		}
 	}
-	return c, c.check()
+	err := c.check()
+	if len(unknown) == 0 {
+		return c, err
+	}
+	if err != nil {
+		return c, fmt.Errorf("%w; %w", err, unknownColumns(unknown))
+	}
+	return c, unknownColumns(unknown)
+}
+
+// maxNamed is how many columns a message names.
+const maxNamed = 40
+
+// unknownColumns names all the columns that are not known and the mapping that
+// would take them.
+func unknownColumns(names []string) error {
+	var quoted, mapped []string
+	for _, name := range names[:min(len(names), maxNamed)] {
+		quoted = append(quoted, fmt.Sprintf("%q", excerpt(name)))
+		mapped = append(mapped, fmt.Sprintf("%q:%q", excerpt(name), suggestion(plainName(name))))
+	}
+	more := ""
+	if len(names) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(names)-maxNamed)
+	}
+	return fmt.Errorf("%w: columns %s%s are not known and may change the price: say what each is with "+
+		"columns={%s}, of %s; "+
+		`"ignore" is right only for what changes no price, and "zero" takes a term that is 0 or empty in every row`,
+		ErrHeader, strings.Join(quoted, ", "), more, strings.Join(mapped, ","), strings.Join(Meanings(), ", "))
+}
+
+// suggestion is a meaning that the name of an unknown column may have. It is never
+// a price, which may be in another currency or unit.
+func suggestion(plain string) string {
+	for _, s := range []struct{ part, word string }{
+		{"status", "status"}, {"block", "blocked"}, {"pulse", "increments"}, {"increment", "increments"},
+		{"round", "increments"}, {"interval", "increments"}, {"until", "end_date"}, {"expir", "end_date"},
+		{"date", "effective_date"}, {"effective", "effective_date"}, {"curren", "currency"}, {"fee", "connect_fee"},
+		{"setup", "connect_fee"}, {"rate", "zero"}, {"price", "zero"}, {"charge", "zero"}, {"cost", "zero"}, {"tax", "zero"},
+	} {
+		if strings.Contains(plain, s.part) {
+			return s.word
+		}
+	}
+	return "ignore"
 }
 
 // check says whether the columns that a deck must have are there once.
@@ -146,8 +193,8 @@ func (c *columns) check() error {
 }
 
 func (c *columns) ambiguous(a, b int) error {
-	return fmt.Errorf("%w: columns %q and %q mean the same; keep one",
-		ErrHeader, excerpt(c.names[a]), excerpt(c.names[b]))
+	return fmt.Errorf("%w: columns %q and %q mean the same; keep one, or name the other with columns={%q:%q}",
+		ErrHeader, excerpt(c.names[a]), excerpt(c.names[b]), excerpt(c.names[b]), "ignore")
 }
 
 // list names the columns of the file, as far as a message has room.
@@ -164,33 +211,31 @@ func (c *columns) list() string {
 	return strings.Join(quoted, ", ")
 }
 
-// meaningOf is the meaning of a plain name, columnCount if it has none. The names
-// of increments may end in their unit; those of prices may not, as a price per
-// second is not one per minute.
-func meaningOf(plain string) column {
-	for meaning, names := range columnNames {
-		if slices.Contains(names, plain) {
-			return column(meaning)
+// read is what each column became, for the operator.
+func (c *columns) read() []Column {
+	out := make([]Column, len(c.names))
+	for i, name := range c.names {
+		meaning := c.meaning[i]
+		if meaning == descriptionColumn && c.index[meaning] != i {
+			meaning = ignoredColumn
 		}
+		out[i] = Column{Name: excerpt(name), Meaning: meanings[meaning].word}
 	}
-	for _, unit := range []string{"inseconds", "seconds", "insecs", "insec", "secs", "sec", "s"} {
-		bare, ok := strings.CutSuffix(plain, unit)
-		if !ok {
-			continue
-		}
-		for _, meaning := range []column{firstIncrementColumn, incrementColumn} {
-			if slices.Contains(columnNames[meaning], bare) {
-				return meaning
-			}
-		}
-	}
-	return columnCount
+	return out
 }
 
-func changesPrice(plain string) bool {
-	if slices.Contains(harmlessNames, plain) {
-		return false
+// looksLikeHeader says whether a line names a prefix and a price, known or mapped.
+func looksLikeHeader(names []string, mapping map[string]column) bool {
+	var prefix, rate bool
+	for _, name := range names {
+		plain := plainName(name)
+		meaning, mapped := mapping[plain]
+		if !mapped {
+			meaning = meaningOf(plain)
+		}
+		prefix = prefix || meaning == prefixColumn || meaning == areaCodeColumn || meaning == countryCodeColumn
+		rate = rate || meaning == rateColumn || meaning == firstRateColumn || strings.Contains(plain, "rate") ||
+			strings.Contains(plain, "price") || strings.Contains(plain, "intra")
 	}
-	return plain == "inter" || plain == "intra" ||
-		slices.ContainsFunc(pricedWords, func(word string) bool { return strings.Contains(plain, word) })
+	return prefix && rate && len(names) > 1
 }

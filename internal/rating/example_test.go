@@ -14,7 +14,7 @@ import (
 // what would be right.
 func ExampleReadCSV() {
 	file := strings.NewReader("Dial Code;Price;Interval\n1876;$0.21;60/60\n44;free;1/1\n")
-	_, problems, err := rating.ReadCSV(file, rating.Limits{})
+	_, _, problems, err := rating.ReadCSV(file, rating.Options{})
 	for _, problem := range problems {
 		fmt.Println(problem.Line, problem.Column, problem.Value)
 	}
@@ -27,7 +27,7 @@ func ExampleReadCSV() {
 // The longest prefix decides.
 func ExampleDeck_Match() {
 	file := strings.NewReader("prefix,rate,increment\n1,0.0085,6\n1876,0.21,60\n")
-	rows, problems, err := rating.ReadCSV(file, rating.Limits{})
+	rows, _, problems, err := rating.ReadCSV(file, rating.Options{})
 	if err != nil || len(problems) > 0 {
 		fmt.Println(problems, err)
 		return

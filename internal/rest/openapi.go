@@ -111,7 +111,7 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 	switch {
 	case op.Upload != "":
 		out["requestBody"] = map[string]any{
-			"required": true, "content": map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}},
+			"required": true, "content": op.uploads(),
 		}
 	case op.Body != nil:
 		out["requestBody"] = map[string]any{
@@ -243,4 +243,17 @@ func typeName(id string) string {
 		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	return name.String()
+}
+
+// uploads describes the media types of a body that is a file.
+func (op *Operation) uploads() map[string]any {
+	content := map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}}
+	for _, kind := range op.Uploads {
+		schema := map[string]any{"type": "string", "format": "binary"}
+		if kind == formType {
+			schema = map[string]any{"type": "object", "properties": map[string]any{"file": schema}}
+		}
+		content[kind] = map[string]any{"schema": schema}
+	}
+	return content
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -82,12 +83,13 @@ type Operation struct {
 	Effect       Effect
 	Scope        string // "" for operations that anyone may call
 	Params       []Parameter
-	Body         *Schema // of a JSON object, or nil
-	Upload       string  // the media type of a body that is a file; "" for none
-	Status       int     // of success
-	Answer       *Schema // of data, or nil
-	Noun         string  // of the answer, as the document calls its schema; "" is that of the id
-	effects      *Schema // of meta.dry_run, or nil
+	Body         *Schema  // of a JSON object, or nil
+	Upload       string   // the media type of a body that is a file; "" for none
+	Uploads      []string // further media types of it, packed or in a form
+	Status       int      // of success
+	Answer       *Schema  // of data, or nil
+	Noun         string   // of the answer, as the document calls its schema; "" is that of the id
+	effects      *Schema  // of meta.dry_run, or nil
 	Handle       func(ctx context.Context, r *Request) (*Response, error)
 }
 
@@ -284,10 +286,13 @@ func (s *Server) run(op *Operation, w http.ResponseWriter, r *http.Request) (*Re
 // readUpload lets the handler read the file as it comes, unless an idempotency key
 // asks to compare all of it with an earlier one first.
 func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
-	if err := wantsType(r, CodeMediaType, in.Op.Upload); err != nil {
+	if err := in.wantsUpload(r); err != nil {
 		return err
 	}
 	in.Upload = http.MaxBytesReader(w, r.Body, MaxUpload)
+	if err := in.openForm(r); err != nil {
+		return err
+	}
 	if r.Header.Get(idempotencyHeader) == "" {
 		return nil
 	}
@@ -295,6 +300,41 @@ func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
 	in.Raw = text
 	in.Upload = bytes.NewReader(text)
 	return err
+}
+
+// formType is how browsers and curl -F send a file.
+const formType = "multipart/form-data"
+
+// wantsUpload takes a file of one of the operation's types. A file that may be
+// packed may also say so in its Content-Encoding, and be text in any charset.
+func (in *Request) wantsUpload(r *http.Request) error {
+	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	encoded := r.Header.Get("Content-Encoding")
+	if err == nil && len(in.Op.Uploads) > 0 && (encoded == "" || encoded == "identity" || encoded == "gzip") &&
+		(given == in.Op.Upload || slices.Contains(in.Op.Uploads, given)) {
+		return nil
+	}
+	return wantsType(r, CodeMediaType, append([]string{in.Op.Upload}, in.Op.Uploads...)...)
+}
+
+// openForm moves on to the file of a form.
+func (in *Request) openForm(r *http.Request) error {
+	given, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if given != formType {
+		return nil
+	}
+	form := multipart.NewReader(in.Upload, params["boundary"])
+	for {
+		part, err := form.NextPart()
+		if err != nil {
+			return Fail(http.StatusBadRequest, field.Malformed, "The form has no part with a file name. Send the file as "+
+				"one, such as with curl -F file=@rates.csv, or as the body.")
+		}
+		if part.FileName() != "" {
+			in.Upload = part
+			return nil
+		}
+	}
 }
 
 // readAll reads a body to its end, for which it is told about how many bytes to expect.

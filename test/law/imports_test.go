@@ -18,7 +18,7 @@ const module = "github.com/tollgate/tollgate/"
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
 		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed", "internal/timer"},
-	{"internal/numbering", "internal/numberlist", "internal/rating", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
+	{"internal/numbering", "internal/numberlist", "internal/rating", "internal/rating/sheet", "internal/profile", "internal/connection", "internal/routing", "internal/record", "internal/webhook",
 		"internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
