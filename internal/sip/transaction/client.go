@@ -246,6 +246,7 @@ func (tx *Client) sendCancel() {
 	tx.l.after(&tx.giveUp, tx, timerGiveUp, 64*tx.l.config.Times.T1)
 }
 
+// Expire implements timer.Owner.
 func (tx *Client) Expire(kind timer.Kind) {
 	switch kind {
 	case timerRetransmit:
@@ -281,6 +282,7 @@ func (tx *Client) Expire(kind timer.Kind) {
 	}
 }
 
+// Drop forgets the transaction. Nothing is called or sent any more.
 func (tx *Client) Drop() {
 	tx.done = true
 	tx.l.stop(&tx.retransmit)

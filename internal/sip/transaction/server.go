@@ -139,6 +139,7 @@ func (tx *Server) Confirm() bool {
 	return true
 }
 
+// Expire implements timer.Owner.
 func (tx *Server) Expire(kind timer.Kind) {
 	switch kind {
 	case timerRetransmit:
@@ -155,6 +156,7 @@ func (tx *Server) Expire(kind timer.Kind) {
 	}
 }
 
+// Drop forgets the transaction. Nothing is called or sent any more.
 func (tx *Server) Drop() {
 	tx.l.stop(&tx.retransmit)
 	tx.l.stop(&tx.end)
