@@ -161,7 +161,8 @@ func unknownColumns(names []string) error {
 }
 
 // suggestion is a meaning that the name of an unknown column may have. It is never
-// a price, which may be in another currency or unit.
+// a price, which may be in another currency or unit, and never "ignore": who repeats
+// the suggestion as it stands must not lose a term.
 func suggestion(plain string) string {
 	for _, s := range []struct{ part, word string }{
 		{"status", "status"}, {"block", "blocked"}, {"pulse", "increments"}, {"increment", "increments"},
@@ -173,7 +174,7 @@ func suggestion(plain string) string {
 			return s.word
 		}
 	}
-	return "ignore"
+	return "zero"
 }
 
 // check says whether the columns that a deck must have are there once.

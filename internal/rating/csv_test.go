@@ -363,7 +363,7 @@ func TestSheets(t *testing.T) {
 		{"day first", "prefix,rate,effective\n44,0.01,03/04/2026\n1,0.01,16/04/2026\n", "44 0.01 60/60; 1 0.01 60/60"},
 		{"open order", "prefix,rate,effective\n44,0.01,03/04/2026\n", "dates=dmy"},
 		{"no order", "prefix,rate,effective\n44,0.01,13/04/2026\n1,0.01,04/13/2026\n", "no order"},
-		{"unknown columns", "prefix,rate,Foo,Bar\n44,0.01,1,2\n", `columns={"Foo":"ignore","Bar":"ignore"}`},
+		{"unknown columns", "prefix,rate,Foo,Bar\n44,0.01,1,2\n", `columns={"Foo":"zero","Bar":"zero"}`},
 		{"tax", "prefix,rate,VAT %\n44,0.01,20\n", "do not have this term"},
 		{"country code beside", "country,country code,code,rate\nPeru,51,1,0.01\n", "area_code"},
 		{"mixed plus", "code,rate\n+20,0.1\n201,0.01\n", "plus sign"},
