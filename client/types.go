@@ -1197,7 +1197,8 @@ type DetailRecord struct {
 	RateMeasuredIn string  `json:"rate_measured_in"`
 	// The prefix of the rate deck that priced the call.
 	RatePrefix string `json:"rate_prefix"`
-	// Why it was refused, as a word; null when it was allowed.
+	// Why it was refused, or which limit ended it while it ran, as a word; null when it was allowed
+	// and ended in another way.
 	Reason *string `json:"reason"`
 	// The call's recordings, as /v2/recordings has them: none until some seconds after its end, and
 	// none that are deleted.
@@ -1219,7 +1220,7 @@ type DetailRecord struct {
 	SourceTNType *SourceTNType `json:"source_tn_type"`
 	StartedAt    time.Time     `json:"started_at"`
 	// The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: D13, TM1, TG3
-	// and so on; null when Tollgate did not refuse the call.
+	// and so on, or of the limit that ended it; null for all other calls.
 	TelnyxErrorCode *string `json:"telnyx_error_code"`
 	// The call's id: a call is a session of its own.
 	TelnyxSessionID string `json:"telnyx_session_id"`
@@ -1341,6 +1342,7 @@ type EndedPayload struct {
 	Outcome            string     `json:"outcome"`
 	OverrunCost        Decimal    `json:"overrun_cost"`
 	OverrunSecs        int64      `json:"overrun_secs"`
+	Reason             *string    `json:"reason"`
 	SIPCallID          string     `json:"sip_call_id"`
 	SIPHangupCause     *string    `json:"sip_hangup_cause"`
 	SIPHangupPhrase    string     `json:"sip_hangup_phrase"`

@@ -54,6 +54,9 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 		GrantedSecs: l.GrantedSecs, Rate: l.Rate, Decision: l.Decision, Quality: e.Quality,
 		Attempts: e.Attempts,
 	}
+	if e.Limit != ReasonNone {
+		r.Reason = e.Limit.String()
+	}
 	if d, err := DecodeDecision(l.Decision); err == nil {
 		f := &d.Facts
 		r.From, r.To, r.Caller, r.Callee = f.From, f.To, f.Caller, f.Callee

@@ -47,6 +47,7 @@ type Ending struct {
 	Elapsed       time.Duration // answer to end by the owner's monotonic clock; 0 if it was not answered
 	Cancelled     bool          // the caller gave up before the answer
 	HungUp        bool          // it ended because of a HangUp
+	Limit         Reason        // that ended it while it ran; ReasonNone for another end
 	Source        record.Side
 	SIPStatus     int32
 	SIPPhrase     string
@@ -89,6 +90,7 @@ type Result struct {
 	GrantedSecs int64    // in all, after Reserve, Answer and Renew
 	MaxSecs     int64    // beyond which no grant will ever reach; 0 for no limit
 	Extended    bool     // Renew: the grant became longer
+	Limit       Reason   // Renew: why it did not, where a limit of the call or of its money keeps it
 	// Of Reserve and Report while the call is live: whether it is answered, and when
 	// it must be answered or, once it is, must have ended; 0 means never.
 	Answered  bool

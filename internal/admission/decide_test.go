@@ -240,7 +240,7 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 		produced[c.Reason] = true
 	}
 	// These come from an edge, which passes them as EdgeRefusal or answers alone, or from the ledger.
-	for _, edge := range []Reason{ReasonCallEnded, ReasonHungUp, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit} {
+	for _, edge := range []Reason{ReasonCallEnded, ReasonHungUp, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallLength} {
 		produced[edge.String()] = true
 	}
 	for _, r := range Reasons() {

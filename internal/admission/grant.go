@@ -57,7 +57,23 @@ type room struct {
 	wantedSecs int64      // how long the grant should be
 	mostSecs   int64      // how long it may be
 	budget     money.Amount
-	ofCall     bool // the budget is what the call itself may still cost
+	ofCall     bool   // the budget is what the call itself may still cost
+	why        Reason // the reason of the limit that the budget is of
+}
+
+// limitOf is what keeps an answered call from a longer grant, or ReasonNone.
+func (s *State) limitOf(p *policy.Snapshot, l *Lease) Reason {
+	if l.Emergency || l.AnsweredMicros == 0 {
+		return ReasonNone
+	}
+	r := s.roomFor(p, l)
+	switch {
+	case r.mostSecs <= 0:
+		return ReasonCallLength
+	case l.Rate.GrantWithin(l.GrantedSecs, min(r.wantedSecs, r.mostSecs), r.budget) == l.GrantedSecs:
+		return r.why
+	}
+	return ReasonNone
 }
 
 // limiting are the rules that limit grants, the first and the next ones.

@@ -398,7 +398,10 @@ func (s *State) renew(p *policy.Snapshot, c *Renew) Result {
 	before := l.GrantedSecs
 	s.hold(p, l, GrantSecs)
 	s.touch(l, c.Elapsed)
-	return l.grant(Result{Extended: l.GrantedSecs > before})
+	if l.GrantedSecs > before {
+		return l.grant(Result{Extended: true})
+	}
+	return l.grant(Result{Limit: s.limitOf(p, l)})
 }
 
 // touch moves the expiry of the lease and marks it for the next transaction. elapsed

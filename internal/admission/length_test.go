@@ -93,6 +93,20 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 		t.Errorf("ended: billed %d s, overrun %d s, %s", end.BilledSecs, end.OverrunSecs, end.HangupCause)
 	}
 
+	if end.Reason != ReasonCallLength.String() {
+		t.Errorf("ended by %q", end.Reason)
+	}
+	for _, other := range []Report{
+		{Elapsed: 20 * time.Second}, {Elapsed: 40 * time.Second, Ending: Ending{Cause: "user_busy"}},
+	} {
+		b, attempt = newCall("+13125550199")
+		b.now = noon.Add(50 * time.Second)
+		other.ID, other.Account, other.Stage = attempt.Call.ID, testAccount, StageEnded
+		if end := b.apply(other).Record; end.Reason != "" {
+			t.Errorf("%+v: ended by %q", other, end.Reason)
+		}
+	}
+
 	b, _ = newCall("+13125550199")
 	b.now = noon.Add(40*time.Second + ExpiryGrace)
 	if lost := b.apply(Expire{}).Expired; len(lost) != 1 || lost[0].BilledSecs > 40 || lost[0].Outcome != record.OutcomeLost {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -285,6 +286,9 @@ func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
 		if e.Cancelled {
 			outcome = record.OutcomeCancelled
 		}
+		if e.Cause == "" && e.SIPStatus >= 300 && !e.Cancelled {
+			e.Cause = record.CauseOf(int(e.SIPStatus))
+		}
 		return s.close(l, &e, outcome)
 	}
 	s.takeAnswer(p, l, e.EndedMicros-max(0, c.Elapsed).Microseconds(), c.Gateway)
@@ -302,10 +306,24 @@ func (s *State) takeEnd(p *policy.Snapshot, l *Lease, c *Report) *record.Call {
 	if e.SIPStatus == 0 {
 		e.SIPStatus = 200
 	}
-	if e.Cause == "" && l.MaxSecs > 0 && e.Elapsed > time.Duration(l.MaxSecs)*time.Second-lengthTolerance {
+	if e.Limit = s.endedBy(p, l, &e); e.Limit != ReasonNone && e.Cause == "" {
 		e.Cause = causeTimeLimit
 	}
 	return s.close(l, &e, record.OutcomeAnswered)
+}
+
+// endedBy is the limit that a switch has ended a call by, ReasonNone where it ended in
+// another way or before its time.
+func (s *State) endedBy(p *policy.Snapshot, l *Lease, e *Ending) Reason {
+	switch strings.ToLower(e.Cause) {
+	case "", causeTimeLimit, "allotted_timeout":
+	default:
+		return ReasonNone
+	}
+	if l.HungUpMicros != 0 || e.Elapsed <= time.Duration(l.AllowedSecs())*time.Second-lengthTolerance {
+		return ReasonNone
+	}
+	return s.limitOf(p, l)
 }
 
 // DueMicros is when the call must be answered or, once it is, must have ended; 0

@@ -13,6 +13,9 @@ import (
 // the call was let through.
 const RuleLength Rule = 13
 
+// ReasonCallLength is why a call was ended that had lasted as long as it may.
+const ReasonCallLength Reason = 41
+
 var lengthRule = rule{
 	name:    "max_call_secs",
 	needs:   needConnection,
@@ -20,6 +23,10 @@ var lengthRule = rule{
 	explain: explainLength,
 	code: func(c *coder, f *Facts) {
 		ints(c, &f.Length.ServerSecs, &f.Length.ProfileSecs, &f.Length.ConnectionSecs)
+	},
+	reasons: []answer{
+		{ReasonCallLength, "max_call_secs", "TG25", 403, "Maximum length of a call reached",
+			"Raise max_call_secs of the profile or the connection, or the server's --max-call."},
 	},
 	first: func(f *Facts, r room) room {
 		if most := f.MaxSecs(); most > 0 {

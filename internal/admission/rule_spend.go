@@ -199,11 +199,16 @@ func nextSpend(s *State, p *policy.Snapshot, l *Lease, r room) room {
 		live := s.LiveIn(scopeKinds[scopes[i].Kind].live(payer))
 		f := scopes[i].facts(s, r.day)
 		left := f.left()
-		r.budget = min(r.budget, left)
+		if left < r.budget {
+			r.budget, r.why = left, scopeKinds[scopes[i].Kind].reason
+			if f.HeldBack {
+				r.why = ReasonSpendHeldBack
+			}
+		}
 		r.wantedSecs = min(r.wantedSecs, wantedSecs(l.Rate, live, true, left))
 	}
 	if left := l.costLeft(p); left < r.budget {
-		r.budget, r.ofCall = left, true
+		r.budget, r.ofCall, r.why = left, true, ReasonCallCost
 	}
 	return r
 }

@@ -19,8 +19,8 @@ func TestRulesAreWhole(t *testing.T) {
 		if r.name == "" || names[r.name] || r.explain == nil || r.code == nil {
 			t.Errorf("rule %d (%q) is not whole, or has the name of another", i, r.name)
 		}
-		if names[r.name] = true; (r.judge == nil) != (len(r.reasons) == 0) {
-			t.Errorf("rule %q judges without a reason, or has one without judging", r.name)
+		if names[r.name] = true; (r.judge == nil && r.next == nil) != (len(r.reasons) == 0) {
+			t.Errorf("rule %q judges or limits grants without a reason, or has one without either", r.name)
 		}
 		if (r.first == nil) != (r.next == nil) {
 			t.Errorf("rule %q limits the first grant alone, or only those that follow", r.name)

@@ -41,10 +41,10 @@ var more = []struct {
 	}, func(v *recordView) any { return textOrNull(v.connection) }},
 	{record.Field{
 		Name: "telnyx_error_code", Shown: record.Shown{Type: reflect.TypeFor[*string]()},
-		Note: "the code of Tollgate's refusal (`D13`, `TM1`, `TG3`, …); null when Tollgate did not refuse the call, where " +
-			"Telnyx has `D00`",
+		Note: "the code of Tollgate's refusal (`D13`, `TM1`, `TG3`, …); null when Tollgate neither refused nor ended " +
+			"the call, where Telnyx has `D00`",
 		Doc: "The code of a refusal of Tollgate's own, as the SIP reason phrase ends with it: " +
-			"D13, TM1, TG3 and so on; null when Tollgate did not refuse the call.",
+			"D13, TM1, TG3 and so on, or of the limit that ended it; null for all other calls.",
 	}, func(v *recordView) any { return textOrNull(errorCode(v.call)) }},
 	{record.Field{
 		Name: "recording_ids", Ours: true, Shown: record.Shown{Type: reflect.TypeFor[[]uuid.UUID]()},

@@ -147,6 +147,7 @@ func (c *Call) do(a Action) { c.out = append(c.out, a) }
 // for, and sets the timer for what comes next.
 func (c *Call) proceed(now time.Time) {
 	if cut := c.meter.cutAt(); c.state == running && !cut.IsZero() && !now.Before(cut) {
+		c.ending.Limit = c.meter.limit
 		c.endBoth(record.SideUnknown, CauseTimeLimit, now)
 	}
 	if c.state == deciding && c.emergency != "" && !now.Before(c.patience) {
@@ -351,7 +352,7 @@ func (c *Call) ringTimeout(e RingTimeout, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return
 	}
-	c.giveUp(WhyRingTimeout, now)
+	c.giveUp(WhyRingTimeout, CauseNoAnswer, now)
 	if !c.rung {
 		c.failed(Refused{Gateway: e.Gateway, Status: 408, Phrase: "Request Timeout"}, now)
 		return
@@ -362,7 +363,7 @@ func (c *Call) ringTimeout(e RingTimeout, now time.Time) {
 
 func (c *Call) cancelled(now time.Time) {
 	if c.state == hunting {
-		c.giveUp(WhyCancelled, now)
+		c.giveUp(WhyCancelled, CauseCancel, now)
 	}
 	if c.state != hunting && c.state != deciding {
 		return
@@ -382,7 +383,7 @@ func (c *Call) stop(now time.Time) {
 	switch c.state {
 	case hunting:
 		c.tried(0, "stopping", now)
-		c.do(CancelGateway{N: c.current})
+		c.do(CancelGateway{N: c.current, Cause: CauseStopping})
 		fallthrough
 	case deciding:
 		c.refuse(admission.ReasonStopping, now)
@@ -392,17 +393,17 @@ func (c *Call) stop(now time.Time) {
 }
 
 // giveUp stops trying the current gateway.
-func (c *Call) giveUp(why string, now time.Time) {
+func (c *Call) giveUp(why, cause string, now time.Time) {
 	c.reached = c.current + 1
 	c.tried(0, why, now)
-	c.do(CancelGateway{N: c.current})
+	c.do(CancelGateway{N: c.current, Cause: cause})
 }
 
 // hangUp ends the call for both sides, whatever it is at.
 func (c *Call) hangUp(now time.Time) {
 	switch c.state {
 	case hunting:
-		c.giveUp("hung_up", now)
+		c.giveUp("hung_up", CauseNormal, now)
 		fallthrough
 	case deciding:
 		c.refuse(admission.ReasonHungUp, now)
@@ -418,7 +419,7 @@ func (c *Call) leaseLost(now time.Time) {
 	switch c.state {
 	case hunting:
 		c.tried(0, "lease_lost", now)
-		c.do(CancelGateway{N: c.current})
+		c.do(CancelGateway{N: c.current, Cause: CauseLease})
 		c.refuse(admission.ReasonStoreUnavailable, now)
 	case running:
 		c.endBoth(record.SideUnknown, CauseLease, now)
@@ -434,7 +435,7 @@ func (c *Call) refuse(why admission.Reason, now time.Time) {
 
 // endBoth hangs up an answered call. by is the side that hung up already.
 func (c *Call) endBoth(by record.Side, cause string, now time.Time) {
-	c.do(EndBoth{Except: by, Cause: cause})
+	c.do(EndBoth{Except: by, Cause: cause, Limit: c.ending.Limit})
 	source := by
 	if source == record.SideUnknown {
 		source = record.SideTollgate

@@ -26,28 +26,6 @@ const (
 	CauseUnspecified   = "unspecified"
 )
 
-// causeOf words the final response of a gateway.
-func causeOf(status int) string {
-	switch status {
-	case 486, 600:
-		return CauseBusy
-	case 408, 480:
-		return CauseNoAnswer
-	case 404, 410, 484, 604:
-		return CauseUnallocated
-	case 401, 402, 403, 407, 603:
-		return CauseRejected
-	case 406, 415, 488, 606:
-		return CauseIncompatible
-	case 487:
-		return CauseCancel
-	}
-	if status >= 500 && status < 600 {
-		return CauseGatewayFailed
-	}
-	return CauseUnspecified
-}
-
 // ownCause words a refusal of Tollgate's own.
 func ownCause(why admission.Reason) string {
 	switch why {

@@ -134,7 +134,10 @@ type Try struct {
 }
 
 // CancelGateway is to stop trying a gateway, whatever it answers from now on.
-type CancelGateway struct{ N int }
+type CancelGateway struct {
+	N     int
+	Cause string // CauseCancel where the caller gave up, else why Tollgate does
+}
 
 // Accept is to tell the caller that the call is answered.
 type Accept struct{}
@@ -152,6 +155,7 @@ type Refuse struct {
 type EndBoth struct {
 	Except record.Side
 	Cause  string
+	Limit  admission.Reason // of CauseTimeLimit, where a limit is known to have ended the call
 }
 
 // SetTimer is to give Due at that time; the zero time stops the timer.

@@ -120,5 +120,5 @@ func (c *Call) tried(status int, why string, now time.Time) {
 func (c *Call) fail(e Refused, now time.Time) {
 	status, phrase := outward(e.Status, e.Phrase)
 	c.do(Refuse{Status: status, Phrase: phrase})
-	c.close(record.SideCallee, causeOf(e.Status), status, phrase, now)
+	c.close(record.SideCallee, record.CauseOf(e.Status), status, phrase, now)
 }

@@ -29,18 +29,22 @@ const (
 // meter is the clock of an answered call: how long it may last, when to ask for
 // more, and when to cut.
 type meter struct {
-	answered time.Time     // zero before the answer
-	granted  time.Duration // since the answer
-	last     time.Duration // the last extension
-	most     time.Duration // since the answer: no grant reaches further; 0 for no limit
-	endless  bool          // an emergency call is never cut
-	renewAt  time.Time     // when to renew next
+	answered time.Time        // zero before the answer
+	granted  time.Duration    // since the answer
+	last     time.Duration    // the last extension
+	most     time.Duration    // since the answer: no grant reaches further; 0 for no limit
+	endless  bool             // an emergency call is never cut
+	limit    admission.Reason // what keeps the grant from growing
+	renewAt  time.Time        // when to renew next
 }
 
 // grant notes what has been granted in all.
 func (m *meter) grant(r *admission.Result) {
 	granted := time.Duration(r.GrantedSecs) * time.Second
 	m.most = time.Duration(r.MaxSecs) * time.Second
+	if m.limit = admission.ReasonNone; m.most > 0 && granted >= m.most {
+		m.limit = admission.ReasonCallLength
+	}
 	m.last = granted - m.granted
 	m.granted = granted
 }
@@ -75,7 +79,7 @@ func (m *meter) extend(r *admission.Result, now time.Time) {
 		return
 	}
 	if time.Duration(r.GrantedSecs)*time.Second <= m.granted {
-		m.renewAt = now.Add(renewRetry)
+		m.renewAt, m.limit = now.Add(renewRetry), r.Limit
 		return
 	}
 	m.grant(r)

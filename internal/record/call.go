@@ -134,7 +134,7 @@ type Call struct {
 	StartedMicros, RingingMicros, AnsweredMicros, EndedMicros int64
 
 	Outcome      Outcome
-	Reason       string // the decision's machine-readable word, "" when it was allowed
+	Reason       string // the word of what refused it or, of an answered call, of the limit that ended it
 	SIPStatus    int32  // final status sent to the caller
 	SIPPhrase    string
 	HangupCause  string // normal_clearing, call_rejected, time_limit and so on

@@ -130,8 +130,9 @@ var Fields = []Field{
 		Shown: shown(func(c *Call) uuid.UUID { return c.ID }),
 	},
 	words(Field{
-		Name: "reason", Ours: true, Note: "why it was refused, one of a fixed list",
-		Doc:    "Why it was refused, as a word; null when it was allowed.",
+		Name: "reason", Ours: true, Note: "why it was refused, or which limit ended it; one of a fixed list",
+		Doc: "Why it was refused, or which limit ended it while it ran, as a word; null when it was allowed and " +
+			"ended in another way.",
 		Filter: Exact, Shown: word(func(c *Call) string { return c.Reason }),
 	}, "reason", func(c *Call) *string { return &c.Reason }),
 	{

@@ -102,6 +102,28 @@ var statusWords = map[int32]string{
 	607: "UNWANTED", 608: "CALL_REJECTED",
 }
 
+// CauseOf words the final response of a gateway, as call records keep it.
+func CauseOf(status int) string {
+	switch status {
+	case 486, 600:
+		return "user_busy"
+	case 408, 480:
+		return "no_answer"
+	case 404, 410, 484, 604:
+		return "unallocated_number"
+	case 401, 402, 403, 407, 603:
+		return "call_rejected"
+	case 406, 415, 488, 606:
+		return "incompatible_destination"
+	case 487:
+		return "originator_cancel"
+	}
+	if status >= 500 && status < 600 {
+		return "network_out_of_order"
+	}
+	return "unspecified"
+}
+
 // statusWord is the cause of a final SIP answer: one of its hundred where it has no
 // own.
 func statusWord(status int32) string {

@@ -10,15 +10,16 @@ import (
 // Carried is a header field that goes on from one dialog to another: what of it can be
 // read, within its limits. What cannot be read is left out.
 type Carried struct {
-	name, key  string                  // as it is written, and in lower case
-	mostValues int                     // in all fields of the name
-	mostBytes  int                     // of one value
-	reads      func(value string) bool // nil for a field that is one text
+	name, key  string                    // as it is written, and in lower case
+	mostValues int                       // in all fields of the name
+	mostBytes  int                       // of one value
+	reads      func(value string) bool   // nil for a field that is one text
+	writes     func(value string) string // nil where values go on as they are
 }
 
 // NewCarried describes a header field.
 func NewCarried(name string, mostValues, mostBytes int, reads func(value string) bool) Carried {
-	return Carried{name, strings.ToLower(name), mostValues, mostBytes, reads}
+	return Carried{name: name, key: strings.ToLower(name), mostValues: mostValues, mostBytes: mostBytes, reads: reads}
 }
 
 // Lines writes what a message has of the field, a line for each of its own.
@@ -49,9 +50,18 @@ func (c Carried) line(text string, most int) (line string, kept int) {
 		if kept++; kept > 1 {
 			line += ", "
 		}
+		if c.writes != nil {
+			value = c.writes(value)
+		}
 		line += value
 	}
 	return line, kept
+}
+
+// Writing has each value go on as writes makes it of one that can be read.
+func (c Carried) Writing(writes func(value string) string) Carried {
+	c.writes = writes
+	return c
 }
 
 // IsToken says whether a value is a token with parameters: the protocol of a Reason with its
@@ -77,6 +87,12 @@ func IsWarning(value string) bool {
 	text = trimLeft(text)
 	return len(code) == 3 && isDigits(code) && agent != "" && !strings.ContainsAny(agent, `"<>;`) &&
 		strings.HasPrefix(text, `"`) && quotedEnd(text) == len(text)
+}
+
+// UnnamedWarning is a value that IsWarning takes, with a pseudonym in the place of the host
+// that has warned.
+func UnnamedWarning(value string) string {
+	return value[:3] + " tollgate " + value[strings.IndexByte(value, '"'):]
 }
 
 // IsDelay says whether a value is that of a Retry-After: seconds, a comment, parameters.

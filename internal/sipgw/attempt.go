@@ -97,7 +97,7 @@ func (a *attempt) unreachable() {
 	if a.s.attempt != a || a.cancelled {
 		return
 	}
-	a.cancel()
+	a.cancel(a.leftReason())
 	if a.byDatagram() || a.elsewhere() {
 		return
 	}
@@ -224,7 +224,8 @@ func (a *attempt) inviteBytes(branch, lines string) []byte {
 }
 
 // cancel stops the attempt. A gateway that answers all the same is hung up on.
-func (a *attempt) cancel() {
+// reason is the line that tells why, if the caller has not.
+func (a *attempt) cancel(reason string) {
 	if a.cancelled {
 		return
 	}
@@ -232,7 +233,7 @@ func (a *attempt) cancel() {
 	if a.tx == nil || !a.tx.Awaited() {
 		return
 	}
-	a.tx.Stop(a.leg.cancelBytes(a.tx.Branch(), a.leg.inviteSeq))
+	a.tx.Stop(a.leg.cancelBytes(a.tx.Branch(), a.leg.inviteSeq, reason))
 }
 
 // response takes what the gateway answers to the INVITE.
@@ -356,7 +357,7 @@ func (a *attempt) endFork(m *message) {
 	fork := *a.leg
 	fork.setRemote(m.To, m.ToTag)
 	fork.establish(m)
-	fork.acknowledge(m.CSeq, nil, "")
+	fork.acknowledge(m.CSeq, "", nil, "")
 	for _, tag := range a.ended {
 		if tag == m.ToTag {
 			return

@@ -125,8 +125,8 @@ var crossings = []crossing{
 		how: "`Supported: 199` to the carrier, and the response to the caller", trust: "only of a caller that supports it",
 		carry: earlyEnds},
 	{what: "Warning", in: []place{inProgress, inAnswer, inRefusal, inOfferAnswer, inOfferRefusal, inInfoResponse},
-		to: bothWays, how: "up to 4 of 512 bytes", trust: "a code, an agent and a quoted text",
-		carry: carries("Warning", 4, 512, sip.IsWarning)},
+		to: bothWays, how: "up to 4 of 512 bytes: code and text, by the agent `tollgate`",
+		trust: "a code, an agent and a quoted text", carry: warnings},
 	{what: "Retry-After", in: []place{inRefusal, inOfferRefusal, inInfoResponse}, to: bothWays, how: "as it is",
 		trust: "seconds", carry: carries(fieldRetryAfter, 1, 256, sip.IsDelay)},
 	{what: "Accept, Accept-Encoding, Accept-Language", in: []place{inRefusal, inOfferRefusal, inInfoResponse},
@@ -191,6 +191,11 @@ func carries(name string, mostValues, mostBytes int, reads func(string) bool) fu
 	field := sip.NewCarried(name, mostValues, mostBytes, reads)
 	return func(p passage) string { return field.Lines(&p.m.Message) }
 }
+
+// warnings tells each side of what the other's network warns, and not which host has.
+func warnings(p passage) string { return unnamed.Lines(&p.m.Message) }
+
+var unnamed = sip.NewCarried("Warning", 4, 512, sip.IsWarning).Writing(sip.UnnamedWarning)
 
 // ofEmergency has a header field cross in emergency calls only.
 func ofEmergency(name string, mostValues, mostBytes int, reads func(string) bool) func(passage) string {
@@ -327,12 +332,12 @@ func (p *parting) towards(to direction) string {
 
 // partingLines are the header lines of a BYE of ours: what crosses from the other side, and
 // our own reason where it has none.
-func (l *leg) partingLines(cause string) string {
+func (l *leg) partingLines(reason string) string {
 	lines := l.s.parting.towards(bothWays &^ l.away())
 	if hasLine(lines, fieldReason) {
 		return lines
 	}
-	return reasonLine(cause) + lines
+	return reason + lines
 }
 
 // hasLine says whether header lines have one of that name.

@@ -119,7 +119,7 @@ func TestRefusalsCross(t *testing.T) {
 		"unavailable without a time": {503, "Retry-After: soon\r\n", map[string]string{"retry-after": "5"}},
 		"error":                      {500, "Retry-After: 5\r\n", map[string]string{"retry-after": "5"}},
 		"media": {488, "Warning: 304 sbc.example \"Media type, not available\"\r\nAccept: application/sdp\r\n",
-			map[string]string{"warning": `304 sbc.example "Media type, not available"`, "accept": "application/sdp"}},
+			map[string]string{"warning": `304 tollgate "Media type, not available"`, "accept": "application/sdp"}},
 		"not for others": {404, "Call-Info: <https://evil.example>\r\nAccept: text/plain\r\nServer: sbc 1\r\n" +
 			"P-Charging-Vector: icid-value=1\r\nX-Trunk: 7\r\nError-Info: <sip:x@evil.example>\r\n" +
 			"P-Asserted-Identity: <sip:+12125550123@carrier.example>\r\nContact: <sip:x@evil.example>\r\n",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 )
@@ -58,10 +59,43 @@ func TestMaximumLength(t *testing.T) {
 			w := newWorld(t, want)
 			w.talk("")
 			bye := w.pbx.await("BYE")
-			contains(t, bye, "reason", "TIME_LIMIT")
+			contains(t, bye, "reason", `text="TIME_LIMIT TG25"`)
 			w.pbx.reply(bye, 200, "", "", "")
-			w.carriers[0].reply(w.carriers[0].await("BYE"), 200, "", "", "")
-			if r := w.record(); r.HangupCause != call.CauseTimeLimit || r.BilledSecs > 2 {
+			bye = w.carriers[0].await("BYE")
+			contains(t, bye, "reason", `text="TIME_LIMIT TG25"`)
+			w.carriers[0].reply(bye, 200, "", "", "")
+			if r := w.record(); r.HangupCause != call.CauseTimeLimit || r.BilledSecs > 2 || r.Reason != "max_call_secs" {
+				t.Errorf("record %+v", r)
+			}
+			w.settled()
+		})
+	}
+}
+
+// TestALimitThatEndsACallIsTold: both sides and the record hear which limit of money it was.
+func TestALimitThatEndsACallIsTold(t *testing.T) {
+	few := money.MustParse("0.01") // one second
+	for code, c := range map[string]struct {
+		word string
+		wish wish
+	}{
+		"TG3": {"daily_spend_limit", wish{profile: func(p *profile.Profile) {
+			p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = &few, true, profile.EndCalls
+		}}},
+		"TG8": {"account_daily_spend_limit", wish{change: []policy.Change{policy.PutAccount(&policy.Account{
+			ID: worldAccount, Active: true, ChannelLimit: policy.NoLimit, DefaultDeck: worldDeck,
+			Spending: policy.SpendLimit{On: true, EndCalls: true, Limit: few}})}}},
+		"TG11": {"call_cost_above_maximum", wish{profile: func(p *profile.Profile) { p.MaxCallCost = &few }}},
+	} {
+		t.Run(code, func(t *testing.T) {
+			w := newWorld(t, c.wish)
+			w.talk("")
+			for _, side := range []*party{w.pbx, w.carriers[0]} {
+				bye := side.await("BYE")
+				contains(t, bye, "reason", `text="TIME_LIMIT `+code+`"`)
+				side.reply(bye, 200, "", "", "")
+			}
+			if r := w.record(); r.HangupCause != call.CauseTimeLimit || r.Reason != c.word {
 				t.Errorf("record %+v", r)
 			}
 			w.settled()

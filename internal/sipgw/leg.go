@@ -49,7 +49,7 @@ type leg struct {
 	silent       bool     // the caller has left a request unanswered
 	acked        bool     // the peer has acknowledged the 2xx that made the dialog
 	byeOnAck     bool     // hang up as soon as it has
-	byeCause     string   // and why
+	byeReason    string   // and the Reason of that BYE
 	lastOffer    *offered // the session description that the peer has from us, for refreshes by INVITE
 	lastAck      []byte   // our ACK of the peer's last 2xx, while it may be repeated
 	lastAckSeq   uint32
@@ -349,30 +349,30 @@ func userOf(gateway *routing.Gateway) sip.User {
 
 // acknowledge sends the ACK of a 2xx to our INVITE, with the credentials of that (RFC 3261
 // section 22.1), and keeps it for the repetitions of that 2xx (section 13.2.2.4).
-func (l *leg) acknowledge(seq uint32, body []byte, contentType string) {
-	credentials := ""
+// extra holds whole lines.
+func (l *leg) acknowledge(seq uint32, extra string, body []byte, contentType string) {
 	if l.login != nil {
-		credentials = l.login.invite
+		extra += l.login.invite
 	}
-	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, credentials, body, contentType)
+	l.lastAck = l.build("ACK", l.s.sh.srv.newBranch(), seq, extra, body, contentType)
 	l.lastAckSeq = seq
 	l.s.sh.srv.transport.Send(l.peer, l.lastAck, nil)
 }
 
 // bye hangs up on the leg. The peer must not get a BYE before it has acknowledged
 // the 2xx that made the dialog (RFC 3261 section 15).
-func (l *leg) bye(cause string) {
+func (l *leg) bye(reason string) {
 	if l.ended {
 		return
 	}
 	if l.side == record.SideCaller && !l.acked {
-		l.byeOnAck, l.byeCause = true, cause
+		l.byeOnAck, l.byeReason = true, reason
 		return
 	}
 	l.ended, l.byeOnAck = true, false
 	l.refresh.stop(l)
 	l.s.pending++
-	l.send("BYE", l.partingLines(cause), nil, "", func(*message) {
+	l.send("BYE", l.partingLines(reason), nil, "", func(*message) {
 		l.s.pending--
 		l.s.forgetIfDone()
 	})

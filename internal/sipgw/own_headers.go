@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"strconv"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
@@ -120,11 +121,36 @@ const lineReliable = "Supported: timer, 100rel\r\n"
 // lineRejected goes with every refusal of Tollgate's own.
 const lineRejected = "Reason: Q.850;cause=21;text=\"CALL_REJECTED\"\r\n"
 
-// reasonLine says in a BYE why Tollgate hangs up (RFC 3326).
-func reasonLine(cause string) string {
+// cancelReason says in a CANCEL why Tollgate gives up (RFC 3326). A caller says it itself.
+func cancelReason(cause string) string {
+	switch cause {
+	case call.CauseCancel:
+		return ""
+	case call.CauseNoAnswer:
+		return "Reason: Q.850;cause=19;text=\"NO_ANSWER\"\r\n"
+	}
+	return reasonLine(cause, admission.ReasonNone)
+}
+
+// leftReason says in a CANCEL why a gateway is left that has not let the phone ring: for
+// another one, or, where there is no other, because it took too long.
+func (a *attempt) leftReason() string {
+	if len(a.targets) == 0 && a.s.machine.Last() {
+		return "Reason: Q.850;cause=102;text=\"RECOVERY_ON_TIMER_EXPIRE\"\r\n"
+	}
+	return "Reason: Q.850;cause=26;text=\"NON_SELECTED_USER_CLEARING\"\r\n"
+}
+
+// reasonLine says in a BYE why Tollgate hangs up (RFC 3326). The text of a limit ends in its
+// code, as the phrase of a refusal does.
+func reasonLine(cause string, limit admission.Reason) string {
 	switch cause {
 	case call.CauseTimeLimit:
-		return "Reason: Q.850;cause=102;text=\"TIME_LIMIT\"\r\n"
+		text := "TIME_LIMIT"
+		if limit != admission.ReasonNone {
+			text += " " + limit.Code()
+		}
+		return "Reason: Q.850;cause=102;text=\"" + text + "\"\r\n"
 	case call.CauseLostPeer:
 		return "Reason: Q.850;cause=41;text=\"PEER_LOST\"\r\n"
 	case call.CauseMediaTimeout:

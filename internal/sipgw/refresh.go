@@ -171,7 +171,7 @@ func (l *leg) refreshed(method string) func(*message) {
 		if method == "INVITE" {
 			l.invite = nil
 			if m != nil && m.Status < 300 {
-				l.acknowledge(m.CSeq, nil, "")
+				l.acknowledge(m.CSeq, "", nil, "")
 			}
 		}
 		switch {
@@ -238,7 +238,7 @@ func (l *leg) followed(answer *message, offer []byte, contentType string) {
 		l.s.offerRefused()
 		return
 	}
-	l.acknowledge(answer.CSeq, nil, "")
+	l.acknowledge(answer.CSeq, "", nil, "")
 	l.retarget(answer)
 	l.refresh.begin(l, answer)
 	l.keepOffer(offer, contentType)

@@ -14,7 +14,7 @@ func (l *leg) serve(tx *transaction.Server, seq uint32) {
 	tx.Unacked = func() {
 		l.serving, l.onAck, l.acked = nil, nil, true
 		if l.byeOnAck {
-			l.bye(l.byeCause)
+			l.bye(l.byeReason)
 			return
 		}
 		l.s.handle(call.HungUp{Cause: call.CauseNoAck})
@@ -32,7 +32,7 @@ func (l *leg) receiveAck(m *message) {
 		onAck(m)
 	}
 	if l.byeOnAck {
-		l.bye(l.byeCause)
+		l.bye(l.byeReason)
 	}
 }
 
@@ -136,7 +136,7 @@ func (l *leg) sendOffer(o *leg, m *message, body []byte, tx *transaction.Server,
 	o.invite = client
 	tx.Cancelled = func(*message) {
 		if pending := o.invite; pending != nil {
-			pending.Stop(o.cancelBytes(pending.Branch(), o.localSeq))
+			pending.Stop(o.cancelBytes(pending.Branch(), o.localSeq, ""))
 		}
 	}
 }
@@ -157,11 +157,11 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *transaction.Serve
 	}
 	lateOffer := method == "INVITE" && m.Method == "INVITE" && len(m.Body) == 0 && len(answer.Body) > 0
 	if method == "INVITE" && !lateOffer {
-		o.acknowledge(answer.CSeq, nil, "")
+		o.acknowledge(answer.CSeq, "", nil, "")
 	}
 	if l.ended || tx.Request == nil {
 		if lateOffer {
-			o.acknowledge(answer.CSeq, nil, "")
+			o.acknowledge(answer.CSeq, "", nil, "")
 		}
 		tx.Respond(481, "Call/Transaction Does Not Exist", "")
 		return
@@ -176,7 +176,7 @@ func (l *leg) relayAnswer(o *leg, m *message, sent []byte, tx *transaction.Serve
 	o.between(what, answer, func(body []byte, err error) {
 		if err != nil || l.ended {
 			if lateOffer {
-				o.acknowledge(answer.CSeq, nil, "")
+				o.acknowledge(answer.CSeq, "", nil, "")
 			}
 			tx.Respond(488, phraseOfMedia(err), "")
 			return
@@ -209,7 +209,7 @@ func (l *leg) respondAnswer(o *leg, m *message, body []byte, tx *transaction.Ser
 		seq := answer.CSeq
 		l.onAck = func(ack *message) {
 			l.between(isAnswer, ack, func(body []byte, err error) {
-				o.acknowledge(seq, body, ack.ContentType())
+				o.acknowledge(seq, passage{s: l.s, m: ack}.cross(inAck, l.away()), body, ack.ContentType())
 				o.keepOffer(body, ack.ContentType())
 				if err != nil {
 					l.s.handle(call.HungUp{Cause: call.CauseIncompatible})
@@ -245,7 +245,8 @@ func (l *leg) passOn(m *message, tx *transaction.Server) {
 }
 
 // cancelBytes writes the CANCEL of an INVITE of ours (RFC 3261 section 9.1).
-func (l *leg) cancelBytes(branch string, seq uint32) []byte {
+// Its Reason is that of the caller's CANCEL, where there is one, else ours.
+func (l *leg) cancelBytes(branch string, seq uint32, reason string) []byte {
 	w := sip.NewWriter()
 	w.RequestLine("CANCEL", l.requestURI())
 	w.Via(l.peer.Transport(), l.s.sh.srv.transport.Own(l.peer).HostPort, branch)
@@ -255,6 +256,10 @@ func (l *leg) cancelBytes(branch string, seq uint32) []byte {
 	w.Field("To", l.remote)
 	w.Field("Call-ID", l.callID)
 	w.CSeq(seq, "CANCEL")
-	w.Lines(l.s.parting.towards(toCarrier))
+	crossing := l.s.parting.towards(toCarrier)
+	if !hasLine(crossing, fieldReason) {
+		w.Lines(reason)
+	}
+	w.Lines(crossing)
 	return w.Finish("", nil)
 }

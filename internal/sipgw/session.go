@@ -156,7 +156,7 @@ func (s *session) act(a call.Action) {
 		s.try(a)
 	case call.CancelGateway:
 		if s.attempt != nil {
-			s.attempt.cancel()
+			s.attempt.cancel(cancelReason(a.Cause))
 		}
 	case call.Accept:
 		s.accept()
@@ -380,7 +380,7 @@ func (s *session) accept() {
 	if lateOffer {
 		s.unacked = true // the caller's ACK brings the answer
 	} else {
-		s.carrier.acknowledge(m.CSeq, nil, "")
+		s.carrier.acknowledge(m.CSeq, "", nil, "")
 	}
 	answeredAt := s.sh.srv.config.Clock()
 	extra := s.dialogLines() + s.caller.refresh.accept(s.caller, s.invite) +
@@ -426,7 +426,8 @@ func (s *session) callerAcked(m *message) {
 		}
 		s.unacked = false
 		contentType := m.ContentType()
-		s.carrier.acknowledge(s.carrier.inviteSeq, body, contentType)
+		crossing := passage{s: s, m: m}.cross(inAck, toCarrier)
+		s.carrier.acknowledge(s.carrier.inviteSeq, crossing, body, contentType)
 		s.carrier.keepOffer(body, contentType)
 		if err != nil {
 			s.handle(call.HungUp{Cause: call.CauseIncompatible})
@@ -438,15 +439,16 @@ func (s *session) callerAcked(m *message) {
 func (s *session) endBoth(a call.EndBoth) {
 	if s.unacked {
 		s.unacked = false
-		s.carrier.acknowledge(s.carrier.inviteSeq, nil, "")
+		s.carrier.acknowledge(s.carrier.inviteSeq, "", nil, "")
 	}
+	reason := reasonLine(a.Cause, a.Limit)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
 		if l.side == a.Except {
 			l.ended = true
 			l.refresh.stop(l)
 			continue
 		}
-		l.bye(a.Cause)
+		l.bye(reason)
 	}
 }
 

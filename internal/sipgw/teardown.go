@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/call"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
@@ -177,7 +178,8 @@ func (srv *Server) sendPrepared(l *leg) {
 	}
 	srv.filter.Expect(l.peer.Addr.Addr()) // whose answer must pass the filter
 	branch := srv.newBranch()
-	bye := l.request(srv, "BYE", branch, l.localSeq+teardownSeq, reasonLine(call.CauseLease), nil, "")
+	reason := reasonLine(call.CauseLease, admission.ReasonNone)
+	bye := l.request(srv, "BYE", branch, l.localSeq+teardownSeq, reason, nil, "")
 	sh := srv.shardOf(l.callID)
 	sh.post(func() { sh.transactions.Request("BYE", branch, l.peer, bye, func(*message) {}) })
 }

@@ -51,6 +51,7 @@ type endedPayload struct {
 	callPayload
 	State           string  `json:"state"`
 	Outcome         string  `json:"outcome"`
+	Reason          *string `json:"reason"` // the limit that ended it while it ran, as a word of the detail record
 	AnswerTime      *string `json:"answer_time" format:"date-time"`
 	EndTime         string  `json:"end_time" format:"date-time"`
 	HangupCause     string  `json:"hangup_cause"`
@@ -108,6 +109,9 @@ func CallEvent(key uuid.UUID, r *record.Call) (Event, error) {
 		TotalCost: r.Cost, BillingGroupID: r.BillingGroup, Status: "success",
 		OverrunSecs: r.OverrunSecs, OverrunCost: r.OverrunCost,
 		CostParts: costPartsOf(r),
+	}
+	if r.Reason != "" {
+		ended.Reason = &r.Reason
 	}
 	if r.AnsweredMicros != 0 {
 		ended.AnswerTime = new(microsText(r.AnsweredMicros))

@@ -48,7 +48,7 @@ func TestPayloads(t *testing.T) {
 		{"ended", func() (webhook.Event, error) { return webhook.CallEvent(eventKey, answeredCall()) }, webhook.CallEnded,
 			`{"call_session_id":"0198c0de-0000-7000-8000-000000000002","call_leg_id":"0198c0de-0000-7000-8000-000000000002","connection_id":"13","from":"13125550100","to":"+12125550199",
 			"start_time":"2026-03-01T12:00:00.000000Z","cli":"+13125550100","cld":"+12125550199","country_code":"US","outbound_profile_id":"12","decision_id":"0198c0de-0000-7000-8000-000000000002",
-			"sip_call_id":"a@pbx","emergency":false,"state":"hangup","outcome":"answered","answer_time":"2026-03-01T12:00:04.000000Z","end_time":"2026-03-01T12:01:05.500000Z",
+			"sip_call_id":"a@pbx","emergency":false,"state":"hangup","outcome":"answered","reason":null,"answer_time":"2026-03-01T12:00:04.000000Z","end_time":"2026-03-01T12:01:05.500000Z",
 			"hangup_cause":"normal_clearing","hangup_source":"caller","sip_hangup_cause":"200","sip_hangup_phrase":"OK","gateway_id":"14","call_duration_secs":62,"billed_duration_secs":66,
 			"total_cost":"0.011","cost_parts":[{"call_part":"sip-trunking","rate":"0.01","cost":"0.011","billed_duration_secs":66,"currency":"USD"}],"billing_group_id":null,"status":"success",
 			"overrun_secs":0,"overrun_cost":"0.00"}`},
