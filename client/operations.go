@@ -1892,20 +1892,29 @@ func (r RateDecks) All(
 type RateDecksCreateQuery struct {
 	// The name of the deck.
 	Name string `query:"name"`
-	// What columns of the file mean whose names are not known, as a JSON object, such as
-	// {"Pulse":"increments","Remark":"ignore"}. The meanings are prefix, country_code, area_code,
-	// rate, first_rate, first_increment, increment, connect_fee, description, effective_date,
-	// end_date, currency, status, blocked, enabled, unit, zero, ignore.
+	// What columns mean, as a JSON object of their names and one of area_code, connect_fee,
+	// country_code, currency, description, effective_at, enabled, ends_at, first_increment, ignore,
+	// increment, increments, prefix, rate, rate_per_second, same_as_rate, status, unit, withdrawn,
+	// zero. Example: {"Pulse":"increments","Status":"status"}
 	Columns string `query:"columns"`
-	// Whether the day or the month comes first in dates such as 03/04/2026. One of dmy, mdy.
+	// The order of day and month, where the dates do not show it. One of dmy, mdy.
 	Dates string `query:"dates"`
+	// What a comma in a price is, where the prices do not show it. One of point, comma.
+	Decimal string `query:"decimal"`
+	// What prefixes without a plus sign are where others have one: international too, or North
+	// American. One of international, nanp.
+	BareCodes string `query:"bare_codes"`
+	// The sheet of a workbook, if several have prices.
+	Sheet string `query:"sheet"`
+	// Take the file although lines outside its table speak of what may change the prices.
+	Notes string `query:"notes"`
 }
 
-// Create: import a rate deck from a sheet (CSV, xlsx; gzip, zip): all rows or none.
+// Create: import a rate deck from a carrier's price sheet (CSV or xlsx): all rows or none.
 func (r RateDecks) Create(
 	ctx context.Context, query RateDecksCreateQuery, rows io.Reader, options ...CallOption,
-) (RateDeck, error) {
-	return one[RateDeck](ctx, r.client, call{
+) (ImportedRateDeck, error) {
+	return one[ImportedRateDeck](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/rate_decks", query: query, csv: rows,
 	}, options)
 }
@@ -1942,8 +1951,8 @@ type RateDecksRowsQuery struct {
 // RowsPage reads one page. The prices of a deck in the order of their prefixes.
 func (r RateDecks) RowsPage(
 	ctx context.Context, id string, query RateDecksRowsQuery, options ...CallOption,
-) (Page[Row], error) {
-	return page[Row](ctx, r.client, call{
+) (Page[RateDeckRow], error) {
+	return page[RateDeckRow](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/rows",
 		query:  query,
@@ -1955,8 +1964,8 @@ func (r RateDecks) RowsPage(
 // the order of their prefixes.
 func (r RateDecks) Rows(
 	ctx context.Context, id string, query RateDecksRowsQuery, options ...CallOption,
-) iter.Seq2[Row, error] {
-	return all[Row](ctx, r.client, call{
+) iter.Seq2[RateDeckRow, error] {
+	return all[RateDeckRow](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/rows",
 		query:  query,

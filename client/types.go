@@ -1084,36 +1084,6 @@ type Decision struct {
 	To        string `json:"to"`
 }
 
-// DeckColumn is columns of DeckImport.
-type DeckColumn struct {
-	// What it was read as; ignore is nothing.
-	Meaning string `json:"meaning"`
-	// As the file writes it.
-	Name string `json:"name"`
-}
-
-// DeckImport is import of RateDeck.
-type DeckImport struct {
-	// Every column of the file.
-	Columns []DeckColumn `json:"columns"`
-	// The line of the file that names the columns.
-	HeaderLine int64 `json:"header_line"`
-	// The first rows as they were read.
-	Sample []Row `json:"sample"`
-	// How many lines below or above the header line are no price.
-	SkippedRows int64 `json:"skipped_rows"`
-	// The first 100 of them.
-	Skips []DeckSkip `json:"skips"`
-}
-
-// DeckSkip is skips of DeckImport.
-type DeckSkip struct {
-	Line   int64  `json:"line"`
-	Reason string `json:"reason"`
-	// The prefix, or what the line says.
-	Text string `json:"text"`
-}
-
 // DeleteRecordingsParams is what Recordings.DeleteAll takes.
 type DeleteRecordingsParams struct {
 	IDs Field[[]string] `json:"ids,omitzero"`
@@ -2379,6 +2349,19 @@ type IdentityByPrefixParams struct {
 	Prefix Field[string] `json:"prefix,omitzero"`
 }
 
+// ImportedRateDeck is what RateDecks.Create answers with.
+type ImportedRateDeck struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	Active     bool   `json:"active"`
+	// How the file was read. With dry_run nothing is kept, and this is shown all the same.
+	Import    Sheet     `json:"import"`
+	Name      string    `json:"name"`
+	Rows      int64     `json:"rows"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
 // Inbound is inbound of CredentialConnection.
 type Inbound struct {
 	ANINumberFormat          ANINumberFormat       `json:"ani_number_format"`
@@ -2865,15 +2848,30 @@ type RTCPSettingsParams struct {
 
 // RateDeck is what RateDecks.List answers with.
 type RateDeck struct {
-	ID         string `json:"id"`
+	ID         string    `json:"id"`
+	RecordType string    `json:"record_type"`
+	Active     bool      `json:"active"`
+	Name       string    `json:"name"`
+	Rows       int64     `json:"rows"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// RateDeckRow is what RateDecks.Rows answers with.
+type RateDeckRow struct {
 	RecordType string `json:"record_type"`
-	Active     bool   `json:"active"`
-	// How the file was read; null but in the answer to an import.
-	Import    *DeckImport `json:"import"`
-	Name      string      `json:"name"`
-	Rows      int64       `json:"rows"`
-	CreatedAt time.Time   `json:"created_at"`
-	UpdatedAt time.Time   `json:"updated_at"`
+	// Price of the answer in USD.
+	ConnectFee  Decimal `json:"connect_fee"`
+	Description string  `json:"description"`
+	// From when the price holds; null for always.
+	EffectiveAt *time.Time `json:"effective_at"`
+	// The least number of seconds that is billed.
+	FirstIncrement int64 `json:"first_increment"`
+	// Billed in steps of this many seconds after the first increment.
+	Increment int64  `json:"increment"`
+	Prefix    string `json:"prefix"`
+	// Price per minute in USD.
+	Rate Decimal `json:"rate"`
 }
 
 // ReasonEffect is reasons of DryRunProfile.
@@ -3027,23 +3025,6 @@ type RotateAPIKeyParams struct {
 	GraceSecs Field[int64] `json:"grace_secs,omitzero"`
 }
 
-// Row is sample of DeckImport.
-type Row struct {
-	RecordType string `json:"record_type"`
-	// Price of the answer in USD.
-	ConnectFee  Decimal `json:"connect_fee"`
-	Description string  `json:"description"`
-	// From when the price holds; null for always.
-	EffectiveAt *time.Time `json:"effective_at"`
-	// The least number of seconds that is billed.
-	FirstIncrement int64 `json:"first_increment"`
-	// Billed in steps of this many seconds after the first increment.
-	Increment int64  `json:"increment"`
-	Prefix    string `json:"prefix"`
-	// Price per minute in USD.
-	Rate Decimal `json:"rate"`
-}
-
 // SIPMessage is what Calls.Trace answers with.
 type SIPMessage struct {
 	RecordType string    `json:"record_type"`
@@ -3090,6 +3071,71 @@ type SharedUsage struct {
 	Remaining *Decimal `json:"remaining"`
 	// Why calls are refused whatever remains, until it is released; null mostly.
 	SpendHold *SpendHoldDetails `json:"spend_hold"`
+}
+
+// Sheet is import of ImportedRateDeck.
+type Sheet struct {
+	// Every column and what it was taken for.
+	Columns []SheetColumn `json:"columns"`
+	// Of a text: UTF-8, UTF-16LE, UTF-16BE or Windows-1252.
+	Encoding string `json:"encoding"`
+	// text or xlsx, after gzip or zip.
+	Format string `json:"format"`
+	// The line that names the columns.
+	HeaderLine int64 `json:"header_line"`
+	// Lines above and below the table, the first hundred.
+	Notes []SheetNote `json:"notes"`
+	// Prices that were read; a row with a list of prefixes has several.
+	Rows int64 `json:"rows"`
+	// Rows that say again what another one says.
+	RowsRepeated int64 `json:"rows_repeated"`
+	// Rows that are no prices: withdrawn, blocked or ended.
+	RowsSkipped int64 `json:"rows_skipped"`
+	// The first twenty prices as they were read.
+	Sample []SheetPrice `json:"sample"`
+	// Of a text.
+	Separator *string `json:"separator"`
+	// Of a workbook.
+	Sheet *string `json:"sheet"`
+	// The first hundred of them.
+	Skipped []SheetSkip `json:"skipped"`
+}
+
+// SheetColumn is columns of Sheet.
+type SheetColumn struct {
+	Meaning string `json:"meaning"`
+	Name    string `json:"name"`
+}
+
+// SheetNote is notes of Sheet.
+type SheetNote struct {
+	Line int64  `json:"line"`
+	Text string `json:"text"`
+}
+
+// SheetPrice is sample of Sheet.
+type SheetPrice struct {
+	RecordType string `json:"record_type"`
+	// Price of the answer in USD.
+	ConnectFee  Decimal `json:"connect_fee"`
+	Description string  `json:"description"`
+	// From when the price holds; null for always.
+	EffectiveAt *time.Time `json:"effective_at"`
+	// The least number of seconds that is billed.
+	FirstIncrement int64 `json:"first_increment"`
+	// Billed in steps of this many seconds after the first increment.
+	Increment int64  `json:"increment"`
+	Line      int64  `json:"line"`
+	Prefix    string `json:"prefix"`
+	// Price per minute in USD.
+	Rate Decimal `json:"rate"`
+}
+
+// SheetSkip is skipped of Sheet.
+type SheetSkip struct {
+	Line   int64  `json:"line"`
+	Prefix string `json:"prefix"`
+	Reason string `json:"reason"`
 }
 
 // SpendHold is what SpendHolds.List answers with.

@@ -24,8 +24,7 @@ func (c *backupCommand) Run(ctx context.Context) error {
 	if os.Getenv("TOLLGATE_DATABASE_URL") != "" {
 		return errors.New("TOLLGATE_DATABASE_URL is set: PostgreSQL is backed up by its own tools, see docs/BACKUP.md")
 	}
-	if err := sqlite.Backup(ctx, sqlstore.Tables(), filepath.Join(c.DataDir, app.DatabaseFile), c.To,
-		time.Now()); err != nil {
+	if err := sqlite.Backup(ctx, sqlstore.Tables(), filepath.Join(c.DataDir, app.DatabaseFile), c.To, time.Now()); err != nil {
 		return err
 	}
 	fmt.Printf("The database is copied to %s and checked. The key file of its secrets, %s, is not in it: keep a copy "+

@@ -24,40 +24,30 @@ func TestCallsAreAnnouncedOnce(t *testing.T) {
 	call := callTo("+12125550123")
 	help := callTo("911")
 	refused := callTo("+33142685300")
-	ending := Ending{EndedMicros: noon.Add(70 * time.Second).UnixMicro(), Elapsed: time.Minute, SIPStatus: 200,
-		Cause: "normal_clearing"}
+	ending := Ending{EndedMicros: noon.Add(70 * time.Second).UnixMicro(), Elapsed: time.Minute, SIPStatus: 200, Cause: "normal_clearing"}
 	reserve := Reserve{Call: call, Owner: owner}
 	answer := Answer{ID: call.ID, AtMicros: noon.Add(10 * time.Second).UnixMicro()}
 	report := func(stage Stage, elapsed time.Duration) Report {
-		return Report{ID: call.ID, Account: testAccount, Stage: stage, Elapsed: elapsed, Attempt: &reserve,
-			Ending: Ending{SIPStatus: 200}}
+		return Report{ID: call.ID, Account: testAccount, Stage: stage, Elapsed: elapsed, Attempt: &reserve, Ending: Ending{SIPStatus: 200}}
 	}
 	for _, c := range []struct {
 		name     string
 		commands []Command
 		want     []EventKind
 	}{
-		{"in order", []Command{reserve, answer, Settle{ID: call.ID, Ending: ending}},
+		{"in order", []Command{reserve, answer, Settle{ID: call.ID, Ending: ending}}, []EventKind{EventInitiated, EventAnswered}},
+		{"each twice", []Command{reserve, reserve, answer, answer, Settle{ID: call.ID, Ending: ending}, Settle{ID: call.ID, Ending: ending}},
 			[]EventKind{EventInitiated, EventAnswered}},
-		{"each twice", []Command{reserve, reserve, answer, answer, Settle{ID: call.ID, Ending: ending},
-			Settle{ID: call.ID, Ending: ending}},
-			[]EventKind{EventInitiated, EventAnswered}},
-		{"the answer never came", []Command{reserve, Settle{ID: call.ID, Ending: ending}},
-			[]EventKind{EventInitiated, EventAnswered}},
-		{"not answered", []Command{reserve, Release{ID: call.ID, Ending: Ending{SIPStatus: 486}}},
-			[]EventKind{EventInitiated}},
-		{"released after its answer", []Command{reserve, answer, Release{ID: call.ID, Ending: ending}},
-			[]EventKind{EventInitiated, EventAnswered}},
+		{"the answer never came", []Command{reserve, Settle{ID: call.ID, Ending: ending}}, []EventKind{EventInitiated, EventAnswered}},
+		{"not answered", []Command{reserve, Release{ID: call.ID, Ending: Ending{SIPStatus: 486}}}, []EventKind{EventInitiated}},
+		{"released after its answer", []Command{reserve, answer, Release{ID: call.ID, Ending: ending}}, []EventKind{EventInitiated, EventAnswered}},
 		{"refused", []Command{Reserve{Call: refused, Owner: owner}}, nil},
 		{"emergency", []Command{Reserve{Call: help, Owner: owner}}, []EventKind{EventInitiated, EventEmergency}},
 		{"its process died", []Command{reserve, answer, ExpireOwners{}}, []EventKind{EventInitiated, EventAnswered}},
-		{"of a switch, the end alone", []Command{report(StageEnded, time.Minute)},
+		{"of a switch, the end alone", []Command{report(StageEnded, time.Minute)}, []EventKind{EventInitiated, EventAnswered}},
+		{"of a switch, the answer first", []Command{report(StageAnswered, -1), report(StageAnswered, -1), report(StageEnded, 0)},
 			[]EventKind{EventInitiated, EventAnswered}},
-		{"of a switch, the answer first", []Command{report(StageAnswered, -1), report(StageAnswered, -1),
-			report(StageEnded, 0)},
-			[]EventKind{EventInitiated, EventAnswered}},
-		{"of a switch, it runs already", []Command{reserve, report(StageRunning, 5*time.Second),
-			report(StageRunning, 6*time.Second)},
+		{"of a switch, it runs already", []Command{reserve, report(StageRunning, 5*time.Second), report(StageRunning, 6*time.Second)},
 			[]EventKind{EventInitiated, EventAnswered}},
 		{"of a switch, not answered", []Command{report(StageEnded, -1)}, []EventKind{EventInitiated}},
 	} {

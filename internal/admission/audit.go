@@ -201,8 +201,7 @@ func (a *Auditor) decision(row string, encoded []byte) *Decision {
 	f := &d.Facts
 	if d.Verdicts[RuleChannels] == Refuse {
 		a.Broken(Channels, row, "was let through with account %d of %s, profile %d of %s, connection %d of %s channels taken",
-			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive,
-			limitText(f.ConnectionMax))
+			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive, limitText(f.ConnectionMax))
 	}
 	if d.Verdicts[RuleSpend] == Refuse {
 		a.Broken(Limit, row, "was let through with %s posted, %s held and a first grant of %s under a limit of %s",
@@ -305,8 +304,7 @@ func (a *Auditor) finishScopes() {
 		})
 		for place, c := range calls {
 			if int(c.seen) < place {
-				a.Broken(Channels, "lease "+c.call.String(),
-					"is one of %d live calls of %s, of which %d saw at most %d others when they were let through",
+				a.Broken(Channels, "lease "+c.call.String(), "is one of %d live calls of %s, of which %d saw at most %d others when they were let through",
 					len(calls), a.names[scope], place+1, c.seen)
 				break
 			}
@@ -330,8 +328,7 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		row := DayRow(d.account, key)
 		problem := func(format string, args ...any) { a.Broken(Conservation, row, format, args...) }
 		spend := d.row
-		if key.Day < a.swept[d.account] && spend.Posted >= d.charged && spend.Held == d.holding &&
-			spend.Overrun >= d.overrunCosts {
+		if key.Day < a.swept[d.account] && spend.Posted >= d.charged && spend.Held == d.holding && spend.Overrun >= d.overrunCosts {
 			continue
 		}
 		switch {

@@ -93,8 +93,7 @@ func TestLoweredCallCostHoldsForRunningCalls(t *testing.T) {
 		t.Errorf("granted %d s, had %d", after, before)
 	}
 	d := Decide(b.policy, new(callTo("+12125550123")), NothingUsed{}, noon)
-	if d.Facts.FirstGrantSecs != 10 || d.Facts.SpendLeft() != money.MustParse("0.10") ||
-		policy.NoLimit == d.Facts.MaxCallCost {
+	if d.Facts.FirstGrantSecs != 10 || d.Facts.SpendLeft() != money.MustParse("0.10") || policy.NoLimit == d.Facts.MaxCallCost {
 		t.Errorf("a new call gets %d s", d.Facts.FirstGrantSecs)
 	}
 }

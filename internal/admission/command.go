@@ -11,8 +11,7 @@ import (
 
 // Command is one of Reserve, Answer, Renew, Settle, Release, HangUp, Expire,
 // ExpireOwners and, for the calls of other switches, Report and ExpireSwitch. Each
-// names its call by an id that the caller chose, and may be repeated: the second
-// time changes nothing and gives the same result.
+// names its call by an id that the caller chose, and may be repeated: the second time changes nothing and gives the same result.
 type Command interface{ command() }
 
 // Reserve decides an attempt and, when it is allowed, takes a channel in each

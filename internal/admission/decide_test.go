@@ -87,8 +87,7 @@ func loadDecisionCases(t *testing.T) []decisionCase {
 		t.Fatal(err)
 	}
 	var cases []decisionCase
-	if err := json.Unmarshal(text, &cases, json.RejectUnknownMembers(true),
-		json.MatchCaseInsensitiveNames(true)); err != nil {
+	if err := json.Unmarshal(text, &cases, json.RejectUnknownMembers(true), json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
 	return cases
@@ -130,9 +129,7 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 		at = noon
 	}
 	group := policy.Group{ID: testGroup, Account: testAccount}
-	for text, into := range map[string]*policy.SpendLimit{
-		string(c.AccountLimit): &account.Spending, string(c.GroupLimit): &group.Spending,
-	} {
+	for text, into := range map[string]*policy.SpendLimit{string(c.AccountLimit): &account.Spending, string(c.GroupLimit): &group.Spending} {
 		limit := profile.NewSpendLimit()
 		if text == "" {
 			continue
@@ -243,10 +240,7 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 		produced[c.Reason] = true
 	}
 	// These come from an edge, which passes them as EdgeRefusal or answers alone, or from the ledger.
-	for _, edge := range []Reason{
-		ReasonCallEnded, ReasonHungUp, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown,
-		ReasonGatewayLimit, ReasonCallLength,
-	} {
+	for _, edge := range []Reason{ReasonCallEnded, ReasonHungUp, ReasonNoGateway, ReasonStoreUnavailable, ReasonOverloaded, ReasonGatewaysDown, ReasonGatewayLimit, ReasonCallLength} {
 		produced[edge.String()] = true
 	}
 	for _, r := range Reasons() {

@@ -73,8 +73,7 @@ func TestALostEmergencyCall(t *testing.T) {
 	if len(expired) != 1 || expired[0].Outcome != record.OutcomeLost || expired[0].BilledSecs != 120 {
 		t.Fatalf("expired %+v", expired)
 	}
-	if audit := b.audit(); !audit.Holds() ||
-		audit.Emergencies != (EmergencyDay{Started: 1, Ended: 1, BilledSecs: 120, Posted: money.MustParse("2.40")}) {
+	if audit := b.audit(); !audit.Holds() || audit.Emergencies != (EmergencyDay{Started: 1, Ended: 1, BilledSecs: 120, Posted: money.MustParse("2.40")}) {
 		t.Errorf("audit %+v", audit)
 	}
 }

@@ -18,11 +18,7 @@ func (b *bench) told() []int32 {
 	b.t.Helper()
 	percents := []int32{}
 	for _, e := range b.state.TakeChanges().Events {
-		want := EventSpendThreshold
-		if e.Percent == 100 {
-			want = EventSpendLimitReached
-		}
-		if e.Kind != want {
+		if want := map[bool]EventKind{false: EventSpendThreshold, true: EventSpendLimitReached}[e.Percent == 100]; e.Kind != want {
 			b.t.Errorf("an event of %d %% has kind %d, want %d", e.Percent, e.Kind, want)
 		}
 		percents = append(percents, e.Percent)
@@ -56,8 +52,7 @@ func TestThresholdsAreToldOnce(t *testing.T) {
 			for i, cents := range c.spend {
 				// One minute is the first increment, so a call holds its whole cost at once.
 				price := money.Amount(cents) * money.Cent
-				b.policy = snapshotOf(t, testAccountPolicy(), p, attachedConnection(),
-					deckOf(t, 60, 60, "0", map[string]string{"1": price.String()}))
+				b.policy = snapshotOf(t, testAccountPolicy(), p, attachedConnection(), deckOf(t, 60, 60, "0", map[string]string{"1": price.String()}))
 				call := callTo("+12125550123")
 				if r := b.apply(Reserve{Call: call, Owner: owner}); r.Decision.Allow {
 					b.apply(Answer{ID: call.ID, AtMicros: b.now.UnixMicro()})
@@ -133,8 +128,7 @@ func TestWhatWasToldSurvivesARestart(t *testing.T) {
 	}
 	b.state = NewState()
 	b.state.Restore(changes.Spends, nil, nil, b.now)
-	b.policy = snapshotOf(t, testAccountPolicy(), limited("1"), attachedConnection(),
-		deckOf(t, 60, 60, "0", map[string]string{"1": "0.10"}))
+	b.policy = snapshotOf(t, testAccountPolicy(), limited("1"), attachedConnection(), deckOf(t, 60, 60, "0", map[string]string{"1": "0.10"}))
 	b.settle(b.admit("+12125550123"), time.Minute)
 	b.wantTold("after the restart, at 70 %")
 	b.settle(b.admit("+12125550123"), time.Minute)
@@ -147,9 +141,8 @@ func TestAnEmergencyCallIsToldOfAtOnce(t *testing.T) {
 	b.apply(Reserve{Call: call, Owner: owner})
 	b.apply(Reserve{Call: call, Owner: owner}) // repeated
 	events := b.state.TakeChanges().Events
-	if len(events) != 1 || events[0].Kind != EventEmergency || events[0].Call != call.ID ||
-		events[0].Account != testAccount || events[0].Connection != testConnection ||
-		events[0].AtMicros != noon.UnixMicro() || events[0].SIPCallID != call.SIPCallID {
+	if len(events) != 1 || events[0].Kind != EventEmergency || events[0].Call != call.ID || events[0].Account != testAccount ||
+		events[0].Connection != testConnection || events[0].AtMicros != noon.UnixMicro() || events[0].SIPCallID != call.SIPCallID {
 		t.Fatalf("events %+v, want the one of the call", events)
 	}
 	if d, err := DecodeDecision(events[0].Decision); err != nil || d.ID != call.ID || d.Facts.To != "112" {
@@ -221,8 +214,7 @@ func TestReachesIsExact(t *testing.T) {
 		want         bool
 	}{
 		{50, 100, 50, true}, {49, 100, 50, false}, {1, 1, 100, true}, {0, 0, 100, true}, {-5, 100, 50, false},
-		{money.Max, money.Max, 100, true}, {money.Max - 1, money.Max, 100, false}, {money.Max / 2, money.Max, 50, false},
-		{money.Max/2 + 1, money.Max, 50, true},
+		{money.Max, money.Max, 100, true}, {money.Max - 1, money.Max, 100, false}, {money.Max / 2, money.Max, 50, false}, {money.Max/2 + 1, money.Max, 50, true},
 	} {
 		if got := reaches(c.spent, c.limit, c.percent); got != c.want {
 			t.Errorf("%d is %d %% of %d: %v, want %v", int64(c.spent), c.percent, int64(c.limit), got, c.want)

@@ -64,9 +64,7 @@ func standardDeck(t testing.TB) *rating.Deck {
 }
 
 // snapshotOf compiles the fixture.
-func snapshotOf(
-	t testing.TB, a policy.Account, p profile.Profile, c connection.IPConnection, deck *rating.Deck,
-) *policy.Snapshot {
+func snapshotOf(t testing.TB, a policy.Account, p profile.Profile, c connection.IPConnection, deck *rating.Deck) *policy.Snapshot {
 	t.Helper()
 	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
 	c.ID, c.AccountID, c.Version = testConnection, testAccount, 1

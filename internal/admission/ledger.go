@@ -249,8 +249,7 @@ func (s *State) Apply(p *policy.Snapshot, command Command, now time.Time) Result
 	case ExpireOwners:
 		return s.expire("owner_lost", s.now, func(l *Lease) bool { return l.Owner != c.Keep && !IsSwitchID(l.Owner) })
 	case ExpireSwitch:
-		return s.expire("switch_restarted", min(c.BeforeMicros, s.now),
-			func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
+		return s.expire("switch_restarted", min(c.BeforeMicros, s.now), func(l *Lease) bool { return l.Owner == c.Owner && l.ReservedMicros < c.BeforeMicros })
 	case HangUp:
 		return s.hangUp(&c)
 	case Report:
@@ -317,8 +316,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		}
 		s.records = append(s.records, r)
 		if d.Verdicts[RuleSpend] == Refuse && d.Reason.ofSpend() {
-			s.announceSpend(p, spendPlace{PayerOf(d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup),
-				d.Facts.Day}, true)
+			s.announceSpend(p, spendPlace{PayerOf(d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup), d.Facts.Day}, true)
 		}
 		return Result{Decision: d, Record: r}
 	}

@@ -23,8 +23,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, p profile.Profile, deck *rating.Deck) *bench {
-	return &bench{t: t, state: NewState(), policy: snapshotOf(t, testAccountPolicy(), p, attachedConnection(), deck),
-		now: noon}
+	return &bench{t: t, state: NewState(), policy: snapshotOf(t, testAccountPolicy(), p, attachedConnection(), deck), now: noon}
 }
 
 func (b *bench) apply(c Command) Result { return b.state.Apply(b.policy, c, b.now) }
@@ -108,8 +107,7 @@ func TestGrantsEndAtTheLimit(t *testing.T) {
 	if granted != 45 {
 		t.Errorf("granted %d s, want 45", granted)
 	}
-	if r := b.settle(call, 47*time.Second); r.BilledSecs != 45 || r.OverrunSecs != 2 ||
-		r.OverrunCost != money.MustParse("0.02") {
+	if r := b.settle(call, 47*time.Second); r.BilledSecs != 45 || r.OverrunSecs != 2 || r.OverrunCost != money.MustParse("0.02") {
 		t.Errorf("billed %d s, overrun %d s (%v), want 45, 2 and 0.02", r.BilledSecs, r.OverrunSecs, r.OverrunCost)
 	}
 	b.wantSpend(today, "0.45", "0")
@@ -258,9 +256,7 @@ func TestRepeatedCommandsHaveOneEffect(t *testing.T) {
 
 func TestUnknownCallsAreRefused(t *testing.T) {
 	b := newBench(t, profile.New(), standardDeck(t))
-	for _, c := range []Command{
-		Answer{ID: uuid.New()}, Renew{ID: uuid.New()}, Settle{ID: uuid.New()}, Release{ID: uuid.New()},
-	} {
+	for _, c := range []Command{Answer{ID: uuid.New()}, Renew{ID: uuid.New()}, Settle{ID: uuid.New()}, Release{ID: uuid.New()}} {
 		if r := b.apply(c); !errors.Is(r.Err, ErrUnknownCall) {
 			t.Errorf("%T of an unknown call: %v, want ErrUnknownCall", c, r.Err)
 		}
@@ -288,8 +284,7 @@ func TestEmergencyCallsHoldNothing(t *testing.T) {
 		t.Errorf("an emergency call takes channels: %d %d %d", a, p, c)
 	}
 	b.now = b.now.Add(3 * time.Hour)
-	if r := b.settle(call.ID, 3*time.Hour); !r.Emergency || r.Cost != 0 || r.OverrunSecs != 0 ||
-		r.DurationMicros != (3*time.Hour).Microseconds() {
+	if r := b.settle(call.ID, 3*time.Hour); !r.Emergency || r.Cost != 0 || r.OverrunSecs != 0 || r.DurationMicros != (3*time.Hour).Microseconds() {
 		t.Errorf("record of the emergency call: %+v", r)
 	}
 }

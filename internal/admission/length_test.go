@@ -51,8 +51,7 @@ func TestGrantsEndAtTheLimitOfLength(t *testing.T) {
 		b.apply(Answer{ID: call.ID, AtMicros: b.now.UnixMicro()})
 		for elapsed := time.Duration(0); elapsed <= 4*time.Minute; elapsed += 5 * time.Second {
 			b.now = noon.Add(elapsed)
-			if r = b.apply(Renew{ID: call.ID, Elapsed: elapsed, GrantedSecs: r.GrantedSecs}); r.GrantedSecs > c.want ||
-				r.Err != nil {
+			if r = b.apply(Renew{ID: call.ID, Elapsed: elapsed, GrantedSecs: r.GrantedSecs}); r.GrantedSecs > c.want || r.Err != nil {
 				t.Fatalf("%+v: granted %d s: %v", c, r.GrantedSecs, r.Err)
 			}
 			if r.Extended && elapsed > time.Duration(c.want)*time.Second {
@@ -62,14 +61,11 @@ func TestGrantsEndAtTheLimitOfLength(t *testing.T) {
 		if r.GrantedSecs != c.want {
 			t.Errorf("%+v: granted %d s in the end", c, r.GrantedSecs)
 		}
-		end := b.apply(Settle{ID: call.ID, Ending: Ending{EndedMicros: b.now.UnixMicro(),
-			Elapsed: time.Duration(c.want)*time.Second - 500*time.Millisecond}}).Record
-		if end.BilledSecs != c.wantPaid || end.OverrunSecs != 0 ||
-			end.Cost != money.MustParse("0.01")*money.Amount(c.wantPaid) {
+		end := b.apply(Settle{ID: call.ID, Ending: Ending{EndedMicros: b.now.UnixMicro(), Elapsed: time.Duration(c.want)*time.Second - 500*time.Millisecond}}).Record
+		if end.BilledSecs != c.wantPaid || end.OverrunSecs != 0 || end.Cost != money.MustParse("0.01")*money.Amount(c.wantPaid) {
 			t.Errorf("%+v: billed %d s for %v, overrun %d s", c, end.BilledSecs, end.Cost, end.OverrunSecs)
 		}
-		if d, err := DecodeDecision(end.Decision); err != nil || d.Facts.MaxSecs() != c.want ||
-			d.Verdicts[RuleLength] != Pass {
+		if d, err := DecodeDecision(end.Decision); err != nil || d.Facts.MaxSecs() != c.want || d.Verdicts[RuleLength] != Pass {
 			t.Errorf("%+v: stored limit %d s, %v", c, d.Facts.MaxSecs(), err)
 		}
 	}
@@ -113,8 +109,7 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 
 	b, _ = newCall("+13125550199")
 	b.now = noon.Add(40*time.Second + ExpiryGrace)
-	if lost := b.apply(Expire{}).Expired; len(lost) != 1 || lost[0].BilledSecs > 40 ||
-		lost[0].Outcome != record.OutcomeLost {
+	if lost := b.apply(Expire{}).Expired; len(lost) != 1 || lost[0].BilledSecs > 40 || lost[0].Outcome != record.OutcomeLost {
 		t.Errorf("lost: %+v", lost)
 	}
 
@@ -126,8 +121,7 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 	b.now = noon.Add(time.Minute)
 	b.tell([]Command{Report{ID: late.Call.ID, Account: testAccount, Stage: StageAnswered, Elapsed: -1}})
 	b.now = noon.Add(time.Minute + 35*time.Second)
-	if r = b.apply(Report{ID: late.Call.ID, Account: testAccount, Stage: StageRunning,
-		Elapsed: -1}); r.GrantedSecs != 40 || r.DueMicros != noon.Add(100*time.Second).UnixMicro() {
+	if r = b.apply(Report{ID: late.Call.ID, Account: testAccount, Stage: StageRunning, Elapsed: -1}); r.GrantedSecs != 40 || r.DueMicros != noon.Add(100*time.Second).UnixMicro() {
 		t.Errorf("after a minute of ringing: %d s, due %v", r.GrantedSecs, time.UnixMicro(r.DueMicros))
 	}
 
@@ -209,8 +203,7 @@ func TestPacesAreBounded(t *testing.T) {
 	if n := len(p.young) + len(p.old); n > 2*maxPaces {
 		t.Errorf("%d are counted", n)
 	}
-	if p.Begun(testConnection+1+id.ID(3*maxPaces), 1, noon.UnixMicro()) != 1 ||
-		p.Begun(testConnection, 5, noon.UnixMicro()) != 0 {
+	if p.Begun(testConnection+1+id.ID(3*maxPaces), 1, noon.UnixMicro()) != 1 || p.Begun(testConnection, 5, noon.UnixMicro()) != 0 {
 		t.Error("the latest is forgotten, or one that never called is counted")
 	}
 	if p.Begun(testConnection+1+id.ID(3*maxPaces), 1, noon.Add(-time.Hour).UnixMicro()) != 1 {

@@ -82,12 +82,10 @@ func TestRandomOperations(t *testing.T) {
 			t: rt, state: NewState(), deck: rapid.SampledFrom(decks).Draw(rt, "deck"), now: noon,
 			live: map[uuid.UUID]*plainCall{}, toldLimits: map[SpendKey]money.Amount{},
 			limits: map[Scope]policy.SpendLimit{}, highest: map[Scope]money.Amount{},
-			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[Scope]SpendHold{},
-				map[uuid.UUID]*record.Call{}, map[EmergencyKey]EmergencyDay{}, map[toldKey]int{}},
+			disk: disk{map[uuid.UUID]*Lease{}, map[SpendKey]Spend{}, map[CalleeKey]int32{}, map[Scope]SpendHold{}, map[uuid.UUID]*record.Call{}, map[EmergencyKey]EmergencyDay{}, map[toldKey]int{}},
 		}
 		for _, scope := range modelScopes {
-			m.limits[scope] = policy.SpendLimit{On: true, EndCalls: rapid.Bool().Draw(rt, "end calls"),
-				HoldAfter: rapid.Bool().Draw(rt, "hold after")}
+			m.limits[scope] = policy.SpendLimit{On: true, EndCalls: rapid.Bool().Draw(rt, "end calls"), HoldAfter: rapid.Bool().Draw(rt, "hold after")}
 		}
 		m.changeLimits()
 		rt.Repeat(map[string]func(*rapid.T){
@@ -185,8 +183,7 @@ func (m *machine) overdue(day record.Day) {
 		limit, used := m.limits[scope].Limit, m.state.SpendIn(scope, day)
 		spent := used.Posted + used.Held
 		for _, percent := range spendThresholds {
-			if passed := limit > 0 && int64(spent)*100 >= int64(limit)*int64(percent); passed &&
-				m.disk.told[toldKey{scope, day, percent, 0}] == 0 {
+			if passed := limit > 0 && int64(spent)*100 >= int64(limit)*int64(percent); passed && m.disk.told[toldKey{scope, day, percent, 0}] == 0 {
 				m.t.Fatalf("%d %% of %s is passed with %v of %v, and not told", percent, scope, spent, limit)
 			}
 		}
@@ -238,9 +235,7 @@ func (m *machine) releaseHold() {
 	m.last = nil
 }
 
-func policySnapshot(
-	p profile.Profile, deck *rating.Deck, limits map[Scope]policy.SpendLimit, urgent *int32,
-) (*policy.Snapshot, error) {
+func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]policy.SpendLimit, urgent *int32) (*policy.Snapshot, error) {
 	limit := p.DailySpendLimit
 	copied := *limit
 	p.DailySpendLimit = &copied
@@ -251,8 +246,8 @@ func policySnapshot(
 	c.EmergencyCallLimit, c.EmergencyAlertCalls = urgent, new(int32(2))
 	a.Spending = limits[AccountScope(testAccount)]
 	group := policy.Group{ID: testGroup, Account: testAccount, Spending: limits[GroupScope(testGroup)]}
-	return (&policy.Snapshot{}).With(policy.PutGroup(&group), policy.PutAccount(&a), policy.PutProfile(&p),
-		policy.PutIPConn(&c), policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}))
+	return (&policy.Snapshot{}).With(policy.PutGroup(&group), policy.PutAccount(&a), policy.PutProfile(&p), policy.PutIPConn(&c),
+		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}))
 }
 
 func (m *machine) reserve() {
@@ -297,8 +292,7 @@ func (m *machine) reserve() {
 	}
 	for scope, used := range before {
 		if used.Posted+used.Held+c.rate.Cost(c.granted) > m.limits[scope].Limit {
-			m.t.Fatalf("%s: admitted with %+v, first grant %v, limit %v", scope, used, c.rate.Cost(c.granted),
-				m.limits[scope].Limit)
+			m.t.Fatalf("%s: admitted with %+v, first grant %v, limit %v", scope, used, c.rate.Cost(c.granted), m.limits[scope].Limit)
 		}
 		if hold, held := heldBack[scope]; held {
 			m.t.Fatalf("%s: admitted in spite of %+v", scope, hold)
@@ -526,8 +520,7 @@ func (m *machine) check() {
 	day := record.DayOf(m.now.UnixMicro())
 	for scope, limit := range m.limits {
 		if limit.EndCalls && posted[day]+held[day] > m.highest[scope] {
-			m.t.Fatalf("%s: posted %v + held %v passes the largest limit of the day, %v", scope, posted[day], held[day],
-				m.highest[scope])
+			m.t.Fatalf("%s: posted %v + held %v passes the largest limit of the day, %v", scope, posted[day], held[day], m.highest[scope])
 		}
 	}
 }

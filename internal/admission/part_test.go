@@ -83,8 +83,7 @@ func outcome(r Result, s *State) string {
 	lines := []string{
 		fmt.Sprintf("%+v %d %v %v", r.Decision.Facts, r.GrantedSecs, r.Extended, r.Err),
 		line(r.Record),
-		fmt.Sprint("live ", s.LiveIn(testAccount), s.LiveIn(testProfile), s.LiveIn(testConnection),
-			s.LiveEmergencies(testConnection)),
+		fmt.Sprint("live ", s.LiveIn(testAccount), s.LiveIn(testProfile), s.LiveIn(testConnection), s.LiveEmergencies(testConnection)),
 		fmt.Sprint("emergency calls ", s.emergencies),
 	}
 	for _, c := range r.Expired {

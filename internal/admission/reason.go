@@ -57,8 +57,7 @@ var otherReasons = []answer{
 		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
 	// 603, so that the caller does not try another way out: the call was ended on purpose.
 	{ReasonHungUp, "hung_up", "TG17", 603, "Call ended by its operator",
-		"The hang-up of this call was requested by the API; hangup_details of its detail record and the audit say who. " +
-			"End it."},
+		"The hang-up of this call was requested by the API; hangup_details of its detail record and the audit say who. End it."},
 }
 
 // answers has every reason at its number. numReasons is how many there are.

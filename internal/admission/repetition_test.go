@@ -28,11 +28,9 @@ func TestUsedIDs(t *testing.T) {
 		{"another proof", "answered", func(r *Reserve) { r.Call.Request = other }, ReasonCallIDUsed, true},
 		{"another proof, lost", "lost", func(r *Reserve) { r.Call.Request = other }, ReasonCallIDUsed, true},
 		{"another switch", "ringing", func(r *Reserve) { r.Owner = SwitchOwner(testAccount, "b") }, ReasonCallIDUsed, true},
-		{"another number without proof", "ringing", func(r *Reserve) { r.Call.To, r.Call.Request = "+13125550123", other },
-			ReasonCallIDUsed, true},
+		{"another number without proof", "ringing", func(r *Reserve) { r.Call.To, r.Call.Request = "+13125550123", other }, ReasonCallIDUsed, true},
 		{"an emergency", "ringing", func(r *Reserve) { r.Call.To = "911" }, ReasonNone, true},
-		{"an emergency without proof", "ended", func(r *Reserve) { r.Call.To, r.Call.Request = "911", uuid.Nil }, ReasonNone,
-			true},
+		{"an emergency without proof", "ended", func(r *Reserve) { r.Call.To, r.Call.Request = "911", uuid.Nil }, ReasonNone, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, profile.New(), standardDeck(t))
@@ -75,8 +73,7 @@ func TestEndedEmergencyRepeated(t *testing.T) {
 	b := newBench(t, profile.New(), standardDeck(t))
 	attempt := switchAttempt("911")
 	attempt.Spare = SpareID(uuid.New())
-	b.tell([]Command{attempt, Report{ID: attempt.Call.ID, Account: testAccount, Stage: StageEnded,
-		Elapsed: 10 * time.Second}})
+	b.tell([]Command{attempt, Report{ID: attempt.Call.ID, Account: testAccount, Stage: StageEnded, Elapsed: 10 * time.Second}})
 	if r := b.apply(attempt); !r.Decision.Allow || r.Decision.ID != attempt.Spare {
 		t.Errorf("%+v", r.Decision)
 	}

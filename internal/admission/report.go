@@ -159,8 +159,7 @@ func cmpOr(told, otherwise int64) int64 {
 // l is nil when nothing is.
 func (s *State) plausible(l *Lease, c *Report) error {
 	earliest, longest := s.possible(l)
-	if c.AtMicros != 0 && (c.AtMicros < earliest || c.AtMicros > s.now+ReportTolerance.Microseconds()) ||
-		c.Elapsed.Microseconds() > longest {
+	if c.AtMicros != 0 && (c.AtMicros < earliest || c.AtMicros > s.now+ReportTolerance.Microseconds()) || c.Elapsed.Microseconds() > longest {
 		return ErrClock
 	}
 	if l == nil {

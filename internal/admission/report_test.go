@@ -36,8 +36,7 @@ func switchAttempt(number string) Reserve {
 func callLife(attempt Reserve, duration time.Duration) []Command {
 	at := func(since time.Duration) int64 { return noon.Add(since).UnixMicro() }
 	report := func(stage Stage, atMicros int64, elapsed time.Duration) Report {
-		return Report{ID: attempt.Call.ID, Account: testAccount, Stage: stage, Attempt: &attempt, AtMicros: atMicros,
-			Elapsed: elapsed, Gateway: 7}
+		return Report{ID: attempt.Call.ID, Account: testAccount, Stage: stage, Attempt: &attempt, AtMicros: atMicros, Elapsed: elapsed, Gateway: 7}
 	}
 	events := []Command{attempt, report(StageAnswered, at(toldAnswer), -1)}
 	for elapsed := 20 * time.Second; elapsed < duration; elapsed += 25 * time.Second {
@@ -72,8 +71,7 @@ func (b *bench) end(records []*record.Call) ledgerEnd {
 	live, _, _ := b.state.LiveCalls(testAccount, testProfile, testConnection)
 	return ledgerEnd{
 		Outcome: r.Outcome, Billed: r.BilledSecs, Overrun: r.OverrunSecs, Cost: r.Cost, OverrunCost: r.OverrunCost,
-		Duration: r.DurationMicros, Gateway: int64(r.GatewayID), Cause: r.HangupCause, Status: r.SIPStatus, Posted: posted,
-		Held: held,
+		Duration: r.DurationMicros, Gateway: int64(r.GatewayID), Cause: r.HangupCause, Status: r.SIPStatus, Posted: posted, Held: held,
 		Live: int(live), Records: len(records), Calls: len(b.state.leases),
 	}
 }
@@ -95,8 +93,7 @@ func (b *bench) tell(events []Command) (records []*record.Call) {
 // limit pays for as many as it can.
 func expected(p profile.Profile, duration time.Duration, first, next int32, price, fee money.Amount) ledgerEnd {
 	rate := rating.Rate{PerMinute: price, ConnectFee: fee, FirstIncrement: first, Increment: next}
-	o := ledgerEnd{Outcome: record.OutcomeAnswered, Duration: duration.Microseconds(), Gateway: 7,
-		Cause: "normal_clearing", Status: 200, Records: 1}
+	o := ledgerEnd{Outcome: record.OutcomeAnswered, Duration: duration.Microseconds(), Gateway: 7, Cause: "normal_clearing", Status: 200, Records: 1}
 	used := rate.BillableSecs(duration)
 	for secs := rate.RoundUp(1); secs <= used; secs = rate.RoundUp(secs + 1) {
 		if !p.DailySpendLimitEnabled || p.SpendLimitAction != profile.EndCalls || rate.Cost(secs) <= *p.DailySpendLimit {
@@ -260,43 +257,25 @@ func TestReportsRefused(t *testing.T) {
 		{"another account, later", "ended", Report{ID: call, Account: 99, Stage: StageEnded, Elapsed: -1}, ErrUnknownCall},
 		{"another number", "ringing", Reserve{Call: other.Call, Owner: other.Owner}, ErrOtherContent},
 		{"another number, later", "ended", Reserve{Call: other.Call, Owner: other.Owner}, ErrOtherContent},
-		{"another number in an event", "answered",
-			Report{ID: call, Account: testAccount, Stage: StageAnswered, Attempt: &other, Elapsed: -1}, ErrOtherContent},
-		{"another number in a late event", "ended",
-			Report{ID: call, Account: testAccount, Stage: StageAnswered, Attempt: &other, Elapsed: -1}, ErrOtherContent},
-		{"answered before it was asked", "ringing",
-			Report{ID: call, Account: testAccount, Stage: StageAnswered, AtMicros: now - hour, Elapsed: -1}, ErrClock},
-		{"answered in an hour", "ringing", Report{ID: call, Account: testAccount, Stage: StageAnswered, AtMicros: now + hour,
-			Elapsed: -1}, ErrClock},
-		{"answered at another time", "answered early", Report{ID: call, Account: testAccount, Stage: StageAnswered,
-			AtMicros: now + 40*second, Elapsed: -1}, ErrOtherContent},
-		{"runs for hours", "answered", Report{ID: call, Account: testAccount, Stage: StageRunning, Elapsed: 5 * time.Hour},
-			ErrClock},
-		{"rang for hours", "ringing", Report{ID: call, Account: testAccount, Stage: StageRunning, Elapsed: 5 * time.Hour},
-			ErrClock},
-		{"ended in an hour", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, AtMicros: now + hour,
-			Elapsed: -1}, ErrClock},
-		{"ended before it was answered", "answered",
-			Report{ID: call, Account: testAccount, Stage: StageEnded, AtMicros: now - hour, Elapsed: -1}, ErrClock},
-		{"lasted for hours", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 5 * time.Hour},
-			ErrClock},
-		{"lasted for days, unknown", "none",
-			Report{ID: call, Account: testAccount, Stage: StageEnded, Attempt: &attempt, Elapsed: 25 * time.Hour}, ErrClock},
-		{"ended last week, unknown", "none", Report{ID: call, Account: testAccount, Stage: StageEnded, Attempt: &attempt,
-			AtMicros: now - 7*24*hour, Elapsed: -1}, ErrClock},
-		{"never answered after all", "answered",
-			Report{ID: call, Account: testAccount, Stage: StageEnded, Answered: new(false), Elapsed: -1}, ErrOtherContent},
-		{"another duration", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 11 * time.Second},
-			ErrOtherContent},
-		{"another status", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: -1,
-			Ending: Ending{SIPStatus: 486}}, ErrOtherContent},
-		{"another cause", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: -1,
-			Ending: Ending{Cause: "user_busy"}}, ErrOtherContent},
-		{"not answered, later", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Answered: new(false),
-			Elapsed: -1}, ErrOtherContent},
+		{"another number in an event", "answered", Report{ID: call, Account: testAccount, Stage: StageAnswered, Attempt: &other, Elapsed: -1}, ErrOtherContent},
+		{"another number in a late event", "ended", Report{ID: call, Account: testAccount, Stage: StageAnswered, Attempt: &other, Elapsed: -1}, ErrOtherContent},
+		{"answered before it was asked", "ringing", Report{ID: call, Account: testAccount, Stage: StageAnswered, AtMicros: now - hour, Elapsed: -1}, ErrClock},
+		{"answered in an hour", "ringing", Report{ID: call, Account: testAccount, Stage: StageAnswered, AtMicros: now + hour, Elapsed: -1}, ErrClock},
+		{"answered at another time", "answered early", Report{ID: call, Account: testAccount, Stage: StageAnswered, AtMicros: now + 40*second, Elapsed: -1}, ErrOtherContent},
+		{"runs for hours", "answered", Report{ID: call, Account: testAccount, Stage: StageRunning, Elapsed: 5 * time.Hour}, ErrClock},
+		{"rang for hours", "ringing", Report{ID: call, Account: testAccount, Stage: StageRunning, Elapsed: 5 * time.Hour}, ErrClock},
+		{"ended in an hour", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, AtMicros: now + hour, Elapsed: -1}, ErrClock},
+		{"ended before it was answered", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, AtMicros: now - hour, Elapsed: -1}, ErrClock},
+		{"lasted for hours", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 5 * time.Hour}, ErrClock},
+		{"lasted for days, unknown", "none", Report{ID: call, Account: testAccount, Stage: StageEnded, Attempt: &attempt, Elapsed: 25 * time.Hour}, ErrClock},
+		{"ended last week, unknown", "none", Report{ID: call, Account: testAccount, Stage: StageEnded, Attempt: &attempt, AtMicros: now - 7*24*hour, Elapsed: -1}, ErrClock},
+		{"never answered after all", "answered", Report{ID: call, Account: testAccount, Stage: StageEnded, Answered: new(false), Elapsed: -1}, ErrOtherContent},
+		{"another duration", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 11 * time.Second}, ErrOtherContent},
+		{"another status", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: -1, Ending: Ending{SIPStatus: 486}}, ErrOtherContent},
+		{"another cause", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: -1, Ending: Ending{Cause: "user_busy"}}, ErrOtherContent},
+		{"not answered, later", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Answered: new(false), Elapsed: -1}, ErrOtherContent},
 		{"the same end", "ended", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 10 * time.Second}, nil},
-		{"the end of a lost call", "lost", Report{ID: call, Account: testAccount, Stage: StageEnded,
-			Elapsed: 10 * time.Second}, nil},
+		{"the end of a lost call", "lost", Report{ID: call, Account: testAccount, Stage: StageEnded, Elapsed: 10 * time.Second}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, limited("100"), standardDeck(t))
@@ -311,8 +290,7 @@ func TestReportsRefused(t *testing.T) {
 				t.Errorf("error %v, want %v", result.Err, c.want)
 			}
 			changes := b.state.TakeChanges()
-			if diff := cmp.Diff(before, b.picture()); diff != "" ||
-				len(changes.Leases)+len(changes.Gone)+len(changes.Records)+len(changes.Events) > 0 {
+			if diff := cmp.Diff(before, b.picture()); diff != "" || len(changes.Leases)+len(changes.Gone)+len(changes.Records)+len(changes.Events) > 0 {
 				t.Errorf("changed:\n%s%+v", diff, changes)
 			}
 		})
@@ -322,8 +300,7 @@ func TestReportsRefused(t *testing.T) {
 // reach leads the call of an attempt to a state.
 func (b *bench) reach(state string, attempt Reserve) {
 	report := Report{ID: attempt.Call.ID, Account: testAccount, Elapsed: -1}
-	steps := map[string][]Stage{"ringing": {}, "answered": {StageAnswered}, "answered early": {StageAnswered},
-		"lost": {StageAnswered}, "ended": {StageAnswered, StageEnded}}
+	steps := map[string][]Stage{"ringing": {}, "answered": {StageAnswered}, "answered early": {StageAnswered}, "lost": {StageAnswered}, "ended": {StageAnswered, StageEnded}}
 	stages, known := steps[state]
 	if !known {
 		return
@@ -368,8 +345,7 @@ func TestSwitchCallIsOverAtItsGrant(t *testing.T) {
 	}
 	b.now = b.now.Add(time.Microsecond)
 	r := b.apply(Expire{})
-	if len(r.Expired) != 1 || r.Expired[0].Outcome != record.OutcomeLost || r.Expired[0].BilledSecs != 30 ||
-		r.Expired[0].Cost != money.MustParse("0.30") {
+	if len(r.Expired) != 1 || r.Expired[0].Outcome != record.OutcomeLost || r.Expired[0].BilledSecs != 30 || r.Expired[0].Cost != money.MustParse("0.30") {
 		t.Errorf("expired: %+v", r.Expired)
 	}
 	b.wantSpend(today, "0.30", "0")

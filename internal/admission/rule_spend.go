@@ -232,6 +232,5 @@ func (l *Lease) costLeft(p *policy.Snapshot) money.Amount {
 
 // ofSpend says whether it is a daily limit that refuses.
 func (r Reason) ofSpend() bool {
-	return r == ReasonSpendHeldBack || slices.ContainsFunc(scopeKinds[ScopeProfile:],
-		func(k scopeKind) bool { return k.reason == r })
+	return r == ReasonSpendHeldBack || slices.ContainsFunc(scopeKinds[ScopeProfile:], func(k scopeKind) bool { return k.reason == r })
 }

@@ -87,9 +87,7 @@ func TestTheTightestScopeDecides(t *testing.T) {
 			}
 			r := b.settle(call, time.Duration(c.seconds+2)*time.Second)
 			own := b.state.SpendIn(ProfileScope(testProfile), today)
-			for scope, limit := range map[Scope]policy.SpendLimit{
-				GroupScope(testGroup): c.group, AccountScope(testAccount): c.account,
-			} {
+			for scope, limit := range map[Scope]policy.SpendLimit{GroupScope(testGroup): c.group, AccountScope(testAccount): c.account} {
 				if used := b.state.SpendIn(scope, today); limit.On && used != own {
 					t.Errorf("%s has %+v, its profile %+v", scope, used, own)
 				} else if !limit.On && used != (ScopeSpend{}) {
@@ -141,9 +139,7 @@ func TestAHoldGoesOverMidnight(t *testing.T) {
 func TestStoredDecisionsOfSharedLimits(t *testing.T) {
 	wide := ending("10.00")
 	wide.HoldAfter = true
-	for _, b := range []*bench{
-		newSharedBench(t, wide, wide, wide), newSharedBench(t, wide, policy.SpendLimit{}, policy.SpendLimit{}),
-	} {
+	for _, b := range []*bench{newSharedBench(t, wide, wide, wide), newSharedBench(t, wide, policy.SpendLimit{}, policy.SpendLimit{})} {
 		b.admit("+12125550123")
 		d := b.apply(Reserve{Call: callTo("+12125550123"), Owner: owner}).Decision
 		encoded := d.Append(nil)

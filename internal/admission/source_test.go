@@ -33,8 +33,7 @@ func TestSourceRule(t *testing.T) {
 		{&[]connection.Network{}, "192.0.2.1", "+13125550199", true},
 	} {
 		user.AllowedSources = c.networks
-		s, err := new(policy.Snapshot).With(policy.PutAccount(&policy.Account{ID: 1, Active: true}),
-			policy.PutCredential(&user))
+		s, err := new(policy.Snapshot).With(policy.PutAccount(&policy.Account{ID: 1, Active: true}), policy.PutCredential(&user))
 		if err != nil {
 			t.Fatal(err)
 		}

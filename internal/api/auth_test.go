@@ -255,8 +255,8 @@ func TestTenancy(t *testing.T) {
 			if op.Scope == ScopeAdmit {
 				key = strangeSwitch
 			}
-			if op.Upload != "" {
-				header := http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {op.Upload}}
+			if len(op.Uploads) > 0 {
+				header := http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {op.Uploads[0]}}
 				h.send(op.Method, target, header, strings.NewReader("prefix,action\n")).
 					wantError(http.StatusNotFound, "10005 /")
 				continue

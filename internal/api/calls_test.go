@@ -360,8 +360,8 @@ func TestRateDecks(t *testing.T) {
 		{"bad cells", "prefix,rate\nabc,0.01\n44,free\n", 422, []string{"10015 /2/prefix", "10015 /3/rate"}},
 		{"no rows", "prefix,rate\n", 422, []string{"10015 /"}},
 		{"no header", "", 422, []string{"10015 /"}},
-		{"no text", "prefix,rate,description\n44,0.01,\x00\n", 422, []string{"10015 /"}},
-		{"unknown columns", "prefix,rate,foo,bar\n44,0.01,1,1\n", 422, []string{"10015 /"}},
+		{"a question", "prefix,rate,days\n44,0.01,Sat-Sun\n", 422, []string{"10015 /"}},
+		{"not text", "prefix,rate\n44,\x00\n", 400, []string{"10028 /"}},
 		{"duplicate", "prefix,rate\n44,0.01\n44,0.02\n", 422, []string{"10015 /3/prefix"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

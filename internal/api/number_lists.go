@@ -40,7 +40,7 @@ func (s *server) numberListOperations() []rest.Operation {
 	}
 	return append(r.MustOperations(),
 		rest.Operation{Method: http.MethodPost, Path: one + "/import", ID: "import_number_list", Tag: "Number lists",
-			Scope: ScopeWrite, Effect: rest.Configures, Upload: "text/csv", Status: http.StatusOK, Answer: answer,
+			Scope: ScopeWrite, Effect: rest.Configures, Uploads: []string{"text/csv"}, Status: http.StatusOK, Answer: answer,
 			Summary: "Replace the entries by those of a CSV file with the columns prefix, action, comment and expires_at: all " +
 				"lines or none.", Handle: n.importEntries},
 		rest.Operation{Method: http.MethodGet, Path: one + "/export", ID: "export_number_list", Tag: "Number lists",

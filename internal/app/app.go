@@ -154,30 +154,14 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.sip = sipgw.New(sipgw.Config{
-		Addr:        a.config.SIPAddr,
-		More:        more,
-		Advertise:   a.advertised,
-		Reach:       a.reach,
-		TLS:         a.config.tls(),
-		NameServers: a.config.NameServers,
-		Limits:      a.config.limits(),
-		MaxCall:     a.config.MaxCall,
-		Shaken:      a.shaken,
-		Media:       anchor,
-		AnchorAll:   a.config.MediaAnchor,
-		Recorder:    a.recorderFor(anchor),
-		Live:        live,
-		Ledger:      a.store,
-		Owner:       owner,
-		Clock:       time.Now,
+		Shaken:    a.shaken,
+		Advertise: a.advertised, Reach: a.reach, Media: anchor, AnchorAll: a.config.MediaAnchor, Recorder: a.recorderFor(anchor),
+		Addr: a.config.SIPAddr, More: more, TLS: a.config.tls(), NameServers: a.config.NameServers, MaxCall: a.config.MaxCall,
+		Live: live, Ledger: a.store, Owner: owner, Clock: time.Now, Logger: a.logger,
+		Limits: a.config.limits(),
 		// Ids that grow with time are written next to each other.
-		NewID:   func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-		Logger:  a.logger,
-		Rang:    a.metrics.Rang,
-		Tracer:  tracer,
-		Journey: journey,
-		Banned:  a.banned,
-		Strayed: a.strayed,
+		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Rang:  a.metrics.Rang, Tracer: tracer, Journey: journey, Banned: a.banned, Strayed: a.strayed,
 	})
 	a.ending.Store(a.sip)
 	a.metrics.Watch(telemetry.Sources{SIPStats: a.sip.Stats, SIPLoad: a.sip.Load, Totals: a.store.Totals})

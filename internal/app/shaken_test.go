@@ -31,13 +31,12 @@ func TestSettingsOfSigningAreChecked(t *testing.T) {
 		"no key":        {change: key(""), want: "shaken_cert, shaken_key: STIR/SHAKEN needs both"},
 		"no such file":  {change: key("/nowhere"), want: "shaken_key: no file"},
 		"another's key": {change: key(otherKey(t)), want: pair},
-		"only a key": {change: func(c *Config) { c.ShakenCert = "" },
-			want: "shaken_cert, shaken_key: STIR/SHAKEN needs both"},
-		"open to all": {change: func(c *Config) { chmod(t, c.ShakenKey) }, want: "Run: chmod 600"},
-		"P-384":       {wish: shakentest.Wish{Curve: elliptic.P384()}, want: "openssl ecparam -name prime256v1"},
-		"bad list":    {wish: shakentest.Wish{Authority: []byte{0x30, 0}}, want: "TNAuthList"},
-		"ended":       {wish: shakentest.Wish{To: now.Add(-time.Minute)}, late: "shaken_cert: the certificate ended at"},
-		"not begun":   {wish: shakentest.Wish{From: now.Add(time.Hour)}, late: "is not valid before"},
+		"only a key":    {change: func(c *Config) { c.ShakenCert = "" }, want: "shaken_cert, shaken_key: STIR/SHAKEN needs both"},
+		"open to all":   {change: func(c *Config) { chmod(t, c.ShakenKey) }, want: "Run: chmod 600"},
+		"P-384":         {wish: shakentest.Wish{Curve: elliptic.P384()}, want: "openssl ecparam -name prime256v1"},
+		"bad list":      {wish: shakentest.Wish{Authority: []byte{0x30, 0}}, want: "TNAuthList"},
+		"ended":         {wish: shakentest.Wish{To: now.Add(-time.Minute)}, late: "shaken_cert: the certificate ended at"},
+		"not begun":     {wish: shakentest.Wish{From: now.Add(time.Hour)}, late: "is not valid before"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := Default()

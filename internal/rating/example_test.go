@@ -2,7 +2,6 @@ package rating_test
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/e164"
@@ -10,27 +9,11 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 )
 
-// The columns are recognised by the names that carriers use. A bad cell is named with
-// what would be right.
-func ExampleReadCSV() {
-	file := strings.NewReader("Dial Code;Price;Interval\n1876;$0.21;60/60\n44;free;1/1\n")
-	_, _, problems, err := rating.ReadCSV(file, rating.Options{})
-	for _, problem := range problems {
-		fmt.Println(problem.Line, problem.Column, problem.Value)
-	}
-	fmt.Println(err)
-	// Output:
-	// 3 Price free
-	// <nil>
-}
-
 // The longest prefix decides.
 func ExampleDeck_Match() {
-	file := strings.NewReader("prefix,rate,increment\n1,0.0085,6\n1876,0.21,60\n")
-	rows, _, problems, err := rating.ReadCSV(file, rating.Options{})
-	if err != nil || len(problems) > 0 {
-		fmt.Println(problems, err)
-		return
+	rows := []rating.Row{
+		{Prefix: "1", Rate: rating.Rate{PerMinute: money.MustParse("0.0085"), FirstIncrement: 6, Increment: 6}},
+		{Prefix: "1876", Rate: rating.Rate{PerMinute: money.MustParse("0.21"), FirstIncrement: 60, Increment: 60}},
 	}
 	deck, err := rating.NewDeck(rows, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {

@@ -109,10 +109,8 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 		out["parameters"] = params
 	}
 	switch {
-	case op.Upload != "":
-		out["requestBody"] = map[string]any{
-			"required": true, "content": op.uploads(),
-		}
+	case len(op.Uploads) > 0:
+		out["requestBody"] = map[string]any{"required": true, "content": uploads(op.Uploads)}
 	case op.Body != nil:
 		out["requestBody"] = map[string]any{
 			"required": !op.Body.Optional, "content": JSONContent(d.Named(typeName(op.ID)+"Request", op.Body)),
@@ -219,10 +217,23 @@ func (op *Operation) failures() []string {
 	if strings.Contains(op.Path, "{id}") || strings.Contains(op.Path, "{name}") {
 		statuses = append(statuses, "404")
 	}
-	if op.Body != nil || op.Upload != "" {
+	if op.Body != nil || len(op.Uploads) > 0 {
 		statuses = append(statuses, "413", "415")
 	}
 	return statuses
+}
+
+// uploads is the content of a body that is a file: text, or bytes.
+func uploads(kinds []string) map[string]any {
+	content := make(map[string]any, len(kinds))
+	for _, kind := range kinds {
+		schema := map[string]any{"type": "string"}
+		if !strings.HasPrefix(kind, "text/") {
+			schema["contentMediaType"] = kind
+		}
+		content[kind] = map[string]any{"schema": schema}
+	}
+	return content
 }
 
 func failureText(status string) string {
@@ -243,17 +254,4 @@ func typeName(id string) string {
 		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	return name.String()
-}
-
-// uploads describes the media types of a body that is a file.
-func (op *Operation) uploads() map[string]any {
-	content := map[string]any{op.Upload: map[string]any{"schema": map[string]any{"type": "string"}}}
-	for _, kind := range op.Uploads {
-		schema := map[string]any{"type": "string", "format": "binary"}
-		if kind == formType {
-			schema = map[string]any{"type": "object", "properties": map[string]any{"file": schema}}
-		}
-		content[kind] = map[string]any{"schema": schema}
-	}
-	return content
 }

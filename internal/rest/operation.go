@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -84,8 +83,7 @@ type Operation struct {
 	Scope        string // "" for operations that anyone may call
 	Params       []Parameter
 	Body         *Schema  // of a JSON object, or nil
-	Upload       string   // the media type of a body that is a file; "" for none
-	Uploads      []string // further media types of it, packed or in a form
+	Uploads      []string // the media types of a body that is a file; none for no such body
 	Status       int      // of success
 	Answer       *Schema  // of data, or nil
 	Noun         string   // of the answer, as the document calls its schema; "" is that of the id
@@ -103,7 +101,7 @@ type Request struct {
 	Base    string // the address that it was sent to, as in http://127.0.0.1:8080
 	Query   Query
 	Body    map[string]any // the part that the operation's schema names, not yet checked against it
-	Upload  io.Reader      // of a CSV body
+	Upload  io.Reader      // of a body that is a file
 	Engine  *Server
 
 	Idempotency string    // the header Idempotency-Key of a lean operation
@@ -256,7 +254,7 @@ func (s *Server) run(op *Operation, w http.ResponseWriter, r *http.Request) (*Re
 	if err := overridden(r); err != nil {
 		return nil, err
 	}
-	if op.Body == nil && op.Upload == "" && !op.Writes() {
+	if op.Body == nil && len(op.Uploads) == 0 && !op.Writes() {
 		answer, err := s.answerOf(r.Context(), in, r.URL.RawQuery)
 		if len(in.Query.ignored) > 0 {
 			w.Header().Set(ignoredParametersHeader, headerList(in.Query.ignored))
@@ -268,7 +266,7 @@ func (s *Server) run(op *Operation, w http.ResponseWriter, r *http.Request) (*Re
 		return nil, err
 	}
 	switch {
-	case op.Upload != "":
+	case len(op.Uploads) > 0:
 		if err := in.readUpload(w, r); err != nil {
 			return nil, err
 		}
@@ -286,13 +284,10 @@ func (s *Server) run(op *Operation, w http.ResponseWriter, r *http.Request) (*Re
 // readUpload lets the handler read the file as it comes, unless an idempotency key
 // asks to compare all of it with an earlier one first.
 func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
-	if err := in.wantsUpload(r); err != nil {
+	if err := wantsFile(r, in.Op.Uploads); err != nil {
 		return err
 	}
 	in.Upload = http.MaxBytesReader(w, r.Body, MaxUpload)
-	if err := in.openForm(r); err != nil {
-		return err
-	}
 	if r.Header.Get(idempotencyHeader) == "" {
 		return nil
 	}
@@ -300,41 +295,6 @@ func (in *Request) readUpload(w http.ResponseWriter, r *http.Request) error {
 	in.Raw = text
 	in.Upload = bytes.NewReader(text)
 	return err
-}
-
-// formType is how browsers and curl -F send a file.
-const formType = "multipart/form-data"
-
-// wantsUpload takes a file of one of the operation's types. A file that may be
-// packed may also say so in its Content-Encoding, and be text in any charset.
-func (in *Request) wantsUpload(r *http.Request) error {
-	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	encoded := r.Header.Get("Content-Encoding")
-	if err == nil && len(in.Op.Uploads) > 0 && (encoded == "" || encoded == "identity" || encoded == "gzip") &&
-		(given == in.Op.Upload || slices.Contains(in.Op.Uploads, given)) {
-		return nil
-	}
-	return wantsType(r, CodeMediaType, append([]string{in.Op.Upload}, in.Op.Uploads...)...)
-}
-
-// openForm moves on to the file of a form.
-func (in *Request) openForm(r *http.Request) error {
-	given, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if given != formType {
-		return nil
-	}
-	form := multipart.NewReader(in.Upload, params["boundary"])
-	for {
-		part, err := form.NextPart()
-		if err != nil {
-			return Fail(http.StatusBadRequest, field.Malformed, "The form has no part with a file name. Send the file as "+
-				"one, such as with curl -F file=@rates.csv, or as the body.")
-		}
-		if part.FileName() != "" {
-			in.Upload = part
-			return nil
-		}
-	}
 }
 
 // readAll reads a body to its end, for which it is told about how many bytes to expect.
@@ -493,6 +453,20 @@ func wantsType(r *http.Request, code field.Code, accepted ...string) error {
 	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" {
 		return Fail(http.StatusUnsupportedMediaType, CodeMediaType,
 			"The Content-Encoding is %s. Send the body as it is.", Excerpt(encoded))
+	}
+	return nil
+}
+
+// wantsFile is wantsType for a file, whose reader finds out about its encoding by itself.
+func wantsFile(r *http.Request, accepted []string) error {
+	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(accepted, given) {
+		return Fail(http.StatusUnsupportedMediaType, CodeMediaType, "The Content-Type is %s. Send the file itself as %s.",
+			Excerpt(r.Header.Get("Content-Type")), strings.Join(accepted, " or "))
+	}
+	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" && encoded != "gzip" {
+		return Fail(http.StatusUnsupportedMediaType, CodeMediaType,
+			"The Content-Encoding is %s. Send the file as it is, or with gzip.", Excerpt(encoded))
 	}
 	return nil
 }

@@ -64,8 +64,8 @@ func EventTypes() []EventType {
 			callPayload{}},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after " +
 			"call.ended.", recordingPayload{}},
-		{CallHangUpRequested, "The hang-up of another switch's call was requested by the API. The switch is to end " +
-			"the call at once; its grant is not extended.", hangupRequestedPayload{}},
+		{CallHangUpRequested, "Somebody had a call of another switch hung up. The switch is to end the call at once; it gets no " +
+			"longer grant.", hangupRequestedPayload{}},
 		{ConnectionEmergencies, "A connection has started as many emergency calls on one UTC day as its " +
 			"emergency_alert_calls says, or twice, four times, eight times as many.", emergencyAlertPayload{}},
 		{ProfileSpendThreshold, "A profile's spend of the UTC day has passed 50, 80 or 95 percent of its daily " +

@@ -102,8 +102,7 @@ func holdToShape(t *testing.T, e *webhook.Event) {
 }
 
 func liveCall() *webhook.LiveCall {
-	return &webhook.LiveCall{ID: callKey, Account: 11, Connection: 13, From: "13125550100", To: "+12125550199",
-		Caller: 13125550100, Callee: 12125550199,
+	return &webhook.LiveCall{ID: callKey, Account: 11, Connection: 13, From: "13125550100", To: "+12125550199", Caller: 13125550100, Callee: 12125550199,
 		StartedMicros: began.UnixMicro(), AtMicros: began.Add(4 * time.Second).UnixMicro(), Tags: []string{"gold", "west"}}
 }
 
@@ -111,8 +110,7 @@ func liveCall() *webhook.LiveCall {
 func TestTelnyxPayloads(t *testing.T) {
 	heard := answeredCall()
 	heard.Quality = &record.Quality{
-		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: time.Millisecond,
-			MaxJitter: 2740 * time.Microsecond},
+		Caller: record.Reception{Packets: 2991, Lost: 9, JitterPackets: 2990, Jitter: time.Millisecond, MaxJitter: 2740 * time.Microsecond},
 		Callee: record.Reception{Packets: 3000, Lost: 2},
 	}
 	grouped := answeredCall()
@@ -129,12 +127,10 @@ func TestTelnyxPayloads(t *testing.T) {
 			`{` + ids + `,` + parties + `,"tags":["gold","west"],"caller_id_name":"13125550100","direction":"outgoing","state":"bridging"}`},
 		{webhook.CallAnswered, "12:00:04", func() (webhook.Event, error) { return liveCall().Answered(eventKey) },
 			`{` + ids + `,` + parties + `,"tags":["gold","west"],"state":"answered"}`},
-		{webhook.CallHangup, "12:01:05",
-			func() (webhook.Event, error) { return webhook.HangupEvent(eventKey, answeredCall(), nil) },
+		{webhook.CallHangup, "12:01:05", func() (webhook.Event, error) { return webhook.HangupEvent(eventKey, answeredCall(), nil) },
 			`{` + ids + `,` + parties + `,"tags":[],"end_time":"2026-03-01T12:01:05.500000Z","state":"hangup","hangup_cause":"normal_clearing",
 			"hangup_source":"caller","sip_hangup_cause":"200","call_quality_stats":null}`},
-		{webhook.CallHangup, "12:01:05",
-			func() (webhook.Event, error) { return webhook.HangupEvent(eventKey, heard, []string{"gold"}) },
+		{webhook.CallHangup, "12:01:05", func() (webhook.Event, error) { return webhook.HangupEvent(eventKey, heard, []string{"gold"}) },
 			`{` + ids + `,` + parties + `,"tags":["gold"],"end_time":"2026-03-01T12:01:05.500000Z","state":"hangup","hangup_cause":"normal_clearing",
 			"hangup_source":"caller","sip_hangup_cause":"200","call_quality_stats":{
 			"inbound":{"jitter_max_variance":"2.74","jitter_packet_count":"2990","mos":"4.38","packet_count":"2991","skip_packet_count":"9"},
@@ -147,8 +143,7 @@ func TestTelnyxPayloads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Validate(); err != nil || e.Type != c.kind || e.AccountID != 11 || e.ConnectionID != 13 ||
-			e.OccurredAt.Format(time.TimeOnly) != c.at {
+		if err := e.Validate(); err != nil || e.Type != c.kind || e.AccountID != 11 || e.ConnectionID != 13 || e.OccurredAt.Format(time.TimeOnly) != c.at {
 			t.Errorf("event %+v: %v", e, err)
 		}
 		if diff := cmp.Diff(canonical(t, c.want), canonical(t, string(e.Payload))); diff != "" {
@@ -162,26 +157,11 @@ func TestTelnyxPayloads(t *testing.T) {
 // words that a switch may bring.
 func TestEveryEndHasTelnyxsWords(t *testing.T) {
 	causes := map[string]string{
-		"NORMAL_CLEARING":          "unspecified",
-		"allotted_timeout":         "time_limit",
-		"call_rejected":            "call_rejected",
-		"gateway_down":             "unspecified",
-		"incompatible_destination": "unspecified",
-		"lost_peer":                "timeout",
-		"media_timeout":            "timeout",
-		"network_out_of_order":     "unspecified",
-		"no_ack":                   "timeout",
-		"no_answer":                "no_answer",
-		"no_user_response":         "no_answer",
-		"normal_clearing":          "normal_clearing",
-		"originator_cancel":        "originator_cancel",
-		"owner_lost":               "unspecified",
-		"recovery_on_timer_expire": "timeout",
-		"server_stopping":          "unspecified",
-		"time_limit":               "time_limit",
-		"unallocated_number":       "not_found",
-		"user_busy":                "user_busy",
-		"x":                        "unspecified",
+		"normal_clearing": "normal_clearing", "originator_cancel": "originator_cancel", "time_limit": "time_limit", "user_busy": "user_busy",
+		"no_answer": "no_answer", "call_rejected": "call_rejected", "unallocated_number": "not_found", "media_timeout": "timeout",
+		"lost_peer": "timeout", "no_ack": "timeout", "owner_lost": "unspecified", "server_stopping": "unspecified", "gateway_down": "unspecified",
+		"network_out_of_order": "unspecified", "incompatible_destination": "unspecified", "NORMAL_CLEARING": "unspecified", "x": "unspecified",
+		"recovery_on_timer_expire": "timeout", "no_user_response": "no_answer", "allotted_timeout": "time_limit",
 	}
 	for cause, want := range causes {
 		for outcome := record.OutcomeFailed; outcome <= record.OutcomeLost; outcome++ {
@@ -205,10 +185,8 @@ func TestEveryEndHasTelnyxsWords(t *testing.T) {
 		status  int32
 		want    string
 	}{
-		{record.OutcomeAnswered, 200, "normal_clearing"}, {record.OutcomeCancelled, 487, "originator_cancel"},
-		{record.OutcomeFailed, 486, "user_busy"},
-		{record.OutcomeFailed, 404, "not_found"}, {record.OutcomeFailed, 480, "no_answer"},
-		{record.OutcomeFailed, 603, "call_rejected"},
+		{record.OutcomeAnswered, 200, "normal_clearing"}, {record.OutcomeCancelled, 487, "originator_cancel"}, {record.OutcomeFailed, 486, "user_busy"},
+		{record.OutcomeFailed, 404, "not_found"}, {record.OutcomeFailed, 480, "no_answer"}, {record.OutcomeFailed, 603, "call_rejected"},
 		{record.OutcomeFailed, 503, "unspecified"}, {record.OutcomeLost, 0, "unspecified"},
 	} {
 		r := answeredCall()
@@ -223,8 +201,7 @@ func TestEveryEndHasTelnyxsWords(t *testing.T) {
 func FuzzTelnyxEvents(f *testing.F) {
 	f.Add("+13125550100", "911", "no_answer", []byte{1, 2, 3}, int32(480), int64(5), uint64(0), int64(0))
 	f.Add("\xff\x00", "sip:a@b", "", []byte(nil), int32(0), int64(0), uint64(math.MaxUint32), int64(math.MaxInt64))
-	f.Fuzz(func(t *testing.T, from, to, cause string, seed []byte, status int32, secs int64, packets uint64,
-		jitter int64) {
+	f.Fuzz(func(t *testing.T, from, to, cause string, seed []byte, status int32, secs int64, packets uint64, jitter int64) {
 		if len(from) > 128 || len(to) > 128 || secs < 0 || jitter < 0 || status != 0 && (status < 100 || status > 699) {
 			t.Skip()
 		}
@@ -233,9 +210,8 @@ func FuzzTelnyxEvents(f *testing.F) {
 		r := answeredCall()
 		r.From, r.To, r.HangupCause, r.SIPStatus, r.BilledSecs = from, to, cause, status, secs
 		r.Callee, r.Cost = 0, money.Amount(binary.BigEndian.Uint64(numbers[:])>>1)
-		r.Quality = &record.Quality{Caller: record.Reception{Packets: packets, Lost: uint64(numbers[9]),
-			JitterPackets: packets,
-			Jitter:        time.Duration(jitter), MaxJitter: time.Duration(jitter)}}
+		r.Quality = &record.Quality{Caller: record.Reception{Packets: packets, Lost: uint64(numbers[9]), JitterPackets: packets,
+			Jitter: time.Duration(jitter), MaxJitter: time.Duration(jitter)}}
 		live := liveCall()
 		live.From, live.To, live.Caller, live.Callee, live.Tags = from, to, 0, 0, nil
 		for _, make := range []func() (webhook.Event, error){

@@ -1,5 +1,5 @@
-// Package asterisk runs a real Asterisk for tests, with a configuration of their own in
-// a temporary folder. It uses the one that test/install-asterisk has unpacked.
+// Package asterisk runs a real Asterisk for tests, with a configuration of their own in a temporary folder. It takes the
+// one that test/install-asterisk has unpacked.
 package asterisk
 
 import (
@@ -27,8 +27,7 @@ var modules = []string{
 	"res_pjsip_endpoint_identifier_anonymous", "res_pjsip_endpoint_identifier_ip",
 	"res_pjsip_endpoint_identifier_user", "res_pjsip_logger", "res_pjsip_nat", "res_pjsip_pubsub", "res_statsd",
 	"res_pjsip_outbound_authenticator_digest", "res_pjsip_outbound_registration", "res_pjsip_header_funcs",
-	"res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session", "res_pjsip_t38", "res_rtp_asterisk",
-	"res_speech", "res_sorcery_astdb",
+	"res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session", "res_pjsip_t38", "res_rtp_asterisk", "res_speech", "res_sorcery_astdb",
 	"res_sorcery_config", "res_sorcery_memory", "res_srtp", "res_timing_timerfd", "app_echo",
 }
 

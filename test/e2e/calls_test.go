@@ -261,8 +261,7 @@ func TestTheCallCommand(t *testing.T) {
 			"407 Proxy Authentication Required"},
 		{"refused", []string{"+442079460123", "--from", "+13125550100", "--user", "alice1"}, 2,
 			"whitelisted countries USA D13"},
-		{"an unknown user", []string{"+12125550123", "--from", "+13125550100", "--user", "mallory"}, 2,
-			"403 Unable to locate"},
+		{"an unknown user", []string{"+12125550123", "--from", "+13125550100", "--user", "mallory"}, 2, "403 Unable to locate"},
 		{"no credentials", []string{"+12125550123", "--from", "+13125550100"}, 2, "407 Proxy Authentication Required"},
 	} {
 		status, out := s.placeCall(c.flags...)

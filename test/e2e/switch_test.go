@@ -35,13 +35,11 @@ func (s *server) switchCalls(sip string) {
 		status  int
 		cause   string
 	}{
-		{to: "+12125550123", options: phone.Options{HangUpAfter: 1500 * time.Millisecond}, status: 200,
-			cause: "NORMAL_CLEARING"},
+		{to: "+12125550123", options: phone.Options{HangUpAfter: 1500 * time.Millisecond}, status: 200, cause: "NORMAL_CLEARING"},
 		{to: "+33123456789", status: 403, cause: "CALL_REJECTED"},
 		{to: "+1212", status: 404, cause: "CALL_REJECTED"},
 		{to: switchBusy, status: 486, cause: "USER_BUSY"},
-		{to: switchRinging, options: phone.Options{CancelAfter: 500 * time.Millisecond}, status: 487,
-			cause: "ORIGINATOR_CANCEL"},
+		{to: switchRinging, options: phone.Options{CancelAfter: 500 * time.Millisecond}, status: 487, cause: "ORIGINATOR_CANCEL"},
 	} {
 		before := len(s.records())
 		if o := s.dialSwitch(sip, c.to, c.options); o.Status != c.status {
@@ -54,8 +52,7 @@ func (s *server) switchCalls(sip string) {
 		if record["hangup_cause"] != c.cause {
 			s.T.Errorf("%s: record %v, want %s", c.to, record, c.cause)
 		}
-		billed := record["billed_sec"].(float64)
-		if c.status == 200 && (billed < 1 || billed > 3) || c.status != 200 && billed != 0 {
+		if billed := record["billed_sec"].(float64); c.status == 200 && (billed < 1 || billed > 3) || c.status != 200 && billed != 0 {
 			s.T.Errorf("%s: billed for %v s", c.to, billed)
 		}
 	}
@@ -69,8 +66,7 @@ func (s *server) switchEnds(sip, profile string) {
 	// A cent a second; up to a cent is spent.
 	s.Must(http.MethodPatch, "/v2/outbound_voice_profiles/"+profile, object{"daily_spend_limit": "0.08",
 		"daily_spend_limit_enabled": true, "spend_limit_action": "end_calls"})
-	if o := s.dialSwitch(sip, "+12125550123", phone.Options{}); o.Status != http.StatusOK ||
-		o.HungUpBy != phone.SideCallee {
+	if o := s.dialSwitch(sip, "+12125550123", phone.Options{}); o.Status != http.StatusOK || o.HungUpBy != phone.SideCallee {
 		s.T.Errorf("the call that the money ends: %+v", o)
 	}
 	process.Eventually(s.T, "its record", 30*time.Second, func() bool { return len(s.records()) == before+1 })

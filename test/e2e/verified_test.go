@@ -36,8 +36,7 @@ const (
 func TestANumberIsVerifiedByACall(t *testing.T) {
 	t.Parallel()
 	heard := hearing.New(t)
-	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear, User: "tollgate",
-		Password: "of the trunk"})
+	carrier := phone.NewCarrier(phone.CarrierOptions{Default: phone.Answer, Hear: heard.Hear, User: "tollgate", Password: "of the trunk"})
 	if err := carrier.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -105,9 +104,8 @@ func (s *server) theConnection() string {
 // which is the one after so many.
 func (s *server) shown(t *testing.T, carrier *phone.Carrier, before int) string {
 	t.Helper()
-	outcome, err := phone.Place(t.Context(),
-		phone.Options{Server: s.SIP, LocalAddr: pbxIP + ":0", From: ownNumber, To: "+12125550177",
-			NoAudio: true, HangUpAfter: 100 * time.Millisecond})
+	outcome, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, LocalAddr: pbxIP + ":0", From: ownNumber, To: "+12125550177",
+		NoAudio: true, HangUpAfter: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,9 +131,7 @@ func TestAServerDiesWhileItSaysACode(t *testing.T) {
 	code := heard.AwaitCode(t)
 	s.Kill()
 	s = &server{s.Again()}
-	err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool {
-		return len(calls) == 1 && !calls[0].Ended.IsZero()
-	})
+	err := carrier.Await(t.Context(), func(calls []phone.CarrierCall) bool { return len(calls) == 1 && !calls[0].Ended.IsZero() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +142,7 @@ func TestAServerDiesWhileItSaysACode(t *testing.T) {
 	if waiting := s.Must(http.MethodGet, verifiedPath+"/"+ownNumber, nil); waiting["call_status"] != "failed" {
 		t.Errorf("after the crash: %v", waiting)
 	}
-	if verified := s.Must(http.MethodPost, verifyPath,
-		object{"verification_code": code}); verified["status"] != "verified" {
+	if verified := s.Must(http.MethodPost, verifyPath, object{"verification_code": code}); verified["status"] != "verified" {
 		t.Errorf("verified: %v", verified)
 	}
 }

@@ -96,15 +96,8 @@ func (s *server) hooked(hooks *sink, user string, more object) {
 	s.T.Helper()
 	hooks.key = s.Must(http.MethodGet, "/tollgate/v1/webhook_public_key", nil)["public_key"].(string)
 	profile := s.Must(http.MethodPost, "/v2/outbound_voice_profiles", object{"name": user})["id"]
-	c := object{
-		"connection_name":       user,
-		"user_name":             user,
-		"password":              "correct-horse",
-		"webhook_event_url":     hooks.URL,
-		"tags":                  []string{"gold"},
-		"call_cost_in_webhooks": true,
-		"outbound":              object{"outbound_voice_profile_id": profile},
-	}
+	c := object{"connection_name": user, "user_name": user, "password": "correct-horse", "webhook_event_url": hooks.URL, "tags": []string{"gold"},
+		"call_cost_in_webhooks": true, "outbound": object{"outbound_voice_profile_id": profile}}
 	for name, value := range more {
 		c[name] = value
 	}
@@ -134,17 +127,14 @@ func TestWebhooksOfACall(t *testing.T) {
 	if calls := live["data"].([]any); len(calls) != 1 || calls[0].(object)["call_control_id"] != id {
 		t.Errorf("active calls %v, want %s", live, id)
 	}
-	process.Eventually(t, "a second of audio", 30*time.Second,
-		func() bool { return s.Scrape()["tollgate_media_packets_relayed_total"] > 100 })
+	process.Eventually(t, "a second of audio", 30*time.Second, func() bool { return s.Scrape()["tollgate_media_packets_relayed_total"] > 100 })
 	call.HangUp()
 	call.Wait()
 	got := hooks.await(t, id, ofOneCall...)
 	hangup, cost := got["call.hangup"], got["call.cost"]
-	want := object{"call_control_id": id, "call_leg_id": id, "call_session_id": id, "client_state": nil,
-		"connection_id": connection, "from": "+13125550100", "to": "+12125550123", "tags": []any{"gold"},
-		"start_time": got["call.initiated"]["start_time"], "end_time": hangup["end_time"], "state": "hangup",
-		"hangup_cause": "normal_clearing", "hangup_source": "caller", "sip_hangup_cause": "200",
-		"call_quality_stats": hangup["call_quality_stats"]}
+	want := object{"call_control_id": id, "call_leg_id": id, "call_session_id": id, "client_state": nil, "connection_id": connection, "from": "+13125550100",
+		"to": "+12125550123", "tags": []any{"gold"}, "start_time": got["call.initiated"]["start_time"], "end_time": hangup["end_time"], "state": "hangup",
+		"hangup_cause": "normal_clearing", "hangup_source": "caller", "sip_hangup_cause": "200", "call_quality_stats": hangup["call_quality_stats"]}
 	if diff := cmp.Diff(want, hangup); diff != "" {
 		t.Errorf("call.hangup (-want +got):\n%s", diff)
 	}
@@ -158,13 +148,11 @@ func TestWebhooksOfACall(t *testing.T) {
 	}
 	var log []any
 	process.Eventually(t, "the log of deliveries", 30*time.Second, func() bool {
-		list := "/v2/webhook_deliveries?filter[status][eq]=delivered&filter[webhook][contains]=" + id
-		_, answer := s.Call(http.MethodGet, list, nil)
+		_, answer := s.Call(http.MethodGet, "/v2/webhook_deliveries?filter[status][eq]=delivered&filter[webhook][contains]="+id, nil)
 		log = answer["data"].([]any)
 		return len(log) == len(ofOneCall)
 	})
-	if _, failed := s.Call(http.MethodGet, "/v2/webhook_deliveries?filter[status][eq]=failed",
-		nil); len(failed["data"].([]any)) != 0 {
+	if _, failed := s.Call(http.MethodGet, "/v2/webhook_deliveries?filter[status][eq]=failed", nil); len(failed["data"].([]any)) != 0 {
 		t.Errorf("failed: %v", failed)
 	}
 	s.Kill()
@@ -185,8 +173,7 @@ func checkQuality(t *testing.T, stats any) {
 	out, _ := strconv.Atoi(q.Outbound.PacketCount)
 	jitter, _ := strconv.Atoi(q.Inbound.JitterPacketCount)
 	mos, _ := strconv.ParseFloat(q.Inbound.MOS, 64)
-	if err != nil || in < 25 || out < 25 || jitter < 20 || mos < 1 || mos > 4.41 || q.Inbound.SkipPacketCount == "" ||
-		q.Inbound.JitterMaxVariance == "" {
+	if err != nil || in < 25 || out < 25 || jitter < 20 || mos < 1 || mos > 4.41 || q.Inbound.SkipPacketCount == "" || q.Inbound.JitterMaxVariance == "" {
 		t.Errorf("call_quality_stats %s, %v", text, err)
 	}
 }
@@ -210,8 +197,7 @@ func TestWebhooksSurviveKills(t *testing.T) {
 	s = &server{s.Again()}
 	got := hooks.await(t, id, ofOneCall...)
 	hangup := got["call.hangup"]
-	if hangup["hangup_cause"] != "unspecified" || hangup["hangup_source"] != "unknown" ||
-		hangup["call_quality_stats"] != nil ||
+	if hangup["hangup_cause"] != "unspecified" || hangup["hangup_source"] != "unknown" || hangup["call_quality_stats"] != nil ||
 		hangup["start_time"] != got["call.initiated"]["start_time"] || got["call.ended"]["outcome"] != "lost" {
 		t.Errorf("after the kill: %v", got)
 	}

@@ -14,8 +14,7 @@ var framework = []string{"internal/collection", "internal/field", "internal/id",
 func TestTheFrameworkKnowsNoTelephony(t *testing.T) {
 	for _, p := range list(t, "-deps", "./internal/rest") {
 		name := p.ImportPath
-		if !p.Standard && strings.HasPrefix(name, "internal/") && name != "internal/rest" &&
-			!slices.Contains(framework, name) {
+		if !p.Standard && strings.HasPrefix(name, "internal/") && name != "internal/rest" && !slices.Contains(framework, name) {
 			t.Errorf("internal/rest needs %s", name)
 		}
 	}

@@ -32,8 +32,7 @@ func Main(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(folder) }()
 	program = filepath.Join(folder, "tollgate")
 	// It ends by itself, and the path is ours (G204).
-	build := exec.Command( //nolint:noctx,gosec // see above
-		"go", "build", "-o", program, "github.com/tollgate/tollgate/cmd/tollgate")
+	build := exec.Command("go", "build", "-o", program, "github.com/tollgate/tollgate/cmd/tollgate") //nolint:noctx,gosec // see above
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)

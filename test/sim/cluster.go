@@ -145,8 +145,7 @@ func (c *cluster) draw() {
 // compile makes the policy of the present settings.
 func (c *cluster) compile() *policy.Snapshot {
 	changes := []policy.Change{
-		policy.PutAccount(&policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID,
-			Spending: c.spending}),
+		policy.PutAccount(&policy.Account{ID: accountID, Active: true, ChannelLimit: c.channels, DefaultDeck: deckID, Spending: c.spending}),
 		policy.PutGroup(&policy.Group{ID: groupID, Account: accountID, Spending: c.grouped}),
 		policy.PutDeck(&policy.Deck{ID: deckID, Account: accountID, Rates: c.deck}),
 	}

@@ -123,8 +123,7 @@ func TestDefectsAreFound(t *testing.T) {
 		AcknowledgesFirst: "acknowledges first", KeepsMemory: "keeps memory", ForgetsEnded: "forgets ended calls",
 		TakesNoLocks: "takes no locks", IgnoresOpenedDay: "ignores the opened day",
 		DecidesByOldPolicy: "decides by an old policy",
-		LiftsChannels:      "lifts channels", LiftsMoney: "lifts money", ExpiresEarly: "expires early",
-		FailsOpen:        "fails open",
+		LiftsChannels:      "lifts channels", LiftsMoney: "lifts money", ExpiresEarly: "expires early", FailsOpen: "fails open",
 		RefusesEmergency: "refuses emergency calls", NeverExpires: "never expires",
 	} {
 		t.Run(name, func(t *testing.T) {

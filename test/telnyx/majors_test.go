@@ -44,8 +44,7 @@ func refuseTwo(t *testing.T, s *process.Server) *hearing.Ear {
 	})["id"]
 	s.Must(http.MethodPost, "/v2/ips", object{"connection_id": connection, "ip_address": address})
 	for range 2 {
-		outcome, err := phone.Place(t.Context(),
-			phone.Options{Server: s.SIP, From: "+13125550100", To: "+13125550199", LocalAddr: address + ":0", NoAudio: true})
+		outcome, err := phone.Place(t.Context(), phone.Options{Server: s.SIP, From: "+13125550100", To: "+13125550199", LocalAddr: address + ":0", NoAudio: true})
 		if err != nil || outcome.Status < 300 {
 			t.Fatalf("the call was not refused: %d, %v", outcome.Status, err)
 		}

@@ -55,8 +55,7 @@ func onBothStores(t *testing.T, run func(*testing.T, *process.Server), flags ...
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		run(t, process.Serve(t, t.TempDir(),
-			append([]string{"--database-url", newDatabase(t), "--node-name", "node"}, flags...)...))
+		run(t, process.Serve(t, t.TempDir(), append([]string{"--database-url", newDatabase(t), "--node-name", "node"}, flags...)...))
 	})
 }
 
@@ -168,8 +167,7 @@ func node(t *testing.T, s *process.Server, heard *hearing.Ear, steps int, args .
 	folder := packages(t)
 	command := exec.CommandContext(t.Context(), program, args...)
 	command.Dir = folder
-	command.Env = append(os.Environ(), "TOLLGATE_URL="+s.API+"/v2", "TOLLGATE_KEY="+process.Key,
-		"TOLLGATE_CALLS="+phoneBooth(t, s, heard))
+	command.Env = append(os.Environ(), "TOLLGATE_URL="+s.API+"/v2", "TOLLGATE_KEY="+process.Key, "TOLLGATE_CALLS="+phoneBooth(t, s, heard))
 	out, err := command.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -191,8 +189,7 @@ func market(t *testing.T, s *process.Server) *hearing.Ear {
 	}
 	t.Cleanup(carrier.Stop)
 	s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "carrier", "address": carrier.Addr()})
-	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default",
-		"prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
+	deck := s.Must(http.MethodPost, "/tollgate/v1/rate_decks?name=default", "prefix,rate,first_increment,increment\n1,0.60,1,1\n")["id"]
 	s.Must(http.MethodPost, fmt.Sprintf("/tollgate/v1/rate_decks/%v/activate", deck), nil)
 	return heard
 }

@@ -1,252 +1,317 @@
-// Package sheet opens the files in which carriers send rate decks: text in the
-// encodings that spreadsheets write, xlsx workbooks, and either of them compressed.
-// What comes out is UTF-8 text with separators and one row a line.
+// Package sheet reads the price sheets of carriers into the rows of a rate deck: CSV in the forms that people save it
+// in, workbooks of Excel, and both compressed. What a sheet says is read or refused with its place and the way out; no
+// column, row or line of it is lost in silence.
 package sheet
 
 import (
-	"archive/zip"
-	"bytes"
-	"compress/gzip"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
+	"time"
 
-	"github.com/xuri/excelize/v2"
-	"golang.org/x/text/encoding/charmap"
+	"github.com/go-json-experiment/json"
+
+	"github.com/tollgate/tollgate/internal/rating"
 )
 
-// Errors of Open. They are wrapped with what to do.
-var (
-	ErrTooLarge = errors.New("file is too large")
-	ErrFormat   = errors.New("file is not a sheet that can be read")
+// Increments of rows for which a file gives none: the full minute, which is never less than what the carrier bills.
+const (
+	DefaultFirstIncrement = 60
+	DefaultIncrement      = 60
 )
 
-// maxDepth is how often a file may be compressed: a zip of a workbook, or a gzip.
-const maxDepth = 2
+// Defaults of Limits.
+const (
+	// DefaultMaxBytes is over twice the largest decks that carriers send.
+	DefaultMaxBytes = 64 << 20
+	// DefaultMaxRows is every exchange and thousands block of North America and the rest of the world beside it.
+	DefaultMaxRows = 2_000_000
+	// DefaultMaxFieldBytes leaves room for the longest description.
+	DefaultMaxFieldBytes = 1000
+	// DefaultMaxErrors is as many as a person reads before mending the file.
+	DefaultMaxErrors = 100
+)
 
-// Open reads a whole file of at most maxBytes, compressed and expanded, and
-// returns its text. A file that is text already comes back with lines that end in
-// LF or CRLF.
-func Open(r io.Reader, maxBytes int64) (io.Reader, error) {
-	data, err := readBounded(r, maxBytes)
-	if err != nil {
-		return nil, err
+// mostListed is how many skipped rows and notes a Sheet has; all are counted.
+const mostListed = 100
+
+// Limits bounds what Read takes from a file. A zero field means its default.
+type Limits struct {
+	MaxBytes      int64 // DefaultMaxBytes; of the text, after decompression
+	MaxRows       int   // DefaultMaxRows; rows below the header, blank ones not counted
+	MaxFieldBytes int   // DefaultMaxFieldBytes; of a field without its quotes
+	MaxErrors     int   // DefaultMaxErrors; how many are returned, not how many are tolerated
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		MaxBytes:      cmp.Or(l.MaxBytes, DefaultMaxBytes),
+		MaxRows:       cmp.Or(l.MaxRows, DefaultMaxRows),
+		MaxFieldBytes: cmp.Or(l.MaxFieldBytes, DefaultMaxFieldBytes),
+		MaxErrors:     cmp.Or(l.MaxErrors, DefaultMaxErrors),
 	}
-	for range maxDepth {
-		inner, err := expand(data, maxBytes)
-		if err != nil {
-			return nil, err
+}
+
+// Options are the answers to what a file leaves open.
+type Options struct {
+	Limits  Limits
+	Columns map[string]meaning // by plain name; see ReadMapping
+	Sheet   string             // of a workbook; "" for the only one with prices
+	Dates   string             // "dmy", "mdy", or "" for what the dates show
+	Decimal string             // "point", "comma", or "" for what the prices show
+	// BareCodes says what prefixes without a plus sign are where others have one: "international", "nanp" (North American
+	// numbers, to which 1 belongs), or "" to ask.
+	BareCodes string
+	// IgnoreNotes takes a file although lines outside its table speak of what changes a price.
+	IgnoreNotes bool
+	Now         time.Time // for prices that have ended
+}
+
+// ReadMapping reads Options.Columns from a JSON object of column names to words of Meanings.
+func ReadMapping(text string) (map[string]meaning, error) {
+	var words map[string]string
+	if err := json.Unmarshal([]byte(text), &words); err != nil {
+		return nil, errors.New(`want a JSON object of column names and what they mean, such as {"Pulse":"increments"}`)
+	}
+	chosen := make(map[string]meaning, len(words))
+	for _, name := range slices.Sorted(maps.Keys(words)) {
+		m, ok := meaningOfWord(words[name])
+		if !ok {
+			return nil, fmt.Errorf("column %q: %q is no meaning; want one of %s", excerpt(name), excerpt(words[name]),
+				strings.Join(Meanings(), ", "))
 		}
-		if inner == nil {
-			break
+		chosen[plainName(name)] = m
+	}
+	return chosen, nil
+}
+
+func mappingText(mapping map[string]string) string {
+	text, err := json.Marshal(mapping, json.Deterministic(true))
+	if err != nil {
+		return "{}"
+	}
+	return string(text)
+}
+
+// Column is a column of a file and what it was taken for.
+type Column struct {
+	Name    string
+	Meaning string // a word of Meanings
+}
+
+// Skipped is a row that is no price.
+type Skipped struct {
+	Line   int
+	Prefix string
+	Reason string
+}
+
+// Note is a line outside the table.
+type Note struct {
+	Line int
+	Text string
+}
+
+// Sheet is a file as it was read.
+type Sheet struct {
+	Rows []rating.Row
+
+	Format    string // "text", "xlsx", after "gzip, " or "zip, "
+	Encoding  string // of a text: UTF-8, UTF-16LE, UTF-16BE, Windows-1252
+	Separator string // of a text
+	SheetName string // of a workbook
+	Header    int    // line of the header
+
+	Columns    []Column
+	Skipped    []Skipped // the first hundred
+	AllSkipped int
+	Repeated   int // rows that say again what another one says
+	Notes      []Note
+
+	closer   io.Closer
+	from1904 bool
+}
+
+// RowError says what is wrong in one place of a file, and what would be right.
+type RowError struct {
+	Line   int    // 1 is the first line of the file; blank lines and line breaks within quotes count
+	Column string // the column's name as the file writes it; "" if the whole row is meant
+	Value  string // what the file has there, shortened; "" if the whole row is meant
+	Want   string // what is wrong and what would be accepted
+}
+
+func (e RowError) Error() string {
+	if e.Column == "" {
+		return fmt.Sprintf("line %d: %s", e.Line, e.Want)
+	}
+	return fmt.Sprintf("line %d, column %q, value %q: %s", e.Line, e.Column, e.Value, e.Want)
+}
+
+// OmittedError says that a file has more errors than Limits.MaxErrors.
+type OmittedError struct {
+	Kept, Total int
+}
+
+func (e *OmittedError) Error() string {
+	return fmt.Sprintf("file has %d errors, of which %d are listed", e.Total, e.Kept)
+}
+
+// Read reads a carrier's price sheet in dollars.
+//
+// The file is a text with comma, semicolon, tab or bar between its fields, in UTF-8, UTF-16 or Windows-1252, or a
+// workbook (xlsx); either may be compressed (gzip, or a zip of one file). Lines above the header and below the prices
+// are notes, and refused if they speak of what changes a price.
+//
+// The header line names the columns, whose order is free. A column whose name is not known is asked about, unless
+// o.Columns says what it means: a list of what changes nothing is the only thing that is ignored. Rows that are marked
+// as blocked, closed, deleted or ended are skipped and reported.
+//
+// Every bad cell is in errs, ordered by line, at most Limits.MaxErrors of them. If there are more, err is an
+// *OmittedError with the total. Any other err means that reading ended early. A file is read whole or not at all:
+// the Sheet has no rows if there is any error, and what is known of its form. Otherwise rating.NewDeck accepts the
+// rows.
+func Read(r io.Reader, o Options) (*Sheet, []RowError, error) {
+	o.Limits = o.Limits.withDefaults()
+	s := &Sheet{}
+	f := &file{Sheet: s, o: &o, descriptions: make(map[string]string)}
+	err := f.read(r)
+	if s.closer != nil {
+		_ = s.closer.Close()
+	}
+	slices.SortStableFunc(f.errs, func(a, b RowError) int { return cmp.Compare(a.Line, b.Line) })
+	if err == nil && f.errors == 0 && len(s.Rows) == 0 {
+		if err = ErrNoRows; s.AllSkipped > 0 {
+			err = fmt.Errorf("%w: all %d are withdrawn, the first in line %d: %s", ErrNoRows, s.AllSkipped, s.Skipped[0].Line,
+				s.Skipped[0].Reason)
 		}
-		data = inner
+	}
+	if err != nil || f.errors > 0 {
+		s.Rows = nil
 	}
 	switch {
-	case hasMagic(data, "PK\x03\x04"):
-		return openWorkbook(data, maxBytes)
-	case hasMagic(data, "\x1f\x8b"):
-		return nil, fmt.Errorf("%w: it is compressed more than twice; send it compressed once", ErrFormat)
-	case hasMagic(data, "\xd0\xcf\x11\xe0"):
-		return nil, fmt.Errorf("%w: it is an xls workbook of old Excel; save it as xlsx or CSV", ErrFormat)
-	case hasMagic(data, "%PDF"):
-		return nil, fmt.Errorf("%w: it is a PDF; ask the carrier for xlsx or CSV", ErrFormat)
+	case errors.Is(err, ErrTooLarge):
+		return s, f.errs, fmt.Errorf("read rate deck after line %d, of at most %d bytes: %w", f.line, o.Limits.MaxBytes, err)
+	case err != nil:
+		return s, f.errs, fmt.Errorf("read rate deck: %w", err)
+	case f.errors > len(f.errs):
+		return s, f.errs, &OmittedError{Kept: len(f.errs), Total: f.errors}
 	}
-	text, err := decode(data)
+	return s, f.errs, nil
+}
+
+// file is a sheet being read.
+type file struct {
+	*Sheet
+	o            *Options
+	columns      *columns
+	record       []string // the cells of the row being read
+	line         int      // and its line
+	errs         []RowError
+	errors       int
+	descriptions map[string]string // each description once
+
+	questions
+}
+
+func (f *file) read(r io.Reader) error {
+	t, err := f.open(r, f.o, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	start := bytes.ToLower(bytes.TrimSpace(text[:min(len(text), 512)]))
-	if hasMagic(start, "<!doctype") || hasMagic(start, "<html") || hasMagic(start, "<?xml") {
-		return nil, fmt.Errorf("%w: it is a web page or XML, without the header line of a rate deck; save it as xlsx or CSV",
-			ErrFormat)
+	if err := f.findHeader(t); err != nil {
+		return err
 	}
-	if bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, '\r') >= 0 {
-		text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
+	for count := 0; ; {
+		record, line, err := t.next()
+		malformed := (*csv.ParseError)(nil)
+		switch {
+		case errors.Is(err, io.EOF):
+			return f.finish()
+		case errors.As(err, &malformed):
+			count++
+			f.refuse(RowError{Line: line, Want: "quotes do not match: want a quoted field closed before the next separator, " +
+				"and a quote within it doubled"})
+		case err != nil:
+			return err
+		case !blank(record):
+			count++
+			f.record, f.line = record, line
+			f.readRow()
+		}
+		if count > f.o.Limits.MaxRows {
+			return fmt.Errorf("%w: more than %d", ErrTooManyRows, f.o.Limits.MaxRows)
+		}
 	}
-	return bytes.NewReader(text), nil
 }
 
-func hasMagic(data []byte, magic string) bool { return bytes.HasPrefix(data, []byte(magic)) }
-
-func readBounded(r io.Reader, maxBytes int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > maxBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes, expanded", ErrTooLarge, maxBytes)
-	}
-	return data, nil
-}
-
-// expand undoes one compression. It returns nil for a file that is not compressed.
-func expand(data []byte, maxBytes int64) ([]byte, error) {
-	switch {
-	case hasMagic(data, "\x1f\x8b"):
-		r, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			return nil, fmt.Errorf("%w: the gzip is damaged (%w)", ErrFormat, err)
-		}
-		return damaged("gzip", r, maxBytes)
-	case hasMagic(data, "PK\x03\x04"):
-		archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			return nil, fmt.Errorf("%w: the zip archive is damaged (%w)", ErrFormat, err)
-		}
-		return onlyFile(archive, maxBytes)
-	}
-	return nil, nil
-}
-
-// onlyFile reads the one file of an archive, and nothing of one that is a workbook.
-func onlyFile(archive *zip.Reader, maxBytes int64) ([]byte, error) {
-	var files []*zip.File
-	for _, f := range archive.File {
-		if f.Name == "[Content_Types].xml" {
-			return nil, nil
-		}
-		hidden := strings.HasPrefix(f.Name, "__MACOSX/") || strings.HasSuffix(f.Name, "/.DS_Store")
-		if !strings.HasSuffix(f.Name, "/") && !hidden {
-			files = append(files, f)
-		}
-	}
-	if len(files) != 1 {
-		return nil, fmt.Errorf("%w: the zip archive has %d files; send one with the sheet alone", ErrFormat, len(files))
-	}
-	r, err := files[0].Open()
-	if err != nil {
-		return nil, fmt.Errorf("%w: the zip archive is encrypted or damaged (%w)", ErrFormat, err)
-	}
-	defer func() { _ = r.Close() }()
-	return damaged("zip archive", r, maxBytes)
-}
-
-func damaged(kind string, r io.Reader, maxBytes int64) ([]byte, error) {
-	data, err := readBounded(r, maxBytes)
-	if err != nil && !errors.Is(err, ErrTooLarge) {
-		return nil, fmt.Errorf("%w: the %s is damaged (%w)", ErrFormat, kind, err)
-	}
-	return data, err
-}
-
-// decode makes UTF-8 of UTF-16 and of Windows-1252.
-func decode(data []byte) ([]byte, error) {
-	switch {
-	case hasMagic(data, "\xff\xfe"):
-		return decodeUTF16(data[2:], false)
-	case hasMagic(data, "\xfe\xff"):
-		return decodeUTF16(data[2:], true)
-	case len(data) > 3 && data[0] != 0 && data[1] == 0 && data[3] == 0:
-		return decodeUTF16(data, false)
-	case len(data) > 3 && data[0] == 0 && data[1] != 0 && data[2] == 0:
-		return decodeUTF16(data, true)
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if bytes.IndexByte(data, 0) >= 0 {
-		return nil, fmt.Errorf("%w: it has bytes that no text has; save it as UTF-8", ErrFormat)
-	}
-	if utf8.Valid(data) {
-		return data, nil
-	}
-	return charmap.Windows1252.NewDecoder().Bytes(data)
-}
-
-func decodeUTF16(data []byte, bigEndian bool) ([]byte, error) {
-	if len(data)%2 != 0 {
-		return nil, fmt.Errorf("%w: the UTF-16 text ends within a character; save it as UTF-8", ErrFormat)
-	}
-	units := make([]uint16, len(data)/2)
-	for i := range units {
-		low, high := data[2*i], data[2*i+1]
-		if bigEndian {
-			low, high = high, low
-		}
-		units[i] = uint16(high)<<8 | uint16(low)
-	}
-	return []byte(string(utf16.Decode(units))), nil
-}
-
-// openWorkbook writes the only filled worksheet of a workbook as CSV. Numbers are
-// taken as they are stored, not as they are shown, as a format hides decimals;
-// dates are written as 2026-03-01.
-func openWorkbook(data []byte, maxBytes int64) (io.Reader, error) {
-	book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{
-		UnzipSizeLimit: 4 * maxBytes, UnzipXMLSizeLimit: 4 * maxBytes, RawCellValue: true})
-	if err != nil {
-		return nil, fmt.Errorf("%w: the xlsx workbook is damaged, encrypted or expands to more than %d bytes (%w)",
-			ErrFormat, 4*maxBytes, err)
-	}
-	defer func() { _ = book.Close() }()
-	var text *bytes.Buffer
-	var filled string
-	for _, name := range book.GetSheetList() {
-		visible, err := book.GetSheetVisible(name)
-		if err == nil && !visible {
-			continue
-		}
-		one, err := writeWorksheet(book, name, maxBytes)
-		if err != nil {
-			return nil, err
-		}
-		if one == nil {
-			continue
-		}
-		if text != nil {
-			return nil, fmt.Errorf("%w: the xlsx workbook has several sheets (%.40q, %.40q); keep the one with the rates",
-				ErrFormat, filled, name)
-		}
-		text, filled = one, name
-	}
-	if text == nil {
-		return nil, fmt.Errorf("%w: the xlsx workbook has no rows", ErrFormat)
-	}
-	return text, nil
-}
-
-// writeWorksheet returns nil for a worksheet without any text.
-func writeWorksheet(book *excelize.File, name string, maxBytes int64) (*bytes.Buffer, error) {
-	rows, err := book.Rows(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the worksheet %.40q cannot be read (%w)", ErrFormat, name, err)
-	}
-	defer func() { _ = rows.Close() }()
-	text := new(bytes.Buffer)
-	out := csv.NewWriter(text)
-	dates := make(map[int]bool)
-	any := false
-	for number := 1; rows.Next(); number++ {
-		cells, err := rows.Columns()
-		if err != nil {
-			return nil, fmt.Errorf("%w: row %d of the worksheet %.40q (%w)", ErrFormat, number, name, err)
-		}
-		for i := range cells {
-			any = any || cells[i] != ""
-			cells[i] = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(cells[i])
-			if looksSerial(cells[i]) {
-				cells[i] = dateOf(book, name, i+1, number, cells[i], dates)
+// findHeader reads up to the header line. What stands above it is notes.
+func (f *file) findHeader(t table) error {
+	var first *columns
+	for range headerWithin {
+		record, line, err := t.next()
+		malformed := (*csv.ParseError)(nil)
+		switch {
+		case errors.Is(err, io.EOF):
+			return noHeader(first)
+		case errors.As(err, &malformed):
+			if first == nil {
+				return fmt.Errorf("%w: line %d: quotes do not match: %w", ErrHeader, line, malformed)
 			}
+			continue
+		case err != nil:
+			return err
+		case blank(record):
+			continue
 		}
-		if len(cells) == 0 {
-			cells = []string{""}
+		c := readColumns(record, f.o.Columns)
+		if c.looksLikeHeader() {
+			f.columns, f.Header, f.line = c, line, line
+			for i, name := range c.names {
+				f.Columns = append(f.Columns, Column{excerpt(strings.TrimSpace(name)), meanings[c.means[i]]})
+			}
+			return c.check()
 		}
-		if err := out.Write(cells); err != nil {
-			return nil, err
+		if first == nil {
+			first = c
 		}
-		out.Flush()
-		if int64(text.Len()) > maxBytes {
-			return nil, fmt.Errorf("%w: the worksheet has more than %d bytes", ErrTooLarge, maxBytes)
+		f.line = line
+		f.note(record)
+	}
+	return noHeader(first)
+}
+
+// noHeader says what is missing in the first line that has anything.
+func noHeader(first *columns) error {
+	switch {
+	case first == nil:
+		return fmt.Errorf("%w: the file is empty", ErrHeader)
+	case !first.has(prefix) && !first.has(areaCode):
+		return fmt.Errorf("%w: no column for the prefix, such as %q; there is %s; columns={...} says which one it is",
+			ErrHeader,
+			"prefix", first.list())
+	}
+	return fmt.Errorf("%w: no column for the price per minute in dollars, such as %q; there is %s; columns={...} says "+
+		"which "+
+		"one it is", ErrHeader, "rate", first.list())
+}
+
+func blank(record []string) bool {
+	for _, cell := range record {
+		if strings.TrimSpace(cell) != "" {
+			return false
 		}
 	}
-	if err := rows.Error(); err != nil {
-		return nil, fmt.Errorf("%w: the worksheet %.40q is damaged (%w)", ErrFormat, name, err)
+	return true
+}
+
+func (f *file) refuse(e RowError) {
+	f.errors++
+	if len(f.errs) < f.o.Limits.MaxErrors {
+		f.errs = append(f.errs, e)
 	}
-	if !any {
-		return nil, nil
-	}
-	return text, nil
 }

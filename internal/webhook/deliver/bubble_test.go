@@ -76,8 +76,7 @@ type request struct {
 // inWorld runs a test in a bubble.
 func inWorld(t *testing.T, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, memory: webhooktest.NewMemory(), signer: newSigner(t), began: time.Now(),
-			servers: map[string]*pipeListener{}}
+		w := &world{T: t, memory: webhooktest.NewMemory(), signer: newSigner(t), began: time.Now(), servers: map[string]*pipeListener{}}
 		w.outbox = &faultyOutbox{Outbox: w.memory}
 		w.client = deliver.NewClient(deliver.ClientSettings{AllowPlainHTTP: true, Resolver: w})
 		w.client.SetDial(w.dial)
@@ -148,8 +147,7 @@ func (w *world) note(r *http.Request) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.requests = append(w.requests, request{r.Host, time.Since(w.began), parsed.Data.ID, parsed.Meta.Attempt,
-		parsed.Meta.DeliveredTo})
+	w.requests = append(w.requests, request{r.Host, time.Since(w.began), parsed.Data.ID, parsed.Meta.Attempt, parsed.Meta.DeliveredTo})
 }
 
 // got returns the requests so far.
@@ -246,9 +244,7 @@ type faultyOutbox struct {
 
 var errStorage = errors.New("the storage is away")
 
-func (o *faultyOutbox) Claim(
-	ctx context.Context, now time.Time, limits webhook.ClaimLimits,
-) ([]webhook.Delivery, time.Time, error) {
+func (o *faultyOutbox) Claim(ctx context.Context, now time.Time, limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
 	o.claims.Add(1)
 	if o.claimFails != nil && o.claimFails() {
 		return nil, time.Time{}, errStorage

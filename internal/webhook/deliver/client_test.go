@@ -103,28 +103,17 @@ func TestHostileServers(t *testing.T) {
 		{"closes at once", func(net.Conn) {}, 0, "The server closed the connection"},
 		{"closes after the request", readRequest, 0, "The server closed the connection"},
 		{"says nothing", func(c net.Conn) { readRequest(c); io.Copy(io.Discard, c) }, 0, "No answer in time"},
-		{"drips its header", func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 200 OK\r\nA: "); drip(c, gone) },
-			0, "No answer in time"},
-		{"endless header", func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 200 OK\r\n"); pump(c, "A: b\r\n") },
-			0, "The server did not answer with valid HTTP"},
-		{"endless status line", func(c net.Conn) { readRequest(c); pump(c, "HTTP/1.1 200 ") }, 0,
-			"The server did not answer with valid HTTP"},
-		{"endless provisional answers", func(c net.Conn) {
-			readRequest(c)
-			pump(c, "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n")
-		}, 0, "The server did not answer with valid HTTP"},
-		{"not HTTP", func(c net.Conn) { readRequest(c); io.WriteString(c, "220 mail.example ESMTP\r\n") }, 0,
-			"The server did not answer with valid HTTP"},
+		{"drips its header", func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 200 OK\r\nA: "); drip(c, gone) }, 0, "No answer in time"},
+		{"endless header", func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 200 OK\r\n"); pump(c, "A: b\r\n") }, 0, "The server did not answer with valid HTTP"},
+		{"endless status line", func(c net.Conn) { readRequest(c); pump(c, "HTTP/1.1 200 ") }, 0, "The server did not answer with valid HTTP"},
+		{"endless provisional answers", func(c net.Conn) { readRequest(c); pump(c, "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n") }, 0, "The server did not answer with valid HTTP"},
+		{"not HTTP", func(c net.Conn) { readRequest(c); io.WriteString(c, "220 mail.example ESMTP\r\n") }, 0, "The server did not answer with valid HTTP"},
 		{"drips its body", func(c net.Conn) {
 			readRequest(c)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc")
 			drip(c, gone)
 		}, 200, "abcx"},
-		{"endless body", func(c net.Conn) {
-			readRequest(c)
-			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-			pump(c, "0123456789")
-		}, 200, "0123456789"},
+		{"endless body", func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"); pump(c, "0123456789") }, 200, "0123456789"},
 		{"less body than promised", func(c net.Conn) {
 			readRequest(c)
 			io.WriteString(c, "HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\nabc")
@@ -150,8 +139,7 @@ func TestHostileServers(t *testing.T) {
 			if answer.Status != test.status || !strings.HasPrefix(got, test.want) {
 				t.Errorf("status %d, %q, %v; want %d, %q", answer.Status, got, err, test.status, test.want)
 			}
-			if len(answer.Body) > webhook.MaxResponseBytes || !utf8.ValidString(answer.Body) ||
-				strings.Contains(answer.Body, "\x00") {
+			if len(answer.Body) > webhook.MaxResponseBytes || !utf8.ValidString(answer.Body) || strings.Contains(answer.Body, "\x00") {
 				t.Errorf("the body that is kept has %d bytes: %q", len(answer.Body), answer.Body)
 			}
 		})
@@ -184,8 +172,7 @@ func TestTLS(t *testing.T) {
 		{"TLS 1.3", tls.VersionTLS13, true, ""},
 		{"TLS 1.2", tls.VersionTLS12, true, ""},
 		{"TLS 1.1", tls.VersionTLS11, true, "The TLS handshake failed."},
-		{"unknown authority", tls.VersionTLS13, false,
-			"The server's certificate is not accepted: x509: certificate signed by unknown authority"},
+		{"unknown authority", tls.VersionTLS13, false, "The server's certificate is not accepted: x509: certificate signed by unknown authority"},
 	} {
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: test.version}
@@ -199,15 +186,13 @@ func TestTLS(t *testing.T) {
 		_, err := client.Post(t.Context(), server.URL, http.Header{}, []byte("{}"))
 		client.Close()
 		server.Close()
-		if (err == nil) != (test.want == "") ||
-			(err != nil && !strings.HasPrefix(deliver.Explain(err, time.Second), test.want)) {
+		if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(deliver.Explain(err, time.Second), test.want)) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
 	plain := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	_, err := localClient(t).Post(t.Context(), strings.Replace(plain.URL, "http:", "https:", 1), http.Header{}, nil)
-	if err == nil || !strings.HasPrefix(deliver.Explain(err, time.Second), "The TLS handshake failed.") &&
-		!strings.Contains(deliver.Explain(err, time.Second), "valid HTTP") {
+	if err == nil || !strings.HasPrefix(deliver.Explain(err, time.Second), "The TLS handshake failed.") && !strings.Contains(deliver.Explain(err, time.Second), "valid HTTP") {
 		t.Errorf("TLS to a plain server: %v", err)
 	}
 }
@@ -226,10 +211,8 @@ func TestExplainNamesNoAddress(t *testing.T) {
 		want string
 	}{
 		{refused, "The server refused the connection."},
-		{fmt.Errorf("resolve: %w", &net.DNSError{Err: "no such host", Name: "db.internal", Server: "10.0.0.2:53"}),
-			"The host name could not be resolved."},
-		{&net.DNSError{Err: "i/o timeout", Name: "db.internal", IsTimeout: true},
-			"No answer in time; the endpoint's limit is 7s."},
+		{fmt.Errorf("resolve: %w", &net.DNSError{Err: "no such host", Name: "db.internal", Server: "10.0.0.2:53"}), "The host name could not be resolved."},
+		{&net.DNSError{Err: "i/o timeout", Name: "db.internal", IsTimeout: true}, "No answer in time; the endpoint's limit is 7s."},
 		{errors.New("dial tcp 10.0.0.1:80: something else"), "The server did not answer with valid HTTP."},
 	} {
 		if got := deliver.Explain(test.err, 7*time.Second); got != test.want {
@@ -268,8 +251,7 @@ func TestClosedIdleConnectionIsReplaced(t *testing.T) {
 	})
 	client := localClient(t)
 	for range 2 {
-		if answer, err := client.Post(t.Context(), address, http.Header{}, []byte("{}")); err != nil ||
-			answer.Status != http.StatusOK {
+		if answer, err := client.Post(t.Context(), address, http.Header{}, []byte("{}")); err != nil || answer.Status != http.StatusOK {
 			t.Fatalf("Post returned %+v, %v", answer, err)
 		}
 	}

@@ -99,8 +99,7 @@ func TestRetries(t *testing.T) {
 		if entry.State != webhook.Delivered || len(entry.Attempts) != 4 {
 			t.Fatalf("entry is %+v", entry)
 		}
-		if a := entry.Attempts[0]; a.StatusCode != http.StatusServiceUnavailable || a.Response != "back soon" ||
-			a.Error != "The server answered 503." || a.URL != to {
+		if a := entry.Attempts[0]; a.StatusCode != http.StatusServiceUnavailable || a.Response != "back soon" || a.Error != "The server answered 503." || a.URL != to {
 			t.Errorf("the first attempt is %+v", a)
 		}
 	})
@@ -124,8 +123,7 @@ func TestFailover(t *testing.T) {
 		for _, r := range w.got() {
 			got = append(got, fmt.Sprint(r.At.Round(time.Second), " ", r.Attempt, " ", r.Delivered))
 		}
-		want := []string{"0s 1 http://1.example/hook", "0s 2 http://2.example/spare", "5s 3 http://1.example/hook",
-			"5s 4 http://2.example/spare"}
+		want := []string{"0s 1 http://1.example/hook", "0s 2 http://2.example/spare", "5s 3 http://1.example/hook", "5s 4 http://2.example/spare"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
@@ -146,8 +144,7 @@ func TestDeadAfterADay(t *testing.T) {
 		stop()
 		for _, key := range keys {
 			entry := w.entry(key)
-			if last := entry.Attempts[len(entry.Attempts)-1]; entry.State != webhook.Dead || len(entry.Attempts) != 13 ||
-				last.StatusCode != 0 || last.Error == "" {
+			if last := entry.Attempts[len(entry.Attempts)-1]; entry.State != webhook.Dead || len(entry.Attempts) != 13 || last.StatusCode != 0 || last.Error == "" {
 				t.Errorf("%s after %d attempts, the last %+v; want dead after 13", entry.State, len(entry.Attempts), last)
 			}
 		}
@@ -181,8 +178,7 @@ func TestTimeout(t *testing.T) {
 		w.pass(4 * time.Second)
 		stop()
 		attempts := w.entry(key).Attempts
-		if len(attempts) != 1 || attempts[0].DurationMs != 3000 ||
-			attempts[0].Error != "No answer in time; the endpoint's limit is 3s." {
+		if len(attempts) != 1 || attempts[0].DurationMs != 3000 || attempts[0].Error != "No answer in time; the endpoint's limit is 3s." {
 			t.Errorf("attempts are %+v", attempts)
 		}
 	})
@@ -303,8 +299,7 @@ func TestReportIsRepeated(t *testing.T) {
 				_, stop := w.run(nil)
 				w.pass(time.Hour)
 				stop()
-				if got := w.got(); len(got) != test.requests || w.entry(key).State != webhook.Delivered ||
-					len(w.entry(key).Attempts) != 1 {
+				if got := w.got(); len(got) != test.requests || w.entry(key).State != webhook.Delivered || len(w.entry(key).Attempts) != 1 {
 					t.Errorf("%d requests, entry %+v", len(got), w.entry(key))
 				}
 			})
@@ -339,8 +334,7 @@ func TestRedirectIsAFailure(t *testing.T) {
 		w.pass(time.Second)
 		stop()
 		entry := w.entry(key)
-		if len(w.got()) != 1 || entry.State != webhook.Pending ||
-			entry.Attempts[0].Error != "The server answered 302; redirects are not followed." {
+		if len(w.got()) != 1 || entry.State != webhook.Pending || entry.Attempts[0].Error != "The server answered 302; redirects are not followed." {
 			t.Errorf("%d requests, entry %+v", len(w.got()), entry)
 		}
 	})
@@ -369,8 +363,7 @@ func TestStop(t *testing.T) {
 				t.Errorf("what did not finish is %+v", entry)
 			}
 		}
-		claimed, _, err := w.memory.Claim(t.Context(), time.Now(),
-			webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: 10})
+		claimed, _, err := w.memory.Claim(t.Context(), time.Now(), webhook.ClaimLimits{Lease: time.Minute, Total: 10, PerEndpoint: 10})
 		if err != nil || len(claimed) != 1 || claimed[0].Endpoint.ID != 1 {
 			t.Errorf("after the stop %d deliveries can be claimed, %v; want the unfinished one", len(claimed), err)
 		}

@@ -43,8 +43,7 @@ func rows(t testing.TB, path string) [][2]string {
 func TestAddresses(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		var dialled []string
-		client := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private,
-			Resolver: addresses(func() []netip.Addr { return nil })})
+		client := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return nil })})
 		for _, row := range rows(t, "testdata/addresses.txt") {
 			address := netip.MustParseAddr(row[0])
 			allowed := row[1] == "public" || (private && row[1] == "private")
@@ -54,8 +53,7 @@ func TestAddresses(t *testing.T) {
 			if err := client.ControlSocket(netip.AddrPortFrom(address, 443).String()); (err == nil) != allowed {
 				t.Errorf("allow private %v: socket to %s: %v, want allowed: %v", private, row[0], err, allowed)
 			}
-			byName := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private,
-				Resolver: addresses(func() []netip.Addr { return []netip.Addr{address} })})
+			byName := deliver.NewClient(deliver.ClientSettings{AllowPrivate: private, Resolver: addresses(func() []netip.Addr { return []netip.Addr{address} })})
 			dialled = nil
 			byName.SetDial(func(_ context.Context, _, to string) (net.Conn, error) {
 				dialled = append(dialled, to)
@@ -63,8 +61,7 @@ func TestAddresses(t *testing.T) {
 			})
 			_, err := byName.Post(t.Context(), "https://name.example/", http.Header{}, nil)
 			if err == nil || (len(dialled) == 1) != allowed {
-				t.Errorf("allow private %v: a name that leads to %s: dialled %v, %v; want allowed: %v", private, row[0], dialled,
-					err, allowed)
+				t.Errorf("allow private %v: a name that leads to %s: dialled %v, %v; want allowed: %v", private, row[0], dialled, err, allowed)
 			}
 			if !allowed && strings.Contains(deliver.Explain(err, time.Second), row[0]) {
 				t.Errorf("the customer is told where the name leads: %q", deliver.Explain(err, time.Second))
@@ -89,8 +86,7 @@ func TestURLs(t *testing.T) {
 	if strict.Check("https://example.com/"+strings.Repeat("a", 2000)) == nil {
 		t.Error("a URL of more than 2,000 bytes is accepted")
 	}
-	if strict.Check("https://"+strings.Repeat("a.", 127)+"example/") == nil ||
-		strict.Check("https://"+strings.Repeat("a", 64)+".example/") == nil {
+	if strict.Check("https://"+strings.Repeat("a.", 127)+"example/") == nil || strict.Check("https://"+strings.Repeat("a", 64)+".example/") == nil {
 		t.Error("a host that is too long is accepted")
 	}
 }
@@ -170,8 +166,7 @@ func TestNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("HTTPS_PROXY", proxy.URL)
 	client := localClient(t)
-	if answer, err := client.Post(t.Context(), server.URL, http.Header{}, nil); err != nil ||
-		answer.Status != http.StatusNoContent {
+	if answer, err := client.Post(t.Context(), server.URL, http.Header{}, nil); err != nil || answer.Status != http.StatusNoContent {
 		t.Errorf("Post returned %+v, %v", answer, err)
 	}
 }

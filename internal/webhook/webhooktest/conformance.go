@@ -252,10 +252,7 @@ func publishRefusesBadEvents(b *bench) {
 
 func claimReturnsWhatWasPublished(b *bench) {
 	endpoint := b.endpoint(1, func(e *webhook.Endpoint) {
-		e.FailoverURL = "https://spare.example.com/"
-		e.TimeoutSecs = 7
-		e.Events = []string{webhook.CallEnded}
-		e.ConnectionID = b.Connections[0]
+		e.FailoverURL, e.TimeoutSecs, e.Events, e.ConnectionID = "https://spare.example.com/", 7, []string{webhook.CallEnded}, b.Connections[0]
 	})
 	event := b.event(nil)
 	key := b.publish(start, event)[0]
@@ -266,8 +263,7 @@ func claimReturnsWhatWasPublished(b *bench) {
 		b.Fatalf("claimed delivery (-want +got):\n%s", diff)
 	}
 	b.wantEntry(key, webhook.Entry{
-		EndpointID: 1, EventID: event.ID, EventType: event.Type, State: webhook.Pending, CreatedAt: start, NextAt: start,
-		Payload:    event.Payload,
+		EndpointID: 1, EventID: event.ID, EventType: event.Type, State: webhook.Pending, CreatedAt: start, NextAt: start, Payload: event.Payload,
 		OccurredAt: event.OccurredAt,
 	})
 }
@@ -279,8 +275,7 @@ func leaseEndsAtItsEnd(b *bench) {
 	b.claimNone(start.Add(usual.Lease - time.Microsecond))
 	second := b.claimOne(start.Add(usual.Lease), key)
 	if second.Claim <= first.Claim || second.Attempts != 0 {
-		b.Fatalf("second claim is %d after %d with %d attempts, want a greater one with none", second.Claim, first.Claim,
-			second.Attempts)
+		b.Fatalf("second claim is %d after %d with %d attempts, want a greater one with none", second.Claim, first.Claim, second.Attempts)
 	}
 }
 
@@ -299,8 +294,7 @@ func oldClaimChangesNothing(b *bench) {
 	if err != nil || entry.State != webhook.Dead || len(entry.Attempts) != 1 {
 		b.Fatalf("entry is %+v, %v; want dead after one attempt", entry, err)
 	}
-	b.wantError(b.Report(b.Context(), webhook.Attempt{DeliveryID: uuid.UUID{1}, Claim: 1, Number: 1, State: webhook.Dead}),
-		webhook.ErrLeaseLost)
+	b.wantError(b.Report(b.Context(), webhook.Attempt{DeliveryID: uuid.UUID{1}, Claim: 1, Number: 1, State: webhook.Dead}), webhook.ErrLeaseLost)
 }
 
 func lateReportOfUnclaimedCounts(b *bench) {
@@ -323,8 +317,7 @@ func reportPlansNextAttempt(b *bench) {
 		b.Fatalf("second claim has %d attempts, want 1", second.Attempts)
 	}
 	done := webhook.Attempt{
-		DeliveryID: key, Claim: second.Claim, Number: 2, URL: endpoint.URL, StartedAt: due, DurationMs: 9, StatusCode: 204,
-		State: webhook.Delivered,
+		DeliveryID: key, Claim: second.Claim, Number: 2, URL: endpoint.URL, StartedAt: due, DurationMs: 9, StatusCode: 204, State: webhook.Delivered,
 	}
 	b.report(done)
 	b.wantEntry(key, webhook.Entry{
@@ -464,13 +457,11 @@ func replayIsANewDelivery(b *bench) {
 	b.wantEntry(key, made)
 	b.claimNone(later.Add(-time.Microsecond))
 	again := b.claimOne(later, key)
-	if again.Event.ID != original.Event.ID || again.Attempts != 0 || !again.CreatedAt.Equal(later) ||
-		again.Endpoint.ID != 1 {
+	if again.Event.ID != original.Event.ID || again.Attempts != 0 || !again.CreatedAt.Equal(later) || again.Endpoint.ID != 1 {
 		b.Fatalf("replayed delivery is %+v", again)
 	}
 	b.report(finished(again, webhook.Delivered))
-	if entry, err := b.Entry(b.Context(), b.Accounts[0], old); err != nil || entry.State != webhook.Dead ||
-		len(entry.Attempts) != 1 {
+	if entry, err := b.Entry(b.Context(), b.Accounts[0], old); err != nil || entry.State != webhook.Dead || len(entry.Attempts) != 1 {
 		b.Fatalf("the old entry is %+v, %v; want it as it was", entry, err)
 	}
 }

@@ -90,16 +90,13 @@ func (m *Memory) add(now time.Time, endpoint id.ID, event webhook.Event) uuid.UU
 	key := uuid.NewSHA1(uuid.Nil, binary.BigEndian.AppendUint64(nil, m.made))
 	m.deliveries[key] = &delivery{event: event, entry: webhook.Entry{
 		ID: key, EndpointID: endpoint, EventID: event.ID, EventType: event.Type,
-		State: webhook.Pending, CreatedAt: now, NextAt: now, Payload: event.Payload, OccurredAt: event.OccurredAt,
-		Attempts: []webhook.Attempt{},
+		State: webhook.Pending, CreatedAt: now, NextAt: now, Payload: event.Payload, OccurredAt: event.OccurredAt, Attempts: []webhook.Attempt{},
 	}}
 	return key
 }
 
 // Claim implements webhook.Outbox.
-func (m *Memory) Claim(
-	_ context.Context, now time.Time, limits webhook.ClaimLimits,
-) ([]webhook.Delivery, time.Time, error) {
+func (m *Memory) Claim(_ context.Context, now time.Time, limits webhook.ClaimLimits) ([]webhook.Delivery, time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var due []*delivery
@@ -125,8 +122,7 @@ func (m *Memory) Claim(
 		d.claim++
 		d.leased, d.leaseUntil = true, now.Add(limits.Lease)
 		claimed = append(claimed, webhook.Delivery{
-			ID: d.entry.ID, Endpoint: endpoint, Event: d.event, Attempts: len(d.entry.Attempts), CreatedAt: d.entry.CreatedAt,
-			Claim: d.claim,
+			ID: d.entry.ID, Endpoint: endpoint, Event: d.event, Attempts: len(d.entry.Attempts), CreatedAt: d.entry.CreatedAt, Claim: d.claim,
 		})
 	}
 	return claimed, m.next(now), nil
@@ -140,8 +136,7 @@ func (m *Memory) next(now time.Time) time.Time {
 		if d.leased && now.Before(d.leaseUntil) {
 			at = d.leaseUntil
 		}
-		if d.entry.State == webhook.Pending && m.endpoints[d.entry.EndpointID].Enabled && at.After(now) &&
-			(next.IsZero() || at.Before(next)) {
+		if d.entry.State == webhook.Pending && m.endpoints[d.entry.EndpointID].Enabled && at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
