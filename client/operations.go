@@ -2130,6 +2130,81 @@ func (r SpendHolds) ReleaseAll(ctx context.Context, options ...CallOption) (Spen
 	}, options)
 }
 
+// SpendLimits has the operations of spend_limits.
+type SpendLimits struct{ client *Client }
+
+// SpendLimits is for requests to /tollgate/v1/spend_limits.
+func (c *Client) SpendLimits() SpendLimits { return SpendLimits{c} }
+
+// SpendLimitsQuery is the query of SpendLimits.All. Fields that are zero are not sent.
+type SpendLimitsQuery struct {
+	// The page, from 1. A page past the last one is empty.
+	Page int `query:"page[number]"`
+	// How many objects a page has.
+	Size int `query:"page[size]"`
+	// Only objects with this scope_type.
+	ScopeType string `query:"filter[scope_type]"`
+	// The field to sort by; a minus before it sorts descending. Known are created_at, name.
+	Sort []string `query:"sort"`
+}
+
+// Page reads one page. List them.
+func (r SpendLimits) Page(
+	ctx context.Context, query SpendLimitsQuery, options ...CallOption,
+) (Page[SpendLimit], error) {
+	return page[SpendLimit](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/spend_limits", query: query, safe: true,
+	}, options)
+}
+
+// All walks through the list from the query's page on, until an error. List them.
+func (r SpendLimits) All(
+	ctx context.Context, query SpendLimitsQuery, options ...CallOption,
+) iter.Seq2[SpendLimit, error] {
+	return all[SpendLimit](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/spend_limits", query: query, safe: true,
+	}, options)
+}
+
+// Create one.
+func (r SpendLimits) Create(
+	ctx context.Context, params SpendLimitParams, options ...CallOption,
+) (SpendLimit, error) {
+	return one[SpendLimit](ctx, r.client, call{
+		method: http.MethodPost, path: "/tollgate/v1/spend_limits", body: params,
+	}, options)
+}
+
+// Delete one. The answer is what was deleted.
+func (r SpendLimits) Delete(ctx context.Context, id string, options ...CallOption) (SpendLimit, error) {
+	return one[SpendLimit](ctx, r.client, call{
+		method: http.MethodDelete, path: "/tollgate/v1/spend_limits/" + url.PathEscape(id),
+	}, options)
+}
+
+// Get one.
+func (r SpendLimits) Get(ctx context.Context, id string, options ...CallOption) (SpendLimit, error) {
+	return one[SpendLimit](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/spend_limits/" + url.PathEscape(id), safe: true,
+	}, options)
+}
+
+// Update: change what the request names (RFC 7396); null sets a field to its default.
+func (r SpendLimits) Update(
+	ctx context.Context, id string, params SpendLimitParams, options ...CallOption,
+) (SpendLimit, error) {
+	return one[SpendLimit](ctx, r.client, call{
+		method: http.MethodPatch, path: "/tollgate/v1/spend_limits/" + url.PathEscape(id), body: params,
+	}, options)
+}
+
+// Usage: what counts now for the spend limit, and what is left of it.
+func (r SpendLimits) Usage(ctx context.Context, id string, options ...CallOption) (LimitUsage, error) {
+	return one[LimitUsage](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/spend_limits/" + url.PathEscape(id) + "/usage", safe: true,
+	}, options)
+}
+
 // Switches has the operations of switches.
 type Switches struct{ client *Client }
 
@@ -2378,8 +2453,8 @@ type WebhookDeliveriesQuery struct {
 	// call.cost, call.refused, call.ended, call.emergency, call.recording.saved,
 	// call.hangup_requested, connection.emergency_calls, profile.spend_threshold,
 	// profile.spend_limit_reached, billing_group.spend_threshold, billing_group.spend_limit_reached,
-	// account.spend_threshold, account.spend_limit_reached, connection.source_refused,
-	// configuration.changed.
+	// account.spend_threshold, account.spend_limit_reached, spend_limit.threshold,
+	// spend_limit.reached, connection.source_refused, configuration.changed.
 	EventType string `query:"filter[event_type]"`
 	// Only objects with this state. One of pending, delivered, dead.
 	State string `query:"filter[state]"`

@@ -2473,6 +2473,43 @@ type LedgerBillingGroupReportParams struct {
 	Year Field[int64] `json:"year,omitzero"`
 }
 
+// LimitPayload is the payload of spend_limit.reached.
+type LimitPayload struct {
+	Action           string    `json:"action"`
+	Amount           Decimal   `json:"amount"`
+	CountsUntil      time.Time `json:"counts_until"`
+	Currency         string    `json:"currency"`
+	Held             Decimal   `json:"held"`
+	Name             string    `json:"name"`
+	Period           string    `json:"period"`
+	Posted           Decimal   `json:"posted"`
+	ScopeType        string    `json:"scope_type"`
+	ScopeValue       *string   `json:"scope_value"`
+	SpendLimitID     *string   `json:"spend_limit_id"`
+	Spent            Decimal   `json:"spent"`
+	ThresholdPercent int64     `json:"threshold_percent"`
+	TimeZone         string    `json:"time_zone"`
+}
+
+// LimitUsage is what SpendLimits.Usage answers with.
+type LimitUsage struct {
+	ID         string  `json:"id"`
+	RecordType string  `json:"record_type"`
+	Amount     Decimal `json:"amount"`
+	// Since when money counts.
+	From time.Time `json:"from"`
+	// What live calls hold for what they may still use.
+	Held Decimal `json:"held"`
+	// What calls lasted beyond their grants would have cost.
+	Overrun Decimal `json:"overrun"`
+	// What calls have cost.
+	Posted Decimal `json:"posted"`
+	// What new grants may still cost by this limit.
+	Remaining Decimal `json:"remaining"`
+	// When the period ends or, of rolling_24h, the hour that runs.
+	To time.Time `json:"to"`
+}
+
 // NewAPIKey is what Accounts.CreateAPIKey answers with.
 type NewAPIKey struct {
 	ID         string `json:"id"`
@@ -3142,10 +3179,10 @@ type SheetSkip struct {
 type SpendHold struct {
 	RecordType string `json:"record_type"`
 	// As in the usage of the scope.
-	Cause     SpendHoldCause `json:"cause"`
-	ScopeID   string         `json:"scope_id"`
-	ScopeType ScopeType      `json:"scope_type"`
-	Since     time.Time      `json:"since"`
+	Cause     SpendHoldCause     `json:"cause"`
+	ScopeID   string             `json:"scope_id"`
+	ScopeType SpendHoldScopeType `json:"scope_type"`
+	Since     time.Time          `json:"since"`
 	// When it ends by itself; null for not before it is released.
 	Until *time.Time `json:"until"`
 }
@@ -3157,6 +3194,58 @@ type SpendHoldDetails struct {
 	Since time.Time      `json:"since"`
 	// When it ends by itself; null for not before it is released.
 	Until *time.Time `json:"until"`
+}
+
+// SpendLimit is what SpendLimits.List answers with.
+type SpendLimit struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	// What happens when the amount is reached: an event alone, new calls are refused too, or running
+	// calls also end before they cost more.
+	Action SpendLimitMeasure `json:"action"`
+	// The most that the calls may cost in the period, in USD, as a decimal string.
+	Amount Decimal `json:"amount"`
+	// Whether the limit is in force. The money of its calls is counted either way.
+	Enabled bool `json:"enabled"`
+	// A name for people; refusals and events show it.
+	Name string `json:"name"`
+	// The time over which money is counted. rolling_24h is the hour that runs and the 24 hours before
+	// it.
+	Period SpendLimitPeriod `json:"period"`
+	// Whose calls are counted together.
+	ScopeType SpendLimitScope `json:"scope_type"`
+	// Which one: the id of a profile, a connection or a billing group, the caller in E.164 as it is
+	// shown, the called country (ISO 3166-1 alpha-2), or the first digits of the called number
+	// without a plus. null with scope_type account.
+	ScopeValue *string `json:"scope_value"`
+	// An IANA time zone such as America/New_York, in which days and months begin.
+	TimeZone  string    `json:"time_zone"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// SpendLimitParams is what SpendLimits.Create takes.
+type SpendLimitParams struct {
+	// What happens when the amount is reached: an event alone, new calls are refused too, or running
+	// calls also end before they cost more.
+	Action Field[SpendLimitMeasure] `json:"action,omitzero"`
+	// The most that the calls may cost in the period, in USD, as a decimal string.
+	Amount Field[Decimal] `json:"amount,omitzero"`
+	// Whether the limit is in force. The money of its calls is counted either way.
+	Enabled Field[bool] `json:"enabled,omitzero"`
+	// A name for people; refusals and events show it.
+	Name Field[string] `json:"name,omitzero"`
+	// The time over which money is counted. rolling_24h is the hour that runs and the 24 hours before
+	// it.
+	Period Field[SpendLimitPeriod] `json:"period,omitzero"`
+	// Whose calls are counted together.
+	ScopeType Field[SpendLimitScope] `json:"scope_type,omitzero"`
+	// Which one: the id of a profile, a connection or a billing group, the caller in E.164 as it is
+	// shown, the called country (ISO 3166-1 alpha-2), or the first digits of the called number
+	// without a plus. null with scope_type account.
+	ScopeValue Field[string] `json:"scope_value,omitzero"`
+	// An IANA time zone such as America/New_York, in which days and months begin.
+	TimeZone Field[string] `json:"time_zone,omitzero"`
 }
 
 // SpendPayload is the payload of account.spend_limit_reached.
@@ -3177,9 +3266,9 @@ type SpendPayload struct {
 
 // SpendRelease is what Accounts.Release answers with.
 type SpendRelease struct {
-	RecordType string    `json:"record_type"`
-	ScopeID    string    `json:"scope_id"`
-	ScopeType  ScopeType `json:"scope_type"`
+	RecordType string             `json:"record_type"`
+	ScopeID    string             `json:"scope_id"`
+	ScopeType  SpendHoldScopeType `json:"scope_type"`
 }
 
 // SpendReleases is what SpendHolds.ReleaseAll answers with.
@@ -3848,6 +3937,8 @@ const (
 	EventTypeBillingGroupSpendLimitReached EventType = "billing_group.spend_limit_reached"
 	EventTypeAccountSpendThreshold         EventType = "account.spend_threshold"
 	EventTypeAccountSpendLimitReached      EventType = "account.spend_limit_reached"
+	EventTypeSpendLimitThreshold           EventType = "spend_limit.threshold"
+	EventTypeSpendLimitReached             EventType = "spend_limit.reached"
 	EventTypeConnectionSourceRefused       EventType = "connection.source_refused"
 	EventTypeConfigurationChanged          EventType = "configuration.changed"
 )
@@ -4148,16 +4239,6 @@ const (
 	SIPURICallingPreferenceInternal     SIPURICallingPreference = "internal"
 )
 
-// ScopeType is one of a list of values. A newer server may have more of them.
-type ScopeType string
-
-// The values of ScopeType.
-const (
-	ScopeTypeOutboundVoiceProfile ScopeType = "outbound_voice_profile"
-	ScopeTypeBillingGroup         ScopeType = "billing_group"
-	ScopeTypeAccount              ScopeType = "account"
-)
-
 // SimultaneousRinging is one of a list of values. A newer server may have more of them.
 type SimultaneousRinging string
 
@@ -4197,6 +4278,16 @@ const (
 	SpendHoldCauseRestored     SpendHoldCause = "restored"
 )
 
+// SpendHoldScopeType is one of a list of values. A newer server may have more of them.
+type SpendHoldScopeType string
+
+// The values of SpendHoldScopeType.
+const (
+	SpendHoldScopeTypeOutboundVoiceProfile SpendHoldScopeType = "outbound_voice_profile"
+	SpendHoldScopeTypeBillingGroup         SpendHoldScopeType = "billing_group"
+	SpendHoldScopeTypeAccount              SpendHoldScopeType = "account"
+)
+
 // SpendLimitAction is one of a list of values. A newer server may have more of them.
 type SpendLimitAction string
 
@@ -4204,6 +4295,41 @@ type SpendLimitAction string
 const (
 	SpendLimitActionBlockNewCalls SpendLimitAction = "block_new_calls"
 	SpendLimitActionEndCalls      SpendLimitAction = "end_calls"
+)
+
+// SpendLimitMeasure is one of a list of values. A newer server may have more of them.
+type SpendLimitMeasure string
+
+// The values of SpendLimitMeasure.
+const (
+	SpendLimitMeasureAlert         SpendLimitMeasure = "alert"
+	SpendLimitMeasureBlockNewCalls SpendLimitMeasure = "block_new_calls"
+	SpendLimitMeasureEndCalls      SpendLimitMeasure = "end_calls"
+)
+
+// SpendLimitPeriod is one of a list of values. A newer server may have more of them.
+type SpendLimitPeriod string
+
+// The values of SpendLimitPeriod.
+const (
+	SpendLimitPeriodHour       SpendLimitPeriod = "hour"
+	SpendLimitPeriodDay        SpendLimitPeriod = "day"
+	SpendLimitPeriodMonth      SpendLimitPeriod = "month"
+	SpendLimitPeriodRolling24h SpendLimitPeriod = "rolling_24h"
+)
+
+// SpendLimitScope is one of a list of values. A newer server may have more of them.
+type SpendLimitScope string
+
+// The values of SpendLimitScope.
+const (
+	SpendLimitScopeAccount              SpendLimitScope = "account"
+	SpendLimitScopeOutboundVoiceProfile SpendLimitScope = "outbound_voice_profile"
+	SpendLimitScopeConnection           SpendLimitScope = "connection"
+	SpendLimitScopeBillingGroup         SpendLimitScope = "billing_group"
+	SpendLimitScopeCaller               SpendLimitScope = "caller"
+	SpendLimitScopeCountry              SpendLimitScope = "country"
+	SpendLimitScopePrefix               SpendLimitScope = "prefix"
 )
 
 // StepVerdict is one of a list of values. A newer server may have more of them.

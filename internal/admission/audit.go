@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -77,9 +78,11 @@ type Auditor struct {
 	names   map[id.ID]string
 	days    map[SpendKey]*auditedDay
 	urgent  map[EmergencyKey]*auditedEmergencies
-	swept   map[id.ID]record.Day // see Swept
-	last    uuid.UUID            // the record before
-	counted bool                 // there is a record before
+	limits  map[id.ID][]*policy.Limit // by account
+	byScope map[Scope]*policy.Limit   // the same by their scopes
+	swept   map[id.ID]record.Day      // see Swept
+	last    uuid.UUID                 // the record before
+	counted bool                      // there is a record before
 }
 
 // admitted is a live call in a scope whose channels were limited when it was let through.
@@ -108,7 +111,8 @@ func (d *auditedDay) call(spend *ScopeFacts, reservedMicros int64) {
 // charge is money of a call on a day.
 type charge struct {
 	payer                  Payer
-	day                    record.Day
+	spender                policy.Spender
+	atMicros               int64
 	posted, holds, overrun money.Amount
 	reservedMicros         int64
 	decided                *Decision // nil when it cannot be read, or does not matter
@@ -117,14 +121,32 @@ type charge struct {
 // book adds a charge to every scope that it may be counted in.
 func (a *Auditor) book(c *charge) {
 	for scope := range c.payer.Scopes {
-		d := a.day(c.payer.Account, scope.On(c.day))
-		d.charged, d.holding = money.Add(d.charged, c.posted), money.Add(d.holding, c.holds)
-		d.overrunCosts = money.Add(d.overrunCosts, c.overrun)
+		d := a.charge(c, scope.On(record.DayOf(c.atMicros)))
 		if c.decided == nil {
 			continue
 		}
 		d.call(c.decided.Facts.spendOf(scope.Kind), c.reservedMicros)
 	}
+	for _, limit := range a.limits[c.payer.Account] {
+		if limit.Counts(&c.spender) {
+			d := a.charge(c, LimitKey(limit, c.atMicros))
+			d.firstMicros = min(d.firstMicros, c.reservedMicros)
+		}
+	}
+}
+
+// charge adds a charge to what is counted under a key.
+func (a *Auditor) charge(c *charge, key SpendKey) *auditedDay {
+	d := a.day(c.payer.Account, key)
+	d.charged, d.holding = money.Add(d.charged, c.posted), money.Add(d.holding, c.holds)
+	d.overrunCosts = money.Add(d.overrunCosts, c.overrun)
+	return d
+}
+
+// SpendLimit says that a spend limit counts. All of them come before leases and records.
+func (a *Auditor) SpendLimit(l *policy.Limit) {
+	a.limits[l.Account] = append(a.limits[l.Account], l)
+	a.byScope[LimitScope(l.ID)] = l
 }
 
 // NewAuditor returns one that has seen no rows.
@@ -133,6 +155,7 @@ func NewAuditor() *Auditor {
 		live: make(map[uuid.UUID]struct{}), scopes: make(map[id.ID][]admitted),
 		names: make(map[id.ID]string), days: make(map[SpendKey]*auditedDay),
 		urgent: make(map[EmergencyKey]*auditedEmergencies),
+		limits: make(map[id.ID][]*policy.Limit), byScope: make(map[Scope]*policy.Limit),
 	}
 }
 
@@ -166,14 +189,14 @@ func (a *Auditor) Lease(l *Lease) {
 		return
 	}
 	decided := a.decision(row, l.Decision)
-	c := charge{payer: l.Payer(), reservedMicros: l.ReservedMicros, decided: decided}
+	c := charge{payer: l.Payer(), spender: l.Spender(), reservedMicros: l.ReservedMicros, decided: decided}
 	for _, s := range l.Posted {
-		c.day, c.posted = s.Day, s.Cost
+		c.atMicros, c.posted = s.AtMicros(), s.Cost
 		a.book(&c)
 	}
 	c.posted = 0
 	for _, h := range l.Held {
-		c.day, c.holds = h.Day, h.Cost
+		c.atMicros, c.holds = h.AtMicros(), h.Cost
 		a.book(&c)
 	}
 	if decided != nil {
@@ -200,8 +223,10 @@ func (a *Auditor) decision(row string, encoded []byte) *Decision {
 	}
 	f := &d.Facts
 	if d.Verdicts[RuleChannels] == Refuse {
-		a.Broken(Channels, row, "was let through with account %d of %s, profile %d of %s, connection %d of %s channels taken",
-			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive, limitText(f.ConnectionMax))
+		a.Broken(Channels, row,
+			"was let through with account %d of %s, profile %d of %s, connection %d of %s channels taken",
+			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive,
+			limitText(f.ConnectionMax))
 	}
 	if d.Verdicts[RuleSpend] == Refuse {
 		a.Broken(Limit, row, "was let through with %s posted, %s held and a first grant of %s under a limit of %s",
@@ -231,13 +256,18 @@ func (a *Auditor) Record(r *record.Call) {
 		return
 	}
 	payer := PayerOf(r.AccountID, r.ProfileID, r.ConnectionID, r.BillingGroup)
-	c := charge{payer: payer, reservedMicros: r.StartedMicros, decided: decided}
+	spender := policy.Spender{
+		Account: r.AccountID, Profile: r.ProfileID, Connection: r.ConnectionID, Group: payer.Group,
+		Caller: r.Caller, Callee: r.Callee, Country: r.Country,
+	}
+	c := charge{payer: payer, spender: spender, reservedMicros: r.StartedMicros, decided: decided}
 	for _, s := range r.Slices {
-		c.day, c.posted = s.Day, s.Cost
+		c.atMicros, c.posted = s.AtMicros(), s.Cost
 		a.book(&c)
 	}
 	if r.OverrunCost != 0 {
-		a.book(&charge{payer: payer, day: record.DayOf(r.EndedMicros), overrun: r.OverrunCost})
+		a.book(&charge{payer: payer, spender: spender, atMicros: r.EndedMicros, overrun: r.OverrunCost,
+			reservedMicros: math.MaxInt64})
 	}
 }
 
@@ -252,7 +282,8 @@ func (a *Auditor) charges(row string, r *record.Call) {
 	case cost != r.Cost:
 		a.Broken(Conservation, row, "costs %s, its slices sum to %s", r.Cost, cost)
 	case cost != r.Rate.Cost(r.BilledSecs):
-		a.Broken(Conservation, row, "costs %s, %d s at its rate are %s", r.Cost, r.BilledSecs, r.Rate.Cost(r.BilledSecs))
+		a.Broken(Conservation, row, "costs %s, %d s at its rate are %s", r.Cost, r.BilledSecs,
+			r.Rate.Cost(r.BilledSecs))
 	case secs != r.BilledSecs:
 		a.Broken(Conservation, row, "bills %d s, its slices sum to %d s", r.BilledSecs, secs)
 	case r.BilledSecs > r.GrantedSecs:
@@ -318,7 +349,8 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(x, y SpendKey) int {
-		return cmp.Or(cmp.Compare(x.Kind, y.Kind), slices.Compare(x.ID[:], y.ID[:]), cmp.Compare(x.Day, y.Day))
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), slices.Compare(x.ID[:], y.ID[:]), cmp.Compare(x.Day, y.Day),
+			cmp.Compare(x.StepMicros, y.StepMicros))
 	})
 	for _, key := range keys {
 		d := a.days[key]
@@ -328,7 +360,8 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		row := DayRow(d.account, key)
 		problem := func(format string, args ...any) { a.Broken(Conservation, row, format, args...) }
 		spend := d.row
-		if key.Day < a.swept[d.account] && spend.Posted >= d.charged && spend.Held == d.holding && spend.Overrun >= d.overrunCosts {
+		if key.firstDay() < a.swept[d.account] && spend.Posted >= d.charged && spend.Held == d.holding &&
+			spend.Overrun >= d.overrunCosts {
 			continue
 		}
 		switch {
@@ -344,10 +377,34 @@ func (a *Auditor) finishDays(largest func(SpendKey, int64) (money.Amount, bool))
 		if d.unlimited {
 			continue
 		}
-		if limit, ok := largest(key, d.firstMicros); ok && money.Add(spend.Posted, spend.Held) > limit {
-			a.Broken(Limit, row, "has %s posted and %s held, the largest limit in force was %s", spend.Posted, spend.Held, limit)
+		posted, held := a.windowOf(key, &spend)
+		if limit, ok := largest(key, d.firstMicros); ok && money.Add(posted, held) > limit {
+			a.Broken(Limit, row, "has %s posted and %s held, the largest limit in force was %s", posted, held, limit)
 		}
 	}
+}
+
+// windowOf is what counts at the end of a day or step: of a rolling period the steps
+// before it too.
+func (a *Auditor) windowOf(key SpendKey, row *Spend) (posted, held money.Amount) {
+	l := a.byScope[key.Scope]
+	if l == nil || l.Period != policy.PeriodRollingDay {
+		return row.Posted, row.Held
+	}
+	for before := range LimitKeys(l, key.StepMicros) {
+		if d := a.days[before]; d != nil && before.StepMicros <= key.StepMicros {
+			posted, held = money.Add(posted, d.row.Posted), money.Add(held, d.row.Held)
+		}
+	}
+	return posted, held
+}
+
+// firstDay is the first UTC day whose money may be counted under the key.
+func (k SpendKey) firstDay() record.Day {
+	if k.StepMicros != 0 {
+		return record.DayOf(k.StepMicros)
+	}
+	return k.Day
 }
 
 // LeaseRow names the row of a live call.
@@ -363,6 +420,9 @@ func RecordRow(account id.ID, call uuid.UUID) string {
 // DayRow names what a scope has spent on a day.
 func DayRow(account id.ID, key SpendKey) string {
 	day := key.Day.String()
+	if key.StepMicros != 0 {
+		day = "from " + time.UnixMicro(key.StepMicros).UTC().Format(time.RFC3339)
+	}
 	if key.Scope == AccountScope(account) {
 		return fmt.Sprintf("day %s of account %s", day, account)
 	}

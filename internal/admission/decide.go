@@ -55,6 +55,8 @@ type Usage interface {
 	LiveEmergencies(connection id.ID) int32
 	// SpendIn is what is used of a scope on a day.
 	SpendIn(scope Scope, day record.Day) ScopeSpend
+	// SpendUnder is what counts for a spend limit at an instant.
+	SpendUnder(l *policy.Limit, atMicros int64) ScopeSpend
 	// Calls counts the calls of a profile that were let through to a number in
 	// one instance of its calling window.
 	Calls(profile id.ID, callee e164.Number, window int32) int32
@@ -74,6 +76,9 @@ func (NothingUsed) LiveEmergencies(id.ID) int32 { return 0 }
 
 // SpendIn implements Usage.
 func (NothingUsed) SpendIn(Scope, record.Day) (none ScopeSpend) { return none }
+
+// SpendUnder implements Usage.
+func (NothingUsed) SpendUnder(*policy.Limit, int64) (none ScopeSpend) { return none }
 
 // Calls implements Usage.
 func (NothingUsed) Calls(id.ID, e164.Number, int32) int32 { return 0 }

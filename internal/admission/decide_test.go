@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/spendlimit"
 )
 
 // decisionCase is one entry of testdata/decisions.json. Profile and connection
@@ -33,6 +34,7 @@ type decisionCase struct {
 	AccountChannels *int32            `json:"account_channels"`
 	AccountLimit    jsontext.Value    `json:"account_limit"` // a profile.SpendLimit
 	GroupLimit      jsontext.Value    `json:"group_limit"`
+	SpendLimits     []jsontext.Value  `json:"spend_limits"`
 	Profile         jsontext.Value    `json:"profile"`
 	Connection      jsontext.Value    `json:"connection"`
 	Usage           fixedUsage        `json:"usage"`
@@ -61,7 +63,8 @@ type fixedUsage struct {
 	HeldToday                    money.Amount `json:"held"`
 	GroupPosted                  money.Amount `json:"group_posted"`
 	AccountPosted                money.Amount `json:"account_posted"`
-	HeldBack                     string       `json:"held_back"` // profile, group or account
+	LimitPosted                  money.Amount `json:"limit_posted"` // of every spend limit
+	HeldBack                     string       `json:"held_back"`    // profile, group or account
 }
 
 func (u *fixedUsage) LiveCalls(_, _, _ id.ID) (a, p, c int32) {
@@ -76,6 +79,9 @@ func (u *fixedUsage) SpendIn(scope Scope, _ record.Day) ScopeSpend {
 		return ScopeSpend{Posted: u.AccountPosted, HeldBack: u.HeldBack == "account"}
 	}
 	return ScopeSpend{Posted: u.GroupPosted, HeldBack: u.HeldBack == "group"}
+}
+func (u *fixedUsage) SpendUnder(*policy.Limit, int64) ScopeSpend {
+	return ScopeSpend{Posted: u.LimitPosted}
 }
 func (u *fixedUsage) Calls(id.ID, e164.Number, int32) int32 { return u.CallsToNumber }
 func (u *fixedUsage) Begun(id.ID, int32) int32              { return u.CallsBegun }
@@ -152,6 +158,16 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 	snapshot, err := snapshotOf(t, account, p, conn, standardDeck(t)).With(changes...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, text := range c.SpendLimits {
+		l := spendlimit.New()
+		if err := json.Unmarshal(text, &l, json.RejectUnknownMembers(true)); err != nil {
+			t.Fatal(err)
+		}
+		l.ID, l.AccountID = id.ID(100+i), testAccount
+		if snapshot, err = snapshot.With(policy.PutLimit(&l)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if c.AllowedSources != nil {
 		snapshot, err = snapshot.With(policy.PutCredential(c.credential(t)))

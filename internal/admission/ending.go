@@ -62,12 +62,7 @@ func (s *State) close(l *Lease, e *Ending, outcome record.Outcome) *record.Call 
 	}
 	if r.OverrunSecs > 0 {
 		r.OverrunCost = l.Rate.SliceCost(l.GrantedSecs, l.GrantedSecs+r.OverrunSecs)
-		day := record.DayOf(r.EndedMicros)
-		scopes, n := scopesOf(s.policy, l.Payer())
-		for i := range n {
-			spend := s.spendOf(scopes[i].On(day), l.Account)
-			spend.Overrun = money.Add(spend.Overrun, r.OverrunCost)
-		}
+		s.eachSpend(l, r.EndedMicros, func(spend *Spend) { spend.Overrun = money.Add(spend.Overrun, r.OverrunCost) })
 	}
 	r.Slices = l.Posted
 	for _, slice := range l.Posted {
@@ -119,7 +114,7 @@ func (s *State) prune() {
 		}
 	}
 	for key, spend := range s.spends {
-		if _, dirty := s.dirtySpends[key]; !dirty && key.Day < today-1 && spend.Held == 0 {
+		if _, dirty := s.dirtySpends[key]; !dirty && key.Day < today-2 && spend.Held == 0 {
 			delete(s.spends, key)
 		}
 	}

@@ -53,6 +53,10 @@ type Event struct {
 	// when that is not before the day's end, and in EventSpendLimitReached.
 	ForecastMicros int64
 	HoldAfter      bool // calls are refused from then on until the scope is released
+
+	// Of the events of a spend limit, and when what is spent now counts no longer.
+	SpendLimit  *policy.Limit
+	OpensMicros int64
 }
 
 // announceCall makes the event of a call that was let through or answered. Where no
@@ -95,7 +99,8 @@ func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
 }
 
 func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) {
-	key := scope.On(at.day)
+	day := record.DayOf(at.atMicros)
+	key := scope.On(day)
 	spend := Spend{Account: at.Account}
 	if known := s.spends[key]; known != nil {
 		spend = *known
@@ -104,14 +109,14 @@ func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) 
 	tell := func(kind EventKind, percent int32) *Event {
 		s.events = append(s.events, Event{
 			Kind: kind, AtMicros: s.now, Account: at.Account, Profile: at.Profile, Connection: at.Connection, Scope: scope.Scope,
-			Day: at.day, Percent: percent, Limit: limit, Posted: spend.Posted, Held: spend.Held,
+			Day: day, Percent: percent, Limit: limit, Posted: spend.Posted, Held: spend.Held,
 		})
 		return &s.events[len(s.events)-1]
 	}
 	for i, percent := range spendThresholds {
 		if bit := uint8(1) << i; spend.Told&bit == 0 && limit > 0 && reaches(spent, limit, percent) {
 			spend.Told |= bit
-			tell(EventSpendThreshold, percent).ForecastMicros, _ = Forecast(spent, limit, at.day, s.now)
+			tell(EventSpendThreshold, percent).ForecastMicros, _ = Forecast(spent, limit, day, s.now)
 		}
 	}
 	told := spend.Told&toldReached != 0 && spend.ToldLimit == limit
@@ -132,11 +137,16 @@ func (s *State) announceScope(scope *limitedScope, at spendPlace, wanting bool) 
 // spendPlace is where an amount of a call is booked.
 type spendPlace struct {
 	Payer
-	day record.Day
+	atMicros int64
 }
 
-func (l *Lease) place(day record.Day) spendPlace {
-	return spendPlace{l.Payer(), day}
+// announce tells of all limits that count the money of a call.
+func (s *State) announce(p *policy.Snapshot, l *Lease, atMicros int64, wanting bool) {
+	at := spendPlace{l.Payer(), atMicros}
+	s.announceSpend(p, at, wanting)
+	if len(p.SpendLimits(l.Account)) > 0 {
+		s.announceLimits(p, &at, l.spender(), atMicros, wanting)
+	}
 }
 
 // reaches says whether an amount is at least so many percent of a limit, in 128 bits.

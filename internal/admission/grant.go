@@ -54,6 +54,7 @@ func wantedSecs(rate rating.Rate, live int32, limited bool, budget money.Amount)
 // room is what a call may be granted next. Every rule that ends calls makes it smaller.
 type room struct {
 	day        record.Day // to which it is booked
+	atMicros   int64      // when it begins
 	wantedSecs int64      // how long the grant should be
 	mostSecs   int64      // how long it may be
 	budget     money.Amount
@@ -88,7 +89,7 @@ var limiting = func() (list []*rule) {
 
 // firstRoom is the room for the first grant of a call.
 func (f *Facts) firstRoom() room {
-	r := room{day: f.Day, wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max}
+	r := room{day: f.Day, atMicros: f.AtMicros, wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max}
 	for _, rule := range limiting {
 		r = rule.first(f, r)
 	}
@@ -116,8 +117,9 @@ func firstGrant(f *Facts) (secs int64, cost money.Amount) {
 
 // roomFor is the room for the next grant of an answered call.
 func (s *State) roomFor(p *policy.Snapshot, l *Lease) room {
+	at := l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()
 	r := room{
-		day:        record.DayOf(l.AnsweredMicros + l.GrantedSecs*time.Second.Microseconds()),
+		day: record.DayOf(at), atMicros: at,
 		wantedSecs: GrantSecs, mostSecs: math.MaxInt64, budget: money.Max,
 	}
 	for _, rule := range limiting {

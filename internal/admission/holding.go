@@ -17,17 +17,18 @@ func (s *State) hold(p *policy.Snapshot, l *Lease, atMostSecs int64) {
 	if wishSecs <= 0 {
 		return
 	}
-	day := room.day
+	at := room.atMicros
 	to := l.Rate.GrantWithin(l.GrantedSecs, wishSecs, room.budget)
 	if to == l.GrantedSecs {
-		s.announceSpend(p, l.place(day), !room.ofCall)
+		s.announce(p, l, at, !room.ofCall)
 		return
 	}
 	cost := l.Rate.SliceCost(l.GrantedSecs, to)
-	s.move(l, day, 0, cost)
-	l.Held = append(l.Held, Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: day, Cost: cost})
+	h := Hold{FromSecs: l.GrantedSecs, ToSecs: to, Day: record.DayOf(at), Quarter: s.quarter(l, at), Cost: cost}
+	s.move(l, h.AtMicros(), 0, cost)
+	l.Held = append(l.Held, h)
 	l.GrantedSecs = to
-	s.announceSpend(p, l.place(day), false)
+	s.announce(p, l, h.AtMicros(), false)
 }
 
 // postPassed posts the holds that the call has passed: they can no longer be freed.
@@ -43,28 +44,39 @@ func (s *State) post(l *Lease, billedSecs int64) {
 	l.Held = l.Held[1:]
 	to := min(h.ToSecs, billedSecs)
 	if to <= h.FromSecs {
-		s.move(l, h.Day, 0, -h.Cost)
+		s.move(l, h.AtMicros(), 0, -h.Cost)
 		return
 	}
 	cost := l.Rate.SliceCost(h.FromSecs, to)
-	s.move(l, h.Day, cost, -h.Cost)
+	s.move(l, h.AtMicros(), cost, -h.Cost)
 	l.PostedSecs = to
-	if last := len(l.Posted) - 1; last >= 0 && l.Posted[last].Day == h.Day {
+	if last := len(l.Posted) - 1; last >= 0 && l.Posted[last].Day == h.Day && l.Posted[last].Quarter == h.Quarter {
 		l.Posted[last].Secs += to - h.FromSecs
 		l.Posted[last].Cost += cost
 		return
 	}
-	l.Posted = append(l.Posted, record.Slice{Day: h.Day, Secs: to - h.FromSecs, Cost: cost})
+	l.Posted = append(l.Posted, record.Slice{Day: h.Day, Quarter: h.Quarter, Secs: to - h.FromSecs, Cost: cost})
 }
 
 // move adds to what is posted and held in every scope in which the money of a call
 // is counted.
-func (s *State) move(l *Lease, day record.Day, posted, held money.Amount) {
-	scopes, n := scopesOf(s.policy, l.Payer())
-	for i := range n {
-		spend := s.spendOf(scopes[i].On(day), l.Account)
+func (s *State) move(l *Lease, atMicros int64, posted, held money.Amount) {
+	s.eachSpend(l, atMicros, func(spend *Spend) {
 		spend.Posted += posted
 		spend.Held += held
+	})
+}
+
+// eachSpend calls change for what every scope in which the money of a call is counted
+// has spent.
+func (s *State) eachSpend(l *Lease, atMicros int64, change func(*Spend)) {
+	day := record.DayOf(atMicros)
+	scopes, n := scopesOf(s.policy, l.Payer())
+	for i := range n {
+		change(s.spendOf(scopes[i].On(day), l.Account))
+	}
+	for limit := range s.limitsOf(l) {
+		change(s.spendOf(LimitKey(limit, atMicros), l.Account))
 	}
 }
 

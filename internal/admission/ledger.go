@@ -23,6 +23,8 @@ type Lease struct {
 	Owner                        uuid.UUID // the process that runs the call
 	Account, Profile, Connection id.ID
 	BillingGroup                 *uuid.UUID
+	Caller, Callee               e164.Number
+	Country                      e164.Country
 	SIPCallID                    string
 	Emergency                    bool // holds no channel and no money, see emergency.go
 	Rate                         rating.Rate
@@ -49,8 +51,12 @@ type Lease struct {
 type Hold struct {
 	FromSecs, ToSecs int64
 	Day              record.Day
+	Quarter          record.Quarter // 0 where money is counted by the day alone
 	Cost             money.Amount
 }
+
+// AtMicros is to which instant the hold is booked.
+func (h *Hold) AtMicros() int64 { return h.Day.At(h.Quarter) }
 
 // Spend is what one scope has posted and holds on one day.
 type Spend struct {
@@ -152,7 +158,9 @@ func NewState() *State {
 func (s *State) Restore(spends map[SpendKey]Spend, leases []*Lease, callees map[CalleeKey]int32, now time.Time) {
 	s.now = now.UnixMicro()
 	for key, spend := range spends {
-		spend.Held = 0
+		if key.Kind != ScopeLimit { // which calls it counts, only the policy knows
+			spend.Held = 0
+		}
 		s.spends[key] = &spend
 	}
 	for _, l := range leases {
@@ -315,14 +323,20 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 			r.BillingGroup = profile.BillingGroup
 		}
 		s.records = append(s.records, r)
+		if d.Reason == ReasonSpendLimit {
+			f := &d.Facts
+			s.announceLimits(p, &spendPlace{f.payer(), f.AtMicros}, f.spender(r.BillingGroup), f.AtMicros, true)
+		}
 		if d.Verdicts[RuleSpend] == Refuse && d.Reason.ofSpend() {
-			s.announceSpend(p, spendPlace{PayerOf(d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup), d.Facts.Day}, true)
+			s.announceSpend(p, spendPlace{PayerOf(d.Facts.Account, d.Facts.Profile, d.Facts.Connection, r.BillingGroup),
+				d.Facts.AtMicros}, true)
 		}
 		return Result{Decision: d, Record: r}
 	}
 	l := &Lease{
 		ID: c.Call.ID, Owner: c.Owner, SIPCallID: c.Call.SIPCallID,
 		Account: d.Facts.Account, Profile: d.Facts.Profile, Connection: d.Facts.Connection,
+		Caller: d.Facts.Caller, Callee: d.Facts.Callee, Country: d.Facts.Class.Country,
 		Emergency: d.Facts.Emergency, Rate: d.Facts.Rate, Decision: d.Append(nil),
 		ReservedMicros: s.now, ExpiresMicros: s.now + SetupTTL.Microseconds(),
 		GrantedSecs: d.Facts.FirstGrantSecs, MaxSecs: d.Facts.MaxSecs(),
@@ -334,9 +348,10 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 	if l.Emergency {
 		s.startEmergency(p, l)
 	} else {
-		l.Held = []Hold{{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Cost: d.Facts.FirstGrantCost}}
-		s.move(l, d.Facts.Day, 0, d.Facts.FirstGrantCost)
-		s.announceSpend(p, l.place(d.Facts.Day), false)
+		h := Hold{ToSecs: l.GrantedSecs, Day: d.Facts.Day, Quarter: s.quarter(l, s.now), Cost: d.Facts.FirstGrantCost}
+		l.Held = []Hold{h}
+		s.move(l, h.AtMicros(), 0, h.Cost)
+		s.announce(p, l, h.AtMicros(), false)
 		s.countCallee(&d.Facts)
 	}
 	s.insert(l)
@@ -367,9 +382,9 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 	l.Gateway, l.Teardown = c.Gateway, c.Teardown
 	s.announceCall(p, EventAnswered, l, l.AnsweredMicros)
 	promisedSecs := l.AllowedSecs()
-	if day := record.DayOf(l.AnsweredMicros); len(l.Held) > 0 && l.Held[0].Day != day {
+	if len(l.Held) > 0 && s.booksElsewhere(l, l.Held[0].AtMicros(), l.AnsweredMicros) {
 		h := l.Held[0]
-		s.move(l, h.Day, 0, -h.Cost)
+		s.move(l, h.AtMicros(), 0, -h.Cost)
 		l.Held, l.GrantedSecs = nil, 0
 		s.hold(p, l, h.ToSecs)
 	}

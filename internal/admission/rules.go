@@ -60,6 +60,7 @@ var rules = [...]rule{
 	RuleAttestation: attestationRule,
 	RuleOriginate:   originateRule,
 	RuleNumberList:  numberListRule,
+	RuleSpendLimits: spendLimitsRule,
 }
 
 // NumRules is how many rules there are.
@@ -106,6 +107,7 @@ type Facts struct {
 	AttestationFacts
 	OriginateFacts
 	NumberListFacts
+	SpendLimits SpendLimitFacts
 }
 
 // codeAttempt writes or reads what is no rule's own.

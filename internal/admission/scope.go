@@ -35,6 +35,7 @@ const (
 	ScopeProfile ScopeKind = iota + 1
 	ScopeGroup
 	ScopeAccount
+	ScopeLimit // a spend limit, which counts for itself
 )
 
 // scopeKind is one kind of scope.
@@ -87,10 +88,18 @@ var scopeKinds = [...]scopeKind{
 			return none
 		},
 	},
+	// A call has any number of these: see spendlimit.go.
+	ScopeLimit: {
+		name: "spend limit", word: "spend_limit", reason: ReasonSpendLimit,
+		of:    func(Payer) (none ScopeID) { return none },
+		live:  func(c Payer) id.ID { return c.Account },
+		limit: func(*policy.Snapshot, ScopeID) (none policy.SpendLimit) { return none },
+	},
 }
 
-// maxScopes is in how many scopes the money of one call is counted at most.
-const maxScopes = len(scopeKinds) - 1
+// maxScopes is how many of its scopes with a daily limit the money of one call is counted
+// in at most.
+const maxScopes = int(ScopeAccount)
 
 // Payer is who pays for a call: what all its scopes are found by.
 type Payer struct {
@@ -202,14 +211,16 @@ func ParseScope(word, key string) (scope Scope, ok bool, err error) {
 	return Scope{}, false, nil
 }
 
-// SpendKey names a Spend: a scope and a day.
+// SpendKey names a Spend: a scope and a day or, of a spend limit, when a step of its
+// period begins and the day in which that ends.
 type SpendKey struct {
 	Scope
-	Day record.Day
+	Day        record.Day
+	StepMicros int64 // 0 for the UTC day
 }
 
 // On is the key of a scope and day.
-func (s Scope) On(day record.Day) SpendKey { return SpendKey{s, day} }
+func (s Scope) On(day record.Day) SpendKey { return SpendKey{Scope: s, Day: day} }
 
 // HoldCause is why calls of a scope are held back.
 type HoldCause uint8

@@ -187,6 +187,8 @@ func (h *harness) oneOfEverything() map[string]string {
 	name := h.do("POST", "/v2/fqdns",
 		fmt.Sprintf(`{"connection_id":%q,"fqdn":"sip.example.com","dns_record_type":"a"}`, ids["/v2/fqdn_connections"]))
 	ids["/v2/fqdns"] = fmt.Sprint(name.want(http.StatusCreated)["id"])
+	ids["/tollgate/v1/spend_limits"] = fmt.Sprint(h.do("POST", "/tollgate/v1/spend_limits",
+		`{"name":"limit","scope_type":"account","amount":"500.00"}`).want(http.StatusCreated)["id"])
 	deck := h.importDeck("prefix,rate\n1,0.01\n")
 	ids["/tollgate/v1/rate_decks"] = deck
 	ids["/v2/connections"] = ids["/v2/ip_connections"]

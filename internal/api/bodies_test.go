@@ -258,6 +258,7 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 // audit are the same after a refused write as before it.
 func TestRefusedWritesChangeNothing(t *testing.T) {
 	h := newHarness(t)
+	h.api.engine.Limiter = rest.NewLimiter(rest.RateLimit{PerSecond: -1}, h.clock.Now)
 	admin, refused := h.adminKey(), 0
 	writesOf(t, h, func(op *rest.Operation, target, body string) {
 		h.clock.Advance(time.Minute) // or the key would have too many requests

@@ -107,14 +107,19 @@ type forecastRequest struct {
 func (s *server) decisionOperations() []rest.Operation {
 	body := schemaOf[forecastRequest]().Request(true, []string{"from", "to"}, true)
 	return []rest.Operation{
-		{Method: http.MethodGet, Path: "/tollgate/v1/decisions/{id}", ID: "get_decision", Tag: "Decisions", Scope: ScopeRead,
+		{Method: http.MethodGet, Path: "/tollgate/v1/decisions/{id}", ID: "get_decision", Tag: "Decisions",
+			Scope:   ScopeRead,
 			Status:  http.StatusOK,
 			Summary: "Explain the decision on an attempt: every rule with the value seen and the value allowed.",
 			Answer:  schemaOf[decisionView](), Handle: s.getDecision},
 		{Method: http.MethodPost, Path: "/tollgate/v1/decisions/explain", ID: "explain_decision", Noun: "forecast",
 			Tag: "Decisions", Scope: ScopeRead, Status: http.StatusOK,
-			Summary: "Decide a call without making it. Nothing is reserved.", Body: body, Answer: schemaOf[forecastView](),
-			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) { return s.explain(ctx, in, body) }},
+			Summary: "Decide a call without making it. Nothing is reserved.", Body: body,
+			Answer: schemaOf[forecastView](),
+			Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+				return s.explain(ctx,
+					in, body)
+			}},
 	}
 }
 
@@ -203,7 +208,8 @@ func (a *forecastRequest) problems(now time.Time) []rest.Problem {
 // its connection exists. The snapshot in force is not changed.
 func (s *server) imagine(account id.ID, asked *forecastRequest) (*policy.Snapshot, *admission.Call, error) {
 	snapshot := s.Live.Snapshot()
-	call := &admission.Call{Connection: asked.ConnectionID, Identity: policy.IdentityKnown, From: asked.From, To: asked.To,
+	call := &admission.Call{Connection: asked.ConnectionID, Identity: policy.IdentityKnown, From: asked.From,
+		To:      asked.To,
 		MaxSecs: admission.WholeSecs(s.MaxCall())}
 	if asked.ConnectionID != 0 {
 		c := snapshot.Connection(asked.ConnectionID)
@@ -266,6 +272,7 @@ func budgetSecs(d *admission.Decision) *int64 {
 type usage struct {
 	calls       []store.LiveCall
 	spends      map[admission.Scope]store.SpendUse
+	limits      map[id.ID]store.SpendUse // of spend limits
 	day         record.Day
 	calleeCalls int32
 }
@@ -309,6 +316,25 @@ func (u *usage) SpendIn(scope admission.Scope, day record.Day) admission.ScopeSp
 	return spend
 }
 
+// SpendUnder implements admission.Usage.
+func (u *usage) SpendUnder(l *policy.Limit, _ int64) admission.ScopeSpend {
+	return admission.ScopeSpend{Posted: u.limits[l.ID].Posted, Held: u.limits[l.ID].Held}
+}
+
+// readLimits reads what counts now for the spend limits of an account.
+func (s *server) readLimits(ctx context.Context, snapshot *policy.Snapshot,
+	account id.ID) (map[id.ID]store.SpendUse, error) {
+	uses := make(map[id.ID]store.SpendUse)
+	for _, l := range snapshot.SpendLimits(account) {
+		use, err := s.Spending.SpendUnder(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		uses[l.ID] = use
+	}
+	return uses, nil
+}
+
 // readSpends reads what is used of the scopes in which the money of a call is counted.
 func (s *server) readSpends(ctx context.Context, snapshot *policy.Snapshot,
 	payer admission.Payer) (map[admission.Scope]store.SpendUse, error) {
@@ -345,6 +371,9 @@ func (s *server) usage(ctx context.Context, account id.ID, snapshot *policy.Snap
 	if u.spends, err = s.readSpends(ctx, snapshot, admission.PayerOf(account, p.ID, c.ID, p.BillingGroup)); err != nil {
 		return nil, err
 	}
+	if u.limits, err = s.readLimits(ctx, snapshot, account); err != nil {
+		return nil, err
+	}
 	callee, err := snapshot.Numbering(now).Normalise(call.To, c.Home)
 	if err != nil || p.Window.CallsPerCLD == policy.NoLimit {
 		return u, nil //nolint:nilerr // an invalid number is for the rules to refuse
@@ -370,12 +399,13 @@ func (s *server) calleeCalls(ctx context.Context, account id.ID, p *policy.Profi
 	for _, outcome := range []record.Outcome{
 		record.OutcomeFailed, record.OutcomeCancelled, record.OutcomeAnswered, record.OutcomeLost,
 	} {
-		page, err := s.Calls.ListRecords(ctx, account, collection.Query{Number: 1, Size: 1, Filters: []collection.Filter{
-			{Field: "profile_id", Op: collection.Equal, Value: int64(p.ID)},
-			{Field: "callee", Op: collection.Equal, Value: int64(callee)},
-			{Field: "outcome", Op: collection.Equal, Value: outcome.String()},
-			{Field: "started_at", Op: collection.AtLeast, Value: begin.UnixMicro()},
-		}})
+		page, err := s.Calls.ListRecords(ctx, account, collection.Query{Number: 1, Size: 1,
+			Filters: []collection.Filter{
+				{Field: "profile_id", Op: collection.Equal, Value: int64(p.ID)},
+				{Field: "callee", Op: collection.Equal, Value: int64(callee)},
+				{Field: "outcome", Op: collection.Equal, Value: outcome.String()},
+				{Field: "started_at", Op: collection.AtLeast, Value: begin.UnixMicro()},
+			}})
 		if err != nil {
 			return 0, err
 		}

@@ -59,6 +59,9 @@ func (s *server) profileEffect(ctx context.Context, account id.ID, p *profile.Pr
 			if use.spends, err = s.readSpends(ctx, before, payer); err != nil {
 				return nil, err
 			}
+			if use.limits, err = s.readLimits(ctx, before, account); err != nil {
+				return nil, err
+			}
 		}
 		effects.LiveCalls++
 		decided, err := admission.DecodeDecision(l.Decision)

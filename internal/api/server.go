@@ -146,7 +146,7 @@ func (s *server) operations() []rest.Operation {
 		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(),
 		s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.numberListOperations(),
-		s.decisionOperations(),
+		s.spendLimitOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(),
 		s.whoamiOperations(), s.keyOperations(), s.accountOperations(),

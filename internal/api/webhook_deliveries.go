@@ -20,7 +20,7 @@ type deliveryView struct {
 	RecordType    string        `json:"record_type" enum:"webhook_delivery"`
 	EndpointID    id.ID         `json:"endpoint_id" doc:"The webhook endpoint, or the connection whose webhook_event_url it goes to."`
 	EventID       uuid.UUID     `json:"event_id" doc:"The id in the body that is sent. A replay has the same one."`
-	EventType     string        `json:"event_type" title:"EventType" enum:"call.initiated,call.answered,call.hangup,call.cost,call.refused,call.ended,call.emergency,call.recording.saved,call.hangup_requested,connection.emergency_calls,profile.spend_threshold,profile.spend_limit_reached,billing_group.spend_threshold,billing_group.spend_limit_reached,account.spend_threshold,account.spend_limit_reached,connection.source_refused,configuration.changed"`
+	EventType     string        `json:"event_type" title:"EventType" enum:"call.initiated,call.answered,call.hangup,call.cost,call.refused,call.ended,call.emergency,call.recording.saved,call.hangup_requested,connection.emergency_calls,profile.spend_threshold,profile.spend_limit_reached,billing_group.spend_threshold,billing_group.spend_limit_reached,account.spend_threshold,account.spend_limit_reached,spend_limit.threshold,spend_limit.reached,connection.source_refused,configuration.changed"`
 	State         webhook.State `json:"state" enum:"pending,delivered,dead" doc:"delivered after an answer of 2xx, dead when it was given up."`
 	AttemptCount  int           `json:"attempt_count" doc:"How many attempts were made."`
 	CreatedAt     time.Time     `json:"created_at"`

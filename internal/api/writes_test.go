@@ -151,6 +151,11 @@ func (h *harness) writeRequests() map[string]func() (target, body string) {
 	requests["POST "+numberLists+"/{id}/import"] = func() (string, string) {
 		return made(numberLists, `{"name":"list %d","matches":"callee"}`) + "/import", "prefix,action\n4420,refuse\n"
 	}
+	const limits = "/tollgate/v1/spend_limits"
+	const limit = `{"name":"limit","scope_type":"prefix","scope_value":"1436%d","amount":"5.00"}`
+	requests["POST "+limits] = func() (string, string) { n++; return limits, fmt.Sprintf(limit, n) }
+	requests["PATCH "+limits+"/{id}"] = func() (string, string) { return made(limits, limit), `{"amount":"6.00"}` }
+	requests["DELETE "+limits+"/{id}"] = func() (string, string) { return made(limits, limit), "" }
 	requests["POST "+ledgerReportsPath] = func() (string, string) { return ledgerReportsPath, `{"year":2025,"month":12}` }
 	pbx := ""
 	live := func() string {

@@ -45,6 +45,7 @@ const (
 	KindOverride   Kind = "override"
 	KindVerified   Kind = "verified_number"
 	KindNumberList Kind = "number_list"
+	KindSpendLimit Kind = "spend_limit"
 	KindAnything   Kind = "anything" // a change that cannot be read again by itself
 )
 

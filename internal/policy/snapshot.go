@@ -185,6 +185,7 @@ type Snapshot struct {
 	sources     sources
 	decks       shards[id.ID, *Deck]
 	groups      shards[uuid.UUID, *Group]             // those that have a limit
+	limits      shards[id.ID, []*Limit]               // by account, sorted
 	overrides   shards[id.ID, e164.Override]          // of the numbering plan
 	numbering   *e164.Overlay                         // the overrides, compiled
 	stale       bool                                  // numbering is older than overrides

@@ -102,10 +102,29 @@ func (d Day) String() string { return time.UnixMicro(d.StartMicros()).UTC().Form
 
 // Slice is the part of a call's charge that is booked to one accounting day.
 type Slice struct {
-	Day  Day          `json:"day"`
-	Secs int64        `json:"secs"`
-	Cost money.Amount `json:"cost"`
+	Day     Day          `json:"day"`
+	Quarter Quarter      `json:"quarter,omitzero"`
+	Secs    int64        `json:"secs"`
+	Cost    money.Amount `json:"cost"`
 }
+
+// Quarter is a quarter of an hour of a day, from 0. In every time zone of our time hours,
+// days and months begin with one.
+type Quarter uint8
+
+// MicrosPerQuarter is the length of a Quarter.
+const MicrosPerQuarter = MicrosPerDay / 96
+
+// QuarterOf is the quarter of its UTC day in which an instant falls.
+func QuarterOf(atMicros int64) Quarter {
+	return Quarter((atMicros - DayOf(atMicros).StartMicros()) / MicrosPerQuarter)
+}
+
+// At is when a quarter of the day begins.
+func (d Day) At(q Quarter) int64 { return d.StartMicros() + int64(q)*MicrosPerQuarter }
+
+// AtMicros is to which instant the slice is booked.
+func (s *Slice) AtMicros() int64 { return s.Day.At(s.Quarter) }
 
 // Call is a call detail record. Times are Unix microseconds, 0 when the call
 // never got there.

@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
@@ -240,6 +241,8 @@ type Spending interface {
 	// Spend is what a profile, or a billing group or an account that has a limit, has
 	// posted and holds on the current UTC day.
 	Spend(ctx context.Context, account id.ID, scope admission.Scope) (SpendUse, error)
+	// SpendUnder is what counts now for a spend limit.
+	SpendUnder(ctx context.Context, limit *policy.Limit) (SpendUse, error)
 	// Release ends the hold of a scope's spending. It does nothing when there is none.
 	Release(ctx context.Context, account id.ID, scope admission.Scope) error
 	// ListHolds lists what is held back in an account: Number and Size of the query count.

@@ -37,6 +37,8 @@ const (
 	GroupSpendLimitReached   = "billing_group.spend_limit_reached"
 	AccountSpendThreshold    = "account.spend_threshold"
 	AccountSpendLimitReached = "account.spend_limit_reached"
+	SpendLimitThreshold      = "spend_limit.threshold"
+	SpendLimitReached        = "spend_limit.reached"
 	ConnectionSourceRefused  = "connection.source_refused"
 	ConfigurationChanged     = "configuration.changed"
 )
@@ -80,6 +82,11 @@ func EventTypes() []EventType {
 			"account's daily limit. Each is sent once a day.", spendPayload{}},
 		{AccountSpendLimitReached, "The spend of the account has reached its daily limit. It is sent once a day and " +
 			"limit.", spendPayload{}},
+		{SpendLimitThreshold,
+			"What a spend limit counts has passed 50, 80 or 95 percent of its amount. Each is sent once a " +
+				"period.", limitPayload{}},
+		{SpendLimitReached, "What a spend limit counts has reached its amount. It is sent once a period and amount.",
+			limitPayload{}},
 		{ConnectionSourceRefused, "The right password of a connection came from an address that is not in its " +
 			"allowed_sources, so it may be known where it should not be. It is sent at most once a minute for each connection " +
 			"by each server.", strayPayload{}},

@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/spendlimit"
 )
 
 // callPayload begins the payload of every event of a call. What Telnyx's
@@ -306,6 +307,53 @@ type spendPayload struct {
 	Forecast          string       `json:"forecast"` // the same for people
 	// ReleaseNeeded: calls are refused, also after 00:00 UTC, until the scope is released.
 	ReleaseNeeded bool `json:"release_needed"`
+}
+
+// SpendLimit is the state of a spend limit.
+type SpendLimit struct {
+	Limit        spendlimit.Limit
+	Percent      int32 // 100 for the amount itself
+	Posted, Held money.Amount
+	AtMicros     int64
+	OpensMicros  int64
+}
+
+type limitPayload struct {
+	SpendLimitID     id.ID        `json:"spend_limit_id"`
+	Name             string       `json:"name"`
+	ScopeType        string       `json:"scope_type"`
+	ScopeValue       *string      `json:"scope_value"`
+	Period           string       `json:"period"`
+	TimeZone         string       `json:"time_zone"`
+	Action           string       `json:"action"`
+	ThresholdPercent int32        `json:"threshold_percent"`
+	Amount           money.Amount `json:"amount"`
+	Spent            money.Amount `json:"spent"` // posted and held
+	Posted           money.Amount `json:"posted"`
+	Held             money.Amount `json:"held"`
+	Currency         string       `json:"currency"`
+	// CountsUntil is when what is spent now counts no longer, at the latest.
+	CountsUntil string `json:"counts_until" format:"date-time"`
+}
+
+// Type is the type of its event.
+func (s *SpendLimit) Type() string {
+	if s.Percent >= 100 {
+		return SpendLimitReached
+	}
+	return SpendLimitThreshold
+}
+
+// Event is the event of the amount at 100 percent, and of a threshold below.
+func (s *SpendLimit) Event(key uuid.UUID) (Event, error) {
+	l := &s.Limit
+	e := Event{ID: key, AccountID: l.AccountID, Type: s.Type(), OccurredAt: time.UnixMicro(s.AtMicros).UTC()}
+	return e.with(limitPayload{
+		SpendLimitID: l.ID, Name: l.Name, ScopeType: l.ScopeType, ScopeValue: l.ScopeValue, Period: l.Period,
+		TimeZone: l.TimeZone, Action: l.Action, ThresholdPercent: s.Percent, Amount: l.Amount,
+		Spent: money.Add(s.Posted, s.Held), Posted: s.Posted, Held: s.Held, Currency: "USD",
+		CountsUntil: microsText(s.OpensMicros),
+	})
 }
 
 // types are those of the events below the limit and at it.

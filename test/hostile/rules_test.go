@@ -22,6 +22,7 @@ type ruled struct {
 	// billing group that the profile is in, and the account. nil is none.
 	profile, connection, outbound, group, account object
 	list                                          object // a number list of the profile
+	limit                                         object // a spend limit
 	from, to                                      string // "" for the usual
 	// the call is of no connection, so its emergency numbers are unknown
 	unidentified bool
@@ -76,6 +77,8 @@ func rules() []ruled {
 		{reason: admission.ReasonGroupSpendLimit, group: spent(nil)},
 		{reason: admission.ReasonAccountSpendLimit, account: spent(nil)},
 		{reason: admission.ReasonSpendHeldBack, profile: spent(object{"after_limit": "hold_until_released"}), tries: 2},
+		{reason: admission.ReasonSpendLimit, from: "+13125550138",
+			limit: object{"name": "caller", "scope_type": "caller", "scope_value": "+13125550138", "amount": "0"}},
 		{reason: admission.ReasonCallRate, connection: object{"calls_per_second": 1}, tries: 20},
 	}
 }
@@ -213,6 +216,9 @@ func (s *server) under(t *testing.T, n int, account string, rule ruled) *rulePla
 	connection := object{"connection_name": "pbx", "outbound": outbound}
 	id := at.made("/v2/ip_connections", connection, rule.connection)
 	at.Must(http.MethodPost, "/v2/ips", object{"connection_id": id, "ip_address": p.source})
+	if rule.limit != nil {
+		at.Must(http.MethodPost, "/tollgate/v1/spend_limits", rule.limit)
+	}
 	if rule.account != nil {
 		before := at.Must(http.MethodGet, "/tollgate/v1/accounts/"+account, nil)
 		back := object{}

@@ -17,15 +17,16 @@ const module = "github.com/tollgate/tollgate/"
 // of inner layers, and of its own layer only those that stand before it.
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
-		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed", "internal/timer"},
-	{"internal/numbering", "internal/numberlist", "internal/rating", "internal/rating/sheet", "internal/profile", "internal/connection",
-		"internal/routing", "internal/record", "internal/webhook",
-		"internal/verification"},
+		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed",
+		"internal/timer"},
+	{"internal/spendlimit", "internal/numbering", "internal/numberlist", "internal/rating",
+		"internal/rating/sheet", "internal/profile",
+		"internal/connection", "internal/routing", "internal/record", "internal/webhook", "internal/verification"},
 	{"internal/policy"},
 	{"internal/admission"},
-	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate", "internal/sip/transport",
-		"internal/sip/transaction",
-		"internal/media/g711", "internal/spoken", "internal/shaken"},
+	{"internal/call", "internal/store", "internal/rest", "internal/siptrace", "internal/media", "internal/certificate",
+		"internal/sip/transport", "internal/sip/transaction", "internal/media/g711", "internal/spoken",
+		"internal/shaken"},
 	{"internal/store/sqlstore/table", "internal/store/sqlstore/listing", "internal/store/sqlstore/trail",
 		"internal/store/sqlstore/ledger"},
 	ledgers,
@@ -43,17 +44,23 @@ var ledgers = []string{"internal/store/sqlstore/sqlite", "internal/store/sqlstor
 
 // edges never import each other: only package app knows them all.
 var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api", "internal/phone",
-	"internal/media/relay", "internal/media/rtpengine", "internal/recording", "internal/httpd", "internal/webhook/deliver"}
+	"internal/media/relay", "internal/media/rtpengine", "internal/recording", "internal/httpd",
+	"internal/webhook/deliver"}
 
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
-	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach", "internal/column", "internal/packed", "internal/timer", "internal/collection", "internal/rating", "internal/profile",
-	"internal/connection", "internal/numbering", "internal/numberlist", "internal/routing", "internal/record", "internal/webhook", "internal/verification",
-	"internal/policy", "internal/admission", "internal/call",
+	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach",
+	"internal/column", "internal/packed", "internal/timer", "internal/collection", "internal/rating",
+	"internal/profile",
+	"internal/connection", "internal/numbering", "internal/numberlist", "internal/routing", "internal/record",
+	"internal/spendlimit", "internal/webhook", "internal/verification", "internal/policy", "internal/admission",
+	"internal/call",
 }
 
 // exempt packages are tools and test data that no other package of the product imports.
-var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest", "internal/store/storetest", "internal/webhook/webhooktest", "internal/shaken/shakentest", "internal/media/mediatest",
+var exempt = []string{"internal/e164/gen", "internal/sip/torture", "internal/sip/transport/zonetest",
+	"internal/store/storetest", "internal/webhook/webhooktest", "internal/shaken/shakentest",
+	"internal/media/mediatest",
 	"internal/clientgen"}
 
 type goPackage struct {

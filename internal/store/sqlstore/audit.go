@@ -59,6 +59,13 @@ func AuditServer(ctx context.Context, databaseURL string) (audit admission.Audit
 // auditLedger reads all rows of the ledger.
 func auditLedger(ctx context.Context, tx table.Querier, d *dialect) (audit admission.Audit, err error) {
 	a := admission.NewAuditor()
+	limited, err := compiledLimits(ctx, tx)
+	if err != nil {
+		return audit, fmt.Errorf("read spend_limits: %w", err)
+	}
+	for _, l := range limited {
+		a.SpendLimit(l)
+	}
 	journal, err := d.journal(ctx, tx)
 	if err != nil {
 		return audit, fmt.Errorf("read the journal: %w", err)
@@ -158,9 +165,9 @@ func auditLease(a *admission.Auditor, l *admission.Lease, err error) error {
 func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, more []*record.Call) error {
 	var last *record.Call
 	err := table.Query(ctx, tx, func(rows *sql.Rows) error {
-		var day, secs, cost, profile sql.NullInt64
+		var day, quarter, secs, cost, profile sql.NullInt64
 		r, err := table.Records.Scan(func(fields ...any) error {
-			return rows.Scan(append(fields, &day, &profile, &secs, &cost)...)
+			return rows.Scan(append(fields, &day, &quarter, &profile, &secs, &cost)...)
 		})
 		if errors.Is(err, table.ErrCorrupt) {
 			a.Broken(admission.OneRecord, admission.RecordRow(r.AccountID, r.ID), "cannot be read: %v", err)
@@ -169,9 +176,10 @@ func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, m
 		if err != nil {
 			return err
 		}
-		slice := record.Slice{Day: record.Day(day.Int64), Secs: secs.Int64, Cost: amount(cost.Int64)}
+		slice := record.Slice{Day: record.Day(day.Int64), Quarter: record.Quarter(quarter.Int64),
+			Secs: secs.Int64, Cost: amount(cost.Int64)}
 		if last != nil && last.ID == r.ID && len(last.Slices) > 0 && day.Valid &&
-			slice.Day > last.Slices[len(last.Slices)-1].Day {
+			slice.AtMicros() > last.Slices[len(last.Slices)-1].AtMicros() {
 			r = last
 		} else {
 			if last != nil {
@@ -189,10 +197,13 @@ func auditRecords(ctx context.Context, tx table.Querier, a *admission.Auditor, m
 				profile.Int64, r.ProfileID)
 		}
 		return nil
-	}, `SELECT `+table.Records.Names()+`, slice_day, slice_profile, slice_secs, slice_cost FROM call_records
-		LEFT JOIN (SELECT account_id AS slice_account, call_id AS slice_call, day AS slice_day, profile_id AS slice_profile,
-			secs AS slice_secs, cost AS slice_cost FROM call_slices) AS s ON slice_account = account_id AND slice_call = id
-		ORDER BY id, slice_day`)
+	},
+		`SELECT `+table.Records.Names()+`, slice_day, slice_quarter, slice_profile, slice_secs, slice_cost FROM call_records
+		LEFT JOIN (SELECT account_id AS slice_account, call_id AS slice_call, day AS slice_day,
+			quarter AS slice_quarter, profile_id AS slice_profile,
+			secs AS slice_secs,
+				cost AS slice_cost FROM call_slices) AS s ON slice_account = account_id AND slice_call = id
+		ORDER BY id, slice_day, slice_quarter`)
 	if last != nil {
 		a.Record(last)
 	}

@@ -14,8 +14,10 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/spendlimit"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/trail"
@@ -40,6 +42,8 @@ type limitSpan struct {
 	exists      bool
 	ends        bool // calls end at the limit
 	limit       money.Amount
+	shape       string // of a spend limit: what it counts
+	rolling     bool   // a spend limit whose steps count for a day
 }
 
 // readLimits walks back from what is configured now by what was recorded of changes.
@@ -121,6 +125,9 @@ func walkBack(fields map[string]jsontext.Value, changes []store.AuditEvent) (spa
 }
 
 func spanOf(fields map[string]jsontext.Value) (limitSpan, error) {
+	if fields["scope_type"] != nil {
+		return limitSpanOf(fields)
+	}
 	var enabled *bool
 	var limit *money.Amount
 	var action *string
@@ -140,10 +147,60 @@ func spanOf(fields map[string]jsontext.Value) (limitSpan, error) {
 	return span, nil
 }
 
+// limitSpanOf is spanOf for a spend limit. It counts from when it has its shape.
+func limitSpanOf(fields map[string]jsontext.Value) (limitSpan, error) {
+	l := spendlimit.New()
+	for name, into := range map[string]any{
+		"enabled": &l.Enabled, "scope_type": &l.ScopeType, "scope_value": &l.ScopeValue, "period": &l.Period,
+		"time_zone": &l.TimeZone, "amount": &l.Amount, "action": &l.Action,
+	} {
+		if text := fields[name]; text != nil {
+			if err := json.Unmarshal(text, into); err != nil {
+				return limitSpan{}, err
+			}
+		}
+	}
+	span := limitSpan{exists: true, shape: l.Shape(), rolling: l.Period == policy.PeriodRollingDay.String()}
+	if l.Enabled && l.Action == spendlimit.EndCalls {
+		span.ends, span.limit = true, l.Amount
+	}
+	return span, nil
+}
+
+// largestOf is largest for a spend limit. Nothing is promised of a period in which it
+// was made or came to count something else: what was spent before is in it too.
+func (h limitHistory) largestOf(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
+	spans := h[key.Scope]
+	if len(spans) == 0 {
+		return 0, false
+	}
+	from := max(fromMicros, key.StepMicros-grantsBefore.Microseconds())
+	if spans[len(spans)-1].rolling {
+		from = key.StepMicros - (24*time.Hour + grantsBefore).Microseconds()
+	}
+	for i, s := range spans {
+		until := int64(math.MaxInt64)
+		if i+1 < len(spans) {
+			until = spans[i+1].sinceMicros
+		}
+		switch {
+		case until <= from:
+			continue
+		case !s.exists || !s.ends || s.shape != spans[len(spans)-1].shape:
+			return 0, false
+		}
+		limit, ok = max(limit, s.limit), true
+	}
+	return limit, ok
+}
+
 // largest is the largest limit in force while grants of a day could be made to calls
 // that were let through from a time on. ok is false when at some time of it calls
 // did not end at a limit, or nothing is known.
 func (h limitHistory) largest(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
+	if key.Kind == admission.ScopeLimit {
+		return h.largestOf(key, fromMicros)
+	}
 	from := max(fromMicros, key.Day.StartMicros()-grantsBefore.Microseconds())
 	to := key.Day.StartMicros() + record.MicrosPerDay + grantsAfter.Microseconds()
 	spans := h[key.Scope]

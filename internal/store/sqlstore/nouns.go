@@ -57,7 +57,7 @@ func nouns(config *Config) []described {
 		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config),
 		fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
 		gatewayNoun(config), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
-		keyNoun(), numberListNoun(),
+		keyNoun(), numberListNoun(), spendLimitNoun(),
 	}
 }
 

@@ -36,6 +36,7 @@ var limitedTables = [...]limitedTable{
 	{admission.ScopeProfile, "profiles", false, "profile_id"},
 	{admission.ScopeGroup, "billing_groups", true, "billing_group_id"},
 	{admission.ScopeAccount, "accounts", false, "account_id"},
+	{admission.ScopeLimit, "spend_limits", false, ""}, // see spendlimit.go
 }
 
 // scopeID is how a statement says the scope_id of a row of the table.
@@ -79,13 +80,8 @@ func countSpend(ctx context.Context, tx *database.Tx, account id.ID, scope admis
 	if err != nil {
 		return fmt.Errorf("count %s: %w", scope, err)
 	}
-	for key, s := range spends {
-		row := table.Spends.Append(nil, &table.SpendRow{SpendKey: key, Spend: s})
-		err := tx.Exec(ctx, "INSERT INTO spend_days ("+table.Spends.Names()+") VALUES ("+
-			table.Places(1, len(row))+")", row...)
-		if err != nil {
-			return fmt.Errorf("count %s: %w", scope, err)
-		}
+	if err := insertSpends(ctx, tx, spends); err != nil {
+		return fmt.Errorf("count %s: %w", scope, err)
 	}
 	tx.Afterwards(func(s *admission.State) { s.Count(spends) })
 	return nil

@@ -119,6 +119,7 @@ func Run(t *testing.T, open Opener) {
 		{"SavedEvent", testSavedEvent},
 		{"SharedLimits", testSharedLimits},
 		{"SpendHolds", testSpendHolds},
+		{"SpendLimits", testSpendLimits},
 		{"Faults", testFaults},
 		{"Queue", testQueue},
 		{"Reopen", testReopen},

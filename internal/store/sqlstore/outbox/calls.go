@@ -49,6 +49,12 @@ func (o *Outbox) AnnounceCalls(ctx context.Context, tx *ledger.Tx, c *admission.
 			add(e.Account, e.Connection, webhook.CallHangUpRequested,
 				func(key uuid.UUID) (webhook.Event, error) { return hangUpEvent(key, e) })
 		case admission.EventSpendThreshold, admission.EventSpendLimitReached:
+			if e.SpendLimit != nil {
+				limit := webhook.SpendLimit{Limit: e.SpendLimit.Source, Percent: e.Percent, Posted: e.Posted, Held: e.Held,
+					AtMicros: e.AtMicros, OpensMicros: e.OpensMicros}
+				add(e.Account, 0, limit.Type(), limit.Event)
+				continue
+			}
 			spend := spendEvent(e)
 			add(e.Account, 0, spend.Type(), spend.Event)
 		}

@@ -426,7 +426,7 @@ func (g *ledgerGroup) loadSlices(ctx context.Context, c *pgx.Conn) error {
 		keys = append(keys, int64(r.AccountID), r.ID[:])
 	}
 	rows, err := c.Query(ctx, "SELECT "+table.Slices.Names()+` FROM unnest($1::BIGINT[], $2::BYTEA[]) AS k (account, call)
-		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = account AND call_id = call ORDER BY day) AS s`,
+		CROSS JOIN LATERAL (SELECT * FROM call_slices WHERE account_id = account AND call_id = call ORDER BY day, quarter) AS s`,
 		onTheirSide(keys, 2)...)
 	if err != nil {
 		return err

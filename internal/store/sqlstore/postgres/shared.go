@@ -16,6 +16,7 @@ import (
 // locked among the others, by id.
 func (w *writer) planScopes(g *ledgerGroup, locks map[id.ID]struct{}, count func(string, id.ID, int32)) {
 	for payer := range g.payers {
+		w.planLimits(g, payer.Account, locks, count)
 		for scope, limit := range payer.Counted(w.snapshot) {
 			locks[lockOf(scope)] = struct{}{}
 			g.scopes[scope] = struct{}{}
@@ -31,6 +32,22 @@ func (w *writer) planScopes(g *ledgerGroup, locks map[id.ID]struct{}, count func
 			default:
 				count("account_id", live, policy.NoLimit)
 			}
+		}
+	}
+}
+
+// planLimits finds the spend limits of an account. Which of them count a call is decided
+// with the call, so all are loaded, and the account's row is locked for all of them.
+func (w *writer) planLimits(g *ledgerGroup, account id.ID, locks map[id.ID]struct{}, count func(string, id.ID, int32)) {
+	limits := w.snapshot.SpendLimits(account)
+	if len(limits) == 0 {
+		return
+	}
+	locks[account] = struct{}{}
+	for _, l := range limits {
+		g.scopes[admission.LimitScope(l.ID)] = struct{}{}
+		if l.EndCalls {
+			count("account_id", account, policy.NoLimit)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tollgate/tollgate/internal/admission"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/packed"
 	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
@@ -12,7 +13,7 @@ import (
 // What is stored only to be read back whole is packed. The numbers of the forms are
 // changed with what a form means; a new field at the end of one needs no new number.
 const (
-	leaseForm   = 4
+	leaseForm   = 5
 	recordForm  = 4
 	ChunkForm   = 2
 	JournalForm = 3
@@ -29,6 +30,7 @@ func PackRate(c *packed.Coder, r *rating.Rate) {
 
 func packSlice(c *packed.Coder, s *record.Slice) {
 	packed.Ints(c, &s.Day)
+	packed.Ints(c, &s.Quarter)
 	packed.Ints(c, &s.Secs)
 	packed.Ints(c, &s.Cost)
 }
@@ -36,6 +38,7 @@ func packSlice(c *packed.Coder, s *record.Slice) {
 func packHold(c *packed.Coder, h *admission.Hold) {
 	packed.Ints(c, &h.FromSecs, &h.ToSecs)
 	packed.Ints(c, &h.Day)
+	packed.Ints(c, &h.Quarter)
 	packed.Ints(c, &h.Cost)
 }
 
@@ -55,6 +58,11 @@ func packLease(c *packed.Coder, l *admission.Lease) {
 	packed.List(c, &l.Held, packHold)
 	packed.Ints(c, &l.HungUpMicros)
 	c.Text(&l.HungUpBy)
+	packed.Ints(c, &l.Caller, &l.Callee)
+	country := l.Country.Alpha2() // the numbers of countries may change between releases
+	if c.Text(&country); c.Reading() {
+		l.Country, _ = e164.CountryByAlpha2(country)
+	}
 }
 
 // packRecord writes or reads what no column of a call record has.

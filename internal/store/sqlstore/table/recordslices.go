@@ -31,7 +31,7 @@ func AddSlices(ctx context.Context, q Querier, records []*record.Call) error {
 	return Slices.Each(ctx, q, func(row *SliceRow) {
 		r := byID[row.Call]
 		r.Slices = append(r.Slices, row.Slice)
-	}, "WHERE account_id = $1 AND call_id IN ("+places+") ORDER BY call_id, day", args...)
+	}, "WHERE account_id = $1 AND call_id IN ("+places+") ORDER BY call_id, day, quarter", args...)
 }
 
 // OfCalls gives the placeholders of some calls, for a statement whose first

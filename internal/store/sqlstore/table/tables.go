@@ -65,11 +65,12 @@ var (
 			})},
 	}
 	Slices = Table[SliceRow]{
-		Name: "call_slices", Primary: "account_id, call_id, day",
+		Name: "call_slices", Primary: "account_id, call_id, day, quarter",
 		Key: column.List[SliceRow]{
 			column.Integer("account_id", column.ID, func(r *SliceRow) *id.ID { return &r.Account }),
 			column.Key("call_id", func(r *SliceRow) *uuid.UUID { return &r.Call }),
 			column.Integer("day", column.Int, func(r *SliceRow) *record.Day { return &r.Day }),
+			column.Integer("quarter", column.Int, func(r *SliceRow) *record.Quarter { return &r.Quarter }),
 		},
 		Rest: column.List[SliceRow]{
 			column.Integer("profile_id", column.ID, func(r *SliceRow) *id.ID { return &r.Profile }),
@@ -79,12 +80,13 @@ var (
 	}
 	Spends = Table[SpendRow]{
 		Name: "spend_days", Again: Replaces,
-		Primary: "account_id, scope_kind, scope_id, day", Server: "scope_id, scope_kind, day",
+		Primary: "account_id, scope_kind, scope_id, day, step", Server: "scope_id, scope_kind, day, step",
 		Key: column.List[SpendRow]{
 			column.Integer("account_id", column.ID, func(r *SpendRow) *id.ID { return &r.Account }),
 			column.Integer("scope_kind", column.Int, func(r *SpendRow) *admission.ScopeKind { return &r.Kind }),
 			column.Key("scope_id", func(r *SpendRow) *uuid.UUID { return (*uuid.UUID)(&r.ID) }),
 			column.Integer("day", column.Int, func(r *SpendRow) *record.Day { return &r.Day }),
+			column.Integer("step", column.Time, func(r *SpendRow) *int64 { return &r.StepMicros }),
 		},
 		Rest: column.List[SpendRow]{
 			column.Integer("posted", column.Amount, func(r *SpendRow) *money.Amount { return &r.Posted }),
